@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make             build/xmcastd, xmcastctl, xmcast-gen, xmcast-sink
+# make deps        install the Debian packages below, if any is missing
+# make demo        a live relay between network namespaces (root)
+# make test        every test (root)
+# make bench       ratios against the bare receive rate (root)
+# make lint        clang-format, clang-tidy, cppcheck, shellcheck
+# make install     DESTDIR= PREFIX=/usr/local
+# make fuzz        libFuzzer on every parser, FUZZ_TIME=60 seconds each
+# make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, to look things up
+# CC=clang   SAN=address,undefined   V=1   DEBUG=1
+
+# The one list of Debian packages: to build, to test, to check.
+PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
+	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libcmocka-dev \
+	iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
+	clang-format clang-tidy cppcheck shellcheck
+
+PREFIX ?= /usr/local
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
+SAN ?=
+DEBUG ?=
+
+# One folder per configuration, so that none is built from another's objects.
+comma := ,
+B := build$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
+
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
+
+PKGS := libbpf libxdp liburing yaml-0.1 jansson libmnl libcap-ng
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+CFLAGS ?= -O2 -g
+XCFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
+	-Wno-unused-parameter -Wvla -fno-common -fstack-protector-strong -D_GNU_SOURCE -pthread \
+	-Iinclude -Iuser -Itools -I$(B)/gen $(if $(DEBUG),-DXMC_DEBUG,) \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -DXMC_DEBUG $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined))
+XCFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+XCFLAGS += -DXMC_LIBXDP_VERSION='"$(shell pkg-config --modversion libxdp 2>/dev/null)"' \
+	-DXMC_LIBURING_VERSION='"$(shell pkg-config --modversion liburing 2>/dev/null)"'
+XLDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
+LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
+	-Iinclude -Ivmlinux -Itools
+
+MODULES := base rules links steering dataplane membership telemetry control
+LIB_SRCS := $(foreach m,$(MODULES),$(wildcard user/$(m)/*.c))
+LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
+SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))
+
+PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink
+
+.PHONY: all deps demo test bench lint format install clean vmlinux
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+all: $(PROGRAMS)
+
+$(B)/xmcastd: $(patsubst %.c,$(B)/%.o,$(wildcard user/daemon/*.c)) $(B)/libxmcast.a
+$(B)/xmcastctl: $(patsubst %.c,$(B)/%.o,$(wildcard user/ctl/*.c)) $(B)/libxmcast.a
+$(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
+$(B)/xmcast-sink: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
+
+$(PROGRAMS):
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/libxmcast.a: $(LIB_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@; ar rcs $@ $^
+
+# Skeletons before objects, because a source may include any of them.
+$(B)/%.o: %.c Makefile | $(SKELS)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(XCFLAGS) -MMD -MP -DXMC_VERSION='"$(VERSION)"' -c -o $@ $<
+
+# A program's bytecode from bpf/ or tools/*/, all in one flat folder: their names are unique.
+vpath %.bpf.c bpf $(wildcard tools/*)
+$(B)/gen/%.bpf.o: %.bpf.c Makefile
+	$(call say,BPF,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+$(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
+
+
+# ---- tests --------------------------------------------------------------------------------------
+
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+BPF_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
+BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+# Each fuzz target with a main() that replays its corpus; `make fuzz` links them to libFuzzer.
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS := $(FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
+NETNS_TESTS := $(wildcard tests/netns/test_*.py)
+
+$(UNIT_TESTS): $(B)/%: $(B)/%.o $(B)/libxmcast.a
+$(BPF_TESTS): $(B)/%: $(B)/%.o $(BPF_TEST_OBJS) $(B)/libxmcast.a
+$(REPLAYS): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/libxmcast.a
+$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS):
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+.PHONY: test-programs fuzz check-root
+test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS)
+
+# All tests in one run, whose closing line tells. XMCAST_REQUIRE=1 turns skips into failures.
+test: deps
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
+		$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
+
+# libFuzzer on every target, FUZZ_TIME seconds each; what it finds goes to build/fuzz/.
+FUZZ_TIME ?= 60
+fuzz: $(SKELS)
+	$(Q)mkdir -p build/fuzz
+	$(Q)for target in $(FUZZ_TARGETS); do \
+		clang -O1 -g $(filter-out -fno-common,$(XCFLAGS)) -DXMC_VERSION='"fuzz"' \
+			-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+			-o build/fuzz/$$target tests/fuzz/fuzz_$$target.c \
+			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c) $(LDLIBS) && \
+		mkdir -p build/fuzz/$$target.corpus && \
+		build/fuzz/$$target -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/ build/fuzz/$$target.corpus \
+			tests/fuzz/corpus/$$target || exit 1; \
+	done
+
+# ---- showing and measuring ----------------------------------------------------------------------
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)XMCAST_BUILD=$(B) tools/demo/demo.py
+
+bench: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)XMCAST_BUILD=$(B) tools/bench/bench.py
+
+# ---- checks -------------------------------------------------------------------------------------
+
+C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
+SHELL_FILES := .ci/run
+lint: deps $(SKELS)
+	clang-format --dry-run --Werror $(C_FILES)
+	shellcheck $(SHELL_FILES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j2 \
+		--enable=warning,performance,portability --suppressions-list=.cppcheck \
+		-Iinclude -Iuser -Itools -DXMC_VERSION='""' user tools
+	printf '%s\n' $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES))) | \
+		xargs -P2 -n8 clang-tidy --quiet --warnings-as-errors='*' -- \
+		$(XCFLAGS) -DXMC_VERSION='""' 2>/dev/null
+
+format:
+	clang-format -i $(C_FILES)
+
+# ---- installing ---------------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(B)/xmcastd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink $(DESTDIR)$(PREFIX)/bin/
+
+deps:
+	@missing=$$(dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \
+		awk '/ok installed/{print $$1}' | sort > .deps.tmp; \
+		printf '%s\n' $(PACKAGES) | sort | comm -23 - .deps.tmp; rm -f .deps.tmp); \
+	if [ -n "$$missing" ]; then echo "installing:" $$missing; \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+
+# The minimal header is what we build with; the full one is for people, and not committed.
+vmlinux:
+	$(Q)mkdir -p vmlinux/full
+	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > vmlinux/full/vmlinux.h
+
+clean:
+	rm -rf build build-* vmlinux/full
+
+-include $(wildcard $(B)/gen/*.d) $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The steering program: redirects the UDP datagrams that a rule names to the AF_XDP socket of their
+ * RX queue, passes everything else to the kernel stack untouched, and counts each packet once, by
+ * reason. One instance, with maps of its own, per ingress interface.
+ *
+ * It fails open: without a socket in the XSKMAP (the daemon died) the packet goes to the stack. It
+ * neither resizes nor writes packets, so that it can run inside libxdp's dispatcher.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include <xmcast/abi.h>
+#include <xmcast/packet.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* The value is not used: the presence of a key is the rule. User space knows the outputs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XMC_MAX_RULES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xmc_rule_key);
+	__type(value, __u32);
+} rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, XMC_MAX_QUEUES);
+	__type(key, __u32);
+	__type(value, __u32);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XMC_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+} verdicts SEC(".maps");
+
+static __always_inline int count(__u32 reason, int action)
+{
+	__u64 *counter = bpf_map_lookup_elem(&verdicts, &reason);
+
+	if (counter)
+		(*counter)++; /* per CPU, and XDP is not re-entered on one CPU */
+	return action;
+}
+
+/* Does a rule name this datagram? First with its source, then with any. */
+static __always_inline bool has_rule(const struct xmc_datagram *dgram)
+{
+	struct xmc_rule_key key = {
+		.source = dgram->source,
+		.group = dgram->destination,
+		.port = dgram->port,
+	};
+
+	if (bpf_map_lookup_elem(&rules, &key))
+		return true;
+	__builtin_memset(&key.source, 0, sizeof(key.source));
+	return bpf_map_lookup_elem(&rules, &key) != NULL;
+}
+
+SEC("xdp")
+int xmcast_steer(struct xdp_md *ctx)
+{
+	const void *data = (const void *)(long)ctx->data;
+	const void *data_end = (const void *)(long)ctx->data_end;
+	struct xmc_datagram dgram = {};
+	enum xmc_reason reason;
+
+	reason = xmc_parse(data, data_end, &dgram);
+	if (reason != XMC_STEERED)
+		return count(reason, XDP_PASS);
+	if (!has_rule(&dgram))
+		return count(XMC_NO_RULE, XDP_PASS);
+	if (bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS) != XDP_REDIRECT)
+		return count(XMC_NO_SOCKET, XDP_PASS);
+	return count(XMC_STEERED, XDP_REDIRECT);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the XDP program and user space share: map layouts, verdict reasons, limits.
+ *
+ * Fixed-width types, explicit padding and constants only, so that both compilers lay it out alike.
+ * In BPF the types come from vmlinux.h, in user space from <linux/types.h>.
+ */
+#ifndef XMCAST_ABI_H
+#define XMCAST_ABI_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+/* Raised with every incompatible change of a layout below. */
+#define XMC_ABI_VERSION 1
+
+/* Rules of one daemon. Sizes the rule map (a hash without preallocation: unused slots cost nothing)
+ * and bounds what a file may ask for. */
+#define XMC_MAX_RULES 65536
+
+/* Outputs of one rule: bounds the fan-out count of a frame. */
+#define XMC_MAX_OUTPUTS 256
+
+/* RX queues of one interface: slots of the XSKMAP. */
+#define XMC_MAX_QUEUES 64
+
+/*
+ * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (::ffff:a.b.c.d, RFC 4291 section
+ * 2.5.5.2), in network byte order. All zero: no address ("any source").
+ */
+struct xmc_addr {
+	union {
+		__u8 b[16];
+		__be32 w[4];
+	};
+};
+
+/* Key of the rule map. `source` all zero: the rule takes any source. */
+struct xmc_rule_key {
+	struct xmc_addr source;
+	struct xmc_addr group; /* destination of the packet, multicast or unicast */
+	__be16 port;	       /* UDP destination port */
+	__u16 pad;	       /* always 0 */
+};
+
+/*
+ * What became of a packet that the XDP program saw. Exactly one is counted per packet, in a per-CPU
+ * array of __u64 indexed by this. All but XMC_STEERED were passed to the kernel stack untouched.
+ */
+enum xmc_reason {
+	XMC_STEERED,	/* a rule names it: redirected to the AF_XDP socket of its queue */
+	XMC_NO_RULE,	/* UDP, but no rule names it */
+	XMC_NO_SOCKET,	/* a rule names it, but its queue has no AF_XDP socket */
+	XMC_NOT_IP,	/* neither IPv4 nor IPv6 */
+	XMC_NOT_UDP,	/* IP, but not UDP */
+	XMC_VLAN,	/* VLAN-tagged in the frame: belongs to the VLAN's own interface */
+	XMC_FRAGMENT,	/* a fragment: the stack reassembles, we do not */
+	XMC_IP_OPTIONS, /* IPv4 options or IPv6 extension headers */
+	XMC_MALFORMED,	/* truncated, lengths that contradict each other, bad IPv4 header checksum */
+	XMC_REASONS,
+};
+
+/* One name per reason, for counters: stable, never renamed. */
+#define XMC_REASON_NAMES                                                                           \
+	{                                                                                          \
+		[XMC_STEERED] = "steered", [XMC_NO_RULE] = "no_rule",                              \
+		[XMC_NO_SOCKET] = "no_socket", [XMC_NOT_IP] = "not_ip", [XMC_NOT_UDP] = "not_udp", \
+		[XMC_VLAN] = "vlan", [XMC_FRAGMENT] = "fragment",                                  \
+		[XMC_IP_OPTIONS] = "ip_options", [XMC_MALFORMED] = "malformed",                    \
+	}
+
+_Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
+_Static_assert(sizeof(struct xmc_rule_key) == 36, "rule key layout");
+
+#endif

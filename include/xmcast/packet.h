@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one header parser: Ethernet, IPv4 or IPv6, UDP. Compiled into the XDP program and into user
+ * space, so that both reach the same verdict about the same bytes (tests/bpf proves it).
+ *
+ * Pure: reads [data, data_end) and nothing else. Every read is preceded by a bounds check in the
+ * form that the BPF verifier understands (pointer + constant > data_end).
+ *
+ * Sources: RFC 791 (IPv4), RFC 1812 section 5.2.2 (what a router checks), RFC 768 (UDP),
+ * RFC 8200 (IPv6), IEEE 802.1Q (tags).
+ */
+#ifndef XMCAST_PACKET_H
+#define XMCAST_PACKET_H
+
+#include "abi.h"
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+/* A UDP datagram inside a frame. Offsets and lengths in bytes, from the first byte of the frame. */
+struct xmc_datagram {
+	struct xmc_addr source;
+	struct xmc_addr destination;
+	__be16 port; /* UDP destination port */
+	__u16 payload_offset;
+	__u16 payload_length; /* by the UDP header; never reaches past the IP packet or the frame */
+};
+
+/* Wire headers, spelled out here because the kernel's own differ between vmlinux.h and uapi. */
+struct xmc_eth {
+	__u8 destination[6];
+	__u8 source[6];
+	__be16 type;
+} __attribute__((packed));
+
+struct xmc_ipv4 {
+	__u8 version_ihl;
+	__u8 tos;
+	__be16 total_length;
+	__be16 id;
+	__be16 fragment; /* 3 flag bits, 13 bits of offset */
+	__u8 ttl;
+	__u8 protocol;
+	__be16 checksum;
+	__be32 source;
+	__be32 destination;
+} __attribute__((packed));
+
+struct xmc_ipv6 {
+	__be32 version_class_label;
+	__be16 payload_length;
+	__u8 next_header;
+	__u8 hop_limit;
+	struct xmc_addr source;
+	struct xmc_addr destination;
+} __attribute__((packed));
+
+struct xmc_udp {
+	__be16 source;
+	__be16 destination;
+	__be16 length;
+	__be16 checksum;
+} __attribute__((packed));
+
+/* 16 bits of a header, at any address. */
+struct xmc_half {
+	__u16 value;
+} __attribute__((packed, may_alias));
+
+_Static_assert(sizeof(struct xmc_eth) == 14, "Ethernet header");
+_Static_assert(sizeof(struct xmc_ipv4) == 20, "IPv4 header");
+_Static_assert(sizeof(struct xmc_ipv6) == 40, "IPv6 header");
+_Static_assert(sizeof(struct xmc_udp) == 8, "UDP header");
+
+#define XMC_ETH_IPV4  0x0800
+#define XMC_ETH_IPV6  0x86dd
+#define XMC_ETH_VLAN  0x8100 /* IEEE 802.1Q */
+#define XMC_ETH_QINQ  0x88a8 /* IEEE 802.1ad */
+
+#define XMC_PROTO_UDP 17
+
+/* IPv6 extension headers that may stand before UDP (RFC 8200 section 4). */
+#define XMC_PROTO_HOP_BY_HOP   0
+#define XMC_PROTO_ROUTING      43
+#define XMC_PROTO_FRAGMENT     44
+#define XMC_PROTO_DESTINATIONS 60
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define XMC_BE16(x) __builtin_bswap16(x)
+#define XMC_BE32(x) __builtin_bswap32(x)
+#else
+#define XMC_BE16(x) (x)
+#define XMC_BE32(x) (x)
+#endif
+
+/* IPv4-mapped form of an IPv4 address in network byte order. */
+static __always_inline void xmc_addr_from_ipv4(struct xmc_addr *addr, __be32 ipv4)
+{
+	addr->w[0] = 0;
+	addr->w[1] = 0;
+	addr->w[2] = XMC_BE32(0xffff);
+	addr->w[3] = ipv4;
+}
+
+static __always_inline int xmc_addr_is_ipv4(const struct xmc_addr *addr)
+{
+	return addr->w[0] == 0 && addr->w[1] == 0 && addr->w[2] == XMC_BE32(0xffff);
+}
+
+/* The header's one's complement sum is 0xffff when its checksum is right (RFC 1071). */
+static __always_inline int xmc_ipv4_checksum_ok(const struct xmc_ipv4 *ip)
+{
+	const struct xmc_half *half = (const void *)ip;
+	__u32 sum = 0;
+
+	for (int i = 0; i < 10; i++)
+		sum += half[i].value;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
+}
+
+/* UDP at `udp`, whose IP payload has `room` bytes inside the frame. */
+static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const void *data_end,
+						     const struct xmc_udp *udp, __u32 room,
+						     struct xmc_datagram *dgram)
+{
+	__u32 length;
+
+	if ((const void *)(udp + 1) > data_end)
+		return XMC_MALFORMED;
+	length = XMC_BE16(udp->length);
+	if (length < sizeof(*udp) || length > room)
+		return XMC_MALFORMED;
+	dgram->port = udp->destination;
+	dgram->payload_offset = (const __u8 *)(udp + 1) - (const __u8 *)data;
+	dgram->payload_length = length - sizeof(*udp);
+	return XMC_STEERED;
+}
+
+static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const void *data_end,
+						      const struct xmc_ipv4 *ip,
+						      struct xmc_datagram *dgram)
+{
+	__u32 total;
+
+	if ((const void *)(ip + 1) > data_end)
+		return XMC_MALFORMED;
+	if (ip->version_ihl >> 4 != 4 || (ip->version_ihl & 0xf) < 5)
+		return XMC_MALFORMED;
+	total = XMC_BE16(ip->total_length);
+	/* A frame may be longer than its packet (Ethernet pads to 60 bytes), never shorter. */
+	if (total < (ip->version_ihl & 0xf) * 4U ||
+	    total > (__u32)((const __u8 *)data_end - (const __u8 *)ip))
+		return XMC_MALFORMED;
+	if (ip->protocol != XMC_PROTO_UDP)
+		return XMC_NOT_UDP;
+	if ((ip->version_ihl & 0xf) > 5)
+		return XMC_IP_OPTIONS;
+	if (!xmc_ipv4_checksum_ok(ip))
+		return XMC_MALFORMED;
+	if (ip->fragment & XMC_BE16(0x3fff)) /* more fragments, or an offset */
+		return XMC_FRAGMENT;
+	xmc_addr_from_ipv4(&dgram->source, ip->source);
+	xmc_addr_from_ipv4(&dgram->destination, ip->destination);
+	return xmc_parse_udp(data, data_end, (const void *)(ip + 1), total - sizeof(*ip), dgram);
+}
+
+static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const void *data_end,
+						      const struct xmc_ipv6 *ip,
+						      struct xmc_datagram *dgram)
+{
+	__u32 length;
+
+	if ((const void *)(ip + 1) > data_end)
+		return XMC_MALFORMED;
+	if ((ip->version_class_label & XMC_BE32(0xf0000000)) != XMC_BE32(0x60000000))
+		return XMC_MALFORMED;
+	length = XMC_BE16(ip->payload_length);
+	if (length > (__u32)((const __u8 *)data_end - (const __u8 *)(ip + 1)))
+		return XMC_MALFORMED;
+	switch (ip->next_header) {
+	case XMC_PROTO_UDP:
+		break;
+	case XMC_PROTO_FRAGMENT:
+		return XMC_FRAGMENT;
+	case XMC_PROTO_HOP_BY_HOP:
+	case XMC_PROTO_ROUTING:
+	case XMC_PROTO_DESTINATIONS:
+		return XMC_IP_OPTIONS;
+	default:
+		return XMC_NOT_UDP;
+	}
+	dgram->source = ip->source;
+	dgram->destination = ip->destination;
+	/* Has no place on the wire, and would pass for a packet of an IPv4 rule, past whatever
+	 * filters IPv4. The kernel drops such sources, too (draft-itojun-v6ops-v4mapped-harmful).
+	 */
+	if (xmc_addr_is_ipv4(&dgram->source) || xmc_addr_is_ipv4(&dgram->destination))
+		return XMC_MALFORMED;
+	return xmc_parse_udp(data, data_end, (const void *)(ip + 1), length, dgram);
+}
+
+/*
+ * Read the frame [data, data_end). XMC_STEERED: it is a whole UDP datagram, and `dgram` says which;
+ * anything else: why not, and `dgram` is to be ignored.
+ */
+static __always_inline enum xmc_reason xmc_parse(const void *data, const void *data_end,
+						 struct xmc_datagram *dgram)
+{
+	const struct xmc_eth *eth = data;
+
+	if ((const void *)(eth + 1) > data_end)
+		return XMC_MALFORMED;
+	switch (eth->type) {
+	case XMC_BE16(XMC_ETH_IPV4):
+		return xmc_parse_ipv4(data, data_end, (const void *)(eth + 1), dgram);
+	case XMC_BE16(XMC_ETH_IPV6):
+		return xmc_parse_ipv6(data, data_end, (const void *)(eth + 1), dgram);
+	case XMC_BE16(XMC_ETH_VLAN):
+	case XMC_BE16(XMC_ETH_QINQ):
+		return XMC_VLAN;
+	default:
+		return XMC_NOT_IP;
+	}
+}
+
+#endif

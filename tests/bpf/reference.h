@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A second opinion about a frame, for tests: the rules of xmcast/packet.h written down once more,
+ * in another way. Byte by byte, on an array and a length, sharing no type, constant or macro with
+ * the parser but the reasons; so that a mistake there is not simply compiled twice.
+ */
+#ifndef XMCAST_TESTS_REFERENCE_H
+#define XMCAST_TESTS_REFERENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <xmcast/abi.h>
+
+struct reference {
+	struct xmc_rule_key key;
+	size_t payload_offset;
+	size_t payload_length;
+};
+
+static inline unsigned int reference_be16(const uint8_t *p)
+{
+	return p[0] * 256U + p[1];
+}
+
+/* The UDP datagram that starts at `at`, in an IP packet that ends at `end`. */
+static inline enum xmc_reason reference_udp(const uint8_t *frame, size_t at, size_t end,
+					    struct reference *out)
+{
+	unsigned int length;
+
+	if (end < at + 8)
+		return XMC_MALFORMED;
+	length = reference_be16(frame + at + 4);
+	if (length < 8 || at + length > end)
+		return XMC_MALFORMED;
+	memcpy(&out->key.port, frame + at + 2, 2);
+	out->payload_offset = at + 8;
+	out->payload_length = length - 8;
+	return XMC_STEERED;
+}
+
+static inline enum xmc_reason reference_ipv4(const uint8_t *frame, size_t length,
+					     struct reference *out)
+{
+	unsigned int header, total, sum = 0;
+
+	if (length < 34 || frame[14] / 16 != 4)
+		return XMC_MALFORMED;
+	header = frame[14] % 16 * 4;
+	total = reference_be16(frame + 16);
+	if (header < 20 || total < header || 14 + total > length)
+		return XMC_MALFORMED;
+	if (frame[23] != 17)
+		return XMC_NOT_UDP;
+	if (header != 20)
+		return XMC_IP_OPTIONS;
+	for (size_t i = 14; i < 34; i += 2)
+		sum += reference_be16(frame + i);
+	if (sum == 0 || sum % 65535 != 0) /* one's complement: equal to minus zero */
+		return XMC_MALFORMED;
+	if (reference_be16(frame + 20) % 16384 != 0)
+		return XMC_FRAGMENT;
+	memset(&out->key, 0, sizeof(out->key));
+	memset(out->key.source.b + 10, 255, 2);
+	memset(out->key.group.b + 10, 255, 2);
+	memcpy(out->key.source.b + 12, frame + 26, 4);
+	memcpy(out->key.group.b + 12, frame + 30, 4);
+	return reference_udp(frame, 34, 14 + total, out);
+}
+
+static inline bool reference_is_mapped(const uint8_t *address)
+{
+	for (int i = 0; i < 12; i++) {
+		if (address[i] != (i < 10 ? 0 : 255))
+			return false;
+	}
+	return true;
+}
+
+static inline enum xmc_reason reference_ipv6(const uint8_t *frame, size_t length,
+					     struct reference *out)
+{
+	size_t end;
+
+	if (length < 54 || frame[14] / 16 != 6)
+		return XMC_MALFORMED;
+	end = 54 + reference_be16(frame + 18);
+	if (end > length)
+		return XMC_MALFORMED;
+	if (frame[20] == 44)
+		return XMC_FRAGMENT;
+	if (frame[20] == 0 || frame[20] == 43 || frame[20] == 60)
+		return XMC_IP_OPTIONS;
+	if (frame[20] != 17)
+		return XMC_NOT_UDP;
+	if (reference_is_mapped(frame + 22) || reference_is_mapped(frame + 38))
+		return XMC_MALFORMED;
+	memset(&out->key, 0, sizeof(out->key));
+	memcpy(out->key.source.b, frame + 22, 16);
+	memcpy(out->key.group.b, frame + 38, 16);
+	return reference_udp(frame, 54, end, out);
+}
+
+static inline enum xmc_reason reference_parse(const uint8_t *frame, size_t length,
+					      struct reference *out)
+{
+	if (length < 14)
+		return XMC_MALFORMED;
+	switch (reference_be16(frame + 12)) {
+	case 0x0800:
+		return reference_ipv4(frame, length, out);
+	case 0x86dd:
+		return reference_ipv6(frame, length, out);
+	case 0x8100:
+	case 0x88a8:
+		return XMC_VLAN;
+	default:
+		return XMC_NOT_IP;
+	}
+}
+
+#endif

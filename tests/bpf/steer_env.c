@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "steer_env.h"
+
+#include <errno.h>
+#include <linux/if_xdp.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "steer.skel.h"
+
+/* No packet ever arrives in it: the smallest that the kernel takes. */
+#define UMEM_FRAMES 4
+#define UMEM_FRAME  4096
+
+struct steer_env {
+	struct steer_bpf *skel;
+	void *umem;
+	int socket; /* the AF_XDP socket, -1 if none */
+	int cpus;
+	__u64 totals[XMC_REASONS];
+	__u64 *per_cpu; /* XMC_REASONS times `cpus` counters, as the kernel writes them */
+};
+
+bool steer_env_is_lacking(int error)
+{
+	switch (-error) {
+	case EPERM:
+	case EACCES:
+	case ENOSYS:
+	case EAFNOSUPPORT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *steer_reason_name(enum xmc_reason reason)
+{
+	static const char *const names[] = XMC_REASON_NAMES;
+
+	return reason < XMC_REASONS ? names[reason] : "nothing";
+}
+
+/* One CPU, so that one program run after the other finds its counters in a warm cache. */
+static int pin_to_this_cpu(void)
+{
+	cpu_set_t set;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0)
+		return -errno;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+static int loopback_up(void)
+{
+	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, SIOCSIFFLAGS, &ifr))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/* The totals over all CPUs, in one system call: the walk through the corpus does it per packet. */
+static int read_totals(struct steer_env *env, __u64 totals[XMC_REASONS])
+{
+	__u32 keys[XMC_REASONS], batch, count = XMC_REASONS;
+	int err;
+
+	err = bpf_map_lookup_batch(bpf_map__fd(env->skel->maps.verdicts), NULL, &batch, keys,
+				   env->per_cpu, &count, NULL);
+	if (err && err != -ENOENT) /* which says that the map ends there */
+		return err;
+	if (count != XMC_REASONS)
+		return -EPROTO;
+	memset(totals, 0, XMC_REASONS * sizeof(*totals));
+	for (__u32 i = 0; i < count; i++) {
+		if (keys[i] >= XMC_REASONS)
+			return -EPROTO;
+		for (int cpu = 0; cpu < env->cpus; cpu++)
+			totals[keys[i]] += env->per_cpu[i * env->cpus + cpu];
+	}
+	return 0;
+}
+
+static int load(struct steer_env *env, const char **step)
+{
+	libbpf_print_fn_t print;
+	int err;
+
+	*step = "unshare(CLONE_NEWNET)";
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	*step = "bring up lo";
+	err = loopback_up();
+	if (err)
+		return err;
+	*step = "pin to a CPU";
+	err = pin_to_this_cpu();
+	if (err)
+		return err;
+	*step = "load the steering program";
+	print = libbpf_set_print(
+		NULL); /* missing privileges: we say so in one line, not in twenty */
+	env->skel = steer_bpf__open_and_load();
+	err = env->skel ? 0 : -errno;
+	libbpf_set_print(print);
+	if (err && !steer_env_is_lacking(err)) /* a real fault: let the verifier tell */
+		env->skel = steer_bpf__open_and_load();
+	if (err)
+		return err;
+	*step = "read the verdict counters";
+	env->cpus = libbpf_num_possible_cpus();
+	if (env->cpus < 0)
+		return env->cpus;
+	env->per_cpu = calloc(XMC_REASONS * env->cpus, sizeof(*env->per_cpu));
+	return env->per_cpu ? read_totals(env, env->totals) : -ENOMEM;
+}
+
+int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key)
+{
+	__u32 value = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(env->skel->maps.rules), key, &value, BPF_ANY);
+}
+
+int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(env->skel->maps.rules), key);
+}
+
+void steer_env_remove_rules(struct steer_env *env)
+{
+	int fd = bpf_map__fd(env->skel->maps.rules);
+	struct xmc_rule_key key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		bpf_map_delete_elem(fd, &key);
+}
+
+/* An AF_XDP socket with all that binding asks for: memory, its two rings, and an RX ring. */
+static int bind_socket(struct steer_env *env)
+{
+	struct sockaddr_xdp address = {.sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY};
+	struct xdp_umem_reg umem = {.len = UMEM_FRAMES * UMEM_FRAME, .chunk_size = UMEM_FRAME};
+	static const int rings[] = {XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_RX_RING};
+	int entries = UMEM_FRAMES;
+
+	env->socket = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (env->socket < 0)
+		return -errno;
+	env->umem =
+		mmap(NULL, umem.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (env->umem == MAP_FAILED)
+		return -errno;
+	umem.addr = (uintptr_t)env->umem;
+	if (setsockopt(env->socket, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)))
+		return -errno;
+	for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {
+		if (setsockopt(env->socket, SOL_XDP, rings[i], &entries, sizeof(entries)))
+			return -errno;
+	}
+	address.sxdp_ifindex = if_nametoindex("lo");
+	if (bind(env->socket, (struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	return 0;
+}
+
+static void close_socket(struct steer_env *env)
+{
+	if (env->socket >= 0)
+		close(env->socket);
+	if (env->umem != MAP_FAILED)
+		munmap(env->umem, UMEM_FRAMES * UMEM_FRAME);
+	env->socket = -1;
+	env->umem = MAP_FAILED;
+}
+
+int steer_env_add_socket(struct steer_env *env, uint32_t queue)
+{
+	int fd = bpf_map__fd(env->skel->maps.sockets);
+	int err;
+
+	if (env->socket < 0) {
+		err = bind_socket(env);
+		if (err) {
+			close_socket(env);
+			return err;
+		}
+	}
+	return bpf_map_update_elem(fd, &queue, &env->socket, BPF_ANY);
+}
+
+int steer_env_remove_socket(struct steer_env *env, uint32_t queue)
+{
+	return bpf_map_delete_elem(bpf_map__fd(env->skel->maps.sockets), &queue);
+}
+
+void steer_env_close(struct steer_env *env)
+{
+	if (!env)
+		return;
+	steer_bpf__destroy(env->skel);
+	close_socket(env);
+	free(env->per_cpu);
+	free(env);
+}
+
+int steer_env_open(struct steer_env **out, const char **step)
+{
+	struct steer_env *env;
+	int err;
+
+	*out = NULL;
+	*step = "allocate";
+	env = calloc(1, sizeof(*env));
+	if (!env)
+		return -ENOMEM;
+	env->umem = MAP_FAILED;
+	env->socket = -1;
+	err = load(env, step);
+	if (err) {
+		steer_env_close(env);
+		return err;
+	}
+	*out = env;
+	return 0;
+}
+
+int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result)
+{
+	uint8_t out[PACKET_MAX];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet->bytes,
+		    .data_size_in = packet->length, .data_out = out, .data_size_out = sizeof(out),
+		    .repeat = 1);
+	__u64 totals[XMC_REASONS];
+	int err;
+
+	memset(out, 0xa5, packet->length);
+	err = bpf_prog_test_run_opts(bpf_program__fd(env->skel->progs.xmcast_steer), &opts);
+	if (err)
+		return err;
+	err = read_totals(env, totals);
+	if (err)
+		return err;
+	*result = (struct steer_result){.action = opts.retval, .reason = XMC_REASONS};
+	for (int i = 0; i < XMC_REASONS; i++) {
+		if (totals[i] != env->totals[i])
+			result->reason = i;
+		result->counted += totals[i] - env->totals[i];
+	}
+	memcpy(env->totals, totals, sizeof(totals));
+	result->unchanged = opts.data_size_out == packet->length &&
+			    memcmp(out, packet->bytes, packet->length) == 0;
+	return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The steering program by itself, for tests: loaded, attached to nothing, fed one packet at a time
+ * by BPF_PROG_TEST_RUN. It sees every packet as having come by queue 0 of the loopback interface.
+ *
+ * Opening it moves the calling process into a network namespace of its own and pins it to one CPU:
+ * one process, one thread. Needs CAP_SYS_ADMIN (the namespace), CAP_BPF, CAP_NET_ADMIN and, for the
+ * AF_XDP sockets, CAP_NET_RAW.
+ */
+#ifndef XMCAST_TESTS_STEER_ENV_H
+#define XMCAST_TESTS_STEER_ENV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xmcast/abi.h>
+
+#include "packets.h"
+
+struct steer_env;
+
+/* What became of one packet. */
+struct steer_result {
+	uint32_t action;	/* enum xdp_action */
+	enum xmc_reason reason; /* the counter that moved; XMC_REASONS if none did */
+	uint64_t counted;	/* how far all counters moved together: 1 if all is well */
+	bool unchanged;		/* the packet came back as it went in, byte for byte */
+};
+
+/* On failure -errno, and `step` (never NULL) names what failed. steer_env_close() takes NULL. */
+int steer_env_open(struct steer_env **env, const char **step);
+void steer_env_close(struct steer_env *env);
+
+/* Does this error of steer_env_open() mean that the machine lacks something, not that we are wrong?
+ */
+bool steer_env_is_lacking(int error);
+
+int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key);
+int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key);
+void steer_env_remove_rules(struct steer_env *env);
+
+/* Put an AF_XDP socket, bound to the loopback interface, into the slot of a queue, or empty it. */
+int steer_env_add_socket(struct steer_env *env, uint32_t queue);
+int steer_env_remove_socket(struct steer_env *env, uint32_t queue);
+
+/* Run the packet through the program. -errno if the kernel refused to. */
+int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result);
+
+const char *steer_reason_name(enum xmc_reason reason);
+
+#endif

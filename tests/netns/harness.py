@@ -1,0 +1,528 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the network-namespace tests have in common: real daemon, real veth, real packets.
+
+A test program is a list of functions, each with @test and a one-line docstring, and harness.main()
+at its end; it prints TAP and runs alone (`tests/netns/test_relay.py [NAME…]`, `-l` lists them) or
+under prove. After each test all that it started is stopped, and the daemons' last words are checked:
+exit 0, no frame leaked, no sanitizer report. So every test is a test of the shutdown, too.
+
+Environment: XMCAST_BUILD, the build folder (default "build"); XMCAST_REQUIRE=1, a skip is a failure
+unless tests/expected-skips has it.
+
+No sleeps: whatever is waited for is a line, a counter or a packet, with a deadline.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import sys
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+
+# pylint: disable=wrong-import-position
+import netns  # noqa: E402
+from netns import (CommandFailed, Namespace, Process, Timeout,  # noqa: E402,F401
+                   run, veth, wait_until)
+
+BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
+SANITIZED = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion `")
+
+EXIT_DONE, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 0, 1, 2, 3
+EXIT_PERMISSION, EXIT_CONFIG = 77, 78
+
+# linux/in.h, asm-generic/socket.h, linux/if_ether.h: what Python's socket module does not name.
+IP_RECVTTL, IP_RECVTOS, SO_RCVBUFFORCE, ETH_P_ALL = 12, 13, 33, 3
+
+# ---- tests, and running them -----------------------------------------------------------------
+
+_tests = []
+_daemons = []
+_started = []
+
+
+class Skip(Exception):
+    """This test cannot be made here; the text says why."""
+
+
+def test(function):
+    """Decorator: a test. Its name is the function's, its description the docstring's first line."""
+    _tests.append(function)
+    return function
+
+
+def check(condition, message):
+    """Fail with this message, unless the condition holds."""
+    if not condition:
+        raise AssertionError(message)
+
+
+def equal(seen, expected, what):
+    """Fail unless both are equal."""
+    check(seen == expected, f"{what}: {seen!r}, expected {expected!r}")
+
+
+def need(*tools):
+    """Skip unless these programs are installed."""
+    for tool in tools:
+        if not shutil.which(tool):
+            raise Skip(f"{tool} is not installed")
+
+
+def diagnose(text):
+    """Show text to whoever looks after a failure: on stderr, because prove hides the other."""
+    for line in str(text).rstrip("\n").split("\n"):
+        print(f"# {line}", file=sys.stderr, flush=True)
+
+
+def program(name):
+    """Path of a program under test."""
+    path = os.path.join(BUILD, name)
+    if not os.access(path, os.X_OK):
+        raise CommandFailed(f"{path} is not built")
+    return path
+
+
+def main():
+    """Run the tests that the command line names, or all. Ends the program."""
+    names = sys.argv[1:]
+    if names == ["-l"]:
+        for function in _tests:
+            print(f"{function.__name__:32} {_describe(function)}")
+        sys.exit(0)
+    chosen = [function for function in _tests if not names or function.__name__ in names]
+    if not chosen:
+        sys.exit(f"no such test: {' '.join(names)} (-l lists them)")
+    lacking = _lacking()
+    netns.prepare()
+    print(f"1..{len(chosen)}", flush=True)
+    results = [_run(number, function, lacking) for number, function in enumerate(chosen, 1)]
+    sys.exit(0 if all(results) else 1)
+
+
+def _describe(function):
+    return function.__doc__.strip().splitlines()[0].rstrip(".")
+
+
+def _lacking():
+    """Why none of the tests can be made here, or None."""
+    if os.geteuid() != 0:
+        return "needs root: network namespaces, XDP"
+    for tool in ("ip", "nsenter", "setpriv", "ethtool"):
+        if not shutil.which(tool):
+            return f"{tool} is not installed"
+    probe = run("unshare", "--net", "true", check=False)
+    return f"no network namespaces: {probe.stderr.strip()}" if probe.returncode else None
+
+
+def _may_skip(key):
+    try:
+        with open(os.path.join(ROOT, "tests", "expected-skips"), encoding="utf-8") as file:
+            return any(line.split()[:1] == [key] for line in file)
+    except FileNotFoundError:
+        return False
+
+
+def _run(number, function, lacking):
+    """Run one test and print its line. True unless it failed."""
+    name = f"{number} - {function.__name__}: {_describe(function)}"
+    try:
+        if lacking:
+            raise Skip(lacking)
+        function()
+        _stop_daemons()
+        _check_sanitizers()
+    except Skip as skip:
+        _discard()
+        key = f"{os.path.splitext(os.path.basename(sys.argv[0]))[0]}/{function.__name__}"
+        forbidden = os.environ.get("XMCAST_REQUIRE") == "1" and not _may_skip(key)
+        print(f"not ok {name}" if forbidden else f"ok {name} # SKIP {skip}", flush=True)
+        if forbidden:
+            diagnose(f"{function.__name__}: skipped, but XMCAST_REQUIRE=1: {skip}")
+        return not forbidden
+    except Exception as error:  # pylint: disable=broad-except
+        print(f"not ok {name}", flush=True)
+        _explain(function, error)
+        _discard()
+        return False
+    _discard()
+    print(f"ok {name}", flush=True)
+    return True
+
+
+def _explain(function, error):
+    """Where it failed, why, and what the processes said."""
+    diagnose(f"{function.__name__}: {type(error).__name__}: {error}")
+    for frame in traceback.extract_tb(error.__traceback__):
+        if os.path.basename(frame.filename) != "netns.py":
+            diagnose(f"  at {os.path.basename(frame.filename)}:{frame.lineno}: {frame.line}")
+    for process in _started:
+        state = process.returncode
+        diagnose(f"--- {process.name} ({'runs' if state is None else f'exit {state}'}), stderr:")
+        diagnose("\n".join(process.lines[:15] + ["…"] * (len(process.lines) > 45) +
+                           process.lines[15:][-30:]))
+
+
+def _stop_daemons():
+    """Stop the daemons that still run, as a service manager would, and check how they leave."""
+    for daemon in _daemons:
+        if daemon.process.returncode is None:
+            daemon.stop()
+
+
+def _check_sanitizers():
+    for process in _started:
+        found = process.find_line(SANITIZED)
+        check(not found, f"{process.name}: {found.string if found else ''}")
+
+
+def _discard():
+    netns.clean_up()
+    _daemons.clear()
+    _started.clear()
+
+
+# ---- the programs ----------------------------------------------------------------------------
+
+def start(namespace, *command, name=None):
+    """Start a background process; its words are shown if the test fails."""
+    process = namespace.start(*command, name=name)
+    _started.append(process)
+    return process
+
+
+class Daemon:
+    """An xmcastd in a namespace, started and ready."""
+
+    count = 0
+
+    def __init__(self, namespace, *rules, config=None, arguments=(), prefix=(), ready=True):
+        """`rules`: lines of the grammar; `config`: text of a file. `prefix`: a command to run it
+        with (setpriv, taskset). `ready`: wait for the readiness line."""
+        Daemon.count += 1
+        self.namespace = namespace
+        self.socket = os.path.join(netns.work_folder(), f"{Daemon.count}.sock")
+        command = [*prefix, program("xmcastd"), "--socket", self.socket, *arguments]
+        if config is not None:
+            command += ["-c", write_file(f"{Daemon.count}.yaml", config)]
+        for rule in rules:
+            command += ["--rule", rule]
+        self.process = start(namespace, *command, name=f"xmcastd@{namespace.name}")
+        _daemons.append(self)
+        if ready:
+            self.ready = self.process.wait_line(r"^\w+\s+ready\b.*")[0]
+
+    def ctl(self, *arguments, check=True):  # pylint: disable=redefined-outer-name
+        """Run xmcastctl on it."""
+        return run(program("xmcastctl"), "--socket", self.socket, *arguments, check=check)
+
+    def stats(self):
+        """All counters, now."""
+        return json.loads(self.ctl("-j", "stats", "show").stdout)
+
+    def wait_steered(self, steered):
+        """Wait until so many packets have been steered; more may come. Returns the counters."""
+        def enough():
+            stats = self.stats()
+            return stats["totals"]["steered_packets"] >= steered and stats
+
+        return wait_until(enough, f"{steered} packets steered")
+
+    def settle(self, steered=None, steered_min=None):
+        """Wait until every packet steered so far has left, and return the counters, whose books are
+        then checked. `steered`: wait for exactly so many, `steered_min`: at least so many, first."""
+        def settled():
+            nonlocal last
+            last = self.stats()
+            count = last["totals"]["steered_packets"]
+            if steered is not None and count < steered:
+                return None
+            if steered_min is not None and count < steered_min:
+                return None
+            return last if _at_rest(last) else None
+
+        last = None
+        try:
+            wait_until(settled, "all steered packets have left the relay")
+        except Timeout as error:
+            raise Timeout(f"{error}\n{json.dumps(last, indent=1)}") from None
+        if steered is not None:
+            equal(last["totals"]["steered_packets"], steered, "packets steered")
+        check_books(last)
+        return last
+
+    def stop(self, number=signal.SIGTERM, timeout=netns.PATIENCE):
+        """Stop it in order: exit 0, and for each interface an audit without a leaked frame."""
+        status = self.process.stop(number, timeout)
+        log = self.process.log()
+        check(not SANITIZED.search(log), f"sanitizer report of xmcastd:\n{log}")
+        equal(status, EXIT_DONE, f"exit code of xmcastd; log:\n{log}\n")
+        audits = re.findall(r"frame-audit.*leaked=(\d+)", log)
+        check(all(count == "0" for count in audits), f"frames leaked:\n{log}")
+        return log
+
+    def kill(self):
+        """SIGKILL, and wait for its end."""
+        self.process.send_signal(signal.SIGKILL)
+        equal(self.process.wait(), -signal.SIGKILL, "status of the killed daemon")
+
+
+def write_file(name, content):
+    """Write a file into the work folder; returns its path."""
+    path = os.path.join(netns.work_folder(), name)
+    with open(path, "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def generate(namespace, device, *options):
+    """Run xmcast-gen to its end, and return what it says. Options as on its command line."""
+    done = namespace.run(program("xmcast-gen"), device, "-j", *options, timeout=120)
+    return json.loads(done.stdout)
+
+
+class Sink:
+    """An xmcast-sink, started and ready."""
+
+    def __init__(self, namespace, device, *options):
+        """Through tc by default, which has no ring of its own to overflow."""
+        kind = () if "--verify" in options or "--xdp" in options else ("--skb",)
+        options = [option for option in options if option != "--xdp"]
+        self.process = start(namespace, program("xmcast-sink"), device, "-j", *kind, *options,
+                             name=f"xmcast-sink@{namespace.name}")
+        self.process.wait_line("ready")
+
+    def report(self, timeout=60):
+        """Wait for its end (--count, --idle) and return what it says."""
+        self.process.wait(timeout)
+        return self._parse()
+
+    def stop(self):
+        """End it, and return what it says."""
+        self.process.stop()
+        return self._parse()
+
+    def _parse(self):
+        check(self.process.output, f"xmcast-sink said nothing (exit {self.process.returncode}):\n"
+              f"{self.process.log()}")
+        return json.loads(self.process.output)
+
+
+# ---- books -----------------------------------------------------------------------------------
+
+def queue_drops(queue):
+    """What the kernel dropped at a queue's socket. An empty fill ring counts in both rx_dropped and
+    fill_ring_empty."""
+    return queue["rx_dropped"] + queue["rx_ring_full"]
+
+
+def _workers_of(stats, interface):
+    return [w for w in stats["workers"] if w["interface"] == interface["name"]]
+
+
+def _at_rest(stats):
+    """Is no packet anywhere between XDP program and output socket?"""
+    for worker in stats["workers"]:
+        if worker["queued_frames"] or worker["in_flight_frames"]:
+            return False
+    for interface in stats["interfaces"]:
+        counted = sum(q["received_packets"] + queue_drops(q) for q in interface["queues"])
+        if interface["verdicts"]["steered"] != counted:
+            return False
+    return all(o["submitted_packets"] == o["sent_packets"] + o["send_errors"] and
+               o["submitted_packets"] == r["received_packets"]
+               for r in stats["rules"] for o in r["outputs"])
+
+
+def check_books(stats):
+    """The books of a relay at rest close, to the packet."""
+    for interface in stats["interfaces"]:
+        _check_interface(interface, _workers_of(stats, interface))
+    for rule in stats["rules"]:
+        _check_rule(rule)
+    _check_totals(stats)
+
+
+def _check_interface(interface, workers):
+    name = interface["name"]
+    received = sum(queue["received_packets"] for queue in interface["queues"])
+    drops = sum(queue_drops(queue) for queue in interface["queues"])
+    equal(interface["verdicts"]["steered"], received + drops, f"{name}: steered against "
+          f"{received} received and {drops} dropped by the kernel")
+    equal(sum(w["received_packets"] for w in workers), received, f"{name}: received by workers")
+    for worker in workers:
+        equal(worker["kernel_frames"], worker["frames"], f"{name}: frames back with the kernel")
+
+
+def _check_rule(rule):
+    for output in rule["outputs"]:
+        errors = sum(output["errors"].values())
+        equal(errors, output["send_errors"], f"{rule['name']}: errors by name")
+        equal(output["submitted_packets"], rule["received_packets"],
+              f"{rule['name']}: submitted to {output['to']}")
+    equal(rule["received_packets"] * len(rule["outputs"]),
+          sum(o["sent_packets"] + o["send_errors"] for o in rule["outputs"]),
+          f"{rule['name']}: received × outputs against sent and errors")
+
+
+def _check_totals(stats):
+    totals, rules, interfaces = stats["totals"], stats["rules"], stats["interfaces"]
+    outputs = [output for rule in rules for output in rule["outputs"]]
+    queues = [queue for interface in interfaces for queue in interface["queues"]]
+    discarded = sum(sum(worker["drops"].values()) for worker in stats["workers"])
+    equal(totals["steered_packets"], sum(i["verdicts"]["steered"] for i in interfaces), "steered")
+    equal(totals["received_packets"], sum(q["received_packets"] for q in queues), "received")
+    equal(totals["received_packets"] - discarded, sum(r["received_packets"] for r in rules),
+          "received, by rule")
+    for key in ("submitted_packets", "sent_packets", "sent_bytes", "send_errors"):
+        equal(totals[key], sum(output[key] for output in outputs), f"total {key}")
+    equal(totals["dropped_packets"], sum(map(queue_drops, queues)) + discarded, "total drops")
+    equal(totals["buffer_exhausted_packets"], sum(q["fill_ring_empty"] for q in queues),
+          "total buffer exhaustion")
+
+
+def interface_of(stats, name):
+    """The interface's counters."""
+    return next(i for i in stats["interfaces"] if i["name"] == name)
+
+
+def rule_of(stats, name):
+    """The rule's counters."""
+    return next(r for r in stats["rules"] if r["name"] == name)
+
+
+# ---- topology --------------------------------------------------------------------------------
+
+class Star:
+    """A relay with sources on one side and receivers on the other, each in its own namespace.
+
+        source 0  s0 10.1.0.1 ──── 10.1.0.2 in0  relay  out0 10.2.0.1 ──── 10.2.0.2 r0  receiver 0
+        source 1  s0 10.1.1.1 ──── 10.1.1.2 in1         out1 10.2.1.1 ──── 10.2.1.2 r0  receiver 1
+    """
+
+    def __init__(self, sources=1, receivers=1, *, mtu=1500, out_mtu=1500, queues=1):
+        self.relay = Namespace("relay")
+        self.sources = [self._source(i, mtu, queues) for i in range(sources)]
+        self.receivers = [self._receiver(i, out_mtu) for i in range(receivers)]
+        self.source, self.receiver = self.sources[0], (self.receivers or [None])[0]
+
+    def _source(self, i, mtu, queues):
+        source = Namespace(f"source{i}")
+        veth(source, "s0", self.relay, f"in{i}", near_addr=f"10.1.{i}.1/24",
+             far_addr=f"10.1.{i}.2/24", mtu=mtu, queues=queues)
+        return source
+
+    def _receiver(self, i, mtu):
+        receiver = Namespace(f"receiver{i}")
+        veth(self.relay, f"out{i}", receiver, "r0", near_addr=f"10.2.{i}.1/24",
+             far_addr=f"10.2.{i}.2/24", mtu=mtu)
+        receiver.ip("route add default dev r0")  # whatever source the packets have
+        # Known neighbours: the kernel drops, uncounted by us, what waits for ARP for too long.
+        know(self.relay, f"out{i}", f"10.2.{i}.2", receiver, "r0")
+        return receiver
+
+
+def know(namespace, device, address, neighbour, neighbour_device):
+    """A permanent neighbour entry."""
+    namespace.ip(f"neigh replace {address} lladdr {neighbour.mac(neighbour_device)} "
+                 f"dev {device} nud permanent")
+
+
+# ---- sockets ---------------------------------------------------------------------------------
+
+def sender(namespace, address, ttl=8, loop=False):
+    """A UDP socket that sends multicast out of the interface with this address."""
+    with namespace.entered():
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, int(loop))
+    sock.bind((address, 0))
+    return sock
+
+
+def receiver(namespace, port, group=None, address=None):
+    """A UDP socket that listens on a port; with a group, joined on the interface with `address`."""
+    with namespace.entered():
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+    sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+    sock.setsockopt(socket.IPPROTO_IP, IP_RECVTOS, 1)
+    sock.bind((group or "", port))
+    if group:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                        socket.inet_aton(group) + socket.inet_aton(address))
+    sock.settimeout(netns.PATIENCE)
+    return sock
+
+
+def receive(sock):
+    """One datagram: payload, sender's address, TTL, DSCP."""
+    payload, extras, _, address = sock.recvmsg(65536, 256)
+    ttl = dscp = None
+    for level, kind, data in extras:
+        if level == socket.IPPROTO_IP and kind == socket.IP_TTL:
+            ttl = struct.unpack("i", data)[0]
+        elif level == socket.IPPROTO_IP and kind == socket.IP_TOS:
+            dscp = data[0] >> 2
+    return payload, address, ttl, dscp
+
+
+def silent(sock):
+    """True if nothing is waiting in the socket."""
+    sock.setblocking(False)
+    try:
+        sock.recv(65536, socket.MSG_PEEK)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        sock.settimeout(netns.PATIENCE)
+
+
+def packet_socket(namespace, device):
+    """An AF_PACKET socket: to see frames as they come, or to send made-up ones."""
+    with namespace.entered():
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        sock.bind((device, ETH_P_ALL))
+    sock.settimeout(netns.PATIENCE)
+    return sock
+
+
+def checksum(data):
+    """RFC 1071; 0 if it runs over a right checksum."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def udp_frame(destination_mac, source, group, port, payload=b"", **change):
+    """An Ethernet frame with a UDP datagram, right in all but what `change` says: version_ihl, tos,
+    total_length, fragment, ip_checksum, udp_length, options, ethertype."""
+    udp_length = change.get("udp_length", 8 + len(payload))
+    udp = struct.pack("!HHHH", 40000, port, udp_length, 0) + payload  # 0: no checksum
+    options = change.get("options", b"")
+    total = change.get("total_length", 20 + len(options) + len(udp))
+    header = [change.get("version_ihl", 0x45 + len(options) // 4), change.get("tos", 0), total, 1,
+              change.get("fragment", 0), 8, 17, 0, socket.inet_aton(source),
+              socket.inet_aton(group)]
+    header[7] = checksum(struct.pack("!BBHHHBBH4s4s", *header) + options)
+    header[7] = change.get("ip_checksum", header[7])
+    ethernet = bytes.fromhex(destination_mac.replace(":", "")) + b"\x02\0\0\0\0\x01"
+    ethernet += struct.pack("!H", change.get("ethertype", 0x0800))
+    return ethernet + struct.pack("!BBHHHBBH4s4s", *header) + options + udp
+
+
+def group_mac(group):
+    """The Ethernet address of an IPv4 group (RFC 1112 section 6.4)."""
+    low = struct.unpack("!I", socket.inet_aton(group))[0] & 0x7fffff
+    return f"01:00:5e:{low >> 16:02x}:{low >> 8 & 0xff:02x}:{low & 0xff:02x}"

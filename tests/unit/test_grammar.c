@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+
+#include "expect.h"
+#include "rules/grammar.h"
+
+static const struct position start = {"--rule", 1, 1};
+
+static struct rule parse(const char *text)
+{
+	struct errors errors = {0};
+	struct rule rule;
+	int error = grammar_parse_rule(text, strlen(text), &start, &rule, NULL, &errors);
+
+	expect_no_errors(&errors, text);
+	assert_int_equal(error, 0);
+	return rule;
+}
+
+static void expect_endpoint(const struct xmc_addr *addr, uint16_t port, const char *iface,
+			    const char *expected)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+
+	assert_string_equal(endpoint_format(addr, port, iface, text), expected);
+}
+
+static void test_full_rule(void **state)
+{
+	struct rule rule = parse("cam1 in 239.1.1.1:5000@eth0 source 10.9.9.9 "
+				 "out 239.2.2.2:6000@eth1 ttl 8 dscp ef out 10.0.0.100:6000");
+	char text[ADDR_TEXT_SIZE];
+
+	assert_string_equal(rule.name, "cam1");
+	expect_endpoint(&rule.group, rule.port, rule.iface, "239.1.1.1:5000@eth0");
+	assert_string_equal(addr_format(&rule.source, text), "10.9.9.9");
+	assert_int_equal(rule.nr_outputs, 2);
+	expect_endpoint(&rule.outputs[0].to, rule.outputs[0].port, rule.outputs[0].iface,
+			"239.2.2.2:6000@eth1");
+	assert_int_equal(rule.outputs[0].ttl, 8);
+	assert_int_equal(rule.outputs[0].dscp, 46);
+	expect_endpoint(&rule.outputs[1].to, rule.outputs[1].port, rule.outputs[1].iface,
+			"10.0.0.100:6000");
+	assert_int_equal(rule.outputs[1].ttl, 64);
+	assert_int_equal(rule.outputs[1].dscp, 0);
+	rule_free(&rule);
+	assert_null(rule.outputs);
+}
+
+/* Every one is a valid rule; the second is what rule_format() writes for it. */
+static const char *const good[][2] = {
+	/* derived names */
+	{"in 239.1.1.1:5000@eth0 out 10.0.0.1:1",
+	 "239.1.1.1:5000@eth0 in 239.1.1.1:5000@eth0 out 10.0.0.1:1"},
+	{"in 239.1.1.1:5000@eth0 source 10.9.9.9 out 10.0.0.1:1",
+	 "10.9.9.9>239.1.1.1:5000@eth0 in 239.1.1.1:5000@eth0 source 10.9.9.9 out 10.0.0.1:1"},
+	{"in [ff3e::1]:5000@eth0 source [2001:db8::1] out [2001:db8::2]:1",
+	 "[2001:db8::1]>[ff3e::1]:5000@eth0 in [ff3e::1]:5000@eth0 source [2001:db8::1] "
+	 "out [2001:db8::2]:1"},
+	{"in 239.1.1.1:5000@a\"b'c\\d out 10.0.0.1:1",
+	 "239.1.1.1:5000@a_b_c_d in 239.1.1.1:5000@a\"b'c\\d out 10.0.0.1:1"},
+	/* an IPv6 source without brackets */
+	{"n in [ff3e::1]:5000@eth0 source 2001:db8::1 out [ff3e::2]:1@eth1",
+	 "n in [ff3e::1]:5000@eth0 source [2001:db8::1] out [ff3e::2]:1@eth1"},
+	/* host to host, with and without an interface; loopback; extreme ports */
+	{"n in 10.0.0.1:1@eth0 out 127.0.0.1:65535", "n in 10.0.0.1:1@eth0 out 127.0.0.1:65535"},
+	{"n in 127.0.0.1:65535@lo out 10.0.0.1:1@br-lan",
+	 "n in 127.0.0.1:65535@lo out 10.0.0.1:1@br-lan"},
+	/* interface names as Linux allows them */
+	{"n in 239.1.1.1:1@eth0.100 out 239.1.1.2:1@a@b%c[d]\"'\\",
+	 "n in 239.1.1.1:1@eth0.100 out 239.1.1.2:1@a@b%c[d]\"'\\"},
+	{"n in 239.1.1.1:1@123456789012345 out 239.1.1.2:1@...",
+	 "n in 239.1.1.1:1@123456789012345 out 239.1.1.2:1@..."},
+	/* an interface with the name of a keyword */
+	{"n in 239.1.1.1:1@in out 239.1.1.2:1@out", "n in 239.1.1.1:1@in out 239.1.1.2:1@out"},
+	/* names */
+	{":@[]>.-_/,+% in 239.1.1.1:1@a out 1.1.1.1:1",
+	 ":@[]>.-_/,+% in 239.1.1.1:1@a out 1.1.1.1:1"},
+	{"In in 239.1.1.1:1@a out 1.1.1.1:1", "In in 239.1.1.1:1@a out 1.1.1.1:1"},
+	/* edges of the ranges */
+	{"n in 1.0.0.0:1@a source 223.255.255.255 out 239.255.255.255:1@b ttl 255 dscp 63",
+	 "n in 1.0.0.0:1@a source 223.255.255.255 out 239.255.255.255:1@b ttl 255 dscp 63"},
+	/* options in either order; defaults vanish */
+	{"n in 239.1.1.1:1@a out 224.0.0.0:1@b dscp 0 ttl 1 out 1.1.1.1:1 ttl 64 dscp default",
+	 "n in 239.1.1.1:1@a out 224.0.0.0:1@b out 1.1.1.1:1"},
+	{"n in 239.1.1.1:1@a out 1.1.1.1:1 dscp AF41 ttl 1",
+	 "n in 239.1.1.1:1@a out 1.1.1.1:1 ttl 1 dscp af41"},
+	{"n in 239.1.1.1:1@a out 1.1.1.1:1 dscp Voice-Admit out 1.1.1.2:1 dscp 1 out 1.1.1.3:1 "
+	 "dscp 2",
+	 "n in 239.1.1.1:1@a out 1.1.1.1:1 dscp voice-admit out 1.1.1.2:1 dscp le out 1.1.1.3:1 "
+	 "dscp 2"},
+	/* any white space between words */
+	{" \t\r\n n\tin\n239.1.1.1:1@a\r\nout 1.1.1.1:1 \n", "n in 239.1.1.1:1@a out 1.1.1.1:1"},
+};
+
+static void test_good(void **state)
+{
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct rule rule = parse(good[i][0]), again;
+		char *text = rule_format(&rule);
+
+		assert_string_equal(text, good[i][1]);
+		again = parse(text);
+		assert_true(rule_equal(&rule, &again));
+		free(text);
+		rule_free(&rule);
+		rule_free(&again);
+	}
+}
+
+static void test_dscp_names(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned int value;
+	} names[] = {
+		{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},	 {"cs3", 24},
+		{"cs4", 32},	{"cs5", 40},  {"cs6", 48},  {"cs7", 56},	 {"af11", 10},
+		{"af12", 12},	{"af13", 14}, {"af21", 18}, {"af22", 20},	 {"af23", 22},
+		{"af31", 26},	{"af32", 28}, {"af33", 30}, {"af41", 34},	 {"af42", 36},
+		{"af43", 38},	{"ef", 46},   {"le", 1},    {"voice-admit", 44},
+	};
+	char text[100];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct rule rule;
+
+		snprintf(text, sizeof(text), "n in 239.1.1.1:1@a out 1.1.1.1:1 dscp %s",
+			 names[i].name);
+		rule = parse(text);
+		assert_int_equal(rule.outputs[0].dscp, names[i].value);
+		rule_free(&rule);
+	}
+}
+
+#define IN   "in 239.1.1.1:1@a "
+#define LONG "1234567890123456789012345678901234567890123456789012345678901234"
+#define X16  "xxxxxxxxxxxxxxxx"
+#define X64  X16 X16 X16 X16
+
+/* Every one is refused, with these errors at line 1. */
+static const struct bad {
+	const char *text;
+	struct expected errors[6];
+} bad[] = {
+	{"", {{1, 1, "", "an empty rule"}}},
+	{"  ", {{1, 3, "", "an empty rule"}}},
+	{"cam1", {{1, 1, "cam1", "no input after it, expected `in GROUP:PORT@IFACE`"}}},
+	{"in", {{1, 1, "in", "nothing after it, expected GROUP:PORT@IFACE"}}},
+	{IN, {{1, 4, "239.1.1.1:1@a", "no output after it, expected `out DEST:PORT"}}},
+	{IN "source 1.1.1.1", {{1, 25, "1.1.1.1", "no output after it"}}},
+	{IN "out", {{1, 18, "out", "nothing after it, expected DEST:PORT[@IFACE]"}}},
+	{IN "out out 1.1.1.1:1", {{1, 18, "out", "nothing after it"}}},
+	{"n out 1.1.1.1:1", {{1, 3, "out", "no input before it, expected `in"}}},
+	{"out 1.1.1.1:1 " IN, {{1, 1, "out", "no input before it"}}},
+	{"cam 1 " IN "out 1.1.1.1:1", {{1, 5, "1", "unexpected word, expected `in"}}},
+	/* endpoints */
+	{"in 239.1.1.1:5000 out 1.1.1.1:1",
+	 {{1, 4, "239.1.1.1:5000", "no interface, expected GROUP:PORT@IFACE"}}},
+	{"in 10.0.0.1:5000 out 1.1.1.1:1", {{1, 4, "10.0.0.1:5000", "no interface"}}},
+	{"in 239.1.1.1@eth0 out 1.1.1.1:1",
+	 {{1, 4, "239.1.1.1", "no port, expected GROUP:PORT@IFACE"}}},
+	{"in 239.1.1.1:5000@ out 1.1.1.1:1", {{1, 19, "", "not an interface name"}}},
+	{"in :5000@eth0 out 1.1.1.1:1", {{1, 4, "", "not an address"}}},
+	{"in @ out 1.1.1.1:1", {{1, 4, "", "no port"}, {1, 5, "", "not an interface name"}}},
+	{"in 239.1.1:x@. out 1.1.1.1:1",
+	 {{1, 4, "239.1.1", "not an address, expected an IPv4 address or an IPv6"},
+	  {1, 12, "x", "not a valid port, expected a number from 1 to 65535"},
+	  {1, 14, ".", "not an interface name"}}},
+	{IN "out 239.1.1.1:1",
+	 {{1, 22, "239.1.1.1:1", "no interface, expected DEST:PORT@IFACE because DEST is"}}},
+	{IN "out 239.1.1.1:1@..", {{1, 34, "..", "not an interface name"}}},
+	{IN "out 1.1.1.1:1@1234567890123456",
+	 {{1, 32, "1234567890123456", "not an interface name, expected 1 to 15"}}},
+	{IN "out 1.1.1.1:1@a/b", {{1, 32, "a/b", "not an interface name"}}},
+	{IN "out 1.1.1.1:1@a:b", {{1, 32, "a:b", "not an interface name"}}},
+	{IN "out 1.1.1.1:1@\xc3\xa9", {{1, 32, "\\xc3\\xa9", "not an interface name"}}},
+	{IN "out 1.1.1.1:1@\x7f", {{1, 32, "\\x7f", "not an interface name"}}},
+	/* IPv6 forms */
+	{"in ff3e::1:5000@a out 1.1.1.1:1", {{1, 4, "ff3e::1:5000", "more than one colon"}}},
+	{"in [ff3e::1:5000@a out 1.1.1.1:1", {{1, 4, "[ff3e::1:5000", "no closing bracket"}}},
+	{"in [ff3e::1]@a out 1.1.1.1:1", {{1, 4, "[ff3e::1]", "no port"}}},
+	{"in [ff3e::1]5@a out 1.1.1.1:1", {{1, 4, "[ff3e::1]5", "no port"}}},
+	{"in [239.1.1.1]:5@a out 1.1.1.1:1",
+	 {{1, 5, "239.1.1.1", "not an address, expected an IPv6"}}},
+	{"in []:5@a out 1.1.1.1:1", {{1, 5, "", "not an address"}}},
+	{"in [::ffff:1.2.3.4]:5@a out 1.1.1.1:1", {{1, 5, "::ffff:1.2.3.4", "not an address"}}},
+	{"in [fe80::1%a]:5@a out 1.1.1.1:1", {{1, 5, "fe80::1%a", "not an address"}}},
+	{"in [::]:5@a out 1.1.1.1:1", {{1, 5, "::", "address out of range"}}},
+	/* ranges */
+	{"in 0.1.2.3:5@a out 1.1.1.1:1", {{1, 4, "0.1.2.3", "out of range, expected a multicast"}}},
+	{"in 240.0.0.0:5@a out 1.1.1.1:1", {{1, 4, "240.0.0.0", "out of range"}}},
+	{IN "out 255.255.255.255:1", {{1, 22, "255.255.255.255", "out of range"}}},
+	{IN "source 0.0.0.0 out 1.1.1.1:1", {{1, 25, "0.0.0.0", "out of range"}}},
+	{IN "source 239.1.1.1 out 1.1.1.1:1",
+	 {{1, 25, "239.1.1.1", "multicast address cannot be a source, expected the address of"}}},
+	{IN "source [ff02::1] out 1.1.1.1:1", {{1, 25, "[ff02::1]", "cannot be a source"}}},
+	{IN "source [10.1.1.1] out 1.1.1.1:1", {{1, 26, "10.1.1.1", "not an address"}}},
+	{IN "source 1.1.1.1:5 out 1.1.1.1:1", {{1, 25, "1.1.1.1:5", "not an address"}}},
+	{IN "source " LONG " out 1.1.1.1:1", {{1, 25, LONG, "not an address"}}},
+	/* numbers */
+	{"in 239.1.1.1:0@a out 1.1.1.1:65536",
+	 {{1, 14, "0", "not a valid port"}, {1, 30, "65536", "not a valid port"}}},
+	{IN "out 1.1.1.1:", {{1, 30, "", "not a valid port"}}},
+	{IN "out 1.1.1.1:080", {{1, 30, "080", "not a valid port"}}},
+	{IN "out 1.1.1.1:+80", {{1, 30, "+80", "not a valid port"}}},
+	{IN "out 1.1.1.1:-1", {{1, 30, "-1", "not a valid port"}}},
+	{IN "out 1.1.1.1:0x50", {{1, 30, "0x50", "not a valid port"}}},
+	{IN "out 1.1.1.1:4294967297", {{1, 30, "4294967297", "not a valid port"}}},
+	{IN "out 1.1.1.1:99999999999999999999", {{1, 30, "99999999999999999999", "not a valid"}}},
+	{IN "out 1.1.1.1:1 ttl 0", {{1, 36, "0", "not a valid ttl, expected a number from 1"}}},
+	{IN "out 1.1.1.1:1 ttl 256", {{1, 36, "256", "not a valid ttl"}}},
+	{IN "out 1.1.1.1:1 ttl", {{1, 32, "ttl", "nothing after it, expected a number"}}},
+	{IN "out 1.1.1.1:1 dscp 64", {{1, 37, "64", "not a valid dscp, expected a number from 0"}}},
+	{IN "out 1.1.1.1:1 dscp af44", {{1, 37, "af44", "or a name such as ef"}}},
+	{IN "out 1.1.1.1:1 dscp e", {{1, 37, "e", "not a valid dscp"}}},
+	{IN "out 1.1.1.1:1 dscp out 1.1.1.2:1", {{1, 32, "dscp", "nothing after it"}}},
+	/* order and repetition */
+	{IN "ttl 5 out 1.1.1.1:1", {{1, 18, "ttl", "no output before it, expected `out"}}},
+	{IN "out 1.1.1.1:1 ttl 5 dscp 1 ttl 5", {{1, 45, "ttl", "given twice for one output"}}},
+	{IN "out 1.1.1.1:1 dscp 1 dscp 1", {{1, 39, "dscp", "given twice for one output"}}},
+	{IN "source 1.1.1.1 source 1.1.1.1 out 1.1.1.1:1", {{1, 33, "source", "a second source"}}},
+	{IN "out 1.1.1.1:1 source 1.1.1.1", {{1, 32, "source", "source after an output"}}},
+	{IN IN "out 1.1.1.1:1", {{1, 18, "in", "a second input"}}},
+	{IN "x y out 1.1.1.1:1", {{1, 18, "x", "unexpected word, expected `source` or `out`"}}},
+	{IN "source 1.1.1.1 x out 1.1.1.1:1", {{1, 33, "x", "unexpected word, expected `out`"}}},
+	{IN "out 1.1.1.1:1 TTL 5", {{1, 32, "TTL", "expected `ttl`, `dscp` or `out`"}}},
+	/* names */
+	{"ttl " IN "out 1.1.1.1:1",
+	 {{1, 1, "ttl", "no input before it"},
+	  {1, 1, "ttl", "no output before it"},
+	  {1, 1, "ttl", "nothing after it"}}},
+	{"a\"b " IN "out 1.1.1.1:1", {{1, 1, "a\"b", "not a rule name, expected 1 to 127"}}},
+	{"a'b " IN "out 1.1.1.1:1", {{1, 1, "a'b", "not a rule name"}}},
+	{"a\\b " IN "out 1.1.1.1:1", {{1, 1, "a\\b", "not a rule name"}}},
+	{"caf\xc3\xa9 " IN "out 1.1.1.1:1", {{1, 1, "caf\\xc3\\xa9", "not a rule name"}}},
+	{LONG LONG " " IN "out 1.1.1.1:1", {{1, 1, LONG "...", "not a rule name"}}},
+};
+
+static void test_bad(void **state)
+{
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct rule_positions where;
+		struct errors errors = {0};
+		struct rule rule;
+
+		assert_int_equal(grammar_parse_rule(bad[i].text, strlen(bad[i].text), &start, &rule,
+						    &where, &errors),
+				 -EINVAL);
+		expect_errors(&errors, bad[i].errors, bad[i].text);
+		assert_null(rule.outputs);
+		assert_null(where.outputs);
+	}
+}
+
+static void test_many_errors(void **state)
+{
+	static const struct expected expected[] = {
+		{1, 1, "a\\", "not a rule name"},
+		{1, 17, "0", "not a valid port"},
+		{2, 8, "240.1.1.1", "out of range"},
+		{2, 22, "1.1.1", "not an address"},
+		{2, 34, "0", "not a valid ttl"},
+		{3, 21, "x", "not a valid dscp"},
+		{0},
+	};
+	const char *text =
+		"a\\ in 239.1.1.1:0@a\nsource 240.1.1.1 out 1.1.1:1 ttl 0\n\tout 1.1.1.1:1 "
+		"dscp x";
+	struct errors errors = {0};
+	struct rule rule;
+
+	assert_int_equal(grammar_parse_rule(text, strlen(text), &start, &rule, NULL, &errors),
+			 -EINVAL);
+	expect_errors(&errors, expected, text);
+}
+
+static void test_nul_bytes(void **state)
+{
+	static const char text[] = "n in 239.1.1.1\0:1@a\0 out 1.1.1.1:1\0";
+	static const struct expected expected[] = {
+		{1, 6, "239.1.1.1\\x00", "not an address"},
+		{1, 19, "a\\x00", "not an interface name"},
+		{1, 34, "1\\x00", "not a valid port"},
+		{0},
+	};
+	struct errors errors = {0};
+	struct rule rule;
+
+	assert_int_equal(grammar_parse_rule(text, sizeof(text) - 1, &start, &rule, NULL, &errors),
+			 -EINVAL);
+	expect_errors(&errors, expected, text);
+}
+
+static void test_positions(void **state)
+{
+	const char *text = "cam1 in 239.1.1.1:1@a\n source 1.1.1.1 out 1.1.1.2:1\nout 1.1.1.3:1";
+	struct position at = {"f", 10, 5};
+	struct rule_positions where;
+	struct errors errors = {0};
+	struct rule rule;
+
+	assert_int_equal(grammar_parse_rule(text, strlen(text), &at, &rule, &where, &errors), 0);
+	assert_true(where.named);
+	assert_string_equal(where.name.file, "f");
+	assert_int_equal(where.name.line, 10);
+	assert_int_equal(where.name.column, 5);
+	assert_int_equal(where.input.line, 10);
+	assert_int_equal(where.input.column, 13);
+	assert_int_equal(where.source.line, 11);
+	assert_int_equal(where.source.column, 9);
+	assert_int_equal(where.outputs[0].line, 11);
+	assert_int_equal(where.outputs[0].column, 21);
+	assert_int_equal(where.outputs[1].line, 12);
+	assert_int_equal(where.outputs[1].column, 5);
+	rule_free(&rule);
+	rule_positions_free(&where);
+}
+
+/* 1 MB in one word, and in words. */
+static void test_long_line(void **state)
+{
+	static const struct expected one_word[] = {
+		{1, 1, X64 "...", "not a rule name"},
+		{1, 1, X64 "...", "no input after it"},
+		{0},
+	};
+	static const struct expected many_words[] = {{1, 3, "x", "unexpected word"}, {0}};
+	size_t length = 1 << 20;
+	char *text = malloc(length);
+	struct errors errors = {0};
+	struct rule rule;
+
+	assert_non_null(text);
+	memset(text, 'x', length);
+	assert_int_equal(grammar_parse_rule(text, length, &start, &rule, NULL, &errors), -EINVAL);
+	expect_errors(&errors, one_word, "one word");
+	for (size_t i = 1; i < length; i += 2)
+		text[i] = ' ';
+	assert_int_equal(grammar_parse_rule(text, length, &start, &rule, NULL, &errors), -EINVAL);
+	expect_errors(&errors, many_words, "many words");
+	free(text);
+}
+
+/* --- rule_format() and grammar_parse_rule() are inverse --- */
+
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+static uint32_t random_below(uint32_t *seed, uint32_t limit)
+{
+	return next_random(seed) % limit;
+}
+
+static void random_address(uint32_t *seed, bool ipv4, int multicast, struct xmc_addr *addr)
+{
+	for (unsigned int i = 0; i < 16; i++)
+		addr->b[i] = random_below(seed, 3) ? 0 : (uint8_t)next_random(seed);
+	if (ipv4) {
+		memset(addr->b, 0, 10);
+		addr->b[10] = addr->b[11] = 0xff;
+		addr->b[12] = (uint8_t)(multicast ? 224 + random_below(seed, 16)
+						  : 1 + random_below(seed, 223));
+	} else {
+		addr->b[0] = multicast ? 0xff : 0x20;
+	}
+}
+
+static void random_iface(uint32_t *seed, char iface[IF_NAMESIZE])
+{
+	uint32_t length = 1 + random_below(seed, IF_NAMESIZE - 1);
+
+	memset(iface, 0, IF_NAMESIZE);
+	for (uint32_t i = 0; i < length; i++) {
+		char byte = (char)(0x21 + random_below(seed, 0x7f - 0x21));
+
+		iface[i] = byte == '/' || byte == ':' ? '-' : byte;
+	}
+	if (strcmp(iface, ".") == 0 || strcmp(iface, "..") == 0)
+		iface[0] = 'x';
+}
+
+static void random_name(uint32_t *seed, char name[RULE_NAME_SIZE])
+{
+	uint32_t length = 1 + random_below(seed, RULE_NAME_SIZE - 1);
+
+	for (uint32_t i = 0; i < length; i++) {
+		char byte = (char)(0x21 + random_below(seed, 0x7f - 0x21));
+
+		name[i] = name_byte_is_valid(byte) ? byte : '_';
+	}
+	name[length] = '\0';
+	/* No keyword is that short or has this. */
+	name[0] = ':';
+}
+
+static struct rule random_rule(uint32_t *seed)
+{
+	bool ipv4 = random_below(seed, 2);
+	struct rule rule = {.nr_outputs = 1 + random_below(seed, 5)};
+
+	random_address(seed, ipv4, random_below(seed, 2), &rule.group);
+	if (random_below(seed, 2))
+		random_address(seed, ipv4, false, &rule.source);
+	rule.port = (uint16_t)(1 + random_below(seed, 65535));
+	random_iface(seed, rule.iface);
+	if (random_below(seed, 2))
+		random_name(seed, rule.name);
+	else
+		rule_derive_name(&rule);
+	rule.outputs = calloc(rule.nr_outputs, sizeof(*rule.outputs));
+	assert_non_null(rule.outputs);
+	for (unsigned int i = 0; i < rule.nr_outputs; i++) {
+		struct rule_output *output = &rule.outputs[i];
+		bool multicast = random_below(seed, 2);
+
+		random_address(seed, ipv4, multicast, &output->to);
+		output->port = (uint16_t)(1 + random_below(seed, 65535));
+		output->ttl = random_below(seed, 2) ? rule_default_ttl(&output->to)
+						    : (uint8_t)(1 + random_below(seed, 255));
+		output->dscp = (uint8_t)random_below(seed, 64);
+		if (multicast || random_below(seed, 2))
+			random_iface(seed, output->iface);
+	}
+	return rule;
+}
+
+static void test_format_is_inverse(void **state)
+{
+	uint32_t seed = 20240229;
+
+	for (int i = 0; i < 20000; i++) {
+		struct rule rule = random_rule(&seed), again;
+		char *text = rule_format(&rule);
+
+		assert_non_null(text);
+		again = parse(text);
+		if (!rule_equal(&rule, &again))
+			fail_msg("not the same after parsing: %s", text);
+		free(text);
+		rule_free(&rule);
+		rule_free(&again);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_full_rule),	  cmocka_unit_test(test_good),
+		cmocka_unit_test(test_dscp_names),	  cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_many_errors),	  cmocka_unit_test(test_nul_bytes),
+		cmocka_unit_test(test_positions),	  cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_format_is_inverse),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+
+#include "expect.h"
+#include "rules/add.h"
+#include "rules/schema.h"
+
+#define RULES_MAX 4
+
+/* Rules that are each valid, and what is wrong with them together. The line is the rule's. */
+static const struct {
+	const char *rules[RULES_MAX + 1];
+	struct expected errors[6];
+} bad[] = {
+	/* names */
+	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "a in 239.1.1.2:1@a out 1.1.1.1:1"},
+	 {{2, 1, "a", "duplicate rule name, expected it once; first at line 1, column 1"}}},
+	{{"in 239.1.1.1:1@a out 1.1.1.1:1", "239.1.1.1:1@a in 239.1.1.2:1@a out 1.1.1.1:1"},
+	 {{2, 1, "239.1.1.1:1@a", "duplicate rule name"}}},
+	{{"239.1.1.1:1@a in 239.1.1.2:1@a out 1.1.1.1:1", " in 239.1.1.1:1@a out 1.1.1.1:1"},
+	 {{2, 2, "239.1.1.1:1@a", "duplicate rule name"}}},
+	/* inputs */
+	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "b in 239.1.1.1:1@a out 1.1.1.2:1"},
+	 {{2, 6, "239.1.1.1:1@a", "duplicate input, expected it once; first at line 1, column 6"}}},
+	{{"a in 239.1.1.1:1@a source 1.1.1.1 out 1.1.1.1:1",
+	  "b in 239.1.1.1:1@a source 1.1.1.1 out 1.1.1.2:1"},
+	 {{2, 6, "239.1.1.1:1@a", "duplicate input"}}},
+	/* a derived name is duplicate with its input: said once */
+	{{"in 239.1.1.1:1@a out 1.1.1.1:1", "in 239.1.1.1:1@a out 1.1.1.1:1"},
+	 {{2, 4, "239.1.1.1:1@a", "duplicate input"}}},
+	/* both; and three of a kind */
+	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "a in 239.1.1.1:1@a out 1.1.1.1:1",
+	  "a in 239.1.1.2:1@a out 1.1.1.1:1"},
+	 {{2, 6, "239.1.1.1:1@a", "duplicate input"},
+	  {2, 1, "a", "duplicate rule name"},
+	  {3, 1, "a", "first at line 1, column 1"}}},
+	/* loops */
+	{{"a in 239.1.1.1:1@a out 239.1.1.1:1@a"},
+	 {{1, 24, "239.1.1.1:1@a", "the output is the rule's own input"}}},
+	{{"a in 10.1.1.1:1@a out 1.1.1.1:1 out 10.1.1.1:1@a ttl 5"},
+	 {{1, 37, "10.1.1.1:1@a", "the output is the rule's own input"}}},
+	/* outputs */
+	{{"a in 239.1.1.1:1@a out 1.1.1.1:1 ttl 1 out 1.1.1.1:1 ttl 2"},
+	 {{1, 44, "1.1.1.1:1", "duplicate output"}}},
+	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b out 1.1.1.1:1 out 239.1.1.2:1@b"},
+	 {{1, 56, "239.1.1.2:1@b", "duplicate output"}}},
+	/* IPv6, and families that differ */
+	{{"a in [ff3e::1]:1@a source fe80::1 out [ff3e::2]:1@b"},
+	 {{1, 6, "[ff3e::1]:1@a", "IPv6 is not supported yet, expected an IPv4 address"},
+	  {1, 27, "fe80::1", "IPv6 is not supported yet"},
+	  {1, 39, "[ff3e::2]:1@b", "IPv6 is not supported yet"}}},
+	{{"a in 239.1.1.1:1@a source fe80::1 out 1.1.1.1:1 out [fe80::2]:1"},
+	 {{1, 27, "fe80::1", "IPv6 is not supported yet"},
+	  {1, 53, "[fe80::2]:1", "IPv6 is not supported yet"},
+	  {1, 27, "fe80::1", "another address family than the input, expected IPv4"},
+	  {1, 53, "[fe80::2]:1", "another address family than the input, expected IPv4"}}},
+	{{"a in [ff3e::1]:1@a source 1.1.1.1 out 1.1.1.2:1"},
+	 {{1, 6, "[ff3e::1]:1@a", "IPv6 is not supported yet"},
+	  {1, 27, "1.1.1.1", "another address family than the input, expected IPv6"},
+	  {1, 39, "1.1.1.2:1", "another address family than the input, expected IPv6"}}},
+	/* a rule that cannot be parsed does not keep the others from being checked */
+	{{"a in 239.1.1.1:1@a", "b in 239.1.1.1:1@a out 1.1.1.1:1",
+	  "b in 239.1.1.2:1@a out 1.1.1.1:1"},
+	 {{1, 6, "239.1.1.1:1@a", "no output after it"}, {3, 1, "b", "duplicate rule name"}}},
+};
+
+static size_t count_texts(const char *const *texts)
+{
+	size_t count = 0;
+
+	while (texts[count])
+		count++;
+	return count;
+}
+
+static void test_bad(void **state)
+{
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct errors errors = {0};
+		struct config config;
+
+		config_init(&config);
+		assert_int_equal(config_add_rules(&config, bad[i].rules, count_texts(bad[i].rules),
+						  "--rule", &errors),
+				 -EINVAL);
+		expect_errors(&errors, bad[i].errors, bad[i].rules[0]);
+		assert_int_equal(config.nr_rules, 0);
+		assert_null(config.rules);
+	}
+}
+
+/* Near misses of all the above. */
+static const char *const good[] = {
+	"a in 239.1.1.1:1@a out 239.1.1.1:2@a out 239.1.1.1:1@b out 239.1.1.2:1@a",
+	"b in 239.1.1.1:1@b out 1.1.1.1:1 out 1.1.1.1:1@a out 1.1.1.1:2 out 1.1.1.2:1",
+	"c in 239.1.1.1:2@a out 1.1.1.1:1",
+	"d in 239.1.1.1:1@a source 1.1.1.1 out 1.1.1.1:1",
+	"e in 239.1.1.1:1@a source 1.1.1.2 out 1.1.1.1:1",
+	"in 10.1.1.1:1@a out 10.1.1.1:1",
+	"A in 239.1.1.3:1@a out 1.1.1.1:1",
+};
+
+static void test_good(void **state)
+{
+	struct errors errors = {0};
+	struct config config;
+	unsigned int count = sizeof(good) / sizeof(good[0]);
+
+	config_init(&config);
+	assert_int_equal(config_add_rules(&config, good, count, "--rule", &errors), 0);
+	expect_no_errors(&errors, "good");
+	assert_int_equal(config.nr_rules, count);
+	assert_string_equal(config.rules[5].name, "10.1.1.1:1@a");
+	config_free(&config);
+	assert_int_equal(config.nr_rules, 0);
+}
+
+/* Rules added later are compared with those before; refused ones leave no trace. */
+static void test_add_later(void **state)
+{
+	static const struct expected duplicates[] = {
+		{1, 6, "239.1.1.1:1@a", "duplicate input, expected one that no rule has"},
+		{1, 1, "a", "duplicate rule name, expected one that no rule has"},
+		{0},
+	};
+	static const struct expected mixed[] = {{2, 1, "in", "nothing after it"}, {0}};
+	const char *texts[] = {"b in 239.1.1.2:1@a out 1.1.1.1:1", "in"};
+	struct errors errors = {0};
+	struct config config;
+	struct rule *before;
+
+	config_init(&config);
+	config.stats_interval = 5;
+	assert_int_equal(config_add_rule_text(&config, good[0], "x", &errors), 0);
+	before = config.rules;
+	assert_int_equal(config_add_rule_text(&config, good[0], "x", &errors), -EINVAL);
+	expect_errors(&errors, duplicates, "the same again");
+	assert_int_equal(config_add_rules(&config, texts, 2, "x", &errors), -EINVAL);
+	expect_errors(&errors, mixed, "one good, one bad");
+	assert_ptr_equal(config.rules, before);
+	assert_int_equal(config.nr_rules, 1);
+	assert_int_equal(config_add_rules(&config, texts, 1, "x", &errors), 0);
+	assert_int_equal(config_add_rules(&config, NULL, 0, "x", &errors), 0);
+	for (unsigned int i = 1; i < sizeof(good) / sizeof(good[0]); i++) {
+		if (i == 1) /* its name is taken by now */
+			continue;
+		assert_int_equal(config_add_rule_text(&config, good[i], "x", &errors), 0);
+	}
+	expect_no_errors(&errors, "later");
+	assert_int_equal(config.nr_rules, sizeof(good) / sizeof(good[0]));
+	assert_int_equal(config.stats_interval, 5);
+	config_free(&config);
+}
+
+static void test_outputs_limit(void **state)
+{
+	static const struct expected expected[] = {
+		{1, 4887, "1.1.1.1:257", "too many outputs for one rule, expected at most 256"},
+		{0},
+	};
+	struct errors errors = {0};
+	struct config config;
+	char text[8192] = "a in 239.1.1.1:1@a";
+	size_t used = strlen(text);
+
+	config_init(&config);
+	for (int i = 1; i <= XMC_MAX_OUTPUTS; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "    out 1.1.1.1:%d", i);
+	assert_int_equal(config_add_rule_text(&config, text, "x", &errors), 0);
+	assert_int_equal(config.rules[0].nr_outputs, XMC_MAX_OUTPUTS);
+	config_free(&config);
+	snprintf(text + used, sizeof(text) - used, "    out 1.1.1.1:257");
+	assert_int_equal(config_add_rule_text(&config, text, "x", &errors), -EINVAL);
+	expect_errors(&errors, expected, "257 outputs");
+	config_free(&config);
+}
+
+/* One rule per text: 239.a.b.c. */
+static char **many_texts(unsigned int count)
+{
+	char **texts = calloc(count, sizeof(*texts));
+
+	assert_non_null(texts);
+	for (unsigned int i = 0; i < count; i++) {
+		if (asprintf(&texts[i], "in 239.%u.%u.%u:5000@eth0 out 10.0.0.1:%u", i >> 16,
+			     i >> 8 & 255, i & 255, 1 + i % 65535) < 0)
+			fail();
+	}
+	return texts;
+}
+
+static void free_texts(char **texts, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		free(texts[i]);
+	free(texts);
+}
+
+static void test_rules_limit(void **state)
+{
+	static const struct expected expected[] = {
+		{65537, 1, "239.1.0.0:5000@eth0", "too many rules, expected at most 65536"},
+		{0},
+	};
+	static const struct expected one_more[] = {
+		{1, 1, "239.1.0.0:5000@eth0", "too many rules"},
+		{0},
+	};
+	unsigned int count = XMC_MAX_RULES + 10;
+	char **texts = many_texts(count);
+	const char *const *list = (const char *const *)texts;
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	assert_int_equal(config_add_rules(&config, list, count, "x", &errors), -EINVAL);
+	expect_errors(&errors, expected, "65,546 rules");
+	assert_int_equal(config.nr_rules, 0);
+	assert_int_equal(config_add_rules(&config, list, XMC_MAX_RULES, "x", &errors), 0);
+	expect_no_errors(&errors, "65,536 rules");
+	assert_int_equal(config.nr_rules, XMC_MAX_RULES);
+	assert_int_equal(config_add_rule_text(&config, list[XMC_MAX_RULES], "x", &errors), -EINVAL);
+	expect_errors(&errors, one_more, "one more");
+	assert_int_equal(config.nr_rules, XMC_MAX_RULES);
+	config_free(&config);
+	free_texts(texts, count);
+}
+
+static void test_all_duplicate(void **state)
+{
+	unsigned int count = 10000;
+	const char **texts = calloc(count, sizeof(*texts));
+	struct errors errors = {0};
+	struct config config;
+
+	assert_non_null(texts);
+	for (unsigned int i = 0; i < count; i++)
+		texts[i] = "a in 239.1.1.1:1@a out 1.1.1.1:1";
+	config_init(&config);
+	assert_int_equal(config_add_rules(&config, texts, count, "x", &errors), -EINVAL);
+	assert_int_equal(errors.count, 2 * (count - 1));
+	assert_int_equal(errors.kept, ERRORS_MAX);
+	errors_free(&errors);
+	free(texts);
+}
+
+static void test_interfaces(void **state)
+{
+	static const struct expected expected[] = {
+		{5, 3, "eth0", "duplicate interface, expected it once; first at line 3, column 3"},
+		{0},
+	};
+	const char *text = "rules: [ \"in 239.1.1.1:1@a out 1.1.1.1:1\" ]\n"
+			   "interfaces:\n"
+			   "  eth0: { mode: skb }\n"
+			   "  eth1: { mode: native, queues: 2 }\n"
+			   "  eth0:\n";
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	assert_int_equal(config_parse_yaml(text, strlen(text), "x", &config, &errors), -EINVAL);
+	expect_errors(&errors, expected, text);
+	assert_int_equal(config.nr_ifaces, 0);
+	assert_int_equal(config_parse_yaml(text, strlen(text) - 8, "x", &config, &errors), 0);
+	expect_no_errors(&errors, text);
+	assert_int_equal(config_iface(&config, "eth0")->mode, IFACE_MODE_SKB);
+	assert_int_equal(config_iface(&config, "eth1")->queues, 2);
+	assert_null(config_iface(&config, "eth"));
+	config_free(&config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bad),	    cmocka_unit_test(test_good),
+		cmocka_unit_test(test_add_later),   cmocka_unit_test(test_outputs_limit),
+		cmocka_unit_test(test_rules_limit), cmocka_unit_test(test_all_duplicate),
+		cmocka_unit_test(test_interfaces),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

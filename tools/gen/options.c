@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "options.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/addr.h"
+
+static const char usage_text[] =
+	"Usage: xmcast-gen IFACE [options]\n"
+	"Send probe packets out of IFACE (XDP live frames), and say what it really sent.\n"
+	"\n"
+	"  --group ADDR        destination, IPv4 or IPv6 (default 239.1.1.1)\n"
+	"  --port N            destination port (5000)\n"
+	"  --source ADDR       source address, any (10.9.9.9, or 2001:db8::9)\n"
+	"  --src-port N        source port (40000)\n"
+	"  --dst-mac MAC       needed for a unicast destination\n"
+	"  --ttl N, --dscp N   (16, 0)\n"
+	"  --size BYTES[,...]  UDP payload, 32 to 3072; several: in turn within each flow (1400)\n"
+	"  --flows N           number of flows (1)\n"
+	"  --flow-by WHAT      successive flows differ by port, group or both (port)\n"
+	"  --burst N           packets of one flow in a row, then the next flow's (1)\n"
+	"  --rate PPS          of all flows together, evenly paced (flat out)\n"
+	"  --count N           stop after N packets of all flows together\n"
+	"  --duration SECONDS  stop after this time\n"
+	"  --first-seq N       sequence number of each flow's first packet (0)\n"
+	"  -j, --json          one JSON object\n"
+	"  -h, --help  -V, --version\n"
+	"\n"
+	"Without --count and --duration it sends until SIGINT or SIGTERM. The other end of a veth\n"
+	"needs an XDP program or GRO (ethtool -K PEER gro on).\n"
+	"Exit status: 0 done, 1 usage, 2 failed, 77 no permission.\n";
+
+enum {
+	OPT_GROUP = 256,
+	OPT_PORT,
+	OPT_SOURCE,
+	OPT_SOURCE_PORT,
+	OPT_MAC,
+	OPT_TTL,
+	OPT_DSCP,
+	OPT_SIZE,
+	OPT_FLOWS,
+	OPT_FLOW_BY,
+	OPT_BURST,
+	OPT_RATE,
+	OPT_COUNT,
+	OPT_DURATION,
+	OPT_FIRST,
+};
+
+static const struct option table[] = {
+	{"group", required_argument, NULL, OPT_GROUP},
+	{"port", required_argument, NULL, OPT_PORT},
+	{"source", required_argument, NULL, OPT_SOURCE},
+	{"src-port", required_argument, NULL, OPT_SOURCE_PORT},
+	{"dst-mac", required_argument, NULL, OPT_MAC},
+	{"ttl", required_argument, NULL, OPT_TTL},
+	{"dscp", required_argument, NULL, OPT_DSCP},
+	{"size", required_argument, NULL, OPT_SIZE},
+	{"flows", required_argument, NULL, OPT_FLOWS},
+	{"flow-by", required_argument, NULL, OPT_FLOW_BY},
+	{"burst", required_argument, NULL, OPT_BURST},
+	{"rate", required_argument, NULL, OPT_RATE},
+	{"count", required_argument, NULL, OPT_COUNT},
+	{"duration", required_argument, NULL, OPT_DURATION},
+	{"first-seq", required_argument, NULL, OPT_FIRST},
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{},
+};
+
+__attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	fputs("xmcast-gen: ", stderr);
+	vfprintf(stderr, format, list);
+	fputs("\n", stderr);
+	va_end(list);
+	return false;
+}
+
+static bool number(const char *option, const char *text, uint64_t min, uint64_t max,
+		   uint64_t *value)
+{
+	if (args_number(text, min, max, value))
+		return true;
+	return refuse("--%s: \"%s\" is not a number from %llu to %llu", option, text,
+		      (unsigned long long)min, (unsigned long long)max);
+}
+
+static bool address(const char *option, const char *text, struct xmc_addr *addr)
+{
+	if (addr_parse(text, addr) && !addr_is_any(addr))
+		return true;
+	return refuse("--%s: \"%s\" is not an IPv4 or IPv6 address", option, text);
+}
+
+static bool mac(const char *text, uint8_t bytes[6])
+{
+	unsigned v[6];
+	int used = 0;
+
+	/* Length and "%2x" together: six pairs of digits, nothing else. */
+	if (strlen(text) == 17 && strspn(text, "0123456789abcdefABCDEF:") == 17 &&
+	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", v, v + 1, v + 2, v + 3, v + 4, v + 5,
+		   &used) == 6 &&
+	    used == 17) {
+		for (int i = 0; i < 6; i++)
+			bytes[i] = v[i];
+		return true;
+	}
+	return refuse("--dst-mac: \"%s\" is not a MAC address such as 02:00:00:00:00:01", text);
+}
+
+static bool sizes(char *text, struct options *options)
+{
+	char *word;
+
+	options->sizes_count = 0;
+	while ((word = strsep(&text, ","))) {
+		uint64_t size;
+
+		if (options->sizes_count == GEN_MAX_SIZES)
+			return refuse("--size: at most %d sizes", GEN_MAX_SIZES);
+		if (!number("size", word, PROBE_SIZE_MIN, PROBE_SIZE_MAX, &size))
+			return false;
+		options->sizes[options->sizes_count++] = size;
+	}
+	return true;
+}
+
+static bool flow_by(const char *text, struct options *options)
+{
+	options->by_port = !strcmp(text, "port") || !strcmp(text, "both");
+	options->by_group = !strcmp(text, "group") || !strcmp(text, "both");
+	return options->by_port || options->by_group ||
+	       refuse("--flow-by: \"%s\" is not port, group or both", text);
+}
+
+static bool duration(const char *text, uint64_t *ns)
+{
+	return args_seconds(text, ns) ||
+	       refuse("--duration: \"%s\" is not a number of seconds above 0", text);
+}
+
+/* An option about addresses and headers; see take_amount() for the others. */
+static bool take_header(int option, char *text, struct options *options)
+{
+	uint64_t value = 0;
+	bool ok = true;
+
+	switch (option) {
+	case OPT_GROUP:
+		return address("group", text, &options->group);
+	case OPT_SOURCE:
+		return address("source", text, &options->source);
+	case OPT_MAC:
+		options->has_mac = true;
+		return mac(text, options->destination_mac);
+	case OPT_PORT:
+		ok = number("port", text, 1, 65535, &value);
+		options->port = value;
+		break;
+	case OPT_SOURCE_PORT:
+		ok = number("src-port", text, 1, 65535, &value);
+		options->source_port = value;
+		break;
+	case OPT_TTL:
+		ok = number("ttl", text, 1, 255, &value);
+		options->ttl = value;
+		break;
+	case OPT_DSCP:
+		ok = number("dscp", text, 0, 63, &value);
+		options->dscp = value;
+		break;
+	}
+	return ok;
+}
+
+static bool take_amount(int option, char *text, struct options *options)
+{
+	uint64_t value = 0;
+	bool ok = true;
+
+	switch (option) {
+	case OPT_SIZE:
+		return sizes(text, options);
+	case OPT_FLOW_BY:
+		return flow_by(text, options);
+	case OPT_RATE:
+		return number("rate", text, 0, 1000000000, &options->rate_pps);
+	case OPT_COUNT:
+		return number("count", text, 1, INT64_MAX, &options->count);
+	case OPT_DURATION:
+		return duration(text, &options->duration_ns);
+	case OPT_FIRST:
+		return number("first-seq", text, 0, INT64_MAX, &options->first_sequence);
+	case OPT_FLOWS:
+		ok = number("flows", text, 1, GEN_MAX_FLOWS, &value);
+		options->flows = value;
+		break;
+	case OPT_BURST:
+		ok = number("burst", text, 1, 1000000, &value);
+		options->burst = value;
+		break;
+	}
+	return ok;
+}
+
+/* What no option alone can tell. */
+static bool consistent(struct options *options)
+{
+	bool ipv4 = addr_is_ipv4(&options->group);
+	uint64_t last = options->flows - 1;
+	uint32_t low;
+
+	if (addr_is_any(&options->source))
+		addr_parse(ipv4 ? "10.9.9.9" : "2001:db8::9", &options->source);
+	if (addr_is_ipv4(&options->source) != ipv4)
+		return refuse("--source and --group must be of one address family");
+	if (!addr_is_multicast(&options->group) && !options->has_mac)
+		return refuse("--group is unicast: say whose, with --dst-mac MAC "
+			      "(ip -br link shows the peer's)");
+	if (options->by_port && options->port + last > 65535)
+		return refuse("--flows %u from --port %u go beyond port 65535", options->flows,
+			      options->port);
+	low = XMC_BE32(options->group.w[3]);
+	if (options->by_group && (low + last > UINT32_MAX || (ipv4 && (low ^ (low + last)) >> 28)))
+		return refuse("--flows %u from --group go beyond the last multicast group",
+			      options->flows);
+	return true;
+}
+
+static void set_defaults(struct options *options)
+{
+	*options = (struct options){
+		.port = 5000,
+		.source_port = 40000,
+		.sizes = {1400},
+		.sizes_count = 1,
+		.flows = 1,
+		.burst = 1,
+		.by_port = true,
+		.ttl = 16,
+	};
+	addr_parse("239.1.1.1", &options->group);
+}
+
+bool options_parse(int argc, char **argv, struct options *options, int *status)
+{
+	int option;
+
+	set_defaults(options);
+	*status = EXIT_USAGE;
+	while ((option = getopt_long(argc, argv, "jhV", table, NULL)) != -1) {
+		switch (option) {
+		case 'h':
+			fputs(usage_text, stdout);
+			*status = EXIT_OK;
+			return false;
+		case 'V':
+			puts("xmcast-gen " XMC_VERSION);
+			*status = EXIT_OK;
+			return false;
+		case 'j':
+			options->json = true;
+			break;
+		case '?':
+			return false; /* getopt has said what */
+		default:
+			if (!take_header(option, optarg, options) ||
+			    !take_amount(option, optarg, options))
+				return false;
+		}
+	}
+	if (optind + 1 != argc)
+		return refuse(optind == argc ? "which interface? (-h for help)"
+					     : "one interface only (-h for help)");
+	if (strlen(argv[optind]) >= IFNAMSIZ || !*argv[optind])
+		return refuse("\"%s\" is not an interface name", argv[optind]);
+	strcpy(options->interface, argv[optind]);
+	return consistent(options);
+}

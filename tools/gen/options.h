@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line of xmcast-gen. */
+#ifndef XMCAST_GEN_OPTIONS_H
+#define XMCAST_GEN_OPTIONS_H
+
+#include <net/if.h>
+
+#include "args.h"
+#include "gen.h"
+
+struct options {
+	char interface[IFNAMSIZ];
+	struct xmc_addr group, source;
+	uint16_t port, source_port; /* host order */
+	uint8_t destination_mac[6];
+	bool has_mac;
+	uint32_t sizes[GEN_MAX_SIZES];
+	unsigned sizes_count;
+	uint64_t count;	      /* 0: no limit */
+	uint64_t duration_ns; /* 0: no limit */
+	uint64_t rate_pps;    /* 0: flat out */
+	uint32_t flows, burst;
+	bool by_port, by_group;
+	uint8_t ttl, dscp;
+	uint64_t first_sequence;
+	bool json;
+};
+
+/* True: go on with `options`. False: leave with *status, all is said. */
+bool options_parse(int argc, char **argv, struct options *options, int *status);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line of xmcast-sink. */
+#ifndef XMCAST_SINK_OPTIONS_H
+#define XMCAST_SINK_OPTIONS_H
+
+#include <net/if.h>
+
+#include "args.h"
+#include "track.h"
+
+#define MAX_EXPECT 16
+
+/* Bounds a hostile --flows: about 5 kB of kernel memory each. */
+#define MAX_FLOWS 65536
+
+/* Sockets and memberships that --verify may need. */
+#define MAX_VERIFY_PORTS  1024
+#define MAX_VERIFY_GROUPS 4096
+
+enum method { METHOD_XDP, METHOD_SKB, METHOD_VERIFY };
+
+struct options {
+	char interface[IFNAMSIZ];
+	enum method method;
+	struct sink_filter filter;
+	struct xmc_addr group; /* first address of --group; all zero: none given */
+	uint32_t groups;       /* how many addresses it stands for, at most MAX_VERIFY_GROUPS + 1 */
+	bool has_port;
+	uint64_t count;	      /* 0: no limit */
+	uint64_t duration_ns; /* 0: no limit */
+	uint64_t idle_ns;     /* 0: no limit */
+	uint32_t flows;
+	uint32_t copies; /* of each expected flow */
+	const char *expect[MAX_EXPECT];
+	unsigned expect_count;
+	bool json;
+};
+
+/* True: go on with `options`. False: leave with *status, all is said. */
+bool options_parse(int argc, char **argv, struct options *options, int *status);
+
+#endif

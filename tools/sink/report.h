@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the sink prints at the end. */
+#ifndef XMCAST_SINK_REPORT_H
+#define XMCAST_SINK_REPORT_H
+
+#include "receiver.h"
+
+struct report {
+	const struct options *options;
+	const char *receiver;
+	struct sink_totals totals;
+	struct flow_list flows;
+	uint64_t overrun;
+};
+
+/* Print it, as text or JSON. True: nothing at all went wrong. Sorts the flows. */
+bool report_print(struct report *report);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Addresses of either family (struct xmc_addr: 16 bytes, IPv4 as IPv4-mapped) as text and as
+ * sockaddr. Pure; any thread.
+ */
+#ifndef XMCAST_BASE_ADDR_H
+#define XMCAST_BASE_ADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <xmcast/abi.h>
+
+/* Holds any address, in brackets and with ":65535@" and an interface name behind it. */
+#define ADDR_TEXT_SIZE	   48
+#define ENDPOINT_TEXT_SIZE 80
+
+/* Parse a plain address, "10.0.0.1" or "ff3e::1" without brackets. False: not an address. An
+ * IPv4-mapped IPv6 text ("::ffff:1.2.3.4") is refused: it would be another spelling of IPv4. */
+bool addr_parse(const char *text, struct xmc_addr *addr);
+
+bool addr_is_ipv4(const struct xmc_addr *addr);
+bool addr_is_multicast(const struct xmc_addr *addr); /* 224.0.0.0/4, ff00::/8 */
+bool addr_is_any(const struct xmc_addr *addr);	     /* all zero: no address */
+bool addr_equal(const struct xmc_addr *a, const struct xmc_addr *b);
+
+/* AF_INET or AF_INET6. */
+int addr_family(const struct xmc_addr *addr);
+
+/* Write the address as text into `text` and return it. IPv6 without brackets. */
+const char *addr_format(const struct xmc_addr *addr, char text[ADDR_TEXT_SIZE]);
+
+/* Write "ADDR:PORT" or, with an interface (not NULL, not empty), "ADDR:PORT@IFACE", IPv6 in
+ * brackets: the form of the rule grammar. Port in host order. Returns `text`. */
+const char *endpoint_format(const struct xmc_addr *addr, uint16_t port, const char *iface,
+			    char text[ENDPOINT_TEXT_SIZE]);
+
+/* Fill a sockaddr_in or sockaddr_in6 (scope 0); port in host order. Returns its length. */
+socklen_t addr_to_sockaddr(const struct xmc_addr *addr, uint16_t port,
+			   struct sockaddr_storage *sockaddr);
+
+#endif

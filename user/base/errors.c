@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/errors.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes of the offending word that are kept: enough to recognise it, and one line on a terminal. */
+#define WORD_MAX 64
+
+/* A copy in which every byte that is not printable ASCII stands as \xNN, so that an input cannot
+ * send control sequences to the terminal that shows the error. */
+static char *escape(const char *bytes, size_t length, bool cut)
+{
+	char *text = malloc(length * 4 + sizeof("..."));
+	size_t used = 0;
+
+	if (!text)
+		return NULL;
+	for (size_t i = 0; i < length; i++) {
+		unsigned char byte = bytes[i];
+
+		if (byte >= 0x20 && byte < 0x7f)
+			text[used++] = (char)byte;
+		else
+			used += sprintf(text + used, "\\x%02x", byte);
+	}
+	strcpy(text + used, cut ? "..." : "");
+	return text;
+}
+
+static char *format_message(const char *format, va_list arguments)
+{
+	char *plain, *escaped;
+
+	if (vasprintf(&plain, format, arguments) < 0)
+		return NULL;
+	escaped = escape(plain, strlen(plain), false);
+	free(plain);
+	return escaped;
+}
+
+void errors_add(struct errors *errors, const struct position *at, const char *word, size_t length,
+		const char *format, ...)
+{
+	struct input_error *error;
+	va_list arguments;
+
+	errors->count++;
+	if (errors->kept == ERRORS_MAX)
+		return;
+	error = &errors->list[errors->kept];
+	error->at = *at;
+	va_start(arguments, format);
+	error->message = format_message(format, arguments);
+	va_end(arguments);
+	error->word = NULL;
+	if (word)
+		error->word =
+			escape(word, length < WORD_MAX ? length : WORD_MAX, length > WORD_MAX);
+	/* Without memory the error is still counted, so the input is still refused. */
+	if (!error->message || (word && !error->word)) {
+		free(error->message);
+		free(error->word);
+		return;
+	}
+	errors->kept++;
+}
+
+static void print_one(const struct input_error *error, FILE *stream)
+{
+	fprintf(stream, "%s:", error->at.file);
+	if (error->at.line)
+		fprintf(stream, "%u:%u:", error->at.line, error->at.column);
+	if (error->word)
+		fprintf(stream, " '%s':", error->word);
+	fprintf(stream, " %s\n", error->message);
+}
+
+void errors_print(const struct errors *errors, FILE *stream)
+{
+	for (unsigned int i = 0; i < errors->kept; i++)
+		print_one(&errors->list[i], stream);
+	if (errors->count > errors->kept)
+		fprintf(stream, "and %u more errors\n", errors->count - errors->kept);
+}
+
+void errors_free(struct errors *errors)
+{
+	for (unsigned int i = 0; i < errors->kept; i++) {
+		free(errors->list[i].word);
+		free(errors->list[i].message);
+	}
+	errors->count = 0;
+	errors->kept = 0;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "control/server.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "control/rpc.h"
+
+/* Far more than people and scrapers of one host. */
+#define MAX_CLIENTS 64
+
+/* A request line: the longest rule has XMC_MAX_OUTPUTS outputs of some 100 bytes each. */
+#define MAX_REQUEST 65536
+
+struct client {
+	int fd;	    /* -1: free */
+	bool ended; /* it sends no more; gone once its answers are out */
+	char *request;
+	size_t request_length;
+	char *answer; /* being sent; no request is read until it is gone */
+	size_t answer_length;
+	size_t answer_sent;
+};
+
+struct control_server {
+	int epoll_fd;
+	int listen_fd;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	const struct control_method *methods;
+	void *context;
+	struct client clients[MAX_CLIENTS];
+};
+
+/* ---- listening --------------------------------------------------------------------------------- */
+
+static int watch(struct control_server *server, int operation, int fd, uint32_t events, void *who)
+{
+	struct epoll_event event = {.events = events, .data.ptr = who};
+
+	return epoll_ctl(server->epoll_fd, operation, fd, &event) ? -errno : 0;
+}
+
+/* Does a daemon answer at this address? Then it is not ours to take. */
+static bool is_answered(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool answered;
+
+	if (fd < 0)
+		return false;
+	answered = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		   errno == EAGAIN; /* its backlog is full: alive all the same */
+	close(fd);
+	return answered;
+}
+
+static void make_folder(const char *path)
+{
+	char copy[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+
+	strcpy(copy, path);
+	/* If that fails, bind() says why. */
+	if (mkdir(dirname(copy), 0755) && errno != EEXIST)
+		log_debug("control-folder-failed path=%s error=\"%s\"", path, strerror(errno));
+}
+
+static int listen_at(struct control_server *server)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat status;
+	mode_t mask;
+	int err;
+
+	strcpy(address.sun_path, server->path);
+	make_folder(server->path);
+	if (lstat(server->path, &status) == 0) {
+		if (!S_ISSOCK(status.st_mode))
+			return -ENOTSOCK;
+		if (is_answered(&address))
+			return -EADDRINUSE;
+		unlink(server->path);
+	}
+	server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (server->listen_fd < 0)
+		return -errno;
+	/* The mode is right from the first moment. */
+	mask = umask(0117);
+	err = bind(server->listen_fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
+	umask(mask);
+	if (err) {
+		/* Not ours to remove. */
+		server->path[0] = '\0';
+		return err;
+	}
+	if (listen(server->listen_fd, MAX_CLIENTS))
+		return -errno;
+	return watch(server, EPOLL_CTL_ADD, server->listen_fd, EPOLLIN, NULL);
+}
+
+int control_server_open(struct control_server **out, const char *path,
+			const struct control_method *methods, void *context)
+{
+	struct control_server *server;
+	int err;
+
+	if (strlen(path) >= sizeof(server->path) || !*path)
+		return -ENAMETOOLONG;
+	server = calloc(1, sizeof(*server));
+	if (!server)
+		return -ENOMEM;
+	strcpy(server->path, path);
+	server->methods = methods;
+	server->context = context;
+	server->listen_fd = -1;
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		server->clients[i].fd = -1;
+	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	err = server->epoll_fd < 0 ? -errno : listen_at(server);
+	if (err) {
+		if (server->listen_fd < 0)
+			server->path[0] = '\0';
+		control_server_close(server);
+		return err;
+	}
+	*out = server;
+	return 0;
+}
+
+/* ---- clients ----------------------------------------------------------------------------------- */
+
+static void close_client(struct client *client)
+{
+	close(client->fd);
+	free(client->request);
+	free(client->answer);
+	memset(client, 0, sizeof(*client));
+	client->fd = -1;
+}
+
+void control_server_close(struct control_server *server)
+{
+	if (!server)
+		return;
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		if (server->clients[i].fd >= 0)
+			close_client(&server->clients[i]);
+	}
+	if (server->listen_fd >= 0)
+		close(server->listen_fd);
+	if (server->epoll_fd >= 0)
+		close(server->epoll_fd);
+	if (server->path[0])
+		unlink(server->path);
+	free(server);
+}
+
+static void accept_client(struct control_server *server)
+{
+	int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		struct client *client = &server->clients[i];
+
+		if (client->fd >= 0)
+			continue;
+		client->request = malloc(MAX_REQUEST);
+		if (!client->request || watch(server, EPOLL_CTL_ADD, fd, EPOLLIN, client)) {
+			free(client->request);
+			client->request = NULL;
+			break;
+		}
+		client->fd = fd;
+		return;
+	}
+	close(fd);
+}
+
+/* Send what is left of the answer. False: the client is gone. */
+static bool send_answer(struct control_server *server, struct client *client)
+{
+	while (client->answer_sent < client->answer_length) {
+		ssize_t n = send(client->fd, client->answer + client->answer_sent,
+				 client->answer_length - client->answer_sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN)
+			return watch(server, EPOLL_CTL_MOD, client->fd, EPOLLOUT, client) == 0;
+		if (n < 0)
+			return false;
+		client->answer_sent += (size_t)n;
+	}
+	free(client->answer);
+	client->answer = NULL;
+	client->answer_length = client->answer_sent = 0;
+	return watch(server, EPOLL_CTL_MOD, client->fd, EPOLLIN, client) == 0;
+}
+
+/* Answer the first whole line that has been read, if there is one. False: the client is gone. */
+static bool answer_line(struct control_server *server, struct client *client, bool *found)
+{
+	char *end = memchr(client->request, '\n', client->request_length);
+	size_t used;
+
+	*found = end != NULL;
+	if (!end)
+		return true;
+	used = (size_t)(end - client->request) + 1;
+	client->answer = rpc_answer(client->request, used - 1, server->methods, server->context,
+				    &client->answer_length);
+	client->request_length -= used;
+	memmove(client->request, end + 1, client->request_length);
+	return !client->answer || send_answer(server, client);
+}
+
+/* Answer all whole lines that have been read. False: the client is gone, or has to go. */
+static bool answer_lines(struct control_server *server, struct client *client)
+{
+	bool found = true;
+
+	while (found && !client->answer) {
+		if (!answer_line(server, client, &found))
+			return false;
+	}
+	if (client->answer)
+		return true; /* goes on once it has been read */
+	if (client->request_length < MAX_REQUEST)
+		return !client->ended;
+	client->answer = rpc_error(RPC_INVALID_REQUEST, "request longer than 65535 bytes",
+				   &client->answer_length);
+	client->request_length = 0;
+	client->ended = true;
+	return client->answer && send_answer(server, client) && client->answer;
+}
+
+static bool read_requests(struct control_server *server, struct client *client)
+{
+	ssize_t n = recv(client->fd, client->request + client->request_length,
+			 MAX_REQUEST - client->request_length, 0);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	client->request_length += (size_t)n;
+	client->ended = n == 0;
+	return answer_lines(server, client);
+}
+
+static bool write_answer(struct control_server *server, struct client *client)
+{
+	if (!send_answer(server, client))
+		return false;
+	return client->answer || answer_lines(server, client);
+}
+
+int control_server_fd(const struct control_server *server)
+{
+	return server->epoll_fd;
+}
+
+void control_server_run(struct control_server *server)
+{
+	struct epoll_event events[MAX_CLIENTS];
+	int count;
+
+	count = epoll_wait(server->epoll_fd, events, MAX_CLIENTS, 0);
+	for (int i = 0; i < count; i++) {
+		struct client *client = events[i].data.ptr;
+
+		if (!client) {
+			accept_client(server);
+			continue;
+		}
+		if (client->answer ? !write_answer(server, client) : !read_requests(server, client))
+			close_client(client);
+	}
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* xmcastd: the daemon's main thread. Reads the configuration, starts the relay, then serves signals,
+ * timers and the control socket until told to stop. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/exit_codes.h"
+#include "base/log.h"
+#include "control/server.h"
+#include "daemon/options.h"
+#include "daemon/relay.h"
+#include "daemon/rights.h"
+#include "rules/add.h"
+#include "rules/file.h"
+
+/* What an event of the main loop is about; relay_watch() has 0. */
+enum source { SOURCE_WORKER, SOURCE_SIGNAL, SOURCE_SECOND, SOURCE_CONTROL };
+
+struct daemon {
+	struct options options;
+	struct config config;
+	struct relay *relay;
+	struct control_server *control;
+	int epoll_fd;
+	int signal_fd;
+	int timer_fd;
+	unsigned int seconds; /* since the last statistics line */
+	bool stopping;
+};
+
+/* ---- control methods --------------------------------------------------------------------------- */
+
+static json_t *method_ping(void *context, const json_t *params)
+{
+	struct daemon *daemon = context;
+	int workers = relay_ping(daemon->relay);
+
+	return json_pack("{s:b, s:i}", "alive", workers >= 0, "workers",
+			 workers < 0 ? 0 : workers);
+}
+
+static json_t *method_version(void *context, const json_t *params)
+{
+	return json_pack("{s:s, s:i}", "daemon", XMC_VERSION, "protocol", 1);
+}
+
+static json_t *method_stats_show(void *context, const json_t *params)
+{
+	struct daemon *daemon = context;
+	struct stats *stats = relay_stats(daemon->relay);
+	json_t *json = stats ? stats_json(stats) : NULL;
+
+	stats_free(stats);
+	return json;
+}
+
+static const struct control_method methods[] = {
+	{"ping", method_ping},
+	{"version", method_version},
+	{"stats.show", method_stats_show},
+	{},
+};
+
+/* ---- configuration ----------------------------------------------------------------------------- */
+
+static int load(struct daemon *daemon)
+{
+	const struct options *options = &daemon->options;
+	struct errors *errors = calloc(1, sizeof(*errors));
+	int err = errors ? 0 : -ENOMEM;
+
+	config_init(&daemon->config);
+	if (!err && options->config)
+		err = config_load_file(options->config, &daemon->config, errors);
+	if (!err && options->nr_rules)
+		err = config_add_rules(&daemon->config, options->rules, options->nr_rules, "--rule",
+				       errors);
+	if (errors && errors->count)
+		errors_print(errors, stderr);
+	else if (err)
+		fprintf(stderr, "xmcastd: %s\n", strerror(-err));
+	if (errors)
+		errors_free(errors);
+	free(errors);
+	return err ? EXIT_CONFIG : 0;
+}
+
+/* ---- the main loop ----------------------------------------------------------------------------- */
+
+static int watch(struct daemon *daemon, int fd, enum source source)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = source};
+
+	return epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+/* Before any thread starts, so that signals reach the descriptor only. */
+static int open_signals(struct daemon *daemon)
+{
+	sigset_t signals;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return daemon->signal_fd < 0 ? -errno : watch(daemon, daemon->signal_fd, SOURCE_SIGNAL);
+}
+
+static int open_timer(struct daemon *daemon)
+{
+	const struct itimerspec second = {.it_interval.tv_sec = 1, .it_value.tv_sec = 1};
+
+	daemon->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (daemon->timer_fd < 0 || timerfd_settime(daemon->timer_fd, 0, &second, NULL))
+		return -errno;
+	return watch(daemon, daemon->timer_fd, SOURCE_SECOND);
+}
+
+static void log_statistics(struct daemon *daemon, const char *event)
+{
+	struct stats *stats = relay_stats(daemon->relay);
+
+	if (stats)
+		stats_log(stats, event);
+	stats_free(stats);
+}
+
+static void on_second(struct daemon *daemon)
+{
+	uint64_t expirations;
+
+	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
+		return;
+	relay_sample(daemon->relay);
+	daemon->seconds += (unsigned int)expirations;
+	if (!daemon->config.stats_interval || daemon->seconds < daemon->config.stats_interval)
+		return;
+	daemon->seconds = 0;
+	log_statistics(daemon, "statistics");
+}
+
+static void on_signal(struct daemon *daemon)
+{
+	struct signalfd_siginfo info;
+
+	if (read(daemon->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	log_info("stopping signal=%u", info.ssi_signo);
+	daemon->stopping = true;
+}
+
+static int run(struct daemon *daemon)
+{
+	struct epoll_event events[16];
+
+	while (!daemon->stopping) {
+		int count = epoll_wait(daemon->epoll_fd, events, 16, -1);
+
+		if (count < 0 && errno != EINTR)
+			return -errno;
+		for (int i = 0; i < count; i++) {
+			switch (events[i].data.u64) {
+			case SOURCE_WORKER:
+				if (relay_failed(daemon->relay))
+					return -EIO;
+				break;
+			case SOURCE_SIGNAL:
+				on_signal(daemon);
+				break;
+			case SOURCE_SECOND:
+				on_second(daemon);
+				break;
+			case SOURCE_CONTROL:
+				control_server_run(daemon->control);
+				break;
+			}
+		}
+	}
+	return 0;
+}
+
+/* A second signal leaves at once; the kernel clears away what we held. */
+static void leave_at_once(int signal)
+{
+	_exit(128 + signal);
+}
+
+static void arm_second_signal(void)
+{
+	struct sigaction action = {.sa_handler = leave_at_once};
+	sigset_t signals;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+static void log_ready(struct daemon *daemon)
+{
+	unsigned int interfaces;
+	unsigned int workers;
+	unsigned int pending;
+	unsigned int active;
+
+	relay_count(daemon->relay, &active, &pending);
+	relay_size(daemon->relay, &interfaces, &workers);
+	log_info("ready version=%s rules=%u active=%u pending=%u interfaces=%u workers=%u "
+		 "socket=%s",
+		 XMC_VERSION, active + pending, active, pending, interfaces, workers,
+		 daemon->options.socket);
+}
+
+static int exit_code(int err)
+{
+	switch (err) {
+	case 0:
+		return EXIT_DONE;
+	case -EPERM:
+	case -EACCES:
+		return EXIT_PERMISSION;
+	case -EBUSY:
+	case -EADDRINUSE:
+		return EXIT_REFUSED;
+	default:
+		return EXIT_INTERNAL;
+	}
+}
+
+static int open_control(struct daemon *daemon)
+{
+	const char *path = daemon->options.socket;
+	int err = control_server_open(&daemon->control, path, methods, daemon);
+
+	if (err == -EADDRINUSE)
+		log_error("control-failed socket=%s reason=\"another xmcastd answers there\"", path);
+	else if (err)
+		log_error("control-failed socket=%s error=\"%s\"", path, strerror(-err));
+	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);
+}
+
+/* Start, run, stop. Returns 0 or -errno. */
+static int serve(struct daemon *daemon)
+{
+	int stopped;
+	int err;
+
+	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	err = daemon->epoll_fd < 0 ? -errno : open_signals(daemon);
+	if (!err)
+		err = open_timer(daemon);
+	if (!err)
+		err = open_control(daemon);
+	if (!err)
+		err = relay_open(&daemon->relay, &daemon->config);
+	if (err)
+		return err;
+	err = relay_watch(daemon->relay, daemon->epoll_fd);
+	if (!err) {
+		log_ready(daemon);
+		err = run(daemon);
+	}
+	arm_second_signal();
+	stopped = relay_stop(daemon->relay);
+	log_statistics(daemon, "final-statistics");
+	return err ? err : stopped;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon daemon = {.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1};
+	int code = options_parse(&daemon.options, argc, argv);
+
+	if (code || daemon.options.help || daemon.options.version) {
+		if (!code && daemon.options.help)
+			options_help();
+		else if (!code)
+			options_version();
+		options_free(&daemon.options);
+		return code;
+	}
+	if (daemon.options.debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+	code = load(&daemon);
+	if (!code && daemon.options.check)
+		printf("configuration is good: %u rules\n", daemon.config.nr_rules);
+	else if (!code)
+		code = rights_check() ? EXIT_PERMISSION : exit_code(serve(&daemon));
+	relay_close(daemon.relay);
+	control_server_close(daemon.control);
+	config_free(&daemon.config);
+	close_fd(daemon.timer_fd);
+	close_fd(daemon.signal_fd);
+	close_fd(daemon.epoll_fd);
+	options_free(&daemon.options);
+	return code;
+}

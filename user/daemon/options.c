@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/options.h"
+
+#include <bpf/libbpf.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <yaml.h>
+
+#include <xmcast/abi.h>
+#include "base/exit_codes.h"
+#include "control/server.h"
+
+enum { OPTION_RULE = 256, OPTION_SOCKET };
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"rule", required_argument, NULL, OPTION_RULE},
+	{"test", no_argument, NULL, 't'},
+	{"socket", required_argument, NULL, OPTION_SOCKET},
+	{"debug", no_argument, NULL, 'd'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{},
+};
+
+void options_help(void)
+{
+	puts("usage: xmcastd [-c FILE] [--rule \"RULE\"]... [-t] [--socket PATH] [-d] [-V] [-h]\n"
+	     "\n"
+	     "Relay UDP multicast: steer what a rule names out of an interface by XDP, and send it\n"
+	     "to every output of the rule. Runs in the foreground and logs to stderr.\n"
+	     "\n"
+	     "  -c, --config FILE  rules and settings (default " DEFAULT_CONFIG ";\n"
+	     "                     not read if there is a --rule and no -c)\n"
+	     "      --rule RULE    one rule; may be given many times:\n"
+	     "                     [NAME] in GROUP:PORT@IFACE [source ADDR]\n"
+	     "                       out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [out ...]\n"
+	     "  -t, --test         check the configuration, tell every error, and exit\n"
+	     "      --socket PATH  control socket (default $XMCAST_SOCKET, else\n"
+	     "                     " CONTROL_DEFAULT_PATH ")\n"
+	     "  -d, --debug        log what is of use to developers\n"
+	     "  -V, --version      versions and features\n"
+	     "  -h, --help         this text\n"
+	     "\n"
+	     "exit codes: 0 done, 1 usage, 2 another daemon has the interface or the socket,\n"
+	     "            70 a worker failed or a frame leaked, 77 no permission,\n"
+	     "            78 bad configuration\n"
+	     "\n"
+	     "example: xmcastd --rule \"cam1 in 239.1.1.1:5000@eth0 out 239.2.2.2:6000@eth1 ttl 8\"");
+}
+
+void options_version(void)
+{
+	struct utsname kernel = {};
+
+	uname(&kernel);
+	printf("xmcastd %s\n", XMC_VERSION);
+	printf("abi %d\n", XMC_ABI_VERSION);
+	printf("kernel %s\n", kernel.release);
+	printf("libbpf %s\n", libbpf_version_string());
+	printf("libxdp %s\n", XMC_LIBXDP_VERSION);
+	printf("liburing %s\n", XMC_LIBURING_VERSION);
+	printf("libyaml %s\n", yaml_get_version_string());
+	printf("jansson %s\n", JANSSON_VERSION);
+	puts("features: xdp-native xdp-skb af_xdp io_uring gso ipv4");
+}
+
+static int usage(const char *what, const char *word)
+{
+	fprintf(stderr, "xmcastd: %s%s%s; see xmcastd --help\n", what, word ? ": " : "",
+		word ? word : "");
+	return EXIT_USAGE;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	const char *environment = getenv("XMCAST_SOCKET");
+	int option;
+
+	memset(options, 0, sizeof(*options));
+	options->socket = environment && *environment ? environment : CONTROL_DEFAULT_PATH;
+	/* At most one rule per argument. */
+	options->rules = calloc((size_t)argc, sizeof(*options->rules));
+	if (!options->rules)
+		return usage("out of memory", NULL);
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":c:tdVh", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case OPTION_RULE:
+			options->rules[options->nr_rules++] = optarg;
+			break;
+		case 't':
+			options->check = true;
+			break;
+		case OPTION_SOCKET:
+			options->socket = optarg;
+			break;
+		case 'd':
+			options->debug = true;
+			break;
+		case 'V':
+			options->version = true;
+			break;
+		case 'h':
+			options->help = true;
+			break;
+		case ':':
+			return usage("an argument is missing", argv[optind - 1]);
+		default:
+			return usage("unknown option", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return usage("unexpected argument", argv[optind]);
+	if (!options->config && !options->nr_rules)
+		options->config = DEFAULT_CONFIG;
+	return 0;
+}
+
+void options_free(struct options *options)
+{
+	free(options->rules);
+}

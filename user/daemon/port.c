@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/port.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/log.h"
+
+/* Note and log why the port cannot run. Returns `err`. */
+static int fail(struct port *port, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int fail(struct port *port, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(port->reason, sizeof(port->reason), format, args);
+	va_end(args);
+	port->failed = true;
+	log_error("interface-failed iface=%s error=\"%s\" reason=\"%s\"", port->name,
+		  strerror(-err), port->reason);
+	return err;
+}
+
+/* Can the interface carry an ingress at all? */
+static int check_link(struct port *port)
+{
+	const char *name = port->name;
+	int err = link_query(name, &port->link);
+
+	if (err == -ENODEV)
+		return fail(port, err, "interface %s does not exist", name);
+	if (err)
+		return fail(port, err, "interface %s cannot be queried", name);
+	if (port->link.xdp_program && steer_is_ours(port->link.xdp_program))
+		return fail(port, -EBUSY, "another xmcastd has interface %s", name);
+	if (port->link.xdp_program)
+		return fail(port, -EEXIST,
+			    "another XDP program (id %u) is attached to %s: detach it with "
+			    "\"ip link set %s xdp off\" or the tool that owns it",
+			    port->link.xdp_program, name, name);
+	if (!port->link.up)
+		return fail(port, -ENETDOWN, "interface %s is down: \"ip link set %s up\"", name,
+			    name);
+	if (!xsk_frame_size(port->link.mtu))
+		return fail(port, -EMSGSIZE,
+			    "MTU %u of %s does not fit a 4096-byte frame: set 3822 or less",
+			    port->link.mtu, name);
+	if (port->link.rx_queues > XMC_MAX_QUEUES)
+		return fail(port, -E2BIG,
+			    "%s has %u RX queues, at most %u are served: \"ethtool -L %s combined "
+			    "%u\"",
+			    name, port->link.rx_queues, XMC_MAX_QUEUES, name, XMC_MAX_QUEUES);
+	if (port->link.vlan_offload)
+		log_warning("vlan-offload iface=%s hint=\"tagged packets look untagged to XDP: if "
+			    "there are VLANs on %s, ethtool -K %s rxvlan off\"",
+			    name, name, name);
+	return 0;
+}
+
+static int fail_worker(struct port *port, int err, unsigned int queue)
+{
+	const char *name = port->name;
+
+	switch (err) {
+	case -EBUSY:
+		return fail(port, err, "RX queue %u of %s is in use by another AF_XDP socket",
+			    queue, name);
+	case -ENOBUFS:
+	case -ENOMEM:
+		return fail(port, err,
+			    "no memory for the frames of %s queue %u: raise the memlock limit "
+			    "(ulimit -l), grant CAP_IPC_LOCK, or lower workers.frames",
+			    name, queue);
+	default:
+		return fail(port, err, "no AF_XDP socket on %s queue %u", name, queue);
+	}
+}
+
+static int open_workers(struct port *port, const struct config *config)
+{
+	const struct iface_config *iface = config_iface(config, port->name);
+	unsigned int queues = port->link.rx_queues;
+
+	if (iface && iface->queues && iface->queues < queues)
+		queues = iface->queues;
+	port->workers = calloc(queues, sizeof(*port->workers));
+	if (!port->workers)
+		return -ENOMEM;
+	while (port->nr_workers < queues) {
+		const struct worker_options options = {
+			.iface = port->name,
+			.queue = port->nr_workers,
+			.mtu = port->link.mtu,
+			.sizes = config->workers,
+			.egress = config->egress,
+		};
+		int err = worker_open(&port->workers[port->nr_workers], &options);
+
+		if (err)
+			return fail_worker(port, err, port->nr_workers);
+		port->nr_workers++;
+	}
+	return 0;
+}
+
+int port_open(struct port *port, const char *name, const struct config *config)
+{
+	int err;
+
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	err = check_link(port);
+	if (err)
+		return err;
+	err = steer_open(&port->steer);
+	if (err)
+		return fail(port, err, "the XDP program does not load");
+	return open_workers(port, config);
+}
+
+static int add_rules(struct port *port, struct stream *const *streams, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		struct xmc_rule_key key;
+		int err;
+
+		steer_rule_key(&streams[i]->rule, &key);
+		err = steer_add_rule(port->steer, &key);
+		if (err)
+			return fail(port, err, "rule %s does not fit the XDP map",
+				    streams[i]->rule.name);
+	}
+	return 0;
+}
+
+int port_start(struct port *port, struct stream *const *streams, unsigned int count)
+{
+	int err = ruleset_new(&port->ruleset, streams, count);
+
+	if (err)
+		return fail(port, err, "no memory for the rules of %s", port->name);
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		struct worker *worker = port->workers[i];
+
+		err = worker_start(worker, port->ruleset);
+		if (err == -EPERM || err == -ENOSYS)
+			return fail(port, err == -EPERM ? -EACCES : err,
+				    "io_uring is not to be had: sysctl kernel.io_uring_disabled=0");
+		if (err)
+			return fail(port, err, "the threads of %s queue %u do not start",
+				    port->name, worker_queue(worker));
+		err = steer_set_socket(port->steer, worker_queue(worker), worker_xsk_fd(worker));
+		if (err)
+			return fail(port, err, "no place in the XSKMAP for queue %u of %s",
+				    worker_queue(worker), port->name);
+	}
+	return add_rules(port, streams, count);
+}
+
+/* What was got: one line per interface. */
+static void log_port(const struct port *port)
+{
+	const struct worker *worker = port->workers[0];
+	struct utsname kernel;
+
+	uname(&kernel);
+	log_info("interface-ready iface=%s kernel=%s xdp_mode=%s data=%s workers=%u mtu=%u "
+		 "umem_bytes=%zu huge_pages=%s ring=%s",
+		 port->name, kernel.release, port->mode == IFACE_MODE_NATIVE ? "native" : "skb",
+		 worker_zero_copy(worker) ? "zero-copy" : "copy", port->nr_workers, port->link.mtu,
+		 port->nr_workers * worker_memory(worker), worker_huge_pages(worker) ? "yes" : "no",
+		 worker_ring_flags(worker));
+}
+
+int port_attach(struct port *port, const struct config *config)
+{
+	const struct iface_config *iface = config_iface(config, port->name);
+	int err;
+
+	err = steer_attach(port->steer, port->link.ifindex, iface ? iface->mode : IFACE_MODE_AUTO,
+			   &port->mode);
+	if (err == -EBUSY || err == -EEXIST) {
+		/* Somebody was faster than check_link(): a daemon, or another tool? */
+		int again = check_link(port);
+
+		return again ? again
+			     : fail(port, -EEXIST, "another XDP program is attached to %s",
+				    port->name);
+	}
+	if (err)
+		return fail(port, err, "%s takes no XDP program: try mode skb, or another driver",
+			    port->name);
+	port->attached = true;
+	log_port(port);
+	return 0;
+}
+
+int port_stop(struct port *port)
+{
+	int result = 0;
+
+	if (port->steer)
+		steer_detach(port->steer);
+	port->attached = false;
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		int err = worker_stop(port->workers[i]);
+
+		if (err)
+			result = err;
+	}
+	return result;
+}
+
+void port_close(struct port *port)
+{
+	port_stop(port);
+	steer_close(port->steer);
+	for (unsigned int i = 0; i < port->nr_workers; i++)
+		worker_close(port->workers[i]);
+	free(port->workers);
+	ruleset_free(port->ruleset);
+	port->steer = NULL;
+	port->workers = NULL;
+	port->nr_workers = 0;
+	port->ruleset = NULL;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A port is an ingress interface at work: its steering program and one worker per RX queue.
+ * Main thread.
+ */
+#ifndef XMCAST_DAEMON_PORT_H
+#define XMCAST_DAEMON_PORT_H
+
+#include "dataplane/worker.h"
+#include "links/link.h"
+#include "steering/steer.h"
+
+#define REASON_SIZE 256
+
+struct port {
+	char name[IF_NAMESIZE];
+	struct link link;
+	struct steer *steer;
+	enum iface_mode mode; /* once attached */
+	bool attached;
+	bool failed; /* cannot run; then `reason` says why and what to do */
+	char reason[REASON_SIZE];
+	unsigned int nr_workers;
+	struct worker **workers;
+	struct ruleset *ruleset;
+};
+
+/*
+ * Look at the interface, load the program, open the workers. 0; -EPERM or -EBUSY as relay_open() has
+ * them; any other error leaves the port `failed`, with the reason set and logged.
+ */
+int port_open(struct port *port, const char *name, const struct config *config);
+
+/* Start the workers with these streams, and let the program know their keys. Errors as above. */
+int port_start(struct port *port, struct stream *const *streams, unsigned int count);
+
+/* Attach the program: from here on packets are relayed. Errors as above. */
+int port_attach(struct port *port, const struct config *config);
+
+/* Detach, then end the workers in order. 0 or -EIO. */
+int port_stop(struct port *port);
+
+/* Give back all that it holds; its name, and why it failed, stay. */
+void port_close(struct port *port);
+
+#endif

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataplane/egress.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "dataplane/egress_batch.h"
+#include "dataplane/egress_ring.h"
+#include "dataplane/spin.h"
+
+/* Entries taken from the queue in one pass. Long enough that 50 interleaved flows each fill a good
+ * part of a GSO batch, short enough that its sends complete, and its frames return, soon. */
+#define PASS 1024
+
+/* Send requests, open or in flight. UDP sends complete while they are submitted, so this bounds the
+ * size of one submission, not what the network holds. */
+#define REQUESTS 512
+
+/* Every request and the few other events fit into the rings at once. */
+#define SQ_ENTRIES 1024
+
+/* What a completion is about: the low bits of its user_data; a request's address has them clear. */
+enum event {
+	EVENT_SEND,
+	EVENT_ARRIVAL,
+	EVENT_COMMAND,
+	EVENT_SHUTDOWN,
+	EVENT_MASK = 7,
+};
+
+struct egress_loop {
+	struct egress *egress;
+	struct egress_ring ring;
+	struct send_request *requests;
+	struct send_request *free_requests;
+	unsigned int in_flight; /* requests at the kernel */
+	struct output_queue *open; /* outputs with a request that is being gathered */
+
+	uint16_t *references;	/* per frame: its unfinished sends */
+	uint32_t *returned;	/* frames whose last send completed in this pass */
+	unsigned int nr_returned;
+	uint64_t frames_in_flight;
+
+	struct egress_command command;
+	bool multishot;		 /* the kernel has multishot poll */
+	bool marker_waits;	 /* a marker was taken; its acknowledgement is due when all before */
+	uint64_t marker;	 /* it is done: its generation */
+	bool shutdown;
+	struct log_limit send_limit;
+	struct log_limit command_limit;
+};
+
+/* ---- frames ------------------------------------------------------------------------------------ */
+
+static void release_frame(struct egress_loop *loop, uint32_t frame)
+{
+	if (--loop->references[frame])
+		return;
+	loop->returned[loop->nr_returned++] = frame;
+	loop->frames_in_flight--;
+}
+
+/* A frame that has nothing to be sent. */
+static void discard_frame(struct egress_loop *loop, uint32_t frame)
+{
+	loop->returned[loop->nr_returned++] = frame;
+}
+
+static void return_frames(struct egress_loop *loop)
+{
+	xsk_return(loop->egress->xsk, loop->returned, loop->nr_returned);
+	loop->nr_returned = 0;
+	atomic_store_explicit(&loop->egress->counters.in_flight, loop->frames_in_flight,
+			      memory_order_relaxed);
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+static void set_event(struct io_uring_sqe *sqe, enum event event)
+{
+	io_uring_sqe_set_data64(sqe, event);
+}
+
+static void arm_arrival(struct egress_loop *loop)
+{
+	struct io_uring_sqe *sqe = egress_ring_sqe(&loop->ring);
+
+	if (loop->multishot)
+		io_uring_prep_poll_multishot(sqe, loop->egress->wakeup_fd, POLLIN);
+	else
+		io_uring_prep_poll_add(sqe, loop->egress->wakeup_fd, POLLIN);
+	set_event(sqe, EVENT_ARRIVAL);
+}
+
+static void arm_command(struct egress_loop *loop)
+{
+	struct io_uring_sqe *sqe = egress_ring_sqe(&loop->ring);
+
+	io_uring_prep_read(sqe, loop->egress->command_fd, &loop->command, sizeof(loop->command), 0);
+	set_event(sqe, EVENT_COMMAND);
+}
+
+static void on_arrival(struct egress_loop *loop, const struct io_uring_cqe *cqe)
+{
+	uint64_t count;
+
+	/* Consumed here, the queue itself is drained by the next pass. */
+	if (cqe->res > 0 && read(loop->egress->wakeup_fd, &count, sizeof(count)) < 0 &&
+	    errno != EAGAIN)
+		log_error("egress-wakeup-failed error=\"%s\"", strerror(errno));
+	if (cqe->res == -EINVAL && loop->multishot)
+		loop->multishot = false;
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		arm_arrival(loop);
+}
+
+static void run_command(struct egress_loop *loop)
+{
+	const uint64_t one = 1;
+
+	switch (loop->command.kind) {
+	case EGRESS_PING:
+		atomic_store(&loop->egress->pong, loop->command.sequence);
+		if (write(loop->egress->notify_fd, &one, sizeof(one)) < 0)
+			log_error("egress-notify-failed error=\"%s\"", strerror(errno));
+		break;
+	}
+}
+
+static void on_command(struct egress_loop *loop, int result)
+{
+	uint64_t suppressed;
+
+	if (result == 0) {
+		struct io_uring_sqe *sqe = egress_ring_sqe(&loop->ring);
+
+		io_uring_prep_nop(sqe);
+		set_event(sqe, EVENT_SHUTDOWN);
+		return;
+	}
+	if (result == sizeof(loop->command))
+		run_command(loop);
+	else if (log_allowed(&loop->command_limit, &suppressed))
+		log_error("egress-command-failed result=%d suppressed=%llu", result,
+			  (unsigned long long)suppressed);
+	arm_command(loop);
+}
+
+static void log_refusal(struct egress_loop *loop, const struct send_request *request, int result)
+{
+	const struct rule_output *rule = &request->to->output->rule;
+	char text[ENDPOINT_TEXT_SIZE];
+	uint64_t suppressed;
+
+	if (!log_allowed(&loop->send_limit, &suppressed))
+		return;
+	log_warning("send-failed to=%s datagrams=%u error=\"%s\" suppressed=%llu",
+		    endpoint_format(&rule->to, rule->port, rule->iface, text), request->count,
+		    strerror(-result), (unsigned long long)suppressed);
+}
+
+static void on_sent(struct egress_loop *loop, struct send_request *request, int result)
+{
+	if (send_request_refused(request, result)) {
+		send_request_singly(request);
+	} else {
+		output_queue_account(request->to, request->count, result);
+		if (result < 0)
+			log_refusal(loop, request, result);
+	}
+	for (unsigned int i = 0; i < request->count; i++)
+		release_frame(loop, request->frames[i]);
+	request->next_free = loop->free_requests;
+	loop->free_requests = request;
+	loop->in_flight--;
+}
+
+static void reap(struct egress_loop *loop)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int count = 0;
+	unsigned int head;
+
+	io_uring_for_each_cqe(&loop->ring.uring, head, cqe)
+	{
+		count++;
+		switch (cqe->user_data & EVENT_MASK) {
+		case EVENT_SEND:
+			on_sent(loop, (struct send_request *)(uintptr_t)cqe->user_data, cqe->res);
+			break;
+		case EVENT_ARRIVAL:
+			on_arrival(loop, cqe);
+			break;
+		case EVENT_COMMAND:
+			on_command(loop, cqe->res);
+			break;
+		case EVENT_SHUTDOWN:
+			loop->shutdown = true;
+			break;
+		}
+	}
+	io_uring_cq_advance(&loop->ring.uring, count);
+	return_frames(loop);
+}
+
+/* Hand what is prepared to the kernel and see what has completed; wait for an event only if asked. */
+static int push(struct egress_loop *loop, bool wait)
+{
+	struct egress_counters *counters = &loop->egress->counters;
+	int err;
+
+	if (egress_ring_prepared(&loop->ring))
+		counter_add(&counters->submits, 1);
+	if (wait)
+		counter_add(&counters->sleeps, 1);
+	err = egress_ring_enter(&loop->ring, wait);
+	reap(loop);
+	atomic_store_explicit(&counters->cq_overflows, egress_ring_overflows(&loop->ring),
+			      memory_order_relaxed);
+	return err;
+}
+
+/* ---- sending ----------------------------------------------------------------------------------- */
+
+/* The output's open request is complete: prepare its send. */
+static int close_request(struct egress_loop *loop, struct output_queue *to)
+{
+	struct send_request *request = to->open;
+	struct io_uring_sqe *sqe = egress_ring_sqe(&loop->ring);
+
+	to->open = NULL;
+	send_request_finish(request);
+	io_uring_prep_sendmsg(sqe, to->output->fd, &request->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	io_uring_sqe_set_data(sqe, request);
+	loop->in_flight++;
+	counter_add(&loop->egress->counters.sends, 1);
+	counter_add(&to->submitted, request->count);
+	/* The first batch of an output shows whether its route takes batches; what follows must not
+	 * overtake it if it has to be sent anew. */
+	if (request->count > 1 && !to->gso_proven)
+		return push(loop, false);
+	return 0;
+}
+
+static int close_all(struct egress_loop *loop)
+{
+	int err = 0;
+
+	while (loop->open) {
+		struct output_queue *to = loop->open;
+
+		loop->open = to->next_open;
+		to->next_open = NULL;
+		to->listed = false;
+		if (to->open && !err)
+			err = close_request(loop, to);
+	}
+	return err;
+}
+
+/* A free request. If all are in use, the open ones are sent and completions awaited. */
+static int get_request(struct egress_loop *loop, struct send_request **request)
+{
+	int err = 0;
+
+	if (!loop->free_requests) {
+		err = close_all(loop);
+		if (!err)
+			err = push(loop, false);
+	}
+	while (!err && !loop->free_requests)
+		err = push(loop, true);
+	if (err)
+		return err;
+	*request = loop->free_requests;
+	loop->free_requests = (*request)->next_free;
+	return 0;
+}
+
+/* Append a datagram to its output's open request, or begin one. */
+static int send_datagram(struct egress_loop *loop, struct output_queue *to, uint32_t frame,
+			 void *payload, uint32_t length)
+{
+	int err;
+
+	if (to->open && !send_request_takes(to->open, length)) {
+		err = close_request(loop, to);
+		if (err)
+			return err;
+	}
+	if (!to->open) {
+		struct send_request *request;
+
+		err = get_request(loop, &request);
+		if (err)
+			return err;
+		send_request_start(request, to);
+		to->open = request;
+		if (!to->listed) {
+			to->listed = true;
+			to->next_open = loop->open;
+			loop->open = to;
+		}
+	}
+	if (send_request_add(to->open, frame, payload, length))
+		return close_request(loop, to);
+	return 0;
+}
+
+static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
+{
+	struct egress *egress = loop->egress;
+	uint32_t frame = xsk_frame_index(egress->xsk, entry->payload);
+	struct stream *stream = entry->stream;
+	int err = 0;
+
+	xsk_hand_over(egress->xsk, frame, OWNER_QUEUE, OWNER_EGRESS);
+	if (!stream) {
+		discard_frame(loop, frame);
+		return 0;
+	}
+	/* Counted before the first send, because that may complete before the last is prepared. */
+	loop->references[frame] = (uint16_t)stream->nr_outputs;
+	loop->frames_in_flight++;
+	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++)
+		err = send_datagram(loop, &stream->outputs[i].queues[egress->rx_queue], frame,
+				    xsk_memory(egress->xsk) + entry->payload, entry->length);
+	return err;
+}
+
+/* Take what is queued and prepare its sends; stops at a marker. Returns entries taken or -errno. */
+static int take(struct egress_loop *loop)
+{
+	struct frame_entry entry;
+	int taken = 0;
+	int err = 0;
+
+	while (!err && taken < PASS && !loop->marker_waits &&
+	       frame_queue_take(loop->egress->queue, &entry)) {
+		taken++;
+		if (entry.kind == FRAME_MARKER) {
+			loop->marker_waits = true;
+			loop->marker = entry.payload;
+			break;
+		}
+		err = send_entry(loop, &entry);
+	}
+	if (!err)
+		err = close_all(loop);
+	return err ? err : taken;
+}
+
+/* All frames in front of the marker are done: the ruleset before it is not used any more. */
+static void acknowledge(struct egress_loop *loop)
+{
+	const uint64_t one = 1;
+
+	loop->marker_waits = false;
+	atomic_store(&loop->egress->acknowledged, loop->marker);
+	if (write(loop->egress->notify_fd, &one, sizeof(one)) < 0)
+		log_error("egress-notify-failed error=\"%s\"", strerror(errno));
+}
+
+/* Nothing was taken: what completes next, an arrival or a send, is waited for. */
+static bool may_sleep(struct egress_loop *loop, struct spin *spin)
+{
+	if (loop->shutdown && !loop->in_flight)
+		return false;
+	if (loop->marker_waits)
+		return true; /* only for sends in flight: the queue may hold more */
+	if (spin_again(spin))
+		return false;
+	return frame_queue_sleep(loop->egress->queue);
+}
+
+int egress_loop_run(struct egress_loop *loop)
+{
+	struct egress *egress = loop->egress;
+	struct spin spin;
+	int taken;
+	int err;
+
+	spin_reset(&spin, egress->wakeup);
+	for (;;) {
+		if (loop->marker_waits && !loop->in_flight)
+			acknowledge(loop);
+		taken = take(loop);
+		if (taken < 0)
+			return taken;
+		return_frames(loop);
+		if (taken)
+			spin_reset(&spin, egress->wakeup);
+		/* Ingress has ended before the command stream was closed, so empty stays empty. */
+		else if (loop->shutdown && !loop->in_flight && frame_queue_empty(egress->queue))
+			return 0;
+		if (loop->marker_waits && !loop->in_flight)
+			continue;
+		err = push(loop, !taken && may_sleep(loop, &spin));
+		frame_queue_awake(egress->queue);
+		if (err)
+			return err;
+	}
+}
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+int egress_loop_open(struct egress_loop **out, struct egress *egress)
+{
+	unsigned int frames = xsk_frames(egress->xsk);
+	struct egress_loop *loop;
+	int err = -ENOMEM;
+
+	loop = calloc(1, sizeof(*loop));
+	if (!loop)
+		return -ENOMEM;
+	loop->egress = egress;
+	loop->multishot = true;
+	loop->references = calloc(frames, sizeof(*loop->references));
+	loop->returned = calloc(frames, sizeof(*loop->returned));
+	loop->requests = calloc(REQUESTS, sizeof(*loop->requests));
+	if (!loop->references || !loop->returned || !loop->requests)
+		goto fail;
+	for (unsigned int i = 0; i < REQUESTS; i++) {
+		loop->requests[i].next_free = loop->free_requests;
+		loop->free_requests = &loop->requests[i];
+	}
+	err = egress_ring_open(&loop->ring, SQ_ENTRIES);
+	if (err)
+		goto fail;
+	arm_arrival(loop);
+	arm_command(loop);
+	err = egress_ring_enter(&loop->ring, false);
+	if (err)
+		goto fail;
+	*out = loop;
+	return 0;
+fail:
+	egress_loop_close(loop);
+	return err;
+}
+
+const char *egress_loop_flags(const struct egress_loop *loop)
+{
+	return loop->ring.flags;
+}
+
+void egress_loop_close(struct egress_loop *loop)
+{
+	if (!loop)
+		return;
+	egress_ring_close(&loop->ring);
+	free(loop->requests);
+	free(loop->returned);
+	free(loop->references);
+	free(loop);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataplane/egress_batch.h"
+
+#include <errno.h>
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <string.h>
+
+/* Below this segment size a refusal cannot be for the path MTU (RFC 791: every path takes 576). */
+#define SMALLEST_MTU_PAYLOAD 548
+
+void send_request_start(struct send_request *request, struct output_queue *to)
+{
+	request->to = to;
+	request->count = 0;
+	request->bytes = 0;
+	request->segment_size = 0;
+}
+
+bool send_request_takes(const struct send_request *request, uint32_t length)
+{
+	if (!request->count)
+		return true;
+	return length <= request->segment_size && length > 0 &&
+	       request->count < request->to->gso_segments &&
+	       request->bytes + length <= SEND_MAX_BYTES;
+}
+
+bool send_request_add(struct send_request *request, uint32_t frame, void *payload, uint32_t length)
+{
+	unsigned int i = request->count++;
+
+	if (!i)
+		request->segment_size = length;
+	request->frames[i] = frame;
+	request->payloads[i].iov_base = payload;
+	request->payloads[i].iov_len = length;
+	request->bytes += length;
+	/* A shorter one must be the last; one without bytes leaves no trace in a batch. */
+	return length < request->segment_size || !length ||
+	       length > request->to->gso_max_size || request->count >= request->to->gso_segments;
+}
+
+void send_request_finish(struct send_request *request)
+{
+	const struct output *output = request->to->output;
+	struct msghdr *message = &request->message;
+	uint16_t segment = (uint16_t)request->segment_size;
+	struct cmsghdr *cmsg;
+
+	memset(message, 0, sizeof(*message));
+	message->msg_name = (void *)&output->to;
+	message->msg_namelen = output->to_length;
+	message->msg_iov = request->payloads;
+	message->msg_iovlen = request->count;
+	if (request->count < 2)
+		return;
+	message->msg_control = request->control;
+	message->msg_controllen = sizeof(request->control);
+	cmsg = CMSG_FIRSTHDR(message);
+	cmsg->cmsg_level = SOL_UDP;
+	cmsg->cmsg_type = UDP_SEGMENT;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(segment));
+	memcpy(CMSG_DATA(cmsg), &segment, sizeof(segment));
+}
+
+void output_queue_account(struct output_queue *to, unsigned int count, int result)
+{
+	if (result >= 0) {
+		counter_add(&to->sent, count);
+		counter_add(&to->sent_bytes, (uint64_t)result);
+	} else {
+		counter_add(&to->errors[send_error_slot(-result)], count);
+	}
+}
+
+bool send_request_refused(struct send_request *request, int result)
+{
+	struct output_queue *to = request->to;
+
+	if (request->count < 2)
+		return false;
+	if (result >= 0) {
+		to->gso_proven = true;
+		return false;
+	}
+	switch (-result) {
+	case EINVAL:
+	case EMSGSIZE:
+		if (request->segment_size > SMALLEST_MTU_PAYLOAD) {
+			if (to->gso_max_size >= request->segment_size)
+				to->gso_max_size = request->segment_size - 1;
+			break;
+		}
+		/* fall through */
+	case EIO:
+	case EOPNOTSUPP:
+		to->gso_segments = 1;
+		break;
+	default:
+		return false;
+	}
+	counter_add(&to->gso_refused, 1);
+	return true;
+}
+
+void send_request_singly(struct send_request *request)
+{
+	struct msghdr message = request->message;
+
+	message.msg_control = NULL;
+	message.msg_controllen = 0;
+	message.msg_iovlen = 1;
+	for (unsigned int i = 0; i < request->count; i++) {
+		ssize_t n;
+
+		message.msg_iov = &request->payloads[i];
+		do {
+			n = sendmsg(request->to->output->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		} while (n < 0 && errno == EINTR);
+		output_queue_account(request->to, 1, n < 0 ? -errno : (int)n);
+	}
+}

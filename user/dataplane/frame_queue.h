@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The queue of received datagrams from the ingress thread to the egress thread: a ring with one
+ * producer and one consumer, without locks, and the sleep handshake between the two.
+ *
+ * Ownership: from frame_queue_publish() until frame_queue_take() an entry's frame belongs to the
+ * queue. The queue is made as large as there are frames, plus markers, so it never overflows: each
+ * entry holds a frame of its own.
+ *
+ * Threads: _push, _publish and _must_wake are the producer's; _take, _empty, _sleep, _awake the
+ * consumer's.
+ */
+#ifndef XMCAST_DATAPLANE_FRAME_QUEUE_H
+#define XMCAST_DATAPLANE_FRAME_QUEUE_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+
+struct stream;
+
+/* A received datagram. `stream` NULL: nothing to send, only the frame to return. */
+struct frame_entry {
+	struct stream *stream;
+	uint64_t payload; /* offset of the UDP payload in the UMEM */
+	uint32_t length;  /* of the payload */
+	uint32_t kind;	  /* enum frame_kind */
+};
+
+enum frame_kind {
+	FRAME_DATA,
+	/* No frame: all entries before it were matched with an older ruleset, all behind it with
+	 * the one of generation `payload`. */
+	FRAME_MARKER,
+};
+
+struct frame_queue {
+	/* Written by the producer. */
+	alignas(CACHE_LINE) _Atomic uint32_t head; /* entries published */
+	uint32_t pushed;			    /* entries written, not all published yet */
+	uint32_t seen_tail;			    /* last value read of tail */
+
+	/* Written by the consumer. */
+	alignas(CACHE_LINE) _Atomic uint32_t tail; /* entries taken */
+	uint32_t seen_head;			    /* last value read of head */
+	alignas(CACHE_LINE) atomic_bool sleeping;  /* written by both: see frame_queue_sleep() */
+
+	/* Constant. */
+	alignas(CACHE_LINE) struct frame_entry *entries;
+	uint32_t mask;
+};
+
+/* Room for at least `entries` entries, rounded up to a power of two. 0 or -ENOMEM. */
+int frame_queue_init(struct frame_queue *queue, uint32_t entries);
+void frame_queue_destroy(struct frame_queue *queue);
+
+/* Write one entry behind those pushed before; the consumer does not see it yet. False: full. */
+static inline bool frame_queue_push(struct frame_queue *queue, const struct frame_entry *entry)
+{
+	if (queue->pushed - queue->seen_tail > queue->mask) {
+		queue->seen_tail = atomic_load_explicit(&queue->tail, memory_order_acquire);
+		if (queue->pushed - queue->seen_tail > queue->mask)
+			return false;
+	}
+	queue->entries[queue->pushed++ & queue->mask] = *entry;
+	return true;
+}
+
+/* Show the consumer all that was pushed. Once per batch. */
+static inline void frame_queue_publish(struct frame_queue *queue)
+{
+	atomic_store_explicit(&queue->head, queue->pushed, memory_order_release);
+}
+
+/*
+ * After a publish: must the consumer be woken? True at most once per sleep.
+ *
+ * Producer: store head, fence, load sleeping. Consumer: store sleeping, fence, load head. With a full
+ * fence on both sides at least one of them sees the other's store, so no wake-up is lost.
+ */
+static inline bool frame_queue_must_wake(struct frame_queue *queue)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&queue->sleeping, memory_order_relaxed))
+		return false;
+	return atomic_exchange_explicit(&queue->sleeping, false, memory_order_relaxed);
+}
+
+/* Take one entry. False: the queue is empty. */
+static inline bool frame_queue_take(struct frame_queue *queue, struct frame_entry *entry)
+{
+	uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+
+	if (tail == queue->seen_head) {
+		queue->seen_head = atomic_load_explicit(&queue->head, memory_order_acquire);
+		if (tail == queue->seen_head)
+			return false;
+	}
+	*entry = queue->entries[tail & queue->mask];
+	atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
+	return true;
+}
+
+/* Consumer: is there nothing to take? */
+static inline bool frame_queue_empty(const struct frame_queue *queue)
+{
+	return atomic_load_explicit(&queue->tail, memory_order_relaxed) ==
+	       atomic_load_explicit(&queue->head, memory_order_acquire);
+}
+
+/* Entries published and not taken yet. Any thread; a snapshot. */
+static inline uint32_t frame_queue_length(const struct frame_queue *queue)
+{
+	uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+
+	return atomic_load_explicit(&queue->head, memory_order_relaxed) - tail;
+}
+
+/*
+ * Consumer: announce that it will wait for a wake-up. True: it may; from now on the producer wakes
+ * it. False: entries came meanwhile, it must not wait.
+ */
+static inline bool frame_queue_sleep(struct frame_queue *queue)
+{
+	atomic_store_explicit(&queue->sleeping, true, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (frame_queue_empty(queue))
+		return true;
+	atomic_store_explicit(&queue->sleeping, false, memory_order_relaxed);
+	return false;
+}
+
+/* Consumer: it runs again, for whatever reason. */
+static inline void frame_queue_awake(struct frame_queue *queue)
+{
+	atomic_store_explicit(&queue->sleeping, false, memory_order_relaxed);
+}
+
+#endif

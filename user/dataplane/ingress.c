@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataplane/ingress.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "dataplane/spin.h"
+
+/* Frames per look at the RX ring: enough to spread the cost of a publish and a fence, few enough to
+ * stay in the first-level cache and to let egress start early. */
+#define BATCH 64
+
+static void wake_egress(struct ingress *ingress)
+{
+	const uint64_t one = 1;
+
+	counter_add(&ingress->counters.wakeups, 1);
+	/* Fails only when the count is full, and then the reader is awake anyway. */
+	if (write(ingress->egress_wakeup_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void drop(struct ingress *ingress, enum ingress_drop reason)
+{
+	counter_add(&ingress->counters.drops[reason], 1);
+}
+
+/* What to do with one received frame. */
+static void classify(struct ingress *ingress, const struct xsk_frame *frame,
+		     struct frame_entry *entry)
+{
+	const uint8_t *data = xsk_memory(ingress->xsk) + frame->address;
+	struct xmc_datagram dgram;
+	struct stream *stream;
+
+	entry->kind = FRAME_DATA;
+	entry->stream = NULL;
+	entry->payload = frame->address;
+	entry->length = 0;
+	if (xmc_parse(data, data + frame->length, &dgram) != XMC_STEERED) {
+		drop(ingress, INGRESS_INVALID);
+		return;
+	}
+	stream = ruleset_find(ingress->ruleset, &dgram);
+	if (!stream) {
+		drop(ingress, INGRESS_NO_RULE);
+		return;
+	}
+	entry->stream = stream;
+	entry->payload = frame->address + dgram.payload_offset;
+	entry->length = dgram.payload_length;
+	counter_add(&stream->queues[ingress->rx_queue].received, 1);
+	counter_add(&stream->queues[ingress->rx_queue].received_bytes, dgram.payload_length);
+}
+
+static void publish(struct ingress *ingress)
+{
+	frame_queue_publish(ingress->queue);
+	if (frame_queue_must_wake(ingress->queue))
+		wake_egress(ingress);
+}
+
+/* One batch. Returns the number of frames. */
+static unsigned int receive_batch(struct ingress *ingress)
+{
+	struct xsk_frame frames[BATCH];
+	struct frame_entry entry;
+	unsigned int count;
+
+	count = xsk_receive(ingress->xsk, frames, BATCH);
+	if (!count)
+		return 0;
+	counter_add(&ingress->counters.received, count);
+	for (unsigned int i = 0; i < count; i++) {
+		if (i + 1 < count)
+			__builtin_prefetch(xsk_memory(ingress->xsk) + frames[i + 1].address);
+		classify(ingress, &frames[i], &entry);
+		xsk_hand_over(ingress->xsk, xsk_frame_index(ingress->xsk, entry.payload),
+			      OWNER_INGRESS, OWNER_QUEUE);
+		/* Always room: the queue is as large as there are frames. */
+		frame_queue_push(ingress->queue, &entry);
+	}
+	publish(ingress);
+	return count;
+}
+
+/* Go over to a new ruleset if there is one, and tell egress where in the queue that happened. */
+static void change_ruleset(struct ingress *ingress)
+{
+	const struct ruleset *next;
+	struct frame_entry marker = {.kind = FRAME_MARKER};
+
+	if (!atomic_load_explicit(&ingress->next, memory_order_acquire))
+		return;
+	marker.payload = atomic_load_explicit(&ingress->next_generation, memory_order_relaxed);
+	next = atomic_exchange_explicit(&ingress->next, NULL, memory_order_acq_rel);
+	ingress->ruleset = next;
+	frame_queue_push(ingress->queue, &marker);
+	publish(ingress);
+}
+
+/* Sleep until a packet comes or the main thread wants something. */
+static void wait_for_work(struct ingress *ingress)
+{
+	struct pollfd fds[] = {
+		{.fd = xsk_fd(ingress->xsk), .events = POLLIN},
+		{.fd = ingress->control_fd, .events = POLLIN},
+	};
+	uint64_t count;
+
+	counter_add(&ingress->counters.polls, 1);
+	if (poll(fds, 2, -1) < 0)
+		return; /* EINTR, ENOMEM: look again */
+	if (fds[1].revents & POLLIN && read(ingress->control_fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+void ingress_run(struct ingress *ingress)
+{
+	struct spin spin;
+
+	spin_reset(&spin, ingress->wakeup);
+	for (;;) {
+		/* Before the RX ring is looked at, so that "empty" means empty after the order. */
+		bool stop = atomic_load_explicit(&ingress->stop, memory_order_acquire);
+
+		change_ruleset(ingress);
+		if (receive_batch(ingress)) {
+			spin_reset(&spin, ingress->wakeup);
+			continue;
+		}
+		if (stop)
+			return;
+		if (!spin_again(&spin))
+			wait_for_work(ingress);
+	}
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How long a thread without work spins before it sleeps, by wake-up strategy: `eventfd` not at all,
+ * `hybrid` for a while, `spin` for ever.
+ */
+#ifndef XMCAST_DATAPLANE_SPIN_H
+#define XMCAST_DATAPLANE_SPIN_H
+
+#include <sched.h>
+#include <stdbool.h>
+
+#include "rules/rule.h"
+
+/* Rounds that `hybrid` looks again: about 50 us, the time that a sleep and a wake-up cost. */
+#define SPIN_HYBRID_ROUNDS 1000
+
+struct spin {
+	enum egress_wakeup wakeup;
+	unsigned int rounds;
+};
+
+static inline void spin_reset(struct spin *spin, enum egress_wakeup wakeup)
+{
+	spin->wakeup = wakeup;
+	spin->rounds = 0;
+}
+
+/* True: look again at once; false: sleep. */
+static inline bool spin_again(struct spin *spin)
+{
+	if (spin->wakeup == WAKEUP_EVENTFD)
+		return false;
+	if (spin->wakeup == WAKEUP_HYBRID && spin->rounds >= SPIN_HYBRID_ROUNDS)
+		return false;
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+	/* With fewer cores than threads the spinner must let the others work. */
+	if (++spin->rounds % 64 == 0)
+		sched_yield();
+	return true;
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A stream is a rule at work: its key, its outputs with their sockets, and its counters.
+ *
+ * One worker serves one RX queue, and a flow arrives on one queue; so a stream has one set of counters
+ * per queue of its ingress interface, each written by that queue's threads alone. The sockets are
+ * shared by the queues: a stream keeps one UDP source port.
+ *
+ * The main thread opens, holds and drops streams (a count of references: one per ruleset that names
+ * it). The definition never changes; the data path reads it and writes only its own queue's part.
+ */
+#ifndef XMCAST_DATAPLANE_STREAM_H
+#define XMCAST_DATAPLANE_STREAM_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/counter.h"
+#include "dataplane/send_error.h"
+#include "rules/rule.h"
+
+struct send_request;
+
+/* One queue's part of an output. Written by the egress thread. */
+struct output_queue {
+	alignas(CACHE_LINE) counter_t submitted; /* datagrams handed to the kernel */
+	counter_t sent;				 /* of these: taken by the kernel */
+	counter_t sent_bytes;			 /* UDP payload */
+	counter_t errors[SEND_ERRORS];		 /* of these: refused, by errno */
+
+	/* The egress thread's own, to gather a batch: see egress_batch.h. */
+	struct send_request *open;
+	struct output_queue *next_open;
+	bool listed; /* in the list of outputs with an open request */
+	const struct output *output;
+	unsigned int gso_segments;  /* most datagrams in one send; 1: none are gathered */
+	unsigned int gso_max_size;  /* largest segment that the route takes in one */
+	bool gso_proven;	    /* the kernel has taken a batch of this output */
+	counter_t gso_refused;	    /* batches that were refused and sent singly */
+};
+
+/* One output: constant but for its queues' parts. */
+struct output {
+	struct rule_output rule;
+	int fd;
+	struct sockaddr_storage to;
+	socklen_t to_length;
+	struct output_queue *queues; /* nr_queues of the stream */
+};
+
+/* One queue's part of a stream. Written by the ingress thread. */
+struct stream_queue {
+	alignas(CACHE_LINE) counter_t received;
+	counter_t received_bytes; /* UDP payload */
+};
+
+struct stream {
+	struct rule rule; /* its outputs are copied below; rule.outputs is NULL */
+	unsigned int nr_queues;
+	unsigned int nr_outputs;
+	struct output *outputs;
+	struct stream_queue *queues;
+	unsigned int references;
+};
+
+/* What went wrong in stream_open(), for the log: which output, which step. */
+struct stream_failure {
+	const struct rule_output *output;
+	const char *step;
+};
+
+/*
+ * Open the sockets of a rule's outputs. Reference count 1. 0 or -errno (-ENODEV: an output's interface
+ * does not exist; -EMFILE, -ENOMEM: too few resources; then *failure says where).
+ * `gso_segments`: most datagrams in one send. Needs CAP_NET_RAW to name an interface on old kernels.
+ */
+int stream_open(struct stream **stream, const struct rule *rule, unsigned int nr_queues,
+		unsigned int gso_segments, struct stream_failure *failure);
+
+void stream_hold(struct stream *stream);
+
+/* Drop a reference; the last closes the sockets. Takes NULL. */
+void stream_put(struct stream *stream);
+
+#endif

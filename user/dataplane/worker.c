@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataplane/worker.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+/* Markers that may be in the queue beside the frames: worker_update() waits for each. */
+#define MARKERS 1
+
+struct worker {
+	struct ingress ingress;
+	struct egress egress;
+	struct frame_queue queue;
+	struct xsk *xsk;
+	char iface[IF_NAMESIZE];
+	unsigned int rx_queue;
+
+	pthread_t ingress_thread;
+	pthread_t egress_thread;
+	bool ingress_runs;
+	bool egress_runs;
+	sem_t egress_ready;	/* the ring was made, or could not be */
+	int egress_result;	/* of that, and at the end of the run */
+	const char *ring_flags; /* constant text */
+	atomic_bool failed;
+
+	int command_fd; /* write end of the command stream */
+	uint64_t generation;
+	uint32_t pings;
+};
+
+static void *ingress_main(void *arg)
+{
+	struct worker *worker = arg;
+
+	ingress_run(&worker->ingress);
+	return NULL;
+}
+
+static void *egress_main(void *arg)
+{
+	struct worker *worker = arg;
+	struct egress_loop *loop = NULL;
+	const uint64_t one = 1;
+	int err;
+
+	err = egress_loop_open(&loop, &worker->egress);
+	worker->egress_result = err;
+	worker->ring_flags = err ? NULL : egress_loop_flags(loop);
+	sem_post(&worker->egress_ready);
+	if (err)
+		return NULL;
+	err = egress_loop_run(loop);
+	egress_loop_close(loop);
+	worker->egress_result = err;
+	if (err) {
+		log_error("egress-failed iface=%s queue=%u error=\"%s\"", worker->iface,
+			  worker->rx_queue, strerror(-err));
+		atomic_store(&worker->failed, true);
+		if (write(worker->egress.notify_fd, &one, sizeof(one)) < 0)
+			log_error("egress-notify-failed error=\"%s\"", strerror(errno));
+	}
+	return NULL;
+}
+
+static int open_channels(struct worker *worker)
+{
+	int stream[2];
+
+	worker->ingress.egress_wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	worker->ingress.control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	worker->egress.notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (worker->ingress.egress_wakeup_fd < 0 || worker->ingress.control_fd < 0 ||
+	    worker->egress.notify_fd < 0)
+		return -errno;
+	worker->egress.wakeup_fd = worker->ingress.egress_wakeup_fd;
+	/* SEQPACKET keeps the records whole, and reads 0 once the other end is closed. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, stream))
+		return -errno;
+	worker->command_fd = stream[0];
+	worker->egress.command_fd = stream[1];
+	return 0;
+}
+
+int worker_open(struct worker **out, const struct worker_options *options)
+{
+	struct xsk_options xsk = {
+		.iface = options->iface,
+		.queue = options->queue,
+		.frames = options->sizes.frames,
+		.frame_size = xsk_frame_size(options->mtu),
+		.rx_ring = options->sizes.rx_ring,
+	};
+	struct worker *worker;
+	int err;
+
+	if (!xsk.frame_size)
+		return -EINVAL;
+	worker = aligned_alloc(CACHE_LINE, sizeof(*worker));
+	if (!worker)
+		return -ENOMEM;
+	memset(worker, 0, sizeof(*worker));
+	worker->rx_queue = options->queue;
+	snprintf(worker->iface, sizeof(worker->iface), "%s", options->iface);
+	worker->ingress.control_fd = worker->ingress.egress_wakeup_fd = -1;
+	worker->egress.notify_fd = worker->egress.command_fd = worker->command_fd = -1;
+	sem_init(&worker->egress_ready, 0, 0);
+	err = open_channels(worker);
+	if (!err)
+		err = frame_queue_init(&worker->queue, options->sizes.frames + MARKERS);
+	if (!err)
+		err = xsk_open(&worker->xsk, &xsk);
+	if (err) {
+		worker_close(worker);
+		return err;
+	}
+	worker->ingress.xsk = worker->egress.xsk = worker->xsk;
+	worker->ingress.queue = worker->egress.queue = &worker->queue;
+	worker->ingress.rx_queue = worker->egress.rx_queue = options->queue;
+	worker->ingress.wakeup = worker->egress.wakeup = options->egress.wakeup;
+	*out = worker;
+	return 0;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void worker_close(struct worker *worker)
+{
+	if (!worker)
+		return;
+	xsk_close(worker->xsk);
+	frame_queue_destroy(&worker->queue);
+	close_fd(worker->ingress.egress_wakeup_fd);
+	close_fd(worker->ingress.control_fd);
+	close_fd(worker->egress.notify_fd);
+	close_fd(worker->egress.command_fd);
+	close_fd(worker->command_fd);
+	sem_destroy(&worker->egress_ready);
+	free(worker);
+}
+
+/* Signals are the main thread's: a new thread inherits a mask with all of them blocked. */
+static int start_thread(pthread_t *thread, void *(*run)(void *), struct worker *worker,
+			const char *role)
+{
+	char name[16]; /* of which the kernel keeps 15 bytes */
+	sigset_t all;
+	sigset_t old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(thread, NULL, run, worker);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	snprintf(name, sizeof(name), "%s%u/%.9s", role, worker->rx_queue, worker->iface);
+	pthread_setname_np(*thread, name);
+	return 0;
+}
+
+int worker_start(struct worker *worker, const struct ruleset *ruleset)
+{
+	int err;
+
+	worker->ingress.ruleset = ruleset;
+	err = start_thread(&worker->egress_thread, egress_main, worker, "out");
+	if (err)
+		return err;
+	while (sem_wait(&worker->egress_ready) && errno == EINTR)
+		;
+	if (worker->egress_result) {
+		pthread_join(worker->egress_thread, NULL);
+		return worker->egress_result;
+	}
+	worker->egress_runs = true;
+	err = start_thread(&worker->ingress_thread, ingress_main, worker, "in");
+	if (err) {
+		worker_stop(worker);
+		return err;
+	}
+	worker->ingress_runs = true;
+	return 0;
+}
+
+static void wake_ingress(struct worker *worker)
+{
+	const uint64_t one = 1;
+
+	if (write(worker->ingress.control_fd, &one, sizeof(one)) < 0)
+		log_error("ingress-notify-failed error=\"%s\"", strerror(errno));
+}
+
+/* Wait until the egress thread says something, `milliseconds` at most (-1: for ever). */
+static int wait_notified(struct worker *worker, int milliseconds)
+{
+	struct pollfd fd = {.fd = worker->egress.notify_fd, .events = POLLIN};
+	uint64_t count;
+	int n;
+
+	do {
+		n = poll(&fd, 1, milliseconds);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (!n)
+		return -ETIMEDOUT;
+	if (read(fd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return -errno;
+	return atomic_load(&worker->failed) ? -EIO : 0;
+}
+
+int worker_update(struct worker *worker, const struct ruleset *ruleset)
+{
+	uint64_t generation = ++worker->generation;
+	int err = 0;
+
+	if (!worker->ingress_runs) {
+		worker->ingress.ruleset = ruleset;
+		return 0;
+	}
+	atomic_store(&worker->ingress.next_generation, generation);
+	atomic_store(&worker->ingress.next, ruleset);
+	wake_ingress(worker);
+	while (!err && atomic_load(&worker->egress.acknowledged) != generation)
+		err = wait_notified(worker, -1);
+	return err;
+}
+
+int worker_ping(struct worker *worker, int milliseconds)
+{
+	struct egress_command command = {.kind = EGRESS_PING, .sequence = ++worker->pings};
+	int err = 0;
+
+	if (!worker->egress_runs)
+		return -EIO;
+	if (send(worker->command_fd, &command, sizeof(command), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	while (!err && atomic_load(&worker->egress.pong) != command.sequence)
+		err = wait_notified(worker, milliseconds);
+	return err;
+}
+
+/* fill + RX + queued + in flight = all frames; with the threads ended only the first two are left. */
+static int audit(const struct worker *worker)
+{
+	uint64_t kernel = xsk_kernel_frames(worker->xsk);
+	uint32_t queued = frame_queue_length(&worker->queue);
+	uint64_t in_flight = counter_read(&worker->egress.counters.in_flight);
+	unsigned int frames = xsk_frames(worker->xsk);
+	bool ok = kernel == frames && !queued && !in_flight;
+
+	log_write(ok ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+		  "frame-audit iface=%s queue=%u frames=%u kernel=%llu queued=%u in_flight=%llu "
+		  "leaked=%lld",
+		  worker->iface, worker->rx_queue, frames, (unsigned long long)kernel, queued,
+		  (unsigned long long)in_flight, (long long)frames - (long long)kernel);
+	return ok ? 0 : -EIO;
+}
+
+int worker_stop(struct worker *worker)
+{
+	bool started = worker->egress_runs;
+
+	if (worker->ingress_runs) {
+		atomic_store(&worker->ingress.stop, true);
+		wake_ingress(worker);
+		pthread_join(worker->ingress_thread, NULL);
+		worker->ingress_runs = false;
+	}
+	if (worker->egress_runs) {
+		/* Everything is in the queue now; the end of the stream says that no more comes. */
+		close(worker->command_fd);
+		worker->command_fd = -1;
+		pthread_join(worker->egress_thread, NULL);
+		worker->egress_runs = false;
+	}
+	if (!started)
+		return 0;
+	if (atomic_load(&worker->failed))
+		return -EIO;
+	return audit(worker);
+}
+
+int worker_xsk_fd(const struct worker *worker)
+{
+	return xsk_fd(worker->xsk);
+}
+
+unsigned int worker_queue(const struct worker *worker)
+{
+	return worker->rx_queue;
+}
+
+bool worker_zero_copy(const struct worker *worker)
+{
+	return xsk_zero_copy(worker->xsk);
+}
+
+size_t worker_memory(const struct worker *worker)
+{
+	return xsk_memory_size(worker->xsk);
+}
+
+bool worker_huge_pages(const struct worker *worker)
+{
+	return xsk_huge_pages(worker->xsk);
+}
+
+const char *worker_ring_flags(const struct worker *worker)
+{
+	return worker->ring_flags;
+}
+
+bool worker_failed(const struct worker *worker)
+{
+	return atomic_load(&worker->failed);
+}
+
+int worker_notify_fd(const struct worker *worker)
+{
+	return worker->egress.notify_fd;
+}
+
+void worker_read(const struct worker *worker, struct worker_state *state)
+{
+	const struct ingress_counters *in = &worker->ingress.counters;
+	const struct egress_counters *out = &worker->egress.counters;
+
+	memset(state, 0, sizeof(*state));
+	state->received = counter_read(&in->received);
+	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
+		state->drops[i] = counter_read(&in->drops[i]);
+	state->wakeups = counter_read(&in->wakeups);
+	state->sleeps = counter_read(&out->sleeps);
+	state->submits = counter_read(&out->submits);
+	state->sends = counter_read(&out->sends);
+	state->cq_overflows = counter_read(&out->cq_overflows);
+	state->queued = frame_queue_length(&worker->queue);
+	state->in_flight = counter_read(&out->in_flight);
+	state->frames = xsk_frames(worker->xsk);
+	state->kernel_frames = xsk_kernel_frames(worker->xsk);
+	xsk_read_drops(worker->xsk, &state->kernel);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker serves one RX queue of one ingress interface: a UMEM with its AF_XDP socket (xsk.h), an
+ * ingress thread (ingress.h), an egress thread (egress.h), and the frame queue between them.
+ *
+ *     worker_open()   memory, socket bound, every frame in the fill ring
+ *     worker_start()  both threads run
+ *       … the caller puts worker_xsk_fd() into the XSKMAP and attaches the XDP program …
+ *       worker_update() as often as rules change
+ *       … the caller detaches the XDP program …
+ *     worker_stop()   drain the RX ring, then the queue, then what is in flight; end both threads
+ *     worker_close()
+ *
+ * All functions are the main thread's; the counters may be read by any.
+ */
+#ifndef XMCAST_DATAPLANE_WORKER_H
+#define XMCAST_DATAPLANE_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/egress.h"
+#include "dataplane/ingress.h"
+#include "dataplane/ruleset.h"
+#include "dataplane/xsk.h"
+#include "rules/rule.h"
+
+struct worker;
+
+struct worker_options {
+	const char *iface;
+	unsigned int queue;
+	unsigned int mtu;
+	struct worker_config sizes;
+	struct egress_config egress;
+};
+
+/* Everything about a worker that can be read while it runs; a snapshot. */
+struct worker_state {
+	uint64_t received;
+	uint64_t drops[INGRESS_DROPS];
+	uint64_t wakeups; /* eventfd writes, ingress to egress */
+	uint64_t sleeps;  /* times that egress waited */
+	uint64_t submits;
+	uint64_t sends;
+	uint64_t cq_overflows;
+	uint32_t queued;	 /* frames in the frame queue */
+	uint64_t in_flight;	 /* frames with unfinished sends */
+	uint64_t kernel_frames;	 /* frames in the fill ring and the RX ring */
+	unsigned int frames;	 /* all */
+	struct xsk_drops kernel; /* dropped by the kernel on our socket */
+};
+
+/* As xsk_open(); -EINVAL: no frame can hold this MTU. */
+int worker_open(struct worker **worker, const struct worker_options *options);
+
+/* Start with this ruleset. 0 or -errno: the egress thread's ring could not be made (-EPERM,
+ * -ENOSYS: no io_uring here), or no thread; then none runs. */
+int worker_start(struct worker *worker, const struct ruleset *ruleset);
+
+/*
+ * Hand the ingress thread a new ruleset and wait until the egress thread has acknowledged it: then
+ * nothing uses the old one. 0, or -errno if a thread has failed. Takes about as long as the queue
+ * needs to pass. */
+int worker_update(struct worker *worker, const struct ruleset *ruleset);
+
+/* Ask the egress thread for a sign of life, and wait at most `milliseconds` for it. 0, -ETIMEDOUT, or
+ * -errno. */
+int worker_ping(struct worker *worker, int milliseconds);
+
+/*
+ * End both threads in order; no packet that reached the RX ring is left behind. 0; -EIO and a log line
+ * if a thread failed or a frame was lost. Takes a worker that was never started.
+ */
+int worker_stop(struct worker *worker);
+
+void worker_close(struct worker *worker); /* stopped, or never started; takes NULL */
+
+int worker_xsk_fd(const struct worker *worker);
+unsigned int worker_queue(const struct worker *worker);
+bool worker_zero_copy(const struct worker *worker);
+size_t worker_memory(const struct worker *worker); /* bytes of UMEM */
+bool worker_huge_pages(const struct worker *worker);
+const char *worker_ring_flags(const struct worker *worker);
+
+/* True if a thread has ended on its own: the relay must not go on. */
+bool worker_failed(const struct worker *worker);
+
+/* An eventfd that becomes readable when worker_failed() may have changed. */
+int worker_notify_fd(const struct worker *worker);
+
+void worker_read(const struct worker *worker, struct worker_state *state);
+
+#endif

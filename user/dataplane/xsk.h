@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One RX queue's AF_XDP socket with its UMEM: the memory of all frames of one worker.
+ *
+ *  NIC/veth ──XDP steer──▶ RX ring ──▶ ingress thread ──frame queue──▶ egress thread ──io_uring──▶ UDP
+ *                             ▲                                             │             sockets
+ *                             │                                             │ last send of a frame
+ *                          kernel ◀───────────── fill ring ◀────────────────┘ completed
+ *
+ *  a frame is         its owner           and leaves by
+ *  in the fill ring   the kernel          a packet arriving: to the RX ring
+ *  in the RX ring     the ingress thread  being queued, whether it will be sent or not
+ *  in the frame queue the queue           the egress thread taking it
+ *  in flight          the egress thread   the last completion of its sends: to the fill ring
+ *
+ * fill + RX + queued + in flight = all frames, always. The kernel may keep a frame between fill ring
+ * and RX ring for itself (a packet that it then dropped), so both are counted as one side: a frame is
+ * the kernel's from xsk_return() until xsk_receive(). xsk_audit() checks the sum; a build with
+ * XMC_DEBUG also asserts each single frame's owner at every hand-over.
+ *
+ * Threads: xsk_receive() and xsk_release() are the ingress thread's, xsk_return() the egress thread's
+ * (the fill ring has ONE producer), open and close the main thread's.
+ *
+ * Source: Documentation/networking/af_xdp.rst. Needs CAP_NET_RAW, and CAP_IPC_LOCK or a memlock limit
+ * as large as the UMEM.
+ */
+#ifndef XMCAST_DATAPLANE_XSK_H
+#define XMCAST_DATAPLANE_XSK_H
+
+#include <linux/if_xdp.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+
+struct xsk;
+
+struct xsk_options {
+	const char *iface; /* at most 15 bytes */
+	unsigned int queue;
+	unsigned int frames;	 /* power of two */
+	unsigned int frame_size; /* 2048 or 4096: xsk_frame_size() */
+	unsigned int rx_ring;	 /* entries, power of two */
+};
+
+/* A received frame: UMEM address of its first byte, and its length. */
+struct xsk_frame {
+	uint64_t address;
+	uint32_t length;
+};
+
+/* What the kernel dropped on this socket (XDP_STATISTICS). In copy mode an empty fill ring counts in
+ * both rx_dropped and fill_ring_empty: the two must not be added up. */
+struct xsk_drops {
+	uint64_t rx_dropped;
+	uint64_t rx_ring_full;
+	uint64_t fill_ring_empty;
+};
+
+/* Bytes per frame for an interface with this MTU, or 0 if no frame can hold its packets. */
+unsigned int xsk_frame_size(unsigned int mtu);
+
+/*
+ * Allocate the UMEM, bind a socket to the queue, hand every frame to the kernel. A queue that a
+ * process which just ended has had may answer EBUSY for some tens of ms: retried for about a second.
+ * 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS: memory or memlock limit.
+ */
+int xsk_open(struct xsk **xsk, const struct xsk_options *options);
+void xsk_close(struct xsk *xsk); /* takes NULL */
+
+int xsk_fd(const struct xsk *xsk);
+bool xsk_zero_copy(const struct xsk *xsk);
+bool xsk_huge_pages(const struct xsk *xsk);
+size_t xsk_memory_size(const struct xsk *xsk);
+uint8_t *xsk_memory(const struct xsk *xsk);
+unsigned int xsk_frames(const struct xsk *xsk);
+
+/* Index of the frame that this UMEM offset lies in. */
+uint32_t xsk_frame_index(const struct xsk *xsk, uint64_t offset);
+
+/* Ingress: take up to `max` frames out of the RX ring; they are now the caller's. */
+unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max);
+
+/* Egress: give frames, by index, back to the kernel. Never blocks and never fails: the fill ring has
+ * room for all frames. */
+void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count);
+
+/* Change of owner between the threads; nothing but an assertion in a debug build. */
+enum xsk_owner { OWNER_KERNEL, OWNER_INGRESS, OWNER_QUEUE, OWNER_EGRESS };
+#ifdef XMC_DEBUG
+void xsk_hand_over(struct xsk *xsk, uint32_t frame, enum xsk_owner from, enum xsk_owner to);
+#else
+static inline void xsk_hand_over(struct xsk *xsk, uint32_t frame, enum xsk_owner from,
+				 enum xsk_owner to)
+{
+}
+#endif
+
+/* Any thread: frames that the kernel has now (in the fill ring, in the RX ring, or held). */
+uint64_t xsk_kernel_frames(const struct xsk *xsk);
+
+/* Any thread. 0 or -errno. */
+int xsk_read_drops(const struct xsk *xsk, struct xsk_drops *drops);
+
+#endif

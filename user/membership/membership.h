@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Group memberships: the kernel speaks IGMP and MLD for us (RFC 3678: MCAST_JOIN_GROUP,
+ * MCAST_JOIN_SOURCE_GROUP). The sockets that hold them receive nothing.
+ *
+ * A socket takes 20 groups (net.ipv4.igmp_max_memberships) of 10 sources each (igmp_max_msf), so
+ * memberships spread over as many sockets as that takes. Main thread; no privilege.
+ */
+#ifndef XMCAST_MEMBERSHIP_MEMBERSHIP_H
+#define XMCAST_MEMBERSHIP_MEMBERSHIP_H
+
+#include "base/addr.h"
+
+struct membership;
+
+int membership_open(struct membership **membership);
+
+/* Leave everything. Takes NULL. */
+void membership_close(struct membership *membership);
+
+/*
+ * Join `group` on the interface, for `source` alone if that is not all zero. Joining again what is
+ * joined is fine. 0 or -errno (-ENODEV: no such interface; -ENOBUFS: net.ipv4.igmp_max_memberships is
+ * 0; -EMFILE).
+ */
+int membership_join(struct membership *membership, const struct xmc_addr *group,
+		    const struct xmc_addr *source, int ifindex);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A configuration under construction: what has been parsed so far, and where it stood. It becomes a
+ * struct config as a whole or not at all. Internal to this module; any thread.
+ */
+#ifndef XMCAST_RULES_DRAFT_H
+#define XMCAST_RULES_DRAFT_H
+
+#include "rules/grammar.h"
+#include "rules/rule.h"
+
+struct draft {
+	struct config config;
+	/* Parallel to config.rules from rule `first` on; the rules before it were accepted earlier,
+	 * belong to somebody else and have no positions. */
+	unsigned int first;
+	struct rule_positions *rules_at;
+	struct position *ifaces_at; /* parallel to config.ifaces */
+	bool full;		    /* too many rules, and that has been reported */
+};
+
+void draft_init(struct draft *draft);
+
+/* Start with (shallow copies of) the rules of a valid config. 0 or -ENOMEM. */
+int draft_init_from(struct draft *draft, const struct config *config);
+
+/* Append a rule and take over both, also on failure. 0, -ENOMEM, or -E2BIG beyond XMC_MAX_RULES
+ * (an error is appended the first time). */
+int draft_add_rule(struct draft *draft, struct rule *rule, struct rule_positions *where,
+		   struct errors *errors);
+
+/* Append an interface. 0 or -ENOMEM. */
+int draft_add_iface(struct draft *draft, const struct iface_config *iface,
+		    const struct position *at);
+
+/* Free what the draft owns: everything but the rules before `first`. */
+void draft_free(struct draft *draft);
+
+/* Free the positions only, after config has been taken over. */
+void draft_free_positions(struct draft *draft);
+
+#endif

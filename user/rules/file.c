@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rules/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rules/schema.h"
+#include "rules/yaml_tree.h"
+
+/* The first read of a file that does not say its size, such as one in /proc. */
+#define FIRST_READ 4096
+
+static int file_error(struct errors *errors, const char *path, int error, const char *message)
+{
+	struct position at = {.file = path};
+
+	if (error == ENOMEM)
+		return -ENOMEM;
+	errors_add(errors, &at, NULL, 0, "%s%s%s, expected a readable file", message,
+		   error == EINVAL ? "" : ": ", error == EINVAL ? "" : strerror(error));
+	return -error;
+}
+
+/* Read until the end, or until one byte more than is allowed. */
+static int read_all(int fd, size_t size, char **bytes, size_t *length)
+{
+	size_t limit = TREE_BYTES_MAX + 1, used = 0;
+	char *buffer = NULL, *larger;
+	ssize_t count;
+	int error;
+
+	size = size < FIRST_READ ? FIRST_READ : size + 1;
+	while (used < limit) {
+		if (used == size)
+			size *= 2;
+		if (size > limit)
+			size = limit;
+		larger = realloc(buffer, size);
+		if (!larger)
+			goto failed;
+		buffer = larger;
+		count = read(fd, buffer + used, size - used);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			goto failed;
+		if (count == 0)
+			break;
+		used += (size_t)count;
+	}
+	*bytes = buffer;
+	*length = used;
+	return 0;
+failed:
+	error = errno;
+	free(buffer);
+	return -error;
+}
+
+static int load(int fd, const char *path, struct config *config, struct errors *errors)
+{
+	struct stat status;
+	char *bytes = NULL;
+	size_t length = 0;
+	int error;
+
+	if (fstat(fd, &status))
+		return file_error(errors, path, errno, "cannot be examined");
+	if (S_ISDIR(status.st_mode))
+		return file_error(errors, path, EINVAL, "is a directory");
+	if (!S_ISREG(status.st_mode))
+		return file_error(errors, path, EINVAL, "is not a regular file");
+	error = read_all(fd, (size_t)status.st_size, &bytes, &length);
+	if (error)
+		return file_error(errors, path, -error, "cannot be read");
+	error = config_parse_yaml(bytes, length, path, config, errors);
+	free(bytes);
+	return error;
+}
+
+int config_load_file(const char *path, struct config *config, struct errors *errors)
+{
+	/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int error;
+
+	if (fd < 0)
+		return file_error(errors, path, errno, "cannot be opened");
+	error = load(fd, path, config, errors);
+	close(fd);
+	return error;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rules/rule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/words.h"
+
+/* Large enough for bursts at the rates that one worker relays; justified where they are used. */
+#define DEFAULT_FRAMES	       16384
+#define DEFAULT_RX_RING	       8192
+#define DEFAULT_STATS_INTERVAL 10
+
+#define TTL_TO_GROUP	       1
+#define TTL_TO_HOST	       64
+
+void config_init(struct config *config)
+{
+	*config = (struct config){
+		.egress = {.engine = ENGINE_IO_URING,
+			   .gso = GSO_MAX_SEGMENTS,
+			   .wakeup = WAKEUP_EVENTFD},
+		.workers = {.frames = DEFAULT_FRAMES, .rx_ring = DEFAULT_RX_RING},
+		.stats_interval = DEFAULT_STATS_INTERVAL,
+	};
+}
+
+void config_free(struct config *config)
+{
+	for (unsigned int i = 0; i < config->nr_rules; i++)
+		rule_free(&config->rules[i]);
+	free(config->rules);
+	free(config->ifaces);
+	config_init(config);
+}
+
+const struct iface_config *config_iface(const struct config *config, const char *name)
+{
+	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
+		if (strcmp(config->ifaces[i].name, name) == 0)
+			return &config->ifaces[i];
+	}
+	return NULL;
+}
+
+void rule_free(struct rule *rule)
+{
+	free(rule->outputs);
+	memset(rule, 0, sizeof(*rule));
+}
+
+static bool output_equal(const struct rule_output *a, const struct rule_output *b)
+{
+	return addr_equal(&a->to, &b->to) && a->port == b->port && a->ttl == b->ttl &&
+	       a->dscp == b->dscp && strcmp(a->iface, b->iface) == 0;
+}
+
+bool rule_equal(const struct rule *a, const struct rule *b)
+{
+	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->source, &b->source) &&
+		     addr_equal(&a->group, &b->group) && a->port == b->port &&
+		     strcmp(a->iface, b->iface) == 0 && a->nr_outputs == b->nr_outputs;
+
+	for (unsigned int i = 0; equal && i < a->nr_outputs; i++)
+		equal = output_equal(&a->outputs[i], &b->outputs[i]);
+	return equal;
+}
+
+uint8_t rule_default_ttl(const struct xmc_addr *to)
+{
+	return addr_is_multicast(to) ? TTL_TO_GROUP : TTL_TO_HOST;
+}
+
+/* An address as the grammar writes it on its own: IPv6 in brackets. */
+static const char *format_bracketed(const struct xmc_addr *addr, char text[ADDR_TEXT_SIZE])
+{
+	char plain[ADDR_TEXT_SIZE];
+
+	addr_format(addr, plain);
+	if (addr_is_ipv4(addr))
+		snprintf(text, ADDR_TEXT_SIZE, "%s", plain);
+	else
+		snprintf(text, ADDR_TEXT_SIZE, "[%.45s]", plain);
+	return text;
+}
+
+void rule_derive_name(struct rule *rule)
+{
+	char source[ADDR_TEXT_SIZE] = "";
+	char input[ENDPOINT_TEXT_SIZE];
+
+	if (!addr_is_any(&rule->source))
+		format_bracketed(&rule->source, source);
+	endpoint_format(&rule->group, rule->port, rule->iface, input);
+	snprintf(rule->name, sizeof(rule->name), "%s%s%s", source, *source ? ">" : "", input);
+	for (char *byte = rule->name; *byte; byte++) {
+		if (!name_byte_is_valid(*byte))
+			*byte = '_';
+	}
+}
+
+static void format_output(const struct rule_output *output, FILE *stream)
+{
+	char to[ENDPOINT_TEXT_SIZE];
+
+	endpoint_format(&output->to, output->port, output->iface, to);
+	fprintf(stream, " out %s", to);
+	if (output->ttl != rule_default_ttl(&output->to))
+		fprintf(stream, " ttl %u", output->ttl);
+	if (output->dscp) {
+		const char *name = dscp_name(output->dscp);
+
+		if (name)
+			fprintf(stream, " dscp %s", name);
+		else
+			fprintf(stream, " dscp %u", output->dscp);
+	}
+}
+
+char *rule_format(const struct rule *rule)
+{
+	char input[ENDPOINT_TEXT_SIZE], source[ADDR_TEXT_SIZE];
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+	bool failed;
+
+	if (!stream)
+		return NULL;
+	endpoint_format(&rule->group, rule->port, rule->iface, input);
+	fprintf(stream, "%s in %s", rule->name, input);
+	if (!addr_is_any(&rule->source))
+		fprintf(stream, " source %s", format_bracketed(&rule->source, source));
+	for (unsigned int i = 0; i < rule->nr_outputs; i++)
+		format_output(&rule->outputs[i], stream);
+	failed = ferror(stream);
+	if (fclose(stream) != 0 || failed) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration as YAML text:
+ *
+ *     rules:                            # required, at least one
+ *       - name: NAME                    # optional
+ *         in: GROUP:PORT@IFACE
+ *         source: ADDR                  # optional
+ *         out:                          # at least one
+ *           - to: DEST:PORT[@IFACE]
+ *             ttl: N                    # optional
+ *             dscp: N|NAME              # optional
+ *           - DEST:PORT[@IFACE]         # short for `to` alone
+ *       - RULE                          # the one-line grammar, see grammar.h
+ *     interfaces:                       # from here on all is optional
+ *       IFACE: { mode: auto|native|skb, queues: all|N }
+ *     egress: { engine: io_uring|sendmmsg, gso: on|off|N, wakeup: eventfd|hybrid|spin }
+ *     workers: { frames: N, rx_ring: N }
+ *     statistics: { interval: N }
+ *
+ * No I/O; any thread.
+ */
+#ifndef XMCAST_RULES_SCHEMA_H
+#define XMCAST_RULES_SCHEMA_H
+
+#include <stddef.h>
+
+#include "base/errors.h"
+#include "rules/rule.h"
+
+/*
+ * Parse and validate, and put the result in place of *config, which was initialised before. `file`
+ * is the name used in errors; it must outlive them. Returns 0, -EINVAL (every error appended) or
+ * -ENOMEM; then *config is as if never called.
+ */
+int config_parse_yaml(const char *bytes, size_t length, const char *file, struct config *config,
+		      struct errors *errors);
+
+#endif

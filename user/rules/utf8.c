@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rules/utf8.h"
+
+#include <stdint.h>
+
+static bool is_continuation(char byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
+static void step_forward(struct utf8_cursor *cursor)
+{
+	if (cursor->bytes[cursor->offset] == '\n') {
+		cursor->line++;
+		cursor->line_start = cursor->offset + 1;
+	}
+	do {
+		cursor->offset++;
+	} while (cursor->offset < cursor->length && is_continuation(cursor->bytes[cursor->offset]));
+	cursor->character++;
+}
+
+static void step_back(struct utf8_cursor *cursor)
+{
+	do {
+		cursor->offset--;
+	} while (cursor->offset > 0 && is_continuation(cursor->bytes[cursor->offset]));
+	cursor->character--;
+	if (cursor->bytes[cursor->offset] != '\n')
+		return;
+	cursor->line--;
+	cursor->line_start = cursor->offset;
+	while (cursor->line_start > 0 && cursor->bytes[cursor->line_start - 1] != '\n')
+		cursor->line_start--;
+}
+
+void utf8_seek(struct utf8_cursor *cursor, size_t character)
+{
+	while (cursor->character < character && cursor->offset < cursor->length)
+		step_forward(cursor);
+	while (cursor->character > character)
+		step_back(cursor);
+}
+
+/* Smallest code point that needs so many bytes: less is an overlong form. */
+static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+
+/* Decode the character at the cursor. Returns its bytes, or 0: not valid UTF-8. */
+static unsigned int decode(const struct utf8_cursor *cursor, uint32_t *code)
+{
+	const unsigned char *byte = (const unsigned char *)cursor->bytes + cursor->offset;
+	unsigned int bytes = 1;
+
+	if (byte[0] < 0x80) {
+		*code = byte[0];
+		return 1;
+	}
+	if (byte[0] >= 0xc2 && byte[0] < 0xe0)
+		bytes = 2;
+	else if (byte[0] >= 0xe0 && byte[0] < 0xf0)
+		bytes = 3;
+	else if (byte[0] >= 0xf0 && byte[0] < 0xf5)
+		bytes = 4;
+	if (bytes == 1 || cursor->length - cursor->offset < bytes)
+		return 0;
+	*code = byte[0] & (0x7fu >> bytes);
+	for (unsigned int i = 1; i < bytes; i++) {
+		if (!is_continuation((char)byte[i]))
+			return 0;
+		*code = *code << 6 | (byte[i] & 0x3f);
+	}
+	if (*code < smallest[bytes] || (*code >= 0xd800 && *code < 0xe000) || *code > 0x10ffff)
+		return 0;
+	return bytes;
+}
+
+/* YAML 1.1, production c-printable, without the byte-order mark that it allows in the midst. */
+static bool is_printable(uint32_t code)
+{
+	return code == '\t' || code == '\n' || code == '\r' || (code >= 0x20 && code < 0x7f) ||
+	       code == 0x85 || (code >= 0xa0 && code <= 0xfffd && code != 0xfeff) ||
+	       code >= 0x10000;
+}
+
+bool utf8_find_bad(struct utf8_cursor *cursor, const char **what)
+{
+	uint32_t code;
+
+	while (cursor->offset < cursor->length) {
+		if (!decode(cursor, &code)) {
+			*what = "not valid UTF-8";
+			return false;
+		}
+		if (!is_printable(code)) {
+			*what = code ? "a control character" : "a NUL byte";
+			return false;
+		}
+		step_forward(cursor);
+	}
+	return true;
+}

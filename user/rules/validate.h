@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a word or a rule alone cannot tell: duplicates, loops, limits, and what this release does
+ * not support yet. Near-linear in the number of rules. Pure; any thread.
+ */
+#ifndef XMCAST_RULES_VALIDATE_H
+#define XMCAST_RULES_VALIDATE_H
+
+#include "rules/draft.h"
+
+/*
+ * Check the rules of the draft from `first` on, against each other and against those before, and
+ * its interfaces. Every error is appended. Returns 0, -EINVAL (errors appended) or -ENOMEM.
+ */
+int config_validate(const struct draft *draft, struct errors *errors);
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rules/words.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+#define DSCP_MAX 63
+#define TTL_MAX	 255
+#define PORT_MAX 65535
+
+static const char *const keywords[] = {"in", "out", "source", "ttl", "dscp"};
+
+/* The IANA registry. Where two names share a value, dscp_name() gives the first. */
+static const struct {
+	const char *name;
+	uint8_t value;
+} dscp_names[] = {
+	{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},  {"cs3", 24},	{"cs4", 32},
+	{"cs5", 40},	{"cs6", 48},  {"cs7", 56},  {"af11", 10}, {"af12", 12}, {"af13", 14},
+	{"af21", 18},	{"af22", 20}, {"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30},
+	{"af41", 34},	{"af42", 36}, {"af43", 38}, {"ef", 46},	  {"le", 1},	{"voice-admit", 44},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+bool byte_is_space(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+static bool byte_is_printable(char byte)
+{
+	return byte > 0x20 && byte < 0x7f;
+}
+
+bool name_byte_is_valid(char byte)
+{
+	return byte_is_printable(byte) && byte != '"' && byte != '\'' && byte != '\\';
+}
+
+bool word_is(const struct word *word, const char *text)
+{
+	return word->length == strlen(text) && memcmp(word->text, text, word->length) == 0;
+}
+
+bool word_is_keyword(const struct word *word)
+{
+	for (size_t i = 0; i < COUNT(keywords); i++) {
+		if (word_is(word, keywords[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The part [from, to) of a word. */
+static struct word word_part(const struct word *word, size_t from, size_t to)
+{
+	struct word part = *word;
+
+	part.text += from;
+	part.length = to - from;
+	part.at.column += (unsigned int)from;
+	return part;
+}
+
+bool word_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct errors *errors)
+{
+	bool valid = word->length > 0 && word->length < RULE_NAME_SIZE;
+
+	for (size_t i = 0; valid && i < word->length; i++)
+		valid = name_byte_is_valid(word->text[i]);
+	if (!valid) {
+		word_error(errors, word,
+			   "not a rule name, expected 1 to %d printable ASCII characters without "
+			   "spaces, quotes and backslashes",
+			   RULE_NAME_SIZE - 1);
+		return false;
+	}
+	if (word_is_keyword(word)) {
+		word_error(errors, word, "a keyword cannot be a rule name, expected another name");
+		return false;
+	}
+	memcpy(name, word->text, word->length);
+	name[word->length] = '\0';
+	return true;
+}
+
+bool word_parse_iface(const struct word *word, char iface[IF_NAMESIZE], struct errors *errors)
+{
+	bool valid = word->length > 0 && word->length < IF_NAMESIZE && !word_is(word, ".") &&
+		     !word_is(word, "..");
+
+	for (size_t i = 0; valid && i < word->length; i++) {
+		char byte = word->text[i];
+
+		valid = byte_is_printable(byte) && byte != '/' && byte != ':';
+	}
+	if (!valid) {
+		word_error(errors, word,
+			   "not an interface name, expected 1 to %d printable ASCII characters "
+			   "without spaces, / and :",
+			   IF_NAMESIZE - 1);
+		return false;
+	}
+	/* Padded with zeros, so that equal structs are equal bytes. */
+	memset(iface, 0, IF_NAMESIZE);
+	memcpy(iface, word->text, word->length);
+	return true;
+}
+
+/* Decimal digits without a leading zero; at most 9 of them, which cannot overflow. */
+static bool parse_decimal(const struct word *word, unsigned int *number)
+{
+	if (word->length == 0 || word->length > 9 || (word->length > 1 && word->text[0] == '0'))
+		return false;
+	*number = 0;
+	for (size_t i = 0; i < word->length; i++) {
+		if (word->text[i] < '0' || word->text[i] > '9')
+			return false;
+		*number = *number * 10 + (unsigned int)(word->text[i] - '0');
+	}
+	return true;
+}
+
+bool word_parse_number(const struct word *word, const char *what, unsigned int min,
+		       unsigned int max, unsigned int *number, struct errors *errors)
+{
+	if (!parse_decimal(word, number) || *number < min || *number > max) {
+		word_error(errors, word, "not a valid %s, expected a number from %u to %u", what,
+			   min, max);
+		return false;
+	}
+	return true;
+}
+
+/* An address without brackets, of any range. */
+static bool parse_address(const struct word *word, struct xmc_addr *addr)
+{
+	char text[ADDR_TEXT_SIZE];
+
+	if (word->length >= sizeof(text) || memchr(word->text, '\0', word->length))
+		return false;
+	memcpy(text, word->text, word->length);
+	text[word->length] = '\0';
+	return addr_parse(text, addr);
+}
+
+/* Addresses that no packet on a wire has as its source or destination. */
+static bool address_in_range(const struct xmc_addr *addr)
+{
+	if (addr_is_ipv4(addr))
+		return addr->b[12] != 0 && addr->b[12] < 240;
+	return !addr_is_any(addr);
+}
+
+/* The address of an endpoint or a source. In brackets it must be IPv6; without, either family. */
+static bool word_parse_address(const struct word *word, bool bracketed, struct xmc_addr *addr,
+			       struct errors *errors)
+{
+	if (!parse_address(word, addr) || (bracketed && addr_is_ipv4(addr))) {
+		word_error(errors, word, "not an address, expected %s",
+			   bracketed ? "an IPv6 address in the brackets"
+				     : "an IPv4 address or an IPv6 address in brackets");
+		return false;
+	}
+	if (!address_in_range(addr)) {
+		word_error(errors, word,
+			   "address out of range, expected a multicast address or the address of "
+			   "a host");
+		return false;
+	}
+	return true;
+}
+
+struct endpoint {
+	struct word address;
+	struct word port;
+	struct word iface; /* text NULL: not given */
+	bool bracketed;
+};
+
+/* Cut "[ADDR]:PORT" or "ADDR:PORT". */
+static bool split_host(const struct word *head, const char *form, struct endpoint *parts,
+		       struct errors *errors)
+{
+	const char *colon, *bracket;
+	size_t split;
+
+	parts->bracketed = head->length > 0 && head->text[0] == '[';
+	if (parts->bracketed) {
+		bracket = memchr(head->text, ']', head->length);
+		if (!bracket) {
+			word_error(errors, head, "no closing bracket, expected %s", form);
+			return false;
+		}
+		split = (size_t)(bracket - head->text);
+		parts->address = word_part(head, 1, split);
+		split++;
+		if (split == head->length || head->text[split] != ':') {
+			word_error(errors, head, "no port, expected %s", form);
+			return false;
+		}
+	} else {
+		colon = memchr(head->text, ':', head->length);
+		if (!colon) {
+			word_error(errors, head, "no port, expected %s", form);
+			return false;
+		}
+		split = (size_t)(colon - head->text);
+		if (memchr(colon + 1, ':', head->length - split - 1)) {
+			word_error(errors, head,
+				   "more than one colon, expected %s, an IPv6 address in brackets",
+				   form);
+			return false;
+		}
+		parts->address = word_part(head, 0, split);
+	}
+	parts->port = word_part(head, split + 1, head->length);
+	return true;
+}
+
+/* Cut ADDR:PORT[@IFACE]. Neither address nor port has an '@', but an interface name may. */
+static bool split_endpoint(const struct word *word, const char *form, struct endpoint *parts,
+			   struct errors *errors)
+{
+	const char *at = memchr(word->text, '@', word->length);
+	size_t end = at ? (size_t)(at - word->text) : word->length;
+	struct word head = word_part(word, 0, end);
+
+	memset(parts, 0, sizeof(*parts));
+	if (at)
+		parts->iface = word_part(word, end + 1, word->length);
+	return split_host(at ? &head : word, form, parts, errors);
+}
+
+/* Parse all parts even after an error in one, so that all are reported. `iface` is all zero if the
+ * word names none. */
+static bool parse_endpoint(const struct word *word, const char *form, struct xmc_addr *addr,
+			   uint16_t *port, char iface[IF_NAMESIZE], struct errors *errors)
+{
+	struct endpoint parts;
+	unsigned int number;
+	bool valid = split_endpoint(word, form, &parts, errors);
+
+	memset(iface, 0, IF_NAMESIZE);
+	if (valid) {
+		valid = word_parse_address(&parts.address, parts.bracketed, addr, errors);
+		if (word_parse_number(&parts.port, "port", 1, PORT_MAX, &number, errors))
+			*port = (uint16_t)number;
+		else
+			valid = false;
+	}
+	if (parts.iface.text && !word_parse_iface(&parts.iface, iface, errors))
+		valid = false;
+	return valid;
+}
+
+bool word_parse_input(const struct word *word, struct rule *rule, struct errors *errors)
+{
+	const char *form = "GROUP:PORT@IFACE";
+
+	if (!parse_endpoint(word, form, &rule->group, &rule->port, rule->iface, errors))
+		return false;
+	if (!*rule->iface) {
+		word_error(errors, word, "no interface, expected %s", form);
+		return false;
+	}
+	return true;
+}
+
+bool word_parse_output(const struct word *word, struct rule_output *output, struct errors *errors)
+{
+	if (!parse_endpoint(word, "DEST:PORT[@IFACE]", &output->to, &output->port, output->iface,
+			    errors))
+		return false;
+	if (addr_is_multicast(&output->to) && !*output->iface) {
+		word_error(errors, word,
+			   "no interface, expected DEST:PORT@IFACE because DEST is multicast");
+		return false;
+	}
+	return true;
+}
+
+bool word_parse_source(const struct word *word, struct xmc_addr *source, struct errors *errors)
+{
+	struct word bare = *word;
+	bool bracketed =
+		word->length > 1 && word->text[0] == '[' && word->text[word->length - 1] == ']';
+
+	if (bracketed)
+		bare = word_part(word, 1, word->length - 1);
+	if (!word_parse_address(&bare, bracketed, source, errors))
+		return false;
+	if (addr_is_multicast(source)) {
+		word_error(errors, word,
+			   "a multicast address cannot be a source, expected the address of a "
+			   "host");
+		return false;
+	}
+	return true;
+}
+
+bool word_parse_ttl(const struct word *word, uint8_t *ttl, struct errors *errors)
+{
+	unsigned int number;
+
+	if (!word_parse_number(word, "ttl", 1, TTL_MAX, &number, errors))
+		return false;
+	*ttl = (uint8_t)number;
+	return true;
+}
+
+bool word_parse_dscp(const struct word *word, uint8_t *dscp, struct errors *errors)
+{
+	unsigned int number;
+
+	for (size_t i = 0; i < COUNT(dscp_names); i++) {
+		if (strlen(dscp_names[i].name) == word->length &&
+		    strncasecmp(dscp_names[i].name, word->text, word->length) == 0) {
+			*dscp = dscp_names[i].value;
+			return true;
+		}
+	}
+	if (!parse_decimal(word, &number) || number > DSCP_MAX) {
+		word_error(errors, word,
+			   "not a valid dscp, expected a number from 0 to %d or a name such as "
+			   "ef, af41, cs5",
+			   DSCP_MAX);
+		return false;
+	}
+	*dscp = (uint8_t)number;
+	return true;
+}
+
+const char *dscp_name(uint8_t dscp)
+{
+	for (size_t i = 0; i < COUNT(dscp_names); i++) {
+		if (dscp_names[i].value == dscp)
+			return dscp_names[i].name;
+	}
+	return NULL;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The words of the rule grammar: one word in, one value out. Shared by the one-line grammar and the
+ * file, so that both mean the same. Pure; any thread.
+ *
+ * Every word_parse_* returns true and fills its result, or returns false having appended at least
+ * one error that names the part of the word that is wrong, where it stands, and what was expected.
+ * A result is then undefined.
+ */
+#ifndef XMCAST_RULES_WORDS_H
+#define XMCAST_RULES_WORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/errors.h"
+#include "rules/rule.h"
+
+/* Bytes of an input and where they stand. Not NUL-terminated; borrowed from the input. */
+struct word {
+	const char *text;
+	size_t length;
+	struct position at;
+};
+
+/* Append an error about this word. */
+#define word_error(errors, word, ...)                                                              \
+	errors_add(errors, &(word)->at, (word)->text, (word)->length, __VA_ARGS__)
+
+bool word_is(const struct word *word, const char *text);
+
+/* in, out, source, ttl, dscp: what begins a clause and so cannot be a NAME. */
+bool word_is_keyword(const struct word *word);
+
+/* Space, tab, carriage return, newline: what separates words. */
+bool byte_is_space(char byte);
+
+/* Printable ASCII without space, quotes and backslash. */
+bool name_byte_is_valid(char byte);
+
+bool word_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct errors *errors);
+
+/* What dev_valid_name() of Linux allows, and printable ASCII only. */
+bool word_parse_iface(const struct word *word, char iface[IF_NAMESIZE], struct errors *errors);
+
+/* GROUP:PORT@IFACE: fills group, port and iface of the rule. */
+bool word_parse_input(const struct word *word, struct rule *rule, struct errors *errors);
+
+/* DEST:PORT[@IFACE]: fills to, port and iface of the output. */
+bool word_parse_output(const struct word *word, struct rule_output *output, struct errors *errors);
+
+/* A host address, IPv6 with or without brackets. */
+bool word_parse_source(const struct word *word, struct xmc_addr *source, struct errors *errors);
+
+/* A decimal number without sign or leading zeros. `what` names it in the message. */
+bool word_parse_number(const struct word *word, const char *what, unsigned int min,
+		       unsigned int max, unsigned int *number, struct errors *errors);
+
+bool word_parse_ttl(const struct word *word, uint8_t *ttl, struct errors *errors);
+
+/* 0..63, or a name in any case. */
+bool word_parse_dscp(const struct word *word, uint8_t *dscp, struct errors *errors);
+
+/* The name of a code point, or NULL if it has none. */
+const char *dscp_name(uint8_t dscp);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "steering/steer.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "steer.skel.h"
+
+struct steer {
+	struct steer_bpf *skel;
+	int link_fd; /* -1: not attached */
+	int nr_cpus;
+	uint64_t *per_cpu; /* scratch for reading one per-CPU counter */
+};
+
+static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[512];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("libbpf message=\"%s\"", line);
+	return 0;
+}
+
+int steer_open(struct steer **out)
+{
+	struct steer *steer;
+	int err;
+
+	libbpf_set_print(log_libbpf);
+	steer = calloc(1, sizeof(*steer));
+	if (!steer)
+		return -ENOMEM;
+	steer->link_fd = -1;
+	steer->nr_cpus = libbpf_num_possible_cpus();
+	if (steer->nr_cpus < 0) {
+		err = steer->nr_cpus;
+		goto fail;
+	}
+	steer->per_cpu = calloc((size_t)steer->nr_cpus, sizeof(*steer->per_cpu));
+	if (!steer->per_cpu) {
+		err = -ENOMEM;
+		goto fail;
+	}
+	steer->skel = steer_bpf__open_and_load();
+	if (!steer->skel) {
+		err = -errno;
+		goto fail;
+	}
+	*out = steer;
+	return 0;
+fail:
+	steer_close(steer);
+	return err;
+}
+
+void steer_close(struct steer *steer)
+{
+	if (!steer)
+		return;
+	steer_detach(steer);
+	steer_bpf__destroy(steer->skel);
+	free(steer->per_cpu);
+	free(steer);
+}
+
+int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd)
+{
+	__u32 key = queue;
+
+	return bpf_map_update_elem(bpf_map__fd(steer->skel->maps.sockets), &key, &xsk_fd, BPF_ANY);
+}
+
+void steer_rule_key(const struct rule *rule, struct xmc_rule_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	key->source = rule->source;
+	key->group = rule->group;
+	key->port = htons(rule->port);
+}
+
+int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key)
+{
+	__u32 present = 1;
+
+	return bpf_map_update_elem(bpf_map__fd(steer->skel->maps.rules), key, &present, BPF_ANY);
+}
+
+int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(steer->skel->maps.rules), key);
+}
+
+static int attach_mode(struct steer *steer, int ifindex, __u32 flags)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
+	int fd;
+
+	fd = bpf_link_create(bpf_program__fd(steer->skel->progs.xmcast_steer), ifindex, BPF_XDP,
+			     &opts);
+	if (fd < 0)
+		return fd;
+	steer->link_fd = fd;
+	return 0;
+}
+
+int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum iface_mode *mode)
+{
+	int err = -EOPNOTSUPP;
+
+	if (wanted != IFACE_MODE_SKB) {
+		*mode = IFACE_MODE_NATIVE;
+		err = attach_mode(steer, ifindex, XDP_FLAGS_DRV_MODE);
+		if (!err || err == -EBUSY || err == -EEXIST || wanted == IFACE_MODE_NATIVE)
+			return err;
+		log_debug("steering native=refused ifindex=%d error=\"%s\"", ifindex,
+			  strerror(-err));
+	}
+	*mode = IFACE_MODE_SKB;
+	return attach_mode(steer, ifindex, XDP_FLAGS_SKB_MODE);
+}
+
+void steer_detach(struct steer *steer)
+{
+	if (steer->link_fd < 0)
+		return;
+	/* Closing the link would detach as well, but not before the kernel gets to it. */
+	bpf_link_detach(steer->link_fd);
+	close(steer->link_fd);
+	steer->link_fd = -1;
+	/* XDP runs and flushes its redirects inside one RCU read-side section; this barrier is
+	 * synchronize_rcu() (membarrier(2), MEMBARRIER_CMD_GLOBAL). */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
+{
+	int fd = bpf_map__fd(steer->skel->maps.verdicts);
+
+	for (__u32 reason = 0; reason < XMC_REASONS; reason++) {
+		int err = bpf_map_lookup_elem(fd, &reason, steer->per_cpu);
+
+		if (err)
+			return err;
+		verdicts[reason] = 0;
+		for (int cpu = 0; cpu < steer->nr_cpus; cpu++)
+			verdicts[reason] += steer->per_cpu[cpu];
+	}
+	return 0;
+}
+
+bool steer_is_ours(uint32_t program_id)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+	bool ours;
+	int fd;
+
+	fd = bpf_prog_get_fd_by_id(program_id);
+	if (fd < 0)
+		return false;
+	/* The kernel keeps BPF_OBJ_NAME_LEN - 1 = 15 bytes of the name. */
+	ours = bpf_obj_get_info_by_fd(fd, &info, &size) == 0 &&
+	       strncmp(info.name, STEER_PROGRAM_NAME, sizeof(info.name) - 1) == 0;
+	close(fd);
+	return ours;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "telemetry/stats.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+struct stats *stats_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
+			unsigned int workers)
+{
+	struct stats *stats = calloc(1, sizeof(*stats));
+
+	if (!stats)
+		return NULL;
+	/* One more than asked, because calloc(0) may answer NULL. */
+	stats->rules = calloc(rules + 1, sizeof(*stats->rules));
+	stats->outputs = calloc(outputs + 1, sizeof(*stats->outputs));
+	stats->interfaces = calloc(interfaces + 1, sizeof(*stats->interfaces));
+	stats->workers = calloc(workers + 1, sizeof(*stats->workers));
+	if (!stats->rules || !stats->outputs || !stats->interfaces || !stats->workers) {
+		stats_free(stats);
+		return NULL;
+	}
+	stats->nr_rules = rules;
+	stats->nr_interfaces = interfaces;
+	stats->nr_workers = workers;
+	return stats;
+}
+
+void stats_free(struct stats *stats)
+{
+	if (!stats)
+		return;
+	free(stats->rules);
+	free(stats->outputs);
+	free(stats->interfaces);
+	free(stats->workers);
+	free(stats);
+}
+
+uint64_t stats_kernel_drops(const struct worker_state *state)
+{
+	/* rx_dropped counts those that found the fill ring empty, too. */
+	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
+}
+
+static void sum_output(const struct stats_output *output, struct stats_totals *totals)
+{
+	totals->submitted += output->submitted;
+	totals->sent += output->sent;
+	totals->sent_bytes += output->sent_bytes;
+	for (unsigned int i = 0; i < SEND_ERRORS; i++)
+		totals->send_errors += output->errors[i];
+}
+
+void stats_sum(const struct stats *stats, struct stats_totals *totals)
+{
+	*totals = (struct stats_totals){0};
+	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
+		totals->steered += stats->interfaces[i].verdicts[XMC_STEERED];
+	for (unsigned int i = 0; i < stats->nr_workers; i++) {
+		const struct worker_state *state = &stats->workers[i].state;
+
+		totals->received += state->received;
+		totals->dropped += stats_kernel_drops(state);
+		for (unsigned int j = 0; j < INGRESS_DROPS; j++)
+			totals->dropped += state->drops[j];
+		totals->buffer_exhausted += state->kernel.fill_ring_empty;
+	}
+	for (unsigned int i = 0; i < stats->nr_rules; i++) {
+		const struct stats_rule *rule = &stats->rules[i];
+
+		for (unsigned int j = 0; j < rule->rule->nr_outputs; j++)
+			sum_output(&rule->outputs[j], totals);
+	}
+}
+
+void stats_log(const struct stats *stats, const char *event)
+{
+	struct stats_totals t;
+
+	stats_sum(stats, &t);
+	log_info("%s uptime=%llu steered=%llu received=%llu submitted=%llu sent=%llu "
+		 "sent_bytes=%llu send_errors=%llu dropped=%llu exhausted=%llu",
+		 event, (unsigned long long)stats->uptime_seconds, (unsigned long long)t.steered,
+		 (unsigned long long)t.received, (unsigned long long)t.submitted,
+		 (unsigned long long)t.sent, (unsigned long long)t.sent_bytes,
+		 (unsigned long long)t.send_errors, (unsigned long long)t.dropped,
+		 (unsigned long long)t.buffer_exhausted);
+}

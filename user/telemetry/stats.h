@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A snapshot of all counters as plain data, and its forms: the JSON of the contract and the log line.
+ * Who fills it (the daemon) knows where the counters live; this module does not. Main thread.
+ */
+#ifndef XMCAST_TELEMETRY_STATS_H
+#define XMCAST_TELEMETRY_STATS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/worker.h"
+#include "rules/rule.h"
+
+struct stats_output {
+	const struct rule_output *rule;
+	uint64_t submitted; /* datagrams handed to the kernel; = sent + all errors once at rest */
+	uint64_t sent;
+	uint64_t sent_bytes; /* UDP payload */
+	uint64_t errors[SEND_ERRORS];
+	uint64_t gso_refused;
+};
+
+struct stats_rule {
+	const struct rule *rule;
+	const char *state;
+	const char *reason; /* why it is not active, or NULL */
+	uint64_t received;
+	uint64_t received_bytes; /* UDP payload */
+	uint64_t rate_pps;	 /* over the last second */
+	uint64_t rate_bps;	 /* UDP payload, bits */
+	struct stats_output *outputs;
+};
+
+struct stats_interface {
+	const char *name;
+	const char *state;
+	const char *reason;
+	const char *mode; /* "native", "skb", or NULL: not attached */
+	bool zero_copy;
+	uint64_t verdicts[XMC_REASONS];
+	unsigned int first_worker; /* its workers, one per queue, in stats.workers */
+	unsigned int nr_workers;
+};
+
+struct stats_worker {
+	const char *iface;
+	unsigned int queue;
+	struct worker_state state;
+};
+
+struct stats {
+	uint64_t uptime_seconds;
+	unsigned int nr_rules;
+	struct stats_rule *rules;
+	struct stats_output *outputs; /* all rules' outputs in one piece */
+	unsigned int nr_interfaces;
+	struct stats_interface *interfaces;
+	unsigned int nr_workers;
+	struct stats_worker *workers;
+};
+
+struct stats_totals {
+	uint64_t steered;
+	uint64_t received;	   /* taken out of RX rings */
+	uint64_t submitted;	   /* datagrams handed to the kernel, over all outputs */
+	uint64_t sent;
+	uint64_t sent_bytes;
+	uint64_t send_errors;
+	uint64_t dropped;	   /* steered, and not handed to an output: by the kernel or by ingress */
+	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
+};
+
+/* Room for these numbers, zeroed. NULL: no memory. */
+struct stats *stats_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
+			unsigned int workers);
+void stats_free(struct stats *stats); /* takes NULL; names and rules are not its own */
+
+void stats_sum(const struct stats *stats, struct stats_totals *totals);
+
+/* What the kernel dropped on a worker's socket, each packet once. */
+uint64_t stats_kernel_drops(const struct worker_state *state);
+
+/* The object of `xmcastctl -j stats show`, or NULL without memory. The caller's reference. */
+json_t *stats_json(const struct stats *stats);
+
+/* One line: totals. */
+void stats_log(const struct stats *stats, const char *event);
+
+#endif

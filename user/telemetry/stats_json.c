@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The JSON of `xmcastctl -j stats show`: keys and their meaning are a contract, never renamed. */
+#include "telemetry/stats.h"
+
+/* Counters stay far below 2^63, the largest integer of jansson. */
+static json_t *number(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+static json_t *totals_json(const struct stats *stats)
+{
+	struct stats_totals t;
+
+	stats_sum(stats, &t);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "steered_packets",
+			 number(t.steered), "received_packets", number(t.received),
+			 "submitted_packets", number(t.submitted), "sent_packets", number(t.sent),
+			 "sent_bytes", number(t.sent_bytes), "send_errors", number(t.send_errors),
+			 "dropped_packets", number(t.dropped), "buffer_exhausted_packets",
+			 number(t.buffer_exhausted));
+}
+
+static json_t *output_json(const struct stats_output *output)
+{
+	char to[ENDPOINT_TEXT_SIZE];
+	json_t *errors = json_object();
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < SEND_ERRORS; i++) {
+		sum += output->errors[i];
+		if (output->errors[i])
+			json_object_set_new(errors, send_error_name(i), number(output->errors[i]));
+	}
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
+			 endpoint_format(&output->rule->to, output->rule->port, output->rule->iface,
+					 to),
+			 "submitted_packets", number(output->submitted), "sent_packets",
+			 number(output->sent), "sent_bytes", number(output->sent_bytes),
+			 "send_errors", number(sum), "errors", errors, "gso_refused_batches",
+			 number(output->gso_refused));
+}
+
+static json_t *rule_json(const struct stats_rule *rule)
+{
+	char in[ENDPOINT_TEXT_SIZE];
+	char source[ADDR_TEXT_SIZE];
+	json_t *outputs = json_array();
+	json_t *object;
+
+	for (unsigned int i = 0; i < rule->rule->nr_outputs; i++)
+		json_array_append_new(outputs, output_json(&rule->outputs[i]));
+	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "name", rule->rule->name,
+			   "in",
+			   endpoint_format(&rule->rule->group, rule->rule->port, rule->rule->iface,
+					   in),
+			   "state", rule->state, "received_packets", number(rule->received),
+			   "received_bytes", number(rule->received_bytes), "rate_pps",
+			   number(rule->rate_pps), "rate_bps", number(rule->rate_bps), "outputs",
+			   outputs);
+	if (rule->reason)
+		json_object_set_new(object, "reason", json_string(rule->reason));
+	if (!addr_is_any(&rule->rule->source))
+		json_object_set_new(object, "source",
+				    json_string(addr_format(&rule->rule->source, source)));
+	return object;
+}
+
+static json_t *queue_json(const struct stats_worker *worker)
+{
+	const struct xsk_drops *kernel = &worker->state.kernel;
+
+	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "queue", (int)worker->queue,
+			 "received_packets", number(worker->state.received), "rx_dropped",
+			 number(kernel->rx_dropped), "rx_ring_full", number(kernel->rx_ring_full),
+			 "fill_ring_empty", number(kernel->fill_ring_empty));
+}
+
+static json_t *interface_json(const struct stats *stats, const struct stats_interface *iface)
+{
+	static const char *const names[] = XMC_REASON_NAMES;
+	json_t *verdicts = json_object();
+	json_t *queues = json_array();
+	json_t *object;
+
+	for (unsigned int i = 0; i < XMC_REASONS; i++)
+		json_object_set_new(verdicts, names[i], number(iface->verdicts[i]));
+	for (unsigned int i = 0; i < iface->nr_workers; i++)
+		json_array_append_new(queues, queue_json(&stats->workers[iface->first_worker + i]));
+	object = json_pack("{s:s, s:s, s:s?, s:b, s:o, s:o}", "name", iface->name, "state",
+			   iface->state, "mode", iface->mode, "zero_copy", iface->zero_copy,
+			   "queues", queues, "verdicts", verdicts);
+	if (iface->reason)
+		json_object_set_new(object, "reason", json_string(iface->reason));
+	return object;
+}
+
+static json_t *worker_json(const struct stats_worker *worker)
+{
+	static const char *const names[] = INGRESS_DROP_NAMES;
+	const struct worker_state *state = &worker->state;
+	json_t *drops = json_object();
+
+	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
+		json_object_set_new(drops, names[i], number(state->drops[i]));
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "interface", worker->iface, "queue", (int)worker->queue,
+			 "received_packets", number(state->received), "drops", drops, "frames",
+			 number(state->frames), "kernel_frames", number(state->kernel_frames),
+			 "queued_frames", number(state->queued), "in_flight_frames",
+			 number(state->in_flight), "wakeups", number(state->wakeups), "sleeps",
+			 number(state->sleeps), "submits", number(state->submits), "sends",
+			 number(state->sends), "cq_overflows", number(state->cq_overflows));
+}
+
+json_t *stats_json(const struct stats *stats)
+{
+	json_t *rules = json_array();
+	json_t *interfaces = json_array();
+	json_t *workers = json_array();
+
+	for (unsigned int i = 0; i < stats->nr_rules; i++)
+		json_array_append_new(rules, rule_json(&stats->rules[i]));
+	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
+		json_array_append_new(interfaces, interface_json(stats, &stats->interfaces[i]));
+	for (unsigned int i = 0; i < stats->nr_workers; i++)
+		json_array_append_new(workers, worker_json(&stats->workers[i]));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
+			 number(stats->uptime_seconds), "totals", totals_json(stats), "rules", rules,
+			 "interfaces", interfaces, "workers", workers);
+}
