@@ -151,6 +151,8 @@ bench: deps
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
 SHELL_FILES := .ci/run
+# Everything but the generated skeletons.
+TIDY_LINES := --line-filter='[{"name":".skel.h","lines":[[9999999,9999999]]},{"name":".c"},{"name":".h"}]'
 lint: deps $(SKELS)
 	clang-format --dry-run --Werror $(C_FILES)
 	shellcheck $(SHELL_FILES)
@@ -158,8 +160,8 @@ lint: deps $(SKELS)
 		--enable=warning,performance,portability --suppressions-list=.cppcheck \
 		-Iinclude -Iuser -Itools -DXMC_VERSION='""' user tools
 	printf '%s\n' $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES))) | \
-		xargs -P2 -n8 clang-tidy --quiet --warnings-as-errors='*' -- \
-		$(XCFLAGS) -DXMC_VERSION='""' 2>/dev/null
+		xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' $(TIDY_LINES) {} -- \
+		$(subst -I$(B)/gen,-isystem $(B)/gen,$(XCFLAGS)) -DXMC_VERSION='""' 2>/dev/null
 
 format:
 	clang-format -i $(C_FILES)

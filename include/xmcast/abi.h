@@ -57,7 +57,7 @@ enum xmc_reason {
 	XMC_VLAN,	/* VLAN-tagged in the frame: belongs to the VLAN's own interface */
 	XMC_FRAGMENT,	/* a fragment: the stack reassembles, we do not */
 	XMC_IP_OPTIONS, /* IPv4 options or IPv6 extension headers */
-	XMC_MALFORMED,	/* truncated, lengths that contradict each other, bad IPv4 header checksum */
+	XMC_MALFORMED, /* truncated, lengths that contradict each other, bad IPv4 header checksum */
 	XMC_REASONS,
 };
 
@@ -66,8 +66,8 @@ enum xmc_reason {
 	{                                                                                          \
 		[XMC_STEERED] = "steered", [XMC_NO_RULE] = "no_rule",                              \
 		[XMC_NO_SOCKET] = "no_socket", [XMC_NOT_IP] = "not_ip", [XMC_NOT_UDP] = "not_udp", \
-		[XMC_VLAN] = "vlan", [XMC_FRAGMENT] = "fragment",                                  \
-		[XMC_IP_OPTIONS] = "ip_options", [XMC_MALFORMED] = "malformed",                    \
+		[XMC_VLAN] = "vlan", [XMC_FRAGMENT] = "fragment", [XMC_IP_OPTIONS] = "ip_options", \
+		[XMC_MALFORMED] = "malformed",                                                     \
 	}
 
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");

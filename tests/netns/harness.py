@@ -313,6 +313,15 @@ class Sink:
         return json.loads(self.process.output)
 
 
+def check_clean(report, sent):
+    """The sink got exactly what the generator sent, each packet once, in order and whole."""
+    equal(report["received_packets"], sent["sent_packets"], "received by the sink")
+    # Numbers that the generator's own interface refused were never sent, and look like a loss.
+    check(report["lost"] <= sent["dropped_packets"], f"lost: {report['lost']}")
+    for fault in ("duplicated", "reordered", "stale", "corrupted", "malformed"):
+        equal(report[fault], 0, fault)
+
+
 # ---- books -----------------------------------------------------------------------------------
 
 def queue_drops(queue):

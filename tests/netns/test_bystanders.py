@@ -6,8 +6,8 @@ import json
 import socket
 import threading
 
-from harness import (Daemon, Sink, Star, check, equal, group_mac, interface_of, main, need,
-                     packet_socket, program, receive, receiver, run, sender, silent, start, test,
+from harness import (Daemon, Sink, Star, check, check_clean, equal, group_mac, interface_of, main,
+                     need, packet_socket, program, receive, receiver, run, sender, silent, start, test,
                      udp_frame, wait_until)
 
 GROUP, MAC = "239.1.1.1", group_mac("239.1.1.1")
@@ -41,12 +41,10 @@ def life_beside_a_stream():
     exchange_datagrams(star)
     before = verdicts(daemon)
     stream.stop()
-    sent = json.loads(stream.output)["sent_packets"]
-    stats = daemon.settle(steered=sent)
-    report = sink.stop()
-    equal(report["received_packets"], sent, "received of the stream")
-    equal((report["lost"], report["reordered"], report["corrupted"]), (0, 0, 0), "faults")
-    equal(stats["totals"]["sent_packets"], sent, "sent")
+    sent = json.loads(stream.output)
+    stats = daemon.settle(steered=sent["sent_packets"])
+    equal(stats["totals"]["sent_packets"], sent["sent_packets"], "sent")
+    check_clean(sink.stop(), sent)
     for reason, least in (("not_ip", 2), ("not_udp", 20), ("no_rule", 20)):
         check(before[reason] >= least, f"{reason}: {before}")
     for reason in ("no_socket", "malformed", "vlan", "fragment"):

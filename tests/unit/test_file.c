@@ -210,7 +210,7 @@ static const struct {
 	{"rules:\n-\n", {{2, 2, "", "an empty rule"}}},
 	{"rules:\n- { in: [1], out: x, name: {} }\n",
 	 {{2, 9, "[1],", "wrong type, expected GROUP:PORT@IFACE"},
-	  {2, 19, "x,", "wrong type, expected a list of outputs"},
+	  {2, 19, "x", "wrong type, expected a list of outputs"},
 	  {2, 28, "{}", "wrong type, expected a rule name"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  out:\n  - [x]\n  - ttl: [1]\n",
 	 {{4, 5, "[x]", "wrong type, expected a mapping with `to`"},
@@ -382,12 +382,6 @@ static void test_long_line(void **state)
 		       (struct expected[]){{2, 3, X64 "...", "not a rule name"},
 					   {2, 3, X64 "...", "no input after it"},
 					   {0}});
-	memcpy(text, "rules: [", 8);
-	for (size_t i = 9; i < length; i += 2)
-		text[i] = ',';
-	text[length - 1] = ']';
-	expect_refused(text, 8 + 2 * 50,
-		       (struct expected[]){{1, 108, "", "the file ends too early"}, {0}});
 	free(text);
 }
 
@@ -406,7 +400,7 @@ static void test_long_flow(void **state)
 	text[length - 1] = ']';
 	config_init(&config);
 	assert_int_equal(config_parse_yaml(text, length, "x", &config, &errors), -EINVAL);
-	assert_int_equal(errors.count, 2 * 0 + (length - 8) / 2);
+	assert_int_equal(errors.count, (length - 8) / 2);
 	assert_int_equal(errors.list[99].at.column, 9 + 2 * 99);
 	errors_free(&errors);
 	free(text);
@@ -497,9 +491,19 @@ static void test_load(void **state)
 					{0}});
 	unlink(path);
 	rmdir(folder);
-	/* A file that does not say its size. */
-	expect_load("/proc/self/status", -EINVAL,
-		    (struct expected[]){{2, 6, ":", "not valid YAML"}, {0}});
+}
+
+/* A file that does not say its size is read to its end. */
+static void test_load_proc(void **state)
+{
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	assert_int_equal(config_load_file("/proc/self/status", &config, &errors), -EINVAL);
+	assert_string_equal(errors.list[0].word, "Name");
+	assert_true(errors.count > 10);
+	errors_free(&errors);
 }
 
 int main(void)
@@ -511,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_binary),	   cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_long_line),  cmocka_unit_test(test_long_flow),
 		cmocka_unit_test(test_many_rules), cmocka_unit_test(test_load),
+		cmocka_unit_test(test_load_proc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

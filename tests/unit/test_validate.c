@@ -155,7 +155,7 @@ static void test_add_later(void **state)
 static void test_outputs_limit(void **state)
 {
 	static const struct expected expected[] = {
-		{1, 4887, "1.1.1.1:257", "too many outputs for one rule, expected at most 256"},
+		{1, 4783, "1.1.1.1:257", "too many outputs for one rule, expected at most 256"},
 		{0},
 	};
 	struct errors errors = {0};

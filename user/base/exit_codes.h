@@ -5,8 +5,9 @@
 
 enum {
 	EXIT_DONE = 0,
-	EXIT_USAGE = 1,	      /* the command line is wrong */
-	EXIT_REFUSED = 2,     /* understood, and not done; for the daemon: somebody else has the place */
+	EXIT_USAGE = 1, /* the command line is wrong */
+	EXIT_REFUSED =
+		2, /* understood, and not done; for the daemon: somebody else has the place */
 	EXIT_UNREACHABLE = 3, /* xmcastctl: no daemon answers */
 	EXIT_INTERNAL = 70,   /* a worker failed or a frame leaked (EX_SOFTWARE of sysexits.h) */
 	EXIT_PERMISSION = 77, /* EX_NOPERM */

@@ -22,8 +22,7 @@ void log_set_level(enum log_level level);
 
 /* `format` gives the event name and its key=value pairs, without a newline. A line longer than 1024
  * bytes is cut. */
-void log_write(enum log_level level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)	 log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)

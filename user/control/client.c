@@ -141,4 +141,3 @@ int control_client_call(struct control_client *client, const char *method, json_
 	json_decref(reply);
 	return body ? err : -EPROTO;
 }
-

@@ -45,7 +45,7 @@ static json_t *call(const json_t *request, const struct control_method *methods,
 	if (params && !json_is_object(params))
 		return error_object(RPC_INVALID_PARAMS, "params: expected an object", id);
 	for (const struct control_method *method = methods; method->name; method++) {
-		if (strcmp(method->name, name))
+		if (strcmp(method->name, name) != 0)
 			continue;
 		result = method->call(context, params);
 		if (!result)

@@ -7,9 +7,9 @@
 
 #include "control/server.h"
 
-/* Answer one request line [line, line+length), without its newline. Returns a malloc()ed answer that
- * ends with a newline, its length in *answer_length; NULL: no answer is due (a notification), or no
- * memory. */
+/* Answer one request line [line, line+length), without its newline. Returns a malloc()ed answer
+ * that ends with a newline, its length in *answer_length; NULL: no answer is due (a notification),
+ * or no memory. */
 char *rpc_answer(const char *line, size_t length, const struct control_method *methods,
 		 void *context, size_t *answer_length);
 

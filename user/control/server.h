@@ -3,9 +3,9 @@
  * The control socket: JSON-RPC 2.0, one request and one answer per line, on a Unix stream socket of
  * mode 0660. The server knows framing and errors; what the methods do is the daemon's.
  *
- * Everything a client can make it hold is bounded: clients, bytes of an unfinished request, one answer
- * at a time per client. A client that does not read its answer is not read from. No call blocks.
- * Main thread.
+ * Everything a client can make it hold is bounded: clients, bytes of an unfinished request, one
+ * answer at a time per client. A client that does not read its answer is not read from. No call
+ * blocks. Main thread.
  */
 #ifndef XMCAST_CONTROL_SERVER_H
 #define XMCAST_CONTROL_SERVER_H
@@ -33,11 +33,11 @@ struct control_method {
 struct control_server;
 
 /*
- * Listen at `path` (its folder is made if only the last part is missing). `methods` ends with a NULL
- * name and must outlive the server. A socket file that nobody answers is replaced. 0; -EADDRINUSE:
- * another daemon answers there; -errno.
+ * Listen at `path` (its folder is made if only the last part is missing). `methods` ends with a
+ * NULL name and must outlive the server. A socket file that nobody answers is replaced. 0;
+ * -EADDRINUSE: another daemon answers there; -errno.
  */
-int control_server_open(struct control_server **server, const char *path,
+int control_server_open(struct control_server **out, const char *path,
 			const struct control_method *methods, void *context);
 
 /* Close all clients and remove the socket file. Takes NULL. */

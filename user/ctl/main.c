@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xmcastctl: asks a running xmcastd. Grammar in iproute2's manner: OBJECT VERB, unambiguous prefixes. */
+/* xmcastctl: asks a running xmcastd. Grammar in iproute2's manner: OBJECT VERB, unambiguous
+ * prefixes. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -35,9 +36,9 @@ struct arguments {
 };
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},	   {"pretty", no_argument, NULL, 'p'},
+	{"json", no_argument, NULL, 'j'},	  {"pretty", no_argument, NULL, 'p'},
 	{"socket", required_argument, NULL, 's'}, {"version", no_argument, NULL, 'V'},
-	{"help", no_argument, NULL, 'h'},	   {},
+	{"help", no_argument, NULL, 'h'},	  {},
 };
 
 static void print_help(FILE *stream)
@@ -69,8 +70,8 @@ static int usage(const char *what, const char *word)
 	return EXIT_USAGE;
 }
 
-/* Find the command that the words name. A command without a verb takes none; one with a verb takes it
- * as the default, as "ip link" means "ip link show". */
+/* Find the command that the words name. A command without a verb takes none; one with a verb takes
+ * it as the default, as "ip link" means "ip link show". */
 static int find_command(char **words, int count, const struct command **found)
 {
 	*found = NULL;

@@ -75,7 +75,7 @@ void table_print(struct table *table, FILE *stream)
 {
 	size_t wide[TABLE_COLUMNS];
 
-	if (!table)
+	if (!table || !table->columns)
 		return;
 	for (unsigned int c = 0; c < table->columns; c++)
 		wide[c] = width(table->headings[c]);

@@ -13,8 +13,7 @@ struct table;
 struct table *table_new(const char *headings);
 
 /* Append the next cell, row by row; copied. Without memory the table prints less. */
-void table_add(struct table *table, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void table_add(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Print and free. A table without rows prints nothing. */
 void table_print(struct table *table, FILE *stream);

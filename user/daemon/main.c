@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xmcastd: the daemon's main thread. Reads the configuration, starts the relay, then serves signals,
- * timers and the control socket until told to stop. */
+/* xmcastd: the daemon's main thread. Reads the configuration, starts the relay, then serves
+ * signals, timers and the control socket until told to stop. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,15 +35,15 @@ struct daemon {
 	bool stopping;
 };
 
-/* ---- control methods --------------------------------------------------------------------------- */
+/* ---- control methods ---------------------------------------------------------------------------
+ */
 
 static json_t *method_ping(void *context, const json_t *params)
 {
 	struct daemon *daemon = context;
 	int workers = relay_ping(daemon->relay);
 
-	return json_pack("{s:b, s:i}", "alive", workers >= 0, "workers",
-			 workers < 0 ? 0 : workers);
+	return json_pack("{s:b, s:i}", "alive", workers >= 0, "workers", workers < 0 ? 0 : workers);
 }
 
 static json_t *method_version(void *context, const json_t *params)
@@ -68,7 +68,8 @@ static const struct control_method methods[] = {
 	{},
 };
 
-/* ---- configuration ----------------------------------------------------------------------------- */
+/* ---- configuration -----------------------------------------------------------------------------
+ */
 
 static int load(struct daemon *daemon)
 {
@@ -92,7 +93,8 @@ static int load(struct daemon *daemon)
 	return err ? EXIT_CONFIG : 0;
 }
 
-/* ---- the main loop ----------------------------------------------------------------------------- */
+/* ---- the main loop -----------------------------------------------------------------------------
+ */
 
 static int watch(struct daemon *daemon, int fd, enum source source)
 {
@@ -244,7 +246,8 @@ static int open_control(struct daemon *daemon)
 	int err = control_server_open(&daemon->control, path, methods, daemon);
 
 	if (err == -EADDRINUSE)
-		log_error("control-failed socket=%s reason=\"another xmcastd answers there\"", path);
+		log_error("control-failed socket=%s reason=\"another xmcastd answers there\"",
+			  path);
 	else if (err)
 		log_error("control-failed socket=%s error=\"%s\"", path, strerror(-err));
 	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);

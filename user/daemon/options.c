@@ -31,7 +31,8 @@ void options_help(void)
 {
 	puts("usage: xmcastd [-c FILE] [--rule \"RULE\"]... [-t] [--socket PATH] [-d] [-V] [-h]\n"
 	     "\n"
-	     "Relay UDP multicast: steer what a rule names out of an interface by XDP, and send it\n"
+	     "Relay UDP multicast: steer what a rule names out of an interface by XDP, and send "
+	     "it\n"
 	     "to every output of the rule. Runs in the foreground and logs to stderr.\n"
 	     "\n"
 	     "  -c, --config FILE  rules and settings (default " DEFAULT_CONFIG ";\n"
@@ -50,7 +51,8 @@ void options_help(void)
 	     "            70 a worker failed or a frame leaked, 77 no permission,\n"
 	     "            78 bad configuration\n"
 	     "\n"
-	     "example: xmcastd --rule \"cam1 in 239.1.1.1:5000@eth0 out 239.2.2.2:6000@eth1 ttl 8\"");
+	     "example: xmcastd --rule \"cam1 in 239.1.1.1:5000@eth0 out 239.2.2.2:6000@eth1 ttl "
+	     "8\"");
 }
 
 void options_version(void)

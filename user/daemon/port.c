@@ -57,9 +57,9 @@ static int check_link(struct port *port)
 			    "%u\"",
 			    name, port->link.rx_queues, XMC_MAX_QUEUES, name, XMC_MAX_QUEUES);
 	if (port->link.vlan_offload)
-		log_warning("vlan-offload iface=%s hint=\"tagged packets look untagged to XDP: if "
-			    "there are VLANs on %s, ethtool -K %s rxvlan off\"",
-			    name, name, name);
+		log_info("vlan-offload iface=%s hint=\"tagged packets look untagged to XDP: if "
+			 "there are VLANs on %s, ethtool -K %s rxvlan off\"",
+			 name, name, name);
 	return 0;
 }
 
@@ -91,7 +91,7 @@ static int open_workers(struct port *port, const struct config *config)
 		queues = iface->queues;
 	port->workers = calloc(queues, sizeof(*port->workers));
 	if (!port->workers)
-		return -ENOMEM;
+		return fail_worker(port, -ENOMEM, 0);
 	while (port->nr_workers < queues) {
 		const struct worker_options options = {
 			.iface = port->name,

@@ -26,8 +26,8 @@ struct port {
 };
 
 /*
- * Look at the interface, load the program, open the workers. 0; -EPERM or -EBUSY as relay_open() has
- * them; any other error leaves the port `failed`, with the reason set and logged.
+ * Look at the interface, load the program, open the workers. 0; -EPERM or -EBUSY as relay_open()
+ * has them; any other error leaves the port `failed`, with the reason set and logged.
  */
 int port_open(struct port *port, const char *name, const struct config *config);
 

@@ -18,7 +18,7 @@ struct relay;
  * Start. The configuration must outlive the relay. 0; -EPERM: a right is missing (logged which);
  * -EBUSY: another xmcastd has one of the interfaces; -ENOMEM.
  */
-int relay_open(struct relay **relay, const struct config *config);
+int relay_open(struct relay **out, const struct config *config);
 
 /*
  * Stop steering, relay what has arrived, end the workers, count every frame. 0; -EIO: a worker had

@@ -38,24 +38,25 @@ struct egress_loop {
 	struct egress_ring ring;
 	struct send_request *requests;
 	struct send_request *free_requests;
-	unsigned int in_flight; /* requests at the kernel */
+	unsigned int in_flight;	   /* requests at the kernel */
 	struct output_queue *open; /* outputs with a request that is being gathered */
 
-	uint16_t *references;	/* per frame: its unfinished sends */
-	uint32_t *returned;	/* frames whose last send completed in this pass */
+	uint16_t *references; /* per frame: its unfinished sends */
+	uint32_t *returned;   /* frames whose last send completed in this pass */
 	unsigned int nr_returned;
 	uint64_t frames_in_flight;
 
 	struct egress_command command;
-	bool multishot;		 /* the kernel has multishot poll */
-	bool marker_waits;	 /* a marker was taken; its acknowledgement is due when all before */
-	uint64_t marker;	 /* it is done: its generation */
+	bool multishot;	   /* the kernel has multishot poll */
+	bool marker_waits; /* a marker was taken; its acknowledgement is due when all before */
+	uint64_t marker;   /* it is done: its generation */
 	bool shutdown;
 	struct log_limit send_limit;
 	struct log_limit command_limit;
 };
 
-/* ---- frames ------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------
+ */
 
 static void release_frame(struct egress_loop *loop, uint32_t frame)
 {
@@ -79,7 +80,8 @@ static void return_frames(struct egress_loop *loop)
 			      memory_order_relaxed);
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
 static void set_event(struct io_uring_sqe *sqe, enum event event)
 {
@@ -186,8 +188,7 @@ static void reap(struct egress_loop *loop)
 	unsigned int count = 0;
 	unsigned int head;
 
-	io_uring_for_each_cqe(&loop->ring.uring, head, cqe)
-	{
+	io_uring_for_each_cqe (&loop->ring.uring, head, cqe) {
 		count++;
 		switch (cqe->user_data & EVENT_MASK) {
 		case EVENT_SEND:
@@ -208,7 +209,8 @@ static void reap(struct egress_loop *loop)
 	return_frames(loop);
 }
 
-/* Hand what is prepared to the kernel and see what has completed; wait for an event only if asked. */
+/* Hand what is prepared to the kernel and see what has completed; wait for an event only if asked.
+ */
 static int push(struct egress_loop *loop, bool wait)
 {
 	struct egress_counters *counters = &loop->egress->counters;
@@ -225,7 +227,8 @@ static int push(struct egress_loop *loop, bool wait)
 	return err;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending -----------------------------------------------------------------------------------
+ */
 
 /* The output's open request is complete: prepare its send. */
 static int close_request(struct egress_loop *loop, struct output_queue *to)
@@ -407,7 +410,8 @@ int egress_loop_run(struct egress_loop *loop)
 	}
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 int egress_loop_open(struct egress_loop **out, struct egress *egress)
 {

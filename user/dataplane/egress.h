@@ -13,9 +13,9 @@
  * Nothing blocks on one kind of event, and there are no timeouts. While there is work it does not
  * wait at all.
  *
- * Order: the datagrams of one stream leave on each output in the order in which they came: entries are
- * taken in order, the sends of one output are submitted in order, and MSG_DONTWAIT keeps the kernel
- * from parking one of them.
+ * Order: the datagrams of one stream leave on each output in the order in which they came: entries
+ * are taken in order, the sends of one output are submitted in order, and MSG_DONTWAIT keeps the
+ * kernel from parking one of them.
  */
 #ifndef XMCAST_DATAPLANE_EGRESS_H
 #define XMCAST_DATAPLANE_EGRESS_H
@@ -63,13 +63,13 @@ struct egress_loop;
  * Create the ring and all that the loop needs. Must be called by the thread that then runs the loop
  * (IORING_SETUP_SINGLE_ISSUER). 0 or -errno.
  */
-int egress_loop_open(struct egress_loop **loop, struct egress *egress);
+int egress_loop_open(struct egress_loop **out, struct egress *egress);
 
 /* "defer_taskrun,single_issuer,…": what the kernel granted; constant text. */
 const char *egress_loop_flags(const struct egress_loop *loop);
 
-/* Run until the command stream closes and every frame has gone back. 0, or -errno if the ring failed
- * for good. */
+/* Run until the command stream closes and every frame has gone back. 0, or -errno if the ring
+ * failed for good. */
 int egress_loop_run(struct egress_loop *loop);
 
 void egress_loop_close(struct egress_loop *loop); /* takes NULL */

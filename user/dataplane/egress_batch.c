@@ -38,8 +38,8 @@ bool send_request_add(struct send_request *request, uint32_t frame, void *payloa
 	request->payloads[i].iov_len = length;
 	request->bytes += length;
 	/* A shorter one must be the last; one without bytes leaves no trace in a batch. */
-	return length < request->segment_size || !length ||
-	       length > request->to->gso_max_size || request->count >= request->to->gso_segments;
+	return length < request->segment_size || !length || length > request->to->gso_max_size ||
+	       request->count >= request->to->gso_segments;
 }
 
 void send_request_finish(struct send_request *request)

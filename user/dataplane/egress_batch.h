@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Send requests: the datagrams of one output that leave with one sendmsg(2). With UDP_SEGMENT (GSO,
- * udp(7)) one request carries up to GSO_MAX_SEGMENTS datagrams of equal length, of which the last may
- * be shorter; the iovecs point into the UMEM, nothing is copied. All of it is the egress thread's.
+ * udp(7)) one request carries up to GSO_MAX_SEGMENTS datagrams of equal length, of which the last
+ * may be shorter; the iovecs point into the UMEM, nothing is copied. All of it is the egress
+ * thread's.
  */
 #ifndef XMCAST_DATAPLANE_EGRESS_BATCH_H
 #define XMCAST_DATAPLANE_EGRESS_BATCH_H
@@ -36,19 +37,19 @@ void send_request_start(struct send_request *request, struct output_queue *to);
 bool send_request_takes(const struct send_request *request, uint32_t length);
 
 /* Append a datagram. True: the request is full, no other may follow. */
-bool send_request_add(struct send_request *request, uint32_t frame, void *payload,
-		      uint32_t length);
+bool send_request_add(struct send_request *request, uint32_t frame, void *payload, uint32_t length);
 
 /* Write the message header, once all is appended; `message` then lives as long as the request. */
 void send_request_finish(struct send_request *request);
 
-/* Account for a completed send of `count` datagrams: `result` as sendmsg(2) returned it, or -errno. */
+/* Account for a completed send of `count` datagrams: `result` as sendmsg(2) returned it, or -errno.
+ */
 void output_queue_account(struct output_queue *to, unsigned int count, int result);
 
 /*
  * Did the kernel refuse the batch as a batch, so that its datagrams should be sent one by one? Then
- * the output gathers less from now on: a device or route that cannot segment (EIO: XFRM, no checksums)
- * never again, one whose path MTU is below the segment size only smaller ones.
+ * the output gathers less from now on: a device or route that cannot segment (EIO: XFRM, no
+ * checksums) never again, one whose path MTU is below the segment size only smaller ones.
  */
 bool send_request_refused(struct send_request *request, int result);
 

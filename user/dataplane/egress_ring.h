@@ -26,9 +26,9 @@ struct io_uring_sqe *egress_ring_sqe(struct egress_ring *ring);
 unsigned int egress_ring_prepared(const struct egress_ring *ring);
 
 /*
- * Submit what is prepared and let the kernel post what has completed; `wait`: until there is at least
- * one completion. 0, or -errno if the ring cannot be used any more; what passes (EINTR, EAGAIN, EBUSY)
- * is 0, and the caller comes again.
+ * Submit what is prepared and let the kernel post what has completed; `wait`: until there is at
+ * least one completion. 0, or -errno if the ring cannot be used any more; what passes (EINTR,
+ * EAGAIN, EBUSY) is 0, and the caller comes again.
  */
 int egress_ring_enter(struct egress_ring *ring, bool wait);
 

@@ -40,12 +40,12 @@ enum frame_kind {
 struct frame_queue {
 	/* Written by the producer. */
 	alignas(CACHE_LINE) _Atomic uint32_t head; /* entries published */
-	uint32_t pushed;			    /* entries written, not all published yet */
-	uint32_t seen_tail;			    /* last value read of tail */
+	uint32_t pushed;			   /* entries written, not all published yet */
+	uint32_t seen_tail;			   /* last value read of tail */
 
 	/* Written by the consumer. */
 	alignas(CACHE_LINE) _Atomic uint32_t tail; /* entries taken */
-	uint32_t seen_head;			    /* last value read of head */
+	uint32_t seen_head;			   /* last value read of head */
 	alignas(CACHE_LINE) atomic_bool sleeping;  /* written by both: see frame_queue_sleep() */
 
 	/* Constant. */
@@ -78,8 +78,8 @@ static inline void frame_queue_publish(struct frame_queue *queue)
 /*
  * After a publish: must the consumer be woken? True at most once per sleep.
  *
- * Producer: store head, fence, load sleeping. Consumer: store sleeping, fence, load head. With a full
- * fence on both sides at least one of them sees the other's store, so no wake-up is lost.
+ * Producer: store head, fence, load sleeping. Consumer: store sleeping, fence, load head. With a
+ * full fence on both sides at least one of them sees the other's store, so no wake-up is lost.
  */
 static inline bool frame_queue_must_wake(struct frame_queue *queue)
 {

@@ -2,10 +2,10 @@
 /*
  * The ingress thread's work: RX ring to frame queue.
  *
- * Reads received frames in batches, validates their headers again (an admin may have attached another
- * program), finds their stream in the ruleset, pushes them, publishes once per batch, and wakes the
- * egress thread if, and only if, that sleeps. Frames of no use are queued as well: only the egress
- * thread gives frames back.
+ * Reads received frames in batches, validates their headers again (an admin may have attached
+ * another program), finds their stream in the ruleset, pushes them, publishes once per batch, and
+ * wakes the egress thread if, and only if, that sleeps. Frames of no use are queued as well: only
+ * the egress thread gives frames back.
  */
 #ifndef XMCAST_DATAPLANE_INGRESS_H
 #define XMCAST_DATAPLANE_INGRESS_H

@@ -24,8 +24,8 @@ struct ruleset {
 };
 
 /* The keys come from an admin's rules, not from packets, so nobody outside can choose collisions;
- * a good spread over neighbouring groups and ports is all that is needed (multipliers: the fractional
- * part of the golden ratio, and MurmurHash3's finalizer). */
+ * a good spread over neighbouring groups and ports is all that is needed (multipliers: the
+ * fractional part of the golden ratio, and MurmurHash3's finalizer). */
 static uint32_t hash_key(const struct xmc_rule_key *key)
 {
 	uint64_t words[4];

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A ruleset is an immutable snapshot of the streams of one ingress interface, found by what a packet
- * says: (source, group, port) first, then (any, group, port).
+ * A ruleset is an immutable snapshot of the streams of one ingress interface, found by what a
+ * packet says: (source, group, port) first, then (any, group, port).
  *
- * The main thread makes and frees rulesets; each holds a reference to its streams. The ingress threads
- * of the interface read one at a time. A ruleset may be freed once every worker has acknowledged its
- * successor (worker.h).
+ * The main thread makes and frees rulesets; each holds a reference to its streams. The ingress
+ * threads of the interface read one at a time. A ruleset may be freed once every worker has
+ * acknowledged its successor (worker.h).
  */
 #ifndef XMCAST_DATAPLANE_RULESET_H
 #define XMCAST_DATAPLANE_RULESET_H
@@ -18,10 +18,10 @@
 struct ruleset;
 
 /*
- * A snapshot of `count` streams (may be 0) whose inputs differ; their array is copied. 0, -EEXIST: two
- * have the same input; -ENOMEM.
+ * A snapshot of `count` streams (may be 0) whose inputs differ; their array is copied. 0, -EEXIST:
+ * two have the same input; -ENOMEM.
  */
-int ruleset_new(struct ruleset **ruleset, struct stream *const *streams, unsigned int count);
+int ruleset_new(struct ruleset **out, struct stream *const *streams, unsigned int count);
 
 /* Drop the references to its streams. Takes NULL. */
 void ruleset_free(struct ruleset *ruleset);

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 /* A socket's send buffer bounds what a slow device may hold back; beyond it a datagram is a counted
- * drop. 4 MiB is about 2,000 MTU-sized packets with the kernel's book-keeping, 20 ms at 1 Gbit/s. */
+ * drop. 4 MiB is about 2,000 MTU-sized packets with the kernel's book-keeping, 20 ms at 1 Gbit/s.
+ */
 #define SEND_BUFFER (4 << 20)
 
 static int set_int(int fd, int level, int option, int value)

@@ -2,9 +2,9 @@
 /*
  * A stream is a rule at work: its key, its outputs with their sockets, and its counters.
  *
- * One worker serves one RX queue, and a flow arrives on one queue; so a stream has one set of counters
- * per queue of its ingress interface, each written by that queue's threads alone. The sockets are
- * shared by the queues: a stream keeps one UDP source port.
+ * One worker serves one RX queue, and a flow arrives on one queue; so a stream has one set of
+ * counters per queue of its ingress interface, each written by that queue's threads alone. The
+ * sockets are shared by the queues: a stream keeps one UDP source port.
  *
  * The main thread opens, holds and drops streams (a count of references: one per ruleset that names
  * it). The definition never changes; the data path reads it and writes only its own queue's part.
@@ -35,10 +35,10 @@ struct output_queue {
 	struct output_queue *next_open;
 	bool listed; /* in the list of outputs with an open request */
 	const struct output *output;
-	unsigned int gso_segments;  /* most datagrams in one send; 1: none are gathered */
-	unsigned int gso_max_size;  /* largest segment that the route takes in one */
-	bool gso_proven;	    /* the kernel has taken a batch of this output */
-	counter_t gso_refused;	    /* batches that were refused and sent singly */
+	unsigned int gso_segments; /* most datagrams in one send; 1: none are gathered */
+	unsigned int gso_max_size; /* largest segment that the route takes in one */
+	bool gso_proven;	   /* the kernel has taken a batch of this output */
+	counter_t gso_refused;	   /* batches that were refused and sent singly */
 };
 
 /* One output: constant but for its queues' parts. */
@@ -72,11 +72,12 @@ struct stream_failure {
 };
 
 /*
- * Open the sockets of a rule's outputs. Reference count 1. 0 or -errno (-ENODEV: an output's interface
- * does not exist; -EMFILE, -ENOMEM: too few resources; then *failure says where).
- * `gso_segments`: most datagrams in one send. Needs CAP_NET_RAW to name an interface on old kernels.
+ * Open the sockets of a rule's outputs. Reference count 1. 0 or -errno (-ENODEV: an output's
+ * interface does not exist; -EMFILE, -ENOMEM: too few resources; then *failure says where).
+ * `gso_segments`: most datagrams in one send. Needs CAP_NET_RAW to name an interface on old
+ * kernels.
  */
-int stream_open(struct stream **stream, const struct rule *rule, unsigned int nr_queues,
+int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
 		unsigned int gso_segments, struct stream_failure *failure);
 
 void stream_hold(struct stream *stream);

@@ -257,7 +257,8 @@ int worker_ping(struct worker *worker, int milliseconds)
 	return err;
 }
 
-/* fill + RX + queued + in flight = all frames; with the threads ended only the first two are left. */
+/* fill + RX + queued + in flight = all frames; with the threads ended only the first two are left.
+ */
 static int audit(const struct worker *worker)
 {
 	uint64_t kernel = xsk_kernel_frames(worker->xsk);

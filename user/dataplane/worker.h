@@ -52,7 +52,7 @@ struct worker_state {
 };
 
 /* As xsk_open(); -EINVAL: no frame can hold this MTU. */
-int worker_open(struct worker **worker, const struct worker_options *options);
+int worker_open(struct worker **out, const struct worker_options *options);
 
 /* Start with this ruleset. 0 or -errno: the egress thread's ring could not be made (-EPERM,
  * -ENOSYS: no io_uring here), or no thread; then none runs. */
@@ -64,13 +64,13 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset);
  * needs to pass. */
 int worker_update(struct worker *worker, const struct ruleset *ruleset);
 
-/* Ask the egress thread for a sign of life, and wait at most `milliseconds` for it. 0, -ETIMEDOUT, or
- * -errno. */
+/* Ask the egress thread for a sign of life, and wait at most `milliseconds` for it. 0, -ETIMEDOUT,
+ * or -errno. */
 int worker_ping(struct worker *worker, int milliseconds);
 
 /*
- * End both threads in order; no packet that reached the RX ring is left behind. 0; -EIO and a log line
- * if a thread failed or a frame was lost. Takes a worker that was never started.
+ * End both threads in order; no packet that reached the RX ring is left behind. 0; -EIO and a log
+ * line if a thread failed or a frame was lost. Takes a worker that was never started.
  */
 int worker_stop(struct worker *worker);
 

@@ -19,10 +19,10 @@
 /* Ethernet header and one VLAN tag around the IP packet that the MTU speaks of. */
 #define LINK_OVERHEAD 18
 
-/* Binding again to a queue just released answers EBUSY until the kernel has put the old socket away:
- * 10 tries, 10 ms first and half as much more each time, 1.1 s in all. */
-#define BIND_TRIES	 10
-#define BIND_FIRST_MS	 10
+/* Binding again to a queue just released answers EBUSY until the kernel has put the old socket
+ * away: 10 tries, 10 ms first and half as much more each time, 1.1 s in all. */
+#define BIND_TRIES    10
+#define BIND_FIRST_MS 10
 
 /* We never transmit through the socket, but libxdp wants a completion ring. */
 #define COMPLETION_RING 64
@@ -80,8 +80,8 @@ static int map_memory(struct xsk *xsk)
 
 /*
  * The fill ring has room for all frames twice, so that returning one cannot fail: the kernel shows
- * packets in the RX ring before it shows that it has taken their frames out of the fill ring (xsk_flush()
- * in net/xdp/xsk.c), and a frame may be back in between.
+ * packets in the RX ring before it shows that it has taken their frames out of the fill ring
+ * (xsk_flush() in net/xdp/xsk.c), and a frame may be back in between.
  */
 static int create_umem(struct xsk *xsk, const struct xsk_options *options)
 {
@@ -100,7 +100,8 @@ static int create_socket(struct xsk *xsk, const struct xsk_options *options)
 	const struct xsk_socket_config config = {
 		.rx_size = options->rx_ring,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		/* Neither XDP_COPY nor XDP_ZEROCOPY: the kernel takes the best that the driver has. */
+		/* Neither XDP_COPY nor XDP_ZEROCOPY: the kernel takes the best that the driver has.
+		 */
 		.bind_flags = XDP_USE_NEED_WAKEUP,
 	};
 	char iface[IF_NAMESIZE] = ""; /* libxdp copies IFNAMSIZ - 1 bytes, whatever the length */

@@ -2,9 +2,8 @@
 /*
  * One RX queue's AF_XDP socket with its UMEM: the memory of all frames of one worker.
  *
- *  NIC/veth ──XDP steer──▶ RX ring ──▶ ingress thread ──frame queue──▶ egress thread ──io_uring──▶ UDP
- *                             ▲                                             │             sockets
- *                             │                                             │ last send of a frame
+ *  NIC/veth ──XDP steer──▶ RX ring ──▶ ingress thread ──frame queue──▶ egress thread ──io_uring──▶
+ * UDP ▲                                             │             sockets │ │ last send of a frame
  *                          kernel ◀───────────── fill ring ◀────────────────┘ completed
  *
  *  a frame is         its owner           and leaves by
@@ -13,16 +12,16 @@
  *  in the frame queue the queue           the egress thread taking it
  *  in flight          the egress thread   the last completion of its sends: to the fill ring
  *
- * fill + RX + queued + in flight = all frames, always. The kernel may keep a frame between fill ring
- * and RX ring for itself (a packet that it then dropped), so both are counted as one side: a frame is
- * the kernel's from xsk_return() until xsk_receive(). xsk_audit() checks the sum; a build with
- * XMC_DEBUG also asserts each single frame's owner at every hand-over.
+ * fill + RX + queued + in flight = all frames, always. The kernel may keep a frame between fill
+ * ring and RX ring for itself (a packet that it then dropped), so both are counted as one side: a
+ * frame is the kernel's from xsk_return() until xsk_receive(). xsk_audit() checks the sum; a build
+ * with XMC_DEBUG also asserts each single frame's owner at every hand-over.
  *
- * Threads: xsk_receive() and xsk_release() are the ingress thread's, xsk_return() the egress thread's
- * (the fill ring has ONE producer), open and close the main thread's.
+ * Threads: xsk_receive() and xsk_release() are the ingress thread's, xsk_return() the egress
+ * thread's (the fill ring has ONE producer), open and close the main thread's.
  *
- * Source: Documentation/networking/af_xdp.rst. Needs CAP_NET_RAW, and CAP_IPC_LOCK or a memlock limit
- * as large as the UMEM.
+ * Source: Documentation/networking/af_xdp.rst. Needs CAP_NET_RAW, and CAP_IPC_LOCK or a memlock
+ * limit as large as the UMEM.
  */
 #ifndef XMCAST_DATAPLANE_XSK_H
 #define XMCAST_DATAPLANE_XSK_H
@@ -51,8 +50,8 @@ struct xsk_frame {
 	uint32_t length;
 };
 
-/* What the kernel dropped on this socket (XDP_STATISTICS). In copy mode an empty fill ring counts in
- * both rx_dropped and fill_ring_empty: the two must not be added up. */
+/* What the kernel dropped on this socket (XDP_STATISTICS). In copy mode an empty fill ring counts
+ * in both rx_dropped and fill_ring_empty: the two must not be added up. */
 struct xsk_drops {
 	uint64_t rx_dropped;
 	uint64_t rx_ring_full;
@@ -64,10 +63,11 @@ unsigned int xsk_frame_size(unsigned int mtu);
 
 /*
  * Allocate the UMEM, bind a socket to the queue, hand every frame to the kernel. A queue that a
- * process which just ended has had may answer EBUSY for some tens of ms: retried for about a second.
- * 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS: memory or memlock limit.
+ * process which just ended has had may answer EBUSY for some tens of ms: retried for about a
+ * second. 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS: memory or memlock
+ * limit.
  */
-int xsk_open(struct xsk **xsk, const struct xsk_options *options);
+int xsk_open(struct xsk **out, const struct xsk_options *options);
 void xsk_close(struct xsk *xsk); /* takes NULL */
 
 int xsk_fd(const struct xsk *xsk);
@@ -83,8 +83,8 @@ uint32_t xsk_frame_index(const struct xsk *xsk, uint64_t offset);
 /* Ingress: take up to `max` frames out of the RX ring; they are now the caller's. */
 unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max);
 
-/* Egress: give frames, by index, back to the kernel. Never blocks and never fails: the fill ring has
- * room for all frames. */
+/* Egress: give frames, by index, back to the kernel. Never blocks and never fails: the fill ring
+ * has room for all frames. */
 void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count);
 
 /* Change of owner between the threads; nothing but an assertion in a debug build. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the kernel says of a network interface (rtnetlink RTM_GETLINK, ethtool). Main thread. Needs no
- * privilege.
+ * What the kernel says of a network interface (rtnetlink RTM_GETLINK, ethtool). Main thread. Needs
+ * no privilege.
  */
 #ifndef XMCAST_LINKS_LINK_H
 #define XMCAST_LINKS_LINK_H

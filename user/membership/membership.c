@@ -94,8 +94,8 @@ static int join(struct membership *membership, const struct member *member)
 {
 	bool ipv4 = addr_is_ipv4(&member->group);
 	bool any = addr_is_any(&member->source);
-	struct socket_set *set =
-		&membership->sets[ipv4 ? (any ? IPV4_ANY : IPV4_SOURCE) : (any ? IPV6_ANY : IPV6_SOURCE)];
+	struct socket_set *set = &membership->sets[ipv4 ? (any ? IPV4_ANY : IPV4_SOURCE)
+							: (any ? IPV6_ANY : IPV6_SOURCE)];
 	int err = -ENOBUFS;
 
 	if (set->count)

@@ -13,15 +13,15 @@
 
 struct membership;
 
-int membership_open(struct membership **membership);
+int membership_open(struct membership **out);
 
 /* Leave everything. Takes NULL. */
 void membership_close(struct membership *membership);
 
 /*
  * Join `group` on the interface, for `source` alone if that is not all zero. Joining again what is
- * joined is fine. 0 or -errno (-ENODEV: no such interface; -ENOBUFS: net.ipv4.igmp_max_memberships is
- * 0; -EMFILE).
+ * joined is fine. 0 or -errno (-ENODEV: no such interface; -ENOBUFS: net.ipv4.igmp_max_memberships
+ * is 0; -EMFILE).
  */
 int membership_join(struct membership *membership, const struct xmc_addr *group,
 		    const struct xmc_addr *source, int ifindex);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Steering of one ingress interface: one instance of the XDP program (bpf/steer.bpf.c) with its maps,
- * attached by a bpf_link, so that a daemon that dies in whatever way leaves nothing attached.
+ * Steering of one ingress interface: one instance of the XDP program (bpf/steer.bpf.c) with its
+ * maps, attached by a bpf_link, so that a daemon that dies in whatever way leaves nothing attached.
  *
  * Order of use: steer_open(), steer_set_socket() for every queue, steer_add_rule() for every rule,
  * steer_attach() last: packets are redirected only to sockets that are ready to take them.
@@ -22,7 +22,7 @@
 struct steer;
 
 /* Load the program and its maps. 0 or -errno (-EPERM: a capability is missing). */
-int steer_open(struct steer **steer);
+int steer_open(struct steer **out);
 
 /* Detach and unload. Takes NULL. */
 void steer_close(struct steer *steer);

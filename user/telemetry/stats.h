@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A snapshot of all counters as plain data, and its forms: the JSON of the contract and the log line.
- * Who fills it (the daemon) knows where the counters live; this module does not. Main thread.
+ * A snapshot of all counters as plain data, and its forms: the JSON of the contract and the log
+ * line. Who fills it (the daemon) knows where the counters live; this module does not. Main thread.
  */
 #ifndef XMCAST_TELEMETRY_STATS_H
 #define XMCAST_TELEMETRY_STATS_H
@@ -63,12 +63,12 @@ struct stats {
 
 struct stats_totals {
 	uint64_t steered;
-	uint64_t received;	   /* taken out of RX rings */
-	uint64_t submitted;	   /* datagrams handed to the kernel, over all outputs */
+	uint64_t received;  /* taken out of RX rings */
+	uint64_t submitted; /* datagrams handed to the kernel, over all outputs */
 	uint64_t sent;
 	uint64_t sent_bytes;
 	uint64_t send_errors;
-	uint64_t dropped;	   /* steered, and not handed to an output: by the kernel or by ingress */
+	uint64_t dropped; /* steered, and not handed to an output: by the kernel or by ingress */
 	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
 };
 

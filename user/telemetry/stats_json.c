@@ -32,13 +32,12 @@ static json_t *output_json(const struct stats_output *output)
 		if (output->errors[i])
 			json_object_set_new(errors, send_error_name(i), number(output->errors[i]));
 	}
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
-			 endpoint_format(&output->rule->to, output->rule->port, output->rule->iface,
-					 to),
-			 "submitted_packets", number(output->submitted), "sent_packets",
-			 number(output->sent), "sent_bytes", number(output->sent_bytes),
-			 "send_errors", number(sum), "errors", errors, "gso_refused_batches",
-			 number(output->gso_refused));
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
+		endpoint_format(&output->rule->to, output->rule->port, output->rule->iface, to),
+		"submitted_packets", number(output->submitted), "sent_packets",
+		number(output->sent), "sent_bytes", number(output->sent_bytes), "send_errors",
+		number(sum), "errors", errors, "gso_refused_batches", number(output->gso_refused));
 }
 
 static json_t *rule_json(const struct stats_rule *rule)
@@ -50,14 +49,12 @@ static json_t *rule_json(const struct stats_rule *rule)
 
 	for (unsigned int i = 0; i < rule->rule->nr_outputs; i++)
 		json_array_append_new(outputs, output_json(&rule->outputs[i]));
-	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "name", rule->rule->name,
-			   "in",
-			   endpoint_format(&rule->rule->group, rule->rule->port, rule->rule->iface,
-					   in),
-			   "state", rule->state, "received_packets", number(rule->received),
-			   "received_bytes", number(rule->received_bytes), "rate_pps",
-			   number(rule->rate_pps), "rate_bps", number(rule->rate_bps), "outputs",
-			   outputs);
+	object = json_pack(
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "name", rule->rule->name, "in",
+		endpoint_format(&rule->rule->group, rule->rule->port, rule->rule->iface, in),
+		"state", rule->state, "received_packets", number(rule->received), "received_bytes",
+		number(rule->received_bytes), "rate_pps", number(rule->rate_pps), "rate_bps",
+		number(rule->rate_bps), "outputs", outputs);
 	if (rule->reason)
 		json_object_set_new(object, "reason", json_string(rule->reason));
 	if (!addr_is_any(&rule->rule->source))
@@ -126,6 +123,6 @@ json_t *stats_json(const struct stats *stats)
 	for (unsigned int i = 0; i < stats->nr_workers; i++)
 		json_array_append_new(workers, worker_json(&stats->workers[i]));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
-			 number(stats->uptime_seconds), "totals", totals_json(stats), "rules", rules,
-			 "interfaces", interfaces, "workers", workers);
+			 number(stats->uptime_seconds), "totals", totals_json(stats), "rules",
+			 rules, "interfaces", interfaces, "workers", workers);
 }
