@@ -40,8 +40,7 @@ struct control_server {
 	struct client clients[MAX_CLIENTS];
 };
 
-/* ---- listening ---------------------------------------------------------------------------------
- */
+/* ---- listening ---- */
 
 static int watch(struct control_server *server, int operation, int fd, uint32_t events, void *who)
 {
@@ -136,8 +135,7 @@ int control_server_open(struct control_server **out, const char *path,
 	return 0;
 }
 
-/* ---- clients -----------------------------------------------------------------------------------
- */
+/* ---- clients ---- */
 
 static void close_client(struct client *client)
 {

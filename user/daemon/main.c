@@ -35,8 +35,7 @@ struct daemon {
 	bool stopping;
 };
 
-/* ---- control methods ---------------------------------------------------------------------------
- */
+/* ---- control methods ---- */
 
 static json_t *method_ping(void *context, const json_t *params)
 {
@@ -68,8 +67,7 @@ static const struct control_method methods[] = {
 	{},
 };
 
-/* ---- configuration -----------------------------------------------------------------------------
- */
+/* ---- configuration ---- */
 
 static int load(struct daemon *daemon)
 {
@@ -93,8 +91,7 @@ static int load(struct daemon *daemon)
 	return err ? EXIT_CONFIG : 0;
 }
 
-/* ---- the main loop -----------------------------------------------------------------------------
- */
+/* ---- the main loop ---- */
 
 static int watch(struct daemon *daemon, int fd, enum source source)
 {

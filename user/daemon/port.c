@@ -148,9 +148,6 @@ int port_start(struct port *port, struct stream *const *streams, unsigned int co
 		struct worker *worker = port->workers[i];
 
 		err = worker_start(worker, port->ruleset);
-		if (err == -EPERM || err == -ENOSYS)
-			return fail(port, err == -EPERM ? -EACCES : err,
-				    "io_uring is not to be had: sysctl kernel.io_uring_disabled=0");
 		if (err)
 			return fail(port, err, "the threads of %s queue %u do not start",
 				    port->name, worker_queue(worker));
@@ -170,11 +167,11 @@ static void log_port(const struct port *port)
 
 	uname(&kernel);
 	log_info("interface-ready iface=%s kernel=%s xdp_mode=%s data=%s workers=%u mtu=%u "
-		 "umem_bytes=%zu huge_pages=%s ring=%s",
+		 "umem_bytes=%zu huge_pages=%s engine=%s",
 		 port->name, kernel.release, port->mode == IFACE_MODE_NATIVE ? "native" : "skb",
 		 worker_zero_copy(worker) ? "zero-copy" : "copy", port->nr_workers, port->link.mtu,
 		 port->nr_workers * worker_memory(worker), worker_huge_pages(worker) ? "yes" : "no",
-		 worker_ring_flags(worker));
+		 worker_engine(worker));
 }
 
 int port_attach(struct port *port, const struct config *config)

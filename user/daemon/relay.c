@@ -47,8 +47,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
-/* ---- start -------------------------------------------------------------------------------------
- */
+/* ---- start ---- */
 
 /* A right that is missing, or somebody else's interface, stops the daemon; all else only the part.
  */
@@ -229,8 +228,7 @@ int relay_open(struct relay **out, const struct config *config)
 	return 0;
 }
 
-/* ---- stop --------------------------------------------------------------------------------------
- */
+/* ---- stop ---- */
 
 int relay_stop(struct relay *relay)
 {
@@ -261,8 +259,7 @@ void relay_close(struct relay *relay)
 	free(relay);
 }
 
-/* ---- while it runs -----------------------------------------------------------------------------
- */
+/* ---- while it runs ---- */
 
 void relay_count(const struct relay *relay, unsigned int *active, unsigned int *pending)
 {

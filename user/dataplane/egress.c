@@ -2,40 +2,21 @@
 #include "dataplane/egress.h"
 
 #include <errno.h>
-#include <liburing.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "dataplane/egress_batch.h"
-#include "dataplane/egress_ring.h"
+#include "dataplane/engine.h"
 #include "dataplane/spin.h"
 
 /* Entries taken from the queue in one pass. Long enough that 50 interleaved flows each fill a good
  * part of a GSO batch, short enough that its sends complete, and its frames return, soon. */
 #define PASS 1024
 
-/* Send requests, open or in flight. UDP sends complete while they are submitted, so this bounds the
- * size of one submission, not what the network holds. */
-#define REQUESTS 512
-
-/* Every request and the few other events fit into the rings at once. */
-#define SQ_ENTRIES 1024
-
-/* What a completion is about: the low bits of its user_data; a request's address has them clear. */
-enum event {
-	EVENT_SEND,
-	EVENT_ARRIVAL,
-	EVENT_COMMAND,
-	EVENT_SHUTDOWN,
-	EVENT_MASK = 7,
-};
-
 struct egress_loop {
 	struct egress *egress;
-	struct egress_ring ring;
+	struct engine *engine;
 	struct send_request *requests;
 	struct send_request *free_requests;
 	unsigned int in_flight;	   /* requests at the kernel */
@@ -46,17 +27,13 @@ struct egress_loop {
 	unsigned int nr_returned;
 	uint64_t frames_in_flight;
 
-	struct egress_command command;
-	bool multishot;	   /* the kernel has multishot poll */
 	bool marker_waits; /* a marker was taken; its acknowledgement is due when all before */
 	uint64_t marker;   /* it is done: its generation */
 	bool shutdown;
 	struct log_limit send_limit;
-	struct log_limit command_limit;
 };
 
-/* ---- frames ------------------------------------------------------------------------------------
- */
+/* ---- frames ---- */
 
 static void release_frame(struct egress_loop *loop, uint32_t frame)
 {
@@ -80,77 +57,31 @@ static void return_frames(struct egress_loop *loop)
 			      memory_order_relaxed);
 }
 
-/* ---- events ------------------------------------------------------------------------------------
- */
+/* ---- events ---- */
 
-static void set_event(struct io_uring_sqe *sqe, enum event event)
-{
-	io_uring_sqe_set_data64(sqe, event);
-}
-
-static void arm_arrival(struct egress_loop *loop)
-{
-	struct io_uring_sqe *sqe = egress_ring_sqe(&loop->ring);
-
-	if (loop->multishot)
-		io_uring_prep_poll_multishot(sqe, loop->egress->wakeup_fd, POLLIN);
-	else
-		io_uring_prep_poll_add(sqe, loop->egress->wakeup_fd, POLLIN);
-	set_event(sqe, EVENT_ARRIVAL);
-}
-
-static void arm_command(struct egress_loop *loop)
-{
-	struct io_uring_sqe *sqe = egress_ring_sqe(&loop->ring);
-
-	io_uring_prep_read(sqe, loop->egress->command_fd, &loop->command, sizeof(loop->command), 0);
-	set_event(sqe, EVENT_COMMAND);
-}
-
-static void on_arrival(struct egress_loop *loop, const struct io_uring_cqe *cqe)
-{
-	uint64_t count;
-
-	/* Consumed here, the queue itself is drained by the next pass. */
-	if (cqe->res > 0 && read(loop->egress->wakeup_fd, &count, sizeof(count)) < 0 &&
-	    errno != EAGAIN)
-		log_error("egress-wakeup-failed error=\"%s\"", strerror(errno));
-	if (cqe->res == -EINVAL && loop->multishot)
-		loop->multishot = false;
-	if (!(cqe->flags & IORING_CQE_F_MORE))
-		arm_arrival(loop);
-}
-
-static void run_command(struct egress_loop *loop)
+static void notify_main(struct egress_loop *loop)
 {
 	const uint64_t one = 1;
 
-	switch (loop->command.kind) {
+	if (write(loop->egress->notify_fd, &one, sizeof(one)) < 0)
+		log_error("egress-notify-failed error=\"%s\"", strerror(errno));
+}
+
+static void on_command(void *context, const struct egress_command *command)
+{
+	struct egress_loop *loop = context;
+
+	switch (command->kind) {
 	case EGRESS_PING:
-		atomic_store(&loop->egress->pong, loop->command.sequence);
-		if (write(loop->egress->notify_fd, &one, sizeof(one)) < 0)
-			log_error("egress-notify-failed error=\"%s\"", strerror(errno));
+		atomic_store(&loop->egress->pong, command->sequence);
+		notify_main(loop);
 		break;
 	}
 }
 
-static void on_command(struct egress_loop *loop, int result)
+static void on_shutdown(void *context)
 {
-	uint64_t suppressed;
-
-	if (result == 0) {
-		struct io_uring_sqe *sqe = egress_ring_sqe(&loop->ring);
-
-		io_uring_prep_nop(sqe);
-		set_event(sqe, EVENT_SHUTDOWN);
-		return;
-	}
-	if (result == sizeof(loop->command))
-		run_command(loop);
-	else if (log_allowed(&loop->command_limit, &suppressed))
-		log_error("egress-command-failed result=%d suppressed=%llu", result,
-			  (unsigned long long)suppressed);
-	arm_command(loop);
+	((struct egress_loop *)context)->shutdown = true;
 }
 
 static void log_refusal(struct egress_loop *loop, const struct send_request *request, int result)
@@ -166,8 +97,10 @@ static void log_refusal(struct egress_loop *loop, const struct send_request *req
 		    strerror(-result), (unsigned long long)suppressed);
 }
 
-static void on_sent(struct egress_loop *loop, struct send_request *request, int result)
+static void on_sent(void *context, struct send_request *request, int result)
 {
+	struct egress_loop *loop = context;
+
 	if (send_request_refused(request, result)) {
 		send_request_singly(request);
 	} else {
@@ -182,64 +115,33 @@ static void on_sent(struct egress_loop *loop, struct send_request *request, int 
 	loop->in_flight--;
 }
 
-static void reap(struct egress_loop *loop)
-{
-	struct io_uring_cqe *cqe;
-	unsigned int count = 0;
-	unsigned int head;
-
-	io_uring_for_each_cqe (&loop->ring.uring, head, cqe) {
-		count++;
-		switch (cqe->user_data & EVENT_MASK) {
-		case EVENT_SEND:
-			on_sent(loop, (struct send_request *)(uintptr_t)cqe->user_data, cqe->res);
-			break;
-		case EVENT_ARRIVAL:
-			on_arrival(loop, cqe);
-			break;
-		case EVENT_COMMAND:
-			on_command(loop, cqe->res);
-			break;
-		case EVENT_SHUTDOWN:
-			loop->shutdown = true;
-			break;
-		}
-	}
-	io_uring_cq_advance(&loop->ring.uring, count);
-	return_frames(loop);
-}
-
-/* Hand what is prepared to the kernel and see what has completed; wait for an event only if asked.
- */
+/* Hand over what is prepared and see what has completed; wait for an event only if asked. */
 static int push(struct egress_loop *loop, bool wait)
 {
 	struct egress_counters *counters = &loop->egress->counters;
 	int err;
 
-	if (egress_ring_prepared(&loop->ring))
+	if (loop->engine->prepared)
 		counter_add(&counters->submits, 1);
 	if (wait)
 		counter_add(&counters->sleeps, 1);
-	err = egress_ring_enter(&loop->ring, wait);
-	reap(loop);
-	atomic_store_explicit(&counters->cq_overflows, egress_ring_overflows(&loop->ring),
+	err = engine_enter(loop->engine, wait);
+	return_frames(loop);
+	atomic_store_explicit(&counters->cq_overflows, engine_overflows(loop->engine),
 			      memory_order_relaxed);
 	return err;
 }
 
-/* ---- sending -----------------------------------------------------------------------------------
- */
+/* ---- sending ---- */
 
 /* The output's open request is complete: prepare its send. */
 static int close_request(struct egress_loop *loop, struct output_queue *to)
 {
 	struct send_request *request = to->open;
-	struct io_uring_sqe *sqe = egress_ring_sqe(&loop->ring);
 
 	to->open = NULL;
 	send_request_finish(request);
-	io_uring_prep_sendmsg(sqe, to->output->fd, &request->message, MSG_DONTWAIT | MSG_NOSIGNAL);
-	io_uring_sqe_set_data(sqe, request);
+	engine_send(loop->engine, request);
 	loop->in_flight++;
 	counter_add(&loop->egress->counters.sends, 1);
 	counter_add(&to->submitted, request->count);
@@ -361,12 +263,9 @@ static int take(struct egress_loop *loop)
 /* All frames in front of the marker are done: the ruleset before it is not used any more. */
 static void acknowledge(struct egress_loop *loop)
 {
-	const uint64_t one = 1;
-
 	loop->marker_waits = false;
 	atomic_store(&loop->egress->acknowledged, loop->marker);
-	if (write(loop->egress->notify_fd, &one, sizeof(one)) < 0)
-		log_error("egress-notify-failed error=\"%s\"", strerror(errno));
+	notify_main(loop);
 }
 
 /* Nothing was taken: what completes next, an arrival or a send, is waited for. */
@@ -410,8 +309,33 @@ int egress_loop_run(struct egress_loop *loop)
 	}
 }
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
+
+/* The engine asked for; where the kernel does not let us have io_uring, the other one. */
+static int open_engine(struct egress_loop *loop)
+{
+	const struct egress *egress = loop->egress;
+	const struct engine_handler handler = {
+		.context = loop,
+		.sent = on_sent,
+		.command = on_command,
+		.shutdown = on_shutdown,
+	};
+	int err;
+
+	if (egress->engine == ENGINE_IO_URING) {
+		err = engine_open(&loop->engine, &engine_uring, &handler, egress->wakeup_fd,
+				  egress->command_fd);
+		if (!err || err == -ENOMEM)
+			return err;
+		log_warning(
+			"engine-fallback engine=sendmmsg error=\"%s\" hint=\"io_uring is not to "
+			"be had: sysctl kernel.io_uring_disabled=0\"",
+			strerror(-err));
+	}
+	return engine_open(&loop->engine, &engine_mmsg, &handler, egress->wakeup_fd,
+			   egress->command_fd);
+}
 
 int egress_loop_open(struct egress_loop **out, struct egress *egress)
 {
@@ -423,22 +347,16 @@ int egress_loop_open(struct egress_loop **out, struct egress *egress)
 	if (!loop)
 		return -ENOMEM;
 	loop->egress = egress;
-	loop->multishot = true;
 	loop->references = calloc(frames, sizeof(*loop->references));
 	loop->returned = calloc(frames, sizeof(*loop->returned));
-	loop->requests = calloc(REQUESTS, sizeof(*loop->requests));
+	loop->requests = calloc(ENGINE_REQUESTS, sizeof(*loop->requests));
 	if (!loop->references || !loop->returned || !loop->requests)
 		goto fail;
-	for (unsigned int i = 0; i < REQUESTS; i++) {
+	for (unsigned int i = 0; i < ENGINE_REQUESTS; i++) {
 		loop->requests[i].next_free = loop->free_requests;
 		loop->free_requests = &loop->requests[i];
 	}
-	err = egress_ring_open(&loop->ring, SQ_ENTRIES);
-	if (err)
-		goto fail;
-	arm_arrival(loop);
-	arm_command(loop);
-	err = egress_ring_enter(&loop->ring, false);
+	err = open_engine(loop);
 	if (err)
 		goto fail;
 	*out = loop;
@@ -448,16 +366,16 @@ fail:
 	return err;
 }
 
-const char *egress_loop_flags(const struct egress_loop *loop)
+const char *egress_loop_engine(const struct egress_loop *loop)
 {
-	return loop->ring.flags;
+	return loop->engine->text;
 }
 
 void egress_loop_close(struct egress_loop *loop)
 {
 	if (!loop)
 		return;
-	egress_ring_close(&loop->ring);
+	engine_close(loop->engine);
 	free(loop->requests);
 	free(loop->returned);
 	free(loop->references);

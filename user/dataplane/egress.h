@@ -2,16 +2,9 @@
 /*
  * The egress thread's work: frame queue to UDP sockets, and frames back to the fill ring.
  *
- * The thread owns an io_uring (it creates it) and waits for any event with one call,
- * submit_and_wait(1):
- *
- *   arrival    poll on the wake-up eventfd, multishot where the kernel has it, else re-armed
- *   send       a send completed: its frames' counts go down; at zero, back to the fill ring
- *   command    a read on the command stream: > 0 a command, 0 the stream is closed, < 0 an error
- *   shutdown   posted by the thread itself when the command stream has closed: drain, then end
- *
- * Nothing blocks on one kind of event, and there are no timeouts. While there is work it does not
- * wait at all.
+ * The thread owns an engine (it creates it), which waits for any event with one call: packets
+ * queued, a send completed, a command, the end of the command stream (engine.h). Nothing blocks on
+ * one kind of event, and there are no timeouts. While there is work it does not wait at all.
  *
  * Order: the datagrams of one stream leave on each output in the order in which they came: entries
  * are taken in order, the sends of one output are submitted in order, and MSG_DONTWAIT keeps the
@@ -23,15 +16,10 @@
 #include <stdatomic.h>
 
 #include "base/counter.h"
+#include "dataplane/engine.h"
 #include "dataplane/frame_queue.h"
 #include "dataplane/xsk.h"
 #include "rules/rule.h"
-
-/* What the main thread may ask for; a record of this size in the command stream. */
-struct egress_command {
-	enum { EGRESS_PING } kind;
-	uint32_t sequence; /* EGRESS_PING: comes back in `pong` */
-};
 
 struct egress_counters {
 	counter_t sleeps;	/* calls that waited */
@@ -46,6 +34,7 @@ struct egress {
 	struct xsk *xsk;
 	struct frame_queue *queue;
 	unsigned int rx_queue; /* which of an output's counters are ours */
+	enum egress_engine engine;
 	enum egress_wakeup wakeup;
 	int wakeup_fd;	/* eventfd, written by ingress */
 	int command_fd; /* read end of the command stream */
@@ -60,13 +49,13 @@ struct egress {
 struct egress_loop;
 
 /*
- * Create the ring and all that the loop needs. Must be called by the thread that then runs the loop
- * (IORING_SETUP_SINGLE_ISSUER). 0 or -errno.
+ * Create the engine and all that the loop needs. Must be called by the thread that then runs the
+ * loop (IORING_SETUP_SINGLE_ISSUER). 0 or -errno.
  */
 int egress_loop_open(struct egress_loop **out, struct egress *egress);
 
-/* "defer_taskrun,single_issuer,…": what the kernel granted; constant text. */
-const char *egress_loop_flags(const struct egress_loop *loop);
+/* Name of the engine and what the kernel granted it, for the start-up line; constant text. */
+const char *egress_loop_engine(const struct egress_loop *loop);
 
 /* Run until the command stream closes and every frame has gone back. 0, or -errno if the ring
  * failed for good. */

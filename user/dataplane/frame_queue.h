@@ -69,22 +69,23 @@ static inline bool frame_queue_push(struct frame_queue *queue, const struct fram
 	return true;
 }
 
-/* Show the consumer all that was pushed. Once per batch. */
+/* Show the consumer all that was pushed. Once per batch. (seq_cst: see frame_queue_must_wake().) */
 static inline void frame_queue_publish(struct frame_queue *queue)
 {
-	atomic_store_explicit(&queue->head, queue->pushed, memory_order_release);
+	atomic_store_explicit(&queue->head, queue->pushed, memory_order_seq_cst);
 }
 
 /*
  * After a publish: must the consumer be woken? True at most once per sleep.
  *
- * Producer: store head, fence, load sleeping. Consumer: store sleeping, fence, load head. With a
- * full fence on both sides at least one of them sees the other's store, so no wake-up is lost.
+ * Producer: store head, load sleeping. Consumer: store sleeping, load head. All four are seq_cst,
+ * so they have one order, in which at least one side's load comes behind the other's store: no
+ * wake-up is lost (Dekker's algorithm). On x86 such a store is one xchg, a full fence; the loads
+ * are plain.
  */
 static inline bool frame_queue_must_wake(struct frame_queue *queue)
 {
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&queue->sleeping, memory_order_relaxed))
+	if (!atomic_load_explicit(&queue->sleeping, memory_order_seq_cst))
 		return false;
 	return atomic_exchange_explicit(&queue->sleeping, false, memory_order_relaxed);
 }
@@ -125,9 +126,9 @@ static inline uint32_t frame_queue_length(const struct frame_queue *queue)
  */
 static inline bool frame_queue_sleep(struct frame_queue *queue)
 {
-	atomic_store_explicit(&queue->sleeping, true, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
-	if (frame_queue_empty(queue))
+	atomic_store_explicit(&queue->sleeping, true, memory_order_seq_cst);
+	if (atomic_load_explicit(&queue->tail, memory_order_relaxed) ==
+	    atomic_load_explicit(&queue->head, memory_order_seq_cst))
 		return true;
 	atomic_store_explicit(&queue->sleeping, false, memory_order_relaxed);
 	return false;

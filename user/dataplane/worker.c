@@ -31,9 +31,9 @@ struct worker {
 	pthread_t egress_thread;
 	bool ingress_runs;
 	bool egress_runs;
-	sem_t egress_ready;	/* the ring was made, or could not be */
-	int egress_result;	/* of that, and at the end of the run */
-	const char *ring_flags; /* constant text */
+	sem_t egress_ready; /* the ring was made, or could not be */
+	int egress_result;  /* of that, and at the end of the run */
+	const char *engine; /* constant text */
 	atomic_bool failed;
 
 	int command_fd; /* write end of the command stream */
@@ -58,7 +58,7 @@ static void *egress_main(void *arg)
 
 	err = egress_loop_open(&loop, &worker->egress);
 	worker->egress_result = err;
-	worker->ring_flags = err ? NULL : egress_loop_flags(loop);
+	worker->engine = err ? NULL : egress_loop_engine(loop);
 	sem_post(&worker->egress_ready);
 	if (err)
 		return NULL;
@@ -130,6 +130,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	worker->ingress.queue = worker->egress.queue = &worker->queue;
 	worker->ingress.rx_queue = worker->egress.rx_queue = options->queue;
 	worker->ingress.wakeup = worker->egress.wakeup = options->egress.wakeup;
+	worker->egress.engine = options->egress.engine;
 	*out = worker;
 	return 0;
 }
@@ -324,9 +325,9 @@ bool worker_huge_pages(const struct worker *worker)
 	return xsk_huge_pages(worker->xsk);
 }
 
-const char *worker_ring_flags(const struct worker *worker)
+const char *worker_engine(const struct worker *worker)
 {
-	return worker->ring_flags;
+	return worker->engine;
 }
 
 bool worker_failed(const struct worker *worker)

@@ -54,8 +54,8 @@ struct worker_state {
 /* As xsk_open(); -EINVAL: no frame can hold this MTU. */
 int worker_open(struct worker **out, const struct worker_options *options);
 
-/* Start with this ruleset. 0 or -errno: the egress thread's ring could not be made (-EPERM,
- * -ENOSYS: no io_uring here), or no thread; then none runs. */
+/* Start with this ruleset. 0 or -errno: the egress thread's engine could not be made, or no thread;
+ * then none runs. */
 int worker_start(struct worker *worker, const struct ruleset *ruleset);
 
 /*
@@ -81,7 +81,7 @@ unsigned int worker_queue(const struct worker *worker);
 bool worker_zero_copy(const struct worker *worker);
 size_t worker_memory(const struct worker *worker); /* bytes of UMEM */
 bool worker_huge_pages(const struct worker *worker);
-const char *worker_ring_flags(const struct worker *worker);
+const char *worker_engine(const struct worker *worker);
 
 /* True if a thread has ended on its own: the relay must not go on. */
 bool worker_failed(const struct worker *worker);

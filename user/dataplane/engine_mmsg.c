@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sendmmsg engine, for hosts where io_uring is disabled and for tools that do not see through
+ * it (ThreadSanitizer, valgrind). The same requests; runs of them to one socket go with one
+ * sendmmsg(2), events are waited for with poll(2).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "dataplane/engine.h"
+
+struct mmsg {
+	struct engine engine;
+	int wakeup_fd;
+	int command_fd;
+	bool closed; /* the command stream */
+	struct log_limit command_limit;
+	unsigned int count;
+	struct send_request *requests[ENGINE_REQUESTS];
+	struct mmsghdr headers[ENGINE_REQUESTS];
+};
+
+static void mmsg_send(struct engine *engine, struct send_request *request)
+{
+	struct mmsg *mmsg = (struct mmsg *)engine;
+
+	mmsg->requests[mmsg->count] = request;
+	mmsg->headers[mmsg->count++].msg_hdr = request->message;
+}
+
+/* The number of requests from `first` on that go to the same socket. */
+static unsigned int run_length(const struct mmsg *mmsg, unsigned int first)
+{
+	unsigned int end = first + 1;
+
+	while (end < mmsg->count &&
+	       mmsg->requests[end]->to->output == mmsg->requests[first]->to->output)
+		end++;
+	return end - first;
+}
+
+/* Send all that is prepared, in order. A call stops at the first refusal, which is then reported,
+ * and goes on behind it. */
+static void send_all(struct mmsg *mmsg)
+{
+	const struct engine_handler *handler = &mmsg->engine.handler;
+	unsigned int i = 0;
+
+	while (i < mmsg->count) {
+		struct send_request *request = mmsg->requests[i];
+		int n = sendmmsg(request->to->output->fd, &mmsg->headers[i], run_length(mmsg, i),
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			handler->sent(handler->context, request, -errno);
+			i++;
+		}
+		for (int sent = 0; sent < n; sent++, i++)
+			handler->sent(handler->context, mmsg->requests[i],
+				      (int)mmsg->headers[i].msg_len);
+	}
+	mmsg->count = 0;
+}
+
+static void read_command(struct mmsg *mmsg)
+{
+	const struct engine_handler *handler = &mmsg->engine.handler;
+	struct egress_command command;
+	ssize_t n = recv(mmsg->command_fd, &command, sizeof(command), MSG_DONTWAIT);
+	uint64_t suppressed;
+
+	if (n == 0) {
+		mmsg->closed = true;
+		handler->shutdown(handler->context);
+	} else if (n == sizeof(command)) {
+		handler->command(handler->context, &command);
+	} else if ((n > 0 || errno != EAGAIN) && log_allowed(&mmsg->command_limit, &suppressed)) {
+		log_error("egress-command-failed result=%zd suppressed=%llu", n,
+			  (unsigned long long)suppressed);
+	}
+}
+
+static int mmsg_enter(struct engine *engine, bool wait)
+{
+	struct mmsg *mmsg = (struct mmsg *)engine;
+	struct pollfd fds[] = {
+		{.fd = mmsg->wakeup_fd, .events = POLLIN},
+		/* A closed stream stays readable: look at it once. */
+		{.fd = mmsg->closed ? -1 : mmsg->command_fd, .events = POLLIN},
+	};
+	bool sent = mmsg->count > 0;
+	uint64_t count;
+
+	send_all(mmsg);
+	/* Sends have completed: that is something to report. */
+	if (poll(fds, 2, wait && !sent ? -1 : 0) <= 0)
+		return 0;
+	if ((fds[0].revents & POLLIN) && read(mmsg->wakeup_fd, &count, sizeof(count)) < 0 &&
+	    errno != EAGAIN)
+		log_error("egress-wakeup-failed error=\"%s\"", strerror(errno));
+	if (fds[1].revents)
+		read_command(mmsg);
+	return 0;
+}
+
+static unsigned int mmsg_overflows(const struct engine *engine)
+{
+	return 0;
+}
+
+static void mmsg_close(struct engine *engine)
+{
+	free(engine);
+}
+
+static int mmsg_open(struct engine **out, const struct engine_handler *handler, int wakeup_fd,
+		     int command_fd)
+{
+	struct mmsg *mmsg = calloc(1, sizeof(*mmsg));
+
+	if (!mmsg)
+		return -ENOMEM;
+	mmsg->engine.ops = &engine_mmsg;
+	mmsg->engine.handler = *handler;
+	mmsg->engine.text = "sendmmsg";
+	mmsg->wakeup_fd = wakeup_fd;
+	mmsg->command_fd = command_fd;
+	*out = &mmsg->engine;
+	return 0;
+}
+
+const struct engine_ops engine_mmsg = {
+	.open = mmsg_open,
+	.close = mmsg_close,
+	.send = mmsg_send,
+	.enter = mmsg_enter,
+	.overflows = mmsg_overflows,
+};

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The io_uring engine. Waits for any event with one call, submit_and_wait(1):
+ *
+ *   arrival    poll on the wake-up eventfd, multishot where the kernel has it, else re-armed
+ *   send       a send completed
+ *   command    a read on the command stream: > 0 a command, 0 the stream is closed, < 0 an error
+ *   shutdown   posted by the thread itself when the command stream has closed
+ *
+ * Sources: io_uring_setup(2), io_uring_enter(2).
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "dataplane/engine.h"
+
+/* Every request and the few other events fit into the rings at once, the completion ring twice. */
+#define SQ_ENTRIES (2 * ENGINE_REQUESTS)
+
+#define CQSIZE	   IORING_SETUP_CQSIZE
+#define SUBMIT	   IORING_SETUP_SUBMIT_ALL
+#define COOP	   IORING_SETUP_COOP_TASKRUN
+#define SINGLE	   IORING_SETUP_SINGLE_ISSUER
+#define DEFER	   IORING_SETUP_DEFER_TASKRUN
+
+/* From best to plain: Linux 6.1, 6.0, 5.19, 5.18, 5.5, 5.1. */
+static const struct {
+	unsigned int flags;
+	const char *text;
+} setups[] = {
+	{DEFER | SINGLE | COOP | SUBMIT | CQSIZE,
+	 "io_uring:defer_taskrun,single_issuer,coop_taskrun,submit_all,cqsize"},
+	{SINGLE | COOP | SUBMIT | CQSIZE, "io_uring:single_issuer,coop_taskrun,submit_all,cqsize"},
+	{COOP | SUBMIT | CQSIZE, "io_uring:coop_taskrun,submit_all,cqsize"},
+	{SUBMIT | CQSIZE, "io_uring:submit_all,cqsize"},
+	{CQSIZE, "io_uring:cqsize"},
+	{0, "io_uring:plain"},
+};
+
+/* What a completion is about: the low bits of its user_data; a request's address has them clear. */
+enum event {
+	EVENT_SEND,
+	EVENT_ARRIVAL,
+	EVENT_COMMAND,
+	EVENT_SHUTDOWN,
+	EVENT_MASK = 7,
+};
+
+struct uring {
+	struct engine engine;
+	struct io_uring ring;
+	int wakeup_fd;
+	int command_fd;
+	bool multishot; /* the kernel has multishot poll */
+	struct egress_command command;
+	struct log_limit command_limit;
+};
+
+/* An entry to prepare; if the submission queue is full, it is submitted first. */
+static struct io_uring_sqe *get_sqe(struct uring *uring)
+{
+	struct io_uring_sqe *sqe;
+
+	while (!(sqe = io_uring_get_sqe(&uring->ring)))
+		io_uring_submit(&uring->ring);
+	return sqe;
+}
+
+static void arm_arrival(struct uring *uring)
+{
+	struct io_uring_sqe *sqe = get_sqe(uring);
+
+	if (uring->multishot)
+		io_uring_prep_poll_multishot(sqe, uring->wakeup_fd, POLLIN);
+	else
+		io_uring_prep_poll_add(sqe, uring->wakeup_fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, EVENT_ARRIVAL);
+}
+
+static void arm_command(struct uring *uring)
+{
+	struct io_uring_sqe *sqe = get_sqe(uring);
+
+	io_uring_prep_read(sqe, uring->command_fd, &uring->command, sizeof(uring->command), 0);
+	io_uring_sqe_set_data64(sqe, EVENT_COMMAND);
+}
+
+static void on_arrival(struct uring *uring, const struct io_uring_cqe *cqe)
+{
+	uint64_t count;
+
+	/* Consumed here; the queue itself is drained by the loop's next pass. */
+	if (cqe->res > 0 && read(uring->wakeup_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_error("egress-wakeup-failed error=\"%s\"", strerror(errno));
+	if (cqe->res == -EINVAL)
+		uring->multishot = false;
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		arm_arrival(uring);
+}
+
+static void on_command(struct uring *uring, int result)
+{
+	uint64_t suppressed;
+
+	if (result == 0) {
+		struct io_uring_sqe *sqe = get_sqe(uring);
+
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data64(sqe, EVENT_SHUTDOWN);
+		return;
+	}
+	if (result == sizeof(uring->command))
+		uring->engine.handler.command(uring->engine.handler.context, &uring->command);
+	else if (log_allowed(&uring->command_limit, &suppressed))
+		log_error("egress-command-failed result=%d suppressed=%llu", result,
+			  (unsigned long long)suppressed);
+	arm_command(uring);
+}
+
+static void reap(struct uring *uring)
+{
+	const struct engine_handler *handler = &uring->engine.handler;
+	struct io_uring_cqe *cqe;
+	unsigned int count = 0;
+	unsigned int head;
+
+	io_uring_for_each_cqe (&uring->ring, head, cqe) {
+		count++;
+		switch (cqe->user_data & EVENT_MASK) {
+		case EVENT_SEND:
+			handler->sent(handler->context,
+				      (struct send_request *)(uintptr_t)cqe->user_data, cqe->res);
+			break;
+		case EVENT_ARRIVAL:
+			on_arrival(uring, cqe);
+			break;
+		case EVENT_COMMAND:
+			on_command(uring, cqe->res);
+			break;
+		case EVENT_SHUTDOWN:
+			handler->shutdown(handler->context);
+			break;
+		}
+	}
+	io_uring_cq_advance(&uring->ring, count);
+}
+
+static void uring_send(struct engine *engine, struct send_request *request)
+{
+	struct io_uring_sqe *sqe = get_sqe((struct uring *)engine);
+
+	/* MSG_DONTWAIT: the kernel must not park a send, the next one would overtake it. */
+	io_uring_prep_sendmsg(sqe, request->to->output->fd, &request->message,
+			      MSG_DONTWAIT | MSG_NOSIGNAL);
+	io_uring_sqe_set_data(sqe, request);
+}
+
+static int uring_enter(struct engine *engine, bool wait)
+{
+	struct uring *uring = (struct uring *)engine;
+	int n = wait ? io_uring_submit_and_wait(&uring->ring, 1)
+		     : io_uring_submit_and_get_events(&uring->ring);
+
+	reap(uring);
+	return n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY ? 0 : n;
+}
+
+static unsigned int uring_overflows(const struct engine *engine)
+{
+	return *((const struct uring *)engine)->ring.cq.koverflow;
+}
+
+static void uring_close(struct engine *engine)
+{
+	struct uring *uring = (struct uring *)engine;
+
+	io_uring_queue_exit(&uring->ring);
+	free(uring);
+}
+
+/* Set up the ring with the best flags that the kernel knows. */
+static int open_ring(struct uring *uring)
+{
+	int err = -EINVAL;
+
+	for (unsigned int i = 0; i < sizeof(setups) / sizeof(setups[0]); i++) {
+		struct io_uring_params params = {
+			.flags = setups[i].flags,
+			.cq_entries = setups[i].flags & CQSIZE ? 2 * SQ_ENTRIES : 0,
+		};
+
+		err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
+		if (!err)
+			uring->engine.text = setups[i].text;
+		/* EINVAL: the kernel does not know a flag. All else does not depend on flags. */
+		if (err != -EINVAL)
+			break;
+	}
+	return err;
+}
+
+static int uring_open(struct engine **out, const struct engine_handler *handler, int wakeup_fd,
+		      int command_fd)
+{
+	struct uring *uring = calloc(1, sizeof(*uring));
+	int err;
+
+	if (!uring)
+		return -ENOMEM;
+	uring->engine.ops = &engine_uring;
+	uring->engine.handler = *handler;
+	uring->wakeup_fd = wakeup_fd;
+	uring->command_fd = command_fd;
+	uring->multishot = true;
+	err = open_ring(uring);
+	if (err) {
+		free(uring);
+		return err;
+	}
+	arm_arrival(uring);
+	arm_command(uring);
+	*out = &uring->engine;
+	return 0;
+}
+
+const struct engine_ops engine_uring = {
+	.open = uring_open,
+	.close = uring_close,
+	.send = uring_send,
+	.enter = uring_enter,
+	.overflows = uring_overflows,
+};
