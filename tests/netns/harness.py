@@ -28,7 +28,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
 from netns import (CommandFailed, Namespace, Process, Timeout,  # noqa: E402,F401
-                   run, veth, wait_until)
+                   run, veth, wait_until, work_folder)
 
 BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
 SANITIZED = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion `")
@@ -206,7 +206,7 @@ class Daemon:
         with (setpriv, taskset). `ready`: wait for the readiness line."""
         Daemon.count += 1
         self.namespace = namespace
-        self.socket = os.path.join(netns.work_folder(), f"{Daemon.count}.sock")
+        self.socket = os.path.join(work_folder(), f"{Daemon.count}.sock")
         command = [*prefix, program("xmcastd"), "--socket", self.socket, *arguments]
         if config is not None:
             command += ["-c", write_file(f"{Daemon.count}.yaml", config)]
@@ -274,7 +274,7 @@ class Daemon:
 
 def write_file(name, content):
     """Write a file into the work folder; returns its path."""
-    path = os.path.join(netns.work_folder(), name)
+    path = os.path.join(work_folder(), name)
     with open(path, "wb") as file:
         file.write(content if isinstance(content, bytes) else content.encode())
     return path

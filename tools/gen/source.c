@@ -78,7 +78,9 @@ static int find_interface(const char *name, uint32_t *ifindex, uint8_t mac[6], i
 	if (ioctl(fd, SIOCGIFHWADDR, &request)) {
 		err = fail(status, EXIT_FAILED, name, errno);
 	} else if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER) {
-		err = fail(status, EXIT_FAILED, name, EPROTONOSUPPORT);
+		fprintf(stderr, "xmcast-gen: %s is not an Ethernet interface\n", name);
+		*status = EXIT_FAILED;
+		err = -EPROTONOSUPPORT;
 	} else {
 		memcpy(mac, request.ifr_hwaddr.sa_data, 6);
 		*ifindex = if_nametoindex(name);

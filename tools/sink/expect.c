@@ -118,8 +118,11 @@ static bool apply_file(const char *path, uint32_t copies, struct flow_list *list
 	size_t i;
 
 	if (!root) {
-		fprintf(stderr, "xmcast-sink: --expect %s: line %d: %s\n", path, error.line,
-			error.text);
+		if (error.line > 0)
+			fprintf(stderr, "xmcast-sink: --expect %s: line %d: %s\n", path, error.line,
+				error.text);
+		else
+			fprintf(stderr, "xmcast-sink: --expect: %s\n", error.text);
 		return false;
 	}
 	if (!json_unpack(root, "{s:I, s:o}", "run", &run, "flows", &flows)) {

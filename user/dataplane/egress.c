@@ -101,6 +101,8 @@ static void on_sent(void *context, struct send_request *request, int result)
 {
 	struct egress_loop *loop = context;
 
+	if (send_error_is_old(result))
+		result = send_request_again(request);
 	if (send_request_refused(request, result)) {
 		send_request_singly(request);
 	} else {

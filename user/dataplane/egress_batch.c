@@ -75,6 +75,39 @@ void output_queue_account(struct output_queue *to, unsigned int count, int resul
 	}
 }
 
+bool send_error_is_old(int result)
+{
+	switch (-result) {
+	case ECONNREFUSED: /* port unreachable */
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENONET:
+	case ENOPROTOOPT: /* protocol unreachable */
+	case EOPNOTSUPP:  /* source route failed */
+	case EPROTO:	  /* parameter problem */
+	case EACCES:	  /* administratively prohibited */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int send_message(const struct output *output, const struct msghdr *message)
+{
+	ssize_t n;
+
+	do {
+		n = sendmsg(output->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : (int)n;
+}
+
+int send_request_again(const struct send_request *request)
+{
+	return send_message(request->to->output, &request->message);
+}
+
 bool send_request_refused(struct send_request *request, int result)
 {
 	struct output_queue *to = request->to;
@@ -113,12 +146,12 @@ void send_request_singly(struct send_request *request)
 	message.msg_controllen = 0;
 	message.msg_iovlen = 1;
 	for (unsigned int i = 0; i < request->count; i++) {
-		ssize_t n;
+		int result;
 
 		message.msg_iov = &request->payloads[i];
-		do {
-			n = sendmsg(request->to->output->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-		} while (n < 0 && errno == EINTR);
-		output_queue_account(request->to, 1, n < 0 ? -errno : (int)n);
+		result = send_message(request->to->output, &message);
+		if (send_error_is_old(result))
+			result = send_message(request->to->output, &message);
+		output_queue_account(request->to, 1, result);
 	}
 }

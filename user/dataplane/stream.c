@@ -35,6 +35,17 @@ static int configure(int fd, const struct rule_output *to, int ifindex, const ch
 	/* FORCE goes past net.core.wmem_max, with CAP_NET_ADMIN; else as much as is allowed. */
 	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER))
 		set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	/* Only with RECVERR does a send tell that a queueing discipline dropped the packet (ENOBUFS).
+	 * ICMP errors then fail a later send: egress repeats that one. Nobody reads the queue of
+	 * errors, so let it be as small as possible. */
+	*step = "IP_RECVERR";
+	err = set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+	if (err)
+		return err;
+	*step = "SO_RCVBUF";
+	err = set_int(fd, SOL_SOCKET, SO_RCVBUF, 0);
+	if (err)
+		return err;
 	*step = "IP_TOS";
 	err = set_int(fd, IPPROTO_IP, IP_TOS, to->dscp << 2);
 	if (err)
@@ -89,8 +100,7 @@ static int open_output(struct output *output, const struct rule_output *rule,
 	}
 	output->to_length = addr_to_sockaddr(&rule->to, rule->port, &output->to);
 	failure->step = "socket";
-	/* Not connected: a connected socket would fail a send for an ICMP error that an earlier one
-	 * earned, and keep a source address that the host no longer has. */
+	/* Not connected: a connected socket keeps a source address that the host no longer has. */
 	output->fd = socket(addr_family(&rule->to), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (output->fd < 0)
 		return -errno;
