@@ -235,6 +235,12 @@ def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1
         namespace.ip(f"link set {name} up")
 
 
+def last_words():
+    """What the processes started have said on stderr: for who looks after a failure."""
+    return "\n".join(f"--- {process.name} (exit {process.returncode}), stderr:\n{process.log()}"
+                     for process in _processes)
+
+
 def work_folder():
     """A temporary folder of this program, removed at its end."""
     if not _folder:
@@ -292,14 +298,19 @@ def _write_sysctl(path, value):
         file.write(str(value))
 
 
+def _leftovers(folder):
+    """Names in the folder that begin with the PREFIX of a program that is no more."""
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        match = re.match(r"xmc-(\d+)-", name)
+        if match and not os.path.exists(f"/proc/{match[1]}"):
+            yield name
+
+
 def _remove_leftovers():
-    """Namespaces of programs that are no more, and the processes that still live in them."""
-    if not os.path.isdir(NETNS_FOLDER):
-        return
-    for name in os.listdir(NETNS_FOLDER):
-        match = re.fullmatch(r"xmc-(\d+)-.*", name)
-        if not match or os.path.exists(f"/proc/{match[1]}"):
-            continue
+    """Folders and namespaces of programs that are no more, and the processes in the latter."""
+    for name in _leftovers(tempfile.gettempdir()):
+        shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
+    for name in _leftovers(NETNS_FOLDER):
         for pid in run("ip", "netns", "pids", name, check=False).stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
