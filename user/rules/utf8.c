@@ -8,16 +8,24 @@ static bool is_continuation(char byte)
 	return (byte & 0xc0) == 0x80;
 }
 
-static void step_forward(struct utf8_cursor *cursor)
+/* Over one character of so many bytes. */
+static void step_over(struct utf8_cursor *cursor, size_t bytes)
 {
 	if (cursor->bytes[cursor->offset] == '\n') {
 		cursor->line++;
 		cursor->line_start = cursor->offset + 1;
 	}
-	do {
-		cursor->offset++;
-	} while (cursor->offset < cursor->length && is_continuation(cursor->bytes[cursor->offset]));
+	cursor->offset += bytes;
 	cursor->character++;
+}
+
+static void step_forward(struct utf8_cursor *cursor)
+{
+	size_t end = cursor->offset + 1;
+
+	while (end < cursor->length && is_continuation(cursor->bytes[end]))
+		end++;
+	step_over(cursor, end - cursor->offset);
 }
 
 static void step_back(struct utf8_cursor *cursor)
@@ -84,10 +92,12 @@ static bool is_printable(uint32_t code)
 
 bool utf8_find_bad(struct utf8_cursor *cursor, const char **what)
 {
+	unsigned int bytes;
 	uint32_t code;
 
 	while (cursor->offset < cursor->length) {
-		if (!decode(cursor, &code)) {
+		bytes = decode(cursor, &code);
+		if (!bytes) {
 			*what = "not valid UTF-8";
 			return false;
 		}
@@ -95,7 +105,8 @@ bool utf8_find_bad(struct utf8_cursor *cursor, const char **what)
 			*what = code ? "a control character" : "a NUL byte";
 			return false;
 		}
-		step_forward(cursor);
+		/* Not to the next lead byte: a stray continuation byte must be seen. */
+		step_over(cursor, bytes);
 	}
 	return true;
 }

@@ -33,12 +33,21 @@ struct builder {
 	unsigned int documents;
 };
 
-/* The end of the word at `offset` of the input: what an error about something unreadable shows. */
-static size_t word_end(const struct builder *builder, size_t offset)
+/* More than an error shows of a word. Without a bound, every node of a file that is one long line
+ * would cost a walk to the end of it. */
+#define WORD_LOOK 80
+
+/* The length of the word at `offset` of the input: what an error about something that is not a
+ * scalar shows. */
+static size_t word_length(const struct builder *builder, size_t offset)
 {
-	while (offset < builder->length && !byte_is_space(builder->bytes[offset]))
-		offset++;
-	return offset;
+	size_t left = builder->length - offset, length = 0;
+
+	if (left > WORD_LOOK)
+		left = WORD_LOOK;
+	while (length < left && !byte_is_space(builder->bytes[offset + length]))
+		length++;
+	return length;
 }
 
 /* The word at a mark of libyaml, which counts characters. */
@@ -49,7 +58,7 @@ static struct word word_at(struct builder *builder, const yaml_mark_t *mark)
 	utf8_seek(cursor, mark->index);
 	return (struct word){
 		.text = builder->bytes + cursor->offset,
-		.length = word_end(builder, cursor->offset) - cursor->offset,
+		.length = word_length(builder, cursor->offset),
 		.at = {builder->tree->file, cursor->line,
 		       (unsigned int)(cursor->offset - cursor->line_start) + 1},
 	};
@@ -322,6 +331,30 @@ static int check_bytes(struct builder *builder)
 	return -EINVAL;
 }
 
+/* Refuse %TAG lines. We have no use for them, as tags are refused; and libyaml compares each with
+ * every other, which takes minutes for a file that is full of them. */
+static int check_directives(struct builder *builder)
+{
+	static const char directive[] = "%TAG";
+	const size_t length = sizeof(directive) - 1;
+	const char *end = builder->bytes + builder->length, *from = builder->bytes;
+	struct word word = {.length = length, .at = {builder->tree->file, 1, 1}};
+
+	while ((from = memmem(from, (size_t)(end - from), directive, length))) {
+		/* Behind any of YAML's line ends, ASCII or not. */
+		if (from == builder->bytes || (signed char)from[-1] < ' ') {
+			word.text = from;
+			for (const char *byte = builder->bytes; byte < from; byte++)
+				word.at.line += *byte == '\n';
+			word_error(builder->errors, &word,
+				   "tag directives are not supported, expected `rules:`");
+			return -EINVAL;
+		}
+		from += length;
+	}
+	return 0;
+}
+
 /* Entry 0 stands for "none". */
 static int add_none(struct builder *builder)
 {
@@ -354,6 +387,8 @@ int tree_parse(struct yaml_tree *tree, const char *bytes, size_t length, const c
 	builder.length = length;
 	builder.cursor = (struct utf8_cursor){.bytes = bytes, .length = length, .line = 1};
 	error = check_bytes(&builder);
+	if (!error)
+		error = check_directives(&builder);
 	if (!error)
 		error = add_none(&builder);
 	if (error)

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Any bytes as a configuration file. One that is accepted must be within every limit, and its rules
+ * written as text must make the same rules; one that is refused must leave an error, and the
+ * configuration as it was.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/add.h"
+#include "rules/schema.h"
+
+/* Stands for "as it was". */
+#define MARK 4711
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static bool is_power(unsigned int number)
+{
+	return number && !(number & (number - 1));
+}
+
+static void check_limits(const struct config *config)
+{
+	require(config->nr_rules > 0 && config->nr_rules <= XMC_MAX_RULES);
+	require(config->egress.engine <= ENGINE_SENDMMSG);
+	require(config->egress.gso >= 1 && config->egress.gso <= GSO_MAX_SEGMENTS);
+	require(config->egress.wakeup <= WAKEUP_SPIN);
+	require(is_power(config->workers.frames) && is_power(config->workers.rx_ring));
+	require(config->stats_interval <= 86400);
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		const struct rule *rule = &config->rules[i];
+
+		require(*rule->name && *rule->iface && rule->port);
+		require(addr_is_ipv4(&rule->group));
+		require(rule->nr_outputs > 0 && rule->nr_outputs <= XMC_MAX_OUTPUTS);
+	}
+	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
+		require(*config->ifaces[i].name);
+		require(config->ifaces[i].mode <= IFACE_MODE_SKB);
+		require(config->ifaces[i].queues <= XMC_MAX_QUEUES);
+	}
+}
+
+static void check_again(const struct config *config)
+{
+	char **texts = calloc(config->nr_rules, sizeof(*texts));
+	struct errors errors = {0};
+	struct config again;
+
+	require(texts);
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		texts[i] = rule_format(&config->rules[i]);
+		require(texts[i]);
+	}
+	config_init(&again);
+	require(config_add_rules(&again, (const char *const *)texts, config->nr_rules, "again",
+				 &errors) == 0);
+	require(errors.count == 0 && again.nr_rules == config->nr_rules);
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		require(rule_equal(&again.rules[i], &config->rules[i]));
+		free(texts[i]);
+	}
+	free(texts);
+	config_free(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct errors errors = {0};
+	struct config config;
+	int error;
+
+	config_init(&config);
+	config.workers.frames = MARK;
+	error = config_parse_yaml((const char *)data, size, "fuzz", &config, &errors);
+	if (error) {
+		require(error == -EINVAL);
+		require(errors.count > 0 && errors.kept > 0);
+		require(config.workers.frames == MARK && !config.rules && !config.ifaces);
+	} else {
+		require(errors.count == 0);
+		check_limits(&config);
+		check_again(&config);
+	}
+	errors_free(&errors);
+	config_free(&config);
+	return 0;
+}
