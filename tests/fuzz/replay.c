@@ -17,7 +17,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The input under way, for whoever reads why the target ended us. */
-static char current[4096];
+static char current[8192];
 
 static void name_input(int number)
 {

@@ -23,8 +23,8 @@ static const char documented[] = "rules:\n"
 				 "interfaces:\n"
 				 "  eth0: { mode: native, queues: 4 }\n"
 				 "  br-lan: { queues: all }\n"
-				 "egress: { engine: sendmmsg, gso: off, wakeup: hybrid }\n"
-				 "workers: { frames: 4096, rx_ring: 1024 }\n"
+				 "egress: { engine: sendmmsg, gso: off, wakeup: hybrid, send_buffer: 262144 }\n"
+				 "workers: { frames: 4096, rx_ring: 1024, cpus: [0, 3] }\n"
 				 "statistics: { interval: 0 }\n";
 
 static struct config parse(const char *text)
@@ -79,6 +79,10 @@ static void test_documented(void **state)
 	assert_int_equal(config.egress.wakeup, WAKEUP_HYBRID);
 	assert_int_equal(config.workers.frames, 4096);
 	assert_int_equal(config.workers.rx_ring, 1024);
+	assert_int_equal(config.workers.nr_cpus, 2);
+	assert_int_equal(config.workers.cpus[0], 0);
+	assert_int_equal(config.workers.cpus[1], 3);
+	assert_int_equal(config.egress.send_buffer, 262144);
 	assert_int_equal(config.stats_interval, 0);
 	config_free(&config);
 }
@@ -97,7 +101,9 @@ static void test_defaults(void **state)
 	assert_int_equal(config.egress.gso, GSO_MAX_SEGMENTS);
 	assert_int_equal(config.egress.wakeup, WAKEUP_EVENTFD);
 	assert_int_equal(config.workers.frames, 16384);
-	assert_int_equal(config.workers.rx_ring, 8192);
+	assert_int_equal(config.workers.rx_ring, 0);
+	assert_int_equal(config.workers.nr_cpus, 0);
+	assert_int_equal(config.egress.send_buffer, 4 << 20);
 	assert_int_equal(config.stats_interval, 10);
 	config_free(&config);
 }
@@ -271,9 +277,15 @@ static const struct {
 	  {2, 77, "", "unknown value, expected one of auto"}}},
 	{RULES "egress: { engine: uring, gso: 65, wakeup: never }\n",
 	 {{2, 19, "uring", "unknown value, expected one of io_uring, sendmmsg"},
-	  {2, 31, "65", "not a valid number of datagrams, expected a number from 1 to 64"},
+	  {2, 31, "65", "not a valid gso, expected on, off or a number from 1 to 64"},
 	  {2, 43, "never", "unknown value, expected one of eventfd, hybrid, spin"}}},
-	{RULES "egress: { gso: yes }\n", {{2, 16, "yes", "expected one of on, off or a number"}}},
+	{RULES "egress: { gso: yes }\n", {{2, 16, "yes", "expected on, off or a number from 1 to 64"}}},
+	{RULES "egress: { send_buffer: 1000 }\nworkers: { cpus: [0, x, 9000] }\n",
+	 {{2, 24, "1000", "not a valid number of bytes, expected a number from 131072"},
+	  {3, 22, "x", "not a valid CPU, expected a number from 0 to 8191"},
+	  {3, 25, "9000", "not a valid CPU"}}},
+	{"rules:\n- in: 1.1.1.1:1@a\n  out: [ { to: 1.1.1.2:1, gso: 65 } ]\n",
+	 {{3, 32, "65", "not a valid gso"}}},
 	{RULES "interfaces: { a: { queues: any } }\n", {{2, 28, "any", "one of all or a number"}}},
 	{RULES "workers: { frames: 32, rx_ring: 100 }\nstatistics: { interval: 86401 }\n",
 	 {{2, 20, "32", "not a valid number of frames, expected a number from 64 to 1048576"},

@@ -83,6 +83,10 @@ static const char *const good[][2] = {
 	/* options in either order; defaults vanish */
 	{"n in 239.1.1.1:1@a out 224.0.0.0:1@b dscp 0 ttl 1 out 1.1.1.1:1 ttl 64 dscp default",
 	 "n in 239.1.1.1:1@a out 224.0.0.0:1@b out 1.1.1.1:1"},
+	{"n in 239.1.1.1:1@a out 1.1.1.1:1 gso off ttl 1 out 1.1.1.2:1 gso on dscp ef out 1.1.1.3:1 "
+	 "gso 7",
+	 "n in 239.1.1.1:1@a out 1.1.1.1:1 ttl 1 gso off out 1.1.1.2:1 dscp ef gso 64 out "
+	 "1.1.1.3:1 gso 7"},
 	{"n in 239.1.1.1:1@a out 1.1.1.1:1 dscp AF41 ttl 1",
 	 "n in 239.1.1.1:1@a out 1.1.1.1:1 ttl 1 dscp af41"},
 	{"n in 239.1.1.1:1@a out 1.1.1.1:1 dscp Voice-Admit out 1.1.1.2:1 dscp 1 out 1.1.1.3:1 "
@@ -212,6 +216,8 @@ static const struct bad {
 	{IN "out 1.1.1.1:1 ttl 256", {{1, 36, "256", "not a valid ttl"}}},
 	{IN "out 1.1.1.1:1 ttl", {{1, 32, "ttl", "nothing after it, expected a number"}}},
 	{IN "out 1.1.1.1:1 dscp 64", {{1, 37, "64", "not a valid dscp, expected a number from 0"}}},
+	{IN "out 1.1.1.1:1 gso 0", {{1, 36, "0", "not a valid gso, expected on, off or a number"}}},
+	{IN "out 1.1.1.1:1 gso 2 gso on", {{1, 38, "gso", "given twice for one output"}}},
 	{IN "out 1.1.1.1:1 dscp af44", {{1, 37, "af44", "or a name such as ef"}}},
 	{IN "out 1.1.1.1:1 dscp e", {{1, 37, "e", "not a valid dscp"}}},
 	{IN "out 1.1.1.1:1 dscp out 1.1.1.2:1", {{1, 32, "dscp", "nothing after it"}}},
@@ -224,7 +230,7 @@ static const struct bad {
 	{IN IN "out 1.1.1.1:1", {{1, 18, "in", "a second input"}}},
 	{IN "x y out 1.1.1.1:1", {{1, 18, "x", "unexpected word, expected `source` or `out`"}}},
 	{IN "source 1.1.1.1 x out 1.1.1.1:1", {{1, 33, "x", "unexpected word, expected `out`"}}},
-	{IN "out 1.1.1.1:1 TTL 5", {{1, 32, "TTL", "expected `ttl`, `dscp` or `out`"}}},
+	{IN "out 1.1.1.1:1 TTL 5", {{1, 32, "TTL", "expected `ttl`, `dscp`, `gso` or `out`"}}},
 	/* names */
 	{"ttl " IN "out 1.1.1.1:1",
 	 {{1, 1, "ttl", "no input before it"},

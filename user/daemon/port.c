@@ -82,7 +82,7 @@ static int fail_worker(struct port *port, int err, unsigned int queue)
 	}
 }
 
-static int open_workers(struct port *port, const struct config *config)
+static int open_workers(struct port *port, const struct config *config, unsigned int first_worker)
 {
 	const struct iface_config *iface = config_iface(config, port->name);
 	unsigned int queues = port->link.rx_queues;
@@ -96,6 +96,7 @@ static int open_workers(struct port *port, const struct config *config)
 		const struct worker_options options = {
 			.iface = port->name,
 			.queue = port->nr_workers,
+			.index = first_worker + port->nr_workers,
 			.mtu = port->link.mtu,
 			.sizes = config->workers,
 			.egress = config->egress,
@@ -109,7 +110,8 @@ static int open_workers(struct port *port, const struct config *config)
 	return 0;
 }
 
-int port_open(struct port *port, const char *name, const struct config *config)
+int port_open(struct port *port, const char *name, const struct config *config,
+	      unsigned int first_worker)
 {
 	int err;
 
@@ -120,7 +122,7 @@ int port_open(struct port *port, const char *name, const struct config *config)
 	err = steer_open(&port->steer);
 	if (err)
 		return fail(port, err, "the XDP program does not load");
-	return open_workers(port, config);
+	return open_workers(port, config, first_worker);
 }
 
 static int add_rules(struct port *port, struct stream *const *streams, unsigned int count)

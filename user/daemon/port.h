@@ -26,10 +26,12 @@ struct port {
 };
 
 /*
- * Look at the interface, load the program, open the workers. 0; -EPERM or -EBUSY as relay_open()
+ * Look at the interface, load the program, open the workers, of which there are `first_worker` on
+ * other ports already. 0; -EPERM or -EBUSY as relay_open()
  * has them; any other error leaves the port `failed`, with the reason set and logged.
  */
-int port_open(struct port *port, const char *name, const struct config *config);
+int port_open(struct port *port, const char *name, const struct config *config,
+	      unsigned int first_worker);
 
 /* Start the workers with these streams, and let the program know their keys. Errors as above. */
 int port_start(struct port *port, struct stream *const *streams, unsigned int count);

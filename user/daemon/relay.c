@@ -86,13 +86,16 @@ static struct port *find_port(struct relay *relay, const char *name)
 /* One port per ingress interface. */
 static int open_ports(struct relay *relay)
 {
+	unsigned int workers = 0;
+
 	for (unsigned int i = 0; i < relay->config->nr_rules; i++) {
 		const char *name = relay->config->rules[i].iface;
 		int err;
 
 		if (find_port(relay, name))
 			continue;
-		err = port_open(&relay->ports[relay->nr_ports++], name, relay->config);
+		err = port_open(&relay->ports[relay->nr_ports], name, relay->config, workers);
+		workers += relay->ports[relay->nr_ports++].nr_workers;
 		if (is_fatal(err))
 			return err;
 	}

@@ -105,6 +105,12 @@ static int send_message(const struct output *output, const struct msghdr *messag
 
 int send_request_again(const struct send_request *request)
 {
+	int error;
+	socklen_t length = sizeof(error);
+
+	/* Another error may have come since, if only for what was sent again just now: read it
+	 * away. */
+	getsockopt(request->to->output->fd, SOL_SOCKET, SO_ERROR, &error, &length);
 	return send_message(request->to->output, &request->message);
 }
 
@@ -115,7 +121,8 @@ bool send_request_refused(struct send_request *request, int result)
 	if (request->count < 2)
 		return false;
 	if (result >= 0) {
-		to->gso_proven = true;
+		if (to->gso_proven < request->segment_size)
+			to->gso_proven = request->segment_size;
 		return false;
 	}
 	switch (-result) {

@@ -47,8 +47,8 @@ void send_request_finish(struct send_request *request);
 void output_queue_account(struct output_queue *to, unsigned int count, int result);
 
 /*
- * Could this be an ICMP error that an earlier datagram earned (ip(7), IP_RECVERR)? Such a send was not
- * made, and the error is gone with it.
+ * Could this be an ICMP error that an earlier datagram earned (ip(7), IP_RECVERR)? Such a send was
+ * not made, and the error is gone with it.
  */
 bool send_error_is_old(int result);
 

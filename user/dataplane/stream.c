@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* A socket's send buffer bounds what a slow device may hold back; beyond it a datagram is a counted
@@ -35,9 +36,9 @@ static int configure(int fd, const struct rule_output *to, int ifindex, const ch
 	/* FORCE goes past net.core.wmem_max, with CAP_NET_ADMIN; else as much as is allowed. */
 	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER))
 		set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
-	/* Only with RECVERR does a send tell that a queueing discipline dropped the packet (ENOBUFS).
-	 * ICMP errors then fail a later send: egress repeats that one. Nobody reads the queue of
-	 * errors, so let it be as small as possible. */
+	/* Only with RECVERR does a send tell that a queueing discipline dropped the packet
+	 * (ENOBUFS). ICMP errors then fail a later send: egress repeats that one. Nobody reads the
+	 * queue of errors, so let it be as small as possible. */
 	*step = "IP_RECVERR";
 	err = set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
 	if (err)
@@ -73,21 +74,29 @@ static int configure(int fd, const struct rule_output *to, int ifindex, const ch
 	return ifindex ? set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex) : 0;
 }
 
+/* Not if_nametoindex(): it opens a socket, and says no such interface if there is none to be had.
+ */
+static int query_ifindex(int fd, const char *name, int *ifindex)
+{
+	struct ifreq request = {0};
+
+	memcpy(request.ifr_name, name, IF_NAMESIZE);
+	if (ioctl(fd, SIOCGIFINDEX, &request))
+		return -errno;
+	*ifindex = request.ifr_ifindex;
+	return 0;
+}
+
 static int open_output(struct output *output, const struct rule_output *rule,
 		       unsigned int nr_queues, unsigned int gso_segments,
 		       struct stream_failure *failure)
 {
 	int ifindex = 0;
+	int err;
 
 	output->rule = *rule;
 	output->fd = -1;
 	failure->output = rule;
-	failure->step = "interface";
-	if (*rule->iface) {
-		ifindex = (int)if_nametoindex(rule->iface);
-		if (!ifindex)
-			return -ENODEV;
-	}
 	failure->step = "memory";
 	output->queues = aligned_alloc(CACHE_LINE, nr_queues * sizeof(*output->queues));
 	if (!output->queues)
@@ -104,6 +113,12 @@ static int open_output(struct output *output, const struct rule_output *rule,
 	output->fd = socket(addr_family(&rule->to), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (output->fd < 0)
 		return -errno;
+	failure->step = "interface";
+	if (*rule->iface) {
+		err = query_ifindex(output->fd, rule->iface, &ifindex);
+		if (err)
+			return err;
+	}
 	return configure(output->fd, rule, ifindex, &failure->step);
 }
 

@@ -37,7 +37,8 @@ struct output_queue {
 	const struct output *output;
 	unsigned int gso_segments; /* most datagrams in one send; 1: none are gathered */
 	unsigned int gso_max_size; /* largest segment that the route takes in one */
-	bool gso_proven;	   /* the kernel has taken a batch of this output */
+	unsigned int gso_proven;   /* largest segment that the kernel has taken in a batch */
+	unsigned int wary;	   /* requests to go of which each is awaited: see egress.c */
 	counter_t gso_refused;	   /* batches that were refused and sent singly */
 };
 

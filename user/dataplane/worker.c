@@ -29,10 +29,12 @@ struct worker {
 
 	pthread_t ingress_thread;
 	pthread_t egress_thread;
+	int ingress_cpu; /* to be bound to, or -1 */
+	int egress_cpu;
 	bool ingress_runs;
 	bool egress_runs;
 	sem_t egress_ready; /* the ring was made, or could not be */
-	int egress_result;  /* of that, and at the end of the run */
+	int egress_result;  /* of that */
 	const char *engine; /* constant text */
 	atomic_bool failed;
 
@@ -64,7 +66,6 @@ static void *egress_main(void *arg)
 		return NULL;
 	err = egress_loop_run(loop);
 	egress_loop_close(loop);
-	worker->egress_result = err;
 	if (err) {
 		log_error("egress-failed iface=%s queue=%u error=\"%s\"", worker->iface,
 			  worker->rx_queue, strerror(-err));
@@ -94,6 +95,12 @@ static int open_channels(struct worker *worker)
 	return 0;
 }
 
+/* The n-th thread of all workers' goes to the n-th CPU of the list, which is used in turn. */
+static int pick_cpu(const struct worker_config *config, unsigned int n)
+{
+	return config->nr_cpus ? config->cpus[n % config->nr_cpus] : -1;
+}
+
 int worker_open(struct worker **out, const struct worker_options *options)
 {
 	struct xsk_options xsk = {
@@ -101,7 +108,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		.queue = options->queue,
 		.frames = options->sizes.frames,
 		.frame_size = xsk_frame_size(options->mtu),
-		.rx_ring = options->sizes.rx_ring,
+		.rx_ring = options->sizes.rx_ring ? options->sizes.rx_ring : options->sizes.frames,
 	};
 	struct worker *worker;
 	int err;
@@ -113,6 +120,8 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		return -ENOMEM;
 	memset(worker, 0, sizeof(*worker));
 	worker->rx_queue = options->queue;
+	worker->ingress_cpu = pick_cpu(&options->sizes, 2 * options->index);
+	worker->egress_cpu = pick_cpu(&options->sizes, 2 * options->index + 1);
 	snprintf(worker->iface, sizeof(worker->iface), "%s", options->iface);
 	worker->ingress.control_fd = worker->ingress.egress_wakeup_fd = -1;
 	worker->egress.notify_fd = worker->egress.command_fd = worker->command_fd = -1;
@@ -156,9 +165,30 @@ void worker_close(struct worker *worker)
 	free(worker);
 }
 
+/* A CPU that is not there, or not ours, costs speed, not packets: say so and go on. */
+static void bind_thread(pthread_t thread, const char *name, int cpu)
+{
+	cpu_set_t *set;
+	size_t size;
+	int err;
+
+	if (cpu < 0)
+		return;
+	set = CPU_ALLOC((size_t)cpu + 1);
+	if (!set)
+		return;
+	size = CPU_ALLOC_SIZE((size_t)cpu + 1);
+	CPU_ZERO_S(size, set);
+	CPU_SET_S((size_t)cpu, size, set);
+	err = pthread_setaffinity_np(thread, size, set);
+	CPU_FREE(set);
+	if (err)
+		log_warning("cpu-refused thread=%s cpu=%d error=\"%s\"", name, cpu, strerror(err));
+}
+
 /* Signals are the main thread's: a new thread inherits a mask with all of them blocked. */
 static int start_thread(pthread_t *thread, void *(*run)(void *), struct worker *worker,
-			const char *role)
+			const char *role, int cpu)
 {
 	char name[16]; /* of which the kernel keeps 15 bytes */
 	sigset_t all;
@@ -173,6 +203,7 @@ static int start_thread(pthread_t *thread, void *(*run)(void *), struct worker *
 		return -err;
 	snprintf(name, sizeof(name), "%s%u/%.9s", role, worker->rx_queue, worker->iface);
 	pthread_setname_np(*thread, name);
+	bind_thread(*thread, name, cpu);
 	return 0;
 }
 
@@ -181,7 +212,7 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset)
 	int err;
 
 	worker->ingress.ruleset = ruleset;
-	err = start_thread(&worker->egress_thread, egress_main, worker, "out");
+	err = start_thread(&worker->egress_thread, egress_main, worker, "out", worker->egress_cpu);
 	if (err)
 		return err;
 	while (sem_wait(&worker->egress_ready) && errno == EINTR)
@@ -191,7 +222,7 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset)
 		return worker->egress_result;
 	}
 	worker->egress_runs = true;
-	err = start_thread(&worker->ingress_thread, ingress_main, worker, "in");
+	err = start_thread(&worker->ingress_thread, ingress_main, worker, "in", worker->ingress_cpu);
 	if (err) {
 		worker_stop(worker);
 		return err;

@@ -30,6 +30,7 @@ struct worker;
 struct worker_options {
 	const char *iface;
 	unsigned int queue;
+	unsigned int index; /* among all workers: which of the CPUs are its own */
 	unsigned int mtu;
 	struct worker_config sizes;
 	struct egress_config egress;

@@ -32,6 +32,7 @@ struct parser {
 	bool output_valid;
 	bool seen_ttl;
 	bool seen_dscp;
+	bool seen_gso;
 };
 
 struct clause {
@@ -172,6 +173,7 @@ static int parse_out(struct parser *parser, const struct word *keyword)
 	parser->seen_out = true;
 	parser->seen_ttl = false;
 	parser->seen_dscp = false;
+	parser->seen_gso = false;
 	memset(&parser->output, 0, sizeof(parser->output));
 	if (!take_operand(parser, keyword, "DEST:PORT[@IFACE]", &operand))
 		return 0;
@@ -180,7 +182,7 @@ static int parse_out(struct parser *parser, const struct word *keyword)
 	return 0;
 }
 
-/* ttl and dscp: once per output. */
+/* ttl, dscp, gso: once per output. */
 static bool take_option(struct parser *parser, const struct word *keyword, bool *seen,
 			const char *expected, struct word *operand)
 {
@@ -214,9 +216,20 @@ static int parse_dscp(struct parser *parser, const struct word *keyword)
 	return 0;
 }
 
+static int parse_gso(struct parser *parser, const struct word *keyword)
+{
+	struct word operand;
+	unsigned int gso;
+
+	if (take_option(parser, keyword, &parser->seen_gso, "on, off or a number", &operand) &&
+	    word_parse_gso(&operand, &gso, parser->errors))
+		parser->output.gso = (uint8_t)gso;
+	return 0;
+}
+
 static const struct clause clauses[] = {
 	{"in", parse_in},   {"source", parse_source}, {"out", parse_out},
-	{"ttl", parse_ttl}, {"dscp", parse_dscp},
+	{"ttl", parse_ttl}, {"dscp", parse_dscp},     {"gso", parse_gso},
 };
 
 static const struct clause *find_clause(const struct word *word)
@@ -236,7 +249,7 @@ static void skip_stray(struct parser *parser)
 	if (!parser->seen_in)
 		expected = FORM_IN;
 	else if (parser->seen_out)
-		expected = "`ttl`, `dscp` or `out`";
+		expected = "`ttl`, `dscp`, `gso` or `out`";
 	else if (parser->seen_source)
 		expected = "`out`";
 	word_error(parser->errors, &parser->word, "unexpected word, expected %s", expected);

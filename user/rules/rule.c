@@ -7,9 +7,9 @@
 
 #include "rules/words.h"
 
-/* Large enough for bursts at the rates that one worker relays; justified where they are used. */
+/* Why these: see rule.h. */
 #define DEFAULT_FRAMES	       16384
-#define DEFAULT_RX_RING	       8192
+#define DEFAULT_SEND_BUFFER    (4 << 20)
 #define DEFAULT_STATS_INTERVAL 10
 
 #define TTL_TO_GROUP	       1
@@ -20,8 +20,9 @@ void config_init(struct config *config)
 	*config = (struct config){
 		.egress = {.engine = ENGINE_IO_URING,
 			   .gso = GSO_MAX_SEGMENTS,
-			   .wakeup = WAKEUP_EVENTFD},
-		.workers = {.frames = DEFAULT_FRAMES, .rx_ring = DEFAULT_RX_RING},
+			   .wakeup = WAKEUP_EVENTFD,
+			   .send_buffer = DEFAULT_SEND_BUFFER},
+		.workers = {.frames = DEFAULT_FRAMES},
 		.stats_interval = DEFAULT_STATS_INTERVAL,
 	};
 }
@@ -53,7 +54,7 @@ void rule_free(struct rule *rule)
 static bool output_equal(const struct rule_output *a, const struct rule_output *b)
 {
 	return addr_equal(&a->to, &b->to) && a->port == b->port && a->ttl == b->ttl &&
-	       a->dscp == b->dscp && strcmp(a->iface, b->iface) == 0;
+	       a->dscp == b->dscp && a->gso == b->gso && strcmp(a->iface, b->iface) == 0;
 }
 
 bool rule_equal(const struct rule *a, const struct rule *b)
@@ -116,6 +117,10 @@ static void format_output(const struct rule_output *output, FILE *stream)
 		else
 			fprintf(stream, " dscp %u", output->dscp);
 	}
+	if (output->gso == 1)
+		fputs(" gso off", stream);
+	else if (output->gso)
+		fprintf(stream, " gso %u", output->gso);
 }
 
 char *rule_format(const struct rule *rule)

@@ -25,6 +25,7 @@ struct rule_output {
 	uint16_t port;		 /* host order, never 0 */
 	uint8_t ttl;		 /* 1..255; by default 1 to a group, 64 to a host */
 	uint8_t dscp;		 /* 0..63 */
+	uint8_t gso;		 /* most datagrams in one send; 0: as the egress section says */
 	char iface[IF_NAMESIZE]; /* empty: routed (unicast only) */
 };
 
@@ -59,13 +60,27 @@ enum egress_wakeup { WAKEUP_EVENTFD, WAKEUP_HYBRID, WAKEUP_SPIN };
 struct egress_config {
 	enum egress_engine engine; /* default ENGINE_IO_URING */
 	unsigned int gso; /* most datagrams in one send: 1 is "off", GSO_MAX_SEGMENTS "on" */
-	enum egress_wakeup wakeup; /* default WAKEUP_EVENTFD */
+	enum egress_wakeup wakeup; /* of both threads of a worker; default WAKEUP_EVENTFD */
+	/* Bytes that an output's socket may hold back, with the kernel's book-keeping; beyond it a
+	 * datagram is a counted drop. Default 4 MiB: 20 ms of a full 1 Gbit/s. */
+	unsigned int send_buffer;
 };
 
-/* `workers:` of the file: sizes of every worker's memory and rings. */
+/* CPUs that `workers.cpus` may list. */
+#define WORKER_CPUS_MAX 128
+
+/* `workers:` of the file: memory, rings and CPUs of the workers. */
 struct worker_config {
-	unsigned int frames;  /* UMEM frames, a power of two, 64..1048576; default 16384 */
-	unsigned int rx_ring; /* RX ring entries, a power of two, 64..65536; default 8192 */
+	/* UMEM frames, a power of two, 64..1048576. Default 16384: at 1.5 M packets/s they last
+	 * 11 ms, longer than a scheduler's slice takes a thread away; 32 MiB at an MTU of 1500. */
+	unsigned int frames;
+	/* RX ring entries, a power of two, 64..65536. 0: as many as frames (default), so that the
+	 * ring cannot be full before the frames have run out. */
+	unsigned int rx_ring;
+	/* Threads are bound to these in turn: ingress and egress of the first worker, of the
+	 * second, and so on. None: the scheduler decides (default). */
+	unsigned int nr_cpus;
+	uint16_t cpus[WORKER_CPUS_MAX];
 };
 
 /* All that a file or a command line says. */

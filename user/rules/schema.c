@@ -17,6 +17,13 @@
 #define RX_RING_MAX	   (1 << 16)
 #define STATS_INTERVAL_MAX 86400
 
+/* Below one full GSO batch with its book-keeping nothing could be sent. */
+#define SEND_BUFFER_MIN (128 << 10)
+#define SEND_BUFFER_MAX (256 << 20)
+
+/* More than any Linux has (CONFIG_NR_CPUS). */
+#define CPU_MAX 8191
+
 /* Holds the names of all keys of a mapping, or of all choices of a value. */
 #define NAMES_SIZE   128
 
@@ -211,10 +218,22 @@ static int parse_dscp(struct walk *walk, tree_node value, void *object)
 	return 0;
 }
 
+static int parse_output_gso(struct walk *walk, tree_node value, void *object)
+{
+	struct output_object *output = object;
+	struct word word = tree_word(&walk->tree, value);
+	unsigned int gso;
+
+	if (word_parse_gso(&word, &gso, walk->errors))
+		output->output.gso = (uint8_t)gso;
+	return 0;
+}
+
 static const struct field output_fields[] = {
 	{"to", SCALAR, "DEST:PORT[@IFACE]", .required = true, .parse = parse_to},
 	{"ttl", SCALAR, "a number from 1 to 255", .parse = parse_ttl},
 	{"dscp", SCALAR, "a number from 0 to 63 or a name", .parse = parse_dscp},
+	{"gso", SCALAR, "on, off or a number", .parse = parse_output_gso},
 };
 
 static int parse_output(struct walk *walk, tree_node item, struct rule_object *rule)
@@ -423,11 +442,6 @@ static const struct choice wakeups[] = {
 	{"spin", WAKEUP_SPIN},
 };
 
-static const struct choice gso_choices[] = {
-	{"on", GSO_MAX_SEGMENTS},
-	{"off", 1},
-};
-
 static int parse_engine(struct walk *walk, tree_node value, void *object)
 {
 	struct word word = tree_word(&walk->tree, value);
@@ -441,13 +455,8 @@ static int parse_engine(struct walk *walk, tree_node value, void *object)
 static int parse_gso(struct walk *walk, tree_node value, void *object)
 {
 	struct word word = tree_word(&walk->tree, value);
-	unsigned int *gso = &walk->draft.config.egress.gso;
 
-	if (is_number(&word))
-		word_parse_number(&word, "number of datagrams", 1, GSO_MAX_SEGMENTS, gso,
-				  walk->errors);
-	else
-		parse_choice(walk, &word, gso_choices, COUNT(gso_choices), " or a number", gso);
+	word_parse_gso(&word, &walk->draft.config.egress.gso, walk->errors);
 	return 0;
 }
 
@@ -461,10 +470,20 @@ static int parse_wakeup(struct walk *walk, tree_node value, void *object)
 	return 0;
 }
 
+static int parse_send_buffer(struct walk *walk, tree_node value, void *object)
+{
+	struct word word = tree_word(&walk->tree, value);
+
+	word_parse_number(&word, "number of bytes", SEND_BUFFER_MIN, SEND_BUFFER_MAX,
+			  &walk->draft.config.egress.send_buffer, walk->errors);
+	return 0;
+}
+
 static const struct field egress_fields[] = {
 	{"engine", SCALAR, "io_uring or sendmmsg", .parse = parse_engine},
 	{"gso", SCALAR, "on, off or a number", .parse = parse_gso},
 	{"wakeup", SCALAR, "eventfd, hybrid or spin", .parse = parse_wakeup},
+	{"send_buffer", SCALAR, "a number of bytes", .parse = parse_send_buffer},
 };
 
 static int parse_egress(struct walk *walk, tree_node value, void *object)
@@ -501,9 +520,33 @@ static int parse_rx_ring(struct walk *walk, tree_node value, void *object)
 	return 0;
 }
 
+static int parse_cpus(struct walk *walk, tree_node value, void *object)
+{
+	struct worker_config *workers = &walk->draft.config.workers;
+	tree_node item = tree_child(&walk->tree, value);
+
+	workers->nr_cpus = 0;
+	for (; item; item = tree_next(&walk->tree, item)) {
+		struct word word = tree_word(&walk->tree, item);
+		unsigned int cpu;
+
+		if (!check_kind(walk, item, SCALAR, "the number of a CPU") ||
+		    !word_parse_number(&word, "CPU", 0, CPU_MAX, &cpu, walk->errors))
+			continue;
+		if (workers->nr_cpus == WORKER_CPUS_MAX) {
+			word_error(walk->errors, &word, "too many CPUs, expected at most %d",
+				   WORKER_CPUS_MAX);
+			return 0;
+		}
+		workers->cpus[workers->nr_cpus++] = (uint16_t)cpu;
+	}
+	return 0;
+}
+
 static const struct field worker_fields[] = {
 	{"frames", SCALAR, "a number", .parse = parse_frames},
 	{"rx_ring", SCALAR, "a number", .parse = parse_rx_ring},
+	{"cpus", SEQUENCE, "a list of CPU numbers", .parse = parse_cpus},
 };
 
 static int parse_workers(struct walk *walk, tree_node value, void *object)
@@ -535,9 +578,9 @@ static const struct field root_fields[] = {
 	{"rules", SEQUENCE, "a list of rules", .required = true, .parse = parse_rules},
 	{"interfaces", MAPPING, "a mapping of interface names", .nullable = true,
 	 .parse = parse_interfaces},
-	{"egress", MAPPING, "a mapping with engine, gso, wakeup", .nullable = true,
+	{"egress", MAPPING, "a mapping with engine, gso, wakeup, send_buffer", .nullable = true,
 	 .parse = parse_egress},
-	{"workers", MAPPING, "a mapping with frames, rx_ring", .nullable = true,
+	{"workers", MAPPING, "a mapping with frames, rx_ring, cpus", .nullable = true,
 	 .parse = parse_workers},
 	{"statistics", MAPPING, "a mapping with interval", .nullable = true,
 	 .parse = parse_statistics},

@@ -14,8 +14,9 @@
  *       - RULE                          # the one-line grammar, see grammar.h
  *     interfaces:                       # from here on all is optional
  *       IFACE: { mode: auto|native|skb, queues: all|N }
- *     egress: { engine: io_uring|sendmmsg, gso: on|off|N, wakeup: eventfd|hybrid|spin }
- *     workers: { frames: N, rx_ring: N }
+ *     egress: { engine: io_uring|sendmmsg, gso: on|off|N, wakeup: eventfd|hybrid|spin,
+ *               send_buffer: BYTES }
+ *     workers: { frames: N, rx_ring: N, cpus: [N, ...] }
  *     statistics: { interval: N }
  *
  * No I/O; any thread.

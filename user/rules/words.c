@@ -9,7 +9,7 @@
 #define TTL_MAX	 255
 #define PORT_MAX 65535
 
-static const char *const keywords[] = {"in", "out", "source", "ttl", "dscp"};
+static const char *const keywords[] = {"in", "out", "source", "ttl", "dscp", "gso"};
 
 /* The IANA registry. Where two names share a value, dscp_name() gives the first. */
 static const struct {
@@ -331,6 +331,23 @@ bool word_parse_dscp(const struct word *word, uint8_t *dscp, struct errors *erro
 	}
 	*dscp = (uint8_t)number;
 	return true;
+}
+
+bool word_parse_gso(const struct word *word, unsigned int *gso, struct errors *errors)
+{
+	if (word_is(word, "on")) {
+		*gso = GSO_MAX_SEGMENTS;
+		return true;
+	}
+	if (word_is(word, "off")) {
+		*gso = 1;
+		return true;
+	}
+	if (parse_decimal(word, gso) && *gso >= 1 && *gso <= GSO_MAX_SEGMENTS)
+		return true;
+	word_error(errors, word, "not a valid gso, expected on, off or a number from 1 to %d",
+		   GSO_MAX_SEGMENTS);
+	return false;
 }
 
 const char *dscp_name(uint8_t dscp)

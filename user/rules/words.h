@@ -29,7 +29,7 @@ struct word {
 
 bool word_is(const struct word *word, const char *text);
 
-/* in, out, source, ttl, dscp: what begins a clause and so cannot be a NAME. */
+/* in, out, source, ttl, dscp, gso: what begins a clause and so cannot be a NAME. */
 bool word_is_keyword(const struct word *word);
 
 /* Space, tab, carriage return, newline: what separates words. */
@@ -60,6 +60,9 @@ bool word_parse_ttl(const struct word *word, uint8_t *ttl, struct errors *errors
 
 /* 0..63, or a name in any case. */
 bool word_parse_dscp(const struct word *word, uint8_t *dscp, struct errors *errors);
+
+/* off (1), on (GSO_MAX_SEGMENTS), or 1..GSO_MAX_SEGMENTS datagrams in one send. */
+bool word_parse_gso(const struct word *word, unsigned int *gso, struct errors *errors);
 
 /* The name of a code point, or NULL if it has none. */
 const char *dscp_name(uint8_t dscp);
