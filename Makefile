@@ -4,7 +4,7 @@
 # make deps        install the Debian packages below, if any is missing
 # make demo        a live relay between network namespaces (root)
 # make test        every test (root)
-# make bench       ratios against the bare receive rate (root)
+# make bench       ratios against other relays and the bare receive rate (root); make bench-full
 # make lint        clang-format, clang-tidy, cppcheck, shellcheck
 # make install     DESTDIR= PREFIX=/usr/local
 # make fuzz        libFuzzer on every parser, FUZZ_TIME=60 seconds each
@@ -15,7 +15,7 @@
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libcmocka-dev \
 	iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
-	clang-format clang-tidy cppcheck shellcheck
+	clang-format clang-tidy cppcheck shellcheck smcroute socat
 
 PREFIX ?= /usr/local
 CC ?= gcc
@@ -57,8 +57,9 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))
 
 PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink
+BENCH_PROGRAMS := $(B)/xmcast-bench-receive
 
-.PHONY: all deps demo test bench lint format install clean vmlinux
+.PHONY: all deps demo test bench bench-full lint format install clean vmlinux
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
@@ -69,8 +70,9 @@ $(B)/xmcastd: $(patsubst %.c,$(B)/%.o,$(wildcard user/daemon/*.c)) $(B)/libxmcas
 $(B)/xmcastctl: $(patsubst %.c,$(B)/%.o,$(wildcard user/ctl/*.c)) $(B)/libxmcast.a
 $(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-sink: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
+$(B)/xmcast-bench-receive: $(B)/tools/bench/receive.o $(B)/libxmcast.a
 
-$(PROGRAMS):
+$(PROGRAMS) $(BENCH_PROGRAMS):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -145,14 +147,15 @@ demo: deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)XMCAST_BUILD=$(B) tools/demo/demo.py
 
-bench: deps
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)XMCAST_BUILD=$(B) tools/bench/bench.py
+# About 5 minutes; bench-full about an hour. BENCH_FLAGS: see tools/bench/bench.py --help.
+bench bench-full: deps
+	$(Q)$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
+	$(Q)XMCAST_BUILD=$(B) tools/bench/bench.py $(if $(filter bench-full,$@),--full) $(BENCH_FLAGS)
 
 # ---- checks -------------------------------------------------------------------------------------
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
-SHELL_FILES := .ci/run
+SHELL_FILES := .ci/run $(wildcard tools/bench/adapters/* tests/vm/run tests/vm/init tests/vm/inside)
 lint: deps $(SKELS)
 	clang-format --dry-run --Werror $(C_FILES)
 	shellcheck $(SHELL_FILES)

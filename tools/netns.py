@@ -173,7 +173,7 @@ class Namespace:
         return self.name
 
     def command(self, *command):
-        """The command line that runs `command` inside. Not `ip netns exec`: that hides the bpffs."""
+        """The command line to run `command` inside. Not `ip netns exec`: that hides the bpffs."""
         return ["nsenter", f"--net={self.path}", *map(str, command)]
 
     def run(self, *command, **options):

@@ -138,12 +138,12 @@ static __always_inline __u32 next_flow(void)
 	return state.flow;
 }
 
-static __always_inline __u32 next_size(__u64 sequence)
+static __always_inline __u32 next_size(__u64 sequence, __u32 flow)
 {
 	__u32 slot = 0;
 
 	if (config.sizes_count > 1)
-		slot = sequence % config.sizes_count;
+		slot = (config.size_by_flow ? flow : sequence) % config.sizes_count;
 	return config.sizes[slot & (GEN_MAX_SIZES - 1)]; /* the mask is for the verifier */
 }
 
@@ -244,7 +244,7 @@ int generate(struct xdp_md *ctx)
 	flow = bpf_map_lookup_elem(&flows, &number);
 	if (!flow)
 		return XDP_ABORTED;
-	size = next_size(flow->sequence);
+	size = next_size(flow->sequence, number);
 	ok = config.ipv6 ? write_frame(ctx, flow, number, size, now, GEN_HEADER_IPV6)
 			 : write_frame(ctx, flow, number, size, now, GEN_HEADER_IPV4);
 	if (!ok)

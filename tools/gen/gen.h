@@ -30,6 +30,7 @@ struct gen_config {
 	__u32 ipv6;
 	__u32 size_max; /* payload of the frame that the kernel hands to the program */
 	__u32 sizes_count;
+	__u32 size_by_flow;
 	__u32 sizes[GEN_MAX_SIZES];
 };
 

@@ -18,7 +18,8 @@ static const char usage_text[] =
 	"  --src-port N        source port (40000)\n"
 	"  --dst-mac MAC       needed for a unicast destination\n"
 	"  --ttl N, --dscp N   (16, 0)\n"
-	"  --size BYTES[,...]  UDP payload, 32 to 3072; several: in turn within each flow (1400)\n"
+	"  --size BYTES[,...]  UDP payload, 32 to 3072; several: in turn, see --size-by (1400)\n"
+	"  --size-by WHAT      packet: within each flow; flow: each flow has one (packet)\n"
 	"  --flows N           number of flows (1)\n"
 	"  --flow-by WHAT      successive flows differ by port, group or both (port)\n"
 	"  --burst N           packets of one flow in a row, then the next flow's (1)\n"
@@ -42,6 +43,7 @@ enum {
 	OPT_TTL,
 	OPT_DSCP,
 	OPT_SIZE,
+	OPT_SIZE_BY,
 	OPT_FLOWS,
 	OPT_FLOW_BY,
 	OPT_BURST,
@@ -60,6 +62,7 @@ static const struct option table[] = {
 	{"ttl", required_argument, NULL, OPT_TTL},
 	{"dscp", required_argument, NULL, OPT_DSCP},
 	{"size", required_argument, NULL, OPT_SIZE},
+	{"size-by", required_argument, NULL, OPT_SIZE_BY},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"flow-by", required_argument, NULL, OPT_FLOW_BY},
 	{"burst", required_argument, NULL, OPT_BURST},
@@ -135,6 +138,13 @@ static bool sizes(char *text, struct options *options)
 	return true;
 }
 
+static bool size_by(const char *text, struct options *options)
+{
+	options->size_by_flow = strcmp(text, "flow") == 0;
+	return options->size_by_flow || strcmp(text, "packet") == 0 ||
+	       refuse("--size-by: \"%s\" is not packet or flow", text);
+}
+
 static bool flow_by(const char *text, struct options *options)
 {
 	options->by_port = !strcmp(text, "port") || !strcmp(text, "both");
@@ -191,6 +201,8 @@ static bool take_amount(int option, char *text, struct options *options)
 	switch (option) {
 	case OPT_SIZE:
 		return sizes(text, options);
+	case OPT_SIZE_BY:
+		return size_by(text, options);
 	case OPT_FLOW_BY:
 		return flow_by(text, options);
 	case OPT_RATE:

@@ -146,6 +146,7 @@ static void configure(struct source *source, const struct options *options, uint
 	config->burst = options->burst;
 	config->ipv6 = !addr_is_ipv4(&options->group);
 	config->sizes_count = options->sizes_count;
+	config->size_by_flow = options->size_by_flow;
 	for (unsigned i = 0; i < options->sizes_count; i++) {
 		config->sizes[i] = options->sizes[i];
 		if (config->sizes[i] > config->size_max)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is measured: a case is one peer under one load, and has a key that never changes."""
+
+import dataclasses
+
+# Nothing of a run lasts longer than its traffic and this, even on a busy machine.
+GRACE_SECONDS = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """The traffic, and how many times it is to be sent on."""
+
+    sizes: str = "1400"  # UDP payload; several, with commas: see size_by
+    size_by: str = ""  # "": in turn within each flow; "flow": each flow has one of them
+    flows: int = 1
+    fanout: int = 1  # copies of each flow
+    rules: int = 1  # at least one a flow; the others match nothing
+    rate: int = 0  # packets/s of all flows together; 0: flat out
+    seconds: float = 1.5
+
+    @property
+    def timeout(self):
+        """How long the generator may take."""
+        return self.seconds + GRACE_SECONDS
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A peer under a load, with a sink."""
+
+    peer: str
+    load: Load = Load()
+    sink: str = "skb"  # "skb": tc program; "xdp": XDP program
+    relays: int = 1  # in a row
+    search: bool = False  # look for the highest lossless rate; load.rate is not used
+
+    @property
+    def key(self):
+        """Name in results.json. Everything but the duration, which --full changes."""
+        load = self.load
+        rate = "lossless" if self.search else f"{load.rate}pps" if load.rate else "flat"
+        by = f"-by-{load.size_by}" if load.size_by else ""
+        chain = f" relays={self.relays}" if self.relays > 1 else ""
+        return (f"{self.peer} {self.sink} {load.sizes}B{by} flows={load.flows} "
+                f"fanout={load.fanout} rules={load.rules} {rate}{chain}")
+
+    def describe(self):
+        """All fields, for results.json."""
+        return {"key": self.key, **dataclasses.asdict(self.load), "peer": self.peer,
+                "sink": self.sink, "relays": self.relays, "search": self.search}

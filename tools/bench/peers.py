@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The relays that are compared: xmcastd in its variants, the bare AF_XDP receive, and whatever an
+adapter script starts.
+
+A peer has a key, a label and start(); what start() returns has
+    pids        the processes whose CPU time is the relay's; empty if the kernel does the work
+    counters()  its own books as they are now, or None if it keeps none
+    at_rest(n)  true unless it knows that it still has to do with the n packets that it was sent
+    stop()      ends it, and returns what is known at the end: resident_bytes, faults, received
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import time
+
+import netns
+from bed import (GROUP, IN_IFACE, OUT_GROUP, OUT_IFACE, OUT_PORT, PORT, SOURCE, Skip, pinned,
+                 program)
+
+ADAPTERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "adapters")
+SKIPPED = 77  # exit code of an adapter that cannot do what it is asked for
+ADAPTER_SECONDS = 15
+
+# Ten thousand rules are read, joined and connected first.
+READY_SECONDS = 60
+
+# Counters that only grow, and are taken as differences over the run.
+TOTALS = ("steered_packets", "received_packets", "submitted_packets", "sent_packets",
+          "send_errors", "dropped_packets", "buffer_exhausted_packets")
+
+
+# ---- xmcastd -------------------------------------------------------------------------------------
+
+class Xmcastd:
+    """Our relay with certain settings."""
+
+    delivers = True
+
+    def __init__(self, key, label, *, gso="on", engine="io_uring", wakeup="eventfd"):
+        self.key, self.label = key, label
+        self._engine = engine
+        self._egress = f"egress: {{ engine: {engine}, gso: {gso}, wakeup: {wakeup} }}\n"
+
+    def start(self, bed, case, cpus):
+        """One daemon in each relay of the bed, all ready."""
+        running = RunningXmcastd()
+        try:
+            for number, relay in enumerate(bed.relays):
+                running.add(relay, number, self._config(case, number), cpus)
+            self._check_engine(running)
+        except BaseException:
+            running.kill()
+            raise
+        return running
+
+    def _config(self, case, number):
+        """The file of relay `number`: what one sends, the next receives."""
+        last = number + 1 == case.relays
+        rules = list(_rules(case.load, _hop_group(number),
+                            None if last else _hop_group(number + 1)))
+        return "rules:\n" + "".join(rules) + self._egress + "statistics: { interval: 0 }\n"
+
+    def _check_engine(self, running):
+        """A row must not bear the name of an engine that was not used."""
+        if self._engine == "io_uring" or f"engine={self._engine}" in running.log():
+            return
+        features = netns.run(program("xmcastd"), "-V").stdout
+        if not re.search(rf"^features:.*\b{self._engine}\b", features, re.M):
+            raise Skip(f"this xmcastd has no engine {self._engine}")
+
+
+class RunningXmcastd:
+    """One or more daemons."""
+
+    def __init__(self):
+        self._daemons = []  # (namespace, process, control socket)
+        self._ctl = program("xmcastctl")
+
+    def add(self, relay, number, config, cpus):
+        """Start another, and wait until it relays."""
+        stem = os.path.join(netns.work_folder(), f"relay{number}")
+        with open(f"{stem}.yaml", "w", encoding="ascii") as file:
+            file.write(config)
+        process = relay.start(*pinned(cpus, program("xmcastd"), "-c", f"{stem}.yaml", "--socket",
+                                      f"{stem}.sock"), name="xmcastd")
+        self._daemons.append((relay, process, f"{stem}.sock"))
+        process.wait_line(r"^\w+\s+ready\b", READY_SECONDS)
+        failed = process.find_line(r"interface-failed.*|pending=[1-9]\d*")
+        if failed:
+            raise netns.CommandFailed(f"xmcastd is not relaying all: {failed[0]}")
+
+    @property
+    def pids(self):
+        """All daemons."""
+        return [process.pid for _, process, _ in self._daemons]
+
+    def log(self):
+        """What all of them have said."""
+        return "\n".join(process.log() for _, process, _ in self._daemons)
+
+    def _stats(self):
+        """What each daemon counts."""
+        for relay, _, path in self._daemons:
+            done = relay.run(self._ctl, "--socket", path, "-j", "stats", "show")
+            yield json.loads(done.stdout)
+
+    def at_rest(self, sent):
+        """All that was sent has come, and what has come has left, in every daemon."""
+        first, *others = self._stats()
+        return (first["totals"]["steered_packets"] >= sent
+                and all(map(_holds_nothing, (first, *others))))
+
+    def counters(self):
+        """Totals of all daemons, and what the kernel dropped because an RX ring was full."""
+        sums = dict.fromkeys((*TOTALS, "rx_ring_full"), 0)
+        for stats in self._stats():
+            for name in TOTALS:
+                sums[name] += stats["totals"][name]
+            sums["rx_ring_full"] += sum(queue["rx_ring_full"] for interface in stats["interfaces"]
+                                        for queue in interface["queues"])
+        return sums
+
+    def _resident_beyond_umem(self):
+        """Bytes of all daemons together. Only the UMEM has huge pages; they are not in VmRSS."""
+        total = 0
+        for pid in self.pids:
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                status = file.read()
+            for field in ("VmRSS", "HugetlbPages"):
+                total += 1024 * int(re.search(rf"^{field}:\s+(\d+) kB", status, re.M)[1])
+        return total - sum(map(int, re.findall(r"\bumem_bytes=(\d+)", self.log())))
+
+    def stop(self):
+        """In order, as a user would. A leaked frame or a bad exit is a fault, not a figure."""
+        resident = self._resident_beyond_umem()
+        faults = []
+        for _, process, _ in self._daemons:
+            status = process.stop()
+            if status or re.search(r"frame-audit.*leaked=[1-9]", process.log()):
+                faults.append(f"xmcastd: exit {status}: {process.log()}")
+        return {"resident_bytes": resident, "faults": faults}
+
+    def kill(self):
+        """At once, after a failure."""
+        for _, process, _ in self._daemons:
+            if process.returncode is None:
+                process.kill()
+
+
+def _holds_nothing(stats):
+    """Is no packet between the daemon's XDP program and its output sockets?"""
+    totals = stats["totals"]
+    seen = totals["received_packets"] + sum(
+        queue["rx_dropped"] + queue["rx_ring_full"] for interface in stats["interfaces"]
+        for queue in interface["queues"])
+    return (seen == totals["steered_packets"]
+            and totals["submitted_packets"] == totals["sent_packets"] + totals["send_errors"]
+            and not any(worker["queued_frames"] or worker["in_flight_frames"]
+                        for worker in stats["workers"]))
+
+
+def _hop_group(number):
+    """The group that relay `number` receives: the generator's for the first."""
+    return GROUP if not number else f"239.9.{number}.1"
+
+
+def _rules(load, group, next_group):
+    """YAML of the rules: one for each flow, then those that match nothing."""
+    base, _, last = OUT_GROUP.rpartition(".")
+    for flow in range(load.flows):
+        if next_group:
+            yield _rule(f"flow{flow}", group, PORT + flow, [(next_group, PORT + flow)])
+        else:
+            copies = [(f"{base}.{int(last) + copy}", OUT_PORT + flow)
+                      for copy in range(load.fanout)]
+            yield _rule(f"flow{flow}", group, PORT + flow, copies)
+    for other in range(load.rules - load.flows):
+        high, low = divmod(other, 100)
+        yield _rule(f"other{other}", f"239.3.{high // 250}.{high % 250 + 1}", PORT + low,
+                    [(f"239.4.{high // 250}.{high % 250 + 1}", OUT_PORT + low)])
+
+
+def _rule(name, group, port, outputs):
+    lines = [f"  - name: {name}\n    in: {group}:{port}@{IN_IFACE}\n    out:\n"]
+    for to, to_port in outputs:
+        lines.append(f"      - {{ to: '{to}:{to_port}@{OUT_IFACE}', ttl: 8 }}\n")
+    return "".join(lines)
+
+
+# ---- bare AF_XDP receive -------------------------------------------------------------------------
+
+class Receive:
+    """AF_XDP in and nothing out: the most that a relay on this path can get."""
+
+    key, label = "receive", "bare AF_XDP receive (no relaying)"
+    delivers = False
+
+    def start(self, bed, case, cpus):
+        """Steer the flows, and drop them in user space."""
+        process = bed.relays[0].start(*pinned(
+            cpus, program("xmcast-bench-receive"), IN_IFACE, "--group", GROUP, "--port", PORT,
+            "--flows", case.load.flows), name="xmcast-bench-receive")
+        process.wait_line("ready")
+        return RunningReceive(process)
+
+
+class RunningReceive:
+    """The process, which keeps its books to its end."""
+
+    def __init__(self, process):
+        self._process = process
+        self.pids = [process.pid]
+
+    @staticmethod
+    def counters():
+        """Not before the end."""
+
+    @staticmethod
+    def at_rest(_sent):
+        """It empties the ring before it ends."""
+        return True
+
+    def stop(self):
+        """Its books."""
+        if self._process.stop():
+            raise netns.CommandFailed(f"xmcast-bench-receive: {self._process.log()}")
+        return {"received": json.loads(self._process.output)}
+
+    def kill(self):
+        """At once, after a failure."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+
+# ---- adapters ------------------------------------------------------------------------------------
+
+class Adapter:
+    """A relay that a script starts and stops. docs/performance.md says what the script is given."""
+
+    delivers = True
+
+    def __init__(self, script, key=None):
+        self._script = os.path.abspath(script)
+        if not os.access(self._script, os.X_OK):
+            raise Skip(f"{script} is not an executable file")
+        self.key = key or os.path.basename(script)
+        self.label = self._run(None, "name", dict(os.environ)).strip()
+
+    def start(self, bed, case, cpus):
+        """Run `SCRIPT start` in the relay's namespace; it returns when the relay is ready."""
+        environment = {**os.environ, **self._environment(bed, case, cpus)}
+        relay = bed.relays[0]
+        try:
+            words = self._run(relay, "start", environment, cpus).split()
+            return RunningAdapter(self, relay, environment, cpus, [int(word) for word in words])
+        except BaseException:
+            _kill_all(_pids_in(relay))
+            raise
+
+    @staticmethod
+    def _environment(bed, case, cpus):
+        folder = os.path.join(netns.work_folder(), "adapter")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder)
+        return {
+            "XMCAST_BENCH_FOLDER": folder,
+            "XMCAST_BENCH_IN_IFACE": IN_IFACE, "XMCAST_BENCH_IN_ADDR": "10.1.0.2",
+            "XMCAST_BENCH_OUT_IFACE": OUT_IFACE, "XMCAST_BENCH_OUT_ADDR": "10.2.0.1",
+            "XMCAST_BENCH_SOURCE": SOURCE,
+            "XMCAST_BENCH_GROUP": GROUP, "XMCAST_BENCH_PORT": str(PORT),
+            "XMCAST_BENCH_FLOWS": str(case.load.flows),
+            "XMCAST_BENCH_OUT_GROUP": OUT_GROUP, "XMCAST_BENCH_OUT_PORT": str(OUT_PORT),
+            "XMCAST_BENCH_FANOUT": str(case.load.fanout),
+            "XMCAST_BENCH_SINK_ADDR": bed.sink_address,
+            "XMCAST_BENCH_CPU": re.match(r"\d+", cpus)[0],
+        }
+
+    def _run(self, relay, verb, environment, cpus=None):
+        """Returns its stdout. Through files: a relay left in the background keeps a pipe open."""
+        stem = os.path.join(netns.work_folder(), f"adapter-{verb}")
+        command = [self._script, verb]
+        if relay:
+            command = relay.command(*pinned(cpus, *command))
+        with open(f"{stem}.out", "w+", encoding="utf-8") as out, \
+                open(f"{stem}.err", "w+", encoding="utf-8") as err:
+            done = netns.run(*command, check=False, timeout=ADAPTER_SECONDS, env=environment,
+                             capture_output=False, stdout=out, stderr=err)
+            out.seek(0)
+            err.seek(0)
+            output, errors = out.read(), err.read().strip()
+        if done.returncode == SKIPPED:
+            raise Skip(errors or "the adapter declines")
+        if done.returncode:
+            raise netns.CommandFailed(f"{self._script} {verb}: exit {done.returncode}: {errors}")
+        return output
+
+    def run_stop(self, relay, environment, cpus):
+        """`SCRIPT stop`."""
+        self._run(relay, "stop", environment, cpus)
+
+
+class RunningAdapter:
+    """A relay of which only the process ids are known."""
+
+    def __init__(self, adapter, relay, environment, cpus, pids):  # pylint: disable=R0913,R0917
+        self.pids = pids
+        self._stop = (relay, environment, cpus)
+        self._adapter, self._relay = adapter, relay
+
+    @staticmethod
+    def counters():
+        """It keeps no books that we know."""
+
+    @staticmethod
+    def at_rest(_sent):
+        """The bed looks at its sockets and its interfaces."""
+        return True
+
+    def stop(self):
+        """`SCRIPT stop`, and then nothing of it may be left in the namespace."""
+        try:
+            self._adapter.run_stop(*self._stop)
+        finally:
+            deadline = time.monotonic() + 1
+            while _pids_in(self._relay) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            _kill_all(_pids_in(self._relay))
+        return {}
+
+    def kill(self):
+        """At once, after a failure; the script may have settings to undo."""
+        with contextlib.suppress(netns.CommandFailed, Skip):
+            self.stop()
+
+
+def _pids_in(namespace):
+    """Processes in this namespace of ours."""
+    return [int(word) for word in netns.run("ip", "netns", "pids", namespace.name).stdout.split()]
+
+
+def _kill_all(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+# ---- the list ------------------------------------------------------------------------------------
+
+PLAIN, GSO, SENDMMSG = "plain", "gso", "sendmmsg"
+HYBRID, SPIN = "gso-hybrid", "gso-spin"
+KERNEL, KERNEL_TUNED, SOCAT, RECEIVE = "smcroute", "smcroute-tuned", "socat", "receive"
+
+
+def all_peers(scripts):
+    """Every peer by its key, those of --peer last."""
+    peers = [
+        Xmcastd(PLAIN, "xmcast, plain (gso: off)", gso="off"),
+        Xmcastd(GSO, "xmcast (gso: on)"),
+        Xmcastd(SENDMMSG, "xmcast, engine sendmmsg", engine="sendmmsg"),
+        Xmcastd(HYBRID, "xmcast, wakeup hybrid", wakeup="hybrid"),
+        Xmcastd(SPIN, "xmcast, wakeup spin", wakeup="spin"),
+        *(Adapter(os.path.join(ADAPTERS, key)) for key in (KERNEL, KERNEL_TUNED, SOCAT)),
+        Receive(),
+    ]
+    peers += [Adapter(script, f"peer:{os.path.basename(script)}") for script in scripts]
+    return {peer.key: peer for peer in peers}

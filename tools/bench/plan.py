@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which cases are measured: the core in about five minutes, and everything.
+
+All cases of a plan are run once, then all of them again, and so on: what drifts on the machine hits
+all alike, and ratios are taken within one round.
+"""
+
+import dataclasses
+
+from load import Case, Load
+from peers import (GSO, HYBRID, KERNEL, KERNEL_TUNED, PLAIN, RECEIVE, SENDMMSG, SOCAT, SPIN)
+
+PEERS = (PLAIN, GSO, SENDMMSG, KERNEL, KERNEL_TUNED, SOCAT, RECEIVE)
+SIZES = ("64", "512", "1316", "1400")
+MIXED = "64,512,1316,1400"
+
+FLOWS_50 = Load(flows=50, rules=50)
+# Each stream has its size, as streams do.
+FLOWS_MIXED = Load(flows=50, rules=50, sizes=MIXED, size_by="flow")
+# Each stream sends video frames: full packets, and a shorter one at the end.
+FLOWS_VIDEO = Load(flows=50, rules=50, sizes=",".join(["1400"] * 7 + ["512"]))
+# The worst case for batches: hardly two packets of a stream in a row go together.
+FLOWS_CHANGING = Load(flows=50, rules=50, sizes=MIXED)
+FLOWS_1000 = Load(flows=1000, rules=1000)
+RULES_10000 = Load(rules=10_000)
+MILLION = Load(rate=1_000_000)
+MILLION_LONG = Load(rate=1_000_000, seconds=10)
+LATENCY_RATES = (1_000, 100_000, 500_000)
+
+
+def _latency(rates):
+    return [Case(peer, Load(rate=rate, seconds=1))
+            for rate in rates for peer in (GSO, HYBRID, SPIN, KERNEL)]
+
+
+def core(extra):
+    """What `make bench` measures. `extra`: keys of the peers given by --peer."""
+    flat_out = [Case(peer) for peer in (*PEERS, *extra)]
+    return [
+        *flat_out,
+        *(Case(peer, sink="xdp") for peer in (PLAIN, GSO)),
+        *(Case(GSO, load) for load in (FLOWS_50, FLOWS_MIXED, FLOWS_VIDEO)),
+        *(Case(peer, Load(fanout=50)) for peer in (PLAIN, GSO)),
+        Case(GSO, RULES_10000),
+        Case(GSO, MILLION_LONG),
+        *(Case(peer, MILLION) for peer in (PLAIN, KERNEL_TUNED)),
+        *(Case(peer, Load(seconds=2), search=True) for peer in (PLAIN, GSO)),
+        *_latency(LATENCY_RATES),
+        Case(GSO, Load(rate=100_000, seconds=2), relays=3),
+    ]
+
+
+def _everything(extra):
+    peers = (*PEERS, *extra)
+    ours = (PLAIN, GSO, SENDMMSG)
+    sendable = [peer for peer in peers if peer != RECEIVE]
+    yield from core(extra)
+    yield from (Case(peer, Load(sizes=size)) for size in SIZES for peer in peers)
+    yield from (Case(peer, Load(sizes=size), sink="xdp")
+                for size in SIZES for peer in (*ours, KERNEL))
+    yield from (Case(peer, load) for load in (FLOWS_50, FLOWS_MIXED, FLOWS_VIDEO, FLOWS_CHANGING,
+                                              FLOWS_1000) for peer in (*ours, KERNEL))
+    yield from (Case(peer, Load(fanout=fanout), sink=sink)
+                for fanout in (4, 50) for sink in ("skb", "xdp") for peer in ours)
+    yield from (Case(peer, load) for load in (RULES_10000, Load(flows=1000, rules=10_000))
+                for peer in (PLAIN, GSO))
+    yield from (Case(peer, Load(sizes=size, rate=1_000_000)) for size in ("64", "1400")
+                for peer in sendable if (peer, size) != (GSO, "1400"))
+    yield from (Case(peer, Load(sizes=size), search=True) for size in SIZES
+                for peer in (PLAIN, GSO))
+    yield from (Case(peer, search=True) for peer in sendable)
+    yield from (Case(GSO, load, search=True) for load in (FLOWS_50, Load(fanout=50)))
+    yield from (Case(KERNEL_TUNED, Load(rate=rate)) for rate in LATENCY_RATES)
+
+
+def full(extra, seconds):
+    """Everything, each case once, and longer: `seconds` instead of the core's one to two."""
+    cases = {}
+    for case in _everything(extra):
+        load = dataclasses.replace(case.load, seconds=max(case.load.seconds, seconds))
+        cases.setdefault(case.key, dataclasses.replace(case, load=load))
+    return list(cases.values())
+
+
+def shortened(case, seconds):
+    """The same case, for a quick look."""
+    return dataclasses.replace(case, load=dataclasses.replace(case.load, seconds=seconds))

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Results as tables: plain text for the terminal, Markdown for the documents."""
+
+import dataclasses
+import re
+
+# What xmcast is to reach, see figures(): ratios, but for the last two.
+GSO_OVER_PLAIN, XDP_OVER_PLAIN, OVER_KERNEL, OVER_SOCAT, OVER_RECEIVE = 5, 2.2, 4, 20, 0.9
+LOSSLESS_OVER_PLAIN, MIXED_OVER_ONE, RULES_COST = 5, 0.7, 1.1
+LATENCY_OVER_KERNEL_US, RESIDENT_MIB = 40, 16
+
+MIB = 1 << 20
+
+
+# ---- figures as words ----------------------------------------------------------------------------
+
+def rate(value):
+    """Packets a second, three digits."""
+    if value >= 999_500:
+        return f"{value / 1e6:.2f} M"
+    if value >= 99_950:
+        return f"{value / 1e3:.0f} k"
+    return f"{value / 1e3:.1f} k" if value >= 1000 else f"{value:.0f}"
+
+
+def share(value):
+    """A share of packets. Nothing is 0 that is not."""
+    if not value:
+        return "0"
+    percent = 100 * value
+    return "< 0.01 %" if 0 < percent < 0.01 else f"{percent:.{2 if percent < 1 else 1}f} %"
+
+
+def factor(value):
+    """A ratio."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def microseconds(value):
+    """Of nanoseconds."""
+    value /= 1000
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def whole(value):
+    """A number without a fraction."""
+    return f"{value:,.0f}"
+
+
+def middle(spread, form):
+    """The median, or a dash."""
+    return form(spread.median) if spread else "–"
+
+
+def with_range(spread, form):
+    """Median and range."""
+    if not spread:
+        return "–"
+    if form(spread.low) == form(spread.high):
+        return form(spread.median)
+    return f"{form(spread.median)} ({form(spread.low)}–{form(spread.high)})"
+
+
+# ---- a table -------------------------------------------------------------------------------------
+
+@dataclasses.dataclass
+class Table:
+    """Header and rows of text; the first column is to the left, the others to the right."""
+
+    title: str
+    note: str
+    header: list
+    rows: list
+
+    def text(self):
+        """For a terminal."""
+        widths = [max(map(len, column)) for column in zip(self.header, *self.rows)]
+
+        def line(cells):
+            first, *others = [cell.ljust(widths[0]) if not i else cell.rjust(widths[i])
+                              for i, cell in enumerate(cells)]
+            return "  ".join([first, *others]).rstrip()
+
+        lines = [self.title, "=" * len(self.title), *([self.note] if self.note else []),
+                 line(self.header), *map(line, self.rows)]
+        return "\n".join(lines) + "\n"
+
+    def markdown(self, level=3):
+        """For a document."""
+        rows = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
+        table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        note = f"{self.note}\n\n" if self.note else ""
+        return f"{'#' * level} {self.title}\n\n{note}{table}\n"
+
+
+# ---- tables of cases -----------------------------------------------------------------------------
+
+COLUMNS = {
+    "delivered/s": ("delivered_pps", with_range, rate),
+    "received/s": ("received_pps", middle, rate),
+    "lost": ("lost", middle, share),
+    "exhausted": ("exhausted", middle, share),
+    "ring full": ("ring_full", middle, share),
+    "send errors": ("send_errors", middle, share),
+    "relay ns": ("relay_ns", middle, whole),
+    "machine ns": ("machine_ns", middle, whole),
+    "lossless/s": ("lossless_pps", with_range, rate),
+    "p50 µs": ("latency_ns.p50", with_range, microseconds),
+    "p90 µs": ("latency_ns.p90", middle, microseconds),
+    "p99 µs": ("latency_ns.p99", middle, microseconds),
+    "p99.9 µs": ("latency_ns.p999", middle, microseconds),
+    "max µs": ("latency_ns.max", middle, microseconds),
+}
+THROUGHPUT = ("delivered/s", "received/s", "lost", "exhausted", "ring full", "send errors",
+              "relay ns", "machine ns")
+LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "relay ns")
+
+
+def flat(case, **fields):
+    """Is it the usual case (flat out, 1400 B, one flow, one copy, one rule), but for `fields`?"""
+    usual = {"sizes": "1400", "flows": 1, "fanout": 1, "rules": 1, "rate": 0, "relays": 1,
+             "search": False, "sink": "skb", "size_by": "", **fields}
+    return all(case[name] == value for name, value in usual.items() if value is not None)
+
+
+class View:
+    """A table of the cases that belong together."""
+
+    def __init__(self, title, note, *, select, columns=THROUGHPUT, label=None, bases=()):
+        self._title, self._note = title, note
+        self._select, self._columns = select, columns
+        self._label = label
+        self._bases = bases  # (heading, metric, function from case to the baseline's fields)
+
+    def table(self, results):
+        """None if nothing of it was in the plan."""
+        cases = [case for case in results.cases if self._select(case)]
+        if not cases:
+            return None
+        header = ["", *self._columns, *(heading for heading, _, _ in self._bases)]
+        return Table(self._title, self._note, header,
+                     [self._row(results, case, len(header)) for case in cases])
+
+    def _row(self, results, case, width):
+        label = results.label(case) + (f", {self._label(case)}" if self._label else "")
+        if not case["runs"]:
+            why = f"skipped: {case['skipped']}" if case["skipped"] else "failed"
+            return [f"{label} ({why})", *["–"] * (width - 1)]
+        row = [label]
+        for column in self._columns:
+            metric, show, form = COLUMNS[column]
+            row.append(show(results.spread(case, metric), form))
+        for _, metric, fields in self._bases:
+            base = find(results, **{**case_fields(case), **fields})
+            row.append(middle(results.ratio(case, base, metric), factor))
+        return row
+
+
+FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "rules", "rate", "relays",
+          "search")
+
+
+def case_fields(case):
+    """What makes it this case."""
+    return {name: case[name] for name in FIELDS}
+
+
+def find(results, **fields):
+    """The case with exactly these fields; what is not given is as in the usual one."""
+    wanted = fields.pop("peer")
+    return next((case for case in results.cases
+                 if case["peer"] == wanted and flat(case, **fields)), None)
+
+
+def _against(name, metric="delivered_pps", **fields):
+    """A column with the ratio to a baseline."""
+    return (f"× {name}", metric, fields)
+
+
+def _streams(case):
+    if case["size_by"]:
+        how = f"sizes {case['sizes'].replace(',', '/')} B, one a flow"
+    elif case["sizes"].count(",") > 3:
+        how = "video frames 7 × 1400 + 512 B"
+    elif "," in case["sizes"]:
+        how = f"sizes {case['sizes'].replace(',', '/')} B, changing in each flow"
+    else:
+        how = f"{case['sizes']} B"
+    return f"{case['flows']} flow{'s' if case['flows'] > 1 else ''}, {how}"
+
+
+def _sink(case):
+    return f"{case['sink']} sink"
+
+
+ONE_FLOW = {"flows": 1, "rules": 1, "sizes": "1400", "size_by": ""}
+
+VIEWS = (
+    View("Flat out: 1400 B, one flow, skb sink", "", select=flat,
+         bases=(_against("plain", peer="plain"), _against("smcroute", peer="smcroute"),
+                _against("socat", peer="socat"), _against("bare receive", peer="receive"))),
+    View("Flat out, XDP sink", "The kernel has to segment in software for such a receiver.",
+         select=lambda case: flat(case, sink="xdp"),
+         bases=(_against("plain", peer="plain"), _against("its skb sink", sink="skb"))),
+    View("Payload sizes, flat out", "",
+         select=lambda case: case["sizes"] in ("64", "512", "1316") and not case["rate"]
+         and flat(case, sizes=None, sink=None), label=lambda case: f"{case['sizes']} B, "
+         f"{_sink(case)}",
+         bases=(_against("plain", peer="plain"), _against("smcroute", peer="smcroute"))),
+    View("Paced, 1 M packets/s", "",
+         select=lambda case: flat(case, rate=1_000_000, sizes=None),
+         label=lambda case: f"{case['sizes']} B, {case['seconds']:g} s"),
+    View("Highest lossless rate (as in RFC 2544)", "",
+         select=lambda case: case["search"],
+         columns=("lossless/s",), label=lambda case: f"{_streams(case)}, {case['fanout']} "
+         f"cop{'ies' if case['fanout'] > 1 else 'y'}",
+         bases=(_against("plain", "lossless_pps", peer="plain"),
+                _against("smcroute", "lossless_pps", peer="smcroute"))),
+    View("Many interleaved flows, flat out", "Each flow has a rule and an output of its own.",
+         select=lambda case: case["flows"] > 1 and case["rules"] == case["flows"]
+         and not case["search"], label=_streams,
+         bases=(_against("its one flow of 1400 B", **ONE_FLOW),
+                _against("plain", peer="plain"))),
+    View("Fan-out, flat out", "Delivered and CPU time are per copy.",
+         select=lambda case: case["fanout"] > 1 and not case["search"],
+         label=lambda case: f"{case['fanout']} copies, {_sink(case)}",
+         bases=(_against("its one copy", fanout=1), _against("plain", peer="plain"),
+                ("relay ns × its one copy", "relay_ns", {"fanout": 1}))),
+    View("Many rules, flat out", "Rules that match nothing, beside those of the flows.",
+         select=lambda case: case["rules"] > case["flows"],
+         label=lambda case: f"{case['rules']:,} rules, {case['flows']:,} "
+         f"flow{'s' if case['flows'] > 1 else ''}",
+         bases=(_against("its one rule", flows=1, rules=1),
+                ("relay ns × its one rule", "relay_ns", {"flows": 1, "rules": 1}))),
+    View("Latency, generator to sink, 1400 B", "skb sink.",
+         select=lambda case: case["rate"] in (1000, 100_000, 500_000) and case["relays"] == 1,
+         columns=LATENCY, label=lambda case: f"{rate(case['rate'])} packets/s"),
+    View("Chain of relays", "All on the same CPUs.",
+         select=lambda case: case["relays"] > 1,
+         columns=("delivered/s", "lost", "exhausted", "ring full", "p50 µs", "p99 µs"),
+         label=lambda case: f"{case['relays']} in a row, {rate(case['rate'])} packets/s"),
+)
+
+
+# ---- the figures that are wanted -----------------------------------------------------------------
+
+def _most(spread, wanted, form, unit=""):
+    """A row's last three cells, of a figure that may be at most `wanted`."""
+    return _judged(spread, f"≤ {form(wanted)}{unit}", form, spread and spread.median <= wanted,
+                   unit)
+
+
+def _least(spread, wanted, form, unit=""):
+    return _judged(spread, f"≥ {form(wanted)}{unit}", form, spread and spread.median >= wanted,
+                   unit)
+
+
+def _judged(spread, wanted, form, reached, unit):
+    if not spread:
+        return [wanted, "not measured", "–"]
+    return [wanted, with_range(spread, form) + unit, "yes" if reached else "no"]
+
+
+def _delivered(results, peer, base, **fields):
+    return results.ratio(find(results, peer=peer, **fields), find(results, peer=base, **fields),
+                         "delivered_pps")
+
+
+def _mixed(results):
+    """Sizes differ between flows; without such a generator, at the end of each video frame."""
+    cases = [case for case in results.cases if case["peer"] == "gso" and case["flows"] == 50
+             and "," in case["sizes"] and case["runs"] and not case["search"]]
+    return min(cases, key=lambda case: not case["size_by"], default=None)
+
+
+def _best_latency(results):
+    """Of the wake-up strategies, the one with the lowest median at 1,000 packets/s."""
+    kernel = find(results, peer="smcroute", rate=1000)
+    spreads = [results.difference(find(results, peer=peer, rate=1000), kernel, "latency_ns.p50")
+               for peer in ("gso", "gso-hybrid", "gso-spin")]
+    return min(filter(None, spreads), key=lambda spread: spread.median, default=None)
+
+
+def figures(results):
+    """The table for those who want to know one thing."""
+    gso, one = find(results, peer="gso"), "delivered_pps"
+    mixed, rules = _mixed(results), find(results, peer="gso", rules=10_000)
+    fan, million = find(results, peer="gso", fanout=50), find(results, peer="gso", rate=1_000_000)
+    lossless = results.ratio(find(results, peer="gso", search=True),
+                             find(results, peer="plain", search=True), "lossless_pps")
+    chain = find(results, peer="gso", rate=100_000, relays=3)
+    rows = [
+        ["delivered, flat out: over the plain engine",
+         *_least(_delivered(results, "gso", "plain"), GSO_OVER_PLAIN, factor)],
+        ["the same, XDP sink",
+         *_least(_delivered(results, "gso", "plain", sink="xdp"), XDP_OVER_PLAIN, factor)],
+        ["delivered over smcroute",
+         *_least(_delivered(results, "gso", "smcroute"), OVER_KERNEL, factor)],
+        ["delivered over socat",
+         *_least(_delivered(results, "gso", "socat"), OVER_SOCAT, factor)],
+        ["delivered over the bare AF_XDP receive rate",
+         *_least(_delivered(results, "gso", "receive"), OVER_RECEIVE, factor)],
+        ["paced 1 M packets/s: lost", *_most(results.spread(million, "lost"), 0, share)],
+        ["paced 1 M packets/s: buffer exhaustion",
+         *_most(results.spread(million, "exhausted"), 0, share)],
+        ["highest lossless rate over the plain engine's",
+         *_least(lossless, LOSSLESS_OVER_PLAIN, factor)],
+        [f"{_streams(mixed) if mixed else '50 flows'}: of the one-flow rate",
+         *_least(results.ratio(mixed, gso, one), MIXED_OVER_ONE, factor)],
+        ["three relays in a row, 100 k packets/s: lost",
+         *_most(results.spread(chain, "lost"), 0, share)],
+        ["median latency at 1 k packets/s over kernel routing's, best wake-up strategy",
+         *_most(_best_latency(results), LATENCY_OVER_KERNEL_US * 1000, microseconds, " µs")],
+        ["relay CPU time of a packet, 10,000 rules over 1",
+         *_most(results.ratio(rules, gso, "relay_ns"), RULES_COST, factor)],
+        ["relay CPU time of a copy, 50 copies over 1",
+         *_most(results.ratio(fan, gso, "relay_ns"), 1, factor)],
+        ["resident memory beyond the UMEM",
+         *_most(results.spread(gso, "resident_bytes"), RESIDENT_MIB * MIB,
+                lambda value: f"{value / MIB:.1f}", " MiB")],
+    ]
+    return Table("Figures", "Ratios are taken within each round of the run; skb sink, 1400 B, one "
+                 "flow unless said.", ["", "wanted", "measured (range)", "reached"], rows)
+
+
+# ---- all of it -----------------------------------------------------------------------------------
+
+def all_tables(results):
+    """The figures first."""
+    return [figures(results), *filter(None, (view.table(results) for view in VIEWS))]
+
+
+def headline(results):
+    """One paragraph: on what, and how, this was measured."""
+    data, machine = results.data, results.data["machine"]
+    kind = "virtual machine, " if machine["virtual"] else ""
+    foreign = max(data["foreign_load"], default=0)
+    lines = [f"Measured {data['date']} by `{data['command']}` with {data['version']}: "
+             f"{machine['cpu']}, {kind}{machine['cores']} cores, "
+             f"{machine['memory_kib'] / MIB:.1f} GiB, Linux {machine['kernel']}. Medians of "
+             f"{data['rounds_done']} rounds, range in brackets. Generator on CPU "
+             f"{data['generator_cpus']}, relay on CPU {data['relay_cpus']}."]
+    if foreign > 0.05:
+        lines.append(f"NOT A QUIET MACHINE: other programs kept up to {share(foreign)} of it busy "
+                     "before a round. Do not trust the figures.")
+    return "\n".join(lines)
+
+
+def plain(markdown):
+    """Markdown's backquotes are of no use on a terminal."""
+    return re.sub("`", "", markdown)
