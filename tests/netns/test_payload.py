@@ -56,6 +56,7 @@ def checksums_on_the_wire():
     star.relay.run("ethtool", "-K", "out0", "tx", "off")
     daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ttl 7 "
                     "out 10.2.0.2:6001 dscp ef")
+    listener = receiver(star.receiver, 6001)
     wire = packet_socket(star.receiver, "r0")
     sock = sender(star.source, "10.1.0.1")
     for size in SIZES:
@@ -68,6 +69,7 @@ def checksums_on_the_wire():
             port, size = check_frame(frame)
             seen[port].append(size)
     equal(seen, {6000: SIZES, 6001: SIZES}, "sizes on the wire")
+    listener.close()
 
 
 def check_frame(frame):
@@ -139,6 +141,28 @@ def one_source_port():
     ports = {receive(output)[1] for _ in range(32)}
     equal(len(ports), 1, f"source addresses {ports}")
     daemon.settle(steered=32)
+
+
+@test
+def refusing_receiver():
+    """A host that answers "port unreachable" loses nothing, and gets all in order"""
+    star = Star()
+    star.receiver.sysctl("net/ipv4/icmp_ratelimit", 0)
+    star.receiver.sysctl("net/ipv4/icmp_msgs_per_sec", 1000000)
+    daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 10.2.0.2:6001")
+    wire = packet_socket(star.receiver, "r0")
+    sock = sender(star.source, "10.1.0.1")
+    sizes = list(range(200))
+    for size in sizes:
+        sock.sendto(payload(size), ("239.1.1.1", 5000))
+    stats = daemon.settle(steered=len(sizes))
+    equal(stats["totals"]["send_errors"], 0, "errors")
+    seen = []
+    while len(seen) < len(sizes):
+        frame = wire.recv(65536)
+        if frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_UDP:
+            seen.append(struct.unpack_from("!H", frame, 38)[0] - 8)
+    equal(seen, sizes, "sizes on the wire")
 
 
 @test

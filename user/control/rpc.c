@@ -63,7 +63,8 @@ char *rpc_answer(const char *line, size_t length, const struct control_method *m
 	json_t *answer;
 	json_t *id;
 
-	request = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
+	/* ANY, so that a plain value is an invalid request and not a parse error. */
+	request = json_loadb(line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!request)
 		return rpc_error(RPC_PARSE_ERROR, error.text, answer_length);
 	id = json_object_get(request, "id");

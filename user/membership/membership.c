@@ -46,8 +46,10 @@ void membership_close(struct membership *membership)
 	if (!membership)
 		return;
 	for (int i = 0; i < SETS; i++) {
-		for (unsigned int j = 0; j < membership->sets[i].count; j++)
-			close(membership->sets[i].fds[j]);
+		/* Newest first: the kernel's list of groups has them in front, and looks for each
+		 * from there. To leave 10,000 takes 0.7 s this way and 4.7 s the other. */
+		while (membership->sets[i].count)
+			close(membership->sets[i].fds[--membership->sets[i].count]);
 		free(membership->sets[i].fds);
 	}
 	tdestroy(membership->members, free);
