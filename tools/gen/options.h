@@ -16,7 +16,7 @@ struct options {
 	bool has_mac;
 	uint32_t sizes[GEN_MAX_SIZES];
 	unsigned sizes_count;
-	bool size_by_flow; /* each flow has one of the sizes; else each packet the next */
+	bool size_by_flow;    /* each flow has one of the sizes; else each packet the next */
 	uint64_t count;	      /* 0: no limit */
 	uint64_t duration_ns; /* 0: no limit */
 	uint64_t rate_pps;    /* 0: flat out */

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Command lines, exit codes, configuration errors, and the JSON that scripts rely on."""
+
+import json
+import os
+import re
+
+from harness import (EXIT_CONFIG, EXIT_DONE, EXIT_UNREACHABLE, EXIT_USAGE, Daemon, Namespace, Star,
+                     check, equal, generate, main, program, run, test, work_folder, write_file)
+
+RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ttl 8 out 10.2.0.2:6001"
+
+GOOD = """\
+rules:
+  - name: cam1
+    in: 239.1.1.1:5000@in0
+    source: 10.1.0.1
+    out:
+      - to: 239.2.2.2:6000@out0
+        ttl: 8
+      - to: 10.2.0.2:6001
+interfaces:
+  in0: { mode: auto, queues: all }
+egress: { engine: io_uring, gso: on, wakeup: eventfd }
+"""
+
+
+def xmcastd(*arguments):
+    """Run xmcastd, which is to end on its own, in a namespace where it could do no harm."""
+    namespace = Namespace("empty")
+    done = namespace.run(program("xmcastd"), "--socket", os.path.join(work_folder(), "cli.sock"),
+                         *arguments, check=False)
+    check("ready" not in done.stderr, f"it started:\n{done.stderr}")
+    namespace.delete()
+    return done
+
+
+def ends(done, code):
+    """The exit code is this one."""
+    equal(done.returncode, code, f"exit code of {' '.join(done.args)}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def bad(config, *places):
+    """xmcastd refuses the file with exit 78, with and without -t; every place, "line:column", and
+    the word there are on stderr."""
+    path = write_file("bad.yaml", config)
+    for arguments in (("-c", path), ("-t", "-c", path)):
+        done = ends(xmcastd(*arguments), EXIT_CONFIG)
+        for place, word in places:
+            check(re.search(rf"bad\.yaml:{place}\b.*{re.escape(word)}", done.stderr),
+                  f"no error at {place} with {word!r}:\n{done.stderr}")
+        equal(len(re.findall(r"bad\.yaml:\d+:\d+", done.stderr)) >= len(places), True, "errors")
+
+
+@test
+def help_and_version():
+    """-h and -V of all four programs"""
+    for name in ("xmcastd", "xmcastctl", "xmcast-gen", "xmcast-sink"):
+        for option in ("-h", "-V"):
+            done = ends(run(program(name), option, check=False), EXIT_DONE)
+            check(name in done.stdout, f"{name} {option}: {done.stdout}")
+    for library in ("libbpf", "libxdp", "liburing"):
+        done = run(program("xmcastd"), "-V")
+        check(re.search(rf"{library} v?\d+\.\d+", done.stdout), f"no {library} in {done.stdout}")
+
+
+@test
+def usage_errors():
+    """A wrong command line: exit 1, and the wrong word"""
+    for word in ("--nonsense", "stray", "-c"):
+        done = ends(xmcastd(word), EXIT_USAGE)
+        check(word in done.stderr, done.stderr)
+    for name in ("xmcast-gen", "xmcast-sink"):
+        ends(run(program(name), check=False), EXIT_USAGE)
+        ends(run(program(name), "--nonsense", check=False), EXIT_USAGE)
+
+
+@test
+def check_only():
+    """-t: a good file is good, and nothing is started"""
+    path = write_file("good.yaml", GOOD)
+    ends(xmcastd("-t", "-c", path), EXIT_DONE)
+    ends(xmcastd("-t", "--rule", RULE), EXIT_DONE)
+    ends(xmcastd("-t", "--rule", RULE, "--rule", "in 239.1.1.2:5000@in0 out 10.2.0.2:1"), EXIT_DONE)
+
+
+@test
+def bad_files():
+    """Bad files: exit 78 and file:line:column with the word, nothing started"""
+    bad("rules:\n  - in: 239.1.1.1:5000\n    out: [ 239.2.2.2:6000@out0 ]\n", ("2:9", "239.1.1.1"))
+    bad("rules:\n  - in: 239.1.1.1:0@in0\n    out: [ 239.2.2.2:6000@out0 ]\n", (r"2:\d+", "0"))
+    bad("rules:\n  - in: 239.1.1.1:65536@in0\n    out: [ 239.2.2.2:6000@out0 ]\n",
+        (r"2:\d+", "65536"))
+    bad(GOOD + "nonsense: 1\n", ("12:1", "nonsense"))
+    bad("rules: 7\n", ("1:8", "7"))
+    bad("rules:\n  - in: 239.1.1.1:5000@in0\n    out: [ 239.1.1.1:5000@in0 ]\n",
+        (r"3:\d+", "239.1.1.1:5000@in0"))
+    bad("", (r"\d+:\d+", "rules"))
+    bad(b"\x00\x01\xff\xfe" * 100, (r"\d+:\d+", ""))
+    bad(GOOD.replace("8", "256"), ("7:14", "256"))
+
+
+@test
+def every_error_at_once():
+    """Several errors in one file are all told"""
+    bad("rules:\n"
+        "  - in: 239.1.1.1:5000\n"
+        "    out: [ 239.2.2.2:6000@out0 ]\n"
+        "  - in: 239.1.1.2:5000@in0\n"
+        "    out:\n"
+        "      - to: 239.2.2.2:6000\n"
+        "      - to: 239.2.2.2:6000@out0\n"
+        "        ttl: 0\n"
+        "egress: { gso: maybe }\n",
+        ("2:9", "239.1.1.1"), (r"6:\d+", "239.2.2.2"), ("8:14", "0"), ("9:16", "maybe"))
+
+
+@test
+def bad_rule():
+    """A bad --rule: exit 78, with the place and the word"""
+    done = ends(xmcastd("--rule", "in 239.1.1.1:99999@in0 out 239.2.2.2:6000@out0"), EXIT_CONFIG)
+    check("99999" in done.stderr and "--rule" in done.stderr, done.stderr)
+    done = ends(xmcastd("--rule", RULE, "--rule", RULE), EXIT_CONFIG)
+    check("cam1" in done.stderr or "duplicate" in done.stderr, done.stderr)
+
+
+@test
+def ipv6_is_not_yet():
+    """An IPv6 rule is refused with a clear message"""
+    done = ends(xmcastd("--rule", "in [ff3e::1]:5000@in0 out [ff3e::2]:6000@out0"), EXIT_CONFIG)
+    check("IPv6" in done.stderr, done.stderr)
+
+
+@test
+def no_file():
+    """A file that is not there: exit 78, and its name"""
+    done = ends(xmcastd("-c", "/nonexistent/xmcast.yaml"), EXIT_CONFIG)
+    check("/nonexistent/xmcast.yaml" in done.stderr, done.stderr)
+
+
+@test
+def ctl_exit_codes():
+    """xmcastctl: 0 done, 1 usage, 3 no daemon; unambiguous prefixes; -j and -p"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    for words in (("ping",), ("stats", "show"), ("st", "sh"), ("version",), ("-j", "ping"),
+                  ("-j", "-p", "stats", "show")):
+        ends(daemon.ctl(*words, check=False), EXIT_DONE)
+    for words in ((), ("nonsense",), ("stats", "nonsense"), ("--nonsense",),
+                  ("stats", "show", "more"), ("ping", "more")):
+        ends(daemon.ctl(*words, check=False), EXIT_USAGE)
+    done = run(program("xmcastctl"), "--socket", "/nonexistent/sock", "ping", check=False)
+    check("/nonexistent/sock" in ends(done, EXIT_UNREACHABLE).stderr, done.stderr)
+    done = run(program("xmcastctl"), "ping", check=False,
+               env={**os.environ, "XMCAST_SOCKET": daemon.socket})
+    ends(done, EXIT_DONE)
+    check("alive" in done.stdout, done.stdout)
+    pretty, plain = (daemon.ctl("-j", *more, "stats", "show").stdout for more in (("-p",), ()))
+    check("\n" in pretty.strip() and "\n" not in plain.strip(), "pretty is not, or plain is")
+
+
+def no_answer_after_end(daemon):
+    """The daemon's end is seen by the client."""
+    daemon.stop()
+    ends(daemon.ctl("ping", check=False), EXIT_UNREACHABLE)
+
+
+@test
+def ctl_after_the_end():
+    """When the daemon has ended, xmcastctl says so; exit 3"""
+    star = Star()
+    no_answer_after_end(Daemon(star.relay, RULE))
+
+
+TOTALS = {"steered_packets", "received_packets", "submitted_packets", "sent_packets", "sent_bytes",
+          "send_errors", "dropped_packets", "buffer_exhausted_packets"}
+RULE_KEYS = {"name": str, "in": str, "state": str, "received_packets": int, "received_bytes": int,
+             "rate_pps": int, "rate_bps": int, "outputs": list}
+OUTPUT_KEYS = {"to": str, "submitted_packets": int, "sent_packets": int, "sent_bytes": int,
+               "send_errors": int, "errors": dict}
+INTERFACE_KEYS = {"name": str, "state": str, "mode": str, "zero_copy": bool, "queues": list,
+                  "verdicts": dict}
+QUEUE_KEYS = {"queue": int, "rx_dropped": int, "rx_ring_full": int, "fill_ring_empty": int}
+VERDICTS = {"steered", "no_rule", "no_socket", "not_ip", "not_udp", "vlan", "fragment",
+            "ip_options", "malformed"}
+
+
+def has_keys(thing, keys, what):
+    """Every key of the contract is there with its type; there may be more, all in snake_case."""
+    for key, kind in keys.items():
+        check(key in thing, f"{what}: no {key} in {sorted(thing)}")
+        check(type(thing[key]) is kind, f"{what}: {key} is {thing[key]!r}")
+    for key in thing:
+        check(re.fullmatch(r"[a-z][a-z0-9_]*", key), f"{what}: key {key!r}")
+
+
+@test
+def json_contract():
+    """`xmcastctl -j stats show` has the keys of the contract, integers in base units"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    sent = generate(star.source, "s0", "--rate", "10000", "--count", "10000")
+    stats = daemon.settle(steered=sent["sent_packets"])
+    has_keys(stats, {"uptime_seconds": int, "totals": dict, "rules": list, "interfaces": list,
+                     "workers": list}, "stats")
+    equal(set(stats["totals"]), TOTALS, "keys of totals")
+    has_keys(stats["totals"], dict.fromkeys(TOTALS, int), "totals")
+    for rule in stats["rules"]:
+        has_keys(rule, RULE_KEYS, "rule")
+        for output in rule["outputs"]:
+            has_keys(output, OUTPUT_KEYS, "output")
+    for interface in stats["interfaces"]:
+        has_keys(interface, INTERFACE_KEYS, "interface")
+        equal(set(interface["verdicts"]), VERDICTS, "verdicts")
+        for queue in interface["queues"]:
+            has_keys(queue, QUEUE_KEYS, "queue")
+    rule = stats["rules"][0]
+    equal((rule["name"], rule["in"], rule["state"]), ("cam1", "239.1.1.1:5000@in0", "active"),
+          "name, in and state of the rule")
+    equal([o["to"] for o in rule["outputs"]], ["239.2.2.2:6000@out0", "10.2.0.2:6001"], "outputs")
+    equal(rule["received_bytes"], sent["sent_bytes"], "bytes")
+
+
+@test
+def table():
+    """`xmcastctl stats show` without -j is a table with the same numbers"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    sent = generate(star.source, "s0", "--rate", "10000", "--count", "1234")["sent_packets"]
+    daemon.settle(steered=sent)
+    text = daemon.ctl("stats", "show").stdout
+    for word in ("cam1", "239.1.1.1:5000@in0", "239.2.2.2:6000@out0", "10.2.0.2:6001", str(sent),
+                 "in0", "native"):
+        check(word in text, f"{word} is not in\n{text}")
+
+
+@test
+def file_and_command_line_agree():
+    """The same rule from a file and from the command line: the same statistics"""
+    star = Star()
+    seen = []
+    for daemon in (Daemon(star.relay, RULE + " dscp ef"),):
+        seen.append(daemon.stats()["rules"])
+        daemon.stop()
+    config = """
+rules:
+  - name: cam1
+    in: 239.1.1.1:5000@in0
+    out:
+      - { to: '239.2.2.2:6000@out0', ttl: 8 }
+      - { to: '10.2.0.2:6001', dscp: 46 }
+"""
+    daemon = Daemon(star.relay, config=config)
+    seen.append(daemon.stats()["rules"])
+    equal(json.dumps(seen[0]), json.dumps(seen[1]), "rules")
+
+
+@test
+def statistics_lines():
+    """`statistics: { interval: 1 }`: a line with the totals every second"""
+    star = Star()
+    daemon = Daemon(star.relay, config="statistics: { interval: 1 }\nrules:\n  - " + RULE + "\n")
+    daemon.process.wait_line(r"\bstatistics uptime=\d+ steered=0 received=0 ")
+
+
+main()

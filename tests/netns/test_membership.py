@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Group memberships: the kernel has joined what the rules name."""
+
+import socket
+
+from harness import Daemon, Star, check, equal, main, rule_of, test
+
+
+def groups(namespace, device):
+    """The groups joined on an interface, by /proc/net/igmp."""
+    found, inside = set(), False
+    for line in namespace.read("/proc/net/igmp").splitlines()[1:]:
+        words = line.split()
+        if not line.startswith("\t"):
+            inside = words[1] == device
+        elif inside:
+            found.add(socket.inet_ntoa(bytes.fromhex(words[0])[::-1]))
+    return found - {"224.0.0.1"}
+
+
+def sources(namespace, device):
+    """The source filters on an interface: (group, source, included, excluded)."""
+    found = set()
+    for line in namespace.read("/proc/net/mcfilter").splitlines()[1:]:
+        _, name, group, source, included, excluded = line.split()
+        if name == device:
+            found.add((address(group), address(source), int(included), int(excluded)))
+    return found
+
+
+def address(text):
+    """0xef010101 as an address."""
+    return socket.inet_ntoa(int(text, 16).to_bytes(4, "big"))
+
+
+@test
+def one_group():
+    """The group of a rule is joined on its input interface, and on no other"""
+    star = Star()
+    Daemon(star.relay, "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0")
+    equal(groups(star.relay, "in0"), {"239.1.1.1"}, "groups on in0")
+    equal(groups(star.relay, "out0"), set(), "groups on out0")
+
+
+@test
+def hundred_groups():
+    """100 groups, more than a socket takes"""
+    star = Star()
+    wanted = {f"239.1.{i}.1" for i in range(100)}
+    daemon = Daemon(star.relay, *(f"in {group}:5000@in0 out 239.2.2.2:6000@out0"
+                                  for group in sorted(wanted)))
+    check("active=100" in daemon.ready, daemon.ready)
+    equal(groups(star.relay, "in0"), wanted, "groups on in0")
+    daemon.stop()
+    equal(groups(star.relay, "in0"), set(), "groups after the end")
+
+
+@test
+def source_specific():
+    """Rules with a source join for those sources alone"""
+    star = Star()
+    Daemon(star.relay, "in 239.1.1.1:5000@in0 source 10.9.9.9 out 239.2.2.2:6000@out0",
+           "in 239.1.1.1:5000@in0 source 10.9.9.8 out 239.2.2.2:6001@out0")
+    equal(groups(star.relay, "in0"), {"239.1.1.1"}, "groups on in0")
+    equal(sources(star.relay, "in0"), {("239.1.1.1", "10.9.9.9", 1, 0),
+                                       ("239.1.1.1", "10.9.9.8", 1, 0)}, "sources on in0")
+
+
+@test
+def many_sources():
+    """30 sources of one group, more than a socket takes"""
+    star = Star()
+    wanted = {f"10.9.9.{i}" for i in range(1, 31)}
+    daemon = Daemon(star.relay, *(f"in 239.1.1.1:5000@in0 source {source} out 239.2.2.2:6000@out0"
+                                  for source in sorted(wanted)))
+    check("active=30" in daemon.ready, daemon.ready)
+    equal({source for _, source, _, _ in sources(star.relay, "in0")}, wanted, "sources on in0")
+
+
+@test
+def any_beside_source():
+    """(*,G) beside (S,G): the host takes the group from every source"""
+    star = Star()
+    Daemon(star.relay, "in 239.1.1.1:5000@in0 source 10.9.9.9 out 239.2.2.2:6000@out0",
+           "in 239.1.1.1:5000@in0 out 239.2.2.2:6001@out0")
+    equal(groups(star.relay, "in0"), {"239.1.1.1"}, "groups on in0")
+    for _, source, _, excluded in sources(star.relay, "in0"):
+        equal(excluded, 0, f"excluded {source}")
+
+
+@test
+def same_group_many_ports():
+    """Rules that share a group, on two interfaces"""
+    star = Star(sources=2)
+    daemon = Daemon(star.relay, *(f"in 239.1.1.1:{port}@{device} out 239.2.2.2:{port}@out0"
+                                  for port in range(5000, 5030) for device in ("in0", "in1")))
+    check("active=60" in daemon.ready, daemon.ready)
+    for device in ("in0", "in1"):
+        equal(groups(star.relay, device), {"239.1.1.1"}, f"groups on {device}")
+
+
+@test
+def failing_join():
+    """A join that fails names rule, interface and reason; rules that need none run on"""
+    star = Star()
+    star.relay.sysctl("net/ipv4/igmp_max_memberships", 0)
+    daemon = Daemon(star.relay, "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0",
+                    "host in 10.1.0.2:5000@in0 out 239.2.2.2:6000@out0")
+    stats = daemon.stats()
+    equal(rule_of(stats, "cam1")["state"], "pending", "state of cam1")
+    equal(rule_of(stats, "host")["state"], "active", "state of host")
+    for word in ("239.1.1.1", "in0"):
+        check(word in rule_of(stats, "cam1")["reason"], rule_of(stats, "cam1")["reason"])
+    check(daemon.process.find_line(r"rule=cam1.*239\.1\.1\.1.*in0"), daemon.process.log())
+
+
+main()

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""More than the relay can carry: the books close to the packet, the frames come back, and it stops
+in order at any moment."""
+
+import json
+import os
+import re
+import signal
+
+from harness import (Daemon, Sink, Star, check, check_clean, equal, generate, interface_of, main,
+                     need, program, queue_drops, receive, receiver, relay_stream, sender, start,
+                     test, wait_until)
+
+RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.1.2:6001"
+SMALL = "workers: {{ frames: {frames}, rx_ring: {rx_ring} }}\n"
+RULES = "rules:\n  - " + RULE + "\n"
+
+
+def flood(star, size):
+    """Send flat out for two seconds; returns what xmcast-gen says."""
+    return generate(star.source, "s0", "--duration", "2", "--size", str(size))
+
+
+def paced_is_lossless(star, daemon):
+    """10,000 packets/s arrive completely; `daemon` has been through something."""
+    def start_sinks():
+        return [Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2"),
+                Sink(star.receivers[1], "r0", "--port", "6001")]
+
+    return relay_stream(daemon, star.source, start_sinks, "--rate", "10000", "--count", "10000")[1]
+
+
+def handfuls_are_lossless(star, daemon):
+    """Fifty packets at a time arrive completely, where there are too few frames for any rate."""
+    steered = daemon.settle()["totals"]["steered_packets"]
+    sock = sender(star.source, "10.1.0.1")
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    for _ in range(20):
+        for i in range(50):
+            sock.sendto(b"%d" % i, ("239.1.1.1", 5000))
+        for i in range(50):
+            equal(receive(output)[0], b"%d" % i, "payload")
+        steered += 50
+        stats = daemon.settle(steered=steered)
+    return stats
+
+
+def flood_and_recover(config, recover, size=1400):
+    """The heart of this file. Returns the counters after the flood."""
+    star = Star(receivers=2)
+    daemon = Daemon(star.relay, config=config)
+    sent = flood(star, size)
+    after = daemon.settle(steered=sent["sent_packets"])
+    totals = after["totals"]
+    equal(totals["steered_packets"], totals["received_packets"] + totals["dropped_packets"],
+          "steered against received and dropped")
+    equal(2 * totals["received_packets"], totals["sent_packets"] + totals["send_errors"],
+          "received × outputs against sent and errors")
+    end = recover(star, daemon)["totals"]
+    equal(end["dropped_packets"], totals["dropped_packets"], "dropped after the flood")
+    log = daemon.stop()
+    check_final_words(log, end)
+    return after
+
+
+def check_final_words(log, totals=None):
+    """The last lines of the log: statistics that close, one clean audit per interface."""
+    line = re.search(r"final-statistics (.*)", log)
+    check(line, f"no final statistics:\n{log}")
+    words = dict(word.split("=") for word in line[1].split())
+    final = {key: int(words[key]) for key in
+             ("steered", "received", "submitted", "sent", "send_errors", "dropped", "exhausted")}
+    equal(final["steered"], final["received"] + final["dropped"], "final: steered")
+    equal(final["submitted"], final["sent"] + final["send_errors"], "final: submitted")
+    check(re.search(r"frame-audit.*leaked=0", log), f"no frame audit:\n{log}")
+    if totals:
+        equal((final["steered"], final["sent"]),
+              (totals["steered_packets"], totals["sent_packets"]), "final: steered, sent")
+    return final
+
+
+@test
+def flat_out():
+    """Flat out for two seconds: exact books, and after it a paced stream is lossless"""
+    flood_and_recover(RULES, paced_is_lossless)
+
+
+@test
+def flat_out_singly():
+    """The same with one send a packet, so that much is dropped"""
+    after = flood_and_recover(RULES + "egress: { gso: off }\n", paced_is_lossless, size=64)
+    drops = [queue_drops(queue) for queue in interface_of(after, "in0")["queues"]]
+    check(sum(drops) > 0, "this was no overload: nothing was dropped")
+
+
+@test
+def flat_out_sendmmsg():
+    """The same with the engine that needs no io_uring"""
+    flood_and_recover(RULES + "egress: { engine: sendmmsg }\n", paced_is_lossless)
+
+
+@test
+def flat_out_queues():
+    """Flat out from every CPU into a veth with 4 queues: the books of all workers close"""
+    need("taskset")
+    star = Star(receivers=2, queues=4)
+    daemon = Daemon(star.relay, RULE)
+    streams = [start(star.source, "taskset", "-c", str(cpu), program("xmcast-gen"), "s0", "-j",
+                     "--duration", "2") for cpu in os.sched_getaffinity(0)]
+    for stream in streams:
+        equal(stream.wait(), 0, f"exit code of xmcast-gen: {stream.log()}")
+    sent = sum(json.loads(stream.output)["sent_packets"] for stream in streams)
+    stats = daemon.settle(steered=sent)
+    busy = [q for q in interface_of(stats, "in0")["queues"] if q["received_packets"]]
+    equal(len(busy), min(4, len(streams)), "queues with packets")
+    check_final_words(daemon.stop(), stats["totals"])
+
+
+@test
+def few_frames():
+    """64 frames only: buffer exhaustion is counted as such, and passes"""
+    after = flood_and_recover(RULES + SMALL.format(frames=64, rx_ring=1024), handfuls_are_lossless)
+    check(after["totals"]["buffer_exhausted_packets"] > 0, "no exhaustion with 64 frames")
+    queue = interface_of(after, "in0")["queues"][0]
+    equal(queue["rx_ring_full"], 0, "RX ring full, though it has room for every frame")
+
+
+@test
+def small_ring():
+    """An RX ring smaller than the frames: its overflow has a counter of its own"""
+    after = flood_and_recover(RULES + SMALL.format(frames=16384, rx_ring=64), handfuls_are_lossless)
+    check(interface_of(after, "in0")["queues"][0]["rx_ring_full"] > 0, "the ring never was full")
+
+
+def all_submitted(daemon, count):
+    """The outputs of the first rule, once so many packets were sent or refused on the first."""
+    outputs = daemon.stats()["rules"][0]["outputs"]
+    return outputs[0]["sent_packets"] + outputs[0]["send_errors"] == count and outputs
+
+
+@test
+def slow_output():
+    """An output that cannot keep up: its errors are counted by name, the other output has all"""
+    star = Star(receivers=2)
+    star.relay.run("tc", "qdisc", "replace", "dev", "out1", "root", "tbf", "rate", "2mbit",
+                   "burst", "16kb", "limit", "64mb")
+    daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 "
+                    "out 239.3.3.3:6001@out1")
+    sink = Sink(star.receiver, "r0", "--port", "6000")
+    sent = generate(star.source, "s0", "--rate", "10000", "--count", "20000")
+    daemon.wait_steered(sent["sent_packets"])
+    good, slow = wait_until(lambda: all_submitted(daemon, sent["sent_packets"]), "all submitted")
+    check_clean(sink.stop(), sent, good["send_errors"])
+    check(slow["errors"].get("EAGAIN", 0) + slow["errors"].get("ENOBUFS", 0) > 0,
+          f"errors of the slow output: {slow['errors']}")
+    # What is queued leaves with the device; then every frame is back, and the books close.
+    star.relay.run("tc", "qdisc", "del", "dev", "out1", "root")
+    daemon.settle(steered=sent["sent_packets"])
+
+
+@test
+def stop_under_load():
+    """SIGTERM while a flood goes on: everything received is sent, exit 0, no frame leaked"""
+    star = Star(receivers=2)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        daemon = Daemon(star.relay, RULE)
+        stream = start(star.source, program("xmcast-gen"), "s0", "-j")
+        daemon.wait_steered(100000)
+        log = daemon.stop(number)
+        stream.stop()
+        final = check_final_words(log)
+        equal(2 * final["received"], final["submitted"], "final: received × outputs")
+        check(final["steered"] >= 100000, f"final: steered {final['steered']}")
+
+
+@test
+def stop_sends_all():
+    """What was taken in before SIGTERM arrives: the sink has as much as the log says was sent"""
+    star = Star()
+    daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0")
+    sink = Sink(star.receiver, "r0", "--port", "6000")
+    stream = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "20000")
+    daemon.wait_steered(5000)
+    final = check_final_words(daemon.stop())
+    stream.stop()
+    equal(final["submitted"], final["steered"], "submitted against steered")
+    equal(sink.stop()["received_packets"], final["sent"], "received by the sink")
+
+
+@test
+def second_signal():
+    """A second signal leaves at once, and leaves nothing attached"""
+    star = Star(receivers=2)
+    daemon = Daemon(star.relay, RULE)
+    stream = start(star.source, program("xmcast-gen"), "s0", "-j")
+    daemon.wait_steered(1000)
+    daemon.process.send_signal(signal.SIGSTOP)  # so that both are there when it looks
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.process.send_signal(signal.SIGINT)
+    daemon.process.send_signal(signal.SIGCONT)
+    status = daemon.process.wait()
+    check(status in (128 + signal.SIGINT, 128 + signal.SIGTERM), f"exit code {status}:\n"
+          f"{daemon.process.log()}")
+    wait_until(lambda: "xdp" not in star.relay.ip("link show in0"), "the XDP program is gone")
+    again = Daemon(star.relay, RULE)
+    again.wait_steered(1000)
+    stream.stop()
+    again.settle()
+
+
+main()
