@@ -48,7 +48,9 @@ XCFLAGS += -DXMC_LIBXDP_VERSION='"$(shell pkg-config --modversion libxdp 2>/dev/
 XLDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
+# Without sink-common-insts, clang would merge the loads of IPv4 and IPv6 behind one packet pointer plus
+# a variable, which the verifier refuses to a program without CAP_PERFMON.
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Iinclude -Ivmlinux -Itools
 
 MODULES := base rules links steering dataplane membership telemetry control
@@ -157,12 +159,12 @@ bench bench-full: deps
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
 SHELL_FILES := .ci/run $(wildcard tools/bench/adapters/* tests/vm/run tests/vm/init tests/vm/inside)
 lint: deps $(SKELS)
-	clang-format --dry-run --Werror $(C_FILES)
+	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	shellcheck $(SHELL_FILES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j2 \
 		--enable=warning,performance,portability --suppressions-list=.cppcheck \
 		-Iinclude -Iuser -Itools -DXMC_VERSION='""' user tools
-	printf '%s\n' $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES))) | \
+	$(Q)printf "%s\n" $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES))) | \
 		xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- \
 		$(subst -I$(B)/gen,-isystem $(B)/gen,$(XCFLAGS)) -DXMC_VERSION='""' 2>/dev/null
 

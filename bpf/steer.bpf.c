@@ -71,7 +71,7 @@ int xmcast_steer(struct xdp_md *ctx)
 	struct xmc_datagram dgram = {};
 	enum xmc_reason reason;
 
-	reason = xmc_parse(data, data_end, &dgram);
+	reason = xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram);
 	if (reason != XMC_STEERED)
 		return count(reason, XDP_PASS);
 	if (!has_rule(&dgram))

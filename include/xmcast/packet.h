@@ -140,7 +140,7 @@ static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const voi
 }
 
 static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const void *data_end,
-						      const struct xmc_ipv4 *ip,
+						      const struct xmc_ipv4 *ip, __u32 room,
 						      struct xmc_datagram *dgram)
 {
 	__u32 total;
@@ -151,8 +151,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const vo
 		return XMC_MALFORMED;
 	total = XMC_BE16(ip->total_length);
 	/* A frame may be longer than its packet (Ethernet pads to 60 bytes), never shorter. */
-	if (total < (ip->version_ihl & 0xf) * 4U ||
-	    total > (__u32)((const __u8 *)data_end - (const __u8 *)ip))
+	if (total < (ip->version_ihl & 0xf) * 4U || total > room)
 		return XMC_MALFORMED;
 	if (ip->protocol != XMC_PROTO_UDP)
 		return XMC_NOT_UDP;
@@ -168,7 +167,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const vo
 }
 
 static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const void *data_end,
-						      const struct xmc_ipv6 *ip,
+						      const struct xmc_ipv6 *ip, __u32 room,
 						      struct xmc_datagram *dgram)
 {
 	__u32 length;
@@ -178,7 +177,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const vo
 	if ((ip->version_class_label & XMC_BE32(0xf0000000)) != XMC_BE32(0x60000000))
 		return XMC_MALFORMED;
 	length = XMC_BE16(ip->payload_length);
-	if (length > (__u32)((const __u8 *)data_end - (const __u8 *)(ip + 1)))
+	if (length + sizeof(*ip) > room)
 		return XMC_MALFORMED;
 	switch (ip->next_header) {
 	case XMC_PROTO_UDP:
@@ -203,27 +202,38 @@ static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const vo
 }
 
 /*
- * Read the frame [data, data_end). XMC_STEERED: it is a whole UDP datagram, and `dgram` says which;
- * anything else: why not, and `dgram` is to be ignored.
+ * Read the frame [data, data_end) of `length` bytes. XMC_STEERED: it is a whole UDP datagram, and
+ * `dgram` says which; anything else: why not, and `dgram` is to be ignored.
+ *
+ * The length is given because the verifier lets a program without CAP_PERFMON neither subtract
+ * packet pointers nor add a variable to one; bpf_xdp_get_buff_len() tells it.
  */
-static __always_inline enum xmc_reason xmc_parse(const void *data, const void *data_end,
-						 struct xmc_datagram *dgram)
+static __always_inline enum xmc_reason xmc_parse_frame(const void *data, const void *data_end,
+						       __u32 length, struct xmc_datagram *dgram)
 {
 	const struct xmc_eth *eth = data;
+	__u32 room = length - sizeof(*eth);
 
 	if ((const void *)(eth + 1) > data_end)
 		return XMC_MALFORMED;
 	switch (eth->type) {
 	case XMC_BE16(XMC_ETH_IPV4):
-		return xmc_parse_ipv4(data, data_end, (const void *)(eth + 1), dgram);
+		return xmc_parse_ipv4(data, data_end, (const void *)(eth + 1), room, dgram);
 	case XMC_BE16(XMC_ETH_IPV6):
-		return xmc_parse_ipv6(data, data_end, (const void *)(eth + 1), dgram);
+		return xmc_parse_ipv6(data, data_end, (const void *)(eth + 1), room, dgram);
 	case XMC_BE16(XMC_ETH_VLAN):
 	case XMC_BE16(XMC_ETH_QINQ):
 		return XMC_VLAN;
 	default:
 		return XMC_NOT_IP;
 	}
+}
+
+/* The same where pointers may be subtracted. */
+static __always_inline enum xmc_reason xmc_parse(const void *data, const void *data_end,
+						 struct xmc_datagram *dgram)
+{
+	return xmc_parse_frame(data, data_end, (const __u8 *)data_end - (const __u8 *)data, dgram);
 }
 
 #endif

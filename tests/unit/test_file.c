@@ -12,20 +12,21 @@
 #include "rules/yaml_tree.h"
 
 /* The file of the documentation. */
-static const char documented[] = "rules:\n"
-				 "  - name: cam1\n"
-				 "    in: 239.1.1.1:5000@eth0\n"
-				 "    source: 10.9.9.9            # optional: source-specific\n"
-				 "    out:\n"
-				 "      - to: 239.2.2.2:6000@eth1\n"
-				 "        ttl: 8\n"
-				 "      - to: 10.0.0.100:6000\n"
-				 "interfaces:\n"
-				 "  eth0: { mode: native, queues: 4 }\n"
-				 "  br-lan: { queues: all }\n"
-				 "egress: { engine: sendmmsg, gso: off, wakeup: hybrid, send_buffer: 262144 }\n"
-				 "workers: { frames: 4096, rx_ring: 1024, cpus: [0, 3] }\n"
-				 "statistics: { interval: 0 }\n";
+static const char documented[] =
+	"rules:\n"
+	"  - name: cam1\n"
+	"    in: 239.1.1.1:5000@eth0\n"
+	"    source: 10.9.9.9            # optional: source-specific\n"
+	"    out:\n"
+	"      - to: 239.2.2.2:6000@eth1\n"
+	"        ttl: 8\n"
+	"      - to: 10.0.0.100:6000\n"
+	"interfaces:\n"
+	"  eth0: { mode: native, queues: 4 }\n"
+	"  br-lan: { queues: all }\n"
+	"egress: { engine: sendmmsg, gso: off, wakeup: hybrid, send_buffer: 262144 }\n"
+	"workers: { frames: 4096, rx_ring: 1024, cpus: [0, 3] }\n"
+	"statistics: { interval: 0 }\n";
 
 static struct config parse(const char *text)
 {
@@ -279,7 +280,8 @@ static const struct {
 	 {{2, 19, "uring", "unknown value, expected one of io_uring, sendmmsg"},
 	  {2, 31, "65", "not a valid gso, expected on, off or a number from 1 to 64"},
 	  {2, 43, "never", "unknown value, expected one of eventfd, hybrid, spin"}}},
-	{RULES "egress: { gso: yes }\n", {{2, 16, "yes", "expected on, off or a number from 1 to 64"}}},
+	{RULES "egress: { gso: yes }\n",
+	 {{2, 16, "yes", "expected on, off or a number from 1 to 64"}}},
 	{RULES "egress: { send_buffer: 1000 }\nworkers: { cpus: [0, x, 9000] }\n",
 	 {{2, 24, "1000", "not a valid number of bytes, expected a number from 131072"},
 	  {3, 22, "x", "not a valid CPU, expected a number from 0 to 8191"},

@@ -83,7 +83,8 @@ static const char *const good[][2] = {
 	/* options in either order; defaults vanish */
 	{"n in 239.1.1.1:1@a out 224.0.0.0:1@b dscp 0 ttl 1 out 1.1.1.1:1 ttl 64 dscp default",
 	 "n in 239.1.1.1:1@a out 224.0.0.0:1@b out 1.1.1.1:1"},
-	{"n in 239.1.1.1:1@a out 1.1.1.1:1 gso off ttl 1 out 1.1.1.2:1 gso on dscp ef out 1.1.1.3:1 "
+	{"n in 239.1.1.1:1@a out 1.1.1.1:1 gso off ttl 1 out 1.1.1.2:1 gso on dscp ef out "
+	 "1.1.1.3:1 "
 	 "gso 7",
 	 "n in 239.1.1.1:1@a out 1.1.1.1:1 ttl 1 gso off out 1.1.1.2:1 dscp ef gso 64 out "
 	 "1.1.1.3:1 gso 7"},

@@ -35,6 +35,17 @@ char *rpc_error(int code, const char *message, size_t *answer_length)
 	return to_line(error_object(code, message, json_null()), answer_length);
 }
 
+/* jansson quotes what it did not understand, which may end within a character; an answer takes
+ * nothing but UTF-8. */
+static char *parse_error(json_error_t *error, size_t *answer_length)
+{
+	for (char *c = error->text; *c; c++) {
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
+	return rpc_error(RPC_PARSE_ERROR, error->text, answer_length);
+}
+
 static json_t *call(const json_t *request, const struct control_method *methods, void *context,
 		    json_t *id)
 {
@@ -66,7 +77,7 @@ char *rpc_answer(const char *line, size_t length, const struct control_method *m
 	/* ANY, so that a plain value is an invalid request and not a parse error. */
 	request = json_loadb(line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!request)
-		return rpc_error(RPC_PARSE_ERROR, error.text, answer_length);
+		return parse_error(&error, answer_length);
 	id = json_object_get(request, "id");
 	if (!json_is_object(request) || !json_is_string(json_object_get(request, "method")) ||
 	    json_object_get(request, "jsonrpc") == NULL ||

@@ -49,18 +49,19 @@ static int watch(struct control_server *server, int operation, int fd, uint32_t 
 	return epoll_ctl(server->epoll_fd, operation, fd, &event) ? -errno : 0;
 }
 
-/* Does a daemon answer at this address? Then it is not ours to take. */
-static bool is_answered(const struct sockaddr_un *address)
+/* Is this the socket of a daemon that has gone? Any other is not ours to take: one that answers, or
+ * whose backlog is full (EAGAIN), or of another type (EPROTOTYPE), or of another user (EACCES). */
+static bool is_abandoned(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool answered;
+	bool abandoned;
 
 	if (fd < 0)
 		return false;
-	answered = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-		   errno == EAGAIN; /* its backlog is full: alive all the same */
+	abandoned = connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
+		    errno == ECONNREFUSED;
 	close(fd);
-	return answered;
+	return abandoned;
 }
 
 static void make_folder(const char *path)
@@ -85,7 +86,7 @@ static int listen_at(struct control_server *server)
 	if (lstat(server->path, &status) == 0) {
 		if (!S_ISSOCK(status.st_mode))
 			return -ENOTSOCK;
-		if (is_answered(&address))
+		if (!is_abandoned(&address))
 			return -EADDRINUSE;
 		unlink(server->path);
 	}

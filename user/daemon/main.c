@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -250,6 +251,18 @@ static int open_control(struct daemon *daemon)
 	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);
 }
 
+/* Two sockets per output: the soft limit of 1024 is for programs that use select(2). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_debug("descriptor-limit error=\"%s\"", strerror(errno));
+}
+
 /* Start, run, stop. Returns 0 or -errno. */
 static int serve(struct daemon *daemon)
 {
@@ -257,6 +270,7 @@ static int serve(struct daemon *daemon)
 	int err;
 
 	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	raise_descriptor_limit();
 	err = daemon->epoll_fd < 0 ? -errno : open_signals(daemon);
 	if (!err)
 		err = open_timer(daemon);

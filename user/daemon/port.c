@@ -120,8 +120,10 @@ int port_open(struct port *port, const char *name, const struct config *config,
 	if (err)
 		return err;
 	err = steer_open(&port->steer);
+	if (err == -EPERM || err == -EACCES)
+		return fail(port, err, "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");
 	if (err)
-		return fail(port, err, "the XDP program does not load");
+		return fail(port, err, "the XDP program does not load: xmcastd -d tells more");
 	return open_workers(port, config, first_worker);
 }
 

@@ -53,7 +53,7 @@ static uint64_t now_ns(void)
  */
 static bool is_fatal(int err)
 {
-	return err == -EPERM || err == -EBUSY;
+	return err == -EPERM || err == -EACCES || err == -EBUSY;
 }
 
 static void rule_fail(struct entry *entry, int err, const char *format, ...)

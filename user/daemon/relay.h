@@ -15,7 +15,7 @@
 struct relay;
 
 /*
- * Start. The configuration must outlive the relay. 0; -EPERM: a right is missing (logged which);
+ * Start. The configuration must outlive the relay. 0; -EPERM, -EACCES: a right is missing;
  * -EBUSY: another xmcastd has one of the interfaces; -ENOMEM.
  */
 int relay_open(struct relay **out, const struct config *config);

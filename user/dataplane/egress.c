@@ -14,11 +14,6 @@
  * part of a GSO batch, short enough that its sends complete, and its frames return, soon. */
 #define PASS 1024
 
-/* After an ICMP error this many requests of the output are awaited one by one, so that one which
- * has to be sent again is not overtaken. Such errors come in trains: a host that is away earns one
- * for every datagram, for seconds. */
-#define WARY_REQUESTS 1024
-
 struct egress_loop {
 	struct egress *egress;
 	struct engine *engine;
@@ -106,10 +101,6 @@ static void on_sent(void *context, struct send_request *request, int result)
 {
 	struct egress_loop *loop = context;
 
-	if (send_error_is_old(result)) {
-		request->to->wary = WARY_REQUESTS;
-		result = send_request_again(request);
-	}
 	if (send_request_refused(request, result)) {
 		send_request_singly(request);
 	} else {
@@ -154,13 +145,11 @@ static int close_request(struct egress_loop *loop, struct output_queue *to)
 	loop->in_flight++;
 	counter_add(&loop->egress->counters.sends, 1);
 	counter_add(&to->submitted, request->count);
-	/* What may have to be sent anew must not be overtaken: the first batch with segments so
-	 * large, which shows whether the route takes them, and what follows an ICMP error. */
-	if (to->wary)
-		to->wary--;
-	else if (request->count < 2 || request->segment_size <= to->gso_proven)
-		return 0;
-	return push(loop, false);
+	/* The first batch with segments so large shows whether the route takes them; what follows
+	 * must not overtake it if it has to be sent anew. */
+	if (request->count > 1 && request->segment_size > to->gso_proven)
+		return push(loop, false);
+	return 0;
 }
 
 static int close_all(struct egress_loop *loop)

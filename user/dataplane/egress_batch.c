@@ -75,24 +75,6 @@ void output_queue_account(struct output_queue *to, unsigned int count, int resul
 	}
 }
 
-bool send_error_is_old(int result)
-{
-	switch (-result) {
-	case ECONNREFUSED: /* port unreachable */
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case ENONET:
-	case ENOPROTOOPT: /* protocol unreachable */
-	case EOPNOTSUPP:  /* source route failed */
-	case EPROTO:	  /* parameter problem */
-	case EACCES:	  /* administratively prohibited */
-		return true;
-	default:
-		return false;
-	}
-}
-
 static int send_message(const struct output *output, const struct msghdr *message)
 {
 	ssize_t n;
@@ -101,17 +83,6 @@ static int send_message(const struct output *output, const struct msghdr *messag
 		n = sendmsg(output->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : (int)n;
-}
-
-int send_request_again(const struct send_request *request)
-{
-	int error;
-	socklen_t length = sizeof(error);
-
-	/* Another error may have come since, if only for what was sent again just now: read it
-	 * away. */
-	getsockopt(request->to->output->fd, SOL_SOCKET, SO_ERROR, &error, &length);
-	return send_message(request->to->output, &request->message);
 }
 
 bool send_request_refused(struct send_request *request, int result)
@@ -157,8 +128,6 @@ void send_request_singly(struct send_request *request)
 
 		message.msg_iov = &request->payloads[i];
 		result = send_message(request->to->output, &message);
-		if (send_error_is_old(result))
-			result = send_message(request->to->output, &message);
 		output_queue_account(request->to, 1, result);
 	}
 }

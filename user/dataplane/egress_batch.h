@@ -47,15 +47,6 @@ void send_request_finish(struct send_request *request);
 void output_queue_account(struct output_queue *to, unsigned int count, int result);
 
 /*
- * Could this be an ICMP error that an earlier datagram earned (ip(7), IP_RECVERR)? Such a send was
- * not made, and the error is gone with it.
- */
-bool send_error_is_old(int result);
-
-/* Send the request once more, with sendmsg(2), without blocking. Returns as that, or -errno. */
-int send_request_again(const struct send_request *request);
-
-/*
  * Did the kernel refuse the batch as a batch, so that its datagrams should be sent one by one? Then
  * the output gathers less from now on: a device or route that cannot segment (EIO: XFRM, no
  * checksums) never again, one whose path MTU is below the segment size only smaller ones.

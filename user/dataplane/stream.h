@@ -38,14 +38,14 @@ struct output_queue {
 	unsigned int gso_segments; /* most datagrams in one send; 1: none are gathered */
 	unsigned int gso_max_size; /* largest segment that the route takes in one */
 	unsigned int gso_proven;   /* largest segment that the kernel has taken in a batch */
-	unsigned int wary;	   /* requests to go of which each is awaited: see egress.c */
 	counter_t gso_refused;	   /* batches that were refused and sent singly */
 };
 
 /* One output: constant but for its queues' parts. */
 struct output {
 	struct rule_output rule;
-	int fd;
+	int fd;	      /* see output_socket.h */
+	int decoy_fd; /* -1: none */
 	struct sockaddr_storage to;
 	socklen_t to_length;
 	struct output_queue *queues; /* nr_queues of the stream */

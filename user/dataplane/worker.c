@@ -222,7 +222,8 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset)
 		return worker->egress_result;
 	}
 	worker->egress_runs = true;
-	err = start_thread(&worker->ingress_thread, ingress_main, worker, "in", worker->ingress_cpu);
+	err = start_thread(&worker->ingress_thread, ingress_main, worker, "in",
+			   worker->ingress_cpu);
 	if (err) {
 		worker_stop(worker);
 		return err;

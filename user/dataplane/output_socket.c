@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataplane/output_socket.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/in.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "dataplane/stream.h"
+
+static int set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
+}
+
+/* Not if_nametoindex(): it opens a socket, and says "no such interface" if there is none to be had.
+ */
+static int query_ifindex(int fd, const char *name, int *ifindex)
+{
+	struct ifreq request = {0};
+
+	*ifindex = 0;
+	if (!*name)
+		return 0;
+	memcpy(request.ifr_name, name, IF_NAMESIZE);
+	if (ioctl(fd, SIOCGIFINDEX, &request))
+		return -errno;
+	*ifindex = request.ifr_ifindex;
+	return 0;
+}
+
+/* "ret #0": whoever sends to this port is not heard, and fills no buffer. */
+static int drop_input(int fd)
+{
+	struct sock_filter drop = {.code = BPF_RET | BPF_K, .k = 0};
+	const struct sock_fprog filter = {.len = 1, .filter = &drop};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)))
+		return -errno;
+	/* The least there is: nobody reads the queue of ICMP errors either. */
+	return set_int(fd, SOL_SOCKET, SO_RCVBUF, 0);
+}
+
+/* What a packet of this output carries, and where it leaves. */
+static int configure_ip(int fd, const struct rule_output *rule, int ifindex, const char **step)
+{
+	const struct ip_mreqn iface = {.imr_ifindex = ifindex};
+	bool group = addr_is_multicast(&rule->to);
+	int err;
+
+	*step = "IP_TOS";
+	err = set_int(fd, IPPROTO_IP, IP_TOS, rule->dscp << 2);
+	if (err)
+		return err;
+	*step = "IP_MTU_DISCOVER";
+	err = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+	if (err)
+		return err;
+	*step = group ? "IP_MULTICAST_TTL" : "IP_TTL";
+	err = set_int(fd, IPPROTO_IP, group ? IP_MULTICAST_TTL : IP_TTL, rule->ttl);
+	if (err)
+		return err;
+	if (!group) {
+		*step = "SO_BINDTOIFINDEX";
+		return ifindex ? set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex) : 0;
+	}
+	*step = "IP_MULTICAST_LOOP";
+	err = set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0);
+	if (err)
+		return err;
+	*step = "IP_MULTICAST_IF";
+	return setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &iface, sizeof(iface)) ? -errno : 0;
+}
+
+static int configure(int fd, const struct rule_output *rule, unsigned int send_buffer, int ifindex,
+		     const char **step)
+{
+	int err;
+
+	*step = "SO_ATTACH_FILTER";
+	err = drop_input(fd);
+	if (err)
+		return err;
+	/* FORCE goes past net.core.wmem_max, with CAP_NET_ADMIN; else as much as is allowed. */
+	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)send_buffer))
+		set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)send_buffer);
+	*step = "IP_RECVERR";
+	err = set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+	return err ? err : configure_ip(fd, rule, ifindex, step);
+}
+
+/* Take a port for the sending socket: one of its own, which then the decoy may share. */
+static int bind_port(int fd, const struct rule_output *rule, struct sockaddr_storage *address)
+{
+	const struct xmc_addr none = {0};
+	socklen_t length = addr_to_sockaddr(&none, 0, address);
+
+	if (addr_is_ipv4(&rule->to)) {
+		address->ss_family = AF_INET;
+		length = sizeof(struct sockaddr_in);
+	}
+	if (bind(fd, (struct sockaddr *)address, length) ||
+	    getsockname(fd, (struct sockaddr *)address, &length))
+		return -errno;
+	return set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
+/*
+ * The decoy. Without a route to the host there is nothing to connect to: then there is none, and
+ * ICMP errors show as send errors of this output.
+ */
+static int open_decoy(struct output *output, int ifindex, const char **step)
+{
+	const struct sockaddr *to = (const struct sockaddr *)&output->to;
+	struct sockaddr_storage address;
+	int err;
+
+	*step = "bind";
+	err = bind_port(output->fd, &output->rule, &address);
+	if (err)
+		return err;
+	*step = "decoy";
+	output->decoy_fd = socket(to->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (output->decoy_fd < 0)
+		return -errno;
+	err = drop_input(output->decoy_fd);
+	if (!err)
+		err = set_int(output->decoy_fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!err && ifindex)
+		err = set_int(output->decoy_fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex);
+	if (!err && bind(output->decoy_fd, (struct sockaddr *)&address, output->to_length))
+		err = -errno;
+	if (!err && connect(output->decoy_fd, to, output->to_length)) {
+		log_debug("decoy-failed error=\"%s\"", strerror(errno));
+		close(output->decoy_fd);
+		output->decoy_fd = -1;
+	}
+	return err;
+}
+
+int output_socket_open(struct output *output, unsigned int send_buffer, const char **step)
+{
+	const struct rule_output *rule = &output->rule;
+	int ifindex;
+	int err;
+
+	output->decoy_fd = -1;
+	*step = "socket";
+	output->fd = socket(addr_family(&rule->to), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (output->fd < 0)
+		return -errno;
+	*step = "interface";
+	err = query_ifindex(output->fd, rule->iface, &ifindex);
+	if (!err)
+		err = configure(output->fd, rule, send_buffer, ifindex, step);
+	if (!err && !addr_is_multicast(&rule->to))
+		err = open_decoy(output, ifindex, step);
+	if (err)
+		output_socket_close(output);
+	return err;
+}
+
+void output_socket_close(struct output *output)
+{
+	if (output->fd >= 0)
+		close(output->fd);
+	if (output->decoy_fd >= 0)
+		close(output->decoy_fd);
+	output->fd = output->decoy_fd = -1;
+}

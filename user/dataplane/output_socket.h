@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The UDP socket of an output: not connected, and set up so that every send tells the truth.
+ *
+ * - IP_RECVERR: without it a send succeeds although the queueing discipline dropped the packet
+ *   (ENOBUFS). Its price: an ICMP error (a host refuses its port, say) fails a later send that has
+ *   nothing to do with it. So a unicast output has a decoy, a second socket on the same port that
+ * is connected to the destination: the kernel prefers it when it looks for whom an ICMP error is
+ * for
+ *   (__udp4_lib_err()), and nobody sends through it.
+ * - Not connected: a connected socket keeps a source address that the host may no longer have.
+ * - IP_PMTUDISC_OMIT: what does not fit the device is fragmented, DF stays clear, so that routers
+ *   behind us may fragment, and no ICMP message from outside can shrink the MTU.
+ * - It receives nothing: a filter drops what anybody sends to its port.
+ *
+ * Sources: ip(7), udp(7), socket(7). Main thread. CAP_NET_ADMIN lets the send buffer be larger than
+ * net.core.wmem_max.
+ */
+#ifndef XMCAST_DATAPLANE_OUTPUT_SOCKET_H
+#define XMCAST_DATAPLANE_OUTPUT_SOCKET_H
+
+struct output;
+
+/*
+ * Open the socket and the decoy of output->rule: fills output->fd and output->decoy_fd (-1: an
+ * output to a group, or a host to which there is no route at the time). 0 or -errno (-ENODEV: its
+ * interface does not exist; -EMFILE); on failure *step names what failed, as constant text, and
+ * none is open.
+ */
+int output_socket_open(struct output *output, unsigned int send_buffer, const char **step);
+
+/* Takes an output whose descriptors are -1. */
+void output_socket_close(struct output *output);
+
+#endif
