@@ -2,6 +2,7 @@
 #include "control/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct client {
 struct control_server {
 	int epoll_fd;
 	int listen_fd;
+	int spare_fd; /* given up for a moment to turn a client away when there is no other */
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	const struct control_method *methods;
 	void *context;
@@ -122,10 +124,12 @@ int control_server_open(struct control_server **out, const char *path,
 	server->methods = methods;
 	server->context = context;
 	server->listen_fd = -1;
+	server->spare_fd = -1;
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		server->clients[i].fd = -1;
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	err = server->epoll_fd < 0 ? -errno : listen_at(server);
+	server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
 	if (err) {
 		if (server->listen_fd < 0)
 			server->path[0] = '\0';
@@ -159,15 +163,28 @@ void control_server_close(struct control_server *server)
 		close(server->listen_fd);
 	if (server->epoll_fd >= 0)
 		close(server->epoll_fd);
+	if (server->spare_fd >= 0)
+		close(server->spare_fd);
 	if (server->path[0])
 		unlink(server->path);
 	free(server);
+}
+
+/* There is no descriptor for a client who waits. Left waiting, he would keep the listening socket
+ * readable, and the main thread in circles. */
+static void turn_away(struct control_server *server)
+{
+	close(server->spare_fd);
+	close(accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+	server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static void accept_client(struct control_server *server)
 {
 	int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		turn_away(server);
 	if (fd < 0)
 		return;
 	for (int i = 0; i < MAX_CLIENTS; i++) {

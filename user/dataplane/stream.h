@@ -28,17 +28,19 @@ struct output_queue {
 	alignas(CACHE_LINE) counter_t submitted; /* datagrams handed to the kernel */
 	counter_t sent;				 /* of these: taken by the kernel */
 	counter_t sent_bytes;			 /* UDP payload */
-	counter_t errors[SEND_ERRORS];		 /* of these: refused, by errno */
 
 	/* The egress thread's own, to gather a batch: see egress_batch.h. */
 	struct send_request *open;
 	struct output_queue *next_open;
 	bool listed; /* in the list of outputs with an open request */
 	const struct output *output;
-	unsigned int gso_segments; /* most datagrams in one send; 1: none are gathered */
-	unsigned int gso_max_size; /* largest segment that the route takes in one */
-	unsigned int gso_proven;   /* largest segment that the kernel has taken in a batch */
-	counter_t gso_refused;	   /* batches that were refused and sent singly */
+	atomic_uint gso_segments; /* most datagrams in one send; 1: none are gathered */
+	atomic_uint gso_max_size; /* largest segment that the route takes in a batch */
+	unsigned int gso_proven;  /* largest segment that the kernel has taken in a batch */
+
+	/* Seldom written. */
+	counter_t gso_refused;	       /* batches that were refused and sent singly */
+	counter_t errors[SEND_ERRORS]; /* of the submitted: refused, by errno */
 };
 
 /* One output: constant but for its queues' parts. */

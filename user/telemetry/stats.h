@@ -19,7 +19,9 @@ struct stats_output {
 	uint64_t sent;
 	uint64_t sent_bytes; /* UDP payload */
 	uint64_t errors[SEND_ERRORS];
-	uint64_t gso_refused;
+	unsigned int gso_segments; /* most datagrams in one send now: 1 after a refusal for good */
+	unsigned int gso_max_size; /* largest datagrams that are still gathered */
+	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
 };
 
 struct stats_rule {
