@@ -352,6 +352,12 @@ void relay_sample(struct relay *relay)
 	}
 }
 
+/* The smaller of both; in the first round the second. */
+static unsigned int least(unsigned int so_far, unsigned int value, unsigned int round)
+{
+	return round && so_far < value ? so_far : value;
+}
+
 static void read_output(const struct output *output, unsigned int nr_queues,
 			struct stats_output *stats)
 {
@@ -362,6 +368,9 @@ static void read_output(const struct output *output, unsigned int nr_queues,
 		stats->sent += counter_read(&queue->sent);
 		stats->sent_bytes += counter_read(&queue->sent_bytes);
 		stats->gso_refused += counter_read(&queue->gso_refused);
+		/* The queues find out each for itself; what the most careful one does is told. */
+		stats->gso_segments = least(stats->gso_segments, queue->gso_segments, i);
+		stats->gso_max_size = least(stats->gso_max_size, queue->gso_max_size, i);
 		for (unsigned int j = 0; j < SEND_ERRORS; j++)
 			stats->errors[j] += counter_read(&queue->errors[j]);
 	}

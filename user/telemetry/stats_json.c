@@ -33,11 +33,13 @@ static json_t *output_json(const struct stats_output *output)
 			json_object_set_new(errors, send_error_name(i), number(output->errors[i]));
 	}
 	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
 		endpoint_format(&output->rule->to, output->rule->port, output->rule->iface, to),
 		"submitted_packets", number(output->submitted), "sent_packets",
 		number(output->sent), "sent_bytes", number(output->sent_bytes), "send_errors",
-		number(sum), "errors", errors, "gso_refused_batches", number(output->gso_refused));
+		number(sum), "errors", errors, "gso_refused_batches", number(output->gso_refused),
+		"gso_segments", number(output->gso_segments), "gso_max_bytes",
+		number(output->gso_max_size));
 }
 
 static json_t *rule_json(const struct stats_rule *rule)
