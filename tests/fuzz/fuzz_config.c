@@ -34,7 +34,10 @@ static void check_limits(const struct config *config)
 	require(config->egress.engine <= ENGINE_SENDMMSG);
 	require(config->egress.gso >= 1 && config->egress.gso <= GSO_MAX_SEGMENTS);
 	require(config->egress.wakeup <= WAKEUP_SPIN);
-	require(is_power(config->workers.frames) && is_power(config->workers.rx_ring));
+	require(is_power(config->workers.frames));
+	require(!config->workers.rx_ring || is_power(config->workers.rx_ring));
+	require(config->workers.nr_cpus <= WORKER_CPUS_MAX);
+	require(config->egress.send_buffer >= 1 << 17);
 	require(config->stats_interval <= 86400);
 	for (unsigned int i = 0; i < config->nr_rules; i++) {
 		const struct rule *rule = &config->rules[i];

@@ -109,7 +109,7 @@ static void open_stream(struct relay *relay, struct entry *entry)
 	char text[ENDPOINT_TEXT_SIZE];
 	int err;
 
-	err = stream_open(&entry->stream, rule, entry->port->nr_workers, relay->config->egress.gso,
+	err = stream_open(&entry->stream, rule, entry->port->nr_workers, &relay->config->egress,
 			  &failure);
 	if (err == -ENODEV && failure.output)
 		rule_fail(entry, err, "output interface %s does not exist", failure.output->iface);

@@ -7,10 +7,8 @@
 
 #include "dataplane/output_socket.h"
 
-#define SEND_BUFFER (4 << 20)
-
 static int open_output(struct output *output, const struct rule_output *rule,
-		       unsigned int nr_queues, unsigned int gso_segments,
+		       unsigned int nr_queues, const struct egress_config *egress,
 		       struct stream_failure *failure)
 {
 	output->rule = *rule;
@@ -23,11 +21,11 @@ static int open_output(struct output *output, const struct rule_output *rule,
 	memset(output->queues, 0, nr_queues * sizeof(*output->queues));
 	for (unsigned int i = 0; i < nr_queues; i++) {
 		output->queues[i].output = output;
-		output->queues[i].gso_segments = gso_segments;
+		output->queues[i].gso_segments = rule->gso ? rule->gso : egress->gso;
 		output->queues[i].gso_max_size = UINT16_MAX;
 	}
 	output->to_length = addr_to_sockaddr(&rule->to, rule->port, &output->to);
-	return output_socket_open(output, SEND_BUFFER, &failure->step);
+	return output_socket_open(output, egress->send_buffer, &failure->step);
 }
 
 static void close_stream(struct stream *stream)
@@ -42,7 +40,7 @@ static void close_stream(struct stream *stream)
 }
 
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
-		unsigned int gso_segments, struct stream_failure *failure)
+		const struct egress_config *egress, struct stream_failure *failure)
 {
 	struct stream *stream;
 	int err = -ENOMEM;
@@ -65,7 +63,7 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_qu
 	while (stream->nr_outputs < rule->nr_outputs) {
 		unsigned int i = stream->nr_outputs++;
 
-		err = open_output(&stream->outputs[i], &rule->outputs[i], nr_queues, gso_segments,
+		err = open_output(&stream->outputs[i], &rule->outputs[i], nr_queues, egress,
 				  failure);
 		if (err)
 			goto fail;

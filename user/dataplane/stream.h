@@ -77,11 +77,11 @@ struct stream_failure {
 /*
  * Open the sockets of a rule's outputs. Reference count 1. 0 or -errno (-ENODEV: an output's
  * interface does not exist; -EMFILE, -ENOMEM: too few resources; then *failure says where).
- * `gso_segments`: most datagrams in one send. Needs CAP_NET_RAW to name an interface on old
- * kernels.
+ * `egress`: most datagrams in one send, unless an output says otherwise, and the send buffer. Needs
+ * CAP_NET_RAW to name an interface on old kernels.
  */
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
-		unsigned int gso_segments, struct stream_failure *failure);
+		const struct egress_config *egress, struct stream_failure *failure);
 
 void stream_hold(struct stream *stream);
 

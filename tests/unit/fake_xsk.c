@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fake_xsk.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* As the kernel's: what is in front of each packet. */
+#define HEADROOM 256
+
+/* What a frame holds while it is the kernel's. */
+#define POISON 0xdb
+
+/* Entries put in and taken out; one writer each. */
+struct fake_ring {
+	_Atomic uint32_t head;
+	_Atomic uint32_t tail;
+};
+
+struct xsk {
+	struct fake_ring fill;
+	uint32_t *fill_frames; /* of the fill ring: all frames find room */
+	struct fake_ring rx;
+	struct xsk_frame *rx_frames;
+	unsigned int rx_size;
+	counter_t received;
+	counter_t returned;
+	counter_t rx_dropped;
+	counter_t rx_ring_full;
+	int fd; /* eventfd: readable if there may be something in the RX ring */
+	uint8_t *memory;
+	unsigned int frames;
+	unsigned int frame_shift;
+	_Atomic uint8_t *owner; /* enum xsk_owner as the rings see it: kernel or ingress */
+	_Atomic uint8_t *stage; /* as xsk_hand_over() says it */
+};
+
+static struct xsk *last;
+static int fail_open;
+
+/* Not assert(), which NDEBUG takes away; and not cmocka's, which belong to the test's thread. */
+static void must(bool holds, const char *what, uint32_t frame)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "fake_xsk: frame %u: %s\n", frame, what);
+	abort();
+}
+
+struct xsk *fake_xsk_last(void)
+{
+	return last;
+}
+
+void fake_xsk_fail_open(int err)
+{
+	fail_open = err;
+}
+
+unsigned int xsk_frame_size(unsigned int mtu)
+{
+	return mtu <= 1500 ? 2048 : mtu <= 3800 ? 4096 : 0;
+}
+
+int xsk_open(struct xsk **out, const struct xsk_options *options)
+{
+	struct xsk *xsk;
+	int err = fail_open;
+
+	fail_open = 0;
+	if (err)
+		return err;
+	xsk = calloc(1, sizeof(*xsk));
+	must(xsk != NULL, "no memory", 0);
+	xsk->frames = options->frames;
+	xsk->frame_shift = (unsigned int)__builtin_ctz(options->frame_size);
+	xsk->rx_size = options->rx_ring;
+	xsk->memory = malloc((size_t)options->frames * options->frame_size);
+	xsk->fill_frames = calloc(options->frames, sizeof(*xsk->fill_frames));
+	xsk->rx_frames = calloc(options->rx_ring, sizeof(*xsk->rx_frames));
+	xsk->owner = malloc(options->frames);
+	xsk->stage = malloc(options->frames);
+	xsk->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	must(xsk->memory && xsk->fill_frames && xsk->rx_frames && xsk->owner && xsk->stage &&
+		     xsk->fd >= 0,
+	     "no memory", 0);
+	for (uint32_t frame = 0; frame < xsk->frames; frame++) {
+		atomic_init(&xsk->owner[frame], OWNER_INGRESS);
+		atomic_init(&xsk->stage[frame], OWNER_EGRESS);
+	}
+	for (uint32_t frame = 0; frame < xsk->frames; frame++)
+		xsk_return(xsk, &frame, 1);
+	*out = last = xsk;
+	return 0;
+}
+
+void xsk_close(struct xsk *xsk)
+{
+	if (!xsk)
+		return;
+	if (last == xsk)
+		last = NULL;
+	close(xsk->fd);
+	free(xsk->memory);
+	free(xsk->fill_frames);
+	free(xsk->rx_frames);
+	free(xsk->owner);
+	free(xsk->stage);
+	free(xsk);
+}
+
+int xsk_fd(const struct xsk *xsk)
+{
+	return xsk->fd;
+}
+
+bool xsk_zero_copy(const struct xsk *xsk)
+{
+	return false;
+}
+
+bool xsk_huge_pages(const struct xsk *xsk)
+{
+	return false;
+}
+
+size_t xsk_memory_size(const struct xsk *xsk)
+{
+	return (size_t)xsk->frames << xsk->frame_shift;
+}
+
+uint8_t *xsk_memory(const struct xsk *xsk)
+{
+	return xsk->memory;
+}
+
+unsigned int xsk_frames(const struct xsk *xsk)
+{
+	return xsk->frames;
+}
+
+uint32_t xsk_frame_index(const struct xsk *xsk, uint64_t offset)
+{
+	return (uint32_t)(offset >> xsk->frame_shift);
+}
+
+unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max)
+{
+	uint32_t tail = atomic_load_explicit(&xsk->rx.tail, memory_order_relaxed);
+	unsigned int count = 0;
+	uint64_t events;
+
+	if (tail == atomic_load(&xsk->rx.head)) {
+		/* Consumed before the ring is looked at again: what comes later is seen by poll. */
+		if (read(xsk->fd, &events, sizeof(events)) < 0 && errno != EAGAIN)
+			must(false, "eventfd", 0);
+	}
+	while (count < max && tail != atomic_load(&xsk->rx.head)) {
+		frames[count] = xsk->rx_frames[tail++ % xsk->rx_size];
+		xsk_hand_over(xsk, xsk_frame_index(xsk, frames[count].address), OWNER_KERNEL,
+			      OWNER_INGRESS);
+		count++;
+	}
+	atomic_store(&xsk->rx.tail, tail);
+	counter_add(&xsk->received, count);
+	return count;
+}
+
+void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
+{
+	uint32_t head = atomic_load_explicit(&xsk->fill.head, memory_order_relaxed);
+
+	counter_add(&xsk->returned, count);
+	for (unsigned int i = 0; i < count; i++) {
+		uint32_t frame = frames[i];
+
+		must(frame < xsk->frames, "no such frame was given back", frame);
+		must(atomic_exchange(&xsk->owner[frame], OWNER_KERNEL) == OWNER_INGRESS,
+		     "given back twice", frame);
+		xsk_hand_over(xsk, frame, OWNER_EGRESS, OWNER_KERNEL);
+		memset(xsk->memory + ((size_t)frame << xsk->frame_shift), POISON,
+		       (size_t)1 << xsk->frame_shift);
+		xsk->fill_frames[head++ % xsk->frames] = frame;
+	}
+	atomic_store(&xsk->fill.head, head);
+}
+
+#ifdef XMC_DEBUG
+void xsk_hand_over(struct xsk *xsk, uint32_t frame, enum xsk_owner from, enum xsk_owner to)
+{
+	must(frame < xsk->frames, "no such frame was handed over", frame);
+	must(atomic_exchange(&xsk->stage[frame], (uint8_t)to) == from, "handed over by another",
+	     frame);
+}
+#endif
+
+uint64_t xsk_kernel_frames(const struct xsk *xsk)
+{
+	uint64_t received = counter_read(&xsk->received);
+
+	return counter_read(&xsk->returned) - received;
+}
+
+int xsk_read_drops(const struct xsk *xsk, struct xsk_drops *drops)
+{
+	drops->rx_dropped = counter_read(&xsk->rx_dropped);
+	drops->fill_ring_empty = drops->rx_dropped; /* as in copy mode */
+	drops->rx_ring_full = counter_read(&xsk->rx_ring_full);
+	return 0;
+}
+
+bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length)
+{
+	uint32_t fill = atomic_load_explicit(&xsk->fill.tail, memory_order_relaxed);
+	uint32_t rx = atomic_load_explicit(&xsk->rx.head, memory_order_relaxed);
+	const uint64_t one = 1;
+	uint64_t address;
+	uint32_t frame;
+
+	if (fill == atomic_load(&xsk->fill.head)) {
+		counter_add(&xsk->rx_dropped, 1);
+		return false;
+	}
+	if (rx - atomic_load(&xsk->rx.tail) == xsk->rx_size) {
+		counter_add(&xsk->rx_ring_full, 1);
+		return false;
+	}
+	frame = xsk->fill_frames[fill % xsk->frames];
+	must(atomic_exchange(&xsk->owner[frame], OWNER_INGRESS) == OWNER_KERNEL,
+	     "in the fill ring twice", frame);
+	atomic_store(&xsk->fill.tail, fill + 1);
+	address = ((uint64_t)frame << xsk->frame_shift) + HEADROOM;
+	must(length <= (1U << xsk->frame_shift) - HEADROOM, "too small for the packet", frame);
+	memcpy(xsk->memory + address, packet, length);
+	xsk->rx_frames[rx % xsk->rx_size] =
+		(struct xsk_frame){.address = address, .length = (uint32_t)length};
+	atomic_store(&xsk->rx.head, rx + 1);
+	must(write(xsk->fd, &one, sizeof(one)) == sizeof(one), "eventfd", frame);
+	return true;
+}
+
+bool fake_xsk_is_whole(const struct xsk *xsk)
+{
+	for (uint32_t frame = 0; frame < xsk->frames; frame++) {
+		if (atomic_load(&xsk->owner[frame]) != OWNER_KERNEL)
+			return false;
+	}
+	return atomic_load(&xsk->fill.head) - atomic_load(&xsk->fill.tail) == xsk->frames;
+}

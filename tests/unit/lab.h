@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A bench for the data plane without privileges: flows of numbered packets for a fake AF_XDP socket
+ * (fake_xsk.h), and sinks, which are UDP sockets that know what has to come.
+ *
+ * Flow N is what comes from 10.9.9.9 for 239.1.1.N, port 5000. A datagram's bytes follow from its
+ * flow, its number and its length; its length from its number.
+ *
+ * A test program includes lab.c.
+ */
+#ifndef XMCAST_TESTS_LAB_H
+#define XMCAST_TESTS_LAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataplane/ruleset.h"
+#include "dataplane/xsk.h"
+
+#define LAB_MTU	 1500
+#define LAB_PORT 5000
+
+/* The largest payload that a frame of 2,048 bytes holds. */
+#define LAB_MAX_PAYLOAD (2048 - 256 - 42)
+
+/* Payload bytes of the n-th datagram. */
+typedef uint32_t (*lab_lengths)(uint32_t number);
+
+/*
+ * Go into a network namespace of our own, where lo has LAB_MTU, and multicast and unreachable
+ * addresses are what they should be. False: that is not allowed here; then lo is the host's.
+ */
+bool lab_enter(void);
+
+/* Run a command of the shell. True: exit code 0. */
+bool lab_run(const char *command);
+
+struct sink {
+	int fd;
+	struct rule_output to; /* an output that leads here */
+	unsigned int flow;
+	lab_lengths lengths;
+	uint32_t next;		     /* number that has to come next */
+	unsigned long backlog_drops; /* of the machine when it was opened */
+	unsigned int room;	     /* datagrams that may be under way without one being lost */
+};
+
+/* Listen on a free port of `address`; a group is joined on lo. */
+void sink_open(struct sink *sink, const char *address, unsigned int flow, lab_lengths lengths);
+void sink_close(struct sink *sink);
+
+/* Wait for `count` datagrams: the next ones of the flow, in order, byte for byte. */
+void sink_expect(struct sink *sink, uint32_t count);
+
+/* Is there nothing to receive? */
+bool sink_is_empty(const struct sink *sink);
+
+/* A stream of this flow to these outputs. */
+struct stream *lab_stream(unsigned int flow, const struct rule_output *outputs, unsigned int count,
+			  unsigned int gso);
+
+/* The n-th packet of a flow arrives. As fake_xsk_deliver(). */
+bool lab_deliver(struct xsk *xsk, unsigned int flow, uint32_t number, lab_lengths lengths);
+
+/* Not an assertion of cmocka, which belong to the main thread: abort with a message. */
+void lab_must(bool holds, const char *what);
+
+uint32_t lab_equal(uint32_t number); /* all 500 bytes */
+uint32_t lab_mixed(uint32_t number); /* 0 to LAB_MTU - 28 bytes, runs of equal ones among them */
+
+#endif

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Rulesets: what a packet finds, and who holds the streams. */
+#include "watchdog.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include "dataplane/ruleset.h"
+
+#define MANY 10000
+
+/* A stream without outputs and counters: all that a ruleset looks at. */
+static struct stream *new_stream(const char *source, const char *group, uint16_t port)
+{
+	struct stream *stream = calloc(1, sizeof(*stream));
+
+	assert_non_null(stream);
+	stream->references = 1;
+	stream->rule.port = port;
+	assert_true(addr_parse(group, &stream->rule.group));
+	if (source)
+		assert_true(addr_parse(source, &stream->rule.source));
+	return stream;
+}
+
+static struct stream *find(const struct ruleset *ruleset, const char *source, const char *group,
+			   uint16_t port)
+{
+	struct xmc_datagram dgram = {.port = htons(port)};
+
+	assert_true(addr_parse(source, &dgram.source));
+	assert_true(addr_parse(group, &dgram.destination));
+	return ruleset_find(ruleset, &dgram);
+}
+
+/* A ruleset that alone holds these streams. */
+static struct ruleset *ruleset_of(struct stream **streams, unsigned int count)
+{
+	struct ruleset *ruleset;
+
+	assert_int_equal(ruleset_new(&ruleset, streams, count), 0);
+	for (unsigned int i = 0; i < count; i++) {
+		assert_int_equal(streams[i]->references, 2);
+		stream_put(streams[i]);
+	}
+	return ruleset;
+}
+
+static void test_empty(void **state)
+{
+	struct ruleset *ruleset = ruleset_of(NULL, 0);
+
+	assert_null(find(ruleset, "10.9.9.9", "239.1.1.1", 5000));
+	assert_null(find(ruleset, "0.0.0.0", "0.0.0.0", 0));
+	assert_null(find(ruleset, "::", "::", 0)); /* the key of a free slot */
+	ruleset_free(ruleset);
+	ruleset_free(NULL);
+}
+
+static void test_any_source(void **state)
+{
+	struct stream *any = new_stream(NULL, "239.1.1.1", 5000);
+	struct ruleset *ruleset = ruleset_of(&any, 1);
+
+	assert_ptr_equal(find(ruleset, "10.9.9.9", "239.1.1.1", 5000), any);
+	assert_ptr_equal(find(ruleset, "0.0.0.0", "239.1.1.1", 5000), any);
+	assert_null(find(ruleset, "10.9.9.9", "239.1.1.2", 5000));
+	assert_null(find(ruleset, "10.9.9.9", "239.1.1.1", 5001));
+	assert_null(find(ruleset, "10.9.9.9", "239.1.1.1", htons(5000)));
+	ruleset_free(ruleset);
+}
+
+static void test_one_source(void **state)
+{
+	struct stream *one = new_stream("10.9.9.9", "239.1.1.1", 5000);
+	struct ruleset *ruleset = ruleset_of(&one, 1);
+
+	assert_ptr_equal(find(ruleset, "10.9.9.9", "239.1.1.1", 5000), one);
+	assert_null(find(ruleset, "10.9.9.8", "239.1.1.1", 5000));
+	assert_null(find(ruleset, "0.0.0.0", "239.1.1.1", 5000));
+	assert_null(find(ruleset, "::", "239.1.1.1", 5000));
+	ruleset_free(ruleset);
+}
+
+/* (S,G) before (*,G), in whichever order they were given. */
+static void test_source_first(void **state)
+{
+	for (int swap = 0; swap < 2; swap++) {
+		struct stream *any = new_stream(NULL, "239.1.1.1", 5000);
+		struct stream *one = new_stream("10.9.9.9", "239.1.1.1", 5000);
+		struct stream *two = new_stream("10.9.9.8", "239.1.1.1", 5000);
+		struct stream *other = new_stream("10.9.9.8", "239.1.1.2", 5000);
+		struct stream *streams[] = {swap ? one : any, swap ? any : one, two, other};
+		struct ruleset *ruleset = ruleset_of(streams, 4);
+
+		assert_ptr_equal(find(ruleset, "10.9.9.9", "239.1.1.1", 5000), one);
+		assert_ptr_equal(find(ruleset, "10.9.9.8", "239.1.1.1", 5000), two);
+		assert_ptr_equal(find(ruleset, "10.9.9.7", "239.1.1.1", 5000), any);
+		assert_ptr_equal(find(ruleset, "10.9.9.8", "239.1.1.2", 5000), other);
+		assert_null(find(ruleset, "10.9.9.9", "239.1.1.2", 5000));
+		ruleset_free(ruleset);
+	}
+}
+
+static void test_ipv6(void **state)
+{
+	struct stream *any = new_stream(NULL, "ff3e::1", 5000);
+	struct stream *one = new_stream("2001:db8::9", "ff3e::1", 5000);
+	struct stream *mapped = new_stream(NULL, "1.2.3.4", 5000);
+	struct stream *streams[] = {any, one, mapped};
+	struct ruleset *ruleset = ruleset_of(streams, 3);
+
+	assert_ptr_equal(find(ruleset, "2001:db8::9", "ff3e::1", 5000), one);
+	assert_ptr_equal(find(ruleset, "2001:db8::8", "ff3e::1", 5000), any);
+	assert_null(find(ruleset, "2001:db8::9", "ff3e::2", 5000));
+	assert_null(find(ruleset, "2001:db8::9", "ff3e:0:0:1::1", 5000));
+	assert_null(find(ruleset, "2001:db8::9", "::102:304", 5000)); /* not the mapped one */
+	assert_ptr_equal(find(ruleset, "5.6.7.8", "1.2.3.4", 5000), mapped);
+	ruleset_free(ruleset);
+}
+
+static void expect_duplicate(struct stream *a, struct stream *b)
+{
+	struct stream *other = new_stream(NULL, "239.1.1.9", 1);
+	struct stream *streams[] = {other, a, b};
+	struct ruleset *ruleset = NULL;
+
+	assert_int_equal(ruleset_new(&ruleset, streams, 3), -EEXIST);
+	assert_null(ruleset);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(streams[i]->references, 1);
+		stream_put(streams[i]);
+	}
+}
+
+static void test_duplicates(void **state)
+{
+	expect_duplicate(new_stream(NULL, "239.1.1.1", 5000), new_stream(NULL, "239.1.1.1", 5000));
+	expect_duplicate(new_stream("10.9.9.9", "239.1.1.1", 5000),
+			 new_stream("10.9.9.9", "239.1.1.1", 5000));
+	expect_duplicate(new_stream("2001:db8::9", "ff3e::1", 5000),
+			 new_stream("2001:db8::9", "ff3e::1", 5000));
+}
+
+/* The i-th of many: one IPv4 group, port and source after the other, neighbours as admins write. */
+static void name_flow(unsigned int i, char source[16], char group[16], uint16_t *port)
+{
+	snprintf(source, 16, "10.0.%u.%u", i % 7, 1 + i % 251);
+	snprintf(group, 16, "239.1.%u.%u", i / 200 % 256, i % 200);
+	*port = (uint16_t)(5000 + i % 3);
+}
+
+static void test_many(void **state)
+{
+	struct stream **streams = calloc(MANY, sizeof(struct stream *));
+	struct ruleset *ruleset;
+	char source[16];
+	char group[16];
+	uint16_t port;
+
+	watchdog_start(__func__);
+	assert_non_null(streams);
+	for (unsigned int i = 0; i < MANY; i++) {
+		name_flow(i, source, group, &port);
+		streams[i] = new_stream(i % 2 ? source : NULL, group, port);
+	}
+	ruleset = ruleset_of(streams, MANY);
+	for (unsigned int i = 0; i < MANY; i++) {
+		name_flow(i, source, group, &port);
+		assert_ptr_equal(find(ruleset, source, group, port), streams[i]);
+		assert_null(find(ruleset, source, group, (uint16_t)(port + 3)));
+		assert_null(find(ruleset, source, group, (uint16_t)(port - 3)));
+		group[2] = '8'; /* 238 */
+		assert_null(find(ruleset, source, group, port));
+		name_flow(i, source, group, &port);
+		if (i % 2)
+			assert_null(find(ruleset, "10.1.0.1", group, port));
+		else
+			assert_ptr_equal(find(ruleset, "10.1.0.1", group, port), streams[i]);
+	}
+	ruleset_free(ruleset);
+	free(streams);
+	watchdog_stop();
+}
+
+/* A stream lives as long as a ruleset or its opener holds it. AddressSanitizer sees both mistakes.
+ */
+static void test_references(void **state)
+{
+	struct stream *kept = new_stream(NULL, "239.1.1.1", 5000);
+	struct stream *gone = new_stream(NULL, "239.1.1.2", 5000);
+	struct stream *streams[] = {kept, gone};
+	struct ruleset *before;
+	struct ruleset *after;
+
+	assert_int_equal(ruleset_new(&before, streams, 2), 0);
+	assert_int_equal(ruleset_new(&after, streams, 1), 0);
+	streams[0] = NULL; /* the array was copied */
+	assert_int_equal(kept->references, 3);
+	assert_int_equal(gone->references, 2);
+	stream_put(gone);
+	assert_ptr_equal(find(before, "1.1.1.1", "239.1.1.2", 5000), gone);
+	assert_int_equal(gone->rule.port, 5000);
+	ruleset_free(before); /* and `gone` with it */
+	assert_null(find(after, "1.1.1.1", "239.1.1.2", 5000));
+	assert_ptr_equal(find(after, "1.1.1.1", "239.1.1.1", 5000), kept);
+	assert_int_equal(kept->references, 2);
+	ruleset_free(after);
+	assert_int_equal(kept->references, 1);
+	stream_put(kept);
+	stream_put(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty),	   cmocka_unit_test(test_any_source),
+		cmocka_unit_test(test_one_source), cmocka_unit_test(test_source_first),
+		cmocka_unit_test(test_ipv6),	   cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_many),	   cmocka_unit_test(test_references),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
