@@ -21,8 +21,9 @@ struct egress_command {
 	uint32_t sequence; /* EGRESS_PING: comes back in `pong` */
 };
 
-/* Most requests that may be prepared or at the kernel at once. */
-#define ENGINE_REQUESTS 512
+/* Most requests that may be open, prepared or at the kernel at once: as many outputs may gather a
+ * batch at the same time. 1.5 kB each, of which only those in use are ever touched. */
+#define ENGINE_REQUESTS 2048
 
 /* What an engine reports, from within engine_enter() only. */
 struct engine_handler {
