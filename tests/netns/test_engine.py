@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""How the egress engine sends: batches (GSO) and what becomes of them where they are refused, outputs
+that are blocked, CPUs, and a kernel that lends us no io_uring."""
+
+import os
+
+from harness import (Daemon, Sink, Star, check, equal, interface_of, main, receive, receiver,
+                     relay_stream, rule_of, sender, test)
+from netns import work_folder
+
+RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+CAPABILITIES = "+net_admin,+net_raw,+bpf,+ipc_lock"
+
+
+def config(egress="{}", workers="{}", rule=RULE):
+    """A file with one rule and these settings."""
+    return f"rules:\n  - {rule}\negress: {egress}\nworkers: {workers}\n"
+
+
+def burst(star, daemon, *options):
+    """A stream fast enough that batches form, relayed without a fault; the rule's counters."""
+    def start_sinks():
+        return [Sink(star.receiver, "r0", "--port", "6000")]
+
+    stats = relay_stream(daemon, star.source, start_sinks, "--rate", "100000", "--count", "20000",
+                         *options)[1]
+    return stats["rules"][0]["outputs"][0], stats["workers"][0]
+
+
+@test
+def batches():
+    """Datagrams that are there together leave with one send, complete and in order"""
+    star = Star()
+    output, worker = burst(star, Daemon(star.relay, config=config()))
+    equal(output["gso_refused_batches"], 0, "refused batches")
+    check(worker["sends"] < output["sent_packets"], "not one batch was formed")
+
+
+@test
+def batches_are_capped():
+    """`gso N` of an output bounds its batches, `gso off` forms none"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE + " gso off")
+    output, worker = burst(star, daemon)
+    equal(worker["sends"], output["sent_packets"], "sends with gso off")
+    daemon.stop()
+    output, worker = burst(star, Daemon(star.relay, RULE + " gso 2"))
+    check(2 * worker["sends"] >= output["sent_packets"], "more than two datagrams in one send")
+    equal(output["gso_segments"], 2, "gso_segments")
+
+
+@test
+def device_without_checksums():
+    """A device without checksum offload, which Linux before 6.11 refuses batches to (EIO): then
+    they go singly, and stats says so; nothing is lost either way"""
+    star = Star()
+    star.relay.run("ethtool", "-K", "out0", "tx", "off")
+    output, worker = burst(star, Daemon(star.relay, config=config()))
+    if output["gso_refused_batches"]:
+        equal(output["gso_segments"], 1, "gso_segments after a refusal")
+    else:
+        check(worker["sends"] < output["sent_packets"], "not one batch was formed")
+        equal(output["gso_segments"], 64, "gso_segments without a refusal")
+
+
+@test
+def larger_than_the_mtu():
+    """Datagrams larger than the output's MTU leave singly, as fragments; smaller ones still gather"""
+    star = Star(out_mtu=1000)
+    daemon = Daemon(star.relay, config=config())
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    sock = sender(star.source, "10.1.0.1")
+    steered = 0
+    for round_ in range(20):
+        payloads = [bytes([round_, i]) * 600 for i in range(20)]
+        for payload in payloads:
+            sock.sendto(payload, ("239.1.1.1", 5000))
+        for payload in payloads:
+            equal(receive(output)[0], payload, "payload")
+        steered += 20
+    daemon.settle(steered=steered)
+    del output
+    limit = daemon.stats()["rules"][0]["outputs"][0]
+    result, _ = burst(star, daemon, "--size", "500")
+    equal(result["gso_segments"], 64, "gso_segments")
+    # Batches of 1200 bytes may not have come about; if one has, it has set the limit.
+    check(limit["gso_max_bytes"] == 1199 or limit["gso_refused_batches"] == 0, f"{limit}")
+
+
+@test
+def unresolved_neighbour():
+    """A host that does not answer ARP costs its own packets only"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE + " out 10.2.0.77:6001",
+                    "other in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0")
+    output, _ = burst(star, daemon)
+    equal(output["send_errors"], 0, "errors of the output that works")
+    silent = daemon.stats()["rules"][0]["outputs"][1]
+    equal(silent["submitted_packets"], output["submitted_packets"], "submitted to both")
+    equal(rule_of(daemon.stats(), "other")["state"], "active", "state of the other rule")
+
+
+@test
+def cpus():
+    """The threads run on the CPUs of workers.cpus; one that is not there is said, and does no harm"""
+    star = Star()
+    daemon = Daemon(star.relay, config=config(workers="{ cpus: [1, 0] }"))
+    placed = {}
+    for task in os.listdir(f"/proc/{daemon.process.pid}/task"):
+        folder = f"/proc/{daemon.process.pid}/task/{task}"
+        with open(f"{folder}/comm", encoding="ascii") as file:
+            name = file.read().strip()
+        with open(f"{folder}/status", encoding="ascii") as file:
+            placed[name] = [line.split()[1] for line in file
+                            if line.startswith("Cpus_allowed_list")][0]
+    equal(placed["in0/in0"], "1", "CPU of the ingress thread")
+    equal(placed["out0/in0"], "0", "CPU of the egress thread")
+    burst(star, daemon)
+    daemon.stop()
+    daemon = Daemon(star.relay, config=config(workers="{ cpus: [8191] }"))
+    check("cpu-refused" in daemon.process.log(), "no word of the CPU that is not there")
+    burst(star, daemon)
+
+
+@test
+def larger_frames():
+    """An MTU that 2048-byte frames cannot hold gets 4096-byte frames"""
+    star = Star(mtu=3000, out_mtu=3000)
+    daemon = Daemon(star.relay, config=config(workers="{ frames: 1024 }"))
+    check(f"umem_bytes={1024 * 4096}" in daemon.process.log(), daemon.process.log())
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    sock = sender(star.source, "10.1.0.1")
+    payload = bytes(range(256)) * 11
+    sock.sendto(payload, ("239.1.1.1", 5000))
+    equal(receive(output)[0], payload, "payload")
+    equal(interface_of(daemon.settle(steered=1), "in0")["state"], "active", "state")
+
+
+@test
+def no_io_uring():
+    """Where io_uring is disabled the daemon says so and relays with sendmmsg"""
+    path = "/proc/sys/kernel/io_uring_disabled"
+    star = Star()
+    os.chmod(work_folder(), 0o777)  # for the control socket
+    with open(path, encoding="ascii") as file:
+        before = file.read()
+    try:
+        # 1: only for those without CAP_SYS_ADMIN, so nobody else here notices.
+        with open(path, "w", encoding="ascii") as file:
+            file.write("1")
+        daemon = Daemon(star.relay, RULE, prefix=(*NOBODY, f"--inh-caps={CAPABILITIES}",
+                                                  f"--ambient-caps={CAPABILITIES}"))
+    finally:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(before)
+    log = daemon.process.log()
+    check("engine-fallback" in log and "io_uring_disabled" in log, f"no warning:\n{log}")
+    check("engine=sendmmsg" in log, f"not the other engine:\n{log}")
+    burst(star, daemon)
+
+
+main()
