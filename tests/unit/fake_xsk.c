@@ -41,6 +41,8 @@ struct xsk {
 
 static struct xsk *last;
 static int fail_open;
+static void (*empty_hook)(void *context);
+static void *empty_context;
 
 /* Not assert(), which NDEBUG takes away; and not cmocka's, which belong to the test's thread. */
 static void must(bool holds, const char *what, uint32_t frame)
@@ -59,6 +61,21 @@ struct xsk *fake_xsk_last(void)
 void fake_xsk_fail_open(int err)
 {
 	fail_open = err;
+}
+
+void fake_xsk_when_empty(void (*hook)(void *context), void *context)
+{
+	empty_hook = hook;
+	empty_context = context;
+}
+
+static void found_empty(void)
+{
+	void (*hook)(void *context) = empty_hook;
+
+	empty_hook = NULL;
+	if (hook)
+		hook(empty_context);
 }
 
 unsigned int xsk_frame_size(unsigned int mtu)
@@ -167,6 +184,8 @@ unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int
 	}
 	atomic_store(&xsk->rx.tail, tail);
 	counter_add(&xsk->received, count);
+	if (!count)
+		found_empty();
 	return count;
 }
 

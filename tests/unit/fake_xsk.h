@@ -24,6 +24,9 @@ struct xsk *fake_xsk_last(void);
 /* Let the next xsk_open() fail with this -errno. */
 void fake_xsk_fail_open(int err);
 
+/* Call this once, in the ingress thread, when that has just found the RX ring empty. */
+void fake_xsk_when_empty(void (*hook)(void *context), void *context);
+
 /* A packet arrives: a frame leaves the fill ring for the RX ring. False: there is no frame, or the
  * RX ring is full; then it is counted as dropped. */
 bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "../bpf/require.h"
+#include "base/log.h"
 #include "dataplane/worker.h"
 #include "lab.c"
 
@@ -433,6 +434,7 @@ int main(void)
 		ONE(test_open_fails, 0, "once"),
 	};
 
+	log_set_level(LOG_LEVEL_WARNING);
 	lab_enter();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

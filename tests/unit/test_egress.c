@@ -637,6 +637,28 @@ static void test_ruleset_handed_over(void **state)
 	rig_close(rig);
 }
 
+static void packets_and_the_end(void *context)
+{
+	struct rig *rig = context;
+
+	deliver(rig, 0, 3, lab_equal);
+	atomic_store(&rig->ingress.stop, true);
+}
+
+/* Packets, and the order to end, after ingress has looked and found nothing: it looks again. */
+static void test_late_packets(void **state)
+{
+	struct rig *rig = rig_open(state);
+	struct sink sink;
+
+	add(rig, &sink, lab_equal, 64);
+	atomic_store(&rig->ingress.stop, false);
+	fake_xsk_when_empty(packets_and_the_end, rig);
+	relay(rig);
+	expect_all(rig, &sink);
+	rig_close(rig);
+}
+
 /* cmocka has no parameters: each test twice, its engine in the state. */
 #define BOTH(test)                                                                                 \
 	{#test ":io_uring", test, NULL, NULL, (void *)&engines[0]},                                \
@@ -668,6 +690,7 @@ int main(void)
 		BOTH(test_markers),
 		BOTH(test_commands),
 		BOTH(test_ruleset_handed_over),
+		BOTH(test_late_packets),
 	};
 
 	has_namespace = lab_enter();
