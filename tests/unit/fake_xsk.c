@@ -73,9 +73,10 @@ static void found_empty(void)
 {
 	void (*hook)(void *context) = empty_hook;
 
+	if (!hook)
+		return;
 	empty_hook = NULL;
-	if (hook)
-		hook(empty_context);
+	hook(empty_context);
 }
 
 unsigned int xsk_frame_size(unsigned int mtu)

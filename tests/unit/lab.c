@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "watchdog.h"
@@ -58,6 +59,13 @@ static unsigned long lab_backlog_drops(void)
 
 bool lab_enter(void)
 {
+	struct rlimit limit;
+
+	/* Outputs have two sockets each, and some tests have many outputs. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 	if (unshare(CLONE_NEWNET) && unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
 		fprintf(stderr, "no network namespace (%s): the host's lo is used\n",
 			strerror(errno));

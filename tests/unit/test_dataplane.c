@@ -60,20 +60,21 @@ static void start_worker(void **state, struct worker *worker, const struct rules
 		skip_for("no io_uring here (sysctl kernel.io_uring_disabled)");
 }
 
-/* End it; nothing may be left behind, and no frame be lost. */
-static void stop_worker(struct worker *worker)
+/* End it; nothing may be left behind, and no frame be lost. Returns what it has counted. */
+static struct worker_state stop_worker(struct worker *worker)
 {
-	struct worker_state now;
+	struct worker_state end;
 
 	assert_int_equal(worker_stop(worker), 0);
-	worker_read(worker, &now);
-	assert_int_equal(now.kernel_frames, FRAMES);
-	assert_int_equal(now.queued, 0);
-	assert_int_equal(now.in_flight, 0);
-	assert_int_equal(now.cq_overflows, 0);
+	worker_read(worker, &end);
+	assert_int_equal(end.kernel_frames, FRAMES);
+	assert_int_equal(end.queued, 0);
+	assert_int_equal(end.in_flight, 0);
+	assert_int_equal(end.cq_overflows, 0);
 	assert_true(fake_xsk_is_whole(fake_xsk_last()));
 	worker_close(worker);
 	watchdog_stop();
+	return end;
 }
 
 static struct ruleset *rules_of(struct stream *const *streams, unsigned int count)
@@ -299,7 +300,7 @@ static void test_change_rules(void **state)
 	struct worker *worker = open_worker(state);
 	static struct feed feed; /* its thread may outlive a test that fails */
 	struct ruleset *ruleset;
-	struct worker_state now;
+	struct worker_state end;
 	struct stream *streams[2];
 	struct sink sinks[2];
 	uint64_t received = 0;
@@ -338,11 +339,10 @@ static void test_change_rules(void **state)
 	pthread_join(thread, NULL);
 	sink_expect(&sinks[0], atomic_load(&feed.count) - sinks[0].next);
 	assert_true(sink_is_empty(&sinks[0]));
-	worker_read(worker, &now);
-	assert_int_equal(now.received, 2ULL * atomic_load(&feed.count));
-	assert_int_equal(now.drops[INGRESS_NO_RULE] + received, atomic_load(&feed.count));
-	assert_int_equal(now.drops[INGRESS_INVALID], 0);
-	stop_worker(worker);
+	end = stop_worker(worker);
+	assert_int_equal(end.received, 2ULL * atomic_load(&feed.count));
+	assert_int_equal(end.drops[INGRESS_NO_RULE] + received, atomic_load(&feed.count));
+	assert_int_equal(end.drops[INGRESS_INVALID], 0);
 	expect_sent(streams[0], 0, atomic_load(&feed.count));
 	sink_close(&sinks[0]);
 	sink_close(&sinks[1]);

@@ -247,6 +247,8 @@ static int wait_notified(struct worker *worker, int milliseconds)
 	uint64_t count;
 	int n;
 
+	if (atomic_load(&worker->failed))
+		return -EIO;
 	do {
 		n = poll(&fd, 1, milliseconds);
 	} while (n < 0 && errno == EINTR);

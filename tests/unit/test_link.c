@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What the kernel says of interfaces: lo, which every namespace has, and those that are not there.
+ */
+#include "watchdog.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+#include "links/link.h"
+
+static void test_loopback(void **state)
+{
+	struct link link;
+
+	memset(&link, 0xa5, sizeof(link));
+	assert_int_equal(link_query("lo", &link), 0);
+	assert_string_equal(link.name, "lo");
+	assert_int_equal(link.ifindex, (int)if_nametoindex("lo"));
+	assert_true(link.mtu >= 68);
+	assert_int_equal(link.rx_queues, 1);
+	assert_false(link.vlan_offload);
+}
+
+static void test_missing(void **state)
+{
+	struct link link;
+
+	assert_int_equal(link_query("no-such-if", &link), -ENODEV);
+	assert_int_equal(link_query("fifteen-letters", &link), -ENODEV);
+	assert_true(link_query("", &link) < 0);
+}
+
+static unsigned int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int count = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static void test_no_descriptor_is_left_open(void **state)
+{
+	unsigned int before = count_fds();
+	struct link link;
+
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(link_query("lo", &link), 0);
+		assert_int_equal(link_query("no-such-if", &link), -ENODEV);
+	}
+	assert_int_equal(count_fds(), before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_loopback),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_no_descriptor_is_left_open),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Statistics: the keys of the contract, each exactly so, and sums in which each packet counts once.
+ */
+#include "watchdog.h"
+
+#include "telemetry/stats.h"
+
+/* Two rules with three outputs, two interfaces with three workers; every number is another. */
+static struct rule_output outputs[3] = {
+	{.port = 6000, .ttl = 1, .iface = "eth1"},
+	{.port = 6001, .ttl = 64},
+	{.port = 6002, .ttl = 64},
+};
+static struct rule rules[2] = {
+	{.name = "cam1", .port = 5000, .iface = "eth0", .nr_outputs = 2, .outputs = outputs},
+	{.name = "cam2", .port = 5001, .iface = "br-lan", .nr_outputs = 1, .outputs = &outputs[2]},
+};
+
+static struct stats *make(void)
+{
+	struct stats *stats = stats_new(2, 3, 2, 3);
+
+	assert_non_null(stats);
+	assert_true(addr_parse("239.2.2.2", &outputs[0].to));
+	assert_true(addr_parse("10.0.0.100", &outputs[1].to));
+	assert_true(addr_parse("10.0.0.101", &outputs[2].to));
+	assert_true(addr_parse("239.1.1.1", &rules[0].group));
+	assert_true(addr_parse("10.9.9.9", &rules[0].source));
+	assert_true(addr_parse("239.1.1.2", &rules[1].group));
+	stats->uptime_seconds = 42;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct stats_output *output = &stats->outputs[i];
+
+		output->rule = &outputs[i];
+		output->sent = 100 + i;
+		output->sent_bytes = 10000 + i;
+		output->errors[send_error_slot(EAGAIN)] = i;
+		output->errors[SEND_ERROR_OTHER] = 2 * i;
+		output->submitted = 100 + 4 * i;
+		output->gso_refused = i;
+		output->gso_segments = 64;
+		output->gso_max_size = 65535;
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		stats->rules[i].rule = &rules[i];
+		stats->rules[i].state = i ? "pending" : "active";
+		stats->rules[i].reason = i ? "interface br-lan does not exist" : NULL;
+		stats->rules[i].received = 50 + i;
+		stats->rules[i].received_bytes = 5000 + i;
+		stats->rules[i].rate_pps = 7 + i;
+		stats->rules[i].rate_bps = 70 + i;
+		stats->rules[i].outputs = &stats->outputs[2 * i];
+		stats->interfaces[i].name = rules[i].iface;
+		stats->interfaces[i].state = i ? "pending" : "active";
+		stats->interfaces[i].mode = i ? NULL : "native";
+		stats->interfaces[i].zero_copy = !i;
+		stats->interfaces[i].first_worker = 2 * i;
+		stats->interfaces[i].nr_workers = 2 - i;
+		for (unsigned int j = 0; j < XMC_REASONS; j++)
+			stats->interfaces[i].verdicts[j] = 1000 * (i + 1) + j;
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		struct worker_state *state = &stats->workers[i].state;
+
+		stats->workers[i].iface = i == 2 ? "br-lan" : "eth0";
+		stats->workers[i].queue = i % 2;
+		state->received = 10 + i;
+		state->drops[INGRESS_INVALID] = 100 * (i + 1);
+		state->drops[INGRESS_NO_RULE] = 1000 * (i + 1);
+		state->frames = 64;
+		/* In copy mode 3 of the 5 found the fill ring empty: they are among the 5. */
+		state->kernel = (struct xsk_drops){
+			.rx_dropped = 5, .rx_ring_full = 7, .fill_ring_empty = 3};
+	}
+	return stats;
+}
+
+/* The object has these keys, and no other; '?' in front: may be missing. */
+static void expect_keys(const json_t *object, const char *keys)
+{
+	char *copy = strdup(keys);
+	size_t count = 0;
+
+	assert_true(json_is_object(object));
+	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) {
+		bool optional = *word == '?';
+
+		if (json_object_get(object, word + optional))
+			count++;
+		else if (!optional)
+			fail_msg("no key %s", word);
+	}
+	if (json_object_size(object) != count) {
+		char *text = json_dumps(object, JSON_INDENT(1));
+
+		fail_msg("keys other than %s: %s", keys, text);
+	}
+	free(copy);
+}
+
+static json_int_t at(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (!json_is_integer(value))
+		fail_msg("%s is no integer", key);
+	return json_integer_value(value);
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static const json_t *item(const json_t *object, const char *key, size_t index)
+{
+	return json_array_get(json_object_get(object, key), index);
+}
+
+static void test_sums(void **state)
+{
+	struct stats *stats = make();
+	struct stats_totals t;
+
+	stats_sum(stats, &t);
+	assert_int_equal(t.steered, 1000 + 2000);
+	assert_int_equal(t.received, 10 + 11 + 12);
+	assert_int_equal(t.submitted, 100 + 104 + 108);
+	assert_int_equal(t.sent, 100 + 101 + 102);
+	assert_int_equal(t.sent_bytes, 10000 + 10001 + 10002);
+	assert_int_equal(t.send_errors, 3 + 6);
+	assert_int_equal(t.submitted, t.sent + t.send_errors);
+	assert_int_equal(t.dropped, 3 * (5 + 7) + 6 * 100 + 6 * 1000);
+	assert_int_equal(t.buffer_exhausted, 3 * 3);
+	assert_int_equal(stats_kernel_drops(&stats->workers[0].state), 12);
+	stats_free(stats);
+	stats_free(NULL);
+}
+
+static void test_totals(void **state)
+{
+	struct stats *stats = make();
+	json_t *json = stats_json(stats);
+	const json_t *totals = json_object_get(json, "totals");
+
+	expect_keys(json, "uptime_seconds totals rules interfaces workers");
+	assert_int_equal(at(json, "uptime_seconds"), 42);
+	expect_keys(totals, "steered_packets received_packets submitted_packets sent_packets "
+			    "sent_bytes send_errors dropped_packets buffer_exhausted_packets");
+	assert_int_equal(at(totals, "steered_packets"), 3000);
+	assert_int_equal(at(totals, "received_packets"), 33);
+	assert_int_equal(at(totals, "submitted_packets"), 312);
+	assert_int_equal(at(totals, "sent_packets"), 303);
+	assert_int_equal(at(totals, "sent_bytes"), 30003);
+	assert_int_equal(at(totals, "send_errors"), 9);
+	assert_int_equal(at(totals, "dropped_packets"), 6636);
+	assert_int_equal(at(totals, "buffer_exhausted_packets"), 9);
+	json_decref(json);
+	stats_free(stats);
+}
+
+static void test_rules(void **state)
+{
+	struct stats *stats = make();
+	json_t *json = stats_json(stats);
+	const json_t *rule = item(json, "rules", 0);
+	const json_t *output = item(rule, "outputs", 1);
+
+	assert_int_equal(json_array_size(json_object_get(json, "rules")), 2);
+	expect_keys(rule, "name in source state received_packets received_bytes rate_pps rate_bps "
+			  "outputs");
+	assert_string_equal(text_at(rule, "name"), "cam1");
+	assert_string_equal(text_at(rule, "in"), "239.1.1.1:5000@eth0");
+	assert_string_equal(text_at(rule, "source"), "10.9.9.9");
+	assert_string_equal(text_at(rule, "state"), "active");
+	assert_int_equal(at(rule, "received_packets"), 50);
+	assert_int_equal(at(rule, "received_bytes"), 5000);
+	assert_int_equal(at(rule, "rate_pps"), 7);
+	assert_int_equal(at(rule, "rate_bps"), 70);
+	assert_int_equal(json_array_size(json_object_get(rule, "outputs")), 2);
+	assert_string_equal(text_at(item(rule, "outputs", 0), "to"), "239.2.2.2:6000@eth1");
+	expect_keys(output, "to submitted_packets sent_packets sent_bytes send_errors errors "
+			    "gso_refused_batches gso_segments gso_max_bytes");
+	assert_string_equal(text_at(output, "to"), "10.0.0.100:6001");
+	assert_int_equal(at(output, "submitted_packets"), 104);
+	assert_int_equal(at(output, "sent_packets"), 101);
+	assert_int_equal(at(output, "sent_bytes"), 10001);
+	assert_int_equal(at(output, "send_errors"), 3);
+	assert_int_equal(at(output, "gso_refused_batches"), 1);
+	expect_keys(json_object_get(output, "errors"), "EAGAIN other");
+	assert_int_equal(at(json_object_get(output, "errors"), "EAGAIN"), 1);
+	assert_int_equal(at(json_object_get(output, "errors"), "other"), 2);
+	expect_keys(json_object_get(item(rule, "outputs", 0), "errors"), "");
+	rule = item(json, "rules", 1);
+	expect_keys(rule, "name in state reason received_packets received_bytes rate_pps rate_bps "
+			  "outputs");
+	assert_string_equal(text_at(rule, "state"), "pending");
+	assert_string_equal(text_at(rule, "reason"), "interface br-lan does not exist");
+	json_decref(json);
+	stats_free(stats);
+}
+
+static void test_interfaces(void **state)
+{
+	struct stats *stats = make();
+	json_t *json = stats_json(stats);
+	const json_t *iface = item(json, "interfaces", 0);
+	const json_t *verdicts = json_object_get(iface, "verdicts");
+	const json_t *queue = item(iface, "queues", 1);
+
+	expect_keys(iface, "name state mode zero_copy queues verdicts");
+	assert_string_equal(text_at(iface, "name"), "eth0");
+	assert_string_equal(text_at(iface, "state"), "active");
+	assert_string_equal(text_at(iface, "mode"), "native");
+	assert_true(json_is_true(json_object_get(iface, "zero_copy")));
+	expect_keys(verdicts, "steered no_rule no_socket not_ip not_udp vlan fragment ip_options "
+			      "malformed");
+	assert_int_equal(at(verdicts, "steered"), 1000 + XMC_STEERED);
+	assert_int_equal(at(verdicts, "malformed"), 1000 + XMC_MALFORMED);
+	assert_int_equal(json_array_size(json_object_get(iface, "queues")), 2);
+	expect_keys(queue, "queue received_packets rx_dropped rx_ring_full fill_ring_empty");
+	assert_int_equal(at(queue, "queue"), 1);
+	assert_int_equal(at(queue, "received_packets"), 11);
+	assert_int_equal(at(queue, "rx_dropped"), 5);
+	assert_int_equal(at(queue, "rx_ring_full"), 7);
+	assert_int_equal(at(queue, "fill_ring_empty"), 3);
+	iface = item(json, "interfaces", 1);
+	assert_true(json_is_null(json_object_get(iface, "mode"))); /* not attached */
+	assert_int_equal(json_array_size(json_object_get(iface, "queues")), 1);
+	assert_int_equal(at(item(iface, "queues", 0), "received_packets"), 12);
+	json_decref(json);
+	stats_free(stats);
+}
+
+static void test_workers(void **state)
+{
+	struct stats *stats = make();
+	json_t *json = stats_json(stats);
+	const json_t *worker = item(json, "workers", 2);
+
+	assert_int_equal(json_array_size(json_object_get(json, "workers")), 3);
+	expect_keys(worker, "interface queue received_packets drops frames kernel_frames "
+			    "queued_frames in_flight_frames wakeups sleeps submits sends "
+			    "cq_overflows");
+	assert_string_equal(text_at(worker, "interface"), "br-lan");
+	expect_keys(json_object_get(worker, "drops"), "invalid no_rule");
+	assert_int_equal(at(json_object_get(worker, "drops"), "invalid"), 300);
+	assert_int_equal(at(json_object_get(worker, "drops"), "no_rule"), 3000);
+	json_decref(json);
+	stats_free(stats);
+}
+
+static void test_nothing(void **state)
+{
+	struct stats *stats = stats_new(0, 0, 0, 0);
+	json_t *json = stats_json(stats);
+	char *text = json_dumps(json, JSON_COMPACT);
+
+	assert_string_equal(text, "{\"uptime_seconds\":0,\"totals\":{\"steered_packets\":0,"
+				  "\"received_packets\":0,\"submitted_packets\":0,"
+				  "\"sent_packets\":0,\"sent_bytes\":0,\"send_errors\":0,"
+				  "\"dropped_packets\":0,\"buffer_exhausted_packets\":0},"
+				  "\"rules\":[],\"interfaces\":[],\"workers\":[]}");
+	free(text);
+	json_decref(json);
+	stats_free(stats);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sums),	cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_rules),	cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_workers), cmocka_unit_test(test_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
