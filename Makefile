@@ -14,8 +14,11 @@
 # The one list of Debian packages: to build, to test, to check.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libcmocka-dev \
-	iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
+	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat
+
+# bpftool, ethtool and others: only a login shell of root has these folders in its path.
+export PATH := $(PATH):/usr/sbin:/sbin
 
 PREFIX ?= /usr/local
 CC ?= gcc
@@ -23,7 +26,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CLANG ?= clang
-BPFTOOL ?= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
+BPFTOOL ?= bpftool
 SAN ?=
 DEBUG ?=
 
@@ -86,7 +89,13 @@ $(B)/libxmcast.a: $(LIB_OBJS)
 $(B)/%.o: %.c Makefile | $(SKELS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(XCFLAGS) -MMD -MP -DXMC_VERSION='"$(VERSION)"' -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(XCFLAGS) -MMD -MP $(DEFINES) -c -o $@ $<
+
+# The version is in one object, which is made anew when it changes.
+$(B)/user/base/version.o: DEFINES := -DXMC_VERSION='"$(VERSION)"'
+$(B)/user/base/version.o: $(B)/gen/version
+$(B)/gen/version: FORCE
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
 # A program's bytecode from bpf/ or tools/*/, all in one flat folder: their names are unique.
 vpath %.bpf.c bpf $(wildcard tools/*)
@@ -119,11 +128,14 @@ $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-.PHONY: test-programs fuzz check-root
+.PHONY: test-programs fuzz check-root FORCE
 test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS)
 
+check-root:
+	@[ "$$(id -u)" = 0 ] || { echo "this needs root: it makes network namespaces" >&2; exit 77; }
+
 # All tests in one run, whose closing line tells. XMCAST_REQUIRE=1 turns skips into failures.
-test: deps
+test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
 		$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
@@ -145,12 +157,12 @@ fuzz: $(SKELS)
 
 # ---- showing and measuring ----------------------------------------------------------------------
 
-demo: deps
+demo: check-root deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)XMCAST_BUILD=$(B) tools/demo/demo.py
 
 # About 5 minutes; bench-full about an hour. BENCH_FLAGS: see tools/bench/bench.py --help.
-bench bench-full: deps
+bench bench-full: check-root deps
 	$(Q)$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	$(Q)XMCAST_BUILD=$(B) tools/bench/bench.py $(if $(filter bench-full,$@),--full) $(BENCH_FLAGS)
 
@@ -174,14 +186,15 @@ format:
 # ---- installing ---------------------------------------------------------------------------------
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(B)/xmcastd $(DESTDIR)$(PREFIX)/sbin/
-	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink $(DESTDIR)$(PREFIX)/bin/
+	install -d "$(DESTDIR)$(PREFIX)/sbin" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)/etc/xmcast"
+	install -m 755 $(B)/xmcastd "$(DESTDIR)$(PREFIX)/sbin/"
+	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink "$(DESTDIR)$(PREFIX)/bin/"
+	install -m 644 docs/xmcast.yaml "$(DESTDIR)/etc/xmcast/xmcast.yaml.example"
 
 deps:
-	@missing=$$(dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \
-		awk '/ok installed/{print $$1}' | sort > .deps.tmp; \
-		printf '%s\n' $(PACKAGES) | sort | comm -23 - .deps.tmp; rm -f .deps.tmp); \
+	@have=$$(dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \
+		awk '/ok installed/{print $$1}'); \
+	missing=$$(printf '%s\n' $(PACKAGES) $$have $$have | sort | uniq -u); \
 	if [ -n "$$missing" ]; then echo "installing:" $$missing; \
 		apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi

@@ -20,6 +20,9 @@ import tempfile
 import threading
 import time
 
+# ethtool, tc and others are in a folder that only a login shell of root has in its path.
+os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+
 NETNS_FOLDER = "/run/netns"
 PREFIX = f"xmc-{os.getpid()}-"
 
@@ -162,8 +165,9 @@ class Namespace:
     def __init__(self, label):
         self.name = PREFIX + label
         self.path = f"{NETNS_FOLDER}/{self.name}"
-        run("ip", "netns", "add", self.name)
+        # First: an interrupt may come while it is being made.
         _namespaces.append(self)
+        run("ip", "netns", "add", self.name)
         with self.entered():
             for scope in ("all", "default"):
                 _write_sysctl(f"net/ipv6/conf/{scope}/disable_ipv6", 1)

@@ -31,11 +31,13 @@ static uint32_t sum_words(const void *data, size_t size)
 static void multicast_mac(const struct xmc_addr *group, uint8_t address[6])
 {
 	if (addr_is_ipv4(group)) {
-		memcpy(address, "\x01\x00\x5e", 3);
+		address[0] = 0x01;
+		address[1] = 0x00;
+		address[2] = 0x5e;
 		memcpy(address + 3, group->b + 13, 3);
 		address[3] &= 0x7f;
 	} else {
-		memcpy(address, "\x33\x33", 2);
+		address[0] = address[1] = 0x33;
 		memcpy(address + 2, group->b + 12, 4);
 	}
 }

@@ -2,10 +2,12 @@
 #include "options.h"
 
 #include <getopt.h>
+#include <netinet/ether.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "base/addr.h"
 
 static const char usage_text[] =
@@ -106,16 +108,10 @@ static bool address(const char *option, const char *text, struct xmc_addr *addr)
 
 static bool mac(const char *text, uint8_t bytes[6])
 {
-	unsigned v[6];
-	int used = 0;
+	const struct ether_addr *address = strlen(text) == 17 ? ether_aton(text) : NULL;
 
-	/* Length and "%2x" together: six pairs of digits, nothing else. */
-	if (strlen(text) == 17 && strspn(text, "0123456789abcdefABCDEF:") == 17 &&
-	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", v, v + 1, v + 2, v + 3, v + 4, v + 5,
-		   &used) == 6 &&
-	    used == 17) {
-		for (int i = 0; i < 6; i++)
-			bytes[i] = v[i];
+	if (address) {
+		memcpy(bytes, address->ether_addr_octet, 6);
 		return true;
 	}
 	return refuse("--dst-mac: \"%s\" is not a MAC address such as 02:00:00:00:00:01", text);
@@ -127,7 +123,7 @@ static bool sizes(char *text, struct options *options)
 
 	options->sizes_count = 0;
 	while ((word = strsep(&text, ","))) {
-		uint64_t size;
+		uint64_t size = 0;
 
 		if (options->sizes_count == GEN_MAX_SIZES)
 			return refuse("--size: at most %d sizes", GEN_MAX_SIZES);
@@ -277,7 +273,7 @@ bool options_parse(int argc, char **argv, struct options *options, int *status)
 			*status = EXIT_OK;
 			return false;
 		case 'V':
-			puts("xmcast-gen " XMC_VERSION);
+			printf("xmcast-gen %s\n", xmc_version);
 			*status = EXIT_OK;
 			return false;
 		case 'j':

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "base/addr.h"
 
 static const char usage_text[] =
@@ -97,7 +98,7 @@ static bool seconds(const char *option, const char *text, uint64_t *ns)
 static bool ports(char *text, struct options *options)
 {
 	char *dash = strchr(text, '-');
-	uint64_t first, last;
+	uint64_t first = 0, last = 0;
 
 	if (dash)
 		*dash = '\0';
@@ -221,7 +222,7 @@ bool options_parse(int argc, char **argv, struct options *options, int *status)
 			*status = EXIT_OK;
 			return false;
 		case 'V':
-			puts("xmcast-sink " XMC_VERSION);
+			printf("xmcast-sink %s\n", xmc_version);
 			*status = EXIT_OK;
 			return false;
 		case 'j':

@@ -210,14 +210,15 @@ static void warn_rp_filter(const char *interface)
 
 	for (int i = 0; i < 2; i++) {
 		char path[64 + IFNAMSIZ];
-		int value = 0;
+		int value;
 		FILE *file;
 
 		snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", names[i]);
 		file = fopen(path, "re");
 		if (!file)
 			continue;
-		if (fscanf(file, "%d", &value) == 1 && value)
+		value = fgetc(file);
+		if (value == '1' || value == '2')
 			fprintf(stderr,
 				"xmcast-sink: reverse-path filter is on: packets from unroutable "
 				"sources do not reach sockets (echo 0 > %s)\n",
@@ -342,7 +343,8 @@ static enum probe_state check_payload(const struct receiver *receiver, const __u
 		return state;
 	start = probe_pattern_start(arrival->key.flow, arrival->sequence);
 	if (length > PROBE_SIZE_MAX ||
-	    memcmp(payload + sizeof(probe), receiver->pattern + start, length - sizeof(probe))) {
+	    memcmp(payload + sizeof(probe), receiver->pattern + start, length - sizeof(probe)) !=
+		    0) {
 		arrival->corrupted = 1;
 		return PROBE_WRONG_LENGTH; /* or a wrong byte: it is corrupted */
 	}

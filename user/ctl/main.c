@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "base/exit_codes.h"
 #include "control/client.h"
 #include "control/server.h"
@@ -151,7 +152,7 @@ int main(int argc, char **argv)
 			arguments.socket = optarg;
 			break;
 		case 'V':
-			printf("xmcastctl %s\n", XMC_VERSION);
+			printf("xmcastctl %s\n", xmc_version);
 			return EXIT_DONE;
 		case 'h':
 			print_help(stdout);

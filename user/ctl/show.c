@@ -7,6 +7,8 @@
 
 #include "ctl/table.h"
 
+#include "base/version.h"
+
 static const char *text(const json_t *object, const char *key)
 {
 	const char *value = json_string_value(json_object_get(object, key));
@@ -28,7 +30,7 @@ void show_ping(const json_t *answer)
 
 void show_version(const json_t *answer)
 {
-	printf("xmcastctl %s\nxmcastd %s\nprotocol %lld\n", XMC_VERSION, text(answer, "daemon"),
+	printf("xmcastctl %s\nxmcastd %s\nprotocol %lld\n", xmc_version, text(answer, "daemon"),
 	       number(answer, "protocol"));
 }
 

@@ -12,6 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "base/exit_codes.h"
 #include "base/log.h"
 #include "control/server.h"
@@ -48,7 +49,7 @@ static json_t *method_ping(void *context, const json_t *params)
 
 static json_t *method_version(void *context, const json_t *params)
 {
-	return json_pack("{s:s, s:i}", "daemon", XMC_VERSION, "protocol", 1);
+	return json_pack("{s:s, s:i}", "daemon", xmc_version, "protocol", 1);
 }
 
 static json_t *method_stats_show(void *context, const json_t *params)
@@ -110,6 +111,7 @@ static int open_signals(struct daemon *daemon)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	return daemon->signal_fd < 0 ? -errno : watch(daemon, daemon->signal_fd, SOURCE_SIGNAL);
@@ -154,6 +156,10 @@ static void on_signal(struct daemon *daemon)
 
 	if (read(daemon->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (info.ssi_signo == SIGHUP) {
+		log_warning("reload-refused hint=\"this version does not reload: start it again\"");
+		return;
+	}
 	log_info("stopping signal=%u", info.ssi_signo);
 	daemon->stopping = true;
 }
@@ -218,7 +224,7 @@ static void log_ready(struct daemon *daemon)
 	relay_size(daemon->relay, &interfaces, &workers);
 	log_info("ready version=%s rules=%u active=%u pending=%u interfaces=%u workers=%u "
 		 "socket=%s",
-		 XMC_VERSION, active + pending, active, pending, interfaces, workers,
+		 xmc_version, active + pending, active, pending, interfaces, workers,
 		 daemon->options.socket);
 }
 

@@ -11,6 +11,7 @@
 #include <yaml.h>
 
 #include <xmcast/abi.h>
+#include "base/version.h"
 #include "base/exit_codes.h"
 #include "control/server.h"
 
@@ -60,7 +61,7 @@ void options_version(void)
 	struct utsname kernel = {};
 
 	uname(&kernel);
-	printf("xmcastd %s\n", XMC_VERSION);
+	printf("xmcastd %s\n", xmc_version);
 	printf("abi %d\n", XMC_ABI_VERSION);
 	printf("kernel %s\n", kernel.release);
 	printf("libbpf %s\n", libbpf_version_string());

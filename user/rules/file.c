@@ -26,14 +26,13 @@ static int file_error(struct errors *errors, const char *path, int error, const 
 }
 
 /* Read until the end, or until one byte more than is allowed. */
-static int read_all(int fd, size_t size, char **bytes, size_t *length)
+static int read_all(int fd, char **bytes, size_t *length)
 {
-	size_t limit = TREE_BYTES_MAX + 1, used = 0;
+	size_t limit = TREE_BYTES_MAX + 1, size = FIRST_READ, used = 0;
 	char *buffer = NULL, *larger;
 	ssize_t count;
 	int error;
 
-	size = size < FIRST_READ ? FIRST_READ : size + 1;
 	while (used < limit) {
 		if (used == size)
 			size *= 2;
@@ -74,7 +73,7 @@ static int load(int fd, const char *path, struct config *config, struct errors *
 		return file_error(errors, path, EINVAL, "is a directory");
 	if (!S_ISREG(status.st_mode))
 		return file_error(errors, path, EINVAL, "is not a regular file");
-	error = read_all(fd, (size_t)status.st_size, &bytes, &length);
+	error = read_all(fd, &bytes, &length);
 	if (error)
 		return file_error(errors, path, -error, "cannot be read");
 	error = config_parse_yaml(bytes, length, path, config, errors);
