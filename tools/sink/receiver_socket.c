@@ -342,9 +342,8 @@ static enum probe_state check_payload(const struct receiver *receiver, const __u
 	if (state != PROBE_GOOD)
 		return state;
 	start = probe_pattern_start(arrival->key.flow, arrival->sequence);
-	if (length > PROBE_SIZE_MAX ||
-	    memcmp(payload + sizeof(probe), receiver->pattern + start, length - sizeof(probe)) !=
-		    0) {
+	if (length > PROBE_SIZE_MAX || memcmp(payload + sizeof(probe), receiver->pattern + start,
+					      length - sizeof(probe)) != 0) {
 		arrival->corrupted = 1;
 		return PROBE_WRONG_LENGTH; /* or a wrong byte: it is corrupted */
 	}
