@@ -2,6 +2,8 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -15,6 +17,35 @@ static atomic_int log_level = LOG_LEVEL_INFO;
 void log_set_level(enum log_level level)
 {
 	atomic_store(&log_level, (int)level);
+}
+
+/*
+ * A log that nobody reads (a stalled pipe, a terminal after Ctrl-S) must not stop the relay: a line
+ * that would block is lost, and counted. A pipe that is writable has room for a whole line
+ * (PIPE_BUF). O_NONBLOCK is no way, because the description is shared with whoever started us.
+ */
+static void put_line(const char *line, size_t length)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned long long lost;
+	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+	char note[64];
+	int n;
+
+	pthread_mutex_lock(&mutex);
+	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT)) {
+		lost++;
+	} else {
+		n = lost ? snprintf(note, sizeof(note), "warn  log-lines-lost count=%llu\n", lost)
+			 : 0;
+		if (n > 0 && write(STDERR_FILENO, note, (size_t)n) == n)
+			lost = 0;
+		if (n > 0 && poll(&fd, 1, 0) != 1)
+			lost++;
+		else if (write(STDERR_FILENO, line, length) < 0)
+			lost++;
+	}
+	pthread_mutex_unlock(&mutex);
 }
 
 void log_write(enum log_level level, const char *format, ...)
@@ -37,9 +68,7 @@ void log_write(enum log_level level, const char *format, ...)
 	if (length > sizeof(line) - 2)
 		length = sizeof(line) - 2;
 	line[length++] = '\n';
-	/* A log that cannot be written must not stop the relay. */
-	while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR)
-		;
+	put_line(line, length);
 	errno = saved_errno;
 }
 

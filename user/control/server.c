@@ -37,6 +37,8 @@ struct control_server {
 	int listen_fd;
 	int spare_fd; /* given up for a moment to turn a client away when there is no other */
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	dev_t device; /* of our socket file: only that is removed at the end */
+	ino_t inode;
 	const struct control_method *methods;
 	void *context;
 	struct client clients[MAX_CLIENTS];
@@ -104,8 +106,10 @@ static int listen_at(struct control_server *server)
 		server->path[0] = '\0';
 		return err;
 	}
-	if (listen(server->listen_fd, MAX_CLIENTS))
+	if (listen(server->listen_fd, MAX_CLIENTS) || lstat(server->path, &status))
 		return -errno;
+	server->device = status.st_dev;
+	server->inode = status.st_ino;
 	return watch(server, EPOLL_CTL_ADD, server->listen_fd, EPOLLIN, NULL);
 }
 
@@ -151,6 +155,16 @@ static void close_client(struct client *client)
 	client->fd = -1;
 }
 
+/* Somebody may have put another one in its place. */
+static void remove_socket(const struct control_server *server)
+{
+	struct stat status;
+
+	if (lstat(server->path, &status) == 0 && status.st_dev == server->device &&
+	    status.st_ino == server->inode)
+		unlink(server->path);
+}
+
 void control_server_close(struct control_server *server)
 {
 	if (!server)
@@ -166,7 +180,7 @@ void control_server_close(struct control_server *server)
 	if (server->spare_fd >= 0)
 		close(server->spare_fd);
 	if (server->path[0])
-		unlink(server->path);
+		remove_socket(server);
 	free(server);
 }
 
@@ -205,14 +219,14 @@ static void accept_client(struct control_server *server)
 }
 
 /* Send what is left of the answer. False: the client is gone. */
-static bool send_answer(struct control_server *server, struct client *client)
+static bool send_answer(struct client *client)
 {
 	while (client->answer_sent < client->answer_length) {
 		ssize_t n = send(client->fd, client->answer + client->answer_sent,
 				 client->answer_length - client->answer_sent, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EAGAIN)
-			return watch(server, EPOLL_CTL_MOD, client->fd, EPOLLOUT, client) == 0;
+			return true;
 		if (n < 0)
 			return false;
 		client->answer_sent += (size_t)n;
@@ -220,47 +234,40 @@ static bool send_answer(struct control_server *server, struct client *client)
 	free(client->answer);
 	client->answer = NULL;
 	client->answer_length = client->answer_sent = 0;
-	return watch(server, EPOLL_CTL_MOD, client->fd, EPOLLIN, client) == 0;
+	return true;
 }
 
-/* Answer the first whole line that has been read, if there is one. False: the client is gone. */
-static bool answer_line(struct control_server *server, struct client *client, bool *found)
+static const char *whole_line(const struct client *client)
 {
-	char *end = memchr(client->request, '\n', client->request_length);
+	return memchr(client->request, '\n', client->request_length);
+}
+
+/* Answer the first whole line that has been read, if there is one. One at a time, so that a client
+ * with many does not keep the others, or a signal, waiting. False: the client is gone, or has to
+ * go. */
+static bool answer_line(struct control_server *server, struct client *client)
+{
+	const char *end = whole_line(client);
 	size_t used;
 
-	*found = end != NULL;
-	if (!end)
-		return true;
-	used = (size_t)(end - client->request) + 1;
-	client->answer = rpc_answer(client->request, used - 1, server->methods, server->context,
-				    &client->answer_length);
-	client->request_length -= used;
-	memmove(client->request, end + 1, client->request_length);
-	return !client->answer || send_answer(server, client);
-}
-
-/* Answer all whole lines that have been read. False: the client is gone, or has to go. */
-static bool answer_lines(struct control_server *server, struct client *client)
-{
-	bool found = true;
-
-	while (found && !client->answer) {
-		if (!answer_line(server, client, &found))
-			return false;
+	if (end) {
+		used = (size_t)(end - client->request) + 1;
+		client->answer = rpc_answer(client->request, used - 1, server->methods,
+					    server->context, &client->answer_length);
+		client->request_length -= used;
+		memmove(client->request, end + 1, client->request_length);
+	} else if (client->request_length == MAX_REQUEST) {
+		client->answer = rpc_error(RPC_INVALID_REQUEST, "request longer than 65535 bytes",
+					   &client->answer_length);
+		client->request_length = 0;
+		client->ended = true;
 	}
-	if (client->answer)
-		return true; /* goes on once it has been read */
-	if (client->request_length < MAX_REQUEST)
-		return !client->ended;
-	client->answer = rpc_error(RPC_INVALID_REQUEST, "request longer than 65535 bytes",
-				   &client->answer_length);
-	client->request_length = 0;
-	client->ended = true;
-	return client->answer && send_answer(server, client) && client->answer;
+	if (client->answer && !send_answer(client))
+		return false;
+	return !client->ended || client->answer || whole_line(client);
 }
 
-static bool read_requests(struct control_server *server, struct client *client)
+static bool read_requests(struct client *client)
 {
 	ssize_t n = recv(client->fd, client->request + client->request_length,
 			 MAX_REQUEST - client->request_length, 0);
@@ -269,14 +276,25 @@ static bool read_requests(struct control_server *server, struct client *client)
 		return errno == EAGAIN || errno == EINTR;
 	client->request_length += (size_t)n;
 	client->ended = n == 0;
-	return answer_lines(server, client);
+	return true;
 }
 
-static bool write_answer(struct control_server *server, struct client *client)
+/* Something can be done for this client: send, or else answer what it has asked, or else read. */
+static bool serve_client(struct control_server *server, struct client *client)
 {
-	if (!send_answer(server, client))
+	bool busy;
+
+	if (client->answer && !send_answer(client))
 		return false;
-	return client->answer || answer_lines(server, client);
+	if (!client->answer) {
+		if (!whole_line(client) && !client->ended && !read_requests(client))
+			return false;
+		if (!answer_line(server, client))
+			return false;
+	}
+	/* With a line left we come again at once: a socket can be written to nearly always. */
+	busy = client->answer || whole_line(client);
+	return watch(server, EPOLL_CTL_MOD, client->fd, busy ? EPOLLOUT : EPOLLIN, client) == 0;
 }
 
 int control_server_fd(const struct control_server *server)
@@ -297,7 +315,7 @@ void control_server_run(struct control_server *server)
 			accept_client(server);
 			continue;
 		}
-		if (client->answer ? !write_answer(server, client) : !read_requests(server, client))
+		if (!serve_client(server, client))
 			close_client(client);
 	}
 }

@@ -100,6 +100,7 @@ static int run(const struct command *command, const struct arguments *arguments)
 {
 	struct control_client *client = NULL;
 	json_t *answer = NULL;
+	bool dead;
 	int err;
 
 	err = control_client_open(&client, arguments->socket);
@@ -120,12 +121,14 @@ static int run(const struct command *command, const struct arguments *arguments)
 	} else {
 		command->show(answer);
 	}
+	/* The answer to a ping: a worker does not do its work. */
+	dead = json_is_false(json_object_get(answer, "alive"));
 	json_decref(answer);
 	if (!err && (fflush(stdout) || ferror(stdout))) {
 		fprintf(stderr, "xmcastctl: cannot write: %s\n", strerror(errno));
 		return EXIT_REFUSED;
 	}
-	return err ? EXIT_REFUSED : EXIT_DONE;
+	return err || dead ? EXIT_REFUSED : EXIT_DONE;
 }
 
 int main(int argc, char **argv)

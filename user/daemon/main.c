@@ -143,6 +143,7 @@ static void on_second(struct daemon *daemon)
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
 	relay_sample(daemon->relay);
+	relay_check(daemon->relay);
 	daemon->seconds += (unsigned int)expirations;
 	if (!daemon->config.stats_interval || daemon->seconds < daemon->config.stats_interval)
 		return;
@@ -160,8 +161,8 @@ static void on_signal(struct daemon *daemon)
 		log_warning("reload-refused hint=\"this version does not reload: start it again\"");
 		return;
 	}
-	log_info("stopping signal=%u", info.ssi_signo);
 	daemon->stopping = true;
+	log_info("stopping signal=%u", info.ssi_signo);
 }
 
 static int run(struct daemon *daemon)

@@ -27,6 +27,14 @@ static int fail(struct port *port, int err, const char *format, ...)
 	return err;
 }
 
+/* The same, unless it was for want of descriptors. */
+static int fail_resource(struct port *port, int err, const char *reason)
+{
+	if (err == -EMFILE || err == -ENFILE)
+		reason = "too few file descriptors: raise the limit (ulimit -n)";
+	return fail(port, err, "%s: %s", port->name, reason);
+}
+
 /* Can the interface carry an ingress at all? */
 static int check_link(struct port *port)
 {
@@ -69,7 +77,9 @@ static int fail_worker(struct port *port, int err, unsigned int queue)
 
 	switch (err) {
 	case -EBUSY:
-		return fail(port, err, "RX queue %u of %s is in use by another AF_XDP socket",
+		return fail(port, err,
+			    "RX queue %u of %s is in use by another AF_XDP socket, "
+			    "or by one that has just ended",
 			    queue, name);
 	case -ENOBUFS:
 	case -ENOMEM:
@@ -77,6 +87,9 @@ static int fail_worker(struct port *port, int err, unsigned int queue)
 			    "no memory for the frames of %s queue %u: raise the memlock limit "
 			    "(ulimit -l), grant CAP_IPC_LOCK, or lower workers.frames",
 			    name, queue);
+	case -EMFILE:
+	case -ENFILE:
+		return fail_resource(port, err, "");
 	default:
 		return fail(port, err, "no AF_XDP socket on %s queue %u", name, queue);
 	}
@@ -123,7 +136,8 @@ int port_open(struct port *port, const char *name, const struct config *config,
 	if (err == -EPERM || err == -EACCES)
 		return fail(port, err, "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");
 	if (err)
-		return fail(port, err, "the XDP program does not load: xmcastd -d tells more");
+		return fail_resource(port, err,
+				     "the XDP program does not load: xmcastd -d tells more");
 	return open_workers(port, config, first_worker);
 }
 
@@ -194,11 +208,44 @@ int port_attach(struct port *port, const struct config *config)
 				    port->name);
 	}
 	if (err)
-		return fail(port, err, "%s takes no XDP program: try mode skb, or another driver",
-			    port->name);
+		return fail_resource(port, err,
+				     "it takes no XDP program: try mode skb, or another driver");
 	port->attached = true;
 	log_port(port);
 	return 0;
+}
+
+/* Why the interface does not bring us packets any more, or NULL. */
+static const char *find_impairment(const struct port *port, const struct link *now, int err)
+{
+	if (err || now->ifindex != port->link.ifindex)
+		return "has gone: start xmcastd again once it is back";
+	if (!now->up)
+		return "is down: set it up";
+	if (!now->xdp_program)
+		return "has lost its XDP program: start xmcastd again";
+	if (now->rx_queues > port->link.rx_queues)
+		return "has more RX queues than at the start: start xmcastd again";
+	return NULL;
+}
+
+void port_check(struct port *port)
+{
+	const char *impairment;
+	struct link now;
+	bool before = port->impaired;
+
+	if (!port->attached)
+		return;
+	impairment = find_impairment(port, &now, link_query(port->name, &now));
+	port->impaired = impairment != NULL;
+	if (impairment)
+		snprintf(port->reason, sizeof(port->reason), "interface %s %s", port->name,
+			 impairment);
+	if (port->impaired && !before)
+		log_error("interface-impaired iface=%s reason=\"%s\"", port->name, port->reason);
+	else if (before && !port->impaired)
+		log_info("interface-recovered iface=%s", port->name);
 }
 
 int port_stop(struct port *port)

@@ -20,6 +20,7 @@ struct port {
 	bool attached;
 	bool failed; /* cannot run; then `reason` says why and what to do */
 	char reason[REASON_SIZE];
+	bool impaired; /* it ran, and its interface has changed: `reason` says how */
 	unsigned int nr_workers;
 	struct worker **workers;
 	struct ruleset *ruleset;
@@ -38,6 +39,9 @@ int port_start(struct port *port, struct stream *const *streams, unsigned int co
 
 /* Attach the program: from here on packets are relayed. Errors as above. */
 int port_attach(struct port *port, const struct config *config);
+
+/* Does the interface of a running port still carry it? Sets `impaired`, and logs every change. */
+void port_check(struct port *port);
 
 /* Detach, then end the workers in order. 0 or -EIO. */
 int port_stop(struct port *port);

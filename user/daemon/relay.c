@@ -2,12 +2,14 @@
 #include "daemon/relay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/port.h"
@@ -140,8 +142,31 @@ static void join(struct relay *relay, struct entry *entry)
 			  rule->iface, strerror(-err));
 }
 
+/*
+ * Descriptors kept back while outputs are opened, so that too low a limit costs the rules at the
+ * end and not all: what follows (rings, the XDP link, the control socket's clients) needs some too.
+ */
+#define RESERVED 64
+
+static void reserve_descriptors(int fds[RESERVED])
+{
+	for (unsigned int i = 0; i < RESERVED; i++)
+		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
+static void release_descriptors(const int fds[RESERVED])
+{
+	for (unsigned int i = 0; i < RESERVED; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+}
+
 static void open_entries(struct relay *relay)
 {
+	int reserved[RESERVED];
+
+	reserve_descriptors(reserved);
 	for (unsigned int i = 0; i < relay->nr_entries; i++) {
 		struct entry *entry = &relay->entries[i];
 
@@ -153,6 +178,7 @@ static void open_entries(struct relay *relay)
 		if (entry->stream)
 			join(relay, entry);
 	}
+	release_descriptors(reserved);
 }
 
 /* The streams of one port, as an array that the caller frees. NULL: no memory. */
@@ -358,6 +384,12 @@ static unsigned int least(unsigned int so_far, unsigned int value, unsigned int 
 	return round && so_far < value ? so_far : value;
 }
 
+void relay_check(struct relay *relay)
+{
+	for (unsigned int i = 0; i < relay->nr_ports; i++)
+		port_check(&relay->ports[i]);
+}
+
 static void read_output(const struct output *output, unsigned int nr_queues,
 			struct stats_output *stats)
 {
@@ -381,8 +413,8 @@ static void read_entry(const struct entry *entry, struct stats_rule *stats)
 	const struct stream *stream = entry->stream;
 
 	stats->rule = entry->rule;
-	stats->state = stream ? "active" : "pending";
-	if (!stream)
+	stats->state = stream && !entry->port->impaired ? "active" : "pending";
+	if (!stream || entry->port->impaired)
 		stats->reason = entry->reason ? entry->reason : entry->port->reason;
 	stats->rate_pps = entry->rate_pps;
 	stats->rate_bps = entry->rate_bps;
@@ -398,8 +430,8 @@ static void read_port(const struct port *port, struct stats_interface *stats,
 		      struct stats_worker *workers)
 {
 	stats->name = port->name;
-	stats->state = port->failed ? "failed" : "active";
-	stats->reason = port->failed ? port->reason : NULL;
+	stats->state = port->failed ? "failed" : port->impaired ? "impaired" : "active";
+	stats->reason = port->failed || port->impaired ? port->reason : NULL;
 	stats->nr_workers = port->nr_workers;
 	if (port->steer) {
 		stats->mode = port->mode == IFACE_MODE_NATIVE ? "native" : "skb";

@@ -45,6 +45,9 @@ int relay_ping(struct relay *relay);
 /* Take the counters that rates are made from; call once a second. */
 void relay_sample(struct relay *relay);
 
+/* Look whether the interfaces still carry their rules; call once a second. */
+void relay_check(struct relay *relay);
+
 /* All counters now, or NULL without memory. The caller frees it before the relay is closed. */
 struct stats *relay_stats(const struct relay *relay);
 

@@ -106,9 +106,15 @@ static void log_refusal(struct egress_loop *loop, const struct send_request *req
 static void on_sent(void *context, struct send_request *request, int result)
 {
 	struct egress_loop *loop = context;
+	unsigned int segments = request->to->gso_segments;
+	unsigned int max_size = request->to->gso_max_size;
 
 	if (send_request_refused(request, result)) {
-		send_request_singly(request);
+		/* If the single ones are refused as well, it was not for being a batch. */
+		if (!send_request_singly(request)) {
+			request->to->gso_segments = segments;
+			request->to->gso_max_size = max_size;
+		}
 	} else {
 		output_queue_account(request->to, request->count, result);
 		if (result < 0)

@@ -116,9 +116,10 @@ bool send_request_refused(struct send_request *request, int result)
 	return true;
 }
 
-void send_request_singly(struct send_request *request)
+unsigned int send_request_singly(struct send_request *request)
 {
 	struct msghdr message = request->message;
+	unsigned int sent = 0;
 
 	message.msg_control = NULL;
 	message.msg_controllen = 0;
@@ -129,5 +130,7 @@ void send_request_singly(struct send_request *request)
 		message.msg_iov = &request->payloads[i];
 		result = send_message(request->to->output, &message);
 		output_queue_account(request->to, 1, result);
+		sent += result >= 0;
 	}
+	return sent;
 }

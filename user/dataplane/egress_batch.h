@@ -53,7 +53,8 @@ void output_queue_account(struct output_queue *to, unsigned int count, int resul
  */
 bool send_request_refused(struct send_request *request, int result);
 
-/* Send its datagrams one by one with sendmsg(2), without blocking, and account for each. */
-void send_request_singly(struct send_request *request);
+/* Send its datagrams one by one with sendmsg(2), without blocking, and account for each. Returns
+ * how many the kernel took. */
+unsigned int send_request_singly(struct send_request *request);
 
 #endif

@@ -20,8 +20,8 @@
 #define LINK_OVERHEAD 18
 
 /* Binding again to a queue just released answers EBUSY until the kernel has put the old socket
- * away: 10 tries, 10 ms first and half as much more each time, 1.1 s in all. */
-#define BIND_TRIES    10
+ * away: 13 tries, 10 ms first and half as much more each time, 3.9 s in all. */
+#define BIND_TRIES    13
 #define BIND_FIRST_MS 10
 
 /* We never transmit through the socket, but libxdp wants a completion ring. */

@@ -125,8 +125,11 @@ int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum 
 		err = attach_mode(steer, ifindex, XDP_FLAGS_DRV_MODE);
 		if (!err || err == -EBUSY || err == -EEXIST || wanted == IFACE_MODE_NATIVE)
 			return err;
-		log_debug("steering native=refused ifindex=%d error=\"%s\"", ifindex,
-			  strerror(-err));
+		log_warning(
+			"native-xdp-refused ifindex=%d error=\"%s\" hint=\"skb mode is slower, and "
+			"takes no packets that the sending side left uncut: ethtool -K PEER "
+			"tx-udp-segmentation off\"",
+			ifindex, strerror(-err));
 	}
 	*mode = IFACE_MODE_SKB;
 	return attach_mode(steer, ifindex, XDP_FLAGS_SKB_MODE);
