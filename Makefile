@@ -7,6 +7,7 @@
 # make bench       ratios against other relays and the bare receive rate (root); make bench-full
 # make lint        clang-format, clang-tidy, cppcheck, shellcheck
 # make install     DESTDIR= PREFIX=/usr/local
+# make test-vm     the tests on Debian's stock kernel under QEMU
 # make fuzz        libFuzzer on every parser, FUZZ_TIME=60 seconds each
 # make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, to look things up
 # CC=clang   SAN=address,undefined   V=1   DEBUG=1
@@ -128,7 +129,7 @@ $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-.PHONY: test-programs fuzz check-root FORCE
+.PHONY: test-programs test-vm fuzz check-root FORCE
 test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS)
 
 check-root:
@@ -139,6 +140,13 @@ test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
 		$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
+
+# On Debian's own kernel under QEMU, which takes long: not part of `test`. See tests/vm/run.
+VM_PACKAGES := qemu-system-x86 busybox-static
+test-vm: check-root
+	$(Q)$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(VM_PACKAGES)"
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)XMCAST_BUILD=$(B) tests/vm/run
 
 # libFuzzer on every target, FUZZ_TIME seconds each; what it finds goes to build/fuzz/.
 FUZZ_TIME ?= 60

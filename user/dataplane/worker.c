@@ -108,7 +108,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		.queue = options->queue,
 		.frames = options->sizes.frames,
 		.frame_size = xsk_frame_size(options->mtu),
-		.rx_ring = options->sizes.rx_ring ? options->sizes.rx_ring : options->sizes.frames,
+		.rx_ring = options->sizes.rx_ring,
 	};
 	struct worker *worker;
 	int err;

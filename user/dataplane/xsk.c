@@ -98,7 +98,7 @@ static int create_umem(struct xsk *xsk, const struct xsk_options *options)
 static int create_socket(struct xsk *xsk, const struct xsk_options *options)
 {
 	const struct xsk_socket_config config = {
-		.rx_size = options->rx_ring,
+		.rx_size = options->rx_ring ? options->rx_ring : options->frames,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		/* Neither XDP_COPY nor XDP_ZEROCOPY: the kernel takes the best that the driver has.
 		 */

@@ -41,7 +41,7 @@ struct xsk_options {
 	unsigned int queue;
 	unsigned int frames;	 /* power of two */
 	unsigned int frame_size; /* 2048 or 4096: xsk_frame_size() */
-	unsigned int rx_ring;	 /* entries, power of two */
+	unsigned int rx_ring;	 /* entries, power of two; 0: as many as frames */
 };
 
 /* A received frame: UMEM address of its first byte, and its length. */
@@ -63,8 +63,8 @@ unsigned int xsk_frame_size(unsigned int mtu);
 
 /*
  * Allocate the UMEM, bind a socket to the queue, hand every frame to the kernel. A queue that a
- * process which just ended has had may answer EBUSY for some tens of ms: retried for about a
- * second. 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS: memory or memlock
+ * process which just ended has had may answer EBUSY for some tens of ms: retried for some
+ * seconds. 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS: memory or memlock
  * limit.
  */
 int xsk_open(struct xsk **out, const struct xsk_options *options);
