@@ -224,8 +224,17 @@ static __always_inline bool write_frame(struct xdp_md *ctx, const struct gen_flo
 		return false;
 	if (rest > PROBE_SIZE_MAX)
 		return false;
-	if (rest && bpf_xdp_store_bytes(ctx, headers + sizeof(struct probe), &pattern[start], rest))
-		return false;
+	if (rest) {
+		/* The verifier of Linux 6.1 does not learn from this `if` that there is at least
+		 * one. */
+		__u32 less = rest - 1;
+
+		barrier_var(less);
+		if (less >= PROBE_SIZE_MAX ||
+		    bpf_xdp_store_bytes(ctx, headers + sizeof(struct probe), &pattern[start],
+					less + 1))
+			return false;
+	}
 	return write_headers(ctx, flow, flow_number, size, now, pattern_sum(start, rest), headers);
 }
 

@@ -134,7 +134,9 @@ int port_open(struct port *port, const char *name, const struct config *config,
 		return err;
 	err = steer_open(&port->steer);
 	if (err == -EPERM || err == -EACCES)
-		return fail(port, err, "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");
+		return fail(port, err,
+			    "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN, and on "
+			    "older kernels (6.1) CAP_PERFMON");
 	if (err)
 		return fail_resource(port, err,
 				     "the XDP program does not load: xmcastd -d tells more");
