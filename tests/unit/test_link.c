@@ -2,8 +2,8 @@
 /* What the kernel says of interfaces: lo, which every namespace has, and those that are not there.
  */
 #include "watchdog.h"
+#include "fds.h"
 
-#include <dirent.h>
 #include <errno.h>
 
 #include "links/link.h"
@@ -28,18 +28,6 @@ static void test_missing(void **state)
 	assert_int_equal(link_query("no-such-if", &link), -ENODEV);
 	assert_int_equal(link_query("fifteen-letters", &link), -ENODEV);
 	assert_true(link_query("", &link) < 0);
-}
-
-static unsigned int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
 }
 
 static void test_no_descriptor_is_left_open(void **state)

@@ -5,6 +5,7 @@
  * reads.
  */
 #include "watchdog.h"
+#include "fds.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -226,18 +227,6 @@ static void expect_end(int fd)
 	if (get(fd))
 		fail_msg("an answer instead of the end");
 	close(fd);
-}
-
-static unsigned int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
 }
 
 /* ---- the socket file ---- */

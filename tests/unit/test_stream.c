@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Streams: the sockets of outputs, what is set on them, and what becomes of a failure. */
 #include "watchdog.h"
+#include "fds.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -39,18 +40,6 @@ static int option(int fd, int level, int name)
 
 	assert_int_equal(getsockopt(fd, level, name, &value, &length), 0);
 	return value;
-}
-
-static unsigned int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
 }
 
 static void test_group_output(void **state)
