@@ -30,7 +30,7 @@ static bool is_power(unsigned int number)
 
 static void check_limits(const struct config *config)
 {
-	require(config->nr_rules > 0 && config->nr_rules <= XMC_MAX_RULES);
+	require(config->nr_rules <= XMC_MAX_RULES);
 	require(config->egress.engine <= ENGINE_SENDMMSG);
 	require(config->egress.gso >= 1 && config->egress.gso <= GSO_MAX_SEGMENTS);
 	require(config->egress.wakeup <= WAKEUP_SPIN);
@@ -55,7 +55,7 @@ static void check_limits(const struct config *config)
 
 static void check_again(const struct config *config)
 {
-	char **texts = calloc(config->nr_rules, sizeof(*texts));
+	char **texts = calloc(config->nr_rules + 1, sizeof(*texts));
 	struct errors errors = {0};
 	struct config again;
 

@@ -434,7 +434,7 @@ int main(void)
 		ONE(test_open_fails, 0, "once"),
 	};
 
-	log_set_level(LOG_LEVEL_WARNING);
+	log_set_level(LOG_FACILITIES, LOG_LEVEL_WARNING);
 	lab_enter();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,7 +241,7 @@ int main(void)
 		cmocka_unit_test(test_late_completions),
 	};
 
-	log_set_level(LOG_LEVEL_ERROR);
+	log_set_level(LOG_FACILITIES, LOG_LEVEL_ERROR);
 	lab_enter();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

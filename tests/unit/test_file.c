@@ -193,6 +193,66 @@ static void test_values(void **state)
 	}
 }
 
+/* A daemon that is told its rules later. */
+static void test_no_rules(void **state)
+{
+	struct config config = parse("rules: []\n");
+
+	assert_int_equal(config.nr_rules, 0);
+	config_free(&config);
+}
+
+static void test_settings(void **state)
+{
+	struct config config =
+		parse("rules:\n"
+		      "- { in: 239.1.1.1:1@a, enabled: no, out: [1.1.1.1:1] }\n"
+		      "- { in: 239.1.1.2:1@a, enabled: yes, out: [1.1.1.1:1] }\n"
+		      "control: { group: xmcast, admin_group: 0, save_changes: on }\n"
+		      "logging:\n"
+		      "  levels: { steering: debug, control: error }\n"
+		      "  level: warning\n"
+		      "  to: syslog\n"
+		      "  format: json\n"
+		      "events: { silent_after: 10, hook: /bin/true }\n"
+		      "metrics: { listen: 127.0.0.1:9710 }\n");
+
+	assert_true(config.rules[0].disabled);
+	assert_false(config.rules[1].disabled);
+	assert_string_equal(config.control.group, "xmcast");
+	assert_string_equal(config.control.admin_group, "0");
+	assert_true(config.control.save_changes);
+	assert_int_equal(config.logging.levels[LOG_FACILITY_STEERING], LOG_LEVEL_DEBUG);
+	assert_int_equal(config.logging.levels[LOG_FACILITY_CONTROL], LOG_LEVEL_ERROR);
+	assert_int_equal(config.logging.levels[LOG_FACILITY_EGRESS], LOG_LEVEL_WARNING);
+	assert_int_equal(config.logging.target, LOG_TARGET_SYSLOG);
+	assert_true(config.logging.json);
+	assert_int_equal(config.events.silent_after, 10);
+	assert_string_equal(config.events.hook, "/bin/true");
+	assert_int_equal(config.metrics.port, 9710);
+	assert_true(addr_is_loopback(&config.metrics.address));
+	config_free(&config);
+}
+
+/* A copy says the same, and owns what it says. */
+static void test_copy(void **state)
+{
+	struct config config = parse("rules:\n"
+				     "- { in: 239.1.1.1:1@a, out: [1.1.1.1:1, 1.1.1.2:1] }\n"
+				     "interfaces: { a: { mode: skb } }\n"
+				     "workers: { frames: 128 }\n");
+	struct config copy;
+
+	assert_int_equal(config_copy(&copy, &config), 0);
+	assert_int_equal(copy.nr_rules, 1);
+	assert_true(rule_equal(&copy.rules[0], &config.rules[0]));
+	config_free(&config);
+	assert_int_equal(copy.rules[0].outputs[1].port, 1);
+	assert_int_equal(config_iface(&copy, "a")->mode, IFACE_MODE_SKB);
+	assert_int_equal(copy.workers.frames, 128);
+	config_free(&copy);
+}
+
 #define RULES "rules: [in 1.1.1.1:1@a out 1.1.1.2:1]\n"
 
 /* Every one is refused, with these errors. */
@@ -207,7 +267,6 @@ static const struct {
 	{"egress: { gso: on }\n",
 	 {{1, 1, "egress:", "no `rules:` here, expected a list of rules"}}},
 	{"rules:\n", {{1, 7, "", "no value, expected a list of rules"}}},
-	{"rules: []\n", {{1, 8, "[]", "no rules, expected at least one"}}},
 	/* types */
 	{"just text\n", {{1, 1, "just text", "wrong type, expected a mapping with `rules:`"}}},
 	{"- 1\n", {{1, 1, "-", "wrong type, expected a mapping"}}},
@@ -232,10 +291,12 @@ static const struct {
 	 {{2, 18, "on", "wrong type, expected a mapping with mode"}}},
 	/* keys */
 	{RULES "rule: []\n",
-	 {{2, 1, "rule", "expected one of rules, interfaces, egress, workers, statistics"}}},
+	 {{2, 1, "rule",
+	   "expected one of rules, interfaces, egress, workers, statistics, control, logging, "
+	   "events, metrics"}}},
 	{RULES "rules: [in 1.1.1.3:1@a out 1.1.1.2:1]\n", {{2, 1, "rules", "duplicate key"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  outs: []\n",
-	 {{3, 3, "outs", "unknown key, expected one of name, in, source, out"},
+	 {{3, 3, "outs", "unknown key, expected one of name, in, source, enabled, out"},
 	  {2, 3, "in:", "no `out:` here, expected a list of outputs"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},
@@ -293,6 +354,23 @@ static const struct {
 	 {{2, 20, "32", "not a valid number of frames, expected a number from 64 to 1048576"},
 	  {2, 33, "100", "not a valid ring size, expected a power of two from 64 to 65536"},
 	  {3, 25, "86401", "not a valid number of seconds, expected a number from 0 to 86400"}}},
+	{RULES "control: { group: -x, admin_group: '', save_changes: maybe }\n",
+	 {{2, 19, "-x", "not the name of a group"},
+	  {2, 37, "", "not the name of a group"},
+	  {2, 54, "maybe", "unknown value, expected one of yes, no"}}},
+	{RULES "logging: { level: loud, levels: { wire: info, links: no, links: info } }\n",
+	 {{2, 19, "loud", "unknown value, expected one of error, warning, info, debug"},
+	  {2, 35, "wire", "expected one of daemon, rules, steering, ingress, egress, membership"},
+	  {2, 54, "no", "unknown value, expected one of error"},
+	  {2, 58, "links", "duplicate key"}}},
+	{RULES "logging: { to: file, format: xml }\n",
+	 {{2, 16, "file", "expected one of auto, stderr, syslog"},
+	  {2, 30, "xml", "expected one of text, json"}}},
+	{RULES "events: { silent_after: 0, hook: true }\n",
+	 {{2, 25, "0", "not a valid number of seconds, expected a number from 1 to 86400"},
+	  {2, 34, "true", "not a path, expected an absolute one"}}},
+	{RULES "metrics: { listen: 10.0.0.1:9710 }\n",
+	 {{2, 20, "10.0.0.1:9710", "not an address of this host alone, expected 127.0.0.1:PORT"}}},
 	/* IPv6 */
 	{"rules:\n- in: '[ff3e::1]:1@a'\n  out: [ '[ff3e::2]:1@b' ]\n",
 	 {{2, 8, "[ff3e::1]:1@a", "IPv6 is not supported yet, expected an IPv4 address"},
@@ -527,11 +605,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_documented), cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_forms),	   cmocka_unit_test(test_same_as_grammar),
-		cmocka_unit_test(test_values),	   cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_binary),	   cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_long_line),  cmocka_unit_test(test_long_flow),
-		cmocka_unit_test(test_many_rules), cmocka_unit_test(test_load),
-		cmocka_unit_test(test_load_proc),
+		cmocka_unit_test(test_values),	   cmocka_unit_test(test_no_rules),
+		cmocka_unit_test(test_settings),   cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_bad),	   cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_long_flow),  cmocka_unit_test(test_many_rules),
+		cmocka_unit_test(test_load),	   cmocka_unit_test(test_load_proc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

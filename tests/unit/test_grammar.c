@@ -59,6 +59,11 @@ static const char *const good[][2] = {
 	 "out [2001:db8::2]:1"},
 	{"in 239.1.1.1:5000@a\"b'c\\d out 10.0.0.1:1",
 	 "239.1.1.1:5000@a_b_c_d in 239.1.1.1:5000@a\"b'c\\d out 10.0.0.1:1"},
+	/* defined, and not at work */
+	{"n in 239.1.1.1:1@a disabled out 10.0.0.1:1",
+	 "n in 239.1.1.1:1@a disabled out 10.0.0.1:1"},
+	{"n in 239.1.1.1:1@a disabled source 10.9.9.9 out 10.0.0.1:1",
+	 "n in 239.1.1.1:1@a source 10.9.9.9 disabled out 10.0.0.1:1"},
 	/* an IPv6 source without brackets */
 	{"n in [ff3e::1]:5000@eth0 source 2001:db8::1 out [ff3e::2]:1@eth1",
 	 "n in [ff3e::1]:5000@eth0 source [2001:db8::1] out [ff3e::2]:1@eth1"},
@@ -229,8 +234,11 @@ static const struct bad {
 	{IN "source 1.1.1.1 source 1.1.1.1 out 1.1.1.1:1", {{1, 33, "source", "a second source"}}},
 	{IN "out 1.1.1.1:1 source 1.1.1.1", {{1, 32, "source", "source after an output"}}},
 	{IN IN "out 1.1.1.1:1", {{1, 18, "in", "a second input"}}},
-	{IN "x y out 1.1.1.1:1", {{1, 18, "x", "unexpected word, expected `source` or `out`"}}},
-	{IN "source 1.1.1.1 x out 1.1.1.1:1", {{1, 33, "x", "unexpected word, expected `out`"}}},
+	{IN "disabled disabled out 1.1.1.1:1", {{1, 27, "disabled", "given twice"}}},
+	{IN "out 1.1.1.1:1 disabled", {{1, 32, "disabled", "disabled after an output"}}},
+	{"disabled " IN "out 1.1.1.1:1", {{1, 1, "disabled", "no input before it"}}},
+	{IN "x y out 1.1.1.1:1", {{1, 18, "x", "expected `source`, `disabled` or `out`"}}},
+	{IN "source 1.1.1.1 x out 1.1.1.1:1", {{1, 33, "x", "expected `disabled` or `out`"}}},
 	{IN "out 1.1.1.1:1 TTL 5", {{1, 32, "TTL", "expected `ttl`, `dscp`, `gso` or `out`"}}},
 	/* names */
 	{"ttl " IN "out 1.1.1.1:1",

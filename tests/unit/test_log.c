@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The log: one line per event, cut if too long, limited in rate; and the counters of one writer. */
+#define LOG_FACILITY LOG_FACILITY_DAEMON
 #include "watchdog.h"
 
 #include <errno.h>
@@ -59,12 +60,12 @@ static void test_levels(void **state)
 	char text[4096];
 
 	capture();
-	log_set_level(LOG_LEVEL_DEBUG);
+	log_set_level(LOG_FACILITIES, LOG_LEVEL_DEBUG);
 	log_debug("shown");
-	log_set_level(LOG_LEVEL_ERROR);
+	log_set_level(LOG_FACILITIES, LOG_LEVEL_ERROR);
 	log_warning("not shown");
 	log_error("shown");
-	log_set_level(LOG_LEVEL_INFO);
+	log_set_level(LOG_FACILITIES, LOG_LEVEL_INFO);
 	release(text, sizeof(text));
 	assert_string_equal(text, "debug shown\nerror shown\n");
 }

@@ -27,7 +27,7 @@
 #include "args.h"
 #include "base/addr.h"
 #include "dataplane/xsk.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 #include "steering/steer.h"
 
 /* As the relay's ingress thread takes them. */

@@ -35,6 +35,13 @@ bool addr_is_multicast(const struct xmc_addr *addr)
 	return addr->b[0] == 0xff;
 }
 
+bool addr_is_loopback(const struct xmc_addr *addr)
+{
+	static const struct xmc_addr loopback = {.b[15] = 1};
+
+	return addr_is_ipv4(addr) ? addr->b[12] == 127 : addr_equal(addr, &loopback);
+}
+
 bool addr_is_any(const struct xmc_addr *addr)
 {
 	return !(addr->w[0] | addr->w[1] | addr->w[2] | addr->w[3]);

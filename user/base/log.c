@@ -12,11 +12,54 @@
 #define LINE_SIZE	1024
 #define LIMIT_PERIOD_NS 1000000000ULL
 
-static atomic_int log_level = LOG_LEVEL_INFO;
+/* "error" of all facilities is 0, so that nothing but the others need be said. */
+static atomic_int levels[LOG_FACILITIES] = {
+	LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO,
+	LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO,
+};
 
-void log_set_level(enum log_level level)
+const struct log_config log_config_default = {
+	.levels = {LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO,
+		   LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO},
+	.target = LOG_TARGET_AUTO,
+};
+
+const char *log_facility_name(enum log_facility facility)
 {
-	atomic_store(&log_level, (int)level);
+	static const char *const names[LOG_FACILITIES] = {
+		"daemon", "rules",	"steering", "ingress",
+		"egress", "membership", "links",    "control",
+	};
+
+	return names[facility];
+}
+
+const char *log_level_name(enum log_level level)
+{
+	static const char *const names[LOG_LEVELS] = {"error", "warning", "info", "debug"};
+
+	return names[level];
+}
+
+void log_configure(const struct log_config *config)
+{
+	for (int i = 0; i < LOG_FACILITIES; i++)
+		log_set_level((enum log_facility)i, config->levels[i]);
+}
+
+void log_current(struct log_config *config)
+{
+	*config = log_config_default;
+	for (int i = 0; i < LOG_FACILITIES; i++)
+		config->levels[i] = (enum log_level)atomic_load(&levels[i]);
+}
+
+void log_set_level(enum log_facility facility, enum log_level level)
+{
+	for (int i = 0; i < LOG_FACILITIES; i++) {
+		if (facility == LOG_FACILITIES || (int)facility == i)
+			atomic_store(&levels[i], (int)level);
+	}
 }
 
 /*
@@ -48,7 +91,7 @@ static void put_line(const char *line, size_t length)
 	pthread_mutex_unlock(&mutex);
 }
 
-void log_write(enum log_level level, const char *format, ...)
+void log_write(enum log_facility facility, enum log_level level, const char *format, ...)
 {
 	static const char *const names[] = {"error", "warn ", "info ", "debug"};
 	int saved_errno = errno;
@@ -57,7 +100,7 @@ void log_write(enum log_level level, const char *format, ...)
 	va_list args;
 	int n;
 
-	if ((int)level > atomic_load_explicit(&log_level, memory_order_relaxed))
+	if ((int)level > atomic_load_explicit(&levels[facility], memory_order_relaxed))
 		return;
 	length = (size_t)snprintf(line, sizeof(line), "%s ", names[level]);
 	va_start(args, format);

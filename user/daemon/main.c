@@ -12,6 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#define LOG_FACILITY LOG_FACILITY_DAEMON
 #include "base/version.h"
 #include "base/exit_codes.h"
 #include "base/log.h"
@@ -318,7 +319,7 @@ int main(int argc, char **argv)
 		return code;
 	}
 	if (daemon.options.debug)
-		log_set_level(LOG_LEVEL_DEBUG);
+		log_set_level(LOG_FACILITIES, LOG_LEVEL_DEBUG);
 	code = load(&daemon);
 	if (!code && daemon.options.check)
 		printf("configuration is good: %u rules\n", daemon.config.nr_rules);

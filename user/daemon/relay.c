@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_RULES
 #include "daemon/relay.h"
 
 #include <errno.h>
@@ -94,7 +95,7 @@ static int open_ports(struct relay *relay)
 		const char *name = relay->config->rules[i].iface;
 		int err;
 
-		if (find_port(relay, name))
+		if (relay->config->rules[i].disabled || find_port(relay, name))
 			continue;
 		err = port_open(&relay->ports[relay->nr_ports], name, relay->config, workers);
 		workers += relay->ports[relay->nr_ports++].nr_workers;
@@ -171,6 +172,8 @@ static void open_entries(struct relay *relay)
 		struct entry *entry = &relay->entries[i];
 
 		entry->rule = &relay->config->rules[i];
+		if (entry->rule->disabled)
+			continue;
 		entry->port = find_port(relay, entry->rule->iface);
 		if (entry->port->failed)
 			continue;
@@ -293,9 +296,11 @@ void relay_close(struct relay *relay)
 void relay_count(const struct relay *relay, unsigned int *active, unsigned int *pending)
 {
 	*active = 0;
-	for (unsigned int i = 0; i < relay->nr_entries; i++)
+	*pending = 0;
+	for (unsigned int i = 0; i < relay->nr_entries; i++) {
 		*active += relay->entries[i].stream != NULL;
-	*pending = relay->nr_entries - *active;
+		*pending += !relay->entries[i].stream && !relay->entries[i].rule->disabled;
+	}
 }
 
 void relay_size(const struct relay *relay, unsigned int *interfaces, unsigned int *workers)
@@ -413,9 +418,13 @@ static void read_entry(const struct entry *entry, struct stats_rule *stats)
 	const struct stream *stream = entry->stream;
 
 	stats->rule = entry->rule;
-	stats->state = stream && !entry->port->impaired ? "active" : "pending";
-	if (!stream || entry->port->impaired)
+	stats->state = "active";
+	if (entry->rule->disabled) {
+		stats->state = "disabled";
+	} else if (!stream || entry->port->impaired) {
+		stats->state = "pending";
 		stats->reason = entry->reason ? entry->reason : entry->port->reason;
+	}
 	stats->rate_pps = entry->rate_pps;
 	stats->rate_bps = entry->rate_bps;
 	sum_received(stream, &stats->received, &stats->received_bytes);

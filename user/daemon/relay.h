@@ -9,7 +9,7 @@
 #ifndef XMCAST_DAEMON_RELAY_H
 #define XMCAST_DAEMON_RELAY_H
 
-#include "rules/rule.h"
+#include "rules/config.h"
 #include "telemetry/stats.h"
 
 struct relay;

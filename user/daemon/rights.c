@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_DAEMON
 #include "daemon/rights.h"
 
 #include <cap-ng.h>

@@ -19,7 +19,7 @@
 #include "dataplane/engine.h"
 #include "dataplane/frame_queue.h"
 #include "dataplane/xsk.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 
 struct egress_counters {
 	counter_t sleeps;	/* calls that waited */

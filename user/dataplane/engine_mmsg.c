@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define LOG_FACILITY LOG_FACILITY_EGRESS
 #include "base/log.h"
 #include "dataplane/engine.h"
 

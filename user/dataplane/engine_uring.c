@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOG_FACILITY LOG_FACILITY_EGRESS
 #include "base/log.h"
 #include "dataplane/engine.h"
 

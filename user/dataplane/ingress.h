@@ -17,7 +17,7 @@
 #include "dataplane/frame_queue.h"
 #include "dataplane/ruleset.h"
 #include "dataplane/xsk.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 
 /* Why a received packet was not handed on. */
 enum ingress_drop {

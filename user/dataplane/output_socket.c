@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_EGRESS
 #include "dataplane/output_socket.h"
 
 #include <errno.h>

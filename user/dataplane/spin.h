@@ -9,7 +9,7 @@
 #include <sched.h>
 #include <stdbool.h>
 
-#include "rules/rule.h"
+#include "rules/config.h"
 
 /* Rounds that `hybrid` looks again: 34 to 43 us, measured on an EPYC with nothing else to run. */
 #define SPIN_HYBRID_ROUNDS 1000

@@ -19,7 +19,7 @@
 
 #include "base/counter.h"
 #include "dataplane/send_error.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 
 struct send_request;
 

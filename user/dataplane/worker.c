@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_INGRESS
 #include "dataplane/worker.h"
 
 #include <errno.h>
@@ -302,7 +303,7 @@ static int audit(const struct worker *worker)
 	unsigned int frames = xsk_frames(worker->xsk);
 	bool ok = kernel == frames && !queued && !in_flight;
 
-	log_write(ok ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+	log_write(LOG_FACILITY, ok ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
 		  "frame-audit iface=%s queue=%u frames=%u kernel=%llu queued=%u in_flight=%llu "
 		  "leaked=%lld",
 		  worker->iface, worker->rx_queue, frames, (unsigned long long)kernel, queued,

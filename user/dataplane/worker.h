@@ -23,7 +23,7 @@
 #include "dataplane/ingress.h"
 #include "dataplane/ruleset.h"
 #include "dataplane/xsk.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 
 struct worker;
 

@@ -7,7 +7,7 @@
 #define XMCAST_RULES_ADD_H
 
 #include "base/errors.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 
 /*
  * Add `count` rules, each in the one-line grammar: all of them or, if any is refused, none. Errors

@@ -7,7 +7,7 @@
 #define XMCAST_RULES_DRAFT_H
 
 #include "rules/grammar.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 
 struct draft {
 	struct config config;

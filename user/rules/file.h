@@ -4,7 +4,7 @@
 #define XMCAST_RULES_FILE_H
 
 #include "base/errors.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 
 /*
  * Read, parse and validate the file and put the result in place of *config, which was initialised

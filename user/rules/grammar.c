@@ -162,6 +162,18 @@ static int parse_source(struct parser *parser, const struct word *keyword)
 	return 0;
 }
 
+static int parse_disabled(struct parser *parser, const struct word *keyword)
+{
+	require_in(parser, keyword);
+	if (parser->rule->disabled)
+		word_error(parser->errors, keyword, "given twice, expected it once");
+	else if (parser->seen_out)
+		word_error(parser->errors, keyword,
+			   "disabled after an output, expected it before the first `out`");
+	parser->rule->disabled = true;
+	return 0;
+}
+
 static int parse_out(struct parser *parser, const struct word *keyword)
 {
 	struct word operand;
@@ -228,8 +240,9 @@ static int parse_gso(struct parser *parser, const struct word *keyword)
 }
 
 static const struct clause clauses[] = {
-	{"in", parse_in},   {"source", parse_source}, {"out", parse_out},
-	{"ttl", parse_ttl}, {"dscp", parse_dscp},     {"gso", parse_gso},
+	{"in", parse_in},   {"source", parse_source}, {"disabled", parse_disabled},
+	{"out", parse_out}, {"ttl", parse_ttl},	      {"dscp", parse_dscp},
+	{"gso", parse_gso},
 };
 
 static const struct clause *find_clause(const struct word *word)
@@ -244,14 +257,14 @@ static const struct clause *find_clause(const struct word *word)
 /* A word that begins no clause: report it, and go on at the next that does. */
 static void skip_stray(struct parser *parser)
 {
-	const char *expected = "`source` or `out`";
+	const char *expected = "`source`, `disabled` or `out`";
 
 	if (!parser->seen_in)
 		expected = FORM_IN;
 	else if (parser->seen_out)
 		expected = "`ttl`, `dscp`, `gso` or `out`";
 	else if (parser->seen_source)
-		expected = "`out`";
+		expected = "`disabled` or `out`";
 	word_error(parser->errors, &parser->word, "unexpected word, expected %s", expected);
 	parser->complained = true;
 	while (!at_end(parser) && !word_is_keyword(&parser->word))

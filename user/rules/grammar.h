@@ -2,8 +2,8 @@
 /*
  * The one-line rule grammar:
  *
- *     [NAME] in GROUP:PORT@IFACE [source ADDR] out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [out
- * ...]
+ *     [NAME] in GROUP:PORT@IFACE [source ADDR] [disabled]
+ *         out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N] [out ...]
  *
  * Words are separated by spaces, tabs or line ends. `ttl` and `dscp` belong to the `out` before
  * them. Pure; any thread. What one rule alone cannot tell (duplicates, limits) is validate.h's.

@@ -1,54 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rules/rule.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rules/words.h"
 
-/* Why these: see rule.h. */
-#define DEFAULT_FRAMES	       16384
-#define DEFAULT_SEND_BUFFER    (4 << 20)
-#define DEFAULT_STATS_INTERVAL 10
-
-#define TTL_TO_GROUP	       1
-#define TTL_TO_HOST	       64
-
-void config_init(struct config *config)
-{
-	*config = (struct config){
-		.egress = {.engine = ENGINE_IO_URING,
-			   .gso = GSO_MAX_SEGMENTS,
-			   .wakeup = WAKEUP_EVENTFD,
-			   .send_buffer = DEFAULT_SEND_BUFFER},
-		.workers = {.frames = DEFAULT_FRAMES},
-		.stats_interval = DEFAULT_STATS_INTERVAL,
-	};
-}
-
-void config_free(struct config *config)
-{
-	for (unsigned int i = 0; i < config->nr_rules; i++)
-		rule_free(&config->rules[i]);
-	free(config->rules);
-	free(config->ifaces);
-	config_init(config);
-}
-
-const struct iface_config *config_iface(const struct config *config, const char *name)
-{
-	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
-		if (strcmp(config->ifaces[i].name, name) == 0)
-			return &config->ifaces[i];
-	}
-	return NULL;
-}
+#define TTL_TO_GROUP 1
+#define TTL_TO_HOST  64
 
 void rule_free(struct rule *rule)
 {
 	free(rule->outputs);
 	memset(rule, 0, sizeof(*rule));
+}
+
+int rule_copy(struct rule *copy, const struct rule *rule)
+{
+	*copy = *rule;
+	copy->outputs = calloc(rule->nr_outputs ? rule->nr_outputs : 1, sizeof(*copy->outputs));
+	if (!copy->outputs) {
+		memset(copy, 0, sizeof(*copy));
+		return -ENOMEM;
+	}
+	memcpy(copy->outputs, rule->outputs, rule->nr_outputs * sizeof(*copy->outputs));
+	return 0;
 }
 
 static bool output_equal(const struct rule_output *a, const struct rule_output *b)
@@ -61,7 +39,8 @@ bool rule_equal(const struct rule *a, const struct rule *b)
 {
 	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->source, &b->source) &&
 		     addr_equal(&a->group, &b->group) && a->port == b->port &&
-		     strcmp(a->iface, b->iface) == 0 && a->nr_outputs == b->nr_outputs;
+		     strcmp(a->iface, b->iface) == 0 && a->disabled == b->disabled &&
+		     a->nr_outputs == b->nr_outputs;
 
 	for (unsigned int i = 0; equal && i < a->nr_outputs; i++)
 		equal = output_equal(&a->outputs[i], &b->outputs[i]);
@@ -137,6 +116,8 @@ char *rule_format(const struct rule *rule)
 	fprintf(stream, "%s in %s", rule->name, input);
 	if (!addr_is_any(&rule->source))
 		fprintf(stream, " source %s", format_bracketed(&rule->source, source));
+	if (rule->disabled)
+		fputs(" disabled", stream);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++)
 		format_output(&rule->outputs[i], stream);
 	failed = ferror(stream);

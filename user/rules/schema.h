@@ -2,10 +2,11 @@
 /*
  * The configuration as YAML text:
  *
- *     rules:                            # required, at least one
+ *     rules:                            # required; [] for none
  *       - name: NAME                    # optional
  *         in: GROUP:PORT@IFACE
  *         source: ADDR                  # optional
+ *         enabled: yes|no               # optional
  *         out:                          # at least one
  *           - to: DEST:PORT[@IFACE]
  *             ttl: N                    # optional
@@ -18,6 +19,11 @@
  *               send_buffer: BYTES }
  *     workers: { frames: N, rx_ring: N, cpus: [N, ...] }
  *     statistics: { interval: N }
+ *     control: { group: GROUP, admin_group: GROUP, save_changes: yes|no }
+ *     logging: { level: LEVEL, levels: { FACILITY: LEVEL }, to: auto|stderr|syslog,
+ *                format: text|json }
+ *     events: { silent_after: N, hook: PATH }
+ *     metrics: { listen: 127.0.0.1:PORT|off }
  *
  * No I/O; any thread.
  */
@@ -27,7 +33,7 @@
 #include <stddef.h>
 
 #include "base/errors.h"
-#include "rules/rule.h"
+#include "rules/config.h"
 
 /*
  * Parse and validate, and put the result in place of *config, which was initialised before. `file`

@@ -9,7 +9,7 @@
 #define TTL_MAX	 255
 #define PORT_MAX 65535
 
-static const char *const keywords[] = {"in", "out", "source", "ttl", "dscp", "gso"};
+static const char *const keywords[] = {"in", "out", "source", "disabled", "ttl", "dscp", "gso"};
 
 /* The IANA registry. Where two names share a value, dscp_name() gives the first. */
 static const struct {

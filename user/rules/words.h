@@ -29,7 +29,7 @@ struct word {
 
 bool word_is(const struct word *word, const char *text);
 
-/* in, out, source, ttl, dscp, gso: what begins a clause and so cannot be a NAME. */
+/* in, out, source, disabled, ttl, dscp, gso: what begins a clause and so cannot be a NAME. */
 bool word_is_keyword(const struct word *word);
 
 /* Space, tab, carriage return, newline: what separates words. */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include <xmcast/abi.h>
-#include "rules/rule.h"
+#include "rules/config.h"
 
 /* Name of the program as the kernel lists it: how one xmcastd recognises another's. */
 #define STEER_PROGRAM_NAME "xmcast_steer"

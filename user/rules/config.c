@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rules/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Why these: see config.h. */
+#define DEFAULT_FRAMES	       16384
+#define DEFAULT_SEND_BUFFER    (4 << 20)
+#define DEFAULT_SILENT_AFTER   3
+#define DEFAULT_STATS_INTERVAL 10
+
+void config_init(struct config *config)
+{
+	*config = (struct config){
+		.egress = {.engine = ENGINE_IO_URING,
+			   .gso = GSO_MAX_SEGMENTS,
+			   .wakeup = WAKEUP_EVENTFD,
+			   .send_buffer = DEFAULT_SEND_BUFFER},
+		.workers = {.frames = DEFAULT_FRAMES},
+		.logging = log_config_default,
+		.events = {.silent_after = DEFAULT_SILENT_AFTER},
+		.stats_interval = DEFAULT_STATS_INTERVAL,
+	};
+}
+
+void config_free(struct config *config)
+{
+	for (unsigned int i = 0; i < config->nr_rules; i++)
+		rule_free(&config->rules[i]);
+	free(config->rules);
+	free(config->ifaces);
+	config_init(config);
+}
+
+static int copy_rules(struct config *copy, const struct config *config)
+{
+	copy->rules = calloc(config->nr_rules ? config->nr_rules : 1, sizeof(*copy->rules));
+	copy->ifaces = calloc(config->nr_ifaces ? config->nr_ifaces : 1, sizeof(*copy->ifaces));
+	if (!copy->rules || !copy->ifaces)
+		return -ENOMEM;
+	while (copy->nr_rules < config->nr_rules) {
+		int err = rule_copy(&copy->rules[copy->nr_rules], &config->rules[copy->nr_rules]);
+
+		if (err)
+			return err;
+		copy->nr_rules++;
+	}
+	memcpy(copy->ifaces, config->ifaces, config->nr_ifaces * sizeof(*copy->ifaces));
+	copy->nr_ifaces = config->nr_ifaces;
+	return 0;
+}
+
+int config_copy(struct config *copy, const struct config *config)
+{
+	int err;
+
+	*copy = *config;
+	copy->nr_rules = copy->nr_ifaces = 0;
+	copy->rules = NULL;
+	copy->ifaces = NULL;
+	err = copy_rules(copy, config);
+	if (err)
+		config_free(copy);
+	return err;
+}
+
+const struct iface_config *config_iface(const struct config *config, const char *name)
+{
+	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
+		if (strcmp(config->ifaces[i].name, name) == 0)
+			return &config->ifaces[i];
+	}
+	return NULL;
+}
