@@ -28,7 +28,7 @@ enum source { SOURCE_WORKER, SOURCE_SIGNAL, SOURCE_SECOND, SOURCE_CONTROL };
 
 struct daemon {
 	struct options options;
-	struct config config;
+	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
 	struct control_server *control;
 	int epoll_fd;
@@ -139,6 +139,7 @@ static void log_statistics(struct daemon *daemon, const char *event)
 
 static void on_second(struct daemon *daemon)
 {
+	unsigned int interval;
 	uint64_t expirations;
 
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
@@ -146,7 +147,8 @@ static void on_second(struct daemon *daemon)
 	relay_sample(daemon->relay);
 	relay_check(daemon->relay);
 	daemon->seconds += (unsigned int)expirations;
-	if (!daemon->config.stats_interval || daemon->seconds < daemon->config.stats_interval)
+	interval = relay_config(daemon->relay)->stats_interval;
+	if (!interval || daemon->seconds < interval)
 		return;
 	daemon->seconds = 0;
 	log_statistics(daemon, "statistics");

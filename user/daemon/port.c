@@ -144,14 +144,27 @@ int port_open(struct port *port, const char *name, const struct config *config,
 	return open_workers(port, config, first_worker);
 }
 
+int port_add_key(struct port *port, const struct rule *rule)
+{
+	struct xmc_rule_key key;
+
+	steer_rule_key(rule, &key);
+	return steer_add_rule(port->steer, &key);
+}
+
+int port_remove_key(struct port *port, const struct rule *rule)
+{
+	struct xmc_rule_key key;
+
+	steer_rule_key(rule, &key);
+	return steer_remove_rule(port->steer, &key);
+}
+
 static int add_rules(struct port *port, struct stream *const *streams, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		struct xmc_rule_key key;
-		int err;
+		int err = port_add_key(port, &streams[i]->rule);
 
-		steer_rule_key(&streams[i]->rule, &key);
-		err = steer_add_rule(port->steer, &key);
 		if (err)
 			return fail(port, err, "rule %s does not fit the XDP map",
 				    streams[i]->rule.name);
@@ -178,6 +191,32 @@ int port_start(struct port *port, struct stream *const *streams, unsigned int co
 				    worker_queue(worker), port->name);
 	}
 	return add_rules(port, streams, count);
+}
+
+int port_stage(struct port *port, struct stream *const *streams, unsigned int count)
+{
+	return ruleset_new(&port->other, streams, count);
+}
+
+int port_switch(struct port *port)
+{
+	struct ruleset *before = port->ruleset;
+
+	port->ruleset = port->other;
+	port->other = before;
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		int err = worker_update(port->workers[i], port->ruleset);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void port_forget(struct port *port)
+{
+	ruleset_free(port->other);
+	port->other = NULL;
 }
 
 /* What was got: one line per interface. */
@@ -275,6 +314,7 @@ void port_close(struct port *port)
 		worker_close(port->workers[i]);
 	free(port->workers);
 	ruleset_free(port->ruleset);
+	port_forget(port);
 	port->steer = NULL;
 	port->workers = NULL;
 	port->nr_workers = 0;

@@ -6,11 +6,10 @@
 #ifndef XMCAST_DAEMON_PORT_H
 #define XMCAST_DAEMON_PORT_H
 
+#include "daemon/relay.h"
 #include "dataplane/worker.h"
 #include "links/link.h"
 #include "steering/steer.h"
-
-#define REASON_SIZE 256
 
 struct port {
 	char name[IF_NAMESIZE];
@@ -20,10 +19,13 @@ struct port {
 	bool attached;
 	bool failed; /* cannot run; then `reason` says why and what to do */
 	char reason[REASON_SIZE];
-	bool impaired; /* it ran, and its interface has changed: `reason` says how */
+	bool impaired;	    /* it ran, and its interface has changed: `reason` says how */
+	bool fresh;	    /* made by the transaction that runs */
+	unsigned int users; /* entries that a transaction leaves it with, active or pending */
 	unsigned int nr_workers;
 	struct worker **workers;
-	struct ruleset *ruleset;
+	struct ruleset *ruleset; /* what the workers use */
+	struct ruleset *other;	 /* while rules change: the next one, or the one before */
 };
 
 /*
@@ -34,11 +36,30 @@ struct port {
 int port_open(struct port *port, const char *name, const struct config *config,
 	      unsigned int first_worker);
 
-/* Start the workers with these streams, and let the program know their keys. Errors as above. */
+/*
+ * Start the workers with these streams, and let the program know their keys. Not attached, they get
+ * nothing yet. Errors as above.
+ */
 int port_start(struct port *port, struct stream *const *streams, unsigned int count);
 
 /* Attach the program: from here on packets are relayed. Errors as above. */
 int port_attach(struct port *port, const struct config *config);
+
+/*
+ * Changing the rules of a port that runs: stage the next ruleset, switch to it, and forget the
+ * other one. Between switch and forget, switching again takes it all back. No packet of a rule that
+ * is in both is lost, doubled or overtaken (worker_update()).
+ *
+ * port_stage: 0, -EEXIST or -ENOMEM. port_switch: 0, or -errno if a worker has failed: the relay
+ * must end then.
+ */
+int port_stage(struct port *port, struct stream *const *streams, unsigned int count);
+int port_switch(struct port *port);
+void port_forget(struct port *port);
+
+/* Add or remove the key of a rule in the XDP map. 0 or -errno (-E2BIG: the map is full). */
+int port_add_key(struct port *port, const struct rule *rule);
+int port_remove_key(struct port *port, const struct rule *rule);
 
 /* Does the interface of a running port still carry it? Sets `impaired`, and logs every change. */
 void port_check(struct port *port);

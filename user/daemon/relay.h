@@ -14,11 +14,44 @@
 
 struct relay;
 
+/* Bytes of a text that says why something is not at work, with its NUL. */
+#define REASON_SIZE 256
+
+/* What a change came to. */
+struct relay_change {
+	unsigned int added;
+	unsigned int removed;
+	unsigned int replaced;
+};
+
 /*
- * Start. The configuration must outlive the relay. 0; -EPERM, -EACCES: a right is missing;
- * -EBUSY: another xmcastd has one of the interfaces; -ENOMEM.
+ * Start. The relay takes the configuration over (it is left empty). What cannot run is left
+ * `pending`. 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the
+ * interfaces; -ENOMEM.
  */
-int relay_open(struct relay **out, const struct config *config);
+int relay_open(struct relay **out, struct config *config);
+
+/*
+ * Go over to this configuration: all of it, or nothing. Rules that are the same in both go on
+ * without losing, doubling or reordering a packet; a rule whose name is the same and which differs
+ * is replaced from one packet to the next. Settings that only the start looks at (interfaces,
+ * egress, workers) hold for what is opened from now on.
+ *
+ * A rule that the network does not let run (no such interface, or it is down) is taken, and
+ * `pending`; what the process lacks (descriptors, memory, memberships, room in the XDP map) makes
+ * the whole fail. 0: *config was taken over and is left empty, *change tells what differs. -errno:
+ * nothing has changed, *config is still the caller's, and `reason` says why. -EIO: a worker has
+ * failed, and the relay must end.
+ */
+int relay_apply(struct relay *relay, struct config *config, struct relay_change *change,
+		char reason[REASON_SIZE]);
+
+/* Try again what is pending. Returns the number of rules that are active now and were not. */
+int relay_retry(struct relay *relay);
+
+/* What runs, and the number of that state. Valid until the next change. */
+const struct config *relay_config(const struct relay *relay);
+uint64_t relay_generation(const struct relay *relay);
 
 /*
  * Stop steering, relay what has arrived, end the workers, count every frame. 0; -EIO: a worker had
@@ -36,8 +69,9 @@ void relay_size(const struct relay *relay, unsigned int *interfaces, unsigned in
 /* True if a worker's thread has ended on its own. */
 bool relay_failed(const struct relay *relay);
 
-/* Add the workers' notification descriptors to an epoll set; data.u64 is 0 for all of them. */
-int relay_watch(const struct relay *relay, int epoll_fd);
+/* Add the workers' notification descriptors to an epoll set, also those to come; data.u64 is 0 for
+ * all of them. */
+int relay_watch(struct relay *relay, int epoll_fd);
 
 /* Ask every worker for a sign of life. Number of workers that gave one, or -errno. */
 int relay_ping(struct relay *relay);

@@ -53,15 +53,20 @@ static const struct slot *find(const struct ruleset *ruleset, const struct xmc_r
 	return &ruleset->slots[i];
 }
 
-static int insert(struct ruleset *ruleset, struct stream *stream)
+static struct xmc_rule_key key_of(const struct rule *rule)
 {
-	const struct rule *rule = &stream->rule;
-	struct slot *slot;
-	struct xmc_rule_key key = {
+	return (struct xmc_rule_key){
 		.source = rule->source,
 		.group = rule->group,
 		.port = htons(rule->port),
 	};
+}
+
+static int insert(struct ruleset *ruleset, struct stream *stream)
+{
+	const struct rule *rule = &stream->rule;
+	struct xmc_rule_key key = key_of(rule);
+	struct slot *slot;
 
 	slot = (struct slot *)find(ruleset, &key);
 	if (slot->stream)
@@ -131,4 +136,11 @@ struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_data
 	}
 	memset(&key.source, 0, sizeof(key.source));
 	return find(ruleset, &key)->stream;
+}
+
+bool ruleset_has(const struct ruleset *ruleset, const struct rule *rule)
+{
+	struct xmc_rule_key key = key_of(rule);
+
+	return ruleset && find(ruleset, &key)->stream != NULL;
 }

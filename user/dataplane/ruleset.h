@@ -10,6 +10,7 @@
 #ifndef XMCAST_DATAPLANE_RULESET_H
 #define XMCAST_DATAPLANE_RULESET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <xmcast/packet.h>
@@ -28,5 +29,8 @@ void ruleset_free(struct ruleset *ruleset);
 
 /* The stream of a datagram, or NULL. Constant time, however many rules there are. */
 struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_datagram *dgram);
+
+/* Whether it has a stream with the input of this rule. Takes NULL, which has none. */
+bool ruleset_has(const struct ruleset *ruleset, const struct rule *rule);
 
 #endif

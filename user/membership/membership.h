@@ -20,10 +20,26 @@ void membership_close(struct membership *membership);
 
 /*
  * Join `group` on the interface, for `source` alone if that is not all zero. Joining again what is
- * joined is fine. 0 or -errno (-ENODEV: no such interface; -ENOBUFS: net.ipv4.igmp_max_memberships
- * is 0; -EMFILE).
+ * joined counts: it is left when every join has had its leave. 0 or -errno (-ENODEV: no such
+ * interface; -ENOBUFS: net.ipv4.igmp_max_memberships is 0; -EMFILE).
  */
 int membership_join(struct membership *membership, const struct xmc_addr *group,
 		    const struct xmc_addr *source, int ifindex);
+
+/* Take back one join. What is not joined is ignored; an interface that has gone, too: the kernel
+ * has left for us then. */
+void membership_leave(struct membership *membership, const struct xmc_addr *group,
+		      const struct xmc_addr *source, int ifindex);
+
+/* One thing that is joined. */
+struct membership_entry {
+	struct xmc_addr group;
+	struct xmc_addr source; /* all zero: any */
+	int ifindex;
+};
+
+/* All that is joined, in order of group, source, interface: *list is malloc()ed, and the caller's.
+ * Returns their number, or -ENOMEM. */
+int membership_list(const struct membership *membership, struct membership_entry **list);
 
 #endif

@@ -254,8 +254,9 @@ static void parse_group_name(struct walk *walk, tree_node value, char name[GROUP
 			(c >= '0' && c <= '9') || (i && (c == '-' || c == '.'));
 	}
 	if (!valid) {
-		word_error(walk->errors, &word, "not the name of a group, expected a name or a "
-						"number of at most 32 characters");
+		word_error(walk->errors, &word,
+			   "not the name of a group, expected a name or a "
+			   "number of at most 32 characters");
 		return;
 	}
 	memcpy(name, word.text, word.length);

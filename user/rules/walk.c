@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Holds the names of all keys of a mapping, or of all choices of a value. */
-#define NAMES_SIZE   128
+#define NAMES_SIZE 128
 
 /* Append a name to "a, b, c". */
 static void list_name(char names[NAMES_SIZE], const char *name)
@@ -117,7 +117,7 @@ bool walk_choice(struct walk *walk, const struct word *word, const struct choice
 
 bool walk_bool(struct walk *walk, const struct word *word, bool *value)
 {
-	static const struct choice choices[] = {{"yes", 1},  {"no", 0},	   {"true", 1},
+	static const struct choice choices[] = {{"yes", 1},   {"no", 0}, {"true", 1},
 						{"false", 0}, {"on", 1}, {"off", 0}};
 	unsigned int number;
 

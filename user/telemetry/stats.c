@@ -45,7 +45,7 @@ uint64_t stats_kernel_drops(const struct worker_state *state)
 	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
 }
 
-static void sum_output(const struct stats_output *output, struct stats_totals *totals)
+void stats_sum_output(const struct stats_output *output, struct stats_totals *totals)
 {
 	totals->submitted += output->submitted;
 	totals->sent += output->sent;
@@ -54,25 +54,32 @@ static void sum_output(const struct stats_output *output, struct stats_totals *t
 		totals->send_errors += output->errors[i];
 }
 
+void stats_sum_interface(const struct stats_interface *interface, struct stats_totals *totals)
+{
+	totals->steered += interface->verdicts[XMC_STEERED];
+}
+
+void stats_sum_worker(const struct worker_state *state, struct stats_totals *totals)
+{
+	totals->received += state->received;
+	totals->dropped += stats_kernel_drops(state);
+	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
+		totals->dropped += state->drops[i];
+	totals->buffer_exhausted += state->kernel.fill_ring_empty;
+}
+
 void stats_sum(const struct stats *stats, struct stats_totals *totals)
 {
-	*totals = (struct stats_totals){0};
+	*totals = stats->retired;
 	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
-		totals->steered += stats->interfaces[i].verdicts[XMC_STEERED];
-	for (unsigned int i = 0; i < stats->nr_workers; i++) {
-		const struct worker_state *state = &stats->workers[i].state;
-
-		totals->received += state->received;
-		totals->dropped += stats_kernel_drops(state);
-		for (unsigned int j = 0; j < INGRESS_DROPS; j++)
-			totals->dropped += state->drops[j];
-		totals->buffer_exhausted += state->kernel.fill_ring_empty;
-	}
+		stats_sum_interface(&stats->interfaces[i], totals);
+	for (unsigned int i = 0; i < stats->nr_workers; i++)
+		stats_sum_worker(&stats->workers[i].state, totals);
 	for (unsigned int i = 0; i < stats->nr_rules; i++) {
 		const struct stats_rule *rule = &stats->rules[i];
 
 		for (unsigned int j = 0; j < rule->rule->nr_outputs; j++)
-			sum_output(&rule->outputs[j], totals);
+			stats_sum_output(&rule->outputs[j], totals);
 	}
 }
 

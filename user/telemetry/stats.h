@@ -52,17 +52,6 @@ struct stats_worker {
 	struct worker_state state;
 };
 
-struct stats {
-	uint64_t uptime_seconds;
-	unsigned int nr_rules;
-	struct stats_rule *rules;
-	struct stats_output *outputs; /* all rules' outputs in one piece */
-	unsigned int nr_interfaces;
-	struct stats_interface *interfaces;
-	unsigned int nr_workers;
-	struct stats_worker *workers;
-};
-
 struct stats_totals {
 	uint64_t steered;
 	uint64_t received;  /* taken out of RX rings */
@@ -74,12 +63,30 @@ struct stats_totals {
 	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
 };
 
+struct stats {
+	uint64_t uptime_seconds;
+	struct stats_totals retired; /* of rules and interfaces that are no more */
+	unsigned int nr_rules;
+	struct stats_rule *rules;
+	struct stats_output *outputs; /* all rules' outputs in one piece */
+	unsigned int nr_interfaces;
+	struct stats_interface *interfaces;
+	unsigned int nr_workers;
+	struct stats_worker *workers;
+};
+
 /* Room for these numbers, zeroed. NULL: no memory. */
 struct stats *stats_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
 			unsigned int workers);
 void stats_free(struct stats *stats); /* takes NULL; names and rules are not its own */
 
+/* All of it, `retired` included: never less than before. */
 void stats_sum(const struct stats *stats, struct stats_totals *totals);
+
+/* Add one part's counters. */
+void stats_sum_output(const struct stats_output *output, struct stats_totals *totals);
+void stats_sum_interface(const struct stats_interface *interface, struct stats_totals *totals);
+void stats_sum_worker(const struct worker_state *state, struct stats_totals *totals);
 
 /* What the kernel dropped on a worker's socket, each packet once. */
 uint64_t stats_kernel_drops(const struct worker_state *state);

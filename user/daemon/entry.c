@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/entry.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct entry *entry_new(const struct rule *rule)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+
+	if (entry)
+		entry->rule = rule;
+	return entry;
+}
+
+static int fail(struct entry *entry, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int fail(struct entry *entry, int err, const char *format, ...)
+{
+	char reason[REASON_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	free(entry->reason);
+	entry->reason = strdup(reason);
+	return err;
+}
+
+static int open_stream(struct entry *entry, const struct egress_config *egress)
+{
+	const struct rule_output *output;
+	struct stream_failure failure;
+	char text[ENDPOINT_TEXT_SIZE];
+	int err = stream_open(&entry->stream, entry->rule, entry->port->nr_workers, egress,
+			      &failure);
+
+	if (!err)
+		return 0;
+	output = failure.output;
+	if (err == -ENODEV && output)
+		return fail(entry, err, "output interface %s does not exist", output->iface);
+	if (err == -EMFILE)
+		return fail(entry, err, "too few file descriptors: raise the limit (ulimit -n)");
+	if (!output)
+		return fail(entry, err, "%s: %s", failure.step, strerror(-err));
+	return fail(entry, err, "output %s: %s: %s",
+		    endpoint_format(&output->to, output->port, output->iface, text), failure.step,
+		    strerror(-err));
+}
+
+/* Join what the rule takes in; only then can it be active. */
+static int join(struct entry *entry, struct membership *membership)
+{
+	const struct rule *rule = entry->rule;
+	char group[ADDR_TEXT_SIZE];
+	int err;
+
+	if (!addr_is_multicast(&rule->group))
+		return 0;
+	entry->joined_ifindex = entry->port->link.ifindex;
+	err = membership_join(membership, &rule->group, &rule->source, entry->joined_ifindex);
+	if (err)
+		return fail(entry, err, "cannot join %s on %s: %s",
+			    addr_format(&rule->group, group), rule->iface, strerror(-err));
+	entry->joined = true;
+	return 0;
+}
+
+int entry_open(struct entry *entry, const struct egress_config *egress,
+	       struct membership *membership)
+{
+	int err = open_stream(entry, egress);
+
+	if (err)
+		return err;
+	err = join(entry, membership);
+	if (err)
+		entry_close(entry, membership);
+	return err;
+}
+
+void entry_close(struct entry *entry, struct membership *membership)
+{
+	if (entry->joined)
+		membership_leave(membership, &entry->rule->group, &entry->rule->source,
+				 entry->joined_ifindex);
+	entry->joined = false;
+	stream_put(entry->stream);
+	entry->stream = NULL;
+}
+
+void entry_free(struct entry *entry, struct membership *membership)
+{
+	if (!entry)
+		return;
+	entry_close(entry, membership);
+	free(entry->reason);
+	free(entry);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the relay share: relay.c (life), transaction.c (changes), relay_stats.c
+ * (counters). Main thread. */
+#ifndef XMCAST_DAEMON_RELAY_INTERNAL_H
+#define XMCAST_DAEMON_RELAY_INTERNAL_H
+
+#include "daemon/entry.h"
+#include "daemon/port.h"
+#include "daemon/relay.h"
+#include "membership/membership.h"
+
+struct relay {
+	struct config config;	/* what runs; its rules are those of the entries */
+	struct entry **entries; /* one per rule, in the same order */
+	unsigned int nr_ports;
+	struct port **ports;
+	struct membership *membership;
+	uint64_t generation;	     /* grows by one with every change of the rules */
+	struct stats_totals retired; /* what was counted by what is no more */
+	int epoll_fd;		     /* that the workers are to be watched by, or -1 */
+	uint64_t started_ns;
+	uint64_t sampled_ns;
+};
+
+/* Watch the workers of a port, if relay_watch() has been called. 0 or -errno. */
+int relay_watch_port(const struct relay *relay, const struct port *port);
+
+/* Keep the counters of what is about to go. Its threads do not count any more. */
+void relay_retire_entry(struct relay *relay, const struct entry *entry);
+void relay_retire_port(struct relay *relay, const struct port *port);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <time.h>
+
+#include "daemon/relay_internal.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+static void sum_received(const struct stream *stream, uint64_t *packets, uint64_t *bytes)
+{
+	*packets = *bytes = 0;
+	for (unsigned int i = 0; stream && i < stream->nr_queues; i++) {
+		*packets += counter_read(&stream->queues[i].received);
+		*bytes += counter_read(&stream->queues[i].received_bytes);
+	}
+}
+
+void relay_sample(struct relay *relay)
+{
+	uint64_t now = now_ns();
+	double seconds = (double)(now - relay->sampled_ns) / 1e9;
+
+	relay->sampled_ns = now;
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		struct entry *entry = relay->entries[i];
+		uint64_t packets;
+		uint64_t bytes;
+
+		sum_received(entry->stream, &packets, &bytes);
+		entry->rate_pps = (uint64_t)((double)(packets - entry->last_received) / seconds);
+		entry->rate_bps = (uint64_t)(8.0 * (double)(bytes - entry->last_bytes) / seconds);
+		entry->last_received = packets;
+		entry->last_bytes = bytes;
+	}
+}
+
+/* The smaller of both; in the first round the second. */
+static unsigned int least(unsigned int so_far, unsigned int value, unsigned int round)
+{
+	return round && so_far < value ? so_far : value;
+}
+
+static void read_output(const struct output *output, unsigned int nr_queues,
+			struct stats_output *stats)
+{
+	for (unsigned int i = 0; i < nr_queues; i++) {
+		const struct output_queue *queue = &output->queues[i];
+
+		stats->submitted += counter_read(&queue->submitted);
+		stats->sent += counter_read(&queue->sent);
+		stats->sent_bytes += counter_read(&queue->sent_bytes);
+		stats->gso_refused += counter_read(&queue->gso_refused);
+		/* The queues find out each for itself; what the most careful one does is told. */
+		stats->gso_segments = least(stats->gso_segments, queue->gso_segments, i);
+		stats->gso_max_size = least(stats->gso_max_size, queue->gso_max_size, i);
+		for (unsigned int j = 0; j < SEND_ERRORS; j++)
+			stats->errors[j] += counter_read(&queue->errors[j]);
+	}
+}
+
+static void read_entry(const struct entry *entry, struct stats_rule *stats)
+{
+	const struct stream *stream = entry->stream;
+
+	stats->rule = entry->rule;
+	stats->state = "active";
+	if (entry->rule->disabled) {
+		stats->state = "disabled";
+	} else if (!stream || entry->port->impaired) {
+		stats->state = "pending";
+		stats->reason = entry->reason ? entry->reason : entry->port->reason;
+	}
+	stats->rate_pps = entry->rate_pps;
+	stats->rate_bps = entry->rate_bps;
+	sum_received(stream, &stats->received, &stats->received_bytes);
+	for (unsigned int i = 0; i < entry->rule->nr_outputs; i++) {
+		stats->outputs[i].rule = &entry->rule->outputs[i];
+		if (stream)
+			read_output(&stream->outputs[i], stream->nr_queues, &stats->outputs[i]);
+	}
+}
+
+static void read_port(const struct port *port, struct stats_interface *stats,
+		      struct stats_worker *workers)
+{
+	stats->name = port->name;
+	stats->state = port->failed ? "failed" : port->impaired ? "impaired" : "active";
+	stats->reason = port->failed || port->impaired ? port->reason : NULL;
+	stats->nr_workers = port->nr_workers;
+	if (port->steer) {
+		stats->mode = port->mode == IFACE_MODE_NATIVE ? "native" : "skb";
+		steer_verdicts(port->steer, stats->verdicts);
+	}
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		workers[i].iface = port->name;
+		workers[i].queue = worker_queue(port->workers[i]);
+		worker_read(port->workers[i], &workers[i].state);
+		stats->zero_copy = worker_zero_copy(port->workers[i]);
+	}
+}
+
+struct stats *relay_stats(const struct relay *relay)
+{
+	unsigned int outputs = 0;
+	unsigned int workers = 0;
+	struct stats *stats;
+
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+		outputs += relay->entries[i]->rule->nr_outputs;
+	for (unsigned int i = 0; i < relay->nr_ports; i++)
+		workers += relay->ports[i]->nr_workers;
+	stats = stats_new(relay->config.nr_rules, outputs, relay->nr_ports, workers);
+	if (!stats)
+		return NULL;
+	stats->retired = relay->retired;
+	stats->uptime_seconds = (now_ns() - relay->started_ns) / 1000000000ULL;
+	workers = 0;
+	/* From the end of the packet's way to its beginning: what is in between shows as under way,
+	 * never as sent without having been received. */
+	outputs = 0;
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		stats->rules[i].outputs = &stats->outputs[outputs];
+		outputs += relay->entries[i]->rule->nr_outputs;
+		read_entry(relay->entries[i], &stats->rules[i]);
+	}
+	for (unsigned int i = 0; i < relay->nr_ports; i++) {
+		stats->interfaces[i].first_worker = workers;
+		read_port(relay->ports[i], &stats->interfaces[i], &stats->workers[workers]);
+		workers += relay->ports[i]->nr_workers;
+	}
+	return stats;
+}
+
+/* ---- what is no more ---- */
+
+void relay_retire_entry(struct relay *relay, const struct entry *entry)
+{
+	const struct stream *stream = entry->stream;
+
+	for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
+		struct stats_output output = {0};
+
+		read_output(&stream->outputs[i], stream->nr_queues, &output);
+		stats_sum_output(&output, &relay->retired);
+	}
+}
+
+void relay_retire_port(struct relay *relay, const struct port *port)
+{
+	struct stats_interface interface = {0};
+
+	if (port->steer && !steer_verdicts(port->steer, interface.verdicts))
+		stats_sum_interface(&interface, &relay->retired);
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		struct worker_state state;
+
+		worker_read(port->workers[i], &state);
+		stats_sum_worker(&state, &relay->retired);
+	}
+}

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_RULES
+#include "daemon/transaction.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+struct transaction {
+	struct relay *relay;
+	enum transaction_kind kind;
+	struct config *next;
+	struct entry **entries; /* of `next`: kept ones and fresh ones */
+	struct entry **by_name; /* the relay's, sorted by name */
+	unsigned int nr_ports;
+	struct port **ports; /* the relay's, and fresh ones behind them */
+	struct relay_change change;
+	char *reason; /* REASON_SIZE bytes: why it fails */
+};
+
+/* A right that is missing, or somebody else's interface: there is no sense in going on. */
+static bool is_fatal(int err)
+{
+	return err == -EPERM || err == -EACCES || err == -EBUSY;
+}
+
+/* What may come by itself: the rule waits for it. All else the process lacks. */
+static bool is_network(int err)
+{
+	switch (-err) {
+	case ENODEV:
+	case ENXIO:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EADDRNOTAVAIL:
+	case EEXIST:
+	case EMSGSIZE:
+	case E2BIG:
+	case EOPNOTSUPP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether this error of a part makes the whole fail. */
+static bool fails(const struct transaction *txn, int err)
+{
+	if (is_fatal(err))
+		return txn->kind != TRANSACTION_RETRY;
+	return err && txn->kind == TRANSACTION_CHANGE && !is_network(err);
+}
+
+static int fail(struct transaction *txn, int err, const char *subject, const char *reason)
+{
+	if (snprintf(txn->reason, REASON_SIZE, "%s%s%s", subject, *subject ? ": " : "",
+		     reason ? reason : strerror(-err)) >= REASON_SIZE)
+		strcpy(&txn->reason[REASON_SIZE - sizeof("...")], "...");
+	return err;
+}
+
+/* ---- match ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct entry *const *x = a;
+	const struct entry *const *y = b;
+
+	return strcmp((*x)->rule->name, (*y)->rule->name);
+}
+
+static struct entry *find_entry(const struct transaction *txn, const struct rule *rule)
+{
+	const struct entry key = {.rule = rule};
+	const struct entry *pointer = &key;
+	struct entry **found = bsearch(&pointer, txn->by_name, txn->relay->config.nr_rules,
+				       sizeof(struct entry *), compare_names);
+
+	return found ? *found : NULL;
+}
+
+static bool is_pending(const struct entry *entry)
+{
+	return !entry->stream && !entry->rule->disabled;
+}
+
+static int match_entries(struct transaction *txn)
+{
+	const struct config *before = &txn->relay->config;
+
+	for (unsigned int i = 0; i < before->nr_rules; i++) {
+		txn->by_name[i] = txn->relay->entries[i];
+		txn->by_name[i]->kept = false;
+	}
+	qsort(txn->by_name, before->nr_rules, sizeof(struct entry *), compare_names);
+	txn->change.removed = before->nr_rules;
+	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
+		const struct rule *rule = &txn->next->rules[i];
+		struct entry *entry = find_entry(txn, rule);
+		bool same = entry && rule_equal(entry->rule, rule);
+
+		txn->change.added += !entry;
+		txn->change.removed -= entry != NULL;
+		txn->change.replaced += entry && !same;
+		if (same && !(txn->kind == TRANSACTION_RETRY && is_pending(entry))) {
+			entry->kept = true;
+			txn->entries[i] = entry;
+			continue;
+		}
+		txn->entries[i] = entry_new(rule);
+		if (!txn->entries[i])
+			return -ENOMEM;
+		txn->entries[i]->fresh = true;
+	}
+	return 0;
+}
+
+/* ---- open ---- */
+
+static struct port *find_port(const struct transaction *txn, const char *name)
+{
+	for (unsigned int i = 0; i < txn->nr_ports; i++) {
+		const struct port *port = txn->ports[i];
+
+		/* One that failed before is opened anew, beside the one that says why. */
+		if (strcmp(port->name, name) == 0 &&
+		    !(txn->kind == TRANSACTION_RETRY && port->failed && !port->fresh))
+			return txn->ports[i];
+	}
+	return NULL;
+}
+
+static int open_port(struct transaction *txn, const char *name, struct port **out)
+{
+	unsigned int workers = 0;
+	struct port *port;
+	int err;
+
+	for (unsigned int i = 0; i < txn->nr_ports; i++)
+		workers += txn->ports[i]->nr_workers;
+	port = calloc(1, sizeof(*port));
+	if (!port)
+		return -ENOMEM;
+	port->fresh = true;
+	txn->ports[txn->nr_ports++] = port;
+	err = port_open(port, name, txn->next, workers);
+	if (fails(txn, err))
+		return fail(txn, err, "", port->reason);
+	*out = port;
+	return 0;
+}
+
+/* The port of each fresh entry; those it needs are opened. */
+static int open_ports(struct transaction *txn)
+{
+	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
+		struct entry *entry = txn->entries[i];
+		int err = 0;
+
+		if (!entry->fresh || entry->rule->disabled)
+			continue;
+		entry->port = find_port(txn, entry->rule->iface);
+		if (!entry->port)
+			err = open_port(txn, entry->rule->iface, &entry->port);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Descriptors kept back while outputs are opened, so that too low a limit costs the rules at the
+ * end and not all: what follows (rings, the XDP link, the control socket's clients) needs some too.
+ */
+#define RESERVED 64
+
+static void reserve_descriptors(int fds[RESERVED])
+{
+	for (unsigned int i = 0; i < RESERVED; i++)
+		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
+static void release_descriptors(const int fds[RESERVED])
+{
+	for (unsigned int i = 0; i < RESERVED; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+}
+
+static int open_entries(struct transaction *txn)
+{
+	int reserved[RESERVED];
+	int err = 0;
+
+	reserve_descriptors(reserved);
+	for (unsigned int i = 0; !err && i < txn->next->nr_rules; i++) {
+		struct entry *entry = txn->entries[i];
+
+		if (!entry->fresh || !entry->port || entry->port->failed)
+			continue;
+		err = entry_open(entry, &txn->next->egress, txn->relay->membership);
+		if (!err)
+			continue;
+		if (fails(txn, err)) {
+			fail(txn, err, entry->rule->name, entry->reason);
+			break;
+		}
+		log_error("rule-pending rule=%s error=\"%s\" reason=\"%s\"", entry->rule->name,
+			  strerror(-err), entry->reason ? entry->reason : "");
+		err = 0;
+	}
+	release_descriptors(reserved);
+	return err;
+}
+
+/* ---- stage ---- */
+
+/* What entries a port will have, and whether that is something else than it has. */
+static bool port_changes(const struct transaction *txn, struct port *port)
+{
+	const struct relay *relay = txn->relay;
+	bool changes = false;
+
+	port->users = 0;
+	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
+		const struct entry *entry = txn->entries[i];
+
+		port->users += entry->port == port;
+		changes |= entry->port == port && entry->fresh && entry->stream;
+	}
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct entry *entry = relay->entries[i];
+
+		changes |= entry->port == port && !entry->kept && entry->stream;
+	}
+	return changes;
+}
+
+/* The streams that a port will have, as an array that the caller frees. NULL: no memory. */
+static struct stream **port_streams(const struct transaction *txn, const struct port *port,
+				    unsigned int *count)
+{
+	struct stream **streams = calloc(txn->next->nr_rules + 1, sizeof(struct stream *));
+
+	*count = 0;
+	for (unsigned int i = 0; streams && i < txn->next->nr_rules; i++) {
+		if (txn->entries[i]->port == port && txn->entries[i]->stream)
+			streams[(*count)++] = txn->entries[i]->stream;
+	}
+	return streams;
+}
+
+/* A fresh port cannot run, but the rest can: its entries wait. */
+static void abandon_port(struct transaction *txn, struct port *port)
+{
+	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
+		if (txn->entries[i]->port == port)
+			entry_close(txn->entries[i], txn->relay->membership);
+	}
+	port_close(port);
+}
+
+static int start_port(struct transaction *txn, struct port *port, struct stream *const *streams,
+		      unsigned int count)
+{
+	int err = port->failed ? 0 : port_start(port, streams, count);
+
+	if (fails(txn, err))
+		return fail(txn, err, "", port->reason);
+	if (port->failed)
+		abandon_port(txn, port);
+	return 0;
+}
+
+static int stage_port(struct transaction *txn, struct port *port)
+{
+	struct stream **streams;
+	unsigned int count;
+	int err;
+
+	/* A port that nobody uses any more runs as it is until the commit. */
+	if (!port_changes(txn, port) && !port->fresh)
+		return 0;
+	if (!port->fresh && (port->failed || !port->users))
+		return 0;
+	streams = port_streams(txn, port, &count);
+	if (!streams)
+		return -ENOMEM;
+	err = port->fresh ? start_port(txn, port, streams, count)
+			  : port_stage(port, streams, count);
+	free(streams);
+	return err;
+}
+
+static int stage_ports(struct transaction *txn)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < txn->nr_ports; i++)
+		err = stage_port(txn, txn->ports[i]);
+	return err;
+}
+
+/* ---- switch ---- */
+
+static bool is_staged(const struct port *port)
+{
+	return !port->fresh && port->other;
+}
+
+static int switch_ports(struct transaction *txn)
+{
+	for (unsigned int i = 0; i < txn->nr_ports; i++) {
+		if (is_staged(txn->ports[i]) && port_switch(txn->ports[i]))
+			return fail(txn, -EIO, "", "a worker has failed");
+	}
+	return 0;
+}
+
+/* Is this an input that its port, which ran before, did not have? */
+static bool is_new_key(const struct entry *entry)
+{
+	return entry->fresh && entry->stream && is_staged(entry->port) &&
+	       !ruleset_has(entry->port->other, entry->rule);
+}
+
+/* Only now, so that no packet comes that the workers would not know. */
+static int add_keys(struct transaction *txn, unsigned int *added)
+{
+	for (*added = 0; *added < txn->next->nr_rules; (*added)++) {
+		const struct entry *entry = txn->entries[*added];
+		int err = is_new_key(entry) ? port_add_key(entry->port, entry->rule) : 0;
+
+		if (err)
+			return fail(txn, err, entry->rule->name, "it does not fit the XDP map");
+	}
+	return 0;
+}
+
+static void remove_keys(struct transaction *txn, unsigned int added)
+{
+	for (unsigned int i = 0; i < added; i++) {
+		if (is_new_key(txn->entries[i]))
+			port_remove_key(txn->entries[i]->port, txn->entries[i]->rule);
+	}
+}
+
+static int attach_ports(struct transaction *txn)
+{
+	for (unsigned int i = 0; i < txn->nr_ports; i++) {
+		struct port *port = txn->ports[i];
+		int err;
+
+		if (!port->fresh || port->failed)
+			continue;
+		err = port_attach(port, txn->next);
+		if (!err)
+			err = relay_watch_port(txn->relay, port);
+		if (fails(txn, err))
+			return fail(txn, err, "", port->reason);
+		if (err)
+			abandon_port(txn, port);
+	}
+	return 0;
+}
+
+/* The one step that what runs can see. */
+static int go_over(struct transaction *txn)
+{
+	unsigned int added = 0;
+	int err = switch_ports(txn);
+
+	if (err)
+		return err;
+	err = add_keys(txn, &added);
+	if (!err)
+		err = attach_ports(txn);
+	if (!err)
+		return 0;
+	remove_keys(txn, added);
+	/* Back: `other` is what ran before. */
+	return switch_ports(txn) ? -EIO : err;
+}
+
+/* ---- commit, or take back ---- */
+
+static void retire_entries(struct transaction *txn)
+{
+	struct relay *relay = txn->relay;
+
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		struct entry *entry = relay->entries[i];
+
+		if (entry->kept)
+			continue;
+		if (entry->stream && is_staged(entry->port) &&
+		    !ruleset_has(entry->port->ruleset, entry->rule))
+			port_remove_key(entry->port, entry->rule);
+		/* Of a port that goes the threads still count. */
+		if (entry->port && !entry->port->users)
+			port_stop(entry->port);
+		relay_retire_entry(relay, entry);
+		entry_free(entry, relay->membership);
+	}
+}
+
+/* Ports without users go; those that are left become the relay's. */
+static void settle_ports(struct transaction *txn)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < txn->nr_ports; i++) {
+		struct port *port = txn->ports[i];
+
+		port_forget(port);
+		port->fresh = false;
+		if (port->users) {
+			txn->ports[left++] = port;
+			continue;
+		}
+		if (port->attached || port->nr_workers)
+			log_info("interface-released iface=%s", port->name);
+		port_stop(port);
+		relay_retire_port(txn->relay, port);
+		port_close(port);
+		free(port);
+	}
+	txn->nr_ports = left;
+}
+
+static void commit(struct transaction *txn)
+{
+	struct relay *relay = txn->relay;
+
+	retire_entries(txn);
+	settle_ports(txn);
+	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
+		txn->entries[i]->rule = &txn->next->rules[i];
+		txn->entries[i]->fresh = false;
+	}
+	free(relay->entries);
+	free(relay->ports);
+	relay->entries = txn->entries;
+	relay->ports = txn->ports;
+	relay->nr_ports = txn->nr_ports;
+	config_free(&relay->config);
+	relay->config = *txn->next;
+	config_init(txn->next);
+	relay->generation++;
+	txn->entries = NULL;
+	txn->ports = NULL;
+}
+
+static void take_back(struct transaction *txn)
+{
+	struct relay *relay = txn->relay;
+
+	for (unsigned int i = 0; i < txn->nr_ports; i++) {
+		if (txn->ports[i]->fresh) {
+			port_close(txn->ports[i]);
+			free(txn->ports[i]);
+		} else {
+			port_forget(txn->ports[i]);
+		}
+	}
+	for (unsigned int i = 0; txn->entries && i < txn->next->nr_rules; i++) {
+		if (txn->entries[i] && txn->entries[i]->fresh)
+			entry_free(txn->entries[i], relay->membership);
+	}
+}
+
+static int prepare(struct transaction *txn)
+{
+	const struct relay *relay = txn->relay;
+	int err;
+
+	txn->entries = calloc(txn->next->nr_rules + 1, sizeof(*txn->entries));
+	txn->by_name = calloc(relay->config.nr_rules + 1, sizeof(*txn->by_name));
+	/* No more ports than there were, and one for each rule. */
+	txn->ports = calloc(relay->nr_ports + txn->next->nr_rules + 1, sizeof(struct port *));
+	if (!txn->entries || !txn->by_name || !txn->ports)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < relay->nr_ports; i++)
+		txn->ports[txn->nr_ports++] = relay->ports[i];
+	err = match_entries(txn);
+	if (!err)
+		err = open_ports(txn);
+	if (!err)
+		err = open_entries(txn);
+	return err ? err : stage_ports(txn);
+}
+
+int transaction_run(struct relay *relay, struct config *config, enum transaction_kind kind,
+		    struct relay_change *change, char reason[REASON_SIZE])
+{
+	struct transaction txn = {
+		.relay = relay,
+		.kind = kind,
+		.next = config,
+		.reason = reason,
+	};
+	int err;
+
+	*reason = '\0';
+	err = prepare(&txn);
+	if (!err)
+		err = go_over(&txn);
+	if (!err)
+		commit(&txn);
+	else
+		take_back(&txn);
+	if (err && !*reason)
+		snprintf(reason, REASON_SIZE, "%s", strerror(-err));
+	*change = txn.change;
+	free(txn.entries);
+	free(txn.by_name);
+	free(txn.ports);
+	return err;
+}
