@@ -34,11 +34,27 @@ void config_free(struct config *config)
 	config_init(config);
 }
 
+int config_copy_settings(struct config *copy, const struct config *config)
+{
+	*copy = *config;
+	copy->nr_rules = 0;
+	copy->rules = NULL;
+	copy->ifaces = NULL;
+	if (config->nr_ifaces == 0)
+		return 0;
+	copy->ifaces = calloc(config->nr_ifaces, sizeof(*copy->ifaces));
+	if (!copy->ifaces) {
+		config_init(copy);
+		return -ENOMEM;
+	}
+	memcpy(copy->ifaces, config->ifaces, config->nr_ifaces * sizeof(*copy->ifaces));
+	return 0;
+}
+
 static int copy_rules(struct config *copy, const struct config *config)
 {
 	copy->rules = calloc(config->nr_rules ? config->nr_rules : 1, sizeof(*copy->rules));
-	copy->ifaces = calloc(config->nr_ifaces ? config->nr_ifaces : 1, sizeof(*copy->ifaces));
-	if (!copy->rules || !copy->ifaces)
+	if (!copy->rules)
 		return -ENOMEM;
 	while (copy->nr_rules < config->nr_rules) {
 		int err = rule_copy(&copy->rules[copy->nr_rules], &config->rules[copy->nr_rules]);
@@ -47,20 +63,15 @@ static int copy_rules(struct config *copy, const struct config *config)
 			return err;
 		copy->nr_rules++;
 	}
-	memcpy(copy->ifaces, config->ifaces, config->nr_ifaces * sizeof(*copy->ifaces));
-	copy->nr_ifaces = config->nr_ifaces;
 	return 0;
 }
 
 int config_copy(struct config *copy, const struct config *config)
 {
-	int err;
+	int err = config_copy_settings(copy, config);
 
-	*copy = *config;
-	copy->nr_rules = copy->nr_ifaces = 0;
-	copy->rules = NULL;
-	copy->ifaces = NULL;
-	err = copy_rules(copy, config);
+	if (!err)
+		err = copy_rules(copy, config);
 	if (err)
 		config_free(copy);
 	return err;

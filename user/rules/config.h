@@ -101,6 +101,9 @@ void config_init(struct config *config);
 /* Copy all of it, rules included. 0, or -ENOMEM (then *copy is empty). */
 int config_copy(struct config *copy, const struct config *config);
 
+/* Copy everything but the rules; the copy has none. 0, or -ENOMEM (then *copy is empty). */
+int config_copy_settings(struct config *copy, const struct config *config);
+
 /* Release what it owns and leave it empty. */
 void config_free(struct config *config);
 

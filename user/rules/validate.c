@@ -5,20 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * A hash set of indexes into some array: open addressing, linear probing, a slot holds index + 1.
- * Keys stay in the array; `same` compares two of its elements. The slots are at least twice as many
- * as the elements, so that a probe ends soon.
- */
-struct seen {
-	uint32_t *slots; /* all zero at first */
-	uint32_t mask;	 /* slots - 1, a power of two less 1 */
-	const void *array;
-	bool (*same)(const void *array, unsigned int a, unsigned int b);
-};
-
-/* No index: the element was not there before. */
-#define NOT_SEEN UINT32_MAX
+#include "rules/lookup.h"
 
 /* Slots on the stack for the outputs of one rule. */
 #define OUTPUT_SLOTS (2 * XMC_MAX_OUTPUTS)
@@ -27,96 +14,55 @@ _Static_assert((OUTPUT_SLOTS & (OUTPUT_SLOTS - 1)) == 0, "a power of two");
 #define STRING_OF(text) #text
 #define STRING(macro)	STRING_OF(macro)
 
-/* FNV-1a, 32 bits. Who could craft collisions is root, who wrote the file. */
-#define HASH_SEED  2166136261u
-#define HASH_PRIME 16777619u
-
-static uint32_t hash(uint32_t seed, const void *bytes, size_t length)
-{
-	const unsigned char *byte = bytes;
-
-	for (size_t i = 0; i < length; i++)
-		seed = (seed ^ byte[i]) * HASH_PRIME;
-	return seed;
-}
-
-/* Add an element, unless an equal one is there: then its index is returned. */
-static uint32_t seen_add(struct seen *seen, uint32_t hashed, unsigned int index)
-{
-	/* The low bits of FNV alone are its weakest. */
-	uint32_t slot = (hashed ^ hashed >> 16) & seen->mask;
-
-	for (; seen->slots[slot]; slot = (slot + 1) & seen->mask) {
-		if (seen->same(seen->array, seen->slots[slot] - 1, index))
-			return seen->slots[slot] - 1;
-	}
-	seen->slots[slot] = index + 1;
-	return NOT_SEEN;
-}
-
-static int seen_init(struct seen *seen, unsigned int elements, const void *array,
-		     bool (*same)(const void *, unsigned int, unsigned int))
-{
-	uint32_t slots = 2;
-
-	while (slots < 2UL * elements)
-		slots *= 2;
-	*seen = (struct seen){.mask = slots - 1, .array = array, .same = same};
-	seen->slots = calloc(slots, sizeof(*seen->slots));
-	return seen->slots ? 0 : -ENOMEM;
-}
-
 static uint32_t hash_name(const struct rule *rule)
 {
-	return hash(HASH_SEED, rule->name, strlen(rule->name));
+	return lookup_hash_text(rule->name);
 }
 
-static bool same_name(const void *array, unsigned int a, unsigned int b)
+static bool same_name(const void *array, uint32_t index, const void *key)
 {
-	const struct rule *rules = array;
+	const struct rule *a = (const struct rule *)array + index, *b = key;
 
-	return strcmp(rules[a].name, rules[b].name) == 0;
+	return strcmp(a->name, b->name) == 0;
 }
 
 static uint32_t hash_input(const struct rule *rule)
 {
-	uint32_t hashed = hash(HASH_SEED, &rule->source, sizeof(rule->source));
+	uint32_t hashed = lookup_hash(LOOKUP_SEED, &rule->source, sizeof(rule->source));
 
-	hashed = hash(hashed, &rule->group, sizeof(rule->group));
-	hashed = hash(hashed, &rule->port, sizeof(rule->port));
-	return hash(hashed, rule->iface, strlen(rule->iface));
+	hashed = lookup_hash(hashed, &rule->group, sizeof(rule->group));
+	hashed = lookup_hash(hashed, &rule->port, sizeof(rule->port));
+	return lookup_hash(hashed, rule->iface, strlen(rule->iface));
 }
 
-static bool same_input(const void *array, unsigned int a, unsigned int b)
+static bool same_input(const void *array, uint32_t index, const void *key)
 {
-	const struct rule *rules = array;
+	const struct rule *a = (const struct rule *)array + index, *b = key;
 
-	return rules[a].port == rules[b].port && addr_equal(&rules[a].group, &rules[b].group) &&
-	       addr_equal(&rules[a].source, &rules[b].source) &&
-	       strcmp(rules[a].iface, rules[b].iface) == 0;
+	return a->port == b->port && addr_equal(&a->group, &b->group) &&
+	       addr_equal(&a->source, &b->source) && strcmp(a->iface, b->iface) == 0;
 }
 
 static uint32_t hash_output(const struct rule_output *output)
 {
-	uint32_t hashed = hash(HASH_SEED, &output->to, sizeof(output->to));
+	uint32_t hashed = lookup_hash(LOOKUP_SEED, &output->to, sizeof(output->to));
 
-	hashed = hash(hashed, &output->port, sizeof(output->port));
-	return hash(hashed, output->iface, strlen(output->iface));
+	hashed = lookup_hash(hashed, &output->port, sizeof(output->port));
+	return lookup_hash(hashed, output->iface, strlen(output->iface));
 }
 
-static bool same_output(const void *array, unsigned int a, unsigned int b)
+static bool same_output(const void *array, uint32_t index, const void *key)
 {
-	const struct rule_output *outputs = array;
+	const struct rule_output *a = (const struct rule_output *)array + index, *b = key;
 
-	return outputs[a].port == outputs[b].port && addr_equal(&outputs[a].to, &outputs[b].to) &&
-	       strcmp(outputs[a].iface, outputs[b].iface) == 0;
+	return a->port == b->port && addr_equal(&a->to, &b->to) && strcmp(a->iface, b->iface) == 0;
 }
 
-static bool same_iface(const void *array, unsigned int a, unsigned int b)
+static bool same_iface(const void *array, uint32_t index, const void *key)
 {
-	const struct iface_config *ifaces = array;
+	const struct iface_config *a = (const struct iface_config *)array + index, *b = key;
 
-	return strcmp(ifaces[a].name, ifaces[b].name) == 0;
+	return strcmp(a->name, b->name) == 0;
 }
 
 /* One rule, and where it stands. */
@@ -195,7 +141,7 @@ static void check_outputs(const struct subject *subject)
 {
 	const struct rule *rule = subject->rule;
 	uint32_t slots[OUTPUT_SLOTS] = {0};
-	struct seen seen = {slots, OUTPUT_SLOTS - 1, rule->outputs, same_output};
+	struct lookup seen = {slots, OUTPUT_SLOTS - 1, rule->outputs, same_output};
 
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		const struct rule_output *output = &rule->outputs[i];
@@ -210,9 +156,19 @@ static void check_outputs(const struct subject *subject)
 			output_error(subject, i,
 				     "the output is the rule's own input: a loop, expected "
 				     "another address, port or interface");
-		if (seen_add(&seen, hash_output(output), i) != NOT_SEEN)
+		if (lookup_add(&seen, hash_output(output), output, i) != LOOKUP_NONE)
 			output_error(subject, i, "duplicate output, expected each once in a rule");
 	}
+}
+
+void rule_validate(const struct rule *rule, const struct rule_positions *where,
+		   struct errors *errors)
+{
+	struct subject subject = {rule, where, errors};
+
+	refuse_ipv6(&subject);
+	check_families(&subject);
+	check_outputs(&subject);
 }
 
 /* Append an error about something that was there before, and where if that is known. */
@@ -233,26 +189,26 @@ static const struct rule_positions *rule_where(const struct draft *draft, uint32
 	return index < draft->first ? NULL : &draft->rules_at[index - draft->first];
 }
 
-static void check_duplicates(const struct draft *draft, unsigned int index, struct seen *names,
-			     struct seen *inputs, struct errors *errors)
+static void check_duplicates(const struct draft *draft, unsigned int index, struct lookup *names,
+			     struct lookup *inputs, struct errors *errors)
 {
 	const struct rule *rule = &draft->config.rules[index];
 	const struct rule_positions *where = rule_where(draft, index), *before;
-	uint32_t name = seen_add(names, hash_name(rule), index);
-	uint32_t input = seen_add(inputs, hash_input(rule), index);
+	uint32_t name = lookup_add(names, hash_name(rule), rule, index);
+	uint32_t input = lookup_add(inputs, hash_input(rule), rule, index);
 	char text[ENDPOINT_TEXT_SIZE];
 
 	/* Known to be valid: it is here for the others to be compared with. */
 	if (!where)
 		return;
-	if (input != NOT_SEEN) {
+	if (input != LOOKUP_NONE) {
 		before = rule_where(draft, input);
 		endpoint_format(&rule->group, rule->port, rule->iface, text);
 		duplicate_error(errors, &where->input, text, "input",
 				before ? &before->input : NULL);
 	}
 	/* A derived name is duplicate because the input is: say so once. */
-	if (name != NOT_SEEN && (where->named || input == NOT_SEEN)) {
+	if (name != LOOKUP_NONE && (where->named || input == LOOKUP_NONE)) {
 		before = rule_where(draft, name);
 		duplicate_error(errors, &where->name, rule->name, "rule name",
 				before ? &before->name : NULL);
@@ -262,45 +218,40 @@ static void check_duplicates(const struct draft *draft, unsigned int index, stru
 static int check_rules(const struct draft *draft, struct errors *errors)
 {
 	const struct config *config = &draft->config;
-	struct seen names = {0}, inputs = {0};
+	struct lookup names = {0}, inputs = {0};
 	int error = -ENOMEM;
 
-	if (seen_init(&names, config->nr_rules, config->rules, same_name) ||
-	    seen_init(&inputs, config->nr_rules, config->rules, same_input))
+	if (lookup_init(&names, config->nr_rules, config->rules, same_name) ||
+	    lookup_init(&inputs, config->nr_rules, config->rules, same_input))
 		goto out;
 	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		struct subject subject = {&config->rules[i], rule_where(draft, i), errors};
-
-		if (subject.where) {
-			refuse_ipv6(&subject);
-			check_families(&subject);
-			check_outputs(&subject);
-		}
+		if (rule_where(draft, i))
+			rule_validate(&config->rules[i], rule_where(draft, i), errors);
 		check_duplicates(draft, i, &names, &inputs, errors);
 	}
 	error = 0;
 out:
-	free(names.slots);
-	free(inputs.slots);
+	lookup_free(&names);
+	lookup_free(&inputs);
 	return error;
 }
 
 static int check_ifaces(const struct draft *draft, struct errors *errors)
 {
 	const struct config *config = &draft->config;
-	struct seen seen;
+	struct lookup seen;
 
-	if (seen_init(&seen, config->nr_ifaces, config->ifaces, same_iface))
+	if (lookup_init(&seen, config->nr_ifaces, config->ifaces, same_iface))
 		return -ENOMEM;
 	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
 		const char *name = config->ifaces[i].name;
-		uint32_t before = seen_add(&seen, hash(HASH_SEED, name, strlen(name)), i);
+		uint32_t before = lookup_add(&seen, lookup_hash_text(name), &config->ifaces[i], i);
 
-		if (before != NOT_SEEN)
+		if (before != LOOKUP_NONE)
 			duplicate_error(errors, &draft->ifaces_at[i], name, "interface",
 					&draft->ifaces_at[before]);
 	}
-	free(seen.slots);
+	lookup_free(&seen);
 	return 0;
 }
 

@@ -8,6 +8,10 @@
 
 #include "rules/draft.h"
 
+/* Check one rule by itself: families, loops, its outputs. Every error is appended. */
+void rule_validate(const struct rule *rule, const struct rule_positions *where,
+		   struct errors *errors);
+
 /*
  * Check the rules of the draft from `first` on, against each other and against those before, and
  * its interfaces. Every error is appended. Returns 0, -EINVAL (errors appended) or -ENOMEM.
