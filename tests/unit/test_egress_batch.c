@@ -151,6 +151,23 @@ static void test_above_the_largest(void **state)
 	free(rig);
 }
 
+/* The limit falls while a request is being gathered: nothing is added that would be refused. */
+static void test_limit_falls(void **state)
+{
+	struct rig *rig = new_rig(64);
+
+	add(rig, 3, 1400, false);
+	rig->queue.gso_max_size = 1399;
+	assert_false(takes(rig, 1400));
+	assert_false(takes(rig, 100));
+	send_request_start(&rig->request, &rig->queue);
+	add(rig, 3, 1399, false);
+	assert_true(takes(rig, 1399));
+	rig->queue.gso_segments = 1;
+	assert_false(takes(rig, 1399));
+	free(rig);
+}
+
 /* ---- the message ---- */
 
 static void test_single_message(void **state)
@@ -264,6 +281,47 @@ static void test_refused_by_size(void **state)
 		assert_int_equal(counter_read(&rig->queue.gso_refused), 4);
 		free(rig);
 	}
+}
+
+static bool overtakes(struct rig *rig, unsigned int count, uint32_t length)
+{
+	start(rig, count, length);
+	return send_request_overtakes(&rig->request);
+}
+
+/* While a batch is unfinished: single datagrams, and smaller segments than its own. */
+static void test_overtakes(void **state)
+{
+	struct rig *rig = new_rig(64);
+
+	assert_false(overtakes(rig, 1, 1000));
+	assert_false(overtakes(rig, 2, 1000));
+	start(rig, 1, 1000);
+	send_request_begin(&rig->request); /* a single one is never refused as a batch */
+	assert_false(overtakes(rig, 1, 10));
+	start(rig, 1, 1000);
+	send_request_end(&rig->request);
+	start(rig, 2, 1000);
+	send_request_begin(&rig->request);
+	start(rig, 2, 500);
+	send_request_begin(&rig->request);
+	assert_true(overtakes(rig, 1, 10));
+	assert_true(overtakes(rig, 1, 1400));
+	assert_true(overtakes(rig, 2, 999));
+	assert_false(overtakes(rig, 2, 1000));
+	assert_false(overtakes(rig, 2, 1400));
+	start(rig, 2, 1000);
+	send_request_end(&rig->request);
+	assert_true(overtakes(rig, 1, 10)); /* 500 is unfinished still */
+	start(rig, 2, 500);
+	send_request_end(&rig->request);
+	assert_false(overtakes(rig, 1, 10));
+	/* What was the largest then is forgotten. */
+	start(rig, 2, 500);
+	send_request_begin(&rig->request);
+	assert_false(overtakes(rig, 2, 500));
+	assert_true(overtakes(rig, 2, 499));
+	free(rig);
 }
 
 static bool is_for_batches(int error)
@@ -422,11 +480,13 @@ int main(void)
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_never_gathered),
 		cmocka_unit_test(test_above_the_largest),
+		cmocka_unit_test(test_limit_falls),
 		cmocka_unit_test(test_single_message),
 		cmocka_unit_test(test_batch_message),
 		cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_refused_for_good),
 		cmocka_unit_test(test_refused_by_size),
+		cmocka_unit_test(test_overtakes),
 		cmocka_unit_test(test_not_refused),
 		cmocka_unit_test(test_accounts),
 		cmocka_unit_test(test_batch_over_loopback),

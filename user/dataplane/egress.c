@@ -121,6 +121,7 @@ static void on_sent(void *context, struct send_request *request, int result)
 		if (result < 0)
 			log_refusal(loop, request, result);
 	}
+	send_request_end(request);
 	for (unsigned int i = 0; i < request->count; i++)
 		release_frame(loop, request->frames[i]);
 	request->next_free = loop->free_requests;
@@ -147,19 +148,38 @@ static int push(struct egress_loop *loop, bool wait)
 
 /* ---- sending ---- */
 
+/* Until no batch of this output is unfinished: the refused ones have been sent singly then. The
+ * kernel keeps none of them waiting, so that this ends; it seldom takes more than the first call.
+ */
+static int finish_batches(struct egress_loop *loop, const struct output_queue *to)
+{
+	int err = push(loop, false);
+
+	while (!err && to->gso_unfinished)
+		err = push(loop, true);
+	return err;
+}
+
 /* The output's open request is complete: prepare its send. */
 static int close_request(struct egress_loop *loop, struct output_queue *to)
 {
 	struct send_request *request = to->open;
+	int err;
 
 	to->open = NULL;
+	if (send_request_overtakes(request)) {
+		err = finish_batches(loop, to);
+		if (err)
+			return err;
+	}
 	send_request_finish(request);
+	send_request_begin(request);
 	engine_send(loop->engine, request);
 	loop->in_flight++;
 	counter_add(&loop->egress->counters.sends, 1);
 	counter_add(&to->submitted, request->count);
-	/* The first batch with segments so large shows whether the route takes them; what follows
-	 * must not overtake it if it has to be sent anew. */
+	/* The first batch with segments so large shows whether the route takes them: one refusal
+	 * tells, instead of one for each batch that is prepared behind it. */
 	if ((request->count > 1 && request->segment_size > to->gso_proven) ||
 	    loop->engine->prepared >= SUBMIT_AT)
 		return push(loop, false);

@@ -8,7 +8,12 @@
  *
  * Order: the datagrams of one stream leave on each output in the order in which they came: entries
  * are taken in order, the sends of one output are submitted in order, and MSG_DONTWAIT keeps the
- * kernel from parking one of them.
+ * kernel from parking one of them. A batch (GSO) that the kernel refuses, because the path MTU has
+ * shrunk or the device does not segment any more, is sent anew, datagram by datagram, when its
+ * completion says so; therefore nothing that the kernel may take where it refuses that batch is
+ * handed over before: neither a single datagram nor a batch of smaller segments. Batches of equal
+ * segments follow each other without that; the kernel refuses them alike. (What remains: a refusal
+ * that comes and goes between two sends of one submission, within tens of microseconds.)
  */
 #ifndef XMCAST_DATAPLANE_EGRESS_H
 #define XMCAST_DATAPLANE_EGRESS_H

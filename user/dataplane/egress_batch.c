@@ -22,7 +22,9 @@ bool send_request_takes(const struct send_request *request, uint32_t length)
 {
 	if (!request->count)
 		return true;
+	/* The limit may have fallen since it was begun: what is gathered now would be refused. */
 	return length <= request->segment_size && length > 0 &&
+	       request->segment_size <= request->to->gso_max_size &&
 	       request->count < request->to->gso_segments &&
 	       request->bytes + length <= SEND_MAX_BYTES;
 }
@@ -63,6 +65,30 @@ void send_request_finish(struct send_request *request)
 	cmsg->cmsg_type = UDP_SEGMENT;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(segment));
 	memcpy(CMSG_DATA(cmsg), &segment, sizeof(segment));
+}
+
+void send_request_begin(const struct send_request *request)
+{
+	struct output_queue *to = request->to;
+
+	if (request->count < 2)
+		return;
+	if (!to->gso_unfinished++ || to->gso_unfinished_max < request->segment_size)
+		to->gso_unfinished_max = request->segment_size;
+}
+
+void send_request_end(const struct send_request *request)
+{
+	if (request->count > 1)
+		request->to->gso_unfinished--;
+}
+
+bool send_request_overtakes(const struct send_request *request)
+{
+	const struct output_queue *to = request->to;
+
+	return to->gso_unfinished &&
+	       (request->count < 2 || request->segment_size < to->gso_unfinished_max);
 }
 
 void output_queue_account(struct output_queue *to, unsigned int count, int result)

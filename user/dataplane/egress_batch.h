@@ -46,6 +46,18 @@ void send_request_finish(struct send_request *request);
  */
 void output_queue_account(struct output_queue *to, unsigned int count, int result);
 
+/* A finished request is handed to the engine, and has completed: its output's unfinished batches.
+ */
+void send_request_begin(const struct send_request *request);
+void send_request_end(const struct send_request *request);
+
+/*
+ * Could the kernel take this request and still refuse an unfinished batch of its output? A datagram
+ * on its own, or a batch of smaller segments: then it must wait for what becomes of that batch,
+ * whose datagrams would otherwise be sent behind it.
+ */
+bool send_request_overtakes(const struct send_request *request);
+
 /*
  * Did the kernel refuse the batch as a batch, so that its datagrams should be sent one by one? Then
  * the output gathers less from now on: a device or route that cannot segment (EIO: XFRM, no

@@ -34,9 +34,11 @@ struct output_queue {
 	struct output_queue *next_open;
 	bool listed; /* in the list of outputs with an open request */
 	const struct output *output;
-	atomic_uint gso_segments; /* most datagrams in one send; 1: none are gathered */
-	atomic_uint gso_max_size; /* largest segment that the route takes in a batch */
-	unsigned int gso_proven;  /* largest segment that the kernel has taken in a batch */
+	atomic_uint gso_segments;    /* most datagrams in one send; 1: none are gathered */
+	atomic_uint gso_max_size;    /* largest segment that the route takes in a batch */
+	unsigned int gso_proven;     /* largest segment that the kernel has taken in a batch */
+	unsigned int gso_unfinished; /* batches prepared or at the kernel */
+	uint32_t gso_unfinished_max; /* largest segment among them */
 
 	/* Seldom written. */
 	counter_t gso_refused;	       /* batches that were refused and sent singly */

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Order when batches are refused: an engine over real sockets that from some moment on refuses the
+ * batches of an output, all of them or those above a size, as a route whose MTU shrinks or a device
+ * that does not segment any more. Single datagrams and smaller batches go out all the while, and
+ * nothing may overtake what is sent anew. Sinks see whether each output's datagrams come all, once,
+ * whole and in order.
+ *
+ * The engine sends in order, like the kernel. It reports right away what it has sent in a call, as
+ * io_uring does with MSG_DONTWAIT, or sends and reports late, a random few at a time.
+ */
+#include "watchdog.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "dataplane/egress.h"
+#include "lab.c"
+
+#define FRAMES	2048
+#define STREAMS 4
+#define OUTPUTS 3
+#define MARKERS 4
+
+/* What the network makes of an output's batches. */
+struct route {
+	struct sink sink;
+	uint32_t limit;	    /* batches with larger segments are refused */
+	int error;	    /* how */
+	unsigned int taken; /* requests until that changes again; 0: it does not */
+	unsigned int refused;
+};
+
+struct rig {
+	struct engine engine;
+	struct send_request *pending[ENGINE_REQUESTS]; /* a ring; oldest at `reported` */
+	int results[ENGINE_REQUESTS];
+	unsigned int reported; /* counts that only rise */
+	unsigned int executed;
+	unsigned int prepared;
+	bool late;
+	uint32_t random;
+	struct egress egress;
+	struct frame_queue queue;
+	unsigned int nr_outputs; /* of each stream */
+	struct stream *streams[STREAMS];
+	struct route routes[STREAMS][OUTPUTS];
+	uint32_t numbers[STREAMS]; /* of the next datagram */
+};
+
+static struct rig *rig;
+
+/* Instead of the library's. */
+const struct engine_ops engine_mmsg;
+
+static bool by_chance(uint32_t one_in)
+{
+	return next_random(&rig->random) % one_in == 0;
+}
+
+/* ---- the network ---- */
+
+static struct route *route_of(const struct output_queue *to)
+{
+	unsigned int flow = 0;
+
+	while (to->output < rig->streams[flow]->outputs ||
+	       to->output >= rig->streams[flow]->outputs + rig->nr_outputs)
+		flow++;
+	return &rig->routes[flow][to->output - rig->streams[flow]->outputs];
+}
+
+/* Seven times of eight it takes only smaller segments than before; else no batch any more. */
+static void worsen(struct route *route)
+{
+	static const int errors[] = {EMSGSIZE, EINVAL};
+	uint32_t limit = 549 + next_random(&rig->random) % 900;
+
+	route->error = errors[next_random(&rig->random) % 2];
+	if (route->limit > limit)
+		route->limit = limit;
+	route->taken = 1 + next_random(&rig->random) % 30;
+	if (by_chance(8)) {
+		route->error = EIO;
+		route->limit = 0;
+		route->taken = 0;
+	}
+}
+
+/* Receive what has come so far, so that no receive buffer overflows. */
+static void drain(struct sink *sink)
+{
+	while (!sink_is_empty(sink))
+		sink_expect(sink, 1);
+}
+
+static int execute(const struct send_request *request)
+{
+	struct route *route = route_of(request->to);
+	ssize_t n;
+
+	drain(&route->sink);
+	if (route->taken && --route->taken == 0)
+		worsen(route);
+	if (request->count > 1 && request->segment_size > route->limit) {
+		route->refused++;
+		return -route->error;
+	}
+	n = sendmsg(request->to->output->fd, &request->message, MSG_DONTWAIT);
+	assert_int_equal(n, request->bytes);
+	return (int)n;
+}
+
+/* ---- the engine ---- */
+
+static int fake_open(struct engine **out, const struct engine_handler *handler, int wakeup_fd,
+		     int command_fd)
+{
+	rig->engine.ops = &engine_uring;
+	rig->engine.handler = *handler;
+	rig->engine.text = "fake";
+	*out = &rig->engine;
+	return 0;
+}
+
+static void fake_close(struct engine *engine)
+{
+	assert_int_equal(rig->reported, rig->prepared);
+}
+
+static void fake_send(struct engine *engine, struct send_request *request)
+{
+	assert_true(rig->prepared - rig->reported < ENGINE_REQUESTS);
+	rig->pending[rig->prepared++ % ENGINE_REQUESTS] = request;
+}
+
+static void execute_some(unsigned int count)
+{
+	for (; count && rig->executed < rig->prepared; count--, rig->executed++) {
+		unsigned int slot = rig->executed % ENGINE_REQUESTS;
+
+		rig->results[slot] = execute(rig->pending[slot]);
+	}
+}
+
+static void report_some(unsigned int count)
+{
+	for (; count && rig->reported < rig->executed; count--) {
+		unsigned int slot = rig->reported++ % ENGINE_REQUESTS;
+		struct send_request *request = rig->pending[slot];
+		struct sink *sink = &route_of(request->to)->sink;
+
+		rig->engine.handler.sent(rig->engine.handler.context, request, rig->results[slot]);
+		drain(sink);
+	}
+}
+
+static int fake_enter(struct engine *engine, bool wait)
+{
+	unsigned int first = rig->reported;
+
+	if (wait && rig->reported == rig->prepared)
+		fail_msg("waits for nothing");
+	if (!rig->late) {
+		execute_some(UINT32_MAX);
+		report_some(UINT32_MAX);
+	} else {
+		execute_some(next_random(&rig->random) % 100);
+		report_some(next_random(&rig->random) % 100);
+	}
+	while (wait && rig->reported == first) {
+		execute_some(1);
+		report_some(1);
+	}
+	/* The command stream is closed from the start: the end comes when all is done. */
+	rig->engine.handler.shutdown(rig->engine.handler.context);
+	return 0;
+}
+
+static unsigned int fake_overflows(const struct engine *engine)
+{
+	return 0;
+}
+
+const struct engine_ops engine_uring = {
+	.open = fake_open,
+	.close = fake_close,
+	.send = fake_send,
+	.enter = fake_enter,
+	.overflows = fake_overflows,
+};
+
+/* ---- the rig ---- */
+
+/* `nr_streams` flows, each to `nr_outputs` sinks, over routes that take every batch. */
+static void rig_open(unsigned int nr_streams, unsigned int nr_outputs, lab_lengths lengths)
+{
+	const struct xsk_options options = {
+		.iface = "lo", .frames = FRAMES, .frame_size = 2048, .rx_ring = FRAMES};
+
+	watchdog_start("order");
+	rig = aligned_alloc(CACHE_LINE, (sizeof(*rig) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	assert_non_null(rig);
+	memset(rig, 0, sizeof(*rig));
+	rig->nr_outputs = nr_outputs;
+	for (unsigned int i = 0; i < nr_streams; i++) {
+		struct rule_output outputs[OUTPUTS];
+
+		for (unsigned int j = 0; j < nr_outputs; j++) {
+			sink_open(&rig->routes[i][j].sink, "127.0.0.1", i, lengths);
+			outputs[j] = rig->routes[i][j].sink.to;
+			rig->routes[i][j].limit = UINT16_MAX;
+		}
+		rig->streams[i] = lab_stream(i, outputs, nr_outputs, 64);
+	}
+	assert_int_equal(xsk_open(&rig->egress.xsk, &options), 0);
+	assert_int_equal(frame_queue_init(&rig->queue, FRAMES + MARKERS), 0);
+	rig->egress.queue = &rig->queue;
+	rig->egress.notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+static void rig_close(void)
+{
+	for (unsigned int i = 0; i < STREAMS && rig->streams[i]; i++) {
+		for (unsigned int j = 0; j < rig->nr_outputs; j++)
+			sink_close(&rig->routes[i][j].sink);
+		stream_put(rig->streams[i]);
+	}
+	close(rig->egress.notify_fd);
+	frame_queue_destroy(&rig->queue);
+	xsk_close(rig->egress.xsk);
+	free(rig);
+	watchdog_stop();
+}
+
+/* A frame of the fill ring, with the next datagram of this flow, into the queue. */
+static void queue_datagram(unsigned int flow)
+{
+	struct route *route = &rig->routes[flow][0];
+	struct xsk *xsk = rig->egress.xsk;
+	uint32_t number = rig->numbers[flow]++;
+	struct frame_entry entry = {.stream = rig->streams[flow],
+				    .length = route->sink.lengths(number)};
+	struct xsk_frame frame;
+
+	assert_true(lab_deliver(xsk, flow, number, route->sink.lengths));
+	assert_int_equal(xsk_receive(xsk, &frame, 1), 1);
+	entry.payload = frame.address + IPV4_PAYLOAD;
+	xsk_hand_over(xsk, xsk_frame_index(xsk, entry.payload), OWNER_INGRESS, OWNER_QUEUE);
+	assert_true(frame_queue_push(&rig->queue, &entry));
+}
+
+static void queue_marker(uint64_t generation)
+{
+	const struct frame_entry marker = {.kind = FRAME_MARKER, .payload = generation};
+
+	assert_true(frame_queue_push(&rig->queue, &marker));
+}
+
+/* Send all that is queued: every output's sink gets its flow, all of it, in order. */
+static void relay(void)
+{
+	struct egress_loop *loop;
+
+	frame_queue_publish(&rig->queue);
+	assert_int_equal(egress_loop_open(&loop, &rig->egress), 0);
+	assert_int_equal(egress_loop_run(loop), 0);
+	egress_loop_close(loop);
+	assert_true(fake_xsk_is_whole(rig->egress.xsk));
+	for (unsigned int i = 0; i < STREAMS && rig->streams[i]; i++) {
+		for (unsigned int j = 0; j < rig->nr_outputs; j++) {
+			const struct output_queue *to = &rig->streams[i]->outputs[j].queues[0];
+			struct route *route = &rig->routes[i][j];
+
+			sink_expect(&route->sink, rig->numbers[i] - route->sink.next);
+			assert_true(sink_is_empty(&route->sink));
+			assert_int_equal(counter_read(&to->submitted), rig->numbers[i]);
+			assert_int_equal(counter_read(&to->sent), rig->numbers[i]);
+			assert_int_equal(counter_read(&to->gso_refused), route->refused);
+			assert_int_equal(to->gso_unfinished, 0);
+		}
+	}
+}
+
+/* ---- order ---- */
+
+/* Runs of any length of each flow, so that batches of all shapes are made, and markers. */
+static unsigned int relay_over_bad_routes(uint32_t seed, bool late)
+{
+	unsigned int refused = 0;
+	unsigned int flow = 0;
+
+	rig_open(STREAMS, OUTPUTS, lab_mixed);
+	rig->late = late;
+	rig->random = seed;
+	for (unsigned int i = 0; i < STREAMS * OUTPUTS; i++)
+		rig->routes[i / OUTPUTS][i % OUTPUTS].taken = 1 + next_random(&rig->random) % 100;
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		if (by_chance(5))
+			flow = next_random(&rig->random) % STREAMS;
+		queue_datagram(flow);
+		if (i % (FRAMES / MARKERS) == FRAMES / MARKERS - 1)
+			queue_marker(i / (FRAMES / MARKERS) + 1);
+	}
+	relay();
+	assert_int_equal(atomic_load(&rig->egress.acknowledged), MARKERS);
+	for (unsigned int i = 0; i < STREAMS * OUTPUTS; i++)
+		refused += rig->routes[i / OUTPUTS][i % OUTPUTS].refused;
+	rig_close();
+	return refused;
+}
+
+static void test_refused_at_once(void **state)
+{
+	unsigned int refused = 0;
+
+	for (uint32_t seed = 1; seed <= 20; seed++)
+		refused += relay_over_bad_routes(seed, false);
+	assert_true(refused > 20);
+}
+
+static void test_refused_late(void **state)
+{
+	unsigned int refused = 0;
+
+	for (uint32_t seed = 1; seed <= 20; seed++)
+		refused += relay_over_bad_routes(seed, true);
+	assert_true(refused > 20);
+}
+
+/* ---- its price ---- */
+
+/* A flow of equal datagrams is handed over as before: the first batch by itself, because nobody
+ * knows yet whether the route takes it, all others 64 at a time. */
+static void test_equal_sizes_wait_for_nothing(void **state)
+{
+	rig_open(1, 1, lab_equal);
+	for (unsigned int i = 0; i < FRAMES; i++)
+		queue_datagram(0);
+	relay();
+	assert_int_equal(counter_read(&rig->egress.counters.sends), FRAMES / 64);
+	assert_int_equal(counter_read(&rig->egress.counters.submits), 2);
+	assert_int_equal(counter_read(&rig->egress.counters.sleeps), 0);
+	rig_close();
+}
+
+/* The same for several outputs, each with a first batch. */
+static void test_outputs_do_not_wait_for_each_other(void **state)
+{
+	rig_open(2, 3, lab_equal);
+	for (unsigned int i = 0; i < FRAMES; i++)
+		queue_datagram(i % 2);
+	relay();
+	assert_int_equal(counter_read(&rig->egress.counters.sends), FRAMES * 3 / 64);
+	assert_int_equal(counter_read(&rig->egress.counters.submits),
+			 6 + (FRAMES * 3 / 64 - 6 + 63) / 64);
+	rig_close();
+}
+
+/* 1000 1000 500: a batch, whose last is shorter, and so on; every fourth is followed by 400. */
+static uint32_t batches_and_one(uint32_t number)
+{
+	static const uint32_t cycle[] = {1000, 1000, 500,  1000, 1000, 500, 1000,
+					 1000, 500,  1000, 1000, 500,  400};
+
+	return cycle[number % 13];
+}
+
+/* What may overtake a batch costs a call, and nothing else does: equal batches share one. */
+static void test_smaller_waits(void **state)
+{
+	rig_open(1, 1, batches_and_one);
+	for (unsigned int i = 0; i < 13 * 10; i++)
+		queue_datagram(0);
+	relay();
+	/* 400 stays alone, because 1000 behind it begins anew. */
+	assert_int_equal(counter_read(&rig->egress.counters.sends), 5 * 10);
+	/* The first batch, before each of the ten that are alone, and the end. */
+	assert_int_equal(counter_read(&rig->egress.counters.submits), 1 + 10 + 1);
+	rig_close();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refused_at_once),
+		cmocka_unit_test(test_refused_late),
+		cmocka_unit_test(test_equal_sizes_wait_for_nothing),
+		cmocka_unit_test(test_outputs_do_not_wait_for_each_other),
+		cmocka_unit_test(test_smaller_waits),
+	};
+
+	log_set_level(LOG_FACILITIES, LOG_LEVEL_ERROR);
+	lab_enter();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
