@@ -3,10 +3,11 @@
 """How the egress engine sends: batches (GSO) and what becomes of them where they are refused, outputs
 that are blocked, CPUs, and a kernel that lends us no io_uring."""
 
+import json
 import os
 
-from harness import (Daemon, Sink, Star, check, equal, interface_of, main, receive, receiver,
-                     relay_stream, rule_of, sender, test)
+from harness import (Daemon, Sink, Star, check, check_clean, equal, interface_of, lossless, main,
+                     program, receive, receiver, relay_stream, rule_of, sender, start, test)
 from netns import work_folder
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
@@ -87,6 +88,49 @@ def larger_than_the_mtu():
     equal(result["gso_segments"], 64, "gso_segments")
     # Batches of 1200 bytes may not have come about; if one has, it has set the limit.
     check(limit["gso_max_bytes"] == 1199 or limit["gso_refused_batches"] == 0, f"{limit}")
+
+
+# Batches of four sizes, each followed by what the kernel takes where it refuses them.
+MIXED_SIZES = "1400,1400,1400,300,100,1200,1200,200,1000,1000,150,800,800,64"
+
+# Each refuses the largest batches that are left, and grows again.
+MTUS = (1300, 1500, 1100, 1500, 900, 1500, 700, 1500)
+
+
+def relay_over_changing_mtu(star, egress, outputs=4, count=40000):
+    """A paced stream to several outputs over an interface whose MTU changes all the while. How
+    many packets the machine refused, and how many batches were refused."""
+    out = " ".join(f"out 239.2.2.2:{6000 + i}@out0" for i in range(outputs))
+    daemon = Daemon(star.relay, config=config(egress, rule=f"in 239.1.1.1:5000@in0 {out}"))
+    # Through sockets, because what is larger than the MTU comes as fragments.
+    sinks = [Sink(star.receiver, "r0", "--verify", "--group", "239.2.2.2", "--port",
+                  str(6000 + i)) for i in range(outputs)]
+    stream = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "20000", "--count",
+                   str(count), "--size", MIXED_SIZES)
+    for i, mtu in enumerate(MTUS, 1):
+        daemon.wait_steered(i * count // (len(MTUS) + 1))
+        star.relay.ip(f"link set out0 mtu {mtu}")
+    equal(stream.wait(), 0, f"exit code of xmcast-gen: {stream.log()}")
+    sent = json.loads(stream.output)
+    counted = daemon.settle(steered=sent["sent_packets"])["rules"][0]["outputs"]
+    for sink, output in zip(sinks, counted):
+        check_clean(sink.stop(), sent, output["send_errors"])
+    daemon.stop()
+    return (sum(output["send_errors"] for output in counted),
+            sum(output["gso_refused_batches"] for output in counted))
+
+
+@test
+def mtu_changes():
+    """The MTU of an output's interface shrinks and grows while packets flow: all arrive, in order"""
+    star = Star()
+    for engine in ("io_uring", "sendmmsg"):
+        def attempt(number, name=engine):
+            errors, refused = relay_over_changing_mtu(star, f"{{ engine: {name} }}")
+            check(errors or refused >= 4, f"{name}, attempt {number}: {refused} batches refused")
+            return errors
+
+        lossless(attempt)
 
 
 @test
