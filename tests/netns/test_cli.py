@@ -5,9 +5,11 @@
 import json
 import os
 import re
+import signal
 
-from harness import (EXIT_CONFIG, EXIT_DONE, EXIT_UNREACHABLE, EXIT_USAGE, Daemon, Namespace, Star,
-                     check, equal, generate, main, program, run, test, work_folder, write_file)
+from harness import (EXIT_CONFIG, EXIT_DONE, EXIT_UNREACHABLE, EXIT_USAGE, Daemon, Namespace, Sink,
+                     Star, check, check_clean, equal, generate, main, program, run, test,
+                     work_folder, write_file)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ttl 8 out 10.2.0.2:6001"
 
@@ -263,6 +265,21 @@ def statistics_lines():
     star = Star()
     daemon = Daemon(star.relay, config="statistics: { interval: 1 }\nrules:\n  - " + RULE + "\n")
     daemon.process.wait_line(r"\bstatistics uptime=\d+ steered=0 received=0 ")
+
+
+@test
+def sink_counts_what_waits():
+    """`xmcast-sink --verify` counts at its end what has arrived and waits in its sockets"""
+    star = Star(receivers=0)
+    star.relay.run("ethtool", "-K", "in0", "gro", "on")  # veth takes redirected frames then
+    star.relay.sysctl("net/ipv4/conf/all/rp_filter", 0)
+    star.relay.sysctl("net/ipv4/conf/in0/rp_filter", 0)
+    sink = Sink(star.relay, "in0", "--verify", "--group", "239.1.1.1", "--port", "5000")
+    sink.process.send_signal(signal.SIGSTOP)
+    sent = generate(star.source, "s0", "--rate", "20000", "--count", "2000")
+    sink.process.send_signal(signal.SIGTERM)
+    sink.process.send_signal(signal.SIGCONT)
+    check_clean(sink.report(), sent)
 
 
 main()

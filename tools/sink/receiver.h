@@ -5,7 +5,7 @@
  *     open      attach or bind; from its return on, packets are counted
  *     wait      let time pass, or receive, for at most `ms`; less if `wake_fd` becomes readable
  *     totals    what came so far
- *     stop      detach: nothing is counted any more
+ *     stop      detach, and count what has arrived by then: nothing is counted any more
  *     collect   every flow, in no order; after stop
  *     close     stop, if need be, and free; takes NULL
  */

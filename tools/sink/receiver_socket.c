@@ -7,6 +7,7 @@
  */
 #include "receiver.h"
 
+#include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -58,7 +59,7 @@ struct receiver {
 	__u8 pattern[PATTERN_SIZE];
 };
 
-static void socket_stop(struct receiver *receiver)
+static void close_sockets(struct receiver *receiver)
 {
 	for (unsigned i = 1; i < receiver->sockets_count; i++)
 		close(receiver->sockets[i].fd);
@@ -71,7 +72,7 @@ static void socket_close(struct receiver *receiver)
 {
 	if (!receiver)
 		return;
-	socket_stop(receiver);
+	close_sockets(receiver);
 	free(receiver->sockets);
 	free(receiver->ports);
 	free(receiver->overruns);
@@ -392,8 +393,8 @@ static void take(struct receiver *receiver, unsigned number, struct mmsghdr *mes
 	count(receiver, state, &arrival);
 }
 
-/* One batch of one socket. */
-static void receive(struct receiver *receiver, unsigned number)
+/* One batch of one socket. Returns how many, or -1. */
+static int receive(struct receiver *receiver, unsigned number)
 {
 	int n;
 
@@ -407,6 +408,7 @@ static void receive(struct receiver *receiver, unsigned number)
 	n = recvmmsg(receiver->sockets[number].fd, receiver->messages, BATCH, 0, NULL);
 	for (int i = 0; i < n; i++)
 		take(receiver, number, &receiver->messages[i]);
+	return n;
 }
 
 static void socket_wait(struct receiver *receiver, int ms, int wake_fd)
@@ -421,6 +423,23 @@ static void socket_wait(struct receiver *receiver, int ms, int wake_fd)
 		if (receiver->sockets[0].revents)
 			return;
 	}
+}
+
+/* From now on no packet enters a socket; what has is counted, since it has arrived. */
+static void socket_stop(struct receiver *receiver)
+{
+	struct sock_filter drop = {.code = BPF_RET | BPF_K, .k = 0};
+	const struct sock_fprog filter = {.len = 1, .filter = &drop};
+
+	for (unsigned i = 1; i < receiver->sockets_count; i++) {
+		/* Without the filter a flood would keep us here. */
+		if (setsockopt(receiver->sockets[i].fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+			       sizeof(filter)))
+			continue;
+		while (receive(receiver, i) > 0)
+			;
+	}
+	close_sockets(receiver);
 }
 
 static void socket_totals(struct receiver *receiver, struct sink_totals *sum)
