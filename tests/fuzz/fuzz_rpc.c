@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libFuzzer on rpc_answer(): any bytes, as a request line. Every answer is one line of
+ * libFuzzer on rpc_run(): any bytes, as a request line. Every answer is one line of
  * JSON-RPC 2.0, with a result if, and only if, a method was called and gave one; only a
  * notification has none.
  */
@@ -22,20 +22,72 @@ static void must(bool holds)
 		abort();
 }
 
-static json_t *echo(void *context, const json_t *params)
+static void echo(void *context, const json_t *params, struct control_reply *reply)
 {
 	must(!params || json_is_object(params));
 	calls++;
-	return params ? json_deep_copy(params) : json_null();
+	reply->result = params ? json_deep_copy(params) : json_null();
 }
 
-static json_t *fail(void *context, const json_t *params)
+static void fail(void *context, const json_t *params, struct control_reply *reply)
 {
 	calls++;
-	return NULL;
 }
 
-static const struct control_method methods[] = {{"echo", echo}, {"fail", fail}, {NULL, NULL}};
+/* What the client sent, in an error's message, cut wherever that is. */
+static void quote(void *context, const json_t *params, struct control_reply *reply)
+{
+	const char *text = control_param_string(params, "text", reply);
+
+	calls++;
+	if (text)
+		control_fail(reply, CONTROL_REFUSED, "%s", text);
+}
+
+static void page(void *context, const json_t *params, struct control_reply *reply)
+{
+	struct control_page page;
+
+	calls++;
+	if (!control_param_page(params, &page, reply))
+		return;
+	must(page.limit >= 1 && page.limit <= CONTROL_PAGE_MOST);
+	must(control_page_count(&page, 1000) <= page.limit);
+	must(page.offset + control_page_count(&page, 1000) <= 1000 || page.offset >= 1000);
+	reply->result = json_object();
+}
+
+static void list(void *context, const json_t *params, struct control_reply *reply)
+{
+	const json_t *texts = control_param_strings(params, "texts", 3, reply);
+
+	calls++;
+	must(!texts || (json_array_size(texts) >= 1 && json_array_size(texts) <= 3));
+	for (size_t i = 0; i < json_array_size(texts); i++)
+		must(json_string_length(json_array_get(texts, i)) > 0);
+	if (texts)
+		reply->result = json_true();
+}
+
+static void forbidden(void *context, const json_t *params, struct control_reply *reply)
+{
+	abort();
+}
+
+static const char *const quote_keys[] = {"text", NULL};
+static const char *const page_keys[] = {"offset", "limit", NULL};
+static const char *const list_keys[] = {"texts", NULL};
+static const char *const echo_keys[] = {"a", "b", NULL};
+
+static const struct control_method methods[] = {
+	{"echo", CONTROL_READ, echo_keys, echo},
+	{"fail", CONTROL_READ, NULL, fail},
+	{"quote", CONTROL_READ, quote_keys, quote},
+	{"page", CONTROL_READ, page_keys, page},
+	{"list", CONTROL_READ, list_keys, list},
+	{"forbidden", CONTROL_CHANGE, NULL, forbidden},
+	{},
+};
 
 static void check_error(const json_t *error)
 {
@@ -44,9 +96,12 @@ static void check_error(const json_t *error)
 	case RPC_PARSE_ERROR:
 	case RPC_INVALID_REQUEST:
 	case RPC_NO_METHOD:
-	case RPC_INVALID_PARAMS:
+	case CONTROL_FORBIDDEN:
 		must(calls == 0);
 		break;
+	case RPC_INVALID_PARAMS:
+		break;
+	case CONTROL_REFUSED:
 	case RPC_INTERNAL:
 		must(calls == 1);
 		break;
@@ -85,16 +140,16 @@ static bool is_notification(const char *line, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text;
-	size_t length = 0;
+	const struct rpc rpc = {methods, NULL, CONTROL_READ};
+	struct rpc_answer answer;
 
 	calls = 0;
-	text = rpc_answer((const char *)data, size, methods, NULL, &length);
+	must(rpc_run(&rpc, (const char *)data, size, &answer) == 0);
 	must(calls <= 1);
-	if (text)
-		check_answer(text, length);
+	if (answer.line)
+		check_answer(answer.line, answer.length);
 	else
 		must(is_notification((const char *)data, size));
-	free(text);
+	free(answer.line);
 	return 0;
 }

@@ -6,43 +6,81 @@
 
 static unsigned int calls;
 
-static json_t *echo(void *context, const json_t *params)
+static void echo(void *context, const json_t *params, struct control_reply *reply)
 {
 	calls++;
 	assert_string_equal(context, "context");
-	return params ? json_deep_copy(params) : json_string("nothing");
+	reply->result = params ? json_deep_copy(params) : json_string("nothing");
 }
 
-static json_t *no_memory(void *context, const json_t *params)
+static void no_memory(void *context, const json_t *params, struct control_reply *reply)
 {
 	calls++;
-	return NULL;
 }
 
+/* An error with data, and a message that is not valid UTF-8. */
+static void refuse(void *context, const json_t *params, struct control_reply *reply)
+{
+	calls++;
+	reply->data = json_pack("{s:i}", "number", 7);
+	control_fail(reply, CONTROL_REFUSED, "refused: %s", "\303\274\377");
+}
+
+/* A result that comes to nothing. */
+static void fail_late(void *context, const json_t *params, struct control_reply *reply)
+{
+	calls++;
+	reply->result = json_object();
+	control_fail(reply, CONTROL_FAILED, "%s", "failed");
+}
+
+static void change(void *context, const json_t *params, struct control_reply *reply)
+{
+	calls++;
+	reply->result = json_true();
+}
+
+static void watch(void *context, const json_t *params, struct control_reply *reply)
+{
+	calls++;
+	reply->monitor = true;
+	reply->result = json_object();
+}
+
+static const char *const echo_keys[] = {"a", "b", NULL};
+
 static const struct control_method methods[] = {
-	{"echo", echo},
-	{"no memory", no_memory},
-	{NULL, NULL},
+	{"echo", CONTROL_READ, echo_keys, echo},
+	{"no memory", CONTROL_READ, NULL, no_memory},
+	{"refuse", CONTROL_READ, NULL, refuse},
+	{"fail late", CONTROL_READ, NULL, fail_late},
+	{"change", CONTROL_CHANGE, NULL, change},
+	{"watch", CONTROL_READ, NULL, watch},
+	{},
 };
+
+static enum control_access may = CONTROL_READ;
+static bool monitors; /* after the last answer */
 
 /* The answer to these bytes, checked for its frame; NULL: none. */
 static json_t *answer_bytes(const char *line, size_t length)
 {
 	char *copy = malloc(length + 1); /* so that a read too far is seen */
-	size_t answer_length = 0;
+	const struct rpc rpc = {methods, (void *)"context", may};
+	struct rpc_answer reply;
 	json_t *answer;
-	char *text;
 
 	assert_non_null(copy);
 	memcpy(copy, line, length);
-	text = rpc_answer(copy, length, methods, (void *)"context", &answer_length);
+	assert_int_equal(rpc_run(&rpc, copy, length, &reply), 0);
 	free(copy);
-	if (!text)
+	monitors = reply.monitor;
+	if (!reply.line)
 		return NULL;
-	assert_int_equal(strlen(text), answer_length);
-	assert_ptr_equal(strchr(text, '\n'), text + answer_length - 1);
-	answer = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	free(text);
+	assert_int_equal(strlen(reply.line), reply.length);
+	assert_ptr_equal(strchr(reply.line, '\n'), reply.line + reply.length - 1);
+	answer = json_loads(reply.line, JSON_REJECT_DUPLICATES, NULL);
+	free(reply.line);
 	assert_non_null(answer);
 	assert_string_equal(json_string_value(json_object_get(answer, "jsonrpc")), "2.0");
 	assert_non_null(json_object_get(answer, "id"));
@@ -251,42 +289,127 @@ static char *nest(unsigned int depth, char open, char close)
 	return line;
 }
 
+/* The request and its params are two of the 16 levels. */
 static void test_deep_nesting(void **state)
 {
-	char *line = nest(1000, '[', ']');
+	static const unsigned int too_deep[] = {15, 16, 17, 2048, 30000};
+	char *line = nest(14, '[', ']');
 	json_t *answer = answer_bytes(line, strlen(line));
 
 	assert_non_null(json_object_get(answer, "result"));
 	json_decref(answer);
 	free(line);
-	for (unsigned int depth = 2048; depth <= 32000; depth *= 2) {
-		line = nest(depth, '[', ']');
+	calls = 0;
+	for (unsigned int i = 0; i < sizeof(too_deep) / sizeof(too_deep[0]); i++) {
+		line = nest(too_deep[i], '[', ']');
 		expect_error(line, RPC_PARSE_ERROR, "null");
 		free(line);
-		line = nest(depth, '[', '[');
+		line = nest(too_deep[i], '[', '[');
 		expect_error(line, RPC_PARSE_ERROR, "null");
 		free(line);
 	}
+	assert_int_equal(calls, 0);
+	/* Brackets in strings nest nothing, and one level after the other is not deep. */
+	expect_result("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1,\"params\":{\"a\":"
+		      "\"[[[[[[[[[[[[[[[[[[[[[[\\\"{{{{{{{{{{{{{{{{{{{{\"}}",
+		      "{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[\\\"{{{{{{{{{{{{{{{{{{{{\"}", "1");
+	expect_result("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1,\"params\":{\"a\":"
+		      "[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]]}}",
+		      "{\"a\":[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]]}", "1");
 }
 
 static void test_plain_error(void **state)
 {
-	size_t length = 0;
-	char *text = rpc_error(RPC_INVALID_REQUEST, "too long", &length);
+	struct rpc_answer answer;
 
-	assert_string_equal(text, "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":"
-				  "\"too long\"},\"id\":null}\n");
-	assert_int_equal(strlen(text), length);
-	free(text);
+	assert_int_equal(rpc_error(RPC_INVALID_REQUEST, "too long", &answer), 0);
+	assert_string_equal(answer.line,
+			    "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":"
+			    "\"too long\"},\"id\":null}\n");
+	assert_int_equal(strlen(answer.line), answer.length);
+	free(answer.line);
+}
+
+static void test_notification_line(void **state)
+{
+	json_t *params = json_pack("{s:s}", "event", "silent");
+	size_t length = 0;
+	char *line = rpc_notification("event", params, &length);
+
+	assert_string_equal(line, "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":"
+				  "{\"event\":\"silent\"}}\n");
+	assert_int_equal(strlen(line), length);
+	assert_int_equal(params->refcount, 1);
+	free(line);
+	json_decref(params);
+}
+
+/* What a method says of its failure reaches the client, as UTF-8 whatever it was. */
+static void test_method_errors(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"method\":\"refuse\",\"id\":1}";
+	json_t *answer = answer_bytes(line, sizeof(line) - 1);
+	const json_t *error = json_object_get(answer, "error");
+
+	assert_int_equal(json_integer_value(json_object_get(error, "code")), CONTROL_REFUSED);
+	assert_string_equal(json_string_value(json_object_get(error, "message")), "refused: ???");
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(error, "data"), "number")), 7);
+	json_decref(answer);
+	expect_error("{\"jsonrpc\":\"2.0\",\"method\":\"fail late\",\"id\":1}", CONTROL_FAILED,
+		     "1");
+}
+
+static void test_unknown_keys(void **state)
+{
+	calls = 0;
+	expect_error("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1,\"params\":{\"c\":1}}",
+		     RPC_INVALID_PARAMS, "1");
+	expect_error("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1,"
+		     "\"params\":{\"a\":1,\"A\":1}}",
+		     RPC_INVALID_PARAMS, "1");
+	expect_error("{\"jsonrpc\":\"2.0\",\"method\":\"refuse\",\"id\":1,\"params\":{\"\":1}}",
+		     RPC_INVALID_PARAMS, "1");
+	assert_int_equal(calls, 0);
+}
+
+static void test_access(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"method\":\"change\",\"id\":1}";
+
+	calls = 0;
+	may = CONTROL_READ;
+	expect_error(line, CONTROL_FORBIDDEN, "1");
+	expect_silence("{\"jsonrpc\":\"2.0\",\"method\":\"change\"}");
+	assert_int_equal(calls, 0);
+	may = CONTROL_CHANGE;
+	expect_result(line, "true", "1");
+	expect_silence("{\"jsonrpc\":\"2.0\",\"method\":\"change\"}");
+	expect_result("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1}", "\"nothing\"", "1");
+	may = CONTROL_READ;
+	assert_int_equal(calls, 3);
+}
+
+static void test_monitor(void **state)
+{
+	expect_result("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1}", "\"nothing\"", "1");
+	assert_false(monitors);
+	expect_result("{\"jsonrpc\":\"2.0\",\"method\":\"watch\",\"id\":1}", "{}", "1");
+	assert_true(monitors);
+	expect_silence("{\"jsonrpc\":\"2.0\",\"method\":\"watch\"}");
+	assert_true(monitors);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_results),	     cmocka_unit_test(test_parse_errors),
-		cmocka_unit_test(test_nul_bytes),    cmocka_unit_test(test_invalid_requests),
-		cmocka_unit_test(test_other_errors), cmocka_unit_test(test_notifications),
-		cmocka_unit_test(test_deep_nesting), cmocka_unit_test(test_plain_error),
+		cmocka_unit_test(test_results),		  cmocka_unit_test(test_parse_errors),
+		cmocka_unit_test(test_nul_bytes),	  cmocka_unit_test(test_invalid_requests),
+		cmocka_unit_test(test_other_errors),	  cmocka_unit_test(test_notifications),
+		cmocka_unit_test(test_deep_nesting),	  cmocka_unit_test(test_plain_error),
+		cmocka_unit_test(test_notification_line), cmocka_unit_test(test_method_errors),
+		cmocka_unit_test(test_unknown_keys),	  cmocka_unit_test(test_access),
+		cmocka_unit_test(test_monitor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,233 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * The control server over a real Unix socket. It is single-threaded and never blocks, so the test
- * plays both ends: it writes as a client, lets the server run until it has nothing to do, and
- * reads.
- */
-#include "watchdog.h"
-#include "fds.h"
+/* The control server over a real Unix socket: the socket file, requests and answers. */
+#include "server_env.c"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/wait.h>
 
 #include "control/client.h"
-#include "control/server.h"
-
-/* Passes after which a server that still has something to do turns in circles. */
-#define MANY_RUNS   100000
-
-#define MAX_CLIENTS 64
-#define MAX_REQUEST 65536
-
-static char folder[] = "/tmp/xmcast-server-XXXXXX";
-static char path[64];
-static struct control_server *server;
-
-/* ---- the server's end ---- */
-
-static json_t *echo(void *context, const json_t *params)
-{
-	return params ? json_deep_copy(params) : json_null();
-}
-
-/* As many bytes as "bytes" says. */
-static json_t *large(void *context, const json_t *params)
-{
-	size_t size = (size_t)json_integer_value(json_object_get(params, "bytes"));
-	char *text = malloc(size + 1);
-	json_t *result;
-
-	assert_non_null(text);
-	memset(text, 'x', size);
-	text[size] = '\0';
-	result = json_string(text);
-	free(text);
-	return result;
-}
-
-static const struct control_method methods[] = {
-	{"echo", echo},
-	{"large", large},
-	{NULL, NULL},
-};
-
-static bool has_work(void)
-{
-	struct pollfd fd = {.fd = control_server_fd(server), .events = POLLIN};
-
-	return poll(&fd, 1, 0) > 0;
-}
-
-/* Let it run until it has nothing to do. */
-static void serve(void)
-{
-	for (int i = 0; i < MANY_RUNS; i++) {
-		if (!has_work())
-			return;
-		control_server_run(server);
-	}
-	fail_msg("the server is never done");
-}
-
-static int open_server(void **state)
-{
-	watchdog_start("server");
-	snprintf(path, sizeof(path), "%s/socket", folder);
-	return control_server_open(&server, path, methods, NULL);
-}
-
-static int close_server(void **state)
-{
-	struct stat status;
-
-	control_server_close(server);
-	server = NULL;
-	watchdog_stop();
-	return lstat(path, &status) == 0; /* it has removed its socket */
-}
-
-/* ---- the client's end ---- */
-
-static int connect_client(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	strcpy(address.sun_path, path);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	serve();
-	return fd;
-}
-
-static void put(int fd, const char *bytes, size_t length)
-{
-	assert_int_equal(send(fd, bytes, length, MSG_NOSIGNAL), length);
-}
-
-/* "echo", with this id. */
-static size_t request_echo(char *line, size_t size, int id)
-{
-	return (size_t)snprintf(line, size, "{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":%d}\n",
-				id);
-}
-
-static void put_echo(int fd, int id)
-{
-	char line[100];
-
-	put(fd, line, request_echo(line, sizeof(line), id));
-}
-
-static void put_large(int fd, int id, size_t bytes)
-{
-	char line[150];
-
-	put(fd, line,
-	    (size_t)snprintf(line, sizeof(line),
-			     "{\"jsonrpc\":\"2.0\",\"method\":\"large\",\"id\":%d,"
-			     "\"params\":{\"bytes\":%zu}}\n",
-			     id, bytes));
-}
-
-/* Read up to the end of the line, at most. As recv(2). */
-static ssize_t read_part(int fd, char *line, size_t room)
-{
-	ssize_t n = recv(fd, line, room, MSG_PEEK);
-	const char *end = n > 0 ? memchr(line, '\n', (size_t)n) : NULL;
-
-	return n > 0 ? recv(fd, line, end ? (size_t)(end - line) + 1 : (size_t)n, 0) : n;
-}
-
-/* The next line, letting the server run as long as it is not whole. NULL: end of file. */
-static json_t *get(int fd)
-{
-	size_t room = 1 << 16;
-	char *line = malloc(room);
-	size_t length = 0;
-	json_t *answer;
-
-	assert_non_null(line);
-	while (!length || line[length - 1] != '\n') {
-		ssize_t n = read_part(fd, line + length, room - length);
-
-		if (n < 0 && errno == EAGAIN && has_work()) {
-			serve();
-			continue;
-		}
-		if (n < 0 && errno == EAGAIN)
-			fail_msg("no answer, only: %.*s", (int)length, line);
-		if (n <= 0) {
-			assert_int_equal(length, 0);
-			free(line);
-			return NULL;
-		}
-		length += (size_t)n;
-		if (length == room)
-			line = realloc(line, room *= 2);
-		assert_non_null(line);
-	}
-	answer = json_loadb(line, length, 0, NULL);
-	assert_non_null(answer);
-	free(line);
-	return answer;
-}
-
-static void expect_echo(int fd, int id)
-{
-	json_t *answer = get(fd);
-
-	assert_non_null(answer);
-	assert_int_equal(json_integer_value(json_object_get(answer, "id")), id);
-	assert_true(json_is_null(json_object_get(answer, "result")));
-	json_decref(answer);
-}
-
-static void expect_large(int fd, int id, size_t bytes)
-{
-	json_t *answer = get(fd);
-
-	assert_non_null(answer);
-	assert_int_equal(json_integer_value(json_object_get(answer, "id")), id);
-	assert_int_equal(json_string_length(json_object_get(answer, "result")), bytes);
-	json_decref(answer);
-}
-
-static void expect_code(int fd, int code)
-{
-	json_t *answer = get(fd);
-
-	assert_non_null(answer);
-	assert_int_equal(
-		json_integer_value(json_object_get(json_object_get(answer, "error"), "code")),
-		code);
-	json_decref(answer);
-}
-
-static void expect_nothing(int fd)
-{
-	char byte;
-
-	serve();
-	assert_int_equal(recv(fd, &byte, 1, 0), -1);
-	assert_int_equal(errno, EAGAIN);
-}
-
-static void expect_end(int fd)
-{
-	serve();
-	if (get(fd))
-		fail_msg("an answer instead of the end");
-	close(fd);
-}
+#include "control/peer.h"
+#include "control/session.h"
 
 /* ---- the socket file ---- */
 
@@ -261,12 +44,14 @@ static void test_folder_is_made(void **state)
 
 	snprintf(parent, sizeof(parent), "%s/new", folder);
 	snprintf(path, sizeof(path), "%s/new/socket", folder);
-	assert_int_equal(control_server_open(&server, path, methods, NULL), 0);
+	assert_int_equal(open_at_path(&server), 0);
 	assert_int_equal(stat(parent, &status), 0);
 	assert_int_equal(close_server(state), 0);
+	snprintf(path, sizeof(path), "%s/new/socket.lock", folder);
+	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(parent), 0);
 	snprintf(path, sizeof(path), "%s/no/such/socket", folder);
-	assert_int_equal(control_server_open(&server, path, methods, NULL), -ENOENT);
+	assert_int_equal(open_at_path(&server), -ENOENT);
 }
 
 static void test_stale_socket(void **state)
@@ -293,7 +78,7 @@ static void test_live_socket(void **state)
 
 	assert_int_equal(open_server(state), 0);
 	before = count_fds();
-	assert_int_equal(control_server_open(&second, path, methods, NULL), -EADDRINUSE);
+	assert_int_equal(open_at_path(&second), -EADDRINUSE);
 	assert_null(second);
 	assert_int_equal(count_fds(), before);
 	serve();
@@ -309,7 +94,7 @@ static void expect_kept(mode_t type)
 {
 	struct stat status;
 
-	assert_true(control_server_open(&server, path, methods, NULL) < 0);
+	assert_true(open_at_path(&server) < 0);
 	assert_null(server);
 	assert_int_equal(lstat(path, &status), 0);
 	assert_int_equal(status.st_mode & S_IFMT, type);
@@ -351,14 +136,106 @@ static void test_not_ours(void **state)
 static void test_bad_paths(void **state)
 {
 	char name[200];
+	const struct control_options too_long = {.path = name};
+	const struct control_options empty = {.path = ""};
 
 	memset(name, 'a', sizeof(name));
 	memcpy(name, "/tmp/", 5);
 	name[108] = '\0'; /* sun_path has 108 bytes, the NUL included */
-	assert_int_equal(control_server_open(&server, name, methods, NULL), -ENAMETOOLONG);
-	assert_true(control_server_open(&server, "", methods, NULL) < 0);
+	assert_int_equal(control_server_open(&server, &too_long, methods, NULL), -ENAMETOOLONG);
+	assert_true(control_server_open(&server, &empty, methods, NULL) < 0);
 	assert_null(server);
 	control_server_close(NULL);
+}
+
+/* Many processes that start in the same instant where a killed daemon has left its socket: one
+ * wins. A child that has it tells so, and keeps it until all are done. */
+static void race(int wins, int go, int done)
+{
+	char byte;
+
+	if (read(go, &byte, 1) == 0 && open_at_path(&server) == 0 && write(wins, "w", 1) != 1)
+		_exit(1);
+	if (write(wins, "d", 1) != 1)
+		_exit(1);
+	_exit(read(done, &byte, 1) != 0);
+}
+
+static void test_race(void **state)
+{
+	enum { RACERS = 8, ROUNDS = 20 };
+	unsigned int before = count_fds();
+
+	snprintf(path, sizeof(path), "%s/socket", folder);
+	for (int round = 0; round < ROUNDS; round++) {
+		int wins[2], go[2], done[2];
+		unsigned int won = 0;
+		unsigned int ready = 0;
+		int fd = bind_socket(SOCK_STREAM);
+
+		close(fd); /* never listened at: as abandoned as it gets */
+		assert_int_equal(pipe(wins) | pipe(go) | pipe(done), 0);
+		for (int i = 0; i < RACERS; i++) {
+			if (fork() == 0) {
+				close(go[1]);
+				close(done[1]);
+				race(wins[1], go[0], done[0]);
+			}
+		}
+		close(go[1]);
+		while (ready < RACERS) {
+			char byte;
+
+			assert_int_equal(read(wins[0], &byte, 1), 1);
+			won += byte == 'w';
+			ready += byte == 'd';
+		}
+		close(done[1]);
+		for (int i = 0; i < RACERS; i++)
+			wait(NULL);
+		assert_int_equal(won, 1);
+		close(wins[0]), close(wins[1]), close(go[0]), close(done[0]);
+		unlink(path);
+	}
+	assert_int_equal(count_fds(), before);
+}
+
+/* ---- its group ---- */
+
+static void test_groups(void **state)
+{
+	struct control_options options = {.path = path, .group = "0"};
+	struct stat status;
+	gid_t gid = 77;
+
+	snprintf(path, sizeof(path), "%s/socket", folder);
+	assert_int_equal(peer_find_group("root", &gid), 0);
+	assert_int_equal(gid, 0);
+	assert_int_equal(peer_find_group("4711", &gid), 0);
+	assert_int_equal(gid, 4711);
+	gid = 77;
+	assert_int_equal(peer_find_group("no-such-group", &gid), -ESRCH);
+	assert_int_equal(peer_find_group("12x", &gid), -ESRCH);
+	assert_int_equal(peer_find_group("-1", &gid), -ESRCH);
+	assert_int_equal(peer_find_group("4294967295", &gid), -ESRCH);
+	assert_int_equal(peer_find_group("99999999999999999999", &gid), -ESRCH);
+	assert_int_equal(gid, 77);
+
+	options.group = "no-such-group";
+	assert_int_equal(control_server_open(&server, &options, methods, NULL), -ESRCH);
+	options.group = NULL;
+	options.admin_group = "no-such-group";
+	assert_int_equal(control_server_open(&server, &options, methods, NULL), -ESRCH);
+	assert_int_equal(lstat(path, &status), -1); /* nothing was made */
+	if (geteuid() != 0)
+		return; /* who is not root cannot give files to other groups */
+	options.group = "4711";
+	options.admin_group = NULL;
+	assert_int_equal(control_server_open(&server, &options, methods, NULL), 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_gid, 4711);
+	assert_int_equal(status.st_mode & 07777, 0660);
+	assert_int_equal(close_server(state), 0);
 }
 
 /* ---- requests ---- */
@@ -465,11 +342,9 @@ static void put_padded(int fd, size_t length)
 	free(line);
 }
 
-static void test_longest_request(void **state)
+static void expect_longest(int fd, size_t most)
 {
-	int fd = connect_client();
-
-	put_padded(fd, MAX_REQUEST - 1);
+	put_padded(fd, most - 1);
 	expect_echo(fd, 9);
 	put_echo(fd, 10);
 	serve();
@@ -478,26 +353,37 @@ static void test_longest_request(void **state)
 	serve();
 }
 
+static void test_longest_request(void **state)
+{
+	expect_longest(connect_reader(), SESSION_REQUEST_MOST);
+	expect_longest(connect_client(), SESSION_LONG_REQUEST_MOST);
+}
+
+static void expect_too_long(int fd, size_t length)
+{
+	int other = connect_client();
+	char byte;
+
+	put_padded(fd, length);
+	expect_code(fd, RPC_INVALID_REQUEST);
+	serve();
+	if (recv(fd, &byte, 1, 0) > 0)
+		fail_msg("it goes on after a request of %zu bytes", length);
+	close(fd);
+	put_echo(other, 4);
+	serve();
+	expect_echo(other, 4);
+	close(other);
+	serve();
+}
+
 static void test_oversize_request(void **state)
 {
-	static const size_t sizes[] = {MAX_REQUEST, MAX_REQUEST + 1, 3 * MAX_REQUEST, 1 << 20};
+	static const size_t more[] = {0, 1, 100000, 1 << 20};
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		int other = connect_client();
-		int fd = connect_client();
-		char byte;
-
-		put_padded(fd, sizes[i]);
-		expect_code(fd, RPC_INVALID_REQUEST);
-		serve();
-		if (recv(fd, &byte, 1, 0) > 0)
-			fail_msg("it goes on after a request of %zu bytes", sizes[i]);
-		close(fd);
-		put_echo(other, 4);
-		serve();
-		expect_echo(other, 4);
-		close(other);
-		serve();
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		expect_too_long(connect_reader(), SESSION_REQUEST_MOST + more[i]);
+		expect_too_long(connect_client(), SESSION_LONG_REQUEST_MOST + more[i]);
 	}
 }
 
@@ -563,30 +449,6 @@ static void test_clients_that_vanish(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
-static void test_too_many_clients(void **state)
-{
-	int fds[MAX_CLIENTS];
-
-	for (int i = 0; i < MAX_CLIENTS; i++)
-		fds[i] = connect_client();
-	expect_end(connect_client());
-	for (int i = 0; i < MAX_CLIENTS; i++) {
-		put_echo(fds[i], i);
-		serve();
-		expect_echo(fds[i], i);
-	}
-	close(fds[13]);
-	serve();
-	fds[13] = connect_client(); /* its place is free again */
-	put_echo(fds[13], 1);
-	serve();
-	expect_echo(fds[13], 1);
-	expect_end(connect_client());
-	for (int i = 0; i < MAX_CLIENTS; i++)
-		close(fds[i]);
-	serve();
-}
-
 /* Without a descriptor for a new client it is turned away; the server must not turn in circles. */
 static void test_no_descriptor(void **state)
 {
@@ -626,13 +488,15 @@ static void test_close_ends_clients(void **state)
 
 	strcpy(own, path);
 	snprintf(path, sizeof(path), "%s/second", folder);
-	assert_int_equal(control_server_open(&server, path, methods, NULL), 0);
+	assert_int_equal(open_at_path(&server), 0);
 	fd = connect_client();
 	put_large(fd, 1, 3000000);
 	serve();
 	control_server_close(server);
 	assert_int_equal(shutdown(fd, SHUT_WR), 0); /* it has ended already */
 	close(fd);
+	strcat(path, ".lock");
+	assert_int_equal(unlink(path), 0);
 	server = kept;
 	strcpy(path, own);
 	assert_int_equal(count_fds(), before);
@@ -681,18 +545,6 @@ static void test_client_calls(void **state)
 	assert_int_equal(control_client_open(&client, "/nonexistent/socket"), -ENOENT);
 }
 
-static int make_folder(void **state)
-{
-	return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-	return rmdir(folder);
-}
-
-#define SERVED(test) cmocka_unit_test_setup_teardown(test, open_server, close_server)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -702,6 +554,8 @@ int main(void)
 		cmocka_unit_test(test_live_socket),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_bad_paths),
+		cmocka_unit_test(test_race),
+		cmocka_unit_test(test_groups),
 		SERVED(test_byte_by_byte),
 		SERVED(test_many_in_one_write),
 		SERVED(test_errors_and_notifications),
@@ -711,7 +565,6 @@ int main(void)
 		SERVED(test_large_answer),
 		SERVED(test_client_that_does_not_read),
 		SERVED(test_clients_that_vanish),
-		SERVED(test_too_many_clients),
 		SERVED(test_no_descriptor),
 		SERVED(test_close_ends_clients),
 		SERVED(test_client_calls),

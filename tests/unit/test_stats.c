@@ -140,10 +140,10 @@ static void test_sums(void **state)
 static void test_totals(void **state)
 {
 	struct stats *stats = make();
-	json_t *json = stats_json(stats);
+	json_t *json = stats_json(stats, 0, 500);
 	const json_t *totals = json_object_get(json, "totals");
 
-	expect_keys(json, "uptime_seconds totals rules interfaces workers");
+	expect_keys(json, "uptime_seconds generation total totals rules interfaces workers");
 	assert_int_equal(at(json, "uptime_seconds"), 42);
 	expect_keys(totals, "steered_packets received_packets submitted_packets sent_packets "
 			    "sent_bytes send_errors dropped_packets buffer_exhausted_packets");
@@ -162,7 +162,7 @@ static void test_totals(void **state)
 static void test_rules(void **state)
 {
 	struct stats *stats = make();
-	json_t *json = stats_json(stats);
+	json_t *json = stats_json(stats, 0, 500);
 	const json_t *rule = item(json, "rules", 0);
 	const json_t *output = item(rule, "outputs", 1);
 
@@ -203,7 +203,7 @@ static void test_rules(void **state)
 static void test_interfaces(void **state)
 {
 	struct stats *stats = make();
-	json_t *json = stats_json(stats);
+	json_t *json = stats_json(stats, 0, 500);
 	const json_t *iface = item(json, "interfaces", 0);
 	const json_t *verdicts = json_object_get(iface, "verdicts");
 	const json_t *queue = item(iface, "queues", 1);
@@ -235,7 +235,7 @@ static void test_interfaces(void **state)
 static void test_workers(void **state)
 {
 	struct stats *stats = make();
-	json_t *json = stats_json(stats);
+	json_t *json = stats_json(stats, 0, 500);
 	const json_t *worker = item(json, "workers", 2);
 
 	assert_int_equal(json_array_size(json_object_get(json, "workers")), 3);
@@ -253,10 +253,11 @@ static void test_workers(void **state)
 static void test_nothing(void **state)
 {
 	struct stats *stats = stats_new(0, 0, 0, 0);
-	json_t *json = stats_json(stats);
+	json_t *json = stats_json(stats, 0, 500);
 	char *text = json_dumps(json, JSON_COMPACT);
 
-	assert_string_equal(text, "{\"uptime_seconds\":0,\"totals\":{\"steered_packets\":0,"
+	assert_string_equal(text, "{\"uptime_seconds\":0,\"generation\":0,\"total\":0,\"totals\":{"
+				  "\"steered_packets\":0,"
 				  "\"received_packets\":0,\"submitted_packets\":0,"
 				  "\"sent_packets\":0,\"sent_bytes\":0,\"send_errors\":0,"
 				  "\"dropped_packets\":0,\"buffer_exhausted_packets\":0},"

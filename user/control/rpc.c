@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "control/rpc.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Dump with a newline behind, and drop the reference. */
+/* Dump with a newline behind, and drop the reference. NULL: no memory. */
 static char *to_line(json_t *answer, size_t *length)
 {
 	char *compact = json_dumps(answer, JSON_COMPACT);
@@ -24,77 +25,187 @@ static char *to_line(json_t *answer, size_t *length)
 	return line;
 }
 
-static json_t *error_object(int code, const char *message, json_t *id)
+char *rpc_notification(const char *method, const json_t *params, size_t *length)
 {
-	return json_pack("{s:s, s:{s:i, s:s}, s:O}", "jsonrpc", "2.0", "error", "code", code,
-			 "message", message, "id", id);
+	/* jansson counts references in what is const to us. */
+	json_t *object = json_pack("{s:s, s:s, s:O}", "jsonrpc", "2.0", "method", method, "params",
+				   (json_t *)params);
+
+	return object ? to_line(object, length) : NULL;
 }
 
-char *rpc_error(int code, const char *message, size_t *answer_length)
+/* A message may quote what a client or a file has said, and be cut within a character; an answer
+ * takes nothing but UTF-8. */
+static json_t *text_json(const char *text)
 {
-	return to_line(error_object(code, message, json_null()), answer_length);
-}
+	json_t *json = json_string(text);
+	char *plain;
 
-/* jansson quotes what it did not understand, which may end within a character; an answer takes
- * nothing but UTF-8. */
-static char *parse_error(json_error_t *error, size_t *answer_length)
-{
-	for (char *c = error->text; *c; c++) {
+	if (json)
+		return json;
+	plain = strdup(text);
+	for (char *c = plain; plain && *c; c++) {
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	}
-	return rpc_error(RPC_PARSE_ERROR, error->text, answer_length);
+	json = plain ? json_string(plain) : NULL;
+	free(plain);
+	return json;
 }
 
-static json_t *call(const json_t *request, const struct control_method *methods, void *context,
-		    json_t *id)
+/* Takes over `data`, which may be NULL. */
+static json_t *error_object(int code, const char *message, json_t *data, json_t *id)
+{
+	return json_pack("{s:s, s:{s:i, s:o, s:o*}, s:O}", "jsonrpc", "2.0", "error", "code", code,
+			 "message", text_json(message), "data", data, "id", id);
+}
+
+int rpc_error(int code, const char *message, struct rpc_answer *answer)
+{
+	json_t *error = error_object(code, message, NULL, json_null());
+
+	*answer = (struct rpc_answer){0};
+	if (error)
+		answer->line = to_line(error, &answer->length);
+	return answer->line ? 0 : -ENOMEM;
+}
+
+/* Looked at before the parser is, whose recursion is as deep as the text wants it. Up to the first
+ * mistake, where the parser stops, both take the same quotes for the ends of strings. */
+static bool is_too_deep(const char *line, size_t length)
+{
+	unsigned int depth = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < length; i++) {
+		char c = line[i];
+
+		if (c == '"')
+			quoted = !quoted;
+		else if (quoted && c == '\\')
+			i++;
+		else if (!quoted && (c == '[' || c == '{') && ++depth > RPC_DEPTH)
+			return true;
+		else if (!quoted && (c == ']' || c == '}') && depth)
+			depth--;
+	}
+	return false;
+}
+
+static const struct control_method *find_method(const struct rpc *rpc, const char *name)
+{
+	for (const struct control_method *method = rpc->methods; method->name; method++) {
+		if (strcmp(method->name, name) == 0)
+			return method;
+	}
+	return NULL;
+}
+
+static bool is_known(const struct control_method *method, const char *key)
+{
+	for (const char *const *known = method->keys; known && *known; known++) {
+		if (strcmp(*known, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool check_params(const struct control_method *method, const json_t *params,
+			 struct control_reply *reply)
+{
+	const char *key;
+	json_t *value;
+
+	if (params && !json_is_object(params)) {
+		control_fail(reply, RPC_INVALID_PARAMS, "params: expected an object");
+		return false;
+	}
+	json_object_foreach((json_t *)params, key, value)
+	{
+		if (is_known(method, key))
+			continue;
+		control_fail(reply, RPC_INVALID_PARAMS, "%.100s: %s does not know this key", key,
+			     method->name);
+		return false;
+	}
+	return true;
+}
+
+static void call(const struct rpc *rpc, const json_t *request, struct control_reply *reply)
 {
 	const char *name = json_string_value(json_object_get(request, "method"));
 	const json_t *params = json_object_get(request, "params");
-	json_t *result;
+	const struct control_method *method = find_method(rpc, name);
 
-	if (params && !json_is_object(params))
-		return error_object(RPC_INVALID_PARAMS, "params: expected an object", id);
-	for (const struct control_method *method = methods; method->name; method++) {
-		if (strcmp(method->name, name) != 0)
-			continue;
-		result = method->call(context, params);
-		if (!result)
-			return error_object(RPC_INTERNAL, "out of memory", id);
-		return json_pack("{s:s, s:o, s:O}", "jsonrpc", "2.0", "result", result, "id", id);
-	}
-	return error_object(RPC_NO_METHOD, "no such method", id);
+	if (!method)
+		control_fail(reply, RPC_NO_METHOD, "no such method");
+	else if (method->access > rpc->access)
+		control_fail(reply, CONTROL_FORBIDDEN,
+			     "%s is for root and for members of control.admin_group", method->name);
+	else if (check_params(method, params, reply))
+		method->call(rpc->context, params, reply);
+	if (!reply->result && !reply->code)
+		control_fail(reply, RPC_INTERNAL, "out of memory");
 }
 
-char *rpc_answer(const char *line, size_t length, const struct control_method *methods,
-		 void *context, size_t *answer_length)
+/* Make the answer of a reply, whose references it takes over. NULL: no memory. */
+static json_t *reply_json(struct control_reply *reply, json_t *id)
+{
+	if (!reply->code)
+		return json_pack("{s:s, s:o, s:O}", "jsonrpc", "2.0", "result", reply->result, "id",
+				 id);
+	json_decref(reply->result);
+	return error_object(reply->code, reply->message, reply->data, id);
+}
+
+static bool is_request(const json_t *request)
+{
+	const char *version = json_string_value(json_object_get(request, "jsonrpc"));
+	const json_t *id = json_object_get(request, "id");
+
+	return version && strcmp(version, "2.0") == 0 &&
+	       json_is_string(json_object_get(request, "method")) &&
+	       (!id || json_is_string(id) || json_is_number(id) || json_is_null(id));
+}
+
+static int answer_request(const struct rpc *rpc, const json_t *request, struct rpc_answer *answer)
+{
+	struct control_reply reply = {0};
+	json_t *id = json_object_get(request, "id");
+	json_t *json;
+
+	call(rpc, request, &reply);
+	answer->monitor = reply.monitor;
+	json = reply_json(&reply, id ? id : json_null());
+	/* Without an id it is a notification: done, and not answered. */
+	if (!id) {
+		json_decref(json);
+		return 0;
+	}
+	if (json)
+		answer->line = to_line(json, &answer->length);
+	return answer->line ? 0 : rpc_error(RPC_INTERNAL, "out of memory", answer);
+}
+
+int rpc_run(const struct rpc *rpc, const char *line, size_t length, struct rpc_answer *answer)
 {
 	json_error_t error;
 	json_t *request;
-	json_t *answer;
-	json_t *id;
+	int err;
 
+	*answer = (struct rpc_answer){0};
+	if (is_too_deep(line, length))
+		return rpc_error(RPC_PARSE_ERROR, "nested deeper than 16 levels", answer);
 	/* ANY, so that a plain value is an invalid request and not a parse error. */
 	request = json_loadb(line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!request)
-		return parse_error(&error, answer_length);
-	id = json_object_get(request, "id");
-	if (!json_is_object(request) || !json_is_string(json_object_get(request, "method")) ||
-	    json_object_get(request, "jsonrpc") == NULL ||
-	    !json_is_string(json_object_get(request, "jsonrpc")) ||
-	    strcmp(json_string_value(json_object_get(request, "jsonrpc")), "2.0") != 0 ||
-	    (id && !json_is_string(id) && !json_is_number(id) && !json_is_null(id))) {
-		json_decref(request);
-		return rpc_error(RPC_INVALID_REQUEST,
-				 "expected an object with \"jsonrpc\": \"2.0\", a method and an id",
-				 answer_length);
-	}
-	answer = call(request, methods, context, id ? id : json_null());
-	/* Without an id it is a notification: done, and not answered. */
-	if (!id) {
-		json_decref(answer);
-		answer = NULL;
-	}
+		return rpc_error(RPC_PARSE_ERROR, error.text, answer);
+	if (is_request(request))
+		err = answer_request(rpc, request, answer);
+	else
+		err = rpc_error(RPC_INVALID_REQUEST,
+				"expected an object with \"jsonrpc\": \"2.0\", a method and an id",
+				answer);
 	json_decref(request);
-	return answer ? to_line(answer, answer_length) : NULL;
+	return err;
 }

@@ -4,140 +4,515 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "control/listener.h"
+#include "control/peer.h"
 #include "control/rpc.h"
+#include "control/session.h"
 
-/* Far more than people and scrapers of one host. */
-#define MAX_CLIENTS 64
+/* Served in one run, so that the daemon looks after its other descriptors in between. */
+#define EVENTS_PER_RUN 64
 
-/* A request line: the longest rule has XMC_MAX_OUTPUTS outputs of some 100 bytes each. */
-#define MAX_REQUEST 65536
+/* Accepted in one run: a flood of connections does not keep those waiting who are there. */
+#define ACCEPTS_PER_RUN 16
 
-struct client {
-	int fd;	    /* -1: free */
-	bool ended; /* it sends no more; gone once its answers are out */
-	char *request;
-	size_t request_length;
-	char *answer; /* being sent; no request is read until it is gone */
-	size_t answer_length;
-	size_t answer_sent;
-};
+/* Who may have a long request under way: 64 MiB in all. */
+#define LONG_REQUESTS 8
+
+/* Nobody is accepted for so long when there is neither a descriptor nor memory. */
+#define PAUSE_NS 100000000ULL
+
+#define NEVER	 UINT64_MAX
 
 struct control_server {
 	int epoll_fd;
-	int listen_fd;
+	int timer_fd;
 	int spare_fd; /* given up for a moment to turn a client away when there is no other */
-	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	dev_t device; /* of our socket file: only that is removed at the end */
-	ino_t inode;
+	struct listener *listener;
+	struct peer_policy policy;
 	const struct control_method *methods;
 	void *context;
-	struct client clients[MAX_CLIENTS];
+	uint64_t alarm_ns;  /* when the timer fires, or NEVER */
+	uint64_t paused_ns; /* nobody is accepted until then; 0: everybody is */
+	unsigned int nr_monitors;
+	unsigned int nr_sessions;
+	struct session *sessions[CONTROL_CLIENTS];
 };
 
-/* ---- listening ---- */
-
-static int watch(struct control_server *server, int operation, int fd, uint32_t events, void *who)
+static uint64_t now_ns(void)
 {
-	struct epoll_event event = {.events = events, .data.ptr = who};
+	struct timespec ts;
 
-	return epoll_ctl(server->epoll_fd, operation, fd, &event) ? -errno : 0;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
-/* Is this the socket of a daemon that has gone? Any other is not ours to take: one that answers, or
- * whose backlog is full (EAGAIN), or of another type (EPROTOTYPE), or of another user (EACCES). */
-static bool is_abandoned(const struct sockaddr_un *address)
+/* Come back soon after that time. In steps, so that a thousand clients with a time of their own
+ * each make one alarm. */
+static void schedule(struct control_server *server, uint64_t when_ns)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool abandoned;
+	const uint64_t step = SESSION_INTERVAL_NS;
+	const uint64_t alarm_ns = (when_ns / step + 1) * step;
+	const struct itimerspec alarm = {
+		.it_value.tv_sec = (time_t)(alarm_ns / 1000000000ULL),
+		.it_value.tv_nsec = (long)(alarm_ns % 1000000000ULL),
+	};
 
-	if (fd < 0)
-		return false;
-	abandoned = connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
-		    errno == ECONNREFUSED;
-	close(fd);
-	return abandoned;
+	if (alarm_ns >= server->alarm_ns)
+		return;
+	if (timerfd_settime(server->timer_fd, TFD_TIMER_ABSTIME, &alarm, NULL) == 0)
+		server->alarm_ns = alarm_ns;
 }
 
-static void make_folder(const char *path)
-{
-	char copy[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+/* ---- what a session waits for ---- */
 
-	strcpy(copy, path);
-	/* If that fails, bind() says why. */
-	if (mkdir(dirname(copy), 0755) && errno != EEXIST)
-		log_debug("control-folder-failed path=%s error=\"%s\"", path, strerror(errno));
+/* Epoll events, or -1: it is not to be in the set at all, where the end of a client shows whether
+ * that is asked for or not. */
+static int64_t wanted(struct session *session)
+{
+	size_t length;
+	uint32_t out = session_is_sending(session) ? EPOLLOUT : 0;
+
+	if (session_is_answering(session))
+		return EPOLLOUT;
+	if (session_line(session, &length)) {
+		/* With a line left we come again at once: a socket can be written to nearly always.
+		 */
+		return out || !session->resume_ns ? EPOLLOUT : -1;
+	}
+	return session->ended ? out : out | EPOLLIN;
 }
 
-static int listen_at(struct control_server *server)
+/* 0, or -errno: the session cannot go on. */
+static int watch(struct control_server *server, struct session *session)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct stat status;
-	mode_t mask;
+	int64_t mask = wanted(session);
+	struct epoll_event event = {.events = (uint32_t)mask, .data.ptr = session};
+	int operation = EPOLL_CTL_ADD;
+
+	if (session->is_watched && mask >= 0 && session->watched == (uint32_t)mask)
+		return 0;
+	if (!session->is_watched && mask < 0)
+		return 0;
+	if (session->is_watched)
+		operation = mask < 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+	if (epoll_ctl(server->epoll_fd, operation, session->fd, &event))
+		return -errno;
+	session->is_watched = mask >= 0;
+	session->watched = (uint32_t)mask;
+	return 0;
+}
+
+static void close_session(struct control_server *server, struct session *session)
+{
+	struct session *last = server->sessions[--server->nr_sessions];
+
+	server->nr_monitors -= session->monitor;
+	server->sessions[session->slot] = last;
+	last->slot = session->slot;
+	session_free(session);
+	if (server->spare_fd < 0)
+		server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* ---- events ---- */
+
+static void tell_lost(struct session *session)
+{
+	struct timespec now;
+	struct tm utc;
+	char time[32];
+	char text[64];
+	json_t *params;
+	size_t length = 0;
+	char *line;
+
+	/* Not before there is room for many: a client that is slow all the time reads of few gaps,
+	 * and not of one after each event. */
+	if (!session->lost || session_events(session) > SESSION_EVENTS_MOST / 2)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(text, sizeof(text), "%s.%03ldZ", time, now.tv_nsec / 1000000);
+	params = json_pack("{s:s, s:s, s:I}", "time", text, "event", "events-lost", "count",
+			   (json_int_t)session->lost);
+	line = params ? rpc_notification("event", params, &length) : NULL;
+	if (line)
+		session_tell_lost(session, line, length);
+	json_decref(params);
+	free(line);
+}
+
+void control_server_publish(struct control_server *server, const json_t *event)
+{
+	size_t length = 0;
+	char *line;
+
+	if (!server || !server->nr_monitors)
+		return;
+	line = rpc_notification("event", event, &length);
+	for (unsigned int i = 0; i < server->nr_sessions; i++) {
+		struct session *session = server->sessions[i];
+
+		if (!session->monitor)
+			continue;
+		tell_lost(session);
+		if (line)
+			session_event(session, line, length);
+		else
+			session->lost++;
+		/* Sent by the next run: who is found gone here would be pulled from under the run
+		 * that has called the method that has called us. */
+		if (watch(server, session))
+			log_debug("control-watch-failed error=\"%s\"", strerror(errno));
+	}
+	free(line);
+}
+
+/* ---- requests ---- */
+
+static unsigned int count_long(const struct control_server *server)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < server->nr_sessions; i++)
+		count += server->sessions[i]->request_room > SESSION_REQUEST_MOST;
+	return count;
+}
+
+static size_t request_most(const struct control_server *server, const struct session *session)
+{
+	if (session->access != CONTROL_CHANGE || session->request_length < SESSION_REQUEST_MOST)
+		return SESSION_REQUEST_MOST;
+	if (session->request_room > SESSION_REQUEST_MOST || count_long(server) < LONG_REQUESTS)
+		return SESSION_LONG_REQUEST_MOST;
+	return SESSION_REQUEST_MOST;
+}
+
+static void begin_monitor(struct control_server *server, struct session *session)
+{
+	if (session->monitor)
+		return;
+	session->monitor = true;
+	server->nr_monitors++;
+}
+
+static int give_answer(struct control_server *server, struct session *session,
+		       struct rpc_answer *answer, uint64_t now)
+{
+	int err = 0;
+
+	if (answer->monitor && server->nr_monitors == CONTROL_MONITORS && !session->monitor) {
+		free(answer->line);
+		err = rpc_error(CONTROL_FAILED, "too many monitors", answer);
+	}
+	if (!err && answer->line)
+		err = session_answer(session, answer->line, answer->length, now);
+	free(answer->line);
+	if (err)
+		return err;
+	if (answer->monitor)
+		begin_monitor(server, session);
+	err = session_send(session, now);
+	if (session_is_answering(session))
+		schedule(server, session->answer_deadline_ns);
+	return err;
+}
+
+/* Answer the first whole line that has been read, if there is one, and it may ask. 0 or -errno. */
+static int answer_line(struct control_server *server, struct session *session, uint64_t now)
+{
+	const struct rpc rpc = {server->methods, server->context, session->access};
+	size_t most = request_most(server, session);
+	struct rpc_answer answer = {0};
+	const char *line;
+	size_t length;
+	char text[64];
 	int err;
 
-	strcpy(address.sun_path, server->path);
-	make_folder(server->path);
-	if (lstat(server->path, &status) == 0) {
-		if (!S_ISSOCK(status.st_mode))
-			return -ENOTSOCK;
-		if (!is_abandoned(&address))
-			return -EADDRINUSE;
-		unlink(server->path);
+	line = session_line(session, &length);
+	if (line && !session_may_ask(session, now)) {
+		schedule(server, session->resume_ns);
+		return 0;
 	}
-	server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (server->listen_fd < 0)
-		return -errno;
-	/* The mode is right from the first moment. */
-	mask = umask(0117);
-	err = bind(server->listen_fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
-	umask(mask);
-	if (err) {
-		/* Not ours to remove. */
-		server->path[0] = '\0';
-		return err;
+	if (line) {
+		err = rpc_run(&rpc, line, length, &answer);
+		session_drop_line(session);
+	} else if (session_is_full(session, most)) {
+		snprintf(text, sizeof(text), "request longer than %zu bytes", most - 1);
+		err = rpc_error(RPC_INVALID_REQUEST, text, &answer);
+		session_stop_reading(session);
+	} else {
+		return 0;
 	}
-	if (listen(server->listen_fd, MAX_CLIENTS) || lstat(server->path, &status))
-		return -errno;
-	server->device = status.st_dev;
-	server->inode = status.st_ino;
-	return watch(server, EPOLL_CTL_ADD, server->listen_fd, EPOLLIN, NULL);
+	return err ? err : give_answer(server, session, &answer, now);
 }
 
-int control_server_open(struct control_server **out, const char *path,
+/* Something can be done for this client: send, or else answer what it has asked, or else read. 0,
+ * or -errno: it is gone, or has to go. */
+static int serve_session(struct control_server *server, struct session *session, uint32_t events)
+{
+	uint64_t now = now_ns();
+	size_t length;
+	int err = session_send(session, now);
+
+	if (!err && !session_is_answering(session)) {
+		if (!session_line(session, &length) && !session->ended)
+			err = session_read(session, request_most(server, session), now);
+		if (!err)
+			err = answer_line(server, session, now);
+	}
+	if (err)
+		return err;
+	tell_lost(session);
+	if (session->ended && !session_is_answering(session) && !session_line(session, &length)) {
+		/* Who has asked for events goes on getting them until it has closed both ways. */
+		if (!session->monitor || (events & (EPOLLHUP | EPOLLERR)))
+			return -EPIPE;
+	}
+	return watch(server, session);
+}
+
+/* ---- clients come ---- */
+
+/* Which client goes for a new one? One that nothing is done for, and that is idle for longest; for
+ * one who may change things, if there is none, one who may not: else those who only read could
+ * keep him out. NULL: none. */
+static struct session *find_victim(const struct control_server *server, enum control_access access)
+{
+	struct session *idle = NULL;
+	struct session *reader = NULL;
+	size_t length;
+
+	for (unsigned int i = 0; i < server->nr_sessions; i++) {
+		struct session *session = server->sessions[i];
+		bool waits = session->monitor && !session_is_sending(session);
+
+		if (session->kept)
+			continue;
+		if (session->access < access && (!reader || session->active_ns < reader->active_ns))
+			reader = session;
+		if (waits || session_is_answering(session) || session_line(session, &length))
+			continue;
+		if (!idle || session->active_ns < idle->active_ns)
+			idle = session;
+	}
+	return idle ? idle : reader;
+}
+
+static int add_session(struct control_server *server, int fd, enum control_access access, bool kept)
+{
+	struct session *session = session_new(fd, access, now_ns());
+	int err;
+
+	if (!session)
+		return -ENOMEM;
+	session->kept = kept;
+	err = watch(server, session);
+	if (err) {
+		session->fd = -1; /* the caller's */
+		session_free(session);
+		return err;
+	}
+	session->slot = server->nr_sessions;
+	server->sessions[server->nr_sessions++] = session;
+	return 0;
+}
+
+/* Make room for one more. 0, or -EMFILE: everybody is busy. */
+static int make_room(struct control_server *server, enum control_access access)
+{
+	struct session *victim;
+
+	if (server->nr_sessions < CONTROL_CLIENTS)
+		return 0;
+	victim = find_victim(server, access);
+	if (!victim)
+		return -EMFILE;
+	log_debug("control-client-evicted clients=%u", server->nr_sessions);
+	close_session(server, victim);
+	return 0;
+}
+
+int control_server_adopt(struct control_server *server, int fd, enum control_access access)
+{
+	int flags = fcntl(fd, F_GETFL);
+	int err;
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
+		return -errno;
+	err = make_room(server, CONTROL_CHANGE);
+	return err ? err : add_session(server, fd, access, true);
+}
+
+/* Take whoever waits with the descriptor that is kept for that, and let him go. 0 or -errno. */
+static int turn_away(struct control_server *server)
+{
+	int err = 0;
+	int fd;
+
+	if (server->spare_fd < 0)
+		return -EMFILE;
+	close(server->spare_fd);
+	fd = accept4(listener_fd(server->listener), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		close(fd);
+	else if (errno != EAGAIN) /* which says that nobody waits */
+		err = -errno;
+	server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
+	return server->spare_fd < 0 ? -EMFILE : err;
+}
+
+/* A client who waits and cannot be accepted would keep the listening socket readable, and the main
+ * thread in circles. */
+static void pause_accepting(struct control_server *server)
+{
+	struct epoll_event event = {.events = 0, .data.ptr = NULL};
+
+	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, listener_fd(server->listener), &event))
+		return;
+	server->paused_ns = now_ns() + PAUSE_NS;
+	schedule(server, server->paused_ns);
+}
+
+static void resume_accepting(struct control_server *server)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+
+	if (server->spare_fd < 0)
+		server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
+	epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, listener_fd(server->listener), &event);
+	server->paused_ns = 0;
+}
+
+/* False: look again later whether somebody waits. */
+static bool accept_client(struct control_server *server)
+{
+	int fd = accept4(listener_fd(server->listener), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int err = fd < 0 ? -errno : 0;
+	enum control_access access;
+
+	if (err == -EAGAIN || err == -EINTR || err == -ECONNABORTED)
+		return false;
+	/* That comes before a look whether anybody waits. */
+	if (err == -EMFILE || err == -ENFILE)
+		err = turn_away(server);
+	if (err)
+		pause_accepting(server);
+	if (fd < 0)
+		return false;
+	access = peer_access(fd, &server->policy);
+	if (make_room(server, access) || add_session(server, fd, access, false))
+		close(fd);
+	return true;
+}
+
+/* ---- time ---- */
+
+/* Who has waited for his turn goes on; who has not read his answer goes. */
+static void on_alarm(struct control_server *server)
+{
+	uint64_t expirations;
+	uint64_t now = now_ns();
+	uint64_t next = server->paused_ns ? server->paused_ns : NEVER;
+
+	if (read(server->timer_fd, &expirations, sizeof(expirations)) < 0)
+		return;
+	server->alarm_ns = NEVER;
+	if (server->paused_ns && server->paused_ns <= now) {
+		resume_accepting(server);
+		next = NEVER;
+	}
+	/* Backwards, because the last takes the place of one that is closed. */
+	for (unsigned int i = server->nr_sessions; i-- > 0;) {
+		struct session *session = server->sessions[i];
+		bool answering = session_is_answering(session);
+
+		if (session->resume_ns && session->resume_ns <= now)
+			session->resume_ns = 0;
+		if ((answering && session->answer_deadline_ns <= now) || watch(server, session)) {
+			close_session(server, session);
+			continue;
+		}
+		if (answering && session->answer_deadline_ns < next)
+			next = session->answer_deadline_ns;
+		if (session->resume_ns && session->resume_ns < next)
+			next = session->resume_ns;
+	}
+	if (next != NEVER)
+		schedule(server, next);
+}
+
+/* ---- the server ---- */
+
+/* 0; -ESRCH, told; -errno. *group stays as it is if there is no name. */
+static int find_group(const char *name, gid_t *group, bool *found)
+{
+	int err;
+
+	*found = name && *name;
+	if (!*found)
+		return 0;
+	err = peer_find_group(name, group);
+	if (err == -ESRCH)
+		log_error("control-group-unknown group=\"%s\" hint=\"create it with groupadd, or "
+			  "change control.group or control.admin_group\"",
+			  name);
+	return err;
+}
+
+static int open_descriptors(struct control_server *server)
+{
+	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};
+	struct epoll_event timer = {.events = EPOLLIN, .data.ptr = server};
+
+	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (server->epoll_fd < 0)
+		return -errno;
+	server->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (server->timer_fd < 0)
+		return -errno;
+	server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
+	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, listener_fd(server->listener), &listening) ||
+	    epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, server->timer_fd, &timer))
+		return -errno;
+	return 0;
+}
+
+int control_server_open(struct control_server **out, const struct control_options *options,
 			const struct control_method *methods, void *context)
 {
 	struct control_server *server;
+	gid_t group = (gid_t)-1;
+	bool found;
 	int err;
 
-	if (strlen(path) >= sizeof(server->path) || !*path)
-		return -ENAMETOOLONG;
 	server = calloc(1, sizeof(*server));
 	if (!server)
 		return -ENOMEM;
-	strcpy(server->path, path);
 	server->methods = methods;
 	server->context = context;
-	server->listen_fd = -1;
-	server->spare_fd = -1;
-	for (int i = 0; i < MAX_CLIENTS; i++)
-		server->clients[i].fd = -1;
-	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	err = server->epoll_fd < 0 ? -errno : listen_at(server);
-	server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
+	server->alarm_ns = NEVER;
+	server->epoll_fd = server->timer_fd = server->spare_fd = -1;
+	err = find_group(options->group, &group, &found);
+	if (!err)
+		err = find_group(options->admin_group, &server->policy.group,
+				 &server->policy.has_group);
+	if (!err)
+		err = listener_open(&server->listener, options->path, group);
+	if (!err)
+		err = open_descriptors(server);
 	if (err) {
-		if (server->listen_fd < 0)
-			server->path[0] = '\0';
 		control_server_close(server);
 		return err;
 	}
@@ -145,157 +520,26 @@ int control_server_open(struct control_server **out, const char *path,
 	return 0;
 }
 
-/* ---- clients ---- */
-
-static void close_client(struct client *client)
-{
-	close(client->fd);
-	free(client->request);
-	free(client->answer);
-	memset(client, 0, sizeof(*client));
-	client->fd = -1;
-}
-
-/* Somebody may have put another one in its place. */
-static void remove_socket(const struct control_server *server)
-{
-	struct stat status;
-
-	if (lstat(server->path, &status) == 0 && status.st_dev == server->device &&
-	    status.st_ino == server->inode)
-		unlink(server->path);
-}
-
 void control_server_close(struct control_server *server)
 {
 	if (!server)
 		return;
-	for (int i = 0; i < MAX_CLIENTS; i++) {
-		if (server->clients[i].fd >= 0)
-			close_client(&server->clients[i]);
+	while (server->nr_sessions) {
+		struct session *session = server->sessions[server->nr_sessions - 1];
+
+		/* As far as it goes; who has left is closed all the same. */
+		if (session->monitor && session_send(session, 0))
+			log_debug("control-client-left event=stopping");
+		close_session(server, session);
 	}
-	if (server->listen_fd >= 0)
-		close(server->listen_fd);
-	if (server->epoll_fd >= 0)
-		close(server->epoll_fd);
+	listener_close(server->listener);
 	if (server->spare_fd >= 0)
 		close(server->spare_fd);
-	if (server->path[0])
-		remove_socket(server);
+	if (server->timer_fd >= 0)
+		close(server->timer_fd);
+	if (server->epoll_fd >= 0)
+		close(server->epoll_fd);
 	free(server);
-}
-
-/* There is no descriptor for a client who waits. Left waiting, he would keep the listening socket
- * readable, and the main thread in circles. */
-static void turn_away(struct control_server *server)
-{
-	close(server->spare_fd);
-	close(accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
-	server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
-}
-
-static void accept_client(struct control_server *server)
-{
-	int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-		turn_away(server);
-	if (fd < 0)
-		return;
-	for (int i = 0; i < MAX_CLIENTS; i++) {
-		struct client *client = &server->clients[i];
-
-		if (client->fd >= 0)
-			continue;
-		client->request = malloc(MAX_REQUEST);
-		if (!client->request || watch(server, EPOLL_CTL_ADD, fd, EPOLLIN, client)) {
-			free(client->request);
-			client->request = NULL;
-			break;
-		}
-		client->fd = fd;
-		return;
-	}
-	close(fd);
-}
-
-/* Send what is left of the answer. False: the client is gone. */
-static bool send_answer(struct client *client)
-{
-	while (client->answer_sent < client->answer_length) {
-		ssize_t n = send(client->fd, client->answer + client->answer_sent,
-				 client->answer_length - client->answer_sent, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EAGAIN)
-			return true;
-		if (n < 0)
-			return false;
-		client->answer_sent += (size_t)n;
-	}
-	free(client->answer);
-	client->answer = NULL;
-	client->answer_length = client->answer_sent = 0;
-	return true;
-}
-
-static const char *whole_line(const struct client *client)
-{
-	return memchr(client->request, '\n', client->request_length);
-}
-
-/* Answer the first whole line that has been read, if there is one. One at a time, so that a client
- * with many does not keep the others, or a signal, waiting. False: the client is gone, or has to
- * go. */
-static bool answer_line(struct control_server *server, struct client *client)
-{
-	const char *end = whole_line(client);
-	size_t used;
-
-	if (end) {
-		used = (size_t)(end - client->request) + 1;
-		client->answer = rpc_answer(client->request, used - 1, server->methods,
-					    server->context, &client->answer_length);
-		client->request_length -= used;
-		memmove(client->request, end + 1, client->request_length);
-	} else if (client->request_length == MAX_REQUEST) {
-		client->answer = rpc_error(RPC_INVALID_REQUEST, "request longer than 65535 bytes",
-					   &client->answer_length);
-		client->request_length = 0;
-		client->ended = true;
-	}
-	if (client->answer && !send_answer(client))
-		return false;
-	return !client->ended || client->answer || whole_line(client);
-}
-
-static bool read_requests(struct client *client)
-{
-	ssize_t n = recv(client->fd, client->request + client->request_length,
-			 MAX_REQUEST - client->request_length, 0);
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	client->request_length += (size_t)n;
-	client->ended = n == 0;
-	return true;
-}
-
-/* Something can be done for this client: send, or else answer what it has asked, or else read. */
-static bool serve_client(struct control_server *server, struct client *client)
-{
-	bool busy;
-
-	if (client->answer && !send_answer(client))
-		return false;
-	if (!client->answer) {
-		if (!whole_line(client) && !client->ended && !read_requests(client))
-			return false;
-		if (!answer_line(server, client))
-			return false;
-	}
-	/* With a line left we come again at once: a socket can be written to nearly always. */
-	busy = client->answer || whole_line(client);
-	return watch(server, EPOLL_CTL_MOD, client->fd, busy ? EPOLLOUT : EPOLLIN, client) == 0;
 }
 
 int control_server_fd(const struct control_server *server)
@@ -305,18 +549,25 @@ int control_server_fd(const struct control_server *server)
 
 void control_server_run(struct control_server *server)
 {
-	struct epoll_event events[MAX_CLIENTS];
+	struct epoll_event events[EVENTS_PER_RUN];
+	bool knocked = false;
+	bool alarmed = false;
 	int count;
 
-	count = epoll_wait(server->epoll_fd, events, MAX_CLIENTS, 0);
+	count = epoll_wait(server->epoll_fd, events, EVENTS_PER_RUN, 0);
 	for (int i = 0; i < count; i++) {
-		struct client *client = events[i].data.ptr;
+		struct session *session = events[i].data.ptr;
 
-		if (!client) {
-			accept_client(server);
-			continue;
-		}
-		if (!serve_client(server, client))
-			close_client(client);
+		if (!session)
+			knocked = true;
+		else if (events[i].data.ptr == server)
+			alarmed = true;
+		else if (serve_session(server, session, events[i].events))
+			close_session(server, session);
 	}
+	/* Both may close clients that the list of events still has. */
+	if (alarmed)
+		on_alarm(server);
+	for (unsigned int i = 0; knocked && i < ACCEPTS_PER_RUN; i++)
+		knocked = accept_client(server);
 }

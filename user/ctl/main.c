@@ -96,6 +96,35 @@ static int find_command(char **words, int count, const struct command **found)
 	return 0;
 }
 
+/* A list comes in pages: add the rules of those that follow to the first. As control_client_call().
+ */
+static int call_paged(struct control_client *client, const char *method, json_t **answer)
+{
+	json_t *rules = json_object_get(*answer, "rules");
+	const json_t *total = json_object_get(*answer, "total");
+	int err = 0;
+
+	while (!err && rules && (json_int_t)json_array_size(rules) < json_integer_value(total)) {
+		json_t *params = json_pack("{s:I, s:i}", "offset",
+					   (json_int_t)json_array_size(rules), "limit", 500);
+		json_t *page = NULL;
+
+		err = control_client_call(client, method, params, &page);
+		json_decref(params);
+		if (err > 0) {
+			json_decref(*answer);
+			*answer = page;
+			return err;
+		}
+		if (!err && !json_array_size(json_object_get(page, "rules")))
+			err = -EPROTO; /* they have become fewer meanwhile */
+		if (!err)
+			json_array_extend(rules, json_object_get(page, "rules"));
+		json_decref(page);
+	}
+	return err;
+}
+
 static int run(const struct command *command, const struct arguments *arguments)
 {
 	struct control_client *client = NULL;
@@ -106,6 +135,8 @@ static int run(const struct command *command, const struct arguments *arguments)
 	err = control_client_open(&client, arguments->socket);
 	if (!err)
 		err = control_client_call(client, command->method, NULL, &answer);
+	if (!err)
+		err = call_paged(client, command->method, &answer);
 	control_client_close(client);
 	if (err < 0) {
 		fprintf(stderr, "xmcastctl: no answer from xmcastd at %s: %s\n", arguments->socket,

@@ -16,59 +16,14 @@
 #include "base/version.h"
 #include "base/exit_codes.h"
 #include "base/log.h"
-#include "control/server.h"
-#include "daemon/options.h"
-#include "daemon/relay.h"
+#include "daemon/daemon.h"
+#include "daemon/methods.h"
 #include "daemon/rights.h"
 #include "rules/add.h"
 #include "rules/file.h"
 
 /* What an event of the main loop is about; relay_watch() has 0. */
 enum source { SOURCE_WORKER, SOURCE_SIGNAL, SOURCE_SECOND, SOURCE_CONTROL };
-
-struct daemon {
-	struct options options;
-	struct config config; /* to start with; then the relay has it */
-	struct relay *relay;
-	struct control_server *control;
-	int epoll_fd;
-	int signal_fd;
-	int timer_fd;
-	unsigned int seconds; /* since the last statistics line */
-	bool stopping;
-};
-
-/* ---- control methods ---- */
-
-static json_t *method_ping(void *context, const json_t *params)
-{
-	struct daemon *daemon = context;
-	int workers = relay_ping(daemon->relay);
-
-	return json_pack("{s:b, s:i}", "alive", workers >= 0, "workers", workers < 0 ? 0 : workers);
-}
-
-static json_t *method_version(void *context, const json_t *params)
-{
-	return json_pack("{s:s, s:i}", "daemon", xmc_version, "protocol", 1);
-}
-
-static json_t *method_stats_show(void *context, const json_t *params)
-{
-	struct daemon *daemon = context;
-	struct stats *stats = relay_stats(daemon->relay);
-	json_t *json = stats ? stats_json(stats) : NULL;
-
-	stats_free(stats);
-	return json;
-}
-
-static const struct control_method methods[] = {
-	{"ping", method_ping},
-	{"version", method_version},
-	{"stats.show", method_stats_show},
-	{},
-};
 
 /* ---- configuration ---- */
 
@@ -243,6 +198,8 @@ static int exit_code(int err)
 	case -EBUSY:
 	case -EADDRINUSE:
 		return EXIT_REFUSED;
+	case -ESRCH: /* control_server_open() */
+		return EXIT_CONFIG;
 	default:
 		return EXIT_INTERNAL;
 	}
@@ -250,14 +207,19 @@ static int exit_code(int err)
 
 static int open_control(struct daemon *daemon)
 {
-	const char *path = daemon->options.socket;
-	int err = control_server_open(&daemon->control, path, methods, daemon);
+	const struct control_options options = {
+		.path = daemon->options.socket,
+		.group = daemon->config.control.group,
+		.admin_group = daemon->config.control.admin_group,
+	};
+	int err = control_server_open(&daemon->control, &options, daemon_methods, daemon);
 
 	if (err == -EADDRINUSE)
 		log_error("control-failed socket=%s reason=\"another xmcastd answers there\"",
-			  path);
+			  options.path);
 	else if (err)
-		log_error("control-failed socket=%s error=\"%s\"", path, strerror(-err));
+		log_error("control-failed socket=%s error=\"%s\"", options.path,
+			  err == -ESRCH ? "no such group" : strerror(-err));
 	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);
 }
 

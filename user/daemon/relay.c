@@ -202,3 +202,8 @@ void relay_check(struct relay *relay)
 	for (unsigned int i = 0; i < relay->nr_ports; i++)
 		port_check(relay->ports[i]);
 }
+
+int relay_memberships(const struct relay *relay, struct membership_entry **list)
+{
+	return membership_list(relay->membership, list);
+}

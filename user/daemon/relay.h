@@ -9,6 +9,7 @@
 #ifndef XMCAST_DAEMON_RELAY_H
 #define XMCAST_DAEMON_RELAY_H
 
+#include "membership/membership.h"
 #include "rules/config.h"
 #include "telemetry/stats.h"
 
@@ -81,6 +82,9 @@ void relay_sample(struct relay *relay);
 
 /* Look whether the interfaces still carry their rules; call once a second. */
 void relay_check(struct relay *relay);
+
+/* What is joined, as membership_list() has it. */
+int relay_memberships(const struct relay *relay, struct membership_entry **list);
 
 /* All counters now, or NULL without memory. The caller frees it before the relay is closed. */
 struct stats *relay_stats(const struct relay *relay);

@@ -98,6 +98,7 @@ static void read_port(const struct port *port, struct stats_interface *stats,
 	}
 	for (unsigned int i = 0; i < port->nr_workers; i++) {
 		workers[i].iface = port->name;
+		workers[i].worker = port->workers[i];
 		workers[i].queue = worker_queue(port->workers[i]);
 		worker_read(port->workers[i], &workers[i].state);
 		stats->zero_copy = worker_zero_copy(port->workers[i]);
@@ -117,6 +118,7 @@ struct stats *relay_stats(const struct relay *relay)
 	stats = stats_new(relay->config.nr_rules, outputs, relay->nr_ports, workers);
 	if (!stats)
 		return NULL;
+	stats->generation = relay->generation;
 	stats->retired = relay->retired;
 	stats->uptime_seconds = (now_ns() - relay->started_ns) / 1000000000ULL;
 	workers = 0;

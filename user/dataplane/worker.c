@@ -365,6 +365,12 @@ const char *worker_engine(const struct worker *worker)
 	return worker->engine;
 }
 
+void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS])
+{
+	cpus[0] = worker->ingress_cpu;
+	cpus[1] = worker->egress_cpu;
+}
+
 bool worker_failed(const struct worker *worker)
 {
 	return atomic_load(&worker->failed);

@@ -84,6 +84,10 @@ size_t worker_memory(const struct worker *worker); /* bytes of UMEM */
 bool worker_huge_pages(const struct worker *worker);
 const char *worker_engine(const struct worker *worker);
 
+/* CPUs that the ingress and the egress thread are to run on; -1: on any. */
+#define WORKER_THREADS 2
+void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS]);
+
 /* True if a thread has ended on its own: the relay must not go on. */
 bool worker_failed(const struct worker *worker);
 

@@ -50,6 +50,7 @@ struct stats_worker {
 	const char *iface;
 	unsigned int queue;
 	struct worker_state state;
+	const struct worker *worker; /* whose they are: for what does not count */
 };
 
 struct stats_totals {
@@ -65,6 +66,7 @@ struct stats_totals {
 
 struct stats {
 	uint64_t uptime_seconds;
+	uint64_t generation;	     /* of the rules */
 	struct stats_totals retired; /* of rules and interfaces that are no more */
 	unsigned int nr_rules;
 	struct stats_rule *rules;
@@ -91,8 +93,13 @@ void stats_sum_worker(const struct worker_state *state, struct stats_totals *tot
 /* What the kernel dropped on a worker's socket, each packet once. */
 uint64_t stats_kernel_drops(const struct worker_state *state);
 
-/* The object of `xmcastctl -j stats show`, or NULL without memory. The caller's reference. */
-json_t *stats_json(const struct stats *stats);
+/* The object of `xmcastctl -j stats show`, with `limit` of the rules from the `offset`th on, or
+ * NULL without memory. The caller's reference. */
+json_t *stats_json(const struct stats *stats, size_t offset, size_t limit);
+
+/* One of its interfaces and one of its workers alone. As above. */
+json_t *stats_interface_json(const struct stats *stats, const struct stats_interface *iface);
+json_t *stats_worker_json(const struct stats_worker *worker);
 
 /* One line: totals. */
 void stats_log(const struct stats *stats, const char *event);

@@ -75,7 +75,7 @@ static json_t *queue_json(const struct stats_worker *worker)
 			 "fill_ring_empty", number(kernel->fill_ring_empty));
 }
 
-static json_t *interface_json(const struct stats *stats, const struct stats_interface *iface)
+json_t *stats_interface_json(const struct stats *stats, const struct stats_interface *iface)
 {
 	static const char *const names[] = XMC_REASON_NAMES;
 	json_t *verdicts = json_object();
@@ -94,7 +94,7 @@ static json_t *interface_json(const struct stats *stats, const struct stats_inte
 	return object;
 }
 
-static json_t *worker_json(const struct stats_worker *worker)
+json_t *stats_worker_json(const struct stats_worker *worker)
 {
 	static const char *const names[] = INGRESS_DROP_NAMES;
 	const struct worker_state *state = &worker->state;
@@ -112,19 +112,21 @@ static json_t *worker_json(const struct stats_worker *worker)
 			 number(state->sends), "cq_overflows", number(state->cq_overflows));
 }
 
-json_t *stats_json(const struct stats *stats)
+json_t *stats_json(const struct stats *stats, size_t offset, size_t limit)
 {
 	json_t *rules = json_array();
 	json_t *interfaces = json_array();
 	json_t *workers = json_array();
 
-	for (unsigned int i = 0; i < stats->nr_rules; i++)
+	for (size_t i = offset; i < stats->nr_rules && i - offset < limit; i++)
 		json_array_append_new(rules, rule_json(&stats->rules[i]));
 	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
-		json_array_append_new(interfaces, interface_json(stats, &stats->interfaces[i]));
+		json_array_append_new(interfaces,
+				      stats_interface_json(stats, &stats->interfaces[i]));
 	for (unsigned int i = 0; i < stats->nr_workers; i++)
-		json_array_append_new(workers, worker_json(&stats->workers[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
-			 number(stats->uptime_seconds), "totals", totals_json(stats), "rules",
+		json_array_append_new(workers, stats_worker_json(&stats->workers[i]));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
+			 number(stats->uptime_seconds), "generation", number(stats->generation),
+			 "total", number(stats->nr_rules), "totals", totals_json(stats), "rules",
 			 rules, "interfaces", interfaces, "workers", workers);
 }

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "control/peer.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A group with many members has a long entry; nobody's has more. */
+#define ENTRY_MOST (1U << 20)
+
+static int find_by_name(const char *name, gid_t *group)
+{
+	struct group *found = NULL;
+	struct group entry;
+	int err = ERANGE;
+
+	for (size_t size = 1024; err == ERANGE && size <= ENTRY_MOST; size *= 4) {
+		char *room = malloc(size);
+
+		if (!room)
+			return -ENOMEM;
+		err = getgrnam_r(name, &entry, room, size, &found);
+		if (found)
+			*group = found->gr_gid;
+		free(room);
+	}
+	/* Which errno says that there is none depends on where groups are kept. */
+	return found ? 0 : err == ERANGE ? -ERANGE : -ESRCH;
+}
+
+int peer_find_group(const char *name, gid_t *group)
+{
+	int err = find_by_name(name, group);
+	unsigned long number;
+	char *end;
+
+	if (err != -ESRCH || *name < '0' || *name > '9')
+		return err;
+	errno = 0;
+	number = strtoul(name, &end, 10);
+	/* The last one is chown(2)'s "leave it as it is". */
+	if (errno || *end || number >= UINT32_MAX)
+		return -ESRCH;
+	*group = (gid_t)number;
+	return 0;
+}
+
+/* Among the peer's supplementary groups? */
+static bool has_group(int fd, gid_t group)
+{
+	socklen_t size = 0;
+	bool found = false;
+	gid_t *groups;
+
+	/* ERANGE, and the size that it takes; 0: there are none. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) == 0 || errno != ERANGE)
+		return false;
+	groups = malloc(size);
+	if (groups && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) == 0) {
+		for (size_t i = 0; i < size / sizeof(*groups); i++)
+			found |= groups[i] == group;
+	}
+	free(groups);
+	return found;
+}
+
+enum control_access peer_access(int fd, const struct peer_policy *policy)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		return CONTROL_READ;
+	if (peer.uid == 0 || peer.uid == geteuid())
+		return CONTROL_CHANGE;
+	if (policy->has_group && (peer.gid == policy->group || has_group(fd, policy->group)))
+		return CONTROL_CHANGE;
+	return CONTROL_READ;
+}

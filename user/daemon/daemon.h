@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the main thread has at hand: for main.c and for the control methods. */
+#ifndef XMCAST_DAEMON_DAEMON_H
+#define XMCAST_DAEMON_DAEMON_H
+
+#include "control/server.h"
+#include "daemon/options.h"
+#include "daemon/relay.h"
+
+struct daemon {
+	struct options options;
+	struct config config; /* to start with; then the relay has it */
+	struct relay *relay;
+	struct control_server *control;
+	int epoll_fd;
+	int signal_fd;
+	int timer_fd;
+	unsigned int seconds; /* since the last statistics line */
+	bool stopping;
+};
+
+#endif

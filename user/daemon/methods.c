@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_CONTROL
+#include "daemon/methods.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "daemon/daemon.h"
+#include "links/link.h"
+
+#define PROTOCOL 1
+
+/* Outputs on one page of stats.show: a rule may have 256 of them, and 500 such rules would make an
+ * answer of 60 MB. At some 500 bytes each these are 1 MB. */
+#define PAGE_OUTPUTS 2000
+
+/* Counters stay far below 2^63, the largest integer of jansson. */
+static json_t *number(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+/* ---- version, ping, monitor ---- */
+
+static void method_version(void *context, const json_t *params, struct control_reply *reply)
+{
+	reply->result = json_pack("{s:s, s:i}", "daemon", xmc_version, "protocol", PROTOCOL);
+}
+
+static void method_ping(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct daemon *daemon = context;
+	int workers = relay_ping(daemon->relay);
+
+	reply->result = json_pack("{s:b, s:i}", "alive", workers >= 0, "workers",
+				  workers < 0 ? 0 : workers);
+}
+
+static void method_monitor_start(void *context, const json_t *params, struct control_reply *reply)
+{
+	reply->monitor = true;
+	reply->result = json_object();
+}
+
+/* ---- counters ---- */
+
+/* Fewer rules than asked for where they have many outputs, but one at least. */
+static size_t fitting_rules(const struct stats *stats, const struct control_page *page)
+{
+	size_t most = control_page_count(page, stats->nr_rules);
+	size_t outputs = 0;
+
+	for (size_t i = 0; i < most; i++) {
+		outputs += stats->rules[page->offset + i].rule->nr_outputs;
+		if (i && outputs > PAGE_OUTPUTS)
+			return i;
+	}
+	return most;
+}
+
+static void method_stats_show(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct daemon *daemon = context;
+	struct control_page page;
+	struct stats *stats;
+
+	if (!control_param_page(params, &page, reply))
+		return;
+	stats = relay_stats(daemon->relay);
+	if (stats)
+		reply->result = stats_json(stats, page.offset, fitting_rules(stats, &page));
+	stats_free(stats);
+}
+
+/* ---- interfaces ---- */
+
+static unsigned int count_rules(const struct stats *stats, const char *iface)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < stats->nr_rules; i++)
+		count += strcmp(stats->rules[i].rule->iface, iface) == 0;
+	return count;
+}
+
+/* What the kernel says now; nothing of one that has gone. */
+static json_t *iface_json(const struct stats *stats, const struct stats_interface *iface)
+{
+	json_t *object = stats_interface_json(stats, iface);
+	struct link link;
+	int err = link_query(iface->name, &link);
+
+	if (!object)
+		return NULL;
+	json_object_set_new(object, "ifindex", err ? json_null() : number((uint64_t)link.ifindex));
+	json_object_set_new(object, "mtu", err ? json_null() : number(link.mtu));
+	json_object_set_new(object, "rx_queues", err ? json_null() : number(link.rx_queues));
+	json_object_set_new(object, "program_id",
+			    err || !link.xdp_program ? json_null() : number(link.xdp_program));
+	json_object_set_new(object, "rules", number(count_rules(stats, iface->name)));
+	return object;
+}
+
+static void method_iface_list(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct daemon *daemon = context;
+	struct stats *stats = relay_stats(daemon->relay);
+	json_t *list = stats ? json_array() : NULL;
+
+	for (unsigned int i = 0; list && i < stats->nr_interfaces; i++)
+		json_array_append_new(list, iface_json(stats, &stats->interfaces[i]));
+	stats_free(stats);
+	reply->result = json_pack("{s:o}", "interfaces", list);
+}
+
+static void method_iface_show(void *context, const json_t *params, struct control_reply *reply)
+{
+	const char *name = control_param_string(params, "name", reply);
+	const struct daemon *daemon = context;
+	struct stats *stats;
+	unsigned int i = 0;
+
+	if (!name)
+		return;
+	stats = relay_stats(daemon->relay);
+	if (!stats)
+		return;
+	while (i < stats->nr_interfaces && strcmp(stats->interfaces[i].name, name) != 0)
+		i++;
+	if (i < stats->nr_interfaces)
+		reply->result = iface_json(stats, &stats->interfaces[i]);
+	else
+		control_fail(reply, CONTROL_NOT_FOUND, "no rule takes in from an interface %.100s",
+			     name);
+	stats_free(stats);
+}
+
+/* ---- workers ---- */
+
+static json_t *worker_json(const struct stats_worker *worker)
+{
+	json_t *object = stats_worker_json(worker);
+	json_t *cpus = json_array();
+	int cpu[WORKER_THREADS];
+
+	worker_cpus(worker->worker, cpu);
+	for (unsigned int i = 0; i < WORKER_THREADS; i++) {
+		if (cpu[i] >= 0)
+			json_array_append_new(cpus, json_integer(cpu[i]));
+	}
+	json_object_set_new(object, "engine", json_string(worker_engine(worker->worker)));
+	json_object_set_new(object, "cpus", cpus);
+	json_object_set_new(object, "umem_bytes", number(worker_memory(worker->worker)));
+	json_object_set_new(object, "huge_pages", json_boolean(worker_huge_pages(worker->worker)));
+	return object;
+}
+
+static void method_worker_list(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct daemon *daemon = context;
+	struct stats *stats = relay_stats(daemon->relay);
+	json_t *list = stats ? json_array() : NULL;
+
+	for (unsigned int i = 0; list && i < stats->nr_workers; i++)
+		json_array_append_new(list, worker_json(&stats->workers[i]));
+	stats_free(stats);
+	reply->result = json_pack("{s:o}", "workers", list);
+}
+
+/* ---- memberships ---- */
+
+static json_t *membership_json(const struct membership_entry *entry)
+{
+	bool any = addr_is_any(&entry->source);
+	char iface[IF_NAMESIZE];
+	char group[ADDR_TEXT_SIZE];
+	char source[ADDR_TEXT_SIZE];
+
+	/* NULL: it has gone a moment ago. */
+	return json_pack("{s:s, s:s?, s:s?}", "group", addr_format(&entry->group, group), "source",
+			 any ? NULL : addr_format(&entry->source, source), "interface",
+			 if_indextoname((unsigned int)entry->ifindex, iface));
+}
+
+static void method_group_list(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct daemon *daemon = context;
+	struct membership_entry *entries = NULL;
+	json_t *list = json_array();
+	struct control_page page;
+	size_t count;
+	int total;
+
+	if (!control_param_page(params, &page, reply)) {
+		json_decref(list);
+		return;
+	}
+	total = relay_memberships(daemon->relay, &entries);
+	count = total < 0 ? 0 : control_page_count(&page, (size_t)total);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, membership_json(&entries[page.offset + i]));
+	free(entries);
+	if (total >= 0)
+		reply->result = json_pack("{s:i, s:o, s:O}", "total", total, "generation",
+					  number(relay_generation(daemon->relay)), "groups", list);
+	json_decref(list);
+}
+
+/* ---- log ---- */
+
+static json_t *log_json(void)
+{
+	static const char *const targets[] = {
+		[LOG_TARGET_AUTO] = "auto",
+		[LOG_TARGET_STDERR] = "stderr",
+		[LOG_TARGET_SYSLOG] = "syslog",
+	};
+	json_t *levels = json_object();
+	struct log_config config;
+
+	log_current(&config);
+	for (unsigned int i = 0; i < LOG_FACILITIES; i++)
+		json_object_set_new(levels, log_facility_name(i),
+				    json_string(log_level_name(config.levels[i])));
+	return json_pack("{s:o, s:s, s:s}", "levels", levels, "to", targets[config.target],
+			 "format", config.json ? "json" : "text");
+}
+
+static void method_log_show(void *context, const json_t *params, struct control_reply *reply)
+{
+	reply->result = log_json();
+}
+
+/* LOG_FACILITIES for "all"; more: there is none of that name. */
+static unsigned int find_facility(const char *name)
+{
+	unsigned int i = 0;
+
+	if (strcmp(name, "all") == 0)
+		return LOG_FACILITIES;
+	while (i < LOG_FACILITIES && strcmp(log_facility_name(i), name) != 0)
+		i++;
+	return i < LOG_FACILITIES ? i : LOG_FACILITIES + 1;
+}
+
+static unsigned int find_level(const char *name)
+{
+	unsigned int i = 0;
+
+	while (i < LOG_LEVELS && strcmp(log_level_name(i), name) != 0)
+		i++;
+	return i;
+}
+
+static void method_log_set(void *context, const json_t *params, struct control_reply *reply)
+{
+	const char *facility_name = control_param_string(params, "facility", reply);
+	const char *level_name = NULL;
+	unsigned int facility;
+	unsigned int level;
+
+	if (facility_name)
+		level_name = control_param_string(params, "level", reply);
+	if (!level_name)
+		return;
+	facility = find_facility(facility_name);
+	level = find_level(level_name);
+	if (facility > LOG_FACILITIES) {
+		control_fail(reply, RPC_INVALID_PARAMS,
+			     "facility: expected daemon, rules, steering, ingress, egress, "
+			     "membership, links, control or all");
+	} else if (level == LOG_LEVELS) {
+		control_fail(reply, RPC_INVALID_PARAMS,
+			     "level: expected error, warning, info or debug");
+	} else {
+		log_set_level(facility, level);
+		log_info("log-level-set facility=%s level=%s", facility_name, level_name);
+		reply->result = log_json();
+	}
+}
+
+/* ---- all of them ---- */
+
+static const char *const page_keys[] = {"offset", "limit", NULL};
+static const char *const name_keys[] = {"name", NULL};
+static const char *const log_keys[] = {"facility", "level", NULL};
+
+const struct control_method daemon_methods[] = {
+	{"version", CONTROL_READ, NULL, method_version},
+	{"ping", CONTROL_READ, NULL, method_ping},
+	{"stats.show", CONTROL_READ, page_keys, method_stats_show},
+	{"iface.list", CONTROL_READ, NULL, method_iface_list},
+	{"iface.show", CONTROL_READ, name_keys, method_iface_show},
+	{"worker.list", CONTROL_READ, NULL, method_worker_list},
+	{"group.list", CONTROL_READ, page_keys, method_group_list},
+	{"log.show", CONTROL_READ, NULL, method_log_show},
+	{"log.set", CONTROL_CHANGE, log_keys, method_log_set},
+	{"monitor.start", CONTROL_READ, NULL, method_monitor_start},
+	{},
+};
