@@ -13,7 +13,8 @@
 /* Room kept for the end of a JSON line: ,"suppressed":18446744073709551615,"cut":true} and '\n'. */
 #define JSON_END_SIZE 64
 
-/* Where a line is written. What does not fit as a whole is left out, and nothing comes behind it. */
+/* Where a line is written. What does not fit as a whole is left out, and nothing comes behind it.
+ */
 struct output {
 	char *bytes;
 	size_t size;

@@ -7,13 +7,13 @@
  *     {"time":"2026-11-22T15:04:05.123Z","level":"error","facility":"membership",
  *      "event":"join-failed","rule":"cam1","error":"No buffer space available","suppressed":3}
  *
- * In text, inside and outside quotes, a backslash is \\ and a byte that is a control character or not
- * UTF-8 is \xNN; inside quotes a quote is \". In JSON a byte that is not UTF-8 is U+FFFD.
+ * In text, inside and outside quotes, a backslash is \\ and a byte that is a control character or
+ * not UTF-8 is \xNN; inside quotes a quote is \". In JSON a byte that is not UTF-8 is U+FFFD.
  *
  * A quoted value ends at the quote that is followed by the end or by the next key, so quotes inside
- * values need no escaping by whoever logs. What is not key=value, and a key that is there already, is
- * in the member "text" of a JSON line. Its values are strings, but for plain integers of up to 18
- * digits that the record's format made from a number.
+ * values need no escaping by whoever logs. What is not key=value, and a key that is there already,
+ * is in the member "text" of a JSON line. Its values are strings, but for plain integers of up to
+ * 18 digits that the record's format made from a number.
  */
 #ifndef XMCAST_BASE_LOG_LINE_H
 #define XMCAST_BASE_LOG_LINE_H
@@ -38,8 +38,8 @@ struct log_record {
 	uint64_t suppressed;
 };
 
-/* Write the record behind `prefix` (at most 128 bytes, taken as it is) and return the line's length.
- * `suppressed` is there only if it is not 0. No NUL behind the line. */
+/* Write the record behind `prefix` (at most 128 bytes, taken as it is) and return the line's
+ * length. `suppressed` is there only if it is not 0. No NUL behind the line. */
 size_t log_line_text(const struct log_record *record, const char *prefix, char line[LOG_TEXT_SIZE]);
 size_t log_line_json(const struct log_record *record, const char *prefix, char line[LOG_JSON_SIZE]);
 

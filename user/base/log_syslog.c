@@ -21,10 +21,10 @@ void log_syslog_prefix(enum log_level level, char prefix[LOG_SYSLOG_PREFIX_SIZE]
 	struct tm local = {};
 
 	localtime_r(&seconds, &local);
-	snprintf(prefix, LOG_SYSLOG_PREFIX_SIZE, "<%d>%s %2d %02d:%02d:%02d %s[%d]: ",
-		 LOG_MAKEPRI(LOG_DAEMON, priorities[level]), months[local.tm_mon % 12],
-		 local.tm_mday % 100, local.tm_hour % 100, local.tm_min % 100, local.tm_sec % 100,
-		 "xmcastd", (int)getpid());
+	snprintf(prefix, LOG_SYSLOG_PREFIX_SIZE,
+		 "<%d>%s %2d %02d:%02d:%02d %s[%d]: ", LOG_MAKEPRI(LOG_DAEMON, priorities[level]),
+		 months[local.tm_mon % 12], local.tm_mday % 100, local.tm_hour % 100,
+		 local.tm_min % 100, local.tm_sec % 100, "xmcastd", (int)getpid());
 }
 
 static int connect_to(struct log_syslog *syslog)

@@ -3,8 +3,8 @@
  * Lines to the syslog daemon, without ever waiting for it.
  *
  * Not syslog(3): when the daemon is slow and its socket full, that waits in send(2) while it holds
- * the lock of all other callers, and there is no way to tell it not to. So this is the same protocol
- * (RFC 3164 in datagrams), sent with MSG_DONTWAIT. The caller's lock.
+ * the lock of all other callers, and there is no way to tell it not to. So this is the same
+ * protocol (RFC 3164 in datagrams), sent with MSG_DONTWAIT. The caller's lock.
  */
 #ifndef XMCAST_BASE_LOG_SYSLOG_H
 #define XMCAST_BASE_LOG_SYSLOG_H

@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The character at the beginning of [bytes, bytes+length), length at least 1. Returns how many bytes
- * it has, 1 to 4, or 0: not valid UTF-8 (cut short, an overlong form, a surrogate, past U+10FFFF). */
+/* The character at the beginning of [bytes, bytes+length), length at least 1. Returns how many
+ * bytes it has, 1 to 4, or 0: not valid UTF-8 (cut short, an overlong form, a surrogate, past
+ * U+10FFFF). */
 unsigned int utf8_decode(const char *bytes, size_t length, uint32_t *code);
 
 #endif

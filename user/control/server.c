@@ -76,7 +76,7 @@ static void make_folder(const char *path)
 	strcpy(copy, path);
 	/* If that fails, bind() says why. */
 	if (mkdir(dirname(copy), 0755) && errno != EEXIST)
-		log_debug("control-folder-failed path=%s error=\"%s\"", path, strerror(errno));
+		log_debug("control-folder-failed path=\"%s\" error=\"%s\"", path, strerror(errno));
 }
 
 static int listen_at(struct control_server *server)
