@@ -58,7 +58,9 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall 
 	-Iinclude -Ivmlinux -Itools
 
 MODULES := base rules links steering dataplane membership telemetry control
-LIB_SRCS := $(foreach m,$(MODULES),$(wildcard user/$(m)/*.c))
+# The daemon's parts as well, for their unit tests.
+LIB_SRCS := $(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)) \
+	$(filter-out user/daemon/main.c,$(wildcard user/daemon/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))
 
@@ -72,7 +74,7 @@ MAKEFLAGS += --no-builtin-rules
 
 all: $(PROGRAMS)
 
-$(B)/xmcastd: $(patsubst %.c,$(B)/%.o,$(wildcard user/daemon/*.c)) $(B)/libxmcast.a
+$(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcastctl: $(patsubst %.c,$(B)/%.o,$(wildcard user/ctl/*.c)) $(B)/libxmcast.a
 $(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-sink: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a

@@ -107,35 +107,51 @@ static void test_errno_is_kept(void **state)
 	release(text, sizeof(text));
 }
 
-/* A log that nobody reads must not stop anybody. */
+/* A log that nobody reads must not stop anybody; what was lost is told when it is read again. */
 static void test_full_pipe(void **state)
 {
 	static char text[1 << 20];
+	unsigned int written = 0;
+	char expected[100];
 
 	watchdog_start(__func__);
 	capture();
 	for (int i = 0; i < 10000; i++)
-		log_info("event number=%d", i);
+		log_error("event number=%d", i); /* errors of start-up are not held back */
 	assert_true(release(text, sizeof(text)) > 0);
+	for (char *line = text; (line = strchr(line, '\n')); line++)
+		written++;
+	capture();
+	log_error("event");
+	release(text, sizeof(text));
+	snprintf(expected, sizeof(expected), "warn  log-lines-lost count=%u\nerror event\n",
+		 10000 - written);
+	assert_string_equal(text, expected);
 	watchdog_stop();
 }
 
-static void test_rate_limit(void **state)
+/* One line a second, and how many were kept back is in the next. */
+static void test_allowed(void **state)
 {
 	struct log_limit limit = {0};
-	uint64_t suppressed = 99;
+	char text[4096];
 
-	assert_true(log_allowed(&limit, &suppressed));
-	assert_int_equal(suppressed, 0);
+	capture();
+	assert_true(log_allowed(&limit, "kept-back"));
+	log_info("kept-back number=%d", 1);
 	limit.next += 1000000000000ULL; /* the second is not over for long */
 	for (int i = 0; i < 5; i++)
-		assert_false(log_allowed(&limit, &suppressed));
+		assert_false(log_allowed(&limit, "kept-back"));
 	limit.next = 1; /* it is over */
-	assert_true(log_allowed(&limit, &suppressed));
-	assert_int_equal(suppressed, 5);
+	assert_true(log_allowed(&limit, "kept-back"));
+	log_info("kept-back number=%d", 2);
 	limit.next = 1;
-	assert_true(log_allowed(&limit, &suppressed));
-	assert_int_equal(suppressed, 0);
+	assert_true(log_allowed(&limit, "kept-back"));
+	log_info("kept-back number=%d", 3);
+	release(text, sizeof(text));
+	assert_string_equal(text, "info  kept-back number=1\n"
+				  "info  kept-back number=2 suppressed=5\n"
+				  "info  kept-back number=3\n");
 }
 
 static counter_t counter;
@@ -174,7 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),	  cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_cut),	  cmocka_unit_test(test_errno_is_kept),
-		cmocka_unit_test(test_full_pipe), cmocka_unit_test(test_rate_limit),
+		cmocka_unit_test(test_full_pipe), cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_counter),
 	};
 

@@ -6,10 +6,16 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_SIZE	1024
+#include "base/log_limiter.h"
+#include "base/log_line.h"
+#include "base/log_syslog.h"
+
 #define LIMIT_PERIOD_NS 1000000000ULL
 
 /* "error" of all facilities is 0, so that nothing but the others need be said. */
@@ -17,6 +23,19 @@ static atomic_int levels[LOG_FACILITIES] = {
 	LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO,
 	LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO,
 };
+
+static atomic_bool running;
+
+/* Where lines go and how, guarded by the mutex, which is held while one is made and written. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static enum log_target target = LOG_TARGET_AUTO;
+static bool json;
+static bool journal; /* stderr leads to the journal, and may be treated so */
+static struct log_syslog to_syslog = {.path = LOG_SYSLOG_PATH, .fd = -1};
+static unsigned long long lost; /* lines, since the last note about them */
+
+static pthread_mutex_t limiter_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct log_limiter limiter;
 
 const struct log_config log_config_default = {
 	.levels = {LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO,
@@ -41,15 +60,41 @@ const char *log_level_name(enum log_level level)
 	return names[level];
 }
 
+/* AUTO's answer: does stderr lead to the journal? JOURNAL_STREAM names what the journal gave us,
+ * which somebody may have redirected since. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device;
+	unsigned long long inode;
+	struct stat status;
+	char behind;
+
+	if (!stream || sscanf(stream, "%20llu:%20llu%c", &device, &inode, &behind) != 2)
+		return false;
+	return !fstat(STDERR_FILENO, &status) && status.st_dev == device && status.st_ino == inode;
+}
+
 void log_configure(const struct log_config *config)
 {
 	for (int i = 0; i < LOG_FACILITIES; i++)
 		log_set_level((enum log_facility)i, config->levels[i]);
+	pthread_mutex_lock(&mutex);
+	target = config->target;
+	json = config->json;
+	journal = target == LOG_TARGET_AUTO && stderr_is_journal();
+	if (target != LOG_TARGET_SYSLOG)
+		log_syslog_close(&to_syslog);
+	to_syslog.retry = 0;
+	pthread_mutex_unlock(&mutex);
 }
 
 void log_current(struct log_config *config)
 {
-	*config = log_config_default;
+	pthread_mutex_lock(&mutex);
+	config->target = target;
+	config->json = json;
+	pthread_mutex_unlock(&mutex);
 	for (int i = 0; i < LOG_FACILITIES; i++)
 		config->levels[i] = (enum log_level)atomic_load(&levels[i]);
 }
@@ -62,72 +107,147 @@ void log_set_level(enum log_facility facility, enum log_level level)
 	}
 }
 
+void log_running(void)
+{
+	atomic_store(&running, true);
+}
+
+/* ---- how often ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+/* Few by themselves (one each, one every so many seconds, one a worker), and what is looked for
+ * when something went wrong. */
+static bool is_never_suppressed(const char *event, size_t length)
+{
+	static const char *const names[] = {"ready", "stopping", "statistics", "final-statistics",
+					    "frame-audit"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == length && !memcmp(names[i], event, length))
+			return true;
+	}
+	return false;
+}
+
+static bool may_pass(enum log_level level, const char *event, uint64_t *suppressed)
+{
+	size_t length = strcspn(event, " ");
+	bool pass = true;
+
+	pthread_mutex_lock(&limiter_mutex);
+	if ((level == LOG_LEVEL_ERROR && !atomic_load(&running)) ||
+	    is_never_suppressed(event, length))
+		*suppressed = log_limiter_take(&limiter, event, length);
+	else
+		pass = log_limiter_pass(&limiter, event, length, now_ns(), suppressed);
+	pthread_mutex_unlock(&limiter_mutex);
+	return pass;
+}
+
+bool log_allowed(struct log_limit *limit, const char *event)
+{
+	uint64_t now = now_ns();
+
+	if (now < limit->next) {
+		limit->suppressed++;
+		return false;
+	}
+	limit->next = now + LIMIT_PERIOD_NS;
+	if (limit->suppressed) {
+		pthread_mutex_lock(&limiter_mutex);
+		log_limiter_add(&limiter, event, strcspn(event, " "), limit->suppressed);
+		pthread_mutex_unlock(&limiter_mutex);
+		limit->suppressed = 0;
+	}
+	return true;
+}
+
+/* ---- writing ---- */
+
 /*
  * A log that nobody reads (a stalled pipe, a terminal after Ctrl-S) must not stop the relay: a line
  * that would block is lost, and counted. A pipe that is writable has room for a whole line
  * (PIPE_BUF). O_NONBLOCK is no way, because the description is shared with whoever started us.
  */
-static void put_line(const char *line, size_t length)
+static bool put_stderr(const struct log_record *record, char line[LOG_JSON_SIZE])
 {
-	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-	static unsigned long long lost;
+	static const char *const journal_prefixes[] = {"<3>", "<4>", "<6>", "<7>"};
+	static const char *const names[] = {"error ", "warn  ", "info  ", "debug "};
 	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-	char note[64];
-	int n;
+	const char *prefix;
+	size_t length;
 
-	pthread_mutex_lock(&mutex);
-	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT)) {
-		lost++;
-	} else {
-		n = lost ? snprintf(note, sizeof(note), "warn  log-lines-lost count=%llu\n", lost)
-			 : 0;
-		if (n > 0 && write(STDERR_FILENO, note, (size_t)n) == n)
-			lost = 0;
-		if (n > 0 && poll(&fd, 1, 0) != 1)
-			lost++;
-		else if (write(STDERR_FILENO, line, length) < 0)
-			lost++;
-	}
-	pthread_mutex_unlock(&mutex);
+	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT))
+		return false;
+	prefix = journal ? journal_prefixes[record->level] : json ? "" : names[record->level];
+	length = json ? log_line_json(record, prefix, line) : log_line_text(record, prefix, line);
+	return write(STDERR_FILENO, line, length) >= 0;
+}
+
+/* Under the mutex. False: the line is lost. */
+static bool put(const struct log_record *record)
+{
+	static char line[LOG_JSON_SIZE];
+	char prefix[LOG_SYSLOG_PREFIX_SIZE];
+	size_t length;
+	int err;
+
+	if (target != LOG_TARGET_SYSLOG)
+		return put_stderr(record, line);
+	log_syslog_prefix(record->level, prefix);
+	length = json ? log_line_json(record, prefix, line) : log_line_text(record, prefix, line);
+	err = log_syslog_send(&to_syslog, line, length, now_ns());
+	if (err == -EAGAIN)
+		return false;
+	return !err || put_stderr(record, line);
+}
+
+/* First the number of those that were lost: if that gets through, so may this one. */
+static bool put_lost(const struct log_record *next)
+{
+	struct log_record record = {
+		.time = next->time, .facility = LOG_FACILITY_DAEMON, .level = LOG_LEVEL_WARNING};
+	char text[64];
+
+	if (!lost)
+		return true;
+	snprintf(text, sizeof(text), "log-lines-lost count=%llu", lost);
+	record.text = text;
+	if (!put(&record))
+		return false;
+	lost = 0;
+	return true;
 }
 
 void log_write(enum log_facility facility, enum log_level level, const char *format, ...)
 {
-	static const char *const names[] = {"error", "warn ", "info ", "debug"};
+	struct log_record record = {.facility = facility, .level = level, .format = format};
 	int saved_errno = errno;
-	char line[LINE_SIZE];
-	size_t length;
+	char text[LOG_TEXT_SIZE];
+	bool made_elsewhere = format[0] == '%';
 	va_list args;
-	int n;
 
 	if ((int)level > atomic_load_explicit(&levels[facility], memory_order_relaxed))
 		return;
-	length = (size_t)snprintf(line, sizeof(line), "%s ", names[level]);
+	if (!made_elsewhere && !may_pass(level, format, &record.suppressed))
+		return;
 	va_start(args, format);
-	n = vsnprintf(line + length, sizeof(line) - length, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (n > 0)
-		length += (size_t)n;
-	if (length > sizeof(line) - 2)
-		length = sizeof(line) - 2;
-	line[length++] = '\n';
-	put_line(line, length);
-	errno = saved_errno;
-}
-
-bool log_allowed(struct log_limit *limit, uint64_t *suppressed)
-{
-	struct timespec ts;
-	uint64_t now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-	if (now < limit->next) {
-		limit->suppressed++;
-		return false;
+	record.text = text;
+	if (!made_elsewhere || may_pass(level, text, &record.suppressed)) {
+		clock_gettime(CLOCK_REALTIME, &record.time);
+		pthread_mutex_lock(&mutex);
+		if (!put_lost(&record) || !put(&record))
+			lost++;
+		pthread_mutex_unlock(&mutex);
 	}
-	*suppressed = limit->suppressed;
-	limit->suppressed = 0;
-	limit->next = now + LIMIT_PERIOD_NS;
-	return true;
+	errno = saved_errno;
 }

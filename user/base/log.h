@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The log: one line per event on stderr, key=value, with stable event names:
+ * The log: one line per event, key=value, with stable event names (docs/log-events.md has all):
  *
  *     info  ready rules=2 interfaces=1 workers=4
  *     error join-failed rule=cam1 iface=eth0 error="No buffer space available" hint="…"
  *
- * Any thread; a line is written by one write(2), so lines do not mix. Never called per packet: a
- * caller on the data path counts, and reports through log_limited().
+ * Any thread. A line is written by one system call, so lines do not mix, and by none that waits:
+ * what stderr or the syslog daemon does not take at once is lost, counted, and told by the next
+ * line that gets through (log-lines-lost). All that a thread may wait for is another one that
+ * writes.
+ *
+ * An event that comes too often is held back: 100 lines in a burst, then 10 a second, for each
+ * event name; the next line that comes through says suppressed=N. Never held back are the lines
+ * that tell of start and end (ready, stopping, statistics, final-statistics, frame-audit), and
+ * errors before log_running().
+ *
+ * Never called per packet: a caller on the data path counts, and asks log_allowed() first.
  */
 #ifndef XMCAST_BASE_LOG_H
 #define XMCAST_BASE_LOG_H
@@ -31,7 +40,12 @@ enum log_facility {
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVELS };
 
-/* Where lines go. AUTO: stderr, with the journal's <N> prefixes if that is what stderr leads to. */
+/*
+ * Where lines go.
+ * AUTO: stderr; if that leads to the journal (JOURNAL_STREAM, see sd-daemon(3)) with its <N>
+ * instead of the level's name. SYSLOG: /dev/log, as LOG_DAEMON; if nobody is there, stderr, until
+ * somebody is.
+ */
 enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG };
 
 struct log_config {
@@ -54,8 +68,15 @@ void log_current(struct log_config *config);
 /* The level of one facility, or of all of them (LOG_FACILITIES). Any thread. */
 void log_set_level(enum log_facility facility, enum log_level level);
 
-/* `format` gives the event name and its key=value pairs, without a newline. A line longer than 1024
- * bytes is cut. */
+/* Start-up is over: from now on errors are held back as all else is. */
+void log_running(void);
+
+/*
+ * `format` gives the event name and its key=value pairs, without a newline. Values that may have
+ * spaces are in quotes: key="%s". They may hold any bytes: control characters, quotes and what is
+ * not UTF-8 are escaped. A line longer than 1024 bytes is cut. The event name is in the format, not
+ * an argument, but for lines made elsewhere ("%s"), which cost their making even if held back.
+ */
 void log_write(enum log_facility facility, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -64,13 +85,16 @@ void log_write(enum log_facility facility, enum log_level level, const char *for
 #define log_info(...)	 log_write(LOG_FACILITY, LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)	 log_write(LOG_FACILITY, LOG_LEVEL_DEBUG, __VA_ARGS__)
 
-/* Lets one event through per second; zero-initialised by its owner, used by one thread. */
+/* For events that may come with every packet: lets one through per second at the cost of reading a
+ * clock, without a lock and without making the line's values. Zero-initialised by its owner, used
+ * by one thread. */
 struct log_limit {
 	uint64_t next; /* CLOCK_MONOTONIC_COARSE ns from which the next line may be written */
 	uint64_t suppressed;
 };
 
-/* True if the line may be written now; then *suppressed is the number kept back since the last. */
-bool log_allowed(struct log_limit *limit, uint64_t *suppressed);
+/* True if a line of this event may be written now; those kept back since the last are then in that
+ * line's suppressed=N. */
+bool log_allowed(struct log_limit *limit, const char *event);
 
 #endif

@@ -37,7 +37,7 @@ static void make_folder(const char *path)
 	strcpy(copy, path);
 	/* If that fails, the lock says why. */
 	if (mkdir(dirname(copy), 0755) && errno != EEXIST)
-		log_debug("control-folder-failed path=%s error=\"%s\"", path, strerror(errno));
+		log_debug("control-folder-failed path=\"%s\" error=\"%s\"", path, strerror(errno));
 }
 
 /* Without it, two who find the same abandoned socket file would both remove it, one of them the

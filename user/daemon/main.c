@@ -16,6 +16,7 @@
 #include "base/version.h"
 #include "base/exit_codes.h"
 #include "base/log.h"
+#include "base/streams.h"
 #include "daemon/daemon.h"
 #include "daemon/methods.h"
 #include "daemon/rights.h"
@@ -47,6 +48,14 @@ static int load(struct daemon *daemon)
 		errors_free(errors);
 	free(errors);
 	return err ? EXIT_CONFIG : 0;
+}
+
+static void start_log(const struct daemon *daemon)
+{
+	struct log_config logging = daemon->config.logging;
+
+	options_logging(&daemon->options, &logging);
+	log_configure(&logging);
 }
 
 /* ---- the main loop ---- */
@@ -182,9 +191,10 @@ static void log_ready(struct daemon *daemon)
 	relay_count(daemon->relay, &active, &pending);
 	relay_size(daemon->relay, &interfaces, &workers);
 	log_info("ready version=%s rules=%u active=%u pending=%u interfaces=%u workers=%u "
-		 "socket=%s",
+		 "socket=\"%s\"",
 		 xmc_version, active + pending, active, pending, interfaces, workers,
 		 daemon->options.socket);
+	log_running();
 }
 
 static int exit_code(int err)
@@ -214,12 +224,15 @@ static int open_control(struct daemon *daemon)
 	};
 	int err = control_server_open(&daemon->control, &options, daemon_methods, daemon);
 
+	const char *why = strerror(-err);
+
 	if (err == -EADDRINUSE)
-		log_error("control-failed socket=%s reason=\"another xmcastd answers there\"",
-			  options.path);
-	else if (err)
-		log_error("control-failed socket=%s error=\"%s\"", options.path,
-			  err == -ESRCH ? "no such group" : strerror(-err));
+		why = "another xmcastd answers there";
+	else if (err == -ESRCH)
+		why = "no such group";
+	if (err)
+		log_write(LOG_FACILITY_CONTROL, LOG_LEVEL_ERROR,
+			  "control-failed socket=\"%s\" error=\"%s\"", options.path, why);
 	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);
 }
 
@@ -232,7 +245,7 @@ static void raise_descriptor_limit(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
-		log_debug("descriptor-limit error=\"%s\"", strerror(errno));
+		log_debug("descriptor-limit-failed error=\"%s\"", strerror(errno));
 }
 
 /* Start, run, stop. Returns 0 or -errno. */
@@ -269,24 +282,32 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+static int say_good(const struct daemon *daemon)
+{
+	printf("configuration is good: %u rules\n", daemon->config.nr_rules);
+	return streams_flush("xmcastd");
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon daemon = {.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1};
-	int code = options_parse(&daemon.options, argc, argv);
+	int code;
 
+	streams_reserve();
+	code = options_parse(&daemon.options, argc, argv);
 	if (code || daemon.options.help || daemon.options.version) {
 		if (!code && daemon.options.help)
 			options_help();
 		else if (!code)
 			options_version();
 		options_free(&daemon.options);
-		return code;
+		return code ? code : streams_flush("xmcastd");
 	}
-	if (daemon.options.debug)
-		log_set_level(LOG_FACILITIES, LOG_LEVEL_DEBUG);
 	code = load(&daemon);
+	if (!code)
+		start_log(&daemon);
 	if (!code && daemon.options.check)
-		printf("configuration is good: %u rules\n", daemon.config.nr_rules);
+		code = say_good(&daemon);
 	else if (!code)
 		code = rights_check() ? EXIT_PERMISSION : exit_code(serve(&daemon));
 	relay_close(daemon.relay);

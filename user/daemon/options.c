@@ -15,13 +15,15 @@
 #include "base/exit_codes.h"
 #include "control/server.h"
 
-enum { OPTION_RULE = 256, OPTION_SOCKET };
+enum { OPTION_RULE = 256, OPTION_SOCKET, OPTION_LOG_JSON, OPTION_SYSLOG };
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"rule", required_argument, NULL, OPTION_RULE},
 	{"test", no_argument, NULL, 't'},
 	{"socket", required_argument, NULL, OPTION_SOCKET},
+	{"log-json", no_argument, NULL, OPTION_LOG_JSON},
+	{"syslog", no_argument, NULL, OPTION_SYSLOG},
 	{"debug", no_argument, NULL, 'd'},
 	{"version", no_argument, NULL, 'V'},
 	{"help", no_argument, NULL, 'h'},
@@ -30,7 +32,8 @@ static const struct option long_options[] = {
 
 void options_help(void)
 {
-	puts("usage: xmcastd [-c FILE] [--rule \"RULE\"]... [-t] [--socket PATH] [-d] [-V] [-h]\n"
+	puts("usage: xmcastd [-c FILE] [--rule \"RULE\"]... [-t] [--socket PATH]\n"
+	     "               [--log-json] [--syslog] [-d] [-V] [-h]\n"
 	     "\n"
 	     "Relay UDP multicast: steer what a rule names out of an interface by XDP, and send "
 	     "it\n"
@@ -45,6 +48,9 @@ void options_help(void)
 	     "  -t, --test         check the configuration, tell every error, and exit\n"
 	     "      --socket PATH  control socket (default $XMCAST_SOCKET, else\n"
 	     "                     " CONTROL_DEFAULT_PATH ")\n"
+	     "      --log-json     log in JSON, one object a line (else as `logging: { format: "
+	     "}`)\n"
+	     "      --syslog       log to /dev/log instead of stderr (else as `logging: { to: }`)\n"
 	     "  -d, --debug        log what is of use to developers\n"
 	     "  -V, --version      versions and features\n"
 	     "  -h, --help         this text\n"
@@ -106,6 +112,12 @@ int options_parse(struct options *options, int argc, char **argv)
 		case OPTION_SOCKET:
 			options->socket = optarg;
 			break;
+		case OPTION_LOG_JSON:
+			options->log_json = true;
+			break;
+		case OPTION_SYSLOG:
+			options->syslog = true;
+			break;
 		case 'd':
 			options->debug = true;
 			break;
@@ -126,6 +138,16 @@ int options_parse(struct options *options, int argc, char **argv)
 	if (!options->config && !options->nr_rules)
 		options->config = DEFAULT_CONFIG;
 	return 0;
+}
+
+void options_logging(const struct options *options, struct log_config *logging)
+{
+	if (options->log_json)
+		logging->json = true;
+	if (options->syslog)
+		logging->target = LOG_TARGET_SYSLOG;
+	for (int i = 0; options->debug && i < LOG_FACILITIES; i++)
+		logging->levels[i] = LOG_LEVEL_DEBUG;
 }
 
 void options_free(struct options *options)

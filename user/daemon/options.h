@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/log.h"
+
 #define DEFAULT_CONFIG "/etc/xmcast/xmcast.yaml"
 
 struct options {
@@ -14,7 +16,9 @@ struct options {
 	const char **rules; /* the texts of --rule; freed by options_free() */
 	size_t nr_rules;
 	bool check;
-	bool debug;
+	bool debug;    /* log all levels of all facilities */
+	bool log_json; /* each of these two overrides the configuration's `logging:` */
+	bool syslog;
 	bool help;
 	bool version;
 };
@@ -23,6 +27,10 @@ struct options {
 int options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
 
+/* What the command line says of logging, laid over what the configuration says. */
+void options_logging(const struct options *options, struct log_config *logging);
+
+/* To stdout. */
 void options_help(void);
 void options_version(void);
 

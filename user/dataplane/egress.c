@@ -95,13 +95,12 @@ static void log_refusal(struct egress_loop *loop, const struct send_request *req
 {
 	const struct rule_output *rule = &request->to->output->rule;
 	char text[ENDPOINT_TEXT_SIZE];
-	uint64_t suppressed;
 
-	if (!log_allowed(&loop->send_limit, &suppressed))
+	if (!log_allowed(&loop->send_limit, "send-failed"))
 		return;
-	log_warning("send-failed to=%s datagrams=%u error=\"%s\" suppressed=%llu",
+	log_warning("send-failed to=%s datagrams=%u error=\"%s\"",
 		    endpoint_format(&rule->to, rule->port, rule->iface, text), request->count,
-		    strerror(-result), (unsigned long long)suppressed);
+		    strerror(-result));
 }
 
 static void on_sent(void *context, struct send_request *request, int result)

@@ -75,16 +75,15 @@ static void read_command(struct mmsg *mmsg)
 	const struct engine_handler *handler = &mmsg->engine.handler;
 	struct egress_command command;
 	ssize_t n = recv(mmsg->command_fd, &command, sizeof(command), MSG_DONTWAIT);
-	uint64_t suppressed;
 
 	if (n == 0) {
 		mmsg->closed = true;
 		handler->shutdown(handler->context);
 	} else if (n == sizeof(command)) {
 		handler->command(handler->context, &command);
-	} else if ((n > 0 || errno != EAGAIN) && log_allowed(&mmsg->command_limit, &suppressed)) {
-		log_error("egress-command-failed result=%zd suppressed=%llu", n,
-			  (unsigned long long)suppressed);
+	} else if ((n > 0 || errno != EAGAIN) &&
+		   log_allowed(&mmsg->command_limit, "egress-command-failed")) {
+		log_error("egress-command-failed result=%zd", n);
 	}
 }
 

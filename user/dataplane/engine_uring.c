@@ -106,7 +106,6 @@ static void on_arrival(struct uring *uring, const struct io_uring_cqe *cqe)
 
 static void on_command(struct uring *uring, int result)
 {
-	uint64_t suppressed;
 
 	if (result == 0) {
 		struct io_uring_sqe *sqe = get_sqe(uring);
@@ -117,9 +116,8 @@ static void on_command(struct uring *uring, int result)
 	}
 	if (result == sizeof(uring->command))
 		uring->engine.handler.command(uring->engine.handler.context, &uring->command);
-	else if (log_allowed(&uring->command_limit, &suppressed))
-		log_error("egress-command-failed result=%d suppressed=%llu", result,
-			  (unsigned long long)suppressed);
+	else if (log_allowed(&uring->command_limit, "egress-command-failed"))
+		log_error("egress-command-failed result=%d", result);
 	arm_command(uring);
 }
 

@@ -68,11 +68,13 @@ static void *egress_main(void *arg)
 	err = egress_loop_run(loop);
 	egress_loop_close(loop);
 	if (err) {
-		log_error("egress-failed iface=%s queue=%u error=\"%s\"", worker->iface,
+		log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR,
+			  "egress-failed iface=%s queue=%u error=\"%s\"", worker->iface,
 			  worker->rx_queue, strerror(-err));
 		atomic_store(&worker->failed, true);
 		if (write(worker->egress.notify_fd, &one, sizeof(one)) < 0)
-			log_error("egress-notify-failed error=\"%s\"", strerror(errno));
+			log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR,
+				  "egress-notify-failed error=\"%s\"", strerror(errno));
 	}
 	return NULL;
 }

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "base/unicode.h"
+
 static bool is_continuation(char byte)
 {
 	return (byte & 0xc0) == 0x80;
@@ -50,38 +52,6 @@ void utf8_seek(struct utf8_cursor *cursor, size_t character)
 		step_back(cursor);
 }
 
-/* Smallest code point that needs so many bytes: less is an overlong form. */
-static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-
-/* Decode the character at the cursor. Returns its bytes, or 0: not valid UTF-8. */
-static unsigned int decode(const struct utf8_cursor *cursor, uint32_t *code)
-{
-	const unsigned char *byte = (const unsigned char *)cursor->bytes + cursor->offset;
-	unsigned int bytes = 1;
-
-	if (byte[0] < 0x80) {
-		*code = byte[0];
-		return 1;
-	}
-	if (byte[0] >= 0xc2 && byte[0] < 0xe0)
-		bytes = 2;
-	else if (byte[0] >= 0xe0 && byte[0] < 0xf0)
-		bytes = 3;
-	else if (byte[0] >= 0xf0 && byte[0] < 0xf5)
-		bytes = 4;
-	if (bytes == 1 || cursor->length - cursor->offset < bytes)
-		return 0;
-	*code = byte[0] & (0x7fu >> bytes);
-	for (unsigned int i = 1; i < bytes; i++) {
-		if (!is_continuation((char)byte[i]))
-			return 0;
-		*code = *code << 6 | (byte[i] & 0x3f);
-	}
-	if (*code < smallest[bytes] || (*code >= 0xd800 && *code < 0xe000) || *code > 0x10ffff)
-		return 0;
-	return bytes;
-}
-
 /* YAML 1.1, production c-printable, without the byte-order mark that it allows in the midst. */
 static bool is_printable(uint32_t code)
 {
@@ -96,7 +66,8 @@ bool utf8_find_bad(struct utf8_cursor *cursor, const char **what)
 	uint32_t code;
 
 	while (cursor->offset < cursor->length) {
-		bytes = decode(cursor, &code);
+		bytes = utf8_decode(cursor->bytes + cursor->offset, cursor->length - cursor->offset,
+				    &code);
 		if (!bytes) {
 			*what = "not valid UTF-8";
 			return false;

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The hook: what it gets and what it does not, how many run, and how they end. Real programs. */
+#include "watchdog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "daemon/hook.h"
+
+#define PATIENCE_MS 30000
+
+static char folder[64];
+static char script[96];
+static char output[96];
+static char fifo[96];
+static int saved_stderr = -1;
+
+/* ---- the bench ---- */
+
+static void write_script(const char *text)
+{
+	FILE *file = fopen(script, "w");
+
+	assert_non_null(file);
+	fprintf(file, "#!/bin/sh\ncd '%s'\n%s\n", folder, text);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(script, 0755), 0);
+}
+
+static int set_up(void **state)
+{
+	strcpy(folder, "/tmp/xmc-hook-XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(script, sizeof(script), "%s/hook", folder);
+	snprintf(output, sizeof(output), "%s/output", folder);
+	snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
+	saved_stderr = dup(STDERR_FILENO);
+	watchdog_start(folder);
+	return mkfifo(fifo, 0600);
+}
+
+static int tear_down(void **state)
+{
+	watchdog_stop();
+	dup2(saved_stderr, STDERR_FILENO);
+	close(saved_stderr);
+	unlink(script);
+	unlink(output);
+	unlink(fifo);
+	return rmdir(folder);
+}
+
+/* Log into a pipe; returns its reading end. */
+static int capture(void)
+{
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+	close(fds[1]);
+	return fds[0];
+}
+
+/* All that was written until everybody who could write has ended. */
+static void read_all(int fd, char *text, size_t size)
+{
+	size_t length = 0;
+	ssize_t n;
+
+	dup2(saved_stderr, STDERR_FILENO);
+	while (length < size - 1 && (n = read(fd, text + length, size - 1 - length)) > 0)
+		length += (size_t)n;
+	text[length] = '\0';
+	close(fd);
+}
+
+static void read_output(char *text, size_t size)
+{
+	int fd = open(output, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	read_all(fd, text, size);
+}
+
+static struct hook *open_hook(const char *text)
+{
+	struct hook *hook;
+
+	write_script(text);
+	assert_int_equal(hook_open(&hook, script), 0);
+	return hook;
+}
+
+/* Until all that was started has been reaped. */
+static void wait_ended(struct hook *hook)
+{
+	struct pollfd fd = {.fd = hook_fd(hook), .events = POLLIN};
+	siginfo_t info;
+
+	hook_reap(hook);
+	while (!waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT)) {
+		assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+		hook_reap(hook);
+	}
+	assert_int_equal(errno, ECHILD);
+}
+
+/* ---- what it gets ---- */
+
+static void test_environment(void **state)
+{
+	static const char *const env[][2] = {
+		{"rule", "cam1; touch /tmp/x $(id) \"'"},
+		{"last-seen", "two\nlines"},
+		{"empty", ""},
+		{"event", "forged"},
+		{"Key", "not one"},
+		{"a=b", "not one"},
+		{"", "not one"},
+	};
+	struct hook *hook = open_hook("tr '\\0' '|' < /proc/$$/environ > output; "
+				      "echo \"$# $1\" >> output");
+	char expected[512];
+	char text[4096];
+
+	setenv("PATH", "/usr/bin:/bin", 1);
+	setenv("SECRET", "of the daemon", 1);
+	assert_true(hook_run(hook, "silent", env, 7));
+	wait_ended(hook);
+	hook_close(hook);
+	read_output(text, sizeof(text));
+	snprintf(
+		expected, sizeof(expected),
+		"PATH=/usr/bin:/bin|XMCAST_EVENT=silent|XMCAST_RULE=%s|XMCAST_LAST_SEEN=two\nlines|"
+		"XMCAST_EMPTY=|1 silent\n",
+		env[0][1]);
+	assert_string_equal(text, expected);
+}
+
+/* Long values and many keys are cut, and it runs nevertheless. */
+static void test_bounds(void **state)
+{
+	struct hook *hook = open_hook("tr '\\0' '\\n' < /proc/$$/environ > output");
+	const char *env[HOOK_KEYS + 5][2];
+	static char value[3 * HOOK_VALUE_SIZE];
+	static char text[2 * HOOK_VALUE_SIZE];
+	char keys[HOOK_KEYS + 5][8];
+	unsigned int lines = 0;
+
+	memset(value, 'v', sizeof(value) - 1);
+	for (unsigned int i = 0; i < HOOK_KEYS + 5; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k%u", i);
+		env[i][0] = keys[i];
+		env[i][1] = i ? "x" : value;
+	}
+	assert_true(hook_run(hook, "silent", env, HOOK_KEYS + 5));
+	wait_ended(hook);
+	hook_close(hook);
+	read_output(text, sizeof(text));
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1)
+		lines++;
+	assert_int_equal(lines, 2 + HOOK_KEYS);
+	value[HOOK_VALUE_SIZE - 1] = '\0';
+	assert_non_null(strstr(text, "XMCAST_K15=x\n"));
+	assert_non_null(strstr(text, value));
+	value[HOOK_VALUE_SIZE - 1] = 'v';
+	value[HOOK_VALUE_SIZE] = '\0';
+	assert_null(strstr(text, value));
+}
+
+/* No descriptor of ours but stdout and stderr; no signal blocked or ignored. */
+static void test_descriptors_and_signals(void **state)
+{
+	struct hook *hook = open_hook("grep -E '^Sig(Blk|Ign)' /proc/self/status > output\n"
+				      "readlink /proc/$$/fd/0 >> output\n"
+				      "ls /proc/self/fd >> output");
+	unsigned long long ignored;
+	unsigned long long mask;
+	sigset_t blocked;
+	sigset_t before;
+	char text[4096];
+	int end = 0;
+
+	assert_int_equal(dup2(STDIN_FILENO, 77), 77); /* not close-on-exec */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGHUP);
+	sigprocmask(SIG_BLOCK, &blocked, &before);
+	assert_true(hook_run(hook, "silent", NULL, 0));
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	wait_ended(hook);
+	hook_close(hook);
+	close(77);
+	read_output(text, sizeof(text));
+	assert_int_equal(sscanf(text, "SigBlk: %llx SigIgn: %llx%n", &mask, &ignored, &end), 2);
+	assert_int_equal(mask, 0);
+	/* 32 and 33 are glibc's own: its posix_spawn(3) lets them be ignored until they are used.
+	 */
+	assert_int_equal(ignored & ~0x180000000ULL, 0);
+	/* 3 is the folder that ls reads. */
+	assert_string_equal(text + end, "\n/dev/null\n0\n1\n2\n3\n");
+}
+
+/* ---- how many, and how they end ---- */
+
+static void test_at_most_eight(void **state)
+{
+	struct hook *hook = open_hook("read line < fifo");
+	int fd = open(fifo, O_RDWR | O_CLOEXEC);
+	struct hook_counts counts;
+	char text[4096];
+	int log = capture();
+
+	for (int i = 0; i < HOOK_RUNNING; i++)
+		assert_true(hook_run(hook, "silent", NULL, 0));
+	assert_false(hook_run(hook, "ninth", NULL, 0));
+	assert_false(hook_run(hook, "tenth", NULL, 0));
+	assert_int_equal(write(fd, "\n\n\n\n\n\n\n\n", HOOK_RUNNING), HOOK_RUNNING);
+	wait_ended(hook);
+	assert_int_equal(write(fd, "\n", 1), 1);
+	assert_true(hook_run(hook, "eleventh", NULL, 0));
+	wait_ended(hook);
+	hook_counts(hook, &counts);
+	hook_close(hook);
+	close(fd);
+	read_all(log, text, sizeof(text));
+	assert_int_equal(counts.started, HOOK_RUNNING + 1);
+	assert_int_equal(counts.skipped, 2);
+	assert_int_equal(counts.failed, 0);
+	assert_string_equal(text, "warn  hook-skipped event_name=\"ninth\" running=8\n"
+				  "warn  hook-skipped event_name=\"tenth\" running=8\n");
+}
+
+static void test_failures_are_told(void **state)
+{
+	struct hook *hook = open_hook("[ $1 = status ] && exit 3; kill -9 $$");
+	struct hook_counts counts;
+	char text[4096];
+	int log = capture();
+
+	assert_true(hook_run(hook, "status", NULL, 0));
+	wait_ended(hook);
+	assert_true(hook_run(hook, "signal", NULL, 0));
+	wait_ended(hook);
+	unlink(script);
+	assert_false(hook_run(hook, "gone", NULL, 0));
+	hook_counts(hook, &counts);
+	hook_close(hook);
+	read_all(log, text, sizeof(text));
+	assert_int_equal(counts.failed, 2);
+	assert_int_equal(counts.skipped, 1);
+	assert_string_equal(text, "warn  hook-failed event_name=\"status\" status=3\n"
+				  "warn  hook-failed event_name=\"signal\" signal=9\n"
+				  "error hook-start-failed event_name=\"gone\" "
+				  "error=\"No such file or directory\"\n");
+}
+
+/* What runs for too long is killed, and its children are: the pipe's end comes when all have gone.
+ * If it did not even get to start its child in time, it is given more. */
+static void test_timeout(void **state)
+{
+	struct hook *hook = open_hook("sleep 1000 & echo started >&2; wait");
+	struct hook_counts counts;
+	char text[4096] = "";
+	unsigned int runs = 0;
+
+	for (unsigned int ms = 250; !strstr(text, "started") && ms < PATIENCE_MS; ms *= 2) {
+		int log = capture();
+
+		runs++;
+		hook_set_timeout(hook, ms);
+		assert_true(hook_run(hook, "slow", NULL, 0));
+		wait_ended(hook);
+		read_all(log, text, sizeof(text));
+		assert_non_null(strstr(text, "warn  hook-killed event_name=\"slow\" timeout_ms="));
+		assert_null(strstr(text, "hook-failed"));
+	}
+	assert_non_null(strstr(text, "started"));
+	hook_counts(hook, &counts);
+	hook_close(hook);
+	assert_int_equal(counts.killed, runs);
+	assert_int_equal(counts.failed, 0);
+}
+
+/* hook_close() lets it run on. */
+static void test_close_leaves_it_alone(void **state)
+{
+	struct hook *hook = open_hook("read line < fifo; exit 7");
+	int fd = open(fifo, O_RDWR | O_CLOEXEC);
+	int status;
+
+	assert_true(hook_run(hook, "silent", NULL, 0));
+	hook_close(hook);
+	assert_int_equal(write(fd, "\n", 1), 1);
+	assert_true(waitpid(-1, &status, 0) > 0);
+	close(fd);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+/* Started with children ignored (a parent's SIG_IGN stays over exec), it still learns of their end.
+ */
+static void test_ignored_children(void **state)
+{
+	struct hook_counts counts;
+	struct hook *hook;
+
+	signal(SIGCHLD, SIG_IGN);
+	hook = open_hook("exit 1");
+	assert_true(hook_run(hook, "silent", NULL, 0));
+	wait_ended(hook);
+	hook_counts(hook, &counts);
+	hook_close(hook);
+	assert_int_equal(counts.failed, 1);
+}
+
+/* ---- what is refused ---- */
+
+static void refuse(const char *path, int err, const char *why)
+{
+	struct hook *hook;
+	char text[1024];
+	int log = capture();
+
+	assert_int_equal(hook_open(&hook, path), err);
+	assert_null(hook);
+	read_all(log, text, sizeof(text));
+	if (!strstr(text, "error hook-refused path=\"") || !strstr(text, why))
+		fail_msg("not refused because \"%s\": %s", why, text);
+}
+
+static void test_refused(void **state)
+{
+	refuse("hook", -EINVAL, "not an absolute path");
+	refuse("", -EINVAL, "not an absolute path");
+	refuse(folder, -EINVAL, "not a regular file");
+	refuse(fifo, -EINVAL, "not a regular file");
+	refuse(script, -ENOENT, "No such file");
+	write_script("exit 0");
+	chmod(script, 0644);
+	refuse(script, -EACCES, "not executable");
+	chmod(script, 0757);
+	refuse(script, -EACCES, "everybody may write it");
+	chmod(script, 0755);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(script, 65534, 65534), 0);
+		refuse(script, -EACCES, "somebody else");
+		assert_int_equal(chown(script, 0, 65534), 0);
+		chmod(script, 0775);
+		refuse(script, -EACCES, "its group may write it");
+	}
+}
+
+static void test_none(void **state)
+{
+	assert_false(hook_run(NULL, "silent", NULL, 0));
+	hook_close(NULL);
+}
+
+#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_FOLDER(test_environment),
+		WITH_FOLDER(test_bounds),
+		WITH_FOLDER(test_descriptors_and_signals),
+		WITH_FOLDER(test_at_most_eight),
+		WITH_FOLDER(test_failures_are_told),
+		WITH_FOLDER(test_timeout),
+		WITH_FOLDER(test_close_leaves_it_alone),
+		WITH_FOLDER(test_ignored_children),
+		WITH_FOLDER(test_refused),
+		cmocka_unit_test(test_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

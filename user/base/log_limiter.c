@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/log_limiter.h"
+
+#include <string.h>
+
+/* FNV-1a: short names, spread well enough for a table that is mostly empty. */
+static uint32_t hash(const char *event, size_t length)
+{
+	uint32_t value = 2166136261u;
+
+	for (size_t i = 0; i < length; i++)
+		value = (value ^ (unsigned char)event[i]) * 16777619u;
+	return value;
+}
+
+static struct log_limiter_event *find(struct log_limiter *limiter, const char *event, size_t length)
+{
+	uint32_t start;
+
+	if (length >= LOG_LIMITER_NAME)
+		length = LOG_LIMITER_NAME - 1;
+	start = hash(event, length);
+	for (uint32_t i = 0; length && i < LOG_LIMITER_EVENTS; i++) {
+		struct log_limiter_event *slot = &limiter->events[(start + i) % LOG_LIMITER_EVENTS];
+
+		if (!slot->name[0]) {
+			memcpy(slot->name, event, length);
+			return slot;
+		}
+		if (!strncmp(slot->name, event, length) && !slot->name[length])
+			return slot;
+	}
+	return &limiter->others;
+}
+
+bool log_limiter_pass(struct log_limiter *limiter, const char *event, size_t length, uint64_t now,
+		      uint64_t *suppressed)
+{
+	struct log_limiter_event *slot = find(limiter, event, length);
+
+	if (slot->next > now + (LOG_LIMITER_BURST - 1) * LOG_LIMITER_PERIOD_NS) {
+		slot->suppressed++;
+		return false;
+	}
+	slot->next = (slot->next > now ? slot->next : now) + LOG_LIMITER_PERIOD_NS;
+	*suppressed = slot->suppressed;
+	slot->suppressed = 0;
+	return true;
+}
+
+uint64_t log_limiter_take(struct log_limiter *limiter, const char *event, size_t length)
+{
+	struct log_limiter_event *slot = find(limiter, event, length);
+	uint64_t suppressed = slot->suppressed;
+
+	slot->suppressed = 0;
+	return suppressed;
+}
+
+void log_limiter_add(struct log_limiter *limiter, const char *event, size_t length,
+		     uint64_t suppressed)
+{
+	find(limiter, event, length)->suppressed += suppressed;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The program that `events.hook` names, run once for each event.
+ *
+ * It is run directly, not by a shell, as PATH EVENT, with the daemon's rights, and nothing of the
+ * daemon's but its stdout and stderr: stdin is /dev/null, all other descriptors are closed, signals
+ * are as by default, and the environment is PATH, XMCAST_EVENT and XMCAST_<KEY>. At most HOOK_RUNNING
+ * run at a time; what comes meanwhile is not run (hook-skipped). One that still runs after a minute is
+ * killed, with all of its process group (hook-killed).
+ *
+ * Main thread. The caller is held up until the program has been loaded (execve(2)), not by what it
+ * does; where its file lies on a filesystem that hangs, that is long.
+ */
+#ifndef XMCAST_DAEMON_HOOK_H
+#define XMCAST_DAEMON_HOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Running at a time: enough for a handful of rules that fall silent together, and no fork bomb when
+ * all 10,000 do. */
+#define HOOK_RUNNING 8
+
+/* A program that reports an event has done so within a minute, or never will. */
+#define HOOK_TIMEOUT_MS 60000
+
+/* Keys of one event, bytes of a key and of a value, with their NUL; what is longer is cut. */
+#define HOOK_KEYS	16
+#define HOOK_KEY_SIZE	32
+#define HOOK_VALUE_SIZE 4096
+
+struct hook;
+
+struct hook_counts {
+	uint64_t started;
+	uint64_t skipped; /* too many were running, or it could not be started */
+	uint64_t failed;  /* exit status not 0, or a signal; those killed are not in here */
+	uint64_t killed;  /* ran for too long */
+};
+
+/*
+ * Check the program: an absolute path to a regular file that we may execute, that belongs to root or
+ * to us, and that nobody else may write. Sets SIGCHLD to its default, else children would not wait to
+ * be reaped. 0 or -errno (-EINVAL, -EACCES, -ENOENT, …) after saying why in the log (hook-refused).
+ */
+int hook_open(struct hook **hook, const char *path);
+
+/*
+ * Run it for an event: `env` has `n` pairs of a key ([a-z][a-z0-9_]*, or '-' for '_'; others are left
+ * out) and a value. False: not run, which is counted and in the log. `hook` may be NULL: then false.
+ */
+bool hook_run(struct hook *hook, const char *event, const char *const env[][2], size_t n);
+
+/* Readable when there is something to do for hook_reap(); to be watched for EPOLLIN. */
+int hook_fd(const struct hook *hook);
+
+/* Reap what has ended and kill what runs for too long. Never waits. */
+void hook_reap(struct hook *hook);
+
+void hook_counts(const struct hook *hook, struct hook_counts *counts);
+
+/* For tests: kill after so many milliseconds. Of programs that are started from now on. */
+void hook_set_timeout(struct hook *hook, unsigned int milliseconds);
+
+/* Reap what has ended and leave alone what runs. Takes NULL. */
+void hook_close(struct hook *hook);
+
+#endif
