@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "base/counter.h"
+#include "base/histogram.h"
 #include "dataplane/send_error.h"
 #include "rules/config.h"
 
@@ -34,9 +35,10 @@ struct output_queue {
 	struct output_queue *next_open;
 	bool listed; /* in the list of outputs with an open request */
 	const struct output *output;
-	atomic_uint gso_segments; /* most datagrams in one send; 1: none are gathered */
-	atomic_uint gso_max_size; /* largest segment that the route takes in a batch */
-	unsigned int gso_proven;  /* largest segment that the kernel has taken in a batch */
+	struct histogram *latency; /* the stream's, of this queue */
+	atomic_uint gso_segments;  /* most datagrams in one send; 1: none are gathered */
+	atomic_uint gso_max_size;  /* largest segment that the route takes in a batch */
+	unsigned int gso_proven;   /* largest segment that the kernel has taken in a batch */
 
 	/* Seldom written. */
 	counter_t gso_refused;	       /* batches that were refused and sent singly */
@@ -65,6 +67,9 @@ struct stream {
 	unsigned int nr_outputs;
 	struct output *outputs;
 	struct stream_queue *queues;
+	/* One a queue: from reception to the end of each send of a packet in STAMP_EVERY, refused
+	 * ones included. Written by the egress thread. */
+	struct histogram *latency;
 	unsigned int references;
 };
 
