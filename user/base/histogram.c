@@ -16,7 +16,7 @@ static uint64_t lower(unsigned int bucket)
 
 uint64_t histogram_upper(unsigned int bucket)
 {
-	return bucket < HISTOGRAM_BUCKETS - 1 ? lower(bucket + 1) : UINT64_MAX;
+	return bucket < HISTOGRAM_BUCKETS - 1 ? lower(bucket + 1) : 1ULL << HISTOGRAM_END_OCTAVE;
 }
 
 void histogram_sum(const struct histogram *histogram, struct histogram_counts *counts)

@@ -18,6 +18,7 @@
 
 #define HISTOGRAM_FIRST_OCTAVE 10 /* the first bucket ends at 2^10 ns, 1.02 us */
 #define HISTOGRAM_LAST_OCTAVE  30 /* the last one begins at 2^30 ns, 1.07 s */
+#define HISTOGRAM_END_OCTAVE   38 /* and ends at 2^38 ns, 275 s */
 #define HISTOGRAM_STEP_BITS    2  /* 2^2 buckets an octave */
 
 #define HISTOGRAM_BUCKETS                                                                          \
@@ -63,7 +64,8 @@ static inline void histogram_add(struct histogram *histogram, uint64_t ns)
 		atomic_store_explicit(&histogram->max_ns, ns, memory_order_relaxed);
 }
 
-/* Where a bucket ends, in ns: its values are below. UINT64_MAX for the last, which has no end. */
+/* Where a bucket ends, in ns: its values are below. The last one takes whatever is longer; it ends
+ * where no latency of the relay does (stamp.h). */
 uint64_t histogram_upper(unsigned int bucket);
 
 /* Add what a histogram holds to *counts, which starts all zero. Any thread. */

@@ -30,6 +30,7 @@ struct daemon {
 	struct options options;
 	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
+	struct events events;
 	struct control_server *control;
 	int epoll_fd;
 	int signal_fd;
@@ -57,16 +58,23 @@ static json_t *method_stats_show(void *context, const json_t *params)
 {
 	struct daemon *daemon = context;
 	struct stats *stats = relay_stats(daemon->relay);
-	json_t *json = stats ? stats_json(stats) : NULL;
+	json_t *json = stats ? stats_json(stats, 0, SIZE_MAX) : NULL;
 
 	stats_free(stats);
 	return json;
+}
+
+static json_t *method_stats_reset_peaks(void *context, const json_t *params)
+{
+	relay_reset_peaks(((struct daemon *)context)->relay);
+	return json_object();
 }
 
 static const struct control_method methods[] = {
 	{"ping", method_ping},
 	{"version", method_version},
 	{"stats.show", method_stats_show},
+	{"stats.reset_peaks", method_stats_reset_peaks},
 	{},
 };
 
@@ -287,7 +295,9 @@ static int serve(struct daemon *daemon)
 	if (!err)
 		err = open_control(daemon);
 	if (!err)
-		err = relay_open(&daemon->relay, &daemon->config);
+		err = events_add_sink(&daemon->events, event_log, NULL);
+	if (!err)
+		err = relay_open(&daemon->relay, &daemon->config, &daemon->events);
 	if (err)
 		return err;
 	err = relay_watch(daemon->relay, daemon->epoll_fd);

@@ -12,6 +12,18 @@
 
 #include "dataplane/worker.h"
 #include "rules/rule.h"
+#include "telemetry/rates.h"
+
+/* No packet has come, ever. */
+#define STATS_NEVER UINT64_MAX
+
+/* What samples say of a counter: see rates.h. Bits are of UDP payload. */
+struct stats_rates {
+	struct rate second; /* over the last second */
+	struct rate window; /* over the last ten */
+	struct rate peak;
+	uint64_t last_packet_seconds; /* since the last packet, or STATS_NEVER */
+};
 
 struct stats_output {
 	const struct rule_output *rule;
@@ -22,6 +34,7 @@ struct stats_output {
 	unsigned int gso_segments; /* most datagrams in one send now: 1 after a refusal for good */
 	unsigned int gso_max_size; /* largest datagrams that are still gathered */
 	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
+	struct stats_rates rates;  /* of what was sent */
 };
 
 struct stats_rule {
@@ -30,8 +43,11 @@ struct stats_rule {
 	const char *reason; /* why it is not active, or NULL */
 	uint64_t received;
 	uint64_t received_bytes; /* UDP payload */
-	uint64_t rate_pps;	 /* over the last second */
-	uint64_t rate_bps;	 /* UDP payload, bits */
+	enum flow flow;
+	struct stats_rates rates;
+	/* Live counters, one histogram a queue: summed up by who needs them, since few do. */
+	const struct histogram *latency;
+	unsigned int nr_latency;
 	struct stats_output *outputs;
 };
 
@@ -50,6 +66,7 @@ struct stats_worker {
 	const char *iface;
 	unsigned int queue;
 	struct worker_state state;
+	const struct worker *worker; /* whose they are: for what does not count */
 };
 
 struct stats_totals {
@@ -65,6 +82,7 @@ struct stats_totals {
 
 struct stats {
 	uint64_t uptime_seconds;
+	uint64_t generation;	     /* of the rules */
 	struct stats_totals retired; /* of rules and interfaces that are no more */
 	unsigned int nr_rules;
 	struct stats_rule *rules;
@@ -91,8 +109,13 @@ void stats_sum_worker(const struct worker_state *state, struct stats_totals *tot
 /* What the kernel dropped on a worker's socket, each packet once. */
 uint64_t stats_kernel_drops(const struct worker_state *state);
 
-/* The object of `xmcastctl -j stats show`, or NULL without memory. The caller's reference. */
-json_t *stats_json(const struct stats *stats);
+/* The object of `xmcastctl -j stats show`, with `limit` of the rules from the `offset`th on, or
+ * NULL without memory. The caller's reference. */
+json_t *stats_json(const struct stats *stats, size_t offset, size_t limit);
+
+/* One of its interfaces and one of its workers alone. As above. */
+json_t *stats_interface_json(const struct stats *stats, const struct stats_interface *iface);
+json_t *stats_worker_json(const struct stats_worker *worker);
 
 /* One line: totals. */
 void stats_log(const struct stats *stats, const char *event);
