@@ -16,6 +16,17 @@ static struct rule rules[2] = {
 	{.name = "cam2", .port = 5001, .iface = "br-lan", .nr_outputs = 1, .outputs = &outputs[2]},
 };
 
+/* Rates that all differ; the last packet came `base` / 100 seconds ago, or none if that is 20. */
+static struct stats_rates make_rates(unsigned int base)
+{
+	return (struct stats_rates){
+		.second = {.pps = base + 1, .bps = base + 2},
+		.window = {.pps = base + 3, .bps = base + 4},
+		.peak = {.pps = base + 5, .bps = base + 6},
+		.last_packet_seconds = base == 2000 ? STATS_NEVER : base / 100,
+	};
+}
+
 static struct stats *make(void)
 {
 	struct stats *stats = stats_new(2, 3, 2, 3);
@@ -40,6 +51,7 @@ static struct stats *make(void)
 		output->gso_refused = i;
 		output->gso_segments = 64;
 		output->gso_max_size = 65535;
+		output->rates = make_rates(100 * (i + 1));
 	}
 	for (unsigned int i = 0; i < 2; i++) {
 		stats->rules[i].rule = &rules[i];
@@ -47,8 +59,8 @@ static struct stats *make(void)
 		stats->rules[i].reason = i ? "interface br-lan does not exist" : NULL;
 		stats->rules[i].received = 50 + i;
 		stats->rules[i].received_bytes = 5000 + i;
-		stats->rules[i].rate_pps = 7 + i;
-		stats->rules[i].rate_bps = 70 + i;
+		stats->rules[i].flow = i ? FLOW_NEVER : FLOW_FLOWING;
+		stats->rules[i].rates = make_rates(1000 * (i + 1));
 		stats->rules[i].outputs = &stats->outputs[2 * i];
 		stats->interfaces[i].name = rules[i].iface;
 		stats->interfaces[i].state = i ? "pending" : "active";
@@ -159,6 +171,18 @@ static void test_totals(void **state)
 	stats_free(stats);
 }
 
+#define RATES "rate_pps rate_bps rate_10s_pps rate_10s_bps peak_pps peak_bps last_packet_seconds"
+
+static void expect_rates(const json_t *object, unsigned int base)
+{
+	assert_int_equal(at(object, "rate_pps"), base + 1);
+	assert_int_equal(at(object, "rate_bps"), base + 2);
+	assert_int_equal(at(object, "rate_10s_pps"), base + 3);
+	assert_int_equal(at(object, "rate_10s_bps"), base + 4);
+	assert_int_equal(at(object, "peak_pps"), base + 5);
+	assert_int_equal(at(object, "peak_bps"), base + 6);
+}
+
 static void test_rules(void **state)
 {
 	struct stats *stats = make();
@@ -167,35 +191,100 @@ static void test_rules(void **state)
 	const json_t *output = item(rule, "outputs", 1);
 
 	assert_int_equal(json_array_size(json_object_get(json, "rules")), 2);
-	expect_keys(rule, "name in source state received_packets received_bytes rate_pps rate_bps "
-			  "outputs");
+	expect_keys(rule, "name in source state flow received_packets received_bytes latency "
+			  "outputs " RATES);
 	assert_string_equal(text_at(rule, "name"), "cam1");
 	assert_string_equal(text_at(rule, "in"), "239.1.1.1:5000@eth0");
 	assert_string_equal(text_at(rule, "source"), "10.9.9.9");
 	assert_string_equal(text_at(rule, "state"), "active");
 	assert_int_equal(at(rule, "received_packets"), 50);
 	assert_int_equal(at(rule, "received_bytes"), 5000);
-	assert_int_equal(at(rule, "rate_pps"), 7);
-	assert_int_equal(at(rule, "rate_bps"), 70);
+	assert_string_equal(text_at(rule, "flow"), "flowing");
+	expect_rates(rule, 1000);
+	assert_int_equal(at(rule, "last_packet_seconds"), 10);
+	assert_true(json_is_null(json_object_get(rule, "latency")));
 	assert_int_equal(json_array_size(json_object_get(rule, "outputs")), 2);
 	assert_string_equal(text_at(item(rule, "outputs", 0), "to"), "239.2.2.2:6000@eth1");
 	expect_keys(output, "to submitted_packets sent_packets sent_bytes send_errors errors "
-			    "gso_refused_batches gso_segments gso_max_bytes");
+			    "gso_refused_batches gso_segments gso_max_bytes " RATES);
 	assert_string_equal(text_at(output, "to"), "10.0.0.100:6001");
 	assert_int_equal(at(output, "submitted_packets"), 104);
 	assert_int_equal(at(output, "sent_packets"), 101);
 	assert_int_equal(at(output, "sent_bytes"), 10001);
 	assert_int_equal(at(output, "send_errors"), 3);
 	assert_int_equal(at(output, "gso_refused_batches"), 1);
+	expect_rates(output, 200);
+	assert_int_equal(at(output, "last_packet_seconds"), 2);
 	expect_keys(json_object_get(output, "errors"), "EAGAIN other");
 	assert_int_equal(at(json_object_get(output, "errors"), "EAGAIN"), 1);
 	assert_int_equal(at(json_object_get(output, "errors"), "other"), 2);
 	expect_keys(json_object_get(item(rule, "outputs", 0), "errors"), "");
 	rule = item(json, "rules", 1);
-	expect_keys(rule, "name in state reason received_packets received_bytes rate_pps rate_bps "
-			  "outputs");
+	expect_keys(rule, "name in state reason flow received_packets received_bytes latency "
+			  "outputs " RATES);
+	assert_string_equal(text_at(rule, "flow"), "never");
+	assert_true(json_is_null(json_object_get(rule, "last_packet_seconds")));
 	assert_string_equal(text_at(rule, "state"), "pending");
 	assert_string_equal(text_at(rule, "reason"), "interface br-lan does not exist");
+	json_decref(json);
+	stats_free(stats);
+}
+
+/* The histograms of all queues are one; empty buckets are left out. */
+static void test_latency(void **state)
+{
+	struct histogram *queues = calloc(2, sizeof(*queues));
+	struct stats *stats = make();
+	const json_t *latency;
+	const json_t *buckets;
+	json_t *json;
+
+	assert_non_null(queues);
+	stats->rules[0].latency = queues;
+	stats->rules[0].nr_latency = 2;
+	for (unsigned int i = 0; i < 99; i++)
+		histogram_add(&queues[i % 2], 1500);
+	histogram_add(&queues[1], 5000);
+	json = stats_json(stats, 0, 500);
+	latency = json_object_get(item(json, "rules", 0), "latency");
+	expect_keys(latency, "samples p50_ns p90_ns p99_ns max_ns sum_ns buckets");
+	assert_int_equal(at(latency, "samples"), 100);
+	assert_int_equal(at(latency, "max_ns"), 5000);
+	assert_int_equal(at(latency, "sum_ns"), 99 * 1500 + 5000);
+	assert_in_range(at(latency, "p50_ns"), 1280, 1536);
+	assert_in_range(at(latency, "p99_ns"), 1280, 1536);
+	assert_true(at(latency, "p50_ns") < at(latency, "p90_ns"));
+	buckets = json_object_get(latency, "buckets");
+	assert_int_equal(json_array_size(buckets), 2);
+	assert_int_equal(json_integer_value(json_array_get(json_array_get(buckets, 0), 0)), 1536);
+	assert_int_equal(json_integer_value(json_array_get(json_array_get(buckets, 0), 1)), 99);
+	assert_int_equal(json_integer_value(json_array_get(json_array_get(buckets, 1), 0)), 5120);
+	assert_int_equal(json_integer_value(json_array_get(json_array_get(buckets, 1), 1)), 1);
+	assert_true(json_is_null(json_object_get(item(json, "rules", 1), "latency")));
+	json_decref(json);
+	stats_free(stats);
+	free(queues);
+}
+
+static void test_pages(void **state)
+{
+	struct stats *stats = make();
+	json_t *json = stats_json(stats, 1, 1);
+
+	assert_int_equal(at(json, "total"), 2);
+	assert_int_equal(json_array_size(json_object_get(json, "rules")), 1);
+	assert_string_equal(text_at(item(json, "rules", 0), "name"), "cam2");
+	assert_int_equal(at(json_object_get(json, "totals"), "sent_packets"), 303);
+	json_decref(json);
+	json = stats_json(stats, 2, 500);
+	assert_int_equal(json_array_size(json_object_get(json, "rules")), 0);
+	json_decref(json);
+	json = stats_json(stats, SIZE_MAX, SIZE_MAX);
+	assert_int_equal(json_array_size(json_object_get(json, "rules")), 0);
+	json_decref(json);
+	json = stats_json(stats, 0, 1);
+	assert_int_equal(json_array_size(json_object_get(json, "rules")), 1);
+	assert_string_equal(text_at(item(json, "rules", 0), "name"), "cam1");
 	json_decref(json);
 	stats_free(stats);
 }
@@ -271,7 +360,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sums),	cmocka_unit_test(test_totals),
-		cmocka_unit_test(test_rules),	cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_rules),	cmocka_unit_test(test_latency),
+		cmocka_unit_test(test_pages),	cmocka_unit_test(test_interfaces),
 		cmocka_unit_test(test_workers), cmocka_unit_test(test_nothing),
 	};
 

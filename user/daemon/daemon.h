@@ -6,11 +6,13 @@
 #include "control/server.h"
 #include "daemon/options.h"
 #include "daemon/relay.h"
+#include "telemetry/event.h"
 
 struct daemon {
 	struct options options;
 	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
+	struct events events;
 	struct control_server *control;
 	int epoll_fd;
 	int signal_fd;

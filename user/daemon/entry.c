@@ -7,12 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 struct entry *entry_new(const struct rule *rule)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 
-	if (entry)
-		entry->rule = rule;
+	if (!entry)
+		return NULL;
+	entry->rule = rule;
+	entry->meter = meter_new(rule->nr_outputs, clock_ns());
+	if (!entry->meter) {
+		free(entry);
+		return NULL;
+	}
 	return entry;
 }
 
@@ -101,5 +109,6 @@ void entry_free(struct entry *entry, struct membership *membership)
 		return;
 	entry_close(entry, membership);
 	free(entry->reason);
+	meter_free(entry->meter);
 	free(entry);
 }

@@ -7,6 +7,7 @@
 #include "dataplane/stream.h"
 #include "membership/membership.h"
 #include "rules/config.h"
+#include "telemetry/sampler.h"
 
 struct entry {
 	const struct rule *rule;
@@ -20,10 +21,7 @@ struct entry {
 	bool fresh; /* made by it */
 	bool kept;  /* there before, and after it */
 
-	uint64_t last_received;
-	uint64_t last_bytes;
-	uint64_t rate_pps;
-	uint64_t rate_bps;
+	struct meter *meter; /* what its rates are made from */
 };
 
 /* An entry that does nothing yet. NULL: no memory. The rule must outlive it. */

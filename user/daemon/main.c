@@ -262,7 +262,9 @@ static int serve(struct daemon *daemon)
 	if (!err)
 		err = open_control(daemon);
 	if (!err)
-		err = relay_open(&daemon->relay, &daemon->config);
+		err = events_add_sink(&daemon->events, event_log, NULL);
+	if (!err)
+		err = relay_open(&daemon->relay, &daemon->config, &daemon->events);
 	if (err)
 		return err;
 	err = relay_watch(daemon->relay, daemon->epoll_fd);

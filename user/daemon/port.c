@@ -11,6 +11,17 @@
 
 #include "base/log.h"
 
+/* Tell those who listen; the log has its own line, with more in it. */
+static void tell(const struct port *port, const char *name, const char *reason)
+{
+	struct event event;
+
+	event_init(&event, name, LOG_FACILITY_LINKS, EVENT_NOT_LOGGED);
+	event_add_text(&event, "interface", port->name);
+	event_add_text(&event, "reason", reason);
+	event_emit(port->events, &event);
+}
+
 /* Note and log why the port cannot run. Returns `err`. */
 static int fail(struct port *port, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -25,6 +36,7 @@ static int fail(struct port *port, int err, const char *format, ...)
 	port->failed = true;
 	log_error("interface-failed iface=%s error=\"%s\" reason=\"%s\"", port->name,
 		  strerror(-err), port->reason);
+	tell(port, "interface-failed", port->reason);
 	return err;
 }
 
@@ -232,6 +244,7 @@ static void log_port(const struct port *port)
 		 worker_zero_copy(worker) ? "zero-copy" : "copy", port->nr_workers, port->link.mtu,
 		 port->nr_workers * worker_memory(worker), worker_huge_pages(worker) ? "yes" : "no",
 		 worker_engine(worker));
+	tell(port, "interface-ready", NULL);
 }
 
 int port_attach(struct port *port, const struct config *config)
@@ -284,10 +297,14 @@ void port_check(struct port *port)
 	if (impairment)
 		snprintf(port->reason, sizeof(port->reason), "interface %s %s", port->name,
 			 impairment);
-	if (port->impaired && !before)
+	if (port->impaired == before)
+		return;
+	if (port->impaired)
 		log_error("interface-impaired iface=%s reason=\"%s\"", port->name, port->reason);
-	else if (before && !port->impaired)
+	else
 		log_info("interface-recovered iface=%s", port->name);
+	tell(port, port->impaired ? "interface-impaired" : "interface-recovered",
+	     port->impaired ? port->reason : NULL);
 }
 
 int port_stop(struct port *port)

@@ -10,6 +10,7 @@
 #include "dataplane/worker.h"
 #include "links/link.h"
 #include "steering/steer.h"
+#include "telemetry/sampler.h"
 
 struct port {
 	char name[IF_NAMESIZE];
@@ -24,8 +25,10 @@ struct port {
 	unsigned int users; /* entries that a transaction leaves it with, active or pending */
 	unsigned int nr_workers;
 	struct worker **workers;
-	struct ruleset *ruleset; /* what the workers use */
-	struct ruleset *other;	 /* while rules change: the next one, or the one before */
+	struct ruleset *ruleset;     /* what the workers use */
+	struct ruleset *other;	     /* while rules change: the next one, or the one before */
+	const struct events *events; /* who is told what happens to it */
+	struct interface_meter meter;
 };
 
 /*

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/relay_internal.h"
 #include "daemon/transaction.h"
@@ -14,17 +14,9 @@
 /* A thread that has not looked at its commands for so long is stuck. */
 #define PING_MS 1000
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-}
-
 /* ---- start and stop ---- */
 
-int relay_open(struct relay **out, struct config *config)
+int relay_open(struct relay **out, struct config *config, const struct events *events)
 {
 	struct relay_change change;
 	char reason[REASON_SIZE];
@@ -36,7 +28,8 @@ int relay_open(struct relay **out, struct config *config)
 		return -ENOMEM;
 	config_init(&relay->config);
 	relay->epoll_fd = -1;
-	relay->started_ns = relay->sampled_ns = now_ns();
+	relay->started_ns = clock_ns();
+	relay->events = events;
 	err = membership_open(&relay->membership);
 	if (!err)
 		err = transaction_run(relay, config, TRANSACTION_START, &change, reason);

@@ -11,6 +11,7 @@
 
 #include "membership/membership.h"
 #include "rules/config.h"
+#include "telemetry/event.h"
 #include "telemetry/stats.h"
 
 struct relay;
@@ -27,10 +28,11 @@ struct relay_change {
 
 /*
  * Start. The relay takes the configuration over (it is left empty). What cannot run is left
- * `pending`. 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the
+ * `pending`. `events` (NULL: nobody) are told what happens to rules and interfaces; they outlive
+ * the relay. 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the
  * interfaces; -ENOMEM.
  */
-int relay_open(struct relay **out, struct config *config);
+int relay_open(struct relay **out, struct config *config, const struct events *events);
 
 /*
  * Go over to this configuration: all of it, or nothing. Rules that are the same in both go on
@@ -77,8 +79,11 @@ int relay_watch(struct relay *relay, int epoll_fd);
 /* Ask every worker for a sign of life. Number of workers that gave one, or -errno. */
 int relay_ping(struct relay *relay);
 
-/* Take the counters that rates are made from; call once a second. */
+/* Take the counters that rates are made from, and tell what has changed; call once a second. */
 void relay_sample(struct relay *relay);
+
+/* Peaks of all rules and outputs begin anew. */
+void relay_reset_peaks(struct relay *relay);
 
 /* Look whether the interfaces still carry their rules; call once a second. */
 void relay_check(struct relay *relay);

@@ -18,8 +18,8 @@ struct relay {
 	uint64_t generation;	     /* grows by one with every change of the rules */
 	struct stats_totals retired; /* what was counted by what is no more */
 	int epoll_fd;		     /* that the workers are to be watched by, or -1 */
+	const struct events *events; /* who is told what happens */
 	uint64_t started_ns;
-	uint64_t sampled_ns;
 };
 
 /* Watch the workers of a port, if relay_watch() has been called. 0 or -errno. */

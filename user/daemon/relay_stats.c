@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <time.h>
-
+#include "base/clock.h"
 #include "daemon/relay_internal.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-}
 
 static void sum_received(const struct stream *stream, uint64_t *packets, uint64_t *bytes)
 {
@@ -17,25 +8,6 @@ static void sum_received(const struct stream *stream, uint64_t *packets, uint64_
 	for (unsigned int i = 0; stream && i < stream->nr_queues; i++) {
 		*packets += counter_read(&stream->queues[i].received);
 		*bytes += counter_read(&stream->queues[i].received_bytes);
-	}
-}
-
-void relay_sample(struct relay *relay)
-{
-	uint64_t now = now_ns();
-	double seconds = (double)(now - relay->sampled_ns) / 1e9;
-
-	relay->sampled_ns = now;
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		struct entry *entry = relay->entries[i];
-		uint64_t packets;
-		uint64_t bytes;
-
-		sum_received(entry->stream, &packets, &bytes);
-		entry->rate_pps = (uint64_t)((double)(packets - entry->last_received) / seconds);
-		entry->rate_bps = (uint64_t)(8.0 * (double)(bytes - entry->last_bytes) / seconds);
-		entry->last_received = packets;
-		entry->last_bytes = bytes;
 	}
 }
 
@@ -75,9 +47,9 @@ static void read_entry(const struct entry *entry, struct stats_rule *stats)
 		stats->state = "pending";
 		stats->reason = entry->reason ? entry->reason : entry->port->reason;
 	}
-	stats->rate_pps = entry->rate_pps;
-	stats->rate_bps = entry->rate_bps;
 	sum_received(stream, &stats->received, &stats->received_bytes);
+	stats->latency = stream ? stream->latency : NULL;
+	stats->nr_latency = stream ? stream->nr_queues : 0;
 	for (unsigned int i = 0; i < entry->rule->nr_outputs; i++) {
 		stats->outputs[i].rule = &entry->rule->outputs[i];
 		if (stream)
@@ -109,6 +81,7 @@ struct stats *relay_stats(const struct relay *relay)
 {
 	unsigned int outputs = 0;
 	unsigned int workers = 0;
+	uint64_t now = clock_ns();
 	struct stats *stats;
 
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
@@ -120,7 +93,7 @@ struct stats *relay_stats(const struct relay *relay)
 		return NULL;
 	stats->generation = relay->generation;
 	stats->retired = relay->retired;
-	stats->uptime_seconds = (now_ns() - relay->started_ns) / 1000000000ULL;
+	stats->uptime_seconds = (now - relay->started_ns) / NS_PER_SECOND;
 	workers = 0;
 	/* From the end of the packet's way to its beginning: what is in between shows as under way,
 	 * never as sent without having been received. */
@@ -129,6 +102,8 @@ struct stats *relay_stats(const struct relay *relay)
 		stats->rules[i].outputs = &stats->outputs[outputs];
 		outputs += relay->entries[i]->rule->nr_outputs;
 		read_entry(relay->entries[i], &stats->rules[i]);
+		meter_read(relay->entries[i]->meter, now, relay->config.events.silent_after,
+			   &stats->rules[i]);
 	}
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
 		stats->interfaces[i].first_worker = workers;
@@ -136,6 +111,30 @@ struct stats *relay_stats(const struct relay *relay)
 		workers += relay->ports[i]->nr_workers;
 	}
 	return stats;
+}
+
+/* ---- rates ---- */
+
+void relay_sample(struct relay *relay)
+{
+	struct stats *stats = relay_stats(relay);
+	struct sampler sampler;
+
+	if (!stats)
+		return;
+	sampler_begin(&sampler, relay->events, clock_ns(), relay->config.events.silent_after);
+	for (unsigned int i = 0; i < stats->nr_rules; i++)
+		sampler_rule(&sampler, relay->entries[i]->meter, &stats->rules[i]);
+	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
+		sampler_interface(&sampler, &relay->ports[i]->meter, stats, &stats->interfaces[i]);
+	sampler_end(&sampler);
+	stats_free(stats);
+}
+
+void relay_reset_peaks(struct relay *relay)
+{
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+		meter_reset_peaks(relay->entries[i]->meter);
 }
 
 /* ---- what is no more ---- */

@@ -147,6 +147,7 @@ static int open_port(struct transaction *txn, const char *name, struct port **ou
 	if (!port)
 		return -ENOMEM;
 	port->fresh = true;
+	port->events = txn->relay->events;
 	txn->ports[txn->nr_ports++] = port;
 	err = port_open(port, name, txn->next, workers);
 	if (fails(txn, err))
@@ -434,10 +435,26 @@ static void settle_ports(struct transaction *txn)
 	txn->nr_ports = left;
 }
 
+/* A rule that was tried again is the same rule: it has changed its state, and that is told. */
+static void hand_down_meters(struct transaction *txn)
+{
+	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
+		struct entry *entry = txn->entries[i];
+		struct entry *before = entry->fresh ? find_entry(txn, entry->rule) : NULL;
+		struct meter *meter = entry->meter;
+
+		if (!before || !rule_equal(before->rule, entry->rule))
+			continue;
+		entry->meter = before->meter;
+		before->meter = meter;
+	}
+}
+
 static void commit(struct transaction *txn)
 {
 	struct relay *relay = txn->relay;
 
+	hand_down_meters(txn);
 	retire_entries(txn);
 	settle_ports(txn);
 	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {

@@ -10,6 +10,10 @@
 #include "base/log.h"
 #include "dataplane/engine.h"
 #include "dataplane/spin.h"
+#include "dataplane/stamp.h"
+
+/* struct send_request has room for one stamp. */
+_Static_assert(GSO_MAX_SEGMENTS <= STAMP_EVERY, "two datagrams of a batch would be timed");
 
 /* Entries taken from the queue in one pass. Open requests wait for the end of the pass, so it must
  * end; but a thousand interleaved flows fill a batch each only if there is much to gather from:
@@ -121,6 +125,8 @@ static void on_sent(void *context, struct send_request *request, int result)
 			log_refusal(loop, request, result);
 	}
 	send_request_end(request);
+	if (request->stamp)
+		histogram_add(request->to->latency, stamp_age_ns(request->stamp));
 	for (unsigned int i = 0; i < request->count; i++)
 		release_frame(loop, request->frames[i]);
 	request->next_free = loop->free_requests;
@@ -222,8 +228,9 @@ static int get_request(struct egress_loop *loop, struct send_request **request)
 
 /* Append a datagram to its output's open request, or begin one. */
 static int send_datagram(struct egress_loop *loop, struct output_queue *to, uint32_t frame,
-			 void *payload, uint32_t length)
+			 void *payload, const struct frame_entry *entry)
 {
+	uint32_t length = entry->length;
 	int err;
 
 	if (to->open && !send_request_takes(to->open, length)) {
@@ -245,6 +252,8 @@ static int send_datagram(struct egress_loop *loop, struct output_queue *to, uint
 			loop->open = to;
 		}
 	}
+	if (entry->stamp)
+		to->open->stamp = entry->stamp;
 	if (send_request_add(to->open, frame, payload, length))
 		return close_request(loop, to);
 	return 0;
@@ -267,7 +276,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	loop->frames_in_flight++;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++)
 		err = send_datagram(loop, &stream->outputs[i].queues[egress->rx_queue], frame,
-				    xsk_memory(egress->xsk) + entry->payload, entry->length);
+				    xsk_memory(egress->xsk) + entry->payload, entry);
 	return err;
 }
 

@@ -16,6 +16,7 @@ void send_request_start(struct send_request *request, struct output_queue *to)
 	request->count = 0;
 	request->bytes = 0;
 	request->segment_size = 0;
+	request->stamp = 0;
 }
 
 bool send_request_takes(const struct send_request *request, uint32_t length)

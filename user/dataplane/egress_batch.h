@@ -24,6 +24,9 @@ struct send_request {
 	unsigned int count;    /* datagrams */
 	uint32_t bytes;	       /* payload of all of them */
 	uint32_t segment_size; /* of the first, and of all but the last */
+	/* Of the one datagram that is timed (stamp.h), or 0. There is no second one: an output's
+	 * datagrams come in the order in which the stream's queue counted them. */
+	uint32_t stamp;
 	struct msghdr message;
 	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
 	uint32_t frames[GSO_MAX_SEGMENTS];

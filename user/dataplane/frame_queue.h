@@ -26,8 +26,9 @@ struct stream;
 struct frame_entry {
 	struct stream *stream;
 	uint64_t payload; /* offset of the UDP payload in the UMEM */
-	uint32_t length;  /* of the payload */
-	uint32_t kind;	  /* enum frame_kind */
+	uint16_t length;  /* of the payload */
+	uint16_t kind;	  /* enum frame_kind */
+	uint32_t stamp;	  /* stamp.h: when it was received; 0: not timed */
 };
 
 enum frame_kind {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dataplane/spin.h"
+#include "dataplane/stamp.h"
 
 /* Frames per look at the RX ring: enough to spread the cost of a publish and a fence, few enough to
  * stay in the first-level cache and to let egress start early. */
@@ -33,12 +34,14 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame,
 {
 	const uint8_t *data = xsk_memory(ingress->xsk) + frame->address;
 	struct xmc_datagram dgram;
+	struct stream_queue *counters;
 	struct stream *stream;
 
 	entry->kind = FRAME_DATA;
 	entry->stream = NULL;
 	entry->payload = frame->address;
 	entry->length = 0;
+	entry->stamp = 0;
 	if (xmc_parse(data, data + frame->length, &dgram) != XMC_STEERED) {
 		drop(ingress, INGRESS_INVALID);
 		return;
@@ -51,8 +54,11 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame,
 	entry->stream = stream;
 	entry->payload = frame->address + dgram.payload_offset;
 	entry->length = dgram.payload_length;
-	counter_add(&stream->queues[ingress->rx_queue].received, 1);
-	counter_add(&stream->queues[ingress->rx_queue].received_bytes, dgram.payload_length);
+	counters = &stream->queues[ingress->rx_queue];
+	if (counter_read(&counters->received) % STAMP_EVERY == 0)
+		entry->stamp = stamp_now();
+	counter_add(&counters->received, 1);
+	counter_add(&counters->received_bytes, dgram.payload_length);
 }
 
 static void publish(struct ingress *ingress)

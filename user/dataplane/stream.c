@@ -7,10 +7,12 @@
 
 #include "dataplane/output_socket.h"
 
-static int open_output(struct output *output, const struct rule_output *rule,
-		       unsigned int nr_queues, const struct egress_config *egress,
+static int open_output(struct output *output, const struct stream *stream,
+		       const struct rule_output *rule, const struct egress_config *egress,
 		       struct stream_failure *failure)
 {
+	unsigned int nr_queues = stream->nr_queues;
+
 	output->rule = *rule;
 	output->fd = output->decoy_fd = -1;
 	failure->output = rule;
@@ -21,6 +23,7 @@ static int open_output(struct output *output, const struct rule_output *rule,
 	memset(output->queues, 0, nr_queues * sizeof(*output->queues));
 	for (unsigned int i = 0; i < nr_queues; i++) {
 		output->queues[i].output = output;
+		output->queues[i].latency = &stream->latency[i];
 		output->queues[i].gso_segments = rule->gso ? rule->gso : egress->gso;
 		output->queues[i].gso_max_size = UINT16_MAX;
 	}
@@ -36,6 +39,7 @@ static void close_stream(struct stream *stream)
 	}
 	free(stream->outputs);
 	free(stream->queues);
+	free(stream->latency);
 	free(stream);
 }
 
@@ -56,15 +60,16 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_qu
 	stream->references = 1;
 	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
 	stream->queues = aligned_alloc(CACHE_LINE, nr_queues * sizeof(*stream->queues));
-	if (!stream->outputs || !stream->queues)
+	/* Not touched until there is a sample: pages of idle streams stay the kernel's. */
+	stream->latency = calloc(nr_queues, sizeof(*stream->latency));
+	if (!stream->outputs || !stream->queues || !stream->latency)
 		goto fail;
 	memset(stream->queues, 0, nr_queues * sizeof(*stream->queues));
 	/* Counted up one by one, so that a failure closes just those that are open. */
 	while (stream->nr_outputs < rule->nr_outputs) {
 		unsigned int i = stream->nr_outputs++;
 
-		err = open_output(&stream->outputs[i], &rule->outputs[i], nr_queues, egress,
-				  failure);
+		err = open_output(&stream->outputs[i], stream, &rule->outputs[i], egress, failure);
 		if (err)
 			goto fail;
 	}

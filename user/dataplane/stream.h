@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "base/counter.h"
+#include "base/histogram.h"
 #include "dataplane/send_error.h"
 #include "rules/config.h"
 
@@ -39,6 +40,7 @@ struct output_queue {
 	unsigned int gso_proven;     /* largest segment that the kernel has taken in a batch */
 	unsigned int gso_unfinished; /* batches prepared or at the kernel */
 	uint32_t gso_unfinished_max; /* largest segment among them */
+	struct histogram *latency; /* the stream's, of this queue */
 
 	/* Seldom written. */
 	counter_t gso_refused;	       /* batches that were refused and sent singly */
@@ -67,6 +69,9 @@ struct stream {
 	unsigned int nr_outputs;
 	struct output *outputs;
 	struct stream_queue *queues;
+	/* One a queue: from reception to the end of each send of a packet in STAMP_EVERY, refused
+	 * ones included. Written by the egress thread. */
+	struct histogram *latency;
 	unsigned int references;
 };
 

@@ -12,6 +12,18 @@
 
 #include "dataplane/worker.h"
 #include "rules/rule.h"
+#include "telemetry/rates.h"
+
+/* No packet has come, ever. */
+#define STATS_NEVER UINT64_MAX
+
+/* What samples say of a counter: see rates.h. Bits are of UDP payload. */
+struct stats_rates {
+	struct rate second; /* over the last second */
+	struct rate window; /* over the last ten */
+	struct rate peak;
+	uint64_t last_packet_seconds; /* since the last packet, or STATS_NEVER */
+};
 
 struct stats_output {
 	const struct rule_output *rule;
@@ -22,6 +34,7 @@ struct stats_output {
 	unsigned int gso_segments; /* most datagrams in one send now: 1 after a refusal for good */
 	unsigned int gso_max_size; /* largest datagrams that are still gathered */
 	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
+	struct stats_rates rates;  /* of what was sent */
 };
 
 struct stats_rule {
@@ -30,8 +43,11 @@ struct stats_rule {
 	const char *reason; /* why it is not active, or NULL */
 	uint64_t received;
 	uint64_t received_bytes; /* UDP payload */
-	uint64_t rate_pps;	 /* over the last second */
-	uint64_t rate_bps;	 /* UDP payload, bits */
+	enum flow flow;
+	struct stats_rates rates;
+	/* Live counters, one histogram a queue: summed up by who needs them, since few do. */
+	const struct histogram *latency;
+	unsigned int nr_latency;
 	struct stats_output *outputs;
 };
 

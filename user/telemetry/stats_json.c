@@ -21,10 +21,48 @@ static json_t *totals_json(const struct stats *stats)
 			 number(t.buffer_exhausted));
 }
 
+static void add_rates(json_t *object, const struct stats_rates *rates)
+{
+	uint64_t last = rates->last_packet_seconds;
+
+	json_object_set_new(object, "rate_pps", number(rates->second.pps));
+	json_object_set_new(object, "rate_bps", number(rates->second.bps));
+	json_object_set_new(object, "rate_10s_pps", number(rates->window.pps));
+	json_object_set_new(object, "rate_10s_bps", number(rates->window.bps));
+	json_object_set_new(object, "peak_pps", number(rates->peak.pps));
+	json_object_set_new(object, "peak_bps", number(rates->peak.bps));
+	json_object_set_new(object, "last_packet_seconds",
+			    last == STATS_NEVER ? json_null() : number(last));
+}
+
+static json_t *latency_json(const struct stats_rule *rule)
+{
+	struct histogram_counts counts = {0};
+	json_t *buckets;
+
+	for (unsigned int i = 0; i < rule->nr_latency; i++)
+		histogram_sum(&rule->latency[i], &counts);
+	if (!counts.samples)
+		return json_null();
+	buckets = json_array();
+	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		if (counts.buckets[i])
+			json_array_append_new(buckets,
+					      json_pack("[o, o]", number(histogram_upper(i)),
+							number(counts.buckets[i])));
+	}
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples", number(counts.samples),
+			 "p50_ns", number(histogram_quantile(&counts, 500)), "p90_ns",
+			 number(histogram_quantile(&counts, 900)), "p99_ns",
+			 number(histogram_quantile(&counts, 990)), "max_ns", number(counts.max_ns),
+			 "sum_ns", number(counts.sum_ns), "buckets", buckets);
+}
+
 static json_t *output_json(const struct stats_output *output)
 {
 	char to[ENDPOINT_TEXT_SIZE];
 	json_t *errors = json_object();
+	json_t *object;
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < SEND_ERRORS; i++) {
@@ -32,7 +70,7 @@ static json_t *output_json(const struct stats_output *output)
 		if (output->errors[i])
 			json_object_set_new(errors, send_error_name(i), number(output->errors[i]));
 	}
-	return json_pack(
+	object = json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
 		endpoint_format(&output->rule->to, output->rule->port, output->rule->iface, to),
 		"submitted_packets", number(output->submitted), "sent_packets",
@@ -40,6 +78,8 @@ static json_t *output_json(const struct stats_output *output)
 		number(sum), "errors", errors, "gso_refused_batches", number(output->gso_refused),
 		"gso_segments", number(output->gso_segments), "gso_max_bytes",
 		number(output->gso_max_size));
+	add_rates(object, &output->rates);
+	return object;
 }
 
 static json_t *rule_json(const struct stats_rule *rule)
@@ -52,11 +92,12 @@ static json_t *rule_json(const struct stats_rule *rule)
 	for (unsigned int i = 0; i < rule->rule->nr_outputs; i++)
 		json_array_append_new(outputs, output_json(&rule->outputs[i]));
 	object = json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "name", rule->rule->name, "in",
+		"{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", rule->rule->name, "in",
 		endpoint_format(&rule->rule->group, rule->rule->port, rule->rule->iface, in),
-		"state", rule->state, "received_packets", number(rule->received), "received_bytes",
-		number(rule->received_bytes), "rate_pps", number(rule->rate_pps), "rate_bps",
-		number(rule->rate_bps), "outputs", outputs);
+		"state", rule->state, "flow", flow_name(rule->flow), "received_packets",
+		number(rule->received), "received_bytes", number(rule->received_bytes), "latency",
+		latency_json(rule), "outputs", outputs);
+	add_rates(object, &rule->rates);
 	if (rule->reason)
 		json_object_set_new(object, "reason", json_string(rule->reason));
 	if (!addr_is_any(&rule->rule->source))

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A log-linear histogram of times: four buckets of equal width an octave, so that a value is known
+ * to a fifth at least, from 1 us to 1 s; what is shorter or longer has one bucket at each end.
+ * Fixed size, constant time, nothing to configure.
+ *
+ * One thread adds, any thread reads: relaxed counters (counter.h). They have 64 bits, because 32
+ * would wrap within hours where the samples of many outputs meet in one bucket; 672 bytes, of which
+ * an add touches three cache lines.
+ */
+#ifndef XMCAST_BASE_HISTOGRAM_H
+#define XMCAST_BASE_HISTOGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+
+#define HISTOGRAM_FIRST_OCTAVE 10 /* the first bucket ends at 2^10 ns, 1.02 us */
+#define HISTOGRAM_LAST_OCTAVE  30 /* the last one begins at 2^30 ns, 1.07 s */
+#define HISTOGRAM_END_OCTAVE   38 /* and ends at 2^38 ns, 275 s */
+#define HISTOGRAM_STEP_BITS    2  /* 2^2 buckets an octave */
+
+#define HISTOGRAM_BUCKETS                                                                          \
+	(2 + ((HISTOGRAM_LAST_OCTAVE - HISTOGRAM_FIRST_OCTAVE) << HISTOGRAM_STEP_BITS))
+
+struct histogram {
+	counter_t max_ns; /* largest value so far */
+	counter_t sum_ns; /* of all values */
+	counter_t buckets[HISTOGRAM_BUCKETS];
+};
+
+/* The same as plain numbers, of one histogram or the sum of several. */
+struct histogram_counts {
+	uint64_t samples;
+	uint64_t max_ns;
+	uint64_t sum_ns;
+	uint64_t buckets[HISTOGRAM_BUCKETS];
+};
+
+/* The bucket of a value. */
+static inline unsigned int histogram_bucket(uint64_t ns)
+{
+	unsigned int octave;
+	unsigned int step;
+
+	if (ns < 1ULL << HISTOGRAM_FIRST_OCTAVE)
+		return 0;
+	octave = 63 - (unsigned int)__builtin_clzll(ns);
+	if (octave >= HISTOGRAM_LAST_OCTAVE)
+		return HISTOGRAM_BUCKETS - 1;
+	/* The two bits behind the leading one. */
+	step = (unsigned int)(ns >> (octave - HISTOGRAM_STEP_BITS)) &
+	       ((1U << HISTOGRAM_STEP_BITS) - 1);
+	return 1 + ((octave - HISTOGRAM_FIRST_OCTAVE) << HISTOGRAM_STEP_BITS) + step;
+}
+
+/* The owning thread only. */
+static inline void histogram_add(struct histogram *histogram, uint64_t ns)
+{
+	counter_add(&histogram->buckets[histogram_bucket(ns)], 1);
+	counter_add(&histogram->sum_ns, ns);
+	if (ns > counter_read(&histogram->max_ns))
+		atomic_store_explicit(&histogram->max_ns, ns, memory_order_relaxed);
+}
+
+/* Where a bucket ends, in ns: its values are below. The last one takes whatever is longer; it ends
+ * where no latency of the relay does (stamp.h). */
+uint64_t histogram_upper(unsigned int bucket);
+
+/* Add what a histogram holds to *counts, which starts all zero. Any thread. */
+void histogram_sum(const struct histogram *histogram, struct histogram_counts *counts);
+
+/*
+ * The value in ns that `per_mille` of the samples do not exceed, interpolated within its bucket;
+ * never more than the maximum. 0 if there is no sample.
+ */
+uint64_t histogram_quantile(const struct histogram_counts *counts, unsigned int per_mille);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "telemetry/event.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* As long as a line of the log may be. */
+#define LINE_SIZE 1024
+
+/* "2026-11-22T15:04:05.123Z" */
+#define TIME_SIZE 32
+
+void event_init(struct event *event, const char *name, enum log_facility facility,
+		enum log_level level)
+{
+	memset(event, 0, sizeof(*event));
+	event->name = name;
+	event->facility = facility;
+	event->level = level;
+	clock_gettime(CLOCK_REALTIME, &event->time);
+}
+
+static void add(struct event *event, const struct event_field *field)
+{
+	if (event->nr_fields < EVENT_FIELDS)
+		event->fields[event->nr_fields++] = *field;
+}
+
+void event_add_text(struct event *event, const char *key, const char *text)
+{
+	const struct event_field field = {.key = key, .kind = EVENT_TEXT, .text = text};
+
+	if (text)
+		add(event, &field);
+}
+
+void event_add_number(struct event *event, const char *key, uint64_t number)
+{
+	const struct event_field field = {.key = key, .kind = EVENT_NUMBER, .number = number};
+
+	add(event, &field);
+}
+
+void event_add_numbers(struct event *event, const char *key, const struct event_number *numbers,
+		       unsigned int count)
+{
+	const struct event_field field = {
+		.key = key, .kind = EVENT_NUMBERS, .number = count, .numbers = numbers};
+
+	add(event, &field);
+}
+
+/* ---- who listens ---- */
+
+int events_add_sink(struct events *events, void (*take)(void *context, const struct event *event),
+		    void *context)
+{
+	if (events->nr_sinks == EVENT_SINKS)
+		return -ENOSPC;
+	events->sinks[events->nr_sinks++] = (struct event_sink){.take = take, .context = context};
+	return 0;
+}
+
+void event_emit(const struct events *events, const struct event *event)
+{
+	for (unsigned int i = 0; events && i < events->nr_sinks; i++)
+		events->sinks[i].take(events->sinks[i].context, event);
+}
+
+/* ---- JSON ---- */
+
+static json_t *time_json(const struct timespec *time)
+{
+	char text[TIME_SIZE];
+	struct tm tm;
+	size_t length;
+
+	gmtime_r(&time->tv_sec, &tm);
+	length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + length, sizeof(text) - length, ".%03ldZ", time->tv_nsec / 1000000);
+	return json_string(text);
+}
+
+static json_t *numbers_json(const struct event_field *field)
+{
+	json_t *object = json_object();
+
+	for (uint64_t i = 0; i < field->number; i++)
+		json_object_set_new(object, field->numbers[i].name,
+				    json_integer((json_int_t)field->numbers[i].value));
+	return object;
+}
+
+static json_t *field_json(const struct event_field *field)
+{
+	switch (field->kind) {
+	case EVENT_TEXT:
+		return json_string(field->text);
+	case EVENT_NUMBER:
+		return json_integer((json_int_t)field->number);
+	case EVENT_NUMBERS:
+		return numbers_json(field);
+	}
+	return NULL;
+}
+
+json_t *event_json(const struct event *event)
+{
+	json_t *object = json_object();
+	int failed = 0;
+
+	failed |= json_object_set_new(object, "time", time_json(&event->time));
+	failed |= json_object_set_new(object, "event", json_string(event->name));
+	for (unsigned int i = 0; i < event->nr_fields; i++)
+		failed |= json_object_set_new(object, event->fields[i].key,
+					      field_json(&event->fields[i]));
+	if (!failed)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+/* ---- text ---- */
+
+/* A text that grows up to its size, always with a NUL. */
+struct text {
+	char *bytes;
+	size_t size;
+	size_t length;
+};
+
+static void put(struct text *text, char byte)
+{
+	if (text->length + 1 >= text->size)
+		return;
+	text->bytes[text->length++] = byte;
+	text->bytes[text->length] = '\0';
+}
+
+static void put_string(struct text *text, const char *string)
+{
+	while (*string)
+		put(text, *string++);
+}
+
+static void put_number(struct text *text, uint64_t number)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
+	put_string(text, digits);
+}
+
+static void put_numbers(struct text *text, const struct event_field *field)
+{
+	for (uint64_t i = 0; i < field->number; i++) {
+		if (i)
+			put(text, ',');
+		put_string(text, field->numbers[i].name);
+		put(text, ':');
+		put_number(text, field->numbers[i].value);
+	}
+}
+
+/* Nothing that a text says may look like another field, or another line. */
+static void put_quoted(struct text *text, const char *string)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	put(text, '"');
+	for (; *string; string++) {
+		unsigned char byte = (unsigned char)*string;
+
+		if (byte == '"' || byte == '\\')
+			put(text, '\\');
+		if (byte >= ' ' && byte != 0x7f) {
+			put(text, (char)byte);
+			continue;
+		}
+		put_string(text, "\\x");
+		put(text, hex[byte >> 4]);
+		put(text, hex[byte & 15]);
+	}
+	put(text, '"');
+}
+
+static bool is_word(const char *string)
+{
+	if (!*string)
+		return false;
+	for (; *string; string++) {
+		unsigned char byte = (unsigned char)*string;
+
+		if (byte <= ' ' || byte == 0x7f || byte == '"' || byte == '=' || byte == '\\')
+			return false;
+	}
+	return true;
+}
+
+static void put_value(struct text *text, const struct event_field *field, bool quote)
+{
+	if (field->kind == EVENT_NUMBER)
+		put_number(text, field->number);
+	else if (field->kind == EVENT_NUMBERS)
+		put_numbers(text, field);
+	else if (quote && !is_word(field->text))
+		put_quoted(text, field->text);
+	else
+		put_string(text, field->text);
+}
+
+void event_line(const struct event *event, char *line, size_t size)
+{
+	struct text text = {.bytes = line, .size = size};
+
+	*line = '\0';
+	put_string(&text, event->name);
+	for (unsigned int i = 0; i < event->nr_fields; i++) {
+		put(&text, ' ');
+		put_string(&text, event->fields[i].key);
+		put(&text, '=');
+		put_value(&text, &event->fields[i], true);
+	}
+}
+
+void event_log(void *context, const struct event *event)
+{
+	char line[LINE_SIZE];
+
+	if (event->level == EVENT_NOT_LOGGED)
+		return;
+	event_line(event, line, sizeof(line));
+	log_write(event->facility, event->level, "%s", line);
+}
+
+void event_to_pairs(const struct event *event, struct event_pairs *pairs)
+{
+	pairs->count = event->nr_fields;
+	for (unsigned int i = 0; i < event->nr_fields; i++) {
+		struct text text = {.bytes = pairs->text[i], .size = EVENT_TEXT_SIZE};
+
+		pairs->text[i][0] = '\0';
+		put_value(&text, &event->fields[i], false);
+		pairs->pairs[i][0] = event->fields[i].key;
+		pairs->pairs[i][1] = pairs->text[i];
+	}
+}
