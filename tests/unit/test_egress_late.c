@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "dataplane/egress.h"
+#include "dataplane/stamp.h"
 #include "lab.c"
 
 #define FRAMES	2048
@@ -30,6 +31,7 @@ struct late {
 	unsigned int shutdown_at;  /* the command stream ends with this call of enter */
 	uint64_t completed;	   /* datagrams */
 	uint64_t refused;	   /* of these */
+	uint64_t timed;		   /* sends of datagrams with a stamp */
 	uint64_t due[MARKERS + 1]; /* datagrams that must have completed before each marker */
 	uint32_t next[STREAMS][OUTPUTS];
 	struct stream *streams[STREAMS];
@@ -137,6 +139,10 @@ static void queue_datagram(struct xsk *xsk, struct frame_queue *queue, unsigned 
 	struct frame_entry entry = {.stream = late.streams[flow], .length = lab_mixed(number)};
 	struct xsk_frame frame;
 
+	if (number % STAMP_EVERY == 0) {
+		entry.stamp = stamp_now();
+		late.timed += OUTPUTS;
+	}
 	assert_true(lab_deliver(xsk, flow, number, lab_mixed));
 	assert_int_equal(xsk_receive(xsk, &frame, 1), 1);
 	entry.payload = frame.address + IPV4_PAYLOAD;
@@ -168,10 +174,12 @@ static void fill_queue(struct xsk *xsk, struct frame_queue *queue)
 
 static void expect_books(uint64_t datagrams)
 {
+	struct histogram_counts latency = {0};
 	uint64_t errors = 0;
 	uint64_t sent = 0;
 
 	for (unsigned int i = 0; i < STREAMS; i++) {
+		histogram_sum(&late.streams[i]->latency[0], &latency);
 		for (unsigned int j = 0; j < OUTPUTS; j++) {
 			const struct output_queue *queue = &late.streams[i]->outputs[j].queues[0];
 
@@ -182,6 +190,8 @@ static void expect_books(uint64_t datagrams)
 	assert_int_equal(late.completed, datagrams);
 	assert_int_equal(errors, late.refused);
 	assert_int_equal(sent, datagrams - late.refused);
+	/* Refused or not: the time until that is known counts. */
+	assert_int_equal(latency.samples, late.timed);
 }
 
 static void run_late(uint32_t seed, unsigned int shutdown_at)

@@ -26,7 +26,7 @@
 /* Samples without a new drop after which it counts as over. */
 #define SAMPLER_QUIET 3
 
-/* What the sampler remembers of a rule and its outputs: 224 bytes, and 312 for each output. */
+/* What the sampler remembers of a rule and its outputs: 224 bytes, and 304 for each output. */
 struct meter;
 
 /* What it remembers of an interface. Starts as all zero. */

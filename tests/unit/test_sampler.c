@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The sampler: which events a course of counters makes, and that nothing but a change makes one. */
+#include "watchdog.h"
+
+#include "base/clock.h"
+#include "telemetry/sampler.h"
+
+#define RULES	     250
+#define OUTPUTS	     2
+#define SILENT_AFTER 3
+
+static struct rule_output outputs[OUTPUTS] = {
+	{.port = 6000, .ttl = 1, .iface = "eth1"},
+	{.port = 6001, .ttl = 64},
+};
+
+/* Rules with two outputs each, all counters, and what was told of them. */
+struct bench {
+	uint64_t now;
+	struct rule rules[RULES];
+	struct meter *meters[RULES];
+	struct interface_meter port;
+	struct stats *stats;
+	struct events events;
+	char told[16384]; /* a line each */
+	unsigned int count;
+};
+
+static void note(void *context, const struct event *event)
+{
+	struct bench *bench = context;
+	size_t length = strlen(bench->told);
+
+	event_line(event, bench->told + length, sizeof(bench->told) - length - 1);
+	strcat(bench->told, "\n");
+	bench->count++;
+}
+
+static int set_up(void **state)
+{
+	struct bench *bench = calloc(1, sizeof(*bench));
+
+	assert_non_null(bench);
+	bench->now = 1000 * NS_PER_SECOND;
+	bench->stats = stats_new(RULES, RULES * OUTPUTS, 1, 2);
+	assert_non_null(bench->stats);
+	assert_true(addr_parse("239.2.2.2", &outputs[0].to));
+	assert_true(addr_parse("10.0.0.100", &outputs[1].to));
+	for (unsigned int i = 0; i < RULES; i++) {
+		struct stats_rule *stats = &bench->stats->rules[i];
+
+		snprintf(bench->rules[i].name, sizeof(bench->rules[i].name), "r%u", i);
+		bench->rules[i].nr_outputs = OUTPUTS;
+		bench->rules[i].outputs = outputs;
+		bench->meters[i] = meter_new(OUTPUTS, bench->now);
+		assert_non_null(bench->meters[i]);
+		stats->rule = &bench->rules[i];
+		stats->state = "active";
+		stats->outputs = &bench->stats->outputs[OUTPUTS * i];
+		for (unsigned int j = 0; j < OUTPUTS; j++)
+			stats->outputs[j].rule = &outputs[j];
+	}
+	bench->stats->interfaces[0].name = "eth0";
+	bench->stats->interfaces[0].nr_workers = 2;
+	events_add_sink(&bench->events, note, bench);
+	*state = bench;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *bench = *state;
+
+	for (unsigned int i = 0; i < RULES; i++)
+		meter_free(bench->meters[i]);
+	meter_free(NULL);
+	stats_free(bench->stats);
+	free(bench);
+	return 0;
+}
+
+/* A second later; then `expected` is what was told, and nothing else. */
+static void pass(struct bench *bench, const char *expected)
+{
+	struct sampler sampler;
+
+	bench->told[0] = '\0';
+	bench->count = 0;
+	bench->now += NS_PER_SECOND;
+	sampler_begin(&sampler, &bench->events, bench->now, SILENT_AFTER);
+	for (unsigned int i = 0; i < RULES; i++)
+		sampler_rule(&sampler, bench->meters[i], &bench->stats->rules[i]);
+	sampler_interface(&sampler, &bench->port, bench->stats, &bench->stats->interfaces[0]);
+	sampler_end(&sampler);
+	if (expected)
+		assert_string_equal(bench->told, expected);
+}
+
+static void receive(struct bench *bench, unsigned int rule, unsigned int packets)
+{
+	struct stats_rule *stats = &bench->stats->rules[rule];
+
+	stats->received += packets;
+	stats->received_bytes += 100ULL * packets;
+	for (unsigned int i = 0; i < OUTPUTS; i++) {
+		stats->outputs[i].sent += packets;
+		stats->outputs[i].sent_bytes += 100ULL * packets;
+	}
+}
+
+static struct stats_rule *read_rule(struct bench *bench, unsigned int rule)
+{
+	struct stats_rule *stats = &bench->stats->rules[rule];
+
+	meter_read(bench->meters[rule], bench->now, SILENT_AFTER, stats);
+	return stats;
+}
+
+static void test_flow(void **state)
+{
+	struct bench *bench = *state;
+
+	pass(bench, "");
+	assert_int_equal(read_rule(bench, 7)->flow, FLOW_NEVER);
+	receive(bench, 7, 10);
+	assert_int_equal(read_rule(bench, 7)->flow, FLOW_FLOWING); /* at once */
+	pass(bench, "flowing rule=r7\n");
+	receive(bench, 7, 10);
+	pass(bench, "");
+	for (unsigned int i = 1; i < SILENT_AFTER; i++)
+		pass(bench, "");
+	assert_int_equal(read_rule(bench, 7)->flow, FLOW_FLOWING);
+	pass(bench, "silent rule=r7\n");
+	assert_int_equal(read_rule(bench, 7)->flow, FLOW_SILENT);
+	pass(bench, "");
+	receive(bench, 7, 1);
+	pass(bench, "flowing rule=r7\n");
+	assert_int_equal(read_rule(bench, 6)->flow, FLOW_NEVER);
+}
+
+/* A timer that comes a little early does not put the event off by a second. */
+static void test_silence_with_jitter(void **state)
+{
+	struct bench *bench = *state;
+
+	receive(bench, 7, 10);
+	pass(bench, "flowing rule=r7\n");
+	for (unsigned int i = 1; i < SILENT_AFTER; i++)
+		pass(bench, "");
+	bench->now -= 1000000;
+	pass(bench, "silent rule=r7\n");
+}
+
+static void test_rates(void **state)
+{
+	struct bench *bench = *state;
+	const struct stats_rule *rule;
+
+	for (unsigned int i = 0; i < 12; i++) {
+		receive(bench, 3, i == 5 ? 3000 : 1000);
+		bench->stats->rules[3].outputs[1].sent -= 400;
+		bench->stats->rules[3].outputs[1].sent_bytes -= 40000;
+		pass(bench, NULL);
+	}
+	rule = read_rule(bench, 3);
+	assert_int_equal(rule->rates.second.pps, 1000);
+	assert_int_equal(rule->rates.second.bps, 800000);
+	assert_int_equal(rule->rates.window.pps, 1200);
+	assert_int_equal(rule->rates.peak.pps, 3000);
+	assert_int_equal(rule->rates.last_packet_seconds, 0);
+	assert_int_equal(rule->outputs[0].rates.second.pps, 1000);
+	assert_int_equal(rule->outputs[1].rates.second.pps, 600);
+	assert_int_equal(rule->outputs[1].rates.window.pps, 800);
+	assert_int_equal(rule->outputs[1].rates.peak.pps, 2600);
+	meter_reset_peaks(bench->meters[3]);
+	rule = read_rule(bench, 3);
+	assert_int_equal(rule->rates.peak.pps, 1000);
+	assert_int_equal(rule->outputs[1].rates.peak.pps, 600);
+	bench->now += 90 * NS_PER_SECOND;
+	assert_int_equal(read_rule(bench, 3)->rates.last_packet_seconds, 90);
+	assert_true(read_rule(bench, 4)->rates.last_packet_seconds == STATS_NEVER);
+	assert_true(read_rule(bench, 4)->outputs[0].rates.last_packet_seconds == STATS_NEVER);
+}
+
+static void test_dropping(void **state)
+{
+	struct bench *bench = *state;
+	struct stats_output *output = &bench->stats->rules[0].outputs[0];
+
+	output->errors[send_error_slot(EAGAIN)] = 5;
+	output->errors[SEND_ERROR_OTHER] = 2;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:5,other:2\n");
+	output->errors[send_error_slot(EAGAIN)] += 5;
+	pass(bench, ""); /* it goes on */
+	pass(bench, "");
+	pass(bench, "");
+	output->errors[send_error_slot(ENOBUFS)] += 1; /* just before it would be over */
+	pass(bench, "");
+	pass(bench, "");
+	pass(bench, "");
+	pass(bench, "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n");
+	pass(bench, "");
+	output->errors[send_error_slot(EAGAIN)] += 7; /* only what is new is told */
+	output[1].errors[send_error_slot(EPERM)] = 1;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:7\n"
+		    "dropping rule=r0 output=10.0.0.100:6001 errors=EPERM:1\n");
+}
+
+/* More than 32 bits of errors, of which the meter keeps the lower half. */
+static void test_many_errors(void **state)
+{
+	struct bench *bench = *state;
+	struct stats_output *output = &bench->stats->rules[0].outputs[0];
+
+	output->errors[0] = UINT32_MAX - 1ULL;
+	pass(bench, NULL);
+	for (unsigned int i = 0; i < SAMPLER_QUIET; i++)
+		pass(bench, NULL);
+	output->errors[0] += 10;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:10\n");
+}
+
+/* Another stream in a rule's place: what it has counted is new, and nothing is negative. */
+static void test_replaced(void **state)
+{
+	struct bench *bench = *state;
+	struct stats_rule *rule = &bench->stats->rules[0];
+
+	receive(bench, 0, 1000);
+	rule->outputs[0].errors[send_error_slot(EAGAIN)] = 50;
+	pass(bench, NULL);
+	for (unsigned int i = 0; i < SAMPLER_QUIET; i++)
+		pass(bench, NULL);
+	rule->received = rule->received_bytes = 0;
+	for (unsigned int i = 0; i < OUTPUTS; i++)
+		rule->outputs[i].sent = rule->outputs[i].sent_bytes = 0;
+	rule->outputs[0].errors[send_error_slot(EAGAIN)] = 3;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:3\n");
+	assert_int_equal(read_rule(bench, 0)->flow, FLOW_NEVER);
+	assert_int_equal(rule->rates.peak.pps, 0);
+	receive(bench, 0, 5);
+	pass(bench, "flowing rule=r0\n");
+}
+
+static void test_states(void **state)
+{
+	struct bench *bench = *state;
+	struct stats_rule *rule = &bench->stats->rules[1];
+
+	rule->state = "pending";
+	rule->reason = "interface eth0 is down: set it up";
+	pass(bench, "pending rule=r1 reason=\"interface eth0 is down: set it up\"\n");
+	pass(bench, "");
+	rule->state = "active";
+	rule->reason = NULL;
+	pass(bench, "active rule=r1\n");
+	rule->state = "disabled"; /* by somebody who knows it */
+	pass(bench, "");
+	rule->state = "active";
+	pass(bench, "");
+}
+
+static void test_exhausted(void **state)
+{
+	struct bench *bench = *state;
+	struct stats_worker *workers = bench->stats->workers;
+
+	pass(bench, "");
+	workers[0].state.kernel.fill_ring_empty = 10;
+	workers[1].state.kernel.fill_ring_empty = 20;
+	pass(bench, "buffer-exhausted interface=eth0 packets=30\n");
+	workers[1].state.kernel.fill_ring_empty = 21;
+	pass(bench, "");
+	pass(bench, "");
+	pass(bench, "");
+	pass(bench, "buffer-exhausted-ended interface=eth0\n");
+	workers[0].state.kernel.fill_ring_empty = 0; /* opened anew */
+	workers[1].state.kernel.fill_ring_empty = 4;
+	pass(bench, "buffer-exhausted interface=eth0 packets=4\n");
+}
+
+/* All rules at once: 100 are told, the number of the others is, and none comes later. */
+static void test_bounded(void **state)
+{
+	struct bench *bench = *state;
+
+	for (unsigned int i = 0; i < RULES; i++)
+		receive(bench, i, 1);
+	pass(bench, NULL);
+	assert_int_equal(bench->count, SAMPLER_EVENTS + 1);
+	assert_non_null(strstr(bench->told, "flowing rule=r99\nevents-suppressed count=150\n"));
+	for (unsigned int i = 0; i < RULES; i++)
+		receive(bench, i, 1);
+	pass(bench, "");
+}
+
+/* Nobody listens: that is no reason to fail. */
+static void test_no_events(void **state)
+{
+	struct bench *bench = *state;
+	struct sampler sampler;
+
+	receive(bench, 0, 1);
+	bench->now += NS_PER_SECOND;
+	sampler_begin(&sampler, NULL, bench->now, SILENT_AFTER);
+	sampler_rule(&sampler, bench->meters[0], &bench->stats->rules[0]);
+	sampler_end(&sampler);
+	assert_int_equal(read_rule(bench, 0)->rates.second.pps, 1);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_flow),      TEST(test_silence_with_jitter), TEST(test_rates),
+		TEST(test_dropping),  TEST(test_many_errors),	      TEST(test_replaced),
+		TEST(test_states),    TEST(test_exhausted),	      TEST(test_bounded),
+		TEST(test_no_events),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
