@@ -6,10 +6,11 @@ import json
 import os
 import re
 import signal
+import socket
 
 from harness import (EXIT_CONFIG, EXIT_DONE, EXIT_UNREACHABLE, EXIT_USAGE, Daemon, Namespace, Sink,
-                     Star, check, check_clean, equal, generate, main, program, run, test,
-                     work_folder, write_file)
+                     Star, check, check_clean, equal, generate, main, program, run, start, test,
+                     wait_until, work_folder, write_file)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ttl 8 out 10.2.0.2:6001"
 
@@ -66,6 +67,18 @@ def help_and_version():
     for library in ("libbpf", "libxdp", "liburing"):
         done = run(program("xmcastd"), "-V")
         check(re.search(rf"{library} v?\d+\.\d+", done.stdout), f"no {library} in {done.stdout}")
+
+
+@test
+def stdout_that_takes_nothing():
+    """-h, -V and -t of xmcastd into a full or closed stdout: exit 1, and why"""
+    path = write_file("good.yaml", GOOD)
+    for arguments in ("-h", "-V", f"-t -c {path}"):
+        command = f"{program('xmcastd')} {arguments}"
+        for where, why in ((">/dev/full", "No space left on device"), (">&-", "Bad file")):
+            done = ends(run("sh", "-c", f"{command} {where}", check=False), EXIT_USAGE)
+            check("xmcastd: cannot write to stdout: " in done.stderr, done.stderr)
+            check(why in done.stderr, done.stderr)
 
 
 @test
@@ -280,6 +293,130 @@ def sink_counts_what_waits():
     sink.process.send_signal(signal.SIGTERM)
     sink.process.send_signal(signal.SIGCONT)
     check_clean(sink.report(), sent)
+
+
+def json_lines(process):
+    """The log of a daemon as JSON objects, by event."""
+    lines = [json.loads(line) for line in process.lines]
+    for line in lines:
+        has_keys(line, {"time": str, "level": str, "facility": str, "event": str}, "log line")
+        check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]), line["time"])
+    return {line["event"]: line for line in lines}
+
+
+@test
+def log_in_json():
+    """--log-json, and `logging: { format: json }`: every line is an object"""
+    star = Star()
+    for config, arguments in ((None, ("--log-json", "--rule", RULE)),
+                              (GOOD + "logging: { format: json }\n", ())):
+        daemon = Daemon(star.relay, config=config, arguments=arguments, ready=False)
+        daemon.process.wait_line('"event":"ready"')
+        daemon.stop()
+        events = json_lines(daemon.process)
+        ready = events["ready"]
+        equal((ready["facility"], ready["level"], ready["rules"], ready["workers"]),
+              ("daemon", "info", 1, 1), "ready")
+        equal(ready["socket"], daemon.socket, "socket")
+        equal(events["interface-ready"]["iface"], "in0", "interface")
+        equal(events["final-statistics"]["sent"], 0, "statistics")
+        equal(events["stopping"]["signal"], 15, "stopping")
+
+
+@test
+def log_levels():
+    """`logging:` of the file holds from the start on, and -d overrides it"""
+    star = Star()
+    config = GOOD + "logging: { level: error, levels: { links: info } }\n"
+    daemon = Daemon(star.relay, config=config, ready=False)
+    daemon.process.wait_line("interface-ready")
+    log = daemon.stop()
+    check(not re.search(r"\b(ready|final-statistics) ", log.replace("interface-ready", "")), log)
+    daemon = Daemon(star.relay, config=config, arguments=("-d",))
+    check("final-statistics" in daemon.stop(), "-d did not override `logging:`")
+
+
+class SyslogDaemon:
+    """A socket where a syslog daemon would be, and the command that puts it at /dev/log."""
+
+    def __init__(self):
+        self.path = os.path.join(work_folder(), "log")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(30)
+
+    def prefix(self):
+        """To run a command with a /dev of its own, in which /dev/log leads here."""
+        script = ('mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && '
+                  f'ln -s {self.path} /dev/log && exec "$@"')
+        return ("unshare", "--mount", "sh", "-c", script, "sh")
+
+    def wait_line(self, pattern):
+        """Read until a line matches."""
+        while True:
+            line = self.socket.recv(8192).decode()
+            match = re.search(pattern, line)
+            if match:
+                return match
+
+    def close(self):
+        """The daemon goes away."""
+        self.socket.close()
+        os.unlink(self.path)
+
+
+@test
+def log_to_syslog():
+    """--syslog: to /dev/log; when nobody is there, to stderr; when it is full, nobody waits"""
+    star = Star()
+    syslog = SyslogDaemon()
+    config = "statistics: { interval: 1 }\nrules:\n  - " + RULE + "\n"
+    daemon = Daemon(star.relay, config=config, arguments=("--syslog",), prefix=syslog.prefix(),
+                    ready=False)
+    # <30>: facility daemon, level info.
+    syslog.wait_line(r"^<30>\w{3} [ \d]\d \d\d:\d\d:\d\d xmcastd\[\d+\]: ready version=[^\n]*$")
+    equal(daemon.process.log(), "", "stderr")
+    # Not read from: some 10 datagrams and it is full. Packets are relayed nevertheless.
+    sent = generate(star.source, "s0", "--rate", "5000", "--count", "5000")
+    daemon.settle(steered=sent["sent_packets"])
+    syslog.close()
+    daemon.process.wait_line(r"^info  statistics uptime=")
+    daemon.stop()
+    check("final-statistics" in daemon.process.log(), daemon.process.log())
+
+
+@test
+def log_to_the_journal():
+    """With JOURNAL_STREAM naming our stderr, lines have the journal's <N>"""
+    namespace = Namespace("empty")
+    path = os.path.join(work_folder(), "journal")
+    with open(path, "w+", encoding="utf-8") as file:
+        status = os.fstat(file.fileno())
+        for stream, expected in ((f"{status.st_dev}:{status.st_ino}", "<3>permission-missing "),
+                                 (f"{status.st_dev}:1", "error permission-missing ")):
+            file.truncate(0)
+            # Without any rights, so that it ends by itself.
+            namespace.run("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534",
+                          "--clear-groups", program("xmcastd"), "--rule", RULE, "--socket",
+                          os.path.join(work_folder(), "journal.sock"), check=False,
+                          capture_output=False, stderr=file,
+                          env={**os.environ, "JOURNAL_STREAM": stream})
+            with open(path, encoding="utf-8") as log:
+                text = log.read().lstrip("\0")
+            check(text.startswith(expected), text)
+
+
+@test
+def closed_stderr():
+    """With stderr closed the log goes nowhere, least of all out of a socket"""
+    star = Star()
+    socket_path = os.path.join(work_folder(), "closed.sock")
+    command = f"exec {program('xmcastd')} --rule '{RULE}' --socket {socket_path} 2>&-"
+    process = start(star.relay, "sh", "-c", command, name="xmcastd without stderr")
+    wait_until(lambda: run(program("xmcastctl"), "--socket", socket_path, "ping",
+                           check=False).returncode == 0, "an answer to ping")
+    equal(os.readlink(f"/proc/{process.pid}/fd/2"), "/dev/null", "stderr")
+    equal(process.stop(), EXIT_DONE, "exit code")
 
 
 main()

@@ -7,8 +7,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#include <jansson.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/log_limiter.h"
+#include "base/log_syslog.h"
 
 #define MANY 200000
 
@@ -154,6 +161,279 @@ static void test_allowed(void **state)
 				  "info  kept-back number=3\n");
 }
 
+/* ---- how often ---- */
+
+#define SECOND 1000000000ULL
+
+static unsigned int pass_many(struct log_limiter *limiter, const char *event, unsigned int n,
+			      uint64_t now, uint64_t *suppressed)
+{
+	unsigned int passed = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t count = 0;
+
+		passed += log_limiter_pass(limiter, event, strlen(event), now, &count);
+		*suppressed += count;
+	}
+	return passed;
+}
+
+static void test_limiter(void **state)
+{
+	static struct log_limiter limiter;
+	uint64_t now = 5 * SECOND;
+	uint64_t suppressed = 0;
+
+	assert_int_equal(pass_many(&limiter, "a", 1000, now, &suppressed), 100);
+	assert_int_equal(suppressed, 0);
+	/* Another event has its own; its name is not the other's beginning. */
+	assert_int_equal(pass_many(&limiter, "ab", 1000, now, &suppressed), 100);
+	assert_int_equal(suppressed, 0);
+	/* 10 a second; the first tells of the others. */
+	assert_int_equal(pass_many(&limiter, "a", 1000, now + SECOND, &suppressed), 10);
+	assert_int_equal(suppressed, 900);
+	suppressed = 0;
+	assert_int_equal(pass_many(&limiter, "a", 1000, now + 3 * SECOND, &suppressed), 20);
+	assert_int_equal(suppressed, 990);
+	/* Never more than a burst, however long it was silent. */
+	assert_int_equal(pass_many(&limiter, "a", 1000, now + 3600 * SECOND, &suppressed), 100);
+	log_limiter_add(&limiter, "c", 1, 7);
+	assert_int_equal(log_limiter_take(&limiter, "c", 1), 7);
+	assert_int_equal(log_limiter_take(&limiter, "c", 1), 0);
+}
+
+/* More names than the table holds, and names longer than it keeps: limited nevertheless. */
+static void test_limiter_full(void **state)
+{
+	static struct log_limiter limiter;
+	char longer[2 * LOG_LIMITER_NAME] = {0};
+	uint64_t suppressed = 0;
+	char name[20];
+
+	memset(longer, 'x', sizeof(longer) - 1);
+	assert_int_equal(pass_many(&limiter, longer, 150, SECOND, &suppressed), 100);
+	longer[LOG_LIMITER_NAME] = 'y';
+	assert_int_equal(pass_many(&limiter, longer, 1, SECOND, &suppressed), 0);
+	assert_int_equal(pass_many(&limiter, "", 150, SECOND, &suppressed), 100);
+	log_limiter_take(&limiter, "", 0);
+	for (int i = 0; i < LOG_LIMITER_EVENTS - 1; i++) {
+		snprintf(name, sizeof(name), "event-%d", i);
+		assert_int_equal(pass_many(&limiter, name, 1, SECOND, &suppressed), 1);
+	}
+	/* All that come now share one limit, with the empty name. */
+	assert_int_equal(pass_many(&limiter, "one-more", 5, SECOND, &suppressed), 0);
+	assert_int_equal(pass_many(&limiter, "and-another", 5, 2 * SECOND, &suppressed), 5);
+	assert_int_equal(suppressed, 5);
+	assert_int_equal(pass_many(&limiter, "event-7", 200, SECOND, &suppressed), 99);
+}
+
+/* Of an event that comes in a storm, some are written, whichever level and thread. */
+static void test_storm(void **state)
+{
+	static char text[1 << 20];
+	unsigned int lines = 0;
+
+	capture();
+	fcntl(reader, F_SETPIPE_SZ, 1 << 20);
+	for (int i = 0; i < 5000; i++)
+		log_warning("storm number=%d", i);
+	for (int i = 0; i < 200; i++)
+		log_info("statistics number=%d", i); /* never held back */
+	release(text, sizeof(text));
+	for (char *at = text; (at = strstr(at, "storm ")); at++)
+		lines++;
+	/* 100, and 10 for each second that this took. */
+	assert_in_range(lines, 100, 2000);
+	assert_non_null(strstr(text, "statistics number=199\n"));
+}
+
+/* Errors are held back only when the start is over. The last of these tests: there is no way back.
+ */
+static void test_storm_of_errors(void **state)
+{
+	static char text[1 << 20];
+	unsigned int before = 0;
+	unsigned int after = 0;
+
+	capture();
+	fcntl(reader, F_SETPIPE_SZ, 1 << 20);
+	for (int i = 0; i < 5000; i++)
+		log_error("before number=%d", i);
+	log_running();
+	for (int i = 0; i < 5000; i++)
+		log_error("after number=%d", i);
+	release(text, sizeof(text));
+	for (char *at = text; (at = strstr(at, "before ")); at++)
+		before++;
+	for (char *at = text; (at = strstr(at, "after ")); at++)
+		after++;
+	assert_int_equal(before, 5000);
+	assert_in_range(after, 100, 2000);
+}
+
+/* ---- where to ---- */
+
+static void test_json_lines(void **state)
+{
+	struct log_config config = log_config_default;
+	struct log_config current;
+	char text[4096];
+	json_t *json;
+
+	config.json = true;
+	config.levels[LOG_FACILITY_EGRESS] = LOG_LEVEL_DEBUG;
+	log_configure(&config);
+	log_current(&current);
+	capture();
+	log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_DEBUG, "event rule=%s n=%d", "7", 7);
+	release(text, sizeof(text));
+	log_configure(&log_config_default);
+	assert_true(current.json);
+	assert_int_equal(current.target, LOG_TARGET_AUTO);
+	assert_int_equal(current.levels[LOG_FACILITY_EGRESS], LOG_LEVEL_DEBUG);
+	assert_int_equal(current.levels[LOG_FACILITY_DAEMON], LOG_LEVEL_INFO);
+	json = json_loads(text, 0, NULL);
+	assert_non_null(json);
+	assert_string_equal(json_string_value(json_object_get(json, "facility")), "egress");
+	assert_string_equal(json_string_value(json_object_get(json, "level")), "debug");
+	assert_string_equal(json_string_value(json_object_get(json, "event")), "event");
+	assert_string_equal(json_string_value(json_object_get(json, "rule")), "7");
+	assert_int_equal(json_integer_value(json_object_get(json, "n")), 7);
+	json_decref(json);
+}
+
+/* <N> only if JOURNAL_STREAM names what stderr is now, and the target leaves the choice. */
+static void test_journal(void **state)
+{
+	struct log_config config = log_config_default;
+	struct stat status;
+	char stream[64];
+	char text[4096];
+
+	capture();
+	assert_int_equal(fstat(STDERR_FILENO, &status), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
+		 (unsigned long long)status.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_configure(&config);
+	log_error("one");
+	log_warning("two");
+	log_info("three");
+	config.target = LOG_TARGET_STDERR;
+	log_configure(&config);
+	log_info("four");
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
+		 (unsigned long long)status.st_ino + 1);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_configure(&log_config_default);
+	log_info("five");
+	setenv("JOURNAL_STREAM", "nonsense", 1);
+	log_configure(&log_config_default);
+	log_info("six");
+	unsetenv("JOURNAL_STREAM");
+	log_configure(&log_config_default);
+	release(text, sizeof(text));
+	assert_string_equal(text, "<3>one\n<4>two\n<6>three\ninfo  four\ninfo  five\ninfo  six\n");
+}
+
+/* A syslog daemon that does not come, that is slow, that goes and comes again: nobody waits. */
+static void test_syslog(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char folder[] = "/tmp/xmc-syslog-XXXXXX";
+	struct log_syslog syslog = {.path = address.sun_path, .fd = -1};
+	char prefix[LOG_SYSLOG_PREFIX_SIZE];
+	char text[256];
+	int server;
+	int err = 0;
+	int sent;
+
+	watchdog_start(__func__);
+	assert_non_null(mkdtemp(folder));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/log", folder);
+	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, SECOND), -ENOENT);
+	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
+	/* It is looked for once a second only. */
+	assert_int_not_equal(log_syslog_send(&syslog, "line\n", 5, SECOND + 1), 0);
+	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, 2 * SECOND), 0);
+	assert_int_equal(recv(server, text, sizeof(text), 0), 4);
+	assert_memory_equal(text, "line", 4);
+	for (sent = 0; sent < 1000000 && !err; sent++)
+		err = log_syslog_send(&syslog, "line\n", 5, 2 * SECOND);
+	assert_int_equal(err, -EAGAIN);
+	assert_true(sent > 1);
+	assert_int_equal(recv(server, text, sizeof(text), 0), 4);
+	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, 2 * SECOND), 0);
+	close(server);
+	unlink(address.sun_path);
+	assert_int_not_equal(log_syslog_send(&syslog, "line\n", 5, 3 * SECOND), 0);
+	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(log_syslog_send(&syslog, "again", 5, 4 * SECOND), 0);
+	assert_int_equal(recv(server, text, sizeof(text), 0), 5);
+	log_syslog_close(&syslog);
+	close(server);
+	unlink(address.sun_path);
+	rmdir(folder);
+	log_syslog_prefix(LOG_LEVEL_ERROR, prefix);
+	assert_int_equal(strncmp(prefix, "<27>", 4), 0);
+	snprintf(text, sizeof(text), " xmcastd[%d]: ", (int)getpid());
+	assert_string_equal(prefix + 4 + strlen("Nov 22 15:04:05"), text);
+	watchdog_stop();
+}
+
+static atomic_bool enough;
+
+static void *write_lines(void *arg)
+{
+	while (!atomic_load(&enough))
+		log_error("from-thread thread=%d value=\"%s\"", *(int *)arg, "a b");
+	return NULL;
+}
+
+/* Configured anew while others write: every line is whole, in one form or the other. */
+static void test_configure_meanwhile(void **state)
+{
+	struct log_config config = log_config_default;
+	static char text[1 << 20];
+	pthread_t threads[3];
+	int numbers[3] = {0, 1, 2};
+	unsigned int forms[2] = {0};
+
+	watchdog_start(__func__);
+	capture();
+	fcntl(reader, F_SETPIPE_SZ, 1 << 20);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, write_lines, &numbers[i]), 0);
+	for (int i = 0; i < 2000; i++) {
+		config.json = i % 2;
+		log_configure(&config);
+		log_error("from-main number=%d", i);
+	}
+	atomic_store(&enough, true);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	log_configure(&log_config_default);
+	release(text, sizeof(text));
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		json_t *json = line[0] == '{' ? json_loads(line, 0, NULL) : NULL;
+
+		if (!json && strncmp(line, "error from-", 11) != 0 &&
+		    strncmp(line, "warn  log-lines-lost ", 21) != 0)
+			fail_msg("not whole: %s", line);
+		forms[json != NULL]++;
+		json_decref(json);
+	}
+	assert_true(forms[0] && forms[1]);
+	/* What was lost meanwhile is told, so that the next test does not have to. */
+	capture();
+	log_error("event");
+	release(text, sizeof(text));
+	watchdog_stop();
+}
+
 static counter_t counter;
 
 static void *count(void *arg)
@@ -188,9 +468,13 @@ static void test_counter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),	  cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_cut),	  cmocka_unit_test(test_errno_is_kept),
-		cmocka_unit_test(test_full_pipe), cmocka_unit_test(test_allowed),
+		cmocka_unit_test(test_lines),	   cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_cut),	   cmocka_unit_test(test_errno_is_kept),
+		cmocka_unit_test(test_full_pipe),  cmocka_unit_test(test_allowed),
+		cmocka_unit_test(test_limiter),	   cmocka_unit_test(test_limiter_full),
+		cmocka_unit_test(test_json_lines), cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_syslog),	   cmocka_unit_test(test_configure_meanwhile),
+		cmocka_unit_test(test_storm),	   cmocka_unit_test(test_storm_of_errors),
 		cmocka_unit_test(test_counter),
 	};
 
