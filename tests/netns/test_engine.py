@@ -144,7 +144,7 @@ def pause_at_random(dice):
         time.sleep(pause)
 
 
-def relay_after_pauses(star, output, daemon, rounds=300):
+def relay_after_pauses(star, output, daemon, rounds=1000):
     """Lone packets and small bursts, each sent only when all before it have arrived."""
     dice = random.Random(1)
     sock = sender(star.source, "10.1.0.1")
