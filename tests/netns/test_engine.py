@@ -5,6 +5,8 @@ that are blocked, CPUs, and a kernel that lends us no io_uring."""
 
 import json
 import os
+import random
+import time
 
 from harness import (Daemon, Sink, Star, check, check_clean, equal, interface_of, main, program,
                      receive, receiver, relay_stream, rule_of, sender, start, test, wait_until)
@@ -133,6 +135,41 @@ def mtu_changes():
             check_clean(sink.stop(), sent,
                         stats["totals"]["dropped_packets"] + output["send_errors"])
         daemon.stop()
+
+
+def pause_at_random(dice):
+    """Nothing, a moment in which a spinning thread goes to sleep or just has, or a longer one."""
+    pause = dice.choice((0, 0, dice.uniform(0, 200e-6), dice.uniform(0, 5e-3)))
+    if pause:
+        time.sleep(pause)
+
+
+def relay_after_pauses(star, output, daemon, rounds=1000):
+    """Lone packets and small bursts, each sent only when all before it have arrived."""
+    dice = random.Random(1)
+    sock = sender(star.source, "10.1.0.1")
+    steered = 0
+    for _ in range(rounds):
+        payloads = [b"%d" % (steered + i) for i in range(dice.choice((1, 1, 1, 2, 40)))]
+        for payload in payloads:
+            sock.sendto(payload, ("239.1.1.1", 5000))
+        for payload in payloads:
+            equal(receive(output)[0], payload, "payload")
+        steered += len(payloads)
+        pause_at_random(dice)
+    daemon.settle(steered=steered)
+
+
+@test
+def no_packet_is_stuck():
+    """A packet after any pause is relayed without another behind it, by every engine and wake-up"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    for engine in ("io_uring", "sendmmsg"):
+        for wakeup in ("eventfd", "hybrid", "spin"):
+            daemon = Daemon(star.relay, config=config(f"{{ engine: {engine}, wakeup: {wakeup} }}"))
+            relay_after_pauses(star, output, daemon)
+            daemon.stop()
 
 
 @test
