@@ -14,7 +14,8 @@
 
 # The one list of Debian packages: to build, to test, to check.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
-	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libcmocka-dev \
+	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libmicrohttpd-dev \
+	libcmocka-dev \
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat
 
@@ -74,6 +75,7 @@ MAKEFLAGS += --no-builtin-rules
 
 all: $(PROGRAMS)
 
+$(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcastctl: $(patsubst %.c,$(B)/%.o,$(wildcard user/ctl/*.c)) $(B)/libxmcast.a
 $(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
