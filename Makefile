@@ -160,7 +160,8 @@ fuzz: $(SKELS)
 		clang -O1 -g $(filter-out -fno-common,$(XCFLAGS)) -DXMC_VERSION='"fuzz"' \
 			-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 			-o build/fuzz/$$target tests/fuzz/fuzz_$$target.c \
-			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c) $(LDLIBS) && \
+			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c \
+				user/telemetry/metrics*.c) $(LDLIBS) && \
 		mkdir -p build/fuzz/$$target.corpus && \
 		build/fuzz/$$target -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
 			-artifact_prefix=build/fuzz/ build/fuzz/$$target.corpus \

@@ -232,17 +232,20 @@ static void add_info(struct metrics *metrics, unsigned int index, const json_t *
 
 /* ---- latency ---- */
 
-static json_int_t bucket_upper(const json_t *bucket)
+/* Which of our bounds a bucket of the daemon's lies below; one that ends beyond a bound counts
+ * above it, so that a latency is never told too low. The last has no end, whichever way that is
+ * told. */
+static unsigned int bucket_slot(const json_t *bucket)
 {
-	return json_integer_value(json_array_get(bucket, 0));
-}
+	const json_t *upper = json_array_get(bucket, 0);
+	unsigned int slot = 0;
 
-static json_int_t bucket_count(const json_t *bucket)
-{
-	const json_t *count = json_array_get(bucket, 1);
-
-	return is_count(count) && is_count(json_array_get(bucket, 0)) ? json_integer_value(count)
-								      : 0;
+	if (!is_count(upper))
+		return LATENCY_BOUNDS;
+	while (slot < LATENCY_BOUNDS && json_integer_value(upper) > (json_int_t)1
+									    << latency_bounds[slot])
+		slot++;
+	return slot;
 }
 
 static void add_bucket(struct metrics *metrics, unsigned int index, const char *le, uint64_t count)
@@ -254,7 +257,6 @@ static void add_bucket(struct metrics *metrics, unsigned int index, const char *
 	cut(&metrics->labels, length);
 }
 
-/* A bucket that ends beyond one of our bounds counts above it: a latency is never told too low. */
 static void add_histogram(struct metrics *metrics, unsigned int index, const json_t *latency)
 {
 	const json_t *buckets = json_object_get(latency, "buckets");
@@ -268,12 +270,9 @@ static void add_histogram(struct metrics *metrics, unsigned int index, const jso
 		return;
 	json_array_foreach(buckets, i, bucket)
 	{
-		unsigned int slot = 0;
-
-		while (slot < LATENCY_BOUNDS &&
-		       bucket_upper(bucket) > (json_int_t)1 << latency_bounds[slot])
-			slot++;
-		counts[slot] += (uint64_t)bucket_count(bucket);
+		if (is_count(json_array_get(bucket, 1)))
+			counts[bucket_slot(bucket)] +=
+				(uint64_t)json_integer_value(json_array_get(bucket, 1));
 	}
 	for (i = 0; i < LATENCY_BOUNDS; i++) {
 		char le[32];
