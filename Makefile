@@ -14,9 +14,12 @@
 
 # The one list of Debian packages: to build, to test, to check.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
-	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libcmocka-dev \
+	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libmicrohttpd-dev \
+	libcmocka-dev \
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat
+# Only unpacked, to build/unpacked: installed, it would start a server on this machine. For the tests.
+UNPACKED := prometheus
 
 # bpftool, ethtool and others: only a login shell of root has these folders in its path.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -74,6 +77,7 @@ MAKEFLAGS += --no-builtin-rules
 
 all: $(PROGRAMS)
 
+$(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcastctl: $(patsubst %.c,$(B)/%.o,$(wildcard user/ctl/*.c)) $(B)/libxmcast.a
 $(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
@@ -158,7 +162,8 @@ fuzz: $(SKELS)
 		clang -O1 -g $(filter-out -fno-common,$(XCFLAGS)) -DXMC_VERSION='"fuzz"' \
 			-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 			-o build/fuzz/$$target tests/fuzz/fuzz_$$target.c \
-			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c) $(LDLIBS) && \
+			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c \
+				user/telemetry/metrics*.c) $(LDLIBS) && \
 		mkdir -p build/fuzz/$$target.corpus && \
 		build/fuzz/$$target -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
 			-artifact_prefix=build/fuzz/ build/fuzz/$$target.corpus \
@@ -200,6 +205,9 @@ install: all
 	install -m 755 $(B)/xmcastd "$(DESTDIR)$(PREFIX)/sbin/"
 	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink "$(DESTDIR)$(PREFIX)/bin/"
 	install -m 644 docs/xmcast.yaml "$(DESTDIR)/etc/xmcast/xmcast.yaml.example"
+	install -d "$(DESTDIR)$(PREFIX)/share/xmcast"
+	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \
+		"$(DESTDIR)$(PREFIX)/share/xmcast/"
 
 deps:
 	@have=$$(dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \
@@ -208,6 +216,14 @@ deps:
 	if [ -n "$$missing" ]; then echo "installing:" $$missing; \
 		apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+	@for package in $(UNPACKED); do \
+		command -v "$$package" >/dev/null || [ -x "build/unpacked/usr/bin/$$package" ] || { \
+		echo "unpacking: $$package"; mkdir -p build/unpacked/download && \
+		{ [ -n "$$(apt-cache policy "$$package" 2>/dev/null)" ] || apt-get update -qq; } && \
+		(cd build/unpacked/download && apt-get download -qq "$$package" 2>/dev/null) && \
+		dpkg-deb -x build/unpacked/download/"$$package"_*.deb build/unpacked && \
+		rm -r build/unpacked/download; } || exit 1; \
+	done
 
 # The minimal header is what we build with; the full one is for people, and not committed.
 vmlinux:

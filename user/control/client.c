@@ -46,6 +46,17 @@ int control_client_open(struct control_client **out, const char *path)
 	return 0;
 }
 
+int control_client_adopt(struct control_client **out, int fd)
+{
+	struct control_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return -ENOMEM;
+	client->fd = fd;
+	*out = client;
+	return 0;
+}
+
 void control_client_close(struct control_client *client)
 {
 	if (!client)

@@ -12,6 +12,10 @@ struct control_client;
 int control_client_open(struct control_client **out, const char *path);
 void control_client_close(struct control_client *client); /* takes NULL */
 
+/* A connection that is there already: a stream socket whose other end is a daemon's. 0, and it is
+ * the client's; -ENOMEM, and it stays the caller's. */
+int control_client_adopt(struct control_client **out, int fd);
+
 /*
  * Call a method; `params` may be NULL and stays the caller's. 0: *answer is the result; 1: the
  * daemon refused, *answer is its JSON-RPC error object; -errno: no answer (-ETIMEDOUT after 10 s)

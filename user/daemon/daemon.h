@@ -14,6 +14,7 @@ struct daemon {
 	struct relay *relay;
 	struct events events;
 	struct control_server *control;
+	struct exporter *exporter; /* NULL: no metrics.listen */
 	int epoll_fd;
 	int signal_fd;
 	int timer_fd;

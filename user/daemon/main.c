@@ -18,13 +18,14 @@
 #include "base/log.h"
 #include "base/streams.h"
 #include "daemon/daemon.h"
+#include "daemon/exporter.h"
 #include "daemon/methods.h"
 #include "daemon/rights.h"
 #include "rules/add.h"
 #include "rules/file.h"
 
 /* What an event of the main loop is about; relay_watch() has 0. */
-enum source { SOURCE_WORKER, SOURCE_SIGNAL, SOURCE_SECOND, SOURCE_CONTROL };
+enum source { SOURCE_WORKER, SOURCE_SIGNAL, SOURCE_SECOND, SOURCE_CONTROL, SOURCE_EXPORTER };
 
 /* ---- configuration ---- */
 
@@ -156,6 +157,9 @@ static int run(struct daemon *daemon)
 			case SOURCE_CONTROL:
 				control_server_run(daemon->control);
 				break;
+			case SOURCE_EXPORTER:
+				exporter_run(daemon->exporter);
+				break;
 			}
 		}
 	}
@@ -208,7 +212,8 @@ static int exit_code(int err)
 	case -EBUSY:
 	case -EADDRINUSE:
 		return EXIT_REFUSED;
-	case -ESRCH: /* control_server_open() */
+	case -ESRCH:	     /* control_server_open() */
+	case -EADDRNOTAVAIL: /* exporter_open() */
 		return EXIT_CONFIG;
 	default:
 		return EXIT_INTERNAL;
@@ -236,6 +241,16 @@ static int open_control(struct daemon *daemon)
 	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);
 }
 
+static int open_exporter(struct daemon *daemon)
+{
+	const struct metrics_config *metrics = &daemon->config.metrics;
+	int err = metrics->port ? exporter_open(&daemon->exporter, metrics, daemon->control) : 0;
+
+	if (err || !daemon->exporter)
+		return err;
+	return watch(daemon, exporter_fd(daemon->exporter), SOURCE_EXPORTER);
+}
+
 /* Two sockets per output: the soft limit of 1024 is for programs that use select(2). */
 static void raise_descriptor_limit(void)
 {
@@ -261,6 +276,8 @@ static int serve(struct daemon *daemon)
 		err = open_timer(daemon);
 	if (!err)
 		err = open_control(daemon);
+	if (!err)
+		err = open_exporter(daemon);
 	if (!err)
 		err = events_add_sink(&daemon->events, event_log, NULL);
 	if (!err)
@@ -295,6 +312,8 @@ int main(int argc, char **argv)
 	struct daemon daemon = {.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1};
 	int code;
 
+	if (argc == 1 && strcmp(argv[0], EXPORTER_NAME) == 0)
+		_exit(exporter_main());
 	streams_reserve();
 	code = options_parse(&daemon.options, argc, argv);
 	if (code || daemon.options.help || daemon.options.version) {
@@ -312,6 +331,7 @@ int main(int argc, char **argv)
 		code = say_good(&daemon);
 	else if (!code)
 		code = rights_check() ? EXIT_PERMISSION : exit_code(serve(&daemon));
+	exporter_close(daemon.exporter);
 	relay_close(daemon.relay);
 	control_server_close(daemon.control);
 	config_free(&daemon.config);

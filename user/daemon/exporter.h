@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The metrics' exporter: a process of its own that serves them over HTTP at `metrics.listen`.
+ *
+ *     xmcastd ── socketpair, control protocol, a client that may read ──▶ xmcast-exporter ◀── HTTP
+ *
+ * It parses what strangers send, so it has no rights: no capabilities, the user nobody if the
+ * daemon is root, no descriptors but its two sockets, no way to get anything back (no_new_privs).
+ * Whatever becomes of it, the relay goes on: the daemon starts it again, after 1 s, then 2 s, and
+ * so on up to a minute. It never outlives the daemon.
+ *
+ * It is started by executing our own program anew under the name xmcast-exporter: a child that were
+ * only forked would, once there are threads, inherit their locks, and all of our memory besides.
+ */
+#ifndef XMCAST_DAEMON_EXPORTER_H
+#define XMCAST_DAEMON_EXPORTER_H
+
+#include "control/server.h"
+#include "rules/config.h"
+
+/* What argv[0] says if main() is to be exporter_main(). */
+#define EXPORTER_NAME "xmcast-exporter"
+
+struct exporter;
+
+/*
+ * Listen, and start the process, which reads the counters as a client of `server`; the server must
+ * outlive the exporter. 0; -EADDRNOTAVAIL, after saying so in the log: the address cannot be had;
+ * -errno.
+ */
+int exporter_open(struct exporter **out, const struct metrics_config *config,
+		  struct control_server *server);
+
+/* End the process. Takes NULL. */
+void exporter_close(struct exporter *exporter);
+
+/* Readable (epoll) whenever exporter_run() has something to do. */
+int exporter_fd(const struct exporter *exporter);
+
+/* See whether it has ended, and start it again when its time has come. Does not block. */
+void exporter_run(struct exporter *exporter);
+
+/* The process itself: with the listening socket and the control protocol's as descriptors 3 and 4.
+ * Returns its exit status when the daemon has gone. */
+int exporter_main(void);
+
+#endif

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A metric's samples must stand together in the text, while the answers have them by rule. So each
+ * metric has a text of its own, to which every object adds its line in passing; at the end they are
+ * put together. One walk over the answers, one page of them in memory.
+ */
+#include "telemetry/metrics.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "telemetry/metrics_table.h"
+
+struct text {
+	char *bytes;
+	size_t used;
+	size_t room;
+	bool failed; /* no memory: what follows is not kept either */
+};
+
+/* `xmcast_rules`: every state is told, so that a zero is one; what is none of them is "other". */
+static const char *const rule_states[] = {"active", "pending", "disabled", "other"};
+#define RULE_STATES (sizeof(rule_states) / sizeof(rule_states[0]))
+
+struct metrics {
+	enum metrics_format format;
+	bool rules_added;
+	uint64_t rules[RULE_STATES];
+	struct text labels;   /* of the object under way */
+	struct text *samples; /* one per line of metric_table that has a name */
+};
+
+/*
+ * Upper bounds of the latency's buckets that are told, as powers of 2 ns: 4 us to 67 ms by octaves,
+ * then to 1 s in larger steps. The daemon's own are four to an octave, and empty ones are not told;
+ * but a bucket that comes and goes would spoil rates, and 80 of them for each of 10,000 rules be
+ * more than a Prometheus should be given.
+ */
+static const unsigned char latency_bounds[] = {12, 13, 14, 15, 16, 17, 18, 19, 20,
+					       21, 22, 23, 24, 25, 26, 28, 30};
+#define LATENCY_BOUNDS sizeof(latency_bounds)
+
+/* ---- text ---- */
+
+static bool make_room(struct text *text, size_t length)
+{
+	size_t room = text->room ? text->room : 256;
+	char *larger;
+
+	if (text->failed)
+		return false;
+	/* Always one byte more, for a NUL at the end. */
+	while (room - text->used <= length)
+		room *= 2;
+	if (room == text->room)
+		return true;
+	larger = realloc(text->bytes, room);
+	if (!larger) {
+		text->failed = true;
+		return false;
+	}
+	text->bytes = larger;
+	text->room = room;
+	return true;
+}
+
+static void add_bytes(struct text *text, const char *bytes, size_t length)
+{
+	if (!make_room(text, length))
+		return;
+	memcpy(text->bytes + text->used, bytes, length);
+	text->used += length;
+	text->bytes[text->used] = '\0';
+}
+
+static void add(struct text *text, const char *string)
+{
+	add_bytes(text, string, strlen(string));
+}
+
+__attribute__((format(printf, 2, 3))) static void add_format(struct text *text, const char *format,
+							     ...)
+{
+	char number[64];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(number, sizeof(number), format, arguments);
+	va_end(arguments);
+	if (length > 0 && (size_t)length < sizeof(number))
+		add_bytes(text, number, (size_t)length);
+}
+
+/* A label's value: backslash, quote and newline are escaped. */
+static void add_escaped(struct text *text, const char *value)
+{
+	for (; *value; value++) {
+		if (*value == '\n')
+			add(text, "\\n");
+		else if (*value == '\\' || *value == '"')
+			add_bytes(text, (char[]){'\\', *value}, 2);
+		else
+			add_bytes(text, value, 1);
+	}
+}
+
+static void add_label(struct text *text, const char *name, const char *value)
+{
+	if (text->used)
+		add(text, ",");
+	add(text, name);
+	add(text, "=\"");
+	add_escaped(text, value);
+	add(text, "\"");
+}
+
+static void cut(struct text *text, size_t length)
+{
+	text->used = length;
+	if (text->bytes)
+		text->bytes[length] = '\0';
+}
+
+/* ---- samples ---- */
+
+/* "NAME{LABELS} ", with the labels of the object under way. `suffix` follows the name. Returns the
+ * text that the value is to be added to. */
+static struct text *begin_sample(struct metrics *metrics, unsigned int index, const char *suffix)
+{
+	struct text *samples;
+
+	while (!metric_table[index].name)
+		index--;
+	samples = &metrics->samples[index];
+	add(samples, metric_table[index].name);
+	add(samples, suffix);
+	if (metrics->labels.used) {
+		add(samples, "{");
+		add_bytes(samples, metrics->labels.bytes, metrics->labels.used);
+		add(samples, "}");
+	}
+	add(samples, " ");
+	return samples;
+}
+
+static const char *suffix_of(const struct metric *metric)
+{
+	switch (metric->type) {
+	case TYPE_COUNTER:
+		return "_total";
+	case TYPE_INFO:
+		return "_info";
+	default:
+		return "";
+	}
+}
+
+static void add_value(struct metrics *metrics, unsigned int index, json_int_t value)
+{
+	const struct metric *metric = &metric_table[index];
+	struct text *samples = begin_sample(metrics, index, suffix_of(metric));
+
+	if (metric->divisor)
+		add_format(samples, "%.15g\n", (double)value / metric->divisor);
+	else
+		add_format(samples, "%lld\n", (long long)value);
+}
+
+/* Nothing that we count is negative. */
+static bool is_count(const json_t *value)
+{
+	return json_is_integer(value) && json_integer_value(value) >= 0;
+}
+
+static void add_number(struct metrics *metrics, unsigned int index, const json_t *value)
+{
+	const char *label = metric_table[index].argument;
+	size_t length = metrics->labels.used;
+
+	if (!is_count(value))
+		return;
+	if (label) {
+		add(&metrics->labels, length ? "," : "");
+		add(&metrics->labels, label);
+	}
+	add_value(metrics, index, json_integer_value(value));
+	cut(&metrics->labels, length);
+}
+
+static void add_map(struct metrics *metrics, unsigned int index, const json_t *map)
+{
+	size_t length = metrics->labels.used;
+	const char *key;
+	json_t *value;
+
+	/* jansson's macro wants what it does not change to be changeable. */
+	json_object_foreach((json_t *)map, key, value)
+	{
+		if (!is_count(value))
+			continue;
+		add_label(&metrics->labels, metric_table[index].argument, key);
+		add_value(metrics, index, json_integer_value(value));
+		cut(&metrics->labels, length);
+	}
+}
+
+/* All of the keys that are strings; none of them: no sample. */
+static void add_info(struct metrics *metrics, unsigned int index, const json_t *object)
+{
+	const char *pairs = metric_table[index].argument;
+	size_t length = metrics->labels.used;
+	bool any = false;
+	char label[32];
+	char key[32];
+	int used;
+
+	for (; sscanf(pairs, " %31[a-z_]=%31[a-z_]%n", key, label, &used) == 2; pairs += used) {
+		const char *value = json_string_value(json_object_get(object, key));
+
+		if (value)
+			add_label(&metrics->labels, label, value);
+		any = any || value;
+	}
+	if (any)
+		add_value(metrics, index, 1);
+	cut(&metrics->labels, length);
+}
+
+/* ---- latency ---- */
+
+/* Which of our bounds a bucket of the daemon's lies below; one that ends beyond a bound counts
+ * above it, so that a latency is never told too low. The last has no end, whichever way that is
+ * told. */
+static unsigned int bucket_slot(const json_t *bucket)
+{
+	const json_t *upper = json_array_get(bucket, 0);
+	unsigned int slot = 0;
+
+	if (!is_count(upper))
+		return LATENCY_BOUNDS;
+	while (slot < LATENCY_BOUNDS && json_integer_value(upper) > (json_int_t)1
+									    << latency_bounds[slot])
+		slot++;
+	return slot;
+}
+
+static void add_bucket(struct metrics *metrics, unsigned int index, const char *le, uint64_t count)
+{
+	size_t length = metrics->labels.used;
+
+	add_label(&metrics->labels, "le", le);
+	add_format(begin_sample(metrics, index, "_bucket"), "%llu\n", (unsigned long long)count);
+	cut(&metrics->labels, length);
+}
+
+static void add_histogram(struct metrics *metrics, unsigned int index, const json_t *latency)
+{
+	const json_t *buckets = json_object_get(latency, "buckets");
+	const json_t *sum = json_object_get(latency, "sum_ns");
+	uint64_t counts[LATENCY_BOUNDS + 1] = {0};
+	uint64_t count = 0;
+	const json_t *bucket;
+	size_t i;
+
+	if (!json_is_array(buckets))
+		return;
+	json_array_foreach(buckets, i, bucket)
+	{
+		if (is_count(json_array_get(bucket, 1)))
+			counts[bucket_slot(bucket)] +=
+				(uint64_t)json_integer_value(json_array_get(bucket, 1));
+	}
+	for (i = 0; i < LATENCY_BOUNDS; i++) {
+		char le[32];
+
+		snprintf(le, sizeof(le), "%.10g", (double)(1ULL << latency_bounds[i]) / 1e9);
+		count += counts[i];
+		add_bucket(metrics, index, le, count);
+	}
+	count += counts[LATENCY_BOUNDS];
+	add_bucket(metrics, index, "+Inf", count);
+	if (!is_count(sum))
+		return; /* and then no count either, says OpenMetrics */
+	add_format(begin_sample(metrics, index, "_sum"), "%.15g\n",
+		   (double)json_integer_value(sum) / 1e9);
+	add_format(begin_sample(metrics, index, "_count"), "%llu\n", (unsigned long long)count);
+}
+
+/* ---- objects ---- */
+
+static void add_metric(struct metrics *metrics, unsigned int index, const json_t *object)
+{
+	const struct metric *metric = &metric_table[index];
+	const json_t *value = metric->key ? json_object_get(object, metric->key) : NULL;
+
+	switch (metric->kind) {
+	case KIND_NUMBER:
+		add_number(metrics, index, value);
+		break;
+	case KIND_BOOLEAN:
+		if (json_is_boolean(value))
+			add_value(metrics, index, json_is_true(value));
+		break;
+	case KIND_TEXT_IS:
+		if (json_is_string(value))
+			add_value(metrics, index,
+				  strcmp(json_string_value(value), metric->argument) == 0);
+		break;
+	case KIND_MAP:
+		add_map(metrics, index, value);
+		break;
+	case KIND_INFO:
+		add_info(metrics, index, object);
+		break;
+	case KIND_HISTOGRAM:
+		add_histogram(metrics, index, value);
+		break;
+	}
+}
+
+/* Everything that an object of this level tells, under the labels set before. */
+static void add_object(struct metrics *metrics, enum metric_level level, const json_t *object)
+{
+	for (unsigned int i = 0; i < metric_count; i++) {
+		if (metric_table[i].level == level)
+			add_metric(metrics, i, object);
+	}
+}
+
+/* One more label, out of the object's key, a string or a number. False: it has no such key. */
+static bool label_from(struct metrics *metrics, const char *label, const json_t *object,
+		       const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	char number[24];
+
+	if (json_is_string(value)) {
+		add_label(&metrics->labels, label, json_string_value(value));
+		return true;
+	}
+	if (!is_count(value))
+		return false;
+	snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
+	add_label(&metrics->labels, label, number);
+	return true;
+}
+
+static void add_interface(struct metrics *metrics, const json_t *interface)
+{
+	const json_t *queues = json_object_get(interface, "queues");
+	const json_t *queue;
+	size_t length;
+	size_t i;
+
+	cut(&metrics->labels, 0);
+	if (!label_from(metrics, "interface", interface, "name"))
+		return;
+	add_object(metrics, LEVEL_INTERFACE, interface);
+	length = metrics->labels.used;
+	json_array_foreach(queues, i, queue)
+	{
+		if (label_from(metrics, "queue", queue, "queue"))
+			add_object(metrics, LEVEL_QUEUE, queue);
+		cut(&metrics->labels, length);
+	}
+}
+
+static void count_state(struct metrics *metrics, const json_t *rule)
+{
+	const char *state = json_string_value(json_object_get(rule, "state"));
+	unsigned int i = 0;
+
+	while (i < RULE_STATES - 1 && (!state || strcmp(state, rule_states[i]) != 0))
+		i++;
+	metrics->rules[i]++;
+}
+
+static void add_rule(struct metrics *metrics, const json_t *rule)
+{
+	const char *in = json_string_value(json_object_get(rule, "in"));
+	const char *interface = in ? strchr(in, '@') : NULL;
+	const json_t *outputs = json_object_get(rule, "outputs");
+	const json_t *output;
+	size_t length;
+	size_t i;
+
+	cut(&metrics->labels, 0);
+	if (!label_from(metrics, "rule", rule, "name"))
+		return;
+	count_state(metrics, rule);
+	length = metrics->labels.used;
+	if (interface)
+		add_label(&metrics->labels, "interface", interface + 1);
+	add_object(metrics, LEVEL_RULE, rule);
+	cut(&metrics->labels, length);
+	json_array_foreach(outputs, i, output)
+	{
+		if (label_from(metrics, "output", output, "to"))
+			add_object(metrics, LEVEL_OUTPUT, output);
+		cut(&metrics->labels, length);
+	}
+}
+
+/* ---- the whole ---- */
+
+struct metrics *metrics_new(enum metrics_format format)
+{
+	struct metrics *metrics = calloc(1, sizeof(*metrics));
+
+	if (!metrics)
+		return NULL;
+	metrics->format = format;
+	metrics->samples = calloc(metric_count, sizeof(*metrics->samples));
+	if (metrics->samples)
+		return metrics;
+	free(metrics);
+	return NULL;
+}
+
+void metrics_free(struct metrics *metrics)
+{
+	if (!metrics)
+		return;
+	for (unsigned int i = 0; i < metric_count; i++)
+		free(metrics->samples[i].bytes);
+	free(metrics->samples);
+	free(metrics->labels.bytes);
+	free(metrics);
+}
+
+void metrics_add_machine(struct metrics *metrics, const json_t *stats)
+{
+	const json_t *item;
+	size_t i;
+
+	cut(&metrics->labels, 0);
+	add_object(metrics, LEVEL_TOP, stats);
+	add_object(metrics, LEVEL_TOTALS, json_object_get(stats, "totals"));
+	add_object(metrics, LEVEL_CONFIG, json_object_get(stats, "config"));
+	json_array_foreach(json_object_get(stats, "interfaces"), i, item)
+		add_interface(metrics, item);
+	json_array_foreach(json_object_get(stats, "workers"), i, item)
+	{
+		cut(&metrics->labels, 0);
+		if (label_from(metrics, "interface", item, "interface") &&
+		    label_from(metrics, "queue", item, "queue"))
+			add_object(metrics, LEVEL_WORKER, item);
+	}
+}
+
+void metrics_add_rules(struct metrics *metrics, const json_t *stats)
+{
+	const json_t *rules = json_object_get(stats, "rules");
+	const json_t *rule;
+	size_t i;
+
+	metrics->rules_added = metrics->rules_added || json_is_array(rules);
+	json_array_foreach(rules, i, rule) add_rule(metrics, rule);
+}
+
+void metrics_add_version(struct metrics *metrics, const json_t *version)
+{
+	cut(&metrics->labels, 0);
+	add_object(metrics, LEVEL_VERSION, version);
+}
+
+static void add_states(struct metrics *metrics)
+{
+	unsigned int index = 0;
+
+	while (metric_table[index].level != LEVEL_RULES)
+		index++;
+	for (unsigned int i = 0; i < RULE_STATES && metrics->rules_added; i++) {
+		cut(&metrics->labels, 0);
+		add_label(&metrics->labels, "state", rule_states[i]);
+		add_value(metrics, index, (json_int_t)metrics->rules[i]);
+	}
+}
+
+/* The lines before a metric's samples. In the plain format the whole name of a counter is its own,
+ * and there are neither units nor infos. */
+static void add_header(const struct metrics *metrics, const struct metric *metric,
+		       struct text *text)
+{
+	static const char *const types[] = {"counter", "gauge", "info", "histogram"};
+	bool plain = metrics->format == METRICS_PLAIN;
+	const char *suffix = plain ? suffix_of(metric) : "";
+	enum metric_type type = plain && metric->type == TYPE_INFO ? TYPE_GAUGE : metric->type;
+	const char *const lines[] = {"# TYPE ",	  metric->name, suffix,	      " ",
+				     types[type], "\n# HELP ",	metric->name, suffix,
+				     " ",	  metric->help, "\n"};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		add(text, lines[i]);
+	if (plain || !metric->unit)
+		return;
+	add(text, "# UNIT ");
+	add(text, metric->name);
+	add(text, " ");
+	add(text, metric->unit);
+	add(text, "\n");
+}
+
+char *metrics_text(struct metrics *metrics, size_t *length)
+{
+	struct text whole = {0};
+
+	add_states(metrics);
+	for (unsigned int i = 0; i < metric_count; i++) {
+		struct text *samples = &metrics->samples[i];
+
+		whole.failed = whole.failed || samples->failed;
+		if (samples->used) {
+			add_header(metrics, &metric_table[i], &whole);
+			add_bytes(&whole, samples->bytes, samples->used);
+		}
+		free(samples->bytes);
+		*samples = (struct text){0};
+	}
+	add(&whole, metrics->format == METRICS_OPENMETRICS ? "# EOF\n" : "");
+	if (whole.failed || metrics->labels.failed) {
+		free(whole.bytes);
+		return NULL;
+	}
+	*length = whole.used;
+	return whole.bytes;
+}
+
+char *metrics_render(const json_t *stats, const json_t *version, size_t *length)
+{
+	struct metrics *metrics = metrics_new(METRICS_OPENMETRICS);
+	char *text = NULL;
+
+	if (metrics) {
+		metrics_add_version(metrics, version);
+		metrics_add_machine(metrics, stats);
+		metrics_add_rules(metrics, stats);
+		text = metrics_text(metrics, length);
+	}
+	metrics_free(metrics);
+	return text;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "telemetry/metrics_table.h"
+
+#include <stddef.h>
+
+/* clang-format off: a table */
+#define COUNTER(level, key, name, unit, argument, help)                                            \
+	{                                                                                          \
+		LEVEL_##level, KIND_NUMBER, TYPE_COUNTER, key, name, unit, argument, 0, help       \
+	}
+#define GAUGE(level, kind, key, name, unit, argument, divisor, help)                               \
+	{                                                                                          \
+		LEVEL_##level, KIND_##kind, TYPE_GAUGE, key, name, unit, argument, divisor, help   \
+	}
+#define COUNTERS(level, key, name, unit, label, help)                                              \
+	{                                                                                          \
+		LEVEL_##level, KIND_MAP, TYPE_COUNTER, key, name, unit, label, 0, help             \
+	}
+#define INFO(level, name, keys, help)                                                              \
+	{                                                                                          \
+		LEVEL_##level, KIND_INFO, TYPE_INFO, NULL, name, NULL, keys, 0, help               \
+	}
+
+const struct metric metric_table[] = {
+	INFO(VERSION, "xmcast_build", "daemon=version", "Version of the daemon."),
+	GAUGE(TOP, NUMBER, "uptime_seconds", "xmcast_uptime_seconds", "seconds", NULL, 0,
+	      "Time since the daemon started."),
+
+	GAUGE(CONFIG, BOOLEAN, "last_reload_successful", "xmcast_config_last_reload_successful",
+	      NULL, NULL, 0,
+	      "Whether the last load or reload of the configuration was taken over."),
+	GAUGE(CONFIG, NUMBER, "last_reload_seconds",
+	      "xmcast_config_last_reload_success_timestamp_seconds", "seconds", NULL, 0,
+	      "Unix time of the last load or reload that was taken over."),
+	COUNTER(CONFIG, "reloads", "xmcast_config_reloads", NULL, NULL,
+		"Reloads asked for, taken over or refused."),
+
+	{LEVEL_RULES, KIND_NUMBER, TYPE_GAUGE, NULL, "xmcast_rules", NULL, NULL, 0,
+	 "Rules by state."},
+
+	COUNTER(TOTALS, "steered_packets", "xmcast_steered_packets", "packets", NULL,
+		"Packets that a rule names, taken from the kernel's path."),
+	COUNTER(TOTALS, "received_packets", "xmcast_received_packets", "packets", NULL,
+		"Packets taken out of RX rings."),
+	COUNTER(TOTALS, "submitted_packets", "xmcast_submitted_packets", "packets", NULL,
+		"Datagrams handed to the kernel to be sent."),
+	COUNTER(TOTALS, "sent_packets", "xmcast_sent_packets", "packets", NULL,
+		"Datagrams that the kernel has accepted."),
+	COUNTER(TOTALS, "sent_bytes", "xmcast_sent_bytes", "bytes", NULL,
+		"UDP payload of the datagrams sent."),
+	COUNTER(TOTALS, "send_errors", "xmcast_send_errors", NULL, NULL,
+		"Datagrams that the kernel refused to send."),
+	COUNTER(TOTALS, "dropped_packets", "xmcast_dropped_packets", "packets", NULL,
+		"Packets steered that were handed to no output."),
+	COUNTER(TOTALS, "buffer_exhausted_packets", "xmcast_buffer_exhausted_packets", "packets",
+		NULL, "Packets dropped because no frame was free for them."),
+
+	INFO(RULE, "xmcast_rule", "in=input source=source", "Input of a rule."),
+	GAUGE(RULE, TEXT_IS, "state", "xmcast_rule_active", NULL, "active", 0,
+	      "Whether a rule relays what arrives: 1 if its state is active."),
+	GAUGE(RULE, TEXT_IS, "flow", "xmcast_rule_flowing", NULL, "flowing", 0,
+	      "Whether packets of a rule arrive: 0 if never, or not for events.silent_after."),
+	COUNTER(RULE, "received_packets", "xmcast_rule_received_packets", "packets", NULL,
+		"Packets received for a rule."),
+	COUNTER(RULE, "received_bytes", "xmcast_rule_received_bytes", "bytes", NULL,
+		"UDP payload received for a rule."),
+	GAUGE(RULE, NUMBER, "peak_pps", "xmcast_rule_received_peak_packets_per_second", NULL, NULL,
+	      0, "Highest rate of a rule in any second since peaks were reset."),
+	GAUGE(RULE, NUMBER, "peak_bps", "xmcast_rule_received_peak_bytes_per_second", NULL, NULL, 8,
+	      "Highest rate of a rule's UDP payload in any second since peaks were reset."),
+	GAUGE(RULE, NUMBER, "last_packet_seconds", "xmcast_rule_last_packet_age_seconds", "seconds",
+	      NULL, 0, "Time since the last packet of a rule."),
+	{LEVEL_RULE, KIND_HISTOGRAM, TYPE_HISTOGRAM, "latency", "xmcast_rule_latency_seconds",
+	 "seconds", NULL, 0,
+	 "Time from reception to the completed send, of a sample of a rule's packets."},
+
+	COUNTER(OUTPUT, "submitted_packets", "xmcast_output_submitted_packets", "packets", NULL,
+		"Datagrams of an output handed to the kernel."),
+	COUNTER(OUTPUT, "sent_packets", "xmcast_output_sent_packets", "packets", NULL,
+		"Datagrams of an output that the kernel has accepted."),
+	COUNTER(OUTPUT, "sent_bytes", "xmcast_output_sent_bytes", "bytes", NULL,
+		"UDP payload sent to an output."),
+	COUNTER(OUTPUT, "send_errors", "xmcast_output_failed_packets", "packets", NULL,
+		"Datagrams of an output that the kernel refused, whatever the reason."),
+	COUNTERS(OUTPUT, "errors", "xmcast_output_send_errors", NULL, "errno",
+		 "Datagrams of an output that the kernel refused, by reason; EAGAIN is a full "
+		 "socket buffer."),
+	GAUGE(OUTPUT, NUMBER, "peak_pps", "xmcast_output_sent_peak_packets_per_second", NULL, NULL,
+	      0, "Highest rate of an output in any second since peaks were reset."),
+	GAUGE(OUTPUT, NUMBER, "last_packet_seconds", "xmcast_output_last_packet_age_seconds",
+	      "seconds", NULL, 0, "Time since the last packet that was sent to an output."),
+	GAUGE(OUTPUT, NUMBER, "gso_segments", "xmcast_output_gso_segments", NULL, NULL, 0,
+	      "Most datagrams gathered in one send now; 1: none are."),
+	COUNTER(OUTPUT, "gso_refused_batches", "xmcast_output_gso_refused_batches", NULL, NULL,
+		"Gathered sends that the kernel refused; their datagrams were sent singly."),
+
+	INFO(INTERFACE, "xmcast_interface", "mode=mode",
+	     "How packets are taken from an interface."),
+	GAUGE(INTERFACE, TEXT_IS, "state", "xmcast_interface_active", NULL, "active", 0,
+	      "Whether an interface carries its rules: 1 if its state is active."),
+	GAUGE(INTERFACE, BOOLEAN, "zero_copy", "xmcast_interface_zero_copy", NULL, NULL, 0,
+	      "Whether the driver writes packets into frames without a copy."),
+	COUNTERS(INTERFACE, "verdicts", "xmcast_interface_packets", "packets", "verdict",
+		 "Packets that an interface received: steered, or passed to the kernel, and why."),
+
+	COUNTER(QUEUE, "received_packets", "xmcast_xsk_received_packets", "packets", NULL,
+		"Packets taken out of a queue's RX ring."),
+	COUNTER(QUEUE, "rx_dropped", "xmcast_xsk_drops", NULL, "reason=\"rx_dropped\"",
+		"Packets that the kernel dropped at a queue's AF_XDP socket, each once."),
+	COUNTER(QUEUE, "rx_ring_full", NULL, NULL, "reason=\"rx_ring_full\"", NULL),
+	COUNTER(QUEUE, "fill_ring_empty", "xmcast_xsk_fill_ring_empty", NULL, NULL,
+		"Packets for which no frame was free; in copy mode they are among rx_dropped, "
+		"too."),
+
+	COUNTER(WORKER, "received_packets", "xmcast_worker_received_packets", "packets", NULL,
+		"Packets received by a worker."),
+	COUNTERS(WORKER, "drops", "xmcast_worker_drops", NULL, "reason",
+		 "Packets that a worker received and handed to no output."),
+	GAUGE(WORKER, NUMBER, "frames", "xmcast_worker_frames", NULL, NULL, 0,
+	      "Frames of a worker."),
+	GAUGE(WORKER, NUMBER, "kernel_frames", "xmcast_worker_held_frames", NULL,
+	      "holder=\"kernel\"", 0,
+	      "Frames of a worker by who holds them: free in the kernel's rings, queued, being "
+	      "sent."),
+	GAUGE(WORKER, NUMBER, "queued_frames", NULL, NULL, "holder=\"queue\"", 0, NULL),
+	GAUGE(WORKER, NUMBER, "in_flight_frames", NULL, NULL, "holder=\"sends\"", 0, NULL),
+	COUNTER(WORKER, "wakeups", "xmcast_worker_wakeups", NULL, NULL,
+		"Times that ingress had to wake egress."),
+	COUNTER(WORKER, "sleeps", "xmcast_worker_sleeps", NULL, NULL, "Times that egress waited."),
+	COUNTER(WORKER, "submits", "xmcast_worker_submits", NULL, NULL,
+		"System calls that handed sends to the kernel."),
+	COUNTER(WORKER, "sends", "xmcast_worker_sends", NULL, NULL,
+		"Sends, of one or more datagrams each."),
+	COUNTER(WORKER, "cq_overflows", "xmcast_worker_cq_overflows", NULL, NULL,
+		"Completions that did not fit their ring at once."),
+
+	COUNTERS(TOP, "events", "xmcast_events", NULL, "event",
+		 "Events by name, as the log and the monitor tell them."),
+};
+/* clang-format on */
+
+const unsigned int metric_count = sizeof(metric_table) / sizeof(metric_table[0]);
