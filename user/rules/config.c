@@ -77,6 +77,55 @@ int config_copy(struct config *copy, const struct config *config)
 	return err;
 }
 
+static bool workers_equal(const struct worker_config *a, const struct worker_config *b)
+{
+	return a->frames == b->frames && a->rx_ring == b->rx_ring && a->nr_cpus == b->nr_cpus &&
+	       memcmp(a->cpus, b->cpus, a->nr_cpus * sizeof(a->cpus[0])) == 0;
+}
+
+static bool logging_equal(const struct log_config *a, const struct log_config *b)
+{
+	return memcmp(a->levels, b->levels, sizeof(a->levels)) == 0 && a->target == b->target &&
+	       a->json == b->json;
+}
+
+static bool metrics_equal(const struct metrics_config *a, const struct metrics_config *b)
+{
+	return a->port == b->port && (a->port == 0 || addr_equal(&a->address, &b->address));
+}
+
+static bool settings_equal(const struct config *a, const struct config *b)
+{
+	return a->egress.engine == b->egress.engine && a->egress.gso == b->egress.gso &&
+	       a->egress.wakeup == b->egress.wakeup &&
+	       a->egress.send_buffer == b->egress.send_buffer &&
+	       workers_equal(&a->workers, &b->workers) &&
+	       strcmp(a->control.group, b->control.group) == 0 &&
+	       strcmp(a->control.admin_group, b->control.admin_group) == 0 &&
+	       a->control.save_changes == b->control.save_changes &&
+	       logging_equal(&a->logging, &b->logging) &&
+	       a->events.silent_after == b->events.silent_after &&
+	       strcmp(a->events.hook, b->events.hook) == 0 &&
+	       metrics_equal(&a->metrics, &b->metrics) && a->stats_interval == b->stats_interval;
+}
+
+static bool iface_equal(const struct iface_config *a, const struct iface_config *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->mode == b->mode && a->queues == b->queues;
+}
+
+bool config_equal(const struct config *a, const struct config *b)
+{
+	bool equal =
+		a->nr_rules == b->nr_rules && a->nr_ifaces == b->nr_ifaces && settings_equal(a, b);
+
+	for (unsigned int i = 0; equal && i < a->nr_rules; i++)
+		equal = rule_equal(&a->rules[i], &b->rules[i]);
+	for (unsigned int i = 0; equal && i < a->nr_ifaces; i++)
+		equal = iface_equal(&a->ifaces[i], &b->ifaces[i]);
+	return equal;
+}
+
 const struct iface_config *config_iface(const struct config *config, const char *name)
 {
 	for (unsigned int i = 0; i < config->nr_ifaces; i++) {

@@ -104,6 +104,9 @@ int config_copy(struct config *copy, const struct config *config);
 /* Copy everything but the rules; the copy has none. 0, or -ENOMEM (then *copy is empty). */
 int config_copy_settings(struct config *copy, const struct config *config);
 
+/* Whether both say the same: rules in the same order, sections of interfaces, every setting. */
+bool config_equal(const struct config *a, const struct config *b);
+
 /* Release what it owns and leave it empty. */
 void config_free(struct config *config);
 

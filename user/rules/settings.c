@@ -26,19 +26,13 @@ static bool is_number(const struct word *word)
 
 /* --- interfaces --- */
 
-static const struct choice modes[] = {
-	{"auto", IFACE_MODE_AUTO},
-	{"native", IFACE_MODE_NATIVE},
-	{"skb", IFACE_MODE_SKB},
-};
-
 static int parse_mode(struct walk *walk, tree_node value, void *object)
 {
 	struct iface_config *iface = object;
 	struct word word = tree_word(&walk->tree, value);
 	unsigned int mode;
 
-	if (walk_choice(walk, &word, modes, COUNT(modes), "", &mode))
+	if (walk_choice(walk, &word, iface_modes, COUNT(iface_modes), "", &mode))
 		iface->mode = mode;
 	return 0;
 }
@@ -98,23 +92,12 @@ int settings_interfaces(struct walk *walk, tree_node value, void *object)
 
 /* --- egress --- */
 
-static const struct choice engines[] = {
-	{"io_uring", ENGINE_IO_URING},
-	{"sendmmsg", ENGINE_SENDMMSG},
-};
-
-static const struct choice wakeups[] = {
-	{"eventfd", WAKEUP_EVENTFD},
-	{"hybrid", WAKEUP_HYBRID},
-	{"spin", WAKEUP_SPIN},
-};
-
 static int parse_engine(struct walk *walk, tree_node value, void *object)
 {
 	struct word word = tree_word(&walk->tree, value);
 	unsigned int engine;
 
-	if (walk_choice(walk, &word, engines, COUNT(engines), "", &engine))
+	if (walk_choice(walk, &word, egress_engines, COUNT(egress_engines), "", &engine))
 		walk->draft.config.egress.engine = engine;
 	return 0;
 }
@@ -132,7 +115,7 @@ static int parse_wakeup(struct walk *walk, tree_node value, void *object)
 	struct word word = tree_word(&walk->tree, value);
 	unsigned int wakeup;
 
-	if (walk_choice(walk, &word, wakeups, COUNT(wakeups), "", &wakeup))
+	if (walk_choice(walk, &word, egress_wakeups, COUNT(egress_wakeups), "", &wakeup))
 		walk->draft.config.egress.wakeup = wakeup;
 	return 0;
 }
@@ -296,12 +279,6 @@ int settings_control(struct walk *walk, tree_node value, void *object)
 
 /* --- logging --- */
 
-static const struct choice targets[] = {
-	{"auto", LOG_TARGET_AUTO},
-	{"stderr", LOG_TARGET_STDERR},
-	{"syslog", LOG_TARGET_SYSLOG},
-};
-
 static bool parse_level(struct walk *walk, tree_node value, unsigned int *level)
 {
 	struct choice choices[LOG_LEVELS];
@@ -366,18 +343,17 @@ static int parse_log_target(struct walk *walk, tree_node value, void *object)
 	struct word word = tree_word(&walk->tree, value);
 	unsigned int target;
 
-	if (walk_choice(walk, &word, targets, COUNT(targets), "", &target))
+	if (walk_choice(walk, &word, log_targets, COUNT(log_targets), "", &target))
 		walk->draft.config.logging.target = (enum log_target)target;
 	return 0;
 }
 
 static int parse_log_format(struct walk *walk, tree_node value, void *object)
 {
-	static const struct choice formats[] = {{"text", 0}, {"json", 1}};
 	struct word word = tree_word(&walk->tree, value);
 	unsigned int json;
 
-	if (walk_choice(walk, &word, formats, COUNT(formats), "", &json))
+	if (walk_choice(walk, &word, log_formats, COUNT(log_formats), "", &json))
 		walk->draft.config.logging.json = json;
 	return 0;
 }

@@ -52,8 +52,7 @@ void utf8_seek(struct utf8_cursor *cursor, size_t character)
 		step_back(cursor);
 }
 
-/* YAML 1.1, production c-printable, without the byte-order mark that it allows in the midst. */
-static bool is_printable(uint32_t code)
+bool utf8_is_printable(uint32_t code)
 {
 	return code == '\t' || code == '\n' || code == '\r' || (code >= 0x20 && code < 0x7f) ||
 	       code == 0x85 || (code >= 0xa0 && code <= 0xfffd && code != 0xfeff) ||
@@ -72,7 +71,7 @@ bool utf8_find_bad(struct utf8_cursor *cursor, const char **what)
 			*what = "not valid UTF-8";
 			return false;
 		}
-		if (!is_printable(code)) {
+		if (!utf8_is_printable(code)) {
 			*what = code ? "a control character" : "a NUL byte";
 			return false;
 		}

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A place in a text. Starts as { .bytes, .length, .line = 1 }. */
 struct utf8_cursor {
@@ -26,5 +27,9 @@ void utf8_seek(struct utf8_cursor *cursor, size_t character);
  * none.
  */
 bool utf8_find_bad(struct utf8_cursor *cursor, const char **what);
+
+/* Whether YAML allows the character in a file: c-printable of YAML 1.1, without the byte-order mark
+ * that it allows in the midst. */
+bool utf8_is_printable(uint32_t code);
 
 #endif

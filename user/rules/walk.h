@@ -9,10 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "rules/choices.h"
 #include "rules/draft.h"
 #include "rules/yaml_tree.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct walk {
 	struct yaml_tree tree;
@@ -36,11 +35,6 @@ struct field {
 #define SCALAR	 (1u << TREE_SCALAR)
 #define SEQUENCE (1u << TREE_SEQUENCE)
 #define MAPPING	 (1u << TREE_MAPPING)
-
-struct choice {
-	const char *name;
-	unsigned int value;
-};
 
 /* Whether the value is of a kind that is expected; if not, that is reported (unless it was). */
 bool walk_check_kind(struct walk *walk, tree_node value, unsigned int kinds, const char *expected);

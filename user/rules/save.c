@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rules/save.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MODE_IF_NEW 0640
+
+/* As many links as a sensible administrator chains; fewer than the kernel follows. */
+#define LINKS_MAX 8
+
+/* A random name that exists is a leftover of a crash, or somebody's attempt to be in the way. */
+#define NAMES_MAX      16
+
+#define TEMPORARY_SIZE sizeof(".xmcast-save-00000000")
+
+/* A file by its folder, so that what happens to the path meanwhile does not matter. */
+struct place {
+	int folder;
+	char name[NAME_MAX + 1];
+	bool exists;
+	struct stat status; /* if it exists */
+};
+
+/* Open the folder `path` is in (relative to `folder`), in place of it, and keep the last part. */
+static int enter(struct place *place, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	char parent[PATH_MAX] = ".";
+	size_t length;
+	int folder;
+
+	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return -EISDIR;
+	if (strlen(name) >= sizeof(place->name))
+		return -ENAMETOOLONG;
+	if (slash) {
+		length = (size_t)(slash - path) + 1;
+		if (length >= sizeof(parent))
+			return -ENAMETOOLONG;
+		memcpy(parent, path, length);
+		parent[length] = '\0';
+	}
+	folder = openat(place->folder, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return -errno;
+	if (place->folder != AT_FDCWD)
+		close(place->folder);
+	place->folder = folder;
+	strcpy(place->name, name);
+	return 0;
+}
+
+/* Look at what is there. 0, or 1: a link, whose target is in *target. */
+static int examine(struct place *place, char target[PATH_MAX])
+{
+	ssize_t length;
+
+	place->exists =
+		fstatat(place->folder, place->name, &place->status, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!place->exists)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISDIR(place->status.st_mode))
+		return -EISDIR;
+	if (S_ISREG(place->status.st_mode))
+		return 0;
+	if (!S_ISLNK(place->status.st_mode))
+		return -EINVAL;
+	length = readlinkat(place->folder, place->name, target, PATH_MAX);
+	if (length < 0)
+		return -errno;
+	if (length == PATH_MAX)
+		return -ENAMETOOLONG;
+	target[length] = '\0';
+	return 1;
+}
+
+/* Find the file that the path means. The caller closes `folder` in any case, if that is one. */
+static int place_find(struct place *place, const char *path)
+{
+	char target[PATH_MAX];
+	int error;
+
+	place->folder = AT_FDCWD;
+	for (int links = 0; links <= LINKS_MAX; links++) {
+		error = enter(place, links ? target : path);
+		if (!error)
+			error = examine(place, target);
+		if (error <= 0)
+			return error;
+	}
+	return -ELOOP;
+}
+
+/* A new file that nobody else may open yet. Returns its descriptor or -errno. */
+static int create_temporary(int folder, char name[TEMPORARY_SIZE])
+{
+	uint32_t number;
+	int fd;
+
+	for (int i = 0; i < NAMES_MAX; i++) {
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			return -EIO;
+		snprintf(name, TEMPORARY_SIZE, ".xmcast-save-%08x", number);
+		fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0600);
+		if (fd >= 0)
+			return fd;
+		if (errno != EEXIST)
+			break;
+	}
+	return -errno;
+}
+
+static int write_all(int fd, const char *bytes, size_t length)
+{
+	while (length) {
+		ssize_t count = write(fd, bytes, length);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			return -errno;
+		if (count == 0)
+			return -EIO;
+		bytes += count;
+		length -= (size_t)count;
+	}
+	return 0;
+}
+
+/* Owner and mode, in this order: a new owner takes mode bits away. */
+static int take_rights(int fd, const struct place *place)
+{
+	const struct stat *old = &place->status;
+	struct stat own;
+
+	if (!place->exists)
+		return fchmod(fd, MODE_IF_NEW) ? -errno : 0;
+	if (fstat(fd, &own))
+		return -errno;
+	/* Only if needed: it may not be allowed. */
+	if ((own.st_uid != old->st_uid || own.st_gid != old->st_gid) &&
+	    fchown(fd, old->st_uid, old->st_gid))
+		return -errno;
+	return fchmod(fd, old->st_mode & 07777) ? -errno : 0;
+}
+
+static int replace_file(const struct place *place, const char *text, size_t length)
+{
+	char temporary[TEMPORARY_SIZE];
+	int fd = create_temporary(place->folder, temporary);
+	int error;
+
+	if (fd < 0)
+		return fd;
+	error = write_all(fd, text, length);
+	if (!error)
+		error = take_rights(fd, place);
+	if (!error && fsync(fd))
+		error = -errno;
+	if (close(fd) && !error)
+		error = -errno;
+	if (!error && renameat(place->folder, temporary, place->folder, place->name))
+		error = -errno;
+	if (error) {
+		unlinkat(place->folder, temporary, 0);
+		return error;
+	}
+	/* The new file is in place, which is not undone: should the folder not reach the disk, a
+	 * crash brings back the old one, whole. */
+	fsync(place->folder);
+	return 0;
+}
+
+int config_save_file(const char *path, const char *text, size_t length)
+{
+	struct place place;
+	int error = place_find(&place, path);
+
+	if (!error)
+		error = replace_file(&place, text, length);
+	if (place.folder != AT_FDCWD)
+		close(place.folder);
+	return error;
+}
