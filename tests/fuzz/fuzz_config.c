@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Any bytes as a configuration file. One that is accepted must be within every limit, and its rules
- * written as text must make the same rules; one that is refused must leave an error, and the
- * configuration as it was.
+ * Any bytes as a configuration file. One that is accepted must be within every limit, its rules
+ * written as text must make the same rules, and all of it written as a file the same configuration;
+ * one that is refused must leave an error, and the configuration as it was.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "rules/add.h"
+#include "rules/diff.h"
 #include "rules/schema.h"
+#include "rules/write.h"
 
 /* Stands for "as it was". */
 #define MARK 4711
@@ -76,6 +78,30 @@ static void check_again(const struct config *config)
 	config_free(&again);
 }
 
+/* What is written is accepted and the same, and written the same again. */
+static void check_written(const struct config *config)
+{
+	struct errors errors = {0};
+	struct config_diff diff;
+	struct config again;
+	size_t length, length_again;
+	char *text = config_write(config, &length), *text_again;
+
+	require(text);
+	config_init(&again);
+	require(config_parse_yaml(text, length, "written", &again, &errors) == 0);
+	require(errors.count == 0);
+	require(config_equal(config, &again));
+	require(config_diff(config, &again, &diff) == 0);
+	require(!diff.nr_added && !diff.nr_removed && !diff.nr_changed && !diff.nr_settings);
+	text_again = config_write(&again, &length_again);
+	require(text_again && strcmp(text, text_again) == 0);
+	config_diff_free(&diff);
+	config_free(&again);
+	free(text_again);
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct errors errors = {0};
@@ -93,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(errors.count == 0);
 		check_limits(&config);
 		check_again(&config);
+		check_written(&config);
 	}
 	errors_free(&errors);
 	config_free(&config);

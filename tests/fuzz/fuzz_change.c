@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Any bytes as lists of operations: a line each, "add RULE", "replace RULE", "del NAME", "enable
+ * NAME" or "disable NAME"; an empty line ends a list. Each list is applied to what the one before
+ * it left. One that is accepted must make what the same operations make one by one on a plain
+ * array, and a configuration that is valid as a whole; one that is refused must leave an error, and
+ * all as it was.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/add.h"
+#include "rules/change.h"
+#include "rules/diff.h"
+#include "rules/grammar.h"
+
+#define LIST_MAX 64
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static const struct {
+	const char *word;
+	enum rule_verb verb;
+} verbs[] = {
+	{"add ", RULE_ADD},	  {"replace ", RULE_REPLACE}, {"del ", RULE_DELETE},
+	{"enable ", RULE_ENABLE}, {"disable ", RULE_DISABLE},
+};
+
+/* A line as an operation. False: it is none. */
+static bool parse_line(const char *line, struct rule_operation *operation)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		size_t length = strlen(verbs[i].word);
+
+		if (strncmp(line, verbs[i].word, length) != 0)
+			continue;
+		*operation = (struct rule_operation){verbs[i].verb, line + length};
+		return true;
+	}
+	return false;
+}
+
+/* --- the model: rules in an array, searched from its start --- */
+
+static struct rule *model_find(struct config *model, const char *name)
+{
+	for (unsigned int i = 0; i < model->nr_rules; i++) {
+		if (strcmp(model->rules[i].name, name) == 0)
+			return &model->rules[i];
+	}
+	return NULL;
+}
+
+static void model_delete(struct config *model, struct rule *rule)
+{
+	unsigned int index = (unsigned int)(rule - model->rules);
+
+	rule_free(rule);
+	memmove(rule, rule + 1, (model->nr_rules - index - 1) * sizeof(*rule));
+	model->nr_rules--;
+}
+
+/* The operation must be possible. */
+static void model_say(struct config *model, const struct rule_operation *operation)
+{
+	struct position at = {"model", 1, 1};
+	struct errors errors = {0};
+	struct rule rule, *found;
+
+	require(grammar_parse_rule(operation->text, strlen(operation->text), &at, &rule, NULL,
+				   &errors) == 0);
+	found = model_find(model, rule.name);
+	require((operation->verb == RULE_ADD) == !found);
+	if (found) {
+		rule_free(found);
+		*found = rule;
+		return;
+	}
+	model->rules = reallocarray(model->rules, model->nr_rules + 1UL, sizeof(rule));
+	require(model->rules);
+	model->rules[model->nr_rules++] = rule;
+}
+
+static void model_apply(struct config *model, const struct rule_operation *operation)
+{
+	struct rule *found;
+
+	if (operation->verb == RULE_ADD || operation->verb == RULE_REPLACE) {
+		model_say(model, operation);
+		return;
+	}
+	found = model_find(model, operation->text);
+	require(found);
+	if (operation->verb == RULE_DELETE)
+		model_delete(model, found);
+	else
+		found->disabled = operation->verb == RULE_DISABLE;
+}
+
+/* --- checks --- */
+
+/* Added one by one to an empty configuration, the rules are accepted, and are the same. */
+static void check_valid(const struct config *config)
+{
+	const char **texts = calloc(config->nr_rules + 1UL, sizeof(*texts));
+	struct errors errors = {0};
+	struct config again;
+
+	require(texts);
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		texts[i] = rule_format(&config->rules[i]);
+		require(texts[i]);
+	}
+	config_init(&again);
+	require(config_add_rules(&again, texts, config->nr_rules, "again", &errors) == 0);
+	require(config_equal(&again, config));
+	for (unsigned int i = 0; i < config->nr_rules; i++)
+		free((char *)texts[i]);
+	free(texts);
+	config_free(&again);
+}
+
+/* The difference accounts for every rule. */
+static void check_diff(const struct config *before, const struct config *after)
+{
+	struct config_diff diff;
+
+	require(config_diff(before, after, &diff) == 0);
+	require(before->nr_rules - diff.nr_removed == after->nr_rules - diff.nr_added);
+	require(diff.nr_changed <= after->nr_rules - diff.nr_added);
+	require(diff.nr_settings == 0);
+	config_diff_free(&diff);
+}
+
+static void apply_list(struct config *config, const struct rule_operation *operations, size_t count)
+{
+	struct errors errors = {0};
+	struct config before, result;
+	int error;
+
+	require(config_copy(&before, config) == 0);
+	error = config_change(config, operations, count, "fuzz", &result, &errors);
+	require(config_equal(config, &before));
+	if (error) {
+		require(error == -EINVAL);
+		require(errors.count > 0 && errors.kept > 0);
+		for (unsigned int i = 0; i < errors.kept; i++)
+			require(errors.list[i].at.line >= 1 && errors.list[i].at.line <= count &&
+				errors.list[i].at.column >= 1);
+		require(result.nr_rules == 0 && !result.rules && !result.ifaces);
+	} else {
+		require(errors.count == 0);
+		for (size_t i = 0; i < count; i++)
+			model_apply(&before, &operations[i]);
+		require(config_equal(&result, &before));
+		check_valid(&result);
+		check_diff(config, &result);
+		config_free(config);
+		*config = result;
+	}
+	errors_free(&errors);
+	config_free(&before);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct rule_operation operations[LIST_MAX];
+	char *text = malloc(size + 1), *next = text, *line;
+	struct config config;
+	size_t count = 0;
+
+	require(text);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	config_init(&config);
+	while ((line = strsep(&next, "\n"))) {
+		if (count < LIST_MAX && parse_line(line, &operations[count]))
+			count++;
+		if (*line && next)
+			continue;
+		apply_list(&config, operations, count);
+		count = 0;
+	}
+	config_free(&config);
+	free(text);
+	return 0;
+}
