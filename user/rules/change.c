@@ -103,8 +103,10 @@ static char *copy_line(const char *text)
 {
 	char *line = strdup(text);
 
-	for (char *end = line; end && (end = strchr(end, '\n'));)
-		*end = ' ';
+	for (char *byte = line; byte && *byte; byte++) {
+		if (*byte == '\n')
+			*byte = ' ';
+	}
 	return line;
 }
 

@@ -73,7 +73,7 @@ static int diff_rules(const struct config *before, const struct config *after,
 /* Append a change if there is one. Takes over the strings, of which any may be NULL: no memory. */
 static int add_setting(struct config_diff *diff, char *name, char *before, char *after, bool live)
 {
-	struct setting_change *settings = diff->settings;
+	struct setting_change *settings;
 	int error = -ENOMEM;
 
 	if (!name || !before || !after)

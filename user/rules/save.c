@@ -60,11 +60,12 @@ static int enter(struct place *place, const char *path)
 	return 0;
 }
 
-/* Look at what is there. 0, or 1: a link, whose target is in *target. */
-static int examine(struct place *place, char target[PATH_MAX])
+/* Look at what is there. If it is a link, put what it leads to into *target. 0 or -errno. */
+static int examine(struct place *place, bool *is_link, char target[PATH_MAX])
 {
 	ssize_t length;
 
+	*is_link = false;
 	place->exists =
 		fstatat(place->folder, place->name, &place->status, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!place->exists)
@@ -75,30 +76,34 @@ static int examine(struct place *place, char target[PATH_MAX])
 		return 0;
 	if (!S_ISLNK(place->status.st_mode))
 		return -EINVAL;
+	*is_link = true;
 	length = readlinkat(place->folder, place->name, target, PATH_MAX);
 	if (length < 0)
 		return -errno;
 	if (length == PATH_MAX)
 		return -ENAMETOOLONG;
 	target[length] = '\0';
-	return 1;
+	return 0;
 }
 
 /* Find the file that the path means. The caller closes `folder` in any case, if that is one. */
 static int place_find(struct place *place, const char *path)
 {
-	char target[PATH_MAX];
-	int error;
+	char target[PATH_MAX] = "";
+	bool is_link = true;
 
-	place->folder = AT_FDCWD;
-	for (int links = 0; links <= LINKS_MAX; links++) {
+	for (int links = 0; is_link; links++) {
+		int error;
+
+		if (links > LINKS_MAX)
+			return -ELOOP;
 		error = enter(place, links ? target : path);
 		if (!error)
-			error = examine(place, target);
-		if (error <= 0)
+			error = examine(place, &is_link, target);
+		if (error)
 			return error;
 	}
-	return -ELOOP;
+	return 0;
 }
 
 /* A new file that nobody else may open yet. Returns its descriptor or -errno. */
@@ -184,7 +189,7 @@ static int replace_file(const struct place *place, const char *text, size_t leng
 
 int config_save_file(const char *path, const char *text, size_t length)
 {
-	struct place place;
+	struct place place = {.folder = AT_FDCWD};
 	int error = place_find(&place, path);
 
 	if (!error)
