@@ -227,7 +227,7 @@ struct stream *lab_stream(unsigned int flow, const struct rule_output *outputs, 
 	lab_must(addr_parse(group, &rule.group), "group of a flow");
 	snprintf(rule.name, sizeof(rule.name), "flow%u", flow);
 	rule.outputs = (struct rule_output *)outputs;
-	err = stream_open(&stream, &rule, 1, &egress, &failure);
+	err = stream_open(&stream, &rule, 1, &egress, NULL, &failure);
 	errno = -err;
 	lab_must(!err, failure.step);
 	return stream;

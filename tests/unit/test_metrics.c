@@ -70,45 +70,58 @@ static void test_rule(void **state)
 					 "1\nxmcast_rules{state=\"pending\"} 0\n"
 					 "xmcast_rules{state=\"disabled\"} "
 					 "0\nxmcast_rules{state=\"other\"} 0\n" HEADER(
-						 "xmcast_rule", "info",
-						 "Input of a rule.") "xmcast_rule_info{rule="
-								     "\"cam1\",interface=\"eth0."
-								     "100\","
-								     "input=\"239.1.1.1:5000@eth0."
-								     "100\",source=\"10.9.9.9\"} "
-								     "1\n" HEADER("xmcast_rule_"
-										  "active",
-										  "gauge",
-										  "Whether a rule "
-										  "relays what "
-										  "arrives: 1 if "
-										  "its state is "
-										  "active.") "xmcas"
-											     "t_"
-											     "rule_"
-											     "activ"
-											     "e" RULE
-											     "1"
-											     "\n" HEADER(
-												     "xmcast_rule_flowing",
-												     "gauge",
-												     "Whether packets of a rule arrive: 0 if never, or not for "
-												     "events.silent_after.") "xmcast_rule_flowing" RULE
-															     "0\n" HEADER("xmcast_rule_received_packets", "counter", "Packets received for a rule.") UNIT("xmcast_rule_received_packets", "packets") "xmcast_rule_received_packets_total" RULE "12345678901234\n" HEADER("xmcast_rule_received_peak_bytes_per_second", "gauge", "Highest rate of a rule's UDP payload in any second since peaks were reset.") "xmcast_rule_received_peak_bytes_per_second" RULE
-																																																									      "1.5\n" HEADER("xmcast_output_sent_bytes",
-																																																											     "counter", "UDP payload sent to an output.")
-																																																										      UNIT(
-																																																											      "xmcast_output_sent_bytes", "bytes") "xmcast_output_sent_bytes_total{rule=\"cam1\",output=\"10.0.0.1:6000\"} 7\n" HEADER("xmcast_output_failed_packets",
-																																																																										       "counter",
-																																																																										       "Datagrams of an output that the kernel refused, whatever the reason.") UNIT("xmcast_output_failed_packets",
-																																																																																				    "packets") "xmcast_output_failed_packets_total{rule=\"cam1\",output=\"10.0.0.1:6000\"} 5\n" HEADER("xmcast_output_send_errors",
-																																																																																																       "counter",
-																																																																																																       "Datagrams of an output that the kernel refused, by reason; EAGAIN is a full "
-																																																																																																       "socket buffer.") "xmcast_output_send_errors_total{rule=\"cam1\",output=\"10.0.0.1:6000\","
-																																																																																																			 "errno=\"EAGAIN\"} 3\n"
-																																																																																																			 "xmcast_output_send_errors_total{rule=\"cam1\",output=\"10.0.0.1:6000\","
-																																																																																																			 "errno=\"other\"} 2\n"
-																																																																																																			 "# EOF\n");
+						 "xmcast_rule",
+						 "info", "Input of a rule.") "xmcast_rule_info{"
+									     "rule="
+									     "\"cam1\",interface="
+									     "\"eth0."
+									     "100\","
+									     "input=\"239.1.1.1:"
+									     "5000@eth0."
+									     "100\",source=\"10.9."
+									     "9.9\"} "
+									     "1\n" HEADER(
+										     "xmcast_rule_"
+										     "active",
+										     "gauge",
+										     "Whether a "
+										     "rule "
+										     "relays what "
+										     "arrives: 1 "
+										     "if "
+										     "its state is "
+										     "active.") "xm"
+												"ca"
+												"s"
+												"t_"
+												"ru"
+												"le"
+												"_"
+												"ac"
+												"ti"
+												"v"
+												"e" RULE
+												"1"
+												"\n" HEADER(
+													"xmcast_rule_flowing",
+													"gauge",
+													"Whether packets of a rule arrive: 0 if never, or not for "
+													"events.silent_after.") "xmcast_rule_flowing" RULE
+																"0\n" HEADER(
+																	"xmcast_rule_received_packets", "counter", "Packets received for a rule.") UNIT("xmcast_rule_received_packets", "packets") "xmcast_rule_received_packets_total" RULE "12345678901234\n" HEADER("xmcast_rule_received_peak_bytes_per_second", "gauge", "Highest rate of a rule's UDP payload in any second since peaks were reset.") "xmcast_rule_received_peak_bytes_per_second" RULE
+																																																									    "1.5\n" HEADER(
+																																																										    "xmcast_output_sent_bytes", "counter", "UDP payload sent to an output.")
+																																																										    UNIT("xmcast_output_sent_bytes", "bytes") "xmcast_output_sent_bytes_total{rule=\"cam1\",output=\"10.0.0.1:6000\"} 7\n" HEADER("xmcast_output_failed_packets",
+																																																																										  "counter",
+																																																																										  "Datagrams of an output that the kernel refused, whatever the reason.") UNIT("xmcast_output_failed_packets",
+																																																																																			       "packets") "xmcast_output_failed_packets_total{rule=\"cam1\",output=\"10.0.0.1:6000\"} 5\n" HEADER("xmcast_output_send_errors",
+																																																																																																  "counter",
+																																																																																																  "Datagrams of an output that the kernel refused, by reason; EAGAIN is a full "
+																																																																																																  "socket buffer.") "xmcast_output_send_errors_total{rule=\"cam1\",output=\"10.0.0.1:6000\","
+																																																																																																		    "errno=\"EAGAIN\"} 3\n"
+																																																																																																		    "xmcast_output_send_errors_total{rule=\"cam1\",output=\"10.0.0.1:6000\","
+																																																																																																		    "errno=\"other\"} 2\n"
+																																																																																																		    "# EOF\n");
 }
 
 static const char machine[] =
@@ -148,42 +161,69 @@ static void test_machine_openmetrics(void **state)
 											  "was "
 											  "taken "
 											  "over.")
-			       UNIT("xmcast_config_last_reload_success_timestamp_seconds",
-				    "seconds") "xmcast_config_last_reload_success_timestamp_"
-					       "seconds 1790000000\n" HEADER("xmcast_steered_"
-									     "packets",
-									     "counter",
-									     "Packets that a rule "
-									     "names, taken from "
-									     "the kernel's path.") UNIT("xmcast_steered_packets", "packets") "xmcast_steered_packets_total 9\n" HEADER("xmcast_interface",
-																						       "info",
-																						       "How packets are taken from an interface.") "xmcast_interface_info{interface=\"eth0\",mode=\"skb\"} 1\n" HEADER("xmcast_interface_zero_copy",
-																																				       "gauge", "Whether the driver writes packets into frames without a copy.") "xmcast_interface_zero_copy{interface=\"eth0\"} 1\n" HEADER("xmcast_interface_packets",
-																																																					     "counter",
-																																																					     "Packets that an interface received: steered, or passed to the kernel, and "
-																																																					     "why.") UNIT("xmcast_interface_packets", "packets") "xmcast_interface_packets_total{interface=\"eth0\",verdict=\"steered\"} 9\n" HEADER("xmcast_xsk_drops", "counter", "Packets that the kernel dropped at a queue's AF_XDP socket, each once.") "xmcast_xsk_drops_total" QUEUE
-																																																																																			      ",reason=\"rx_dropped\"} 4\n"
-																																																																																			      "xmcast_xsk_drops_total" QUEUE
-																																																																																			      ",reason=\"rx_ring_full\"} 5\n" HEADER(
-																																																																																				      "xmcast_xsk_fill_ring_empty",
-																																																																																				      "counter",
-																																																																																				      "Packets for which no frame was free; in copy mode they are among "
-																																																																																				      "rx_dropped, too.") "xmcast_xsk_fill_ring_empty_total" QUEUE
-																																																																																							  "} 3\n" HEADER(
-																																																																																								  "xmcast_worker_drops",
-																																																																																								  "counter",
-																																																																																								  "Packets that a worker received and handed to no output.") "xmcast_worker_drops_total" QUEUE
-																																																																																															     ",reason=\"invalid\"} 1\n" HEADER(
-																																																																																																     "xmcast_worker_held_frames",
-																																																																																																     "gauge",
-																																																																																																     "Frames of a worker by who holds them: free in the kernel's rings, queued, "
-																																																																																																     "being sent.") "xmcast_worker_held_frames" QUEUE
-																																																																																																		    ",holder=\"kernel\"} 60\n"
-																																																																																																		    "xmcast_worker_held_frames" QUEUE
-																																																																																																		    ",holder=\"queue\"} 3\n"
-																																																																																																		    "xmcast_worker_held_frames" QUEUE
-																																																																																																		    ",holder=\"sends\"} 1\n"
-																																																																																																		    "# EOF\n");
+			       UNIT("xmcast_config_last_reload_success_timestamp_seconds", "second"
+											   "s") "xm"
+												"ca"
+												"st"
+												"_c"
+												"on"
+												"fi"
+												"g_"
+												"la"
+												"st"
+												"_r"
+												"el"
+												"oa"
+												"d_"
+												"su"
+												"cc"
+												"es"
+												"s_"
+												"ti"
+												"me"
+												"st"
+												"am"
+												"p_"
+												"se"
+												"co"
+												"nd"
+												"s "
+												"17"
+												"90"
+												"00"
+												"00"
+												"00"
+												"\n" HEADER(
+													"xmcast_steered_"
+													"packets",
+													"counter",
+													"Packets that a rule "
+													"names, taken from "
+													"the kernel's path.")
+													UNIT(
+														"xmcast_steered_packets", "packets") "xmcast_steered_packets_total 9\n" HEADER("xmcast_interface",
+																							       "info", "How packets are taken from an interface.") "xmcast_interface_info{interface=\"eth0\",mode=\"skb\"} 1\n" HEADER("xmcast_interface_zero_copy", "gauge", "Whether the driver writes packets into frames without a copy.") "xmcast_interface_zero_copy{interface=\"eth0\"} 1\n" HEADER("xmcast_interface_packets",
+																																																											   "counter",
+																																																											   "Packets that an interface received: steered, or passed to the kernel, and "
+																																																											   "why.") UNIT("xmcast_interface_packets", "packets") "xmcast_interface_packets_total{interface=\"eth0\",verdict=\"steered\"} 9\n" HEADER("xmcast_xsk_drops", "counter", "Packets that the kernel dropped at a queue's AF_XDP socket, each once.") "xmcast_xsk_drops_total" QUEUE
+																																																																																									    ",reason=\"rx_dropped\"} 4\n"
+																																																																																									    "xmcast_xsk_drops_total" QUEUE ",reason=\"rx_ring_full\"} 5\n" HEADER("xmcast_xsk_fill_ring_empty",
+																																																																																																		  "counter",
+																																																																																																		  "Packets for which no frame was free; in copy mode they are among "
+																																																																																																		  "rx_dropped, too.") "xmcast_xsk_fill_ring_empty_total" QUEUE "} 3\n" HEADER("xmcast_worker_drops",
+																																																																																																											      "counter",
+																																																																																																											      "Packets that a worker received and handed to no output.") "xmcast_worker_drops_total" QUEUE
+																																																																																																																			 ",reason=\"invalid\"} 1\n" HEADER(
+																																																																																																																				 "xmcast_worker_held_frames",
+																																																																																																																				 "gauge",
+																																																																																																																				 "Frames of a worker by who holds them: free in the kernel's rings, queued, "
+																																																																																																																				 "being sent.") "xmcast_worker_held_frames" QUEUE
+																																																																																																																						",holder=\"kernel\"} 60\n"
+																																																																																																																						"xmcast_worker_held_frames" QUEUE
+																																																																																																																						",holder=\"queue\"} 3\n"
+																																																																																																																						"xmcast_worker_held_frames" QUEUE
+																																																																																																																						",holder=\"sends\"} 1\n"
+																																																																																																																						"# EOF\n");
 }
 
 /* The older format: a counter is called by its whole name, an info is a gauge, and no end. */
@@ -193,13 +233,13 @@ static void test_plain(void **state)
 			     "{\"daemon\":\"v1.2\",\"protocol\":1}");
 
 	assert_string_equal(
-		text, HEADER("xmcast_build_info", "gauge",
-			     "Version of the daemon.") "xmcast_build_info{version=\"v1.2\"} "
-						       "1\n" HEADER("xmcast_sent_bytes_total",
-								    "counter",
-								    "UDP payload of the datagrams "
-								    "sent.") "xmcast_sent_bytes_"
-									     "total 1\n");
+		text,
+		HEADER("xmcast_build_info", "gauge",
+		       "Version of the daemon.") "xmcast_build_info{version=\"v1.2\"} "
+						 "1\n" HEADER("xmcast_sent_bytes_total", "counter",
+							      "UDP payload of the datagrams "
+							      "sent.") "xmcast_sent_bytes_"
+								       "total 1\n");
 	free(text);
 }
 

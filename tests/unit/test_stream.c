@@ -50,7 +50,7 @@ static void test_group_output(void **state)
 	struct stream *stream;
 	int fd;
 
-	assert_int_equal(stream_open(&stream, &rule, 1, &egress, &failure), 0);
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
 	fd = stream->outputs[0].fd;
 	assert_int_equal(option(fd, IPPROTO_IP, IP_MULTICAST_TTL), 8);
 	assert_int_equal(option(fd, IPPROTO_IP, IP_TOS), 46 << 2);
@@ -71,7 +71,7 @@ static void test_host_output(void **state)
 
 	to[0].ttl = 255;
 	to[0].dscp = 0;
-	assert_int_equal(stream_open(&stream, &rule, 1, &egress, &failure), 0);
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
 	assert_int_equal(option(stream->outputs[0].fd, IPPROTO_IP, IP_TTL), 255);
 	assert_int_equal(option(stream->outputs[0].fd, IPPROTO_IP, IP_TOS), 0);
 	assert_int_equal(option(stream->outputs[0].fd, SOL_SOCKET, SO_BINDTOIFINDEX), 0);
@@ -89,7 +89,7 @@ static void test_contents(void **state)
 	const struct sockaddr_in *in;
 	struct stream *stream;
 
-	assert_int_equal(stream_open(&stream, &rule, 3, &egress_17, &failure), 0);
+	assert_int_equal(stream_open(&stream, &rule, 3, &egress_17, NULL, &failure), 0);
 	assert_int_equal(stream->nr_queues, 3);
 	assert_int_equal(stream->nr_outputs, 2);
 	assert_int_equal(stream->references, 1);
@@ -126,7 +126,7 @@ static void test_deaf(void **state)
 	char byte;
 	int fd;
 
-	assert_int_equal(stream_open(&stream, &rule, 1, &egress, &failure), 0);
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
 	fd = stream->outputs[0].fd;
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &length), 0);
 	own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -145,7 +145,7 @@ static void test_missing_interface(void **state)
 	struct stream_failure failure;
 	struct stream *stream = NULL;
 
-	assert_int_equal(stream_open(&stream, &rule, 1, &egress, &failure), -ENODEV);
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), -ENODEV);
 	assert_null(stream);
 	assert_ptr_equal(failure.output, &to[1]);
 	assert_string_equal(failure.step, "interface");
@@ -174,7 +174,7 @@ static void test_fd_limit(void **state)
 		int err;
 
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
-		err = stream_open(&stream, &rule, 1, &egress, &failure);
+		err = stream_open(&stream, &rule, 1, &egress, NULL, &failure);
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 		if (err != -EMFILE)
 			fail_msg("with %u descriptors: %s (%s)", room, strerror(-err),
@@ -193,7 +193,7 @@ static void test_references(void **state)
 	struct stream *stream;
 	int fd;
 
-	assert_int_equal(stream_open(&stream, &rule, 1, &egress, &failure), 0);
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
 	fd = stream->outputs[0].fd;
 	stream_hold(stream);
 	stream_put(stream);

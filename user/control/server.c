@@ -471,6 +471,16 @@ static int find_group(const char *name, gid_t *group, bool *found)
 	return err;
 }
 
+int control_server_set_admins(struct control_server *server, const char *group)
+{
+	struct peer_policy policy = {0};
+	int err = find_group(group, &policy.group, &policy.has_group);
+
+	if (!err)
+		server->policy = policy;
+	return err;
+}
+
 static int open_descriptors(struct control_server *server)
 {
 	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};

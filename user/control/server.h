@@ -40,6 +40,11 @@ struct control_options {
 int control_server_open(struct control_server **out, const struct control_options *options,
 			const struct control_method *methods, void *context);
 
+/* Members of this group may change things from now on, "": nobody but root and our own user; of
+ * those who are connected nothing changes. 0; -ESRCH: there is no such group, which a log line has
+ * told, and all stays as it is. */
+int control_server_set_admins(struct control_server *server, const char *group);
+
 /* Send the monitors what they can take at once, close all clients, remove the socket file. Takes
  * NULL. */
 void control_server_close(struct control_server *server);

@@ -3,23 +3,53 @@
 #ifndef XMCAST_DAEMON_DAEMON_H
 #define XMCAST_DAEMON_DAEMON_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "control/server.h"
+#include "daemon/hook.h"
 #include "daemon/options.h"
 #include "daemon/relay.h"
+#include "rules/config.h"
 #include "telemetry/event.h"
+
+/* How reading the configuration went, for whoever watches. */
+struct reload_state {
+	bool last_successful;
+	uint64_t last_seconds; /* when it was last read with success, Unix time */
+	uint64_t count;	       /* reloads, refused ones included; the start is none */
+};
+
+/* The text of the running configuration, kept while somebody reads it in pieces. */
+struct config_text {
+	char *text;
+	size_t length;
+	uint64_t generation; /* of the relay, when it was written */
+};
+
+/* The program that is run for events. */
+struct event_hook {
+	struct hook *running; /* NULL: none */
+	char path[HOOK_PATH_SIZE];
+	uint64_t epoll_data;
+};
 
 struct daemon {
 	struct options options;
 	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
 	struct events events;
+	struct event_hook hook;
 	struct control_server *control;
 	struct exporter *exporter; /* NULL: no metrics.listen */
+	struct reload_state reload;
+	struct config_text text;
 	int epoll_fd;
 	int signal_fd;
 	int timer_fd;
 	unsigned int seconds; /* since the last statistics line */
 	bool stopping;
+	bool broken; /* a worker failed in the midst of a change: the relay must end */
 };
 
 #endif

@@ -45,8 +45,8 @@ static int open_stream(struct entry *entry, const struct egress_config *egress)
 	const struct rule_output *output;
 	struct stream_failure failure;
 	char text[ENDPOINT_TEXT_SIZE];
-	int err =
-		stream_open(&entry->stream, entry->rule, entry->port->nr_workers, egress, &failure);
+	int err = stream_open(&entry->stream, entry->rule, entry->port->nr_workers, egress,
+			      entry->before, &failure);
 
 	if (!err)
 		return 0;

@@ -11,9 +11,10 @@
 
 struct entry {
 	const struct rule *rule;
-	struct port *port;     /* NULL: disabled */
-	struct stream *stream; /* NULL: disabled or pending */
-	char *reason;	       /* why it is pending, if that is its own and not its port's */
+	struct port *port;	     /* NULL: disabled */
+	struct stream *stream;	     /* NULL: disabled or pending */
+	char *reason;		     /* why it is pending, if that is its own and not its port's */
+	const struct stream *before; /* of the entry that it replaces, while a transaction runs */
 	bool joined;
 	int joined_ifindex;
 

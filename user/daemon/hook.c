@@ -185,8 +185,8 @@ static int make_environment(struct environment *environment, const char *event,
 /* ---- running ---- */
 
 /*
- * posix_spawn(3), not fork(2): we have threads, and gigabytes of UMEM whose pages a fork would have to
- * mark. It starts with no signal blocked and none ignored, in a process group of its own.
+ * posix_spawn(3), not fork(2): we have threads, and gigabytes of UMEM whose pages a fork would have
+ * to mark. It starts with no signal blocked and none ignored, in a process group of its own.
  */
 static int spawn(const char *path, const char *event, char *const environment[], pid_t *pid)
 {
@@ -221,7 +221,8 @@ static int spawn(const char *path, const char *event, char *const environment[],
 	return -err;
 }
 
-/* At the earliest deadline of those that run; a child without a pidfd is looked after each second. */
+/* At the earliest deadline of those that run; a child without a pidfd is looked after each second.
+ */
 static void set_timer(struct hook *hook)
 {
 	struct itimerspec timer = {};

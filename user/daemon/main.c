@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOG_FACILITY LOG_FACILITY_DAEMON
@@ -20,27 +21,27 @@
 #include "daemon/daemon.h"
 #include "daemon/exporter.h"
 #include "daemon/methods.h"
+#include "daemon/reload.h"
 #include "daemon/rights.h"
-#include "rules/add.h"
-#include "rules/file.h"
+#include "daemon/sinks.h"
 
 /* What an event of the main loop is about; relay_watch() has 0. */
-enum source { SOURCE_WORKER, SOURCE_SIGNAL, SOURCE_SECOND, SOURCE_CONTROL, SOURCE_EXPORTER };
+enum source {
+	SOURCE_WORKER,
+	SOURCE_SIGNAL,
+	SOURCE_SECOND,
+	SOURCE_CONTROL,
+	SOURCE_EXPORTER,
+	SOURCE_HOOK,
+};
 
 /* ---- configuration ---- */
 
 static int load(struct daemon *daemon)
 {
-	const struct options *options = &daemon->options;
 	struct errors *errors = calloc(1, sizeof(*errors));
-	int err = errors ? 0 : -ENOMEM;
+	int err = errors ? daemon_read_config(&daemon->options, &daemon->config, errors) : -ENOMEM;
 
-	config_init(&daemon->config);
-	if (!err && options->config)
-		err = config_load_file(options->config, &daemon->config, errors);
-	if (!err && options->nr_rules)
-		err = config_add_rules(&daemon->config, options->rules, options->nr_rules, "--rule",
-				       errors);
 	if (errors && errors->count)
 		errors_print(errors, stderr);
 	else if (err)
@@ -48,6 +49,8 @@ static int load(struct daemon *daemon)
 	if (errors)
 		errors_free(errors);
 	free(errors);
+	daemon->reload.last_successful = !err;
+	daemon->reload.last_seconds = (uint64_t)time(NULL);
 	return err ? EXIT_CONFIG : 0;
 }
 
@@ -119,18 +122,39 @@ static void on_second(struct daemon *daemon)
 	log_statistics(daemon, "statistics");
 }
 
+static void reload(struct daemon *daemon)
+{
+	struct errors *errors = calloc(1, sizeof(*errors));
+	struct reload_result result;
+
+	/* Without memory there is nothing to tell the errors with. */
+	if (!errors)
+		return;
+	daemon_reload(daemon, &result, errors);
+	errors_free(errors);
+	free(errors);
+}
+
+static void stop(struct daemon *daemon, uint32_t signal)
+{
+	struct event event;
+
+	daemon->stopping = true;
+	event_init(&event, "stopping", LOG_FACILITY, LOG_LEVEL_INFO);
+	event_add_number(&event, "signal", signal);
+	event_emit(&daemon->events, &event);
+}
+
 static void on_signal(struct daemon *daemon)
 {
 	struct signalfd_siginfo info;
 
 	if (read(daemon->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGHUP) {
-		log_warning("reload-refused hint=\"this version does not reload: start it again\"");
-		return;
-	}
-	daemon->stopping = true;
-	log_info("stopping signal=%u", info.ssi_signo);
+	if (info.ssi_signo == SIGHUP)
+		reload(daemon);
+	else
+		stop(daemon, info.ssi_signo);
 }
 
 static int run(struct daemon *daemon)
@@ -160,8 +184,13 @@ static int run(struct daemon *daemon)
 			case SOURCE_EXPORTER:
 				exporter_run(daemon->exporter);
 				break;
+			case SOURCE_HOOK:
+				hook_reap(daemon->hook.running);
+				break;
 			}
 		}
+		if (daemon->broken)
+			return -EIO;
 	}
 	return 0;
 }
@@ -279,9 +308,11 @@ static int serve(struct daemon *daemon)
 	if (!err)
 		err = open_exporter(daemon);
 	if (!err)
-		err = events_add_sink(&daemon->events, event_log, NULL);
-	if (!err)
+		err = sinks_open(daemon, SOURCE_HOOK);
+	if (!err) {
+		sinks_set_hook(daemon, daemon->config.events.hook);
 		err = relay_open(&daemon->relay, &daemon->config, &daemon->events);
+	}
 	if (err)
 		return err;
 	err = relay_watch(daemon->relay, daemon->epoll_fd);
@@ -334,6 +365,8 @@ int main(int argc, char **argv)
 	exporter_close(daemon.exporter);
 	relay_close(daemon.relay);
 	control_server_close(daemon.control);
+	sinks_close(&daemon);
+	free(daemon.text.text);
 	config_free(&daemon.config);
 	close_fd(daemon.timer_fd);
 	close_fd(daemon.signal_fd);

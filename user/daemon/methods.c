@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
+#include "daemon/methods_config.h"
+#include "daemon/methods_rules.h"
 #include "links/link.h"
 
 #define PROTOCOL 1
@@ -62,6 +64,14 @@ static size_t fitting_rules(const struct stats *stats, const struct control_page
 	return most;
 }
 
+/* How reading the configuration went. */
+static json_t *reload_json(const struct reload_state *reload)
+{
+	return json_pack("{s:b, s:I, s:I}", "last_reload_successful", reload->last_successful,
+			 "last_reload_seconds", (json_int_t)reload->last_seconds, "reloads",
+			 (json_int_t)reload->count);
+}
+
 static void method_stats_show(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct daemon *daemon = context;
@@ -73,7 +83,15 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 	stats = relay_stats(daemon->relay);
 	if (stats)
 		reply->result = stats_json(stats, page.offset, fitting_rules(stats, &page));
+	json_object_set_new(reply->result, "config", reload_json(&daemon->reload));
 	stats_free(stats);
+}
+
+static void method_stats_reset_peaks(void *context, const json_t *params,
+				     struct control_reply *reply)
+{
+	relay_reset_peaks(((struct daemon *)context)->relay);
+	reply->result = json_object();
 }
 
 /* ---- interfaces ---- */
@@ -278,6 +296,7 @@ static void method_log_set(void *context, const json_t *params, struct control_r
 			     "level: expected error, warning, info or debug");
 	} else {
 		log_set_level(facility, level);
+		relay_set_log_level(((struct daemon *)context)->relay, facility, level);
 		log_info("log-level-set facility=%s level=%s", facility_name, level_name);
 		reply->result = log_json();
 	}
@@ -288,11 +307,28 @@ static void method_log_set(void *context, const json_t *params, struct control_r
 static const char *const page_keys[] = {"offset", "limit", NULL};
 static const char *const name_keys[] = {"name", NULL};
 static const char *const log_keys[] = {"facility", "level", NULL};
+static const char *const rules_keys[] = {"rules", NULL};
+static const char *const names_keys[] = {"names", NULL};
+static const char *const operations_keys[] = {"operations", NULL};
+static const char *const offset_keys[] = {"offset", NULL};
 
 const struct control_method daemon_methods[] = {
 	{"version", CONTROL_READ, NULL, method_version},
 	{"ping", CONTROL_READ, NULL, method_ping},
 	{"stats.show", CONTROL_READ, page_keys, method_stats_show},
+	{"stats.reset_peaks", CONTROL_CHANGE, NULL, method_stats_reset_peaks},
+	{"rule.list", CONTROL_READ, page_keys, method_rule_list},
+	{"rule.show", CONTROL_READ, name_keys, method_rule_show},
+	{"rule.add", CONTROL_CHANGE, rules_keys, method_rule_add},
+	{"rule.replace", CONTROL_CHANGE, rules_keys, method_rule_replace},
+	{"rule.del", CONTROL_CHANGE, names_keys, method_rule_del},
+	{"rule.enable", CONTROL_CHANGE, names_keys, method_rule_enable},
+	{"rule.disable", CONTROL_CHANGE, names_keys, method_rule_disable},
+	{"rule.change", CONTROL_CHANGE, operations_keys, method_rule_change},
+	{"config.show", CONTROL_READ, offset_keys, method_config_show},
+	{"config.save", CONTROL_CHANGE, NULL, method_config_save},
+	{"config.reload", CONTROL_CHANGE, NULL, method_config_reload},
+	{"config.diff", CONTROL_READ, NULL, method_config_diff},
 	{"iface.list", CONTROL_READ, NULL, method_iface_list},
 	{"iface.show", CONTROL_READ, name_keys, method_iface_show},
 	{"worker.list", CONTROL_READ, NULL, method_worker_list},

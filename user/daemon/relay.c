@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "base/clock.h"
@@ -104,6 +105,25 @@ int relay_retry(struct relay *relay)
 	err = transaction_run(relay, &config, TRANSACTION_RETRY, &change, reason);
 	config_free(&config);
 	return err ? err : (int)(count_active(relay) - before);
+}
+
+bool relay_uses(const struct relay *relay, const char *iface)
+{
+	for (unsigned int i = 0; i < relay->nr_ports; i++) {
+		if (strcmp(relay->ports[i]->name, iface) == 0)
+			return true;
+	}
+	return false;
+}
+
+void relay_set_log_level(struct relay *relay, enum log_facility facility, enum log_level level)
+{
+	for (int i = 0; i < LOG_FACILITIES; i++) {
+		if (facility == LOG_FACILITIES || (int)facility == i)
+			relay->config.logging.levels[i] = level;
+	}
+	/* The text of the configuration is another one. */
+	relay->generation++;
 }
 
 const struct config *relay_config(const struct relay *relay)

@@ -49,8 +49,15 @@ int relay_open(struct relay **out, struct config *config, const struct events *e
 int relay_apply(struct relay *relay, struct config *config, struct relay_change *change,
 		char reason[REASON_SIZE]);
 
+/* The level of one facility, or of all (LOG_FACILITIES), as the configuration that runs has it from
+ * now on; the log itself is not touched. */
+void relay_set_log_level(struct relay *relay, enum log_facility facility, enum log_level level);
+
 /* Try again what is pending. Returns the number of rules that are active now and were not. */
 int relay_retry(struct relay *relay);
+
+/* Is this an interface that rules take in from? */
+bool relay_uses(const struct relay *relay, const char *iface);
 
 /* What runs, and the number of that state. Valid until the next change. */
 const struct config *relay_config(const struct relay *relay);

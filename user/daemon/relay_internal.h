@@ -15,7 +15,7 @@ struct relay {
 	unsigned int nr_ports;
 	struct port **ports;
 	struct membership *membership;
-	uint64_t generation;	     /* grows by one with every change of the rules */
+	uint64_t generation;	     /* grows by one with every change of the configuration */
 	struct stats_totals retired; /* what was counted by what is no more */
 	int epoll_fd;		     /* that the workers are to be watched by, or -1 */
 	const struct events *events; /* who is told what happens */

@@ -116,6 +116,7 @@ static int match_entries(struct transaction *txn)
 		if (!txn->entries[i])
 			return -ENOMEM;
 		txn->entries[i]->fresh = true;
+		txn->entries[i]->before = entry ? entry->stream : NULL;
 	}
 	return 0;
 }
@@ -459,6 +460,7 @@ static void commit(struct transaction *txn)
 	settle_ports(txn);
 	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
 		txn->entries[i]->rule = &txn->next->rules[i];
+		txn->entries[i]->before = NULL;
 		txn->entries[i]->fresh = false;
 	}
 	free(relay->entries);
@@ -466,10 +468,11 @@ static void commit(struct transaction *txn)
 	relay->entries = txn->entries;
 	relay->ports = txn->ports;
 	relay->nr_ports = txn->nr_ports;
+	if (!relay->generation || !config_equal(&relay->config, txn->next))
+		relay->generation++;
 	config_free(&relay->config);
 	relay->config = *txn->next;
 	config_init(txn->next);
-	relay->generation++;
 	txn->entries = NULL;
 	txn->ports = NULL;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -151,10 +152,18 @@ int output_socket_open(struct output *output, unsigned int send_buffer, const ch
 	int err;
 
 	output->decoy_fd = -1;
+	*step = "memory";
+	output->sharers = malloc(sizeof(*output->sharers));
+	if (!output->sharers)
+		return -ENOMEM;
+	*output->sharers = 1;
 	*step = "socket";
 	output->fd = socket(addr_family(&rule->to), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (output->fd < 0)
-		return -errno;
+	if (output->fd < 0) {
+		err = -errno;
+		output_socket_close(output);
+		return err;
+	}
 	*step = "interface";
 	err = query_ifindex(output->fd, rule->iface, &ifindex);
 	if (!err)
@@ -166,11 +175,31 @@ int output_socket_open(struct output *output, unsigned int send_buffer, const ch
 	return err;
 }
 
+bool output_socket_share(struct output *output, const struct output *with)
+{
+	const struct rule_output *a = &output->rule;
+	const struct rule_output *b = &with->rule;
+
+	if (!addr_equal(&a->to, &b->to) || a->port != b->port || a->ttl != b->ttl ||
+	    a->dscp != b->dscp || strcmp(a->iface, b->iface) != 0)
+		return false;
+	output->fd = with->fd;
+	output->decoy_fd = with->decoy_fd;
+	output->sharers = with->sharers;
+	(*output->sharers)++;
+	return true;
+}
+
 void output_socket_close(struct output *output)
 {
-	if (output->fd >= 0)
+	bool last = output->sharers && --*output->sharers == 0;
+
+	if (last && output->fd >= 0)
 		close(output->fd);
-	if (output->decoy_fd >= 0)
+	if (last && output->decoy_fd >= 0)
 		close(output->decoy_fd);
+	if (last)
+		free(output->sharers);
 	output->fd = output->decoy_fd = -1;
+	output->sharers = NULL;
 }

@@ -19,6 +19,8 @@
 #ifndef XMCAST_DATAPLANE_OUTPUT_SOCKET_H
 #define XMCAST_DATAPLANE_OUTPUT_SOCKET_H
 
+#include <stdbool.h>
+
 struct output;
 
 /*
@@ -29,7 +31,14 @@ struct output;
  */
 int output_socket_open(struct output *output, unsigned int send_buffer, const char **step);
 
-/* Takes an output whose descriptors are -1. */
+/*
+ * Use the socket of another output to the same destination, instead of a new one: when a rule is
+ * replaced, its datagrams keep their source port and their order, and no descriptor is needed.
+ * Fills what output_socket_open() fills. False: the two differ in what a socket is set up for.
+ */
+bool output_socket_share(struct output *output, const struct output *with);
+
+/* The last of those that share it closes it. Takes an output whose descriptors are -1. */
 void output_socket_close(struct output *output);
 
 #endif

@@ -9,7 +9,7 @@
 
 static int open_output(struct output *output, const struct stream *stream,
 		       const struct rule_output *rule, const struct egress_config *egress,
-		       struct stream_failure *failure)
+		       const struct stream *before, struct stream_failure *failure)
 {
 	unsigned int nr_queues = stream->nr_queues;
 
@@ -28,6 +28,10 @@ static int open_output(struct output *output, const struct stream *stream,
 		output->queues[i].gso_max_size = UINT16_MAX;
 	}
 	output->to_length = addr_to_sockaddr(&rule->to, rule->port, &output->to);
+	for (unsigned int i = 0; before && i < before->nr_outputs; i++) {
+		if (output_socket_share(output, &before->outputs[i]))
+			return 0;
+	}
 	return output_socket_open(output, egress->send_buffer, &failure->step);
 }
 
@@ -44,7 +48,8 @@ static void close_stream(struct stream *stream)
 }
 
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
-		const struct egress_config *egress, struct stream_failure *failure)
+		const struct egress_config *egress, const struct stream *before,
+		struct stream_failure *failure)
 {
 	struct stream *stream;
 	int err = -ENOMEM;
@@ -69,7 +74,8 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_qu
 	while (stream->nr_outputs < rule->nr_outputs) {
 		unsigned int i = stream->nr_outputs++;
 
-		err = open_output(&stream->outputs[i], stream, &rule->outputs[i], egress, failure);
+		err = open_output(&stream->outputs[i], stream, &rule->outputs[i], egress, before,
+				  failure);
 		if (err)
 			goto fail;
 	}

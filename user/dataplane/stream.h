@@ -40,7 +40,7 @@ struct output_queue {
 	unsigned int gso_proven;     /* largest segment that the kernel has taken in a batch */
 	unsigned int gso_unfinished; /* batches prepared or at the kernel */
 	uint32_t gso_unfinished_max; /* largest segment among them */
-	struct histogram *latency; /* the stream's, of this queue */
+	struct histogram *latency;   /* the stream's, of this queue */
 
 	/* Seldom written. */
 	counter_t gso_refused;	       /* batches that were refused and sent singly */
@@ -50,8 +50,9 @@ struct output_queue {
 /* One output: constant but for its queues' parts. */
 struct output {
 	struct rule_output rule;
-	int fd;	      /* see output_socket.h */
-	int decoy_fd; /* -1: none */
+	int fd;		       /* see output_socket.h */
+	int decoy_fd;	       /* -1: none */
+	unsigned int *sharers; /* outputs that have this socket, in all streams; main thread */
 	struct sockaddr_storage to;
 	socklen_t to_length;
 	struct output_queue *queues; /* nr_queues of the stream */
@@ -85,10 +86,12 @@ struct stream_failure {
  * Open the sockets of a rule's outputs. Reference count 1. 0 or -errno (-ENODEV: an output's
  * interface does not exist; -EMFILE, -ENOMEM: too few resources; then *failure says where).
  * `egress`: most datagrams in one send, unless an output says otherwise, and the send buffer. Needs
- * CAP_NET_RAW to name an interface on old kernels.
+ * CAP_NET_RAW to name an interface on old kernels. `before`: the stream that this one is to
+ * replace, or NULL; outputs to the same destinations take over its sockets.
  */
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
-		const struct egress_config *egress, struct stream_failure *failure);
+		const struct egress_config *egress, const struct stream *before,
+		struct stream_failure *failure);
 
 void stream_hold(struct stream *stream);
 

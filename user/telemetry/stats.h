@@ -114,6 +114,7 @@ uint64_t stats_kernel_drops(const struct worker_state *state);
 json_t *stats_json(const struct stats *stats, size_t offset, size_t limit);
 
 /* One of its interfaces and one of its workers alone. As above. */
+json_t *stats_rule_json(const struct stats_rule *rule);
 json_t *stats_interface_json(const struct stats *stats, const struct stats_interface *iface);
 json_t *stats_worker_json(const struct stats_worker *worker);
 

@@ -82,7 +82,7 @@ static json_t *output_json(const struct stats_output *output)
 	return object;
 }
 
-static json_t *rule_json(const struct stats_rule *rule)
+json_t *stats_rule_json(const struct stats_rule *rule)
 {
 	char in[ENDPOINT_TEXT_SIZE];
 	char source[ADDR_TEXT_SIZE];
@@ -160,7 +160,7 @@ json_t *stats_json(const struct stats *stats, size_t offset, size_t limit)
 	json_t *workers = json_array();
 
 	for (size_t i = offset; i < stats->nr_rules && i - offset < limit; i++)
-		json_array_append_new(rules, rule_json(&stats->rules[i]));
+		json_array_append_new(rules, stats_rule_json(&stats->rules[i]));
 	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
 		json_array_append_new(interfaces,
 				      stats_interface_json(stats, &stats->interfaces[i]));

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/methods_config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/errors_json.h"
+#include "daemon/daemon.h"
+#include "daemon/methods_rules.h"
+#include "daemon/reload.h"
+#include "rules/diff.h"
+
+/* Bytes of the text in one answer. */
+#define PIECE 65536
+
+/* Names of each kind that an answer lists. */
+#define NAMES_MOST 500
+
+/* The text is UTF-8, as is JSON: a piece does not end within a character. */
+static size_t piece_length(const char *text, size_t left)
+{
+	size_t length = left < PIECE ? left : PIECE;
+
+	while (length < left && length && ((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
+	return length;
+}
+
+void method_config_show(void *context, const json_t *params, struct control_reply *reply)
+{
+	struct daemon *daemon = context;
+	const struct config_text *text;
+	size_t offset = 0;
+
+	if (!control_param_unsigned(params, "offset", 0, SIZE_MAX / 2, &offset, reply))
+		return;
+	text = daemon_config_text(daemon);
+	if (!text)
+		return;
+	if (offset > text->length)
+		offset = text->length;
+	reply->result = json_pack("{s:I, s:I, s:I, s:s%}", "generation",
+				  (json_int_t)text->generation, "total_bytes",
+				  (json_int_t)text->length, "offset", (json_int_t)offset, "text",
+				  text->text + offset,
+				  piece_length(text->text + offset, text->length - offset));
+}
+
+void method_config_save(void *context, const json_t *params, struct control_reply *reply)
+{
+	struct daemon *daemon = context;
+	size_t bytes;
+	int err = daemon_save(daemon, &bytes);
+
+	if (err == -ENOENT && !daemon->options.config)
+		control_fail(reply, CONTROL_FAILED,
+			     "the daemon was started without a configuration file; \"xmcastctl "
+			     "config save FILE\" writes one");
+	else if (err)
+		control_fail(reply, CONTROL_FAILED, "%s: %s", daemon->options.config,
+			     strerror(-err));
+	else
+		reply->result = json_pack("{s:s, s:I}", "path", daemon->options.config, "bytes",
+					  (json_int_t)bytes);
+}
+
+static json_t *restart_json(const struct reload_result *result)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; list && i < result->nr_restart; i++) {
+		if (json_array_append_new(list, json_string(result->restart[i]))) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+void method_config_reload(void *context, const json_t *params, struct control_reply *reply)
+{
+	struct daemon *daemon = context;
+	struct errors *errors = calloc(1, sizeof(*errors));
+	struct reload_result result;
+	int err;
+
+	if (!errors)
+		return;
+	err = daemon_reload(daemon, &result, errors);
+	if (!err) {
+		reply->result = change_json(daemon, &result.change);
+		if (json_object_set_new(reply->result, "needs_restart", restart_json(&result))) {
+			json_decref(reply->result);
+			reply->result = NULL;
+		}
+	} else if (errors->count) {
+		control_fail(reply, CONTROL_REFUSED, "refused: %u errors, nothing was changed",
+			     errors->count);
+		reply->data = errors_json(errors);
+	} else {
+		control_fail(reply, CONTROL_FAILED, "%s; nothing was changed", result.reason);
+	}
+	errors_free(errors);
+	free(errors);
+}
+
+/* ---- diff ---- */
+
+/* Append a name, unless there are too many: then sets *more. */
+static void add_name(json_t *list, const struct rule *rule, bool *more)
+{
+	if (json_array_size(list) == NAMES_MOST)
+		*more = true;
+	else
+		json_array_append_new(list, json_string(rule->name));
+}
+
+static json_t *settings_json(const struct config_diff *diff)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; list && i < diff->nr_settings; i++) {
+		const struct setting_change *setting = &diff->settings[i];
+
+		if (json_array_append_new(
+			    list, json_pack("{s:s, s:s, s:s, s:b}", "setting", setting->name,
+					    "running", setting->before, "file", setting->after,
+					    "needs_restart", !setting->live))) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *diff_json(const struct config *running, const struct config *file)
+{
+	json_t *added = json_array();
+	json_t *removed = json_array();
+	json_t *changed = json_array();
+	struct config_diff diff;
+	bool more = false;
+	json_t *json;
+
+	if (config_diff(running, file, &diff)) {
+		json_decref(added);
+		added = NULL;
+	}
+	for (unsigned int i = 0; i < diff.nr_added; i++)
+		add_name(added, &file->rules[diff.added[i]], &more);
+	for (unsigned int i = 0; i < diff.nr_removed; i++)
+		add_name(removed, &running->rules[diff.removed[i]], &more);
+	for (unsigned int i = 0; i < diff.nr_changed; i++)
+		add_name(changed, &file->rules[diff.changed[i].after], &more);
+	/* Where a part has no memory, neither has the whole. */
+	json = json_pack("{s:o, s:o, s:o, s:o, s:b}", "added", added, "removed", removed,
+			 "changed", changed, "settings", settings_json(&diff), "more", more);
+	config_diff_free(&diff);
+	return json;
+}
+
+void method_config_diff(void *context, const json_t *params, struct control_reply *reply)
+{
+	struct daemon *daemon = context;
+	struct errors *errors = calloc(1, sizeof(*errors));
+	struct config file;
+	int err;
+
+	if (!errors)
+		return;
+	err = daemon_read_config(&daemon->options, &file, errors);
+	if (!err) {
+		reply->result = diff_json(relay_config(daemon->relay), &file);
+		config_free(&file);
+	} else if (errors->count) {
+		control_fail(reply, CONTROL_REFUSED, "the file is not valid: %u errors",
+			     errors->count);
+		reply->data = errors_json(errors);
+	}
+	errors_free(errors);
+	free(errors);
+}

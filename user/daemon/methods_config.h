@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The methods config.* of the control protocol (docs/control-protocol.md), in the form that a
+ * struct control_method takes; the context is the struct daemon. Main thread. */
+#ifndef XMCAST_DAEMON_METHODS_CONFIG_H
+#define XMCAST_DAEMON_METHODS_CONFIG_H
+
+#include "control/method.h"
+
+void method_config_show(void *context, const json_t *params, struct control_reply *reply);
+void method_config_save(void *context, const json_t *params, struct control_reply *reply);
+void method_config_reload(void *context, const json_t *params, struct control_reply *reply);
+void method_config_diff(void *context, const json_t *params, struct control_reply *reply);
+
+#endif

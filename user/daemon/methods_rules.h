@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The methods rule.* of the control protocol (docs/control-protocol.md), in the form that a struct
+ * control_method takes; the context is the struct daemon. Main thread. */
+#ifndef XMCAST_DAEMON_METHODS_RULES_H
+#define XMCAST_DAEMON_METHODS_RULES_H
+
+#include "control/method.h"
+#include "daemon/daemon.h"
+
+void method_rule_list(void *context, const json_t *params, struct control_reply *reply);
+void method_rule_show(void *context, const json_t *params, struct control_reply *reply);
+void method_rule_add(void *context, const json_t *params, struct control_reply *reply);
+void method_rule_replace(void *context, const json_t *params, struct control_reply *reply);
+void method_rule_del(void *context, const json_t *params, struct control_reply *reply);
+void method_rule_enable(void *context, const json_t *params, struct control_reply *reply);
+void method_rule_disable(void *context, const json_t *params, struct control_reply *reply);
+void method_rule_change(void *context, const json_t *params, struct control_reply *reply);
+
+/* What a change came to, as these methods answer it. NULL: no memory. */
+json_t *change_json(const struct daemon *daemon, const struct relay_change *change);
+
+#endif

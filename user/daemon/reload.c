@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_RULES
+#include "daemon/reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "daemon/sinks.h"
+#include "rules/add.h"
+#include "rules/diff.h"
+#include "rules/file.h"
+#include "rules/save.h"
+#include "rules/write.h"
+
+int daemon_read_config(const struct options *options, struct config *config, struct errors *errors)
+{
+	int err = 0;
+
+	config_init(config);
+	if (options->config)
+		err = config_load_file(options->config, config, errors);
+	if (!err && options->nr_rules)
+		err = config_add_rules(config, options->rules, options->nr_rules, "--rule", errors);
+	if (err)
+		config_free(config);
+	return err;
+}
+
+void daemon_use_settings(struct daemon *daemon)
+{
+	const struct config *config = relay_config(daemon->relay);
+	struct log_config logging = config->logging;
+
+	options_logging(&daemon->options, &logging);
+	log_configure(&logging);
+	sinks_set_hook(daemon, config->events.hook);
+	/* An unknown group is told there; whoever was one stays one. */
+	control_server_set_admins(daemon->control, config->control.admin_group);
+}
+
+/* ---- events ---- */
+
+static void emit_change(struct daemon *daemon, const char *name, const struct relay_change *change,
+			unsigned int needs_restart)
+{
+	struct event event;
+
+	event_init(&event, name, LOG_FACILITY, LOG_LEVEL_INFO);
+	event_add_number(&event, "generation", relay_generation(daemon->relay));
+	event_add_number(&event, "added", change->added);
+	event_add_number(&event, "removed", change->removed);
+	event_add_number(&event, "replaced", change->replaced);
+	if (needs_restart)
+		event_add_number(&event, "needs_restart", needs_restart);
+	event_emit(&daemon->events, &event);
+}
+
+static void emit_refusal(struct daemon *daemon, const struct errors *errors, const char *reason)
+{
+	struct event event;
+
+	event_init(&event, "reload-refused", LOG_FACILITY, LOG_LEVEL_ERROR);
+	event_add_number(&event, "errors", errors->count);
+	event_add_text(&event, "reason", reason);
+	event_emit(&daemon->events, &event);
+}
+
+/* ---- reload ---- */
+
+static void log_errors(const struct errors *errors)
+{
+	for (unsigned int i = 0; i < errors->kept; i++) {
+		const struct input_error *error = &errors->list[i];
+
+		log_error("config-error file=\"%s\" line=%u column=%u word=\"%s\" reason=\"%s\"",
+			  error->at.file, error->at.line, error->at.column,
+			  error->word ? error->word : "", error->message);
+	}
+}
+
+/* The settings that only the start looks at stay as they run; those of an interface that is not in
+ * use are looked at when it is opened. */
+static int keep_settings(const struct relay *relay, struct config *next)
+{
+	const struct config *running = relay_config(relay);
+	struct iface_config *ifaces =
+		calloc(running->nr_ifaces + next->nr_ifaces + 1, sizeof(*ifaces));
+	unsigned int count = 0;
+
+	if (!ifaces)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < running->nr_ifaces; i++) {
+		if (relay_uses(relay, running->ifaces[i].name))
+			ifaces[count++] = running->ifaces[i];
+	}
+	for (unsigned int i = 0; i < next->nr_ifaces; i++) {
+		if (!relay_uses(relay, next->ifaces[i].name))
+			ifaces[count++] = next->ifaces[i];
+	}
+	free(next->ifaces);
+	next->ifaces = ifaces;
+	next->nr_ifaces = count;
+	next->egress = running->egress;
+	next->workers = running->workers;
+	next->metrics = running->metrics;
+	memcpy(next->control.group, running->control.group, sizeof(next->control.group));
+	return 0;
+}
+
+/* What differs between the two and has to wait for a restart. */
+static int list_restart(const struct config *running, const struct config *next,
+			struct reload_result *result)
+{
+	struct config_diff diff;
+	int err = config_diff(running, next, &diff);
+
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < diff.nr_settings; i++) {
+		const struct setting_change *setting = &diff.settings[i];
+
+		if (setting->live || result->nr_restart == RESTART_MAX)
+			continue;
+		snprintf(result->restart[result->nr_restart++], SETTING_NAME_SIZE, "%s",
+			 setting->name);
+		log_warning("setting-needs-restart setting=%s running=\"%s\" file=\"%s\"",
+			    setting->name, setting->before, setting->after);
+	}
+	config_diff_free(&diff);
+	return 0;
+}
+
+static int go_over(struct daemon *daemon, struct config *next, struct reload_result *result)
+{
+	int err = list_restart(relay_config(daemon->relay), next, result);
+
+	if (!err)
+		err = keep_settings(daemon->relay, next);
+	if (!err)
+		err = relay_apply(daemon->relay, next, &result->change, result->reason);
+	if (err == -EIO)
+		daemon->broken = true;
+	if (err)
+		return err;
+	daemon_use_settings(daemon);
+	/* Whoever mends a configuration or a network expects a reload to look at all of it. */
+	err = relay_retry(daemon->relay);
+	return err < 0 && err != -ENOMEM ? err : 0;
+}
+
+int daemon_reload(struct daemon *daemon, struct reload_result *result, struct errors *errors)
+{
+	struct config next;
+	int err;
+
+	memset(result, 0, sizeof(*result));
+	daemon->reload.count++;
+	err = daemon_read_config(&daemon->options, &next, errors);
+	if (!err) {
+		err = go_over(daemon, &next, result);
+		config_free(&next);
+	}
+	daemon->reload.last_successful = !err;
+	if (err) {
+		log_errors(errors);
+		if (!*result->reason)
+			snprintf(result->reason, sizeof(result->reason), "%s", strerror(-err));
+		emit_refusal(daemon, errors,
+			     errors->count ? "the configuration is not valid" : result->reason);
+		return err;
+	}
+	daemon->reload.last_seconds = (uint64_t)time(NULL);
+	emit_change(daemon, "reloaded", &result->change, result->nr_restart);
+	return 0;
+}
+
+/* ---- changes ---- */
+
+static void save_change(struct daemon *daemon)
+{
+	size_t bytes;
+	int err;
+
+	if (!relay_config(daemon->relay)->control.save_changes)
+		return;
+	err = daemon_save(daemon, &bytes);
+	if (err)
+		log_error("save-failed path=\"%s\" error=\"%s\" hint=\"the change is at work, and "
+			  "not in the file\"",
+			  daemon->options.config ? daemon->options.config : "", strerror(-err));
+}
+
+int daemon_change_rules(struct daemon *daemon, const struct rule_operation *operations,
+			size_t count, const char *label, struct relay_change *change,
+			struct errors *errors, char reason[REASON_SIZE])
+{
+	struct config next;
+	int err;
+
+	*reason = '\0';
+	err = config_change(relay_config(daemon->relay), operations, count, label, &next, errors);
+	if (err)
+		return err;
+	err = relay_apply(daemon->relay, &next, change, reason);
+	config_free(&next);
+	if (err == -EIO)
+		daemon->broken = true;
+	if (err) {
+		log_error("change-refused operations=%zu error=\"%s\" reason=\"%s\"", count,
+			  strerror(-err), reason);
+		return err;
+	}
+	if (!change->added && !change->removed && !change->replaced)
+		return 0;
+	emit_change(daemon, "rules-changed", change, 0);
+	save_change(daemon);
+	return 0;
+}
+
+/* ---- the text of what runs ---- */
+
+const struct config_text *daemon_config_text(struct daemon *daemon)
+{
+	struct config_text *text = &daemon->text;
+
+	if (text->text && text->generation == relay_generation(daemon->relay))
+		return text;
+	free(text->text);
+	text->text = config_write(relay_config(daemon->relay), &text->length);
+	text->generation = relay_generation(daemon->relay);
+	return text->text ? text : NULL;
+}
+
+int daemon_save(struct daemon *daemon, size_t *bytes)
+{
+	const struct config_text *text;
+
+	if (!daemon->options.config)
+		return -ENOENT;
+	text = daemon_config_text(daemon);
+	if (!text)
+		return -ENOMEM;
+	*bytes = text->length;
+	return config_save_file(daemon->options.config, text->text, text->length);
+}
