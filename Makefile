@@ -127,6 +127,8 @@ BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcar
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
+# What threads do to each other, under ThreadSanitizer as well: a build of its own.
+THREAD_TESTS := $(if $(SAN)$(DEBUG),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue dataplane))
 
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(B)/libxmcast.a
 $(BPF_TESTS): $(B)/%: $(B)/%.o $(BPF_TEST_OBJS) $(B)/libxmcast.a
@@ -137,6 +139,7 @@ $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS):
 
 .PHONY: test-programs test-vm fuzz check-root FORCE
 test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS)
+	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
 check-root:
 	@[ "$$(id -u)" = 0 ] || { echo "this needs root: it makes network namespaces" >&2; exit 77; }
@@ -145,7 +148,7 @@ check-root:
 test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
-		$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
+		$(UNIT_TESTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
 
 # On Debian's own kernel under QEMU, which takes long: not part of `test`. See tests/vm/run.
 VM_PACKAGES := qemu-system-x86 busybox-static
