@@ -60,10 +60,9 @@ LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Iinclude -Ivmlinux -Itools
 
-MODULES := base rules links steering dataplane membership telemetry control
-# The daemon's parts as well, for their unit tests.
-LIB_SRCS := $(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)) \
-	$(filter-out user/daemon/main.c,$(wildcard user/daemon/*.c))
+# All but the mains: the programs' own parts as well, for their tests.
+MODULES := base rules links steering dataplane membership telemetry control daemon ctl
+LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))
 
@@ -79,7 +78,7 @@ all: $(PROGRAMS)
 
 $(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
-$(B)/xmcastctl: $(patsubst %.c,$(B)/%.o,$(wildcard user/ctl/*.c)) $(B)/libxmcast.a
+$(B)/xmcastctl: $(B)/user/ctl/main.o $(B)/libxmcast.a
 $(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-sink: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-bench-receive: $(B)/tools/bench/receive.o $(B)/libxmcast.a
