@@ -95,6 +95,12 @@ static const struct verb monitor_verbs[] = {
 	{},
 };
 
+static const struct verb top_verbs[] = {
+	{"", NULL, "top [-b] [-d SECONDS] [-n TIMES] [-o name|pps|bps|drops|exhausted]",
+	 "rates of rules and outputs, live; -b: as plain text", 0, -1, WORDS_TOP, verb_top},
+	{},
+};
+
 static const struct verb help_verbs[] = {
 	{"", NULL, "help [OBJECT [VERB]]", "this text, or that of an object or verb", 0, 2,
 	 WORDS_COMMAND, verb_help},
@@ -110,6 +116,7 @@ const struct object ctl_objects[] = {
 	{"group", "multicast memberships", group_verbs},
 	{"log", "the daemon's log", log_verbs},
 	{"monitor", "events as they happen", monitor_verbs},
+	{"top", "rates, live, on the full screen", top_verbs},
 	{"ping", "is the daemon alive?", ping_verbs},
 	{"version", "versions", version_verbs},
 	{"help", "help", help_verbs},

@@ -20,7 +20,7 @@
 
 int ctl_no_answer(const struct ctl *ctl, int err)
 {
-	screen_print_to(stderr, "xmcastctl: no answer from xmcastd at %s: %s\n",
+	screen_print_to(ctl->errors, "xmcastctl: no answer from xmcastd at %s: %s\n",
 			ctl->options.socket,
 			err == -EPROTO	     ? "what came is not of its protocol"
 			: err == -ECONNRESET ? "it has closed the connection"
@@ -77,11 +77,11 @@ int ctl_call(struct ctl *ctl, const char *method, json_t *params, json_t **resul
 		return 0;
 	}
 	if (err == 1) {
-		show_refusal(stderr, answer, ctl->places);
+		show_refusal(ctl->errors, answer, ctl->places);
 		code = EXIT_REFUSED;
 	} else if (err == -EMSGSIZE) {
 		fputs("xmcastctl: the request is larger than 8 MiB, the most that xmcastd takes\n",
-		      stderr);
+		      ctl->errors);
 		code = EXIT_REFUSED;
 	} else {
 		code = ctl_no_answer(ctl, err ? err : -EPROTO);
@@ -167,7 +167,7 @@ int ctl_fetch(struct ctl *ctl, const char *method, const char *list, json_t **re
 		return code;
 	if (kind == PAGE_WRONG)
 		return ctl_no_answer(ctl, -EPROTO);
-	fprintf(stderr, "xmcastctl: the rules changed during each of %d readings; try again\n",
+	fprintf(ctl->errors, "xmcastctl: the rules changed during each of %d readings; try again\n",
 		MAX_READINGS);
 	return EXIT_REFUSED;
 }

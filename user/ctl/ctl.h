@@ -28,6 +28,7 @@ struct ctl {
 	struct ctl_options options;
 	struct screen screen;
 	struct control_client *client; /* NULL until the first call */
+	FILE *errors;		       /* where complaints about the daemon go: stderr */
 	const struct places *places;   /* NULL: errors stand where the daemon says */
 };
 

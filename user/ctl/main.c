@@ -10,7 +10,9 @@
 
 #include "base/exit_codes.h"
 #include "base/version.h"
+#include "ctl/batch.h"
 #include "ctl/command.h"
+#include "ctl/complete.h"
 
 /* Without stdin, stdout or stderr the next descriptor to be opened, the daemon's socket, would be
  * taken for it. What is put there refuses to be written. */
@@ -46,16 +48,21 @@ static int run(struct ctl *ctl, char **words, int count)
 		return verb_help(ctl, NULL, words, count > 2 ? 2 : count);
 	if (ctl->options.batch && count)
 		return ctl_usage("-batch FILE", "unexpected argument \"%s\"", words[0]);
+	if (ctl->options.batch)
+		return batch_run(ctl);
 	if (!count) {
 		command_help(stderr, NULL, 0);
 		return EXIT_USAGE;
 	}
+	/* For the shell, not for people: in no help. */
+	if (strcmp(words[0], "complete") == 0)
+		return complete_run(ctl, words + 1, count - 1);
 	return command_run(ctl, words, count);
 }
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = {0};
+	struct ctl ctl = {.errors = stderr};
 	int first;
 	int code;
 
