@@ -15,9 +15,10 @@
 # The one list of Debian packages: to build, to test, to check.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libmicrohttpd-dev \
-	libcmocka-dev \
+	libncurses-dev libcmocka-dev \
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
-	clang-format clang-tidy cppcheck shellcheck smcroute socat
+	clang-format clang-tidy cppcheck shellcheck smcroute socat \
+	tmux bash-completion
 # Only unpacked, to build/unpacked: installed, it would start a server on this machine. For the tests.
 UNPACKED := prometheus
 
@@ -60,10 +61,9 @@ LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Iinclude -Ivmlinux -Itools
 
-MODULES := base rules links steering dataplane membership telemetry control
-# The daemon's parts as well, for their unit tests.
-LIB_SRCS := $(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)) \
-	$(filter-out user/daemon/main.c,$(wildcard user/daemon/*.c))
+# All but the mains: the programs' own parts as well, for their tests.
+MODULES := base rules links steering dataplane membership telemetry control daemon ctl
+LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))
 
@@ -79,7 +79,8 @@ all: $(PROGRAMS)
 
 $(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
-$(B)/xmcastctl: $(patsubst %.c,$(B)/%.o,$(wildcard user/ctl/*.c)) $(B)/libxmcast.a
+$(B)/xmcastctl: LDLIBS += -lncurses -ltinfo
+$(B)/xmcastctl: $(B)/user/ctl/main.o $(B)/libxmcast.a
 $(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-sink: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-bench-receive: $(B)/tools/bench/receive.o $(B)/libxmcast.a
@@ -187,7 +188,7 @@ bench bench-full: check-root deps
 # ---- checks -------------------------------------------------------------------------------------
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
-SHELL_FILES := .ci/run $(wildcard tools/bench/adapters/* tests/vm/run tests/vm/init tests/vm/inside)
+SHELL_FILES := .ci/run packaging/completion/xmcastctl.bash $(wildcard tools/bench/adapters/* tests/vm/run tests/vm/init tests/vm/inside)
 lint: deps $(SKELS)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	shellcheck $(SHELL_FILES)
@@ -207,6 +208,9 @@ install: all
 	install -d "$(DESTDIR)$(PREFIX)/sbin" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)/etc/xmcast"
 	install -m 755 $(B)/xmcastd "$(DESTDIR)$(PREFIX)/sbin/"
 	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink "$(DESTDIR)$(PREFIX)/bin/"
+	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions"
+	install -m 644 packaging/completion/xmcastctl.bash \
+		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/xmcastctl"
 	install -m 644 docs/xmcast.yaml "$(DESTDIR)/etc/xmcast/xmcast.yaml.example"
 	install -d "$(DESTDIR)$(PREFIX)/share/xmcast"
 	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \

@@ -2,20 +2,25 @@
 /* Tables for people. */
 #include "watchdog.h"
 
-/* The source itself: it is a part of xmcastctl, not of the library. */
-#include "ctl/table.c"
+#include "ctl/table.h"
 
-static void expect(struct table *table, const char *expected)
+/* What the table looks like on this screen, whose stream is of no account. */
+static void expect_on(struct screen screen, struct table *table, const char *expected)
 {
 	char *text = NULL;
 	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
 
-	assert_non_null(stream);
-	table_print(table, stream);
-	fclose(stream);
+	screen.stream = open_memstream(&text, &size);
+	assert_non_null(screen.stream);
+	table_print(table, &screen);
+	fclose(screen.stream);
 	assert_string_equal(text, expected);
 	free(text);
+}
+
+static void expect(struct table *table, const char *expected)
+{
+	expect_on((struct screen){0}, table, expected);
 }
 
 static void test_aligned(void **state)
@@ -87,6 +92,101 @@ static void test_many_rows(void **state)
 	expect(table, expected);
 }
 
+static struct table *rows(void)
+{
+	struct table *table = table_new("NAME >N INPUT");
+
+	table_add(table, "a-name-of-some-length");
+	table_add(table, "12345");
+	table_add(table, "239.1.1.1:5000@eth0");
+	return table;
+}
+
+/* 21 + 2 + 5 + 2 + 19 columns */
+static void test_narrow(void **state)
+{
+	expect_on((struct screen){.width = 49}, rows(),
+		  "NAME                       N  INPUT\n"
+		  "a-name-of-some-length  12345  239.1.1.1:5000@eth0\n");
+	expect_on((struct screen){.width = 48}, rows(),
+		  "NAME                      N  INPUT\n"
+		  "a-name-of-some-leng~  12345  239.1.1.1:5000@eth0\n");
+	expect_on((struct screen){.width = 31}, rows(),
+		  "NAME             N  INPUT\n"
+		  "a-name-of-~  12345  239.1.1.1:~\n");
+}
+
+static void test_escaped(void **state)
+{
+	struct table *table = table_new("A");
+
+	table_add(table, "\033[2J\x80\n\x7f");
+	expect(table, "A\n\\x1b[2J\\x80\\x0a\\x7f\n");
+}
+
+static void test_brief(void **state)
+{
+	expect_on((struct screen){.brief = true}, rows(),
+		  "a-name-of-some-length  12345  239.1.1.1:5000@eth0\n");
+}
+
+static void test_colours(void **state)
+{
+	struct table *table = table_new("A >B");
+
+	table_add_painted(table, COLOUR_GOOD, "x");
+	table_add_painted(table, COLOUR_NONE, "y");
+	expect_on((struct screen){.colour = true}, table,
+		  "\033[1mA\033[0m  \033[1mB\033[0m\n\033[32mx\033[0m  y\n");
+}
+
+/* No line is ever wider than the screen, and it ends however narrow that is. */
+static void test_every_width(void **state)
+{
+	for (unsigned int width = 1; width < 60; width++) {
+		char *text = NULL;
+		size_t size = 0;
+		struct screen screen = {.width = width, .stream = open_memstream(&text, &size)};
+
+		table_print(rows(), &screen);
+		fclose(screen.stream);
+		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+			assert_in_range(strlen(line), 0, width);
+		free(text);
+	}
+}
+
+static void expect_units(long long value, const char *expected)
+{
+	char text[UNITS_SIZE];
+
+	assert_string_equal(screen_units(value, text), expected);
+}
+
+static void test_units(void **state)
+{
+	char text[UNITS_SIZE];
+
+	expect_units(0, "0");
+	expect_units(999, "999");
+	expect_units(1000, "1.00k");
+	expect_units(9994, "9.99k");
+	expect_units(9995, "10.0k");
+	expect_units(99949, "99.9k");
+	expect_units(99950, "100k");
+	expect_units(999499, "999k");
+	expect_units(999500, "1.00M");
+	expect_units(224005000, "224M");
+	expect_units(INT64_MAX, "9.22E");
+	assert_string_equal(screen_nanoseconds(850, text), "850ns");
+	assert_string_equal(screen_nanoseconds(12345, text), "12.3us");
+	assert_string_equal(screen_nanoseconds(5000000000, text), "5.00s");
+	assert_string_equal(screen_seconds(59, text), "59s");
+	assert_string_equal(screen_seconds(245, text), "4m05s");
+	assert_string_equal(screen_seconds(10925, text), "3h02m");
+	assert_string_equal(screen_seconds(1062000, text), "12d07h");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +196,12 @@ int main(void)
 		cmocka_unit_test(test_no_rows),
 		cmocka_unit_test(test_empty_cells),
 		cmocka_unit_test(test_many_rows),
+		cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_escaped),
+		cmocka_unit_test(test_brief),
+		cmocka_unit_test(test_colours),
+		cmocka_unit_test(test_every_width),
+		cmocka_unit_test(test_units),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 #include "control/client.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,36 +11,48 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A daemon that is stopped or stuck must not hang its user for ever. */
-#define TIMEOUT_SECONDS 10
-
-/* 65,536 rules with a few outputs each; more is not an answer of ours. */
-#define MAX_ANSWER (256U << 20)
+/* The room for a line starts with this, and doubles. */
+#define FIRST_ROOM 65536
 
 struct control_client {
 	int fd;
+	int interrupt_fd; /* -1: none */
+	int timeout_ms;
 	int calls;
+	char *buffer;
+	size_t room;
+	size_t used;	/* bytes in the buffer */
+	size_t taken;	/* of these, the lines that have been handed out */
+	size_t scanned; /* bytes known to have no newline behind `taken` */
 };
 
-int control_client_open(struct control_client **out, const char *path)
+/* connect(2) to a daemon that does not accept waits for as long as a send may take. */
+static int connect_to(int fd, const char *path)
 {
-	const struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
+	const struct timeval patience = {.tv_sec = CONTROL_TIMEOUT_MS / 1000};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct control_client *client;
-	int err;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	client = calloc(1, sizeof(*client));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	return 0;
+}
+
+int control_client_open(struct control_client **out, const char *path)
+{
+	struct control_client *client = calloc(1, sizeof(*client));
+	int err;
+
 	if (!client)
 		return -ENOMEM;
+	client->interrupt_fd = -1;
+	client->timeout_ms = CONTROL_TIMEOUT_MS;
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (client->fd < 0 ||
-	    setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) ||
-	    setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) ||
-	    connect(client->fd, (struct sockaddr *)&address, sizeof(address))) {
-		err = -errno;
+	err = client->fd < 0 ? -errno : connect_to(client->fd, path);
+	if (err) {
 		control_client_close(client);
 		return err;
 	}
@@ -53,6 +67,8 @@ int control_client_adopt(struct control_client **out, int fd)
 	if (!client)
 		return -ENOMEM;
 	client->fd = fd;
+	client->interrupt_fd = -1;
+	client->timeout_ms = -1;
 	*out = client;
 	return 0;
 }
@@ -63,92 +79,211 @@ void control_client_close(struct control_client *client)
 		return;
 	if (client->fd >= 0)
 		close(client->fd);
+	free(client->buffer);
 	free(client);
 }
 
-static int send_all(int fd, const char *bytes, size_t length)
+void control_client_timeout(struct control_client *client, int milliseconds)
+{
+	client->timeout_ms = milliseconds;
+}
+
+void control_client_interrupt(struct control_client *client, int fd)
+{
+	client->interrupt_fd = fd;
+}
+
+int control_client_fd(const struct control_client *client)
+{
+	return client->fd;
+}
+
+/* Until the socket is ready. The time-out is about one wait, not about a whole line: a daemon that
+ * goes on talking is not stuck. */
+static int wait_for(const struct control_client *client, short events)
+{
+	struct pollfd fds[] = {{.fd = client->fd, .events = events},
+			       {.fd = client->interrupt_fd, .events = POLLIN}};
+	int ready;
+
+	do
+		ready = poll(fds, 2, client->timeout_ms);
+	while (ready < 0 && errno == EINTR);
+	if (ready < 0)
+		return -errno;
+	if (ready == 0)
+		return -ETIMEDOUT;
+	return fds[1].revents ? -EINTR : 0;
+}
+
+static int send_all(struct control_client *client, const char *bytes, size_t length)
 {
 	while (length) {
-		ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
+		ssize_t n = send(client->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		int err = 0;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		bytes += n;
-		length -= (size_t)n;
+		if (n < 0 && errno == EAGAIN)
+			err = wait_for(client, POLLOUT);
+		else if (n < 0 && errno != EINTR)
+			err = -errno;
+		if (err)
+			return err;
+		if (n > 0) {
+			bytes += n;
+			length -= (size_t)n;
+		}
 	}
 	return 0;
 }
 
-/* Read up to the newline. 0 or -errno; *line is malloc()ed. */
-static int receive_line(int fd, char **line, size_t *length)
+/* Room for more behind what is there. */
+static int make_room(struct control_client *client)
 {
-	size_t room = 65536;
-	char *buffer = malloc(room);
-	size_t used = 0;
-	ssize_t n;
-	int err = -ENOMEM;
+	size_t room = client->room ? client->room * 2 : FIRST_ROOM;
+	char *larger;
 
-	while (buffer) {
-		n = recv(fd, buffer + used, room - used, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		err = n < 0 ? (errno == EAGAIN ? -ETIMEDOUT : -errno) : n == 0 ? -ECONNRESET : 0;
-		if (err)
-			break;
-		used += (size_t)n;
-		if (buffer[used - 1] == '\n') {
-			*line = buffer;
-			*length = used;
+	if (client->taken) {
+		client->used -= client->taken;
+		client->scanned -= client->taken;
+		memmove(client->buffer, client->buffer + client->taken, client->used);
+		client->taken = 0;
+	}
+	if (client->used < client->room)
+		return 0;
+	if (client->used >= CONTROL_MAX_ANSWER)
+		return -EFBIG;
+	larger = realloc(client->buffer, room);
+	if (!larger)
+		return -ENOMEM;
+	client->buffer = larger;
+	client->room = room;
+	return 0;
+}
+
+/* The next line, with its newline, which stays valid up to the next call. */
+static int receive_line(struct control_client *client, const char **line, size_t *length)
+{
+	while (true) {
+		size_t from = client->scanned;
+		char *end = client->used > from
+				    ? memchr(client->buffer + from, '\n', client->used - from)
+				    : NULL;
+		ssize_t n;
+		int err;
+
+		if (end) {
+			*line = client->buffer + client->taken;
+			*length = (size_t)(end + 1 - *line);
+			client->taken += *length;
+			client->scanned = client->taken;
 			return 0;
 		}
-		if (used == room) {
-			char *larger = room < MAX_ANSWER ? realloc(buffer, room * 2) : NULL;
-
-			err = room < MAX_ANSWER ? -ENOMEM : -EPROTO;
-			if (!larger)
-				break;
-			buffer = larger;
-			room *= 2;
-		}
+		client->scanned = client->used;
+		err = make_room(client);
+		if (!err)
+			err = wait_for(client, POLLIN);
+		if (err)
+			return err;
+		n = recv(client->fd, client->buffer + client->used, client->room - client->used,
+			 MSG_DONTWAIT);
+		if (n == 0)
+			return -ECONNRESET;
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		client->used += n > 0 ? (size_t)n : 0;
 	}
-	free(buffer);
+}
+
+/* An error about a request that could not be read has no id of ours to give back. */
+static bool is_about(const json_t *reply, const json_t *error, int id)
+{
+	const json_t *theirs = json_object_get(reply, "id");
+
+	return (json_is_integer(theirs) && json_integer_value(theirs) == id) ||
+	       (error && json_is_null(theirs));
+}
+
+int control_client_parse(const char *line, size_t length, int id, json_t **body)
+{
+	json_t *reply = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+	json_t *error = json_object_get(reply, "error");
+	json_t *found = error ? error : json_object_get(reply, "result");
+	const char *method = json_string_value(json_object_get(reply, "method"));
+	int kind = error ? 1 : 0;
+
+	if (method && !found && strcmp(method, "event") == 0) {
+		found = json_object_get(reply, "params");
+		kind = 2;
+	} else if (!is_about(reply, error, id)) {
+		found = NULL;
+	}
+	if (!found || (kind && !json_is_object(found)))
+		kind = -EPROTO;
+	else
+		*body = json_incref(found);
+	json_decref(reply);
+	return kind;
+}
+
+static int send_request(struct control_client *client, const char *method, json_t *params)
+{
+	json_t *request = json_pack("{s:s, s:s, s:i, s:O*}", "jsonrpc", "2.0", "method", method,
+				    "id", ++client->calls, "params", params);
+	char *line = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	size_t length = line ? strlen(line) : 0;
+	int err = 0;
+
+	json_decref(request);
+	if (!line)
+		return -ENOMEM;
+	if (length >= CONTROL_MAX_REQUEST) {
+		err = -EMSGSIZE;
+	} else {
+		line[length] = '\n'; /* in place of its end: one write for both */
+		err = send_all(client, line, length + 1);
+	}
+	free(line);
 	return err;
 }
 
 int control_client_call(struct control_client *client, const char *method, json_t *params,
 			json_t **answer)
 {
-	json_t *request;
-	json_t *reply;
-	json_t *body;
-	size_t length = 0;
-	char *line;
+	const char *line;
+	size_t length;
+	int sent = send_request(client, method, params);
 	int err;
 
-	request = json_pack("{s:s, s:s, s:i, s:O*}", "jsonrpc", "2.0", "method", method, "id",
-			    ++client->calls, "params", params);
-	line = request ? json_dumps(request, JSON_COMPACT) : NULL;
-	json_decref(request);
-	if (!line)
-		return -ENOMEM;
-	err = send_all(client->fd, line, strlen(line));
-	free(line);
-	line = NULL;
-	if (!err)
-		err = send_all(client->fd, "\n", 1);
-	if (!err)
-		err = receive_line(client->fd, &line, &length);
+	/* A daemon that closes on a request that is too long has said why before. */
+	if (sent && sent != -EPIPE && sent != -ECONNRESET)
+		return sent;
+	while (true) {
+		err = receive_line(client, &line, &length);
+		if (err)
+			return err;
+		err = control_client_parse(line, length, client->calls, answer);
+		if (err != 2)
+			return err;
+		json_decref(*answer); /* an event in between, from before */
+		*answer = NULL;
+	}
+}
+
+int control_client_event(struct control_client *client, json_t **event)
+{
+	const char *line;
+	size_t length;
+	int err = receive_line(client, &line, &length);
+
 	if (err)
 		return err;
-	reply = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
-	free(line);
-	body = json_object_get(reply, "error");
-	err = body ? 1 : 0;
-	if (!body)
-		body = json_object_get(reply, "result");
-	*answer = json_incref(body);
-	json_decref(reply);
-	return body ? err : -EPROTO;
+	/* No request has this number. */
+	err = control_client_parse(line, length, -1, event);
+	if (err == 2)
+		return 0;
+	if (err >= 0) {
+		json_decref(*event);
+		*event = NULL;
+	}
+	return -EPROTO;
 }

@@ -1,156 +1,287 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ctl/show.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
+#include "ctl/ctl.h"
 #include "ctl/table.h"
 
-#include "base/version.h"
+/* ---- members of objects ---- */
 
-static const char *text(const json_t *object, const char *key)
+const char *show_text(const json_t *object, const char *key)
 {
 	const char *value = json_string_value(json_object_get(object, key));
 
 	return value ? value : "-";
 }
 
-static long long number(const json_t *object, const char *key)
+long long show_number(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
 }
 
-void show_ping(const json_t *answer)
+bool show_true(const json_t *object, const char *key)
 {
-	printf("xmcastd is %s, %lld workers answer\n",
-	       json_is_true(json_object_get(answer, "alive")) ? "alive" : "NOT relaying",
-	       number(answer, "workers"));
+	return json_is_true(json_object_get(object, key));
 }
 
-void show_version(const json_t *answer)
-{
-	printf("xmcastctl %s\nxmcastd %s\nprotocol %lld\n", xmc_version, text(answer, "daemon"),
-	       number(answer, "protocol"));
-}
-
-/* "EAGAIN 3, ENOBUFS 1", or "-". */
-static void list_counts(const json_t *object, char *line, size_t size)
+const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
 {
 	const char *key;
 	json_t *value;
 	size_t used = 0;
 
-	snprintf(line, size, "-");
+	strcpy(text, "-");
 	json_object_foreach((json_t *)object, key, value)
 	{
 		int n;
 
-		if (!json_integer_value(value) || used >= size)
+		if (!json_integer_value(value) || used >= SHOW_COUNTS_SIZE)
 			continue;
-		n = snprintf(line + used, size - used, "%s%s %lld", used ? ", " : "", key,
-			     (long long)json_integer_value(value));
+		n = snprintf(text + used, SHOW_COUNTS_SIZE - used, "%s%s %lld", used ? ", " : "",
+			     key, (long long)json_integer_value(value));
 		used += n > 0 ? (size_t)n : 0;
 	}
+	return text;
 }
 
-static void show_totals(const json_t *answer)
+/* "[NAME] in INPUT …": the word after the first "in" that is not the name. */
+const char *show_input(const json_t *rule, char *text, size_t size)
 {
-	const json_t *totals = json_object_get(answer, "totals");
-	struct table *table = table_new(
-		">STEERED >RECEIVED >SUBMITTED >SENT >ERRORS >DROPPED >EXHAUSTED >UPTIME");
+	const char *at = json_string_value(json_object_get(rule, "rule"));
+	const char *in = json_string_value(json_object_get(rule, "in"));
+	size_t length = 0;
 
-	table_add(table, "%lld", number(totals, "steered_packets"));
-	table_add(table, "%lld", number(totals, "received_packets"));
-	table_add(table, "%lld", number(totals, "submitted_packets"));
-	table_add(table, "%lld", number(totals, "sent_packets"));
-	table_add(table, "%lld", number(totals, "send_errors"));
-	table_add(table, "%lld", number(totals, "dropped_packets"));
-	table_add(table, "%lld", number(totals, "buffer_exhausted_packets"));
-	table_add(table, "%llds", number(answer, "uptime_seconds"));
-	table_print(table, stdout);
-}
-
-static void show_rules(const json_t *answer)
-{
-	struct table *table =
-		table_new("RULE STATE IN >RECEIVED >PPS >KBIT/S OUT >SENT >ERRORS REASONS");
-	const json_t *rule;
-	const json_t *output;
-	size_t i;
-	size_t j;
-
-	json_array_foreach(json_object_get(answer, "rules"), i, rule)
-	{
-		json_array_foreach(json_object_get(rule, "outputs"), j, output)
-		{
-			char errors[128];
-
-			list_counts(json_object_get(output, "errors"), errors, sizeof(errors));
-			table_add(table, "%s", j ? "" : text(rule, "name"));
-			table_add(table, "%s", j ? "" : text(rule, "state"));
-			table_add(table, "%s", j ? "" : text(rule, "in"));
-			if (j) {
-				table_add(table, " ");
-				table_add(table, " ");
-				table_add(table, " ");
-			} else {
-				table_add(table, "%lld", number(rule, "received_packets"));
-				table_add(table, "%lld", number(rule, "rate_pps"));
-				table_add(table, "%lld", number(rule, "rate_bps") / 1000);
-			}
-			table_add(table, "%s", text(output, "to"));
-			table_add(table, "%lld", number(output, "sent_packets"));
-			table_add(table, "%lld", number(output, "send_errors"));
-			table_add(table, "%s",
-				  json_object_get(rule, "reason") && !j ? text(rule, "reason")
-									: errors);
-		}
+	if (!in && at) {
+		at += strspn(at, " ");
+		if (strncmp(at, "in ", 3) != 0 || strncmp(at, "in in ", 6) == 0)
+			at += strcspn(at, " ");
+		at += strspn(at, " ");
+		if (strncmp(at, "in ", 3) == 0)
+			in = at + 3 + strspn(at + 3, " ");
 	}
-	table_print(table, stdout);
+	if (in)
+		length = strcspn(in, " ");
+	snprintf(text, size, "%.*s", in && length ? (int)(length < size ? length : size) : 1,
+		 in && length ? in : "-");
+	return text;
 }
 
-static void show_interfaces(const json_t *answer)
+/* ---- errors ---- */
+
+static void show_one_error(FILE *stream, const json_t *error, const struct places *places)
 {
-	struct table *table = table_new("INTERFACE STATE MODE COPY QUEUE >RECEIVED >RX_DROPPED "
-					">RING_FULL >FILL_EMPTY VERDICTS");
-	const json_t *iface;
-	const json_t *queue;
-	size_t i;
-	size_t j;
+	const char *file = show_text(error, "file");
+	const char *word = json_string_value(json_object_get(error, "word"));
+	long long line = show_number(error, "line");
+	long long column = show_number(error, "column");
 
-	json_array_foreach(json_object_get(answer, "interfaces"), i, iface)
-	{
-		char verdicts[256];
+	if (places && line > 0 && (unsigned long long)line <= places->count) {
+		const struct place *place = &places->list[line - 1];
 
-		list_counts(json_object_get(iface, "verdicts"), verdicts, sizeof(verdicts));
-		json_array_foreach(json_object_get(iface, "queues"), j, queue)
-		{
-			table_add(table, "%s", j ? "" : text(iface, "name"));
-			table_add(table, "%s", j ? "" : text(iface, "state"));
-			table_add(table, "%s", j ? "" : text(iface, "mode"));
-			table_add(table, "%s",
-				  json_is_true(json_object_get(iface, "zero_copy")) ? "zero"
-										    : "copy");
-			table_add(table, "%lld", number(queue, "queue"));
-			table_add(table, "%lld", number(queue, "received_packets"));
-			table_add(table, "%lld", number(queue, "rx_dropped"));
-			table_add(table, "%lld", number(queue, "rx_ring_full"));
-			table_add(table, "%lld", number(queue, "fill_ring_empty"));
-			table_add(table, "%s", j ? "" : verdicts);
-		}
-		if (!json_array_size(json_object_get(iface, "queues")))
-			printf("%s: %s: %s\n", text(iface, "name"), text(iface, "state"),
-			       text(iface, "reason"));
+		file = places->file;
+		line = place->line;
+		/* The text itself is one line: its columns follow on. */
+		column = column > 0 && column < INT32_MAX ? place->column + column - 1
+							  : place->column;
 	}
-	table_print(table, stdout);
+	screen_print_to(stream, "%s:", file);
+	if (line > 0)
+		screen_print_to(stream, "%lld:", line);
+	if (line > 0 && column > 0)
+		screen_print_to(stream, "%lld:", column);
+	if (word)
+		screen_print_to(stream, " '%s':", word);
+	screen_print_to(stream, " %s\n", show_text(error, "message"));
 }
 
-void show_stats(const json_t *answer)
+void show_refusal(FILE *stream, const json_t *error, const struct places *places)
 {
-	show_totals(answer);
-	putchar('\n');
-	show_rules(answer);
-	putchar('\n');
-	show_interfaces(answer);
+	const json_t *data = json_object_get(error, "data");
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(data, "errors"), i, one)
+		show_one_error(stream, one, places);
+	screen_print_to(stream, "xmcastctl: refused: %s\n", show_text(error, "message"));
+}
+
+/* ---- small answers ---- */
+
+void show_nothing(const struct screen *screen, const json_t *answer)
+{
+}
+
+void show_ping(const struct screen *screen, const json_t *answer)
+{
+	screen_print(screen, "xmcastd is %s, %lld workers answer\n",
+		     show_true(answer, "alive") ? "alive" : "NOT relaying",
+		     show_number(answer, "workers"));
+}
+
+void show_version(const struct screen *screen, const json_t *answer)
+{
+	screen_print(screen, "xmcastctl %s\nxmcastd %s\nprotocol %lld\n", xmc_version,
+		     show_text(answer, "daemon"), show_number(answer, "protocol"));
+}
+
+void show_changed(const struct screen *screen, const json_t *answer)
+{
+	const json_t *setting;
+	size_t i;
+
+	screen_print(screen, "added %lld, removed %lld, replaced %lld\n",
+		     show_number(answer, "added"), show_number(answer, "removed"),
+		     show_number(answer, "replaced"));
+	json_array_foreach(json_object_get(answer, "needs_restart"), i, setting)
+		screen_print(screen, "needs a restart: %s\n",
+			     json_is_string(setting) ? json_string_value(setting) : "-");
+}
+
+static void show_names(const struct screen *screen, const json_t *names, const char *mark)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) screen_print(
+		screen, "%s %s\n", mark, json_is_string(name) ? json_string_value(name) : "-");
+}
+
+void show_diff(const struct screen *screen, const json_t *answer)
+{
+	const json_t *setting;
+	size_t i;
+
+	show_names(screen, json_object_get(answer, "removed"), "-");
+	show_names(screen, json_object_get(answer, "added"), "+");
+	show_names(screen, json_object_get(answer, "changed"), "~");
+	if (show_true(answer, "more"))
+		screen_print(screen, "and more rules\n");
+	json_array_foreach(json_object_get(answer, "settings"), i, setting)
+		screen_print(screen, "%s: running %s, file %s\n", show_text(setting, "setting"),
+			     show_text(setting, "running"), show_text(setting, "file"));
+}
+
+void show_saved(const struct screen *screen, const json_t *answer)
+{
+	screen_print(screen, "saved %lld bytes to %s\n", show_number(answer, "bytes"),
+		     show_text(answer, "path"));
+}
+
+void show_groups(const struct screen *screen, const json_t *answer)
+{
+	struct table *table = table_new("GROUP SOURCE INTERFACE");
+	const json_t *group;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "groups"), i, group)
+	{
+		const char *source = json_string_value(json_object_get(group, "source"));
+
+		table_add(table, "%s", show_text(group, "group"));
+		table_add(table, "%s", source ? source : "any");
+		table_add(table, "%s", show_text(group, "interface"));
+	}
+	table_print(table, screen);
+}
+
+void show_log(const struct screen *screen, const json_t *answer)
+{
+	struct table *table = table_new("FACILITY LEVEL");
+	const char *facility;
+	json_t *level;
+
+	json_object_foreach(json_object_get(answer, "levels"), facility, level)
+	{
+		table_add(table, "%s", facility);
+		table_add(table, "%s", json_is_string(level) ? json_string_value(level) : "-");
+	}
+	table_print(table, screen);
+	if (!screen->brief)
+		screen_print(screen, "to %s, as %s\n", show_text(answer, "to"),
+			     show_text(answer, "format"));
+}
+
+/* ---- events ---- */
+
+/* A value as one word of a key=value line: quoted if it is empty or could be taken for two. */
+static void show_value(const struct screen *screen, const json_t *value)
+{
+	const char *text = json_string_value(value);
+	char *encoded;
+
+	if (text && *text && !strpbrk(text, " \"=\\\n\r\t")) {
+		screen_print(screen, "%s", text);
+		return;
+	}
+	encoded = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
+	screen_print(screen, "%s", encoded ? encoded : "-");
+	free(encoded);
+}
+
+static void show_pair(const struct screen *screen, const char *key, const json_t *value)
+{
+	const char *name;
+	json_t *number;
+	bool first = true;
+
+	screen_print(screen, " %s=", key);
+	if (!json_is_object(value)) {
+		show_value(screen, value);
+		return;
+	}
+	json_object_foreach((json_t *)value, name, number)
+	{
+		screen_print(screen, "%s%s:", first ? "" : ",", name);
+		show_value(screen, number);
+		first = false;
+	}
+}
+
+static enum colour event_colour(const char *event)
+{
+	static const struct {
+		const char *event;
+		enum colour colour;
+	} colours[] = {
+		{"flowing", COLOUR_GOOD},
+		{"active", COLOUR_GOOD},
+		{"interface-recovered", COLOUR_GOOD},
+		{"interface-ready", COLOUR_GOOD},
+		{"silent", COLOUR_WARN},
+		{"pending", COLOUR_WARN},
+		{"interface-impaired", COLOUR_WARN},
+		{"events-lost", COLOUR_WARN},
+		{"dropping", COLOUR_BAD},
+		{"buffer-exhausted", COLOUR_BAD},
+		{"interface-failed", COLOUR_BAD},
+		{"reload-refused", COLOUR_BAD},
+	};
+
+	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
+		if (strcmp(event, colours[i].event) == 0)
+			return colours[i].colour;
+	}
+	return COLOUR_NONE;
+}
+
+void show_event(const struct screen *screen, const json_t *event)
+{
+	const char *name = show_text(event, "event");
+	enum colour colour = screen->colour ? event_colour(name) : COLOUR_NONE;
+	const char *key;
+	json_t *value;
+
+	screen_print(screen, "%s ", show_text(event, "time"));
+	fputs(screen_colour(colour), screen->stream);
+	screen_print(screen, "%s", name);
+	fputs(colour == COLOUR_NONE ? "" : SCREEN_PLAIN, screen->stream);
+	json_object_foreach((json_t *)event, key, value)
+	{
+		if (strcmp(key, "time") != 0 && strcmp(key, "event") != 0)
+			show_pair(screen, key, value);
+	}
+	putc('\n', screen->stream);
 }

@@ -6,13 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A column of text is not made narrower than this, unless its cells are. */
+#define NARROWEST 8
+
+/* Between two columns. */
+#define GAP 2
+
+struct cell {
+	char *text; /* escaped; NULL: no memory */
+	enum colour colour;
+};
+
 struct table {
 	unsigned int columns;
 	char *headings[TABLE_COLUMNS];
 	bool right[TABLE_COLUMNS];
-	char **cells;
+	struct cell *cells;
 	size_t count;
 	size_t room;
+	size_t wide[TABLE_COLUMNS];
 };
 
 struct table *table_new(const char *headings)
@@ -30,27 +42,39 @@ struct table *table_new(const char *headings)
 	return table;
 }
 
-void table_add(struct table *table, const char *format, ...)
+static void add(struct table *table, enum colour colour, const char *text)
 {
-	char *cell = NULL;
-	va_list args;
-
 	if (!table)
 		return;
 	if (table->count == table->room) {
 		size_t room = table->room ? table->room * 2 : 64;
-		char **cells = realloc(table->cells, room * sizeof(*cells));
+		struct cell *cells = realloc(table->cells, room * sizeof(*cells));
 
 		if (!cells)
 			return;
 		table->cells = cells;
 		table->room = room;
 	}
+	table->cells[table->count].text = text ? screen_escape(text, "") : NULL;
+	table->cells[table->count++].colour = colour;
+}
+
+void table_add(struct table *table, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
 	va_start(args, format);
-	if (vasprintf(&cell, format, args) < 0)
-		cell = NULL;
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
-	table->cells[table->count++] = cell;
+	add(table, COLOUR_NONE, text);
+	free(text);
+}
+
+void table_add_painted(struct table *table, enum colour colour, const char *text)
+{
+	add(table, colour, text);
 }
 
 static size_t width(const char *text)
@@ -58,40 +82,116 @@ static size_t width(const char *text)
 	return text ? strlen(text) : 0;
 }
 
-static void print_cell(const struct table *table, FILE *stream, unsigned int column,
-		       const char *text, int wide)
+static void measure(struct table *table, bool headings)
 {
-	const char *end = column + 1 < table->columns ? "  " : "\n";
+	for (unsigned int c = 0; c < table->columns; c++)
+		table->wide[c] = headings ? width(table->headings[c]) : 0;
+	for (size_t i = 0; i < table->count; i++) {
+		size_t *wide = &table->wide[i % table->columns];
+		size_t own = width(table->cells[i].text);
 
-	if (table->right[column])
-		fprintf(stream, "%*s%s", wide, text ? text : "", end);
-	else if (column + 1 < table->columns)
-		fprintf(stream, "%-*s%s", wide, text ? text : "", end);
-	else
-		fprintf(stream, "%s%s", text ? text : "", end);
+		*wide = own > *wide ? own : *wide;
+	}
 }
 
-void table_print(struct table *table, FILE *stream)
+/* The widest column of text, or NULL if none can give way any more. */
+static size_t *widest(struct table *table)
 {
-	size_t wide[TABLE_COLUMNS];
+	size_t *found = NULL;
 
-	if (!table || !table->columns)
-		return;
-	for (unsigned int c = 0; c < table->columns; c++)
-		wide[c] = width(table->headings[c]);
-	for (size_t i = 0; i < table->count; i++) {
-		if (width(table->cells[i]) > wide[i % table->columns])
-			wide[i % table->columns] = width(table->cells[i]);
+	for (unsigned int c = 0; c < table->columns; c++) {
+		if (!table->right[c] && table->wide[c] > NARROWEST &&
+		    (!found || table->wide[c] > *found))
+			found = &table->wide[c];
 	}
-	for (unsigned int c = 0; table->count && c < table->columns; c++)
-		print_cell(table, stream, c, table->headings[c], (int)wide[c]);
-	for (size_t i = 0; i < table->count; i++)
-		print_cell(table, stream, (unsigned int)(i % table->columns), table->cells[i],
-			   (int)wide[i % table->columns]);
+	return found;
+}
+
+static void fit(struct table *table, size_t most)
+{
+	size_t total = GAP * (table->columns - 1);
+	size_t *column;
+
+	for (unsigned int c = 0; c < table->columns; c++) {
+		if (table->wide[c] > most)
+			table->wide[c] = most;
+		total += table->wide[c];
+	}
+	while (total > most && (column = widest(table))) {
+		(*column)--;
+		total--;
+	}
+}
+
+/* One cell in its column, of which `*left` columns fit on the line. */
+static void print_cell(const struct table *table, const struct screen *screen, unsigned int column,
+		       const struct cell *cell, size_t *left)
+{
+	bool last = column + 1 == table->columns;
+	const char *text = cell->text ? cell->text : "";
+	size_t wide = table->wide[column] < *left ? table->wide[column] : *left;
+	size_t length = strlen(text);
+	bool cut = length > wide;
+	size_t shown = cut ? wide : length;
+	size_t blank = wide - shown;
+	bool painted = screen->colour && cell->colour != COLOUR_NONE && shown;
+
+	if (table->right[column])
+		fprintf(screen->stream, "%*s", (int)blank, "");
+	if (painted)
+		fputs(screen_colour(cell->colour), screen->stream);
+	fprintf(screen->stream, "%.*s%s", (int)(cut && shown ? shown - 1 : shown), text,
+		cut && shown ? "~" : "");
+	if (painted)
+		fputs(SCREEN_PLAIN, screen->stream);
+	*left -= wide;
+	if (last)
+		return;
+	blank = table->right[column] ? 0 : blank;
+	if (*left < GAP)
+		*left = 0;
+	else
+		*left -= GAP;
+	fprintf(screen->stream, "%*s", (int)(*left ? blank + GAP : 0), "");
+}
+
+static void print_row(const struct table *table, const struct screen *screen,
+		      const struct cell *cells, size_t count)
+{
+	static const struct cell none = {0};
+	size_t left = screen->width ? screen->width : SIZE_MAX;
+
+	for (unsigned int c = 0; c < table->columns; c++)
+		print_cell(table, screen, c, c < count ? &cells[c] : &none, &left);
+	putc('\n', screen->stream);
+}
+
+static void print_headings(const struct table *table, const struct screen *screen)
+{
+	struct cell cells[TABLE_COLUMNS];
+
+	for (unsigned int c = 0; c < table->columns; c++)
+		cells[c] = (struct cell){table->headings[c], COLOUR_HEADING};
+	print_row(table, screen, cells, table->columns);
+}
+
+void table_print(struct table *table, const struct screen *screen)
+{
+	if (!table)
+		return;
+	if (table->columns && table->count) {
+		measure(table, !screen->brief);
+		if (screen->width)
+			fit(table, screen->width);
+		if (!screen->brief)
+			print_headings(table, screen);
+		for (size_t i = 0; i < table->count; i += table->columns)
+			print_row(table, screen, &table->cells[i], table->count - i);
+	}
 	for (unsigned int c = 0; c < table->columns; c++)
 		free(table->headings[c]);
 	for (size_t i = 0; i < table->count; i++)
-		free(table->cells[i]);
+		free(table->cells[i].text);
 	free(table->cells);
 	free(table);
 }

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "ctl/screen.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* A terminal's width unless it tells. */
+#define DEFAULT_WIDTH 80
+
+/* Wider is no terminal, but a typing error in COLUMNS. */
+#define MAX_WIDTH 10000
+
+const char *screen_colour(enum colour colour)
+{
+	static const char *const sequences[] = {
+		[COLOUR_NONE] = "",	   [COLOUR_GOOD] = "\033[32m", [COLOUR_WARN] = "\033[33m",
+		[COLOUR_BAD] = "\033[31m", [COLOUR_DIM] = "\033[2m",   [COLOUR_HEADING] = "\033[1m",
+	};
+
+	return sequences[colour];
+}
+
+enum colour screen_state_colour(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum colour colour;
+	} colours[] = {
+		{"active", COLOUR_GOOD},  {"flowing", COLOUR_GOOD}, {"ready", COLOUR_GOOD},
+		{"pending", COLOUR_WARN}, {"silent", COLOUR_WARN},  {"impaired", COLOUR_WARN},
+		{"failed", COLOUR_BAD},	  {"disabled", COLOUR_DIM}, {"never", COLOUR_DIM},
+	};
+
+	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
+		if (strcmp(state, colours[i].state) == 0)
+			return colours[i].colour;
+	}
+	return COLOUR_NONE;
+}
+
+static unsigned int terminal_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size = {0};
+	char *end;
+	unsigned long wanted;
+
+	if (columns && *columns) {
+		wanted = strtoul(columns, &end, 10);
+		if (!*end && wanted > 0 && wanted <= MAX_WIDTH)
+			return (unsigned int)wanted;
+	}
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+		return size.ws_col;
+	return DEFAULT_WIDTH;
+}
+
+void screen_init(struct screen *screen)
+{
+	*screen = (struct screen){.stream = stdout, .terminal = isatty(STDOUT_FILENO)};
+	screen->width = screen->terminal ? terminal_width() : 0;
+}
+
+char *screen_escape(const char *text, const char *keep)
+{
+	size_t length = strlen(text);
+	char *escaped = length < SIZE_MAX / 4 - 1 ? malloc(length * 4 + 1) : NULL;
+	char *to = escaped;
+
+	if (!escaped)
+		return NULL;
+	for (; *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if ((byte >= 0x20 && byte < 0x7f) || strchr(keep, byte))
+			*to++ = (char)byte;
+		else
+			to += sprintf(to, "\\x%02x", byte);
+	}
+	*to = '\0';
+	return escaped;
+}
+
+static void print_escaped(FILE *stream, const char *format, va_list arguments)
+{
+	char *plain = NULL;
+	char *escaped = NULL;
+
+	if (vasprintf(&plain, format, arguments) < 0)
+		plain = NULL;
+	escaped = plain ? screen_escape(plain, "\n") : NULL;
+	fputs(escaped ? escaped : "(no memory)\n", stream);
+	free(escaped);
+	free(plain);
+}
+
+void screen_print(const struct screen *screen, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_escaped(screen->stream, format, arguments);
+	va_end(arguments);
+}
+
+void screen_print_to(FILE *stream, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_escaped(stream, format, arguments);
+	va_end(arguments);
+}
+
+/* Three digits of value / 1000^n, and its unit; 999.5 and more belong to the next one. */
+static const char *scaled(double value, double step, const char *const *units, unsigned int count,
+			  char text[UNITS_SIZE])
+{
+	unsigned int unit = 0;
+
+	while (value >= 999.5 && unit + 1 < count) {
+		value /= step;
+		unit++;
+	}
+	if (unit == 0)
+		snprintf(text, UNITS_SIZE, "%.0f%s", value, units[0]);
+	else
+		snprintf(text, UNITS_SIZE, "%.*f%s",
+			 value < 9.995	 ? 2
+			 : value < 99.95 ? 1
+					 : 0,
+			 value, units[unit]);
+	return text;
+}
+
+const char *screen_units(long long value, char text[UNITS_SIZE])
+{
+	static const char *const units[] = {"", "k", "M", "G", "T", "P", "E"};
+
+	return scaled((double)value, 1000, units, sizeof(units) / sizeof(units[0]), text);
+}
+
+const char *screen_nanoseconds(long long ns, char text[UNITS_SIZE])
+{
+	static const char *const units[] = {"ns", "us", "ms", "s"};
+
+	return scaled((double)ns, 1000, units, sizeof(units) / sizeof(units[0]), text);
+}
+
+const char *screen_seconds(long long seconds, char text[UNITS_SIZE])
+{
+	unsigned long long s = seconds < 0 ? 0 : (unsigned long long)seconds;
+
+	if (s < 60)
+		snprintf(text, UNITS_SIZE, "%llus", s);
+	else if (s < 3600)
+		snprintf(text, UNITS_SIZE, "%llum%02llus", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(text, UNITS_SIZE, "%lluh%02llum", s / 3600, s / 60 % 60);
+	else
+		snprintf(text, UNITS_SIZE, "%llud%02lluh", s / 86400, s / 3600 % 24);
+	return text;
+}

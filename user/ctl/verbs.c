@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Verbs that ask one question: stats, iface, worker, group, log, ping, version. */
+#include "base/exit_codes.h"
+#include "ctl/command.h"
+#include "ctl/show.h"
+
+static int fetch_and_show(struct ctl *ctl, const char *method, const char *list,
+			  void (*show)(const struct screen *screen, const json_t *answer))
+{
+	json_t *answer;
+	int code = ctl_fetch(ctl, method, list, &answer);
+
+	if (!code)
+		code = ctl_show(ctl, answer, show);
+	json_decref(answer);
+	return code;
+}
+
+int verb_stats_show(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	return fetch_and_show(ctl, "stats.show", "rules", show_stats);
+}
+
+int verb_stats_reset(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	return ctl_call_and_show(ctl, "stats.reset_peaks", NULL, show_nothing);
+}
+
+int verb_iface_list(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	return ctl_call_and_show(ctl, "iface.list", NULL, show_interfaces);
+}
+
+int verb_iface_show(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	json_t *params = json_pack("{s:s}", "name", words[0]);
+
+	if (!params)
+		return ctl_usage(verb->usage, "\"%s\" is no UTF-8", words[0]);
+	return ctl_call_and_show(ctl, "iface.show", params, show_interface);
+}
+
+int verb_worker_list(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	return ctl_call_and_show(ctl, "worker.list", NULL, show_workers);
+}
+
+int verb_group_list(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	return fetch_and_show(ctl, "group.list", "groups", show_groups);
+}
+
+int verb_log_show(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	return ctl_call_and_show(ctl, "log.show", NULL, show_log);
+}
+
+/* Which names there are is for the daemon to say. */
+int verb_log_set(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	json_t *params = json_pack("{s:s, s:s}", "facility", words[0], "level", words[1]);
+
+	if (!params)
+		return ctl_usage(verb->usage, "\"%s %s\" is no UTF-8", words[0], words[1]);
+	return ctl_call_and_show(ctl, "log.set", params, show_log);
+}
+
+int verb_ping(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	json_t *answer;
+	int code = ctl_call(ctl, "ping", NULL, &answer);
+
+	if (!code)
+		code = ctl_show(ctl, answer, show_ping);
+	/* It answers, but does not do its work. */
+	if (!code && !show_true(answer, "alive"))
+		code = EXIT_REFUSED;
+	json_decref(answer);
+	return code;
+}
+
+int verb_version(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	return ctl_call_and_show(ctl, "version", NULL, show_version);
+}
