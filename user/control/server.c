@@ -28,6 +28,12 @@
 /* Who may have a long request under way: 64 MiB in all. */
 #define LONG_REQUESTS 8
 
+/* Who has not read an answer by then does not want it: an answer of 1 MB in a moment is usual. */
+#define ANSWER_MS 30000
+
+/* Answers that wait for their readers, all together: with 1 MB each, some 60 slow clients. */
+#define UNREAD_MOST (64U << 20)
+
 /* Nobody is accepted for so long when there is neither a descriptor nor memory. */
 #define PAUSE_NS 100000000ULL
 
@@ -41,6 +47,7 @@ struct control_server {
 	struct peer_policy policy;
 	const struct control_method *methods;
 	void *context;
+	uint64_t answer_ns; /* within which an answer has to be read */
 	uint64_t alarm_ns;  /* when the timer fires, or NEVER */
 	uint64_t paused_ns; /* nobody is accepted until then; 0: everybody is */
 	unsigned int nr_monitors;
@@ -207,6 +214,28 @@ static void begin_monitor(struct control_server *server, struct session *session
 	server->nr_monitors++;
 }
 
+/* If all that is unread takes too much memory, who has not read for longest goes. Not at once, as
+ * he may be among those whom the current run serves next. */
+static void bound_unread(struct control_server *server)
+{
+	struct session *oldest = NULL;
+	size_t unread = 0;
+
+	for (unsigned int i = 0; i < server->nr_sessions; i++) {
+		struct session *session = server->sessions[i];
+
+		if (session->expired || !session_is_answering(session))
+			continue;
+		unread += session->out_room;
+		if (!oldest || session->answer_since_ns < oldest->answer_since_ns)
+			oldest = session;
+	}
+	if (unread <= UNREAD_MOST)
+		return;
+	oldest->expired = true;
+	schedule(server, 0);
+}
+
 static int give_answer(struct control_server *server, struct session *session,
 		       struct rpc_answer *answer, uint64_t now)
 {
@@ -224,8 +253,10 @@ static int give_answer(struct control_server *server, struct session *session,
 	if (answer->monitor)
 		begin_monitor(server, session);
 	err = session_send(session, now);
-	if (session_is_answering(session))
-		schedule(server, session->answer_deadline_ns);
+	if (session_is_answering(session)) {
+		schedule(server, session->answer_since_ns + server->answer_ns);
+		bound_unread(server);
+	}
 	return err;
 }
 
@@ -436,16 +467,18 @@ static void on_alarm(struct control_server *server)
 	/* Backwards, because the last takes the place of one that is closed. */
 	for (unsigned int i = server->nr_sessions; i-- > 0;) {
 		struct session *session = server->sessions[i];
-		bool answering = session_is_answering(session);
+		uint64_t deadline = NEVER;
 
+		if (session_is_answering(session))
+			deadline = session->answer_since_ns + server->answer_ns;
 		if (session->resume_ns && session->resume_ns <= now)
 			session->resume_ns = 0;
-		if ((answering && session->answer_deadline_ns <= now) || watch(server, session)) {
+		if (session->expired || deadline <= now || watch(server, session)) {
 			close_session(server, session);
 			continue;
 		}
-		if (answering && session->answer_deadline_ns < next)
-			next = session->answer_deadline_ns;
+		if (deadline < next)
+			next = deadline;
 		if (session->resume_ns && session->resume_ns < next)
 			next = session->resume_ns;
 	}
@@ -513,6 +546,7 @@ int control_server_open(struct control_server **out, const struct control_option
 	server->methods = methods;
 	server->context = context;
 	server->alarm_ns = NEVER;
+	server->answer_ns = 1000000ULL * (options->answer_ms ? options->answer_ms : ANSWER_MS);
 	server->epoll_fd = server->timer_fd = server->spare_fd = -1;
 	err = find_group(options->group, &group, &found);
 	if (!err)

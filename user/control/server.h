@@ -30,6 +30,7 @@ struct control_options {
 	const char *path;
 	const char *group;	 /* of the socket file: a name or a number; NULL or "": our own */
 	const char *admin_group; /* may change things; NULL or "": only root and our own user */
+	unsigned int answer_ms;	 /* within which an answer has to be read; 0: 30 s */
 };
 
 /*

@@ -101,7 +101,11 @@ int session_read(struct session *session, size_t most, uint64_t now_ns)
 	n = recv(session->fd, session->request + session->request_length,
 		 session->request_room - session->request_length, 0);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		err = errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n <= 0 && !session->request_length)
+		forget_requests(session);
+	if (n < 0)
+		return err;
 	session->request_length += (size_t)n;
 	session->ended = n == 0;
 	session->active_ns = now_ns;
@@ -181,7 +185,7 @@ int session_answer(struct session *session, const char *line, size_t length, uin
 		return err;
 	session->answer_start = start;
 	session->answer_end = session->queued;
-	session->answer_deadline_ns = now_ns + SESSION_ANSWER_NS;
+	session->answer_since_ns = now_ns;
 	return 0;
 }
 

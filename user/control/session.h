@@ -28,9 +28,6 @@
 #define SESSION_BURST	    200
 #define SESSION_INTERVAL_NS 10000000ULL
 
-/* Within which an answer has to be read. */
-#define SESSION_ANSWER_NS 30000000000ULL
-
 struct session {
 	int fd;
 	enum control_access access;
@@ -59,7 +56,8 @@ struct session {
 	uint64_t queued;
 	uint64_t answer_start;
 	uint64_t answer_end;
-	uint64_t answer_deadline_ns;
+	uint64_t answer_since_ns;
+	bool expired;  /* its answer has been unread for too long: it is to be closed */
 	uint64_t lost; /* events that had no room, and were not yet told of */
 };
 
