@@ -151,7 +151,7 @@ static bool make_name(const char *key, char name[HOOK_KEY_SIZE])
 
 	if (key[0] < 'a' || key[0] > 'z')
 		return false;
-	for (i = 0; key[i] && i < HOOK_KEY_SIZE - 1; i++) {
+	for (i = 0; i < HOOK_KEY_SIZE - 1 && key[i]; i++) {
 		if (key[i] >= 'a' && key[i] <= 'z')
 			name[i] = (char)(key[i] - 'a' + 'A');
 		else if ((key[i] >= '0' && key[i] <= '9') || key[i] == '_')
@@ -185,8 +185,8 @@ static int make_environment(struct environment *environment, const char *event,
 /* ---- running ---- */
 
 /*
- * posix_spawn(3), not fork(2): we have threads, and gigabytes of UMEM whose pages a fork would have to
- * mark. It starts with no signal blocked and none ignored, in a process group of its own.
+ * posix_spawn(3), not fork(2): we have threads, and gigabytes of UMEM whose pages a fork would have
+ * to mark. It starts with no signal blocked and none ignored, in a process group of its own.
  */
 static int spawn(const char *path, const char *event, char *const environment[], pid_t *pid)
 {
@@ -221,7 +221,8 @@ static int spawn(const char *path, const char *event, char *const environment[],
 	return -err;
 }
 
-/* At the earliest deadline of those that run; a child without a pidfd is looked after each second. */
+/* At the earliest deadline of those that run; a child without a pidfd is looked after each second.
+ */
 static void set_timer(struct hook *hook)
 {
 	struct itimerspec timer = {};
@@ -271,7 +272,7 @@ bool hook_run(struct hook *hook, const char *event, const char *const env[][2], 
 {
 	struct environment environment = {};
 	struct child *child;
-	pid_t pid;
+	pid_t pid = 0;
 	int err;
 
 	if (!hook)

@@ -4,9 +4,9 @@
  *
  * It is run directly, not by a shell, as PATH EVENT, with the daemon's rights, and nothing of the
  * daemon's but its stdout and stderr: stdin is /dev/null, all other descriptors are closed, signals
- * are as by default, and the environment is PATH, XMCAST_EVENT and XMCAST_<KEY>. At most HOOK_RUNNING
- * run at a time; what comes meanwhile is not run (hook-skipped). One that still runs after a minute is
- * killed, with all of its process group (hook-killed).
+ * are as by default, and the environment is PATH, XMCAST_EVENT and XMCAST_<KEY>. At most
+ * HOOK_RUNNING run at a time; what comes meanwhile is not run (hook-skipped). One that still runs
+ * after a minute is killed, with all of its process group (hook-killed).
  *
  * Main thread. The caller is held up until the program has been loaded (execve(2)), not by what it
  * does; where its file lies on a filesystem that hangs, that is long.
@@ -40,15 +40,17 @@ struct hook_counts {
 };
 
 /*
- * Check the program: an absolute path to a regular file that we may execute, that belongs to root or
- * to us, and that nobody else may write. Sets SIGCHLD to its default, else children would not wait to
- * be reaped. 0 or -errno (-EINVAL, -EACCES, -ENOENT, …) after saying why in the log (hook-refused).
+ * Check the program: an absolute path to a regular file that we may execute, that belongs to root
+ * or to us, and that nobody else may write. Sets SIGCHLD to its default, else children would not
+ * wait to be reaped. 0 or -errno (-EINVAL, -EACCES, -ENOENT, …) after saying why in the log
+ * (hook-refused).
  */
-int hook_open(struct hook **hook, const char *path);
+int hook_open(struct hook **out, const char *path);
 
 /*
- * Run it for an event: `env` has `n` pairs of a key ([a-z][a-z0-9_]*, or '-' for '_'; others are left
- * out) and a value. False: not run, which is counted and in the log. `hook` may be NULL: then false.
+ * Run it for an event: `env` has `n` pairs of a key ([a-z][a-z0-9_]*, or '-' for '_'; others are
+ * left out) and a value. False: not run, which is counted and in the log. `hook` may be NULL: then
+ * false.
  */
 bool hook_run(struct hook *hook, const char *event, const char *const env[][2], size_t n);
 
