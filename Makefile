@@ -122,6 +122,7 @@ $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 # ---- tests --------------------------------------------------------------------------------------
 
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+UNIT_SCRIPTS := $(wildcard tests/unit/test_*.py)
 BPF_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
 BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
 # Each fuzz target with a main() that replays its corpus; `make fuzz` links them to libFuzzer.
@@ -149,7 +150,7 @@ check-root:
 test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
-		$(UNIT_TESTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
+		$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
 
 # On Debian's own kernel under QEMU, which takes long: not part of `test`. See tests/vm/run.
 VM_PACKAGES := qemu-system-x86 busybox-static

@@ -65,14 +65,14 @@ const char *log_level_name(enum log_level level)
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long device;
-	unsigned long long inode;
 	struct stat status;
-	char behind;
+	char ours[48];
 
-	if (!stream || sscanf(stream, "%20llu:%20llu%c", &device, &inode, &behind) != 2)
+	if (!stream || fstat(STDERR_FILENO, &status))
 		return false;
-	return !fstat(STDERR_FILENO, &status) && status.st_dev == device && status.st_ino == inode;
+	snprintf(ours, sizeof(ours), "%llu:%llu", (unsigned long long)status.st_dev,
+		 (unsigned long long)status.st_ino);
+	return !strcmp(stream, ours);
 }
 
 void log_configure(const struct log_config *config)

@@ -236,11 +236,12 @@ static bool is_integer(const struct token *token)
 /* Does the format make this key's value from a number? A rule may be called 7. */
 static bool is_number(const struct log_record *record, const struct token *token)
 {
-	const char *place = record->format;
+	const char *place;
 
 	if (!is_integer(token))
 		return false;
-	while (place && (place = strchr(place, ' '))) {
+	for (place = record->format ? strchr(record->format, ' ') : NULL; place;
+	     place = strchr(place, ' ')) {
 		place++;
 		if (strncmp(place, token->text, token->key_length + 1) != 0)
 			continue;

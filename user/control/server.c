@@ -573,7 +573,7 @@ void control_server_close(struct control_server *server)
 
 		/* As far as it goes; who has left is closed all the same. */
 		if (session->monitor && session_send(session, 0))
-			log_debug("control-client-left event=stopping");
+			log_debug("control-client-left reason=\"it did not read\"");
 		close_session(server, session);
 	}
 	listener_close(server->listener);

@@ -151,7 +151,7 @@ static bool make_name(const char *key, char name[HOOK_KEY_SIZE])
 
 	if (key[0] < 'a' || key[0] > 'z')
 		return false;
-	for (i = 0; key[i] && i < HOOK_KEY_SIZE - 1; i++) {
+	for (i = 0; i < HOOK_KEY_SIZE - 1 && key[i]; i++) {
 		if (key[i] >= 'a' && key[i] <= 'z')
 			name[i] = (char)(key[i] - 'a' + 'A');
 		else if ((key[i] >= '0' && key[i] <= '9') || key[i] == '_')
@@ -272,7 +272,7 @@ bool hook_run(struct hook *hook, const char *event, const char *const env[][2], 
 {
 	struct environment environment = {};
 	struct child *child;
-	pid_t pid;
+	pid_t pid = 0;
 	int err;
 
 	if (!hook)

@@ -45,7 +45,7 @@ struct hook_counts {
  * wait to be reaped. 0 or -errno (-EINVAL, -EACCES, -ENOENT, …) after saying why in the log
  * (hook-refused).
  */
-int hook_open(struct hook **hook, const char *path);
+int hook_open(struct hook **out, const char *path);
 
 /*
  * Run it for an event: `env` has `n` pairs of a key ([a-z][a-z0-9_]*, or '-' for '_'; others are

@@ -427,7 +427,8 @@ static void settle_ports(struct transaction *txn)
 			continue;
 		}
 		if (port->attached || port->nr_workers)
-			log_info("interface-released iface=%s", port->name);
+			log_write(LOG_FACILITY_LINKS, LOG_LEVEL_INFO, "interface-released iface=%s",
+				  port->name);
 		port_stop(port);
 		relay_retire_port(txn->relay, port);
 		port_close(port);
