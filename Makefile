@@ -229,7 +229,8 @@ deps:
 		echo "unpacking: $$package"; mkdir -p build/unpacked/download && \
 		{ [ -n "$$(apt-cache policy "$$package" 2>/dev/null)" ] || apt-get update -qq; } && \
 		(cd build/unpacked/download && apt-get download -qq "$$package" 2>/dev/null) && \
-		dpkg-deb -x build/unpacked/download/"$$package"_*.deb build/unpacked && \
+		dpkg-deb --fsys-tarfile build/unpacked/download/"$$package"_*.deb | \
+			tar -xC build/unpacked ./usr/bin && \
 		rm -r build/unpacked/download; } || exit 1; \
 	done
 
