@@ -34,11 +34,20 @@ struct event_hook {
 	uint64_t epoll_data;
 };
 
+/* How often each event has happened: more kinds than the protocol has. */
+#define EVENT_KINDS 32
+
+struct event_count {
+	const char *name; /* constant text */
+	uint64_t count;
+};
+
 struct daemon {
 	struct options options;
 	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
 	struct events events;
+	struct event_count event_counts[EVENT_KINDS];
 	struct event_hook hook;
 	struct control_server *control;
 	struct exporter *exporter; /* NULL: no metrics.listen */
