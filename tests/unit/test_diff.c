@@ -159,6 +159,9 @@ static void test_many(void **state)
 		snprintf(before.rules[i].name, RULE_NAME_SIZE, "r%u", i);
 		snprintf(before.ifaces[i].name, IF_NAMESIZE, "i%u", i);
 		before.ifaces[i].queues = 1;
+		before.rules[i].nr_outputs = 1;
+		before.rules[i].outputs = calloc(1, sizeof(*before.rules[i].outputs));
+		assert_non_null(before.rules[i].outputs);
 	}
 	before.nr_rules = before.nr_ifaces = count;
 	assert_int_equal(config_copy(&after, &before), 0);

@@ -313,6 +313,8 @@ static struct rule_output pick_output(unsigned int number)
 
 static void pick_rule(struct rule *rule, unsigned int number)
 {
+	size_t used;
+
 	memset(rule, 0, sizeof(*rule));
 	rule->group = pick_addr(pick(4));
 	if (pick(2))
@@ -331,7 +333,8 @@ static void pick_rule(struct rule *rule, unsigned int number)
 	}
 	pick_word(rule->name, 20, "\"'\\");
 	/* Each another one, and no keyword. */
-	snprintf(rule->name + strlen(rule->name), 8, "%u", number);
+	used = strlen(rule->name);
+	snprintf(rule->name + used, sizeof(rule->name) - used, "%u", number);
 }
 
 /* Byte by byte, so that lines, quotes, escapes and characters of every length come up. */
