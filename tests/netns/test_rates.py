@@ -2,29 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rates, flow states, latency, and the events that tell what has changed."""
 
-import json
 import re
-import socket
+import signal
 
-from harness import (Daemon, Star, check, equal, generate, interface_of, main, program, rule_of,
-                     start, test, wait_until)
+from harness import (Control, Daemon, Star, check, equal, generate, interface_of, main, program,
+                     rule_of, start, test, wait_until)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.1.2:6001"
 IDLE = "idle in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0"
 CONFIG = f"rules:\n  - {RULE}\n  - {IDLE}\nevents: {{ silent_after: 2 }}\n"
 RATE, SIZE = 10000, 1000
-
-
-def call(daemon, method):
-    """One request on the control socket; its result."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(30)
-        sock.connect(daemon.socket)
-        sock.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method}).encode() + b"\n")
-        with sock.makefile(encoding="utf-8") as file:
-            answer = json.loads(file.readline())
-    check("result" in answer, f"{method}: {answer}")
-    return answer["result"]
 
 
 def poll(daemon, condition, what):
@@ -63,6 +50,11 @@ def check_idle(stats):
             equal(part[key], 0, f"its {key}")
 
 
+def count_lines(daemon, pattern):
+    """Lines of the log that match."""
+    return sum(bool(re.search(pattern, line)) for line in daemon.process.lines)
+
+
 def flow_events(daemon):
     """What the log tells of the flow of cam1, in order."""
     found = [re.search(r"\b(flowing|silent) rule=cam1$", line) for line in daemon.process.lines]
@@ -93,7 +85,7 @@ def rates():
         equal(part["rate_pps"], 0, "rate of the last second")
         check(part["rate_10s_pps"] > 0, "the last ten seconds are forgotten at once")
         check(part["peak_pps"] >= 0.9 * RATE, f"the peak has gone: {part}")
-    equal(call(daemon, "stats.reset_peaks"), {}, "answer to stats.reset_peaks")
+    equal(Control(daemon).call("stats.reset_peaks"), {}, "answer to stats.reset_peaks")
     for part in parts(rule_of(daemon.stats(), "cam1")):
         equal((part["peak_pps"], part["peak_bps"]), (0, 0), "peaks after a reset")
     poll(daemon, lambda stats: not any(part["rate_10s_pps"] for part in
@@ -126,8 +118,9 @@ def check_latency(daemon, ports, *options):
 
 def latency_daemon(star, config):
     """A daemon with a rule of one output and one of two."""
-    daemon = Daemon(star.relay, config="rules:\n  - in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0\n"
-                    "  - in 239.1.1.1:5001@in0 out 239.2.2.2:6001@out0 out 10.2.1.2:6001\n" + config)
+    rules = ("rules:\n  - in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0\n"
+             "  - in 239.1.1.1:5001@in0 out 239.2.2.2:6001@out0 out 10.2.1.2:6001\n")
+    daemon = Daemon(star.relay, config=rules + config)
     daemon.star, daemon.sent = star, 0
     return daemon
 
@@ -206,6 +199,25 @@ def pending_and_active():
 
 
 @test
+def pending_is_told_once():
+    """A rule that waits for an output's interface is told once, however often it is tried again"""
+    star = Star(receivers=2)
+    config = CONFIG.replace(IDLE, "late in 239.1.1.8:5000@in0 out 239.2.2.8:6000@late0")
+    daemon = Daemon(star.relay, config=config)
+    daemon.process.wait_line(r'^warn\S*\s+pending rule=late reason="output interface late0')
+    for reloads in (1, 2):
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda count=reloads: count_lines(daemon, r" reloaded ") == count, "a reload")
+        poll(daemon, lambda stats, seen=daemon.stats()["uptime_seconds"]:
+             stats["uptime_seconds"] > seen + 1, "two samples")
+    star.relay.ip("link add late0 type veth peer name late1")
+    star.relay.ip("link set late0 up")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.process.wait_line(r"^info\s+active rule=late$")
+    equal(count_lines(daemon, r" pending rule=late\b"), 1, "times that the rule was told to wait")
+
+
+@test
 def bounded():
     """300 rules that change at once: 100 events, and the number of the others"""
     star = Star(receivers=2)
@@ -213,7 +225,7 @@ def bounded():
     daemon = Daemon(star.relay, *rules)
     star.relay.ip("link set in0 down")
     daemon.process.wait_line(r"^warn\S*\s+events-suppressed count=200$")
-    equal(len([line for line in daemon.process.lines if "pending rule=" in line]), 100, "events")
+    equal(count_lines(daemon, " pending rule="), 100, "events")
 
 
 main()
