@@ -304,6 +304,30 @@ static void test_close_leaves_it_alone(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
+/* With another path, or none, what runs is reaped nevertheless. */
+static void test_another_path(void **state)
+{
+	struct hook *hook = open_hook("read line < fifo; exit 7");
+	int fd = open(fifo, O_RDWR | O_CLOEXEC);
+	struct hook_counts counts;
+
+	assert_true(hook_run(hook, "silent", NULL, 0));
+	assert_int_equal(hook_set_path(hook, ""), 0);
+	assert_false(hook_run(hook, "silent", NULL, 0));
+	assert_int_equal(hook_set_path(hook, "relative"), -EINVAL);
+	assert_false(hook_run(hook, "silent", NULL, 0));
+	assert_int_equal(hook_set_path(hook, "/bin/true"), 0);
+	assert_true(hook_run(hook, "silent", NULL, 0));
+	assert_int_equal(write(fd, "\n", 1), 1);
+	wait_ended(hook);
+	hook_counts(hook, &counts);
+	hook_close(hook);
+	close(fd);
+	assert_int_equal(counts.started, 2);
+	assert_int_equal(counts.skipped, 0);
+	assert_int_equal(counts.failed, 1);
+}
+
 /* Started with children ignored (a parent's SIG_IGN stays over exec), it still learns of their end.
  */
 static void test_ignored_children(void **state)
@@ -338,7 +362,6 @@ static void refuse(const char *path, int err, const char *why)
 static void test_refused(void **state)
 {
 	refuse("hook", -EINVAL, "not an absolute path");
-	refuse("", -EINVAL, "not an absolute path");
 	refuse(folder, -EINVAL, "not a regular file");
 	refuse(fifo, -EINVAL, "not a regular file");
 	refuse(script, -ENOENT, "No such file");
@@ -375,6 +398,7 @@ int main(void)
 		WITH_FOLDER(test_failures_are_told),
 		WITH_FOLDER(test_timeout),
 		WITH_FOLDER(test_close_leaves_it_alone),
+		WITH_FOLDER(test_another_path),
 		WITH_FOLDER(test_ignored_children),
 		WITH_FOLDER(test_refused),
 		cmocka_unit_test(test_none),

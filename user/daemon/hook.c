@@ -31,7 +31,7 @@ struct child {
 };
 
 struct hook {
-	char *path;
+	char *path;   /* NULL: none */
 	int epoll_fd; /* the children's pidfds, and the timer */
 	int timer_fd; /* the next deadline */
 	unsigned int timeout_ms;
@@ -89,28 +89,45 @@ static int open_descriptors(struct hook *hook)
 	return epoll_ctl(hook->epoll_fd, EPOLL_CTL_ADD, hook->timer_fd, &event) ? -errno : 0;
 }
 
-int hook_open(struct hook **out, const char *path)
+static int refuse(const char *path, const char *fault, int err)
+{
+	log_error("hook-refused path=\"%s\" error=\"%s\"", path, fault);
+	return err;
+}
+
+int hook_set_path(struct hook *hook, const char *path)
 {
 	const char *fault;
-	struct hook *hook;
+	int err;
+
+	free(hook->path);
+	hook->path = NULL;
+	if (!*path)
+		return 0;
+	fault = find_fault(path, &err);
+	if (fault)
+		return refuse(path, fault, err);
+	hook->path = strdup(path);
+	return hook->path ? 0 : refuse(path, strerror(ENOMEM), -ENOMEM);
+}
+
+int hook_open(struct hook **out, const char *path)
+{
+	struct hook *hook = calloc(1, sizeof(*hook));
 	int err;
 
 	*out = NULL;
-	fault = find_fault(path, &err);
-	if (fault) {
-		log_error("hook-refused path=\"%s\" error=\"%s\"", path, fault);
-		return err;
-	}
-	hook = calloc(1, sizeof(*hook));
 	if (!hook)
-		return -ENOMEM;
+		return refuse(path, strerror(ENOMEM), -ENOMEM);
 	hook->epoll_fd = -1;
 	hook->timer_fd = -1;
 	hook->timeout_ms = HOOK_TIMEOUT_MS;
-	hook->path = strdup(path);
-	err = hook->path ? open_descriptors(hook) : -ENOMEM;
+	err = open_descriptors(hook);
+	if (err)
+		refuse(path, strerror(-err), err);
+	else
+		err = hook_set_path(hook, path);
 	if (err) {
-		log_error("hook-refused path=\"%s\" error=\"%s\"", path, strerror(-err));
 		hook_close(hook);
 		return err;
 	}
@@ -275,7 +292,7 @@ bool hook_run(struct hook *hook, const char *event, const char *const env[][2], 
 	pid_t pid = 0;
 	int err;
 
-	if (!hook)
+	if (!hook || !hook->path)
 		return false;
 	child = find_free(hook);
 	if (!child) {

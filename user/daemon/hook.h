@@ -41,16 +41,20 @@ struct hook_counts {
 
 /*
  * Check the program: an absolute path to a regular file that we may execute, that belongs to root
- * or to us, and that nobody else may write. Sets SIGCHLD to its default, else children would not
- * wait to be reaped. 0 or -errno (-EINVAL, -EACCES, -ENOENT, …) after saying why in the log
- * (hook-refused).
+ * or to us, and that nobody else may write; or empty: no program yet. Sets SIGCHLD to its default,
+ * else children would not wait to be reaped. 0 or -errno (-EINVAL, -EACCES, -ENOENT, …) after
+ * saying why in the log (hook-refused).
  */
 int hook_open(struct hook **out, const char *path);
 
+/* Run another program from now on, checked as by hook_open(), or none (an empty path, or one that
+ * is refused). What runs goes on, and is reaped. 0 or -errno. */
+int hook_set_path(struct hook *hook, const char *path);
+
 /*
  * Run it for an event: `env` has `n` pairs of a key ([a-z][a-z0-9_]*, or '-' for '_'; others are
- * left out) and a value. False: not run, which is counted and in the log. `hook` may be NULL: then
- * false.
+ * left out) and a value. False: not run, which is counted and in the log. `hook` may be NULL, or
+ * have no program: then false, and not counted.
  */
 bool hook_run(struct hook *hook, const char *event, const char *const env[][2], size_t n);
 

@@ -65,10 +65,11 @@ void sinks_set_hook(struct daemon *daemon, const char *path)
 
 	if (strcmp(path, daemon->hook.path) == 0)
 		return;
-	/* Closing it takes its descriptor out of the epoll set. */
-	hook_close(daemon->hook.running);
-	daemon->hook.running = NULL;
 	snprintf(daemon->hook.path, sizeof(daemon->hook.path), "%s", path);
+	if (daemon->hook.running) {
+		hook_set_path(daemon->hook.running, path);
+		return;
+	}
 	if (!*path || hook_open(&daemon->hook.running, path))
 		return;
 	if (epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD, hook_fd(daemon->hook.running), &event))

@@ -163,31 +163,10 @@ static void put_numbers(struct text *text, const struct event_field *field)
 	}
 }
 
-/* Nothing that a text says may look like another field, or another line. */
-static void put_quoted(struct text *text, const char *string)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	put(text, '"');
-	for (; *string; string++) {
-		unsigned char byte = (unsigned char)*string;
-
-		if (byte == '"' || byte == '\\')
-			put(text, '\\');
-		if (byte >= ' ' && byte != 0x7f) {
-			put(text, (char)byte);
-			continue;
-		}
-		put_string(text, "\\x");
-		put(text, hex[byte >> 4]);
-		put(text, hex[byte & 15]);
-	}
-	put(text, '"');
-}
-
+/* Cannot be taken for anything but a text: not for a number either, a rule may be called 7. */
 static bool is_word(const char *string)
 {
-	if (!*string)
+	if (strspn(string, "-0123456789") == strlen(string))
 		return false;
 	for (; *string; string++) {
 		unsigned char byte = (unsigned char)*string;
@@ -198,16 +177,24 @@ static bool is_word(const char *string)
 	return true;
 }
 
+/* As it is: the log escapes what has to be. */
+static void put_text(struct text *text, const char *string, bool quote)
+{
+	if (quote)
+		put(text, '"');
+	put_string(text, string);
+	if (quote)
+		put(text, '"');
+}
+
 static void put_value(struct text *text, const struct event_field *field, bool quote)
 {
 	if (field->kind == EVENT_NUMBER)
 		put_number(text, field->number);
 	else if (field->kind == EVENT_NUMBERS)
 		put_numbers(text, field);
-	else if (quote && !is_word(field->text))
-		put_quoted(text, field->text);
 	else
-		put_string(text, field->text);
+		put_text(text, field->text, quote && !is_word(field->text));
 }
 
 void event_line(const struct event *event, char *line, size_t size)

@@ -88,7 +88,8 @@ void event_emit(const struct events *events, const struct event *event);
  * caller's reference; NULL: no memory. */
 json_t *event_json(const struct event *event);
 
-/* "NAME key=value key="two words"", a list as ENOBUFS:12,EAGAIN:3; cut at `size`. */
+/* "NAME key=value key="two words"", a list as ENOBUFS:12,EAGAIN:3; cut at `size`. As log_write()
+ * takes it: values are not escaped yet. */
 void event_line(const struct event *event, char *line, size_t size);
 
 /* A sink that writes that line to the log. No context. */
