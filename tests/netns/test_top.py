@@ -74,6 +74,7 @@ class Terminal:
         self.keys(f". {script}", "Enter")
         if wait:
             self.wait(wait, "top")
+            self.wait("^[+-] ", "the first rules")
 
     def pid(self):
         """Of xmcastctl."""
@@ -268,7 +269,7 @@ def suspended():
         terminal.keys("clear; fg", "Enter")
         terminal.wait(TOP, "top again")
         terminal.keys("q")
-        terminal.wait(r"\$ $", "the shell")
+        terminal.wait(r"^\$\Z", "the shell")
 
 
 @test
@@ -293,8 +294,7 @@ def daemon_is_stuck():
 
     with Terminal() as terminal:
         terminal.start(serve(stats_show=stuck), "top", wait=None)
-        wait_until(terminal.pid, "xmcastctl")
-        terminal.wait(r"\A\s*\Z", "an empty screen")
+        terminal.wait("^waiting for xmcastd", "top")
         terminal.keys("C-c")
         terminal.ended(0)
     release.set()
