@@ -249,8 +249,8 @@ static int send_request(struct control_client *client, const char *method, json_
 int control_client_call(struct control_client *client, const char *method, json_t *params,
 			json_t **answer)
 {
-	const char *line;
-	size_t length;
+	const char *line = NULL;
+	size_t length = 0;
 	int sent = send_request(client, method, params);
 	int err;
 
@@ -271,8 +271,8 @@ int control_client_call(struct control_client *client, const char *method, json_
 
 int control_client_event(struct control_client *client, json_t **event)
 {
-	const char *line;
-	size_t length;
+	const char *line = NULL;
+	size_t length = 0;
 	int err = receive_line(client, &line, &length);
 
 	if (err)

@@ -89,6 +89,11 @@ static const struct verb version_verbs[] = {
 	{},
 };
 
+static const struct verb metrics_verbs[] = {
+	{"", NULL, "metrics", "the counters as OpenMetrics text", 0, 0, WORDS_NONE, verb_metrics},
+	{},
+};
+
 static const struct verb monitor_verbs[] = {
 	{"", NULL, "monitor", "events as they happen, until interrupted", 0, 0, WORDS_NONE,
 	 verb_monitor},
@@ -115,6 +120,7 @@ const struct object ctl_objects[] = {
 	{"worker", "the threads that relay", worker_verbs},
 	{"group", "multicast memberships", group_verbs},
 	{"log", "the daemon's log", log_verbs},
+	{"metrics", "counters for Prometheus", metrics_verbs},
 	{"monitor", "events as they happen", monitor_verbs},
 	{"top", "rates, live, on the full screen", top_verbs},
 	{"ping", "is the daemon alive?", ping_verbs},
@@ -222,6 +228,8 @@ static int check_words(const struct verb *verb, char **words, int count, bool da
 
 /* ---- help ---- */
 
+#define USAGE "usage: xmcastctl [OPTIONS]\n"
+
 static void verb_usage(FILE *stream, const struct verb *verb)
 {
 	fprintf(stream, "  %s\n", verb->usage);
@@ -260,14 +268,15 @@ int command_help(FILE *stream, char **words, int count)
 	object = object_find(words[0], &candidates);
 	if (!object)
 		return unknown_object(words[0], candidates);
-	fputs("usage: xmcastctl [OPTIONS]\n", stream);
 	if (count > 1 && *object->verbs->name && strcmp(words[1], "help") != 0) {
 		verb = verb_find(object, words[1], &candidates);
 		if (!verb)
 			return unknown_verb(object, words[1], candidates);
+		fputs(USAGE, stream);
 		verb_usage(stream, verb);
 		return EXIT_DONE;
 	}
+	fputs(USAGE, stream);
 	for (verb = object->verbs; verb->name; verb++)
 		verb_usage(stream, verb);
 	return EXIT_DONE;

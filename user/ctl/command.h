@@ -75,6 +75,7 @@ VERB(verb_log_show);
 VERB(verb_log_set);
 VERB(verb_ping);
 VERB(verb_version);
+VERB(verb_metrics);
 VERB(verb_monitor);
 VERB(verb_top);
 VERB(verb_help);

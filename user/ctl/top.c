@@ -236,6 +236,8 @@ static int run_screen(struct top *top)
 	int code;
 
 	top_screen_size(&top->rows, &top->columns);
+	top_view_message(top->view, "waiting for xmcastd");
+	draw(top);
 	while (true) {
 		/* It speaks without being asked: it has gone. */
 		if (daemon_speaks || clock_now() >= next) {

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Verbs that ask one question: stats, iface, worker, group, log, ping, version. */
+/* Verbs that ask one question: stats, metrics, iface, worker, group, log, ping, version. */
+#include <stdlib.h>
+
 #include "base/exit_codes.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
+#include "telemetry/metrics.h"
 
 static int fetch_and_show(struct ctl *ctl, const char *method, const char *list,
 			  void (*show)(const struct screen *screen, const json_t *answer))
@@ -19,6 +22,35 @@ static int fetch_and_show(struct ctl *ctl, const char *method, const char *list,
 int verb_stats_show(struct ctl *ctl, const struct verb *verb, char **words, int count)
 {
 	return fetch_and_show(ctl, "stats.show", "rules", show_stats);
+}
+
+/* Text in either case: what it says as JSON is what stats.show says. */
+int verb_metrics(struct ctl *ctl, const struct verb *verb, char **words, int count)
+{
+	json_t *version = NULL;
+	json_t *stats = NULL;
+	char *text = NULL;
+	size_t length;
+	int code;
+
+	if (ctl->options.json)
+		return ctl_usage(verb->usage, "metrics are text: try -j stats show");
+	code = ctl_fetch(ctl, "stats.show", "rules", &stats);
+	if (!code)
+		code = ctl_call(ctl, "version", NULL, &version);
+	if (!code) {
+		text = metrics_render(stats, version, &length);
+		/* Byte by byte for a scraper; a terminal is not to be steered. */
+		if (text && ctl->screen.terminal)
+			screen_print(&ctl->screen, "%s", text);
+		else if (text)
+			fwrite(text, 1, length, stdout);
+		code = text ? ctl_flush() : EXIT_REFUSED;
+	}
+	free(text);
+	json_decref(version);
+	json_decref(stats);
+	return code;
 }
 
 int verb_stats_reset(struct ctl *ctl, const struct verb *verb, char **words, int count)

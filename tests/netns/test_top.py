@@ -1,0 +1,342 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""xmcastctl top in a real terminal (tmux), whose screen is looked at: what it shows, its keys, sizes,
+and that the terminal is as it was, whichever way it ends."""
+
+import os
+import re
+import shlex
+import signal
+import threading
+
+import fake_daemon
+from fake_daemon import FakeDaemon, Refusal, answers, counters, output, page
+from harness import check, equal, main, need, program, run, test, wait_until, work_folder
+
+TOP = "xmcastctl top - up"
+
+
+class Terminal:
+    """A shell in a terminal of its own, in which top is started."""
+
+    count = 0
+
+    def __init__(self, columns=80, rows=24):
+        need("tmux", "stty")
+        Terminal.count += 1
+        self.folder = work_folder()
+        self.socket = os.path.join(self.folder, f"tmux{Terminal.count}")
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),
+                  "env -i TERM=screen PS1='$ ' PATH=/usr/bin:/bin sh")
+        self.wait(r"^\$", "a prompt")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.tmux("kill-server")
+
+    def tmux(self, *words):
+        """Run tmux; what it says."""
+        return run("tmux", "-S", self.socket, *words).stdout
+
+    def keys(self, *names):
+        """Press keys."""
+        self.tmux("send-keys", *names)
+
+    def screen(self):
+        """What it shows, without blanks at the end."""
+        return self.tmux("capture-pane", "-p").rstrip("\n")
+
+    def wait(self, pattern, what):
+        """Wait until the screen matches; returns it."""
+        def matches():
+            seen = self.screen()
+            return re.search(pattern, seen, re.M) and seen
+
+        try:
+            return wait_until(matches, what)
+        except Exception:
+            check(False, f"never saw {what} ({pattern}):\n{self.screen()}")
+
+    def resize(self, columns, rows):
+        """Another size of the window."""
+        self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def start(self, daemon, *words, wait=TOP):
+        """Start top in the shell, between two looks at the terminal's settings."""
+        command = [program("xmcastctl"), "--socket", daemon.path, *words]
+        script = os.path.join(self.folder, f"top{Terminal.count}.sh")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(f"stty -a >{script}.before\n{shlex.join(command)}\n"
+                       f"echo code=$?\nstty -a >{script}.after\necho over\n")
+        self.script = script
+        self.keys(f". {script}", "Enter")
+        if wait:
+            self.wait(wait, "top")
+            self.wait("^[+-] ", "the first rules")
+
+    def pid(self):
+        """Of xmcastctl."""
+        shell = self.tmux("display-message", "-p", "#{pane_pid}").strip()
+
+        def child():
+            with open(f"/proc/{shell}/task/{shell}/children", encoding="ascii") as file:
+                return file.read().split()
+
+        return int(wait_until(child, "a child of the shell")[0])
+
+    def ended(self, code):
+        """It has ended with this code, and the terminal is as it was. Returns the screen."""
+        seen = self.wait(r"^over", "the end")
+        check(f"code={code}" in seen, f"expected code {code}:\n{seen}")
+        check(TOP not in seen, f"top's picture is still there:\n{seen}")
+        settings = []
+        for when in ("before", "after"):
+            with open(f"{self.script}.{when}", encoding="ascii") as file:
+                settings.append(re.sub(r"(rows|columns) \d+", r"\1", file.read()))
+        equal(settings[1], settings[0], "stty -a")
+        check(self.tmux("display-message", "-p", "#{cursor_flag}#{alternate_on}").strip() == "10",
+              "no cursor, or the alternate screen is still on")
+        return seen
+
+
+def serve(**other):
+    """A fake daemon."""
+    serve.count = getattr(serve, "count", 0) + 1
+    return FakeDaemon(os.path.join(work_folder(), f"top{serve.count}.sock"), answers(**other))
+
+
+def statistics(rules, drops=7):
+    """An answer of stats.show, with these rules."""
+    interface = dict(fake_daemon.INTERFACE)
+    interface["queues"] = [dict(queue) for queue in interface["queues"]]
+    interface["queues"][0]["fill_ring_empty"] = drops
+    return lambda params: page(params, "rules", rules, uptime_seconds=65,
+                               totals=fake_daemon.TOTALS, interfaces=[interface],
+                               workers=fake_daemon.WORKERS)
+
+
+def listed(screen):
+    """Names of rules, from the top of the list."""
+    return [match[1] for match in re.finditer(r"^[+-] (\S+)", screen, re.M)]
+
+
+@test
+def first_screen():
+    """80 × 24: totals, drops with their reasons, exhaustion, queues, and every rule with its rates"""
+    with Terminal() as terminal:
+        terminal.start(serve(), "top")
+        seen = terminal.screen().split("\n")
+        equal(seen[0], "xmcastctl top - up 1m05s, 4 rules: 1 flowing, 1 silent; by pps; h: help",
+              "title")
+        equal(seen[1], "total   steered 99.6k, received 99.6k, sent 199k, errors 2, dropped 8",
+              "totals")
+        equal(seen[2], "rate    20.0k pps, 224M bit/s in; buffers exhausted 7 (0.0070 %)", "rates")
+        equal(seen[3], "drops   fill_ring_empty 7, no_rule 1, EAGAIN 2", "drops")
+        equal(seen[4], "worker  in0/0: queued 44, in flight 40, of 16384 frames", "worker")
+        equal(seen[7].split(), ["RULE", "STATE", "PPS", "BPS", "OUT", "SENT", "DROPS", "DROP/S",
+                                "IFEX/S"], "headings")
+        equal(seen[8].split(), ["+", "cam1", "flowing", "20.0k", "224M", "2", "198k", "2", "0",
+                                "0"], "cam1")
+        equal(len(seen[8]), 80, "width")
+        equal(listed("\n".join(seen)), ["cam1", "cam2", "cam3", "spare4"], "rules")
+        terminal.keys("q")
+        terminal.ended(0)
+
+
+RULES = [counters("a1", [output("10.0.0.1:1", 10, {"EAGAIN": 5}, 10)], received=10, pps=10),
+         counters("b2", [output("10.0.0.2:1", 30, pps=30)], received=30, pps=30, flow="flowing"),
+         counters("c3", [output("10.0.0.3:1", 20, {"ENOBUFS": 9}, 20)], received=20, pps=20)]
+
+
+@test
+def sorting_and_searching():
+    """n p b d x sort, again reverses; / searches, Esc shows all again"""
+    with Terminal() as terminal:
+        terminal.start(serve(stats_show=statistics(RULES)), "top", "-d", "0.2")
+        equal(listed(terminal.screen()), ["b2", "c3", "a1"], "by pps")
+        for key, title, order in (("n", "by name", "abc"), ("n", "by name, reversed", "cba"),
+                                  ("d", "by drops", "cab"), ("b", "by bps", "bca"),
+                                  ("x", "by exhausted", "abc"), ("p", "by pps", "bca")):
+            terminal.keys(key)
+            seen = terminal.wait(title, title)
+            equal("".join(name[0] for name in listed(seen)), order, title)
+        terminal.keys("/", "3", "BSpace", "b")
+        equal(listed(terminal.wait("^search: b_", "the search")), ["b2"], "found")
+        terminal.keys("Enter")
+        equal(listed(terminal.wait('rules with "b": 1', "the end of it")), ["b2"], "found")
+        terminal.keys("Escape")
+        terminal.wait(r"^\+ a1", "all")
+        terminal.keys("h")
+        terminal.wait("q: quit", "help")
+        terminal.keys("q")
+        terminal.ended(0)
+
+
+@test
+def outputs():
+    """Enter shows a rule's outputs, with the reasons of their drops, and hides them"""
+    with Terminal() as terminal:
+        terminal.start(serve(stats_show=statistics(RULES)), "top", "-d", "0.2")
+        terminal.keys("Down", "Enter")
+        seen = terminal.wait("ENOBUFS 9$", "the reason")
+        check(re.search(r"^- c3 .*\n    in 239\.1\.1\.3:5000@in0\n    10\.0\.0\.3:1 .*\n"
+                        r"      ENOBUFS 9\n\+ a1", seen, re.M), seen)
+        terminal.keys("End", "Enter")
+        terminal.wait("EAGAIN 5$", "the reason")
+        terminal.keys("Enter", "Up", "Enter")
+        terminal.wait(r"^\+ c3 .*\n\+ a1", "none")
+        terminal.keys("C-c")
+        terminal.ended(0)
+
+
+@test
+def rates_of_drops():
+    """Drops and exhaustion a second come from two samples"""
+    state = {"drops": 0}
+
+    def growing(params):
+        state["drops"] += 100000
+        rules = [counters("a1", [output("10.0.0.1:1", 10, {"EAGAIN": state["drops"]})])]
+        return statistics(rules, state["drops"] // 10)(params)
+
+    with Terminal() as terminal:
+        terminal.start(serve(stats_show=growing), "top", "-d", "0.5")
+
+        def rates():
+            words = re.search(r"^\+ a1 .*", terminal.screen(), re.M)[0].split()
+            return words if words[-2].endswith("k") and words[-1].endswith("k") else None
+
+        words = wait_until(rates, "rates")
+        check(10 < float(words[-2][:-1]) <= 230, f"drops a second: {words}")
+        check(1 < float(words[-1][:-1]) <= 23, f"exhaustion a second: {words}")
+        terminal.keys("q")
+        terminal.ended(0)
+
+
+@test
+def sizes():
+    """It draws itself anew for every size, also very small ones"""
+    many = [counters(f"rule{i}", [output("239.2.2.2:6000@out0", 1)], pps=1000 - i)
+            for i in range(100)]
+    with Terminal() as terminal:
+        terminal.start(serve(stats_show=statistics(many)), "top", "-d", "0.2")
+        for columns, rows, last in ((120, 50, "rule41"), (80, 24, "rule15"), (40, 10, "rule6"),
+                                    (20, 5, "rule1"), (10, 3, None), (2, 2, None), (1, 1, None),
+                                    (200, 14, "rule5"), (80, 24, "rule15")):
+            terminal.resize(columns, rows)
+            if last:
+                seen = terminal.wait(rf"\+ {last}\b[^\n]*\Z", f"{last} at the end")
+                check(all(len(line) <= columns for line in seen.split("\n")), seen)
+                check(len(seen.split("\n")) == rows, f"{columns} × {rows}:\n{seen}")
+        terminal.keys("End")
+        terminal.wait(r"\+ rule99\b[^\n]*\Z", "the last rule")
+        terminal.keys("PPage")
+        terminal.keys("Home")
+        terminal.wait(r"OUT .*\n\+ rule0\b", "the first rule")
+        terminal.keys("NPage", "NPage")
+        terminal.wait(r"\+ rule32\b[^\n]*\Z", "two pages on")
+        terminal.keys("q")
+        terminal.ended(0)
+
+
+@test
+def signals():
+    """SIGINT, SIGTERM, SIGHUP, SIGQUIT: exit 0; a crash: the signal; the terminal is as it was"""
+    for number, code in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 0),
+                         (signal.SIGQUIT, 0), (signal.SIGSEGV, 139), (signal.SIGABRT, 134)):
+        with Terminal() as terminal:
+            terminal.start(serve(), "top")
+            os.kill(terminal.pid(), number)
+            terminal.ended(code)
+
+
+@test
+def suspended():
+    """Ctrl-Z and fg: back to the shell, and back again"""
+    with Terminal() as terminal:
+        terminal.start(serve(), "top", "-d", "0.2")
+        pid = terminal.pid()
+        terminal.keys("C-z")
+
+        def stopped():
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                return file.read().rsplit(")", 1)[1].split()[0] == "T"
+
+        wait_until(stopped, "a stopped top")
+        terminal.wait(r"code=\d+", "the shell")
+        terminal.keys("clear; fg", "Enter")
+        terminal.wait(TOP, "top again")
+        terminal.keys("q")
+        terminal.wait(r"^\$\Z", "the shell")
+
+
+@test
+def daemon_goes():
+    """A daemon that goes: what has happened, exit 3, at once, however long the interval"""
+    with Terminal() as terminal:
+        daemon = serve()
+        terminal.start(daemon, "top", "-d", "3600")
+        daemon.stop()
+        seen = terminal.ended(3)
+        check("closed the connection" in seen.replace("\n", ""), seen)
+
+
+@test
+def daemon_is_stuck():
+    """A daemon that does not answer: Ctrl-C ends it all the same"""
+    release = threading.Event()
+
+    def stuck(_params):
+        release.wait(60)
+        return {}
+
+    with Terminal() as terminal:
+        terminal.start(serve(stats_show=stuck), "top", wait=None)
+        terminal.wait("^waiting for xmcastd", "top")
+        terminal.keys("C-c")
+        terminal.ended(0)
+    release.set()
+
+
+@test
+def refused_once():
+    """A refusal is shown, and the next answer counts"""
+    state = {"calls": 0}
+
+    def sometimes(params):
+        state["calls"] += 1
+        if 2 <= state["calls"] < 8:
+            raise Refusal(-32603, "no memory")
+        return statistics(RULES)(params)
+
+    with Terminal() as terminal:
+        terminal.start(serve(stats_show=sometimes), "top", "-d", "0.2")
+        terminal.wait("refused: no memory", "the refusal")
+        terminal.wait(r"\n\nRULE", "no refusal")
+        terminal.keys("q")
+        terminal.ended(0)
+
+
+@test
+def unknown_terminal():
+    """A terminal that nobody knows: a usage error, and the terminal as it was"""
+    with Terminal() as terminal:
+        terminal.keys("TERM=no-such-terminal; export TERM", "Enter")
+        terminal.start(serve(), "top", wait=None)
+        seen = terminal.ended(1)
+        check("top -b" in seen, seen)
+
+
+@test
+def batch_mode():
+    """top -b -n 2: two frames of plain text, without a terminal"""
+    daemon = serve()
+    done = run(program("xmcastctl"), "--socket", daemon.path, "top", "-b", "-n", "2", "-d", "0.1")
+    equal(done.stdout.count(TOP), 2, "frames")
+    check("\033" not in done.stdout and done.stdout.isascii(), repr(done.stdout))
+    equal(listed(done.stdout), ["cam1", "cam2", "cam3", "spare4"] * 2, "rules")
+
+
+main()
