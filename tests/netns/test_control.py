@@ -447,9 +447,11 @@ class Crowd(threading.Thread):
             if self.enough.wait(0.0005):
                 return
             kind = number % 5
-            line = (b'{"jsonrpc":"2.0","id":1,', b'{"jsonrpc":"2.0","id":1,"method":"stats.show"}\n',
+            line = (b'{"jsonrpc":"2.0","id":1,',
+                    b'{"jsonrpc":"2.0","id":1,"method":"stats.show"}\n',
                     b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
-                    b'{"jsonrpc":"2.0","id":1,"method":"monitor.start"}\n', b"\xff[[[[[\n")[kind]
+                    b'{"jsonrpc":"2.0","id":1,"method":"monitor.start"}\n',
+                    b"\xff[[[[[\n")[kind]
             try:
                 client.socket.send(line)
                 if kind != 3:
