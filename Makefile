@@ -168,6 +168,7 @@ fuzz: $(SKELS)
 			-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 			-o build/fuzz/$$target tests/fuzz/fuzz_$$target.c \
 			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c \
+				user/control/session.c \
 				user/telemetry/metrics*.c) $(LDLIBS) && \
 		mkdir -p build/fuzz/$$target.corpus && \
 		build/fuzz/$$target -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
