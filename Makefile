@@ -167,7 +167,8 @@ fuzz: $(SKELS)
 		clang -O1 -g $(filter-out -fno-common,$(XCFLAGS)) -DXMC_VERSION='"fuzz"' \
 			-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 			-o build/fuzz/$$target tests/fuzz/fuzz_$$target.c \
-			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c user/control/client.c \
+			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c \
+				user/control/session.c user/control/client.c \
 				user/ctl/show*.c user/ctl/screen.c user/ctl/table.c user/ctl/top_view.c \
 				user/telemetry/metrics*.c) $(LDLIBS) && \
 		mkdir -p build/fuzz/$$target.corpus && \

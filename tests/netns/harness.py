@@ -27,7 +27,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
-from netns import (CommandFailed, Namespace, Timeout, run, veth,  # noqa: E402,F401
+from netns import (PATIENCE, CommandFailed, Namespace, Timeout, run, veth,  # noqa: E402,F401
                    wait_until, work_folder)
 
 BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))

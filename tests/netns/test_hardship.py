@@ -143,7 +143,7 @@ def hangup():
     star = Star()
     daemon = Daemon(star.relay, RULE)
     daemon.process.send_signal(1)
-    daemon.process.wait_line("reload-refused")
+    daemon.process.wait_line(r"reloaded .*added=0 removed=0 replaced=0")
     daemon.ctl("ping")
 
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A client of the control socket as the tests want it: one that also says what is wrong."""
+
+import json
+import os
+import socket
+
+from harness import PATIENCE
+
+
+class Refused(Exception):
+    """The daemon answered with an error."""
+
+    def __init__(self, error):
+        super().__init__(f"{error['code']}: {error['message']}")
+        self.code, self.message, self.data = error["code"], error["message"], error.get("data")
+
+
+class Client:
+    """A connection; may be used as a context manager."""
+
+    def __init__(self, path, uid=None, gid=None, groups=()):
+        """`uid`: connect as this user, with these groups (SO_PEERCRED is of that moment)."""
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(PATIENCE)
+        self.buffer = b""
+        self.calls = 0
+        if uid is None:
+            self.socket.connect(path)
+            return
+        before = os.getgroups()
+        try:
+            os.setgroups(list(groups))
+            os.setegid(gid)
+            os.seteuid(uid)
+            self.socket.connect(path)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+            os.setgroups(before)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Close it; twice is fine."""
+        self.socket.close()
+
+    def fileno(self):
+        """For select() and poll()."""
+        return self.socket.fileno()
+
+    def send(self, data):
+        """Bytes as they are."""
+        self.socket.sendall(data)
+
+    def line(self):
+        """The next line, parsed; None at the end."""
+        while b"\n" not in self.buffer:
+            try:
+                more = self.socket.recv(1 << 16)
+            except ConnectionResetError:  # closed with something of ours unread
+                more = b""
+            if not more:
+                return None
+            self.buffer += more
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return json.loads(line)
+
+    def ask(self, line):
+        """Send this line, whatever it is; return the answer."""
+        self.send((line if isinstance(line, bytes) else line.encode()) + b"\n")
+        return self.line()
+
+    def call(self, method, **params):
+        """Call a method; its result, or Refused. Events that come before it are left out."""
+        self.calls += 1
+        request = {"jsonrpc": "2.0", "id": self.calls, "method": method}
+        if params:
+            request["params"] = params
+        answer = self.ask(json.dumps(request))
+        while answer is not None and answer.get("method") == "event":
+            answer = self.line()
+        if answer is None:
+            raise ConnectionError(f"{method}: no answer")
+        if "error" in answer:
+            raise Refused(answer["error"])
+        return answer["result"]
+
+    def code(self, method, **params):
+        """The code of the error that this call ends in; None: it ends in none."""
+        try:
+            self.call(method, **params)
+        except Refused as refused:
+            return refused.code
+        return None
