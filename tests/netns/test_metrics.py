@@ -159,6 +159,7 @@ def many_rules():
     daemon = Daemon(namespace, config=f"rules:\n{rules}metrics: {{ listen: 127.0.0.1:{PORT} }}\n")
     began = time.monotonic()
     text = metrics(namespace)
+    # For who looks: what is asserted is no time but that it is all there.
     diagnose(f"10,000 rules, 20,000 outputs: {len(text) >> 10} KiB "
              f"in {time.monotonic() - began:.2f} s")
     seen = samples(text)
@@ -260,7 +261,7 @@ def hostile_clients():
     star = Star()
     daemon = Daemon(star.relay, config=CONFIG)
     words = (b"", b"GET", b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: ", b"\0\xff" * 5000,
-             b"GET /" + b"a" * 20000, b"POST /metrics HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n",
+             b"GET /" + b"a" * 20000, b"POST / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n",
              b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
     taken = connect_many(star.relay, words)
 
@@ -276,8 +277,8 @@ def hostile_clients():
         return refused
 
     lossless(attempt)
-    # They hold every place; each loses it after 10 seconds, though it goes on sending. The next ones
-    # in the queue take it, so the first who waits in line behind all of them is told, at last, too.
+    # They hold every place; each loses it after 10 seconds, though it goes on sending. The next in
+    # the queue take it, and who comes behind all of them is served at last.
     drip(taken)
     for sock in taken:
         sock.close()

@@ -12,6 +12,7 @@
 #include "daemon/relay.h"
 #include "rules/config.h"
 #include "telemetry/event.h"
+#include "telemetry/event_count.h"
 
 /* How reading the configuration went, for whoever watches. */
 struct reload_state {
@@ -39,6 +40,7 @@ struct daemon {
 	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
 	struct events events;
+	struct event_counts event_counts;
 	struct event_hook hook;
 	struct control_server *control;
 	struct exporter *exporter; /* NULL: no metrics.listen */

@@ -84,6 +84,7 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 	if (stats)
 		reply->result = stats_json(stats, page.offset, fitting_rules(stats, &page));
 	json_object_set_new(reply->result, "config", reload_json(&daemon->reload));
+	json_object_set_new(reply->result, "events", event_counts_json(&daemon->event_counts));
 	stats_free(stats);
 }
 

@@ -38,6 +38,8 @@ int sinks_open(struct daemon *daemon, uint64_t hook_data)
 
 	daemon->hook.epoll_data = hook_data;
 	if (!err)
+		err = events_add_sink(&daemon->events, event_count, &daemon->event_counts);
+	if (!err)
 		err = events_add_sink(&daemon->events, publish, daemon);
 	return err ? err : events_add_sink(&daemon->events, run_hook, daemon);
 }
