@@ -66,13 +66,9 @@ int control_client_adopt(struct control_client **out, int fd)
 
 	if (!client)
 		return -ENOMEM;
-	if (fcntl(fd, F_SETFL, O_NONBLOCK)) {
-		free(client);
-		return -errno;
-	}
 	client->fd = fd;
 	client->interrupt_fd = -1;
-	client->timeout_ms = CONTROL_TIMEOUT_MS;
+	client->timeout_ms = -1;
 	*out = client;
 	return 0;
 }
