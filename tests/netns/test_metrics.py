@@ -151,6 +151,38 @@ def _every_metric_is_documented(seen):
 
 
 @test
+def reloads():
+    """A refused reload shows, one that is taken over does, too"""
+    star = Star()
+    daemon = Daemon(star.relay, config=CONFIG)
+    path = os.path.join(work_folder(), f"{Daemon.count}.yaml")
+    success, when = "xmcast_config_last_reload_successful", \
+        "xmcast_config_last_reload_success_timestamp_seconds"
+    first = samples(metrics(star.relay))
+    equal((first[success], first["xmcast_config_reloads_total"]), (1, 0), "after the start")
+    check(abs(first[when] - time.time()) < 600, f"time of the load: {first[when]}")
+    for text, code, count in (("rules: 7\n", 2, 1), (CONFIG, 0, 2)):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        equal(daemon.ctl("config", "reload", check=False).returncode, code, f"reload of {text}")
+        seen = _later(star.relay, count)
+        equal((seen[success], seen["xmcast_config_reloads_total"]), (code == 0, count), text)
+        check(seen[when] >= first[when], "time of the last good load")
+        equal(seen['xmcast_rules{state="active"}'], 1, "active rules")
+        equal(seen['xmcast_events_total{event="reload-refused"}'], 1, "refused")
+    daemon.stop()
+
+
+def _later(namespace, count):
+    """The metrics once they tell of so many reloads: they may be a second old."""
+    def told():
+        seen = samples(metrics(namespace))
+        return seen["xmcast_config_reloads_total"] >= count and seen
+
+    return wait_until(told, f"{count} reloads in the metrics")
+
+
+@test
 def many_rules():
     """10,000 rules with two outputs each are told whole"""
     namespace = Namespace("relay")
