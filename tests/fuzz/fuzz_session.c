@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * libFuzzer on the framing of requests: any bytes, in pieces that the bytes themselves choose, come
- * out of a session as the lines that they are, whole, once and in order; a line that is too long, as
- * that.
+ * out of a session as the lines that they are, whole, once and in order; a line that is too long,
+ * as that.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -151,6 +151,38 @@ def _every_metric_is_documented(seen):
 
 
 @test
+def reloads():
+    """A refused reload shows, one that is taken over does, too"""
+    star = Star()
+    daemon = Daemon(star.relay, config=CONFIG)
+    path = os.path.join(work_folder(), f"{Daemon.count}.yaml")
+    success, when = "xmcast_config_last_reload_successful", \
+        "xmcast_config_last_reload_success_timestamp_seconds"
+    first = samples(metrics(star.relay))
+    equal((first[success], first["xmcast_config_reloads_total"]), (1, 0), "after the start")
+    check(abs(first[when] - time.time()) < 600, f"time of the load: {first[when]}")
+    for text, code, count in (("rules: 7\n", 2, 1), (CONFIG, 0, 2)):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        equal(daemon.ctl("config", "reload", check=False).returncode, code, f"reload of {text}")
+        seen = _later(star.relay, count)
+        equal((seen[success], seen["xmcast_config_reloads_total"]), (code == 0, count), text)
+        check(seen[when] >= first[when], "time of the last good load")
+        equal(seen['xmcast_rules{state="active"}'], 1, "active rules")
+        equal(seen['xmcast_events_total{event="reload-refused"}'], 1, "refused")
+    daemon.stop()
+
+
+def _later(namespace, count):
+    """The metrics once they tell of so many reloads: they may be a second old."""
+    def told():
+        seen = samples(metrics(namespace))
+        return seen["xmcast_config_reloads_total"] >= count and seen
+
+    return wait_until(told, f"{count} reloads in the metrics")
+
+
+@test
 def many_rules():
     """10,000 rules with two outputs each are told whole"""
     namespace = Namespace("relay")
@@ -159,6 +191,7 @@ def many_rules():
     daemon = Daemon(namespace, config=f"rules:\n{rules}metrics: {{ listen: 127.0.0.1:{PORT} }}\n")
     began = time.monotonic()
     text = metrics(namespace)
+    # For who looks: what is asserted is no time but that it is all there.
     diagnose(f"10,000 rules, 20,000 outputs: {len(text) >> 10} KiB "
              f"in {time.monotonic() - began:.2f} s")
     seen = samples(text)
@@ -260,7 +293,7 @@ def hostile_clients():
     star = Star()
     daemon = Daemon(star.relay, config=CONFIG)
     words = (b"", b"GET", b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: ", b"\0\xff" * 5000,
-             b"GET /" + b"a" * 20000, b"POST /metrics HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n",
+             b"GET /" + b"a" * 20000, b"POST / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n",
              b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
     taken = connect_many(star.relay, words)
 
@@ -276,8 +309,8 @@ def hostile_clients():
         return refused
 
     lossless(attempt)
-    # They hold every place; each loses it after 10 seconds, though it goes on sending. The next ones
-    # in the queue take it, so the first who waits in line behind all of them is told, at last, too.
+    # They hold every place; each loses it after 10 seconds, though it goes on sending. The next in
+    # the queue take it, and who comes behind all of them is served at last.
     drip(taken)
     for sock in taken:
         sock.close()

@@ -12,6 +12,7 @@
 #include "daemon/relay.h"
 #include "rules/config.h"
 #include "telemetry/event.h"
+#include "telemetry/event_count.h"
 
 /* How reading the configuration went, for whoever watches. */
 struct reload_state {
@@ -34,20 +35,12 @@ struct event_hook {
 	uint64_t epoll_data;
 };
 
-/* How often each event has happened: more kinds than the protocol has. */
-#define EVENT_KINDS 32
-
-struct event_count {
-	const char *name; /* constant text */
-	uint64_t count;
-};
-
 struct daemon {
 	struct options options;
 	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
 	struct events events;
-	struct event_count event_counts[EVENT_KINDS];
+	struct event_counts event_counts;
 	struct event_hook hook;
 	struct control_server *control;
 	struct exporter *exporter; /* NULL: no metrics.listen */

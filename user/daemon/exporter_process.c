@@ -410,6 +410,7 @@ int exporter_main(void)
 	if (process.epoll_fd < 0 || !watch(&process, EXPORTER_CONTROL_FD) ||
 	    control_client_adopt(&process.client, EXPORTER_CONTROL_FD))
 		return EXPORTER_MISUSED;
+	control_client_timeout(process.client, CONTROL_TIMEOUT_MS);
 	if (!open_http(&process))
 		return EXPORTER_HTTP;
 	return loop(&process);

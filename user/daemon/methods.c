@@ -72,16 +72,6 @@ static json_t *reload_json(const struct reload_state *reload)
 			 (json_int_t)reload->count);
 }
 
-static json_t *events_json(const struct daemon *daemon)
-{
-	json_t *counts = json_object();
-
-	for (unsigned int i = 0; i < EVENT_KINDS && daemon->event_counts[i].name; i++)
-		json_object_set_new(counts, daemon->event_counts[i].name,
-				    number(daemon->event_counts[i].count));
-	return counts;
-}
-
 static void method_stats_show(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct daemon *daemon = context;
@@ -94,7 +84,7 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 	if (stats)
 		reply->result = stats_json(stats, page.offset, fitting_rules(stats, &page));
 	json_object_set_new(reply->result, "config", reload_json(&daemon->reload));
-	json_object_set_new(reply->result, "events", events_json(daemon));
+	json_object_set_new(reply->result, "events", event_counts_json(&daemon->event_counts));
 	stats_free(stats);
 }
 

@@ -40,11 +40,10 @@ void method_config_show(void *context, const json_t *params, struct control_repl
 		return;
 	if (offset > text->length)
 		offset = text->length;
-	reply->result = json_pack("{s:I, s:I, s:I, s:s%}", "generation",
-				  (json_int_t)text->generation, "total_bytes",
-				  (json_int_t)text->length, "offset", (json_int_t)offset, "text",
-				  text->text + offset,
-				  piece_length(text->text + offset, text->length - offset));
+	reply->result = json_pack(
+		"{s:I, s:I, s:I, s:s%}", "generation", (json_int_t)text->generation, "total_bytes",
+		(json_int_t)text->length, "offset", (json_int_t)offset, "text", text->text + offset,
+		piece_length(text->text + offset, text->length - offset));
 }
 
 void method_config_save(void *context, const json_t *params, struct control_reply *reply)
@@ -123,10 +122,10 @@ static json_t *settings_json(const struct config_diff *diff)
 	for (unsigned int i = 0; list && i < diff->nr_settings; i++) {
 		const struct setting_change *setting = &diff->settings[i];
 
-		if (json_array_append_new(
-			    list, json_pack("{s:s, s:s, s:s, s:b}", "setting", setting->name,
-					    "running", setting->before, "file", setting->after,
-					    "needs_restart", !setting->live))) {
+		if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "setting",
+							  setting->name, "running", setting->before,
+							  "file", setting->after, "needs_restart",
+							  !setting->live))) {
 			json_decref(list);
 			return NULL;
 		}
@@ -154,8 +153,8 @@ static json_t *diff_json(const struct config *running, const struct config *file
 	for (unsigned int i = 0; i < diff.nr_changed; i++)
 		add_name(changed, &file->rules[diff.changed[i].after], &more);
 	/* Where a part has no memory, neither has the whole. */
-	json = json_pack("{s:o, s:o, s:o, s:o, s:b}", "added", added, "removed", removed,
-			 "changed", changed, "settings", settings_json(&diff), "more", more);
+	json = json_pack("{s:o, s:o, s:o, s:o, s:b}", "added", added, "removed", removed, "changed",
+			 changed, "settings", settings_json(&diff), "more", more);
 	config_diff_free(&diff);
 	return json;
 }

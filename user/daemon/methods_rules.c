@@ -57,10 +57,9 @@ void method_rule_list(void *context, const json_t *params, struct control_reply 
 		}
 	}
 	if (stats && rules)
-		reply->result = json_pack("{s:i, s:I, s:O}", "total", (int)stats->nr_rules,
-					  "generation",
-					  (json_int_t)relay_generation(daemon->relay), "rules",
-					  rules);
+		reply->result =
+			json_pack("{s:i, s:I, s:O}", "total", (int)stats->nr_rules, "generation",
+				  (json_int_t)relay_generation(daemon->relay), "rules", rules);
 	json_decref(rules);
 	stats_free(stats);
 }
@@ -188,8 +187,8 @@ static const struct {
 	enum rule_verb verb;
 	const char *key;
 } verbs[] = {
-	{"add", RULE_ADD, "rule"},	 {"replace", RULE_REPLACE, "rule"},
-	{"del", RULE_DELETE, "name"},	 {"enable", RULE_ENABLE, "name"},
+	{"add", RULE_ADD, "rule"},	   {"replace", RULE_REPLACE, "rule"},
+	{"del", RULE_DELETE, "name"},	   {"enable", RULE_ENABLE, "name"},
 	{"disable", RULE_DISABLE, "name"},
 };
 

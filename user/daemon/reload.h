@@ -8,8 +8,7 @@
 
 /* Read what the command line says, the file and the rules. 0; -EINVAL or another -errno with errors
  * appended; -ENOMEM. */
-int daemon_read_config(const struct options *options, struct config *config,
-		       struct errors *errors);
+int daemon_read_config(const struct options *options, struct config *config, struct errors *errors);
 
 /* Settings that differ from those that run and that a running daemon does not take over. */
 #define RESTART_MAX	  32
@@ -19,7 +18,7 @@ struct reload_result {
 	struct relay_change change;
 	unsigned int nr_restart;
 	char restart[RESTART_MAX][SETTING_NAME_SIZE];
-	char reason[REASON_SIZE];	  /* of a failure that is not about the content */
+	char reason[REASON_SIZE]; /* of a failure that is not about the content */
 };
 
 /*

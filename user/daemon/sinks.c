@@ -10,21 +10,6 @@
 #include "base/log.h"
 #include "daemon/hook.h"
 
-static void count(void *context, const struct event *event)
-{
-	struct daemon *daemon = context;
-
-	for (unsigned int i = 0; i < EVENT_KINDS; i++) {
-		struct event_count *slot = &daemon->event_counts[i];
-
-		if (slot->name && strcmp(slot->name, event->name) != 0)
-			continue;
-		slot->name = event->name;
-		slot->count++;
-		return;
-	}
-}
-
 static void publish(void *context, const struct event *event)
 {
 	struct daemon *daemon = context;
@@ -53,7 +38,7 @@ int sinks_open(struct daemon *daemon, uint64_t hook_data)
 
 	daemon->hook.epoll_data = hook_data;
 	if (!err)
-		err = events_add_sink(&daemon->events, count, daemon);
+		err = events_add_sink(&daemon->events, event_count, &daemon->event_counts);
 	if (!err)
 		err = events_add_sink(&daemon->events, publish, daemon);
 	return err ? err : events_add_sink(&daemon->events, run_hook, daemon);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the daemon's events go: the log, the clients that monitor, the hook. Main thread. */
+/* Where the daemon's events go: the log, a count of each, the clients that monitor, the
+ * hook. Main thread. */
 #ifndef XMCAST_DAEMON_SINKS_H
 #define XMCAST_DAEMON_SINKS_H
 
