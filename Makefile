@@ -170,6 +170,7 @@ fuzz: $(SKELS)
 			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c \
 				user/control/session.c user/control/client.c \
 				user/ctl/show*.c user/ctl/screen.c user/ctl/table.c user/ctl/top_view.c \
+				user/ctl/top_draw.c \
 				user/telemetry/metrics*.c) $(LDLIBS) && \
 		mkdir -p build/fuzz/$$target.corpus && \
 		build/fuzz/$$target -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
@@ -244,4 +245,4 @@ vmlinux:
 clean:
 	rm -rf build build-* vmlinux/full
 
--include $(wildcard $(B)/gen/*.d) $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(wildcard $(B)/gen/*.d) $(shell find $(B) -type f -name '*.d' 2>/dev/null)

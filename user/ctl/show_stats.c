@@ -2,6 +2,8 @@
 /* Counters: of all, of rules and their outputs, of interfaces and workers. */
 #include "ctl/show.h"
 
+#include <string.h>
+
 #include "base/addr.h"
 #include "ctl/table.h"
 
@@ -168,7 +170,10 @@ void show_workers(const struct screen *screen, const json_t *answer)
 
 		table_add(table, "%s", show_text(worker, "interface"));
 		table_add(table, "%lld", show_number(worker, "queue"));
-		table_add(table, "%s", show_text(worker, "engine"));
+		/* "io_uring:FLAG,FLAG…": how it was set up is for those who ask for all. */
+		table_add(table, "%.*s",
+			  (int)strcspn(show_text(worker, "engine"), screen->stats ? "" : ":"),
+			  show_text(worker, "engine"));
 		table_add(table, "%lld", show_number(worker, "received_packets"));
 		table_add(table, "%lld", show_number(worker, "frames"));
 		if (screen->stats)
