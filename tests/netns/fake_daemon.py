@@ -169,8 +169,8 @@ INTERFACE = {"name": "in0", "state": "ready", "mode": "native", "zero_copy": Fal
 DOWN = {"name": "in1", "state": "failed", "reason": "no such interface", "mode": None,
         "zero_copy": False, "queues": [], "verdicts": {}}
 
-WORKERS = [{"interface": "in0", "queue": queue, "received_packets": received, "drops": {"malformed": 0,
-            "no_rule": drops}, "frames": 16384, "kernel_frames": 16300, "queued_frames": 44,
+WORKERS = [{"interface": "in0", "queue": queue, "received_packets": received,
+            "drops": {"malformed": 0, "no_rule": drops}, "frames": 16384, "kernel_frames": 16300, "queued_frames": 44,
             "in_flight_frames": 40, "wakeups": 120, "sleeps": 119, "submits": 3000, "sends": 5000,
             "cq_overflows": 0} for queue, received, drops in ((0, 99585, 1), (1, 0, 0))]
 

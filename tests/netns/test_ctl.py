@@ -17,8 +17,8 @@ import threading
 
 import fake_daemon
 from fake_daemon import HANG_UP, FakeDaemon, Refusal, answers, page
-from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, ROOT, check, equal,
-                     main, program, run, test, wait_until, work_folder, write_file)
+from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, ROOT, Daemon, Star,
+                     check, equal, main, program, run, test, wait_until, work_folder, write_file)
 
 GOLDEN = os.path.join(ROOT, "tests", "netns", "golden")
 PATIENCE = 30
@@ -515,16 +515,19 @@ def batch_errors():
     for content, said in (("rule add x\0y\n", "NUL"), ("x" * (9 << 20), "too large")):
         check(said in ctl(daemon, "-b", write_file("bad", content), code=2).stderr, said)
     check("/nonexistent" in ctl(daemon, "-b", "/nonexistent", code=EXIT_REFUSED).stderr, "no file")
-    daemon = serve(rule_change=Refusal(-32001, "refused", {"errors": [
+    daemon = serve(rule_change=Refusal(-32001, "refused: 6 errors", {"errors": [
         {"file": "operations", "line": 2, "column": 1, "word": "cam2", "message": "no such rule"},
         {"file": "operations", "line": 3, "column": 6, "word": "out", "message": "odd"},
         {"file": "operations", "line": 4, "message": "without a column"},
+        {"file": "operations", "line": 4, "message": "twice; first at line 3, column 4"},
+        {"file": "operations", "line": 4, "message": "twice; first at line 9, column 4"},
         {"file": "operations", "line": 99, "message": "no such line"}]}))
     path = write_file("refused", "\n  rule del cam1 cam2\n\nrule add in x out y\nrule del z\n")
     done = ctl(daemon, "-batch", path, code=EXIT_REFUSED)
     equal(done.stderr.replace(path, "F"), "F:2:17: 'cam2': no such rule\nF:4:15: 'out': odd\n"
-          "F:5:10: without a column\noperations:99: no such line\n"
-          "xmcastctl: refused: refused\n", "errors")
+          "F:5:10: without a column\nF:5:10: twice; first at line 4, column 13\n"
+          "F:5:10: twice; first at line 9, column 4\noperations:99: no such line\n"
+          "xmcastctl: refused: 6 errors\n", "errors")
 
 
 @test
@@ -594,7 +597,8 @@ def control_characters():
     """Names that would steer a terminal are escaped; in JSON, as JSON escapes them"""
     rules = [{**many(1)[0], "name": "\033[2J\u00e9\n"}]
     daemon = serve(rule_list=lambda params: page(params, "rules", rules),
-                   config_show={"generation": 1, "total_bytes": 9, "offset": 0, "text": "a: \033\u00e9\nb\n"})
+                   config_show={"generation": 1, "total_bytes": 9, "offset": 0,
+                                "text": "a: \033\u00e9\nb\n"})
     check("\\x1b[2J\\xc3\\xa9\\x0a" in ctl(daemon, "rule").stdout, "not escaped")
     text = ctl(daemon, "-j", "rule").stdout
     check(text.isascii() and "\033" not in text, repr(text))
@@ -711,7 +715,7 @@ def complete(daemon, *words):
 
 @test
 def completion_candidates():
-    """Every object, verb and option; live names of rules and interfaces; nothing without a daemon"""
+    """Every object, verb and option; live names of rules and interfaces; without a daemon none"""
     daemon = serve()
     listed = verbs()
     equal(complete(None, ""), list(listed), "objects")
@@ -731,7 +735,8 @@ def completion_candidates():
           ["239.1.1.1:5000@in0", "239.1.1.1:5000@in1"], "interfaces in a rule")
     equal(complete(daemon, "rule", "add", "x", "i"), ["in"], "words of a rule")
     equal(complete(daemon, "log", "set", "a"), ["all"], "facilities")
-    equal(complete(daemon, "log", "set", "all", ""), ["error", "warning", "info", "debug"], "levels")
+    equal(complete(daemon, "log", "set", "all", ""), ["error", "warning", "info", "debug"],
+          "levels")
     equal(complete(daemon, "config", "check", ""), ["<file>"], "files")
     equal(complete(None, "--batch", ""), ["<file>"], "files of -batch")
     equal(complete(daemon, "nonsense", ""), [], "nonsense")
@@ -761,6 +766,36 @@ def completion_in_bash():
                    env={**environment(), "XMCAST_SOCKET": daemon.path})
         equal(done.stdout.split(), expected, line)
         equal(done.stderr, "", "stderr")
+
+
+# ---- the real one ----------------------------------------------------------------------------
+
+@test
+def real_daemon():
+    """Against xmcastd itself: every command is understood; 1,200 rules in a batch are read back"""
+    daemon = Daemon(Star().relay, config="rules:\n  - cam1 in 239.1.1.1:5000@in0 out 10.2.0.2:1\n"
+                                         "  - spare4 in 239.1.1.4:5000@in0 out 10.2.0.2:4\n")
+    for words in ("rule add cam2 in 239.1.1.2:5000@in0 out 10.2.0.2:2", *COMMANDS, "metrics",
+                  "top -b -n 1"):
+        if words in ("rule del cam1 cam2", "rule replace cam1 in 239.1.1.1:5000@in0 out "
+                     "10.2.0.3:7009"):
+            continue
+        daemon.ctl(*words.split())
+    daemon.ctl("rule", "del", "cam1", "cam2", "cam9")
+    names = [f"r{i}" for i in range(1200)]
+    batch_file = write_file("real", "".join(
+        f"rule add {name} in 239.7.{i >> 8}.{i & 255}:5000@in0 out 10.2.0.2:{i + 1}\n"
+        for i, name in enumerate(names)))
+    changed = json.loads(daemon.ctl("-j", "-batch", batch_file).stdout)
+    equal((changed["added"], changed["removed"]), (1200, 0), "changed")
+    equal([rule["name"] for rule in json.loads(daemon.ctl("-j", "rule").stdout)["rules"]],
+          ["spare4", *names], "rules")
+    done = daemon.ctl("-batch", batch_file, check=False)
+    equal(done.returncode, EXIT_REFUSED, "the same again")
+    check(f"{batch_file}:1:10: 'r0': duplicate" in done.stderr, done.stderr[:500])
+    saved = os.path.join(work_folder(), "real.yaml")
+    daemon.ctl("config", "save", saved)
+    equal(ctl(None, "config", "check", saved).stdout, "valid, 1201 rules\n", "what was saved")
 
 
 main()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""xmcastctl top in a real terminal (tmux), whose screen is looked at: what it shows, its keys, sizes,
-and that the terminal is as it was, whichever way it ends."""
+"""xmcastctl top in a real terminal (tmux), whose screen is looked at: what it shows, its keys,
+sizes, and that the terminal is as it was, whichever way it ends."""
 
 import os
 import re

@@ -71,21 +71,55 @@ const char *show_input(const json_t *rule, char *text, size_t size)
 
 /* ---- errors ---- */
 
+static const struct place *find_place(const struct places *places, long long line)
+{
+	if (!places || line <= 0 || (unsigned long long)line > places->count)
+		return NULL;
+	return &places->list[line - 1];
+}
+
+/* The text is one line of the user's file, not always its first or from its beginning. */
+static long long place_column(const struct place *place, long long column)
+{
+	return column > 0 && column < INT32_MAX ? place->column + column - 1 : place->column;
+}
+
+/* A message may end with another place, "...; first at line 2, column 6", which is one of ours as
+ * well. */
+static void show_message(FILE *stream, const char *message, const struct places *places)
+{
+	static const char before[] = "first at line ";
+	static const char between[] = ", column ";
+	const char *at = strstr(message, before);
+	const struct place *place = NULL;
+	char *end = NULL;
+	long long line;
+
+	if (at) {
+		line = strtoll(at + strlen(before), &end, 10);
+		if (strncmp(end, between, strlen(between)) == 0)
+			place = find_place(places, line);
+	}
+	if (place)
+		screen_print_to(stream, " %.*s%s%u%s%lld\n", (int)(at - message), message, before,
+				place->line, between,
+				place_column(place, strtoll(end + strlen(between), NULL, 10)));
+	else
+		screen_print_to(stream, " %s\n", message);
+}
+
 static void show_one_error(FILE *stream, const json_t *error, const struct places *places)
 {
 	const char *file = show_text(error, "file");
 	const char *word = json_string_value(json_object_get(error, "word"));
 	long long line = show_number(error, "line");
 	long long column = show_number(error, "column");
+	const struct place *place = find_place(places, line);
 
-	if (places && line > 0 && (unsigned long long)line <= places->count) {
-		const struct place *place = &places->list[line - 1];
-
+	if (place) {
 		file = places->file;
 		line = place->line;
-		/* The text itself is one line: its columns follow on. */
-		column = column > 0 && column < INT32_MAX ? place->column + column - 1
-							  : place->column;
+		column = place_column(place, column);
 	}
 	screen_print_to(stream, "%s:", file);
 	if (line > 0)
@@ -94,18 +128,23 @@ static void show_one_error(FILE *stream, const json_t *error, const struct place
 		screen_print_to(stream, "%lld:", column);
 	if (word)
 		screen_print_to(stream, " '%s':", word);
-	screen_print_to(stream, " %s\n", show_text(error, "message"));
+	show_message(stream, show_text(error, "message"), places);
 }
 
 void show_refusal(FILE *stream, const json_t *error, const struct places *places)
 {
+	static const char refused[] = "refused: ";
 	const json_t *data = json_object_get(error, "data");
+	const char *message;
 	const json_t *one;
 	size_t i;
 
 	json_array_foreach(json_object_get(data, "errors"), i, one)
 		show_one_error(stream, one, places);
-	screen_print_to(stream, "xmcastctl: refused: %s\n", show_text(error, "message"));
+	/* The daemon's own messages may begin so. */
+	message = show_text(error, "message");
+	screen_print_to(stream, "xmcastctl: %s%s\n",
+			strncmp(message, refused, strlen(refused)) == 0 ? "" : refused, message);
 }
 
 /* ---- small answers ---- */
