@@ -107,7 +107,7 @@ def log_levels():
                    {"facility": "", "level": "info"}, {"facility": "rules", "level": None}):
         equal(client.code("log.set", **params), INVALID_PARAMS, f"log.set {params}")
     equal(client.call("log.show"), changed, "log.show after errors")
-    daemon.process.wait_line("log-level-set facility=steering level=debug")
+    daemon.process.wait_line("log-level-set of=steering to=debug")
 
 
 @test

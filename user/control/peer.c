@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_CONTROL
 #include "control/peer.h"
 
 #include <errno.h>
@@ -7,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 /* A group with many members has a long entry; nobody's has more. */
 #define ENTRY_MOST (1U << 20)
@@ -46,6 +49,21 @@ int peer_find_group(const char *name, gid_t *group)
 		return -ESRCH;
 	*group = (gid_t)number;
 	return 0;
+}
+
+int peer_find_option(const char *name, gid_t *group, bool *found)
+{
+	int err;
+
+	*found = name && *name;
+	if (!*found)
+		return 0;
+	err = peer_find_group(name, group);
+	if (err == -ESRCH)
+		log_error("control-group-unknown group=\"%s\" hint=\"create it with groupadd, or "
+			  "change control.group or control.admin_group\"",
+			  name);
+	return err;
 }
 
 /* Among the peer's supplementary groups? */

@@ -2,8 +2,10 @@
 #include "control/rpc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Dump with a newline behind, and drop the reference. NULL: no memory. */
 static char *to_line(json_t *answer, size_t *length)
@@ -32,6 +34,26 @@ char *rpc_notification(const char *method, const json_t *params, size_t *length)
 				   (json_t *)params);
 
 	return object ? to_line(object, length) : NULL;
+}
+
+char *rpc_events_lost(uint64_t count, size_t *length)
+{
+	struct timespec now;
+	struct tm utc;
+	char seconds[32];
+	char time[48];
+	json_t *params;
+	char *line;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(time, sizeof(time), "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
+	params = json_pack("{s:s, s:s, s:I}", "time", time, "event", "events-lost", "count",
+			   (json_int_t)count);
+	line = params ? rpc_notification("event", params, length) : NULL;
+	json_decref(params);
+	return line;
 }
 
 /* A message may quote what a client or a file has said, and be cut within a character; an answer

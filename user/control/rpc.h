@@ -4,6 +4,7 @@
 #define XMCAST_CONTROL_RPC_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "control/method.h"
 
@@ -33,5 +34,8 @@ int rpc_error(int code, const char *message, struct rpc_answer *answer);
 /* A notification, as a line: malloc()ed, its length in *length. `params` stays the caller's. NULL:
  * no memory. */
 char *rpc_notification(const char *method, const json_t *params, size_t *length);
+
+/* The event that so many events were lost, now. As above. */
+char *rpc_events_lost(uint64_t count, size_t *length);
 
 #endif

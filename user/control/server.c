@@ -135,11 +135,6 @@ static void close_session(struct control_server *server, struct session *session
 
 static void tell_lost(struct session *session)
 {
-	struct timespec now;
-	struct tm utc;
-	char time[32];
-	char text[64];
-	json_t *params;
 	size_t length = 0;
 	char *line;
 
@@ -147,16 +142,9 @@ static void tell_lost(struct session *session)
 	 * and not of one after each event. */
 	if (!session->lost || session_events(session) > SESSION_EVENTS_MOST / 2)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text, sizeof(text), "%s.%03ldZ", time, now.tv_nsec / 1000000);
-	params = json_pack("{s:s, s:s, s:I}", "time", text, "event", "events-lost", "count",
-			   (json_int_t)session->lost);
-	line = params ? rpc_notification("event", params, &length) : NULL;
+	line = rpc_events_lost(session->lost, &length);
 	if (line)
 		session_tell_lost(session, line, length);
-	json_decref(params);
 	free(line);
 }
 
@@ -488,32 +476,6 @@ static void on_alarm(struct control_server *server)
 
 /* ---- the server ---- */
 
-/* 0; -ESRCH, told; -errno. *group stays as it is if there is no name. */
-static int find_group(const char *name, gid_t *group, bool *found)
-{
-	int err;
-
-	*found = name && *name;
-	if (!*found)
-		return 0;
-	err = peer_find_group(name, group);
-	if (err == -ESRCH)
-		log_error("control-group-unknown group=\"%s\" hint=\"create it with groupadd, or "
-			  "change control.group or control.admin_group\"",
-			  name);
-	return err;
-}
-
-int control_server_set_admins(struct control_server *server, const char *group)
-{
-	struct peer_policy policy = {0};
-	int err = find_group(group, &policy.group, &policy.has_group);
-
-	if (!err)
-		server->policy = policy;
-	return err;
-}
-
 static int open_descriptors(struct control_server *server)
 {
 	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};
@@ -548,10 +510,10 @@ int control_server_open(struct control_server **out, const struct control_option
 	server->alarm_ns = NEVER;
 	server->answer_ns = 1000000ULL * (options->answer_ms ? options->answer_ms : ANSWER_MS);
 	server->epoll_fd = server->timer_fd = server->spare_fd = -1;
-	err = find_group(options->group, &group, &found);
+	err = peer_find_option(options->group, &group, &found);
 	if (!err)
-		err = find_group(options->admin_group, &server->policy.group,
-				 &server->policy.has_group);
+		err = peer_find_option(options->admin_group, &server->policy.group,
+				       &server->policy.has_group);
 	if (!err)
 		err = listener_open(&server->listener, options->path, group);
 	if (!err)
