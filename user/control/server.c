@@ -476,6 +476,16 @@ static void on_alarm(struct control_server *server)
 
 /* ---- the server ---- */
 
+int control_server_set_admins(struct control_server *server, const char *group)
+{
+	struct peer_policy policy = {0};
+	int err = peer_find_option(group, &policy.group, &policy.has_group);
+
+	if (!err)
+		server->policy = policy;
+	return err;
+}
+
 static int open_descriptors(struct control_server *server)
 {
 	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};
