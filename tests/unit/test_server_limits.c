@@ -143,6 +143,13 @@ static void test_rights(void **state)
 	expect_rights(connect_as(STRANGER, GROUP, many, 300), false);
 	expect_rights(connect_reader(), false);
 	expect_rights(connect_client(), true);
+	/* Another group from now on; one that does not exist changes nothing. */
+	assert_int_equal(control_server_set_admins(server, "4711"), 0);
+	expect_rights(connect_as(STRANGER, GROUP, NULL, 0), true);
+	assert_int_equal(control_server_set_admins(server, "no-such-group"), -ESRCH);
+	expect_rights(connect_as(STRANGER, GROUP, NULL, 0), true);
+	assert_int_equal(control_server_set_admins(server, ""), 0);
+	expect_rights(connect_as(STRANGER, GROUP, NULL, 0), false);
 	assert_int_equal(close_server(state), 0);
 }
 
