@@ -188,7 +188,7 @@ def churn():
         before = daemon.settle()
         sink = Sink(star.receiver, "r0", "--port", f"6000-{6000 + STREAMS - 1}")
         generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--flows", str(STREAMS),
-                          "--rate", str(CHURN_RATE), "--size-by", "packet", "--size",
+                          "--rate", str(CHURN_RATE), "--size-by", "flow", "--size",
                           "64,1316,512,1400")
         wait_until(lambda: daemon.stats()["totals"]["steered_packets"] >
                    before["totals"]["steered_packets"] + STREAMS, "packets flow")
