@@ -283,54 +283,6 @@ class Daemon:
         equal(self.process.wait(), -signal.SIGKILL, "status of the killed daemon")
 
 
-class Refused(Exception):
-    """The daemon answered a call with an error; `error` is the JSON-RPC error object."""
-
-    def __init__(self, error):
-        super().__init__(f"{error['code']}: {error['message']} {error.get('data', '')}")
-        self.error = error
-
-
-class Control:
-    """A connection to a daemon's control socket, without xmcastctl."""
-
-    def __init__(self, daemon):
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(netns.PATIENCE)
-        self._socket.connect(daemon.socket)
-        self._file = self._socket.makefile("rwb")
-        self._id = 0
-
-    def call(self, method, **params):
-        """Call a method. Returns its result, or raises Refused."""
-        self._id += 1
-        request = {"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}
-        self._file.write(json.dumps(request).encode() + b"\n")
-        self._file.flush()
-        answer = json.loads(self._file.readline())
-        equal(answer["id"], self._id, "id of the answer")
-        if "error" in answer:
-            raise Refused(answer["error"])
-        return answer["result"]
-
-    def all_rules(self):
-        """The items of rule.list, of all its pages."""
-        rules, total = [], 1
-        while len(rules) < total:
-            page = self.call("rule.list", offset=len(rules), limit=500)
-            rules, total = rules + page["rules"], page["total"]
-        return rules
-
-    def next_event(self):
-        """The next event, after monitor.start: its params."""
-        return json.loads(self._file.readline())["params"]
-
-    def close(self):
-        """Hang up."""
-        self._file.close()
-        self._socket.close()
-
-
 def write_file(name, content):
     """Write a file into the work folder; returns its path."""
     path = os.path.join(work_folder(), name)

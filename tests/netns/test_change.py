@@ -9,9 +9,10 @@ import random
 import signal
 import time
 
-from harness import (Control, Daemon, Refused, Sink, Star, check, check_clean, equal, lossless,
-                     main, program, receive, receiver, rule_of, sender, silent, start, test,
-                     wait_until, write_file)
+from control import Client, Refused
+from harness import (Daemon, Sink, Star, check, check_clean, equal, lossless, main, program,
+                     receive, receiver, rule_of, sender, silent, start, test, wait_until,
+                     write_file)
 
 # Packets a second of the streams that must not notice: more for a demonstration, on a machine that
 # has nothing else to do.
@@ -25,9 +26,18 @@ def rule(name, group=1, port=5000, out_port=6000, iface="in0", out="239.2.2.2", 
     return f"{name} in 239.1.1.{group}:{port}@{iface} out {out}:{out_port}@out0{more}"
 
 
+def all_rules(control):
+    """The items of rule.list, of all its pages."""
+    rules, total = [], 1
+    while len(rules) < total:
+        page = control.call("rule.list", offset=len(rules), limit=500)
+        rules, total = rules + page["rules"], page["total"]
+    return rules
+
+
 def names(control):
     """The rules that the daemon has, in order."""
-    return [item["name"] for item in control.all_rules()]
+    return [item["name"] for item in all_rules(control)]
 
 
 def groups(namespace):
@@ -41,7 +51,7 @@ def one_at_a_time():
     """add, disable, enable, replace, del: each packet goes where the rules of its moment say"""
     star = Star()
     daemon = Daemon(star.relay, rule("other", 9, 5009, 6009))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     source = sender(star.source, "10.1.0.1")
     first = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     second = receiver(star.receiver, 6001, "239.2.2.2", "10.2.0.2")
@@ -76,7 +86,7 @@ def the_same_again():
     """A change that changes nothing is none: generation, counters and sockets stay"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     before = control.call("rule.list")["generation"]
     answer = control.call("rule.replace", rules=[rule("cam")])
     equal((answer["added"], answer["removed"], answer["replaced"]), (0, 0, 0), "what changed")
@@ -96,7 +106,7 @@ def swap():
     """Two rules swap their inputs in one transaction"""
     star = Star()
     daemon = Daemon(star.relay, rule("a", 1, out_port=6000), rule("b", 2, out_port=6001))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     outputs = [receiver(star.receiver, port, "239.2.2.2", "10.2.0.2") for port in (6000, 6001)]
     control.call("rule.replace", rules=[rule("a", 2, out_port=6000), rule("b", 1, out_port=6001)])
     source = sender(star.source, "10.1.0.1")
@@ -112,7 +122,7 @@ def interfaces_come_and_go():
     """The last rule of an interface gives it back, the first one takes it; totals never shrink"""
     star = Star(sources=2)
     daemon = Daemon(star.relay, rule("a", 1))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     sources = [sender(star.sources[i], f"10.1.{i}.1") for i in range(2)]
     control.call("rule.add", rules=[rule("b", 1, iface="in1")])
@@ -181,7 +191,7 @@ def churn():
     """1,000 random changes beside 50 flows: not one packet of them is lost, doubled or overtaken"""
     star = Star(sources=2)
     daemon = Daemon(star.relay, *(rule(f"s{i}", 1, 5000 + i, 6000 + i) for i in range(STREAMS)))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     changes = Churn(control, 4711)
 
     def attempt(_number):
@@ -218,7 +228,7 @@ def churn():
 
 def footprint(daemon, control):
     """All that a change might leave behind: rules, keys, memberships, descriptors, generation."""
-    return {"rules": control.all_rules(), "generation": control.call("rule.list")["generation"],
+    return {"rules": all_rules(control), "generation": control.call("rule.list")["generation"],
             "groups": groups(daemon.namespace), "interfaces": interfaces(control),
             "descriptors": len(os.listdir(f"/proc/{daemon.process.pid}/fd"))}
 
@@ -230,11 +240,11 @@ def interfaces(control):
 
 
 def refused(control, method, **params):
-    """Call a method that must be refused. Returns the error object."""
+    """Call a method that must be refused. Returns the refusal: code, message, data."""
     try:
         answer = control.call(method, **params)
     except Refused as refusal:
-        return refusal.error
+        return refusal
     raise AssertionError(f"{method} was not refused: {answer}")
 
 
@@ -243,7 +253,7 @@ def invalid_changes():
     """Every wrong operation of a list is told with its place, and nothing of the list is done"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"), rule("dog", 2))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     before = footprint(daemon, control)
     error = refused(control, "rule.change", operations=[
         {"do": "add", "rule": rule("new", 3)},
@@ -251,13 +261,13 @@ def invalid_changes():
         {"do": "del", "name": "cow"},
         {"do": "add", "rule": "x in 239.1.1.1:0@in0 out 239.2.2.2:1@out0"},
         {"do": "add", "rule": rule("twin", 2)}])
-    equal(error["code"], -32001, "code")
-    places = [(e["file"], e["line"]) for e in error["data"]["errors"]]
+    equal(error.code, -32001, "code")
+    places = [(e["file"], e["line"]) for e in error.data["errors"]]
     equal(sorted(places), [("operations", line) for line in (2, 3, 4, 5)], "places")
     for params in ({"operations": [{"do": "fly", "name": "cam"}]},
                    {"operations": [{"do": "add", "name": "cam"}]}, {"operations": []},
                    {"operations": [1]}, {}, {"rules": []}):
-        equal(refused(control, "rule.change", **params)["code"], -32602, f"code of {params}")
+        equal(refused(control, "rule.change", **params).code, -32602, f"code of {params}")
     equal(footprint(daemon, control), before, "what a refused change left")
 
 
@@ -266,12 +276,12 @@ def half_of_a_change():
     """The 500th rule lacks a descriptor: the other 499 leave nothing behind"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"), prefix=("prlimit", "--nofile=1200:1200"))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     before = footprint(daemon, control)
     many = [rule(f"r{i}", 2, 5000 + i, more=" out 10.2.0.2:7000") for i in range(1000)]
     error = refused(control, "rule.add", rules=many)
-    equal(error["code"], -32002, "code")
-    check("descriptors" in error["message"], error["message"])
+    equal(error.code, -32002, "code")
+    check("descriptors" in error.message, error.message)
     equal(footprint(daemon, control), before, "what a failed change left")
     equal(control.call("rule.add", rules=many[:100])["added"], 100, "added by a smaller one")
     equal(control.call("rule.del", names=[f"r{i}" for i in range(100)])["removed"], 100, "removed")
@@ -285,13 +295,13 @@ def failing_join():
     """A group that cannot be joined makes the whole change fail"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     before = footprint(daemon, control)
     star.relay.sysctl("net/ipv4/igmp_max_memberships", 0)
     error = refused(control, "rule.add", rules=[rule("r1", 1, 5001), rule("r2", 2)])
-    equal(error["code"], -32002, "code")
+    equal(error.code, -32002, "code")
     for word in ("r2", "239.1.1.2", "in0"):
-        check(word in error["message"], error["message"])
+        check(word in error.message, error.message)
     equal(footprint(daemon, control), before, "what a failed change left")
 
 
@@ -300,7 +310,7 @@ def pending_rules():
     """What the network lacks makes a rule pending, not the change fail"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
-    control = Control(daemon)
+    control = Client(daemon.socket)
     control.call("rule.add", rules=[rule("away", 2, iface="eth7"),
                                     "lost in 239.1.1.3:5000@in0 out 239.2.2.2:6000@eth8"])
     for name, word in (("away", "eth7"), ("lost", "eth8")):
@@ -316,7 +326,7 @@ def ten_thousand():
     """10,000 rules are loaded, replaced and removed in one change each"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
-    control = Control(daemon)
+    control = Client(daemon.socket)
 
     def many(port):
         return [f"r{i} in 239.{2 + i // 250}.1.{i % 250}:{port}@in0 out 239.2.2.2:6000@out0"
@@ -329,8 +339,8 @@ def ten_thousand():
         begin = time.monotonic()
         equal(action(), 10000, "rules changed")
         print(f"# 10,000 rules: {time.monotonic() - begin:.2f} s", flush=True)
-    equal(len(control.all_rules()), 10001, "rules")
-    equal({item["state"] for item in control.all_rules()}, {"active"}, "states")
+    equal(len(all_rules(control)), 10001, "rules")
+    equal({item["state"] for item in all_rules(control)}, {"active"}, "states")
     control.call("rule.del", names=[f"r{i}" for i in range(10000)])
     after = footprint(daemon, control)
     after["generation"] = before["generation"]
@@ -365,7 +375,7 @@ def reload():
     """SIGHUP applies the difference: what is the same in both keeps its sockets and counters"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE)
-    control = Control(daemon)
+    control = Client(daemon.socket)
     source = sender(star.source, "10.1.0.1")
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     source.sendto(b"before", ("239.1.1.1", 5000))
@@ -385,17 +395,17 @@ def reload_refused():
     """A file with errors changes nothing, and every error is told with its place"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE)
-    control = Control(daemon)
+    control = Client(daemon.socket)
     before = footprint(daemon, control)
     rewrite(daemon, FILE.replace("5000@in0", "0@in0", 1) + "egress: { gso: 99 }\n")
     reload_by_signal(daemon, r"reload-refused errors=2")
     check(daemon.process.find_line(r"config-error file=\S+ line=3 column=19 "), daemon.process.log())
     error = refused(control, "config.reload")
-    equal(error["code"], -32001, "code")
-    equal([(e["line"], e["word"]) for e in error["data"]["errors"]], [(3, "0"), (8, "99")],
+    equal(error.code, -32001, "code")
+    equal([(e["line"], e["word"]) for e in error.data["errors"]], [(3, "0"), (8, "99")],
           "errors")
     os.unlink(daemon.config)
-    equal(refused(control, "config.reload")["code"], -32001, "code without a file")
+    equal(refused(control, "config.reload").code, -32001, "code without a file")
     equal(footprint(daemon, control), before, "what refused reloads left")
     equal(daemon.stats()["config"]["last_reload_successful"], False, "last reload")
     rewrite(daemon, FILE)
@@ -408,7 +418,7 @@ def reload_and_restart():
     """Settings that a running daemon does not take over are named, and the rest is done"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE)
-    control = Control(daemon)
+    control = Client(daemon.socket)
     rewrite(daemon, FILE.replace("name: dog", "name: cat") + "workers: { frames: 128 }\n"
             "egress: { gso: off }\n")
     difference = control.call("config.diff")
@@ -426,7 +436,7 @@ def save():
     """What is saved is what runs, and reading it again changes nothing"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE + "interfaces: { in0: { mode: skb } }\n")
-    control = Control(daemon)
+    control = Client(daemon.socket)
     control.call("rule.add", rules=[rule("new", 3, more=" ttl 9 dscp ef out 10.2.0.2:7000 gso 8")])
     control.call("rule.disable", names=["dog"])
     control.call("log.set", facility="steering", level="debug")
@@ -434,12 +444,12 @@ def save():
     answer = control.call("config.reload")
     equal((answer["added"], answer["removed"], answer["replaced"], answer["needs_restart"]),
           (0, 0, 0, []), "what a reload of the saved file changes")
-    before = [(r["name"], r["rule"], r["enabled"]) for r in control.all_rules()]
+    before = [(r["name"], r["rule"], r["enabled"]) for r in all_rules(control)]
     daemon.stop()
     with open(daemon.config, encoding="utf-8") as file:
         again = Daemon(star.relay, config=file.read())
-    control = Control(again)
-    equal([(r["name"], r["rule"], r["enabled"]) for r in control.all_rules()], before, "rules")
+    control = Client(again.socket)
+    equal([(r["name"], r["rule"], r["enabled"]) for r in all_rules(control)], before, "rules")
     equal(control.call("log.show")["levels"]["steering"], "debug", "level of the log")
     equal(again.stats()["interfaces"][0]["mode"], "skb", "mode of the interface")
 
@@ -449,12 +459,12 @@ def save_changes():
     """With control.save_changes a daemon that is killed comes back with its run-time rules"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE + "control: { save_changes: yes }\n")
-    Control(daemon).call("rule.change", operations=[{"do": "add", "rule": rule("new", 3)},
-                                                    {"do": "del", "name": "dog"}])
+    Client(daemon.socket).call("rule.change", operations=[{"do": "add", "rule": rule("new", 3)},
+                                                          {"do": "del", "name": "dog"}])
     daemon.kill()
     with open(daemon.config, encoding="utf-8") as file:
         again = Daemon(star.relay, config=file.read())
-    equal(names(Control(again)), ["cam", "new"], "rules")
+    equal(names(Client(again.socket)), ["cam", "new"], "rules")
 
 
 @test
@@ -462,9 +472,9 @@ def nowhere_to_save():
     """Without a file there is nothing to save to, and the answer says what to do"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
-    error = refused(Control(daemon), "config.save")
-    equal(error["code"], -32002, "code")
-    check("config save FILE" in error["message"], error["message"])
+    error = refused(Client(daemon.socket), "config.save")
+    equal(error.code, -32002, "code")
+    check("config save FILE" in error.message, error.message)
 
 
 main()

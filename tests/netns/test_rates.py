@@ -5,7 +5,8 @@
 import re
 import signal
 
-from harness import (Control, Daemon, Star, check, equal, generate, interface_of, main, program,
+from control import Client
+from harness import (Daemon, Star, check, equal, generate, interface_of, main, program,
                      rule_of, start, test, wait_until)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.1.2:6001"
@@ -85,7 +86,7 @@ def rates():
         equal(part["rate_pps"], 0, "rate of the last second")
         check(part["rate_10s_pps"] > 0, "the last ten seconds are forgotten at once")
         check(part["peak_pps"] >= 0.9 * RATE, f"the peak has gone: {part}")
-    equal(Control(daemon).call("stats.reset_peaks"), {}, "answer to stats.reset_peaks")
+    equal(Client(daemon.socket).call("stats.reset_peaks"), {}, "answer to stats.reset_peaks")
     for part in parts(rule_of(daemon.stats(), "cam1")):
         equal((part["peak_pps"], part["peak_bps"]), (0, 0), "peaks after a reset")
     poll(daemon, lambda stats: not any(part["rate_10s_pps"] for part in
