@@ -11,7 +11,7 @@ import time
 
 from control import Client, Refused
 from harness import (Daemon, Sink, Star, check, check_clean, equal, lossless, main, program,
-                     receive, receiver, rule_of, sender, silent, start, test, wait_until,
+                     receive, receiver, rule_of, run, sender, silent, start, test, wait_until,
                      write_file)
 
 # Packets a second of the streams that must not notice: more for a demonstration, on a machine that
@@ -233,9 +233,19 @@ def footprint(daemon, control):
             "descriptors": len(os.listdir(f"/proc/{daemon.process.pid}/fd"))}
 
 
+def xdp_keys(program_id):
+    """What the XDP program redirects, as the kernel has it."""
+    maps = json.loads(run("bpftool", "-j", "prog", "show", "id", str(program_id)).stdout)["map_ids"]
+    for number in maps:
+        if json.loads(run("bpftool", "-j", "map", "show", "id", str(number)).stdout)["type"] == "hash":
+            entries = json.loads(run("bpftool", "-j", "map", "dump", "id", str(number)).stdout)
+            return sorted(str(entry["key"]) for entry in entries)
+    raise AssertionError(f"program {program_id} has no map of rules")
+
+
 def interfaces(control):
-    """Interfaces, the XDP program on each, and its rules."""
-    return {i["name"]: (i["program_id"], i["rules"])
+    """Interfaces, the XDP program on each, and what that redirects."""
+    return {i["name"]: (i["program_id"], xdp_keys(i["program_id"]))
             for i in control.call("iface.list")["interfaces"]}
 
 
