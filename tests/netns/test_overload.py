@@ -209,4 +209,20 @@ def second_signal():
     again.settle()
 
 
+@test
+def same_signal_twice():
+    """One signal sent twice, as timeout(1) does, is one: it ends in order"""
+    star = Star(receivers=2)
+    daemon = Daemon(star.relay, RULE)
+    stream = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "20000")
+    daemon.wait_steered(1000)
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.process.wait_line("stopping ")
+    daemon.process.send_signal(signal.SIGTERM)
+    status = daemon.process.wait()
+    equal(status, 0, "exit code")
+    check_final_words(daemon.process.log())
+    stream.stop()
+
+
 main()

@@ -15,6 +15,7 @@
 
 #define LOG_FACILITY LOG_FACILITY_DAEMON
 #include "base/version.h"
+#include "base/clock.h"
 #include "base/exit_codes.h"
 #include "base/log.h"
 #include "base/streams.h"
@@ -135,11 +136,31 @@ static void reload(struct daemon *daemon)
 	free(errors);
 }
 
+/* The first signal, for the handler of the second. */
+static struct {
+	int number;
+	uint64_t ns;
+} first_signal;
+
+/* A second signal leaves at once; the kernel clears away what we held. But timeout(1), and others
+ * that signal a process and its group, send one twice: the same again within this time is still the
+ * first. */
+#define SAME_SIGNAL_NS (NS_PER_SECOND / 3)
+
+static void leave_at_once(int signal)
+{
+	if (signal == first_signal.number && clock_ns() - first_signal.ns < SAME_SIGNAL_NS)
+		return;
+	_exit(128 + signal);
+}
+
 static void stop(struct daemon *daemon, uint32_t signal)
 {
 	struct event event;
 
 	daemon->stopping = true;
+	first_signal.number = (int)signal;
+	first_signal.ns = clock_ns();
 	event_init(&event, "stopping", LOG_FACILITY, LOG_LEVEL_INFO);
 	event_add_number(&event, "signal", signal);
 	event_emit(&daemon->events, &event);
@@ -195,15 +216,9 @@ static int run(struct daemon *daemon)
 	return 0;
 }
 
-/* A second signal leaves at once; the kernel clears away what we held. */
-static void leave_at_once(int signal)
-{
-	_exit(128 + signal);
-}
-
 static void arm_second_signal(void)
 {
-	struct sigaction action = {.sa_handler = leave_at_once};
+	struct sigaction action = {.sa_handler = leave_at_once, .sa_flags = SA_RESTART};
 	sigset_t signals;
 
 	sigaction(SIGINT, &action, NULL);
