@@ -216,6 +216,9 @@ install: all
 	install -m 644 packaging/completion/xmcastctl.bash \
 		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/xmcastctl"
 	install -m 644 docs/xmcast.yaml "$(DESTDIR)/etc/xmcast/xmcast.yaml.example"
+	install -d "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs"
+	install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/xmcast/"
+	install -m 644 docs/* "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs/"
 	install -d "$(DESTDIR)$(PREFIX)/share/xmcast"
 	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \
 		"$(DESTDIR)$(PREFIX)/share/xmcast/"
