@@ -427,7 +427,7 @@ def config_check():
         done = run(*prefix, copy, "-j", "config", "check", good, check=False)
         equal((done.returncode, json.loads(done.stdout), done.stderr),
               (EXIT_DONE, {"valid": True, "rules": 1, "errors": []}, ""), "good")
-    equal(ctl(None, "config", "check", good).stdout, "valid, 1 rules\n", "good")
+    equal(ctl(None, "config", "check", good).stdout, "valid, 1 rule\n", "good")
     done = ctl(None, "config", "check", bad, code=EXIT_REFUSED)
     check(re.search(r"bad\.yaml:2:\d+: '0'", done.stderr) and
           re.search(r"bad\.yaml:3:\d+: '99999'", done.stderr) and not done.stdout, done.stderr)

@@ -259,7 +259,8 @@ static void print_text(const struct report *report, const struct faults *faults,
 	if (report->overrun)
 		printf("lost in our own socket buffers: %" PRIu64 "\n", report->overrun);
 	if (totals->foreign)
-		printf("not probes: %llu\n", totals->foreign);
+		printf("not for us (no probes, or not of --port and --group): %llu\n",
+		       totals->foreign);
 	if (runs > 1)
 		printf("from %u runs of the generator: flows are told apart by run\n", runs);
 	if (report->flows.count)

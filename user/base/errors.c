@@ -83,7 +83,8 @@ void errors_print(const struct errors *errors, FILE *stream)
 	for (unsigned int i = 0; i < errors->kept; i++)
 		print_one(&errors->list[i], stream);
 	if (errors->count > errors->kept)
-		fprintf(stream, "and %u more errors\n", errors->count - errors->kept);
+		fprintf(stream, "and %u more error%s\n", errors->count - errors->kept,
+			errors->count - errors->kept == 1 ? "" : "s");
 }
 
 void errors_free(struct errors *errors)

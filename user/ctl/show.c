@@ -155,9 +155,11 @@ void show_nothing(const struct screen *screen, const json_t *answer)
 
 void show_ping(const struct screen *screen, const json_t *answer)
 {
-	screen_print(screen, "xmcastd is %s, %lld workers answer\n",
-		     show_true(answer, "alive") ? "alive" : "NOT relaying",
-		     show_number(answer, "workers"));
+	long long workers = show_number(answer, "workers");
+
+	screen_print(screen, "xmcastd is %s, %lld worker%s\n",
+		     show_true(answer, "alive") ? "alive" : "NOT relaying", workers,
+		     workers == 1 ? " answers" : "s answer");
 }
 
 void show_version(const struct screen *screen, const json_t *answer)

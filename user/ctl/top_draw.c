@@ -77,15 +77,16 @@ static void count_flows(const struct top_view *view, size_t *flowing, size_t *si
 static void draw_title(const struct top_view *view, struct top_frame *frame)
 {
 	char uptime[UNITS_SIZE];
+	size_t rules = json_array_size(json_object_get(view->stats, "rules"));
 	size_t flowing;
 	size_t silent;
 
 	count_flows(view, &flowing, &silent);
 	add_line(frame, COLOUR_HEADING,
-		 "xmcastctl top - up %s, %zu rules: %zu flowing, %zu silent; by %s%s; h: help",
-		 screen_seconds(show_number(view->stats, "uptime_seconds"), uptime),
-		 json_array_size(json_object_get(view->stats, "rules")), flowing, silent,
-		 top_view_sort_names[view->sort], view->reverse ? ", reversed" : "");
+		 "xmcastctl top - up %s, %zu rule%s: %zu flowing, %zu silent; by %s%s; h: help",
+		 screen_seconds(show_number(view->stats, "uptime_seconds"), uptime), rules,
+		 rules == 1 ? "" : "s", flowing, silent, top_view_sort_names[view->sort],
+		 view->reverse ? ", reversed" : "");
 }
 
 static void draw_totals(const struct top_view *view, struct top_frame *frame)

@@ -65,8 +65,10 @@ static json_t *verdict(const struct config *config, const struct errors *errors,
 
 static void show_verdict(const struct screen *screen, const json_t *answer)
 {
+	long long rules = show_number(answer, "rules");
+
 	if (show_true(answer, "valid"))
-		screen_print(screen, "valid, %lld rules\n", show_number(answer, "rules"));
+		screen_print(screen, "valid, %lld rule%s\n", rules, rules == 1 ? "" : "s");
 }
 
 int verb_config_check(struct ctl *ctl, const struct verb *verb, char **words, int count)

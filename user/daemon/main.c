@@ -349,7 +349,8 @@ static void close_fd(int fd)
 
 static int say_good(const struct daemon *daemon)
 {
-	printf("configuration is good: %u rules\n", daemon->config.nr_rules);
+	printf("configuration is good: %u rule%s\n", daemon->config.nr_rules,
+	       daemon->config.nr_rules == 1 ? "" : "s");
 	return streams_flush("xmcastd");
 }
 

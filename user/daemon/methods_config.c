@@ -94,8 +94,8 @@ void method_config_reload(void *context, const json_t *params, struct control_re
 			reply->result = NULL;
 		}
 	} else if (errors->count) {
-		control_fail(reply, CONTROL_REFUSED, "refused: %u errors, nothing was changed",
-			     errors->count);
+		control_fail(reply, CONTROL_REFUSED, "refused: %u error%s, nothing was changed",
+			     errors->count, errors->count == 1 ? "" : "s");
 		reply->data = errors_json(errors);
 	} else {
 		control_fail(reply, CONTROL_FAILED, "%s; nothing was changed", result.reason);
@@ -173,8 +173,8 @@ void method_config_diff(void *context, const json_t *params, struct control_repl
 		reply->result = diff_json(relay_config(daemon->relay), &file);
 		config_free(&file);
 	} else if (errors->count) {
-		control_fail(reply, CONTROL_REFUSED, "the file is not valid: %u errors",
-			     errors->count);
+		control_fail(reply, CONTROL_REFUSED, "the file is not valid: %u error%s",
+			     errors->count, errors->count == 1 ? "" : "s");
 		reply->data = errors_json(errors);
 	}
 	errors_free(errors);

@@ -119,8 +119,8 @@ static void change(struct daemon *daemon, const struct rule_operation *operation
 	if (!err) {
 		reply->result = change_json(daemon, &change);
 	} else if (err == -EINVAL && errors->count) {
-		control_fail(reply, CONTROL_REFUSED, "refused: %u errors, nothing was changed",
-			     errors->count);
+		control_fail(reply, CONTROL_REFUSED, "refused: %u error%s, nothing was changed",
+			     errors->count, errors->count == 1 ? "" : "s");
 		reply->data = errors_json(errors);
 	} else if (err != -ENOMEM || *reason) {
 		control_fail(reply, CONTROL_FAILED, "%s; nothing was changed", reason);
