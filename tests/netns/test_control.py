@@ -166,6 +166,8 @@ def monitor():
     for client in many:
         client.call("monitor.start")
     equal(plain.code("monitor.start"), FAILED, "one monitor more")
+    equal(plain.ask('{"jsonrpc":"2.0","id":"one more","method":"monitor.start"}')["id"],
+          "one more", "id of the refusal")
     many[0].close()
     wait_until(lambda: plain.code("monitor.start") is None, "room for a monitor")
 

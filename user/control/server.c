@@ -229,11 +229,7 @@ static int give_answer(struct control_server *server, struct session *session,
 {
 	int err = 0;
 
-	if (answer->monitor && server->nr_monitors == CONTROL_MONITORS && !session->monitor) {
-		free(answer->line);
-		err = rpc_error(CONTROL_FAILED, "too many monitors", answer);
-	}
-	if (!err && answer->line)
+	if (answer->line)
 		err = session_answer(session, answer->line, answer->length, now);
 	free(answer->line);
 	if (err)
@@ -251,7 +247,8 @@ static int give_answer(struct control_server *server, struct session *session,
 /* Answer the first whole line that has been read, if there is one, and it may ask. 0 or -errno. */
 static int answer_line(struct control_server *server, struct session *session, uint64_t now)
 {
-	const struct rpc rpc = {server->methods, server->context, session->access};
+	const struct rpc rpc = {server->methods, server->context, session->access,
+				server->nr_monitors == CONTROL_MONITORS && !session->monitor};
 	size_t most = request_most(server, session);
 	struct rpc_answer answer = {0};
 	const char *line;
