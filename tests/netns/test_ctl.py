@@ -499,6 +499,8 @@ def batch():
     daemon.requests.clear()
     equal(ctl(daemon, "-b", write_file("empty", "# nothing\n\n")).stdout, "", "nothing to do")
     equal(daemon.requests, [], "requests of nothing")
+    equal(json.loads(ctl(daemon, "-j", "-b", write_file("empty", "# nothing\n\n")).stdout),
+          {"generation": 7, "added": 0, "removed": 0, "replaced": 0}, "nothing to do, in JSON")
 
 
 @test
@@ -585,7 +587,8 @@ def colours():
     daemon = serve()
     check("\033[32mactive" in on_terminal(daemon, "rule"), "no colours")
     for words, env in ((("-c=never", "rule"), {}), (("rule",), {"NO_COLOR": "1"}),
-                       (("rule",), {"TERM": "dumb"}), (("-j", "-c", "rule"), {})):
+                       (("-c=auto", "rule"), {"NO_COLOR": "1"}), (("rule",), {"TERM": "dumb"}),
+                       (("-j", "-c", "rule"), {})):
         text = on_terminal(daemon, *words, env=environment(**env))
         check("\033" not in text, f"{words} {env}: {text!r}")
     check("\033" in on_terminal(daemon, "-c=always", "rule", env=environment(NO_COLOR="1")), "-c")
