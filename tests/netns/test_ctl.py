@@ -758,8 +758,15 @@ def completion_in_bash():
     for words, expected in ((("r",), ["rule"]), (("rule", "d"), ["del", "disable"]),
                             (("rule", "del", "c"), ["cam1"]),
                             (("rule", "del", "2"), ["239.1.1.1:5000@in0"]),
-                            (("rule", "del", "1"), ["10.0.0.1\\>239.1.1.1:1@x"])):
-        line = " ".join(("xmcastctl", *words))
+                            (("rule", "del", "1"), ["10.0.0.1\\>239.1.1.1:1@x"]),
+                            (("rule", "del", "239.1.1.1", ":", "50"), ["5000@in0"]),
+                            (("rule", "del", "239.1.1.1", ":", "5000", "@"), ["@in0"]),
+                            (("rule", "del", "cam1", "2"), ["239.1.1.1:5000@in0"]),
+                            (("rule", "del", "'10.0.0.1\\>239.1.1.1'", ":"), ["1@x"]),
+                            (("--color", "=", "ne"), ["never"])):
+        line = " ".join((program("xmcastctl"), *words)).replace("'", "")
+        for mark in ":=@":
+            line = line.replace(f" {mark} ", mark).replace(f" {mark}", mark)
         done = run("bash", "--norc", "-c", f"""
             source {script}
             COMP_WORDS=({program('xmcastctl')} {' '.join(words)}) COMP_CWORD={len(words)}
