@@ -142,6 +142,17 @@ def pages():
 
 
 @test
+def config_in_characters():
+    """config.show: a part begins between two characters; an offset within one is refused"""
+    daemon = Daemon(Namespace("empty"), config="rules: []\nevents: { hook: /tmp/h\u00fcter }\n")
+    client = Client(daemon.socket)
+    text = client.call("config.show")["text"].encode()
+    at = text.index("\u00fc".encode())
+    equal(client.call("config.show", offset=at)["text"], text[at:].decode(), "from a character")
+    equal(client.code("config.show", offset=at + 1), INVALID_PARAMS, "within a character")
+
+
+@test
 def monitor():
     """Events reach every monitor while they happen, between answers, and nobody else"""
     star = Star()
@@ -166,6 +177,8 @@ def monitor():
     for client in many:
         client.call("monitor.start")
     equal(plain.code("monitor.start"), FAILED, "one monitor more")
+    equal(plain.ask('{"jsonrpc":"2.0","id":"one more","method":"monitor.start"}')["id"],
+          "one more", "id of the refusal")
     many[0].close()
     wait_until(lambda: plain.code("monitor.start") is None, "room for a monitor")
 

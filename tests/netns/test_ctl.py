@@ -499,6 +499,8 @@ def batch():
     daemon.requests.clear()
     equal(ctl(daemon, "-b", write_file("empty", "# nothing\n\n")).stdout, "", "nothing to do")
     equal(daemon.requests, [], "requests of nothing")
+    equal(json.loads(ctl(daemon, "-j", "-b", write_file("empty", "# nothing\n\n")).stdout),
+          {"generation": 7, "added": 0, "removed": 0, "replaced": 0}, "nothing to do, in JSON")
 
 
 @test
@@ -585,7 +587,8 @@ def colours():
     daemon = serve()
     check("\033[32mactive" in on_terminal(daemon, "rule"), "no colours")
     for words, env in ((("-c=never", "rule"), {}), (("rule",), {"NO_COLOR": "1"}),
-                       (("rule",), {"TERM": "dumb"}), (("-j", "-c", "rule"), {})):
+                       (("-c=auto", "rule"), {"NO_COLOR": "1"}), (("rule",), {"TERM": "dumb"}),
+                       (("-j", "-c", "rule"), {})):
         text = on_terminal(daemon, *words, env=environment(**env))
         check("\033" not in text, f"{words} {env}: {text!r}")
     check("\033" in on_terminal(daemon, "-c=always", "rule", env=environment(NO_COLOR="1")), "-c")
@@ -755,8 +758,15 @@ def completion_in_bash():
     for words, expected in ((("r",), ["rule"]), (("rule", "d"), ["del", "disable"]),
                             (("rule", "del", "c"), ["cam1"]),
                             (("rule", "del", "2"), ["239.1.1.1:5000@in0"]),
-                            (("rule", "del", "1"), ["10.0.0.1\\>239.1.1.1:1@x"])):
-        line = " ".join(("xmcastctl", *words))
+                            (("rule", "del", "1"), ["10.0.0.1\\>239.1.1.1:1@x"]),
+                            (("rule", "del", "239.1.1.1", ":", "50"), ["5000@in0"]),
+                            (("rule", "del", "239.1.1.1", ":", "5000", "@"), ["@in0"]),
+                            (("rule", "del", "cam1", "2"), ["239.1.1.1:5000@in0"]),
+                            (("rule", "del", "'10.0.0.1\\>239.1.1.1'", ":"), ["1@x"]),
+                            (("--color", "=", "ne"), ["never"])):
+        line = " ".join((program("xmcastctl"), *words)).replace("'", "")
+        for mark in ":=@":
+            line = line.replace(f" {mark} ", mark).replace(f" {mark}", mark)
         done = run("bash", "--norc", "-c", f"""
             source {script}
             COMP_WORDS=({program('xmcastctl')} {' '.join(words)}) COMP_CWORD={len(words)}

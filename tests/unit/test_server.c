@@ -543,6 +543,7 @@ static void test_client_calls(void **state)
 	pthread_join(thread, NULL);
 	serve();
 	assert_int_equal(control_client_open(&client, "/nonexistent/socket"), -ENOENT);
+	assert_int_equal(control_client_open(&client, ""), -ENOENT);
 }
 
 int main(void)

@@ -538,17 +538,91 @@ static void test_long_requests(void **state)
 	serve();
 }
 
+/* Ask for the event with this number. */
+static void put_emit(int fd, int number)
+{
+	char line[100];
+
+	put(fd, line,
+	    (size_t)snprintf(line, sizeof(line),
+			     "{\"jsonrpc\":\"2.0\",\"method\":\"emit\",\"id\":%d,"
+			     "\"params\":{\"number\":%d}}\n",
+			     number, number));
+}
+
+/* Who may change things has his turn before those who may not, and after each of them. The events
+ * that they cause tell the order. */
+static void test_admin_first(void **state)
+{
+	enum { READERS = 100, ADMINS = 3 };
+	int readers[READERS];
+	int monitor = connect_client();
+	int admin = connect_client();
+
+	put_call(monitor, "watch", 0);
+	serve();
+	json_decref(get(monitor));
+	for (int i = 0; i < READERS; i++) {
+		readers[i] = connect_reader();
+		put_emit(readers[i], i);
+	}
+	for (int i = 0; i < ADMINS; i++)
+		put_emit(admin, 1000 + i);
+	serve();
+	for (int i = 0; i < ADMINS; i++) {
+		expect_event(monitor, 1000 + i);
+		expect_event(monitor, i);
+	}
+	for (int i = ADMINS; i < READERS; i++)
+		expect_event(monitor, i);
+	for (int i = 0; i < READERS; i++)
+		close(readers[i]);
+	close(admin);
+	close(monitor);
+	serve();
+}
+
+/* What one who may only read has asked for, and then closed, is not done any more; what one who may
+ * change things has is. */
+static void test_gone_before_his_turn(void **state)
+{
+	int monitor = connect_client();
+	int fds[] = {connect_reader(), connect_client()};
+
+	put_call(monitor, "watch", 0);
+	serve();
+	json_decref(get(monitor));
+	for (int i = 0; i < 2; i++) {
+		put_emit(fds[i], i);
+		close(fds[i]);
+	}
+	serve();
+	expect_event(monitor, 1);
+	expect_nothing(monitor);
+	close(monitor);
+	serve();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rights),	 cmocka_unit_test(test_own_user),
-		SERVED(test_idle_one_goes),	 SERVED(test_busy_ones_stay),
-		SERVED(test_all_busy),		 SERVED(test_too_often),
-		SERVED(test_too_often_and_gone), cmocka_unit_test(test_answer_not_read),
-		SERVED(test_answers_not_read),	 SERVED(test_events),
-		SERVED(test_last_event),	 SERVED(test_lost_events),
-		SERVED(test_many_monitors),	 SERVED(test_no_descriptor_at_all),
+		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_own_user),
+		SERVED(test_idle_one_goes),
+		SERVED(test_busy_ones_stay),
+		SERVED(test_all_busy),
+		SERVED(test_too_often),
+		SERVED(test_too_often_and_gone),
+		cmocka_unit_test(test_answer_not_read),
+		SERVED(test_answers_not_read),
+		SERVED(test_events),
+		SERVED(test_last_event),
+		SERVED(test_lost_events),
+		SERVED(test_many_monitors),
+		SERVED(test_no_descriptor_at_all),
 		SERVED(test_long_requests),
+		SERVED(test_admin_first),
+		SERVED(test_gone_before_his_turn),
 	};
 
 	return cmocka_run_group_tests(tests, raise_limit, remove_folder);

@@ -32,6 +32,9 @@ static int connect_to(int fd, const char *path)
 	const struct timeval patience = {.tv_sec = CONTROL_TIMEOUT_MS / 1000};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
+	/* No path at all would be a name of the abstract kind, which anybody may listen at. */
+	if (!*path)
+		return -ENOENT;
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);

@@ -126,7 +126,9 @@ int listener_open(struct listener **out, const char *path, gid_t group)
 	struct listener *listener;
 	int err;
 
-	if (strlen(path) >= PATH_SIZE || !*path)
+	if (!*path)
+		return -ENOENT;
+	if (strlen(path) >= PATH_SIZE)
 		return -ENAMETOOLONG;
 	listener = calloc(1, sizeof(*listener));
 	if (!listener)

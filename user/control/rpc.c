@@ -166,6 +166,10 @@ static void call(const struct rpc *rpc, const json_t *request, struct control_re
 			     "%s is for root and for members of control.admin_group", method->name);
 	else if (check_params(method, params, reply))
 		method->call(rpc->context, params, reply);
+	if (reply->monitor && rpc->monitors_full) {
+		reply->monitor = false;
+		control_fail(reply, CONTROL_FAILED, "too many monitors");
+	}
 	if (!reply->result && !reply->code)
 		control_fail(reply, RPC_INTERNAL, "out of memory");
 }

@@ -16,6 +16,7 @@ struct rpc {
 	const struct control_method *methods; /* the last has a NULL name */
 	void *context;			      /* handed to the methods */
 	enum control_access access;	      /* what the client may do */
+	bool monitors_full;		      /* it may not become a monitor */
 };
 
 struct rpc_answer {

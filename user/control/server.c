@@ -19,8 +19,10 @@
 #include "control/rpc.h"
 #include "control/session.h"
 
-/* Served in one run, so that the daemon looks after its other descriptors in between. */
+/* Served in one run, and for how long, so that the daemon looks after its other descriptors and new
+ * clients in between. */
 #define EVENTS_PER_RUN 64
+#define RUN_NS	       10000000ULL
 
 /* Accepted in one run: a flood of connections does not keep those waiting who are there. */
 #define ACCEPTS_PER_RUN 16
@@ -40,7 +42,8 @@
 #define NEVER	 UINT64_MAX
 
 struct control_server {
-	int epoll_fd;
+	int epoll_fd;	   /* of these: */
+	int clients_fd[2]; /* epoll sets of clients, by what they may do: enum control_access */
 	int timer_fd;
 	int spare_fd; /* given up for a moment to turn a client away when there is no other */
 	struct listener *listener;
@@ -112,7 +115,7 @@ static int watch(struct control_server *server, struct session *session)
 		return 0;
 	if (session->is_watched)
 		operation = mask < 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-	if (epoll_ctl(server->epoll_fd, operation, session->fd, &event))
+	if (epoll_ctl(server->clients_fd[session->access], operation, session->fd, &event))
 		return -errno;
 	session->is_watched = mask >= 0;
 	session->watched = (uint32_t)mask;
@@ -229,11 +232,7 @@ static int give_answer(struct control_server *server, struct session *session,
 {
 	int err = 0;
 
-	if (answer->monitor && server->nr_monitors == CONTROL_MONITORS && !session->monitor) {
-		free(answer->line);
-		err = rpc_error(CONTROL_FAILED, "too many monitors", answer);
-	}
-	if (!err && answer->line)
+	if (answer->line)
 		err = session_answer(session, answer->line, answer->length, now);
 	free(answer->line);
 	if (err)
@@ -251,7 +250,8 @@ static int give_answer(struct control_server *server, struct session *session,
 /* Answer the first whole line that has been read, if there is one, and it may ask. 0 or -errno. */
 static int answer_line(struct control_server *server, struct session *session, uint64_t now)
 {
-	const struct rpc rpc = {server->methods, server->context, session->access};
+	const struct rpc rpc = {server->methods, server->context, session->access,
+				server->nr_monitors == CONTROL_MONITORS && !session->monitor};
 	size_t most = request_most(server, session);
 	struct rpc_answer answer = {0};
 	const char *line;
@@ -283,8 +283,12 @@ static int serve_session(struct control_server *server, struct session *session,
 {
 	uint64_t now = now_ns();
 	size_t length;
-	int err = session_send(session, now);
+	int err;
 
+	/* Who has closed both ways gets no answer, and what he may ask for does nothing else. */
+	if (session->access == CONTROL_READ && (events & (EPOLLHUP | EPOLLERR)))
+		return -EPIPE;
+	err = session_send(session, now);
 	if (!err && !session_is_answering(session)) {
 		if (!session_line(session, &length) && !session->ended)
 			err = session_read(session, request_most(server, session), now);
@@ -486,10 +490,20 @@ int control_server_set_admins(struct control_server *server, const char *group)
 	return err;
 }
 
+static int open_clients(struct control_server *server, enum control_access access)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &server->clients_fd[access]};
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	server->clients_fd[access] = fd;
+	return fd < 0 || epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
 static int open_descriptors(struct control_server *server)
 {
 	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};
 	struct epoll_event timer = {.events = EPOLLIN, .data.ptr = server};
+	int err;
 
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (server->epoll_fd < 0)
@@ -501,7 +515,8 @@ static int open_descriptors(struct control_server *server)
 	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, listener_fd(server->listener), &listening) ||
 	    epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, server->timer_fd, &timer))
 		return -errno;
-	return 0;
+	err = open_clients(server, CONTROL_READ);
+	return err ? err : open_clients(server, CONTROL_CHANGE);
 }
 
 int control_server_open(struct control_server **out, const struct control_options *options,
@@ -520,6 +535,7 @@ int control_server_open(struct control_server **out, const struct control_option
 	server->alarm_ns = NEVER;
 	server->answer_ns = 1000000ULL * (options->answer_ms ? options->answer_ms : ANSWER_MS);
 	server->epoll_fd = server->timer_fd = server->spare_fd = -1;
+	server->clients_fd[CONTROL_READ] = server->clients_fd[CONTROL_CHANGE] = -1;
 	err = peer_find_option(options->group, &group, &found);
 	if (!err)
 		err = peer_find_option(options->admin_group, &server->policy.group,
@@ -553,6 +569,10 @@ void control_server_close(struct control_server *server)
 		close(server->spare_fd);
 	if (server->timer_fd >= 0)
 		close(server->timer_fd);
+	for (unsigned int i = 0; i < 2; i++) {
+		if (server->clients_fd[i] >= 0)
+			close(server->clients_fd[i]);
+	}
 	if (server->epoll_fd >= 0)
 		close(server->epoll_fd);
 	free(server);
@@ -563,25 +583,48 @@ int control_server_fd(const struct control_server *server)
 	return server->epoll_fd;
 }
 
-void control_server_run(struct control_server *server)
+/* Serve up to `most` of those who are ready and may do that. How many there were. */
+static int serve_clients(struct control_server *server, enum control_access access, int most)
 {
 	struct epoll_event events[EVENTS_PER_RUN];
+	int count = epoll_wait(server->clients_fd[access], events, most, 0);
+
+	for (int i = 0; i < count; i++) {
+		struct session *session = events[i].data.ptr;
+
+		if (serve_session(server, session, events[i].events))
+			close_session(server, session);
+	}
+	return count;
+}
+
+/* Those who may change things go first, after each of the others: who may only read does not keep
+ * them waiting, however many he is. One at a time, as epoll goes round among those that it has told
+ * of, and not among those whom we have served. */
+static void serve(struct control_server *server)
+{
+	uint64_t end = now_ns() + RUN_NS;
+	unsigned int served = 0;
+
+	do
+		serve_clients(server, CONTROL_CHANGE, EVENTS_PER_RUN);
+	while (serve_clients(server, CONTROL_READ, 1) > 0 && ++served < EVENTS_PER_RUN &&
+	       now_ns() < end);
+}
+
+void control_server_run(struct control_server *server)
+{
+	struct epoll_event events[4]; /* the listening socket, the timer, two sets of clients */
 	bool knocked = false;
 	bool alarmed = false;
 	int count;
 
-	count = epoll_wait(server->epoll_fd, events, EVENTS_PER_RUN, 0);
+	count = epoll_wait(server->epoll_fd, events, 4, 0);
 	for (int i = 0; i < count; i++) {
-		struct session *session = events[i].data.ptr;
-
-		if (!session)
-			knocked = true;
-		else if (events[i].data.ptr == server)
-			alarmed = true;
-		else if (serve_session(server, session, events[i].events))
-			close_session(server, session);
+		knocked |= !events[i].data.ptr;
+		alarmed |= events[i].data.ptr == server;
 	}
-	/* Both may close clients that the list of events still has. */
+	serve(server);
 	if (alarmed)
 		on_alarm(server);
 	for (unsigned int i = 0; knocked && i < ACCEPTS_PER_RUN; i++)

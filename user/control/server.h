@@ -5,8 +5,9 @@
  * all); what the methods do is the daemon's (method.h).
  *
  * Everything a client can make it hold is bounded, and every client in turn has one request
- * answered, so that none keeps the others waiting. A client that does not read its answer is not
- * read from. No call blocks. Main thread.
+ * answered, so that none keeps the others waiting; those who may change things have their turn
+ * after each request of one who may not. A client that does not read its answer is not read from.
+ * No call blocks. Main thread.
  */
 #ifndef XMCAST_CONTROL_SERVER_H
 #define XMCAST_CONTROL_SERVER_H
@@ -53,7 +54,7 @@ void control_server_close(struct control_server *server);
 /* Readable (epoll) whenever control_server_run() has something to do. */
 int control_server_fd(const struct control_server *server);
 
-/* Serve what is ready, each client once. */
+/* Serve what is ready, for some 10 ms; who may change things first. */
 void control_server_run(struct control_server *server);
 
 /*

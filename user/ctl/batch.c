@@ -174,14 +174,34 @@ void batch_free(struct batch *batch)
 	*batch = (struct batch){0};
 }
 
+/* An empty file is done. A program is told so in the words of any other change. */
+static int change_nothing(struct ctl *ctl)
+{
+	json_t *answer;
+	json_t *changed;
+	int code;
+
+	if (!ctl->options.json)
+		return EXIT_DONE;
+	code = ctl_call(ctl, "rule.list", json_pack("{s:i}", "limit", 1), &answer);
+	if (code)
+		return code;
+	changed = json_pack("{s:I, s:i, s:i, s:i}", "generation",
+			    (json_int_t)show_number(answer, "generation"), "added", 0, "removed", 0,
+			    "replaced", 0);
+	code = ctl_show(ctl, changed, show_changed);
+	json_decref(changed);
+	json_decref(answer);
+	return code;
+}
+
 static int change(struct ctl *ctl, const struct batch *batch, const char *file)
 {
 	struct places places = {file, batch->count, batch->places};
 	int code;
 
-	/* An empty file is done. */
 	if (!batch->count)
-		return EXIT_DONE;
+		return change_nothing(ctl);
 	ctl->places = &places;
 	code = ctl_call_and_show(ctl, "rule.change",
 				 json_pack("{s:O}", "operations", batch->operations), show_changed);

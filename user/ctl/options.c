@@ -69,6 +69,14 @@ static int wrong(const char *what, const char *word)
 	return -1;
 }
 
+/* NO_COLOR is about what "auto" comes to, asked for or not: https://no-color.org */
+static enum colour_when automatic(void)
+{
+	const char *no_colour = getenv("NO_COLOR");
+
+	return no_colour && *no_colour ? COLOUR_NEVER : COLOUR_AUTO;
+}
+
 static int set_colour(struct ctl_options *options, const char *value)
 {
 	static const char *const names[] = {
@@ -80,7 +88,7 @@ static int set_colour(struct ctl_options *options, const char *value)
 	}
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(value, names[i]) == 0) {
-			options->colour = (enum colour_when)i;
+			options->colour = i == COLOUR_AUTO ? automatic() : (enum colour_when)i;
 			return 0;
 		}
 	}
@@ -155,12 +163,11 @@ static int parse_one(struct ctl_options *options, const char *word, const char *
 int ctl_options_parse(struct ctl_options *options, int argc, char **argv)
 {
 	const char *socket = getenv("XMCAST_SOCKET");
-	const char *no_colour = getenv("NO_COLOR");
 	int index = 1;
 
 	*options = (struct ctl_options){
 		.socket = socket && *socket ? socket : CONTROL_DEFAULT_PATH,
-		.colour = no_colour && *no_colour ? COLOUR_NEVER : COLOUR_AUTO,
+		.colour = automatic(),
 	};
 	while (index < argc && argv[index][0] == '-' && argv[index][1]) {
 		int taken;

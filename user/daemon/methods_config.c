@@ -17,12 +17,17 @@
 /* Names of each kind that an answer lists. */
 #define NAMES_MOST 500
 
+static bool is_inside_character(const char *at)
+{
+	return ((unsigned char)*at & 0xc0) == 0x80;
+}
+
 /* The text is UTF-8, as is JSON: a piece does not end within a character. */
 static size_t piece_length(const char *text, size_t left)
 {
 	size_t length = left < PIECE ? left : PIECE;
 
-	while (length < left && length && ((unsigned char)text[length] & 0xc0) == 0x80)
+	while (length < left && length && is_inside_character(text + length))
 		length--;
 	return length;
 }
@@ -40,6 +45,11 @@ void method_config_show(void *context, const json_t *params, struct control_repl
 		return;
 	if (offset > text->length)
 		offset = text->length;
+	if (is_inside_character(text->text + offset)) {
+		control_fail(reply, RPC_INVALID_PARAMS,
+			     "offset: expected the start of a character");
+		return;
+	}
 	reply->result = json_pack(
 		"{s:I, s:I, s:I, s:s%}", "generation", (json_int_t)text->generation, "total_bytes",
 		(json_int_t)text->length, "offset", (json_int_t)offset, "text", text->text + offset,
