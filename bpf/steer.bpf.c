@@ -19,7 +19,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* The value is not used: the presence of a key is the rule. User space knows the outputs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, XMC_MAX_RULES);
+	/* Twice the rules: while all of them are replaced, old keys and new ones are in it. */
+	__uint(max_entries, 2 * XMC_MAX_RULES);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct xmc_rule_key);
 	__type(value, __u32);

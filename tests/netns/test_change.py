@@ -10,9 +10,9 @@ import signal
 import time
 
 from control import Client, Refused
-from harness import (Daemon, Sink, Star, check, check_clean, equal, lossless, main, program,
-                     receive, receiver, rule_of, run, sender, silent, start, test, wait_until,
-                     write_file)
+from harness import (EXIT_CONFIG, Daemon, Sink, Star, check, check_clean, equal, lossless, main,
+                     program, receive, receiver, rule_of, run, sender, silent, start, test, veth,
+                     wait_until, write_file)
 
 # Packets a second of the streams that must not notice: more for a demonstration, on a machine that
 # has nothing else to do.
@@ -332,6 +332,62 @@ def pending_rules():
 
 
 @test
+def failed_interface():
+    """A rule that comes to an interface that failed finds it as it is now, and takes along who waits"""
+    star = Star(sources=2)
+    daemon = Daemon(star.relay, rule("cam"))
+    control = Client(daemon.socket)
+    star.relay.ip("link set in1 down")
+    control.call("rule.add", rules=[rule("a", 2, iface="in1")])
+    equal(control.call("rule.show", name="a")["state"], "pending", "state while in1 is down")
+    star.relay.ip("link set in1 up")
+    answer = control.call("rule.add", rules=[rule("b", 3, iface="in1")])
+    equal((answer["added"], answer["replaced"]), (1, 0), "what changed")
+    equal({item["state"] for item in all_rules(control)}, {"active"}, "states")
+    equal([i["name"] for i in daemon.stats()["interfaces"]], ["in0", "in1"], "interfaces")
+    daemon.ready = ""
+
+
+@test
+def renamed_interface():
+    """A renamed interface is taken over by a reload that names it anew"""
+    star = Star()
+    daemon = Daemon(star.relay, config=FILE)
+    control = Client(daemon.socket)
+    star.relay.ip("link set in0 down")
+    star.relay.ip("link set in0 name inx")
+    star.relay.ip("link set inx up")
+    control.call("rule.add", rules=[rule("new", 3, iface="inx")])
+    found = control.call("rule.show", name="new")
+    equal(found["state"], "pending", "state while rules name in0")
+    check("was in0" in found["reason"], found["reason"])
+    rewrite(daemon, FILE.replace("@in0", "@inx"))
+    control.call("config.reload")
+    equal({item["state"] for item in all_rules(control)}, {"active"}, "states")
+    source = sender(star.source, "10.1.0.1")
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    source.sendto(b"renamed", ("239.1.1.1", 5000))
+    equal(receive(output)[0], b"renamed", "payload")
+    daemon.ready = ""
+
+
+@test
+def output_made_anew():
+    """A rule that is replaced does not keep the socket of an interface that is no more"""
+    star = Star()
+    daemon = Daemon(star.relay, rule("cam"))
+    star.relay.ip("link del out0")
+    veth(star.relay, "out0", star.receiver, "r0", near_addr="10.2.0.1/24", far_addr="10.2.0.2/24")
+    star.receiver.ip("route add default dev r0")
+    Client(daemon.socket).call("rule.replace", rules=[rule("cam", more=" out 10.2.0.2:7000")])
+    source = sender(star.source, "10.1.0.1")
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    source.sendto(b"anew", ("239.1.1.1", 5000))
+    equal(receive(output)[0], b"anew", "payload")
+    daemon.settle(1)
+
+
+@test
 def ten_thousand():
     """10,000 rules are loaded, replaced and removed in one change each"""
     star = Star()
@@ -475,6 +531,27 @@ def save_changes():
     with open(daemon.config, encoding="utf-8") as file:
         again = Daemon(star.relay, config=file.read())
     equal(names(Client(again.socket)), ["cam", "new"], "rules")
+
+
+@test
+def save_command_line():
+    """Rules of --rule are saved, too: then the file and the command line are read as one again"""
+    star = Star()
+    text = rule("new", 3, more=" out 10.2.0.2:7000")
+    daemon = Daemon(star.relay, text, config=FILE)
+    control = Client(daemon.socket)
+    control.call("rule.disable", names=["new"])
+    control.call("config.save")
+    answer = control.call("config.reload")
+    equal((answer["added"], answer["removed"], answer["replaced"]), (0, 0, 0), "changed by a reload")
+    daemon.stop()
+    with open(daemon.config, encoding="utf-8") as file:
+        saved = file.read()
+    again = Daemon(star.relay, text, config=saved)
+    equal(names(Client(again.socket)), ["cam", "dog", "new"], "rules")
+    equal(rule_of(again.stats(), "new")["state"], "disabled", "state")
+    other = Daemon(star.relay, rule("new", 4), config=saved, ready=False)
+    equal(other.process.wait(), EXIT_CONFIG, "exit code with another rule of that name")
 
 
 @test

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Group memberships: the kernel has joined what the rules name."""
 
+import itertools
 import socket
 
-from harness import Daemon, Star, check, equal, main, rule_of, test
+from control import Client
+from harness import Daemon, Namespace, Star, check, equal, main, rule_of, test
 
 
 def groups(namespace, device):
@@ -98,6 +100,56 @@ def same_group_many_ports():
     check("active=60" in daemon.ready, daemon.ready)
     for device in ("in0", "in1"):
         equal(groups(star.relay, device), {"239.1.1.1"}, f"groups on {device}")
+
+
+@test
+def interface_away():
+    """A source that was left while its interface was in another namespace is joined again"""
+    star, elsewhere = Star(), Namespace("elsewhere")
+    text = "cam in 239.1.1.1:5000@in0 source 10.1.0.1 out 239.2.2.2:6000@out0"
+    # The other rule keeps the socket that holds the memberships.
+    daemon = Daemon(star.relay, text,
+                    "other in 239.1.1.2:5000@out0 source 10.1.0.1 out 239.2.2.2:6001@out0")
+    control = Client(daemon.socket)
+    star.relay.ip(f"link set in0 netns {elsewhere.name}")
+    control.call("rule.del", names=["cam"])
+    elsewhere.ip(f"link set in0 netns {star.relay.name}")
+    star.relay.ip("link set in0 up")
+    control.call("rule.add", rules=[text])
+    equal(rule_of(daemon.stats(), "cam")["state"], "active", "state")
+    equal(sources(star.relay, "in0"), {("239.1.1.1", "10.1.0.1", 1, 0)}, "sources on in0")
+    daemon.ready = ""
+
+
+@test
+def all_orders():
+    """(*,G) and (S,G) come and go in every order: the kernel has joined what is left, each time"""
+    star = Star()
+    texts = {"any": "", "a": " source 10.9.9.1", "b": " source 10.9.9.2"}
+    texts = {name: f"{name} in 239.1.1.1:5000@in0{source} out 239.2.2.2:6000@out0"
+             for name, source in texts.items()}
+    daemon = Daemon(star.relay, config="rules: []")
+    control = Client(daemon.socket)
+
+    def look(present):
+        equal(groups(star.relay, "in0"), {"239.1.1.1"} if present else set(), f"groups: {present}")
+        # Beside a join for all sources the kernel counts, in each filter, who does not exclude it.
+        wanted = {address for name, address in (("a", "10.9.9.1"), ("b", "10.9.9.2"))
+                  if name in present}
+        equal({source for _, source, included, _ in sources(star.relay, "in0") if included},
+              wanted, f"sources: {present}")
+
+    for coming in itertools.permutations(texts):
+        for going in itertools.permutations(texts):
+            present = []
+            for name in coming:
+                control.call("rule.add", rules=[texts[name]])
+                look(present := present + [name])
+            for name in going:
+                control.call("rule.del", names=[name])
+                present.remove(name)
+                look(present)
+    daemon.ready = ""
 
 
 @test

@@ -254,14 +254,15 @@ int port_attach(struct port *port, const struct config *config)
 
 	err = steer_attach(port->steer, port->link.ifindex, iface ? iface->mode : IFACE_MODE_AUTO,
 			   &port->mode);
-	if (err == -EBUSY || err == -EEXIST) {
-		/* Somebody was faster than check_link(): a daemon, or another tool? */
+	/* Somebody was faster than check_link(): a daemon, another tool, or who took it away? */
+	if (err == -EBUSY || err == -EEXIST || err == -EINVAL || err == -ENODEV) {
 		int again = check_link(port);
 
-		return again ? again
-			     : fail(port, -EEXIST, "another XDP program is attached to %s",
-				    port->name);
+		if (again)
+			return again;
 	}
+	if (err == -EBUSY || err == -EEXIST)
+		return fail(port, -EEXIST, "another XDP program is attached to %s", port->name);
 	if (err)
 		return fail_resource(port, err,
 				     "it takes no XDP program: try mode skb, or another driver");

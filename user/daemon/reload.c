@@ -16,6 +16,44 @@
 #include "rules/save.h"
 #include "rules/write.h"
 
+/* Whether the configuration has the rule that a text says: as the daemon writes it when it saves.
+ * Disabled or not, it is the same one. */
+static bool has_rule(const struct config *config, const char *text)
+{
+	struct errors errors = {0};
+	struct config alone;
+	bool found = false;
+
+	config_init(&alone);
+	if (!config_add_rule_text(&alone, text, "", &errors)) {
+		for (unsigned int i = 0; !found && i < config->nr_rules; i++) {
+			alone.rules[0].disabled = config->rules[i].disabled;
+			found = rule_equal(&alone.rules[0], &config->rules[i]);
+		}
+	}
+	config_free(&alone);
+	errors_free(&errors);
+	return found;
+}
+
+/* Those of the command line; what has been saved into the file is there already. */
+static int add_rules(const struct options *options, struct config *config, struct errors *errors)
+{
+	const char **texts = calloc(options->nr_rules + 1, sizeof(*texts));
+	unsigned int count = 0;
+	int err;
+
+	if (!texts)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < options->nr_rules; i++) {
+		if (!has_rule(config, options->rules[i]))
+			texts[count++] = options->rules[i];
+	}
+	err = config_add_rules(config, texts, count, "--rule", errors);
+	free(texts);
+	return err;
+}
+
 int daemon_read_config(const struct options *options, struct config *config, struct errors *errors)
 {
 	int err = 0;
@@ -24,7 +62,7 @@ int daemon_read_config(const struct options *options, struct config *config, str
 	if (options->config)
 		err = config_load_file(options->config, config, errors);
 	if (!err && options->nr_rules)
-		err = config_add_rules(config, options->rules, options->nr_rules, "--rule", errors);
+		err = add_rules(options, config, errors);
 	if (err)
 		config_free(config);
 	return err;
@@ -147,9 +185,12 @@ static int go_over(struct daemon *daemon, struct config *next, struct reload_res
 	if (err)
 		return err;
 	daemon_use_settings(daemon);
-	/* Whoever mends a configuration or a network expects a reload to look at all of it. */
+	/* Whoever mends a configuration or a network expects a reload to look at all of it. What is
+	 * in the file is at work by now, whatever comes of that. */
 	err = relay_retry(daemon->relay);
-	return err < 0 && err != -ENOMEM ? err : 0;
+	if (err == -EIO)
+		daemon->broken = true;
+	return 0;
 }
 
 int daemon_reload(struct daemon *daemon, struct reload_result *result, struct errors *errors)

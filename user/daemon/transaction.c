@@ -20,6 +20,7 @@ struct transaction {
 	unsigned int nr_ports;
 	struct port **ports; /* the relay's, and fresh ones behind them */
 	struct relay_change change;
+	bool broken;  /* a worker has failed: neither on nor back */
 	char *reason; /* REASON_SIZE bytes: why it fails */
 };
 
@@ -89,9 +90,21 @@ static bool is_pending(const struct entry *entry)
 	return !entry->stream && !entry->rule->disabled;
 }
 
+/* The entry at a place of the next configuration is made anew. `before`: its namesake, or NULL. */
+static int renew(struct transaction *txn, unsigned int i, struct entry *before)
+{
+	txn->entries[i] = entry_new(&txn->next->rules[i]);
+	if (!txn->entries[i])
+		return -ENOMEM;
+	txn->entries[i]->fresh = true;
+	txn->entries[i]->before = before ? before->stream : NULL;
+	return 0;
+}
+
 static int match_entries(struct transaction *txn)
 {
 	const struct config *before = &txn->relay->config;
+	int err = 0;
 
 	for (unsigned int i = 0; i < before->nr_rules; i++) {
 		txn->by_name[i] = txn->relay->entries[i];
@@ -99,7 +112,7 @@ static int match_entries(struct transaction *txn)
 	}
 	qsort(txn->by_name, before->nr_rules, sizeof(struct entry *), compare_names);
 	txn->change.removed = before->nr_rules;
-	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
+	for (unsigned int i = 0; !err && i < txn->next->nr_rules; i++) {
 		const struct rule *rule = &txn->next->rules[i];
 		struct entry *entry = find_entry(txn, rule);
 		bool same = entry && rule_equal(entry->rule, rule);
@@ -112,13 +125,46 @@ static int match_entries(struct transaction *txn)
 			txn->entries[i] = entry;
 			continue;
 		}
-		txn->entries[i] = entry_new(rule);
-		if (!txn->entries[i])
-			return -ENOMEM;
-		txn->entries[i]->fresh = true;
-		txn->entries[i]->before = entry ? entry->stream : NULL;
+		err = renew(txn, i, entry);
 	}
-	return 0;
+	return err;
+}
+
+static bool needs_port(const struct entry *entry, const struct port *port)
+{
+	return entry->fresh && !entry->rule->disabled &&
+	       strcmp(entry->rule->iface, port->name) == 0;
+}
+
+/* A port that failed is opened anew for a rule that comes to it: why it failed may hold no more.
+ * The rules that wait for it come along, so that it has no users left. */
+static int leave_failed_port(struct transaction *txn, const struct port *port)
+{
+	bool needed = false;
+	int err = 0;
+
+	for (unsigned int i = 0; i < txn->next->nr_rules; i++)
+		needed |= needs_port(txn->entries[i], port);
+	for (unsigned int i = 0; needed && !err && i < txn->next->nr_rules; i++) {
+		struct entry *entry = txn->entries[i];
+
+		if (!entry->kept || entry->port != port)
+			continue;
+		entry->kept = false;
+		err = renew(txn, i, entry);
+	}
+	return err;
+}
+
+static int leave_failed_ports(struct transaction *txn)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < txn->relay->nr_ports; i++) {
+		if (txn->relay->ports[i]->failed)
+			err = leave_failed_port(txn, txn->relay->ports[i]);
+	}
+	return err;
 }
 
 /* ---- open ---- */
@@ -129,15 +175,38 @@ static struct port *find_port(const struct transaction *txn, const char *name)
 		const struct port *port = txn->ports[i];
 
 		/* One that failed before is opened anew, beside the one that says why. */
-		if (strcmp(port->name, name) == 0 &&
-		    !(txn->kind == TRANSACTION_RETRY && port->failed && !port->fresh))
+		if (strcmp(port->name, name) == 0 && (port->fresh || !port->failed))
 			return txn->ports[i];
 	}
 	return NULL;
 }
 
+/* The port of ours that the interface of this one belongs to, from before it was renamed; or NULL.
+ */
+static const struct port *find_namesake(const struct transaction *txn, const struct port *port)
+{
+	for (unsigned int i = 0; i < txn->nr_ports; i++) {
+		const struct port *other = txn->ports[i];
+
+		if (other != port && other->attached && other->link.ifindex == port->link.ifindex)
+			return other;
+	}
+	return NULL;
+}
+
+/* It is free for its new name once no rule has the old one: the rules wait, and a reload that
+ * changes the name in them finds it so. */
+static int refuse_renamed(struct port *port, const struct port *other)
+{
+	snprintf(port->reason, sizeof(port->reason),
+		 "interface %s was %s, and rules still name that: change them, then reload",
+		 port->name, other->name);
+	return -EEXIST;
+}
+
 static int open_port(struct transaction *txn, const char *name, struct port **out)
 {
+	const struct port *other;
 	unsigned int workers = 0;
 	struct port *port;
 	int err;
@@ -151,6 +220,9 @@ static int open_port(struct transaction *txn, const char *name, struct port **ou
 	port->events = txn->relay->events;
 	txn->ports[txn->nr_ports++] = port;
 	err = port_open(port, name, txn->next, workers);
+	other = err == -EBUSY ? find_namesake(txn, port) : NULL;
+	if (other)
+		err = refuse_renamed(port, other);
 	if (fails(txn, err))
 		return fail(txn, err, "", port->reason);
 	*out = port;
@@ -319,8 +391,10 @@ static bool is_staged(const struct port *port)
 static int switch_ports(struct transaction *txn)
 {
 	for (unsigned int i = 0; i < txn->nr_ports; i++) {
-		if (is_staged(txn->ports[i]) && port_switch(txn->ports[i]))
-			return fail(txn, -EIO, "", "a worker has failed");
+		if (!is_staged(txn->ports[i]) || !port_switch(txn->ports[i]))
+			continue;
+		txn->broken = true;
+		return fail(txn, -EIO, "", "a worker has failed");
 	}
 	return 0;
 }
@@ -511,6 +585,8 @@ static int prepare(struct transaction *txn)
 		txn->ports[txn->nr_ports++] = relay->ports[i];
 	err = match_entries(txn);
 	if (!err)
+		err = leave_failed_ports(txn);
+	if (!err)
 		err = open_ports(txn);
 	if (!err)
 		err = open_entries(txn);
@@ -539,6 +615,9 @@ int transaction_run(struct relay *relay, struct config *config, enum transaction
 	if (err && !*reason)
 		snprintf(reason, REASON_SIZE, "%s", strerror(-err));
 	*change = txn.change;
+	/* A driver's word for something else. */
+	if (err == -EIO && !txn.broken)
+		err = -EREMOTEIO;
 	free(txn.entries);
 	free(txn.by_name);
 	free(txn.ports);

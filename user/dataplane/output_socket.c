@@ -148,7 +148,6 @@ static int open_decoy(struct output *output, int ifindex, const char **step)
 int output_socket_open(struct output *output, unsigned int send_buffer, const char **step)
 {
 	const struct rule_output *rule = &output->rule;
-	int ifindex;
 	int err;
 
 	output->decoy_fd = -1;
@@ -165,11 +164,11 @@ int output_socket_open(struct output *output, unsigned int send_buffer, const ch
 		return err;
 	}
 	*step = "interface";
-	err = query_ifindex(output->fd, rule->iface, &ifindex);
+	err = query_ifindex(output->fd, rule->iface, &output->ifindex);
 	if (!err)
-		err = configure(output->fd, rule, send_buffer, ifindex, step);
+		err = configure(output->fd, rule, send_buffer, output->ifindex, step);
 	if (!err && !addr_is_multicast(&rule->to))
-		err = open_decoy(output, ifindex, step);
+		err = open_decoy(output, output->ifindex, step);
 	if (err)
 		output_socket_close(output);
 	return err;
@@ -179,12 +178,17 @@ bool output_socket_share(struct output *output, const struct output *with)
 {
 	const struct rule_output *a = &output->rule;
 	const struct rule_output *b = &with->rule;
+	int ifindex;
 
 	if (!addr_equal(&a->to, &b->to) || a->port != b->port || a->ttl != b->ttl ||
 	    a->dscp != b->dscp || strcmp(a->iface, b->iface) != 0)
 		return false;
+	/* An interface that was made anew has the same name, and the socket does not reach it. */
+	if (query_ifindex(with->fd, b->iface, &ifindex) || ifindex != with->ifindex)
+		return false;
 	output->fd = with->fd;
 	output->decoy_fd = with->decoy_fd;
+	output->ifindex = with->ifindex;
 	output->sharers = with->sharers;
 	(*output->sharers)++;
 	return true;

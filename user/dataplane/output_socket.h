@@ -34,7 +34,8 @@ int output_socket_open(struct output *output, unsigned int send_buffer, const ch
 /*
  * Use the socket of another output to the same destination, instead of a new one: when a rule is
  * replaced, its datagrams keep their source port and their order, and no descriptor is needed.
- * Fills what output_socket_open() fills. False: the two differ in what a socket is set up for.
+ * Fills what output_socket_open() fills. False: the two differ in what a socket is set up for, or
+ * the interface is another one than when that was opened.
  */
 bool output_socket_share(struct output *output, const struct output *with);
 

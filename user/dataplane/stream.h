@@ -52,6 +52,7 @@ struct output {
 	struct rule_output rule;
 	int fd;		       /* see output_socket.h */
 	int decoy_fd;	       /* -1: none */
+	int ifindex;	       /* of the interface that it names, when it was opened; 0: none */
 	unsigned int *sharers; /* outputs that have this socket, in all streams; main thread */
 	struct sockaddr_storage to;
 	socklen_t to_length;

@@ -142,6 +142,13 @@ static int join_at(struct holder *holder, struct member *member)
 {
 	int err = change(holder->fd, &member->what, true);
 
+	/* The socket has it, and we do not: a source of an interface that was away when we left it
+	 * (its number is the same if it was in another namespace). It is of no use, make it anew.
+	 */
+	if (err == -EADDRINUSE || err == -EADDRNOTAVAIL) {
+		change(holder->fd, &member->what, false);
+		err = change(holder->fd, &member->what, true);
+	}
 	if (err == -ENOBUFS)
 		holder->full = true;
 	if (err)
@@ -229,7 +236,7 @@ void membership_leave(struct membership *membership, const struct xmc_addr *grou
 		return;
 	member = *found;
 	holder = member->holder;
-	/* Fails where the interface has gone, and with it the membership. */
+	/* Fails where the interface has gone, and with it the membership: join_at() knows. */
 	change(holder->fd, &what, false);
 	holder->full = false;
 	if (--holder->members == 0)
