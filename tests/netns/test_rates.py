@@ -174,6 +174,23 @@ def dropping():
 
 
 @test
+def dropping_ends_with_the_rule():
+    """A rule that is replaced or disabled while its output drops: that has ended"""
+    star = Star(receivers=2)
+    star.relay.run("tc", "qdisc", "replace", "dev", "out0", "root", "tbf", "rate", "2mbit",
+                   "burst", "16kb", "limit", "64mb")
+    daemon = Daemon(star.relay, RULE)
+    stream = start(star.source, program("xmcast-gen"), "s0", "--rate", "10000", "--duration", "60")
+    for count, words in enumerate((["replace", *RULE.split(), "ttl", "9"], ["disable", "cam1"]), 1):
+        wait_until(lambda seen=count: count_lines(daemon, " dropping rule=cam1") == seen, "drops")
+        daemon.ctl("rule", *words)
+        wait_until(lambda seen=count: count_lines(daemon, " dropping-ended rule=cam1") == seen,
+                   f"the end at {words[0]}")
+    stream.stop()
+    daemon.stop()
+
+
+@test
 def buffer_exhausted():
     """Running out of frames is told once for an interface, and when it is over"""
     star = Star(receivers=2)
