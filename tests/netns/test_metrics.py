@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.parse
 
+from control import Client
 from harness import (EXIT_CONFIG, ROOT, Daemon, Namespace, Sink, Star, check, check_clean, diagnose,
                      equal, generate, lossless, main, need, receiver, rule_of, run, sender, start,
                      test, wait_until, work_folder, write_file)
@@ -198,6 +199,46 @@ def many_rules():
     equal(seen['xmcast_rules{state="pending"}'], 10000, "pending rules")
     equal(sum(name.startswith("xmcast_output_sent_packets_total") for name in seen), 20000,
           "outputs")
+    daemon.stop()
+
+
+class Changes(threading.Thread):
+    """Rules that are added and deleted as fast as the daemon does it, at most for a minute."""
+
+    def __init__(self, daemon):
+        super().__init__(daemon=True)
+        self.control = Client(daemon.socket)
+        self.stopped = threading.Event()
+        self.count = 0
+
+    def run(self):
+        """Two changes, then a moment, until stopped."""
+        for _ in range(1200):
+            self.control.call("rule.add", rules=["aa in 239.200.1.1:5000@none0 out 10.9.0.1:6000"])
+            self.control.call("rule.del", names=["aa"])
+            self.count += 2
+            if self.stopped.wait(0.05):
+                return
+
+
+@test
+def rules_that_change():
+    """Scrapes while rules come and go: all others are told, each once"""
+    namespace = Namespace("relay")
+    rules = "".join(f"  - r{i} in 239.{1 + (i >> 8)}.{i & 255}.1:5000@none0 out 10.9.0.1:6000\n"
+                    for i in range(3000))
+    daemon = Daemon(namespace, config=f"rules:\n{rules}metrics: {{ listen: 127.0.0.1:{PORT} }}\n")
+    changes = Changes(daemon)
+    changes.start()
+    for _ in range(3):
+        before = changes.count
+        text = metrics(namespace)
+        names = re.findall(r'^xmcast_rule_active{rule="(r\d+)"', text, re.M)
+        equal(len(names), 3000, "rules told")
+        equal(len(set(names)), 3000, "rules told once")
+        wait_until(lambda seen=before: changes.count > seen + 20, "more changes, and a new text")
+    changes.stopped.set()
+    changes.join()
     daemon.stop()
 
 
