@@ -362,6 +362,20 @@ def hostile_clients():
     daemon.stop()
 
 
+@test
+def silent_clients():
+    """Every place held by clients that say nothing and stay: who comes behind them is served"""
+    star = Star()
+    daemon = Daemon(star.relay, config=CONFIG)
+    held = [connect(star.relay) for _ in range(8)]
+    for sock in held:
+        sock.sendall(b"GET /metr")
+    metrics(star.relay)
+    for sock in held:
+        sock.close()
+    daemon.stop()
+
+
 def connect_many(namespace, words):
     """100 connections, as many as the kernel takes at once; each has sent one of the words."""
     taken = []

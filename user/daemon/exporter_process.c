@@ -64,6 +64,7 @@ struct process {
 	struct control_client *client;
 	int epoll_fd;
 	bool failed; /* the daemon did not answer: no use in going on */
+	bool closed; /* a connection was, in this run of the library */
 	struct connection connections[CONNECTIONS];
 	struct MHD_Response *texts[FORMATS]; /* by format; NULL: none */
 	int64_t made[FORMATS];
@@ -305,6 +306,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
+	process->closed = process->closed || code == MHD_CONNECTION_NOTIFY_CLOSED;
 	for (unsigned int i = 0; i < CONNECTIONS && info; i++) {
 		struct connection *slot = &process->connections[i];
 
@@ -355,6 +357,18 @@ static int wait_time(struct process *process)
 	return (int)wait;
 }
 
+/* Once more after a connection was closed: with all places taken the library does not watch its
+ * listening socket, and begins to do so again only at the start of a run. False: it has failed. */
+static bool run_http(struct process *process)
+{
+	do {
+		process->closed = false;
+		if (MHD_run(process->http) != MHD_YES)
+			return false;
+	} while (process->closed);
+	return true;
+}
+
 static enum exporter_exit loop(struct process *process)
 {
 	struct epoll_event events[2];
@@ -369,7 +383,7 @@ static enum exporter_exit loop(struct process *process)
 			if (events[i].data.fd == EXPORTER_CONTROL_FD)
 				return EXPORTER_DONE;
 		}
-		if (MHD_run(process->http) != MHD_YES)
+		if (!run_http(process))
 			return EXPORTER_HTTP;
 		for (unsigned int i = 0; i < FORMATS; i++) {
 			if (now_ms() - process->made[i] >= FRESH_MS)
