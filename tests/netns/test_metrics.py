@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.parse
 
+from control import Client
 from harness import (EXIT_CONFIG, ROOT, Daemon, Namespace, Sink, Star, check, check_clean, diagnose,
                      equal, generate, lossless, main, need, receiver, rule_of, run, sender, start,
                      test, wait_until, work_folder, write_file)
@@ -201,6 +202,46 @@ def many_rules():
     daemon.stop()
 
 
+class Changes(threading.Thread):
+    """Rules that are added and deleted as fast as the daemon does it, at most for a minute."""
+
+    def __init__(self, daemon):
+        super().__init__(daemon=True)
+        self.control = Client(daemon.socket)
+        self.stopped = threading.Event()
+        self.count = 0
+
+    def run(self):
+        """Two changes, then a moment, until stopped."""
+        for _ in range(1200):
+            self.control.call("rule.add", rules=["aa in 239.200.1.1:5000@none0 out 10.9.0.1:6000"])
+            self.control.call("rule.del", names=["aa"])
+            self.count += 2
+            if self.stopped.wait(0.05):
+                return
+
+
+@test
+def rules_that_change():
+    """Scrapes while rules come and go: all others are told, each once"""
+    namespace = Namespace("relay")
+    rules = "".join(f"  - r{i} in 239.{1 + (i >> 8)}.{i & 255}.1:5000@none0 out 10.9.0.1:6000\n"
+                    for i in range(3000))
+    daemon = Daemon(namespace, config=f"rules:\n{rules}metrics: {{ listen: 127.0.0.1:{PORT} }}\n")
+    changes = Changes(daemon)
+    changes.start()
+    for _ in range(3):
+        before = changes.count
+        text = metrics(namespace)
+        names = re.findall(r'^xmcast_rule_active{rule="(r\d+)"', text, re.M)
+        equal(len(names), 3000, "rules told")
+        equal(len(set(names)), 3000, "rules told once")
+        wait_until(lambda seen=before: changes.count > seen + 20, "more changes, and a new text")
+    changes.stopped.set()
+    changes.join()
+    daemon.stop()
+
+
 # ---- the process -----------------------------------------------------------------------------
 
 @test
@@ -318,6 +359,20 @@ def hostile_clients():
     check(not daemon.process.find_line("exporter-failed"), daemon.process.log())
     with open(f"/proc/{exporter_of(daemon)}/statm", encoding="ascii") as file:
         check(int(file.read().split()[1]) * 4096 < 64 << 20, "the exporter has grown")
+    daemon.stop()
+
+
+@test
+def silent_clients():
+    """Every place held by clients that say nothing and stay: who comes behind them is served"""
+    star = Star()
+    daemon = Daemon(star.relay, config=CONFIG)
+    held = [connect(star.relay) for _ in range(8)]
+    for sock in held:
+        sock.sendall(b"GET /metr")
+    metrics(star.relay)
+    for sock in held:
+        sock.close()
     daemon.stop()
 
 

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rates, flow states, latency, and the events that tell what has changed."""
 
+import os
 import re
 import signal
 
 from control import Client
-from harness import (Daemon, Star, check, equal, generate, interface_of, main, program,
-                     rule_of, start, test, wait_until)
+from harness import (Daemon, Star, check, equal, generate, interface_of, main, program, rule_of,
+                     start, test, wait_until, work_folder, write_file)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.1.2:6001"
 IDLE = "idle in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0"
@@ -174,6 +175,23 @@ def dropping():
 
 
 @test
+def dropping_ends_with_the_rule():
+    """A rule that is replaced or disabled while its output drops: that has ended"""
+    star = Star(receivers=2)
+    star.relay.run("tc", "qdisc", "replace", "dev", "out0", "root", "tbf", "rate", "2mbit",
+                   "burst", "16kb", "limit", "64mb")
+    daemon = Daemon(star.relay, RULE)
+    stream = start(star.source, program("xmcast-gen"), "s0", "--rate", "10000", "--duration", "60")
+    for count, words in enumerate((["replace", *RULE.split(), "ttl", "9"], ["disable", "cam1"]), 1):
+        wait_until(lambda seen=count: count_lines(daemon, " dropping rule=cam1") == seen, "drops")
+        daemon.ctl("rule", *words)
+        wait_until(lambda seen=count: count_lines(daemon, " dropping-ended rule=cam1") == seen,
+                   f"the end at {words[0]}")
+    stream.stop()
+    daemon.stop()
+
+
+@test
 def buffer_exhausted():
     """Running out of frames is told once for an interface, and when it is over"""
     star = Star(receivers=2)
@@ -184,6 +202,21 @@ def buffer_exhausted():
     exhausted = interface_of(stats, "in0")["queues"][0]["fill_ring_empty"]
     check(0 < int(found[1]) <= exhausted, f"{found[1]} packets told, {exhausted} counted")
     daemon.process.wait_line(r"^info\s+buffer-exhausted-ended interface=in0$")
+
+
+@test
+def mended_hook():
+    """A hook that was refused at the start is used once it is mended and the file read again"""
+    star = Star()
+    told = os.path.join(work_folder(), "told")
+    hook = write_file("hook", f"#!/bin/sh\necho $XMCAST_EVENT >> {told}\n")
+    os.chmod(hook, 0o644)
+    daemon = Daemon(star.relay, config=f"rules:\n  - {IDLE}\nevents: {{ hook: {hook} }}\n")
+    check(daemon.process.find_line('hook-refused .*error="not executable"'), daemon.process.log())
+    os.chmod(hook, 0o755)
+    daemon.ctl("config", "reload")
+    wait_until(lambda: os.path.exists(told), "the hook's run")
+    daemon.stop()
 
 
 @test

@@ -21,14 +21,19 @@ static int saved_stderr = -1;
 
 /* ---- the bench ---- */
 
-static void write_script(const char *text)
+static void write_script_of(const char *interpreter, const char *text)
 {
 	FILE *file = fopen(script, "w");
 
 	assert_non_null(file);
-	fprintf(file, "#!/bin/sh\ncd '%s'\n%s\n", folder, text);
+	fprintf(file, "#!%s\ncd '%s'\n%s\n", interpreter, folder, text);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(chmod(script, 0755), 0);
+}
+
+static void write_script(const char *text)
+{
+	write_script_of("/bin/sh", text);
 }
 
 static int set_up(void **state)
@@ -249,8 +254,8 @@ static void test_failures_are_told(void **state)
 	wait_ended(hook);
 	assert_true(hook_run(hook, "signal", NULL, 0));
 	wait_ended(hook);
-	unlink(script);
-	assert_false(hook_run(hook, "gone", NULL, 0));
+	write_script_of("/no/such/interpreter", "");
+	assert_false(hook_run(hook, "broken", NULL, 0));
 	hook_counts(hook, &counts);
 	hook_close(hook);
 	read_all(log, text, sizeof(text));
@@ -258,7 +263,7 @@ static void test_failures_are_told(void **state)
 	assert_int_equal(counts.skipped, 1);
 	assert_string_equal(text, "warn  hook-failed event_name=\"status\" status=3\n"
 				  "warn  hook-failed event_name=\"signal\" signal=9\n"
-				  "error hook-start-failed event_name=\"gone\" "
+				  "error hook-start-failed event_name=\"broken\" "
 				  "error=\"No such file or directory\"\n");
 }
 
@@ -380,6 +385,30 @@ static void test_refused(void **state)
 	}
 }
 
+/* Good when it was set, and then not any more, and then again. */
+static void test_refused_later(void **state)
+{
+	struct hook *hook = open_hook("exit 0");
+	struct hook_counts counts;
+	char text[4096];
+	int log = capture();
+
+	chmod(script, 0757);
+	assert_false(hook_run(hook, "silent", NULL, 0));
+	unlink(script);
+	assert_false(hook_run(hook, "silent", NULL, 0));
+	write_script("exit 0");
+	assert_true(hook_run(hook, "silent", NULL, 0));
+	wait_ended(hook);
+	hook_counts(hook, &counts);
+	hook_close(hook);
+	read_all(log, text, sizeof(text));
+	assert_int_equal(counts.started, 1);
+	assert_int_equal(counts.skipped, 2);
+	assert_non_null(strstr(text, "error=\"everybody may write it\"\n"));
+	assert_non_null(strstr(text, "error=\"No such file or directory\"\n"));
+}
+
 static void test_none(void **state)
 {
 	assert_false(hook_run(NULL, "silent", NULL, 0));
@@ -401,6 +430,7 @@ int main(void)
 		WITH_FOLDER(test_another_path),
 		WITH_FOLDER(test_ignored_children),
 		WITH_FOLDER(test_refused),
+		WITH_FOLDER(test_refused_later),
 		cmocka_unit_test(test_none),
 	};
 

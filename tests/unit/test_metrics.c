@@ -150,7 +150,7 @@ static void test_nameless_rules(void **state)
 	free(text);
 }
 
-/* Rule by rule, as from pages of one, is the same as all at once. */
+/* Rule by rule, as from pages of one, is the same as all at once, also where one comes again. */
 static void test_pages(void **state)
 {
 	static const char *const rules[] = {
@@ -166,8 +166,8 @@ static void test_pages(void **state)
 	json_t *json;
 
 	assert_non_null(metrics);
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(page, sizeof(page), "{\"uptime_seconds\":1,\"rules\":[%s]}", rules[i]);
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(page, sizeof(page), "{\"uptime_seconds\":1,\"rules\":[%s]}", rules[i % 2]);
 		json = parse(page);
 		if (i == 0)
 			metrics_add_machine(metrics, json);

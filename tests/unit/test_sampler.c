@@ -279,6 +279,27 @@ static void test_exhausted(void **state)
 	pass(bench, "buffer-exhausted interface=eth0 packets=4\n");
 }
 
+/* What goes while it is in trouble has an end to that, too; what is not in trouble says nothing. */
+static void test_gone(void **state)
+{
+	struct bench *bench = *state;
+	struct stats_rule *rule = &bench->stats->rules[0];
+	struct sampler sampler;
+
+	rule->outputs[1].errors[send_error_slot(EAGAIN)] = 3;
+	bench->stats->workers[0].state.kernel.fill_ring_empty = 10;
+	pass(bench, NULL);
+	bench->told[0] = '\0';
+	sampler_begin(&sampler, &bench->events, bench->now, SILENT_AFTER);
+	for (unsigned int i = 0; i < RULES; i++)
+		sampler_rule_gone(&sampler, bench->meters[i], bench->stats->rules[i].rule);
+	sampler_interface_gone(&sampler, &bench->port, "eth0");
+	sampler_interface_gone(&sampler, &(struct interface_meter){0}, "eth1");
+	sampler_end(&sampler);
+	assert_string_equal(bench->told, "dropping-ended rule=r0 output=10.0.0.100:6001\n"
+					 "buffer-exhausted-ended interface=eth0\n");
+}
+
 /* All rules at once: 100 are told, the number of the others is, and none comes later. */
 static void test_bounded(void **state)
 {
@@ -313,10 +334,12 @@ static void test_no_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_flow),      TEST(test_silence_with_jitter), TEST(test_rates),
-		TEST(test_dropping),  TEST(test_many_errors),	      TEST(test_replaced),
-		TEST(test_states),    TEST(test_exhausted),	      TEST(test_bounded),
-		TEST(test_no_events),
+		TEST(test_flow),	TEST(test_silence_with_jitter),
+		TEST(test_rates),	TEST(test_dropping),
+		TEST(test_many_errors), TEST(test_replaced),
+		TEST(test_states),	TEST(test_exhausted),
+		TEST(test_bounded),	TEST(test_no_events),
+		TEST(test_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,10 +41,13 @@
  * and the daemon is asked no more often than that, however many ask us. */
 #define FRESH_MS 1000
 
-/* What a page of `stats.show` may hold, and how often to begin again because the rules have changed
- * meanwhile. */
-#define PAGE	 500
-#define ATTEMPTS 5
+/* What a page of `stats.show` may hold. */
+#define PAGE 500
+
+/* Where rules change between two pages, one of them may be on neither: so often, and for no longer,
+ * the pages are gone through again for those that are missing. Rules may change all the time. */
+#define ATTEMPTS    3
+#define PATIENCE_MS 3000
 
 /* Descriptors: 5 of ours, the connections, what NSS opens for a moment. */
 #define DESCRIPTORS 64
@@ -61,6 +64,7 @@ struct process {
 	struct control_client *client;
 	int epoll_fd;
 	bool failed; /* the daemon did not answer: no use in going on */
+	bool closed; /* a connection was, in this run of the library */
 	struct connection connections[CONNECTIONS];
 	struct MHD_Response *texts[FORMATS]; /* by format; NULL: none */
 	int64_t made[FORMATS];
@@ -156,53 +160,54 @@ static json_int_t integer_of(const json_t *object, const char *key)
 
 enum outcome { COMPLETE, CHANGED, FAILED };
 
-/* All pages, if they are of the same rules. */
-static enum outcome add_pages(struct process *process, struct metrics *metrics)
+/* All pages once; CHANGED: they are not of the same rules. */
+static enum outcome add_pages(struct process *process, struct metrics *metrics, bool first)
 {
+	enum outcome outcome = COMPLETE;
 	json_int_t generation = 0;
 	size_t offset = 0;
 	size_t total = 0;
+	size_t rules;
 
 	do {
 		json_t *page = ask_page(process, offset);
-		size_t rules = json_array_size(json_object_get(page, "rules"));
 
 		if (!page)
 			return FAILED;
-		if (offset == 0) {
-			generation = integer_of(page, "generation");
-			total = (size_t)integer_of(page, "total");
+		if (first && offset == 0)
 			metrics_add_machine(metrics, page);
-		}
-		if (generation != integer_of(page, "generation") || (!rules && offset < total)) {
-			json_decref(page);
-			return CHANGED;
-		}
+		if (offset && generation != integer_of(page, "generation"))
+			outcome = CHANGED;
+		generation = integer_of(page, "generation");
+		total = (size_t)integer_of(page, "total");
+		rules = json_array_size(json_object_get(page, "rules"));
 		metrics_add_rules(metrics, page);
 		json_decref(page);
 		offset += rules;
-	} while (offset < total);
-	return COMPLETE;
+	} while (rules && offset < total);
+	return outcome;
 }
 
 /* The text, malloc()ed, or NULL. */
 static char *make_text(struct process *process, enum metrics_format format, size_t *length)
 {
-	json_t *version = ask(process, "version", NULL);
+	struct metrics *metrics = metrics_new(format);
+	json_t *version = metrics ? ask(process, "version", NULL) : NULL;
 	enum outcome outcome = version ? CHANGED : FAILED;
+	int64_t until = now_ms() + PATIENCE_MS;
 	char *text = NULL;
 
 	for (unsigned int i = 0; i < ATTEMPTS && outcome == CHANGED; i++) {
-		struct metrics *metrics = metrics_new(format);
-
-		outcome = metrics ? add_pages(process, metrics) : FAILED;
-		if (outcome == COMPLETE) {
-			metrics_add_version(metrics, version);
-			text = metrics_text(metrics, length);
-		}
-		metrics_free(metrics);
+		outcome = add_pages(process, metrics, i == 0);
+		if (now_ms() >= until)
+			break;
+	}
+	if (outcome != FAILED) {
+		metrics_add_version(metrics, version);
+		text = metrics_text(metrics, length);
 	}
 	json_decref(version);
+	metrics_free(metrics);
 	return text;
 }
 
@@ -301,6 +306,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
+	process->closed = process->closed || code == MHD_CONNECTION_NOTIFY_CLOSED;
 	for (unsigned int i = 0; i < CONNECTIONS && info; i++) {
 		struct connection *slot = &process->connections[i];
 
@@ -351,6 +357,18 @@ static int wait_time(struct process *process)
 	return (int)wait;
 }
 
+/* Once more after a connection was closed: with all places taken the library does not watch its
+ * listening socket, and begins to do so again only at the start of a run. False: it has failed. */
+static bool run_http(struct process *process)
+{
+	do {
+		process->closed = false;
+		if (MHD_run(process->http) != MHD_YES)
+			return false;
+	} while (process->closed);
+	return true;
+}
+
 static enum exporter_exit loop(struct process *process)
 {
 	struct epoll_event events[2];
@@ -365,7 +383,7 @@ static enum exporter_exit loop(struct process *process)
 			if (events[i].data.fd == EXPORTER_CONTROL_FD)
 				return EXPORTER_DONE;
 		}
-		if (MHD_run(process->http) != MHD_YES)
+		if (!run_http(process))
 			return EXPORTER_HTTP;
 		for (unsigned int i = 0; i < FORMATS; i++) {
 			if (now_ms() - process->made[i] >= FRESH_MS)

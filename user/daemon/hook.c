@@ -289,11 +289,19 @@ bool hook_run(struct hook *hook, const char *event, const char *const env[][2], 
 {
 	struct environment environment = {};
 	struct child *child;
+	const char *fault;
 	pid_t pid = 0;
 	int err;
 
 	if (!hook || !hook->path)
 		return false;
+	/* Another file may be there since, or others may write it. */
+	fault = find_fault(hook->path, &err);
+	if (fault) {
+		hook->counts.skipped++;
+		refuse(hook->path, fault, err);
+		return false;
+	}
 	child = find_free(hook);
 	if (!child) {
 		hook_reap(hook);

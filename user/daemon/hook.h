@@ -52,9 +52,9 @@ int hook_open(struct hook **out, const char *path);
 int hook_set_path(struct hook *hook, const char *path);
 
 /*
- * Run it for an event: `env` has `n` pairs of a key ([a-z][a-z0-9_]*, or '-' for '_'; others are
- * left out) and a value. False: not run, which is counted and in the log. `hook` may be NULL, or
- * have no program: then false, and not counted.
+ * Run it for an event, if it is still such a program (else hook-refused): `env` has `n` pairs of a
+ * key ([a-z][a-z0-9_]*, or '-' for '_'; others are left out) and a value. False: not run, which is
+ * counted and in the log. `hook` may be NULL, or have no program: then false, and not counted.
  */
 bool hook_run(struct hook *hook, const char *event, const char *const env[][2], size_t n);
 

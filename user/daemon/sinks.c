@@ -44,21 +44,30 @@ int sinks_open(struct daemon *daemon, uint64_t hook_data)
 	return err ? err : events_add_sink(&daemon->events, run_hook, daemon);
 }
 
-void sinks_set_hook(struct daemon *daemon, const char *path)
+/* 0 or -errno, which has been told. */
+static int use_hook(struct daemon *daemon, const char *path)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = daemon->hook.epoll_data};
+	int err;
 
-	if (strcmp(path, daemon->hook.path) == 0)
-		return;
-	snprintf(daemon->hook.path, sizeof(daemon->hook.path), "%s", path);
-	if (daemon->hook.running) {
-		hook_set_path(daemon->hook.running, path);
-		return;
-	}
-	if (!*path || hook_open(&daemon->hook.running, path))
-		return;
+	if (daemon->hook.running)
+		return hook_set_path(daemon->hook.running, path);
+	err = *path ? hook_open(&daemon->hook.running, path) : 0;
+	if (err || !*path)
+		return err;
 	if (epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD, hook_fd(daemon->hook.running), &event))
 		log_error("hook-unwatched path=\"%s\" error=\"%s\"", path, strerror(errno));
+	return 0;
+}
+
+void sinks_set_hook(struct daemon *daemon, const char *path)
+{
+	if (strcmp(path, daemon->hook.path) == 0)
+		return;
+	/* One that is refused is not remembered: the next time it may have been mended. */
+	if (use_hook(daemon, path))
+		path = "";
+	snprintf(daemon->hook.path, sizeof(daemon->hook.path), "%s", path);
 }
 
 void sinks_close(struct daemon *daemon)

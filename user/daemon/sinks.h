@@ -10,7 +10,7 @@
 int sinks_open(struct daemon *daemon, uint64_t hook_data);
 
 /* Use this program from now on, or none if it is empty. One that cannot be run is refused with a
- * log line, and events have no hook then. */
+ * log line, and events have no hook then; told the same again, it is looked at again. */
 void sinks_set_hook(struct daemon *daemon, const char *path);
 
 void sinks_close(struct daemon *daemon);

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "telemetry/sampler.h"
 
 struct transaction {
 	struct relay *relay;
@@ -466,7 +468,7 @@ static int go_over(struct transaction *txn)
 
 /* ---- commit, or take back ---- */
 
-static void retire_entries(struct transaction *txn)
+static void retire_entries(struct transaction *txn, struct sampler *sampler)
 {
 	struct relay *relay = txn->relay;
 
@@ -482,12 +484,13 @@ static void retire_entries(struct transaction *txn)
 		if (entry->port && !entry->port->users)
 			port_stop(entry->port);
 		relay_retire_entry(relay, entry);
+		sampler_rule_gone(sampler, entry->meter, entry->rule);
 		entry_free(entry, relay->membership);
 	}
 }
 
 /* Ports without users go; those that are left become the relay's. */
-static void settle_ports(struct transaction *txn)
+static void settle_ports(struct transaction *txn, struct sampler *sampler)
 {
 	unsigned int left = 0;
 
@@ -503,6 +506,7 @@ static void settle_ports(struct transaction *txn)
 		if (port->attached || port->nr_workers)
 			log_write(LOG_FACILITY_LINKS, LOG_LEVEL_INFO, "interface-released iface=%s",
 				  port->name);
+		sampler_interface_gone(sampler, &port->meter, port->name);
 		port_stop(port);
 		relay_retire_port(txn->relay, port);
 		port_close(port);
@@ -529,10 +533,13 @@ static void hand_down_meters(struct transaction *txn)
 static void commit(struct transaction *txn)
 {
 	struct relay *relay = txn->relay;
+	struct sampler sampler;
 
 	hand_down_meters(txn);
-	retire_entries(txn);
-	settle_ports(txn);
+	sampler_begin(&sampler, relay->events, clock_ns(), relay->config.events.silent_after);
+	retire_entries(txn, &sampler);
+	settle_ports(txn, &sampler);
+	sampler_end(&sampler);
 	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
 		txn->entries[i]->rule = &txn->next->rules[i];
 		txn->entries[i]->before = NULL;

@@ -29,6 +29,7 @@ struct metrics {
 	enum metrics_format format;
 	bool rules_added;
 	uint64_t rules[RULE_STATES];
+	json_t *told;	      /* names of the rules so far: as keys */
 	struct text labels;   /* of the object under way */
 	struct text *samples; /* one per line of metric_table that has a name */
 };
@@ -389,8 +390,11 @@ static void add_rule(struct metrics *metrics, const json_t *rule)
 	size_t i;
 
 	cut(&metrics->labels, 0);
-	if (!label_from(metrics, "rule", rule, "name"))
+	if (!label_from(metrics, "rule", rule, "name") ||
+	    json_object_get(metrics->told, metrics->labels.bytes))
 		return;
+	if (json_object_set_new_nocheck(metrics->told, metrics->labels.bytes, json_null()))
+		metrics->labels.failed = true;
 	count_state(metrics, rule);
 	length = metrics->labels.used;
 	if (interface)
@@ -415,9 +419,10 @@ struct metrics *metrics_new(enum metrics_format format)
 		return NULL;
 	metrics->format = format;
 	metrics->samples = calloc(metric_count, sizeof(*metrics->samples));
-	if (metrics->samples)
+	metrics->told = json_object();
+	if (metrics->samples && metrics->told)
 		return metrics;
-	free(metrics);
+	metrics_free(metrics);
 	return NULL;
 }
 
@@ -425,10 +430,11 @@ void metrics_free(struct metrics *metrics)
 {
 	if (!metrics)
 		return;
-	for (unsigned int i = 0; i < metric_count; i++)
+	for (unsigned int i = 0; i < metric_count && metrics->samples; i++)
 		free(metrics->samples[i].bytes);
 	free(metrics->samples);
 	free(metrics->labels.bytes);
+	json_decref(metrics->told);
 	free(metrics);
 }
 

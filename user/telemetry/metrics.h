@@ -34,7 +34,8 @@ void metrics_free(struct metrics *metrics); /* takes NULL */
 /* Everything of an answer to `stats.show` but its rules: once, of any page. */
 void metrics_add_machine(struct metrics *metrics, const json_t *stats);
 
-/* The rules of one page: once for each page, so that no more than one is ever in memory. */
+/* The rules of one page: once for each page, so that no more than one is ever in memory. A rule
+ * that was added before, by its name, is left out: no series is told twice. */
 void metrics_add_rules(struct metrics *metrics, const json_t *stats);
 
 /* An answer to `version`. */

@@ -107,8 +107,8 @@ static void emit_rule(struct sampler *sampler, const char *name, bool bad,
 	emit(sampler, &event);
 }
 
-static void emit_output(struct sampler *sampler, const struct stats_rule *rule,
-			const struct stats_output *output, const struct event_number *errors,
+static void emit_output(struct sampler *sampler, const struct rule *rule,
+			const struct rule_output *output, const struct event_number *errors,
 			unsigned int nr_errors)
 {
 	char to[ENDPOINT_TEXT_SIZE];
@@ -116,10 +116,9 @@ static void emit_output(struct sampler *sampler, const struct stats_rule *rule,
 
 	event_init(&event, nr_errors ? "dropping" : "dropping-ended", LOG_FACILITY_EGRESS,
 		   nr_errors ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
-	event_add_text(&event, "rule", rule->rule->name);
-	event_add_text(
-		&event, "output",
-		endpoint_format(&output->rule->to, output->rule->port, output->rule->iface, to));
+	event_add_text(&event, "rule", rule->name);
+	event_add_text(&event, "output",
+		       endpoint_format(&output->to, output->port, output->iface, to));
 	if (nr_errors)
 		event_add_numbers(&event, "errors", errors, nr_errors);
 	emit(sampler, &event);
@@ -166,11 +165,11 @@ static void sample_output(struct sampler *sampler, struct output_meter *meter,
 	rates_sample(&meter->rates, sampler->now_ns, stats->sent, stats->sent_bytes);
 	if (count) {
 		if (!meter->dropping)
-			emit_output(sampler, rule, stats, errors, count);
+			emit_output(sampler, rule->rule, stats->rule, errors, count);
 		meter->dropping = true;
 		meter->quiet = 0;
 	} else if (meter->dropping && ++meter->quiet >= SAMPLER_QUIET) {
-		emit_output(sampler, rule, stats, NULL, 0);
+		emit_output(sampler, rule->rule, stats->rule, NULL, 0);
 		meter->dropping = false;
 	}
 }
@@ -191,6 +190,14 @@ void sampler_rule(struct sampler *sampler, struct meter *meter, const struct sta
 	meter->flow = (uint8_t)flow;
 	for (unsigned int i = 0; i < meter->nr_outputs; i++)
 		sample_output(sampler, &meter->outputs[i], stats, &stats->outputs[i]);
+}
+
+void sampler_rule_gone(struct sampler *sampler, const struct meter *meter, const struct rule *rule)
+{
+	for (unsigned int i = 0; i < meter->nr_outputs; i++) {
+		if (meter->outputs[i].dropping)
+			emit_output(sampler, rule, &rule->outputs[i], NULL, 0);
+	}
 }
 
 static void emit_interface(struct sampler *sampler, const char *iface, uint64_t packets)
@@ -225,6 +232,13 @@ void sampler_interface(struct sampler *sampler, struct interface_meter *meter,
 		emit_interface(sampler, iface->name, 0);
 		meter->exhausting = false;
 	}
+}
+
+void sampler_interface_gone(struct sampler *sampler, const struct interface_meter *meter,
+			    const char *iface)
+{
+	if (meter->exhausting)
+		emit_interface(sampler, iface, 0);
 }
 
 void sampler_end(struct sampler *sampler)

@@ -62,6 +62,13 @@ void sampler_begin(struct sampler *sampler, const struct events *events, uint64_
 void sampler_rule(struct sampler *sampler, struct meter *meter, const struct stats_rule *stats);
 void sampler_interface(struct sampler *sampler, struct interface_meter *meter,
 		       const struct stats *stats, const struct stats_interface *iface);
+
+/* They are removed, or become others under the same name: what was told of them as under way has
+ * ended, because nobody will look again. */
+void sampler_rule_gone(struct sampler *sampler, const struct meter *meter, const struct rule *rule);
+void sampler_interface_gone(struct sampler *sampler, const struct interface_meter *meter,
+			    const char *iface);
+
 void sampler_end(struct sampler *sampler);
 
 #endif
