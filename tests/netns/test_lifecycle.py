@@ -203,9 +203,14 @@ def hinted_privileges():
     hint = re.search(r"(cap_[a-z_]+(,cap_[a-z_]+)+)", poor.process.log())
     check(hint, f"no hint names the capabilities:\n{poor.process.log()}")
     wanted = hint[1].replace("cap_", "+")
+    prefix = (*NOBODY, f"--inh-caps={wanted}", f"--ambient-caps={wanted}")
+    os.chmod(work_folder(), 0o755)
+    # The folder of the control socket is not there, and not ours to make.
+    refused(Daemon(star.relay, RULE, prefix=prefix, ready=False, arguments=(
+        "--socket", os.path.join(work_folder(), "none", "socket"))), EXIT_PERMISSION,
+            "control-failed", "Permission denied")
     os.chmod(work_folder(), 0o777)  # for the control socket
-    daemon = Daemon(star.relay, RULE, prefix=(*NOBODY, f"--inh-caps={wanted}",
-                                              f"--ambient-caps={wanted}"))
+    daemon = Daemon(star.relay, RULE, prefix=prefix)
     equal(daemon.stats()["rules"][0]["state"], "active", f"state with {hint[1]}")
     relays(star)
     daemon.settle(steered=1)

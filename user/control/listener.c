@@ -30,14 +30,17 @@ struct listener {
 	ino_t inode;
 };
 
-static void make_folder(const char *path)
+static int make_folder(const char *path)
 {
 	char copy[PATH_SIZE];
+	int err;
 
 	strcpy(copy, path);
-	/* If that fails, the lock says why. */
-	if (mkdir(dirname(copy), 0755) && errno != EEXIST)
-		log_debug("control-folder-failed path=\"%s\" error=\"%s\"", path, strerror(errno));
+	if (!mkdir(dirname(copy), 0755) || errno == EEXIST)
+		return 0;
+	err = -errno;
+	log_debug("control-folder-failed path=\"%s\" error=\"%s\"", path, strerror(-err));
+	return err;
 }
 
 /* Without it, two who find the same abandoned socket file would both remove it, one of them the
@@ -108,11 +111,15 @@ static int bind_and_listen(struct listener *listener, const struct sockaddr_un *
 static int open_at(struct listener *listener, gid_t group)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int no_folder;
 	int err;
 
 	strcpy(address.sun_path, listener->path);
-	make_folder(listener->path);
+	no_folder = make_folder(listener->path);
 	err = lock(listener);
+	/* The reason is why there is no folder, not that there is none. */
+	if (err == -ENOENT && no_folder)
+		err = no_folder;
 	if (!err)
 		err = remove_abandoned(&address);
 	if (err)
