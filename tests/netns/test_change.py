@@ -321,8 +321,11 @@ def pending_rules():
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
     control = Client(daemon.socket)
-    control.call("rule.add", rules=[rule("away", 2, iface="eth7"),
-                                    "lost in 239.1.1.3:5000@in0 out 239.2.2.2:6000@eth8"])
+    answer = control.call("rule.add", rules=[rule("away", 2, iface="eth7"), rule("here", 4),
+                                             "lost in 239.1.1.3:5000@in0 out "
+                                             "239.2.2.2:6000@eth8"])
+    equal((answer["added"], answer["pending"]), (3, 2), "added, and pending of these")
+    control.call("rule.del", names=["here"])
     for name, word in (("away", "eth7"), ("lost", "eth8")):
         found = control.call("rule.show", name=name)
         equal(found["state"], "pending", f"state of {name}")

@@ -176,6 +176,9 @@ void show_changed(const struct screen *screen, const json_t *answer)
 	screen_print(screen, "added %lld, removed %lld, replaced %lld\n",
 		     show_number(answer, "added"), show_number(answer, "removed"),
 		     show_number(answer, "replaced"));
+	if (show_number(answer, "pending") > 0)
+		screen_print(screen, "pending: %lld; \"xmcastctl -s rule list\" says why\n",
+			     show_number(answer, "pending"));
 	json_array_foreach(json_object_get(answer, "needs_restart"), i, setting)
 		screen_print(screen, "needs a restart: %s\n",
 			     json_is_string(setting) ? json_string_value(setting) : "-");

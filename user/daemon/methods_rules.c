@@ -131,9 +131,10 @@ static void change(struct daemon *daemon, const struct rule_operation *operation
 
 json_t *change_json(const struct daemon *daemon, const struct relay_change *change)
 {
-	return json_pack("{s:I, s:i, s:i, s:i}", "generation",
+	return json_pack("{s:I, s:i, s:i, s:i, s:i}", "generation",
 			 (json_int_t)relay_generation(daemon->relay), "added", (int)change->added,
-			 "removed", (int)change->removed, "replaced", (int)change->replaced);
+			 "removed", (int)change->removed, "replaced", (int)change->replaced,
+			 "pending", (int)change->pending);
 }
 
 /* One operation for each string of a list. */

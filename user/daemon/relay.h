@@ -24,6 +24,7 @@ struct relay_change {
 	unsigned int added;
 	unsigned int removed;
 	unsigned int replaced;
+	unsigned int pending; /* of those added and replaced: not at work, and waiting */
 };
 
 /*

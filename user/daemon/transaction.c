@@ -543,6 +543,7 @@ static void commit(struct transaction *txn)
 	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
 		txn->entries[i]->rule = &txn->next->rules[i];
 		txn->entries[i]->before = NULL;
+		txn->change.pending += txn->entries[i]->fresh && is_pending(txn->entries[i]);
 		txn->entries[i]->fresh = false;
 	}
 	free(relay->entries);
