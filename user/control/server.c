@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/listener.h"
 #include "control/peer.h"
@@ -57,14 +58,6 @@ struct control_server {
 	unsigned int nr_sessions;
 	struct session *sessions[CONTROL_CLIENTS];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-}
 
 /* Come back soon after that time. In steps, so that a thousand clients with a time of their own
  * each make one alarm. */
@@ -281,7 +274,7 @@ static int answer_line(struct control_server *server, struct session *session, u
  * or -errno: it is gone, or has to go. */
 static int serve_session(struct control_server *server, struct session *session, uint32_t events)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 	size_t length;
 	int err;
 
@@ -335,7 +328,7 @@ static struct session *find_victim(const struct control_server *server, enum con
 
 static int add_session(struct control_server *server, int fd, enum control_access access, bool kept)
 {
-	struct session *session = session_new(fd, access, now_ns());
+	struct session *session = session_new(fd, access, clock_ns());
 	int err;
 
 	if (!session)
@@ -404,7 +397,7 @@ static void pause_accepting(struct control_server *server)
 
 	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, listener_fd(server->listener), &event))
 		return;
-	server->paused_ns = now_ns() + PAUSE_NS;
+	server->paused_ns = clock_ns() + PAUSE_NS;
 	schedule(server, server->paused_ns);
 }
 
@@ -446,7 +439,7 @@ static bool accept_client(struct control_server *server)
 static void on_alarm(struct control_server *server)
 {
 	uint64_t expirations;
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 	uint64_t next = server->paused_ns ? server->paused_ns : NEVER;
 
 	if (read(server->timer_fd, &expirations, sizeof(expirations)) < 0)
@@ -603,13 +596,13 @@ static int serve_clients(struct control_server *server, enum control_access acce
  * of, and not among those whom we have served. */
 static void serve(struct control_server *server)
 {
-	uint64_t end = now_ns() + RUN_NS;
+	uint64_t end = clock_ns() + RUN_NS;
 	unsigned int served = 0;
 
 	do
 		serve_clients(server, CONTROL_CHANGE, EVENTS_PER_RUN);
 	while (serve_clients(server, CONTROL_READ, 1) > 0 && ++served < EVENTS_PER_RUN &&
-	       now_ns() < end);
+	       clock_ns() < end);
 }
 
 void control_server_run(struct control_server *server)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/exit_codes.h"
+#include "base/clock.h"
 #include "ctl/command.h"
 #include "ctl/top_screen.h"
 #include "ctl/top_view.h"
@@ -34,10 +35,7 @@ struct top {
 
 static double clock_now(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return (double)clock_ns() / 1e9;
 }
 
 static bool parse_number(const char *text, double least, double most, double *value)

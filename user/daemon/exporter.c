@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/addr.h"
 #include "base/log.h"
 #include "daemon/exporter_process.h"
@@ -42,10 +43,7 @@ struct exporter {
 
 static time_t now(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec;
+	return (time_t)(clock_ns() / NS_PER_SECOND);
 }
 
 static int watch(struct exporter *exporter, int fd)

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "control/client.h"
 #include "daemon/exporter_process.h"
 #include "telemetry/metrics.h"
@@ -85,10 +86,7 @@ const char *exporter_exit_reason(int status)
 
 static int64_t now_ms(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+	return (int64_t)(clock_ns() / 1000000);
 }
 
 /* ---- rights ---- */

@@ -438,12 +438,16 @@ static int attach_ports(struct transaction *txn)
 		if (!port->fresh || port->failed)
 			continue;
 		err = port_attach(port, txn->next);
-		if (!err)
-			err = relay_watch_port(txn->relay, port);
 		if (fails(txn, err))
 			return fail(txn, err, "", port->reason);
-		if (err)
+		if (err) {
 			abandon_port(txn, port);
+			continue;
+		}
+		/* Workers whose end nobody would hear of must not relay. */
+		err = relay_watch_port(txn->relay, port);
+		if (err)
+			return fail(txn, err, port->name, NULL);
 	}
 	return 0;
 }
