@@ -13,56 +13,33 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "links/link_parse.h"
+
 /* An RTM_NEWLINK answer with all its nested attributes stays well below this. */
 #define ANSWER_SIZE 65536
 
-static int parse_xdp(const struct nlattr *attr, void *data)
+/* The answer: one message, about the interface or why not. */
+static int read_answer(const void *data, size_t length, struct link *link)
 {
-	struct link *link = data;
+	struct link_event event;
+	char name[IF_NAMESIZE];
+	int err = link_parse(&data, &length, &event);
 
-	if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID &&
-	    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
-		link->xdp_program = mnl_attr_get_u32(attr);
-	return MNL_CB_OK;
-}
-
-static int parse_attribute(const struct nlattr *attr, void *data)
-{
-	struct link *link = data;
-
-	switch (mnl_attr_get_type(attr)) {
-	case IFLA_MTU:
-		if (mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
-			link->mtu = mnl_attr_get_u32(attr);
-		break;
-	case IFLA_NUM_RX_QUEUES:
-		if (mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
-			link->rx_queues = mnl_attr_get_u32(attr);
-		break;
-	case IFLA_XDP:
-		if (mnl_attr_validate(attr, MNL_TYPE_NESTED) == 0)
-			return mnl_attr_parse_nested(attr, parse_xdp, link);
-		break;
-	}
-	return MNL_CB_OK;
-}
-
-static int parse_link(const struct nlmsghdr *nlh, void *data)
-{
-	const struct ifinfomsg *info;
-	struct link *link = data;
-
-	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
-		return MNL_CB_ERROR;
-	info = mnl_nlmsg_get_payload(nlh);
-	link->ifindex = info->ifi_index;
-	link->up = info->ifi_flags & IFF_UP;
-	return mnl_attr_parse(nlh, sizeof(*info), parse_attribute, link);
+	if (err < 0)
+		return err;
+	if (event.kind == LINK_EVENT_ERROR && event.error)
+		return event.error;
+	if (event.kind != LINK_EVENT_CHANGED)
+		return -EPROTO;
+	/* The name that was asked for: it may be an alternative one. */
+	memcpy(name, link->name, sizeof(name));
+	*link = event.link;
+	memcpy(link->name, name, sizeof(name));
+	return 0;
 }
 
 static int query_netlink(struct mnl_socket *socket, struct link *link)
 {
-	unsigned int seq = 1;
 	struct ifinfomsg *info;
 	struct nlmsghdr *nlh;
 	ssize_t n;
@@ -75,7 +52,6 @@ static int query_netlink(struct mnl_socket *socket, struct link *link)
 	nlh = mnl_nlmsg_put_header(buffer);
 	nlh->nlmsg_type = RTM_GETLINK;
 	nlh->nlmsg_flags = NLM_F_REQUEST;
-	nlh->nlmsg_seq = seq;
 	info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
 	info->ifi_family = AF_UNSPEC;
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, link->name);
@@ -83,10 +59,9 @@ static int query_netlink(struct mnl_socket *socket, struct link *link)
 		err = -errno;
 		goto out;
 	}
+	/* Only the kernel can write to this socket, and it has been asked just once. */
 	n = mnl_socket_recvfrom(socket, buffer, ANSWER_SIZE);
-	if (n < 0 ||
-	    mnl_cb_run(buffer, (size_t)n, seq, mnl_socket_get_portid(socket), parse_link, link) < 0)
-		err = errno ? -errno : -EPROTO;
+	err = n < 0 ? -errno : read_answer(buffer, (size_t)n, link);
 out:
 	free(buffer);
 	return err;

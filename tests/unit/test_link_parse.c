@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rtnetlink messages as the kernel sends them, and as it never should. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "links/link_parse.h"
+
+static struct nlmsghdr *begin(void *buffer, uint16_t type, int family, int ifindex)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+
+	nlh->nlmsg_type = type;
+	info->ifi_family = (unsigned char)family;
+	info->ifi_index = ifindex;
+	info->ifi_flags = IFF_UP;
+	return nlh;
+}
+
+static struct nlmsghdr *put_link(void *buffer)
+{
+	struct nlmsghdr *nlh = begin(buffer, RTM_NEWLINK, AF_UNSPEC, 7);
+	struct nlattr *xdp;
+
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, "fifteen-letters");
+	mnl_attr_put_u32(nlh, IFLA_MTU, 1500);
+	mnl_attr_put_u32(nlh, IFLA_NUM_RX_QUEUES, 4);
+	xdp = mnl_attr_nest_start(nlh, IFLA_XDP);
+	mnl_attr_put_u8(nlh, IFLA_XDP_ATTACHED, 1);
+	mnl_attr_put_u32(nlh, IFLA_XDP_PROG_ID, 99);
+	mnl_attr_nest_end(nlh, xdp);
+	return nlh;
+}
+
+/* In memory of just this size, so that a sanitizer sees a byte too many. */
+static int parse_copy(const void *message, size_t length, struct link_event *event)
+{
+	void *copy = malloc(length ? length : 1);
+	const void *data = copy;
+	int result;
+
+	assert_non_null(copy);
+	memcpy(copy, message, length);
+	result = link_parse(&data, &length, event);
+	free(copy);
+	return result;
+}
+
+static void all_of_a_link(void **state)
+{
+	alignas(4) char buffer[1024] = {0};
+	struct nlmsghdr *nlh = put_link(buffer);
+	struct link_event event;
+
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_CHANGED);
+	assert_string_equal(event.link.name, "fifteen-letters");
+	assert_int_equal(event.link.ifindex, 7);
+	assert_int_equal(event.link.mtu, 1500);
+	assert_int_equal(event.link.rx_queues, 4);
+	assert_int_equal(event.link.xdp_program, 99);
+	assert_true(event.link.up);
+	nlh->nlmsg_type = RTM_DELLINK;
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_GONE);
+}
+
+/* Two in one read, then the end. */
+static void several(void **state)
+{
+	alignas(4) char buffer[2048] = {0};
+	struct nlmsghdr *first = put_link(buffer);
+	struct nlmsghdr *second =
+		begin(buffer + MNL_ALIGN(first->nlmsg_len), RTM_DELLINK, AF_UNSPEC, 8);
+	size_t length = MNL_ALIGN(first->nlmsg_len) + second->nlmsg_len;
+	const void *data = buffer;
+	struct link_event event;
+
+	assert_int_equal(link_parse(&data, &length, &event), 1);
+	assert_int_equal(event.link.ifindex, 7);
+	assert_int_equal(link_parse(&data, &length, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_GONE);
+	assert_int_equal(event.link.ifindex, 8);
+	assert_int_equal(link_parse(&data, &length, &event), 0);
+}
+
+/* A bridge that lets go of a port says RTM_DELLINK, too, and the interface stays. */
+static void not_ours(void **state)
+{
+	alignas(4) char buffer[256] = {0};
+	struct nlmsghdr *nlh = begin(buffer, RTM_DELLINK, AF_BRIDGE, 7);
+	struct link_event event;
+
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_OTHER);
+	nlh = begin(buffer, RTM_NEWNEIGH, AF_UNSPEC, 7);
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_OTHER);
+	nlh = begin(buffer, RTM_NEWLINK, AF_UNSPEC, -7);
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_OTHER);
+}
+
+static void addresses_routes_errors(void **state)
+{
+	alignas(4) char buffer[256] = {0};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct ifaddrmsg *address = mnl_nlmsg_put_extra_header(nlh, sizeof(*address));
+	struct nlmsgerr *error;
+	struct rtmsg *route;
+	struct link_event event;
+
+	nlh->nlmsg_type = RTM_DELADDR;
+	address->ifa_index = 3;
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_ADDRESS);
+	assert_int_equal(event.link.ifindex, 3);
+
+	nlh = mnl_nlmsg_put_header(buffer);
+	route = mnl_nlmsg_put_extra_header(nlh, sizeof(*route));
+	nlh->nlmsg_type = RTM_NEWROUTE;
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_ROUTE);
+	route->rtm_flags = RTM_F_CLONED;
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_OTHER);
+
+	nlh = mnl_nlmsg_put_header(buffer);
+	error = mnl_nlmsg_put_extra_header(nlh, sizeof(*error));
+	nlh->nlmsg_type = NLMSG_ERROR;
+	error->error = -ENODEV;
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_ERROR);
+	assert_int_equal(event.error, -ENODEV);
+	error->error = 5; /* not an errno */
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), -EBADMSG);
+}
+
+/* Cut anywhere it is refused, or, told to be so short, read as far as it goes. */
+static void truncated(void **state)
+{
+	alignas(4) char buffer[1024] = {0};
+	struct nlmsghdr *nlh = put_link(buffer);
+	uint32_t whole = nlh->nlmsg_len;
+	struct link_event event;
+
+	for (uint32_t length = 0; length < whole; length++) {
+		nlh->nlmsg_len = whole;
+		assert_int_equal(parse_copy(nlh, length, &event), length ? -EBADMSG : 0);
+		nlh->nlmsg_len = length;
+		if (length >= sizeof(*nlh) + sizeof(struct ifinfomsg))
+			assert_int_equal(parse_copy(nlh, length, &event), 1);
+		else
+			assert_true(parse_copy(nlh, length, &event) <= 0);
+	}
+}
+
+/* Attributes of another length than theirs, and a name without an end, are as if not there. */
+static void lying_attributes(void **state)
+{
+	alignas(4) char buffer[1024] = {0};
+	struct nlmsghdr *nlh = begin(buffer, RTM_NEWLINK, AF_UNSPEC, 7);
+	struct link_event event;
+
+	mnl_attr_put(nlh, IFLA_IFNAME, 4, "eth0");
+	mnl_attr_put_u16(nlh, IFLA_MTU, 1500);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, "a-name-that-is-too-long-for-linux");
+	mnl_attr_put_u64(nlh, IFLA_NUM_RX_QUEUES, 4);
+	mnl_attr_put_u16(nlh, IFLA_XDP, 4);
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_CHANGED);
+	assert_string_equal(event.link.name, "");
+	assert_int_equal(event.link.mtu, 0);
+	assert_int_equal(event.link.rx_queues, 0);
+	assert_int_equal(event.link.xdp_program, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_of_a_link), cmocka_unit_test(several),
+		cmocka_unit_test(not_ours),	 cmocka_unit_test(addresses_routes_errors),
+		cmocka_unit_test(truncated),	 cmocka_unit_test(lying_attributes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
