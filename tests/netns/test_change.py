@@ -353,7 +353,7 @@ def failed_interface():
 
 @test
 def renamed_interface():
-    """A renamed interface is taken over by a reload that names it anew"""
+    """A renamed interface is free for rules that name it anew, while those of its old name wait"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE)
     control = Client(daemon.socket)
@@ -361,9 +361,10 @@ def renamed_interface():
     star.relay.ip("link set in0 name inx")
     star.relay.ip("link set inx up")
     control.call("rule.add", rules=[rule("new", 3, iface="inx")])
-    found = control.call("rule.show", name="new")
+    equal(control.call("rule.show", name="new")["state"], "active", "state of the rule on inx")
+    found = control.call("rule.show", name="cam")
     equal(found["state"], "pending", "state while rules name in0")
-    check("was in0" in found["reason"], found["reason"])
+    check("in0 does not exist" in found["reason"], found["reason"])
     rewrite(daemon, FILE.replace("@in0", "@inx"))
     control.call("config.reload")
     equal({item["state"] for item in all_rules(control)}, {"active"}, "states")

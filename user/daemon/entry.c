@@ -36,7 +36,7 @@ static int fail(struct entry *entry, int err, const char *format, ...)
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
 	free(entry->reason);
-	entry->reason = strdup(reason);
+	entry->reason = strdup(reason); /* NULL: there is a general one */
 	return err;
 }
 
@@ -93,12 +93,60 @@ int entry_open(struct entry *entry, const struct egress_config *egress,
 	return err;
 }
 
-void entry_close(struct entry *entry, struct membership *membership)
+int entry_reopen(struct entry *entry, const struct egress_config *egress,
+		 struct membership *membership)
+{
+	struct stream *before = entry->stream;
+	int err = 0;
+
+	free(entry->reason);
+	entry->reason = NULL;
+	if (!before || before->nr_queues != entry->port->nr_workers) {
+		entry->before = before;
+		entry->stream = NULL;
+		err = open_stream(entry, egress);
+		entry->before = NULL;
+		stream_put(before);
+	}
+	if (!err)
+		err = join(entry, membership);
+	if (err)
+		entry_close(entry, membership);
+	return err;
+}
+
+void entry_leave(struct entry *entry, struct membership *membership)
 {
 	if (entry->joined)
 		membership_leave(membership, &entry->rule->group, &entry->rule->source,
 				 entry->joined_ifindex);
 	entry->joined = false;
+}
+
+/* Of a rule with several outputs one is enough. */
+static const char *outputs_trouble(const struct stream *stream)
+{
+	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
+		if (!stream->outputs[i].trouble)
+			return NULL;
+	}
+	return stream->nr_outputs ? stream->outputs[0].trouble : NULL;
+}
+
+const char *entry_trouble(const struct entry *entry)
+{
+	if (entry->rule->disabled)
+		return NULL;
+	if (entry->port->failed || entry->port->impaired)
+		return entry->port->reason;
+	if (!entry->stream)
+		return entry->reason ? entry->reason : "no memory to say why";
+	return outputs_trouble(entry->stream);
+}
+
+void entry_close(struct entry *entry, struct membership *membership)
+{
+	entry_leave(entry, membership);
 	stream_put(entry->stream);
 	entry->stream = NULL;
 }

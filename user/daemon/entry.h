@@ -11,8 +11,10 @@
 
 struct entry {
 	const struct rule *rule;
-	struct port *port;	     /* NULL: disabled */
-	struct stream *stream;	     /* NULL: disabled or pending */
+	struct port *port; /* NULL: disabled */
+	/* NULL: disabled or pending. Kept, with its counters and sockets, while the port is away.
+	 */
+	struct stream *stream;
 	char *reason;		     /* why it is pending, if that is its own and not its port's */
 	const struct stream *before; /* of the entry that it replaces, while a transaction runs */
 	bool joined;
@@ -35,6 +37,19 @@ struct entry *entry_new(const struct rule *rule);
  */
 int entry_open(struct entry *entry, const struct egress_config *egress,
 	       struct membership *membership);
+
+/*
+ * Its port, which was away, is open again: join, with the stream that it has; if it has none, or
+ * one for another number of queues, as entry_open(). 0 or -errno, as there.
+ */
+int entry_reopen(struct entry *entry, const struct egress_config *egress,
+		 struct membership *membership);
+
+/* Its port is going away: leave the group. */
+void entry_leave(struct entry *entry, struct membership *membership);
+
+/* Why it is pending, or NULL: it is at work, or disabled. Valid until something changes. */
+const char *entry_trouble(const struct entry *entry);
 
 /* It will not be at work: for its own reason, or its port's. Gives back what entry_open() got. */
 void entry_close(struct entry *entry, struct membership *membership);

@@ -34,6 +34,7 @@ enum source {
 	SOURCE_CONTROL,
 	SOURCE_EXPORTER,
 	SOURCE_HOOK,
+	SOURCE_NETWORK,
 };
 
 /* ---- configuration ---- */
@@ -114,7 +115,6 @@ static void on_second(struct daemon *daemon)
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
 	relay_sample(daemon->relay);
-	relay_check(daemon->relay);
 	daemon->seconds += (unsigned int)expirations;
 	interval = relay_config(daemon->relay)->stats_interval;
 	if (!interval || daemon->seconds < interval)
@@ -207,6 +207,10 @@ static int run(struct daemon *daemon)
 				break;
 			case SOURCE_HOOK:
 				hook_reap(daemon->hook.running);
+				break;
+			case SOURCE_NETWORK:
+				if (relay_follow(daemon->relay))
+					return -EIO;
 				break;
 			}
 		}
@@ -331,6 +335,8 @@ static int serve(struct daemon *daemon)
 	if (err)
 		return err;
 	err = relay_watch(daemon->relay, daemon->epoll_fd);
+	if (!err)
+		err = watch(daemon, relay_follow_fd(daemon->relay), SOURCE_NETWORK);
 	if (!err) {
 		log_ready(daemon);
 		err = run(daemon);

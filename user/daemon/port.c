@@ -11,6 +11,9 @@
 
 #include "base/log.h"
 
+/* Tries to open a port again for which a busy queue is no news. */
+#define BUSY_TRIES 10
+
 /* Tell those who listen; the log has its own line, with more in it. */
 static void tell(const struct port *port, const char *name, const char *reason)
 {
@@ -28,11 +31,16 @@ static int fail(struct port *port, int err, const char *format, ...)
 
 static int fail(struct port *port, int err, const char *format, ...)
 {
+	char before[REASON_SIZE];
 	va_list args;
 
+	memcpy(before, port->failed ? port->reason : "", port->failed ? sizeof(before) : 1);
 	va_start(args, format);
 	vsnprintf(port->reason, sizeof(port->reason), format, args);
 	va_end(args);
+	/* It is tried again and again: one line for each state. */
+	if (port->failed && strcmp(before, port->reason) == 0)
+		return err;
 	port->failed = true;
 	log_error("interface-failed iface=%s error=\"%s\" reason=\"%s\"", port->name,
 		  strerror(-err), port->reason);
@@ -48,46 +56,78 @@ static int fail_resource(struct port *port, int err, const char *reason)
 	return fail(port, err, "%s: %s", port->name, reason);
 }
 
+static int explain(char reason[REASON_SIZE], int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int explain(char reason[REASON_SIZE], int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, REASON_SIZE, format, args);
+	va_end(args);
+	return err;
+}
+
+int port_examine(const char *name, const struct link *link, int err, char reason[REASON_SIZE])
+{
+	if (err == -ENODEV)
+		return explain(reason, err, "interface %s does not exist", name);
+	if (err)
+		return explain(reason, err, "interface %s cannot be queried", name);
+	if (link->xdp_program && steer_is_ours(link->xdp_program))
+		return explain(reason, -EBUSY, "another xmcastd has interface %s", name);
+	if (link->xdp_program)
+		return explain(reason, -EEXIST,
+			       "another XDP program (id %u) is attached to %s: detach it with "
+			       "\"ip link set %s xdp off\" or the tool that owns it",
+			       link->xdp_program, name, name);
+	if (!link->up)
+		return explain(reason, -ENETDOWN, "interface %s is down: \"ip link set %s up\"",
+			       name, name);
+	if (!xsk_frame_size(link->mtu))
+		return explain(reason, -EMSGSIZE,
+			       "MTU %u of %s does not fit a 4096-byte frame: set 3822 or less",
+			       link->mtu, name);
+	if (link->rx_queues > XMC_MAX_QUEUES)
+		return explain(reason, -E2BIG,
+			       "%s has %u RX queues, at most %u are served: \"ethtool -L %s "
+			       "combined %u\"",
+			       name, link->rx_queues, XMC_MAX_QUEUES, name, XMC_MAX_QUEUES);
+	return 0;
+}
+
 /* Can the interface carry an ingress at all? */
 static int check_link(struct port *port)
 {
 	const char *name = port->name;
-	int err = link_query(name, &port->link);
+	char reason[REASON_SIZE];
+	int err = port_examine(name, &port->link, link_query(name, &port->link), reason);
 
-	if (err == -ENODEV)
-		return fail(port, err, "interface %s does not exist", name);
 	if (err)
-		return fail(port, err, "interface %s cannot be queried", name);
-	if (port->link.xdp_program && steer_is_ours(port->link.xdp_program))
-		return fail(port, -EBUSY, "another xmcastd has interface %s", name);
-	if (port->link.xdp_program)
-		return fail(port, -EEXIST,
-			    "another XDP program (id %u) is attached to %s: detach it with "
-			    "\"ip link set %s xdp off\" or the tool that owns it",
-			    port->link.xdp_program, name, name);
-	if (!port->link.up)
-		return fail(port, -ENETDOWN, "interface %s is down: \"ip link set %s up\"", name,
-			    name);
-	if (!xsk_frame_size(port->link.mtu))
-		return fail(port, -EMSGSIZE,
-			    "MTU %u of %s does not fit a 4096-byte frame: set 3822 or less",
-			    port->link.mtu, name);
-	if (port->link.rx_queues > XMC_MAX_QUEUES)
-		return fail(port, -E2BIG,
-			    "%s has %u RX queues, at most %u are served: \"ethtool -L %s combined "
-			    "%u\"",
-			    name, port->link.rx_queues, XMC_MAX_QUEUES, name, XMC_MAX_QUEUES);
-	if (port->link.vlan_offload)
-		log_info("vlan-offload iface=%s hint=\"tagged packets look untagged to XDP: if "
-			 "there are VLANs on %s, ethtool -K %s rxvlan off\"",
-			 name, name, name);
+		return fail(port, err, "%s", reason);
 	return 0;
+}
+
+bool port_look(struct port *port)
+{
+	char reason[REASON_SIZE];
+	struct link link;
+	int err = port_examine(port->name, &link, link_query(port->name, &link), reason);
+
+	port->usable = !err;
+	if (err)
+		fail(port, err, "%s", reason);
+	return !err;
 }
 
 static int fail_worker(struct port *port, int err, unsigned int queue)
 {
 	const char *name = port->name;
 
+	/* Most likely by the one that we have just closed: it takes tens of milliseconds. */
+	if (err == -EBUSY && !port->patient && port->tries < BUSY_TRIES)
+		return err;
 	switch (err) {
 	case -EBUSY:
 		return fail(port, err,
@@ -108,7 +148,7 @@ static int fail_worker(struct port *port, int err, unsigned int queue)
 	}
 }
 
-static int open_workers(struct port *port, const struct config *config, unsigned int first_worker)
+static int open_workers(struct port *port, const struct config *config)
 {
 	const struct iface_config *iface = config_iface(config, port->name);
 	unsigned int queues = port->link.rx_queues;
@@ -122,8 +162,9 @@ static int open_workers(struct port *port, const struct config *config, unsigned
 		const struct worker_options options = {
 			.iface = port->name,
 			.queue = port->nr_workers,
-			.index = first_worker + port->nr_workers,
+			.index = port->first_worker + port->nr_workers,
 			.mtu = port->link.mtu,
+			.impatient = !port->patient,
 			.sizes = config->workers,
 			.egress = config->egress,
 		};
@@ -136,13 +177,10 @@ static int open_workers(struct port *port, const struct config *config, unsigned
 	return 0;
 }
 
-int port_open(struct port *port, const char *name, const struct config *config,
-	      unsigned int first_worker)
+static int open_parts(struct port *port, const struct config *config)
 {
-	int err;
+	int err = check_link(port);
 
-	snprintf(port->name, sizeof(port->name), "%s", name);
-	err = check_link(port);
 	if (err)
 		return err;
 	err = steer_open(&port->steer);
@@ -153,7 +191,23 @@ int port_open(struct port *port, const char *name, const struct config *config,
 	if (err)
 		return fail_resource(port, err,
 				     "the XDP program does not load: xmcastd -d tells more");
-	return open_workers(port, config, first_worker);
+	port->program = steer_program_id(port->steer);
+	return open_workers(port, config);
+}
+
+int port_open(struct port *port, const char *name, const struct config *config,
+	      unsigned int first_worker)
+{
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	port->first_worker = first_worker;
+	port->patient = true;
+	return open_parts(port, config);
+}
+
+int port_reopen(struct port *port, const struct config *config)
+{
+	port->patient = false;
+	return open_parts(port, config);
 }
 
 int port_add_key(struct port *port, const struct rule *rule)
@@ -244,6 +298,10 @@ static void log_port(const struct port *port)
 		 worker_zero_copy(worker) ? "zero-copy" : "copy", port->nr_workers, port->link.mtu,
 		 port->nr_workers * worker_memory(worker), worker_huge_pages(worker) ? "yes" : "no",
 		 worker_engine(worker));
+	if (port->link.vlan_offload)
+		log_info("vlan-offload iface=%s hint=\"tagged packets look untagged to XDP: if "
+			 "there are VLANs on %s, ethtool -K %s rxvlan off\"",
+			 port->name, port->name, port->name);
 	tell(port, "interface-ready", NULL);
 }
 
@@ -267,45 +325,10 @@ int port_attach(struct port *port, const struct config *config)
 		return fail_resource(port, err,
 				     "it takes no XDP program: try mode skb, or another driver");
 	port->attached = true;
+	port->failed = port->impaired = port->torn = false;
+	port->tries = 0;
 	log_port(port);
 	return 0;
-}
-
-/* Why the interface does not bring us packets any more, or NULL. */
-static const char *find_impairment(const struct port *port, const struct link *now, int err)
-{
-	if (err || now->ifindex != port->link.ifindex)
-		return "has gone: start xmcastd again once it is back";
-	if (!now->up)
-		return "is down: set it up";
-	if (!now->xdp_program)
-		return "has lost its XDP program: start xmcastd again";
-	if (now->rx_queues > port->link.rx_queues)
-		return "has more RX queues than at the start: start xmcastd again";
-	return NULL;
-}
-
-void port_check(struct port *port)
-{
-	const char *impairment;
-	struct link now;
-	bool before = port->impaired;
-
-	if (!port->attached)
-		return;
-	impairment = find_impairment(port, &now, link_query(port->name, &now));
-	port->impaired = impairment != NULL;
-	if (impairment)
-		snprintf(port->reason, sizeof(port->reason), "interface %s %s", port->name,
-			 impairment);
-	if (port->impaired == before)
-		return;
-	if (port->impaired)
-		log_error("interface-impaired iface=%s reason=\"%s\"", port->name, port->reason);
-	else
-		log_info("interface-recovered iface=%s", port->name);
-	tell(port, port->impaired ? "interface-impaired" : "interface-recovered",
-	     port->impaired ? port->reason : NULL);
 }
 
 int port_stop(struct port *port)

@@ -20,8 +20,17 @@ struct port {
 	bool attached;
 	bool failed; /* cannot run; then `reason` says why and what to do */
 	char reason[REASON_SIZE];
-	bool impaired;	    /* it ran, and its interface has changed: `reason` says how */
-	bool fresh;	    /* made by the transaction that runs */
+	bool impaired;	   /* its workers run, and nothing can come: `reason` says why */
+	bool usable;	   /* it failed, and its interface could carry it again */
+	bool torn;	   /* its interface was taken from it, even if it seems to be there again */
+	bool patient;	   /* waits for queues that another socket has not given back yet */
+	bool attach_asked; /* a lost program is to be attached again whatever the configuration */
+	uint32_t program;  /* id of ours */
+	unsigned int tries; /* to open it again, in vain */
+	uint64_t retry_ns;  /* not before then (clock_ns()); of a failed one, or a lost program */
+	uint64_t opened_ns; /* when that last succeeded */
+	unsigned int first_worker; /* workers of other ports before its own */
+	bool fresh;		   /* made by the transaction that runs */
 	unsigned int users; /* entries that a transaction leaves it with, active or pending */
 	unsigned int nr_workers;
 	struct worker **workers;
@@ -32,12 +41,31 @@ struct port {
 };
 
 /*
+ * Why this interface, as link_query() has found it (`err` is what that returned), cannot carry an
+ * ingress: 0: it can; else -errno, and `reason` says why and what to do.
+ */
+int port_examine(const char *name, const struct link *link, int err, char reason[REASON_SIZE]);
+
+/*
  * Look at the interface, load the program, open the workers, of which there are `first_worker` on
  * other ports already. 0; -EPERM or -EBUSY as relay_open()
  * has them; any other error leaves the port `failed`, with the reason set and logged.
  */
 int port_open(struct port *port, const char *name, const struct config *config,
 	      unsigned int first_worker);
+
+/*
+ * Could a port that failed be opened again? Sets `usable`, and if not, why not, which is logged if
+ * it is another reason than before.
+ */
+bool port_look(struct port *port);
+
+/*
+ * port_open() for a port that is `failed` and closed, whose interface is `usable`. It stays
+ * `failed` until port_attach(). Does not wait for queues: -EBUSY, and no line in the log for the
+ * first few tries. A reason that is as it was is not logged again.
+ */
+int port_reopen(struct port *port, const struct config *config);
 
 /*
  * Start the workers with these streams, and let the program know their keys. Not attached, they get
@@ -64,8 +92,16 @@ void port_forget(struct port *port);
 int port_add_key(struct port *port, const struct rule *rule);
 int port_remove_key(struct port *port, const struct rule *rule);
 
-/* Does the interface of a running port still carry it? Sets `impaired`, and logs every change. */
-void port_check(struct port *port);
+/*
+ * Look at the interface of a port that runs. What passes by itself or can be mended (it is down;
+ * the XDP program has been taken off) sets or clears `impaired`, and every change is logged. NULL;
+ * or, as constant text, why the port has to be given up and opened anew: port_lose().
+ */
+const char *port_check(struct port *port, const struct config *config);
+
+/* Close a port that has been stopped, and whose counters have been kept: it is `failed`, since its
+ * interface `why`. */
+void port_lose(struct port *port, const char *why);
 
 /* Detach, then end the workers in order. 0 or -EIO. */
 int port_stop(struct port *port);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/follow.h"
 #include "daemon/relay_internal.h"
 #include "daemon/transaction.h"
 
@@ -32,12 +33,16 @@ int relay_open(struct relay **out, struct config *config, const struct events *e
 	relay->started_ns = clock_ns();
 	relay->events = events;
 	err = membership_open(&relay->membership);
+	/* First listen, then look. */
+	if (!err)
+		err = follow_open(&relay->follow, relay);
 	if (!err)
 		err = transaction_run(relay, config, TRANSACTION_START, &change, reason);
 	if (err) {
 		relay_close(relay);
 		return err;
 	}
+	follow_rules_changed(relay->follow);
 	*out = relay;
 	return 0;
 }
@@ -59,6 +64,7 @@ void relay_close(struct relay *relay)
 {
 	if (!relay)
 		return;
+	follow_close(relay->follow);
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
 		port_close(relay->ports[i]);
 		free(relay->ports[i]);
@@ -80,7 +86,12 @@ void relay_close(struct relay *relay)
 int relay_apply(struct relay *relay, struct config *config, struct relay_change *change,
 		char reason[REASON_SIZE])
 {
-	return transaction_run(relay, config, TRANSACTION_CHANGE, change, reason);
+	int err;
+
+	follow_sync(relay->follow);
+	err = transaction_run(relay, config, TRANSACTION_CHANGE, change, reason);
+	follow_rules_changed(relay->follow);
+	return err;
 }
 
 static unsigned int count_active(const struct relay *relay)
@@ -92,9 +103,19 @@ static unsigned int count_active(const struct relay *relay)
 	return active;
 }
 
-int relay_retry(struct relay *relay)
+bool relay_has_waiting(const struct relay *relay)
 {
-	unsigned int before = count_active(relay);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct entry *entry = relay->entries[i];
+
+		if (!entry->rule->disabled && !entry->stream && !entry->port->failed)
+			return true;
+	}
+	return false;
+}
+
+int relay_retry_rules(struct relay *relay)
+{
 	struct relay_change change;
 	char reason[REASON_SIZE];
 	struct config config;
@@ -104,6 +125,16 @@ int relay_retry(struct relay *relay)
 		return err;
 	err = transaction_run(relay, &config, TRANSACTION_RETRY, &change, reason);
 	config_free(&config);
+	if (err == -EIO)
+		relay->broken = true;
+	return err;
+}
+
+int relay_retry(struct relay *relay)
+{
+	unsigned int before = count_active(relay);
+	int err = follow_retry(relay->follow);
+
 	return err ? err : (int)(count_active(relay) - before);
 }
 
@@ -145,8 +176,10 @@ void relay_count(const struct relay *relay, unsigned int *active, unsigned int *
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct entry *entry = relay->entries[i];
 
-		*active += entry->stream != NULL;
-		*pending += !entry->stream && !entry->rule->disabled;
+		if (entry->rule->disabled)
+			continue;
+		*pending += entry_trouble(entry) != NULL;
+		*active += !entry_trouble(entry);
 	}
 }
 
@@ -162,6 +195,8 @@ void relay_size(const struct relay *relay, unsigned int *interfaces, unsigned in
 
 bool relay_failed(const struct relay *relay)
 {
+	if (relay->broken)
+		return true;
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
 		for (unsigned int j = 0; j < relay->ports[i]->nr_workers; j++) {
 			if (worker_failed(relay->ports[i]->workers[j]))
@@ -210,10 +245,15 @@ int relay_ping(struct relay *relay)
 	return count;
 }
 
-void relay_check(struct relay *relay)
+int relay_follow_fd(const struct relay *relay)
 {
-	for (unsigned int i = 0; i < relay->nr_ports; i++)
-		port_check(relay->ports[i]);
+	return follow_fd(relay->follow);
+}
+
+int relay_follow(struct relay *relay)
+{
+	follow_run(relay->follow);
+	return relay_failed(relay) ? -EIO : 0;
 }
 
 int relay_memberships(const struct relay *relay, struct membership_entry **list)

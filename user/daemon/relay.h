@@ -54,7 +54,8 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
  * now on; the log itself is not touched. */
 void relay_set_log_level(struct relay *relay, enum log_facility facility, enum log_level level);
 
-/* Try again what is pending. Returns the number of rules that are active now and were not. */
+/* Try again what is pending, now. Returns the number of rules that are active now and were not, or
+ * -EIO: the relay must end. */
 int relay_retry(struct relay *relay);
 
 /* Is this an interface that rules take in from? */
@@ -93,8 +94,10 @@ void relay_sample(struct relay *relay);
 /* Peaks of all rules and outputs begin anew. */
 void relay_reset_peaks(struct relay *relay);
 
-/* Look whether the interfaces still carry their rules; call once a second. */
-void relay_check(struct relay *relay);
+/* Follow the network (follow.h): call relay_follow() when the descriptor is readable. -EIO: a
+ * worker had failed, and the relay must end. */
+int relay_follow_fd(const struct relay *relay);
+int relay_follow(struct relay *relay);
 
 /* What is joined, as membership_list() has it. */
 int relay_memberships(const struct relay *relay, struct membership_entry **list);

@@ -20,6 +20,7 @@ static unsigned int least(unsigned int so_far, unsigned int value, unsigned int 
 static void read_output(const struct output *output, unsigned int nr_queues,
 			struct stats_output *stats)
 {
+	stats->reason = output->trouble;
 	for (unsigned int i = 0; i < nr_queues; i++) {
 		const struct output_queue *queue = &output->queues[i];
 
@@ -43,9 +44,10 @@ static void read_entry(const struct entry *entry, struct stats_rule *stats)
 	stats->state = "active";
 	if (entry->rule->disabled) {
 		stats->state = "disabled";
-	} else if (!stream || entry->port->impaired) {
-		stats->state = "pending";
-		stats->reason = entry->reason ? entry->reason : entry->port->reason;
+	} else {
+		stats->reason = entry_trouble(entry);
+		if (stats->reason)
+			stats->state = "pending";
 	}
 	sum_received(stream, &stats->received, &stats->received_bytes);
 	stats->latency = stream ? stream->latency : NULL;
@@ -141,8 +143,11 @@ void relay_reset_peaks(struct relay *relay)
 
 void relay_retire_entry(struct relay *relay, const struct entry *entry)
 {
-	const struct stream *stream = entry->stream;
+	relay_retire_stream(relay, entry->stream);
+}
 
+void relay_retire_stream(struct relay *relay, const struct stream *stream)
+{
 	for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
 		struct stats_output output = {0};
 

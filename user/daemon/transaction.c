@@ -89,7 +89,13 @@ static struct entry *find_entry(const struct transaction *txn, const struct rule
 
 static bool is_pending(const struct entry *entry)
 {
-	return !entry->stream && !entry->rule->disabled;
+	return !entry->rule->disabled && (!entry->stream || entry->port->failed);
+}
+
+/* Pending for a reason of its own: those of a port that failed come back with it. */
+static bool is_retried(const struct transaction *txn, const struct entry *entry)
+{
+	return txn->kind == TRANSACTION_RETRY && is_pending(entry) && !entry->port->failed;
 }
 
 /* The entry at a place of the next configuration is made anew. `before`: its namesake, or NULL. */
@@ -122,7 +128,7 @@ static int match_entries(struct transaction *txn)
 		txn->change.added += !entry;
 		txn->change.removed -= entry != NULL;
 		txn->change.replaced += entry && !same;
-		if (same && !(txn->kind == TRANSACTION_RETRY && is_pending(entry))) {
+		if (same && !is_retried(txn, entry)) {
 			entry->kept = true;
 			txn->entries[i] = entry;
 			continue;
@@ -183,32 +189,8 @@ static struct port *find_port(const struct transaction *txn, const char *name)
 	return NULL;
 }
 
-/* The port of ours that the interface of this one belongs to, from before it was renamed; or NULL.
- */
-static const struct port *find_namesake(const struct transaction *txn, const struct port *port)
-{
-	for (unsigned int i = 0; i < txn->nr_ports; i++) {
-		const struct port *other = txn->ports[i];
-
-		if (other != port && other->attached && other->link.ifindex == port->link.ifindex)
-			return other;
-	}
-	return NULL;
-}
-
-/* It is free for its new name once no rule has the old one: the rules wait, and a reload that
- * changes the name in them finds it so. */
-static int refuse_renamed(struct port *port, const struct port *other)
-{
-	snprintf(port->reason, sizeof(port->reason),
-		 "interface %s was %s, and rules still name that: change them, then reload",
-		 port->name, other->name);
-	return -EEXIST;
-}
-
 static int open_port(struct transaction *txn, const char *name, struct port **out)
 {
-	const struct port *other;
 	unsigned int workers = 0;
 	struct port *port;
 	int err;
@@ -222,9 +204,6 @@ static int open_port(struct transaction *txn, const char *name, struct port **ou
 	port->events = txn->relay->events;
 	txn->ports[txn->nr_ports++] = port;
 	err = port_open(port, name, txn->next, workers);
-	other = err == -EBUSY ? find_namesake(txn, port) : NULL;
-	if (other)
-		err = refuse_renamed(port, other);
 	if (fails(txn, err))
 		return fail(txn, err, "", port->reason);
 	*out = port;
@@ -269,6 +248,19 @@ static void release_descriptors(const int fds[RESERVED])
 	}
 }
 
+/* A rule that is tried again, and waits for what it has waited for, is no news. */
+static void log_pending(const struct transaction *txn, const struct entry *entry, int err)
+{
+	const char *reason = entry->reason ? entry->reason : "";
+	const struct entry *before =
+		txn->kind == TRANSACTION_RETRY ? find_entry(txn, entry->rule) : NULL;
+
+	if (before && before->reason && strcmp(before->reason, reason) == 0)
+		return;
+	log_error("rule-pending rule=%s error=\"%s\" reason=\"%s\"", entry->rule->name,
+		  strerror(-err), reason);
+}
+
 static int open_entries(struct transaction *txn)
 {
 	int reserved[RESERVED];
@@ -287,8 +279,7 @@ static int open_entries(struct transaction *txn)
 			fail(txn, err, entry->rule->name, entry->reason);
 			break;
 		}
-		log_error("rule-pending rule=%s error=\"%s\" reason=\"%s\"", entry->rule->name,
-			  strerror(-err), entry->reason ? entry->reason : "");
+		log_pending(txn, entry, err);
 		err = 0;
 	}
 	release_descriptors(reserved);

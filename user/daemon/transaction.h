@@ -20,7 +20,9 @@
 enum transaction_kind {
 	TRANSACTION_START,  /* from nothing: what cannot run is pending, whatever the cause */
 	TRANSACTION_CHANGE, /* what the process lacks makes it fail */
-	TRANSACTION_RETRY,  /* as START, and what is pending is tried again */
+	/* As START, and rules that wait for something else than their port are tried again: for
+	 * an interface of an output, say. Ports come back by themselves (follow.h). */
+	TRANSACTION_RETRY,
 };
 
 /* See relay_apply() in relay.h. */

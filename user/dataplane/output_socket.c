@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <limits.h>
 #include <linux/in.h>
 #include <stdbool.h>
 #include <string.h>
@@ -14,6 +15,10 @@
 
 #include "base/log.h"
 #include "dataplane/stream.h"
+
+/* No interface has this index: the kernel counts up from 1. A socket that is bound to it sends
+ * nothing (ENODEV). */
+#define NOWHERE INT_MAX
 
 static int set_int(int fd, int level, int option, int value)
 {
@@ -48,10 +53,17 @@ static int drop_input(int fd)
 	return set_int(fd, SOL_SOCKET, SO_RCVBUF, 0);
 }
 
+/* `ifindex`: of the interface that the rule names, 0: there is none. */
+static int bind_to_interface(int fd, const struct rule_output *rule, int ifindex)
+{
+	if (!*rule->iface)
+		return 0;
+	return set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex ? ifindex : NOWHERE);
+}
+
 /* What a packet of this output carries, and where it leaves. */
 static int configure_ip(int fd, const struct rule_output *rule, int ifindex, const char **step)
 {
-	const struct ip_mreqn iface = {.imr_ifindex = ifindex};
 	bool group = addr_is_multicast(&rule->to);
 	int err;
 
@@ -67,16 +79,12 @@ static int configure_ip(int fd, const struct rule_output *rule, int ifindex, con
 	err = set_int(fd, IPPROTO_IP, group ? IP_MULTICAST_TTL : IP_TTL, rule->ttl);
 	if (err)
 		return err;
-	if (!group) {
-		*step = "SO_BINDTOIFINDEX";
-		return ifindex ? set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex) : 0;
-	}
 	*step = "IP_MULTICAST_LOOP";
-	err = set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0);
+	err = group ? set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0) : 0;
 	if (err)
 		return err;
-	*step = "IP_MULTICAST_IF";
-	return setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &iface, sizeof(iface)) ? -errno : 0;
+	*step = "SO_BINDTOIFINDEX";
+	return bind_to_interface(fd, rule, ifindex);
 }
 
 static int configure(int fd, const struct rule_output *rule, unsigned int send_buffer, int ifindex,
@@ -112,13 +120,39 @@ static int bind_port(int fd, const struct rule_output *rule, struct sockaddr_sto
 	return set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
+static void drop_decoy(struct output *output)
+{
+	log_debug("decoy-failed error=\"%s\"", strerror(errno));
+	close(output->decoy_fd);
+	output->decoy_fd = -1;
+}
+
 /*
  * The decoy. Without a route to the host there is nothing to connect to: then there is none, and
  * ICMP errors show as send errors of this output.
  */
-static int open_decoy(struct output *output, int ifindex, const char **step)
+static int open_decoy(struct output *output, const struct sockaddr_storage *address)
 {
 	const struct sockaddr *to = (const struct sockaddr *)&output->to;
+	int err;
+
+	output->decoy_fd = socket(to->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (output->decoy_fd < 0)
+		return -errno;
+	err = drop_input(output->decoy_fd);
+	if (!err)
+		err = set_int(output->decoy_fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!err)
+		err = bind_to_interface(output->decoy_fd, &output->rule, output->ifindex);
+	if (!err && bind(output->decoy_fd, (const struct sockaddr *)address, output->to_length))
+		err = -errno;
+	if (!err && connect(output->decoy_fd, to, output->to_length))
+		drop_decoy(output);
+	return err;
+}
+
+static int bind_with_decoy(struct output *output, const char **step)
+{
 	struct sockaddr_storage address;
 	int err;
 
@@ -127,22 +161,7 @@ static int open_decoy(struct output *output, int ifindex, const char **step)
 	if (err)
 		return err;
 	*step = "decoy";
-	output->decoy_fd = socket(to->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (output->decoy_fd < 0)
-		return -errno;
-	err = drop_input(output->decoy_fd);
-	if (!err)
-		err = set_int(output->decoy_fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (!err && ifindex)
-		err = set_int(output->decoy_fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex);
-	if (!err && bind(output->decoy_fd, (struct sockaddr *)&address, output->to_length))
-		err = -errno;
-	if (!err && connect(output->decoy_fd, to, output->to_length)) {
-		log_debug("decoy-failed error=\"%s\"", strerror(errno));
-		close(output->decoy_fd);
-		output->decoy_fd = -1;
-	}
-	return err;
+	return open_decoy(output, &address);
 }
 
 int output_socket_open(struct output *output, unsigned int send_buffer, const char **step)
@@ -165,10 +184,10 @@ int output_socket_open(struct output *output, unsigned int send_buffer, const ch
 	}
 	*step = "interface";
 	err = query_ifindex(output->fd, rule->iface, &output->ifindex);
-	if (!err)
+	if (!err || err == -ENODEV)
 		err = configure(output->fd, rule, send_buffer, output->ifindex, step);
 	if (!err && !addr_is_multicast(&rule->to))
-		err = open_decoy(output, output->ifindex, step);
+		err = bind_with_decoy(output, step);
 	if (err)
 		output_socket_close(output);
 	return err;
@@ -192,6 +211,47 @@ bool output_socket_share(struct output *output, const struct output *with)
 	output->sharers = with->sharers;
 	(*output->sharers)++;
 	return true;
+}
+
+bool output_socket_is_away(const struct output *output)
+{
+	return *output->rule.iface && !output->ifindex;
+}
+
+int output_socket_follow(struct output *output, int ifindex)
+{
+	int err;
+
+	if (!*output->rule.iface || output->ifindex == ifindex)
+		return 0;
+	err = bind_to_interface(output->fd, &output->rule, ifindex);
+	if (!err && output->decoy_fd >= 0)
+		err = bind_to_interface(output->decoy_fd, &output->rule, ifindex);
+	if (err)
+		return err;
+	output->ifindex = ifindex;
+	output_socket_refresh(output);
+	return 0;
+}
+
+void output_socket_refresh(struct output *output)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+
+	if (addr_is_multicast(&output->rule.to) || output_socket_is_away(output))
+		return;
+	if (output->decoy_fd < 0) {
+		if (!getsockname(output->fd, (struct sockaddr *)&address, &length) &&
+		    open_decoy(output, &address) && output->decoy_fd >= 0)
+			drop_decoy(output);
+		return;
+	}
+	/* Disconnected first: else it keeps the source address of its first route. */
+	if (connect(output->decoy_fd, &none, sizeof(none)) ||
+	    connect(output->decoy_fd, (const struct sockaddr *)&output->to, output->to_length))
+		drop_decoy(output);
 }
 
 void output_socket_close(struct output *output)

@@ -47,6 +47,16 @@ static void close_stream(struct stream *stream)
 	free(stream);
 }
 
+/* Does the whole rule wait for interfaces of its outputs? */
+static bool is_away(const struct stream *stream)
+{
+	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
+		if (!output_socket_is_away(&stream->outputs[i]))
+			return false;
+	}
+	return stream->nr_outputs > 0;
+}
+
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure)
@@ -63,6 +73,7 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_qu
 	stream->rule.outputs = NULL;
 	stream->nr_queues = nr_queues;
 	stream->references = 1;
+	stream->gso_segments = egress->gso;
 	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
 	stream->queues = aligned_alloc(CACHE_LINE, nr_queues * sizeof(*stream->queues));
 	/* Not touched until there is a sample: pages of idle streams stay the kernel's. */
@@ -79,11 +90,28 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_qu
 		if (err)
 			goto fail;
 	}
+	failure->output = &rule->outputs[0];
+	failure->step = "interface";
+	err = -ENODEV;
+	if (is_away(stream))
+		goto fail;
 	*out = stream;
 	return 0;
 fail:
 	close_stream(stream);
 	return err;
+}
+
+void stream_forget_limits(struct stream *stream, unsigned int i, bool anew)
+{
+	struct output *output = &stream->outputs[i];
+	unsigned int segments = output->rule.gso ? output->rule.gso : stream->gso_segments;
+
+	for (unsigned int j = 0; j < stream->nr_queues; j++) {
+		output->queues[j].gso_max_size = UINT16_MAX;
+		if (anew)
+			output->queues[j].gso_segments = segments;
+	}
 }
 
 void stream_hold(struct stream *stream)

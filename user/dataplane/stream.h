@@ -52,7 +52,8 @@ struct output {
 	struct rule_output rule;
 	int fd;		       /* see output_socket.h */
 	int decoy_fd;	       /* -1: none */
-	int ifindex;	       /* of the interface that it names, when it was opened; 0: none */
+	int ifindex;	       /* of the interface that it names; 0: it names none, or is away */
+	const char *trouble;   /* why nothing can leave now, constant text; or NULL. Main thread */
 	unsigned int *sharers; /* outputs that have this socket, in all streams; main thread */
 	struct sockaddr_storage to;
 	socklen_t to_length;
@@ -74,6 +75,7 @@ struct stream {
 	/* One a queue: from reception to the end of each send of a packet in STAMP_EVERY, refused
 	 * ones included. Written by the egress thread. */
 	struct histogram *latency;
+	unsigned int gso_segments; /* of outputs that do not say it themselves */
 	unsigned int references;
 };
 
@@ -84,15 +86,23 @@ struct stream_failure {
 };
 
 /*
- * Open the sockets of a rule's outputs. Reference count 1. 0 or -errno (-ENODEV: an output's
- * interface does not exist; -EMFILE, -ENOMEM: too few resources; then *failure says where).
- * `egress`: most datagrams in one send, unless an output says otherwise, and the send buffer. Needs
- * CAP_NET_RAW to name an interface on old kernels. `before`: the stream that this one is to
- * replace, or NULL; outputs to the same destinations take over its sockets.
+ * Open the sockets of a rule's outputs. Reference count 1. 0 or -errno (-ENODEV: no output's
+ * interface exists, while one is enough: the others wait for theirs; -EMFILE, -ENOMEM: too few
+ * resources; then *failure says where). `egress`: most datagrams in one send, unless an output says
+ * otherwise, and the send buffer. Needs CAP_NET_RAW to name an interface on old kernels. `before`:
+ * the stream that this one is to replace, or NULL; outputs to the same destinations take over its
+ * sockets.
  */
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure);
+
+/*
+ * The road of an output is another one: what it has learnt of how large its batches may be may hold
+ * no more. `anew`: of another interface, so nothing does. Takes effect from one of the next batches
+ * on.
+ */
+void stream_forget_limits(struct stream *stream, unsigned int output, bool anew);
 
 void stream_hold(struct stream *stream);
 

@@ -112,6 +112,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		.frames = options->sizes.frames,
 		.frame_size = xsk_frame_size(options->mtu),
 		.rx_ring = options->sizes.rx_ring,
+		.impatient = options->impatient,
 	};
 	struct worker *worker;
 	int err;
@@ -371,6 +372,11 @@ void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS])
 {
 	cpus[0] = worker->ingress_cpu;
 	cpus[1] = worker->egress_cpu;
+}
+
+bool worker_has_lost_device(const struct worker *worker)
+{
+	return xsk_has_lost_device(worker->xsk);
 }
 
 bool worker_failed(const struct worker *worker)

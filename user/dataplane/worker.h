@@ -32,6 +32,7 @@ struct worker_options {
 	unsigned int queue;
 	unsigned int index; /* among all workers: which of the CPUs are its own */
 	unsigned int mtu;
+	bool impatient; /* see xsk_options */
 	struct worker_config sizes;
 	struct egress_config egress;
 };
@@ -87,6 +88,9 @@ const char *worker_engine(const struct worker *worker);
 /* CPUs that the ingress and the egress thread are to run on; -1: on any. */
 #define WORKER_THREADS 2
 void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS]);
+
+/* See xsk_has_lost_device(). */
+bool worker_has_lost_device(const struct worker *worker);
 
 /* True if a thread has ended on its own: the relay must not go on. */
 bool worker_failed(const struct worker *worker);

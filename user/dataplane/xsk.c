@@ -112,7 +112,7 @@ static int create_socket(struct xsk *xsk, const struct xsk_options *options)
 	for (int try = 0; try < BIND_TRIES; try++) {
 		err = xsk_socket__create(&xsk->socket, iface, options->queue, xsk->umem, &xsk->rx,
 					 NULL, &config);
-		if (err != -EBUSY)
+		if (err != -EBUSY || options->impatient)
 			return err;
 		poll(NULL, 0, delay);
 		delay += delay / 2;
@@ -288,6 +288,15 @@ uint64_t xsk_kernel_frames(const struct xsk *xsk)
 	uint64_t received = counter_read(&xsk->received);
 
 	return counter_read(&xsk->returned) - received;
+}
+
+bool xsk_has_lost_device(const struct xsk *xsk)
+{
+	socklen_t length = sizeof(int);
+	int error = 0;
+
+	/* xsk_notifier() in net/xdp/xsk.c sets it on NETDEV_UNREGISTER. */
+	return getsockopt(xsk->fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == ENETDOWN;
 }
 
 int xsk_read_drops(const struct xsk *xsk, struct xsk_drops *drops)

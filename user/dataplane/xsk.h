@@ -42,6 +42,7 @@ struct xsk_options {
 	unsigned int frames;	 /* power of two */
 	unsigned int frame_size; /* 2048 or 4096: xsk_frame_size() */
 	unsigned int rx_ring;	 /* entries, power of two; 0: as many as frames */
+	bool impatient;		 /* -EBUSY at once: the caller tries again */
 };
 
 /* A received frame: UMEM address of its first byte, and its length. */
@@ -64,8 +65,8 @@ unsigned int xsk_frame_size(unsigned int mtu);
 /*
  * Allocate the UMEM, bind a socket to the queue, hand every frame to the kernel. A queue that a
  * process which just ended has had may answer EBUSY for some tens of ms: retried for some
- * seconds. 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS: memory or memlock
- * limit.
+ * seconds unless `impatient`. 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS:
+ * memory or memlock limit.
  */
 int xsk_open(struct xsk **out, const struct xsk_options *options);
 void xsk_close(struct xsk *xsk); /* takes NULL */
@@ -97,6 +98,11 @@ static inline void xsk_hand_over(struct xsk *xsk, uint32_t frame, enum xsk_owner
 {
 }
 #endif
+
+/* Main thread: has its interface gone since it was bound (unregistered, or moved to another network
+ * namespace)? It says so once, and never brings a packet again, even if the interface comes back.
+ */
+bool xsk_has_lost_device(const struct xsk *xsk);
 
 /* Any thread: frames that the kernel has now (in the fill ring, in the RX ring, or held). */
 uint64_t xsk_kernel_frames(const struct xsk *xsk);

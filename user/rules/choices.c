@@ -3,6 +3,11 @@
 
 #include "rules/config.h"
 
+const struct choice lost_programs[2] = {
+	{"reattach", LOST_PROGRAM_REATTACH},
+	{"leave", LOST_PROGRAM_LEAVE},
+};
+
 const struct choice iface_modes[3] = {
 	{"auto", IFACE_MODE_AUTO},
 	{"native", IFACE_MODE_NATIVE},

@@ -14,11 +14,17 @@
 
 enum iface_mode { IFACE_MODE_AUTO, IFACE_MODE_NATIVE, IFACE_MODE_SKB };
 
+/* What to do when another tool has removed or replaced our XDP program. */
+enum lost_program { LOST_PROGRAM_REATTACH, LOST_PROGRAM_LEAVE };
+
 /* `interfaces:` of the file, one per interface named there. */
 struct iface_config {
 	char name[IF_NAMESIZE];
 	enum iface_mode mode; /* default IFACE_MODE_AUTO */
 	unsigned int queues;  /* serve the first N RX queues; 0: all (default) */
+	/* Default LOST_PROGRAM_REATTACH: rules shall be at work. LEAVE: not against an admin who
+	 * takes the interface away on purpose; a reload attaches it again. */
+	enum lost_program lost_program;
 };
 
 enum egress_engine { ENGINE_IO_URING, ENGINE_SENDMMSG };

@@ -51,9 +51,21 @@ static int parse_queues(struct walk *walk, tree_node value, void *object)
 	return 0;
 }
 
+static int parse_lost_program(struct walk *walk, tree_node value, void *object)
+{
+	struct iface_config *iface = object;
+	struct word word = tree_word(&walk->tree, value);
+	unsigned int choice;
+
+	if (walk_choice(walk, &word, lost_programs, COUNT(lost_programs), "", &choice))
+		iface->lost_program = choice;
+	return 0;
+}
+
 static const struct field iface_fields[] = {
 	{"mode", SCALAR, "auto, native or skb", .parse = parse_mode},
 	{"queues", SCALAR, "all or a number", .parse = parse_queues},
+	{"lost_program", SCALAR, "reattach or leave", .parse = parse_lost_program},
 };
 
 static int parse_iface(struct walk *walk, tree_node key, tree_node value)
@@ -65,7 +77,8 @@ static int parse_iface(struct walk *walk, tree_node key, tree_node value)
 	int error;
 
 	if (!tree_is_null(&walk->tree, value)) {
-		if (!walk_check_kind(walk, value, MAPPING, "a mapping with mode, queues"))
+		if (!walk_check_kind(walk, value, MAPPING,
+				     "a mapping with mode, queues, lost_program"))
 			return 0;
 		error = walk_mapping(walk, value, iface_fields, COUNT(iface_fields), &iface);
 		if (error)

@@ -27,9 +27,15 @@ static void format_queues(const struct iface_config *iface, FILE *stream)
 		fputs("all", stream);
 }
 
+static void format_lost_program(const struct iface_config *iface, FILE *stream)
+{
+	put_choice(lost_programs, COUNT(lost_programs), iface->lost_program, stream);
+}
+
 const struct iface_setting iface_setting_list[NR_IFACE_SETTINGS] = {
 	{"mode", format_mode},
 	{"queues", format_queues},
+	{"lost_program", format_lost_program},
 };
 
 /* --- egress, workers, statistics --- */

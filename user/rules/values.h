@@ -36,7 +36,7 @@ struct iface_setting {
 	void (*format)(const struct iface_config *iface, FILE *stream);
 };
 
-#define NR_IFACE_SETTINGS 2
+#define NR_IFACE_SETTINGS 3
 extern const struct iface_setting iface_setting_list[NR_IFACE_SETTINGS];
 
 /* What holds for interfaces that have no section. */

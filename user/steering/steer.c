@@ -23,6 +23,16 @@ struct steer {
 	uint64_t *per_cpu; /* scratch for reading one per-CPU counter */
 };
 
+uint32_t steer_program_id(const struct steer *steer)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(steer->skel->progs.xmcast_steer), &info, &size))
+		return 0;
+	return info.id;
+}
+
 static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
 	char line[512];

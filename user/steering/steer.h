@@ -21,6 +21,9 @@
 
 struct steer;
 
+/* Id of the loaded program, as an interface tells which it has; 0: the kernel does not say. */
+uint32_t steer_program_id(const struct steer *steer);
+
 /* Load the program and its maps. 0 or -errno (-EPERM: a capability is missing). */
 int steer_open(struct steer **out);
 

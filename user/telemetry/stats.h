@@ -27,6 +27,7 @@ struct stats_rates {
 
 struct stats_output {
 	const struct rule_output *rule;
+	const char *reason; /* why nothing can leave by it now, or NULL */
 	uint64_t submitted; /* datagrams handed to the kernel; = sent + all errors once at rest */
 	uint64_t sent;
 	uint64_t sent_bytes; /* UDP payload */

@@ -79,6 +79,8 @@ static json_t *output_json(const struct stats_output *output)
 		"gso_segments", number(output->gso_segments), "gso_max_bytes",
 		number(output->gso_max_size));
 	add_rates(object, &output->rates);
+	if (output->reason)
+		json_object_set_new(object, "reason", json_string(output->reason));
 	return object;
 }
 

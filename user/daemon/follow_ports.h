@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Ports, and what becomes of their interfaces: a part of follow.h. Main thread. */
+#ifndef XMCAST_DAEMON_FOLLOW_PORTS_H
+#define XMCAST_DAEMON_FOLLOW_PORTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "links/link_parse.h"
+
+struct relay;
+
+/* Is this the interface of a port, by its name or its number? */
+bool ports_concern(const struct relay *relay, const struct link *link);
+
+/* Take note of what was announced of such an interface: it may be over by the time we look. */
+void ports_note(struct relay *relay, const struct link_event *event);
+
+/*
+ * Look at every port: give up what has lost its interface, open again what has one. `now`: whatever
+ * has failed how often, and what is configured to be left alone. True: streams of rules are other
+ * ones than before.
+ */
+bool ports_follow(struct relay *relay, bool now);
+
+/* When the next port is to be tried again (clock_ns()), or UINT64_MAX. */
+uint64_t ports_next_try(const struct relay *relay);
+
+#endif
