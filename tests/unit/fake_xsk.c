@@ -225,6 +225,11 @@ uint64_t xsk_kernel_frames(const struct xsk *xsk)
 	return counter_read(&xsk->returned) - received;
 }
 
+bool xsk_has_lost_device(const struct xsk *xsk)
+{
+	return false;
+}
+
 int xsk_read_drops(const struct xsk *xsk, struct xsk_drops *drops)
 {
 	drops->rx_dropped = counter_read(&xsk->rx_dropped);

@@ -11,7 +11,7 @@
 /* A setting was added or removed: config_equal(), values.c and random_config() below must know. */
 _Static_assert(sizeof(struct rule) == 192, "rule");
 _Static_assert(sizeof(struct rule_output) == 40, "output");
-_Static_assert(sizeof(struct iface_config) == 24, "interfaces");
+_Static_assert(sizeof(struct iface_config) == 28, "interfaces");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 268, "workers");
 _Static_assert(sizeof(struct control_config) == 67, "control");
@@ -78,7 +78,8 @@ static void test_form(void **state)
 		"- '123 in 239.1.1.2:5000@eth0.100 out 10.0.0.100:6000 gso on'\n"
 		"statistics: { interval: 0 }\n"
 		"egress: { gso: off, send_buffer: 4194304, wakeup: spin, engine: sendmmsg }\n"
-		"interfaces: { yes: { mode: skb, queues: all }, b: , c: { queues: 2 } }\n"
+		"interfaces: { yes: { mode: skb, queues: all }, b: , c: { queues: 2, lost_program: "
+		"leave } }\n"
 		"workers: { cpus: [2, 3], rx_ring: 64, frames: 128 }\n"
 		"metrics: { listen: 127.0.0.1:9710 }\n"
 		"events: { hook: '/usr/local/bin/on-event', silent_after: 5 }\n"
@@ -110,6 +111,7 @@ static void test_form(void **state)
 		"  b: {}\n"
 		"  c:\n"
 		"    queues: 2\n"
+		"    lost_program: leave\n"
 		"\n"
 		"egress:\n"
 		"  engine: sendmmsg\n"
@@ -388,6 +390,7 @@ static void pick_ifaces(struct config *config)
 		struct iface_config iface = {
 			.mode = (enum iface_mode)pick(IFACE_MODE_SKB + 1),
 			.queues = pick_or(0, 1, XMC_MAX_QUEUES),
+			.lost_program = (enum lost_program)pick(LOST_PROGRAM_LEAVE + 1),
 		};
 
 		pick_iface(iface.name);
