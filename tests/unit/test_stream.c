@@ -10,6 +10,7 @@
 #include <linux/in.h>
 #include <sys/resource.h>
 
+#include "dataplane/output_socket.h"
 #include "dataplane/stream.h"
 
 static const struct egress_config egress = {.gso = 64, .send_buffer = 4 << 20};
@@ -136,18 +137,81 @@ static void test_deaf(void **state)
 	stream_put(stream);
 }
 
+/* Sending to it, as the egress thread does: bytes, or -errno. */
+static int send_byte(const struct output *output)
+{
+	ssize_t n = sendto(output->fd, "x", 1, MSG_DONTWAIT, (const struct sockaddr *)&output->to,
+			   output->to_length);
+
+	return n < 0 ? -errno : (int)n;
+}
+
+/* An output whose interface is missing sends nothing, by no other interface either, until it has
+ * one; the rule's other outputs do not care. */
+static void test_output_away(void **state)
+{
+	struct rule_output to[] = {output_to("239.2.2.2", "no-such-if"),
+				   output_to("127.0.0.1", "no-such-if"),
+				   output_to("127.0.0.1", "lo")};
+	struct rule rule = rule_with(to, 3);
+	int loopback = (int)if_nametoindex("lo");
+	struct stream_failure failure;
+	struct stream *stream;
+
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct output *output = &stream->outputs[i];
+
+		assert_true(output_socket_is_away(output));
+		assert_int_equal(send_byte(output), -ENODEV);
+		output_socket_refresh(output);
+		if (geteuid() != 0) /* another interface than before takes CAP_NET_RAW */
+			continue;
+		assert_int_equal(output_socket_follow(output, loopback), 0);
+		assert_false(output_socket_is_away(output));
+		assert_int_equal(send_byte(output), 1);
+		assert_int_equal(output_socket_follow(output, 0), 0);
+		assert_int_equal(send_byte(output), -ENODEV);
+	}
+	assert_false(output_socket_is_away(&stream->outputs[2]));
+	assert_int_equal(send_byte(&stream->outputs[2]), 1);
+	stream_put(stream);
+}
+
+/* What an output has learnt of its road it forgets with it. */
+static void test_forget_limits(void **state)
+{
+	struct rule_output to = output_to("127.0.0.1", "");
+	struct rule rule = rule_with(&to, 1);
+	struct stream_failure failure;
+	struct output_queue *queue;
+	struct stream *stream;
+
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
+	queue = &stream->outputs[0].queues[0];
+	queue->gso_max_size = 999;
+	queue->gso_segments = 1;
+	stream_forget_limits(stream, 0, false);
+	assert_int_equal(queue->gso_max_size, UINT16_MAX);
+	assert_int_equal(queue->gso_segments, 1);
+	stream_forget_limits(stream, 0, true);
+	assert_int_equal(queue->gso_segments, egress.gso);
+	stream_put(stream);
+}
+
+/* With not one interface there is no stream. */
 static void test_missing_interface(void **state)
 {
-	struct rule_output to[] = {output_to("127.0.0.1", ""), output_to("239.2.2.2", "no-such-if"),
-				   output_to("239.2.2.3", "lo")};
-	struct rule rule = rule_with(to, 3);
+	struct rule_output to[] = {output_to("127.0.0.1", "no-such-if"),
+				   output_to("239.2.2.2", "no-such-if")};
+	struct rule rule = rule_with(to, 2);
 	unsigned int before = count_fds();
 	struct stream_failure failure;
 	struct stream *stream = NULL;
 
 	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), -ENODEV);
 	assert_null(stream);
-	assert_ptr_equal(failure.output, &to[1]);
+	assert_ptr_equal(failure.output, &to[0]);
 	assert_string_equal(failure.step, "interface");
 	assert_int_equal(count_fds(), before);
 }
@@ -223,10 +287,11 @@ static void test_send_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_group_output), cmocka_unit_test(test_host_output),
-		cmocka_unit_test(test_contents),     cmocka_unit_test(test_deaf),
-		cmocka_unit_test(test_references),   cmocka_unit_test(test_missing_interface),
-		cmocka_unit_test(test_fd_limit),     cmocka_unit_test(test_send_errors),
+		cmocka_unit_test(test_group_output),  cmocka_unit_test(test_host_output),
+		cmocka_unit_test(test_contents),      cmocka_unit_test(test_deaf),
+		cmocka_unit_test(test_references),    cmocka_unit_test(test_output_away),
+		cmocka_unit_test(test_forget_limits), cmocka_unit_test(test_missing_interface),
+		cmocka_unit_test(test_fd_limit),      cmocka_unit_test(test_send_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
