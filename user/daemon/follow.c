@@ -34,7 +34,7 @@
 #define TURN_EVERY_NS  (5 * NS_PER_MS)
 
 /* Between two tries of rules that wait for their outputs, first and at most. */
-#define RETRY_FIRST_NS (100 * NS_PER_MS)
+#define RETRY_FIRST_NS (250 * NS_PER_MS)
 #define RETRY_MOST_NS  (10 * NS_PER_SECOND)
 
 struct follow {
@@ -50,8 +50,9 @@ struct follow {
 	uint64_t round_ns;  /* when the last round through the decoys began */
 	unsigned int next;  /* rule of it */
 	bool round;	    /* it runs */
-	uint64_t retry_ns;  /* of pending rules; 0: at the next change */
-	uint64_t delay_ns;
+	uint64_t retry_ns;  /* when pending rules are tried again; UINT64_MAX: there are none */
+	uint64_t delay_ns;  /* from then to the next time */
+	uint64_t retried_ns;
 };
 
 /* ---- events ---- */
@@ -59,6 +60,13 @@ struct follow {
 static bool concerns(const struct follow *follow, const struct link *link)
 {
 	return ports_concern(follow->relay, link) || outputs_concern(&follow->outputs, link);
+}
+
+/* What a rule waits for may be there now. */
+static void expect_change(struct follow *follow)
+{
+	follow->retry_ns = follow->retried_ns + RETRY_FIRST_NS;
+	follow->delay_ns = RETRY_FIRST_NS;
 }
 
 static void on_event(void *context, const struct link_event *event)
@@ -72,11 +80,11 @@ static void on_event(void *context, const struct link_event *event)
 			return;
 		ports_note(follow->relay, event);
 		follow->look = true;
-		follow->retry_ns = 0;
+		expect_change(follow);
 		break;
 	case LINK_EVENT_ADDRESS:
 		follow->roads_changed = true;
-		follow->retry_ns = 0;
+		expect_change(follow);
 		break;
 	case LINK_EVENT_ROUTE:
 		follow->roads_changed = true;
@@ -89,7 +97,7 @@ static void on_event(void *context, const struct link_event *event)
 static void look_at_everything(struct follow *follow)
 {
 	follow->look = follow->roads_changed = true;
-	follow->retry_ns = 0;
+	expect_change(follow);
 }
 
 static void read_watch(struct follow *follow)
@@ -108,19 +116,18 @@ static void read_watch(struct follow *follow)
 static void retry_rules(struct follow *follow, uint64_t now)
 {
 	struct relay *relay = follow->relay;
-	bool due = follow->retry_ns != UINT64_MAX && now >= follow->retry_ns;
 
 	if (!relay_has_waiting(relay)) {
 		follow->retry_ns = UINT64_MAX;
-		follow->delay_ns = RETRY_FIRST_NS;
 		return;
 	}
-	if (!due)
+	if (follow->retry_ns == UINT64_MAX)
+		expect_change(follow);
+	if (now < follow->retry_ns)
 		return;
-	if (!follow->retry_ns)
-		follow->delay_ns = RETRY_FIRST_NS;
 	relay_retry_rules(relay);
 	outputs_apply(&follow->outputs, relay, true);
+	follow->retried_ns = now;
 	follow->retry_ns = now + follow->delay_ns;
 	follow->delay_ns =
 		follow->delay_ns * 2 > RETRY_MOST_NS ? RETRY_MOST_NS : follow->delay_ns * 2;
@@ -171,8 +178,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static void arm_timer(struct follow *follow)
 {
-	uint64_t next = earlier(ports_next_try(follow->relay),
-				follow->looked_ns + LOOK_AT_LEAST_NS);
+	uint64_t next =
+		earlier(ports_next_try(follow->relay), follow->looked_ns + LOOK_AT_LEAST_NS);
 	struct itimerspec when = {};
 
 	if (follow->look)
@@ -232,6 +239,7 @@ int follow_retry(struct follow *follow)
 {
 	ports_follow(follow->relay, true);
 	look_at_everything(follow);
+	follow->retry_ns = 0;
 	look(follow);
 	arm_timer(follow);
 	return follow->relay->broken ? -EIO : 0;
@@ -275,7 +283,7 @@ int follow_open(struct follow **out, struct relay *relay)
 		return -ENOMEM;
 	follow->relay = relay;
 	follow->epoll_fd = follow->timer_fd = -1;
-	follow->delay_ns = RETRY_FIRST_NS;
+	expect_change(follow);
 	err = open_parts(follow);
 	if (err) {
 		follow_close(follow);

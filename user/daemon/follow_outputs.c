@@ -168,9 +168,9 @@ static void query(struct followed *followed, const struct relay *relay)
 		trouble = "its interface does not exist";
 	else if (!now.up)
 		trouble = "its interface is down";
-	followed->changed |= followed->there != !err || followed->trouble != trouble ||
-			     (!err && (followed->link.ifindex != now.ifindex ||
-				       followed->link.mtu != now.mtu));
+	followed->changed |=
+		followed->there != !err || followed->trouble != trouble ||
+		(!err && (followed->link.ifindex != now.ifindex || followed->link.mtu != now.mtu));
 	followed->there = !err;
 	if (!err)
 		followed->link = now;

@@ -59,6 +59,14 @@ void ports_note(struct relay *relay, const struct link_event *event)
 	}
 }
 
+/* When a port that failed may be tried again. */
+static uint64_t next_try(const struct port *port)
+{
+	uint64_t rested = port->opened_ns + OPEN_EVERY_NS;
+
+	return port->retry_ns > rested ? port->retry_ns : rested;
+}
+
 /* ---- giving up ---- */
 
 static void give_up(struct relay *relay, struct port *port, const char *why)
@@ -71,7 +79,7 @@ static void give_up(struct relay *relay, struct port *port, const char *why)
 			entry_leave(relay->entries[i], relay->membership);
 	}
 	port_lose(port, why);
-	port->retry_ns = port->opened_ns + OPEN_EVERY_NS;
+	port->retry_ns = 0;
 }
 
 /* ---- opening again ---- */
@@ -180,7 +188,7 @@ bool ports_follow(struct relay *relay, bool now)
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
 		struct port *port = relay->ports[i];
 
-		if (port->failed && port_look(port) && clock_ns() >= port->retry_ns)
+		if (port->failed && port_look(port) && clock_ns() >= next_try(port))
 			reopened |= open_again(relay, port);
 	}
 	return reopened;
@@ -193,8 +201,8 @@ uint64_t ports_next_try(const struct relay *relay)
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
 		const struct port *port = relay->ports[i];
 
-		if (port->failed && port->usable && port->retry_ns < next)
-			next = port->retry_ns;
+		if (port->failed && port->usable && next_try(port) < next)
+			next = next_try(port);
 	}
 	return next;
 }

@@ -33,8 +33,8 @@ static void set_impaired(struct port *port, const char *impairment)
 		log_error("interface-impaired iface=%s reason=\"%s\"", port->name, reason);
 	else
 		log_info("interface-recovered iface=%s", port->name);
-	event_init(&event, impairment ? "interface-impaired" : "interface-recovered",
-		   LOG_FACILITY, EVENT_NOT_LOGGED);
+	event_init(&event, impairment ? "interface-impaired" : "interface-recovered", LOG_FACILITY,
+		   EVENT_NOT_LOGGED);
 	event_add_text(&event, "interface", port->name);
 	event_add_text(&event, "reason", impairment ? reason : NULL);
 	event_emit(port->events, &event);

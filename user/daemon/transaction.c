@@ -1,30 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define LOG_FACILITY LOG_FACILITY_RULES
-#include "daemon/transaction.h"
+#include "daemon/transaction_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "telemetry/sampler.h"
-
-struct transaction {
-	struct relay *relay;
-	enum transaction_kind kind;
-	struct config *next;
-	struct entry **entries; /* of `next`: kept ones and fresh ones */
-	struct entry **by_name; /* the relay's, sorted by name */
-	unsigned int nr_ports;
-	struct port **ports; /* the relay's, and fresh ones behind them */
-	struct relay_change change;
-	bool broken;  /* a worker has failed: neither on nor back */
-	char *reason; /* REASON_SIZE bytes: why it fails */
-};
 
 /* A right that is missing, or somebody else's interface: there is no sense in going on. */
 static bool is_fatal(int err)
@@ -51,15 +36,14 @@ static bool is_network(int err)
 	}
 }
 
-/* Whether this error of a part makes the whole fail. */
-static bool fails(const struct transaction *txn, int err)
+bool transaction_fails(const struct transaction *txn, int err)
 {
 	if (is_fatal(err))
 		return txn->kind != TRANSACTION_RETRY;
 	return err && txn->kind == TRANSACTION_CHANGE && !is_network(err);
 }
 
-static int fail(struct transaction *txn, int err, const char *subject, const char *reason)
+int transaction_fail(struct transaction *txn, int err, const char *subject, const char *reason)
 {
 	if (snprintf(txn->reason, REASON_SIZE, "%s%s%s", subject, *subject ? ": " : "",
 		     reason ? reason : strerror(-err)) >= REASON_SIZE)
@@ -77,7 +61,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*x)->rule->name, (*y)->rule->name);
 }
 
-static struct entry *find_entry(const struct transaction *txn, const struct rule *rule)
+struct entry *transaction_entry(const struct transaction *txn, const struct rule *rule)
 {
 	const struct entry key = {.rule = rule};
 	const struct entry *pointer = &key;
@@ -122,7 +106,7 @@ static int match_entries(struct transaction *txn)
 	txn->change.removed = before->nr_rules;
 	for (unsigned int i = 0; !err && i < txn->next->nr_rules; i++) {
 		const struct rule *rule = &txn->next->rules[i];
-		struct entry *entry = find_entry(txn, rule);
+		struct entry *entry = transaction_entry(txn, rule);
 		bool same = entry && rule_equal(entry->rule, rule);
 
 		txn->change.added += !entry;
@@ -172,117 +156,6 @@ static int leave_failed_ports(struct transaction *txn)
 		if (txn->relay->ports[i]->failed)
 			err = leave_failed_port(txn, txn->relay->ports[i]);
 	}
-	return err;
-}
-
-/* ---- open ---- */
-
-static struct port *find_port(const struct transaction *txn, const char *name)
-{
-	for (unsigned int i = 0; i < txn->nr_ports; i++) {
-		const struct port *port = txn->ports[i];
-
-		/* One that failed before is opened anew, beside the one that says why. */
-		if (strcmp(port->name, name) == 0 && (port->fresh || !port->failed))
-			return txn->ports[i];
-	}
-	return NULL;
-}
-
-static int open_port(struct transaction *txn, const char *name, struct port **out)
-{
-	unsigned int workers = 0;
-	struct port *port;
-	int err;
-
-	for (unsigned int i = 0; i < txn->nr_ports; i++)
-		workers += txn->ports[i]->nr_workers;
-	port = calloc(1, sizeof(*port));
-	if (!port)
-		return -ENOMEM;
-	port->fresh = true;
-	port->events = txn->relay->events;
-	txn->ports[txn->nr_ports++] = port;
-	err = port_open(port, name, txn->next, workers);
-	if (fails(txn, err))
-		return fail(txn, err, "", port->reason);
-	*out = port;
-	return 0;
-}
-
-/* The port of each fresh entry; those it needs are opened. */
-static int open_ports(struct transaction *txn)
-{
-	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
-		struct entry *entry = txn->entries[i];
-		int err = 0;
-
-		if (!entry->fresh || entry->rule->disabled)
-			continue;
-		entry->port = find_port(txn, entry->rule->iface);
-		if (!entry->port)
-			err = open_port(txn, entry->rule->iface, &entry->port);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/*
- * Descriptors kept back while outputs are opened, so that too low a limit costs the rules at the
- * end and not all: what follows (rings, the XDP link, the control socket's clients) needs some too.
- */
-#define RESERVED 64
-
-static void reserve_descriptors(int fds[RESERVED])
-{
-	for (unsigned int i = 0; i < RESERVED; i++)
-		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-}
-
-static void release_descriptors(const int fds[RESERVED])
-{
-	for (unsigned int i = 0; i < RESERVED; i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);
-	}
-}
-
-/* A rule that is tried again, and waits for what it has waited for, is no news. */
-static void log_pending(const struct transaction *txn, const struct entry *entry, int err)
-{
-	const char *reason = entry->reason ? entry->reason : "";
-	const struct entry *before =
-		txn->kind == TRANSACTION_RETRY ? find_entry(txn, entry->rule) : NULL;
-
-	if (before && before->reason && strcmp(before->reason, reason) == 0)
-		return;
-	log_error("rule-pending rule=%s error=\"%s\" reason=\"%s\"", entry->rule->name,
-		  strerror(-err), reason);
-}
-
-static int open_entries(struct transaction *txn)
-{
-	int reserved[RESERVED];
-	int err = 0;
-
-	reserve_descriptors(reserved);
-	for (unsigned int i = 0; !err && i < txn->next->nr_rules; i++) {
-		struct entry *entry = txn->entries[i];
-
-		if (!entry->fresh || !entry->port || entry->port->failed)
-			continue;
-		err = entry_open(entry, &txn->next->egress, txn->relay->membership);
-		if (!err)
-			continue;
-		if (fails(txn, err)) {
-			fail(txn, err, entry->rule->name, entry->reason);
-			break;
-		}
-		log_pending(txn, entry, err);
-		err = 0;
-	}
-	release_descriptors(reserved);
 	return err;
 }
 
@@ -338,8 +211,8 @@ static int start_port(struct transaction *txn, struct port *port, struct stream 
 {
 	int err = port->failed ? 0 : port_start(port, streams, count);
 
-	if (fails(txn, err))
-		return fail(txn, err, "", port->reason);
+	if (transaction_fails(txn, err))
+		return transaction_fail(txn, err, "", port->reason);
 	if (port->failed)
 		abandon_port(txn, port);
 	return 0;
@@ -387,7 +260,7 @@ static int switch_ports(struct transaction *txn)
 		if (!is_staged(txn->ports[i]) || !port_switch(txn->ports[i]))
 			continue;
 		txn->broken = true;
-		return fail(txn, -EIO, "", "a worker has failed");
+		return transaction_fail(txn, -EIO, "", "a worker has failed");
 	}
 	return 0;
 }
@@ -407,7 +280,8 @@ static int add_keys(struct transaction *txn, unsigned int *added)
 		int err = is_new_key(entry) ? port_add_key(entry->port, entry->rule) : 0;
 
 		if (err)
-			return fail(txn, err, entry->rule->name, "it does not fit the XDP map");
+			return transaction_fail(txn, err, entry->rule->name,
+						"it does not fit the XDP map");
 	}
 	return 0;
 }
@@ -429,8 +303,8 @@ static int attach_ports(struct transaction *txn)
 		if (!port->fresh || port->failed)
 			continue;
 		err = port_attach(port, txn->next);
-		if (fails(txn, err))
-			return fail(txn, err, "", port->reason);
+		if (transaction_fails(txn, err))
+			return transaction_fail(txn, err, "", port->reason);
 		if (err) {
 			abandon_port(txn, port);
 			continue;
@@ -438,7 +312,7 @@ static int attach_ports(struct transaction *txn)
 		/* Workers whose end nobody would hear of must not relay. */
 		err = relay_watch_port(txn->relay, port);
 		if (err)
-			return fail(txn, err, port->name, NULL);
+			return transaction_fail(txn, err, port->name, NULL);
 	}
 	return 0;
 }
@@ -515,7 +389,7 @@ static void hand_down_meters(struct transaction *txn)
 {
 	for (unsigned int i = 0; i < txn->next->nr_rules; i++) {
 		struct entry *entry = txn->entries[i];
-		struct entry *before = entry->fresh ? find_entry(txn, entry->rule) : NULL;
+		struct entry *before = entry->fresh ? transaction_entry(txn, entry->rule) : NULL;
 		struct meter *meter = entry->meter;
 
 		if (!before || !rule_equal(before->rule, entry->rule))
@@ -590,9 +464,9 @@ static int prepare(struct transaction *txn)
 	if (!err)
 		err = leave_failed_ports(txn);
 	if (!err)
-		err = open_ports(txn);
+		err = transaction_open_ports(txn);
 	if (!err)
-		err = open_entries(txn);
+		err = transaction_open_entries(txn);
 	return err ? err : stage_ports(txn);
 }
 
