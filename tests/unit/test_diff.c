@@ -72,6 +72,13 @@ static const struct {
 	 "+d\n+e\n-a\n~c\n"},
 	{"rules: [a in 1.1.1.1:1@x out 1.1.1.2:1]\n",
 	 "rules: [a in 1.1.1.1:1@x disabled out 1.1.1.2:1]\n", "~a\n"},
+	{"rules: [a in 1.1.1.1:1@x out 1.1.1.2:1]\n",
+	 "rules: [a in 1.1.1.1:1@x may_loop out 1.1.1.2:1]\n", "~a\n"},
+	{"rules: [a in 1.1.1.1:1@x out 1.1.1.2:1 rate 1mbit, b in 1.1.1.1:2@x out 1.1.1.2:1 pps 1,"
+	 " c in 1.1.1.1:3@x out 1.1.1.2:1 pps 1 burst 1s, d in 1.1.1.1:4@x out 1.1.1.2:1 pps 1]\n",
+	 "rules: [a in 1.1.1.1:1@x out 1.1.1.2:1 rate 2mbit, b in 1.1.1.1:2@x out 1.1.1.2:1,"
+	 " c in 1.1.1.1:3@x out 1.1.1.2:1 pps 1 burst 2s, d in 1.1.1.1:4@x out 1.1.1.2:1 pps 1]\n",
+	 "~a\n~b\n~c\n"},
 	{NO_RULES, "rules: [in 1.1.1.1:1@x out 1.1.1.2:1]\n", "+1.1.1.1:1@x\n"},
 	{"rules: [in 1.1.1.1:1@x out 1.1.1.2:1]\n", NO_RULES, "-1.1.1.1:1@x\n"},
 	/* the order is no difference */

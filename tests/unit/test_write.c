@@ -10,7 +10,7 @@
 
 /* A setting was added or removed: config_equal(), values.c and random_config() below must know. */
 _Static_assert(sizeof(struct rule) == 192, "rule");
-_Static_assert(sizeof(struct rule_output) == 40, "output");
+_Static_assert(sizeof(struct rule_output) == 56, "output");
 _Static_assert(sizeof(struct iface_config) == 28, "interfaces");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 268, "workers");
@@ -74,8 +74,10 @@ static void test_form(void **state)
 	expect_text(
 		"rules:\n"
 		"- cam1 in 239.1.1.1:5000@eth0 source 10.9.9.9 disabled out 239.2.2.2:6000@eth1 "
-		"ttl 8 dscp 34 gso 16 out 10.0.0.100:6000 ttl 64 gso 1 dscp 63\n"
-		"- '123 in 239.1.1.2:5000@eth0.100 out 10.0.0.100:6000 gso on'\n"
+		"ttl 8 dscp 34 gso 16 rate 1500kbit out 10.0.0.100:6000 ttl 64 gso 1 dscp 63\n"
+		"- '123 in 239.1.1.2:5000@eth0.100 may_loop out 10.0.0.100:6000 gso on burst "
+		"2000ms "
+		"pps 10 rate 2000mbit'\n"
 		"statistics: { interval: 0 }\n"
 		"egress: { gso: off, send_buffer: 4194304, wakeup: spin, engine: sendmmsg }\n"
 		"interfaces: { yes: { mode: skb, queues: all }, b: , c: { queues: 2, lost_program: "
@@ -96,14 +98,19 @@ static void test_form(void **state)
 		"        ttl: 8\n"
 		"        dscp: af41\n"
 		"        gso: 16\n"
+		"        rate: 1500kbit\n"
 		"      - to: 10.0.0.100:6000\n"
 		"        dscp: 63\n"
 		"        gso: off\n"
 		"  - name: \"123\"\n"
 		"    in: 239.1.1.2:5000@eth0.100\n"
+		"    may_loop: yes\n"
 		"    out:\n"
 		"      - to: 10.0.0.100:6000\n"
 		"        gso: 64\n"
+		"        rate: 2gbit\n"
+		"        pps: 10\n"
+		"        burst: 2s\n"
 		"\n"
 		"interfaces:\n"
 		"  \"yes\":\n"
@@ -307,6 +314,12 @@ static struct rule_output pick_output(unsigned int number)
 		.dscp = (uint8_t)pick_or(0, 0, 64),
 	};
 
+	if (pick(2))
+		output.rate_bps = RATE_BPS_MIN * (1 + pick(400000)) * (pick(2) ? 1000 : 1);
+	if (pick(2))
+		output.rate_pps = 1 + pick(RATE_PPS_MAX);
+	if (output_is_limited(&output) && pick(2))
+		output.burst_ms = 1 + pick(BURST_MS_MAX);
 	output.ttl = (uint8_t)pick_or(rule_default_ttl(&output.to), 1, 255);
 	if (group || pick(2))
 		pick_iface(output.iface);
@@ -324,6 +337,7 @@ static void pick_rule(struct rule *rule, unsigned int number)
 	rule->port = (uint16_t)(1000 + number);
 	pick_iface(rule->iface);
 	rule->disabled = pick(4) == 0;
+	rule->may_loop = pick(4) == 0;
 	rule->nr_outputs = 1 + pick(5);
 	rule->outputs = calloc(rule->nr_outputs, sizeof(*rule->outputs));
 	assert_non_null(rule->outputs);

@@ -6,8 +6,9 @@
 #include "base/exit_codes.h"
 
 #define RULE_WORDS                                                                                 \
-	"[NAME] in GROUP:PORT@IFACE [source ADDR] [disabled]\n"                                    \
-	"           out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N] [out ...]"
+	"[NAME] in GROUP:PORT@IFACE [source ADDR] [disabled] [may_loop]\n"                         \
+	"           out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]\n"                  \
+	"           [rate N(bit|kbit|mbit|gbit)] [pps N] [burst N(ms|s)] [out ...]"
 
 static const struct verb rule_verbs[] = {
 	{"list", "ls", "rule list [PATTERN]",

@@ -110,12 +110,22 @@ static void verbs(const struct object *object, const char *word)
 	candidate("help", word);
 }
 
+static bool is_among(const char *const *texts, const char *word)
+{
+	while (*texts && strcmp(*texts, word) != 0)
+		texts++;
+	return *texts;
+}
+
 /* Inside a rule: an interface behind '@', a name where a rule begins, else the words of the
  * grammar. */
 static void rule_text(struct ctl *ctl, const struct verb *verb, char **words, int count)
 {
-	static const char *const keywords[] = {"in",  "source", "disabled", "out",
-					       "ttl", "dscp",	"gso",	    NULL};
+	static const char *const keywords[] = {"in",   "source", "disabled", "may_loop",
+					       "out",  "ttl",	 "dscp",     "gso",
+					       "rate", "pps",	 "burst",    NULL};
+	static const char *const before_values[] = {"in",   "out", "source", "ttl", "dscp",
+						    "rate", "pps", "burst",  NULL};
 	static const char *const gso[] = {"on", "off", NULL};
 	const char *word = words[count - 1];
 	const char *before = count > 1 ? words[count - 2] : "";
@@ -129,9 +139,7 @@ static void rule_text(struct ctl *ctl, const struct verb *verb, char **words, in
 		free(prefix);
 	} else if (strcmp(before, "gso") == 0) {
 		candidates(gso, word);
-	} else if (strcmp(before, "in") != 0 && strcmp(before, "out") != 0 &&
-		   strcmp(before, "source") != 0 && strcmp(before, "ttl") != 0 &&
-		   strcmp(before, "dscp") != 0) {
+	} else if (!is_among(before_values, before)) {
 		candidates(keywords, word);
 		if (count == 1 && strcmp(verb->name, "replace") == 0)
 			rule_names(ctl, word);

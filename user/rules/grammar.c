@@ -33,6 +33,9 @@ struct parser {
 	bool seen_ttl;
 	bool seen_dscp;
 	bool seen_gso;
+	bool seen_rate;
+	bool seen_pps;
+	bool seen_burst;
 };
 
 struct clause {
@@ -162,15 +165,28 @@ static int parse_source(struct parser *parser, const struct word *keyword)
 	return 0;
 }
 
-static int parse_disabled(struct parser *parser, const struct word *keyword)
+/* disabled, may_loop: words alone, once per rule. */
+static void take_flag(struct parser *parser, const struct word *keyword, bool *flag)
 {
 	require_in(parser, keyword);
-	if (parser->rule->disabled)
+	if (*flag)
 		word_error(parser->errors, keyword, "given twice, expected it once");
 	else if (parser->seen_out)
 		word_error(parser->errors, keyword,
-			   "disabled after an output, expected it before the first `out`");
-	parser->rule->disabled = true;
+			   "%.*s after an output, expected it before the first `out`",
+			   (int)keyword->length, keyword->text);
+	*flag = true;
+}
+
+static int parse_disabled(struct parser *parser, const struct word *keyword)
+{
+	take_flag(parser, keyword, &parser->rule->disabled);
+	return 0;
+}
+
+static int parse_may_loop(struct parser *parser, const struct word *keyword)
+{
+	take_flag(parser, keyword, &parser->rule->may_loop);
 	return 0;
 }
 
@@ -186,6 +202,9 @@ static int parse_out(struct parser *parser, const struct word *keyword)
 	parser->seen_ttl = false;
 	parser->seen_dscp = false;
 	parser->seen_gso = false;
+	parser->seen_rate = false;
+	parser->seen_pps = false;
+	parser->seen_burst = false;
 	memset(&parser->output, 0, sizeof(parser->output));
 	if (!take_operand(parser, keyword, "DEST:PORT[@IFACE]", &operand))
 		return 0;
@@ -194,7 +213,7 @@ static int parse_out(struct parser *parser, const struct word *keyword)
 	return 0;
 }
 
-/* ttl, dscp, gso: once per output. */
+/* ttl, dscp and so on: once per output. */
 static bool take_option(struct parser *parser, const struct word *keyword, bool *seen,
 			const char *expected, struct word *operand)
 {
@@ -239,10 +258,45 @@ static int parse_gso(struct parser *parser, const struct word *keyword)
 	return 0;
 }
 
+static int parse_rate(struct parser *parser, const struct word *keyword)
+{
+	struct word operand;
+
+	if (take_option(parser, keyword, &parser->seen_rate, "a rate such as 50mbit", &operand))
+		word_parse_rate(&operand, &parser->output.rate_bps, parser->errors);
+	return 0;
+}
+
+static int parse_pps(struct parser *parser, const struct word *keyword)
+{
+	struct word operand;
+
+	if (take_option(parser, keyword, &parser->seen_pps, "packets a second", &operand))
+		word_parse_pps(&operand, &parser->output.rate_pps, parser->errors);
+	return 0;
+}
+
+static int parse_burst(struct parser *parser, const struct word *keyword)
+{
+	struct word operand;
+
+	if (take_option(parser, keyword, &parser->seen_burst, "a time such as 100ms", &operand))
+		word_parse_burst(&operand, &parser->output.burst_ms, parser->errors);
+	return 0;
+}
+
 static const struct clause clauses[] = {
-	{"in", parse_in},   {"source", parse_source}, {"disabled", parse_disabled},
-	{"out", parse_out}, {"ttl", parse_ttl},	      {"dscp", parse_dscp},
+	{"in", parse_in},
+	{"source", parse_source},
+	{"disabled", parse_disabled},
+	{"may_loop", parse_may_loop},
+	{"out", parse_out},
+	{"ttl", parse_ttl},
+	{"dscp", parse_dscp},
 	{"gso", parse_gso},
+	{"rate", parse_rate},
+	{"pps", parse_pps},
+	{"burst", parse_burst},
 };
 
 static const struct clause *find_clause(const struct word *word)
@@ -257,14 +311,14 @@ static const struct clause *find_clause(const struct word *word)
 /* A word that begins no clause: report it, and go on at the next that does. */
 static void skip_stray(struct parser *parser)
 {
-	const char *expected = "`source`, `disabled` or `out`";
+	const char *expected = "`source`, `disabled`, `may_loop` or `out`";
 
 	if (!parser->seen_in)
 		expected = FORM_IN;
 	else if (parser->seen_out)
-		expected = "`ttl`, `dscp`, `gso` or `out`";
+		expected = "`ttl`, `dscp`, `gso`, `rate`, `pps`, `burst` or `out`";
 	else if (parser->seen_source)
-		expected = "`disabled` or `out`";
+		expected = "`disabled`, `may_loop` or `out`";
 	word_error(parser->errors, &parser->word, "unexpected word, expected %s", expected);
 	parser->complained = true;
 	while (!at_end(parser) && !word_is_keyword(&parser->word))

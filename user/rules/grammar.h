@@ -2,11 +2,12 @@
 /*
  * The one-line rule grammar:
  *
- *     [NAME] in GROUP:PORT@IFACE [source ADDR] [disabled]
- *         out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N] [out ...]
+ *     [NAME] in GROUP:PORT@IFACE [source ADDR] [disabled] [may_loop]
+ *         out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]
+ *             [rate N(bit|kbit|mbit|gbit)] [pps N] [burst N(ms|s)] [out ...]
  *
- * Words are separated by spaces, tabs or line ends. `ttl` and `dscp` belong to the `out` before
- * them. Pure; any thread. What one rule alone cannot tell (duplicates, limits) is validate.h's.
+ * Words are separated by spaces, tabs or line ends. What stands behind an `out` belongs to it.
+ * Pure; any thread. What one rule alone cannot tell (duplicates, limits) is validate.h's.
  */
 #ifndef XMCAST_RULES_GRAMMAR_H
 #define XMCAST_RULES_GRAMMAR_H

@@ -32,7 +32,9 @@ int rule_copy(struct rule *copy, const struct rule *rule)
 static bool output_equal(const struct rule_output *a, const struct rule_output *b)
 {
 	return addr_equal(&a->to, &b->to) && a->port == b->port && a->ttl == b->ttl &&
-	       a->dscp == b->dscp && a->gso == b->gso && strcmp(a->iface, b->iface) == 0;
+	       a->dscp == b->dscp && a->gso == b->gso && a->rate_bps == b->rate_bps &&
+	       a->rate_pps == b->rate_pps && a->burst_ms == b->burst_ms &&
+	       strcmp(a->iface, b->iface) == 0;
 }
 
 bool rule_equal(const struct rule *a, const struct rule *b)
@@ -40,11 +42,42 @@ bool rule_equal(const struct rule *a, const struct rule *b)
 	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->source, &b->source) &&
 		     addr_equal(&a->group, &b->group) && a->port == b->port &&
 		     strcmp(a->iface, b->iface) == 0 && a->disabled == b->disabled &&
-		     a->nr_outputs == b->nr_outputs;
+		     a->may_loop == b->may_loop && a->nr_outputs == b->nr_outputs;
 
 	for (unsigned int i = 0; equal && i < a->nr_outputs; i++)
 		equal = output_equal(&a->outputs[i], &b->outputs[i]);
 	return equal;
+}
+
+bool rule_output_is_input(const struct rule *rule, const struct rule_output *output)
+{
+	return output->port == rule->port && addr_equal(&output->to, &rule->group) &&
+	       strcmp(output->iface, rule->iface) == 0;
+}
+
+bool output_is_limited(const struct rule_output *output)
+{
+	return output->rate_bps || output->rate_pps;
+}
+
+const char *rate_format(uint64_t bps, char text[RATE_TEXT_SIZE])
+{
+	static const char *const units[] = {"bit", "kbit", "mbit", "gbit"};
+	unsigned int unit = 0;
+
+	for (; bps && bps % 1000 == 0 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+		bps /= 1000;
+	snprintf(text, RATE_TEXT_SIZE, "%llu%s", (unsigned long long)bps, units[unit]);
+	return text;
+}
+
+const char *burst_format(uint32_t ms, char text[RATE_TEXT_SIZE])
+{
+	if (ms % 1000 == 0)
+		snprintf(text, RATE_TEXT_SIZE, "%us", ms / 1000);
+	else
+		snprintf(text, RATE_TEXT_SIZE, "%ums", ms);
+	return text;
 }
 
 uint8_t rule_default_ttl(const struct xmc_addr *to)
@@ -80,6 +113,18 @@ void rule_derive_name(struct rule *rule)
 	}
 }
 
+static void format_limit(const struct rule_output *output, FILE *stream)
+{
+	char text[RATE_TEXT_SIZE];
+
+	if (output->rate_bps)
+		fprintf(stream, " rate %s", rate_format(output->rate_bps, text));
+	if (output->rate_pps)
+		fprintf(stream, " pps %u", output->rate_pps);
+	if (output->burst_ms)
+		fprintf(stream, " burst %s", burst_format(output->burst_ms, text));
+}
+
 static void format_output(const struct rule_output *output, FILE *stream)
 {
 	char to[ENDPOINT_TEXT_SIZE];
@@ -100,6 +145,7 @@ static void format_output(const struct rule_output *output, FILE *stream)
 		fputs(" gso off", stream);
 	else if (output->gso)
 		fprintf(stream, " gso %u", output->gso);
+	format_limit(output, stream);
 }
 
 char *rule_format(const struct rule *rule)
@@ -118,6 +164,8 @@ char *rule_format(const struct rule *rule)
 		fprintf(stream, " source %s", format_bracketed(&rule->source, source));
 	if (rule->disabled)
 		fputs(" disabled", stream);
+	if (rule->may_loop)
+		fputs(" may_loop", stream);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++)
 		format_output(&rule->outputs[i], stream);
 	failed = ferror(stream);

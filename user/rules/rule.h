@@ -21,13 +21,29 @@
  * Linux 6.9. */
 #define GSO_MAX_SEGMENTS 64
 
+/* What an output may be limited to. The least keeps the time that one packet takes within minutes,
+ * the most is beyond any network device of today. */
+#define RATE_BPS_MIN 1000ULL
+#define RATE_BPS_MAX 400000000000ULL
+#define RATE_PPS_MAX 999999999U
+
+/* Milliseconds of burst that an output may have; and by default: longer than a scheduler keeps the
+ * relay from its packets, and than a video frame takes that its encoder sends at once. */
+#define BURST_MS_MAX	 10000U
+#define BURST_MS_DEFAULT 100U
+
 /* One destination of a rule. */
 struct rule_output {
 	struct xmc_addr to;
-	uint16_t port;		 /* host order, never 0 */
-	uint8_t ttl;		 /* 1..255; by default 1 to a group, 64 to a host */
-	uint8_t dscp;		 /* 0..63 */
-	uint8_t gso;		 /* most datagrams in one send; 0: as the egress section says */
+	uint16_t port; /* host order, never 0 */
+	uint8_t ttl;   /* 1..255; by default 1 to a group, 64 to a host */
+	uint8_t dscp;  /* 0..63 */
+	uint8_t gso;   /* most datagrams in one send; 0: as the egress section says */
+	/* No more than this leaves; what is over it is dropped, and counted. Bits are those of
+	 * whole IP packets, without the link's own headers. */
+	uint64_t rate_bps;	 /* RATE_BPS_MIN..RATE_BPS_MAX; 0: no limit */
+	uint32_t rate_pps;	 /* 1..RATE_PPS_MAX; 0: no limit */
+	uint32_t burst_ms;	 /* 1..BURST_MS_MAX, of both rates; 0: BURST_MS_DEFAULT */
 	char iface[IF_NAMESIZE]; /* empty: routed (unicast only) */
 };
 
@@ -39,6 +55,7 @@ struct rule {
 	uint16_t port;		/* host order, never 0 */
 	char iface[IF_NAMESIZE];
 	bool disabled;		 /* defined, and not at work */
+	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;
 };
@@ -55,6 +72,19 @@ bool rule_equal(const struct rule *a, const struct rule *b);
 /* Set the name that a rule without one gets: "GROUP:PORT@IFACE" or "SOURCE>GROUP:PORT@IFACE". The
  * few bytes that an interface may have and a name may not (quotes, backslash) become '_'. */
 void rule_derive_name(struct rule *rule);
+
+/* Whether the output is the rule's own input. */
+bool rule_output_is_input(const struct rule *rule, const struct rule_output *output);
+
+/* Whether the output has a limit. */
+bool output_is_limited(const struct rule_output *output);
+
+/* Bits/s as the grammar writes them, in the largest unit that divides them: "50mbit". */
+#define RATE_TEXT_SIZE 32
+const char *rate_format(uint64_t bps, char text[RATE_TEXT_SIZE]);
+
+/* Milliseconds as the grammar writes them: "100ms", "2s". */
+const char *burst_format(uint32_t ms, char text[RATE_TEXT_SIZE]);
 
 /* The default TTL of an output to this address: 1 to a group, 64 to a host. */
 uint8_t rule_default_ttl(const struct xmc_addr *to);

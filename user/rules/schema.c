@@ -65,11 +65,41 @@ static int parse_output_gso(struct walk *walk, tree_node value, void *object)
 	return 0;
 }
 
+static int parse_rate(struct walk *walk, tree_node value, void *object)
+{
+	struct output_object *output = object;
+	struct word word = tree_word(&walk->tree, value);
+
+	word_parse_rate(&word, &output->output.rate_bps, walk->errors);
+	return 0;
+}
+
+static int parse_pps(struct walk *walk, tree_node value, void *object)
+{
+	struct output_object *output = object;
+	struct word word = tree_word(&walk->tree, value);
+
+	word_parse_pps(&word, &output->output.rate_pps, walk->errors);
+	return 0;
+}
+
+static int parse_burst(struct walk *walk, tree_node value, void *object)
+{
+	struct output_object *output = object;
+	struct word word = tree_word(&walk->tree, value);
+
+	word_parse_burst(&word, &output->output.burst_ms, walk->errors);
+	return 0;
+}
+
 static const struct field output_fields[] = {
 	{"to", SCALAR, "DEST:PORT[@IFACE]", .required = true, .parse = parse_to},
 	{"ttl", SCALAR, "a number from 1 to 255", .parse = parse_ttl},
 	{"dscp", SCALAR, "a number from 0 to 63 or a name", .parse = parse_dscp},
 	{"gso", SCALAR, "on, off or a number", .parse = parse_output_gso},
+	{"rate", SCALAR, "a rate such as 50mbit", .parse = parse_rate},
+	{"pps", SCALAR, "packets a second", .parse = parse_pps},
+	{"burst", SCALAR, "a time such as 100ms", .parse = parse_burst},
 };
 
 static int parse_output(struct walk *walk, tree_node item, struct rule_object *rule)
@@ -149,11 +179,21 @@ static int parse_enabled(struct walk *walk, tree_node value, void *object)
 	return 0;
 }
 
+static int parse_may_loop(struct walk *walk, tree_node value, void *object)
+{
+	struct rule_object *rule = object;
+	struct word word = tree_word(&walk->tree, value);
+
+	walk_bool(walk, &word, &rule->rule.may_loop);
+	return 0;
+}
+
 static const struct field rule_fields[] = {
 	{"name", SCALAR, "a rule name", .parse = parse_name},
 	{"in", SCALAR, "GROUP:PORT@IFACE", .required = true, .parse = parse_in},
 	{"source", SCALAR, "the address of a host", .parse = parse_source},
 	{"enabled", SCALAR, "yes or no", .parse = parse_enabled},
+	{"may_loop", SCALAR, "yes or no", .parse = parse_may_loop},
 	{"out", SEQUENCE, "a list of outputs", .required = true, .parse = parse_out},
 };
 

@@ -9,7 +9,8 @@
 #define TTL_MAX	 255
 #define PORT_MAX 65535
 
-static const char *const keywords[] = {"in", "out", "source", "disabled", "ttl", "dscp", "gso"};
+static const char *const keywords[] = {"in",   "out", "source", "disabled", "may_loop", "ttl",
+				       "dscp", "gso", "rate",	"pps",	    "burst"};
 
 /* The IANA registry. Where two names share a value, dscp_name() gives the first. */
 static const struct {
@@ -347,6 +348,65 @@ bool word_parse_gso(const struct word *word, unsigned int *gso, struct errors *e
 		return true;
 	word_error(errors, word, "not a valid gso, expected on, off or a number from 1 to %d",
 		   GSO_MAX_SEGMENTS);
+	return false;
+}
+
+/* A number and one of these units, each so many of the first. False: it is not. */
+struct unit {
+	const char *name;
+	uint64_t size;
+};
+
+static bool parse_units(const struct word *word, const struct unit *units, size_t count,
+			uint64_t *value)
+{
+	size_t digits = 0;
+	struct word number, unit;
+	unsigned int factor;
+
+	while (digits < word->length && word->text[digits] >= '0' && word->text[digits] <= '9')
+		digits++;
+	number = word_part(word, 0, digits);
+	unit = word_part(word, digits, word->length);
+	for (size_t i = 0; i < count; i++) {
+		if (word_is(&unit, units[i].name) && parse_decimal(&number, &factor)) {
+			/* Nine digits and a factor of at most 10^9: below 2^60. */
+			*value = factor * units[i].size;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool word_parse_rate(const struct word *word, uint64_t *bps, struct errors *errors)
+{
+	static const struct unit units[] = {
+		{"bit", 1}, {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}};
+
+	if (parse_units(word, units, COUNT(units), bps) && *bps >= RATE_BPS_MIN &&
+	    *bps <= RATE_BPS_MAX)
+		return true;
+	word_error(errors, word,
+		   "not a valid rate, expected 1kbit to 400gbit: a number and bit, kbit, mbit or "
+		   "gbit");
+	return false;
+}
+
+bool word_parse_pps(const struct word *word, uint32_t *pps, struct errors *errors)
+{
+	return word_parse_number(word, "pps", 1, RATE_PPS_MAX, pps, errors);
+}
+
+bool word_parse_burst(const struct word *word, uint32_t *ms, struct errors *errors)
+{
+	static const struct unit units[] = {{"ms", 1}, {"s", 1000}};
+	uint64_t value;
+
+	if (parse_units(word, units, COUNT(units), &value) && value >= 1 && value <= BURST_MS_MAX) {
+		*ms = (uint32_t)value;
+		return true;
+	}
+	word_error(errors, word, "not a valid burst, expected 1ms to 10s: a number and ms or s");
 	return false;
 }
 

@@ -29,7 +29,8 @@ struct word {
 
 bool word_is(const struct word *word, const char *text);
 
-/* in, out, source, disabled, ttl, dscp, gso: what begins a clause and so cannot be a NAME. */
+/* in, out, source, disabled, may_loop, ttl, dscp, gso, rate, pps, burst: what begins a clause and
+ * so cannot be a NAME. */
 bool word_is_keyword(const struct word *word);
 
 /* Space, tab, carriage return, newline: what separates words. */
@@ -63,6 +64,14 @@ bool word_parse_dscp(const struct word *word, uint8_t *dscp, struct errors *erro
 
 /* off (1), on (GSO_MAX_SEGMENTS), or 1..GSO_MAX_SEGMENTS datagrams in one send. */
 bool word_parse_gso(const struct word *word, unsigned int *gso, struct errors *errors);
+
+/* N and bit, kbit, mbit or gbit (tc(8)'s units: powers of 1000) a second. */
+bool word_parse_rate(const struct word *word, uint64_t *bps, struct errors *errors);
+
+bool word_parse_pps(const struct word *word, uint32_t *pps, struct errors *errors);
+
+/* N and ms or s. */
+bool word_parse_burst(const struct word *word, uint32_t *ms, struct errors *errors);
 
 /* The name of a code point, or NULL if it has none. */
 const char *dscp_name(uint8_t dscp);

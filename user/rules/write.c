@@ -104,6 +104,18 @@ static void put_text(const char *text, FILE *stream)
 
 /* --- rules --- */
 
+static void put_limit(const struct rule_output *output, FILE *stream)
+{
+	char text[RATE_TEXT_SIZE];
+
+	if (output->rate_bps)
+		fprintf(stream, "        rate: %s\n", rate_format(output->rate_bps, text));
+	if (output->rate_pps)
+		fprintf(stream, "        pps: %u\n", output->rate_pps);
+	if (output->burst_ms)
+		fprintf(stream, "        burst: %s\n", burst_format(output->burst_ms, text));
+}
+
 static void put_output(const struct rule_output *output, FILE *stream)
 {
 	char to[ENDPOINT_TEXT_SIZE];
@@ -125,6 +137,7 @@ static void put_output(const struct rule_output *output, FILE *stream)
 		fputs("        gso: off\n", stream);
 	else if (output->gso)
 		fprintf(stream, "        gso: %u\n", output->gso);
+	put_limit(output, stream);
 }
 
 static void put_source(const struct xmc_addr *source, FILE *stream)
@@ -166,6 +179,8 @@ static void put_rule(const struct rule *rule, FILE *stream)
 		put_source(&rule->source, stream);
 	if (rule->disabled)
 		fputs("    enabled: no\n", stream);
+	if (rule->may_loop)
+		fputs("    may_loop: yes\n", stream);
 	fputs("    out:\n", stream);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++)
 		put_output(&rule->outputs[i], stream);
