@@ -118,6 +118,7 @@ def output(to, sent, errors=None, pps=0):
     errors = errors or {}
     return {"to": to, "submitted_packets": sent + sum(errors.values()), "sent_packets": sent,
             "sent_bytes": sent * 1400, "send_errors": sum(errors.values()), "errors": errors,
+            "dropped_packets": 0, "drops": {"rate_limited": 0},
             "rate_pps": pps, "rate_bps": pps * 11200, "rate_10s_pps": pps,
             "rate_10s_bps": pps * 11200, "peak_pps": pps * 2, "peak_bps": pps * 22400,
             "last_packet_seconds": 0 if sent else None, "gso_segments": 64, "gso_max_bytes": 65507,
@@ -175,7 +176,8 @@ WORKERS = [{"interface": "in0", "queue": queue, "received_packets": received,
             "cq_overflows": 0} for queue, received, drops in ((0, 99585, 1), (1, 0, 0))]
 
 TOTALS = {"steered_packets": 99592, "received_packets": 99585, "submitted_packets": 198670,
-          "sent_packets": 198668, "sent_bytes": 278135200, "send_errors": 2, "dropped_packets": 8,
+          "sent_packets": 198668, "sent_bytes": 278135200, "send_errors": 2,
+          "rate_limited_packets": 0, "dropped_packets": 8,
           "buffer_exhausted_packets": 7}
 
 CHANGED = {"generation": 8, "added": 1, "removed": 0, "replaced": 0}

@@ -399,7 +399,7 @@ def _at_rest(stats):
         if interface["verdicts"]["steered"] != counted:
             return False
     return all(o["submitted_packets"] == o["sent_packets"] + o["send_errors"] and
-               o["submitted_packets"] == r["received_packets"]
+               o["submitted_packets"] + o["dropped_packets"] == r["received_packets"]
                for r in stats["rules"] for o in r["outputs"])
 
 
@@ -428,14 +428,17 @@ def _check_rule(rule):
     for output in rule["outputs"]:
         errors = sum(output["errors"].values())
         equal(errors, output["send_errors"], f"{rule['name']}: errors by name")
-        equal(output["submitted_packets"], rule["received_packets"],
+        drops = sum(output["drops"].values())
+        equal(drops, output["dropped_packets"], f"{rule['name']}: drops by reason")
+        equal(output["submitted_packets"] + drops, rule["received_packets"],
               f"{rule['name']}: submitted to {output['to']}")
-        if not errors:
+        if not errors and not drops:
             equal(output["sent_bytes"], rule["received_bytes"],
                   f"{rule['name']}: bytes sent to {output['to']}")
     equal(rule["received_packets"] * len(rule["outputs"]),
-          sum(o["sent_packets"] + o["send_errors"] for o in rule["outputs"]),
-          f"{rule['name']}: received × outputs against sent and errors")
+          sum(o["sent_packets"] + o["send_errors"] + o["dropped_packets"]
+              for o in rule["outputs"]),
+          f"{rule['name']}: received × outputs against sent, errors and drops")
 
 
 def _check_totals(stats):
@@ -451,6 +454,8 @@ def _check_totals(stats):
           "received, by rule")
     for key in ("submitted_packets", "sent_packets", "sent_bytes", "send_errors"):
         equal(totals[key], sum(output[key] for output in outputs), f"total {key}")
+    equal(totals["rate_limited_packets"], sum(o["drops"]["rate_limited"] for o in outputs),
+          "total rate_limited_packets")
     equal(totals["dropped_packets"], sum(map(queue_drops, queues)) + discarded, "total drops")
     equal(totals["buffer_exhausted_packets"], sum(q["fill_ring_empty"] for q in queues),
           "total buffer exhaustion")

@@ -48,6 +48,7 @@ static struct stats *make(void)
 		output->errors[send_error_slot(EAGAIN)] = i;
 		output->errors[SEND_ERROR_OTHER] = 2 * i;
 		output->submitted = 100 + 4 * i;
+		output->rate_limited = 10 * i;
 		output->gso_refused = i;
 		output->gso_segments = 64;
 		output->gso_max_size = 65535;
@@ -142,6 +143,7 @@ static void test_sums(void **state)
 	assert_int_equal(t.sent_bytes, 10000 + 10001 + 10002);
 	assert_int_equal(t.send_errors, 3 + 6);
 	assert_int_equal(t.submitted, t.sent + t.send_errors);
+	assert_int_equal(t.rate_limited, 10 + 20);
 	assert_int_equal(t.dropped, 3 * (5 + 7) + 6 * 100 + 6 * 1000);
 	assert_int_equal(t.buffer_exhausted, 3 * 3);
 	assert_int_equal(stats_kernel_drops(&stats->workers[0].state), 12);
@@ -158,13 +160,15 @@ static void test_totals(void **state)
 	expect_keys(json, "uptime_seconds generation total totals rules interfaces workers");
 	assert_int_equal(at(json, "uptime_seconds"), 42);
 	expect_keys(totals, "steered_packets received_packets submitted_packets sent_packets "
-			    "sent_bytes send_errors dropped_packets buffer_exhausted_packets");
+			    "sent_bytes send_errors rate_limited_packets dropped_packets "
+			    "buffer_exhausted_packets");
 	assert_int_equal(at(totals, "steered_packets"), 3000);
 	assert_int_equal(at(totals, "received_packets"), 33);
 	assert_int_equal(at(totals, "submitted_packets"), 312);
 	assert_int_equal(at(totals, "sent_packets"), 303);
 	assert_int_equal(at(totals, "sent_bytes"), 30003);
 	assert_int_equal(at(totals, "send_errors"), 9);
+	assert_int_equal(at(totals, "rate_limited_packets"), 30);
 	assert_int_equal(at(totals, "dropped_packets"), 6636);
 	assert_int_equal(at(totals, "buffer_exhausted_packets"), 9);
 	json_decref(json);
@@ -205,8 +209,9 @@ static void test_rules(void **state)
 	assert_true(json_is_null(json_object_get(rule, "latency")));
 	assert_int_equal(json_array_size(json_object_get(rule, "outputs")), 2);
 	assert_string_equal(text_at(item(rule, "outputs", 0), "to"), "239.2.2.2:6000@eth1");
-	expect_keys(output, "to submitted_packets sent_packets sent_bytes send_errors errors "
-			    "gso_refused_batches gso_segments gso_max_bytes " RATES);
+	expect_keys(output,
+		    "to submitted_packets sent_packets sent_bytes send_errors errors "
+		    "dropped_packets drops gso_refused_batches gso_segments gso_max_bytes " RATES);
 	assert_string_equal(text_at(output, "to"), "10.0.0.100:6001");
 	assert_int_equal(at(output, "submitted_packets"), 104);
 	assert_int_equal(at(output, "sent_packets"), 101);
@@ -215,6 +220,9 @@ static void test_rules(void **state)
 	assert_int_equal(at(output, "gso_refused_batches"), 1);
 	expect_rates(output, 200);
 	assert_int_equal(at(output, "last_packet_seconds"), 2);
+	assert_int_equal(at(output, "dropped_packets"), 10);
+	expect_keys(json_object_get(output, "drops"), "rate_limited");
+	assert_int_equal(at(json_object_get(output, "drops"), "rate_limited"), 10);
 	expect_keys(json_object_get(output, "errors"), "EAGAIN other");
 	assert_int_equal(at(json_object_get(output, "errors"), "EAGAIN"), 1);
 	assert_int_equal(at(json_object_get(output, "errors"), "other"), 2);
@@ -349,6 +357,7 @@ static void test_nothing(void **state)
 				  "\"steered_packets\":0,"
 				  "\"received_packets\":0,\"submitted_packets\":0,"
 				  "\"sent_packets\":0,\"sent_bytes\":0,\"send_errors\":0,"
+				  "\"rate_limited_packets\":0,"
 				  "\"dropped_packets\":0,\"buffer_exhausted_packets\":0},"
 				  "\"rules\":[],\"interfaces\":[],\"workers\":[]}");
 	free(text);

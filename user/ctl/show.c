@@ -27,13 +27,13 @@ bool show_true(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
+/* Append to what stands in `text`. */
+static void add_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
 {
+	size_t used = strlen(text);
 	const char *key;
 	json_t *value;
-	size_t used = 0;
 
-	strcpy(text, "-");
 	json_object_foreach((json_t *)object, key, value)
 	{
 		int n;
@@ -44,7 +44,21 @@ const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
 			     key, (long long)json_integer_value(value));
 		used += n > 0 ? (size_t)n : 0;
 	}
-	return text;
+}
+
+const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
+{
+	*text = '\0';
+	add_counts(object, text);
+	return *text ? text : strcpy(text, "-");
+}
+
+const char *show_losses(const json_t *output, char text[SHOW_COUNTS_SIZE])
+{
+	*text = '\0';
+	add_counts(json_object_get(output, "errors"), text);
+	add_counts(json_object_get(output, "drops"), text);
+	return *text ? text : strcpy(text, "-");
 }
 
 /* "[NAME] in INPUT …": the word after the first "in" that is not the name. */

@@ -128,7 +128,7 @@ static void show_outputs(const struct screen *screen, const json_t *outputs)
 		table_add(table, "%lld", show_number(output, "send_errors"));
 		if (screen->stats)
 			table_add(table, "%lld", show_number(output, "gso_segments"));
-		table_add(table, "%s", show_counts(json_object_get(output, "errors"), counts));
+		table_add(table, "%s", show_losses(output, counts));
 	}
 	table_print(table, screen);
 }

@@ -13,7 +13,7 @@ static void show_totals(const struct screen *screen, const json_t *answer)
 {
 	const json_t *totals = json_object_get(answer, "totals");
 	struct table *table = table_new(
-		">STEERED >RECEIVED >SUBMITTED >SENT >ERRORS >DROPPED >EXHAUSTED >UPTIME");
+		">STEERED >RECEIVED >SUBMITTED >SENT >ERRORS >LIMITED >DROPPED >EXHAUSTED >UPTIME");
 	char uptime[UNITS_SIZE];
 
 	table_add(table, "%lld", show_number(totals, "steered_packets"));
@@ -21,6 +21,7 @@ static void show_totals(const struct screen *screen, const json_t *answer)
 	table_add(table, "%lld", show_number(totals, "submitted_packets"));
 	table_add(table, "%lld", show_number(totals, "sent_packets"));
 	table_add(table, "%lld", show_number(totals, "send_errors"));
+	table_add(table, "%lld", show_number(totals, "rate_limited_packets"));
 	table_add(table, "%lld", show_number(totals, "dropped_packets"));
 	table_add(table, "%lld", show_number(totals, "buffer_exhausted_packets"));
 	table_add(table, "%s", screen_seconds(show_number(answer, "uptime_seconds"), uptime));
@@ -67,7 +68,7 @@ static void add_output(struct table *table, const struct screen *screen, const j
 	if (first && json_object_get(rule, "reason"))
 		table_add(table, "%s", show_text(rule, "reason"));
 	else
-		table_add(table, "%s", show_counts(json_object_get(output, "errors"), errors));
+		table_add(table, "%s", show_losses(output, errors));
 }
 
 static void show_stats_rules(const struct screen *screen, const json_t *answer)

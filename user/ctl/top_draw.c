@@ -98,12 +98,13 @@ static void draw_totals(const struct top_view *view, struct top_frame *frame)
 	char text[6][UNITS_SIZE];
 
 	add_line(frame, COLOUR_NONE,
-		 "total   steered %s, received %s, sent %s, errors %s, dropped %s",
+		 "total   steered %s, received %s, sent %s, errors %s, limited %s, dropped %s",
 		 screen_units(steered, text[0]),
 		 screen_units(show_number(totals, "received_packets"), text[1]),
 		 screen_units(show_number(totals, "sent_packets"), text[2]),
 		 screen_units(show_number(totals, "send_errors"), text[3]),
-		 screen_units(show_number(totals, "dropped_packets"), text[4]));
+		 screen_units(show_number(totals, "rate_limited_packets"), text[4]),
+		 screen_units(show_number(totals, "dropped_packets"), text[5]));
 	add_line(frame, exhausted ? COLOUR_WARN : COLOUR_NONE,
 		 "rate    %s pps, %s bit/s in; buffers exhausted %s (%.4f %%)",
 		 screen_units(top_view_sum(rules, "rate_pps"), text[0]),
@@ -167,7 +168,10 @@ static void draw_drops(const struct top_view *view, struct top_frame *frame)
 	json_array_foreach(json_object_get(view->stats, "rules"), i, item)
 	{
 		json_array_foreach(json_object_get(item, "outputs"), j, output)
+		{
 			add_counts(reasons, json_object_get(output, "errors"));
+			add_counts(reasons, json_object_get(output, "drops"));
+		}
 	}
 	add_line(frame, COLOUR_NONE, "drops   %s", show_counts(reasons, text));
 	json_decref(reasons);
@@ -234,8 +238,7 @@ static void draw_headings(struct top_frame *frame)
 
 static void draw_output(struct top_frame *frame, const json_t *output)
 {
-	const json_t *errors = json_object_get(output, "errors");
-	long long drops = show_number(output, "send_errors");
+	long long drops = top_view_lost(output);
 	int wide = name_width(frame);
 	char counts[SHOW_COUNTS_SIZE];
 	char text[4][UNITS_SIZE];
@@ -250,7 +253,7 @@ static void draw_output(struct top_frame *frame, const json_t *output)
 		 screen_units(drops, text[3]), "", "");
 	free(name);
 	if (drops)
-		add_line(frame, COLOUR_BAD, "      %s", show_counts(errors, counts));
+		add_line(frame, COLOUR_BAD, "      %s", show_losses(output, counts));
 }
 
 static void draw_rule(const struct top_view *view, struct top_frame *frame, const struct row *row)

@@ -48,6 +48,9 @@ extern const char *const top_view_sort_names[SORTS];
 /* Of a number that all members of a list have. */
 long long top_view_sum(const json_t *list, const char *key);
 
+/* Datagrams that an output has lost: refused or dropped. */
+long long top_view_lost(const json_t *output);
+
 /* The row that is selected: 0 if none was, or the rule has gone. */
 size_t top_view_cursor(const struct top_view *view);
 

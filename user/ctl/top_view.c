@@ -64,6 +64,21 @@ long long top_view_sum(const json_t *list, const char *key)
 	return (long long)total;
 }
 
+/* Unsigned for the same reason. */
+long long top_view_lost(const json_t *output)
+{
+	return (long long)((unsigned long long)show_number(output, "send_errors") +
+			   (unsigned long long)show_number(output, "dropped_packets"));
+}
+
+static long long lost_by_all(const json_t *outputs)
+{
+	unsigned long long total = (unsigned long long)top_view_sum(outputs, "send_errors");
+
+	total += (unsigned long long)top_view_sum(outputs, "dropped_packets");
+	return (long long)total;
+}
+
 /* Note the counter `key`, and what came to it since. */
 static void note(struct top_view *view, json_t *now, const char *key, long long value,
 		 double seconds)
@@ -87,7 +102,7 @@ static void note_all(struct top_view *view, json_t *now, double seconds)
 	json_object_clear(view->changes);
 	json_array_foreach(json_object_get(view->stats, "rules"), i, item)
 	{
-		long long drops = top_view_sum(json_object_get(item, "outputs"), "send_errors");
+		long long drops = lost_by_all(json_object_get(item, "outputs"));
 
 		note(view, now, show_text(item, "name"), drops, seconds);
 	}
@@ -155,7 +170,7 @@ static void fill_row(const struct top_view *view, const json_t *rule, struct row
 		.pps = show_number(rule, "rate_pps"),
 		.bps = show_number(rule, "rate_bps"),
 		.sent = top_view_sum(outputs, "sent_packets"),
-		.drops = top_view_sum(outputs, "send_errors"),
+		.drops = lost_by_all(outputs),
 	};
 	row->drops_per_second = show_number(view->changes, row->name);
 	row->exhausted = exhausted_of(view, rule);

@@ -27,6 +27,7 @@ static void read_output(const struct output *output, unsigned int nr_queues,
 		stats->submitted += counter_read(&queue->submitted);
 		stats->sent += counter_read(&queue->sent);
 		stats->sent_bytes += counter_read(&queue->sent_bytes);
+		stats->rate_limited += counter_read(&queue->rate_limited);
 		stats->gso_refused += counter_read(&queue->gso_refused);
 		/* The queues find out each for itself; what the most careful one does is told. */
 		stats->gso_segments = least(stats->gso_segments, queue->gso_segments, i);

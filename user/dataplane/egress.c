@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "dataplane/engine.h"
 #include "dataplane/spin.h"
@@ -25,6 +26,10 @@ _Static_assert(GSO_MAX_SEGMENTS <= STAMP_EVERY, "two datagrams of a batch would 
  * lasts, seldom enough that the call costs nothing a packet. */
 #define SUBMIT_AT 64
 
+/* Datagrams to limited outputs that are judged by one look at the clock: often enough that a long
+ * pass does not end a burst too early, seldom enough that its 26 ns do not show. */
+#define CLOCK_EVERY 64
+
 struct egress_loop {
 	struct egress *egress;
 	struct engine *engine;
@@ -37,6 +42,9 @@ struct egress_loop {
 	uint32_t *returned;   /* frames whose last send completed in this pass */
 	unsigned int nr_returned;
 	uint64_t frames_in_flight;
+
+	uint64_t now_ns;	 /* for limited outputs, a little old */
+	unsigned int clock_uses; /* since now_ns was read; 0: it must be */
 
 	bool marker_waits; /* a marker was taken; its acknowledgement is due when all before */
 	uint64_t marker;   /* it is done: its generation */
@@ -259,6 +267,21 @@ static int send_datagram(struct egress_loop *loop, struct output_queue *to, uint
 	return 0;
 }
 
+/* Is this datagram over its output's limit? Then it is counted and ends here. The clock is read
+ * only where there is a limit. */
+static bool is_over_limit(struct egress_loop *loop, struct output_queue *to, uint32_t length)
+{
+	if (!to->limit)
+		return false;
+	if (!loop->clock_uses)
+		loop->now_ns = clock_ns();
+	loop->clock_uses = (loop->clock_uses + 1) % CLOCK_EVERY;
+	if (rate_limit_allows(to->limit, length, loop->now_ns))
+		return false;
+	counter_add(&to->rate_limited, 1);
+	return true;
+}
+
 static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 {
 	struct egress *egress = loop->egress;
@@ -274,9 +297,15 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	/* Counted before the first send, because that may complete before the last is prepared. */
 	loop->references[frame] = (uint16_t)stream->nr_outputs;
 	loop->frames_in_flight++;
-	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++)
-		err = send_datagram(loop, &stream->outputs[i].queues[egress->rx_queue], frame,
-				    xsk_memory(egress->xsk) + entry->payload, entry);
+	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
+		struct output_queue *to = &stream->outputs[i].queues[egress->rx_queue];
+
+		if (is_over_limit(loop, to, entry->length))
+			release_frame(loop, frame);
+		else
+			err = send_datagram(loop, to, frame,
+					    xsk_memory(egress->xsk) + entry->payload, entry);
+	}
 	return err;
 }
 
@@ -287,6 +316,7 @@ static int take(struct egress_loop *loop)
 	int taken = 0;
 	int err = 0;
 
+	loop->clock_uses = 0;
 	while (!err && taken < PASS && !loop->marker_waits &&
 	       frame_queue_take(loop->egress->queue, &entry)) {
 		taken++;

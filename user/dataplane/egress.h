@@ -14,6 +14,10 @@
  * handed over before: neither a single datagram nor a batch of smaller segments. Batches of equal
  * segments follow each other without that; the kernel refuses them alike. (What remains: a refusal
  * that comes and goes between two sends of one submission, within tens of microseconds.)
+ *
+ * Limits: what is over an output's limit (rate_limit.h) is counted and let go before a batch is
+ * gathered; an output without one costs a comparison of a pointer that lies beside what is used
+ * anyway.
  */
 #ifndef XMCAST_DATAPLANE_EGRESS_H
 #define XMCAST_DATAPLANE_EGRESS_H

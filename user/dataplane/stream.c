@@ -5,7 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "dataplane/output_socket.h"
+
+static int open_limit(struct output *output)
+{
+	if (!output_is_limited(&output->rule))
+		return 0;
+	output->limit = aligned_alloc(CACHE_LINE, sizeof(*output->limit));
+	if (!output->limit)
+		return -ENOMEM;
+	rate_limit_init(output->limit, &output->rule, clock_ns());
+	return 0;
+}
 
 static int open_output(struct output *output, const struct stream *stream,
 		       const struct rule_output *rule, const struct egress_config *egress,
@@ -18,11 +30,12 @@ static int open_output(struct output *output, const struct stream *stream,
 	failure->output = rule;
 	failure->step = "memory";
 	output->queues = aligned_alloc(CACHE_LINE, nr_queues * sizeof(*output->queues));
-	if (!output->queues)
+	if (!output->queues || open_limit(output))
 		return -ENOMEM;
 	memset(output->queues, 0, nr_queues * sizeof(*output->queues));
 	for (unsigned int i = 0; i < nr_queues; i++) {
 		output->queues[i].output = output;
+		output->queues[i].limit = output->limit;
 		output->queues[i].latency = &stream->latency[i];
 		output->queues[i].gso_segments = rule->gso ? rule->gso : egress->gso;
 		output->queues[i].gso_max_size = UINT16_MAX;
@@ -40,6 +53,7 @@ static void close_stream(struct stream *stream)
 	for (unsigned int i = 0; stream->outputs && i < stream->nr_outputs; i++) {
 		output_socket_close(&stream->outputs[i]);
 		free(stream->outputs[i].queues);
+		free(stream->outputs[i].limit);
 	}
 	free(stream->outputs);
 	free(stream->queues);

@@ -19,6 +19,7 @@
 
 #include "base/counter.h"
 #include "base/histogram.h"
+#include "dataplane/rate_limit.h"
 #include "dataplane/send_error.h"
 #include "rules/config.h"
 
@@ -30,6 +31,7 @@ struct output_queue {
 	counter_t sent;				 /* of these: taken by the kernel */
 	counter_t sent_bytes;			 /* UDP payload */
 
+	struct rate_limit *limit; /* the output's; NULL: none */
 	/* The egress thread's own, to gather a batch: see egress_batch.h. */
 	struct send_request *open;
 	struct output_queue *next_open;
@@ -45,6 +47,7 @@ struct output_queue {
 	/* Seldom written. */
 	counter_t gso_refused;	       /* batches that were refused and sent singly */
 	counter_t errors[SEND_ERRORS]; /* of the submitted: refused, by errno */
+	counter_t rate_limited;	       /* datagrams not submitted: over the output's limit */
 };
 
 /* One output: constant but for its queues' parts. */
@@ -57,6 +60,7 @@ struct output {
 	unsigned int *sharers; /* outputs that have this socket, in all streams; main thread */
 	struct sockaddr_storage to;
 	socklen_t to_length;
+	struct rate_limit *limit;    /* NULL: none. Of all queues together */
 	struct output_queue *queues; /* nr_queues of the stream */
 };
 

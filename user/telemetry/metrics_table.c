@@ -50,6 +50,8 @@ const struct metric metric_table[] = {
 		"UDP payload of the datagrams sent."),
 	COUNTER(TOTALS, "send_errors", "xmcast_send_errors", NULL, NULL,
 		"Datagrams that the kernel refused to send."),
+	COUNTER(TOTALS, "rate_limited_packets", "xmcast_rate_limited_packets", "packets", NULL,
+		"Datagrams above the limit of their output, which were not sent."),
 	COUNTER(TOTALS, "dropped_packets", "xmcast_dropped_packets", "packets", NULL,
 		"Packets steered that were handed to no output."),
 	COUNTER(TOTALS, "buffer_exhausted_packets", "xmcast_buffer_exhausted_packets", "packets",
@@ -85,6 +87,10 @@ const struct metric metric_table[] = {
 	COUNTERS(OUTPUT, "errors", "xmcast_output_send_errors", NULL, "errno",
 		 "Datagrams of an output that the kernel refused, by reason; EAGAIN is a full "
 		 "socket buffer."),
+	COUNTERS(OUTPUT, "drops", "xmcast_output_drops", NULL, "reason",
+		 "Datagrams of an output that were not handed to the kernel: rate_limited, above "
+		 "its "
+		 "limit."),
 	GAUGE(OUTPUT, NUMBER, "peak_pps", "xmcast_output_sent_peak_packets_per_second", NULL, NULL,
 	      0, "Highest rate of an output in any second since peaks were reset."),
 	GAUGE(OUTPUT, NUMBER, "last_packet_seconds", "xmcast_output_last_packet_age_seconds",

@@ -9,11 +9,15 @@
 /* What a timer's jitter must not turn into another second: samples are as far apart as that. */
 #define JITTER_NS (NS_PER_SECOND / 20)
 
+/* Why datagrams of an output are lost: the errors of sends, and what is over its limit. */
+#define LOSS_RATE_LIMITED SEND_ERRORS
+#define LOSSES		  (SEND_ERRORS + 1)
+
 struct output_meter {
 	struct rates rates; /* of what was sent */
-	uint64_t nr_errors;
-	uint32_t errors[SEND_ERRORS]; /* the counters' low halves: only differences matter */
-	uint16_t quiet;		      /* samples without another error */
+	uint64_t nr_losses;
+	uint32_t losses[LOSSES]; /* the counters' low halves: only differences matter */
+	uint16_t quiet;		 /* samples without another loss */
 	bool dropping;
 };
 
@@ -133,34 +137,44 @@ void sampler_begin(struct sampler *sampler, const struct events *events, uint64_
 		(struct sampler){.events = events, .now_ns = now_ns, .silent_after = silent_after};
 }
 
-/* The errors since the last sample, by name. Returns how many names there are. */
-static unsigned int new_errors(struct output_meter *meter, const struct stats_output *stats,
-			       struct event_number numbers[SEND_ERRORS])
+static uint64_t loss(const struct stats_output *stats, unsigned int reason)
+{
+	return reason == LOSS_RATE_LIMITED ? stats->rate_limited : stats->errors[reason];
+}
+
+static const char *loss_name(unsigned int reason)
+{
+	return reason == LOSS_RATE_LIMITED ? "rate_limited" : send_error_name(reason);
+}
+
+/* The losses since the last sample, by name. Returns how many names there are. */
+static unsigned int new_losses(struct output_meter *meter, const struct stats_output *stats,
+			       struct event_number numbers[LOSSES])
 {
 	unsigned int count = 0;
 	uint64_t sum = 0;
 	bool anew;
 
-	for (unsigned int i = 0; i < SEND_ERRORS; i++)
-		sum += stats->errors[i];
-	anew = sum < meter->nr_errors; /* another stream: what it has counted is new */
-	for (unsigned int i = 0; i < SEND_ERRORS; i++) {
-		uint32_t before = anew ? 0 : meter->errors[i];
-		uint32_t grown = (uint32_t)stats->errors[i] - before;
+	for (unsigned int i = 0; i < LOSSES; i++)
+		sum += loss(stats, i);
+	anew = sum < meter->nr_losses; /* another stream: what it has counted is new */
+	for (unsigned int i = 0; i < LOSSES; i++) {
+		uint32_t before = anew ? 0 : meter->losses[i];
+		uint32_t grown = (uint32_t)loss(stats, i) - before;
 
-		meter->errors[i] = (uint32_t)stats->errors[i];
+		meter->losses[i] = (uint32_t)loss(stats, i);
 		if (grown)
-			numbers[count++] = (struct event_number){send_error_name(i), grown};
+			numbers[count++] = (struct event_number){loss_name(i), grown};
 	}
-	meter->nr_errors = sum;
+	meter->nr_losses = sum;
 	return count;
 }
 
 static void sample_output(struct sampler *sampler, struct output_meter *meter,
 			  const struct stats_rule *rule, const struct stats_output *stats)
 {
-	struct event_number errors[SEND_ERRORS];
-	unsigned int count = new_errors(meter, stats, errors);
+	struct event_number errors[LOSSES];
+	unsigned int count = new_losses(meter, stats, errors);
 
 	rates_sample(&meter->rates, sampler->now_ns, stats->sent, stats->sent_bytes);
 	if (count) {

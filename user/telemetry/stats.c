@@ -50,6 +50,7 @@ void stats_sum_output(const struct stats_output *output, struct stats_totals *to
 	totals->submitted += output->submitted;
 	totals->sent += output->sent;
 	totals->sent_bytes += output->sent_bytes;
+	totals->rate_limited += output->rate_limited;
 	for (unsigned int i = 0; i < SEND_ERRORS; i++)
 		totals->send_errors += output->errors[i];
 }
@@ -89,10 +90,10 @@ void stats_log(const struct stats *stats, const char *event)
 
 	stats_sum(stats, &t);
 	log_info("%s uptime=%llu steered=%llu received=%llu submitted=%llu sent=%llu "
-		 "sent_bytes=%llu send_errors=%llu dropped=%llu exhausted=%llu",
+		 "sent_bytes=%llu send_errors=%llu rate_limited=%llu dropped=%llu exhausted=%llu",
 		 event, (unsigned long long)stats->uptime_seconds, (unsigned long long)t.steered,
 		 (unsigned long long)t.received, (unsigned long long)t.submitted,
 		 (unsigned long long)t.sent, (unsigned long long)t.sent_bytes,
-		 (unsigned long long)t.send_errors, (unsigned long long)t.dropped,
-		 (unsigned long long)t.buffer_exhausted);
+		 (unsigned long long)t.send_errors, (unsigned long long)t.rate_limited,
+		 (unsigned long long)t.dropped, (unsigned long long)t.buffer_exhausted);
 }

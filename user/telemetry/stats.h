@@ -32,6 +32,7 @@ struct stats_output {
 	uint64_t sent;
 	uint64_t sent_bytes; /* UDP payload */
 	uint64_t errors[SEND_ERRORS];
+	uint64_t rate_limited;	   /* datagrams not handed over: above the output's limit */
 	unsigned int gso_segments; /* most datagrams in one send now: 1 after a refusal for good */
 	unsigned int gso_max_size; /* largest datagrams that are still gathered */
 	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
@@ -77,6 +78,8 @@ struct stats_totals {
 	uint64_t sent;
 	uint64_t sent_bytes;
 	uint64_t send_errors;
+	uint64_t
+		rate_limited; /* datagrams above the limit of an output, not handed to the kernel */
 	uint64_t dropped; /* steered, and not handed to an output: by the kernel or by ingress */
 	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
 };

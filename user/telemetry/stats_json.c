@@ -13,12 +13,12 @@ static json_t *totals_json(const struct stats *stats)
 	struct stats_totals t;
 
 	stats_sum(stats, &t);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "steered_packets",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "steered_packets",
 			 number(t.steered), "received_packets", number(t.received),
 			 "submitted_packets", number(t.submitted), "sent_packets", number(t.sent),
 			 "sent_bytes", number(t.sent_bytes), "send_errors", number(t.send_errors),
-			 "dropped_packets", number(t.dropped), "buffer_exhausted_packets",
-			 number(t.buffer_exhausted));
+			 "rate_limited_packets", number(t.rate_limited), "dropped_packets",
+			 number(t.dropped), "buffer_exhausted_packets", number(t.buffer_exhausted));
 }
 
 static void add_rates(json_t *object, const struct stats_rates *rates)
@@ -71,13 +71,14 @@ static json_t *output_json(const struct stats_output *output)
 			json_object_set_new(errors, send_error_name(i), number(output->errors[i]));
 	}
 	object = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o}, s:o, s:o, s:o}", "to",
 		endpoint_format(&output->rule->to, output->rule->port, output->rule->iface, to),
 		"submitted_packets", number(output->submitted), "sent_packets",
 		number(output->sent), "sent_bytes", number(output->sent_bytes), "send_errors",
-		number(sum), "errors", errors, "gso_refused_batches", number(output->gso_refused),
-		"gso_segments", number(output->gso_segments), "gso_max_bytes",
-		number(output->gso_max_size));
+		number(sum), "errors", errors, "dropped_packets", number(output->rate_limited),
+		"drops", "rate_limited", number(output->rate_limited), "gso_refused_batches",
+		number(output->gso_refused), "gso_segments", number(output->gso_segments),
+		"gso_max_bytes", number(output->gso_max_size));
 	add_rates(object, &output->rates);
 	if (output->reason)
 		json_object_set_new(object, "reason", json_string(output->reason));
