@@ -30,6 +30,15 @@ static bool is_power(unsigned int number)
 	return number && !(number & (number - 1));
 }
 
+static void check_limit(const struct rule_output *output)
+{
+	require(!output->rate_bps ||
+		(output->rate_bps >= RATE_BPS_MIN && output->rate_bps <= RATE_BPS_MAX));
+	require(output->rate_pps <= RATE_PPS_MAX);
+	require(output->burst_ms <= BURST_MS_MAX);
+	require(!output->burst_ms || output_is_limited(output));
+}
+
 static void check_limits(const struct config *config)
 {
 	require(config->nr_rules <= XMC_MAX_RULES);
@@ -47,6 +56,8 @@ static void check_limits(const struct config *config)
 		require(*rule->name && *rule->iface && rule->port);
 		require(addr_is_ipv4(&rule->group));
 		require(rule->nr_outputs > 0 && rule->nr_outputs <= XMC_MAX_OUTPUTS);
+		for (unsigned int j = 0; j < rule->nr_outputs; j++)
+			check_limit(&rule->outputs[j]);
 	}
 	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
 		require(*config->ifaces[i].name);

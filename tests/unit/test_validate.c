@@ -39,6 +39,8 @@ static const struct {
 	 {{1, 24, "239.1.1.1:1@a", "the output is the rule's own input"}}},
 	{{"a in 10.1.1.1:1@a out 1.1.1.1:1 out 10.1.1.1:1@a ttl 5"},
 	 {{1, 37, "10.1.1.1:1@a", "the output is the rule's own input"}}},
+	{{"a in 239.1.1.1:1@a may_loop out 239.1.1.1:1@a out 1.1.1.1:1 burst 1s"},
+	 {{1, 51, "1.1.1.1:1", "a burst without a limit, expected `rate` or `pps` beside it"}}},
 	/* outputs */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1 ttl 1 out 1.1.1.1:1 ttl 2"},
 	 {{1, 44, "1.1.1.1:1", "duplicate output"}}},
@@ -96,7 +98,7 @@ static const char *const good[] = {
 	"c in 239.1.1.1:2@a out 1.1.1.1:1",
 	"d in 239.1.1.1:1@a source 1.1.1.1 out 1.1.1.1:1",
 	"e in 239.1.1.1:1@a source 1.1.1.2 out 1.1.1.1:1",
-	"in 10.1.1.1:1@a out 10.1.1.1:1",
+	"in 10.1.1.1:1@a out 10.1.1.1:2 rate 1mbit burst 1s",
 	"A in 239.1.1.3:1@a out 1.1.1.1:1",
 };
 

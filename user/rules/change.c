@@ -26,6 +26,7 @@ struct slot {
 	uint32_t said;		    /* what it says, or NOT_SAID: the same as `running` */
 	bool disabled;
 	bool gone;
+	struct position enabled_at; /* of the last operation that did; line 0: none */
 };
 
 struct change {
@@ -202,6 +203,8 @@ static int operate(struct change *change, const struct rule_operation *operation
 		slot->gone = true;
 	} else {
 		slot->disabled = operation->verb == RULE_DISABLE;
+		if (!slot->disabled)
+			slot->enabled_at = *at;
 	}
 	return 0;
 }
@@ -243,24 +246,34 @@ static void change_free(struct change *change)
 	lookup_free(&change->names);
 }
 
-/* Begin a draft with the rules that stay as they are: they were valid together, and are not looked
- * at again, but compared with. */
+/* Begin a draft with the rules that stay as they are, but for being enabled: they were valid, and
+ * are not looked at again, but compared with. */
 static int draft_running(const struct change *change, struct draft *draft)
 {
-	struct config same = {.rules =
-				      calloc(change->running->nr_rules + 1UL, sizeof(*same.rules))};
-	int error;
+	size_t most = change->running->nr_rules + 1UL;
+	struct config same = {.rules = calloc(most, sizeof(*same.rules))};
+	struct position *enabled_at = calloc(most, sizeof(*enabled_at));
+	int error = -ENOMEM;
 
-	if (!same.rules)
-		return -ENOMEM;
+	if (!same.rules || !enabled_at)
+		goto out;
 	for (uint32_t i = 0; i < change->nr_slots; i++) {
 		const struct slot *slot = &change->slots[i];
 
-		if (!slot->gone && slot->said == NOT_SAID)
-			same.rules[same.nr_rules++] = *slot->running;
+		if (slot->gone || slot->said != NOT_SAID)
+			continue;
+		same.rules[same.nr_rules] = *slot->running;
+		same.rules[same.nr_rules].disabled = slot->disabled;
+		enabled_at[same.nr_rules++] = slot->enabled_at;
 	}
 	error = draft_init_from(draft, &same);
+	if (!error) {
+		draft->enabled_at = enabled_at;
+		enabled_at = NULL;
+	}
+out:
 	free(same.rules);
+	free(enabled_at);
 	return error;
 }
 
@@ -268,6 +281,13 @@ static int draft_running(const struct change *change, struct draft *draft)
  * found in that order. */
 static int draft_said(struct change *change, struct draft *draft)
 {
+	for (uint32_t i = 0; i < change->nr_slots; i++) {
+		const struct slot *slot = &change->slots[i];
+
+		/* A later operation may have said otherwise than the text. */
+		if (slot->said != NOT_SAID)
+			change->said[slot->said].rule.disabled = slot->disabled;
+	}
 	for (uint32_t i = 0; i < change->nr_said && !draft->full; i++) {
 		struct said *said = &change->said[i];
 		struct rule rule = said->rule;

@@ -96,6 +96,7 @@ void draft_free_positions(struct draft *draft)
 	for (unsigned int i = draft->first; i < draft->config.nr_rules; i++)
 		rule_positions_free(&draft->rules_at[i - draft->first]);
 	free(draft->rules_at);
+	free(draft->enabled_at);
 	free(draft->ifaces_at);
 }
 

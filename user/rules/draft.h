@@ -15,6 +15,9 @@ struct draft {
 	 * belong to somebody else and have no positions. */
 	unsigned int first;
 	struct rule_positions *rules_at;
+	/* Parallel to the rules before `first`: where one of them is enabled; line 0: it is as it
+	 * was. NULL: all are. */
+	struct position *enabled_at;
 	struct position *ifaces_at; /* parallel to config.ifaces */
 	bool full;		    /* too many rules, and that has been reported */
 };

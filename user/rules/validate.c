@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/feedback.h"
 #include "rules/lookup.h"
 
 /* Slots on the stack for the outputs of one rule. */
@@ -131,12 +132,6 @@ static void check_families(const struct subject *subject)
 	}
 }
 
-static bool output_is_input(const struct rule *rule, const struct rule_output *output)
-{
-	return output->port == rule->port && addr_equal(&output->to, &rule->group) &&
-	       strcmp(output->iface, rule->iface) == 0;
-}
-
 static void check_outputs(const struct subject *subject)
 {
 	const struct rule *rule = subject->rule;
@@ -152,10 +147,15 @@ static void check_outputs(const struct subject *subject)
 					     XMC_MAX_OUTPUTS));
 			return;
 		}
-		if (output_is_input(rule, output))
+		if (!rule->may_loop && rule_output_is_input(rule, output))
 			output_error(subject, i,
 				     "the output is the rule's own input: a loop, expected "
-				     "another address, port or interface");
+				     "another address, port or interface, or `may_loop` in the "
+				     "rule");
+		if (output->burst_ms && !output_is_limited(output))
+			output_error(subject, i,
+				     "a burst without a limit, expected `rate` or "
+				     "`pps` beside it");
 		if (lookup_add(&seen, hash_output(output), output, i) != LOOKUP_NONE)
 			output_error(subject, i, "duplicate output, expected each once in a rule");
 	}
@@ -260,6 +260,8 @@ int config_validate(const struct draft *draft, struct errors *errors)
 	unsigned int before = errors->count;
 	int error = check_rules(draft, errors);
 
+	if (!error)
+		error = feedback_check(draft, errors);
 	if (!error)
 		error = check_ifaces(draft, errors);
 	if (!error && errors->count != before)

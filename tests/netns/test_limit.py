@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""No amplification: limits of outputs hold, and rules that feed themselves are refused."""
+
+import subprocess
+import time
+
+from harness import (EXIT_CONFIG, Daemon, Sink, Star, check, equal, generate, main, program, receive,
+                     receiver, rule_of, sender, test, veth, wait_until, write_file)
+from netns import Namespace
+
+IN = "in 239.1.1.1:5000@in0"
+OUT = "out 239.2.2.2:6000@out0"
+
+# Where in its burst a limit was when the first packet came, how long the first pass took: what a
+# busy machine does to both is within this of the whole.
+TOLERANCE = 0.2
+
+
+def relay_limited(star, daemon, *options):
+    """Relay a stream; returns (what was generated, the rule's counters, the seconds it took, what the
+    sink says). The books close."""
+    sink = Sink(star.receiver, "r0", "--port", "6000")
+    started = time.monotonic()
+    sent = generate(star.source, "s0", *options)
+    seconds = time.monotonic() - started
+    stats = daemon.settle(steered=sent["sent_packets"])
+    return sent, stats["rules"][0], seconds, sink.stop()
+
+
+def check_order(report):
+    """What came, came in order, each once and whole."""
+    for fault in ("duplicated", "reordered", "stale", "corrupted", "malformed"):
+        equal(report[fault], 0, fault)
+
+
+def check_limited(rule, report, least, most):
+    """So many were sent, all else is counted as rate_limited, and the sink got just those."""
+    output = rule["outputs"][0]
+    check(least <= output["sent_packets"] <= most,
+          f"{output['sent_packets']} sent, {least:.0f} to {most:.0f} expected: {output}")
+    equal(output["drops"]["rate_limited"],
+          rule["received_packets"] - output["submitted_packets"], "rate_limited")
+    equal(report["received_packets"], output["sent_packets"], "received by the sink")
+    check_order(report)
+
+
+@test
+def packets_a_second():
+    """An output with `pps` sends what the limit gives, in order, and counts the rest"""
+    star = Star()
+    daemon = Daemon(star.relay, f"{IN} {OUT} pps 2000 burst 500ms out 10.2.0.2:6001")
+    _, rule, seconds, report = relay_limited(star, daemon, "--rate", "20000", "--count", "60000")
+    # No less than the time at the given rate, no more than the time that the generator took.
+    check_limited(rule, report, 2000 * (3 + 0.5) * (1 - TOLERANCE),
+                  2000 * (seconds + 0.5) * (1 + TOLERANCE))
+    other = rule["outputs"][1]
+    equal(other["drops"], {"rate_limited": 0}, "drops of the other output")
+    equal(other["submitted_packets"], rule["received_packets"], "submitted to the other output")
+
+
+@test
+def bits_a_second():
+    """An output with `rate` sends so many bits of IP packets"""
+    star = Star()
+    daemon = Daemon(star.relay, f"{IN} {OUT} rate 8mbit burst 100ms")
+    # 972 bytes and 28 of headers: 1000 a second.
+    _, rule, seconds, report = relay_limited(star, daemon, "--rate", "10000", "--count", "30000",
+                                             "--size", "972")
+    check_limited(rule, report, 1000 * (3 + 0.1) * (1 - TOLERANCE),
+                  1000 * (seconds + 0.1) * (1 + TOLERANCE))
+
+
+@test
+def burst():
+    """What comes at once is let through as far as the burst reaches; the rate then refills it"""
+    star = Star()
+    daemon = Daemon(star.relay, f"{IN} {OUT} pps 100 burst 10s")
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    sock = sender(star.source, "10.1.0.1")
+    started = time.monotonic()
+    for number in range(3000):
+        sock.sendto(number.to_bytes(4, "big"), ("239.1.1.1", 5000))
+    rule = daemon.settle(steered=3000)["rules"][0]
+    passed = rule["outputs"][0]["sent_packets"]
+    # 1,000 of the burst, one that overdraws it, and what the time since has given.
+    check(1001 <= passed <= 1001 + 100 * (time.monotonic() - started) + 1, f"{passed} passed")
+    for number in range(1001):
+        equal(receive(output)[0], number.to_bytes(4, "big"), "payload")
+
+    def refilled():
+        sock.sendto(b"again", ("239.1.1.1", 5000))
+        return daemon.stats()["rules"][0]["outputs"][0]["sent_packets"] > passed
+
+    wait_until(refilled, "the rate gives anew")
+
+
+@test
+def within_the_limit():
+    """A stream below its limits loses nothing"""
+    star = Star()
+    daemon = Daemon(star.relay, f"{IN} {OUT} pps 20000 rate 1gbit burst 2s")
+    sent, rule, _, report = relay_limited(star, daemon, "--rate", "5000", "--count", "20000")
+    output = rule["outputs"][0]
+    equal(output["drops"]["rate_limited"], 0, "rate_limited")
+    equal(output["sent_packets"] + output["send_errors"], sent["sent_packets"], "sent")
+    check_order(report)
+
+
+@test
+def several_queues():
+    """The limit is of the output: all queues of the interface together keep it"""
+    star = Star(queues=2)
+    daemon = Daemon(star.relay, f"{IN} {OUT} pps 1000 burst 1s")
+    sent = generate(star.source, "s0", "--rate", "10000", "--count", "20000", "--flows", "1")
+    rule = daemon.settle(steered=sent["sent_packets"])["rules"][0]
+    output = rule["outputs"][0]
+    check(output["sent_packets"] + output["drops"]["rate_limited"] == sent["sent_packets"],
+          f"books: {output}")
+    check(output["drops"]["rate_limited"] > 0, f"nothing limited: {output}")
+
+
+@test
+def changed_while_packets_flow():
+    """A limit is set, changed and lifted while packets flow; another rule loses none"""
+    star = Star()
+    other = "other in 239.1.1.2:5000@in0 out 239.2.2.3:6001@out0"
+    daemon = Daemon(star.relay, f"cam1 {IN} {OUT}", other)
+    sink = Sink(star.receiver, "r0", "--port", "6001")
+    generator = subprocess.Popen(
+        star.source.command(program("xmcast-gen"), "s0", "-j", "--rate", "5000", "--duration",
+                            "6", "--flows", "2", "--flow-by", "group"),
+        stdout=subprocess.PIPE)
+    try:
+        wait_until(lambda: rule_of(daemon.stats(), "cam1")["received_packets"], "packets")
+        for limit in ("pps 100 burst 10ms", "rate 100kbit", "pps 50 rate 1mbit burst 1s"):
+            daemon.ctl("rule", "replace", f"cam1 {IN} {OUT} {limit}")
+            wait_until(lambda: rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"]
+                       ["rate_limited"], f"{limit} limits")
+        daemon.ctl("rule", "replace", f"cam1 {IN} {OUT}")
+        equal(rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"], {"rate_limited": 0}, "drops")
+    finally:
+        generator.wait(60)
+    untouched = rule_of(daemon.settle(), "other")
+    equal(untouched["outputs"][0]["sent_packets"] + untouched["outputs"][0]["send_errors"],
+          untouched["received_packets"], "packets of the other rule")
+    equal(sink.stop()["received_packets"], untouched["outputs"][0]["sent_packets"], "its sink")
+
+
+# ---- loops -----------------------------------------------------------------------------------
+
+THERE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:5000@out0"
+BACK = "cam2 in 239.2.2.2:5000@out0 out 239.1.1.1:5000@in0"
+
+
+@test
+def loop_at_the_start():
+    """Rules that feed each other are refused at the start and by -t, with the loop"""
+    star = Star()
+    path = write_file("loop.yaml", f"rules:\n  - {THERE}\n  - {BACK}\n")
+    for options in (("-c", path), ("-t", "-c", path), ("--rule", THERE, "--rule", BACK),
+                    ("--rule", "x in 239.1.1.1:1@in0 out 239.1.1.1:1@in0")):
+        done = star.relay.run(program("xmcastd"), "--socket", "/tmp/none.sock", *options,
+                              check=False)
+        equal(done.returncode, EXIT_CONFIG, f"exit code of {options}")
+        place = f"{path}:3:" if "-c" in options else "--rule:"
+        check(place in done.stderr and "loop" in done.stderr, done.stderr)
+        if len(options) != 2 or "-c" in options:
+            check("cam1 -> cam2 -> cam1" in done.stderr, done.stderr)
+    path = write_file("allowed.yaml", f"rules:\n  - {THERE}\n  - {BACK} \n".replace(
+        "@out0 out 239.1.1.1", "@out0 may_loop out 239.1.1.1"))
+    star.relay.run(program("xmcastd"), "-t", "-c", path)
+
+
+@test
+def loop_by_a_change():
+    """A change that closes a loop is refused, and nothing is changed"""
+    star = Star()
+    daemon = Daemon(star.relay, THERE, "in 239.9.9.9:9@out0 out 10.1.0.1:9")
+    done = daemon.ctl("rule", "add", BACK, check=False)
+    equal(done.returncode, 2, "exit code")
+    check("cam1 -> cam2 -> cam1" in done.stderr, done.stderr)
+    equal(len(daemon.stats()["rules"]), 2, "rules")
+    daemon.ctl("rule", "add", BACK.replace(" out ", " disabled out "))
+    done = daemon.ctl("rule", "enable", "cam2", check=False)
+    equal(done.returncode, 2, "exit code of enable")
+    check("cam2 -> cam1" in done.stderr, done.stderr)
+    daemon.ctl("rule", "replace", BACK.replace(" out ", " may_loop out "))
+
+
+@test
+def loop_that_is_meant():
+    """A loop through the network circles on, and a limit of an output bounds it"""
+    relay, wire = Namespace("relay"), Namespace("wire")
+    for number in (0, 1):
+        veth(relay, f"in{number}", wire, f"w{number}", near_addr=f"10.3.{number}.1/24")
+    wire.ip("link add br0 type bridge mcast_snooping 0")
+    wire.ip("link set br0 up")
+    for number in (0, 1):
+        wire.ip(f"link set w{number} master br0")
+    # What goes out of in0 comes back on in1 as the rule's input, and that is sent on in0: for ever,
+    # since each round is a new packet with the TTL of the rule, which is 1.
+    loop = "a in 239.1.1.1:5000@in1 may_loop out 239.1.1.1:5000@in0"
+    daemon = Daemon(relay, loop)
+    sock = sender(relay, "10.3.0.1")
+    sock.sendto(b"round and round", ("239.1.1.1", 5000))
+
+    def counters():
+        return daemon.stats()["rules"][0]["outputs"][0]
+
+    wait_until(lambda: counters()["sent_packets"] > 1000, "it circles")
+    started = time.monotonic()
+    daemon.ctl("rule", "replace", f"{loop} pps 200 burst 100ms")
+    # It comes round sooner than the limit gives anew; what is dropped does not come back.
+    wait_until(lambda: counters()["drops"]["rate_limited"], "the limit bites")
+    sent = counters()["sent_packets"]
+    check(sent <= 200 * (time.monotonic() - started + 0.1) + 1, f"{sent} sent")
+    daemon.settle()
+    equal(counters()["sent_packets"], sent, "sent after that")
+
+
+main()
