@@ -206,6 +206,23 @@ static void test_dropping(void **state)
 		    "dropping rule=r0 output=10.0.0.100:6001 errors=EPERM:1\n");
 }
 
+/* What is over a limit is told with the errors. */
+static void test_rate_limited(void **state)
+{
+	struct bench *bench = *state;
+	struct stats_output *output = &bench->stats->rules[0].outputs[0];
+
+	output->rate_limited = 5;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=rate_limited:5\n");
+	output->rate_limited += 5;
+	for (unsigned int i = 0; i < SAMPLER_QUIET; i++)
+		pass(bench, "");
+	pass(bench, "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n");
+	output->rate_limited += 7;
+	output->errors[send_error_slot(EAGAIN)] = 2;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:2,rate_limited:7\n");
+}
+
 /* More than 32 bits of errors, of which the meter keeps the lower half. */
 static void test_many_errors(void **state)
 {
@@ -334,12 +351,12 @@ static void test_no_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_flow),	TEST(test_silence_with_jitter),
-		TEST(test_rates),	TEST(test_dropping),
-		TEST(test_many_errors), TEST(test_replaced),
-		TEST(test_states),	TEST(test_exhausted),
-		TEST(test_bounded),	TEST(test_no_events),
-		TEST(test_gone),
+		TEST(test_flow),	 TEST(test_silence_with_jitter),
+		TEST(test_rates),	 TEST(test_dropping),
+		TEST(test_rate_limited), TEST(test_many_errors),
+		TEST(test_replaced),	 TEST(test_states),
+		TEST(test_exhausted),	 TEST(test_bounded),
+		TEST(test_no_events),	 TEST(test_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
