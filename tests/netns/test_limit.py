@@ -5,8 +5,9 @@
 import subprocess
 import time
 
-from harness import (EXIT_CONFIG, Daemon, Sink, Star, check, equal, generate, interface_of, main, program,
-                     receive, receiver, rule_of, sender, test, veth, wait_until, write_file)
+from harness import (EXIT_CONFIG, Daemon, Sink, Star, check, equal, generate, interface_of, main,
+                     program, receive, receiver, rule_of, sender, test, veth, wait_until,
+                     write_file)
 from netns import Namespace
 
 IN = "in 239.1.1.1:5000@in0"

@@ -130,8 +130,8 @@ def first_screen():
         seen = terminal.screen().split("\n")
         equal(seen[0], "xmcastctl top - up 1m05s, 4 rules: 1 flowing, 1 silent; by pps; h: help",
               "title")
-        equal(seen[1], "total   steered 99.6k, received 99.6k, sent 199k, errors 2, dropped 8",
-              "totals")
+        equal(seen[1], "total   steered 99.6k, received 99.6k, sent 199k, errors 2, limited 0, "
+              "dropped 8", "totals")
         equal(seen[2], "rate    20.0k pps, 224M bit/s in; buffers exhausted 7 (0.0070 %)", "rates")
         equal(seen[3], "drops   fill_ring_empty 7, no_rule 1, EAGAIN 2", "drops")
         equal(seen[4], "worker  in0/0: queued 44, in flight 40, of 16384 frames", "worker")
