@@ -139,6 +139,14 @@ def drops(stats):
     return sum(queue_drops(queue) for queue in interface_of(stats, "in0")["queues"])
 
 
+def _slow(before, after):
+    """Which thread was not quick enough, by the reasons of the drops."""
+    grown = {key: sum(new[key] - old[key] for new, old in zip(
+        interface_of(after, "in0")["queues"], interface_of(before, "in0")["queues"]))
+        for key in ("rx_ring_full", "fill_ring_empty")}
+    return f"ingress: {grown['rx_ring_full']} ring full; egress: {grown['fill_ring_empty']} no frame"
+
+
 def close_round(row, sent, reports, before, after):
     """Compare what was sent with what was relayed and received; all go into the row."""
     row.sent, row.seconds = sent["sent_packets"], sent["seconds"]
@@ -149,7 +157,7 @@ def close_round(row, sent, reports, before, after):
     row.received = sum(report["received_packets"] for report in reports)
     row.faults = {fault: sum(report[fault] for report in reports) for fault in FAULTS}
     row.wrong += unsettled(after)
-    row.expect(not row.dropped, f"{row.dropped} dropped at in0's socket")
+    row.expect(not row.dropped, f"{row.dropped} dropped at in0's socket ({_slow(before, after)})")
     row.expect(taken + row.dropped >= row.sent, f"{row.sent} sent, {taken} taken by the rules")
     row.expect(not row.refused, f"{row.refused} refused by the kernel behind the outputs")
     for i, report in enumerate(reports):

@@ -15,8 +15,8 @@ from netns import PATIENCE, wait_until
 from traffic import Traffic
 
 CHURN = 12  # names and inputs that churn rules may have
-CHURN_PPS = 500
-FLAP_PPS = 200
+CHURN_PPS = 2000
+FLAP_PPS = 1000
 REFUSED = -32001
 OPERATIONS = ("add", "replace", "del", "enable", "disable", "reload", "bad-reload", "batch", "save",
               "diff", "level")
