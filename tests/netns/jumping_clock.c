@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* To be preloaded: CLOCK_REALTIME jumps to and fro by a day from one call to the next, as no clock of a
- * machine that others use may. Whatever waits, measures or limits by it goes wrong at once. */
+/* To be preloaded: CLOCK_REALTIME jumps to and fro by a day from one call to the next, as no clock
+ * of a machine that others use may. Whatever waits, measures or limits by it goes wrong at once. */
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <sys/time.h>

@@ -15,8 +15,9 @@ import re
 import signal
 import time
 
-from harness import (Star, check, diagnose, equal, main, need, program, receiver, run, start, test,
-                     wait_until, work_folder, write_file)
+from control import Client
+from harness import (Daemon, Namespace, Star, check, diagnose, equal, main, need, program, receiver,
+                     run, start, test, wait_until, work_folder, write_file)
 from traffic import Traffic
 
 KILLS = int(os.environ.get("XMCAST_KILLS", "10"))
@@ -103,6 +104,37 @@ def restart(supervisor):
     dead = time.monotonic()
     supervisor.start().recv(65536)
     return (dead - killed) * 1000, (time.monotonic() - killed) * 1000
+
+
+def kill_while_saving(daemon):
+    """Kill a daemon in the middle of a save. True if it left a temporary file."""
+    with Client(daemon.socket) as control:
+        control.send(b'{"jsonrpc":"2.0","method":"config.save"}\n' * 200)
+        wait_until(temporaries, "a save is under way", pause=0)
+        daemon.kill()
+    return bool(temporaries())
+
+
+def temporaries():
+    """Files that a save has not brought to its end."""
+    return glob.glob(os.path.join(work_folder(), ".xmcast-save-*"))
+
+
+@test
+def killed_while_saving():
+    """kill -9 while it saves the file: that is whole, and the next start removes what is left"""
+    relay = Namespace("relay")
+    text = "rules:\n" + "".join(f"  - in 239.1.{i // 250}.{i % 250}:5000@none out 10.2.0.2:{i + 1}\n"
+                                for i in range(2000))
+    daemon = Daemon(relay, config=text)
+    path, left = daemon.config, 0
+    for _ in range(KILLS):
+        left += kill_while_saving(daemon)
+        daemon = Daemon(relay, arguments=("-c", path))
+        equal(temporaries(), [], "temporary files after a start")
+        with Client(daemon.socket) as control:
+            equal(control.call("rule.list")["total"], 2000, "rules in the file")
+    check(left, f"none of {KILLS} kills came in the middle of a save")
 
 
 def tell(times):
