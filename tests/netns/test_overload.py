@@ -15,9 +15,9 @@ import signal
 import time
 
 from control import Client
-from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, generate, interface_of, main,
-                     need, program, queue_drops, receive, receiver, relay_stream, sender, start,
-                     test, wait_until)
+from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, generate,
+                     interface_of, main, need, program, queue_drops, receive, receiver,
+                     relay_stream, sanitized, sender, start, test, wait_until)
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.1.2:6001"
 SMALL = "workers: {{ frames: {frames}, rx_ring: {rx_ring} }}\n"
@@ -166,7 +166,7 @@ def long_flood():
              f"{len(times)} answers, p50 {p50:.1f}, p99 {p99:.1f}, max {times[-1]:.1f} ms; "
              f"memory {grown:+} KiB")
     check(after["totals"]["dropped_packets"] > 0, "this was no overload: nothing was dropped")
-    check(grown < 256, f"resident memory has grown by {grown} KiB")
+    check(grown < 256 or sanitized(daemon.process.pid), f"resident memory has grown by {grown} KiB")
     check(p99 <= ANSWER_MS, f"99 % of the answers take {p99:.0f} ms")
     paced_is_lossless(star, daemon)
 

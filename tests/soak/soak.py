@@ -10,7 +10,8 @@ memory and descriptors are compared with those after it.
 
 A row's `refused` are packets that the relay sent and the kernel behind it did not take
 (net.core.netdev_max_backlog, which all namespaces share); `dropped`, that the relay was not quick
-enough; the sinks' faults are of what was neither. What the generator's own interface refused was
+enough: `cpu-wait`, how long its threads (the one that had to most) were ready to run and had no CPU,
+tells whether that was its doing; the sinks' faults are of what was neither. What the generator's own interface refused was
 never sent. All of them fail the soak.
 """
 
@@ -31,8 +32,8 @@ from unrest import Unrest  # noqa: E402
 CALIBRATION_SECONDS = 3
 MINUTE = 60
 LAST_WORDS = 40  # lines
-HEAD = ("round   seconds       sent  pkt/s  lost  dup reord other refused dropped  rss KiB grown "
-        " fds thr  what went on meanwhile")
+HEAD = ("round   seconds       sent  pkt/s  lost  dup reord other refused dropped  cpu-wait  rss KiB grown  fds "
+        "thr  what went on meanwhile")
 
 
 def say(text):
@@ -57,13 +58,14 @@ def calibrate(bed):
 def one_round(bed, unrest, number, seconds, rate):
     """Returns the row."""
     row = ledger.Round(number)
-    before = ledger.settle(bed)
+    before, waited = ledger.settle(bed), ledger.waited(bed)
     streams = Streams(bed, seconds, rate, ("flow", "packet")[number % 2])
     unrest.start()
     sent = streams.wait()
     unrest.stop()
     after = ledger.settle(bed)
     ledger.close_round(row, sent, streams.reports(), before, after)
+    row.waited = max(now - waited.get(task, 0) for task, now in ledger.waited(bed).items())
     row.footprint = ledger.footprint(bed)
     return row
 
@@ -76,7 +78,7 @@ def show(row, first, counts):
     what = " ".join(f"{name}={count}" for name, count in sorted(counts.items()))
     say(f"{row.number:5} {row.seconds:9.1f} {row.sent:10} {row.sent / row.seconds:6.0f} "
         f"{row.faults['lost']:5} {row.faults['duplicated']:4} {row.faults['reordered']:5} "
-        f"{other:5} {row.refused:7} {row.dropped:7} {row.footprint.rss_kib:8} {grown:5} "
+        f"{other:5} {row.refused:7} {row.dropped:7} {row.waited:8.1f}s {row.footprint.rss_kib:8} {grown:5} "
         f"{sum(row.footprint.descriptors.values()):4} {row.footprint.threads:3}  {what}")
     for text in row.wrong:
         say(f"#     wrong: {text}")
