@@ -10,7 +10,6 @@ from harness import ROOT, check, equal, lossless, main, test
 sys.path.insert(0, os.path.join(ROOT, "tests", "soak"))
 
 # pylint: disable=wrong-import-position
-import ledger  # noqa: E402
 import soak  # noqa: E402
 from bed import Bed  # noqa: E402
 from unrest import Unrest  # noqa: E402
@@ -27,8 +26,7 @@ def short_soak():
 
     def attempt(number):
         nonlocal first
-        row = soak.one_round(bed, unrest, number, SECONDS, RATE)
-        ledger.check_footprint(row, first)
+        row = soak.one_round(bed, unrest, number, soak.Load(SECONDS, RATE), first)
         first = first or row.footprint
         for name, count in unrest.take_counts().items():
             counts[name] = counts.get(name, 0) + count
@@ -38,7 +36,8 @@ def short_soak():
 
     for _ in range(ROUNDS):
         lossless(attempt)
-    for what in ("reload", "clients", "scrapes", "flaps"):
+    soak.finish(bed)
+    for what in ("reload", "clients", "scrapes", "flaps", "hooks"):
         check(counts.get(what), f"no {what} in {counts}")
 
 

@@ -8,10 +8,9 @@
 
 import json
 import os
-import shutil
 
 from harness import Daemon, Sink, Star, know, program, start, veth, write_file
-from netns import PATIENCE
+from netns import PATIENCE, work_folder
 
 FLOWS = 16
 SIZES = "64,512,1316,1400"
@@ -19,7 +18,7 @@ GSO = ("on", "off", "16")
 METRICS_PORT = 9710
 
 SETTINGS = """metrics: {{ listen: 127.0.0.1:{port} }}
-events: {{ hook: {hook}, silent_after: 1 }}
+events: {{ hook: {folder}/hook, silent_after: 1 }}
 statistics: {{ interval: 1 }}
 """
 
@@ -40,7 +39,7 @@ def config_text(churn=()):
     """The configuration file with these rules beside the steady ones."""
     rules = [*steady_rules(), flap_rule(), *churn]
     return ("rules:\n" + "".join(f"  - {rule}\n" for rule in rules) +
-            SETTINGS.format(port=METRICS_PORT, hook=shutil.which("true")))
+            SETTINGS.format(port=METRICS_PORT, folder=work_folder()))
 
 
 class Bed:
@@ -48,9 +47,16 @@ class Bed:
 
     def __init__(self):
         self.star = Star(sources=2, receivers=3)
+        self.hooks = write_file("hooks", "")
+        os.chmod(self.hooks, 0o666)
+        os.chmod(write_file("hook", f"#!/bin/sh\nprintf . >>{self.hooks}\n"), 0o755)
         self.relay = self.star.relay
         self.daemon = Daemon(self.relay, config=config_text())
         self.pid = self.daemon.process.pid
+
+    def hooks_run(self):
+        """How many times the events' hook has been run so far."""
+        return os.path.getsize(self.hooks)
 
     def write_config(self, churn=()):
         """Replace the file in one step, as an editor does."""

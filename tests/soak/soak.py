@@ -16,7 +16,9 @@ never sent. All of them fail the soak.
 """
 
 import argparse
+import collections
 import os
+import re
 import sys
 import time
 
@@ -55,18 +57,22 @@ def calibrate(bed):
     return taken / sent["seconds"]
 
 
-def one_round(bed, unrest, number, seconds, rate):
-    """Returns the row."""
+Load = collections.namedtuple("Load", "seconds rate")  # of one round
+
+
+def one_round(bed, unrest, number, load, first):
+    """Returns the row. `first`: the footprint after the warm-up, or None."""
     row = ledger.Round(number)
     before, waited = ledger.settle(bed), ledger.waited(bed)
-    streams = Streams(bed, seconds, rate, ("flow", "packet")[number % 2])
+    streams = Streams(bed, load.seconds, load.rate, ("flow", "packet")[number % 2])
     unrest.start()
     sent = streams.wait()
     unrest.stop()
     after = ledger.settle(bed)
     ledger.close_round(row, sent, streams.reports(), before, after)
     row.waited = max(now - waited.get(task, 0) for task, now in ledger.waited(bed).items())
-    row.footprint = ledger.footprint(bed)
+    row.footprint = ledger.footprint_at_rest(bed, first)
+    ledger.check_footprint(row, first)
     return row
 
 
@@ -95,12 +101,19 @@ def soak(bed, options):
     unrest = Unrest(bed, options.seed, options.recreate)
     rows, first, end = [], None, time.monotonic() + seconds
     while not rows or time.monotonic() < end:
-        row = one_round(bed, unrest, len(rows) + 1, length, rate)
-        ledger.check_footprint(row, first)
+        row = one_round(bed, unrest, len(rows) + 1, Load(length, rate), first)
         show(row, first, unrest.take_counts())
         first = first or row.footprint
         rows.append(row)
     return rows
+
+
+def finish(bed):
+    """End the daemon in order: exit 0, and the frames of every worker that it has had are there."""
+    status = bed.daemon.process.stop()
+    audits = re.findall(r"frame-audit.*leaked=(\d+)", bed.daemon.process.log())
+    if status or len(audits) < 2 or any(count != "0" for count in audits):
+        raise AssertionError(f"exit code {status}, frames leaked, by worker: {audits}")
 
 
 def main():
@@ -117,7 +130,7 @@ def main():
     try:
         bed = Bed()
         rows = soak(bed, options)
-        bed.daemon.stop()  # checks its exit code and the audit of its frames
+        finish(bed)
     except Exception as error:  # pylint: disable=broad-except
         log = bed.daemon.process.lines[-LAST_WORDS:] if bed else []
         say("\n".join(["# the daemon's last words:", *log]))

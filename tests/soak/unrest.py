@@ -5,6 +5,7 @@ the relay; each makes sure that what it does is answered as it should be."""
 
 import contextlib
 import random
+import signal
 import socket
 import threading
 
@@ -15,18 +16,26 @@ from netns import PATIENCE, wait_until
 from traffic import Traffic
 
 CHURN = 12  # names and inputs that churn rules may have
+# So many of them take in a group: with those of the steady rules no more than one socket joins. With
+# two, how many there are would depend on what came and went before.
+CHURN_GROUPS = 3
 CHURN_PPS = 2000
 FLAP_PPS = 1000
 REFUSED = -32001
-OPERATIONS = ("add", "replace", "del", "enable", "disable", "reload", "bad-reload", "batch", "save",
-              "diff", "level")
+OPERATIONS = ("add", "replace", "del", "enable", "disable", "reload", "hangup", "bad-reload", "batch",
+              "save", "diff", "level")
+
+
+def churn_input(number):
+    """What a churn rule takes in: a group, or packets to the relay's own address."""
+    return f"239.3.0.{number + 1}" if number < CHURN_GROUPS else "10.1.0.2"
 
 
 def churn_rule(random_, number):
     """One of the rules that nobody relies on."""
     out = random_.choice(["239.2.1.1:6500@out0", "10.2.0.2:6500", "239.8.8.8:7002@out2"])
     gso = random_.choice(["on", "off", "8"])
-    return f"churn{number} in 239.3.0.{number + 1}:5100@in0 out {out} gso {gso}"
+    return f"churn{number} in {churn_input(number)}:{5100 + number}@in0 out {out} gso {gso}"
 
 
 class Unrest:
@@ -40,6 +49,7 @@ class Unrest:
             self.flaps += [self._anew_in, self._anew_out]
         self.random = random.Random(seed)
         self.counts = {}
+        self._hooks = 0
         self.errors = []
         self._stop = threading.Event()
         self._threads = []
@@ -48,7 +58,7 @@ class Unrest:
     def start(self):
         """From now on."""
         self._stop.clear()
-        self._traffic = [Traffic(self.bed.star.sources[0], "10.1.0.1", f"239.3.0.{i + 1}", 5100,
+        self._traffic = [Traffic(self.bed.star.sources[0], "10.1.0.1", churn_input(i), 5100 + i,
                                  CHURN_PPS // 4) for i in range(4)]
         self._traffic.append(Traffic(self.bed.star.sources[1], "10.1.1.1", "239.7.7.7", 7000,
                                      FLAP_PPS))
@@ -74,7 +84,9 @@ class Unrest:
 
     def take_counts(self):
         """What happened since the last call, by name."""
-        counts, self.counts = self.counts, {}
+        hooks = self.bed.hooks_run()
+        counts, self.counts = {**self.counts, "hooks": hooks - self._hooks}, {}
+        self._hooks = hooks
         return counts
 
     def _guard(self, part):
@@ -116,6 +128,9 @@ class Unrest:
                 numbers = self.random.sample(range(CHURN), 4)
                 self.bed.write_config([churn_rule(self.random, i) for i in numbers])
                 control.call("config.reload")
+            elif what == "hangup":
+                self.bed.write_config([churn_rule(self.random, number)])
+                self.bed.daemon.process.send_signal(signal.SIGHUP)
             elif what == "bad-reload":
                 self.bed.write_config(["churn0 in 239.3.0.1:5100@in0 out nowhere"])
                 self._must_refuse(control)
