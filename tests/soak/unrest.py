@@ -63,7 +63,9 @@ class Unrest:
         self._traffic.append(Traffic(self.bed.star.sources[1], "10.1.1.1", "239.7.7.7", 7000,
                                      FLAP_PPS))
         parts = (self._change, self._visit, self._scrape, self._flap)
-        self._threads = [threading.Thread(target=self._guard, args=(part,)) for part in parts]
+        # As daemons: who is interrupted leaves by sys.exit(), which waits for all others.
+        self._threads = [threading.Thread(target=self._guard, args=(part,), daemon=True)
+                         for part in parts]
         for thread in self._threads:
             thread.start()
 
@@ -187,15 +189,18 @@ class Unrest:
         control.send(b'{"jsonrpc":"2.0","id":1,"method":"rule.li')
 
     def _scrape(self):
+        late = 0
         while not self._pause(1):
             with self.bed.relay.entered():
                 sock = socket.create_connection(("127.0.0.1", METRICS_PORT), PATIENCE)
             with sock:
                 sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
                 text = b"".join(iter(lambda: sock.recv(1 << 16), b""))
-            if b"xmcast_" not in text:
+            # Prometheus, too, makes nothing of one scrape that fails on a machine that is full.
+            late = late + 1 if b" 503 " in text[:16] else 0
+            if late > 2 or (not late and b"xmcast_" not in text):
                 raise AssertionError(f"no metrics: {text[:200]!r}")
-            self._count("scrapes")
+            self._count("late-scrapes" if late else "scrapes")
 
     # ---- interfaces ----
 
