@@ -21,7 +21,7 @@ ROUNDS, SECONDS, RATE, SEED = 2, 6, 10000, 5
 def short_soak():
     """Rules, files, clients and other interfaces change, and the steady streams lose nothing"""
     bed = Bed()
-    unrest = Unrest(bed, SEED, recreate=False)
+    unrest = Unrest(bed, SEED, recreate=True)
     first, counts = None, {}
 
     def attempt(number):

@@ -98,7 +98,7 @@ def soak(bed, options):
     length = MINUTE if seconds >= 3 * MINUTE else max(5, seconds / 4)
     say(f"# {seconds:.0f} s in rounds of {length:.0f} s at {rate} packets/s, seed {options.seed}")
     say(HEAD)
-    unrest = Unrest(bed, options.seed, options.recreate)
+    unrest = Unrest(bed, options.seed, not options.keep_interfaces)
     rows, first, end = [], None, time.monotonic() + seconds
     while not rows or time.monotonic() < end:
         row = one_round(bed, unrest, len(rows) + 1, Load(length, rate), first)
@@ -123,7 +123,8 @@ def main():
     parser.add_argument("--rate", type=int, default=0, help="packets/s; 0: a share of the capacity")
     parser.add_argument("--share", type=float, default=0.5, help="of the measured capacity (0.5)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of what chance decides")
-    parser.add_argument("--recreate", action="store_true", help="delete interfaces, too")
+    parser.add_argument("--keep-interfaces", action="store_true",
+                        help="let them go down and up, and delete none")
     options = parser.parse_args()
     netns.prepare()
     bed = None
