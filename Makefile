@@ -5,6 +5,7 @@
 # make demo        a live relay between network namespaces (root)
 # make test        every test (root)
 # make bench       ratios against other relays and the bare receive rate (root); make bench-full
+# make soak        HOURS=0.5: mixed traffic at half of the capacity while everything else changes (root)
 # make lint        clang-format, clang-tidy, cppcheck, shellcheck
 # make install     DESTDIR= PREFIX=/usr/local
 # make test-vm     the tests on Debian's stock kernel under QEMU
@@ -70,7 +71,7 @@ SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c to
 PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive
 
-.PHONY: all deps demo test bench bench-full lint format install clean vmlinux
+.PHONY: all deps demo test bench bench-full soak lint format install clean vmlinux
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
@@ -139,8 +140,15 @@ $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS):
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+# What the clock test preloads.
+CLOCK := $(B)/tests/netns/jumping_clock.so
+$(CLOCK): tests/netns/jumping_clock.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
+
 .PHONY: test-programs test-vm fuzz check-root FORCE
-test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS)
+test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(CLOCK)
 	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
 check-root:
@@ -188,6 +196,12 @@ demo: check-root deps
 bench bench-full: check-root deps
 	$(Q)$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	$(Q)XMCAST_BUILD=$(B) tools/bench/bench.py $(if $(filter bench-full,$@),--full) $(BENCH_FLAGS)
+
+# SOAK_FLAGS: see tests/soak/soak.py --help.
+HOURS ?= 0.5
+soak: check-root deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)XMCAST_BUILD=$(B) tests/soak/soak.py --hours $(HOURS) $(SOAK_FLAGS)
 
 # ---- checks -------------------------------------------------------------------------------------
 

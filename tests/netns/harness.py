@@ -79,6 +79,18 @@ def need(*tools):
             raise Skip(f"{tool} is not installed")
 
 
+def address_space(pid):
+    """Bytes that a process has mapped."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(re.search(r"^VmSize:\s+(\d+)", file.read(), re.M)[1]) * 1024
+
+
+def sanitized(pid):
+    """Is it a build with AddressSanitizer or ThreadSanitizer, whose memory is their business? Their
+    shadow is terabytes of addresses."""
+    return address_space(pid) > 1 << 40
+
+
 def diagnose(text):
     """Show text to whoever looks after a failure: on stderr, because prove hides the other."""
     for line in str(text).rstrip("\n").split("\n"):

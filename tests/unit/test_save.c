@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -360,6 +361,55 @@ static void test_readers(void **state)
 	free(text);
 }
 
+/* A killed process has let go of its lock; who is at work holds it. */
+static void test_sweep(void **state)
+{
+	int held;
+
+	put("file", OLD);
+	put(".xmcast-save-0123abcd", "half of a fi");
+	put(".xmcast-save-deadbeef", "");
+	put(".xmcast-save-00000001", "being written");
+	held = open(".xmcast-save-00000001", O_WRONLY | O_CLOEXEC);
+	assert_true(held >= 0);
+	assert_int_equal(flock(held, LOCK_EX), 0);
+	/* Not ours: other names, a folder, a link, a pipe. */
+	put(".xmcast-save-0123abc", "");
+	put(".xmcast-save-0123abcg", "");
+	put("xmcast-save-0123abcd", "");
+	assert_int_equal(mkdir(".xmcast-save-00000002", 0700), 0);
+	assert_int_equal(symlink("file", ".xmcast-save-00000003"), 0);
+	assert_int_equal(mkfifo(".xmcast-save-00000004", 0600), 0);
+	assert_int_equal(config_sweep("file"), 2);
+	assert_int_equal(count_entries("."), 8);
+	expect_content(".xmcast-save-00000001", "being written");
+	expect_content("file", OLD);
+	close(held);
+	assert_int_equal(config_sweep("no-file-yet"), 1);
+	assert_int_equal(config_sweep("file"), 0);
+	assert_int_equal(config_sweep("no-folder/file"), -ENOENT);
+}
+
+/* What is written while it is swept is not taken for a leftover. */
+static void test_sweep_meanwhile(void **state)
+{
+	pid_t writer = fork();
+	int status;
+
+	if (writer == 0) {
+		for (int i = 0; i < SAVES; i++) {
+			if (save("file"))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	assert_true(writer > 0);
+	while (waitpid(writer, &status, WNOHANG) == 0)
+		assert_true(config_sweep("file") >= 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #define ALONE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -368,7 +418,7 @@ int main(void)
 		ALONE(test_new),	   ALONE(test_replace),	  ALONE(test_owner),
 		ALONE(test_not_a_file),	   ALONE(test_links),	  ALONE(test_read_only_folder),
 		ALONE(test_foreign_owner), ALONE(test_full_disk), ALONE(test_no_descriptors),
-		ALONE(test_readers),
+		ALONE(test_readers),	   ALONE(test_sweep),	  ALONE(test_sweep_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@
 #include "daemon/reload.h"
 #include "daemon/rights.h"
 #include "daemon/sinks.h"
+#include "rules/save.h"
 
 /* What an event of the main loop is about; relay_watch() has 0. */
 enum source {
@@ -311,6 +312,15 @@ static void raise_descriptor_limit(void)
 		log_debug("descriptor-limit-failed error=\"%s\"", strerror(errno));
 }
 
+/* What a predecessor that was killed has left beside the file. */
+static void sweep(const struct daemon *daemon)
+{
+	int removed = daemon->options.config ? config_sweep(daemon->options.config) : 0;
+
+	if (removed > 0)
+		log_info("leftovers-removed path=\"%s\" files=%d", daemon->options.config, removed);
+}
+
 /* Start, run, stop. Returns 0 or -errno. */
 static int serve(struct daemon *daemon)
 {
@@ -334,6 +344,7 @@ static int serve(struct daemon *daemon)
 	}
 	if (err)
 		return err;
+	sweep(daemon);
 	err = relay_watch(daemon->relay, daemon->epoll_fd);
 	if (!err)
 		err = watch(daemon, relay_follow_fd(daemon->relay), SOURCE_NETWORK);

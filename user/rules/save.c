@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rules/save.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,7 +23,8 @@
 /* A random name that exists is a leftover of a crash, or somebody's attempt to be in the way. */
 #define NAMES_MAX      16
 
-#define TEMPORARY_SIZE sizeof(".xmcast-save-00000000")
+#define TEMPORARY      ".xmcast-save-"
+#define TEMPORARY_SIZE sizeof(TEMPORARY "00000000")
 
 /* A file by its folder, so that what happens to the path meanwhile does not matter. */
 struct place {
@@ -106,6 +109,17 @@ static int place_find(struct place *place, const char *path)
 	return 0;
 }
 
+/* Lock a file just made, so that config_sweep() leaves it alone; false if that was there before.
+ * Where the file system has no locks, nobody sweeps. */
+static bool claim(int fd)
+{
+	struct stat status;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		return false;
+	return fstat(fd, &status) || status.st_nlink > 0;
+}
+
 /* A new file that nobody else may open yet. Returns its descriptor or -errno. */
 static int create_temporary(int folder, char name[TEMPORARY_SIZE])
 {
@@ -115,11 +129,15 @@ static int create_temporary(int folder, char name[TEMPORARY_SIZE])
 	for (int i = 0; i < NAMES_MAX; i++) {
 		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 			return -EIO;
-		snprintf(name, TEMPORARY_SIZE, ".xmcast-save-%08x", number);
+		snprintf(name, TEMPORARY_SIZE, TEMPORARY "%08x", number);
 		fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			    0600);
-		if (fd >= 0)
+		if (fd >= 0 && claim(fd))
 			return fd;
+		if (fd >= 0) {
+			close(fd);
+			errno = EEXIST;
+		}
 		if (errno != EEXIST)
 			break;
 	}
@@ -173,10 +191,10 @@ static int replace_file(const struct place *place, const char *text, size_t leng
 		error = take_rights(fd, place);
 	if (!error && fsync(fd))
 		error = -errno;
-	if (close(fd) && !error)
-		error = -errno;
 	if (!error && renameat(place->folder, temporary, place->folder, place->name))
 		error = -errno;
+	/* Not earlier: with it goes the lock. fsync() has told what there was to tell. */
+	close(fd);
 	if (error) {
 		unlinkat(place->folder, temporary, 0);
 		return error;
@@ -194,6 +212,64 @@ int config_save_file(const char *path, const char *text, size_t length)
 
 	if (!error)
 		error = replace_file(&place, text, length);
+	if (place.folder != AT_FDCWD)
+		close(place.folder);
+	return error;
+}
+
+/* ---- what the killed have left ---- */
+
+static bool is_temporary(const char *name)
+{
+	const size_t prefix = strlen(TEMPORARY);
+
+	return strlen(name) == TEMPORARY_SIZE - 1 && strncmp(name, TEMPORARY, prefix) == 0 &&
+	       strspn(name + prefix, "0123456789abcdef") == TEMPORARY_SIZE - 1 - prefix;
+}
+
+/* Remove it, if it is a regular file that nobody writes. */
+static bool remove_left(int folder, const char *name)
+{
+	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat status;
+	bool removed;
+
+	if (fd < 0)
+		return false;
+	removed = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+		  flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(folder, name, 0) == 0;
+	close(fd); /* not before it is gone: the lock is what its writer asks for */
+	return removed;
+}
+
+/* Takes the descriptor. */
+static int sweep_folder(int folder)
+{
+	DIR *directory = fdopendir(folder);
+	const struct dirent *entry;
+	int removed = 0;
+	int error;
+
+	if (!directory) {
+		error = -errno;
+		close(folder);
+		return error;
+	}
+	while ((entry = readdir(directory))) {
+		if (is_temporary(entry->d_name) && remove_left(folder, entry->d_name))
+			removed++;
+	}
+	closedir(directory);
+	return removed;
+}
+
+int config_sweep(const char *path)
+{
+	struct place place = {.folder = AT_FDCWD};
+	int error = place_find(&place, path);
+
+	if (!error)
+		return sweep_folder(place.folder);
 	if (place.folder != AT_FDCWD)
 		close(place.folder);
 	return error;

@@ -19,4 +19,13 @@
  */
 int config_save_file(const char *path, const char *text, size_t length);
 
+/*
+ * Remove the temporary files beside the file that a process left which was killed while it wrote
+ * one. Whoever writes one holds a lock on it (flock(2)): those of others that are at work stay.
+ * Best called at the start; what cannot be removed is left where it is.
+ *
+ * Returns how many were removed, or -errno if the folder cannot be read.
+ */
+int config_sweep(const char *path);
+
 #endif

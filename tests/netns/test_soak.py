@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The soak (`make soak`) in short: it works, and a quarter of a minute of it finds nothing."""
+
+import os
+import sys
+
+from harness import ROOT, check, equal, lossless, main, test
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "soak"))
+
+# pylint: disable=wrong-import-position
+import soak  # noqa: E402
+from bed import Bed  # noqa: E402
+from unrest import Unrest  # noqa: E402
+
+ROUNDS, SECONDS, RATE, SEED = 2, 6, 10000, 5
+
+
+@test
+def short_soak():
+    """Rules, files, clients and other interfaces change, and the steady streams lose nothing"""
+    bed = Bed()
+    unrest = Unrest(bed, SEED, recreate=True)
+    first, counts = None, {}
+
+    def attempt(number):
+        nonlocal first
+        row = soak.one_round(bed, unrest, number, soak.Load(SECONDS, RATE), first)
+        first = first or row.footprint
+        for name, count in unrest.take_counts().items():
+            counts[name] = counts.get(name, 0) + count
+        if not row.refused:
+            equal(row.wrong, [], f"round {number}")
+        return row.refused
+
+    for _ in range(ROUNDS):
+        lossless(attempt)
+    soak.finish(bed)
+    for what in ("reload", "clients", "scrapes", "flaps", "hooks"):
+        check(counts.get(what), f"no {what} in {counts}")
+
+
+main()

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""A light, endless stream from an ordinary socket, in a process of its own.
+
+xmcast-gen is exact and fast, but paces by keeping a CPU in the kernel, which lets RCU grace periods
+wait for it (100 ms and more on a machine with two CPUs) and with them whatever attaches, detaches
+or closes something. Where those times count, or an hour of a CPU is too much, this sends: some
+packets, then sleep. The payload is a number, eight bytes in network order, then filling.
+"""
+
+import socket
+import struct
+import sys
+import time
+
+from harness import start
+
+TICK = 0.001
+
+
+class Traffic:
+    """RATE packets/s from ADDRESS (of the namespace) to GROUP:PORT, until stop()."""
+
+    def __init__(self, namespace, address, group, port, rate, size=256):
+        self.process = start(namespace, sys.executable, __file__, address, group, str(port),
+                             str(rate), str(size), name=f"traffic@{namespace.name}")
+
+    def stop(self):
+        """End it."""
+        self.process.kill()
+
+
+def pump(address, group, port, rate, size):
+    """Send for ever. A network that has gone for a while is none of our business."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 8)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+    filling = bytes(max(0, size - 8))
+    began, sent = time.monotonic(), 0
+    while True:
+        due = int((time.monotonic() - began) * rate)
+        while sent < due:
+            try:
+                sock.sendto(struct.pack("!Q", sent) + filling, (group, port))
+            except OSError:
+                pass
+            sent += 1
+        time.sleep(TICK)
+
+
+if __name__ == "__main__":
+    pump(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

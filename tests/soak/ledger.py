@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is counted and measured after each round of the soak, and what must be true of it."""
+
+import os
+import re
+from dataclasses import dataclass, field
+
+from bed import FLOWS
+from harness import interface_of, queue_drops, rule_of, sanitized
+from netns import Timeout, wait_until
+
+RSS_GROWTH_KIB = 1024
+FAULTS = ("lost", "duplicated", "reordered", "stale", "corrupted", "malformed", "unexpected",
+          "unplaced")
+
+
+@dataclass
+class Footprint:
+    """What the daemon holds, of memory and of the kernel."""
+
+    rss_kib: int
+    sanitized: bool  # its memory grows by what a sanitizer keeps to itself
+    descriptors: dict  # by kind: "anon_inode:bpf-prog", "socket", path of a file
+    threads: int
+    programs: list  # interfaces with an XDP program
+    groups: list  # (interface, group) joined
+
+
+@dataclass
+class Round:
+    """One row."""
+
+    number: int
+    sent: int = 0
+    seconds: float = 0
+    received: int = 0
+    refused: int = 0
+    dropped: int = 0
+    faults: dict = field(default_factory=dict)
+    waited: float = 0  # longest that a thread waited for a CPU, in sum
+    footprint: Footprint = None
+    wrong: list = field(default_factory=list)
+
+    def expect(self, condition, message):
+        """Note what is wrong, and go on: all of it is worth knowing."""
+        if not condition:
+            self.wrong.append(message)
+
+
+def footprint(bed):
+    """Of the daemon of this bed, now."""
+    with open(f"/proc/{bed.pid}/status", encoding="ascii") as file:
+        status = dict(line.split(":", 1) for line in file)
+    return Footprint(int(status["VmRSS"].split()[0]), sanitized(bed.pid), _descriptors(bed.pid),
+                     int(status["Threads"]), _programs(bed.relay), _groups(bed.relay))
+
+
+def footprint_at_rest(bed, first):
+    """The same, once clients that have left are forgotten: then `first` is what it should be."""
+    now = None
+
+    def same():
+        nonlocal now
+        now = footprint(bed)
+        return not first or now.descriptors == first.descriptors
+
+    try:
+        wait_until(same, "descriptors as before", timeout=5, pause=0.2)
+    except Timeout:
+        pass  # the row will tell
+    return now
+
+
+def _descriptors(pid):
+    kinds = {}
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            kind = os.readlink(f"/proc/{pid}/fd/{number}")
+        except FileNotFoundError:
+            continue
+        kind = re.sub(r":?\[\d+\]$", "", kind)
+        if kind == "anon_inode:[pidfd]":
+            continue  # a hook that runs
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return kinds
+
+
+def _programs(namespace):
+    links = namespace.ip("-o link show")
+    return sorted(re.findall(r"^\d+: ([^@:]+)\S* .*\bprog/xdp\b", links.replace("\\", " "), re.M))
+
+
+def _groups(namespace):
+    found, device = [], None
+    for line in namespace.read("/proc/net/igmp").splitlines()[1:]:
+        words = line.split()
+        if line.startswith("\t"):
+            found.append((device, words[0]))
+        else:
+            device = words[1]
+    return sorted(one for one in found if one[1] != "010000E0")
+
+
+def expected_groups():
+    """What the steady rules and the flap rule join."""
+    steady = [("in0", f"{i + 1:02X}0001EF") for i in range(FLOWS)]
+    return sorted([*steady, ("in1", "070707EF")])
+
+
+# ---- books -----------------------------------------------------------------------------------
+
+def settle(bed):
+    """The counters, once nothing is under way. in1 is left out: when an interface is deleted, what
+    its socket held goes with it."""
+    last = None
+
+    def at_rest():
+        nonlocal last
+        last = bed.daemon.stats()
+        return not unsettled(last) and last
+
+    try:
+        return wait_until(at_rest, "all steered packets have left the relay", pause=0.1)
+    except Timeout:
+        return last
+
+
+def unsettled(stats):
+    """Where the books do not close, as texts."""
+    wrong = []
+    in0 = interface_of(stats, "in0")
+    counted = sum(q["received_packets"] + queue_drops(q) for q in in0["queues"])
+    if in0["verdicts"]["steered"] != counted:
+        wrong.append(f"in0: {in0['verdicts']['steered']} steered, {counted} counted")
+    for worker in stats["workers"]:
+        if worker["kernel_frames"] != worker["frames"]:
+            wrong.append(f"{worker['interface']}: {worker['kernel_frames']} of "
+                         f"{worker['frames']} frames are with the kernel")
+    for rule in stats["rules"]:
+        for output in rule["outputs"]:
+            left = output["sent_packets"] + output["send_errors"]
+            if not rule["received_packets"] == output["submitted_packets"] == left:
+                wrong.append(f"{rule['name']} to {output['to']}: {rule['received_packets']} "
+                             f"received, {output['submitted_packets']} submitted, {left} left")
+            if sum(output["errors"].values()) != output["send_errors"]:
+                wrong.append(f"{rule['name']} to {output['to']}: errors by name")
+    return wrong
+
+
+def steady(stats):
+    """Sums over the steady rules: received, refused on the first outputs, on the second ones."""
+    rules = [rule_of(stats, f"steady{i}") for i in range(FLOWS)]
+    return (sum(rule["received_packets"] for rule in rules),
+            [sum(rule["outputs"][i]["send_errors"] for rule in rules) for i in (0, 1)])
+
+
+def drops(stats):
+    """What the kernel dropped of in0's packets at our socket."""
+    return sum(queue_drops(queue) for queue in interface_of(stats, "in0")["queues"])
+
+
+def waited(bed):
+    """Seconds that each thread that touches packets has waited for a CPU so far, by its name."""
+    seconds = {}
+    for task in os.listdir(f"/proc/{bed.pid}/task"):
+        if int(task) == bed.pid:
+            continue
+        try:
+            with open(f"/proc/{bed.pid}/task/{task}/schedstat", encoding="ascii") as file:
+                seconds[task] = int(file.read().split()[1]) / 1e9
+        except FileNotFoundError:
+            continue
+    return seconds
+
+
+def close_round(row, sent, reports, before, after):
+    """Compare what was sent with what was relayed and received; all go into the row."""
+    row.sent, row.seconds = sent["sent_packets"], sent["seconds"]
+    row.dropped = drops(after) - drops(before)
+    taken = steady(after)[0] - steady(before)[0]
+    refused = [new - old for new, old in zip(steady(after)[1], steady(before)[1])]
+    row.refused = sum(refused)
+    row.received = sum(report["received_packets"] for report in reports)
+    row.faults = {fault: sum(report[fault] for report in reports) for fault in FAULTS}
+    row.wrong += unsettled(after)
+    row.expect(not row.dropped, f"{row.dropped} dropped at in0's socket")
+    row.expect(taken + row.dropped >= row.sent, f"{row.sent} sent, {taken} taken by the rules")
+    row.expect(not row.refused, f"{row.refused} refused by the kernel behind the outputs")
+    for i, report in enumerate(reports):
+        row.expect(report["received_packets"] == row.sent - refused[i],
+                   f"sink {i}: {report['received_packets']} of {row.sent} received")
+    for fault, count in row.faults.items():
+        row.expect(not count, f"{count} {fault}")
+
+
+def check_footprint(row, first):
+    """Compare with the footprint after the warm-up; None: that was this round."""
+    now = row.footprint
+    row.expect(now.programs == ["in0", "in1"], f"XDP programs on {now.programs}")
+    row.expect(now.groups == expected_groups(), f"joined: {now.groups}")
+    if not first:
+        return
+    growth = now.rss_kib - first.rss_kib
+    row.expect(growth < RSS_GROWTH_KIB or now.sanitized, f"resident memory has grown by {growth} KiB")
+    row.expect(now.descriptors == first.descriptors,
+               f"descriptors: {now.descriptors}, after the warm-up {first.descriptors}")
+    row.expect(now.threads == first.threads,
+               f"{now.threads} threads, after the warm-up {first.threads}")

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""`make soak HOURS=n`: the daemon for hours, with mixed traffic at half of what it can carry, while
+rules, files, clients and other interfaces change.
+
+It measures first what the relay carries, flat out. Then rounds of a minute: at the end of each all
+is at rest for a moment, and what the sinks got, the books, and what the daemon holds are checked. A
+row each, and PASS or FAIL at the end. The first round is the warm-up: its packets count, but
+memory and descriptors are compared with those after it.
+
+A row's `refused` are packets that the relay sent and the kernel behind it did not take
+(net.core.netdev_max_backlog, which all namespaces share); `dropped`, that the relay was not quick
+enough: `cpu-wait`, how long its threads (the one that had to most) were ready to run and had no CPU,
+tells whether that was its doing; the sinks' faults are of what was neither. What the generator's own interface refused was
+never sent. All of them fail the soak.
+"""
+
+import argparse
+import collections
+import os
+import re
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "netns")]
+
+# pylint: disable=wrong-import-position
+import ledger  # noqa: E402
+import netns  # noqa: E402
+from bed import Bed, Streams  # noqa: E402
+from unrest import Unrest  # noqa: E402
+
+CALIBRATION_SECONDS = 3
+MINUTE = 60
+LAST_WORDS = 40  # lines
+HEAD = ("round   seconds       sent  pkt/s  lost  dup reord other refused dropped  cpu-wait  rss KiB grown  fds "
+        "thr  what went on meanwhile")
+
+
+def say(text):
+    """To whoever watches."""
+    print(text, flush=True)
+
+
+def calibrate(bed):
+    """Packets/s that the relay takes in and sends on, flat out."""
+    before = ledger.settle(bed)
+    streams = Streams(bed, CALIBRATION_SECONDS, 0, "flow")
+    sent = streams.wait()
+    after = ledger.settle(bed)
+    streams.reports()
+    taken = ledger.steady(after)[0] - ledger.steady(before)[0]
+    say(f"# flat out: {sent['sent_packets'] / sent['seconds']:.0f} packets/s sent, "
+        f"{taken / sent['seconds']:.0f} relayed to 2 outputs each, "
+        f"{ledger.drops(after) - ledger.drops(before)} dropped")
+    return taken / sent["seconds"]
+
+
+Load = collections.namedtuple("Load", "seconds rate")  # of one round
+
+
+def one_round(bed, unrest, number, load, first):
+    """Returns the row. `first`: the footprint after the warm-up, or None."""
+    row = ledger.Round(number)
+    before, waited = ledger.settle(bed), ledger.waited(bed)
+    streams = Streams(bed, load.seconds, load.rate, ("flow", "packet")[number % 2])
+    unrest.start()
+    sent = streams.wait()
+    unrest.stop()
+    after = ledger.settle(bed)
+    ledger.close_round(row, sent, streams.reports(), before, after)
+    row.waited = max(now - waited.get(task, 0) for task, now in ledger.waited(bed).items())
+    row.footprint = ledger.footprint_at_rest(bed, first)
+    ledger.check_footprint(row, first)
+    return row
+
+
+def show(row, first, counts):
+    """The row as a line, and what is wrong below it."""
+    other = sum(count for fault, count in row.faults.items()
+                if fault not in ("lost", "duplicated", "reordered"))
+    grown = row.footprint.rss_kib - first.rss_kib if first else 0
+    what = " ".join(f"{name}={count}" for name, count in sorted(counts.items()))
+    say(f"{row.number:5} {row.seconds:9.1f} {row.sent:10} {row.sent / row.seconds:6.0f} "
+        f"{row.faults['lost']:5} {row.faults['duplicated']:4} {row.faults['reordered']:5} "
+        f"{other:5} {row.refused:7} {row.dropped:7} {row.waited:8.1f}s {row.footprint.rss_kib:8} {grown:5} "
+        f"{sum(row.footprint.descriptors.values()):4} {row.footprint.threads:3}  {what}")
+    for text in row.wrong:
+        say(f"#     wrong: {text}")
+
+
+def soak(bed, options):
+    """Run it. Returns the rows; the daemon still runs."""
+    seconds, rate = options.hours * 3600, options.rate
+    if not rate:
+        rate = int(calibrate(bed) * options.share)
+    length = MINUTE if seconds >= 3 * MINUTE else max(5, seconds / 4)
+    say(f"# {seconds:.0f} s in rounds of {length:.0f} s at {rate} packets/s, seed {options.seed}")
+    say(HEAD)
+    unrest = Unrest(bed, options.seed, not options.keep_interfaces)
+    rows, first, end = [], None, time.monotonic() + seconds
+    while not rows or time.monotonic() < end:
+        row = one_round(bed, unrest, len(rows) + 1, Load(length, rate), first)
+        show(row, first, unrest.take_counts())
+        first = first or row.footprint
+        rows.append(row)
+    return rows
+
+
+def finish(bed):
+    """End the daemon in order: exit 0, and the frames of every worker that it has had are there."""
+    status = bed.daemon.process.stop()
+    audits = re.findall(r"frame-audit.*leaked=(\d+)", bed.daemon.process.log())
+    if status or len(audits) < 2 or any(count != "0" for count in audits):
+        raise AssertionError(f"exit code {status}, frames leaked, by worker: {audits}")
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hours", type=float, default=0.5, help="fractions are fine (0.5)")
+    parser.add_argument("--rate", type=int, default=0, help="packets/s; 0: a share of the capacity")
+    parser.add_argument("--share", type=float, default=0.5, help="of the measured capacity (0.5)")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of what chance decides")
+    parser.add_argument("--keep-interfaces", action="store_true",
+                        help="let them go down and up, and delete none")
+    options = parser.parse_args()
+    netns.prepare()
+    bed = None
+    try:
+        bed = Bed()
+        rows = soak(bed, options)
+        finish(bed)
+    except Exception as error:  # pylint: disable=broad-except
+        log = bed.daemon.process.lines[-LAST_WORDS:] if bed else []
+        say("\n".join(["# the daemon's last words:", *log]))
+        say(f"# {type(error).__name__}: {error}\nFAIL")
+        sys.exit(1)
+    good = not any(row.wrong for row in rows)
+    sent = sum(row.sent for row in rows)
+    lost = sum(row.faults["lost"] for row in rows)
+    say(f"{'PASS' if good else 'FAIL'}: {len(rows)} rounds, {sent} packets, 2 copies each, {lost} "
+        f"lost, memory {rows[-1].footprint.rss_kib - rows[0].footprint.rss_kib:+} KiB, "
+        "every frame audited")
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
