@@ -49,6 +49,10 @@ class Page:
         if not at_start:
             self._put("armed", 1)
 
+    def has_fired(self):
+        """Has the call failed?"""
+        return bool(self._get("fired"))
+
     def disarm(self):
         """No more faults. Returns the number of calls, and the fault or None."""
         self._put("armed", 0)

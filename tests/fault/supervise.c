@@ -82,7 +82,7 @@ static const struct call {
 	CALL(io_uring_setup, ENOMEM),
 	CALL(ioctl, ENOMEM),
 	CALL(kill, EPERM),
-	CALL(listen, EADDRINUSE),
+	CALL(listen, ENOMEM),
 	CALL(lseek, EOVERFLOW),
 	CALL(lstat, ENOMEM),
 	CALL(membarrier, ENOSYS),

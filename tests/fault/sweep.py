@@ -104,15 +104,27 @@ def finish(place, daemon, fault):
     check_end(place, daemon, fault, {0})
 
 
+def is_ready(place, daemon):
+    """It says so; or, where the fault is that it cannot, it answers."""
+    if daemon.process.find_line(r"^\w+\s+ready\b"):
+        return True
+    if not daemon.process.find_line("interface-ready") or not place.page.has_fired():
+        return False
+    with contextlib.suppress(OSError):
+        with Client(daemon.socket) as client:
+            client.socket.settimeout(1)
+            return bool(client.call("ping"))
+    return False
+
+
 def start_up(place, number, force):
     """From main() to the readiness line."""
     place.page.arm(number, force, at_start=True)
     daemon = place.start(FULL, ready=False)
     process = daemon.process
-    wait_until(lambda: process.returncode is not None or process.find_line(r"^\w+\s+ready\b"),
-               "ready, or ended")
+    wait_until(lambda: process.returncode is not None or is_ready(place, daemon), "ready, or ended")
     calls, fault = place.page.disarm()
-    if process.returncode is not None or not process.find_line(r"^\w+\s+ready\b"):
+    if process.returncode is not None or not is_ready(place, daemon):
         allowed = ENDS if number else {}
         return calls, fault, f"exit {check_end(place, daemon, fault, allowed)}"
     if not number:  # readiness is not the end of it: what the exporter does is about its time
@@ -150,11 +162,20 @@ class Runner:
         self.place.relays(self.daemon)
         self.stage(self)
         self.restore()
-        self.baseline = self.descriptors()
+        self.baseline = self.quiet()
 
     def descriptors(self):
-        """Those that do not come and go by themselves."""
+        """What the daemon has open."""
         return descriptors(self.daemon.process.pid)
+
+    def quiet(self):
+        """The same, once clients have gone and hooks have ended: nothing has changed for a while."""
+        same, last = 0, None
+        while same < 10:
+            now = self.descriptors()
+            same, last = same + 1 if now == last else 0, now
+            time.sleep(0.03)
+        return last
 
     def call(self, method, **params):
         """A call whose answer is what the round is about: a text of how it ended."""
@@ -195,8 +216,8 @@ class Runner:
                 self.restore()
                 self.place.relays(self.daemon)
                 break
-            except (ConnectionError, OSError, Timeout, Refused):
-                if not self.ended():
+            except (OSError, Timeout, Refused):
+                if not self.ends():
                     raise
         self.check_descriptors()
         said = words("\n".join(process.lines[lines:]))
@@ -206,8 +227,14 @@ class Runner:
         return calls, fault, "; ".join(answers) or "works"
 
     def ended(self):
-        """Did the daemon end? A moment is given to one that is about to."""
+        """Did the daemon end?"""
         return self.daemon.process.returncode is not None
+
+    def ends(self):
+        """Does it end? It gives back all that it has before."""
+        with contextlib.suppress(Timeout):
+            self.daemon.process.wait(5)
+        return self.ended()
 
     def round_ended(self, calls, fault):
         """The daemon has ended of the fault."""

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/json_text.h"
 /* The room for a line starts with this, and doubles. */
 #define FIRST_ROOM 65536
 
@@ -232,19 +233,14 @@ static int send_request(struct control_client *client, const char *method, json_
 {
 	json_t *request = json_pack("{s:s, s:s, s:i, s:O*}", "jsonrpc", "2.0", "method", method,
 				    "id", ++client->calls, "params", params);
-	char *line = request ? json_dumps(request, JSON_COMPACT) : NULL;
-	size_t length = line ? strlen(line) : 0;
-	int err = 0;
+	size_t length = 0;
+	char *line = request ? json_text_line(request, &length) : NULL;
+	int err;
 
 	json_decref(request);
 	if (!line)
 		return -ENOMEM;
-	if (length >= CONTROL_MAX_REQUEST) {
-		err = -EMSGSIZE;
-	} else {
-		line[length] = '\n'; /* in place of its end: one write for both */
-		err = send_all(client, line, length + 1);
-	}
+	err = length > CONTROL_MAX_REQUEST ? -EMSGSIZE : send_all(client, line, length);
 	free(line);
 	return err;
 }

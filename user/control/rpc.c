@@ -7,23 +7,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json_text.h"
+
 /* Dump with a newline behind, and drop the reference. NULL: no memory. */
 static char *to_line(json_t *answer, size_t *length)
 {
-	char *compact = json_dumps(answer, JSON_COMPACT);
-	char *line;
+	char *line = json_text_line(answer, length);
 
 	json_decref(answer);
-	if (!compact)
-		return NULL;
-	*length = strlen(compact);
-	line = realloc(compact, *length + 2);
-	if (!line) {
-		free(compact);
-		return NULL;
-	}
-	line[(*length)++] = '\n';
-	line[*length] = '\0';
 	return line;
 }
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* JSON as text. Any thread. */
+#ifndef XMCAST_BASE_JSON_TEXT_H
+#define XMCAST_BASE_JSON_TEXT_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+/*
+ * The whole text on one line with a newline and a NUL behind it, or NULL: no memory. *length counts
+ * the newline, not the NUL. The caller frees it.
+ *
+ * In place of json_dumps(3), which without memory may leave out a key and say nothing of it
+ * (jansson 2.14 does not look at what becomes of a key).
+ */
+char *json_text_line(const json_t *json, size_t *length);
+
+#endif
