@@ -344,10 +344,14 @@ static void log_end(struct hook *hook, const struct child *child, const siginfo_
 static void reap_child(struct hook *hook, struct child *child)
 {
 	siginfo_t info = {};
+	int err = waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG) ? errno : 0;
 
-	if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG))
+	/* All but ECHILD, nobody's to wait for, is to be asked again. */
+	if (err && err != ECHILD)
+		return;
+	if (err)
 		log_warning("hook-failed event_name=\"%s\" error=\"%s\"", child->event,
-			    strerror(errno));
+			    strerror(err));
 	else if (info.si_pid == 0)
 		return; /* it runs */
 	else
