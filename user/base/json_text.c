@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/json_text.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,4 +54,28 @@ char *json_text_line(const json_t *json, size_t *length)
 	text.bytes[text.length] = '\0';
 	*length = text.length;
 	return text.bytes;
+}
+
+/* Has jansson had to do without memory? */
+static __thread bool lacking;
+
+static void *allocate(size_t size)
+{
+	void *memory = malloc(size);
+
+	lacking |= !memory;
+	return memory;
+}
+
+int json_text_read(json_t **json, const char *text, size_t length, size_t flags,
+		   json_error_t *error)
+{
+	json_set_alloc_funcs(allocate, free);
+	lacking = false;
+	*json = json_loadb(text, length, flags, error);
+	if (!lacking)
+		return *json ? 0 : -EBADMSG;
+	json_decref(*json);
+	*json = NULL;
+	return -ENOMEM;
 }

@@ -15,4 +15,15 @@
  */
 char *json_text_line(const json_t *json, size_t *length);
 
+/*
+ * Read one line, or any text, with jansson's flags. 0; -EBADMSG: it is not JSON, *error (NULL:
+ * nobody asks) says why; -ENOMEM. *json is NULL then, else the caller's.
+ *
+ * In place of json_loadb(3), which without memory may leave out a character of a string, or say of
+ * a good text that it is bad (jansson 2.14 does not look at what becomes of a character). Has
+ * jansson allocate with malloc(3) from then on, whatever was set before.
+ */
+int json_text_read(json_t **json, const char *text, size_t length, size_t flags,
+		   json_error_t *error);
+
 #endif

@@ -209,12 +209,18 @@ static bool is_about(const json_t *reply, const json_t *error, int id)
 
 int control_client_parse(const char *line, size_t length, int id, json_t **body)
 {
-	json_t *reply = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
-	json_t *error = json_object_get(reply, "error");
-	json_t *found = error ? error : json_object_get(reply, "result");
-	const char *method = json_string_value(json_object_get(reply, "method"));
-	int kind = error ? 1 : 0;
+	const char *method;
+	json_t *reply;
+	json_t *error;
+	json_t *found;
+	int kind;
 
+	if (json_text_read(&reply, line, length, JSON_REJECT_DUPLICATES, NULL) == -ENOMEM)
+		return -ENOMEM;
+	error = json_object_get(reply, "error");
+	found = error ? error : json_object_get(reply, "result");
+	method = json_string_value(json_object_get(reply, "method"));
+	kind = error ? 1 : 0;
 	if (method && !found && strcmp(method, "event") == 0) {
 		found = json_object_get(reply, "params");
 		kind = 2;

@@ -204,17 +204,6 @@ static int answer_request(const struct rpc *rpc, const json_t *request, struct r
 	return answer->line ? 0 : rpc_error(RPC_INTERNAL, "out of memory", answer);
 }
 
-/* jansson calls a text bad that it had no memory to read: this tells the two apart. */
-static bool lacking;
-
-static void *allocate(size_t size)
-{
-	void *memory = malloc(size);
-
-	lacking |= !memory;
-	return memory;
-}
-
 int rpc_run(const struct rpc *rpc, const char *line, size_t length, struct rpc_answer *answer)
 {
 	json_error_t error;
@@ -224,13 +213,12 @@ int rpc_run(const struct rpc *rpc, const char *line, size_t length, struct rpc_a
 	*answer = (struct rpc_answer){0};
 	if (is_too_deep(line, length))
 		return rpc_error(RPC_PARSE_ERROR, "nested deeper than 16 levels", answer);
-	lacking = false;
-	json_set_alloc_funcs(allocate, free);
 	/* ANY, so that a plain value is an invalid request and not a parse error. */
-	request = json_loadb(line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-	if (!request && lacking)
+	err = json_text_read(&request, line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+			     &error);
+	if (err == -ENOMEM)
 		return rpc_error(RPC_INTERNAL, "out of memory", answer);
-	if (!request)
+	if (err)
 		return rpc_error(RPC_PARSE_ERROR, error.text, answer);
 	if (is_request(request))
 		err = answer_request(rpc, request, answer);
