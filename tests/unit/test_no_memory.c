@@ -165,6 +165,13 @@ static char *run_round(work run, unsigned int round, int *err)
 	return result;
 }
 
+/* AddressSanitizer has a strdup() and others of its own, which do not come to us; it finds what is
+ * left itself. */
+static bool is_sanitized(void)
+{
+	return dlsym(RTLD_DEFAULT, "__asan_init") != NULL;
+}
+
 static void fail_each(const char *name, work run)
 {
 	unsigned int fds = count_fds();
@@ -186,7 +193,7 @@ static void fail_each(const char *name, work run)
 				 name, round, result, expected);
 		if (!result && !says_no_memory(err))
 			fail_msg("%s, allocation %u: says \"%s\"", name, round, strerror(-err));
-		if (living != (result ? 1 : 0))
+		if (!is_sanitized() && living != (result ? 1 : 0))
 			fail_msg("%s, allocation %u: %ld blocks left", name, round,
 				 living - (result ? 1 : 0));
 		free(result);
