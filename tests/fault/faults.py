@@ -79,6 +79,10 @@ class Fault:
         """Is it the writing of a line of the log that failed?"""
         return bool(re.match(r"(poll|write)\(", self.what)) and "put_stderr" in self.callers()
 
+    def is_the_sanitizers(self):
+        """Is it memory that a sanitizer asks for, for itself?"""
+        return "libasan" in self.where and "xmcastd" not in self.where
+
     def callers(self):
         """Functions and lines of the program, innermost first; of a system call, what its stack
         looks like. Of libraries their names."""

@@ -226,8 +226,13 @@ class Runner:
             except (OSError, Timeout, Refused):
                 if not self.ends():
                     raise
-        self.check_descriptors()
         self.check_answers(answers, process.lines, lines)
+        if any("exporter-failed" in line for line in process.lines[lines:]):
+            # It is started again ever later, and only then are all descriptors there.
+            finish(self.place, self.daemon, None)
+            self.daemon = None
+        else:
+            self.check_descriptors()
         return calls, fault, "; ".join(answers) or "works"
 
     @staticmethod
@@ -421,6 +426,8 @@ class Sweep:
         except Exception as error:  # pylint: disable=broad-except
             _, fault = self.place.page.disarm()
             outcome = f"DEFECT {type(error).__name__}: {error}"
+            if fault and fault.is_the_sanitizers():
+                outcome = "sanitizer"
             if runner:
                 outcome += "\n" + runner.daemon.process.log() if runner.daemon else ""
                 runner.daemon = None
@@ -431,7 +438,7 @@ class Sweep:
     def report(self, name, number, fault, outcome, tally):
         """A line of the report, and a word on the terminal if it went wrong."""
         kind = outcome.split(" ")[0].rstrip(":") if not outcome.startswith("exit") else outcome
-        if kind not in ("works", "DEFECT", "pending") and not kind.startswith("exit"):
+        if kind not in ("works", "DEFECT", "pending", "sanitizer") and not kind.startswith("exit"):
             kind = "refused"
         tally[kind if fault or kind == "DEFECT" else "untouched"] += 1
         line = f"{name} {number}: {fault} -> {outcome}\n    {fault.callers() if fault else ''}"

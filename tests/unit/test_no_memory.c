@@ -234,7 +234,7 @@ static char file[64];
 
 static char *as_text(struct config *config, int *err)
 {
-	size_t length;
+	size_t length = SIZE_MAX; /* not set where there is no text: then not to be looked at */
 	char *text = config_write(config, &length);
 
 	if (!text)

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -151,9 +152,9 @@ static void free_environment(struct environment *environment)
 static int add(struct environment *environment, const char *prefix, const char *key,
 	       const char *value)
 {
-	char *string;
+	char *string = text_format("%s%s=%.*s", prefix, key, HOOK_VALUE_SIZE - 1, value);
 
-	if (asprintf(&string, "%s%s=%.*s", prefix, key, HOOK_VALUE_SIZE - 1, value) < 0)
+	if (!string)
 		return -ENOMEM;
 	environment->strings[environment->count++] = string;
 	return 0;
