@@ -170,8 +170,12 @@ class Place:
 
 
 def descriptors(pid):
-    """What descriptors a process has, numbers of sockets and the like left out, sorted."""
-    found = []
+    """What descriptors a process has, and what else holds a socket or a ring (a mapping of it);
+    numbers left out, sorted."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+        found = [f"mapped {line.split()[-1]}" for line in maps
+                 if re.search(r"socket:|anon_inode:", line)]
+    found = [re.sub(r":?\[?\d+\]?$", "", name) for name in found]
     for number in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(FileNotFoundError):
             found.append(re.sub(r":\[\d+\]", "", os.readlink(f"/proc/{pid}/fd/{number}")))
