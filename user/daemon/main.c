@@ -376,8 +376,11 @@ static int serve(struct daemon *daemon)
 	if (!err) {
 		log_ready(daemon);
 		err = run(daemon);
-		if (err)
+		if (err) {
 			log_error("run-failed error=\"%s\"", strerror(-err));
+			err = -EIO; /* whatever it was: it is not for want of a right, or of a place
+				     */
+		}
 	}
 	arm_second_signal();
 	stopped = relay_stop(daemon->relay);

@@ -198,8 +198,8 @@ fail:
 static void let_go(const void *ring, const struct xdp_ring_offset *offset, size_t size)
 {
 	if (ring && offset->desc)
-		mmap((char *)ring - offset->desc, offset->desc + size, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+		(void)mmap((char *)ring - offset->desc, offset->desc + size, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 static void let_go_of_rings(struct xsk *xsk)
