@@ -8,6 +8,7 @@
 # make soak        HOURS=0.5: mixed traffic at half of the capacity while everything else changes (root)
 # make lint        clang-format, clang-tidy, cppcheck, shellcheck
 # make install     DESTDIR= PREFIX=/usr/local
+# make fault       every system call and allocation of the daemon fails once (root)
 # make test-vm     the tests on Debian's stock kernel under QEMU
 # make fuzz        libFuzzer on every parser, FUZZ_TIME=60 seconds each
 # make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, to look things up
@@ -147,8 +148,18 @@ $(CLOCK): tests/netns/jumping_clock.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 
-.PHONY: test-programs test-vm fuzz check-root FORCE
-test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(CLOCK)
+# Never under a sanitizer themselves: they stand below it.
+FAULT_TOOLS := $(B)/tests/fault/supervise $(B)/tests/fault/preload.so
+FAULT_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I.
+$(B)/tests/fault/supervise: tests/fault/supervise.c tests/fault/fault.h
+$(B)/tests/fault/preload.so: tests/fault/preload.c tests/fault/fault.h
+$(FAULT_TOOLS):
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(FAULT_CFLAGS) $(if $(filter %.so,$@),-fPIC -shared) -o $@ $<
+
+.PHONY: test-programs test-vm fault fuzz check-root FORCE
+test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(FAULT_TOOLS) $(CLOCK)
 	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
 check-root:
@@ -159,6 +170,12 @@ test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
 		$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
+
+# Every call of the daemon fails once: some minutes a stage; `test` has a sample of it.
+# FAULT_FLAGS: see tests/fault/sweep.py --help.
+fault: check-root deps
+	$(Q)$(MAKE) --no-print-directory all $(FAULT_TOOLS)
+	$(Q)XMCAST_BUILD=$(B) tests/fault/sweep.py --report $(B)/fault $(FAULT_FLAGS)
 
 # On Debian's own kernel under QEMU, which takes long: not part of `test`. See tests/vm/run.
 VM_PACKAGES := qemu-system-x86 busybox-static

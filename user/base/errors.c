@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* Bytes of the offending word that are kept: enough to recognise it, and one line on a terminal. */
 #define WORD_MAX 64
 
@@ -32,9 +34,10 @@ static char *escape(const char *bytes, size_t length, bool cut)
 
 static char *format_message(const char *format, va_list arguments)
 {
-	char *plain, *escaped;
+	char *plain = text_format_list(format, arguments);
+	char *escaped;
 
-	if (vasprintf(&plain, format, arguments) < 0)
+	if (!plain)
 		return NULL;
 	escaped = escape(plain, strlen(plain), false);
 	free(plain);

@@ -9,7 +9,8 @@ enum {
 	EXIT_REFUSED =
 		2, /* understood, and not done; for the daemon: somebody else has the place */
 	EXIT_UNREACHABLE = 3, /* xmcastctl: no daemon answers */
-	EXIT_INTERNAL = 70,   /* a worker failed or a frame leaked (EX_SOFTWARE of sysexits.h) */
+	EXIT_INTERNAL = 70,   /* out of memory or descriptors, a worker failed, a frame leaked
+			       * (EX_SOFTWARE of sysexits.h) */
 	EXIT_PERMISSION = 77, /* EX_NOPERM */
 	EXIT_CONFIG = 78,     /* EX_CONFIG */
 };

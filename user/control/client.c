@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/json_text.h"
 /* The room for a line starts with this, and doubles. */
 #define FIRST_ROOM 65536
 
@@ -208,12 +209,18 @@ static bool is_about(const json_t *reply, const json_t *error, int id)
 
 int control_client_parse(const char *line, size_t length, int id, json_t **body)
 {
-	json_t *reply = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
-	json_t *error = json_object_get(reply, "error");
-	json_t *found = error ? error : json_object_get(reply, "result");
-	const char *method = json_string_value(json_object_get(reply, "method"));
-	int kind = error ? 1 : 0;
+	const char *method;
+	json_t *reply;
+	json_t *error;
+	json_t *found;
+	int kind;
 
+	if (json_text_read(&reply, line, length, JSON_REJECT_DUPLICATES, NULL) == -ENOMEM)
+		return -ENOMEM;
+	error = json_object_get(reply, "error");
+	found = error ? error : json_object_get(reply, "result");
+	method = json_string_value(json_object_get(reply, "method"));
+	kind = error ? 1 : 0;
 	if (method && !found && strcmp(method, "event") == 0) {
 		found = json_object_get(reply, "params");
 		kind = 2;
@@ -232,19 +239,14 @@ static int send_request(struct control_client *client, const char *method, json_
 {
 	json_t *request = json_pack("{s:s, s:s, s:i, s:O*}", "jsonrpc", "2.0", "method", method,
 				    "id", ++client->calls, "params", params);
-	char *line = request ? json_dumps(request, JSON_COMPACT) : NULL;
-	size_t length = line ? strlen(line) : 0;
-	int err = 0;
+	size_t length = 0;
+	char *line = request ? json_text_line(request, &length) : NULL;
+	int err;
 
 	json_decref(request);
 	if (!line)
 		return -ENOMEM;
-	if (length >= CONTROL_MAX_REQUEST) {
-		err = -EMSGSIZE;
-	} else {
-		line[length] = '\n'; /* in place of its end: one write for both */
-		err = send_all(client, line, length + 1);
-	}
+	err = length > CONTROL_MAX_REQUEST ? -EMSGSIZE : send_all(client, line, length);
 	free(line);
 	return err;
 }

@@ -56,7 +56,8 @@ int control_client_event(struct control_client *client, json_t **event);
 /*
  * What a line from the daemon means to one who waits for the answer to request `id`. Pure. 0: it
  * is the result (any JSON); 1: it is the error, an object; 2: it is an event, *body its params;
- * -EPROTO: it is nothing of this protocol, or the answer to something else. The caller owns *body.
+ * -EPROTO: it is nothing of this protocol, or the answer to something else; -ENOMEM. The caller
+ * owns *body.
  */
 int control_client_parse(const char *line, size_t length, int id, json_t **body);
 

@@ -7,23 +7,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json_text.h"
+
 /* Dump with a newline behind, and drop the reference. NULL: no memory. */
 static char *to_line(json_t *answer, size_t *length)
 {
-	char *compact = json_dumps(answer, JSON_COMPACT);
-	char *line;
+	char *line = json_text_line(answer, length);
 
 	json_decref(answer);
-	if (!compact)
-		return NULL;
-	*length = strlen(compact);
-	line = realloc(compact, *length + 2);
-	if (!line) {
-		free(compact);
-		return NULL;
-	}
-	line[(*length)++] = '\n';
-	line[*length] = '\0';
 	return line;
 }
 
@@ -223,8 +214,11 @@ int rpc_run(const struct rpc *rpc, const char *line, size_t length, struct rpc_a
 	if (is_too_deep(line, length))
 		return rpc_error(RPC_PARSE_ERROR, "nested deeper than 16 levels", answer);
 	/* ANY, so that a plain value is an invalid request and not a parse error. */
-	request = json_loadb(line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-	if (!request)
+	err = json_text_read(&request, line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+			     &error);
+	if (err == -ENOMEM)
+		return rpc_error(RPC_INTERNAL, "out of memory", answer);
+	if (err)
 		return rpc_error(RPC_PARSE_ERROR, error.text, answer);
 	if (is_request(request))
 		err = answer_request(rpc, request, answer);

@@ -54,6 +54,8 @@ struct control_server {
 	uint64_t answer_ns; /* within which an answer has to be read */
 	uint64_t alarm_ns;  /* when the timer fires, or NEVER */
 	uint64_t paused_ns; /* nobody is accepted until then; 0: everybody is */
+	struct log_limit refused_limit;
+	struct log_limit dropped_limit;
 	unsigned int nr_monitors;
 	unsigned int nr_sessions;
 	struct session *sessions[CONTROL_CLIENTS];
@@ -407,8 +409,18 @@ static void resume_accepting(struct control_server *server)
 
 	if (server->spare_fd < 0)
 		server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
-	epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, listener_fd(server->listener), &event);
 	server->paused_ns = 0;
+	if (!epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, listener_fd(server->listener), &event))
+		return;
+	server->paused_ns = clock_ns() + PAUSE_NS;
+	schedule(server, server->paused_ns);
+}
+
+static void refused(struct control_server *server, int err)
+{
+	if (log_allowed(&server->refused_limit, "control-client-refused"))
+		log_warning("control-client-refused clients=%u error=\"%s\"", server->nr_sessions,
+			    strerror(-err));
 }
 
 /* False: look again later whether somebody waits. */
@@ -421,15 +433,22 @@ static bool accept_client(struct control_server *server)
 	if (err == -EAGAIN || err == -EINTR || err == -ECONNABORTED)
 		return false;
 	/* That comes before a look whether anybody waits. */
-	if (err == -EMFILE || err == -ENFILE)
+	if (err == -EMFILE || err == -ENFILE) {
+		refused(server, err);
 		err = turn_away(server);
+	}
 	if (err)
 		pause_accepting(server);
 	if (fd < 0)
 		return false;
 	access = peer_access(fd, &server->policy);
-	if (make_room(server, access) || add_session(server, fd, access, false))
+	err = make_room(server, access);
+	if (!err)
+		err = add_session(server, fd, access, false);
+	if (err) {
+		refused(server, err);
 		close(fd);
+	}
 	return true;
 }
 
@@ -576,6 +595,16 @@ int control_server_fd(const struct control_server *server)
 	return server->epoll_fd;
 }
 
+/* Who is gone has gone; who has to go for want of memory may have had something done, and hears no
+ * more of it: the log does. */
+static void drop_session(struct control_server *server, struct session *session, int err)
+{
+	if (err != -EPIPE && err != -ECONNRESET &&
+	    log_allowed(&server->dropped_limit, "control-client-dropped"))
+		log_warning("control-client-dropped error=\"%s\"", strerror(-err));
+	close_session(server, session);
+}
+
 /* Serve up to `most` of those who are ready and may do that. How many there were. */
 static int serve_clients(struct control_server *server, enum control_access access, int most)
 {
@@ -585,8 +614,10 @@ static int serve_clients(struct control_server *server, enum control_access acce
 	for (int i = 0; i < count; i++) {
 		struct session *session = events[i].data.ptr;
 
-		if (serve_session(server, session, events[i].events))
-			close_session(server, session);
+		int err = serve_session(server, session, events[i].events);
+
+		if (err)
+			drop_session(server, session, err);
 	}
 	return count;
 }

@@ -68,6 +68,7 @@ static int listen_at(struct exporter *exporter, const struct metrics_config *con
 	socklen_t length = addr_to_sockaddr(&config->address, config->port, &address);
 	const int on = 1;
 	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err;
 
 	endpoint_format(&config->address, config->port, NULL, exporter->address);
 	exporter->listen_fd = fd;
@@ -75,10 +76,14 @@ static int listen_at(struct exporter *exporter, const struct metrics_config *con
 	if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) &&
 	    !bind(fd, (struct sockaddr *)&address, length) && !listen(fd, BACKLOG))
 		return 0;
+	err = -errno;
 	log_error("metrics-failed listen=%s error=\"%s\" hint=\"choose another port for "
 		  "metrics.listen, or turn it off\"",
-		  exporter->address, strerror(errno));
-	return -EADDRNOTAVAIL;
+		  exporter->address, strerror(-err));
+	/* All but a lack, which passes, is the configuration's fault. */
+	return err == -ENOMEM || err == -ENOBUFS || err == -EMFILE || err == -ENFILE
+		       ? err
+		       : -EADDRNOTAVAIL;
 }
 
 /* posix_spawn() closes all descriptors but these, and gives back the signals that we block or

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -151,9 +152,9 @@ static void free_environment(struct environment *environment)
 static int add(struct environment *environment, const char *prefix, const char *key,
 	       const char *value)
 {
-	char *string;
+	char *string = text_format("%s%s=%.*s", prefix, key, HOOK_VALUE_SIZE - 1, value);
 
-	if (asprintf(&string, "%s%s=%.*s", prefix, key, HOOK_VALUE_SIZE - 1, value) < 0)
+	if (!string)
 		return -ENOMEM;
 	environment->strings[environment->count++] = string;
 	return 0;
@@ -344,10 +345,14 @@ static void log_end(struct hook *hook, const struct child *child, const siginfo_
 static void reap_child(struct hook *hook, struct child *child)
 {
 	siginfo_t info = {};
+	int err = waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG) ? errno : 0;
 
-	if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG))
+	/* All but ECHILD, nobody's to wait for, is to be asked again. */
+	if (err && err != ECHILD)
+		return;
+	if (err)
 		log_warning("hook-failed event_name=\"%s\" error=\"%s\"", child->event,
-			    strerror(errno));
+			    strerror(err));
 	else if (info.si_pid == 0)
 		return; /* it runs */
 	else

@@ -40,6 +40,14 @@ enum source {
 
 /* ---- configuration ---- */
 
+/* What the process lacks for now, rather than a configuration that is bad whenever it is read: a
+ * supervisor that takes 78 for the end of it must not be told so. */
+static bool is_lack(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EIO;
+}
+
+/* 0, or the exit code. */
 static int load(struct daemon *daemon)
 {
 	struct errors *errors = calloc(1, sizeof(*errors));
@@ -54,7 +62,9 @@ static int load(struct daemon *daemon)
 	free(errors);
 	daemon->reload.last_successful = !err;
 	daemon->reload.last_seconds = (uint64_t)time(NULL);
-	return err ? EXIT_CONFIG : 0;
+	if (!err)
+		return 0;
+	return is_lack(err) ? EXIT_INTERNAL : EXIT_CONFIG;
 }
 
 static void start_log(const struct daemon *daemon)
@@ -321,36 +331,73 @@ static void sweep(const struct daemon *daemon)
 		log_info("leftovers-removed path=\"%s\" files=%d", daemon->options.config, removed);
 }
 
+static int open_epoll(struct daemon *daemon)
+{
+	raise_descriptor_limit();
+	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return daemon->epoll_fd < 0 ? -errno : 0;
+}
+
+static int open_sinks(struct daemon *daemon)
+{
+	int err = sinks_open(daemon, SOURCE_HOOK);
+
+	if (!err)
+		sinks_set_hook(daemon, daemon->config.events.hook);
+	return err;
+}
+
+static int open_relay(struct daemon *daemon)
+{
+	return relay_open(&daemon->relay, &daemon->config, &daemon->events);
+}
+
+static int watch_relay(struct daemon *daemon)
+{
+	int err = relay_watch(daemon->relay, daemon->epoll_fd);
+
+	return err ? err : watch(daemon, relay_follow_fd(daemon->relay), SOURCE_NETWORK);
+}
+
+/* The start, in this order. Whatever a step has said itself, one line says which it was. */
+static int start(struct daemon *daemon)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct daemon *daemon);
+	} steps[] = {
+		{"epoll", open_epoll},	   {"signals", open_signals},	{"timer", open_timer},
+		{"control", open_control}, {"exporter", open_exporter}, {"events", open_sinks},
+		{"relay", open_relay},	   {"watch", watch_relay},
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(steps) / sizeof(steps[0]); i++) {
+		err = steps[i].run(daemon);
+		if (err)
+			log_error("start-failed step=%s error=\"%s\"", steps[i].name,
+				  strerror(-err));
+	}
+	return err;
+}
+
 /* Start, run, stop. Returns 0 or -errno. */
 static int serve(struct daemon *daemon)
 {
 	int stopped;
-	int err;
+	int err = start(daemon);
 
-	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	raise_descriptor_limit();
-	err = daemon->epoll_fd < 0 ? -errno : open_signals(daemon);
-	if (!err)
-		err = open_timer(daemon);
-	if (!err)
-		err = open_control(daemon);
-	if (!err)
-		err = open_exporter(daemon);
-	if (!err)
-		err = sinks_open(daemon, SOURCE_HOOK);
-	if (!err) {
-		sinks_set_hook(daemon, daemon->config.events.hook);
-		err = relay_open(&daemon->relay, &daemon->config, &daemon->events);
-	}
-	if (err)
+	if (!daemon->relay)
 		return err;
-	sweep(daemon);
-	err = relay_watch(daemon->relay, daemon->epoll_fd);
-	if (!err)
-		err = watch(daemon, relay_follow_fd(daemon->relay), SOURCE_NETWORK);
 	if (!err) {
+		sweep(daemon);
 		log_ready(daemon);
 		err = run(daemon);
+		if (err) {
+			log_error("run-failed error=\"%s\"", strerror(-err));
+			err = -EIO; /* whatever it was: it is not for want of a right, or of a place
+				     */
+		}
 	}
 	arm_second_signal();
 	stopped = relay_stop(daemon->relay);

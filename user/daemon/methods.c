@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_build.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
@@ -83,8 +84,8 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 	stats = relay_stats(daemon->relay);
 	if (stats)
 		reply->result = stats_json(stats, page.offset, fitting_rules(stats, &page));
-	json_object_set_new(reply->result, "config", reload_json(&daemon->reload));
-	json_object_set_new(reply->result, "events", event_counts_json(&daemon->event_counts));
+	json_put(&reply->result, "config", reload_json(&daemon->reload));
+	json_put(&reply->result, "events", event_counts_json(&daemon->event_counts));
 	stats_free(stats);
 }
 
@@ -115,12 +116,12 @@ static json_t *iface_json(const struct stats *stats, const struct stats_interfac
 
 	if (!object)
 		return NULL;
-	json_object_set_new(object, "ifindex", err ? json_null() : number((uint64_t)link.ifindex));
-	json_object_set_new(object, "mtu", err ? json_null() : number(link.mtu));
-	json_object_set_new(object, "rx_queues", err ? json_null() : number(link.rx_queues));
-	json_object_set_new(object, "program_id",
-			    err || !link.xdp_program ? json_null() : number(link.xdp_program));
-	json_object_set_new(object, "rules", number(count_rules(stats, iface->name)));
+	json_put(&object, "ifindex", err ? json_null() : number((uint64_t)link.ifindex));
+	json_put(&object, "mtu", err ? json_null() : number(link.mtu));
+	json_put(&object, "rx_queues", err ? json_null() : number(link.rx_queues));
+	json_put(&object, "program_id",
+		 err || !link.xdp_program ? json_null() : number(link.xdp_program));
+	json_put(&object, "rules", number(count_rules(stats, iface->name)));
 	return object;
 }
 
@@ -131,7 +132,7 @@ static void method_iface_list(void *context, const json_t *params, struct contro
 	json_t *list = stats ? json_array() : NULL;
 
 	for (unsigned int i = 0; list && i < stats->nr_interfaces; i++)
-		json_array_append_new(list, iface_json(stats, &stats->interfaces[i]));
+		json_add(&list, iface_json(stats, &stats->interfaces[i]));
 	stats_free(stats);
 	reply->result = json_pack("{s:o}", "interfaces", list);
 }
@@ -169,12 +170,12 @@ static json_t *worker_json(const struct stats_worker *worker)
 	worker_cpus(worker->worker, cpu);
 	for (unsigned int i = 0; i < WORKER_THREADS; i++) {
 		if (cpu[i] >= 0)
-			json_array_append_new(cpus, json_integer(cpu[i]));
+			json_add(&cpus, json_integer(cpu[i]));
 	}
-	json_object_set_new(object, "engine", json_string(worker_engine(worker->worker)));
-	json_object_set_new(object, "cpus", cpus);
-	json_object_set_new(object, "umem_bytes", number(worker_memory(worker->worker)));
-	json_object_set_new(object, "huge_pages", json_boolean(worker_huge_pages(worker->worker)));
+	json_put(&object, "engine", json_string(worker_engine(worker->worker)));
+	json_put(&object, "cpus", cpus);
+	json_put(&object, "umem_bytes", number(worker_memory(worker->worker)));
+	json_put(&object, "huge_pages", json_boolean(worker_huge_pages(worker->worker)));
 	return object;
 }
 
@@ -185,7 +186,7 @@ static void method_worker_list(void *context, const json_t *params, struct contr
 	json_t *list = stats ? json_array() : NULL;
 
 	for (unsigned int i = 0; list && i < stats->nr_workers; i++)
-		json_array_append_new(list, worker_json(&stats->workers[i]));
+		json_add(&list, worker_json(&stats->workers[i]));
 	stats_free(stats);
 	reply->result = json_pack("{s:o}", "workers", list);
 }
@@ -221,7 +222,7 @@ static void method_group_list(void *context, const json_t *params, struct contro
 	total = relay_memberships(daemon->relay, &entries);
 	count = total < 0 ? 0 : control_page_count(&page, (size_t)total);
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, membership_json(&entries[page.offset + i]));
+		json_add(&list, membership_json(&entries[page.offset + i]));
 	free(entries);
 	if (total >= 0)
 		reply->result = json_pack("{s:i, s:o, s:O}", "total", total, "generation",
@@ -243,8 +244,8 @@ static json_t *log_json(void)
 
 	log_current(&config);
 	for (unsigned int i = 0; i < LOG_FACILITIES; i++)
-		json_object_set_new(levels, log_facility_name(i),
-				    json_string(log_level_name(config.levels[i])));
+		json_put(&levels, log_facility_name(i),
+			 json_string(log_level_name(config.levels[i])));
 	return json_pack("{s:o, s:s, s:s}", "levels", levels, "to", targets[config.target],
 			 "format", config.json ? "json" : "text");
 }

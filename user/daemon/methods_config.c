@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_build.h"
 #include "control/errors_json.h"
 #include "daemon/daemon.h"
 #include "daemon/methods_rules.h"
@@ -122,7 +123,7 @@ static void add_name(json_t *list, const struct rule *rule, bool *more)
 	if (json_array_size(list) == NAMES_MOST)
 		*more = true;
 	else
-		json_array_append_new(list, json_string(rule->name));
+		json_add(&list, json_string(rule->name));
 }
 
 static json_t *settings_json(const struct config_diff *diff)

@@ -61,7 +61,8 @@ void options_help(void)
 	     "read the file again.\n"
 	     "\n"
 	     "exit codes: 0 done, 1 usage, 2 another daemon has the interface or the socket,\n"
-	     "            70 a worker failed or a frame leaked, 77 no permission,\n"
+	     "            70 out of memory or descriptors, a worker failed, or a frame leaked,\n"
+	     "            77 no permission,\n"
 	     "            78 bad configuration\n"
 	     "\n"
 	     "example: xmcastd --rule \"cam1 in 239.1.1.1:5000@eth0 out 239.2.2.2:6000@eth1 ttl "
@@ -100,8 +101,10 @@ int options_parse(struct options *options, int argc, char **argv)
 	options->socket = environment && *environment ? environment : CONTROL_DEFAULT_PATH;
 	/* At most one rule per argument. */
 	options->rules = calloc((size_t)argc, sizeof(*options->rules));
-	if (!options->rules)
-		return usage("out of memory", NULL);
+	if (!options->rules) {
+		fputs("xmcastd: out of memory\n", stderr);
+		return EXIT_INTERNAL;
+	}
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":c:tdVh", long_options, NULL)) != -1) {
 		switch (option) {

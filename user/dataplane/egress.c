@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wakeup.h"
 #include "dataplane/engine.h"
 #include "dataplane/spin.h"
 #include "dataplane/stamp.h"
@@ -80,10 +81,10 @@ static void return_frames(struct egress_loop *loop)
 
 static void notify_main(struct egress_loop *loop)
 {
-	const uint64_t one = 1;
+	int err = wakeup_send(loop->egress->notify_fd);
 
-	if (write(loop->egress->notify_fd, &one, sizeof(one)) < 0)
-		log_error("egress-notify-failed error=\"%s\"", strerror(errno));
+	if (err)
+		log_error("egress-notify-failed error=\"%s\"", strerror(-err));
 }
 
 static void on_command(void *context, const struct egress_command *command)

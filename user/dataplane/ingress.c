@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_INGRESS
 #include "dataplane/ingress.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/wakeup.h"
 #include "dataplane/spin.h"
 #include "dataplane/stamp.h"
 
@@ -15,12 +19,12 @@
 
 static void wake_egress(struct ingress *ingress)
 {
-	const uint64_t one = 1;
+	int err;
 
 	counter_add(&ingress->counters.wakeups, 1);
-	/* Fails only when the count is full, and then the reader is awake anyway. */
-	if (write(ingress->egress_wakeup_fd, &one, sizeof(one)) < 0)
-		return;
+	err = wakeup_send(ingress->egress_wakeup_fd);
+	if (err && log_allowed(&ingress->wakeup_limit, "ingress-wakeup-failed"))
+		log_error("ingress-wakeup-failed error=\"%s\"", strerror(-err));
 }
 
 static void drop(struct ingress *ingress, enum ingress_drop reason)

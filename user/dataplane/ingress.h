@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "base/counter.h"
+#include "base/log.h"
 #include "dataplane/frame_queue.h"
 #include "dataplane/ruleset.h"
 #include "dataplane/xsk.h"
@@ -55,6 +56,7 @@ struct ingress {
 
 	/* The thread's own. */
 	const struct ruleset *ruleset;
+	struct log_limit wakeup_limit;
 	alignas(CACHE_LINE) struct ingress_counters counters;
 };
 

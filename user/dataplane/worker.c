@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/wakeup.h"
 
 /* Markers that may be in the queue beside the frames: worker_update() waits for each. */
 #define MARKERS 1
@@ -56,7 +57,6 @@ static void *egress_main(void *arg)
 {
 	struct worker *worker = arg;
 	struct egress_loop *loop = NULL;
-	const uint64_t one = 1;
 	int err;
 
 	err = egress_loop_open(&loop, &worker->egress);
@@ -72,9 +72,10 @@ static void *egress_main(void *arg)
 			  "egress-failed iface=%s queue=%u error=\"%s\"", worker->iface,
 			  worker->rx_queue, strerror(-err));
 		atomic_store(&worker->failed, true);
-		if (write(worker->egress.notify_fd, &one, sizeof(one)) < 0)
+		err = wakeup_send(worker->egress.notify_fd);
+		if (err)
 			log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR,
-				  "egress-notify-failed error=\"%s\"", strerror(errno));
+				  "egress-notify-failed error=\"%s\"", strerror(-err));
 	}
 	return NULL;
 }
@@ -238,10 +239,10 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset)
 
 static void wake_ingress(struct worker *worker)
 {
-	const uint64_t one = 1;
+	int err = wakeup_send(worker->ingress.control_fd);
 
-	if (write(worker->ingress.control_fd, &one, sizeof(one)) < 0)
-		log_error("ingress-notify-failed error=\"%s\"", strerror(errno));
+	if (err)
+		log_error("ingress-notify-failed error=\"%s\"", strerror(-err));
 }
 
 /* Wait until the egress thread says something, `milliseconds` at most (-1: for ever). */

@@ -47,6 +47,7 @@ struct xsk {
 	struct xsk_umem *umem;
 	struct xsk_socket *socket;
 	struct xsk_ring_cons completion;
+	struct xdp_mmap_offsets offsets; /* where in their mappings the rings are */
 #ifdef XMC_DEBUG
 	_Atomic uint8_t *owner;
 #endif
@@ -93,6 +94,16 @@ static int create_umem(struct xsk *xsk, const struct xsk_options *options)
 
 	return xsk_umem__create(&xsk->umem, xsk->memory, xsk->size, &xsk->fill, &xsk->completion,
 				&config);
+}
+
+static int query_offsets(struct xsk *xsk)
+{
+	socklen_t length = sizeof(xsk->offsets);
+
+	return getsockopt(xsk_umem__fd(xsk->umem), SOL_XDP, XDP_MMAP_OFFSETS, &xsk->offsets,
+			  &length)
+		       ? -errno
+		       : 0;
 }
 
 static int create_socket(struct xsk *xsk, const struct xsk_options *options)
@@ -162,6 +173,9 @@ int xsk_open(struct xsk **out, const struct xsk_options *options)
 	err = create_umem(xsk, options);
 	if (err)
 		goto fail;
+	err = query_offsets(xsk);
+	if (err)
+		goto fail;
 	/* Frames first: the socket must never be bound with nothing to receive into. */
 	fill_all(xsk);
 	err = create_socket(xsk, options);
@@ -176,10 +190,34 @@ fail:
 	return err;
 }
 
+/*
+ * To unmap a ring libxdp asks the kernel where it begins, and leaves it if there is no answer: the
+ * mapping then holds the socket, and that its queue, for as long as we live. So nothing is left to
+ * hold: memory of nobody takes the ring's place, which libxdp unmaps or not.
+ */
+static void let_go(const void *ring, const struct xdp_ring_offset *offset, size_t size)
+{
+	if (ring && offset->desc)
+		(void)mmap((char *)ring - offset->desc, offset->desc + size, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+static void let_go_of_rings(struct xsk *xsk)
+{
+	const struct xdp_mmap_offsets *at = &xsk->offsets;
+
+	if (xsk->socket)
+		let_go(xsk->rx.ring, &at->rx, xsk->rx.size * sizeof(struct xdp_desc));
+	let_go(xsk->fill.ring, &at->fr, xsk->fill.size * sizeof(uint64_t));
+	let_go(xsk->completion.ring, &at->cr, xsk->completion.size * sizeof(uint64_t));
+}
+
 void xsk_close(struct xsk *xsk)
 {
 	if (!xsk)
 		return;
+	if (xsk->umem)
+		let_go_of_rings(xsk);
 	if (xsk->socket)
 		xsk_socket__delete(xsk->socket);
 	if (xsk->umem)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "rules/array.h"
 #include "rules/lookup.h"
 #include "rules/values.h"
@@ -145,9 +146,9 @@ static int diff_iface(const char *iface, const struct iface_config *before,
 
 	for (size_t i = 0; i < NR_IFACE_SETTINGS && !error; i++) {
 		const struct iface_setting *setting = &iface_setting_list[i];
-		char *name;
+		char *name = text_format("interfaces.%s.%s", iface, setting->name);
 
-		if (asprintf(&name, "interfaces.%s.%s", iface, setting->name) < 0)
+		if (!name)
 			return -ENOMEM;
 		error = add_setting(diff, name, iface_setting_format(setting, before),
 				    iface_setting_format(setting, after), false);

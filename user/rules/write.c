@@ -318,7 +318,8 @@ char *config_write(const struct config *config, size_t *length)
 		error = put_settings(config, stream);
 	if (!error && ferror(stream))
 		error = -ENOMEM;
-	if (fclose(stream) != 0 && !error)
+	/* That may come to no text and no error, and then *length is not set either. */
+	if ((fclose(stream) != 0 || !text) && !error)
 		error = -ENOMEM;
 	if (!error && *length > TREE_BYTES_MAX)
 		error = -EFBIG;

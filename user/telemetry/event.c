@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_build.h"
+
 /* As long as a line of the log may be. */
 #define LINE_SIZE 1024
 
@@ -87,8 +89,8 @@ static json_t *numbers_json(const struct event_field *field)
 	json_t *object = json_object();
 
 	for (uint64_t i = 0; i < field->number; i++)
-		json_object_set_new(object, field->numbers[i].name,
-				    json_integer((json_int_t)field->numbers[i].value));
+		json_put(&object, field->numbers[i].name,
+			 json_integer((json_int_t)field->numbers[i].value));
 	return object;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The JSON of `xmcastctl -j stats show`: keys and their meaning are a contract, never renamed. */
+#include "base/json_build.h"
 #include "telemetry/stats.h"
 
 /* Counters stay far below 2^63, the largest integer of jansson. */
@@ -21,18 +22,17 @@ static json_t *totals_json(const struct stats *stats)
 			 number(t.dropped), "buffer_exhausted_packets", number(t.buffer_exhausted));
 }
 
-static void add_rates(json_t *object, const struct stats_rates *rates)
+static void add_rates(json_t **object, const struct stats_rates *rates)
 {
 	uint64_t last = rates->last_packet_seconds;
 
-	json_object_set_new(object, "rate_pps", number(rates->second.pps));
-	json_object_set_new(object, "rate_bps", number(rates->second.bps));
-	json_object_set_new(object, "rate_10s_pps", number(rates->window.pps));
-	json_object_set_new(object, "rate_10s_bps", number(rates->window.bps));
-	json_object_set_new(object, "peak_pps", number(rates->peak.pps));
-	json_object_set_new(object, "peak_bps", number(rates->peak.bps));
-	json_object_set_new(object, "last_packet_seconds",
-			    last == STATS_NEVER ? json_null() : number(last));
+	json_put(object, "rate_pps", number(rates->second.pps));
+	json_put(object, "rate_bps", number(rates->second.bps));
+	json_put(object, "rate_10s_pps", number(rates->window.pps));
+	json_put(object, "rate_10s_bps", number(rates->window.bps));
+	json_put(object, "peak_pps", number(rates->peak.pps));
+	json_put(object, "peak_bps", number(rates->peak.bps));
+	json_put(object, "last_packet_seconds", last == STATS_NEVER ? json_null() : number(last));
 }
 
 static json_t *latency_json(const struct stats_rule *rule)
@@ -47,9 +47,8 @@ static json_t *latency_json(const struct stats_rule *rule)
 	buckets = json_array();
 	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		if (counts.buckets[i])
-			json_array_append_new(buckets,
-					      json_pack("[o, o]", number(histogram_upper(i)),
-							number(counts.buckets[i])));
+			json_add(&buckets, json_pack("[o, o]", number(histogram_upper(i)),
+						     number(counts.buckets[i])));
 	}
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples", number(counts.samples),
 			 "p50_ns", number(histogram_quantile(&counts, 500)), "p90_ns",
@@ -68,7 +67,7 @@ static json_t *output_json(const struct stats_output *output)
 	for (unsigned int i = 0; i < SEND_ERRORS; i++) {
 		sum += output->errors[i];
 		if (output->errors[i])
-			json_object_set_new(errors, send_error_name(i), number(output->errors[i]));
+			json_put(&errors, send_error_name(i), number(output->errors[i]));
 	}
 	object = json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o}, s:o, s:o, s:o}", "to",
@@ -79,9 +78,9 @@ static json_t *output_json(const struct stats_output *output)
 		"drops", "rate_limited", number(output->rate_limited), "gso_refused_batches",
 		number(output->gso_refused), "gso_segments", number(output->gso_segments),
 		"gso_max_bytes", number(output->gso_max_size));
-	add_rates(object, &output->rates);
+	add_rates(&object, &output->rates);
 	if (output->reason)
-		json_object_set_new(object, "reason", json_string(output->reason));
+		json_put(&object, "reason", json_string(output->reason));
 	return object;
 }
 
@@ -93,19 +92,18 @@ json_t *stats_rule_json(const struct stats_rule *rule)
 	json_t *object;
 
 	for (unsigned int i = 0; i < rule->rule->nr_outputs; i++)
-		json_array_append_new(outputs, output_json(&rule->outputs[i]));
+		json_add(&outputs, output_json(&rule->outputs[i]));
 	object = json_pack(
 		"{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", rule->rule->name, "in",
 		endpoint_format(&rule->rule->group, rule->rule->port, rule->rule->iface, in),
 		"state", rule->state, "flow", flow_name(rule->flow), "received_packets",
 		number(rule->received), "received_bytes", number(rule->received_bytes), "latency",
 		latency_json(rule), "outputs", outputs);
-	add_rates(object, &rule->rates);
+	add_rates(&object, &rule->rates);
 	if (rule->reason)
-		json_object_set_new(object, "reason", json_string(rule->reason));
+		json_put(&object, "reason", json_string(rule->reason));
 	if (!addr_is_any(&rule->rule->source))
-		json_object_set_new(object, "source",
-				    json_string(addr_format(&rule->rule->source, source)));
+		json_put(&object, "source", json_string(addr_format(&rule->rule->source, source)));
 	return object;
 }
 
@@ -127,14 +125,14 @@ json_t *stats_interface_json(const struct stats *stats, const struct stats_inter
 	json_t *object;
 
 	for (unsigned int i = 0; i < XMC_REASONS; i++)
-		json_object_set_new(verdicts, names[i], number(iface->verdicts[i]));
+		json_put(&verdicts, names[i], number(iface->verdicts[i]));
 	for (unsigned int i = 0; i < iface->nr_workers; i++)
-		json_array_append_new(queues, queue_json(&stats->workers[iface->first_worker + i]));
+		json_add(&queues, queue_json(&stats->workers[iface->first_worker + i]));
 	object = json_pack("{s:s, s:s, s:s?, s:b, s:o, s:o}", "name", iface->name, "state",
 			   iface->state, "mode", iface->mode, "zero_copy", iface->zero_copy,
 			   "queues", queues, "verdicts", verdicts);
 	if (iface->reason)
-		json_object_set_new(object, "reason", json_string(iface->reason));
+		json_put(&object, "reason", json_string(iface->reason));
 	return object;
 }
 
@@ -145,7 +143,7 @@ json_t *stats_worker_json(const struct stats_worker *worker)
 	json_t *drops = json_object();
 
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
-		json_object_set_new(drops, names[i], number(state->drops[i]));
+		json_put(&drops, names[i], number(state->drops[i]));
 	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "interface", worker->iface, "queue", (int)worker->queue,
 			 "received_packets", number(state->received), "drops", drops, "frames",
@@ -163,12 +161,11 @@ json_t *stats_json(const struct stats *stats, size_t offset, size_t limit)
 	json_t *workers = json_array();
 
 	for (size_t i = offset; i < stats->nr_rules && i - offset < limit; i++)
-		json_array_append_new(rules, stats_rule_json(&stats->rules[i]));
+		json_add(&rules, stats_rule_json(&stats->rules[i]));
 	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
-		json_array_append_new(interfaces,
-				      stats_interface_json(stats, &stats->interfaces[i]));
+		json_add(&interfaces, stats_interface_json(stats, &stats->interfaces[i]));
 	for (unsigned int i = 0; i < stats->nr_workers; i++)
-		json_array_append_new(workers, stats_worker_json(&stats->workers[i]));
+		json_add(&workers, stats_worker_json(&stats->workers[i]));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
 			 number(stats->uptime_seconds), "generation", number(stats->generation),
 			 "total", number(stats->nr_rules), "totals", totals_json(stats), "rules",

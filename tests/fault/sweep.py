@@ -1,0 +1,487 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Any call may fail: what the daemon makes of it, call by call, stage by stage.
+
+    sweep.py [--stage NAME]... [--sample N] [--seed N] [--errno NAME] [--first N] [--report FOLDER]
+
+Each round fails one call (fault.h), and then looks: no crash, no hang, no sanitizer report, nothing
+left behind; an error that says what failed; and the daemon relays on, or has ended with the right
+exit code. Without --sample every call of every stage has its round. --errno: all system calls fail
+with this errno, where it is the kernel's to give (EINTR, EPERM). Ends with 1 if a round went wrong.
+"""
+
+import argparse
+import collections
+import contextlib
+import errno
+import os
+import random
+import re
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "netns"))
+
+# pylint: disable=wrong-import-position
+from harness import PATIENCE, SANITIZED, Timeout, check, netns, wait_until  # noqa: E402
+from control import Client, Refused  # noqa: E402
+from faults import Place, descriptors  # noqa: E402
+
+ENDS = {2: "refused", 70: "internal", 77: "permission", 78: "configuration"}
+
+# glibc 2.36 asserts that there is memory to read nsswitch.conf with, in getpwnam(3); it is the
+# exporter's process that does so, which the daemon then starts anew.
+NOT_OURS = re.compile(r"nss_database\.c:\d+: nss_database_reload_1: Assertion")
+
+CONFIG = """\
+rules:
+  - a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.0.2:6001
+  - b in 239.1.1.2:5000@in0 source 10.1.0.1 out 239.2.2.3:6000@out0
+workers: { frames: 1024 }
+statistics: { interval: 1 }
+"""
+FULL = CONFIG + """\
+metrics: { listen: "127.0.0.1:9710" }
+events: { hook: /bin/true }
+"""
+# Another output, another interface with another rule, and a setting that needs a restart.
+OTHER = FULL.replace("239.2.2.3:6000", "239.2.2.4:6000").replace("frames: 1024", "frames: 2048") \
+    .replace("workers:", "  - c in 239.1.1.3:5000@in1 out 239.2.2.5:6000@out0\nworkers:")
+
+
+class Wrong(Exception):
+    """The daemon did what it must not do."""
+
+
+# ---- one fault, in a daemon that has just been started -----------------------------------------
+
+def words(log):
+    """The errors and warnings of a log, without those that every end has."""
+    return [line for line in log.splitlines()
+            if re.match(r"(error|warn|xmcastd: |<[34]>|.*/xmcast.yaml:)", line)]
+
+
+def check_end(place, daemon, fault, allowed):
+    """The daemon has ended: with a code that it may, a reason, and nothing left."""
+    code, log = daemon.process.wait(), daemon.process.log()
+    if SANITIZED.search("\n".join(line for line in log.splitlines() if not NOT_OURS.search(line))):
+        raise Wrong(f"sanitizer report:\n{log}")
+    if code not in allowed:
+        raise Wrong(f"exit {code}:\n{log}")
+    if code and not words(log) and not (fault and fault.hits_the_log()):
+        raise Wrong(f"exit {code} without a reason:\n{log}")
+    if not all(count == "0" for count in re.findall(r"frame-audit.*leaked=(-?\d+)", log)):
+        raise Wrong(f"frames leaked:\n{log}")
+    try:
+        wait_until(lambda: not place.left(), "nothing is left", 10)
+    except Timeout:
+        raise Wrong(f"left behind: {place.left()}\n{log}") from None
+    return code
+
+
+def check_states(daemon):
+    """Every rule is at work, or says why not. Returns the reasons."""
+    with Client(daemon.socket) as client:
+        rules = client.call("rule.list")["rules"]
+    for rule in rules:
+        if rule["state"] == "pending" and not rule.get("reason"):
+            raise Wrong(f"pending without a reason: {rule}")
+    return [f"{rule['name']}: {rule['reason']}" for rule in rules if rule["state"] == "pending"]
+
+
+def heal(place, daemon):
+    """What waits is at work after a reload, which is what one would do."""
+    def active():
+        with Client(daemon.socket) as client:
+            client.call("config.reload")
+        return not check_states(daemon)
+
+    if check_states(daemon):
+        wait_until(active, "all rules are active", PATIENCE, pause=0.1)
+    place.relays(daemon)
+
+
+def finish(place, daemon, fault):
+    """Stop a daemon that runs, in order."""
+    daemon.process.send_signal(signal.SIGTERM)
+    check_end(place, daemon, fault, {0})
+
+
+def is_ready(place, daemon):
+    """It says so; or, where the fault is that it cannot, it answers."""
+    if daemon.process.find_line(r"^\w+\s+ready\b"):
+        return True
+    if not daemon.process.find_line("interface-ready") or not place.page.has_fired():
+        return False
+    with contextlib.suppress(OSError):
+        with Client(daemon.socket) as client:
+            client.socket.settimeout(1)
+            return bool(client.call("ping"))
+    return False
+
+
+def start_up(place, number, force):
+    """From main() to the readiness line."""
+    place.page.arm(number, force, at_start=True)
+    daemon = place.start(FULL, ready=False)
+    process = daemon.process
+    wait_until(lambda: process.returncode is not None or is_ready(place, daemon), "ready, or ended")
+    calls, fault = place.page.disarm()
+    if process.returncode is not None or not is_ready(place, daemon):
+        allowed = ENDS if number else {}
+        return calls, fault, f"exit {check_end(place, daemon, fault, allowed)}"
+    if not number:  # readiness is not the end of it: what the exporter does is about its time
+        wait_until(lambda: process.find_line("exporter-started"), "exporter")
+    try:
+        reasons = check_states(daemon)
+        heal(place, daemon)
+    except OSError:  # it was ready, and a worker has failed
+        return calls, fault, f"exit {check_end(place, daemon, fault, {70})}"
+    finish(place, daemon, fault)
+    return calls, fault, f"pending ({'; '.join(reasons)})" if reasons else "works"
+
+
+def shut_down(place, number, force):
+    """From SIGTERM to the end."""
+    daemon = place.start(FULL)
+    place.relays(daemon)
+    place.page.arm(number, force)
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.process.wait()
+    calls, fault = place.page.disarm()
+    allowed = {0, 70} if fault else {0}
+    return calls, fault, f"exit {check_end(place, daemon, fault, allowed)}"
+
+
+# ---- one fault after the other, in a daemon that runs on ----------------------------------------
+
+class Runner:
+    """A daemon that lives through many rounds; a new one where it had to end."""
+
+    def __init__(self, place, stage):
+        self.place, self.stage = place, stage
+        self.daemon = self.baseline = None
+
+    def start(self):
+        """A daemon as every round begins with: it has done once what the stage does."""
+        self.daemon = self.place.start(FULL)
+        self.place.relays(self.daemon)
+        self.stage(self)
+        self.restore()
+        self.baseline = self.quiet()
+
+    def descriptors(self):
+        """What the daemon has open."""
+        return descriptors(self.daemon.process.pid)
+
+    def quiet(self):
+        """The same, once clients have gone and hooks have ended: nothing has changed for a while."""
+        same, last = 0, None
+        while same < 10:
+            now = self.descriptors()
+            same, last = same + 1 if now == last else 0, now
+            time.sleep(0.03)
+        return last
+
+    def call(self, method, **params):
+        """A call whose answer is what the round is about: a text of how it ended."""
+        try:
+            with Client(self.daemon.socket) as client:
+                client.call(method, **params)
+        except Refused as refused:
+            return f"{method}: {refused.message}"
+        except (ConnectionError, OSError) as error:
+            return f"{method}: no answer ({error})"
+        return ""
+
+    def restore(self):
+        """As it was before the round."""
+        def restored():
+            self.place.write_config(FULL)
+            with Client(self.daemon.socket) as client:
+                client.call("config.reload")
+            return not check_states(self.daemon)
+
+        wait_until(restored, "as it was before")
+
+    def round(self, number, force):
+        """One fault, and what came of it."""
+        if not self.daemon:
+            self.start()
+        process = self.daemon.process
+        lines = len(process.lines)
+        self.place.page.arm(number, force)
+        answers = [answer for answer in self.stage(self) or () if answer]
+        calls, fault = self.place.page.disarm()
+        if self.ended():
+            return self.round_ended(calls, fault)
+        for _ in range(3):  # what the fault broke is mended, or noticed, by now
+            if self.ended():
+                return self.round_ended(calls, fault)
+            try:
+                self.restore()
+                self.place.relays(self.daemon)
+                break
+            except (OSError, Timeout, Refused):
+                if not self.ends():
+                    raise
+        self.check_answers(answers, process.lines, lines)
+        if any("exporter-failed" in line for line in process.lines[lines:]):
+            # It is started again ever later, and only then are all descriptors there.
+            finish(self.place, self.daemon, None)
+            self.daemon = None
+        else:
+            self.check_descriptors()
+        return calls, fault, "; ".join(answers) or "works"
+
+    @staticmethod
+    def check_answers(answers, log, before):
+        """Whoever gets no answer finds a word in the log; or, as we fail calls far more often than
+        once a second, the line to which such words are held back."""
+        for answer in answers:
+            if "no answer" in answer and not words("\n".join(log[before:])) and \
+                    not any("control-client-" in line for line in log):
+                raise Wrong(answer)
+
+    def ended(self):
+        """Did the daemon end?"""
+        return self.daemon.process.returncode is not None
+
+    def ends(self):
+        """Does it end? It gives back all that it has before."""
+        with contextlib.suppress(Timeout):
+            self.daemon.process.wait(5)
+        return self.ended()
+
+    def round_ended(self, calls, fault):
+        """The daemon has ended of the fault."""
+        code = check_end(self.place, self.daemon, fault, {70} if fault else {})
+        self.daemon = None
+        return calls, fault, f"exit {code}"
+
+    def check_descriptors(self):
+        """None is lost, none is left."""
+        try:
+            wait_until(lambda: self.descriptors() == self.baseline, "descriptors", 5)
+        except Timeout:
+            now = collections.Counter(self.descriptors())
+            before = collections.Counter(self.baseline)
+            raise Wrong(f"descriptors: more {dict(now - before)}, less {dict(before - now)}\n"
+                        f"{self.daemon.process.log()}") from None
+
+    def stop(self):
+        """The end of the stage."""
+        if self.daemon:
+            finish(self.place, self.daemon, None)
+        self.daemon = None
+
+
+def change_rules(runner):
+    """A rule comes, changes, goes; on an interface of its own, so that there is a port as well."""
+    return [
+        runner.call("rule.add", rules=["c in 239.1.1.3:5000@in1 out 239.2.2.5:6000@out0"]),
+        runner.call("rule.add", rules=["d in 239.1.1.4:5000@in0 out 10.2.0.2:6002 "
+                                       "out 239.2.2.6:6000@out0"]),
+        runner.call("rule.replace", rules=["c in 239.1.1.3:5001@in1 out 239.2.2.5:6000@out0"]),
+        runner.call("rule.disable", names=["d"]),
+        runner.call("rule.enable", names=["d"]),
+        runner.call("rule.del", names=["c", "d"]),
+    ]
+
+
+def reload(runner):
+    """Another file, and back."""
+    runner.place.write_config(OTHER)
+    answers = [runner.call("config.diff"), runner.call("config.reload")]
+    runner.place.write_config(FULL)
+    return answers + [runner.call("config.reload")]
+
+
+def save(runner):
+    """The file is written."""
+    answers = [runner.call("config.save"), runner.call("config.show")]
+    files = set(os.listdir(runner.place.folder))
+    check(files <= {"xmcast.yaml", "xmcast.yaml.lock"}, f"left: {files}")
+    return answers
+
+
+def query(runner):
+    """Everything that can be asked."""
+    return [runner.call(method) for method in (
+        "version", "ping", "rule.list", "stats.show", "iface.list", "worker.list", "group.list",
+        "log.show", "config.show")]
+
+
+def monitor(runner):
+    """A client that monitors sees a rule go and come."""
+    answers = []
+    try:
+        with Client(runner.daemon.socket) as client:
+            client.call("monitor.start")
+            answers.append(runner.call("rule.disable", names=["b"]))
+            answers.append(runner.call("rule.enable", names=["b"]))
+            client.call("ping")
+    except Refused as refused:
+        answers.append(f"monitor: {refused.message}")
+    except OSError as error:
+        answers.append(f"monitor: no answer ({error})")
+    return answers
+
+
+def traffic(runner):
+    """Packets, one by one and in a burst, and the books."""
+    place = runner.place
+    for i in range(40):
+        place.input.sendto(b"traffic %d" % i, ("239.1.1.1", 5000))
+        place.input.sendto(b"other %d" % i, ("239.1.1.2", 5000))
+    with contextlib.suppress(Exception):
+        runner.daemon.settle()
+    return []
+
+
+def scrape(runner):
+    """The exporter is asked."""
+    done = runner.place.star.relay.run(
+        "python3", "-c", "import urllib.request as r;"
+        "print(r.urlopen('http://127.0.0.1:9710/metrics', timeout=10).status)", check=False)
+    return [] if done.stdout.strip() == "200" else [f"scrape: {done.stderr[-80:].strip()}"]
+
+
+def interface(runner):
+    """An input goes down, and comes up."""
+    daemon, relay = runner.daemon, runner.place.star.relay
+
+    def seen(what, before):
+        def answer():
+            lines = [line for line in daemon.process.lines[before:] if re.search(what, line)]
+            return lines or daemon.process.returncode is not None
+
+        with contextlib.suppress(Timeout):  # the fault may have hit what was to be seen
+            wait_until(answer, what, 3)
+
+    before = len(daemon.process.lines)
+    relay.ip("link set in0 down")
+    seen("interface-impaired", before)
+    relay.ip("link set in0 up")
+    seen("interface-recovered", before)
+    return []
+
+
+FRESH = {"start": start_up, "stop": shut_down}
+LASTING = {"change": change_rules, "reload": reload, "save": save, "query": query,
+           "monitor": monitor, "traffic": traffic, "scrape": scrape, "interface": interface}
+
+
+# ---- the sweep --------------------------------------------------------------------------------
+
+class Sweep:
+    """All rounds of all stages that were asked for."""
+
+    def __init__(self, options):
+        self.options = options
+        self.place = Place()
+        self.force = getattr(errno, options.errno) if options.errno else 0
+        self.wrong = []  # a line each
+
+    def run_stage(self, name):
+        """Rounds 1, 2, … until one has no call to fail; or a sample of them."""
+        began = time.monotonic()
+        runner = None
+        if name in FRESH:
+            def one(number):
+                return FRESH[name](self.place, number, self.force)
+        else:
+            runner = Runner(self.place, LASTING[name])
+
+            def one(number):
+                return runner.round(number, self.force)
+        total = max(one(0)[0], one(0)[0])
+        tally = collections.Counter()
+        rounds = 0
+        for number in self.numbers(name, total):
+            fired = self.round(name, one, number, tally, runner)
+            rounds += 1
+            if number > total and not fired:
+                break
+        if runner:
+            try:
+                runner.stop()
+            except Wrong as wrong:
+                self.report(name, 0, None, f"DEFECT at the end: {wrong}", tally)
+        print(f"# {name}: {total} calls, {rounds} rounds, {time.monotonic() - began:.0f} s: " +
+              ", ".join(f"{count} {kind}" for kind, count in sorted(tally.items())), flush=True)
+
+    def numbers(self, name, total):
+        """Which calls fail."""
+        if not self.options.sample:
+            return range(self.options.first, 2 * total + 100)
+        chooser = random.Random(f"{self.options.seed} {name}")
+        return sorted(chooser.sample(range(1, total + 1), min(self.options.sample, total)))
+
+    def round(self, name, one, number, tally, runner):
+        """One round. Whether there was a call to fail."""
+        try:
+            _, fault, outcome = one(number)
+        except Exception as error:  # pylint: disable=broad-except
+            _, fault = self.place.page.disarm()
+            outcome = f"DEFECT {type(error).__name__}: {error}"
+            if fault and fault.is_the_sanitizers():
+                outcome = "sanitizer"
+            if runner:
+                outcome += "\n" + runner.daemon.process.log() if runner.daemon else ""
+                runner.daemon = None
+            discard_processes()
+        self.report(name, number, fault, outcome, tally)
+        return fault is not None
+
+    def report(self, name, number, fault, outcome, tally):
+        """A line of the report, and a word on the terminal if it went wrong."""
+        kind = outcome.split(" ")[0].rstrip(":") if not outcome.startswith("exit") else outcome
+        if kind not in ("works", "DEFECT", "pending", "sanitizer") and not kind.startswith("exit"):
+            kind = "refused"
+        tally[kind if fault or kind == "DEFECT" else "untouched"] += 1
+        line = f"{name} {number}: {fault} -> {outcome}\n    {fault.callers() if fault else ''}"
+        if kind == "DEFECT":
+            self.wrong.append(line)
+        if self.options.report:
+            os.makedirs(self.options.report, exist_ok=True)
+            with open(os.path.join(self.options.report, f"{name}.txt"), "a", encoding="utf-8") as f:
+                f.write(line + "\n")
+
+
+def discard_processes():
+    """End what is left of a round, but not the namespaces."""
+    while netns._processes:  # pylint: disable=protected-access
+        process = netns._processes.pop()  # pylint: disable=protected-access
+        with contextlib.suppress(Exception):
+            process.kill()
+
+
+def parse_arguments(arguments=None):
+    """The command line's, or these."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--stage", action="append", choices={**FRESH, **LASTING})
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--errno")
+    parser.add_argument("--report")
+    return parser.parse_args(arguments)
+
+
+def main():
+    """All that the command line asks for."""
+    options = parse_arguments()
+    netns.prepare()
+    sweep = Sweep(options)
+    for name in options.stage or {**FRESH, **LASTING}:
+        before = len(sweep.wrong)
+        sweep.run_stage(name)
+        print("\n".join(sweep.wrong[before:]), flush=True)
+    print(f"{len(sweep.wrong)} rounds went wrong")
+    sys.exit(1 if sweep.wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Any call may fail: a sample of what `make fault` does with every call (tests/fault/sweep.py)."""
+
+import os
+import sys
+
+from harness import ROOT, Skip, check, diagnose, main, program, test
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "fault"))
+
+# pylint: disable=wrong-import-position
+from sweep import Sweep, parse_arguments  # noqa: E402
+
+# Always the same calls, so that a failure can be repeated; XMCAST_FAULT_SEED looks at others.
+SEED = os.environ.get("XMCAST_FAULT_SEED", "1")
+
+
+def sample(stage, count):
+    """Some calls of this stage fail, one a round."""
+    if os.uname().machine != "x86_64":
+        raise Skip("the supervisor knows the system calls of x86-64 only")
+    program("tests/fault/supervise")
+    sweep = Sweep(parse_arguments(["--sample", str(count), "--seed", SEED]))
+    sweep.run_stage(stage)
+    for line in sweep.wrong:
+        diagnose(line)
+    check(not sweep.wrong, f"{len(sweep.wrong)} of {count} rounds went wrong")
+
+
+@test
+def start():
+    """Start-up"""
+    sample("start", 40)
+
+
+@test
+def stop():
+    """Shutdown"""
+    sample("stop", 10)
+
+
+@test
+def change():
+    """Rules that are added, replaced, deleted"""
+    sample("change", 40)
+
+
+@test
+def reload():
+    """Another configuration is read"""
+    sample("reload", 30)
+
+
+@test
+def save():
+    """The configuration is written"""
+    sample("save", 15)
+
+
+@test
+def query():
+    """Everything is asked for"""
+    sample("query", 30)
+
+
+@test
+def monitor():
+    """A client that monitors"""
+    sample("monitor", 15)
+
+
+@test
+def traffic():
+    """Packets"""
+    sample("traffic", 20)
+
+
+@test
+def scrape():
+    """The exporter"""
+    sample("scrape", 5)
+
+
+@test
+def interface():
+    """An interface goes down and comes up"""
+    sample("interface", 3)
+
+
+main()

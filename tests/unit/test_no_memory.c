@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * No memory, at every single allocation: each piece of work below is done again and again, and in
+ * round N its N-th allocation fails, in our code or in a library. It then says so, or has come to
+ * the very result that it comes to with memory; and it has given back all that it had.
+ *
+ * malloc() and its kin are ours here: the program's own definitions come first for all libraries.
+ */
+#include "watchdog.h"
+#include "fds.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/json_text.h"
+#include "control/rpc.h"
+#include "membership/membership.h"
+#include "rules/add.h"
+#include "rules/change.h"
+#include "rules/diff.h"
+#include "rules/file.h"
+#include "rules/grammar.h"
+#include "rules/save.h"
+#include "rules/schema.h"
+#include "rules/write.h"
+#include "dataplane/ruleset.h"
+#include "telemetry/event.h"
+#include "telemetry/metrics.h"
+#include "telemetry/sampler.h"
+#include "telemetry/stats.h"
+
+/* Far above what any piece of work here takes: it is the end of a loop that has none. */
+#define CALLS_MOST 100000
+
+/* ---- allocations ---- */
+
+static bool counting;	     /* those of this thread, which is the only one */
+static unsigned int calls;   /* so far */
+static unsigned int failing; /* the one that fails; 0: none */
+static bool failed;
+static long living; /* allocated while counting, and not freed */
+
+static struct {
+	void *(*malloc)(size_t size);
+	void *(*calloc)(size_t count, size_t size);
+	void *(*realloc)(void *memory, size_t size);
+	void *(*aligned_alloc)(size_t alignment, size_t size);
+	void (*free)(void *memory);
+} real;
+
+/* What dlsym(3) asks for while `real` is looked up. */
+static _Alignas(16) char early[4096];
+static size_t early_used;
+
+static void *get_early(size_t size)
+{
+	void *memory = &early[early_used];
+
+	early_used += (size + 15) & ~(size_t)15;
+	if (early_used > sizeof(early))
+		abort();
+	return memory;
+}
+
+static bool is_early(const void *memory)
+{
+	return (const char *)memory >= early && (const char *)memory < early + sizeof(early);
+}
+
+/* False: it is being looked up. */
+static bool have_real(void)
+{
+	static bool looking;
+
+	if (real.malloc || looking)
+		return real.malloc != NULL;
+	looking = true;
+	*(void **)&real.calloc = dlsym(RTLD_NEXT, "calloc");
+	*(void **)&real.realloc = dlsym(RTLD_NEXT, "realloc");
+	*(void **)&real.aligned_alloc = dlsym(RTLD_NEXT, "aligned_alloc");
+	*(void **)&real.free = dlsym(RTLD_NEXT, "free");
+	*(void **)&real.malloc = dlsym(RTLD_NEXT, "malloc");
+	return true;
+}
+
+static bool fails(void)
+{
+	if (!counting || ++calls != failing)
+		return false;
+	failed = true;
+	errno = ENOMEM;
+	return true;
+}
+
+static void *count(void *memory)
+{
+	living += counting && memory;
+	return memory;
+}
+
+void *malloc(size_t size)
+{
+	if (!have_real())
+		return get_early(size);
+	return fails() ? NULL : count(real.malloc(size));
+}
+
+void *calloc(size_t n, size_t size)
+{
+	if (!have_real())
+		return get_early(n * size);
+	return fails() ? NULL : count(real.calloc(n, size));
+}
+
+void *realloc(void *memory, size_t size)
+{
+	if (!memory)
+		return malloc(size);
+	return fails() ? NULL : real.realloc(memory, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	have_real();
+	return fails() ? NULL : count(real.aligned_alloc(alignment, size));
+}
+
+void free(void *memory)
+{
+	if (!memory || is_early(memory))
+		return;
+	living -= counting;
+	real.free(memory);
+}
+
+/* ---- rounds ---- */
+
+/*
+ * A piece of work. Its result, or NULL and *err: what it said instead. The result is malloc()ed,
+ * and what of it matters is text. Called with counting on.
+ */
+typedef char *(*work)(int *err);
+
+/* -ENOMEM is what it has to say; some parts of the C library and the kernel have no other word. */
+static bool says_no_memory(int err)
+{
+	return err == -ENOMEM;
+}
+
+static char *run_round(work run, unsigned int round, int *err)
+{
+	char *result;
+
+	calls = 0;
+	failing = round;
+	failed = false;
+	living = 0;
+	*err = 0;
+	counting = true;
+	result = run(err);
+	counting = false;
+	return result;
+}
+
+/* AddressSanitizer has a strdup() and others of its own, which do not come to us; it finds what is
+ * left itself. */
+static bool is_sanitized(void)
+{
+	return dlsym(RTLD_DEFAULT, "__asan_init") != NULL;
+}
+
+static void fail_each(const char *name, work run)
+{
+	unsigned int fds = count_fds();
+	unsigned int round;
+	char *expected;
+	char *result;
+	int err;
+
+	watchdog_start(name);
+	expected = run_round(run, 0, &err);
+	if (!expected)
+		fail_msg("%s: %s", name, strerror(-err));
+	for (round = 1; round < CALLS_MOST; round++) {
+		result = run_round(run, round, &err);
+		if (!failed)
+			break;
+		if (result && strcmp(result, expected) != 0)
+			fail_msg("%s, allocation %u: no error, and the result is\n%s\nnot\n%s",
+				 name, round, result, expected);
+		if (!result && !says_no_memory(err))
+			fail_msg("%s, allocation %u: says \"%s\"", name, round, strerror(-err));
+		if (!is_sanitized() && living != (result ? 1 : 0))
+			fail_msg("%s, allocation %u: %ld blocks left", name, round,
+				 living - (result ? 1 : 0));
+		free(result);
+	}
+	assert_string_equal(result, expected);
+	assert_int_equal(count_fds(), fds);
+	print_message("%s: %u allocations\n", name, round - 1);
+	assert_true(round > 1);
+	free(result);
+	free(expected);
+	watchdog_stop();
+}
+
+/* ---- rules ---- */
+
+static const char *const texts[] = {
+	"a in 239.1.1.1:5000@eth0 source 10.9.9.9 out 239.2.2.2:6000@eth1 ttl 8 out 10.0.0.1:7",
+	"b in 239.1.1.2:5000@eth0 out 239.2.2.3:6000@eth1 dscp af41",
+	"in 239.1.1.3:5000@eth1 disabled out 10.0.0.2:7",
+};
+
+static const char document[] =
+	"rules:\n"
+	"  - name: cam1\n    in: 239.1.1.1:5000@eth0\n    source: 10.9.9.9\n"
+	"    out:\n      - { to: 239.2.2.2:6000@eth1, ttl: 8, dscp: af41, gso: 16 }\n"
+	"      - 10.0.0.100:6000\n"
+	"  - cam2 in 239.1.1.2:5000@eth0 out 239.2.2.3:6000@eth1 ttl 8\n"
+	"interfaces: { eth0: { mode: skb, queues: 2 }, eth1: { mode: native } }\n"
+	"egress: { engine: sendmmsg, gso: off, wakeup: hybrid }\n"
+	"workers: { frames: 1024, cpus: [0, 1] }\n"
+	"control: { group: root, admin_group: root, save_changes: yes }\n"
+	"logging: { level: debug, levels: { steering: error } }\n"
+	"events: { silent_after: 7, hook: /bin/true }\n"
+	"metrics: { listen: '127.0.0.1:9710' }\n";
+
+static char folder[] = "/tmp/xmcast-memory-XXXXXX";
+static char file[64];
+
+static char *as_text(struct config *config, int *err)
+{
+	size_t length = SIZE_MAX; /* not set where there is no text: then not to be looked at */
+	char *text = config_write(config, &length);
+
+	if (!text)
+		*err = -errno;
+	config_free(config);
+	return text;
+}
+
+/* What a list of errors says; empties it. Of errors that there was no memory for it says how many
+ * they are: that is an answer to having none. */
+static char *errors_text(struct errors *errors, int *err)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *stream;
+
+	if (errors->kept != errors->count) {
+		errors_free(errors);
+		*err = -ENOMEM;
+		return NULL;
+	}
+	*err = 0;
+	counting = false;
+	stream = open_memstream(&text, &length);
+	assert_non_null(stream);
+	errors_print(errors, stream);
+	fclose(stream);
+	counting = true;
+	errors_free(errors);
+	living += 1; /* the text */
+	return text;
+}
+
+static char *parse_rules(int *err)
+{
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	*err = config_add_rules(&config, texts, 3, "x", &errors);
+	if (!*err)
+		return as_text(&config, err);
+	errors_free(&errors);
+	config_free(&config);
+	return NULL;
+}
+
+static char *parse_document(int *err)
+{
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	*err = config_parse_yaml(document, strlen(document), "x", &config, &errors);
+	errors_free(&errors);
+	if (!*err)
+		return as_text(&config, err);
+	config_free(&config);
+	return NULL;
+}
+
+static char *refuse_document(int *err)
+{
+	static const char bad[] = "rules:\n  - name: a b\n    in: 1.2.3:4@eth0\n    out: [x, y]\n"
+				  "    wrong: 1\n  - in\negress: { gso: 99999 }\nodd: {}\n";
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	*err = config_parse_yaml(bad, strlen(bad), "x", &config, &errors);
+	config_free(&config);
+	if (*err == -EINVAL)
+		return errors_text(&errors, err);
+	errors_free(&errors);
+	return NULL;
+}
+
+static char *read_file(int *err)
+{
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	*err = config_load_file(file, &config, &errors);
+	errors_free(&errors);
+	if (!*err)
+		return as_text(&config, err);
+	config_free(&config);
+	return NULL;
+}
+
+static struct config running;
+
+static char *copy(int *err)
+{
+	struct config config;
+
+	*err = config_copy(&config, &running);
+	return *err ? NULL : as_text(&config, err);
+}
+
+static const struct rule_operation operations[] = {
+	{RULE_ADD, "c in 239.1.1.4:5000@eth0 out 239.2.2.2:6001@eth1"},
+	{RULE_REPLACE, "a in 239.1.1.5:5000@eth0 out 239.2.2.2:6001@eth1"},
+	{RULE_DISABLE, "c"},
+	{RULE_ENABLE, "c"},
+	{RULE_DELETE, "b"},
+};
+
+static char *change(int *err)
+{
+	struct errors errors = {0};
+	struct config result;
+
+	*err = config_change(&running, operations, 5, "x", &result, &errors);
+	errors_free(&errors);
+	return *err ? NULL : as_text(&result, err);
+}
+
+static struct config other;
+
+static char *compare(int *err)
+{
+	struct config_diff diff;
+	char *text = NULL;
+
+	*err = config_diff(&running, &other, &diff);
+	if (*err)
+		return NULL;
+	if (asprintf(&text, "%u %u %u %u %s", diff.nr_added, diff.nr_removed, diff.nr_changed,
+		     diff.nr_settings, diff.nr_settings ? diff.settings[0].name : "") < 0) {
+		*err = -ENOMEM;
+		text = NULL;
+	}
+	config_diff_free(&diff);
+	return text;
+}
+
+static char *save(int *err)
+{
+	*err = config_save_file(file, document, strlen(document));
+	if (*err)
+		return NULL;
+	return read_file(err);
+}
+
+/* ---- kernel ---- */
+
+static char *join(int *err)
+{
+	struct membership *membership;
+	struct membership_entry *list = NULL;
+	struct xmc_addr none = {0};
+	struct xmc_addr group;
+	struct xmc_addr source;
+	char *text = NULL;
+	int n = 0;
+
+	addr_parse("10.9.9.9", &source);
+	*err = membership_open(&membership);
+	if (*err)
+		return NULL;
+	for (int i = 0; !*err && i < 50; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "239.7.7.%d", i);
+		addr_parse(name, &group);
+		*err = membership_join(membership, &group, i % 2 ? &source : &none, 1);
+	}
+	if (!*err)
+		membership_leave(membership, &group, &source, 1);
+	if (!*err) {
+		n = membership_list(membership, &list);
+		*err = n < 0 ? n : 0;
+	}
+	if (!*err && asprintf(&text, "%d", n) < 0) {
+		*err = -ENOMEM;
+		text = NULL;
+	}
+	free(list);
+	membership_close(membership);
+	return text;
+}
+
+static char *open_streams(int *err)
+{
+	const struct egress_config egress = {.gso = 64, .send_buffer = 65536};
+	struct stream *streams[3] = {0};
+	struct stream_failure failure;
+	struct ruleset *ruleset = NULL;
+	char *text = NULL;
+
+	for (unsigned int i = 0; !*err && i < 3; i++) {
+		struct rule rule = running.rules[i];
+		struct rule_output output = {.port = 7, .ttl = 1};
+
+		addr_parse("127.0.0.1", &output.to);
+		rule.outputs = &output;
+		rule.nr_outputs = 1;
+		*err = stream_open(&streams[i], &rule, 2, &egress, i ? streams[i - 1] : NULL,
+				   &failure);
+	}
+	if (!*err)
+		*err = ruleset_new(&ruleset, streams, 3);
+	if (!*err) {
+		text = strdup(ruleset_has(ruleset, &running.rules[2]) ? "has it" : "lacks it");
+		*err = text ? 0 : -ENOMEM;
+	}
+	ruleset_free(ruleset);
+	for (unsigned int i = 0; i < 3; i++)
+		stream_put(streams[i]);
+	return text;
+}
+
+/* ---- JSON ---- */
+
+static struct rule_output outputs[2] = {{.port = 6000, .ttl = 1, .iface = "eth1"}, {.port = 7}};
+static struct rule rule = {
+	.name = "cam1", .port = 5000, .iface = "eth0", .nr_outputs = 2, .outputs = outputs};
+static struct histogram latency;
+
+static struct stats *make_stats(void)
+{
+	struct stats *stats = stats_new(1, 2, 1, 1);
+
+	if (!stats)
+		return NULL;
+	for (unsigned int i = 0; i < 2; i++) {
+		stats->outputs[i].rule = &outputs[i];
+		stats->outputs[i].errors[0] = 7;
+		stats->outputs[i].errors[SEND_ERROR_OTHER] = 7;
+	}
+	stats->rules[0] = (struct stats_rule){.rule = &rule,
+					      .state = "pending",
+					      .reason = "interface eth0 does not exist",
+					      .latency = &latency,
+					      .nr_latency = 1,
+					      .outputs = stats->outputs};
+	stats->interfaces[0] = (struct stats_interface){
+		.name = "eth0", .state = "pending", .reason = "it is down", .nr_workers = 1};
+	stats->workers[0].iface = "eth0";
+	return stats;
+}
+
+static char *json_line(json_t *json, int *err)
+{
+	size_t length;
+	char *text = json ? json_text_line(json, &length) : NULL;
+
+	json_decref(json);
+	if (!text)
+		*err = -ENOMEM;
+	return text;
+}
+
+static char *tell_stats(int *err)
+{
+	struct stats *stats = make_stats();
+	json_t *json = stats ? stats_json(stats, 0, 10) : NULL;
+
+	stats_free(stats);
+	return json_line(json, err);
+}
+
+static char *tell_event(int *err)
+{
+	const struct event_number numbers[] = {{"ENOBUFS", 12}, {"EAGAIN", 3}};
+	struct event event;
+
+	event_init(&event, "dropping", LOG_FACILITY_EGRESS, LOG_LEVEL_WARNING);
+	event.time = (struct timespec){0};
+	event_add_text(&event, "rule", "cam1");
+	event_add_number(&event, "packets", 7);
+	event_add_numbers(&event, "errors", numbers, 2);
+	return json_line(event_json(&event), err);
+}
+
+static char *render_metrics(int *err)
+{
+	struct stats *stats = make_stats();
+	json_t *json = stats ? stats_json(stats, 0, 10) : NULL;
+	json_t *version = json_pack("{s:s, s:i}", "daemon", "1.0", "protocol", 1);
+	size_t length;
+	char *text = NULL;
+
+	if (json && version)
+		text = metrics_render(json, version, &length);
+	json_decref(json);
+	json_decref(version);
+	stats_free(stats);
+	if (!text)
+		*err = -ENOMEM;
+	return text;
+}
+
+static void echo(void *context, const json_t *params, struct control_reply *reply)
+{
+	reply->result = json_deep_copy(params);
+}
+
+static const char *const echo_keys[] = {"a", "b", NULL};
+static const struct control_method methods[] = {{"echo", CONTROL_READ, echo_keys, echo}, {0}};
+
+static char *answer(int *err)
+{
+	static const char request[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":\"seven\",\"method\":\"echo\",\"params\":"
+		"{\"a\":[1,2,{\"x\":\"a text that is long enough to need memory of its own\"}],"
+		"\"b\":{\"c\":null,\"d\":1.5}}}";
+	const struct rpc rpc = {methods, NULL, CONTROL_READ, false};
+	struct rpc_answer reply = {0};
+
+	*err = rpc_run(&rpc, request, strlen(request), &reply);
+	if (*err || !strstr(reply.line, "\"error\""))
+		return reply.line;
+	/* "Internal error": a word for it. */
+	if (!strstr(reply.line, "-32603"))
+		return reply.line;
+	free(reply.line);
+	*err = -ENOMEM;
+	return NULL;
+}
+
+/* ---- tests ---- */
+
+static const struct {
+	const char *name;
+	work run;
+} works[] = {
+	{"rules of the grammar", parse_rules},
+	{"a document", parse_document},
+	{"a document that is refused", refuse_document},
+	{"a file", read_file},
+	{"a copy", copy},
+	{"a change", change},
+	{"a comparison", compare},
+	{"a file saved", save},
+	{"memberships", join},
+	{"streams and a ruleset", open_streams},
+	{"statistics", tell_stats},
+	{"an event", tell_event},
+	{"metrics", render_metrics},
+	{"an answer", answer},
+};
+
+static void test_each(void **state)
+{
+	for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++)
+		fail_each(works[i].name, works[i].run);
+}
+
+static int set_up(void **state)
+{
+	struct errors errors = {0};
+	int err;
+
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(file, sizeof(file), "%s/xmcast.yaml", folder);
+	config_init(&running);
+	config_init(&other);
+	histogram_add(&latency, 1000);
+	err = config_add_rules(&running, texts, 3, "x", &errors);
+	if (!err)
+		err = config_parse_yaml(document, strlen(document), "x", &other, &errors);
+	return err ? err : config_save_file(file, document, strlen(document));
+}
+
+static int tear_down(void **state)
+{
+	config_free(&running);
+	config_free(&other);
+	unlink(file);
+	/* Also says whether a temporary file was left. */
+	return rmdir(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_each)};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
