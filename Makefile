@@ -19,8 +19,8 @@ PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-d
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libmicrohttpd-dev \
 	libncurses-dev libcmocka-dev \
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
-	clang-format clang-tidy cppcheck shellcheck smcroute socat \
-	tmux bash-completion
+	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
+	tmux bash-completion qemu-system-x86 busybox-static
 # Only unpacked, to build/unpacked: installed, it would start a server on this machine. For the tests.
 UNPACKED := prometheus
 
@@ -131,6 +131,8 @@ BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcar
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
+# Debian's stock kernel under QEMU, in short; not with sanitizers, which are too slow there.
+VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian)
 # What threads do to each other, under ThreadSanitizer as well: a build of its own.
 THREAD_TESTS := $(if $(SAN)$(DEBUG),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue dataplane))
 
@@ -169,7 +171,8 @@ check-root:
 test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
-		$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
+		$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
+		$(VM_TESTS)
 
 # Every call of the daemon fails once: some minutes a stage; `test` has a sample of it.
 # FAULT_FLAGS: see tests/fault/sweep.py --help.
@@ -177,10 +180,8 @@ fault: check-root deps
 	$(Q)$(MAKE) --no-print-directory all $(FAULT_TOOLS)
 	$(Q)XMCAST_BUILD=$(B) tests/fault/sweep.py --report $(B)/fault $(FAULT_FLAGS)
 
-# On Debian's own kernel under QEMU, which takes long: not part of `test`. See tests/vm/run.
-VM_PACKAGES := qemu-system-x86 busybox-static
-test-vm: check-root
-	$(Q)$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(VM_PACKAGES)"
+# On Debian's own kernel under QEMU, which takes long: `test` has tests/vm/test_debian. See tests/vm/run.
+test-vm: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) tests/vm/run
 
@@ -223,7 +224,7 @@ soak: check-root deps
 # ---- checks -------------------------------------------------------------------------------------
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
-SHELL_FILES := .ci/run packaging/completion/xmcastctl.bash $(wildcard tools/bench/adapters/* tests/vm/run tests/vm/init tests/vm/inside)
+SHELL_FILES := .ci/run packaging/completion/xmcastctl.bash $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run init inside suite short test_debian))
 lint: deps $(SKELS)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	shellcheck $(SHELL_FILES)

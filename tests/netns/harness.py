@@ -7,7 +7,7 @@ under prove. After each test all that it started is stopped, and the daemons' la
 checked: exit 0, no frame leaked, no sanitizer report. So every test tests the shutdown, too.
 
 Environment: XMCAST_BUILD, the build folder (default "build"); XMCAST_REQUIRE=1, a skip is a failure
-unless tests/expected-skips has it.
+unless tests/expected-skips (or the file that XMCAST_EXPECTED_SKIPS names) has it.
 
 No sleeps: whatever is waited for is a line, a counter or a packet, with a deadline.
 """
@@ -31,6 +31,7 @@ from netns import (PATIENCE, CommandFailed, Namespace, Timeout, run, veth,  # no
                    wait_until, work_folder)
 
 BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
+EXPECTED_SKIPS = os.environ.get("XMCAST_EXPECTED_SKIPS", "tests/expected-skips")
 SANITIZED = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion `")
 
 EXIT_DONE, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 0, 1, 2, 3
@@ -139,7 +140,7 @@ def _lacking():
 
 def _may_skip(key):
     try:
-        with open(os.path.join(ROOT, "tests", "expected-skips"), encoding="utf-8") as file:
+        with open(os.path.join(ROOT, EXPECTED_SKIPS), encoding="utf-8") as file:
             return any(line.split()[:1] == [key] for line in file)
     except FileNotFoundError:
         return False
