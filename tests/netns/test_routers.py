@@ -196,6 +196,35 @@ def beside_smcroute():
         equal(receive(outputs[name])[0], b"after", f"{name}, after the relay")
 
 
+# ---- tunnels -------------------------------------------------------------------------------------
+
+def tunnel(near, near_ip, far, far_ip, number):
+    """A VXLAN with its ends vx0 in both namespaces, over the cable that has these addresses."""
+    for space, local, remote, last in ((near, near_ip, far_ip, 1), (far, far_ip, near_ip, 2)):
+        space.ip(f"link add vx{number} mtu 1400 type vxlan id {number} local {local} "
+                 f"remote {remote} dstport 4789")
+        space.ip(f"address add 10.9.{number}.{last}/24 dev vx{number}")
+        space.ip(f"link set vx{number} up")
+
+
+@test
+def through_vxlan():
+    """A stream comes out of one VXLAN and goes into another, byte-exact"""
+    star = Star()
+    tunnel(star.source, "10.1.0.1", star.relay, "10.1.0.2", 1)
+    tunnel(star.relay, "10.2.0.1", star.receiver, "10.2.0.2", 2)
+    daemon = Daemon(star.relay, f"a in {IN}:5000@vx1 out {OUT}:6000@vx2 out 10.9.2.2:6001")
+    group = receiver(star.receiver, 6000, OUT, "10.9.2.2")
+    host = receiver(star.receiver, 6001)
+    sock = sender(star.source, "10.9.1.1")
+    for size in (0, 1, 64, 1000, 1372):
+        payload = os.urandom(size)
+        sock.sendto(payload, (IN, 5000))
+        for output in (group, host):
+            equal(receive(output)[0], payload, f"payload of {size} bytes")
+    daemon.settle(steered=5)
+
+
 # ---- the wire ------------------------------------------------------------------------------------
 
 class Shark:
