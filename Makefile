@@ -20,6 +20,7 @@ PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-d
 	libncurses-dev libcmocka-dev \
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
+	ffmpeg multicat iperf tshark igmpproxy \
 	tmux bash-completion qemu-system-x86 busybox-static
 # Only unpacked, to build/unpacked: installed, it would start a server on this machine. For the tests.
 UNPACKED := prometheus

@@ -178,10 +178,10 @@ static const struct {
 	  {2, 3, "in", "nothing after it"},
 	  {3, 1, "", "an empty rule"}}},
 	{{{RULE_ADD, "d in 239.1.1.4:1@x out 239.1.1.4:1@x"},
-	  {RULE_REPLACE, "a in [ff3e::1]:1@x out 1.1.1.1:1"}},
+	  {RULE_REPLACE, "a in [ff01::1]:1@x source 1.1.1.1 out 1.1.1.1:1"}},
 	 {{1, 24, "239.1.1.4:1@x", "a loop"},
-	  {2, 6, "[ff3e::1]:1@x", "IPv6 is not supported yet"},
-	  {2, 24, "1.1.1.1:1", "another address family"}}},
+	  {2, 27, "1.1.1.1", "another address family"},
+	  {2, 6, "[ff01::1]:1@x", "interface-local scope"}}},
 	/* also if they are taken away again */
 	{{{RULE_ADD, "d in 239.1.1.4:1@x out 239.1.1.4:1@x"}, {RULE_DELETE, "d"}},
 	 {{1, 24, "239.1.1.4:1@x", "a loop"}}},

@@ -378,9 +378,9 @@ static const struct {
 	{RULES "metrics: { listen: 10.0.0.1:9710 }\n",
 	 {{2, 20, "10.0.0.1:9710", "not an address of this host alone, expected 127.0.0.1:PORT"}}},
 	/* IPv6 */
-	{"rules:\n- in: '[ff3e::1]:1@a'\n  out: [ '[ff3e::2]:1@b' ]\n",
-	 {{2, 8, "[ff3e::1]:1@a", "IPv6 is not supported yet, expected an IPv4 address"},
-	  {3, 11, "[ff3e::2]:1@b", "IPv6 is not supported yet"}}},
+	{"rules:\n- in: '[ff01::1]:1@a'\n  out: [ '[ff3e::2]:1@b', '[fe80::1]:1' ]\n",
+	 {{2, 8, "[ff01::1]:1@a", "interface-local scope is on no wire"},
+	  {3, 28, "[fe80::1]:1", "a link-local address without an interface"}}},
 	/* what our YAML leaves out */
 	{"rules: &r\n- &a in 1.1.1.1:1@a out 1.1.1.2:1\n- *a\nworkers: !!map { frames: !n 64 }\n",
 	 {{1, 8, "&r", "anchors are not supported"},

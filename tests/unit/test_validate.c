@@ -46,20 +46,20 @@ static const struct {
 	 {{1, 44, "1.1.1.1:1", "duplicate output"}}},
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b out 1.1.1.1:1 out 239.1.1.2:1@b"},
 	 {{1, 56, "239.1.1.2:1@b", "duplicate output"}}},
-	/* IPv6, and families that differ */
-	{{"a in [ff3e::1]:1@a source fe80::1 out [ff3e::2]:1@b"},
-	 {{1, 6, "[ff3e::1]:1@a", "IPv6 is not supported yet, expected an IPv4 address"},
-	  {1, 27, "fe80::1", "IPv6 is not supported yet"},
-	  {1, 39, "[ff3e::2]:1@b", "IPv6 is not supported yet"}}},
-	{{"a in 239.1.1.1:1@a source fe80::1 out 1.1.1.1:1 out [fe80::2]:1"},
-	 {{1, 27, "fe80::1", "IPv6 is not supported yet"},
-	  {1, 53, "[fe80::2]:1", "IPv6 is not supported yet"},
-	  {1, 27, "fe80::1", "another address family than the input, expected IPv4"},
-	  {1, 53, "[fe80::2]:1", "another address family than the input, expected IPv4"}}},
+	/* the source's family is the input's */
+	{{"a in 239.1.1.1:1@a source fe80::1 out 1.1.1.1:1 out [2001:db8::2]:1"},
+	 {{1, 27, "fe80::1", "another address family than the input, expected IPv4"}}},
 	{{"a in [ff3e::1]:1@a source 1.1.1.1 out 1.1.1.2:1"},
-	 {{1, 6, "[ff3e::1]:1@a", "IPv6 is not supported yet"},
-	  {1, 27, "1.1.1.1", "another address family than the input, expected IPv6"},
-	  {1, 39, "1.1.1.2:1", "another address family than the input, expected IPv6"}}},
+	 {{1, 27, "1.1.1.1", "another address family than the input, expected IPv6"}}},
+	/* scopes */
+	{{"a in [ff3e::1]:1@a out [fe80::2]:1 out [febf::2]:1 out [ff01::3]:1@b"},
+	 {{1, 24, "[fe80::2]:1", "a link-local address without an interface"},
+	  {1, 40, "[febf::2]:1", "a link-local address without an interface"},
+	  {1, 56, "[ff01::3]:1@b", "interface-local scope leaves no host"}}},
+	{{"a in [ff01::1]:1@a out 1.1.1.1:1"},
+	 {{1, 6, "[ff01::1]:1@a", "interface-local scope is on no wire"}}},
+	{{"a in [ff10::1]:1@a out 1.1.1.1:1"},
+	 {{1, 6, "[ff10::1]:1@a", "interface-local scope is on no wire"}}},
 	/* a rule that cannot be parsed does not keep the others from being checked */
 	{{"a in 239.1.1.1:1@a", "b in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "b in 239.1.1.2:1@a out 1.1.1.1:1"},
@@ -100,6 +100,9 @@ static const char *const good[] = {
 	"e in 239.1.1.1:1@a source 1.1.1.2 out 1.1.1.1:1",
 	"in 10.1.1.1:1@a out 10.1.1.1:2 rate 1mbit burst 1s",
 	"A in 239.1.1.3:1@a out 1.1.1.1:1",
+	"in [ff3e::1]:1@a source fe80::1 out [ff02::2]:1@b out [fe80::1]:1@b out [fec0::1]:1",
+	"in [fe80::1]:1@a out 1.1.1.1:1 out [ff3e::2]:1@b",
+	"in 239.1.1.4:1@a source 10.0.0.1 out [ff3e::2]:1@b",
 };
 
 static void test_good(void **state)

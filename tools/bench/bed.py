@@ -23,9 +23,9 @@ import netns  # noqa: E402
 BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
 
 IN_IFACE, OUT_IFACE = "in0", "out0"
-SOURCE = "10.1.0.1"
-GROUP, PORT = "239.1.1.1", 5000
-OUT_GROUP, OUT_PORT = "239.2.2.1", 6000
+SOURCE, SOURCE6 = "10.1.0.1", "fd01::1"
+GROUP, GROUP6, PORT = "239.1.1.1", "ff3e::1:1", 5000
+OUT_GROUP, OUT_GROUP6, OUT_PORT = "239.2.2.1", "ff3e::2:1", 6000
 
 # Packets that go through every new set-up before it is measured, paced so that none is dropped
 # while it resolves what it has to.
@@ -73,6 +73,8 @@ class Bed:
         for relay in self.relays:
             # XDP live frames need GRO where no XDP program is attached: kernel routing, socat.
             relay.run("ethtool", "-K", IN_IFACE, "gro", "on")
+        for relay in self.relays:
+            self._add_ipv6(relay)
         # No ARP during a run: what waits for it is dropped, and not by the relay.
         self.relays[-1].ip(f"neigh replace {self.sink_address} lladdr {self.sink.mac('r0')} "
                            f"dev {OUT_IFACE} nud permanent")
@@ -83,6 +85,15 @@ class Bed:
         for scope in ("all", "default"):
             relay.sysctl(f"net/ipv4/conf/{scope}/rp_filter", 0)
 
+    @staticmethod
+    def _add_ipv6(relay):
+        """Addresses to send from, at once: nobody else is there to have the same."""
+        for number, device in enumerate((IN_IFACE, OUT_IFACE)):
+            relay.sysctl(f"net/ipv6/conf/{device}/accept_dad", 0)
+            relay.sysctl(f"net/ipv6/conf/{device}/router_solicitations", 0)
+            relay.sysctl(f"net/ipv6/conf/{device}/disable_ipv6", 0)
+            relay.ip(f"address add fd0{number + 1}::2/64 dev {device} nodad")
+
     @property
     def sink_address(self):
         """The sink's own address, for relays that can send to a host only."""
@@ -90,7 +101,8 @@ class Bed:
 
     def generate(self, load, *options):
         """Run the generator to its end. Returns what it says it has sent."""
-        command = [program("xmcast-gen"), "s0", "-j", "--source", SOURCE, "--group", GROUP,
+        source, group = (SOURCE6, GROUP6) if load.families[0] == "6" else (SOURCE, GROUP)
+        command = [program("xmcast-gen"), "s0", "-j", "--source", source, "--group", group,
                    "--port", PORT, "--size", load.sizes, "--flows", load.flows, *options]
         if load.size_by:
             command += ["--size-by", load.size_by]

@@ -16,6 +16,7 @@ class Load:
     flows: int = 1
     fanout: int = 1  # copies of each flow
     rules: int = 1  # at least one a flow; the others match nothing
+    families: str = "4"  # in and out: "4", "6", or "46": in by IPv4, out by IPv6, or "64"
     rate: int = 0  # packets/s of all flows together; 0: flat out
     seconds: float = 1.5
 
@@ -41,9 +42,10 @@ class Case:
         load = self.load
         rate = "lossless" if self.search else f"{load.rate}pps" if load.rate else "flat"
         by = f"-by-{load.size_by}" if load.size_by else ""
+        families = f" ipv{load.families}" if load.families != "4" else ""
         chain = f" relays={self.relays}" if self.relays > 1 else ""
         return (f"{self.peer} {self.sink} {load.sizes}B{by} flows={load.flows} "
-                f"fanout={load.fanout} rules={load.rules} {rate}{chain}")
+                f"fanout={load.fanout} rules={load.rules} {rate}{families}{chain}")
 
     def describe(self):
         """All fields, for results.json."""

@@ -18,8 +18,8 @@ import signal
 import time
 
 import netns
-from bed import (GROUP, IN_IFACE, OUT_GROUP, OUT_IFACE, OUT_PORT, PORT, SOURCE, Skip, pinned,
-                 program)
+from bed import (GROUP, GROUP6, IN_IFACE, OUT_GROUP, OUT_GROUP6, OUT_IFACE, OUT_PORT, PORT, SOURCE,
+                 Skip, pinned, program)
 
 ADAPTERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "adapters")
 SKIPPED = 77  # exit code of an adapter that cannot do what it is asked for
@@ -60,8 +60,8 @@ class Xmcastd:
     def _config(self, case, number):
         """The file of relay `number`: what one sends, the next receives."""
         last = number + 1 == case.relays
-        rules = list(_rules(case.load, _hop_group(number),
-                            None if last else _hop_group(number + 1)))
+        rules = list(_rules(case.load, _hop_group(number, case.load),
+                            None if last else _hop_group(number + 1, case.load)))
         return "rules:\n" + "".join(rules) + self._egress + "statistics: { interval: 0 }\n"
 
     def _check_engine(self, running):
@@ -163,20 +163,29 @@ def _holds_nothing(stats):
                         for worker in stats["workers"]))
 
 
-def _hop_group(number):
+def _hop_group(number, load):
     """The group that relay `number` receives: the generator's for the first."""
-    return GROUP if not number else f"239.9.{number}.1"
+    if number:
+        return f"239.9.{number}.1"
+    return f"[{GROUP6}]" if load.families[0] == "6" else GROUP
+
+
+def _copy_group(copy, load):
+    """The group that a copy is sent to."""
+    separator = ":" if load.families[-1] == "6" else "."
+    base, _, last = (OUT_GROUP6 if separator == ":" else OUT_GROUP).rpartition(separator)
+    if separator == ":":
+        return f"[{base}:{int(last) + copy:x}]"
+    return f"{base}.{int(last) + copy}"
 
 
 def _rules(load, group, next_group):
     """YAML of the rules: one for each flow, then those that match nothing."""
-    base, _, last = OUT_GROUP.rpartition(".")
     for flow in range(load.flows):
         if next_group:
             yield _rule(f"flow{flow}", group, PORT + flow, [(next_group, PORT + flow)])
         else:
-            copies = [(f"{base}.{int(last) + copy}", OUT_PORT + flow)
-                      for copy in range(load.fanout)]
+            copies = [(_copy_group(copy, load), OUT_PORT + flow) for copy in range(load.fanout)]
             yield _rule(f"flow{flow}", group, PORT + flow, copies)
     for other in range(load.rules - load.flows):
         high, low = divmod(other, 100)
@@ -185,7 +194,7 @@ def _rules(load, group, next_group):
 
 
 def _rule(name, group, port, outputs):
-    lines = [f"  - name: {name}\n    in: {group}:{port}@{IN_IFACE}\n    out:\n"]
+    lines = [f"  - name: {name}\n    in: '{group}:{port}@{IN_IFACE}'\n    out:\n"]
     for to, to_port in outputs:
         lines.append(f"      - {{ to: '{to}:{to_port}@{OUT_IFACE}', ttl: 8 }}\n")
     return "".join(lines)

@@ -25,6 +25,7 @@ FLOWS_1000 = Load(flows=1000, rules=1000)
 RULES_10000 = Load(rules=10_000)
 MILLION = Load(rate=1_000_000)
 MILLION_LONG = Load(rate=1_000_000, seconds=10)
+IPV6 = [Load(families=families) for families in ("6", "46", "64")]
 LATENCY_RATES = (1_000, 100_000, 500_000)
 
 
@@ -41,6 +42,7 @@ def core(extra):
         *(Case(peer, sink="xdp") for peer in (PLAIN, GSO)),
         *(Case(GSO, load) for load in (FLOWS_50, FLOWS_MIXED, FLOWS_VIDEO)),
         *(Case(peer, Load(fanout=50)) for peer in (PLAIN, GSO)),
+        *(Case(GSO, load) for load in IPV6),
         Case(GSO, RULES_10000),
         Case(GSO, MILLION_LONG),
         *(Case(peer, MILLION) for peer in (PLAIN, KERNEL_TUNED)),
@@ -66,6 +68,8 @@ def _everything(extra):
                 for peer in (PLAIN, GSO))
     yield from (Case(peer, Load(sizes=size, rate=1_000_000)) for size in ("64", "1400")
                 for peer in sendable if (peer, size) != (GSO, "1400"))
+    yield from (Case(peer, load, sink=sink) for load in IPV6 for sink in ("skb", "xdp")
+                for peer in ours)
     yield from (Case(peer, Load(sizes=size), search=True) for size in SIZES
                 for peer in (PLAIN, GSO))
     yield from (Case(peer, search=True) for peer in sendable)

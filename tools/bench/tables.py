@@ -6,7 +6,7 @@ import re
 
 # What xmcast is to reach, see figures(): ratios, but for the last two.
 GSO_OVER_PLAIN, XDP_OVER_PLAIN, OVER_KERNEL, OVER_SOCAT, OVER_RECEIVE = 5, 2.2, 4, 20, 0.9
-LOSSLESS_OVER_PLAIN, MIXED_OVER_ONE, RULES_COST = 5, 0.7, 1.1
+LOSSLESS_OVER_PLAIN, MIXED_OVER_ONE, RULES_COST, IPV6_OVER_IPV4 = 5, 0.7, 1.1, 0.9
 LATENCY_OVER_KERNEL_US, RESIDENT_MIB = 40, 16
 
 MIB = 1 << 20
@@ -119,7 +119,7 @@ LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "rel
 def flat(case, **fields):
     """Is it the usual case (flat out, 1400 B, one flow, one copy, one rule), but for `fields`?"""
     usual = {"sizes": "1400", "flows": 1, "fanout": 1, "rules": 1, "rate": 0, "relays": 1,
-             "search": False, "sink": "skb", "size_by": "", **fields}
+             "search": False, "sink": "skb", "size_by": "", "families": "4", **fields}
     return all(case[name] == value for name, value in usual.items() if value is not None)
 
 
@@ -157,7 +157,7 @@ class View:
 
 
 FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "rules", "rate", "relays",
-          "search")
+          "search", "families")
 
 
 def case_fields(case):
@@ -226,6 +226,12 @@ VIEWS = (
          label=lambda case: f"{case['fanout']} copies, {_sink(case)}",
          bases=(_against("its one copy", fanout=1), _against("plain", peer="plain"),
                 ("relay ns × its one copy", "relay_ns", {"fanout": 1}))),
+    View("IPv6, flat out", "",
+         select=lambda case: case["families"] != "4",
+         label=lambda case: f"in by IPv{case['families'][0]}, out by IPv{case['families'][-1]}, "
+         f"{_sink(case)}",
+         bases=(_against("IPv4", families="4"),
+                ("relay ns × IPv4", "relay_ns", {"families": "4"}))),
     View("Many rules, flat out", "Rules that match nothing, beside those of the flows.",
          select=lambda case: case["rules"] > case["flows"],
          label=lambda case: f"{case['rules']:,} rules, {case['flows']:,} "
@@ -311,6 +317,9 @@ def figures(results):
          *_most(results.spread(chain, "lost"), 0, share)],
         ["median latency at 1 k packets/s over kernel routing's, best wake-up strategy",
          *_most(_best_latency(results), LATENCY_OVER_KERNEL_US * 1000, microseconds, " µs")],
+        ["delivered, IPv6 over IPv4",
+         *_least(results.ratio(find(results, peer="gso", families="6"), gso, one), IPV6_OVER_IPV4,
+                 factor)],
         ["relay CPU time of a packet, 10,000 rules over 1",
          *_most(results.ratio(rules, gso, "relay_ns"), RULES_COST, factor)],
         ["relay CPU time of a copy, 50 copies over 1",

@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <limits.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -61,30 +62,64 @@ static int bind_to_interface(int fd, const struct rule_output *rule, int ifindex
 	return set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex ? ifindex : NOWHERE);
 }
 
-/* What a packet of this output carries, and where it leaves. */
-static int configure_ip(int fd, const struct rule_output *rule, int ifindex, const char **step)
-{
-	bool group = addr_is_multicast(&rule->to);
-	int err;
+/* An option with an integer for its value, and its name for messages. */
+struct option {
+	int level;
+	int name;
+	int value;
+	const char *text;
+};
 
-	*step = "IP_TOS";
-	err = set_int(fd, IPPROTO_IP, IP_TOS, rule->dscp << 2);
-	if (err)
-		return err;
-	*step = "IP_MTU_DISCOVER";
-	err = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
-	if (err)
-		return err;
-	*step = group ? "IP_MULTICAST_TTL" : "IP_TTL";
-	err = set_int(fd, IPPROTO_IP, group ? IP_MULTICAST_TTL : IP_TTL, rule->ttl);
-	if (err)
-		return err;
-	*step = "IP_MULTICAST_LOOP";
-	err = group ? set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0) : 0;
-	if (err)
-		return err;
-	*step = "SO_BINDTOIFINDEX";
-	return bind_to_interface(fd, rule, ifindex);
+#define OPTION(level, name, value)                                                                 \
+	{                                                                                          \
+		level, name, value, #name                                                          \
+	}
+
+static int set_options(int fd, const struct option *options, size_t count, const char **step)
+{
+	for (size_t i = 0; i < count; i++) {
+		int err;
+
+		*step = options[i].text;
+		err = set_int(fd, options[i].level, options[i].name, options[i].value);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What a packet of this output carries. OMIT: larger than the interface's MTU it is sent in
+ * fragments, whatever routers claim about the path. */
+static int configure_ipv4(int fd, const struct rule_output *rule, const char **step)
+{
+	const struct option options[] = {
+		OPTION(IPPROTO_IP, IP_RECVERR, 1),
+		OPTION(IPPROTO_IP, IP_TOS, rule->dscp << 2),
+		OPTION(IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT),
+		OPTION(IPPROTO_IP, IP_TTL, rule->ttl),
+		OPTION(IPPROTO_IP, IP_MULTICAST_TTL, rule->ttl),
+		OPTION(IPPROTO_IP, IP_MULTICAST_LOOP, 0),
+	};
+
+	return set_options(fd, options, COUNT(options), step);
+}
+
+static int configure_ipv6(int fd, const struct rule_output *rule, const char **step)
+{
+	const struct option options[] = {
+		/* Else its port would be taken from IPv4 as well. */
+		OPTION(IPPROTO_IPV6, IPV6_V6ONLY, 1),
+		OPTION(IPPROTO_IPV6, IPV6_RECVERR, 1),
+		OPTION(IPPROTO_IPV6, IPV6_TCLASS, rule->dscp << 2),
+		OPTION(IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT),
+		OPTION(IPPROTO_IPV6, IPV6_UNICAST_HOPS, rule->ttl),
+		OPTION(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, rule->ttl),
+		OPTION(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0),
+	};
+
+	return set_options(fd, options, COUNT(options), step);
 }
 
 static int configure(int fd, const struct rule_output *rule, unsigned int send_buffer, int ifindex,
@@ -99,9 +134,13 @@ static int configure(int fd, const struct rule_output *rule, unsigned int send_b
 	/* FORCE goes past net.core.wmem_max, with CAP_NET_ADMIN; else as much as is allowed. */
 	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)send_buffer))
 		set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)send_buffer);
-	*step = "IP_RECVERR";
-	err = set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
-	return err ? err : configure_ip(fd, rule, ifindex, step);
+	err = addr_is_ipv4(&rule->to) ? configure_ipv4(fd, rule, step)
+				      : configure_ipv6(fd, rule, step);
+	if (err)
+		return err;
+	/* This also is the scope of a link-local address. */
+	*step = "SO_BINDTOIFINDEX";
+	return bind_to_interface(fd, rule, ifindex);
 }
 
 /* Take a port for the sending socket: one of its own, which then the decoy may share. */
@@ -142,6 +181,8 @@ static int open_decoy(struct output *output, const struct sockaddr_storage *addr
 	err = drop_input(output->decoy_fd);
 	if (!err)
 		err = set_int(output->decoy_fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!err && to->sa_family == AF_INET6)
+		err = set_int(output->decoy_fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (!err)
 		err = bind_to_interface(output->decoy_fd, &output->rule, output->ifindex);
 	if (!err && bind(output->decoy_fd, (const struct sockaddr *)address, output->to_length))

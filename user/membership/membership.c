@@ -149,6 +149,9 @@ static int join_at(struct holder *holder, struct member *member)
 		change(holder->fd, &member->what, false);
 		err = change(holder->fd, &member->what, true);
 	}
+	/* IPv6 accounts for them by the socket's option memory (net.core.optmem_max). */
+	if (err == -ENOMEM && holder->members)
+		err = -ENOBUFS;
 	if (err == -ENOBUFS)
 		holder->full = true;
 	if (err)

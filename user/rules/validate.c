@@ -100,35 +100,42 @@ static void output_error(const struct subject *subject, unsigned int index, cons
 		   message);
 }
 
-/* The one place that refuses IPv6: everything else is family-agnostic. To support it, delete. */
-static void refuse_ipv6(const struct subject *subject)
+/* What an IPv6 address says of where it holds (RFC 4291 sections 2.5.6, 2.7): of an IPv4 one, and
+ * of any but these, nothing that matters here. */
+static bool is_link_local(const struct xmc_addr *addr)
 {
-	const char *message = "IPv6 is not supported yet, expected an IPv4 address";
-	const struct rule *rule = subject->rule;
-
-	if (!addr_is_ipv4(&rule->group))
-		input_error(subject, message);
-	if (!addr_is_any(&rule->source) && !addr_is_ipv4(&rule->source))
-		source_error(subject, message);
-	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
-		if (!addr_is_ipv4(&rule->outputs[i].to))
-			output_error(subject, i, message);
-	}
+	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
 }
 
-/* A payload is re-published in the family in which it came. */
-static void check_families(const struct subject *subject)
+static bool stays_on_host(const struct xmc_addr *addr)
+{
+	return addr->b[0] == 0xff && (addr->b[1] & 0xf) <= 1;
+}
+
+/* The payload alone is carried, so the families of input and outputs are free; a packet has one. */
+static void check_addresses(const struct subject *subject)
 {
 	const struct rule *rule = subject->rule;
 	bool ipv4 = addr_is_ipv4(&rule->group);
-	const char *message = ipv4 ? "another address family than the input, expected IPv4"
-				   : "another address family than the input, expected IPv6";
 
 	if (!addr_is_any(&rule->source) && addr_is_ipv4(&rule->source) != ipv4)
-		source_error(subject, message);
+		source_error(subject,
+			     ipv4 ? "another address family than the input, expected IPv4"
+				  : "another address family than the input, expected IPv6");
+	if (stays_on_host(&rule->group))
+		input_error(subject, "a group of interface-local scope is on no wire, expected "
+				     "ff02: or wider");
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
-		if (addr_is_ipv4(&rule->outputs[i].to) != ipv4)
-			output_error(subject, i, message);
+		const struct rule_output *output = &rule->outputs[i];
+
+		if (stays_on_host(&output->to))
+			output_error(subject, i,
+				     "a group of interface-local scope leaves no host, expected "
+				     "ff02: or wider");
+		if (is_link_local(&output->to) && !*output->iface)
+			output_error(subject, i,
+				     "a link-local address without an interface, expected "
+				     "[ADDR]:PORT@IFACE");
 	}
 }
 
@@ -166,8 +173,7 @@ void rule_validate(const struct rule *rule, const struct rule_positions *where,
 {
 	struct subject subject = {rule, where, errors};
 
-	refuse_ipv6(&subject);
-	check_families(&subject);
+	check_addresses(&subject);
 	check_outputs(&subject);
 }
 

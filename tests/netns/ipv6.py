@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The tests' network with IPv6 addresses beside the IPv4 ones, and sockets of that family."""
+
+import socket
+import struct
+
+import netns
+from harness import SO_RCVBUFFORCE, Star, wait_until
+
+
+
+class Star6(Star):
+    """A Star whose links also have
+
+        source i  s0 fd01:i::1 ──── fd01:i::2 in0  relay  out0 fd02:i::1 ──── fd02:i::2 r0  receiver i
+    """
+
+    def __init__(self, sources=1, receivers=1, **options):
+        super().__init__(sources, receivers, **options)
+        for namespace in (self.relay, *self.sources, *self.receivers):
+            _enable(namespace)
+        for i, source in enumerate(self.sources):
+            _address(source, "s0", f"fd01:{i}::1")
+            _address(self.relay, f"in{i}", f"fd01:{i}::2")
+        for i, receiver in enumerate(self.receivers):
+            _address(self.relay, f"out{i}", f"fd02:{i}::1")
+            _address(receiver, "r0", f"fd02:{i}::2")
+            receiver.ip("-6 route add default dev r0")
+            self.relay.ip(f"neigh replace fd02:{i}::2 lladdr {receiver.mac('r0')} dev out{i} "
+                          "nud permanent")
+
+
+def _enable(namespace):
+    """IPv6 without what takes time or was not asked for: no duplicate detection, no routers."""
+    for scope in ("all", "default"):
+        for name, value in (("accept_dad", 0), ("accept_ra", 0), ("router_solicitations", 0),
+                            ("disable_ipv6", 0)):
+            namespace.sysctl(f"net/ipv6/conf/{scope}/{name}", value)
+    for link in namespace.ip("-br link show").splitlines():
+        device = link.split("@")[0].split()[0]
+        namespace.sysctl(f"net/ipv6/conf/{device}/accept_dad", 0)
+        namespace.sysctl(f"net/ipv6/conf/{device}/disable_ipv6", 0)
+
+
+def _address(namespace, device, address):
+    namespace.ip(f"address add {address}/64 dev {device} nodad")
+    wait_until(lambda: "tentative" not in namespace.ip(f"-6 address show dev {device}"),
+               "no tentative address")
+
+
+def link_local(namespace, device):
+    """The link-local address of an interface."""
+    def find():
+        words = namespace.ip(f"-6 -br address show dev {device} scope link").split()
+        return next((word.split("/")[0] for word in words if word.startswith("fe80:")), None)
+
+    return wait_until(find, f"a link-local address on {device}")
+
+
+def index(namespace, device):
+    """Number of an interface."""
+    return int(namespace.ip(f"-o link show {device}").split(":")[0])
+
+
+def sender6(namespace, device, address=None, hops=8):
+    """A UDP socket that sends to groups out of this interface, from this address."""
+    with namespace.entered():
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    number = index(namespace, device)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, number)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, hops)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+    if address:
+        sock.bind((address, 0, 0, number if address.startswith("fe80:") else 0))
+    return sock
+
+
+def receiver6(namespace, port, group=None, device=None):
+    """A UDP socket that listens on a port; with a group, joined on the interface."""
+    with namespace.entered():
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    for name, value in ((socket.IPV6_V6ONLY, 1), (socket.IPV6_RECVHOPLIMIT, 1),
+                        (socket.IPV6_RECVTCLASS, 1)):
+        sock.setsockopt(socket.IPPROTO_IPV6, name, value)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+    number = index(namespace, device) if device else 0
+    sock.bind((group or "::", port, 0, number if group else 0))
+    if group:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                        socket.inet_pton(socket.AF_INET6, group) + struct.pack("i", number))
+    sock.settimeout(netns.PATIENCE)
+    return sock
+
+
+def receive6(sock):
+    """One datagram: payload, sender's address, hop limit, DSCP."""
+    payload, extras, _, address = sock.recvmsg(65536, 256)
+    found = {kind: struct.unpack("i", data)[0] for level, kind, data in extras
+             if level == socket.IPPROTO_IPV6}
+    return (payload, address, found.get(socket.IPV6_HOPLIMIT),
+            found.get(socket.IPV6_TCLASS, 0) >> 2)
+
+
+def groups6(namespace, device):
+    """The groups joined on an interface, by /proc/net/igmp6, but for those that every host joins."""
+    found = set()
+    for line in namespace.read("/proc/net/igmp6").splitlines():
+        words = line.split()
+        if words[1] == device:
+            found.add(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[2])))
+    return {group for group in found if not group.startswith(("ff02::1", "ff01::1"))}
+
+
+def sources6(namespace, device):
+    """The source filters on an interface: (group, source, included, excluded)."""
+    found = set()
+    for line in namespace.read("/proc/net/mcfilter6").splitlines()[1:]:
+        _, name, group, source, included, excluded = line.split()
+        if name == device:
+            found.add((socket.inet_ntop(socket.AF_INET6, bytes.fromhex(group)),
+                       socket.inet_ntop(socket.AF_INET6, bytes.fromhex(source)),
+                       int(included), int(excluded)))
+    return found

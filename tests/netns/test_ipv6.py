@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""IPv6: what the IPv4 tests show of inputs, outputs, memberships and packets left alone; and streams
+that come in by one family and leave by the other."""
+
+import random
+import socket
+import struct
+
+from harness import (EXIT_CONFIG, Daemon, Sink, check, equal, interface_of, main, packet_socket,
+                     receive, receiver, relay_stream, rule_of, sender, silent, test, wait_until)
+from ipv6 import (Star6, groups6, link_local, receive6, receiver6, sender6, sources6)
+
+SIZES = [0, 1, 2, 3, 17, 63, 64, 65, 255, 256, 512, 1000, 1232, 1400, 1451, 1452]
+GROUP = "ff3e::1"
+
+
+def payload(size):
+    """Random bytes, the same in every run."""
+    return random.Random(size).randbytes(size)
+
+
+@test
+def every_size():
+    """0 bytes to what the MTU carries, byte-exact on multicast, routed and bound unicast outputs"""
+    star = Star6()
+    daemon = Daemon(star.relay, f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0 "
+                    "out [fd02::2]:6001 out [fd02::2]:6002@out0")
+    outputs = [receiver6(star.receiver, 6000, "ff3e::2", "r0"), receiver6(star.receiver, 6001),
+               receiver6(star.receiver, 6002)]
+    sock = sender6(star.source, "s0")
+    for size in SIZES:
+        sock.sendto(payload(size), (GROUP, 5000))
+    for output in outputs:
+        for size in SIZES:
+            data, address = receive6(output)[:2]
+            equal(data, payload(size), f"payload of {size} bytes")
+            equal(address[0], "fd02::1", "source address")
+    stats = daemon.settle(steered=len(SIZES))
+    check(all(map(silent, outputs)), "more came than was sent")
+    equal(stats["totals"]["sent_bytes"], 3 * sum(SIZES), "bytes sent")
+
+
+@test
+def hop_limit_and_traffic_class():
+    """Hop limit: 1 to a group and 64 to a host unless given; traffic class: the DSCP"""
+    star = Star6()
+    rules = {6000: ("[ff3e::2]:6000@out0", 1, 0), 6001: ("[fd02::2]:6001", 64, 0),
+             6002: ("[ff3e::2]:6002@out0 ttl 255 dscp 63", 255, 63),
+             6003: ("[fd02::2]:6003@out0 ttl 1 dscp af41", 1, 34)}
+    Daemon(star.relay, f"in [{GROUP}]:5000@in0 " +
+           " ".join(f"out {rule[0]}" for rule in rules.values()))
+    outputs = {port: receiver6(star.receiver, port, *(("ff3e::2", "r0") if "ff3e" in rule[0] else ()))
+               for port, rule in rules.items()}
+    sender6(star.source, "s0").sendto(b"x", (GROUP, 5000))
+    for port, rule in rules.items():
+        equal(receive6(outputs[port])[2:], rule[1:], rule[0])
+
+
+@test
+def link_local_scope():
+    """ff02: groups and link-local hosts, in and out, each on the interface that is named"""
+    star = Star6(receivers=2)
+    source, host = link_local(star.source, "s0"), link_local(star.receivers[1], "r0")
+    daemon = Daemon(star.relay, f"a in [ff02::1234]:5000@in0 source {source} "
+                    f"out [ff02::4321]:6000@out0 out [{host}]:6001@out1",
+                    f"b in [{link_local(star.relay, 'in0')}]:5001@in0 out [fd02::2]:6002")
+    group = receiver6(star.receiver, 6000, "ff02::4321", "r0")
+    near = receiver6(star.receivers[1], 6001)
+    far = receiver6(star.receiver, 6002)
+    sock = sender6(star.source, "s0", source)
+    sock.sendto(b"one link", ("ff02::1234", 5000))
+    sock.sendto(b"to a host", (link_local(star.relay, "in0"), 5001))
+    equal(receive6(group)[0], b"one link", "the group's payload")
+    equal(receive6(near)[0], b"one link", "the link-local host's payload")
+    equal(receive6(far)[0], b"to a host", "payload of the link-local input")
+    daemon.settle(steered=2)
+
+
+@test
+def source_beside_any():
+    """(S,G) beside (*,G): the more specific rule takes its source, the other all the rest"""
+    star = Star6()
+    star.source.ip("address add fd01::9/64 dev s0 nodad")
+    daemon = Daemon(star.relay, f"one in [{GROUP}]:5000@in0 source fd01::9 out [ff3e::2]:6000@out0",
+                    f"rest in [{GROUP}]:5000@in0 out [ff3e::2]:6001@out0")
+    one = receiver6(star.receiver, 6000, "ff3e::2", "r0")
+    rest = receiver6(star.receiver, 6001, "ff3e::2", "r0")
+    sender6(star.source, "s0", "fd01::9").sendto(b"nine", (GROUP, 5000))
+    sender6(star.source, "s0", "fd01::1").sendto(b"one", (GROUP, 5000))
+    equal(receive6(one)[0], b"nine", "payload by (S,G)")
+    equal(receive6(rest)[0], b"one", "payload by (*,G)")
+    daemon.settle(steered=2)
+    check(silent(one) and silent(rest), "more came than was sent")
+
+
+@test
+def memberships():
+    """(*,G) and (S,G) are joined by MLD, 100 of them, and left at the end"""
+    star = Star6()
+    wanted = {f"ff3e::{i:x}" for i in range(256, 356)}
+    daemon = Daemon(star.relay, *(f"in [{group}]:5000@in0 out [ff3e::2]:6000@out0"
+                                  for group in sorted(wanted)),
+                    "in [ff3e::99]:5000@in0 source fd01::9 out [ff3e::2]:6000@out0",
+                    "in [ff3e::99]:5000@in0 source fd01::8 out [ff3e::2]:6001@out0")
+    check("active=102" in daemon.ready, daemon.ready)
+    equal(groups6(star.relay, "in0"), wanted | {"ff3e::99"}, "groups on in0")
+    equal(groups6(star.relay, "out0"), set(), "groups on out0")
+    equal(sources6(star.relay, "in0"), {("ff3e::99", "fd01::8", 1, 0),
+                                        ("ff3e::99", "fd01::9", 1, 0)}, "sources")
+    daemon.ctl("rule", "del", "[ff3e::100]:5000@in0")
+    wait_until(lambda: "ff3e::100" not in groups6(star.relay, "in0"), "one is left")
+    daemon.stop()
+    equal(groups6(star.relay, "in0"), set(), "groups after the end")
+
+
+@test
+def from_one_family_to_the_other():
+    """A stream that comes by IPv4 leaves by IPv6 and IPv4, and the other way round"""
+    star = Star6()
+    daemon = Daemon(star.relay, "up in 239.1.1.1:5000@in0 out [ff3e::2]:6000@out0 "
+                    "out 239.2.2.2:6000@out0 out [fd02::2]:6001",
+                    f"down in [{GROUP}]:5000@in0 out 239.2.2.2:6002@out0 out 10.2.0.2:6003")
+    six = [receiver6(star.receiver, 6000, "ff3e::2", "r0"), receiver6(star.receiver, 6001)]
+    four = [receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")]
+    down = [receiver(star.receiver, 6002, "239.2.2.2", "10.2.0.2"), receiver(star.receiver, 6003)]
+    sock4, sock6 = sender(star.source, "10.1.0.1"), sender6(star.source, "s0")
+    for size in SIZES:
+        sock4.sendto(payload(size), ("239.1.1.1", 5000))
+        sock6.sendto(payload(size), (GROUP, 5000))
+    for size in SIZES:
+        for output in six:
+            equal(receive6(output)[0], payload(size), f"{size} bytes from IPv4 to IPv6")
+        for output in four + down:
+            equal(receive(output)[0], payload(size), f"{size} bytes to IPv4")
+    stats = daemon.settle(steered=2 * len(SIZES))
+    equal([rule_of(stats, name)["received_packets"] for name in ("up", "down")],
+          [len(SIZES)] * 2, "received")
+
+
+def streams(star, rule, *options, group=None):
+    """A stream through a rule with one output to a group, in batches, without loss. The counters."""
+    daemon = Daemon(star.relay, rule)
+
+    def sinks():
+        return [Sink(star.receiver, "r0", "--port", "6000")]
+
+    sent = relay_stream(daemon, star.source, sinks, "--rate", "100000", "--count", "50000",
+                        *(("--group", group) if group else ()), *options)
+    return sent[1]["rules"][0]["outputs"][0]
+
+
+@test
+def batches():
+    """100,000 packets/s leave in batches: none lost, doubled or reordered"""
+    output = streams(Star6(), f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0", group=GROUP)
+    equal(output["gso_segments"], 64, "most datagrams in a batch")
+
+
+@test
+def batches_of_mixed_sizes():
+    """The same with sizes that change from packet to packet"""
+    streams(Star6(), f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0", "--size", "100,1400,1000,700",
+            group=GROUP)
+
+
+@test
+def batches_across_families():
+    """The same from IPv4 to IPv6"""
+    output = streams(Star6(), "in 239.1.1.1:5000@in0 out [ff3e::2]:6000@out0", "--size", "1400")
+    equal(output["gso_segments"], 64, "most datagrams in a batch")
+
+
+@test
+def smaller_outside():
+    """What fills an IPv4 packet is too long for an IPv6 one: fragmented, whole at the receiver"""
+    star = Star6()
+    daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out [ff3e::2]:6000@out0")
+    output = receiver6(star.receiver, 6000, "ff3e::2", "r0")
+    sock = sender(star.source, "10.1.0.1")
+    for _ in range(3):
+        for size in (1472, 1453, 1452, 10):
+            sock.sendto(payload(size), ("239.1.1.1", 5000))
+    for _ in range(3):
+        for size in (1472, 1453, 1452, 10):
+            equal(receive6(output)[0], payload(size), f"payload of {size} bytes")
+    equal(daemon.settle(steered=12)["totals"]["send_errors"], 0, "send errors")
+
+
+def frame6(mac, next_header, body, **change):
+    """An Ethernet frame with an IPv6 packet to GROUP."""
+    header = struct.pack("!IHBB", change.get("version", 6) << 28,
+                         change.get("length", len(body)), next_header, 64)
+    source = socket.inet_pton(socket.AF_INET6, change.get("source", "fd01::1"))
+    return (bytes.fromhex(mac.replace(":", "")) + b"\x02\0\0\0\0\x01\x86\xdd" + header + source +
+            socket.inet_pton(socket.AF_INET6, GROUP) + body)
+
+
+def udp(data=b"x", length=None):
+    """A UDP datagram to port 5000. Its checksum is wrong; nobody before the receiver looks."""
+    return struct.pack("!HHHH", 40000, 5000, 8 + len(data) if length is None else length, 1) + data
+
+
+@test
+def left_alone():
+    """Hop-by-hop and other extension headers, fragments and lies go to the stack, counted"""
+    star = Star6()
+    daemon = Daemon(star.relay, f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0")
+    output = receiver6(star.receiver, 6000, "ff3e::2", "r0")
+    wire = packet_socket(star.source, "s0")
+    mac = "33:33:00:00:00:01"
+    options = struct.pack("!BB", 17, 0) + bytes((1, 4, 0, 0, 0, 0))
+    frames = {
+        "ip_options": [frame6(mac, kind, options + udp()) for kind in (0, 43, 60)],
+        "fragment": [frame6(mac, 44, struct.pack("!BBHI", 17, 0, 1, 7) + udp())],
+        "not_udp": [frame6(mac, 58, bytes(8)), frame6(mac, 50, bytes(8)), frame6(mac, 59, b"")],
+        "malformed": [frame6(mac, 17, udp(), length=200), frame6(mac, 17, udp(length=7)),
+                      frame6(mac, 17, udp(length=100)), frame6(mac, 17, udp()[:7]),
+                      frame6(mac, 17, udp(), version=4),
+                      frame6(mac, 17, udp(), source="::ffff:10.1.0.1"),
+                      frame6(mac, 17, udp())[:53]],
+    }
+    before = daemon.stats()
+    for group in frames.values():
+        for frame in group:
+            wire.send(frame)
+    sender6(star.source, "s0").sendto(b"good", (GROUP, 5000))
+    equal(receive6(output)[0], b"good", "payload")
+
+    def grown():
+        now = interface_of(daemon.stats(), "in0")["verdicts"]
+        old = interface_of(before, "in0")["verdicts"]
+        return all(now[reason] - old[reason] >= len(group) for reason, group in frames.items())
+
+    wait_until(grown, "each is counted")
+    stats = daemon.settle(steered=1)
+    old, now = (interface_of(s, "in0")["verdicts"] for s in (before, stats))
+    for reason in ("ip_options", "fragment", "malformed"):
+        equal(now[reason] - old[reason], len(frames[reason]), reason)
+    check(silent(output), "something else was relayed")
+
+
+@test
+def refused():
+    """Link-local hosts without an interface and groups that stay on the host are refused"""
+    star = Star6()
+    for rule, words in (("in [ff3e::1]:1@in0 out [fe80::1]:1", "link-local"),
+                        ("in [ff3e::1]:1@in0 out [ff01::1]:1@out0", "interface-local"),
+                        ("in [ff01::1]:1@in0 out 10.2.0.2:1", "interface-local"),
+                        ("in [ff3e::1]:1@in0 source 10.1.0.1 out 10.2.0.2:1", "expected IPv6")):
+        daemon = Daemon(star.relay, rule, ready=False)
+        equal(daemon.process.wait(), EXIT_CONFIG, f"exit code for {rule}")
+        check(words in daemon.process.log(), f"{rule}: {daemon.process.log()}")
+
+
+main()

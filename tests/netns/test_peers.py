@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Senders, receivers and routers that are none of ours: ffmpeg, multicat, iperf, socat, tshark."""
+
+import hashlib
+import os
+import re
+import signal
+
+from harness import (Daemon, Star, check, equal, main, need, run, start, test, wait_until)
+from ipv6 import Star6, groups6
+from netns import work_folder
+
+IN, OUT = "239.1.1.1", "239.2.2.2"
+RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
+PACKET = 1316  # seven packets of an MPEG transport stream
+
+
+def path(name):
+    """A file of this test's."""
+    return os.path.join(work_folder(), name)
+
+
+def content(name):
+    """Length and hash of a file."""
+    with open(path(name), "rb") as file:
+        data = file.read()
+    return len(data), hashlib.sha256(data).hexdigest()
+
+
+def joined(namespace, device, group):
+    """Is the group joined there? By /proc/net/igmp."""
+    address = bytes(map(int, group.split(".")))[::-1].hex().upper()
+    return any(word == address for line in namespace.read("/proc/net/igmp").splitlines()
+               for word in line.split())
+
+
+def film():
+    """An MPEG transport stream of some seconds. Its name."""
+    if not os.path.exists(path("film.ts")):
+        run("ffmpeg", "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i",
+            "testsrc=size=320x240:rate=25", "-f", "lavfi", "-i", "sine", "-t", "6", "-c:v",
+            "mpeg2video", "-b:v", "2M", "-c:a", "mp2", "-f", "mpegts", path("film.ts"), timeout=120)
+        # multicat writes whole datagrams of seven packets.
+        os.truncate(path("film.ts"), content("film.ts")[0] // PACKET * PACKET)
+    return path("film.ts")
+
+
+def play(namespace, *output):
+    """Send the film as ffmpeg paces it. Returns the process."""
+    return start(namespace, "ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-i", film(), "-map",
+                 "0", "-c", "copy", *output, name="ffmpeg")
+
+
+def send_file(namespace, group, options=""):
+    """ffmpeg sends the file as it is, at 8 Mbit/s. Returns the process."""
+    return start(namespace, "ffmpeg", "-nostdin", "-loglevel", "error", "-f", "data",
+                 "-raw_packet_size", PACKET, "-blocksize", 10 * PACKET, "-i", film(), "-map", "0", "-c", "copy", "-f", "data",
+                 f"udp://{group}:5000?pkt_size={PACKET}&bitrate=8000000&fifo_size=20000&ttl=4"
+                 f"{options}", name="ffmpeg")
+
+
+def record(star, name, *options, device="r0", group=OUT):
+    """multicat writes to a file what comes for the group, from now on."""
+    process = start(star.receiver, "multicat", "-u", "-U", *options,
+                    f"@{group}:6000/ifaddr=10.2.0.2", path(name), name="multicat")
+    wait_until(lambda: joined(star.receiver, device, group), f"multicat has joined {group}")
+    return process
+
+
+def stop_when_silent(daemon, process):
+    """End a recorder once the relay has sent all, and the file does not grow any more."""
+    daemon.settle()
+    process.stop(signal.SIGTERM)
+
+
+@test
+def ffmpeg_to_multicat():
+    """ffmpeg sends a film to a group; behind the relay multicat records the very same bytes"""
+    need("ffmpeg", "multicat")
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    recorder = record(star, "recorded.ts")
+    player = send_file(star.source, IN, "&localaddr=10.1.0.1")
+    equal(player.wait(60), 0, "ffmpeg's exit code")
+    wait_until(lambda: content("recorded.ts")[0] >= content("film.ts")[0], "all is recorded")
+    stop_when_silent(daemon, recorder)
+    equal(content("recorded.ts"), content("film.ts"), "length and hash of the film")
+
+
+@test
+def ffmpeg_to_ffmpeg():
+    """ffmpeg plays, ffmpeg behind the relay receives: each frame is there, and is the same"""
+    need("ffmpeg")
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    source = (f"udp://{OUT}:6000?localaddr=10.2.0.2&timeout=3000000&fifo_size=100000&"
+              "overrun_nonfatal=0")
+    watcher = start(star.receiver, "ffmpeg", "-nostdin", "-loglevel", "error", "-copyts", "-i",
+                    source, "-map", "0", "-c", "copy", "-f", "streamhash", "-hash", "md5",
+                    path("seen"), name="ffmpeg")
+    wait_until(lambda: joined(star.receiver, "r0", OUT), "ffmpeg has joined")
+    player = play(star.source, "-f", "tee", f"[f=mpegts]{path('played.ts')}|[f=mpegts]udp://"
+                  f"{IN}:5000?pkt_size={PACKET}&localaddr=10.1.0.1&ttl=4")
+    equal(player.wait(60), 0, "the sender's exit code")
+    watcher.wait(60)
+    run("ffmpeg", "-nostdin", "-loglevel", "error", "-copyts", "-i", path("played.ts"), "-map", "0",
+        "-c", "copy", "-f", "streamhash", "-hash", "md5", path("sent"))
+    with open(path("sent"), encoding="ascii") as sent, open(path("seen"), encoding="ascii") as seen:
+        equal(seen.read(), sent.read(), "hashes of the streams")
+    daemon.settle()
+
+
+@test
+def source_specific_receiver():
+    """multicat joins the relay's address as the source; the relay joins the sender's"""
+    need("ffmpeg", "multicat")
+    star = Star()
+    daemon = Daemon(star.relay, f"tv in 232.1.1.1:5000@in0 source 10.1.0.1 "
+                    "out 232.2.2.2:6000@out0")
+    recorder = start(star.receiver, "multicat", "-u", "-U",
+                     "10.2.0.1@232.2.2.2:6000/ifaddr=10.2.0.2", path("ssm.ts"), name="multicat")
+    wait_until(lambda: "0xe8020202 0x0a020001" in star.receiver.read("/proc/net/mcfilter"),
+               "multicat has joined by source")
+    check("0xe8010101 0x0a010001" in star.relay.read("/proc/net/mcfilter"), "the relay has not")
+    player = send_file(star.source, "232.1.1.1", "&localaddr=10.1.0.1")
+    equal(player.wait(60), 0, "ffmpeg's exit code")
+    wait_until(lambda: content("ssm.ts")[0] >= content("film.ts")[0], "all is recorded")
+    stop_when_silent(daemon, recorder)
+    equal(content("ssm.ts"), content("film.ts"), "length and hash of the film")
+
+
+@test
+def socat_both_ways():
+    """socat sends datagrams to a group and to a host, socat receives them"""
+    need("socat")
+    star = Star()
+    daemon = Daemon(star.relay, RULE + " out 10.2.0.2:6001")
+    group = start(star.receiver, "socat", "-u", f"UDP4-RECV:6000,bind={OUT},"
+                  f"ip-add-membership={OUT}:10.2.0.2,rcvbuf=4194304", f"CREATE:{path('group')}")
+    host = start(star.receiver, "socat", "-u", "UDP4-RECV:6001,rcvbuf=4194304",
+                 f"CREATE:{path('host')}")
+    wait_until(lambda: joined(star.receiver, "r0", OUT) and
+               ":1771 " in star.receiver.read("/proc/net/udp"), "both listen")
+    with open(path("data"), "wb") as file:
+        file.write(os.urandom(200_000))
+    star.source.run("socat", "-u", "-b1000", f"OPEN:{path('data')}",
+                    f"UDP4-DATAGRAM:{IN}:5000,ip-multicast-if=10.1.0.1,ip-multicast-ttl=4")
+    daemon.settle(steered=200)
+    for name, process in (("group", group), ("host", host)):
+        wait_until(lambda name=name: content(name)[0] >= 200_000, f"all of it: {name}")
+        process.stop(signal.SIGTERM)
+        equal(content(name), content("data"), f"length and hash: {name}")
+
+
+@test
+def iperf_multicast():
+    """iperf's multicast client and server find 0 lost and 0 out of order"""
+    need("iperf")
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    server = start(star.receiver, "iperf", "--server", "--udp", "--bind", f"{OUT}%r0", "--port",
+                   "6000", "--interval", "1", "--enhanced", name="iperf")
+    wait_until(lambda: joined(star.receiver, "r0", OUT), "iperf has joined")
+    star.source.ip(f"route add {IN} dev s0")
+    star.source.run("iperf", "--client", IN, "--udp", "--port", "5000", "--ttl", "4", "--bandwidth",
+                    "40M", "--time", "2", "--len", "1400", timeout=60)
+    daemon.settle()
+    # "[  1] 0.0000-1.9998 sec  9.54 MBytes  40.0 Mbits/sec  0.005 ms 0/7145 (0%) …", one a second
+    wait_until(lambda: len(re.findall(r"\d+/\s*\d+ \([\d.]+%\)", server.output)) >= 2, "its report")
+    server.stop(signal.SIGINT)
+    reports = re.findall(r"([\d.]+)-([\d.]+) sec .* (\d+)/\s*(\d+) \([\d.]+%\)", server.output)
+    counted = [(int(lost), int(total)) for begin, end, lost, total in reports]
+    check(sum(total for _, total in counted) > 5000, f"too few packets:\n{server.output}")
+    equal(sum(lost for lost, _ in counted), 0, f"lost, by iperf:\n{server.output}")
+    # Behind the two seconds it repeats its last datagram until the server answers.
+    check(not re.search(r"-[12]\.\d+ sec .*out-of-order", server.output),
+          f"out of order:\n{server.output}")
+
+
+@test
+def rtp_by_tshark():
+    """tshark decodes ffmpeg's RTP behind the relay: 0 lost"""
+    need("ffmpeg", "tshark")
+    star = Star()
+    star.relay.run("ethtool", "-K", "out0", "tx-udp-segmentation", "off")  # as they are on a wire
+    daemon = Daemon(star.relay, RULE)
+    shark = start(star.receiver, "tshark", "-i", "r0", "-n", "-Q", "-f", "udp port 6000", "-w",
+                  path("rtp.pcap"), name="tshark")
+    # It says nothing when it is ready; its socket shows it.
+    wait_until(lambda: len(star.receiver.read("/proc/net/packet").splitlines()) > 1 and
+               os.path.exists(path("rtp.pcap")), "tshark captures")
+    player = play(star.source, "-f", "rtp_mpegts",
+                  f"rtp://{IN}:5000?pkt_size=1328&localaddr=10.1.0.1&ttl=4")
+    equal(player.wait(60), 0, "ffmpeg's exit code")
+    sent = daemon.settle()["totals"]["sent_packets"]
+    check(sent > 400, f"only {sent} packets")
+
+    def streams():
+        text = run("tshark", "-n", "-r", path("rtp.pcap"), "-d", "udp.port==6000,rtp", "-q", "-z",
+                   "rtp,streams", check=False).stdout
+        found = re.search(rf"{re.escape(OUT)}\s+6000\s+\S+\s+.*?\s(\d+)\s+(-?\d+) \(", text)
+        return (text, found) if found and int(found[1]) >= sent else None
+
+    text, found = wait_until(streams, "all packets are captured", pause=0.5)
+    shark.stop(signal.SIGINT)
+    equal((int(found[1]), int(found[2])), (sent, 0), f"packets and lost by tshark:\n{text}")
+
+
+@test
+def ipv6_by_ffmpeg_and_multicat():
+    """The same film by IPv6, from a group to another, and to multicat by IPv4"""
+    need("ffmpeg", "multicat")
+    star = Star6()
+    daemon = Daemon(star.relay, f"tv in [ff3e::1]:5000@in0 out [ff3e::2]:6000@out0 out {OUT}:6000"
+                    "@out0")
+    four = record(star, "four.ts")
+    six = start(star.receiver, "socat", "-u", "UDP6-RECV:6000,bind=[ff3e::2],rcvbuf=4194304,"
+                "ipv6-join-group=[ff3e::2]:r0", f"CREATE:{path('six.ts')}", name="socat")
+    wait_until(lambda: "ff3e::2" in groups6(star.receiver, "r0"), "socat has joined")
+    star.source.ip("-6 route add ff3e::/16 dev s0 table local")
+    player = send_file(star.source, "[ff3e::1]")
+    equal(player.wait(60), 0, "ffmpeg's exit code")
+    for name, process in (("four.ts", four), ("six.ts", six)):
+        wait_until(lambda name=name: content(name)[0] >= content("film.ts")[0], f"all: {name}")
+        stop_when_silent(daemon, process)
+        equal(content(name), content("film.ts"), f"length and hash: {name}")
+
+
+main()

@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Beside what routes and switches multicast: bridges that snoop, smcroute, igmpproxy, another
+xmcastd; and what the relay says to them on the wire, by tshark."""
+
+import os
+
+from harness import (Daemon, Namespace, Sink, Star, check, check_clean, equal, generate, main, need,
+                     receive, receiver, run, sender, silent, start, test, veth, wait_until)
+from ipv6 import Star6
+from netns import work_folder
+
+IN, OUT = "239.1.1.1", "239.2.2.2"
+RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
+
+
+def path(name):
+    """A file of this test's."""
+    return os.path.join(work_folder(), name)
+
+
+# ---- a switch ----------------------------------------------------------------------------------
+
+class Switched:
+    """source ── bridge with IGMP snooping and a querier ── relay ── receiver; a host beside."""
+
+    def __init__(self):
+        self.source, self.switch = Namespace("source"), Namespace("switch")
+        self.relay, self.receiver = Namespace("relay"), Namespace("receiver")
+        self.beside = Namespace("beside")
+        # The querier counts as there once its first queries had time to be answered: 1 s.
+        self.switch.ip("link add br0 type bridge mcast_snooping 1 mcast_querier 1 "
+                       "mcast_query_response_interval 100 mcast_startup_query_interval 100 "
+                       "mcast_last_member_interval 20 mcast_igmp_version 3")
+        for number, (host, device) in enumerate(((self.source, "s0"), (self.relay, "in0"),
+                                                 (self.beside, "b0")), 1):
+            veth(host, device, self.switch, f"p{number}", near_addr=f"10.1.0.{number}/24")
+            self.switch.ip(f"link set p{number} master br0")
+        self.switch.ip("address add 10.1.0.254/24 dev br0")
+        self.switch.ip("link set br0 up")
+        veth(self.relay, "out0", self.receiver, "r0", near_addr="10.2.0.1/24",
+             far_addr="10.2.0.2/24")
+        self.receiver.ip("route add default dev r0")
+
+    def ports(self, group):
+        """The ports that have asked for the group."""
+        lines = self.switch.run("bridge", "mdb", "show", "dev", "br0").stdout.splitlines()
+        return {words[words.index("port") + 1] for words in map(str.split, lines)
+                if group in words and "port" in words}
+
+    def forwarded(self, port):
+        """Packets that have left by a port."""
+        return next(int(line.split()[10]) for line in self.switch.read("/proc/net/dev").splitlines()
+                    if line.split(":")[0].strip() == port)
+
+
+@test
+def snooping_bridge():
+    """Nothing is flooded; the relay's join opens its port alone, its leaving closes it"""
+    net = Switched()
+    sock = sender(net.source, "10.1.0.1")
+
+    def flooded():
+        before = counts(net)
+        for _ in range(100):
+            sock.sendto(b"x" * 100, (IN, 5000))
+        after = counts(net)
+        return [a - b >= 100 for a, b in zip(after, before)]
+
+    wait_until(lambda: flooded() == [False, False], "the querier is heard, nothing is flooded")
+    daemon = Daemon(net.relay, RULE)
+    wait_until(lambda: net.ports(IN) == {"p2"}, "the relay's port has joined")
+    output = receiver(net.receiver, 6000, OUT, "10.2.0.2")
+    equal(flooded(), [True, False], "reaches the relay, the host beside")
+    daemon.settle(steered=100)
+    equal(receive(output)[0], b"x" * 100, "payload")
+    daemon.ctl("rule", "del", "tv")
+    wait_until(lambda: not net.ports(IN), "the relay's port has left")
+    equal(flooded(), [False, False], "reaches the relay, the host beside, after it has left")
+
+
+def counts(net):
+    """Packets that have left to the relay and to the host beside."""
+    return [net.forwarded("p2"), net.forwarded("p3")]
+
+
+# ---- other routers -------------------------------------------------------------------------------
+
+def smcroute(namespace, *lines):
+    """Start smcrouted with this configuration, and wait until its routes are in the kernel."""
+    need("smcrouted")
+    stem = path(namespace.name)
+    with open(f"{stem}.conf", "w", encoding="ascii") as file:
+        file.write("\n".join(lines) + "\n")
+    process = start(namespace, "smcrouted", "-n", "-N", "-f", f"{stem}.conf", "-i", namespace.name,
+                    "-P", f"{stem}.pid", "-u", f"{stem}.sock", name="smcrouted")
+    wait_until(lambda: len(namespace.read("/proc/net/ip_mr_cache").splitlines()) > 1,
+               "smcroute's routes are in the kernel")
+    return process
+
+
+def without_reverse_path_check(namespace):
+    """The kernel's routing takes what comes from anywhere."""
+    for name in namespace.ip("-br link show").split("\n"):
+        if name:
+            namespace.sysctl(f"net/ipv4/conf/{name.split()[0].split('@')[0]}/rp_filter", 0)
+
+
+class Chain:
+    """source ── first router ── second router ── host. Addresses 10.N.0.1 and 10.N.0.2."""
+
+    def __init__(self, *labels):
+        self.spaces = [Namespace(label) for label in labels]
+        for number, (near, far) in enumerate(zip(self.spaces, self.spaces[1:]), 1):
+            veth(near, "right", far, "left", near_addr=f"10.{number}.0.1/24",
+                 far_addr=f"10.{number}.0.2/24")
+        for number, space in enumerate(self.spaces):
+            for other in range(1, len(self.spaces)):
+                if other < number:
+                    space.ip(f"route add 10.{other}.0.0/24 via 10.{number}.0.1")
+            without_reverse_path_check(space)
+
+
+@test
+def behind_smcroute():
+    """smcroute routes the stream to the relay, another xmcastd takes it on: all arrives, in order"""
+    chain = Chain("source", "smc", "relay", "second", "host")
+    source, router, relay, second, host = chain.spaces
+    router.run("ethtool", "-K", "left", "gro", "on")  # which XDP's live frames want
+    smcroute(router, "phyint left enable", "phyint right enable",
+             f"mroute from left source 10.1.0.1 group {IN} to right")
+    first = Daemon(relay, f"a in {IN}:5000@left out 239.3.3.3:5500@right")
+    Daemon(second, f"b in 239.3.3.3:5500@left out {OUT}:6000@right")
+    sink = Sink(host, "left", "--port", "6000")
+    # What the kernel resolves and queues first may be lost: one packet to begin with.
+    sent = generate(source, "right", "--source", "10.1.0.1", "--group", IN, "--ttl", "8", "--rate",
+                    "5000", "--count", "5000")
+    first.settle(steered=sent["sent_packets"])
+    wait_until(lambda: first.stats()["totals"]["sent_packets"] == 5000, "all is sent")
+    check_clean(sink.stop(), sent)
+
+
+@test
+def before_igmpproxy():
+    """igmpproxy behind the relay asks for the group when a host does, and takes the stream on"""
+    need("igmpproxy")
+    chain = Chain("source", "relay", "proxy", "host")
+    source, relay, proxy, host = chain.spaces
+    Daemon(relay, f"a in {IN}:5000@left out {OUT}:6000@right ttl 8")
+    with open(path("igmpproxy.conf"), "w", encoding="ascii") as file:
+        file.write("quickleave\nphyint left upstream ratelimit 0 threshold 1\n altnet 10.2.0.0/24\n"
+                   "phyint right downstream ratelimit 0 threshold 1\nphyint lo disabled\n")
+    start(proxy, "igmpproxy", "-n", "-v", path("igmpproxy.conf"), name="igmpproxy")
+    wait_until(lambda: "left" in proxy.read("/proc/net/ip_mr_vif"), "igmpproxy routes")
+    output = receiver(host, 6000, OUT, "10.3.0.2")
+    sock = sender(source, "10.1.0.1")
+
+    def arrives():
+        sock.sendto(b"through the proxy", (IN, 5000))
+        return not silent(output)
+
+    wait_until(arrives, "the stream is at the host", pause=0.1)
+    payload, address = receive(output)[:2]
+    equal((payload, address[0]), (b"through the proxy", "10.2.0.1"), "payload and source")
+
+
+@test
+def beside_smcroute():
+    """On one router: the rule's packets are the relay's, all others smcroute's, as before"""
+    star = Star()
+    without_reverse_path_check(star.relay)
+    smcroute(star.relay, "phyint in0 enable", "phyint out0 enable",
+             *(f"mroute from in0 source 10.1.0.1 group {group} to out0"
+               for group in (IN, "239.7.7.7")))
+    sock = sender(star.source, "10.1.0.1")
+    outputs = {name: receiver(star.receiver, port, group, "10.2.0.2") for name, port, group in (
+        ("relayed", 6000, OUT), ("routed", 5001, IN), ("other group", 5000, "239.7.7.7"),
+        ("not routed", 5000, IN))}
+
+    def send_all(text):
+        for group, port in ((IN, 5000), (IN, 5001), ("239.7.7.7", 5000)):
+            sock.sendto(text, (group, port))
+
+    send_all(b"before")
+    for name in ("routed", "other group", "not routed"):
+        equal(receive(outputs[name])[0], b"before", f"{name}, before the relay")
+    daemon = Daemon(star.relay, RULE)
+    send_all(b"beside")
+    for name in ("relayed", "routed", "other group"):
+        equal(receive(outputs[name])[0], b"beside", name)
+    daemon.settle(steered=1)
+    check(silent(outputs["not routed"]), "the rule's packets are routed as well")
+    daemon.stop()
+    send_all(b"after")
+    for name in ("routed", "other group", "not routed"):
+        equal(receive(outputs[name])[0], b"after", f"{name}, after the relay")
+
+
+# ---- tunnels -------------------------------------------------------------------------------------
+
+def tunnel(near, near_ip, far, far_ip, number):
+    """A VXLAN with its ends vx0 in both namespaces, over the cable that has these addresses."""
+    for space, local, remote, last in ((near, near_ip, far_ip, 1), (far, far_ip, near_ip, 2)):
+        space.ip(f"link add vx{number} mtu 1400 type vxlan id {number} local {local} "
+                 f"remote {remote} dstport 4789")
+        space.ip(f"address add 10.9.{number}.{last}/24 dev vx{number}")
+        space.ip(f"link set vx{number} up")
+
+
+@test
+def through_vxlan():
+    """A stream comes out of one VXLAN and goes into another, byte-exact"""
+    star = Star()
+    tunnel(star.source, "10.1.0.1", star.relay, "10.1.0.2", 1)
+    tunnel(star.relay, "10.2.0.1", star.receiver, "10.2.0.2", 2)
+    daemon = Daemon(star.relay, f"a in {IN}:5000@vx1 out {OUT}:6000@vx2 out 10.9.2.2:6001")
+    group = receiver(star.receiver, 6000, OUT, "10.9.2.2")
+    host = receiver(star.receiver, 6001)
+    sock = sender(star.source, "10.9.1.1")
+    for size in (0, 1, 64, 1000, 1372):
+        payload = os.urandom(size)
+        sock.sendto(payload, (IN, 5000))
+        for output in (group, host):
+            equal(receive(output)[0], payload, f"payload of {size} bytes")
+    daemon.settle(steered=5)
+
+
+# ---- the wire ------------------------------------------------------------------------------------
+
+class Shark:
+    """tshark's view of the membership reports on an interface."""
+
+    def __init__(self, namespace, device, what, fields):
+        need("tshark")
+        self._file, self._what, self._fields = path(f"{what}.pcap"), what, fields
+        self._process = start(namespace, "tshark", "-i", device, "-n", "-Q", "-w", self._file,
+                              name="tshark")
+        wait_until(lambda: len(namespace.read("/proc/net/packet").splitlines()) > 1 and
+                   os.path.exists(self._file), "tshark captures")
+
+    def records(self):
+        """(record type, group, sources) of all reports so far."""
+        fields = [word for field in self._fields for word in ("-e", field)]
+        text = run("tshark", "-n", "-r", self._file, "-Y", self._what, "-T", "fields", "-E",
+                   "separator=;", *fields, check=False).stdout
+        found = []
+        for line in text.splitlines():
+            types, groups, sources = line.split(";")
+            for kind, group in zip(types.split(","), groups.split(",")):
+                found.append((int(kind, 0), group, sources))
+        return found
+
+    def wait(self, record):
+        """Wait for a report with this record."""
+        wait_until(lambda: record in self.records(), f"a report with {record}", pause=0.3)
+
+
+# RFC 3376 section 4.2.12, RFC 3810 section 5.2.12.
+TO_INCLUDE, TO_EXCLUDE, ALLOW, BLOCK = 3, 4, 5, 6
+
+
+def reports(star, shark, group, second, source, host):
+    """Start, change and end of a daemon, as its reports have it."""
+    daemon = Daemon(star.relay, f"a in {group}:5000@in0 out {host}:6000")
+    shark.wait((TO_EXCLUDE, group.strip("[]"), ""))
+    daemon.ctl("rule", "add", *f"b in {second}:5000@in0 source {source} out {host}:6001".split())
+    shark.wait((ALLOW, second.strip("[]"), source.strip("[]")))
+    daemon.ctl("rule", "del", "b")
+    shark.wait((BLOCK, second.strip("[]"), source.strip("[]")))
+    daemon.stop()
+    shark.wait((TO_INCLUDE, group.strip("[]"), ""))
+
+
+@test
+def igmpv3_reports():
+    """IGMPv3 on the wire: (*,G) at the start, (S,G) when a rule comes, its leaving, the end"""
+    star = Star()
+    shark = Shark(star.source, "s0", "igmp.type == 0x22",
+                  ("igmp.record_type", "igmp.maddr", "igmp.saddr"))
+    reports(star, shark, IN, "232.9.9.9", "10.1.0.1", "10.2.0.2")
+
+
+@test
+def mldv2_reports():
+    """MLDv2 on the wire: the same"""
+    star = Star6()
+    shark = Shark(star.source, "s0", "icmpv6.type == 143",
+                  ("icmpv6.mldr.mar.record_type", "icmpv6.mldr.mar.multicast_address",
+                   "icmpv6.mldr.mar.source_address"))
+    reports(star, shark, "[ff3e::1]", "[ff3e::9]", "[fd01::1]", "[fd02::2]")
+
+
+main()
