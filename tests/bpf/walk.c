@@ -104,7 +104,7 @@ static void mutate_shorten(struct packet *packet)
 	size_t cut = walk_below(12);
 
 	if (packet->length >= PACKET_ETH_HEADER + cut)
-		packet_resize(packet, packet->length - cut);
+		packet->length -= cut;
 }
 
 static void mutate_extend(struct packet *packet)
@@ -152,7 +152,7 @@ static void mutate_chain(struct packet *packet)
 		packet_add_ipv6_extension(packet, kind, walk_below(3));
 	}
 	if (walk_below(2) && packet->length > before)
-		packet_resize(packet, packet->length - walk_below(packet->length - before + 1));
+		packet->length = before + walk_below(packet->length - before + 1);
 }
 
 static void mutate_fragment(struct packet *packet)
