@@ -278,10 +278,10 @@ def judge(data):
 
 
 def damage(dice, data):
-    """Flip, set, cut, insert or extend something, mostly in the headers."""
+    """Flip, set, cut, insert, extend or tag something, mostly in the headers."""
     for _ in range(dice.randrange(4)):
         at = dice.randrange(12, min(len(data), 62))
-        kind = dice.randrange(6)
+        kind = dice.randrange(7)
         if kind == 0:
             data = put(data, at, data[at] ^ 1 << dice.randrange(8))
         elif kind == 1:
@@ -292,6 +292,8 @@ def damage(dice, data):
             data = data[:at] + dice.randbytes(dice.choice((1, 4, 8))) + data[at:]
         elif kind == 4:
             data += dice.randbytes(dice.randrange(1, 60))
+        elif kind == 5:  # a tag, and so perhaps one within another
+            data = data[:12] + dice.choice((b"\x81\0", b"\x88\xa8")) + dice.randbytes(2) + data[12:]
         elif len(data) >= 34 and data[14] == 0x45:
             data = mend(data)
     return mend(data) if dice.randrange(3) and len(data) >= 34 and data[12:14] == b"\x08\0" else data
