@@ -10,7 +10,7 @@
 # make install     DESTDIR= PREFIX=/usr/local
 # make fault       every system call and allocation of the daemon fails once (root)
 # make test-vm     the tests on Debian's stock kernel under QEMU
-# make fuzz        libFuzzer on every parser, FUZZ_TIME=60 seconds each
+# make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; make fuzz-merge
 # make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, to look things up
 # CC=clang   SAN=address,undefined   V=1   DEBUG=1
 
@@ -129,8 +129,8 @@ UNIT_SCRIPTS := $(wildcard tests/unit/test_*.py)
 BPF_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
 BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
 # Each fuzz target with a main() that replays its corpus; `make fuzz` links them to libFuzzer.
-FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-REPLAYS := $(FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
+ALL_FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS := $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
 # Debian's stock kernel under QEMU, in short; not with sanitizers, which are too slow there.
 VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian)
@@ -161,7 +161,7 @@ $(FAULT_TOOLS):
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FAULT_CFLAGS) $(if $(filter %.so,$@),-fPIC -shared) -o $@ $<
 
-.PHONY: test-programs test-vm fault fuzz check-root FORCE
+.PHONY: test-programs test-vm fault fuzz fuzz-merge fuzz-programs check-root FORCE
 test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(FAULT_TOOLS) $(CLOCK)
 	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
@@ -186,24 +186,29 @@ test-vm: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) tests/vm/run
 
-# libFuzzer on every target, FUZZ_TIME seconds each; what it finds goes to build/fuzz/.
-FUZZ_TIME ?= 60
-fuzz: $(SKELS)
-	$(Q)mkdir -p build/fuzz
-	$(Q)for target in $(FUZZ_TARGETS); do \
-		clang -O1 -g $(filter-out -fno-common,$(XCFLAGS)) -DXMC_VERSION='"fuzz"' \
-			-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-			-o build/fuzz/$$target tests/fuzz/fuzz_$$target.c \
-			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c \
-				user/control/session.c user/control/client.c \
-				user/ctl/show*.c user/ctl/screen.c user/ctl/table.c user/ctl/top_view.c \
-				user/ctl/top_draw.c \
-				user/telemetry/metrics*.c) $(LDLIBS) && \
-		mkdir -p build/fuzz/$$target.corpus && \
-		build/fuzz/$$target -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
-			-artifact_prefix=build/fuzz/ build/fuzz/$$target.corpus \
-			tests/fuzz/corpus/$$target || exit 1; \
-	done
+# libFuzzer on every target, TIME seconds each or FUZZ_RUNS executions; what it finds goes to
+# build/fuzz/, and the corpus grows in build/fuzz/TARGET.corpus. FUZZ_FLAGS: see -help=1 of any.
+TIME ?= 60
+FUZZ_TIME ?= $(TIME)
+FUZZ_RUNS ?=
+FUZZ_TARGETS ?= $(ALL_FUZZ_TARGETS)
+FUZZ_FLAGS ?=
+FUZZ_CONFIGURATION := CC=clang SAN=fuzzer-no-link,address,undefined
+FUZZ_BUILD := build-clang-fuzzer-no-link-address-undefined
+fuzz: fuzz-programs
+	$(Q)for target in $(FUZZ_TARGETS); do tests/fuzz/run $(FUZZ_BUILD) $$target \
+		$(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),-max_total_time=$(FUZZ_TIME)) $(FUZZ_FLAGS) || exit 1; done
+
+# With the smallest set of inputs that reaches what the old ones and build/fuzz/ do.
+fuzz-merge: fuzz-programs
+	$(Q)for target in $(FUZZ_TARGETS); do tests/fuzz/run $(FUZZ_BUILD) $$target merge || exit 1; done
+
+fuzz-programs:
+	$(Q)$(MAKE) --no-print-directory $(FUZZ_CONFIGURATION) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/tests/fuzz/fuzz_%)
+
+$(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/fuzz_%): %: %.o $(B)/libxmcast.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 # ---- showing and measuring ----------------------------------------------------------------------
 
@@ -225,7 +230,7 @@ soak: check-root deps
 # ---- checks -------------------------------------------------------------------------------------
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
-SHELL_FILES := .ci/run packaging/completion/xmcastctl.bash $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run init inside suite short test_debian))
+SHELL_FILES := tests/fuzz/run .ci/run packaging/completion/xmcastctl.bash $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run init inside suite short test_debian))
 lint: deps $(SKELS)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	shellcheck $(SHELL_FILES)

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libFuzzer on the framing of requests: any bytes, in pieces that the bytes themselves choose, come
- * out of a session as the lines that they are, whole, once and in order; a line that is too long,
- * as that.
+ * libFuzzer on one client's connection: any bytes, as what it sends. They come in pieces that the
+ * bytes themselves choose, and must leave the session as the lines that they are, whole, once and
+ * in order; a line that is too long, as that. Each line is echoed, as an answer or as events, to a
+ * client that reads as it likes; it must get what was queued, byte for byte, and be told of what
+ * was not.
+ *
+ * The socket is played here: recv() and send() are these, not the C library's, since three system
+ * calls for each piece would be nearly all of a run.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "control/session.h"
 
@@ -18,6 +23,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* As short as a line may be that grows the buffer twice. */
 #define MOST 10000
 
+/* Enough to come in between any two bytes of a few lines. */
+#define SMALL_PIECES 128
+
+/* Lines that are echoed: what is newlines for the most part would take all of the time. */
+#define ECHOES 64
+
+/* Some that are not read are more than there is room for; not too many, for they take time. */
+#define LARGE_EVENT  40000
+#define LARGE_EVENTS 16
+
+/* Both ends of the connection. */
+static struct wire {
+	/* What the client sends. */
+	const uint8_t *data;
+	size_t size;
+	size_t sent;  /* of it, so far */
+	size_t ready; /* bytes that may be received before it has to be waited for again */
+	bool interrupted;
+
+	/* What it must get, and how much of that it has. */
+	char *expected;
+	size_t expected_length;
+	size_t expected_room;
+	size_t got;
+	unsigned int calls; /* of send() */
+	unsigned int large; /* events */
+	unsigned int echoes;
+} wire;
+
 /* Not assert(), which NDEBUG takes away. */
 static void must(bool holds)
 {
@@ -25,52 +59,171 @@ static void must(bool holds)
 		abort();
 }
 
-/* Take the lines that are whole. Returns where in the data they end. */
-static size_t take_lines(struct session *session, const uint8_t *data, size_t taken)
+/* Which of some ways to go, by the bytes that are sent next. */
+static uint8_t choice(void)
+{
+	return wire.sent < wire.size ? wire.data[wire.sent] : 0;
+}
+
+ssize_t recv(int fd, void *buffer, size_t room, int flags)
+{
+	size_t length = wire.ready < room ? wire.ready : room;
+
+	must(room > 0);
+	if (!length) {
+		errno = wire.interrupted ? EINTR : EAGAIN;
+		return -1;
+	}
+	memcpy(buffer, wire.data + wire.sent, length);
+	wire.sent += length;
+	wire.ready -= length;
+	return (ssize_t)length;
+}
+
+ssize_t send(int fd, const void *data, size_t length, int flags)
+{
+	/* Not at all, interrupted, a part, or all that the kernel has room for. */
+	static const size_t most[] = {0, 0, 1, 100, 5000, 50000, 200000, 200000};
+	size_t way = (choice() + wire.calls++ / 2) % 8;
+
+	must(length > 0 && wire.got + length <= wire.expected_length);
+	must(memcmp(data, wire.expected + wire.got, length) == 0);
+	must(flags & MSG_NOSIGNAL && flags & MSG_DONTWAIT);
+	if (!most[way]) {
+		errno = way ? EINTR : EAGAIN;
+		return -1;
+	}
+	length = most[way] < length ? most[way] : length;
+	wire.got += length;
+	return (ssize_t)length;
+}
+
+static void expect(const char *line, size_t length)
+{
+	while (wire.expected_length + length > wire.expected_room) {
+		wire.expected_room = wire.expected_room ? 2 * wire.expected_room : 1U << 16;
+		wire.expected = realloc(wire.expected, wire.expected_room);
+		must(wire.expected != NULL);
+	}
+	memcpy(wire.expected + wire.expected_length, line, length);
+	wire.expected_length += length;
+}
+
+static void echo_event(struct session *session, const char *line, size_t length)
+{
+	uint64_t lost = session->lost;
+
+	session_event(session, line, length);
+	must(session_events(session) <= SESSION_EVENTS_MOST);
+	if (session->lost) {
+		must(session->lost == lost + 1);
+		return;
+	}
+	expect(line, length);
+}
+
+/* The line as an event; or as a large one, of which a few fill the room for events. */
+static void echo_events(struct session *session, const char *line, size_t length)
+{
+	static const char large[LARGE_EVENT];
+
+	if (line[0] == 'e')
+		echo_event(session, line, length);
+	else if (wire.large++ < LARGE_EVENTS)
+		echo_event(session, large, sizeof(large));
+	if (session->lost && session_events(session) < SESSION_EVENTS_MOST / 2) {
+		session_tell_lost(session, "lost\n", 5);
+		must(session->lost == 0);
+		expect("lost\n", 5);
+	}
+}
+
+static void echo(struct session *session, const char *line, size_t length)
+{
+	if (line[0] == 'e' || line[0] == 'E')
+		echo_events(session, line, length);
+	else if (!session_is_answering(session)) {
+		must(session_answer(session, line, length, 0) == 0);
+		expect(line, length);
+		must(session_is_answering(session));
+	}
+	must(session_send(session, 0) == 0);
+	must(session_is_sending(session) == (wire.got < wire.expected_length));
+	must(session_events(session) <= wire.expected_length - wire.got);
+}
+
+/* Take the lines that are whole, behind `taken` bytes. Returns where in the data they end. */
+static size_t take_lines(struct session *session, size_t taken)
 {
 	const char *line;
 	size_t length;
 
 	while ((line = session_line(session, &length))) {
+		must(taken + length < wire.sent && wire.data[taken + length] == '\n');
 		must(!memchr(line, '\n', length));
-		must(memcmp(line, data + taken, length) == 0);
-		must(data[taken + length] == '\n');
+		must(memcmp(line, wire.data + taken, length) == 0);
+		if (wire.echoes++ < ECHOES)
+			echo(session, line, length + 1);
 		taken += length + 1;
 		session_drop_line(session);
 	}
 	return taken;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* What is left of a connection whose client reads all, and sends no more. */
+static void finish(struct session *session)
 {
-	struct session *session;
-	size_t sent = 0;
+	for (int i = 0; session_is_sending(session); i++) {
+		must(i < 1 << 16);
+		must(session_send(session, 0) == 0);
+	}
+	must(wire.got == wire.expected_length);
+	must(!session->out && !session_is_answering(session) && !session_events(session));
+	session_stop_reading(session);
+	must(session->ended && !session->request);
+}
+
+static void receive(struct session *session)
+{
+	unsigned int pieces = 0;
 	size_t taken = 0;
-	int fds[2];
 
-	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-	session = session_new(fds[1], CONTROL_READ, 0);
-	must(session != NULL);
-	while (sent < size && !session_is_full(session, MOST)) {
-		/* Small pieces and large ones. */
-		size_t piece = 1 + (data[sent] & 1 ? data[sent] * 64U : data[sent] / 16U);
+	while (wire.sent < wire.size && !session_is_full(session, MOST)) {
+		uint8_t chosen = choice();
+		/* Small pieces and large ones; only large ones behind many. */
+		bool large = chosen & 1 || pieces++ > SMALL_PIECES;
+		size_t piece = 1 + (large ? (chosen | 16U) * 64U : chosen / 16U);
 
-		if (piece > size - sent)
-			piece = size - sent;
-		must(send(fds[0], data + sent, piece, 0) == (ssize_t)piece);
-		sent += piece;
-		for (unsigned int i = 0; i < 10; i++) {
+		wire.ready = piece < wire.size - wire.sent ? piece : wire.size - wire.sent;
+		wire.interrupted = chosen & 2;
+		while (wire.ready && !session_is_full(session, MOST)) {
 			must(session_read(session, MOST, 0) == 0);
 			must(session->request_room <= MOST);
-			taken = take_lines(session, data, taken);
+			taken = take_lines(session, taken);
 		}
+		/* Nothing there: nothing changes, and no memory is held for it. */
+		wire.ready = 0;
+		must(session_read(session, MOST, 0) == 0);
+		must(taken < wire.sent || !session->request);
 		must(!session->ended);
 	}
 	if (session_is_full(session, MOST))
-		must(!memchr(data + taken, '\n', MOST));
+		must(wire.sent - taken >= MOST && !memchr(wire.data + taken, '\n', MOST));
 	else
-		must(!memchr(data + taken, '\n', size - taken));
+		must(taken == wire.size || !memchr(wire.data + taken, '\n', wire.size - taken));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct session *session = session_new(-1, CONTROL_READ, 0);
+
+	must(session != NULL);
+	wire.data = data;
+	wire.size = size;
+	wire.sent = wire.ready = wire.expected_length = wire.got = 0;
+	wire.calls = wire.large = wire.echoes = 0;
+	receive(session);
+	finish(session);
 	session_free(session);
-	close(fds[0]);
 	return 0;
 }

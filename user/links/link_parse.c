@@ -59,6 +59,7 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
+	size_t attributes;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
 		return -EBADMSG;
@@ -69,7 +70,11 @@ static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 	event->kind = nlh->nlmsg_type == RTM_NEWLINK ? LINK_EVENT_CHANGED : LINK_EVENT_GONE;
 	event->link.ifindex = info->ifi_index;
 	event->link.up = info->ifi_flags & IFF_UP;
-	return mnl_attr_parse(nlh, sizeof(*info), parse_attribute, &event->link) < 0 ? -EBADMSG : 0;
+	/* Not mnl_attr_parse(), which reads up to the next multiple of 4 bytes, there or not. */
+	attributes = mnl_nlmsg_get_payload_len(nlh) - sizeof(*info);
+	if (mnl_attr_parse_payload(info + 1, attributes, parse_attribute, &event->link) < 0)
+		return -EBADMSG;
+	return 0;
 }
 
 static int parse_address(const struct nlmsghdr *nlh, struct link_event *event)
@@ -138,7 +143,8 @@ int link_parse(const void **data, size_t *length, struct link_event *event)
 	memset(event, 0, sizeof(*event));
 	if (!*length)
 		return 0;
-	if (*length > LENGTH_MAX || !mnl_nlmsg_ok(nlh, (int)*length)) {
+	/* libmnl takes a length of 2 GiB and more for a negative one, which fits. */
+	if (*length > LENGTH_MAX || !mnl_nlmsg_ok(nlh, (int)*length) || nlh->nlmsg_len > *length) {
 		*length = 0;
 		return -EBADMSG;
 	}
