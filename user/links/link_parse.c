@@ -69,7 +69,11 @@ static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 	event->kind = nlh->nlmsg_type == RTM_NEWLINK ? LINK_EVENT_CHANGED : LINK_EVENT_GONE;
 	event->link.ifindex = info->ifi_index;
 	event->link.up = info->ifi_flags & IFF_UP;
-	return mnl_attr_parse(nlh, sizeof(*info), parse_attribute, &event->link) < 0 ? -EBADMSG : 0;
+	/* Not mnl_attr_parse(): it rounds the message's end up to a multiple of 4. */
+	if (mnl_attr_parse_payload(info + 1, mnl_nlmsg_get_payload_len(nlh) - sizeof(*info),
+				   parse_attribute, &event->link) < 0)
+		return -EBADMSG;
+	return 0;
 }
 
 static int parse_address(const struct nlmsghdr *nlh, struct link_event *event)
