@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 
-from harness import (Daemon, Sink, Star, check, diagnose, equal, generate, interface_of, know, main,
+from harness import (BUILD, Daemon, Sink, Star, check, diagnose, equal, generate, interface_of, know, main,
                      need, program, receive, receiver, rule_of, sender, start, test, veth,
                      wait_until)
 from netns import PATIENCE, Namespace, run
@@ -204,10 +204,12 @@ def input_mtu():
         star.source.ip(f"link set s0 mtu {mtu}")
         star.relay.ip(f"link set in0 mtu {mtu}")
         since = time.monotonic()
+        # Once more for the larger one; what fits those frames does not need others.
+        wait_until(lambda: daemon.process.log().count("interface-ready iface=in0") == 2,
+                   "opened anew")
         resumes(f"MTU {mtu}", source, output, since)
         equal(interface_of(daemon.stats(), "in0")["state"], "active", "state")
-    wait_until(lambda: len(re.findall(r"interface-ready iface=in0", daemon.process.log())) == 2,
-               "opened once more")
+    equal(daemon.process.log().count("interface-ready iface=in0"), 2, "times opened")
 
 
 @test
@@ -646,7 +648,9 @@ def flaps():
     wait_until(lambda: descriptors(daemon) == at_start, "descriptors as at the start")
     after = footprint(daemon)
     diagnose(f"seed {seed}: descriptors {before[0]} -> {after[0]}, RSS {before[1]} -> {after[1]} kB")
-    check(after[1] - before[1] < 4096, f"RSS grew from {before[1]} to {after[1]} kB")
+    # AddressSanitizer keeps what was freed for a while; it tells leaks itself, at the end.
+    check("address" in BUILD or after[1] - before[1] < 4096,
+          f"RSS grew from {before[1]} to {after[1]} kB")
     equal(kernel_objects(star), ours, "XDP links, programs, groups")
     daemon.settle()
 

@@ -18,8 +18,10 @@ static int compare(const void *a, const void *b)
 
 static struct followed *find(const struct followed_outputs *outputs, const char *name)
 {
-	struct followed key;
+	struct followed key = {};
 
+	if (!outputs->count)
+		return NULL;
 	snprintf(key.name, sizeof(key.name), "%s", name);
 	return bsearch(&key, outputs->list, outputs->count, sizeof(key), compare);
 }

@@ -102,11 +102,11 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_qu
 		struct stream_failure *failure);
 
 /*
- * The road of an output is another one: what it has learnt of how large its batches may be may hold
- * no more. `anew`: of another interface, so nothing does. Takes effect from one of the next batches
- * on.
+ * The road of the i-th output is another one: what it has learnt of how large its batches may be
+ * may hold no more. `anew`: of another interface, so nothing does. Takes effect from one of the
+ * next batches on.
  */
-void stream_forget_limits(struct stream *stream, unsigned int output, bool anew);
+void stream_forget_limits(struct stream *stream, unsigned int i, bool anew);
 
 void stream_hold(struct stream *stream);
 
