@@ -148,8 +148,8 @@ static void look(struct follow *follow)
 		follow->generation = relay->generation;
 		at_outputs = reopened = true;
 	}
-	if (at_outputs)
-		outputs_query(&follow->outputs, relay);
+	if (at_outputs && !outputs_query(&follow->outputs, relay))
+		follow->look = true; /* soon again */
 	if (at_outputs || reopened)
 		outputs_apply(&follow->outputs, relay, reopened);
 	retry_rules(follow, follow->looked_ns);

@@ -157,15 +157,17 @@ static void tell(const struct followed *followed, const struct relay *relay)
 	event_emit(relay->events, &event);
 }
 
-static void query(struct followed *followed, const struct relay *relay)
+/* False: it could not be asked. */
+static bool query(struct followed *followed, const struct relay *relay)
 {
 	const char *trouble = NULL;
 	struct link now;
 	int err = link_query(followed->name, &now);
 
-	/* No descriptor, no memory: it is no worse than it was. */
+	/* No descriptor, no memory: it is no worse than it was, which at first nobody knows. */
 	if (err && err != -ENODEV)
-		return;
+		return false;
+	followed->known = true;
 	if (err)
 		trouble = "its interface does not exist";
 	else if (!now.up)
@@ -177,15 +179,19 @@ static void query(struct followed *followed, const struct relay *relay)
 	if (!err)
 		followed->link = now;
 	if (followed->trouble == trouble)
-		return;
+		return true;
 	followed->trouble = trouble;
 	tell(followed, relay);
+	return true;
 }
 
-void outputs_query(struct followed_outputs *outputs, const struct relay *relay)
+bool outputs_query(struct followed_outputs *outputs, const struct relay *relay)
 {
+	bool all = true;
+
 	for (unsigned int i = 0; i < outputs->count; i++)
-		query(&outputs->list[i], relay);
+		all &= query(&outputs->list[i], relay);
+	return all;
 }
 
 /* ---- what follows from it ---- */
@@ -214,7 +220,7 @@ static bool apply_stream(const struct followed_outputs *outputs, struct stream *
 		const char *name = stream->outputs[i].rule.iface;
 		const struct followed *followed = *name ? find(outputs, name) : NULL;
 
-		if (followed && (every || followed->changed))
+		if (followed && followed->known && (every || followed->changed))
 			failed |= apply(stream, i, followed);
 	}
 	return failed;

@@ -13,6 +13,7 @@ struct relay;
 struct followed {
 	char name[IF_NAMESIZE];
 	struct link link;    /* as it was found last */
+	bool known;	     /* it has been asked for; before that nothing follows */
 	bool there;	     /* it exists */
 	bool changed;	     /* since outputs_apply() */
 	const char *trouble; /* why nothing can leave by it, constant text; or NULL */
@@ -31,8 +32,9 @@ void outputs_free(struct followed_outputs *outputs);
 /* Is this one of them, by its name or its number? */
 bool outputs_concern(const struct followed_outputs *outputs, const struct link *link);
 
-/* Look at each, and log what has changed. */
-void outputs_query(struct followed_outputs *outputs, const struct relay *relay);
+/* Look at each, and log what has changed. False: one could not be asked, for want of memory or
+ * descriptors; look again soon. */
+bool outputs_query(struct followed_outputs *outputs, const struct relay *relay);
 
 /* Let the outputs of all rules follow the interfaces that have changed, or all of them (`every`:
  * there are new streams). */
