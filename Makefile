@@ -194,7 +194,7 @@ fuzz: $(SKELS)
 			-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 			-o build/fuzz/$$target tests/fuzz/fuzz_$$target.c \
 			$(wildcard user/base/*.c user/rules/*.c user/control/rpc.c user/control/method.c \
-				user/control/session.c user/control/client.c \
+				user/control/session.c user/control/client.c user/control/text_json.c \
 				user/ctl/show*.c user/ctl/screen.c user/ctl/table.c user/ctl/top_view.c \
 				user/ctl/top_draw.c \
 				user/telemetry/metrics*.c) $(LDLIBS) && \
