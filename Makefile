@@ -13,7 +13,7 @@
 # make test-vm     the tests on Debian's stock kernel under QEMU
 # make fuzz        libFuzzer on every parser, FUZZ_TIME=60 seconds each
 # make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, to look things up
-# CC=clang   SAN=address,undefined   V=1   DEBUG=1   COV=1
+# CC=clang   SAN=address,undefined   SAN=thread (of the tests, those of threads)   V=1   DEBUG=1   COV=1
 
 # The one list of Debian packages: to build, to test, to check.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
@@ -142,6 +142,15 @@ REPLAYS := $(FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
 # Debian's stock kernel under QEMU, in short; not with sanitizers, which are too slow there.
 VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian)
+# Under ThreadSanitizer what has several threads in one process: the parts of the data path, and then
+# all of it beside changes. With fewer packets, as it is ten times slower.
+SAN_THREAD := $(filter thread,$(SAN))
+UNIT_THREAD_TESTS := $(patsubst %,$(B)/tests/unit/test_%,frame_queue dataplane egress egress_batch \
+	egress_late egress_order stream ruleset log)
+NETNS_THREAD_TESTS := $(patsubst %,tests/netns/test_%.py,relay change engine lifecycle)
+TESTS = $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS) $(NETNS_THREAD_TESTS),\
+	$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
+	$(VM_TESTS))
 # What threads do to each other, under ThreadSanitizer as well: a build of its own.
 THREAD_TESTS := $(if $(SAN)$(DEBUG)$(COV),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue dataplane))
 
@@ -170,7 +179,8 @@ $(FAULT_TOOLS):
 	$(Q)$(CC) $(FAULT_CFLAGS) $(if $(filter %.so,$@),-fPIC -shared) -o $@ $<
 
 .PHONY: test-programs test-vm fault fuzz check-root FORCE
-test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(FAULT_TOOLS) $(CLOCK)
+test-programs: all $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS),$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) \
+	$(FAULT_TOOLS) $(CLOCK))
 	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
 check-root:
@@ -179,9 +189,8 @@ check-root:
 # All tests in one run, whose closing line tells. XMCAST_REQUIRE=1 turns skips into failures.
 test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
-	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
-		$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
-		$(VM_TESTS)
+	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) \
+		prove --timer --exec tests/run-tap $(TESTS)
 
 # Which lines and branches of user/ the tests reach, in a build that counts. Branches as gcov has them
 # (each way out of a condition, of each part of && and || also), but for those of lines without code.
