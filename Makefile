@@ -6,13 +6,14 @@
 # make test        every test (root)
 # make bench       ratios against other relays and the bare receive rate (root); make bench-full
 # make soak        HOURS=0.5: mixed traffic at half of the capacity while everything else changes (root)
-# make lint        clang-format, clang-tidy, cppcheck, shellcheck
+# make coverage    the tests in a build that counts, then what of user/ they reach (root)
+# make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer
 # make install     DESTDIR= PREFIX=/usr/local
 # make fault       every system call and allocation of the daemon fails once (root)
 # make test-vm     the tests on Debian's stock kernel under QEMU
 # make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; make fuzz-merge
 # make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, to look things up
-# CC=clang   SAN=address,undefined   V=1   DEBUG=1
+# CC=clang   SAN=address,undefined   SAN=thread (of the tests, those of threads)   V=1   DEBUG=1   COV=1
 
 # The one list of Debian packages: to build, to test, to check.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
@@ -21,7 +22,7 @@ PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-d
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
 	ffmpeg multicat iperf tshark igmpproxy \
-	tmux bash-completion qemu-system-x86 busybox-static
+	tmux bash-completion qemu-system-x86 busybox-static gcovr
 # Only unpacked, to build/unpacked: installed, it would start a server on this machine. For the tests.
 UNPACKED := prometheus
 
@@ -37,10 +38,11 @@ CLANG ?= clang
 BPFTOOL ?= bpftool
 SAN ?=
 DEBUG ?=
+COV ?=
 
 # One folder per configuration, so that none is built from another's objects.
 comma := ,
-B := build$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
+B := build$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)$(if $(COV),-coverage)
 
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
@@ -48,15 +50,22 @@ say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
 PKGS := libbpf libxdp liburing yaml-0.1 jansson libmnl libcap-ng
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-CFLAGS ?= -O2 -g
+# Unoptimized to count, because an optimizer merges the branches that gcov would tell apart.
+CFLAGS ?= $(if $(COV),-O0 -g,-O2 -g)
+# Without assertions, whose other branch no test can take; counted by several threads at once.
+# What may be uninitialized, gcc does not know without optimization.
+COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -Wno-maybe-uninitialized)
 XCFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	-Wno-unused-parameter -Wvla -fno-common -fstack-protector-strong -D_GNU_SOURCE -pthread \
 	-Iinclude -Iuser -Itools -I$(B)/gen $(if $(DEBUG),-DXMC_DEBUG,) \
-	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -DXMC_DEBUG $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined))
+	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -DXMC_DEBUG $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)) $(COV_CFLAGS)
 XCFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 XCFLAGS += -DXMC_LIBXDP_VERSION='"$(shell pkg-config --modversion libxdp 2>/dev/null)"' \
 	-DXMC_LIBURING_VERSION='"$(shell pkg-config --modversion liburing 2>/dev/null)"'
-XLDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
+# What stands in for some system calls where coverage is counted.
+COV_OBJS := $(if $(COV),$(B)/tests/coverage/exit.o)
+XLDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now \
+	$(if $(COV),--coverage -Wl$(comma)--wrap=_exit$(comma)--wrap=epoll_wait $(COV_OBJS))
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 # Without sink-common-insts, clang would merge the loads of IPv4 and IPv6 behind one packet pointer plus
@@ -88,7 +97,7 @@ $(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/g
 $(B)/xmcast-sink: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-bench-receive: $(B)/tools/bench/receive.o $(B)/libxmcast.a
 
-$(PROGRAMS) $(BENCH_PROGRAMS):
+$(PROGRAMS) $(BENCH_PROGRAMS): | $(COV_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -134,13 +143,22 @@ REPLAYS := $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
 # Debian's stock kernel under QEMU, in short; not with sanitizers, which are too slow there.
 VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian)
+# Under ThreadSanitizer what has several threads in one process: the parts of the data path, and then
+# all of it beside changes. With fewer packets, as it is ten times slower.
+SAN_THREAD := $(filter thread,$(SAN))
+UNIT_THREAD_TESTS := $(patsubst %,$(B)/tests/unit/test_%,frame_queue dataplane egress egress_batch \
+	egress_late egress_order stream ruleset log)
+NETNS_THREAD_TESTS := $(patsubst %,tests/netns/test_%.py,relay change engine lifecycle)
+TESTS = $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS) $(NETNS_THREAD_TESTS),\
+	$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
+	$(VM_TESTS))
 # What threads do to each other, under ThreadSanitizer as well: a build of its own.
-THREAD_TESTS := $(if $(SAN)$(DEBUG),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue dataplane))
+THREAD_TESTS := $(if $(SAN)$(DEBUG)$(COV),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue dataplane))
 
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(B)/libxmcast.a
 $(BPF_TESTS): $(B)/%: $(B)/%.o $(BPF_TEST_OBJS) $(B)/libxmcast.a
 $(REPLAYS): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/libxmcast.a
-$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS):
+$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS): | $(COV_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -162,7 +180,8 @@ $(FAULT_TOOLS):
 	$(Q)$(CC) $(FAULT_CFLAGS) $(if $(filter %.so,$@),-fPIC -shared) -o $@ $<
 
 .PHONY: test-programs test-vm fault fuzz fuzz-merge fuzz-programs check-root FORCE
-test-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(FAULT_TOOLS) $(CLOCK)
+test-programs: all $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS),$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) \
+	$(FAULT_TOOLS) $(CLOCK))
 	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
 check-root:
@@ -171,9 +190,27 @@ check-root:
 # All tests in one run, whose closing line tells. XMCAST_REQUIRE=1 turns skips into failures.
 test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
-	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap \
-		$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
-		$(VM_TESTS)
+	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) \
+		prove --timer --exec tests/run-tap $(TESTS)
+
+# Which lines and branches of user/ the tests reach, in a build that counts. Branches as gcov has them
+# (each way out of a condition, of each part of && and || also), but for those of lines without code.
+# The exporter counts too, as nobody: xmcastd -V makes the files that it may then write.
+COVERAGE_TESTS ?= $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
+COVERAGE_FLAGS ?= --fail-under-line 90 --fail-under-branch 80
+.PHONY: coverage coverage-run
+coverage: check-root deps
+	$(Q)$(MAKE) --no-print-directory COV=1 test-programs
+	$(Q)$(MAKE) --no-print-directory COV=1 coverage-run
+coverage-run:
+	$(Q)find $(B) -name '*.gcda' -delete
+	$(Q)$(B)/xmcastd -V >$(B)/version && $(B)/xmcastctl -V >>$(B)/version
+	$(Q)find $(B) -type d -exec chmod a+rwx {} + && find $(B) -name '*.gcda' -exec chmod a+rw {} +
+	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap $(COVERAGE_TESTS)
+	$(Q)gcovr -j2 --root . --filter user/ --exclude-unreachable-branches --exclude-throw-branches \
+		--json $(B)/coverage.json $(B)
+	$(Q)gcovr --root . -a $(B)/coverage.json --txt
+	$(Q)gcovr --root . -a $(B)/coverage.json --branches --print-summary $(COVERAGE_FLAGS)
 
 # Every call of the daemon fails once: some minutes a stage; `test` has a sample of it.
 # FAULT_FLAGS: see tests/fault/sweep.py --help.
@@ -231,15 +268,27 @@ soak: check-root deps
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
 SHELL_FILES := tests/fuzz/run .ci/run packaging/completion/xmcastctl.bash $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run init inside suite short test_debian))
+ANALYZED := $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES)))
 lint: deps $(SKELS)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	shellcheck $(SHELL_FILES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j2 \
 		--enable=warning,performance,portability --suppressions-list=.cppcheck \
 		-Iinclude -Iuser -Itools -DXMC_VERSION='""' user tools
-	$(Q)printf "%s\n" $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES))) | \
+	$(Q)$(MAKE) --no-print-directory -j2 $(ANALYZED:%.c=build/analyzed/%.done)
+	$(Q)printf "%s\n" $(ANALYZED) | \
 		xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- \
 		$(subst -I$(B)/gen,-isystem $(B)/gen,$(XCFLAGS)) -DXMC_VERSION='""' 2>/dev/null
+
+# gcc's analyzer, one file at a time and only those that have changed; .analyzer lists what it is not
+# to say, with the reasons.
+build/analyzed/%.done: %.c .analyzer Makefile | $(SKELS)
+	$(call say,CHECK,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -O1 $(filter-out -fsanitize%,$(XCFLAGS)) -DXMC_VERSION='""' -fanalyzer \
+		$(shell awk '$$1 == "$<" {sub(/^-W/, "-Wno-", $$2); print $$2}' .analyzer) \
+		-MMD -MP -MF $(@:.done=.d) -MT $@ -c -o /dev/null $<
+	$(Q)touch $@
 
 format:
 	clang-format -i $(C_FILES)
@@ -286,4 +335,4 @@ vmlinux:
 clean:
 	rm -rf build build-* vmlinux/full
 
--include $(wildcard $(B)/gen/*.d) $(shell find $(B) -type f -name '*.d' 2>/dev/null)
+-include $(wildcard $(B)/gen/*.d) $(shell find $(B) build/analyzed -type f -name '*.d' 2>/dev/null)

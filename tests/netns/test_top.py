@@ -301,6 +301,28 @@ def daemon_is_stuck():
 
 
 @test
+def keys_while_it_is_stuck():
+    """Keys are heard while a daemon does not answer: a search is shown, and q ends it"""
+    release = threading.Event()
+    state = {"calls": 0}
+
+    def stuck(params):
+        state["calls"] += 1
+        if state["calls"] > 1:
+            release.wait(60)
+        return statistics(RULES)(params)
+
+    with Terminal() as terminal:
+        terminal.start(serve(stats_show=stuck), "top", "-d", "0.1")
+        wait_until(lambda: state["calls"] > 1, "a call that is not answered")
+        terminal.keys("/")
+        terminal.wait("^search: ", "the search")
+        terminal.keys("cam2", "Enter", "q")
+        terminal.ended(0)  # 3, once the call has timed out
+    release.set()
+
+
+@test
 def refused_once():
     """A refusal is shown, and the next answer counts"""
     state = {"calls": 0}

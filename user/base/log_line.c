@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/unicode.h"
 
 /* Pairs of a JSON line; further ones are in its "text". Bounds the search for keys that are there
@@ -315,14 +316,11 @@ static void put_head(struct output *output, const struct log_record *record,
 {
 	const char *facility = log_facility_name(record->facility);
 	const char *level = log_level_name(record->level);
-	struct tm utc = {};
-	char text[64];
+	char time[CLOCK_TEXT_SIZE];
 
-	gmtime_r(&record->time.tv_sec, &utc);
-	strftime(text, sizeof(text), "{\"time\":\"%Y-%m-%dT%H:%M:%S", &utc);
-	put_string(output, text);
-	snprintf(text, sizeof(text), ".%03dZ\"", (int)(record->time.tv_nsec / 1000000 % 1000));
-	put_string(output, text);
+	put_string(output, "{\"time\":\"");
+	put_string(output, clock_format(&record->time, time));
+	put_string(output, "\"");
 	put_member(output, "level", strlen("level"), level, strlen(level));
 	put_member(output, "facility", strlen("facility"), facility, strlen(facility));
 	put_member(output, "event", strlen("event"), event->text, event->length);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,13 +10,18 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json_text.h"
+
 /* The room for a line starts with this, and doubles. */
 #define FIRST_ROOM 65536
 
 struct control_client {
 	int fd;
 	int interrupt_fd; /* -1: none */
+	int attended_fd;  /* -1: none */
+	bool (*attend)(void *context, short events);
+	void *attend_context;
 	int timeout_ms;
 	int calls;
 	char *buffer;
@@ -52,7 +56,7 @@ int control_client_open(struct control_client **out, const char *path)
 
 	if (!client)
 		return -ENOMEM;
-	client->interrupt_fd = -1;
+	client->interrupt_fd = client->attended_fd = -1;
 	client->timeout_ms = CONTROL_TIMEOUT_MS;
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	err = client->fd < 0 ? -errno : connect_to(client->fd, path);
@@ -71,7 +75,7 @@ int control_client_adopt(struct control_client **out, int fd)
 	if (!client)
 		return -ENOMEM;
 	client->fd = fd;
-	client->interrupt_fd = -1;
+	client->interrupt_fd = client->attended_fd = -1;
 	client->timeout_ms = -1;
 	*out = client;
 	return 0;
@@ -97,9 +101,27 @@ void control_client_interrupt(struct control_client *client, int fd)
 	client->interrupt_fd = fd;
 }
 
+void control_client_attend(struct control_client *client, int fd,
+			   bool (*attend)(void *context, short events), void *context)
+{
+	client->attended_fd = fd;
+	client->attend = attend;
+	client->attend_context = context;
+}
+
 int control_client_fd(const struct control_client *client)
 {
 	return client->fd;
+}
+
+/* Milliseconds until then for poll(2), rounded up; -1: for ever. */
+static int left_until(uint64_t deadline_ns)
+{
+	uint64_t now = clock_ns();
+
+	if (deadline_ns == UINT64_MAX)
+		return -1;
+	return deadline_ns > now ? (int)((deadline_ns - now + 999999) / 1000000) : 0;
 }
 
 /* Until the socket is ready. The time-out is about one wait, not about a whole line: a daemon that
@@ -107,17 +129,28 @@ int control_client_fd(const struct control_client *client)
 static int wait_for(const struct control_client *client, short events)
 {
 	struct pollfd fds[] = {{.fd = client->fd, .events = events},
-			       {.fd = client->interrupt_fd, .events = POLLIN}};
-	int ready;
+			       {.fd = client->interrupt_fd, .events = POLLIN},
+			       {.fd = client->attended_fd, .events = POLLIN}};
+	uint64_t deadline_ns = UINT64_MAX;
 
-	do
-		ready = poll(fds, 2, client->timeout_ms);
-	while (ready < 0 && errno == EINTR);
-	if (ready < 0)
-		return -errno;
-	if (ready == 0)
-		return -ETIMEDOUT;
-	return fds[1].revents ? -EINTR : 0;
+	if (client->timeout_ms >= 0)
+		deadline_ns = clock_ns() + (uint64_t)client->timeout_ms * 1000000;
+	while (true) {
+		int ready = poll(fds, 3, left_until(deadline_ns));
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready < 0)
+			return -errno;
+		if (ready == 0)
+			return -ETIMEDOUT;
+		if (fds[1].revents)
+			return -EINTR;
+		if (fds[2].revents && !client->attend(client->attend_context, fds[2].revents))
+			return -EINTR;
+		if (fds[0].revents)
+			return 0;
+	}
 }
 
 static int send_all(struct control_client *client, const char *bytes, size_t length)

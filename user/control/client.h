@@ -7,6 +7,7 @@
 #define XMCAST_CONTROL_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Longest line that is read from a daemon: far above 500 rules of 256 outputs each. */
@@ -36,6 +37,12 @@ void control_client_timeout(struct control_client *client, int milliseconds);
 /* From now on a wait ends with -EINTR as soon as this descriptor is readable (a signalfd). It stays
  * the caller's. */
 void control_client_interrupt(struct control_client *client, int fd);
+
+/* From now on, whenever this descriptor has something (POLLIN) or has gone during a wait, call
+ * `attend` with poll(2)'s events, so that a user's keys do not wait for a daemon. False: the wait
+ * ends with -EINTR. It stays the caller's. */
+void control_client_attend(struct control_client *client, int fd,
+			   bool (*attend)(void *context, short events), void *context);
 
 /* Readable or hung up when the daemon has something to say, or has gone; for poll(2). */
 int control_client_fd(const struct control_client *client);

@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "control/errors_json.h"
 
+#include "control/text_json.h"
+
 static json_t *error_json(const struct input_error *error)
 {
-	json_t *json = json_pack("{s:s, s:s, s:s*}", "file", error->at.file, "message",
-				 error->message, "word", error->word);
+	json_t *json = json_object();
+	int failed = json_object_set_new(json, "file", text_json(error->at.file));
 
-	if (json && error->at.line &&
-	    (json_object_set_new(json, "line", json_integer(error->at.line)) ||
-	     json_object_set_new(json, "column", json_integer(error->at.column)))) {
-		json_decref(json);
-		return NULL;
+	if (error->at.line) {
+		failed |= json_object_set_new(json, "line", json_integer(error->at.line));
+		failed |= json_object_set_new(json, "column", json_integer(error->at.column));
 	}
-	return json;
+	if (error->word)
+		failed |= json_object_set_new(json, "word", text_json(error->word));
+	failed |= json_object_set_new(json, "message", text_json(error->message));
+	if (!failed)
+		return json;
+	json_decref(json);
+	return NULL;
 }
 
-json_t *errors_json(const struct errors *errors)
+json_t *errors_list_json(const struct errors *errors)
 {
 	json_t *list = json_array();
-	json_t *json;
 
 	for (unsigned int i = 0; list && i < errors->kept; i++) {
 		if (json_array_append_new(list, error_json(&errors->list[i]))) {
@@ -26,8 +31,11 @@ json_t *errors_json(const struct errors *errors)
 			list = NULL;
 		}
 	}
-	json = list ? json_pack("{s:O, s:I}", "errors", list, "count", (json_int_t)errors->count)
-		    : NULL;
-	json_decref(list);
-	return json;
+	return list;
+}
+
+json_t *errors_json(const struct errors *errors)
+{
+	return json_pack("{s:o, s:I}", "errors", errors_list_json(errors), "count",
+			 (json_int_t)errors->count);
 }

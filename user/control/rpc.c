@@ -7,7 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json_text.h"
+#include "control/text_json.h"
 
 /* Dump with a newline behind, and drop the reference. NULL: no memory. */
 static char *to_line(json_t *answer, size_t *length)
@@ -29,44 +31,21 @@ char *rpc_notification(const char *method, const json_t *params, size_t *length)
 
 char *rpc_events_lost(uint64_t count, size_t *length)
 {
+	char time[CLOCK_TEXT_SIZE];
 	struct timespec now;
-	struct tm utc;
-	char seconds[32];
-	char time[48];
 	json_t *params;
 	char *line;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(time, sizeof(time), "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
-	params = json_pack("{s:s, s:s, s:I}", "time", time, "event", "events-lost", "count",
-			   (json_int_t)count);
+	params = json_pack("{s:s, s:s, s:I}", "time", clock_format(&now, time), "event",
+			   "events-lost", "count", (json_int_t)count);
 	line = params ? rpc_notification("event", params, length) : NULL;
 	json_decref(params);
 	return line;
 }
 
-/* A message may quote what a client or a file has said, and be cut within a character; an answer
- * takes nothing but UTF-8. */
-static json_t *text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	char *plain;
-
-	if (json)
-		return json;
-	plain = strdup(text);
-	for (char *c = plain; plain && *c; c++) {
-		if (*c < ' ' || *c > '~')
-			*c = '?';
-	}
-	json = plain ? json_string(plain) : NULL;
-	free(plain);
-	return json;
-}
-
-/* Takes over `data`, which may be NULL. */
+/* Takes over `data`, which may be NULL. A message may quote what a client or a file has said, and
+ * be cut within a character. */
 static json_t *error_object(int code, const char *message, json_t *data, json_t *id)
 {
 	return json_pack("{s:s, s:{s:i, s:o, s:o*}, s:O}", "jsonrpc", "2.0", "error", "code", code,

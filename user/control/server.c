@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/clients.h"
 #include "control/listener.h"
 #include "control/peer.h"
 #include "control/rpc.h"
@@ -34,17 +35,13 @@
 /* Who has not read an answer by then does not want it: an answer of 1 MB in a moment is usual. */
 #define ANSWER_MS 30000
 
-/* Answers that wait for their readers, all together: with 1 MB each, some 60 slow clients. */
-#define UNREAD_MOST (64U << 20)
-
 /* Nobody is accepted for so long when there is neither a descriptor nor memory. */
 #define PAUSE_NS 100000000ULL
 
 #define NEVER	 UINT64_MAX
 
 struct control_server {
-	int epoll_fd;	   /* of these: */
-	int clients_fd[2]; /* epoll sets of clients, by what they may do: enum control_access */
+	int epoll_fd; /* of these: */
 	int timer_fd;
 	int spare_fd; /* given up for a moment to turn a client away when there is no other */
 	struct listener *listener;
@@ -56,9 +53,7 @@ struct control_server {
 	uint64_t paused_ns; /* nobody is accepted until then; 0: everybody is */
 	struct log_limit refused_limit;
 	struct log_limit dropped_limit;
-	unsigned int nr_monitors;
-	unsigned int nr_sessions;
-	struct session *sessions[CONTROL_CLIENTS];
+	struct clients clients;
 };
 
 /* Come back soon after that time. In steps, so that a thousand clients with a time of their own
@@ -78,55 +73,25 @@ static void schedule(struct control_server *server, uint64_t when_ns)
 		server->alarm_ns = alarm_ns;
 }
 
-/* ---- what a session waits for ---- */
-
-/* Epoll events, or -1: it is not to be in the set at all, where the end of a client shows whether
- * that is asked for or not. */
-static int64_t wanted(struct session *session)
+/* A descriptor that nobody else takes meanwhile. */
+static void spare(struct control_server *server)
 {
-	size_t length;
-	uint32_t out = session_is_sending(session) ? EPOLLOUT : 0;
-
-	if (session_is_answering(session))
-		return EPOLLOUT;
-	if (session_line(session, &length)) {
-		/* With a line left we come again at once: a socket can be written to nearly always.
-		 */
-		return out || !session->resume_ns ? EPOLLOUT : -1;
-	}
-	return session->ended ? out : out | EPOLLIN;
-}
-
-/* 0, or -errno: the session cannot go on. */
-static int watch(struct control_server *server, struct session *session)
-{
-	int64_t mask = wanted(session);
-	struct epoll_event event = {.events = (uint32_t)mask, .data.ptr = session};
-	int operation = EPOLL_CTL_ADD;
-
-	if (session->is_watched && mask >= 0 && session->watched == (uint32_t)mask)
-		return 0;
-	if (!session->is_watched && mask < 0)
-		return 0;
-	if (session->is_watched)
-		operation = mask < 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-	if (epoll_ctl(server->clients_fd[session->access], operation, session->fd, &event))
-		return -errno;
-	session->is_watched = mask >= 0;
-	session->watched = (uint32_t)mask;
-	return 0;
+	if (server->spare_fd < 0)
+		server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static void close_session(struct control_server *server, struct session *session)
 {
-	struct session *last = server->sessions[--server->nr_sessions];
+	clients_remove(&server->clients, session);
+	spare(server);
+}
 
-	server->nr_monitors -= session->monitor;
-	server->sessions[session->slot] = last;
-	last->slot = session->slot;
-	session_free(session);
-	if (server->spare_fd < 0)
-		server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
+static int make_room(struct control_server *server, enum control_access access)
+{
+	int err = clients_make_room(&server->clients, access);
+
+	spare(server);
+	return err;
 }
 
 /* ---- events ---- */
@@ -151,11 +116,11 @@ void control_server_publish(struct control_server *server, const json_t *event)
 	size_t length = 0;
 	char *line;
 
-	if (!server || !server->nr_monitors)
+	if (!server || !server->clients.nr_monitors)
 		return;
 	line = rpc_notification("event", event, &length);
-	for (unsigned int i = 0; i < server->nr_sessions; i++) {
-		struct session *session = server->sessions[i];
+	for (unsigned int i = 0; i < server->clients.count; i++) {
+		struct session *session = server->clients.sessions[i];
 
 		if (!session->monitor)
 			continue;
@@ -166,7 +131,7 @@ void control_server_publish(struct control_server *server, const json_t *event)
 			session->lost++;
 		/* Sent by the next run: who is found gone here would be pulled from under the run
 		 * that has called the method that has called us. */
-		if (watch(server, session))
+		if (clients_watch(&server->clients, session))
 			log_debug("control-watch-failed error=\"%s\"", strerror(errno));
 	}
 	free(line);
@@ -174,52 +139,14 @@ void control_server_publish(struct control_server *server, const json_t *event)
 
 /* ---- requests ---- */
 
-static unsigned int count_long(const struct control_server *server)
-{
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < server->nr_sessions; i++)
-		count += server->sessions[i]->request_room > SESSION_REQUEST_MOST;
-	return count;
-}
-
 static size_t request_most(const struct control_server *server, const struct session *session)
 {
 	if (session->access != CONTROL_CHANGE || session->request_length < SESSION_REQUEST_MOST)
 		return SESSION_REQUEST_MOST;
-	if (session->request_room > SESSION_REQUEST_MOST || count_long(server) < LONG_REQUESTS)
+	if (session->request_room > SESSION_REQUEST_MOST ||
+	    clients_count_long(&server->clients) < LONG_REQUESTS)
 		return SESSION_LONG_REQUEST_MOST;
 	return SESSION_REQUEST_MOST;
-}
-
-static void begin_monitor(struct control_server *server, struct session *session)
-{
-	if (session->monitor)
-		return;
-	session->monitor = true;
-	server->nr_monitors++;
-}
-
-/* If all that is unread takes too much memory, who has not read for longest goes. Not at once, as
- * he may be among those whom the current run serves next. */
-static void bound_unread(struct control_server *server)
-{
-	struct session *oldest = NULL;
-	size_t unread = 0;
-
-	for (unsigned int i = 0; i < server->nr_sessions; i++) {
-		struct session *session = server->sessions[i];
-
-		if (session->expired || !session_is_answering(session))
-			continue;
-		unread += session->out_room;
-		if (!oldest || session->answer_since_ns < oldest->answer_since_ns)
-			oldest = session;
-	}
-	if (unread <= UNREAD_MOST)
-		return;
-	oldest->expired = true;
-	schedule(server, 0);
 }
 
 static int give_answer(struct control_server *server, struct session *session,
@@ -233,11 +160,12 @@ static int give_answer(struct control_server *server, struct session *session,
 	if (err)
 		return err;
 	if (answer->monitor)
-		begin_monitor(server, session);
+		clients_begin_monitor(&server->clients, session);
 	err = session_send(session, now);
 	if (session_is_answering(session)) {
 		schedule(server, session->answer_since_ns + server->answer_ns);
-		bound_unread(server);
+		if (clients_bound_unread(&server->clients))
+			schedule(server, 0);
 	}
 	return err;
 }
@@ -246,7 +174,8 @@ static int give_answer(struct control_server *server, struct session *session,
 static int answer_line(struct control_server *server, struct session *session, uint64_t now)
 {
 	const struct rpc rpc = {server->methods, server->context, session->access,
-				server->nr_monitors == CONTROL_MONITORS && !session->monitor};
+				server->clients.nr_monitors == CONTROL_MONITORS &&
+					!session->monitor};
 	size_t most = request_most(server, session);
 	struct rpc_answer answer = {0};
 	const char *line;
@@ -298,69 +227,10 @@ static int serve_session(struct control_server *server, struct session *session,
 		if (!session->monitor || (events & (EPOLLHUP | EPOLLERR)))
 			return -EPIPE;
 	}
-	return watch(server, session);
+	return clients_watch(&server->clients, session);
 }
 
 /* ---- clients come ---- */
-
-/* Which client goes for a new one? One that nothing is done for, and that is idle for longest; for
- * one who may change things, if there is none, one who may not: else those who only read could
- * keep him out. NULL: none. */
-static struct session *find_victim(const struct control_server *server, enum control_access access)
-{
-	struct session *idle = NULL;
-	struct session *reader = NULL;
-	size_t length;
-
-	for (unsigned int i = 0; i < server->nr_sessions; i++) {
-		struct session *session = server->sessions[i];
-		bool waits = session->monitor && !session_is_sending(session);
-
-		if (session->kept)
-			continue;
-		if (session->access < access && (!reader || session->active_ns < reader->active_ns))
-			reader = session;
-		if (waits || session_is_answering(session) || session_line(session, &length))
-			continue;
-		if (!idle || session->active_ns < idle->active_ns)
-			idle = session;
-	}
-	return idle ? idle : reader;
-}
-
-static int add_session(struct control_server *server, int fd, enum control_access access, bool kept)
-{
-	struct session *session = session_new(fd, access, clock_ns());
-	int err;
-
-	if (!session)
-		return -ENOMEM;
-	session->kept = kept;
-	err = watch(server, session);
-	if (err) {
-		session->fd = -1; /* the caller's */
-		session_free(session);
-		return err;
-	}
-	session->slot = server->nr_sessions;
-	server->sessions[server->nr_sessions++] = session;
-	return 0;
-}
-
-/* Make room for one more. 0, or -EMFILE: everybody is busy. */
-static int make_room(struct control_server *server, enum control_access access)
-{
-	struct session *victim;
-
-	if (server->nr_sessions < CONTROL_CLIENTS)
-		return 0;
-	victim = find_victim(server, access);
-	if (!victim)
-		return -EMFILE;
-	log_debug("control-client-evicted clients=%u", server->nr_sessions);
-	close_session(server, victim);
-	return 0;
-}
 
 int control_server_adopt(struct control_server *server, int fd, enum control_access access)
 {
@@ -370,7 +240,7 @@ int control_server_adopt(struct control_server *server, int fd, enum control_acc
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
 		return -errno;
 	err = make_room(server, CONTROL_CHANGE);
-	return err ? err : add_session(server, fd, access, true);
+	return err ? err : clients_add(&server->clients, fd, access, true);
 }
 
 /* Take whoever waits with the descriptor that is kept for that, and let him go. 0 or -errno. */
@@ -407,8 +277,7 @@ static void resume_accepting(struct control_server *server)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
 
-	if (server->spare_fd < 0)
-		server->spare_fd = fcntl(server->epoll_fd, F_DUPFD_CLOEXEC, 0);
+	spare(server);
 	server->paused_ns = 0;
 	if (!epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, listener_fd(server->listener), &event))
 		return;
@@ -419,7 +288,7 @@ static void resume_accepting(struct control_server *server)
 static void refused(struct control_server *server, int err)
 {
 	if (log_allowed(&server->refused_limit, "control-client-refused"))
-		log_warning("control-client-refused clients=%u error=\"%s\"", server->nr_sessions,
+		log_warning("control-client-refused clients=%u error=\"%s\"", server->clients.count,
 			    strerror(-err));
 }
 
@@ -444,7 +313,7 @@ static bool accept_client(struct control_server *server)
 	access = peer_access(fd, &server->policy);
 	err = make_room(server, access);
 	if (!err)
-		err = add_session(server, fd, access, false);
+		err = clients_add(&server->clients, fd, access, false);
 	if (err) {
 		refused(server, err);
 		close(fd);
@@ -469,15 +338,16 @@ static void on_alarm(struct control_server *server)
 		next = NEVER;
 	}
 	/* Backwards, because the last takes the place of one that is closed. */
-	for (unsigned int i = server->nr_sessions; i-- > 0;) {
-		struct session *session = server->sessions[i];
+	for (unsigned int i = server->clients.count; i-- > 0;) {
+		struct session *session = server->clients.sessions[i];
 		uint64_t deadline = NEVER;
 
 		if (session_is_answering(session))
 			deadline = session->answer_since_ns + server->answer_ns;
 		if (session->resume_ns && session->resume_ns <= now)
 			session->resume_ns = 0;
-		if (session->expired || deadline <= now || watch(server, session)) {
+		if (session->expired || deadline <= now ||
+		    clients_watch(&server->clients, session)) {
 			close_session(server, session);
 			continue;
 		}
@@ -502,20 +372,10 @@ int control_server_set_admins(struct control_server *server, const char *group)
 	return err;
 }
 
-static int open_clients(struct control_server *server, enum control_access access)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &server->clients_fd[access]};
-	int fd = epoll_create1(EPOLL_CLOEXEC);
-
-	server->clients_fd[access] = fd;
-	return fd < 0 || epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
-}
-
 static int open_descriptors(struct control_server *server)
 {
 	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};
 	struct epoll_event timer = {.events = EPOLLIN, .data.ptr = server};
-	int err;
 
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (server->epoll_fd < 0)
@@ -527,8 +387,7 @@ static int open_descriptors(struct control_server *server)
 	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, listener_fd(server->listener), &listening) ||
 	    epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, server->timer_fd, &timer))
 		return -errno;
-	err = open_clients(server, CONTROL_READ);
-	return err ? err : open_clients(server, CONTROL_CHANGE);
+	return clients_open(&server->clients, server->epoll_fd);
 }
 
 int control_server_open(struct control_server **out, const struct control_options *options,
@@ -547,7 +406,7 @@ int control_server_open(struct control_server **out, const struct control_option
 	server->alarm_ns = NEVER;
 	server->answer_ns = 1000000ULL * (options->answer_ms ? options->answer_ms : ANSWER_MS);
 	server->epoll_fd = server->timer_fd = server->spare_fd = -1;
-	server->clients_fd[CONTROL_READ] = server->clients_fd[CONTROL_CHANGE] = -1;
+	server->clients.fds[0] = server->clients.fds[1] = -1;
 	err = peer_find_option(options->group, &group, &found);
 	if (!err)
 		err = peer_find_option(options->admin_group, &server->policy.group,
@@ -568,8 +427,8 @@ void control_server_close(struct control_server *server)
 {
 	if (!server)
 		return;
-	while (server->nr_sessions) {
-		struct session *session = server->sessions[server->nr_sessions - 1];
+	while (server->clients.count) {
+		struct session *session = server->clients.sessions[server->clients.count - 1];
 
 		/* As far as it goes; who has left is closed all the same. */
 		if (session->monitor && session_send(session, 0))
@@ -581,10 +440,7 @@ void control_server_close(struct control_server *server)
 		close(server->spare_fd);
 	if (server->timer_fd >= 0)
 		close(server->timer_fd);
-	for (unsigned int i = 0; i < 2; i++) {
-		if (server->clients_fd[i] >= 0)
-			close(server->clients_fd[i]);
-	}
+	clients_close(&server->clients);
 	if (server->epoll_fd >= 0)
 		close(server->epoll_fd);
 	free(server);
@@ -609,7 +465,7 @@ static void drop_session(struct control_server *server, struct session *session,
 static int serve_clients(struct control_server *server, enum control_access access, int most)
 {
 	struct epoll_event events[EVENTS_PER_RUN];
-	int count = epoll_wait(server->clients_fd[access], events, most, 0);
+	int count = epoll_wait(server->clients.fds[access], events, most, 0);
 
 	for (int i = 0; i < count; i++) {
 		struct session *session = events[i].data.ptr;

@@ -25,6 +25,7 @@ struct top {
 	double interval;      /* seconds */
 	unsigned long frames; /* 0: no end */
 	bool batch;
+	bool leaving; /* a key says so, or there is no keyboard any more */
 	unsigned int rows;
 	unsigned int columns;
 	int end_fd;	 /* signals that mean: leave */
@@ -115,7 +116,7 @@ static bool ended(const struct top *top)
 {
 	struct pollfd fd = {.fd = top->end_fd, .events = POLLIN};
 
-	return poll(&fd, 1, 0) > 0;
+	return top->leaving || poll(&fd, 1, 0) > 0;
 }
 
 /* ---- samples ---- */
@@ -196,6 +197,28 @@ static int run_batch(struct top *top)
 	}
 }
 
+/* Do what the keys say. False: leave. */
+static bool take_keys(struct top *top, short events)
+{
+	int key;
+
+	top->leaving |= (events & (POLLHUP | POLLERR)) != 0;
+	while (!top->leaving && (key = top_screen_key()) >= 0)
+		top->leaving = top_view_key(top->view, key);
+	return !top->leaving;
+}
+
+/* The same while a daemon that may be stopped is waited for. */
+static bool attend(void *context, short events)
+{
+	struct top *top = context;
+
+	if (!take_keys(top, events))
+		return false;
+	draw(top);
+	return true;
+}
+
 /* Wait until something happens or the time has come. True: a key or a signal says to leave. */
 static bool wait_for(struct top *top, double until, bool *daemon_speaks)
 {
@@ -207,23 +230,18 @@ static bool wait_for(struct top *top, double until, bool *daemon_speaks)
 	};
 	double left = until - clock_now();
 	struct signalfd_siginfo info;
-	int key;
 
 	if (poll(fds, 4, left > 0 ? (int)(left * 1000) + 1 : 0) < 0)
 		return false; /* a signal that is ncurses' own: SIGTSTP, SIGCONT */
-	if (fds[0].revents || fds[2].revents & (POLLHUP | POLLERR))
+	if (fds[0].revents)
 		return true;
 	if (fds[1].revents) {
 		while (read(top->resize_fd, &info, sizeof(info)) > 0)
 			continue;
 		top_screen_size(&top->rows, &top->columns);
 	}
-	while ((key = top_screen_key()) >= 0) {
-		if (top_view_key(top->view, key))
-			return true;
-	}
 	*daemon_speaks = fds[3].revents != 0;
-	return false;
+	return !take_keys(top, fds[2].revents);
 }
 
 static int run_screen(struct top *top)
@@ -268,6 +286,7 @@ static int run(struct top *top, const struct verb *verb)
 	} else if (top_screen_open(top->ctl->options.colour != COLOUR_NEVER)) {
 		return ctl_usage(verb->usage, "not a terminal that it can use: try top -b");
 	} else {
+		control_client_attend(top->ctl->client, STDIN_FILENO, attend, top);
 		code = run_screen(top);
 		top_screen_close();
 	}

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "base/exit_codes.h"
+#include "control/errors_json.h"
+#include "control/text_json.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
 #include "rules/file.h"
@@ -20,41 +22,11 @@
 
 /* ---- check ---- */
 
-/* Text that came from a file or a command line, which need not be UTF-8. */
-static json_t *json_text(const char *text)
-{
-	json_t *json = text ? json_string(text) : json_null();
-	char *escaped;
-
-	if (json)
-		return json;
-	escaped = screen_escape(text, "");
-	json = escaped ? json_string(escaped) : NULL;
-	free(escaped);
-	return json;
-}
-
-static json_t *error_json(const struct input_error *error)
-{
-	json_t *json = json_pack("{s:o}", "file", json_text(error->at.file));
-
-	if (error->at.line) {
-		json_object_set_new(json, "line", json_integer(error->at.line));
-		json_object_set_new(json, "column", json_integer(error->at.column));
-	}
-	if (error->word)
-		json_object_set_new(json, "word", json_text(error->word));
-	json_object_set_new(json, "message", json_text(error->message));
-	return json;
-}
-
 /* {"valid", "rules", "errors": […]}; "more" if there are more errors than were kept. */
 static json_t *verdict(const struct config *config, const struct errors *errors, bool valid)
 {
-	json_t *list = json_array();
+	json_t *list = errors_list_json(errors);
 
-	for (unsigned int i = 0; i < errors->kept; i++)
-		json_array_append_new(list, error_json(&errors->list[i]));
 	if (errors->count > errors->kept)
 		return json_pack("{s:b, s:i, s:o, s:i}", "valid", valid, "rules",
 				 (int)config->nr_rules, "errors", list, "more",
@@ -274,7 +246,7 @@ static int save_to(struct ctl *ctl, const char *path)
 		screen_print_to(stderr, "xmcastctl: cannot write %s: %s\n", path, strerror(-err));
 		return EXIT_REFUSED;
 	}
-	answer = json_pack("{s:o, s:I}", "path", json_text(path), "bytes", (json_int_t)text.length);
+	answer = json_pack("{s:o, s:I}", "path", text_json(path), "bytes", (json_int_t)text.length);
 	code = ctl_show(ctl, answer, show_saved);
 	json_decref(answer);
 	return code;

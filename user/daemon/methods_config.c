@@ -7,6 +7,7 @@
 
 #include "base/json_build.h"
 #include "control/errors_json.h"
+#include "control/text_json.h"
 #include "daemon/daemon.h"
 #include "daemon/methods_rules.h"
 #include "daemon/reload.h"
@@ -71,8 +72,8 @@ void method_config_save(void *context, const json_t *params, struct control_repl
 		control_fail(reply, CONTROL_FAILED, "%s: %s", daemon->options.config,
 			     strerror(-err));
 	else
-		reply->result = json_pack("{s:s, s:I}", "path", daemon->options.config, "bytes",
-					  (json_int_t)bytes);
+		reply->result = json_pack("{s:o, s:I}", "path", text_json(daemon->options.config),
+					  "bytes", (json_int_t)bytes);
 }
 
 static json_t *restart_json(const struct reload_result *result)

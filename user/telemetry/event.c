@@ -5,13 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json_build.h"
 
 /* As long as a line of the log may be. */
 #define LINE_SIZE 1024
-
-/* "2026-11-22T15:04:05.123Z" */
-#define TIME_SIZE 32
 
 void event_init(struct event *event, const char *name, enum log_facility facility,
 		enum log_level level)
@@ -72,18 +70,6 @@ void event_emit(const struct events *events, const struct event *event)
 
 /* ---- JSON ---- */
 
-static json_t *time_json(const struct timespec *time)
-{
-	char text[TIME_SIZE];
-	struct tm tm;
-	size_t length;
-
-	gmtime_r(&time->tv_sec, &tm);
-	length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + length, sizeof(text) - length, ".%03ldZ", time->tv_nsec / 1000000);
-	return json_string(text);
-}
-
 static json_t *numbers_json(const struct event_field *field)
 {
 	json_t *object = json_object();
@@ -110,9 +96,11 @@ static json_t *field_json(const struct event_field *field)
 json_t *event_json(const struct event *event)
 {
 	json_t *object = json_object();
+	char time[CLOCK_TEXT_SIZE];
 	int failed = 0;
 
-	failed |= json_object_set_new(object, "time", time_json(&event->time));
+	failed |=
+		json_object_set_new(object, "time", json_string(clock_format(&event->time, time)));
 	failed |= json_object_set_new(object, "event", json_string(event->name));
 	for (unsigned int i = 0; i < event->nr_fields; i++)
 		failed |= json_object_set_new(object, event->fields[i].key,
