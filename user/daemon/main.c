@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -18,6 +17,7 @@
 #include "base/clock.h"
 #include "base/exit_codes.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/streams.h"
 #include "daemon/daemon.h"
 #include "daemon/exporter.h"
@@ -271,7 +271,7 @@ static int exit_code(int err)
 	case -EBUSY:
 	case -EADDRINUSE:
 		return EXIT_REFUSED;
-	case -ESRCH:	     /* control_server_open() */
+	case -ESRCH:	     /* control_server_open(), rights_become() */
 	case -EADDRNOTAVAIL: /* exporter_open() */
 		return EXIT_CONFIG;
 	default:
@@ -310,16 +310,15 @@ static int open_exporter(struct daemon *daemon)
 	return watch(daemon, exporter_fd(daemon->exporter), SOURCE_EXPORTER);
 }
 
-/* Two sockets per output: the soft limit of 1024 is for programs that use select(2). */
-static void raise_descriptor_limit(void)
+/* Everything is open that needs more rights than the relay itself, and no other thread runs. */
+static int confine(struct daemon *daemon)
 {
-	struct rlimit limit;
+	int err = rights_reduce();
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		log_debug("descriptor-limit-failed error=\"%s\"", strerror(errno));
+	rights_warn(&daemon->config, daemon->options.config);
+	if (!err)
+		err = sandbox_start(!daemon->config.security.no_sandbox);
+	return err;
 }
 
 /* What a predecessor that was killed has left beside the file. */
@@ -333,7 +332,6 @@ static void sweep(const struct daemon *daemon)
 
 static int open_epoll(struct daemon *daemon)
 {
-	raise_descriptor_limit();
 	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return daemon->epoll_fd < 0 ? -errno : 0;
 }
@@ -345,6 +343,11 @@ static int open_sinks(struct daemon *daemon)
 	if (!err)
 		sinks_set_hook(daemon, daemon->config.events.hook);
 	return err;
+}
+
+static int become_user(struct daemon *daemon)
+{
+	return rights_become(&daemon->config, daemon->options.socket);
 }
 
 static int open_relay(struct daemon *daemon)
@@ -366,9 +369,10 @@ static int start(struct daemon *daemon)
 		const char *name;
 		int (*run)(struct daemon *daemon);
 	} steps[] = {
-		{"epoll", open_epoll},	   {"signals", open_signals},	{"timer", open_timer},
-		{"control", open_control}, {"exporter", open_exporter}, {"events", open_sinks},
-		{"relay", open_relay},	   {"watch", watch_relay},
+		{"epoll", open_epoll},	{"signals", open_signals}, {"timer", open_timer},
+		{"user", become_user},	{"control", open_control}, {"exporter", open_exporter},
+		{"events", open_sinks}, {"rights", confine},	   {"relay", open_relay},
+		{"watch", watch_relay},
 	};
 	int err = 0;
 

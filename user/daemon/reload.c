@@ -145,6 +145,7 @@ static int keep_settings(const struct relay *relay, struct config *next)
 	next->egress = running->egress;
 	next->workers = running->workers;
 	next->metrics = running->metrics;
+	next->security = running->security;
 	memcpy(next->control.group, running->control.group, sizeof(next->control.group));
 	return 0;
 }
