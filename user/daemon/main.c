@@ -21,6 +21,7 @@
 #include "base/streams.h"
 #include "daemon/daemon.h"
 #include "daemon/exporter.h"
+#include "daemon/launcher.h"
 #include "daemon/methods.h"
 #include "daemon/reload.h"
 #include "daemon/rights.h"
@@ -36,6 +37,7 @@ enum source {
 	SOURCE_EXPORTER,
 	SOURCE_HOOK,
 	SOURCE_NETWORK,
+	SOURCE_LAUNCHER,
 };
 
 /* ---- configuration ---- */
@@ -217,7 +219,10 @@ static int run(struct daemon *daemon)
 				exporter_run(daemon->exporter);
 				break;
 			case SOURCE_HOOK:
-				hook_reap(daemon->hook.running);
+				hook_expire(daemon->hook.running);
+				break;
+			case SOURCE_LAUNCHER:
+				launcher_run(daemon->launcher);
 				break;
 			case SOURCE_NETWORK:
 				if (relay_follow(daemon->relay))
@@ -300,10 +305,20 @@ static int open_control(struct daemon *daemon)
 	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);
 }
 
+/* As the user that the daemon is from now on, and with more than it keeps as root. */
+static int open_launcher(struct daemon *daemon)
+{
+	int err = launcher_open(&daemon->launcher);
+
+	return err ? err : watch(daemon, launcher_fd(daemon->launcher), SOURCE_LAUNCHER);
+}
+
 static int open_exporter(struct daemon *daemon)
 {
 	const struct metrics_config *metrics = &daemon->config.metrics;
-	int err = metrics->port ? exporter_open(&daemon->exporter, metrics, daemon->control) : 0;
+	int err = metrics->port ? exporter_open(&daemon->exporter, metrics, daemon->control,
+						daemon->launcher)
+				: 0;
 
 	if (err || !daemon->exporter)
 		return err;
@@ -318,7 +333,7 @@ static int confine(struct daemon *daemon)
 	rights_warn(&daemon->config, daemon->options.config);
 	if (!err)
 		err = sandbox_start(!daemon->config.security.no_sandbox);
-	return err;
+	return err ? err : sandbox_enter(SANDBOX_MAIN);
 }
 
 /* What a predecessor that was killed has left beside the file. */
@@ -369,10 +384,10 @@ static int start(struct daemon *daemon)
 		const char *name;
 		int (*run)(struct daemon *daemon);
 	} steps[] = {
-		{"epoll", open_epoll},	{"signals", open_signals}, {"timer", open_timer},
-		{"user", become_user},	{"control", open_control}, {"exporter", open_exporter},
-		{"events", open_sinks}, {"rights", confine},	   {"relay", open_relay},
-		{"watch", watch_relay},
+		{"epoll", open_epoll},	     {"signals", open_signals},	  {"timer", open_timer},
+		{"user", become_user},	     {"launcher", open_launcher}, {"control", open_control},
+		{"exporter", open_exporter}, {"events", open_sinks},	  {"rights", confine},
+		{"relay", open_relay},	     {"watch", watch_relay},
 	};
 	int err = 0;
 
@@ -429,6 +444,8 @@ int main(int argc, char **argv)
 
 	if (argc == 1 && strcmp(argv[0], EXPORTER_NAME) == 0)
 		_exit(exporter_main());
+	if (argc == 1 && strcmp(argv[0], LAUNCHER_NAME) == 0)
+		_exit(launcher_main());
 	streams_reserve();
 	code = options_parse(&daemon.options, argc, argv);
 	if (code || daemon.options.help || daemon.options.version) {
@@ -450,6 +467,7 @@ int main(int argc, char **argv)
 	relay_close(daemon.relay);
 	control_server_close(daemon.control);
 	sinks_close(&daemon);
+	launcher_close(daemon.launcher);
 	free(daemon.text.text);
 	config_free(&daemon.config);
 	close_fd(daemon.timer_fd);
