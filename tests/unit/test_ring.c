@@ -44,10 +44,10 @@ static int answer(struct uring *uring, uint8_t opcode, uint8_t flags)
 	struct io_uring_cqe *cqe;
 	int result;
 
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = opcode;
+	if (!sqe)
+		return -ENODATA;
+	io_uring_prep_rw(opcode, sqe, -1, NULL, 0, 0);
 	sqe->flags = flags;
-	sqe->fd = -1;
 	sqe->user_data = 99;
 	if (io_uring_submit(&uring->ring) < 0)
 		return -ENODATA;

@@ -60,7 +60,7 @@ int daemon_read_config(const struct options *options, struct config *config, str
 
 	config_init(config);
 	if (options->config)
-		err = config_load_file(options->config, config, errors);
+		err = config_load_trusted_file(options->config, config, errors);
 	if (!err && options->nr_rules)
 		err = add_rules(options, config, errors);
 	if (err)
