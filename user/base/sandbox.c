@@ -46,10 +46,11 @@ static const int every_thread[] = {
 	SCMP_SYS(exit),
 };
 
+/* sendmsg: a refused batch, one by one. sendmmsg, recvfrom: the other engine; and the fill ring's
+ * wake-up. close: the ring, at its end. */
 static const int egress_thread[] = {
-	SCMP_SYS(io_uring_enter), SCMP_SYS(sendmmsg), /* the other engine */
-	SCMP_SYS(recvfrom),			      /* its commands; the fill ring's wake-up */
-	SCMP_SYS(close),			      /* the ring, at its end */
+	SCMP_SYS(io_uring_enter), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
+	SCMP_SYS(recvfrom),	  SCMP_SYS(close),
 };
 
 /* Files, sockets, BPF, threads, what libraries look up. */
