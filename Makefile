@@ -17,7 +17,7 @@
 
 # The one list of Debian packages: to build, to test, to check.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
-	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libmicrohttpd-dev \
+	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
 	libncurses-dev libcmocka-dev \
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
@@ -47,7 +47,7 @@ B := build$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(SAN),-$(subst $(co
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
 
-PKGS := libbpf libxdp liburing yaml-0.1 jansson libmnl libcap-ng
+PKGS := libbpf libxdp liburing yaml-0.1 jansson libmnl libcap-ng libseccomp
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Unoptimized to count, because an optimizer merges the branches that gcov would tell apart.
@@ -58,7 +58,7 @@ COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -Wno-maybe
 XCFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	-Wno-unused-parameter -Wvla -fno-common -fstack-protector-strong -D_GNU_SOURCE -pthread \
 	-Iinclude -Iuser -Itools -I$(B)/gen $(if $(DEBUG),-DXMC_DEBUG,) \
-	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -DXMC_DEBUG $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)) $(COV_CFLAGS)
+	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -DXMC_DEBUG -DXMC_SANITIZED $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)) $(COV_CFLAGS)
 XCFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 XCFLAGS += -DXMC_LIBXDP_VERSION='"$(shell pkg-config --modversion libxdp 2>/dev/null)"' \
 	-DXMC_LIBURING_VERSION='"$(shell pkg-config --modversion liburing 2>/dev/null)"'

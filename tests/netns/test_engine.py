@@ -226,7 +226,7 @@ def no_io_uring():
     """Where io_uring is disabled the daemon says so and relays with sendmmsg"""
     path = "/proc/sys/kernel/io_uring_disabled"
     star = Star()
-    os.chmod(work_folder(), 0o777)  # for the control socket
+    os.chmod(work_folder(), 0o1777)  # for the control socket
     with open(path, encoding="ascii") as file:
         before = file.read()
     try:

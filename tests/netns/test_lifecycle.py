@@ -209,7 +209,7 @@ def hinted_privileges():
     refused(Daemon(star.relay, RULE, prefix=prefix, ready=False, arguments=(
         "--socket", os.path.join(work_folder(), "none", "socket"))), EXIT_PERMISSION,
             "control-failed", "Permission denied")
-    os.chmod(work_folder(), 0o777)  # for the control socket
+    os.chmod(work_folder(), 0o1777)  # for the control socket
     daemon = Daemon(star.relay, RULE, prefix=prefix)
     equal(daemon.stats()["rules"][0]["state"], "active", f"state with {hint[1]}")
     relays(star)

@@ -69,11 +69,24 @@ def samples(text):
 
 
 def exporter_of(daemon):
-    """The exporter's process id, or None."""
-    pid = daemon.process.pid
+    """The exporter's process id, or None: a child of the launcher, which is the daemon's."""
+    launcher = children(daemon.process.pid)
+    started = [pid for pid in children(launcher[0]) if _name(pid) == "xmcast-exporter"]
+    return started[0] if started else None
+
+
+def children(pid):
+    """The processes that this one has started."""
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        children = file.read().split()
-    return int(children[0]) if children else None
+        return [int(child) for child in file.read().split()]
+
+
+def _name(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return None
 
 
 def alive(pid):

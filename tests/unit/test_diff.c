@@ -94,7 +94,8 @@ static const struct {
 		  "info, egress: error, membership: error, links: error, control: error }, to: "
 		  "stderr, format: json }\n"
 		  "events: { silent_after: 5, hook: /x y }\n"
-		  "metrics: { listen: 127.0.0.1:9710 }\n",
+		  "metrics: { listen: 127.0.0.1:9710 }\n"
+		  "security: { user: nobody, group: 7, sandbox: off }\n",
 	 "restart egress.engine: io_uring -> sendmmsg\n"
 	 "restart egress.gso: 64 -> 1\n"
 	 "restart egress.wakeup: eventfd -> spin\n"
@@ -114,7 +115,10 @@ static const struct {
 	 "live logging.format: text -> json\n"
 	 "live events.silent_after: 3 -> 5\n"
 	 "live events.hook:  -> /x y\n"
-	 "restart metrics.listen: off -> 127.0.0.1:9710\n"},
+	 "restart metrics.listen: off -> 127.0.0.1:9710\n"
+	 "restart security.user:  -> nobody\n"
+	 "restart security.group:  -> 7\n"
+	 "restart security.sandbox: on -> off\n"},
 	/* as many of each: what is nearest to the default counts as common */
 	{NO_RULES,
 	 NO_RULES "logging: { level: debug, levels: { daemon: info, rules: info, steering: info, "

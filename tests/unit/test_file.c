@@ -215,7 +215,8 @@ static void test_settings(void **state)
 		      "  to: syslog\n"
 		      "  format: json\n"
 		      "events: { silent_after: 10, hook: /bin/true }\n"
-		      "metrics: { listen: 127.0.0.1:9710 }\n");
+		      "metrics: { listen: 127.0.0.1:9710 }\n"
+		      "security: { user: xmcast, group: 12, sandbox: off }\n");
 
 	assert_true(config.rules[0].disabled);
 	assert_false(config.rules[1].disabled);
@@ -231,6 +232,9 @@ static void test_settings(void **state)
 	assert_string_equal(config.events.hook, "/bin/true");
 	assert_int_equal(config.metrics.port, 9710);
 	assert_true(addr_is_loopback(&config.metrics.address));
+	assert_string_equal(config.security.user, "xmcast");
+	assert_string_equal(config.security.group, "12");
+	assert_true(config.security.no_sandbox);
 	config_free(&config);
 }
 

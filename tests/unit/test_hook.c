@@ -7,9 +7,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "daemon/hook.h"
+#include "daemon/launcher.h"
 
 #define PATIENCE_MS 30000
 
@@ -18,6 +18,7 @@ static char script[96];
 static char output[96];
 static char fifo[96];
 static int saved_stderr = -1;
+static struct launcher *launcher;
 
 /* ---- the bench ---- */
 
@@ -46,12 +47,14 @@ static int set_up(void **state)
 	snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
 	saved_stderr = dup(STDERR_FILENO);
 	watchdog_start(folder);
-	return mkfifo(fifo, 0600);
+	setenv("PATH", "/usr/bin:/bin", 1);
+	return mkfifo(fifo, 0600) || launcher_open(&launcher);
 }
 
 static int tear_down(void **state)
 {
 	watchdog_stop();
+	launcher_close(launcher);
 	dup2(saved_stderr, STDERR_FILENO);
 	close(saved_stderr);
 	unlink(script);
@@ -97,22 +100,21 @@ static struct hook *open_hook(const char *text)
 	struct hook *hook;
 
 	write_script(text);
-	assert_int_equal(hook_open(&hook, script), 0);
+	assert_int_equal(hook_open(&hook, launcher, script), 0);
 	return hook;
 }
 
-/* Until all that was started has been reaped. */
+/* Until all that was started has ended. */
 static void wait_ended(struct hook *hook)
 {
-	struct pollfd fd = {.fd = hook_fd(hook), .events = POLLIN};
-	siginfo_t info;
+	struct pollfd fds[] = {{.fd = hook_fd(hook), .events = POLLIN},
+			       {.fd = launcher_fd(launcher), .events = POLLIN}};
 
-	hook_reap(hook);
-	while (!waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT)) {
-		assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
-		hook_reap(hook);
+	while (hook_running(hook)) {
+		assert_true(poll(fds, 2, PATIENCE_MS) > 0);
+		assert_true(launcher_run(launcher));
+		hook_expire(hook);
 	}
-	assert_int_equal(errno, ECHILD);
 }
 
 /* ---- what it gets ---- */
@@ -255,7 +257,8 @@ static void test_failures_are_told(void **state)
 	assert_true(hook_run(hook, "signal", NULL, 0));
 	wait_ended(hook);
 	write_script_of("/no/such/interpreter", "");
-	assert_false(hook_run(hook, "broken", NULL, 0));
+	assert_true(hook_run(hook, "broken", NULL, 0)); /* which shows only then: */
+	wait_ended(hook);
 	hook_counts(hook, &counts);
 	hook_close(hook);
 	read_all(log, text, sizeof(text));
@@ -267,46 +270,100 @@ static void test_failures_are_told(void **state)
 				  "error=\"No such file or directory\"\n");
 }
 
+/* What it runs from now on has the stderr that we have now. */
+static void start_launcher_anew(void)
+{
+	launcher_close(launcher);
+	assert_int_equal(launcher_open(&launcher), 0);
+}
+
 /* What runs for too long is killed, and its children are: the pipe's end comes when all have gone.
  * If it did not even get to start its child in time, it is given more. */
 static void test_timeout(void **state)
 {
-	struct hook *hook = open_hook("sleep 1000 & echo started >&2; wait");
 	struct hook_counts counts;
 	char text[4096] = "";
-	unsigned int runs = 0;
 
 	for (unsigned int ms = 250; !strstr(text, "started") && ms < PATIENCE_MS; ms *= 2) {
 		int log = capture();
+		struct hook *hook;
 
-		runs++;
+		start_launcher_anew();
+		hook = open_hook("sleep 1000 & echo started >&2; wait");
 		hook_set_timeout(hook, ms);
 		assert_true(hook_run(hook, "slow", NULL, 0));
 		wait_ended(hook);
+		hook_counts(hook, &counts);
+		hook_close(hook);
+		launcher_close(launcher);
+		launcher = NULL;
 		read_all(log, text, sizeof(text));
 		assert_non_null(strstr(text, "warn  hook-killed event_name=\"slow\" timeout_ms="));
 		assert_null(strstr(text, "hook-failed"));
+		assert_int_equal(counts.killed, 1);
+		assert_int_equal(counts.failed, 0);
 	}
 	assert_non_null(strstr(text, "started"));
-	hook_counts(hook, &counts);
-	hook_close(hook);
-	assert_int_equal(counts.killed, runs);
-	assert_int_equal(counts.failed, 0);
 }
 
-/* hook_close() lets it run on. */
+/* The end of hook and launcher, in order, lets it run on. */
 static void test_close_leaves_it_alone(void **state)
 {
-	struct hook *hook = open_hook("read line < fifo; exit 7");
+	struct hook *hook = open_hook("read line < fifo; echo done > output");
 	int fd = open(fifo, O_RDWR | O_CLOEXEC);
-	int status;
+	char text[16];
 
+	assert_int_equal(mkfifo(output, 0600), 0);
 	assert_true(hook_run(hook, "silent", NULL, 0));
 	hook_close(hook);
+	launcher_close(launcher);
+	launcher = NULL;
 	assert_int_equal(write(fd, "\n", 1), 1);
-	assert_true(waitpid(-1, &status, 0) > 0);
+	read_output(text, sizeof(text));
 	close(fd);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	assert_string_equal(text, "done\n");
+}
+
+/* No capabilities, none to be had, whatever we have. */
+static void test_rights(void **state)
+{
+	struct hook *hook = open_hook("grep -E '^(Cap(Inh|Prm|Eff|Amb)|NoNewPrivs)' "
+				      "/proc/self/status > output");
+	char text[4096];
+
+	assert_true(hook_run(hook, "silent", NULL, 0));
+	wait_ended(hook);
+	hook_close(hook);
+	read_output(text, sizeof(text));
+	assert_string_equal(text, "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
+				  "CapEff:\t0000000000000000\nCapAmb:\t0000000000000000\n"
+				  "NoNewPrivs:\t1\n");
+}
+
+/* The launcher dies: what it had started counts as failed, nothing more is started, nobody waits.
+ */
+static void test_launcher_dies(void **state)
+{
+	struct hook *hook = open_hook("kill -9 $PPID");
+	struct hook_counts counts;
+	struct pollfd fd = {.fd = launcher_fd(launcher), .events = POLLIN};
+	char text[4096];
+	int log = capture();
+
+	assert_true(hook_run(hook, "killer", NULL, 0));
+	do {
+		assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+	} while (launcher_run(launcher));
+	assert_int_equal(hook_running(hook), 0);
+	assert_false(hook_run(hook, "next", NULL, 0));
+	hook_counts(hook, &counts);
+	hook_close(hook);
+	read_all(log, text, sizeof(text));
+	assert_int_equal(counts.failed, 1);
+	assert_int_equal(counts.skipped, 1);
+	assert_non_null(strstr(text, "error launcher-failed error=\"it has ended\""));
+	assert_non_null(strstr(text, "error hook-start-failed event_name=\"next\" "
+				     "error=\"Broken pipe\"\n"));
 }
 
 /* With another path, or none, what runs is reaped nevertheless. */
@@ -341,6 +398,8 @@ static void test_ignored_children(void **state)
 	struct hook *hook;
 
 	signal(SIGCHLD, SIG_IGN);
+	start_launcher_anew();
+	signal(SIGCHLD, SIG_DFL);
 	hook = open_hook("exit 1");
 	assert_true(hook_run(hook, "silent", NULL, 0));
 	wait_ended(hook);
@@ -357,7 +416,7 @@ static void refuse(const char *path, int err, const char *why)
 	char text[1024];
 	int log = capture();
 
-	assert_int_equal(hook_open(&hook, path), err);
+	assert_int_equal(hook_open(&hook, launcher, path), err);
 	assert_null(hook);
 	read_all(log, text, sizeof(text));
 	if (!strstr(text, "error hook-refused path=\"") || !strstr(text, why))
@@ -417,7 +476,7 @@ static void test_none(void **state)
 
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_FOLDER(test_environment),
@@ -427,6 +486,8 @@ int main(void)
 		WITH_FOLDER(test_failures_are_told),
 		WITH_FOLDER(test_timeout),
 		WITH_FOLDER(test_close_leaves_it_alone),
+		WITH_FOLDER(test_rights),
+		WITH_FOLDER(test_launcher_dies),
 		WITH_FOLDER(test_another_path),
 		WITH_FOLDER(test_ignored_children),
 		WITH_FOLDER(test_refused),
@@ -434,5 +495,7 @@ int main(void)
 		cmocka_unit_test(test_none),
 	};
 
+	if (strcmp(argv[0], LAUNCHER_NAME) == 0)
+		return launcher_main();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "base/account.h"
 #include "control/client.h"
 #include "control/peer.h"
 #include "control/session.h"
@@ -209,16 +210,16 @@ static void test_groups(void **state)
 	gid_t gid = 77;
 
 	snprintf(path, sizeof(path), "%s/socket", folder);
-	assert_int_equal(peer_find_group("root", &gid), 0);
+	assert_int_equal(account_find_group("root", &gid), 0);
 	assert_int_equal(gid, 0);
-	assert_int_equal(peer_find_group("4711", &gid), 0);
+	assert_int_equal(account_find_group("4711", &gid), 0);
 	assert_int_equal(gid, 4711);
 	gid = 77;
-	assert_int_equal(peer_find_group("no-such-group", &gid), -ESRCH);
-	assert_int_equal(peer_find_group("12x", &gid), -ESRCH);
-	assert_int_equal(peer_find_group("-1", &gid), -ESRCH);
-	assert_int_equal(peer_find_group("4294967295", &gid), -ESRCH);
-	assert_int_equal(peer_find_group("99999999999999999999", &gid), -ESRCH);
+	assert_int_equal(account_find_group("no-such-group", &gid), -ESRCH);
+	assert_int_equal(account_find_group("12x", &gid), -ESRCH);
+	assert_int_equal(account_find_group("-1", &gid), -ESRCH);
+	assert_int_equal(account_find_group("4294967295", &gid), -ESRCH);
+	assert_int_equal(account_find_group("99999999999999999999", &gid), -ESRCH);
 	assert_int_equal(gid, 77);
 
 	options.group = "no-such-group";

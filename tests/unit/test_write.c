@@ -18,7 +18,8 @@ _Static_assert(sizeof(struct control_config) == 67, "control");
 _Static_assert(sizeof(struct log_config) == 40, "logging");
 _Static_assert(sizeof(struct events_config) == 260, "events");
 _Static_assert(sizeof(struct metrics_config) == 20, "metrics");
-_Static_assert(sizeof(struct config) == 712, "config");
+_Static_assert(sizeof(struct security_config) == 67, "security");
+_Static_assert(sizeof(struct config) == 776, "config");
 
 static struct config parse(const char *text, size_t length)
 {
@@ -440,6 +441,10 @@ static void random_config(struct config *config)
 		assert_true(addr_parse(pick(2) ? "::1" : "127.0.0.1", &config->metrics.address));
 	}
 	config->stats_interval = pick_or(10, 0, 86401);
+	pick_group(config->security.user);
+	if (config->security.user[0])
+		pick_group(config->security.group);
+	config->security.no_sandbox = pick(2);
 }
 
 static void test_random(void **state)
@@ -505,6 +510,8 @@ static void test_each_setting(void **state)
 	EXPECT_SEEN(events.silent_after, 4);
 	EXPECT_SEEN(events.hook[0], '/');
 	EXPECT_SEEN(stats_interval, 0);
+	EXPECT_SEEN(security.user[0], 'a');
+	EXPECT_SEEN(security.no_sandbox, true);
 	config_init(&config);
 	config.metrics.port = 1;
 	assert_true(addr_parse("127.0.0.1", &config.metrics.address));

@@ -34,6 +34,9 @@ static bool journal; /* stderr leads to the journal, and may be treated so */
 static struct log_syslog to_syslog = {.path = LOG_SYSLOG_PATH, .fd = -1};
 static unsigned long long lost; /* lines, since the last note about them */
 
+/* This thread may not connect to the syslog daemon. */
+static _Thread_local bool confined;
+
 static pthread_mutex_t limiter_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct log_limiter limiter;
 
@@ -79,6 +82,8 @@ void log_configure(const struct log_config *config)
 {
 	for (int i = 0; i < LOG_FACILITIES; i++)
 		log_set_level((enum log_facility)i, config->levels[i]);
+	/* The zone's file is read here, and not by a thread that may open none. */
+	tzset();
 	pthread_mutex_lock(&mutex);
 	target = config->target;
 	json = config->json;
@@ -87,6 +92,11 @@ void log_configure(const struct log_config *config)
 		log_syslog_close(&to_syslog);
 	to_syslog.retry = 0;
 	pthread_mutex_unlock(&mutex);
+}
+
+void log_confine_thread(void)
+{
+	confined = true;
 }
 
 void log_current(struct log_config *config)
@@ -203,7 +213,8 @@ static bool put(const struct log_record *record)
 		return put_stderr(record, line);
 	log_syslog_prefix(record->level, prefix);
 	length = json ? log_line_json(record, prefix, line) : log_line_text(record, prefix, line);
-	err = log_syslog_send(&to_syslog, line, length, now_ns());
+	err = confined ? log_syslog_send_connected(&to_syslog, line, length)
+		       : log_syslog_send(&to_syslog, line, length, now_ns());
 	if (err == -EAGAIN)
 		return false;
 	return !err || put_stderr(record, line);

@@ -71,6 +71,10 @@ void log_set_level(enum log_facility facility, enum log_level level);
 /* Start-up is over: from now on errors are held back as all else is. */
 void log_running(void);
 
+/* The calling thread may not open sockets any more (base/sandbox.h): while the connection to the
+ * syslog daemon is down its lines go to stderr, until another thread has made it anew. */
+void log_confine_thread(void);
+
 /*
  * `format` gives the event name and its key=value pairs, without a newline. Values that may have
  * spaces are in quotes: key="%s". They may hold any bytes: control characters, quotes and what is

@@ -50,6 +50,13 @@ static int send_line(const struct log_syslog *syslog, const char *line, size_t l
 	return sent < 0 ? -errno : 0;
 }
 
+int log_syslog_send_connected(const struct log_syslog *syslog, const char *line, size_t length)
+{
+	if (length && line[length - 1] == '\n')
+		length--;
+	return syslog->fd < 0 ? -ENOTCONN : send_line(syslog, line, length);
+}
+
 int log_syslog_send(struct log_syslog *syslog, const char *line, size_t length, uint64_t now)
 {
 	int err = -ENOTCONN;

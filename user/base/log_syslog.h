@@ -36,6 +36,10 @@ void log_syslog_prefix(enum log_level level, char prefix[LOG_SYSLOG_PREFIX_SIZE]
  */
 int log_syslog_send(struct log_syslog *syslog, const char *line, size_t length, uint64_t now);
 
+/* The same, on the connection that is there: makes none, and closes none. -ENOTCONN: there is none.
+ */
+int log_syslog_send_connected(const struct log_syslog *syslog, const char *line, size_t length);
+
 void log_syslog_close(struct log_syslog *syslog);
 
 #endif

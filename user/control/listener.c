@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/trust.h"
 
 /* Who may wait to be accepted: as many as there may be clients. */
 #define BACKLOG	  1024
@@ -43,16 +45,38 @@ static int make_folder(const char *path)
 	return err;
 }
 
+/* Who can put something in place of the folder, or of what is in it, could be asked instead of us.
+ */
+static int check_folder(const char *path)
+{
+	char text[TRUST_TEXT_SIZE];
+	char where[PATH_MAX];
+	int err = trust_folder(path, where, text);
+
+	if (err != -EACCES)
+		return 0; /* what is not there, or cannot be looked at, shows when it is used */
+	log_error("control-folder-refused path=\"%s\" reason=\"%s\"", where, text);
+	return err;
+}
+
 /* Without it, two who find the same abandoned socket file would both remove it, one of them the
  * other's new one. */
 static int lock(struct listener *listener)
 {
 	char path[PATH_SIZE + sizeof(".lock")];
+	char text[TRUST_TEXT_SIZE];
+	struct stat status;
 
 	snprintf(path, sizeof(path), "%s.lock", listener->path);
 	listener->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (listener->lock_fd < 0)
+	if (listener->lock_fd < 0 || fstat(listener->lock_fd, &status))
 		return -errno;
+	/* Made by somebody else in a folder that all may write to, to keep us out, or read it. */
+	if (!S_ISREG(status.st_mode) || trust_file(&status, TRUST_NOBODY, text)) {
+		log_error("control-folder-refused path=\"%s\" reason=\"%s\"", path,
+			  S_ISREG(status.st_mode) ? text : "not a regular file");
+		return -EACCES;
+	}
 	if (flock(listener->lock_fd, LOCK_EX | LOCK_NB))
 		return errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
 	return 0;
@@ -116,7 +140,9 @@ static int open_at(struct listener *listener, gid_t group)
 
 	strcpy(address.sun_path, listener->path);
 	no_folder = make_folder(listener->path);
-	err = lock(listener);
+	err = check_folder(listener->path);
+	if (!err)
+		err = lock(listener);
 	/* The reason is why there is no folder, not that there is none. */
 	if (err == -ENOENT && no_folder)
 		err = no_folder;

@@ -17,8 +17,9 @@ struct listener;
 /*
  * Listen at `path` (its folder is made if only the last part is missing); the socket file belongs
  * to `group`, if that is not (gid_t)-1. A socket file that nobody answers is replaced. 0;
- * -EADDRINUSE: another process has it; -ENOTSOCK: something else is there; -EPERM: no right to give
- * it to that group; -errno.
+ * -EADDRINUSE: another process has it; -ENOTSOCK: something else is there; -EACCES: somebody else
+ * could put something in its place (base/trust.h), which is in the log; -EPERM: no right to give it
+ * to that group; -errno.
  */
 int listener_open(struct listener **out, const char *path, gid_t group);
 

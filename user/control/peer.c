@@ -3,53 +3,12 @@
 #include "control/peer.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/log.h"
-
-/* A group with many members has a long entry; nobody's has more. */
-#define ENTRY_MOST (1U << 20)
-
-static int find_by_name(const char *name, gid_t *group)
-{
-	struct group *found = NULL;
-	struct group entry;
-	int err = ERANGE;
-
-	for (size_t size = 1024; err == ERANGE && size <= ENTRY_MOST; size *= 4) {
-		char *room = malloc(size);
-
-		if (!room)
-			return -ENOMEM;
-		err = getgrnam_r(name, &entry, room, size, &found);
-		if (found)
-			*group = found->gr_gid;
-		free(room);
-	}
-	/* Which errno says that there is none depends on where groups are kept. */
-	return found ? 0 : err == ERANGE ? -ERANGE : -ESRCH;
-}
-
-int peer_find_group(const char *name, gid_t *group)
-{
-	int err = find_by_name(name, group);
-	unsigned long number;
-	char *end;
-
-	if (err != -ESRCH || *name < '0' || *name > '9')
-		return err;
-	errno = 0;
-	number = strtoul(name, &end, 10);
-	/* The last one is chown(2)'s "leave it as it is". */
-	if (errno || *end || number >= UINT32_MAX)
-		return -ESRCH;
-	*group = (gid_t)number;
-	return 0;
-}
 
 int peer_find_option(const char *name, gid_t *group, bool *found)
 {
@@ -58,7 +17,7 @@ int peer_find_option(const char *name, gid_t *group, bool *found)
 	*found = name && *name;
 	if (!*found)
 		return 0;
-	err = peer_find_group(name, group);
+	err = account_find_group(name, group);
 	if (err == -ESRCH)
 		log_error("control-group-unknown group=\"%s\" hint=\"create it with groupadd, or "
 			  "change control.group or control.admin_group\"",

@@ -15,11 +15,8 @@ struct peer_policy {
 	gid_t group;
 };
 
-/* A Unix group by its name or its number. 0; -ESRCH: there is none of that name; -errno. */
-int peer_find_group(const char *name, gid_t *group);
-
-/* The same for an option that may be missing (NULL or ""): then *found is false, and *group stays
- * as it is. A group that does not exist is logged. */
+/* The group (base/account.h) of an option that may be missing (NULL or ""): then *found is false,
+ * and *group stays as it is. A group that does not exist is logged. */
 int peer_find_option(const char *name, gid_t *group, bool *found);
 
 /* What the process that connected this socket may do, with the credentials that it had then

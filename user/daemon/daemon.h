@@ -43,6 +43,7 @@ struct daemon {
 	struct event_counts event_counts;
 	struct event_hook hook;
 	struct control_server *control;
+	struct launcher *launcher;
 	struct exporter *exporter; /* NULL: no metrics.listen */
 	struct reload_state reload;
 	struct config_text text;

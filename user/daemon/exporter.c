@@ -4,14 +4,11 @@
 #include "daemon/exporter.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,6 +18,7 @@
 #include "base/addr.h"
 #include "base/log.h"
 #include "daemon/exporter_process.h"
+#include "daemon/launcher.h"
 
 /* Seconds until it is started again: once it has lived for the longer, from the shorter on. */
 #define BACKOFF_MIN 1
@@ -31,12 +29,11 @@
 
 struct exporter {
 	struct control_server *server;
+	struct launcher *launcher;
 	char address[ENDPOINT_TEXT_SIZE];
-	int epoll_fd; /* holds the two below */
 	int timer_fd; /* runs while it is not running */
-	int pid_fd;   /* -1: it is not running */
+	int job;      /* of the launcher; 0: it is not running */
 	int listen_fd;
-	pid_t pid;
 	time_t started; /* CLOCK_MONOTONIC seconds */
 	unsigned int backoff;
 };
@@ -44,13 +41,6 @@ struct exporter {
 static time_t now(void)
 {
 	return (time_t)(clock_ns() / NS_PER_SECOND);
-}
-
-static int watch(struct exporter *exporter, int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-
-	return epoll_ctl(exporter->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
 static void close_fd(int *fd)
@@ -86,84 +76,30 @@ static int listen_at(struct exporter *exporter, const struct metrics_config *con
 		       : -EADDRNOTAVAIL;
 }
 
-/* posix_spawn() closes all descriptors but these, and gives back the signals that we block or
- * ignore. 0 or -errno. */
-static int prepare_spawn(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
-			 int listen_fd, int control_fd)
-{
-	sigset_t none;
-	sigset_t pipe;
-	int err;
-
-	sigemptyset(&none);
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	err = posix_spawnattr_setsigmask(attributes, &none);
-	if (!err)
-		err = posix_spawnattr_setsigdefault(attributes, &pipe);
-	if (!err)
-		err = posix_spawnattr_setflags(attributes,
-					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (!err)
-		err = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDWR,
-						       0);
-	if (!err)
-		err = posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDOUT_FILENO);
-	if (!err)
-		err = posix_spawn_file_actions_adddup2(actions, listen_fd, EXPORTER_LISTEN_FD);
-	if (!err)
-		err = posix_spawn_file_actions_adddup2(actions, control_fd, EXPORTER_CONTROL_FD);
-	if (!err)
-		err = posix_spawn_file_actions_addclosefrom_np(actions, EXPORTER_CONTROL_FD + 1);
-	return -err;
-}
-
-static int spawn(struct exporter *exporter, int listen_fd, int control_fd)
-{
-	char *const arguments[] = {EXPORTER_NAME, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int err;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	err = prepare_spawn(&actions, &attributes, listen_fd, control_fd);
-	if (!err)
-		err = -posix_spawn(&exporter->pid, "/proc/self/exe", &actions, &attributes,
-				   arguments, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return err;
-}
+static void on_report(void *context, const struct launcher_report *report);
 
 static int start(struct exporter *exporter)
 {
-	int sockets[2] = {-1, -1};
-	int listen_fd = -1;
-	int control_fd = -1;
+	int sockets[2];
 	int err;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return -errno;
-	/* Out of the way of the numbers that they shall have there. */
-	listen_fd = fcntl(exporter->listen_fd, F_DUPFD_CLOEXEC, EXPORTER_CONTROL_FD + 1);
-	control_fd = fcntl(sockets[1], F_DUPFD_CLOEXEC, EXPORTER_CONTROL_FD + 1);
-	err = listen_fd < 0 || control_fd < 0 ? -errno : spawn(exporter, listen_fd, control_fd);
-	close_fd(&listen_fd);
-	close_fd(&control_fd);
+	err = launcher_exporter(exporter->launcher, exporter->listen_fd, sockets[1], on_report,
+				exporter);
 	close_fd(&sockets[1]);
-	if (err) {
+	if (err < 0) {
 		close_fd(&sockets[0]);
 		return err;
 	}
+	exporter->job = err;
 	exporter->started = now();
-	exporter->pid_fd = (int)syscall(SYS_pidfd_open, exporter->pid, 0);
-	err = exporter->pid_fd < 0 ? -errno : watch(exporter, exporter->pid_fd);
-	/* From here on the server owns our end, also where it fails. */
-	if (!err)
-		return control_server_adopt(exporter->server, sockets[0], CONTROL_READ);
-	close_fd(&sockets[0]);
-	return err;
+	/* From here on the server owns our end, also where it fails; then the exporter ends. */
+	err = control_server_adopt(exporter->server, sockets[0], CONTROL_READ);
+	if (err)
+		log_warning("exporter-failed listen=%s error=\"%s\" again_in=%u", exporter->address,
+			    strerror(-err), exporter->backoff);
+	return 0;
 }
 
 /* ---- end ---- */
@@ -180,64 +116,72 @@ static void start_later(struct exporter *exporter)
 		exporter->backoff = BACKOFF_MAX;
 }
 
+static void wait_after(struct exporter *exporter, int err)
+{
+	log_warning("exporter-failed listen=%s error=\"%s\" again_in=%u", exporter->address,
+		    strerror(-err), exporter->backoff);
+	/* Without a launcher there is none to be had again; launcher-failed says so. */
+	if (err != -EPIPE)
+		start_later(exporter);
+}
+
 static void start_or_wait(struct exporter *exporter)
 {
 	int err = start(exporter);
 
-	if (!err) {
-		log_info("exporter-started listen=%s pid=%d", exporter->address,
-			 (int)exporter->pid);
-		return;
-	}
-	log_warning("exporter-failed listen=%s error=\"%s\" again_in=%u", exporter->address,
-		    strerror(-err), exporter->backoff);
-	/* A process that has been started is waited for; it ends, because nobody serves it. */
-	if (exporter->pid_fd < 0)
-		start_later(exporter);
+	if (err)
+		wait_after(exporter, err);
 }
 
-static void log_end(const struct exporter *exporter, const siginfo_t *end)
+static void log_end(const struct exporter *exporter, const struct launcher_report *end)
 {
-	if (end->si_code == CLD_EXITED)
+	if (end->code == CLD_EXITED)
 		log_warning("exporter-failed listen=%s status=%d reason=\"%s\" again_in=%u",
-			    exporter->address, end->si_status, exporter_exit_reason(end->si_status),
+			    exporter->address, end->status, exporter_exit_reason(end->status),
 			    exporter->backoff);
 	else
 		log_warning("exporter-failed listen=%s signal=%s reason=\"it was killed\" "
 			    "again_in=%u",
-			    exporter->address, sigabbrev_np(end->si_status), exporter->backoff);
+			    exporter->address, sigabbrev_np(end->status), exporter->backoff);
 }
 
-static void reap(struct exporter *exporter)
+static void on_report(void *context, const struct launcher_report *report)
 {
-	siginfo_t end = {0};
+	struct exporter *exporter = context;
 
-	if (exporter->pid_fd < 0 || waitid(P_PID, (id_t)exporter->pid, &end, WEXITED | WNOHANG) ||
-	    !end.si_pid)
-		return;
-	close_fd(&exporter->pid_fd);
-	if (now() - exporter->started >= BACKOFF_MAX)
-		exporter->backoff = BACKOFF_MIN;
-	log_end(exporter, &end);
-	start_later(exporter);
+	switch (report->kind) {
+	case LAUNCHER_STARTED:
+		log_info("exporter-started listen=%s pid=%d", exporter->address, report->pid);
+		break;
+	case LAUNCHER_NOT_STARTED:
+		exporter->job = 0;
+		wait_after(exporter, -report->error);
+		break;
+	case LAUNCHER_ENDED:
+		exporter->job = 0;
+		if (now() - exporter->started >= BACKOFF_MAX)
+			exporter->backoff = BACKOFF_MIN;
+		log_end(exporter, report);
+		start_later(exporter);
+		break;
+	}
 }
 
 void exporter_run(struct exporter *exporter)
 {
 	uint64_t expirations;
 
-	reap(exporter);
 	if (read(exporter->timer_fd, &expirations, sizeof(expirations)) == sizeof(expirations))
 		start_or_wait(exporter);
 }
 
 int exporter_fd(const struct exporter *exporter)
 {
-	return exporter->epoll_fd;
+	return exporter->timer_fd;
 }
 
 int exporter_open(struct exporter **out, const struct metrics_config *config,
-		  struct control_server *server)
+		  struct control_server *server, struct launcher *launcher)
 {
 	struct exporter *exporter = calloc(1, sizeof(*exporter));
 	int err;
@@ -245,14 +189,11 @@ int exporter_open(struct exporter **out, const struct metrics_config *config,
 	if (!exporter)
 		return -ENOMEM;
 	exporter->server = server;
+	exporter->launcher = launcher;
 	exporter->backoff = BACKOFF_MIN;
-	exporter->pid_fd = -1;
 	exporter->listen_fd = -1;
-	exporter->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	exporter->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	err = exporter->epoll_fd < 0 || exporter->timer_fd < 0 ? -errno : 0;
-	if (!err)
-		err = watch(exporter, exporter->timer_fd);
+	err = exporter->timer_fd < 0 ? -errno : 0;
 	if (!err)
 		err = listen_at(exporter, config);
 	if (err) {
@@ -269,11 +210,8 @@ void exporter_close(struct exporter *exporter)
 	if (!exporter)
 		return;
 	/* It keeps nothing that would be lost. */
-	if (exporter->pid_fd >= 0 && !kill(exporter->pid, SIGKILL))
-		waitpid(exporter->pid, NULL, 0);
-	close_fd(&exporter->pid_fd);
+	launcher_end(exporter->launcher, exporter->job);
 	close_fd(&exporter->listen_fd);
 	close_fd(&exporter->timer_fd);
-	close_fd(&exporter->epoll_fd);
 	free(exporter);
 }

@@ -9,13 +9,14 @@
  * Whatever becomes of it, the relay goes on: the daemon starts it again, after 1 s, then 2 s, and
  * so on up to a minute. It never outlives the daemon.
  *
- * It is started by executing our own program anew under the name xmcast-exporter: a child that were
- * only forked would, once there are threads, inherit their locks, and all of our memory besides.
+ * The launcher starts it (launcher.h), by executing our own program anew under the name
+ * xmcast-exporter.
  */
 #ifndef XMCAST_DAEMON_EXPORTER_H
 #define XMCAST_DAEMON_EXPORTER_H
 
 #include "control/server.h"
+#include "daemon/launcher.h"
 #include "rules/config.h"
 
 /* What argv[0] says if main() is to be exporter_main(). */
@@ -24,20 +25,20 @@
 struct exporter;
 
 /*
- * Listen, and start the process, which reads the counters as a client of `server`; the server must
- * outlive the exporter. 0; -EADDRNOTAVAIL, after saying so in the log: the address cannot be had;
- * -errno.
+ * Listen, and start the process, which reads the counters as a client of `server`; server and
+ * launcher must outlive the exporter. 0; -EADDRNOTAVAIL, after saying so in the log: the address
+ * cannot be had; -errno.
  */
 int exporter_open(struct exporter **out, const struct metrics_config *config,
-		  struct control_server *server);
+		  struct control_server *server, struct launcher *launcher);
 
-/* End the process. Takes NULL. */
+/* End the process, and wait for that. Takes NULL. */
 void exporter_close(struct exporter *exporter);
 
-/* Readable (epoll) whenever exporter_run() has something to do. */
+/* Readable whenever exporter_run() has something to do. */
 int exporter_fd(const struct exporter *exporter);
 
-/* See whether it has ended, and start it again when its time has come. Does not block. */
+/* Start it again when its time has come. Does not block. */
 void exporter_run(struct exporter *exporter);
 
 /* The process itself: with the listening socket and the control protocol's as descriptors 3 and 4.

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -18,9 +17,11 @@
 #include "base/clock.h"
 #include "base/exit_codes.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/streams.h"
 #include "daemon/daemon.h"
 #include "daemon/exporter.h"
+#include "daemon/launcher.h"
 #include "daemon/methods.h"
 #include "daemon/reload.h"
 #include "daemon/rights.h"
@@ -36,6 +37,7 @@ enum source {
 	SOURCE_EXPORTER,
 	SOURCE_HOOK,
 	SOURCE_NETWORK,
+	SOURCE_LAUNCHER,
 };
 
 /* ---- configuration ---- */
@@ -217,7 +219,10 @@ static int run(struct daemon *daemon)
 				exporter_run(daemon->exporter);
 				break;
 			case SOURCE_HOOK:
-				hook_reap(daemon->hook.running);
+				hook_expire(daemon->hook.running);
+				break;
+			case SOURCE_LAUNCHER:
+				launcher_run(daemon->launcher);
 				break;
 			case SOURCE_NETWORK:
 				if (relay_follow(daemon->relay))
@@ -271,7 +276,7 @@ static int exit_code(int err)
 	case -EBUSY:
 	case -EADDRINUSE:
 		return EXIT_REFUSED;
-	case -ESRCH:	     /* control_server_open() */
+	case -ESRCH:	     /* control_server_open(), rights_become() */
 	case -EADDRNOTAVAIL: /* exporter_open() */
 		return EXIT_CONFIG;
 	default:
@@ -300,26 +305,35 @@ static int open_control(struct daemon *daemon)
 	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);
 }
 
+/* As the user that the daemon is from now on, and with more than it keeps as root. */
+static int open_launcher(struct daemon *daemon)
+{
+	int err = launcher_open(&daemon->launcher);
+
+	return err ? err : watch(daemon, launcher_fd(daemon->launcher), SOURCE_LAUNCHER);
+}
+
 static int open_exporter(struct daemon *daemon)
 {
 	const struct metrics_config *metrics = &daemon->config.metrics;
-	int err = metrics->port ? exporter_open(&daemon->exporter, metrics, daemon->control) : 0;
+	int err = metrics->port ? exporter_open(&daemon->exporter, metrics, daemon->control,
+						daemon->launcher)
+				: 0;
 
 	if (err || !daemon->exporter)
 		return err;
 	return watch(daemon, exporter_fd(daemon->exporter), SOURCE_EXPORTER);
 }
 
-/* Two sockets per output: the soft limit of 1024 is for programs that use select(2). */
-static void raise_descriptor_limit(void)
+/* Everything is open that needs more rights than the relay itself, and no other thread runs. */
+static int confine(struct daemon *daemon)
 {
-	struct rlimit limit;
+	int err = rights_reduce();
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		log_debug("descriptor-limit-failed error=\"%s\"", strerror(errno));
+	rights_warn(&daemon->config, daemon->options.config);
+	if (!err)
+		err = sandbox_start(!daemon->config.security.no_sandbox);
+	return err ? err : sandbox_enter(SANDBOX_MAIN);
 }
 
 /* What a predecessor that was killed has left beside the file. */
@@ -333,7 +347,6 @@ static void sweep(const struct daemon *daemon)
 
 static int open_epoll(struct daemon *daemon)
 {
-	raise_descriptor_limit();
 	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return daemon->epoll_fd < 0 ? -errno : 0;
 }
@@ -345,6 +358,11 @@ static int open_sinks(struct daemon *daemon)
 	if (!err)
 		sinks_set_hook(daemon, daemon->config.events.hook);
 	return err;
+}
+
+static int become_user(struct daemon *daemon)
+{
+	return rights_become(&daemon->config, daemon->options.socket);
 }
 
 static int open_relay(struct daemon *daemon)
@@ -366,9 +384,10 @@ static int start(struct daemon *daemon)
 		const char *name;
 		int (*run)(struct daemon *daemon);
 	} steps[] = {
-		{"epoll", open_epoll},	   {"signals", open_signals},	{"timer", open_timer},
-		{"control", open_control}, {"exporter", open_exporter}, {"events", open_sinks},
-		{"relay", open_relay},	   {"watch", watch_relay},
+		{"epoll", open_epoll},	     {"signals", open_signals},	  {"timer", open_timer},
+		{"user", become_user},	     {"launcher", open_launcher}, {"control", open_control},
+		{"exporter", open_exporter}, {"events", open_sinks},	  {"rights", confine},
+		{"relay", open_relay},	     {"watch", watch_relay},
 	};
 	int err = 0;
 
@@ -425,6 +444,8 @@ int main(int argc, char **argv)
 
 	if (argc == 1 && strcmp(argv[0], EXPORTER_NAME) == 0)
 		_exit(exporter_main());
+	if (argc == 1 && strcmp(argv[0], LAUNCHER_NAME) == 0)
+		_exit(launcher_main());
 	streams_reserve();
 	code = options_parse(&daemon.options, argc, argv);
 	if (code || daemon.options.help || daemon.options.version) {
@@ -446,6 +467,7 @@ int main(int argc, char **argv)
 	relay_close(daemon.relay);
 	control_server_close(daemon.control);
 	sinks_close(&daemon);
+	launcher_close(daemon.launcher);
 	free(daemon.text.text);
 	config_free(&daemon.config);
 	close_fd(daemon.timer_fd);

@@ -60,7 +60,7 @@ int daemon_read_config(const struct options *options, struct config *config, str
 
 	config_init(config);
 	if (options->config)
-		err = config_load_file(options->config, config, errors);
+		err = config_load_trusted_file(options->config, config, errors);
 	if (!err && options->nr_rules)
 		err = add_rules(options, config, errors);
 	if (err)
@@ -145,6 +145,7 @@ static int keep_settings(const struct relay *relay, struct config *next)
 	next->egress = running->egress;
 	next->workers = running->workers;
 	next->metrics = running->metrics;
+	next->security = running->security;
 	memcpy(next->control.group, running->control.group, sizeof(next->control.group));
 	return 0;
 }

@@ -52,7 +52,7 @@ static int use_hook(struct daemon *daemon, const char *path)
 
 	if (daemon->hook.running)
 		return hook_set_path(daemon->hook.running, path);
-	err = *path ? hook_open(&daemon->hook.running, path) : 0;
+	err = *path ? hook_open(&daemon->hook.running, daemon->launcher, path) : 0;
 	if (err || !*path)
 		return err;
 	if (epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD, hook_fd(daemon->hook.running), &event))

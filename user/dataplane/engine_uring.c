@@ -7,27 +7,31 @@
  *   command    a read on the command stream: > 0 a command, 0 the stream is closed, < 0 an error
  *   shutdown   posted by the thread itself when the command stream has closed
  *
- * Sources: io_uring_setup(2), io_uring_enter(2).
+ * Sources: io_uring_setup(2), io_uring_enter(2), io_uring_register(2).
  */
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LOG_FACILITY LOG_FACILITY_EGRESS
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "dataplane/engine.h"
 
 /* Every request and the few other events fit into the rings at once, the completion ring twice. */
-#define SQ_ENTRIES (2 * ENGINE_REQUESTS)
+#define SQ_ENTRIES   (2 * ENGINE_REQUESTS)
 
-#define CQSIZE	   IORING_SETUP_CQSIZE
-#define SUBMIT	   IORING_SETUP_SUBMIT_ALL
-#define COOP	   IORING_SETUP_COOP_TASKRUN
-#define SINGLE	   IORING_SETUP_SINGLE_ISSUER
-#define DEFER	   IORING_SETUP_DEFER_TASKRUN
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define CQSIZE	     IORING_SETUP_CQSIZE
+#define SUBMIT	     IORING_SETUP_SUBMIT_ALL
+#define COOP	     IORING_SETUP_COOP_TASKRUN
+#define SINGLE	     IORING_SETUP_SINGLE_ISSUER
+#define DEFER	     IORING_SETUP_DEFER_TASKRUN
 
 /* From best to plain: Linux 6.1, 6.0, 5.19, 5.18, 5.5, 5.1. */
 static const struct {
@@ -41,6 +45,15 @@ static const struct {
 	{SUBMIT | CQSIZE, "io_uring:submit_all,cqsize"},
 	{CQSIZE, "io_uring:cqsize"},
 	{0, "io_uring:plain"},
+};
+
+/* All that this file asks of the ring: its list of calls (base/sandbox.h), because seccomp does not
+ * see what a ring does. No flags of entries, no registering. */
+static const uint8_t operations[] = {
+	IORING_OP_SENDMSG,
+	IORING_OP_POLL_ADD,
+	IORING_OP_READ,
+	IORING_OP_NOP,
 };
 
 /* What a completion is about: the low bits of its user_data; a request's address has them clear. */
@@ -182,18 +195,62 @@ static void uring_close(struct engine *engine)
 	free(uring);
 }
 
+/* liburing 2.3 declares functions for what we register, and its shared library has none of them. */
+static int register_with(const struct uring *uring, unsigned int what, const void *list,
+			 unsigned int count)
+{
+	long result = syscall(SYS_io_uring_register, uring->ring.ring_fd, what, list, count);
+
+	return result < 0 ? -errno : 0;
+}
+
+/* Let the ring, made disabled, do nothing but these operations, and enable it. This is also where a
+ * single issuer becomes so: the thread that enables it. Linux 5.10. */
+static int restrict_ring(struct uring *uring)
+{
+	struct io_uring_restriction list[COUNT(operations)] = {};
+	int err;
+
+	for (unsigned int i = 0; i < COUNT(operations); i++) {
+		list[i].opcode = IORING_RESTRICTION_SQE_OP;
+		list[i].sqe_op = operations[i];
+	}
+	err = register_with(uring, IORING_REGISTER_RESTRICTIONS, list, COUNT(operations));
+	if (err)
+		sandbox_lacks("io_uring-restrictions", err);
+	return register_with(uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+}
+
+static int set_up(struct uring *uring, unsigned int flags)
+{
+	struct io_uring_params params = {
+		.flags = flags | (sandbox_filters() ? IORING_SETUP_R_DISABLED : 0),
+		.cq_entries = flags & CQSIZE ? 2 * SQ_ENTRIES : 0,
+	};
+	int err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
+
+	if (err == -EINVAL && sandbox_filters()) {
+		params.flags = flags;
+		err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
+		if (!err)
+			sandbox_lacks("io_uring-restrictions", -EINVAL);
+		return err;
+	}
+	if (err || !sandbox_filters())
+		return err;
+	err = restrict_ring(uring);
+	if (err)
+		io_uring_queue_exit(&uring->ring);
+	return err;
+}
+
 /* Set up the ring with the best flags that the kernel knows. */
 static int open_ring(struct uring *uring)
 {
 	int err = -EINVAL;
 
-	for (unsigned int i = 0; i < sizeof(setups) / sizeof(setups[0]); i++) {
-		struct io_uring_params params = {
-			.flags = setups[i].flags,
-			.cq_entries = setups[i].flags & CQSIZE ? 2 * SQ_ENTRIES : 0,
-		};
-
-		err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
+	for (unsigned int i = 0; i < COUNT(setups); i++) {
+		err = set_up(uring, setups[i].flags);
 		if (!err)
 			uring->engine.text = setups[i].text;
 		/* EINVAL: the kernel does not know a flag. All else does not depend on flags. */

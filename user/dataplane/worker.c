@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/wakeup.h"
 
 /* Markers that may be in the queue beside the frames: worker_update() waits for each. */
@@ -35,8 +36,9 @@ struct worker {
 	int egress_cpu;
 	bool ingress_runs;
 	bool egress_runs;
-	sem_t egress_ready; /* the ring was made, or could not be */
-	int egress_result;  /* of that */
+	sem_t ready;	    /* the thread that starts is ready for packets, or cannot be: */
+	int ingress_result; /* why */
+	int egress_result;
 	const char *engine; /* constant text */
 	atomic_bool failed;
 
@@ -49,7 +51,10 @@ static void *ingress_main(void *arg)
 {
 	struct worker *worker = arg;
 
-	ingress_run(&worker->ingress);
+	worker->ingress_result = sandbox_enter(SANDBOX_INGRESS);
+	sem_post(&worker->ready);
+	if (!worker->ingress_result)
+		ingress_run(&worker->ingress);
 	return NULL;
 }
 
@@ -60,11 +65,15 @@ static void *egress_main(void *arg)
 	int err;
 
 	err = egress_loop_open(&loop, &worker->egress);
-	worker->egress_result = err;
 	worker->engine = err ? NULL : egress_loop_engine(loop);
-	sem_post(&worker->egress_ready);
-	if (err)
+	if (!err)
+		err = sandbox_enter(SANDBOX_EGRESS);
+	worker->egress_result = err;
+	sem_post(&worker->ready);
+	if (err) {
+		egress_loop_close(loop);
 		return NULL;
+	}
 	err = egress_loop_run(loop);
 	egress_loop_close(loop);
 	if (err) {
@@ -130,7 +139,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	snprintf(worker->iface, sizeof(worker->iface), "%s", options->iface);
 	worker->ingress.control_fd = worker->ingress.egress_wakeup_fd = -1;
 	worker->egress.notify_fd = worker->egress.command_fd = worker->command_fd = -1;
-	sem_init(&worker->egress_ready, 0, 0);
+	sem_init(&worker->ready, 0, 0);
 	err = open_channels(worker);
 	if (!err)
 		err = frame_queue_init(&worker->queue, options->sizes.frames + MARKERS);
@@ -166,7 +175,7 @@ void worker_close(struct worker *worker)
 	close_fd(worker->egress.notify_fd);
 	close_fd(worker->egress.command_fd);
 	close_fd(worker->command_fd);
-	sem_destroy(&worker->egress_ready);
+	sem_destroy(&worker->ready);
 	free(worker);
 }
 
@@ -212,6 +221,12 @@ static int start_thread(pthread_t *thread, void *(*run)(void *), struct worker *
 	return 0;
 }
 
+static void wait_ready(struct worker *worker)
+{
+	while (sem_wait(&worker->ready) && errno == EINTR)
+		;
+}
+
 int worker_start(struct worker *worker, const struct ruleset *ruleset)
 {
 	int err;
@@ -220,8 +235,7 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset)
 	err = start_thread(&worker->egress_thread, egress_main, worker, "out", worker->egress_cpu);
 	if (err)
 		return err;
-	while (sem_wait(&worker->egress_ready) && errno == EINTR)
-		;
+	wait_ready(worker);
 	if (worker->egress_result) {
 		pthread_join(worker->egress_thread, NULL);
 		return worker->egress_result;
@@ -233,8 +247,11 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset)
 		worker_stop(worker);
 		return err;
 	}
+	wait_ready(worker);
 	worker->ingress_runs = true;
-	return 0;
+	if (worker->ingress_result)
+		worker_stop(worker);
+	return worker->ingress_result;
 }
 
 static void wake_ingress(struct worker *worker)

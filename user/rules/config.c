@@ -94,6 +94,12 @@ static bool metrics_equal(const struct metrics_config *a, const struct metrics_c
 	return a->port == b->port && (a->port == 0 || addr_equal(&a->address, &b->address));
 }
 
+static bool security_equal(const struct security_config *a, const struct security_config *b)
+{
+	return strcmp(a->user, b->user) == 0 && strcmp(a->group, b->group) == 0 &&
+	       a->no_sandbox == b->no_sandbox;
+}
+
 static bool settings_equal(const struct config *a, const struct config *b)
 {
 	return a->egress.engine == b->egress.engine && a->egress.gso == b->egress.gso &&
@@ -106,7 +112,8 @@ static bool settings_equal(const struct config *a, const struct config *b)
 	       logging_equal(&a->logging, &b->logging) &&
 	       a->events.silent_after == b->events.silent_after &&
 	       strcmp(a->events.hook, b->events.hook) == 0 &&
-	       metrics_equal(&a->metrics, &b->metrics) && a->stats_interval == b->stats_interval;
+	       metrics_equal(&a->metrics, &b->metrics) &&
+	       security_equal(&a->security, &b->security) && a->stats_interval == b->stats_interval;
 }
 
 static bool iface_equal(const struct iface_config *a, const struct iface_config *b)

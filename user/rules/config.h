@@ -85,6 +85,15 @@ struct metrics_config {
 	uint16_t port;		 /* host order; 0: not at all (default) */
 };
 
+/* `security:` of the file: what the daemon gives up (daemon/rights.h, base/sandbox.h). */
+struct security_config {
+	/* Started as root, it becomes this user and group: names or numbers. Empty: it stays who it
+	 * is, without root's other capabilities; and the group is the user's own. */
+	char user[GROUP_NAME_SIZE];
+	char group[GROUP_NAME_SIZE];
+	bool no_sandbox; /* no lists of system calls, and of the ring's operations; default off */
+};
+
 /* All that a file or a command line says. */
 struct config {
 	unsigned int nr_rules;
@@ -97,6 +106,7 @@ struct config {
 	struct log_config logging; /* base/log.h */
 	struct events_config events;
 	struct metrics_config metrics;
+	struct security_config security;
 	unsigned int stats_interval; /* `statistics: { interval: N }` seconds between statistics
 					lines in the log; 0: none; default 10, at most 86400 */
 };

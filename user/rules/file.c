@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/account.h"
+#include "base/trust.h"
 #include "rules/schema.h"
 #include "rules/yaml_tree.h"
 
@@ -60,8 +62,29 @@ failed:
 	return -error;
 }
 
-static int load(int fd, const char *path, struct config *config, struct errors *errors)
+/* Whoever can write the file decides what the daemon does, what program it runs for events, as
+ * whom. The user that it names may: what the daemon does, it does as that user. */
+static int check_trust(const struct stat *status, const char *path, const struct config *config,
+		       struct errors *errors)
 {
+	struct position at = {.file = path};
+	uid_t user = TRUST_NOBODY;
+	char text[TRUST_TEXT_SIZE];
+	gid_t group;
+	int err;
+
+	if (*config->security.user)
+		account_find_user(config->security.user, &user, &group);
+	err = trust_file(status, user, text);
+	if (err)
+		errors_add(errors, &at, NULL, 0, "is not to be trusted: %s", text);
+	return err;
+}
+
+static int load(int fd, const char *path, bool trusted, struct config *config,
+		struct errors *errors)
+{
+	struct config loaded;
 	struct stat status;
 	char *bytes = NULL;
 	size_t length = 0;
@@ -76,12 +99,21 @@ static int load(int fd, const char *path, struct config *config, struct errors *
 	error = read_all(fd, &bytes, &length);
 	if (error)
 		return file_error(errors, path, -error, "cannot be read");
-	error = config_parse_yaml(bytes, length, path, config, errors);
+	config_init(&loaded);
+	error = config_parse_yaml(bytes, length, path, &loaded, errors);
 	free(bytes);
-	return error;
+	if (!error && trusted)
+		error = check_trust(&status, path, &loaded, errors);
+	if (error) {
+		config_free(&loaded);
+		return error;
+	}
+	config_free(config);
+	*config = loaded;
+	return 0;
 }
 
-int config_load_file(const char *path, struct config *config, struct errors *errors)
+static int load_file(const char *path, bool trusted, struct config *config, struct errors *errors)
 {
 	/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -89,7 +121,17 @@ int config_load_file(const char *path, struct config *config, struct errors *err
 
 	if (fd < 0)
 		return file_error(errors, path, errno, "cannot be opened");
-	error = load(fd, path, config, errors);
+	error = load(fd, path, trusted, config, errors);
 	close(fd);
 	return error;
+}
+
+int config_load_file(const char *path, struct config *config, struct errors *errors)
+{
+	return load_file(path, false, config, errors);
+}
+
+int config_load_trusted_file(const char *path, struct config *config, struct errors *errors)
+{
+	return load_file(path, true, config, errors);
 }

@@ -15,4 +15,8 @@
  */
 int config_load_file(const char *path, struct config *config, struct errors *errors);
 
+/* The same of a file that decides what we do: refused (-EACCES) unless it belongs to root, to us or
+ * to the user that it names in security.user, and nobody else may write it. */
+int config_load_trusted_file(const char *path, struct config *config, struct errors *errors);
+
 #endif

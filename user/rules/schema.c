@@ -263,6 +263,8 @@ static const struct field root_fields[] = {
 	{"events", MAPPING, "a mapping with silent_after, hook", .nullable = true,
 	 .parse = settings_events},
 	{"metrics", MAPPING, "a mapping with listen", .nullable = true, .parse = settings_metrics},
+	{"security", MAPPING, "a mapping with user, group, sandbox", .nullable = true,
+	 .parse = settings_security},
 };
 
 static int walk_root(struct walk *walk, const char *file)

@@ -24,6 +24,7 @@
  *                format: text|json }
  *     events: { silent_after: N, hook: PATH }
  *     metrics: { listen: 127.0.0.1:PORT|off }
+ *     security: { user: USER, group: GROUP, sandbox: on|off }
  *
  * No I/O; any thread.
  */

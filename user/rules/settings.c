@@ -237,8 +237,10 @@ int settings_statistics(struct walk *walk, tree_node value, void *object)
 
 /* --- control --- */
 
-/* What useradd(8) takes, or a number. Whether there is such a group is seen when it is used. */
-static void parse_group_name(struct walk *walk, tree_node value, char name[GROUP_NAME_SIZE])
+/* What useradd(8) takes, or a number. Whether there is such a user or group is seen when it is
+ * used. */
+static void parse_account(struct walk *walk, tree_node value, const char *what,
+			  char name[GROUP_NAME_SIZE])
 {
 	struct word word = tree_word(&walk->tree, value);
 	bool valid = word.length > 0 && word.length < GROUP_NAME_SIZE;
@@ -251,8 +253,9 @@ static void parse_group_name(struct walk *walk, tree_node value, char name[GROUP
 	}
 	if (!valid) {
 		word_error(walk->errors, &word,
-			   "not the name of a group, expected a name or a "
-			   "number of at most 32 characters");
+			   "not the name of a %s, expected a name or a "
+			   "number of at most 32 characters",
+			   what);
 		return;
 	}
 	memcpy(name, word.text, word.length);
@@ -261,13 +264,13 @@ static void parse_group_name(struct walk *walk, tree_node value, char name[GROUP
 
 static int parse_control_group(struct walk *walk, tree_node value, void *object)
 {
-	parse_group_name(walk, value, walk->draft.config.control.group);
+	parse_account(walk, value, "group", walk->draft.config.control.group);
 	return 0;
 }
 
 static int parse_admin_group(struct walk *walk, tree_node value, void *object)
 {
-	parse_group_name(walk, value, walk->draft.config.control.admin_group);
+	parse_account(walk, value, "group", walk->draft.config.control.admin_group);
 	return 0;
 }
 
@@ -461,4 +464,45 @@ static const struct field metrics_fields[] = {
 int settings_metrics(struct walk *walk, tree_node value, void *object)
 {
 	return walk_mapping(walk, value, metrics_fields, COUNT(metrics_fields), NULL);
+}
+
+/* --- security --- */
+
+static int parse_user(struct walk *walk, tree_node value, void *object)
+{
+	parse_account(walk, value, "user", walk->draft.config.security.user);
+	return 0;
+}
+
+static int parse_security_group(struct walk *walk, tree_node value, void *object)
+{
+	parse_account(walk, value, "group", walk->draft.config.security.group);
+	return 0;
+}
+
+static int parse_sandbox(struct walk *walk, tree_node value, void *object)
+{
+	struct word word = tree_word(&walk->tree, value);
+	bool on;
+
+	if (walk_bool(walk, &word, &on))
+		walk->draft.config.security.no_sandbox = !on;
+	return 0;
+}
+
+static const struct field security_fields[] = {
+	{"user", SCALAR, "a user", .parse = parse_user},
+	{"group", SCALAR, "a group", .parse = parse_security_group},
+	{"sandbox", SCALAR, "on or off", .parse = parse_sandbox},
+};
+
+int settings_security(struct walk *walk, tree_node value, void *object)
+{
+	struct security_config *security = &walk->draft.config.security;
+	int error = walk_mapping(walk, value, security_fields, COUNT(security_fields), NULL);
+	struct word word = tree_word(&walk->tree, value);
+
+	if (security->group[0] && !security->user[0])
+		word_error(walk->errors, &word, "a group without a user, expected both or a user");
+	return error;
 }

@@ -16,5 +16,6 @@ int settings_control(struct walk *walk, tree_node value, void *object);
 int settings_logging(struct walk *walk, tree_node value, void *object);
 int settings_events(struct walk *walk, tree_node value, void *object);
 int settings_metrics(struct walk *walk, tree_node value, void *object);
+int settings_security(struct walk *walk, tree_node value, void *object);
 
 #endif

@@ -147,7 +147,7 @@ static void format_log_format(const struct config *config, unsigned int argument
 	put_choice(log_formats, COUNT(log_formats), config->logging.json, stream);
 }
 
-/* --- events, metrics --- */
+/* --- events, metrics, security --- */
 
 static void format_silent_after(const struct config *config, unsigned int argument, FILE *stream)
 {
@@ -168,6 +168,21 @@ static void format_listen(const struct config *config, unsigned int argument, FI
 		      stream);
 	else
 		fputs("off", stream);
+}
+
+static void format_user(const struct config *config, unsigned int argument, FILE *stream)
+{
+	fputs(config->security.user, stream);
+}
+
+static void format_security_group(const struct config *config, unsigned int argument, FILE *stream)
+{
+	fputs(config->security.group, stream);
+}
+
+static void format_sandbox(const struct config *config, unsigned int argument, FILE *stream)
+{
+	fputs(config->security.no_sandbox ? "off" : "on", stream);
 }
 
 /* --- the list --- */
@@ -206,6 +221,9 @@ const struct setting setting_list[NR_SETTINGS] = {
 	{"events.silent_after", .live = true, .format = format_silent_after},
 	{"events.hook", .live = true, .text = true, .format = format_hook},
 	{"metrics.listen", .text = true, .format = format_listen},
+	{"security.user", .text = true, .format = format_user},
+	{"security.group", .text = true, .format = format_security_group},
+	{"security.sandbox", .format = format_sandbox},
 };
 
 /* --- as strings --- */

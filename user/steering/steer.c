@@ -8,9 +8,13 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/membarrier.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -18,7 +22,8 @@
 
 struct steer {
 	struct steer_bpf *skel;
-	int link_fd; /* -1: not attached */
+	int link_fd;  /* -1: not attached */
+	int claim_fd; /* see claim(); -1: none */
 	int nr_cpus;
 	uint64_t *per_cpu; /* scratch for reading one per-CPU counter */
 };
@@ -54,7 +59,7 @@ int steer_open(struct steer **out)
 	steer = calloc(1, sizeof(*steer));
 	if (!steer)
 		return -ENOMEM;
-	steer->link_fd = -1;
+	steer->link_fd = steer->claim_fd = -1;
 	steer->nr_cpus = libbpf_num_possible_cpus();
 	if (steer->nr_cpus < 0) {
 		err = steer->nr_cpus;
@@ -114,6 +119,48 @@ int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 	return bpf_map_delete_elem(bpf_map__fd(steer->skel->maps.rules), key);
 }
 
+/*
+ * Take the name of a program in this network namespace: an abstract socket (unix(7)), which ends
+ * with its process. To look at another's program takes CAP_SYS_ADMIN, which we have given up; a
+ * name that is taken tells as well that the program is an xmcastd's. Anybody can take one: it
+ * decides what is said of a program that is in the way, nothing more. The descriptor, or -errno.
+ */
+static int claim(uint32_t program_id)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int length =
+		snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "xmcast-xdp-%u", program_id);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (!bind(fd, (struct sockaddr *)&name,
+		  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static void claim_own(struct steer *steer, int program_fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(program_fd, &info, &size) == 0)
+		steer->claim_fd = claim(info.id);
+}
+
+static bool is_claimed(uint32_t program_id)
+{
+	int fd = claim(program_id);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EADDRINUSE;
+}
+
 static int attach_mode(struct steer *steer, int ifindex, __u32 flags)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
@@ -124,6 +171,7 @@ static int attach_mode(struct steer *steer, int ifindex, __u32 flags)
 	if (fd < 0)
 		return fd;
 	steer->link_fd = fd;
+	claim_own(steer, bpf_program__fd(steer->skel->progs.xmcast_steer));
 	return 0;
 }
 
@@ -154,6 +202,9 @@ void steer_detach(struct steer *steer)
 	bpf_link_detach(steer->link_fd);
 	close(steer->link_fd);
 	steer->link_fd = -1;
+	if (steer->claim_fd >= 0)
+		close(steer->claim_fd);
+	steer->claim_fd = -1;
 	/* XDP runs and flushes its redirects inside one RCU read-side section; this barrier is
 	 * synchronize_rcu() (membarrier(2), MEMBARRIER_CMD_GLOBAL). */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
@@ -184,7 +235,7 @@ bool steer_is_ours(uint32_t program_id)
 
 	fd = bpf_prog_get_fd_by_id(program_id);
 	if (fd < 0)
-		return false;
+		return is_claimed(program_id);
 	/* The kernel keeps BPF_OBJ_NAME_LEN - 1 = 15 bytes of the name. */
 	ours = bpf_obj_get_info_by_fd(fd, &info, &size) == 0 &&
 	       strncmp(info.name, STEER_PROGRAM_NAME, sizeof(info.name) - 1) == 0;

@@ -55,7 +55,8 @@ void steer_detach(struct steer *steer);
 /* Sum over the CPUs of the packets counted under each reason. 0 or -errno. */
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS]);
 
-/* True if the XDP program with this id is an xmcastd's. */
+/* True if the XDP program with this id is an xmcastd's. Looks at the program where we may
+ * (CAP_SYS_ADMIN), else for the name that its owner has taken in this network namespace. */
 bool steer_is_ours(uint32_t program_id);
 
 #endif

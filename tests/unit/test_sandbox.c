@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The sandbox from inside: a child goes in and tries what its role may, and what it may not. */
+#include "watchdog.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <pthread.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/sandbox.h"
+
+#define LOG_FACILITY LOG_FACILITY_DAEMON
+
+/* What an attempt ends its process with. */
+#define ALLOWED 10 /* the call was made, whatever it returned */
+#define REFUSED 11 /* EPERM, of the filter */
+
+static void *nothing(void *context)
+{
+	return context;
+}
+
+static long try_socket(void)
+{
+	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+static long try_raw_socket(void)
+{
+	return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+}
+
+static long try_open(void)
+{
+	return open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+}
+
+static long try_execute(void)
+{
+	char *const arguments[] = {"true", NULL};
+
+	return execve("/bin/true", arguments, arguments + 1);
+}
+
+static long try_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	return pid;
+}
+
+static long try_thread(void)
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, nothing, NULL);
+	if (errno)
+		return -1;
+	return pthread_join(thread, NULL);
+}
+
+static long try_ptrace(void)
+{
+	return ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static long try_bpf(void)
+{
+	union bpf_attr attributes = {0};
+
+	return syscall(SYS_bpf, BPF_MAP_CREATE, &attributes, 0);
+}
+
+static long try_ring(void)
+{
+	return syscall(SYS_io_uring_setup, 0, NULL);
+}
+
+static long try_register(void)
+{
+	return syscall(SYS_io_uring_register, -1, 0, NULL, 0);
+}
+
+static long try_enter(void)
+{
+	return syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0);
+}
+
+static long try_user(void)
+{
+	return syscall(SYS_setuid, 0);
+}
+
+static long try_mount(void)
+{
+	return syscall(SYS_mount, "none", "/nowhere", "tmpfs", 0, NULL);
+}
+
+static long try_limit(void)
+{
+	const struct rlimit limit = {0, 0};
+
+	return setrlimit(RLIMIT_CORE, &limit);
+}
+
+static long try_kill_other(void)
+{
+	return kill(1, 0);
+}
+
+static long try_connect(void)
+{
+	return connect(-1, NULL, 0);
+}
+
+static long try_send(void)
+{
+	return send(-1, "", 0, 0);
+}
+
+static long try_send_to(void)
+{
+	struct sockaddr address = {.sa_family = AF_INET};
+
+	return sendto(-1, "", 0, 0, &address, sizeof(address));
+}
+
+static long try_memory(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			       MAP_FAILED
+		       ? -1
+		       : 0;
+}
+
+static long try_code(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			       MAP_FAILED
+		       ? -1
+		       : 0;
+}
+
+static long try_wake(void)
+{
+	const uint64_t one = 1;
+
+	/* Not an eventfd of ours: that call is not on the list. */
+	return write(-1, &one, sizeof(one)) < 0 && errno == EBADF ? 0 : -1;
+}
+
+static long try_log(void)
+{
+	log_warning("test count=%d", 1);
+	return 0;
+}
+
+static long try_malloc(void)
+{
+	/* Arenas and large blocks: brk, mmap, mremap, munmap, madvise. */
+	for (size_t size = 1; size < (8 << 20); size *= 2) {
+		char *block = malloc(size);
+		char *larger = block ? realloc(block, 3 * size) : NULL;
+
+		if (!larger)
+			return -1;
+		memset(larger, 1, size);
+		free(larger);
+	}
+	return 0;
+}
+
+/* ---- the table ---- */
+
+enum outcome { MAY, MAY_NOT };
+
+static const struct {
+	const char *what;
+	long (*attempt)(void);
+	enum outcome outcome[SANDBOX_ROLES]; /* MAIN, INGRESS, EGRESS */
+	bool sanitizer;			     /* its libraries need the call */
+} attempts[] = {
+	{"socket", try_socket, {MAY, MAY_NOT, MAY_NOT}, false},
+	{"socket(AF_PACKET)", try_raw_socket, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"open", try_open, {MAY, MAY_NOT, MAY_NOT}, true},
+	{"execve", try_execute, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"fork", try_fork, {MAY_NOT, MAY_NOT, MAY_NOT}, true},
+	{"pthread_create", try_thread, {MAY, MAY_NOT, MAY_NOT}, true},
+	{"ptrace", try_ptrace, {MAY_NOT, MAY_NOT, MAY_NOT}, true},
+	{"bpf", try_bpf, {MAY, MAY_NOT, MAY_NOT}, false},
+	{"io_uring_setup", try_ring, {MAY, MAY_NOT, MAY_NOT}, false},
+	{"io_uring_register", try_register, {MAY, MAY_NOT, MAY_NOT}, false},
+	{"io_uring_enter", try_enter, {MAY, MAY_NOT, MAY}, false},
+	{"setuid", try_user, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"mount", try_mount, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"setrlimit", try_limit, {MAY_NOT, MAY_NOT, MAY_NOT}, true},
+	{"kill", try_kill_other, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"connect", try_connect, {MAY, MAY_NOT, MAY_NOT}, false},
+	{"send", try_send, {MAY, MAY, MAY}, false},
+	{"sendto with an address", try_send_to, {MAY, MAY_NOT, MAY_NOT}, false},
+	{"memory", try_memory, {MAY, MAY, MAY}, false},
+	{"executable memory", try_code, {MAY, MAY_NOT, MAY_NOT}, true},
+	{"write", try_wake, {MAY, MAY, MAY}, false},
+	{"log", try_log, {MAY, MAY, MAY}, false},
+	{"malloc", try_malloc, {MAY, MAY, MAY}, false},
+};
+
+/* In the child: as the daemon does it, the thread's role within the main one's. */
+static void enter(enum sandbox_role role)
+{
+	if (sandbox_start(true) || sandbox_enter(SANDBOX_MAIN))
+		_exit(1);
+	if (role != SANDBOX_MAIN && sandbox_enter(role))
+		_exit(1);
+}
+
+static struct {
+	enum sandbox_role role;
+	long (*attempt)(void);
+} task;
+
+/* exit(2) of the thread, not exit_group(2), is what a worker may: its main thread tells. */
+static void *attempt_in_thread(void *context)
+{
+	long *result = context;
+
+	if (sandbox_enter(task.role))
+		return NULL;
+	errno = 0;
+	*result = task.attempt();
+	*result = *result < 0 && errno == EPERM ? REFUSED : ALLOWED;
+	return context;
+}
+
+static void run_child(enum sandbox_role role, long (*attempt)(void))
+{
+	pthread_t thread;
+	long result = 1;
+
+	alarm(30);
+	if (freopen("/dev/null", "w", stderr) == NULL)
+		_exit(1);
+	if (role == SANDBOX_MAIN) {
+		enter(role);
+		errno = 0;
+		result = attempt();
+		_exit(result < 0 && errno == EPERM ? REFUSED : ALLOWED);
+	}
+	enter(SANDBOX_MAIN);
+	task.role = role;
+	task.attempt = attempt;
+	if (pthread_create(&thread, NULL, attempt_in_thread, &result) || pthread_join(thread, NULL))
+		_exit(2);
+	_exit((int)result);
+}
+
+static int status_of(void (*child)(enum sandbox_role, long (*)(void)), enum sandbox_role role,
+		     long (*attempt)(void))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		child(role, attempt);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void check_role(enum sandbox_role role)
+{
+	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+		bool may = attempts[i].outcome[role] == MAY;
+		int status;
+
+#ifdef XMC_SANITIZED
+		if (attempts[i].sanitizer)
+			continue;
+#endif
+		status = status_of(run_child, role, attempts[i].attempt);
+		if (may && (!WIFEXITED(status) || WEXITSTATUS(status) != ALLOWED))
+			fail_msg("%s: not allowed: status %x", attempts[i].what, status);
+		if (!may && role == SANDBOX_MAIN &&
+		    (!WIFEXITED(status) || WEXITSTATUS(status) != REFUSED))
+			fail_msg("%s: not refused: status %x", attempts[i].what, status);
+		if (!may && role != SANDBOX_MAIN &&
+		    (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS))
+			fail_msg("%s: not killed: status %x", attempts[i].what, status);
+	}
+}
+
+static void test_main(void **state)
+{
+	check_role(SANDBOX_MAIN);
+}
+
+static void test_ingress(void **state)
+{
+	check_role(SANDBOX_INGRESS);
+}
+
+static void test_egress(void **state)
+{
+	check_role(SANDBOX_EGRESS);
+}
+
+/* ---- what is not a call ---- */
+
+static void *look_at_capabilities(void *context)
+{
+	bool *none = context;
+
+	*none = !sandbox_enter(SANDBOX_INGRESS) && !capng_get_caps_process() &&
+		capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE;
+	return NULL;
+}
+
+/* Of the thread alone, and also without filters. */
+static void capabilities_child(enum sandbox_role role, long (*attempt)(void))
+{
+	pthread_t thread;
+	bool none = false;
+	capng_results_t before;
+
+	if (capng_get_caps_process() || sandbox_start(false) || sandbox_enter(SANDBOX_MAIN))
+		_exit(1);
+	before = capng_have_capabilities(CAPNG_SELECT_CAPS);
+	if (pthread_create(&thread, NULL, look_at_capabilities, &none) ||
+	    pthread_join(thread, NULL) || capng_get_caps_process())
+		_exit(2);
+	_exit(none && capng_have_capabilities(CAPNG_SELECT_CAPS) == before &&
+			      prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
+		      ? ALLOWED
+		      : REFUSED);
+}
+
+static void test_capabilities(void **state)
+{
+	int status = status_of(capabilities_child, SANDBOX_INGRESS, NULL);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), ALLOWED);
+}
+
+/* A kernel without seccomp: its two calls fail as they would there. The thread runs nevertheless.
+ */
+static void no_seccomp_child(enum sandbox_role role, long (*attempt)(void))
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	if (!filter || seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0) ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
+			     SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP)) ||
+	    seccomp_load(filter))
+		_exit(1);
+	enter(SANDBOX_INGRESS);
+	_exit(try_socket() >= 0 ? ALLOWED : REFUSED);
+}
+
+static void test_no_seccomp(void **state)
+{
+	char text[1024];
+	int saved = dup(STDERR_FILENO);
+	int fds[2];
+	int status;
+	ssize_t n;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+	status = status_of(no_seccomp_child, SANDBOX_INGRESS, NULL);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fds[1]);
+	n = read(fds[0], text, sizeof(text) - 1);
+	close(fds[0]);
+	text[n > 0 ? n : 0] = '\0';
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), ALLOWED);
+	assert_non_null(strstr(text, "warn  sandbox-incomplete part=seccomp error=\""));
+	/* Both roles entered, and it is told once. */
+	assert_null(strstr(strstr(text, "sandbox-incomplete") + 1, "sandbox-incomplete"));
+}
+
+/* Nobody has asked for it: tests, tools. */
+static void test_not_started(void **state)
+{
+	assert_int_equal(sandbox_enter(SANDBOX_INGRESS), 0);
+	assert_int_equal(prctl(PR_GET_SECCOMP, 0, 0, 0, 0), 0);
+	assert_false(sandbox_filters());
+}
+
+static int set_up(void **state)
+{
+	watchdog_start("sandbox");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	watchdog_stop();
+	return 0;
+}
+
+#define WATCHED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WATCHED(test_not_started), WATCHED(test_main),	       WATCHED(test_ingress),
+		WATCHED(test_egress),	   WATCHED(test_capabilities), WATCHED(test_no_seccomp),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/account.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* A group with many members has a long entry; nobody's has more. */
+#define ENTRY_MOST (1U << 20)
+
+/* One look-up with so much room for the entry's strings: what getpwnam_r(3) returns, 0 with *found
+ * unset if there is none. */
+typedef int (*look_up)(const char *name, char *room, size_t size, id_t ids[2], int *found);
+
+static int look_up_user(const char *name, char *room, size_t size, id_t ids[2], int *found)
+{
+	struct passwd entry;
+	struct passwd *result = NULL;
+	int err = getpwnam_r(name, &entry, room, size, &result);
+
+	*found = result != NULL;
+	if (result) {
+		ids[0] = result->pw_uid;
+		ids[1] = result->pw_gid;
+	}
+	return err;
+}
+
+static int look_up_group(const char *name, char *room, size_t size, id_t ids[2], int *found)
+{
+	struct group entry;
+	struct group *result = NULL;
+	int err = getgrnam_r(name, &entry, room, size, &result);
+
+	*found = result != NULL;
+	if (result)
+		ids[0] = ids[1] = result->gr_gid;
+	return err;
+}
+
+static int find_by_name(look_up look, const char *name, id_t ids[2])
+{
+	int err = ERANGE;
+	int found = 0;
+
+	for (size_t size = 1024; err == ERANGE && size <= ENTRY_MOST; size *= 4) {
+		char *room = malloc(size);
+
+		if (!room)
+			return -ENOMEM;
+		err = look(name, room, size, ids, &found);
+		free(room);
+	}
+	/* Which errno says that there is none depends on where accounts are kept. */
+	return found ? 0 : err == ERANGE ? -ERANGE : -ESRCH;
+}
+
+static int find(look_up look, const char *name, id_t ids[2])
+{
+	int err = find_by_name(look, name, ids);
+	unsigned long number;
+	char *end;
+
+	if (err != -ESRCH || *name < '0' || *name > '9')
+		return err;
+	errno = 0;
+	number = strtoul(name, &end, 10);
+	/* The last one is chown(2)'s "leave it as it is". */
+	if (errno || *end || number >= UINT32_MAX)
+		return -ESRCH;
+	ids[0] = ids[1] = (id_t)number;
+	return 0;
+}
+
+int account_find_user(const char *name, uid_t *user, gid_t *group)
+{
+	id_t ids[2];
+	int err = find(look_up_user, name, ids);
+
+	if (err)
+		return err;
+	*user = ids[0];
+	*group = ids[1];
+	return 0;
+}
+
+int account_find_group(const char *name, gid_t *group)
+{
+	id_t ids[2];
+	int err = find(look_up_group, name, ids);
+
+	if (!err)
+		*group = ids[0];
+	return err;
+}
