@@ -87,7 +87,7 @@ static const struct {
 	/* settings, each of them */
 	{NO_RULES,
 	 NO_RULES "egress: { engine: sendmmsg, gso: off, wakeup: spin, send_buffer: 262144 }\n"
-		  "workers: { frames: 64, rx_ring: 128, cpus: [1, 2] }\n"
+		  "workers: { frames: 64, rx_ring: 128, cpus: [1, 2], watchdog: 0 }\n"
 		  "statistics: { interval: 0 }\n"
 		  "control: { group: g, admin_group: yes, save_changes: yes }\n"
 		  "logging: { levels: { daemon: error, rules: warning, steering: debug, ingress: "
@@ -103,6 +103,7 @@ static const struct {
 	 "restart workers.frames: 16384 -> 64\n"
 	 "restart workers.rx_ring:  -> 128\n"
 	 "restart workers.cpus:  -> [1, 2]\n"
+	 "restart workers.watchdog: 10 -> 0\n"
 	 "live statistics.interval: 10 -> 0\n"
 	 "restart control.group:  -> g\n"
 	 "live control.admin_group:  -> yes\n"

@@ -25,7 +25,7 @@ static const char documented[] =
 	"  eth0: { mode: native, queues: 4 }\n"
 	"  br-lan: { queues: all }\n"
 	"egress: { engine: sendmmsg, gso: off, wakeup: hybrid, send_buffer: 262144 }\n"
-	"workers: { frames: 4096, rx_ring: 1024, cpus: [0, 3] }\n"
+	"workers: { frames: 4096, rx_ring: 1024, cpus: [0, 3], watchdog: 3600 }\n"
 	"statistics: { interval: 0 }\n";
 
 static struct config parse(const char *text)
@@ -81,6 +81,7 @@ static void test_documented(void **state)
 	assert_int_equal(config.workers.frames, 4096);
 	assert_int_equal(config.workers.rx_ring, 1024);
 	assert_int_equal(config.workers.nr_cpus, 2);
+	assert_int_equal(config.workers.watchdog, 3600);
 	assert_int_equal(config.workers.cpus[0], 0);
 	assert_int_equal(config.workers.cpus[1], 3);
 	assert_int_equal(config.egress.send_buffer, 262144);
@@ -104,6 +105,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.workers.frames, 16384);
 	assert_int_equal(config.workers.rx_ring, 0);
 	assert_int_equal(config.workers.nr_cpus, 0);
+	assert_int_equal(config.workers.watchdog, 10);
 	assert_int_equal(config.egress.send_buffer, 4 << 20);
 	assert_int_equal(config.stats_interval, 10);
 	config_free(&config);
@@ -360,6 +362,8 @@ static const struct {
 	  {4, 41, "-1", "not a valid pps"},
 	  {4, 52, "[]", "wrong type, expected a time such as 100ms"}}},
 	{RULES "interfaces: { a: { queues: any } }\n", {{2, 28, "any", "one of all or a number"}}},
+	{RULES "workers: { watchdog: 3601 }\n",
+	 {{2, 22, "3601", "not a valid number of seconds, expected a number from 0 to 3600"}}},
 	{RULES "workers: { frames: 32, rx_ring: 100 }\nstatistics: { interval: 86401 }\n",
 	 {{2, 20, "32", "not a valid number of frames, expected a number from 64 to 1048576"},
 	  {2, 33, "100", "not a valid ring size, expected a power of two from 64 to 65536"},

@@ -13,7 +13,7 @@ _Static_assert(sizeof(struct rule) == 192, "rule");
 _Static_assert(sizeof(struct rule_output) == 56, "output");
 _Static_assert(sizeof(struct iface_config) == 28, "interfaces");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
-_Static_assert(sizeof(struct worker_config) == 268, "workers");
+_Static_assert(sizeof(struct worker_config) == 272, "workers");
 _Static_assert(sizeof(struct control_config) == 67, "control");
 _Static_assert(sizeof(struct log_config) == 40, "logging");
 _Static_assert(sizeof(struct events_config) == 260, "events");
@@ -83,7 +83,7 @@ static void test_form(void **state)
 		"egress: { gso: off, send_buffer: 4194304, wakeup: spin, engine: sendmmsg }\n"
 		"interfaces: { yes: { mode: skb, queues: all }, b: , c: { queues: 2, lost_program: "
 		"leave } }\n"
-		"workers: { cpus: [2, 3], rx_ring: 64, frames: 128 }\n"
+		"workers: { watchdog: 0, cpus: [2, 3], rx_ring: 64, frames: 128 }\n"
 		"metrics: { listen: 127.0.0.1:9710 }\n"
 		"events: { hook: '/usr/local/bin/on-event', silent_after: 5 }\n"
 		"control: { group: xmcast, admin_group: 0, save_changes: yes }\n"
@@ -130,6 +130,7 @@ static void test_form(void **state)
 		"  frames: 128\n"
 		"  rx_ring: 64\n"
 		"  cpus: [2, 3]\n"
+		"  watchdog: 0\n"
 		"\n"
 		"statistics:\n"
 		"  interval: 0\n"
@@ -380,6 +381,7 @@ static void pick_workers(struct worker_config *workers)
 {
 	workers->frames = pick(2) ? 16384 : 64U << pick(15);
 	workers->rx_ring = pick(2) ? 0 : 64U << pick(11);
+	workers->watchdog = pick_or(10, 0, 3601);
 	workers->nr_cpus = pick_or(0, 0, WORKER_CPUS_MAX + 1);
 	for (unsigned int i = 0; i < workers->nr_cpus; i++)
 		workers->cpus[i] = (uint16_t)pick(8192);
@@ -500,6 +502,7 @@ static void test_each_setting(void **state)
 	EXPECT_SEEN(workers.frames, 64);
 	EXPECT_SEEN(workers.rx_ring, 64);
 	EXPECT_SEEN(workers.nr_cpus, 1);
+	EXPECT_SEEN(workers.watchdog, 0);
 	EXPECT_SEEN(control.group[0], 'a');
 	EXPECT_SEEN(control.admin_group[0], 'a');
 	EXPECT_SEEN(control.save_changes, true);

@@ -161,6 +161,7 @@ static const int main_thread[] = {
 	/* time, limits, who we are */
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigtimedwait),
+	SCMP_SYS(alarm), /* the last words of a daemon with a stuck worker */
 	SCMP_SYS(rt_sigpending),
 	SCMP_SYS(nanosleep),
 	SCMP_SYS(clock_nanosleep),

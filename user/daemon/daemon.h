@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/notify.h"
 #include "control/server.h"
 #include "daemon/hook.h"
 #include "daemon/options.h"
@@ -35,6 +36,12 @@ struct event_hook {
 	uint64_t epoll_data;
 };
 
+/* The service manager that started us. */
+struct service {
+	struct notify *notify; /* NULL: there is none */
+	int timer_fd;	       /* of its watchdog, or -1 */
+};
+
 struct daemon {
 	struct options options;
 	struct config config; /* to start with; then the relay has it */
@@ -45,6 +52,7 @@ struct daemon {
 	struct control_server *control;
 	struct launcher *launcher;
 	struct exporter *exporter; /* NULL: no metrics.listen */
+	struct service service;
 	struct reload_state reload;
 	struct config_text text;
 	int epoll_fd;

@@ -25,7 +25,9 @@
 #include "daemon/methods.h"
 #include "daemon/reload.h"
 #include "daemon/rights.h"
+#include "daemon/service.h"
 #include "daemon/sinks.h"
+#include "daemon/watchdog.h"
 #include "rules/save.h"
 
 /* What an event of the main loop is about; relay_watch() has 0. */
@@ -38,6 +40,7 @@ enum source {
 	SOURCE_HOOK,
 	SOURCE_NETWORK,
 	SOURCE_LAUNCHER,
+	SOURCE_SERVICE,
 };
 
 /* ---- configuration ---- */
@@ -128,6 +131,8 @@ static void on_second(struct daemon *daemon)
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
 	relay_sample(daemon->relay);
+	relay_check_workers(daemon->relay);
+	service_second(daemon);
 	daemon->seconds += (unsigned int)expirations;
 	interval = relay_config(daemon->relay)->stats_interval;
 	if (!interval || daemon->seconds < interval)
@@ -172,6 +177,7 @@ static void stop(struct daemon *daemon, uint32_t signal)
 	struct event event;
 
 	daemon->stopping = true;
+	service_stopping(daemon);
 	first_signal.number = (int)signal;
 	first_signal.ns = clock_ns();
 	event_init(&event, "stopping", LOG_FACILITY, LOG_LEVEL_INFO);
@@ -228,9 +234,12 @@ static int run(struct daemon *daemon)
 				if (relay_follow(daemon->relay))
 					return -EIO;
 				break;
+			case SOURCE_SERVICE:
+				service_run(daemon);
+				break;
 			}
 		}
-		if (daemon->broken)
+		if (daemon->broken || watchdog_tripped())
 			return -EIO;
 	}
 	return 0;
@@ -365,6 +374,11 @@ static int become_user(struct daemon *daemon)
 	return rights_become(&daemon->config, daemon->options.socket);
 }
 
+static int open_service(struct daemon *daemon)
+{
+	return service_watch(daemon, SOURCE_SERVICE);
+}
+
 static int open_relay(struct daemon *daemon)
 {
 	return relay_open(&daemon->relay, &daemon->config, &daemon->events);
@@ -386,8 +400,8 @@ static int start(struct daemon *daemon)
 	} steps[] = {
 		{"epoll", open_epoll},	     {"signals", open_signals},	  {"timer", open_timer},
 		{"user", become_user},	     {"launcher", open_launcher}, {"control", open_control},
-		{"exporter", open_exporter}, {"events", open_sinks},	  {"rights", confine},
-		{"relay", open_relay},	     {"watch", watch_relay},
+		{"exporter", open_exporter}, {"events", open_sinks},	  {"service", open_service},
+		{"rights", confine},	     {"relay", open_relay},	  {"watch", watch_relay},
 	};
 	int err = 0;
 
@@ -411,6 +425,7 @@ static int serve(struct daemon *daemon)
 	if (!err) {
 		sweep(daemon);
 		log_ready(daemon);
+		service_ready(daemon);
 		err = run(daemon);
 		if (err) {
 			log_error("run-failed error=\"%s\"", strerror(-err));
@@ -418,8 +433,11 @@ static int serve(struct daemon *daemon)
 				     */
 		}
 	}
+	watchdog_leave(daemon);
+	service_stopping(daemon);
 	arm_second_signal();
 	stopped = relay_stop(daemon->relay);
+	watchdog_leave(daemon);
 	log_statistics(daemon, "final-statistics");
 	return err ? err : stopped;
 }
@@ -439,7 +457,8 @@ static int say_good(const struct daemon *daemon)
 
 int main(int argc, char **argv)
 {
-	struct daemon daemon = {.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1};
+	struct daemon daemon = {
+		.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .service.timer_fd = -1};
 	int code;
 
 	if (argc == 1 && strcmp(argv[0], EXPORTER_NAME) == 0)
@@ -456,6 +475,7 @@ int main(int argc, char **argv)
 		options_free(&daemon.options);
 		return code ? code : streams_flush("xmcastd");
 	}
+	service_open(&daemon);
 	code = load(&daemon);
 	if (!code)
 		start_log(&daemon);
@@ -468,6 +488,7 @@ int main(int argc, char **argv)
 	control_server_close(daemon.control);
 	sinks_close(&daemon);
 	launcher_close(daemon.launcher);
+	service_close(&daemon);
 	free(daemon.text.text);
 	config_free(&daemon.config);
 	close_fd(daemon.timer_fd);

@@ -13,8 +13,9 @@
 #include "daemon/relay_internal.h"
 #include "daemon/transaction.h"
 
-/* A thread that has not looked at its commands for so long is stuck. */
-#define PING_MS 1000
+/* A thread that has owed a sign of life for longer is not well; a look a second may find it just
+ * about to give one. */
+#define ALIVE_NS (2 * NS_PER_SECOND)
 
 /* ---- start and stop ---- */
 
@@ -229,20 +230,30 @@ int relay_watch(struct relay *relay, int epoll_fd)
 	return err;
 }
 
-int relay_ping(struct relay *relay)
+int relay_ping(const struct relay *relay)
 {
 	int count = 0;
 
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
 		for (unsigned int j = 0; j < relay->ports[i]->nr_workers; j++) {
-			int err = worker_ping(relay->ports[i]->workers[j], PING_MS);
+			const struct worker *worker = relay->ports[i]->workers[j];
 
-			if (err)
-				return err;
+			if (worker_failed(worker) || worker_owed_ns(worker) > ALIVE_NS)
+				return -EIO;
 			count++;
 		}
 	}
 	return count;
+}
+
+void relay_check_workers(struct relay *relay)
+{
+	uint64_t now = clock_ns();
+
+	for (unsigned int i = 0; i < relay->nr_ports; i++) {
+		for (unsigned int j = 0; j < relay->ports[i]->nr_workers; j++)
+			worker_check(relay->ports[i]->workers[j], now);
+	}
 }
 
 int relay_follow_fd(const struct relay *relay)

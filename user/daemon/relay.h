@@ -78,15 +78,18 @@ void relay_count(const struct relay *relay, unsigned int *active, unsigned int *
 /* Interfaces and workers in use. */
 void relay_size(const struct relay *relay, unsigned int *interfaces, unsigned int *workers);
 
-/* True if a worker's thread has ended on its own. */
+/* True if a worker's thread has ended on its own, or is stuck. */
 bool relay_failed(const struct relay *relay);
 
 /* Add the workers' notification descriptors to an epoll set, also those to come; data.u64 is 0 for
  * all of them. */
 int relay_watch(struct relay *relay, int epoll_fd);
 
-/* Ask every worker for a sign of life. Number of workers that gave one, or -errno. */
-int relay_ping(struct relay *relay);
+/* Do all workers make progress, as relay_check_workers() last saw it? Their number, or -EIO. */
+int relay_ping(const struct relay *relay);
+
+/* See whether the workers make progress (worker_check()); call once a second. */
+void relay_check_workers(struct relay *relay);
 
 /* Take the counters that rates are made from, and tell what has changed; call once a second. */
 void relay_sample(struct relay *relay);

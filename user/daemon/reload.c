@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "daemon/service.h"
 #include "daemon/sinks.h"
 #include "rules/add.h"
 #include "rules/diff.h"
@@ -201,12 +202,15 @@ int daemon_reload(struct daemon *daemon, struct reload_result *result, struct er
 
 	memset(result, 0, sizeof(*result));
 	daemon->reload.count++;
+	service_reloading(daemon);
 	err = daemon_read_config(&daemon->options, &next, errors);
 	if (!err) {
 		err = go_over(daemon, &next, result);
 		config_free(&next);
 	}
 	daemon->reload.last_successful = !err;
+	/* The manager has no word for a reload that was refused: what ran before is ready again. */
+	service_ready(daemon);
 	if (err) {
 		log_errors(errors);
 		if (!*result->reason)

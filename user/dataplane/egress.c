@@ -154,6 +154,7 @@ static int push(struct egress_loop *loop, bool wait)
 	if (wait)
 		counter_add(&counters->sleeps, 1);
 	err = engine_enter(loop->engine, wait);
+	counter_add(&counters->beats, 1);
 	return_frames(loop);
 	atomic_store_explicit(&counters->cq_overflows, engine_overflows(loop->engine),
 			      memory_order_relaxed);

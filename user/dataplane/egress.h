@@ -36,6 +36,7 @@ struct egress_counters {
 	counter_t sends;	/* send requests: several datagrams each, with GSO */
 	counter_t cq_overflows; /* completions that did not fit the ring; always 0 */
 	counter_t in_flight;	/* frames now in flight: a gauge */
+	counter_t beats;	/* calls of the engine: that it makes progress (watch.h) */
 };
 
 struct egress {

@@ -136,6 +136,7 @@ void ingress_run(struct ingress *ingress)
 		/* Before the RX ring is looked at, so that "empty" means empty after the order. */
 		bool stop = atomic_load_explicit(&ingress->stop, memory_order_acquire);
 
+		counter_add(&ingress->counters.beats, 1);
 		change_ruleset(ingress);
 		if (receive_batch(ingress)) {
 			spin_reset(&spin, ingress->wakeup);

@@ -37,6 +37,7 @@ struct ingress_counters {
 	counter_t drops[INGRESS_DROPS];
 	counter_t wakeups; /* writes to the egress thread's eventfd */
 	counter_t polls;   /* times that the thread slept */
+	counter_t beats;   /* passes of the loop: that it makes progress (watch.h) */
 };
 
 struct ingress {

@@ -13,14 +13,27 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/wakeup.h"
+#include "dataplane/watch.h"
 
 /* Markers that may be in the queue beside the frames: worker_update() waits for each. */
 #define MARKERS 1
+
+/* While the main thread waits for a worker, it looks so often whether that still moves. */
+#define CHECK_MS 1000
+
+/* How the main thread sees one of the two threads. */
+struct thread_watch {
+	struct watch watch;
+	uint64_t asked_cpu_ns; /* CPU time that it had used when it was asked */
+	bool stuck;
+};
 
 struct worker {
 	struct ingress ingress;
@@ -39,13 +52,22 @@ struct worker {
 	sem_t ready;	    /* the thread that starts is ready for packets, or cannot be: */
 	int ingress_result; /* why */
 	int egress_result;
+	sem_t ingress_ended;
+	sem_t egress_ended;
 	const char *engine; /* constant text */
 	atomic_bool failed;
 
 	int command_fd; /* write end of the command stream */
 	uint64_t generation;
 	uint32_t pings;
+
+	uint64_t patience_ns; /* 0: no thread is ever called stuck */
+	struct thread_watch ingress_watch;
+	struct thread_watch egress_watch;
 };
+
+/* Of all; the main thread's. */
+static const struct worker *first_stuck;
 
 static void *ingress_main(void *arg)
 {
@@ -55,6 +77,7 @@ static void *ingress_main(void *arg)
 	sem_post(&worker->ready);
 	if (!worker->ingress_result)
 		ingress_run(&worker->ingress);
+	sem_post(&worker->ingress_ended);
 	return NULL;
 }
 
@@ -86,6 +109,7 @@ static void *egress_main(void *arg)
 			log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR,
 				  "egress-notify-failed error=\"%s\"", strerror(-err));
 	}
+	sem_post(&worker->egress_ended);
 	return NULL;
 }
 
@@ -136,10 +160,13 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	worker->rx_queue = options->queue;
 	worker->ingress_cpu = pick_cpu(&options->sizes, 2 * options->index);
 	worker->egress_cpu = pick_cpu(&options->sizes, 2 * options->index + 1);
+	worker->patience_ns = options->sizes.watchdog * NS_PER_SECOND;
 	snprintf(worker->iface, sizeof(worker->iface), "%s", options->iface);
 	worker->ingress.control_fd = worker->ingress.egress_wakeup_fd = -1;
 	worker->egress.notify_fd = worker->egress.command_fd = worker->command_fd = -1;
 	sem_init(&worker->ready, 0, 0);
+	sem_init(&worker->ingress_ended, 0, 0);
+	sem_init(&worker->egress_ended, 0, 0);
 	err = open_channels(worker);
 	if (!err)
 		err = frame_queue_init(&worker->queue, options->sizes.frames + MARKERS);
@@ -166,7 +193,7 @@ static void close_fd(int fd)
 
 void worker_close(struct worker *worker)
 {
-	if (!worker)
+	if (!worker || worker->ingress_watch.stuck || worker->egress_watch.stuck)
 		return;
 	xsk_close(worker->xsk);
 	frame_queue_destroy(&worker->queue);
@@ -176,6 +203,8 @@ void worker_close(struct worker *worker)
 	close_fd(worker->egress.command_fd);
 	close_fd(worker->command_fd);
 	sem_destroy(&worker->ready);
+	sem_destroy(&worker->ingress_ended);
+	sem_destroy(&worker->egress_ended);
 	free(worker);
 }
 
@@ -262,26 +291,133 @@ static void wake_ingress(struct worker *worker)
 		log_error("ingress-notify-failed error=\"%s\"", strerror(-err));
 }
 
-/* Wait until the egress thread says something, `milliseconds` at most (-1: for ever). */
-static int wait_notified(struct worker *worker, int milliseconds)
+/* ---- signs of life ---- */
+
+/* Wake it: through the command stream, the way that everything else comes; once that is closed,
+ * through the eventfd. A command that it has not read yet asks already. */
+static void ask_egress(struct worker *worker)
+{
+	struct egress_command command = {.kind = EGRESS_PING, .sequence = worker->pings + 1};
+
+	if (worker->command_fd < 0) {
+		int err = wakeup_send(worker->egress.wakeup_fd);
+
+		if (err)
+			log_error("ingress-notify-failed error=\"%s\"", strerror(-err));
+		return;
+	}
+	if (atomic_load(&worker->egress.pong) != worker->pings)
+		return;
+	if (send(worker->command_fd, &command, sizeof(command), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_error("ingress-notify-failed error=\"%s\"", strerror(errno));
+	else
+		worker->pings++;
+}
+
+/* CPU time that a thread has used so far; 0 where it cannot be had. */
+static uint64_t cpu_ns(pthread_t thread)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(thread, &clock) || clock_gettime(clock, &used))
+		return 0;
+	return (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec;
+}
+
+/* True: it has to be asked. */
+static bool look(const struct worker *worker, struct thread_watch *watch, pthread_t thread,
+		 const counter_t *beats, uint64_t now_ns)
+{
+	bool ask = watch_look(&watch->watch, counter_read(beats), now_ns);
+
+	if (ask)
+		watch->asked_cpu_ns = cpu_ns(thread);
+	if (worker->patience_ns && watch_owed_ns(&watch->watch) >= worker->patience_ns) {
+		watch->stuck = true;
+		if (!first_stuck)
+			first_stuck = worker;
+	}
+	return ask;
+}
+
+void worker_check(struct worker *worker, uint64_t now_ns)
+{
+	if (worker->ingress_runs && look(worker, &worker->ingress_watch, worker->ingress_thread,
+					 &worker->ingress.counters.beats, now_ns))
+		wake_ingress(worker);
+	if (worker->egress_runs && look(worker, &worker->egress_watch, worker->egress_thread,
+					&worker->egress.counters.beats, now_ns))
+		ask_egress(worker);
+}
+
+uint64_t worker_owed_ns(const struct worker *worker)
+{
+	uint64_t ingress = worker->ingress_runs ? watch_owed_ns(&worker->ingress_watch.watch) : 0;
+	uint64_t egress = worker->egress_runs ? watch_owed_ns(&worker->egress_watch.watch) : 0;
+
+	return ingress > egress ? ingress : egress;
+}
+
+const struct worker *worker_find_stuck(void)
+{
+	return first_stuck;
+}
+
+void worker_describe_stuck(const struct worker *worker, struct worker_stuck *stuck)
+{
+	bool ingress = worker->ingress_watch.stuck;
+	const struct thread_watch *watch = ingress ? &worker->ingress_watch : &worker->egress_watch;
+	pthread_t thread = ingress ? worker->ingress_thread : worker->egress_thread;
+
+	if (pthread_getname_np(thread, stuck->thread, sizeof(stuck->thread)))
+		snprintf(stuck->thread, sizeof(stuck->thread), "%s", ingress ? "in" : "out");
+	stuck->owed_ns = watch_owed_ns(&watch->watch);
+	stuck->cpu_ns = cpu_ns(thread) - watch->asked_cpu_ns;
+}
+
+/* Wait until the egress thread says something; while nothing comes, see whether both are alive. 0,
+ * or -EIO: a thread has failed or is stuck. */
+static int wait_notified(struct worker *worker)
 {
 	struct pollfd fd = {.fd = worker->egress.notify_fd, .events = POLLIN};
 	uint64_t count;
 	int n;
 
-	if (atomic_load(&worker->failed))
+	if (worker_failed(worker))
 		return -EIO;
 	do {
-		n = poll(&fd, 1, milliseconds);
+		n = poll(&fd, 1, CHECK_MS);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	if (!n)
-		return -ETIMEDOUT;
-	if (read(fd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+	if (n == 0)
+		worker_check(worker, clock_ns());
+	else if (read(fd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
-	return atomic_load(&worker->failed) ? -EIO : 0;
+	return worker_failed(worker) ? -EIO : 0;
 }
+
+/* Wait for the end of a thread as long as there is hope. True: it has ended. */
+static bool join(struct worker *worker, pthread_t thread, sem_t *ended,
+		 const struct thread_watch *watch)
+{
+	while (!watch->stuck) {
+		struct timespec end;
+
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		end.tv_sec += CHECK_MS / 1000;
+		if (!sem_clockwait(ended, CLOCK_MONOTONIC, &end)) {
+			pthread_join(thread, NULL);
+			return true;
+		}
+		if (errno == ETIMEDOUT)
+			worker_check(worker, clock_ns());
+	}
+	return false;
+}
+
+/* ---- changes, and the end ---- */
 
 int worker_update(struct worker *worker, const struct ruleset *ruleset)
 {
@@ -296,21 +432,7 @@ int worker_update(struct worker *worker, const struct ruleset *ruleset)
 	atomic_store(&worker->ingress.next, ruleset);
 	wake_ingress(worker);
 	while (!err && atomic_load(&worker->egress.acknowledged) != generation)
-		err = wait_notified(worker, -1);
-	return err;
-}
-
-int worker_ping(struct worker *worker, int milliseconds)
-{
-	struct egress_command command = {.kind = EGRESS_PING, .sequence = ++worker->pings};
-	int err = 0;
-
-	if (!worker->egress_runs)
-		return -EIO;
-	if (send(worker->command_fd, &command, sizeof(command), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return -errno;
-	while (!err && atomic_load(&worker->egress.pong) != command.sequence)
-		err = wait_notified(worker, milliseconds);
+		err = wait_notified(worker);
 	return err;
 }
 
@@ -339,14 +461,18 @@ int worker_stop(struct worker *worker)
 	if (worker->ingress_runs) {
 		atomic_store(&worker->ingress.stop, true);
 		wake_ingress(worker);
-		pthread_join(worker->ingress_thread, NULL);
+		if (!join(worker, worker->ingress_thread, &worker->ingress_ended,
+			  &worker->ingress_watch))
+			return -EIO;
 		worker->ingress_runs = false;
 	}
 	if (worker->egress_runs) {
 		/* Everything is in the queue now; the end of the stream says that no more comes. */
-		close(worker->command_fd);
+		close_fd(worker->command_fd);
 		worker->command_fd = -1;
-		pthread_join(worker->egress_thread, NULL);
+		if (!join(worker, worker->egress_thread, &worker->egress_ended,
+			  &worker->egress_watch))
+			return -EIO;
 		worker->egress_runs = false;
 	}
 	if (!started)
@@ -359,6 +485,11 @@ int worker_stop(struct worker *worker)
 int worker_xsk_fd(const struct worker *worker)
 {
 	return xsk_fd(worker->xsk);
+}
+
+const char *worker_interface(const struct worker *worker)
+{
+	return worker->iface;
 }
 
 unsigned int worker_queue(const struct worker *worker)
@@ -399,7 +530,8 @@ bool worker_has_lost_device(const struct worker *worker)
 
 bool worker_failed(const struct worker *worker)
 {
-	return atomic_load(&worker->failed);
+	return atomic_load(&worker->failed) || worker->ingress_watch.stuck ||
+	       worker->egress_watch.stuck;
 }
 
 int worker_notify_fd(const struct worker *worker)

@@ -7,6 +7,7 @@
  *     worker_start()  both threads run
  *       … the caller puts worker_xsk_fd() into the XSKMAP and attaches the XDP program …
  *       worker_update() as often as rules change
+ *       worker_check()  about once a second
  *       … the caller detaches the XDP program …
  *     worker_stop()   drain the RX ring, then the queue, then what is in flight; end both threads
  *     worker_close()
@@ -62,23 +63,46 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset);
 
 /*
  * Hand the ingress thread a new ruleset and wait until the egress thread has acknowledged it: then
- * nothing uses the old one. 0, or -errno if a thread has failed. Takes about as long as the queue
- * needs to pass. */
+ * nothing uses the old one. 0, or -errno if a thread has failed or is stuck. Takes about as long as
+ * the queue needs to pass. */
 int worker_update(struct worker *worker, const struct ruleset *ruleset);
 
-/* Ask the egress thread for a sign of life, and wait at most `milliseconds` for it. 0, -ETIMEDOUT,
- * or -errno. */
-int worker_ping(struct worker *worker, int milliseconds);
+/*
+ * See whether both threads make progress, and wake those that may be asleep so that they show it
+ * until the next call. Never waits. One that shows none for `workers.watchdog` seconds (watch.h has
+ * how they are counted) is stuck, and stays so: worker_failed() says true.
+ */
+void worker_check(struct worker *worker, uint64_t now_ns);
+
+/* As worker_check() last saw it: for how long a thread has owed a sign of life. 0: none does. */
+uint64_t worker_owed_ns(const struct worker *worker);
+
+/* A thread that is stuck. */
+struct worker_stuck {
+	char thread[16];	/* its name, as the kernel has it */
+	uint64_t owed_ns;	/* since it was asked */
+	uint64_t cpu_ns;	/* that it used since it was asked: an endless loop, or none: it waits */
+};
+
+/*
+ * The worker of the first thread that was found stuck, or NULL. From then on the process can only
+ * end, by _exit(2): worker_stop() gives up on that worker, and worker_close() leaves it its memory,
+ * which its thread may still touch.
+ */
+const struct worker *worker_find_stuck(void);
+void worker_describe_stuck(const struct worker *worker, struct worker_stuck *stuck);
 
 /*
  * End both threads in order; no packet that reached the RX ring is left behind. 0; -EIO and a log
- * line if a thread failed or a frame was lost. Takes a worker that was never started.
+ * line if a thread failed or a frame was lost, -EIO if one is stuck. Takes a worker that was never
+ * started.
  */
 int worker_stop(struct worker *worker);
 
-void worker_close(struct worker *worker); /* stopped, or never started; takes NULL */
+void worker_close(struct worker *worker); /* stopped, stuck, or never started; takes NULL */
 
 int worker_xsk_fd(const struct worker *worker);
+const char *worker_interface(const struct worker *worker);
 unsigned int worker_queue(const struct worker *worker);
 bool worker_zero_copy(const struct worker *worker);
 size_t worker_memory(const struct worker *worker); /* bytes of UMEM */
@@ -92,7 +116,7 @@ void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS]);
 /* See xsk_has_lost_device(). */
 bool worker_has_lost_device(const struct worker *worker);
 
-/* True if a thread has ended on its own: the relay must not go on. */
+/* True if a thread has ended on its own, or is stuck: the relay must not go on. */
 bool worker_failed(const struct worker *worker);
 
 /* An eventfd that becomes readable when worker_failed() may have changed. */

@@ -10,6 +10,7 @@
 #define DEFAULT_SEND_BUFFER    (4 << 20)
 #define DEFAULT_SILENT_AFTER   3
 #define DEFAULT_STATS_INTERVAL 10
+#define DEFAULT_WATCHDOG       10
 
 void config_init(struct config *config)
 {
@@ -18,7 +19,7 @@ void config_init(struct config *config)
 			   .gso = GSO_MAX_SEGMENTS,
 			   .wakeup = WAKEUP_EVENTFD,
 			   .send_buffer = DEFAULT_SEND_BUFFER},
-		.workers = {.frames = DEFAULT_FRAMES},
+		.workers = {.frames = DEFAULT_FRAMES, .watchdog = DEFAULT_WATCHDOG},
 		.logging = log_config_default,
 		.events = {.silent_after = DEFAULT_SILENT_AFTER},
 		.stats_interval = DEFAULT_STATS_INTERVAL,
@@ -79,7 +80,8 @@ int config_copy(struct config *copy, const struct config *config)
 
 static bool workers_equal(const struct worker_config *a, const struct worker_config *b)
 {
-	return a->frames == b->frames && a->rx_ring == b->rx_ring && a->nr_cpus == b->nr_cpus &&
+	return a->frames == b->frames && a->rx_ring == b->rx_ring && a->watchdog == b->watchdog &&
+	       a->nr_cpus == b->nr_cpus &&
 	       memcmp(a->cpus, b->cpus, a->nr_cpus * sizeof(a->cpus[0])) == 0;
 }
 

@@ -55,6 +55,10 @@ struct worker_config {
 	 * second, and so on. None: the scheduler decides (default). */
 	unsigned int nr_cpus;
 	uint16_t cpus[WORKER_CPUS_MAX];
+	/* Seconds without a sign of life after which a thread is stuck, and the daemon ends so that
+	 * its supervisor starts it anew; 0: never; at most 3600. Default 10: no pass of a loop takes
+	 * that long, and a supervisor's own watchdog is slower still. */
+	unsigned int watchdog;
 };
 
 /* Longest name of a Unix group that is taken, with its NUL (useradd(8) allows 32). */

@@ -17,7 +17,7 @@
  *       IFACE: { mode: auto|native|skb, queues: all|N, lost_program: reattach|leave }
  *     egress: { engine: io_uring|sendmmsg, gso: on|off|N, wakeup: eventfd|hybrid|spin,
  *               send_buffer: BYTES }
- *     workers: { frames: N, rx_ring: N, cpus: [N, ...] }
+ *     workers: { frames: N, rx_ring: N, cpus: [N, ...], watchdog: N }
  *     statistics: { interval: N }
  *     control: { group: GROUP, admin_group: GROUP, save_changes: yes|no }
  *     logging: { level: LEVEL, levels: { FACILITY: LEVEL }, to: auto|stderr|syslog,

@@ -11,6 +11,7 @@
 #define RX_RING_MAX	   (1 << 16)
 #define STATS_INTERVAL_MAX 86400
 #define SILENT_AFTER_MAX   86400
+#define WATCHDOG_MAX       3600
 
 /* Below one full GSO batch with its book-keeping nothing could be sent. */
 #define SEND_BUFFER_MIN (128 << 10)
@@ -206,10 +207,20 @@ static int parse_cpus(struct walk *walk, tree_node value, void *object)
 	return 0;
 }
 
+static int parse_watchdog(struct walk *walk, tree_node value, void *object)
+{
+	struct word word = tree_word(&walk->tree, value);
+
+	word_parse_number(&word, "number of seconds", 0, WATCHDOG_MAX,
+			  &walk->draft.config.workers.watchdog, walk->errors);
+	return 0;
+}
+
 static const struct field worker_fields[] = {
 	{"frames", SCALAR, "a number", .parse = parse_frames},
 	{"rx_ring", SCALAR, "a number", .parse = parse_rx_ring},
 	{"cpus", SEQUENCE, "a list of CPU numbers", .parse = parse_cpus},
+	{"watchdog", SCALAR, "a number of seconds", .parse = parse_watchdog},
 };
 
 int settings_workers(struct walk *walk, tree_node value, void *object)

@@ -81,6 +81,11 @@ static void format_cpus(const struct config *config, unsigned int argument, FILE
 		fputc(']', stream);
 }
 
+static void format_watchdog(const struct config *config, unsigned int argument, FILE *stream)
+{
+	fprintf(stream, "%u", config->workers.watchdog);
+}
+
 static void format_interval(const struct config *config, unsigned int argument, FILE *stream)
 {
 	fprintf(stream, "%u", config->stats_interval);
@@ -202,6 +207,7 @@ const struct setting setting_list[NR_SETTINGS] = {
 	{"workers.frames", .format = format_frames},
 	{"workers.rx_ring", .format = format_rx_ring},
 	{"workers.cpus", .format = format_cpus},
+	{"workers.watchdog", .format = format_watchdog},
 	{"statistics.interval", .live = true, .format = format_interval},
 	/* The socket has it from the start. */
 	{"control.group", .text = true, .format = format_group},

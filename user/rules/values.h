@@ -24,7 +24,7 @@ struct setting {
 	void (*format)(const struct config *config, unsigned int argument, FILE *stream);
 };
 
-#define NR_SETTINGS 28
+#define NR_SETTINGS 29
 extern const struct setting setting_list[NR_SETTINGS];
 
 /* The value, or NULL without memory; the caller frees it. */

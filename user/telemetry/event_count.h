@@ -14,7 +14,7 @@
 	"flowing", "silent", "dropping", "dropping-ended", "active", "pending", "rules-changed",   \
 		"interface-impaired", "interface-recovered", "interface-ready",                    \
 		"interface-failed", "buffer-exhausted", "buffer-exhausted-ended", "reloaded",      \
-		"reload-refused", "events-suppressed", "stopping"
+		"reload-refused", "events-suppressed", "stopping", "worker-stuck"
 
 #define EVENT_NAME_COUNT (sizeof((const char *const[]){EVENT_NAMES}) / sizeof(const char *))
 

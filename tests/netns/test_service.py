@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Under a service manager: what it is told and when; and a thread that is stuck, which ends the
+daemon, while a daemon that was stopped as a whole, and goes on, does not end."""
+
+import ctypes
+import os
+import re
+import signal
+import socket
+import time
+
+from control import Client
+from harness import (Daemon, Star, check, equal, main, netns, receive, receiver, sender, start,
+                     program, test, wait_until, work_folder, write_file)
+
+RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
+EXIT_INTERNAL = 70
+
+_libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+WALL = 0x40000000
+
+
+class Manager:
+    """The socket of a service manager."""
+
+    count = 0
+
+    def __init__(self, abstract=False):
+        Manager.count += 1
+        self.name = f"@xmc-{os.getpid()}-{Manager.count}" if abstract else \
+            os.path.join(work_folder(), f"notify{Manager.count}")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.name.replace("@", "\0"))
+        self.socket.settimeout(netns.PATIENCE)
+
+    def environment(self, *more):
+        """A prefix for the command that starts a daemon under this manager."""
+        return ("env", f"NOTIFY_SOCKET={self.name}", *more)
+
+    def next(self, *ignored):
+        """The next message as a dictionary, but for those that have only keys to be ignored."""
+        while True:
+            message = dict(line.split("=", 1) for line in
+                           self.socket.recv(4096).decode().splitlines())
+            if set(message) - set(ignored):
+                return message
+
+    def until(self, key, value):
+        """Read on until a message says so."""
+        while True:
+            message = self.next()
+            if message.get(key) == value:
+                return message
+
+
+def relays(star, text=b"alive"):
+    """One packet gets through."""
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    sender(star.source, "10.1.0.1").sendto(text, ("239.1.1.1", 5000))
+    equal(receive(output)[0], text, "payload")
+
+
+@test
+def told():
+    """READY after everything else, STATUS with each change, RELOADING and READY, STOPPING"""
+    for abstract in (False, True):
+        star = Star()
+        manager = Manager(abstract)
+        daemon = Daemon(star.relay, config=f"rules: [cam1 {RULE}]\n", prefix=manager.environment())
+        equal(manager.next(), {"READY": "1"}, "first message")
+        check(daemon.process.find_line(r"^\w+\s+ready\b"), "READY=1 before it was ready")
+        equal(manager.next(), {"STATUS": "rules: 1 active, 0 pending; interfaces: 1; workers: 1"},
+              "status")
+        daemon.ctl("rule", "add", "cam2 in 239.1.1.2:5000@gone out 239.2.2.2:6001@out0")
+        status = manager.next()["STATUS"]
+        check(status.startswith("rules: 1 active, 1 pending;"), status)
+        before = time.monotonic_ns() // 1000
+        daemon.process.send_signal(signal.SIGHUP)
+        message = manager.next()
+        equal(message["RELOADING"], "1", "reloading")
+        check(before <= int(message["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000, message)
+        equal(manager.next()["READY"], "1", "reloaded")
+        manager.until("STATUS", "rules: 1 active, 0 pending; interfaces: 1; workers: 1")
+        # A refused one, through the control socket: the old rules are ready again.
+        write_file(os.path.basename(daemon.config), "rules: [x]\n")
+        daemon.ctl("config", "reload", check=False)
+        equal((manager.next().get("RELOADING"), manager.next().get("READY")), ("1", "1"), "refused")
+        relays(star)
+        daemon.settle(steered=1)
+        daemon.stop()
+        equal(manager.next(), {"STOPPING": "1"}, "last message")
+        netns.clean_up()
+
+
+@test
+def watchdog():
+    """WATCHDOG=1 at half of the interval, and none meant for another process"""
+    star = Star()
+    manager = Manager()
+    daemon = Daemon(star.relay, RULE, prefix=manager.environment("WATCHDOG_USEC=400000"))
+    manager.until("READY", "1")
+    seen = []
+    for _ in range(5):
+        equal(manager.next("STATUS"), {"WATCHDOG": "1"}, "sign of life")
+        seen.append(time.monotonic())
+    # Late they may be, on a busy machine; earlier than a timer they cannot be.
+    check(seen[4] - seen[0] > 0.5, f"too often: {seen}")
+    daemon.stop()
+    other = Manager()
+    daemon = Daemon(star.relay, RULE,
+                    prefix=other.environment("WATCHDOG_USEC=1000", "WATCHDOG_PID=1"))
+    other.until("READY", "1")
+    daemon.stop()
+    equal(other.next("STATUS"), {"STOPPING": "1"}, "the watchdog of another process")
+
+
+@test
+def inherited():
+    """Programs that the daemon starts do not get the manager's socket"""
+    star = Star()
+    manager = Manager()
+    told_to = os.path.join(work_folder(), "environment")
+    hook = write_file("hook", f"#!/bin/sh\nenv > {told_to}.new && mv {told_to}.new {told_to}\n")
+    os.chmod(hook, 0o755)
+    os.chmod(work_folder(), 0o777)
+    Daemon(star.relay, config=f"rules: [cam1 {RULE}]\nevents: {{ hook: {hook} }}\n",
+           prefix=manager.environment("WATCHDOG_USEC=100000000"))
+    relays(star)
+    wait_until(lambda: os.path.exists(told_to), "the hook has run")
+    with open(told_to, encoding="utf-8") as file:
+        text = file.read()
+    check("XMCAST_EVENT" in text, text)
+    check("NOTIFY_SOCKET" not in text and "WATCHDOG" not in text, text)
+
+
+@test
+def useless_managers():
+    """A name that is none, too long, or leads nowhere; a socket that is full: one warning, relays"""
+    star = Star()
+    full = Manager()
+    filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    filler.setblocking(False)
+    try:
+        while True:
+            filler.sendto(b"X=1", full.name)
+    except BlockingIOError:
+        pass
+    for name in ("relative", "/" + "x" * 200, os.path.join(work_folder(), "nobody"), full.name):
+        daemon = Daemon(star.relay, RULE, prefix=("env", f"NOTIFY_SOCKET={name}",
+                                                  "WATCHDOG_USEC=100000"))
+        steered = daemon.stats()["totals"]["steered_packets"]
+        relays(star)
+        daemon.settle(steered=steered + 1)
+        log = daemon.stop()
+        equal(log.count("notify-failed"), 1, f"warnings about {name}; log:\n{log}\n")
+    # It reads again: what counts comes, in order.
+    daemon = Daemon(star.relay, RULE, prefix=full.environment())
+    full.until("READY", "1")
+    full.until("STATUS", "rules: 1 active, 0 pending; interfaces: 1; workers: 1")
+
+
+# ---- stuck threads ---------------------------------------------------------------------------
+
+def thread_of(daemon, name):
+    """The id of a thread by its name."""
+    folder = f"/proc/{daemon.process.pid}/task"
+    for tid in os.listdir(folder):
+        with open(f"{folder}/{tid}/comm", encoding="ascii") as file:
+            if file.read().strip() == name:
+                return int(tid)
+    raise AssertionError(f"no thread {name}")
+
+
+def ptrace(request, tid):
+    """One request about a thread; only the thread that seized it may make the others."""
+    _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    _libc.ptrace.restype = ctypes.c_long
+    if _libc.ptrace(request, tid, None, None):
+        raise OSError(ctypes.get_errno(), f"ptrace {request:#x}")
+
+
+def seize(tid):
+    """Stop one thread, and no other, as a debugger does."""
+    ptrace(PTRACE_SEIZE, tid)
+    ptrace(PTRACE_INTERRUPT, tid)
+    os.waitpid(tid, WALL)
+    return tid
+
+
+def config_with(watchdog_seconds, more=""):
+    """One rule, and this patience."""
+    return f"rules: [cam1 {RULE}]\nworkers: {{ watchdog: {watchdog_seconds} }}\n{more}"
+
+
+def ends_stuck(daemon, thread, tid):
+    """It ends on its own, having told which thread did not move."""
+    # We are the stopped thread's debugger: the process is not gone before we have seen its end.
+    wait_until(lambda: os.waitpid(tid, WALL | os.WNOHANG)[0] == tid, "the stopped thread's end")
+    equal(daemon.process.wait(), EXIT_INTERNAL, f"exit code; log:\n{daemon.process.log()}\n")
+    line = daemon.process.find_line(r"^error\s+worker-stuck .*")
+    check(line, f"not told:\n{daemon.process.log()}")
+    for words in (f"thread={thread}/in0 ", "interface=in0 ", "queue=0 ", "owed_ms=", "cpu_ms=",
+                  "queued_frames=", "in_flight_frames=", "kernel_frames="):
+        check(words in line[0], f"{words} is not in: {line[0]}")
+    check(int(re.search(r"owed_ms=(\d+)", line[0])[1]) >= 2000, line[0])
+    check(daemon.process.find_line(r"final-statistics"), "no last statistics")
+
+
+def one_stuck(thread, traffic):
+    """Stop a thread and see the end of the daemon, of its program, and a new start."""
+    star = Star()
+    manager = Manager()
+    daemon = Daemon(star.relay, config=config_with(2), prefix=manager.environment())
+    if traffic:
+        start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "2000", "--duration", "60")
+        daemon.wait_steered(100)
+    tid = seize(thread_of(daemon, f"{thread}0/in0"))
+    ends_stuck(daemon, f"{thread}0", tid)
+    manager.until("STOPPING", "1")
+    check("xdp" not in star.relay.ip("link show in0"), "the XDP program is left")
+    again = Daemon(star.relay, RULE)
+    again.wait_steered(50) if traffic else relays(star)
+
+
+@test
+def stuck_ingress():
+    """A stopped ingress thread under traffic: told, exit 70, and a new daemon relays"""
+    one_stuck("in", True)
+
+
+@test
+def stuck_egress():
+    """The same of an egress thread"""
+    one_stuck("out", True)
+
+
+@test
+def stuck_while_idle():
+    """A stopped thread that had nothing to do is found, too"""
+    one_stuck("out", False)
+
+
+@test
+def stuck_while_changing():
+    """A change of rules that meets a stuck thread ends as well, and so does an orderly end"""
+    star = Star()
+    daemon = Daemon(star.relay, config=config_with(2))
+    tid = seize(thread_of(daemon, "in0/in0"))
+    daemon.ctl("rule", "add", "cam2 in 239.1.1.2:5000@in0 out 239.2.2.2:6001@out0", check=False)
+    ends_stuck(daemon, "in0", tid)
+    daemon = Daemon(star.relay, config=config_with(2))
+    tid = seize(thread_of(daemon, "out0/in0"))
+    daemon.process.send_signal(signal.SIGTERM)
+    ends_stuck(daemon, "out0", tid)
+
+
+@test
+def unwell():
+    """While a thread is stopped for a moment: ping, STATUS and WATCHDOG say so; then all is well"""
+    star = Star()
+    manager = Manager()
+    daemon = Daemon(star.relay, config=config_with(0),
+                    prefix=manager.environment("WATCHDOG_USEC=200000"))
+    control = Client(daemon.socket)
+    equal(control.call("ping"), {"alive": True, "workers": 1}, "ping")
+    tid = thread_of(daemon, "in0/in0")
+    seize(tid)
+    wait_until(lambda: not control.call("ping")["alive"], "ping tells")
+    status = "rules: 1 active, 0 pending; interfaces: 1; workers: 1"
+    manager.until("STATUS", status + "; a worker shows no sign of life")
+    # Not found alive again without reason: for as long as it is stopped, no WATCHDOG=1. What was
+    # sent before the worker was found unwell has been read by now.
+    manager.socket.settimeout(3)
+    try:
+        message = manager.next("STATUS")
+        raise AssertionError(f"told although a worker does not move: {message}")
+    except TimeoutError:
+        manager.socket.settimeout(netns.PATIENCE)
+    # watchdog: 0 is never.
+    check(daemon.process.returncode is None, "ended")
+    ptrace(PTRACE_DETACH, tid)
+    wait_until(lambda: control.call("ping")["alive"], "ping tells")
+    manager.until("WATCHDOG", "1")
+    manager.until("STATUS", status)
+    relays(star)
+    daemon.settle(steered=1)
+
+
+@test
+def stopped_as_a_whole():
+    """SIGSTOP for longer than the limit, then SIGCONT: it goes on, again and again"""
+    star = Star()
+    daemon = Daemon(star.relay, config=config_with(1))
+    for number in range(1, 4):
+        daemon.process.send_signal(signal.SIGSTOP)
+        time.sleep(4 if number == 3 else 1.5)  # what is tested is time that passes
+        daemon.process.send_signal(signal.SIGCONT)
+        relays(star, b"%d" % number)
+        equal(daemon.ctl("ping").returncode, 0, "ping")
+    daemon.settle(steered=3)
+    check(not daemon.process.find_line("worker-stuck"), daemon.process.log())
+
+
+main()

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A worker whose ingress thread does not come back from where it is: nothing that the main thread
+ * calls waits for it, and nothing that it may still touch is freed. A program of its own, because a
+ * stuck thread is the end of a process.
+ */
+#include "watchdog.h"
+
+#include <errno.h>
+#include <semaphore.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "dataplane/worker.h"
+#include "lab.c"
+
+#define PATIENCE 2 /* seconds */
+
+static sem_t caught;
+static sem_t release;
+
+static void get_stuck(void *context)
+{
+	sem_post(&caught);
+	while (sem_wait(&release) && errno == EINTR)
+		;
+}
+
+static struct worker *open_stuck(struct ruleset **ruleset)
+{
+	const struct worker_options options = {
+		.iface = "lo",
+		.queue = 0,
+		.mtu = LAB_MTU,
+		.sizes = {.frames = 64, .rx_ring = 64, .watchdog = PATIENCE},
+		.egress = {.engine = ENGINE_SENDMMSG, .gso = 64, .wakeup = WAKEUP_EVENTFD},
+	};
+	struct worker *worker;
+
+	assert_int_equal(worker_open(&worker, &options), 0);
+	assert_int_equal(ruleset_new(ruleset, NULL, 0), 0);
+	fake_xsk_when_empty(get_stuck, NULL);
+	assert_int_equal(worker_start(worker, *ruleset), 0);
+	sem_wait(&caught);
+	return worker;
+}
+
+/* A change of rules gives up, in about PATIENCE seconds of real time. */
+static void test_stuck(void **state)
+{
+	struct ruleset *ruleset;
+	struct ruleset *next;
+	struct worker_stuck stuck;
+	struct worker_state counters;
+	struct worker *worker;
+
+	watchdog_start("stuck");
+	worker = open_stuck(&ruleset);
+	assert_int_equal(ruleset_new(&next, NULL, 0), 0);
+	assert_null(worker_find_stuck());
+	assert_int_equal(worker_update(worker, next), -EIO);
+	assert_ptr_equal(worker_find_stuck(), worker);
+	assert_true(worker_failed(worker));
+	worker_describe_stuck(worker, &stuck);
+	assert_string_equal(stuck.thread, "in0/lo");
+	assert_true(stuck.owed_ns >= PATIENCE * NS_PER_SECOND);
+	assert_true(stuck.cpu_ns < NS_PER_SECOND);
+	assert_true(worker_owed_ns(worker) == stuck.owed_ns);
+	/* At once from now on. */
+	assert_int_equal(worker_update(worker, ruleset), -EIO);
+	assert_int_equal(worker_stop(worker), -EIO);
+	worker_read(worker, &counters);
+	assert_int_equal(counters.kernel_frames, 64);
+	worker_close(worker);
+	worker_close(worker); /* still there */
+	/* It goes on, and touches all that it has; then it ends, as it was told. */
+	sem_post(&release);
+	while (worker_owed_ns(worker))
+		worker_check(worker, clock_ns());
+	assert_ptr_equal(worker_find_stuck(), worker);
+	watchdog_stop();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_stuck)};
+
+	sem_init(&caught, 0, 0);
+	sem_init(&release, 0, 0);
+	log_set_level(LOG_FACILITIES, LOG_LEVEL_WARNING);
+	lab_enter();
+	/* _exit: threads are left, and the leak checker would look at what they still use. */
+	_exit(cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0);
+}
