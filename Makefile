@@ -22,7 +22,7 @@ PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-d
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
 	ffmpeg multicat iperf tshark igmpproxy \
-	tmux bash-completion qemu-system-x86 busybox-static gcovr
+	tmux bash-completion qemu-system-x86 busybox-static gcovr systemd libseccomp2 groff
 # Only unpacked, to build/unpacked: installed, it would start a server on this machine. For the tests.
 UNPACKED := prometheus
 
@@ -309,6 +309,12 @@ install: all
 	install -d "$(DESTDIR)$(PREFIX)/share/xmcast"
 	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \
 		"$(DESTDIR)$(PREFIX)/share/xmcast/"
+	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/lib/sysusers.d" \
+		"$(DESTDIR)$(PREFIX)/lib/tmpfiles.d"
+	sed 's|/usr/local/|$(PREFIX)/|' packaging/systemd/xmcastd.service > \
+		"$(DESTDIR)$(PREFIX)/lib/systemd/system/xmcastd.service"
+	install -m 644 packaging/sysusers.d/xmcast.conf "$(DESTDIR)$(PREFIX)/lib/sysusers.d/"
+	install -m 644 packaging/tmpfiles.d/xmcast.conf "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/"
 
 deps:
 	@have=$$(dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The systemd unit: how much it exposes, whether systemd takes it, and a daemon with just the rights
+that it gives, which does all that a daemon does."""
+
+import os
+import re
+import urllib.request
+
+from harness import (ROOT, Daemon, Star, check, equal, main, need, netns, receive, receiver, run,
+                     sender, test, wait_until, work_folder, write_file)
+
+UNIT = os.path.join(ROOT, "packaging/systemd/xmcastd.service")
+LAUNCHER = os.path.join(ROOT, "tests/netns/as_unit.py")
+UID = 64321  # nobody's
+RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
+
+
+@test
+def exposure():
+    """`systemd-analyze security` says 2.3 or less"""
+    need("systemd-analyze")
+    done = run("systemd-analyze", "security", "--offline=yes", "--threshold=23", "--no-pager", UNIT,
+               check=False)
+    equal(done.returncode, 0, done.stdout[-200:])
+    check(float(re.search(r"exposure level for .*: ([\d.]+)", done.stdout)[1]) <= 2.3, done.stdout)
+
+
+@test
+def installed():
+    """`make install` with a PREFIX: paths of the unit are those of the programs; systemd takes all"""
+    need("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles", "make")
+    folder = os.path.join(work_folder(), "root")
+    prefix = os.path.join(folder, "opt/relay")
+    done = run("make", "-C", ROOT, "install", f"PREFIX={prefix}", f"B={netns_build()}", "Q=",
+               f"DESTDIR={folder}/destdir", timeout=300)
+    check(done.returncode == 0, done.stderr)
+    root = f"{folder}/destdir"
+    unit = f"{root}{prefix}/lib/systemd/system/xmcastd.service"
+    with open(unit, encoding="utf-8") as file:
+        text = file.read()
+    check(f"ExecStart={prefix}/sbin/xmcastd\n" in text and "/usr/local" not in text, text)
+    for program in re.findall(r"^Exec\w+=(\S+)", text, re.M):
+        check(os.access(root + program, os.X_OK), f"{program} is not installed")
+    # Where it says the programs are there is nothing without DESTDIR; all else must be right.
+    plain = write_file("xmcastd.service", text.replace(prefix, root + prefix))
+    done = run("systemd-analyze", "verify", "--man=no", plain, check=False)
+    words = [line for line in done.stderr.splitlines() if "sysinit.target" not in line]
+    equal(words, [], "words of systemd-analyze verify")
+    os.makedirs(f"{folder}/empty/etc")
+    for name in ("passwd", "group"):
+        write_file(f"root/empty/etc/{name}", "")
+    run("systemd-sysusers", f"--root={folder}/empty", f"{root}{prefix}/lib/sysusers.d/xmcast.conf",
+        check=False)
+    done = run("systemd-sysusers", "--dry-run", f"{root}{prefix}/lib/sysusers.d/xmcast.conf")
+    check("xmcast" in done.stdout + done.stderr or not done.returncode, done.stderr)
+
+
+def netns_build():
+    """The build folder as the Makefile has it."""
+    return os.path.relpath(os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build")), ROOT)
+
+
+@test
+def rights():
+    """A daemon with the unit's user, capabilities, limits, mounts and system calls does it all"""
+    need("systemd-analyze", "setpriv")
+    star = Star()
+    folder = work_folder()
+    os.chown(folder, UID, UID)
+    told = os.path.join(folder, "events")
+    hook = write_file("hook", f"#!/bin/sh\necho $1 >> {told}\n")
+    os.chmod(hook, 0o755)
+    with star.relay.entered():
+        check(not os.path.exists(told), "there already")
+    config = (f"rules:\n  - {RULE}\nevents: {{ hook: {hook} }}\n"
+              "metrics: { listen: 127.0.0.1:9710 }\nworkers: { cpus: [0] }\n")
+    manager = os.path.join(folder, "notify")
+    daemon = Daemon(star.relay, config=config, prefix=(
+        "env", f"NOTIFY_SOCKET={manager}", LAUNCHER, UNIT, str(UID), folder))
+    os.chown(daemon.config, UID, UID)
+    status = {}
+    with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
+        for line in file:
+            status[line.split(":")[0]] = line.split(":", 1)[1].split()
+    equal(status["Uid"], [str(UID)] * 4, "user")
+    equal((status["NoNewPrivs"], status["Seccomp"]), (["1"], ["2"]), "no_new_privs, seccomp")
+    unit_caps = (1 << 12) | (1 << 13) | (1 << 39) | (1 << 38)
+    equal(int(status["CapBnd"][0], 16) & ~unit_caps, 0, "capabilities beyond the unit's")
+    equal(status["Groups"], [], "supplementary groups")
+    check(not daemon.process.find_line("cpu-refused"), daemon.process.log())
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    source = sender(star.source, "10.1.0.1")
+    source.sendto(b"one", ("239.1.1.1", 5000))
+    equal(receive(output)[0], b"one", "payload")
+    # A change, saved to the file; a reload by the signal and by what ExecReload= runs.
+    daemon.ctl("rule", "add", "cam2 in 239.1.1.2:5000@in0 out 239.2.2.2:6000@out0")
+    daemon.ctl("config", "save")
+    with open(daemon.config, encoding="utf-8") as file:
+        check("cam2" in file.read(), "not saved")
+    reload = run(*star.relay.command(LAUNCHER, UNIT, str(UID), folder, os.path.join(
+        ROOT, netns_build(), "xmcastctl"), "--socket", daemon.socket, "config", "reload"))
+    equal(reload.returncode, 0, reload.stderr)
+    daemon.process.send_signal(1)
+    wait_until(lambda: len(re.findall(r"\breloaded\b", daemon.process.log())) == 2, "two reloads")
+    source.sendto(b"two", ("239.1.1.2", 5000))
+    equal(receive(output)[0], b"two", "payload")
+    wait_until(lambda: os.path.exists(told), "the hook has run")
+    with star.relay.entered():
+        answer = urllib.request.urlopen("http://127.0.0.1:9710/metrics", timeout=netns.PATIENCE)
+    check(b"xmcast_" in answer.read(), "no metrics")
+    daemon.settle()
+    # What it may not: the test of the launcher itself.
+    for command in ("touch /etc/xmc-forbidden", "unshare -r true", "chown 0 " + hook,
+                    "cat /proc/sys/kernel/hostname", "kill -0 1"):
+        done = run(*star.relay.command(LAUNCHER, UNIT, str(UID), folder, "/bin/sh", "-c", command),
+                   check=False)
+        check(done.returncode, f"allowed: {command}")
+
+
+main()
