@@ -305,7 +305,9 @@ install: all
 	install -m 644 docs/xmcast.yaml "$(DESTDIR)/etc/xmcast/xmcast.yaml.example"
 	install -d "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs"
 	install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/xmcast/"
-	install -m 644 docs/* "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs/"
+	install -m 644 $(wildcard docs/*.*) "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs/"
+	install -d "$(DESTDIR)$(PREFIX)/share/man/man8"
+	install -m 644 docs/man/*.8 "$(DESTDIR)$(PREFIX)/share/man/man8/"
 	install -d "$(DESTDIR)$(PREFIX)/share/xmcast"
 	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \
 		"$(DESTDIR)$(PREFIX)/share/xmcast/"

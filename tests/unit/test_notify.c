@@ -226,8 +226,8 @@ static uint64_t watchdog_with(const struct manager *manager, const char *us, con
 
 static void test_watchdog(void **state)
 {
-	static const char *const bad[] = {"", "-1", "x", "1s", " 1", "18446744073709552",
-					  "99999999999999999999999"};
+	static const char *const bad[] = {
+		"", "-1", "x", "1s", " 1", "18446744073709552", "99999999999999999999999"};
 	const struct manager *manager = *state;
 	char own[16];
 
@@ -324,9 +324,9 @@ int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_path),      TEST(test_abstract), TEST(test_longest),
-		TEST(test_nobody),    TEST(test_bad_names), TEST(test_watchdog),
-		TEST(test_full),      TEST(test_restarted), TEST(test_long_status),
+		TEST(test_path),   TEST(test_abstract),	 TEST(test_longest),
+		TEST(test_nobody), TEST(test_bad_names), TEST(test_watchdog),
+		TEST(test_full),   TEST(test_restarted), TEST(test_long_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

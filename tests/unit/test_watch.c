@@ -88,8 +88,8 @@ static void test_main_was_away(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_busy), cmocka_unit_test(test_asleep),
-		cmocka_unit_test(test_stuck), cmocka_unit_test(test_zero),
+		cmocka_unit_test(test_busy),	      cmocka_unit_test(test_asleep),
+		cmocka_unit_test(test_stuck),	      cmocka_unit_test(test_zero),
 		cmocka_unit_test(test_main_was_away),
 	};
 

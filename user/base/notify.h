@@ -21,11 +21,11 @@
 struct notify;
 
 /*
- * Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID and removes them from the environment, so that
- * no program started later speaks in our name; so before that, and before any thread. 0: *out is the
- * way to tell, or NULL if there is no manager. -EINVAL: the name is no absolute path and no abstract
- * one, or too long; -errno of socket(2). *out is NULL then; it has been logged, and nothing else
- * depends on it.
+ * Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID and removes them from the environment, so
+ * that no program started later speaks in our name; so before that, and before any thread. 0: *out
+ * is the way to tell, or NULL if there is no manager. -EINVAL: the name is no absolute path and no
+ * abstract one, or too long; -errno of socket(2). *out is NULL then; it has been logged, and
+ * nothing else depends on it.
  */
 int notify_open(struct notify **out);
 void notify_close(struct notify *notify);
@@ -33,7 +33,8 @@ void notify_close(struct notify *notify);
 /* READY=1: started, or done reloading. */
 void notify_ready(struct notify *notify);
 
-/* RELOADING=1, with the time (MONOTONIC_USEC) that Type=notify-reload wants. notify_ready() ends it. */
+/* RELOADING=1, with the time (MONOTONIC_USEC) that Type=notify-reload wants. notify_ready() ends
+ * it. */
 void notify_reloading(struct notify *notify);
 
 /* STOPPING=1: nothing else is told after it. */

@@ -79,9 +79,9 @@ uint64_t worker_owed_ns(const struct worker *worker);
 
 /* A thread that is stuck. */
 struct worker_stuck {
-	char thread[16];	/* its name, as the kernel has it */
-	uint64_t owed_ns;	/* since it was asked */
-	uint64_t cpu_ns;	/* that it used since it was asked: an endless loop, or none: it waits */
+	char thread[16];  /* its name, as the kernel has it */
+	uint64_t owed_ns; /* since it was asked */
+	uint64_t cpu_ns;  /* that it used since it was asked: an endless loop, or none: it waits */
 };
 
 /*

@@ -56,8 +56,8 @@ struct worker_config {
 	unsigned int nr_cpus;
 	uint16_t cpus[WORKER_CPUS_MAX];
 	/* Seconds without a sign of life after which a thread is stuck, and the daemon ends so that
-	 * its supervisor starts it anew; 0: never; at most 3600. Default 10: no pass of a loop takes
-	 * that long, and a supervisor's own watchdog is slower still. */
+	 * its supervisor starts it anew; 0: never; at most 3600. Default 10: no pass of a loop
+	 * takes that long, and a supervisor's own watchdog is slower still. */
 	unsigned int watchdog;
 };
 

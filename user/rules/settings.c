@@ -11,7 +11,7 @@
 #define RX_RING_MAX	   (1 << 16)
 #define STATS_INTERVAL_MAX 86400
 #define SILENT_AFTER_MAX   86400
-#define WATCHDOG_MAX       3600
+#define WATCHDOG_MAX	   3600
 
 /* Below one full GSO batch with its book-keeping nothing could be sent. */
 #define SEND_BUFFER_MIN (128 << 10)
