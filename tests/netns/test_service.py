@@ -129,7 +129,6 @@ def inherited():
     told_to = os.path.join(work_folder(), "environment")
     hook = write_file("hook", f"#!/bin/sh\nenv > {told_to}.new && mv {told_to}.new {told_to}\n")
     os.chmod(hook, 0o755)
-    os.chmod(work_folder(), 0o777)
     Daemon(star.relay, config=f"rules: [cam1 {RULE}]\nevents: {{ hook: {hook} }}\n",
            prefix=manager.environment("WATCHDOG_USEC=100000000"))
     relays(star)

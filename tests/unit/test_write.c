@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct log_config) == 40, "logging");
 _Static_assert(sizeof(struct events_config) == 260, "events");
 _Static_assert(sizeof(struct metrics_config) == 20, "metrics");
 _Static_assert(sizeof(struct security_config) == 67, "security");
-_Static_assert(sizeof(struct config) == 776, "config");
+_Static_assert(sizeof(struct config) == 784, "config");
 
 static struct config parse(const char *text, size_t length)
 {
