@@ -210,7 +210,7 @@ static const struct {
 	{"setuid", try_user, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"mount", try_mount, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"setrlimit", try_limit, {MAY_NOT, MAY_NOT, MAY_NOT}, true},
-	{"kill", try_kill_other, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"kill", try_kill_other, {MAY_NOT, MAY_NOT, MAY_NOT}, true},
 	{"connect", try_connect, {MAY, MAY_NOT, MAY_NOT}, false},
 	{"send", try_send, {MAY, MAY, MAY}, false},
 	{"sendto with an address", try_send_to, {MAY, MAY_NOT, MAY_NOT}, false},
