@@ -232,6 +232,19 @@ static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
 
 /* ---- building a filter ---- */
 
+/* All fields set, as the macros of libseccomp do not. */
+static struct scmp_arg_cmp equals(unsigned int argument, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
+}
+
+#ifndef XMC_SANITIZED
+static struct scmp_arg_cmp masked(unsigned int argument, scmp_datum_t mask, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+#endif
+
 /* The first error stays, so that a table of rules needs no ladder. */
 struct builder {
 	scmp_filter_ctx filter;
@@ -255,12 +268,11 @@ static void add_main(struct builder *builder)
 {
 	allow(builder, main_thread, COUNT(main_thread));
 	for (size_t i = 0; i < COUNT(families); i++)
-		allow_if(builder, SCMP_SYS(socket),
-			 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+		allow_if(builder, SCMP_SYS(socket), equals(0, (scmp_datum_t)families[i]));
 	/* Reading its own limits, and setting none. */
-	allow_if(builder, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0));
+	allow_if(builder, SCMP_SYS(prlimit64), equals(2, 0));
 #ifndef XMC_SANITIZED
-	allow_if(builder, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	allow_if(builder, SCMP_SYS(clone), masked(0, CLONE_THREAD, CLONE_THREAD));
 #endif
 	/* Its flags are in memory, where a filter does not see them; glibc then takes clone(2). */
 	if (!builder->err)
@@ -273,10 +285,10 @@ static void add_main(struct builder *builder)
 static void add_packet_thread(struct builder *builder)
 {
 #ifndef XMC_SANITIZED
-	allow_if(builder, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	allow_if(builder, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	allow_if(builder, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0));
+	allow_if(builder, SCMP_SYS(mprotect), masked(2, PROT_EXEC, 0));
 #endif
-	allow_if(builder, SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_EQ, 0));
+	allow_if(builder, SCMP_SYS(sendto), equals(4, 0));
 }
 
 static int fill(scmp_filter_ctx filter, enum sandbox_role role)
