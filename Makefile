@@ -22,7 +22,7 @@ PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-d
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
 	ffmpeg multicat iperf tshark igmpproxy \
-	tmux bash-completion qemu-system-x86 busybox-static gcovr systemd libseccomp2 groff
+	tmux bash-completion qemu-system-x86 busybox-static gcovr systemd groff
 # Only unpacked, to build/unpacked: installed, it would start a server on this machine. For the tests.
 UNPACKED := prometheus
 
@@ -47,7 +47,7 @@ B := build$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(SAN),-$(subst $(co
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
 
-PKGS := libbpf libxdp liburing yaml-0.1 jansson libmnl libcap-ng libseccomp
+PKGS := libbpf libxdp liburing yaml-0.1 jansson libmnl libcap-ng
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Unoptimized to count, because an optimizer merges the branches that gcov would tell apart.
@@ -78,6 +78,9 @@ MODULES := base rules links steering dataplane membership telemetry control daem
 LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))
+
+# Also before all objects: the seccomp filters, made by a program of our own.
+SKELS += $(B)/gen/filters.h
 
 PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive
@@ -130,6 +133,11 @@ $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 		$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf && \
 		echo '/* NOLINTEND */'; } > $@
 
+$(B)/gen/filters.h: tools/filters/filters.c user/base/sandbox.h Makefile
+	$(call say,FILTER,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(XCFLAGS) $(XLDFLAGS) -o $(B)/gen/filters $< -lseccomp && \
+		$(B)/gen/filters > $@
 
 # ---- tests --------------------------------------------------------------------------------------
 

@@ -4,318 +4,39 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
-#include <sched.h>
-#include <seccomp.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "filters.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static atomic_bool started;
 static atomic_bool filters;
 
-/* ---- the lists ---- */
-
-/* What every thread may: wait, wake, lock, tell the time, use and return memory, end. */
-static const int every_thread[] = {
-	SCMP_SYS(poll),
-	SCMP_SYS(ppoll),
-	SCMP_SYS(read),
-	SCMP_SYS(write), /* eventfds, and the log's lines */
-	SCMP_SYS(futex),
-	SCMP_SYS(sched_yield),
-	SCMP_SYS(clock_gettime), /* where the vDSO cannot, as all those of time */
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(time),
-	SCMP_SYS(getpid),
-	SCMP_SYS(gettid), /* in a syslog line; abort(3) */
-	SCMP_SYS(munmap),
-	SCMP_SYS(madvise),
-	SCMP_SYS(mremap),
-	SCMP_SYS(brk),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall), /* a wait goes on after SIGSTOP and SIGCONT */
-	SCMP_SYS(exit),
-};
-
-/* sendmsg: a refused batch, one by one. sendmmsg, recvfrom: the other engine; and the fill ring's
- * wake-up. close: the ring, at its end. */
-static const int egress_thread[] = {
-	SCMP_SYS(io_uring_enter), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
-	SCMP_SYS(recvfrom),	  SCMP_SYS(close),
-};
-
-/* Files, sockets, BPF, threads, what libraries look up. */
-static const int main_thread[] = {
-	/* descriptors */
-	SCMP_SYS(close),
-	SCMP_SYS(close_range),
-	SCMP_SYS(dup),
-	SCMP_SYS(dup2),
-	SCMP_SYS(dup3),
-	SCMP_SYS(fcntl),
-	SCMP_SYS(ioctl),
-	SCMP_SYS(pipe2),
-	SCMP_SYS(eventfd2),
-	SCMP_SYS(epoll_create1),
-	SCMP_SYS(epoll_ctl),
-	SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait),
-	SCMP_SYS(timerfd_create),
-	SCMP_SYS(timerfd_settime),
-	SCMP_SYS(signalfd4),
-	SCMP_SYS(select),
-	SCMP_SYS(pselect6),
-	/* files: the configuration, what libraries read */
-	SCMP_SYS(open),
-	SCMP_SYS(openat),
-	SCMP_SYS(openat2),
-	SCMP_SYS(stat),
-	SCMP_SYS(fstat),
-	SCMP_SYS(lstat),
-	SCMP_SYS(newfstatat),
-	SCMP_SYS(statx),
-	SCMP_SYS(statfs),
-	SCMP_SYS(fstatfs),
-	SCMP_SYS(access),
-	SCMP_SYS(faccessat),
-	SCMP_SYS(faccessat2),
-	SCMP_SYS(readlink),
-	SCMP_SYS(readlinkat),
-	SCMP_SYS(getcwd),
-	SCMP_SYS(getdents64),
-	SCMP_SYS(lseek),
-	SCMP_SYS(pread64),
-	SCMP_SYS(readv),
-	SCMP_SYS(writev),
-	SCMP_SYS(pwrite64),
-	SCMP_SYS(ftruncate),
-	SCMP_SYS(fsync),
-	SCMP_SYS(fdatasync),
-	SCMP_SYS(fchmod),
-	SCMP_SYS(fchown),
-	SCMP_SYS(rename),
-	SCMP_SYS(renameat),
-	SCMP_SYS(renameat2),
-	SCMP_SYS(unlink),
-	SCMP_SYS(unlinkat),
-	SCMP_SYS(mkdir),
-	SCMP_SYS(mkdirat),
-	SCMP_SYS(umask),
-	SCMP_SYS(flock),
-	/* sockets; socket(2) itself by family, below */
-	SCMP_SYS(socketpair),
-	SCMP_SYS(bind),
-	SCMP_SYS(listen),
-	SCMP_SYS(accept),
-	SCMP_SYS(accept4),
-	SCMP_SYS(connect),
-	SCMP_SYS(shutdown),
-	SCMP_SYS(getsockname),
-	SCMP_SYS(getpeername),
-	SCMP_SYS(getsockopt),
-	SCMP_SYS(setsockopt),
-	SCMP_SYS(sendto),
-	SCMP_SYS(recvfrom),
-	SCMP_SYS(sendmsg),
-	SCMP_SYS(recvmsg),
-	SCMP_SYS(sendmmsg),
-	SCMP_SYS(recvmmsg),
-	/* the data plane's */
-	SCMP_SYS(bpf),
-	SCMP_SYS(io_uring_setup),
-	SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register),
-	SCMP_SYS(membarrier),
-	SCMP_SYS(mlock),
-	SCMP_SYS(munlock),
-	/* memory with executable code: libraries that NSS loads */
-	SCMP_SYS(mmap),
-	SCMP_SYS(mprotect),
-	SCMP_SYS(memfd_create),
-	/* threads; clone(2) itself for no process, below */
-	SCMP_SYS(set_robust_list),
-	SCMP_SYS(rseq),
-	SCMP_SYS(sched_setaffinity),
-	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sched_getparam),
-	SCMP_SYS(sched_getscheduler),
-	SCMP_SYS(set_tid_address),
-	SCMP_SYS(sigaltstack),
-	SCMP_SYS(capget),
-	SCMP_SYS(capset),
-	SCMP_SYS(prctl),
-	SCMP_SYS(arch_prctl),
-	SCMP_SYS(seccomp),
-	/* the launcher's end */
-	SCMP_SYS(wait4),
-	SCMP_SYS(waitid),
-	/* time, limits, who we are */
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigtimedwait),
-	SCMP_SYS(alarm), /* the last words of a daemon with a stuck worker */
-	SCMP_SYS(rt_sigpending),
-	SCMP_SYS(nanosleep),
-	SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(clock_getres),
-	SCMP_SYS(times),
-	SCMP_SYS(getrlimit),
-	SCMP_SYS(getrusage),
-	SCMP_SYS(sysinfo),
-	SCMP_SYS(uname),
-	SCMP_SYS(getrandom),
-	SCMP_SYS(getuid),
-	SCMP_SYS(geteuid),
-	SCMP_SYS(getgid),
-	SCMP_SYS(getegid),
-	SCMP_SYS(getgroups),
-	SCMP_SYS(getresuid),
-	SCMP_SYS(getresgid),
-	SCMP_SYS(getppid),
-	SCMP_SYS(getcpu),
-	SCMP_SYS(exit_group),
-};
-
-/* What the run-time libraries of the sanitizers do by themselves, in any thread. */
-static const int sanitizers[] = {
-#ifdef XMC_SANITIZED
-	SCMP_SYS(mmap),
-	SCMP_SYS(mprotect),
-	SCMP_SYS(clone),
-	SCMP_SYS(openat),
-	SCMP_SYS(open),
-	SCMP_SYS(close),
-	SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat),
-	SCMP_SYS(readlink),
-	SCMP_SYS(readlinkat),
-	SCMP_SYS(lseek),
-	SCMP_SYS(pread64),
-	SCMP_SYS(ioctl),
-	SCMP_SYS(sigaltstack),
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(prctl),
-	SCMP_SYS(arch_prctl),
-	SCMP_SYS(ptrace),
-	SCMP_SYS(wait4),
-	SCMP_SYS(getrlimit),
-	SCMP_SYS(prlimit64),
-	SCMP_SYS(nanosleep),
-	SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(getdents64),
-	SCMP_SYS(process_vm_readv),
-	SCMP_SYS(tgkill),
-	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(exit_group),
-	SCMP_SYS(getcwd),
-	SCMP_SYS(stat),
-#else
-	SCMP_SYS(exit),
-#endif
-};
-
-/* Families of sockets: control and log, outputs and memberships, the kernel's interfaces, ours. */
-static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
-
-/* ---- building a filter ---- */
-
-/* The first error stays, so that a table of rules needs no ladder. */
-struct builder {
-	scmp_filter_ctx filter;
-	int err;
-};
-
-static void allow(struct builder *builder, const int *calls, size_t count)
-{
-	for (size_t i = 0; i < count && !builder->err; i++)
-		builder->err = seccomp_rule_add(builder->filter, SCMP_ACT_ALLOW, calls[i], 0);
-}
-
-static void allow_if(struct builder *builder, int call, struct scmp_arg_cmp condition)
-{
-	if (!builder->err)
-		builder->err =
-			seccomp_rule_add(builder->filter, SCMP_ACT_ALLOW, call, 1, condition);
-}
-
-static void add_main(struct builder *builder)
-{
-	allow(builder, main_thread, COUNT(main_thread));
-	for (size_t i = 0; i < COUNT(families); i++)
-		allow_if(builder, SCMP_SYS(socket),
-			 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
-	/* Reading its own limits, and setting none. */
-	allow_if(builder, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0));
-#ifndef XMC_SANITIZED
-	allow_if(builder, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-#endif
-	/* Its flags are in memory, where a filter does not see them; glibc then takes clone(2). */
-	if (!builder->err)
-		builder->err = seccomp_rule_add(builder->filter, SCMP_ACT_ERRNO(ENOSYS),
-						SCMP_SYS(clone3), 0);
-}
-
-/* A thread that handles packets: memory, but none that can be executed; a line to the syslog
- * daemon, by a socket that is connected. */
-static void add_packet_thread(struct builder *builder)
-{
-#ifndef XMC_SANITIZED
-	allow_if(builder, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	allow_if(builder, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-#endif
-	allow_if(builder, SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_EQ, 0));
-}
-
-static int fill(scmp_filter_ctx filter, enum sandbox_role role)
-{
-	struct builder builder = {.filter = filter};
-
-	allow(&builder, every_thread, COUNT(every_thread));
-	allow(&builder, sanitizers, COUNT(sanitizers));
-	if (role == SANDBOX_MAIN)
-		add_main(&builder);
-	else
-		add_packet_thread(&builder);
-	if (role == SANDBOX_EGRESS)
-		allow(&builder, egress_thread, COUNT(egress_thread));
-#ifndef XMC_SANITIZED
-	/* abort(3), of ourselves only. */
-	allow_if(&builder, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-#endif
-	return builder.err;
-}
+/* ---- entering ---- */
 
 static int load_filter(enum sandbox_role role)
 {
-	uint32_t refusal =
-		role == SANDBOX_MAIN ? SCMP_ACT_ERRNO(EPERM) : (uint32_t)SCMP_ACT_KILL_PROCESS;
-	scmp_filter_ctx filter = seccomp_init(refusal);
-	int err;
+#define PROGRAM(filter)                                                                            \
+	{                                                                                          \
+		sizeof(filter) / sizeof((filter)[0]), (struct sock_filter *)(filter)               \
+	}
+	static const struct sock_fprog programs[SANDBOX_ROLES] = {
+		[SANDBOX_MAIN] = PROGRAM(main_filter),
+		[SANDBOX_INGRESS] = PROGRAM(ingress_filter),
+		[SANDBOX_EGRESS] = PROGRAM(egress_filter),
+	};
 
-	if (!filter)
-		return -ENOMEM;
-	/* Else a call of another architecture (int 0x80) would end the thread and leave the rest.
-	 */
-	err = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (!err)
-		err = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
-	if (!err)
-		err = fill(filter, role);
-	if (!err)
-		err = seccomp_load(filter);
-	seccomp_release(filter);
-	return err;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &programs[role]) ? -errno : 0;
 }
-
-/* ---- entering ---- */
 
 int sandbox_start(bool with_filters)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a thread may still ask of the kernel: no capabilities for those that touch packets, and for
- * every thread of the daemon a list of the system calls that it makes (seccomp(2), libseccomp).
+ * every thread of the daemon a list of the system calls that it makes (seccomp(2)).
  *
  *     sandbox_start(true)             main thread, once, when all that needs more is done
  *     sandbox_enter(SANDBOX_MAIN)     main thread, before the first other thread starts
  *     sandbox_enter(SANDBOX_INGRESS)  the thread itself, before it touches a packet
  *     sandbox_enter(SANDBOX_EGRESS)   the same, with its ring or its other engine open
  *
- * The lists are in sandbox.c, and nowhere else. A thread inherits the filter of the one that starts
- * it: INGRESS and EGRESS are within MAIN, and so is what they need to enter.
+ * The lists are in tools/filters/filters.c, and nowhere else. A thread inherits the filter of the
+ * one that starts it: INGRESS and EGRESS are within MAIN, and so is what they need to enter.
  *
  * What is not on the list:
  *   MAIN             the call fails with EPERM and the relay goes on. This thread runs libraries
