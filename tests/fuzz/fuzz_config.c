@@ -54,7 +54,8 @@ static void check_limits(const struct config *config)
 		const struct rule *rule = &config->rules[i];
 
 		require(*rule->name && *rule->iface && rule->port);
-		require(addr_is_ipv4(&rule->group));
+		require(addr_is_any(&rule->source) ||
+			addr_is_ipv4(&rule->source) == addr_is_ipv4(&rule->group));
 		require(rule->nr_outputs > 0 && rule->nr_outputs <= XMC_MAX_OUTPUTS);
 		for (unsigned int j = 0; j < rule->nr_outputs; j++)
 			check_limit(&rule->outputs[j]);
