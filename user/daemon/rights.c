@@ -250,7 +250,8 @@ int rights_become(const struct config *config, const char *socket)
 
 /* ---- what is left in the end ---- */
 
-/* By trying: which kernel wants it depends on what was back-ported. */
+/* By trying: which kernel wants it depends on what was back-ported. Leaves the process without it,
+ * and able to have it again. */
 static bool loads_without_perfmon(const struct set *all)
 {
 	struct set set = *all;
@@ -296,9 +297,9 @@ int rights_reduce(void)
 		set.has[CAP_IPC_LOCK] = false;
 	if (!err)
 		err = apply(&set);
-	if (!err && set.has[CAP_PERFMON] && loads_without_perfmon(&set)) {
-		set.has[CAP_PERFMON] = false;
-		err = apply(&set);
+	if (!err && set.has[CAP_PERFMON]) {
+		set.has[CAP_PERFMON] = !loads_without_perfmon(&set);
+		err = apply(&set); /* also if it stays: the trial has put it aside */
 	}
 	if (err) {
 		log_error("rights-failed error=\"%s\"", strerror(-err));
