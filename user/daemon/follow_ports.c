@@ -13,8 +13,11 @@
 
 #define NS_PER_MS 1000000ull
 
-/* Below this MTU IPv4 leaves an interface, and its memberships are gone (RFC 791). */
+/* Below these MTUs a protocol leaves an interface, and its memberships are gone (RFC 791, RFC
+ * 8200).
+ */
 #define IPV4_MIN_MTU 68
+#define IPV6_MIN_MTU 1280
 
 /* Between two tries to open a port: while its queues are busy, which takes tens of milliseconds;
  * after other failures, first and at most. */
@@ -41,6 +44,23 @@ bool ports_concern(const struct relay *relay, const struct link *link)
 	return false;
 }
 
+static bool has_joined_ipv6(const struct relay *relay, const struct port *port)
+{
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct entry *entry = relay->entries[i];
+
+		if (entry->port == port && entry->joined && !addr_is_ipv4(&entry->rule->group))
+			return true;
+	}
+	return false;
+}
+
+/* Does a port with this MTU lack memberships that its rules have joined? */
+static bool loses_members(const struct relay *relay, const struct port *port, uint32_t mtu)
+{
+	return mtu && (mtu < IPV4_MIN_MTU || (mtu < IPV6_MIN_MTU && has_joined_ipv6(relay, port)));
+}
+
 void ports_note(struct relay *relay, const struct link_event *event)
 {
 	const struct link *link = &event->link;
@@ -54,7 +74,7 @@ void ports_note(struct relay *relay, const struct link_event *event)
 		port->tries = 0;
 		port->retry_ns = 0;
 		if (!port->failed && link->ifindex == port->link.ifindex &&
-		    (event->kind == LINK_EVENT_GONE || (link->mtu && link->mtu < IPV4_MIN_MTU)))
+		    (event->kind == LINK_EVENT_GONE || loses_members(relay, port, link->mtu)))
 			port->torn = true;
 	}
 }
@@ -182,6 +202,8 @@ bool ports_follow(struct relay *relay, bool now)
 		if (now)
 			port->retry_ns = port->tries = 0;
 		why = port->failed ? NULL : port_check(port, &relay->config);
+		if (!why && !port->failed && loses_members(relay, port, port->link.mtu))
+			why = "has too small an MTU for IPv6 now";
 		if (why)
 			give_up(relay, port, why);
 	}
