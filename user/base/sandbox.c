@@ -40,9 +40,10 @@ static int load_filter(enum sandbox_role role)
 }
 
 /*
- * glibc gives threads arenas of their own. One that shrinks asks, by open(2), how the kernel commits
- * memory; to make many of them asks how many CPUs there are. The main arena needs brk(2) alone, and
- * with it threads that come and go leave no memory behind. Packet threads allocate when they start.
+ * glibc gives threads arenas of their own. One that shrinks asks, by open(2), how the kernel
+ * commits memory; to make many of them asks how many CPUs there are. The main arena needs brk(2)
+ * alone, and with it threads that come and go leave no memory behind. Packet threads allocate when
+ * they start.
  */
 static void share_arena(void)
 {
