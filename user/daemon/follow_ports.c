@@ -74,9 +74,10 @@ void ports_note(struct relay *relay, const struct link_event *event)
 
 		if (!is_of(port, link))
 			continue;
-		/* Something is new: what failed before may succeed. */
-		port->tries = 0;
-		port->retry_ns = 0;
+		/* Something is new: what failed before may succeed. Of one that runs it is when
+		 * its program may be attached again, which whoever takes it off must not hurry. */
+		if (port->failed)
+			port->retry_ns = port->tries = 0;
 		if (!port->failed && link->ifindex == port->link.ifindex &&
 		    (event->kind == LINK_EVENT_GONE || loses_members(relay, port, link->mtu)))
 			port->torn = true;
