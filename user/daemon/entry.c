@@ -73,6 +73,11 @@ static int join(struct entry *entry, struct membership *membership)
 		return 0;
 	entry->joined_ifindex = entry->port->link.ifindex;
 	err = membership_join(membership, &rule->group, &rule->source, entry->joined_ifindex);
+	/* The kernel's word for an interface that has no IPv6; it may get some. */
+	if (err == -EINVAL && !addr_is_ipv4(&rule->group))
+		return fail(entry, -EADDRNOTAVAIL,
+			    "cannot join %s on %s: it has no IPv6 (its MTU must be 1280 or more)",
+			    addr_format(&rule->group, group), rule->iface);
 	if (err)
 		return fail(entry, err, "cannot join %s on %s: %s",
 			    addr_format(&rule->group, group), rule->iface, strerror(-err));
