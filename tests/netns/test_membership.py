@@ -126,6 +126,19 @@ def all_orders():
 
 
 @test
+def low_limits():
+    """One group, and one source, a socket: as many sockets as it takes"""
+    star = Star()
+    star.relay.sysctl("net/ipv4/igmp_max_memberships", 1)
+    star.relay.sysctl("net/ipv4/igmp_max_msf", 1)
+    daemon = Daemon(star.relay, *(f"in 239.1.1.{i % 3}:5000@in0 source 10.9.9.{i} "
+                                  "out 239.2.2.2:6000@out0" for i in range(1, 31)))
+    check("active=30" in daemon.ready, daemon.ready)
+    equal({(group, source) for group, source, _, _ in sources(star.relay, "in0")},
+          {(f"239.1.1.{i % 3}", f"10.9.9.{i}") for i in range(1, 31)}, "sources on in0")
+
+
+@test
 def failing_join():
     """A join that fails names rule, interface and reason; rules that need none run on"""
     star = Star()
@@ -135,7 +148,7 @@ def failing_join():
     stats = daemon.stats()
     equal(rule_of(stats, "cam1")["state"], "pending", "state of cam1")
     equal(rule_of(stats, "host")["state"], "active", "state of host")
-    for word in ("239.1.1.1", "in0"):
+    for word in ("239.1.1.1", "in0", "raise sysctl net.ipv4.igmp_max_memberships"):
         check(word in rule_of(stats, "cam1")["reason"], rule_of(stats, "cam1")["reason"])
     check(daemon.process.find_line(r"rule=cam1.*239\.1\.1\.1.*in0"), daemon.process.log())
 

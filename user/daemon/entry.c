@@ -82,9 +82,13 @@ static int join(struct entry *entry, struct membership *membership)
 		return 0;
 	entry->joined_ifindex = entry->port->link.ifindex;
 	err = membership_join(membership, &rule->group, joined_source(rule), entry->joined_ifindex);
-	if (err)
-		return fail(entry, err, "cannot join %s on %s: %s",
-			    addr_format(&rule->group, group), rule->iface, strerror(-err));
+	if (err) {
+		const char *limit = membership_limit(err, &rule->group);
+
+		return fail(entry, err, "cannot join %s on %s: %s%s%s",
+			    addr_format(&rule->group, group), rule->iface, strerror(-err),
+			    limit ? ": raise " : "", limit ? limit : "");
+	}
 	entry->joined = true;
 	return 0;
 }
