@@ -29,8 +29,8 @@ int membership_join(struct membership *membership, const struct xmc_addr *group,
 
 /*
  * The limit of the kernel that made a join fail with this error, as the admin knows it ("sysctl
- * net.core.optmem_max"), or NULL: it was something else. A membership that does not fit a socket goes
- * to a new one, so it is a limit which not even the first membership of a socket is within.
+ * net.core.optmem_max"), or NULL: it was something else. A membership that does not fit a socket
+ * goes to a new one, so it is a limit which not even the first membership of a socket is within.
  */
 const char *membership_limit(int err, const struct xmc_addr *group);
 
