@@ -19,9 +19,11 @@
 
 #include "base/log.h"
 #include "steer.skel.h"
+#include "steering/shapes.h"
 
 struct steer {
 	struct steer_bpf *skel;
+	struct shapes shapes;
 	int link_fd;  /* -1: not attached */
 	int claim_fd; /* see claim(); -1: none */
 	int nr_cpus;
@@ -75,6 +77,7 @@ int steer_open(struct steer **out)
 		err = -errno;
 		goto fail;
 	}
+	steer->shapes.map_fd = bpf_map__fd(steer->skel->maps.shapes);
 	*out = steer;
 	return 0;
 fail:
@@ -103,6 +106,7 @@ void steer_rule_key(const struct rule *rule, struct xmc_rule_key *key)
 {
 	memset(key, 0, sizeof(*key));
 	key->source = rule->source;
+	key->host_bits = rule_host_bits(rule);
 	key->group = rule->group;
 	key->port = htons(rule->port);
 }
@@ -110,13 +114,23 @@ void steer_rule_key(const struct rule *rule, struct xmc_rule_key *key)
 int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key)
 {
 	__u32 present = 1;
+	int err = shapes_hold(&steer->shapes, key);
 
-	return bpf_map_update_elem(bpf_map__fd(steer->skel->maps.rules), key, &present, BPF_ANY);
+	if (err)
+		return err;
+	err = bpf_map_update_elem(bpf_map__fd(steer->skel->maps.rules), key, &present, BPF_NOEXIST);
+	if (err)
+		shapes_release(&steer->shapes, key);
+	return err;
 }
 
 int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 {
-	return bpf_map_delete_elem(bpf_map__fd(steer->skel->maps.rules), key);
+	int err = bpf_map_delete_elem(bpf_map__fd(steer->skel->maps.rules), key);
+
+	if (!err)
+		shapes_release(&steer->shapes, key);
+	return err;
 }
 
 /*
