@@ -82,7 +82,7 @@ static void test_form(void **state)
 		"statistics: { interval: 0 }\n"
 		"egress: { gso: off, send_buffer: 4194304, wakeup: spin, engine: sendmmsg }\n"
 		"interfaces: { yes: { mode: skb, queues: all }, b: , c: { queues: 2, lost_program: "
-		"leave } }\n"
+		"leave, attach: external, pins: '/bpf/a b: #c' } }\n"
 		"workers: { watchdog: 0, cpus: [2, 3], rx_ring: 64, frames: 128 }\n"
 		"metrics: { listen: 127.0.0.1:9710 }\n"
 		"events: { hook: '/usr/local/bin/on-event', silent_after: 5 }\n"
@@ -120,6 +120,8 @@ static void test_form(void **state)
 		"  c:\n"
 		"    queues: 2\n"
 		"    lost_program: leave\n"
+		"    attach: external\n"
+		"    pins: \"/bpf/a b: #c\"\n"
 		"\n"
 		"egress:\n"
 		"  engine: sendmmsg\n"
@@ -408,6 +410,7 @@ static void pick_ifaces(struct config *config)
 			.mode = (enum iface_mode)pick(IFACE_MODE_SKB + 1),
 			.queues = pick_or(0, 1, XMC_MAX_QUEUES),
 			.lost_program = (enum lost_program)pick(LOST_PROGRAM_LEAVE + 1),
+			.attach = (enum iface_attach)pick(IFACE_ATTACH_EXTERNAL + 1),
 		};
 
 		pick_iface(iface.name);

@@ -188,7 +188,7 @@ bool ports_follow(struct relay *relay, bool now)
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
 		struct port *port = relay->ports[i];
 
-		if (port->failed && port_look(port) && clock_ns() >= next_try(port))
+		if (port->failed && port_look(port, &relay->config) && clock_ns() >= next_try(port))
 			reopened |= open_again(relay, port);
 	}
 	return reopened;
