@@ -8,8 +8,10 @@ import contextlib
 import json
 import os
 import re
+import shutil
 
-from harness import (BUILD, Daemon, Star, check, equal, interface_of, main, need, receive, receiver,
+from harness import (BUILD, Daemon, Skip, Star, check, equal, interface_of, main, need, program, receive,
+                     receiver,
                      rule_of, run, sender, silent, test, wait_until, work_folder)
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
@@ -84,7 +86,9 @@ def provoke(star, text, output):
         source.sendto(text, ("239.1.1.1", 5000))
         with contextlib.suppress(BlockingIOError, TimeoutError):
             output.settimeout(0.1)
-            return output.recv(2048) == text
+            while output.recv(2048) != text:  # what was sent to find out whether it works
+                pass
+            return True
         return False
 
     wait_until(relayed, f"{text} is relayed")
@@ -98,9 +102,15 @@ def reopens(daemon):
     return daemon
 
 
-def wait_active(daemon):
-    """The rule is at work."""
-    wait_until(lambda: rule_of(daemon.stats(), "a")["state"] == "active", "the rule is active")
+def wait_active(daemon, star):
+    """The rule is at work, as packets show."""
+    source = sender(star.source, "10.1.0.1")
+
+    def active():
+        source.sendto(b"", ("239.1.1.1", 5000))
+        return rule_of(daemon.stats(), "a")["state"] == "active"
+
+    wait_until(active, "the rule is active")
 
 
 def wait_reason(daemon, pattern):
@@ -129,7 +139,7 @@ def used_and_left():
             daemon = start(star, place, attach)
             check(daemon.process.find_line("interface-ready .* attach=external"), "not external")
             provoke(star, attach.encode(), output)
-            wait_active(daemon)
+            wait_active(daemon, star)
             equal(len(place.dump("rules")), 1, "rules in the map")
             daemon.settle()
             daemon.stop()
@@ -147,7 +157,7 @@ def own():
         daemon = reopens(start(star, place, "own"))
         wait_reason(daemon, "another XDP program")
         place.unload(star.relay)
-        wait_active(daemon)
+        wait_active(daemon, star)
         check(daemon.process.wait_line("interface-ready .* attach=own"), "not own")
         equal(len(os.listdir(place.pins)), 4, "pins, of which ours uses none")
         equal(place.dump("rules"), [], "rules in the pinned map")
@@ -166,7 +176,7 @@ def absent():
         wait_reason(daemon, "no XDP program is attached to in0.*xdp-loader")
         place.load(star.relay)
         provoke(star, b"late", output)
-        wait_active(daemon)
+        wait_active(daemon, star)
 
 
 @test
@@ -193,7 +203,7 @@ def unfit():
         os.chmod(os.path.join(place.pins, "verdicts"), 0o600)
         output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
         provoke(star, b"fits", output)
-        wait_active(daemon)
+        wait_active(daemon, star)
 
 
 @test
@@ -224,12 +234,12 @@ def unloaded():
         place.load(star.relay)
         daemon = start(star, place, "external")
         provoke(star, b"before", output)
-        wait_active(daemon)
+        wait_active(daemon, star)
         place.unload(star.relay)
         wait_reason(daemon, "has lost the XDP program that somebody else attached")
         place.load(star.relay)
         provoke(star, b"again", output)
-        wait_active(daemon)
+        wait_active(daemon, star)
         daemon.stop()
         daemon = reopens(start(star, place, "auto"))
         provoke(star, b"auto", output)
@@ -247,7 +257,7 @@ def replaced():
         place.load(star.relay)
         daemon = start(star, place, "external")
         provoke(star, b"before", output)
-        wait_active(daemon)
+        wait_active(daemon, star)
         place.unload(star.relay)
         place.load(star.relay, "in0", os.path.join(place.root, "elsewhere"))
         wait_reason(daemon, r"no packet has shown yet")
@@ -269,7 +279,7 @@ def two_daemons():
         equal(second.process.wait(), 2, "exit code of the second")
         check(second.process.find_line("another xmcastd uses them"), second.process.log())
         provoke(star, b"still", output)
-        wait_active(daemon)
+        wait_active(daemon, star)
 
 
 @test
@@ -301,6 +311,161 @@ def killed():
         daemon.stop()
         equal(place.dump("rules"), [], "rules in the end")
         equal(sorted(os.listdir(place.pins)), sorted(MAPS), "pins in the end")
+
+
+@test
+def shown():
+    """iface show tells who attached what, and which maps are used"""
+    star = Star()
+    with bpffs() as place:
+        place.load(star.relay)
+        daemon = start(star, place, "external")
+        seen = json.loads(daemon.ctl("-j", "iface", "show", "in0").stdout)
+        equal((seen["attach"]["by"], seen["attach"]["pins"], seen["program_id"], seen["mode"]),
+              ("external", place.pins, program_of(star), "native"), "attachment")
+        for name, number in seen["attach"]["maps"].items():
+            pinned = json.loads(run("bpftool", "-j", "map", "show", "pinned",
+                                    os.path.join(place.pins, name)).stdout)
+            equal(number, pinned["id"], f"id of {name}")
+        text = daemon.ctl("iface", "show", "in0").stdout
+        check(f"attached by: external, pins {place.pins}, maps " in text, text)
+
+
+@test
+def detached():
+    """iface detach takes off program and pins: not under a daemon unless forced; not an own program"""
+    star = Star()
+    with bpffs() as place:
+        def detach(*words):
+            return star.relay.run("env", f"LIBXDP_BPFFS={place.root}", program("xmcastctl"),
+                                  "--socket", daemon.socket, "-j", "iface", "detach", "in0",
+                                  place.pins, *words, check=False)
+
+        place.load(star.relay)
+        number = program_of(star)
+        daemon = reopens(start(star, place, "external"))
+        done = detach()
+        equal((done.returncode, program_of(star)), (2, number), f"under a daemon: {done.stderr}")
+        check("xmcastd has rules for in0" in done.stderr, done.stderr)
+        done = detach("--force")
+        equal(done.returncode, 0, f"forced: {done.stderr}")
+        equal(json.loads(done.stdout), {"name": "in0", "programs": [number], "pins": place.pins,
+                                        "removed_pins": 4}, "what was done")
+        equal((program_of(star), os.path.exists(place.pins)), (None, False), "program, pins")
+        wait_reason(daemon, "no XDP program is attached")
+        daemon.stop()
+        # without a daemon, and with nothing to do
+        place.load(star.relay)
+        equal(json.loads(detach().stdout)["removed_pins"], 4, "pins removed without a daemon")
+        equal(json.loads(detach().stdout)["programs"], [], "programs, when there is none")
+        # what a daemon has attached by itself is its own
+        daemon = start(star, place, "own")
+        done = detach("--force")
+        equal(done.returncode, 2, "own program")
+        check("goes when that is stopped" in done.stderr, done.stderr)
+        equal(interface_of(daemon.stats(), "in0")["state"], "active", "state of in0")
+
+
+# ---- in libxdp's dispatcher --------------------------------------------------------------------
+
+SYSTEM = "/sys/fs/bpf"
+
+
+class Dispatcher(Bpffs):
+    """The system's own bpffs, as xdp-filter knows no other; without a dispatcher there, skip."""
+
+    def __init__(self, star):  # pylint: disable=super-init-not-called
+        need("xdp-loader", "xdp-filter", "bpftool")
+        if not os.path.ismount(SYSTEM):
+            raise Skip(f"no bpffs at {SYSTEM}")
+        self.root = SYSTEM
+        self.star = star
+        self.pins = os.path.join(SYSTEM, "xmcast-test", "in0")
+        os.makedirs(os.path.dirname(self.pins), exist_ok=True)
+        try:
+            self.filter("load")
+            if "xdp_dispatcher" not in self.status():
+                raise Skip("no dispatcher: the kernel takes no programs in place of functions")
+            self.filter("unload")
+        except Exception:
+            self.close()
+            raise
+
+    def status(self):
+        """What runs on in0, by order of priority."""
+        return self.star.relay.run("xdp-loader", "status", "in0").stdout
+
+    def filter(self, verb):
+        """xdp-filter, on or off."""
+        more = ("--features", "udp") if verb == "load" else ()
+        self.star.relay.run("xdp-filter", verb, "in0", *more)
+
+    def unload_steering(self):
+        """Our program only, as an admin would."""
+        number = re.search(r"xmcast_steer\s+(\d+)", self.status())[1]
+        self.star.relay.run("xdp-loader", "unload", "in0", "-i", number)
+
+    def close(self):
+        self.star.relay.run("xdp-loader", "unload", "in0", "--all", check=False)
+        shutil.rmtree(os.path.dirname(self.pins), ignore_errors=True)
+
+
+@test
+def beside_a_filter():
+    """xdp-filter and xmcast on one interface, in both orders; either goes, and the other goes on"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with contextlib.closing(Dispatcher(star)) as place:
+        # the filter first
+        place.filter("load")
+        place.load(star.relay)
+        check(re.search(r"xdpfilt_\w+(.|\n)*xmcast_steer", place.status()), place.status())
+        daemon = start(star, place, "external")
+        provoke(star, b"behind", output)
+        wait_active(daemon, star)
+        # in the middle of it the filter goes, and comes
+        place.filter("unload")
+        provoke(star, b"alone", output)
+        wait_active(daemon, star)
+        place.filter("load")
+        provoke(star, b"behind again", output)
+        wait_active(daemon, star)
+        # what the filter drops does not come
+        star.relay.run("xdp-filter", "port", "5000", "-p", "udp", "-m", "dst")
+        sender(star.source, "10.1.0.1").sendto(b"dropped", ("239.1.1.1", 5000))
+        silent(output)
+        star.relay.run("xdp-filter", "port", "5000", "-p", "udp", "-m", "dst", "-r")
+        # ours goes: the filter stays
+        place.unload_steering()
+        check("xdpfilt" in place.status() and "xmcast" not in place.status(), place.status())
+        wait_reason(daemon, "no packet has shown yet")
+        # and comes, now to the filter that is there
+        place.load(star.relay)
+        provoke(star, b"back", output)
+        wait_active(daemon, star)
+        daemon.stop()
+        check("xdpfilt" in place.status() and "xmcast_steer" in place.status(), place.status())
+
+
+@test
+def before_a_filter():
+    """xmcast first, the filter second; the daemon is killed, and starts again"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with contextlib.closing(Dispatcher(star)) as place:
+        place.load(star.relay)
+        daemon = start(star, place, "auto")
+        provoke(star, b"alone", output)
+        place.filter("load")
+        provoke(star, b"both", output)
+        daemon.kill()
+        daemon = start(star, place, "auto")
+        provoke(star, b"again", output)
+        wait_active(daemon, star)
+        place.filter("unload")
+        provoke(star, b"alone again", output)
+        wait_active(daemon, star)
+        check("xmcast_steer" in place.status(), place.status())
 
 
 main()

@@ -44,17 +44,18 @@ const char *port_check_external(struct port *port, const struct link *now,
 
 	if (!pins_are_current(steer_pins(port->steer)))
 		return "has other pinned maps now, or none";
+	/* Also if a dispatcher was replaced, in which ours may be or not. What a packet says after
+	 * there was none at all, holds. */
+	if (port->program && port->program != now->xdp_program)
+		pins_forget_interface(steer_pins(port->steer));
+	port->program = now->xdp_program;
 	if (!now->xdp_program) {
-		if ((!iface || (iface->attach == IFACE_ATTACH_AUTO &&
-				iface->lost_program == LOST_PROGRAM_REATTACH)))
+		if (!iface || (iface->attach == IFACE_ATTACH_AUTO &&
+			       iface->lost_program == LOST_PROGRAM_REATTACH))
 			return "has lost the XDP program that somebody else attached";
 		port_impair(port, "has lost the XDP program that somebody else attached: load "
 				  "xmcast.bpf.o with xdp-loader again");
 	} else {
-		/* Also if a dispatcher was replaced, in which ours may be or not. */
-		if (port->program != now->xdp_program)
-			pins_forget_interface(steer_pins(port->steer));
-		port->program = now->xdp_program;
 		port->mode = now->xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
 		port_impair(port, port_is_proven(port, text) ? NULL : text);
 	}
