@@ -103,15 +103,13 @@ static __always_inline void tell_interface(__u32 ifindex)
 		mine->ifindex = ifindex;
 }
 
-SEC("xdp")
-int xmcast_steer(struct xdp_md *ctx)
+static __always_inline int steer(struct xdp_md *ctx)
 {
 	const void *data = (const void *)(long)ctx->data;
 	const void *data_end = (const void *)(long)ctx->data_end;
 	struct xmc_datagram dgram = {};
 	enum xmc_reason reason;
 
-	tell_interface(ctx->ingress_ifindex);
 	reason = xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram);
 	if (reason != XMC_STEERED)
 		return count(reason, XDP_PASS);
@@ -120,4 +118,13 @@ int xmcast_steer(struct xdp_md *ctx)
 	if (bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS) != XDP_REDIRECT)
 		return count(XMC_NO_SOCKET, XDP_PASS);
 	return count(XMC_STEERED, XDP_REDIRECT);
+}
+
+SEC("xdp")
+int xmcast_steer(struct xdp_md *ctx)
+{
+	/* Before there are any pointers to the packet: spilled around the call, they are more than
+	 * the verifier of Linux 6.1 follows for a program without CAP_PERFMON. */
+	tell_interface(ctx->ingress_ifindex);
+	return steer(ctx);
 }
