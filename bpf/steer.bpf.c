@@ -123,8 +123,7 @@ static __always_inline int steer(struct xdp_md *ctx)
 SEC("xdp")
 int xmcast_steer(struct xdp_md *ctx)
 {
-	/* Before there are any pointers to the packet: spilled around the call, they are more than
-	 * the verifier of Linux 6.1 follows for a program without CAP_PERFMON. */
+	/* First, so that no pointer to the packet has to outlive the call. */
 	tell_interface(ctx->ingress_ifindex);
 	return steer(ctx);
 }
