@@ -82,6 +82,9 @@ SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c to
 # Also before all objects: the seccomp filters, made by a program of our own.
 SKELS += $(B)/gen/filters.h
 
+# The steering program for xdp-loader: the same source, with maps that are pinned (docs/xdp-loader.md).
+EXTERNAL := $(B)/xmcast.bpf.o
+
 PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive
 
@@ -90,7 +93,7 @@ BENCH_PROGRAMS := $(B)/xmcast-bench-receive
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(EXTERNAL)
 
 $(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
@@ -126,6 +129,11 @@ $(B)/gen/%.bpf.o: %.bpf.c Makefile
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+$(EXTERNAL): bpf/steer.bpf.c Makefile
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -DXMC_PINNED -MMD -MP -MF $(B)/gen/xmcast.d -MT $@ -c -o $@ $<
 
 $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 	$(call say,SKEL,$@)
@@ -307,6 +315,8 @@ install: all
 	install -d "$(DESTDIR)$(PREFIX)/sbin" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)/etc/xmcast"
 	install -m 755 $(B)/xmcastd "$(DESTDIR)$(PREFIX)/sbin/"
 	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink "$(DESTDIR)$(PREFIX)/bin/"
+	install -d "$(DESTDIR)$(PREFIX)/lib/xmcast"
+	install -m 644 $(EXTERNAL) "$(DESTDIR)$(PREFIX)/lib/xmcast/"
 	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions"
 	install -m 644 packaging/completion/xmcastctl.bash \
 		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/xmcastctl"

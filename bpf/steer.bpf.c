@@ -10,9 +10,17 @@
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
+#include <xdp/xdp_helpers.h>
 
 #include <xmcast/abi.h>
 #include <xmcast/packet.h>
+
+/* xmcast.bpf.o is for xdp-loader, which pins the maps; xmcastd's own instance leaves no trace. */
+#ifdef XMC_PINNED
+#define PINNED __uint(pinning, LIBBPF_PIN_BY_NAME)
+#else
+#define PINNED __uint(pinning, LIBBPF_PIN_NONE)
+#endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -24,6 +32,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct xmc_rule_key);
 	__type(value, __u32);
+	PINNED;
 } rules SEC(".maps");
 
 /* How the keys of `rules` are made from a packet: see abi.h. */
@@ -32,6 +41,7 @@ struct {
 	__uint(max_entries, XMC_FAMILIES *XMC_SHAPE_SLOTS);
 	__type(key, __u32);
 	__type(value, struct xmc_shape);
+	PINNED;
 } shapes SEC(".maps");
 
 struct {
@@ -39,6 +49,7 @@ struct {
 	__uint(max_entries, XMC_MAX_QUEUES);
 	__type(key, __u32);
 	__type(value, __u32);
+	PINNED;
 } sockets SEC(".maps");
 
 struct {
@@ -46,7 +57,26 @@ struct {
 	__uint(max_entries, XMC_REASONS);
 	__type(key, __u32);
 	__type(value, __u64);
+	PINNED;
 } verdicts SEC(".maps");
+
+/* Whose maps these are, see struct xmc_about. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XMC_ABI_VERSION);
+	__type(key, __u32);
+	__type(value, struct xmc_about);
+	PINNED;
+} about SEC(".maps");
+
+#ifdef XMC_PINNED
+/* For libxdp's dispatcher: behind filters, which have priorities of 10 and less, and packets that
+ * it passes go on to the next program. */
+struct {
+	__uint(priority, 20);
+	__uint(XDP_PASS, 1);
+} XDP_RUN_CONFIG(xmcast_steer);
+#endif
 
 static __always_inline int count(__u32 reason, int action)
 {
@@ -80,8 +110,17 @@ static __always_inline bool has_rule(const struct xmc_datagram *dgram)
 	return false;
 }
 
-SEC("xdp")
-int xmcast_steer(struct xdp_md *ctx)
+/* Written where it differs only: the line stays shared by all CPUs. */
+static __always_inline void tell_interface(__u32 ifindex)
+{
+	__u32 first = 0;
+	struct xmc_about *mine = bpf_map_lookup_elem(&about, &first);
+
+	if (mine && mine->ifindex != ifindex)
+		mine->ifindex = ifindex;
+}
+
+static __always_inline int steer(struct xdp_md *ctx)
 {
 	const void *data = (const void *)(long)ctx->data;
 	const void *data_end = (const void *)(long)ctx->data_end;
@@ -96,4 +135,12 @@ int xmcast_steer(struct xdp_md *ctx)
 	if (bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS) != XDP_REDIRECT)
 		return count(XMC_NO_SOCKET, XDP_PASS);
 	return count(XMC_STEERED, XDP_REDIRECT);
+}
+
+SEC("xdp")
+int xmcast_steer(struct xdp_md *ctx)
+{
+	/* First, so that no pointer to the packet has to outlive the call. */
+	tell_interface(ctx->ingress_ifindex);
+	return steer(ctx);
 }

@@ -83,6 +83,15 @@ struct xmc_shape {
 };
 
 /*
+ * Value of the map `about`, whose number of entries is XMC_ABI_VERSION: that is there from the
+ * moment at which the maps are made, whoever loads the program. Only the first entry is used.
+ */
+struct xmc_about {
+	__u32 ifindex; /* interface that the last packet came in by; 0: none since it was cleared */
+	__u32 pad;
+};
+
+/*
  * What became of a packet that the XDP program saw. Exactly one is counted per packet, in a per-CPU
  * array of __u64 indexed by this. All but XMC_STEERED were passed to the kernel stack untouched.
  */

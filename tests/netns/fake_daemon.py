@@ -204,7 +204,9 @@ def show_interface(params):
     """iface.show"""
     if params["name"] != "in0":
         raise Refusal(-32004, "no interface of that name")
-    return {**INTERFACE, "ifindex": 4, "mtu": 1500, "rx_queues": 2, "program_id": 77, "rules": 3}
+    return {**INTERFACE, "ifindex": 4, "mtu": 1500, "rx_queues": 2, "program_id": 77, "rules": 3,
+            "attach": {"by": "external", "pins": "/sys/fs/bpf/xmcast/in0",
+                       "maps": {"rules": 11, "sockets": 12, "verdicts": 13, "about": 14}}}
 
 
 def show_config(params):

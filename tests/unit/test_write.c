@@ -11,7 +11,7 @@
 /* A setting was added or removed: config_equal(), values.c and random_config() below must know. */
 _Static_assert(sizeof(struct rule) == 200, "rule");
 _Static_assert(sizeof(struct rule_output) == 56, "output");
-_Static_assert(sizeof(struct iface_config) == 28, "interfaces");
+_Static_assert(sizeof(struct iface_config) == 288, "interfaces");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 272, "workers");
 _Static_assert(sizeof(struct control_config) == 67, "control");
@@ -82,7 +82,7 @@ static void test_form(void **state)
 		"statistics: { interval: 0 }\n"
 		"egress: { gso: off, send_buffer: 4194304, wakeup: spin, engine: sendmmsg }\n"
 		"interfaces: { yes: { mode: skb, queues: all }, b: , c: { queues: 2, lost_program: "
-		"leave } }\n"
+		"leave, attach: external, pins: '/bpf/a b: #c' } }\n"
 		"workers: { watchdog: 0, cpus: [2, 3], rx_ring: 64, frames: 128 }\n"
 		"metrics: { listen: 127.0.0.1:9710 }\n"
 		"events: { hook: '/usr/local/bin/on-event', silent_after: 5 }\n"
@@ -120,6 +120,8 @@ static void test_form(void **state)
 		"  c:\n"
 		"    queues: 2\n"
 		"    lost_program: leave\n"
+		"    attach: external\n"
+		"    pins: \"/bpf/a b: #c\"\n"
 		"\n"
 		"egress:\n"
 		"  engine: sendmmsg\n"
@@ -367,16 +369,17 @@ static void pick_rule(struct rule *rule, unsigned int number)
 }
 
 /* Byte by byte, so that lines, quotes, escapes and characters of every length come up. */
-static void pick_hook(char hook[HOOK_PATH_SIZE])
+_Static_assert(HOOK_PATH_SIZE == PINS_PATH_SIZE, "pick_path() is for both");
+static void pick_path(char path[HOOK_PATH_SIZE])
 {
 	static const char *const pieces[] = {
 		"a",  "/",  " ",  "\n",	  "\"",	      "'",	  "\\",		  ":",	 "#",
 		"\t", ": ", " #", "\x01", "\xc3\xa9", "\xc2\x85", "\xe2\x80\xa8", "\\x", "\r"};
 	unsigned int count = pick(60);
 
-	strcpy(hook, "/");
+	strcpy(path, "/");
 	for (unsigned int i = 0; i < count; i++)
-		strcat(hook, pieces[pick(sizeof(pieces) / sizeof(pieces[0]))]);
+		strcat(path, pieces[pick(sizeof(pieces) / sizeof(pieces[0]))]);
 }
 
 static void pick_group(char group[GROUP_NAME_SIZE])
@@ -419,9 +422,12 @@ static void pick_ifaces(struct config *config)
 			.mode = (enum iface_mode)pick(IFACE_MODE_SKB + 1),
 			.queues = pick_or(0, 1, XMC_MAX_QUEUES),
 			.lost_program = (enum lost_program)pick(LOST_PROGRAM_LEAVE + 1),
+			.attach = (enum iface_attach)pick(IFACE_ATTACH_EXTERNAL + 1),
 		};
 
 		pick_iface(iface.name);
+		if (pick(2))
+			pick_path(iface.pins);
 		if (!config_iface(config, iface.name))
 			config->ifaces[config->nr_ifaces++] = iface;
 	}
@@ -448,7 +454,7 @@ static void random_config(struct config *config)
 	pick_logging(&config->logging);
 	config->events.silent_after = pick_or(3, 1, 86400);
 	if (pick(2))
-		pick_hook(config->events.hook);
+		pick_path(config->events.hook);
 	if (pick(2)) {
 		config->metrics.port = (uint16_t)(1 + pick(65535));
 		assert_true(addr_parse(pick(2) ? "::1" : "127.0.0.1", &config->metrics.address));

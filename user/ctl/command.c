@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/exit_codes.h"
+#include "steering/pins.h"
 
 #define RULE_WORDS                                                                                 \
 	"[NAME] in GROUP:PORT@IFACE [source ADDR[/BITS]] [disabled] [may_loop]\n"                  \
@@ -54,7 +55,13 @@ static const struct verb stats_verbs[] = {
 static const struct verb iface_verbs[] = {
 	{"list", "ls", "iface list", "interfaces with inputs, their queues and drops", 0, 0,
 	 WORDS_NONE, verb_iface_list},
-	{"show", NULL, "iface show NAME", "one interface", 1, 1, WORDS_INTERFACE, verb_iface_show},
+	{"show", NULL, "iface show NAME", "one interface, and who attached its program", 1, 1,
+	 WORDS_INTERFACE, verb_iface_show},
+	{"detach", NULL, "iface detach NAME [PINS] [--force]",
+	 "take off a program that xdp-loader attached, and its pinned maps in the folder PINS\n"
+	 "      (default " PINS_FOLDER "/NAME); --force: also under a daemon that runs. Needs\n"
+	 "      root, and no daemon",
+	 1, 3, WORDS_INTERFACE, verb_iface_detach},
 	{},
 };
 

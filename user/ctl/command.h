@@ -69,6 +69,7 @@ VERB(verb_stats_show);
 VERB(verb_stats_reset);
 VERB(verb_iface_list);
 VERB(verb_iface_show);
+VERB(verb_iface_detach);
 VERB(verb_worker_list);
 VERB(verb_group_list);
 VERB(verb_log_show);

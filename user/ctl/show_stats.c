@@ -141,6 +141,17 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 	table_print(table, screen);
 }
 
+/* Nothing of a daemon that does not tell. */
+static void show_attachment(const struct screen *screen, const json_t *attach)
+{
+	char maps[SHOW_COUNTS_SIZE];
+
+	if (!json_is_object(attach))
+		return;
+	screen_print(screen, "  attached by: %s, pins %s, maps %s\n", show_text(attach, "by"),
+		     show_text(attach, "pins"), show_counts(json_object_get(attach, "maps"), maps));
+}
+
 void show_interface(const struct screen *screen, const json_t *answer)
 {
 	json_t *list = json_pack("{s:[O]}", "interfaces", answer);
@@ -150,6 +161,7 @@ void show_interface(const struct screen *screen, const json_t *answer)
 		     show_text(answer, "name"), show_number(answer, "ifindex"),
 		     show_number(answer, "mtu"), show_number(answer, "rx_queues"),
 		     show_number(answer, "program_id"), show_number(answer, "rules"));
+	show_attachment(screen, json_object_get(answer, "attach"));
 	show_interfaces(screen, list);
 	json_decref(list);
 }

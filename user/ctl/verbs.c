@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Verbs that ask one question: stats, metrics, iface, worker, group, log, ping, version. */
+/* Verbs that ask one question: stats, metrics, worker, group, log, ping, version. */
 #include <stdlib.h>
 
 #include "base/exit_codes.h"
@@ -56,20 +56,6 @@ int verb_metrics(struct ctl *ctl, const struct verb *verb, char **words, int cou
 int verb_stats_reset(struct ctl *ctl, const struct verb *verb, char **words, int count)
 {
 	return ctl_call_and_show(ctl, "stats.reset_peaks", NULL, show_nothing);
-}
-
-int verb_iface_list(struct ctl *ctl, const struct verb *verb, char **words, int count)
-{
-	return ctl_call_and_show(ctl, "iface.list", NULL, show_interfaces);
-}
-
-int verb_iface_show(struct ctl *ctl, const struct verb *verb, char **words, int count)
-{
-	json_t *params = json_pack("{s:s}", "name", words[0]);
-
-	if (!params)
-		return ctl_usage(verb->usage, "\"%s\" is no UTF-8", words[0]);
-	return ctl_call_and_show(ctl, "iface.show", params, show_interface);
 }
 
 int verb_worker_list(struct ctl *ctl, const struct verb *verb, char **words, int count)

@@ -237,7 +237,8 @@ static bool open_failed(struct relay *relay, uint64_t until, bool *reopened)
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
 		struct port *port = relay->ports[relay->next_port++ % relay->nr_ports];
 
-		if (!port->failed || !port_look(port) || clock_ns() < next_try(port))
+		if (!port->failed || !port_look(port, &relay->config) ||
+		    clock_ns() < next_try(port))
 			continue;
 		*reopened |= open_again(relay, port);
 		if (clock_ns() >= until)

@@ -107,8 +107,25 @@ static unsigned int count_rules(const struct stats *stats, const char *iface)
 	return count;
 }
 
+/* null: it is not at work. */
+static json_t *attachment_json(const struct relay *relay, const char *iface)
+{
+	struct relay_attachment attachment;
+	json_t *maps;
+
+	if (!relay_attachment(relay, iface, &attachment))
+		return json_null();
+	maps = json_object();
+	for (enum pin pin = 0; pin < NR_PINS; pin++)
+		json_put(&maps, pin_names[pin],
+			 attachment.maps[pin] ? number(attachment.maps[pin]) : json_null());
+	return json_pack("{s:s, s:s?, s:o}", "by", attachment.external ? "external" : "own", "pins",
+			 attachment.pins, "maps", maps);
+}
+
 /* What the kernel says now; nothing of one that has gone. */
-static json_t *iface_json(const struct stats *stats, const struct stats_interface *iface)
+static json_t *iface_json(const struct relay *relay, const struct stats *stats,
+			  const struct stats_interface *iface)
 {
 	json_t *object = stats_interface_json(stats, iface);
 	struct link link;
@@ -121,6 +138,7 @@ static json_t *iface_json(const struct stats *stats, const struct stats_interfac
 	json_put(&object, "rx_queues", err ? json_null() : number(link.rx_queues));
 	json_put(&object, "program_id",
 		 err || !link.xdp_program ? json_null() : number(link.xdp_program));
+	json_put(&object, "attach", attachment_json(relay, iface->name));
 	json_put(&object, "rules", number(count_rules(stats, iface->name)));
 	return object;
 }
@@ -132,7 +150,7 @@ static void method_iface_list(void *context, const json_t *params, struct contro
 	json_t *list = stats ? json_array() : NULL;
 
 	for (unsigned int i = 0; list && i < stats->nr_interfaces; i++)
-		json_add(&list, iface_json(stats, &stats->interfaces[i]));
+		json_add(&list, iface_json(daemon->relay, stats, &stats->interfaces[i]));
 	stats_free(stats);
 	reply->result = json_pack("{s:o}", "interfaces", list);
 }
@@ -152,7 +170,7 @@ static void method_iface_show(void *context, const json_t *params, struct contro
 	while (i < stats->nr_interfaces && strcmp(stats->interfaces[i].name, name) != 0)
 		i++;
 	if (i < stats->nr_interfaces)
-		reply->result = iface_json(stats, &stats->interfaces[i]);
+		reply->result = iface_json(daemon->relay, stats, &stats->interfaces[i]);
 	else
 		control_fail(reply, CONTROL_NOT_FOUND, "no rule takes in from an interface %.100s",
 			     name);

@@ -69,12 +69,9 @@ static int explain(char reason[REASON_SIZE], int err, const char *format, ...)
 	return err;
 }
 
-int port_examine(const char *name, const struct link *link, int err, char reason[REASON_SIZE])
+/* Is the program that is attached, or is not, in the way? */
+static int examine_program(const struct link *link, const char *name, char reason[REASON_SIZE])
 {
-	if (err == -ENODEV)
-		return explain(reason, err, "interface %s does not exist", name);
-	if (err)
-		return explain(reason, err, "interface %s cannot be queried", name);
 	if (link->xdp_program && steer_is_ours(link->xdp_program))
 		return explain(reason, -EBUSY, "another xmcastd has interface %s", name);
 	if (link->xdp_program)
@@ -82,6 +79,31 @@ int port_examine(const char *name, const struct link *link, int err, char reason
 			       "another XDP program (id %u) is attached to %s: detach it with "
 			       "\"ip link set %s xdp off\" or the tool that owns it",
 			       link->xdp_program, name, name);
+	return 0;
+}
+
+static int examine_external(const struct link *link, const char *name, char reason[REASON_SIZE])
+{
+	if (link->xdp_program && steer_is_ours(link->xdp_program))
+		return explain(reason, -EBUSY, "another xmcastd has interface %s", name);
+	if (!link->xdp_program)
+		return explain(reason, -ENXIO,
+			       "no XDP program is attached to %s (attach: external): load "
+			       "xmcast.bpf.o with xdp-loader",
+			       name);
+	return 0;
+}
+
+int port_examine(const char *name, const struct link *link, int err, bool external,
+		 char reason[REASON_SIZE])
+{
+	if (err == -ENODEV)
+		return explain(reason, err, "interface %s does not exist", name);
+	if (err)
+		return explain(reason, err, "interface %s cannot be queried", name);
+	err = external ? examine_external(link, name, reason) : examine_program(link, name, reason);
+	if (err)
+		return err;
 	if (!link->up)
 		return explain(reason, -ENETDOWN, "interface %s is down: \"ip link set %s up\"",
 			       name, name);
@@ -98,22 +120,27 @@ int port_examine(const char *name, const struct link *link, int err, char reason
 }
 
 /* Can the interface carry an ingress at all? */
-static int check_link(struct port *port)
+static int check_link(struct port *port, const struct config *config)
 {
 	const char *name = port->name;
 	char reason[REASON_SIZE];
-	int err = port_examine(name, &port->link, link_query(name, &port->link), reason);
+	int err = link_query(name, &port->link);
 
+	port->external = !err && port_wants_external(name, &port->link, config);
+	err = port_examine(name, &port->link, err, port->external, reason);
 	if (err)
 		return fail(port, err, "%s", reason);
 	return 0;
 }
 
-bool port_look(struct port *port)
+bool port_look(struct port *port, const struct config *config)
 {
 	char reason[REASON_SIZE];
 	struct link link;
-	int err = port_examine(port->name, &link, link_query(port->name, &link), reason);
+	int err = link_query(port->name, &link);
+
+	err = port_examine(port->name, &link, err,
+			   !err && port_wants_external(port->name, &link, config), reason);
 
 	port->usable = !err;
 	if (err)
@@ -177,12 +204,31 @@ static int open_workers(struct port *port, const struct config *config)
 	return 0;
 }
 
+static int open_external(struct port *port, const struct config *config)
+{
+	char folder[PINS_PATH_SIZE];
+	char text[PINS_TEXT_SIZE];
+	int err;
+
+	pins_folder(port->name, config_iface(config, port->name), folder);
+	err = steer_open_pinned(&port->steer, folder, port->link.ifindex, text);
+	if (err) {
+		fail(port, err, "pinned maps of %s, %s: %s", port->name, folder, text);
+		/* A right to these maps is no right that the daemon cannot do without. */
+		return err == -EBUSY ? err : -ENXIO;
+	}
+	port->program = port->link.xdp_program;
+	return open_workers(port, config);
+}
+
 static int open_parts(struct port *port, const struct config *config)
 {
-	int err = check_link(port);
+	int err = check_link(port, config);
 
 	if (err)
 		return err;
+	if (port->external)
+		return open_external(port, config);
 	err = steer_open(&port->steer);
 	if (err == -EPERM || err == -EACCES)
 		return fail(port, err,
@@ -293,11 +339,11 @@ static void log_port(const struct port *port)
 
 	uname(&kernel);
 	log_info("interface-ready iface=%s kernel=%s xdp_mode=%s data=%s workers=%u mtu=%u "
-		 "umem_bytes=%zu huge_pages=%s engine=%s",
+		 "umem_bytes=%zu huge_pages=%s engine=%s attach=%s",
 		 port->name, kernel.release, port->mode == IFACE_MODE_NATIVE ? "native" : "skb",
 		 worker_zero_copy(worker) ? "zero-copy" : "copy", port->nr_workers, port->link.mtu,
 		 port->nr_workers * worker_memory(worker), worker_huge_pages(worker) ? "yes" : "no",
-		 worker_engine(worker));
+		 worker_engine(worker), port->external ? "external" : "own");
 	if (port->link.vlan_offload)
 		log_info("vlan-offload iface=%s hint=\"tagged packets look untagged to XDP: if "
 			 "there are VLANs on %s, ethtool -K %s rxvlan off\"",
@@ -305,16 +351,35 @@ static void log_port(const struct port *port)
 	tell(port, "interface-ready", NULL);
 }
 
+/* It relays, or would if packets came. */
+static int attached(struct port *port)
+{
+	char text[REASON_SIZE];
+
+	port->attached = true;
+	port->failed = port->impaired = port->torn = false;
+	port->tries = 0;
+	log_port(port);
+	/* Until a packet has come; port_check() sees it. */
+	if (port->external && !port_is_proven(port, text))
+		port_impair(port, text);
+	return 0;
+}
+
 int port_attach(struct port *port, const struct config *config)
 {
 	const struct iface_config *iface = config_iface(config, port->name);
 	int err;
 
+	if (port->external) {
+		port->mode = port->link.xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
+		return attached(port);
+	}
 	err = steer_attach(port->steer, port->link.ifindex, iface ? iface->mode : IFACE_MODE_AUTO,
 			   &port->mode);
 	/* Somebody was faster than check_link(): a daemon, another tool, or who took it away? */
 	if (err == -EBUSY || err == -EEXIST || err == -EINVAL || err == -ENODEV) {
-		int again = check_link(port);
+		int again = check_link(port, config);
 
 		if (again)
 			return again;
@@ -324,11 +389,7 @@ int port_attach(struct port *port, const struct config *config)
 	if (err)
 		return fail_resource(port, err,
 				     "it takes no XDP program: try mode skb, or another driver");
-	port->attached = true;
-	port->failed = port->impaired = port->torn = false;
-	port->tries = 0;
-	log_port(port);
-	return 0;
+	return attached(port);
 }
 
 int port_stop(struct port *port)

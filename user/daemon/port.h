@@ -25,7 +25,8 @@ struct port {
 	bool torn;	   /* its interface was taken from it, even if it seems to be there again */
 	bool patient;	   /* waits for queues that another socket has not given back yet */
 	bool attach_asked; /* a lost program is to be attached again whatever the configuration */
-	uint32_t program;  /* id of ours */
+	uint32_t program;  /* id of ours, or of what somebody else attached */
+	bool external;	   /* somebody else attached the program (steering/pins.h) */
 	unsigned int tries; /* to open it again, in vain */
 	uint64_t retry_ns;  /* not before then (clock_ns()); of a failed one, or a lost program */
 	uint64_t opened_ns; /* when that last succeeded */
@@ -42,9 +43,18 @@ struct port {
 
 /*
  * Why this interface, as link_query() has found it (`err` is what that returned), cannot carry an
- * ingress: 0: it can; else -errno, and `reason` says why and what to do.
+ * ingress, by our own program or by an external one: 0: it can; else -errno, and `reason` says why
+ * and what to do.
  */
-int port_examine(const char *name, const struct link *link, int err, char reason[REASON_SIZE]);
+int port_examine(const char *name, const struct link *link, int err, bool external,
+		 char reason[REASON_SIZE]);
+
+/* Is the program of an interface in this state somebody else's to attach? */
+bool port_wants_external(const char *name, const struct link *link, const struct config *config);
+
+/* Of a port with an external program: has a packet shown that it is on this interface, and uses the
+ * maps that we use? If not, `text` says what is known, for behind the interface's name. */
+bool port_is_proven(const struct port *port, char text[REASON_SIZE]);
 
 /*
  * Look at the interface, load the program, open the workers, of which there are `first_worker` on
@@ -58,7 +68,7 @@ int port_open(struct port *port, const char *name, const struct config *config,
  * Could a port that failed be opened again? Sets `usable`, and if not, why not, which is logged if
  * it is another reason than before.
  */
-bool port_look(struct port *port);
+bool port_look(struct port *port, const struct config *config);
 
 /*
  * port_open() for a port that is `failed` and closed, whose interface is `usable`. It stays
@@ -98,6 +108,14 @@ int port_remove_key(struct port *port, const struct rule *rule);
  * or, as constant text, why the port has to be given up and opened anew: port_lose().
  */
 const char *port_check(struct port *port, const struct config *config);
+
+/* Nothing can come, for this reason, which is said behind the interface's name; NULL: not any more.
+ * Every change is logged. */
+void port_impair(struct port *port, const char *impairment);
+
+/* The part of port_check() for an external program: is it there, in front of our maps? */
+const char *port_check_external(struct port *port, const struct link *now,
+				const struct config *config);
 
 /* Close a port that has been stopped, and whose counters have been kept: it is `failed`, since its
  * interface `why`. */

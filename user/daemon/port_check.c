@@ -16,8 +16,7 @@
  * and again. */
 #define ATTACH_EVERY_NS (NS_PER_SECOND / 2)
 
-/* Impaired for this reason, or not any more: NULL. */
-static void set_impaired(struct port *port, const char *impairment)
+void port_impair(struct port *port, const char *impairment)
 {
 	char reason[REASON_SIZE] = "";
 	struct event event;
@@ -105,14 +104,14 @@ static void mend_program(struct port *port, const struct config *config)
 	char text[REASON_SIZE / 2];
 
 	if (iface && iface->lost_program == LOST_PROGRAM_LEAVE && !port->attach_asked) {
-		set_impaired(port, "has lost its XDP program, and is left alone (lost_program: "
-				   "leave): a reload attaches it again");
+		port_impair(port, "has lost its XDP program, and is left alone (lost_program: "
+				  "leave): a reload attaches it again");
 		return;
 	}
 	/* Told even if it is mended at once: somebody works against us. */
 	if (!port->impaired)
-		set_impaired(port, "has lost its XDP program");
-	set_impaired(port, attach_again(port, iface, text, sizeof(text)));
+		port_impair(port, "has lost its XDP program");
+	port_impair(port, attach_again(port, iface, text, sizeof(text)));
 }
 
 const char *port_check(struct port *port, const struct config *config)
@@ -129,11 +128,13 @@ const char *port_check(struct port *port, const struct config *config)
 		return loss;
 	port->link.mtu = now.mtu;
 	if (!now.up)
-		set_impaired(port, "is down: set it up");
+		port_impair(port, "is down: set it up");
+	else if (port->external)
+		return port_check_external(port, &now, config);
 	else if (port->program && now.xdp_program != port->program)
 		mend_program(port, config);
 	else
-		set_impaired(port, NULL);
+		port_impair(port, NULL);
 	return NULL;
 }
 

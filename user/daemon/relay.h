@@ -11,6 +11,7 @@
 
 #include "membership/membership.h"
 #include "rules/config.h"
+#include "steering/pins.h"
 #include "telemetry/event.h"
 #include "telemetry/stats.h"
 
@@ -60,6 +61,18 @@ int relay_retry(struct relay *relay);
 
 /* Is this an interface that rules take in from? */
 bool relay_uses(const struct relay *relay, const char *iface);
+
+/* Who attached the program of an interface, and what it uses. */
+struct relay_attachment {
+	bool external;
+	const char *pins; /* the folder of pinned maps; NULL: they are our own. Valid until the
+			     next change. */
+	uint32_t maps[NR_PINS]; /* ids, 0: unknown; named by pin_names */
+};
+
+/* False: the interface is not in use, or not at work. */
+bool relay_attachment(const struct relay *relay, const char *iface,
+		      struct relay_attachment *attachment);
 
 /* What runs, and the number of that state. Valid until the next change. */
 const struct config *relay_config(const struct relay *relay);

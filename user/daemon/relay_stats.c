@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <string.h>
+
 #include "base/clock.h"
 #include "daemon/relay_internal.h"
 
@@ -114,6 +116,25 @@ struct stats *relay_stats(const struct relay *relay)
 		workers += relay->ports[i]->nr_workers;
 	}
 	return stats;
+}
+
+bool relay_attachment(const struct relay *relay, const char *iface,
+		      struct relay_attachment *attachment)
+{
+	for (unsigned int i = 0; i < relay->nr_ports; i++) {
+		const struct port *port = relay->ports[i];
+		const struct pins *pins;
+
+		if (!port->attached || strcmp(port->name, iface) != 0)
+			continue;
+		pins = steer_pins(port->steer);
+		attachment->external = port->external;
+		attachment->pins = port->external ? pins->folder : NULL;
+		for (enum pin pin = 0; pin < NR_PINS; pin++)
+			attachment->maps[pin] = pins_map_id(pins, pin);
+		return true;
+	}
+	return false;
 }
 
 /* ---- rates ---- */

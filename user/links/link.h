@@ -17,6 +17,7 @@ struct link {
 	bool up;	  /* IFF_UP: set up by the admin; the carrier may be missing */
 	unsigned int rx_queues;
 	uint32_t xdp_program; /* id of an attached XDP program, 0: none */
+	bool xdp_skb;	      /* it runs in skb mode */
 	bool vlan_offload;    /* the device takes VLAN tags off before XDP sees the frame */
 };
 

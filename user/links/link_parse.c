@@ -24,6 +24,9 @@ static int parse_xdp(const struct nlattr *attr, void *data)
 
 	if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID)
 		link->xdp_program = read_u32(attr);
+	else if (mnl_attr_get_type(attr) == IFLA_XDP_ATTACHED)
+		link->xdp_skb = mnl_attr_validate(attr, MNL_TYPE_U8) == 0 &&
+				mnl_attr_get_u8(attr) == XDP_ATTACHED_SKB;
 	return MNL_CB_OK;
 }
 

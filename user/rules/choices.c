@@ -3,6 +3,12 @@
 
 #include "rules/config.h"
 
+const struct choice iface_attaches[3] = {
+	{"auto", IFACE_ATTACH_AUTO},
+	{"own", IFACE_ATTACH_OWN},
+	{"external", IFACE_ATTACH_EXTERNAL},
+};
+
 const struct choice lost_programs[2] = {
 	{"reattach", LOST_PROGRAM_REATTACH},
 	{"leave", LOST_PROGRAM_LEAVE},

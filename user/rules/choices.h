@@ -13,6 +13,7 @@ struct choice {
 };
 
 extern const struct choice iface_modes[3];    /* enum iface_mode */
+extern const struct choice iface_attaches[3]; /* enum iface_attach */
 extern const struct choice lost_programs[2];  /* enum lost_program */
 extern const struct choice egress_engines[2]; /* enum egress_engine */
 extern const struct choice egress_wakeups[3]; /* enum egress_wakeup */

@@ -121,7 +121,8 @@ static bool settings_equal(const struct config *a, const struct config *b)
 static bool iface_equal(const struct iface_config *a, const struct iface_config *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->mode == b->mode && a->queues == b->queues &&
-	       a->lost_program == b->lost_program;
+	       a->lost_program == b->lost_program && a->attach == b->attach &&
+	       strcmp(a->pins, b->pins) == 0;
 }
 
 bool config_equal(const struct config *a, const struct config *b)

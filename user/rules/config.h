@@ -17,6 +17,14 @@ enum iface_mode { IFACE_MODE_AUTO, IFACE_MODE_NATIVE, IFACE_MODE_SKB };
 /* What to do when another tool has removed or replaced our XDP program. */
 enum lost_program { LOST_PROGRAM_REATTACH, LOST_PROGRAM_LEAVE };
 
+/* Who attaches the steering program. AUTO: whoever did, by pinned maps that fit; else the daemon.
+ */
+enum iface_attach { IFACE_ATTACH_AUTO, IFACE_ATTACH_OWN, IFACE_ATTACH_EXTERNAL };
+
+/* Bytes of the path of a folder with pinned maps, with its NUL: that of a file in it is below
+ * PATH_MAX by far. */
+#define PINS_PATH_SIZE 256
+
 /* `interfaces:` of the file, one per interface named there. */
 struct iface_config {
 	char name[IF_NAMESIZE];
@@ -25,6 +33,10 @@ struct iface_config {
 	/* Default LOST_PROGRAM_REATTACH: rules shall be at work. LEAVE: not against an admin who
 	 * takes the interface away on purpose; a reload attaches it again. */
 	enum lost_program lost_program;
+	enum iface_attach attach; /* default IFACE_ATTACH_AUTO */
+	/* Absolute path of the folder with the maps that "xdp-loader load -p" has pinned; empty:
+	 * /sys/fs/bpf/xmcast/NAME (default). */
+	char pins[PINS_PATH_SIZE];
 };
 
 enum egress_engine { ENGINE_IO_URING, ENGINE_SENDMMSG };

@@ -14,7 +14,8 @@
  *           - DEST:PORT[@IFACE]         # short for `to` alone
  *       - RULE                          # the one-line grammar, see grammar.h
  *     interfaces:                       # from here on all is optional
- *       IFACE: { mode: auto|native|skb, queues: all|N, lost_program: reattach|leave }
+ *       IFACE: { mode: auto|native|skb, queues: all|N, lost_program: reattach|leave,
+ *                attach: auto|own|external, pins: PATH }
  *     egress: { engine: io_uring|sendmmsg, gso: on|off|N, wakeup: eventfd|hybrid|spin,
  *               send_buffer: BYTES }
  *     workers: { frames: N, rx_ring: N, cpus: [N, ...], watchdog: N }

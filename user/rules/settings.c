@@ -63,10 +63,46 @@ static int parse_lost_program(struct walk *walk, tree_node value, void *object)
 	return 0;
 }
 
+static int parse_attach(struct walk *walk, tree_node value, void *object)
+{
+	struct iface_config *iface = object;
+	struct word word = tree_word(&walk->tree, value);
+	unsigned int choice;
+
+	if (walk_choice(walk, &word, iface_attaches, COUNT(iface_attaches), "", &choice))
+		iface->attach = choice;
+	return 0;
+}
+
+/* An absolute path that fits, with its NUL. */
+static void parse_path(struct walk *walk, tree_node value, char *path, size_t size)
+{
+	struct word word = tree_word(&walk->tree, value);
+
+	if (!word.length || word.length >= size || word.text[0] != '/' ||
+	    memchr(word.text, '\0', word.length)) {
+		word_error(walk->errors, &word,
+			   "not a path, expected an absolute one of at most %zu bytes", size - 1);
+		return;
+	}
+	memcpy(path, word.text, word.length);
+	path[word.length] = '\0';
+}
+
+static int parse_pins(struct walk *walk, tree_node value, void *object)
+{
+	struct iface_config *iface = object;
+
+	parse_path(walk, value, iface->pins, sizeof(iface->pins));
+	return 0;
+}
+
 static const struct field iface_fields[] = {
 	{"mode", SCALAR, "auto, native or skb", .parse = parse_mode},
 	{"queues", SCALAR, "all or a number", .parse = parse_queues},
 	{"lost_program", SCALAR, "reattach or leave", .parse = parse_lost_program},
+	{"attach", SCALAR, "auto, own or external", .parse = parse_attach},
+	{"pins", SCALAR, "the path of a folder", .parse = parse_pins},
 };
 
 static int parse_iface(struct walk *walk, tree_node key, tree_node value)
@@ -79,7 +115,7 @@ static int parse_iface(struct walk *walk, tree_node key, tree_node value)
 
 	if (!tree_is_null(&walk->tree, value)) {
 		if (!walk_check_kind(walk, value, MAPPING,
-				     "a mapping with mode, queues, lost_program"))
+				     "a mapping with mode, queues, lost_program, attach, pins"))
 			return 0;
 		error = walk_mapping(walk, value, iface_fields, COUNT(iface_fields), &iface);
 		if (error)
@@ -418,17 +454,8 @@ static int parse_silent_after(struct walk *walk, tree_node value, void *object)
 static int parse_hook(struct walk *walk, tree_node value, void *object)
 {
 	struct events_config *events = &walk->draft.config.events;
-	struct word word = tree_word(&walk->tree, value);
 
-	if (!word.length || word.length >= sizeof(events->hook) || word.text[0] != '/' ||
-	    memchr(word.text, '\0', word.length)) {
-		word_error(walk->errors, &word,
-			   "not a path, expected an absolute one of at most %d bytes",
-			   HOOK_PATH_SIZE - 1);
-		return 0;
-	}
-	memcpy(events->hook, word.text, word.length);
-	events->hook[word.length] = '\0';
+	parse_path(walk, value, events->hook, sizeof(events->hook));
 	return 0;
 }
 

@@ -32,10 +32,22 @@ static void format_lost_program(const struct iface_config *iface, FILE *stream)
 	put_choice(lost_programs, COUNT(lost_programs), iface->lost_program, stream);
 }
 
+static void format_attach(const struct iface_config *iface, FILE *stream)
+{
+	put_choice(iface_attaches, COUNT(iface_attaches), iface->attach, stream);
+}
+
+static void format_pins(const struct iface_config *iface, FILE *stream)
+{
+	fputs(iface->pins, stream);
+}
+
 const struct iface_setting iface_setting_list[NR_IFACE_SETTINGS] = {
-	{"mode", format_mode},
-	{"queues", format_queues},
-	{"lost_program", format_lost_program},
+	{"mode", .format = format_mode},
+	{"queues", .format = format_queues},
+	{"lost_program", .format = format_lost_program},
+	{"attach", .format = format_attach},
+	{"pins", .text = true, .format = format_pins},
 };
 
 /* --- egress, workers, statistics --- */

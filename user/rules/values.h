@@ -33,10 +33,11 @@ char *setting_format(const struct setting *setting, const struct config *config)
 /* The same for interfaces.IFACE.KEY. All need a restart. */
 struct iface_setting {
 	const char *name; /* KEY */
+	bool text;	  /* may need YAML's quotes */
 	void (*format)(const struct iface_config *iface, FILE *stream);
 };
 
-#define NR_IFACE_SETTINGS 3
+#define NR_IFACE_SETTINGS 5
 extern const struct iface_setting iface_setting_list[NR_IFACE_SETTINGS];
 
 /* What holds for interfaces that have no section. */

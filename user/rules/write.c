@@ -217,7 +217,12 @@ static int put_iface(const struct iface_config *iface, FILE *stream)
 
 		failed = !text || !usual;
 		if (!failed && differs(text, usual)) {
-			fprintf(stream, "%s    %s: %s\n", before, setting->name, text);
+			fprintf(stream, "%s    %s: ", before, setting->name);
+			if (setting->text)
+				put_text(text, stream);
+			else
+				fputs(text, stream);
+			fputc('\n', stream);
 			before = "";
 		}
 		free(text);

@@ -15,8 +15,9 @@
 
 #include <xmcast/abi.h>
 #include "rules/config.h"
+#include "steering/pins.h"
 
-/* Name of the program as the kernel lists it: how one xmcastd recognises another's. */
+/* Name of the program as the kernel lists it. */
 #define STEER_PROGRAM_NAME "xmcast_steer"
 
 struct steer;
@@ -26,6 +27,21 @@ uint32_t steer_program_id(const struct steer *steer);
 
 /* Load the program and its maps. 0 or -errno (-EPERM: a capability is missing). */
 int steer_open(struct steer **out);
+
+/*
+ * The second way: use the maps of a program that somebody else attached (steering/pins.h), found in
+ * `folder`. What a daemon before us has left in them is taken out, and what the program has counted
+ * so far is not ours: steer_verdicts() begins at 0. steer_attach() is not for it, and
+ * steer_detach() empties the maps: the program stays, and passes everything to the stack.
+ *
+ * 0; -EBUSY: another xmcastd uses them; -errno; `text` says why.
+ */
+int steer_open_pinned(struct steer **out, const char *folder, int ifindex,
+		      char text[PINS_TEXT_SIZE]);
+
+/* Did steer_open_pinned() make it? And its maps. */
+bool steer_is_external(const struct steer *steer);
+const struct pins *steer_pins(const struct steer *steer);
 
 /* Detach and unload. Takes NULL. */
 void steer_close(struct steer *steer);
@@ -56,8 +72,8 @@ void steer_detach(struct steer *steer);
 /* Sum over the CPUs of the packets counted under each reason. 0 or -errno. */
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS]);
 
-/* True if the XDP program with this id is an xmcastd's. Looks at the program where we may
- * (CAP_SYS_ADMIN), else for the name that its owner has taken in this network namespace. */
+/* True if an xmcastd has attached the XDP program with this id by itself: it has taken a name in
+ * this network namespace. To look at the program would take CAP_SYS_ADMIN. */
 bool steer_is_ours(uint32_t program_id);
 
 #endif

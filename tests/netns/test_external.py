@@ -1,0 +1,471 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The steering program attached by an admin, with xdp-loader: the daemon uses its pinned maps, and
+leaves program and pins behind. Where libxdp's dispatcher cannot be (no BPF_PROG_TYPE_EXT), xdp-loader
+attaches the program alone; tests/netns/test_dispatcher.py is about the dispatcher."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+
+from harness import (BUILD, Daemon, Skip, Star, check, equal, interface_of, main, need, program, receive,
+                     receiver,
+                     rule_of, run, sender, silent, test, wait_until, work_folder)
+
+RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
+MAPS = ("about", "rules", "shapes", "sockets", "verdicts")
+
+
+class Bpffs:
+    """A bpffs of the test's own, and xdp-loader working in it."""
+
+    def __init__(self):
+        need("xdp-loader", "bpftool")
+        self.root = os.path.join(work_folder(), "bpf")
+        self.pins = os.path.join(self.root, "in0")
+        os.makedirs(self.root, exist_ok=True)
+        run("mount", "-t", "bpf", "bpf", self.root)
+
+    def loader(self, namespace, *arguments, **options):
+        """Run xdp-loader with its own pins here, too."""
+        return namespace.run("env", f"LIBXDP_BPFFS={self.root}", "xdp-loader", *arguments, **options)
+
+    def load(self, namespace, device="in0", pins=None):
+        """As docs/xdp-loader.md has it."""
+        self.loader(namespace, "load", "-m", "native", "-p", pins or self.pins, device,
+                    os.path.join(BUILD, "xmcast.bpf.o"))
+
+    def unload(self, namespace, device="in0"):
+        """Take all programs off, which leaves the pins."""
+        self.loader(namespace, "unload", device, "--all")
+
+    def dump(self, name):
+        """What a map holds."""
+        return json.loads(run("bpftool", "-j", "map", "dump", "pinned",
+                              os.path.join(self.pins, name)).stdout)
+
+    def close(self):
+        """Maps and program go with the last pin."""
+        run("umount", "--lazy", self.root)
+
+
+@contextlib.contextmanager
+def bpffs():
+    """One that goes, whatever happens."""
+    place = Bpffs()
+    try:
+        yield place
+    finally:
+        place.close()
+
+
+def config(place, attach="auto", more=""):
+    """A file with our rule, and the folder of pins."""
+    return (f"rules: [{RULE}]\n"
+            f"interfaces: {{ in0: {{ attach: {attach}, pins: {place.pins}{more} }} }}\n")
+
+
+def start(star, place, attach="auto", more=""):
+    """A daemon with that file."""
+    return Daemon(star.relay, config=config(place, attach, more))
+
+
+def program_of(star, device="in0"):
+    """Id of the XDP program on it, or None."""
+    link = json.loads(star.relay.run("ip", "-j", "link", "show", device).stdout)[0]
+    return link.get("xdp", {}).get("prog", {}).get("id")
+
+
+def provoke(star, text, output):
+    """Send until a datagram comes through: the first ones show that the program is there."""
+    source = sender(star.source, "10.1.0.1")
+
+    def relayed():
+        source.sendto(text, ("239.1.1.1", 5000))
+        with contextlib.suppress(BlockingIOError, TimeoutError):
+            output.settimeout(0.1)
+            while output.recv(2048) != text:  # what was sent to find out whether it works
+                pass
+            return True
+        return False
+
+    wait_until(relayed, f"{text} is relayed")
+
+
+def reopens(daemon):
+    """Its interface is closed and opened anew, or later than it began: no count of audits is known,
+    nor who has counted what."""
+    daemon.ready = ""
+    daemon.retired = True
+    return daemon
+
+
+def wait_active(daemon, star):
+    """The rule is at work, as packets show."""
+    source = sender(star.source, "10.1.0.1")
+
+    def active():
+        source.sendto(b"", ("239.1.1.1", 5000))
+        return rule_of(daemon.stats(), "a")["state"] == "active"
+
+    wait_until(active, "the rule is active")
+
+
+def wait_reason(daemon, pattern):
+    """The rule is pending for this reason."""
+    def pending():
+        nonlocal last
+        last = rule_of(daemon.stats(), "a")
+        return last["state"] == "pending" and re.search(pattern, last["reason"])
+
+    last = None
+    try:
+        wait_until(pending, f"pending: {pattern}")
+    except Exception:
+        raise AssertionError(f"not pending for {pattern}: {last}") from None
+
+
+@test
+def used_and_left():
+    """auto and external use the pinned maps; the daemon's end empties them, and leaves the rest"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with bpffs() as place:
+        place.load(star.relay)
+        program = program_of(star)
+        for attach in ("auto", "external"):
+            daemon = start(star, place, attach)
+            check(daemon.process.find_line("interface-ready .* attach=external"), "not external")
+            provoke(star, attach.encode(), output)
+            wait_active(daemon, star)
+            equal(len(place.dump("rules")), 1, "rules in the map")
+            daemon.settle()
+            daemon.stop()
+            equal(program_of(star), program, "program after the daemon's end")
+            equal(sorted(os.listdir(place.pins)), sorted(MAPS), "pins")
+            equal(place.dump("rules"), [], "rules after the daemon's end")
+
+
+@test
+def own():
+    """own does not touch what is pinned: the attached program is in the way; without it, all is well"""
+    star = Star()
+    with bpffs() as place:
+        place.load(star.relay)
+        daemon = reopens(start(star, place, "own"))
+        wait_reason(daemon, "another XDP program")
+        place.unload(star.relay)
+        wait_active(daemon, star)
+        check(daemon.process.wait_line("interface-ready .* attach=own"), "not own")
+        equal(len(os.listdir(place.pins)), len(MAPS), "pins, of which ours uses none")
+        equal(place.dump("rules"), [], "rules in the pinned map")
+
+
+@test
+def absent():
+    """auto without a program attaches its own; external waits for one, and takes it when it comes"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with bpffs() as place:
+        daemon = start(star, place, "auto")
+        check(daemon.process.find_line("interface-ready .* attach=own"), "not own")
+        daemon.stop()
+        daemon = reopens(start(star, place, "external"))
+        wait_reason(daemon, "no XDP program is attached to in0.*xdp-loader")
+        place.load(star.relay)
+        provoke(star, b"late", output)
+        wait_active(daemon, star)
+
+
+@test
+def unfit():
+    """Another version, a wrong map, a missing pin, a pin that others may write: each with its reason"""
+    star = Star()
+    with bpffs() as place:
+        place.load(star.relay)
+        about = os.path.join(place.pins, "about")
+        daemon = reopens(start(star, place, "external"))
+        os.remove(about)
+        wait_reason(daemon, "the map about is missing")
+        for entries, size, pattern in (("7", "8", "of version 7, and this xmcastd is of version"),
+                                       ("1", "16", "about is not one of xmcast's: type 2, key 4, "
+                                                   "value 16")):
+            run("bpftool", "map", "create", about, "type", "array", "key", "4", "value", size,
+                "entries", entries, "name", "about")
+            wait_reason(daemon, pattern)
+            os.remove(about)
+        os.chmod(os.path.join(place.pins, "verdicts"), 0o666)
+        place.unload(star.relay)
+        place.load(star.relay)
+        wait_reason(daemon, "verdicts: owner 0, group 0, mode 0666")
+        os.chmod(os.path.join(place.pins, "verdicts"), 0o600)
+        output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+        provoke(star, b"fits", output)
+        wait_active(daemon, star)
+
+
+@test
+def of_another_interface():
+    """Maps whose program runs on another interface are not used, and it is said which"""
+    star = Star(sources=2)
+    with bpffs() as place:
+        place.load(star.relay, "in1", place.pins)
+        place.load(star.relay, "in0", os.path.join(place.root, "elsewhere"))
+        sender(star.sources[1], "10.1.1.1").sendto(b"x", ("239.1.1.1", 5000))
+        wait_until(lambda: place.dump("verdicts") and _seen(place), "a packet on in1")
+        daemon = start(star, place, "external")
+        wait_reason(daemon, "a program on another interface, in1")
+        equal(interface_of(daemon.stats(), "in0")["state"], "failed", "state of in0")
+
+
+def _seen(place):
+    value = run("bpftool", "-j", "map", "dump", "pinned", os.path.join(place.pins, "about")).stdout
+    return any(int(byte, 16) for byte in json.loads(value)[0]["value"])
+
+
+@test
+def unloaded():
+    """Unloaded while it runs: external waits until it is loaded again; auto attaches its own"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with bpffs() as place:
+        place.load(star.relay)
+        daemon = start(star, place, "external")
+        provoke(star, b"before", output)
+        wait_active(daemon, star)
+        place.unload(star.relay)
+        wait_reason(daemon, "has lost the XDP program that somebody else attached")
+        place.load(star.relay)
+        provoke(star, b"again", output)
+        wait_active(daemon, star)
+        daemon.stop()
+        daemon = reopens(start(star, place, "auto"))
+        provoke(star, b"auto", output)
+        place.unload(star.relay)
+        check(daemon.process.wait_line("interface-ready .* attach=own"), "not its own")
+        provoke(star, b"own", output)
+
+
+@test
+def replaced():
+    """Another program in its place: pending, as no packet shows that it uses the maps"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with bpffs() as place:
+        place.load(star.relay)
+        daemon = start(star, place, "external")
+        provoke(star, b"before", output)
+        wait_active(daemon, star)
+        place.unload(star.relay)
+        place.load(star.relay, "in0", os.path.join(place.root, "elsewhere"))
+        wait_reason(daemon, r"no packet has shown yet")
+        sender(star.source, "10.1.0.1").sendto(b"lost", ("239.1.1.1", 5000))
+        silent(output)
+        wait_reason(daemon, r"no packet has shown yet")
+
+
+@test
+def two_daemons():
+    """A second daemon does not take the maps from the first"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with bpffs() as place:
+        place.load(star.relay)
+        daemon = start(star, place, "external")
+        provoke(star, b"one", output)
+        second = Daemon(star.relay, config=config(place, "external"), ready=False)
+        equal(second.process.wait(), 2, "exit code of the second")
+        check(second.process.find_line("another xmcastd uses them"), second.process.log())
+        provoke(star, b"still", output)
+        wait_active(daemon, star)
+
+
+@test
+def killed():
+    """20 kills under traffic: meanwhile all goes to the stack; program and pins stay"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    stack = receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2")
+    with bpffs() as place:
+        place.load(star.relay)
+        program = program_of(star)
+        for round_ in range(20):
+            daemon = start(star, place, ("auto", "external")[round_ % 2])
+            provoke(star, b"relayed %d" % round_, output)
+            daemon.kill()
+            equal(len(place.dump("rules")), 1, "rules of a killed daemon")
+            text = b"stack %d" % round_
+            source = sender(star.source, "10.1.0.1")
+
+            def passed():
+                source.sendto(text, ("239.1.1.1", 5000))  # pylint: disable=cell-var-from-loop
+                return receive(stack)[0] == text  # pylint: disable=cell-var-from-loop
+
+            wait_until(passed, "a packet in the kernel's stack")
+            equal(program_of(star), program, "program")
+        daemon = start(star, place)
+        provoke(star, b"last", output)
+        daemon.settle()
+        daemon.stop()
+        equal(place.dump("rules"), [], "rules in the end")
+        equal(sorted(os.listdir(place.pins)), sorted(MAPS), "pins in the end")
+
+
+@test
+def shown():
+    """iface show tells who attached what, and which maps are used"""
+    star = Star()
+    with bpffs() as place:
+        place.load(star.relay)
+        daemon = start(star, place, "external")
+        seen = json.loads(daemon.ctl("-j", "iface", "show", "in0").stdout)
+        equal((seen["attach"]["by"], seen["attach"]["pins"], seen["program_id"], seen["mode"]),
+              ("external", place.pins, program_of(star), "native"), "attachment")
+        for name, number in seen["attach"]["maps"].items():
+            pinned = json.loads(run("bpftool", "-j", "map", "show", "pinned",
+                                    os.path.join(place.pins, name)).stdout)
+            equal(number, pinned["id"], f"id of {name}")
+        text = daemon.ctl("iface", "show", "in0").stdout
+        check(f"attached by: external, pins {place.pins}, maps " in text, text)
+
+
+@test
+def detached():
+    """iface detach takes off program and pins: not under a daemon unless forced; not an own program"""
+    star = Star()
+    with bpffs() as place:
+        def detach(*words):
+            return star.relay.run("env", f"LIBXDP_BPFFS={place.root}", program("xmcastctl"),
+                                  "--socket", daemon.socket, "-j", "iface", "detach", "in0",
+                                  place.pins, *words, check=False)
+
+        place.load(star.relay)
+        number = program_of(star)
+        daemon = reopens(start(star, place, "external"))
+        done = detach()
+        equal((done.returncode, program_of(star)), (2, number), f"under a daemon: {done.stderr}")
+        check("xmcastd has rules for in0" in done.stderr, done.stderr)
+        done = detach("--force")
+        equal(done.returncode, 0, f"forced: {done.stderr}")
+        equal(json.loads(done.stdout), {"name": "in0", "programs": [number], "pins": place.pins,
+                                        "removed_pins": len(MAPS)}, "what was done")
+        equal((program_of(star), os.path.exists(place.pins)), (None, False), "program, pins")
+        wait_reason(daemon, "no XDP program is attached")
+        daemon.stop()
+        # without a daemon, and with nothing to do
+        place.load(star.relay)
+        equal(json.loads(detach().stdout)["removed_pins"], len(MAPS), "pins removed without a daemon")
+        equal(json.loads(detach().stdout)["programs"], [], "programs, when there is none")
+        # what a daemon has attached by itself is its own
+        daemon = start(star, place, "own")
+        done = detach("--force")
+        equal(done.returncode, 2, "own program")
+        check("goes when that is stopped" in done.stderr, done.stderr)
+        equal(interface_of(daemon.stats(), "in0")["state"], "active", "state of in0")
+
+
+# ---- in libxdp's dispatcher --------------------------------------------------------------------
+
+SYSTEM = "/sys/fs/bpf"
+
+
+class Dispatcher(Bpffs):
+    """The system's own bpffs, as xdp-filter knows no other; without a dispatcher there, skip."""
+
+    def __init__(self, star):  # pylint: disable=super-init-not-called
+        need("xdp-loader", "xdp-filter", "bpftool")
+        if not os.path.ismount(SYSTEM):
+            raise Skip(f"no bpffs at {SYSTEM}")
+        self.root = SYSTEM
+        self.star = star
+        self.pins = os.path.join(SYSTEM, "xmcast-test", "in0")
+        os.makedirs(os.path.dirname(self.pins), exist_ok=True)
+        try:
+            self.filter("load")
+            if "xdp_dispatcher" not in self.status():
+                raise Skip("no dispatcher: the kernel takes no programs in place of functions")
+            self.filter("unload")
+        except Exception:
+            self.close()
+            raise
+
+    def status(self):
+        """What runs on in0, by order of priority."""
+        return self.star.relay.run("xdp-loader", "status", "in0").stdout
+
+    def filter(self, verb):
+        """xdp-filter, on or off."""
+        more = ("--features", "udp") if verb == "load" else ()
+        self.star.relay.run("xdp-filter", verb, "in0", *more)
+
+    def unload_steering(self):
+        """Our program only, as an admin would."""
+        number = re.search(r"xmcast_steer\s+(\d+)", self.status())[1]
+        self.star.relay.run("xdp-loader", "unload", "in0", "-i", number)
+
+    def close(self):
+        self.star.relay.run("xdp-loader", "unload", "in0", "--all", check=False)
+        shutil.rmtree(os.path.dirname(self.pins), ignore_errors=True)
+
+
+@test
+def beside_a_filter():
+    """xdp-filter and xmcast on one interface, in both orders; either goes, and the other goes on"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with contextlib.closing(Dispatcher(star)) as place:
+        # the filter first
+        place.filter("load")
+        place.load(star.relay)
+        check(re.search(r"xdpfilt_\w+(.|\n)*xmcast_steer", place.status()), place.status())
+        daemon = start(star, place, "external")
+        provoke(star, b"behind", output)
+        wait_active(daemon, star)
+        # in the middle of it the filter goes, and comes
+        place.filter("unload")
+        provoke(star, b"alone", output)
+        wait_active(daemon, star)
+        place.filter("load")
+        provoke(star, b"behind again", output)
+        wait_active(daemon, star)
+        # what the filter drops does not come
+        star.relay.run("xdp-filter", "port", "5000", "-p", "udp", "-m", "dst")
+        sender(star.source, "10.1.0.1").sendto(b"dropped", ("239.1.1.1", 5000))
+        silent(output)
+        star.relay.run("xdp-filter", "port", "5000", "-p", "udp", "-m", "dst", "-r")
+        # ours goes: the filter stays
+        place.unload_steering()
+        check("xdpfilt" in place.status() and "xmcast" not in place.status(), place.status())
+        wait_reason(daemon, "no packet has shown yet")
+        # and comes, now to the filter that is there
+        place.load(star.relay)
+        provoke(star, b"back", output)
+        wait_active(daemon, star)
+        daemon.stop()
+        check("xdpfilt" in place.status() and "xmcast_steer" in place.status(), place.status())
+
+
+@test
+def before_a_filter():
+    """xmcast first, the filter second; the daemon is killed, and starts again"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    with contextlib.closing(Dispatcher(star)) as place:
+        place.load(star.relay)
+        daemon = start(star, place, "auto")
+        provoke(star, b"alone", output)
+        place.filter("load")
+        provoke(star, b"both", output)
+        daemon.kill()
+        daemon = start(star, place, "auto")
+        provoke(star, b"again", output)
+        wait_active(daemon, star)
+        place.filter("unload")
+        provoke(star, b"alone again", output)
+        wait_active(daemon, star)
+        check("xmcast_steer" in place.status(), place.status())
+
+
+main()

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "steering/pins.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xmcast/abi.h>
+#include "base/trust.h"
+
+const char *const pin_names[NR_PINS] = {"rules", "shapes", "sockets", "verdicts", "about"};
+
+const struct pins pins_none = {.fds = {-1, -1, -1, -1, -1}};
+
+/* What bpf/steer.bpf.c says of them. */
+static const struct {
+	enum bpf_map_type type;
+	unsigned int key_size;
+	unsigned int value_size;
+	unsigned int entries;
+} layouts[NR_PINS] = {
+	{BPF_MAP_TYPE_HASH, sizeof(struct xmc_rule_key), sizeof(__u32), 2 * XMC_MAX_RULES},
+	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_shape),
+	 XMC_FAMILIES *XMC_SHAPE_SLOTS},
+	{BPF_MAP_TYPE_XSKMAP, sizeof(__u32), sizeof(__u32), XMC_MAX_QUEUES},
+	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(__u64), XMC_REASONS},
+	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
+};
+
+static void pin_path(const char *folder, enum pin pin, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%s", folder, pin_names[pin]);
+}
+
+void pins_folder(const char *name, const struct iface_config *iface, char folder[PINS_PATH_SIZE])
+{
+	if (iface && iface->pins[0])
+		memcpy(folder, iface->pins, PINS_PATH_SIZE);
+	else
+		snprintf(folder, PINS_PATH_SIZE, "%s/%s", PINS_FOLDER, name);
+}
+
+bool pins_exist(const char *folder)
+{
+	struct stat status;
+
+	for (enum pin pin = 0; pin < NR_PINS; pin++) {
+		char path[PATH_MAX];
+
+		pin_path(folder, pin, path);
+		/* A folder that we may not look into has something in it, most likely. */
+		if (lstat(path, &status) == 0 || errno == EACCES)
+			return true;
+	}
+	return false;
+}
+
+/* ---- opening ---- */
+
+static int explain(char text[PINS_TEXT_SIZE], int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int explain(char text[PINS_TEXT_SIZE], int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, PINS_TEXT_SIZE, format, args);
+	va_end(args);
+	return err;
+}
+
+/* The folder, all above it, and the file itself, which is no link. */
+static int check_trust(const char *path, enum pin pin, char text[PINS_TEXT_SIZE])
+{
+	char why[TRUST_TEXT_SIZE] = "";
+	char where[PATH_MAX + 2];
+	struct stat status;
+	int err;
+
+	if (lstat(path, &status))
+		return errno == ENOENT
+			       ? explain(text, -ENOENT, "the map %s is missing", pin_names[pin])
+			       : explain(text, -errno, "%s: %s", pin_names[pin], strerror(errno));
+	if (!S_ISREG(status.st_mode))
+		return explain(text, -EINVAL, "%s is no pinned map", pin_names[pin]);
+	err = trust_file(&status, TRUST_NOBODY, why);
+	if (!err)
+		err = trust_folder(path, where, why);
+	return err ? explain(text, err, "%s: %s", pin_names[pin], *why ? why : strerror(-err)) : 0;
+}
+
+static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return explain(text, -errno, "%s is no pinned map: %s", pin_names[pin],
+			       strerror(errno));
+	if (info.type != layouts[pin].type || info.key_size != layouts[pin].key_size ||
+	    info.value_size != layouts[pin].value_size)
+		return explain(
+			text, -EINVAL,
+			"the map %s is not one of xmcast's: type %u, key %u, value %u bytes, "
+			"expected %u, %u, %u",
+			pin_names[pin], info.type, info.key_size, info.value_size,
+			layouts[pin].type, layouts[pin].key_size, layouts[pin].value_size);
+	if (pin == PIN_ABOUT && info.max_entries != layouts[pin].entries)
+		return explain(text, -EINVAL,
+			       "they are of version %u, and this xmcastd is of version %u: load "
+			       "its own xmcast.bpf.o",
+			       info.max_entries, XMC_ABI_VERSION);
+	if (info.max_entries != layouts[pin].entries)
+		return explain(text, -EINVAL, "the map %s has %u entries, expected %u",
+			       pin_names[pin], info.max_entries, layouts[pin].entries);
+	return 0;
+}
+
+static int open_pin(const char *folder, enum pin pin, char text[PINS_TEXT_SIZE])
+{
+	char path[PATH_MAX];
+	int err;
+	int fd;
+
+	pin_path(folder, pin, path);
+	err = check_trust(path, pin, text);
+	if (err)
+		return err;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return explain(text, -errno, "the map %s cannot be opened: %s", pin_names[pin],
+			       strerror(errno));
+	err = check_layout(fd, pin, text);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* The version first: what it says of the others is clearer than what they say. */
+int pins_open(struct pins *pins, const char *folder, char text[PINS_TEXT_SIZE])
+{
+	*pins = pins_none;
+	snprintf(pins->folder, sizeof(pins->folder), "%s", folder);
+	for (int pin = NR_PINS - 1; pin >= 0; pin--) {
+		int fd = open_pin(folder, (enum pin)pin, text);
+
+		if (fd < 0) {
+			pins_close(pins);
+			return fd;
+		}
+		pins->fds[pin] = fd;
+	}
+	return 0;
+}
+
+void pins_close(struct pins *pins)
+{
+	for (enum pin pin = 0; pin < NR_PINS; pin++) {
+		if (pins->fds[pin] >= 0)
+			close(pins->fds[pin]);
+		pins->fds[pin] = -1;
+	}
+}
+
+/* ---- what they say ---- */
+
+uint32_t pins_interface(const struct pins *pins)
+{
+	struct xmc_about about = {};
+	__u32 first = 0;
+
+	bpf_map_lookup_elem(pins->fds[PIN_ABOUT], &first, &about);
+	return about.ifindex;
+}
+
+void pins_forget_interface(const struct pins *pins)
+{
+	const struct xmc_about about = {};
+	__u32 first = 0;
+
+	bpf_map_update_elem(pins->fds[PIN_ABOUT], &first, &about, BPF_ANY);
+}
+
+int pins_check_interface(const struct pins *pins, int ifindex, char text[PINS_TEXT_SIZE])
+{
+	uint32_t seen = pins_interface(pins);
+	char name[IF_NAMESIZE];
+
+	if (!seen || seen == (uint32_t)ifindex)
+		return 0;
+	/* It was, and that interface is no more: the next packet tells. */
+	if (!if_indextoname(seen, name))
+		return 0;
+	return explain(text, -EXDEV, "they are used by a program on another interface, %s", name);
+}
+
+uint32_t pins_map_id(const struct pins *pins, enum pin pin)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(pins->fds[pin], &info, &size) ? 0 : info.id;
+}
+
+uint32_t pins_id(const struct pins *pins)
+{
+	return pins_map_id(pins, PIN_RULES);
+}
+
+bool pins_are_current(const struct pins *pins)
+{
+	struct pins now;
+	char text[PINS_TEXT_SIZE];
+	bool same = true;
+
+	if (pins_open(&now, pins->folder, text))
+		return false;
+	for (enum pin pin = 0; pin < NR_PINS && same; pin++)
+		same = pins_map_id(pins, pin) == pins_map_id(&now, pin);
+	pins_close(&now);
+	return same;
+}
+
+/* ---- emptying ---- */
+
+/* One is looked for from the one before it, which is taken out only then: from the beginning it
+ * would take time with the square of their number. */
+static int empty_rules(int fd)
+{
+	struct xmc_rule_key keys[2];
+	unsigned int now = 0;
+	int err;
+
+	if (bpf_map_get_next_key(fd, NULL, &keys[now]))
+		return errno == ENOENT ? 0 : -errno;
+	for (unsigned int i = 0; i < 2 * XMC_MAX_RULES; i++) {
+		bool last = bpf_map_get_next_key(fd, &keys[now], &keys[!now]) != 0;
+
+		err = last && errno != ENOENT ? -errno : 0;
+		if (bpf_map_delete_elem(fd, &keys[now]) && errno != ENOENT)
+			err = -errno;
+		if (err || last)
+			return err;
+		now = !now;
+	}
+	return -ELOOP; /* somebody else puts more in */
+}
+
+/* After the rules, so that none is there whose shape is not. */
+static int empty_shapes(int fd)
+{
+	const struct xmc_shape end = {.state = XMC_SHAPE_END};
+	int err = 0;
+
+	for (__u32 slot = 0; !err && slot < XMC_FAMILIES * XMC_SHAPE_SLOTS; slot++)
+		err = bpf_map_update_elem(fd, &slot, &end, BPF_ANY);
+	return err;
+}
+
+int pins_empty(const struct pins *pins)
+{
+	int err = empty_rules(pins->fds[PIN_RULES]);
+
+	if (!err)
+		err = empty_shapes(pins->fds[PIN_SHAPES]);
+	for (__u32 queue = 0; queue < XMC_MAX_QUEUES; queue++) {
+		if (bpf_map_delete_elem(pins->fds[PIN_SOCKETS], &queue) && errno != ENOENT &&
+		    errno != EINVAL)
+			err = -errno;
+	}
+	return err;
+}
