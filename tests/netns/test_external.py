@@ -465,6 +465,7 @@ def before_a_filter():
         place.filter("unload")
         provoke(star, b"alone again", output)
         wait_active(daemon, star)
+        daemon.stop()
         check("xmcast_steer" in place.status(), place.status())
 
 
