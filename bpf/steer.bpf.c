@@ -35,6 +35,15 @@ struct {
 	PINNED;
 } rules SEC(".maps");
 
+/* How the keys of `rules` are made from a packet: see abi.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XMC_FAMILIES *XMC_SHAPE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct xmc_shape);
+	PINNED;
+} shapes SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
 	__uint(max_entries, XMC_MAX_QUEUES);
@@ -78,19 +87,27 @@ static __always_inline int count(__u32 reason, int action)
 	return action;
 }
 
-/* Does a rule name this datagram? First with its source, then with any. */
+/* Does a rule name this datagram? Which of several does is user space's concern. A slot is looked
+ * up, not pointed at: the verifier wants one look from who lacks CAP_PERFMON. */
 static __always_inline bool has_rule(const struct xmc_datagram *dgram)
 {
-	struct xmc_rule_key key = {
-		.source = dgram->source,
-		.group = dgram->destination,
-		.port = dgram->port,
-	};
+	__u32 first =
+		(xmc_addr_is_ipv4(&dgram->destination) ? XMC_IPV4 : XMC_IPV6) * XMC_SHAPE_SLOTS;
 
-	if (bpf_map_lookup_elem(&rules, &key))
-		return true;
-	__builtin_memset(&key.source, 0, sizeof(key.source));
-	return bpf_map_lookup_elem(&rules, &key) != NULL;
+	for (__u32 i = 0; i < XMC_SHAPE_SLOTS; i++) {
+		__u32 slot = first + i;
+		const struct xmc_shape *shape = bpf_map_lookup_elem(&shapes, &slot);
+		struct xmc_rule_key key;
+
+		if (!shape || shape->state == XMC_SHAPE_END)
+			return false;
+		if (shape->state != XMC_SHAPE_USED)
+			continue;
+		xmc_shape_key(shape, dgram, &key);
+		if (bpf_map_lookup_elem(&rules, &key))
+			return true;
+	}
+	return false;
 }
 
 /* Written where it differs only: the line stays shared by all CPUs. */

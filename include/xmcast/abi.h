@@ -13,7 +13,7 @@
 #endif
 
 /* Raised with every incompatible change of a layout below. */
-#define XMC_ABI_VERSION 1
+#define XMC_ABI_VERSION 2
 
 /* Rules of one daemon. Sizes the rule map (a hash without preallocation: unused slots cost nothing)
  * and bounds what a file may ask for. */
@@ -36,12 +36,50 @@ struct xmc_addr {
 	};
 };
 
-/* Key of the rule map. `source` all zero: the rule takes any source. */
+/* Low bits of a source that a rule does not look at: none (one host), or all (any source). Between
+ * them are prefixes; 10.9.0.0/16 has 16, as an IPv4 address is the end of an IPv6 one here. */
+#define XMC_HOST_BITS_ONE 0
+#define XMC_HOST_BITS_ANY 128
+
+/* Key of the rule map. */
 struct xmc_rule_key {
-	struct xmc_addr source;
-	struct xmc_addr group; /* destination of the packet, multicast or unicast */
-	__be16 port;	       /* UDP destination port */
-	__u16 pad;	       /* always 0 */
+	struct xmc_addr source; /* its low `host_bits` bits are 0 */
+	struct xmc_addr group;	/* destination of the packet, multicast or unicast */
+	__be16 port;		/* UDP destination port */
+	__u8 host_bits;		/* XMC_HOST_BITS_ONE..XMC_HOST_BITS_ANY */
+	__u8 pad;		/* always 0 */
+};
+
+/*
+ * How a packet is looked up: once for each shape, that is for each number of host bits which the
+ * rules of the interface have (tuple space search: Srinivasan, Suri, Varghese, SIGCOMM 1999). With
+ * (*,G) rules alone that is one look-up.
+ *
+ * The rules of a file have at most XMC_MAX_SHAPES an interface and family. The map has twice as
+ * many: while all of them are replaced, old shapes and new ones are in it.
+ */
+#define XMC_MAX_SHAPES	16
+#define XMC_SHAPE_SLOTS (2 * XMC_MAX_SHAPES)
+
+enum xmc_family { XMC_IPV4, XMC_IPV6, XMC_FAMILIES };
+
+enum xmc_shape_state {
+	XMC_SHAPE_END,	/* this slot, and all behind it, are free */
+	XMC_SHAPE_USED, /* some rule has it */
+	XMC_SHAPE_FREE, /* no rule has it any more, and used ones may follow */
+};
+
+/*
+ * A slot of the shape map, at index family * XMC_SHAPE_SLOTS + slot; in no order, as the program
+ * only asks whether there is a rule. A slot is written while packets read it, and that may be seen
+ * half done. No harm comes of it: a shape is there before the first key that has it and stays until
+ * the last such key has gone, so that until then nothing, or nothing more, is found by it.
+ */
+struct xmc_shape {
+	struct xmc_addr mask; /* the low host_bits bits 0, the others 1 */
+	__u8 host_bits;
+	__u8 state; /* enum xmc_shape_state */
+	__u16 pad;  /* always 0 */
 };
 
 /*
@@ -81,5 +119,6 @@ enum xmc_reason {
 
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
 _Static_assert(sizeof(struct xmc_rule_key) == 36, "rule key layout");
+_Static_assert(sizeof(struct xmc_shape) == 20, "shape layout");
 
 #endif

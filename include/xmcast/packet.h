@@ -108,6 +108,42 @@ static __always_inline int xmc_addr_is_ipv4(const struct xmc_addr *addr)
 	return addr->w[0] == 0 && addr->w[1] == 0 && addr->w[2] == XMC_BE32(0xffff);
 }
 
+/* The mask that leaves all of an address but its low `host_bits` bits (0..128). */
+static __always_inline void xmc_mask_from_host_bits(struct xmc_addr *mask, unsigned int host_bits)
+{
+	for (unsigned int i = 0; i < 4; i++) {
+		unsigned int below = 32 * (3 - i); /* bits of the address behind this word */
+
+		if (host_bits >= below + 32)
+			mask->w[i] = 0;
+		else if (host_bits > below)
+			mask->w[i] = XMC_BE32(~0U << (host_bits - below));
+		else
+			mask->w[i] = ~0U;
+	}
+}
+
+static __always_inline void xmc_addr_mask(struct xmc_addr *masked, const struct xmc_addr *addr,
+					  const struct xmc_addr *mask)
+{
+	masked->w[0] = addr->w[0] & mask->w[0];
+	masked->w[1] = addr->w[1] & mask->w[1];
+	masked->w[2] = addr->w[2] & mask->w[2];
+	masked->w[3] = addr->w[3] & mask->w[3];
+}
+
+/* The key that a rule of this shape has if it takes the datagram. */
+static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
+					  const struct xmc_datagram *dgram,
+					  struct xmc_rule_key *key)
+{
+	xmc_addr_mask(&key->source, &dgram->source, &shape->mask);
+	key->group = dgram->destination;
+	key->port = dgram->port;
+	key->host_bits = shape->host_bits;
+	key->pad = 0;
+}
+
 /* The header's one's complement sum is 0xffff when its checksum is right (RFC 1071). */
 static __always_inline int xmc_ipv4_checksum_ok(const struct xmc_ipv4 *ip)
 {

@@ -27,6 +27,8 @@ struct xmc_rule_key packet_flow(const char *source, const char *group, uint16_t 
 
 	if (source)
 		flow.source = address(source);
+	else
+		flow.host_bits = XMC_HOST_BITS_ANY;
 	return flow;
 }
 

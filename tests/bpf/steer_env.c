@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "steer.skel.h"
+#include "steering/shapes.h"
 
 /* No packet ever arrives in it: the smallest that the kernel takes. */
 #define UMEM_FRAMES 4
@@ -24,6 +25,7 @@
 
 struct steer_env {
 	struct steer_bpf *skel;
+	struct shapes shapes;
 	void *umem;
 	int socket; /* the AF_XDP socket, -1 if none */
 	int cpus;
@@ -126,6 +128,7 @@ static int load(struct steer_env *env, const char **step)
 		env->skel = steer_bpf__open_and_load();
 	if (err)
 		return err;
+	env->shapes.map_fd = bpf_map__fd(env->skel->maps.shapes);
 	*step = "read the verdict counters";
 	env->cpus = libbpf_num_possible_cpus();
 	if (env->cpus < 0)
@@ -136,14 +139,39 @@ static int load(struct steer_env *env, const char **step)
 
 int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key)
 {
+	int err = shapes_hold(&env->shapes, key);
 	__u32 value = 0;
 
-	return bpf_map_update_elem(bpf_map__fd(env->skel->maps.rules), key, &value, BPF_ANY);
+	if (err)
+		return err;
+	err = bpf_map_update_elem(bpf_map__fd(env->skel->maps.rules), key, &value, BPF_NOEXIST);
+	if (err)
+		shapes_release(&env->shapes, key);
+	return err;
 }
 
 int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key)
 {
-	return bpf_map_delete_elem(bpf_map__fd(env->skel->maps.rules), key);
+	int err = bpf_map_delete_elem(bpf_map__fd(env->skel->maps.rules), key);
+
+	if (!err)
+		shapes_release(&env->shapes, key);
+	return err;
+}
+
+unsigned int steer_env_shapes(struct steer_env *env, enum xmc_family family,
+			      enum xmc_shape_state state)
+{
+	unsigned int count = 0;
+
+	for (__u32 slot = 0; slot < XMC_SHAPE_SLOTS; slot++) {
+		__u32 index = family * XMC_SHAPE_SLOTS + slot;
+		struct xmc_shape shape;
+
+		if (!bpf_map_lookup_elem(env->shapes.map_fd, &index, &shape))
+			count += shape.state == state;
+	}
+	return count;
 }
 
 void steer_env_remove_rules(struct steer_env *env)
@@ -152,7 +180,7 @@ void steer_env_remove_rules(struct steer_env *env)
 	struct xmc_rule_key key;
 
 	while (!bpf_map_get_next_key(fd, NULL, &key))
-		bpf_map_delete_elem(fd, &key);
+		steer_env_remove_rule(env, &key);
 }
 
 /* An AF_XDP socket with all that binding asks for: memory, its two rings, and an RX ring. */

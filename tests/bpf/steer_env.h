@@ -39,6 +39,10 @@ int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key);
 int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key);
 void steer_env_remove_rules(struct steer_env *env);
 
+/* How many slots of the shape map of a family are in this state. */
+unsigned int steer_env_shapes(struct steer_env *env, enum xmc_family family,
+			      enum xmc_shape_state state);
+
 /* Put an AF_XDP socket, bound to the loopback interface, into the slot of a queue, or empty it. */
 int steer_env_add_socket(struct steer_env *env, uint32_t queue);
 int steer_env_remove_socket(struct steer_env *env, uint32_t queue);

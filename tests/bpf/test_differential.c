@@ -41,7 +41,7 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 }
 
 /* The rules, in the map and here: some groups with a source, some without, some with both. */
-#define MAX_RULES 16
+#define MAX_RULES 32
 
 static struct xmc_rule_key rules[MAX_RULES];
 static size_t nr_rules;
@@ -67,17 +67,41 @@ static bool rule_exists(const struct xmc_rule_key *key)
 	return false;
 }
 
-static bool has_rule(const struct xmc_rule_key *key)
+static bool bit_of(const struct xmc_addr *addr, unsigned int bit)
 {
-	struct xmc_rule_key any = *key;
-
-	memset(&any.source, 0, sizeof(any.source));
-	return rule_exists(key) || rule_exists(&any);
+	return addr->b[bit / 8] >> (7 - bit % 8) & 1;
 }
 
-static const char *const sources4[] = {"10.9.9.9", "10.9.9.8", "192.0.2.77", "0.0.0.0"};
+/* The rule as its key says it, bit by bit: those in front are the packet's, those behind are 0. */
+static bool takes(const struct xmc_rule_key *rule, const struct xmc_rule_key *packet)
+{
+	if (memcmp(&rule->group, &packet->group, sizeof(rule->group)) != 0 ||
+	    rule->port != packet->port || rule->pad)
+		return false;
+	for (unsigned int bit = 0; bit < 128; bit++) {
+		bool wanted = bit < 128U - rule->host_bits && bit_of(&packet->source, bit);
+
+		if (bit_of(&rule->source, bit) != wanted)
+			return false;
+	}
+	return true;
+}
+
+static bool has_rule(const struct xmc_rule_key *packet)
+{
+	for (size_t i = 0; i < nr_rules; i++) {
+		if (takes(&rules[i], packet))
+			return true;
+	}
+	return false;
+}
+
+static const char *const sources4[] = {"10.9.9.9",  "10.9.9.8",	  "10.9.200.1",
+				       "10.77.1.1", "192.0.2.77", "0.0.0.0"};
 static const char *const groups4[] = {"239.1.1.1", "239.1.1.2", "232.1.2.3", "192.0.2.1"};
-static const char *const sources6[] = {"2001:db8::9", "2001:db8::8", "fe80::1", "::"};
+static const char *const sources6[] = {"2001:db8::9",	"2001:db8::8", "2001:db8:0:1::1",
+				       "2001:db8:1::1", "fe80::1",     "::"};
+_Static_assert(COUNT(sources4) == COUNT(sources6), "one is picked before the family is known");
 static const char *const groups6[] = {"ff3e::1", "ff3e::2", "ff02::1", "2001:db8::1"};
 static const uint16_t ports[] = {5000, 5001, 0x8813 /* 5000 the other way around */};
 
@@ -86,12 +110,16 @@ static void install_rules(void)
 	static const struct {
 		const char *source, *group;
 		uint16_t port;
+		uint8_t host_bits;
 	} table[] = {
-		{NULL, "239.1.1.1", 5000},	  {"10.9.9.9", "239.1.1.1", 5000},
-		{"10.9.9.8", "239.1.1.2", 5000},  {"192.0.2.77", "232.1.2.3", 5001},
-		{NULL, "192.0.2.1", 5001},	  {NULL, "ff3e::1", 5000},
-		{"2001:db8::9", "ff3e::1", 5000}, {"2001:db8::8", "ff3e::2", 5000},
-		{NULL, "2001:db8::1", 5001},
+		{NULL, "239.1.1.1", 5000, 0},	     {"10.9.9.9", "239.1.1.1", 5000, 0},
+		{"10.9.9.8", "239.1.1.2", 5000, 0},  {"192.0.2.77", "232.1.2.3", 5001, 0},
+		{NULL, "192.0.2.1", 5001, 0},	     {NULL, "ff3e::1", 5000, 0},
+		{"2001:db8::9", "ff3e::1", 5000, 0}, {"2001:db8::8", "ff3e::2", 5000, 0},
+		{NULL, "2001:db8::1", 5001, 0},	     {"10.9.0.0", "239.1.1.2", 5000, 16},
+		{"10.0.0.0", "239.1.1.2", 5001, 24}, {"192.0.2.64", "232.1.2.3", 5000, 4},
+		{"2001:db8::", "ff3e::2", 5000, 64}, {"2001:db8::", "ff3e::2", 5001, 96},
+		{"2001:db8::8", "ff02::1", 5000, 1},
 	};
 	struct xmc_rule_key key;
 
@@ -99,6 +127,8 @@ static void install_rules(void)
 	steer_env_remove_rules(env);
 	for (size_t i = 0; i < COUNT(table); i++) {
 		key = packet_flow(table[i].source, table[i].group, table[i].port);
+		if (table[i].host_bits)
+			key.host_bits = table[i].host_bits;
 		add_rule(&key);
 	}
 }
@@ -206,8 +236,15 @@ static void check_with_rule(uint64_t index, const struct packet *packet,
 			    const struct opinion *opinion, bool socket,
 			    const struct xmc_rule_key *key)
 {
+	int err;
+
 	if (rule_exists(key))
 		return;
+	if (key->host_bits > XMC_HOST_BITS_ANY) {
+		err = steer_env_add_rule(env, key);
+		assert_int_equal(err, -EINVAL);
+		return;
+	}
 	add_rule(key);
 	check(index, packet, expected(opinion, socket));
 	remove_last_rule();
@@ -221,10 +258,17 @@ static void check_key(uint64_t index, const struct packet *packet, const struct 
 		      bool socket)
 {
 	struct xmc_rule_key key = opinion->key;
-	uint32_t bit = walk_below(sizeof(key) * 8);
+	uint32_t bit;
 
-	if (walk_below(2))
-		memset(&key.source, 0, sizeof(key.source));
+	/* A host, any source, or a prefix; sometimes one with a bit behind it, which takes nothing.
+	 */
+	if (walk_below(3) == 0)
+		key.host_bits = (uint8_t)walk_below(XMC_HOST_BITS_ANY + 1);
+	else if (walk_below(2))
+		key.host_bits = XMC_HOST_BITS_ANY;
+	for (bit = 128U - key.host_bits; bit < 128; bit++)
+		key.source.b[bit / 8] &= ~(0x80 >> bit % 8);
+	bit = walk_below(sizeof(key) * 8);
 	check_with_rule(index, packet, opinion, socket, &key);
 	((uint8_t *)&key)[bit / 8] ^= 1 << bit % 8;
 	check_with_rule(index, packet, opinion, socket, &key);

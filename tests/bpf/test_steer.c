@@ -648,6 +648,104 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* A rule for a prefix of `host_bits`. */
+static struct xmc_rule_key prefix_key(const char *source, uint8_t host_bits, const char *group)
+{
+	struct xmc_rule_key key = packet_flow(source, group, PORT);
+
+	key.host_bits = host_bits;
+	return key;
+}
+
+/* A prefix takes its sources, from the first to the last, and none beside it. */
+static void test_prefixes(void **state)
+{
+	static const struct {
+		const char *prefix, *group;
+		uint8_t host_bits;
+		const char *inside[2], *outside[2];
+	} cases[] = {
+		{"10.9.0.0",
+		 GROUP4,
+		 16,
+		 {"10.9.0.0", "10.9.255.255"},
+		 {"10.8.255.255", "10.10.0.0"}},
+		{"10.9.9.8", GROUP4, 1, {"10.9.9.8", "10.9.9.9"}, {"10.9.9.7", "10.9.9.10"}},
+		{"128.0.0.0",
+		 GROUP4,
+		 31,
+		 {"128.0.0.0", "223.255.255.255"},
+		 {"127.255.255.255", "1.1.1.1"}},
+		{"2001:db8::",
+		 GROUP6,
+		 96,
+		 {"2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"},
+		 {"2001:db7:ffff::", "2001:db9::"}},
+		{"2001:db8::8",
+		 GROUP6,
+		 1,
+		 {"2001:db8::8", "2001:db8::9"},
+		 {"2001:db8::7", "2001:db8::a"}},
+		{"2000::", GROUP6, 125, {"2000::", "3fff::1"}, {"4000::", "1fff::"}},
+	};
+
+	begin();
+	remove_rule(NULL, GROUP4, PORT);
+	remove_rule(NULL, GROUP6, PORT);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct xmc_rule_key key =
+			prefix_key(cases[i].prefix, cases[i].host_bits, cases[i].group);
+		struct packet packet;
+
+		assert_int_equal(steer_env_add_rule(env, &key), 0);
+		for (int side = 0; side < 2; side++) {
+			packet_build_text(&packet, cases[i].inside[side], cases[i].group, PORT, 9);
+			expect(&packet, XMC_STEERED);
+			packet_build_text(&packet, cases[i].outside[side], cases[i].group, PORT, 9);
+			expect(&packet, XMC_NO_RULE);
+		}
+		assert_int_equal(steer_env_remove_rule(env, &key), 0);
+		packet_build_text(&packet, cases[i].inside[0], cases[i].group, PORT, 9);
+		expect(&packet, XMC_NO_RULE);
+	}
+}
+
+/* All slots full: every shape is looked at, one more is refused, and one that goes makes room. */
+static void test_shapes(void **state)
+{
+	struct xmc_rule_key key, more = prefix_key("2000::", 125, GROUP6);
+	struct packet packet;
+
+	begin();
+	/* Beside any source, which begin() has. */
+	for (uint8_t bits = 0; bits < XMC_SHAPE_SLOTS - 1; bits++) {
+		key = prefix_key("2001:db8:1::", bits, "ff3e::9");
+		assert_int_equal(steer_env_add_rule(env, &key), 0);
+		packet_build_text(&packet, "2001:db8:1::", "ff3e::9", PORT, 9);
+		expect(&packet, XMC_STEERED);
+		if (bits) {
+			key = prefix_key("2001:db8:1::", bits - 1, "ff3e::9");
+			assert_int_equal(steer_env_remove_rule(env, &key), 0);
+			assert_int_equal(steer_env_add_rule(env, &key), 0);
+		}
+	}
+	assert_int_equal(steer_env_shapes(env, XMC_IPV6, XMC_SHAPE_USED), XMC_SHAPE_SLOTS);
+	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 1);
+	assert_int_equal(steer_env_add_rule(env, &more), -ENOSPC);
+	build6(&packet, 9);
+	expect(&packet, XMC_STEERED);
+	key = prefix_key("2001:db8:1::", 7, "ff3e::9");
+	assert_int_equal(steer_env_remove_rule(env, &key), 0);
+	assert_int_equal(steer_env_shapes(env, XMC_IPV6, XMC_SHAPE_FREE), 1);
+	assert_int_equal(steer_env_add_rule(env, &more), 0);
+	packet_build_text(&packet, "3fff::1", GROUP6, PORT, 9);
+	expect(&packet, XMC_STEERED);
+	steer_env_remove_rules(env);
+	for (enum xmc_family family = XMC_IPV4; family < XMC_FAMILIES; family++)
+		assert_int_equal(steer_env_shapes(env, family, XMC_SHAPE_END), XMC_SHAPE_SLOTS);
+	expect(&packet, XMC_NO_RULE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -675,6 +773,8 @@ int main(void)
 		cmocka_unit_test(test_every_consistent_truncation),
 		cmocka_unit_test(test_runts),
 		cmocka_unit_test(test_mapped_addresses),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_shapes),
 	};
 	int failed = cmocka_run_group_tests_name("steer", tests, setup, teardown);
 

@@ -37,6 +37,7 @@ def on_the_input():
     check("another XDP program" in rule["reason"], f"reason: {rule['reason']}")
     star.relay.run("xdp-filter", "unload", "in0")
     wait_until(lambda: rule_of(daemon.stats(), "a")["state"] == "active", "the rule is active")
+    daemon.ready = ""  # it has a worker now, which the line of its start does not know
     relays(star, b"alone")
 
 

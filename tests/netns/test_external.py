@@ -15,7 +15,7 @@ from harness import (BUILD, Daemon, Skip, Star, check, equal, interface_of, main
                      rule_of, run, sender, silent, test, wait_until, work_folder)
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
-MAPS = ("about", "rules", "sockets", "verdicts")
+MAPS = ("about", "rules", "shapes", "sockets", "verdicts")
 
 
 class Bpffs:
@@ -159,7 +159,7 @@ def own():
         place.unload(star.relay)
         wait_active(daemon, star)
         check(daemon.process.wait_line("interface-ready .* attach=own"), "not own")
-        equal(len(os.listdir(place.pins)), 4, "pins, of which ours uses none")
+        equal(len(os.listdir(place.pins)), 5, "pins, of which ours uses none")
         equal(place.dump("rules"), [], "rules in the pinned map")
 
 
@@ -350,13 +350,13 @@ def detached():
         done = detach("--force")
         equal(done.returncode, 0, f"forced: {done.stderr}")
         equal(json.loads(done.stdout), {"name": "in0", "programs": [number], "pins": place.pins,
-                                        "removed_pins": 4}, "what was done")
+                                        "removed_pins": 5}, "what was done")
         equal((program_of(star), os.path.exists(place.pins)), (None, False), "program, pins")
         wait_reason(daemon, "no XDP program is attached")
         daemon.stop()
         # without a daemon, and with nothing to do
         place.load(star.relay)
-        equal(json.loads(detach().stdout)["removed_pins"], 4, "pins removed without a daemon")
+        equal(json.loads(detach().stdout)["removed_pins"], 5, "pins removed without a daemon")
         equal(json.loads(detach().stdout)["programs"], [], "programs, when there is none")
         # what a daemon has attached by itself is its own
         daemon = start(star, place, "own")

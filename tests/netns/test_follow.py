@@ -524,6 +524,38 @@ def route_churn():
     paced.check()
 
 
+@test
+def many_at_once():
+    """Many interfaces come back at once: questions are answered in between"""
+    relay = Namespace("relay")
+    count = 24
+
+    def plug():
+        lines = [f"link add in{i} type veth peer name x{i}" for i in range(count)]
+        lines += [f"link set {end}{i} up" for i in range(count) for end in ("in", "x")]
+        lines += [f"address add 10.1.{i}.1/24 dev in{i}" for i in range(count)]
+        batch(relay, lines)
+
+    def active():
+        return sum(rule["state"] == "active" for rule in daemon.stats()["rules"])
+
+    plug()
+    daemon = anew(Daemon(relay, config="workers: { frames: 512 }\nrules:\n" + "".join(
+        f"  - r{i} in 239.1.1.1:5000@in{i} out 10.1.{i}.2:6000\n" for i in range(count))))
+    equal(active(), count, "active rules")
+    batch(relay, [f"link del in{i}" for i in range(count)])
+    wait_until(lambda: active() == 0, "all are pending")
+    daemon.process.send_signal(signal.SIGSTOP)
+    plug()
+    daemon.process.send_signal(signal.SIGCONT)
+    seen, since = set(), time.monotonic()
+    wait_until(lambda: seen.add(active()) or count in seen, "all are active")
+    lasted = time.monotonic() - since
+    diagnose(f"{count} interfaces in {1000 * lasted:.0f} ms, seen on the way: {sorted(seen)}")
+    # Three turns and more; were it quicker than that, nobody would have had to wait.
+    check(len(seen) > 2 or lasted < 0.2, "no answer before all were there")
+
+
 # ---- at random -------------------------------------------------------------------------------
 
 class Flapper:

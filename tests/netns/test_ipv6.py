@@ -253,4 +253,49 @@ def refused():
         check(words in daemon.process.log(), f"{rule}: {daemon.process.log()}")
 
 
+@test
+def too_small_an_mtu():
+    """Below 1280 IPv6 leaves the input with its memberships: pending, and joined again after it"""
+    star = Star6()
+    daemon = Daemon(star.relay, f"a in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0",
+                    "b in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0")
+    daemon.ready, daemon.retired = "", True
+    output = receiver6(star.receiver, 6000, "ff3e::2", "r0")
+    for late in (False, True):
+        star.relay.ip("link set in0 mtu 1000")
+        if late:
+            wait_until(lambda: "1280" in rule_of(daemon.stats(), "a").get("reason", ""), "pending")
+            wait_until(lambda: rule_of(daemon.stats(), "b")["state"] == "active", "IPv4 goes on")
+            # Not refused: it waits as the other does.
+            daemon.ctl("rule", "add", "c", "in", "[ff3e::3]:1@in0", "out", "[ff3e::4]:1@out0")
+        star.relay.ip("link set in0 mtu 1500")
+        star.relay.ip("address replace fd01:0::2/64 dev in0 nodad")
+        wait_until(lambda: GROUP in groups6(star.relay, "in0"), "joined again")
+        wait_until(lambda: rule_of(daemon.stats(), "a")["state"] == "active", "active again")
+    sender6(star.source, "s0").sendto(b"again", (GROUP, 5000))
+    equal(receive6(output)[0], b"again", "payload")
+
+
+@test
+def refusals_after_a_new_address():
+    """ICMPv6 errors do not become send errors, also after the address and the route have changed"""
+    star = Star6()
+    daemon = Daemon(star.relay, f"a in [{GROUP}]:5000@in0 out [fd02::2]:6000")
+    source = sender6(star.source, "s0")
+
+    def refused():
+        """Send some, one by one; how many failed?"""
+        before = daemon.settle()
+        for i in range(20):
+            source.sendto(b"x", (GROUP, 5000))
+            daemon.settle(before["totals"]["steered_packets"] + i + 1)
+        return daemon.stats()["totals"]["send_errors"] - before["totals"]["send_errors"]
+
+    equal(refused(), 0, "send errors with a closed port")
+    star.relay.ip("address del fd02::1/64 dev out0")
+    star.relay.ip("address add fd02::7/64 dev out0 nodad")
+    star.relay.ip(f"neigh replace fd02::2 lladdr {star.receiver.mac('r0')} dev out0 nud permanent")
+    wait_until(lambda: refused() == 0, "no send errors any more")
+
+
 main()

@@ -3,37 +3,10 @@
 """Group memberships: the kernel has joined what the rules name."""
 
 import itertools
-import socket
 
 from control import Client
 from harness import Daemon, Namespace, Star, check, equal, main, rule_of, test
-
-
-def groups(namespace, device):
-    """The groups joined on an interface, by /proc/net/igmp."""
-    found, inside = set(), False
-    for line in namespace.read("/proc/net/igmp").splitlines()[1:]:
-        words = line.split()
-        if not line.startswith("\t"):
-            inside = words[1] == device
-        elif inside:
-            found.add(socket.inet_ntoa(bytes.fromhex(words[0])[::-1]))
-    return found - {"224.0.0.1"}
-
-
-def sources(namespace, device):
-    """The source filters on an interface: (group, source, included, excluded)."""
-    found = set()
-    for line in namespace.read("/proc/net/mcfilter").splitlines()[1:]:
-        _, name, group, source, included, excluded = line.split()
-        if name == device:
-            found.add((address(group), address(source), int(included), int(excluded)))
-    return found
-
-
-def address(text):
-    """0xef010101 as an address."""
-    return socket.inet_ntoa(int(text, 16).to_bytes(4, "big"))
+from ipv4 import groups, sources
 
 
 @test
@@ -153,6 +126,19 @@ def all_orders():
 
 
 @test
+def low_limits():
+    """One group, and one source, a socket: as many sockets as it takes"""
+    star = Star()
+    star.relay.sysctl("net/ipv4/igmp_max_memberships", 1)
+    star.relay.sysctl("net/ipv4/igmp_max_msf", 1)
+    daemon = Daemon(star.relay, *(f"in 239.1.1.{i % 3}:5000@in0 source 10.9.9.{i} "
+                                  "out 239.2.2.2:6000@out0" for i in range(1, 31)))
+    check("active=30" in daemon.ready, daemon.ready)
+    equal({(group, source) for group, source, _, _ in sources(star.relay, "in0")},
+          {(f"239.1.1.{i % 3}", f"10.9.9.{i}") for i in range(1, 31)}, "sources on in0")
+
+
+@test
 def failing_join():
     """A join that fails names rule, interface and reason; rules that need none run on"""
     star = Star()
@@ -162,7 +148,7 @@ def failing_join():
     stats = daemon.stats()
     equal(rule_of(stats, "cam1")["state"], "pending", "state of cam1")
     equal(rule_of(stats, "host")["state"], "active", "state of host")
-    for word in ("239.1.1.1", "in0"):
+    for word in ("239.1.1.1", "in0", "raise sysctl net.ipv4.igmp_max_memberships"):
         check(word in rule_of(stats, "cam1")["reason"], rule_of(stats, "cam1")["reason"])
     check(daemon.process.find_line(r"rule=cam1.*239\.1\.1\.1.*in0"), daemon.process.log())
 

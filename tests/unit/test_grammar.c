@@ -106,6 +106,19 @@ static const char *const good[][2] = {
 	 "n in 239.1.1.1:1@a out 1.1.1.1:1 rate 1kbit burst 1ms out 1.1.1.2:1 pps 1 burst 1500ms"},
 	{"n in 239.1.1.1:1@a out 1.1.1.1:1 rate 1234567bit out 1.1.1.2:1 rate 1500kbit",
 	 "n in 239.1.1.1:1@a out 1.1.1.1:1 rate 1234567bit out 1.1.1.2:1 rate 1500kbit"},
+	/* prefixes; one of full length is a host */
+	{"n in 239.1.1.1:1@a source 10.9.0.0/16 out 1.1.1.1:1",
+	 "n in 239.1.1.1:1@a source 10.9.0.0/16 out 1.1.1.1:1"},
+	{"n in 239.1.1.1:1@a source 10.9.9.9/32 out 1.1.1.1:1",
+	 "n in 239.1.1.1:1@a source 10.9.9.9 out 1.1.1.1:1"},
+	{"in 239.1.1.1:1@a source 128.0.0.0/1 out 1.1.1.1:1",
+	 "128.0.0.0/1>239.1.1.1:1@a in 239.1.1.1:1@a source 128.0.0.0/1 out 1.1.1.1:1"},
+	{"in [ff3e::1]:1@a source 2001:db8::/32 out 1.1.1.1:1",
+	 "[2001:db8::]/32>[ff3e::1]:1@a in [ff3e::1]:1@a source [2001:db8::]/32 out 1.1.1.1:1"},
+	{"n in [ff3e::1]:1@a source [2001:db8::8]/127 out 1.1.1.1:1",
+	 "n in [ff3e::1]:1@a source [2001:db8::8]/127 out 1.1.1.1:1"},
+	{"n in [ff3e::1]:1@a source [2001:db8::8]/128 out 1.1.1.1:1",
+	 "n in [ff3e::1]:1@a source [2001:db8::8] out 1.1.1.1:1"},
 	/* what it sends may come back */
 	{"n in 239.1.1.1:1@a may_loop disabled source 1.1.1.1 out 239.1.1.1:1@a",
 	 "n in 239.1.1.1:1@a source 1.1.1.1 disabled may_loop out 239.1.1.1:1@a"},
@@ -211,6 +224,25 @@ static const struct bad {
 	{"in 0.1.2.3:5@a out 1.1.1.1:1", {{1, 4, "0.1.2.3", "out of range, expected a multicast"}}},
 	{"in 240.0.0.0:5@a out 1.1.1.1:1", {{1, 4, "240.0.0.0", "out of range"}}},
 	{IN "out 255.255.255.255:1", {{1, 22, "255.255.255.255", "out of range"}}},
+	/* prefixes */
+	{IN "source 10.9.0.0/ out 1.1.1.1:1",
+	 {{1, 34, "", "not a valid prefix length, expected a number from 1 to 32"}}},
+	{IN "source 10.9.0.0/33 out 1.1.1.1:1", {{1, 34, "33", "expected a number from 1 to 32"}}},
+	{IN "source 10.9.0.0/016 out 1.1.1.1:1", {{1, 34, "016", "not a valid prefix length"}}},
+	{IN "source 10.9.0.0/16/8 out 1.1.1.1:1", {{1, 34, "16/8", "not a valid prefix length"}}},
+	{IN "source 10.9.0.0/0 out 1.1.1.1:1",
+	 {{1, 34, "0", "a prefix of every source, expected no `source` at all"}}},
+	{IN "source 10.9.9.9/16 out 1.1.1.1:1",
+	 {{1, 25, "10.9.9.9/16", "bits are set behind the prefix, expected 10.9.0.0/16"}}},
+	{IN "source 0.0.0.0/1 out 1.1.1.1:1", {{1, 25, "0.0.0.0", "out of range"}}},
+	{IN "source 224.0.0.0/4 out 1.1.1.1:1",
+	 {{1, 25, "224.0.0.0/4", "a multicast address cannot be a source"}}},
+	{IN "source [10.9.0.0]/16 out 1.1.1.1:1", {{1, 26, "10.9.0.0", "not an address"}}},
+	{IN "source [10.9.0.0/16] out 1.1.1.1:1", {{1, 25, "[10.9.0.0", "not an address"}}},
+	{IN "source /16 out 1.1.1.1:1", {{1, 25, "", "not an address"}}},
+	{IN "source 2001:db8::1/64 out 1.1.1.1:1",
+	 {{1, 25, "2001:db8::1/64", "expected 2001:db8::/64"}}},
+	{IN "source 2001:db8::/129 out 1.1.1.1:1", {{1, 36, "129", "from 1 to 128"}}},
 	{IN "source 0.0.0.0 out 1.1.1.1:1", {{1, 25, "0.0.0.0", "out of range"}}},
 	{IN "source 239.1.1.1 out 1.1.1.1:1",
 	 {{1, 25, "239.1.1.1", "multicast address cannot be a source, expected the address of"}}},
@@ -455,6 +487,20 @@ static void random_name(uint32_t *seed, char name[RULE_NAME_SIZE])
 	name[0] = ':';
 }
 
+/* A host, or a prefix, which keeps its first bit so that it stays in range. */
+static void random_source(uint32_t *seed, bool ipv4, struct rule *rule)
+{
+	random_address(seed, ipv4, false, &rule->source);
+	if (random_below(seed, 2))
+		return;
+	rule->source_host_bits = (uint8_t)random_below(seed, ipv4 ? 25 : 121);
+	for (unsigned int bit = 0; bit < rule->source_host_bits; bit++)
+		rule->source.b[15 - bit / 8] &= (uint8_t) ~(1U << bit % 8);
+	/* Nothing left: no address. */
+	if (addr_is_any(&rule->source))
+		rule->source.b[0] = 0x20;
+}
+
 static struct rule random_rule(uint32_t *seed)
 {
 	bool ipv4 = random_below(seed, 2);
@@ -462,7 +508,7 @@ static struct rule random_rule(uint32_t *seed)
 
 	random_address(seed, ipv4, random_below(seed, 2), &rule.group);
 	if (random_below(seed, 2))
-		random_address(seed, ipv4, false, &rule.source);
+		random_source(seed, ipv4, &rule);
 	rule.port = (uint16_t)(1 + random_below(seed, 65535));
 	random_iface(seed, rule.iface);
 	if (random_below(seed, 2))

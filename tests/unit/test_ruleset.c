@@ -211,13 +211,136 @@ static void test_references(void **state)
 	stream_put(NULL);
 }
 
+/* ---- sources of every length, against a naive reference ---- */
+
+#define RULES	20
+#define PACKETS 2000
+
+static uint32_t seed = 20240229;
+
+static uint32_t below(uint32_t limit)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % limit;
+}
+
+/* Few groups, ports and sources, which share beginnings of every length. */
+static void random_flow(bool ipv4, struct xmc_addr *source, struct xmc_addr *group, uint16_t *port)
+{
+	assert_true(addr_parse(ipv4 ? "85.85.85.85" : "2001:5555:5555:5555::5555", source));
+	if (below(4))
+		source->b[15 - below(ipv4 ? 4 : 16)] ^= (uint8_t)(1U << below(8));
+	assert_true(addr_parse(ipv4 ? "239.1.1.0" : "ff3e::", group));
+	group->b[15] = (uint8_t)below(2);
+	*port = (uint16_t)(5000 + below(2));
+}
+
+static struct stream *random_stream(bool ipv4)
+{
+	struct stream *stream = new_stream(NULL, "239.1.1.1", 1);
+	struct rule *rule = &stream->rule;
+
+	random_flow(ipv4, &rule->source, &rule->group, &rule->port);
+	switch (below(4)) {
+	case 0:
+		memset(&rule->source, 0, sizeof(rule->source));
+		break;
+	case 1:
+		break;
+	default:
+		rule->source_host_bits = (uint8_t)below(ipv4 ? 32 : 125);
+		for (unsigned int bit = 0; bit < rule->source_host_bits; bit++)
+			rule->source.b[15 - bit / 8] &= (uint8_t) ~(1U << bit % 8);
+	}
+	return stream;
+}
+
+static bool takes(const struct rule *rule, const struct xmc_datagram *dgram)
+{
+	if (rule->port != ntohs(dgram->port) || !addr_equal(&rule->group, &dgram->destination))
+		return false;
+	for (unsigned int bit = rule->source_host_bits; bit < 128; bit++) {
+		unsigned int differ = rule->source.b[15 - bit / 8] ^ dgram->source.b[15 - bit / 8];
+
+		if (!addr_is_any(&rule->source) && differ >> bit % 8 & 1)
+			return false;
+	}
+	return true;
+}
+
+/* The most specific of those that take it, one after the other. */
+static struct stream *expected(struct stream *const *streams, unsigned int count,
+			       const struct xmc_datagram *dgram)
+{
+	struct stream *best = NULL;
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (takes(&streams[i]->rule, dgram) &&
+		    (!best || rule_host_bits(&streams[i]->rule) < rule_host_bits(&best->rule)))
+			best = streams[i];
+	}
+	return best;
+}
+
+static bool has_input_of(struct stream *const *streams, unsigned int count, const struct rule *rule)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		const struct rule *other = &streams[i]->rule;
+
+		if (addr_equal(&other->source, &rule->source) && other->port == rule->port &&
+		    addr_equal(&other->group, &rule->group) &&
+		    other->source_host_bits == rule->source_host_bits)
+			return true;
+	}
+	return false;
+}
+
+static void test_against_reference(void **state)
+{
+	unsigned int found = 0;
+
+	for (unsigned int turn = 0; turn < 200; turn++) {
+		struct stream *streams[RULES];
+		struct ruleset *ruleset;
+		unsigned int count = 0;
+
+		for (unsigned int i = 0; i < RULES; i++) {
+			streams[count] = random_stream(below(2));
+			if (has_input_of(streams, count, &streams[count]->rule))
+				stream_put(streams[count]);
+			else
+				count++;
+		}
+		ruleset = ruleset_of(streams, count);
+		for (unsigned int i = 0; i < PACKETS; i++) {
+			struct xmc_datagram dgram = {0};
+			struct stream *stream;
+			uint16_t port;
+
+			random_flow(below(2), &dgram.source, &dgram.destination, &port);
+			dgram.port = htons(port);
+			stream = expected(streams, count, &dgram);
+			assert_ptr_equal(ruleset_find(ruleset, &dgram), stream);
+			found += stream && stream->rule.source_host_bits;
+		}
+		ruleset_free(ruleset);
+	}
+	/* Not a test of nothing: prefixes did win. */
+	assert_true(found > 10000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),	   cmocka_unit_test(test_any_source),
-		cmocka_unit_test(test_one_source), cmocka_unit_test(test_source_first),
-		cmocka_unit_test(test_ipv6),	   cmocka_unit_test(test_duplicates),
-		cmocka_unit_test(test_many),	   cmocka_unit_test(test_references),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_any_source),
+		cmocka_unit_test(test_one_source),
+		cmocka_unit_test(test_source_first),
+		cmocka_unit_test(test_ipv6),
+		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_against_reference),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

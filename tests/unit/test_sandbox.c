@@ -186,6 +186,22 @@ static long try_malloc(void)
 	return 0;
 }
 
+static long try_malloc_many(void)
+{
+	void *blocks[256];
+
+	/* A megabyte that is free at the end of its arena goes back to the kernel. */
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		blocks[i] = malloc(16384);
+		if (!blocks[i])
+			return -1;
+		memset(blocks[i], 1, 16384);
+	}
+	for (size_t i = sizeof(blocks) / sizeof(blocks[0]); i > 0; i--)
+		free(blocks[i - 1]);
+	return 0;
+}
+
 /* ---- the table ---- */
 
 enum outcome { MAY, MAY_NOT };
@@ -219,6 +235,7 @@ static const struct {
 	{"write", try_wake, {MAY, MAY, MAY}, false},
 	{"log", try_log, {MAY, MAY, MAY}, false},
 	{"malloc", try_malloc, {MAY, MAY, MAY}, false},
+	{"malloc of many blocks", try_malloc_many, {MAY, MAY, MAY}, false},
 };
 
 /* In the child: as the daemon does it, the thread's role within the main one's. */

@@ -25,6 +25,12 @@ static const struct {
 	{{"a in 239.1.1.1:1@a source 1.1.1.1 out 1.1.1.1:1",
 	  "b in 239.1.1.1:1@a source 1.1.1.1 out 1.1.1.2:1"},
 	 {{2, 6, "239.1.1.1:1@a", "duplicate input"}}},
+	{{"a in 239.1.1.1:1@a source 10.0.0.0/8 out 1.1.1.1:1",
+	  "b in 239.1.1.1:1@a source 10.0.0.0/9 out 1.1.1.2:1",
+	  "c in 239.1.1.1:1@a source 10.0.0.0/8 out 1.1.1.2:1"},
+	 {{3, 6, "239.1.1.1:1@a", "duplicate input, expected it once; first at line 1"}}},
+	{{"a in [ff3e::1]:1@a source 10.0.0.0/8 out 1.1.1.1:1"},
+	 {{1, 27, "10.0.0.0/8", "another address family than the input, expected IPv6"}}},
 	/* a derived name is duplicate with its input: said once */
 	{{"in 239.1.1.1:1@a out 1.1.1.1:1", "in 239.1.1.1:1@a out 1.1.1.1:1"},
 	 {{2, 4, "239.1.1.1:1@a", "duplicate input"}}},
@@ -100,6 +106,9 @@ static const char *const good[] = {
 	"e in 239.1.1.1:1@a source 1.1.1.2 out 1.1.1.1:1",
 	"in 10.1.1.1:1@a out 10.1.1.1:2 rate 1mbit burst 1s",
 	"A in 239.1.1.3:1@a out 1.1.1.1:1",
+	"f in 239.1.1.1:1@a source 1.0.0.0/8 out 1.1.1.1:1",
+	"g in 239.1.1.1:1@a source 1.0.0.0/9 out 1.1.1.1:1",
+	"h in 239.1.1.1:1@b source 1.0.0.0/9 out 1.1.1.1:1",
 	"in [ff3e::1]:1@a source fe80::1 out [ff02::2]:1@b out [fe80::1]:1@b out [fec0::1]:1",
 	"in [fe80::1]:1@a out 1.1.1.1:1 out [ff3e::2]:1@b",
 	"in 239.1.1.4:1@a source 10.0.0.1 out [ff3e::2]:1@b",
@@ -275,13 +284,55 @@ static void test_interfaces(void **state)
 	config_free(&config);
 }
 
+/* Sources of 16 lengths on one interface, for each family; the next is refused, wherever it comes.
+ */
+static void test_lengths(void **state)
+{
+	char texts[3 * XMC_MAX_SHAPES + 1][100];
+	const char *rules[3 * XMC_MAX_SHAPES + 1];
+	struct errors errors = {0};
+	struct config config;
+	size_t count = 0;
+
+	config_init(&config);
+	for (int i = 0; i < XMC_MAX_SHAPES; i++) {
+		/* Any source is one length, a host another. */
+		snprintf(texts[count++], sizeof(texts[0]),
+			 "a%d in 239.1.1.1:1@a%s%.0d out 1.1.1.1:1", i,
+			 i ? " source 16.0.0.0/" : "", i ? 33 - i : 0);
+		snprintf(texts[count++], sizeof(texts[0]),
+			 "b%d in 239.1.1.1:1@b source 16.0.0.0/%d out 1.1.1.1:1", i, 32 - i);
+		snprintf(texts[count++], sizeof(texts[0]),
+			 "c%d in [ff3e::1]:1@a source 2001::/%d out 1.1.1.1:1", i, 128 - i);
+	}
+	for (size_t i = 0; i < count; i++)
+		rules[i] = texts[i];
+	assert_int_equal(config_add_rules(&config, rules, count, "--rule", &errors), 0);
+	rules[0] = "more in 239.1.1.2:1@a source 16.0.0.0/32 out 1.1.1.1:1";
+	assert_int_equal(config_add_rules(&config, rules, 1, "--rule", &errors), 0);
+	rules[0] = "more6 in [ff3e::1]:1@a out 1.1.1.1:1";
+	rules[1] = "more4 in 239.1.1.2:1@a source 16.0.0.0/8 out 1.1.1.1:1";
+	assert_int_equal(config_add_rules(&config, rules, 2, "--rule", &errors), -EINVAL);
+	expect_errors(
+		&errors,
+		(const struct expected[]){{1, 10, "[ff3e::1]:1@a",
+					   "too many lengths of sources on a, expected at "
+					   "most 16 for IPv6"},
+					  {2, 31, "16.0.0.0/8",
+					   "too many lengths of sources on a, expected at most "
+					   "16 for IPv4"},
+					  {0}},
+		"more");
+	config_free(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bad),	    cmocka_unit_test(test_good),
 		cmocka_unit_test(test_add_later),   cmocka_unit_test(test_outputs_limit),
 		cmocka_unit_test(test_rules_limit), cmocka_unit_test(test_all_duplicate),
-		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_interfaces),  cmocka_unit_test(test_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

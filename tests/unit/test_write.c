@@ -9,7 +9,7 @@
 #include "rules/write.h"
 
 /* A setting was added or removed: config_equal(), values.c and random_config() below must know. */
-_Static_assert(sizeof(struct rule) == 192, "rule");
+_Static_assert(sizeof(struct rule) == 200, "rule");
 _Static_assert(sizeof(struct rule_output) == 56, "output");
 _Static_assert(sizeof(struct iface_config) == 288, "interfaces");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
@@ -330,6 +330,17 @@ static struct rule_output pick_output(unsigned int number)
 	return output;
 }
 
+/* A host or a prefix; of few lengths, as there may be only so many. */
+static void pick_source(struct rule *rule)
+{
+	rule->source = pick_addr(false);
+	if (pick(2))
+		return;
+	rule->source_host_bits = (uint8_t)(8 * pick(3) + pick(2));
+	for (unsigned int bit = 0; bit < rule->source_host_bits; bit++)
+		rule->source.b[15 - bit / 8] &= (uint8_t) ~(1U << bit % 8);
+}
+
 static void pick_rule(struct rule *rule, unsigned int number)
 {
 	size_t used;
@@ -337,7 +348,7 @@ static void pick_rule(struct rule *rule, unsigned int number)
 	memset(rule, 0, sizeof(*rule));
 	rule->group = pick_addr(pick(4));
 	if (pick(2))
-		rule->source = pick_addr(false);
+		pick_source(rule);
 	rule->port = (uint16_t)(1000 + number);
 	pick_iface(rule->iface);
 	rule->disabled = pick(4) == 0;

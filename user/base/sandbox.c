@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -38,8 +39,20 @@ static int load_filter(enum sandbox_role role)
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &programs[role]) ? -errno : 0;
 }
 
+/*
+ * glibc gives threads arenas of their own. One that shrinks asks, by open(2), how the kernel
+ * commits memory; to make many of them asks how many CPUs there are. The main arena needs brk(2)
+ * alone, and with it threads that come and go leave no memory behind. Packet threads allocate when
+ * they start.
+ */
+static void share_arena(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+}
+
 int sandbox_start(bool with_filters)
 {
+	share_arena();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
 	atomic_store(&filters, with_filters);

@@ -62,6 +62,15 @@ static int open_stream(struct entry *entry, const struct egress_config *egress)
 		    strerror(-err));
 }
 
+/* The source to join for. A join cannot name a prefix (RFC 3376 section 2): of one, all of the
+ * group is joined, and the rule picks. */
+static const struct xmc_addr *joined_source(const struct rule *rule)
+{
+	static const struct xmc_addr any;
+
+	return rule->source_host_bits ? &any : &rule->source;
+}
+
 /* Join what the rule takes in; only then can it be active. */
 static int join(struct entry *entry, struct membership *membership)
 {
@@ -72,10 +81,19 @@ static int join(struct entry *entry, struct membership *membership)
 	if (!addr_is_multicast(&rule->group))
 		return 0;
 	entry->joined_ifindex = entry->port->link.ifindex;
-	err = membership_join(membership, &rule->group, &rule->source, entry->joined_ifindex);
-	if (err)
-		return fail(entry, err, "cannot join %s on %s: %s",
-			    addr_format(&rule->group, group), rule->iface, strerror(-err));
+	err = membership_join(membership, &rule->group, joined_source(rule), entry->joined_ifindex);
+	/* The kernel's word for an interface that has no IPv6; it may get some. */
+	if (err == -EINVAL && !addr_is_ipv4(&rule->group))
+		return fail(entry, -EADDRNOTAVAIL,
+			    "cannot join %s on %s: it has no IPv6 (its MTU must be 1280 or more)",
+			    addr_format(&rule->group, group), rule->iface);
+	if (err) {
+		const char *limit = membership_limit(err, &rule->group);
+
+		return fail(entry, err, "cannot join %s on %s: %s%s%s",
+			    addr_format(&rule->group, group), rule->iface, strerror(-err),
+			    limit ? ": raise " : "", limit ? limit : "");
+	}
 	entry->joined = true;
 	return 0;
 }
@@ -118,7 +136,7 @@ int entry_reopen(struct entry *entry, const struct egress_config *egress,
 void entry_leave(struct entry *entry, struct membership *membership)
 {
 	if (entry->joined)
-		membership_leave(membership, &entry->rule->group, &entry->rule->source,
+		membership_leave(membership, &entry->rule->group, joined_source(entry->rule),
 				 entry->joined_ifindex);
 	entry->joined = false;
 }

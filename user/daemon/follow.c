@@ -140,8 +140,7 @@ static void look(struct follow *follow)
 	bool reopened;
 
 	follow->looked_ns = clock_ns();
-	follow->look = false;
-	reopened = ports_follow(relay, false);
+	follow->look = !ports_follow(relay, false, &reopened);
 	if (follow->generation != relay->generation) {
 		if (outputs_collect(&follow->outputs, relay)) /* no memory: soon again */
 			return;
@@ -237,7 +236,9 @@ void follow_rules_changed(struct follow *follow)
 
 int follow_retry(struct follow *follow)
 {
-	ports_follow(follow->relay, true);
+	bool reopened;
+
+	ports_follow(follow->relay, true, &reopened);
 	look_at_everything(follow);
 	follow->retry_ns = 0;
 	look(follow);

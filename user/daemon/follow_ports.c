@@ -13,8 +13,11 @@
 
 #define NS_PER_MS 1000000ull
 
-/* Below this MTU IPv4 leaves an interface, and its memberships are gone (RFC 791). */
+/* Below these MTUs a protocol leaves an interface, and its memberships are gone (RFC 791, RFC
+ * 8200).
+ */
 #define IPV4_MIN_MTU 68
+#define IPV6_MIN_MTU 1280
 
 /* Between two tries to open a port: while its queues are busy, which takes tens of milliseconds;
  * after other failures, first and at most. */
@@ -26,6 +29,10 @@
 /* From one opening to the next, of an interface that comes and goes: each takes the main thread
  * tens of milliseconds. */
 #define OPEN_EVERY_NS (300 * NS_PER_MS)
+
+/* What many interfaces that change at once take of the main thread's time, before others have
+ * theirs: a control client waits, and so does the service manager's watchdog. */
+#define TURN_NS (40 * NS_PER_MS)
 
 static bool is_of(const struct port *port, const struct link *link)
 {
@@ -41,6 +48,23 @@ bool ports_concern(const struct relay *relay, const struct link *link)
 	return false;
 }
 
+static bool has_joined_ipv6(const struct relay *relay, const struct port *port)
+{
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct entry *entry = relay->entries[i];
+
+		if (entry->port == port && entry->joined && !addr_is_ipv4(&entry->rule->group))
+			return true;
+	}
+	return false;
+}
+
+/* Does a port with this MTU lack memberships that its rules have joined? */
+static bool loses_members(const struct relay *relay, const struct port *port, uint32_t mtu)
+{
+	return mtu && (mtu < IPV4_MIN_MTU || (mtu < IPV6_MIN_MTU && has_joined_ipv6(relay, port)));
+}
+
 void ports_note(struct relay *relay, const struct link_event *event)
 {
 	const struct link *link = &event->link;
@@ -50,11 +74,12 @@ void ports_note(struct relay *relay, const struct link_event *event)
 
 		if (!is_of(port, link))
 			continue;
-		/* Something is new: what failed before may succeed. */
-		port->tries = 0;
-		port->retry_ns = 0;
+		/* Something is new: what failed before may succeed. Of one that runs it is when
+		 * its program may be attached again, which whoever takes it off must not hurry. */
+		if (port->failed)
+			port->retry_ns = port->tries = 0;
 		if (!port->failed && link->ifindex == port->link.ifindex &&
-		    (event->kind == LINK_EVENT_GONE || (link->mtu && link->mtu < IPV4_MIN_MTU)))
+		    (event->kind == LINK_EVENT_GONE || loses_members(relay, port, link->mtu)))
 			port->torn = true;
 	}
 }
@@ -141,9 +166,11 @@ static void close_again(struct relay *relay, struct port *port)
 
 static void wait_longer(struct port *port, int err)
 {
+	/* While they were busy there was nothing to be patient with. */
+	unsigned int first = err == -EBUSY ? BUSY_TRIES : 0;
 	uint64_t delay = TRY_FIRST_NS;
 
-	for (unsigned int i = 0; i < port->tries && delay < TRY_MOST_NS; i++)
+	for (unsigned int i = first; i < port->tries && delay < TRY_MOST_NS; i++)
 		delay *= 2;
 	if (err == -EBUSY && port->tries < BUSY_TRIES)
 		delay = BUSY_EVERY_NS;
@@ -169,29 +196,65 @@ static bool open_again(struct relay *relay, struct port *port)
 
 /* ---- all of them ---- */
 
-bool ports_follow(struct relay *relay, bool now)
+/* Whatever was waited for is waited for no longer. */
+static void ask_all(struct relay *relay)
 {
-	bool reopened = false;
+	for (unsigned int i = 0; i < relay->nr_ports; i++) {
+		relay->ports[i]->attach_asked = true;
+		relay->ports[i]->retry_ns = relay->ports[i]->tries = 0;
+	}
+}
 
+static const char *find_loss(const struct relay *relay, struct port *port)
+{
+	const char *why = port_check(port, &relay->config);
+
+	if (!why && loses_members(relay, port, port->link.mtu))
+		why = "has too small an MTU for IPv6 now";
+	return why;
+}
+
+/* True: there was time for all. */
+static bool close_lost(struct relay *relay, uint64_t until)
+{
+	for (unsigned int i = 0; i < relay->nr_ports; i++) {
+		struct port *port = relay->ports[i];
+		const char *why = port->failed ? NULL : find_loss(relay, port);
+
+		if (!why)
+			continue;
+		give_up(relay, port, why);
+		if (clock_ns() >= until)
+			return false;
+	}
+	return true;
+}
+
+/* The same. Begins where the last turn has ended, so that one that comes and goes takes no time
+ * from others. */
+static bool open_failed(struct relay *relay, uint64_t until, bool *reopened)
+{
+	for (unsigned int i = 0; i < relay->nr_ports; i++) {
+		struct port *port = relay->ports[relay->next_port++ % relay->nr_ports];
+
+		if (!port->failed || !port_look(port, &relay->config) || clock_ns() < next_try(port))
+			continue;
+		*reopened |= open_again(relay, port);
+		if (clock_ns() >= until)
+			return false;
+	}
+	return true;
+}
+
+bool ports_follow(struct relay *relay, bool now, bool *reopened)
+{
+	uint64_t until = now ? UINT64_MAX : clock_ns() + TURN_NS;
+
+	*reopened = false;
+	if (now)
+		ask_all(relay);
 	/* All that go before any that comes: two may have swapped their names. */
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		struct port *port = relay->ports[i];
-		const char *why;
-
-		port->attach_asked |= now;
-		if (now)
-			port->retry_ns = port->tries = 0;
-		why = port->failed ? NULL : port_check(port, &relay->config);
-		if (why)
-			give_up(relay, port, why);
-	}
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		struct port *port = relay->ports[i];
-
-		if (port->failed && port_look(port, &relay->config) && clock_ns() >= next_try(port))
-			reopened |= open_again(relay, port);
-	}
-	return reopened;
+	return close_lost(relay, until) && open_failed(relay, until, reopened);
 }
 
 uint64_t ports_next_try(const struct relay *relay)

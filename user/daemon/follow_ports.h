@@ -18,10 +18,11 @@ void ports_note(struct relay *relay, const struct link_event *event);
 
 /*
  * Look at every port: give up what has lost its interface, open again what has one. `now`: whatever
- * has failed how often, and what is configured to be left alone. True: streams of rules are other
- * ones than before.
+ * has failed how often, and what is configured to be left alone, and however long it takes; else
+ * there may be more to do than one turn has time for: then false, and the caller comes again soon.
+ * *reopened: streams of rules are other ones than before.
  */
-bool ports_follow(struct relay *relay, bool now);
+bool ports_follow(struct relay *relay, bool now, bool *reopened);
 
 /* When the next port is to be tried again (clock_ns()), or UINT64_MAX. */
 uint64_t ports_next_try(const struct relay *relay);

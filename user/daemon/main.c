@@ -154,9 +154,9 @@ static void reload(struct daemon *daemon)
 	free(errors);
 }
 
-/* The first signal, for the handler of the second. */
+/* The first signal, for the handler of the second; number 0: there was none yet. */
 static struct {
-	int number;
+	volatile sig_atomic_t number;
 	uint64_t ns;
 } first_signal;
 
@@ -165,8 +165,19 @@ static struct {
  * first. */
 #define SAME_SIGNAL_NS (NS_PER_SECOND / 3)
 
+static void note_signal(int number)
+{
+	first_signal.ns = clock_ns();
+	first_signal.number = number;
+}
+
 static void leave_at_once(int signal)
 {
+	/* It leaves for another reason, and with the exit code of that. */
+	if (!first_signal.number) {
+		note_signal(signal);
+		return;
+	}
 	if (signal == first_signal.number && clock_ns() - first_signal.ns < SAME_SIGNAL_NS)
 		return;
 	_exit(128 + signal);
@@ -178,8 +189,7 @@ static void stop(struct daemon *daemon, uint32_t signal)
 
 	daemon->stopping = true;
 	service_stopping(daemon);
-	first_signal.number = (int)signal;
-	first_signal.ns = clock_ns();
+	note_signal((int)signal);
 	event_init(&event, "stopping", LOG_FACILITY, LOG_LEVEL_INFO);
 	event_add_number(&event, "signal", signal);
 	event_emit(&daemon->events, &event);
@@ -250,11 +260,13 @@ static void arm_second_signal(void)
 	struct sigaction action = {.sa_handler = leave_at_once, .sa_flags = SA_RESTART};
 	sigset_t signals;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	/* One handler at a time. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	action.sa_mask = signals;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 	sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 

@@ -14,6 +14,7 @@ struct relay {
 	struct entry **entries; /* one per rule, in the same order */
 	unsigned int nr_ports;
 	struct port **ports;
+	unsigned int next_port; /* where the next turn of those that are opened again begins */
 	struct membership *membership;
 	uint64_t generation;	     /* grows by one with every change of the configuration */
 	struct stats_totals retired; /* what was counted by what is no more */

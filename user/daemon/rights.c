@@ -54,7 +54,7 @@ int rights_check(void)
 		    (needed[i].capability == CAP_BPF && has(CAP_SYS_ADMIN)))
 			continue;
 		log_error("permission-missing capability=%s reason=\"%s\" hint=\"run as root, or "
-			  "with cap_net_admin,cap_net_raw,cap_bpf,cap_ipc_lock\"",
+			  "with cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock\"",
 			  needed[i].name, needed[i].what);
 		result = -EPERM;
 	}

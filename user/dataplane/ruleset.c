@@ -15,8 +15,9 @@ struct slot {
 
 /* Open addressing with linear probing; at most half full, so that a miss ends soon. */
 struct ruleset {
-	bool has_source; /* some stream names a source */
-	bool has_any;	 /* some stream names none */
+	/* What the sources of its streams look like, by family, the most specific first. */
+	struct xmc_shape *shapes[XMC_FAMILIES];
+	unsigned int nr_shapes[XMC_FAMILIES];
 	uint32_t mask;
 	unsigned int count;
 	struct stream **streams;
@@ -29,7 +30,7 @@ struct ruleset {
 static uint32_t hash_key(const struct xmc_rule_key *key)
 {
 	uint64_t words[4];
-	uint64_t h = key->port;
+	uint64_t h = key->port | (uint64_t)key->host_bits << 16;
 
 	memcpy(words, key, sizeof(words));
 	for (int i = 0; i < 4; i++)
@@ -59,13 +60,45 @@ static struct xmc_rule_key key_of(const struct rule *rule)
 		.source = rule->source,
 		.group = rule->group,
 		.port = htons(rule->port),
+		.host_bits = rule_host_bits(rule),
 	};
 }
 
-static int insert(struct ruleset *ruleset, struct stream *stream)
+/* Collects which numbers of host bits there are. */
+struct census {
+	bool present[XMC_FAMILIES][XMC_HOST_BITS_ANY + 1];
+};
+
+static enum xmc_family family_of(const struct xmc_addr *group)
 {
-	const struct rule *rule = &stream->rule;
-	struct xmc_rule_key key = key_of(rule);
+	return xmc_addr_is_ipv4(group) ? XMC_IPV4 : XMC_IPV6;
+}
+
+static int set_shapes(struct ruleset *ruleset, const struct census *census, enum xmc_family family)
+{
+	const bool *present = census->present[family];
+	unsigned int count = 0;
+
+	for (unsigned int bits = 0; bits <= XMC_HOST_BITS_ANY; bits++)
+		count += present[bits];
+	ruleset->shapes[family] = calloc(count + 1UL, sizeof(*ruleset->shapes[family]));
+	if (!ruleset->shapes[family])
+		return -ENOMEM;
+	for (unsigned int bits = 0; bits <= XMC_HOST_BITS_ANY; bits++) {
+		struct xmc_shape *shape;
+
+		if (!present[bits])
+			continue;
+		shape = &ruleset->shapes[family][ruleset->nr_shapes[family]++];
+		shape->host_bits = (__u8)bits;
+		xmc_mask_from_host_bits(&shape->mask, bits);
+	}
+	return 0;
+}
+
+static int insert(struct ruleset *ruleset, struct stream *stream, struct census *census)
+{
+	struct xmc_rule_key key = key_of(&stream->rule);
 	struct slot *slot;
 
 	slot = (struct slot *)find(ruleset, &key);
@@ -74,10 +107,7 @@ static int insert(struct ruleset *ruleset, struct stream *stream)
 	slot->key = key;
 	slot->hash = hash_key(&key);
 	slot->stream = stream;
-	if (addr_is_any(&rule->source))
-		ruleset->has_any = true;
-	else
-		ruleset->has_source = true;
+	census->present[family_of(&key.group)][key.host_bits] = true;
 	stream_hold(stream);
 	ruleset->streams[ruleset->count++] = stream;
 	return 0;
@@ -86,6 +116,7 @@ static int insert(struct ruleset *ruleset, struct stream *stream)
 int ruleset_new(struct ruleset **out, struct stream *const *streams, unsigned int count)
 {
 	struct ruleset *ruleset;
+	struct census census = {0};
 	uint32_t size = 2;
 	int err = 0;
 
@@ -99,7 +130,9 @@ int ruleset_new(struct ruleset **out, struct stream *const *streams, unsigned in
 	if (!ruleset->streams)
 		err = -ENOMEM;
 	for (unsigned int i = 0; !err && i < count; i++)
-		err = insert(ruleset, streams[i]);
+		err = insert(ruleset, streams[i], &census);
+	for (enum xmc_family family = XMC_IPV4; !err && family < XMC_FAMILIES; family++)
+		err = set_shapes(ruleset, &census, family);
 	if (err) {
 		ruleset_free(ruleset);
 		return err;
@@ -114,28 +147,26 @@ void ruleset_free(struct ruleset *ruleset)
 		return;
 	for (unsigned int i = 0; i < ruleset->count; i++)
 		stream_put(ruleset->streams[i]);
+	for (enum xmc_family family = XMC_IPV4; family < XMC_FAMILIES; family++)
+		free(ruleset->shapes[family]);
 	free(ruleset->streams);
 	free(ruleset);
 }
 
 struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_datagram *dgram)
 {
-	struct xmc_rule_key key = {
-		.source = dgram->source,
-		.group = dgram->destination,
-		.port = dgram->port,
-	};
+	enum xmc_family family = family_of(&dgram->destination);
 
-	if (ruleset->has_source) {
-		struct stream *stream = find(ruleset, &key)->stream;
+	for (unsigned int i = 0; i < ruleset->nr_shapes[family]; i++) {
+		struct stream *stream;
+		struct xmc_rule_key key;
 
-		if (stream || !ruleset->has_any)
+		xmc_shape_key(&ruleset->shapes[family][i], dgram, &key);
+		stream = find(ruleset, &key)->stream;
+		if (stream)
 			return stream;
-	} else if (!ruleset->has_any) {
-		return NULL;
 	}
-	memset(&key.source, 0, sizeof(key.source));
-	return find(ruleset, &key)->stream;
+	return NULL;
 }
 
 bool ruleset_has(const struct ruleset *ruleset, const struct rule *rule)

@@ -25,7 +25,8 @@ struct link_watch {
 	alignas(4) char message[MESSAGE_SIZE];
 };
 
-static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE};
+static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
+			     RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE};
 
 static int subscribe(struct link_watch *watch)
 {

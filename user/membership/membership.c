@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <search.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -223,6 +224,37 @@ int membership_join(struct membership *membership, const struct xmc_addr *group,
 	member->joins = 1;
 	membership->count++;
 	return 0;
+}
+
+/* Whether the kernel takes no IPv4 groups at all: it says the same when it lacks option memory. */
+static bool takes_no_groups(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/igmp_max_memberships", "re");
+	int most = -1;
+
+	if (!file)
+		return false;
+	if (fscanf(file, "%d", &most) != 1)
+		most = -1;
+	fclose(file);
+	return most == 0;
+}
+
+const char *membership_limit(int err, const struct xmc_addr *group)
+{
+	switch (-err) {
+	case EMFILE:
+		return "the limit of file descriptors (ulimit -n)";
+	case ENFILE:
+		return "sysctl fs.file-max";
+	case ENOBUFS:
+	case ENOMEM:
+		if (addr_is_ipv4(group) && takes_no_groups())
+			return "sysctl net.ipv4.igmp_max_memberships";
+		return "sysctl net.core.optmem_max";
+	default:
+		return NULL;
+	}
 }
 
 void membership_leave(struct membership *membership, const struct xmc_addr *group,

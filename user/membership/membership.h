@@ -21,10 +21,18 @@ void membership_close(struct membership *membership);
 /*
  * Join `group` on the interface, for `source` alone if that is not all zero. Joining again what is
  * joined counts: it is left when every join has had its leave. 0 or -errno (-ENODEV: no such
- * interface; -ENOBUFS: net.ipv4.igmp_max_memberships is 0; -EMFILE).
+ * interface; -ENOBUFS, -ENOMEM, -EMFILE: a limit of the
+ * kernel, see membership_limit()).
  */
 int membership_join(struct membership *membership, const struct xmc_addr *group,
 		    const struct xmc_addr *source, int ifindex);
+
+/*
+ * The limit of the kernel that made a join fail with this error, as the admin knows it ("sysctl
+ * net.core.optmem_max"), or NULL: it was something else. A membership that does not fit a socket
+ * goes to a new one, so it is a limit which not even the first membership of a socket is within.
+ */
+const char *membership_limit(int err, const struct xmc_addr *group);
 
 /* Take back one join. What is not joined is ignored; an interface that has gone, too: the kernel
  * has left for us then. */

@@ -161,7 +161,7 @@ static int parse_source(struct parser *parser, const struct word *keyword)
 	if (!take_operand(parser, keyword, "the address of a host", &operand) || misplaced)
 		return 0;
 	parser->where->source = operand.at;
-	word_parse_source(&operand, &parser->rule->source, parser->errors);
+	word_parse_source(&operand, parser->rule, parser->errors);
 	return 0;
 }
 

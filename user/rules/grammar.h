@@ -2,7 +2,7 @@
 /*
  * The one-line rule grammar:
  *
- *     [NAME] in GROUP:PORT@IFACE [source ADDR] [disabled] [may_loop]
+ *     [NAME] in GROUP:PORT@IFACE [source ADDR[/BITS]] [disabled] [may_loop]
  *         out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]
  *             [rate N(bit|kbit|mbit|gbit)] [pps N] [burst N(ms|s)] [out ...]
  *

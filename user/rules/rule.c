@@ -40,6 +40,7 @@ static bool output_equal(const struct rule_output *a, const struct rule_output *
 bool rule_equal(const struct rule *a, const struct rule *b)
 {
 	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->source, &b->source) &&
+		     a->source_host_bits == b->source_host_bits &&
 		     addr_equal(&a->group, &b->group) && a->port == b->port &&
 		     strcmp(a->iface, b->iface) == 0 && a->disabled == b->disabled &&
 		     a->may_loop == b->may_loop && a->nr_outputs == b->nr_outputs;
@@ -85,26 +86,37 @@ uint8_t rule_default_ttl(const struct xmc_addr *to)
 	return addr_is_multicast(to) ? TTL_TO_GROUP : TTL_TO_HOST;
 }
 
-/* An address as the grammar writes it on its own: IPv6 in brackets. */
-static const char *format_bracketed(const struct xmc_addr *addr, char text[ADDR_TEXT_SIZE])
+uint8_t rule_host_bits(const struct rule *rule)
 {
-	char plain[ADDR_TEXT_SIZE];
+	return addr_is_any(&rule->source) ? XMC_HOST_BITS_ANY : rule->source_host_bits;
+}
 
-	addr_format(addr, plain);
-	if (addr_is_ipv4(addr))
-		snprintf(text, ADDR_TEXT_SIZE, "%s", plain);
-	else
-		snprintf(text, ADDR_TEXT_SIZE, "[%.45s]", plain);
+static const char *format_source(const struct rule *rule, bool bracketed,
+				 char text[SOURCE_TEXT_SIZE])
+{
+	unsigned int width = addr_is_ipv4(&rule->source) ? 32 : 128;
+	const char *form = bracketed && width == 128 ? "[%.45s]" : "%.45s";
+	char plain[ADDR_TEXT_SIZE];
+	int length = snprintf(text, SOURCE_TEXT_SIZE, form, addr_format(&rule->source, plain));
+
+	if (rule->source_host_bits)
+		snprintf(text + length, SOURCE_TEXT_SIZE - (size_t)length, "/%u",
+			 width - rule->source_host_bits);
 	return text;
+}
+
+const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE])
+{
+	return format_source(rule, false, text);
 }
 
 void rule_derive_name(struct rule *rule)
 {
-	char source[ADDR_TEXT_SIZE] = "";
+	char source[SOURCE_TEXT_SIZE] = "";
 	char input[ENDPOINT_TEXT_SIZE];
 
 	if (!addr_is_any(&rule->source))
-		format_bracketed(&rule->source, source);
+		format_source(rule, true, source);
 	endpoint_format(&rule->group, rule->port, rule->iface, input);
 	snprintf(rule->name, sizeof(rule->name), "%s%s%s", source, *source ? ">" : "", input);
 	for (char *byte = rule->name; *byte; byte++) {
@@ -150,7 +162,7 @@ static void format_output(const struct rule_output *output, FILE *stream)
 
 char *rule_format(const struct rule *rule)
 {
-	char input[ENDPOINT_TEXT_SIZE], source[ADDR_TEXT_SIZE];
+	char input[ENDPOINT_TEXT_SIZE], source[SOURCE_TEXT_SIZE];
 	char *text = NULL;
 	size_t size;
 	FILE *stream = open_memstream(&text, &size);
@@ -161,7 +173,7 @@ char *rule_format(const struct rule *rule)
 	endpoint_format(&rule->group, rule->port, rule->iface, input);
 	fprintf(stream, "%s in %s", rule->name, input);
 	if (!addr_is_any(&rule->source))
-		fprintf(stream, " source %s", format_bracketed(&rule->source, source));
+		fprintf(stream, " source %s", format_source(rule, true, source));
 	if (rule->disabled)
 		fputs(" disabled", stream);
 	if (rule->may_loop)

@@ -51,8 +51,11 @@ struct rule_output {
 struct rule {
 	char name[RULE_NAME_SIZE];
 	struct xmc_addr source; /* all zero: any source */
-	struct xmc_addr group;	/* destination of the incoming packets: a group or a host address */
-	uint16_t port;		/* host order, never 0 */
+	/* Bits at the end of `source` that are 0, and free in a packet: of a prefix. 0: one host,
+	 * or any source. */
+	uint8_t source_host_bits;
+	struct xmc_addr group; /* destination of the incoming packets: a group or a host address */
+	uint16_t port;	       /* host order, never 0 */
 	char iface[IF_NAMESIZE];
 	bool disabled;		 /* defined, and not at work */
 	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
@@ -72,6 +75,14 @@ bool rule_equal(const struct rule *a, const struct rule *b);
 /* Set the name that a rule without one gets: "GROUP:PORT@IFACE" or "SOURCE>GROUP:PORT@IFACE". The
  * few bytes that an interface may have and a name may not (quotes, backslash) become '_'. */
 void rule_derive_name(struct rule *rule);
+
+/* Bits of a packet's source that the rule does not look at: XMC_HOST_BITS_ONE..ANY. */
+uint8_t rule_host_bits(const struct rule *rule);
+
+/* "10.9.9.9", "10.9.0.0/16", "2001:db8::/32": the source of a rule that has one, as the file and
+ * JSON have it. Returns `text`. */
+#define SOURCE_TEXT_SIZE (ADDR_TEXT_SIZE + 4)
+const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE]);
 
 /* Whether the output is the rule's own input. */
 bool rule_output_is_input(const struct rule *rule, const struct rule_output *output);

@@ -164,7 +164,7 @@ static int parse_source(struct walk *walk, tree_node value, void *object)
 	struct word word = tree_word(&walk->tree, value);
 
 	rule->where.source = word.at;
-	word_parse_source(&word, &rule->rule.source, walk->errors);
+	word_parse_source(&word, &rule->rule, walk->errors);
 	return 0;
 }
 
@@ -191,7 +191,7 @@ static int parse_may_loop(struct walk *walk, tree_node value, void *object)
 static const struct field rule_fields[] = {
 	{"name", SCALAR, "a rule name", .parse = parse_name},
 	{"in", SCALAR, "GROUP:PORT@IFACE", .required = true, .parse = parse_in},
-	{"source", SCALAR, "the address of a host", .parse = parse_source},
+	{"source", SCALAR, "the address of a host, or a prefix", .parse = parse_source},
 	{"enabled", SCALAR, "yes or no", .parse = parse_enabled},
 	{"may_loop", SCALAR, "yes or no", .parse = parse_may_loop},
 	{"out", SEQUENCE, "a list of outputs", .required = true, .parse = parse_out},

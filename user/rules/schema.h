@@ -5,7 +5,7 @@
  *     rules:                            # required; [] for none
  *       - name: NAME                    # optional
  *         in: GROUP:PORT@IFACE
- *         source: ADDR                  # optional
+ *         source: ADDR[/BITS]           # optional
  *         enabled: yes|no               # optional
  *         out:                          # at least one
  *           - to: DEST:PORT[@IFACE]

@@ -31,6 +31,7 @@ static uint32_t hash_input(const struct rule *rule)
 {
 	uint32_t hashed = lookup_hash(LOOKUP_SEED, &rule->source, sizeof(rule->source));
 
+	hashed = lookup_hash(hashed, &rule->source_host_bits, sizeof(rule->source_host_bits));
 	hashed = lookup_hash(hashed, &rule->group, sizeof(rule->group));
 	hashed = lookup_hash(hashed, &rule->port, sizeof(rule->port));
 	return lookup_hash(hashed, rule->iface, strlen(rule->iface));
@@ -41,7 +42,8 @@ static bool same_input(const void *array, uint32_t index, const void *key)
 	const struct rule *a = (const struct rule *)array + index, *b = key;
 
 	return a->port == b->port && addr_equal(&a->group, &b->group) &&
-	       addr_equal(&a->source, &b->source) && strcmp(a->iface, b->iface) == 0;
+	       addr_equal(&a->source, &b->source) && a->source_host_bits == b->source_host_bits &&
+	       strcmp(a->iface, b->iface) == 0;
 }
 
 static uint32_t hash_output(const struct rule_output *output)
@@ -84,9 +86,9 @@ static void input_error(const struct subject *subject, const char *message)
 
 static void source_error(const struct subject *subject, const char *message)
 {
-	char text[ADDR_TEXT_SIZE];
+	char text[SOURCE_TEXT_SIZE];
 
-	addr_format(&subject->rule->source, text);
+	source_format(subject->rule, text);
 	errors_add(subject->errors, &subject->where->source, text, strlen(text), "%s", message);
 }
 
@@ -242,6 +244,81 @@ out:
 	return error;
 }
 
+/* Sources on one interface, of one family: how long they are, and how many lengths there are. */
+static uint32_t hash_lengths(const struct rule *rule)
+{
+	int family = addr_family(&rule->group);
+
+	return lookup_hash(lookup_hash_text(rule->iface), &family, sizeof(family));
+}
+
+static bool same_lengths(const void *array, uint32_t index, const void *key)
+{
+	const struct rule *a = (const struct rule *)array + index, *b = key;
+
+	return addr_family(&a->group) == addr_family(&b->group) && strcmp(a->iface, b->iface) == 0;
+}
+
+static uint32_t hash_length(const struct rule *rule)
+{
+	unsigned int length = rule_host_bits(rule);
+
+	return lookup_hash(hash_lengths(rule), &length, sizeof(length));
+}
+
+static bool same_length(const void *array, uint32_t index, const void *key)
+{
+	return same_lengths(array, index, key) &&
+	       rule_host_bits((const struct rule *)array + index) == rule_host_bits(key);
+}
+
+static void lengths_error(const struct draft *draft, uint32_t index, struct errors *errors)
+{
+	const struct rule *rule = &draft->config.rules[index];
+	const struct rule_positions *where = rule_where(draft, index);
+	bool any = addr_is_any(&rule->source);
+	char text[ENDPOINT_TEXT_SIZE];
+
+	if (any)
+		endpoint_format(&rule->group, rule->port, rule->iface, text);
+	else
+		source_format(rule, text);
+	errors_add(errors, any ? &where->input : &where->source, text, strlen(text),
+		   "too many lengths of sources on %s, expected at most " STRING(
+			   XMC_MAX_SHAPES) " for %s: prefixes, hosts and any source each count",
+		   rule->iface, addr_is_ipv4(&rule->group) ? "IPv4" : "IPv6");
+}
+
+/* A packet is looked up once for each length, hence a limit. */
+static int check_lengths(const struct draft *draft, struct errors *errors)
+{
+	const struct config *config = &draft->config;
+	struct lookup length = {0}, lengths = {0};
+	uint8_t *counts = calloc(config->nr_rules + 1UL, 1);
+	int error = -ENOMEM;
+
+	if (!counts || lookup_init(&length, config->nr_rules, config->rules, same_length) ||
+	    lookup_init(&lengths, config->nr_rules, config->rules, same_lengths))
+		goto out;
+	for (uint32_t i = 0; i < config->nr_rules; i++) {
+		const struct rule *rule = &config->rules[i];
+		uint32_t first;
+
+		if (lookup_add(&length, hash_length(rule), rule, i) != LOOKUP_NONE)
+			continue;
+		first = lookup_add(&lengths, hash_lengths(rule), rule, i);
+		if (counts[first == LOOKUP_NONE ? i : first]++ >= XMC_MAX_SHAPES &&
+		    rule_where(draft, i))
+			lengths_error(draft, i, errors);
+	}
+	error = 0;
+out:
+	free(counts);
+	lookup_free(&length);
+	lookup_free(&lengths);
+	return error;
+}
+
 static int check_ifaces(const struct draft *draft, struct errors *errors)
 {
 	const struct config *config = &draft->config;
@@ -266,6 +343,8 @@ int config_validate(const struct draft *draft, struct errors *errors)
 	unsigned int before = errors->count;
 	int error = check_rules(draft, errors);
 
+	if (!error)
+		error = check_lengths(draft, errors);
 	if (!error)
 		error = feedback_check(draft, errors);
 	if (!error)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <xmcast/packet.h>
+
 #define DSCP_MAX 63
 #define TTL_MAX	 255
 #define PORT_MAX 65535
@@ -283,21 +285,59 @@ bool word_parse_output(const struct word *word, struct rule_output *output, stru
 	return true;
 }
 
-bool word_parse_source(const struct word *word, struct xmc_addr *source, struct errors *errors)
+/* The bits of "/BITS" after a prefix. The rule then has its source as written. */
+static bool parse_prefix_bits(const struct word *word, struct rule *rule, struct errors *errors)
 {
-	struct word bare = *word;
-	bool bracketed =
-		word->length > 1 && word->text[0] == '[' && word->text[word->length - 1] == ']';
+	unsigned int width = addr_is_ipv4(&rule->source) ? 32 : 128;
+	unsigned int bits;
 
-	if (bracketed)
-		bare = word_part(word, 1, word->length - 1);
-	if (!word_parse_address(&bare, bracketed, source, errors))
+	if (word_is(word, "0")) {
+		word_error(errors, word, "a prefix of every source, expected no `source` at all");
 		return false;
-	if (addr_is_multicast(source)) {
+	}
+	if (!word_parse_number(word, "prefix length", 1, width, &bits, errors))
+		return false;
+	rule->source_host_bits = (uint8_t)(width - bits);
+	return true;
+}
+
+/* Bits beyond the prefix mean that somebody had something else in mind. */
+static bool check_host_bits(const struct word *word, const struct rule *rule, struct errors *errors)
+{
+	struct rule right = *rule;
+	char text[SOURCE_TEXT_SIZE];
+	struct xmc_addr mask;
+
+	xmc_mask_from_host_bits(&mask, rule->source_host_bits);
+	xmc_addr_mask(&right.source, &rule->source, &mask);
+	if (addr_equal(&right.source, &rule->source))
+		return true;
+	word_error(errors, word, "bits are set behind the prefix, expected %s",
+		   source_format(&right, text));
+	return false;
+}
+
+bool word_parse_source(const struct word *word, struct rule *rule, struct errors *errors)
+{
+	const char *slash = memchr(word->text, '/', word->length);
+	size_t end = slash ? (size_t)(slash - word->text) : word->length;
+	bool bracketed = end > 1 && word->text[0] == '[' && word->text[end - 1] == ']';
+	struct word bare = bracketed ? word_part(word, 1, end - 1) : word_part(word, 0, end);
+
+	rule->source_host_bits = 0;
+	if (!word_parse_address(&bare, bracketed, &rule->source, errors))
+		return false;
+	if (addr_is_multicast(&rule->source)) {
 		word_error(errors, word,
 			   "a multicast address cannot be a source, expected the address of a "
 			   "host");
 		return false;
+	}
+	if (slash) {
+		struct word bits = word_part(word, end + 1, word->length);
+
+		return parse_prefix_bits(&bits, rule, errors) &&
+		       check_host_bits(word, rule, errors);
 	}
 	return true;
 }

@@ -50,8 +50,9 @@ bool word_parse_input(const struct word *word, struct rule *rule, struct errors 
 /* DEST:PORT[@IFACE]: fills to, port and iface of the output. */
 bool word_parse_output(const struct word *word, struct rule_output *output, struct errors *errors);
 
-/* A host address, IPv6 with or without brackets. */
-bool word_parse_source(const struct word *word, struct xmc_addr *source, struct errors *errors);
+/* ADDR or ADDR/BITS, a host address or a prefix, IPv6 with or without brackets: fills source and
+ * source_host_bits of the rule. */
+bool word_parse_source(const struct word *word, struct rule *rule, struct errors *errors);
 
 /* A decimal number without sign or leading zeros. `what` names it in the message. */
 bool word_parse_number(const struct word *word, const char *what, unsigned int min,

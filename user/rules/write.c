@@ -140,14 +140,14 @@ static void put_output(const struct rule_output *output, FILE *stream)
 	put_limit(output, stream);
 }
 
-static void put_source(const struct xmc_addr *source, FILE *stream)
+static void put_source(const struct rule *rule, FILE *stream)
 {
-	char text[ADDR_TEXT_SIZE];
+	char text[SOURCE_TEXT_SIZE];
 
 	fputs("    source: ", stream);
-	addr_format(source, text);
+	source_format(rule, text);
 	/* No number has three dots. */
-	if (addr_is_ipv4(source))
+	if (addr_is_ipv4(&rule->source))
 		fputs(text, stream);
 	else
 		put_text(text, stream);
@@ -176,7 +176,7 @@ static void put_rule(const struct rule *rule, FILE *stream)
 	put_text(endpoint_format(&rule->group, rule->port, rule->iface, text), stream);
 	fputc('\n', stream);
 	if (!addr_is_any(&rule->source))
-		put_source(&rule->source, stream);
+		put_source(rule, stream);
 	if (rule->disabled)
 		fputs("    enabled: no\n", stream);
 	if (rule->may_loop)

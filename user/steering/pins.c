@@ -13,9 +13,9 @@
 #include <xmcast/abi.h>
 #include "base/trust.h"
 
-const char *const pin_names[NR_PINS] = {"rules", "sockets", "verdicts", "about"};
+const char *const pin_names[NR_PINS] = {"rules", "shapes", "sockets", "verdicts", "about"};
 
-const struct pins pins_none = {.fds = {-1, -1, -1, -1}};
+const struct pins pins_none = {.fds = {-1, -1, -1, -1, -1}};
 
 /* What bpf/steer.bpf.c says of them. */
 static const struct {
@@ -25,6 +25,8 @@ static const struct {
 	unsigned int entries;
 } layouts[NR_PINS] = {
 	{BPF_MAP_TYPE_HASH, sizeof(struct xmc_rule_key), sizeof(__u32), 2 * XMC_MAX_RULES},
+	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_shape),
+	 XMC_FAMILIES *XMC_SHAPE_SLOTS},
 	{BPF_MAP_TYPE_XSKMAP, sizeof(__u32), sizeof(__u32), XMC_MAX_QUEUES},
 	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(__u64), XMC_REASONS},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
@@ -256,6 +258,12 @@ int pins_empty(const struct pins *pins)
 {
 	int err = empty_rules(pins->fds[PIN_RULES]);
 
+	for (__u32 slot = 0; slot < XMC_FAMILIES * XMC_SHAPE_SLOTS; slot++) {
+		const struct xmc_shape none = {0};
+
+		if (bpf_map_update_elem(pins->fds[PIN_SHAPES], &slot, &none, BPF_ANY))
+			err = -errno;
+	}
 	for (__u32 queue = 0; queue < XMC_MAX_QUEUES; queue++) {
 		if (bpf_map_delete_elem(pins->fds[PIN_SOCKETS], &queue) && errno != ENOENT &&
 		    errno != EINVAL)

@@ -26,7 +26,7 @@
 /* Room for what is wrong with them. */
 #define PINS_TEXT_SIZE 192
 
-enum pin { PIN_RULES, PIN_SOCKETS, PIN_VERDICTS, PIN_ABOUT, NR_PINS };
+enum pin { PIN_RULES, PIN_SHAPES, PIN_SOCKETS, PIN_VERDICTS, PIN_ABOUT, NR_PINS };
 
 struct pins {
 	char folder[PINS_PATH_SIZE];

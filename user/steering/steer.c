@@ -20,10 +20,12 @@
 #include "base/log.h"
 #include "steer.skel.h"
 #include "steering/pins.h"
+#include "steering/shapes.h"
 
 struct steer {
-	struct steer_bpf *skel;	      /* NULL: somebody else's program */
-	struct pins pins;	      /* its maps then, else those of `skel` */
+	struct steer_bpf *skel; /* NULL: somebody else's program */
+	struct pins pins;	/* its maps then, else those of `skel` */
+	struct shapes shapes;
 	int ifindex;		      /* of somebody else's program */
 	uint64_t before[XMC_REASONS]; /* what it had counted when we came */
 	int link_fd;		      /* -1: not attached */
@@ -81,6 +83,8 @@ static int load_own(struct steer *steer)
 	steer->pins.fds[PIN_RULES] = bpf_map__fd(steer->skel->maps.rules);
 	steer->pins.fds[PIN_SOCKETS] = bpf_map__fd(steer->skel->maps.sockets);
 	steer->pins.fds[PIN_VERDICTS] = bpf_map__fd(steer->skel->maps.verdicts);
+	steer->pins.fds[PIN_SHAPES] = bpf_map__fd(steer->skel->maps.shapes);
+	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
 	steer->pins.fds[PIN_ABOUT] = bpf_map__fd(steer->skel->maps.about);
 	return 0;
 }
@@ -172,6 +176,7 @@ int steer_open_pinned(struct steer **out, const char *folder, int ifindex,
 		return err;
 	}
 	steer->ifindex = ifindex;
+	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
 	pins_forget_interface(&steer->pins);
 	*out = steer;
 	return 0;
@@ -213,6 +218,7 @@ void steer_rule_key(const struct rule *rule, struct xmc_rule_key *key)
 {
 	memset(key, 0, sizeof(*key));
 	key->source = rule->source;
+	key->host_bits = rule_host_bits(rule);
 	key->group = rule->group;
 	key->port = htons(rule->port);
 }
@@ -220,13 +226,23 @@ void steer_rule_key(const struct rule *rule, struct xmc_rule_key *key)
 int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key)
 {
 	__u32 present = 1;
+	int err = shapes_hold(&steer->shapes, key);
 
-	return bpf_map_update_elem(steer->pins.fds[PIN_RULES], key, &present, BPF_ANY);
+	if (err)
+		return err;
+	err = bpf_map_update_elem(steer->pins.fds[PIN_RULES], key, &present, BPF_NOEXIST);
+	if (err)
+		shapes_release(&steer->shapes, key);
+	return err;
 }
 
 int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 {
-	return bpf_map_delete_elem(steer->pins.fds[PIN_RULES], key);
+	int err = bpf_map_delete_elem(steer->pins.fds[PIN_RULES], key);
+
+	if (!err)
+		shapes_release(&steer->shapes, key);
+	return err;
 }
 
 static void claim_own(struct steer *steer, int program_fd)

@@ -87,7 +87,7 @@ static json_t *output_json(const struct stats_output *output)
 json_t *stats_rule_json(const struct stats_rule *rule)
 {
 	char in[ENDPOINT_TEXT_SIZE];
-	char source[ADDR_TEXT_SIZE];
+	char source[SOURCE_TEXT_SIZE];
 	json_t *outputs = json_array();
 	json_t *object;
 
@@ -103,7 +103,7 @@ json_t *stats_rule_json(const struct stats_rule *rule)
 	if (rule->reason)
 		json_put(&object, "reason", json_string(rule->reason));
 	if (!addr_is_any(&rule->rule->source))
-		json_put(&object, "source", json_string(addr_format(&rule->rule->source, source)));
+		json_put(&object, "source", json_string(source_format(rule->rule, source)));
 	return object;
 }
 
