@@ -87,13 +87,15 @@ static __always_inline int count(__u32 reason, int action)
 	return action;
 }
 
-/* Does a rule name this datagram? Which of several does is user space's concern. A slot is looked
- * up, not pointed at: the verifier wants one look from who lacks CAP_PERFMON. */
+/* Does a rule name this datagram? Which of several does is user space's concern. Unrolled, and
+ * slots looked up instead of pointed at, for loading without CAP_PERFMON: Linux 6.1 answers a loop
+ * with -EINVAL then. */
 static __always_inline bool has_rule(const struct xmc_datagram *dgram)
 {
 	__u32 first =
 		(xmc_addr_is_ipv4(&dgram->destination) ? XMC_IPV4 : XMC_IPV6) * XMC_SHAPE_SLOTS;
 
+#pragma clang loop unroll(full)
 	for (__u32 i = 0; i < XMC_SHAPE_SLOTS; i++) {
 		__u32 slot = first + i;
 		const struct xmc_shape *shape = bpf_map_lookup_elem(&shapes, &slot);
