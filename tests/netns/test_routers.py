@@ -3,10 +3,12 @@
 """Beside what routes and switches multicast: bridges that snoop, smcroute, igmpproxy, another
 xmcastd; and what the relay says to them on the wire, by tshark."""
 
+import fcntl
 import os
+import struct
 
-from harness import (Daemon, Namespace, Sink, Star, check, check_clean, equal, generate, main, need,
-                     receive, receiver, run, sender, silent, start, test, veth, wait_until)
+from harness import (Daemon, Namespace, Sink, Skip, Star, check, check_clean, equal, generate, main,
+                     need, receive, receiver, run, sender, silent, start, test, veth, wait_until)
 from ipv6 import Star6
 from netns import work_folder
 
@@ -223,6 +225,52 @@ def through_vxlan():
         for output in (group, host):
             equal(receive(output)[0], payload, f"payload of {size} bytes")
     daemon.settle(steered=5)
+
+
+TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454ca, 1, 2, 0x1000  # linux/if_tun.h
+
+
+def program_tunnel(namespace, device, kind):
+    """A tunnel whose other end is a program: returns its descriptor."""
+    with namespace.entered():
+        try:
+            descriptor = os.open("/dev/net/tun", os.O_RDWR)
+        except OSError as error:
+            raise Skip(f"no /dev/net/tun: {error}") from None
+        fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH", device.encode(), kind | IFF_NO_PI))
+    namespace.ip(f"address add 10.8.0.1/24 dev {device}")
+    namespace.ip(f"link set {device} up")
+    return descriptor
+
+
+@test
+def without_ethernet_header():
+    """A tun has no Ethernet header: the rule is pending, and says so; runs when a tap takes its name"""
+    star = Star()
+    output = receiver(star.receiver, 6000)
+    packet = bytes.fromhex("45000020000100000811b8c0 0a080002 ef010101"  # IPv4 to 239.1.1.1
+                           "1770 1388 000c 0000") + b"abcd"
+    tun = program_tunnel(star.relay, "t0", IFF_TUN)
+    daemon = Daemon(star.relay, "a in 239.1.1.1:5000@t0 out 10.2.0.2:6000")
+    daemon.ready = ""  # its one worker comes later
+    try:
+        check(daemon.process.find_line("interface-failed iface=t0 .*no Ethernet header"),
+              f"no reason is told:\n{daemon.process.log()}")
+        equal(daemon.stats()["rules"][0]["state"], "pending", "state of the rule")
+        star.relay.ip("route add 10.77.0.0/24 dev t0")  # out of it, one may
+        daemon.ctl("rule", "add", *f"b in {IN}:5001@in0 out 10.77.0.1:6001".split())
+        sender(star.source, "10.1.0.1").sendto(b"outward", (IN, 5001))
+        wait_until(lambda: b"outward" in os.read(tun, 2048), "it leaves by the tunnel")
+    finally:
+        os.close(tun)
+    tap = program_tunnel(star.relay, "t0", IFF_TAP)
+    try:
+        wait_until(lambda: daemon.stats()["rules"][0]["state"] == "active", "the rule runs")
+        os.write(tap, bytes.fromhex("01005e010101 020000000001 0800") + packet)
+        equal(receive(output)[0], b"abcd", "payload")
+        daemon.stop()
+    finally:
+        os.close(tap)
 
 
 # ---- the wire ------------------------------------------------------------------------------------

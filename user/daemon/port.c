@@ -3,6 +3,7 @@
 #include "daemon/port.h"
 
 #include <errno.h>
+#include <net/if_arp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,12 @@ int port_examine(const char *name, const struct link *link, int err, char reason
 		return explain(reason, err, "interface %s does not exist", name);
 	if (err)
 		return explain(reason, err, "interface %s cannot be queried", name);
+	/* The kernel's loopback makes Ethernet headers as well. */
+	if (link->type != ARPHRD_ETHER && link->type != ARPHRD_LOOPBACK)
+		return explain(reason, -EOPNOTSUPP,
+			       "packets of %s have no Ethernet header (link type %u), so that they "
+			       "cannot be steered: take a tap, a gretap or a VXLAN",
+			       name, link->type);
 	if (link->xdp_program && steer_is_ours(link->xdp_program))
 		return explain(reason, -EBUSY, "another xmcastd has interface %s", name);
 	if (link->xdp_program)
