@@ -22,9 +22,9 @@ PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-d
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
 	ffmpeg multicat iperf tshark igmpproxy \
-	tmux bash-completion qemu-system-x86 busybox-static gcovr systemd groff
-# Only unpacked, to build/unpacked: installed, it would start a server on this machine. For the tests.
-UNPACKED := prometheus
+	libyang2 libc-ares2 libjson-c5 tmux bash-completion qemu-system-x86 busybox-static gcovr systemd groff
+# Only unpacked, to build/unpacked: installed, they would start servers on this machine. For the tests.
+UNPACKED := prometheus frr
 
 # bpftool, ethtool and others: only a login shell of root has these folders in its path.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -344,12 +344,13 @@ deps:
 		apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
 	@for package in $(UNPACKED); do \
-		command -v "$$package" >/dev/null || [ -x "build/unpacked/usr/bin/$$package" ] || { \
+		command -v "$$package" >/dev/null || [ -d "/usr/lib/$$package" ] || \
+		[ -x "build/unpacked/usr/bin/$$package" ] || [ -d "build/unpacked/usr/lib/$$package" ] || { \
 		echo "unpacking: $$package"; mkdir -p build/unpacked/download && \
 		{ [ -n "$$(apt-cache policy "$$package" 2>/dev/null)" ] || apt-get update -qq; } && \
 		(cd build/unpacked/download && apt-get download -qq "$$package" 2>/dev/null) && \
 		dpkg-deb --fsys-tarfile build/unpacked/download/"$$package"_*.deb | \
-			tar -xC build/unpacked ./usr/bin && \
+			tar -xC build/unpacked --exclude=./usr/share --exclude=./etc --exclude=./var && \
 		rm -r build/unpacked/download; } || exit 1; \
 	done
 

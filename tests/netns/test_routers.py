@@ -3,10 +3,12 @@
 """Beside what routes and switches multicast: bridges that snoop, smcroute, igmpproxy, another
 xmcastd; and what the relay says to them on the wire, by tshark."""
 
+import fcntl
 import os
+import struct
 
-from harness import (Daemon, Namespace, Sink, Star, check, check_clean, equal, generate, main, need,
-                     receive, receiver, run, sender, silent, start, test, veth, wait_until)
+from harness import (ROOT, Daemon, Namespace, Sink, Skip, Star, check, check_clean, equal, generate, main,
+                     need, receive, receiver, run, sender, silent, start, test, veth, wait_until)
 from ipv6 import Star6
 from netns import work_folder
 
@@ -172,6 +174,11 @@ def beside_smcroute():
     smcroute(star.relay, "phyint in0 enable", "phyint out0 enable",
              *(f"mroute from in0 source 10.1.0.1 group {group} to out0"
                for group in (IN, "239.7.7.7")))
+    beside_routing(star)
+
+
+def beside_routing(star):
+    """Before, beside and after a relay: who gets what on a router that routes both groups."""
     sock = sender(star.source, "10.1.0.1")
     outputs = {name: receiver(star.receiver, port, group, "10.2.0.2") for name, port, group in (
         ("relayed", 6000, OUT), ("routed", 5001, IN), ("other group", 5000, "239.7.7.7"),
@@ -181,6 +188,13 @@ def beside_smcroute():
         for group, port in ((IN, 5000), (IN, 5001), ("239.7.7.7", 5000)):
             sock.sendto(text, (group, port))
 
+    def all_routed():
+        send_all(b"first")
+        return not any(silent(outputs[name]) for name in ("routed", "other group", "not routed"))
+
+    wait_until(all_routed, "multicast is routed", pause=0.2)
+    for sock_out in outputs.values():
+        drain(sock_out)
     send_all(b"before")
     for name in ("routed", "other group", "not routed"):
         equal(receive(outputs[name])[0], b"before", f"{name}, before the relay")
@@ -194,6 +208,51 @@ def beside_smcroute():
     send_all(b"after")
     for name in ("routed", "other group", "not routed"):
         equal(receive(outputs[name])[0], b"after", f"{name}, after the relay")
+
+
+def drain(sock):
+    """Take all that has come: the senders are silent, and nothing waits on the way."""
+    while not silent(sock):
+        receive(sock)
+
+
+FRR = next((folder for folder in ("/usr/lib/frr", f"{ROOT}/build/unpacked/usr/lib/frr")
+            if os.path.exists(f"{folder}/pimd")), None)
+
+
+def frr(namespace, program, config, socket=None):
+    """Start one of FRR's programs, which look for the group of its package and for root in it."""
+    group = path("group")
+    with open("/etc/group", encoding="utf-8") as old, open(group, "w", encoding="utf-8") as new:
+        new.write("".join(line for line in old if not line.startswith("frrvty:")) +
+                  "frrvty:x:64000:root\n")
+    with open(path(f"{program}.conf"), "w", encoding="ascii") as file:
+        file.write(config)
+    library = os.path.join(os.path.dirname(FRR), f"{os.uname().machine}-linux-gnu", "frr")
+    process = start(namespace, "unshare", "--mount", "sh", "-c",
+                    'mount --bind "$0" /etc/group && exec "$@"', group, "env",
+                    f"LD_LIBRARY_PATH={library}", f"{FRR}/{program}", "-u", "root", "-g", "root",
+                    "-f", path(f"{program}.conf"), "-i", path(f"{program}.pid"), "-z",
+                    path("zserv.api"), "--vty_socket", work_folder(), "-P", "0", "--log", "stdout",
+                    name=program)
+    if socket:
+        wait_until(lambda: os.path.exists(path(socket)) or process.returncode is not None,
+                   f"{program} has its socket")
+    check(process.returncode is None, f"{program} ended:\n{process.log()}")
+    return process
+
+
+@test
+def beside_pimd():
+    """The same beside FRR's pimd, which routes what the receivers ask for by IGMP"""
+    if not FRR:
+        raise Skip("no pimd of FRR's: make deps unpacks it")
+    star = Star()
+    without_reverse_path_check(star.relay)
+    frr(star.relay, "zebra", "hostname router\n", socket="zserv.api")
+    frr(star.relay, "pimd", "ip pim rp 10.1.0.2\ninterface in0\n ip pim passive\n ip igmp\n"
+        "interface out0\n ip pim\n ip igmp\n")
+    beside_routing(star)
 
 
 # ---- tunnels -------------------------------------------------------------------------------------
@@ -223,6 +282,52 @@ def through_vxlan():
         for output in (group, host):
             equal(receive(output)[0], payload, f"payload of {size} bytes")
     daemon.settle(steered=5)
+
+
+TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454ca, 1, 2, 0x1000  # linux/if_tun.h
+
+
+def program_tunnel(namespace, device, kind):
+    """A tunnel whose other end is a program: returns its descriptor."""
+    with namespace.entered():
+        try:
+            descriptor = os.open("/dev/net/tun", os.O_RDWR)
+        except OSError as error:
+            raise Skip(f"no /dev/net/tun: {error}") from None
+        fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH", device.encode(), kind | IFF_NO_PI))
+    namespace.ip(f"address add 10.8.0.1/24 dev {device}")
+    namespace.ip(f"link set {device} up")
+    return descriptor
+
+
+@test
+def without_ethernet_header():
+    """A tun has no Ethernet header: the rule is pending, and says so; runs when a tap takes its name"""
+    star = Star()
+    output = receiver(star.receiver, 6000)
+    packet = bytes.fromhex("45000020000100000811b8c0 0a080002 ef010101"  # IPv4 to 239.1.1.1
+                           "1770 1388 000c 0000") + b"abcd"
+    tun = program_tunnel(star.relay, "t0", IFF_TUN)
+    daemon = Daemon(star.relay, "a in 239.1.1.1:5000@t0 out 10.2.0.2:6000")
+    daemon.ready = ""  # its one worker comes later
+    try:
+        check(daemon.process.find_line("interface-failed iface=t0 .*no Ethernet header"),
+              f"no reason is told:\n{daemon.process.log()}")
+        equal(daemon.stats()["rules"][0]["state"], "pending", "state of the rule")
+        star.relay.ip("route add 10.77.0.0/24 dev t0")  # out of it, one may
+        daemon.ctl("rule", "add", *f"b in {IN}:5001@in0 out 10.77.0.1:6001".split())
+        sender(star.source, "10.1.0.1").sendto(b"outward", (IN, 5001))
+        wait_until(lambda: b"outward" in os.read(tun, 2048), "it leaves by the tunnel")
+    finally:
+        os.close(tun)
+    tap = program_tunnel(star.relay, "t0", IFF_TAP)
+    try:
+        wait_until(lambda: daemon.stats()["rules"][0]["state"] == "active", "the rule runs")
+        os.write(tap, bytes.fromhex("01005e010101 020000000001 0800") + packet)
+        equal(receive(output)[0], b"abcd", "payload")
+        daemon.stop()
+    finally:
+        os.close(tap)
 
 
 # ---- the wire ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include "fds.h"
 
 #include <errno.h>
+#include <net/if_arp.h>
 
 #include "links/link.h"
 
@@ -16,6 +17,7 @@ static void test_loopback(void **state)
 	assert_int_equal(link_query("lo", &link), 0);
 	assert_string_equal(link.name, "lo");
 	assert_int_equal(link.ifindex, (int)if_nametoindex("lo"));
+	assert_int_equal(link.type, ARPHRD_LOOPBACK);
 	assert_true(link.mtu >= 68);
 	assert_int_equal(link.rx_queues, 1);
 	assert_false(link.vlan_offload);

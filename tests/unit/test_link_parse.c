@@ -10,6 +10,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <net/if_arp.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static struct nlmsghdr *begin(void *buffer, uint16_t type, int family, int ifind
 	nlh->nlmsg_type = type;
 	info->ifi_family = (unsigned char)family;
 	info->ifi_index = ifindex;
+	info->ifi_type = ARPHRD_NONE;
 	info->ifi_flags = IFF_UP;
 	return nlh;
 }
@@ -68,6 +70,7 @@ static void all_of_a_link(void **state)
 	assert_int_equal(event.kind, LINK_EVENT_CHANGED);
 	assert_string_equal(event.link.name, "fifteen-letters");
 	assert_int_equal(event.link.ifindex, 7);
+	assert_int_equal(event.link.type, ARPHRD_NONE);
 	assert_int_equal(event.link.mtu, 1500);
 	assert_int_equal(event.link.rx_queues, 4);
 	assert_int_equal(event.link.xdp_program, 99);

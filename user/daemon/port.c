@@ -3,6 +3,7 @@
 #include "daemon/port.h"
 
 #include <errno.h>
+#include <net/if_arp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,12 @@ int port_examine(const char *name, const struct link *link, int err, bool extern
 		return explain(reason, err, "interface %s does not exist", name);
 	if (err)
 		return explain(reason, err, "interface %s cannot be queried", name);
+	/* The kernel's loopback makes Ethernet headers as well. */
+	if (link->type != ARPHRD_ETHER && link->type != ARPHRD_LOOPBACK)
+		return explain(reason, -EOPNOTSUPP,
+			       "packets of %s have no Ethernet header (link type %u), so that they "
+			       "cannot be steered: take a tap, a gretap or a VXLAN",
+			       name, link->type);
 	err = external ? examine_external(link, name, reason) : examine_program(link, name, reason);
 	if (err)
 		return err;

@@ -59,6 +59,8 @@ static const char *find_loss(const struct port *port, const struct link *now, in
 		return "does not exist";
 	if (now->ifindex != port->link.ifindex)
 		return "is another one now";
+	if (now->type != port->link.type)
+		return "has another link type now";
 	if (port->torn || has_lost_device(port))
 		return "was taken away for a moment";
 	if (now->mtu < IPV4_MIN_MTU || xsk_frame_size(now->mtu) == 0 ||

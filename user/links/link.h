@@ -13,8 +13,9 @@
 struct link {
 	char name[IF_NAMESIZE];
 	int ifindex;
-	unsigned int mtu; /* bytes of the IP packet */
-	bool up;	  /* IFF_UP: set up by the admin; the carrier may be missing */
+	unsigned short type; /* ARPHRD_ETHER, ARPHRD_NONE, …: what its frames begin with */
+	unsigned int mtu;    /* bytes of the IP packet */
+	bool up;	     /* IFF_UP: set up by the admin; the carrier may be missing */
 	unsigned int rx_queues;
 	uint32_t xdp_program; /* id of an attached XDP program, 0: none */
 	bool xdp_skb;	      /* it runs in skb mode */

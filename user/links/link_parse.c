@@ -72,6 +72,7 @@ static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 		return 0;
 	event->kind = nlh->nlmsg_type == RTM_NEWLINK ? LINK_EVENT_CHANGED : LINK_EVENT_GONE;
 	event->link.ifindex = info->ifi_index;
+	event->link.type = info->ifi_type;
 	event->link.up = info->ifi_flags & IFF_UP;
 	/* Not mnl_attr_parse(), which reads up to the next multiple of 4 bytes, there or not. */
 	attributes = mnl_nlmsg_get_payload_len(nlh) - sizeof(*info);
