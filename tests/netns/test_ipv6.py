@@ -301,6 +301,7 @@ def refusals_after_a_new_address():
     wait_until(lambda: refused() == 0, "no send errors any more")
 
 
+@test
 def patterns():
     """`rule list` takes the brackets of an address as they are, and those of a pattern as a shell"""
     star = Star6()
@@ -312,6 +313,20 @@ def patterns():
                            ("a[12]", ["a1", "a2"]), ("a[!1]", ["a2"]), ("[ff3e::9]*", [])):
         lines = daemon.ctl("-br", "rule", "list", pattern).stdout.splitlines()
         equal([line.split()[0] for line in lines if line.strip()], names, f"rules like {pattern}")
+
+
+@test
+def local_listener():
+    """A rule takes packets from this host's own sockets; an output to the loopback gives them back"""
+    star = Star6()
+    daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 127.0.0.1:5000 out [::1]:5001")
+    listener = receiver(star.relay, 5000)
+    listener6 = receiver6(star.relay, 5001)
+    sender(star.source, "10.1.0.1").sendto(b"to everybody", ("239.1.1.1", 5000))
+    equal(receive(listener)[0], b"to everybody", "payload by IPv4")
+    equal(receive6(listener6)[0], b"to everybody", "payload by IPv6")
+    daemon.settle(steered=1)
+    check(silent(listener), "it came twice")
 
 
 main()
