@@ -142,10 +142,21 @@ def bad_rule():
 
 
 @test
-def ipv6_is_not_yet():
-    """An IPv6 rule is refused with a clear message"""
-    done = ends(xmcastd("--rule", "in [ff3e::1]:5000@in0 out [ff3e::2]:6000@out0"), EXIT_CONFIG)
-    check("IPv6" in done.stderr, done.stderr)
+def ipv6():
+    """IPv6 rules are good, and what is wrong with others is told: brackets, families, scopes"""
+    for rule in ("in [ff3e::1]:5000@in0 source 2001:db8::9 out [ff3e::2]:6000@out0 out 10.0.0.1:6000",
+                 "in [fe80::1]:5000@in0 out [ff02::2]:6000@out0 out [fe80::2]:6000@out0",
+                 "in 239.1.1.1:5000@in0 out [2001:db8::1]:6000"):
+        ends(xmcastd("-t", "--rule", rule), EXIT_DONE)
+    for rule, column, words in (
+            ("in ff3e::1:5000@in0 out 10.0.0.1:6000", 4, "brackets"),
+            ("in [ff3e::1]:5000@in0 source 10.0.0.1 out 10.0.0.1:6000", 30, "expected IPv6"),
+            ("in [::ffff:10.0.0.1]:5000@in0 out 10.0.0.1:6000", 5, "IPv4-mapped"),
+            ("in [ff3e::1]:5000@in0 out [fe80::1%out0]:6000", 28, "behind the port"),
+            ("in [ff3e::1]:5000@in0 out [fe80::1]:6000", 27, "@IFACE")):
+        done = ends(xmcastd("-t", "--rule", rule), EXIT_CONFIG)
+        check(f"--rule:1:{column}:" in done.stderr and words in done.stderr, done.stderr)
+    check(" ipv6" in ends(xmcastd("-V"), EXIT_DONE).stdout, "-V")
 
 
 @test

@@ -211,12 +211,15 @@ def left_alone():
     mac = "33:33:00:00:00:01"
     options = struct.pack("!BB", 17, 0) + bytes((1, 4, 0, 0, 0, 0))
     frames = {
-        "ip_options": [frame6(mac, kind, options + udp()) for kind in (0, 43, 60)],
+        # The last is a jumbogram (RFC 2675): its length is in an option, and 0 in the header.
+        "ip_options": [frame6(mac, kind, options + udp()) for kind in (0, 43, 60)] +
+                      [frame6(mac, 0, bytes((17, 0, 0xc2, 4, 0, 0, 0, 17)) + udp(), length=0)],
         "fragment": [frame6(mac, 44, struct.pack("!BBHI", 17, 0, 1, 7) + udp())],
         "not_udp": [frame6(mac, 58, bytes(8)), frame6(mac, 50, bytes(8)), frame6(mac, 59, b"")],
         "malformed": [frame6(mac, 17, udp(), length=200), frame6(mac, 17, udp(length=7)),
                       frame6(mac, 17, udp(length=100)), frame6(mac, 17, udp()[:7]),
-                      frame6(mac, 17, udp(), version=4),
+                      frame6(mac, 17, udp(), version=4), frame6(mac, 17, udp(), length=0),
+                      frame6(mac, 17, udp(length=0)), frame6(mac, 17, udp(length=0), length=0),
                       frame6(mac, 17, udp(), source="::ffff:10.1.0.1"),
                       frame6(mac, 17, udp())[:53]],
     }
@@ -296,6 +299,34 @@ def refusals_after_a_new_address():
     star.relay.ip("address add fd02::7/64 dev out0 nodad")
     star.relay.ip(f"neigh replace fd02::2 lladdr {star.receiver.mac('r0')} dev out0 nud permanent")
     wait_until(lambda: refused() == 0, "no send errors any more")
+
+
+@test
+def patterns():
+    """`rule list` takes the brackets of an address as they are, and those of a pattern as a shell"""
+    star = Star6()
+    daemon = Daemon(star.relay, f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0",
+                    "a1 in 239.1.1.1:5000@in0 out [ff3e::2]:6001@out0",
+                    "a2 in 239.1.1.2:5000@in0 out [ff3e::2]:6002@out0")
+    own = f"[{GROUP}]:5000@in0"
+    for pattern, names in ((own, [own]), ("[ff3e*", [own]), (f"[{GROUP}]*", [own]), ("*@in0", [own]),
+                           ("a[12]", ["a1", "a2"]), ("a[!1]", ["a2"]), ("[ff3e::9]*", [])):
+        lines = daemon.ctl("-br", "rule", "list", pattern).stdout.splitlines()
+        equal([line.split()[0] for line in lines if line.strip()], names, f"rules like {pattern}")
+
+
+@test
+def local_listener():
+    """A rule takes packets from this host's own sockets; an output to the loopback gives them back"""
+    star = Star6()
+    daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 127.0.0.1:5000 out [::1]:5001")
+    listener = receiver(star.relay, 5000)
+    listener6 = receiver6(star.relay, 5001)
+    sender(star.source, "10.1.0.1").sendto(b"to everybody", ("239.1.1.1", 5000))
+    equal(receive(listener)[0], b"to everybody", "payload by IPv4")
+    equal(receive6(listener6)[0], b"to everybody", "payload by IPv6")
+    daemon.settle(steered=1)
+    check(silent(listener), "it came twice")
 
 
 main()

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """No amplification: limits of outputs hold, and rules that feed themselves are refused."""
 
+import json
+import signal
 import subprocess
 import time
 
 from harness import (EXIT_CONFIG, Daemon, Sink, Star, check, equal, generate, interface_of, main,
-                     program, receive, receiver, rule_of, sender, test, veth, wait_until,
+                     program, receive, receiver, rule_of, sender, start, test, veth, wait_until,
                      write_file)
-from netns import Namespace
+from netns import Namespace, run
 
 IN = "in 239.1.1.1:5000@in0"
 OUT = "out 239.2.2.2:6000@out0"
@@ -154,6 +156,36 @@ def changed_while_packets_flow():
     equal(sink.stop()["received_packets"], untouched["outputs"][0]["sent_packets"], "its sink")
 
 
+@test
+def changed_all_the_time():
+    """A limit that is changed 300 times under traffic, up and down: every packet is in the books,
+    in order, and another rule loses none"""
+    star = Star()
+    daemon = Daemon(star.relay, f"cam1 {IN} {OUT}",
+                    "other in 239.1.1.2:5000@in0 out 239.2.2.3:6001@out0")
+    limits = ("", "pps 1 burst 1ms", "pps 999999999", "rate 1kbit burst 10s", "rate 400gbit",
+              "pps 10 rate 10mbit")
+    sinks = [Sink(star.receiver, "r0", "--port", str(port)) for port in (6000, 6001)]
+    generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "3000", "--flows",
+                      "2", "--flow-by", "group")
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["received_packets"], "packets")
+    for i in range(300):
+        daemon.ctl("rule", "replace", f"cam1 {IN} {OUT} {limits[i * 5 % len(limits)]}")
+    generator.stop(signal.SIGINT)
+    sent = json.loads(generator.output)["sent_packets"]
+    stats = daemon.settle(steered=sent)
+    totals = stats["totals"]
+    check(totals["rate_limited_packets"], "nothing was limited")
+    equal(totals["sent_packets"] + totals["send_errors"] + totals["rate_limited_packets"], sent,
+          "sent, refused and limited")
+    reports = [sink.stop() for sink in sinks]
+    equal(sum(report["received_packets"] for report in reports), totals["sent_packets"], "sinks")
+    for report in reports:
+        check_order(report)
+    other = rule_of(stats, "other")
+    equal(other["outputs"][0]["submitted_packets"], other["received_packets"], "the other rule")
+
+
 # ---- loops -----------------------------------------------------------------------------------
 
 THERE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:5000@out0"
@@ -177,6 +209,30 @@ def loop_at_the_start():
     path = write_file("allowed.yaml", f"rules:\n  - {THERE}\n  - {BACK} \n".replace(
         "@out0 out 239.1.1.1", "@out0 may_loop out 239.1.1.1"))
     star.relay.run(program("xmcastd"), "-t", "-c", path)
+
+
+@test
+def no_loops():
+    """What looks like a loop, and is none, is taken: two ways, local delivery, the way there only"""
+    for rules in (("in 239.1.1.1:5000@in0 out 239.1.1.1:5000@out0",
+                   "in 239.1.1.2:5000@out0 out 239.1.1.2:5000@in0"),
+                  ("in 239.1.1.1:5000@in0 out 127.0.0.1:5000", "in 239.1.1.1:5000@out0 out [::1]:5000"),
+                  (THERE, BACK.replace(":5000@out0", ":5001@out0", 1)),
+                  (THERE, BACK.replace("@out0 out", "@out0 disabled out")),
+                  ("in [ff02::fb]:5353@in0 out [ff02::fb]:5353@out0",
+                   "in [ff02::fc]:5353@out0 out [ff02::fc]:5353@in0")):
+        done = run(program("xmcastd"), "-t", *(word for rule in rules for word in ("--rule", rule)),
+                   check=False)
+        equal((done.returncode, done.stderr), (0, ""), f"outcome of {rules}")
+
+
+@test
+def loop_across_families():
+    """There by IPv6 and back by IPv4 is a loop as well"""
+    done = run(program("xmcastd"), "-t", "--rule", "x in [ff3e::1]:5000@in0 out 239.1.1.1:5000@out0",
+               "--rule", "y in 239.1.1.1:5000@out0 out [FF3E:0::1]:5000@in0", check=False)
+    equal(done.returncode, EXIT_CONFIG, "exit code")
+    check("--rule:2:" in done.stderr and "x -> y -> x" in done.stderr, done.stderr)
 
 
 @test

@@ -33,7 +33,6 @@ MAX_ERRORS = 2
 LOOK_SECONDS, FOREIGN_SHARE = 0.5, 0.05
 
 DOCUMENT = os.path.join(ROOT, "docs", "performance.md")
-README = os.path.join(ROOT, "README.md")
 EXIT_FAULTS, EXIT_USAGE, EXIT_PERMISSION = 1, 2, 77
 
 
@@ -64,8 +63,7 @@ def options():
                         help="measure nothing, show an earlier results.json")
     parser.add_argument("--markdown", action="store_true", help="tables as Markdown")
     parser.add_argument("--update-docs", action="store_true",
-                        help="put the tables between the markers of docs/performance.md, and the "
-                        "figures between those of README.md if it has them")
+                        help="put the tables between the markers of docs/performance.md")
     parser.add_argument("-o", "--output", default=os.path.join(BUILD, "bench"), metavar="DIR",
                         help="folder of results.json and plots (build/bench)")
     return parser.parse_args()
@@ -212,14 +210,12 @@ def replace_section(path, name, text):
 
 
 def update_docs(results):
-    """Both documents; only the first must have its markers."""
+    """The tables of the document, between its markers."""
     shown = tables.all_tables(results)
     head = tables.headline(results)
     body = "\n".join([head, "", *(table.markdown() for table in shown)]).rstrip()
     if not replace_section(DOCUMENT, "results", body):
         sys.exit(f"bench.py: {DOCUMENT} has no markers for the results")
-    if os.path.exists(README):
-        replace_section(README, "figures", "\n".join([head, "", shown[0].markdown()]).rstrip())
 
 
 def complain(results):

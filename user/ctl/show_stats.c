@@ -194,8 +194,11 @@ void show_workers(const struct screen *screen, const json_t *answer)
 		table_add(table, "%lld", show_number(worker, "queued_frames"));
 		table_add(table, "%lld", show_number(worker, "in_flight_frames"));
 		if (screen->stats) {
+			/* Of worker.list only. */
 			table_add(table, "%s",
-				  screen_units(show_number(worker, "umem_bytes"), units));
+				  json_object_get(worker, "umem_bytes")
+					  ? screen_units(show_number(worker, "umem_bytes"), units)
+					  : "-");
 			table_add(table, "%lld", show_number(worker, "wakeups"));
 			table_add(table, "%lld", show_number(worker, "sleeps"));
 			table_add(table, "%lld", show_number(worker, "submits"));

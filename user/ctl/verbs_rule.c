@@ -1,12 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* rule list|show|add|del|replace|enable|disable */
 #include <fnmatch.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/exit_codes.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
+
+/* As in a shell; but the brackets of an IPv6 address, of which derived names consist, may as well
+ * be just these. */
+static bool matches(const char *pattern, const char *name)
+{
+	size_t length = strlen(pattern);
+	char *literal;
+	bool match;
+
+	if (fnmatch(pattern, name, 0) == 0)
+		return true;
+	literal = malloc(2 * length + 1);
+	if (!literal)
+		return false;
+	for (size_t i = length = 0; pattern[i]; i++) {
+		if (pattern[i] == '[')
+			literal[length++] = '\\';
+		literal[length++] = pattern[i];
+	}
+	literal[length] = '\0';
+	match = fnmatch(literal, name, 0) == 0;
+	free(literal);
+	return match;
+}
 
 /* Leave the rules whose names match. */
 static int filter(json_t *answer, const char *pattern)
@@ -21,7 +46,7 @@ static int filter(json_t *answer, const char *pattern)
 	{
 		const char *name = json_string_value(json_object_get(rule, "name"));
 
-		if (name && fnmatch(pattern, name, 0) == 0)
+		if (name && matches(pattern, name))
 			err |= json_array_append(kept, rule);
 	}
 	err |= json_object_set_new(answer, "total",

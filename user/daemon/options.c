@@ -83,7 +83,7 @@ void options_version(void)
 	printf("liburing %s\n", XMC_LIBURING_VERSION);
 	printf("libyaml %s\n", yaml_get_version_string());
 	printf("jansson %s\n", JANSSON_VERSION);
-	puts("features: xdp-native xdp-skb af_xdp io_uring gso ipv4");
+	puts("features: xdp-native xdp-skb af_xdp io_uring gso ipv4 ipv6");
 }
 
 static int usage(const char *what, const char *word)

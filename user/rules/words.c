@@ -157,14 +157,28 @@ static bool address_in_range(const struct xmc_addr *addr)
 	return !addr_is_any(addr);
 }
 
+/* What should stand instead of a word that is no address: also of spellings that other tools know.
+ */
+static const char *expected_address(const struct word *word, bool bracketed)
+{
+	static const char mapped[] = "::ffff:";
+
+	if (memchr(word->text, '%', word->length))
+		return "no %: the interface stands behind the port, as in [ADDR]:PORT@IFACE";
+	if (word->length >= sizeof(mapped) &&
+	    strncasecmp(word->text, mapped, sizeof(mapped) - 1) == 0)
+		return "an IPv4-mapped one to be written as IPv4, without brackets";
+	return bracketed ? "an IPv6 address in the brackets"
+			 : "an IPv4 address or an IPv6 address in brackets";
+}
+
 /* The address of an endpoint or a source. In brackets it must be IPv6; without, either family. */
 static bool word_parse_address(const struct word *word, bool bracketed, struct xmc_addr *addr,
 			       struct errors *errors)
 {
 	if (!parse_address(word, addr) || (bracketed && addr_is_ipv4(addr))) {
 		word_error(errors, word, "not an address, expected %s",
-			   bracketed ? "an IPv6 address in the brackets"
-				     : "an IPv4 address or an IPv6 address in brackets");
+			   expected_address(word, bracketed));
 		return false;
 	}
 	if (!address_in_range(addr)) {
