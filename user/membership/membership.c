@@ -230,14 +230,14 @@ int membership_join(struct membership *membership, const struct xmc_addr *group,
 static bool takes_no_groups(void)
 {
 	FILE *file = fopen("/proc/sys/net/ipv4/igmp_max_memberships", "re");
-	int most = -1;
+	char line[16] = "";
 
 	if (!file)
 		return false;
-	if (fscanf(file, "%d", &most) != 1)
-		most = -1;
+	if (!fgets(line, sizeof(line), file))
+		*line = '\0';
 	fclose(file);
-	return most == 0;
+	return strcmp(line, "0\n") == 0;
 }
 
 const char *membership_limit(int err, const struct xmc_addr *group)

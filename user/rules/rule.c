@@ -118,7 +118,8 @@ void rule_derive_name(struct rule *rule)
 	if (!addr_is_any(&rule->source))
 		format_source(rule, true, source);
 	endpoint_format(&rule->group, rule->port, rule->iface, input);
-	snprintf(rule->name, sizeof(rule->name), "%s%s%s", source, *source ? ">" : "", input);
+	/* "[ADDR]/128" has 45 bytes at most. */
+	snprintf(rule->name, sizeof(rule->name), "%.45s%s%s", source, *source ? ">" : "", input);
 	for (char *byte = rule->name; *byte; byte++) {
 		if (!name_byte_is_valid(*byte))
 			*byte = '_';
