@@ -130,6 +130,8 @@ def main():
     bed = None
     try:
         bed = Bed()
+        # Those who ask, reload and flap are not to take the relay's CPU where there are but two.
+        os.nice(10)
         rows = soak(bed, options)
         finish(bed)
     except Exception as error:  # pylint: disable=broad-except
