@@ -19,7 +19,6 @@
 
 #include "base/account.h"
 #include "base/log.h"
-#include "steering/steer.h"
 
 #define OWN_FOLDER "/run/xmcast"
 
@@ -250,29 +249,6 @@ int rights_become(const struct config *config, const char *socket)
 
 /* ---- what is left in the end ---- */
 
-/* By trying: which kernel wants it depends on what was back-ported. Leaves the process without it,
- * and able to have it again. */
-static bool loads_without_perfmon(const struct set *all)
-{
-	struct set set = *all;
-	struct steer *steer;
-	int err;
-
-	set.has[CAP_PERFMON] = false;
-	choose(all, CAPNG_PERMITTED);
-	for (unsigned int i = 0; i < COUNT(set.has); i++) {
-		if (set.has[i])
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, i);
-	}
-	if (capng_apply(CAPNG_SELECT_CAPS))
-		return false;
-	err = steer_open(&steer);
-	if (!err)
-		steer_close(steer);
-	/* The verifier's words for it: most often -EACCES. */
-	return err != -EPERM && err != -EACCES && err != -EINVAL;
-}
-
 static int apply(const struct set *set)
 {
 	bool bounding = has(CAP_SETPCAP);
@@ -298,10 +274,6 @@ int rights_reduce(void)
 		set.has[CAP_IPC_LOCK] = false;
 	if (!err)
 		err = apply(&set);
-	if (!err && set.has[CAP_PERFMON]) {
-		set.has[CAP_PERFMON] = !loads_without_perfmon(&set);
-		err = apply(&set); /* also if it stays: the trial has put it aside */
-	}
 	if (err) {
 		log_error("rights-failed error=\"%s\"", strerror(-err));
 		return err;

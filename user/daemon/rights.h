@@ -11,7 +11,9 @@
  *       CAP_NET_ADMIN   XDP programs and links, AF_XDP, SO_SNDBUFFORCE
  *       CAP_NET_RAW     AF_XDP sockets
  *       CAP_BPF         BPF programs and maps; CAP_SYS_ADMIN if it was given in its place
- *       CAP_PERFMON     only where the XDP program does not load without (Linux 6.1)
+ *       CAP_PERFMON     if it is there: without it the kernel puts barriers against speculation
+ *                       into the XDP program, which takes 241 ns a packet then instead of 132
+ *                       (measured on Linux 6.18), and Linux 6.1 does not load it
  *       CAP_IPC_LOCK    only where RLIMIT_MEMLOCK bounds the memory of packets
  *
  * This table is the one place that names them: packaging takes its own from here.
