@@ -69,7 +69,9 @@ def config(place, attach="auto", more=""):
 
 def start(star, place, attach="auto", more=""):
     """A daemon with that file."""
-    return Daemon(star.relay, config=config(place, attach, more))
+    daemon = Daemon(star.relay, config=config(place, attach, more))
+    daemon.ready = ""  # its workers come and go with the program
+    return daemon
 
 
 def program_of(star, device="in0"):
