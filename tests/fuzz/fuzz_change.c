@@ -140,7 +140,10 @@ static void check_diff(const struct config *before, const struct config *after)
 	config_diff_free(&diff);
 }
 
-static void apply_list(struct config *config, const struct rule_operation *operations, size_t count)
+/* The difference is looked at for the last list only: it writes every setting twice, which is most
+ * of the time of a run. */
+static void apply_list(struct config *config, const struct rule_operation *operations, size_t count,
+		       bool last)
 {
 	struct errors errors = {0};
 	struct config before, result;
@@ -162,7 +165,8 @@ static void apply_list(struct config *config, const struct rule_operation *opera
 			model_apply(&before, &operations[i]);
 		require(config_equal(&result, &before));
 		check_valid(&result);
-		check_diff(config, &result);
+		if (last)
+			check_diff(config, &result);
 		config_free(config);
 		*config = result;
 	}
@@ -186,7 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			count++;
 		if (*line && next)
 			continue;
-		apply_list(&config, operations, count);
+		apply_list(&config, operations, count, !next);
 		count = 0;
 	}
 	config_free(&config);
