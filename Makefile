@@ -141,7 +141,7 @@ $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 		$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf && \
 		echo '/* NOLINTEND */'; } > $@
 
-$(B)/gen/filters.h: tools/filters/filters.c user/base/sandbox.h Makefile
+$(B)/gen/filters.h: tools/filters/filters.c user/base/sandbox.h Makefile | $(COV_OBJS)
 	$(call say,FILTER,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(XCFLAGS) $(XLDFLAGS) -o $(B)/gen/filters $< -lseccomp && \

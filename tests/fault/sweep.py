@@ -34,6 +34,9 @@ ENDS = {2: "refused", 70: "internal", 77: "permission", 78: "configuration"}
 # exporter's process that does so, which the daemon then starts anew.
 NOT_OURS = re.compile(r"nss_database\.c:\d+: nss_database_reload_1: Assertion")
 
+# A sanitizer asserts that what it calls for itself cannot fail.
+SANITIZER_CHECK = "Sanitizer: CHECK failed: sanitizer_"
+
 CONFIG = """\
 rules:
   - a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.0.2:6001
@@ -426,7 +429,7 @@ class Sweep:
         except Exception as error:  # pylint: disable=broad-except
             _, fault = self.place.page.disarm()
             outcome = f"DEFECT {type(error).__name__}: {error}"
-            if fault and fault.is_the_sanitizers():
+            if fault and (fault.is_the_sanitizers() or SANITIZER_CHECK in outcome):
                 outcome = "sanitizer"
             if runner:
                 outcome += "\n" + runner.daemon.process.log() if runner.daemon else ""
