@@ -30,7 +30,7 @@ static struct rig *new_rig(unsigned int gso)
 	rig->queue.output = &rig->output;
 	rig->queue.gso_segments = gso;
 	rig->queue.gso_max_size = UINT16_MAX;
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	return rig;
 }
 
@@ -38,7 +38,7 @@ static struct rig *new_rig(unsigned int gso)
 static void add(struct rig *rig, unsigned int count, uint32_t length, bool full)
 {
 	while (count--) {
-		assert_true(send_request_takes(&rig->request, length));
+		assert_true(send_request_takes(&rig->request, length, 0));
 		assert_int_equal(send_request_add(&rig->request, 7, payload, length),
 				 full && !count);
 	}
@@ -47,7 +47,7 @@ static void add(struct rig *rig, unsigned int count, uint32_t length, bool full)
 /* Begin anew with `count` datagrams. */
 static void start(struct rig *rig, unsigned int count, uint32_t length)
 {
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	while (count--)
 		send_request_add(&rig->request, 7, payload, length);
 	send_request_finish(&rig->request);
@@ -55,7 +55,7 @@ static void start(struct rig *rig, unsigned int count, uint32_t length)
 
 static bool takes(const struct rig *rig, uint32_t length)
 {
-	return send_request_takes(&rig->request, length);
+	return send_request_takes(&rig->request, length, 0);
 }
 
 /* ---- gathering ---- */
@@ -80,7 +80,7 @@ static void test_shorter_is_the_last(void **state)
 
 	add(rig, 2, 1000, false);
 	add(rig, 1, 999, true);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	add(rig, 1, 1000, false);
 	add(rig, 1, 1, true);
 	free(rig);
@@ -104,7 +104,7 @@ static void test_empty_stays_alone(void **state)
 	struct rig *rig = new_rig(64);
 
 	add(rig, 1, 0, true);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	add(rig, 1, 100, false);
 	assert_false(takes(rig, 0));
 	free(rig);
@@ -120,7 +120,7 @@ static void test_bytes(void **state)
 	assert_false(takes(rig, 1500));
 	add(rig, 1, 1007, true);
 	assert_int_equal(rig->request.bytes, SEND_MAX_BYTES);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	assert_true(takes(rig, SEND_MAX_BYTES));
 	add(rig, 1, SEND_MAX_BYTES, false);
 	assert_false(takes(rig, 1));
@@ -146,7 +146,7 @@ static void test_above_the_largest(void **state)
 
 	rig->queue.gso_max_size = 1400;
 	add(rig, 1, 1401, true);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	add(rig, 2, 1400, false);
 	free(rig);
 }
@@ -160,7 +160,7 @@ static void test_limit_falls(void **state)
 	rig->queue.gso_max_size = 1399;
 	assert_false(takes(rig, 1400));
 	assert_false(takes(rig, 100));
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	add(rig, 3, 1399, false);
 	assert_true(takes(rig, 1399));
 	rig->queue.gso_segments = 1;
@@ -404,7 +404,7 @@ static void gather(struct rig *rig, unsigned int count, uint32_t stride, uint32_
 {
 	for (size_t i = 0; i < sizeof(payload); i++)
 		payload[i] = (uint8_t)(i * 31 + i / 256);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	for (unsigned int i = 0; i < count; i++)
 		send_request_add(&rig->request, i, payload + (size_t)i * stride,
 				 i + 1 == count ? last : length);

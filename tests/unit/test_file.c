@@ -287,7 +287,7 @@ static const struct {
 	{"rules:\n- in: 1.1.1.1:1@a\n  out:\n  - [x]\n  - ttl: [1]\n",
 	 {{4, 5, "[x]", "wrong type, expected a mapping with `to`"},
 	  {5, 10, "[1]", "wrong type, expected a number from 1 to 255"},
-	  {5, 5, "ttl:", "no `to:` here, expected DEST:PORT[@IFACE]"}}},
+	  {5, 5, "ttl:", "no `to:` here, expected DEST[:PORT][@IFACE]"}}},
 	{RULES "egress: 5\ninterfaces: [a]\nworkers: x\nstatistics: 1\n",
 	 {{2, 9, "5", "wrong type, expected a mapping with engine, gso, wakeup"},
 	  {3, 13, "[a]", "wrong type, expected a mapping of interface names"},
