@@ -127,6 +127,45 @@ static void test_bytes(void **state)
 	free(rig);
 }
 
+/* Of an output that keeps ports: one request, one port, and its address says which. */
+static void test_ports(void **state)
+{
+	static const struct {
+		const char *address;
+		sa_family_t family;
+	} cases[] = {{"10.2.0.2", AF_INET}, {"fd02::2", AF_INET6}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *rig = new_rig(64);
+		const struct msghdr *message = &rig->request.message;
+		struct sockaddr_storage wanted;
+		struct xmc_addr addr;
+
+		assert_true(addr_parse(cases[i].address, &addr));
+		rig->output.to_length = addr_to_sockaddr(&addr, 0, &rig->output.to);
+		send_request_start(&rig->request, &rig->queue, htons(5000));
+		assert_false(send_request_takes(&rig->request, 1000, htons(5001)));
+		assert_true(send_request_takes(&rig->request, 1000, htons(5000)));
+		assert_false(send_request_add(&rig->request, 7, payload, 1000));
+		assert_true(send_request_takes(&rig->request, 1000, htons(5000)));
+		assert_false(send_request_takes(&rig->request, 1000, htons(5001)));
+		assert_false(send_request_add(&rig->request, 8, payload, 1000));
+		send_request_finish(&rig->request);
+		assert_int_equal(addr_to_sockaddr(&addr, 5000, &wanted), message->msg_namelen);
+		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
+		assert_int_equal(wanted.ss_family, cases[i].family);
+		/* The next one, and the output's own address is as it was. */
+		send_request_start(&rig->request, &rig->queue, htons(65535));
+		send_request_add(&rig->request, 7, payload, 1000);
+		send_request_finish(&rig->request);
+		addr_to_sockaddr(&addr, 65535, &wanted);
+		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
+		addr_to_sockaddr(&addr, 0, &wanted);
+		assert_memory_equal(&rig->output.to, &wanted, sizeof(wanted));
+		free(rig);
+	}
+}
+
 static void test_never_gathered(void **state)
 {
 	struct rig *rig = new_rig(1);
@@ -479,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_empty_stays_alone),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_never_gathered),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_above_the_largest),
 		cmocka_unit_test(test_limit_falls),
 		cmocka_unit_test(test_single_message),
