@@ -202,25 +202,40 @@ def change_beside_traffic():
     daemon.ready = ""
 
 
+def is_refusal(frame):
+    """Is this Ethernet frame an ICMP or ICMPv6 message that nobody listens on a port?"""
+    kind, code = (frame[23], frame[34]) if frame[12:14] == b"\x08\x00" else (frame[20], frame[54])
+    return (kind, code) in ((socket.IPPROTO_ICMP, 3), (socket.IPPROTO_ICMPV6, 1))
+
+
+def refused_beside(star, host, output):
+    """Now a datagram to a port that is refused, whose refusal comes back, now one to `output`."""
+    daemon = Daemon(star.relay, f"in 239.1.1.1:any@in0 out {host}")
+    sock = sender(star.source, "10.1.0.1")
+    wire = packet_socket(star.relay, "out0")
+    for number in range(20):
+        sock.sendto(b"refused", ("239.1.1.1", 5001))
+        while not is_refusal(wire.recv(65536).ljust(55, b"\0")):
+            pass
+        sock.sendto(b"%d" % number, ("239.1.1.1", 5000))
+        equal(output.recv(100), b"%d" % number, "payload")
+    equal(daemon.settle(steered=40)["totals"]["send_errors"], 0, "errors")
+
+
 @test
 def refusing_host():
     """A host that refuses one port (ICMP) has no say in what goes to another"""
     star = Star()
-    daemon = Daemon(star.relay, "in 239.1.1.1:any@in0 out 10.2.0.2")
-    output = receiver(star.receiver, 5000)
-    sock = sender(star.source, "10.1.0.1")
-    wire = packet_socket(star.relay, "out0")
     star.receiver.sysctl("net/ipv4/icmp_ratelimit", 0)
-    for number in range(20):
-        sock.sendto(b"refused", ("239.1.1.1", 5001))
-        while True:  # until its ICMP message is back
-            frame = wire.recv(65536)
-            if frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_ICMP and frame[34] == 3:
-                break
-        sock.sendto(b"%d" % number, ("239.1.1.1", 5000))
-        equal(receive(output)[0], b"%d" % number, "payload")
-    stats = daemon.settle(steered=40)
-    equal(stats["totals"]["send_errors"], 0, "errors")
+    refused_beside(star, "10.2.0.2", receiver(star.receiver, 5000))
+
+
+@test
+def refusing_host_ipv6():
+    """The same of IPv6 (ICMPv6)"""
+    star = Star6()
+    star.receiver.sysctl("net/ipv6/icmp/ratelimit", 0)
+    refused_beside(star, "[fd02::2]", receiver6(star.receiver, 5000))
 
 
 @test
