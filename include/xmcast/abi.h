@@ -13,7 +13,7 @@
 #endif
 
 /* Raised with every incompatible change of a layout below. */
-#define XMC_ABI_VERSION 2
+#define XMC_ABI_VERSION 3
 
 /* Rules of one daemon. Sizes the rule map (a hash without preallocation: unused slots cost nothing)
  * and bounds what a file may ask for. */
@@ -41,19 +41,23 @@ struct xmc_addr {
 #define XMC_HOST_BITS_ONE 0
 #define XMC_HOST_BITS_ANY 128
 
+/* What a shape leaves of a packet's port. */
+#define XMC_PORT_ONE 0xffff
+#define XMC_PORT_ANY 0
+
 /* Key of the rule map. */
 struct xmc_rule_key {
 	struct xmc_addr source; /* its low `host_bits` bits are 0 */
 	struct xmc_addr group;	/* destination of the packet, multicast or unicast */
-	__be16 port;		/* UDP destination port */
+	__be16 port;		/* UDP destination port; 0: any, as no packet has that (packet.h) */
 	__u8 host_bits;		/* XMC_HOST_BITS_ONE..XMC_HOST_BITS_ANY */
 	__u8 pad;		/* always 0 */
 };
 
 /*
  * How a packet is looked up: once for each shape, that is for each number of host bits which the
- * rules of the interface have (tuple space search: Srinivasan, Suri, Varghese, SIGCOMM 1999). With
- * (*,G) rules alone that is one look-up.
+ * rules of the interface have, those with a port and those with any apart (tuple space search:
+ * Srinivasan, Suri, Varghese, SIGCOMM 1999). With (*,G) rules of ports alone that is one look-up.
  *
  * The rules of a file have at most XMC_MAX_SHAPES an interface and family. The map has twice as
  * many: while all of them are replaced, old shapes and new ones are in it.
@@ -78,8 +82,8 @@ enum xmc_shape_state {
 struct xmc_shape {
 	struct xmc_addr mask; /* the low host_bits bits 0, the others 1 */
 	__u8 host_bits;
-	__u8 state; /* enum xmc_shape_state */
-	__u16 pad;  /* always 0 */
+	__u8 state;	  /* enum xmc_shape_state */
+	__be16 port_mask; /* XMC_PORT_ONE or XMC_PORT_ANY */
 };
 
 /*

@@ -22,7 +22,7 @@
 struct xmc_datagram {
 	struct xmc_addr source;
 	struct xmc_addr destination;
-	__be16 port; /* UDP destination port */
+	__be16 port; /* UDP destination port, never 0 */
 	__u16 payload_offset;
 	__u16 payload_length; /* by the UDP header; never reaches past the IP packet or the frame */
 };
@@ -139,7 +139,7 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 {
 	xmc_addr_mask(&key->source, &dgram->source, &shape->mask);
 	key->group = dgram->destination;
-	key->port = dgram->port;
+	key->port = dgram->port & shape->port_mask;
 	key->host_bits = shape->host_bits;
 	key->pad = 0;
 }
@@ -169,6 +169,10 @@ static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const voi
 	length = XMC_BE16(udp->length);
 	if (length < sizeof(*udp) || length > room)
 		return XMC_MALFORMED;
+	/* Reserved (RFC 6335 section 6), and no socket has it: no rule is meant by it, one of any
+	 * port neither. */
+	if (!udp->destination)
+		return XMC_NO_RULE;
 	dgram->port = udp->destination;
 	dgram->payload_offset = (const __u8 *)(udp + 1) - (const __u8 *)data;
 	dgram->payload_length = length - sizeof(*udp);
@@ -270,6 +274,13 @@ static __always_inline enum xmc_reason xmc_parse(const void *data, const void *d
 						 struct xmc_datagram *dgram)
 {
 	return xmc_parse_frame(data, data_end, (const __u8 *)data_end - (const __u8 *)data, dgram);
+}
+
+/* The UDP destination port of a datagram, in network byte order, from its payload in a frame that
+ * xmc_parse_frame() has found to be one: the UDP header stands right before it. */
+static __always_inline __be16 xmc_payload_port(const void *payload)
+{
+	return ((const struct xmc_udp *)payload - 1)->destination;
 }
 
 #endif

@@ -37,6 +37,8 @@ static inline enum xmc_reason reference_udp(const uint8_t *frame, size_t at, siz
 	if (length < 8 || at + length > end)
 		return XMC_MALFORMED;
 	memcpy(&out->key.port, frame + at + 2, 2);
+	if (reference_be16(frame + at + 2) == 0)
+		return XMC_NO_RULE;
 	out->payload_offset = at + 8;
 	out->payload_length = length - 8;
 	return XMC_STEERED;

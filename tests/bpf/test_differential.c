@@ -76,7 +76,7 @@ static bool bit_of(const struct xmc_addr *addr, unsigned int bit)
 static bool takes(const struct xmc_rule_key *rule, const struct xmc_rule_key *packet)
 {
 	if (memcmp(&rule->group, &packet->group, sizeof(rule->group)) != 0 ||
-	    rule->port != packet->port || rule->pad)
+	    (rule->port && rule->port != packet->port) || rule->pad)
 		return false;
 	for (unsigned int bit = 0; bit < 128; bit++) {
 		bool wanted = bit < 128U - rule->host_bits && bit_of(&packet->source, bit);
@@ -103,7 +103,7 @@ static const char *const sources6[] = {"2001:db8::9",	"2001:db8::8", "2001:db8:0
 				       "2001:db8:1::1", "fe80::1",     "::"};
 _Static_assert(COUNT(sources4) == COUNT(sources6), "one is picked before the family is known");
 static const char *const groups6[] = {"ff3e::1", "ff3e::2", "ff02::1", "2001:db8::1"};
-static const uint16_t ports[] = {5000, 5001, 0x8813 /* 5000 the other way around */};
+static const uint16_t ports[] = {5000, 5001, 0x8813 /* 5000 the other way around */, 0};
 
 static void install_rules(void)
 {
@@ -112,14 +112,27 @@ static void install_rules(void)
 		uint16_t port;
 		uint8_t host_bits;
 	} table[] = {
-		{NULL, "239.1.1.1", 5000, 0},	     {"10.9.9.9", "239.1.1.1", 5000, 0},
-		{"10.9.9.8", "239.1.1.2", 5000, 0},  {"192.0.2.77", "232.1.2.3", 5001, 0},
-		{NULL, "192.0.2.1", 5001, 0},	     {NULL, "ff3e::1", 5000, 0},
-		{"2001:db8::9", "ff3e::1", 5000, 0}, {"2001:db8::8", "ff3e::2", 5000, 0},
-		{NULL, "2001:db8::1", 5001, 0},	     {"10.9.0.0", "239.1.1.2", 5000, 16},
-		{"10.0.0.0", "239.1.1.2", 5001, 24}, {"192.0.2.64", "232.1.2.3", 5000, 4},
-		{"2001:db8::", "ff3e::2", 5000, 64}, {"2001:db8::", "ff3e::2", 5001, 96},
+		{NULL, "239.1.1.1", 5000, 0},
+		{"10.9.9.9", "239.1.1.1", 5000, 0},
+		{"10.9.9.8", "239.1.1.2", 5000, 0},
+		{"192.0.2.77", "232.1.2.3", 5001, 0},
+		{NULL, "192.0.2.1", 5001, 0},
+		{NULL, "ff3e::1", 5000, 0},
+		{"2001:db8::9", "ff3e::1", 5000, 0},
+		{"2001:db8::8", "ff3e::2", 5000, 0},
+		{NULL, "2001:db8::1", 5001, 0},
+		{"10.9.0.0", "239.1.1.2", 5000, 16},
+		{"10.0.0.0", "239.1.1.2", 5001, 24},
+		{"192.0.2.64", "232.1.2.3", 5000, 4},
+		{"2001:db8::", "ff3e::2", 5000, 64},
+		{"2001:db8::", "ff3e::2", 5001, 96},
 		{"2001:db8::8", "ff02::1", 5000, 1},
+		/* any port */
+		{NULL, "232.1.2.3", 0, 0},
+		{"10.9.0.0", "239.1.1.1", 0, 16},
+		{"10.9.9.8", "239.1.1.2", 0, 0},
+		{NULL, "ff02::1", 0, 0},
+		{"2001:db8::", "ff3e::2", 0, 64},
 	};
 	struct xmc_rule_key key;
 
@@ -147,7 +160,8 @@ static struct xmc_rule_key generate_flow(void)
 	if (walk_below(2) || packet_flow_is_ipv4(rule) != ipv4)
 		return flow;
 	flow.group = rule->group;
-	flow.port = rule->port;
+	if (rule->port)
+		flow.port = rule->port;
 	if (walk_below(4) && rule->source.w[3])
 		flow.source = rule->source;
 	return flow;
@@ -189,6 +203,9 @@ static struct opinion parse(uint64_t index, const struct packet *packet)
 	if (opinion.reason != reference_parse(frame, packet->length, &reference))
 		disagree(index, packet, "parser and reference name different reasons");
 	free(frame);
+	/* A whole datagram to port 0: what might take it is to be looked for. */
+	if (opinion.reason == XMC_NO_RULE)
+		opinion.key = reference.key;
 	if (opinion.reason != XMC_STEERED)
 		return opinion;
 	opinion.key.source = dgram.source;
@@ -268,6 +285,8 @@ static void check_key(uint64_t index, const struct packet *packet, const struct 
 		key.host_bits = XMC_HOST_BITS_ANY;
 	for (bit = 128U - key.host_bits; bit < 128; bit++)
 		key.source.b[bit / 8] &= ~(0x80 >> bit % 8);
+	if (walk_below(3) == 0)
+		key.port = 0;
 	bit = walk_below(sizeof(key) * 8);
 	check_with_rule(index, packet, opinion, socket, &key);
 	((uint8_t *)&key)[bit / 8] ^= 1 << bit % 8;

@@ -710,6 +710,66 @@ static void test_prefixes(void **state)
 	}
 }
 
+/* A rule of any port takes every port of its group but 0, beside one of a port, and without it. */
+static void test_any_port(void **state)
+{
+	static const uint16_t ports[] = {1, PORT, PORT + 1, 0xff00, 0x00ff, 65535};
+	static const struct {
+		const char *source, *group, *prefix;
+		uint8_t host_bits;
+	} cases[] = {
+		{"10.9.9.9", GROUP4, "10.9.0.0", 16},
+		{"2001:db8::9", GROUP6, "2001:db8::", 96},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct xmc_rule_key any = packet_flow(NULL, cases[i].group, 0);
+		struct xmc_rule_key net =
+			prefix_key(cases[i].prefix, cases[i].host_bits, cases[i].group);
+		struct packet packet;
+
+		begin();
+		net.port = 0;
+		for (int round = 0; round < 3; round++) {
+			struct xmc_rule_key *key = round < 2 ? &any : &net;
+
+			if (round == 1) /* the one with the port, which begin() has */
+				remove_rule(NULL, cases[i].group, PORT);
+			assert_int_equal(steer_env_add_rule(env, key), 0);
+			for (size_t j = 0; j < sizeof(ports) / sizeof(ports[0]); j++) {
+				packet_build_text(&packet, cases[i].source, cases[i].group,
+						  ports[j], 9);
+				expect(&packet, XMC_STEERED);
+			}
+			packet_build_text(&packet, cases[i].source, cases[i].group, 0, 9);
+			expect(&packet, XMC_NO_RULE);
+			assert_int_equal(steer_env_remove_rule(env, key), 0);
+			packet_build_text(&packet, cases[i].source, cases[i].group, PORT, 9);
+			expect(&packet, round ? XMC_NO_RULE : XMC_STEERED);
+			packet_build_text(&packet, cases[i].source, cases[i].group, 1, 9);
+			expect(&packet, XMC_NO_RULE);
+		}
+	}
+}
+
+/* With a port and with any are two shapes, whatever the source. */
+static void test_shapes_of_ports(void **state)
+{
+	struct xmc_rule_key any = packet_flow(NULL, GROUP4, 0), other = any;
+
+	begin();
+	other.group.b[15]++;
+	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 1);
+	assert_int_equal(steer_env_add_rule(env, &any), 0);
+	assert_int_equal(steer_env_add_rule(env, &other), 0);
+	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 2);
+	assert_int_equal(steer_env_add_rule(env, &any), -EEXIST);
+	assert_int_equal(steer_env_remove_rule(env, &any), 0);
+	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 2);
+	assert_int_equal(steer_env_remove_rule(env, &other), 0);
+	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 1);
+}
+
 /* All slots full: every shape is looked at, one more is refused, and one that goes makes room. */
 static void test_shapes(void **state)
 {
@@ -774,6 +834,8 @@ int main(void)
 		cmocka_unit_test(test_runts),
 		cmocka_unit_test(test_mapped_addresses),
 		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_any_port),
+		cmocka_unit_test(test_shapes_of_ports),
 		cmocka_unit_test(test_shapes),
 	};
 	int failed = cmocka_run_group_tests_name("steer", tests, setup, teardown);

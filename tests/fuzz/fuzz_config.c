@@ -53,7 +53,8 @@ static void check_limits(const struct config *config)
 	for (unsigned int i = 0; i < config->nr_rules; i++) {
 		const struct rule *rule = &config->rules[i];
 
-		require(*rule->name && *rule->iface && rule->port);
+		require(*rule->name && *rule->iface);
+		require(rule->port != RULE_PORT_ANY || addr_is_multicast(&rule->group));
 		require(addr_is_any(&rule->source) ||
 			addr_is_ipv4(&rule->source) == addr_is_ipv4(&rule->group));
 		require(rule->nr_outputs > 0 && rule->nr_outputs <= XMC_MAX_OUTPUTS);

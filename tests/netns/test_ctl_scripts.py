@@ -197,6 +197,12 @@ def completion_candidates():
     equal(complete(daemon, "iface", "show", ""), ["in0", "in1"], "interfaces")
     equal(complete(daemon, "rule", "add", "x", "in", "239.1.1.1:5000@"),
           ["239.1.1.1:5000@in0", "239.1.1.1:5000@in1"], "interfaces in a rule")
+    for word in ("239.1.1.1:", "239.1.1.1:an", "[ff3e::1]:a"):
+        group = word[:word.rindex(":")]
+        equal(complete(daemon, "rule", "add", "x", "in", word),
+              [f"{group}:any@in0", f"{group}:any@in1"], "any port")
+    for word in ("", "2", "239.1.1.1:5", "[ff3e::", "[ff3e::1]"):
+        equal(complete(daemon, "rule", "add", "x", "in", word), [], "no port")
     equal(complete(daemon, "rule", "add", "x", "i"), ["in"], "words of a rule")
     equal(complete(daemon, "log", "set", "a"), ["all"], "facilities")
     equal(complete(daemon, "log", "set", "all", ""), ["error", "warning", "info", "debug"],

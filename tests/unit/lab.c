@@ -216,13 +216,14 @@ static void name_group(unsigned int flow, char text[16])
 struct stream *lab_stream(unsigned int flow, const struct rule_output *outputs, unsigned int count,
 			  unsigned int gso)
 {
-	struct rule rule = {.port = LAB_PORT, .iface = "lo", .nr_outputs = count};
+	struct rule rule = {.iface = "lo", .nr_outputs = count};
 	const struct egress_config egress = {.gso = gso, .send_buffer = 4 << 20};
 	struct stream_failure failure;
 	struct stream *stream;
 	char group[16];
 	int err;
 
+	rule.port = outputs[0].port == RULE_PORT_KEPT ? RULE_PORT_ANY : LAB_PORT;
 	name_group(flow, group);
 	lab_must(addr_parse(group, &rule.group), "group of a flow");
 	snprintf(rule.name, sizeof(rule.name), "flow%u", flow);

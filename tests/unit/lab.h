@@ -56,7 +56,7 @@ void sink_expect(struct sink *sink, uint32_t count);
 /* Is there nothing to receive? */
 bool sink_is_empty(const struct sink *sink);
 
-/* A stream of this flow to these outputs. */
+/* A stream of this flow to these outputs; of any port if the first one keeps it. */
 struct stream *lab_stream(unsigned int flow, const struct rule_output *outputs, unsigned int count,
 			  unsigned int gso);
 

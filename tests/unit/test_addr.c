@@ -97,6 +97,8 @@ static void test_endpoint(void **state)
 	assert_string_equal(endpoint_format(&ipv4, 5000, NULL, text), "239.1.1.1:5000");
 	assert_string_equal(endpoint_format(&ipv4, 5000, "", text), "239.1.1.1:5000");
 	assert_string_equal(endpoint_format(&ipv4, 1, "eth0.100", text), "239.1.1.1:1@eth0.100");
+	assert_string_equal(endpoint_format(&ipv4, 0, "eth0", text), "239.1.1.1@eth0");
+	assert_string_equal(endpoint_format(&ipv6, 0, NULL, text), "[ff3e::1]");
 	assert_string_equal(endpoint_format(&ipv6, 65535, "br-lan", text),
 			    "[ff3e::1]:65535@br-lan");
 	assert_string_equal(endpoint_format(&longest, 65535, "123456789012345", text),

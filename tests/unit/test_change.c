@@ -172,9 +172,9 @@ static const struct {
 	{{{RULE_REPLACE, "a in 239.1.1.2:1@x out 1.1.1.1:1"}, {RULE_DISABLE, "b"}},
 	 {{1, 6, "239.1.1.2:1@x", "duplicate input"}}},
 	/* rules that are wrong by themselves */
-	{{{RULE_ADD, "d in 239.1.1.4:0@x out 1.1.1.1"}, {RULE_REPLACE, "a in"}, {RULE_ADD, ""}},
+	{{{RULE_ADD, "d in 239.1.1.4:0@x out 1.1.1.1:"}, {RULE_REPLACE, "a in"}, {RULE_ADD, ""}},
 	 {{1, 16, "0", "not a valid port"},
-	  {1, 24, "1.1.1.1", "no port"},
+	  {1, 32, "", "not a valid port"},
 	  {2, 3, "in", "nothing after it"},
 	  {3, 1, "", "an empty rule"}}},
 	{{{RULE_ADD, "d in 239.1.1.4:1@x out 239.1.1.4:1@x"},

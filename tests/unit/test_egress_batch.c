@@ -30,7 +30,7 @@ static struct rig *new_rig(unsigned int gso)
 	rig->queue.output = &rig->output;
 	rig->queue.gso_segments = gso;
 	rig->queue.gso_max_size = UINT16_MAX;
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	return rig;
 }
 
@@ -38,7 +38,7 @@ static struct rig *new_rig(unsigned int gso)
 static void add(struct rig *rig, unsigned int count, uint32_t length, bool full)
 {
 	while (count--) {
-		assert_true(send_request_takes(&rig->request, length));
+		assert_true(send_request_takes(&rig->request, length, 0));
 		assert_int_equal(send_request_add(&rig->request, 7, payload, length),
 				 full && !count);
 	}
@@ -47,7 +47,7 @@ static void add(struct rig *rig, unsigned int count, uint32_t length, bool full)
 /* Begin anew with `count` datagrams. */
 static void start(struct rig *rig, unsigned int count, uint32_t length)
 {
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	while (count--)
 		send_request_add(&rig->request, 7, payload, length);
 	send_request_finish(&rig->request);
@@ -55,7 +55,7 @@ static void start(struct rig *rig, unsigned int count, uint32_t length)
 
 static bool takes(const struct rig *rig, uint32_t length)
 {
-	return send_request_takes(&rig->request, length);
+	return send_request_takes(&rig->request, length, 0);
 }
 
 /* ---- gathering ---- */
@@ -80,7 +80,7 @@ static void test_shorter_is_the_last(void **state)
 
 	add(rig, 2, 1000, false);
 	add(rig, 1, 999, true);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	add(rig, 1, 1000, false);
 	add(rig, 1, 1, true);
 	free(rig);
@@ -104,7 +104,7 @@ static void test_empty_stays_alone(void **state)
 	struct rig *rig = new_rig(64);
 
 	add(rig, 1, 0, true);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	add(rig, 1, 100, false);
 	assert_false(takes(rig, 0));
 	free(rig);
@@ -120,11 +120,50 @@ static void test_bytes(void **state)
 	assert_false(takes(rig, 1500));
 	add(rig, 1, 1007, true);
 	assert_int_equal(rig->request.bytes, SEND_MAX_BYTES);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	assert_true(takes(rig, SEND_MAX_BYTES));
 	add(rig, 1, SEND_MAX_BYTES, false);
 	assert_false(takes(rig, 1));
 	free(rig);
+}
+
+/* Of an output that keeps ports: one request, one port, and its address says which. */
+static void test_ports(void **state)
+{
+	static const struct {
+		const char *address;
+		sa_family_t family;
+	} cases[] = {{"10.2.0.2", AF_INET}, {"fd02::2", AF_INET6}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *rig = new_rig(64);
+		const struct msghdr *message = &rig->request.message;
+		struct sockaddr_storage wanted;
+		struct xmc_addr addr;
+
+		assert_true(addr_parse(cases[i].address, &addr));
+		rig->output.to_length = addr_to_sockaddr(&addr, 0, &rig->output.to);
+		send_request_start(&rig->request, &rig->queue, htons(5000));
+		assert_false(send_request_takes(&rig->request, 1000, htons(5001)));
+		assert_true(send_request_takes(&rig->request, 1000, htons(5000)));
+		assert_false(send_request_add(&rig->request, 7, payload, 1000));
+		assert_true(send_request_takes(&rig->request, 1000, htons(5000)));
+		assert_false(send_request_takes(&rig->request, 1000, htons(5001)));
+		assert_false(send_request_add(&rig->request, 8, payload, 1000));
+		send_request_finish(&rig->request);
+		assert_int_equal(addr_to_sockaddr(&addr, 5000, &wanted), message->msg_namelen);
+		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
+		assert_int_equal(wanted.ss_family, cases[i].family);
+		/* The next one, and the output's own address is as it was. */
+		send_request_start(&rig->request, &rig->queue, htons(65535));
+		send_request_add(&rig->request, 7, payload, 1000);
+		send_request_finish(&rig->request);
+		addr_to_sockaddr(&addr, 65535, &wanted);
+		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
+		addr_to_sockaddr(&addr, 0, &wanted);
+		assert_memory_equal(&rig->output.to, &wanted, sizeof(wanted));
+		free(rig);
+	}
 }
 
 static void test_never_gathered(void **state)
@@ -146,7 +185,7 @@ static void test_above_the_largest(void **state)
 
 	rig->queue.gso_max_size = 1400;
 	add(rig, 1, 1401, true);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	add(rig, 2, 1400, false);
 	free(rig);
 }
@@ -160,7 +199,7 @@ static void test_limit_falls(void **state)
 	rig->queue.gso_max_size = 1399;
 	assert_false(takes(rig, 1400));
 	assert_false(takes(rig, 100));
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	add(rig, 3, 1399, false);
 	assert_true(takes(rig, 1399));
 	rig->queue.gso_segments = 1;
@@ -404,7 +443,7 @@ static void gather(struct rig *rig, unsigned int count, uint32_t stride, uint32_
 {
 	for (size_t i = 0; i < sizeof(payload); i++)
 		payload[i] = (uint8_t)(i * 31 + i / 256);
-	send_request_start(&rig->request, &rig->queue);
+	send_request_start(&rig->request, &rig->queue, 0);
 	for (unsigned int i = 0; i < count; i++)
 		send_request_add(&rig->request, i, payload + (size_t)i * stride,
 				 i + 1 == count ? last : length);
@@ -479,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_empty_stays_alone),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_never_gathered),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_above_the_largest),
 		cmocka_unit_test(test_limit_falls),
 		cmocka_unit_test(test_single_message),

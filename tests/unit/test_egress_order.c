@@ -11,6 +11,7 @@
  */
 #include "watchdog.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -45,6 +46,7 @@ struct rig {
 	struct egress egress;
 	struct frame_queue queue;
 	unsigned int nr_outputs; /* of each stream */
+	bool one_stream;	 /* of any port: each flow goes to another, by the one output */
 	struct stream *streams[STREAMS];
 	struct route routes[STREAMS][OUTPUTS];
 	uint32_t numbers[STREAMS]; /* of the next datagram */
@@ -62,10 +64,16 @@ static bool by_chance(uint32_t one_in)
 
 /* ---- the network ---- */
 
-static struct route *route_of(const struct output_queue *to)
+static struct route *route_of(const struct send_request *request)
 {
+	const struct output_queue *to = request->to;
 	unsigned int flow = 0;
 
+	if (rig->one_stream) {
+		while (rig->routes[flow][0].sink.to.port != ntohs(request->port))
+			assert_true(++flow < STREAMS);
+		return &rig->routes[flow][0];
+	}
 	while (to->output < rig->streams[flow]->outputs ||
 	       to->output >= rig->streams[flow]->outputs + rig->nr_outputs)
 		flow++;
@@ -98,7 +106,7 @@ static void drain(struct sink *sink)
 
 static int execute(const struct send_request *request)
 {
-	struct route *route = route_of(request->to);
+	struct route *route = route_of(request);
 	ssize_t n;
 
 	drain(&route->sink);
@@ -150,7 +158,7 @@ static void report_some(unsigned int count)
 	for (; count && rig->reported < rig->executed; count--) {
 		unsigned int slot = rig->reported++ % ENGINE_REQUESTS;
 		struct send_request *request = rig->pending[slot];
-		struct sink *sink = &route_of(request->to)->sink;
+		struct sink *sink = &route_of(request)->sink;
 
 		rig->engine.handler.sent(rig->engine.handler.context, request, rig->results[slot]);
 		drain(sink);
@@ -193,6 +201,22 @@ const struct engine_ops engine_uring = {
 };
 
 /* ---- the rig ---- */
+
+/* One stream for all flows: it keeps their ports. */
+static void open_one_stream(unsigned int gso)
+{
+	struct rule_output output = rig->routes[0][0].sink.to;
+
+	output.port = RULE_PORT_KEPT;
+	rig->one_stream = true;
+	for (unsigned int i = 0; i < STREAMS; i++) {
+		if (rig->streams[i])
+			stream_put(rig->streams[i]);
+		rig->streams[i] = i ? rig->streams[0] : lab_stream(0, &output, 1, gso);
+		if (i)
+			stream_hold(rig->streams[i]);
+	}
+}
 
 /* `nr_streams` flows, each to `nr_outputs` sinks, over routes that take every batch. */
 static void rig_open(unsigned int nr_streams, unsigned int nr_outputs, lab_lengths lengths)
@@ -248,6 +272,11 @@ static void queue_datagram(unsigned int flow)
 	assert_true(lab_deliver(xsk, flow, number, route->sink.lengths));
 	assert_int_equal(xsk_receive(xsk, &frame, 1), 1);
 	entry.payload = frame.address + IPV4_PAYLOAD;
+	if (rig->one_stream) {
+		in_port_t port = htons(route->sink.to.port);
+
+		memcpy(xsk_memory(xsk) + frame.address + IPV4_UDP_PORT, &port, sizeof(port));
+	}
 	xsk_hand_over(xsk, xsk_frame_index(xsk, entry.payload), OWNER_INGRESS, OWNER_QUEUE);
 	assert_true(frame_queue_push(&rig->queue, &entry));
 }
@@ -257,6 +286,24 @@ static void queue_marker(uint64_t generation)
 	const struct frame_entry marker = {.kind = FRAME_MARKER, .payload = generation};
 
 	assert_true(frame_queue_push(&rig->queue, &marker));
+}
+
+/* What the one output of all flows has counted. */
+static void check_one_stream(void)
+{
+	const struct output_queue *to = &rig->streams[0]->outputs[0].queues[0];
+	uint32_t numbers = 0, refused = 0;
+
+	for (unsigned int i = 0; i < STREAMS; i++) {
+		sink_expect(&rig->routes[i][0].sink, rig->numbers[i] - rig->routes[i][0].sink.next);
+		assert_true(sink_is_empty(&rig->routes[i][0].sink));
+		numbers += rig->numbers[i];
+		refused += rig->routes[i][0].refused;
+	}
+	assert_int_equal(counter_read(&to->submitted), numbers);
+	assert_int_equal(counter_read(&to->sent), numbers);
+	assert_int_equal(counter_read(&to->gso_refused), refused);
+	assert_int_equal(to->gso_unfinished, 0);
 }
 
 /* Send all that is queued: every output's sink gets its flow, all of it, in order. */
@@ -269,6 +316,10 @@ static void relay(void)
 	assert_int_equal(egress_loop_run(loop), 0);
 	egress_loop_close(loop);
 	assert_true(fake_xsk_is_whole(rig->egress.xsk));
+	if (rig->one_stream) {
+		check_one_stream();
+		return;
+	}
 	for (unsigned int i = 0; i < STREAMS && rig->streams[i]; i++) {
 		for (unsigned int j = 0; j < rig->nr_outputs; j++) {
 			const struct output_queue *to = &rig->streams[i]->outputs[j].queues[0];
@@ -330,6 +381,61 @@ static void test_refused_late(void **state)
 	assert_true(refused > 20);
 }
 
+/* ---- ports ---- */
+
+/* Flows of one stream and output, each to its port, over routes that refuse batches: interleaved
+ * one by one, in runs, and with batches refused. */
+static unsigned int relay_ports(uint32_t seed, bool late, unsigned int gso)
+{
+	unsigned int refused = 0;
+	unsigned int flow = 0;
+
+	rig_open(STREAMS, 1, lab_mixed);
+	open_one_stream(gso);
+	rig->late = late;
+	rig->random = seed;
+	for (unsigned int i = 0; i < STREAMS; i++)
+		rig->routes[i][0].taken = 1 + next_random(&rig->random) % 100;
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		if (by_chance(1 + seed % 8))
+			flow = next_random(&rig->random) % STREAMS;
+		queue_datagram(flow);
+	}
+	relay();
+	for (unsigned int i = 0; i < STREAMS; i++)
+		refused += rig->routes[i][0].refused;
+	rig_close();
+	return refused;
+}
+
+static void test_ports(void **state)
+{
+	unsigned int refused = 0;
+
+	for (uint32_t seed = 1; seed <= 20; seed++) {
+		refused += relay_ports(seed, false, 64);
+		refused += relay_ports(seed, true, 64);
+		assert_int_equal(relay_ports(seed, seed % 2, 1), 0);
+	}
+	assert_true(refused > 20);
+}
+
+/* A change of port ends a batch, and nothing else does. */
+static void test_runs_to_a_port(void **state)
+{
+	static const unsigned int runs[] = {1, 2, 32, 64};
+
+	for (unsigned int i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+		rig_open(STREAMS, 1, lab_equal);
+		open_one_stream(64);
+		for (unsigned int j = 0; j < FRAMES; j++)
+			queue_datagram(j / runs[i] % STREAMS);
+		relay();
+		assert_int_equal(counter_read(&rig->egress.counters.sends), FRAMES / runs[i]);
+		rig_close();
+	}
+}
+
 /* ---- its price ---- */
 
 /* A flow of equal datagrams is handed over as before: the first batch by itself, because nobody
@@ -387,6 +493,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused_at_once),
 		cmocka_unit_test(test_refused_late),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_runs_to_a_port),
 		cmocka_unit_test(test_equal_sizes_wait_for_nothing),
 		cmocka_unit_test(test_outputs_do_not_wait_for_each_other),
 		cmocka_unit_test(test_smaller_waits),

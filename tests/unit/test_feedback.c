@@ -63,6 +63,24 @@ static const struct {
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.1:1@a",
 	  "c in 239.2.1.1:1@a out 239.2.1.2:1@b", "d in 239.2.1.2:1@b out 239.2.1.1:1@a"},
 	 {{2, 24, "239.1.1.1:1@a", ": a -> b -> a,"}, {4, 24, "239.2.1.1:1@a", ": c -> d -> c,"}}},
+	/* a rule of any port takes what is sent to one, and is found by both edges of an output */
+	{{"a in 239.1.1.1:any@a out 239.1.1.2:7@b", "b in 239.1.1.2:7@b out 239.1.1.1:1@a"},
+	 {{2, 24, "239.1.1.1:1@a", ": a -> b -> a,"}}},
+	{{"b in 239.1.1.2:7@b out 1.1.1.1:1 out 239.1.1.1:1@a", "f in 239.1.1.1:1@a out 1.1.1.1:1",
+	  "a in 239.1.1.1:any@a out 239.1.1.2:7@b"},
+	 {{3, 26, "239.1.1.2:7@b", ": b -> a -> b,"}}},
+	/* what keeps its port: of any port, of one */
+	{{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.2:any@b out 239.1.1.1@a"},
+	 {{2, 26, "239.1.1.1@a", ": a -> b -> a,"}}},
+	{{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.2:7@b out 239.1.1.1@a"},
+	 {{2, 24, "239.1.1.1@a", ": a -> b -> a,"}}},
+	{{"a in 239.1.1.1:7@a out 239.1.1.2@b", "b in 239.1.1.2:7@b out 239.1.1.1@a"},
+	 {{2, 24, "239.1.1.1@a", ": a -> b -> a,"}}},
+	/* routed */
+	{{"a in 10.1.1.1:7@a out 10.2.2.2", "b in 10.2.2.2:7@b out 10.1.1.1"},
+	 {{2, 23, "10.1.1.1", ": a -> b -> a,"}}},
+	{{"a in 239.1.1.1:any@a out 10.2.2.2", "b in 10.2.2.2:7@b out 239.1.1.1@a"},
+	 {{2, 23, "239.1.1.1@a", ": a -> b -> a,"}}},
 	/* the override of a rule that is no part of it */
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.1:1@a",
 	  "c in 239.1.1.3:1@b may_loop out 239.1.1.1:1@a"},
@@ -93,6 +111,12 @@ static const char *const good[][RULES_MAX] = {
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b out 239.1.1.3:1@c",
 	 "b in 239.1.1.2:1@b out 239.1.1.4:1@d", "c in 239.1.1.3:1@c out 239.1.1.4:1@d",
 	 "d in 239.1.1.4:1@d out 239.1.1.5:1@e"},
+	/* another port, given or kept */
+	{"a in 239.1.1.1:any@a out 239.1.1.2:7@b", "b in 239.1.1.2:8@b out 239.1.1.1@a"},
+	{"a in 239.1.1.1:7@a out 239.1.1.2@b", "b in 239.1.1.2:8@b out 239.1.1.1:7@a"},
+	{"a in 239.1.1.1:7@a out 239.1.1.2@b", "b in 239.1.1.2:any@b out 239.1.1.1:8@a"},
+	{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.2:any@c out 239.1.1.1@a"},
+	{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.3:any@b out 239.1.1.1@a"},
 	/* disabled */
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b disabled out 239.1.1.1:1@a"},
 	/* meant: any rule of it may say so */
@@ -323,8 +347,11 @@ static bool feeds(const struct rule *from, const struct rule *to)
 		return false;
 	for (unsigned int i = 0; i < from->nr_outputs; i++) {
 		const struct rule_output *output = &from->outputs[i];
+		/* 0: every port. */
+		uint16_t port = output->port ? output->port : from->port;
 
-		if (addr_equal(&output->to, &to->group) && output->port == to->port &&
+		if (addr_equal(&output->to, &to->group) &&
+		    (!port || !to->port || port == to->port) &&
 		    (!*output->iface || strcmp(output->iface, to->iface) == 0))
 			return true;
 	}
@@ -352,17 +379,27 @@ static bool has_loop(const struct rule *rules, unsigned int count)
 	return found;
 }
 
+/* Three hosts, to which outputs may be routed, and three groups, which may be taken with any port.
+ */
+static const char *const networks[] = {"10.0.0.", "239.0.0."};
+
 /* A rule of few addresses, ports and interfaces. Its source tells it from the others. */
 static void random_rule(FILE *stream, unsigned int index, unsigned int count)
 {
 	unsigned int outputs = 1 + pick(2);
+	unsigned int group = pick(6), first = pick(2);
 
-	fprintf(stream, "r%u in 10.0.0.%u:1@%c source 10.9.9.%u%s%s", index, 1 + pick(6),
-		'a' + pick(2), 1 + index, pick(8) ? "" : " disabled", pick(8) ? "" : " may_loop");
+	fprintf(stream, "r%u in %s%u:%s@%c source 10.9.9.%u%s%s", index, networks[group / 3], group,
+		group < 3 || pick(3) ? "1" : "any", 'a' + pick(2), 1 + index,
+		pick(8) ? "" : " disabled", pick(8) ? "" : " may_loop");
 	for (unsigned int i = 0; i < outputs; i++) {
-		/* Ports: 2 is nobody's; the outputs of a rule differ. */
-		fprintf(stream, " out 10.0.0.%u:%u", 1 + i * 3 + pick(3), 1 + !pick(3));
+		/* Ports: 2 is nobody's, but of those of any; the outputs of a rule differ. */
+		bool host = i ^ first;
+
+		fprintf(stream, " out %s%u", networks[!host], pick(3) + (host ? 0 : 3));
 		if (pick(3))
+			fprintf(stream, ":%u", 1 + !pick(3));
+		if (!host || pick(3))
 			fprintf(stream, "@%c", 'a' + pick(2));
 	}
 }

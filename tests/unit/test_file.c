@@ -287,7 +287,7 @@ static const struct {
 	{"rules:\n- in: 1.1.1.1:1@a\n  out:\n  - [x]\n  - ttl: [1]\n",
 	 {{4, 5, "[x]", "wrong type, expected a mapping with `to`"},
 	  {5, 10, "[1]", "wrong type, expected a number from 1 to 255"},
-	  {5, 5, "ttl:", "no `to:` here, expected DEST:PORT[@IFACE]"}}},
+	  {5, 5, "ttl:", "no `to:` here, expected DEST[:PORT][@IFACE]"}}},
 	{RULES "egress: 5\ninterfaces: [a]\nworkers: x\nstatistics: 1\n",
 	 {{2, 9, "5", "wrong type, expected a mapping with engine, gso, wakeup"},
 	  {3, 13, "[a]", "wrong type, expected a mapping of interface names"},
@@ -383,6 +383,8 @@ static const struct {
 	{RULES "events: { silent_after: 0, hook: true }\n",
 	 {{2, 25, "0", "not a valid number of seconds, expected a number from 1 to 86400"},
 	  {2, 34, "true", "not a path, expected an absolute one"}}},
+	{RULES "metrics: { listen: 127.0.0.1 }\n",
+	 {{2, 20, "127.0.0.1", "no port, expected 127.0.0.1:PORT, [::1]:PORT or off"}}},
 	{RULES "metrics: { listen: 10.0.0.1:9710 }\n",
 	 {{2, 20, "10.0.0.1:9710", "not an address of this host alone, expected 127.0.0.1:PORT"}}},
 	/* IPv6 */

@@ -122,6 +122,14 @@ static const char *const good[][2] = {
 	/* what it sends may come back */
 	{"n in 239.1.1.1:1@a may_loop disabled source 1.1.1.1 out 239.1.1.1:1@a",
 	 "n in 239.1.1.1:1@a source 1.1.1.1 disabled may_loop out 239.1.1.1:1@a"},
+	/* any port, and the port kept; an interface with the name of a port */
+	{"in 239.1.1.1:any@eth0 out 239.2.2.2@eth1 ttl 8 out 10.0.0.5",
+	 "239.1.1.1:any@eth0 in 239.1.1.1:any@eth0 out 239.2.2.2@eth1 ttl 8 out 10.0.0.5"},
+	{"in [ff3e::1]:any@any source 2001:db8::/32 out [2001:db8::1] out [2001:db8::1]@eth1",
+	 "[2001:db8::]/32>[ff3e::1]:any@any in [ff3e::1]:any@any source [2001:db8::]/32 "
+	 "out [2001:db8::1] out [2001:db8::1]@eth1"},
+	{"any in 239.1.1.1:1@a out 1.1.1.1@b out 1.1.1.1:1@b rate 1mbit",
+	 "any in 239.1.1.1:1@a out 1.1.1.1@b out 1.1.1.1:1@b rate 1mbit"},
 	/* any white space between words */
 	{" \t\r\n n\tin\n239.1.1.1:1@a\r\nout 1.1.1.1:1 \n", "n in 239.1.1.1:1@a out 1.1.1.1:1"},
 };
@@ -180,9 +188,9 @@ static const struct bad {
 	{"  ", {{1, 3, "", "an empty rule"}}},
 	{"cam1", {{1, 1, "cam1", "no input after it, expected `in GROUP:PORT@IFACE`"}}},
 	{"in", {{1, 1, "in", "nothing after it, expected GROUP:PORT@IFACE"}}},
-	{IN, {{1, 4, "239.1.1.1:1@a", "no output after it, expected `out DEST:PORT"}}},
+	{IN, {{1, 4, "239.1.1.1:1@a", "no output after it, expected `out DEST[:PORT]"}}},
 	{IN "source 1.1.1.1", {{1, 25, "1.1.1.1", "no output after it"}}},
-	{IN "out", {{1, 18, "out", "nothing after it, expected DEST:PORT[@IFACE]"}}},
+	{IN "out", {{1, 18, "out", "nothing after it, expected DEST[:PORT][@IFACE]"}}},
 	{IN "out out 1.1.1.1:1", {{1, 18, "out", "nothing after it"}}},
 	{"n out 1.1.1.1:1", {{1, 3, "out", "no input before it, expected `in"}}},
 	{"out 1.1.1.1:1 " IN, {{1, 1, "out", "no input before it"}}},
@@ -194,6 +202,27 @@ static const struct bad {
 	{"in 239.1.1.1@eth0 out 1.1.1.1:1",
 	 {{1, 4, "239.1.1.1", "no port, expected GROUP:PORT@IFACE"}}},
 	{"in 239.1.1.1:5000@ out 1.1.1.1:1", {{1, 19, "", "not an interface name"}}},
+	/* any port, and none */
+	{"in 10.0.0.1:any@a out 1.1.1.1",
+	 {{1, 4, "10.0.0.1:any@a", "any port of a host, expected a"}}},
+	{"in [2001:db8::1]:any@a out 1.1.1.1",
+	 {{1, 4, "[2001:db8::1]:any@a", "any port of a host"}}},
+	{"in 10.0.0.1:any out 1.1.1.1",
+	 {{1, 4, "10.0.0.1:any", "no interface"}, {1, 4, "10.0.0.1:any", "any port of a host"}}},
+	{"in 239.1.1.1:ANY@a out 1.1.1.1", {{1, 14, "ANY", "not a valid port"}}},
+	{"in 239.1.1.1:anyone@a out 1.1.1.1", {{1, 14, "anyone", "not a valid port"}}},
+	{"in 239.1.1.1@a out 1.1.1.1", {{1, 4, "239.1.1.1", "no port, expected GROUP:PORT@IFACE"}}},
+	{"in 239.1.1.1 out 1.1.1.1", {{1, 4, "239.1.1.1", "no port"}}},
+	{IN "out 1.1.1.1:any", {{1, 30, "any", "not a valid port"}}},
+	{IN "out 239.1.1.1", {{1, 22, "239.1.1.1", "no interface, expected DEST[:PORT]@IFACE"}}},
+	{IN "out [ff3e::1]", {{1, 22, "[ff3e::1]", "no interface"}}},
+	{IN "out 2001:db8::1", {{1, 22, "2001:db8::1", "more than one colon"}}},
+	{IN "out 2001:db8::1@a", {{1, 22, "2001:db8::1", "more than one colon"}}},
+	{IN "out [2001:db8::1]1", {{1, 22, "[2001:db8::1]1", "no port"}}},
+	{IN "out [2001:db8::1]:", {{1, 36, "", "not a valid port"}}},
+	{IN "out [1.1.1.1]", {{1, 23, "1.1.1.1", "not an address, expected an IPv6"}}},
+	{IN "out any", {{1, 22, "any", "not an address"}}},
+	{IN "out @a", {{1, 22, "", "not an address"}}},
 	{"in :5000@eth0 out 1.1.1.1:1", {{1, 4, "", "not an address"}}},
 	{"in @ out 1.1.1.1:1", {{1, 4, "", "no port"}, {1, 5, "", "not an interface name"}}},
 	{"in 239.1.1:x@. out 1.1.1.1:1",
@@ -201,7 +230,7 @@ static const struct bad {
 	  {1, 12, "x", "not a valid port, expected a number from 1 to 65535"},
 	  {1, 14, ".", "not an interface name"}}},
 	{IN "out 239.1.1.1:1",
-	 {{1, 22, "239.1.1.1:1", "no interface, expected DEST:PORT@IFACE because DEST is"}}},
+	 {{1, 22, "239.1.1.1:1", "no interface, expected DEST[:PORT]@IFACE because DEST is"}}},
 	{IN "out 239.1.1.1:1@..", {{1, 34, "..", "not an interface name"}}},
 	{IN "out 1.1.1.1:1@1234567890123456",
 	 {{1, 32, "1234567890123456", "not an interface name, expected 1 to 15"}}},
@@ -509,7 +538,8 @@ static struct rule random_rule(uint32_t *seed)
 	random_address(seed, ipv4, random_below(seed, 2), &rule.group);
 	if (random_below(seed, 2))
 		random_source(seed, ipv4, &rule);
-	rule.port = (uint16_t)(1 + random_below(seed, 65535));
+	if (!addr_is_multicast(&rule.group) || random_below(seed, 2))
+		rule.port = (uint16_t)(1 + random_below(seed, 65535));
 	random_iface(seed, rule.iface);
 	if (random_below(seed, 2))
 		random_name(seed, rule.name);
@@ -522,7 +552,8 @@ static struct rule random_rule(uint32_t *seed)
 		bool multicast = random_below(seed, 2);
 
 		random_address(seed, ipv4, multicast, &output->to);
-		output->port = (uint16_t)(1 + random_below(seed, 65535));
+		if (random_below(seed, 4))
+			output->port = (uint16_t)(1 + random_below(seed, 65535));
 		output->ttl = random_below(seed, 2) ? rule_default_ttl(&output->to)
 						    : (uint8_t)(1 + random_below(seed, 255));
 		output->dscp = (uint8_t)random_below(seed, 64);

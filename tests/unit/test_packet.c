@@ -102,6 +102,24 @@ static void test_ipv4_datagram(void **state)
 	}
 }
 
+/* Nobody can be meant by port 0; of the others every one is found again before the payload. */
+static void test_ports(void **state)
+{
+	struct xmc_datagram dgram;
+	struct packet packet;
+
+	for (unsigned int port = 0; port < 65536; port++) {
+		packet_build_text(&packet, port % 2 ? SOURCE4 : SOURCE6, port % 2 ? GROUP4 : GROUP6,
+				  (uint16_t)port, 5);
+		assert_int_equal(parse(&packet, &dgram), port ? XMC_STEERED : XMC_NO_RULE);
+		if (port)
+			assert_int_equal(xmc_payload_port(packet.bytes + dgram.payload_offset),
+					 htons((uint16_t)port));
+	}
+	packet_build_text(&packet, SOURCE4, GROUP4, 0, 5);
+	assert_int_equal(parse(&packet, &dgram), XMC_NO_RULE);
+}
+
 static void test_ipv6_datagram(void **state)
 {
 	static const uint8_t source[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 9};
@@ -330,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ipv4_datagram),
 		cmocka_unit_test(test_ipv6_datagram),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_padding_is_no_payload),
 		cmocka_unit_test(test_every_truncation),
 		cmocka_unit_test(test_every_udp_length),

@@ -241,6 +241,8 @@ static struct stream *random_stream(bool ipv4)
 	struct rule *rule = &stream->rule;
 
 	random_flow(ipv4, &rule->source, &rule->group, &rule->port);
+	if (!below(3))
+		rule->port = RULE_PORT_ANY;
 	switch (below(4)) {
 	case 0:
 		memset(&rule->source, 0, sizeof(rule->source));
@@ -257,7 +259,8 @@ static struct stream *random_stream(bool ipv4)
 
 static bool takes(const struct rule *rule, const struct xmc_datagram *dgram)
 {
-	if (rule->port != ntohs(dgram->port) || !addr_equal(&rule->group, &dgram->destination))
+	if ((rule->port != RULE_PORT_ANY && rule->port != ntohs(dgram->port)) ||
+	    !addr_equal(&rule->group, &dgram->destination))
 		return false;
 	for (unsigned int bit = rule->source_host_bits; bit < 128; bit++) {
 		unsigned int differ = rule->source.b[15 - bit / 8] ^ dgram->source.b[15 - bit / 8];
@@ -268,6 +271,14 @@ static bool takes(const struct rule *rule, const struct xmc_datagram *dgram)
 	return true;
 }
 
+/* The port first, then the source. */
+static bool beats(const struct rule *a, const struct rule *b)
+{
+	if ((a->port == RULE_PORT_ANY) != (b->port == RULE_PORT_ANY))
+		return b->port == RULE_PORT_ANY;
+	return rule_host_bits(a) < rule_host_bits(b);
+}
+
 /* The most specific of those that take it, one after the other. */
 static struct stream *expected(struct stream *const *streams, unsigned int count,
 			       const struct xmc_datagram *dgram)
@@ -276,7 +287,7 @@ static struct stream *expected(struct stream *const *streams, unsigned int count
 
 	for (unsigned int i = 0; i < count; i++) {
 		if (takes(&streams[i]->rule, dgram) &&
-		    (!best || rule_host_bits(&streams[i]->rule) < rule_host_bits(&best->rule)))
+		    (!best || beats(&streams[i]->rule, &best->rule)))
 			best = streams[i];
 	}
 	return best;
@@ -297,7 +308,7 @@ static bool has_input_of(struct stream *const *streams, unsigned int count, cons
 
 static void test_against_reference(void **state)
 {
-	unsigned int found = 0;
+	unsigned int found = 0, found_any = 0;
 
 	for (unsigned int turn = 0; turn < 200; turn++) {
 		struct stream *streams[RULES];
@@ -322,11 +333,13 @@ static void test_against_reference(void **state)
 			stream = expected(streams, count, &dgram);
 			assert_ptr_equal(ruleset_find(ruleset, &dgram), stream);
 			found += stream && stream->rule.source_host_bits;
+			found_any += stream && stream->rule.port == RULE_PORT_ANY;
 		}
 		ruleset_free(ruleset);
 	}
-	/* Not a test of nothing: prefixes did win. */
+	/* Not a test of nothing: prefixes did win, and so did rules of any port. */
 	assert_true(found > 10000);
+	assert_true(found_any > 10000);
 }
 
 int main(void)

@@ -52,6 +52,24 @@ static const struct {
 	 {{1, 44, "1.1.1.1:1", "duplicate output"}}},
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b out 1.1.1.1:1 out 239.1.1.2:1@b"},
 	 {{1, 56, "239.1.1.2:1@b", "duplicate output"}}},
+	/* the same place written in two ways; the own input, with any port or one of it */
+	{{"a in 239.1.1.1:7@a out 239.1.1.2@b out 1.1.1.1:7 out 239.1.1.2:7@b out 1.1.1.1"},
+	 {{1, 54, "239.1.1.2:7@b", "duplicate output"}, {1, 72, "1.1.1.1", "duplicate output"}}},
+	{{"a in 239.1.1.1:any@a out 239.1.1.2@b out 239.1.1.2@b"},
+	 {{1, 42, "239.1.1.2@b", "duplicate output"}}},
+	{{"a in 239.1.1.1:7@a out 239.1.1.1@a"},
+	 {{1, 24, "239.1.1.1@a", "the output is the rule's own input"}}},
+	{{"a in 239.1.1.1:any@a out 239.1.1.1@a out 239.1.1.1:7@a"},
+	 {{1, 26, "239.1.1.1@a", "the output is the rule's own input"},
+	  {1, 42, "239.1.1.1:7@a", "the output is the rule's own input"}}},
+	/* any port twice */
+	{{"a in 239.1.1.1:any@a out 1.1.1.1", "b in 239.1.1.1:any@a out 1.1.1.2",
+	  "c in 239.1.1.1:any@a source 1.0.0.0/8 out 1.1.1.1",
+	  "in 239.1.1.1:any@a source 1.0.0.0/8 out 1.1.1.1"},
+	 {{2, 6, "239.1.1.1:any@a", "duplicate input"},
+	  {4, 4, "239.1.1.1:any@a", "duplicate input"}}},
+	{{"a in [ff3e::1]:1@a out [fe80::2]"},
+	 {{1, 24, "[fe80::2]", "without an interface, expected [ADDR][:PORT]@IFACE"}}},
 	/* the source's family is the input's */
 	{{"a in 239.1.1.1:1@a source fe80::1 out 1.1.1.1:1 out [2001:db8::2]:1"},
 	 {{1, 27, "fe80::1", "another address family than the input, expected IPv4"}}},
@@ -111,6 +129,9 @@ static const char *const good[] = {
 	"h in 239.1.1.1:1@b source 1.0.0.0/9 out 1.1.1.1:1",
 	"in [ff3e::1]:1@a source fe80::1 out [ff02::2]:1@b out [fe80::1]:1@b out [fec0::1]:1",
 	"in [fe80::1]:1@a out 1.1.1.1:1 out [ff3e::2]:1@b",
+	"i in 239.1.1.1:any@a out 1.1.1.1 out 1.1.1.1:1 out 239.1.1.1@b out 239.1.1.2@a",
+	"j in 239.1.1.1:any@a source 1.1.1.1 out 1.1.1.1",
+	"k in 239.1.1.1:any@b out 1.1.1.1",
 	"in 239.1.1.4:1@a source 10.0.0.1 out [ff3e::2]:1@b",
 };
 
@@ -326,13 +347,48 @@ static void test_lengths(void **state)
 	config_free(&config);
 }
 
+/* A length of source with a port and with any port are two. */
+static void test_lengths_of_any_port(void **state)
+{
+	char texts[XMC_MAX_SHAPES][100];
+	const char *rules[XMC_MAX_SHAPES];
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	for (int i = 0; i < XMC_MAX_SHAPES; i++) {
+		snprintf(texts[i], sizeof(texts[0]),
+			 "a%d in 239.1.1.1:%s@a source 16.0.0.0/%d out 1.1.1.1", i,
+			 i % 2 ? "any" : "1", 32 - i / 2);
+		rules[i] = texts[i];
+	}
+	assert_int_equal(config_add_rules(&config, rules, XMC_MAX_SHAPES, "--rule", &errors), 0);
+	rules[0] = "more in 239.1.1.2:any@a source 16.0.0.0/32 out 1.1.1.1";
+	assert_int_equal(config_add_rules(&config, rules, 1, "--rule", &errors), 0);
+	rules[0] = "less in 239.1.1.1:any@a out 1.1.1.1";
+	assert_int_equal(config_add_rules(&config, rules, 1, "--rule", &errors), -EINVAL);
+	expect_errors(&errors,
+		      (const struct expected[]){{1, 9, "239.1.1.1:any@a",
+						 "too many lengths of sources on a, expected at "
+						 "most 16 for IPv4: prefixes, hosts and any source "
+						 "each count, with ports and with any port"},
+						{0}},
+		      "less");
+	config_free(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad),	    cmocka_unit_test(test_good),
-		cmocka_unit_test(test_add_later),   cmocka_unit_test(test_outputs_limit),
-		cmocka_unit_test(test_rules_limit), cmocka_unit_test(test_all_duplicate),
-		cmocka_unit_test(test_interfaces),  cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_add_later),
+		cmocka_unit_test(test_outputs_limit),
+		cmocka_unit_test(test_rules_limit),
+		cmocka_unit_test(test_all_duplicate),
+		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_lengths_of_any_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

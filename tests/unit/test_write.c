@@ -354,6 +354,12 @@ static void pick_rule(struct rule *rule, unsigned int number)
 	if (pick(2))
 		pick_source(rule);
 	rule->port = (uint16_t)(1000 + number);
+	/* Of a group, and each another one. */
+	if (addr_is_multicast(&rule->group) && pick(4) == 0) {
+		rule->port = RULE_PORT_ANY;
+		rule->group.b[14] = (uint8_t)(number >> 8);
+		rule->group.b[15] = (uint8_t)number;
+	}
 	pick_iface(rule->iface);
 	rule->disabled = pick(4) == 0;
 	rule->may_loop = pick(4) == 0;
@@ -362,6 +368,9 @@ static void pick_rule(struct rule *rule, unsigned int number)
 	assert_non_null(rule->outputs);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++)
 		rule->outputs[i] = pick_output(i);
+	/* One that keeps its port, so that there are no duplicates. */
+	if (pick(3) == 0)
+		rule->outputs[pick(rule->nr_outputs)].port = RULE_PORT_KEPT;
 	if (pick(3) == 0) {
 		rule_derive_name(rule);
 		return;

@@ -71,12 +71,15 @@ const char *endpoint_format(const struct xmc_addr *addr, uint16_t port, const ch
 {
 	const char *bracket[2] = {"[", "]"};
 	char plain[ADDR_TEXT_SIZE];
+	char number[sizeof(":65535")] = "";
 	bool named = iface && *iface;
 
 	if (addr_is_ipv4(addr))
 		bracket[0] = bracket[1] = "";
-	snprintf(text, ENDPOINT_TEXT_SIZE, "%s%s%s:%u%s%.15s", bracket[0], addr_format(addr, plain),
-		 bracket[1], port, named ? "@" : "", named ? iface : "");
+	if (port)
+		snprintf(number, sizeof(number), ":%u", port);
+	snprintf(text, ENDPOINT_TEXT_SIZE, "%s%s%s%s%s%.15s", bracket[0], addr_format(addr, plain),
+		 bracket[1], number, named ? "@" : "", named ? iface : "");
 	return text;
 }
 

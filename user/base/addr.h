@@ -34,7 +34,8 @@ int addr_family(const struct xmc_addr *addr);
 const char *addr_format(const struct xmc_addr *addr, char text[ADDR_TEXT_SIZE]);
 
 /* Write "ADDR:PORT" or, with an interface (not NULL, not empty), "ADDR:PORT@IFACE", IPv6 in
- * brackets: the form of the rule grammar. Port in host order. Returns `text`. */
+ * brackets: the form of the rule grammar. Port in host order; 0: none, "ADDR[@IFACE]". Returns
+ * `text`. */
 const char *endpoint_format(const struct xmc_addr *addr, uint16_t port, const char *iface,
 			    char text[ENDPOINT_TEXT_SIZE]);
 

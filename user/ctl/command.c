@@ -7,8 +7,8 @@
 #include "steering/pins.h"
 
 #define RULE_WORDS                                                                                 \
-	"[NAME] in GROUP:PORT@IFACE [source ADDR[/BITS]] [disabled] [may_loop]\n"                  \
-	"           out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]\n"                  \
+	"[NAME] in GROUP:(PORT|any)@IFACE [source ADDR[/BITS]] [disabled] [may_loop]\n"            \
+	"           out DEST[:PORT][@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]\n"                \
 	"           [rate N(bit|kbit|mbit|gbit)] [pps N] [burst N(ms|s)] [out ...]"
 
 static const struct verb rule_verbs[] = {

@@ -117,6 +117,22 @@ static bool is_among(const char *const *texts, const char *word)
 	return *texts;
 }
 
+/* Behind "GROUP:" of an input: `any`, the only port that is a word, with an interface. */
+static void any_port(struct ctl *ctl, const char *word)
+{
+	const char *bracket = strrchr(word, ']');
+	const char *colon = strrchr(bracket ? bracket : word, ':');
+	char *prefix;
+
+	/* No port before the address is closed. */
+	if (!colon || (*word == '[' && !bracket))
+		return;
+	if (asprintf(&prefix, "%.*s:any@", (int)(colon - word), word) >= 0) {
+		interface_names(ctl, prefix, word);
+		free(prefix);
+	}
+}
+
 /* Inside a rule: an interface behind '@', a name where a rule begins, else the words of the
  * grammar. */
 static void rule_text(struct ctl *ctl, const struct verb *verb, char **words, int count)
@@ -139,6 +155,8 @@ static void rule_text(struct ctl *ctl, const struct verb *verb, char **words, in
 		free(prefix);
 	} else if (strcmp(before, "gso") == 0) {
 		candidates(gso, word);
+	} else if (strcmp(before, "in") == 0) {
+		any_port(ctl, word);
 	} else if (!is_among(before_values, before)) {
 		candidates(keywords, word);
 		if (count == 1 && strcmp(verb->name, "replace") == 0)

@@ -57,8 +57,7 @@ static int open_stream(struct entry *entry, const struct egress_config *egress)
 		return fail(entry, err, "too few file descriptors: raise the limit (ulimit -n)");
 	if (!output)
 		return fail(entry, err, "%s: %s", failure.step, strerror(-err));
-	return fail(entry, err, "output %s: %s: %s",
-		    endpoint_format(&output->to, output->port, output->iface, text), failure.step,
+	return fail(entry, err, "output %s: %s: %s", output_format(output, text), failure.step,
 		    strerror(-err));
 }
 

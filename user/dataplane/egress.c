@@ -2,10 +2,13 @@
 #define LOG_FACILITY LOG_FACILITY_EGRESS
 #include "dataplane/egress.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <xmcast/packet.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -107,12 +110,13 @@ static void on_shutdown(void *context)
 static void log_refusal(struct egress_loop *loop, const struct send_request *request, int result)
 {
 	const struct rule_output *rule = &request->to->output->rule;
+	uint16_t port = request->port ? ntohs(request->port) : rule->port;
 	char text[ENDPOINT_TEXT_SIZE];
 
 	if (!log_allowed(&loop->send_limit, "send-failed"))
 		return;
 	log_warning("send-failed to=%s datagrams=%u error=\"%s\"",
-		    endpoint_format(&rule->to, rule->port, rule->iface, text), request->count,
+		    endpoint_format(&rule->to, port, rule->iface, text), request->count,
 		    strerror(-result));
 }
 
@@ -240,10 +244,11 @@ static int get_request(struct egress_loop *loop, struct send_request **request)
 static int send_datagram(struct egress_loop *loop, struct output_queue *to, uint32_t frame,
 			 void *payload, const struct frame_entry *entry)
 {
+	in_port_t port = to->keeps_port ? xmc_payload_port(payload) : 0;
 	uint32_t length = entry->length;
 	int err;
 
-	if (to->open && !send_request_takes(to->open, length)) {
+	if (to->open && !send_request_takes(to->open, length, port)) {
 		err = close_request(loop, to);
 		if (err)
 			return err;
@@ -254,7 +259,7 @@ static int send_datagram(struct egress_loop *loop, struct output_queue *to, uint
 		err = get_request(loop, &request);
 		if (err)
 			return err;
-		send_request_start(request, to);
+		send_request_start(request, to, port);
 		to->open = request;
 		if (!to->listed) {
 			to->listed = true;

@@ -5,22 +5,37 @@
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stddef.h>
 #include <string.h>
 
 /* Below this segment size a refusal cannot be for the path MTU (RFC 791: every path takes 576). */
 #define SMALLEST_MTU_PAYLOAD 548
 
-void send_request_start(struct send_request *request, struct output_queue *to)
+/* An output's address, with this port: that stands at one place in both families. */
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+	       "the place of the port");
+_Static_assert(sizeof(struct sockaddr_in) <= sizeof(struct sockaddr_in6), "room for both");
+
+static void set_address(struct send_request *request)
+{
+	memcpy(&request->address, &request->to->output->to, sizeof(request->address));
+	request->address.sin6_port = request->port;
+}
+
+void send_request_start(struct send_request *request, struct output_queue *to, in_port_t port)
 {
 	request->to = to;
+	request->port = port;
 	request->count = 0;
 	request->bytes = 0;
 	request->segment_size = 0;
 	request->stamp = 0;
 }
 
-bool send_request_takes(const struct send_request *request, uint32_t length)
+bool send_request_takes(const struct send_request *request, uint32_t length, in_port_t port)
 {
+	if (port != request->port)
+		return false;
 	if (!request->count)
 		return true;
 	/* The limit may have fallen since it was begun: what is gathered now would be refused. */
@@ -54,6 +69,10 @@ void send_request_finish(struct send_request *request)
 
 	memset(message, 0, sizeof(*message));
 	message->msg_name = (void *)&output->to;
+	if (request->port) {
+		set_address(request);
+		message->msg_name = &request->address;
+	}
 	message->msg_namelen = output->to_length;
 	message->msg_iov = request->payloads;
 	message->msg_iovlen = request->count;

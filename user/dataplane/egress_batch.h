@@ -2,12 +2,14 @@
 /*
  * Send requests: the datagrams of one output that leave with one sendmsg(2). With UDP_SEGMENT (GSO,
  * udp(7)) one request carries up to GSO_MAX_SEGMENTS datagrams of equal length, of which the last
- * may be shorter; the iovecs point into the UMEM, nothing is copied. All of it is the egress
- * thread's.
+ * may be shorter; the iovecs point into the UMEM, nothing is copied. All go to one port: an output
+ * that keeps ports has a request of its own for each run of datagrams to one. All of it is the
+ * egress thread's.
  */
 #ifndef XMCAST_DATAPLANE_EGRESS_BATCH_H
 #define XMCAST_DATAPLANE_EGRESS_BATCH_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -27,17 +29,19 @@ struct send_request {
 	/* Of the one datagram that is timed (stamp.h), or 0. There is no second one: an output's
 	 * datagrams come in the order in which the stream's queue counted them. */
 	uint32_t stamp;
+	in_port_t port;		     /* of an output that keeps ports: where this goes; else 0 */
+	struct sockaddr_in6 address; /* then: the output's, with that port; of IPv4 in its place */
 	struct msghdr message;
 	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
 	uint32_t frames[GSO_MAX_SEGMENTS];
 	struct iovec payloads[GSO_MAX_SEGMENTS];
 };
 
-/* Begin an empty request to an output. */
-void send_request_start(struct send_request *request, struct output_queue *to);
+/* Begin an empty request to an output; `port`: not 0 only for one that keeps ports. */
+void send_request_start(struct send_request *request, struct output_queue *to, in_port_t port);
 
-/* May this datagram be appended? An empty request takes any. */
-bool send_request_takes(const struct send_request *request, uint32_t length);
+/* May this datagram, to this port, be appended? An empty request takes any of its port. */
+bool send_request_takes(const struct send_request *request, uint32_t length, in_port_t port);
 
 /* Append a datagram. True: the request is full, no other may follow. */
 bool send_request_add(struct send_request *request, uint32_t frame, void *payload, uint32_t length);

@@ -240,7 +240,8 @@ bool output_socket_share(struct output *output, const struct output *with)
 	const struct rule_output *b = &with->rule;
 	int ifindex;
 
-	if (!addr_equal(&a->to, &b->to) || a->port != b->port || a->ttl != b->ttl ||
+	/* With its port: that of one which keeps it is another rule's to say. */
+	if (memcmp(&output->to, &with->to, sizeof(output->to)) != 0 || a->ttl != b->ttl ||
 	    a->dscp != b->dscp || strcmp(a->iface, b->iface) != 0)
 		return false;
 	/* An interface that was made anew has the same name, and the socket does not reach it. */

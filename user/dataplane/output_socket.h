@@ -7,7 +7,8 @@
  *   nothing to do with it. So a unicast output has a decoy, a second socket on the same port that
  * is connected to the destination: the kernel prefers it when it looks for whom an ICMP error is
  * for
- *   (__udp4_lib_err()), and nobody sends through it.
+ *   (__udp4_lib_err()), and nobody sends through it. Of an output that keeps ports it is connected
+ *   to port 0, which the kernel takes for every port of the host.
  * - Not connected: a connected socket keeps a source address that the host may no longer have.
  * - IP_PMTUDISC_OMIT: what does not fit the device is fragmented, DF stays clear, so that routers
  *   behind us may fragment, and no ICMP message from outside can shrink the MTU.

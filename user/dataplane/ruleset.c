@@ -15,7 +15,7 @@ struct slot {
 
 /* Open addressing with linear probing; at most half full, so that a miss ends soon. */
 struct ruleset {
-	/* What the sources of its streams look like, by family, the most specific first. */
+	/* What the inputs of its streams look like, by family, the most specific first. */
 	struct xmc_shape *shapes[XMC_FAMILIES];
 	unsigned int nr_shapes[XMC_FAMILIES];
 	uint32_t mask;
@@ -64,10 +64,27 @@ static struct xmc_rule_key key_of(const struct rule *rule)
 	};
 }
 
-/* Collects which numbers of host bits there are. */
+/* Shapes from the most specific to the least: of a port, by number of host bits; then of any. */
+#define SPECIFICITIES (2 * (XMC_HOST_BITS_ANY + 1))
+
+/* Collects which of them there are. */
 struct census {
-	bool present[XMC_FAMILIES][XMC_HOST_BITS_ANY + 1];
+	bool present[XMC_FAMILIES][SPECIFICITIES];
 };
+
+static unsigned int specificity_of(const struct xmc_rule_key *key)
+{
+	return key->host_bits + (key->port ? 0 : XMC_HOST_BITS_ANY + 1U);
+}
+
+static void set_shape(struct xmc_shape *shape, unsigned int specificity)
+{
+	unsigned int bits = specificity % (XMC_HOST_BITS_ANY + 1);
+
+	shape->host_bits = (__u8)bits;
+	shape->port_mask = specificity == bits ? XMC_PORT_ONE : XMC_PORT_ANY;
+	xmc_mask_from_host_bits(&shape->mask, bits);
+}
 
 static enum xmc_family family_of(const struct xmc_addr *group)
 {
@@ -79,19 +96,14 @@ static int set_shapes(struct ruleset *ruleset, const struct census *census, enum
 	const bool *present = census->present[family];
 	unsigned int count = 0;
 
-	for (unsigned int bits = 0; bits <= XMC_HOST_BITS_ANY; bits++)
-		count += present[bits];
+	for (unsigned int i = 0; i < SPECIFICITIES; i++)
+		count += present[i];
 	ruleset->shapes[family] = calloc(count + 1UL, sizeof(*ruleset->shapes[family]));
 	if (!ruleset->shapes[family])
 		return -ENOMEM;
-	for (unsigned int bits = 0; bits <= XMC_HOST_BITS_ANY; bits++) {
-		struct xmc_shape *shape;
-
-		if (!present[bits])
-			continue;
-		shape = &ruleset->shapes[family][ruleset->nr_shapes[family]++];
-		shape->host_bits = (__u8)bits;
-		xmc_mask_from_host_bits(&shape->mask, bits);
+	for (unsigned int i = 0; i < SPECIFICITIES; i++) {
+		if (present[i])
+			set_shape(&ruleset->shapes[family][ruleset->nr_shapes[family]++], i);
 	}
 	return 0;
 }
@@ -107,7 +119,7 @@ static int insert(struct ruleset *ruleset, struct stream *stream, struct census 
 	slot->key = key;
 	slot->hash = hash_key(&key);
 	slot->stream = stream;
-	census->present[family_of(&key.group)][key.host_bits] = true;
+	census->present[family_of(&key.group)][specificity_of(&key)] = true;
 	stream_hold(stream);
 	ruleset->streams[ruleset->count++] = stream;
 	return 0;

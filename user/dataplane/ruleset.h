@@ -2,7 +2,8 @@
 /*
  * A ruleset is an immutable snapshot of the streams of one ingress interface, found by what a
  * packet says: of those with its group and port the one whose source is the most specific, from a
- * host over ever shorter prefixes to any.
+ * host over ever shorter prefixes to any; if there is none, in the same way of those with its group
+ * and any port.
  *
  * The main thread makes and frees rulesets; each holds a reference to its streams. The ingress
  * threads of the interface read one at a time. A ruleset may be freed once every worker has
@@ -29,7 +30,7 @@ int ruleset_new(struct ruleset **out, struct stream *const *streams, unsigned in
 void ruleset_free(struct ruleset *ruleset);
 
 /* The stream of a datagram, or NULL. One look-up for each length of source that there is,
- * however many rules there are. */
+ * with a port and with any, however many rules there are. */
 struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_datagram *dgram);
 
 /* Whether it has a stream with the input of this rule. Takes NULL, which has none. */

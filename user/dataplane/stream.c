@@ -24,6 +24,7 @@ static int open_output(struct output *output, const struct stream *stream,
 		       const struct stream *before, struct stream_failure *failure)
 {
 	unsigned int nr_queues = stream->nr_queues;
+	uint16_t port = rule_output_port(&stream->rule, rule);
 
 	output->rule = *rule;
 	output->fd = output->decoy_fd = -1;
@@ -36,11 +37,12 @@ static int open_output(struct output *output, const struct stream *stream,
 	for (unsigned int i = 0; i < nr_queues; i++) {
 		output->queues[i].output = output;
 		output->queues[i].limit = output->limit;
+		output->queues[i].keeps_port = port == RULE_PORT_KEPT;
 		output->queues[i].latency = &stream->latency[i];
 		output->queues[i].gso_segments = rule->gso ? rule->gso : egress->gso;
 		output->queues[i].gso_max_size = UINT16_MAX;
 	}
-	output->to_length = addr_to_sockaddr(&rule->to, rule->port, &output->to);
+	output->to_length = addr_to_sockaddr(&rule->to, port, &output->to);
 	for (unsigned int i = 0; before && i < before->nr_outputs; i++) {
 		if (output_socket_share(output, &before->outputs[i]))
 			return 0;

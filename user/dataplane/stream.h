@@ -35,7 +35,8 @@ struct output_queue {
 	/* The egress thread's own, to gather a batch: see egress_batch.h. */
 	struct send_request *open;
 	struct output_queue *next_open;
-	bool listed; /* in the list of outputs with an open request */
+	bool listed;	 /* in the list of outputs with an open request */
+	bool keeps_port; /* each datagram goes to the port to which it came */
 	const struct output *output;
 	atomic_uint gso_segments;    /* most datagrams in one send; 1: none are gathered */
 	atomic_uint gso_max_size;    /* largest segment that the route takes in a batch */
@@ -58,7 +59,7 @@ struct output {
 	int ifindex;	       /* of the interface that it names; 0: it names none, or is away */
 	const char *trouble;   /* why nothing can leave now, constant text; or NULL. Main thread */
 	unsigned int *sharers; /* outputs that have this socket, in all streams; main thread */
-	struct sockaddr_storage to;
+	struct sockaddr_storage to; /* its port is 0 if that is each datagram's own */
 	socklen_t to_length;
 	struct rate_limit *limit;    /* NULL: none. Of all queues together */
 	struct output_queue *queues; /* nr_queues of the stream */

@@ -9,11 +9,12 @@
 #include "rules/lookup.h"
 
 /*
- * The graph: rules, and between them the places where packets are sent and taken in. Of these there
- * are two kinds, an address and port on one interface, and the same on any interface; each has the
- * index of the first rule there, and a list of the rules. So a rule has an edge for each output, a
- * place one for each of its rules, and all edges together are no more than outputs and twice the
- * rules, however many rules share an input.
+ * The graph: rules, and between them the places where packets are sent and taken in. A place is an
+ * address and port on one interface, or the same on any interface; rules that take any port have
+ * places of their own, with port 0; and what is sent to every port goes to places that have all
+ * rules of an address. Each has the index of the first rule there, and a list of the rules. So a
+ * rule has two edges for each output, a place one for each of its rules, and all edges together are
+ * no more than twice the outputs and four times the rules, however many rules share an input.
  *
  * Depth-first search without recursion. A node that is reached while it is on the path closes a
  * cycle (Tarjan 1972: such an edge exists if and only if there is a cycle).
@@ -21,7 +22,14 @@
 
 #define NONE UINT32_MAX
 
-enum kind { RULE, PLACE, ANYWHERE, KINDS };
+enum kind {
+	RULE,
+	PLACE,	      /* address, port (0: the rules of any), interface */
+	ANYWHERE,     /* address, port */
+	ALL_PORTS,    /* address, interface */
+	ALL_ANYWHERE, /* address */
+	KINDS
+};
 
 /* Where a node stands on the path. */
 #define UNSEEN 0u
@@ -30,7 +38,7 @@ enum kind { RULE, PLACE, ANYWHERE, KINDS };
 struct node {
 	uint32_t kind;
 	uint32_t rule;	 /* the rule, or the first one of the place */
-	uint32_t cursor; /* RULE: next output; else the next rule of the place, or NONE */
+	uint32_t cursor; /* RULE: next edge, two an output; else the next rule there, or NONE */
 };
 
 struct feedback {
@@ -58,12 +66,28 @@ static uint32_t hash_place(const struct xmc_addr *addr, uint16_t port, const cha
 }
 
 /* Keys are outputs, as inputs are compared with those. */
+static bool feeds_all_anywhere(const void *array, uint32_t index, const void *key)
+{
+	const struct rule *rule = (const struct rule *)array + index;
+	const struct rule_output *output = key;
+
+	return addr_equal(&rule->group, &output->to);
+}
+
+static bool feeds_all_ports(const void *array, uint32_t index, const void *key)
+{
+	const struct rule *rule = (const struct rule *)array + index;
+	const struct rule_output *output = key;
+
+	return feeds_all_anywhere(array, index, key) && strcmp(rule->iface, output->iface) == 0;
+}
+
 static bool feeds_anywhere(const void *array, uint32_t index, const void *key)
 {
 	const struct rule *rule = (const struct rule *)array + index;
 	const struct rule_output *output = key;
 
-	return rule->port == output->port && addr_equal(&rule->group, &output->to);
+	return feeds_all_anywhere(array, index, key) && rule->port == output->port;
 }
 
 static bool feeds_place(const void *array, uint32_t index, const void *key)
@@ -71,17 +95,19 @@ static bool feeds_place(const void *array, uint32_t index, const void *key)
 	const struct rule *rule = (const struct rule *)array + index;
 	const struct rule_output *output = key;
 
-	return feeds_anywhere(array, index, key) && strcmp(rule->iface, output->iface) == 0;
+	return feeds_all_ports(array, index, key) && rule->port == output->port;
 }
 
 /* Enter a rule under its place; its list begins with the first one entered, which never changes. */
 static void enter(struct feedback *graph, enum kind kind, uint32_t index)
 {
 	const struct rule *rule = &graph->rules[index];
-	struct rule_output key = {.to = rule->group, .port = rule->port};
+	struct rule_output key = {.to = rule->group};
 	uint32_t first;
 
-	if (kind == PLACE)
+	if (kind == PLACE || kind == ANYWHERE)
+		key.port = rule->port;
+	if (kind == PLACE || kind == ALL_PORTS)
 		memcpy(key.iface, rule->iface, sizeof(key.iface));
 	first = lookup_add(&graph->places[kind], hash_place(&key.to, key.port, key.iface), &key,
 			   index);
@@ -97,6 +123,21 @@ static bool takes_part(const struct rule *rule)
 	return !rule->disabled && !rule->may_loop;
 }
 
+static int init_places(struct feedback *graph, uint32_t count)
+{
+	static bool (*const feeds[KINDS])(const void *array, uint32_t index, const void *key) = {
+		[PLACE] = feeds_place,
+		[ANYWHERE] = feeds_anywhere,
+		[ALL_PORTS] = feeds_all_ports,
+		[ALL_ANYWHERE] = feeds_all_anywhere,
+	};
+	int err = 0;
+
+	for (enum kind kind = PLACE; !err && kind < KINDS; kind++)
+		err = lookup_init(&graph->places[kind], count, graph->rules, feeds[kind]);
+	return err;
+}
+
 static int graph_init(struct feedback *graph)
 {
 	uint32_t count = graph->draft->config.nr_rules;
@@ -109,14 +150,13 @@ static int graph_init(struct feedback *graph)
 	}
 	/* Rules and places alternate, each is on the path at most once. */
 	graph->path = calloc(KINDS * (count + 1UL), sizeof(*graph->path));
-	if (!graph->path || lookup_init(&graph->places[PLACE], count, graph->rules, feeds_place) ||
-	    lookup_init(&graph->places[ANYWHERE], count, graph->rules, feeds_anywhere))
+	if (!graph->path || init_places(graph, count))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!takes_part(&graph->rules[i]))
 			continue;
-		enter(graph, PLACE, i);
-		enter(graph, ANYWHERE, i);
+		for (enum kind kind = PLACE; kind < KINDS; kind++)
+			enter(graph, kind, i);
 	}
 	return 0;
 }
@@ -170,14 +210,19 @@ static char *format_cycle(const struct feedback *graph, uint32_t from)
 	return NULL;
 }
 
+/* Which output of this rule the path follows: the cursor is behind its edge. */
+static uint32_t followed_output(const struct node *node)
+{
+	return (node->cursor - 1) / 2;
+}
+
 /* Where an error about this rule's output stands. False: nobody has touched the rule. */
 static bool find_place(const struct feedback *graph, const struct node *node, struct position *at)
 {
 	const struct draft *draft = graph->draft;
 
 	if (node->rule >= draft->first) {
-		/* The cursor is behind the output that the path follows. */
-		*at = draft->rules_at[node->rule - draft->first].outputs[node->cursor - 1];
+		*at = draft->rules_at[node->rule - draft->first].outputs[followed_output(node)];
 		return true;
 	}
 	if (!draft->enabled_at || !draft->enabled_at[node->rule].line)
@@ -191,11 +236,11 @@ static const char *word_of(const struct feedback *graph, const struct node *node
 			   char text[ENDPOINT_TEXT_SIZE])
 {
 	const struct rule *rule = &graph->rules[node->rule];
-	const struct rule_output *output = &rule->outputs[node->cursor - 1];
+	const struct rule_output *output = &rule->outputs[followed_output(node)];
 
 	if (node->rule < graph->draft->first)
 		return rule->name;
-	return endpoint_format(&output->to, output->port, output->iface, text);
+	return output_format(output, text);
 }
 
 /* The rules from depth `from` of the path on are a cycle. The rule that closes it is told, or else
@@ -248,17 +293,24 @@ static int visit(struct feedback *graph, enum kind kind, uint32_t rule)
 	return 0;
 }
 
+/* What is sent to one port goes to the rules of that port, the first edge, and of any port, the
+ * second; what may be sent to every port to all rules of the address, and has one edge. */
 static int follow_output(struct feedback *graph, struct node *node)
 {
 	const struct rule *rule = &graph->rules[node->rule];
-	const struct rule_output *output = &rule->outputs[node->cursor++];
+	const struct rule_output *output = &rule->outputs[node->cursor / 2];
+	uint16_t port = rule_output_port(rule, output);
+	bool second = node->cursor++ % 2;
+	struct rule_output key = {.to = output->to, .port = second ? RULE_PORT_ANY : port};
 	enum kind kind = *output->iface ? PLACE : ANYWHERE;
 	uint32_t first;
 
-	if (rule_output_is_input(rule, output))
+	if (rule_output_is_input(rule, output) || (second && port == RULE_PORT_KEPT))
 		return 0;
-	first = lookup_find(&graph->places[kind],
-			    hash_place(&output->to, output->port, output->iface), output);
+	if (port == RULE_PORT_KEPT)
+		kind = *output->iface ? ALL_PORTS : ALL_ANYWHERE;
+	memcpy(key.iface, output->iface, sizeof(key.iface));
+	first = lookup_find(&graph->places[kind], hash_place(&key.to, key.port, key.iface), &key);
 	return first == LOOKUP_NONE ? 0 : visit(graph, kind, first);
 }
 
@@ -266,7 +318,7 @@ static int follow_output(struct feedback *graph, struct node *node)
 static int step(struct feedback *graph)
 {
 	struct node *node = &graph->path[graph->depth - 1];
-	bool ends = node->kind == RULE ? node->cursor == graph->rules[node->rule].nr_outputs
+	bool ends = node->kind == RULE ? node->cursor == 2 * graph->rules[node->rule].nr_outputs
 				       : node->cursor == NONE;
 	uint32_t rule = node->cursor;
 

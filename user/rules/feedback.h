@@ -5,11 +5,13 @@
  * TTL.
  *
  * A rule's output feeds all rules whose input is the same address, port and interface; an output
- * without an interface (routed) those on any interface. That is what could come back, not what
- * does: the kernel does not hand our own sends to our XDP program, but a bridge, a veth pair, a
- * second relay or a wrong cable does. `source` does not protect a rule: what circles carries a
- * source address of this host, which may be the one that is named. Disabled rules, and those that
- * say `may_loop`, feed nothing.
+ * without an interface (routed) those on any interface, one that keeps every port those of any
+ * port. A rule that takes any port is fed by all that is sent to its address, also what a rule of
+ * that port takes instead, and passes on every port, whichever it is fed with. That is what could
+ * come back, not what does: the kernel does not hand our own sends to our XDP program, but a
+ * bridge, a veth pair, a second relay or a wrong cable does. `source` does not protect a rule: what
+ * circles carries a source address of this host, which may be the one that is named. Disabled
+ * rules, and those that say `may_loop`, feed nothing.
  *
  * Linear in rules and outputs. Pure; any thread.
  */

@@ -8,7 +8,7 @@
 #include "rules/array.h"
 
 #define FORM_IN	 "`in GROUP:PORT@IFACE`"
-#define FORM_OUT "`out DEST:PORT[@IFACE]`"
+#define FORM_OUT "`out DEST[:PORT][@IFACE]`"
 
 struct parser {
 	const char *next; /* what has not been read yet */
@@ -206,7 +206,7 @@ static int parse_out(struct parser *parser, const struct word *keyword)
 	parser->seen_pps = false;
 	parser->seen_burst = false;
 	memset(&parser->output, 0, sizeof(parser->output));
-	if (!take_operand(parser, keyword, "DEST:PORT[@IFACE]", &operand))
+	if (!take_operand(parser, keyword, "DEST[:PORT][@IFACE]", &operand))
 		return 0;
 	parser->output_at = operand.at;
 	parser->output_valid = word_parse_output(&operand, &parser->output, parser->errors);

@@ -2,8 +2,8 @@
 /*
  * The one-line rule grammar:
  *
- *     [NAME] in GROUP:PORT@IFACE [source ADDR[/BITS]] [disabled] [may_loop]
- *         out DEST:PORT[@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]
+ *     [NAME] in GROUP:(PORT|any)@IFACE [source ADDR[/BITS]] [disabled] [may_loop]
+ *         out DEST[:PORT][@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]
  *             [rate N(bit|kbit|mbit|gbit)] [pps N] [burst N(ms|s)] [out ...]
  *
  * Words are separated by spaces, tabs or line ends. What stands behind an `out` belongs to it.
@@ -21,7 +21,7 @@ struct rule_positions {
 	struct position name;	  /* where the rule begins, if it was not named */
 	struct position input;	  /* GROUP:PORT@IFACE */
 	struct position source;	  /* if the rule has one */
-	struct position *outputs; /* DEST:PORT[@IFACE], one per output of the rule */
+	struct position *outputs; /* DEST[:PORT][@IFACE], one per output of the rule */
 };
 
 void rule_positions_free(struct rule_positions *where);

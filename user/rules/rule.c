@@ -52,8 +52,32 @@ bool rule_equal(const struct rule *a, const struct rule *b)
 
 bool rule_output_is_input(const struct rule *rule, const struct rule_output *output)
 {
-	return output->port == rule->port && addr_equal(&output->to, &rule->group) &&
-	       strcmp(output->iface, rule->iface) == 0;
+	uint16_t port = rule_output_port(rule, output);
+
+	return (rule->port == RULE_PORT_ANY || port == rule->port) &&
+	       addr_equal(&output->to, &rule->group) && strcmp(output->iface, rule->iface) == 0;
+}
+
+uint16_t rule_output_port(const struct rule *rule, const struct rule_output *output)
+{
+	return output->port == RULE_PORT_KEPT ? rule->port : output->port;
+}
+
+const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE])
+{
+	char host[ENDPOINT_TEXT_SIZE];
+
+	if (rule->port != RULE_PORT_ANY)
+		return endpoint_format(&rule->group, rule->port, rule->iface, text);
+	/* "[ADDR]" has 47 bytes at most. */
+	endpoint_format(&rule->group, 0, NULL, host);
+	snprintf(text, ENDPOINT_TEXT_SIZE, "%.47s:any@%.15s", host, rule->iface);
+	return text;
+}
+
+const char *output_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE])
+{
+	return endpoint_format(&output->to, output->port, output->iface, text);
 }
 
 bool output_is_limited(const struct rule_output *output)
@@ -117,7 +141,7 @@ void rule_derive_name(struct rule *rule)
 
 	if (!addr_is_any(&rule->source))
 		format_source(rule, true, source);
-	endpoint_format(&rule->group, rule->port, rule->iface, input);
+	input_format(rule, input);
 	/* "[ADDR]/128" has 45 bytes at most. */
 	snprintf(rule->name, sizeof(rule->name), "%.45s%s%s", source, *source ? ">" : "", input);
 	for (char *byte = rule->name; *byte; byte++) {
@@ -142,7 +166,7 @@ static void format_output(const struct rule_output *output, FILE *stream)
 {
 	char to[ENDPOINT_TEXT_SIZE];
 
-	endpoint_format(&output->to, output->port, output->iface, to);
+	output_format(output, to);
 	fprintf(stream, " out %s", to);
 	if (output->ttl != rule_default_ttl(&output->to))
 		fprintf(stream, " ttl %u", output->ttl);
@@ -171,7 +195,7 @@ char *rule_format(const struct rule *rule)
 
 	if (!stream)
 		return NULL;
-	endpoint_format(&rule->group, rule->port, rule->iface, input);
+	input_format(rule, input);
 	fprintf(stream, "%s in %s", rule->name, input);
 	if (!addr_is_any(&rule->source))
 		fprintf(stream, " source %s", format_source(rule, true, source));

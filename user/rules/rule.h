@@ -32,10 +32,15 @@
 #define BURST_MS_MAX	 10000U
 #define BURST_MS_DEFAULT 100U
 
+/* The port of an input that takes every port of its group, and the port of an output that leaves
+ * each datagram the port to which it came. */
+#define RULE_PORT_ANY  0
+#define RULE_PORT_KEPT 0
+
 /* One destination of a rule. */
 struct rule_output {
 	struct xmc_addr to;
-	uint16_t port; /* host order, never 0 */
+	uint16_t port; /* host order, or RULE_PORT_KEPT */
 	uint8_t ttl;   /* 1..255; by default 1 to a group, 64 to a host */
 	uint8_t dscp;  /* 0..63 */
 	uint8_t gso;   /* most datagrams in one send; 0: as the egress section says */
@@ -55,7 +60,7 @@ struct rule {
 	 * or any source. */
 	uint8_t source_host_bits;
 	struct xmc_addr group; /* destination of the incoming packets: a group or a host address */
-	uint16_t port;	       /* host order, never 0 */
+	uint16_t port;	       /* host order, or RULE_PORT_ANY (of a group only) */
 	char iface[IF_NAMESIZE];
 	bool disabled;		 /* defined, and not at work */
 	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
@@ -84,7 +89,18 @@ uint8_t rule_host_bits(const struct rule *rule);
 #define SOURCE_TEXT_SIZE (ADDR_TEXT_SIZE + 4)
 const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE]);
 
-/* Whether the output is the rule's own input. */
+/* The port to which the output sends: RULE_PORT_KEPT only of a rule whose input has any port. */
+uint16_t rule_output_port(const struct rule *rule, const struct rule_output *output);
+
+/* "239.1.1.1:5000@eth0", "[ff3e::1]:any@eth0": the rule's input as the grammar has it. Returns
+ * `text`. */
+const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE]);
+
+/* The same of an output: "10.0.0.1:6000", "239.2.2.2@eth1". */
+const char *output_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE]);
+
+/* Whether the rule takes in what the output sends, or some of it: of its own ports and addresses
+ * alone, whatever other rules there are. */
 bool rule_output_is_input(const struct rule *rule, const struct rule_output *output);
 
 /* Whether the output has a limit. */

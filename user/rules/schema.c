@@ -93,7 +93,7 @@ static int parse_burst(struct walk *walk, tree_node value, void *object)
 }
 
 static const struct field output_fields[] = {
-	{"to", SCALAR, "DEST:PORT[@IFACE]", .required = true, .parse = parse_to},
+	{"to", SCALAR, "DEST[:PORT][@IFACE]", .required = true, .parse = parse_to},
 	{"ttl", SCALAR, "a number from 1 to 255", .parse = parse_ttl},
 	{"dscp", SCALAR, "a number from 0 to 63 or a name", .parse = parse_dscp},
 	{"gso", SCALAR, "on, off or a number", .parse = parse_output_gso},
@@ -109,7 +109,7 @@ static int parse_output(struct walk *walk, tree_node item, struct rule_object *r
 	int error;
 
 	if (!walk_check_kind(walk, item, SCALAR | MAPPING,
-			     "a mapping with `to`, or DEST:PORT[@IFACE]"))
+			     "a mapping with `to`, or DEST[:PORT][@IFACE]"))
 		return 0;
 	if (tree_kind(&walk->tree, item) == TREE_SCALAR)
 		error = parse_to(walk, item, &output);

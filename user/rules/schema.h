@@ -8,10 +8,10 @@
  *         source: ADDR[/BITS]           # optional
  *         enabled: yes|no               # optional
  *         out:                          # at least one
- *           - to: DEST:PORT[@IFACE]
+ *           - to: DEST[:PORT][@IFACE]
  *             ttl: N                    # optional
  *             dscp: N|NAME              # optional
- *           - DEST:PORT[@IFACE]         # short for `to` alone
+ *           - DEST[:PORT][@IFACE]         # short for `to` alone
  *       - RULE                          # the one-line grammar, see grammar.h
  *     interfaces:                       # from here on all is optional
  *       IFACE: { mode: auto|native|skb, queues: all|N, lost_program: reattach|leave,

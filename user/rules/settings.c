@@ -483,6 +483,11 @@ static int parse_listen(struct walk *walk, tree_node value, void *object)
 	}
 	if (!word_parse_output(&word, &listen, walk->errors))
 		return 0;
+	if (!listen.port) {
+		word_error(walk->errors, &word,
+			   "no port, expected 127.0.0.1:PORT, [::1]:PORT or off");
+		return 0;
+	}
 	/* Counters tell what a network carries: they do not leave the host by themselves. */
 	if (!addr_is_loopback(&listen.to) || listen.iface[0]) {
 		word_error(walk->errors, &word,

@@ -46,19 +46,23 @@ static bool same_input(const void *array, uint32_t index, const void *key)
 	       strcmp(a->iface, b->iface) == 0;
 }
 
-static uint32_t hash_output(const struct rule_output *output)
+/* Outputs by where they send, however that is written: keys and elements of one rule. */
+static uint32_t hash_output(const struct rule *rule, const struct rule_output *output)
 {
 	uint32_t hashed = lookup_hash(LOOKUP_SEED, &output->to, sizeof(output->to));
+	uint16_t port = rule_output_port(rule, output);
 
-	hashed = lookup_hash(hashed, &output->port, sizeof(output->port));
+	hashed = lookup_hash(hashed, &port, sizeof(port));
 	return lookup_hash(hashed, output->iface, strlen(output->iface));
 }
 
 static bool same_output(const void *array, uint32_t index, const void *key)
 {
-	const struct rule_output *a = (const struct rule_output *)array + index, *b = key;
+	const struct rule *rule = array;
+	const struct rule_output *a = &rule->outputs[index], *b = key;
 
-	return a->port == b->port && addr_equal(&a->to, &b->to) && strcmp(a->iface, b->iface) == 0;
+	return rule_output_port(rule, a) == rule_output_port(rule, b) &&
+	       addr_equal(&a->to, &b->to) && strcmp(a->iface, b->iface) == 0;
 }
 
 static bool same_iface(const void *array, uint32_t index, const void *key)
@@ -80,7 +84,7 @@ static void input_error(const struct subject *subject, const char *message)
 	const struct rule *rule = subject->rule;
 	char text[ENDPOINT_TEXT_SIZE];
 
-	endpoint_format(&rule->group, rule->port, rule->iface, text);
+	input_format(rule, text);
 	errors_add(subject->errors, &subject->where->input, text, strlen(text), "%s", message);
 }
 
@@ -97,7 +101,7 @@ static void output_error(const struct subject *subject, unsigned int index, cons
 	const struct rule_output *output = &subject->rule->outputs[index];
 	char text[ENDPOINT_TEXT_SIZE];
 
-	endpoint_format(&output->to, output->port, output->iface, text);
+	output_format(output, text);
 	errors_add(subject->errors, &subject->where->outputs[index], text, strlen(text), "%s",
 		   message);
 }
@@ -137,7 +141,7 @@ static void check_addresses(const struct subject *subject)
 		if (is_link_local(&output->to) && !*output->iface)
 			output_error(subject, i,
 				     "a link-local address without an interface, expected "
-				     "[ADDR]:PORT@IFACE");
+				     "[ADDR][:PORT]@IFACE");
 	}
 }
 
@@ -145,7 +149,7 @@ static void check_outputs(const struct subject *subject)
 {
 	const struct rule *rule = subject->rule;
 	uint32_t slots[OUTPUT_SLOTS] = {0};
-	struct lookup seen = {slots, OUTPUT_SLOTS - 1, rule->outputs, same_output};
+	struct lookup seen = {slots, OUTPUT_SLOTS - 1, rule, same_output};
 
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		const struct rule_output *output = &rule->outputs[i];
@@ -165,7 +169,7 @@ static void check_outputs(const struct subject *subject)
 			output_error(subject, i,
 				     "a burst without a limit, expected `rate` or "
 				     "`pps` beside it");
-		if (lookup_add(&seen, hash_output(output), output, i) != LOOKUP_NONE)
+		if (lookup_add(&seen, hash_output(rule, output), output, i) != LOOKUP_NONE)
 			output_error(subject, i, "duplicate output, expected each once in a rule");
 	}
 }
@@ -211,7 +215,7 @@ static void check_duplicates(const struct draft *draft, unsigned int index, stru
 		return;
 	if (input != LOOKUP_NONE) {
 		before = rule_where(draft, input);
-		endpoint_format(&rule->group, rule->port, rule->iface, text);
+		input_format(rule, text);
 		duplicate_error(errors, &where->input, text, "input",
 				before ? &before->input : NULL);
 	}
@@ -244,35 +248,38 @@ out:
 	return error;
 }
 
-/* Sources on one interface, of one family: how long they are, and how many lengths there are. */
-static uint32_t hash_lengths(const struct rule *rule)
+/* Shapes of inputs (xmcast/abi.h) on one interface, of one family: a length of source, with a port
+ * or with any; and how many shapes there are. */
+static uint32_t hash_shapes(const struct rule *rule)
 {
 	int family = addr_family(&rule->group);
 
 	return lookup_hash(lookup_hash_text(rule->iface), &family, sizeof(family));
 }
 
-static bool same_lengths(const void *array, uint32_t index, const void *key)
+static bool same_shapes(const void *array, uint32_t index, const void *key)
 {
 	const struct rule *a = (const struct rule *)array + index, *b = key;
 
 	return addr_family(&a->group) == addr_family(&b->group) && strcmp(a->iface, b->iface) == 0;
 }
 
-static uint32_t hash_length(const struct rule *rule)
+static uint32_t hash_shape(const struct rule *rule)
 {
-	unsigned int length = rule_host_bits(rule);
+	unsigned int shape = rule_host_bits(rule) * 2U + (rule->port == RULE_PORT_ANY);
 
-	return lookup_hash(hash_lengths(rule), &length, sizeof(length));
+	return lookup_hash(hash_shapes(rule), &shape, sizeof(shape));
 }
 
-static bool same_length(const void *array, uint32_t index, const void *key)
+static bool same_shape(const void *array, uint32_t index, const void *key)
 {
-	return same_lengths(array, index, key) &&
-	       rule_host_bits((const struct rule *)array + index) == rule_host_bits(key);
+	const struct rule *a = (const struct rule *)array + index, *b = key;
+
+	return same_shapes(array, index, key) && rule_host_bits(a) == rule_host_bits(b) &&
+	       (a->port == RULE_PORT_ANY) == (b->port == RULE_PORT_ANY);
 }
 
-static void lengths_error(const struct draft *draft, uint32_t index, struct errors *errors)
+static void shapes_error(const struct draft *draft, uint32_t index, struct errors *errors)
 {
 	const struct rule *rule = &draft->config.rules[index];
 	const struct rule_positions *where = rule_where(draft, index);
@@ -280,42 +287,44 @@ static void lengths_error(const struct draft *draft, uint32_t index, struct erro
 	char text[ENDPOINT_TEXT_SIZE];
 
 	if (any)
-		endpoint_format(&rule->group, rule->port, rule->iface, text);
+		input_format(rule, text);
 	else
 		source_format(rule, text);
-	errors_add(errors, any ? &where->input : &where->source, text, strlen(text),
-		   "too many lengths of sources on %s, expected at most " STRING(
-			   XMC_MAX_SHAPES) " for %s: prefixes, hosts and any source each count",
-		   rule->iface, addr_is_ipv4(&rule->group) ? "IPv4" : "IPv6");
+	errors_add(
+		errors, any ? &where->input : &where->source, text, strlen(text),
+		"too many lengths of sources on %s, expected at most " STRING(
+			XMC_MAX_SHAPES) " for %s: prefixes, hosts and any source each count, with "
+					"ports and with any port",
+		rule->iface, addr_is_ipv4(&rule->group) ? "IPv4" : "IPv6");
 }
 
-/* A packet is looked up once for each length, hence a limit. */
-static int check_lengths(const struct draft *draft, struct errors *errors)
+/* A packet is looked up once for each shape, hence a limit. */
+static int check_shapes(const struct draft *draft, struct errors *errors)
 {
 	const struct config *config = &draft->config;
-	struct lookup length = {0}, lengths = {0};
+	struct lookup shape = {0}, shapes = {0};
 	uint8_t *counts = calloc(config->nr_rules + 1UL, 1);
 	int error = -ENOMEM;
 
-	if (!counts || lookup_init(&length, config->nr_rules, config->rules, same_length) ||
-	    lookup_init(&lengths, config->nr_rules, config->rules, same_lengths))
+	if (!counts || lookup_init(&shape, config->nr_rules, config->rules, same_shape) ||
+	    lookup_init(&shapes, config->nr_rules, config->rules, same_shapes))
 		goto out;
 	for (uint32_t i = 0; i < config->nr_rules; i++) {
 		const struct rule *rule = &config->rules[i];
 		uint32_t first;
 
-		if (lookup_add(&length, hash_length(rule), rule, i) != LOOKUP_NONE)
+		if (lookup_add(&shape, hash_shape(rule), rule, i) != LOOKUP_NONE)
 			continue;
-		first = lookup_add(&lengths, hash_lengths(rule), rule, i);
+		first = lookup_add(&shapes, hash_shapes(rule), rule, i);
 		if (counts[first == LOOKUP_NONE ? i : first]++ >= XMC_MAX_SHAPES &&
 		    rule_where(draft, i))
-			lengths_error(draft, i, errors);
+			shapes_error(draft, i, errors);
 	}
 	error = 0;
 out:
 	free(counts);
-	lookup_free(&length);
-	lookup_free(&lengths);
+	lookup_free(&shape);
+	lookup_free(&shapes);
 	return error;
 }
 
@@ -344,7 +353,7 @@ int config_validate(const struct draft *draft, struct errors *errors)
 	int error = check_rules(draft, errors);
 
 	if (!error)
-		error = check_lengths(draft, errors);
+		error = check_shapes(draft, errors);
 	if (!error)
 		error = feedback_check(draft, errors);
 	if (!error)

@@ -192,14 +192,38 @@ static bool word_parse_address(const struct word *word, bool bracketed, struct x
 
 struct endpoint {
 	struct word address;
-	struct word port;
+	struct word port;  /* text NULL: not given */
 	struct word iface; /* text NULL: not given */
 	bool bracketed;
 };
 
+/* What may stand for the port, and what the whole endpoint looks like. */
+struct endpoint_form {
+	const char *text;
+	bool may_be_any;
+	bool may_be_left_out;
+};
+
+static const struct endpoint_form input_form = {"GROUP:PORT@IFACE", .may_be_any = true};
+static const struct endpoint_form output_form = {"DEST[:PORT][@IFACE]", .may_be_left_out = true};
+
+/* The port is what stands behind `split`, if there is anything. */
+static bool split_port(const struct word *head, size_t split, const struct endpoint_form *form,
+		       struct endpoint *parts, struct errors *errors)
+{
+	if (split < head->length && head->text[split] == ':') {
+		parts->port = word_part(head, split + 1, head->length);
+		return true;
+	}
+	if (split == head->length && form->may_be_left_out)
+		return true;
+	word_error(errors, head, "no port, expected %s", form->text);
+	return false;
+}
+
 /* Cut "[ADDR]:PORT" or "ADDR:PORT". */
-static bool split_host(const struct word *head, const char *form, struct endpoint *parts,
-		       struct errors *errors)
+static bool split_host(const struct word *head, const struct endpoint_form *form,
+		       struct endpoint *parts, struct errors *errors)
 {
 	const char *colon, *bracket;
 	size_t split;
@@ -208,38 +232,28 @@ static bool split_host(const struct word *head, const char *form, struct endpoin
 	if (parts->bracketed) {
 		bracket = memchr(head->text, ']', head->length);
 		if (!bracket) {
-			word_error(errors, head, "no closing bracket, expected %s", form);
+			word_error(errors, head, "no closing bracket, expected %s", form->text);
 			return false;
 		}
 		split = (size_t)(bracket - head->text);
 		parts->address = word_part(head, 1, split);
-		split++;
-		if (split == head->length || head->text[split] != ':') {
-			word_error(errors, head, "no port, expected %s", form);
-			return false;
-		}
-	} else {
-		colon = memchr(head->text, ':', head->length);
-		if (!colon) {
-			word_error(errors, head, "no port, expected %s", form);
-			return false;
-		}
-		split = (size_t)(colon - head->text);
-		if (memchr(colon + 1, ':', head->length - split - 1)) {
-			word_error(errors, head,
-				   "more than one colon, expected %s, an IPv6 address in brackets",
-				   form);
-			return false;
-		}
-		parts->address = word_part(head, 0, split);
+		return split_port(head, split + 1, form, parts, errors);
 	}
-	parts->port = word_part(head, split + 1, head->length);
-	return true;
+	colon = memchr(head->text, ':', head->length);
+	split = colon ? (size_t)(colon - head->text) : head->length;
+	if (colon && memchr(colon + 1, ':', head->length - split - 1)) {
+		word_error(errors, head,
+			   "more than one colon, expected %s, an IPv6 address in brackets",
+			   form->text);
+		return false;
+	}
+	parts->address = word_part(head, 0, split);
+	return split_port(head, split, form, parts, errors);
 }
 
-/* Cut ADDR:PORT[@IFACE]. Neither address nor port has an '@', but an interface name may. */
-static bool split_endpoint(const struct word *word, const char *form, struct endpoint *parts,
-			   struct errors *errors)
+/* Cut ADDR[:PORT][@IFACE]. Neither address nor port has an '@', but an interface name may. */
+static bool split_endpoint(const struct word *word, const struct endpoint_form *form,
+			   struct endpoint *parts, struct errors *errors)
 {
 	const char *at = memchr(word->text, '@', word->length);
 	size_t end = at ? (size_t)(at - word->text) : word->length;
@@ -251,21 +265,34 @@ static bool split_endpoint(const struct word *word, const char *form, struct end
 	return split_host(at ? &head : word, form, parts, errors);
 }
 
+/* The port, or 0 for any and for none. */
+static bool parse_port(const struct endpoint *parts, const struct endpoint_form *form,
+		       uint16_t *port, struct errors *errors)
+{
+	unsigned int number;
+
+	*port = 0;
+	if (!parts->port.text || (form->may_be_any && word_is(&parts->port, "any")))
+		return true;
+	if (!word_parse_number(&parts->port, "port", 1, PORT_MAX, &number, errors))
+		return false;
+	*port = (uint16_t)number;
+	return true;
+}
+
 /* Parse all parts even after an error in one, so that all are reported. `iface` is all zero if the
  * word names none. */
-static bool parse_endpoint(const struct word *word, const char *form, struct xmc_addr *addr,
-			   uint16_t *port, char iface[IF_NAMESIZE], struct errors *errors)
+static bool parse_endpoint(const struct word *word, const struct endpoint_form *form,
+			   struct xmc_addr *addr, uint16_t *port, char iface[IF_NAMESIZE],
+			   struct errors *errors)
 {
 	struct endpoint parts;
-	unsigned int number;
 	bool valid = split_endpoint(word, form, &parts, errors);
 
 	memset(iface, 0, IF_NAMESIZE);
 	if (valid) {
 		valid = word_parse_address(&parts.address, parts.bracketed, addr, errors);
-		if (word_parse_number(&parts.port, "port", 1, PORT_MAX, &number, errors))
-			*port = (uint16_t)number;
-		else
+		if (!parse_port(&parts, form, port, errors))
 			valid = false;
 	}
 	if (parts.iface.text && !word_parse_iface(&parts.iface, iface, errors))
@@ -275,25 +302,32 @@ static bool parse_endpoint(const struct word *word, const char *form, struct xmc
 
 bool word_parse_input(const struct word *word, struct rule *rule, struct errors *errors)
 {
-	const char *form = "GROUP:PORT@IFACE";
+	bool valid = true;
 
-	if (!parse_endpoint(word, form, &rule->group, &rule->port, rule->iface, errors))
+	if (!parse_endpoint(word, &input_form, &rule->group, &rule->port, rule->iface, errors))
 		return false;
 	if (!*rule->iface) {
-		word_error(errors, word, "no interface, expected %s", form);
-		return false;
+		word_error(errors, word, "no interface, expected %s", input_form.text);
+		valid = false;
 	}
-	return true;
+	/* All that comes for a host, DNS answers and DHCP among it, is more than anybody means. */
+	if (rule->port == RULE_PORT_ANY && !addr_is_multicast(&rule->group)) {
+		word_error(errors, word,
+			   "any port of a host, expected a number from 1 to %d: only a multicast "
+			   "group can be taken with every port",
+			   PORT_MAX);
+		valid = false;
+	}
+	return valid;
 }
 
 bool word_parse_output(const struct word *word, struct rule_output *output, struct errors *errors)
 {
-	if (!parse_endpoint(word, "DEST:PORT[@IFACE]", &output->to, &output->port, output->iface,
-			    errors))
+	if (!parse_endpoint(word, &output_form, &output->to, &output->port, output->iface, errors))
 		return false;
 	if (addr_is_multicast(&output->to) && !*output->iface) {
 		word_error(errors, word,
-			   "no interface, expected DEST:PORT@IFACE because DEST is multicast");
+			   "no interface, expected DEST[:PORT]@IFACE because DEST is multicast");
 		return false;
 	}
 	return true;

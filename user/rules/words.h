@@ -44,10 +44,10 @@ bool word_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct 
 /* What dev_valid_name() of Linux allows, and printable ASCII only. */
 bool word_parse_iface(const struct word *word, char iface[IF_NAMESIZE], struct errors *errors);
 
-/* GROUP:PORT@IFACE: fills group, port and iface of the rule. */
+/* GROUP:PORT@IFACE: fills group, port and iface of the rule. PORT may be `any`, of a group. */
 bool word_parse_input(const struct word *word, struct rule *rule, struct errors *errors);
 
-/* DEST:PORT[@IFACE]: fills to, port and iface of the output. */
+/* DEST[:PORT][@IFACE]: fills to, port and iface of the output. */
 bool word_parse_output(const struct word *word, struct rule_output *output, struct errors *errors);
 
 /* ADDR or ADDR/BITS, a host address or a prefix, IPv6 with or without brackets: fills source and

@@ -121,7 +121,7 @@ static void put_output(const struct rule_output *output, FILE *stream)
 	char to[ENDPOINT_TEXT_SIZE];
 
 	fputs("      - to: ", stream);
-	put_text(endpoint_format(&output->to, output->port, output->iface, to), stream);
+	put_text(output_format(output, to), stream);
 	fputc('\n', stream);
 	if (output->ttl != rule_default_ttl(&output->to))
 		fprintf(stream, "        ttl: %u\n", output->ttl);
@@ -173,7 +173,7 @@ static void put_rule(const struct rule *rule, FILE *stream)
 		fputs("\n    ", stream);
 	}
 	fputs("in: ", stream);
-	put_text(endpoint_format(&rule->group, rule->port, rule->iface, text), stream);
+	put_text(input_format(rule, text), stream);
 	fputc('\n', stream);
 	if (!addr_is_any(&rule->source))
 		put_source(rule, stream);

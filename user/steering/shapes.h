@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The shape map of one steering program: how many host bits the sources of its rules have
- * (xmcast/abi.h). Counts the keys of each shape, so that a shape is in the map before the first key
- * and until after the last one. Main thread; CAP_BPF.
+ * The shape map of one steering program: how many host bits the sources of its rules have, and
+ * whether they have a port (xmcast/abi.h). Counts the keys of each shape, so that a shape is in the
+ * map before the first key and until after the last one. Main thread; CAP_BPF.
  */
 #ifndef XMCAST_STEERING_SHAPES_H
 #define XMCAST_STEERING_SHAPES_H
@@ -11,12 +11,15 @@
 
 #include <xmcast/abi.h>
 
+/* Numbers of host bits, each with one port and with any. */
+#define SHAPE_KINDS (2 * (XMC_HOST_BITS_ANY + 1))
+
 /* All zero but the descriptor: the map of a program just loaded. */
 struct shapes {
 	int map_fd; /* borrowed */
 	/* Keys that have a shape; and its slot + 1, or 0 for none. */
-	uint32_t keys[XMC_FAMILIES][XMC_HOST_BITS_ANY + 1];
-	uint8_t slot[XMC_FAMILIES][XMC_HOST_BITS_ANY + 1];
+	uint32_t keys[XMC_FAMILIES][SHAPE_KINDS];
+	uint8_t slot[XMC_FAMILIES][SHAPE_KINDS];
 	uint8_t state[XMC_FAMILIES][XMC_SHAPE_SLOTS];
 };
 

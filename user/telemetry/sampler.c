@@ -121,8 +121,7 @@ static void emit_output(struct sampler *sampler, const struct rule *rule,
 	event_init(&event, nr_errors ? "dropping" : "dropping-ended", LOG_FACILITY_EGRESS,
 		   nr_errors ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
 	event_add_text(&event, "rule", rule->name);
-	event_add_text(&event, "output",
-		       endpoint_format(&output->to, output->port, output->iface, to));
+	event_add_text(&event, "output", output_format(output, to));
 	if (nr_errors)
 		event_add_numbers(&event, "errors", errors, nr_errors);
 	emit(sampler, &event);

@@ -71,13 +71,12 @@ static json_t *output_json(const struct stats_output *output)
 	}
 	object = json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o}, s:o, s:o, s:o}", "to",
-		endpoint_format(&output->rule->to, output->rule->port, output->rule->iface, to),
-		"submitted_packets", number(output->submitted), "sent_packets",
-		number(output->sent), "sent_bytes", number(output->sent_bytes), "send_errors",
-		number(sum), "errors", errors, "dropped_packets", number(output->rate_limited),
-		"drops", "rate_limited", number(output->rate_limited), "gso_refused_batches",
-		number(output->gso_refused), "gso_segments", number(output->gso_segments),
-		"gso_max_bytes", number(output->gso_max_size));
+		output_format(output->rule, to), "submitted_packets", number(output->submitted),
+		"sent_packets", number(output->sent), "sent_bytes", number(output->sent_bytes),
+		"send_errors", number(sum), "errors", errors, "dropped_packets",
+		number(output->rate_limited), "drops", "rate_limited", number(output->rate_limited),
+		"gso_refused_batches", number(output->gso_refused), "gso_segments",
+		number(output->gso_segments), "gso_max_bytes", number(output->gso_max_size));
 	add_rates(&object, &output->rates);
 	if (output->reason)
 		json_put(&object, "reason", json_string(output->reason));
@@ -93,12 +92,11 @@ json_t *stats_rule_json(const struct stats_rule *rule)
 
 	for (unsigned int i = 0; i < rule->rule->nr_outputs; i++)
 		json_add(&outputs, output_json(&rule->outputs[i]));
-	object = json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", rule->rule->name, "in",
-		endpoint_format(&rule->rule->group, rule->rule->port, rule->rule->iface, in),
-		"state", rule->state, "flow", flow_name(rule->flow), "received_packets",
-		number(rule->received), "received_bytes", number(rule->received_bytes), "latency",
-		latency_json(rule), "outputs", outputs);
+	object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", rule->rule->name,
+			   "in", input_format(rule->rule, in), "state", rule->state, "flow",
+			   flow_name(rule->flow), "received_packets", number(rule->received),
+			   "received_bytes", number(rule->received_bytes), "latency",
+			   latency_json(rule), "outputs", outputs);
 	add_rates(&object, &rule->rates);
 	if (rule->reason)
 		json_put(&object, "reason", json_string(rule->reason));
