@@ -80,11 +80,51 @@ static long try_ptrace(void)
 	return ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 }
 
+/* Without attributes: where the filter lets it through, the kernel finds another fault with it. */
+static long command_bpf(unsigned long command)
+{
+	return syscall(SYS_bpf, command, NULL, 0);
+}
+
 static long try_bpf(void)
 {
-	union bpf_attr attributes = {0};
+	return command_bpf(BPF_MAP_CREATE);
+}
 
-	return syscall(SYS_bpf, BPF_MAP_CREATE, &attributes, 0);
+/* The kernel looks at 32 bits of it, and so does the filter. */
+static long try_bpf_upper_bits(void)
+{
+	return command_bpf(BPF_MAP_CREATE | 1UL << 32);
+}
+
+static long try_bpf_attach(void)
+{
+	return command_bpf(BPF_PROG_ATTACH);
+}
+
+static long try_bpf_attach_upper_bits(void)
+{
+	return command_bpf(BPF_PROG_ATTACH | 1UL << 32);
+}
+
+static long try_bpf_tracepoint(void)
+{
+	return command_bpf(BPF_RAW_TRACEPOINT_OPEN);
+}
+
+static long try_bpf_of_others(void)
+{
+	return command_bpf(BPF_PROG_GET_FD_BY_ID);
+}
+
+static long try_bpf_test_run(void)
+{
+	return command_bpf(BPF_PROG_TEST_RUN);
+}
+
+static long try_bpf_pin(void)
+{
+	return command_bpf(BPF_OBJ_PIN);
 }
 
 static long try_ring(void)
@@ -220,6 +260,16 @@ static const struct {
 	{"pthread_create", try_thread, {MAY, MAY_NOT, MAY_NOT}, true},
 	{"ptrace", try_ptrace, {MAY_NOT, MAY_NOT, MAY_NOT}, true},
 	{"bpf", try_bpf, {MAY, MAY_NOT, MAY_NOT}, false},
+	{"bpf, more than an int", try_bpf_upper_bits, {MAY, MAY_NOT, MAY_NOT}, false},
+	{"bpf: attach", try_bpf_attach, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"bpf: attach, more than an int",
+	 try_bpf_attach_upper_bits,
+	 {MAY_NOT, MAY_NOT, MAY_NOT},
+	 false},
+	{"bpf: tracepoint", try_bpf_tracepoint, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"bpf: program by id", try_bpf_of_others, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"bpf: test run", try_bpf_test_run, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"bpf: pin", try_bpf_pin, {MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"io_uring_setup", try_ring, {MAY, MAY_NOT, MAY_NOT}, false},
 	{"io_uring_register", try_register, {MAY, MAY_NOT, MAY_NOT}, false},
 	{"io_uring_enter", try_enter, {MAY, MAY_NOT, MAY}, false},

@@ -15,7 +15,8 @@
  *   MAIN             the call fails with EPERM and the relay goes on. This thread runs libraries
  *                    (NSS, libbpf), which try things on other kernels that we have not seen, and
  *                    handle that they fail. No new process is among what it may: hooks and exporter
- *                    are started by the launcher (daemon/launcher.h).
+ *                    are started by the launcher (daemon/launcher.h). Of bpf(2) it has the
+ *                    commands that attach and fill our own program, and no others.
  *   INGRESS, EGRESS  the process is killed (SIGSYS, exit status 159 for a shell; the kernel's log
  *                    has the number of the call). They run our own code only, so that such a call
  *                    means that a packet has taken the thread over; with the memory of all of them
