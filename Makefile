@@ -54,7 +54,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 CFLAGS ?= $(if $(COV),-O0 -g,-O2 -g)
 # Without assertions, whose other branch no test can take; counted by several threads at once.
 # What may be uninitialized, gcc does not know without optimization.
-COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -Wno-maybe-uninitialized)
+COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -DXMC_COVERAGE -Wno-maybe-uninitialized)
 XCFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	-Wno-unused-parameter -Wvla -fno-common -fstack-protector-strong -D_GNU_SOURCE -pthread \
 	-Iinclude -Iuser -Itools -I$(B)/gen $(if $(DEBUG),-DXMC_DEBUG,) \

@@ -57,6 +57,14 @@ static const int egress_thread[] = {
 	SCMP_SYS(recvfrom),	  SCMP_SYS(close),
 };
 
+/* HTTP over connections that come to its socket, and the daemon's answers; its end. */
+static const int exporter_process[] = {
+	SCMP_SYS(epoll_ctl),  SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(accept4),
+	SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),	   SCMP_SYS(writev),
+	SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(shutdown),	   SCMP_SYS(close),
+	SCMP_SYS(getrandom),  SCMP_SYS(exit_group),
+};
+
 /* Files, sockets, BPF, threads, what libraries look up. */
 static const int main_thread[] = {
 	/* descriptors */
@@ -228,6 +236,17 @@ static const int sanitizers[] = {
 #endif
 };
 
+/* What writes down, as the exporter goes, which lines it has been to (tests/coverage/exit.c). */
+static const int coverage[] = {
+#ifdef XMC_COVERAGE
+	SCMP_SYS(open),	      SCMP_SYS(openat), SCMP_SYS(fcntl),     SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat), SCMP_SYS(lseek),	SCMP_SYS(ftruncate), SCMP_SYS(mkdir),
+	SCMP_SYS(access),     SCMP_SYS(getcwd),
+#else
+	SCMP_SYS(exit),
+#endif
+};
+
 /* Families of sockets: control and log, outputs and memberships, the kernel's interfaces, ours. */
 static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
 
@@ -294,9 +313,9 @@ static void add_main(struct builder *builder)
 						SCMP_SYS(clone3), 0);
 }
 
-/* A thread that handles packets: memory, but none that can be executed; a line to the syslog
- * daemon, by a socket that is connected. */
-static void add_packet_thread(struct builder *builder)
+/* All but the main thread: memory, but none that can be executed; to send, of a packet thread a
+ * line to the syslog daemon, by a socket that is connected. */
+static void add_other(struct builder *builder)
 {
 #ifndef XMC_SANITIZED
 	allow_if(builder, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0));
@@ -314,17 +333,22 @@ static int fill(scmp_filter_ctx filter, enum sandbox_role role)
 	if (role == SANDBOX_MAIN)
 		add_main(&builder);
 	else
-		add_packet_thread(&builder);
+		add_other(&builder);
 	if (role == SANDBOX_EGRESS)
 		allow(&builder, egress_thread, COUNT(egress_thread));
+	if (role == SANDBOX_EXPORTER) {
+		allow(&builder, exporter_process, COUNT(exporter_process));
+		allow(&builder, coverage, COUNT(coverage));
+	}
 	return builder.err;
 }
 
 /* The program of a role, in a file. */
 static int make(FILE *file, enum sandbox_role role)
 {
-	uint32_t refusal =
-		role == SANDBOX_MAIN ? SCMP_ACT_ERRNO(EPERM) : (uint32_t)SCMP_ACT_KILL_PROCESS;
+	uint32_t refusal = role == SANDBOX_MAIN || role == SANDBOX_EXPORTER
+				   ? SCMP_ACT_ERRNO(EPERM)
+				   : (uint32_t)SCMP_ACT_KILL_PROCESS;
 	scmp_filter_ctx filter = seccomp_init(refusal);
 	int err;
 
@@ -373,6 +397,8 @@ int main(void)
 		err = print("ingress", SANDBOX_INGRESS);
 	if (!err)
 		err = print("egress", SANDBOX_EGRESS);
+	if (!err)
+		err = print("exporter", SANDBOX_EXPORTER);
 	if (err)
 		fprintf(stderr, "filters: %s\n", strerror(-err));
 	return err || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
