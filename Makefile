@@ -324,8 +324,10 @@ install: all
 	install -d "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs"
 	install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/xmcast/"
 	install -m 644 $(wildcard docs/*.*) "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs/"
-	install -d "$(DESTDIR)$(PREFIX)/share/man/man8"
-	install -m 644 docs/man/*.8 "$(DESTDIR)$(PREFIX)/share/man/man8/"
+	for section in 1 5 8; do \
+		install -d "$(DESTDIR)$(PREFIX)/share/man/man$$section" && \
+		install -m 644 docs/man/*.$$section "$(DESTDIR)$(PREFIX)/share/man/man$$section/" || exit 1; \
+	done
 	install -d "$(DESTDIR)$(PREFIX)/share/xmcast"
 	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \
 		"$(DESTDIR)$(PREFIX)/share/xmcast/"
