@@ -54,7 +54,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 CFLAGS ?= $(if $(COV),-O0 -g,-O2 -g)
 # Without assertions, whose other branch no test can take; counted by several threads at once.
 # What may be uninitialized, gcc does not know without optimization.
-COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -Wno-maybe-uninitialized)
+COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -DXMC_COVERAGE -Wno-maybe-uninitialized)
 XCFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	-Wno-unused-parameter -Wvla -fno-common -fstack-protector-strong -D_GNU_SOURCE -pthread \
 	-Iinclude -Iuser -Itools -I$(B)/gen $(if $(DEBUG),-DXMC_DEBUG,) \
@@ -324,8 +324,10 @@ install: all
 	install -d "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs"
 	install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/xmcast/"
 	install -m 644 $(wildcard docs/*.*) "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs/"
-	install -d "$(DESTDIR)$(PREFIX)/share/man/man8"
-	install -m 644 docs/man/*.8 "$(DESTDIR)$(PREFIX)/share/man/man8/"
+	for section in 1 5 8; do \
+		install -d "$(DESTDIR)$(PREFIX)/share/man/man$$section" && \
+		install -m 644 docs/man/*.$$section "$(DESTDIR)$(PREFIX)/share/man/man$$section/" || exit 1; \
+	done
 	install -d "$(DESTDIR)$(PREFIX)/share/xmcast"
 	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \
 		"$(DESTDIR)$(PREFIX)/share/xmcast/"

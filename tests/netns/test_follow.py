@@ -105,6 +105,40 @@ class Paced:
 
 
 @test
+def alternative_names():
+    """Rules by alternative names: pending until there are such, pending when they are taken away"""
+    star = Star()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    source = sender(star.source, "10.1.0.1")
+    daemon = anew(Daemon(star.relay, "a in 239.1.1.1:5000@wan out 239.2.2.2:6000@lan"))
+    wait_pending(daemon, "wan does not exist")
+    star.relay.ip("link property add dev in0 altname wan")
+    wait_until(lambda: interface_of(daemon.stats(), "wan")["state"] == "active", "wan is there")
+    wait_pending(daemon, "lan does not exist")
+    # One that no rule can have, and one that none has, are not in the way.
+    star.relay.ip("link property add dev out0 altname an-interface-with-a-long-name altname other")
+    star.relay.ip("link property add dev out0 altname lan")
+    wait_active(daemon)
+    source.sendto(b"one", ("239.1.1.1", 5000))
+    equal(receive(output)[0], b"one", "payload")
+    daemon.settle(steered=1)
+    refused = daemon.ctl("rule", "add", "b in 239.1.1.2:5000@in0 out 239.2.2.2:6001@lan",
+                         check=False)
+    equal(refused.returncode, 2, "exit code for an interface with two names")
+    check("by another of its names" in refused.stderr, refused.stderr)
+    star.relay.ip("link property del dev out0 altname lan")
+    wait_pending(daemon, "its interface does not exist")
+    star.relay.ip("link property add dev out0 altname lan")
+    wait_active(daemon)
+    star.relay.ip("link property del dev in0 altname wan")
+    wait_pending(daemon, "wan does not exist")
+    star.relay.ip("link property add dev in0 altname wan")
+    wait_active(daemon)
+    source.sendto(b"two", ("239.1.1.1", 5000))
+    equal(receive(output)[0], b"two", "payload")
+
+
+@test
 def input_made_anew():
     """An input interface is deleted and made anew; the rule on another one loses no packet"""
     star = Star(sources=2)

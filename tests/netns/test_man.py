@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The manual pages: without a fault, and with each option and each command that the programs have."""
+"""The manual pages: without a fault, and with each option, command and setting that there is."""
 
 import os
 import re
@@ -50,6 +50,58 @@ def client_commands():
             commands += 1
             check(re.search(rf"^\s+{command}\b", text, re.M), f"no {command}")
     check(commands > 20, f"only {commands} commands were found")
+
+
+@test
+def tools_options():
+    """xmcast-gen.1 and xmcast-sink.1 have every option of their programs' help"""
+    for name in ("xmcast-gen", "xmcast-sink"):
+        has_options(f"{name}.1", rendered(f"{name}.1"), run(program(name), "--help").stdout)
+
+
+# A line of a table of settings in the source; of docs/xmcast.yaml, where it may be a comment.
+FIELD = re.compile(r'^\t\{"([a-z_]+)", (?:SCALAR|SEQUENCE|MAPPING)', re.M)
+SETTING = re.compile(r"^( {0,8})(?:# )?(- )?([a-z_0-9]+): ?")
+
+
+def documented_settings():
+    """Section and name of every setting in docs/xmcast.yaml."""
+    section, settings = None, set()
+    with open(os.path.join(ROOT, "docs/xmcast.yaml"), encoding="utf-8") as file:
+        for line in file:
+            match = SETTING.match(line)
+            if match and not match[1] and not match[2] and not line.startswith("#"):
+                section = match[3]
+            elif match and section and (match[1] or not line.startswith("#")):
+                settings.add((section, match[3]))
+    settings.discard(("interfaces", "eth0"))
+    return settings
+
+
+@test
+def settings():
+    """xmcast.yaml.5 has every setting in the section that it is of, and so has docs/xmcast.yaml"""
+    rendered("xmcast.yaml.5")
+    with open(os.path.join(ROOT, "docs/man/xmcast.yaml.5"), encoding="utf-8") as file:
+        sections = dict(part.split("\n", 1) for part in file.read().split("\n.Ss ")[1:])
+    page = {(section, name) for section, text in sections.items()
+            for name in re.findall(r"^\.It Li ([a-z_]+)", text, re.M)}
+    equal(page, documented_settings(), "settings of the page, and of docs/xmcast.yaml")
+    known = set()
+    for source in ("schema.c", "settings.c"):
+        with open(os.path.join(ROOT, "user/rules", source), encoding="utf-8") as file:
+            known |= set(FIELD.findall(file.read()))
+    check(len(known) > 40, f"the tables are not to be read: {known}")
+    equal({name for _, name in page} | set(sections), known, "settings of the page, and of the code")
+
+
+@test
+def installed():
+    """make install has every page, each in the folder of its section"""
+    with open(os.path.join(ROOT, "Makefile"), encoding="utf-8") as file:
+        words = re.search(r"for section in ([0-9 ]+);.*?docs/man", file.read(), re.S)[1].split()
+    pages = os.listdir(os.path.join(ROOT, "docs/man"))
+    equal(sorted({page.rsplit(".", 1)[1] for page in pages}), sorted(words), "sections")
 
 
 main()

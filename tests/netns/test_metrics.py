@@ -273,6 +273,7 @@ def rights():
     for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         equal(int(status[capabilities], 16), 0, capabilities)
     equal(status["NoNewPrivs"], "1", "NoNewPrivs")
+    equal((status["Seccomp"], status["Seccomp_filters"]), ("2", "1"), "filters")
     equal(status["Threads"], "1", "threads")
     with open(f"/proc/{pid}/limits", encoding="ascii") as file:
         check(re.search(r"^Max core file size\s+0\s+0\s", file.read(), re.M), "core limit")

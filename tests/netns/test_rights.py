@@ -9,11 +9,16 @@ import re
 from harness import (EXIT_CONFIG, EXIT_PERMISSION, Daemon, Star, check, equal, main, program,
                      receive, receiver, run, sender, start, test, wait_until, work_folder, write_file)
 
+SCRAPE = """\
+from urllib.request import urlopen
+print(urlopen("http://127.0.0.1:9710/metrics", timeout=30).read().decode())"""
+
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
 # linux/capability.h
-CAPABILITIES = {"net_admin": 12, "net_raw": 13, "ipc_lock": 14, "sys_admin": 21, "perfmon": 38,
+CAPABILITIES = {"kill": 5, "setgid": 6, "setuid": 7, "setpcap": 8,
+                "net_admin": 12, "net_raw": 13, "ipc_lock": 14, "sys_admin": 21, "perfmon": 38,
                 "bpf": 39}
 
 
@@ -129,9 +134,15 @@ def plain_user():
 def without_sandbox():
     """`sandbox: off`: no filters; the capabilities are given up all the same"""
     star = Star()
-    daemon = Daemon(star.relay, config=config("{ sandbox: off }"))
+    daemon = Daemon(star.relay, config=config("{ sandbox: off }",
+                                              'metrics: { listen: "127.0.0.1:9710" }\n'))
     relays(star)
     check_confined(daemon, 0, filters=(0, 0))
+    page = run(*star.relay.command("python3", "-c", SCRAPE)).stdout
+    check("xmcast_build" in page, page)
+    entry = status(children(children(daemon.process.pid)[0])[0])
+    equal((entry["Name"], entry["Seccomp"]), ("xmcast-exporter", "0"), "the exporter")
+    equal(int(entry["CapPrm"], 16), 0, "CapPrm of the exporter")
     daemon.settle(steered=1)
 
 
@@ -262,6 +273,29 @@ def hook_has_nothing():
         equal(int(entry[which], 16), 0, which)
     equal((entry["NoNewPrivs"], entry["Seccomp"]), ("1", "0"), "NoNewPrivs and Seccomp")
     daemon.settle(steered=1)
+
+
+@test
+def launcher_has_little():
+    """The launcher: of root what makes the exporter nobody, of a user nothing; closed to hooks"""
+    star = Star()
+    os.chmod(work_folder(), 0o1777)
+    for user, capabilities in ((0, bits("setuid", "setgid", "setpcap", "kill")), (65534, 0)):
+        security = "{ user: nobody }" if user else "{ sandbox: on }"
+        daemon = Daemon(star.relay, config=config(security))
+        relays(star)
+        pid = children(daemon.process.pid)[0]
+        entry = status(pid)
+        equal(entry["Uid"].split(), [str(user)] * 4, "user")
+        for which, expected in (("CapInh", 0), ("CapPrm", capabilities), ("CapEff", capabilities),
+                                ("CapAmb", 0)):
+            equal(int(entry[which], 16), expected, f"{which} of user {user}")
+        equal(entry["NoNewPrivs"], "1", "NoNewPrivs")
+        equal(entry["Threads"], "1", "threads")
+        # Not dumpable, so that no process of its user looks in: what is its own belongs to root.
+        equal(os.stat(f"/proc/{pid}/environ").st_uid, 0, "owner of its memory")
+        daemon.settle(steered=1)
+        daemon.stop()
 
 
 @test

@@ -12,6 +12,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <stdalign.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -170,6 +171,43 @@ static void truncated(void **state)
 	}
 }
 
+/* Those that fit a rule; what is no name of that kind, or has no end, is left out. */
+static void alternative_names(void **state)
+{
+	alignas(4) char buffer[2048] = {0};
+	struct nlmsghdr *nlh = begin(buffer, RTM_NEWLINK, AF_UNSPEC, 7);
+	struct nlattr *list;
+	struct link_event event;
+	char name[IF_NAMESIZE];
+
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, "eth0");
+	list = mnl_attr_nest_start(nlh, IFLA_PROP_LIST);
+	mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, "enp0s31f6-and-more");
+	mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, "wan");
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, "other");
+	mnl_attr_put(nlh, IFLA_ALT_IFNAME, 3, "lan");
+	for (int i = 0; i < LINK_ALTERNATIVES + 1; i++) {
+		snprintf(name, sizeof(name), "name-of-it-%d", i);
+		mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, name);
+	}
+	mnl_attr_nest_end(nlh, list);
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_string_equal(event.link.name, "eth0");
+	assert_string_equal(event.link.alternatives[0], "wan");
+	assert_string_equal(event.link.alternatives[1], "name-of-it-0");
+	assert_true(link_is_called(&event.link, "eth0"));
+	assert_true(link_is_called(&event.link, "wan"));
+	snprintf(name, sizeof(name), "name-of-it-%d", LINK_ALTERNATIVES - 2);
+	assert_true(link_is_called(&event.link, name));
+	snprintf(name, sizeof(name), "name-of-it-%d", LINK_ALTERNATIVES - 1);
+	assert_false(link_is_called(&event.link, name));
+	assert_false(link_is_called(&event.link, "other"));
+	assert_false(link_is_called(&event.link, "lan"));
+	assert_false(link_is_called(&event.link, ""));
+	for (size_t length = 0; length < nlh->nlmsg_len; length++)
+		assert_true(parse_copy(nlh, length, &event) <= 0);
+}
+
 /* Attributes of another length than theirs, and a name without an end, are as if not there. */
 static void lying_attributes(void **state)
 {
@@ -193,9 +231,10 @@ static void lying_attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_of_a_link), cmocka_unit_test(several),
-		cmocka_unit_test(not_ours),	 cmocka_unit_test(addresses_routes_errors),
-		cmocka_unit_test(truncated),	 cmocka_unit_test(lying_attributes),
+		cmocka_unit_test(all_of_a_link),     cmocka_unit_test(several),
+		cmocka_unit_test(not_ours),	     cmocka_unit_test(addresses_routes_errors),
+		cmocka_unit_test(truncated),	     cmocka_unit_test(lying_attributes),
+		cmocka_unit_test(alternative_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

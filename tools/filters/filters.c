@@ -10,6 +10,7 @@
  * thread, which it then lets run into an illegal instruction, with SIGSEGV.
  */
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -54,6 +55,14 @@ static const int every_thread[] = {
 static const int egress_thread[] = {
 	SCMP_SYS(io_uring_enter), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
 	SCMP_SYS(recvfrom),	  SCMP_SYS(close),
+};
+
+/* HTTP over connections that come to its socket, and the daemon's answers; its end. */
+static const int exporter_process[] = {
+	SCMP_SYS(epoll_ctl),  SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(accept4),
+	SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),	   SCMP_SYS(writev),
+	SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(shutdown),	   SCMP_SYS(close),
+	SCMP_SYS(getrandom),  SCMP_SYS(exit_group),
 };
 
 /* Files, sockets, BPF, threads, what libraries look up. */
@@ -132,8 +141,7 @@ static const int main_thread[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendmmsg),
 	SCMP_SYS(recvmmsg),
-	/* the data plane's */
-	SCMP_SYS(bpf),
+	/* the data plane's; bpf(2) by command, below */
 	SCMP_SYS(io_uring_setup),
 	SCMP_SYS(io_uring_enter),
 	SCMP_SYS(io_uring_register),
@@ -228,8 +236,30 @@ static const int sanitizers[] = {
 #endif
 };
 
+/* What writes down, as the exporter goes, which lines it has been to (tests/coverage/exit.c). */
+static const int coverage[] = {
+#ifdef XMC_COVERAGE
+	SCMP_SYS(open),	      SCMP_SYS(openat), SCMP_SYS(fcntl),     SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat), SCMP_SYS(lseek),	SCMP_SYS(ftruncate), SCMP_SYS(mkdir),
+	SCMP_SYS(access),     SCMP_SYS(getcwd),
+#else
+	SCMP_SYS(exit),
+#endif
+};
+
 /* Families of sockets: control and log, outputs and memberships, the kernel's interfaces, ours. */
 static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
+
+/* What libbpf does for us: our program and its maps, made or found where they are pinned, with
+ * types and constants; its link to an interface. Nothing of other people's by id, no other way to
+ * attach.
+ */
+static const int bpf_commands[] = {
+	BPF_MAP_CREATE,		BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,
+	BPF_MAP_DELETE_ELEM,	BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE, /* of constants */
+	BPF_BTF_LOAD,		BPF_PROG_LOAD,	      BPF_OBJ_GET,
+	BPF_OBJ_GET_INFO_BY_FD, BPF_LINK_CREATE,      BPF_LINK_DETACH,
+};
 
 /* ---- building a filter ---- */
 
@@ -239,12 +269,10 @@ static struct scmp_arg_cmp equals(unsigned int argument, scmp_datum_t value)
 	return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
 }
 
-#ifndef XMC_SANITIZED
 static struct scmp_arg_cmp masked(unsigned int argument, scmp_datum_t mask, scmp_datum_t value)
 {
 	return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
 }
-#endif
 
 /* The first error stays, so that a table of rules needs no ladder. */
 struct builder {
@@ -270,6 +298,10 @@ static void add_main(struct builder *builder)
 	allow(builder, main_thread, COUNT(main_thread));
 	for (size_t i = 0; i < COUNT(families); i++)
 		allow_if(builder, SCMP_SYS(socket), equals(0, (scmp_datum_t)families[i]));
+	/* An int: what is in the register's upper half is nobody's business. */
+	for (size_t i = 0; i < COUNT(bpf_commands); i++)
+		allow_if(builder, SCMP_SYS(bpf),
+			 masked(0, UINT32_MAX, (scmp_datum_t)bpf_commands[i]));
 	/* Reading its own limits, and setting none. */
 	allow_if(builder, SCMP_SYS(prlimit64), equals(2, 0));
 #ifndef XMC_SANITIZED
@@ -281,9 +313,9 @@ static void add_main(struct builder *builder)
 						SCMP_SYS(clone3), 0);
 }
 
-/* A thread that handles packets: memory, but none that can be executed; a line to the syslog
- * daemon, by a socket that is connected. */
-static void add_packet_thread(struct builder *builder)
+/* All but the main thread: memory, but none that can be executed; to send, of a packet thread a
+ * line to the syslog daemon, by a socket that is connected. */
+static void add_other(struct builder *builder)
 {
 #ifndef XMC_SANITIZED
 	allow_if(builder, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0));
@@ -301,17 +333,22 @@ static int fill(scmp_filter_ctx filter, enum sandbox_role role)
 	if (role == SANDBOX_MAIN)
 		add_main(&builder);
 	else
-		add_packet_thread(&builder);
+		add_other(&builder);
 	if (role == SANDBOX_EGRESS)
 		allow(&builder, egress_thread, COUNT(egress_thread));
+	if (role == SANDBOX_EXPORTER) {
+		allow(&builder, exporter_process, COUNT(exporter_process));
+		allow(&builder, coverage, COUNT(coverage));
+	}
 	return builder.err;
 }
 
 /* The program of a role, in a file. */
 static int make(FILE *file, enum sandbox_role role)
 {
-	uint32_t refusal =
-		role == SANDBOX_MAIN ? SCMP_ACT_ERRNO(EPERM) : (uint32_t)SCMP_ACT_KILL_PROCESS;
+	uint32_t refusal = role == SANDBOX_MAIN || role == SANDBOX_EXPORTER
+				   ? SCMP_ACT_ERRNO(EPERM)
+				   : (uint32_t)SCMP_ACT_KILL_PROCESS;
 	scmp_filter_ctx filter = seccomp_init(refusal);
 	int err;
 
@@ -360,6 +397,8 @@ int main(void)
 		err = print("ingress", SANDBOX_INGRESS);
 	if (!err)
 		err = print("egress", SANDBOX_EGRESS);
+	if (!err)
+		err = print("exporter", SANDBOX_EXPORTER);
 	if (err)
 		fprintf(stderr, "filters: %s\n", strerror(-err));
 	return err || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -7,6 +7,7 @@
  *     sandbox_enter(SANDBOX_MAIN)     main thread, before the first other thread starts
  *     sandbox_enter(SANDBOX_INGRESS)  the thread itself, before it touches a packet
  *     sandbox_enter(SANDBOX_EGRESS)   the same, with its ring or its other engine open
+ *     sandbox_enter(SANDBOX_EXPORTER) the exporter's process, before its first client
  *
  * The lists are in tools/filters/filters.c, and nowhere else. A thread inherits the filter of the
  * one that starts it: INGRESS and EGRESS are within MAIN, and so is what they need to enter.
@@ -15,11 +16,19 @@
  *   MAIN             the call fails with EPERM and the relay goes on. This thread runs libraries
  *                    (NSS, libbpf), which try things on other kernels that we have not seen, and
  *                    handle that they fail. No new process is among what it may: hooks and exporter
- *                    are started by the launcher (daemon/launcher.h).
+ *                    are started by the launcher (daemon/launcher.h). Of bpf(2) it has the
+ *                    commands that attach and fill our own program, and no others.
  *   INGRESS, EGRESS  the process is killed (SIGSYS, exit status 159 for a shell; the kernel's log
  *                    has the number of the call). They run our own code only, so that such a call
  *                    means that a packet has taken the thread over; with the memory of all of them
  *                    in its hands, nothing less helps.
+ *
+ *   EXPORTER         the call fails with EPERM, as of MAIN, since it runs libraries as well. It may
+ *                    speak over the connections that it has or that come to its socket, and get
+ *                    memory; no file, no other socket, no process, no executable memory.
+ *
+ * The launcher's process has no list: whatever it starts would inherit it, and hooks may be any
+ * program.
  *
  * A sanitizer's own calls are allowed in builds that have one (XMC_SANITIZED).
  * io_uring is invisible to seccomp: the ring has its own list (dataplane/engine_uring.c).
@@ -29,7 +38,13 @@
 
 #include <stdbool.h>
 
-enum sandbox_role { SANDBOX_MAIN, SANDBOX_INGRESS, SANDBOX_EGRESS, SANDBOX_ROLES };
+enum sandbox_role {
+	SANDBOX_MAIN,
+	SANDBOX_INGRESS,
+	SANDBOX_EGRESS,
+	SANDBOX_EXPORTER,
+	SANDBOX_ROLES
+};
 
 /*
  * From now on sandbox_enter() does what it says; before, nothing. `filters`: with the lists of
@@ -42,9 +57,9 @@ int sandbox_start(bool filters);
 bool sandbox_filters(void);
 
 /*
- * Confine the calling thread, for good. INGRESS and EGRESS give up all capabilities: 0, or -errno
- * if they cannot; then the thread must not run. A kernel without seccomp filters is warned of
- * (sandbox-incomplete), once, and is no error.
+ * Confine the calling thread, for good. All but MAIN give up all capabilities: 0, or -errno if
+ * they cannot; then the thread must not run. A kernel without seccomp filters is warned of
+ * (sandbox-incomplete), once, and is no error; not by EXPORTER, whose daemon has said it.
  */
 int sandbox_enter(enum sandbox_role role);
 

@@ -36,6 +36,7 @@ struct exporter {
 	int listen_fd;
 	time_t started; /* CLOCK_MONOTONIC seconds */
 	unsigned int backoff;
+	bool filter;
 };
 
 static time_t now(void)
@@ -80,12 +81,14 @@ static void on_report(void *context, const struct launcher_report *report);
 
 static int start(struct exporter *exporter)
 {
+	int descriptors[2] = {exporter->listen_fd, -1};
 	int sockets[2];
 	int err;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return -errno;
-	err = launcher_exporter(exporter->launcher, exporter->listen_fd, sockets[1], on_report,
+	descriptors[1] = sockets[1];
+	err = launcher_exporter(exporter->launcher, descriptors, exporter->filter, on_report,
 				exporter);
 	close_fd(&sockets[1]);
 	if (err < 0) {
@@ -180,8 +183,8 @@ int exporter_fd(const struct exporter *exporter)
 	return exporter->timer_fd;
 }
 
-int exporter_open(struct exporter **out, const struct metrics_config *config,
-		  struct control_server *server, struct launcher *launcher)
+int exporter_open(struct exporter **out, const struct config *config, struct control_server *server,
+		  struct launcher *launcher)
 {
 	struct exporter *exporter = calloc(1, sizeof(*exporter));
 	int err;
@@ -191,11 +194,12 @@ int exporter_open(struct exporter **out, const struct metrics_config *config,
 	exporter->server = server;
 	exporter->launcher = launcher;
 	exporter->backoff = BACKOFF_MIN;
+	exporter->filter = !config->security.no_sandbox;
 	exporter->listen_fd = -1;
 	exporter->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	err = exporter->timer_fd < 0 ? -errno : 0;
 	if (!err)
-		err = listen_at(exporter, config);
+		err = listen_at(exporter, &config->metrics);
 	if (err) {
 		exporter_close(exporter);
 		return err;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sandbox.h"
 #include "control/client.h"
 #include "daemon/exporter_process.h"
 #include "telemetry/metrics.h"
@@ -127,6 +128,15 @@ static bool give_up_rights(void)
 		return false;
 	prctl(PR_SET_NAME, EXPORTER_NAME, 0, 0, 0);
 	return limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, DESCRIPTORS) && limit(RLIMIT_NPROC, 0);
+}
+
+/* When all is open. What libraries read at their first use is read before: the seed of JSON
+ * objects' hashes, the time zone (gmtime(3), for the header Date). */
+static bool confine(bool filter)
+{
+	tzset();
+	json_object_seed(0);
+	return !filter || (sandbox_start(true) == 0 && sandbox_enter(SANDBOX_EXPORTER) == 0);
 }
 
 /* ---- asking the daemon ---- */
@@ -414,7 +424,7 @@ static bool open_http(struct process *process)
 	return info && watch(process, info->epoll_fd);
 }
 
-int exporter_main(void)
+int exporter_main(bool filter)
 {
 	static struct process process;
 
@@ -429,5 +439,7 @@ int exporter_main(void)
 	control_client_timeout(process.client, CONTROL_TIMEOUT_MS);
 	if (!open_http(&process))
 		return EXPORTER_HTTP;
+	if (!confine(filter))
+		return EXPORTER_RIGHTS;
 	return loop(&process);
 }

@@ -117,6 +117,10 @@ bool outputs_concern(const struct followed_outputs *outputs, const struct link *
 {
 	if (*link->name && find(outputs, link->name))
 		return true;
+	for (unsigned int i = 0; i < LINK_ALTERNATIVES; i++) {
+		if (*link->alternatives[i] && find(outputs, link->alternatives[i]))
+			return true;
+	}
 	for (unsigned int i = 0; i < outputs->count; i++) {
 		if (outputs->list[i].there && outputs->list[i].link.ifindex == link->ifindex)
 			return true;

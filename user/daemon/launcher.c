@@ -175,12 +175,11 @@ int launcher_hook(struct launcher *launcher, const char *path, const char *event
 	return ask(launcher, &request, &message, told, context);
 }
 
-int launcher_exporter(struct launcher *launcher, int listen_fd, int control_fd, launcher_told told,
-		      void *context)
+int launcher_exporter(struct launcher *launcher, const int descriptors[2], bool filter,
+		      launcher_told told, void *context)
 {
-	struct launcher_request request = {.kind = LAUNCH_EXPORTER};
-	const int descriptors[2] = {listen_fd, control_fd};
-	char control[CMSG_SPACE(sizeof(descriptors))] __attribute__((aligned(8))) = {0};
+	struct launcher_request request = {.kind = LAUNCH_EXPORTER, .filter = filter};
+	char control[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8))) = {0};
 	struct iovec head = part(&request, sizeof(request));
 	struct msghdr message = {.msg_iov = &head,
 				 .msg_iovlen = 1,
@@ -190,8 +189,8 @@ int launcher_exporter(struct launcher *launcher, int listen_fd, int control_fd, 
 
 	rights->cmsg_level = SOL_SOCKET;
 	rights->cmsg_type = SCM_RIGHTS;
-	rights->cmsg_len = CMSG_LEN(sizeof(descriptors));
-	memcpy(CMSG_DATA(rights), descriptors, sizeof(descriptors));
+	rights->cmsg_len = CMSG_LEN(2 * sizeof(int));
+	memcpy(CMSG_DATA(rights), descriptors, 2 * sizeof(int));
 	return ask(launcher, &request, &message, told, context);
 }
 

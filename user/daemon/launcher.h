@@ -10,7 +10,10 @@
  * neither packets nor rules in its memory. What it starts has no capabilities and no way to get any
  * (empty bounding set, no_new_privs); it checks a hook's file itself (hook_path.h). The launcher
  * has none either, but for a daemon that stays root, where it keeps CAP_SETUID, CAP_SETGID,
- * CAP_SETPCAP and CAP_KILL: the exporter becomes nobody with them.
+ * CAP_SETPCAP and CAP_KILL: the exporter becomes nobody with them. Hooks, which may be its user's,
+ * cannot look into it (it is not dumpable).
+ *
+ * It has no list of system calls, which would pass to every hook, and a hook may be any program.
  *
  * If the daemon dies, the launcher kills what runs, and ends; if it ends in order, hooks may finish
  * (that of `stopping` among them). If the launcher dies, that is in the log (launcher-failed), all
@@ -22,6 +25,7 @@
 #ifndef XMCAST_DAEMON_LAUNCHER_H
 #define XMCAST_DAEMON_LAUNCHER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/launcher_process.h"
@@ -44,12 +48,13 @@ int launcher_open(struct launcher **out);
 /*
  * Ask for a job. A number > 0, by which it is reported on; or -errno: -EPIPE: the launcher has
  * gone; -EAGAIN: it has too much to do. `launcher` may be NULL: -EPIPE. Strings: program, event,
- * and an environment, at most HOOK_KEYS + 2.
+ * and an environment, at most HOOK_KEYS + 2. Descriptors, which stay the caller's: the listening
+ * socket, and the control protocol's; `filter`: with its list of system calls (base/sandbox.h).
  */
 int launcher_hook(struct launcher *launcher, const char *path, const char *event,
 		  char *const *environment, launcher_told told, void *context);
-int launcher_exporter(struct launcher *launcher, int listen_fd, int control_fd, launcher_told told,
-		      void *context);
+int launcher_exporter(struct launcher *launcher, const int descriptors[2], bool filter,
+		      launcher_told told, void *context);
 
 /* SIGKILL; its end is reported as any other. */
 void launcher_kill(struct launcher *launcher, int job);

@@ -194,9 +194,11 @@ static void launch(struct process *process, uint32_t job, const struct program *
 	report(&record);
 }
 
-static void launch_exporter(struct process *process, uint32_t job, const int *descriptors)
+static void launch_exporter(struct process *process, const struct launcher_request *request,
+			    const int *descriptors)
 {
-	char *const arguments[] = {EXPORTER_NAME, NULL};
+	char *const arguments[] = {EXPORTER_NAME, request->filter ? NULL : EXPORTER_NO_FILTER,
+				   NULL};
 	const struct program program = {
 		.path = "/proc/self/exe",
 		.arguments = arguments,
@@ -205,7 +207,7 @@ static void launch_exporter(struct process *process, uint32_t job, const int *de
 		.nr_descriptors = 2,
 	};
 
-	launch(process, job, &program);
+	launch(process, request->job, &program);
 }
 
 /* The strings one after the other. False: not as many as there should be, or not at the end. */
@@ -337,7 +339,7 @@ static bool serve(struct process *process)
 			    (size_t)n - sizeof(request));
 		break;
 	case LAUNCH_EXPORTER:
-		launch_exporter(process, request.job, descriptors);
+		launch_exporter(process, &request, descriptors);
 		break;
 	case LAUNCH_KILL:
 		kill_job(process, request.job);
@@ -375,7 +377,8 @@ int launcher_main(void)
 
 	/* Before the daemon's end can be missed: that is seen at the socket. */
 	process.signal_fd = fds[1].fd = open_signals();
-	if (process.signal_fd < 0 || fcntl(LAUNCHER_FD, F_SETFD, FD_CLOEXEC) || !reduce_ours())
+	if (process.signal_fd < 0 || fcntl(LAUNCHER_FD, F_SETFD, FD_CLOEXEC) || !reduce_ours() ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return EXIT_FAILURE;
 	prctl(PR_SET_NAME, LAUNCHER_NAME, 0, 0, 0);
 	for (;;) {

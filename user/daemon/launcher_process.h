@@ -22,6 +22,7 @@ struct launcher_request {
 	uint32_t kind;
 	uint32_t job;
 	uint32_t strings;
+	uint32_t filter; /* LAUNCH_EXPORTER: with its list of system calls, or 0: without */
 };
 
 /* PATH, event, XMCAST_EVENT, PATH= and the keys. */

@@ -336,10 +336,11 @@ static int open_launcher(struct daemon *daemon)
 
 static int open_exporter(struct daemon *daemon)
 {
-	const struct metrics_config *metrics = &daemon->config.metrics;
-	int err = metrics->port ? exporter_open(&daemon->exporter, metrics, daemon->control,
-						daemon->launcher)
-				: 0;
+	int err = 0;
+
+	if (daemon->config.metrics.port)
+		err = exporter_open(&daemon->exporter, &daemon->config, daemon->control,
+				    daemon->launcher);
 
 	if (err || !daemon->exporter)
 		return err;
@@ -473,8 +474,8 @@ int main(int argc, char **argv)
 		.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .service.timer_fd = -1};
 	int code;
 
-	if (argc == 1 && strcmp(argv[0], EXPORTER_NAME) == 0)
-		_exit(exporter_main());
+	if (argc && strcmp(argv[0], EXPORTER_NAME) == 0)
+		_exit(exporter_main(argc == 1));
 	if (argc == 1 && strcmp(argv[0], LAUNCHER_NAME) == 0)
 		_exit(launcher_main());
 	streams_reserve();

@@ -70,11 +70,19 @@ static int explain(char reason[REASON_SIZE], int err, const char *format, ...)
 	return err;
 }
 
+static int explain_taken(const char *name, char reason[REASON_SIZE])
+{
+	return explain(reason, -EBUSY,
+		       "another xmcastd has interface %s, or this one has it by another of its "
+		       "names (altname)",
+		       name);
+}
+
 /* Is the program that is attached, or is not, in the way? */
 static int examine_program(const struct link *link, const char *name, char reason[REASON_SIZE])
 {
 	if (link->xdp_program && steer_is_ours(link->xdp_program))
-		return explain(reason, -EBUSY, "another xmcastd has interface %s", name);
+		return explain_taken(name, reason);
 	if (link->xdp_program)
 		return explain(reason, -EEXIST,
 			       "another XDP program (id %u) is attached to %s: detach it with "
@@ -86,7 +94,7 @@ static int examine_program(const struct link *link, const char *name, char reaso
 static int examine_external(const struct link *link, const char *name, char reason[REASON_SIZE])
 {
 	if (link->xdp_program && steer_is_ours(link->xdp_program))
-		return explain(reason, -EBUSY, "another xmcastd has interface %s", name);
+		return explain_taken(name, reason);
 	if (!link->xdp_program)
 		return explain(reason, -ENXIO,
 			       "no XDP program is attached to %s (attach: external): load "

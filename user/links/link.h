@@ -10,8 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Alternative names that are looked at; others, and longer ones, are not known here. */
+#define LINK_ALTERNATIVES 8
+
 struct link {
 	char name[IF_NAMESIZE];
+	/* Other names by which the kernel takes it as well ("ip link property add … altname"); what
+	 * is unused is empty. */
+	char alternatives[LINK_ALTERNATIVES][IF_NAMESIZE];
 	int ifindex;
 	unsigned short type; /* ARPHRD_ETHER, ARPHRD_NONE, …: what its frames begin with */
 	unsigned int mtu;    /* bytes of the IP packet */
@@ -22,7 +28,11 @@ struct link {
 	bool vlan_offload;    /* the device takes VLAN tags off before XDP sees the frame */
 };
 
-/* Fill *link by name. 0; -ENODEV: there is none; -errno: netlink or sockets failed. */
+/* Whether this is one of its names, of which it has at least one. */
+bool link_is_called(const struct link *link, const char *name);
+
+/* Fill *link by name, which may be an alternative one, and is then link->name. 0; -ENODEV: there is
+ * none; -errno: netlink or sockets failed. */
 int link_query(const char *name, struct link *link);
 
 #endif

@@ -30,11 +30,24 @@ static int parse_xdp(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-static void parse_name(const struct nlattr *attr, struct link *link)
+static void parse_name(const struct nlattr *attr, char name[IF_NAMESIZE])
 {
 	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 &&
-	    mnl_attr_get_payload_len(attr) <= sizeof(link->name))
-		memcpy(link->name, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
+	    mnl_attr_get_payload_len(attr) <= IF_NAMESIZE)
+		memcpy(name, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
+}
+
+/* Longer ones than an interface's first name can be are no names that a rule can have. */
+static int parse_alternative(const struct nlattr *attr, void *data)
+{
+	struct link *link = data;
+	unsigned int i = 0;
+
+	while (i < LINK_ALTERNATIVES && *link->alternatives[i])
+		i++;
+	if (mnl_attr_get_type(attr) == IFLA_ALT_IFNAME && i < LINK_ALTERNATIVES)
+		parse_name(attr, link->alternatives[i]);
+	return MNL_CB_OK;
 }
 
 static int parse_attribute(const struct nlattr *attr, void *data)
@@ -43,7 +56,11 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 
 	switch (mnl_attr_get_type(attr)) {
 	case IFLA_IFNAME:
-		parse_name(attr, link);
+		parse_name(attr, link->name);
+		break;
+	case IFLA_PROP_LIST:
+		if (mnl_attr_validate(attr, MNL_TYPE_NESTED) == 0)
+			return mnl_attr_parse_nested(attr, parse_alternative, link);
 		break;
 	case IFLA_MTU:
 		link->mtu = read_u32(attr);
