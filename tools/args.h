@@ -33,7 +33,8 @@ bool args_take_number(const char *option, const char *text, uint64_t min, uint64
 		      uint64_t *value);
 bool args_take_seconds(const char *option, const char *text, uint64_t *ns);
 
-/* A command line `[options] IFACE`; -j, -h and -V belong to every tool, with their long forms. */
+/* A command line `[options] IFACE`. -j, -h and -V, with their long forms, are args_parse()'s own.
+ */
 struct args {
 	const char *usage;
 	const struct option *options; /* the long ones, these three included */
