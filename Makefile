@@ -99,9 +99,9 @@ $(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcastctl: LDLIBS += -lncurses -ltinfo
 $(B)/xmcastctl: $(B)/user/ctl/main.o $(B)/libxmcast.a
-$(B)/xmcast-gen: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
-$(B)/xmcast-sink: $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
-$(B)/xmcast-bench-receive: $(B)/tools/bench/receive.o $(B)/libxmcast.a
+$(B)/xmcast-gen: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
+$(B)/xmcast-sink: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
+$(B)/xmcast-bench-receive: $(B)/tools/args.o $(B)/tools/bench/receive.o $(B)/libxmcast.a
 
 $(PROGRAMS) $(BENCH_PROGRAMS): | $(COV_OBJS)
 	$(call say,LD,$@)

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the command lines of xmcast-gen and xmcast-sink have in common: exit codes and strict
- * parsing. A word is taken as a whole and within its range, or it is refused. Pure, header only
- * (the tools share no object file).
+ * What the command lines of the tools have in common: exit codes, strict parsing, and how an option
+ * is refused. A word is taken as a whole and within its range, or it is refused. Main thread only.
  */
 #ifndef XMCAST_TOOLS_ARGS_H
 #define XMCAST_TOOLS_ARGS_H
 
-#include <ctype.h>
-#include <errno.h>
-#include <math.h>
+#include <getopt.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 enum {
 	EXIT_OK = 0,
@@ -22,30 +19,33 @@ enum {
 };
 
 /* Decimal digits only, from `min` to `max`. */
-static inline bool args_number(const char *text, uint64_t min, uint64_t max, uint64_t *value)
-{
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return false;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	return errno == 0 && *end == '\0' && *value >= min && *value <= max;
-}
+bool args_number(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
 /* Seconds, with a fraction if wanted, as nanoseconds: more than 0, at most a year. */
-static inline bool args_seconds(const char *text, uint64_t *ns)
-{
-	double seconds;
-	char *end;
+bool args_seconds(const char *text, uint64_t *ns);
 
-	if (!isdigit((unsigned char)*text) && *text != '.')
-		return false;
-	seconds = strtod(text, &end);
-	if (*end || !isfinite(seconds) || seconds <= 0 || seconds > 366 * 86400.0)
-		return false;
-	*ns = (uint64_t)(seconds * 1e9);
-	return *ns > 0;
-}
+/* Say on stderr, behind the program's name, why the command line is refused. Returns false. */
+__attribute__((format(printf, 1, 2))) bool args_refuse(const char *format, ...);
+
+/* args_number() and args_seconds() for the value of an option, "--" not included in its name: what
+ * they do not take is refused with the reason. */
+bool args_take_number(const char *option, const char *text, uint64_t min, uint64_t max,
+		      uint64_t *value);
+bool args_take_seconds(const char *option, const char *text, uint64_t *ns);
+
+/* A command line `[options] IFACE`. -j, -h and -V, with their long forms, are args_parse()'s own.
+ */
+struct args {
+	const char *usage;
+	const struct option *options; /* the long ones, these three included */
+
+	/* Takes any other option, or refuses it. */
+	bool (*take)(int option, char *text, void *context);
+	void *context;
+};
+
+/* False: leave with *status, all is said. *json and `interface` are set otherwise. */
+bool args_parse(const struct args *args, int argc, char **argv, bool *json,
+		char interface[IFNAMSIZ], int *status);
 
 #endif

@@ -11,20 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/add.h"
+#include "require.h"
 #include "rules/change.h"
 #include "rules/diff.h"
-#include "rules/grammar.h"
 
 #define LIST_MAX 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static const struct {
 	const char *word;
@@ -107,27 +100,6 @@ static void model_apply(struct config *model, const struct rule_operation *opera
 
 /* --- checks --- */
 
-/* Added one by one to an empty configuration, the rules are accepted, and are the same. */
-static void check_valid(const struct config *config)
-{
-	const char **texts = calloc(config->nr_rules + 1UL, sizeof(*texts));
-	struct errors errors = {0};
-	struct config again;
-
-	require(texts);
-	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		texts[i] = rule_format(&config->rules[i]);
-		require(texts[i]);
-	}
-	config_init(&again);
-	require(config_add_rules(&again, texts, config->nr_rules, "again", &errors) == 0);
-	require(config_equal(&again, config));
-	for (unsigned int i = 0; i < config->nr_rules; i++)
-		free((char *)texts[i]);
-	free(texts);
-	config_free(&again);
-}
-
 /* The difference accounts for every rule. */
 static void check_diff(const struct config *before, const struct config *after)
 {
@@ -164,7 +136,7 @@ static void apply_list(struct config *config, const struct rule_operation *opera
 		for (size_t i = 0; i < count; i++)
 			model_apply(&before, &operations[i]);
 		require(config_equal(&result, &before));
-		check_valid(&result);
+		require_rules_again(&result);
 		if (last)
 			check_diff(config, &result);
 		config_free(config);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/add.h"
+#include "require.h"
 #include "rules/diff.h"
 #include "rules/schema.h"
 #include "rules/write.h"
@@ -18,12 +18,6 @@
 #define MARK 4711
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static bool is_power(unsigned int number)
 {
@@ -68,29 +62,6 @@ static void check_limits(const struct config *config)
 	}
 }
 
-static void check_again(const struct config *config)
-{
-	char **texts = calloc(config->nr_rules + 1, sizeof(*texts));
-	struct errors errors = {0};
-	struct config again;
-
-	require(texts);
-	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		texts[i] = rule_format(&config->rules[i]);
-		require(texts[i]);
-	}
-	config_init(&again);
-	require(config_add_rules(&again, (const char *const *)texts, config->nr_rules, "again",
-				 &errors) == 0);
-	require(errors.count == 0 && again.nr_rules == config->nr_rules);
-	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		require(rule_equal(&again.rules[i], &config->rules[i]));
-		free(texts[i]);
-	}
-	free(texts);
-	config_free(&again);
-}
-
 /* What is written is accepted and the same, and written the same again. */
 static void check_written(const struct config *config)
 {
@@ -131,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		require(errors.count == 0);
 		check_limits(&config);
-		check_again(&config);
+		require_rules_again(&config);
 		check_written(&config);
 	}
 	errors_free(&errors);

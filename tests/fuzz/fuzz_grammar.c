@@ -8,15 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
 #include "rules/grammar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void check_again(const struct rule *rule, const struct position *at)
 {

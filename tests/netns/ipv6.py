@@ -5,8 +5,8 @@ import socket
 import struct
 
 import netns
-from harness import SO_RCVBUFFORCE, Star, wait_until
-
+from harness import Star, wait_until
+from sockets import SO_RCVBUFFORCE
 
 
 class Star6(Star):

@@ -10,9 +10,8 @@ import os
 import re
 import shutil
 
-from harness import (BUILD, Daemon, Skip, Star, check, equal, interface_of, main, need, program, receive,
-                     receiver,
-                     rule_of, run, sender, silent, test, wait_until, work_folder)
+from harness import (BUILD, Daemon, Skip, Star, check, equal, interface_of, main, need, program,
+                     receive, receiver, rule_of, run, sender, silent, test, wait_until, work_folder)
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 MAPS = ("about", "rules", "shapes", "sockets", "verdicts")
@@ -59,6 +58,15 @@ def bpffs():
         yield place
     finally:
         place.close()
+
+
+@contextlib.contextmanager
+def loaded():
+    """The program attached by an admin: the star, the bpffs, and where the rule's packets come out."""
+    star = Star()
+    with bpffs() as place:
+        place.load(star.relay)
+        yield star, place, receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
 
 
 def config(place, attach="auto", more=""):
@@ -115,6 +123,18 @@ def wait_active(daemon, star):
     wait_until(active, "the rule is active")
 
 
+def relays(daemon, star, text, output):
+    """A datagram comes through, and the rule is at work."""
+    provoke(star, text, output)
+    wait_active(daemon, star)
+
+
+def check_lost(output, text):
+    """Of all that has come, nothing is this datagram."""
+    while not silent(output):
+        check(receive(output)[0] != text, f"{text} was relayed")
+
+
 def wait_reason(daemon, pattern):
     """The rule is pending for this reason."""
     def pending():
@@ -132,16 +152,12 @@ def wait_reason(daemon, pattern):
 @test
 def used_and_left():
     """auto and external use the pinned maps; the daemon's end empties them, and leaves the rest"""
-    star = Star()
-    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-    with bpffs() as place:
-        place.load(star.relay)
+    with loaded() as (star, place, output):
         program = program_of(star)
         for attach in ("auto", "external"):
             daemon = start(star, place, attach)
             check(daemon.process.find_line("interface-ready .* attach=external"), "not external")
-            provoke(star, attach.encode(), output)
-            wait_active(daemon, star)
+            relays(daemon, star, attach.encode(), output)
             equal(len(place.dump("rules")), 1, "rules in the map")
             daemon.settle()
             daemon.stop()
@@ -153,9 +169,7 @@ def used_and_left():
 @test
 def own():
     """own does not touch what is pinned: the attached program is in the way; without it, all is well"""
-    star = Star()
-    with bpffs() as place:
-        place.load(star.relay)
+    with loaded() as (star, place, _):
         daemon = reopens(start(star, place, "own"))
         wait_reason(daemon, "another XDP program")
         place.unload(star.relay)
@@ -177,16 +191,13 @@ def absent():
         daemon = reopens(start(star, place, "external"))
         wait_reason(daemon, "no XDP program is attached to in0.*xdp-loader")
         place.load(star.relay)
-        provoke(star, b"late", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"late", output)
 
 
 @test
 def unfit():
     """Another version, a wrong map, a missing pin, a pin that others may write: each with its reason"""
-    star = Star()
-    with bpffs() as place:
-        place.load(star.relay)
+    with loaded() as (star, place, output):
         about = os.path.join(place.pins, "about")
         daemon = reopens(start(star, place, "external"))
         os.remove(about)
@@ -203,9 +214,7 @@ def unfit():
         place.load(star.relay)
         wait_reason(daemon, "verdicts: owner 0, group 0, mode 0666")
         os.chmod(os.path.join(place.pins, "verdicts"), 0o600)
-        output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-        provoke(star, b"fits", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"fits", output)
 
 
 @test
@@ -230,18 +239,13 @@ def _seen(place):
 @test
 def unloaded():
     """Unloaded while it runs: external waits until it is loaded again; auto attaches its own"""
-    star = Star()
-    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-    with bpffs() as place:
-        place.load(star.relay)
+    with loaded() as (star, place, output):
         daemon = start(star, place, "external")
-        provoke(star, b"before", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"before", output)
         place.unload(star.relay)
         wait_reason(daemon, "has lost the XDP program that somebody else attached")
         place.load(star.relay)
-        provoke(star, b"again", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"again", output)
         daemon.stop()
         daemon = reopens(start(star, place, "auto"))
         provoke(star, b"auto", output)
@@ -253,45 +257,34 @@ def unloaded():
 @test
 def replaced():
     """Another program in its place: pending, as no packet shows that it uses the maps"""
-    star = Star()
-    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-    with bpffs() as place:
-        place.load(star.relay)
+    with loaded() as (star, place, output):
         daemon = start(star, place, "external")
-        provoke(star, b"before", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"before", output)
         place.unload(star.relay)
         place.load(star.relay, "in0", os.path.join(place.root, "elsewhere"))
         wait_reason(daemon, r"no packet has shown yet")
         sender(star.source, "10.1.0.1").sendto(b"lost", ("239.1.1.1", 5000))
-        silent(output)
         wait_reason(daemon, r"no packet has shown yet")
+        check_lost(output, b"lost")
 
 
 @test
 def two_daemons():
     """A second daemon does not take the maps from the first"""
-    star = Star()
-    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-    with bpffs() as place:
-        place.load(star.relay)
+    with loaded() as (star, place, output):
         daemon = start(star, place, "external")
         provoke(star, b"one", output)
         second = Daemon(star.relay, config=config(place, "external"), ready=False)
         equal(second.process.wait(), 2, "exit code of the second")
         check(second.process.find_line("another xmcastd uses them"), second.process.log())
-        provoke(star, b"still", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"still", output)
 
 
 @test
 def killed():
     """20 kills under traffic: meanwhile all goes to the stack; program and pins stay"""
-    star = Star()
-    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-    stack = receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2")
-    with bpffs() as place:
-        place.load(star.relay)
+    with loaded() as (star, place, output):
+        stack = receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2")
         program = program_of(star)
         for round_ in range(20):
             daemon = start(star, place, ("auto", "external")[round_ % 2])
@@ -318,9 +311,7 @@ def killed():
 @test
 def shown():
     """iface show tells who attached what, and which maps are used"""
-    star = Star()
-    with bpffs() as place:
-        place.load(star.relay)
+    with loaded() as (star, place, _):
         daemon = start(star, place, "external")
         seen = json.loads(daemon.ctl("-j", "iface", "show", "in0").stdout)
         equal((seen["attach"]["by"], seen["attach"]["pins"], seen["program_id"], seen["mode"]),
@@ -423,28 +414,24 @@ def beside_a_filter():
         place.load(star.relay)
         check(re.search(r"xdpfilt_\w+(.|\n)*xmcast_steer", place.status()), place.status())
         daemon = start(star, place, "external")
-        provoke(star, b"behind", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"behind", output)
         # in the middle of it the filter goes, and comes
         place.filter("unload")
-        provoke(star, b"alone", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"alone", output)
         place.filter("load")
-        provoke(star, b"behind again", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"behind again", output)
         # what the filter drops does not come
         star.relay.run("xdp-filter", "port", "5000", "-p", "udp", "-m", "dst")
         sender(star.source, "10.1.0.1").sendto(b"dropped", ("239.1.1.1", 5000))
-        silent(output)
         star.relay.run("xdp-filter", "port", "5000", "-p", "udp", "-m", "dst", "-r")
+        check_lost(output, b"dropped")
         # ours goes: the filter stays
         place.unload_steering()
         check("xdpfilt" in place.status() and "xmcast" not in place.status(), place.status())
         wait_reason(daemon, "no packet has shown yet")
         # and comes, now to the filter that is there
         place.load(star.relay)
-        provoke(star, b"back", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"back", output)
         daemon.stop()
         check("xdpfilt" in place.status() and "xmcast_steer" in place.status(), place.status())
 
@@ -462,11 +449,9 @@ def before_a_filter():
         provoke(star, b"both", output)
         daemon.kill()
         daemon = start(star, place, "auto")
-        provoke(star, b"again", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"again", output)
         place.filter("unload")
-        provoke(star, b"alone again", output)
-        wait_active(daemon, star)
+        relays(daemon, star, b"alone again", output)
         check("xmcast_steer" in place.status(), place.status())
 
 

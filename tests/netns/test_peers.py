@@ -55,9 +55,9 @@ def play(namespace, *output):
 def send_file(namespace, group, options=""):
     """ffmpeg sends the file as it is, at 8 Mbit/s. Returns the process."""
     return start(namespace, "ffmpeg", "-nostdin", "-loglevel", "error", "-f", "data",
-                 "-raw_packet_size", PACKET, "-blocksize", 10 * PACKET, "-i", film(), "-map", "0", "-c", "copy", "-f", "data",
-                 f"udp://{group}:5000?pkt_size={PACKET}&bitrate=8000000&fifo_size=20000&ttl=4"
-                 f"{options}", name="ffmpeg")
+                 "-raw_packet_size", PACKET, "-blocksize", 10 * PACKET, "-i", film(), "-map", "0",
+                 "-c", "copy", "-f", "data", f"udp://{group}:5000?pkt_size={PACKET}&"
+                 f"bitrate=8000000&fifo_size=20000&ttl=4{options}", name="ffmpeg")
 
 
 def record(star, name, *options, device="r0", group=OUT):
@@ -68,10 +68,14 @@ def record(star, name, *options, device="r0", group=OUT):
     return process
 
 
-def stop_when_silent(daemon, process):
-    """End a recorder once the relay has sent all, and the file does not grow any more."""
-    daemon.settle()
-    process.stop(signal.SIGTERM)
+def check_recorded(daemon, player, recorders):
+    """Once the film has been sent, each recorder has written all of it to its file, nothing else."""
+    equal(player.wait(60), 0, "ffmpeg's exit code")
+    for name, process in recorders.items():
+        wait_until(lambda name=name: content(name)[0] >= content("film.ts")[0], f"all of it: {name}")
+        daemon.settle()
+        process.stop(signal.SIGTERM)
+        equal(content(name), content("film.ts"), f"length and hash of {name}")
 
 
 @test
@@ -82,10 +86,7 @@ def ffmpeg_to_multicat():
     daemon = Daemon(star.relay, RULE)
     recorder = record(star, "recorded.ts")
     player = send_file(star.source, IN, "&localaddr=10.1.0.1")
-    equal(player.wait(60), 0, "ffmpeg's exit code")
-    wait_until(lambda: content("recorded.ts")[0] >= content("film.ts")[0], "all is recorded")
-    stop_when_silent(daemon, recorder)
-    equal(content("recorded.ts"), content("film.ts"), "length and hash of the film")
+    check_recorded(daemon, player, {"recorded.ts": recorder})
 
 
 @test
@@ -124,10 +125,7 @@ def source_specific_receiver():
                "multicat has joined by source")
     check("0xe8010101 0x0a010001" in star.relay.read("/proc/net/mcfilter"), "the relay has not")
     player = send_file(star.source, "232.1.1.1", "&localaddr=10.1.0.1")
-    equal(player.wait(60), 0, "ffmpeg's exit code")
-    wait_until(lambda: content("ssm.ts")[0] >= content("film.ts")[0], "all is recorded")
-    stop_when_silent(daemon, recorder)
-    equal(content("ssm.ts"), content("film.ts"), "length and hash of the film")
+    check_recorded(daemon, player, {"ssm.ts": recorder})
 
 
 @test
@@ -219,12 +217,7 @@ def ipv6_by_ffmpeg_and_multicat():
                 "ipv6-join-group=[ff3e::2]:r0", f"CREATE:{path('six.ts')}", name="socat")
     wait_until(lambda: "ff3e::2" in groups6(star.receiver, "r0"), "socat has joined")
     star.source.ip("-6 route add ff3e::/16 dev s0 table local")
-    player = send_file(star.source, "[ff3e::1]")
-    equal(player.wait(60), 0, "ffmpeg's exit code")
-    for name, process in (("four.ts", four), ("six.ts", six)):
-        wait_until(lambda name=name: content(name)[0] >= content("film.ts")[0], f"all: {name}")
-        stop_when_silent(daemon, process)
-        equal(content(name), content("film.ts"), f"length and hash: {name}")
+    check_recorded(daemon, send_file(star.source, "[ff3e::1]"), {"four.ts": four, "six.ts": six})
 
 
 main()

@@ -31,6 +31,19 @@ def received(daemon):
     return {rule["name"]: rule["received_packets"] for rule in daemon.stats()["rules"]}
 
 
+def check_each_its_own(star, daemon, wire, expected, others=()):
+    """Of a packet of each source, output 6000 + N has the one of the N-th that is expected, and
+    nothing else; those of others are of no rule."""
+    sinks = [receiver(star.receiver, 6000 + i, "239.2.2.2", "10.2.0.2")
+             for i in range(len(expected))]
+    for source in (*expected, *others):
+        wire.send(source, source.encode())
+    daemon.settle(steered=len(expected))
+    for sink, source in zip(sinks, expected):
+        equal(receive(sink)[0], source.encode(), "payload")
+        check(silent(sink), "more than its own packets")
+
+
 @test
 def most_specific():
     """Of a host, prefixes of four lengths and any source the most specific takes the packet"""
@@ -41,16 +54,8 @@ def most_specific():
              f"out 239.2.2.2:{6000 + i}@out0" for i, (name, source) in enumerate(sources.items())]
     # In an order that is none.
     daemon = Daemon(star.relay, *sorted(rules, key=lambda rule: rule[1:]))
-    sinks = [receiver(star.receiver, 6000 + i, "239.2.2.2", "10.2.0.2")
-             for i in range(len(sources))]
-    wire = Wire(star)
-    for source in ("10.9.9.9", "10.9.9.8", "10.9.9.10", "10.9.8.9", "10.8.9.9", "11.9.9.9"):
-        wire.send(source, source.encode())
-    daemon.settle(steered=6)
-    for sink, source in zip(sinks, ("10.9.9.9", "10.9.9.8", "10.9.9.10", "10.9.8.9", "10.8.9.9",
-                                    "11.9.9.9")):
-        equal(receive(sink)[0], source.encode(), "payload")
-        check(silent(sink), "more than its own packets")
+    check_each_its_own(star, daemon, Wire(star), ("10.9.9.9", "10.9.9.8", "10.9.9.10", "10.9.8.9",
+                                                  "10.8.9.9", "11.9.9.9"))
     equal(set(received(daemon).values()), {1}, "packets of each rule")
     equal(rule_of(daemon.stats(), "p24")["source"], "10.9.9.0/24", "source in the statistics")
 
@@ -65,78 +70,68 @@ def config_of(wanted, source=None):
     return text
 
 
-def relays(daemon, wanted, send, sinks):
-    """A packet of the first, a middle and the last group comes out where it shall."""
+def filters(wanted, source):
+    """What /proc says of groups that are joined for one source."""
+    return {(group, source, 1, 0) for group in wanted}
+
+
+def check_thousand(star, source, joins, listed, expected):
+    """A rule for each of the groups, from a file (config_of's arguments: `joins`). All are at work
+    and joined, which `listed` tells of an interface; a packet from the socket `source` for the first,
+    a middle and the last group comes out where it shall; in the end nothing is joined any more."""
+    daemon = Daemon(star.relay, config=config_of(*joins))
+    check("active=1000" in daemon.ready, daemon.ready)
+    equal(listed(star.relay, "in0"), expected, "joined")
+    wanted = joins[0]
+    sinks = [receiver(star.receiver, 6000 + i) for i in range(10)]
     numbers = [0, len(wanted) // 2 + 1, len(wanted) - 1]
     for i in numbers:
-        send(wanted[i].encode(), (wanted[i], 5000))
+        source.sendto(wanted[i].encode(), (wanted[i], 5000))
     daemon.settle(steered=len(numbers))
     for i in numbers:
         equal(receive(sinks[i % 10])[0], wanted[i].encode(), f"payload of group {wanted[i]}")
+    daemon.stop()
+    equal(listed(star.relay, "in0"), set(), "joined after the end")
 
 
-def check_relays(star, daemon, wanted):
-    """relays(), over IPv4."""
-    relays(daemon, wanted, sender(star.source, "10.1.0.1").sendto,
-           [receiver(star.receiver, 6000 + i) for i in range(10)])
+def thousand(net):
+    """1,000 groups of IPv4, whose first number is `net`."""
+    return [f"{net}.1.{i // 250}.{1 + i % 250}" for i in range(1000)]
 
 
-def check_relays6(star, daemon, wanted):
-    """relays(), over IPv6."""
-    relays(daemon, wanted, sender6(star.source, "s0", SOURCE6).sendto,
-           [receiver(star.receiver, 6000 + i) for i in range(10)])
+def thousand6():
+    """1,000 groups of IPv6."""
+    return [f"ff3e::1:{i + 1:x}" for i in range(1000)]
 
 
 @test
 def thousand_groups():
     """1,000 groups on one interface, of any source"""
-    star = Star()
-    wanted = [f"239.1.{i // 250}.{1 + i % 250}" for i in range(1000)]
-    daemon = Daemon(star.relay, config=config_of(wanted))
-    check("active=1000" in daemon.ready, daemon.ready)
-    equal(groups(star.relay, "in0"), set(wanted), "groups")
-    check_relays(star, daemon, wanted)
-    daemon.stop()
-    equal(groups(star.relay, "in0"), set(), "groups after the end")
+    star, wanted = Star(), thousand(239)
+    check_thousand(star, sender(star.source, "10.1.0.1"), (wanted,), groups, set(wanted))
 
 
 @test
 def thousand_channels():
     """1,000 source-specific groups on one interface"""
-    star = Star()
-    wanted = [f"232.1.{i // 250}.{1 + i % 250}" for i in range(1000)]
-    daemon = Daemon(star.relay, config=config_of(wanted, "10.1.0.1"))
-    check("active=1000" in daemon.ready, daemon.ready)
-    equal(sources(star.relay, "in0"), {(group, "10.1.0.1", 1, 0) for group in wanted}, "filters")
-    check_relays(star, daemon, wanted)
-    daemon.stop()
-    equal(sources(star.relay, "in0"), set(), "filters after the end")
+    star, wanted = Star(), thousand(232)
+    check_thousand(star, sender(star.source, "10.1.0.1"), (wanted, "10.1.0.1"), sources,
+                   filters(wanted, "10.1.0.1"))
 
 
 @test
 def thousand_groups_ipv6():
     """1,000 groups of IPv6 on one interface, of any source"""
-    star = Star6()
-    wanted = [f"ff3e::1:{i + 1:x}" for i in range(1000)]
-    daemon = Daemon(star.relay, config=config_of(wanted))
-    check("active=1000" in daemon.ready, daemon.ready)
-    equal(groups6(star.relay, "in0"), set(wanted), "groups")
-    check_relays6(star, daemon, wanted)
-    daemon.stop()
-    equal(groups6(star.relay, "in0"), set(), "groups after the end")
+    star, wanted = Star6(), thousand6()
+    check_thousand(star, sender6(star.source, "s0", SOURCE6), (wanted,), groups6, set(wanted))
 
 
 @test
 def thousand_channels_ipv6():
     """1,000 source-specific groups of IPv6 on one interface"""
-    star = Star6()
-    wanted = [f"ff3e::1:{i + 1:x}" for i in range(1000)]
-    daemon = Daemon(star.relay, config=config_of(wanted, SOURCE6))
-    check("active=1000" in daemon.ready, daemon.ready)
-    equal(sources6(star.relay, "in0"), {(group, SOURCE6, 1, 0) for group in wanted}, "filters")
-    check_relays6(star, daemon, wanted)
-    daemon.stop()
-    equal(sources6(star.relay, "in0"), set(), "filters after the end")
+    star, wanted = Star6(), thousand6()
+    check_thousand(star, sender6(star.source, "s0", SOURCE6), (wanted, SOURCE6), sources6,
+                   filters(wanted, SOURCE6))
 
 
 @test
@@ -147,14 +142,7 @@ def sources_of_one_group():
     daemon = Daemon(star.relay, *(f"in 232.1.1.1:5000@in0 source {source} "
                                   f"out 239.2.2.2:{6000 + i}@out0"
                                   for i, source in enumerate(hosts + ("10.9.0.0/16",))))
-    sinks = [receiver(star.receiver, 6000 + i, "239.2.2.2", "10.2.0.2") for i in range(4)]
-    wire = Wire(star, "232.1.1.1")
-    for source in hosts + ("10.9.8.7", "10.8.8.8"):
-        wire.send(source, source.encode())
-    daemon.settle(steered=4)
-    for sink, source in zip(sinks, hosts + ("10.9.8.7",)):
-        equal(receive(sink)[0], source.encode(), "payload")
-        check(silent(sink), "more than its own packets")
+    check_each_its_own(star, daemon, Wire(star, "232.1.1.1"), hosts + ("10.9.8.7",), ("10.8.8.8",))
 
 
 @test

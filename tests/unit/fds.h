@@ -5,7 +5,7 @@
 
 #include <dirent.h>
 
-static unsigned int count_fds(void)
+static inline unsigned int count_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	unsigned int count = 0;

@@ -163,6 +163,16 @@ int connect_reader(void)
 	return fds[0];
 }
 
+int connect_monitor(void)
+{
+	int fd = connect_client();
+
+	put_call(fd, "watch", 1);
+	serve();
+	json_decref(get(fd));
+	return fd;
+}
+
 void put(int fd, const char *bytes, size_t length)
 {
 	assert_int_equal(send(fd, bytes, length, MSG_NOSIGNAL), length);
@@ -249,6 +259,13 @@ void expect_echo(int fd, int id)
 	assert_int_equal(json_integer_value(json_object_get(answer, "id")), id);
 	assert_true(json_is_null(json_object_get(answer, "result")));
 	json_decref(answer);
+}
+
+void expect_alive(int fd, int id)
+{
+	put_echo(fd, id);
+	serve();
+	expect_echo(fd, id);
 }
 
 void expect_large(int fd, int id, size_t bytes)

@@ -46,6 +46,9 @@ void serve_for(int milliseconds);
 int connect_client(void);
 int connect_reader(void);
 
+/* connect_client(), and it gets the events. */
+int connect_monitor(void);
+
 void put(int fd, const char *bytes, size_t length);
 void put_echo(int fd, int id);
 void put_large(int fd, int id, size_t bytes);
@@ -58,6 +61,7 @@ size_t request_echo(char *line, size_t size, int id);
 json_t *get(int fd);
 
 void expect_echo(int fd, int id);
+void expect_alive(int fd, int id); /* it is answered when it asks */
 void expect_large(int fd, int id, size_t bytes);
 void expect_code(int fd, int code);
 void expect_nothing(int fd);

@@ -1,179 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Ingress and egress one after the other in one thread, over a fake AF_XDP socket and real UDP
- * sockets: what is queued, gathered, sent, refused and counted is then the same in every run. Each
- * test runs with both engines.
+ * The way of a packet from ingress through egress, what refusals do to it, markers and commands:
+ * one thread over a fake AF_XDP socket and real UDP sockets, with both engines.
  */
 #include "watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "../bpf/require.h"
-#include "dataplane/egress.h"
-#include "dataplane/ingress.h"
-#include "lab.c"
-
-#define FRAMES	4096
-#define STREAMS 32
+#include "egress_rig.c"
 
 static bool has_namespace;
-
-struct rig {
-	struct xsk *xsk;
-	struct frame_queue queue;
-	struct ingress ingress;
-	struct egress egress;
-	int command_fd;
-	unsigned int nr_streams;
-	struct stream *streams[STREAMS];
-	struct ruleset *ruleset;
-	uint32_t numbers[STREAMS]; /* of the next packet, per stream */
-	uint32_t delivered;
-};
-
-static const enum egress_engine engines[] = {ENGINE_IO_URING, ENGINE_SENDMMSG};
-
-static struct rig *rig_open(void **state)
-{
-	const struct xsk_options options = {
-		.iface = "lo", .frames = FRAMES, .frame_size = 2048, .rx_ring = FRAMES};
-	struct rig *rig = aligned_alloc(CACHE_LINE, sizeof(*rig));
-	int stream[2];
-
-	watchdog_start("egress");
-	assert_non_null(rig);
-	memset(rig, 0, sizeof(*rig));
-	assert_int_equal(xsk_open(&rig->xsk, &options), 0);
-	assert_int_equal(frame_queue_init(&rig->queue, FRAMES + 16), 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, stream), 0);
-	rig->ingress.xsk = rig->egress.xsk = rig->xsk;
-	rig->ingress.queue = rig->egress.queue = &rig->queue;
-	rig->egress.engine = *(const enum egress_engine *)*state;
-	rig->egress.wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rig->egress.notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rig->ingress.egress_wakeup_fd = rig->egress.wakeup_fd;
-	rig->ingress.control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	atomic_store(&rig->ingress.stop, true);
-	rig->command_fd = stream[0];
-	rig->egress.command_fd = stream[1];
-	return rig;
-}
-
-static void rig_close(struct rig *rig)
-{
-	assert_true(fake_xsk_is_whole(rig->xsk));
-	assert_int_equal(xsk_kernel_frames(rig->xsk), FRAMES);
-	assert_int_equal(counter_read(&rig->egress.counters.in_flight), 0);
-	assert_int_equal(counter_read(&rig->egress.counters.cq_overflows), 0);
-	assert_int_equal(counter_read(&rig->ingress.counters.received), rig->delivered);
-	assert_true(frame_queue_empty(&rig->queue));
-	ruleset_free(rig->ruleset);
-	for (unsigned int i = 0; i < rig->nr_streams; i++)
-		stream_put(rig->streams[i]);
-	close(rig->egress.wakeup_fd);
-	close(rig->egress.notify_fd);
-	close(rig->ingress.control_fd);
-	close(rig->egress.command_fd);
-	frame_queue_destroy(&rig->queue);
-	xsk_close(rig->xsk);
-	free(rig);
-	watchdog_stop();
-}
-
-/* Relay the next flow to these outputs. */
-static struct stream *add_outputs(struct rig *rig, const struct rule_output *outputs,
-				  unsigned int count, unsigned int gso)
-{
-	unsigned int flow = rig->nr_streams++;
-
-	rig->streams[flow] = lab_stream(flow, outputs, count, gso);
-	return rig->streams[flow];
-}
-
-/* Relay the next flow to one sink. */
-static struct stream *add(struct rig *rig, struct sink *sink, lab_lengths lengths, unsigned int gso)
-{
-	sink_open(sink, "127.0.0.1", rig->nr_streams, lengths);
-	return add_outputs(rig, &sink->to, 1, gso);
-}
-
-/* The next `count` packets of a flow arrive. */
-static void deliver(struct rig *rig, unsigned int flow, uint32_t count, lab_lengths lengths)
-{
-	while (count--) {
-		assert_true(lab_deliver(rig->xsk, flow, rig->numbers[flow]++, lengths));
-		rig->delivered++;
-	}
-}
-
-/* Ingress takes what has arrived into the queue. */
-static void receive(struct rig *rig)
-{
-	if (!rig->ruleset)
-		assert_int_equal(ruleset_new(&rig->ruleset, rig->streams, rig->nr_streams), 0);
-	rig->ingress.ruleset = rig->ruleset;
-	ingress_run(&rig->ingress);
-	assert_int_equal(frame_queue_length(&rig->queue) + counter_read(&rig->xsk->returned) -
-				 FRAMES,
-			 rig->delivered);
-}
-
-/* Egress sends all that is queued, and ends, because its command stream is closed. */
-static void send_all_queued(struct rig *rig)
-{
-	struct egress_loop *loop;
-
-	close(rig->command_fd);
-	assert_int_equal(egress_loop_open(&loop, &rig->egress), 0);
-	if (rig->egress.engine == ENGINE_IO_URING &&
-	    strncmp(egress_loop_engine(loop), "io_uring", 8) != 0)
-		skip_for("no io_uring here (sysctl kernel.io_uring_disabled)");
-	assert_int_equal(egress_loop_run(loop), 0);
-	egress_loop_close(loop);
-}
-
-static void relay(struct rig *rig)
-{
-	receive(rig);
-	send_all_queued(rig);
-}
-
-static uint64_t sum_errors(const struct output_queue *queue)
-{
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < SEND_ERRORS; i++)
-		sum += counter_read(&queue->errors[i]);
-	return sum;
-}
-
-/* What an output has counted: all submitted, `sent` of them sent, the rest refused with `error`. */
-static void expect_counts(const struct stream *stream, unsigned int output, uint64_t submitted,
-			  uint64_t sent, int error)
-{
-	const struct output_queue *queue = &stream->outputs[output].queues[0];
-
-	assert_int_equal(counter_read(&queue->submitted), submitted);
-	assert_int_equal(counter_read(&queue->sent), sent);
-	assert_int_equal(sum_errors(queue), submitted - sent);
-	if (submitted > sent)
-		assert_int_equal(counter_read(&queue->errors[send_error_slot(error)]),
-				 submitted - sent);
-	assert_null(queue->open);
-	assert_null(queue->next_open);
-	assert_false(queue->listed);
-}
-
-/* All that was delivered has come, and nothing else. */
-static void expect_all(struct rig *rig, struct sink *sink)
-{
-	sink_expect(sink, rig->numbers[sink->flow] - sink->next);
-	assert_true(sink_is_empty(sink));
-	sink_close(sink);
-}
 
 /* ---- the way of a packet ---- */
 
@@ -181,7 +19,7 @@ static void test_nothing(void **state)
 {
 	struct rig *rig = rig_open(state);
 
-	relay(rig);
+	rig_relay(rig);
 	rig_close(rig);
 }
 
@@ -191,11 +29,11 @@ static void test_one_packet(void **state)
 	struct stream *stream;
 	struct sink sink;
 
-	stream = add(rig, &sink, lab_equal, 64);
-	deliver(rig, 0, 1, lab_equal);
-	relay(rig);
-	expect_all(rig, &sink);
-	expect_counts(stream, 0, 1, 1, 0);
+	stream = rig_add(rig, &sink, lab_equal, 64);
+	rig_deliver(rig, 0, 1, lab_equal);
+	rig_relay(rig);
+	rig_expect_all(rig, &sink);
+	rig_expect_counts(stream, 0, 1, 1, 0);
 	assert_int_equal(counter_read(&stream->outputs[0].queues[0].sent_bytes), 500);
 	assert_int_equal(counter_read(&stream->queues[0].received), 1);
 	assert_int_equal(counter_read(&stream->queues[0].received_bytes), 500);
@@ -213,12 +51,12 @@ static void test_fan_out(void **state)
 		sink_open(&sinks[i], i == 4 ? "239.7.7.7" : "127.0.0.1", 0, lab_mixed);
 		outputs[i] = sinks[i].to;
 	}
-	stream = add_outputs(rig, outputs, 5, 64);
-	deliver(rig, 0, 100, lab_mixed);
-	relay(rig);
+	stream = rig_add_outputs(rig, outputs, 5, 64);
+	rig_deliver(rig, 0, 100, lab_mixed);
+	rig_relay(rig);
 	for (unsigned int i = 0; i < 5; i++) {
-		expect_all(rig, &sinks[i]);
-		expect_counts(stream, i, 100, 100, 0);
+		rig_expect_all(rig, &sinks[i]);
+		rig_expect_counts(stream, i, 100, 100, 0);
 		assert_int_equal(counter_read(&stream->outputs[i].queues[0].sent_bytes),
 				 counter_read(&stream->queues[0].received_bytes));
 	}
@@ -232,12 +70,12 @@ static void test_gathered(void **state)
 	struct stream *stream;
 	struct sink sink;
 
-	stream = add(rig, &sink, lab_equal, 64);
-	deliver(rig, 0, 64, lab_equal);
-	deliver(rig, 0, 32, lab_equal);
-	relay(rig);
-	expect_all(rig, &sink);
-	expect_counts(stream, 0, 96, 96, 0);
+	stream = rig_add(rig, &sink, lab_equal, 64);
+	rig_deliver(rig, 0, 64, lab_equal);
+	rig_deliver(rig, 0, 32, lab_equal);
+	rig_relay(rig);
+	rig_expect_all(rig, &sink);
+	rig_expect_counts(stream, 0, 96, 96, 0);
 	assert_int_equal(counter_read(&rig->egress.counters.sends), 2);
 	rig_close(rig);
 }
@@ -247,10 +85,10 @@ static void test_not_gathered(void **state)
 	struct rig *rig = rig_open(state);
 	struct sink sink;
 
-	add(rig, &sink, lab_equal, 1);
-	deliver(rig, 0, 96, lab_equal);
-	relay(rig);
-	expect_all(rig, &sink);
+	rig_add(rig, &sink, lab_equal, 1);
+	rig_deliver(rig, 0, 96, lab_equal);
+	rig_relay(rig);
+	rig_expect_all(rig, &sink);
 	assert_int_equal(counter_read(&rig->egress.counters.sends), 96);
 	rig_close(rig);
 }
@@ -262,15 +100,15 @@ static void test_mixed(void **state)
 	struct sink sinks[3];
 
 	for (int i = 0; i < 3; i++)
-		add(rig, &sinks[i], lab_mixed, i == 1 ? 1 : 64);
+		rig_add(rig, &sinks[i], lab_mixed, i == 1 ? 1 : 64);
 	for (int round = 0; round < 20; round++) {
 		for (unsigned int i = 0; i < 3; i++)
-			deliver(rig, i, 1 + (round + i) % 4, lab_mixed);
+			rig_deliver(rig, i, 1 + (round + i) % 4, lab_mixed);
 	}
-	relay(rig);
+	rig_relay(rig);
 	for (unsigned int i = 0; i < 3; i++) {
-		expect_counts(rig->streams[i], 0, rig->numbers[i], rig->numbers[i], 0);
-		expect_all(rig, &sinks[i]);
+		rig_expect_counts(rig->streams[i], 0, rig->numbers[i], rig->numbers[i], 0);
+		rig_expect_all(rig, &sinks[i]);
 	}
 	rig_close(rig);
 }
@@ -285,16 +123,16 @@ static void test_many_outputs(void **state)
 	sink_open(&sink, "127.0.0.1", 0, lab_equal);
 	for (unsigned int i = 0; i < 14; i++)
 		outputs[i] = sink.to;
-	for (unsigned int i = 0; i < STREAMS; i++)
-		add_outputs(rig, outputs, 14, i % 2 ? 64 : 1);
+	for (unsigned int i = 0; i < RIG_STREAMS; i++)
+		rig_add_outputs(rig, outputs, 14, i % 2 ? 64 : 1);
 	for (unsigned int round = 0; round < 6; round++) {
-		for (unsigned int i = 0; i < STREAMS; i++)
-			deliver(rig, i, 2, lab_equal);
+		for (unsigned int i = 0; i < RIG_STREAMS; i++)
+			rig_deliver(rig, i, 2, lab_equal);
 	}
-	relay(rig);
-	for (unsigned int i = 0; i < STREAMS; i++) {
+	rig_relay(rig);
+	for (unsigned int i = 0; i < RIG_STREAMS; i++) {
 		for (unsigned int j = 0; j < 14; j++)
-			expect_counts(rig->streams[i], j, 12, 12, 0);
+			rig_expect_counts(rig->streams[i], j, 12, 12, 0);
 	}
 	sink_close(&sink);
 	rig_close(rig);
@@ -310,12 +148,12 @@ static void test_all_frames(void **state)
 	sink_open(&sink, "127.0.0.1", 0, lab_equal);
 	output.to = sink.to.to;
 	output.port = sink.to.port;
-	add_outputs(rig, &output, 1, 64);
-	deliver(rig, 0, FRAMES, lab_equal);
-	assert_false(lab_deliver(rig->xsk, 0, FRAMES, lab_equal)); /* no frame is free */
-	relay(rig);
-	expect_counts(rig->streams[0], 0, FRAMES, FRAMES, 0);
-	sink_expect(&sink, sink.room < FRAMES ? sink.room : FRAMES);
+	rig_add_outputs(rig, &output, 1, 64);
+	rig_deliver(rig, 0, RIG_FRAMES, lab_equal);
+	assert_false(lab_deliver(rig->xsk, 0, RIG_FRAMES, lab_equal)); /* no frame is free */
+	rig_relay(rig);
+	rig_expect_counts(rig->streams[0], 0, RIG_FRAMES, RIG_FRAMES, 0);
+	sink_expect(&sink, sink.room < RIG_FRAMES ? sink.room : RIG_FRAMES);
 	sink_close(&sink);
 	rig_close(rig);
 }
@@ -327,10 +165,10 @@ static void test_of_no_use(void **state)
 	struct packet packet;
 	struct sink sink;
 
-	add(rig, &sink, lab_equal, 64);
+	rig_add(rig, &sink, lab_equal, 64);
 	for (int i = 0; i < 10; i++) {
-		deliver(rig, 0, 1, lab_equal);
-		deliver(rig, 9, 1, lab_equal); /* of no rule */
+		rig_deliver(rig, 0, 1, lab_equal);
+		rig_deliver(rig, 9, 1, lab_equal); /* of no rule */
 		packet_build_text(&packet, "10.9.9.9", "239.1.1.0", LAB_PORT, 100);
 		packet_set8(&packet, IPV4_CHECKSUM, 0xff);
 		packet_set8(&packet, IPV4_CHECKSUM + 1, 0xff);
@@ -338,9 +176,9 @@ static void test_of_no_use(void **state)
 		assert_true(fake_xsk_deliver(rig->xsk, packet.bytes, (size_t)i * 4));
 		rig->delivered += 2;
 	}
-	relay(rig);
-	expect_all(rig, &sink);
-	expect_counts(rig->streams[0], 0, 10, 10, 0);
+	rig_relay(rig);
+	rig_expect_all(rig, &sink);
+	rig_expect_counts(rig->streams[0], 0, 10, 10, 0);
 	assert_int_equal(counter_read(&rig->ingress.counters.drops[INGRESS_INVALID]), 20);
 	assert_int_equal(counter_read(&rig->ingress.counters.drops[INGRESS_NO_RULE]), 10);
 	rig_close(rig);
@@ -352,14 +190,14 @@ static void test_no_output(void **state)
 	struct rig *rig = rig_open(state);
 	struct sink sink;
 
-	add(rig, &sink, lab_equal, 64);
-	add_outputs(rig, NULL, 0, 64);
+	rig_add(rig, &sink, lab_equal, 64);
+	rig_add_outputs(rig, NULL, 0, 64);
 	for (int i = 0; i < 10; i++) {
-		deliver(rig, 0, 1, lab_equal);
-		deliver(rig, 1, 1, lab_equal);
+		rig_deliver(rig, 0, 1, lab_equal);
+		rig_deliver(rig, 1, 1, lab_equal);
 	}
-	relay(rig);
-	expect_all(rig, &sink);
+	rig_relay(rig);
+	rig_expect_all(rig, &sink);
 	rig_close(rig);
 }
 
@@ -378,14 +216,14 @@ static void refuse_batches(void **state, lab_lengths lengths)
 	struct stream *stream;
 	struct sink sink;
 
-	stream = add(rig, &sink, lengths, 64);
+	stream = rig_add(rig, &sink, lengths, 64);
 	/* Without checksums the kernel answers EINVAL to UDP_SEGMENT. */
 	assert_int_equal(
 		setsockopt(stream->outputs[0].fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof(on)), 0);
-	deliver(rig, 0, 100, lengths);
-	relay(rig);
-	expect_all(rig, &sink);
-	expect_counts(stream, 0, 100, 100, 0);
+	rig_deliver(rig, 0, 100, lengths);
+	rig_relay(rig);
+	rig_expect_all(rig, &sink);
+	rig_expect_counts(stream, 0, 100, 100, 0);
 	assert_true(counter_read(&stream->outputs[0].queues[0].gso_refused) > 0);
 	rig_close(rig);
 }
@@ -416,11 +254,11 @@ static void test_above_mtu(void **state)
 
 	if (!has_namespace)
 		skip_for("needs a network namespace, for an MTU of 1500");
-	stream = add(rig, &sink, above_mtu, 64);
-	deliver(rig, 0, 200, above_mtu);
-	relay(rig);
-	expect_all(rig, &sink);
-	expect_counts(stream, 0, 200, 200, 0);
+	stream = rig_add(rig, &sink, above_mtu, 64);
+	rig_deliver(rig, 0, 200, above_mtu);
+	rig_relay(rig);
+	rig_expect_all(rig, &sink);
+	rig_expect_counts(stream, 0, 200, 200, 0);
 	rig_close(rig);
 }
 
@@ -437,19 +275,19 @@ static void test_bad_descriptor(void **state)
 		sink_open(&sinks[i], "127.0.0.1", 0, lab_mixed);
 		outputs[i] = sinks[i].to;
 	}
-	stream = add_outputs(rig, outputs, 3, 64);
+	stream = rig_add_outputs(rig, outputs, 3, 64);
 	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_int_equal(dup2(fd, stream->outputs[1].fd), stream->outputs[1].fd);
 	close(fd);
-	deliver(rig, 0, 100, lab_mixed);
-	relay(rig);
-	expect_all(rig, &sinks[0]);
+	rig_deliver(rig, 0, 100, lab_mixed);
+	rig_relay(rig);
+	rig_expect_all(rig, &sinks[0]);
 	assert_true(sink_is_empty(&sinks[1]));
 	sink_close(&sinks[1]);
-	expect_all(rig, &sinks[2]);
-	expect_counts(stream, 0, 100, 100, 0);
-	expect_counts(stream, 1, 100, 0, ENOTSOCK);
-	expect_counts(stream, 2, 100, 100, 0);
+	rig_expect_all(rig, &sinks[2]);
+	rig_expect_counts(stream, 0, 100, 100, 0);
+	rig_expect_counts(stream, 1, 100, 0, ENOTSOCK);
+	rig_expect_counts(stream, 2, 100, 100, 0);
 	rig_close(rig);
 }
 
@@ -462,10 +300,10 @@ static void test_unreachable(void **state)
 	if (!has_namespace)
 		skip_for("needs a network namespace, for an address without a route");
 	assert_true(addr_parse("192.0.2.1", &output.to));
-	stream = add_outputs(rig, &output, 1, 64);
-	deliver(rig, 0, 100, lab_equal);
-	relay(rig);
-	expect_counts(stream, 0, 100, 0, ENETUNREACH);
+	stream = rig_add_outputs(rig, &output, 1, 64);
+	rig_deliver(rig, 0, 100, lab_equal);
+	rig_relay(rig);
+	rig_expect_counts(stream, 0, 100, 0, ENETUNREACH);
 	rig_close(rig);
 }
 
@@ -482,12 +320,12 @@ static void test_port_unreachable(void **state)
 		outputs[i] = sinks[i].to;
 	}
 	sink_close(&sinks[0]);
-	stream = add_outputs(rig, outputs, 2, 64);
-	deliver(rig, 0, 200, lab_mixed);
-	relay(rig);
-	expect_counts(stream, 0, 200, 200, 0);
-	expect_counts(stream, 1, 200, 200, 0);
-	expect_all(rig, &sinks[1]);
+	stream = rig_add_outputs(rig, outputs, 2, 64);
+	rig_deliver(rig, 0, 200, lab_mixed);
+	rig_relay(rig);
+	rig_expect_counts(stream, 0, 200, 200, 0);
+	rig_expect_counts(stream, 1, 200, 200, 0);
+	rig_expect_all(rig, &sinks[1]);
 	rig_close(rig);
 }
 
@@ -505,13 +343,13 @@ static void test_message_size(void **state)
 
 	if (!has_namespace)
 		skip_for("needs a network namespace, for an MTU of 1500");
-	stream = add(rig, &sink, too_long, 64);
+	stream = rig_add(rig, &sink, too_long, 64);
 	assert_int_equal(setsockopt(stream->outputs[0].fd, IPPROTO_IP, IP_MTU_DISCOVER,
 				    &never_fragment, sizeof(never_fragment)),
 			 0);
-	deliver(rig, 0, 100, too_long);
-	relay(rig);
-	expect_counts(stream, 0, 100, 0, EMSGSIZE);
+	rig_deliver(rig, 0, 100, too_long);
+	rig_relay(rig);
+	rig_expect_counts(stream, 0, 100, 0, EMSGSIZE);
 	assert_true(sink_is_empty(&sink));
 	sink_close(&sink);
 	rig_close(rig);
@@ -533,16 +371,16 @@ static void test_full_buffer(void **state)
 		     "ip link set full1 up"))
 		skip_for("needs a network namespace and veth, for a neighbour that is not there");
 	assert_true(addr_parse("198.51.100.2", &output.to));
-	stream = add_outputs(rig, &output, 1, 1);
+	stream = rig_add_outputs(rig, &output, 1, 1);
 	assert_int_equal(setsockopt(stream->outputs[0].fd, SOL_SOCKET, SO_SNDBUF, &small_buffer,
 				    sizeof(small_buffer)),
 			 0);
-	deliver(rig, 0, 200, lab_equal);
-	relay(rig);
+	rig_deliver(rig, 0, 200, lab_equal);
+	rig_relay(rig);
 	queue = &stream->outputs[0].queues[0];
 	assert_true(counter_read(&queue->sent) > 0);
 	assert_true(counter_read(&queue->sent) < 200);
-	expect_counts(stream, 0, 200, counter_read(&queue->sent), EAGAIN);
+	rig_expect_counts(stream, 0, 200, counter_read(&queue->sent), EAGAIN);
 	rig_close(rig);
 	lab_run("ip link del full0");
 }
@@ -563,21 +401,21 @@ static void test_markers(void **state)
 	uint64_t notified = 0;
 	struct sink sink;
 
-	add(rig, &sink, lab_mixed, 64);
+	rig_add(rig, &sink, lab_mixed, 64);
 	push_marker(rig, 1);
 	for (uint64_t i = 0; i < 5; i++) {
-		deliver(rig, 0, 30, lab_mixed);
+		rig_deliver(rig, 0, 30, lab_mixed);
 		ruleset_free(rig->ruleset);
 		rig->ruleset = NULL;
-		/* receive() counts the frames that are queued; markers are none. */
+		/* rig_receive() counts the frames that are queued; markers are none. */
 		assert_int_equal(ruleset_new(&rig->ruleset, rig->streams, 1), 0);
 		rig->ingress.ruleset = rig->ruleset;
 		ingress_run(&rig->ingress);
 		push_marker(rig, 2 * i + 2);
 		push_marker(rig, 2 * i + 3);
 	}
-	send_all_queued(rig);
-	expect_all(rig, &sink);
+	rig_send_all_queued(rig);
+	rig_expect_all(rig, &sink);
 	assert_int_equal(atomic_load(&rig->egress.acknowledged), 11);
 	assert_int_equal(read(rig->egress.notify_fd, &notified, sizeof(notified)),
 			 sizeof(notified));
@@ -591,9 +429,9 @@ static void test_commands(void **state)
 	struct egress_command command = {.kind = EGRESS_PING};
 	struct sink sink;
 
-	add(rig, &sink, lab_mixed, 64);
-	deliver(rig, 0, 30, lab_mixed);
-	receive(rig);
+	rig_add(rig, &sink, lab_mixed, 64);
+	rig_deliver(rig, 0, 30, lab_mixed);
+	rig_receive(rig);
 	for (uint32_t i = 1; i <= 20; i++) {
 		command.sequence = i;
 		assert_int_equal(send(rig->command_fd, &command, sizeof(command), 0),
@@ -601,9 +439,9 @@ static void test_commands(void **state)
 		/* A record that is too short is logged, and nothing else. */
 		assert_int_equal(send(rig->command_fd, &command, 3, 0), 3);
 	}
-	send_all_queued(rig);
+	rig_send_all_queued(rig);
 	assert_int_equal(atomic_load(&rig->egress.pong), 20);
-	expect_all(rig, &sink);
+	rig_expect_all(rig, &sink);
 	rig_close(rig);
 }
 
@@ -615,24 +453,24 @@ static void test_ruleset_handed_over(void **state)
 	struct sink sinks[2];
 
 	for (int i = 0; i < 2; i++)
-		add(rig, &sinks[i], lab_mixed, 64);
-	deliver(rig, 0, 40, lab_mixed);
-	deliver(rig, 1, 40, lab_mixed);
-	receive(rig);
+		rig_add(rig, &sinks[i], lab_mixed, 64);
+	rig_deliver(rig, 0, 40, lab_mixed);
+	rig_deliver(rig, 1, 40, lab_mixed);
+	rig_receive(rig);
 	assert_int_equal(ruleset_new(&next, &rig->streams[1], 1), 0);
 	atomic_store(&rig->ingress.next_generation, 7);
 	atomic_store(&rig->ingress.next, next);
-	deliver(rig, 1, 40, lab_mixed);
+	rig_deliver(rig, 1, 40, lab_mixed);
 	for (int i = 0; i < 5; i++)
 		assert_true(lab_deliver(rig->xsk, 0, 40, lab_mixed));
 	rig->delivered += 5;
 	ingress_run(&rig->ingress);
 	assert_null(atomic_load(&rig->ingress.next));
-	send_all_queued(rig);
+	rig_send_all_queued(rig);
 	assert_int_equal(atomic_load(&rig->egress.acknowledged), 7);
 	assert_int_equal(counter_read(&rig->ingress.counters.drops[INGRESS_NO_RULE]), 5);
-	expect_all(rig, &sinks[0]);
-	expect_all(rig, &sinks[1]);
+	rig_expect_all(rig, &sinks[0]);
+	rig_expect_all(rig, &sinks[1]);
 	ruleset_free(next);
 	rig_close(rig);
 }
@@ -641,7 +479,7 @@ static void packets_and_the_end(void *context)
 {
 	struct rig *rig = context;
 
-	deliver(rig, 0, 3, lab_equal);
+	rig_deliver(rig, 0, 3, lab_equal);
 	atomic_store(&rig->ingress.stop, true);
 }
 
@@ -651,46 +489,39 @@ static void test_late_packets(void **state)
 	struct rig *rig = rig_open(state);
 	struct sink sink;
 
-	add(rig, &sink, lab_equal, 64);
+	rig_add(rig, &sink, lab_equal, 64);
 	atomic_store(&rig->ingress.stop, false);
 	fake_xsk_when_empty(packets_and_the_end, rig);
-	relay(rig);
-	expect_all(rig, &sink);
+	rig_relay(rig);
+	rig_expect_all(rig, &sink);
 	rig_close(rig);
 }
-
-/* cmocka has no parameters: each test twice, its engine in the state. */
-#define BOTH(test)                                                                                 \
-	{#test ":io_uring", test, NULL, NULL, (void *)&engines[0]},                                \
-	{                                                                                          \
-#test ":sendmmsg", test, NULL, NULL, (void *)&engines[1]                           \
-	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(test_nothing),
-		BOTH(test_one_packet),
-		BOTH(test_fan_out),
-		BOTH(test_gathered),
-		BOTH(test_not_gathered),
-		BOTH(test_mixed),
-		BOTH(test_many_outputs),
-		BOTH(test_all_frames),
-		BOTH(test_of_no_use),
-		BOTH(test_no_output),
-		BOTH(test_batches_refused),
-		BOTH(test_mixed_batches_refused),
-		BOTH(test_above_mtu),
-		BOTH(test_bad_descriptor),
-		BOTH(test_unreachable),
-		BOTH(test_port_unreachable),
-		BOTH(test_message_size),
-		BOTH(test_full_buffer),
-		BOTH(test_markers),
-		BOTH(test_commands),
-		BOTH(test_ruleset_handed_over),
-		BOTH(test_late_packets),
+		BOTH_ENGINES(test_nothing),
+		BOTH_ENGINES(test_one_packet),
+		BOTH_ENGINES(test_fan_out),
+		BOTH_ENGINES(test_gathered),
+		BOTH_ENGINES(test_not_gathered),
+		BOTH_ENGINES(test_mixed),
+		BOTH_ENGINES(test_many_outputs),
+		BOTH_ENGINES(test_all_frames),
+		BOTH_ENGINES(test_of_no_use),
+		BOTH_ENGINES(test_no_output),
+		BOTH_ENGINES(test_batches_refused),
+		BOTH_ENGINES(test_mixed_batches_refused),
+		BOTH_ENGINES(test_above_mtu),
+		BOTH_ENGINES(test_bad_descriptor),
+		BOTH_ENGINES(test_unreachable),
+		BOTH_ENGINES(test_port_unreachable),
+		BOTH_ENGINES(test_message_size),
+		BOTH_ENGINES(test_full_buffer),
+		BOTH_ENGINES(test_markers),
+		BOTH_ENGINES(test_commands),
+		BOTH_ENGINES(test_ruleset_handed_over),
+		BOTH_ENGINES(test_late_packets),
 	};
 
 	has_namespace = lab_enter();

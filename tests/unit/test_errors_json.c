@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/json_text.h"
 #include "control/errors_json.h"
-#include "control/text_json.h"
 #include "expect.h"
 
 static void expect_json(json_t *json, const char *expected)
@@ -16,12 +16,12 @@ static void expect_json(json_t *json, const char *expected)
 /* Whatever a file's name is made of, a client hears of its errors. */
 static void test_text(void **state)
 {
-	expect_json(json_pack("[o]", text_json("plain\n")), "[\"plain\\n\"]");
-	expect_json(json_pack("[o]", text_json("caf\xc3\xa9")), "[\"caf\\u00E9\"]");
-	expect_json(json_pack("[o]", text_json("caf\xc3\xa9\xff.\xe2\x82")),
+	expect_json(json_pack("[o]", json_text_string("plain\n")), "[\"plain\\n\"]");
+	expect_json(json_pack("[o]", json_text_string("caf\xc3\xa9")), "[\"caf\\u00E9\"]");
+	expect_json(json_pack("[o]", json_text_string("caf\xc3\xa9\xff.\xe2\x82")),
 		    "[\"caf\\u00E9\\\\xff.\\\\xe2\\\\x82\"]");
-	expect_json(json_pack("[o]", text_json("")), "[\"\"]");
-	assert_null(text_json(NULL));
+	expect_json(json_pack("[o]", json_text_string("")), "[\"\"]");
+	assert_null(json_text_string(NULL));
 }
 
 static void test_list(void **state)

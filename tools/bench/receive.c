@@ -21,11 +21,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "args.h"
 #include "base/addr.h"
+#include "base/clock.h"
 #include "dataplane/xsk.h"
 #include "rules/config.h"
 #include "steering/steer.h"
@@ -67,14 +67,6 @@ struct receiver {
 	uint64_t received;
 	uint64_t first_ns, last_ns;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- command line ------------------------------------------------------------------------------
  */
@@ -305,16 +297,16 @@ static void drain(struct receiver *receiver)
 	if (!count)
 		return;
 	if (!receiver->first_ns)
-		receiver->first_ns = now_ns();
+		receiver->first_ns = clock_ns();
 	for (int i = 0; count && i < BATCHES_PER_LOOK; i++)
 		count = turn_over(receiver);
-	receiver->last_ns = now_ns();
+	receiver->last_ns = clock_ns();
 }
 
 /* Until a signal comes or the time is over. Sleeps whenever the ring is empty, as ingress does. */
 static void receive(struct receiver *receiver, const struct options *options)
 {
-	const uint64_t end = options->duration_ns ? now_ns() + options->duration_ns : UINT64_MAX;
+	const uint64_t end = options->duration_ns ? clock_ns() + options->duration_ns : UINT64_MAX;
 	struct pollfd fds[] = {
 		{.fd = xsk_fd(receiver->xsk), .events = POLLIN},
 		{.fd = receiver->signal_fd, .events = POLLIN},
@@ -322,7 +314,7 @@ static void receive(struct receiver *receiver, const struct options *options)
 
 	fputs("ready\n", stderr);
 	for (;;) {
-		uint64_t now = now_ns();
+		uint64_t now = clock_ns();
 		int timeout = -1;
 
 		if (now >= end)

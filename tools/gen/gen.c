@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* xmcast-gen: the traffic source. */
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "options.h"
 
-#include <getopt.h>
 #include <netinet/ether.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/version.h"
 #include "base/addr.h"
 
 static const char usage_text[] =
@@ -78,32 +74,11 @@ static const struct option table[] = {
 	{},
 };
 
-__attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	fputs("xmcast-gen: ", stderr);
-	vfprintf(stderr, format, list);
-	fputs("\n", stderr);
-	va_end(list);
-	return false;
-}
-
-static bool number(const char *option, const char *text, uint64_t min, uint64_t max,
-		   uint64_t *value)
-{
-	if (args_number(text, min, max, value))
-		return true;
-	return refuse("--%s: \"%s\" is not a number from %llu to %llu", option, text,
-		      (unsigned long long)min, (unsigned long long)max);
-}
-
 static bool address(const char *option, const char *text, struct xmc_addr *addr)
 {
 	if (addr_parse(text, addr) && !addr_is_any(addr))
 		return true;
-	return refuse("--%s: \"%s\" is not an IPv4 or IPv6 address", option, text);
+	return args_refuse("--%s: \"%s\" is not an IPv4 or IPv6 address", option, text);
 }
 
 static bool mac(const char *text, uint8_t bytes[6])
@@ -114,7 +89,8 @@ static bool mac(const char *text, uint8_t bytes[6])
 		memcpy(bytes, address->ether_addr_octet, 6);
 		return true;
 	}
-	return refuse("--dst-mac: \"%s\" is not a MAC address such as 02:00:00:00:00:01", text);
+	return args_refuse("--dst-mac: \"%s\" is not a MAC address such as 02:00:00:00:00:01",
+			   text);
 }
 
 static bool sizes(char *text, struct options *options)
@@ -126,8 +102,8 @@ static bool sizes(char *text, struct options *options)
 		uint64_t size = 0;
 
 		if (options->sizes_count == GEN_MAX_SIZES)
-			return refuse("--size: at most %d sizes", GEN_MAX_SIZES);
-		if (!number("size", word, PROBE_SIZE_MIN, PROBE_SIZE_MAX, &size))
+			return args_refuse("--size: at most %d sizes", GEN_MAX_SIZES);
+		if (!args_take_number("size", word, PROBE_SIZE_MIN, PROBE_SIZE_MAX, &size))
 			return false;
 		options->sizes[options->sizes_count++] = size;
 	}
@@ -138,7 +114,7 @@ static bool size_by(const char *text, struct options *options)
 {
 	options->size_by_flow = strcmp(text, "flow") == 0;
 	return options->size_by_flow || strcmp(text, "packet") == 0 ||
-	       refuse("--size-by: \"%s\" is not packet or flow", text);
+	       args_refuse("--size-by: \"%s\" is not packet or flow", text);
 }
 
 static bool flow_by(const char *text, struct options *options)
@@ -146,13 +122,7 @@ static bool flow_by(const char *text, struct options *options)
 	options->by_port = !strcmp(text, "port") || !strcmp(text, "both");
 	options->by_group = !strcmp(text, "group") || !strcmp(text, "both");
 	return options->by_port || options->by_group ||
-	       refuse("--flow-by: \"%s\" is not port, group or both", text);
-}
-
-static bool duration(const char *text, uint64_t *ns)
-{
-	return args_seconds(text, ns) ||
-	       refuse("--duration: \"%s\" is not a number of seconds above 0", text);
+	       args_refuse("--flow-by: \"%s\" is not port, group or both", text);
 }
 
 /* An option about addresses and headers; see take_amount() for the others. */
@@ -170,19 +140,19 @@ static bool take_header(int option, char *text, struct options *options)
 		options->has_mac = true;
 		return mac(text, options->destination_mac);
 	case OPT_PORT:
-		ok = number("port", text, 1, 65535, &value);
+		ok = args_take_number("port", text, 1, 65535, &value);
 		options->port = value;
 		break;
 	case OPT_SOURCE_PORT:
-		ok = number("src-port", text, 1, 65535, &value);
+		ok = args_take_number("src-port", text, 1, 65535, &value);
 		options->source_port = value;
 		break;
 	case OPT_TTL:
-		ok = number("ttl", text, 1, 255, &value);
+		ok = args_take_number("ttl", text, 1, 255, &value);
 		options->ttl = value;
 		break;
 	case OPT_DSCP:
-		ok = number("dscp", text, 0, 63, &value);
+		ok = args_take_number("dscp", text, 0, 63, &value);
 		options->dscp = value;
 		break;
 	}
@@ -202,23 +172,28 @@ static bool take_amount(int option, char *text, struct options *options)
 	case OPT_FLOW_BY:
 		return flow_by(text, options);
 	case OPT_RATE:
-		return number("rate", text, 0, 1000000000, &options->rate_pps);
+		return args_take_number("rate", text, 0, 1000000000, &options->rate_pps);
 	case OPT_COUNT:
-		return number("count", text, 1, INT64_MAX, &options->count);
+		return args_take_number("count", text, 1, INT64_MAX, &options->count);
 	case OPT_DURATION:
-		return duration(text, &options->duration_ns);
+		return args_take_seconds("duration", text, &options->duration_ns);
 	case OPT_FIRST:
-		return number("first-seq", text, 0, INT64_MAX, &options->first_sequence);
+		return args_take_number("first-seq", text, 0, INT64_MAX, &options->first_sequence);
 	case OPT_FLOWS:
-		ok = number("flows", text, 1, GEN_MAX_FLOWS, &value);
+		ok = args_take_number("flows", text, 1, GEN_MAX_FLOWS, &value);
 		options->flows = value;
 		break;
 	case OPT_BURST:
-		ok = number("burst", text, 1, 1000000, &value);
+		ok = args_take_number("burst", text, 1, 1000000, &value);
 		options->burst = value;
 		break;
 	}
 	return ok;
+}
+
+static bool take(int option, char *text, void *context)
+{
+	return take_header(option, text, context) && take_amount(option, text, context);
 }
 
 /* What no option alone can tell. */
@@ -231,17 +206,17 @@ static bool consistent(struct options *options)
 	if (addr_is_any(&options->source))
 		addr_parse(ipv4 ? "10.9.9.9" : "2001:db8::9", &options->source);
 	if (addr_is_ipv4(&options->source) != ipv4)
-		return refuse("--source and --group must be of one address family");
+		return args_refuse("--source and --group must be of one address family");
 	if (!addr_is_multicast(&options->group) && !options->has_mac)
-		return refuse("--group is unicast: say whose, with --dst-mac MAC "
-			      "(ip -br link shows the peer's)");
+		return args_refuse("--group is unicast: say whose, with --dst-mac MAC "
+				   "(ip -br link shows the peer's)");
 	if (options->by_port && options->port + last > 65535)
-		return refuse("--flows %u from --port %u go beyond port 65535", options->flows,
-			      options->port);
+		return args_refuse("--flows %u from --port %u go beyond port 65535", options->flows,
+				   options->port);
 	low = XMC_BE32(options->group.w[3]);
 	if (options->by_group && (low + last > UINT32_MAX || (ipv4 && (low ^ (low + last)) >> 28)))
-		return refuse("--flows %u from --group go beyond the last multicast group",
-			      options->flows);
+		return args_refuse("--flows %u from --group go beyond the last multicast group",
+				   options->flows);
 	return true;
 }
 
@@ -262,36 +237,9 @@ static void set_defaults(struct options *options)
 
 bool options_parse(int argc, char **argv, struct options *options, int *status)
 {
-	int option;
+	const struct args args = {usage_text, table, take, options};
 
 	set_defaults(options);
-	*status = EXIT_USAGE;
-	while ((option = getopt_long(argc, argv, "jhV", table, NULL)) != -1) {
-		switch (option) {
-		case 'h':
-			fputs(usage_text, stdout);
-			*status = EXIT_OK;
-			return false;
-		case 'V':
-			printf("xmcast-gen %s\n", xmc_version);
-			*status = EXIT_OK;
-			return false;
-		case 'j':
-			options->json = true;
-			break;
-		case '?':
-			return false; /* getopt has said what */
-		default:
-			if (!take_header(option, optarg, options) ||
-			    !take_amount(option, optarg, options))
-				return false;
-		}
-	}
-	if (optind + 1 != argc)
-		return refuse(optind == argc ? "which interface? (-h for help)"
-					     : "one interface only (-h for help)");
-	if (strlen(argv[optind]) >= IFNAMSIZ || !*argv[optind])
-		return refuse("\"%s\" is not an interface name", argv[optind]);
-	strcpy(options->interface, argv[optind]);
-	return consistent(options);
+	return args_parse(&args, argc, argv, &options->json, options->interface, status) &&
+	       consistent(options);
 }

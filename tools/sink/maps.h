@@ -53,15 +53,8 @@ static __always_inline bool take(enum probe_state state, const struct arrival *a
 		sums->foreign++;
 		return false;
 	}
-	if (!sums->first_ns)
-		sums->first_ns = now;
-	sums->last_ns = now;
-	if (state != PROBE_GOOD)
-		sums->corrupted++;
-	if (state == PROBE_NONE || state == PROBE_DAMAGED)
+	if (!track_totals(sums, state, arrival->length, now))
 		return true;
-	sums->received++;
-	sums->bytes += arrival->length;
 	stats = find_flow(&arrival->key);
 	if (!stats) {
 		sums->unplaced++;

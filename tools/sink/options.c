@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "options.h"
 
-#include <getopt.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/version.h"
 #include "base/addr.h"
 
 static const char usage_text[] =
@@ -68,33 +64,6 @@ static const struct option table[] = {
 	{},
 };
 
-__attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	fputs("xmcast-sink: ", stderr);
-	vfprintf(stderr, format, list);
-	fputs("\n", stderr);
-	va_end(list);
-	return false;
-}
-
-static bool number(const char *option, const char *text, uint64_t min, uint64_t max,
-		   uint64_t *value)
-{
-	if (args_number(text, min, max, value))
-		return true;
-	return refuse("--%s: \"%s\" is not a number from %llu to %llu", option, text,
-		      (unsigned long long)min, (unsigned long long)max);
-}
-
-static bool seconds(const char *option, const char *text, uint64_t *ns)
-{
-	return args_seconds(text, ns) ||
-	       refuse("--%s: \"%s\" is not a number of seconds above 0", option, text);
-}
-
 static bool ports(char *text, struct options *options)
 {
 	char *dash = strchr(text, '-');
@@ -102,12 +71,12 @@ static bool ports(char *text, struct options *options)
 
 	if (dash)
 		*dash = '\0';
-	if (!number("port", text, 1, 65535, &first) ||
-	    !number("port", dash ? dash + 1 : text, 1, 65535, &last))
+	if (!args_take_number("port", text, 1, 65535, &first) ||
+	    !args_take_number("port", dash ? dash + 1 : text, 1, 65535, &last))
 		return false;
 	if (last < first)
-		return refuse("--port: %llu-%llu is the wrong way round", (unsigned long long)first,
-			      (unsigned long long)last);
+		return args_refuse("--port: %llu-%llu is the wrong way round",
+				   (unsigned long long)first, (unsigned long long)last);
 	options->filter.port_min = first;
 	options->filter.port_max = last;
 	options->filter.explicit = 1;
@@ -135,9 +104,9 @@ static bool groups(char *text, struct options *options)
 	if (slash)
 		*slash = '\0';
 	if (!addr_parse(text, &options->group) || addr_is_any(&options->group))
-		return refuse("--group: \"%s\" is not an IPv4 or IPv6 address", text);
+		return args_refuse("--group: \"%s\" is not an IPv4 or IPv6 address", text);
 	width = bits = addr_is_ipv4(&options->group) ? 32 : 128;
-	if (slash && !number("group", slash + 1, 1, width, &bits))
+	if (slash && !args_take_number("group", slash + 1, 1, width, &bits))
 		return false;
 	options->groups = width - bits <= 12 ? 1U << (width - bits) : MAX_VERIFY_GROUPS + 1;
 	/* IPv4 is the last 32 bits of the IPv4-mapped form. */
@@ -153,13 +122,14 @@ static bool groups(char *text, struct options *options)
 static bool expect(const char *path, struct options *options)
 {
 	if (options->expect_count == MAX_EXPECT)
-		return refuse("--expect: at most %d files", MAX_EXPECT);
+		return args_refuse("--expect: at most %d files", MAX_EXPECT);
 	options->expect[options->expect_count++] = path;
 	return true;
 }
 
-static bool take(int option, char *text, struct options *options)
+static bool take(int option, char *text, void *context)
 {
+	struct options *options = context;
 	uint64_t value = 0;
 	bool ok;
 
@@ -167,7 +137,7 @@ static bool take(int option, char *text, struct options *options)
 	case OPT_SKB:
 	case OPT_VERIFY:
 		if (options->method != METHOD_XDP)
-			return refuse("--skb or --verify, once");
+			return args_refuse("--skb or --verify, once");
 		options->method = option == OPT_SKB ? METHOD_SKB : METHOD_VERIFY;
 		return true;
 	case OPT_PORT:
@@ -175,19 +145,19 @@ static bool take(int option, char *text, struct options *options)
 	case OPT_GROUP:
 		return groups(text, options);
 	case OPT_COUNT:
-		return number("count", text, 1, INT64_MAX, &options->count);
+		return args_take_number("count", text, 1, INT64_MAX, &options->count);
 	case OPT_DURATION:
-		return seconds("duration", text, &options->duration_ns);
+		return args_take_seconds("duration", text, &options->duration_ns);
 	case OPT_IDLE:
-		return seconds("idle", text, &options->idle_ns);
+		return args_take_seconds("idle", text, &options->idle_ns);
 	case OPT_EXPECT:
 		return expect(text, options);
 	case OPT_FLOWS:
-		ok = number("flows", text, 1, MAX_FLOWS, &value);
+		ok = args_take_number("flows", text, 1, MAX_FLOWS, &value);
 		options->flows = value;
 		return ok;
 	case OPT_COPIES:
-		ok = number("copies", text, 1, XMC_MAX_OUTPUTS, &value);
+		ok = args_take_number("copies", text, 1, XMC_MAX_OUTPUTS, &value);
 		options->copies = value;
 		return ok;
 	}
@@ -201,45 +171,20 @@ static bool consistent(const struct options *options)
 	if (options->method != METHOD_VERIFY)
 		return true;
 	if (!options->has_port || filter->port_max - filter->port_min >= MAX_VERIFY_PORTS)
-		return refuse("--verify needs --port, of at most %d ports: a socket for each",
-			      MAX_VERIFY_PORTS);
+		return args_refuse("--verify needs --port, of at most %d ports: a socket for each",
+				   MAX_VERIFY_PORTS);
 	if (options->groups > MAX_VERIFY_GROUPS)
-		return refuse("--verify joins every address of --group, at most %d (/20, /116)",
-			      MAX_VERIFY_GROUPS);
+		return args_refuse(
+			"--verify joins every address of --group, at most %d (/20, /116)",
+			MAX_VERIFY_GROUPS);
 	return true;
 }
 
 bool options_parse(int argc, char **argv, struct options *options, int *status)
 {
-	int option;
+	const struct args args = {usage_text, table, take, options};
 
 	*options = (struct options){.filter.port_max = 65535, .flows = 4096, .copies = 1};
-	*status = EXIT_USAGE;
-	while ((option = getopt_long(argc, argv, "jhV", table, NULL)) != -1) {
-		switch (option) {
-		case 'h':
-			fputs(usage_text, stdout);
-			*status = EXIT_OK;
-			return false;
-		case 'V':
-			printf("xmcast-sink %s\n", xmc_version);
-			*status = EXIT_OK;
-			return false;
-		case 'j':
-			options->json = true;
-			break;
-		case '?':
-			return false; /* getopt has said what */
-		default:
-			if (!take(option, optarg, options))
-				return false;
-		}
-	}
-	if (optind + 1 != argc)
-		return refuse(optind == argc ? "which interface? (-h for help)"
-					     : "one interface only (-h for help)");
-	if (strlen(argv[optind]) >= IFNAMSIZ || !*argv[optind])
-		return refuse("\"%s\" is not an interface name", argv[optind]);
-	strcpy(options->interface, argv[optind]);
-	return consistent(options);
+	return args_parse(&args, argc, argv, &options->json, options->interface, status) &&
+	       consistent(options);
 }

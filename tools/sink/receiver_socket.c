@@ -7,17 +7,19 @@
  */
 #include "receiver.h"
 
+#include <errno.h>
 #include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "base/clock.h"
 
 /* Per system call: at high rates the call, not the copy, is the cost. */
 #define BATCH 64
@@ -355,20 +357,10 @@ static void count(struct receiver *receiver, enum probe_state state, const struc
 {
 	struct sink_totals *sums = &receiver->sums;
 	struct flow_stats *stats;
-	struct timespec clock;
-	uint64_t now;
+	uint64_t now = clock_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &clock);
-	now = clock.tv_sec * 1000000000ULL + clock.tv_nsec;
-	if (!sums->first_ns)
-		sums->first_ns = now;
-	sums->last_ns = now;
-	if (state != PROBE_GOOD)
-		sums->corrupted++;
-	if (state == PROBE_NONE || state == PROBE_DAMAGED)
+	if (!track_totals(sums, state, arrival->length, now))
 		return;
-	sums->received++;
-	sums->bytes += arrival->length;
 	stats = find_flow(receiver, &arrival->key);
 	if (!stats)
 		sums->unplaced++;

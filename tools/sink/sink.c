@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* xmcast-sink: the traffic sink. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "expect.h"
 #include "receiver.h"
 #include "report.h"
@@ -40,14 +42,6 @@ struct flow_record *flow_list_add(struct flow_list *list)
 	return &list->records[list->count++];
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 /* SIGINT and SIGTERM as a file descriptor. */
 static int open_signals(void)
 {
@@ -70,7 +64,7 @@ static bool signalled(int fd)
 static bool finished(const struct options *options, const struct sink_totals *totals,
 		     uint64_t start)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 
 	if (options->count && totals->received >= options->count)
 		return true;
@@ -84,7 +78,7 @@ static bool finished(const struct options *options, const struct sink_totals *to
 static void receive(const struct options *options, const struct receiver_ops *ops,
 		    struct receiver *receiver, int signals)
 {
-	uint64_t start = now_ns();
+	uint64_t start = clock_ns();
 	struct sink_totals totals;
 
 	fputs("ready\n", stderr);

@@ -134,6 +134,22 @@ static __always_inline enum probe_state probe_read(const struct probe *probe, __
 	return arrival->corrupted ? PROBE_WRONG_LENGTH : PROBE_GOOD;
 }
 
+/* Enter one datagram into the totals. True: a flow has to be told of it. */
+static __always_inline int track_totals(struct sink_totals *sums, enum probe_state state,
+					__u32 length, __u64 now)
+{
+	if (!sums->first_ns)
+		sums->first_ns = now;
+	sums->last_ns = now;
+	if (state != PROBE_GOOD)
+		sums->corrupted++;
+	if (state == PROBE_NONE || state == PROBE_DAMAGED)
+		return 0;
+	sums->received++;
+	sums->bytes += length;
+	return 1;
+}
+
 /* floor(log2(value)), value > 0. BPF has no instruction for it. */
 static __always_inline __u32 track_log2(__u64 value)
 {

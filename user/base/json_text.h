@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* JSON as text. Any thread. */
+/* JSON as text, and text as JSON. Any thread. */
 #ifndef XMCAST_BASE_JSON_TEXT_H
 #define XMCAST_BASE_JSON_TEXT_H
 
@@ -25,5 +25,12 @@ char *json_text_line(const json_t *json, size_t *length);
  */
 int json_text_read(json_t **json, const char *text, size_t length, size_t flags,
 		   json_error_t *error);
+
+/*
+ * Text that somebody else made, a file's name or a word of it, as a string, whose bytes that are
+ * not UTF-8 are written as \xNN, since JSON has nothing but UTF-8. The caller's reference; NULL: no
+ * memory, or no text.
+ */
+json_t *json_text_string(const char *text);
 
 #endif

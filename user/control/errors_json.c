@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "control/errors_json.h"
 
-#include "control/text_json.h"
+#include "base/json_text.h"
 
 static json_t *error_json(const struct input_error *error)
 {
 	json_t *json = json_object();
-	int failed = json_object_set_new(json, "file", text_json(error->at.file));
+	int failed = json_object_set_new(json, "file", json_text_string(error->at.file));
 
 	if (error->at.line) {
 		failed |= json_object_set_new(json, "line", json_integer(error->at.line));
 		failed |= json_object_set_new(json, "column", json_integer(error->at.column));
 	}
 	if (error->word)
-		failed |= json_object_set_new(json, "word", text_json(error->word));
-	failed |= json_object_set_new(json, "message", text_json(error->message));
+		failed |= json_object_set_new(json, "word", json_text_string(error->word));
+	failed |= json_object_set_new(json, "message", json_text_string(error->message));
 	if (!failed)
 		return json;
 	json_decref(json);

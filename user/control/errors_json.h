@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A list of errors as the control protocol and xmcastctl have it, whatever bytes a file and its
- * name are made of (text_json.h). Pure; any thread. */
+ * name are made of (base/json_text.h). Pure; any thread. */
 #ifndef XMCAST_CONTROL_ERRORS_JSON_H
 #define XMCAST_CONTROL_ERRORS_JSON_H
 

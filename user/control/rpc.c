@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/json_text.h"
-#include "control/text_json.h"
 
 /* Dump with a newline behind, and drop the reference. NULL: no memory. */
 static char *to_line(json_t *answer, size_t *length)
@@ -49,7 +48,7 @@ char *rpc_events_lost(uint64_t count, size_t *length)
 static json_t *error_object(int code, const char *message, json_t *data, json_t *id)
 {
 	return json_pack("{s:s, s:{s:i, s:o, s:o*}, s:O}", "jsonrpc", "2.0", "error", "code", code,
-			 "message", text_json(message), "data", data, "id", id);
+			 "message", json_text_string(message), "data", data, "id", id);
 }
 
 int rpc_error(int code, const char *message, struct rpc_answer *answer)

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/exit_codes.h"
+#include "base/json_text.h"
 #include "control/errors_json.h"
-#include "control/text_json.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
 #include "rules/file.h"
@@ -246,7 +246,8 @@ static int save_to(struct ctl *ctl, const char *path)
 		screen_print_to(stderr, "xmcastctl: cannot write %s: %s\n", path, strerror(-err));
 		return EXIT_REFUSED;
 	}
-	answer = json_pack("{s:o, s:I}", "path", text_json(path), "bytes", (json_int_t)text.length);
+	answer = json_pack("{s:o, s:I}", "path", json_text_string(path), "bytes",
+			   (json_int_t)text.length);
 	code = ctl_show(ctl, answer, show_saved);
 	json_decref(answer);
 	return code;

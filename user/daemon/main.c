@@ -272,17 +272,12 @@ static void arm_second_signal(void)
 
 static void log_ready(struct daemon *daemon)
 {
-	unsigned int interfaces;
-	unsigned int workers;
-	unsigned int pending;
-	unsigned int active;
+	struct relay_summary sum = relay_summary(daemon->relay);
 
-	relay_count(daemon->relay, &active, &pending);
-	relay_size(daemon->relay, &interfaces, &workers);
 	log_info("ready version=%s rules=%u active=%u pending=%u interfaces=%u workers=%u "
 		 "socket=\"%s\"",
-		 xmc_version, active + pending, active, pending, interfaces, workers,
-		 daemon->options.socket);
+		 xmc_version, sum.active + sum.pending, sum.active, sum.pending, sum.interfaces,
+		 sum.workers, daemon->options.socket);
 	log_running();
 }
 

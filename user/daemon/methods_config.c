@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/json_build.h"
+#include "base/json_text.h"
 #include "control/errors_json.h"
-#include "control/text_json.h"
 #include "daemon/daemon.h"
 #include "daemon/methods_rules.h"
 #include "daemon/reload.h"
@@ -72,8 +72,9 @@ void method_config_save(void *context, const json_t *params, struct control_repl
 		control_fail(reply, CONTROL_FAILED, "%s: %s", daemon->options.config,
 			     strerror(-err));
 	else
-		reply->result = json_pack("{s:o, s:I}", "path", text_json(daemon->options.config),
-					  "bytes", (json_int_t)bytes);
+		reply->result =
+			json_pack("{s:o, s:I}", "path", json_text_string(daemon->options.config),
+				  "bytes", (json_int_t)bytes);
 }
 
 static json_t *restart_json(const struct reload_result *result)

@@ -95,15 +95,6 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
 	return err;
 }
 
-static unsigned int count_active(const struct relay *relay)
-{
-	unsigned int active;
-	unsigned int pending;
-
-	relay_count(relay, &active, &pending);
-	return active;
-}
-
 bool relay_has_waiting(const struct relay *relay)
 {
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
@@ -133,10 +124,10 @@ int relay_retry_rules(struct relay *relay)
 
 int relay_retry(struct relay *relay)
 {
-	unsigned int before = count_active(relay);
+	unsigned int before = relay_summary(relay).active;
 	int err = follow_retry(relay->follow);
 
-	return err ? err : (int)(count_active(relay) - before);
+	return err ? err : (int)(relay_summary(relay).active - before);
 }
 
 bool relay_uses(const struct relay *relay, const char *iface)
@@ -170,28 +161,23 @@ uint64_t relay_generation(const struct relay *relay)
 
 /* ---- while it runs ---- */
 
-void relay_count(const struct relay *relay, unsigned int *active, unsigned int *pending)
+struct relay_summary relay_summary(const struct relay *relay)
 {
-	*active = 0;
-	*pending = 0;
+	struct relay_summary sum = {0};
+
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct entry *entry = relay->entries[i];
 
 		if (entry->rule->disabled)
 			continue;
-		*pending += entry_trouble(entry) != NULL;
-		*active += !entry_trouble(entry);
+		sum.pending += entry_trouble(entry) != NULL;
+		sum.active += !entry_trouble(entry);
 	}
-}
-
-void relay_size(const struct relay *relay, unsigned int *interfaces, unsigned int *workers)
-{
-	*interfaces = 0;
-	*workers = 0;
 	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		*interfaces += !relay->ports[i]->failed;
-		*workers += relay->ports[i]->nr_workers;
+		sum.interfaces += !relay->ports[i]->failed;
+		sum.workers += relay->ports[i]->nr_workers;
 	}
+	return sum;
 }
 
 bool relay_failed(const struct relay *relay)

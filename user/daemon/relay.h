@@ -85,11 +85,14 @@ uint64_t relay_generation(const struct relay *relay);
 int relay_stop(struct relay *relay);
 void relay_close(struct relay *relay); /* takes NULL */
 
-/* Rules that relay, and those that wait. */
-void relay_count(const struct relay *relay, unsigned int *active, unsigned int *pending);
+struct relay_summary {
+	unsigned int active;	 /* rules that relay */
+	unsigned int pending;	 /* and those that wait */
+	unsigned int interfaces; /* in use, as the next */
+	unsigned int workers;
+};
 
-/* Interfaces and workers in use. */
-void relay_size(const struct relay *relay, unsigned int *interfaces, unsigned int *workers);
+struct relay_summary relay_summary(const struct relay *relay);
 
 /* True if a worker's thread has ended on its own, or is stuck. */
 bool relay_failed(const struct relay *relay);

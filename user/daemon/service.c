@@ -61,15 +61,10 @@ void service_run(struct daemon *daemon)
 static void tell_status(struct daemon *daemon)
 {
 	char text[NOTIFY_STATUS_SIZE];
-	unsigned int interfaces;
-	unsigned int workers;
-	unsigned int pending;
-	unsigned int active;
+	struct relay_summary sum = relay_summary(daemon->relay);
 
-	relay_count(daemon->relay, &active, &pending);
-	relay_size(daemon->relay, &interfaces, &workers);
 	snprintf(text, sizeof(text), "rules: %u active, %u pending; interfaces: %u; workers: %u%s",
-		 active, pending, interfaces, workers,
+		 sum.active, sum.pending, sum.interfaces, sum.workers,
 		 relay_ping(daemon->relay) < 0 ? "; a worker shows no sign of life" : "");
 	notify_status(daemon->service.notify, text);
 }

@@ -182,11 +182,6 @@ int steer_open_pinned(struct steer **out, const char *folder, int ifindex,
 	return 0;
 }
 
-bool steer_is_external(const struct steer *steer)
-{
-	return !steer->skel;
-}
-
 const struct pins *steer_pins(const struct steer *steer)
 {
 	return &steer->pins;

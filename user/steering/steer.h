@@ -39,8 +39,7 @@ int steer_open(struct steer **out);
 int steer_open_pinned(struct steer **out, const char *folder, int ifindex,
 		      char text[PINS_TEXT_SIZE]);
 
-/* Did steer_open_pinned() make it? And its maps. */
-bool steer_is_external(const struct steer *steer);
+/* The maps of one that steer_open_pinned() made. */
 const struct pins *steer_pins(const struct steer *steer);
 
 /* Detach and unload. Takes NULL. */

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Events of the control server: who gets them, what is lost by who does not read, and whose turn it
+ * is to cause one. */
+#include "server_env.c"
+
+static void test_events(void **state)
+{
+	static const char emit[] =
+		"{\"jsonrpc\":\"2.0\",\"method\":\"emit\",\"id\":3,\"params\":{\"number\":5}}\n";
+	int monitor = connect_monitor();
+	int second = connect_monitor();
+	int plain = connect_client();
+
+	publish(1);
+	put_echo(monitor, 2);
+	publish(2);
+	expect_event(monitor, 1);
+	expect_event(monitor, 2);
+	expect_echo(monitor, 2);
+	/* Caused by a request: before its answer, and to everybody who wants it. */
+	put(monitor, emit, sizeof(emit) - 1);
+	expect_event(monitor, 5);
+	json_decref(get(monitor));
+	put_call(monitor, "watch", 4); /* once more is not twice */
+	serve();
+	json_decref(get(monitor));
+	shutdown(monitor, SHUT_WR);
+	serve();
+	publish(6);
+	expect_event(monitor, 6);
+	for (int i = 0; i < 4; i++)
+		expect_event(second, (const int[]){1, 2, 5, 6}[i]);
+	expect_nothing(monitor);
+	expect_nothing(second);
+	expect_nothing(plain);
+	close(monitor);
+	close(second);
+	serve();
+	publish(8);
+	expect_alive(plain, 9);
+	close(plain);
+	serve();
+	control_server_publish(NULL, NULL);
+}
+
+/* Events that were queued before the end are read after it. */
+static void test_last_event(void **state)
+{
+	int monitor = connect_monitor();
+
+	publish(1);
+	control_server_close(server);
+	assert_int_equal(open_server(state), 0);
+	expect_event(monitor, 1);
+	expect_end(monitor);
+}
+
+/* Who does not read loses events, and learns how many, where they are missing. */
+static void test_lost_events(void **state)
+{
+	enum { EVENTS = 20000 };
+	int monitor = connect_monitor();
+	int other = connect_monitor();
+	json_int_t next = 0;
+	json_int_t lost = 0;
+
+	for (int i = 0; i < EVENTS; i++) {
+		publish(i);
+		serve();
+		expect_event(other, i);
+	}
+	while (next < EVENTS) {
+		json_t *line = get(monitor);
+		const json_t *params = json_object_get(line, "params");
+		const char *name = json_string_value(json_object_get(params, "event"));
+
+		if (strcmp(name, "events-lost") == 0) {
+			assert_int_equal(strlen(json_string_value(json_object_get(params, "time"))),
+					 strlen("2026-11-22T15:04:05.123Z"));
+			lost += json_integer_value(json_object_get(params, "count"));
+			next += json_integer_value(json_object_get(params, "count"));
+		} else {
+			assert_int_equal(json_integer_value(json_object_get(params, "number")),
+					 next++);
+		}
+		json_decref(line);
+	}
+	assert_true(lost > 0 && lost < EVENTS);
+	publish(-1);
+	expect_event(monitor, -1);
+	close(monitor);
+	close(other);
+	serve();
+}
+
+static void test_many_monitors(void **state)
+{
+	int monitors[CONTROL_MONITORS];
+	int fd;
+
+	for (int i = 0; i < CONTROL_MONITORS; i++)
+		monitors[i] = connect_monitor();
+	fd = connect_client();
+	put_call(fd, "watch", 1);
+	expect_code(fd, CONTROL_FAILED);
+	expect_alive(fd, 2);
+	close(monitors[0]);
+	serve();
+	put_call(fd, "watch", 3);
+	serve();
+	json_decref(get(fd));
+	publish(4);
+	serve();
+	expect_event(fd, 4);
+	monitors[0] = fd;
+	for (int i = 1; i < CONTROL_MONITORS; i++)
+		expect_event(monitors[i], 4);
+	for (int i = 0; i < CONTROL_MONITORS; i++)
+		close(monitors[i]);
+	serve();
+}
+
+/* ---- turns ---- */
+
+/* Ask for the event with this number. */
+static void put_emit(int fd, int number)
+{
+	char line[100];
+
+	put(fd, line,
+	    (size_t)snprintf(line, sizeof(line),
+			     "{\"jsonrpc\":\"2.0\",\"method\":\"emit\",\"id\":%d,"
+			     "\"params\":{\"number\":%d}}\n",
+			     number, number));
+}
+
+/* Who may change things has his turn before those who may not, and after each of them. The events
+ * that they cause tell the order. */
+static void test_admin_first(void **state)
+{
+	enum { READERS = 100, ADMINS = 3 };
+	int readers[READERS];
+	int monitor = connect_monitor();
+	int admin = connect_client();
+
+	for (int i = 0; i < READERS; i++) {
+		readers[i] = connect_reader();
+		put_emit(readers[i], i);
+	}
+	for (int i = 0; i < ADMINS; i++)
+		put_emit(admin, 1000 + i);
+	serve();
+	for (int i = 0; i < ADMINS; i++) {
+		expect_event(monitor, 1000 + i);
+		expect_event(monitor, i);
+	}
+	for (int i = ADMINS; i < READERS; i++)
+		expect_event(monitor, i);
+	for (int i = 0; i < READERS; i++)
+		close(readers[i]);
+	close(admin);
+	close(monitor);
+	serve();
+}
+
+/* What one who may only read has asked for, and then closed, is not done any more; what one who may
+ * change things has is. */
+static void test_gone_before_his_turn(void **state)
+{
+	int monitor = connect_monitor();
+	int fds[] = {connect_reader(), connect_client()};
+
+	for (int i = 0; i < 2; i++) {
+		put_emit(fds[i], i);
+		close(fds[i]);
+	}
+	serve();
+	expect_event(monitor, 1);
+	expect_nothing(monitor);
+	close(monitor);
+	serve();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SERVED(test_events),	  SERVED(test_last_event),
+		SERVED(test_lost_events), SERVED(test_many_monitors),
+		SERVED(test_admin_first), SERVED(test_gone_before_his_turn),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
