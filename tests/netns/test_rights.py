@@ -282,8 +282,10 @@ def launcher_has_little():
     os.chmod(work_folder(), 0o1777)
     for user, capabilities in ((0, bits("setuid", "setgid", "setpcap", "kill")), (65534, 0)):
         security = "{ user: nobody }" if user else "{ sandbox: on }"
-        daemon = Daemon(star.relay, config=config(security))
+        daemon = Daemon(star.relay, config=config(security,
+                                                  'metrics: { listen: "127.0.0.1:9710" }\n'))
         relays(star)
+        wait_until(lambda: daemon.process.find_line("exporter-started"), "it starts the exporter")
         pid = children(daemon.process.pid)[0]
         entry = status(pid)
         equal(entry["Uid"].split(), [str(user)] * 4, "user")
