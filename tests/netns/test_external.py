@@ -9,9 +9,12 @@ import json
 import os
 import re
 import shutil
+import struct
 
-from harness import (BUILD, Daemon, Skip, Star, check, equal, interface_of, main, need, program,
-                     receive, receiver, rule_of, run, sender, silent, test, wait_until, work_folder)
+from harness import (BUILD, Daemon, Skip, Star, check, diagnose, equal, interface_of, main, need,
+                     program, receive, receiver, rule_of, run, sender, silent, test, wait_until,
+                     work_folder)
+from traffic import Traffic
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 MAPS = ("about", "rules", "shapes", "sockets", "verdicts")
@@ -306,6 +309,65 @@ def killed():
         daemon.stop()
         equal(place.dump("rules"), [], "rules in the end")
         equal(sorted(os.listdir(place.pins)), sorted(MAPS), "pins in the end")
+
+
+class Numbers:
+    """What of a numbered stream (traffic.py) has come to a socket."""
+
+    def __init__(self, sock):
+        self.sock, self.seen = sock, []
+
+    def take(self):
+        """All that is there. Returns how many there have been so far."""
+        while not silent(self.sock):
+            self.seen.append(struct.unpack_from("!Q", self.sock.recv(2048))[0])
+        return len(self.seen)
+
+    def wait(self, what, more=20):
+        """Until so many more have come than had been taken."""
+        begin = len(self.seen)
+        wait_until(lambda: self.take() >= begin + more, what)
+
+
+@test
+def restarted_beside_a_stream():
+    """20 kills and starts while a stream runs: each packet is relayed or the kernel's, none is both"""
+    star = Star()
+    relayed = Numbers(receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2"))
+    passed = Numbers(receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2"))
+    with bpffs() as place:
+        place.load(star.relay)
+        kept = program_of(star), map_ids(place)
+        stream = Traffic(star.source, "10.1.0.1", "239.1.1.1", 5000, 500)
+        passed.wait("the stream is the kernel's")
+        for round_ in range(20):
+            daemon = start(star, place, ("auto", "external")[round_ % 2])
+            relayed.wait(f"the stream is relayed, round {round_}")
+            equal((program_of(star), map_ids(place)), kept, "program and maps beside a daemon")
+            daemon.kill()
+            relayed.take()
+            passed.take()  # what came before the relay had the stream
+            passed.wait(f"the stream is the kernel's again, round {round_}")
+            equal((program_of(star), map_ids(place)), kept, "program and maps after a kill")
+        daemon = start(star, place)
+        relayed.wait("the stream is relayed at last")
+        stream.stop()
+        daemon.settle()
+        daemon.stop()
+        relayed.take()
+        passed.take()
+    for numbers in (relayed.seen, passed.seen):
+        equal(numbers, sorted(set(numbers)), "order")
+    equal(set(relayed.seen) & set(passed.seen), set(), "packets both relayed and the kernel's")
+    lost = max(relayed.seen) + 1 - len(relayed.seen) - len(passed.seen)
+    diagnose(f"{len(relayed.seen)} relayed, {len(passed.seen)} the kernel's, {lost} gone with the "
+             "20 killed, in whose memory they were")
+
+
+def map_ids(place):
+    """The ids of the pinned maps."""
+    return {name: json.loads(run("bpftool", "-j", "map", "show", "pinned",
+                                 os.path.join(place.pins, name)).stdout)["id"] for name in MAPS}
 
 
 @test
