@@ -223,7 +223,7 @@ struct stream *lab_stream(unsigned int flow, const struct rule_output *outputs, 
 	char group[16];
 	int err;
 
-	rule.port = outputs[0].port == RULE_PORT_KEPT ? RULE_PORT_ANY : LAB_PORT;
+	rule.port = count && outputs[0].port == RULE_PORT_KEPT ? RULE_PORT_ANY : LAB_PORT;
 	name_group(flow, group);
 	lab_must(addr_parse(group, &rule.group), "group of a flow");
 	snprintf(rule.name, sizeof(rule.name), "flow%u", flow);
