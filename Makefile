@@ -5,7 +5,7 @@
 # make demo        a live relay between network namespaces (root)
 # make test        every test (root)
 # make bench       ratios against other relays and the bare receive rate (root); make bench-full
-# make soak        HOURS=0.5: mixed traffic at half of the capacity while everything else changes (root)
+# make soak        HOURS=0.5: mixed traffic at half of the throughput while everything else changes (root)
 # make coverage    the tests in a build that counts, then what of user/ they reach (root)
 # make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer
 # make install     DESTDIR= PREFIX=/usr/local

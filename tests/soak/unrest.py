@@ -4,6 +4,7 @@ and misbehave, scrapes, interfaces that flap. Each part is a thread, at a pace t
 the relay; each makes sure that what it does is answered as it should be."""
 
 import contextlib
+import os
 import random
 import signal
 import socket
@@ -92,6 +93,9 @@ class Unrest:
         return counts
 
     def _guard(self, part):
+        # Those who ask, reload and flap are not to take the CPUs of the relay and of the generator
+        # where there are but two; on Linux a thread, and what it starts, can give way alone.
+        os.nice(10)
         try:
             part()
         except Exception as error:  # pylint: disable=broad-except
