@@ -15,9 +15,9 @@ import socket
 import struct
 import time
 
-from harness import (BUILD, Daemon, Sink, Star, check, diagnose, equal, generate, interface_of, know, main,
-                     need, program, queue_drops, receive, receiver, rule_of, sender, start, test, veth,
-                     wait_until)
+from harness import (BUILD, EXIT_REFUSED, Daemon, Sink, Star, check, diagnose, equal, generate,
+                     interface_of, know, main, need, program, queue_drops, receive, receiver,
+                     rule_of, sender, start, test, veth, wait_until)
 from netns import PATIENCE, Namespace, run
 
 FLAPS = int(os.environ.get("XMCAST_FLAPS", "40"))
@@ -124,8 +124,9 @@ def alternative_names():
     star.relay.ip("link property add dev in0 altname wan")
     wait_until(lambda: interface_of(daemon.stats(), "wan")["state"] == "active", "wan is there")
     wait_pending(daemon, "lan does not exist")
-    # One that no rule can have, and one that none has, are not in the way.
-    star.relay.ip("link property add dev out0 altname an-interface-with-a-long-name altname other")
+    # One that no rule can have, and ever so many that none has, are not in the way.
+    star.relay.ip("link property add dev out0 altname an-interface-with-a-long-name " +
+                  " ".join(f"altname other{i}" for i in range(20)))
     star.relay.ip("link property add dev out0 altname lan")
     wait_active(daemon)
     source.sendto(b"one", ("239.1.1.1", 5000))
@@ -134,7 +135,7 @@ def alternative_names():
     refused = daemon.ctl("rule", "add", "b in 239.1.1.2:5000@in0 out 239.2.2.2:6001@lan",
                          check=False)
     equal(refused.returncode, 2, "exit code for an interface with two names")
-    check("by another of its names" in refused.stderr, refused.stderr)
+    check("by another of its names, wan" in refused.stderr, refused.stderr)
     star.relay.ip("link property del dev out0 altname lan")
     wait_pending(daemon, "its interface does not exist")
     star.relay.ip("link property add dev out0 altname lan")
@@ -145,6 +146,17 @@ def alternative_names():
     wait_active(daemon)
     source.sendto(b"two", ("239.1.1.1", 5000))
     equal(receive(output)[0], b"two", "payload")
+
+
+@test
+def two_names():
+    """An interface by two of its names in one file: refused, and told which"""
+    star = Star()
+    star.relay.ip("link property add dev in0 altname wan")
+    daemon = Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0", ready=False)
+    equal(daemon.process.wait(), EXIT_REFUSED, "exit code")
+    check(re.search("interface-failed iface=wan .*by another of its names, in0", daemon.process.log()),
+          "the reason is not told")
 
 
 @test

@@ -4,6 +4,7 @@
 
 import os
 import sys
+import unittest.mock
 
 from harness import ROOT, check, equal, lossless, main, test
 
@@ -39,6 +40,29 @@ def short_soak():
     soak.finish(bed)
     for what in ("reload", "clients", "scrapes", "flaps", "hooks"):
         check(counts.get(what), f"no {what} in {counts}")
+
+
+@test
+def search():
+    """The search for the throughput ends near it, whatever it is, and whatever the source can do"""
+    flood = 400000
+    for capacity in range(2000, flood + 1, 5990):
+        for most, share in ((flood, 1), (flood, 0.97), (capacity // 2, 1), (flood, 0.9)):
+            trials = 0
+
+            def played(_bed, rate, capacity=capacity, most=most, share=share):
+                nonlocal trials
+                trials += 1
+                check(trials <= 40, f"no end of it: {capacity} of {flood}, source {most} {share}")
+                offered = min(rate * share, most)
+                return offered, int(max(0, offered - capacity))
+
+            with unittest.mock.patch.multiple(soak, trial=played, say=lambda _text: None):
+                found = soak.throughput(None, flood)
+            check(found <= capacity, f"{found} is more than {capacity}")
+            if share > 1 - soak.TRIAL_PRECISION:
+                least = share * (min(capacity, most) * (1 - 2 * soak.TRIAL_PRECISION) - 2000)
+                check(found >= least, f"{found} of {capacity}, source {most}, share {share}")
 
 
 main()

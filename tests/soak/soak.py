@@ -89,14 +89,15 @@ def throughput(bed, flood):
     """The throughput of RFC 1242, 3.17: the highest rate at which nothing is lost, by halving (RFC
     2544, 26.1). What loses, or comes short of the rate, is tried again once: one moment in which
     somebody else has the CPU does that, too."""
-    carried, lossy = 0, flood
-    while lossy - carried > max(TRIAL_PRECISION * lossy, 1000):
-        rate = int((carried + lossy) / 2)
+    carried, passed, lossy = 0, 0, flood
+    while lossy - passed > max(TRIAL_PRECISION * lossy, 1000):
+        rate = int((passed + lossy) / 2)
         for _ in range(2):
             offered, lost = trial(bed, rate)
             if not lost:
                 carried = max(carried, offered)
-            if carried >= (1 - TRIAL_PRECISION) * rate:
+            if not lost and offered >= (1 - TRIAL_PRECISION) * rate:
+                passed = rate
                 break
         else:
             if not lost:

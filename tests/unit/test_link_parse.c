@@ -186,26 +186,46 @@ static void alternative_names(void **state)
 	mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, "wan");
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, "other");
 	mnl_attr_put(nlh, IFLA_ALT_IFNAME, 3, "lan");
-	for (int i = 0; i < LINK_ALTERNATIVES + 1; i++) {
+	for (int i = 0; i < LINK_ALTERNATIVES - 1; i++) {
 		snprintf(name, sizeof(name), "name-of-it-%d", i);
 		mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, name);
 	}
+	/* Full, and this one does not count: */
+	mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, "enp0s31f6-and-more");
 	mnl_attr_nest_end(nlh, list);
 	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
 	assert_string_equal(event.link.name, "eth0");
 	assert_string_equal(event.link.alternatives[0], "wan");
 	assert_string_equal(event.link.alternatives[1], "name-of-it-0");
-	assert_true(link_is_called(&event.link, "eth0"));
-	assert_true(link_is_called(&event.link, "wan"));
+	assert_true(link_may_be_called(&event.link, "eth0"));
+	assert_true(link_may_be_called(&event.link, "wan"));
 	snprintf(name, sizeof(name), "name-of-it-%d", LINK_ALTERNATIVES - 2);
-	assert_true(link_is_called(&event.link, name));
-	snprintf(name, sizeof(name), "name-of-it-%d", LINK_ALTERNATIVES - 1);
-	assert_false(link_is_called(&event.link, name));
-	assert_false(link_is_called(&event.link, "other"));
-	assert_false(link_is_called(&event.link, "lan"));
-	assert_false(link_is_called(&event.link, ""));
+	assert_true(link_may_be_called(&event.link, name));
+	assert_false(event.link.more_names);
+	assert_false(link_may_be_called(&event.link, "other"));
+	assert_false(link_may_be_called(&event.link, "lan"));
+	assert_false(link_may_be_called(&event.link, ""));
 	for (size_t length = 0; length < nlh->nlmsg_len; length++)
 		assert_true(parse_copy(nlh, length, &event) <= 0);
+}
+
+/* Of one that has more than there is room for, any name may be. */
+static void many_names(void **state)
+{
+	alignas(4) char buffer[2048] = {0};
+	struct nlmsghdr *nlh = begin(buffer, RTM_NEWLINK, AF_UNSPEC, 7);
+	struct nlattr *list = mnl_attr_nest_start(nlh, IFLA_PROP_LIST);
+	struct link_event event;
+	char name[IF_NAMESIZE];
+
+	for (int i = 0; i < LINK_ALTERNATIVES + 2; i++) {
+		snprintf(name, sizeof(name), "name-of-it-%d", i);
+		mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, name);
+	}
+	mnl_attr_nest_end(nlh, list);
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_true(event.link.more_names);
+	assert_true(link_may_be_called(&event.link, name));
 }
 
 /* Attributes of another length than theirs, and a name without an end, are as if not there. */
@@ -234,7 +254,7 @@ int main(void)
 		cmocka_unit_test(all_of_a_link),     cmocka_unit_test(several),
 		cmocka_unit_test(not_ours),	     cmocka_unit_test(addresses_routes_errors),
 		cmocka_unit_test(truncated),	     cmocka_unit_test(lying_attributes),
-		cmocka_unit_test(alternative_names),
+		cmocka_unit_test(alternative_names), cmocka_unit_test(many_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,7 +115,7 @@ void outputs_free(struct followed_outputs *outputs)
 
 bool outputs_concern(const struct followed_outputs *outputs, const struct link *link)
 {
-	if (*link->name && find(outputs, link->name))
+	if (link->more_names || (*link->name && find(outputs, link->name)))
 		return true;
 	for (unsigned int i = 0; i < LINK_ALTERNATIVES; i++) {
 		if (*link->alternatives[i] && find(outputs, link->alternatives[i]))

@@ -36,7 +36,7 @@
 
 static bool is_of(const struct port *port, const struct link *link)
 {
-	return link->ifindex == port->link.ifindex || link_is_called(link, port->name);
+	return link->ifindex == port->link.ifindex || link_may_be_called(link, port->name);
 }
 
 bool ports_concern(const struct relay *relay, const struct link *link)

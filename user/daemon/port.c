@@ -265,6 +265,15 @@ int port_open(struct port *port, const char *name, const struct config *config,
 	return open_parts(port, config);
 }
 
+int port_refuse(struct port *port, const char *name, const char *other)
+{
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	return fail(port, -EBUSY,
+		    "this xmcastd has interface %s by another of its names, %s: name it the same "
+		    "way in all rules",
+		    name, other);
+}
+
 int port_reopen(struct port *port, const struct config *config)
 {
 	port->patient = false;

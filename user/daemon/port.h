@@ -64,6 +64,10 @@ bool port_is_proven(const struct port *port, char text[REASON_SIZE]);
 int port_open(struct port *port, const char *name, const struct config *config,
 	      unsigned int first_worker);
 
+/* Instead of port_open(), where the interface is a port already, by `other` of its names: -EBUSY,
+ * with the reason set and logged. */
+int port_refuse(struct port *port, const char *name, const char *other);
+
 /*
  * Could a port that failed be opened again? Sets `usable`, and if not, why not, which is logged if
  * it is another reason than before.

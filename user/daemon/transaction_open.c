@@ -22,8 +22,26 @@ static struct port *find_port(const struct transaction *txn, const char *name)
 	return NULL;
 }
 
+/* The name by which an interface is a port already. NULL: it is none. */
+static const char *find_other_name(const struct transaction *txn, const char *name)
+{
+	struct link link;
+
+	if (!txn->nr_ports || link_query(name, &link))
+		return NULL;
+	for (unsigned int i = 0; i < txn->nr_ports; i++) {
+		const struct port *port = txn->ports[i];
+
+		if (!port->failed && port->link.ifindex == link.ifindex &&
+		    strcmp(port->name, name) != 0)
+			return port->name;
+	}
+	return NULL;
+}
+
 static int open_port(struct transaction *txn, const char *name, struct port **out)
 {
+	const char *other = find_other_name(txn, name);
 	unsigned int workers = 0;
 	struct port *port;
 	int err;
@@ -36,7 +54,7 @@ static int open_port(struct transaction *txn, const char *name, struct port **ou
 	port->fresh = true;
 	port->events = txn->relay->events;
 	txn->ports[txn->nr_ports++] = port;
-	err = port_open(port, name, txn->next, workers);
+	err = other ? port_refuse(port, name, other) : port_open(port, name, txn->next, workers);
 	if (transaction_fails(txn, err))
 		return transaction_fail(txn, err, "", port->reason);
 	*out = port;

@@ -91,9 +91,9 @@ static void query_vlan_offload(int fd, struct link *link)
 		ioctl(fd, SIOCETHTOOL, &request) == 0 && (flags.data & ETH_FLAG_RXVLAN);
 }
 
-bool link_is_called(const struct link *link, const char *name)
+bool link_may_be_called(const struct link *link, const char *name)
 {
-	if (strcmp(link->name, name) == 0)
+	if (link->more_names || strcmp(link->name, name) == 0)
 		return true;
 	for (unsigned int i = 0; i < LINK_ALTERNATIVES; i++) {
 		if (*link->alternatives[i] && strcmp(link->alternatives[i], name) == 0)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Alternative names that are looked at; others, and longer ones, are not known here. */
+/* Alternative names that are kept. Longer ones than a rule can have do not count. */
 #define LINK_ALTERNATIVES 8
 
 struct link {
@@ -18,6 +18,7 @@ struct link {
 	/* Other names by which the kernel takes it as well ("ip link property add … altname"); what
 	 * is unused is empty. */
 	char alternatives[LINK_ALTERNATIVES][IF_NAMESIZE];
+	bool more_names; /* it has others, for which there was no room */
 	int ifindex;
 	unsigned short type; /* ARPHRD_ETHER, ARPHRD_NONE, …: what its frames begin with */
 	unsigned int mtu;    /* bytes of the IP packet */
@@ -28,8 +29,8 @@ struct link {
 	bool vlan_offload;    /* the device takes VLAN tags off before XDP sees the frame */
 };
 
-/* Whether this is one of its names, of which it has at least one. */
-bool link_is_called(const struct link *link, const char *name);
+/* Whether this is one of its names, or may be, if it has more than are known here. */
+bool link_may_be_called(const struct link *link, const char *name);
 
 /* Fill *link by name, which may be an alternative one, and is then link->name. 0; -ENODEV: there is
  * none; -errno: netlink or sockets failed. */

@@ -45,8 +45,12 @@ static int parse_alternative(const struct nlattr *attr, void *data)
 
 	while (i < LINK_ALTERNATIVES && *link->alternatives[i])
 		i++;
-	if (mnl_attr_get_type(attr) == IFLA_ALT_IFNAME && i < LINK_ALTERNATIVES)
+	if (mnl_attr_get_type(attr) != IFLA_ALT_IFNAME)
+		return MNL_CB_OK;
+	if (i < LINK_ALTERNATIVES)
 		parse_name(attr, link->alternatives[i]);
+	else
+		link->more_names |= mnl_attr_get_payload_len(attr) <= IF_NAMESIZE;
 	return MNL_CB_OK;
 }
 

@@ -113,8 +113,8 @@ static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
 			layouts[pin].type, layouts[pin].key_size, layouts[pin].value_size);
 	if (pin == PIN_ABOUT && info.max_entries != layouts[pin].entries)
 		return explain(text, -EINVAL,
-			       "they are of version %u, and this xmcastd is of version %u: load "
-			       "its own xmcast.bpf.o",
+			       "they are of version %u, and this xmcastd is of version %u: take "
+			       "them away (xmcastctl iface detach), and load its own xmcast.bpf.o",
 			       info.max_entries, XMC_ABI_VERSION);
 	if (info.max_entries != layouts[pin].entries)
 		return explain(text, -EINVAL, "the map %s has %u entries, expected %u",
