@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The traffic source: loads gen.bpf.c, runs it until all is sent or a signal comes, and holds the
- * counters afterwards. Needs CAP_BPF, CAP_NET_ADMIN and (for the drop counts) CAP_PERFMON.
+ * counters afterwards. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
  */
 #ifndef XMCAST_GEN_SOURCE_H
 #define XMCAST_GEN_SOURCE_H

@@ -21,7 +21,8 @@ void *receiver_fail(int *status, const char *what, int error)
 	fprintf(stderr, "xmcast-sink: %s: %s\n", what, strerror(error));
 	*status = EXIT_FAILED;
 	if (error == EPERM || error == EACCES) {
-		fputs("xmcast-sink: run it as root, or with CAP_BPF and CAP_NET_ADMIN\n", stderr);
+		fputs("xmcast-sink: run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON\n",
+		      stderr);
 		*status = EXIT_NO_PERMISSION;
 	}
 	return NULL;

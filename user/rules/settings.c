@@ -476,23 +476,20 @@ static int parse_listen(struct walk *walk, tree_node value, void *object)
 	struct metrics_config *metrics = &walk->draft.config.metrics;
 	struct word word = tree_word(&walk->tree, value);
 	struct rule_output listen = {.port = 0};
+	struct errors ignored = {0}; /* they speak of outputs, which may be any host or group */
+	bool valid;
 
 	if (word_is(&word, "off")) {
 		metrics->port = 0;
 		return 0;
 	}
-	if (!word_parse_output(&word, &listen, walk->errors))
-		return 0;
-	if (!listen.port) {
-		word_error(walk->errors, &word,
-			   "no port, expected 127.0.0.1:PORT, [::1]:PORT or off");
-		return 0;
-	}
+	valid = word_parse_output(&word, &listen, &ignored);
+	errors_free(&ignored);
 	/* Counters tell what a network carries: they do not leave the host by themselves. */
-	if (!addr_is_loopback(&listen.to) || listen.iface[0]) {
+	if (!valid || !listen.port || !addr_is_loopback(&listen.to) || listen.iface[0]) {
 		word_error(walk->errors, &word,
-			   "not an address of this host alone, expected 127.0.0.1:PORT, "
-			   "[::1]:PORT or off");
+			   "not an address of this host alone with a port, expected "
+			   "127.0.0.1:PORT, [::1]:PORT or off");
 		return 0;
 	}
 	metrics->address = listen.to;

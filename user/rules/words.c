@@ -200,12 +200,15 @@ struct endpoint {
 /* What may stand for the port, and what the whole endpoint looks like. */
 struct endpoint_form {
 	const char *text;
+	const char *every_port; /* what to write for every port */
 	bool may_be_any;
 	bool may_be_left_out;
 };
 
-static const struct endpoint_form input_form = {"GROUP:PORT@IFACE", .may_be_any = true};
-static const struct endpoint_form output_form = {"DEST[:PORT][@IFACE]", .may_be_left_out = true};
+static const struct endpoint_form input_form = {
+	"GROUP:PORT@IFACE", "`any` for every port of a group", .may_be_any = true};
+static const struct endpoint_form output_form = {
+	"DEST[:PORT][@IFACE]", "no port at all to keep each datagram's", .may_be_left_out = true};
 
 /* The port is what stands behind `split`, if there is anything. */
 static bool split_port(const struct word *head, size_t split, const struct endpoint_form *form,
@@ -217,7 +220,8 @@ static bool split_port(const struct word *head, size_t split, const struct endpo
 	}
 	if (split == head->length && form->may_be_left_out)
 		return true;
-	word_error(errors, head, "no port, expected %s", form->text);
+	word_error(errors, head, "no port, expected %s%s%s", form->text,
+		   form->may_be_any ? ", or " : "", form->may_be_any ? form->every_port : "");
 	return false;
 }
 
@@ -274,8 +278,12 @@ static bool parse_port(const struct endpoint *parts, const struct endpoint_form 
 	*port = 0;
 	if (!parts->port.text || (form->may_be_any && word_is(&parts->port, "any")))
 		return true;
-	if (!word_parse_number(&parts->port, "port", 1, PORT_MAX, &number, errors))
+	if (!parse_decimal(&parts->port, &number) || number < 1 || number > PORT_MAX) {
+		word_error(errors, &parts->port,
+			   "not a valid port, expected a number from 1 to %d, or %s", PORT_MAX,
+			   form->every_port);
 		return false;
+	}
 	*port = (uint16_t)number;
 	return true;
 }
