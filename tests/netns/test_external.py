@@ -170,6 +170,24 @@ def used_and_left():
 
 
 @test
+def as_a_user():
+    """A daemon that is not root: not without the pins being its own, and with them as root does"""
+    with loaded() as (star, place, output):
+        shutil.chown(work_folder(), "nobody")
+        daemon = reopens(Daemon(star.relay, config=config(place, "external") +
+                                "security: { user: nobody }\n"))
+        wait_reason(daemon, r"Permission denied")
+        for path in (place.pins, *(os.path.join(place.pins, name) for name in MAPS)):
+            shutil.chown(path, "nobody")
+        check(daemon.ctl("config", "reload").returncode == 0, "no reload")
+        relays(daemon, star, b"as a user", output)
+        daemon.settle()
+        daemon.stop()
+        equal(sorted(os.listdir(place.pins)), sorted(MAPS), "pins")
+        equal(place.dump("rules"), [], "rules after the daemon's end")
+
+
+@test
 def own():
     """own does not touch what is pinned: the attached program is in the way; without it, all is well"""
     with loaded() as (star, place, _):
