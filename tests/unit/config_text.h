@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Configurations from text, or a failure of the test that asks for them. */
+/* Configurations from text and as text, or a failure of the test that asks for them. */
 #ifndef XMCAST_TESTS_CONFIG_TEXT_H
 #define XMCAST_TESTS_CONFIG_TEXT_H
 
@@ -7,6 +7,7 @@
 #include "rules/config.h"
 #include "rules/grammar.h"
 #include "rules/schema.h"
+#include "rules/write.h"
 
 /* A file that must be right, read over the defaults: to be freed by config_free(). */
 static inline struct config parse(const char *text)
@@ -42,6 +43,22 @@ static inline void expect_rule(const struct config *config, unsigned int index, 
 	if (!rule_equal(&config->rules[index], &rule))
 		fail_msg("not rule %u: %s", index, text);
 	rule_free(&rule);
+}
+
+/* Written and read again it must be the same. */
+static inline void expect_same(const struct config *config)
+{
+	size_t length;
+	char *text = config_write(config, &length);
+	struct config again;
+
+	assert_non_null(text);
+	assert_int_equal(strlen(text), length);
+	again = parse(text);
+	if (!config_equal(config, &again))
+		fail_msg("not the same after:\n%s", text);
+	config_free(&again);
+	free(text);
 }
 
 #endif
