@@ -5,9 +5,6 @@
 #include <linux/if_xdp.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -16,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "require.h"
 #include "steer.skel.h"
 #include "steering/shapes.h"
 
@@ -33,7 +31,12 @@ struct steer_env {
 	__u64 *per_cpu; /* XMC_REASONS times `cpus` counters, as the kernel writes them */
 };
 
-bool steer_env_is_lacking(int error)
+/* The one of this program, and why there is none. */
+static struct steer_env *opened;
+static char lacking[128];
+
+/* Does this error mean that the machine lacks something, not that we are wrong? */
+static bool is_lacking(int error)
 {
 	switch (-error) {
 	case EPERM:
@@ -124,7 +127,7 @@ static int load(struct steer_env *env, const char **step)
 	env->skel = steer_bpf__open_and_load();
 	err = env->skel ? 0 : -errno;
 	libbpf_set_print(print);
-	if (err && !steer_env_is_lacking(err)) /* a real fault: let the verifier tell */
+	if (err && !is_lacking(err)) /* a real fault: let the verifier tell */
 		env->skel = steer_bpf__open_and_load();
 	if (err)
 		return err;
@@ -241,7 +244,7 @@ int steer_env_remove_socket(struct steer_env *env, uint32_t queue)
 	return bpf_map_delete_elem(bpf_map__fd(env->skel->maps.sockets), &queue);
 }
 
-void steer_env_close(struct steer_env *env)
+static void env_close(struct steer_env *env)
 {
 	if (!env)
 		return;
@@ -251,7 +254,8 @@ void steer_env_close(struct steer_env *env)
 	free(env);
 }
 
-int steer_env_open(struct steer_env **out, const char **step)
+/* On failure -errno, and `step` (never NULL) names what failed. */
+static int env_open(struct steer_env **out, const char **step)
 {
 	struct steer_env *env;
 	int err;
@@ -265,11 +269,50 @@ int steer_env_open(struct steer_env **out, const char **step)
 	env->socket = -1;
 	err = load(env, step);
 	if (err) {
-		steer_env_close(env);
+		env_close(env);
 		return err;
 	}
 	*out = env;
 	return 0;
+}
+
+int steer_env_setup(void **state)
+{
+	const char *step;
+	int err = env_open(&opened, &step);
+
+	if (!err)
+		return 0;
+	snprintf(lacking, sizeof(lacking), "%s: %s", step, strerror(-err));
+	if (is_lacking(err))
+		return 0; /* each test skips */
+	fprintf(stderr, "%s\n", lacking);
+	return -1;
+}
+
+int steer_env_teardown(void **state)
+{
+	env_close(opened);
+	opened = NULL;
+	return 0;
+}
+
+struct steer_env *steer_env_get(void)
+{
+	int err;
+
+	if (!opened)
+		skip_for(lacking);
+	err = steer_env_add_socket(opened, 0);
+	if (err && is_lacking(err))
+		skip_for("no AF_XDP sockets (CAP_NET_RAW, CONFIG_XDP_SOCKETS)");
+	assert_int_equal(err, 0);
+	return opened;
+}
+
+int steer_env_exit_code(int failed)
+{
+	return !failed && lacking[0] ? EXIT_SKIPPED : failed;
 }
 
 int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result)

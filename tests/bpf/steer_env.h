@@ -27,13 +27,22 @@ struct steer_result {
 	bool unchanged;		/* the packet came back as it went in, byte for byte */
 };
 
-/* On failure -errno, and `step` (never NULL) names what failed. steer_env_close() takes NULL. */
-int steer_env_open(struct steer_env **env, const char **step);
-void steer_env_close(struct steer_env *env);
-
-/* Does this error of steer_env_open() mean that the machine lacks something, not that we are wrong?
+/*
+ * cmocka's set-up and tear-down of a program's one group of tests: open it, and close it. The
+ * set-up does not fail where the machine lacks something; then each test skips, in steer_env_get().
  */
-bool steer_env_is_lacking(int error);
+int steer_env_setup(void **state);
+int steer_env_teardown(void **state);
+
+/*
+ * What the set-up has opened, with an AF_XDP socket in the slot of queue 0. Where the machine
+ * cannot have it, the test that calls this ends as skipped (require.h).
+ */
+struct steer_env *steer_env_get(void);
+
+/* The program's exit code: `failed` of cmocka's group, or EXIT_SKIPPED if nothing could be tested.
+ */
+int steer_env_exit_code(int failed);
 
 int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key);
 int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key);

@@ -31,7 +31,6 @@
 #define SOCKET_PERIOD 256
 
 static struct steer_env *env;
-static char lacking[128]; /* why there is no `env` */
 
 static uint64_t from_environment(const char *name, uint64_t otherwise)
 {
@@ -312,14 +311,8 @@ static void test_same_verdict(void **state)
 	uint64_t seen[XMC_REASONS] = {};
 	struct packet packet;
 	bool socket = true;
-	int err;
 
-	if (!env)
-		skip_for(lacking);
-	err = steer_env_add_socket(env, 0);
-	if (err && steer_env_is_lacking(err))
-		skip_for("no AF_XDP sockets (CAP_NET_RAW, CONFIG_XDP_SOCKETS)");
-	assert_int_equal(err, 0);
+	env = steer_env_get();
 	walk_begin(seed);
 	fprintf(stderr, "XMCAST_SEED=%#" PRIx64 " XMCAST_PACKETS=%" PRIu64 "\n", seed, packets);
 	install_rules();
@@ -346,34 +339,12 @@ static void test_same_verdict(void **state)
 	report(seen, packets);
 }
 
-static int setup(void **state)
-{
-	const char *step;
-	int err = steer_env_open(&env, &step);
-
-	if (!err)
-		return 0;
-	snprintf(lacking, sizeof(lacking), "%s: %s", step, strerror(-err));
-	if (steer_env_is_lacking(err))
-		return 0; /* the test skips */
-	fprintf(stderr, "%s\n", lacking);
-	return -1;
-}
-
-static int teardown(void **state)
-{
-	steer_env_close(env);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_verdict),
 	};
-	int failed = cmocka_run_group_tests_name("differential", tests, setup, teardown);
 
-	if (!failed && lacking[0])
-		return EXIT_SKIPPED;
-	return failed;
+	return steer_env_exit_code(cmocka_run_group_tests_name(
+		"differential", tests, steer_env_setup, steer_env_teardown));
 }

@@ -2,22 +2,8 @@
 /* What differs between two configurations. */
 #include <errno.h>
 
-#include "expect.h"
+#include "config_text.h"
 #include "rules/diff.h"
-#include "rules/schema.h"
-
-static struct config parse(const char *text)
-{
-	struct errors errors = {0};
-	struct config config;
-	int error;
-
-	config_init(&config);
-	error = config_parse_yaml(text, strlen(text), "diff", &config, &errors);
-	expect_no_errors(&errors, text);
-	assert_int_equal(error, 0);
-	return config;
-}
 
 static void put_settings(const struct config_diff *diff, FILE *stream)
 {

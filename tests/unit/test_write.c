@@ -1,58 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Configurations written as text: what is read of it is what was written. */
+/* Configurations written as text: the form, and that what is read of it is what was written. */
 #include <errno.h>
 #include <time.h>
 
-#include "expect.h"
-#include "rules/schema.h"
+#include "config_text.h"
 #include "rules/values.h"
-#include "rules/write.h"
-
-/* A setting was added or removed: config_equal(), values.c and random_config() below must know. */
-_Static_assert(sizeof(struct rule) == 200, "rule");
-_Static_assert(sizeof(struct rule_output) == 56, "output");
-_Static_assert(sizeof(struct iface_config) == 288, "interfaces");
-_Static_assert(sizeof(struct egress_config) == 16, "egress");
-_Static_assert(sizeof(struct worker_config) == 272, "workers");
-_Static_assert(sizeof(struct control_config) == 67, "control");
-_Static_assert(sizeof(struct log_config) == 40, "logging");
-_Static_assert(sizeof(struct events_config) == 260, "events");
-_Static_assert(sizeof(struct metrics_config) == 20, "metrics");
-_Static_assert(sizeof(struct security_config) == 67, "security");
-_Static_assert(sizeof(struct config) == 784, "config");
-
-static struct config parse(const char *text, size_t length)
-{
-	struct errors errors = {0};
-	struct config config;
-	int error;
-
-	config_init(&config);
-	error = config_parse_yaml(text, length, "written", &config, &errors);
-	expect_no_errors(&errors, text);
-	assert_int_equal(error, 0);
-	return config;
-}
-
-/* Write, read, compare. */
-static void expect_same(const struct config *config)
-{
-	size_t length;
-	char *text = config_write(config, &length);
-	struct config again;
-
-	assert_non_null(text);
-	assert_int_equal(strlen(text), length);
-	again = parse(text, length);
-	if (!config_equal(config, &again))
-		fail_msg("not the same after:\n%s", text);
-	config_free(&again);
-	free(text);
-}
 
 static void expect_text(const char *input, const char *expected)
 {
-	struct config config = parse(input, strlen(input));
+	struct config config = parse(input);
 	size_t length;
 	char *text = config_write(&config, &length);
 
@@ -63,7 +19,6 @@ static void expect_text(const char *input, const char *expected)
 	config_free(&config);
 }
 
-/* The form, word by word. */
 /* Every setting, as somebody may write it and as it is written. */
 static const char every_setting[] =
 	"rules:\n"
@@ -151,6 +106,7 @@ static const char every_setting_written[] = "rules:\n"
 					    "metrics:\n"
 					    "  listen: 127.0.0.1:9710\n";
 
+/* The form, word by word. */
 static void test_form(void **state)
 {
 	expect_text("rules: []\n", "rules: []\n");
@@ -251,251 +207,6 @@ static void test_hooks(void **state)
 		strcpy(config.events.hook, hooks[i]);
 		expect_same(&config);
 	}
-}
-
-/* --- random configurations --- */
-
-#define CONFIGS 3000
-
-static unsigned int random_state;
-
-/* The same numbers on every machine: a failure can be repeated. */
-static unsigned int pick(unsigned int below)
-{
-	random_state = random_state * 1103515245 + 12345;
-	return (random_state >> 8) % below;
-}
-
-/* A default, mostly; else 1 of `count`. */
-static unsigned int pick_or(unsigned int usual, unsigned int first, unsigned int count)
-{
-	return pick(3) ? usual : first + pick(count);
-}
-
-/* A word of any printable ASCII but these bytes. */
-static void pick_word(char *word, unsigned int longest, const char *without)
-{
-	unsigned int length = 1 + pick(longest);
-
-	for (unsigned int i = 0; i < length; i++) {
-		do {
-			word[i] = (char)('!' + pick('~' - '!' + 1));
-		} while (strchr(without, word[i]));
-	}
-	word[length] = '\0';
-}
-
-static void pick_iface(char iface[IF_NAMESIZE])
-{
-	static const char *const odd[] = {
-		"yes", "123", "~", "null", "0x10", "a\"b", "a#b", "#",	 "{",	 "a'b", "[x]",
-		"-",   "\\",  "@", "%",	   "!",	   "&a",   "*a",  "a,b", "...",	 "---", "<<",
-		"=",   "|",   ">", "eth0", "a@b",  "1.5",  "`",	  "?",	 "a\\n", "0"};
-
-	memset(iface, 0, IF_NAMESIZE);
-	do {
-		if (pick(2))
-			strcpy(iface, odd[pick(sizeof(odd) / sizeof(odd[0]))]);
-		else
-			pick_word(iface, IF_NAMESIZE - 1, "/:");
-	} while (strcmp(iface, ".") == 0 || strcmp(iface, "..") == 0);
-}
-
-static struct xmc_addr pick_addr(bool group)
-{
-	struct xmc_addr addr;
-	char text[ADDR_TEXT_SIZE];
-
-	snprintf(text, sizeof(text), "%u.%u.%u.%u", group ? 224 + pick(16) : 1 + pick(223),
-		 pick(256), pick(256), pick(256));
-	assert_true(addr_parse(text, &addr));
-	return addr;
-}
-
-static struct rule_output pick_output(unsigned int number)
-{
-	bool group = pick(2);
-	struct rule_output output = {
-		.to = pick_addr(group),
-		.port = (uint16_t)(1 + number), /* each another one: no duplicates, no loops */
-		.gso = (uint8_t)pick_or(0, 1, GSO_MAX_SEGMENTS),
-		.dscp = (uint8_t)pick_or(0, 0, 64),
-	};
-
-	if (pick(2))
-		output.rate_bps = RATE_BPS_MIN * (1 + pick(400000)) * (pick(2) ? 1000 : 1);
-	if (pick(2))
-		output.rate_pps = 1 + pick(RATE_PPS_MAX);
-	if (output_is_limited(&output) && pick(2))
-		output.burst_ms = 1 + pick(BURST_MS_MAX);
-	output.ttl = (uint8_t)pick_or(rule_default_ttl(&output.to), 1, 255);
-	if (group || pick(2))
-		pick_iface(output.iface);
-	return output;
-}
-
-/* A host or a prefix; of few lengths, as there may be only so many. */
-static void pick_source(struct rule *rule)
-{
-	rule->source = pick_addr(false);
-	if (pick(2))
-		return;
-	rule->source_host_bits = (uint8_t)(8 * pick(3) + pick(2));
-	for (unsigned int bit = 0; bit < rule->source_host_bits; bit++)
-		rule->source.b[15 - bit / 8] &= (uint8_t) ~(1U << bit % 8);
-}
-
-static void pick_rule(struct rule *rule, unsigned int number)
-{
-	size_t used;
-
-	memset(rule, 0, sizeof(*rule));
-	rule->group = pick_addr(pick(4));
-	if (pick(2))
-		pick_source(rule);
-	rule->port = (uint16_t)(1000 + number);
-	/* Of a group, and each another one. */
-	if (addr_is_multicast(&rule->group) && pick(4) == 0) {
-		rule->port = RULE_PORT_ANY;
-		rule->group.b[14] = (uint8_t)(number >> 8);
-		rule->group.b[15] = (uint8_t)number;
-	}
-	pick_iface(rule->iface);
-	rule->disabled = pick(4) == 0;
-	rule->may_loop = pick(4) == 0;
-	rule->nr_outputs = 1 + pick(5);
-	rule->outputs = calloc(rule->nr_outputs, sizeof(*rule->outputs));
-	assert_non_null(rule->outputs);
-	for (unsigned int i = 0; i < rule->nr_outputs; i++)
-		rule->outputs[i] = pick_output(i);
-	/* One that keeps its port, so that there are no duplicates. */
-	if (pick(3) == 0)
-		rule->outputs[pick(rule->nr_outputs)].port = RULE_PORT_KEPT;
-	if (pick(3) == 0) {
-		rule_derive_name(rule);
-		return;
-	}
-	pick_word(rule->name, 20, "\"'\\");
-	/* Each another one, and no keyword. */
-	used = strlen(rule->name);
-	snprintf(rule->name + used, sizeof(rule->name) - used, "%u", number);
-}
-
-/* Byte by byte, so that lines, quotes, escapes and characters of every length come up. */
-_Static_assert(HOOK_PATH_SIZE == PINS_PATH_SIZE, "pick_path() is for both");
-static void pick_path(char path[HOOK_PATH_SIZE])
-{
-	static const char *const pieces[] = {
-		"a",  "/",  " ",  "\n",	  "\"",	      "'",	  "\\",		  ":",	 "#",
-		"\t", ": ", " #", "\x01", "\xc3\xa9", "\xc2\x85", "\xe2\x80\xa8", "\\x", "\r"};
-	unsigned int count = pick(60);
-
-	strcpy(path, "/");
-	for (unsigned int i = 0; i < count; i++)
-		strcat(path, pieces[pick(sizeof(pieces) / sizeof(pieces[0]))]);
-}
-
-static void pick_group(char group[GROUP_NAME_SIZE])
-{
-	static const char *const groups[] = {
-		"",	"xmcast", "0",	"1000", "no",
-		"NULL", "a.b-c",  "_x", "1.5",	"abcdefghijklmnopqrstuvwxyz012345"};
-
-	strcpy(group, groups[pick(sizeof(groups) / sizeof(groups[0]))]);
-}
-
-static void pick_workers(struct worker_config *workers)
-{
-	workers->frames = pick(2) ? 16384 : 64U << pick(15);
-	workers->rx_ring = pick(2) ? 0 : 64U << pick(11);
-	workers->watchdog = pick_or(10, 0, 3601);
-	workers->nr_cpus = pick_or(0, 0, WORKER_CPUS_MAX + 1);
-	for (unsigned int i = 0; i < workers->nr_cpus; i++)
-		workers->cpus[i] = (uint16_t)pick(8192);
-}
-
-static void pick_logging(struct log_config *logging)
-{
-	enum log_level level = (enum log_level)pick(LOG_LEVELS);
-
-	for (int i = 0; i < LOG_FACILITIES; i++)
-		logging->levels[i] = (enum log_level)pick_or(level, 0, LOG_LEVELS);
-	logging->target = (enum log_target)pick(LOG_TARGET_SYSLOG + 1);
-	logging->json = pick(2);
-}
-
-static void pick_ifaces(struct config *config)
-{
-	unsigned int count = pick(5);
-
-	config->ifaces = calloc(count + 1, sizeof(*config->ifaces));
-	assert_non_null(config->ifaces);
-	while (config->nr_ifaces < count) {
-		struct iface_config iface = {
-			.mode = (enum iface_mode)pick(IFACE_MODE_SKB + 1),
-			.queues = pick_or(0, 1, XMC_MAX_QUEUES),
-			.lost_program = (enum lost_program)pick(LOST_PROGRAM_LEAVE + 1),
-			.attach = (enum iface_attach)pick(IFACE_ATTACH_EXTERNAL + 1),
-		};
-
-		pick_iface(iface.name);
-		if (pick(2))
-			pick_path(iface.pins);
-		if (!config_iface(config, iface.name))
-			config->ifaces[config->nr_ifaces++] = iface;
-	}
-}
-
-static void random_config(struct config *config)
-{
-	unsigned int count = pick(4);
-
-	config_init(config);
-	config->rules = calloc(count + 1, sizeof(*config->rules));
-	assert_non_null(config->rules);
-	for (; config->nr_rules < count; config->nr_rules++)
-		pick_rule(&config->rules[config->nr_rules], config->nr_rules);
-	pick_ifaces(config);
-	config->egress.engine = (enum egress_engine)pick(ENGINE_SENDMMSG + 1);
-	config->egress.gso = pick_or(GSO_MAX_SEGMENTS, 1, GSO_MAX_SEGMENTS);
-	config->egress.wakeup = (enum egress_wakeup)pick(WAKEUP_SPIN + 1);
-	config->egress.send_buffer = pick_or(4 << 20, 128 << 10, 1 << 20);
-	pick_workers(&config->workers);
-	pick_group(config->control.group);
-	pick_group(config->control.admin_group);
-	config->control.save_changes = pick(2);
-	pick_logging(&config->logging);
-	config->events.silent_after = pick_or(3, 1, 86400);
-	if (pick(2))
-		pick_path(config->events.hook);
-	if (pick(2)) {
-		config->metrics.port = (uint16_t)(1 + pick(65535));
-		assert_true(addr_parse(pick(2) ? "::1" : "127.0.0.1", &config->metrics.address));
-	}
-	config->stats_interval = pick_or(10, 0, 86401);
-	pick_group(config->security.user);
-	if (config->security.user[0])
-		pick_group(config->security.group);
-	config->security.no_sandbox = pick(2);
-}
-
-static void test_random(void **state)
-{
-	struct config config, other;
-	unsigned int differ = 0;
-
-	random_config(&other);
-	for (unsigned int i = 0; i < CONFIGS; i++) {
-		random_state = i;
-		random_config(&config);
-		expect_same(&config);
-		/* A comparison that always holds would prove nothing. */
-		differ += !config_equal(&config, &other);
-		config_free(&other);
-		other = config;
-	}
-	assert_true(differ >= CONFIGS - 1);
-	config_free(&other);
 }
 
 /* Each setting that differs is seen by config_equal(), and has its place in the text. */
@@ -631,10 +342,10 @@ static void test_too_large(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_form),	     cmocka_unit_test(test_names),
-		cmocka_unit_test(test_hooks),	     cmocka_unit_test(test_random),
-		cmocka_unit_test(test_each_setting), cmocka_unit_test(test_facility_names),
-		cmocka_unit_test(test_many),	     cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_form),	       cmocka_unit_test(test_names),
+		cmocka_unit_test(test_hooks),	       cmocka_unit_test(test_each_setting),
+		cmocka_unit_test(test_facility_names), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

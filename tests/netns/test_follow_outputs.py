@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The network changes behind the relay: output interfaces, their addresses and their MTU."""
+
+import time
+
+from follow import (RULE, anew, output_of, plug_input, plug_output, resumes, states, wait_active,
+                    wait_pending)
+from harness import (Daemon, Star, equal, generate, know, main, receive, receiver, sender, silent,
+                     test, wait_until)
+from netns import Namespace
+
+
+@test
+def output_made_anew():
+    """One of two output interfaces goes and comes back: the other output does not notice"""
+    star = Star(receivers=2)
+    daemon = Daemon(star.relay, RULE + " out 239.2.2.2:6000@out1 out 10.2.1.2:6001@out1")
+    first = receiver(star.receivers[0], 6000, "239.2.2.2", "10.2.0.2")
+    source = sender(star.source, "10.1.0.1")
+    for i in range(2):
+        star.relay.ip("link del out1")
+        wait_until(lambda: "does not exist" in output_of(daemon, 1).get("reason", ""), "a reason")
+        equal(states(daemon), ("active", "active"), "states while out1 is away")
+        source.sendto(b"%d" % i, ("239.1.1.1", 5000))
+        equal(receive(first)[0], b"%d" % i, "payload on out0")
+        wait_until(lambda: output_of(daemon, 1)["errors"].get("ENODEV"), "ENODEV is counted")
+        plug_output(star, 1)
+        since = time.monotonic()
+        again = receiver(star.receivers[1], 6000, "239.2.2.2", "10.2.1.2")
+        unicast = receiver(star.receivers[1], 6001)
+        resumes("output made anew", source, again, since)
+        resumes("unicast output made anew", source, unicast, since)
+        wait_until(lambda: "reason" not in output_of(daemon, 1), "no reason any more")
+        while receive(first)[0] == b"probe" and not silent(first):
+            pass
+    daemon.settle()
+
+
+@test
+def output_down():
+    """The only output interface goes down, up, away, and comes back: pending in between"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    source = sender(star.source, "10.1.0.1")
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    star.relay.ip("link set out0 down")
+    wait_pending(daemon, "its interface is down")
+    star.relay.ip("link set out0 up")
+    resumes("output down and up", source, output, time.monotonic())
+    wait_active(daemon)
+    star.relay.ip("link del out0")
+    wait_pending(daemon, "its interface does not exist")
+    plug_output(star)
+    since = time.monotonic()
+    resumes("output made anew", source, receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2"),
+            since)
+    wait_active(daemon)
+
+
+@test
+def output_moved():
+    """An output interface moves to another namespace and comes back"""
+    star, elsewhere = Star(), Namespace("elsewhere")
+    Daemon(star.relay, RULE)
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    star.relay.ip(f"link set out0 netns {elsewhere.name}")
+    elsewhere.ip(f"link set out0 netns {star.relay.name}")
+    star.relay.ip("address add 10.2.0.1/24 dev out0")
+    star.relay.ip("link set out0 up")
+    resumes("output moved", sender(star.source, "10.1.0.1"), output, time.monotonic())
+
+
+@test
+def late_interfaces():
+    """What was missing at the start comes: an input, an only output, one of two outputs"""
+    star = Star(sources=2, receivers=2)
+    star.relay.ip("link del in1")
+    star.relay.ip("link del out1")
+    daemon = anew(Daemon(star.relay, "a in 239.1.1.1:5000@in1 out 239.2.2.2:6000@out0",
+                         "b in 239.1.1.2:5000@in0 out 239.2.2.2:6000@out1",
+                         "c in 239.1.1.3:5000@in0 out 239.2.2.2:6001@out1 "
+                         "out 239.2.2.2:6001@out0"))
+    equal([rule["state"] for rule in daemon.stats()["rules"]], ["pending", "pending", "active"],
+          "states")
+    plug_input(star, 1)
+    since = time.monotonic()
+    output = receiver(star.receivers[0], 6000, "239.2.2.2", "10.2.0.2")
+    resumes("late input", sender(star.sources[1], "10.1.1.1"), output, since)
+    plug_output(star, 1)
+    since = time.monotonic()
+    source = sender(star.source, "10.1.0.1")
+    outputs = [receiver(star.receivers[1], port, "239.2.2.2", "10.2.1.2")
+               for port in (6000, 6001)]
+    resumes("late only output", source, outputs[0], since, "239.1.1.2")
+    resumes("late other output", source, outputs[1], since, "239.1.1.3")
+    for name in "abc":
+        wait_active(daemon, name)
+
+
+@test
+def output_mtu():
+    """Batches grow again once the output's MTU does"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+
+    def sizes():
+        return output_of(daemon, 0)["gso_max_bytes"]
+
+    for namespace, device in ((star.relay, "out0"), (star.receiver, "r0")):
+        namespace.ip(f"link set {device} mtu 1000")
+    wait_until(lambda: generate(star.source, "s0", "--count", "2000") and sizes() < 1400,
+               "batches are refused")
+    for namespace, device in ((star.relay, "out0"), (star.receiver, "r0")):
+        namespace.ip(f"link set {device} mtu 1500")
+    wait_until(lambda: sizes() == 65535, "batches are as large as ever")
+
+
+@test
+def refusals_after_a_new_address():
+    """ICMP errors do not become send errors, also after the address and the route have changed"""
+    star = Star()
+    daemon = Daemon(star.relay, "a in 239.1.1.1:5000@in0 out 10.2.0.2:6000")
+    source = sender(star.source, "10.1.0.1")
+
+    def refused():
+        """Send some, one by one; how many failed?"""
+        before = daemon.settle()
+        for i in range(20):
+            source.sendto(b"x", ("239.1.1.1", 5000))
+            daemon.settle(before["totals"]["steered_packets"] + i + 1)
+        return daemon.stats()["totals"]["send_errors"] - before["totals"]["send_errors"]
+
+    equal(refused(), 0, "send errors with a closed port")
+    star.relay.ip("address del 10.2.0.1/24 dev out0")
+    star.relay.ip("address add 10.2.0.7/24 dev out0")
+    know(star.relay, "out0", "10.2.0.2", star.receiver, "r0")
+    wait_until(lambda: refused() == 0, "no send errors any more")
+
+
+main()

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Other tools' programs come and go on the input interface, and the relay follows."""
+
+import ctypes
+import json
+import os
+import signal
+import struct
+import time
+
+from follow import RULE, anew, detach_link, resumes, states, wait_active, wait_pending, xdp_links
+from harness import (Daemon, Sink, Star, check, equal, main, need, receiver, sender, test, wait_until)
+
+
+@test
+def program_removed():
+    """Our XDP program is detached by somebody: reported, and attached again"""
+    need("bpftool")
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    source = sender(star.source, "10.1.0.1")
+    for _ in range(2):
+        since = detach_link(star)
+        resumes("program removed", source, output, since)
+    wait_active(daemon)
+    wait_until(lambda: daemon.process.log().count("has lost its XDP program") == 2, "reports")
+
+
+def bpf(command, *words):
+    """bpf(2) with these 32-bit words as its argument; returns a descriptor, or fails."""
+    argument = struct.pack(f"{len(words)}I", *words).ljust(128, b"\0")
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+    result = libc.syscall(number, command, argument, len(argument))
+    check(result >= 0, f"bpf({command}): {os.strerror(ctypes.get_errno())}")
+    return result
+
+
+@test
+def program_replaced():
+    """Another program is put into our link (BPF_LINK_UPDATE): ours takes its place again"""
+    need("bpftool")
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    foreign = Sink(star.relay, "out0", "--xdp", "--port", "9999")
+    shown = json.loads(star.relay.run("ip", "-j", "-d", "link", "show", "out0").stdout)
+    # BPF_PROG_GET_FD_BY_ID, BPF_LINK_GET_FD_BY_ID, BPF_LINK_UPDATE
+    replacement = bpf(13, shown[0]["xdp"]["prog"]["id"])
+    link = bpf(30, xdp_links(star, "in0")[0]["id"])
+    bpf(29, link, replacement)
+    since = time.monotonic()
+    for descriptor in (replacement, link):
+        os.close(descriptor)
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    resumes("program replaced", sender(star.source, "10.1.0.1"), output, since)
+    daemon.process.wait_line("has lost its XDP program")
+    wait_active(daemon)
+    foreign.process.stop()
+
+
+@test
+def program_left_alone():
+    """lost_program: leave. What was detached stays so, until a reload"""
+    need("bpftool")
+    star = Star()
+    daemon = Daemon(star.relay, config=f"rules:\n  - {RULE}\n"
+                    "interfaces: { in0: { lost_program: leave } }\n")
+    detach_link(star)
+    wait_pending(daemon, "lost_program: leave")
+    daemon.ctl("ping")
+    check("xdp" not in star.relay.ip("link show in0"), "attached all the same")
+    daemon.ctl("config", "reload")
+    equal(states(daemon), ("active", "active"), "states after a reload")
+
+
+@test
+def foreign_program():
+    """Another tool's program, set while ours was off: pending with its id, taken over when it leaves"""
+    star = Star()
+    need("bpftool")
+    daemon = Daemon(star.relay, RULE)
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    daemon.process.send_signal(signal.SIGSTOP)
+    detach_link(star)
+    foreign = Sink(star.relay, "in0", "--xdp", "--port", "9999")
+    daemon.process.send_signal(signal.SIGCONT)
+    wait_pending(daemon, "another XDP program (id")
+    foreign.process.stop()
+    resumes("foreign program gone", sender(star.source, "10.1.0.1"), output, time.monotonic())
+    wait_active(daemon)
+
+
+@test
+def foreign_program_first():
+    """Another tool's program, there before us: taken over when it leaves"""
+    star = Star()
+    foreign = Sink(star.relay, "in0", "--xdp", "--port", "9999")
+    daemon = anew(Daemon(star.relay, RULE))
+    wait_pending(daemon, "another XDP program (id")
+    foreign.process.stop()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    resumes("foreign program gone", sender(star.source, "10.1.0.1"), output, time.monotonic())
+
+
+main()
