@@ -9,7 +9,7 @@ import re
 
 import fake_daemon
 from ctl_program import COMMANDS, ctl, many, serve
-from fake_daemon import HANG_UP, Refusal, answers, page
+from fake_daemon import HANG_UP, Refusal, answers, counters, listed, output, page
 from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, check, equal, main, program, run,
                      test, work_folder, write_file)
 
@@ -118,6 +118,22 @@ def wrong_types():
 
 
 # ---- pages -----------------------------------------------------------------------------------
+
+@test
+def outputs_that_nothing_can_leave_by():
+    """rule show and stats show tell why of each output, beside what it has lost"""
+    rule = counters("cam1", [{**output("239.2.2.1:6000@out0", 3, {"ENETUNREACH": 2}),
+                              "reason": "its interface is down"},
+                             {**output("239.2.2.1:6000@out1", 0), "reason": "x" * 300},
+                             output("10.2.0.3:7000", 5)], flow="flowing")
+    daemon = serve(rule_show={**rule, **listed(rule), "outputs": rule["outputs"]},
+                   stats_show=lambda params: page(params, "rules", [rule], totals={},
+                                                  interfaces=[], workers=[]))
+    for words in ("rule show cam1", "-s rule show cam1", "stats show", "-s stats show"):
+        told = re.findall(r"^.*(239.2.2.1:6000@out0|10.2.0.3:7000) .*?  (\S+( \S+)*)$",
+                          ctl(daemon, *words.split()).stdout, re.M)
+        equal([found[1] for found in told], ["its interface is down, ENETUNREACH 2", "-"], words)
+
 
 @test
 def pages():

@@ -191,6 +191,18 @@ def outputs():
 
 
 @test
+def output_that_nothing_can_leave_by():
+    """Below an output stands why nothing can leave by it, also if it has lost nothing yet"""
+    rule = counters("a1", [{**output("10.0.0.1:1", 10), "reason": "its interface is down"}])
+    with Terminal() as terminal:
+        terminal.start(serve(stats_show=statistics([rule])), "top", "-d", "0.2")
+        terminal.keys("Enter")
+        terminal.wait(r"^    10\.0\.0\.1:1 .*\n      its interface is down$", "the reason")
+        terminal.keys("q")
+        terminal.ended(0)
+
+
+@test
 def rates_of_drops():
     """Drops and exhaustion a second come from two samples"""
     state = {"drops": 0}

@@ -55,7 +55,9 @@ const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
 
 const char *show_losses(const json_t *output, char text[SHOW_COUNTS_SIZE])
 {
-	*text = '\0';
+	const char *reason = json_string_value(json_object_get(output, "reason"));
+
+	snprintf(text, SHOW_COUNTS_SIZE, "%s", reason ? reason : "");
 	add_counts(json_object_get(output, "errors"), text);
 	add_counts(json_object_get(output, "drops"), text);
 	return *text ? text : strcpy(text, "-");

@@ -24,7 +24,8 @@ bool show_true(const json_t *object, const char *key);
  * `text`, which is returned. */
 const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE]);
 
-/* The same for all that an output has lost: errors of its sends, and drops. */
+/* Why nothing can leave by an output now, if that is so, and all that it has lost, errors of its
+ * sends and drops, as above: "its interface is down, ENETUNREACH 10". */
 const char *show_losses(const json_t *output, char text[SHOW_COUNTS_SIZE]);
 
 /* The input of a rule, out of the text of it in the grammar (a RULE has no key of it). Returns

@@ -252,7 +252,7 @@ static void draw_output(struct top_frame *frame, const json_t *output)
 		 screen_units(show_number(output, "sent_packets"), text[2]),
 		 screen_units(drops, text[3]), "", "");
 	free(name);
-	if (drops)
+	if (drops || json_object_get(output, "reason"))
 		add_line(frame, COLOUR_BAD, "      %s", show_losses(output, counts));
 }
 
