@@ -136,6 +136,16 @@ def outputs_that_nothing_can_leave_by():
 
 
 @test
+def interface_where_nothing_comes():
+    """iface list and show tell why of an interface that is impaired, beside its verdicts"""
+    interface = {**fake_daemon.INTERFACE, "state": "impaired", "reason": "in0 is down: set it up"}
+    daemon = serve(iface_list={"interfaces": [interface]}, iface_show=interface)
+    for words in ("iface list", "iface show in0"):
+        check("  in0 is down: set it up, steered 99592, not_udp 2, ip_options 3\n"
+              in ctl(daemon, *words.split()).stdout, words)
+
+
+@test
 def pages():
     """A list of 1,234 rules is read in pages of 500, and is whole"""
     rules = many(1234)

@@ -53,11 +53,23 @@ const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
 	return *text ? text : strcpy(text, "-");
 }
 
-const char *show_losses(const json_t *output, char text[SHOW_COUNTS_SIZE])
+static void put_reason(const json_t *object, char text[SHOW_COUNTS_SIZE])
 {
-	const char *reason = json_string_value(json_object_get(output, "reason"));
+	const char *reason = json_string_value(json_object_get(object, "reason"));
 
 	snprintf(text, SHOW_COUNTS_SIZE, "%s", reason ? reason : "");
+}
+
+const char *show_reason(const json_t *object, const char *counts, char text[SHOW_COUNTS_SIZE])
+{
+	put_reason(object, text);
+	add_counts(json_object_get(object, counts), text);
+	return *text ? text : strcpy(text, "-");
+}
+
+const char *show_losses(const json_t *output, char text[SHOW_COUNTS_SIZE])
+{
+	put_reason(output, text);
 	add_counts(json_object_get(output, "errors"), text);
 	add_counts(json_object_get(output, "drops"), text);
 	return *text ? text : strcpy(text, "-");

@@ -18,14 +18,18 @@ const char *show_text(const json_t *object, const char *key);
 long long show_number(const json_t *object, const char *key);
 bool show_true(const json_t *object, const char *key);
 
-#define SHOW_COUNTS_SIZE 256
+/* Room for a reason with a path in it, and counts. */
+#define SHOW_COUNTS_SIZE 1024
 
 /* The members of an object that are not 0: "EAGAIN 3, ENOBUFS 1", or "-". Cut at the size of
  * `text`, which is returned. */
 const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE]);
 
-/* Why nothing can leave by an output now, if that is so, and all that it has lost, errors of its
- * sends and drops, as above: "its interface is down, ENETUNREACH 10". */
+/* Why an object is not at work, if it says so, and then its member `counts`, as above: "its
+ * interface is down, ENETUNREACH 10". */
+const char *show_reason(const json_t *object, const char *counts, char text[SHOW_COUNTS_SIZE]);
+
+/* The same for all that an output has lost: errors of its sends, and drops. */
 const char *show_losses(const json_t *output, char text[SHOW_COUNTS_SIZE]);
 
 /* The input of a rule, out of the text of it in the grammar (a RULE has no key of it). Returns

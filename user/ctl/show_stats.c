@@ -119,7 +119,7 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 		char verdicts[SHOW_COUNTS_SIZE];
 		size_t j = 0;
 
-		show_counts(json_object_get(iface, "verdicts"), verdicts);
+		show_reason(iface, "verdicts", verdicts);
 		do {
 			const json_t *queue = json_array_get(queues, j);
 
@@ -132,10 +132,7 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 			table_add(table, "%lld", show_number(queue, "rx_dropped"));
 			table_add(table, "%lld", show_number(queue, "rx_ring_full"));
 			table_add(table, "%lld", show_number(queue, "fill_ring_empty"));
-			table_add(table, "%s",
-				  j	  ? ""
-				  : queue ? verdicts
-					  : show_text(iface, "reason"));
+			table_add(table, "%s", j ? "" : verdicts);
 		} while (++j < json_array_size(queues));
 	}
 	table_print(table, screen);
