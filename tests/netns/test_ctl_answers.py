@@ -146,6 +146,18 @@ def interface_where_nothing_comes():
 
 
 @test
+def detach_under_a_daemon():
+    """iface detach is refused if a daemon has rules for the interface, by whatever name of it"""
+    for name, ifindex in (("lo", None), ("wan0", 1)):
+        daemon = serve(iface_list={"interfaces": [{**fake_daemon.INTERFACE, "name": name,
+                                                   "ifindex": ifindex}]})
+        done = ctl(daemon, "iface", "detach", "lo", code=EXIT_REFUSED)
+        check(f"xmcastd has rules for {name}: stop it" in done.stderr, done.stderr)
+    daemon = serve(iface_list={"interfaces": [{**fake_daemon.INTERFACE, "ifindex": None}]})
+    ctl(daemon, "iface", "detach", "nobody0", "/sys/fs/bpf/xmcast/nobody0")
+
+
+@test
 def pages():
     """A list of 1,234 rules is read in pages of 500, and is whole"""
     rules = many(1234)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Verbs of interfaces. */
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "base/exit_codes.h"
@@ -53,6 +54,15 @@ static int parse_detach(const struct verb *verb, char **words, int count, struct
 	return 0;
 }
 
+/* Is this IFACE that interface? Its rules may have it by another of its names (altname). */
+static bool is_iface(const json_t *one, const char *iface)
+{
+	long long ifindex = show_number(one, "ifindex");
+
+	return strcmp(show_text(one, "name"), iface) == 0 ||
+	       (ifindex > 0 && ifindex == (long long)if_nametoindex(iface));
+}
+
 /* 0: no daemon has the interface, or there is none; else an exit code. */
 static int check_daemon(struct ctl *ctl, const char *iface)
 {
@@ -69,12 +79,12 @@ static int check_daemon(struct ctl *ctl, const char *iface)
 	code = ctl_call(ctl, "iface.list", NULL, &answer);
 	json_array_foreach(json_object_get(answer, "interfaces"), i, one)
 	{
-		if (strcmp(show_text(one, "name"), iface) != 0)
+		if (!is_iface(one, iface))
 			continue;
 		screen_print_to(stderr,
 				"xmcastctl: xmcastd has rules for %s: stop it, or remove them, or "
 				"say --force\n",
-				iface);
+				show_text(one, "name"));
 		code = EXIT_REFUSED;
 	}
 	json_decref(answer);
