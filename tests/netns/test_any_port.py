@@ -79,14 +79,17 @@ def every_port_ipv6():
 
 @test
 def fixed_input():
-    """An output without a port of a rule with one: the input's"""
+    """An output without a port of a rule with one: the input's, also in words about a refusal"""
     star = Star()
-    daemon = Daemon(star.relay, "a in 239.1.1.1:5000@in0 out 239.2.2.2@out0 out 239.2.2.3:5000@out0")
+    daemon = Daemon(star.relay, "a in 239.1.1.1:5000@in0 out 239.2.2.2@out0 "
+                    "out 239.2.2.3:5000@out0 out 10.77.0.1")
     outputs = [receiver(star.receiver, 5000, f"239.2.2.{i}", "10.2.0.2") for i in (2, 3)]
     sender(star.source, "10.1.0.1").sendto(b"x", ("239.1.1.1", 5000))
     for output in outputs:
         equal(receive(output)[0], b"x", "payload")
-    daemon.settle(steered=1)
+    refused = rule_of(daemon.settle(steered=1), "a")["outputs"][2]
+    equal((refused["to"], refused["errors"]), ("10.77.0.1", {"ENETUNREACH": 1}), "without a route")
+    daemon.process.wait_line(r"send-failed to=10\.77\.0\.1:5000 ")
 
 
 @test

@@ -110,7 +110,7 @@ static void on_shutdown(void *context)
 static void log_refusal(struct egress_loop *loop, const struct send_request *request, int result)
 {
 	const struct rule_output *rule = &request->to->output->rule;
-	uint16_t port = request->port ? ntohs(request->port) : rule->port;
+	uint16_t port = ntohs(send_request_port(request));
 	char text[ENDPOINT_TEXT_SIZE];
 
 	if (!log_allowed(&loop->send_limit, "send-failed"))

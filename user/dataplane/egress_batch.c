@@ -87,6 +87,14 @@ void send_request_finish(struct send_request *request)
 	memcpy(CMSG_DATA(cmsg), &segment, sizeof(segment));
 }
 
+in_port_t send_request_port(const struct send_request *request)
+{
+	struct sockaddr_in6 address;
+
+	memcpy(&address, request->message.msg_name, sizeof(address));
+	return address.sin6_port;
+}
+
 void send_request_begin(const struct send_request *request)
 {
 	struct output_queue *to = request->to;

@@ -49,6 +49,9 @@ bool send_request_add(struct send_request *request, uint32_t frame, void *payloa
 /* Write the message header, once all is appended; `message` then lives as long as the request. */
 void send_request_finish(struct send_request *request);
 
+/* The port to which it goes then. */
+in_port_t send_request_port(const struct send_request *request);
+
 /* Account for a completed send of `count` datagrams: `result` as sendmsg(2) returned it, or -errno.
  */
 void output_queue_account(struct output_queue *to, unsigned int count, int result);
