@@ -169,11 +169,20 @@ def used_and_left():
             equal(place.dump("rules"), [], "rules after the daemon's end")
 
 
+@contextlib.contextmanager
+def owned_by(user, folder):
+    """The folder is that user's, and then root's again."""
+    shutil.chown(folder, user)
+    try:
+        yield
+    finally:
+        shutil.chown(folder, "root")
+
+
 @test
 def as_a_user():
     """A daemon that is not root: not without the pins being its own, and with them as root does"""
-    with loaded() as (star, place, output):
-        shutil.chown(work_folder(), "nobody")
+    with loaded() as (star, place, output), owned_by("nobody", work_folder()):
         daemon = reopens(Daemon(star.relay, config=config(place, "external") +
                                 "security: { user: nobody }\n"))
         wait_reason(daemon, r"Permission denied")
