@@ -221,7 +221,8 @@ def late_privilege():
     """Rights that only turn out missing late, no memory lock: said, with the remedy; no crash"""
     star = Star()
     need("prlimit")
-    prefix = ("prlimit", "--memlock=65536:65536", *without("ipc_lock"))
+    # With the right to it, the daemon would raise the limit.
+    prefix = ("prlimit", "--memlock=65536:65536", *without("ipc_lock", "sys_resource"))
     daemon = Daemon(star.relay, RULE, prefix=prefix, ready=False)
     wait_until(lambda: daemon.process.returncode is not None or
                daemon.process.find_line(r"^\w+\s+ready\b"), "ready, or the end")
