@@ -92,8 +92,7 @@ static __always_inline int count(__u32 reason, int action)
  * with -EINVAL then. */
 static __always_inline bool has_rule(const struct xmc_datagram *dgram)
 {
-	__u32 first =
-		(xmc_addr_is_ipv4(&dgram->destination) ? XMC_IPV4 : XMC_IPV6) * XMC_SHAPE_SLOTS;
+	__u32 first = xmc_family_of(&dgram->destination) * XMC_SHAPE_SLOTS;
 
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < XMC_SHAPE_SLOTS; i++) {

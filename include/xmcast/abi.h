@@ -65,6 +65,10 @@ struct xmc_rule_key {
 #define XMC_MAX_SHAPES	16
 #define XMC_SHAPE_SLOTS (2 * XMC_MAX_SHAPES)
 
+/* All that can be thought of, numbered from the most specific to the least: of one port, by number
+ * of host bits; then of any port. */
+#define XMC_SHAPES (2 * (XMC_HOST_BITS_ANY + 1))
+
 enum xmc_family { XMC_IPV4, XMC_IPV6, XMC_FAMILIES };
 
 enum xmc_shape_state {

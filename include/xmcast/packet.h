@@ -132,6 +132,27 @@ static __always_inline void xmc_addr_mask(struct xmc_addr *masked, const struct 
 	masked->w[3] = addr->w[3] & mask->w[3];
 }
 
+static __always_inline enum xmc_family xmc_family_of(const struct xmc_addr *addr)
+{
+	return xmc_addr_is_ipv4(addr) ? XMC_IPV4 : XMC_IPV6;
+}
+
+/* The number of the shape that a key has: see XMC_SHAPES. */
+static __always_inline unsigned int xmc_shape_of(const struct xmc_rule_key *key)
+{
+	return key->host_bits + (key->port ? 0 : XMC_HOST_BITS_ANY + 1U);
+}
+
+/* All of a shape but its state. */
+static __always_inline void xmc_shape_set(struct xmc_shape *shape, unsigned int number)
+{
+	unsigned int host_bits = number % (XMC_HOST_BITS_ANY + 1);
+
+	shape->host_bits = (__u8)host_bits;
+	shape->port_mask = number == host_bits ? XMC_PORT_ONE : XMC_PORT_ANY;
+	xmc_mask_from_host_bits(&shape->mask, host_bits);
+}
+
 /* The key that a rule of this shape has if it takes the datagram. */
 static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 					  const struct xmc_datagram *dgram,

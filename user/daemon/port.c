@@ -284,7 +284,7 @@ int port_add_key(struct port *port, const struct rule *rule)
 {
 	struct xmc_rule_key key;
 
-	steer_rule_key(rule, &key);
+	rule_key(rule, &key);
 	return steer_add_rule(port->steer, &key);
 }
 
@@ -292,7 +292,7 @@ int port_remove_key(struct port *port, const struct rule *rule)
 {
 	struct xmc_rule_key key;
 
-	steer_rule_key(rule, &key);
+	rule_key(rule, &key);
 	return steer_remove_rule(port->steer, &key);
 }
 

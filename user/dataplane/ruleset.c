@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dataplane/ruleset.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -54,72 +53,41 @@ static const struct slot *find(const struct ruleset *ruleset, const struct xmc_r
 	return &ruleset->slots[i];
 }
 
-static struct xmc_rule_key key_of(const struct rule *rule)
-{
-	return (struct xmc_rule_key){
-		.source = rule->source,
-		.group = rule->group,
-		.port = htons(rule->port),
-		.host_bits = rule_host_bits(rule),
-	};
-}
-
-/* Shapes from the most specific to the least: of a port, by number of host bits; then of any. */
-#define SPECIFICITIES (2 * (XMC_HOST_BITS_ANY + 1))
-
-/* Collects which of them there are. */
+/* Collects which shapes there are. */
 struct census {
-	bool present[XMC_FAMILIES][SPECIFICITIES];
+	bool present[XMC_FAMILIES][XMC_SHAPES];
 };
-
-static unsigned int specificity_of(const struct xmc_rule_key *key)
-{
-	return key->host_bits + (key->port ? 0 : XMC_HOST_BITS_ANY + 1U);
-}
-
-static void set_shape(struct xmc_shape *shape, unsigned int specificity)
-{
-	unsigned int bits = specificity % (XMC_HOST_BITS_ANY + 1);
-
-	shape->host_bits = (__u8)bits;
-	shape->port_mask = specificity == bits ? XMC_PORT_ONE : XMC_PORT_ANY;
-	xmc_mask_from_host_bits(&shape->mask, bits);
-}
-
-static enum xmc_family family_of(const struct xmc_addr *group)
-{
-	return xmc_addr_is_ipv4(group) ? XMC_IPV4 : XMC_IPV6;
-}
 
 static int set_shapes(struct ruleset *ruleset, const struct census *census, enum xmc_family family)
 {
 	const bool *present = census->present[family];
 	unsigned int count = 0;
 
-	for (unsigned int i = 0; i < SPECIFICITIES; i++)
+	for (unsigned int i = 0; i < XMC_SHAPES; i++)
 		count += present[i];
 	ruleset->shapes[family] = calloc(count + 1UL, sizeof(*ruleset->shapes[family]));
 	if (!ruleset->shapes[family])
 		return -ENOMEM;
-	for (unsigned int i = 0; i < SPECIFICITIES; i++) {
+	for (unsigned int i = 0; i < XMC_SHAPES; i++) {
 		if (present[i])
-			set_shape(&ruleset->shapes[family][ruleset->nr_shapes[family]++], i);
+			xmc_shape_set(&ruleset->shapes[family][ruleset->nr_shapes[family]++], i);
 	}
 	return 0;
 }
 
 static int insert(struct ruleset *ruleset, struct stream *stream, struct census *census)
 {
-	struct xmc_rule_key key = key_of(&stream->rule);
+	struct xmc_rule_key key;
 	struct slot *slot;
 
+	rule_key(&stream->rule, &key);
 	slot = (struct slot *)find(ruleset, &key);
 	if (slot->stream)
 		return -EEXIST;
 	slot->key = key;
 	slot->hash = hash_key(&key);
 	slot->stream = stream;
-	census->present[family_of(&key.group)][specificity_of(&key)] = true;
+	census->present[xmc_family_of(&key.group)][xmc_shape_of(&key)] = true;
 	stream_hold(stream);
 	ruleset->streams[ruleset->count++] = stream;
 	return 0;
@@ -167,7 +135,7 @@ void ruleset_free(struct ruleset *ruleset)
 
 struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_datagram *dgram)
 {
-	enum xmc_family family = family_of(&dgram->destination);
+	enum xmc_family family = xmc_family_of(&dgram->destination);
 
 	for (unsigned int i = 0; i < ruleset->nr_shapes[family]; i++) {
 		struct stream *stream;
@@ -183,7 +151,8 @@ struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_data
 
 bool ruleset_has(const struct ruleset *ruleset, const struct rule *rule)
 {
-	struct xmc_rule_key key = key_of(rule);
+	struct xmc_rule_key key;
 
+	rule_key(rule, &key);
 	return ruleset && find(ruleset, &key)->stream != NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rules/rule.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,16 @@ uint8_t rule_default_ttl(const struct xmc_addr *to)
 uint8_t rule_host_bits(const struct rule *rule)
 {
 	return addr_is_any(&rule->source) ? XMC_HOST_BITS_ANY : rule->source_host_bits;
+}
+
+void rule_key(const struct rule *rule, struct xmc_rule_key *key)
+{
+	*key = (struct xmc_rule_key){
+		.source = rule->source,
+		.group = rule->group,
+		.port = htons(rule->port),
+		.host_bits = rule_host_bits(rule),
+	};
 }
 
 static const char *format_source(const struct rule *rule, bool bracketed,

@@ -84,6 +84,9 @@ void rule_derive_name(struct rule *rule);
 /* Bits of a packet's source that the rule does not look at: XMC_HOST_BITS_ONE..ANY. */
 uint8_t rule_host_bits(const struct rule *rule);
 
+/* What a packet that the rule takes is found by: its key in the rule map. */
+void rule_key(const struct rule *rule, struct xmc_rule_key *key);
+
 /* "10.9.9.9", "10.9.0.0/16", "2001:db8::/32": the source of a rule that has one, as the file and
  * JSON have it. Returns `text`. */
 #define SOURCE_TEXT_SIZE (ADDR_TEXT_SIZE + 4)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xmcast/packet.h>
+
 #include "rules/feedback.h"
 #include "rules/lookup.h"
 
@@ -264,9 +266,17 @@ static bool same_shapes(const void *array, uint32_t index, const void *key)
 	return addr_family(&a->group) == addr_family(&b->group) && strcmp(a->iface, b->iface) == 0;
 }
 
+static unsigned int shape_of(const struct rule *rule)
+{
+	struct xmc_rule_key key;
+
+	rule_key(rule, &key);
+	return xmc_shape_of(&key);
+}
+
 static uint32_t hash_shape(const struct rule *rule)
 {
-	unsigned int shape = rule_host_bits(rule) * 2U + (rule->port == RULE_PORT_ANY);
+	unsigned int shape = shape_of(rule);
 
 	return lookup_hash(hash_shapes(rule), &shape, sizeof(shape));
 }
@@ -275,8 +285,7 @@ static bool same_shape(const void *array, uint32_t index, const void *key)
 {
 	const struct rule *a = (const struct rule *)array + index, *b = key;
 
-	return same_shapes(array, index, key) && rule_host_bits(a) == rule_host_bits(b) &&
-	       (a->port == RULE_PORT_ANY) == (b->port == RULE_PORT_ANY);
+	return same_shapes(array, index, key) && shape_of(a) == shape_of(b);
 }
 
 static void shapes_error(const struct draft *draft, uint32_t index, struct errors *errors)

@@ -11,15 +11,12 @@
 
 #include <xmcast/abi.h>
 
-/* Numbers of host bits, each with one port and with any. */
-#define SHAPE_KINDS (2 * (XMC_HOST_BITS_ANY + 1))
-
 /* All zero but the descriptor: the map of a program just loaded. */
 struct shapes {
 	int map_fd; /* borrowed */
 	/* Keys that have a shape; and its slot + 1, or 0 for none. */
-	uint32_t keys[XMC_FAMILIES][SHAPE_KINDS];
-	uint8_t slot[XMC_FAMILIES][SHAPE_KINDS];
+	uint32_t keys[XMC_FAMILIES][XMC_SHAPES];
+	uint8_t slot[XMC_FAMILIES][XMC_SHAPES];
 	uint8_t state[XMC_FAMILIES][XMC_SHAPE_SLOTS];
 };
 

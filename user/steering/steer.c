@@ -2,7 +2,6 @@
 #define LOG_FACILITY LOG_FACILITY_STEERING
 #include "steering/steer.h"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -207,15 +206,6 @@ int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd)
 	__u32 key = queue;
 
 	return bpf_map_update_elem(steer->pins.fds[PIN_SOCKETS], &key, &xsk_fd, BPF_ANY);
-}
-
-void steer_rule_key(const struct rule *rule, struct xmc_rule_key *key)
-{
-	memset(key, 0, sizeof(*key));
-	key->source = rule->source;
-	key->host_bits = rule_host_bits(rule);
-	key->group = rule->group;
-	key->port = htons(rule->port);
 }
 
 int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key)

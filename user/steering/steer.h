@@ -48,9 +48,6 @@ void steer_close(struct steer *steer);
 /* Redirect steered packets of RX queue `queue` to the bound AF_XDP socket `xsk_fd`. */
 int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd);
 
-/* The key under which the program finds the rule. */
-void steer_rule_key(const struct rule *rule, struct xmc_rule_key *key);
-
 /* A key that is there already: -EEXIST. Too many shapes (abi.h): -ENOSPC. */
 int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key);
 int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key);
