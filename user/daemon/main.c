@@ -470,7 +470,7 @@ int main(int argc, char **argv)
 	int code;
 
 	if (argc && strcmp(argv[0], EXPORTER_NAME) == 0)
-		_exit(exporter_main(argc == 1));
+		_exit(exporter_main(argc < 2 || strcmp(argv[1], EXPORTER_NO_FILTER) != 0));
 	if (argc == 1 && strcmp(argv[0], LAUNCHER_NAME) == 0)
 		_exit(launcher_main());
 	streams_reserve();
