@@ -24,18 +24,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "netns"))
 
 # pylint: disable=wrong-import-position
-from harness import PATIENCE, SANITIZED, Timeout, check, netns, wait_until  # noqa: E402
+from harness import PATIENCE, Timeout, check, netns, sanitizer_report, wait_until  # noqa: E402
 from control import Client, Refused  # noqa: E402
-from faults import Place, descriptors  # noqa: E402
+from faults import SANITIZER_CHECK, Place, descriptors  # noqa: E402
 
 ENDS = {2: "refused", 70: "internal", 77: "permission", 78: "configuration"}
-
-# glibc 2.36 asserts that there is memory to read nsswitch.conf with, in getpwnam(3); it is the
-# exporter's process that does so, which the daemon then starts anew.
-NOT_OURS = re.compile(r"nss_database\.c:\d+: nss_database_reload_1: Assertion")
-
-# A sanitizer asserts that what it calls for itself cannot fail.
-SANITIZER_CHECK = "Sanitizer: CHECK failed: sanitizer_"
 
 CONFIG = """\
 rules:
@@ -68,7 +61,7 @@ def words(log):
 def check_end(place, daemon, fault, allowed):
     """The daemon has ended: with a code that it may, a reason, and nothing left."""
     code, log = daemon.process.wait(), daemon.process.log()
-    if SANITIZED.search("\n".join(line for line in log.splitlines() if not NOT_OURS.search(line))):
+    if sanitizer_report(daemon.process):
         raise Wrong(f"sanitizer report:\n{log}")
     if code not in allowed:
         raise Wrong(f"exit {code}:\n{log}")
