@@ -17,11 +17,13 @@ from harness import (BUILD, PATIENCE, Daemon, Star, receiver, run, sender, wait_
 
 MEMORY, CALL, MAPPING = 1, 2, 4
 SANITIZER = "address" in os.path.basename(BUILD)
-# A sanitizer asserts that what it calls for itself cannot fail.
-SANITIZER_CHECK = "Sanitizer: CHECK failed: sanitizer_"
-# And glibc 2.36, that there is memory to read nsswitch.conf with, in getpwnam(3); it is the
-# exporter's process that does so, which the daemon then starts anew.
-NOT_OURS = re.compile(SANITIZER_CHECK + r"|nss_database\.c:\d+: nss_database_reload_1: Assertion")
+# What a sanitizer says when a call that it makes for itself fails; then it ends the process.
+SANITIZERS_OWN = re.compile(r"Sanitizer: CHECK failed: sanitizer_|"
+                            r"AddressSanitizer [gs]etrlimit\(\) failed")
+# glibc 2.36 asserts as well that there is memory to read nsswitch.conf with, in getpwnam(3); it is
+# the exporter's process that does so, which the daemon then starts anew.
+NOT_OURS = re.compile(SANITIZERS_OWN.pattern +
+                      r"|nss_database\.c:\d+: nss_database_reload_1: Assertion")
 # A sanitizer cannot do without the memory that it maps.
 ALL = MEMORY | CALL | (0 if SANITIZER else MAPPING)
 

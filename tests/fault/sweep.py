@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 # pylint: disable=wrong-import-position
 from harness import PATIENCE, Timeout, check, netns, sanitizer_report, wait_until  # noqa: E402
 from control import Client, Refused  # noqa: E402
-from faults import SANITIZER_CHECK, Place, descriptors  # noqa: E402
+from faults import SANITIZERS_OWN, Place, descriptors  # noqa: E402
 
 ENDS = {2: "refused", 70: "internal", 77: "permission", 78: "configuration"}
 
@@ -422,7 +422,7 @@ class Sweep:
         except Exception as error:  # pylint: disable=broad-except
             _, fault = self.place.page.disarm()
             outcome = f"DEFECT {type(error).__name__}: {error}"
-            if fault and (fault.is_the_sanitizers() or SANITIZER_CHECK in outcome):
+            if fault and (fault.is_the_sanitizers() or SANITIZERS_OWN.search(outcome)):
                 outcome = "sanitizer"
             if runner:
                 outcome += "\n" + runner.daemon.process.log() if runner.daemon else ""
