@@ -74,7 +74,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall 
 	-Iinclude -Ivmlinux -Itools
 
 # All but the mains: the programs' own parts as well, for their tests.
-MODULES := base rules links steering dataplane membership telemetry control daemon ctl
+MODULES := base rules links steering dataplane membership relay telemetry control daemon ctl
 LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))

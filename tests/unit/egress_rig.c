@@ -112,7 +112,7 @@ void rig_relay(struct rig *rig)
 	rig_send_all_queued(rig);
 }
 
-static uint64_t sum_errors(const struct output_queue *queue)
+static uint64_t sum_errors(const struct output_shard *queue)
 {
 	uint64_t sum = 0;
 
@@ -124,7 +124,7 @@ static uint64_t sum_errors(const struct output_queue *queue)
 void rig_expect_counts(const struct stream *stream, unsigned int output, uint64_t submitted,
 		       uint64_t sent, int error)
 {
-	const struct output_queue *queue = &stream->outputs[output].queues[0];
+	const struct output_shard *queue = &stream->outputs[output].queues[0];
 
 	assert_int_equal(counter_read(&queue->submitted), submitted);
 	assert_int_equal(counter_read(&queue->sent), sent);

@@ -88,7 +88,7 @@ static struct ruleset *rules_of(struct stream *const *streams, unsigned int coun
 
 static void expect_sent(const struct stream *stream, unsigned int output, uint64_t count)
 {
-	const struct output_queue *queue = &stream->outputs[output].queues[0];
+	const struct output_shard *queue = &stream->outputs[output].queues[0];
 
 	assert_int_equal(counter_read(&queue->submitted), count);
 	assert_int_equal(counter_read(&queue->sent), count);

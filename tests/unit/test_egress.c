@@ -361,7 +361,7 @@ static void test_full_buffer(void **state)
 {
 	struct rig *rig = rig_open(state);
 	struct rule_output output = {.port = 6000, .ttl = 1};
-	const struct output_queue *queue;
+	const struct output_shard *queue;
 	const int small_buffer = 1;
 	struct stream *stream;
 

@@ -13,7 +13,7 @@ static uint8_t payload[65536];
 
 struct rig {
 	struct output output;
-	struct output_queue queue;
+	struct output_shard queue;
 	struct send_request request;
 };
 
@@ -391,15 +391,15 @@ static void test_not_refused(void **state)
 static void test_accounts(void **state)
 {
 	struct rig *rig = new_rig(64);
-	struct output_queue *queue = &rig->queue;
+	struct output_shard *queue = &rig->queue;
 
-	output_queue_account(queue, 64, 64000);
-	output_queue_account(queue, 1, 0); /* a datagram without payload */
+	output_shard_account(queue, 64, 64000);
+	output_shard_account(queue, 1, 0); /* a datagram without payload */
 	assert_int_equal(counter_read(&queue->sent), 65);
 	assert_int_equal(counter_read(&queue->sent_bytes), 64000);
-	output_queue_account(queue, 3, -EAGAIN);
-	output_queue_account(queue, 2, -EAGAIN);
-	output_queue_account(queue, 1, -EXFULL);
+	output_shard_account(queue, 3, -EAGAIN);
+	output_shard_account(queue, 2, -EAGAIN);
+	output_shard_account(queue, 1, -EXFULL);
 	assert_int_equal(counter_read(&queue->errors[send_error_slot(EAGAIN)]), 5);
 	assert_int_equal(counter_read(&queue->errors[SEND_ERROR_OTHER]), 1);
 	assert_int_equal(counter_read(&queue->sent), 65);

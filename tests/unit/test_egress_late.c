@@ -44,7 +44,7 @@ static struct late late;
 const struct engine_ops engine_mmsg;
 
 /* The datagram is the next of its flow on this output, and its bytes are still there. */
-static void check_datagram(const struct output_queue *to, const struct iovec *payload)
+static void check_datagram(const struct output_shard *to, const struct iovec *payload)
 {
 	uint8_t expected[LAB_MAX_PAYLOAD];
 	unsigned int flow = 0;
@@ -181,7 +181,7 @@ static void expect_books(uint64_t datagrams)
 	for (unsigned int i = 0; i < STREAMS; i++) {
 		histogram_sum(&late.streams[i]->latency[0], &latency);
 		for (unsigned int j = 0; j < OUTPUTS; j++) {
-			const struct output_queue *queue = &late.streams[i]->outputs[j].queues[0];
+			const struct output_shard *queue = &late.streams[i]->outputs[j].queues[0];
 
 			sent += counter_read(&queue->sent);
 			errors += counter_read(&queue->errors[send_error_slot(EAGAIN)]);

@@ -24,7 +24,7 @@ static void relay(struct rig *rig, lab_lengths lengths)
 /* So many passed and were sent, the rest is counted as over the limit. */
 static void expect_passed(const struct stream *stream, unsigned int output, uint64_t passed)
 {
-	const struct output_queue *queue = &stream->outputs[output].queues[0];
+	const struct output_shard *queue = &stream->outputs[output].queues[0];
 
 	rig_expect_counts(stream, output, passed, passed, 0);
 	assert_int_equal(counter_read(&queue->rate_limited), PACKETS - passed);

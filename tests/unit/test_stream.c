@@ -184,7 +184,7 @@ static void test_forget_limits(void **state)
 	struct rule_output to = output_to("127.0.0.1", "");
 	struct rule rule = rule_with(&to, 1);
 	struct stream_failure failure;
-	struct output_queue *queue;
+	struct output_shard *queue;
 	struct stream *stream;
 
 	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);

@@ -10,7 +10,7 @@
 #include "control/server.h"
 #include "daemon/hook.h"
 #include "daemon/options.h"
-#include "daemon/relay.h"
+#include "relay/relay.h"
 #include "rules/config.h"
 #include "telemetry/event.h"
 #include "telemetry/event_count.h"

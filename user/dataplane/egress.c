@@ -40,7 +40,7 @@ struct egress_loop {
 	struct send_request *requests;
 	struct send_request *free_requests;
 	unsigned int in_flight;	   /* requests at the kernel */
-	struct output_queue *open; /* outputs with a request that is being gathered */
+	struct output_shard *open; /* outputs with a request that is being gathered */
 
 	uint16_t *references; /* per frame: its unfinished sends */
 	uint32_t *returned;   /* frames whose last send completed in this pass */
@@ -133,7 +133,7 @@ static void on_sent(void *context, struct send_request *request, int result)
 			request->to->gso_max_size = max_size;
 		}
 	} else {
-		output_queue_account(request->to, request->count, result);
+		output_shard_account(request->to, request->count, result);
 		if (result < 0)
 			log_refusal(loop, request, result);
 	}
@@ -170,7 +170,7 @@ static int push(struct egress_loop *loop, bool wait)
 /* Until no batch of this output is unfinished: the refused ones have been sent singly then. The
  * kernel keeps none of them waiting, so that this ends; it seldom takes more than the first call.
  */
-static int finish_batches(struct egress_loop *loop, const struct output_queue *to)
+static int finish_batches(struct egress_loop *loop, const struct output_shard *to)
 {
 	int err = push(loop, false);
 
@@ -180,7 +180,7 @@ static int finish_batches(struct egress_loop *loop, const struct output_queue *t
 }
 
 /* The output's open request is complete: prepare its send. */
-static int close_request(struct egress_loop *loop, struct output_queue *to)
+static int close_request(struct egress_loop *loop, struct output_shard *to)
 {
 	struct send_request *request = to->open;
 	int err;
@@ -210,7 +210,7 @@ static int close_all(struct egress_loop *loop)
 	int err = 0;
 
 	while (loop->open) {
-		struct output_queue *to = loop->open;
+		struct output_shard *to = loop->open;
 
 		loop->open = to->next_open;
 		to->next_open = NULL;
@@ -241,7 +241,7 @@ static int get_request(struct egress_loop *loop, struct send_request **request)
 }
 
 /* Append a datagram to its output's open request, or begin one. */
-static int send_datagram(struct egress_loop *loop, struct output_queue *to, uint32_t frame,
+static int send_datagram(struct egress_loop *loop, struct output_shard *to, uint32_t frame,
 			 void *payload, const struct frame_entry *entry)
 {
 	in_port_t port = to->keeps_port ? xmc_payload_port(payload) : 0;
@@ -276,7 +276,7 @@ static int send_datagram(struct egress_loop *loop, struct output_queue *to, uint
 
 /* Is this datagram over its output's limit? Then it is counted and ends here. The clock is read
  * only where there is a limit. */
-static bool is_over_limit(struct egress_loop *loop, struct output_queue *to, uint32_t length)
+static bool is_over_limit(struct egress_loop *loop, struct output_shard *to, uint32_t length)
 {
 	if (!to->limit)
 		return false;
@@ -305,7 +305,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	loop->references[frame] = (uint16_t)stream->nr_outputs;
 	loop->frames_in_flight++;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
-		struct output_queue *to = &stream->outputs[i].queues[egress->rx_queue];
+		struct output_shard *to = &stream->outputs[i].queues[egress->rx_queue];
 
 		if (is_over_limit(loop, to, entry->length))
 			release_frame(loop, frame);

@@ -22,7 +22,7 @@ static void set_address(struct send_request *request)
 	request->address.sin6_port = request->port;
 }
 
-void send_request_start(struct send_request *request, struct output_queue *to, in_port_t port)
+void send_request_start(struct send_request *request, struct output_shard *to, in_port_t port)
 {
 	request->to = to;
 	request->port = port;
@@ -97,7 +97,7 @@ in_port_t send_request_port(const struct send_request *request)
 
 void send_request_begin(const struct send_request *request)
 {
-	struct output_queue *to = request->to;
+	struct output_shard *to = request->to;
 
 	if (request->count < 2)
 		return;
@@ -113,13 +113,13 @@ void send_request_end(const struct send_request *request)
 
 bool send_request_overtakes(const struct send_request *request)
 {
-	const struct output_queue *to = request->to;
+	const struct output_shard *to = request->to;
 
 	return to->gso_unfinished &&
 	       (request->count < 2 || request->segment_size < to->gso_unfinished_max);
 }
 
-void output_queue_account(struct output_queue *to, unsigned int count, int result)
+void output_shard_account(struct output_shard *to, unsigned int count, int result)
 {
 	if (result >= 0) {
 		counter_add(&to->sent, count);
@@ -141,7 +141,7 @@ static int send_message(const struct output *output, const struct msghdr *messag
 
 bool send_request_refused(struct send_request *request, int result)
 {
-	struct output_queue *to = request->to;
+	struct output_shard *to = request->to;
 
 	if (request->count < 2)
 		return false;
@@ -183,7 +183,7 @@ unsigned int send_request_singly(struct send_request *request)
 
 		message.msg_iov = &request->payloads[i];
 		result = send_message(request->to->output, &message);
-		output_queue_account(request->to, 1, result);
+		output_shard_account(request->to, 1, result);
 		sent += result >= 0;
 	}
 	return sent;

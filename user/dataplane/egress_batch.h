@@ -22,7 +22,7 @@
 
 struct send_request {
 	struct send_request *next_free;
-	struct output_queue *to;
+	struct output_shard *to;
 	unsigned int count;    /* datagrams */
 	uint32_t bytes;	       /* payload of all of them */
 	uint32_t segment_size; /* of the first, and of all but the last */
@@ -38,7 +38,7 @@ struct send_request {
 };
 
 /* Begin an empty request to an output; `port`: not 0 only for one that keeps ports. */
-void send_request_start(struct send_request *request, struct output_queue *to, in_port_t port);
+void send_request_start(struct send_request *request, struct output_shard *to, in_port_t port);
 
 /* May this datagram, to this port, be appended? An empty request takes any of its port. */
 bool send_request_takes(const struct send_request *request, uint32_t length, in_port_t port);
@@ -54,7 +54,7 @@ in_port_t send_request_port(const struct send_request *request);
 
 /* Account for a completed send of `count` datagrams: `result` as sendmsg(2) returned it, or -errno.
  */
-void output_queue_account(struct output_queue *to, unsigned int count, int result);
+void output_shard_account(struct output_shard *to, unsigned int count, int result);
 
 /* A finished request is handed to the engine, and has completed: its output's unfinished batches.
  */

@@ -38,7 +38,7 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame,
 {
 	const uint8_t *data = xsk_memory(ingress->xsk) + frame->address;
 	struct xmc_datagram dgram;
-	struct stream_queue *counters;
+	struct stream_shard *counters;
 	struct stream *stream;
 
 	entry->kind = FRAME_DATA;

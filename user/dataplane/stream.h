@@ -26,7 +26,7 @@
 struct send_request;
 
 /* One queue's part of an output. Written by the egress thread. */
-struct output_queue {
+struct output_shard {
 	alignas(CACHE_LINE) counter_t submitted; /* datagrams handed to the kernel */
 	counter_t sent;				 /* of these: taken by the kernel */
 	counter_t sent_bytes;			 /* UDP payload */
@@ -34,7 +34,7 @@ struct output_queue {
 	struct rate_limit *limit; /* the output's; NULL: none */
 	/* The egress thread's own, to gather a batch: see egress_batch.h. */
 	struct send_request *open;
-	struct output_queue *next_open;
+	struct output_shard *next_open;
 	bool listed;	 /* in the list of outputs with an open request */
 	bool keeps_port; /* each datagram goes to the port to which it came */
 	const struct output *output;
@@ -62,11 +62,11 @@ struct output {
 	struct sockaddr_storage to; /* its port is 0 if that is each datagram's own */
 	socklen_t to_length;
 	struct rate_limit *limit;    /* NULL: none. Of all queues together */
-	struct output_queue *queues; /* nr_queues of the stream */
+	struct output_shard *queues; /* nr_queues of the stream */
 };
 
 /* One queue's part of a stream. Written by the ingress thread. */
-struct stream_queue {
+struct stream_shard {
 	alignas(CACHE_LINE) counter_t received;
 	counter_t received_bytes; /* UDP payload */
 };
@@ -76,7 +76,7 @@ struct stream {
 	unsigned int nr_queues;
 	unsigned int nr_outputs;
 	struct output *outputs;
-	struct stream_queue *queues;
+	struct stream_shard *queues;
 	/* One a queue: from reception to the end of each send of a packet in STAMP_EVERY, refused
 	 * ones included. Written by the egress thread. */
 	struct histogram *latency;

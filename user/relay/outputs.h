@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Outputs, and what becomes of the interfaces that they name: a part of follow.h. Main thread. */
-#ifndef XMCAST_DAEMON_FOLLOW_OUTPUTS_H
-#define XMCAST_DAEMON_FOLLOW_OUTPUTS_H
+#ifndef XMCAST_RELAY_OUTPUTS_H
+#define XMCAST_RELAY_OUTPUTS_H
 
 #include <stdbool.h>
 

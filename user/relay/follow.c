@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define LOG_FACILITY LOG_FACILITY_LINKS
-#include "daemon/follow.h"
+#include "relay/follow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/follow_outputs.h"
-#include "daemon/follow_ports.h"
-#include "daemon/relay_internal.h"
-#include "daemon/transaction.h"
+#include "relay/outputs.h"
+#include "relay/follow_intakes.h"
+#include "relay/relay_internal.h"
+#include "relay/plan.h"
 #include "links/watch.h"
 
 #define NS_PER_MS 1000000ull
@@ -59,7 +59,7 @@ struct follow {
 
 static bool concerns(const struct follow *follow, const struct link *link)
 {
-	return ports_concern(follow->relay, link) || outputs_concern(&follow->outputs, link);
+	return intakes_concern(follow->relay, link) || outputs_concern(&follow->outputs, link);
 }
 
 /* What a rule waits for may be there now. */
@@ -78,7 +78,7 @@ static void on_event(void *context, const struct link_event *event)
 	case LINK_EVENT_GONE:
 		if (!concerns(follow, &event->link))
 			return;
-		ports_note(follow->relay, event);
+		intakes_note(follow->relay, event);
 		follow->look = true;
 		expect_change(follow);
 		break;
@@ -112,7 +112,7 @@ static void read_watch(struct follow *follow)
 
 /* ---- looking ---- */
 
-/* Rules that wait for something else than their port. */
+/* Rules that wait for something else than their intake. */
 static void retry_rules(struct follow *follow, uint64_t now)
 {
 	struct relay *relay = follow->relay;
@@ -140,7 +140,7 @@ static void look(struct follow *follow)
 	bool reopened;
 
 	follow->looked_ns = clock_ns();
-	follow->look = !ports_follow(relay, false, &reopened);
+	follow->look = !intakes_follow(relay, false, &reopened);
 	if (follow->generation != relay->generation) {
 		if (outputs_collect(&follow->outputs, relay)) /* no memory: soon again */
 			return;
@@ -178,7 +178,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static void arm_timer(struct follow *follow)
 {
 	uint64_t next =
-		earlier(ports_next_try(follow->relay), follow->looked_ns + LOOK_AT_LEAST_NS);
+		earlier(intakes_next_try(follow->relay), follow->looked_ns + LOOK_AT_LEAST_NS);
 	struct itimerspec when = {};
 
 	if (follow->look)
@@ -199,7 +199,7 @@ static bool is_due(const struct follow *follow, uint64_t now)
 	if (now >= follow->looked_ns + LOOK_AT_LEAST_NS)
 		return true;
 	return now >= follow->looked_ns + LOOK_EVERY_NS &&
-	       (follow->look || now >= ports_next_try(follow->relay) || now >= follow->retry_ns);
+	       (follow->look || now >= intakes_next_try(follow->relay) || now >= follow->retry_ns);
 }
 
 void follow_run(struct follow *follow)
@@ -238,7 +238,7 @@ int follow_retry(struct follow *follow)
 {
 	bool reopened;
 
-	ports_follow(follow->relay, true, &reopened);
+	intakes_follow(follow->relay, true, &reopened);
 	look_at_everything(follow);
 	follow->retry_ns = 0;
 	look(follow);

@@ -4,22 +4,23 @@
  * most every 50 ms, and twice a second in any case, because not all is announced (an XDP program
  * whose link was detached is not). What is wanted is then compared with what is:
  *
- *     a port whose interface is down    stays, impaired: sockets, program, memberships survive
+ *     an intake whose interface is down    stays, impaired: sockets, program, memberships survive
  *     … has lost its XDP program        attaches it again, or not (lost_program)
  *     … has gone, was moved or renamed, is given up: its threads end in order, and its rules are
  *       has other queues or MTU         pending; their streams stay, with counters and sockets
- *     a port that failed                is opened again as soon as its interface can carry it
+ *     an intake that failed                is opened again as soon as its interface can carry it
  *     an output whose interface has     keeps its socket, which is pointed at the new one; the
  *       another number, or none         rule's other outputs do not notice
  *     addresses, routes                 decoys are connected anew, some at a time, at most once a
  *                                       second
- *     a rule that waits for an output   is tried again (TRANSACTION_RETRY)
+ *     a rule that waits for an output   is tried again (PLAN_RETRY)
  *
- * Nothing of this touches another port's threads but the last, which takes the way of every change
- * of rules. Main thread; rights as for relay_open(), and CAP_NET_RAW to point sockets elsewhere.
+ * Nothing of this touches another intake's threads but the last, which takes the way of every
+ * change of rules. Main thread; rights as for relay_open(), and CAP_NET_RAW to point sockets
+ * elsewhere.
  */
-#ifndef XMCAST_DAEMON_FOLLOW_H
-#define XMCAST_DAEMON_FOLLOW_H
+#ifndef XMCAST_RELAY_FOLLOW_H
+#define XMCAST_RELAY_FOLLOW_H
 
 #include <stdbool.h>
 

@@ -2,12 +2,12 @@
 /* Ports whose program somebody else attaches: when, and what becomes of it. */
 #include <stdio.h>
 
-#include "daemon/port.h"
+#include "relay/intake.h"
 
 /* Of a folder's path, in a reason. */
 #define FOLDER_SHOWN 60
 
-bool port_wants_external(const char *name, const struct link *link, const struct config *config)
+bool intake_wants_external(const char *name, const struct link *link, const struct config *config)
 {
 	const struct iface_config *iface = config_iface(config, name);
 	char folder[PINS_PATH_SIZE];
@@ -18,46 +18,46 @@ bool port_wants_external(const char *name, const struct link *link, const struct
 	return link->xdp_program && !steer_is_ours(link->xdp_program) && pins_exist(folder);
 }
 
-bool port_is_proven(const struct port *port, char text[REASON_SIZE])
+bool intake_is_proven(const struct intake *intake, char text[REASON_SIZE])
 {
-	const struct pins *pins = steer_pins(port->steer);
+	const struct pins *pins = steer_pins(intake->steer);
 	char why[PINS_TEXT_SIZE];
 
-	if (pins_check_interface(pins, port->link.ifindex, why))
+	if (pins_check_interface(pins, intake->link.ifindex, why))
 		snprintf(text, REASON_SIZE, "has pinned maps in %.*s that are not its own: %.150s",
 			 FOLDER_SHOWN, pins->folder, why);
-	else if (pins_interface(pins) != (uint32_t)port->link.ifindex)
+	else if (pins_interface(pins) != (uint32_t)intake->link.ifindex)
 		snprintf(text, REASON_SIZE,
 			 "has an XDP program (id %u) of which no packet has shown yet that it uses "
 			 "the maps in %.*s",
-			 port->program, FOLDER_SHOWN, pins->folder);
+			 intake->program, FOLDER_SHOWN, pins->folder);
 	else
 		return true;
 	return false;
 }
 
-const char *port_check_external(struct port *port, const struct link *now,
-				const struct config *config)
+const char *intake_check_external(struct intake *intake, const struct link *now,
+				  const struct config *config)
 {
-	const struct iface_config *iface = config_iface(config, port->name);
+	const struct iface_config *iface = config_iface(config, intake->name);
 	char text[REASON_SIZE];
 
-	if (!pins_are_current(steer_pins(port->steer)))
+	if (!pins_are_current(steer_pins(intake->steer)))
 		return "has other pinned maps now, or none";
 	/* Also if a dispatcher was replaced, in which ours may be or not. What a packet says after
 	 * there was none at all, holds. */
-	if (port->program && port->program != now->xdp_program)
-		pins_forget_interface(steer_pins(port->steer));
-	port->program = now->xdp_program;
+	if (intake->program && intake->program != now->xdp_program)
+		pins_forget_interface(steer_pins(intake->steer));
+	intake->program = now->xdp_program;
 	if (!now->xdp_program) {
 		if (!iface || (iface->attach == IFACE_ATTACH_AUTO &&
 			       iface->lost_program == LOST_PROGRAM_REATTACH))
 			return "has lost the XDP program that somebody else attached";
-		port_impair(port, "has lost the XDP program that somebody else attached: load "
-				  "xmcast.bpf.o with xdp-loader again");
+		intake_impair(intake, "has lost the XDP program that somebody else attached: load "
+				      "xmcast.bpf.o with xdp-loader again");
 	} else {
-		port->mode = now->xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
-		port_impair(port, port_is_proven(port, text) ? NULL : text);
+		intake->mode = now->xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
+		intake_impair(intake, intake_is_proven(intake, text) ? NULL : text);
 	}
 	return NULL;
 }

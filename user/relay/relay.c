@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define LOG_FACILITY LOG_FACILITY_RULES
-#include "daemon/relay.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,9 +9,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/follow.h"
-#include "daemon/relay_internal.h"
-#include "daemon/transaction.h"
+#include "relay/follow.h"
+#include "relay/relay_internal.h"
+#include "relay/plan.h"
 
 /* A thread that has owed a sign of life for longer is not well; a look a second may find it just
  * about to give one. */
@@ -38,7 +38,7 @@ int relay_open(struct relay **out, struct config *config, const struct events *e
 	if (!err)
 		err = follow_open(&relay->follow, relay);
 	if (!err)
-		err = transaction_run(relay, config, TRANSACTION_START, &change, reason);
+		err = plan_run(relay, config, PLAN_START, &change, reason);
 	if (err) {
 		relay_close(relay);
 		return err;
@@ -52,8 +52,8 @@ int relay_stop(struct relay *relay)
 {
 	int result = 0;
 
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		int err = port_stop(relay->ports[i]);
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		int err = intake_stop(relay->intakes[i]);
 
 		if (err)
 			result = err;
@@ -66,18 +66,18 @@ void relay_close(struct relay *relay)
 	if (!relay)
 		return;
 	follow_close(relay->follow);
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		port_close(relay->ports[i]);
-		free(relay->ports[i]);
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		intake_close(relay->intakes[i]);
+		free(relay->intakes[i]);
 	}
 	/* The sockets that hold memberships are closed as a whole, in the order that is quick. */
 	membership_close(relay->membership);
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		relay->entries[i]->joined = false;
-		entry_free(relay->entries[i], NULL);
+		relay->routes[i]->joined = false;
+		route_free(relay->routes[i], NULL);
 	}
-	free(relay->entries);
-	free(relay->ports);
+	free(relay->routes);
+	free(relay->intakes);
 	config_free(&relay->config);
 	free(relay);
 }
@@ -90,7 +90,7 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
 	int err;
 
 	follow_sync(relay->follow);
-	err = transaction_run(relay, config, TRANSACTION_CHANGE, change, reason);
+	err = plan_run(relay, config, PLAN_CHANGE, change, reason);
 	follow_rules_changed(relay->follow);
 	return err;
 }
@@ -98,9 +98,9 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
 bool relay_has_waiting(const struct relay *relay)
 {
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		const struct entry *entry = relay->entries[i];
+		const struct route *route = relay->routes[i];
 
-		if (!entry->rule->disabled && !entry->stream && !entry->port->failed)
+		if (!route->rule->disabled && !route->stream && !route->intake->failed)
 			return true;
 	}
 	return false;
@@ -115,7 +115,7 @@ int relay_retry_rules(struct relay *relay)
 
 	if (err)
 		return err;
-	err = transaction_run(relay, &config, TRANSACTION_RETRY, &change, reason);
+	err = plan_run(relay, &config, PLAN_RETRY, &change, reason);
 	config_free(&config);
 	if (err == -EIO)
 		relay->broken = true;
@@ -132,8 +132,8 @@ int relay_retry(struct relay *relay)
 
 bool relay_uses(const struct relay *relay, const char *iface)
 {
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		if (strcmp(relay->ports[i]->name, iface) == 0)
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		if (strcmp(relay->intakes[i]->name, iface) == 0)
 			return true;
 	}
 	return false;
@@ -166,16 +166,16 @@ struct relay_summary relay_summary(const struct relay *relay)
 	struct relay_summary sum = {0};
 
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		const struct entry *entry = relay->entries[i];
+		const struct route *route = relay->routes[i];
 
-		if (entry->rule->disabled)
+		if (route->rule->disabled)
 			continue;
-		sum.pending += entry_trouble(entry) != NULL;
-		sum.active += !entry_trouble(entry);
+		sum.pending += route_reason(route) != NULL;
+		sum.active += !route_reason(route);
 	}
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		sum.interfaces += !relay->ports[i]->failed;
-		sum.workers += relay->ports[i]->nr_workers;
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		sum.interfaces += !relay->intakes[i]->failed;
+		sum.workers += relay->intakes[i]->nr_workers;
 	}
 	return sum;
 }
@@ -184,21 +184,21 @@ bool relay_failed(const struct relay *relay)
 {
 	if (relay->broken)
 		return true;
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		for (unsigned int j = 0; j < relay->ports[i]->nr_workers; j++) {
-			if (worker_failed(relay->ports[i]->workers[j]))
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
+			if (worker_failed(relay->intakes[i]->workers[j]))
 				return true;
 		}
 	}
 	return false;
 }
 
-int relay_watch_port(const struct relay *relay, const struct port *port)
+int relay_watch_port(const struct relay *relay, const struct intake *intake)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
 
-	for (unsigned int i = 0; relay->epoll_fd >= 0 && i < port->nr_workers; i++) {
-		int fd = worker_notify_fd(port->workers[i]);
+	for (unsigned int i = 0; relay->epoll_fd >= 0 && i < intake->nr_workers; i++) {
+		int fd = worker_notify_fd(intake->workers[i]);
 
 		if (epoll_ctl(relay->epoll_fd, EPOLL_CTL_ADD, fd, &event))
 			return -errno;
@@ -211,8 +211,8 @@ int relay_watch(struct relay *relay, int epoll_fd)
 	int err = 0;
 
 	relay->epoll_fd = epoll_fd;
-	for (unsigned int i = 0; !err && i < relay->nr_ports; i++)
-		err = relay_watch_port(relay, relay->ports[i]);
+	for (unsigned int i = 0; !err && i < relay->nr_intakes; i++)
+		err = relay_watch_port(relay, relay->intakes[i]);
 	return err;
 }
 
@@ -220,9 +220,9 @@ int relay_ping(const struct relay *relay)
 {
 	int count = 0;
 
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		for (unsigned int j = 0; j < relay->ports[i]->nr_workers; j++) {
-			const struct worker *worker = relay->ports[i]->workers[j];
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
+			const struct worker *worker = relay->intakes[i]->workers[j];
 
 			if (worker_failed(worker) || worker_owed_ns(worker) > ALIVE_NS)
 				return -EIO;
@@ -236,9 +236,9 @@ void relay_check_workers(struct relay *relay)
 {
 	uint64_t now = clock_ns();
 
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		for (unsigned int j = 0; j < relay->ports[i]->nr_workers; j++)
-			worker_check(relay->ports[i]->workers[j], now);
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++)
+			worker_check(relay->intakes[i]->workers[j], now);
 	}
 }
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "daemon/relay_internal.h"
+#include "relay/relay_internal.h"
 
 static void sum_received(const struct stream *stream, uint64_t *packets, uint64_t *bytes)
 {
@@ -24,7 +24,7 @@ static void read_output(const struct output *output, unsigned int nr_queues,
 {
 	stats->reason = output->trouble;
 	for (unsigned int i = 0; i < nr_queues; i++) {
-		const struct output_queue *queue = &output->queues[i];
+		const struct output_shard *queue = &output->queues[i];
 
 		stats->submitted += counter_read(&queue->submitted);
 		stats->sent += counter_read(&queue->sent);
@@ -39,46 +39,46 @@ static void read_output(const struct output *output, unsigned int nr_queues,
 	}
 }
 
-static void read_entry(const struct entry *entry, struct stats_rule *stats)
+static void read_entry(const struct route *route, struct stats_rule *stats)
 {
-	const struct stream *stream = entry->stream;
+	const struct stream *stream = route->stream;
 
-	stats->rule = entry->rule;
+	stats->rule = route->rule;
 	stats->state = "active";
-	if (entry->rule->disabled) {
+	if (route->rule->disabled) {
 		stats->state = "disabled";
 	} else {
-		stats->reason = entry_trouble(entry);
+		stats->reason = route_reason(route);
 		if (stats->reason)
 			stats->state = "pending";
 	}
 	sum_received(stream, &stats->received, &stats->received_bytes);
 	stats->latency = stream ? stream->latency : NULL;
 	stats->nr_latency = stream ? stream->nr_queues : 0;
-	for (unsigned int i = 0; i < entry->rule->nr_outputs; i++) {
-		stats->outputs[i].rule = &entry->rule->outputs[i];
+	for (unsigned int i = 0; i < route->rule->nr_outputs; i++) {
+		stats->outputs[i].rule = &route->rule->outputs[i];
 		if (stream)
 			read_output(&stream->outputs[i], stream->nr_queues, &stats->outputs[i]);
 	}
 }
 
-static void read_port(const struct port *port, struct stats_interface *stats,
+static void read_port(const struct intake *intake, struct stats_interface *stats,
 		      struct stats_worker *workers)
 {
-	stats->name = port->name;
-	stats->state = port->failed ? "failed" : port->impaired ? "impaired" : "active";
-	stats->reason = port->failed || port->impaired ? port->reason : NULL;
-	stats->nr_workers = port->nr_workers;
-	if (port->steer) {
-		stats->mode = port->mode == IFACE_MODE_NATIVE ? "native" : "skb";
-		steer_verdicts(port->steer, stats->verdicts);
+	stats->name = intake->name;
+	stats->state = intake->failed ? "failed" : intake->impaired ? "impaired" : "active";
+	stats->reason = intake->failed || intake->impaired ? intake->reason : NULL;
+	stats->nr_workers = intake->nr_workers;
+	if (intake->steer) {
+		stats->mode = intake->mode == IFACE_MODE_NATIVE ? "native" : "skb";
+		steer_verdicts(intake->steer, stats->verdicts);
 	}
-	for (unsigned int i = 0; i < port->nr_workers; i++) {
-		workers[i].iface = port->name;
-		workers[i].worker = port->workers[i];
-		workers[i].queue = worker_queue(port->workers[i]);
-		worker_read(port->workers[i], &workers[i].state);
-		stats->zero_copy = worker_zero_copy(port->workers[i]);
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		workers[i].iface = intake->name;
+		workers[i].worker = intake->workers[i];
+		workers[i].queue = worker_queue(intake->workers[i]);
+		worker_read(intake->workers[i], &workers[i].state);
+		stats->zero_copy = worker_zero_copy(intake->workers[i]);
 	}
 }
 
@@ -90,10 +90,10 @@ struct stats *relay_stats(const struct relay *relay)
 	struct stats *stats;
 
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
-		outputs += relay->entries[i]->rule->nr_outputs;
-	for (unsigned int i = 0; i < relay->nr_ports; i++)
-		workers += relay->ports[i]->nr_workers;
-	stats = stats_new(relay->config.nr_rules, outputs, relay->nr_ports, workers);
+		outputs += relay->routes[i]->rule->nr_outputs;
+	for (unsigned int i = 0; i < relay->nr_intakes; i++)
+		workers += relay->intakes[i]->nr_workers;
+	stats = stats_new(relay->config.nr_rules, outputs, relay->nr_intakes, workers);
 	if (!stats)
 		return NULL;
 	stats->generation = relay->generation;
@@ -105,15 +105,15 @@ struct stats *relay_stats(const struct relay *relay)
 	outputs = 0;
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		stats->rules[i].outputs = &stats->outputs[outputs];
-		outputs += relay->entries[i]->rule->nr_outputs;
-		read_entry(relay->entries[i], &stats->rules[i]);
-		meter_read(relay->entries[i]->meter, now, relay->config.events.silent_after,
+		outputs += relay->routes[i]->rule->nr_outputs;
+		read_entry(relay->routes[i], &stats->rules[i]);
+		meter_read(relay->routes[i]->meter, now, relay->config.events.silent_after,
 			   &stats->rules[i]);
 	}
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		stats->interfaces[i].first_worker = workers;
-		read_port(relay->ports[i], &stats->interfaces[i], &stats->workers[workers]);
-		workers += relay->ports[i]->nr_workers;
+		read_port(relay->intakes[i], &stats->interfaces[i], &stats->workers[workers]);
+		workers += relay->intakes[i]->nr_workers;
 	}
 	return stats;
 }
@@ -121,15 +121,15 @@ struct stats *relay_stats(const struct relay *relay)
 bool relay_attachment(const struct relay *relay, const char *iface,
 		      struct relay_attachment *attachment)
 {
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		const struct port *port = relay->ports[i];
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		const struct intake *intake = relay->intakes[i];
 		const struct pins *pins;
 
-		if (!port->attached || strcmp(port->name, iface) != 0)
+		if (!intake->attached || strcmp(intake->name, iface) != 0)
 			continue;
-		pins = steer_pins(port->steer);
-		attachment->external = port->external;
-		attachment->pins = port->external ? pins->folder : NULL;
+		pins = steer_pins(intake->steer);
+		attachment->external = intake->external;
+		attachment->pins = intake->external ? pins->folder : NULL;
 		for (enum pin pin = 0; pin < NR_PINS; pin++)
 			attachment->maps[pin] = pins_map_id(pins, pin);
 		return true;
@@ -148,9 +148,10 @@ void relay_sample(struct relay *relay)
 		return;
 	sampler_begin(&sampler, relay->events, clock_ns(), relay->config.events.silent_after);
 	for (unsigned int i = 0; i < stats->nr_rules; i++)
-		sampler_rule(&sampler, relay->entries[i]->meter, &stats->rules[i]);
+		sampler_rule(&sampler, relay->routes[i]->meter, &stats->rules[i]);
 	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
-		sampler_interface(&sampler, &relay->ports[i]->meter, stats, &stats->interfaces[i]);
+		sampler_interface(&sampler, &relay->intakes[i]->meter, stats,
+				  &stats->interfaces[i]);
 	sampler_end(&sampler);
 	stats_free(stats);
 }
@@ -158,14 +159,14 @@ void relay_sample(struct relay *relay)
 void relay_reset_peaks(struct relay *relay)
 {
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
-		meter_reset_peaks(relay->entries[i]->meter);
+		meter_reset_peaks(relay->routes[i]->meter);
 }
 
 /* ---- what is no more ---- */
 
-void relay_retire_entry(struct relay *relay, const struct entry *entry)
+void relay_retire_entry(struct relay *relay, const struct route *route)
 {
-	relay_retire_stream(relay, entry->stream);
+	relay_retire_stream(relay, route->stream);
 }
 
 void relay_retire_stream(struct relay *relay, const struct stream *stream)
@@ -178,16 +179,16 @@ void relay_retire_stream(struct relay *relay, const struct stream *stream)
 	}
 }
 
-void relay_retire_port(struct relay *relay, const struct port *port)
+void relay_retire_port(struct relay *relay, const struct intake *intake)
 {
 	struct stats_interface interface = {0};
 
-	if (port->steer && !steer_verdicts(port->steer, interface.verdicts))
+	if (intake->steer && !steer_verdicts(intake->steer, interface.verdicts))
 		stats_sum_interface(&interface, &relay->retired);
-	for (unsigned int i = 0; i < port->nr_workers; i++) {
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		struct worker_state state;
 
-		worker_read(port->workers[i], &state);
+		worker_read(intake->workers[i], &state);
 		stats_sum_worker(&state, &relay->retired);
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define LOG_FACILITY LOG_FACILITY_LINKS
-#include "daemon/follow_outputs.h"
+#include "relay/outputs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/relay_internal.h"
+#include "relay/relay_internal.h"
 #include "dataplane/output_socket.h"
 
 static int compare(const void *a, const void *b)
@@ -132,8 +132,8 @@ bool outputs_concern(const struct followed_outputs *outputs, const struct link *
 
 static bool is_port(const struct relay *relay, const char *name)
 {
-	for (unsigned int i = 0; i < relay->nr_ports; i++) {
-		if (strcmp(relay->ports[i]->name, name) == 0)
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		if (strcmp(relay->intakes[i]->name, name) == 0)
 			return true;
 	}
 	return false;
@@ -238,8 +238,8 @@ void outputs_apply(struct followed_outputs *outputs, struct relay *relay, bool e
 	for (unsigned int i = 0; i < outputs->count; i++)
 		any |= outputs->list[i].changed;
 	for (unsigned int i = 0; any && i < relay->config.nr_rules; i++) {
-		if (relay->entries[i]->stream)
-			failed |= apply_stream(outputs, relay->entries[i]->stream, every);
+		if (relay->routes[i]->stream)
+			failed |= apply_stream(outputs, relay->routes[i]->stream, every);
 	}
 	for (unsigned int i = 0; i < outputs->count; i++)
 		outputs->list[i].changed = failed;
@@ -250,7 +250,7 @@ bool outputs_refresh(struct relay *relay, unsigned int *next, unsigned int most)
 	unsigned int done = 0;
 
 	for (; *next < relay->config.nr_rules && done < most; (*next)++) {
-		struct stream *stream = relay->entries[*next]->stream;
+		struct stream *stream = relay->routes[*next]->stream;
 
 		for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
 			output_socket_refresh(&stream->outputs[i]);

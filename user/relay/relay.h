@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The relay: all of a configuration at work. Composes links, steering, membership and workers into
- * ports (one per ingress interface), and rules into streams.
+ * intakes (one per ingress interface), and rules into streams.
  *
  * What cannot run (an interface that does not exist, is down, has no XDP, too few resources) is
  * reported with its remedy and left `pending`; everything else runs. Main thread.
  */
-#ifndef XMCAST_DAEMON_RELAY_H
-#define XMCAST_DAEMON_RELAY_H
+#ifndef XMCAST_RELAY_RELAY_H
+#define XMCAST_RELAY_RELAY_H
 
 #include "membership/membership.h"
 #include "rules/config.h"

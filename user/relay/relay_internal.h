@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the relay share: relay.c (life), plan.c (changes), relay_stats.c
+ * (counters). Main thread. */
+#ifndef XMCAST_RELAY_RELAY_INTERNAL_H
+#define XMCAST_RELAY_RELAY_INTERNAL_H
+
+#include "relay/route.h"
+#include "relay/intake.h"
+#include "relay/relay.h"
+#include "membership/membership.h"
+
+struct relay {
+	struct config config;  /* what runs; its rules are those of the routes */
+	struct route **routes; /* one per rule, in the same order */
+	unsigned int nr_intakes;
+	struct intake **intakes;
+	unsigned int next_intake; /* where the next turn of those that are opened again begins */
+	struct membership *membership;
+	uint64_t generation;	     /* grows by one with every change of the configuration */
+	struct stats_totals retired; /* what was counted by what is no more */
+	struct follow *follow;	     /* NULL while it starts */
+	bool broken;  /* an intake could not be ended in order: a worker had failed */
+	int epoll_fd; /* that the workers are to be watched by, or -1 */
+	const struct events *events; /* who is told what happens */
+	uint64_t started_ns;
+};
+
+/* Is there a rule that waits for something else than its intake? Try these again. 0, or -EIO: the
+ * relay must end; other errors leave all as it was. */
+bool relay_has_waiting(const struct relay *relay);
+int relay_retry_rules(struct relay *relay);
+
+/* Watch the workers of an intake, if relay_watch() has been called. 0 or -errno. */
+int relay_watch_port(const struct relay *relay, const struct intake *intake);
+
+/* Keep the counters of what is about to go. Its threads do not count any more. */
+void relay_retire_entry(struct relay *relay, const struct route *route);
+void relay_retire_stream(struct relay *relay, const struct stream *stream);
+void relay_retire_port(struct relay *relay, const struct intake *intake);
+
+#endif
