@@ -3,12 +3,15 @@
 """Packets in, packets out: what rules mean."""
 
 import collections
+import json
 import re
 import socket
 import struct
 
+from control import Client
 from harness import (CommandFailed, Daemon, Sink, Skip, Star, check, equal, interface_of, main,
-                     receive, receiver, relay_stream, rule_of, sender, silent, test)
+                     program, queue_drops, receive, receiver, relay_stream, rule_of, sender, silent,
+                     start, test)
 
 UDP_SEGMENT = 103  # linux/udp.h
 SKB_MODE = """
@@ -51,6 +54,43 @@ def fan_out():
           ["239.2.2.2", "239.3.3.3", "10.2.2.2"], "destinations")
     equal([o["to"] for o in stats["rules"][0]["outputs"]],
           ["239.2.2.2:6000@out0", "239.3.3.3:6001@out1", "10.2.2.2:6002"], "outputs")
+
+
+@test
+def counters_while_packets_flow():
+    """At any moment, no stage has counted more packets than the one before it"""
+    star = Star()
+    daemon = Daemon(star.relay, *(f"r{i} in 239.1.1.{i + 1}:5000@in0 out 239.2.2.2:{6000 + i}@out0 "
+                                  f"out 239.2.2.3:{6000 + i}@out0 pps 2000" for i in range(16)))
+    stream = start(star.source, program("xmcast-gen"), "s0", "-j", "--group", "239.1.1.1", "--flows",
+                   "16", "--flow-by", "group", "--rate", "100000", "--duration", "4")
+    seen = set()
+    with Client(daemon.socket) as control:
+        while stream.returncode is None:
+            stats = control.call("stats.show")
+            check_stages(stats)
+            seen.add(stats["totals"]["steered_packets"])
+    check(len(seen) > 10, f"{len(seen)} different numbers of steered packets seen")
+    daemon.settle(steered=json.loads(stream.output)["sent_packets"])
+
+
+def check_stages(stats):
+    """What telemetry/stats.h promises of a snapshot that is taken while packets flow."""
+    def in_order(later, earlier, what):
+        check(later <= earlier, f"{what}: {later}, more than {earlier}")
+
+    for rule in stats["rules"]:
+        for output in rule["outputs"]:
+            name = f"{rule['name']} to {output['to']}"
+            in_order(output["sent_packets"] + output["send_errors"], output["submitted_packets"],
+                     f"{name}: sent or refused")
+            in_order(output["submitted_packets"] + output["dropped_packets"],
+                     rule["received_packets"], f"{name}: submitted or limited")
+    worker, interface = stats["workers"][0], interface_of(stats, "in0")
+    in_order(sum(rule["received_packets"] for rule in stats["rules"]) +
+             sum(worker["drops"].values()), worker["received_packets"], "received by rule")
+    in_order(worker["received_packets"] + sum(map(queue_drops, interface["queues"])),
+             interface["verdicts"]["steered"], "received or dropped")
 
 
 @test

@@ -545,9 +545,10 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	const struct egress_counters *out = &worker->egress.counters;
 
 	memset(state, 0, sizeof(*state));
-	state->received = counter_read(&in->received);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		state->drops[i] = counter_read(&in->drops[i]);
+	/* After the drops, so that they are never more than what was received. */
+	state->received = counter_read(&in->received);
 	state->wakeups = counter_read(&in->wakeups);
 	state->sleeps = counter_read(&out->sleeps);
 	state->submits = counter_read(&out->submits);

@@ -26,16 +26,17 @@ static void read_output(const struct output *output, unsigned int nr_queues,
 	for (unsigned int i = 0; i < nr_queues; i++) {
 		const struct output_shard *queue = &output->queues[i];
 
-		stats->submitted += counter_read(&queue->submitted);
+		/* First what follows the submission, see stats.h. */
 		stats->sent += counter_read(&queue->sent);
 		stats->sent_bytes += counter_read(&queue->sent_bytes);
-		stats->rate_limited += counter_read(&queue->rate_limited);
 		stats->gso_refused += counter_read(&queue->gso_refused);
 		/* The queues find out each for itself; what the most careful one does is told. */
 		stats->gso_segments = least(stats->gso_segments, queue->gso_segments, i);
 		stats->gso_max_size = least(stats->gso_max_size, queue->gso_max_size, i);
 		for (unsigned int j = 0; j < SEND_ERRORS; j++)
 			stats->errors[j] += counter_read(&queue->errors[j]);
+		stats->submitted += counter_read(&queue->submitted);
+		stats->rate_limited += counter_read(&queue->rate_limited);
 	}
 }
 
@@ -52,7 +53,6 @@ static void read_entry(const struct route *route, struct stats_rule *stats)
 		if (stats->reason)
 			stats->state = "pending";
 	}
-	sum_received(stream, &stats->received, &stats->received_bytes);
 	stats->latency = stream ? stream->latency : NULL;
 	stats->nr_latency = stream ? stream->nr_queues : 0;
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++) {
@@ -60,6 +60,8 @@ static void read_entry(const struct route *route, struct stats_rule *stats)
 		if (stream)
 			read_output(&stream->outputs[i], stream->nr_queues, &stats->outputs[i]);
 	}
+	/* After its outputs, see stats.h. */
+	sum_received(stream, &stats->received, &stats->received_bytes);
 }
 
 static void read_port(const struct intake *intake, struct stats_interface *stats,
@@ -69,16 +71,17 @@ static void read_port(const struct intake *intake, struct stats_interface *stats
 	stats->state = intake->failed ? "failed" : intake->impaired ? "impaired" : "active";
 	stats->reason = intake->failed || intake->impaired ? intake->reason : NULL;
 	stats->nr_workers = intake->nr_workers;
-	if (intake->steer) {
-		stats->mode = intake->mode == IFACE_MODE_NATIVE ? "native" : "skb";
-		steer_verdicts(intake->steer, stats->verdicts);
-	}
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		workers[i].iface = intake->name;
 		workers[i].worker = intake->workers[i];
 		workers[i].queue = worker_queue(intake->workers[i]);
 		worker_read(intake->workers[i], &workers[i].state);
 		stats->zero_copy = worker_zero_copy(intake->workers[i]);
+	}
+	/* After its workers, see stats.h. */
+	if (intake->steer) {
+		stats->mode = intake->mode == IFACE_MODE_NATIVE ? "native" : "skb";
+		steer_verdicts(intake->steer, stats->verdicts);
 	}
 }
 
@@ -100,8 +103,7 @@ struct stats *relay_stats(const struct relay *relay)
 	stats->retired = relay->retired;
 	stats->uptime_seconds = (now - relay->started_ns) / NS_PER_SECOND;
 	workers = 0;
-	/* From the end of the packet's way to its beginning: what is in between shows as under way,
-	 * never as sent without having been received. */
+	/* Rules before interfaces: from the last stage of a packet to the first, see stats.h. */
 	outputs = 0;
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		stats->rules[i].outputs = &stats->outputs[outputs];

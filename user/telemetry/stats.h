@@ -2,6 +2,19 @@
 /*
  * A snapshot of all counters as plain data, and its forms: the JSON of the contract and the log
  * line. Who fills it (the daemon) knows where the counters live; this module does not. Main thread.
+ *
+ * Packets flow while the counters are read. Therefore the last stage of a packet is read first and
+ * the first stage last: a snapshot may show a packet as still being on its way although it has left
+ * meanwhile, but never as having left without having arrived. At any moment
+ *
+ *     each output       sent + all errors <= submitted
+ *                       submitted + rate_limited <= received by its rule
+ *     each interface    received by its rules + drops of its workers <= received by its workers (1)
+ *                       received by its workers + drops of the kernel <= steered
+ *
+ * and all of these are equalities if no packet is on its way: wait for that to compare for
+ * equality. (1) Until the interface is opened again, which resets its counters and not those of
+ * rules, or one of its rules is removed; for the totals it holds always.
  */
 #ifndef XMCAST_TELEMETRY_STATS_H
 #define XMCAST_TELEMETRY_STATS_H
