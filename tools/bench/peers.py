@@ -276,7 +276,7 @@ class Adapter:
         shutil.rmtree(folder, ignore_errors=True)
         os.mkdir(folder)
         return {
-            "XMCAST_BENCH_FOLDER": folder,
+            "XMCAST_BENCH_DIRECTORY": folder,
             "XMCAST_BENCH_IN_IFACE": IN_IFACE, "XMCAST_BENCH_IN_ADDR": "10.1.0.2",
             "XMCAST_BENCH_OUT_IFACE": OUT_IFACE, "XMCAST_BENCH_OUT_ADDR": "10.2.0.1",
             "XMCAST_BENCH_SOURCE": SOURCE,
