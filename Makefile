@@ -6,16 +6,16 @@
 # make test        every test (root)
 # make bench       ratios against other relays and the bare receive rate (root); make bench-full
 # make soak        HOURS=0.5: mixed traffic at half of the throughput while everything else changes (root)
-# make coverage    the tests in a build that counts, then what of user/ they reach (root)
+# make coverage    the tests in an instrumented build, then their coverage of user/ (root)
 # make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer
 # make install     DESTDIR= PREFIX=/usr/local
-# make fault       every system call and allocation of the daemon fails once (root)
+# make fault       make every system call and allocation of the daemon fail once (root)
 # make test-vm     the tests on Debian's stock kernel under QEMU
 # make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; make fuzz-merge
-# make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, to look things up
-# CC=clang   SAN=address,undefined   SAN=thread (of the tests, those of threads)   V=1   DEBUG=1   COV=1
+# make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, for reference
+# CC=clang   SAN=address,undefined   SAN=thread (only the tests that use threads)   V=1   DEBUG=1   COV=1
 
-# The one list of Debian packages: to build, to test, to check.
+# The only list of Debian packages: for building, testing and checking.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
 	libncurses-dev libcmocka-dev \
@@ -23,10 +23,10 @@ PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-d
 	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
 	ffmpeg multicat iperf tshark igmpproxy \
 	libyang2 libc-ares2 libjson-c5 tmux bash-completion qemu-system-x86 busybox-static gcovr systemd groff
-# Only unpacked, to build/unpacked: installed, they would start servers on this machine. For the tests.
+# For the tests. Only unpacked below build/unpacked, because installing them would start servers.
 UNPACKED := prometheus frr
 
-# bpftool, ethtool and others: only a login shell of root has these folders in its path.
+# bpftool, ethtool and others are in directories that only a login shell of root has in its path.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 PREFIX ?= /usr/local
@@ -40,7 +40,7 @@ SAN ?=
 DEBUG ?=
 COV ?=
 
-# One folder per configuration, so that none is built from another's objects.
+# One build directory per configuration, so that none links another's objects.
 comma := ,
 B := build$(if $(filter clang%,$(notdir $(CC))),-clang)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)$(if $(COV),-coverage)
 
@@ -48,12 +48,16 @@ Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
 
 PKGS := libbpf libxdp liburing yaml-0.1 jansson libmnl libcap-ng
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The version from git, but only if this directory is the top of the repository: a tree that was unpacked
+# inside another repository must not take that one's version. A tag name is outside input that ends up
+# in shell commands and C strings, so any other character makes the version `unknown`.
+VERSION := $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ] && \
+	git describe --tags --always --dirty 2>/dev/null | grep -xE '[0-9A-Za-z.+~-]+' || echo unknown)
 
-# Unoptimized to count, because an optimizer merges the branches that gcov would tell apart.
+# Coverage is measured without optimization, because the optimizer merges branches that gcov counts.
 CFLAGS ?= $(if $(COV),-O0 -g,-O2 -g)
-# Without assertions, whose other branch no test can take; counted by several threads at once.
-# What may be uninitialized, gcc does not know without optimization.
+# No assertions, because no test can take their failing branch; atomic counters, because several threads
+# count. Without optimization gcc warns wrongly about uninitialized variables.
 COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -DXMC_COVERAGE -Wno-maybe-uninitialized)
 XCFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	-Wno-unused-parameter -Wvla -fno-common -fstack-protector-strong -D_GNU_SOURCE -pthread \
@@ -62,27 +66,27 @@ XCFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-protot
 XCFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 XCFLAGS += -DXMC_LIBXDP_VERSION='"$(shell pkg-config --modversion libxdp 2>/dev/null)"' \
 	-DXMC_LIBURING_VERSION='"$(shell pkg-config --modversion liburing 2>/dev/null)"'
-# What stands in for some system calls where coverage is counted.
+# Replacements for some system calls in a coverage build.
 COV_OBJS := $(if $(COV),$(B)/tests/coverage/exit.o)
 XLDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now \
 	$(if $(COV),--coverage -Wl$(comma)--wrap=_exit$(comma)--wrap=epoll_wait $(COV_OBJS))
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
-# Without sink-common-insts, clang would merge the loads of IPv4 and IPv6 behind one packet pointer plus
-# a variable, which the verifier refuses to a program without CAP_PERFMON.
+# With sink-common-insts, clang merges the loads of IPv4 and IPv6 into one load from a packet pointer plus
+# a variable, which the verifier refuses for a program without CAP_PERFMON.
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Iinclude -Ivmlinux -Itools
 
-# All but the mains: the programs' own parts as well, for their tests.
+# Everything except the main.c files: the programs' own parts too, so that tests can link them.
 MODULES := base rules links steering dataplane membership relay telemetry control daemon ctl
 LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))
 
-# Also before all objects: the seccomp filters, made by a program of our own.
+# The seccomp filters are generated before all objects as well, by our own program.
 SKELS += $(B)/gen/filters.h
 
-# The steering program for xdp-loader: the same source, with maps that are pinned (docs/xdp-loader.md).
+# The steering program for xdp-loader: the same source, with pinned maps (docs/xdp-loader.md).
 EXTERNAL := $(B)/xmcast.bpf.o
 
 PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink
@@ -111,19 +115,19 @@ $(B)/libxmcast.a: $(LIB_OBJS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@; ar rcs $@ $^
 
-# Skeletons before objects, because a source may include any of them.
+# Skeletons come before objects, because any source may include them.
 $(B)/%.o: %.c Makefile | $(SKELS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(XCFLAGS) -MMD -MP $(DEFINES) -c -o $@ $<
 
-# The version is in one object, which is made anew when it changes.
+# The version is in one object, which is rebuilt when the version changes.
 $(B)/user/base/version.o: DEFINES := -DXMC_VERSION='"$(VERSION)"'
 $(B)/user/base/version.o: $(B)/gen/version
 $(B)/gen/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
-# A program's bytecode from bpf/ or tools/*/, all in one flat folder: their names are unique.
+# Bytecode of the programs in bpf/ and tools/*/, all in one directory: their names are unique.
 vpath %.bpf.c bpf $(wildcard tools/*)
 $(B)/gen/%.bpf.o: %.bpf.c Makefile
 	$(call say,BPF,$<)
@@ -141,7 +145,7 @@ $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 		$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf && \
 		echo '/* NOLINTEND */'; } > $@
 
-# Runs before anything else is built, so what counts coverage is not there yet.
+# Built first, when the coverage replacements do not exist yet.
 $(B)/gen/filters.h: tools/filters/filters.c user/base/sandbox.h Makefile
 	$(call say,FILTER,$@)
 	$(Q)mkdir -p $(@D)
@@ -155,14 +159,14 @@ UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 UNIT_SCRIPTS := $(wildcard tests/unit/test_*.py)
 BPF_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
 BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
-# Each fuzz target with a main() that replays its corpus; `make fuzz` links them to libFuzzer.
+# Each fuzz target is linked with a main() that replays its corpus; `make fuzz` links it to libFuzzer.
 ALL_FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
-# Debian's stock kernel under QEMU, in short; not with sanitizers, which are too slow there.
+# A short run on Debian's stock kernel under QEMU; sanitizers are too slow there.
 VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian)
-# Under ThreadSanitizer what has several threads in one process: the parts of the data path, and then
-# all of it beside changes. With fewer packets, as it is ten times slower.
+# ThreadSanitizer runs the tests with several threads in one process: the parts of the data path, then all
+# of it while rules change. With fewer packets, because it is ten times slower.
 SAN_THREAD := $(filter thread,$(SAN))
 UNIT_THREAD_TESTS := $(patsubst %,$(B)/tests/unit/test_%,frame_queue dataplane egress egress_batch \
 	egress_late egress_order stream ruleset log)
@@ -170,7 +174,7 @@ NETNS_THREAD_TESTS := $(patsubst %,tests/netns/test_%.py,relay change engine lif
 TESTS = $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS) $(NETNS_THREAD_TESTS),\
 	$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
 	$(VM_TESTS))
-# What threads do to each other, under ThreadSanitizer as well: a build of its own.
+# The thread tests also run under ThreadSanitizer, which needs a build of its own.
 THREAD_TESTS := $(if $(SAN)$(DEBUG)$(COV),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue dataplane))
 
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(B)/libxmcast.a
@@ -180,14 +184,14 @@ $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS): | $(COV_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-# What the clock test preloads.
+# The library that the clock test preloads.
 CLOCK := $(B)/tests/netns/jumping_clock.so
 $(CLOCK): tests/netns/jumping_clock.c
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 
-# Never under a sanitizer themselves: they stand below it.
+# Never built with a sanitizer, because they run underneath it.
 FAULT_TOOLS := $(B)/tests/fault/supervise $(B)/tests/fault/preload.so
 FAULT_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I.
 $(B)/tests/fault/supervise: tests/fault/supervise.c tests/fault/fault.h
@@ -205,15 +209,15 @@ test-programs: all $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS),$(UNIT_TESTS) $(BPF_T
 check-root:
 	@[ "$$(id -u)" = 0 ] || { echo "this needs root: it makes network namespaces" >&2; exit 77; }
 
-# All tests in one run, whose closing line tells. XMCAST_REQUIRE=1 turns skips into failures.
+# All tests in one run; its last line is the result. XMCAST_REQUIRE=1 turns skips into failures.
 test: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) \
 		prove --timer --exec tests/run-tap $(TESTS)
 
-# Which lines and branches of user/ the tests reach, in a build that counts. Branches as gcov has them
-# (each way out of a condition, of each part of && and || also), but for those of lines without code.
-# The exporter counts too, as nobody: xmcastd -V makes the files that it may then write.
+# Line and branch coverage of user/ by the tests. Branches are gcov's (each outcome of a condition and of
+# each part of && and ||), except on lines without code. The first run of each program creates the files
+# that it can later write as an unprivileged user.
 COVERAGE_TESTS ?= $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
 COVERAGE_FLAGS ?= --fail-under-line 90 --fail-under-branch 80
 .PHONY: coverage coverage-run
@@ -230,19 +234,19 @@ coverage-run:
 	$(Q)gcovr --root . -a $(B)/coverage.json --txt
 	$(Q)gcovr --root . -a $(B)/coverage.json --branches --print-summary $(COVERAGE_FLAGS)
 
-# Every call of the daemon fails once: some minutes a stage; `test` has a sample of it.
+# Makes every call of the daemon fail once; some minutes a stage. `test` runs a sample of it.
 # FAULT_FLAGS: see tests/fault/sweep.py --help.
 fault: check-root deps
 	$(Q)$(MAKE) --no-print-directory all $(FAULT_TOOLS)
 	$(Q)XMCAST_BUILD=$(B) tests/fault/sweep.py --report $(B)/fault $(FAULT_FLAGS)
 
-# On Debian's own kernel under QEMU, which takes long: `test` has tests/vm/test_debian. See tests/vm/run.
+# All tests on Debian's own kernel under QEMU, which is slow; `test` runs tests/vm/test_debian. See tests/vm/run.
 test-vm: check-root deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) tests/vm/run
 
-# libFuzzer on every target, TIME seconds each or FUZZ_RUNS executions; what it finds goes to
-# build/fuzz/, and the corpus grows in build/fuzz/TARGET.corpus. FUZZ_FLAGS: see -help=1 of any.
+# libFuzzer on every target, for TIME seconds or FUZZ_RUNS executions each. Findings go to build/fuzz/, and
+# the corpus grows in build/fuzz/TARGET.corpus. FUZZ_FLAGS: see -help=1 of any target.
 TIME ?= 60
 FUZZ_TIME ?= $(TIME)
 FUZZ_RUNS ?=
@@ -254,7 +258,7 @@ fuzz: fuzz-programs
 	$(Q)for target in $(FUZZ_TARGETS); do tests/fuzz/run $(FUZZ_BUILD) $$target \
 		$(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),-max_total_time=$(FUZZ_TIME)) $(FUZZ_FLAGS) || exit 1; done
 
-# With the smallest set of inputs that reaches what the old ones and build/fuzz/ do.
+# Replace each corpus by the smallest set of inputs with the same coverage, including those of build/fuzz/.
 fuzz-merge: fuzz-programs
 	$(Q)for target in $(FUZZ_TARGETS); do tests/fuzz/run $(FUZZ_BUILD) $$target merge || exit 1; done
 
@@ -298,8 +302,8 @@ lint: deps $(SKELS)
 		xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- \
 		$(subst -I$(B)/gen,-isystem $(B)/gen,$(XCFLAGS)) -DXMC_VERSION='""' 2>/dev/null
 
-# gcc's analyzer, one file at a time and only those that have changed; .analyzer lists what it is not
-# to say, with the reasons.
+# gcc's analyzer, one file at a time and only files that have changed; .analyzer lists the warnings that
+# are turned off, with the reasons.
 build/analyzed/%.done: %.c .analyzer Makefile | $(SKELS)
 	$(call say,CHECK,$<)
 	$(Q)mkdir -p $(@D)
@@ -358,7 +362,7 @@ deps:
 		rm -r build/unpacked/download; } || exit 1; \
 	done
 
-# The minimal header is what we build with; the full one is for people, and not committed.
+# We build with the minimal header; the full one is for reference and not committed.
 vmlinux:
 	$(Q)mkdir -p vmlinux/full
 	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c > vmlinux/full/vmlinux.h
