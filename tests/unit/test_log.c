@@ -52,10 +52,10 @@ static void test_lines(void **state)
 	char text[4096];
 
 	capture();
-	log_error("join-failed rule=%s", "cam1");
-	log_warning("send-failed datagrams=%d", 3);
-	log_info("ready rules=%u", 2U);
-	log_debug("not shown");
+	log_error("join-failed", LOG_NAME("rule", "cam1"));
+	log_warning("send-failed", LOG_INT("datagrams", 3));
+	log_info("ready", LOG_UINT("rules", 2U));
+	log_debug("not-shown");
 	release(text, sizeof(text));
 	assert_string_equal(text, "error join-failed rule=cam1\n"
 				  "warn  send-failed datagrams=3\n"
@@ -70,7 +70,7 @@ static void test_levels(void **state)
 	log_set_level(LOG_FACILITIES, LOG_LEVEL_DEBUG);
 	log_debug("shown");
 	log_set_level(LOG_FACILITIES, LOG_LEVEL_ERROR);
-	log_warning("not shown");
+	log_warning("not-shown");
 	log_error("shown");
 	log_set_level(LOG_FACILITIES, LOG_LEVEL_INFO);
 	release(text, sizeof(text));
@@ -80,25 +80,26 @@ static void test_levels(void **state)
 /* A line of 1,024 bytes at the most, its newline included and always there. */
 static void test_cut(void **state)
 {
-	char argument[5000];
+	char value[5000];
 	char text[8192];
 	size_t full = 0;
 
-	memset(argument, 'x', sizeof(argument));
-	for (int size = 1000; size < 1040; size++) {
+	memset(value, 'x', sizeof(value));
+	value[sizeof(value) - 1] = '\0';
+	for (int size = 980; size < 1040; size++) {
 		size_t length;
 
 		capture();
-		log_info("%.*s", size, argument);
+		log_info("event", LOG_NAME("value", value + sizeof(value) - 1 - size));
 		length = release(text, sizeof(text));
 		assert_true(length <= 1024);
 		assert_ptr_equal(strchr(text, '\n'), text + length - 1);
-		if (length == (size_t)size + 7) /* "info  " and the newline */
+		if (length == (size_t)size + strlen("info  event value=\n"))
 			full = length;
 	}
 	assert_true(full >= 1023); /* and not cut long before */
 	capture();
-	log_info("%.*s", (int)sizeof(argument), argument);
+	log_info("event", LOG_TEXT("value", value));
 	assert_true(release(text, sizeof(text)) >= 1023);
 	assert_int_equal(text[strlen(text) - 1], '\n');
 }
@@ -124,7 +125,7 @@ static void test_full_pipe(void **state)
 	watchdog_start(__func__);
 	capture();
 	for (int i = 0; i < 10000; i++)
-		log_error("event number=%d", i); /* errors of start-up are not held back */
+		log_error("event", LOG_INT("number", i)); /* errors of start-up are not held back */
 	assert_true(release(text, sizeof(text)) > 0);
 	for (char *line = text; (line = strchr(line, '\n')); line++)
 		written++;
@@ -145,16 +146,16 @@ static void test_allowed(void **state)
 
 	capture();
 	assert_true(log_allowed(&limit, "kept-back"));
-	log_info("kept-back number=%d", 1);
+	log_info("kept-back", LOG_INT("number", 1));
 	limit.next += 1000000000000ULL; /* the second is not over for long */
 	for (int i = 0; i < 5; i++)
 		assert_false(log_allowed(&limit, "kept-back"));
 	limit.next = 1; /* it is over */
 	assert_true(log_allowed(&limit, "kept-back"));
-	log_info("kept-back number=%d", 2);
+	log_info("kept-back", LOG_INT("number", 2));
 	limit.next = 1;
 	assert_true(log_allowed(&limit, "kept-back"));
-	log_info("kept-back number=%d", 3);
+	log_info("kept-back", LOG_INT("number", 3));
 	release(text, sizeof(text));
 	assert_string_equal(text, "info  kept-back number=1\n"
 				  "info  kept-back number=2 suppressed=5\n"
@@ -173,7 +174,7 @@ static unsigned int pass_many(struct log_limiter *limiter, const char *event, un
 	for (unsigned int i = 0; i < n; i++) {
 		uint64_t count = 0;
 
-		passed += log_limiter_pass(limiter, event, strlen(event), now, &count);
+		passed += log_limiter_pass(limiter, event, now, &count);
 		*suppressed += count;
 	}
 	return passed;
@@ -198,9 +199,9 @@ static void test_limiter(void **state)
 	assert_int_equal(suppressed, 990);
 	/* Never more than a burst, however long it was silent. */
 	assert_int_equal(pass_many(&limiter, "a", 1000, now + 3600 * SECOND, &suppressed), 100);
-	log_limiter_add(&limiter, "c", 1, 7);
-	assert_int_equal(log_limiter_take(&limiter, "c", 1), 7);
-	assert_int_equal(log_limiter_take(&limiter, "c", 1), 0);
+	log_limiter_add(&limiter, "c", 7);
+	assert_int_equal(log_limiter_take(&limiter, "c"), 7);
+	assert_int_equal(log_limiter_take(&limiter, "c"), 0);
 }
 
 /* More names than the table holds, and names longer than it keeps: limited nevertheless. */
@@ -216,7 +217,7 @@ static void test_limiter_full(void **state)
 	longer[LOG_LIMITER_NAME] = 'y';
 	assert_int_equal(pass_many(&limiter, longer, 1, SECOND, &suppressed), 0);
 	assert_int_equal(pass_many(&limiter, "", 150, SECOND, &suppressed), 100);
-	log_limiter_take(&limiter, "", 0);
+	log_limiter_take(&limiter, "");
 	for (int i = 0; i < LOG_LIMITER_EVENTS - 1; i++) {
 		snprintf(name, sizeof(name), "event-%d", i);
 		assert_int_equal(pass_many(&limiter, name, 1, SECOND, &suppressed), 1);
@@ -237,9 +238,9 @@ static void test_storm(void **state)
 	capture();
 	fcntl(reader, F_SETPIPE_SZ, 1 << 20);
 	for (int i = 0; i < 5000; i++)
-		log_warning("storm number=%d", i);
+		log_warning("storm", LOG_INT("number", i));
 	for (int i = 0; i < 200; i++)
-		log_info("statistics number=%d", i); /* never held back */
+		log_info("statistics", LOG_INT("number", i)); /* never held back */
 	release(text, sizeof(text));
 	for (char *at = text; (at = strstr(at, "storm ")); at++)
 		lines++;
@@ -259,10 +260,10 @@ static void test_storm_of_errors(void **state)
 	capture();
 	fcntl(reader, F_SETPIPE_SZ, 1 << 20);
 	for (int i = 0; i < 5000; i++)
-		log_error("before number=%d", i);
+		log_error("before", LOG_INT("number", i));
 	log_running();
 	for (int i = 0; i < 5000; i++)
-		log_error("after number=%d", i);
+		log_error("after", LOG_INT("number", i));
 	release(text, sizeof(text));
 	for (char *at = text; (at = strstr(at, "before ")); at++)
 		before++;
@@ -270,6 +271,60 @@ static void test_storm_of_errors(void **state)
 		after++;
 	assert_int_equal(before, 5000);
 	assert_in_range(after, 100, 2000);
+}
+
+/* ---- the watcher ---- */
+
+struct seen {
+	unsigned int count;
+	char event[32];
+	uint64_t number;
+};
+
+static void see(void *context, const struct log_record *record)
+{
+	struct seen *seen = context;
+
+	seen->count++;
+	snprintf(seen->event, sizeof(seen->event), "%s", record->event);
+	for (unsigned int i = 0; i < record->nr_fields; i++) {
+		if (record->fields[i].kind == LOG_FIELD_UINT)
+			seen->number = record->fields[i].unsigned_number;
+	}
+}
+
+/* The watcher sees events alone, and those also that the log does not write. */
+static void test_watcher(void **state)
+{
+	struct seen seen = {0};
+	struct timespec before;
+	char text[4096];
+
+	capture();
+	clock_gettime(CLOCK_REALTIME, &before);
+	log_event(LOG_LEVEL_INFO, "nobody-watches");
+	log_watch(see, &seen);
+	log_info("record", LOG_UINT("number", 1));
+	assert_int_equal(seen.count, 0);
+	log_event(LOG_LEVEL_WARNING, "silent", LOG_UINT("number", 2));
+	log_write_event(LOG_FACILITY_RULES, LOG_LEVEL_DEBUG, "not-written", LOG_UINT("number", 3));
+	assert_int_equal(seen.count, 2);
+	assert_string_equal(seen.event, "not-written");
+	assert_int_equal(seen.number, 3);
+	for (unsigned int i = 0; i < 300; i++)
+		log_event(LOG_LEVEL_INFO, "many", LOG_UINT("number", i));
+	assert_int_equal(seen.count, 302);
+	log_watch(NULL, NULL);
+	log_event(LOG_LEVEL_INFO, "last");
+	assert_int_equal(seen.count, 302);
+	release(text, sizeof(text));
+	assert_int_equal(strncmp(text,
+				 "info  nobody-watches\ninfo  record number=1\n"
+				 "warn  silent number=2\ninfo  many number=0\n",
+				 80),
+			 0);
+	assert_null(strstr(text, "not-written"));
+	assert_non_null(strstr(text, "info  last\n"));
 }
 
 /* ---- where to ---- */
@@ -286,7 +341,8 @@ static void test_json_lines(void **state)
 	log_configure(&config);
 	log_current(&current);
 	capture();
-	log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_DEBUG, "event rule=%s n=%d", "7", 7);
+	log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_DEBUG, "event", LOG_NAME("rule", "7"),
+		  LOG_INT("n", 7));
 	release(text, sizeof(text));
 	log_configure(&log_config_default);
 	assert_true(current.json);
@@ -389,7 +445,7 @@ static atomic_bool enough;
 static void *write_lines(void *arg)
 {
 	while (!atomic_load(&enough))
-		log_error("from-thread thread=%d value=\"%s\"", *(int *)arg, "a b");
+		log_error("from-thread", LOG_INT("thread", *(int *)arg), LOG_TEXT("value", "a b"));
 	return NULL;
 }
 
@@ -410,7 +466,7 @@ static void test_configure_meanwhile(void **state)
 	for (int i = 0; i < 2000; i++) {
 		config.json = i % 2;
 		log_configure(&config);
-		log_error("from-main number=%d", i);
+		log_error("from-main", LOG_INT("number", i));
 	}
 	atomic_store(&enough, true);
 	for (int i = 0; i < 3; i++)
@@ -468,13 +524,21 @@ static void test_counter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),	   cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_cut),	   cmocka_unit_test(test_errno_is_kept),
-		cmocka_unit_test(test_full_pipe),  cmocka_unit_test(test_allowed),
-		cmocka_unit_test(test_limiter),	   cmocka_unit_test(test_limiter_full),
-		cmocka_unit_test(test_json_lines), cmocka_unit_test(test_journal),
-		cmocka_unit_test(test_syslog),	   cmocka_unit_test(test_configure_meanwhile),
-		cmocka_unit_test(test_storm),	   cmocka_unit_test(test_storm_of_errors),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_errno_is_kept),
+		cmocka_unit_test(test_full_pipe),
+		cmocka_unit_test(test_allowed),
+		cmocka_unit_test(test_limiter),
+		cmocka_unit_test(test_limiter_full),
+		cmocka_unit_test(test_watcher),
+		cmocka_unit_test(test_json_lines),
+		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_syslog),
+		cmocka_unit_test(test_configure_meanwhile),
+		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_storm_of_errors),
 		cmocka_unit_test(test_counter),
 	};
 

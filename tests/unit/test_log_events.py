@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every event that the source logs is in docs/log-events.md, and the other way round.
 
-Reads the C source as text: the calls of log_error() and its like, whose first argument begins with
-the event's name, and of event_init(). Of the former facility, level and keys are compared as well.
+Reads the C source as text: the calls of log_error() and its like (user/base/log.h), with the
+event's name, its facility and level, and the keys of its fields.
 """
 
 import glob
@@ -12,33 +12,45 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LEVELS = ("error", "warning", "info", "debug")
 
-# Every line has these (user/base/log_line.h): an event's own keys are others.
-RESERVED = {"time", "level", "facility", "event", "text", "suppressed", "cut"}
+# Every line has these (user/base/log_record.h): an event's own keys are others.
+RESERVED = {"time", "level", "facility", "event", "suppressed", "cut"}
 
 # Values that may have spaces.
 QUOTED = {"error", "reason", "hint", "path", "socket", "message", "group"}
 
 STRING = r'"(?:[^"\\]|\\.)*"'
-CALL = re.compile(r"\b(log_(?:error|warning|info|debug|write)|event_init)\(((?:" + STRING +
-                  r"|[^\"();]|\((?:" + STRING + r"|[^\"();])*\))*)\)")
+CALL = re.compile(r"\blog_(error|warning|info|debug|write|event|write_event)\(")
+FIELD = re.compile(r'\bLOG_(?:(NAME|TEXT|INT|UINT|COUNTS)\(\s*"([^"]*)"|(ERROR|IFACE)\()')
 
 
 class Event:
-    """What is known of one event: sets of names. `keys` None: they are not in the call."""
+    """What is known of one event: sets of names."""
 
     def __init__(self, where):
         self.where = where
         self.facilities, self.levels, self.keys = set(), set(), set()
 
 
-def literals(text):
-    """The first string of C source, made of all the literals that follow each other."""
-    match = re.search(rf"{STRING}(?:\s*{STRING})*", text)
-    if not match:
-        return ""
-    return "".join(part[1:-1] for part in re.findall(STRING, match[0])).replace('\\"', '"')
+def split(text, start):
+    """The arguments of a call, from behind its parenthesis on."""
+    arguments, depth = [""], 0
+    for match in re.compile(rf"{STRING}|.", re.S).finditer(text, start):
+        token = match[0]
+        if token == "," and not depth:
+            arguments.append("")
+            continue
+        depth += (token in "([{") - (token in ")]}")
+        if depth < 0:
+            return [" ".join(argument.split()) for argument in arguments]
+        arguments[-1] += token
+    return None
+
+
+def branch(argument, condition, first):
+    """One side of "CONDITION ? a : b", if that is what the argument is."""
+    match = re.fullmatch(re.escape(condition) + r" \? (.*) : (.*)", argument)
+    return match[1 if first else 2] if match and condition else argument
 
 
 def named(prefix, text):
@@ -46,32 +58,40 @@ def named(prefix, text):
     return {name.lower() for name in re.findall(rf"\b{prefix}_([A-Z]+)\b", text)}
 
 
-def read_call(function, arguments, own, where, events, faults):
-    """Add what one call says of an event."""
-    if function == "event_init":
-        names, line = re.findall(r'"([a-z][a-z0-9-]*)"', arguments), None
-        if "EVENT_NOT_LOGGED" in arguments:
-            return
-    else:
-        line = literals(arguments)
-        names = re.findall(r"^([a-z][a-z0-9-]*)(?= |$)", line)
-        if not names and not line.startswith("%s"):
-            faults.append(f"{where}: a line that does not begin with an event: {line!r}")
-    for name in names:
-        event = events.setdefault(name, Event(where))
-        event.facilities |= named("LOG_FACILITY", arguments) or own
-        level = function.removeprefix("log_")
-        event.levels |= {level} if level in LEVELS else named("LOG_LEVEL", arguments)
-        if line is None:
-            event.keys = None
-            continue
-        keys = re.findall(r"(?<= )([a-z][a-z0-9_]*)=(\"?)", re.sub(r'"[^"]*"', '""', line))
-        event.keys |= {key for key, _ in keys}
-        for key, quote in keys:
+def read_record(function, arguments, own, where, events, faults):
+    """Add what one call, or one side of it, says of an event."""
+    facility = arguments.pop(0) if function in ("write", "write_event") else ""
+    level = function if function in ("error", "warning", "info", "debug") else arguments.pop(0)
+    name = arguments.pop(0)
+    if not name.startswith('"'):
+        return  # chosen elsewhere
+    if not re.fullmatch(r'"[a-z][a-z0-9-]*"', name):
+        faults.append(f"{where}: this is no name of an event: {name}")
+    name = name[1:-1]
+    event = events.setdefault(name, Event(where))
+    event.facilities |= named("LOG_FACILITY", facility) or own
+    event.levels |= named("LOG_LEVEL", level) or {level}
+    for argument in arguments:
+        fields = [(kind or other, key or other.lower()) for kind, key, other
+                  in FIELD.findall(argument)]
+        if not fields and argument != "LOG_NONE":
+            faults.append(f"{where}: {name}: a field that this test cannot read: {argument}")
+        for kind, key in fields:
+            event.keys.add(key)
             if key in RESERVED:
                 faults.append(f"{where}: {name}: every line has a key {key} of its own")
-            if key in QUOTED and not quote:
+            if key in QUOTED and kind == "NAME":
                 faults.append(f"{where}: {name}: {key} may have spaces, and is not in quotes")
+
+
+def read_call(function, arguments, own, where, events, faults):
+    """A call whose name depends on a condition is two, whose other arguments may depend on it."""
+    conditions = {match[1] for match in (re.fullmatch(r'(.*) \? "[^"]*" : "[^"]*"', argument)
+                                         for argument in arguments) if match}
+    for condition in conditions or {""}:
+        for first in (True, False)[:2 if condition else 1]:
+            read_record(function, [branch(argument, condition, first) for argument in arguments],
+                        own, where, events, faults)
 
 
 def read_source(faults):
@@ -81,15 +101,14 @@ def read_source(faults):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         own = named("LOG_FACILITY", "".join(re.findall(r"#define LOG_FACILITY (\w+)", text)))
-        strings |= {literal[1:-1].split(" ")[0] for literal in re.findall(STRING, text)}
-        calls = list(CALL.finditer(text))
-        if len(calls) != len(re.findall(r"^[^*\n]*\b(?:log_(?:error|warning|info|debug|write)|"
-                                        r"event_init)\(", text, re.M)):
-            faults.append(f"{os.path.relpath(path, ROOT)}: a call that this test cannot read")
-        for match in calls:
+        strings |= {literal[1:-1] for literal in re.findall(STRING, text)}
+        for match in CALL.finditer(text):
             where = f"{os.path.relpath(path, ROOT)}:{text.count(chr(10), 0, match.start()) + 1}"
-            if "const char *" not in match[2]:  # a definition
-                read_call(match[1], match[2], own, where, events, faults)
+            arguments = split(text, match.end())
+            if arguments:
+                read_call(match[1], arguments, own, where, events, faults)
+            else:
+                faults.append(f"{where}: a call that this test cannot read")
     return events, strings
 
 
@@ -124,9 +143,9 @@ def compare(events, strings, rows):
         facility, levels, keys, meaning = rows[name]
         if event.facilities != {facility}:
             yield f"{event.where}: {name}: facility is {event.facilities}, not {facility}"
-        if not levels <= event.levels or (event.keys is not None and event.levels != levels):
+        if event.levels != levels:
             yield f"{event.where}: {name}: levels are {event.levels}, not {levels}"
-        if event.keys is not None and event.keys != keys:
+        if event.keys != keys:
             yield f"{event.where}: {name}: keys are {sorted(event.keys)}, not {sorted(keys)}"
         if not meaning:
             yield f"docs/log-events.md: {name} means nothing"

@@ -3,7 +3,7 @@
  * another type is left out; pages make the same text as the whole. */
 #include "watchdog.h"
 
-#include "telemetry/event_count.h"
+#include "telemetry/event.h"
 #include "telemetry/metrics.h"
 #include "telemetry/metrics_table.h"
 
@@ -239,12 +239,12 @@ static void test_document(void **state)
 static void test_event_counts(void **state)
 {
 	struct event_counts counts = {0};
-	struct event event = {.name = "silent"};
+	struct log_record event = {.event = "silent"};
 	json_t *json;
 
 	event_count(&counts, &event);
 	event_count(&counts, &event);
-	event.name = "new-in-some-version";
+	event.event = "new-in-some-version";
 	event_count(&counts, &event);
 	json = event_counts_json(&counts);
 	assert_int_equal(json_object_size(json), EVENT_NAME_COUNT + 1);

@@ -319,15 +319,12 @@ static char *tell_stats(int *err)
 
 static char *tell_event(int *err)
 {
-	const struct event_number numbers[] = {{"ENOBUFS", 12}, {"EAGAIN", 3}};
-	struct event event;
+	const struct log_count counts[] = {{"ENOBUFS", 12}, {"EAGAIN", 3}};
+	const struct log_field fields[] = {LOG_NAME("rule", "cam1"), LOG_UINT("packets", 7),
+					   LOG_COUNTS("errors", counts, 2)};
+	const struct log_record record = {.event = "dropping", .fields = fields, .nr_fields = 3};
 
-	event_init(&event, "dropping", LOG_FACILITY_EGRESS, LOG_LEVEL_WARNING);
-	event.time = (struct timespec){0};
-	event_add_text(&event, "rule", "cam1");
-	event_add_number(&event, "packets", 7);
-	event_add_numbers(&event, "errors", numbers, 2);
-	return json_line(event_json(&event), err);
+	return json_line(event_json(&record), err);
 }
 
 static char *render_metrics(int *err)

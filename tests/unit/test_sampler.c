@@ -3,6 +3,7 @@
 #include "watchdog.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "telemetry/sampler.h"
 
 #define RULES	     250
@@ -21,18 +22,16 @@ struct bench {
 	struct meter *meters[RULES];
 	struct interface_meter port;
 	struct stats *stats;
-	struct events events;
 	char told[16384]; /* a line each */
 	unsigned int count;
 };
 
-static void note(void *context, const struct event *event)
+static void note(void *context, const struct log_record *record)
 {
 	struct bench *bench = context;
-	size_t length = strlen(bench->told);
+	char line[LOG_TEXT_SIZE];
 
-	event_line(event, bench->told + length, sizeof(bench->told) - length - 1);
-	strcat(bench->told, "\n");
+	strncat(bench->told, line, log_record_text(record, "", line));
 	bench->count++;
 }
 
@@ -62,7 +61,7 @@ static int set_up(void **state)
 	}
 	bench->stats->interfaces[0].name = "eth0";
 	bench->stats->interfaces[0].nr_workers = 2;
-	events_add_sink(&bench->events, note, bench);
+	log_watch(note, bench);
 	*state = bench;
 	return 0;
 }
@@ -71,6 +70,7 @@ static int tear_down(void **state)
 {
 	struct bench *bench = *state;
 
+	log_watch(NULL, NULL);
 	for (unsigned int i = 0; i < RULES; i++)
 		meter_free(bench->meters[i]);
 	meter_free(NULL);
@@ -87,7 +87,7 @@ static void pass(struct bench *bench, const char *expected)
 	bench->told[0] = '\0';
 	bench->count = 0;
 	bench->now += NS_PER_SECOND;
-	sampler_begin(&sampler, &bench->events, bench->now, SILENT_AFTER);
+	sampler_begin(&sampler, bench->now, SILENT_AFTER);
 	for (unsigned int i = 0; i < RULES; i++)
 		sampler_rule(&sampler, bench->meters[i], &bench->stats->rules[i]);
 	sampler_interface(&sampler, &bench->port, bench->stats, &bench->stats->interfaces[0]);
@@ -307,7 +307,7 @@ static void test_gone(void **state)
 	bench->stats->workers[0].state.kernel.fill_ring_empty = 10;
 	pass(bench, NULL);
 	bench->told[0] = '\0';
-	sampler_begin(&sampler, &bench->events, bench->now, SILENT_AFTER);
+	sampler_begin(&sampler, bench->now, SILENT_AFTER);
 	for (unsigned int i = 0; i < RULES; i++)
 		sampler_rule_gone(&sampler, bench->meters[i], bench->stats->rules[i].rule);
 	sampler_interface_gone(&sampler, &bench->port, "eth0");
@@ -332,20 +332,6 @@ static void test_bounded(void **state)
 	pass(bench, "");
 }
 
-/* Nobody listens: that is no reason to fail. */
-static void test_no_events(void **state)
-{
-	struct bench *bench = *state;
-	struct sampler sampler;
-
-	receive(bench, 0, 1);
-	bench->now += NS_PER_SECOND;
-	sampler_begin(&sampler, NULL, bench->now, SILENT_AFTER);
-	sampler_rule(&sampler, bench->meters[0], &bench->stats->rules[0]);
-	sampler_end(&sampler);
-	assert_int_equal(read_rule(bench, 0)->rates.second.pps, 1);
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -356,7 +342,7 @@ int main(void)
 		TEST(test_rate_limited), TEST(test_many_errors),
 		TEST(test_replaced),	 TEST(test_states),
 		TEST(test_exhausted),	 TEST(test_bounded),
-		TEST(test_no_events),	 TEST(test_gone),
+		TEST(test_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

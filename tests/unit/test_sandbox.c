@@ -217,7 +217,7 @@ static long try_wake(void)
 
 static long try_log(void)
 {
-	log_warning("test count=%d", 1);
+	log_warning("test", LOG_INT("count", 1));
 	return 0;
 }
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +13,11 @@
 #include <unistd.h>
 
 #include "base/log_limiter.h"
-#include "base/log_line.h"
 #include "base/log_syslog.h"
 
 #define LIMIT_PERIOD_NS 1000000000ULL
 
-/* "error" of all facilities is 0, so that nothing but the others need be said. */
+/* Zero would mean LOG_LEVEL_ERROR, so the defaults are spelled out. */
 static atomic_int levels[LOG_FACILITIES] = {
 	LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO,
 	LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO,
@@ -37,6 +36,12 @@ static unsigned long long lost; /* lines, since the last note about them */
 /* This thread may not connect to the syslog daemon. */
 static _Thread_local bool confined;
 
+/* The main thread's. */
+static struct {
+	log_watcher *call;
+	void *context;
+} watcher;
+
 static pthread_mutex_t limiter_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct log_limiter limiter;
 
@@ -45,23 +50,6 @@ const struct log_config log_config_default = {
 		   LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_INFO},
 	.target = LOG_TARGET_AUTO,
 };
-
-const char *log_facility_name(enum log_facility facility)
-{
-	static const char *const names[LOG_FACILITIES] = {
-		"daemon", "rules",	"steering", "ingress",
-		"egress", "membership", "links",    "control",
-	};
-
-	return names[facility];
-}
-
-const char *log_level_name(enum log_level level)
-{
-	static const char *const names[LOG_LEVELS] = {"error", "warning", "info", "debug"};
-
-	return names[level];
-}
 
 /* AUTO's answer: does stderr lead to the journal? JOURNAL_STREAM names what the journal gave us,
  * which somebody may have redirected since. */
@@ -132,15 +120,14 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
-/* Few by themselves (one each, one every so many seconds, one a worker), and what is looked for
- * when something went wrong. */
-static bool is_never_suppressed(const char *event, size_t length)
+/* Rare by themselves, and the first to be read when something went wrong. */
+static bool is_never_suppressed(const char *event)
 {
 	static const char *const names[] = {"ready", "stopping", "statistics", "final-statistics",
 					    "frame-audit"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strlen(names[i]) == length && !memcmp(names[i], event, length))
+		if (strcmp(names[i], event) == 0)
 			return true;
 	}
 	return false;
@@ -148,15 +135,13 @@ static bool is_never_suppressed(const char *event, size_t length)
 
 static bool may_pass(enum log_level level, const char *event, uint64_t *suppressed)
 {
-	size_t length = strcspn(event, " ");
 	bool pass = true;
 
 	pthread_mutex_lock(&limiter_mutex);
-	if ((level == LOG_LEVEL_ERROR && !atomic_load(&running)) ||
-	    is_never_suppressed(event, length))
-		*suppressed = log_limiter_take(&limiter, event, length);
+	if ((level == LOG_LEVEL_ERROR && !atomic_load(&running)) || is_never_suppressed(event))
+		*suppressed = log_limiter_take(&limiter, event);
 	else
-		pass = log_limiter_pass(&limiter, event, length, now_ns(), suppressed);
+		pass = log_limiter_pass(&limiter, event, now_ns(), suppressed);
 	pthread_mutex_unlock(&limiter_mutex);
 	return pass;
 }
@@ -172,7 +157,7 @@ bool log_allowed(struct log_limit *limit, const char *event)
 	limit->next = now + LIMIT_PERIOD_NS;
 	if (limit->suppressed) {
 		pthread_mutex_lock(&limiter_mutex);
-		log_limiter_add(&limiter, event, strcspn(event, " "), limit->suppressed);
+		log_limiter_add(&limiter, event, limit->suppressed);
 		pthread_mutex_unlock(&limiter_mutex);
 		limit->suppressed = 0;
 	}
@@ -197,7 +182,8 @@ static bool put_stderr(const struct log_record *record, char line[LOG_JSON_SIZE]
 	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT))
 		return false;
 	prefix = journal ? journal_prefixes[record->level] : json ? "" : names[record->level];
-	length = json ? log_line_json(record, prefix, line) : log_line_text(record, prefix, line);
+	length = json ? log_record_json(record, prefix, line)
+		      : log_record_text(record, prefix, line);
 	return write(STDERR_FILENO, line, length) >= 0;
 }
 
@@ -212,7 +198,8 @@ static bool put(const struct log_record *record)
 	if (target != LOG_TARGET_SYSLOG)
 		return put_stderr(record, line);
 	log_syslog_prefix(record->level, prefix);
-	length = json ? log_line_json(record, prefix, line) : log_line_text(record, prefix, line);
+	length = json ? log_record_json(record, prefix, line)
+		      : log_record_text(record, prefix, line);
 	err = confined ? log_syslog_send_connected(&to_syslog, line, length)
 		       : log_syslog_send(&to_syslog, line, length, now_ns());
 	if (err == -EAGAIN)
@@ -220,45 +207,56 @@ static bool put(const struct log_record *record)
 	return !err || put_stderr(record, line);
 }
 
-/* First the number of those that were lost: if that gets through, so may this one. */
-static bool put_lost(const struct log_record *next)
+/* First the number of lost lines: if that gets through, so may this record. Under the mutex. */
+static bool put_lost(const struct timespec *now)
 {
-	struct log_record record = {
-		.time = next->time, .facility = LOG_FACILITY_DAEMON, .level = LOG_LEVEL_WARNING};
-	char text[64];
+	const struct log_field count = LOG_UINT("count", lost);
+	const struct log_record record = {
+		.time = *now,
+		.facility = LOG_FACILITY_DAEMON,
+		.level = LOG_LEVEL_WARNING,
+		.event = "log-lines-lost",
+		.fields = &count,
+		.nr_fields = 1,
+	};
 
 	if (!lost)
 		return true;
-	snprintf(text, sizeof(text), "log-lines-lost count=%llu", lost);
-	record.text = text;
 	if (!put(&record))
 		return false;
 	lost = 0;
 	return true;
 }
 
-void log_write(enum log_facility facility, enum log_level level, const char *format, ...)
+void log_put(enum log_facility facility, enum log_level level, bool is_event, const char *name,
+	     const struct log_field *fields, unsigned int nr_fields)
 {
-	struct log_record record = {.facility = facility, .level = level, .format = format};
+	struct log_record record = {
+		.facility = facility,
+		.level = level,
+		.event = name,
+		.fields = fields,
+		.nr_fields = nr_fields,
+	};
+	bool written = (int)level <= atomic_load_explicit(&levels[facility], memory_order_relaxed);
 	int saved_errno = errno;
-	char text[LOG_TEXT_SIZE];
-	bool made_elsewhere = format[0] == '%';
-	va_list args;
 
-	if ((int)level > atomic_load_explicit(&levels[facility], memory_order_relaxed))
+	if (!written && !is_event)
 		return;
-	if (!made_elsewhere && !may_pass(level, format, &record.suppressed))
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	record.text = text;
-	if (!made_elsewhere || may_pass(level, text, &record.suppressed)) {
-		clock_gettime(CLOCK_REALTIME, &record.time);
+	clock_gettime(CLOCK_REALTIME, &record.time);
+	if (written && may_pass(level, name, &record.suppressed)) {
 		pthread_mutex_lock(&mutex);
-		if (!put_lost(&record) || !put(&record))
+		if (!put_lost(&record.time) || !put(&record))
 			lost++;
 		pthread_mutex_unlock(&mutex);
 	}
+	if (is_event && watcher.call)
+		watcher.call(watcher.context, &record);
 	errno = saved_errno;
+}
+
+void log_watch(log_watcher *call, void *context)
+{
+	watcher.call = call;
+	watcher.context = context;
 }

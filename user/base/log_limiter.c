@@ -4,22 +4,20 @@
 #include <string.h>
 
 /* FNV-1a: short names, spread well enough for a table that is mostly empty. */
-static uint32_t hash(const char *event, size_t length)
+static uint32_t hash(const char *name, size_t length)
 {
 	uint32_t value = 2166136261u;
 
 	for (size_t i = 0; i < length; i++)
-		value = (value ^ (unsigned char)event[i]) * 16777619u;
+		value = (value ^ (unsigned char)name[i]) * 16777619u;
 	return value;
 }
 
-static struct log_limiter_event *find(struct log_limiter *limiter, const char *event, size_t length)
+static struct log_limiter_event *find(struct log_limiter *limiter, const char *event)
 {
-	uint32_t start;
+	size_t length = strnlen(event, LOG_LIMITER_NAME - 1);
+	uint32_t start = hash(event, length);
 
-	if (length >= LOG_LIMITER_NAME)
-		length = LOG_LIMITER_NAME - 1;
-	start = hash(event, length);
 	for (uint32_t i = 0; length && i < LOG_LIMITER_EVENTS; i++) {
 		struct log_limiter_event *slot = &limiter->events[(start + i) % LOG_LIMITER_EVENTS];
 
@@ -33,10 +31,10 @@ static struct log_limiter_event *find(struct log_limiter *limiter, const char *e
 	return &limiter->others;
 }
 
-bool log_limiter_pass(struct log_limiter *limiter, const char *event, size_t length, uint64_t now,
+bool log_limiter_pass(struct log_limiter *limiter, const char *event, uint64_t now,
 		      uint64_t *suppressed)
 {
-	struct log_limiter_event *slot = find(limiter, event, length);
+	struct log_limiter_event *slot = find(limiter, event);
 
 	if (slot->next > now + (LOG_LIMITER_BURST - 1) * LOG_LIMITER_PERIOD_NS) {
 		slot->suppressed++;
@@ -48,17 +46,16 @@ bool log_limiter_pass(struct log_limiter *limiter, const char *event, size_t len
 	return true;
 }
 
-uint64_t log_limiter_take(struct log_limiter *limiter, const char *event, size_t length)
+uint64_t log_limiter_take(struct log_limiter *limiter, const char *event)
 {
-	struct log_limiter_event *slot = find(limiter, event, length);
+	struct log_limiter_event *slot = find(limiter, event);
 	uint64_t suppressed = slot->suppressed;
 
 	slot->suppressed = 0;
 	return suppressed;
 }
 
-void log_limiter_add(struct log_limiter *limiter, const char *event, size_t length,
-		     uint64_t suppressed)
+void log_limiter_add(struct log_limiter *limiter, const char *event, uint64_t suppressed)
 {
-	find(limiter, event, length)->suppressed += suppressed;
+	find(limiter, event)->suppressed += suppressed;
 }

@@ -31,16 +31,15 @@ struct log_limiter {
 	struct log_limiter_event others;
 };
 
-/* May a line of this event (`length` bytes of `event`) be written at `now` (ns, any epoch)? If so,
+/* May a line of this event be written at `now` (ns, any epoch)? If so,
  * *suppressed is the number held back before it. */
-bool log_limiter_pass(struct log_limiter *limiter, const char *event, size_t length, uint64_t now,
+bool log_limiter_pass(struct log_limiter *limiter, const char *event, uint64_t now,
 		      uint64_t *suppressed);
 
 /* As log_limiter_pass() for an event that is never held back. */
-uint64_t log_limiter_take(struct log_limiter *limiter, const char *event, size_t length);
+uint64_t log_limiter_take(struct log_limiter *limiter, const char *event);
 
 /* So many lines of this event were held back elsewhere. */
-void log_limiter_add(struct log_limiter *limiter, const char *event, size_t length,
-		     uint64_t suppressed);
+void log_limiter_add(struct log_limiter *limiter, const char *event, uint64_t suppressed);
 
 #endif

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/log.h"
+#include "base/log_record.h"
 
 #define LOG_SYSLOG_PATH "/dev/log"
 

@@ -121,9 +121,9 @@ int notify_open(struct notify **out)
 	if (name && *name)
 		err = open_at(out, name);
 	if (err)
-		log_warning("notify-failed path=\"%s\" error=\"%s\" hint=\"the service manager is "
-			    "not told that xmcastd is ready\"",
-			    name, strerror(-err));
+		log_warning(
+			"notify-failed", LOG_TEXT("path", name), LOG_ERROR(err),
+			LOG_TEXT("hint", "the service manager is not told that xmcastd is ready"));
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");
@@ -143,12 +143,15 @@ void notify_close(struct notify *notify)
 
 static void log_failure(struct notify *notify, int err)
 {
-	const char *path = notify->address.sun_path;
+	char path[sizeof(notify->address.sun_path) + 1];
 
+	/* An abstract name begins with a NUL. */
+	snprintf(path, sizeof(path), "%s%s", *notify->address.sun_path ? "" : "@",
+		 notify->address.sun_path + !*notify->address.sun_path);
 	if (!notify->failing)
-		log_warning("notify-failed path=\"%s%s\" error=\"%s\" hint=\"what the service "
-			    "manager did not take is told again, but for signs of life\"",
-			    *path ? "" : "@", *path ? path : path + 1, strerror(err));
+		log_warning("notify-failed", LOG_TEXT("path", path), LOG_ERROR(-err),
+			    LOG_TEXT("hint", "what the service manager did not accept is sent "
+					     "again, except for watchdog messages"));
 	notify->failing = true;
 }
 

@@ -77,9 +77,9 @@ void sandbox_lacks(const char *part, int err)
 		i++;
 	if (i < COUNT(told) && !told[i]) {
 		told[i] = part;
-		log_warning("sandbox-incomplete part=%s error=\"%s\" hint=\"this kernel lacks it; "
-			    "all other protection is in place\"",
-			    part, strerror(-err));
+		log_warning(
+			"sandbox-incomplete", LOG_NAME("part", part), LOG_ERROR(err),
+			LOG_TEXT("hint", "this kernel lacks it; all other protection is in place"));
 	}
 	pthread_mutex_unlock(&mutex);
 }

@@ -147,7 +147,7 @@ int clients_make_room(struct clients *clients, enum control_access access)
 	victim = find_victim(clients, access);
 	if (!victim)
 		return -EMFILE;
-	log_debug("control-client-evicted clients=%u", clients->count);
+	log_debug("control-client-evicted", LOG_UINT("clients", clients->count));
 	clients_remove(clients, victim);
 	return 0;
 }

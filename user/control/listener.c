@@ -41,7 +41,7 @@ static int make_folder(const char *path)
 	if (!mkdir(dirname(copy), 0755) || errno == EEXIST)
 		return 0;
 	err = -errno;
-	log_debug("control-folder-failed path=\"%s\" error=\"%s\"", path, strerror(-err));
+	log_debug("control-folder-failed", LOG_TEXT("path", path), LOG_ERROR(err));
 	return err;
 }
 
@@ -55,7 +55,7 @@ static int check_folder(const char *path)
 
 	if (err != -EACCES)
 		return 0; /* what is not there, or cannot be looked at, shows when it is used */
-	log_error("control-folder-refused path=\"%s\" reason=\"%s\"", where, text);
+	log_error("control-folder-refused", LOG_TEXT("path", where), LOG_TEXT("reason", text));
 	return err;
 }
 
@@ -73,8 +73,9 @@ static int lock(struct listener *listener)
 		return -errno;
 	/* Made by somebody else in a folder that all may write to, to keep us out, or read it. */
 	if (!S_ISREG(status.st_mode) || trust_file(&status, TRUST_NOBODY, text)) {
-		log_error("control-folder-refused path=\"%s\" reason=\"%s\"", path,
-			  S_ISREG(status.st_mode) ? text : "not a regular file");
+		log_error(
+			"control-folder-refused", LOG_TEXT("path", path),
+			LOG_TEXT("reason", S_ISREG(status.st_mode) ? text : "not a regular file"));
 		return -EACCES;
 	}
 	if (flock(listener->lock_fd, LOCK_EX | LOCK_NB))

@@ -19,9 +19,9 @@ int peer_find_option(const char *name, gid_t *group, bool *found)
 		return 0;
 	err = account_find_group(name, group);
 	if (err == -ESRCH)
-		log_error("control-group-unknown group=\"%s\" hint=\"create it with groupadd, or "
-			  "change control.group or control.admin_group\"",
-			  name);
+		log_error("control-group-unknown", LOG_TEXT("group", name),
+			  LOG_TEXT("hint", "create it with groupadd, or change control.group or "
+					   "control.admin_group"));
 	return err;
 }
 

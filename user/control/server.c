@@ -132,7 +132,7 @@ void control_server_publish(struct control_server *server, const json_t *event)
 		/* Sent by the next run: who is found gone here would be pulled from under the run
 		 * that has called the method that has called us. */
 		if (clients_watch(&server->clients, session))
-			log_debug("control-watch-failed error=\"%s\"", strerror(errno));
+			log_debug("control-watch-failed", LOG_ERROR(-errno));
 	}
 	free(line);
 }
@@ -288,8 +288,8 @@ static void resume_accepting(struct control_server *server)
 static void refused(struct control_server *server, int err)
 {
 	if (log_allowed(&server->refused_limit, "control-client-refused"))
-		log_warning("control-client-refused clients=%u error=\"%s\"", server->clients.count,
-			    strerror(-err));
+		log_warning("control-client-refused", LOG_UINT("clients", server->clients.count),
+			    LOG_ERROR(err));
 }
 
 /* False: look again later whether somebody waits. */
@@ -432,7 +432,7 @@ void control_server_close(struct control_server *server)
 
 		/* As far as it goes; who has left is closed all the same. */
 		if (session->monitor && session_send(session, 0))
-			log_debug("control-client-left reason=\"it did not read\"");
+			log_debug("control-client-left", LOG_TEXT("reason", "it did not read"));
 		close_session(server, session);
 	}
 	listener_close(server->listener);
@@ -457,7 +457,7 @@ static void drop_session(struct control_server *server, struct session *session,
 {
 	if (err != -EPIPE && err != -ECONNRESET &&
 	    log_allowed(&server->dropped_limit, "control-client-dropped"))
-		log_warning("control-client-dropped error=\"%s\"", strerror(-err));
+		log_warning("control-client-dropped", LOG_ERROR(err));
 	close_session(server, session);
 }
 

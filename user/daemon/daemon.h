@@ -13,7 +13,6 @@
 #include "relay/relay.h"
 #include "rules/config.h"
 #include "telemetry/event.h"
-#include "telemetry/event_count.h"
 
 /* How reading the configuration went, for whoever watches. */
 struct reload_state {
@@ -46,7 +45,6 @@ struct daemon {
 	struct options options;
 	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
-	struct events events;
 	struct event_counts event_counts;
 	struct event_hook hook;
 	struct control_server *control;

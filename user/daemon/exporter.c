@@ -68,9 +68,8 @@ static int listen_at(struct exporter *exporter, const struct metrics_config *con
 	    !bind(fd, (struct sockaddr *)&address, length) && !listen(fd, BACKLOG))
 		return 0;
 	err = -errno;
-	log_error("metrics-failed listen=%s error=\"%s\" hint=\"choose another port for "
-		  "metrics.listen, or turn it off\"",
-		  exporter->address, strerror(-err));
+	log_error("metrics-failed", LOG_NAME("listen", exporter->address), LOG_ERROR(err),
+		  LOG_TEXT("hint", "choose another port for metrics.listen, or turn it off"));
 	/* All but a lack, which passes, is the configuration's fault. */
 	return err == -ENOMEM || err == -ENOBUFS || err == -EMFILE || err == -ENFILE
 		       ? err
@@ -100,8 +99,8 @@ static int start(struct exporter *exporter)
 	/* From here on the server owns our end, also where it fails; then the exporter ends. */
 	err = control_server_adopt(exporter->server, sockets[0], CONTROL_READ);
 	if (err)
-		log_warning("exporter-failed listen=%s error=\"%s\" again_in=%u", exporter->address,
-			    strerror(-err), exporter->backoff);
+		log_warning("exporter-failed", LOG_NAME("listen", exporter->address),
+			    LOG_ERROR(err), LOG_UINT("again_in", exporter->backoff));
 	return 0;
 }
 
@@ -112,8 +111,8 @@ static void start_later(struct exporter *exporter)
 	struct itimerspec when = {.it_value.tv_sec = exporter->backoff};
 
 	if (timerfd_settime(exporter->timer_fd, 0, &when, NULL))
-		log_error("exporter-failed listen=%s error=\"%s\"", exporter->address,
-			  strerror(errno));
+		log_error("exporter-failed", LOG_NAME("listen", exporter->address),
+			  LOG_ERROR(-errno));
 	exporter->backoff *= 2;
 	if (exporter->backoff > BACKOFF_MAX)
 		exporter->backoff = BACKOFF_MAX;
@@ -121,8 +120,8 @@ static void start_later(struct exporter *exporter)
 
 static void wait_after(struct exporter *exporter, int err)
 {
-	log_warning("exporter-failed listen=%s error=\"%s\" again_in=%u", exporter->address,
-		    strerror(-err), exporter->backoff);
+	log_warning("exporter-failed", LOG_NAME("listen", exporter->address), LOG_ERROR(err),
+		    LOG_UINT("again_in", exporter->backoff));
 	/* Without a launcher there is none to be had again; launcher-failed says so. */
 	if (err != -EPIPE)
 		start_later(exporter);
@@ -139,13 +138,15 @@ static void start_or_wait(struct exporter *exporter)
 static void log_end(const struct exporter *exporter, const struct launcher_report *end)
 {
 	if (end->code == CLD_EXITED)
-		log_warning("exporter-failed listen=%s status=%d reason=\"%s\" again_in=%u",
-			    exporter->address, end->status, exporter_exit_reason(end->status),
-			    exporter->backoff);
+		log_warning("exporter-failed", LOG_NAME("listen", exporter->address),
+			    LOG_INT("status", end->status),
+			    LOG_TEXT("reason", exporter_exit_reason(end->status)),
+			    LOG_UINT("again_in", exporter->backoff));
 	else
-		log_warning("exporter-failed listen=%s signal=%s reason=\"it was killed\" "
-			    "again_in=%u",
-			    exporter->address, sigabbrev_np(end->status), exporter->backoff);
+		log_warning("exporter-failed", LOG_NAME("listen", exporter->address),
+			    LOG_NAME("signal", sigabbrev_np(end->status)),
+			    LOG_TEXT("reason", "it was killed"),
+			    LOG_UINT("again_in", exporter->backoff));
 }
 
 static void on_report(void *context, const struct launcher_report *report)
@@ -154,7 +155,8 @@ static void on_report(void *context, const struct launcher_report *report)
 
 	switch (report->kind) {
 	case LAUNCHER_STARTED:
-		log_info("exporter-started listen=%s pid=%d", exporter->address, report->pid);
+		log_info("exporter-started", LOG_NAME("listen", exporter->address),
+			 LOG_INT("pid", report->pid));
 		break;
 	case LAUNCHER_NOT_STARTED:
 		exporter->job = 0;

@@ -45,7 +45,7 @@ static uint64_t now_ms(void)
 
 static int refuse(const char *path, const char *fault, int err)
 {
-	log_error("hook-refused path=\"%s\" error=\"%s\"", path, fault);
+	log_error("hook-refused", LOG_TEXT("path", path), LOG_TEXT("error", fault));
 	return err;
 }
 
@@ -189,11 +189,11 @@ static void log_end(struct hook *hook, const struct child *child,
 		return;
 	hook->counts.failed++;
 	if (report->code == CLD_EXITED)
-		log_warning("hook-failed event_name=\"%s\" status=%d", child->event,
-			    report->status);
+		log_warning("hook-failed", LOG_TEXT("event_name", child->event),
+			    LOG_INT("status", report->status));
 	else
-		log_warning("hook-failed event_name=\"%s\" signal=%d", child->event,
-			    report->status);
+		log_warning("hook-failed", LOG_TEXT("event_name", child->event),
+			    LOG_INT("signal", report->status));
 }
 
 static void log_not_started(struct hook *hook, const struct child *child,
@@ -201,11 +201,11 @@ static void log_not_started(struct hook *hook, const struct child *child,
 {
 	hook->counts.skipped++;
 	if (report->error < 0)
-		log_error("hook-refused path=\"%s\" error=\"%s\"", hook->path ? hook->path : "",
-			  report->fault);
+		log_error("hook-refused", LOG_TEXT("path", hook->path ? hook->path : ""),
+			  LOG_TEXT("error", report->fault));
 	else
-		log_error("hook-start-failed event_name=\"%s\" error=\"%s\"", child->event,
-			  strerror(report->error));
+		log_error("hook-start-failed", LOG_TEXT("event_name", child->event),
+			  LOG_ERROR(-report->error));
 }
 
 static void on_report(void *context, const struct launcher_report *report)
@@ -247,7 +247,8 @@ bool hook_run(struct hook *hook, const char *event, const char *const env[][2], 
 	child = find_child(hook, 0);
 	if (!child) {
 		hook->counts.skipped++;
-		log_warning("hook-skipped event_name=\"%s\" running=%d", event, HOOK_RUNNING);
+		log_warning("hook-skipped", LOG_TEXT("event_name", event),
+			    LOG_INT("running", HOOK_RUNNING));
 		return false;
 	}
 	job = make_environment(&environment, event, env, n);
@@ -257,8 +258,7 @@ bool hook_run(struct hook *hook, const char *event, const char *const env[][2], 
 	free_environment(&environment);
 	if (job < 0) {
 		hook->counts.skipped++;
-		log_error("hook-start-failed event_name=\"%s\" error=\"%s\"", event,
-			  strerror(-job));
+		log_error("hook-start-failed", LOG_TEXT("event_name", event), LOG_ERROR(job));
 		return false;
 	}
 	child->job = job;
@@ -275,7 +275,8 @@ static void kill_child(struct hook *hook, struct child *child)
 {
 	child->killed = true;
 	hook->counts.killed++;
-	log_warning("hook-killed event_name=\"%s\" timeout_ms=%u", child->event, hook->timeout_ms);
+	log_warning("hook-killed", LOG_TEXT("event_name", child->event),
+		    LOG_UINT("timeout_ms", hook->timeout_ms));
 	launcher_kill(hook->launcher, child->job);
 }
 
@@ -285,7 +286,7 @@ void hook_expire(struct hook *hook)
 	uint64_t now;
 
 	if (read(hook->timer_fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
-		log_debug("hook-timer-failed error=\"%s\"", strerror(errno));
+		log_debug("hook-timer-failed", LOG_ERROR(-errno));
 	now = now_ms();
 	for (unsigned int i = 0; i < HOOK_RUNNING; i++) {
 		struct child *child = &hook->children[i];

@@ -104,7 +104,7 @@ int launcher_open(struct launcher **out)
 		err = start(launcher);
 	}
 	if (err) {
-		log_error("launcher-failed error=\"%s\"", strerror(-err));
+		log_error("launcher-failed", LOG_ERROR(err));
 		launcher_close(launcher);
 		return err;
 	}
@@ -210,7 +210,7 @@ void launcher_kill(struct launcher *launcher, int job)
 	int err = command(launcher, LAUNCH_KILL, job);
 
 	if (err && err != -EPIPE)
-		log_warning("launcher-busy error=\"%s\"", strerror(-err));
+		log_warning("launcher-busy", LOG_ERROR(err));
 }
 
 void launcher_forget(struct launcher *launcher, int job)
@@ -236,8 +236,8 @@ static void tell(struct job *job, const struct launcher_report *report)
 /* For each job its end, as if its program could not be told of; who asks for another is refused. */
 static void on_death(struct launcher *launcher)
 {
-	log_error("launcher-failed error=\"it has ended\" hint=\"no hooks and no metrics until "
-		  "xmcastd is started anew\"");
+	log_error("launcher-failed", LOG_TEXT("error", "it has ended"),
+		  LOG_TEXT("hint", "no hooks and no metrics until xmcastd is started anew"));
 	close(launcher->fd);
 	launcher->fd = -1;
 	waitpid(launcher->pid, NULL, WNOHANG);

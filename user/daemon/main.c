@@ -185,14 +185,10 @@ static void leave_at_once(int signal)
 
 static void stop(struct daemon *daemon, uint32_t signal)
 {
-	struct event event;
-
 	daemon->stopping = true;
 	service_stopping(daemon);
 	note_signal((int)signal);
-	event_init(&event, "stopping", LOG_FACILITY, LOG_LEVEL_INFO);
-	event_add_number(&event, "signal", signal);
-	event_emit(&daemon->events, &event);
+	log_event(LOG_LEVEL_INFO, "stopping", LOG_UINT("signal", signal));
 }
 
 static void on_signal(struct daemon *daemon)
@@ -274,10 +270,10 @@ static void log_ready(struct daemon *daemon)
 {
 	struct relay_summary sum = relay_summary(daemon->relay);
 
-	log_info("ready version=%s rules=%u active=%u pending=%u interfaces=%u workers=%u "
-		 "socket=\"%s\"",
-		 xmc_version, sum.active + sum.pending, sum.active, sum.pending, sum.interfaces,
-		 sum.workers, daemon->options.socket);
+	log_info("ready", LOG_NAME("version", xmc_version),
+		 LOG_UINT("rules", sum.active + sum.pending), LOG_UINT("active", sum.active),
+		 LOG_UINT("pending", sum.pending), LOG_UINT("interfaces", sum.interfaces),
+		 LOG_UINT("workers", sum.workers), LOG_TEXT("socket", daemon->options.socket));
 	log_running();
 }
 
@@ -316,8 +312,8 @@ static int open_control(struct daemon *daemon)
 	else if (err == -ESRCH)
 		why = "no such group";
 	if (err)
-		log_write(LOG_FACILITY_CONTROL, LOG_LEVEL_ERROR,
-			  "control-failed socket=\"%s\" error=\"%s\"", options.path, why);
+		log_write(LOG_FACILITY_CONTROL, LOG_LEVEL_ERROR, "control-failed",
+			  LOG_TEXT("socket", options.path), LOG_TEXT("error", why));
 	return err ? err : watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL);
 }
 
@@ -359,7 +355,8 @@ static void sweep(const struct daemon *daemon)
 	int removed = daemon->options.config ? config_sweep(daemon->options.config) : 0;
 
 	if (removed > 0)
-		log_info("leftovers-removed path=\"%s\" files=%d", daemon->options.config, removed);
+		log_info("leftovers-removed", LOG_TEXT("path", daemon->options.config),
+			 LOG_INT("files", removed));
 }
 
 static int open_epoll(struct daemon *daemon)
@@ -370,11 +367,9 @@ static int open_epoll(struct daemon *daemon)
 
 static int open_sinks(struct daemon *daemon)
 {
-	int err = sinks_open(daemon, SOURCE_HOOK);
-
-	if (!err)
-		sinks_set_hook(daemon, daemon->config.events.hook);
-	return err;
+	sinks_open(daemon, SOURCE_HOOK);
+	sinks_set_hook(daemon, daemon->config.events.hook);
+	return 0;
 }
 
 static int become_user(struct daemon *daemon)
@@ -389,7 +384,7 @@ static int open_service(struct daemon *daemon)
 
 static int open_relay(struct daemon *daemon)
 {
-	return relay_open(&daemon->relay, &daemon->config, &daemon->events);
+	return relay_open(&daemon->relay, &daemon->config);
 }
 
 static int watch_relay(struct daemon *daemon)
@@ -416,8 +411,7 @@ static int start(struct daemon *daemon)
 	for (size_t i = 0; !err && i < sizeof(steps) / sizeof(steps[0]); i++) {
 		err = steps[i].run(daemon);
 		if (err)
-			log_error("start-failed step=%s error=\"%s\"", steps[i].name,
-				  strerror(-err));
+			log_error("start-failed", LOG_NAME("step", steps[i].name), LOG_ERROR(err));
 	}
 	return err;
 }
@@ -436,7 +430,7 @@ static int serve(struct daemon *daemon)
 		service_ready(daemon);
 		err = run(daemon);
 		if (err) {
-			log_error("run-failed error=\"%s\"", strerror(-err));
+			log_error("run-failed", LOG_ERROR(err));
 			err = -EIO; /* whatever it was: it is not for want of a right, or of a place
 				     */
 		}
@@ -493,8 +487,8 @@ int main(int argc, char **argv)
 		code = rights_check() ? EXIT_PERMISSION : exit_code(serve(&daemon));
 	exporter_close(daemon.exporter);
 	relay_close(daemon.relay);
-	control_server_close(daemon.control);
 	sinks_close(&daemon);
+	control_server_close(daemon.control);
 	launcher_close(daemon.launcher);
 	service_close(&daemon);
 	free(daemon.text.text);

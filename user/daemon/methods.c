@@ -317,7 +317,8 @@ static void method_log_set(void *context, const json_t *params, struct control_r
 	} else {
 		log_set_level(facility, level);
 		relay_set_log_level(((struct daemon *)context)->relay, facility, level);
-		log_info("log-level-set of=%s to=%s", facility_name, level_name);
+		log_info("log-level-set", LOG_NAME("of", facility_name),
+			 LOG_NAME("to", level_name));
 		reply->result = log_json();
 	}
 }

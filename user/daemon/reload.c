@@ -86,26 +86,16 @@ void daemon_use_settings(struct daemon *daemon)
 static void emit_change(struct daemon *daemon, const char *name, const struct relay_change *change,
 			unsigned int needs_restart)
 {
-	struct event event;
-
-	event_init(&event, name, LOG_FACILITY, LOG_LEVEL_INFO);
-	event_add_number(&event, "generation", relay_generation(daemon->relay));
-	event_add_number(&event, "added", change->added);
-	event_add_number(&event, "removed", change->removed);
-	event_add_number(&event, "replaced", change->replaced);
-	if (needs_restart)
-		event_add_number(&event, "needs_restart", needs_restart);
-	event_emit(&daemon->events, &event);
+	log_event(LOG_LEVEL_INFO, name, LOG_UINT("generation", relay_generation(daemon->relay)),
+		  LOG_UINT("added", change->added), LOG_UINT("removed", change->removed),
+		  LOG_UINT("replaced", change->replaced),
+		  needs_restart ? LOG_UINT("needs_restart", needs_restart) : LOG_NONE);
 }
 
-static void emit_refusal(struct daemon *daemon, const struct errors *errors, const char *reason)
+static void emit_refusal(const struct errors *errors, const char *reason)
 {
-	struct event event;
-
-	event_init(&event, "reload-refused", LOG_FACILITY, LOG_LEVEL_ERROR);
-	event_add_number(&event, "errors", errors->count);
-	event_add_text(&event, "reason", reason);
-	event_emit(&daemon->events, &event);
+	log_event(LOG_LEVEL_ERROR, "reload-refused", LOG_UINT("errors", errors->count),
+		  LOG_TEXT("reason", reason));
 }
 
 /* ---- reload ---- */
@@ -115,9 +105,10 @@ static void log_errors(const struct errors *errors)
 	for (unsigned int i = 0; i < errors->kept; i++) {
 		const struct input_error *error = &errors->list[i];
 
-		log_error("config-error file=\"%s\" line=%u column=%u word=\"%s\" reason=\"%s\"",
-			  error->at.file, error->at.line, error->at.column,
-			  error->word ? error->word : "", error->message);
+		log_error("config-error", LOG_TEXT("file", error->at.file),
+			  LOG_UINT("line", error->at.line), LOG_UINT("column", error->at.column),
+			  LOG_TEXT("word", error->word ? error->word : ""),
+			  LOG_TEXT("reason", error->message));
 	}
 }
 
@@ -167,8 +158,8 @@ static int list_restart(const struct config *running, const struct config *next,
 			continue;
 		snprintf(result->restart[result->nr_restart++], SETTING_NAME_SIZE, "%s",
 			 setting->name);
-		log_warning("setting-needs-restart setting=%s running=\"%s\" file=\"%s\"",
-			    setting->name, setting->before, setting->after);
+		log_warning("setting-needs-restart", LOG_NAME("setting", setting->name),
+			    LOG_TEXT("running", setting->before), LOG_TEXT("file", setting->after));
 	}
 	config_diff_free(&diff);
 	return 0;
@@ -215,7 +206,7 @@ int daemon_reload(struct daemon *daemon, struct reload_result *result, struct er
 		log_errors(errors);
 		if (!*result->reason)
 			snprintf(result->reason, sizeof(result->reason), "%s", strerror(-err));
-		emit_refusal(daemon, errors,
+		emit_refusal(errors,
 			     errors->count ? "the configuration is not valid" : result->reason);
 		return err;
 	}
@@ -235,9 +226,10 @@ static void save_change(struct daemon *daemon)
 		return;
 	err = daemon_save(daemon, &bytes);
 	if (err)
-		log_error("save-failed path=\"%s\" error=\"%s\" hint=\"the change is at work, and "
-			  "not in the file\"",
-			  daemon->options.config ? daemon->options.config : "", strerror(-err));
+		log_error("save-failed",
+			  LOG_TEXT("path", daemon->options.config ? daemon->options.config : ""),
+			  LOG_ERROR(err),
+			  LOG_TEXT("hint", "the change is at work, and not in the file"));
 }
 
 int daemon_change_rules(struct daemon *daemon, const struct rule_operation *operations,
@@ -256,8 +248,8 @@ int daemon_change_rules(struct daemon *daemon, const struct rule_operation *oper
 	if (err == -EIO)
 		daemon->broken = true;
 	if (err) {
-		log_error("change-refused operations=%zu error=\"%s\" reason=\"%s\"", count,
-			  strerror(-err), reason);
+		log_error("change-refused", LOG_UINT("operations", count), LOG_ERROR(err),
+			  LOG_TEXT("reason", reason));
 		return err;
 	}
 	if (!change->added && !change->removed && !change->replaced)

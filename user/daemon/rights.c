@@ -52,9 +52,11 @@ int rights_check(void)
 		if (has(needed[i].capability) ||
 		    (needed[i].capability == CAP_BPF && has(CAP_SYS_ADMIN)))
 			continue;
-		log_error("permission-missing capability=%s reason=\"%s\" hint=\"run as root, or "
-			  "with cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock\"",
-			  needed[i].name, needed[i].what);
+		log_error("permission-missing", LOG_NAME("capability", needed[i].name),
+			  LOG_TEXT("reason", needed[i].what),
+			  LOG_TEXT("hint",
+				   "run as root, or with "
+				   "cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock"));
 		result = -EPERM;
 	}
 	return result;
@@ -102,7 +104,7 @@ static void raise_descriptor_limit(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
-		log_debug("descriptor-limit-failed error=\"%s\"", strerror(errno));
+		log_debug("descriptor-limit-failed", LOG_ERROR(-errno));
 }
 
 /* Memory of packets is locked: without a limit of that, CAP_IPC_LOCK is of no use. */
@@ -112,7 +114,7 @@ static void raise_memory_limit(void)
 
 	if (capng_get_caps_process() == 0 && has(CAP_SYS_RESOURCE) &&
 	    setrlimit(RLIMIT_MEMLOCK, &none))
-		log_debug("memory-limit-failed error=\"%s\"", strerror(errno));
+		log_debug("memory-limit-failed", LOG_ERROR(-errno));
 }
 
 static bool memory_is_limited(void)
@@ -149,10 +151,12 @@ static int find_identity(const struct config *config, struct identity *identity)
 	if (!err && *security->group)
 		err = account_find_group(security->group, &identity->group);
 	if (err) {
-		log_error("user-unknown user=\"%s\" of=\"%s\" error=\"%s\" hint=\"create it "
-			  "with useradd --system, or change security.user\"",
-			  security->user, security->group,
-			  err == -ESRCH ? "no such user or group" : strerror(-err));
+		log_error(
+			"user-unknown", LOG_TEXT("user", security->user),
+			LOG_TEXT("of", security->group),
+			LOG_TEXT("error", err == -ESRCH ? "no such user or group" : strerror(-err)),
+			LOG_TEXT("hint",
+				 "create it with useradd --system, or change security.user"));
 		return -ESRCH;
 	}
 	identity->nr_others = 0;
@@ -174,8 +178,8 @@ static void give_leftovers(int folder, const char *name, const struct identity *
 		    status.st_uid == 0 && (S_ISREG(status.st_mode) || S_ISSOCK(status.st_mode)) &&
 		    fchownat(folder, names[i], identity->user, identity->group,
 			     AT_SYMLINK_NOFOLLOW))
-			log_debug("user-folder-failed path=\"%s\" error=\"%s\"", names[i],
-				  strerror(errno));
+			log_debug("user-folder-failed", LOG_TEXT("path", names[i]),
+				  LOG_ERROR(-errno));
 	}
 }
 
@@ -198,7 +202,7 @@ static void prepare_folder(const char *socket, const struct identity *identity)
 		return;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fchown(fd, identity->user, identity->group))
-		log_debug("user-folder-failed path=\"%s\" error=\"%s\"", path, strerror(errno));
+		log_debug("user-folder-failed", LOG_TEXT("path", path), LOG_ERROR(-errno));
 	else
 		give_leftovers(fd, basename(name), identity);
 	if (fd >= 0)
@@ -241,9 +245,8 @@ int rights_become(const struct config *config, const char *socket)
 		prepare_folder(socket, &identity);
 	err = change_identity(&identity);
 	if (err)
-		log_error("user-change-failed user=\"%s\" error=\"%s\" hint=\"start xmcastd as "
-			  "root, or as that user\"",
-			  user, strerror(-err));
+		log_error("user-change-failed", LOG_TEXT("user", user), LOG_ERROR(err),
+			  LOG_TEXT("hint", "start xmcastd as root, or as that user"));
 	return err;
 }
 
@@ -275,13 +278,13 @@ int rights_reduce(void)
 	if (!err)
 		err = apply(&set);
 	if (err) {
-		log_error("rights-failed error=\"%s\"", strerror(-err));
+		log_error("rights-failed", LOG_ERROR(err));
 		return err;
 	}
 	choose(&set, CAPNG_EFFECTIVE | CAPNG_PERMITTED);
 	text = capng_print_caps_text(CAPNG_PRINT_BUFFER, CAPNG_PERMITTED);
-	log_info("rights uid=%u gid=%u capabilities=\"%s\"", geteuid(), getegid(),
-		 text ? text : "");
+	log_info("rights", LOG_UINT("uid", geteuid()), LOG_UINT("gid", getegid()),
+		 LOG_TEXT("capabilities", text ? text : ""));
 	free(text);
 	return 0;
 }
@@ -294,12 +297,12 @@ void rights_warn(const struct config *config, const char *path)
 		return;
 	strcpy(folder, path);
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS))
-		log_warning("config-unreadable path=\"%s\" error=\"%s\" hint=\"the daemon, as the "
-			    "user that it is now, cannot reload it\"",
-			    path, strerror(errno));
+		log_warning("config-unreadable", LOG_TEXT("path", path), LOG_ERROR(-errno),
+			    LOG_TEXT("hint",
+				     "the daemon, as the user that it is now, cannot reload it"));
 	if (config->control.save_changes &&
 	    faccessat(AT_FDCWD, dirname(folder), W_OK | X_OK, AT_EACCESS))
-		log_warning("config-unwritable path=\"%s\" error=\"%s\" hint=\"changes cannot be "
-			    "saved: the folder, and the file, must belong to the daemon's user\"",
-			    path, strerror(errno));
+		log_warning("config-unwritable", LOG_TEXT("path", path), LOG_ERROR(-errno),
+			    LOG_TEXT("hint", "changes cannot be saved: the folder, and the file, "
+					     "must belong to the daemon's user"));
 }

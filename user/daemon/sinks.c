@@ -10,38 +10,47 @@
 #include "base/log.h"
 #include "daemon/hook.h"
 
-static void publish(void *context, const struct event *event)
+static void publish(struct daemon *daemon, const struct log_record *record)
 {
-	struct daemon *daemon = context;
-	json_t *json = event_json(event);
+	json_t *json = event_json(record);
 
 	if (json)
 		control_server_publish(daemon->control, json);
 	json_decref(json);
 }
 
-static void run_hook(void *context, const struct event *event)
+static void run_hook(struct daemon *daemon, const struct log_record *record)
 {
-	struct daemon *daemon = context;
-	struct event_pairs pairs;
+	char text[HOOK_KEYS][LOG_VALUE_SIZE];
+	const char *pairs[HOOK_KEYS][2];
+	size_t count = 0;
 
-	if (!daemon->hook.running)
-		return;
-	event_to_pairs(event, &pairs);
-	hook_run(daemon->hook.running, event->name, (const char *const(*)[2])pairs.pairs,
-		 pairs.count);
+	for (unsigned int i = 0; i < record->nr_fields && count < HOOK_KEYS; i++) {
+		const struct log_field *field = &record->fields[i];
+
+		if (!log_field_is_set(field))
+			continue;
+		pairs[count][0] = field->event_key ? field->event_key : field->key;
+		pairs[count][1] = log_field_text(field, text[count]);
+		count++;
+	}
+	hook_run(daemon->hook.running, record->event, (const char *const(*)[2])pairs, count);
 }
 
-int sinks_open(struct daemon *daemon, uint64_t hook_data)
+static void watch(void *context, const struct log_record *record)
 {
-	int err = events_add_sink(&daemon->events, event_log, NULL);
+	struct daemon *daemon = context;
 
+	event_count(&daemon->event_counts, record);
+	publish(daemon, record);
+	if (daemon->hook.running)
+		run_hook(daemon, record);
+}
+
+void sinks_open(struct daemon *daemon, uint64_t hook_data)
+{
 	daemon->hook.epoll_data = hook_data;
-	if (!err)
-		err = events_add_sink(&daemon->events, event_count, &daemon->event_counts);
-	if (!err)
-		err = events_add_sink(&daemon->events, publish, daemon);
-	return err ? err : events_add_sink(&daemon->events, run_hook, daemon);
+	log_watch(watch, daemon);
 }
 
 /* 0 or -errno, which has been told. */
@@ -56,7 +65,7 @@ static int use_hook(struct daemon *daemon, const char *path)
 	if (err || !*path)
 		return err;
 	if (epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD, hook_fd(daemon->hook.running), &event))
-		log_error("hook-unwatched path=\"%s\" error=\"%s\"", path, strerror(errno));
+		log_error("hook-unwatched", LOG_TEXT("path", path), LOG_ERROR(-errno));
 	return 0;
 }
 
@@ -72,6 +81,7 @@ void sinks_set_hook(struct daemon *daemon, const char *path)
 
 void sinks_close(struct daemon *daemon)
 {
+	log_watch(NULL, NULL);
 	hook_close(daemon->hook.running);
 	daemon->hook.running = NULL;
 }

@@ -24,24 +24,21 @@ static void leave_now(int signal)
 	_exit(EXIT_INTERNAL);
 }
 
-static void tell(struct daemon *daemon, const struct worker *worker)
+static void tell(const struct worker *worker)
 {
 	struct worker_stuck stuck;
 	struct worker_state state;
-	struct event event;
 
 	worker_describe_stuck(worker, &stuck);
 	worker_read(worker, &state);
-	event_init(&event, "worker-stuck", LOG_FACILITY, LOG_LEVEL_ERROR);
-	event_add_text(&event, "thread", stuck.thread);
-	event_add_text(&event, "interface", worker_interface(worker));
-	event_add_number(&event, "queue", worker_queue(worker));
-	event_add_number(&event, "owed_ms", stuck.owed_ns / NS_PER_MS);
-	event_add_number(&event, "cpu_ms", stuck.cpu_ns / NS_PER_MS);
-	event_add_number(&event, "queued_frames", state.queued);
-	event_add_number(&event, "in_flight_frames", state.in_flight);
-	event_add_number(&event, "kernel_frames", state.kernel_frames);
-	event_emit(&daemon->events, &event);
+	log_event(LOG_LEVEL_ERROR, "worker-stuck", LOG_NAME("thread", stuck.thread),
+		  LOG_NAME("interface", worker_interface(worker)),
+		  LOG_UINT("queue", worker_queue(worker)),
+		  LOG_UINT("owed_ms", stuck.owed_ns / NS_PER_MS),
+		  LOG_UINT("cpu_ms", stuck.cpu_ns / NS_PER_MS),
+		  LOG_UINT("queued_frames", state.queued),
+		  LOG_UINT("in_flight_frames", state.in_flight),
+		  LOG_UINT("kernel_frames", state.kernel_frames));
 }
 
 void watchdog_leave(struct daemon *daemon)
@@ -54,7 +51,7 @@ void watchdog_leave(struct daemon *daemon)
 	signal(SIGALRM, leave_now);
 	alarm(TELL_SECONDS);
 	service_stopping(daemon);
-	tell(daemon, worker);
+	tell(worker);
 	stats = relay_stats(daemon->relay);
 	if (stats)
 		stats_log(stats, "final-statistics");

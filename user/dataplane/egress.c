@@ -87,7 +87,7 @@ static void notify_main(struct egress_loop *loop)
 	int err = wakeup_send(loop->egress->notify_fd);
 
 	if (err)
-		log_error("egress-notify-failed error=\"%s\"", strerror(-err));
+		log_error("egress-notify-failed", LOG_ERROR(err));
 }
 
 static void on_command(void *context, const struct egress_command *command)
@@ -115,9 +115,9 @@ static void log_refusal(struct egress_loop *loop, const struct send_request *req
 
 	if (!log_allowed(&loop->send_limit, "send-failed"))
 		return;
-	log_warning("send-failed to=%s datagrams=%u error=\"%s\"",
-		    endpoint_format(&rule->to, port, rule->iface, text), request->count,
-		    strerror(-result));
+	log_warning("send-failed",
+		    LOG_NAME("to", endpoint_format(&rule->to, port, rule->iface, text)),
+		    LOG_UINT("datagrams", request->count), LOG_ERROR(result));
 }
 
 static void on_sent(void *context, struct send_request *request, int result)
@@ -408,9 +408,9 @@ static int open_engine(struct egress_loop *loop)
 		if (!err || err == -ENOMEM)
 			return err;
 		log_warning(
-			"engine-fallback engine=sendmmsg error=\"%s\" hint=\"io_uring is not to "
-			"be had: sysctl kernel.io_uring_disabled=0\"",
-			strerror(-err));
+			"engine-fallback", LOG_NAME("engine", "sendmmsg"), LOG_ERROR(err),
+			LOG_TEXT("hint",
+				 "io_uring is not to be had: sysctl kernel.io_uring_disabled=0"));
 	}
 	return engine_open(&loop->engine, &engine_mmsg, &handler, egress->wakeup_fd,
 			   egress->command_fd);

@@ -83,7 +83,7 @@ static void read_command(struct mmsg *mmsg)
 		handler->command(handler->context, &command);
 	} else if ((n > 0 || errno != EAGAIN) &&
 		   log_allowed(&mmsg->command_limit, "egress-command-failed")) {
-		log_error("egress-command-failed result=%zd", n);
+		log_error("egress-command-failed", LOG_INT("result", n));
 	}
 }
 
@@ -104,7 +104,7 @@ static int mmsg_enter(struct engine *engine, bool wait)
 		return 0;
 	if ((fds[0].revents & POLLIN) && read(mmsg->wakeup_fd, &count, sizeof(count)) < 0 &&
 	    errno != EAGAIN)
-		log_error("egress-wakeup-failed error=\"%s\"", strerror(errno));
+		log_error("egress-wakeup-failed", LOG_ERROR(-errno));
 	if (fds[1].revents)
 		read_command(mmsg);
 	return 0;

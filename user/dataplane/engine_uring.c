@@ -110,7 +110,7 @@ static void on_arrival(struct uring *uring, const struct io_uring_cqe *cqe)
 
 	/* Consumed here; the queue itself is drained by the loop's next pass. */
 	if (cqe->res > 0 && read(uring->wakeup_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		log_error("egress-wakeup-failed error=\"%s\"", strerror(errno));
+		log_error("egress-wakeup-failed", LOG_ERROR(-errno));
 	if (cqe->res == -EINVAL)
 		uring->multishot = false;
 	if (!(cqe->flags & IORING_CQE_F_MORE))
@@ -130,7 +130,7 @@ static void on_command(struct uring *uring, int result)
 	if (result == sizeof(uring->command))
 		uring->engine.handler.command(uring->engine.handler.context, &uring->command);
 	else if (log_allowed(&uring->command_limit, "egress-command-failed"))
-		log_error("egress-command-failed result=%d", result);
+		log_error("egress-command-failed", LOG_INT("result", result));
 	arm_command(uring);
 }
 

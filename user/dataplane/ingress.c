@@ -24,7 +24,7 @@ static void wake_egress(struct ingress *ingress)
 	counter_add(&ingress->counters.wakeups, 1);
 	err = wakeup_send(ingress->egress_wakeup_fd);
 	if (err && log_allowed(&ingress->wakeup_limit, "ingress-wakeup-failed"))
-		log_error("ingress-wakeup-failed error=\"%s\"", strerror(-err));
+		log_error("ingress-wakeup-failed", LOG_ERROR(err));
 }
 
 static void drop(struct ingress *ingress, enum ingress_drop reason)

@@ -161,7 +161,7 @@ static int bind_port(int fd, const struct rule_output *rule, struct sockaddr_sto
 
 static void drop_decoy(struct output *output)
 {
-	log_debug("decoy-failed error=\"%s\"", strerror(errno));
+	log_debug("decoy-failed", LOG_ERROR(-errno));
 	close(output->decoy_fd);
 	output->decoy_fd = -1;
 }

@@ -100,14 +100,14 @@ static void *egress_main(void *arg)
 	err = egress_loop_run(loop);
 	egress_loop_close(loop);
 	if (err) {
-		log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR,
-			  "egress-failed iface=%s queue=%u error=\"%s\"", worker->iface,
-			  worker->rx_queue, strerror(-err));
+		log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR, "egress-failed",
+			  LOG_IFACE(worker->iface), LOG_UINT("queue", worker->rx_queue),
+			  LOG_ERROR(err));
 		atomic_store(&worker->failed, true);
 		err = wakeup_send(worker->egress.notify_fd);
 		if (err)
-			log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR,
-				  "egress-notify-failed error=\"%s\"", strerror(-err));
+			log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR, "egress-notify-failed",
+				  LOG_ERROR(err));
 	}
 	sem_post(&worker->egress_ended);
 	return NULL;
@@ -226,7 +226,8 @@ static void bind_thread(pthread_t thread, const char *name, int cpu)
 	err = pthread_setaffinity_np(thread, size, set);
 	CPU_FREE(set);
 	if (err)
-		log_warning("cpu-refused thread=%s cpu=%d error=\"%s\"", name, cpu, strerror(err));
+		log_warning("cpu-refused", LOG_NAME("thread", name), LOG_INT("cpu", cpu),
+			    LOG_ERROR(-err));
 }
 
 /* Signals are the main thread's: a new thread inherits a mask with all of them blocked. */
@@ -288,7 +289,7 @@ static void wake_ingress(struct worker *worker)
 	int err = wakeup_send(worker->ingress.control_fd);
 
 	if (err)
-		log_error("ingress-notify-failed error=\"%s\"", strerror(-err));
+		log_error("ingress-notify-failed", LOG_ERROR(err));
 }
 
 /* ---- signs of life ---- */
@@ -303,13 +304,13 @@ static void ask_egress(struct worker *worker)
 		int err = wakeup_send(worker->egress.wakeup_fd);
 
 		if (err)
-			log_error("ingress-notify-failed error=\"%s\"", strerror(-err));
+			log_error("ingress-notify-failed", LOG_ERROR(err));
 		return;
 	}
 	if (atomic_load(&worker->egress.pong) != worker->pings)
 		return;
 	if (send(worker->command_fd, &command, sizeof(command), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_error("ingress-notify-failed error=\"%s\"", strerror(errno));
+		log_error("ingress-notify-failed", LOG_ERROR(-errno));
 	else
 		worker->pings++;
 }
@@ -446,11 +447,11 @@ static int audit(const struct worker *worker)
 	unsigned int frames = xsk_frames(worker->xsk);
 	bool ok = kernel == frames && !queued && !in_flight;
 
-	log_write(LOG_FACILITY, ok ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-		  "frame-audit iface=%s queue=%u frames=%u kernel=%llu queued=%u in_flight=%llu "
-		  "leaked=%lld",
-		  worker->iface, worker->rx_queue, frames, (unsigned long long)kernel, queued,
-		  (unsigned long long)in_flight, (long long)frames - (long long)kernel);
+	log_write(LOG_FACILITY, ok ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "frame-audit",
+		  LOG_IFACE(worker->iface), LOG_UINT("queue", worker->rx_queue),
+		  LOG_UINT("frames", frames), LOG_UINT("kernel", kernel),
+		  LOG_UINT("queued", queued), LOG_UINT("in_flight", in_flight),
+		  LOG_INT("leaked", frames - (long long)kernel));
 	return ok ? 0 : -EIO;
 }
 

@@ -148,7 +148,7 @@ void relay_sample(struct relay *relay)
 
 	if (!stats)
 		return;
-	sampler_begin(&sampler, relay->events, clock_ns(), relay->config.events.silent_after);
+	sampler_begin(&sampler, clock_ns(), relay->config.events.silent_after);
 	for (unsigned int i = 0; i < stats->nr_rules; i++)
 		sampler_rule(&sampler, relay->routes[i]->meter, &stats->rules[i]);
 	for (unsigned int i = 0; i < stats->nr_interfaces; i++)

@@ -106,7 +106,7 @@ static void read_watch(struct follow *follow)
 
 	if (!err)
 		return;
-	log_debug("link-events-lost error=\"%s\"", strerror(-err));
+	log_debug("link-events-lost", LOG_ERROR(err));
 	look_at_everything(follow);
 }
 
@@ -208,7 +208,7 @@ void follow_run(struct follow *follow)
 	uint64_t now;
 
 	if (read(follow->timer_fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
-		log_debug("follow-timer-failed error=\"%s\"", strerror(errno));
+		log_debug("follow-timer-failed", LOG_ERROR(-errno));
 	read_watch(follow);
 	now = clock_ns();
 	if (is_due(follow, now))
@@ -269,9 +269,8 @@ static int open_parts(struct follow *follow)
 	err = link_watch_open(&follow->watch);
 	if (!err)
 		return add_fd(follow, link_watch_fd(follow->watch));
-	log_warning("link-watch-failed error=\"%s\" hint=\"changes of interfaces are seen half "
-		    "a second late\"",
-		    strerror(-err));
+	log_warning("link-watch-failed", LOG_ERROR(err),
+		    LOG_TEXT("hint", "changes of interfaces are seen half a second late"));
 	return 0;
 }
 

@@ -132,10 +132,9 @@ static struct stream **reopen_routes(struct relay *relay, struct intake *intake,
 			relay_retire_stream(relay, before);
 		stream_put(before);
 		if (err)
-			log_write(LOG_FACILITY_RULES, LOG_LEVEL_ERROR,
-				  "rule-pending rule=%s error=\"%s\" reason=\"%s\"",
-				  route->rule->name, strerror(-err),
-				  route->reason ? route->reason : "");
+			log_write(LOG_FACILITY_RULES, LOG_LEVEL_ERROR, "rule-pending",
+				  LOG_NAME("rule", route->rule->name), LOG_ERROR(err),
+				  LOG_TEXT("reason", route->reason ? route->reason : ""));
 		else
 			streams[(*count)++] = route->stream;
 	}

@@ -15,17 +15,6 @@
 /* Tries to open an intake again for which a busy queue is no news. */
 #define BUSY_TRIES 10
 
-/* Tell those who listen; the log has its own line, with more in it. */
-static void tell(const struct intake *intake, const char *name, const char *reason)
-{
-	struct event event;
-
-	event_init(&event, name, LOG_FACILITY_LINKS, EVENT_NOT_LOGGED);
-	event_add_text(&event, "interface", intake->name);
-	event_add_text(&event, "reason", reason);
-	event_emit(intake->events, &event);
-}
-
 /* Note and log why the intake cannot run. Returns `err`. */
 static int fail(struct intake *intake, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -43,9 +32,8 @@ static int fail(struct intake *intake, int err, const char *format, ...)
 	if (intake->failed && strcmp(before, intake->reason) == 0)
 		return err;
 	intake->failed = true;
-	log_error("interface-failed iface=%s error=\"%s\" reason=\"%s\"", intake->name,
-		  strerror(-err), intake->reason);
-	tell(intake, "interface-failed", intake->reason);
+	log_event(LOG_LEVEL_ERROR, "interface-failed", LOG_IFACE(intake->name), LOG_ERROR(err),
+		  LOG_TEXT("reason", intake->reason));
 	return err;
 }
 
@@ -360,20 +348,25 @@ static void log_port(const struct intake *intake)
 {
 	const struct worker *worker = intake->workers[0];
 	struct utsname kernel;
+	char hint[160];
 
 	uname(&kernel);
-	log_info("interface-ready iface=%s kernel=%s xdp_mode=%s data=%s workers=%u mtu=%u "
-		 "umem_bytes=%zu huge_pages=%s engine=%s attach=%s",
-		 intake->name, kernel.release, intake->mode == IFACE_MODE_NATIVE ? "native" : "skb",
-		 worker_zero_copy(worker) ? "zero-copy" : "copy", intake->nr_workers,
-		 intake->link.mtu, intake->nr_workers * worker_memory(worker),
-		 worker_huge_pages(worker) ? "yes" : "no", worker_engine(worker),
-		 intake->external ? "external" : "own");
-	if (intake->link.vlan_offload)
-		log_info("vlan-offload iface=%s hint=\"tagged packets look untagged to XDP: if "
-			 "there are VLANs on %s, ethtool -K %s rxvlan off\"",
-			 intake->name, intake->name, intake->name);
-	tell(intake, "interface-ready", NULL);
+	log_event(LOG_LEVEL_INFO, "interface-ready", LOG_IFACE(intake->name),
+		  LOG_NAME("kernel", kernel.release),
+		  LOG_NAME("xdp_mode", intake->mode == IFACE_MODE_NATIVE ? "native" : "skb"),
+		  LOG_NAME("data", worker_zero_copy(worker) ? "zero-copy" : "copy"),
+		  LOG_UINT("workers", intake->nr_workers), LOG_UINT("mtu", intake->link.mtu),
+		  LOG_UINT("umem_bytes", intake->nr_workers * worker_memory(worker)),
+		  LOG_NAME("huge_pages", worker_huge_pages(worker) ? "yes" : "no"),
+		  LOG_NAME("engine", worker_engine(worker)),
+		  LOG_NAME("attach", intake->external ? "external" : "own"));
+	if (!intake->link.vlan_offload)
+		return;
+	snprintf(hint, sizeof(hint),
+		 "tagged packets look untagged to XDP: if there are VLANs on %s, ethtool -K %s "
+		 "rxvlan off",
+		 intake->name, intake->name);
+	log_info("vlan-offload", LOG_IFACE(intake->name), LOG_TEXT("hint", hint));
 }
 
 /* It relays, or would if packets came. */

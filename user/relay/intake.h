@@ -35,9 +35,8 @@ struct intake {
 	unsigned int users;	   /* routes that a plan leaves it with, active or pending */
 	unsigned int nr_workers;
 	struct worker **workers;
-	struct ruleset *ruleset;     /* what the workers use */
-	struct ruleset *other;	     /* while rules change: the next one, or the one before */
-	const struct events *events; /* who is told what happens to it */
+	struct ruleset *ruleset; /* what the workers use */
+	struct ruleset *other;	 /* while rules change: the next one, or the one before */
 	struct interface_meter meter;
 };
 

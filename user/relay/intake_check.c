@@ -19,7 +19,6 @@
 void intake_impair(struct intake *intake, const char *impairment)
 {
 	char reason[REASON_SIZE] = "";
-	struct event event;
 
 	if (impairment)
 		snprintf(reason, sizeof(reason), "interface %s %s", intake->name, impairment);
@@ -29,14 +28,10 @@ void intake_impair(struct intake *intake, const char *impairment)
 	intake->impaired = impairment != NULL;
 	memcpy(intake->reason, reason, sizeof(reason));
 	if (impairment)
-		log_error("interface-impaired iface=%s reason=\"%s\"", intake->name, reason);
+		log_event(LOG_LEVEL_ERROR, "interface-impaired", LOG_IFACE(intake->name),
+			  LOG_TEXT("reason", reason));
 	else
-		log_info("interface-recovered iface=%s", intake->name);
-	event_init(&event, impairment ? "interface-impaired" : "interface-recovered", LOG_FACILITY,
-		   EVENT_NOT_LOGGED);
-	event_add_text(&event, "interface", intake->name);
-	event_add_text(&event, "reason", impairment ? reason : NULL);
-	event_emit(intake->events, &event);
+		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(intake->name));
 }
 
 static bool has_lost_device(const struct intake *intake)
@@ -142,17 +137,11 @@ const char *intake_check(struct intake *intake, const struct config *config)
 
 void intake_lose(struct intake *intake, const char *why)
 {
-	struct event event;
-
 	intake_close(intake);
 	intake->failed = true;
 	intake->impaired = intake->torn = false;
 	intake->tries = 0;
 	snprintf(intake->reason, sizeof(intake->reason), "interface %s %s", intake->name, why);
-	log_error("interface-failed iface=%s error=\"%s\" reason=\"%s\"", intake->name,
-		  strerror(ENODEV), intake->reason);
-	event_init(&event, "interface-failed", LOG_FACILITY, EVENT_NOT_LOGGED);
-	event_add_text(&event, "interface", intake->name);
-	event_add_text(&event, "reason", intake->reason);
-	event_emit(intake->events, &event);
+	log_event(LOG_LEVEL_ERROR, "interface-failed", LOG_IFACE(intake->name), LOG_ERROR(-ENODEV),
+		  LOG_TEXT("reason", intake->reason));
 }

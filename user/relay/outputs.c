@@ -142,9 +142,7 @@ static bool is_port(const struct relay *relay, const char *name)
 /* Interfaces that are inputs as well tell it themselves. */
 static void tell(const struct followed *followed, const struct relay *relay)
 {
-	const char *name = followed->trouble ? "interface-impaired" : "interface-recovered";
 	char reason[REASON_SIZE] = "";
-	struct event event;
 
 	if (is_port(relay, followed->name))
 		return;
@@ -152,13 +150,10 @@ static void tell(const struct followed *followed, const struct relay *relay)
 		snprintf(reason, sizeof(reason), "output interface %s %s", followed->name,
 			 followed->there ? "is down: set it up" : "does not exist");
 	if (followed->trouble)
-		log_error("interface-impaired iface=%s reason=\"%s\"", followed->name, reason);
+		log_event(LOG_LEVEL_ERROR, "interface-impaired", LOG_IFACE(followed->name),
+			  LOG_TEXT("reason", reason));
 	else
-		log_info("interface-recovered iface=%s", followed->name);
-	event_init(&event, name, LOG_FACILITY, EVENT_NOT_LOGGED);
-	event_add_text(&event, "interface", followed->name);
-	event_add_text(&event, "reason", followed->trouble ? reason : NULL);
-	event_emit(relay->events, &event);
+		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(followed->name));
 }
 
 /* False: it could not be asked. */

@@ -373,8 +373,8 @@ static void settle_intakes(struct plan *plan, struct sampler *sampler)
 			continue;
 		}
 		if (intake->attached || intake->nr_workers)
-			log_write(LOG_FACILITY_LINKS, LOG_LEVEL_INFO, "interface-released iface=%s",
-				  intake->name);
+			log_write(LOG_FACILITY_LINKS, LOG_LEVEL_INFO, "interface-released",
+				  LOG_IFACE(intake->name));
 		sampler_interface_gone(sampler, &intake->meter, intake->name);
 		intake_stop(intake);
 		relay_retire_port(plan->relay, intake);
@@ -405,7 +405,7 @@ static void commit(struct plan *plan)
 	struct sampler sampler;
 
 	hand_down_meters(plan);
-	sampler_begin(&sampler, relay->events, clock_ns(), relay->config.events.silent_after);
+	sampler_begin(&sampler, clock_ns(), relay->config.events.silent_after);
 	retire_routes(plan, &sampler);
 	settle_intakes(plan, &sampler);
 	sampler_end(&sampler);

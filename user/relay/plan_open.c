@@ -52,7 +52,6 @@ static int open_intake(struct plan *plan, const char *name, struct intake **out)
 	if (!intake)
 		return -ENOMEM;
 	intake->fresh = true;
-	intake->events = plan->relay->events;
 	plan->intakes[plan->nr_intakes++] = intake;
 	err = other ? intake_refuse(intake, name, other)
 		    : intake_open(intake, name, plan->next, workers);
@@ -108,8 +107,8 @@ static void log_pending(const struct plan *plan, const struct route *route, int 
 
 	if (before && before->reason && strcmp(before->reason, reason) == 0)
 		return;
-	log_error("rule-pending rule=%s error=\"%s\" reason=\"%s\"", route->rule->name,
-		  strerror(-err), reason);
+	log_error("rule-pending", LOG_NAME("rule", route->rule->name), LOG_ERROR(err),
+		  LOG_TEXT("reason", reason));
 }
 
 int plan_open_routes(struct plan *plan)

@@ -19,7 +19,7 @@
 
 /* ---- start and stop ---- */
 
-int relay_open(struct relay **out, struct config *config, const struct events *events)
+int relay_open(struct relay **out, struct config *config)
 {
 	struct relay_change change;
 	char reason[REASON_SIZE];
@@ -32,7 +32,6 @@ int relay_open(struct relay **out, struct config *config, const struct events *e
 	config_init(&relay->config);
 	relay->epoll_fd = -1;
 	relay->started_ns = clock_ns();
-	relay->events = events;
 	err = membership_open(&relay->membership);
 	/* First listen, then look. */
 	if (!err)

@@ -12,7 +12,6 @@
 #include "membership/membership.h"
 #include "rules/config.h"
 #include "steering/pins.h"
-#include "telemetry/event.h"
 #include "telemetry/stats.h"
 
 struct relay;
@@ -30,11 +29,10 @@ struct relay_change {
 
 /*
  * Start. The relay takes the configuration over (it is left empty). What cannot run is left
- * `pending`. `events` (NULL: nobody) are told what happens to rules and interfaces; they outlive
- * the relay. 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the
+ * `pending`. 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the
  * interfaces; -ENOMEM.
  */
-int relay_open(struct relay **out, struct config *config, const struct events *events);
+int relay_open(struct relay **out, struct config *config);
 
 /*
  * Go over to this configuration: all of it, or nothing. Rules that are the same in both go on

@@ -21,7 +21,6 @@ struct relay {
 	struct follow *follow;	     /* NULL while it starts */
 	bool broken;  /* an intake could not be ended in order: a worker had failed */
 	int epoll_fd; /* that the workers are to be watched by, or -1 */
-	const struct events *events; /* who is told what happens */
 	uint64_t started_ns;
 };
 

@@ -52,7 +52,7 @@ static int log_libbpf(enum libbpf_print_level level, const char *format, va_list
 		return 0;
 	vsnprintf(line, sizeof(line), format, args);
 	line[strcspn(line, "\n")] = '\0';
-	log_debug("libbpf message=\"%s\"", line);
+	log_debug("libbpf", LOG_TEXT("message", line));
 	return 0;
 }
 
@@ -271,11 +271,10 @@ int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum 
 		err = attach_mode(steer, ifindex, XDP_FLAGS_DRV_MODE);
 		if (!err || err == -EBUSY || err == -EEXIST || wanted == IFACE_MODE_NATIVE)
 			return err;
-		log_warning(
-			"native-xdp-refused ifindex=%d error=\"%s\" hint=\"skb mode is slower, and "
-			"takes no packets that the sending side left uncut: ethtool -K PEER "
-			"tx-udp-segmentation off\"",
-			ifindex, strerror(-err));
+		log_warning("native-xdp-refused", LOG_INT("ifindex", ifindex), LOG_ERROR(err),
+			    LOG_TEXT("hint",
+				     "skb mode is slower, and takes no packets that the sending "
+				     "side left uncut: ethtool -K PEER tx-udp-segmentation off"));
 	}
 	*mode = IFACE_MODE_SKB;
 	return attach_mode(steer, ifindex, XDP_FLAGS_SKB_MODE);
@@ -288,7 +287,7 @@ void steer_detach(struct steer *steer)
 		int err = pins_empty(&steer->pins);
 
 		if (err)
-			log_error("pins-not-emptied error=\"%s\"", strerror(-err));
+			log_error("pins-not-emptied", LOG_ERROR(err));
 		wait_for_packets();
 		return;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 /* What a timer's jitter must not turn into another second: samples are as far apart as that. */
 #define JITTER_NS (NS_PER_SECOND / 20)
@@ -89,51 +90,45 @@ void meter_read(const struct meter *meter, uint64_t now_ns, unsigned int silent_
 
 /* ---- events ---- */
 
-static void emit(struct sampler *sampler, const struct event *event)
+/* Whether this second may have another event. */
+static bool may_emit(struct sampler *sampler)
 {
 	if (sampler->emitted == SAMPLER_EVENTS) {
 		sampler->suppressed++;
-		return;
+		return false;
 	}
 	sampler->emitted++;
-	event_emit(sampler->events, event);
+	return true;
 }
 
-/* `bad`: it is what an admin would look into. */
+/* `bad`: an administrator would look into it. */
 static void emit_rule(struct sampler *sampler, const char *name, bool bad,
 		      const struct stats_rule *stats, const char *reason)
 {
-	struct event event;
-
-	event_init(&event, name, LOG_FACILITY_RULES, bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
-	event_add_text(&event, "rule", stats->rule->name);
-	event_add_text(&event, "reason", reason);
-	emit(sampler, &event);
+	if (may_emit(sampler))
+		log_write_event(LOG_FACILITY_RULES, bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, name,
+				LOG_NAME("rule", stats->rule->name), LOG_TEXT("reason", reason));
 }
 
 static void emit_output(struct sampler *sampler, const struct rule *rule,
-			const struct rule_output *output, const struct event_number *errors,
+			const struct rule_output *output, const struct log_count *errors,
 			unsigned int nr_errors)
 {
 	char to[ENDPOINT_TEXT_SIZE];
-	struct event event;
 
-	event_init(&event, nr_errors ? "dropping" : "dropping-ended", LOG_FACILITY_EGRESS,
-		   nr_errors ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
-	event_add_text(&event, "rule", rule->name);
-	event_add_text(&event, "output", output_format(output, to));
-	if (nr_errors)
-		event_add_numbers(&event, "errors", errors, nr_errors);
-	emit(sampler, &event);
+	if (may_emit(sampler))
+		log_write_event(LOG_FACILITY_EGRESS, nr_errors ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+				nr_errors ? "dropping" : "dropping-ended",
+				LOG_NAME("rule", rule->name),
+				LOG_NAME("output", output_format(output, to)),
+				nr_errors ? LOG_COUNTS("errors", errors, nr_errors) : LOG_NONE);
 }
 
 /* ---- samples ---- */
 
-void sampler_begin(struct sampler *sampler, const struct events *events, uint64_t now_ns,
-		   unsigned int silent_after)
+void sampler_begin(struct sampler *sampler, uint64_t now_ns, unsigned int silent_after)
 {
-	*sampler =
-		(struct sampler){.events = events, .now_ns = now_ns, .silent_after = silent_after};
+	*sampler = (struct sampler){.now_ns = now_ns, .silent_after = silent_after};
 }
 
 static uint64_t loss(const struct stats_output *stats, unsigned int reason)
@@ -148,7 +143,7 @@ static const char *loss_name(unsigned int reason)
 
 /* The losses since the last sample, by name. Returns how many names there are. */
 static unsigned int new_losses(struct output_meter *meter, const struct stats_output *stats,
-			       struct event_number numbers[LOSSES])
+			       struct log_count numbers[LOSSES])
 {
 	unsigned int count = 0;
 	uint64_t sum = 0;
@@ -163,7 +158,7 @@ static unsigned int new_losses(struct output_meter *meter, const struct stats_ou
 
 		meter->losses[i] = (uint32_t)loss(stats, i);
 		if (grown)
-			numbers[count++] = (struct event_number){loss_name(i), grown};
+			numbers[count++] = (struct log_count){loss_name(i), grown};
 	}
 	meter->nr_losses = sum;
 	return count;
@@ -172,7 +167,7 @@ static unsigned int new_losses(struct output_meter *meter, const struct stats_ou
 static void sample_output(struct sampler *sampler, struct output_meter *meter,
 			  const struct stats_rule *rule, const struct stats_output *stats)
 {
-	struct event_number errors[LOSSES];
+	struct log_count errors[LOSSES];
 	unsigned int count = new_losses(meter, stats, errors);
 
 	rates_sample(&meter->rates, sampler->now_ns, stats->sent, stats->sent_bytes);
@@ -215,14 +210,11 @@ void sampler_rule_gone(struct sampler *sampler, const struct meter *meter, const
 
 static void emit_interface(struct sampler *sampler, const char *iface, uint64_t packets)
 {
-	struct event event;
-
-	event_init(&event, packets ? "buffer-exhausted" : "buffer-exhausted-ended",
-		   LOG_FACILITY_INGRESS, packets ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
-	event_add_text(&event, "interface", iface);
-	if (packets)
-		event_add_number(&event, "packets", packets);
-	emit(sampler, &event);
+	if (may_emit(sampler))
+		log_write_event(LOG_FACILITY_INGRESS, packets ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+				packets ? "buffer-exhausted" : "buffer-exhausted-ended",
+				LOG_NAME("interface", iface),
+				packets ? LOG_UINT("packets", packets) : LOG_NONE);
 }
 
 void sampler_interface(struct sampler *sampler, struct interface_meter *meter,
@@ -256,11 +248,7 @@ void sampler_interface_gone(struct sampler *sampler, const struct interface_mete
 
 void sampler_end(struct sampler *sampler)
 {
-	struct event event;
-
-	if (!sampler->suppressed)
-		return;
-	event_init(&event, "events-suppressed", LOG_FACILITY_DAEMON, LOG_LEVEL_WARNING);
-	event_add_number(&event, "count", sampler->suppressed);
-	event_emit(sampler->events, &event);
+	if (sampler->suppressed)
+		log_write_event(LOG_FACILITY_DAEMON, LOG_LEVEL_WARNING, "events-suppressed",
+				LOG_UINT("count", sampler->suppressed));
 }

@@ -5,7 +5,7 @@
  * drop, interfaces that run out of frames. Pure but for the events: counters come as a snapshot
  * (stats.h), time as an argument. Main thread.
  *
- *     sampler_begin(&sampler, events, now_ns, config->events.silent_after);
+ *     sampler_begin(&sampler, now_ns, config->events.silent_after);
  *     for each rule:       sampler_rule(&sampler, meter, &stats->rules[i]);
  *     for each interface:  sampler_interface(&sampler, &meter, stats, &stats->interfaces[i]);
  *     sampler_end(&sampler);
@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "telemetry/event.h"
 #include "telemetry/stats.h"
 
 /* Events of one second; the number of those beyond is told in one `events-suppressed`. An interface
@@ -37,7 +36,6 @@ struct interface_meter {
 };
 
 struct sampler {
-	const struct events *events;
 	uint64_t now_ns;
 	unsigned int silent_after;
 	unsigned int emitted; /* since sampler_begin() */
@@ -56,9 +54,7 @@ void meter_reset_peaks(struct meter *meter);
 void meter_read(const struct meter *meter, uint64_t now_ns, unsigned int silent_after,
 		struct stats_rule *stats);
 
-/* `events`: who is told; NULL: nobody. */
-void sampler_begin(struct sampler *sampler, const struct events *events, uint64_t now_ns,
-		   unsigned int silent_after);
+void sampler_begin(struct sampler *sampler, uint64_t now_ns, unsigned int silent_after);
 void sampler_rule(struct sampler *sampler, struct meter *meter, const struct stats_rule *stats);
 void sampler_interface(struct sampler *sampler, struct interface_meter *meter,
 		       const struct stats *stats, const struct stats_interface *iface);

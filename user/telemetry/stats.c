@@ -89,11 +89,9 @@ void stats_log(const struct stats *stats, const char *event)
 	struct stats_totals t;
 
 	stats_sum(stats, &t);
-	log_info("%s uptime=%llu steered=%llu received=%llu submitted=%llu sent=%llu "
-		 "sent_bytes=%llu send_errors=%llu rate_limited=%llu dropped=%llu exhausted=%llu",
-		 event, (unsigned long long)stats->uptime_seconds, (unsigned long long)t.steered,
-		 (unsigned long long)t.received, (unsigned long long)t.submitted,
-		 (unsigned long long)t.sent, (unsigned long long)t.sent_bytes,
-		 (unsigned long long)t.send_errors, (unsigned long long)t.rate_limited,
-		 (unsigned long long)t.dropped, (unsigned long long)t.buffer_exhausted);
+	log_info(event, LOG_UINT("uptime", stats->uptime_seconds), LOG_UINT("steered", t.steered),
+		 LOG_UINT("received", t.received), LOG_UINT("submitted", t.submitted),
+		 LOG_UINT("sent", t.sent), LOG_UINT("sent_bytes", t.sent_bytes),
+		 LOG_UINT("send_errors", t.send_errors), LOG_UINT("rate_limited", t.rate_limited),
+		 LOG_UINT("dropped", t.dropped), LOG_UINT("exhausted", t.buffer_exhausted));
 }
