@@ -83,7 +83,7 @@ bool args_parse(const struct args *args, int argc, char **argv, bool *json,
 			*json = true;
 			break;
 		case '?':
-			return false; /* getopt has said what */
+			return false; /* getopt has printed the reason */
 		default:
 			if (!args->take(option, optarg, args->context))
 				return false;

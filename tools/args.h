@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the command lines of the tools have in common: exit codes, strict parsing, and how an option
- * is refused. A word is taken as a whole and within its range, or it is refused. Main thread only.
+ * What the command lines of the tools share: exit codes, strict parsing, and how an option is
+ * refused. A word must parse completely and be within its range. Main thread only.
  */
 #ifndef XMCAST_TOOLS_ARGS_H
 #define XMCAST_TOOLS_ARGS_H
@@ -21,30 +21,30 @@ enum {
 /* Decimal digits only, from `min` to `max`. */
 bool args_number(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
-/* Seconds, with a fraction if wanted, as nanoseconds: more than 0, at most a year. */
+/* Seconds, optionally with a fraction, as nanoseconds: more than 0, at most a year. */
 bool args_seconds(const char *text, uint64_t *ns);
 
-/* Say on stderr, behind the program's name, why the command line is refused. Returns false. */
+/* Print on stderr, after the program's name, why the command line is refused. Returns false. */
 __attribute__((format(printf, 1, 2))) bool args_refuse(const char *format, ...);
 
-/* args_number() and args_seconds() for the value of an option, "--" not included in its name: what
- * they do not take is refused with the reason. */
+/* args_number() and args_seconds() for the value of an option, whose name is given without "--". A
+ * value that they do not accept is refused with the reason. */
 bool args_take_number(const char *option, const char *text, uint64_t min, uint64_t max,
 		      uint64_t *value);
 bool args_take_seconds(const char *option, const char *text, uint64_t *ns);
 
-/* A command line `[options] IFACE`. -j, -h and -V, with their long forms, are args_parse()'s own.
- */
+/* A command line `[options] IFACE`. args_parse() itself handles -j, -h and -V with their long
+ * forms. */
 struct args {
 	const char *usage;
-	const struct option *options; /* the long ones, these three included */
+	const struct option *options; /* the long options, including these three */
 
-	/* Takes any other option, or refuses it. */
+	/* Accepts any other option, or refuses it. */
 	bool (*take)(int option, char *text, void *context);
 	void *context;
 };
 
-/* False: leave with *status, all is said. *json and `interface` are set otherwise. */
+/* False: exit with *status; any message is printed. Otherwise *json and `interface` are set. */
 bool args_parse(const struct args *args, int argc, char **argv, bool *json,
 		char interface[IFNAMSIZ], int *status);
 

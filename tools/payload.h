@@ -4,11 +4,11 @@
  *
  *     struct probe (32 bytes) | pattern (length - 32 bytes)
  *
- * The header vouches for itself: `check` makes the one's complement sum of its 16-bit words 0xffff.
- * So damage in it is seen without reading the rest, and it adds a constant to the UDP checksum.
+ * The header is self-checking: `check` makes the one's complement sum of its 16-bit words 0xffff.
+ * So damage to it is detected without reading the rest, and it adds a constant to the UDP checksum.
  *
- * The pattern is a window into one fixed pseudo-random table, which starts where flow and sequence
- * number say: a byte out of place, or left over from another packet, is a wrong byte.
+ * The pattern is a window into one fixed pseudo-random table; flow and sequence number choose where
+ * the window starts. So a byte that is out of place, or left over from another packet, is wrong.
  *
  * Pure, for BPF and user space. Integers are in network byte order, naturally aligned within the
  * header; a payload in a frame is not aligned (14 bytes of Ethernet), so user space copies the
@@ -23,17 +23,17 @@
 #define PROBE_MAGIC    0x786d6370U /* "xmcp" */
 
 #define PROBE_SIZE_MIN 32
-/* What XDP live frames leave of a 4 KiB page, rounded down. */
+/* The part of a 4 KiB page that XDP live frames leave for the payload, rounded down. */
 #define PROBE_SIZE_MAX 3072
 
-/* Even, so that the table's 16-bit words are those of the payload, and their sums can be had from a
- * table of prefix sums. */
+/* Even, so that the table's 16-bit words are those of the payload, and a table of prefix sums gives
+ * their checksums. */
 #define PATTERN_STARTS 256
 #define PATTERN_SIZE   4096 /* at least 2 * PATTERN_STARTS + PROBE_SIZE_MAX */
 
 struct probe {
 	__be32 magic;
-	__be32 run;	 /* random per run of the generator: tells a restart from a repetition */
+	__be32 run; /* random per run of the generator: distinguishes a restart from a duplicate */
 	__be64 sequence; /* per flow, in steps of 1 */
 	__be64 sent_ns;	 /* CLOCK_MONOTONIC of the sender, the clock of bpf_ktime_get_ns() */
 	__be32 flow;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xmcast-bench-receive: how many packets a second AF_XDP alone can take in, on the relay's own
- * path.
+ * xmcast-bench-receive: how many packets a second AF_XDP alone can receive, with the relay's own
+ * code.
  *
- * Steers as xmcastd does, receives into the same frames and rings by the same code, and gives every
- * frame back at once. What a relay on this interface delivers cannot be more; the ratio of the two
- * is what the relaying itself costs.
+ * It steers as xmcastd does, receives into the same frames and rings with the same code, and
+ * returns every frame at once. This is an upper bound for what a relay on this interface delivers;
+ * the ratio of the two shows the cost of relaying.
  *
- * One thread is both sides of struct xsk here: it takes frames out of the RX ring and is the one
+ * One thread is both sides of struct xsk here: it takes frames out of the RX ring and is the only
  * producer of the fill ring.
  */
 #include <errno.h>
@@ -30,24 +30,24 @@
 #include "rules/config.h"
 #include "steering/steer.h"
 
-/* As the relay's ingress thread takes them. */
+/* As in the relay's ingress thread. */
 #define BATCH 64
 
-/* How often a running stream is looked away from, to see a signal or the end of --duration. */
+/* How often reception is interrupted to check for a signal or the end of --duration. */
 #define BATCHES_PER_LOOK 1024
 
 static const char usage_text[] =
 	"Usage: xmcast-bench-receive IFACE [options]\n"
-	"Receive steered packets through AF_XDP, return the frames at once, and tell the rate.\n"
-	"Says \"ready\" on stderr and one JSON object on stdout at its end.\n"
+	"Receive steered packets through AF_XDP, return the frames at once, and report the rate.\n"
+	"Prints \"ready\" on stderr, and one JSON object on stdout at its end.\n"
 	"\n"
 	"  --group ADDR        destination to steer (default 239.1.1.1)\n"
 	"  --port N            destination port (5000)\n"
-	"  --flows N           and the N - 1 ports behind it (1)\n"
+	"  --flows N           number of consecutive ports (1)\n"
 	"  --queue N           RX queue (0)\n"
 	"  --frames N          UMEM frames, a power of two (xmcastd's default)\n"
 	"  --rx-ring N         RX ring entries, a power of two (xmcastd's default)\n"
-	"  --duration SECONDS  stop after this time, else at SIGINT or SIGTERM\n"
+	"  --duration SECONDS  stop after this time, otherwise at SIGINT or SIGTERM\n"
 	"  -h, --help\n"
 	"\n"
 	"Exit status: 0 done, 1 usage, 2 failed, 77 no permission.\n";
@@ -155,9 +155,9 @@ static bool parse(int argc, char **argv, struct options *options, int *status)
 	if (optind + 1 != argc)
 		return usage("one interface is needed", "");
 	if (strlen(argv[optind]) >= sizeof(options->rule.iface))
-		return usage("no interface has such a name: ", argv[optind]);
+		return usage("not a valid interface name: ", argv[optind]);
 	if (options->rule.port + options->flows - 1 > UINT16_MAX)
-		return usage("there are no ports for so many flows", "");
+		return usage("--flows goes beyond port 65535", "");
 	snprintf(options->rule.iface, sizeof(options->rule.iface), "%s", argv[optind]);
 	return true;
 }
@@ -204,7 +204,7 @@ static int open_socket(struct receiver *receiver, const struct options *options)
 		return fail(options->rule.iface, err);
 	xsk.frame_size = xsk_frame_size(mtu);
 	if (!xsk.frame_size)
-		return fail("no frame holds a packet of this MTU", -EMSGSIZE);
+		return fail("a packet of this MTU does not fit a frame", -EMSGSIZE);
 	err = xsk_open(&receiver->xsk, &xsk);
 	return err ? fail("opening the AF_XDP socket", err) : 0;
 }
@@ -225,7 +225,7 @@ static int add_rules(struct receiver *receiver, const struct options *options)
 	return 0;
 }
 
-/* The order that steer.h prescribes: sockets, rules, and only then the packets. */
+/* In the order that steer.h prescribes: sockets, rules, and only then the packets. */
 static int open_receiver(struct receiver *receiver, const struct options *options)
 {
 	enum iface_mode mode;
@@ -272,7 +272,7 @@ static void close_receiver(struct receiver *receiver)
 /* ---- receiving ---------------------------------------------------------------------------------
  */
 
-/* One batch in, and its frames back. Returns how many. */
+/* Receive one batch and return its frames. Returns their number. */
 static unsigned int turn_over(struct receiver *receiver)
 {
 	struct xsk_frame frames[BATCH];
@@ -289,7 +289,7 @@ static unsigned int turn_over(struct receiver *receiver)
 	return count;
 }
 
-/* Take all that is there, but come back now and then. */
+/* Receive all that is available, but return now and then. */
 static void drain(struct receiver *receiver)
 {
 	unsigned int count = turn_over(receiver);
@@ -303,7 +303,8 @@ static void drain(struct receiver *receiver)
 	receiver->last_ns = clock_ns();
 }
 
-/* Until a signal comes or the time is over. Sleeps whenever the ring is empty, as ingress does. */
+/* Until a signal arrives or the time is over. Sleeps whenever the ring is empty, as ingress does.
+ */
 static void receive(struct receiver *receiver, const struct options *options)
 {
 	const uint64_t end = options->duration_ns ? clock_ns() + options->duration_ns : UINT64_MAX;
@@ -364,7 +365,8 @@ int main(int argc, char **argv)
 		err = open_receiver(&receiver, &options);
 	if (!err) {
 		receive(&receiver, &options);
-		/* First, so that the counters stand still; and what was on its way is counted. */
+		/* Detach first, so that the counters stop; packets already received are still
+		 * counted. */
 		steer_detach(receiver.steer);
 		while (turn_over(&receiver))
 			;

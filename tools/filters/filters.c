@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Makes the seccomp filters of base/sandbox.h, when xmcastd is built: the lists of system calls are
- * here, and nowhere else; libseccomp turns them into programs, and this prints these as C.
+ * Generates the seccomp filters of base/sandbox.h when xmcastd is built. The lists of system calls
+ * are here and nowhere else; libseccomp compiles them, and this program prints the result as C.
  *
- * Not when xmcastd runs: libseccomp 2.5.4 crashes, or makes another filter than asked for, where it
- * gets no memory; and a thread that is about to be confined would need all of its calls.
+ * Why not at run time: libseccomp 2.5.4 crashes, or builds a different filter, when it runs out of
+ * memory; and a thread that is about to be confined would need all of libseccomp's system calls.
  *
- * Not on any list is tgkill(2), so that abort(3) ends a packet thread with SIGSYS, and the main
- * thread, which it then lets run into an illegal instruction, with SIGSEGV.
+ * tgkill(2) is on no list. Therefore abort(3) ends a packet thread with SIGSYS, and the main thread
+ * with SIGSEGV, because abort(3) then executes an illegal instruction.
  */
 #include <errno.h>
 #include <linux/bpf.h>

@@ -9,7 +9,7 @@
 void frame_destination(const struct options *options, uint32_t number, struct xmc_addr *group,
 		       uint16_t *port);
 
-/* Everything of the flow's headers that does not change by packet, and the sums of it. */
+/* The parts of the flow's headers that are the same in every packet, and their checksums. */
 void frame_template(const struct options *options, const uint8_t source_mac[6], uint32_t number,
 		    struct gen_flow *flow);
 

@@ -3,11 +3,11 @@
  * The traffic source: an XDP program that BPF_PROG_TEST_RUN with BPF_F_TEST_XDP_LIVE_FRAMES runs
  * once per frame. It waits until the frame is due, writes it and redirects it to the interface.
  *
- * The kernel copies its template into a page only when the page is new. Pages come back with what
+ * The kernel copies its template into a page only when the page is new. Recycled pages hold what
  * their last user left in them, so every byte of every frame is written here.
  *
- * Two tracepoints tell what the interface did not take. A driver takes the first frames of a bulk
- * or none, so with the frames' order known, each drop is charged to its flow.
+ * Two tracepoints report which frames the interface did not accept. A driver accepts the first
+ * frames of a bulk or none, so with the frames' order known, each drop is charged to its flow.
  */
 #include "vmlinux.h"
 
@@ -17,15 +17,15 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Spin no longer than this in one run of the program: softirqs of this CPU wait meanwhile. */
+/* The longest spin in one run of the program: softirqs of this CPU wait meanwhile. */
 #define SPIN_NS	   50000
 #define SPIN_TURNS 4096
 
-/* A schedule missed by more than both of these slips: catching up further would be a burst. */
+/* A schedule that is late by more than both of these slips: catching up would be a burst. */
 #define CATCH_UP_NS	 1000000
 #define CATCH_UP_PACKETS 256 /* the ring of a veth */
 
-/* Frames whose fate is unknown: at most one bulk of the kernel (16). A power of two. */
+/* Frames whose result is not known yet: at most one bulk of the kernel (16). A power of two. */
 #define PENDING 64
 
 /* Only these members; CO-RE finds them. */
@@ -38,7 +38,7 @@ struct pid_of {
 	__u32 tgid;
 };
 
-/* By user space, before the run. */
+/* Set by user space before the run. */
 struct gen_config config;
 __u8 pattern[PATTERN_SIZE];
 __u32 pattern_sums[PATTERN_SIZE / 2 + 1]; /* of the first n 16-bit words of the pattern */
@@ -76,7 +76,7 @@ static long spin_once(__u32 turn, void *data)
 	return spin->now >= spin->until;
 }
 
-/* When packet number n is due, relative to the start. Exact, and without overflow. */
+/* When packet number n is due, relative to the start. Exact and without overflow. */
 static __always_inline __u64 schedule(__u64 n)
 {
 	__u64 rate = config.rate_pps;
@@ -84,7 +84,7 @@ static __always_inline __u64 schedule(__u64 n)
 	return n / rate * 1000000000 + n % rate * 1000000000 / rate;
 }
 
-/* Pacing, before the first frame of a batch. The time, or 0: not due yet, come again. */
+/* Pacing, before the first frame of a batch. Returns the time, or 0 if it is not due yet. */
 static __always_inline __u64 wait_until_due(__u64 now)
 {
 	__u64 due = state.base_ns + schedule(state.packets);
@@ -107,7 +107,8 @@ static __always_inline __u64 wait_until_due(__u64 now)
 	return spin.now;
 }
 
-/* May a frame be sent? The time, which is read once a frame because that is dear; or 0. */
+/* May a frame be sent? Returns the time, or 0. The clock is read once a frame because that is
+ * expensive. */
 static __always_inline __u64 may_send(void)
 {
 	bool first = state.calls++ % config.batch == 0;
@@ -166,7 +167,8 @@ static __always_inline void write_ipv4(struct xmc_ipv4 *ip, const struct gen_flo
 	__u16 total = XMC_BE16(sizeof(struct xmc_ipv4) + sizeof(struct xmc_udp) + size);
 	struct {
 		__be16 skip, total, id, fragment;
-	} *half = (void *)ip; /* aligned to 2, which the packed header does not tell the compiler */
+	} *half =
+		(void *)ip; /* aligned to 2, which the compiler cannot see from the packed header */
 
 	half->total = total;
 	half->id = id;
@@ -225,8 +227,8 @@ static __always_inline bool write_frame(struct xdp_md *ctx, const struct gen_flo
 	if (rest > PROBE_SIZE_MAX)
 		return false;
 	if (rest) {
-		/* The verifier of Linux 6.1 does not learn from this `if` that there is at least
-		 * one. */
+		/* The verifier of Linux 6.1 does not conclude from this `if` that there is at
+		 * least one. */
 		__u32 less = rest - 1;
 
 		barrier_var(less);
@@ -270,8 +272,8 @@ int generate(struct xdp_md *ctx)
 	return bpf_redirect(config.ifindex, 0);
 }
 
-/* Is this event about a frame of ours? Live frames come "from" the loopback device, and softirqs
- * that run in our task's time do not. */
+/* Is this event about a frame of ours? Live frames come "from" the loopback device; frames of
+ * softirqs that happen to run in our task do not. */
 static __always_inline bool ours(const struct net_device *from)
 {
 	struct pid_of task = {};
@@ -296,7 +298,7 @@ static __always_inline void charge_drop(__u32 index, int error)
 		state.error = error;
 }
 
-/* (from, to, sent, drops, err): a bulk went to the driver, which took the first `sent` of it. */
+/* (from, to, sent, drops, err): a bulk went to the driver, which accepted the first `sent`. */
 SEC("tp_btf/xdp_devmap_xmit")
 int count_transmitted(__u64 *ctx)
 {
@@ -315,7 +317,7 @@ int count_transmitted(__u64 *ctx)
 	return 0;
 }
 
-/* (from, program, target, err, ...): the frame just written could not be queued at all. */
+/* (from, program, target, err, ...): the frame just written could not be queued. */
 SEC("tp_btf/xdp_redirect_err")
 int count_refused(__u64 *ctx)
 {

@@ -95,7 +95,7 @@ static void print_text(const struct source *source, const struct options *option
 		printf(" of %" PRIu64 " asked", options->rate_pps);
 	printf(", %" PRIu32 " flow%s\n", options->flows, options->flows == 1 ? "" : "s");
 	if (!source_knows_drops(source))
-		puts("what the interface dropped is not known (no BTF tracepoints)");
+		puts("drops of the interface are unknown (no BTF tracepoints)");
 	else if (sum.dropped)
 		printf("dropped by %s, so not sent: %" PRIu64 " packets\n", options->interface,
 		       sum.dropped);
@@ -104,12 +104,12 @@ static void print_text(const struct source *source, const struct options *option
 		       state->largest_lag_ns / 1e3, state->slipped_ns / 1e6);
 }
 
-/* Why nothing went out at all, and what helps. */
+/* Why nothing was sent at all, and what to do about it. */
 static void explain(const struct source *source, const struct options *options)
 {
 	int error = -source_state(source)->error;
 
-	fprintf(stderr, "xmcast-gen: %s took no frame: %s\n", options->interface,
+	fprintf(stderr, "xmcast-gen: %s accepted no frame: %s\n", options->interface,
 		error ? strerror(error) : "its queue is full");
 	if (error == EOPNOTSUPP || error == ENXIO)
 		fputs("xmcast-gen: the other end of a veth needs an XDP program or GRO "
@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 	if (!source)
 		return status;
 	if (!source_knows_drops(source))
-		fputs("xmcast-gen: this kernel has no BTF tracepoints: drops are not known\n",
+		fputs("xmcast-gen: this kernel has no BTF tracepoints: drops are unknown\n",
 		      stderr);
 	asked = source_asked(source);
 	err = source_run(source);
@@ -144,7 +144,8 @@ int main(int argc, char **argv)
 	if (err) {
 		fprintf(stderr, "xmcast-gen: test run of the XDP program: %s\n", strerror(-err));
 		if (err == -EINVAL)
-			fputs("xmcast-gen: live frames need Linux 5.18, --size fits one page\n",
+			fputs("xmcast-gen: live frames need Linux 5.18, and --size must fit one "
+			      "page\n",
 			      stderr);
 		status = EXIT_FAILED;
 	} else if (state->packets && !summarise(source, &options).sent) {

@@ -26,7 +26,7 @@ struct gen_config {
 	__u32 ifindex;
 	__u32 flows;
 	__u32 burst; /* packets of one flow in a row */
-	__u32 batch; /* frames that one round of the kernel's test loop takes: the last flushes */
+	__u32 batch; /* frames in one round of the kernel's test loop: the last one flushes */
 	__u32 ipv6;
 	__u32 size_max; /* payload of the frame that the kernel hands to the program */
 	__u32 sizes_count;
@@ -34,23 +34,23 @@ struct gen_config {
 	__u32 sizes[GEN_MAX_SIZES];
 };
 
-/* One flow: its headers, complete but for what changes by packet (lengths, id, checksums). */
+/* One flow: its headers, complete except for what differs by packet (lengths, id, checksums). */
 struct gen_flow {
 	__u64 header[8]; /* GEN_HEADER_* bytes */
 	__u64 sequence;	 /* of its next packet */
 	__u64 queued;
 	__u64 queued_bytes; /* payload */
-	__u64 dropped;	    /* of the queued: not taken by the interface */
+	__u64 dropped;	    /* of the queued: not accepted by the interface */
 	__u64 dropped_bytes;
-	__u32 ip_sum;  /* of the IPv4 header's 16-bit words; not its length, id and checksum */
-	__u32 udp_sum; /* of pseudo header and UDP header; not their lengths and the checksum */
+	__u32 ip_sum;  /* of the IPv4 header's 16-bit words, without length, id and checksum */
+	__u32 udp_sum; /* of pseudo header and UDP header, without lengths and checksum */
 };
 
 struct gen_state {
 	__u64 calls;	/* of the program within this test run: position in the kernel's batch */
-	__u64 packets;	/* of all flows, the dropped ones too */
+	__u64 packets;	/* of all flows, including dropped ones */
 	__u64 start_ns; /* when the first packet was due */
-	__u64 base_ns;	/* start of the schedule: later than start_ns by what it has slipped */
+	__u64 base_ns;	/* start of the schedule: start_ns plus what it has slipped */
 	__u64 last_ns;	/* when the last packet was written */
 	__u64 largest_lag_ns;
 	__u64 slipped_ns;
@@ -58,7 +58,7 @@ struct gen_state {
 	__u32 flow;
 	__u32 burst_left;
 	__s32 error; /* -errno of the last refusal */
-	__u32 done;  /* all sent, or time over */
+	__u32 done;  /* all sent, or the time is over */
 };
 
 #endif

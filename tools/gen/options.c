@@ -8,24 +8,25 @@
 
 static const char usage_text[] =
 	"Usage: xmcast-gen IFACE [options]\n"
-	"Send probe packets out of IFACE (XDP live frames), and say what it really sent.\n"
+	"Send probe packets out of IFACE (XDP live frames) and report what was really sent.\n"
 	"\n"
 	"  --group ADDR        destination, IPv4 or IPv6 (default 239.1.1.1)\n"
 	"  --port N            destination port (5000)\n"
-	"  --source ADDR       source address, any (10.9.9.9, or 2001:db8::9)\n"
+	"  --source ADDR       any source address (10.9.9.9, or 2001:db8::9)\n"
 	"  --src-port N        source port (40000)\n"
 	"  --dst-mac MAC       needed for a unicast destination\n"
-	"  --ttl N, --dscp N   (16, 0)\n"
-	"  --size BYTES[,...]  UDP payload, 32 to 3072; several: in turn, see --size-by (1400)\n"
-	"  --size-by WHAT      packet: within each flow; flow: each flow has one (packet)\n"
+	"  --ttl N, --dscp N   TTL or hop limit, DSCP (16, 0)\n"
+	"  --size BYTES[,...]  UDP payload, 32 to 3072; several are used in turn, see --size-by "
+	"(1400)\n"
+	"  --size-by WHAT      packet: change within each flow; flow: one size a flow (packet)\n"
 	"  --flows N           number of flows (1)\n"
 	"  --flow-by WHAT      successive flows differ by port, group or both (port)\n"
-	"  --burst N           packets of one flow in a row, then the next flow's (1)\n"
-	"  --rate PPS          of all flows together, evenly paced (flat out)\n"
-	"  --count N           stop after N packets of all flows together\n"
+	"  --burst N           packets of one flow in a row before the next flow (1)\n"
+	"  --rate PPS          over all flows, evenly paced (flat out)\n"
+	"  --count N           stop after N packets over all flows\n"
 	"  --duration SECONDS  stop after this time\n"
 	"  --first-seq N       sequence number of each flow's first packet (0)\n"
-	"  -j, --json          one JSON object\n"
+	"  -j, --json          report as one JSON object\n"
 	"  -h, --help  -V, --version\n"
 	"\n"
 	"Without --count and --duration it sends until SIGINT or SIGTERM. The other end of a veth\n"
@@ -125,7 +126,7 @@ static bool flow_by(const char *text, struct options *options)
 	       args_refuse("--flow-by: \"%s\" is not port, group or both", text);
 }
 
-/* An option about addresses and headers; see take_amount() for the others. */
+/* Options about addresses and headers; take_amount() handles the others. */
 static bool take_header(int option, char *text, struct options *options)
 {
 	uint64_t value = 0;
@@ -196,7 +197,7 @@ static bool take(int option, char *text, void *context)
 	return take_header(option, text, context) && take_amount(option, text, context);
 }
 
-/* What no option alone can tell. */
+/* Checks that concern several options. */
 static bool consistent(struct options *options)
 {
 	bool ipv4 = addr_is_ipv4(&options->group);
@@ -206,10 +207,11 @@ static bool consistent(struct options *options)
 	if (addr_is_any(&options->source))
 		addr_parse(ipv4 ? "10.9.9.9" : "2001:db8::9", &options->source);
 	if (addr_is_ipv4(&options->source) != ipv4)
-		return args_refuse("--source and --group must be of one address family");
+		return args_refuse("--source and --group must have the same address family");
 	if (!addr_is_multicast(&options->group) && !options->has_mac)
-		return args_refuse("--group is unicast: say whose, with --dst-mac MAC "
-				   "(ip -br link shows the peer's)");
+		return args_refuse(
+			"--group is unicast: give its Ethernet address with --dst-mac MAC "
+			"(ip -br link shows the peer's)");
 	if (options->by_port && options->port + last > 65535)
 		return args_refuse("--flows %u from --port %u go beyond port 65535", options->flows,
 				   options->port);

@@ -16,7 +16,8 @@ struct options {
 	bool has_mac;
 	uint32_t sizes[GEN_MAX_SIZES];
 	unsigned sizes_count;
-	bool size_by_flow;    /* each flow has one of the sizes; else each packet the next */
+	bool size_by_flow;    /* each flow has one of the sizes; otherwise each packet has the next
+				 size */
 	uint64_t count;	      /* 0: no limit */
 	uint64_t duration_ns; /* 0: no limit */
 	uint64_t rate_pps;    /* 0: flat out */
@@ -27,7 +28,7 @@ struct options {
 	bool json;
 };
 
-/* True: go on with `options`. False: leave with *status, all is said. */
+/* True: continue with `options`. False: exit with *status; any message is printed. */
 bool options_parse(int argc, char **argv, struct options *options, int *status);
 
 #endif

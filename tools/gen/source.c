@@ -23,18 +23,18 @@
 #include "frame.h"
 #include "gen.skel.h"
 
-/* linux/bpf.h of Debian 12 has it, older headers do not. */
+/* Defined in linux/bpf.h of Debian 12, but not in older headers. */
 #ifndef BPF_F_TEST_XDP_LIVE_FRAMES
 #define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
 #endif
 
-/* Frames in a batch of the kernel's test loop. Flat out: its own default, a NAPI poll's. Paced: the
- * kernel's bulk, and no more than fit into a tick, so that the tick is the only unevenness. */
+/* Frames in a batch of the kernel's test loop. Flat out: its default, the budget of a NAPI poll.
+ * Paced: the kernel's bulk, and no more than fit into a tick, so that only the tick is uneven. */
 #define BATCH_FLAT_OUT 64
 #define BATCH_PACED    16
 #define BATCH_TICK_NS  16000
 
-/* How soon after its end, or a signal, the run is interrupted. */
+/* How soon after its end, or after a signal, the run is interrupted. */
 #define WATCH_NS 1000000
 
 #define REPEAT	 INT32_MAX
@@ -62,7 +62,7 @@ static int fail(int *status, int code, const char *what, int error)
 	return -error;
 }
 
-/* libbpf explains a failed load at length; that is for `XMCAST_DEBUG=1`. */
+/* libbpf explains a failed load at length; print that only with `XMCAST_DEBUG=1`. */
 static int quiet(enum libbpf_print_level level, const char *format, va_list list)
 {
 	return getenv("XMCAST_DEBUG") ? vfprintf(stderr, format, list) : 0;
@@ -124,7 +124,7 @@ static void fill_pattern(struct gen_bpf *bpf)
 	bpf->bss->pattern_sums[PATTERN_SIZE / 2] = sum;
 }
 
-/* How many packets were asked for; ~0: no limit. */
+/* The requested number of packets; ~0: no limit. */
 static uint64_t packets_asked(const struct options *options)
 {
 	uint64_t limit = options->count ? options->count : UINT64_MAX;
@@ -164,8 +164,8 @@ static void configure(struct source *source, const struct options *options, uint
 	source->bpf->bss->state.flow = options->flows - 1;
 }
 
-/* The tracepoints see every process's frames: they tell ours by the process id, as it is called in
- * our own pid namespace. */
+/* The tracepoints see the frames of every process. They recognize ours by the process id in our own
+ * pid namespace. */
 static int configure_tracing(struct source *source)
 {
 	struct stat ns;
@@ -194,7 +194,7 @@ static int map_flows(struct source *source, const struct options *options, const
 	return 0;
 }
 
-/* Block the signals before any thread exists, so that only the watcher takes them. */
+/* Block the signals before any thread exists, so that only the watcher receives them. */
 static void watch_signals(struct source *source)
 {
 	sigemptyset(&source->watched);
@@ -222,7 +222,7 @@ struct source *source_open(const struct options *options, int *status)
 	if (!source->bpf)
 		source->bpf = load(options, false);
 	if (!source->bpf) {
-		fail(status, EXIT_FAILED, "loading the XDP program (XMCAST_DEBUG=1 says more)",
+		fail(status, EXIT_FAILED, "loading the XDP program (XMCAST_DEBUG=1 prints details)",
 		     errno);
 		goto out;
 	}
@@ -257,8 +257,8 @@ static void interrupted(int signal)
 	/* Its arrival alone ends the system call. */
 }
 
-/* Tell the program about SIGINT and SIGTERM, and end the test run when the program has done its
- * work: the kernel's loop itself ends by count or by a signal only. */
+/* Forward SIGINT and SIGTERM to the program, and end the test run when the program is done: the
+ * kernel's loop itself ends only by its count or by a signal. */
 static void *watch(void *arg)
 {
 	const struct timespec tick = {.tv_nsec = WATCH_NS};
@@ -273,7 +273,7 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-/* One long test run after the other: each costs tens of milliseconds to set up. */
+/* Few long test runs, because each takes tens of milliseconds to set up. */
 static int run_program(struct source *source)
 {
 	uint8_t template[GEN_HEADER_IPV6 + PROBE_SIZE_MAX] = {};

@@ -14,8 +14,8 @@ struct source;
 struct source *source_open(const struct options *options, int *status);
 void source_close(struct source *source);
 
-/* Send. Returns when all is sent, the time is over or SIGINT or SIGTERM came: 0 or -errno. To be
- * called by the main thread, once. */
+/* Send until all is sent, the time is over, or SIGINT or SIGTERM arrives: 0 or -errno. Called once,
+ * by the main thread. */
 int source_run(struct source *source);
 
 /* What was sent. Valid until source_close(). */
@@ -24,7 +24,7 @@ const struct gen_flow *source_flow(const struct source *source, uint32_t number)
 uint64_t source_asked(const struct source *source); /* packets in all; UINT64_MAX: no limit */
 uint32_t source_run_id(const struct source *source);
 
-/* Does the kernel tell what the interface refused? Without it, `dropped` is not known. */
+/* Does the kernel report what the interface refused? If not, `dropped` is unknown. */
 bool source_knows_drops(const struct source *source);
 
 #endif

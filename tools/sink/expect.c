@@ -8,7 +8,7 @@
 
 #include "base/addr.h"
 
-/* One flow as the generator tells of it. */
+/* One flow as the generator reports it. */
 struct sent_flow {
 	uint32_t run, flow;
 	uint64_t sent;
@@ -59,7 +59,7 @@ static size_t find(const struct flow_list *list, size_t count, const struct sent
 	return low < count && !compare(&list->records[low], &wanted) ? low : count;
 }
 
-/* Charge one flow to the records, of which the first `count` are sorted ones that came. */
+/* Compare one flow with the records; the first `count` are the flows that arrived, sorted. */
 static bool apply_flow(const struct sent_flow *flow, uint32_t copies, struct flow_list *list,
 		       size_t count)
 {
@@ -132,7 +132,8 @@ static bool apply_file(const char *path, uint32_t copies, struct flow_list *list
 			ok && read_flow(item, run, &flow) && apply_flow(&flow, copies, list, count);
 	}
 	if (!ok)
-		fprintf(stderr, "xmcast-sink: --expect %s: not what xmcast-gen -j writes\n", path);
+		fprintf(stderr, "xmcast-sink: --expect %s: not the output of xmcast-gen -j\n",
+			path);
 	json_decref(root);
 	return ok;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Maps and book-keeping that sink.bpf.c (XDP) and sink-skb.bpf.c (tc) have in common. Each object
- * includes it once and has maps of its own.
+ * Maps and counting that sink.bpf.c (XDP) and sink-skb.bpf.c (tc) share. Each object includes this
+ * once and has maps of its own.
  */
 #ifndef XMCAST_SINK_MAPS_H
 #define XMCAST_SINK_MAPS_H
@@ -28,7 +28,8 @@ struct {
 
 const volatile struct sink_filter filter = {.port_max = 65535};
 
-/* A new flow's books: too large for the stack. Not typed: a lock may only live in a map's value. */
+/* A new flow's state, which is too large for the stack. Untyped, because a lock may only live in a
+ * map's value. */
 const volatile __u64 empty_stats[sizeof(struct flow_stats) / 8] = {};
 
 static __always_inline struct flow_stats *find_flow(const struct flow_key *key)

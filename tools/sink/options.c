@@ -7,26 +7,26 @@
 
 static const char usage_text[] =
 	"Usage: xmcast-sink IFACE [options]\n"
-	"Receive the probe packets of xmcast-gen on IFACE and tell, for each flow, what was lost,\n"
-	"duplicated, reordered or corrupted, and its latency. Says \"ready\" on stderr.\n"
+	"Receive the probe packets of xmcast-gen on IFACE and report, for each flow, loss,\n"
+	"duplicates, reordering, corruption and latency. Prints \"ready\" on stderr.\n"
 	"\n"
-	"How to receive (default: XDP program, native if the driver can):\n"
+	"How to receive (default: XDP program, native if the driver supports it):\n"
 	"  --skb               tc ingress program; counts the segments of GSO packets\n"
 	"  --verify            UDP sockets; checks every byte. Needs --port, and --group to join\n"
-	"Probes are taken away by XDP and tc; all other packets go on to the stack.\n"
+	"XDP and tc consume the probes; all other packets go on to the stack.\n"
 	"\n"
 	"  --port N|A-B        destination ports (any)\n"
 	"  --group ADDR[/N]    destination addresses (any)\n"
-	"                      With either of them, a packet that is no probe is a corrupted one.\n"
+	"                      With either, a packet that is not a probe counts as corrupted.\n"
 	"  --count N           stop after N packets\n"
 	"  --duration SECONDS  stop after this time\n"
-	"  --idle SECONDS      stop when, after the first packet, none came for so long\n"
-	"  --flows MAX         flows to tell apart (4096)\n"
+	"  --idle SECONDS      stop when no packet has arrived for this long after the first\n"
+	"  --flows MAX         flows to distinguish (4096)\n"
 	"  --expect FILE       what xmcast-gen -j wrote; read at the end; repeatable. Loss is "
 	"exact\n"
 	"                      then, and any fault is exit status 2\n"
-	"  --copies N          destinations that each expected flow must arrive for (1)\n"
-	"  -j, --json          one JSON object\n"
+	"  --copies N          destinations at which each expected flow must arrive (1)\n"
+	"  -j, --json          report as one JSON object\n"
 	"  -h, --help  -V, --version\n"
 	"\n"
 	"Without --count, --duration and --idle it receives until SIGINT or SIGTERM.\n"
@@ -75,7 +75,7 @@ static bool ports(char *text, struct options *options)
 	    !args_take_number("port", dash ? dash + 1 : text, 1, 65535, &last))
 		return false;
 	if (last < first)
-		return args_refuse("--port: %llu-%llu is the wrong way round",
+		return args_refuse("--port: %llu-%llu: the first port is larger than the last",
 				   (unsigned long long)first, (unsigned long long)last);
 	options->filter.port_min = first;
 	options->filter.port_max = last;
@@ -137,7 +137,7 @@ static bool take(int option, char *text, void *context)
 	case OPT_SKB:
 	case OPT_VERIFY:
 		if (options->method != METHOD_XDP)
-			return args_refuse("--skb or --verify, once");
+			return args_refuse("--skb and --verify exclude each other");
 		options->method = option == OPT_SKB ? METHOD_SKB : METHOD_VERIFY;
 		return true;
 	case OPT_PORT:

@@ -10,7 +10,7 @@
 
 #define MAX_EXPECT 16
 
-/* Bounds a hostile --flows: about 5 kB of kernel memory each. */
+/* Upper bound of --flows: each needs about 5 kB of kernel memory. */
 #define MAX_FLOWS 65536
 
 /* Sockets and memberships that --verify may need. */
@@ -24,7 +24,7 @@ struct options {
 	enum method method;
 	struct sink_filter filter;
 	struct xmc_addr group; /* first address of --group; all zero: none given */
-	uint32_t groups;       /* how many addresses it stands for, at most MAX_VERIFY_GROUPS + 1 */
+	uint32_t groups; /* number of addresses that it covers, at most MAX_VERIFY_GROUPS + 1 */
 	bool has_port;
 	uint64_t count;	      /* 0: no limit */
 	uint64_t duration_ns; /* 0: no limit */
@@ -36,7 +36,7 @@ struct options {
 	bool json;
 };
 
-/* True: go on with `options`. False: leave with *status, all is said. */
+/* True: continue with `options`. False: exit with *status; any message is printed. */
 bool options_parse(int argc, char **argv, struct options *options, int *status);
 
 #endif

@@ -2,12 +2,12 @@
 /*
  * A way to receive probes: XDP, tc or sockets, behind one set of operations. One thread.
  *
- *     open      attach or bind; from its return on, packets are counted
- *     wait      let time pass, or receive, for at most `ms`; less if `wake_fd` becomes readable
- *     totals    what came so far
- *     stop      detach, and count what has arrived by then: nothing is counted any more
- *     collect   every flow, in no order; after stop
- *     close     stop, if need be, and free; takes NULL
+ *     open      attach or bind; packets are counted from its return on
+ *     wait      receive, or just wait, for at most `ms`; less if `wake_fd` becomes readable
+ *     totals    the counters so far
+ *     stop      detach and count what has arrived until then; nothing is counted afterwards
+ *     collect   every flow, in no particular order; after stop
+ *     close     stop if needed, and free; accepts NULL
  */
 #ifndef XMCAST_SINK_RECEIVER_H
 #define XMCAST_SINK_RECEIVER_H
@@ -17,8 +17,8 @@
 struct flow_record {
 	struct flow_key key;
 	struct flow_stats stats;
-	/* By --expect. */
-	bool known;    /* a generator told about this flow; otherwise nobody did */
+	/* Set by --expect. */
+	bool known;    /* a generator has reported this flow */
 	uint64_t sent; /* packets that it really sent */
 	uint64_t lost;
 };
@@ -28,7 +28,7 @@ struct flow_list {
 	size_t count;
 };
 
-/* A zeroed record at the end of the list, or NULL: no memory. Moves the records. */
+/* A zeroed record at the end of the list, or NULL: no memory. May move the records. */
 struct flow_record *flow_list_add(struct flow_list *list);
 
 struct receiver;
@@ -41,7 +41,7 @@ struct receiver_ops {
 	int (*collect)(struct receiver *receiver, struct flow_list *list); /* 0 or -errno */
 	/* "xdp-native", "xdp-skb", "tcx", "tc", "socket" */
 	const char *(*name)(const struct receiver *receiver);
-	/* Packets that the receiver itself lost, after the interface (full socket buffers). */
+	/* Packets that the receiver itself lost, behind the interface (full socket buffers). */
 	uint64_t (*overrun)(const struct receiver *receiver);
 	void (*close)(struct receiver *receiver);
 };
@@ -50,7 +50,8 @@ extern const struct receiver_ops receiver_xdp;
 extern const struct receiver_ops receiver_skb;
 extern const struct receiver_ops receiver_socket;
 
-/* Say on stderr what failed and what helps. Sets *status; returns NULL, for the open functions. */
+/* Print on stderr what failed and what to do. Sets *status; returns NULL, for the open functions.
+ */
 void *receiver_fail(int *status, const char *what, int error);
 
 #endif

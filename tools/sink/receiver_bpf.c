@@ -15,7 +15,7 @@
 #include "sink-skb.skel.h"
 #include "sink.skel.h"
 
-/* Linux 6.6; the headers of Debian 12 do not have it. */
+/* Since Linux 6.6; missing in the headers of Debian 12. */
 #define ATTACH_TCX_INGRESS 46
 
 struct receiver {
@@ -24,7 +24,7 @@ struct receiver {
 	int flows_fd, totals_fd;
 	int link_fd;
 	const char *name;
-	/* Without tcx: a classic filter, to be taken away by hand. */
+	/* Without tcx: a classic filter, which must be removed explicitly. */
 	struct bpf_tc_hook hook;
 	struct bpf_tc_opts filter;
 	bool own_qdisc, has_filter;
@@ -61,7 +61,7 @@ static void bpf_stop(struct receiver *receiver)
 		close(receiver->link_fd);
 	receiver->link_fd = -1;
 	if (receiver->has_filter) {
-		/* Detaching wants these to be zero. */
+		/* These must be zero for detaching. */
 		receiver->filter.flags = 0;
 		receiver->filter.prog_fd = 0;
 		receiver->filter.prog_id = 0;
@@ -69,7 +69,8 @@ static void bpf_stop(struct receiver *receiver)
 		receiver->has_filter = false;
 	}
 	if (receiver->own_qdisc) {
-		/* Both sides named: the qdisc itself goes, which an earlier clsact must not. */
+		/* With both directions named the qdisc itself is removed; a clsact that was there
+		 * before must stay. */
 		receiver->hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 		bpf_tc_hook_destroy(&receiver->hook);
 		receiver->own_qdisc = false;
@@ -87,7 +88,7 @@ static void bpf_close(struct receiver *receiver)
 	free(receiver);
 }
 
-/* A link: it goes with the process, however that ends. */
+/* A link disappears with the process, however that ends. */
 static int attach_xdp(struct receiver *receiver, unsigned ifindex)
 {
 	static const struct {
@@ -131,18 +132,18 @@ static struct receiver *xdp_open(const struct options *options, unsigned ifindex
 		return receiver;
 	receiver_fail(status, "attaching the XDP program", -err);
 	if (err == -EBUSY)
-		fputs("xmcast-sink: the interface has an XDP program already: use --skb, or take "
-		      "it off (ip link set IFACE xdp off)\n",
+		fputs("xmcast-sink: the interface already has an XDP program: use --skb, or detach "
+		      "it (ip link set IFACE xdp off)\n",
 		      stderr);
 	goto out;
 failed:
-	receiver_fail(status, "loading the XDP program (XMCAST_DEBUG=1 says more)", errno);
+	receiver_fail(status, "loading the XDP program (XMCAST_DEBUG=1 prints details)", errno);
 out:
 	bpf_close(receiver);
 	return NULL;
 }
 
-/* tcx where the kernel has it, because it too goes with the process; else clsact. */
+/* Prefer tcx, because it also disappears with the process; otherwise use clsact. */
 static int attach_skb(struct receiver *receiver, unsigned ifindex)
 {
 	int fd = bpf_program__fd(receiver->skb->progs.sink_skb);
@@ -190,7 +191,7 @@ static struct receiver *skb_open(const struct options *options, unsigned ifindex
 	receiver_fail(status, "attaching the tc program", -err);
 	goto out;
 failed:
-	receiver_fail(status, "loading the tc program (XMCAST_DEBUG=1 says more)", errno);
+	receiver_fail(status, "loading the tc program (XMCAST_DEBUG=1 prints details)", errno);
 out:
 	bpf_close(receiver);
 	return NULL;

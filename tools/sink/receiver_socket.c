@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Receiving with ordinary UDP sockets, as an application would: one per port and address family,
- * bound to the interface; and sockets that do nothing but hold memberships.
+ * bound to the interface, and sockets that only hold memberships.
  *
  * Every byte of a payload is compared with what the generator wrote.
  */
@@ -21,16 +21,16 @@
 #include "base/addr.h"
 #include "base/clock.h"
 
-/* Per system call: at high rates the call, not the copy, is the cost. */
+/* Per system call: at high rates the call costs more than the copy. */
 #define BATCH 64
 
-/* A datagram longer than a probe can be is cut here, and found to be too long. */
+/* A datagram longer than any probe is truncated here and detected as too long. */
 #define BUFFER_SIZE (PROBE_SIZE_MAX + 64)
 
-/* Between two looks at the clock and the signals. */
+/* Between two checks of the clock and the signals. */
 #define ROUNDS 64
 
-/* Half a second at 1 M packets of 1400 bytes/s, shared by whatever ports are used. */
+/* Half a second at 1 M packets of 1400 bytes/s, shared by all ports. */
 #define RECEIVE_BUFFER (64 << 20)
 
 /* The kernel's default, net.ipv4.igmp_max_memberships. */
@@ -38,7 +38,8 @@
 
 struct slot {
 	__u8 buffer[BUFFER_SIZE];
-	__u64 control[32]; /* holds the five messages that we ask for, aligned for them */
+	__u64 control[32]; /* room for the five control messages that we request, aligned for them
+			    */
 	struct sockaddr_in6 from;
 };
 
@@ -206,7 +207,7 @@ static int allocate(struct receiver *receiver, const struct options *options)
 	return 0;
 }
 
-/* The kernel takes the larger of "all" and the interface's own setting. */
+/* The kernel uses the larger of "all" and the interface's own setting. */
 static void warn_rp_filter(const char *interface)
 {
 	const char *names[] = {"all", interface};
@@ -267,7 +268,7 @@ static uint32_t hash(const struct flow_key *key)
 	return sum ^ sum >> 32;
 }
 
-/* The flow's books, new ones if need be; NULL: there are too many flows. */
+/* The flow's record, created if missing; NULL: there are too many flows. */
 static struct flow_stats *find_flow(struct receiver *receiver, const struct flow_key *key)
 {
 	uint32_t i = hash(key) & (receiver->index_size - 1);
@@ -348,7 +349,7 @@ static enum probe_state check_payload(const struct receiver *receiver, const __u
 	if (length > PROBE_SIZE_MAX || memcmp(payload + sizeof(probe), receiver->pattern + start,
 					      length - sizeof(probe)) != 0) {
 		arrival->corrupted = 1;
-		return PROBE_WRONG_LENGTH; /* or a wrong byte: it is corrupted */
+		return PROBE_WRONG_LENGTH; /* a wrong byte counts as corruption too */
 	}
 	return PROBE_GOOD;
 }
@@ -417,14 +418,14 @@ static void socket_wait(struct receiver *receiver, int ms, int wake_fd)
 	}
 }
 
-/* From now on no packet enters a socket; what has is counted, since it has arrived. */
+/* From now on no packet enters a socket; those already queued have arrived and are counted. */
 static void socket_stop(struct receiver *receiver)
 {
 	struct sock_filter drop = {.code = BPF_RET | BPF_K, .k = 0};
 	const struct sock_fprog filter = {.len = 1, .filter = &drop};
 
 	for (unsigned i = 1; i < receiver->sockets_count; i++) {
-		/* Without the filter a flood would keep us here. */
+		/* Without the filter, a flood would keep this loop running. */
 		if (setsockopt(receiver->sockets[i].fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
 			       sizeof(filter)))
 			continue;

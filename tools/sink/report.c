@@ -75,7 +75,7 @@ static json_t *latency_json(const struct latency *latency)
 			 (json_int_t)percentile(latency, 0.999), "max", (json_int_t)latency->max);
 }
 
-/* By run, flow, destination, port: the order in which a reader looks for them. */
+/* By run, flow, destination, port: the order in which a reader looks them up. */
 static int compare(const void *a, const void *b)
 {
 	const struct flow_key *x = &((const struct flow_record *)a)->key;
@@ -249,9 +249,9 @@ static void print_text(const struct report *report, const struct faults *faults,
 		       percentile(latency, 0.9) / 1e3, percentile(latency, 0.99) / 1e3,
 		       percentile(latency, 0.999) / 1e3, latency->max / 1e3);
 	if (faults->stale)
-		printf("too old to tell whether late or duplicated: %" PRIu64 "\n", faults->stale);
+		printf("too old to classify as late or duplicated: %" PRIu64 "\n", faults->stale);
 	if (faults->unexpected)
-		printf("of flows that no --expect file has: %" PRIu64 "\n", faults->unexpected);
+		printf("of flows that no --expect file lists: %" PRIu64 "\n", faults->unexpected);
 	if (totals->malformed)
 		printf("malformed: %llu\n", totals->malformed);
 	if (totals->unplaced)
@@ -260,10 +260,10 @@ static void print_text(const struct report *report, const struct faults *faults,
 	if (report->overrun)
 		printf("lost in our own socket buffers: %" PRIu64 "\n", report->overrun);
 	if (totals->foreign)
-		printf("not for us (no probes, or not of --port and --group): %llu\n",
+		printf("not for this sink (no probes, or outside --port and --group): %llu\n",
 		       totals->foreign);
 	if (runs > 1)
-		printf("from %u runs of the generator: flows are told apart by run\n", runs);
+		printf("from %u runs of the generator: flows are counted by run\n", runs);
 	if (report->flows.count)
 		print_flows(report);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the sink prints at the end. */
+/* The report that the sink prints at its end. */
 #ifndef XMCAST_SINK_REPORT_H
 #define XMCAST_SINK_REPORT_H
 
@@ -13,7 +13,8 @@ struct report {
 	uint64_t overrun;
 };
 
-/* Print it, as text or JSON. True: nothing at all went wrong. Sorts the flows. */
+/* Print it, as text or JSON. True: no loss, duplicate, reordering or corruption. Sorts the flows.
+ */
 bool report_print(struct report *report);
 
 #endif

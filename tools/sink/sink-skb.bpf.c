@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The sink as a tc ingress program: counts and drops probes, leaves everything else alone.
+ * The sink as a tc ingress program: counts and drops probes, passes everything else.
  *
  * One packet here may be many on the wire: a GSO packet carries datagrams of gso_size bytes each
- * (the last may be shorter) behind one set of headers, whose lengths speak of the whole. Each is
- * counted as the datagram that it will be. Data may lie in fragments, so it is copied out.
+ * (the last may be shorter) behind one set of headers, whose lengths cover the whole. Each is
+ * counted as the datagram that it will become. The data may lie in fragments, so it is copied out.
  */
 #include "sink/maps.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* 65,507 bytes in the smallest probes. */
+/* 65,507 bytes of the smallest probes. */
 #define SEGMENTS_MAX 2048
 
 struct batch {
@@ -152,7 +152,7 @@ int sink_skb(struct __sk_buff *skb)
 		batch.sums->foreign++;
 		return TC_ACT_UNSPEC;
 	}
-	/* An empty datagram is one that is no probe. */
+	/* An empty datagram is not a probe. */
 	if (!batch.left)
 		return take(PROBE_NONE, &batch.arrival, batch.sums) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 	bpf_loop(SEGMENTS_MAX, take_segment, &batch, 0);

@@ -4,7 +4,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* What xmc_parse() does not tell. `headers` is a constant: no IP options get this far. */
+/* Fields that xmc_parse() does not return. `headers` is a constant: packets with IP options do not
+ * get this far. */
 static __always_inline enum probe_state read_frame(void *data, void *data_end,
 						   const struct xmc_datagram *dgram,
 						   struct arrival *arrival, const __u32 headers)

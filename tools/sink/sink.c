@@ -13,7 +13,7 @@
 #include "receiver.h"
 #include "report.h"
 
-/* How late --count and --idle may be noticed. */
+/* How late the end of --count or --idle may be noticed. */
 #define TICK_MS 5
 
 void *receiver_fail(int *status, const char *what, int error)
@@ -30,7 +30,7 @@ void *receiver_fail(int *status, const char *what, int error)
 
 struct flow_record *flow_list_add(struct flow_list *list)
 {
-	/* Grows at powers of two, so that no capacity needs to be kept. */
+	/* Grows at powers of two, so that no capacity needs to be stored. */
 	if (!(list->count & (list->count - 1))) {
 		size_t capacity = list->count ? list->count * 2 : 1;
 		void *records = realloc(list->records, capacity * sizeof(*list->records));

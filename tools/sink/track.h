@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The books of the sink: what it notes about each flow, the same code for XDP, tc and sockets.
+ * What the sink records about each flow: the same code for XDP, tc and sockets.
  *
  * A flow is (run of the generator, flow number, destination address and port): the copies that a
- * relay makes are flows of their own, and so is what a restarted generator sends.
+ * relay makes are separate flows, and so are the packets of a restarted generator.
  *
- * Exactness. A window of the last TRACK_WINDOW sequence numbers (at least) tells a late packet from
- * a repeated one. What is older than the window can be either: it is `stale`, and counts neither as
- * late nor as repeated nor as arrived. So
+ * Exactness. A window of at least the last TRACK_WINDOW sequence numbers distinguishes late packets
+ * from duplicates. A packet older than the window can be either: it is `stale`, and counts neither
+ * as late nor as duplicated nor as arrived. So
  *
  *     received = distinct + duplicated + stale
  *     lost     = last + 1 - first - distinct       (or, with --expect: sent - distinct)
  *
  * Packets with an intact probe header, but a wrong length or payload, are `corrupted` and count as
- * received. A packet whose probe header is damaged belongs to no flow: it is counted in the totals
- * only, and its flow sees it as lost.
+ * received. A packet with a damaged probe header belongs to no flow: it is counted in the totals
+ * only, and as lost by its flow.
  *
  * The caller serialises track_packet() on one flow: the BPF programs hold the entry's spin lock (a
  * flow is on one CPU at a time, but its CPU may change), the socket receiver has one thread.
@@ -32,7 +32,7 @@
 #define TRACK_WORDS  64
 #define TRACK_WINDOW (64 * (TRACK_WORDS - 1))
 
-/* Log-linear: 16 buckets for each power of two, so 6 % wide; up to 2^40 ns, about 18 minutes. */
+/* Log-linear: 16 buckets for each power of two, 6 % wide; up to 2^40 ns, about 18 minutes. */
 #define TRACK_SUB_BITS 4
 #define TRACK_MAX_EXP  40
 #define TRACK_BUCKETS  ((TRACK_MAX_EXP - TRACK_SUB_BITS + 1) << TRACK_SUB_BITS)
@@ -61,7 +61,7 @@ struct flow_stats {
 	__u64 last;  /* highest */
 	__u64 latency_min;
 	__u64 latency_max;
-	__u64 tags[TRACK_WORDS]; /* which 64 numbers the word stands for: sequence / 64 + 1 */
+	__u64 tags[TRACK_WORDS]; /* which 64 numbers the word covers: sequence / 64 + 1 */
 	__u64 seen[TRACK_WORDS];
 	__u32 histogram[TRACK_BUCKETS];
 };
@@ -79,15 +79,15 @@ struct sink_totals {
 	__u64 last_ns;
 };
 
-/* Which packets are meant for the sink. All zero but port_max: any. */
+/* Which packets are meant for the sink. All zero except port_max: any. */
 struct sink_filter {
 	__u32 address[4];
 	__u32 mask[4];
 	__u16 port_min, port_max; /* host order */
-	__u32 explicit;		  /* the user said so: what passes must be a probe */
+	__u32 explicit;		  /* given by the user: every matching packet must be a probe */
 };
 
-/* One datagram that is, or ought to be, a probe. */
+/* One datagram that is, or should be, a probe. */
 struct arrival {
 	struct flow_key key;
 	struct xmc_addr source;
@@ -116,7 +116,7 @@ static __always_inline int filter_match(const volatile struct sink_filter *filte
 	return 1;
 }
 
-/* Read the header of a payload of `length` bytes into `arrival`, all but addresses. */
+/* Read the header of a payload of `length` bytes into `arrival`, except the addresses. */
 static __always_inline enum probe_state probe_read(const struct probe *probe, __u32 length,
 						   struct arrival *arrival)
 {
@@ -134,7 +134,7 @@ static __always_inline enum probe_state probe_read(const struct probe *probe, __
 	return arrival->corrupted ? PROBE_WRONG_LENGTH : PROBE_GOOD;
 }
 
-/* Enter one datagram into the totals. True: a flow has to be told of it. */
+/* Add one datagram to the totals. True: its flow must be updated as well. */
 static __always_inline int track_totals(struct sink_totals *sums, enum probe_state state,
 					__u32 length, __u64 now)
 {
@@ -176,7 +176,7 @@ static __always_inline __u32 track_bucket(__u64 value)
 	return bucket + ((value >> (log - TRACK_SUB_BITS)) & ((1 << TRACK_SUB_BITS) - 1));
 }
 
-/* Enter the packet into the flow's books. */
+/* Add the packet to the flow's record. */
 static __always_inline void track_packet(struct flow_stats *stats, const struct arrival *arrival,
 					 __u64 now, __u32 bucket)
 {
@@ -204,7 +204,7 @@ static __always_inline void track_packet(struct flow_stats *stats, const struct 
 	if (bucket < TRACK_BUCKETS)
 		stats->histogram[bucket]++;
 
-	/* Tags only grow. So a lower tag means: none of this word's packets has come yet. */
+	/* Tags only grow. A lower tag means that none of this word's packets has arrived yet. */
 	if (stats->tags[word] > tag) {
 		stats->stale++;
 		return;
