@@ -12,9 +12,11 @@ int frame_queue_init(struct frame_queue *queue, uint32_t entries)
 	while (size < entries)
 		size *= 2;
 	memset(queue, 0, sizeof(*queue));
-	queue->entries = calloc(size, sizeof(*queue->entries));
+	queue->entries = aligned_alloc(CACHE_LINE, size * sizeof(*queue->entries));
 	if (!queue->entries)
 		return -ENOMEM;
+	/* Touch each page now: calloc() would leave the page faults to the ingress thread. */
+	memset(queue->entries, 0, size * sizeof(*queue->entries));
 	queue->mask = size - 1;
 	return 0;
 }
