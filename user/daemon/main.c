@@ -2,6 +2,7 @@
 /* xmcastd: the daemon's main thread. Reads the configuration, starts the relay, then serves
  * signals, timers and the control socket until told to stop. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,11 @@ enum source {
 	SOURCE_LAUNCHER,
 	SOURCE_SERVICE,
 };
+
+/* Larger blocks have a mapping of their own, which free(3) returns to the kernel. This is glibc's
+ * initial value, but unless it is set glibc raises it to the size of each such block that is freed:
+ * the next worker's arrays then come from the heap, and leave holes of megabytes there. */
+#define OWN_MAPPING_BYTES (128 * 1024)
 
 /* ---- configuration ---- */
 
@@ -467,6 +473,7 @@ int main(int argc, char **argv)
 		_exit(exporter_main(argc < 2 || strcmp(argv[1], EXPORTER_NO_FILTER) != 0));
 	if (argc == 1 && strcmp(argv[0], LAUNCHER_NAME) == 0)
 		_exit(launcher_main());
+	mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);
 	streams_reserve();
 	code = options_parse(&daemon.options, argc, argv);
 	if (code || daemon.options.help || daemon.options.version) {
