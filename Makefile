@@ -81,7 +81,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall 
 MODULES := base rules links steering dataplane membership relay telemetry control daemon ctl
 LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
-SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c)))
+SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c tests/bpf/*.bpf.c)))
 
 # The seccomp filters are generated before all objects as well, by our own program.
 SKELS += $(B)/gen/filters.h
@@ -127,8 +127,8 @@ $(B)/user/base/version.o: $(B)/gen/version
 $(B)/gen/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
-# Bytecode of the programs in bpf/ and tools/*/, all in one directory: their names are unique.
-vpath %.bpf.c bpf $(wildcard tools/*)
+# Bytecode of the programs in bpf/, tools/*/ and tests/bpf/, all in one directory: their names are unique.
+vpath %.bpf.c bpf tests/bpf $(wildcard tools/*)
 $(B)/gen/%.bpf.o: %.bpf.c Makefile
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
@@ -158,7 +158,7 @@ $(B)/gen/filters.h: tools/filters/filters.c user/base/sandbox.h Makefile
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 UNIT_SCRIPTS := $(wildcard tests/unit/test_*.py)
 BPF_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/test_*.c))
-BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_% %.bpf.c,$(wildcard tests/bpf/*.c)))
 # Each fuzz target is linked with a main() that replays its corpus; `make fuzz` links it to libFuzzer.
 ALL_FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)

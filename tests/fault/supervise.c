@@ -85,7 +85,6 @@ static const struct call {
 	CALL(listen, ENOMEM),
 	CALL(lseek, EOVERFLOW),
 	CALL(lstat, ENOMEM),
-	CALL(membarrier, ENOSYS),
 	CALL(mkdir, ENOSPC),
 	CALL(mkdirat, ENOSPC),
 	CALL(newfstatat, ENOMEM),

@@ -11,6 +11,7 @@ import re
 import shutil
 import struct
 
+from claims import bound
 from harness import (BUILD, Daemon, Skip, Star, check, diagnose, equal, interface_of, main, need,
                      program, receive, receiver, rule_of, run, sender, silent, test, wait_until,
                      work_folder)
@@ -308,6 +309,24 @@ def two_daemons():
         equal(second.process.wait(), 2, "exit code of the second")
         check(second.process.find_line("another xmcastd uses them"), second.process.log())
         relays(daemon, star, b"still", output)
+
+
+@test
+def claimed_by_a_user():
+    """A local user claims the maps: the rule is pending, not fatal, until he lets go; others run"""
+    star = Star(sources=2)
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    beside = receiver(star.receiver, 6001, "239.2.2.2", "10.2.0.2")
+    with bpffs() as place:
+        place.load(star.relay)
+        name = f"xmcast-maps-{map_ids(place)['rules']}"
+        with bound(star.relay, name):
+            daemon = reopens(Daemon(star.relay, config=config(place, "external").replace(
+                RULE, f"{RULE}, b in 239.1.1.1:5000@in1 out 239.2.2.2:6001@out0")))
+            wait_reason(daemon, f"@{name}, .*neither root nor this daemon's user")
+            sender(star.sources[1], "10.1.1.1").sendto(b"b", ("239.1.1.1", 5000))
+            equal(receive(beside)[0], b"b", "payload")
+        relays(daemon, star, b"free", output)
 
 
 @test

@@ -9,8 +9,10 @@ import signal
 import struct
 import time
 
+from claims import bound
 from follow import RULE, anew, detach_link, resumes, states, wait_active, wait_pending, xdp_links
-from harness import (Daemon, Sink, Star, check, equal, main, need, receiver, sender, test, wait_until)
+from harness import (EXIT_REFUSED, Daemon, Sink, Star, check, equal, main, need, receive, receiver, rule_of, sender,
+                     test, wait_until)
 
 
 @test
@@ -102,6 +104,62 @@ def foreign_program_first():
     foreign.process.stop()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     resumes("foreign program gone", sender(star.source, "10.1.0.1"), output, time.monotonic())
+
+
+def xdp_program(star, device):
+    """Id of the XDP program on an interface of the relay."""
+    return json.loads(star.relay.run("ip", "-j", "link", "show", device).stdout)[0]["xdp"]["prog"]["id"]
+
+
+@test
+def claimed_by_a_user():
+    """A local user claims another tool's program: its rule is pending, not fatal, and others run"""
+    star = Star(sources=2)
+    foreign = Sink(star.relay, "in0", "--xdp", "--port", "9999")
+    name = f"xmcast-xdp-{xdp_program(star, 'in0')}"
+    with bound(star.relay, name):
+        daemon = Daemon(star.relay, "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0",
+                        "b in 239.1.1.1:5000@in1 out 239.2.2.2:6001@out0")
+        check("another XDP program (id" in rule_of(daemon.stats(), "a")["reason"], "reason")
+        output = receiver(star.receiver, 6001, "239.2.2.2", "10.2.0.2")
+        sender(star.sources[1], "10.1.1.1").sendto(b"b", ("239.1.1.1", 5000))
+        equal(receive(output)[0], b"b", "payload")
+        daemon.settle(steered=1)
+        daemon.stop()
+    daemon = anew(Daemon(star.relay, RULE))
+    foreign.process.stop()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    resumes("foreign program gone", sender(star.source, "10.1.0.1"), output, time.monotonic())
+
+
+@test
+def claimed_by_root():
+    """A claim of root's is believed: the second daemon is refused, as by another xmcastd"""
+    star = Star()
+    foreign = Sink(star.relay, "in0", "--xdp", "--port", "9999")
+    with bound(star.relay, f"xmcast-xdp-{xdp_program(star, 'in0')}", prefix=()):
+        daemon = Daemon(star.relay, RULE, ready=False)
+        equal(daemon.process.wait(), EXIT_REFUSED, f"exit code; log:\n{daemon.process.log()}\n")
+        check(daemon.process.find_line("another xmcastd has interface in0"), daemon.process.log())
+    foreign.process.stop()
+
+
+@test
+def own_claim_taken():
+    """A local user has the names for programs to come: a daemon runs without its claim"""
+    star = Star()
+    foreign = Sink(star.relay, "out0", "--xdp", "--port", "9999")
+    first = xdp_program(star, "out0")
+    foreign.process.stop()
+    with bound(star.relay, *(f"xmcast-xdp-{first + i}" for i in range(1, 901))):
+        daemon = Daemon(star.relay, RULE, arguments=("-d",))
+        daemon.process.wait_line(f"claim-failed program={xdp_program(star, 'in0')} ")
+        second = anew(Daemon(star.relay, RULE))
+        wait_pending(second, "another XDP program (id")
+        output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+        sender(star.source, "10.1.0.1").sendto(b"runs", ("239.1.1.1", 5000))
+        equal(receive(output)[0], b"runs", "payload")
+        daemon.settle(steered=1)
 
 
 main()

@@ -145,7 +145,6 @@ static const int main_thread[] = {
 	SCMP_SYS(io_uring_setup),
 	SCMP_SYS(io_uring_enter),
 	SCMP_SYS(io_uring_register),
-	SCMP_SYS(membarrier),
 	SCMP_SYS(mlock),
 	SCMP_SYS(munlock),
 	/* memory with executable code: libraries that NSS loads */

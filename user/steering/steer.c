@@ -6,29 +6,27 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
-#include <linux/membarrier.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "steer.skel.h"
+#include "steering/claim.h"
+#include "steering/grace.h"
 #include "steering/pins.h"
 #include "steering/shapes.h"
 
 struct steer {
-	struct steer_bpf *skel; /* NULL: somebody else's program */
-	struct pins pins;	/* its maps then, else those of `skel` */
+	struct steer_bpf *skel; /* NULL: an external program */
+	struct pins pins;	/* its maps; otherwise those of `skel` */
 	struct shapes shapes;
-	int ifindex;		      /* of somebody else's program */
-	uint64_t before[XMC_REASONS]; /* what it had counted when we came */
+	struct grace grace;
+	uint64_t before[XMC_REASONS]; /* what the external program had counted before */
+	bool external;		      /* steer_open_pinned() has taken the maps over */
 	int link_fd;		      /* -1: not attached */
-	int claim_fd;		      /* see claim(); -1: none */
+	int claim_fd;		      /* of our program while attached, or of the maps; -1: none */
 	int nr_cpus;
 	uint64_t *per_cpu; /* scratch for reading one per-CPU counter */
 };
@@ -56,7 +54,7 @@ static int log_libbpf(enum libbpf_print_level level, const char *format, va_list
 	return 0;
 }
 
-/* All but the maps. */
+/* Everything but the maps. steer_close() also if it fails. */
 static int steer_new(struct steer **out)
 {
 	struct steer *steer = calloc(1, sizeof(*steer));
@@ -66,12 +64,13 @@ static int steer_new(struct steer **out)
 		return -ENOMEM;
 	steer->link_fd = steer->claim_fd = -1;
 	steer->pins = pins_none;
+	steer->grace = GRACE_CLOSED;
 	*out = steer;
 	steer->nr_cpus = libbpf_num_possible_cpus();
 	if (steer->nr_cpus < 0)
 		return steer->nr_cpus;
 	steer->per_cpu = calloc((size_t)steer->nr_cpus, sizeof(*steer->per_cpu));
-	return steer->per_cpu ? 0 : -ENOMEM;
+	return steer->per_cpu ? grace_open(&steer->grace) : -ENOMEM;
 }
 
 static int load_own(struct steer *steer)
@@ -102,52 +101,47 @@ int steer_open(struct steer **out)
 	return err;
 }
 
-/* XDP runs and flushes its redirects inside one RCU read-side section; this barrier is
- * synchronize_rcu() (membarrier(2), MEMBARRIER_CMD_GLOBAL). */
-static void wait_for_packets(void)
+/* Without the grace period late packets are counted after the counters have been read, so the
+ * books do not close. Nothing is unsafe: a socket in the XSKMAP is kept by the kernel. */
+static void wait_for_packets(struct steer *steer)
 {
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	int err = grace_wait(&steer->grace);
+
+	if (err)
+		log_error("grace-period-failed", LOG_ERROR(err));
 }
 
-/*
- * Take the name of a program, or of pinned maps by one of them, in this network namespace: an
- * abstract socket (unix(7)), which ends with its process. To look at another's program takes
- * CAP_SYS_ADMIN, which we have given up; a name that is taken tells as well that the program is an
- * xmcastd's. Anybody can take one: it decides what is said of a program that is in the way, nothing
- * more. The descriptor, or -errno.
- */
-static int claim(const char *kind, uint32_t id)
+/* Claim the opened maps, and remove what a previous daemon has left in them. */
+static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 {
-	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	int length =
-		snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "xmcast-%s-%u", kind, id);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint32_t id = pins_id(&steer->pins);
+	uint64_t counted[XMC_REASONS];
+	char name[CLAIM_NAME_SIZE];
 	int err;
 
-	if (fd < 0)
-		return -errno;
-	if (!bind(fd, (struct sockaddr *)&name,
-		  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)))
-		return fd;
-	err = -errno;
-	close(fd);
-	return err;
-}
-
-/* With the maps open: from whoever had them before, to us. */
-static int take_over(struct steer *steer)
-{
-	uint64_t counted[XMC_REASONS];
-	int err = claim("maps", pins_id(&steer->pins));
-
-	if (err < 0)
-		return err == -EADDRINUSE ? -EBUSY : err;
-	steer->claim_fd = err;
+	steer->claim_fd = claim_take(CLAIM_MAPS, id);
+	if (steer->claim_fd == -EBUSY) {
+		snprintf(text, PINS_TEXT_SIZE, "another xmcastd uses them");
+		return -EBUSY;
+	}
+	if (steer->claim_fd < 0) {
+		claim_name(CLAIM_MAPS, id, name);
+		snprintf(text, PINS_TEXT_SIZE,
+			 "the abstract socket @%s, which claims them, cannot be bound: %s", name,
+			 steer->claim_fd == -EADDRINUSE
+				 ? "a process of neither root nor this daemon's user has it"
+				 : strerror(-steer->claim_fd));
+		return steer->claim_fd;
+	}
+	steer->external = true;
 	err = pins_empty(&steer->pins);
-	wait_for_packets();
+	if (!err)
+		err = grace_wait(&steer->grace);
 	if (!err)
 		err = steer_verdicts(steer, counted);
-	if (!err)
+	if (err)
+		snprintf(text, PINS_TEXT_SIZE, "they cannot be emptied: %s", strerror(-err));
+	else
 		memcpy(steer->before, counted, sizeof(counted));
 	return err;
 }
@@ -158,23 +152,18 @@ int steer_open_pinned(struct steer **out, const char *folder, int ifindex,
 	struct steer *steer = NULL;
 	int err = steer_new(&steer);
 
-	snprintf(text, PINS_TEXT_SIZE, "they cannot be opened: %s", strerror(-err));
+	if (err)
+		snprintf(text, PINS_TEXT_SIZE, "they cannot be opened: %s", strerror(-err));
 	if (!err)
 		err = pins_open(&steer->pins, folder, text);
 	if (!err)
 		err = pins_check_interface(&steer->pins, ifindex, text);
-	if (!err) {
-		snprintf(text, PINS_TEXT_SIZE, "another xmcastd uses them");
-		err = take_over(steer);
-		if (err && err != -EBUSY)
-			snprintf(text, PINS_TEXT_SIZE, "they cannot be emptied: %s",
-				 strerror(-err));
-	}
+	if (!err)
+		err = take_over(steer, text);
 	if (err) {
 		steer_close(steer);
 		return err;
 	}
-	steer->ifindex = ifindex;
 	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
 	pins_forget_interface(&steer->pins);
 	*out = steer;
@@ -197,6 +186,7 @@ void steer_close(struct steer *steer)
 		pins_close(&steer->pins);
 	if (steer->claim_fd >= 0)
 		close(steer->claim_fd);
+	grace_close(&steer->grace);
 	free(steer->per_cpu);
 	free(steer);
 }
@@ -230,24 +220,6 @@ int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 	return err;
 }
 
-static void claim_own(struct steer *steer, int program_fd)
-{
-	struct bpf_prog_info info = {};
-	__u32 size = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(program_fd, &info, &size) == 0)
-		steer->claim_fd = claim("xdp", info.id);
-}
-
-static bool is_claimed(uint32_t program_id)
-{
-	int fd = claim("xdp", program_id);
-
-	if (fd >= 0)
-		close(fd);
-	return fd == -EADDRINUSE;
-}
-
 static int attach_mode(struct steer *steer, int ifindex, __u32 flags)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
@@ -258,7 +230,11 @@ static int attach_mode(struct steer *steer, int ifindex, __u32 flags)
 	if (fd < 0)
 		return fd;
 	steer->link_fd = fd;
-	claim_own(steer, bpf_program__fd(steer->skel->progs.xmcast_steer));
+	/* Without a claim, another xmcastd only misses that the program is one of its kind. */
+	steer->claim_fd = claim_take(CLAIM_PROGRAM, steer_program_id(steer));
+	if (steer->claim_fd < 0)
+		log_debug("claim-failed", LOG_UINT("program", steer_program_id(steer)),
+			  LOG_ERROR(steer->claim_fd));
 	return 0;
 }
 
@@ -273,8 +249,9 @@ int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum 
 			return err;
 		log_warning("native-xdp-refused", LOG_INT("ifindex", ifindex), LOG_ERROR(err),
 			    LOG_TEXT("hint",
-				     "skb mode is slower, and takes no packets that the sending "
-				     "side left uncut: ethtool -K PEER tx-udp-segmentation off"));
+				     "skb mode is slower and cannot receive unsegmented GSO "
+				     "packets of a local sender: ethtool -K PEER "
+				     "tx-udp-segmentation off"));
 	}
 	*mode = IFACE_MODE_SKB;
 	return attach_mode(steer, ifindex, XDP_FLAGS_SKB_MODE);
@@ -282,25 +259,24 @@ int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum 
 
 void steer_detach(struct steer *steer)
 {
-	if (!steer->skel && steer->pins.fds[PIN_RULES] >= 0 && steer->ifindex) {
-		/* The program stays, and passes all to the stack. */
+	if (steer->external) {
 		int err = pins_empty(&steer->pins);
 
 		if (err)
 			log_error("pins-not-emptied", LOG_ERROR(err));
-		wait_for_packets();
+		wait_for_packets(steer);
 		return;
 	}
 	if (steer->link_fd < 0)
 		return;
-	/* Closing the link would detach as well, but not before the kernel gets to it. */
+	/* Closing the link would detach as well, but at a time that the kernel chooses. */
 	bpf_link_detach(steer->link_fd);
 	close(steer->link_fd);
 	steer->link_fd = -1;
 	if (steer->claim_fd >= 0)
 		close(steer->claim_fd);
 	steer->claim_fd = -1;
-	wait_for_packets();
+	wait_for_packets(steer);
 }
 
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
@@ -322,5 +298,5 @@ int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
 
 bool steer_is_ours(uint32_t program_id)
 {
-	return is_claimed(program_id);
+	return claim_is_genuine(CLAIM_PROGRAM, program_id);
 }
