@@ -7,7 +7,7 @@
 
 #include "config_text.h"
 #include "rules/file.h"
-#include "rules/yaml_tree.h"
+#include "rules/yaml_reader.h"
 
 /* The file of the documentation. */
 static const char documented[] =
@@ -200,7 +200,7 @@ static void test_settings(void **state)
 	assert_true(addr_is_loopback(&config.metrics.address));
 	assert_string_equal(config.security.user, "xmcast");
 	assert_string_equal(config.security.group, "12");
-	assert_true(config.security.no_sandbox);
+	assert_false(config.security.sandbox);
 	config_free(&config);
 }
 
@@ -281,7 +281,7 @@ static void test_load(void **state)
 	expect_load(path, -EINVAL, (struct expected[]){{1, 1, NULL, "an empty file"}, {0}});
 	write_file(path, documented, strlen(documented));
 	expect_load(path, 0, (struct expected[]){{0}});
-	assert_int_equal(truncate(path, TREE_BYTES_MAX + 1), 0);
+	assert_int_equal(truncate(path, YAML_BYTES_MAX + 1), 0);
 	expect_load(path, -EINVAL,
 		    (struct expected[]){{0, 0, NULL, "too large, expected at most 16777216 bytes"},
 					{0}});

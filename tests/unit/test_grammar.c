@@ -216,12 +216,12 @@ static const struct bad {
 	{IN "out [2001:db8::1]1", {{1, 22, "[2001:db8::1]1", "no port"}}},
 	{IN "out [2001:db8::1]:", {{1, 36, "", "not a valid port"}}},
 	{IN "out [1.1.1.1]", {{1, 23, "1.1.1.1", "not an address, expected an IPv6"}}},
-	{IN "out any", {{1, 22, "any", "not an address"}}},
+	{IN "out any", {{1, 22, "any", "host names are not resolved, expected an IPv4"}}},
 	{IN "out @a", {{1, 22, "", "not an address"}}},
 	{"in :5000@eth0 out 1.1.1.1:1", {{1, 4, "", "not an address"}}},
 	{"in @ out 1.1.1.1:1", {{1, 4, "", "no port"}, {1, 5, "", "not an interface name"}}},
 	{"in 239.1.1:x@. out 1.1.1.1:1",
-	 {{1, 4, "239.1.1", "not an address, expected an IPv4 address or an IPv6"},
+	 {{1, 4, "239.1.1", "not an address, expected four numbers such as 239.1.1.1"},
 	  {1, 12, "x", "not a valid port, expected a number from 1 to 65535"},
 	  {1, 14, ".", "not an interface name"}}},
 	{IN "out 239.1.1.1:1",
@@ -248,6 +248,30 @@ static const struct bad {
 	{"in 0.1.2.3:5@a out 1.1.1.1:1", {{1, 4, "0.1.2.3", "out of range, expected a multicast"}}},
 	{"in 240.0.0.0:5@a out 1.1.1.1:1", {{1, 4, "240.0.0.0", "out of range"}}},
 	{IN "out 255.255.255.255:1", {{1, 22, "255.255.255.255", "out of range"}}},
+	/* by what is wrong with an address */
+	{"in 239.1.1.256:5@a out 1.1.1.1:1",
+	 {{1, 4, "239.1.1.256", "256 is out of range, expected 0 to 255"}}},
+	{"in 239.1.01.1:5@a out 1.1.1.1:1",
+	 {{1, 4, "239.1.01.1", "01 is out of range, expected 0 to 255 without leading zeros"}}},
+	{"in 239.1..1:5@a out 1.1.1.1.1:1",
+	 {{1, 4, "239.1..1", "expected four numbers"}, {1, 21, "1.1.1.1.1", "four numbers"}}},
+	{"in 239.1.0.0/16:5@a out host.example:1",
+	 {{1, 4, "239.1.0.0/16",
+	   "one address per rule and output, prefixes are not supported here"},
+	  {1, 25, "host.example", "host names are not resolved"}}},
+	/* what was meant by punctuation at the end */
+	{"in 239.1.1.1:5@eth0, out 1.1.1.1:1",
+	 {{1, 16, "eth0,", "a name cannot end with ',', did you mean eth0?"}}},
+	{"in 239.1.1.1:5@eth0; out 1.1.1.1:1@a:",
+	 {{1, 16, "eth0;", "a name cannot end with ';', did you mean eth0?"},
+	  {1, 36, "a:", "a name cannot end with ':', did you mean a?"}}},
+	{"in 239.1.1.1:5@, out 1.1.1.1:1", {{1, 16, ",", "not an interface name"}}},
+	{"cam1: " IN "out 1.1.1.1:1", {{1, 1, "cam1:", "did you mean cam1?"}}},
+	{"cam1, " IN "out 1.1.1.1:1", {{1, 1, "cam1,", "did you mean cam1?"}}},
+	{": " IN "out 1.1.1.1:1", {{1, 1, ":", "not a rule name"}}},
+	/* columns are characters */
+	{"caf\xc3\xa9 " IN "out 1.1.1.1:0",
+	 {{1, 1, "caf\\xc3\\xa9", "not a rule name"}, {1, 35, "0", "not a valid port"}}},
 	/* prefixes */
 	{IN "source 10.9.0.0/ out 1.1.1.1:1",
 	 {{1, 34, "", "not a valid prefix length, expected a number from 1 to 32"}}},
@@ -257,7 +281,7 @@ static const struct bad {
 	{IN "source 10.9.0.0/0 out 1.1.1.1:1",
 	 {{1, 34, "0", "a prefix of every source, expected no `source` at all"}}},
 	{IN "source 10.9.9.9/16 out 1.1.1.1:1",
-	 {{1, 25, "10.9.9.9/16", "bits are set behind the prefix, expected 10.9.0.0/16"}}},
+	 {{1, 25, "10.9.9.9/16", "host bits are set; did you mean 10.9.0.0/16?"}}},
 	{IN "source 0.0.0.0/1 out 1.1.1.1:1", {{1, 25, "0.0.0.0", "out of range"}}},
 	{IN "source 224.0.0.0/4 out 1.1.1.1:1",
 	 {{1, 25, "224.0.0.0/4", "a multicast address cannot be a source"}}},
@@ -265,7 +289,7 @@ static const struct bad {
 	{IN "source [10.9.0.0/16] out 1.1.1.1:1", {{1, 25, "[10.9.0.0", "not an address"}}},
 	{IN "source /16 out 1.1.1.1:1", {{1, 25, "", "not an address"}}},
 	{IN "source 2001:db8::1/64 out 1.1.1.1:1",
-	 {{1, 25, "2001:db8::1/64", "expected 2001:db8::/64"}}},
+	 {{1, 25, "2001:db8::1/64", "did you mean 2001:db8::/64?"}}},
 	{IN "source 2001:db8::/129 out 1.1.1.1:1", {{1, 36, "129", "from 1 to 128"}}},
 	{IN "source 0.0.0.0 out 1.1.1.1:1", {{1, 25, "0.0.0.0", "out of range"}}},
 	{IN "source 239.1.1.1 out 1.1.1.1:1",
@@ -297,7 +321,8 @@ static const struct bad {
 	{IN "ttl 5 out 1.1.1.1:1", {{1, 18, "ttl", "no output before it, expected `out"}}},
 	{IN "out 1.1.1.1:1 ttl 5 dscp 1 ttl 5", {{1, 45, "ttl", "given twice for one output"}}},
 	{IN "out 1.1.1.1:1 dscp 1 dscp 1", {{1, 39, "dscp", "given twice for one output"}}},
-	{IN "source 1.1.1.1 source 1.1.1.1 out 1.1.1.1:1", {{1, 33, "source", "a second source"}}},
+	{IN "source 1.1.1.1 source 1.1.1.1 out 1.1.1.1:1",
+	 {{1, 33, "source", "given twice, expected it once"}}},
 	{IN "out 1.1.1.1:1 source 1.1.1.1", {{1, 32, "source", "source after an output"}}},
 	{IN IN "out 1.1.1.1:1", {{1, 18, "in", "a second input"}}},
 	{IN "disabled disabled out 1.1.1.1:1", {{1, 27, "disabled", "given twice"}}},
@@ -421,8 +446,8 @@ static void test_positions(void **state)
 	assert_int_equal(where.name.column, 5);
 	assert_int_equal(where.input.line, 10);
 	assert_int_equal(where.input.column, 13);
-	assert_int_equal(where.source.line, 11);
-	assert_int_equal(where.source.column, 9);
+	assert_int_equal(where.options[RULE_OPTION_SOURCE].line, 11);
+	assert_int_equal(where.options[RULE_OPTION_SOURCE].column, 9);
 	assert_int_equal(where.outputs[0].line, 11);
 	assert_int_equal(where.outputs[0].column, 21);
 	assert_int_equal(where.outputs[1].line, 12);

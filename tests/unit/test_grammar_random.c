@@ -37,6 +37,8 @@ static void random_iface(uint32_t *seed, char iface[IF_NAMESIZE])
 
 		iface[i] = byte == '/' || byte == ':' ? '-' : byte;
 	}
+	if (strchr(",;", iface[length - 1]))
+		iface[length - 1] = 'x';
 	if (strcmp(iface, ".") == 0 || strcmp(iface, "..") == 0)
 		iface[0] = 'x';
 }
@@ -51,8 +53,9 @@ static void random_name(uint32_t *seed, char name[RULE_NAME_SIZE])
 		name[i] = name_byte_is_valid(byte) ? byte : '_';
 	}
 	name[length] = '\0';
-	/* No keyword is that short or has this. */
+	/* No keyword has these; and no name ends with a colon. */
 	name[0] = ':';
+	name[length - 1] = '.';
 }
 
 /* A host, or a prefix, which keeps its first bit so that it stays in range. */

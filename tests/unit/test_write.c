@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "config_text.h"
-#include "rules/values.h"
+#include "rules/settings.h"
 
 static void expect_text(const char *input, const char *expected)
 {
@@ -140,8 +140,8 @@ static const struct {
 	{"+1", true},	      {"-", true},
 	{"---", true},	      {"...", true},
 	{"=", true},	      {"<<", true},
-	{"?", true},	      {"a:", true},
-	{":", true},	      {"#a", true},
+	{"?", true},	      {":a", true},
+	{"::a", true},	      {"#a", true},
 	{"a#b", true},	      {"&a", true},
 	{"*a", true},	      {"!a", true},
 	{"%a", true},	      {"@a", true},
@@ -255,25 +255,33 @@ static void test_each_setting(void **state)
 	EXPECT_SEEN(events.hook[0], '/');
 	EXPECT_SEEN(stats_interval, 0);
 	EXPECT_SEEN(security.user[0], 'a');
-	EXPECT_SEEN(security.no_sandbox, true);
+	EXPECT_SEEN(security.sandbox, false);
 	config_init(&config);
 	config.metrics.port = 1;
 	assert_true(addr_parse("127.0.0.1", &config.metrics.address));
 	expect_seen(&config);
 }
 
+/* The levels and the facilities are those of the log. */
 static void test_facility_names(void **state)
 {
 	unsigned int found = 0;
 
-	for (size_t i = 0; i < NR_SETTINGS; i++) {
-		const char *name = setting_list[i].name;
+	for (const struct setting *setting = setting_list; setting->name; setting++) {
+		const char *facility = setting_key(setting, "logging.levels");
 
-		assert_non_null(setting_list[i].format);
-		if (strncmp(name, "logging.levels.", 15) != 0)
+		if (setting->type == SETTING_OWN_LEVEL || setting->type == SETTING_LEVEL) {
+			for (unsigned int i = 0; i < LOG_LEVELS; i++) {
+				assert_int_equal(setting->choices[i].value, i);
+				assert_string_equal(setting->choices[i].name,
+						    log_level_name((enum log_level)i));
+			}
+		}
+		if (!facility)
 			continue;
-		assert_string_equal(name + 15, log_facility_name((enum log_facility)found));
-		assert_int_equal(setting_list[i].argument, found++);
+		assert_string_equal(facility, log_facility_name((enum log_facility)found));
+		assert_int_equal(setting->offset, offsetof(struct config, logging.levels[found]));
+		found++;
 	}
 	assert_int_equal(found, LOG_FACILITIES);
 }

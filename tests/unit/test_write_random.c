@@ -42,6 +42,9 @@ static void pick_word(char *word, unsigned int longest, const char *without)
 			word[i] = (char)('!' + pick('~' - '!' + 1));
 		} while (strchr(without, word[i]));
 	}
+	/* Neither names nor interfaces end like this. */
+	if (strchr(",:;", word[length - 1]))
+		word[length - 1] = '.';
 	word[length] = '\0';
 }
 
@@ -236,7 +239,7 @@ static void random_config(struct config *config)
 	pick_group(config->security.user);
 	if (config->security.user[0])
 		pick_group(config->security.group);
-	config->security.no_sandbox = pick(2);
+	config->security.sandbox = pick(2);
 }
 
 static void test_random(void **state)

@@ -11,7 +11,7 @@
 /* More than anybody reads: bounds what a hostile file makes us keep. Further errors are counted. */
 #define ERRORS_MAX 100
 
-/* Where an input's word stands. Line and column count from 1; a column counts bytes. */
+/* Where an input's word stands. Line and column count from 1; a column counts characters. */
 struct position {
 	const char *file; /* as the user named it; for a command line "--rule"; outlives the list */
 	unsigned int line; /* 0: the input as a whole */

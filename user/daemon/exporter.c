@@ -196,7 +196,7 @@ int exporter_open(struct exporter **out, const struct config *config, struct con
 	exporter->server = server;
 	exporter->launcher = launcher;
 	exporter->backoff = BACKOFF_MIN;
-	exporter->filter = !config->security.no_sandbox;
+	exporter->filter = config->security.sandbox;
 	exporter->listen_fd = -1;
 	exporter->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	err = exporter->timer_fd < 0 ? -errno : 0;

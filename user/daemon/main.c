@@ -351,7 +351,7 @@ static int confine(struct daemon *daemon)
 
 	rights_warn(&daemon->config, daemon->options.config);
 	if (!err)
-		err = sandbox_start(!daemon->config.security.no_sandbox);
+		err = sandbox_start(daemon->config.security.sandbox);
 	return err ? err : sandbox_enter(SANDBOX_MAIN);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/grammar.h"
 #include "rules/validate.h"
 
 /* Refused texts are left out of the draft; that they are is seen from the errors. */

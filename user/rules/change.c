@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/grammar.h"
 #include "rules/lookup.h"
 #include "rules/validate.h"
 
@@ -94,7 +95,7 @@ static bool guess_name(const char *text, char name[RULE_NAME_SIZE])
 		word.length++;
 	if (word_is_keyword(&word))
 		return false;
-	valid = word_parse_name(&word, name, &ignored);
+	valid = rule_parse_name(&word, name, &ignored);
 	errors_free(&ignored);
 	return valid;
 }

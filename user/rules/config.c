@@ -5,25 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Why these: see config.h. */
-#define DEFAULT_FRAMES	       16384
-#define DEFAULT_SEND_BUFFER    (4 << 20)
-#define DEFAULT_SILENT_AFTER   3
-#define DEFAULT_STATS_INTERVAL 10
-#define DEFAULT_WATCHDOG       10
+#include "rules/settings.h"
 
 void config_init(struct config *config)
 {
-	*config = (struct config){
-		.egress = {.engine = ENGINE_IO_URING,
-			   .gso = GSO_MAX_SEGMENTS,
-			   .wakeup = WAKEUP_EVENTFD,
-			   .send_buffer = DEFAULT_SEND_BUFFER},
-		.workers = {.frames = DEFAULT_FRAMES, .watchdog = DEFAULT_WATCHDOG},
-		.logging = log_config_default,
-		.events = {.silent_after = DEFAULT_SILENT_AFTER},
-		.stats_interval = DEFAULT_STATS_INTERVAL,
-	};
+	memset(config, 0, sizeof(*config));
+	setting_defaults(config, false);
 }
 
 void config_free(struct config *config)
@@ -78,62 +65,29 @@ int config_copy(struct config *copy, const struct config *config)
 	return err;
 }
 
-static bool workers_equal(const struct worker_config *a, const struct worker_config *b)
+/* Whether all settings of two configs, or of two interfaces, have the same values. */
+static bool settings_equal(const void *a, const void *b, bool of_iface)
 {
-	return a->frames == b->frames && a->rx_ring == b->rx_ring && a->watchdog == b->watchdog &&
-	       a->nr_cpus == b->nr_cpus &&
-	       memcmp(a->cpus, b->cpus, a->nr_cpus * sizeof(a->cpus[0])) == 0;
-}
+	char first[SETTING_TEXT_SIZE], second[SETTING_TEXT_SIZE];
 
-static bool logging_equal(const struct log_config *a, const struct log_config *b)
-{
-	return memcmp(a->levels, b->levels, sizeof(a->levels)) == 0 && a->target == b->target &&
-	       a->json == b->json;
-}
-
-static bool metrics_equal(const struct metrics_config *a, const struct metrics_config *b)
-{
-	return a->port == b->port && (a->port == 0 || addr_equal(&a->address, &b->address));
-}
-
-static bool security_equal(const struct security_config *a, const struct security_config *b)
-{
-	return strcmp(a->user, b->user) == 0 && strcmp(a->group, b->group) == 0 &&
-	       a->no_sandbox == b->no_sandbox;
-}
-
-static bool settings_equal(const struct config *a, const struct config *b)
-{
-	return a->egress.engine == b->egress.engine && a->egress.gso == b->egress.gso &&
-	       a->egress.wakeup == b->egress.wakeup &&
-	       a->egress.send_buffer == b->egress.send_buffer &&
-	       workers_equal(&a->workers, &b->workers) &&
-	       strcmp(a->control.group, b->control.group) == 0 &&
-	       strcmp(a->control.admin_group, b->control.admin_group) == 0 &&
-	       a->control.save_changes == b->control.save_changes &&
-	       logging_equal(&a->logging, &b->logging) &&
-	       a->events.silent_after == b->events.silent_after &&
-	       strcmp(a->events.hook, b->events.hook) == 0 &&
-	       metrics_equal(&a->metrics, &b->metrics) &&
-	       security_equal(&a->security, &b->security) && a->stats_interval == b->stats_interval;
-}
-
-static bool iface_equal(const struct iface_config *a, const struct iface_config *b)
-{
-	return strcmp(a->name, b->name) == 0 && a->mode == b->mode && a->queues == b->queues &&
-	       a->lost_program == b->lost_program && a->attach == b->attach &&
-	       strcmp(a->pins, b->pins) == 0;
+	for (const struct setting *setting = setting_list; setting->name; setting++) {
+		if (setting_of_iface(setting) == of_iface &&
+		    strcmp(setting_format(setting, a, first), setting_format(setting, b, second)))
+			return false;
+	}
+	return true;
 }
 
 bool config_equal(const struct config *a, const struct config *b)
 {
-	bool equal =
-		a->nr_rules == b->nr_rules && a->nr_ifaces == b->nr_ifaces && settings_equal(a, b);
+	bool equal = a->nr_rules == b->nr_rules && a->nr_ifaces == b->nr_ifaces &&
+		     settings_equal(a, b, false);
 
 	for (unsigned int i = 0; equal && i < a->nr_rules; i++)
 		equal = rule_equal(&a->rules[i], &b->rules[i]);
 	for (unsigned int i = 0; equal && i < a->nr_ifaces; i++)
-		equal = iface_equal(&a->ifaces[i], &b->ifaces[i]);
+		equal = strcmp(a->ifaces[i].name, b->ifaces[i].name) == 0 &&
+			settings_equal(&a->ifaces[i], &b->ifaces[i], true);
 	return equal;
 }
 

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "rules/array.h"
 #include "rules/lookup.h"
-#include "rules/values.h"
+#include "rules/settings.h"
 
 /* --- rules --- */
 
@@ -71,41 +71,41 @@ static int diff_rules(const struct config *before, const struct config *after,
 
 /* --- settings --- */
 
-/* Append a change if there is one. Takes over the strings, of which any may be NULL: no memory. */
-static int add_setting(struct config_diff *diff, char *name, char *before, char *after, bool live)
+/* Append a change if the values differ. `iface`: the interface whose setting it is, or NULL. */
+static int diff_setting(const struct setting *setting, const char *iface, const void *before,
+			const void *after, struct config_diff *diff)
 {
-	struct setting_change *settings;
-	int error = -ENOMEM;
+	char old[SETTING_TEXT_SIZE], new[SETTING_TEXT_SIZE];
+	struct setting_change *changes, *change;
 
-	if (!name || !before || !after)
-		goto out;
-	error = 0;
-	if (strcmp(before, after) == 0)
-		goto out;
-	error = -ENOMEM;
-	settings = array_grow(diff->settings, diff->nr_settings, sizeof(*settings));
-	if (!settings)
-		goto out;
-	diff->settings = settings;
-	settings[diff->nr_settings++] = (struct setting_change){name, before, after, live};
-	return 0;
-out:
-	free(name);
-	free(before);
-	free(after);
-	return error;
+	setting_format(setting, before, old);
+	setting_format(setting, after, new);
+	if (strcmp(old, new) == 0)
+		return 0;
+	changes = array_grow(diff->settings, diff->nr_settings, sizeof(*changes));
+	if (!changes)
+		return -ENOMEM;
+	diff->settings = changes;
+	change = &changes[diff->nr_settings++];
+	*change = (struct setting_change){
+		.name = iface ? text_format(SETTING_IFACES ".%s.%s", iface,
+					    setting_key(setting, SETTING_IFACES))
+			      : strdup(setting->name),
+		.before = strdup(old),
+		.after = strdup(new),
+		.live = setting->live,
+	};
+	return change->name && change->before && change->after ? 0 : -ENOMEM;
 }
 
-static int diff_settings(const struct config *before, const struct config *after,
+static int diff_settings(const char *iface, const void *before, const void *after,
 			 struct config_diff *diff)
 {
 	int error = 0;
 
-	for (size_t i = 0; i < NR_SETTINGS && !error; i++) {
-		const struct setting *setting = &setting_list[i];
-
-		error = add_setting(diff, strdup(setting->name), setting_format(setting, before),
-				    setting_format(setting, after), setting->live);
+	for (const struct setting *setting = setting_list; setting->name && !error; setting++) {
+		if (setting_of_iface(setting) == !!iface)
+			error = diff_setting(setting, iface, before, after, diff);
 	}
 	return error;
 }
@@ -139,43 +139,28 @@ static const struct iface_config *find_iface(const struct lookup *names, const c
 	return index == LOOKUP_NONE ? NULL : (const struct iface_config *)names->array + index;
 }
 
-static int diff_iface(const char *iface, const struct iface_config *before,
-		      const struct iface_config *after, struct config_diff *diff)
-{
-	int error = 0;
-
-	for (size_t i = 0; i < NR_IFACE_SETTINGS && !error; i++) {
-		const struct iface_setting *setting = &iface_setting_list[i];
-		char *name = text_format("interfaces.%s.%s", iface, setting->name);
-
-		if (!name)
-			return -ENOMEM;
-		error = add_setting(diff, name, iface_setting_format(setting, before),
-				    iface_setting_format(setting, after), false);
-	}
-	return error;
-}
-
 static int diff_ifaces(const struct config *before, const struct config *after,
 		       struct config_diff *diff)
 {
-	const struct iface_config *none = &iface_config_default, *other;
+	struct iface_config none = {.queues = 0};
+	const struct iface_config *other;
 	struct lookup before_names = {0}, after_names = {0};
 	int error = index_ifaces(&before_names, before);
 
+	setting_defaults(&none, true);
 	if (!error)
 		error = index_ifaces(&after_names, after);
 	for (unsigned int i = 0; i < before->nr_ifaces && !error; i++) {
 		const struct iface_config *iface = &before->ifaces[i];
 
 		other = find_iface(&after_names, iface->name);
-		error = diff_iface(iface->name, iface, other ? other : none, diff);
+		error = diff_settings(iface->name, iface, other ? other : &none, diff);
 	}
 	for (unsigned int i = 0; i < after->nr_ifaces && !error; i++) {
 		const struct iface_config *iface = &after->ifaces[i];
 
 		if (!find_iface(&before_names, iface->name))
-			error = diff_iface(iface->name, none, iface, diff);
+			error = diff_settings(iface->name, &none, iface, diff);
 	}
 	lookup_free(&before_names);
 	lookup_free(&after_names);
@@ -189,7 +174,7 @@ int config_diff(const struct config *before, const struct config *after, struct 
 	memset(diff, 0, sizeof(*diff));
 	error = diff_rules(before, after, diff);
 	if (!error)
-		error = diff_settings(before, after, diff);
+		error = diff_settings(NULL, before, after, diff);
 	if (!error)
 		error = diff_ifaces(before, after, diff);
 	if (error)

@@ -7,6 +7,44 @@
 
 #include "rules/array.h"
 
+void rule_positions_free(struct rule_positions *where)
+{
+	free(where->outputs);
+	memset(where, 0, sizeof(*where));
+}
+
+int rule_add_output(struct rule *rule, struct rule_positions *where,
+		    const struct rule_output *output, const struct position *at)
+{
+	unsigned int used = rule->nr_outputs;
+	struct rule_output *outputs = array_grow(rule->outputs, used, sizeof(*outputs));
+	struct position *positions;
+
+	if (!outputs)
+		return -ENOMEM;
+	rule->outputs = outputs;
+	positions = array_grow(where->outputs, used, sizeof(*positions));
+	if (!positions)
+		return -ENOMEM;
+	where->outputs = positions;
+	if (used > XMC_MAX_OUTPUTS)
+		return 0;
+	outputs[used] = *output;
+	positions[used] = *at;
+	rule->nr_outputs++;
+	return 0;
+}
+
+void rule_complete(struct rule *rule, const struct rule_positions *where)
+{
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		if (!rule->outputs[i].ttl)
+			rule->outputs[i].ttl = rule_default_ttl(&rule->outputs[i].to);
+	}
+	if (!where->named)
+		rule_derive_name(rule);
+}
+
 void draft_init(struct draft *draft)
 {
 	memset(draft, 0, sizeof(*draft));
@@ -68,6 +106,9 @@ int draft_add_rule(struct draft *draft, struct rule *rule, struct rule_positions
 		rule_free(rule);
 		rule_positions_free(where);
 	}
+	/* Moved, or freed. */
+	memset(rule, 0, sizeof(*rule));
+	memset(where, 0, sizeof(*where));
 	return error;
 }
 

@@ -6,8 +6,27 @@
 #ifndef XMCAST_RULES_DRAFT_H
 #define XMCAST_RULES_DRAFT_H
 
-#include "rules/grammar.h"
+#include "base/errors.h"
 #include "rules/config.h"
+
+/* Where the words of a rule stand: kept while parsing, so that later checks can name the place. */
+struct rule_positions {
+	bool named;			       /* the user gave the name, it was not derived */
+	struct position name;		       /* where the rule begins, if it was not named */
+	struct position input;		       /* GROUP:PORT@IFACE */
+	struct position options[RULE_OPTIONS]; /* the value, or the word of a flag */
+	struct position *outputs;	       /* DEST[:PORT][@IFACE], one per output of the rule */
+};
+
+void rule_positions_free(struct rule_positions *where);
+
+/* Append an output to a rule under construction. One more than XMC_MAX_OUTPUTS are kept, for the
+ * error about them. 0 or -ENOMEM. */
+int rule_add_output(struct rule *rule, struct rule_positions *where,
+		    const struct rule_output *output, const struct position *at);
+
+/* Complete a rule that was parsed, in either form: what it does not say gets its default. */
+void rule_complete(struct rule *rule, const struct rule_positions *where);
 
 struct draft {
 	struct config config;
@@ -27,8 +46,8 @@ void draft_init(struct draft *draft);
 /* Start with (shallow copies of) the rules of a valid config. 0 or -ENOMEM. */
 int draft_init_from(struct draft *draft, const struct config *config);
 
-/* Append a rule and take over both, also on failure. 0, -ENOMEM, or -E2BIG beyond XMC_MAX_RULES
- * (an error is appended the first time). */
+/* Append a rule. Takes what both own, even on failure, and leaves them all zero. 0, -ENOMEM, or
+ * -E2BIG beyond XMC_MAX_RULES (an error is appended the first time). */
 int draft_add_rule(struct draft *draft, struct rule *rule, struct rule_positions *where,
 		   struct errors *errors);
 

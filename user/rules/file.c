@@ -11,7 +11,7 @@
 #include "base/account.h"
 #include "base/trust.h"
 #include "rules/schema.h"
-#include "rules/yaml_tree.h"
+#include "rules/yaml_reader.h"
 
 /* The first read of a file that does not say its size, such as one in /proc. */
 #define FIRST_READ 4096
@@ -30,7 +30,7 @@ static int file_error(struct errors *errors, const char *path, int error, const 
 /* Read until the end, or until one byte more than is allowed. */
 static int read_all(int fd, char **bytes, size_t *length)
 {
-	size_t limit = TREE_BYTES_MAX + 1, size = FIRST_READ, used = 0;
+	size_t limit = YAML_BYTES_MAX + 1, size = FIRST_READ, used = 0;
 	char *buffer = NULL, *larger;
 	ssize_t count;
 	int error;

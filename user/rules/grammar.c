@@ -2,10 +2,8 @@
 #include "rules/grammar.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-
-#include "rules/array.h"
 
 #define FORM_IN	 "`in GROUP:PORT@IFACE`"
 #define FORM_OUT "`out DEST[:PORT][@IFACE]`"
@@ -15,80 +13,29 @@ struct parser {
 	const char *end;
 	struct position at; /* of *next */
 	struct word word;   /* the current word; length 0: the end */
-	struct word last;   /* the word before it: what an error about a missing word points at */
+	struct word last;   /* the word before it: an error about a missing word points at it */
 
 	struct rule *rule;
 	struct rule_positions *where;
 	struct errors *errors;
 
 	bool seen_in;
-	bool seen_source;
 	bool seen_out;
+	unsigned int seen;	  /* a bit for each option of the rule */
+	unsigned int seen_output; /* a bit for each option of the last output */
 	bool complained; /* about the order of the words: what is missing follows from it */
-
-	/* The output under construction: from its `out` to the next one, or to the end. */
-	struct rule_output output;
-	struct position output_at;
-	bool output_valid;
-	bool seen_ttl;
-	bool seen_dscp;
-	bool seen_gso;
-	bool seen_rate;
-	bool seen_pps;
-	bool seen_burst;
 };
-
-struct clause {
-	const char *keyword;
-	int (*parse)(struct parser *parser, const struct word *keyword);
-};
-
-void rule_positions_free(struct rule_positions *where)
-{
-	free(where->outputs);
-	memset(where, 0, sizeof(*where));
-}
-
-int rule_add_output(struct rule *rule, struct rule_positions *where,
-		    const struct rule_output *output, const struct position *at)
-{
-	unsigned int used = rule->nr_outputs;
-	struct rule_output *outputs = array_grow(rule->outputs, used, sizeof(*outputs));
-	struct position *positions;
-
-	if (!outputs)
-		return -ENOMEM;
-	rule->outputs = outputs;
-	positions = array_grow(where->outputs, used, sizeof(*positions));
-	if (!positions)
-		return -ENOMEM;
-	where->outputs = positions;
-	outputs[used] = *output;
-	positions[used] = *at;
-	rule->nr_outputs++;
-	return 0;
-}
-
-static void advance(struct parser *parser)
-{
-	if (*parser->next == '\n') {
-		parser->at.line++;
-		parser->at.column = 0;
-	}
-	parser->at.column++;
-	parser->next++;
-}
 
 static void next_word(struct parser *parser)
 {
 	if (parser->word.length)
 		parser->last = parser->word;
 	while (parser->next < parser->end && byte_is_space(*parser->next))
-		advance(parser);
+		position_advance(&parser->at, parser->next++, 1);
 	parser->word.text = parser->next;
 	parser->word.at = parser->at;
 	while (parser->next < parser->end && !byte_is_space(*parser->next))
-		advance(parser);
+		position_advance(&parser->at, parser->next++, 1);
 	parser->word.length = (size_t)(parser->next - parser->word.text);
 }
 
@@ -97,7 +44,7 @@ static bool at_end(const struct parser *parser)
 	return parser->word.length == 0;
 }
 
-/* Take the word behind a keyword. A keyword there is not it: the operand is missing. */
+/* Take the word behind a keyword. If that is a keyword again, the operand is missing. */
 static bool take_operand(struct parser *parser, const struct word *keyword, const char *expected,
 			 struct word *operand)
 {
@@ -120,17 +67,7 @@ static void require_in(struct parser *parser, const struct word *word)
 	parser->complained = true;
 }
 
-static int finish_output(struct parser *parser)
-{
-	if (!parser->output_valid)
-		return 0;
-	parser->output_valid = false;
-	if (!parser->seen_ttl)
-		parser->output.ttl = rule_default_ttl(&parser->output.to);
-	return rule_add_output(parser->rule, parser->where, &parser->output, &parser->output_at);
-}
-
-static int parse_in(struct parser *parser, const struct word *keyword)
+static void parse_in(struct parser *parser, const struct word *keyword)
 {
 	bool repeated = parser->seen_in;
 	struct word operand;
@@ -139,215 +76,110 @@ static int parse_in(struct parser *parser, const struct word *keyword)
 	if (repeated)
 		word_error(parser->errors, keyword, "a second input, expected " FORM_OUT);
 	if (!take_operand(parser, keyword, "GROUP:PORT@IFACE", &operand) || repeated)
-		return 0;
+		return;
 	parser->where->input = operand.at;
-	word_parse_input(&operand, parser->rule, parser->errors);
-	return 0;
-}
-
-static int parse_source(struct parser *parser, const struct word *keyword)
-{
-	bool misplaced = parser->seen_source || parser->seen_out;
-	struct word operand;
-
-	require_in(parser, keyword);
-	if (parser->seen_source)
-		word_error(parser->errors, keyword, "a second source, expected " FORM_OUT);
-	else if (parser->seen_out)
-		word_error(parser->errors, keyword,
-			   "source after an output, expected it between the input and the first "
-			   "`out`");
-	parser->seen_source = true;
-	if (!take_operand(parser, keyword, "the address of a host", &operand) || misplaced)
-		return 0;
-	parser->where->source = operand.at;
-	word_parse_source(&operand, parser->rule, parser->errors);
-	return 0;
-}
-
-/* disabled, may_loop: words alone, once per rule. */
-static void take_flag(struct parser *parser, const struct word *keyword, bool *flag)
-{
-	require_in(parser, keyword);
-	if (*flag)
-		word_error(parser->errors, keyword, "given twice, expected it once");
-	else if (parser->seen_out)
-		word_error(parser->errors, keyword,
-			   "%.*s after an output, expected it before the first `out`",
-			   (int)keyword->length, keyword->text);
-	*flag = true;
-}
-
-static int parse_disabled(struct parser *parser, const struct word *keyword)
-{
-	take_flag(parser, keyword, &parser->rule->disabled);
-	return 0;
-}
-
-static int parse_may_loop(struct parser *parser, const struct word *keyword)
-{
-	take_flag(parser, keyword, &parser->rule->may_loop);
-	return 0;
+	rule_parse_input(&operand, parser->rule, parser->errors);
 }
 
 static int parse_out(struct parser *parser, const struct word *keyword)
 {
-	struct word operand;
-	int error = finish_output(parser);
+	struct rule_output output = {.port = 0};
+	struct word operand = *keyword;
 
-	if (error)
-		return error;
 	require_in(parser, keyword);
 	parser->seen_out = true;
-	parser->seen_ttl = false;
-	parser->seen_dscp = false;
-	parser->seen_gso = false;
-	parser->seen_rate = false;
-	parser->seen_pps = false;
-	parser->seen_burst = false;
-	memset(&parser->output, 0, sizeof(parser->output));
-	if (!take_operand(parser, keyword, "DEST[:PORT][@IFACE]", &operand))
-		return 0;
-	parser->output_at = operand.at;
-	parser->output_valid = word_parse_output(&operand, &parser->output, parser->errors);
-	return 0;
+	parser->seen_output = 0;
+	if (take_operand(parser, keyword, "DEST[:PORT][@IFACE]", &operand))
+		rule_parse_output(&operand, &output, parser->errors);
+	/* If it was refused as well, so that its options have a place. */
+	return rule_add_output(parser->rule, parser->where, &output, &operand.at);
 }
 
-/* ttl, dscp and so on: once per output. */
-static bool take_option(struct parser *parser, const struct word *keyword, bool *seen,
-			const char *expected, struct word *operand)
+/* An option, of the rule before the first `out` or of the last output: once for each. */
+static void parse_option(struct parser *parser, const struct word *keyword,
+			 const struct rule_option *table, size_t index)
 {
-	bool misplaced = !parser->seen_out || *seen;
+	const struct rule_option *option = &table[index];
+	bool of_output = table == output_options;
+	unsigned int *seen = of_output ? &parser->seen_output : &parser->seen;
+	bool repeated = *seen & 1u << index, misplaced = parser->seen_out != of_output;
+	void *object = parser->rule;
+	struct word operand = *keyword;
 
+	*seen |= 1u << index;
 	require_in(parser, keyword);
-	if (!parser->seen_out)
+	if (repeated)
+		word_error(parser->errors, keyword, "given twice%s, expected it once",
+			   of_output ? " for one output" : "");
+	else if (misplaced && of_output)
 		word_error(parser->errors, keyword, "no output before it, expected " FORM_OUT);
-	else if (*seen)
-		word_error(parser->errors, keyword, "given twice for one output, expected it once");
-	*seen = true;
-	return take_operand(parser, keyword, expected, operand) && !misplaced;
-}
-
-static int parse_ttl(struct parser *parser, const struct word *keyword)
-{
-	struct word operand;
-
-	if (take_option(parser, keyword, &parser->seen_ttl, "a number from 1 to 255", &operand))
-		word_parse_ttl(&operand, &parser->output.ttl, parser->errors);
-	return 0;
-}
-
-static int parse_dscp(struct parser *parser, const struct word *keyword)
-{
-	struct word operand;
-
-	if (take_option(parser, keyword, &parser->seen_dscp, "a number from 0 to 63 or a name",
-			&operand))
-		word_parse_dscp(&operand, &parser->output.dscp, parser->errors);
-	return 0;
-}
-
-static int parse_gso(struct parser *parser, const struct word *keyword)
-{
-	struct word operand;
-	unsigned int gso;
-
-	if (take_option(parser, keyword, &parser->seen_gso, "on, off or a number", &operand) &&
-	    word_parse_gso(&operand, &gso, parser->errors))
-		parser->output.gso = (uint8_t)gso;
-	return 0;
-}
-
-static int parse_rate(struct parser *parser, const struct word *keyword)
-{
-	struct word operand;
-
-	if (take_option(parser, keyword, &parser->seen_rate, "a rate such as 50mbit", &operand))
-		word_parse_rate(&operand, &parser->output.rate_bps, parser->errors);
-	return 0;
-}
-
-static int parse_pps(struct parser *parser, const struct word *keyword)
-{
-	struct word operand;
-
-	if (take_option(parser, keyword, &parser->seen_pps, "packets a second", &operand))
-		word_parse_pps(&operand, &parser->output.rate_pps, parser->errors);
-	return 0;
-}
-
-static int parse_burst(struct parser *parser, const struct word *keyword)
-{
-	struct word operand;
-
-	if (take_option(parser, keyword, &parser->seen_burst, "a time such as 100ms", &operand))
-		word_parse_burst(&operand, &parser->output.burst_ms, parser->errors);
-	return 0;
-}
-
-static const struct clause clauses[] = {
-	{"in", parse_in},
-	{"source", parse_source},
-	{"disabled", parse_disabled},
-	{"may_loop", parse_may_loop},
-	{"out", parse_out},
-	{"ttl", parse_ttl},
-	{"dscp", parse_dscp},
-	{"gso", parse_gso},
-	{"rate", parse_rate},
-	{"pps", parse_pps},
-	{"burst", parse_burst},
-};
-
-static const struct clause *find_clause(const struct word *word)
-{
-	for (size_t i = 0; i < sizeof(clauses) / sizeof(clauses[0]); i++) {
-		if (word_is(word, clauses[i].keyword))
-			return &clauses[i];
-	}
-	return NULL;
+	else if (misplaced)
+		word_error(parser->errors, keyword,
+			   "%s after an output, expected it before the first `out`", option->word);
+	if ((option->parse && !take_operand(parser, keyword, option->expected, &operand)) ||
+	    repeated || misplaced)
+		return;
+	if (of_output)
+		object = &parser->rule->outputs[parser->rule->nr_outputs - 1];
+	else
+		parser->where->options[index] = operand.at;
+	if (option->parse)
+		option->parse(&operand, object, parser->errors);
+	else
+		*((bool *)object + option->offset) = true;
 }
 
 /* A word that begins no clause: report it, and go on at the next that does. */
 static void skip_stray(struct parser *parser)
 {
-	const char *expected = "`source`, `disabled`, `may_loop` or `out`";
+	const struct rule_option *table = parser->seen_out ? output_options : rule_options;
+	unsigned int seen = parser->seen_out ? 0 : parser->seen;
+	char expected[256] = "";
+	size_t used = 0;
 
-	if (!parser->seen_in)
-		expected = FORM_IN;
-	else if (parser->seen_out)
-		expected = "`ttl`, `dscp`, `gso`, `rate`, `pps`, `burst` or `out`";
-	else if (parser->seen_source)
-		expected = "`disabled`, `may_loop` or `out`";
-	word_error(parser->errors, &parser->word, "unexpected word, expected %s", expected);
+	for (size_t i = 0; table[i].word; i++) {
+		if (!(seen & 1u << i))
+			used += (size_t)snprintf(expected + used, sizeof(expected) - used, "%s`%s`",
+						 used ? ", " : "", table[i].word);
+	}
+	if (parser->seen_in)
+		word_error(parser->errors, &parser->word, "unexpected word, expected %s%s`out`",
+			   expected, used ? " or " : "");
+	else
+		word_error(parser->errors, &parser->word, "unexpected word, expected " FORM_IN);
 	parser->complained = true;
 	while (!at_end(parser) && !word_is_keyword(&parser->word))
 		next_word(parser);
 }
 
-static int parse_clauses(struct parser *parser)
+static int parse_clause(struct parser *parser)
 {
-	while (!at_end(parser)) {
-		const struct clause *clause = find_clause(&parser->word);
-		struct word keyword = parser->word;
-		int error;
+	struct word keyword = parser->word;
 
-		if (!clause) {
-			skip_stray(parser);
-			continue;
-		}
-		next_word(parser);
-		error = clause->parse(parser, &keyword);
-		if (error)
-			return error;
+	if (!word_is_keyword(&keyword)) {
+		skip_stray(parser);
+		return 0;
 	}
-	return finish_output(parser);
+	next_word(parser);
+	if (word_is(&keyword, "in"))
+		parse_in(parser, &keyword);
+	else if (word_is(&keyword, "out"))
+		return parse_out(parser, &keyword);
+	for (size_t i = 0; i < RULE_OPTIONS; i++) {
+		if (word_is(&keyword, rule_options[i].word))
+			parse_option(parser, &keyword, rule_options, i);
+	}
+	for (size_t i = 0; i < OUTPUT_OPTIONS; i++) {
+		if (word_is(&keyword, output_options[i].word))
+			parse_option(parser, &keyword, output_options, i);
+	}
+	return 0;
 }
 
 static int parse_rule(struct parser *parser)
 {
 	struct rule *rule = parser->rule;
-	int error;
+	int err = 0;
 
 	next_word(parser);
 	parser->where->name = parser->word.at;
@@ -358,14 +190,13 @@ static int parse_rule(struct parser *parser)
 	}
 	if (!word_is_keyword(&parser->word)) {
 		parser->where->named = true;
-		word_parse_name(&parser->word, rule->name, parser->errors);
+		rule_parse_name(&parser->word, rule->name, parser->errors);
 		next_word(parser);
 	}
-	error = parse_clauses(parser);
-	if (error)
-		return error;
-	if (parser->complained)
-		return 0;
+	while (!at_end(parser) && !err)
+		err = parse_clause(parser);
+	if (err || parser->complained)
+		return err;
 	if (!parser->seen_in)
 		word_error(parser->errors, &parser->last, "no input after it, expected " FORM_IN);
 	else if (!parser->seen_out)
@@ -386,24 +217,23 @@ int grammar_parse_rule(const char *text, size_t length, const struct position *a
 		.where = &own,
 		.errors = errors,
 	};
-	int error;
+	int err;
 
 	memset(rule, 0, sizeof(*rule));
 	if (where)
 		memset(where, 0, sizeof(*where));
-	error = parse_rule(&parser);
-	if (!error && errors->count != before)
-		error = -EINVAL;
-	if (error) {
+	err = parse_rule(&parser);
+	if (!err && errors->count != before)
+		err = -EINVAL;
+	if (err) {
 		rule_free(rule);
 	} else {
-		if (!own.named)
-			rule_derive_name(rule);
+		rule_complete(rule, &own);
 		if (where) {
 			*where = own;
 			return 0;
 		}
 	}
 	rule_positions_free(&own);
-	return error;
+	return err;
 }

@@ -6,62 +6,95 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "rules/words.h"
+#include <xmcast/packet.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define TTL_TO_GROUP 1
 #define TTL_TO_HOST  64
+#define DSCP_MAX     63
 
-void rule_free(struct rule *rule)
+/* ---- names and endpoints ---- */
+
+static const struct endpoint_form input_form = {
+	"GROUP:PORT@IFACE", "`any` for every port of a group", .any_port = true};
+static const struct endpoint_form output_form = {
+	"DEST[:PORT][@IFACE]", "no port at all to keep each datagram's", .no_port = true};
+
+bool name_byte_is_valid(char byte)
 {
-	free(rule->outputs);
-	memset(rule, 0, sizeof(*rule));
+	return byte_is_printable(byte) && byte != '"' && byte != '\'' && byte != '\\';
 }
 
-int rule_copy(struct rule *copy, const struct rule *rule)
+bool word_is_keyword(const struct word *word)
 {
-	*copy = *rule;
-	copy->outputs = calloc(rule->nr_outputs ? rule->nr_outputs : 1, sizeof(*copy->outputs));
-	if (!copy->outputs) {
-		memset(copy, 0, sizeof(*copy));
-		return -ENOMEM;
+	bool found = word_is(word, "in") || word_is(word, "out");
+
+	for (size_t i = 0; i < RULE_OPTIONS; i++)
+		found |= word_is(word, rule_options[i].word);
+	for (size_t i = 0; i < OUTPUT_OPTIONS; i++)
+		found |= word_is(word, output_options[i].word);
+	return found;
+}
+
+bool rule_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct errors *errors)
+{
+	bool valid = word->length > 0 && word->length < RULE_NAME_SIZE;
+	size_t meant = word_without_punctuation(word);
+
+	for (size_t i = 0; valid && i < word->length; i++)
+		valid = name_byte_is_valid(word->text[i]);
+	if (!valid || !meant)
+		word_error(errors, word,
+			   "not a rule name, expected 1 to %d printable ASCII characters without "
+			   "spaces, quotes and backslashes",
+			   RULE_NAME_SIZE - 1);
+	else if (meant < word->length)
+		word_error(errors, word, "a name cannot end with '%c', did you mean %.*s?",
+			   word->text[word->length - 1], (int)meant, word->text);
+	else if (word_is_keyword(word))
+		word_error(errors, word, "a keyword cannot be a rule name, expected another name");
+	else {
+		memset(name, 0, RULE_NAME_SIZE);
+		memcpy(name, word->text, word->length);
+		return true;
 	}
-	memcpy(copy->outputs, rule->outputs, rule->nr_outputs * sizeof(*copy->outputs));
-	return 0;
+	return false;
 }
 
-static bool output_equal(const struct rule_output *a, const struct rule_output *b)
+bool rule_parse_input(const struct word *word, struct rule *rule, struct errors *errors)
 {
-	return addr_equal(&a->to, &b->to) && a->port == b->port && a->ttl == b->ttl &&
-	       a->dscp == b->dscp && a->gso == b->gso && a->rate_bps == b->rate_bps &&
-	       a->rate_pps == b->rate_pps && a->burst_ms == b->burst_ms &&
-	       strcmp(a->iface, b->iface) == 0;
+	bool valid = true;
+
+	if (!word_parse_endpoint(word, &input_form, &rule->group, &rule->port, rule->iface, errors))
+		return false;
+	if (!*rule->iface) {
+		word_error(errors, word, "no interface, expected %s", input_form.text);
+		valid = false;
+	}
+	/* Nobody wants all that comes for a host, DNS answers and DHCP included. */
+	if (rule->port == RULE_PORT_ANY && !addr_is_multicast(&rule->group)) {
+		word_error(errors, word,
+			   "any port of a host, expected a number from 1 to 65535: `any` is for "
+			   "multicast groups");
+		valid = false;
+	}
+	return valid;
 }
 
-bool rule_equal(const struct rule *a, const struct rule *b)
+bool rule_parse_output(const struct word *word, struct rule_output *output, struct errors *errors)
 {
-	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->source, &b->source) &&
-		     a->source_host_bits == b->source_host_bits &&
-		     addr_equal(&a->group, &b->group) && a->port == b->port &&
-		     strcmp(a->iface, b->iface) == 0 && a->disabled == b->disabled &&
-		     a->may_loop == b->may_loop && a->nr_outputs == b->nr_outputs;
-
-	for (unsigned int i = 0; equal && i < a->nr_outputs; i++)
-		equal = output_equal(&a->outputs[i], &b->outputs[i]);
-	return equal;
-}
-
-bool rule_output_is_input(const struct rule *rule, const struct rule_output *output)
-{
-	uint16_t port = rule_output_port(rule, output);
-
-	return (rule->port == RULE_PORT_ANY || port == rule->port) &&
-	       addr_equal(&output->to, &rule->group) && strcmp(output->iface, rule->iface) == 0;
-}
-
-uint16_t rule_output_port(const struct rule *rule, const struct rule_output *output)
-{
-	return output->port == RULE_PORT_KEPT ? rule->port : output->port;
+	if (!word_parse_endpoint(word, &output_form, &output->to, &output->port, output->iface,
+				 errors))
+		return false;
+	if (addr_is_multicast(&output->to) && !*output->iface) {
+		word_error(errors, word,
+			   "no interface, expected DEST[:PORT]@IFACE because DEST is multicast");
+		return false;
+	}
+	return true;
 }
 
 const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE])
@@ -81,51 +114,9 @@ const char *output_format(const struct rule_output *output, char text[ENDPOINT_T
 	return endpoint_format(&output->to, output->port, output->iface, text);
 }
 
-bool output_is_limited(const struct rule_output *output)
-{
-	return output->rate_bps || output->rate_pps;
-}
+/* ---- options of a rule ---- */
 
-const char *rate_format(uint64_t bps, char text[RATE_TEXT_SIZE])
-{
-	static const char *const units[] = {"bit", "kbit", "mbit", "gbit"};
-	unsigned int unit = 0;
-
-	for (; bps && bps % 1000 == 0 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
-		bps /= 1000;
-	snprintf(text, RATE_TEXT_SIZE, "%llu%s", (unsigned long long)bps, units[unit]);
-	return text;
-}
-
-const char *burst_format(uint32_t ms, char text[RATE_TEXT_SIZE])
-{
-	if (ms % 1000 == 0)
-		snprintf(text, RATE_TEXT_SIZE, "%us", ms / 1000);
-	else
-		snprintf(text, RATE_TEXT_SIZE, "%ums", ms);
-	return text;
-}
-
-uint8_t rule_default_ttl(const struct xmc_addr *to)
-{
-	return addr_is_multicast(to) ? TTL_TO_GROUP : TTL_TO_HOST;
-}
-
-uint8_t rule_host_bits(const struct rule *rule)
-{
-	return addr_is_any(&rule->source) ? XMC_HOST_BITS_ANY : rule->source_host_bits;
-}
-
-void rule_key(const struct rule *rule, struct xmc_rule_key *key)
-{
-	*key = (struct xmc_rule_key){
-		.source = rule->source,
-		.group = rule->group,
-		.port = htons(rule->port),
-		.host_bits = rule_host_bits(rule),
-	};
-}
-
+/* "10.9.0.0/16"; IPv6 in brackets if asked for. */
 static const char *format_source(const struct rule *rule, bool bracketed,
 				 char text[SOURCE_TEXT_SIZE])
 {
@@ -145,6 +136,368 @@ const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE])
 	return format_source(rule, false, text);
 }
 
+_Static_assert(OPTION_TEXT_SIZE >= SOURCE_TEXT_SIZE, "a source fits");
+
+static void option_format_source(const void *object, char text[OPTION_TEXT_SIZE])
+{
+	const struct rule *rule = object;
+
+	*text = '\0';
+	if (!addr_is_any(&rule->source))
+		format_source(rule, true, text);
+}
+
+/* The "/BITS" of a prefix. Set bits behind it mean that somebody had something else in mind. */
+static bool parse_prefix(const struct word *word, const struct word *bits_word, struct rule *rule,
+			 struct errors *errors)
+{
+	unsigned int width = addr_is_ipv4(&rule->source) ? 32 : 128;
+	struct rule right = *rule;
+	char text[SOURCE_TEXT_SIZE];
+	struct xmc_addr mask;
+	unsigned int bits;
+
+	if (word_is(bits_word, "0")) {
+		word_error(errors, bits_word,
+			   "a prefix of every source, expected no `source` at all");
+		return false;
+	}
+	if (!word_parse_number(bits_word, "prefix length", 1, width, &bits, errors))
+		return false;
+	rule->source_host_bits = right.source_host_bits = (uint8_t)(width - bits);
+	xmc_mask_from_host_bits(&mask, rule->source_host_bits);
+	xmc_addr_mask(&right.source, &rule->source, &mask);
+	if (addr_equal(&right.source, &rule->source))
+		return true;
+	word_error(errors, word, "host bits are set; did you mean %s?",
+		   source_format(&right, text));
+	return false;
+}
+
+/* ADDR or ADDR/BITS, IPv6 with or without brackets. */
+static bool parse_source(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule *rule = object;
+	const char *slash = memchr(word->text, '/', word->length);
+	size_t end = slash ? (size_t)(slash - word->text) : word->length;
+	bool bracketed = end > 1 && word->text[0] == '[' && word->text[end - 1] == ']';
+	struct word bare = bracketed ? word_part(word, 1, end - 1) : word_part(word, 0, end);
+	struct word bits = slash ? word_part(word, end + 1, word->length) : bare;
+
+	rule->source_host_bits = 0;
+	if (!word_parse_address(&bare, bracketed, &rule->source, errors))
+		return false;
+	if (addr_is_multicast(&rule->source)) {
+		word_error(errors, word,
+			   "a multicast address cannot be a source, expected the address of a "
+			   "host");
+		return false;
+	}
+	return !slash || parse_prefix(word, &bits, rule, errors);
+}
+
+/* ---- options of an output ---- */
+
+uint8_t rule_default_ttl(const struct xmc_addr *to)
+{
+	return addr_is_multicast(to) ? TTL_TO_GROUP : TTL_TO_HOST;
+}
+
+static bool parse_ttl(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule_output *output = object;
+	unsigned int number;
+	bool valid = word_parse_number(word, "ttl", 1, UINT8_MAX, &number, errors);
+
+	if (valid)
+		output->ttl = (uint8_t)number;
+	return valid;
+}
+
+static void format_ttl(const void *object, char text[OPTION_TEXT_SIZE])
+{
+	const struct rule_output *output = object;
+
+	*text = '\0';
+	if (output->ttl != rule_default_ttl(&output->to))
+		snprintf(text, OPTION_TEXT_SIZE, "%u", output->ttl);
+}
+
+/* The IANA registry. Of two names for one value the first is written. */
+static const struct {
+	const char *name;
+	uint8_t value;
+} dscp_names[] = {
+	{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},  {"cs3", 24},	{"cs4", 32},
+	{"cs5", 40},	{"cs6", 48},  {"cs7", 56},  {"af11", 10}, {"af12", 12}, {"af13", 14},
+	{"af21", 18},	{"af22", 20}, {"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30},
+	{"af41", 34},	{"af42", 36}, {"af43", 38}, {"ef", 46},	  {"le", 1},	{"voice-admit", 44},
+};
+
+/* A number, or a name in any case. */
+static bool parse_dscp(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule_output *output = object;
+	unsigned int number;
+	bool valid = word_to_number(word, &number) && number <= DSCP_MAX;
+
+	for (size_t i = 0; !valid && i < COUNT(dscp_names); i++) {
+		valid = strlen(dscp_names[i].name) == word->length &&
+			strncasecmp(dscp_names[i].name, word->text, word->length) == 0;
+		number = dscp_names[i].value;
+	}
+	if (valid)
+		output->dscp = (uint8_t)number;
+	else
+		word_error(errors, word,
+			   "not a valid dscp, expected a number from 0 to %d or a name such as ef, "
+			   "af41, cs5",
+			   DSCP_MAX);
+	return valid;
+}
+
+static void format_dscp(const void *object, char text[OPTION_TEXT_SIZE])
+{
+	const struct rule_output *output = object;
+
+	*text = '\0';
+	if (!output->dscp)
+		return;
+	snprintf(text, OPTION_TEXT_SIZE, "%u", output->dscp);
+	for (size_t i = 0; i < COUNT(dscp_names); i++) {
+		if (dscp_names[i].value == output->dscp) {
+			strcpy(text, dscp_names[i].name);
+			return;
+		}
+	}
+}
+
+bool word_to_gso(const struct word *word, unsigned int *gso)
+{
+	if (word_is(word, "on"))
+		*gso = GSO_MAX_SEGMENTS;
+	else if (word_is(word, "off"))
+		*gso = 1;
+	else
+		return word_to_number(word, gso) && *gso >= 1 && *gso <= GSO_MAX_SEGMENTS;
+	return true;
+}
+
+static bool parse_gso(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule_output *output = object;
+	unsigned int gso;
+	bool valid = word_to_gso(word, &gso);
+
+	if (valid)
+		output->gso = (uint8_t)gso;
+	else
+		word_error(errors, word, "not a valid gso, expected " GSO_EXPECTED);
+	return valid;
+}
+
+static void format_gso(const void *object, char text[OPTION_TEXT_SIZE])
+{
+	const struct rule_output *output = object;
+
+	*text = '\0';
+	if (output->gso == 1)
+		strcpy(text, "off");
+	else if (output->gso)
+		snprintf(text, OPTION_TEXT_SIZE, "%u", output->gso);
+}
+
+/* A number with a unit. They are written in the largest unit that divides them. */
+struct unit {
+	const char *name; /* NULL ends a list, which begins with the smallest */
+	uint64_t size;
+};
+
+/* tc(8)'s units of a rate: powers of 1000. */
+static const struct unit rate_units[] = {
+	{"bit", 1}, {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {0}};
+static const struct unit time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
+
+static bool parse_units(const struct word *word, const struct unit *units, uint64_t *value)
+{
+	size_t digits = 0;
+	struct word number, unit;
+	unsigned int factor;
+
+	while (digits < word->length && word->text[digits] >= '0' && word->text[digits] <= '9')
+		digits++;
+	number = word_part(word, 0, digits);
+	unit = word_part(word, digits, word->length);
+	for (; units->name; units++) {
+		if (word_is(&unit, units->name) && word_to_number(&number, &factor)) {
+			/* Nine digits and a factor of at most 10^9: below 2^60. */
+			*value = factor * units->size;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* 0 is the default, and empty. */
+static void format_units(uint64_t value, const struct unit *units, char text[OPTION_TEXT_SIZE])
+{
+	const struct unit *unit = units;
+
+	*text = '\0';
+	if (!value)
+		return;
+	while (unit[1].name && value % unit[1].size == 0)
+		unit++;
+	snprintf(text, OPTION_TEXT_SIZE, "%llu%s", (unsigned long long)(value / unit->size),
+		 unit->name);
+}
+
+static bool parse_rate(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule_output *output = object;
+
+	if (parse_units(word, rate_units, &output->rate_bps) && output->rate_bps >= RATE_BPS_MIN &&
+	    output->rate_bps <= RATE_BPS_MAX)
+		return true;
+	word_error(errors, word,
+		   "not a valid rate, expected 1kbit to 400gbit: a number and bit, kbit, mbit or "
+		   "gbit");
+	return false;
+}
+
+static void format_rate(const void *object, char text[OPTION_TEXT_SIZE])
+{
+	format_units(((const struct rule_output *)object)->rate_bps, rate_units, text);
+}
+
+static bool parse_pps(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule_output *output = object;
+
+	return word_parse_number(word, "pps", 1, RATE_PPS_MAX, &output->rate_pps, errors);
+}
+
+static void format_pps(const void *object, char text[OPTION_TEXT_SIZE])
+{
+	const struct rule_output *output = object;
+
+	*text = '\0';
+	if (output->rate_pps)
+		snprintf(text, OPTION_TEXT_SIZE, "%u", output->rate_pps);
+}
+
+static bool parse_burst(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule_output *output = object;
+	uint64_t value;
+
+	if (parse_units(word, time_units, &value) && value >= 1 && value <= BURST_MS_MAX) {
+		output->burst_ms = (uint32_t)value;
+		return true;
+	}
+	word_error(errors, word, "not a valid burst, expected 1ms to 10s: a number and ms or s");
+	return false;
+}
+
+static void format_burst(const void *object, char text[OPTION_TEXT_SIZE])
+{
+	format_units(((const struct rule_output *)object)->burst_ms, time_units, text);
+}
+
+/* ---- the tables ---- */
+
+#define FIELD(type, field) offsetof(type, field), sizeof(((type *)NULL)->field)
+#define RULE(field)	   FIELD(struct rule, field)
+#define OUTPUT(field)	   FIELD(struct rule_output, field)
+
+/* The source is two fields, one behind the other. */
+#define SOURCE_FIELDS offsetof(struct rule, source), sizeof(struct xmc_addr) + sizeof(uint8_t)
+_Static_assert(offsetof(struct rule, source_host_bits) ==
+		       offsetof(struct rule, source) + sizeof(struct xmc_addr),
+	       "compared as one");
+
+/* `source` is the first: RULE_OPTION_SOURCE. */
+const struct rule_option rule_options[RULE_OPTIONS + 1] = {
+	{"source", "source", SOURCE_FIELDS, "the address of a host, or a prefix", parse_source,
+	 option_format_source, .form = "ADDR[/BITS]", .unset = "every source",
+	 .example = "10.9.9.9",
+	 .help = "Only packets from this host or network, such as 10.9.0.0/16. Of several rules "
+		 "for one group and port, the one with the most specific source takes a packet."},
+	{"disabled", "enabled", RULE(disabled), WORD_BOOL_EXPECTED, .contrary = true,
+	 .form = "yes|no", .unset = "yes", .example = "yes",
+	 .help = "no: the rule is defined, but does not relay."},
+	{"may_loop", "may_loop", RULE(may_loop), WORD_BOOL_EXPECTED, .form = "yes|no",
+	 .unset = "no", .example = "no",
+	 .help = "yes: what the rule sends may become its input again, directly or through other "
+		 "rules. Such loops are refused otherwise."},
+};
+
+const struct rule_option output_options[OUTPUT_OPTIONS + 1] = {
+	{"ttl", "ttl", OUTPUT(ttl), "a number from 1 to 255", parse_ttl, format_ttl, .form = "N",
+	 .unset = "1 to a group, 64 to a host", .example = "8",
+	 .help = "TTL or hop limit, 1 to 255."},
+	{"dscp", "dscp", OUTPUT(dscp), "a number from 0 to 63 or a name", parse_dscp, format_dscp,
+	 .form = "N|NAME", .unset = "0", .example = "af41", .help = "0 to 63, or a name."},
+	{"gso", "gso", OUTPUT(gso), GSO_EXPECTED, parse_gso, format_gso, .form = "on|off|N",
+	 .unset = "egress.gso", .example = "16",
+	 .help = "The most datagrams in one send: on is 64, off is 1."},
+	{"rate", "rate", OUTPUT(rate_bps), "a rate such as 50mbit", parse_rate, format_rate,
+	 .form = "N(bit|kbit|mbit|gbit)", .unset = "no limit", .example = "50mbit",
+	 .help = "The most bits per second, IP headers included: 1kbit to 400gbit. Datagrams "
+		 "beyond it are dropped and counted."},
+	{"pps", "pps", OUTPUT(rate_pps), "a number of packets per second", parse_pps, format_pps,
+	 .form = "N", .unset = "no limit", .example = "10000",
+	 .help = "The most packets per second."},
+	{"burst", "burst", OUTPUT(burst_ms), "a time such as 100ms", parse_burst, format_burst,
+	 .form = "N(ms|s)", .unset = "100ms", .example = "100ms",
+	 .help = "What the limits allow in this time may leave at once: 1ms to 10s."},
+};
+
+/* ---- rules ---- */
+
+void rule_free(struct rule *rule)
+{
+	free(rule->outputs);
+	memset(rule, 0, sizeof(*rule));
+}
+
+int rule_copy(struct rule *copy, const struct rule *rule)
+{
+	*copy = *rule;
+	copy->outputs = calloc(rule->nr_outputs ? rule->nr_outputs : 1, sizeof(*copy->outputs));
+	if (!copy->outputs) {
+		memset(copy, 0, sizeof(*copy));
+		return -ENOMEM;
+	}
+	memcpy(copy->outputs, rule->outputs, rule->nr_outputs * sizeof(*copy->outputs));
+	return 0;
+}
+
+static bool options_equal(const struct rule_option *options, const void *a, const void *b)
+{
+	for (; options->word; options++) {
+		if (memcmp((const char *)a + options->offset, (const char *)b + options->offset,
+			   options->size))
+			return false;
+	}
+	return true;
+}
+
+bool rule_equal(const struct rule *a, const struct rule *b)
+{
+	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->group, &b->group) &&
+		     a->port == b->port && strcmp(a->iface, b->iface) == 0 &&
+		     a->nr_outputs == b->nr_outputs && options_equal(rule_options, a, b);
+
+	for (unsigned int i = 0; equal && i < a->nr_outputs; i++) {
+		const struct rule_output *x = &a->outputs[i], *y = &b->outputs[i];
+
+		equal = addr_equal(&x->to, &y->to) && x->port == y->port &&
+			strcmp(x->iface, y->iface) == 0 && options_equal(output_options, x, y);
+	}
+	return equal;
+}
+
 void rule_derive_name(struct rule *rule)
 {
 	char source[SOURCE_TEXT_SIZE] = "";
@@ -161,44 +514,57 @@ void rule_derive_name(struct rule *rule)
 	}
 }
 
-static void format_limit(const struct rule_output *output, FILE *stream)
+uint8_t rule_host_bits(const struct rule *rule)
 {
-	char text[RATE_TEXT_SIZE];
-
-	if (output->rate_bps)
-		fprintf(stream, " rate %s", rate_format(output->rate_bps, text));
-	if (output->rate_pps)
-		fprintf(stream, " pps %u", output->rate_pps);
-	if (output->burst_ms)
-		fprintf(stream, " burst %s", burst_format(output->burst_ms, text));
+	return addr_is_any(&rule->source) ? XMC_HOST_BITS_ANY : rule->source_host_bits;
 }
 
-static void format_output(const struct rule_output *output, FILE *stream)
+void rule_key(const struct rule *rule, struct xmc_rule_key *key)
 {
-	char to[ENDPOINT_TEXT_SIZE];
+	*key = (struct xmc_rule_key){
+		.source = rule->source,
+		.group = rule->group,
+		.port = htons(rule->port),
+		.host_bits = rule_host_bits(rule),
+	};
+}
 
-	output_format(output, to);
-	fprintf(stream, " out %s", to);
-	if (output->ttl != rule_default_ttl(&output->to))
-		fprintf(stream, " ttl %u", output->ttl);
-	if (output->dscp) {
-		const char *name = dscp_name(output->dscp);
+uint16_t rule_output_port(const struct rule *rule, const struct rule_output *output)
+{
+	return output->port == RULE_PORT_KEPT ? rule->port : output->port;
+}
 
-		if (name)
-			fprintf(stream, " dscp %s", name);
-		else
-			fprintf(stream, " dscp %u", output->dscp);
+bool rule_output_is_input(const struct rule *rule, const struct rule_output *output)
+{
+	uint16_t port = rule_output_port(rule, output);
+
+	return (rule->port == RULE_PORT_ANY || port == rule->port) &&
+	       addr_equal(&output->to, &rule->group) && strcmp(output->iface, rule->iface) == 0;
+}
+
+bool output_is_limited(const struct rule_output *output)
+{
+	return output->rate_bps || output->rate_pps;
+}
+
+static void put_options(const struct rule_option *options, const void *object, FILE *stream)
+{
+	char text[OPTION_TEXT_SIZE];
+
+	for (; options->word; options++) {
+		*text = '\0';
+		if (options->format)
+			options->format(object, text);
+		if (*text)
+			fprintf(stream, " %s %s", options->word, text);
+		else if (!options->format && *((const bool *)object + options->offset))
+			fprintf(stream, " %s", options->word);
 	}
-	if (output->gso == 1)
-		fputs(" gso off", stream);
-	else if (output->gso)
-		fprintf(stream, " gso %u", output->gso);
-	format_limit(output, stream);
 }
 
 char *rule_format(const struct rule *rule)
 {
-	char input[ENDPOINT_TEXT_SIZE], source[SOURCE_TEXT_SIZE];
+	char endpoint[ENDPOINT_TEXT_SIZE];
 	char *text = NULL;
 	size_t size;
 	FILE *stream = open_memstream(&text, &size);
@@ -206,20 +572,15 @@ char *rule_format(const struct rule *rule)
 
 	if (!stream)
 		return NULL;
-	input_format(rule, input);
-	fprintf(stream, "%s in %s", rule->name, input);
-	if (!addr_is_any(&rule->source))
-		fprintf(stream, " source %s", format_source(rule, true, source));
-	if (rule->disabled)
-		fputs(" disabled", stream);
-	if (rule->may_loop)
-		fputs(" may_loop", stream);
-	for (unsigned int i = 0; i < rule->nr_outputs; i++)
-		format_output(&rule->outputs[i], stream);
-	failed = ferror(stream);
-	if (fclose(stream) != 0 || failed) {
-		free(text);
-		return NULL;
+	fprintf(stream, "%s in %s", rule->name, input_format(rule, endpoint));
+	put_options(rule_options, rule, stream);
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		fprintf(stream, " out %s", output_format(&rule->outputs[i], endpoint));
+		put_options(output_options, &rule->outputs[i], stream);
 	}
-	return text;
+	failed = ferror(stream);
+	if (fclose(stream) == 0 && !failed)
+		return text;
+	free(text);
+	return NULL;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rule model: what the user asked for, as plain data. No descriptors, no interface indexes, no
- * state; those belong to the modules that act on a rule. Family-agnostic throughout. Not
- * thread-safe; built and read by the main thread.
+ * The rule model: what the user asked for, as plain data, and the tables of options. No
+ * descriptors, no interface indexes, no state; those belong to the modules that act on a rule. The
+ * same for both address families. Not thread-safe; built and read by the main thread.
  */
 #ifndef XMCAST_RULES_RULE_H
 #define XMCAST_RULES_RULE_H
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "rules/words.h"
 
 /* Longest rule name, with its NUL. A derived name ("SOURCE>GROUP:PORT@IFACE") always fits. */
 #define RULE_NAME_SIZE 128
@@ -21,19 +22,19 @@
  * Linux 6.9. */
 #define GSO_MAX_SEGMENTS 64
 
-/* What an output may be limited to. The least keeps the time that one packet takes within minutes,
- * the most is beyond any network device of today. */
+/* Limits of an output. At the lowest rate one packet still takes less than minutes; the highest is
+ * beyond any network device of today. */
 #define RATE_BPS_MIN 1000ULL
 #define RATE_BPS_MAX 400000000000ULL
 #define RATE_PPS_MAX 999999999U
 
-/* Milliseconds of burst that an output may have; and by default: longer than a scheduler keeps the
- * relay from its packets, and than a video frame takes that its encoder sends at once. */
+/* Milliseconds of burst that an output may have. The default is longer than the scheduler keeps
+ * the relay from its packets, and than the video frame that an encoder sends at once. */
 #define BURST_MS_MAX	 10000U
 #define BURST_MS_DEFAULT 100U
 
-/* The port of an input that takes every port of its group, and the port of an output that leaves
- * each datagram the port to which it came. */
+/* The port of an input that takes every port of its group, and the port of an output that keeps
+ * the port to which each datagram came. */
 #define RULE_PORT_ANY  0
 #define RULE_PORT_KEPT 0
 
@@ -44,8 +45,8 @@ struct rule_output {
 	uint8_t ttl;   /* 1..255; by default 1 to a group, 64 to a host */
 	uint8_t dscp;  /* 0..63 */
 	uint8_t gso;   /* most datagrams in one send; 0: as the egress section says */
-	/* No more than this leaves; what is over it is dropped, and counted. Bits are those of
-	 * whole IP packets, without the link's own headers. */
+	/* Datagrams beyond these limits are dropped and counted. Bits are those of whole IP
+	 * packets, without the link's own headers. */
 	uint64_t rate_bps;	 /* RATE_BPS_MIN..RATE_BPS_MAX; 0: no limit */
 	uint32_t rate_pps;	 /* 1..RATE_PPS_MAX; 0: no limit */
 	uint32_t burst_ms;	 /* 1..BURST_MS_MAX, of both rates; 0: BURST_MS_DEFAULT */
@@ -56,17 +57,71 @@ struct rule_output {
 struct rule {
 	char name[RULE_NAME_SIZE];
 	struct xmc_addr source; /* all zero: any source */
-	/* Bits at the end of `source` that are 0, and free in a packet: of a prefix. 0: one host,
-	 * or any source. */
+	/* The lowest bits of `source` that are 0 and match anything: those behind a prefix. 0: one
+	 * host, or any source. */
 	uint8_t source_host_bits;
 	struct xmc_addr group; /* destination of the incoming packets: a group or a host address */
 	uint16_t port;	       /* host order, or RULE_PORT_ANY (of a group only) */
 	char iface[IF_NAMESIZE];
-	bool disabled;		 /* defined, and not at work */
+	bool disabled;		 /* defined, but not relaying */
 	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;
 };
+
+/* ---- options ---- */
+
+/* Longest value of an option as text, with its NUL. */
+#define OPTION_TEXT_SIZE 64
+
+/*
+ * An option of a rule or of an output. The grammar, the file, writing, comparing and the reference
+ * are made from the tables of these: a new option is one line there, a field, and the functions
+ * that read and write its value.
+ */
+struct rule_option {
+	const char *word;     /* its keyword in the grammar; NULL ends a table */
+	const char *key;      /* its key in the file */
+	size_t offset, size;  /* of its field in struct rule or struct rule_output */
+	const char *expected; /* its value, for messages: "a number from 1 to 255" */
+	/* NULL: a flag. It has no value in the grammar; in the file it is yes or no, or the
+	 * contrary if `key` is (`disabled` is `enabled: no`). */
+	bool (*parse)(const struct word *word, void *object, struct errors *errors);
+	/* The value as the grammar and the file have it; empty: the default, which is not written.
+	 */
+	void (*format)(const void *object, char text[OPTION_TEXT_SIZE]);
+	bool contrary;
+	/* For the reference. */
+	const char *form;    /* "N|NAME" */
+	const char *unset;   /* the default */
+	const char *example; /* a value */
+	const char *help;
+};
+
+#define RULE_OPTION_SOURCE 0 /* index of `source` */
+#define RULE_OPTIONS	   3
+#define OUTPUT_OPTIONS	   6
+
+extern const struct rule_option rule_options[RULE_OPTIONS + 1];
+extern const struct rule_option output_options[OUTPUT_OPTIONS + 1];
+
+/* Parse a word of the file or the grammar into the rule or the output: true, or false with an error
+ * appended. */
+bool rule_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct errors *errors);
+bool rule_parse_input(const struct word *word, struct rule *rule, struct errors *errors);
+bool rule_parse_output(const struct word *word, struct rule_output *output, struct errors *errors);
+
+/* off (1), on (GSO_MAX_SEGMENTS), or 1..GSO_MAX_SEGMENTS datagrams in one send. */
+bool word_to_gso(const struct word *word, unsigned int *gso);
+#define GSO_EXPECTED "on, off or a number from 1 to 64"
+
+/* in, out, and every option: what begins a clause and so cannot be a NAME. */
+bool word_is_keyword(const struct word *word);
+
+/* Printable ASCII without space, quotes and backslash. */
+bool name_byte_is_valid(char byte);
+
+/* ---- rules ---- */
 
 /* Release what the rule owns and leave it all zero. */
 void rule_free(struct rule *rule);
@@ -74,7 +129,7 @@ void rule_free(struct rule *rule);
 /* Copy a rule with its outputs; the copy is the caller's. 0 or -ENOMEM. */
 int rule_copy(struct rule *copy, const struct rule *rule);
 
-/* Whether both say the same: name, input, and the same outputs in the same order. */
+/* Whether both say the same: name, input, options, and the same outputs in the same order. */
 bool rule_equal(const struct rule *a, const struct rule *b);
 
 /* Set the name that a rule without one gets: "GROUP:PORT@IFACE" or "SOURCE>GROUP:PORT@IFACE". The
@@ -84,7 +139,7 @@ void rule_derive_name(struct rule *rule);
 /* Bits of a packet's source that the rule does not look at: XMC_HOST_BITS_ONE..ANY. */
 uint8_t rule_host_bits(const struct rule *rule);
 
-/* What a packet that the rule takes is found by: its key in the rule map. */
+/* The rule's key in the rule map: its packets are found by it. */
 void rule_key(const struct rule *rule, struct xmc_rule_key *key);
 
 /* "10.9.9.9", "10.9.0.0/16", "2001:db8::/32": the source of a rule that has one, as the file and
@@ -102,24 +157,17 @@ const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE])
 /* The same of an output: "10.0.0.1:6000", "239.2.2.2@eth1". */
 const char *output_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE]);
 
-/* Whether the rule takes in what the output sends, or some of it: of its own ports and addresses
- * alone, whatever other rules there are. */
+/* Whether the rule's input takes what the output sends, or a part of it; by the rule's own ports
+ * and addresses alone, whatever other rules there are. */
 bool rule_output_is_input(const struct rule *rule, const struct rule_output *output);
 
 /* Whether the output has a limit. */
 bool output_is_limited(const struct rule_output *output);
 
-/* Bits/s as the grammar writes them, in the largest unit that divides them: "50mbit". */
-#define RATE_TEXT_SIZE 32
-const char *rate_format(uint64_t bps, char text[RATE_TEXT_SIZE]);
-
-/* Milliseconds as the grammar writes them: "100ms", "2s". */
-const char *burst_format(uint32_t ms, char text[RATE_TEXT_SIZE]);
-
 /* The default TTL of an output to this address: 1 to a group, 64 to a host. */
 uint8_t rule_default_ttl(const struct xmc_addr *to);
 
-/* Write the rule in the grammar, NAME first, every word that is not a default: parsing it gives
+/* Write the rule in the grammar, NAME first, every option that is not a default: parsing it gives
  * the same rule. Returns a malloc()ed string, or NULL without memory. */
 char *rule_format(const struct rule *rule);
 

@@ -2,13 +2,94 @@
 #include "rules/schema.h"
 
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "rules/draft.h"
 #include "rules/grammar.h"
 #include "rules/settings.h"
 #include "rules/validate.h"
-#include "rules/walk.h"
+#include "rules/yaml_reader.h"
+
+struct load {
+	struct yaml_reader *reader;
+	struct draft draft;
+	struct errors *errors;
+};
+
+/* ---- values and keys ---- */
+
+#define SCALAR	(1u << YAML_SCALAR)
+#define LIST	(1u << YAML_LIST)
+#define MAPPING (1u << YAML_MAPPING)
+
+/* Whether the value is of one of these kinds. If not, it is reported, unless it has been, and
+ * skipped. */
+static bool expect_kind(struct load *load, const struct yaml_value *value, unsigned int kinds,
+			const char *expected)
+{
+	/* YAML reads an IPv6 address without quotes as a list. */
+	bool ipv6 = value->kind == YAML_LIST && !(kinds & LIST) &&
+		    memchr(value->word.text, ':', value->word.length);
+
+	if (kinds & 1u << value->kind)
+		return true;
+	if (value->kind != YAML_REFUSED && value->kind != YAML_END)
+		word_error(load->errors, &value->word, "%s, expected %s%s",
+			   yaml_is_null(value) ? "no value" : "wrong type", expected,
+			   ipv6 ? ", in quotes because of the brackets" : "");
+	yaml_skip(load->reader, value);
+	return false;
+}
+
+/* The value of the last key is not wanted. */
+static void skip_value(struct load *load)
+{
+	struct yaml_value value = yaml_read(load->reader);
+
+	yaml_skip(load->reader, &value);
+}
+
+/* The next key of the open mapping, a word. False: the mapping has ended. */
+static bool next_key(struct load *load, struct yaml_value *key)
+{
+	while ((*key = yaml_read(load->reader)).kind != YAML_END) {
+		if (key->plain && word_is(&key->word, "<<"))
+			word_error(load->errors, &key->word,
+				   "merge keys are not supported, expected a name");
+		else if (expect_kind(load, key, SCALAR, "a key"))
+			return true;
+		skip_value(load);
+	}
+	return false;
+}
+
+/* Append to "a, b, c". */
+static void list_name(char names[SETTING_TEXT_SIZE], const char *name, size_t length)
+{
+	size_t used = strlen(names);
+
+	snprintf(names + used, SETTING_TEXT_SIZE - used, "%s%.*s", used ? ", " : "", (int)length,
+		 name);
+}
+
+static void unknown_key(struct load *load, const struct word *key, const char *names)
+{
+	word_error(load->errors, key, "unknown key, expected one of %s", names);
+	skip_value(load);
+}
+
+/* ---- rules and outputs ---- */
+
+/* A key of a rule or of an output that is no option. `read` reads the value to its end. */
+struct field {
+	const char *key; /* NULL ends a table */
+	unsigned int kind;
+	const char *expected;
+	bool required;
+	void (*read)(struct load *load, const struct yaml_value *value, void *object);
+};
 
 /* A rule that a mapping fills. */
 struct rule_object {
@@ -20,290 +101,358 @@ struct rule_object {
 struct output_object {
 	struct rule_output output;
 	struct position at;
-	bool has_ttl;
 };
 
-/* --- outputs --- */
-
-static int parse_to(struct walk *walk, tree_node value, void *object)
+static void read_option(struct load *load, const struct rule_option *option, void *object,
+			struct position *at)
 {
-	struct output_object *output = object;
-	struct word word = tree_word(&walk->tree, value);
+	struct yaml_value value = yaml_read(load->reader);
+	bool *flag = (bool *)((char *)object + option->offset);
 
-	output->at = word.at;
-	word_parse_output(&word, &output->output, walk->errors);
-	return 0;
-}
-
-static int parse_ttl(struct walk *walk, tree_node value, void *object)
-{
-	struct output_object *output = object;
-	struct word word = tree_word(&walk->tree, value);
-
-	output->has_ttl = true;
-	word_parse_ttl(&word, &output->output.ttl, walk->errors);
-	return 0;
-}
-
-static int parse_dscp(struct walk *walk, tree_node value, void *object)
-{
-	struct output_object *output = object;
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_dscp(&word, &output->output.dscp, walk->errors);
-	return 0;
-}
-
-static int parse_output_gso(struct walk *walk, tree_node value, void *object)
-{
-	struct output_object *output = object;
-	struct word word = tree_word(&walk->tree, value);
-	unsigned int gso;
-
-	if (word_parse_gso(&word, &gso, walk->errors))
-		output->output.gso = (uint8_t)gso;
-	return 0;
-}
-
-static int parse_rate(struct walk *walk, tree_node value, void *object)
-{
-	struct output_object *output = object;
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_rate(&word, &output->output.rate_bps, walk->errors);
-	return 0;
-}
-
-static int parse_pps(struct walk *walk, tree_node value, void *object)
-{
-	struct output_object *output = object;
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_pps(&word, &output->output.rate_pps, walk->errors);
-	return 0;
-}
-
-static int parse_burst(struct walk *walk, tree_node value, void *object)
-{
-	struct output_object *output = object;
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_burst(&word, &output->output.burst_ms, walk->errors);
-	return 0;
-}
-
-static const struct field output_fields[] = {
-	{"to", SCALAR, "DEST[:PORT][@IFACE]", .required = true, .parse = parse_to},
-	{"ttl", SCALAR, "a number from 1 to 255", .parse = parse_ttl},
-	{"dscp", SCALAR, "a number from 0 to 63 or a name", .parse = parse_dscp},
-	{"gso", SCALAR, "on, off or a number", .parse = parse_output_gso},
-	{"rate", SCALAR, "a rate such as 50mbit", .parse = parse_rate},
-	{"pps", SCALAR, "packets a second", .parse = parse_pps},
-	{"burst", SCALAR, "a time such as 100ms", .parse = parse_burst},
-};
-
-static int parse_output(struct walk *walk, tree_node item, struct rule_object *rule)
-{
-	struct output_object output = {.output.port = 0};
-	unsigned int before = walk->errors->count;
-	int error;
-
-	if (!walk_check_kind(walk, item, SCALAR | MAPPING,
-			     "a mapping with `to`, or DEST[:PORT][@IFACE]"))
-		return 0;
-	if (tree_kind(&walk->tree, item) == TREE_SCALAR)
-		error = parse_to(walk, item, &output);
+	if (!expect_kind(load, &value, SCALAR, option->expected))
+		return;
+	*at = value.word.at;
+	if (option->parse)
+		option->parse(&value.word, object, load->errors);
+	else if (word_to_bool(&value.word, flag))
+		*flag ^= option->contrary;
 	else
-		error = walk_mapping(walk, item, output_fields, COUNT(output_fields), &output);
-	if (error || walk->errors->count != before)
-		return error;
-	if (!output.has_ttl)
-		output.output.ttl = rule_default_ttl(&output.output.to);
-	return rule_add_output(&rule->rule, &rule->where, &output.output, &output.at);
+		word_error(load->errors, &value.word, "unknown value, expected %s",
+			   option->expected);
 }
 
-static int parse_out(struct walk *walk, tree_node value, void *object)
+/* Read a mapping whose keys are the fields and the options. The options' places go to `at`, if it
+ * is not NULL. */
+static void read_mapping(struct load *load, const struct yaml_value *mapping,
+			 const struct field *fields, const struct rule_option *options,
+			 void *object, struct position *at)
 {
-	struct word word = tree_word(&walk->tree, value);
-	tree_node item = tree_child(&walk->tree, value);
-	int error = 0;
+	char names[SETTING_TEXT_SIZE] = "";
+	struct yaml_value key, value;
+	struct position unused;
+	unsigned int seen = 0;
+	size_t nr_fields = 0, i;
 
-	if (!item)
-		word_error(walk->errors, &word, "no outputs, expected at least one");
-	for (; item && !error; item = tree_next(&walk->tree, item))
-		error = parse_output(walk, item, object);
-	return error;
+	for (; fields[nr_fields].key; nr_fields++)
+		list_name(names, fields[nr_fields].key, SIZE_MAX);
+	for (i = 0; options[i].key; i++)
+		list_name(names, options[i].key, SIZE_MAX);
+	while (next_key(load, &key)) {
+		const struct rule_option *option = options;
+		const struct field *field = fields;
+
+		while (field->key && !word_is(&key.word, field->key))
+			field++;
+		while (option->key && !word_is(&key.word, option->key))
+			option++;
+		if (!field->key && !option->key) {
+			unknown_key(load, &key.word, names);
+			continue;
+		}
+		i = (size_t)(field->key ? field - fields : option - options + (long)nr_fields);
+		if (seen & 1u << i)
+			word_error(load->errors, &key.word, "duplicate key, expected it once");
+		seen |= 1u << i;
+		if (!field->key) {
+			read_option(load, option, object, at ? &at[option - options] : &unused);
+			continue;
+		}
+		value = yaml_read(load->reader);
+		if (expect_kind(load, &value, field->kind, field->expected))
+			field->read(load, &value, object);
+	}
+	for (i = 0; i < nr_fields && !yaml_error(load->reader); i++) {
+		if (fields[i].required && !(seen & 1u << i))
+			word_error(load->errors, &mapping->word, "no `%s:` here, expected %s",
+				   fields[i].key, fields[i].expected);
+	}
 }
 
-/* --- rules --- */
+static void read_to(struct load *load, const struct yaml_value *value, void *object)
+{
+	struct output_object *output = object;
 
-static int parse_name(struct walk *walk, tree_node value, void *object)
+	output->at = value->word.at;
+	rule_parse_output(&value->word, &output->output, load->errors);
+}
+
+static const struct field output_fields[] = {{"to", SCALAR, "DEST[:PORT][@IFACE]", true, read_to},
+					     {0}};
+
+static void read_out(struct load *load, const struct yaml_value *list, void *object)
 {
 	struct rule_object *rule = object;
-	struct word word = tree_word(&walk->tree, value);
+	struct yaml_value item;
+	unsigned int items = 0;
+
+	for (; (item = yaml_read(load->reader)).kind != YAML_END; items++) {
+		struct output_object output = {.output.port = 0};
+
+		if (!expect_kind(load, &item, SCALAR | MAPPING,
+				 "a mapping with `to`, or DEST[:PORT][@IFACE]"))
+			continue;
+		if (item.kind == YAML_SCALAR)
+			read_to(load, &item, &output);
+		else
+			read_mapping(load, &item, output_fields, output_options, &output, NULL);
+		if (rule_add_output(&rule->rule, &rule->where, &output.output, &output.at))
+			yaml_fail(load->reader, -ENOMEM);
+	}
+	if (!items && !yaml_error(load->reader))
+		word_error(load->errors, &list->word, "no outputs, expected at least one");
+}
+
+static void read_name(struct load *load, const struct yaml_value *value, void *object)
+{
+	struct rule_object *rule = object;
 
 	rule->where.named = true;
-	rule->where.name = word.at;
-	word_parse_name(&word, rule->rule.name, walk->errors);
-	return 0;
+	rule->where.name = value->word.at;
+	rule_parse_name(&value->word, rule->rule.name, load->errors);
 }
 
-static int parse_in(struct walk *walk, tree_node value, void *object)
+static void read_in(struct load *load, const struct yaml_value *value, void *object)
 {
 	struct rule_object *rule = object;
-	struct word word = tree_word(&walk->tree, value);
 
-	rule->where.input = word.at;
-	word_parse_input(&word, &rule->rule, walk->errors);
-	return 0;
+	rule->where.input = value->word.at;
+	rule_parse_input(&value->word, &rule->rule, load->errors);
 }
 
-static int parse_source(struct walk *walk, tree_node value, void *object)
+static const struct field rule_fields[] = {{"name", SCALAR, "a rule name", false, read_name},
+					   {"in", SCALAR, "GROUP:PORT@IFACE", true, read_in},
+					   {"out", LIST, "a list of outputs", true, read_out},
+					   {0}};
+
+/* One item of the list: a mapping, or a line of the grammar. */
+static void read_rule(struct load *load, const struct yaml_value *item)
 {
-	struct rule_object *rule = object;
-	struct word word = tree_word(&walk->tree, value);
+	struct rule_object rule = {.where.name = item->word.at};
+	unsigned int before = load->errors->count;
+	int err = 0;
 
-	rule->where.source = word.at;
-	word_parse_source(&word, &rule->rule, walk->errors);
-	return 0;
-}
-
-static int parse_enabled(struct walk *walk, tree_node value, void *object)
-{
-	struct rule_object *rule = object;
-	struct word word = tree_word(&walk->tree, value);
-	bool enabled;
-
-	if (walk_bool(walk, &word, &enabled))
-		rule->rule.disabled = !enabled;
-	return 0;
-}
-
-static int parse_may_loop(struct walk *walk, tree_node value, void *object)
-{
-	struct rule_object *rule = object;
-	struct word word = tree_word(&walk->tree, value);
-
-	walk_bool(walk, &word, &rule->rule.may_loop);
-	return 0;
-}
-
-static const struct field rule_fields[] = {
-	{"name", SCALAR, "a rule name", .parse = parse_name},
-	{"in", SCALAR, "GROUP:PORT@IFACE", .required = true, .parse = parse_in},
-	{"source", SCALAR, "the address of a host, or a prefix", .parse = parse_source},
-	{"enabled", SCALAR, "yes or no", .parse = parse_enabled},
-	{"may_loop", SCALAR, "yes or no", .parse = parse_may_loop},
-	{"out", SEQUENCE, "a list of outputs", .required = true, .parse = parse_out},
-};
-
-/* One item of the list: a mapping, or a line of the grammar. Fills *rule unless there are errors.
- */
-static int parse_rule_item(struct walk *walk, tree_node item, struct rule_object *rule)
-{
-	struct word word = tree_word(&walk->tree, item);
-	int error;
-
-	if (tree_kind(&walk->tree, item) == TREE_SCALAR) {
-		error = grammar_parse_rule(word.text, word.length, &word.at, &rule->rule,
-					   &rule->where, walk->errors);
-		return error == -EINVAL ? 0 : error;
+	if (item->kind == YAML_SCALAR) {
+		err = grammar_parse_rule(item->word.text, item->word.length, &item->word.at,
+					 &rule.rule, &rule.where, load->errors);
+	} else {
+		read_mapping(load, item, rule_fields, rule_options, &rule, rule.where.options);
+		rule_complete(&rule.rule, &rule.where);
 	}
-	rule->where.name = word.at;
-	error = walk_mapping(walk, item, rule_fields, COUNT(rule_fields), rule);
-	if (!error && !rule->where.named)
-		rule_derive_name(&rule->rule);
-	return error;
-}
-
-static int parse_rule(struct walk *walk, tree_node item)
-{
-	unsigned int before = walk->errors->count;
-	struct rule_object rule = {.where.named = false};
-	int error;
-
-	if (!walk_check_kind(walk, item, SCALAR | MAPPING, "a rule"))
-		return 0;
-	error = parse_rule_item(walk, item, &rule);
-	if (!error && walk->errors->count == before)
-		return draft_add_rule(&walk->draft, &rule.rule, &rule.where, walk->errors);
+	if (!err && load->errors->count == before)
+		err = draft_add_rule(&load->draft, &rule.rule, &rule.where, load->errors);
 	rule_free(&rule.rule);
 	rule_positions_free(&rule.where);
-	return error;
+	/* Everything else is reported, and the rest of the file is still read. */
+	if (err == -ENOMEM)
+		yaml_fail(load->reader, err);
 }
 
-/* `[]` is a daemon that is told its rules while it runs. */
-static int parse_rules(struct walk *walk, tree_node value, void *object)
+/* `[]` is a daemon that gets its rules while it runs. */
+static void read_rules(struct load *load)
 {
-	tree_node item = tree_child(&walk->tree, value);
-	int error = 0;
+	struct yaml_value item = yaml_read(load->reader);
 
-	for (; item && !error; item = tree_next(&walk->tree, item))
-		error = parse_rule(walk, item);
-	/* Too many, and that has been reported: the rest of the file is still read. */
-	return error == -E2BIG ? 0 : error;
+	if (!expect_kind(load, &item, LIST, "a list of rules"))
+		return;
+	while ((item = yaml_read(load->reader)).kind != YAML_END) {
+		if (expect_kind(load, &item, SCALAR | MAPPING, "a rule"))
+			read_rule(load, &item);
+	}
 }
 
-/* --- the whole --- */
+/* ---- settings ---- */
 
-static const struct field root_fields[] = {
-	{"rules", SEQUENCE, "a list of rules", .required = true, .parse = parse_rules},
-	{"interfaces", MAPPING, "a mapping of interface names", .nullable = true,
-	 .parse = settings_interfaces},
-	{"egress", MAPPING, "a mapping with engine, gso, wakeup, send_buffer", .nullable = true,
-	 .parse = settings_egress},
-	{"workers", MAPPING, "a mapping with frames, rx_ring, cpus, watchdog", .nullable = true,
-	 .parse = settings_workers},
-	{"statistics", MAPPING, "a mapping with interval", .nullable = true,
-	 .parse = settings_statistics},
-	{"control", MAPPING, "a mapping with group, admin_group, save_changes", .nullable = true,
-	 .parse = settings_control},
-	{"logging", MAPPING, "a mapping with level, levels, to, format", .nullable = true,
-	 .parse = settings_logging},
-	{"events", MAPPING, "a mapping with silent_after, hook", .nullable = true,
-	 .parse = settings_events},
-	{"metrics", MAPPING, "a mapping with listen", .nullable = true, .parse = settings_metrics},
-	{"security", MAPPING, "a mapping with user, group, sandbox", .nullable = true,
-	 .parse = settings_security},
-};
+/* Whether the key names the section, within `section`, that the setting is of: "levels" in
+ * "logging", of "logging.levels.daemon". */
+static bool is_subsection(const struct setting *setting, const char *section,
+			  const struct word *key)
+{
+	const char *name = setting_key(setting, section);
 
-static int walk_root(struct walk *walk, const char *file)
+	return name && strncmp(name, key->text, key->length) == 0 && name[key->length] == '.';
+}
+
+/* Append the keys of a section; those of a section within it as one. */
+static void list_keys(const char *section, char names[SETTING_TEXT_SIZE])
+{
+	const char *last = "";
+
+	for (const struct setting *setting = setting_list; setting->name; setting++) {
+		const char *key = setting_key(setting, section);
+		size_t length = key ? strcspn(key, ".") : 0;
+
+		if (!key || (key[length] && strncmp(key, last, length + 1) == 0))
+			continue;
+		list_name(names, key, length);
+		last = key;
+	}
+}
+
+static void read_setting(struct load *load, const struct setting *setting, void *object,
+			 uint64_t seen)
+{
+	struct yaml_value value = yaml_read(load->reader);
+	char expected[SETTING_TEXT_SIZE];
+	bool list = setting->type == SETTING_CPUS;
+
+	setting_expected(setting, expected);
+	if (!expect_kind(load, &value, list ? LIST : SCALAR, list ? "a list of numbers" : expected))
+		return;
+	if (!list) {
+		setting_parse(setting, object, &value.word, seen, load->errors);
+		return;
+	}
+	while ((value = yaml_read(load->reader)).kind != YAML_END) {
+		if (expect_kind(load, &value, SCALAR, expected))
+			setting_parse(setting, object, &value.word, seen, load->errors);
+	}
+}
+
+/* Read the value of a section's key. No value at all leaves the defaults. */
+static void read_section(struct load *load, const char *section, void *object, uint64_t *seen)
+{
+	char names[SETTING_TEXT_SIZE] = "", expected[SETTING_TEXT_SIZE + 16];
+	struct yaml_value key = yaml_read(load->reader);
+	uint64_t keys = 0;
+
+	list_keys(section, names);
+	snprintf(expected, sizeof(expected), "a mapping with %s", names);
+	if (yaml_is_null(&key) || !expect_kind(load, &key, MAPPING, expected))
+		return;
+	while (next_key(load, &key)) {
+		const struct setting *setting = setting_list;
+		char name[SETTING_TEXT_SIZE];
+		bool subsection;
+		uint64_t bit;
+
+		while (setting->name && !is_subsection(setting, section, &key.word) &&
+		       !(setting_key(setting, section) &&
+			 word_is(&key.word, setting_key(setting, section))))
+			setting++;
+		if (!setting->name) {
+			unknown_key(load, &key.word, names);
+			continue;
+		}
+		/* A section within this one has the bit of its first setting. */
+		bit = 1ULL << (setting - setting_list);
+		subsection = is_subsection(setting, section, &key.word);
+		if (keys & bit)
+			word_error(load->errors, &key.word, "duplicate key, expected it once");
+		keys |= bit;
+		if (subsection) {
+			snprintf(name, sizeof(name), "%s.%.*s", section, (int)key.word.length,
+				 key.word.text);
+			read_section(load, name, object, seen);
+		} else {
+			*seen |= bit;
+			read_setting(load, setting, object, *seen);
+		}
+	}
+}
+
+static void read_interfaces(struct load *load)
+{
+	struct yaml_value key = yaml_read(load->reader);
+
+	if (yaml_is_null(&key) || !expect_kind(load, &key, MAPPING, "a mapping of interface names"))
+		return;
+	while (next_key(load, &key)) {
+		struct iface_config iface = {.queues = 0};
+		struct position at = key.word.at;
+		uint64_t seen = 0;
+		bool valid = word_parse_iface(&key.word, iface.name, load->errors);
+
+		setting_defaults(&iface, true);
+		read_section(load, SETTING_IFACES, &iface, &seen);
+		/* Even after an error inside it, so that a duplicate is found. */
+		if (valid && draft_add_iface(&load->draft, &iface, &at))
+			yaml_fail(load->reader, -ENOMEM);
+	}
+}
+
+/* ---- the whole ---- */
+
+static void read_root(struct load *load, const struct yaml_value *root)
+{
+	struct config *config = &load->draft.config;
+	char names[SETTING_TEXT_SIZE] = "rules";
+	uint64_t seen_sections = 0, seen = 0;
+	struct position at = {0};
+	struct yaml_value key;
+	size_t i;
+
+	for (i = 0; setting_sections[i].name; i++)
+		list_name(names, setting_sections[i].name, SIZE_MAX);
+	while (next_key(load, &key)) {
+		for (i = 0;
+		     setting_sections[i].name && !word_is(&key.word, setting_sections[i].name); i++)
+			;
+		if (!setting_sections[i].name && !word_is(&key.word, "rules")) {
+			unknown_key(load, &key.word, names);
+			continue;
+		}
+		if (seen_sections & 1ULL << i)
+			word_error(load->errors, &key.word, "duplicate key, expected it once");
+		seen_sections |= 1ULL << i;
+		if (word_is(&key.word, "security"))
+			at = key.word.at;
+		if (!setting_sections[i].name)
+			read_rules(load);
+		else if (strcmp(setting_sections[i].name, SETTING_IFACES) == 0)
+			read_interfaces(load);
+		else
+			read_section(load, setting_sections[i].name, config, &seen);
+	}
+	if (config->security.group[0] && !config->security.user[0])
+		errors_add(load->errors, &at, "security", strlen("security"),
+			   "a group without a user, expected both or the user alone");
+	/* The bit behind the last section is that of `rules`. */
+	for (i = 0; setting_sections[i].name; i++)
+		;
+	if (!(seen_sections & 1ULL << i) && !yaml_error(load->reader))
+		word_error(load->errors, &root->word, "no `rules:` here, expected a list of rules");
+}
+
+static int load_document(struct load *load, const char *file)
 {
 	struct position start = {file, 1, 1};
-	tree_node root = tree_root(&walk->tree);
+	struct yaml_value root = yaml_read(load->reader);
 
-	if (!root || tree_is_null(&walk->tree, root)) {
-		errors_add(walk->errors, &start, NULL, 0,
+	if (yaml_error(load->reader))
+		return yaml_error(load->reader);
+	if (root.kind == YAML_END || yaml_is_null(&root))
+		errors_add(load->errors, &start, NULL, 0,
 			   "an empty file, expected `rules:` with a list of rules");
-		return 0;
-	}
-	if (!walk_check_kind(walk, root, MAPPING, "a mapping with `rules:`"))
-		return 0;
-	return walk_mapping(walk, root, root_fields, COUNT(root_fields), NULL);
+	else if (expect_kind(load, &root, MAPPING, "a mapping with `rules:`"))
+		read_root(load, &root);
+	/* Up to the end of the file: a second document is an error, too. */
+	while (yaml_read(load->reader).kind != YAML_END)
+		;
+	return yaml_error(load->reader);
 }
 
 int config_parse_yaml(const char *bytes, size_t length, const char *file, struct config *config,
 		      struct errors *errors)
 {
 	unsigned int before = errors->count;
-	struct walk walk = {.errors = errors};
-	int error;
+	struct load load = {.errors = errors};
+	int err;
 
-	draft_init(&walk.draft);
-	error = tree_parse(&walk.tree, bytes, length, file, errors);
-	if (!error)
-		error = walk_root(&walk, file);
-	if (!error)
-		error = config_validate(&walk.draft, errors);
-	tree_free(&walk.tree);
-	if (!error && errors->count != before)
-		error = -EINVAL;
-	if (error) {
-		draft_free(&walk.draft);
-		return error;
+	draft_init(&load.draft);
+	err = yaml_reader_new(&load.reader, bytes, length, file, errors);
+	if (!err)
+		err = load_document(&load, file);
+	if (!err)
+		err = config_validate(&load.draft, errors);
+	yaml_reader_free(load.reader);
+	if (!err && errors->count != before)
+		err = -EINVAL;
+	if (err) {
+		draft_free(&load.draft);
+		return err;
 	}
-	draft_free_positions(&walk.draft);
+	draft_free_positions(&load.draft);
 	config_free(config);
-	*config = walk.draft.config;
+	*config = load.draft.config;
 	return 0;
 }

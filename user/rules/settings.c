@@ -1,548 +1,504 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rules/settings.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include "rules/walk.h"
+/* ---- the values to choose from ---- */
 
-#define FRAMES_MIN	   64
-#define FRAMES_MAX	   (1 << 20)
-#define RX_RING_MIN	   64
-#define RX_RING_MAX	   (1 << 16)
-#define STATS_INTERVAL_MAX 86400
-#define SILENT_AFTER_MAX   86400
-#define WATCHDOG_MAX	   3600
+static const struct choice iface_modes[] = {
+	{"auto", IFACE_MODE_AUTO}, {"native", IFACE_MODE_NATIVE}, {"skb", IFACE_MODE_SKB}, {0}};
+static const struct choice all_queues[] = {{"all", 0}, {0}};
+static const struct choice lost_programs[] = {
+	{"reattach", LOST_PROGRAM_REATTACH}, {"leave", LOST_PROGRAM_LEAVE}, {0}};
+static const struct choice iface_attaches[] = {{"auto", IFACE_ATTACH_AUTO},
+					       {"own", IFACE_ATTACH_OWN},
+					       {"external", IFACE_ATTACH_EXTERNAL},
+					       {0}};
+static const struct choice engines[] = {
+	{"io_uring", ENGINE_IO_URING}, {"sendmmsg", ENGINE_SENDMMSG}, {0}};
+static const struct choice wakeups[] = {
+	{"eventfd", WAKEUP_EVENTFD}, {"hybrid", WAKEUP_HYBRID}, {"spin", WAKEUP_SPIN}, {0}};
+static const struct choice levels[] = {{"error", LOG_LEVEL_ERROR},
+				       {"warning", LOG_LEVEL_WARNING},
+				       {"info", LOG_LEVEL_INFO},
+				       {"debug", LOG_LEVEL_DEBUG},
+				       {0}};
+static const struct choice log_targets[] = {{"auto", LOG_TARGET_AUTO},
+					    {"stderr", LOG_TARGET_STDERR},
+					    {"syslog", LOG_TARGET_SYSLOG},
+					    {0}};
+static const struct choice log_formats[] = {{"text", false}, {"json", true}, {0}};
+static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {0}};
+static const struct choice on_off[] = {{"on", true}, {"off", false}, {0}};
 
-/* Below one full GSO batch with its book-keeping nothing could be sent. */
-#define SEND_BUFFER_MIN (128 << 10)
-#define SEND_BUFFER_MAX (256 << 20)
+/* ---- the table ---- */
 
-/* More than any Linux has (CONFIG_NR_CPUS). */
-#define CPU_MAX 8191
+#define FIELD(type, field) offsetof(type, field), sizeof(((type *)NULL)->field)
+#define CONFIG(field)	   FIELD(struct config, field)
+#define IFACE(field)	   FIELD(struct iface_config, field)
 
-static bool is_number(const struct word *word)
+_Static_assert(LOG_FACILITIES == 8, "each has its line below");
+#define OWN_LEVEL(facility_name, facility)                                                         \
+	{                                                                                          \
+		"logging.levels." facility_name, SETTING_OWN_LEVEL,                                \
+			CONFIG(logging.levels[facility]), .live = true, .choices = levels,         \
+							  .value = LOG_LEVEL_INFO,                 \
+	}
+
+const struct setting setting_list[] = {
+	{"interfaces.mode", SETTING_CHOICE, IFACE(mode), .choices = iface_modes,
+	 .value = IFACE_MODE_AUTO,
+	 .help = "Where XDP runs. native: in the driver. skb: behind the driver, which is slower "
+		 "and works with every interface. auto: native if the driver supports it, "
+		 "otherwise skb."},
+	{"interfaces.queues", SETTING_NUMBER, IFACE(queues), .choices = all_queues, .min = 1,
+	 .max = XMC_MAX_QUEUES, .what = "number of queues",
+	 .help = "Serve only the first N RX queues."},
+	/* Rules shall relay, so the program is attached again by default. `leave` is for an
+	 * administrator who removes it on purpose. */
+	{"interfaces.lost_program", SETTING_CHOICE, IFACE(lost_program), .choices = lost_programs,
+	 .value = LOST_PROGRAM_REATTACH,
+	 .help = "What to do when another tool removes or replaces the XDP program. reattach: "
+		 "attach it again. leave: wait for a reload."},
+	{"interfaces.attach", SETTING_CHOICE, IFACE(attach), .choices = iface_attaches,
+	 .value = IFACE_ATTACH_AUTO,
+	 .help = "Who attaches the XDP program. own: xmcastd. external: an administrator, with "
+		 "\"xdp-loader load -p PINS\" (docs/xdp-loader.md). auto: external if its maps "
+		 "are pinned, otherwise own."},
+	{"interfaces.pins", SETTING_PATH, IFACE(pins), .what = "path",
+	 .unset = "/sys/fs/bpf/xmcast/INTERFACE", .example = "/sys/fs/bpf/xmcast/eth0",
+	 .help = "Directory with the maps that xdp-loader has pinned."},
+
+	{"egress.engine", SETTING_CHOICE, CONFIG(egress.engine), .choices = engines,
+	 .value = ENGINE_IO_URING,
+	 .help = "How datagrams are sent. sendmmsg is for systems where io_uring is disabled."},
+	{"egress.gso", SETTING_GSO, CONFIG(egress.gso), .min = 1, .max = GSO_MAX_SEGMENTS,
+	 .value = GSO_MAX_SEGMENTS, .what = "gso",
+	 .help = "The most datagrams in one send (UDP segmentation offload): on is 64, off is 1."},
+	{"egress.wakeup", SETTING_CHOICE, CONFIG(egress.wakeup), .choices = wakeups,
+	 .value = WAKEUP_EVENTFD,
+	 .help = "What a thread does when it has to wait. eventfd: it sleeps at once. hybrid: it "
+		 "spins briefly, then sleeps. spin: it never sleeps and occupies a CPU."},
+	/* 4 MiB, counted as the kernel does, is 20 ms of a full 1 Gbit/s. Below one full GSO batch
+	 * with its overhead nothing could be sent. */
+	{"egress.send_buffer", SETTING_NUMBER, CONFIG(egress.send_buffer), .min = 128 << 10,
+	 .max = 256 << 20, .value = 4 << 20, .what = "number of bytes",
+	 .help = "Bytes that the socket of one output may hold back. Datagrams beyond that are "
+		 "dropped and counted."},
+
+	/* 16384 frames last 11 ms at 1.5 M packets/s, longer than the scheduler takes a thread off
+	 * its CPU, and are 32 MiB at an MTU of 1500. */
+	{"workers.frames", SETTING_POWER, CONFIG(workers.frames), .min = 64, .max = 1 << 20,
+	 .value = 16384, .what = "number of frames",
+	 .help = "Packets that one worker can hold: a power of two. Each takes 2 or 4 KiB of "
+		 "memory."},
+	/* With as many entries as frames the ring cannot be full before the frames run out. */
+	{"workers.rx_ring", SETTING_POWER, CONFIG(workers.rx_ring), .min = 64, .max = 1 << 16,
+	 .what = "ring size", .unset = "as many as frames", .example = "16384",
+	 .help = "Packets that may wait for one worker: a power of two."},
+	/* 8192 is the most that Linux is built for (CONFIG_NR_CPUS). */
+	{"workers.cpus", SETTING_CPUS, CONFIG(workers), .max = 8191, .what = "CPU",
+	 .unset = "the scheduler decides", .example = "[2, 3]",
+	 .help = "Bind the threads to these CPUs, in turn."},
+	/* No pass of a loop takes 10 s, and a supervisor's own watchdog is slower still. */
+	{"workers.watchdog", SETTING_NUMBER, CONFIG(workers.watchdog), .max = 3600, .value = 10,
+	 .what = "number of seconds",
+	 .help = "Seconds without a heartbeat after which a thread counts as stuck. xmcastd then "
+		 "exits with code 70. 0: never."},
+
+	{"statistics.interval", SETTING_NUMBER, CONFIG(stats_interval), .live = true, .max = 86400,
+	 .value = 10, .what = "number of seconds",
+	 .help = "Seconds between two lines of statistics in the log. 0: none."},
+
+	/* The socket is given to its group when it is made. */
+	{"control.group", SETTING_ACCOUNT, CONFIG(control.group), .what = "group",
+	 .unset = "the daemon's own group", .example = "xmcast",
+	 .help = "Members of this group may connect and read."},
+	{"control.admin_group", SETTING_ACCOUNT, CONFIG(control.admin_group), .live = true,
+	 .what = "group", .unset = "nobody else", .example = "xmcast-admin",
+	 .help = "Members of this group may change everything, as root may."},
+	{"control.save_changes", SETTING_SWITCH, CONFIG(control.save_changes), .live = true,
+	 .choices = yes_no, .help = "Save each change to this file. Its comments are lost."},
+
+	{"logging.level", SETTING_LEVEL, CONFIG(logging.levels), .live = true, .choices = levels,
+	 .value = LOG_LEVEL_INFO,
+	 .help = "The least severe messages that are logged, of all facilities that levels does "
+		 "not name."},
+	OWN_LEVEL("daemon", LOG_FACILITY_DAEMON),
+	OWN_LEVEL("rules", LOG_FACILITY_RULES),
+	OWN_LEVEL("steering", LOG_FACILITY_STEERING),
+	OWN_LEVEL("ingress", LOG_FACILITY_INGRESS),
+	OWN_LEVEL("egress", LOG_FACILITY_EGRESS),
+	OWN_LEVEL("membership", LOG_FACILITY_MEMBERSHIP),
+	OWN_LEVEL("links", LOG_FACILITY_LINKS),
+	OWN_LEVEL("control", LOG_FACILITY_CONTROL),
+	{"logging.to", SETTING_CHOICE, CONFIG(logging.target), .live = true, .choices = log_targets,
+	 .value = LOG_TARGET_AUTO,
+	 .help = "Where the log goes. auto: standard error, in the journal's form under systemd."},
+	{"logging.format", SETTING_CHOICE, CONFIG(logging.json), .live = true,
+	 .choices = log_formats, .help = "The form of a line of the log."},
+
+	{"events.silent_after", SETTING_NUMBER, CONFIG(events.silent_after), .live = true, .min = 1,
+	 .max = 86400, .value = 3, .what = "number of seconds",
+	 .help = "Seconds without a packet after which a rule counts as silent."},
+	{"events.hook", SETTING_PATH, CONFIG(events.hook), .live = true, .what = "path",
+	 .unset = "none", .example = "/usr/local/bin/on-event",
+	 .help = "A program to run for each event."},
+
+	{"metrics.listen", SETTING_LISTEN, CONFIG(metrics), .what = "address",
+	 .help = "A loopback address at which OpenMetrics are served over HTTP."},
+
+	{"security.user", SETTING_ACCOUNT, CONFIG(security.user), .what = "user",
+	 .unset = "it stays", .example = "xmcast",
+	 .help = "The user that xmcastd becomes if root starts it."},
+	{"security.group", SETTING_ACCOUNT, CONFIG(security.group), .what = "group",
+	 .unset = "the user's own group", .example = "xmcast",
+	 .help = "The group that xmcastd becomes if root starts it."},
+	{"security.sandbox", SETTING_SWITCH, CONFIG(security.sandbox), .choices = on_off,
+	 .value = true,
+	 .help = "Restrict every thread to the system calls that it needs. off is for locating a "
+		 "fault."},
+	{0},
+};
+
+_Static_assert(sizeof(setting_list) / sizeof(setting_list[0]) <= 64, "a bit each in `seen`");
+
+const struct setting_section setting_sections[] = {
+	{SETTING_IFACES, "interfaces of inputs, by the name that the rules use"},
+	{"egress", "how packets are sent"},
+	{"workers", "one worker for each RX queue of each input interface"},
+	{"statistics", "what is logged regularly"},
+	{"control", "who may use the control socket; root and the daemon's own user may do "
+		    "everything"},
+	{"logging", "what is logged, and where"},
+	{"events", "what is reported to clients that watch events"},
+	{"metrics", "metrics over HTTP"},
+	{"security", "what the daemon gives up"},
+	{0},
+};
+
+/* ---- names ---- */
+
+bool setting_of_iface(const struct setting *setting)
 {
-	return word->length > 0 && word->text[0] >= '0' && word->text[0] <= '9';
+	return setting_key(setting, SETTING_IFACES);
 }
 
-/* --- interfaces --- */
-
-static int parse_mode(struct walk *walk, tree_node value, void *object)
+const char *setting_key(const struct setting *setting, const char *section)
 {
-	struct iface_config *iface = object;
-	struct word word = tree_word(&walk->tree, value);
-	unsigned int mode;
+	size_t length = strlen(section);
 
-	if (walk_choice(walk, &word, iface_modes, COUNT(iface_modes), "", &mode))
-		iface->mode = mode;
-	return 0;
+	return strncmp(setting->name, section, length) == 0 && setting->name[length] == '.'
+		       ? setting->name + length + 1
+		       : NULL;
 }
 
-static int parse_queues(struct walk *walk, tree_node value, void *object)
+bool setting_is_text(const struct setting *setting)
 {
-	static const struct choice all[] = {{"all", 0}};
-	struct iface_config *iface = object;
-	struct word word = tree_word(&walk->tree, value);
+	return setting->type == SETTING_PATH || setting->type == SETTING_ACCOUNT ||
+	       setting->type == SETTING_LISTEN;
+}
 
-	if (is_number(&word))
-		word_parse_number(&word, "number of queues", 1, XMC_MAX_QUEUES, &iface->queues,
-				  walk->errors);
+/* ---- values that are numbers ---- */
+
+/* Of a bool, an unsigned int or an enum. */
+static unsigned int get_number(const struct setting *setting, const void *object)
+{
+	const char *field = (const char *)object + setting->offset;
+	unsigned int number;
+
+	if (setting->size == sizeof(bool))
+		return *(const bool *)field;
+	memcpy(&number, field, sizeof(number));
+	return number;
+}
+
+static void set_number(const struct setting *setting, void *object, unsigned int number)
+{
+	char *field = (char *)object + setting->offset;
+
+	if (setting->size == sizeof(bool))
+		*(bool *)field = number;
 	else
-		walk_choice(walk, &word, all, COUNT(all), " or a number", &iface->queues);
-	return 0;
+		memcpy(field, &number, sizeof(number));
 }
 
-static int parse_lost_program(struct walk *walk, tree_node value, void *object)
+static const char *choice_name(const struct choice *choices, unsigned int value)
 {
-	struct iface_config *iface = object;
-	struct word word = tree_word(&walk->tree, value);
-	unsigned int choice;
-
-	if (walk_choice(walk, &word, lost_programs, COUNT(lost_programs), "", &choice))
-		iface->lost_program = choice;
-	return 0;
-}
-
-static int parse_attach(struct walk *walk, tree_node value, void *object)
-{
-	struct iface_config *iface = object;
-	struct word word = tree_word(&walk->tree, value);
-	unsigned int choice;
-
-	if (walk_choice(walk, &word, iface_attaches, COUNT(iface_attaches), "", &choice))
-		iface->attach = choice;
-	return 0;
-}
-
-/* An absolute path that fits, with its NUL. */
-static void parse_path(struct walk *walk, tree_node value, char *path, size_t size)
-{
-	struct word word = tree_word(&walk->tree, value);
-
-	if (!word.length || word.length >= size || word.text[0] != '/' ||
-	    memchr(word.text, '\0', word.length)) {
-		word_error(walk->errors, &word,
-			   "not a path, expected an absolute one of at most %zu bytes", size - 1);
-		return;
+	for (; choices && choices->name; choices++) {
+		if (choices->value == value)
+			return choices->name;
 	}
-	memcpy(path, word.text, word.length);
-	path[word.length] = '\0';
+	return NULL;
 }
 
-static int parse_pins(struct walk *walk, tree_node value, void *object)
+static bool find_choice(const struct choice *choices, const struct word *word, unsigned int *value)
 {
-	struct iface_config *iface = object;
-
-	parse_path(walk, value, iface->pins, sizeof(iface->pins));
-	return 0;
-}
-
-static const struct field iface_fields[] = {
-	{"mode", SCALAR, "auto, native or skb", .parse = parse_mode},
-	{"queues", SCALAR, "all or a number", .parse = parse_queues},
-	{"lost_program", SCALAR, "reattach or leave", .parse = parse_lost_program},
-	{"attach", SCALAR, "auto, own or external", .parse = parse_attach},
-	{"pins", SCALAR, "the path of a folder", .parse = parse_pins},
-};
-
-static int parse_iface(struct walk *walk, tree_node key, tree_node value)
-{
-	struct word word = tree_word(&walk->tree, key);
-	struct iface_config iface = {.mode = IFACE_MODE_AUTO};
-	bool valid = walk_check_kind(walk, key, SCALAR, "an interface name") &&
-		     word_parse_iface(&word, iface.name, walk->errors);
-	int error;
-
-	if (!tree_is_null(&walk->tree, value)) {
-		if (!walk_check_kind(walk, value, MAPPING,
-				     "a mapping with mode, queues, lost_program, attach, pins"))
-			return 0;
-		error = walk_mapping(walk, value, iface_fields, COUNT(iface_fields), &iface);
-		if (error)
-			return error;
-	}
-	/* Also after an error inside it, so that a duplicate is found. */
-	return valid ? draft_add_iface(&walk->draft, &iface, &word.at) : 0;
-}
-
-int settings_interfaces(struct walk *walk, tree_node value, void *object)
-{
-	tree_node key = tree_child(&walk->tree, value);
-
-	while (key) {
-		tree_node iface = tree_next(&walk->tree, key);
-		int error = parse_iface(walk, key, iface);
-
-		if (error)
-			return error;
-		key = tree_next(&walk->tree, iface);
-	}
-	return 0;
-}
-
-/* --- egress --- */
-
-static int parse_engine(struct walk *walk, tree_node value, void *object)
-{
-	struct word word = tree_word(&walk->tree, value);
-	unsigned int engine;
-
-	if (walk_choice(walk, &word, egress_engines, COUNT(egress_engines), "", &engine))
-		walk->draft.config.egress.engine = engine;
-	return 0;
-}
-
-static int parse_gso(struct walk *walk, tree_node value, void *object)
-{
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_gso(&word, &walk->draft.config.egress.gso, walk->errors);
-	return 0;
-}
-
-static int parse_wakeup(struct walk *walk, tree_node value, void *object)
-{
-	struct word word = tree_word(&walk->tree, value);
-	unsigned int wakeup;
-
-	if (walk_choice(walk, &word, egress_wakeups, COUNT(egress_wakeups), "", &wakeup))
-		walk->draft.config.egress.wakeup = wakeup;
-	return 0;
-}
-
-static int parse_send_buffer(struct walk *walk, tree_node value, void *object)
-{
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_number(&word, "number of bytes", SEND_BUFFER_MIN, SEND_BUFFER_MAX,
-			  &walk->draft.config.egress.send_buffer, walk->errors);
-	return 0;
-}
-
-static const struct field egress_fields[] = {
-	{"engine", SCALAR, "io_uring or sendmmsg", .parse = parse_engine},
-	{"gso", SCALAR, "on, off or a number", .parse = parse_gso},
-	{"wakeup", SCALAR, "eventfd, hybrid or spin", .parse = parse_wakeup},
-	{"send_buffer", SCALAR, "a number of bytes", .parse = parse_send_buffer},
-};
-
-int settings_egress(struct walk *walk, tree_node value, void *object)
-{
-	return walk_mapping(walk, value, egress_fields, COUNT(egress_fields), NULL);
-}
-
-/* --- workers, statistics --- */
-
-/* The rings of AF_XDP take sizes that are powers of two only. */
-static void parse_power(struct walk *walk, tree_node value, const char *what, unsigned int min,
-			unsigned int max, unsigned int *number)
-{
-	struct word word = tree_word(&walk->tree, value);
-
-	if (!word_parse_number(&word, what, min, max, number, walk->errors))
-		return;
-	if (*number & (*number - 1))
-		word_error(walk->errors, &word,
-			   "not a valid %s, expected a power of two from %u to %u", what, min, max);
-}
-
-static int parse_frames(struct walk *walk, tree_node value, void *object)
-{
-	parse_power(walk, value, "number of frames", FRAMES_MIN, FRAMES_MAX,
-		    &walk->draft.config.workers.frames);
-	return 0;
-}
-
-static int parse_rx_ring(struct walk *walk, tree_node value, void *object)
-{
-	parse_power(walk, value, "ring size", RX_RING_MIN, RX_RING_MAX,
-		    &walk->draft.config.workers.rx_ring);
-	return 0;
-}
-
-static int parse_cpus(struct walk *walk, tree_node value, void *object)
-{
-	struct worker_config *workers = &walk->draft.config.workers;
-	tree_node item = tree_child(&walk->tree, value);
-
-	workers->nr_cpus = 0;
-	for (; item; item = tree_next(&walk->tree, item)) {
-		struct word word = tree_word(&walk->tree, item);
-		unsigned int cpu;
-
-		if (!walk_check_kind(walk, item, SCALAR, "the number of a CPU") ||
-		    !word_parse_number(&word, "CPU", 0, CPU_MAX, &cpu, walk->errors))
-			continue;
-		if (workers->nr_cpus == WORKER_CPUS_MAX) {
-			word_error(walk->errors, &word, "too many CPUs, expected at most %d",
-				   WORKER_CPUS_MAX);
-			return 0;
+	for (; choices && choices->name; choices++) {
+		if (word_is(word, choices->name)) {
+			*value = choices->value;
+			return true;
 		}
-		workers->cpus[workers->nr_cpus++] = (uint16_t)cpu;
 	}
-	return 0;
+	return false;
 }
 
-static int parse_watchdog(struct walk *walk, tree_node value, void *object)
+void setting_defaults(void *object, bool of_iface)
 {
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_number(&word, "number of seconds", 0, WATCHDOG_MAX,
-			  &walk->draft.config.workers.watchdog, walk->errors);
-	return 0;
-}
-
-static const struct field worker_fields[] = {
-	{"frames", SCALAR, "a number", .parse = parse_frames},
-	{"rx_ring", SCALAR, "a number", .parse = parse_rx_ring},
-	{"cpus", SEQUENCE, "a list of CPU numbers", .parse = parse_cpus},
-	{"watchdog", SCALAR, "a number of seconds", .parse = parse_watchdog},
-};
-
-int settings_workers(struct walk *walk, tree_node value, void *object)
-{
-	return walk_mapping(walk, value, worker_fields, COUNT(worker_fields), NULL);
-}
-
-static int parse_interval(struct walk *walk, tree_node value, void *object)
-{
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_number(&word, "number of seconds", 0, STATS_INTERVAL_MAX,
-			  &walk->draft.config.stats_interval, walk->errors);
-	return 0;
-}
-
-static const struct field statistics_fields[] = {
-	{"interval", SCALAR, "a number of seconds", .parse = parse_interval},
-};
-
-int settings_statistics(struct walk *walk, tree_node value, void *object)
-{
-	return walk_mapping(walk, value, statistics_fields, COUNT(statistics_fields), NULL);
-}
-
-/* --- control --- */
-
-/* What useradd(8) takes, or a number. Whether there is such a user or group is seen when it is
- * used. */
-static void parse_account(struct walk *walk, tree_node value, const char *what,
-			  char name[GROUP_NAME_SIZE])
-{
-	struct word word = tree_word(&walk->tree, value);
-	bool valid = word.length > 0 && word.length < GROUP_NAME_SIZE;
-
-	for (size_t i = 0; valid && i < word.length; i++) {
-		char c = word.text[i];
-
-		valid = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-			(c >= '0' && c <= '9') || (i && (c == '-' || c == '.'));
+	for (const struct setting *setting = setting_list; setting->name; setting++) {
+		if (setting_of_iface(setting) == of_iface && setting->value &&
+		    setting->type != SETTING_LEVEL)
+			set_number(setting, object, setting->value);
 	}
-	if (!valid) {
-		word_error(walk->errors, &word,
-			   "not the name of a %s, expected a name or a "
-			   "number of at most 32 characters",
-			   what);
-		return;
+}
+
+/* ---- log levels ---- */
+
+/* A configuration keeps the level of each facility only. What `logging.level` says is the level
+ * that most have; if several levels are equally common, the one nearest to the default. */
+static enum log_level common_level(const struct log_config *logging)
+{
+	static const enum log_level preferred[LOG_LEVELS] = {LOG_LEVEL_INFO, LOG_LEVEL_WARNING,
+							     LOG_LEVEL_DEBUG, LOG_LEVEL_ERROR};
+	enum log_level common = LOG_LEVEL_INFO;
+	unsigned int counts[LOG_LEVELS] = {0};
+
+	for (int i = 0; i < LOG_FACILITIES; i++)
+		counts[logging->levels[i]]++;
+	for (int i = 0; i < LOG_LEVELS; i++) {
+		if (counts[preferred[i]] > counts[common])
+			common = preferred[i];
 	}
-	memcpy(name, word.text, word.length);
-	name[word.length] = '\0';
+	return common;
 }
 
-static int parse_control_group(struct walk *walk, tree_node value, void *object)
+static void set_common_level(struct config *config, unsigned int level, uint64_t seen)
 {
-	parse_account(walk, value, "group", walk->draft.config.control.group);
-	return 0;
-}
-
-static int parse_admin_group(struct walk *walk, tree_node value, void *object)
-{
-	parse_account(walk, value, "group", walk->draft.config.control.admin_group);
-	return 0;
-}
-
-static int parse_save_changes(struct walk *walk, tree_node value, void *object)
-{
-	struct word word = tree_word(&walk->tree, value);
-
-	walk_bool(walk, &word, &walk->draft.config.control.save_changes);
-	return 0;
-}
-
-static const struct field control_fields[] = {
-	{"group", SCALAR, "a group", .parse = parse_control_group},
-	{"admin_group", SCALAR, "a group", .parse = parse_admin_group},
-	{"save_changes", SCALAR, "yes or no", .parse = parse_save_changes},
-};
-
-int settings_control(struct walk *walk, tree_node value, void *object)
-{
-	return walk_mapping(walk, value, control_fields, COUNT(control_fields), NULL);
-}
-
-/* --- logging --- */
-
-static bool parse_level(struct walk *walk, tree_node value, unsigned int *level)
-{
-	struct choice choices[LOG_LEVELS];
-	struct word word = tree_word(&walk->tree, value);
-
-	for (unsigned int i = 0; i < LOG_LEVELS; i++)
-		choices[i] = (struct choice){log_level_name((enum log_level)i), i};
-	return walk_choice(walk, &word, choices, COUNT(choices), "", level);
-}
-
-/* `level` holds for the facilities that `levels` does not name, wherever that stands. */
-struct logging_object {
-	enum log_level level;
-	bool named[LOG_FACILITIES];
-};
-
-static int parse_common_level(struct walk *walk, tree_node value, void *object)
-{
-	struct logging_object *logging = object;
-	unsigned int level;
-
-	if (parse_level(walk, value, &level))
-		logging->level = (enum log_level)level;
-	return 0;
-}
-
-static void parse_facility(struct walk *walk, tree_node key, tree_node value,
-			   struct logging_object *logging)
-{
-	struct choice choices[LOG_FACILITIES];
-	struct word word = tree_word(&walk->tree, key);
-	unsigned int facility;
-	unsigned int level;
-
-	for (unsigned int i = 0; i < LOG_FACILITIES; i++)
-		choices[i] = (struct choice){log_facility_name((enum log_facility)i), i};
-	if (!walk_check_kind(walk, key, SCALAR, "a facility") ||
-	    !walk_choice(walk, &word, choices, COUNT(choices), "", &facility))
-		return;
-	if (logging->named[facility])
-		word_error(walk->errors, &word, "duplicate key, expected it once");
-	logging->named[facility] = true;
-	if (walk_check_kind(walk, value, SCALAR, "a level") && parse_level(walk, value, &level))
-		walk->draft.config.logging.levels[facility] = (enum log_level)level;
-}
-
-static int parse_levels(struct walk *walk, tree_node value, void *object)
-{
-	tree_node key = tree_child(&walk->tree, value);
-
-	while (key) {
-		tree_node level = tree_next(&walk->tree, key);
-
-		parse_facility(walk, key, level, object);
-		key = tree_next(&walk->tree, level);
+	for (size_t i = 0; setting_list[i].name; i++) {
+		if (setting_list[i].type == SETTING_OWN_LEVEL && !(seen & 1ULL << i))
+			set_number(&setting_list[i], config, level);
 	}
-	return 0;
 }
 
-static int parse_log_target(struct walk *walk, tree_node value, void *object)
+/* ---- reading ---- */
+
+const char *setting_expected(const struct setting *setting, char text[SETTING_TEXT_SIZE])
 {
-	struct word word = tree_word(&walk->tree, value);
-	unsigned int target;
+	char names[128] = "";
 
-	if (walk_choice(walk, &word, log_targets, COUNT(log_targets), "", &target))
-		walk->draft.config.logging.target = (enum log_target)target;
-	return 0;
-}
-
-static int parse_log_format(struct walk *walk, tree_node value, void *object)
-{
-	struct word word = tree_word(&walk->tree, value);
-	unsigned int json;
-
-	if (walk_choice(walk, &word, log_formats, COUNT(log_formats), "", &json))
-		walk->draft.config.logging.json = json;
-	return 0;
-}
-
-static const struct field logging_fields[] = {
-	{"level", SCALAR, "error, warning, info or debug", .parse = parse_common_level},
-	{"levels", MAPPING, "a mapping of facilities", .nullable = true, .parse = parse_levels},
-	{"to", SCALAR, "auto, stderr or syslog", .parse = parse_log_target},
-	{"format", SCALAR, "text or json", .parse = parse_log_format},
-};
-
-int settings_logging(struct walk *walk, tree_node value, void *object)
-{
-	struct logging_object logging = {.level = LOG_LEVEL_INFO};
-	int error = walk_mapping(walk, value, logging_fields, COUNT(logging_fields), &logging);
-
-	for (int i = 0; i < LOG_FACILITIES; i++) {
-		if (!logging.named[i])
-			walk->draft.config.logging.levels[i] = logging.level;
+	for (const struct choice *choice = setting->choices; choice && choice->name; choice++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
+			 *names ? ", " : "", choice->name);
+	switch (setting->type) {
+	case SETTING_CHOICE:
+	case SETTING_LEVEL:
+	case SETTING_OWN_LEVEL:
+		snprintf(text, SETTING_TEXT_SIZE, "one of %s", names);
+		break;
+	case SETTING_SWITCH:
+		strcpy(text, WORD_BOOL_EXPECTED);
+		break;
+	case SETTING_NUMBER:
+	case SETTING_CPUS:
+		snprintf(text, SETTING_TEXT_SIZE, "%s%sa number from %u to %u", names,
+			 *names ? " or " : "", setting->min, setting->max);
+		break;
+	case SETTING_POWER:
+		snprintf(text, SETTING_TEXT_SIZE, "a power of two from %u to %u", setting->min,
+			 setting->max);
+		break;
+	case SETTING_GSO:
+		strcpy(text, GSO_EXPECTED);
+		break;
+	case SETTING_PATH:
+		snprintf(text, SETTING_TEXT_SIZE, "an absolute path of at most %zu bytes",
+			 setting->size - 1);
+		break;
+	case SETTING_ACCOUNT:
+		snprintf(text, SETTING_TEXT_SIZE,
+			 "the name or the number of a %s, at most %zu "
+			 "characters",
+			 setting->what, setting->size - 1);
+		break;
+	case SETTING_LISTEN:
+		strcpy(text, "a loopback address and port, such as 127.0.0.1:9710, or off");
+		break;
 	}
-	return error;
+	return text;
 }
 
-/* --- events --- */
-
-static int parse_silent_after(struct walk *walk, tree_node value, void *object)
+static bool parse_number(const struct setting *setting, const struct word *word,
+			 unsigned int *number)
 {
-	struct word word = tree_word(&walk->tree, value);
-
-	word_parse_number(&word, "number of seconds", 1, SILENT_AFTER_MAX,
-			  &walk->draft.config.events.silent_after, walk->errors);
-	return 0;
+	return word_to_number(word, number) && *number >= setting->min && *number <= setting->max &&
+	       (setting->type != SETTING_POWER || !(*number & (*number - 1)));
 }
 
-static int parse_hook(struct walk *walk, tree_node value, void *object)
+/* A text fits with its NUL. It is padded with zeros, so that equal texts are equal bytes. */
+static bool store_text(const struct setting *setting, void *object, const struct word *word)
 {
-	struct events_config *events = &walk->draft.config.events;
+	char *field = (char *)object + setting->offset;
 
-	parse_path(walk, value, events->hook, sizeof(events->hook));
-	return 0;
+	if (!word->length || word->length >= setting->size)
+		return false;
+	memset(field, 0, setting->size);
+	memcpy(field, word->text, word->length);
+	return true;
 }
 
-static const struct field events_fields[] = {
-	{"silent_after", SCALAR, "a number of seconds", .parse = parse_silent_after},
-	{"hook", SCALAR, "the path of a program", .parse = parse_hook},
-};
-
-int settings_events(struct walk *walk, tree_node value, void *object)
+static bool is_path(const struct word *word)
 {
-	return walk_mapping(walk, value, events_fields, COUNT(events_fields), NULL);
+	return word->length && word->text[0] == '/' && !memchr(word->text, '\0', word->length);
 }
 
-/* --- metrics --- */
-
-static int parse_listen(struct walk *walk, tree_node value, void *object)
+/* What useradd(8) allows, or a number. Whether it exists is known when it is used. */
+static bool is_account(const struct word *word)
 {
-	struct metrics_config *metrics = &walk->draft.config.metrics;
-	struct word word = tree_word(&walk->tree, value);
+	for (size_t i = 0; i < word->length; i++) {
+		char c = word->text[i];
+		bool valid = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+			     (c >= '0' && c <= '9') || (i && (c == '-' || c == '.'));
+
+		if (!valid)
+			return false;
+	}
+	return true;
+}
+
+/* Counters show what a network carries, so they are served to this host alone. */
+static bool parse_listen(const struct word *word, struct metrics_config *metrics)
+{
+	struct errors ignored = {0};
 	struct rule_output listen = {.port = 0};
-	struct errors ignored = {0}; /* they speak of outputs, which may be any host or group */
 	bool valid;
 
-	if (word_is(&word, "off")) {
+	if (word_is(word, "off")) {
 		metrics->port = 0;
-		return 0;
+		return true;
 	}
-	valid = word_parse_output(&word, &listen, &ignored);
+	valid = rule_parse_output(word, &listen, &ignored) && listen.port && !*listen.iface &&
+		addr_is_loopback(&listen.to);
 	errors_free(&ignored);
-	/* Counters tell what a network carries: they do not leave the host by themselves. */
-	if (!valid || !listen.port || !addr_is_loopback(&listen.to) || listen.iface[0]) {
-		word_error(walk->errors, &word,
-			   "not an address of this host alone with a port, expected "
-			   "127.0.0.1:PORT, [::1]:PORT or off");
-		return 0;
+	if (valid) {
+		metrics->address = listen.to;
+		metrics->port = listen.port;
 	}
-	metrics->address = listen.to;
-	metrics->port = listen.port;
-	return 0;
+	return valid;
 }
 
-static const struct field metrics_fields[] = {
-	{"listen", SCALAR, "127.0.0.1:PORT or off", .parse = parse_listen},
-};
-
-int settings_metrics(struct walk *walk, tree_node value, void *object)
+static bool append_cpu(struct worker_config *workers, unsigned int cpu)
 {
-	return walk_mapping(walk, value, metrics_fields, COUNT(metrics_fields), NULL);
+	if (workers->nr_cpus == WORKER_CPUS_MAX)
+		return false;
+	workers->cpus[workers->nr_cpus++] = (uint16_t)cpu;
+	return true;
 }
 
-/* --- security --- */
-
-static int parse_user(struct walk *walk, tree_node value, void *object)
+void setting_parse(const struct setting *setting, void *object, const struct word *word,
+		   uint64_t seen, struct errors *errors)
 {
-	parse_account(walk, value, "user", walk->draft.config.security.user);
-	return 0;
+	char expected[SETTING_TEXT_SIZE];
+	unsigned int number = 0;
+	bool valid = false, on;
+
+	switch (setting->type) {
+	case SETTING_CHOICE:
+	case SETTING_LEVEL:
+	case SETTING_OWN_LEVEL:
+		valid = find_choice(setting->choices, word, &number);
+		break;
+	case SETTING_SWITCH:
+		valid = word_to_bool(word, &on);
+		number = on;
+		break;
+	case SETTING_NUMBER:
+	case SETTING_POWER:
+		valid = find_choice(setting->choices, word, &number) ||
+			parse_number(setting, word, &number);
+		break;
+	case SETTING_GSO:
+		valid = word_to_gso(word, &number);
+		break;
+	case SETTING_PATH:
+		valid = is_path(word) && store_text(setting, object, word);
+		break;
+	case SETTING_ACCOUNT:
+		valid = is_account(word) && store_text(setting, object, word);
+		break;
+	case SETTING_LISTEN:
+		valid = parse_listen(word, &((struct config *)object)->metrics);
+		break;
+	case SETTING_CPUS:
+		valid = parse_number(setting, word, &number);
+		if (valid && !append_cpu(&((struct config *)object)->workers, number)) {
+			word_error(errors, word, "too many CPUs, expected at most %d",
+				   WORKER_CPUS_MAX);
+			return;
+		}
+		break;
+	}
+	if (!valid)
+		word_error(errors, word, "not a valid %s, expected %s",
+			   setting->what ? setting->what : "value",
+			   setting_expected(setting, expected));
+	else if (setting->type == SETTING_LEVEL)
+		set_common_level(object, number, seen);
+	else if (!setting_is_text(setting) && setting->type != SETTING_CPUS)
+		set_number(setting, object, number);
 }
 
-static int parse_security_group(struct walk *walk, tree_node value, void *object)
+/* ---- writing ---- */
+
+static void format_cpus(const struct worker_config *workers, char text[SETTING_TEXT_SIZE])
 {
-	parse_account(walk, value, "group", walk->draft.config.security.group);
-	return 0;
+	size_t used = 0;
+
+	*text = '\0';
+	for (unsigned int i = 0; i < workers->nr_cpus; i++)
+		used += (size_t)snprintf(text + used, SETTING_TEXT_SIZE - used, "%s%u",
+					 i ? ", " : "[", workers->cpus[i]);
+	if (used)
+		strcpy(text + used, "]");
 }
 
-static int parse_sandbox(struct walk *walk, tree_node value, void *object)
+const char *setting_format(const struct setting *setting, const void *object,
+			   char text[SETTING_TEXT_SIZE])
 {
-	struct word word = tree_word(&walk->tree, value);
-	bool on;
+	const struct config *config = object;
+	const char *name = NULL;
+	unsigned int number;
 
-	if (walk_bool(walk, &word, &on))
-		walk->draft.config.security.no_sandbox = !on;
-	return 0;
-}
-
-static const struct field security_fields[] = {
-	{"user", SCALAR, "a user", .parse = parse_user},
-	{"group", SCALAR, "a group", .parse = parse_security_group},
-	{"sandbox", SCALAR, "on or off", .parse = parse_sandbox},
-};
-
-int settings_security(struct walk *walk, tree_node value, void *object)
-{
-	struct security_config *security = &walk->draft.config.security;
-	int error = walk_mapping(walk, value, security_fields, COUNT(security_fields), NULL);
-	struct word word = tree_word(&walk->tree, value);
-
-	if (security->group[0] && !security->user[0])
-		word_error(walk->errors, &word, "a group without a user, expected both or a user");
-	return error;
+	*text = '\0';
+	switch (setting->type) {
+	case SETTING_PATH:
+	case SETTING_ACCOUNT:
+		snprintf(text, SETTING_TEXT_SIZE, "%s", (const char *)object + setting->offset);
+		return text;
+	case SETTING_CPUS:
+		format_cpus(&config->workers, text);
+		return text;
+	case SETTING_LISTEN:
+		strcpy(text, "off");
+		if (config->metrics.port)
+			endpoint_format(&config->metrics.address, config->metrics.port, NULL, text);
+		return text;
+	case SETTING_LEVEL:
+		strcpy(text, choice_name(levels, common_level(&config->logging)));
+		return text;
+	case SETTING_OWN_LEVEL:
+		/* Not set: as most facilities. */
+		if (get_number(setting, object) == common_level(&config->logging))
+			return text;
+		break;
+	default:
+		break;
+	}
+	number = get_number(setting, object);
+	name = choice_name(setting->choices, number);
+	if (name)
+		strcpy(text, name);
+	else if (number >= setting->min && number <= setting->max)
+		snprintf(text, SETTING_TEXT_SIZE, "%u", number);
+	return text;
 }

@@ -95,7 +95,8 @@ static void source_error(const struct subject *subject, const char *message)
 	char text[SOURCE_TEXT_SIZE];
 
 	source_format(subject->rule, text);
-	errors_add(subject->errors, &subject->where->source, text, strlen(text), "%s", message);
+	errors_add(subject->errors, &subject->where->options[RULE_OPTION_SOURCE], text,
+		   strlen(text), "%s", message);
 }
 
 static void output_error(const struct subject *subject, unsigned int index, const char *message)
@@ -300,7 +301,8 @@ static void shapes_error(const struct draft *draft, uint32_t index, struct error
 	else
 		source_format(rule, text);
 	errors_add(
-		errors, any ? &where->input : &where->source, text, strlen(text),
+		errors, any ? &where->input : &where->options[RULE_OPTION_SOURCE], text,
+		strlen(text),
 		"too many lengths of sources on %s, expected at most " STRING(
 			XMC_MAX_SHAPES) " for %s: prefixes, hosts and any source each count, with "
 					"ports and with any port",

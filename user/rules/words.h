@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The words of the rule grammar: one word in, one value out. Shared by the one-line grammar and the
- * file, so that both mean the same. Pure; any thread.
+ * Words: what the one-line grammar and the values of the file are made of. One word in, one value
+ * out. Pure; any thread.
  *
  * Every word_parse_* returns true and fills its result, or returns false having appended at least
- * one error that names the part of the word that is wrong, where it stands, and what was expected.
- * A result is then undefined.
+ * one error that names the part of the word that is wrong, its place, and what was expected. The
+ * result is then undefined.
  */
 #ifndef XMCAST_RULES_WORDS_H
 #define XMCAST_RULES_WORDS_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "base/addr.h"
 #include "base/errors.h"
-#include "rules/rule.h"
 
-/* Bytes of an input and where they stand. Not NUL-terminated; borrowed from the input. */
+/* Bytes of an input and their place. Not NUL-terminated; borrowed from the input. */
 struct word {
 	const char *text;
 	size_t length;
@@ -29,52 +31,54 @@ struct word {
 
 bool word_is(const struct word *word, const char *text);
 
-/* in, out, source, disabled, may_loop, ttl, dscp, gso, rate, pps, burst: what begins a clause and
- * so cannot be a NAME. */
-bool word_is_keyword(const struct word *word);
+/* The part [from, to) of a word. */
+struct word word_part(const struct word *word, size_t from, size_t to);
+
+/* Move a position over text. Only '\n' ends a line, as in editors; a column is a character of
+ * UTF-8. */
+void position_advance(struct position *at, const char *text, size_t length);
 
 /* Space, tab, carriage return, newline: what separates words. */
 bool byte_is_space(char byte);
 
-/* Printable ASCII without space, quotes and backslash. */
-bool name_byte_is_valid(char byte);
+/* Printable ASCII other than a space. */
+bool byte_is_printable(char byte);
 
-bool word_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct errors *errors);
+/* The length of the word without the commas, colons and semicolons at its end: whoever writes one
+ * there does not mean it to be part of a name. */
+size_t word_without_punctuation(const struct word *word);
 
-/* What dev_valid_name() of Linux allows, and printable ASCII only. */
-bool word_parse_iface(const struct word *word, char iface[IF_NAMESIZE], struct errors *errors);
+/* A decimal number of at most 9 digits, without sign or leading zeros. Appends no error. */
+bool word_to_number(const struct word *word, unsigned int *number);
 
-/* GROUP:PORT@IFACE: fills group, port and iface of the rule. PORT may be `any`, of a group. */
-bool word_parse_input(const struct word *word, struct rule *rule, struct errors *errors);
-
-/* DEST[:PORT][@IFACE]: fills to, port and iface of the output. */
-bool word_parse_output(const struct word *word, struct rule_output *output, struct errors *errors);
-
-/* ADDR or ADDR/BITS, a host address or a prefix, IPv6 with or without brackets: fills source and
- * source_host_bits of the rule. */
-bool word_parse_source(const struct word *word, struct rule *rule, struct errors *errors);
-
-/* A decimal number without sign or leading zeros. `what` names it in the message. */
+/* The same within limits. `what` names it in the message. */
 bool word_parse_number(const struct word *word, const char *what, unsigned int min,
 		       unsigned int max, unsigned int *number, struct errors *errors);
 
-bool word_parse_ttl(const struct word *word, uint8_t *ttl, struct errors *errors);
+/* yes, true, on; no, false, off. Appends no error. */
+bool word_to_bool(const struct word *word, bool *value);
+#define WORD_BOOL_EXPECTED "one of yes, no, on, off, true, false"
 
-/* 0..63, or a name in any case. */
-bool word_parse_dscp(const struct word *word, uint8_t *dscp, struct errors *errors);
+/* What dev_valid_name() of Linux allows, in printable ASCII, without a comma or semicolon at the
+ * end. Pads with zeros. */
+bool word_parse_iface(const struct word *word, char iface[IF_NAMESIZE], struct errors *errors);
 
-/* off (1), on (GSO_MAX_SEGMENTS), or 1..GSO_MAX_SEGMENTS datagrams in one send. */
-bool word_parse_gso(const struct word *word, unsigned int *gso, struct errors *errors);
+/* The address of a host or group, IPv6 without brackets; if `bracketed`, it was in brackets and
+ * must be IPv6. */
+bool word_parse_address(const struct word *word, bool bracketed, struct xmc_addr *addr,
+			struct errors *errors);
 
-/* N and bit, kbit, mbit or gbit (tc(8)'s units: powers of 1000) a second. */
-bool word_parse_rate(const struct word *word, uint64_t *bps, struct errors *errors);
+/* What a place of the form ADDR[:PORT][@IFACE] may leave out. */
+struct endpoint_form {
+	const char *text;	/* for messages: "GROUP:PORT@IFACE" */
+	const char *every_port; /* for messages: what to write for every port */
+	bool any_port;		/* PORT may be `any` */
+	bool no_port;		/* :PORT may be missing */
+};
 
-bool word_parse_pps(const struct word *word, uint32_t *pps, struct errors *errors);
-
-/* N and ms or s. */
-bool word_parse_burst(const struct word *word, uint32_t *ms, struct errors *errors);
-
-/* The name of a code point, or NULL if it has none. */
-const char *dscp_name(uint8_t dscp);
+/* ADDR[:PORT][@IFACE], IPv6 in brackets. Port 0: `any`, or none; iface empty: none. */
+bool word_parse_endpoint(const struct word *word, const struct endpoint_form *form,
+			 struct xmc_addr *addr, uint16_t *port, char iface[IF_NAMESIZE],
+			 struct errors *errors);
 
 #endif

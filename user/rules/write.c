@@ -7,11 +7,8 @@
 #include <strings.h>
 
 #include "base/unicode.h"
-#include "rules/choices.h"
-#include "rules/utf8.h"
-#include "rules/values.h"
-#include "rules/words.h"
-#include "rules/yaml_tree.h"
+#include "rules/settings.h"
+#include "rules/yaml_reader.h"
 
 /* --- texts --- */
 
@@ -21,7 +18,7 @@ static bool is_yaml_word(const char *text)
 	static const char *const words[] = {"y",   "n",	   "yes",   "no",  "on",
 					    "off", "true", "false", "null"};
 
-	for (size_t i = 0; i < COUNT(words); i++) {
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcasecmp(text, words[i]) == 0)
 			return true;
 	}
@@ -69,7 +66,7 @@ static bool is_literal(uint32_t code)
 {
 	if (code < 0x80)
 		return code >= 0x20 && code < 0x7f && code != '"' && code != '\\';
-	return code > 0xa0 && code != 0x2028 && code != 0x2029 && utf8_is_printable(code);
+	return code > 0xa0 && code != 0x2028 && code != 0x2029 && yaml_allows(code);
 }
 
 static void put_quoted(const char *text, FILE *stream)
@@ -104,54 +101,24 @@ static void put_text(const char *text, FILE *stream)
 
 /* --- rules --- */
 
-static void put_limit(const struct rule_output *output, FILE *stream)
+/* A line for each option that is not the default. */
+static void put_options(const struct rule_option *options, const void *object, const char *indent,
+			FILE *stream)
 {
-	char text[RATE_TEXT_SIZE];
+	char text[OPTION_TEXT_SIZE];
 
-	if (output->rate_bps)
-		fprintf(stream, "        rate: %s\n", rate_format(output->rate_bps, text));
-	if (output->rate_pps)
-		fprintf(stream, "        pps: %u\n", output->rate_pps);
-	if (output->burst_ms)
-		fprintf(stream, "        burst: %s\n", burst_format(output->burst_ms, text));
-}
-
-static void put_output(const struct rule_output *output, FILE *stream)
-{
-	char to[ENDPOINT_TEXT_SIZE];
-
-	fputs("      - to: ", stream);
-	put_text(output_format(output, to), stream);
-	fputc('\n', stream);
-	if (output->ttl != rule_default_ttl(&output->to))
-		fprintf(stream, "        ttl: %u\n", output->ttl);
-	if (output->dscp) {
-		const char *name = dscp_name(output->dscp);
-
-		if (name)
-			fprintf(stream, "        dscp: %s\n", name);
-		else
-			fprintf(stream, "        dscp: %u\n", output->dscp);
+	for (; options->key; options++) {
+		*text = '\0';
+		if (options->format)
+			options->format(object, text);
+		else if (*((const bool *)object + options->offset))
+			strcpy(text, options->contrary ? "no" : "yes");
+		if (!*text)
+			continue;
+		/* Numbers, yes and off are meant as such; an IPv6 address would be a list. */
+		fprintf(stream, *text == '[' ? "%s%s: \"%s\"\n" : "%s%s: %s\n", indent,
+			options->key, text);
 	}
-	if (output->gso == 1)
-		fputs("        gso: off\n", stream);
-	else if (output->gso)
-		fprintf(stream, "        gso: %u\n", output->gso);
-	put_limit(output, stream);
-}
-
-static void put_source(const struct rule *rule, FILE *stream)
-{
-	char text[SOURCE_TEXT_SIZE];
-
-	fputs("    source: ", stream);
-	source_format(rule, text);
-	/* No number has three dots. */
-	if (addr_is_ipv4(&rule->source))
-		fputs(text, stream);
-	else
-		put_text(text, stream);
-	fputc('\n', stream);
 }
 
 static bool has_derived_name(const struct rule *rule)
@@ -175,79 +142,20 @@ static void put_rule(const struct rule *rule, FILE *stream)
 	fputs("in: ", stream);
 	put_text(input_format(rule, text), stream);
 	fputc('\n', stream);
-	if (!addr_is_any(&rule->source))
-		put_source(rule, stream);
-	if (rule->disabled)
-		fputs("    enabled: no\n", stream);
-	if (rule->may_loop)
-		fputs("    may_loop: yes\n", stream);
+	put_options(rule_options, rule, "    ", stream);
 	fputs("    out:\n", stream);
-	for (unsigned int i = 0; i < rule->nr_outputs; i++)
-		put_output(&rule->outputs[i], stream);
-}
-
-static void put_rules(const struct config *config, FILE *stream)
-{
-	fputs(config->nr_rules ? "rules:\n" : "rules: []\n", stream);
-	for (unsigned int i = 0; i < config->nr_rules; i++)
-		put_rule(&config->rules[i], stream);
-}
-
-/* --- interfaces --- */
-
-/* Whether the text is written: it is there, and not as by default. */
-static bool differs(const char *text, const char *usual)
-{
-	return *text && strcmp(text, usual) != 0;
-}
-
-/* "KEY: VALUE" for what is not as by default; nothing at all is `{}`. */
-static int put_iface(const struct iface_config *iface, FILE *stream)
-{
-	const char *before = "\n";
-	bool failed = false;
-
-	fputs("  ", stream);
-	put_text(iface->name, stream);
-	fputc(':', stream);
-	for (size_t i = 0; i < NR_IFACE_SETTINGS && !failed; i++) {
-		const struct iface_setting *setting = &iface_setting_list[i];
-		char *text = iface_setting_format(setting, iface);
-		char *usual = iface_setting_format(setting, &iface_config_default);
-
-		failed = !text || !usual;
-		if (!failed && differs(text, usual)) {
-			fprintf(stream, "%s    %s: ", before, setting->name);
-			if (setting->text)
-				put_text(text, stream);
-			else
-				fputs(text, stream);
-			fputc('\n', stream);
-			before = "";
-		}
-		free(text);
-		free(usual);
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		fputs("      - to: ", stream);
+		put_text(output_format(&rule->outputs[i], text), stream);
+		fputc('\n', stream);
+		put_options(output_options, &rule->outputs[i], "        ", stream);
 	}
-	if (*before)
-		fputs(" {}\n", stream);
-	return failed ? -ENOMEM : 0;
 }
 
-static int put_ifaces(const struct config *config, FILE *stream)
-{
-	int error = 0;
+/* --- settings --- */
 
-	if (config->nr_ifaces)
-		fputs("\ninterfaces:\n", stream);
-	for (unsigned int i = 0; i < config->nr_ifaces && !error; i++)
-		error = put_iface(&config->ifaces[i], stream);
-	return error;
-}
-
-/* --- other settings --- */
-
-/* Write the path "a.b.c" as keys, one below the other, without those of them that stand there from
- * the path before. */
+/* Write the keys "a.b.c" of a setting, one below the other, except those that stand there from the
+ * setting before. */
 static void put_keys(const char *path, const char *before, FILE *stream)
 {
 	unsigned int depth = 0;
@@ -273,64 +181,82 @@ static void put_keys(const char *path, const char *before, FILE *stream)
 	}
 }
 
-static int put_setting(const struct setting *setting, const struct config *config,
-		       const struct config *defaults, const char **before, FILE *stream)
+/* Write what differs from the defaults. Of an interface `object` is its section, whose name is
+ * written already; otherwise the config. Returns how many settings were written. */
+static unsigned int put_settings(const void *object, const void *defaults, bool of_iface,
+				 FILE *stream)
 {
-	char *text = setting_format(setting, config);
-	char *usual = setting_format(setting, defaults);
-	int error = text && usual ? 0 : -ENOMEM;
+	char text[SETTING_TEXT_SIZE], usual[SETTING_TEXT_SIZE];
+	const char *before = "";
+	unsigned int count = 0;
 
-	if (!error && differs(text, usual)) {
-		put_keys(setting->name, *before, stream);
-		*before = setting->name;
+	for (const struct setting *setting = setting_list; setting->name; setting++) {
+		if (setting_of_iface(setting) != of_iface)
+			continue;
+		setting_format(setting, object, text);
+		if (!*text || strcmp(text, setting_format(setting, defaults, usual)) == 0)
+			continue;
+		if (of_iface)
+			fprintf(stream, "%s    %s:", count ? "" : "\n",
+				setting_key(setting, SETTING_IFACES));
+		else
+			put_keys(setting->name, before, stream);
+		before = setting->name;
+		count++;
 		fputc(' ', stream);
-		if (setting->text)
+		if (setting_is_text(setting))
 			put_text(text, stream);
 		else
 			fputs(text, stream);
 		fputc('\n', stream);
 	}
-	free(text);
-	free(usual);
-	return error;
-}
-
-static int put_settings(const struct config *config, FILE *stream)
-{
-	const char *before = "";
-	struct config defaults;
-	int error = 0;
-
-	config_init(&defaults);
-	for (size_t i = 0; i < NR_SETTINGS && !error; i++)
-		error = put_setting(&setting_list[i], config, &defaults, &before, stream);
-	return error;
+	return count;
 }
 
 /* --- the whole --- */
+
+static void put_config(const struct config *config, FILE *stream)
+{
+	struct iface_config usual = {.queues = 0};
+	struct config defaults;
+
+	fputs(config->nr_rules ? "rules:\n" : "rules: []\n", stream);
+	for (unsigned int i = 0; i < config->nr_rules; i++)
+		put_rule(&config->rules[i], stream);
+	if (config->nr_ifaces)
+		fputs("\n" SETTING_IFACES ":\n", stream);
+	setting_defaults(&usual, true);
+	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
+		fputs("  ", stream);
+		put_text(config->ifaces[i].name, stream);
+		fputc(':', stream);
+		if (!put_settings(&config->ifaces[i], &usual, true, stream))
+			fputs(" {}\n", stream);
+	}
+	config_init(&defaults);
+	put_settings(config, &defaults, false, stream);
+}
 
 char *config_write(const struct config *config, size_t *length)
 {
 	char *text = NULL;
 	FILE *stream = open_memstream(&text, length);
-	int error;
+	bool failed;
 
 	if (!stream)
 		return NULL;
-	put_rules(config, stream);
-	error = put_ifaces(config, stream);
-	if (!error)
-		error = put_settings(config, stream);
-	if (!error && ferror(stream))
-		error = -ENOMEM;
-	/* That may come to no text and no error, and then *length is not set either. */
-	if ((fclose(stream) != 0 || !text) && !error)
-		error = -ENOMEM;
-	if (!error && *length > TREE_BYTES_MAX)
-		error = -EFBIG;
-	if (!error)
+	put_config(config, stream);
+	failed = ferror(stream);
+	/* A stream that could not be stored may close without error and without text; *length is
+	 * not set then. */
+	if (fclose(stream) != 0 || failed || !text) {
+		free(text);
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (*length <= YAML_BYTES_MAX)
 		return text;
 	free(text);
-	errno = -error;
+	errno = EFBIG;
 	return NULL;
 }

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a configuration says: rules and settings, as plain data. The names of the settings, their
+ * limits and their defaults, with the reasons, are in settings.c.
+ */
+#ifndef XMCAST_RULES_MODEL_H
+#define XMCAST_RULES_MODEL_H
+
+#include "base/log.h"
+#include "rules/rule.h"
+
+enum iface_mode { IFACE_MODE_AUTO, IFACE_MODE_NATIVE, IFACE_MODE_SKB };
+
+/* What to do when another tool has removed or replaced our XDP program. */
+enum lost_program { LOST_PROGRAM_REATTACH, LOST_PROGRAM_LEAVE };
+
+/* Who attaches the steering program. AUTO: an administrator, if maps that fit are pinned; otherwise
+ * the daemon. */
+enum iface_attach { IFACE_ATTACH_AUTO, IFACE_ATTACH_OWN, IFACE_ATTACH_EXTERNAL };
+
+/* Path of a directory with pinned maps, with its NUL. A file name still fits behind it in PATH_MAX
+ * bytes. */
+#define PINS_PATH_SIZE 256
+
+/* `interfaces:` of the file, one per interface named there. */
+struct iface_config {
+	char name[IF_NAMESIZE];
+	enum iface_mode mode;
+	unsigned int queues; /* serve the first N RX queues; 0: all */
+	enum lost_program lost_program;
+	enum iface_attach attach;
+	char pins[PINS_PATH_SIZE]; /* absolute; empty: /sys/fs/bpf/xmcast/NAME */
+};
+
+enum egress_engine { ENGINE_IO_URING, ENGINE_SENDMMSG };
+enum egress_wakeup { WAKEUP_EVENTFD, WAKEUP_HYBRID, WAKEUP_SPIN };
+
+/* `egress:` of the file. */
+struct egress_config {
+	enum egress_engine engine;
+	unsigned int gso; /* most datagrams in one send: 1 is "off", GSO_MAX_SEGMENTS "on" */
+	enum egress_wakeup wakeup; /* of both threads of a worker */
+	unsigned int send_buffer;  /* bytes (SO_SNDBUF) that the socket of an output may hold */
+};
+
+/* CPUs that `workers.cpus` may list. */
+#define WORKER_CPUS_MAX 128
+
+/* `workers:` of the file: memory, rings and CPUs of the workers. */
+struct worker_config {
+	unsigned int frames;  /* UMEM frames, a power of two */
+	unsigned int rx_ring; /* RX ring entries, a power of two; 0: as many as frames */
+	/* Threads are bound to these in turn: ingress and egress of the first worker, of the
+	 * second, and so on. None: the scheduler decides. */
+	unsigned int nr_cpus;
+	uint16_t cpus[WORKER_CPUS_MAX];
+	unsigned int watchdog; /* seconds without a heartbeat before a thread is stuck; 0: never */
+};
+
+/* Longest name of a Unix user or group, with its NUL (useradd(8) allows 32). */
+#define GROUP_NAME_SIZE 33
+
+/* `control:` of the file. Groups are names or numbers. */
+struct control_config {
+	char group[GROUP_NAME_SIZE];	   /* may connect and read; empty: the daemon's own group */
+	char admin_group[GROUP_NAME_SIZE]; /* may change everything; empty: no group */
+	bool save_changes;		   /* save each change to the configuration file */
+};
+
+/* Bytes of a hook's path, with its NUL. */
+#define HOOK_PATH_SIZE 256
+
+/* `events:` of the file. */
+struct events_config {
+	unsigned int silent_after; /* seconds without a packet until a rule counts as silent */
+	char hook[HOOK_PATH_SIZE]; /* absolute path of a program run per event; empty: none */
+};
+
+/* `metrics:` of the file: where OpenMetrics are served over HTTP. */
+struct metrics_config {
+	struct xmc_addr address; /* a loopback address */
+	uint16_t port;		 /* host order; 0: not at all */
+};
+
+/* `security:` of the file: what the daemon gives up (daemon/rights.h, base/sandbox.h). */
+struct security_config {
+	/* Started as root, it becomes this user and group: names or numbers. Empty: it stays the
+	 * user that it is, without root's other capabilities; and the group is the user's own. */
+	char user[GROUP_NAME_SIZE];
+	char group[GROUP_NAME_SIZE];
+	bool sandbox; /* restrict threads to the system calls that they need */
+};
+
+/* All that a file or a command line says. */
+struct config {
+	unsigned int nr_rules;
+	struct rule *rules; /* in the order in which they were given */
+	unsigned int nr_ifaces;
+	struct iface_config *ifaces;
+	struct egress_config egress;
+	struct worker_config workers;
+	struct control_config control;
+	struct log_config logging; /* base/log.h */
+	struct events_config events;
+	struct metrics_config metrics;
+	struct security_config security;
+	unsigned int stats_interval; /* seconds between statistics lines in the log; 0: none */
+};
+
+#endif
