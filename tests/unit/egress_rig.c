@@ -124,7 +124,7 @@ static uint64_t sum_errors(const struct output_shard *queue)
 void rig_expect_counts(const struct stream *stream, unsigned int output, uint64_t submitted,
 		       uint64_t sent, int error)
 {
-	const struct output_shard *queue = &stream->outputs[output].queues[0];
+	const struct output_shard *queue = &stream->outputs[output].shards[0];
 
 	assert_int_equal(counter_read(&queue->submitted), submitted);
 	assert_int_equal(counter_read(&queue->sent), sent);

@@ -88,7 +88,7 @@ static struct ruleset *rules_of(struct stream *const *streams, unsigned int coun
 
 static void expect_sent(const struct stream *stream, unsigned int output, uint64_t count)
 {
-	const struct output_shard *queue = &stream->outputs[output].queues[0];
+	const struct output_shard *queue = &stream->outputs[output].shards[0];
 
 	assert_int_equal(counter_read(&queue->submitted), count);
 	assert_int_equal(counter_read(&queue->sent), count);
@@ -327,8 +327,8 @@ static void test_change_rules(void **state)
 		ruleset = rules_of(streams, 1);
 		assert_int_equal(worker_update(worker, ruleset), 0);
 		/* All that it took has gone out by now. */
-		received += counter_read(&streams[1]->queues[0].received);
-		expect_sent(streams[1], 0, counter_read(&streams[1]->queues[0].received));
+		received += counter_read(&streams[1]->shards[0].received);
+		expect_sent(streams[1], 0, counter_read(&streams[1]->shards[0].received));
 		ruleset_free(next);
 		stream_put(streams[1]);
 		drain(&feed, &sinks[0]);

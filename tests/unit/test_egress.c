@@ -34,9 +34,9 @@ static void test_one_packet(void **state)
 	rig_relay(rig);
 	rig_expect_all(rig, &sink);
 	rig_expect_counts(stream, 0, 1, 1, 0);
-	assert_int_equal(counter_read(&stream->outputs[0].queues[0].sent_bytes), 500);
-	assert_int_equal(counter_read(&stream->queues[0].received), 1);
-	assert_int_equal(counter_read(&stream->queues[0].received_bytes), 500);
+	assert_int_equal(counter_read(&stream->outputs[0].shards[0].sent_bytes), 500);
+	assert_int_equal(counter_read(&stream->shards[0].received), 1);
+	assert_int_equal(counter_read(&stream->shards[0].received_bytes), 500);
 	rig_close(rig);
 }
 
@@ -57,8 +57,8 @@ static void test_fan_out(void **state)
 	for (unsigned int i = 0; i < 5; i++) {
 		rig_expect_all(rig, &sinks[i]);
 		rig_expect_counts(stream, i, 100, 100, 0);
-		assert_int_equal(counter_read(&stream->outputs[i].queues[0].sent_bytes),
-				 counter_read(&stream->queues[0].received_bytes));
+		assert_int_equal(counter_read(&stream->outputs[i].shards[0].sent_bytes),
+				 counter_read(&stream->shards[0].received_bytes));
 	}
 	rig_close(rig);
 }
@@ -224,7 +224,7 @@ static void refuse_batches(void **state, lab_lengths lengths)
 	rig_relay(rig);
 	rig_expect_all(rig, &sink);
 	rig_expect_counts(stream, 0, 100, 100, 0);
-	assert_true(counter_read(&stream->outputs[0].queues[0].gso_refused) > 0);
+	assert_true(counter_read(&stream->outputs[0].shards[0].gso_refused) > 0);
 	rig_close(rig);
 }
 
@@ -377,7 +377,7 @@ static void test_full_buffer(void **state)
 			 0);
 	rig_deliver(rig, 0, 200, lab_equal);
 	rig_relay(rig);
-	queue = &stream->outputs[0].queues[0];
+	queue = &stream->outputs[0].shards[0];
 	assert_true(counter_read(&queue->sent) > 0);
 	assert_true(counter_read(&queue->sent) < 200);
 	rig_expect_counts(stream, 0, 200, counter_read(&queue->sent), EAGAIN);

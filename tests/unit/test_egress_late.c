@@ -181,7 +181,7 @@ static void expect_books(uint64_t datagrams)
 	for (unsigned int i = 0; i < STREAMS; i++) {
 		histogram_sum(&late.streams[i]->latency[0], &latency);
 		for (unsigned int j = 0; j < OUTPUTS; j++) {
-			const struct output_shard *queue = &late.streams[i]->outputs[j].queues[0];
+			const struct output_shard *queue = &late.streams[i]->outputs[j].shards[0];
 
 			sent += counter_read(&queue->sent);
 			errors += counter_read(&queue->errors[send_error_slot(EAGAIN)]);

@@ -24,7 +24,7 @@ static void relay(struct rig *rig, lab_lengths lengths)
 /* So many passed and were sent, the rest is counted as over the limit. */
 static void expect_passed(const struct stream *stream, unsigned int output, uint64_t passed)
 {
-	const struct output_shard *queue = &stream->outputs[output].queues[0];
+	const struct output_shard *queue = &stream->outputs[output].shards[0];
 
 	rig_expect_counts(stream, output, passed, passed, 0);
 	assert_int_equal(counter_read(&queue->rate_limited), PACKETS - passed);
@@ -48,7 +48,7 @@ static void run_burst(void **state, unsigned int limited, lab_lengths lengths, u
 	started = clock_ns();
 	stream = rig_add_outputs(rig, outputs, 3, gso);
 	relay(rig, lengths);
-	passed = counter_read(&stream->outputs[limited].queues[0].sent);
+	passed = counter_read(&stream->outputs[limited].shards[0].sent);
 	/* 100 and the one that overdraws the bucket, and what the time since has given. */
 	assert_in_range(passed, 101, 101 + (clock_ns() - started) / (NS_PER_SECOND / 10));
 	for (unsigned int i = 0; i < 3; i++) {
@@ -141,13 +141,13 @@ static void test_shared_socket(void **state)
 	assert_true(before->outputs[0].limit->packet_cost ==
 		    2 * after->outputs[0].limit->packet_cost);
 	/* All queues have the one of the output. */
-	assert_ptr_equal(after->outputs[0].queues[0].limit, after->outputs[0].limit);
-	assert_ptr_equal(after->outputs[0].queues[1].limit, after->outputs[0].limit);
+	assert_ptr_equal(after->outputs[0].shards[0].limit, after->outputs[0].limit);
+	assert_ptr_equal(after->outputs[0].shards[1].limit, after->outputs[0].limit);
 	stream_put(before);
 	output.rate_pps = 0;
 	assert_int_equal(stream_open(&before, &rule, 1, &egress, after, &failure), 0);
 	assert_null(before->outputs[0].limit);
-	assert_null(before->outputs[0].queues[0].limit);
+	assert_null(before->outputs[0].shards[0].limit);
 	stream_put(before);
 	stream_put(after);
 }

@@ -291,7 +291,7 @@ static void queue_marker(uint64_t generation)
 /* What the one output of all flows has counted. */
 static void check_one_stream(void)
 {
-	const struct output_shard *to = &rig->streams[0]->outputs[0].queues[0];
+	const struct output_shard *to = &rig->streams[0]->outputs[0].shards[0];
 	uint32_t numbers = 0, refused = 0;
 
 	for (unsigned int i = 0; i < STREAMS; i++) {
@@ -322,7 +322,7 @@ static void relay(void)
 	}
 	for (unsigned int i = 0; i < STREAMS && rig->streams[i]; i++) {
 		for (unsigned int j = 0; j < rig->nr_outputs; j++) {
-			const struct output_shard *to = &rig->streams[i]->outputs[j].queues[0];
+			const struct output_shard *to = &rig->streams[i]->outputs[j].shards[0];
 			struct route *route = &rig->routes[i][j];
 
 			sink_expect(&route->sink, rig->numbers[i] - route->sink.next);

@@ -154,7 +154,7 @@ static void test_nothing_wrong_comes_out(void **state)
 	assert_int_equal(end.drops[INGRESS_INVALID], bench.invalid);
 	assert_int_equal(end.drops[INGRESS_NO_RULE], bench.no_rule);
 	assert_int_equal(end.kernel_frames, FRAMES);
-	assert_int_equal(counter_read(&bench.streams[1]->outputs[0].queues[0].sent), relayed);
+	assert_int_equal(counter_read(&bench.streams[1]->outputs[0].shards[0].sent), relayed);
 	close_bench(&bench);
 }
 

@@ -57,6 +57,8 @@ static void test_group_output(void **state)
 	assert_int_equal(option(fd, IPPROTO_IP, IP_TOS), 46 << 2);
 	assert_int_equal(option(fd, IPPROTO_IP, IP_MULTICAST_LOOP), 0);
 	assert_int_equal(option(fd, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_OMIT);
+	assert_int_equal(option(fd, IPPROTO_IP, IP_RECVERR), 1);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_REUSEADDR), 0);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_TYPE), SOCK_DGRAM);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -91,7 +93,7 @@ static void test_contents(void **state)
 	struct stream *stream;
 
 	assert_int_equal(stream_open(&stream, &rule, 3, &egress_17, NULL, &failure), 0);
-	assert_int_equal(stream->nr_queues, 3);
+	assert_int_equal(stream->nr_shards, 3);
 	assert_int_equal(stream->nr_outputs, 2);
 	assert_int_equal(stream->references, 1);
 	assert_true(addr_equal(&stream->rule.group, &rule.group));
@@ -105,14 +107,23 @@ static void test_contents(void **state)
 		assert_int_equal(ntohs(in->sin_port), 6000);
 		assert_true(addr_equal(&output->rule.to, &to[i].to));
 		for (int queue = 0; queue < 3; queue++) {
-			assert_ptr_equal(output->queues[queue].output, output);
-			assert_int_equal(output->queues[queue].gso_segments, 17);
-			assert_int_equal(counter_read(&output->queues[queue].sent), 0);
+			assert_ptr_equal(output->shards[queue].output, output);
+			assert_int_equal(output->shards[queue].gso_segments, 17);
+			assert_int_equal(counter_read(&output->shards[queue].sent), 0);
 		}
 	}
 	in = (const struct sockaddr_in *)&stream->outputs[0].to;
 	assert_int_equal(ntohl(in->sin_addr.s_addr), INADDR_LOOPBACK);
 	stream_put(stream);
+}
+
+/* Sending to it, as the egress thread does: bytes, or -errno. */
+static int send_byte(const struct output *output)
+{
+	ssize_t n = sendto(output->fd, "x", 1, MSG_DONTWAIT, (const struct sockaddr *)&output->to,
+			   output->to_length);
+
+	return n < 0 ? -errno : (int)n;
 }
 
 /* The socket sends only: what is sent to it is dropped, and fills no buffer. */
@@ -129,6 +140,8 @@ static void test_deaf(void **state)
 
 	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
 	fd = stream->outputs[0].fd;
+	/* The first send assigns its port. */
+	assert_int_equal(send_byte(&stream->outputs[0]), 1);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &length), 0);
 	own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&own, sizeof(own)), 1);
@@ -137,13 +150,30 @@ static void test_deaf(void **state)
 	stream_put(stream);
 }
 
-/* Sending to it, as the egress thread does: bytes, or -errno. */
-static int send_byte(const struct output *output)
+/* Nobody listens at the destination, and the host says so with an ICMP error for each datagram.
+ * None of them is the result of a later send, and none fills a queue. */
+static void test_icmp_errors(void **state)
 {
-	ssize_t n = sendto(output->fd, "x", 1, MSG_DONTWAIT, (const struct sockaddr *)&output->to,
-			   output->to_length);
+	struct rule_output to[] = {output_to("127.0.0.1", ""), output_to("127.0.0.1", "lo"),
+				   output_to("::1", ""), output_to("::1", "lo")};
+	struct rule rule = rule_with(to, 4);
+	struct stream_failure failure;
+	struct stream *stream;
+	char byte;
 
-	return n < 0 ? -errno : (int)n;
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		struct output *output = &stream->outputs[i];
+
+		if (send_byte(output) == -EADDRNOTAVAIL)
+			continue; /* no IPv6 here */
+		for (int j = 0; j < 100; j++)
+			assert_int_equal(send_byte(output), 1);
+		assert_int_equal(option(output->fd, SOL_SOCKET, SO_ERROR), 0);
+		assert_int_equal(recv(output->fd, &byte, 1, MSG_DONTWAIT | MSG_ERRQUEUE), -1);
+		assert_int_equal(errno, EAGAIN);
+	}
+	stream_put(stream);
 }
 
 /* An output whose interface is missing sends nothing, by no other interface either, until it has
@@ -162,18 +192,17 @@ static void test_output_away(void **state)
 	for (unsigned int i = 0; i < 2; i++) {
 		struct output *output = &stream->outputs[i];
 
-		assert_true(output_socket_is_away(output));
+		assert_true(output_socket_is_away(output->socket));
 		assert_int_equal(send_byte(output), -ENODEV);
-		output_socket_refresh(output);
 		if (geteuid() != 0) /* another interface than before takes CAP_NET_RAW */
 			continue;
-		assert_int_equal(output_socket_follow(output, loopback), 0);
-		assert_false(output_socket_is_away(output));
+		assert_int_equal(output_socket_follow(output->socket, loopback), 0);
+		assert_false(output_socket_is_away(output->socket));
 		assert_int_equal(send_byte(output), 1);
-		assert_int_equal(output_socket_follow(output, 0), 0);
+		assert_int_equal(output_socket_follow(output->socket, 0), 0);
 		assert_int_equal(send_byte(output), -ENODEV);
 	}
-	assert_false(output_socket_is_away(&stream->outputs[2]));
+	assert_false(output_socket_is_away(stream->outputs[2].socket));
 	assert_int_equal(send_byte(&stream->outputs[2]), 1);
 	stream_put(stream);
 }
@@ -188,7 +217,7 @@ static void test_forget_limits(void **state)
 	struct stream *stream;
 
 	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
-	queue = &stream->outputs[0].queues[0];
+	queue = &stream->outputs[0].shards[0];
 	queue->gso_max_size = 999;
 	queue->gso_segments = 1;
 	stream_forget_limits(stream, 0, false);
@@ -222,8 +251,6 @@ static void test_fd_limit(void **state)
 	struct rule_output to[] = {output_to("127.0.0.1", ""), output_to("239.2.2.2", "lo"),
 				   output_to("127.0.0.1", "lo"), output_to("239.2.2.3", "lo")};
 	struct rule rule = rule_with(to, 4);
-	/* An output to a host has a decoy as well. */
-	static const unsigned int fails_at[] = {0, 0, 1, 2, 2, 3};
 	unsigned int before = count_fds();
 	struct stream_failure failure;
 	struct rlimit old;
@@ -232,7 +259,7 @@ static void test_fd_limit(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
 	first = open("/dev/null", O_RDONLY | O_CLOEXEC); /* the lowest that is free */
 	close(first);
-	for (unsigned int room = 0; room < sizeof(fails_at) / sizeof(fails_at[0]); room++) {
+	for (unsigned int room = 0; room < rule.nr_outputs; room++) {
 		struct rlimit tight = {.rlim_cur = (rlim_t)first + room, .rlim_max = old.rlim_max};
 		struct stream *stream = NULL;
 		int err;
@@ -244,7 +271,7 @@ static void test_fd_limit(void **state)
 			fail_msg("with %u descriptors: %s (%s)", room, strerror(-err),
 				 failure.step);
 		assert_null(stream);
-		assert_ptr_equal(failure.output, &to[fails_at[room]]);
+		assert_ptr_equal(failure.output, &to[room]);
 		assert_int_equal(count_fds(), before);
 	}
 }
@@ -287,11 +314,12 @@ static void test_send_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_group_output),  cmocka_unit_test(test_host_output),
-		cmocka_unit_test(test_contents),      cmocka_unit_test(test_deaf),
-		cmocka_unit_test(test_references),    cmocka_unit_test(test_output_away),
-		cmocka_unit_test(test_forget_limits), cmocka_unit_test(test_missing_interface),
-		cmocka_unit_test(test_fd_limit),      cmocka_unit_test(test_send_errors),
+		cmocka_unit_test(test_group_output),	  cmocka_unit_test(test_host_output),
+		cmocka_unit_test(test_contents),	  cmocka_unit_test(test_deaf),
+		cmocka_unit_test(test_references),	  cmocka_unit_test(test_output_away),
+		cmocka_unit_test(test_icmp_errors),	  cmocka_unit_test(test_forget_limits),
+		cmocka_unit_test(test_missing_interface), cmocka_unit_test(test_fd_limit),
+		cmocka_unit_test(test_send_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

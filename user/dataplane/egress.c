@@ -305,7 +305,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	loop->references[frame] = (uint16_t)stream->nr_outputs;
 	loop->frames_in_flight++;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
-		struct output_shard *to = &stream->outputs[i].queues[egress->rx_queue];
+		struct output_shard *to = &stream->outputs[i].shards[egress->rx_queue];
 
 		if (is_over_limit(loop, to, entry->length))
 			release_frame(loop, frame);

@@ -58,7 +58,7 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame,
 	entry->stream = stream;
 	entry->payload = frame->address + dgram.payload_offset;
 	entry->length = dgram.payload_length;
-	counters = &stream->queues[ingress->rx_queue];
+	counters = &stream->shards[ingress->rx_queue];
 	if (counter_read(&counters->received) % STAMP_EVERY == 0)
 		entry->stamp = stamp_now();
 	counter_add(&counters->received, 1);

@@ -1,66 +1,77 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The UDP socket of an output: not connected, and set up so that every send tells the truth.
+ * The UDP socket of an output, set up so that the result of a send is about that send: success
+ * means that the queueing discipline has accepted the packet, an error that nothing has left.
  *
- * - IP_RECVERR: without it a send succeeds although the queueing discipline dropped the packet
- *   (ENOBUFS). Its price: an ICMP error (a host refuses its port, say) fails a later send that has
- *   nothing to do with it. So a unicast output has a decoy, a second socket on the same port that
- * is connected to the destination: the kernel prefers it when it looks for whom an ICMP error is
- * for
- *   (__udp4_lib_err()), and nobody sends through it. Of an output that keeps ports it is connected
- *   to port 0, which the kernel takes for every port of the host.
- * - Not connected: a connected socket keeps a source address that the host may no longer have.
- * - IP_PMTUDISC_OMIT: what does not fit the device is fragmented, DF stays clear, so that routers
- *   behind us may fragment, and no ICMP message from outside can shrink the MTU.
- * - Bound to the interface that its output names (SO_BINDTOIFINDEX), for a group as well: what
- *   IP_MULTICAST_IF does, and it can be pointed at an interface that does not exist, so that
- *   nothing leaves by another one meanwhile.
- * - It receives nothing: a filter drops what anybody sends to its port.
+ * IP_RECVERR
+ *     Without it the kernel hides that the queueing discipline dropped a packet (ENOBUFS).
+ * UDP_ENCAP
+ *     IP_RECVERR makes every ICMP error that matches the socket the result of its next send, and
+ *     anybody can forge one. The kernel passes the errors of an encapsulation socket to the tunnel
+ *     protocol instead (__udp4_lib_err(), __udp6_lib_err(): Linux 5.15 and later), and
+ *     UDP_ENCAP_L2TPINUDP attaches none, so they end there. Nothing else about the socket changes.
+ * Not connected
+ *     A connected socket keeps a source address that the host may no longer have.
+ * IP_PMTUDISC_OMIT
+ *     A packet larger than the interface's MTU is fragmented. DF stays clear, so that routers may
+ *     fragment as well, and no ICMP message can lower the MTU that the socket uses.
+ * SO_BINDTOIFINDEX
+ *     For an output that names an interface. Unlike IP_MULTICAST_IF it can be set to an interface
+ *     that does not exist, so that nothing leaves by another one in the meantime.
+ * SO_ATTACH_FILTER
+ *     Drops whatever is sent to the socket's port.
  *
- * Sources: ip(7), udp(7), socket(7). Main thread. CAP_NET_ADMIN lets the send buffer be larger than
- * net.core.wmem_max.
+ * Sockets are counted: the streams of a rule and of its replacement share one. Ports are assigned
+ * by the first send. All functions are the main thread's; the egress threads send through the
+ * descriptor. CAP_NET_ADMIN allows a send buffer larger than net.core.wmem_max.
+ *
+ * Sources: ip(7), ipv6(7), udp(7), socket(7).
  */
 #ifndef XMCAST_DATAPLANE_OUTPUT_SOCKET_H
 #define XMCAST_DATAPLANE_OUTPUT_SOCKET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-struct output;
+#include "rules/rule.h"
 
-/*
- * Open the socket and the decoy of output->rule: fills output->fd and output->decoy_fd (-1: an
- * output to a group, or a host to which there is no route at the time). If its interface does not
- * exist, output->ifindex is 0, and what is sent is refused (ENODEV) until output_socket_follow()
- * has it. 0 or -errno (-EMFILE); on failure *step names what failed, as constant text, and none is
- * open.
- */
-int output_socket_open(struct output *output, unsigned int send_buffer, const char **step);
+struct output_socket;
 
 /*
- * Use the socket of another output to the same destination, instead of a new one: when a rule is
- * replaced, its datagrams keep their source port and their order, and no descriptor is needed.
- * Fills what output_socket_open() fills. False: the two differ in what a socket is set up for, or
- * the interface is another one than when that was opened.
+ * Open the socket of an output whose datagrams go to `port` (RULE_PORT_KEPT: each to its own). Its
+ * interface need not exist: then sends fail with ENODEV until output_socket_follow() names one.
+ * One reference. 0 or -errno (-EMFILE, -ENOMEM); on failure *step says what failed, as constant
+ * text.
  */
-bool output_socket_share(struct output *output, const struct output *with);
+int output_socket_open(struct output_socket **out, const struct rule_output *output, uint16_t port,
+		       unsigned int send_buffer, const char **step);
 
-/* Does it wait for the interface that it names? */
-bool output_socket_is_away(const struct output *output);
+struct output_socket *output_socket_hold(struct output_socket *socket);
+
+/* Drop a reference; the last one closes the socket. Accepts NULL. */
+void output_socket_put(struct output_socket *socket);
 
 /*
- * The interface that the output names is this one now (0: none). The socket stays, with its port:
- * it sends there from its next datagram on, whoever is sending at the time. Needs CAP_NET_RAW. 0
- * or -errno.
+ * Can this output use the socket instead of a new one? It must have the same destination, options
+ * and interface. When a rule is replaced, its datagrams then keep their source port and their
+ * order, and no further descriptor is needed.
  */
-int output_socket_follow(struct output *output, int ifindex);
+bool output_socket_fits(const struct output_socket *socket, const struct rule_output *output,
+			uint16_t port);
+
+int output_socket_fd(const struct output_socket *socket);
+
+/* Index of the interface that the output names; 0: it names none, or that does not exist. */
+int output_socket_ifindex(const struct output_socket *socket);
+
+/* Is the interface that the output names missing? */
+bool output_socket_is_away(const struct output_socket *socket);
 
 /*
- * Addresses or routes have changed: the decoy is connected to its host anew, or had if there was
- * none. Does nothing for an output to a group.
+ * The interface that the output names has this index now (0: none). The socket keeps its port and
+ * uses the interface from the next datagram on, even while an egress thread is sending. Needs
+ * CAP_NET_RAW. 0 or -errno.
  */
-void output_socket_refresh(struct output *output);
-
-/* The last of those that share it closes it. Takes an output whose descriptors are -1. */
-void output_socket_close(struct output *output);
+int output_socket_follow(struct output_socket *socket, int ifindex);
 
 #endif

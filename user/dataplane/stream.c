@@ -23,42 +23,49 @@ static int open_output(struct output *output, const struct stream *stream,
 		       const struct rule_output *rule, const struct egress_config *egress,
 		       const struct stream *before, struct stream_failure *failure)
 {
-	unsigned int nr_queues = stream->nr_queues;
+	unsigned int nr_shards = stream->nr_shards;
 	uint16_t port = rule_output_port(&stream->rule, rule);
+	int err = 0;
 
 	output->rule = *rule;
-	output->fd = output->decoy_fd = -1;
 	failure->output = rule;
 	failure->step = "memory";
-	output->queues = aligned_alloc(CACHE_LINE, nr_queues * sizeof(*output->queues));
-	if (!output->queues || open_limit(output))
+	output->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*output->shards));
+	if (!output->shards || open_limit(output))
 		return -ENOMEM;
-	memset(output->queues, 0, nr_queues * sizeof(*output->queues));
-	for (unsigned int i = 0; i < nr_queues; i++) {
-		output->queues[i].output = output;
-		output->queues[i].limit = output->limit;
-		output->queues[i].keeps_port = port == RULE_PORT_KEPT;
-		output->queues[i].latency = &stream->latency[i];
-		output->queues[i].gso_segments = rule->gso ? rule->gso : egress->gso;
-		output->queues[i].gso_max_size = UINT16_MAX;
+	memset(output->shards, 0, nr_shards * sizeof(*output->shards));
+	for (unsigned int i = 0; i < nr_shards; i++) {
+		output->shards[i].output = output;
+		output->shards[i].limit = output->limit;
+		output->shards[i].keeps_port = port == RULE_PORT_KEPT;
+		output->shards[i].latency = &stream->latency[i];
+		output->shards[i].gso_segments = rule->gso ? rule->gso : egress->gso;
+		output->shards[i].gso_max_size = UINT16_MAX;
 	}
 	output->to_length = addr_to_sockaddr(&rule->to, port, &output->to);
-	for (unsigned int i = 0; before && i < before->nr_outputs; i++) {
-		if (output_socket_share(output, &before->outputs[i]))
-			return 0;
+	for (unsigned int i = 0; before && i < before->nr_outputs && !output->socket; i++) {
+		struct output_socket *socket = before->outputs[i].socket;
+
+		if (output_socket_fits(socket, rule, port))
+			output->socket = output_socket_hold(socket);
 	}
-	return output_socket_open(output, egress->send_buffer, &failure->step);
+	if (!output->socket)
+		err = output_socket_open(&output->socket, rule, port, egress->send_buffer,
+					 &failure->step);
+	if (!err)
+		output->fd = output_socket_fd(output->socket);
+	return err;
 }
 
 static void close_stream(struct stream *stream)
 {
 	for (unsigned int i = 0; stream->outputs && i < stream->nr_outputs; i++) {
-		output_socket_close(&stream->outputs[i]);
-		free(stream->outputs[i].queues);
+		output_socket_put(stream->outputs[i].socket);
+		free(stream->outputs[i].shards);
 		free(stream->outputs[i].limit);
 	}
 	free(stream->outputs);
-	free(stream->queues);
+	free(stream->shards);
 	free(stream->latency);
 	free(stream);
 }
@@ -67,13 +74,13 @@ static void close_stream(struct stream *stream)
 static bool is_away(const struct stream *stream)
 {
 	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
-		if (!output_socket_is_away(&stream->outputs[i]))
+		if (!output_socket_is_away(stream->outputs[i].socket))
 			return false;
 	}
 	return stream->nr_outputs > 0;
 }
 
-int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
+int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_shards,
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure)
 {
@@ -87,16 +94,16 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_qu
 		return -ENOMEM;
 	stream->rule = *rule;
 	stream->rule.outputs = NULL;
-	stream->nr_queues = nr_queues;
+	stream->nr_shards = nr_shards;
 	stream->references = 1;
 	stream->gso_segments = egress->gso;
 	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
-	stream->queues = aligned_alloc(CACHE_LINE, nr_queues * sizeof(*stream->queues));
+	stream->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*stream->shards));
 	/* Not touched until there is a sample: pages of idle streams stay the kernel's. */
-	stream->latency = calloc(nr_queues, sizeof(*stream->latency));
-	if (!stream->outputs || !stream->queues || !stream->latency)
+	stream->latency = calloc(nr_shards, sizeof(*stream->latency));
+	if (!stream->outputs || !stream->shards || !stream->latency)
 		goto fail;
-	memset(stream->queues, 0, nr_queues * sizeof(*stream->queues));
+	memset(stream->shards, 0, nr_shards * sizeof(*stream->shards));
 	/* Counted up one by one, so that a failure closes just those that are open. */
 	while (stream->nr_outputs < rule->nr_outputs) {
 		unsigned int i = stream->nr_outputs++;
@@ -123,10 +130,10 @@ void stream_forget_limits(struct stream *stream, unsigned int i, bool anew)
 	struct output *output = &stream->outputs[i];
 	unsigned int segments = output->rule.gso ? output->rule.gso : stream->gso_segments;
 
-	for (unsigned int j = 0; j < stream->nr_queues; j++) {
-		output->queues[j].gso_max_size = UINT16_MAX;
+	for (unsigned int j = 0; j < stream->nr_shards; j++) {
+		output->shards[j].gso_max_size = UINT16_MAX;
 		if (anew)
-			output->queues[j].gso_segments = segments;
+			output->shards[j].gso_segments = segments;
 	}
 }
 

@@ -23,6 +23,7 @@
 #include "dataplane/send_error.h"
 #include "rules/config.h"
 
+struct output_socket;
 struct send_request;
 
 /* One queue's part of an output. Written by the egress thread. */
@@ -51,18 +52,16 @@ struct output_shard {
 	counter_t rate_limited;	       /* datagrams not submitted: over the output's limit */
 };
 
-/* One output: constant but for its queues' parts. */
+/* One output; constant except for its shards and `reason`. */
 struct output {
 	struct rule_output rule;
-	int fd;		       /* see output_socket.h */
-	int decoy_fd;	       /* -1: none */
-	int ifindex;	       /* of the interface that it names; 0: it names none, or is away */
-	const char *trouble;   /* why nothing can leave now, constant text; or NULL. Main thread */
-	unsigned int *sharers; /* outputs that have this socket, in all streams; main thread */
-	struct sockaddr_storage to; /* its port is 0 if that is each datagram's own */
+	struct output_socket *socket;
+	int fd;			    /* the socket's */
+	const char *reason;	    /* why nothing can leave, constant text, or NULL. Main thread */
+	struct sockaddr_storage to; /* port 0: each datagram keeps its own */
 	socklen_t to_length;
-	struct rate_limit *limit;    /* NULL: none. Of all queues together */
-	struct output_shard *queues; /* nr_queues of the stream */
+	struct rate_limit *limit;    /* of all shards together; NULL: none */
+	struct output_shard *shards; /* nr_shards of the stream */
 };
 
 /* One queue's part of a stream. Written by the ingress thread. */
@@ -73,10 +72,10 @@ struct stream_shard {
 
 struct stream {
 	struct rule rule; /* its outputs are copied below; rule.outputs is NULL */
-	unsigned int nr_queues;
+	unsigned int nr_shards;
 	unsigned int nr_outputs;
 	struct output *outputs;
-	struct stream_shard *queues;
+	struct stream_shard *shards;
 	/* One a queue: from reception to the end of each send of a packet in STAMP_EVERY, refused
 	 * ones included. Written by the egress thread. */
 	struct histogram *latency;
@@ -98,7 +97,7 @@ struct stream_failure {
  * the stream that this one is to replace, or NULL; outputs to the same destinations take over its
  * sockets.
  */
-int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_queues,
+int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_shards,
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure);
 

@@ -7,9 +7,9 @@
 static void sum_received(const struct stream *stream, uint64_t *packets, uint64_t *bytes)
 {
 	*packets = *bytes = 0;
-	for (unsigned int i = 0; stream && i < stream->nr_queues; i++) {
-		*packets += counter_read(&stream->queues[i].received);
-		*bytes += counter_read(&stream->queues[i].received_bytes);
+	for (unsigned int i = 0; stream && i < stream->nr_shards; i++) {
+		*packets += counter_read(&stream->shards[i].received);
+		*bytes += counter_read(&stream->shards[i].received_bytes);
 	}
 }
 
@@ -19,12 +19,12 @@ static unsigned int least(unsigned int so_far, unsigned int value, unsigned int 
 	return round && so_far < value ? so_far : value;
 }
 
-static void read_output(const struct output *output, unsigned int nr_queues,
+static void read_output(const struct output *output, unsigned int nr_shards,
 			struct stats_output *stats)
 {
-	stats->reason = output->trouble;
-	for (unsigned int i = 0; i < nr_queues; i++) {
-		const struct output_shard *queue = &output->queues[i];
+	stats->reason = output->reason;
+	for (unsigned int i = 0; i < nr_shards; i++) {
+		const struct output_shard *queue = &output->shards[i];
 
 		/* First what follows the submission, see stats.h. */
 		stats->sent += counter_read(&queue->sent);
@@ -54,11 +54,11 @@ static void read_entry(const struct route *route, struct stats_rule *stats)
 			stats->state = "pending";
 	}
 	stats->latency = stream ? stream->latency : NULL;
-	stats->nr_latency = stream ? stream->nr_queues : 0;
+	stats->nr_latency = stream ? stream->nr_shards : 0;
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++) {
 		stats->outputs[i].rule = &route->rule->outputs[i];
 		if (stream)
-			read_output(&stream->outputs[i], stream->nr_queues, &stats->outputs[i]);
+			read_output(&stream->outputs[i], stream->nr_shards, &stats->outputs[i]);
 	}
 	/* After its outputs, see stats.h. */
 	sum_received(stream, &stats->received, &stats->received_bytes);
@@ -176,7 +176,7 @@ void relay_retire_stream(struct relay *relay, const struct stream *stream)
 	for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
 		struct stats_output output = {0};
 
-		read_output(&stream->outputs[i], stream->nr_queues, &output);
+		read_output(&stream->outputs[i], stream->nr_shards, &output);
 		stats_sum_output(&output, &relay->retired);
 	}
 }

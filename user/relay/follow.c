@@ -27,7 +27,7 @@
  * bpf_link is not, and half of the second that rules may take to resume is left then. */
 #define LOOK_AT_LEAST_NS (500 * NS_PER_MS)
 
-/* Between the beginnings of two rounds through the decoys, and outputs of one turn of a round: a
+/* Between the beginnings of two rounds through the outputs, and outputs of one turn of a round: a
  * turn takes a millisecond, and then others have theirs. */
 #define ROUND_EVERY_NS NS_PER_SECOND
 #define ROUND_TURN     64
@@ -47,7 +47,7 @@ struct follow {
 	bool look;	     /* something has changed */
 	uint64_t looked_ns;
 	bool roads_changed; /* addresses or routes have */
-	uint64_t round_ns;  /* when the last round through the decoys began */
+	uint64_t round_ns;  /* when the last round through the outputs began */
 	unsigned int next;  /* rule of it */
 	bool round;	    /* it runs */
 	uint64_t retry_ns;  /* when pending rules are tried again; UINT64_MAX: there are none */

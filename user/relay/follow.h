@@ -11,8 +11,8 @@
  *     an intake that failed                is opened again as soon as its interface can carry it
  *     an output whose interface has     keeps its socket, which is pointed at the new one; the
  *       another number, or none         rule's other outputs do not notice
- *     addresses, routes                 decoys are connected anew, some at a time, at most once a
- *                                       second
+ *     addresses, routes                 outputs forget the sizes of batches that their route took,
+ *                                       some at a time, at most once a second
  *     a rule that waits for an output   is tried again (PLAN_RETRY)
  *
  * Nothing of this touches another intake's threads but the last, which takes the way of every

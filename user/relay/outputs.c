@@ -200,11 +200,11 @@ static bool apply(struct stream *stream, unsigned int i, const struct followed *
 {
 	struct output *output = &stream->outputs[i];
 	int ifindex = followed->there ? followed->link.ifindex : 0;
-	bool anew = output->ifindex != ifindex;
+	bool anew = output_socket_ifindex(output->socket) != ifindex;
 
-	output->trouble = followed->trouble;
-	if (output_socket_follow(output, ifindex)) {
-		output->trouble = "its socket cannot follow its interface";
+	output->reason = followed->trouble;
+	if (output_socket_follow(output->socket, ifindex)) {
+		output->reason = "its socket cannot follow its interface";
 		return true;
 	}
 	stream_forget_limits(stream, i, anew);
@@ -248,7 +248,6 @@ bool outputs_refresh(struct relay *relay, unsigned int *next, unsigned int most)
 		struct stream *stream = relay->routes[*next]->stream;
 
 		for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
-			output_socket_refresh(&stream->outputs[i]);
 			stream_forget_limits(stream, i, false);
 			done++;
 		}

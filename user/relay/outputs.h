@@ -41,7 +41,7 @@ bool outputs_query(struct followed_outputs *outputs, const struct relay *relay);
 void outputs_apply(struct followed_outputs *outputs, struct relay *relay, bool every);
 
 /*
- * Addresses or routes have changed: look after decoys and sizes of batches, from rule *next on,
+ * Addresses or routes have changed: forget the sizes of batches, from rule *next on,
  * until some `most` outputs have had their turn. True: there are more, from *next on.
  */
 bool outputs_refresh(struct relay *relay, unsigned int *next, unsigned int most);

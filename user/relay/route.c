@@ -118,7 +118,7 @@ int route_reopen(struct route *route, const struct egress_config *egress,
 
 	free(route->reason);
 	route->reason = NULL;
-	if (!before || before->nr_queues != route->intake->nr_workers) {
+	if (!before || before->nr_shards != route->intake->nr_workers) {
 		route->before = before;
 		route->stream = NULL;
 		err = open_stream(route, egress);
@@ -144,10 +144,10 @@ void route_leave(struct route *route, struct membership *membership)
 static const char *outputs_reason(const struct stream *stream)
 {
 	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
-		if (!stream->outputs[i].trouble)
+		if (!stream->outputs[i].reason)
 			return NULL;
 	}
-	return stream->nr_outputs ? stream->outputs[0].trouble : NULL;
+	return stream->nr_outputs ? stream->outputs[0].reason : NULL;
 }
 
 const char *route_reason(const struct route *route)
