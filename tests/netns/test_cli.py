@@ -8,9 +8,9 @@ import re
 import signal
 import socket
 
-from harness import (EXIT_CONFIG, EXIT_DONE, EXIT_UNREACHABLE, EXIT_USAGE, Daemon, Namespace, Sink,
-                     Star, check, check_clean, equal, generate, main, program, run, start, test,
-                     wait_until, work_folder, write_file)
+from harness import (EXIT_CONFIG, EXIT_DONE, EXIT_PERMISSION, EXIT_UNREACHABLE, EXIT_USAGE, Daemon,
+                     Namespace, Sink, Star, check, check_clean, equal, generate, main, program, run,
+                     start, test, wait_until, work_folder, write_file)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ttl 8 out 10.2.0.2:6001"
 
@@ -84,12 +84,67 @@ def stdout_that_takes_nothing():
 @test
 def usage_errors():
     """A wrong command line: exit 1, and the wrong word"""
-    for word in ("--nonsense", "stray", "-c"):
-        done = ends(xmcastd(word), EXIT_USAGE)
-        check(word in done.stderr, done.stderr)
+    for words, named in (("--nonsense", "option: --nonsense;"), ("stray", "argument: stray;"),
+                         ("-c", "requires an argument: -c;"), ("--rule", "argument: --rule;"),
+                         ("-t stray", "argument: stray;"), ("-x", "option: -x;"),
+                         ("-rules x", "option: -rules;"), ("-tx", "option: -tx;"),
+                         ("--s", "ambiguous option: --s;"),
+                         ("-t --test=1 -d", "takes no argument: --test=1;")):
+        done = ends(xmcastd(*words.split()), EXIT_USAGE)
+        check(named in done.stderr, f"{words}: no {named!r} in {done.stderr}")
     for name in ("xmcast-gen", "xmcast-sink"):
         ends(run(program(name), check=False), EXIT_USAGE)
         ends(run(program(name), "--nonsense", check=False), EXIT_USAGE)
+
+
+@test
+def options_in_every_form():
+    """Long options may be shortened and may start with a single dash"""
+    for option in ("--rule", "-rule", "--ru"):
+        ends(xmcastd("-t", option, RULE), EXIT_DONE)
+        done = ends(xmcastd("-t", option, "x"), EXIT_CONFIG)
+        check("--rule:1:" in done.stderr, done.stderr)
+    ends(xmcastd("-test", "--rule=" + RULE), EXIT_DONE)
+
+
+@test
+def unusable_socket_path():
+    """A path where no control socket can be: exit 78, its text and the reason, by option and
+    environment; without permission: exit 77"""
+    folder = work_folder()
+    plain = write_file("plain", "")
+    os.symlink("loop", os.path.join(folder, "loop"))
+    namespace = Namespace("empty")
+    for path, code, reason in (
+            (plain, EXIT_CONFIG, "not a socket"), (folder, EXIT_CONFIG, "not a socket"),
+            (f"{folder}/none/none/socket", EXIT_CONFIG, "No such file or directory"),
+            (f"{plain}/socket", EXIT_CONFIG, "Not a directory"),
+            (f"{folder}/loop/socket", EXIT_CONFIG, "Too many levels"),
+            (f"{folder}/{'x' * 100}", EXIT_CONFIG, "File name too long"),
+            ("/proc/socket", EXIT_CONFIG, "No such file or directory")):
+        for arguments, env in ((("--socket", path), {}), ((), {"XMCAST_SOCKET": path})):
+            done = namespace.run(program("xmcastd"), "--rule", RULE, *arguments, check=False,
+                                 env={**os.environ, **env})
+            ends(done, code)
+            line = re.search(r"control-failed socket=\"(.*)\" error=\"(.*)\"", done.stderr)
+            check(line and line[1] == path and reason in line[2], done.stderr)
+    with open(plain, encoding="ascii") as file:
+        equal(file.read(), "", "the plain file")
+
+
+@test
+def forbidden_socket_path():
+    """A directory where xmcastd may not create the control socket: exit 77"""
+    folder = os.path.join(work_folder(), "closed")
+    os.mkdir(folder, 0o755)
+    os.chmod(work_folder(), 0o755)
+    capabilities = "+net_admin,+net_raw,+bpf,+perfmon"
+    done = Namespace("empty").run(
+        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+        f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}",
+        program("xmcastd"), "--rule", RULE, "--socket", f"{folder}/socket", check=False)
+    ends(done, EXIT_PERMISSION)
+    check("control-failed" in done.stderr and "Permission denied" in done.stderr, done.stderr)
 
 
 @test

@@ -295,10 +295,28 @@ static int exit_code(int err)
 	case -EADDRINUSE:
 		return EXIT_REFUSED;
 	case -ESRCH:	     /* control_server_open(), rights_become() */
+	case -ENOTSOCK:	     /* start(): the control socket's path is unusable */
 	case -EADDRNOTAVAIL: /* exporter_open() */
 		return EXIT_CONFIG;
 	default:
 		return EXIT_INTERNAL;
+	}
+}
+
+/* No socket can ever be made at this path: starting again does not help. */
+static bool is_bad_path(int err)
+{
+	switch (-err) {
+	case ENOENT:
+	case ENOTDIR:
+	case ENOTSOCK:
+	case ENAMETOOLONG:
+	case ELOOP:
+	case EROFS:
+	case EISDIR:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -317,6 +335,8 @@ static int open_control(struct daemon *daemon)
 		why = "another xmcastd answers there";
 	else if (err == -ESRCH)
 		why = "no such group";
+	else if (err == -ENOTSOCK)
+		why = "a file that is not a socket exists there";
 	if (err)
 		log_write(LOG_FACILITY_CONTROL, LOG_LEVEL_ERROR, "control-failed",
 			  LOG_TEXT("socket", options.path), LOG_TEXT("error", why));
@@ -418,6 +438,8 @@ static int start(struct daemon *daemon)
 		err = steps[i].run(daemon);
 		if (err)
 			log_error("start-failed", LOG_NAME("step", steps[i].name), LOG_ERROR(err));
+		if (steps[i].run == open_control && is_bad_path(err))
+			err = -ENOTSOCK; /* bad configuration, see exit_code() */
 	}
 	return err;
 }

@@ -35,36 +35,38 @@ void options_help(void)
 	puts("usage: xmcastd [-c FILE] [--rule \"RULE\"]... [-t] [--socket PATH]\n"
 	     "               [--log-json] [--syslog] [-d] [-V] [-h]\n"
 	     "\n"
-	     "Relay UDP multicast: steer what a rule names out of an interface by XDP, and send "
-	     "it\n"
-	     "to every output of the rule. Runs in the foreground and logs to stderr.\n"
+	     "Relay UDP multicast: an XDP program takes the packets that match a rule out of an\n"
+	     "interface, and xmcastd sends their payload to every output of the rule. It runs in\n"
+	     "the foreground and logs to stderr.\n"
 	     "\n"
 	     "  -c, --config FILE  rules and settings (default " DEFAULT_CONFIG ";\n"
-	     "                     not read if there is a --rule and no -c)\n"
-	     "      --rule RULE    one rule; may be given many times:\n"
+	     "                     not read if --rule is given without -c)\n"
+	     "      --rule RULE    add a rule; repeatable:\n"
 	     "                     [NAME] in GROUP:(PORT|any)@IFACE [source ADDR[/BITS]]\n"
 	     "                       [disabled] [may_loop]\n"
 	     "                       out DEST[:PORT][@IFACE] [ttl N] [dscp N|NAME]\n"
 	     "                       [gso on|off|N] [rate N(bit|kbit|mbit|gbit)] [pps N]\n"
 	     "                       [burst N(ms|s)] [out ...]\n"
-	     "  -t, --test         check the configuration, tell every error, and exit\n"
-	     "      --socket PATH  control socket (default $XMCAST_SOCKET, else\n"
+	     "  -t, --test         check the configuration, report all errors and exit\n"
+	     "      --socket PATH  control socket (default: $XMCAST_SOCKET if it is set, "
+	     "otherwise\n"
 	     "                     " CONTROL_DEFAULT_PATH ")\n"
-	     "      --log-json     log in JSON, one object a line (else as `logging: { format: "
-	     "}`)\n"
-	     "      --syslog       log to /dev/log instead of stderr (else as `logging: { to: }`)\n"
-	     "  -d, --debug        log what is of use to developers\n"
-	     "  -V, --version      versions and features\n"
-	     "  -h, --help         this text\n"
+	     "      --log-json     log one JSON object per line; overrides `logging: { format: }`\n"
+	     "      --syslog       log to /dev/log instead of stderr; overrides `logging: { to: "
+	     "}`\n"
+	     "  -d, --debug        log messages of level debug\n"
+	     "  -V, --version      print versions and features\n"
+	     "  -h, --help         print this help\n"
 	     "\n"
-	     "SIGTERM or SIGINT: end, having sent what has arrived; a second one: at once. "
-	     "SIGHUP:\n"
-	     "read the file again.\n"
+	     "Long options may be shortened and may start with a single dash.\n"
+	     "\n"
+	     "SIGTERM and SIGINT shut down gracefully: what has arrived is still sent. A second\n"
+	     "signal exits immediately. SIGHUP reads the file again.\n"
 	     "\n"
 	     "exit codes: 0 done, 1 usage, 2 another daemon has the interface or the socket,\n"
 	     "            70 out of memory or descriptors, a worker failed, or a frame leaked,\n"
 	     "            77 no permission,\n"
-	     "            78 bad configuration\n"
+	     "            78 bad configuration or unusable path of the control socket\n"
 	     "\n"
 	     "example: xmcastd --rule \"cam1 in 239.1.1.1:5000@eth0 out 239.2.2.2:6000@eth1 ttl "
 	     "8\"");
@@ -88,15 +90,13 @@ void options_version(void)
 
 static int usage(const char *what, const char *word)
 {
-	fprintf(stderr, "xmcastd: %s%s%s; see xmcastd --help\n", what, word ? ": " : "",
-		word ? word : "");
+	fprintf(stderr, "xmcastd: %s: %s; see xmcastd --help\n", what, word);
 	return EXIT_USAGE;
 }
 
 int options_parse(struct options *options, int argc, char **argv)
 {
 	const char *environment = getenv("XMCAST_SOCKET");
-	int option;
 
 	memset(options, 0, sizeof(*options));
 	options->socket = environment && *environment ? environment : CONTROL_DEFAULT_PATH;
@@ -107,8 +107,19 @@ int options_parse(struct options *options, int argc, char **argv)
 		return EXIT_INTERNAL;
 	}
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":c:tdVh", long_options, NULL)) != -1) {
+	while (true) {
+		/* '+' stops at the first word that is no option, so that this is the word that
+		 * getopt looks at next. Afterwards it may point to a later one. */
+		const char *word = argv[optind];
+		int option = getopt_long_only(argc, argv, "+:c:tdVh", long_options, NULL);
+
 		switch (option) {
+		case -1:
+			if (optind < argc)
+				return usage("unexpected argument", argv[optind]);
+			if (!options->config && !options->nr_rules)
+				options->config = DEFAULT_CONFIG;
+			return 0;
 		case 'c':
 			options->config = optarg;
 			break;
@@ -137,16 +148,13 @@ int options_parse(struct options *options, int argc, char **argv)
 			options->help = true;
 			break;
 		case ':':
-			return usage("an argument is missing", argv[optind - 1]);
+			return usage("option requires an argument", word);
 		default:
-			return usage("unknown option", argv[optind - 1]);
+			return usage(optopt && strchr(word, '=') ? "option takes no argument"
+								 : "unknown or ambiguous option",
+				     word);
 		}
 	}
-	if (optind < argc)
-		return usage("unexpected argument", argv[optind]);
-	if (!options->config && !options->nr_rules)
-		options->config = DEFAULT_CONFIG;
-	return 0;
 }
 
 void options_logging(const struct options *options, struct log_config *logging)

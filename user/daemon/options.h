@@ -11,26 +11,27 @@
 #define DEFAULT_CONFIG "/etc/xmcast/xmcast.yaml"
 
 struct options {
-	const char *config; /* NULL: none to be read (there are --rule, and no -c) */
+	const char *config; /* NULL: read no file, because --rule was given without -c */
 	const char *socket;
 	const char **rules; /* the texts of --rule; freed by options_free() */
 	size_t nr_rules;
 	bool check;
 	bool debug;    /* log all levels of all facilities */
-	bool log_json; /* each of these two overrides the configuration's `logging:` */
+	bool log_json; /* log_json and syslog override `logging:` of the configuration */
 	bool syslog;
 	bool help;
 	bool version;
 };
 
-/* 0, or EXIT_USAGE after telling why on stderr. Strings are argv's. */
+/* 0; EXIT_USAGE or EXIT_INTERNAL after printing the reason on stderr. The strings stay argv's or
+ * the environment's. Uses getopt, whose state is global: main thread, once. */
 int options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
 
-/* What the command line says of logging, laid over what the configuration says. */
+/* Apply the options about logging on top of the configuration's settings. */
 void options_logging(const struct options *options, struct log_config *logging);
 
-/* To stdout. */
+/* Print to stdout. */
 void options_help(void);
 void options_version(void);
 
