@@ -2,8 +2,8 @@
 /*
  * What the XDP program and user space share: map layouts, verdict reasons, limits.
  *
- * Fixed-width types, explicit padding and constants only, so that both compilers lay it out alike.
- * In BPF the types come from vmlinux.h, in user space from <linux/types.h>.
+ * Only fixed-width types, explicit padding and constants, so that both compilers agree on the
+ * layout. In BPF the types come from vmlinux.h, in user space from <linux/types.h>.
  */
 #ifndef XMCAST_ABI_H
 #define XMCAST_ABI_H
@@ -12,8 +12,8 @@
 #include <linux/types.h>
 #endif
 
-/* Raised with every incompatible change of a layout below. */
-#define XMC_ABI_VERSION 3
+/* Incremented with every incompatible change of the layouts below or of their meaning. */
+#define XMC_ABI_VERSION 4
 
 /* Rules of one daemon. Sizes the rule map (a hash without preallocation: unused slots cost nothing)
  * and bounds what a file may ask for. */
@@ -36,12 +36,13 @@ struct xmc_addr {
 	};
 };
 
-/* Low bits of a source that a rule does not look at: none (one host), or all (any source). Between
- * them are prefixes; 10.9.0.0/16 has 16, as an IPv4 address is the end of an IPv6 one here. */
+/* How many low bits of a packet's source a rule ignores: none (the rule names one host), all (any
+ * source), or the host bits of a prefix. 10.9.0.0/16 ignores 16, as for IPv6, because an IPv4
+ * address is the low end of an IPv6 one here. */
 #define XMC_HOST_BITS_ONE 0
 #define XMC_HOST_BITS_ANY 128
 
-/* What a shape leaves of a packet's port. */
+/* Masks for a packet's port: keep it, or ignore it. */
 #define XMC_PORT_ONE 0xffff
 #define XMC_PORT_ANY 0
 
@@ -49,74 +50,84 @@ struct xmc_addr {
 struct xmc_rule_key {
 	struct xmc_addr source; /* its low `host_bits` bits are 0 */
 	struct xmc_addr group;	/* destination of the packet, multicast or unicast */
-	__be16 port;		/* UDP destination port; 0: any, as no packet has that (packet.h) */
-	__u8 host_bits;		/* XMC_HOST_BITS_ONE..XMC_HOST_BITS_ANY */
-	__u8 pad;		/* always 0 */
+	__be16 port;	/* UDP destination port; 0: any, since no packet has it (packet.h) */
+	__u8 host_bits; /* XMC_HOST_BITS_ONE..XMC_HOST_BITS_ANY */
+	__u8 pad;	/* always 0 */
+};
+
+/* Value of the rule map. */
+struct xmc_rule {
+	/* Tells the rules of one interface apart: small, and unchanged as long as the key stays in
+	 * the map; then reused. */
+	__u32 number;
 };
 
 /*
- * How a packet is looked up: once for each shape, that is for each number of host bits which the
- * rules of the interface have, those with a port and those with any apart (tuple space search:
- * Srinivasan, Suri, Varghese, SIGCOMM 1999). With (*,G) rules of ports alone that is one look-up.
+ * Rules are found by shape. Keys have the same shape if they ignore the same number of host bits
+ * and either all name a port or all take any. A packet is looked up once per shape that the rules
+ * of its interface have (tuple space search: Srinivasan, Suri, Varghese, SIGCOMM 1999). If all
+ * rules are (*,G) with a port, that is one look-up.
  *
- * The rules of a file have at most XMC_MAX_SHAPES an interface and family. The map has twice as
- * many: while all of them are replaced, old shapes and new ones are in it.
+ * The rules of a file have at most XMC_MAX_SHAPES shapes per interface and family. The map has
+ * twice as many slots: while all rules are replaced, it holds old and new shapes.
  */
 #define XMC_MAX_SHAPES	16
 #define XMC_SHAPE_SLOTS (2 * XMC_MAX_SHAPES)
 
-/* All that can be thought of, numbered from the most specific to the least: of one port, by number
- * of host bits; then of any port. */
+/* All possible shapes are numbered from the most specific to the least: with a port, by number of
+ * host bits; then with any port. The rule with the lowest number takes the packet. */
 #define XMC_SHAPES (2 * (XMC_HOST_BITS_ANY + 1))
 
 enum xmc_family { XMC_IPV4, XMC_IPV6, XMC_FAMILIES };
 
 enum xmc_shape_state {
-	XMC_SHAPE_END,	/* this slot, and all behind it, are free */
-	XMC_SHAPE_USED, /* some rule has it */
-	XMC_SHAPE_FREE, /* no rule has it any more, and used ones may follow */
+	XMC_SHAPE_END,	/* this slot and all that follow are free */
+	XMC_SHAPE_USED, /* some rule has this shape */
+	XMC_SHAPE_FREE, /* no rule has it any more; used slots may follow */
 };
 
 /*
- * A slot of the shape map, at index family * XMC_SHAPE_SLOTS + slot; in no order, as the program
- * only asks whether there is a rule. A slot is written while packets read it, and that may be seen
- * half done. No harm comes of it: a shape is there before the first key that has it and stays until
- * the last such key has gone, so that until then nothing, or nothing more, is found by it.
+ * A slot of the shape map, at index family * XMC_SHAPE_SLOTS + slot. Slots are not sorted: a shape
+ * could not move to another slot without being missed by packets that are just being looked up.
+ *
+ * Packets may read a slot while it is half written. That is harmless, because a shape is written
+ * before the first key that has it and removed after the last one: until then no key matches it.
  */
 struct xmc_shape {
-	struct xmc_addr mask; /* the low host_bits bits 0, the others 1 */
+	struct xmc_addr mask; /* the low host_bits bits are 0, the others 1 */
 	__u8 host_bits;
 	__u8 state;	  /* enum xmc_shape_state */
 	__be16 port_mask; /* XMC_PORT_ONE or XMC_PORT_ANY */
 };
 
 /*
- * Value of the map `about`, whose number of entries is XMC_ABI_VERSION: that is there from the
- * moment at which the maps are made, whoever loads the program. Only the first entry is used.
+ * Value of the map `about`. The map has XMC_ABI_VERSION entries, so that the version can be read
+ * from the moment at which the maps are created, whoever loads the program. Only the first entry is
+ * used.
  */
 struct xmc_about {
-	__u32 ifindex; /* interface that the last packet came in by; 0: none since it was cleared */
+	__u32 ifindex; /* ingress interface of the last packet; 0: none since it was cleared */
 	__u32 pad;
 };
 
 /*
- * What became of a packet that the XDP program saw. Exactly one is counted per packet, in a per-CPU
- * array of __u64 indexed by this. All but XMC_STEERED were passed to the kernel stack untouched.
+ * What the XDP program did with a packet. Exactly one reason is counted per packet, in a per-CPU
+ * array of __u64 indexed by this. All but XMC_STEERED were passed to the kernel stack unchanged.
  */
 enum xmc_reason {
-	XMC_STEERED,	/* a rule names it: redirected to the AF_XDP socket of its queue */
-	XMC_NO_RULE,	/* UDP, but no rule names it */
-	XMC_NO_SOCKET,	/* a rule names it, but its queue has no AF_XDP socket */
+	XMC_STEERED,	/* matches a rule: redirected to the AF_XDP socket of its queue */
+	XMC_NO_RULE,	/* UDP, but matches no rule */
+	XMC_NO_SOCKET,	/* matches a rule, but its queue has no AF_XDP socket */
 	XMC_NOT_IP,	/* neither IPv4 nor IPv6 */
 	XMC_NOT_UDP,	/* IP, but not UDP */
-	XMC_VLAN,	/* VLAN-tagged in the frame: belongs to the VLAN's own interface */
-	XMC_FRAGMENT,	/* a fragment: the stack reassembles, we do not */
+	XMC_VLAN,	/* has a VLAN tag: belongs to the VLAN's own interface */
+	XMC_FRAGMENT,	/* a fragment: the stack reassembles, xmcast does not */
 	XMC_IP_OPTIONS, /* IPv4 options or IPv6 extension headers */
-	XMC_MALFORMED, /* truncated, lengths that contradict each other, bad IPv4 header checksum */
+	XMC_MALFORMED,	/* truncated, contradictory lengths, or a wrong IPv4 header checksum */
 	XMC_REASONS,
 };
 
-/* One name per reason, for counters: stable, never renamed. */
+/* Names of the reasons, for counters: stable, never renamed. */
 #define XMC_REASON_NAMES                                                                           \
 	{                                                                                          \
 		[XMC_STEERED] = "steered", [XMC_NO_RULE] = "no_rule",                              \
@@ -127,6 +138,7 @@ enum xmc_reason {
 
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
 _Static_assert(sizeof(struct xmc_rule_key) == 36, "rule key layout");
+_Static_assert(sizeof(struct xmc_rule) == 4, "rule layout");
 _Static_assert(sizeof(struct xmc_shape) == 20, "shape layout");
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The one header parser: Ethernet, IPv4 or IPv6, UDP. Compiled into the XDP program and into user
- * space, so that both reach the same verdict about the same bytes (tests/bpf proves it).
+ * The header parser: Ethernet, IPv4 or IPv6, UDP; and the keys under which rules are found. It is
+ * compiled into the XDP program and into user space, so that both reach the same verdict about the
+ * same bytes (tests/bpf/test_differential.c compares them).
  *
  * Pure: reads [data, data_end) and nothing else. Every read is preceded by a bounds check in the
  * form that the BPF verifier understands (pointer + constant > data_end).
  *
- * Sources: RFC 791 (IPv4), RFC 1812 section 5.2.2 (what a router checks), RFC 768 (UDP),
+ * Sources: RFC 791 (IPv4), RFC 1812 section 5.2.2 (checks that a router makes), RFC 768 (UDP),
  * RFC 8200 (IPv6), IEEE 802.1Q (tags).
  */
 #ifndef XMCAST_PACKET_H
@@ -18,16 +19,16 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
-/* A UDP datagram inside a frame. Offsets and lengths in bytes, from the first byte of the frame. */
+/* A UDP datagram inside a frame. Offsets count bytes from the start of the frame. */
 struct xmc_datagram {
 	struct xmc_addr source;
 	struct xmc_addr destination;
 	__be16 port; /* UDP destination port, never 0 */
 	__u16 payload_offset;
-	__u16 payload_length; /* by the UDP header; never reaches past the IP packet or the frame */
+	__u16 payload_length; /* from the UDP header; never exceeds the IP packet or the frame */
 };
 
-/* Wire headers, spelled out here because the kernel's own differ between vmlinux.h and uapi. */
+/* Wire headers, defined here because the kernel's differ between vmlinux.h and uapi. */
 struct xmc_eth {
 	__u8 destination[6];
 	__u8 source[6];
@@ -63,7 +64,7 @@ struct xmc_udp {
 	__be16 checksum;
 } __attribute__((packed));
 
-/* 16 bits of a header, at any address. */
+/* 16 bits of a header, at any alignment. */
 struct xmc_half {
 	__u16 value;
 } __attribute__((packed, may_alias));
@@ -80,7 +81,7 @@ _Static_assert(sizeof(struct xmc_udp) == 8, "UDP header");
 
 #define XMC_PROTO_UDP 17
 
-/* IPv6 extension headers that may stand before UDP (RFC 8200 section 4). */
+/* IPv6 extension headers that may precede UDP (RFC 8200 section 4). */
 #define XMC_PROTO_HOP_BY_HOP   0
 #define XMC_PROTO_ROUTING      43
 #define XMC_PROTO_FRAGMENT     44
@@ -94,7 +95,7 @@ _Static_assert(sizeof(struct xmc_udp) == 8, "UDP header");
 #define XMC_BE32(x) (x)
 #endif
 
-/* IPv4-mapped form of an IPv4 address in network byte order. */
+/* The IPv4-mapped form of an IPv4 address in network byte order. */
 static __always_inline void xmc_addr_from_ipv4(struct xmc_addr *addr, __be32 ipv4)
 {
 	addr->w[0] = 0;
@@ -108,11 +109,11 @@ static __always_inline int xmc_addr_is_ipv4(const struct xmc_addr *addr)
 	return addr->w[0] == 0 && addr->w[1] == 0 && addr->w[2] == XMC_BE32(0xffff);
 }
 
-/* The mask that leaves all of an address but its low `host_bits` bits (0..128). */
+/* The mask that clears the low `host_bits` bits (0..128) of an address. */
 static __always_inline void xmc_mask_from_host_bits(struct xmc_addr *mask, unsigned int host_bits)
 {
 	for (unsigned int i = 0; i < 4; i++) {
-		unsigned int below = 32 * (3 - i); /* bits of the address behind this word */
+		unsigned int below = 32 * (3 - i); /* bits of the address after this word */
 
 		if (host_bits >= below + 32)
 			mask->w[i] = 0;
@@ -137,13 +138,19 @@ static __always_inline enum xmc_family xmc_family_of(const struct xmc_addr *addr
 	return xmc_addr_is_ipv4(addr) ? XMC_IPV4 : XMC_IPV6;
 }
 
-/* The number of the shape that a key has: see XMC_SHAPES. */
+/* The number of a key's shape: see XMC_SHAPES. */
 static __always_inline unsigned int xmc_shape_of(const struct xmc_rule_key *key)
 {
 	return key->host_bits + (key->port ? 0 : XMC_HOST_BITS_ANY + 1U);
 }
 
-/* All of a shape but its state. */
+/* The number of a shape in the shape map. */
+static __always_inline unsigned int xmc_shape_number(const struct xmc_shape *shape)
+{
+	return shape->host_bits + (shape->port_mask ? 0 : XMC_HOST_BITS_ANY + 1U);
+}
+
+/* Set everything but the state. */
 static __always_inline void xmc_shape_set(struct xmc_shape *shape, unsigned int number)
 {
 	unsigned int host_bits = number % (XMC_HOST_BITS_ANY + 1);
@@ -153,7 +160,7 @@ static __always_inline void xmc_shape_set(struct xmc_shape *shape, unsigned int 
 	xmc_mask_from_host_bits(&shape->mask, host_bits);
 }
 
-/* The key that a rule of this shape has if it takes the datagram. */
+/* The key of the rule of this shape that takes the datagram, if there is one. */
 static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 					  const struct xmc_datagram *dgram,
 					  struct xmc_rule_key *key)
@@ -165,7 +172,7 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 	key->pad = 0;
 }
 
-/* The header's one's complement sum is 0xffff when its checksum is right (RFC 1071). */
+/* The one's complement sum of a header with a correct checksum is 0xffff (RFC 1071). */
 static __always_inline int xmc_ipv4_checksum_ok(const struct xmc_ipv4 *ip)
 {
 	const struct xmc_half *half = (const void *)ip;
@@ -178,7 +185,7 @@ static __always_inline int xmc_ipv4_checksum_ok(const struct xmc_ipv4 *ip)
 	return sum == 0xffff;
 }
 
-/* UDP at `udp`, whose IP payload has `room` bytes inside the frame. */
+/* Parse UDP at `udp`, in an IP payload of `room` bytes. */
 static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const void *data_end,
 						     const struct xmc_udp *udp, __u32 room,
 						     struct xmc_datagram *dgram)
@@ -190,8 +197,8 @@ static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const voi
 	length = XMC_BE16(udp->length);
 	if (length < sizeof(*udp) || length > room)
 		return XMC_MALFORMED;
-	/* Reserved (RFC 6335 section 6), and no socket has it: no rule is meant by it, one of any
-	 * port neither. */
+	/* Port 0 is reserved (RFC 6335 section 6) and no socket has it, so no rule takes it, not
+	 * even one for any port. */
 	if (!udp->destination)
 		return XMC_NO_RULE;
 	dgram->port = udp->destination;
@@ -211,7 +218,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const vo
 	if (ip->version_ihl >> 4 != 4 || (ip->version_ihl & 0xf) < 5)
 		return XMC_MALFORMED;
 	total = XMC_BE16(ip->total_length);
-	/* A frame may be longer than its packet (Ethernet pads to 60 bytes), never shorter. */
+	/* A frame may be longer than its packet (Ethernet pads to 60 bytes), but not shorter. */
 	if (total < (ip->version_ihl & 0xf) * 4U || total > room)
 		return XMC_MALFORMED;
 	if (ip->protocol != XMC_PROTO_UDP)
@@ -254,20 +261,22 @@ static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const vo
 	}
 	dgram->source = ip->source;
 	dgram->destination = ip->destination;
-	/* Has no place on the wire, and would pass for a packet of an IPv4 rule, past whatever
-	 * filters IPv4. The kernel drops such sources, too (draft-itojun-v6ops-v4mapped-harmful).
-	 */
+	/* IPv4-mapped addresses must not appear on the wire, and would match IPv4 rules while
+	 * bypassing IPv4 filters. The kernel drops such sources, too
+	 * (draft-itojun-v6ops-v4mapped-harmful). */
 	if (xmc_addr_is_ipv4(&dgram->source) || xmc_addr_is_ipv4(&dgram->destination))
 		return XMC_MALFORMED;
 	return xmc_parse_udp(data, data_end, (const void *)(ip + 1), length, dgram);
 }
 
 /*
- * Read the frame [data, data_end) of `length` bytes. XMC_STEERED: it is a whole UDP datagram, and
- * `dgram` says which; anything else: why not, and `dgram` is to be ignored.
+ * Parse the frame [data, data_end) of `length` bytes. Returns XMC_STEERED if it is a whole UDP
+ * datagram, and describes it in *dgram. Any other value is the reason why it is not; *dgram is
+ * undefined then.
  *
- * The length is given because the verifier lets a program without CAP_PERFMON neither subtract
- * packet pointers nor add a variable to one; bpf_xdp_get_buff_len() tells it.
+ * The length is a parameter because the verifier lets a program that is loaded without CAP_PERFMON
+ * neither subtract packet pointers nor add a variable to one. BPF gets it from
+ * bpf_xdp_get_buff_len().
  */
 static __always_inline enum xmc_reason xmc_parse_frame(const void *data, const void *data_end,
 						       __u32 length, struct xmc_datagram *dgram)
@@ -290,7 +299,7 @@ static __always_inline enum xmc_reason xmc_parse_frame(const void *data, const v
 	}
 }
 
-/* The same where pointers may be subtracted. */
+/* The same, where pointers may be subtracted. */
 static __always_inline enum xmc_reason xmc_parse(const void *data, const void *data_end,
 						 struct xmc_datagram *dgram)
 {

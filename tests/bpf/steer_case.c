@@ -9,7 +9,7 @@ void add_rule(const char *source, const char *group, uint16_t port)
 {
 	struct xmc_rule_key key = packet_flow(source, group, port);
 
-	assert_int_equal(steer_env_add_rule(env, &key), 0);
+	assert_int_equal(steer_env_add_rule(env, &key, 0), 0);
 }
 
 void remove_rule(const char *source, const char *group, uint16_t port)

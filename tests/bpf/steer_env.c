@@ -16,6 +16,7 @@
 #include "require.h"
 #include "steer.skel.h"
 #include "steering/shapes.h"
+#include "which.skel.h"
 
 /* No packet ever arrives in it: the smallest that the kernel takes. */
 #define UMEM_FRAMES 4
@@ -23,6 +24,7 @@
 
 struct steer_env {
 	struct steer_bpf *skel;
+	struct which_bpf *which; /* with the maps of `skel` */
 	struct shapes shapes;
 	void *umem;
 	int socket; /* the AF_XDP socket, -1 if none */
@@ -105,6 +107,20 @@ static int read_totals(struct steer_env *env, __u64 totals[XMC_REASONS])
 	return 0;
 }
 
+static int load_which(struct steer_env *env)
+{
+	int err;
+
+	env->which = which_bpf__open();
+	if (!env->which)
+		return -errno;
+	err = bpf_map__reuse_fd(env->which->maps.rules, bpf_map__fd(env->skel->maps.rules));
+	if (!err)
+		err = bpf_map__reuse_fd(env->which->maps.shapes,
+					bpf_map__fd(env->skel->maps.shapes));
+	return err ? err : which_bpf__load(env->which);
+}
+
 static int load(struct steer_env *env, const char **step)
 {
 	libbpf_print_fn_t print;
@@ -132,6 +148,10 @@ static int load(struct steer_env *env, const char **step)
 	if (err)
 		return err;
 	env->shapes.map_fd = bpf_map__fd(env->skel->maps.shapes);
+	*step = "load the program that tells which rule is found";
+	err = load_which(env);
+	if (err)
+		return err;
 	*step = "read the verdict counters";
 	env->cpus = libbpf_num_possible_cpus();
 	if (env->cpus < 0)
@@ -140,10 +160,10 @@ static int load(struct steer_env *env, const char **step)
 	return env->per_cpu ? read_totals(env, env->totals) : -ENOMEM;
 }
 
-int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key)
+int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key, uint32_t number)
 {
+	const struct xmc_rule value = {.number = number};
 	int err = shapes_hold(&env->shapes, key);
-	__u32 value = 0;
 
 	if (err)
 		return err;
@@ -248,6 +268,7 @@ static void env_close(struct steer_env *env)
 {
 	if (!env)
 		return;
+	which_bpf__destroy(env->which);
 	steer_bpf__destroy(env->skel);
 	close_socket(env);
 	free(env->per_cpu);
@@ -341,4 +362,16 @@ int steer_env_run(struct steer_env *env, const struct packet *packet, struct ste
 	result->unchanged = opts.data_size_out == packet->length &&
 			    memcmp(out, packet->bytes, packet->length) == 0;
 	return 0;
+}
+
+int steer_env_find(struct steer_env *env, const struct packet *packet, uint32_t *number)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet->bytes,
+		    .data_size_in = packet->length, .repeat = 1);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(env->which->progs.which), &opts);
+
+	if (err || !opts.retval)
+		return err;
+	*number = opts.retval - 1;
+	return 1;
 }

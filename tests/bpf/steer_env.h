@@ -44,7 +44,7 @@ struct steer_env *steer_env_get(void);
  */
 int steer_env_exit_code(int failed);
 
-int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key);
+int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key, uint32_t number);
 int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key);
 void steer_env_remove_rules(struct steer_env *env);
 
@@ -58,6 +58,9 @@ int steer_env_remove_socket(struct steer_env *env, uint32_t queue);
 
 /* Run the packet through the program. -errno if the kernel refused to. */
 int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result);
+
+/* Which rule the program finds for the packet: 1, and its number; 0: none; -errno. */
+int steer_env_find(struct steer_env *env, const struct packet *packet, uint32_t *number);
 
 const char *steer_reason_name(enum xmc_reason reason);
 

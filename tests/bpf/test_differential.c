@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * One header parser, two compilers: the same packets through the steering program in the kernel and
- * through xmc_parse() here must reach the same verdict, by the same reason, with the same key. A
- * third opinion (reference.h) watches for mistakes that both share.
+ * through xmc_parse() here must reach the same verdict, by the same reason, with the same key; and
+ * of several rules that take a packet, the program must find the same one as the daemon's ruleset.
+ * A third opinion (reference.h, and expected_rule() here) catches mistakes that both share.
  *
  * The packets are whole ones, damaged by a random walk that knows their structure. The walk depends
  * on its seed alone: XMCAST_SEED repeats one, XMCAST_PACKETS says how long it is.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
 
 #include <xmcast/packet.h>
 
+#include "dataplane/ruleset.h"
 #include "reference.h"
 #include "require.h"
 #include "steer_env.h"
@@ -39,22 +42,63 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-/* The rules, in the map and here: some groups with a source, some without, some with both. */
+/* The rules, in the map and here: some groups with a source, some without, some with both. Their
+ * numbers in the map are their places here. */
 #define MAX_RULES 32
 
 static struct xmc_rule_key rules[MAX_RULES];
 static size_t nr_rules;
 
+/* The same as the daemon has them. NULL: a key that no rule has, because no text could say it. */
+static struct stream *streams[MAX_RULES];
+static struct ruleset *ruleset;
+
+static void update_ruleset(void)
+{
+	struct stream *present[MAX_RULES];
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < nr_rules; i++) {
+		if (streams[i])
+			present[count++] = streams[i];
+	}
+	ruleset_free(ruleset);
+	assert_int_equal(ruleset_new(&ruleset, present, count), 0);
+}
+
+/* A stream without outputs, of a rule with this key. */
+static struct stream *stream_of(const struct xmc_rule_key *key)
+{
+	struct stream *stream = calloc(1, sizeof(*stream));
+	struct xmc_rule_key again;
+
+	assert_non_null(stream);
+	stream->references = 1;
+	stream->rule.source = key->source;
+	stream->rule.source_host_bits = key->host_bits % XMC_HOST_BITS_ANY;
+	stream->rule.group = key->group;
+	stream->rule.port = ntohs(key->port);
+	rule_key(&stream->rule, &again);
+	if (memcmp(&again, key, sizeof(again)) == 0)
+		return stream;
+	stream_put(stream);
+	return NULL;
+}
+
 static void add_rule(const struct xmc_rule_key *key)
 {
 	assert_true(nr_rules < COUNT(rules));
-	assert_int_equal(steer_env_add_rule(env, key), 0);
+	assert_int_equal(steer_env_add_rule(env, key, nr_rules), 0);
+	streams[nr_rules] = stream_of(key);
 	rules[nr_rules++] = *key;
+	update_ruleset();
 }
 
 static void remove_last_rule(void)
 {
 	assert_int_equal(steer_env_remove_rule(env, &rules[--nr_rules]), 0);
+	update_ruleset();
+	stream_put(streams[nr_rules]);
 }
 
 static bool rule_exists(const struct xmc_rule_key *key)
@@ -86,13 +130,25 @@ static bool takes(const struct xmc_rule_key *rule, const struct xmc_rule_key *pa
 	return true;
 }
 
-static bool has_rule(const struct xmc_rule_key *packet)
+/* Is `a` more specific than `b`, when both take the same packet? */
+static bool is_better(const struct xmc_rule_key *a, const struct xmc_rule_key *b)
 {
+	if (!a->port != !b->port)
+		return a->port;
+	return a->host_bits < b->host_bits;
+}
+
+/* The place of the most specific rule that takes the packet, or nr_rules. */
+static size_t expected_rule(const struct xmc_rule_key *packet)
+{
+	size_t best = nr_rules;
+
 	for (size_t i = 0; i < nr_rules; i++) {
-		if (takes(&rules[i], packet))
-			return true;
+		if (takes(&rules[i], packet) &&
+		    (best == nr_rules || is_better(&rules[i], &rules[best])))
+			best = i;
 	}
-	return false;
+	return best;
 }
 
 static const char *const sources4[] = {"10.9.9.9",  "10.9.9.8",	  "10.9.200.1",
@@ -135,7 +191,8 @@ static void install_rules(void)
 	};
 	struct xmc_rule_key key;
 
-	nr_rules = 0;
+	while (nr_rules)
+		remove_last_rule();
 	steer_env_remove_rules(env);
 	for (size_t i = 0; i < COUNT(table); i++) {
 		key = packet_flow(table[i].source, table[i].group, table[i].port);
@@ -177,8 +234,9 @@ static void generate(struct packet *packet)
 
 /* What user space makes of a packet: the daemon's own parser, and the reference. */
 struct opinion {
-	enum xmc_reason reason; /* XMC_STEERED: it is a datagram, `key` says of which flow */
+	enum xmc_reason reason; /* XMC_STEERED: it is a datagram; the rest says of which flow */
 	struct xmc_rule_key key;
+	struct xmc_datagram dgram;
 };
 
 static void disagree(uint64_t index, const struct packet *packet, const char *what)
@@ -207,6 +265,7 @@ static struct opinion parse(uint64_t index, const struct packet *packet)
 		opinion.key = reference.key;
 	if (opinion.reason != XMC_STEERED)
 		return opinion;
+	opinion.dgram = dgram;
 	opinion.key.source = dgram.source;
 	opinion.key.group = dgram.destination;
 	opinion.key.port = dgram.port;
@@ -221,12 +280,12 @@ static enum xmc_reason expected(const struct opinion *opinion, bool socket)
 {
 	if (opinion->reason != XMC_STEERED)
 		return opinion->reason;
-	if (!has_rule(&opinion->key))
+	if (expected_rule(&opinion->key) == nr_rules)
 		return XMC_NO_RULE;
 	return socket ? XMC_STEERED : XMC_NO_SOCKET;
 }
 
-static void check(uint64_t index, const struct packet *packet, enum xmc_reason reason)
+static void check_verdict(uint64_t index, const struct packet *packet, enum xmc_reason reason)
 {
 	uint32_t action = reason == XMC_STEERED ? XDP_REDIRECT : XDP_PASS;
 	struct steer_result result;
@@ -247,6 +306,37 @@ static void check(uint64_t index, const struct packet *packet, enum xmc_reason r
 	disagree(index, packet, what);
 }
 
+/* Which rule do BPF and the daemon's ruleset find for this datagram? */
+static void check_rule(uint64_t index, const struct packet *packet, const struct opinion *opinion)
+{
+	size_t expected = expected_rule(&opinion->key);
+	bool exists = expected < nr_rules;
+	uint32_t number = UINT32_MAX;
+	struct stream *stream;
+	char what[160];
+	int found;
+
+	found = steer_env_find(env, packet, &number);
+	if (found != exists || (exists && number != expected)) {
+		snprintf(what, sizeof(what), "rule %zu of %zu takes it; BPF finds rule %u (%d)",
+			 expected, nr_rules, number, found);
+		disagree(index, packet, what);
+	}
+	stream = ruleset_find(ruleset, &opinion->dgram);
+	if (exists && !streams[expected]) /* the ruleset cannot have that one */
+		return;
+	if (stream != (exists ? streams[expected] : NULL))
+		disagree(index, packet, "the ruleset finds another rule");
+}
+
+static void check(uint64_t index, const struct packet *packet, const struct opinion *opinion,
+		  bool socket)
+{
+	check_verdict(index, packet, expected(opinion, socket));
+	if (opinion->reason == XMC_STEERED)
+		check_rule(index, packet, opinion);
+}
+
 /* With one more rule, which must neither be missed nor taken for another. */
 static void check_with_rule(uint64_t index, const struct packet *packet,
 			    const struct opinion *opinion, bool socket,
@@ -257,12 +347,12 @@ static void check_with_rule(uint64_t index, const struct packet *packet,
 	if (rule_exists(key))
 		return;
 	if (key->host_bits > XMC_HOST_BITS_ANY) {
-		err = steer_env_add_rule(env, key);
+		err = steer_env_add_rule(env, key, nr_rules);
 		assert_int_equal(err, -EINVAL);
 		return;
 	}
 	add_rule(key);
-	check(index, packet, expected(opinion, socket));
+	check(index, packet, opinion, socket);
 	remove_last_rule();
 }
 
@@ -331,8 +421,9 @@ static void test_same_verdict(void **state)
 		walk_mutate(&packet);
 		opinion = parse(i, &packet);
 		reason = expected(&opinion, socket);
-		check(i, &packet, reason);
-		if (reason == XMC_NO_RULE)
+		check(i, &packet, &opinion, socket);
+		/* Of packets that a rule takes only some, as changing rules is slow. */
+		if (reason == XMC_NO_RULE || (opinion.reason == XMC_STEERED && !walk_below(4)))
 			check_key(i, &packet, &opinion, socket);
 		seen[reason]++;
 	}

@@ -164,7 +164,7 @@ static void test_prefixes(void **state)
 			prefix_key(cases[i].prefix, cases[i].host_bits, cases[i].group);
 		struct packet packet;
 
-		assert_int_equal(steer_env_add_rule(env, &key), 0);
+		assert_int_equal(steer_env_add_rule(env, &key, 0), 0);
 		for (int side = 0; side < 2; side++) {
 			packet_build_text(&packet, cases[i].inside[side], cases[i].group, PORT, 9);
 			expect(&packet, XMC_STEERED);
@@ -202,7 +202,7 @@ static void test_any_port(void **state)
 
 			if (round == 1) /* the one with the port, which begin() has */
 				remove_rule(NULL, cases[i].group, PORT);
-			assert_int_equal(steer_env_add_rule(env, key), 0);
+			assert_int_equal(steer_env_add_rule(env, key, 0), 0);
 			for (size_t j = 0; j < sizeof(ports) / sizeof(ports[0]); j++) {
 				packet_build_text(&packet, cases[i].source, cases[i].group,
 						  ports[j], 9);
@@ -227,10 +227,10 @@ static void test_shapes_of_ports(void **state)
 	begin();
 	other.group.b[15]++;
 	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 1);
-	assert_int_equal(steer_env_add_rule(env, &any), 0);
-	assert_int_equal(steer_env_add_rule(env, &other), 0);
+	assert_int_equal(steer_env_add_rule(env, &any, 0), 0);
+	assert_int_equal(steer_env_add_rule(env, &other, 0), 0);
 	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 2);
-	assert_int_equal(steer_env_add_rule(env, &any), -EEXIST);
+	assert_int_equal(steer_env_add_rule(env, &any, 0), -EEXIST);
 	assert_int_equal(steer_env_remove_rule(env, &any), 0);
 	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 2);
 	assert_int_equal(steer_env_remove_rule(env, &other), 0);
@@ -247,30 +247,73 @@ static void test_shapes(void **state)
 	/* Beside any source, which begin() has. */
 	for (uint8_t bits = 0; bits < XMC_SHAPE_SLOTS - 1; bits++) {
 		key = prefix_key("2001:db8:1::", bits, "ff3e::9");
-		assert_int_equal(steer_env_add_rule(env, &key), 0);
+		assert_int_equal(steer_env_add_rule(env, &key, 0), 0);
 		packet_build_text(&packet, "2001:db8:1::", "ff3e::9", PORT, 9);
 		expect(&packet, XMC_STEERED);
 		if (bits) {
 			key = prefix_key("2001:db8:1::", bits - 1, "ff3e::9");
 			assert_int_equal(steer_env_remove_rule(env, &key), 0);
-			assert_int_equal(steer_env_add_rule(env, &key), 0);
+			assert_int_equal(steer_env_add_rule(env, &key, 0), 0);
 		}
 	}
 	assert_int_equal(steer_env_shapes(env, XMC_IPV6, XMC_SHAPE_USED), XMC_SHAPE_SLOTS);
 	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 1);
-	assert_int_equal(steer_env_add_rule(env, &more), -ENOSPC);
+	assert_int_equal(steer_env_add_rule(env, &more, 0), -ENOSPC);
 	build6(&packet, 9);
 	expect(&packet, XMC_STEERED);
 	key = prefix_key("2001:db8:1::", 7, "ff3e::9");
 	assert_int_equal(steer_env_remove_rule(env, &key), 0);
 	assert_int_equal(steer_env_shapes(env, XMC_IPV6, XMC_SHAPE_FREE), 1);
-	assert_int_equal(steer_env_add_rule(env, &more), 0);
+	assert_int_equal(steer_env_add_rule(env, &more, 0), 0);
 	packet_build_text(&packet, "3fff::1", GROUP6, PORT, 9);
 	expect(&packet, XMC_STEERED);
 	steer_env_remove_rules(env);
 	for (enum xmc_family family = XMC_IPV4; family < XMC_FAMILIES; family++)
 		assert_int_equal(steer_env_shapes(env, family, XMC_SHAPE_END), XMC_SHAPE_SLOTS);
 	expect(&packet, XMC_NO_RULE);
+}
+
+/* What several rules take goes to the most specific one, in whatever order they came. */
+static void check_most_specific(const char *source, const char *group, const char *prefix,
+				uint8_t host_bits)
+{
+	/* from the most specific to the least */
+	struct xmc_rule_key keys[] = {
+		packet_flow(source, group, PORT),     prefix_key(prefix, host_bits, group),
+		packet_flow(NULL, group, PORT),	      packet_flow(source, group, 0),
+		prefix_key(prefix, host_bits, group), packet_flow(NULL, group, 0),
+	};
+	const unsigned int count = sizeof(keys) / sizeof(keys[0]);
+	struct packet packet;
+	uint32_t number;
+
+	keys[4].port = 0;
+	packet_build_text(&packet, source, group, PORT, 9);
+	for (unsigned int order = 0; order < 2 * count; order++) {
+		for (unsigned int i = 0; i < count; i++) {
+			unsigned int n = (order + i) % count;
+
+			if (order >= count)
+				n = count - 1 - n;
+			assert_int_equal(steer_env_add_rule(env, &keys[n], n), 0);
+		}
+		for (unsigned int n = 0; n < count; n++) {
+			assert_int_equal(steer_env_find(env, &packet, &number), 1);
+			assert_int_equal(number, n);
+			expect(&packet, XMC_STEERED);
+			assert_int_equal(steer_env_remove_rule(env, &keys[n]), 0);
+		}
+		assert_int_equal(steer_env_find(env, &packet, &number), 0);
+		expect(&packet, XMC_NO_RULE);
+	}
+}
+
+static void test_most_specific(void **state)
+{
+	begin();
+	steer_env_remove_rules(env);
+	check_most_specific("10.9.9.9", GROUP4, "10.9.0.0", 16);
+	check_most_specific("2001:db8::9", GROUP6, "2001:db8::", 64);
 }
 
 int main(void)
@@ -280,7 +323,7 @@ int main(void)
 		cmocka_unit_test(test_source_rule), cmocka_unit_test(test_unicast_destination),
 		cmocka_unit_test(test_no_socket),   cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_any_port),    cmocka_unit_test(test_shapes_of_ports),
-		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_shapes),	    cmocka_unit_test(test_most_specific),
 	};
 
 	return steer_env_exit_code(

@@ -273,7 +273,7 @@ int intake_add_key(struct intake *intake, const struct rule *rule)
 	struct xmc_rule_key key;
 
 	rule_key(rule, &key);
-	return steer_add_rule(intake->steer, &key);
+	return steer_add_rule(intake->steer, &key, NULL);
 }
 
 int intake_remove_key(struct intake *intake, const struct rule *rule)

@@ -24,7 +24,8 @@ static const struct {
 	unsigned int value_size;
 	unsigned int entries;
 } layouts[NR_PINS] = {
-	{BPF_MAP_TYPE_HASH, sizeof(struct xmc_rule_key), sizeof(__u32), 2 * XMC_MAX_RULES},
+	{BPF_MAP_TYPE_HASH, sizeof(struct xmc_rule_key), sizeof(struct xmc_rule),
+	 2 * XMC_MAX_RULES},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_shape),
 	 XMC_FAMILIES *XMC_SHAPE_SLOTS},
 	{BPF_MAP_TYPE_XSKMAP, sizeof(__u32), sizeof(__u32), XMC_MAX_QUEUES},

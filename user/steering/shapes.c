@@ -31,8 +31,8 @@ int shapes_hold(struct shapes *shapes, const struct xmc_rule_key *key)
 		return -EINVAL;
 	if (shapes->keys[family][number]++)
 		return 0;
-	/* The program reads up to the first XMC_SHAPE_END: the first that is not used is in front
-	 * of it, or it. */
+	/* The program reads up to the first XMC_SHAPE_END, so the first slot that is not used is
+	 * either that one or before it. */
 	while (slot < XMC_SHAPE_SLOTS && shapes->state[family][slot] == XMC_SHAPE_USED)
 		slot++;
 	err = slot == XMC_SHAPE_SLOTS ? -ENOSPC
@@ -54,11 +54,11 @@ void shapes_release(struct shapes *shapes, const struct xmc_rule_key *key)
 		return;
 	slot = shapes->slot[family][number] - 1U;
 	shapes->slot[family][number] = 0;
-	/* One that the kernel does not let go stays as it is in the map and here: it costs a
-	 * look-up that finds nothing, and its slot. */
+	/* If the kernel refuses, the slot stays in use, here and in the map: a wasted look-up. */
 	if (write_slot(shapes, family, slot, number, XMC_SHAPE_FREE))
 		return;
-	/* Free ones at the end need no look, from the last one on. */
+	/* Free slots after the last used one become the end. From the back, so that the program
+	 * never takes a slot before a used one for the end. */
 	for (slot = XMC_SHAPE_SLOTS; slot-- > 0 && shapes->state[family][slot] != XMC_SHAPE_USED;) {
 		if (shapes->state[family][slot] == XMC_SHAPE_FREE &&
 		    write_slot(shapes, family, slot, 0, XMC_SHAPE_END))

@@ -18,15 +18,19 @@
 #include "steering/pins.h"
 #include "steering/shapes.h"
 
+/* As many as the rule map has entries. */
+#define RULE_NUMBERS (2 * XMC_MAX_RULES)
+
 struct steer {
 	struct steer_bpf *skel; /* NULL: an external program */
 	struct pins pins;	/* its maps; otherwise those of `skel` */
 	struct shapes shapes;
 	struct grace grace;
-	uint64_t before[XMC_REASONS]; /* what the external program had counted before */
-	bool external;		      /* steer_open_pinned() has taken the maps over */
-	int link_fd;		      /* -1: not attached */
-	int claim_fd;		      /* of our program while attached, or of the maps; -1: none */
+	uint64_t numbers[RULE_NUMBERS / 64]; /* one bit for each number in use */
+	uint64_t before[XMC_REASONS];	     /* what the external program had counted before */
+	bool external;			     /* steer_open_pinned() has taken the maps over */
+	int link_fd;			     /* -1: not attached */
+	int claim_fd; /* of our program while attached, or of the maps; -1: none */
 	int nr_cpus;
 	uint64_t *per_cpu; /* scratch for reading one per-CPU counter */
 };
@@ -198,26 +202,60 @@ int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd)
 	return bpf_map_update_elem(steer->pins.fds[PIN_SOCKETS], &key, &xsk_fd, BPF_ANY);
 }
 
-int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key)
+/* The lowest number that is free, so that numbers stay small: tables can be indexed by them. */
+static int take_number(struct steer *steer, uint32_t *number)
 {
-	__u32 present = 1;
-	int err = shapes_hold(&steer->shapes, key);
+	for (unsigned int i = 0; i < RULE_NUMBERS / 64; i++) {
+		if (steer->numbers[i] == UINT64_MAX)
+			continue;
+		*number = i * 64 + (unsigned int)__builtin_ctzll(~steer->numbers[i]);
+		steer->numbers[i] |= 1ULL << *number % 64;
+		return 0;
+	}
+	return -E2BIG;
+}
+
+static void release_number(struct steer *steer, uint32_t number)
+{
+	if (number < RULE_NUMBERS)
+		steer->numbers[number / 64] &= ~(1ULL << number % 64);
+}
+
+int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key, uint32_t *number)
+{
+	struct xmc_rule rule;
+	int err = take_number(steer, &rule.number);
 
 	if (err)
 		return err;
-	err = bpf_map_update_elem(steer->pins.fds[PIN_RULES], key, &present, BPF_NOEXIST);
+	err = shapes_hold(&steer->shapes, key);
 	if (err)
-		shapes_release(&steer->shapes, key);
+		goto out_number;
+	err = bpf_map_update_elem(steer->pins.fds[PIN_RULES], key, &rule, BPF_NOEXIST);
+	if (err)
+		goto out_shape;
+	if (number)
+		*number = rule.number;
+	return 0;
+out_shape:
+	shapes_release(&steer->shapes, key);
+out_number:
+	release_number(steer, rule.number);
 	return err;
 }
 
 int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 {
-	int err = bpf_map_delete_elem(steer->pins.fds[PIN_RULES], key);
+	struct xmc_rule rule;
+	int err = bpf_map_lookup_elem(steer->pins.fds[PIN_RULES], key, &rule);
 
 	if (!err)
-		shapes_release(&steer->shapes, key);
-	return err;
+		err = bpf_map_delete_elem(steer->pins.fds[PIN_RULES], key);
+	if (err)
+		return err;
+	shapes_release(&steer->shapes, key);
+	release_number(steer, rule.number);
+	return 0;
 }
 
 static int attach_mode(struct steer *steer, int ifindex, __u32 flags)

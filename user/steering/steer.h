@@ -51,9 +51,13 @@ const struct pins *steer_pins(const struct steer *steer);
 /* Redirect steered packets of RX queue `queue` to the bound AF_XDP socket `xsk_fd`. 0 or -errno. */
 int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd);
 
-/* Add a rule's key. 0; -EEXIST: it is there already; -ENOSPC: too many shapes (abi.h); -E2BIG: the
- * map is full; -errno. */
-int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key);
+/*
+ * Add the key of a rule. The program finds it with a number, *number (NULL: not needed), that no
+ * other key of this interface has; it is below 2 * XMC_MAX_RULES, and reused once the key is
+ * removed. 0; -EEXIST: the key is there already; -ENOSPC: too many shapes (abi.h); -E2BIG: the map
+ * is full; -errno.
+ */
+int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key, uint32_t *number);
 
 /* 0; -ENOENT; -errno. */
 int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key);

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Tells which rule the steering program finds for a packet: the rule's number + 1, or 0. Shares the
+ * steering program's maps and its look-up. */
+#include "../../bpf/find_rule.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+SEC("xdp")
+int which(struct xdp_md *ctx)
+{
+	const void *data = (const void *)(long)ctx->data;
+	const void *data_end = (const void *)(long)ctx->data_end;
+	struct xmc_datagram dgram = {};
+	const struct xmc_rule *rule;
+
+	if (xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram) != XMC_STEERED)
+		return 0;
+	rule = find_rule(&dgram);
+	return rule ? (int)rule->number + 1 : 0;
+}
