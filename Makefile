@@ -12,6 +12,7 @@
 # make fault       make every system call and allocation of the daemon fail once (root)
 # make test-vm     the tests on Debian's stock kernel under QEMU
 # make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; make fuzz-merge
+# make reference   generate docs/xmcast.yaml and xmcast.yaml(5) from the tables in user/rules
 # make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, for reference
 # CC=clang   SAN=address,undefined   SAN=thread (only the tests that use threads)   V=1   DEBUG=1   COV=1
 
@@ -91,6 +92,7 @@ EXTERNAL := $(B)/xmcast.bpf.o
 
 PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive
+REFERENCE := $(B)/xmcast-reference
 
 .PHONY: all deps demo test bench bench-full soak lint format install clean vmlinux
 .DELETE_ON_ERROR:
@@ -107,7 +109,9 @@ $(B)/xmcast-gen: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,
 $(B)/xmcast-sink: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-bench-receive: $(B)/tools/args.o $(B)/tools/bench/receive.o $(B)/libxmcast.a
 
-$(PROGRAMS) $(BENCH_PROGRAMS): | $(COV_OBJS)
+$(REFERENCE): $(B)/tools/reference/reference.o $(B)/libxmcast.a
+
+$(PROGRAMS) $(BENCH_PROGRAMS) $(REFERENCE): | $(COV_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -202,7 +206,7 @@ $(FAULT_TOOLS):
 	$(Q)$(CC) $(FAULT_CFLAGS) $(if $(filter %.so,$@),-fPIC -shared) -o $@ $<
 
 .PHONY: test-programs test-vm fault fuzz fuzz-merge fuzz-programs check-root FORCE
-test-programs: all $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS),$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) \
+test-programs: all $(REFERENCE) $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS),$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) \
 	$(FAULT_TOOLS) $(CLOCK))
 	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
@@ -268,6 +272,16 @@ fuzz-programs:
 $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/fuzz_%): %: %.o $(B)/libxmcast.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+# ---- generated documents ---------------------------------------------------------------------------
+
+# The reference of settings and options is committed; tests/unit/test_reference.py compares it.
+.PHONY: reference
+reference: $(REFERENCE)
+	$(call say,DOC,'docs/xmcast.yaml docs/man/xmcast.yaml.5')
+	$(Q)$(REFERENCE) yaml >$(B)/gen/xmcast.yaml && mv $(B)/gen/xmcast.yaml docs/xmcast.yaml
+	$(Q)$(REFERENCE) man <docs/man/xmcast.yaml.5 >$(B)/gen/xmcast.yaml.5 && \
+		mv $(B)/gen/xmcast.yaml.5 docs/man/xmcast.yaml.5
 
 # ---- showing and measuring ----------------------------------------------------------------------
 

@@ -39,10 +39,12 @@ static const struct choice on_off[] = {{"on", true}, {"off", false}, {0}};
 #define IFACE(field)	   FIELD(struct iface_config, field)
 
 _Static_assert(LOG_FACILITIES == 8, "each has its line below");
+#define LEVELS_HELP "Levels of single facilities, such as { steering: debug, control: error }."
 #define OWN_LEVEL(facility_name, facility)                                                         \
 	{                                                                                          \
 		"logging.levels." facility_name, SETTING_OWN_LEVEL,                                \
 			CONFIG(logging.levels[facility]), .live = true, .choices = levels,         \
+							  .help = LEVELS_HELP,                     \
 							  .value = LOG_LEVEL_INFO,                 \
 	}
 
@@ -91,12 +93,11 @@ const struct setting setting_list[] = {
 	 * its CPU, and are 32 MiB at an MTU of 1500. */
 	{"workers.frames", SETTING_POWER, CONFIG(workers.frames), .min = 64, .max = 1 << 20,
 	 .value = 16384, .what = "number of frames",
-	 .help = "Packets that one worker can hold: a power of two. Each takes 2 or 4 KiB of "
-		 "memory."},
+	 .help = "Packets that one worker can hold. Each takes 2 or 4 KiB of memory."},
 	/* With as many entries as frames the ring cannot be full before the frames run out. */
 	{"workers.rx_ring", SETTING_POWER, CONFIG(workers.rx_ring), .min = 64, .max = 1 << 16,
 	 .what = "ring size", .unset = "as many as frames", .example = "16384",
-	 .help = "Packets that may wait for one worker: a power of two."},
+	 .help = "Packets that may wait for one worker."},
 	/* 8192 is the most that Linux is built for (CONFIG_NR_CPUS). */
 	{"workers.cpus", SETTING_CPUS, CONFIG(workers), .max = 8191, .what = "CPU",
 	 .unset = "the scheduler decides", .example = "[2, 3]",
@@ -165,16 +166,16 @@ const struct setting setting_list[] = {
 _Static_assert(sizeof(setting_list) / sizeof(setting_list[0]) <= 64, "a bit each in `seen`");
 
 const struct setting_section setting_sections[] = {
-	{SETTING_IFACES, "interfaces of inputs, by the name that the rules use"},
-	{"egress", "how packets are sent"},
-	{"workers", "one worker for each RX queue of each input interface"},
-	{"statistics", "what is logged regularly"},
-	{"control", "who may use the control socket; root and the daemon's own user may do "
-		    "everything"},
-	{"logging", "what is logged, and where"},
-	{"events", "what is reported to clients that watch events"},
-	{"metrics", "metrics over HTTP"},
-	{"security", "what the daemon gives up"},
+	{SETTING_IFACES, "Interfaces of inputs, by the names that the rules use."},
+	{"egress", "How packets are sent."},
+	{"workers", "There is one worker for each RX queue of each input interface."},
+	{"statistics", "What is logged regularly."},
+	{"control", "Who may use the control socket. Root and the daemon's own user may do "
+		    "everything."},
+	{"logging", "What is logged, and where."},
+	{"events", "Events that clients may watch."},
+	{"metrics", "Metrics over HTTP."},
+	{"security", "What the daemon gives up."},
 	{0},
 };
 

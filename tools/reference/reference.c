@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xmcast-reference yaml        print docs/xmcast.yaml
+ * xmcast-reference man <PAGE   print xmcast.yaml(5) with its generated parts made anew
+ *
+ * Both are generated from the tables of settings and options in user/rules, and committed.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/config.h"
+#include "rules/settings.h"
+
+/* Where comments begin in the YAML file, and where its lines end. */
+#define COMMENT 37
+#define WIDTH	100
+
+static struct config defaults;
+static struct iface_config iface_defaults;
+
+static const char *setting_default(const struct setting *setting, char text[SETTING_TEXT_SIZE])
+{
+	const void *object = setting_of_iface(setting) ? (void *)&iface_defaults : &defaults;
+
+	/* It reads better than 64. */
+	if (setting->type == SETTING_GSO)
+		return strcpy(text, "on");
+	return setting_format(setting, object, text);
+}
+
+/* The last part of a name. */
+static const char *last_key(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot ? dot + 1 : name;
+}
+
+#define ABOUT_SIZE (2 * SETTING_TEXT_SIZE)
+
+/* Whether the help explains every value. */
+static bool explains_choices(const struct setting *setting)
+{
+	for (const struct choice *choice = setting->choices; choice && choice->name; choice++) {
+		if (!strstr(setting->help, choice->name))
+			return false;
+	}
+	return true;
+}
+
+/* All sentences about a setting, except a default that is a value. */
+static void describe(const struct setting *setting, char about[ABOUT_SIZE])
+{
+	bool number = setting->type == SETTING_NUMBER || setting->type == SETTING_POWER;
+	bool choice = setting->type == SETTING_CHOICE || setting->type == SETTING_LEVEL;
+	char expected[SETTING_TEXT_SIZE];
+	size_t used = (size_t)snprintf(about, ABOUT_SIZE, "%s", setting->help);
+
+	if (number || (choice && !explains_choices(setting))) {
+		setting_expected(setting, expected);
+		expected[0] = (char)toupper(expected[0]);
+		used += (size_t)snprintf(about + used, ABOUT_SIZE - used, " %s.", expected);
+	}
+	if (setting->unset)
+		used += (size_t)snprintf(about + used, ABOUT_SIZE - used, " Default: %s.",
+					 setting->unset);
+	if (setting->live)
+		snprintf(about + used, ABOUT_SIZE - used, " A reload applies it.");
+}
+
+/* ---- YAML ---- */
+
+/* Print words from this column on, as a comment that goes on below itself. */
+static void put_comment(size_t column, const char *words)
+{
+	size_t used = 0;
+
+	while (*words) {
+		size_t length = strcspn(words, " ");
+
+		if (!used || COMMENT + 2 + used + 1 + length > WIDTH) {
+			if (used)
+				printf("\n");
+			printf("%*s#", (int)(COMMENT - (used ? 0 : column)), "");
+			used = 0;
+		}
+		printf(" %.*s", (int)length, words);
+		used += length + 1;
+		words += length + (words[length] == ' ');
+	}
+	printf("\n");
+}
+
+static void put_line(const char *line, const char *comment)
+{
+	size_t column = strlen(line);
+
+	printf("%s", line);
+	if (!*comment) {
+		printf("\n");
+		return;
+	}
+	if (column >= COMMENT)
+		printf("\n");
+	put_comment(column < COMMENT ? column : 0, comment);
+}
+
+static void yaml_options(const struct rule_option *options, const char *indent)
+{
+	char line[256], comment[1024];
+
+	for (; options->key; options++) {
+		snprintf(line, sizeof(line), "%s%s: %s", indent, options->key, options->example);
+		snprintf(comment, sizeof(comment), "%s Default: %s.", options->help,
+			 options->unset);
+		put_line(line, comment);
+	}
+}
+
+static void yaml_rules(void)
+{
+	put_line("rules:", "");
+	put_line("  - name: cam1", "Default: derived from the input.");
+	put_line("    in: 239.1.1.1:5000@eth0",
+		 "GROUP:PORT@IFACE, or the address of a host instead of a group. PORT may be any, "
+		 "of "
+		 "a group: 239.1.1.1:any@eth0 matches every port that no other rule claims. IPv6 "
+		 "needs quotes in YAML: \"[ff3e::1]:5000@eth0\".");
+	yaml_options(rule_options, "    ");
+	put_line("    out:", "1 to 256 outputs, each in one of these forms:");
+	put_line("      - to: 239.2.2.2:6000@eth1",
+		 "DEST[:PORT][@IFACE]. A group and a link-local address need an interface.");
+	yaml_options(output_options, "        ");
+	put_line("      - 10.0.0.100:6000",
+		 "Short for { to: ... }. IPv4 or IPv6, whatever the input is.");
+	put_line("      - 239.2.2.4@eth1",
+		 "Without a port: each datagram keeps its destination port.");
+	put_line("  # A rule may also be one line, as on the command line:", "");
+	put_line("  - cam2 in 239.1.1.2:5000@eth0 out 239.2.2.3:6000@eth1 ttl 8", "");
+}
+
+static void yaml_setting(const struct setting *setting, const char *indent)
+{
+	char line[SETTING_TEXT_SIZE + 64], text[SETTING_TEXT_SIZE], about[ABOUT_SIZE];
+
+	setting_default(setting, text);
+	snprintf(line, sizeof(line), "%s%s%s: %s", indent, *text ? "" : "# ",
+		 last_key(setting->name), *text ? text : setting->example);
+	describe(setting, about);
+	put_line(line, about);
+}
+
+/* The facilities stand in one line, as a mapping that is empty by default. */
+static void yaml_levels(const char *help)
+{
+	char comment[1024];
+	size_t used = (size_t)snprintf(comment, sizeof(comment),
+				       "%s A reload applies it. Facilities:", help);
+
+	for (int i = 0; i < LOG_FACILITIES; i++)
+		used += (size_t)snprintf(comment + used, sizeof(comment) - used, "%s %s",
+					 i ? "," : "", log_facility_name((enum log_facility)i));
+	snprintf(comment + used, sizeof(comment) - used, ".");
+	put_line("  levels: {}", comment);
+}
+
+static void yaml_section(const struct setting_section *section)
+{
+	bool ifaces = strcmp(section->name, SETTING_IFACES) == 0, levels = false;
+	char line[64];
+
+	snprintf(line, sizeof(line), "%s:", section->name);
+	printf("\n");
+	put_line(line, section->help);
+	if (ifaces)
+		put_line("  eth0:", "");
+	for (const struct setting *setting = setting_list; setting->name; setting++) {
+		if (!setting_key(setting, section->name))
+			continue;
+		if (setting->type != SETTING_OWN_LEVEL)
+			yaml_setting(setting, ifaces ? "    " : "  ");
+		else if (!levels)
+			yaml_levels(setting->help);
+		levels |= setting->type == SETTING_OWN_LEVEL;
+	}
+}
+
+static int print_yaml(void)
+{
+	printf("# Every setting of xmcastd, with its default. Only `rules` is needed; [] is an "
+	       "empty list.\n"
+	       "# A setting needs a restart unless a reload applies it, as it does for rules.\n"
+	       "# Check a file with: xmcastd -t -c FILE\n"
+	       "\n");
+	yaml_rules();
+	for (const struct setting_section *section = setting_sections; section->name; section++)
+		yaml_section(section);
+	return 0;
+}
+
+/* ---- manual page ---- */
+
+/* mdoc(7) wants each sentence on a line of its own. */
+static void man_sentences(const char *text)
+{
+	while (*text) {
+		const char *end = strstr(text, ". ");
+		size_t length = end ? (size_t)(end - text) + 1 : strlen(text);
+
+		printf("%.*s\n", (int)length, text);
+		text += length;
+		text += *text == ' ';
+	}
+}
+
+/* "on|off|N" as macros: `Li on | off | Ar N`. */
+static void man_form(const char *form)
+{
+	const char *macro = "";
+
+	while (*form) {
+		size_t length = strcspn(form, "|");
+		const char *wanted = islower((unsigned char)*form) ? "Li" : "Ar";
+
+		if (strcmp(macro, wanted) != 0)
+			printf(" %s", wanted);
+		macro = wanted;
+		printf(" %.*s", (int)length, form);
+		form += length;
+		if (*form == '|') {
+			printf(" |");
+			form++;
+		}
+	}
+}
+
+static void man_options(const struct rule_option *options)
+{
+	for (; options->key; options++) {
+		printf(".It Li %s :", options->key);
+		/* "N(ms|s)": a number with a unit behind it. */
+		if (strchr(options->form, '('))
+			printf(" Ar N Ns Pq Li %.*s", (int)(strlen(options->form) - strlen("N()")),
+			       options->form + strlen("N("));
+		else if (strchr(options->form, '['))
+			printf(" Ar ADDR Ns Op Li / Ns Ar BITS");
+		else
+			man_form(options->form);
+		printf("\n");
+		man_sentences(options->help);
+		printf("Default: %s.\n", options->unset);
+	}
+}
+
+/* The values of a setting, in the form of an option's. */
+static void setting_form(const struct setting *setting, char form[256])
+{
+	size_t used = 0;
+
+	form[0] = '\0';
+	for (const struct choice *choice = setting->choices; choice && choice->name; choice++)
+		used += (size_t)snprintf(form + used, 256 - used, "%s%s", used ? "|" : "",
+					 choice->name);
+	switch (setting->type) {
+	case SETTING_NUMBER:
+	case SETTING_POWER:
+		snprintf(form + used, 256 - used, "%sN", used ? "|" : "");
+		break;
+	case SETTING_GSO:
+		strcpy(form, "on|off|N");
+		break;
+	case SETTING_PATH:
+	case SETTING_ACCOUNT:
+		snprintf(form, 256, "%s", setting->what);
+		for (char *byte = form; *byte; byte++)
+			*byte = (char)toupper(*byte);
+		break;
+	case SETTING_LISTEN:
+		strcpy(form, "ADDR:PORT|off");
+		break;
+	default:
+		break;
+	}
+}
+
+static void man_setting(const struct setting *setting)
+{
+	char form[256], text[SETTING_TEXT_SIZE], about[ABOUT_SIZE];
+
+	if (setting->type == SETTING_OWN_LEVEL) {
+		printf(".It Li levels\n");
+		man_sentences(setting->help);
+		printf("A reload applies it.\nFacilities:\n.Li");
+		for (int i = 0; i < LOG_FACILITIES; i++)
+			printf(" %s %s", log_facility_name((enum log_facility)i),
+			       i + 1 < LOG_FACILITIES ? "," : ".");
+		printf("\nDefault: none.\n");
+		return;
+	}
+	printf(".It Li %s :", last_key(setting->name));
+	setting_form(setting, form);
+	if (setting->type == SETTING_CPUS)
+		printf(" Li \\&[ Ns Ar N , No ... Ns Li \\&]");
+	else
+		man_form(form);
+	printf("\n");
+	describe(setting, about);
+	man_sentences(about);
+	setting_default(setting, text);
+	if (*text)
+		printf("Default: %s.\n", text);
+}
+
+static void man_settings(void)
+{
+	for (const struct setting_section *section = setting_sections; section->name; section++) {
+		bool levels = false;
+
+		printf(".Ss %s\n", section->name);
+		man_sentences(section->help);
+		printf(".Bl -tag -width Ds\n");
+		for (const struct setting *setting = setting_list; setting->name; setting++) {
+			bool own_level = setting->type == SETTING_OWN_LEVEL;
+
+			if (setting_key(setting, section->name) && !(own_level && levels))
+				man_setting(setting);
+			levels |= own_level && setting_key(setting, section->name);
+		}
+		printf(".El\n");
+	}
+}
+
+/* Copy the page, with what stands between "begin generated" and "end generated" made anew. */
+static int print_man(void)
+{
+	static const char begin[] = ".\\\" begin generated ", end[] = ".\\\" end generated";
+	unsigned int parts = 0;
+	bool copying = true;
+	char line[1024];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		if (strncmp(line, end, strlen(end)) == 0)
+			copying = true;
+		if (copying)
+			fputs(line, stdout);
+		if (strncmp(line, begin, strlen(begin)) != 0)
+			continue;
+		copying = false;
+		parts++;
+		line[strcspn(line, "\n")] = '\0';
+		if (strcmp(line + strlen(begin), "options of a rule") == 0)
+			man_options(rule_options);
+		else if (strcmp(line + strlen(begin), "options of an output") == 0)
+			man_options(output_options);
+		else
+			man_settings();
+	}
+	if (copying && parts == 3)
+		return 0;
+	fprintf(stderr, "xmcast-reference: not the page: expected three generated parts\n");
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	int err;
+
+	config_init(&defaults);
+	setting_defaults(&iface_defaults, true);
+	if (argc == 2 && strcmp(argv[1], "yaml") == 0) {
+		err = print_yaml();
+	} else if (argc == 2 && strcmp(argv[1], "man") == 0) {
+		err = print_man();
+	} else {
+		fprintf(stderr, "usage: xmcast-reference yaml|man <PAGE\n");
+		return 1;
+	}
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "xmcast-reference: cannot write: %s\n", strerror(errno));
+		return 1;
+	}
+	return err;
+}
