@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make             build/xmcastd, xmcastctl, xmcast-gen, xmcast-sink
+# make             build/xmcastd, xmcastctl, xmcast-exporter, xmcast-gen, xmcast-sink
 # make deps        install the Debian packages below, if any is missing
 # make demo        a live relay between network namespaces (root)
 # make test        every test (root)
@@ -69,7 +69,7 @@ XCFLAGS += -DXMC_LIBXDP_VERSION='"$(shell pkg-config --modversion libxdp 2>/dev/
 	-DXMC_LIBURING_VERSION='"$(shell pkg-config --modversion liburing 2>/dev/null)"'
 # Replacements for some system calls in a coverage build.
 COV_OBJS := $(if $(COV),$(B)/tests/coverage/exit.o)
-XLDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now \
+XLDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(COV),--coverage -Wl$(comma)--wrap=_exit$(comma)--wrap=epoll_wait $(COV_OBJS))
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -79,7 +79,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall 
 	-Iinclude -Ivmlinux -Itools
 
 # Everything except the main.c files: the programs' own parts too, so that tests can link them.
-MODULES := base rules links steering dataplane membership relay telemetry control daemon ctl
+MODULES := base rules links steering dataplane membership relay telemetry control daemon ctl exporter
 LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c tests/bpf/*.bpf.c)))
@@ -90,7 +90,7 @@ SKELS += $(B)/gen/filters.h
 # The steering program for xdp-loader: the same source, with pinned maps (docs/xdp-loader.md).
 EXTERNAL := $(B)/xmcast.bpf.o
 
-PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink
+PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-exporter $(B)/xmcast-gen $(B)/xmcast-sink
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive
 REFERENCE := $(B)/xmcast-reference
 
@@ -103,6 +103,8 @@ all: $(PROGRAMS) $(EXTERNAL)
 
 $(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
+$(B)/xmcast-exporter: LDLIBS += -lmicrohttpd
+$(B)/xmcast-exporter: $(B)/user/exporter/main.o $(B)/libxmcast.a
 $(B)/xmcastctl: LDLIBS += -lncurses -ltinfo
 $(B)/xmcastctl: $(B)/user/ctl/main.o $(B)/libxmcast.a
 $(B)/xmcast-gen: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
@@ -230,7 +232,8 @@ coverage: check-root deps
 	$(Q)$(MAKE) --no-print-directory COV=1 coverage-run
 coverage-run:
 	$(Q)find $(B) -name '*.gcda' -delete
-	$(Q)$(B)/xmcastd -V >$(B)/version && $(B)/xmcastctl -V >>$(B)/version
+	$(Q)$(B)/xmcastd -V >$(B)/version && $(B)/xmcastctl -V >>$(B)/version && \
+		$(B)/xmcast-exporter -V >>$(B)/version
 	$(Q)find $(B) -type d -exec chmod a+rwx {} + && find $(B) -name '*.gcda' -exec chmod a+rw {} +
 	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap $(COVERAGE_TESTS)
 	$(Q)gcovr -j2 --root . --filter user/ --exclude-unreachable-branches --exclude-throw-branches \
@@ -333,7 +336,7 @@ format:
 
 install: all
 	install -d "$(DESTDIR)$(PREFIX)/sbin" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)/etc/xmcast"
-	install -m 755 $(B)/xmcastd "$(DESTDIR)$(PREFIX)/sbin/"
+	install -m 755 $(B)/xmcastd $(B)/xmcast-exporter "$(DESTDIR)$(PREFIX)/sbin/"
 	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink "$(DESTDIR)$(PREFIX)/bin/"
 	install -d "$(DESTDIR)$(PREFIX)/lib/xmcast"
 	install -m 644 $(EXTERNAL) "$(DESTDIR)$(PREFIX)/lib/xmcast/"
@@ -353,8 +356,10 @@ install: all
 		"$(DESTDIR)$(PREFIX)/share/xmcast/"
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/lib/sysusers.d" \
 		"$(DESTDIR)$(PREFIX)/lib/tmpfiles.d"
-	sed 's|/usr/local/|$(PREFIX)/|' packaging/systemd/xmcastd.service > \
-		"$(DESTDIR)$(PREFIX)/lib/systemd/system/xmcastd.service"
+	for unit in packaging/systemd/*.service; do \
+		sed 's|/usr/local/|$(PREFIX)/|' "$$unit" > \
+			"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; \
+	done
 	install -m 644 packaging/sysusers.d/xmcast.conf "$(DESTDIR)$(PREFIX)/lib/sysusers.d/"
 	install -m 644 packaging/tmpfiles.d/xmcast.conf "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/"
 

@@ -3,10 +3,10 @@
 """Run a command with what a systemd unit file gives its service: user, groups, capabilities, limits,
 read-only file systems, system calls, address families. Where systemd is not at hand to do it.
 
-    as_unit.py UNIT UID WRITABLE COMMAND…
+    as_unit.py UNIT UID[:GID] WRITABLE COMMAND…
 
-Root. UID, also as group, stands for User= and Group=, WRITABLE for RuntimeDirectory= and
-ReadWritePaths=. What is not read here, and not applied: PrivateTmp, PrivateDevices, PrivateIPC,
+Root. UID, also as group, stands for User= and Group= or DynamicUser=, GID for SupplementaryGroups=,
+WRITABLE for RuntimeDirectory= and ReadWritePaths=. What is not read here, and not applied: PrivateTmp, PrivateDevices, PrivateIPC,
 ProtectHome, ProtectHostname, ProtectClock (but for their system calls), RestrictSUIDSGID,
 LockPersonality. Debian's own python, because the last step is made by the unit's user.
 """
@@ -50,9 +50,12 @@ def read_unit(path):
 # ---- as root ---------------------------------------------------------------------------------
 
 def set_limits(unit):
-    """LimitNOFILE=, LimitMEMLOCK=."""
+    """LimitNOFILE=, LimitMEMLOCK=, LimitCORE=."""
     for name, kind in (("LimitNOFILE", resource.RLIMIT_NOFILE),
-                       ("LimitMEMLOCK", resource.RLIMIT_MEMLOCK)):
+                       ("LimitMEMLOCK", resource.RLIMIT_MEMLOCK),
+                       ("LimitCORE", resource.RLIMIT_CORE)):
+        if name not in unit:
+            continue
         value = unit[name][-1]
         number = resource.RLIM_INFINITY if value == "infinity" else int(value)
         try:
@@ -82,14 +85,17 @@ def set_mounts(unit, writable):
     set_read_only(writable, False)
 
 
-def become_user(unit, uid, command):
-    """User=, Group=, the capabilities, NoNewPrivileges=; runs the command then."""
+def become_user(unit, user, command):
+    """User=, Group=, SupplementaryGroups=, the capabilities, NoNewPrivileges=; runs the command then."""
+    uid, _, group = user.partition(":")
+    assert bool(group) == ("SupplementaryGroups" in unit)
     ambient = [name.lower().replace("cap_", "+") for name in unit["AmbientCapabilities"][-1].split()]
     bounding = [name.lower().replace("cap_", "+")
                 for name in unit["CapabilityBoundingSet"][-1].split()]
     assert unit["NoNewPrivileges"] == ["yes"]
     os.umask(int(unit["UMask"][-1], 8))
-    os.execvp("setpriv", ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups",
+    groups = ["--groups", group] if group else ["--clear-groups"]
+    os.execvp("setpriv", ["setpriv", "--reuid", uid, "--regid", uid, *groups,
                           "--inh-caps", ",".join(["-all"] + ambient),
                           "--ambient-caps", ",".join(["-all"] + ambient),
                           "--bounding-set", ",".join(["-all"] + bounding),

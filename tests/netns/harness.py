@@ -314,6 +314,29 @@ class Daemon:
         equal(self.process.wait(), -signal.SIGKILL, "status of the killed daemon")
 
 
+class Exporter:
+    """An xmcast-exporter, started and listening, with the rights that its unit has: user nobody, the
+    group of the control socket, no capabilities."""
+
+    PORT = 9710  # its default
+
+    def __init__(self, namespace, socket, *arguments, group=0, ready=True):
+        """`socket`: path of a control socket, which need not exist yet."""
+        # setpriv(1) changes the user, and with that the kernel forgets the death signal.
+        self.process = start(
+            namespace, "setpriv", "--reuid=65534", f"--regid={group}", "--clear-groups",
+            "--bounding-set=-all", "--pdeathsig=KILL", program("xmcast-exporter"),
+            "--socket", socket, *arguments, name=f"xmcast-exporter@{namespace.name}")
+        _daemons.append(self)
+        if ready:
+            self.process.wait_line("exporter-started")
+
+    def stop(self):
+        """SIGTERM: it ends with exit code 0."""
+        status = self.process.stop()
+        equal(status, EXIT_DONE, f"exit code of xmcast-exporter; log:\n{self.process.log()}\n")
+
+
 def write_file(name, content):
     """Write a file into the work folder; returns its path."""
     path = os.path.join(work_folder(), name)

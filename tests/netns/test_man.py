@@ -18,11 +18,11 @@ def rendered(page):
     return done.stdout
 
 
-def has_options(page, text, usage):
-    """All options that a program's help begins a line with."""
+def has_options(page, text, usage, least=9):
+    """All options that a program's help begins a line with, of which there are `least` or more."""
     options = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)(?=[ ,=\[])",
                              "\n".join(re.findall(r"^ +(-.{0,34})", usage + " ", re.M))))
-    check(len(options) > 8, f"the help is not to be read: {options}")
+    check(len(options) >= least, f"the help is not to be read: {options}")
     for option in sorted(options):
         check(re.search(rf"(?<![\w-]){option}(?![\w-])", text), f"{page}: no {option}")
 
@@ -31,6 +31,13 @@ def has_options(page, text, usage):
 def daemon_options():
     """xmcastd.8 has every option of xmcastd --help"""
     has_options("xmcastd.8", rendered("xmcastd.8"), run(program("xmcastd"), "--help").stdout)
+
+
+@test
+def exporter_options():
+    """xmcast-exporter.8 has every option of xmcast-exporter --help"""
+    has_options("xmcast-exporter.8", rendered("xmcast-exporter.8"),
+                run(program("xmcast-exporter"), "--help").stdout, least=8)
 
 
 @test

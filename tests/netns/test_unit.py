@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The systemd unit: how much it exposes, whether systemd takes it, and a daemon with just the rights
-that it gives, which does all that a daemon does."""
+"""The systemd units: how much they expose, whether systemd accepts them, and the programs with just
+the rights that they give, which do all that they are for."""
 
 import os
 import re
 import urllib.request
 
-from harness import (ROOT, Daemon, Star, check, equal, main, need, netns, receive, receiver, run,
-                     sender, test, wait_until, work_folder, write_file)
+from harness import (ROOT, Daemon, Star, check, equal, main, need, netns, program, receive, receiver,
+                     run, sender, start, test, wait_until, work_folder, write_file)
 
-UNIT = os.path.join(ROOT, "packaging/systemd/xmcastd.service")
+UNITS = os.path.join(ROOT, "packaging/systemd")
+UNIT = os.path.join(UNITS, "xmcastd.service")
+EXPORTER_UNIT = os.path.join(UNITS, "xmcast-exporter.service")
 LAUNCHER = os.path.join(ROOT, "tests/netns/as_unit.py")
 UID = 64321  # nobody's
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
@@ -18,12 +20,14 @@ RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
 @test
 def exposure():
-    """`systemd-analyze security` says 2.3 or less"""
+    """`systemd-analyze security` says 2.3 or less of the daemon, 1.5 of the exporter"""
     need("systemd-analyze")
-    done = run("systemd-analyze", "security", "--offline=yes", "--threshold=23", "--no-pager", UNIT,
-               check=False)
-    equal(done.returncode, 0, done.stdout[-200:])
-    check(float(re.search(r"exposure level for .*: ([\d.]+)", done.stdout)[1]) <= 2.3, done.stdout)
+    for unit, most in ((UNIT, 2.3), (EXPORTER_UNIT, 1.5)):
+        done = run("systemd-analyze", "security", "--offline=yes", f"--threshold={round(most * 10)}",
+                   "--no-pager", unit, check=False)
+        equal(done.returncode, 0, done.stdout[-200:])
+        level = re.search(r"exposure level for .*: ([\d.]+)", done.stdout)[1]
+        check(float(level) <= most, done.stdout)
 
 
 @test
@@ -36,17 +40,8 @@ def installed():
                f"DESTDIR={folder}/destdir", timeout=300)
     check(done.returncode == 0, done.stderr)
     root = f"{folder}/destdir"
-    unit = f"{root}{prefix}/lib/systemd/system/xmcastd.service"
-    with open(unit, encoding="utf-8") as file:
-        text = file.read()
-    check(f"ExecStart={prefix}/sbin/xmcastd\n" in text and "/usr/local" not in text, text)
-    for program in re.findall(r"^Exec\w+=(\S+)", text, re.M):
-        check(os.access(root + program, os.X_OK), f"{program} is not installed")
-    # Where it says the programs are there is nothing without DESTDIR; all else must be right.
-    plain = write_file("xmcastd.service", text.replace(prefix, root + prefix))
-    done = run("systemd-analyze", "verify", "--man=no", plain, check=False)
-    words = [line for line in done.stderr.splitlines() if "sysinit.target" not in line]
-    equal(words, [], "words of systemd-analyze verify")
+    for unit in sorted(os.listdir(UNITS)):
+        _check_unit(root, prefix, unit)
     # On a system of its own, both files do what they are for.
     os.makedirs(f"{folder}/empty/etc")
     for tool, kind in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles", "tmpfiles.d")):
@@ -60,6 +55,20 @@ def installed():
         user = re.search(r"^xmcast:[^:]*:(\d+):", file.read(), re.M)
     check(user, "no user")
     equal(os.stat(f"{folder}/empty/etc/xmcast").st_uid, int(user[1]), "owner of /etc/xmcast")
+
+
+def _check_unit(root, prefix, name):
+    """An installed unit: its programs are there, and systemd accepts it."""
+    with open(f"{root}{prefix}/lib/systemd/system/{name}", encoding="utf-8") as file:
+        text = file.read()
+    check(f"ExecStart={prefix}/" in text and "/usr/local" not in text, text)
+    for executable in re.findall(r"^Exec\w+=(\S+)", text, re.M):
+        check(os.access(root + executable, os.X_OK), f"{executable} is not installed")
+    # The programs are only below DESTDIR; all else must be right.
+    plain = write_file(name, text.replace(prefix, root + prefix))
+    done = run("systemd-analyze", "verify", "--man=no", plain, check=False)
+    words = [line for line in done.stderr.splitlines() if "sysinit.target" not in line]
+    equal(words, [], f"words of systemd-analyze verify about {name}")
 
 
 def netns_build():
@@ -81,7 +90,7 @@ def rights():
         check(not os.path.exists(told), "there already")
     config = (f"rules:\n  - {RULE}\nevents: {{ hook: {hook} }}\n"
               # What is locked fits the limit of a host that does not let us raise it.
-              "metrics: { listen: 127.0.0.1:9710 }\nworkers: { cpus: [0], frames: 1024 }\n")
+              "workers: { cpus: [0], frames: 1024 }\n")
     manager = os.path.join(folder, "notify")
     # The leak checker of a sanitized build wants ptrace(2), which the unit forbids.
     as_unit = ("env", "ASAN_OPTIONS=detect_leaks=0", LAUNCHER, UNIT, str(UID), folder)
@@ -115,15 +124,41 @@ def rights():
     source.sendto(b"two", ("239.1.1.2", 5000))
     equal(receive(output)[0], b"two", "payload")
     wait_until(lambda: os.path.exists(told), "the hook has run")
-    with star.relay.entered():
-        answer = urllib.request.urlopen("http://127.0.0.1:9710/metrics", timeout=netns.PATIENCE)
-    check(b"xmcast_" in answer.read(), "no metrics")
     daemon.settle()
     # What it may not: the test of the launcher itself.
     for command in ("touch /etc/xmc-forbidden", "unshare -r true", "chown 0 " + hook,
                     "cat /proc/sys/kernel/hostname", "kill -0 1"):
         done = run(*star.relay.command(*as_unit, "/bin/sh", "-c", command), check=False)
         check(done.returncode, f"allowed: {command}")
+
+
+@test
+def exporter_rights():
+    """An exporter with its unit's user, group, limits, mounts and system calls serves the metrics"""
+    need("systemd-analyze", "setpriv")
+    star = Star()
+    os.chown(work_folder(), 0, 0)
+    folder = os.path.join(work_folder(), "exporter")
+    os.mkdir(folder)
+    os.chown(folder, UID + 1, UID + 1)
+    daemon = Daemon(star.relay, config=f"rules:\n  - {RULE}\ncontrol: {{ group: {UID} }}\n")
+    process = start(star.relay, "env", "ASAN_OPTIONS=detect_leaks=0", LAUNCHER, EXPORTER_UNIT,
+                    f"{UID + 1}:{UID}", folder, program("xmcast-exporter"), "--socket",
+                    daemon.socket)
+    process.wait_line("exporter-started")
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+        status = {line.split(":")[0]: line.split(":", 1)[1].split() for line in file}
+    equal((status["Uid"], status["Groups"]), ([str(UID + 1)] * 4, [str(UID)]), "user and groups")
+    equal(int(status["CapBnd"][0], 16), 0, "bounding set")
+    with star.relay.entered():
+        answer = urllib.request.urlopen("http://127.0.0.1:9710/metrics", timeout=netns.PATIENCE)
+    check(b"xmcast_" in answer.read(), "no metrics")
+    # It may read, and change nothing.
+    done = run("setpriv", f"--reuid={UID + 1}", f"--regid={UID + 1}", f"--groups={UID}",
+               program("xmcastctl"), "--socket", daemon.socket, "rule", "del", "cam1", check=False)
+    equal(done.returncode, 2, f"exit code of a change: {done.stderr}")
+    equal(process.stop(), 0, "exit code")
+    check("sandbox-incomplete" not in process.log(), process.log())
 
 
 main()

@@ -39,6 +39,11 @@ static long try_socket(void)
 	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
+static long try_unix_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
 static long try_raw_socket(void)
 {
 	return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -265,6 +270,7 @@ static const struct {
 	{"accept", try_accept, {MAY, MAY_NOT, MAY_NOT, MAY}, false},
 	{"listen", try_listen, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"socket", try_socket, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"socket(AF_UNIX)", try_unix_socket, {MAY, MAY_NOT, MAY_NOT, MAY}, false},
 	{"socket(AF_PACKET)", try_raw_socket, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"open", try_open, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, true},
 	{"execve", try_execute, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
@@ -289,9 +295,9 @@ static const struct {
 	{"mount", try_mount, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"setrlimit", try_limit, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, true},
 	{"kill", try_kill_other, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, true},
-	{"connect", try_connect, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"connect", try_connect, {MAY, MAY_NOT, MAY_NOT, MAY}, false},
 	{"send", try_send, {MAY, MAY, MAY, MAY}, false},
-	{"sendto with an address", try_send_to, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"sendto with an address", try_send_to, {MAY, MAY_NOT, MAY_NOT, MAY}, false},
 	{"memory", try_memory, {MAY, MAY, MAY, MAY}, false},
 	{"executable memory", try_code, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, true},
 	{"write", try_wake, {MAY, MAY, MAY, MAY}, false},

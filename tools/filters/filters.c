@@ -57,12 +57,14 @@ static const int egress_thread[] = {
 	SCMP_SYS(recvfrom),	  SCMP_SYS(close),
 };
 
-/* HTTP over connections that come to its socket, and the daemon's answers; its end. */
+/* HTTP over connections that come to its socket; a connection to the daemon per scrape, for which
+ * add_exporter() allows Unix sockets; its end. sendto also with an address: to the service manager.
+ */
 static const int exporter_process[] = {
-	SCMP_SYS(epoll_ctl),  SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(accept4),
-	SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),    SCMP_SYS(sendmsg),	   SCMP_SYS(writev),
-	SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(shutdown),	   SCMP_SYS(close),
-	SCMP_SYS(getrandom),  SCMP_SYS(exit_group),
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(accept4),
+	SCMP_SYS(recvfrom),  SCMP_SYS(recvmsg),	   SCMP_SYS(sendmsg),	  SCMP_SYS(writev),
+	SCMP_SYS(sendto),    SCMP_SYS(connect),	   SCMP_SYS(setsockopt),  SCMP_SYS(getsockopt),
+	SCMP_SYS(shutdown),  SCMP_SYS(close),	   SCMP_SYS(getrandom),	  SCMP_SYS(exit_group),
 };
 
 /* Files, sockets, BPF, threads, what libraries look up. */
@@ -312,15 +314,28 @@ static void add_main(struct builder *builder)
 						SCMP_SYS(clone3), 0);
 }
 
-/* All but the main thread: memory, but none that can be executed; to send, of a packet thread a
- * line to the syslog daemon, by a socket that is connected. */
-static void add_other(struct builder *builder)
+/* All but the main thread: memory, but none that can be executed. */
+static void add_memory(struct builder *builder)
 {
 #ifndef XMC_SANITIZED
 	allow_if(builder, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0));
 	allow_if(builder, SCMP_SYS(mprotect), masked(2, PROT_EXEC, 0));
 #endif
+}
+
+/* Log lines to the syslog daemon, through a socket that is already connected. */
+static void add_packet_thread(struct builder *builder)
+{
+	add_memory(builder);
 	allow_if(builder, SCMP_SYS(sendto), equals(4, 0));
+}
+
+static void add_exporter(struct builder *builder)
+{
+	add_memory(builder);
+	allow(builder, exporter_process, COUNT(exporter_process));
+	allow(builder, coverage, COUNT(coverage));
+	allow_if(builder, SCMP_SYS(socket), equals(0, AF_UNIX));
 }
 
 static int fill(scmp_filter_ctx filter, enum sandbox_role role)
@@ -331,14 +346,12 @@ static int fill(scmp_filter_ctx filter, enum sandbox_role role)
 	allow(&builder, sanitizers, COUNT(sanitizers));
 	if (role == SANDBOX_MAIN)
 		add_main(&builder);
+	else if (role == SANDBOX_EXPORTER)
+		add_exporter(&builder);
 	else
-		add_other(&builder);
+		add_packet_thread(&builder);
 	if (role == SANDBOX_EGRESS)
 		allow(&builder, egress_thread, COUNT(egress_thread));
-	if (role == SANDBOX_EXPORTER) {
-		allow(&builder, exporter_process, COUNT(exporter_process));
-		allow(&builder, coverage, COUNT(coverage));
-	}
 	return builder.err;
 }
 

@@ -24,8 +24,10 @@
  *                    in its hands, nothing less helps.
  *
  *   EXPORTER         the call fails with EPERM, as of MAIN, since it runs libraries as well. It may
- *                    speak over the connections that it has or that come to its socket, and get
- *                    memory; no file, no other socket, no process, no executable memory.
+ *                    serve the connections that come to its socket, connect Unix sockets (to the
+ *                    daemon), and get memory; no file, no other socket, no process, no executable
+ *                    memory. A filter cannot see which address connect(2) is given: the unit
+ * forbids all but local ones (IPAddressDeny=).
  *
  * The launcher's process has no list: whatever it starts would inherit it, and hooks may be any
  * program.
@@ -59,7 +61,7 @@ bool sandbox_filters(void);
 /*
  * Confine the calling thread, for good. All but MAIN give up all capabilities: 0, or -errno if
  * they cannot; then the thread must not run. A kernel without seccomp filters is warned of
- * (sandbox-incomplete), once, and is no error; not by EXPORTER, whose daemon has said it.
+ * (sandbox-incomplete), once, and is no error.
  */
 int sandbox_enter(enum sandbox_role role);
 
