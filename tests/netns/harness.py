@@ -267,7 +267,7 @@ class Daemon:
         the counters. `steered`: first wait until exactly this many packets have been steered;
         `steered_min`: at least this many.
 
-        The counters are read while packets pass (telemetry/stats.h), so books that do not close yet
+        The counters are read while packets pass (relay/books.h), so books that do not close yet
         prove nothing: this waits until they do, and fails at the deadline with what is open."""
         def settled():
             nonlocal last, reason

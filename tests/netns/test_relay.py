@@ -75,7 +75,7 @@ def counters_while_packets_flow():
 
 
 def check_stages(stats):
-    """What telemetry/stats.h promises of a snapshot that is taken while packets flow."""
+    """What relay/books.h promises of a snapshot that is taken while packets flow."""
     def in_order(later, earlier, what):
         check(later <= earlier, f"{what}: {later}, more than {earlier}")
 

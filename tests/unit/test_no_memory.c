@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "failing_malloc.c"
+#include "base/clock.h"
 #include "base/json_text.h"
 #include "control/rpc.h"
 #include "membership/membership.h"
@@ -276,25 +277,24 @@ static struct histogram latency;
 
 static struct stats *make_stats(void)
 {
-	struct stats *stats = stats_new(1, 2, 1, 1);
+	struct books *books = books_new(1, 2, 1, 1);
 
-	if (!stats)
+	if (!books)
 		return NULL;
 	for (unsigned int i = 0; i < 2; i++) {
-		stats->outputs[i].rule = &outputs[i];
-		stats->outputs[i].errors[0] = 7;
-		stats->outputs[i].errors[SEND_ERROR_OTHER] = 7;
+		books->outputs[i].rule = &outputs[i];
+		books->outputs[i].errors[0] = 7;
+		books->outputs[i].errors[SEND_ERROR_OTHER] = 7;
 	}
-	stats->rules[0] = (struct stats_rule){.rule = &rule,
-					      .state = "pending",
-					      .reason = "interface eth0 does not exist",
-					      .latency = &latency,
-					      .nr_latency = 1,
-					      .outputs = stats->outputs};
-	stats->interfaces[0] = (struct stats_interface){
+	books->rules[0] = (struct rule_counts){.rule = &rule,
+					       .state = "pending",
+					       .reason = "interface eth0 does not exist",
+					       .latency = &latency,
+					       .nr_latency = 1};
+	books->interfaces[0] = (struct interface_counts){
 		.name = "eth0", .state = "pending", .reason = "it is down", .nr_workers = 1};
-	stats->workers[0].iface = "eth0";
-	return stats;
+	books->workers[0].iface = "eth0";
+	return stats_new(books);
 }
 
 static char *json_line(json_t *json, int *err)
@@ -315,6 +315,46 @@ static char *tell_stats(int *err)
 
 	stats_free(stats);
 	return json_line(json, err);
+}
+
+static char names[512];
+
+static void add_name(void *context, const struct log_record *record)
+{
+	strcat(strcat(names, record->event), " ");
+}
+
+/* Three samples; the rule is missing from the last one. */
+static char *take_samples(int *err)
+{
+	struct sampler *sampler = sampler_new();
+	struct stats *stats = make_stats();
+	char *text;
+
+	names[0] = '\0';
+	log_set_level(LOG_FACILITIES, LOG_LEVEL_ERROR);
+	log_watch(add_name, NULL);
+	if (!sampler || !stats)
+		*err = -ENOMEM;
+	for (unsigned int i = 0; !*err && i < 3; i++) {
+		struct books *books = stats->books;
+
+		books->taken_ns += NS_PER_SECOND;
+		/* What was not reported of the first, is of the second. */
+		books->outputs[0].errors[0]++;
+		books->outputs[1].errors[0]++;
+		books->nr_rules = i < 2;
+		*err = sampler_take(sampler, books, 3);
+	}
+	if (!*err)
+		sampler_fill(sampler, stats, 3);
+	log_watch(NULL, NULL);
+	sampler_free(sampler);
+	stats_free(stats);
+	text = *err ? NULL : strdup(names);
+	if (!text)
+		*err = -ENOMEM;
+	return text;
 }
 
 static char *tell_event(int *err)
@@ -390,6 +430,7 @@ static const struct {
 	{"memberships", join},
 	{"streams and a ruleset", open_streams},
 	{"statistics", tell_stats},
+	{"samples", take_samples},
 	{"an event", tell_event},
 	{"metrics", render_metrics},
 	{"an answer", answer},

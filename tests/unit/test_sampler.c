@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The sampler: which events a course of counters makes, and that nothing but a change makes one. */
+/* The sampler: the events that a series of snapshots causes, and that nothing but a change causes
+ * one. */
 #include "watchdog.h"
 
 #include "base/clock.h"
@@ -15,12 +16,12 @@ static struct rule_output outputs[OUTPUTS] = {
 	{.port = 6001, .ttl = 64},
 };
 
-/* Rules with two outputs each, all counters, and what was told of them. */
+/* Rules with two outputs each, all counters, and the events of them. */
 struct bench {
 	uint64_t now;
 	struct rule rules[RULES];
-	struct meter *meters[RULES];
-	struct interface_meter port;
+	struct sampler *sampler;
+	struct books *books; /* of the statistics */
 	struct stats *stats;
 	char told[16384]; /* a line each */
 	unsigned int count;
@@ -41,26 +42,30 @@ static int set_up(void **state)
 
 	assert_non_null(bench);
 	bench->now = 1000 * NS_PER_SECOND;
-	bench->stats = stats_new(RULES, RULES * OUTPUTS, 1, 2);
-	assert_non_null(bench->stats);
+	bench->sampler = sampler_new();
+	assert_non_null(bench->sampler);
+	bench->books = books_new(RULES, RULES * OUTPUTS, 1, 2);
+	assert_non_null(bench->books);
 	assert_true(addr_parse("239.2.2.2", &outputs[0].to));
 	assert_true(addr_parse("10.0.0.100", &outputs[1].to));
 	for (unsigned int i = 0; i < RULES; i++) {
-		struct stats_rule *stats = &bench->stats->rules[i];
+		struct rule_counts *counts = &bench->books->rules[i];
 
 		snprintf(bench->rules[i].name, sizeof(bench->rules[i].name), "r%u", i);
 		bench->rules[i].nr_outputs = OUTPUTS;
 		bench->rules[i].outputs = outputs;
-		bench->meters[i] = meter_new(OUTPUTS, bench->now);
-		assert_non_null(bench->meters[i]);
-		stats->rule = &bench->rules[i];
-		stats->state = "active";
-		stats->outputs = &bench->stats->outputs[OUTPUTS * i];
+		counts->id = i + 1;
+		counts->since_ns = bench->now;
+		counts->rule = &bench->rules[i];
+		counts->state = "active";
+		counts->first_output = OUTPUTS * i;
 		for (unsigned int j = 0; j < OUTPUTS; j++)
-			stats->outputs[j].rule = &outputs[j];
+			bench->books->outputs[OUTPUTS * i + j].rule = &outputs[j];
 	}
-	bench->stats->interfaces[0].name = "eth0";
-	bench->stats->interfaces[0].nr_workers = 2;
+	bench->books->interfaces[0].name = "eth0";
+	bench->books->interfaces[0].nr_workers = 2;
+	bench->stats = stats_new(bench->books);
+	assert_non_null(bench->stats);
 	log_watch(note, bench);
 	*state = bench;
 	return 0;
@@ -71,9 +76,8 @@ static int tear_down(void **state)
 	struct bench *bench = *state;
 
 	log_watch(NULL, NULL);
-	for (unsigned int i = 0; i < RULES; i++)
-		meter_free(bench->meters[i]);
-	meter_free(NULL);
+	sampler_free(bench->sampler);
+	sampler_free(NULL);
 	stats_free(bench->stats);
 	free(bench);
 	return 0;
@@ -82,38 +86,40 @@ static int tear_down(void **state)
 /* A second later; then `expected` is what was told, and nothing else. */
 static void pass(struct bench *bench, const char *expected)
 {
-	struct sampler sampler;
-
 	bench->told[0] = '\0';
 	bench->count = 0;
 	bench->now += NS_PER_SECOND;
-	sampler_begin(&sampler, bench->now, SILENT_AFTER);
-	for (unsigned int i = 0; i < RULES; i++)
-		sampler_rule(&sampler, bench->meters[i], &bench->stats->rules[i]);
-	sampler_interface(&sampler, &bench->port, bench->stats, &bench->stats->interfaces[0]);
-	sampler_end(&sampler);
+	bench->books->taken_ns = bench->now;
+	assert_int_equal(sampler_take(bench->sampler, bench->books, SILENT_AFTER), 0);
 	if (expected)
 		assert_string_equal(bench->told, expected);
 }
 
 static void receive(struct bench *bench, unsigned int rule, unsigned int packets)
 {
-	struct stats_rule *stats = &bench->stats->rules[rule];
+	struct rule_counts *counts = &bench->books->rules[rule];
+	struct output_counts *sent = &bench->books->outputs[counts->first_output];
 
-	stats->received += packets;
-	stats->received_bytes += 100ULL * packets;
+	counts->received += packets;
+	counts->received_bytes += 100ULL * packets;
 	for (unsigned int i = 0; i < OUTPUTS; i++) {
-		stats->outputs[i].sent += packets;
-		stats->outputs[i].sent_bytes += 100ULL * packets;
+		sent[i].sent += packets;
+		sent[i].sent_bytes += 100ULL * packets;
 	}
 }
 
-static struct stats_rule *read_rule(struct bench *bench, unsigned int rule)
+static const struct stats_rates *read_rule(struct bench *bench, unsigned int rule)
 {
-	struct stats_rule *stats = &bench->stats->rules[rule];
+	bench->books->taken_ns = bench->now;
+	sampler_fill(bench->sampler, bench->stats, SILENT_AFTER);
+	return &bench->stats->rules[rule];
+}
 
-	meter_read(bench->meters[rule], bench->now, SILENT_AFTER, stats);
-	return stats;
+static const struct stats_rates *read_output(struct bench *bench, unsigned int rule,
+					     unsigned int output)
+{
+	read_rule(bench, rule);
+	return &bench->stats->outputs[OUTPUTS * rule + output];
 }
 
 static void test_flow(void **state)
@@ -154,38 +160,38 @@ static void test_silence_with_jitter(void **state)
 static void test_rates(void **state)
 {
 	struct bench *bench = *state;
-	const struct stats_rule *rule;
+	const struct stats_rates *rates;
 
 	for (unsigned int i = 0; i < 12; i++) {
 		receive(bench, 3, i == 5 ? 3000 : 1000);
-		bench->stats->rules[3].outputs[1].sent -= 400;
-		bench->stats->rules[3].outputs[1].sent_bytes -= 40000;
+		bench->books->outputs[OUTPUTS * 3 + 1].sent -= 400;
+		bench->books->outputs[OUTPUTS * 3 + 1].sent_bytes -= 40000;
 		pass(bench, NULL);
 	}
-	rule = read_rule(bench, 3);
-	assert_int_equal(rule->rates.second.pps, 1000);
-	assert_int_equal(rule->rates.second.bps, 800000);
-	assert_int_equal(rule->rates.window.pps, 1200);
-	assert_int_equal(rule->rates.peak.pps, 3000);
-	assert_int_equal(rule->rates.last_packet_seconds, 0);
-	assert_int_equal(rule->outputs[0].rates.second.pps, 1000);
-	assert_int_equal(rule->outputs[1].rates.second.pps, 600);
-	assert_int_equal(rule->outputs[1].rates.window.pps, 800);
-	assert_int_equal(rule->outputs[1].rates.peak.pps, 2600);
-	meter_reset_peaks(bench->meters[3]);
-	rule = read_rule(bench, 3);
-	assert_int_equal(rule->rates.peak.pps, 1000);
-	assert_int_equal(rule->outputs[1].rates.peak.pps, 600);
+	rates = read_rule(bench, 3);
+	assert_int_equal(rates->second.pps, 1000);
+	assert_int_equal(rates->second.bps, 800000);
+	assert_int_equal(rates->window.pps, 1200);
+	assert_int_equal(rates->peak.pps, 3000);
+	assert_int_equal(rates->last_packet_seconds, 0);
+	assert_int_equal(read_output(bench, 3, 0)->second.pps, 1000);
+	assert_int_equal(read_output(bench, 3, 1)->second.pps, 600);
+	assert_int_equal(read_output(bench, 3, 1)->window.pps, 800);
+	assert_int_equal(read_output(bench, 3, 1)->peak.pps, 2600);
+	sampler_reset_peaks(bench->sampler);
+	rates = read_rule(bench, 3);
+	assert_int_equal(rates->peak.pps, 1000);
+	assert_int_equal(read_output(bench, 3, 1)->peak.pps, 600);
 	bench->now += 90 * NS_PER_SECOND;
-	assert_int_equal(read_rule(bench, 3)->rates.last_packet_seconds, 90);
-	assert_true(read_rule(bench, 4)->rates.last_packet_seconds == STATS_NEVER);
-	assert_true(read_rule(bench, 4)->outputs[0].rates.last_packet_seconds == STATS_NEVER);
+	assert_int_equal(read_rule(bench, 3)->last_packet_seconds, 90);
+	assert_true(read_rule(bench, 4)->last_packet_seconds == STATS_NEVER);
+	assert_true(read_output(bench, 4, 0)->last_packet_seconds == STATS_NEVER);
 }
 
 static void test_dropping(void **state)
 {
 	struct bench *bench = *state;
-	struct stats_output *output = &bench->stats->rules[0].outputs[0];
+	struct output_counts *output = &bench->books->outputs[0];
 
 	output->errors[send_error_slot(EAGAIN)] = 5;
 	output->errors[SEND_ERROR_OTHER] = 2;
@@ -210,7 +216,7 @@ static void test_dropping(void **state)
 static void test_rate_limited(void **state)
 {
 	struct bench *bench = *state;
-	struct stats_output *output = &bench->stats->rules[0].outputs[0];
+	struct output_counts *output = &bench->books->outputs[0];
 
 	output->rate_limited = 5;
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=rate_limited:5\n");
@@ -227,7 +233,7 @@ static void test_rate_limited(void **state)
 static void test_many_errors(void **state)
 {
 	struct bench *bench = *state;
-	struct stats_output *output = &bench->stats->rules[0].outputs[0];
+	struct output_counts *output = &bench->books->outputs[0];
 
 	output->errors[0] = UINT32_MAX - 1ULL;
 	pass(bench, NULL);
@@ -237,24 +243,25 @@ static void test_many_errors(void **state)
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:10\n");
 }
 
-/* Another stream in a rule's place: what it has counted is new, and nothing is negative. */
+/* The same rule with counters that began anew: what they have is new, and nothing is negative. */
 static void test_replaced(void **state)
 {
 	struct bench *bench = *state;
-	struct stats_rule *rule = &bench->stats->rules[0];
+	struct rule_counts *rule = &bench->books->rules[0];
+	struct output_counts *sent = bench->books->outputs;
 
 	receive(bench, 0, 1000);
-	rule->outputs[0].errors[send_error_slot(EAGAIN)] = 50;
+	sent[0].errors[send_error_slot(EAGAIN)] = 50;
 	pass(bench, NULL);
 	for (unsigned int i = 0; i < SAMPLER_QUIET; i++)
 		pass(bench, NULL);
 	rule->received = rule->received_bytes = 0;
 	for (unsigned int i = 0; i < OUTPUTS; i++)
-		rule->outputs[i].sent = rule->outputs[i].sent_bytes = 0;
-	rule->outputs[0].errors[send_error_slot(EAGAIN)] = 3;
+		sent[i].sent = sent[i].sent_bytes = 0;
+	sent[0].errors[send_error_slot(EAGAIN)] = 3;
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:3\n");
 	assert_int_equal(read_rule(bench, 0)->flow, FLOW_NEVER);
-	assert_int_equal(rule->rates.peak.pps, 0);
+	assert_int_equal(read_rule(bench, 0)->peak.pps, 0);
 	receive(bench, 0, 5);
 	pass(bench, "flowing rule=r0\n");
 }
@@ -262,7 +269,7 @@ static void test_replaced(void **state)
 static void test_states(void **state)
 {
 	struct bench *bench = *state;
-	struct stats_rule *rule = &bench->stats->rules[1];
+	struct rule_counts *rule = &bench->books->rules[1];
 
 	rule->state = "pending";
 	rule->reason = "interface eth0 is down: set it up";
@@ -280,7 +287,7 @@ static void test_states(void **state)
 static void test_exhausted(void **state)
 {
 	struct bench *bench = *state;
-	struct stats_worker *workers = bench->stats->workers;
+	struct worker_counts *workers = bench->books->workers;
 
 	pass(bench, "");
 	workers[0].state.kernel.fill_ring_empty = 10;
@@ -296,25 +303,54 @@ static void test_exhausted(void **state)
 	pass(bench, "buffer-exhausted interface=eth0 packets=4\n");
 }
 
-/* What goes while it is in trouble has an end to that, too; what is not in trouble says nothing. */
+/* Rules and interfaces that are gone, or are others under the same name: what was going on has
+ * ended. Nothing is reported of the rest. */
 static void test_gone(void **state)
 {
 	struct bench *bench = *state;
-	struct stats_rule *rule = &bench->stats->rules[0];
-	struct sampler sampler;
+	struct books *books = bench->books;
 
-	rule->outputs[1].errors[send_error_slot(EAGAIN)] = 3;
-	bench->stats->workers[0].state.kernel.fill_ring_empty = 10;
+	for (unsigned int i = 0; i < 4; i++)
+		books->outputs[OUTPUTS * i + 1].errors[send_error_slot(EAGAIN)] = 3;
+	books->workers[0].state.kernel.fill_ring_empty = 10;
+	receive(bench, 5, 7);
 	pass(bench, NULL);
-	bench->told[0] = '\0';
-	sampler_begin(&sampler, bench->now, SILENT_AFTER);
-	for (unsigned int i = 0; i < RULES; i++)
-		sampler_rule_gone(&sampler, bench->meters[i], bench->stats->rules[i].rule);
-	sampler_interface_gone(&sampler, &bench->port, "eth0");
-	sampler_interface_gone(&sampler, &(struct interface_meter){0}, "eth1");
-	sampler_end(&sampler);
-	assert_string_equal(bench->told, "dropping-ended rule=r0 output=10.0.0.100:6001\n"
-					 "buffer-exhausted-ended interface=eth0\n");
+	/* The first three rules are gone, the fourth was replaced, all others have moved. */
+	books->nr_rules -= 3;
+	memmove(books->rules, books->rules + 3, books->nr_rules * sizeof(*books->rules));
+	books->rules[0].id = RULES + 1;
+	books->outputs[OUTPUTS * 3 + 1].errors[send_error_slot(EAGAIN)] = 0;
+	books->interfaces[0].name = "eth1";
+	books->workers[0].state.kernel.fill_ring_empty = 0;
+	/* In between they have no rates, but what they count is shown. */
+	assert_int_equal(read_rule(bench, 2)->second.pps, 7);
+	assert_int_equal(read_rule(bench, 0)->flow, FLOW_NEVER);
+	pass(bench, "dropping-ended rule=r0 output=10.0.0.100:6001\n"
+		    "dropping-ended rule=r1 output=10.0.0.100:6001\n"
+		    "dropping-ended rule=r2 output=10.0.0.100:6001\n"
+		    "dropping-ended rule=r3 output=10.0.0.100:6001\n"
+		    "buffer-exhausted-ended interface=eth0\n");
+	books->outputs[OUTPUTS * 4 + 1].errors[send_error_slot(EAGAIN)] = 3;
+	pass(bench, "dropping rule=r4 output=10.0.0.100:6001 errors=EAGAIN:3\n");
+	assert_int_equal(read_rule(bench, 2)->window.pps, 2);
+}
+
+/* Rules that come are seen from their first packet on. */
+static void test_new_rules(void **state)
+{
+	struct bench *bench = *state;
+
+	bench->books->nr_rules = 1;
+	pass(bench, "");
+	bench->books->nr_rules = RULES;
+	receive(bench, 7, 10);
+	assert_int_equal(read_rule(bench, 7)->flow, FLOW_FLOWING);
+	assert_int_equal(read_rule(bench, 7)->last_packet_seconds, 0);
+	assert_int_equal(read_rule(bench, 7)->second.pps, 0);
+	assert_int_equal(read_rule(bench, 8)->flow, FLOW_NEVER);
+	bench->books->rules[7].since_ns = bench->now;
+	pass(bench, "flowing rule=r7\n");
+	assert_int_equal(read_rule(bench, 7)->second.pps, 10);
 }
 
 /* All rules at once: 100 are told, the number of the others is, and none comes later. */
@@ -342,7 +378,7 @@ int main(void)
 		TEST(test_rate_limited), TEST(test_many_errors),
 		TEST(test_replaced),	 TEST(test_states),
 		TEST(test_exhausted),	 TEST(test_bounded),
-		TEST(test_gone),
+		TEST(test_gone),	 TEST(test_new_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

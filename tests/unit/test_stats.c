@@ -29,18 +29,19 @@ static struct stats_rates make_rates(unsigned int base)
 
 static struct stats *make(void)
 {
-	struct stats *stats = stats_new(2, 3, 2, 3);
+	struct books *books = books_new(2, 3, 2, 3);
+	struct stats *stats;
 
-	assert_non_null(stats);
+	assert_non_null(books);
 	assert_true(addr_parse("239.2.2.2", &outputs[0].to));
 	assert_true(addr_parse("10.0.0.100", &outputs[1].to));
 	assert_true(addr_parse("10.0.0.101", &outputs[2].to));
 	assert_true(addr_parse("239.1.1.1", &rules[0].group));
 	assert_true(addr_parse("10.9.9.9", &rules[0].source));
 	assert_true(addr_parse("239.1.1.2", &rules[1].group));
-	stats->uptime_seconds = 42;
+	books->uptime_seconds = 42;
 	for (unsigned int i = 0; i < 3; i++) {
-		struct stats_output *output = &stats->outputs[i];
+		struct output_counts *output = &books->outputs[i];
 
 		output->rule = &outputs[i];
 		output->sent = 100 + i;
@@ -52,31 +53,28 @@ static struct stats *make(void)
 		output->gso_refused = i;
 		output->gso_segments = 64;
 		output->gso_max_size = 65535;
-		output->rates = make_rates(100 * (i + 1));
 	}
 	for (unsigned int i = 0; i < 2; i++) {
-		stats->rules[i].rule = &rules[i];
-		stats->rules[i].state = i ? "pending" : "active";
-		stats->rules[i].reason = i ? "interface br-lan does not exist" : NULL;
-		stats->rules[i].received = 50 + i;
-		stats->rules[i].received_bytes = 5000 + i;
-		stats->rules[i].flow = i ? FLOW_NEVER : FLOW_FLOWING;
-		stats->rules[i].rates = make_rates(1000 * (i + 1));
-		stats->rules[i].outputs = &stats->outputs[2 * i];
-		stats->interfaces[i].name = rules[i].iface;
-		stats->interfaces[i].state = i ? "pending" : "active";
-		stats->interfaces[i].mode = i ? NULL : "native";
-		stats->interfaces[i].zero_copy = !i;
-		stats->interfaces[i].first_worker = 2 * i;
-		stats->interfaces[i].nr_workers = 2 - i;
+		books->rules[i].rule = &rules[i];
+		books->rules[i].state = i ? "pending" : "active";
+		books->rules[i].reason = i ? "interface br-lan does not exist" : NULL;
+		books->rules[i].received = 50 + i;
+		books->rules[i].received_bytes = 5000 + i;
+		books->rules[i].first_output = 2 * i;
+		books->interfaces[i].name = rules[i].iface;
+		books->interfaces[i].state = i ? "pending" : "active";
+		books->interfaces[i].mode = i ? NULL : "native";
+		books->interfaces[i].zero_copy = !i;
+		books->interfaces[i].first_worker = 2 * i;
+		books->interfaces[i].nr_workers = 2 - i;
 		for (unsigned int j = 0; j < XMC_REASONS; j++)
-			stats->interfaces[i].verdicts[j] = 1000 * (i + 1) + j;
+			books->interfaces[i].verdicts[j] = 1000 * (i + 1) + j;
 	}
 	for (unsigned int i = 0; i < 3; i++) {
-		struct worker_state *state = &stats->workers[i].state;
+		struct worker_state *state = &books->workers[i].state;
 
-		stats->workers[i].iface = i == 2 ? "br-lan" : "eth0";
-		stats->workers[i].queue = i % 2;
+		books->workers[i].iface = i == 2 ? "br-lan" : "eth0";
+		books->workers[i].queue = i % 2;
 		state->received = 10 + i;
 		state->drops[INGRESS_INVALID] = 100 * (i + 1);
 		state->drops[INGRESS_NO_RULE] = 1000 * (i + 1);
@@ -84,6 +82,14 @@ static struct stats *make(void)
 		/* In copy mode 3 of the 5 found the fill ring empty: they are among the 5. */
 		state->kernel = (struct xsk_drops){
 			.rx_dropped = 5, .rx_ring_full = 7, .fill_ring_empty = 3};
+	}
+	stats = stats_new(books);
+	assert_non_null(stats);
+	for (unsigned int i = 0; i < 3; i++)
+		stats->outputs[i] = make_rates(100 * (i + 1));
+	for (unsigned int i = 0; i < 2; i++) {
+		stats->rules[i] = make_rates(1000 * (i + 1));
+		stats->rules[i].flow = i ? FLOW_NEVER : FLOW_FLOWING;
 	}
 	return stats;
 }
@@ -133,9 +139,9 @@ static const json_t *item(const json_t *object, const char *key, size_t index)
 static void test_sums(void **state)
 {
 	struct stats *stats = make();
-	struct stats_totals t;
+	struct total_counts t;
 
-	stats_sum(stats, &t);
+	books_sum(stats->books, &t);
 	assert_int_equal(t.steered, 1000 + 2000);
 	assert_int_equal(t.received, 10 + 11 + 12);
 	assert_int_equal(t.submitted, 100 + 104 + 108);
@@ -146,7 +152,7 @@ static void test_sums(void **state)
 	assert_int_equal(t.rate_limited, 10 + 20);
 	assert_int_equal(t.dropped, 3 * (5 + 7) + 6 * 100 + 6 * 1000);
 	assert_int_equal(t.buffer_exhausted, 3 * 3);
-	assert_int_equal(stats_kernel_drops(&stats->workers[0].state), 12);
+	assert_int_equal(books_kernel_drops(&stats->books->workers[0].state), 12);
 	stats_free(stats);
 	stats_free(NULL);
 }
@@ -248,8 +254,8 @@ static void test_latency(void **state)
 	json_t *json;
 
 	assert_non_null(queues);
-	stats->rules[0].latency = queues;
-	stats->rules[0].nr_latency = 2;
+	stats->books->rules[0].latency = queues;
+	stats->books->rules[0].nr_latency = 2;
 	for (unsigned int i = 0; i < 99; i++)
 		histogram_add(&queues[i % 2], 1500);
 	histogram_add(&queues[1], 5000);
@@ -349,7 +355,7 @@ static void test_workers(void **state)
 
 static void test_nothing(void **state)
 {
-	struct stats *stats = stats_new(0, 0, 0, 0);
+	struct stats *stats = stats_new(books_new(0, 0, 0, 0));
 	json_t *json = stats_json(stats, 0, 500);
 	char *text = json_dumps(json, JSON_COMPACT);
 

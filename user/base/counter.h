@@ -5,7 +5,7 @@
  *
  * Stores release and loads acquire (on x86 both are plain moves). So a reader that reads the
  * counter of a later stage first, and that of an earlier stage afterwards, finds in the second at
- * least what led to the value of the first: see the snapshot in telemetry/stats.h.
+ * least what led to the value of the first: see the snapshot in relay/books.h.
  */
 #ifndef XMCAST_BASE_COUNTER_H
 #define XMCAST_BASE_COUNTER_H

@@ -13,6 +13,7 @@
 #include "relay/relay.h"
 #include "rules/config.h"
 #include "telemetry/event.h"
+#include "telemetry/sampler.h"
 
 /* How reading the configuration went, for whoever watches. */
 struct reload_state {
@@ -46,6 +47,7 @@ struct daemon {
 	struct config config; /* to start with; then the relay has it */
 	struct relay *relay;
 	struct event_counts event_counts;
+	struct sampler *sampler;
 	struct event_hook hook;
 	struct control_server *control;
 	struct launcher *launcher;

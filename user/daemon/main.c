@@ -28,6 +28,7 @@
 #include "daemon/rights.h"
 #include "daemon/service.h"
 #include "daemon/sinks.h"
+#include "daemon/statistics.h"
 #include "daemon/watchdog.h"
 #include "rules/save.h"
 
@@ -120,15 +121,6 @@ static int open_timer(struct daemon *daemon)
 	return watch(daemon, daemon->timer_fd, SOURCE_SECOND);
 }
 
-static void log_statistics(struct daemon *daemon, const char *event)
-{
-	struct stats *stats = relay_stats(daemon->relay);
-
-	if (stats)
-		stats_log(stats, event);
-	stats_free(stats);
-}
-
 static void on_second(struct daemon *daemon)
 {
 	unsigned int interval;
@@ -136,7 +128,7 @@ static void on_second(struct daemon *daemon)
 
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
-	relay_sample(daemon->relay);
+	statistics_sample(daemon);
 	relay_check_workers(daemon->relay);
 	service_second(daemon);
 	daemon->seconds += (unsigned int)expirations;
@@ -144,7 +136,7 @@ static void on_second(struct daemon *daemon)
 	if (!interval || daemon->seconds < interval)
 		return;
 	daemon->seconds = 0;
-	log_statistics(daemon, "statistics");
+	statistics_log(daemon, "statistics");
 }
 
 static void reload(struct daemon *daemon)
@@ -410,6 +402,9 @@ static int open_service(struct daemon *daemon)
 
 static int open_relay(struct daemon *daemon)
 {
+	daemon->sampler = sampler_new();
+	if (!daemon->sampler)
+		return -ENOMEM;
 	return relay_open(&daemon->relay, &daemon->config);
 }
 
@@ -468,7 +463,7 @@ static int serve(struct daemon *daemon)
 	arm_second_signal();
 	stopped = relay_stop(daemon->relay);
 	watchdog_leave(daemon);
-	log_statistics(daemon, "final-statistics");
+	statistics_log(daemon, "final-statistics");
 	return err ? err : stopped;
 }
 
@@ -516,6 +511,7 @@ int main(int argc, char **argv)
 		code = rights_check() ? EXIT_PERMISSION : exit_code(serve(&daemon));
 	exporter_close(daemon.exporter);
 	relay_close(daemon.relay);
+	sampler_free(daemon.sampler);
 	sinks_close(&daemon);
 	control_server_close(daemon.control);
 	launcher_close(daemon.launcher);

@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/methods_config.h"
 #include "daemon/methods_rules.h"
+#include "daemon/statistics.h"
 #include "links/link.h"
 
 #define PROTOCOL 1
@@ -52,13 +53,13 @@ static void method_monitor_start(void *context, const json_t *params, struct con
 /* ---- counters ---- */
 
 /* Fewer rules than asked for where they have many outputs, but one at least. */
-static size_t fitting_rules(const struct stats *stats, const struct control_page *page)
+static size_t fitting_rules(const struct books *books, const struct control_page *page)
 {
-	size_t most = control_page_count(page, stats->nr_rules);
+	size_t most = control_page_count(page, books->nr_rules);
 	size_t outputs = 0;
 
 	for (size_t i = 0; i < most; i++) {
-		outputs += stats->rules[page->offset + i].rule->nr_outputs;
+		outputs += books->rules[page->offset + i].rule->nr_outputs;
 		if (i && outputs > PAGE_OUTPUTS)
 			return i;
 	}
@@ -81,9 +82,9 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 
 	if (!control_param_page(params, &page, reply))
 		return;
-	stats = relay_stats(daemon->relay);
+	stats = statistics_now(daemon);
 	if (stats)
-		reply->result = stats_json(stats, page.offset, fitting_rules(stats, &page));
+		reply->result = stats_json(stats, page.offset, fitting_rules(stats->books, &page));
 	json_put(&reply->result, "config", reload_json(&daemon->reload));
 	json_put(&reply->result, "events", event_counts_json(&daemon->event_counts));
 	stats_free(stats);
@@ -92,18 +93,18 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 static void method_stats_reset_peaks(void *context, const json_t *params,
 				     struct control_reply *reply)
 {
-	relay_reset_peaks(((struct daemon *)context)->relay);
+	sampler_reset_peaks(((struct daemon *)context)->sampler);
 	reply->result = json_object();
 }
 
 /* ---- interfaces ---- */
 
-static unsigned int count_rules(const struct stats *stats, const char *iface)
+static unsigned int count_rules(const struct books *books, const char *iface)
 {
 	unsigned int count = 0;
 
-	for (unsigned int i = 0; i < stats->nr_rules; i++)
-		count += strcmp(stats->rules[i].rule->iface, iface) == 0;
+	for (unsigned int i = 0; i < books->nr_rules; i++)
+		count += strcmp(books->rules[i].rule->iface, iface) == 0;
 	return count;
 }
 
@@ -124,10 +125,10 @@ static json_t *attachment_json(const struct relay *relay, const char *iface)
 }
 
 /* What the kernel says now; nothing of one that has gone. */
-static json_t *iface_json(const struct relay *relay, const struct stats *stats,
-			  const struct stats_interface *iface)
+static json_t *iface_json(const struct relay *relay, const struct books *books,
+			  const struct interface_counts *iface)
 {
-	json_t *object = stats_interface_json(stats, iface);
+	json_t *object = stats_interface_json(books, iface);
 	struct link link;
 	int err = link_query(iface->name, &link);
 
@@ -139,19 +140,19 @@ static json_t *iface_json(const struct relay *relay, const struct stats *stats,
 	json_put(&object, "program_id",
 		 err || !link.xdp_program ? json_null() : number(link.xdp_program));
 	json_put(&object, "attach", attachment_json(relay, iface->name));
-	json_put(&object, "rules", number(count_rules(stats, iface->name)));
+	json_put(&object, "rules", number(count_rules(books, iface->name)));
 	return object;
 }
 
 static void method_iface_list(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct daemon *daemon = context;
-	struct stats *stats = relay_stats(daemon->relay);
-	json_t *list = stats ? json_array() : NULL;
+	struct books *books = relay_books(daemon->relay);
+	json_t *list = books ? json_array() : NULL;
 
-	for (unsigned int i = 0; list && i < stats->nr_interfaces; i++)
-		json_add(&list, iface_json(daemon->relay, stats, &stats->interfaces[i]));
-	stats_free(stats);
+	for (unsigned int i = 0; list && i < books->nr_interfaces; i++)
+		json_add(&list, iface_json(daemon->relay, books, &books->interfaces[i]));
+	books_free(books);
 	reply->result = json_pack("{s:o}", "interfaces", list);
 }
 
@@ -159,27 +160,27 @@ static void method_iface_show(void *context, const json_t *params, struct contro
 {
 	const char *name = control_param_string(params, "name", reply);
 	const struct daemon *daemon = context;
-	struct stats *stats;
+	struct books *books;
 	unsigned int i = 0;
 
 	if (!name)
 		return;
-	stats = relay_stats(daemon->relay);
-	if (!stats)
+	books = relay_books(daemon->relay);
+	if (!books)
 		return;
-	while (i < stats->nr_interfaces && strcmp(stats->interfaces[i].name, name) != 0)
+	while (i < books->nr_interfaces && strcmp(books->interfaces[i].name, name) != 0)
 		i++;
-	if (i < stats->nr_interfaces)
-		reply->result = iface_json(daemon->relay, stats, &stats->interfaces[i]);
+	if (i < books->nr_interfaces)
+		reply->result = iface_json(daemon->relay, books, &books->interfaces[i]);
 	else
 		control_fail(reply, CONTROL_NOT_FOUND, "no rule takes in from an interface %.100s",
 			     name);
-	stats_free(stats);
+	books_free(books);
 }
 
 /* ---- workers ---- */
 
-static json_t *worker_json(const struct stats_worker *worker)
+static json_t *worker_json(const struct worker_counts *worker)
 {
 	json_t *object = stats_worker_json(worker);
 	json_t *cpus = json_array();
@@ -200,12 +201,12 @@ static json_t *worker_json(const struct stats_worker *worker)
 static void method_worker_list(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct daemon *daemon = context;
-	struct stats *stats = relay_stats(daemon->relay);
-	json_t *list = stats ? json_array() : NULL;
+	struct books *books = relay_books(daemon->relay);
+	json_t *list = books ? json_array() : NULL;
 
-	for (unsigned int i = 0; list && i < stats->nr_workers; i++)
-		json_add(&list, worker_json(&stats->workers[i]));
-	stats_free(stats);
+	for (unsigned int i = 0; list && i < books->nr_workers; i++)
+		json_add(&list, worker_json(&books->workers[i]));
+	books_free(books);
 	reply->result = json_pack("{s:o}", "workers", list);
 }
 

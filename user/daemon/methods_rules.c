@@ -8,25 +8,28 @@
 #include "control/errors_json.h"
 #include "daemon/daemon.h"
 #include "daemon/reload.h"
+#include "daemon/statistics.h"
 
 /* As many rules as there can be: a whole configuration may be replaced at once. */
 #define OPERATIONS_MAX (2 * XMC_MAX_RULES)
 
 /* ---- reading ---- */
 
-static json_t *rule_json(const struct stats_rule *stats)
+static json_t *rule_json(const struct stats *stats, unsigned int index)
 {
-	char *text = rule_format(stats->rule);
+	const struct rule_counts *counts = &stats->books->rules[index];
+	const struct stats_rates *rates = &stats->rules[index];
+	char *text = rule_format(counts->rule);
 	json_t *json;
 
 	if (!text)
 		return NULL;
 	json = json_pack("{s:s, s:s, s:b, s:s, s:s*, s:s, s:I, s:I, s:i}", "name",
-			 stats->rule->name, "rule", text, "enabled", !stats->rule->disabled,
-			 "state", stats->state, "reason", stats->reason, "flow",
-			 flow_name(stats->flow), "rate_pps", (json_int_t)stats->rates.second.pps,
-			 "rate_bps", (json_int_t)stats->rates.second.bps, "outputs",
-			 (int)stats->rule->nr_outputs);
+			 counts->rule->name, "rule", text, "enabled", !counts->rule->disabled,
+			 "state", counts->state, "reason", counts->reason, "flow",
+			 flow_name(rates->flow), "rate_pps", (json_int_t)rates->second.pps,
+			 "rate_bps", (json_int_t)rates->second.bps, "outputs",
+			 (int)counts->rule->nr_outputs);
 	free(text);
 	return json;
 }
@@ -47,53 +50,54 @@ void method_rule_list(void *context, const json_t *params, struct control_reply 
 
 	if (!control_param_page(params, &page, reply))
 		return;
-	stats = relay_stats(daemon->relay);
+	stats = statistics_now(daemon);
 	rules = json_array();
-	count = stats ? control_page_count(&page, stats->nr_rules) : 0;
+	count = stats ? control_page_count(&page, stats->books->nr_rules) : 0;
 	for (size_t i = 0; rules && i < count; i++) {
-		if (!append(rules, rule_json(&stats->rules[page.offset + i]))) {
+		if (!append(rules, rule_json(stats, (unsigned int)(page.offset + i)))) {
 			json_decref(rules);
 			rules = NULL;
 		}
 	}
 	if (stats && rules)
-		reply->result =
-			json_pack("{s:i, s:I, s:O}", "total", (int)stats->nr_rules, "generation",
-				  (json_int_t)relay_generation(daemon->relay), "rules", rules);
+		reply->result = json_pack("{s:i, s:I, s:O}", "total", (int)stats->books->nr_rules,
+					  "generation", (json_int_t)relay_generation(daemon->relay),
+					  "rules", rules);
 	json_decref(rules);
 	stats_free(stats);
 }
 
-static const struct stats_rule *find_rule(const struct stats *stats, const char *name)
+/* Its index; the number of rules if there is none of that name. */
+static unsigned int find_rule(const struct books *books, const char *name)
 {
-	for (unsigned int i = 0; i < stats->nr_rules; i++) {
-		if (strcmp(stats->rules[i].rule->name, name) == 0)
-			return &stats->rules[i];
-	}
-	return NULL;
+	unsigned int i = 0;
+
+	while (i < books->nr_rules && strcmp(books->rules[i].rule->name, name) != 0)
+		i++;
+	return i;
 }
 
 void method_rule_show(void *context, const json_t *params, struct control_reply *reply)
 {
 	struct daemon *daemon = context;
 	const char *name = control_param_string(params, "name", reply);
-	const struct stats_rule *rule;
 	struct stats *stats;
+	unsigned int rule;
 	json_t *more;
 
 	if (!name)
 		return;
-	stats = relay_stats(daemon->relay);
+	stats = statistics_now(daemon);
 	if (!stats)
 		return;
-	rule = find_rule(stats, name);
-	if (!rule) {
+	rule = find_rule(stats->books, name);
+	if (rule == stats->books->nr_rules) {
 		control_fail(reply, CONTROL_NOT_FOUND, "no rule %s", name);
 		goto out;
 	}
 	/* What a list says, and the counters: keys that are in both say the same, but "outputs". */
-	reply->result = rule_json(rule);
-	more = stats_rule_json(rule);
+	reply->result = rule_json(stats, rule);
+	more = stats_rule_json(stats, rule);
 	if (!reply->result || !more || json_object_update(reply->result, more)) {
 		json_decref(reply->result);
 		reply->result = NULL;

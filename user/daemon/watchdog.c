@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/exit_codes.h"
 #include "daemon/service.h"
+#include "daemon/statistics.h"
 
 /* Telling takes milliseconds; this is for a thread that got stuck while it was writing a line. */
 #define TELL_SECONDS 3
@@ -44,7 +45,6 @@ static void tell(const struct worker *worker)
 void watchdog_leave(struct daemon *daemon)
 {
 	const struct worker *worker = worker_find_stuck();
-	struct stats *stats;
 
 	if (!worker)
 		return;
@@ -52,8 +52,6 @@ void watchdog_leave(struct daemon *daemon)
 	alarm(TELL_SECONDS);
 	service_stopping(daemon);
 	tell(worker);
-	stats = relay_stats(daemon->relay);
-	if (stats)
-		stats_log(stats, "final-statistics");
+	statistics_log(daemon, "final-statistics");
 	_exit(EXIT_INTERNAL);
 }

@@ -1,124 +1,229 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "relay/books.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "relay/relay_internal.h"
 
-static void sum_received(const struct stream *stream, uint64_t *packets, uint64_t *bytes)
+/* ---- snapshots ---- */
+
+struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
+			unsigned int workers)
 {
-	*packets = *bytes = 0;
-	for (unsigned int i = 0; stream && i < stream->nr_shards; i++) {
-		*packets += counter_read(&stream->shards[i].received);
-		*bytes += counter_read(&stream->shards[i].received_bytes);
+	struct books *books = calloc(1, sizeof(*books));
+
+	if (!books)
+		return NULL;
+	/* One more than needed, because calloc(0) may return NULL. */
+	books->rules = calloc(rules + 1UL, sizeof(*books->rules));
+	books->outputs = calloc(outputs + 1UL, sizeof(*books->outputs));
+	books->interfaces = calloc(interfaces + 1UL, sizeof(*books->interfaces));
+	books->workers = calloc(workers + 1UL, sizeof(*books->workers));
+	if (!books->rules || !books->outputs || !books->interfaces || !books->workers) {
+		books_free(books);
+		return NULL;
 	}
+	books->nr_rules = rules;
+	books->nr_interfaces = interfaces;
+	books->nr_workers = workers;
+	return books;
 }
 
-/* The smaller of both; in the first round the second. */
+void books_free(struct books *books)
+{
+	if (!books)
+		return;
+	free(books->rules);
+	free(books->outputs);
+	free(books->interfaces);
+	free(books->workers);
+	free(books);
+}
+
+/* The smaller one; in the first round `value`. */
 static unsigned int least(unsigned int so_far, unsigned int value, unsigned int round)
 {
 	return round && so_far < value ? so_far : value;
 }
 
 static void read_output(const struct output *output, unsigned int nr_shards,
-			struct stats_output *stats)
+			struct output_counts *counts)
 {
-	stats->reason = output->reason;
+	counts->reason = output->reason;
 	for (unsigned int i = 0; i < nr_shards; i++) {
-		const struct output_shard *queue = &output->shards[i];
+		const struct output_shard *shard = &output->shards[i];
 
-		/* First what follows the submission, see stats.h. */
-		stats->sent += counter_read(&queue->sent);
-		stats->sent_bytes += counter_read(&queue->sent_bytes);
-		stats->gso_refused += counter_read(&queue->gso_refused);
-		/* The queues find out each for itself; what the most careful one does is told. */
-		stats->gso_segments = least(stats->gso_segments, queue->gso_segments, i);
-		stats->gso_max_size = least(stats->gso_max_size, queue->gso_max_size, i);
+		/* First what follows the submission, see books.h. */
+		counts->sent += counter_read(&shard->sent);
+		counts->sent_bytes += counter_read(&shard->sent_bytes);
+		counts->gso_refused += counter_read(&shard->gso_refused);
+		/* Each shard learns its limits by itself: show the lowest. */
+		counts->gso_segments = least(counts->gso_segments, shard->gso_segments, i);
+		counts->gso_max_size = least(counts->gso_max_size, shard->gso_max_size, i);
 		for (unsigned int j = 0; j < SEND_ERRORS; j++)
-			stats->errors[j] += counter_read(&queue->errors[j]);
-		stats->submitted += counter_read(&queue->submitted);
-		stats->rate_limited += counter_read(&queue->rate_limited);
+			counts->errors[j] += counter_read(&shard->errors[j]);
+		counts->submitted += counter_read(&shard->submitted);
+		counts->rate_limited += counter_read(&shard->rate_limited);
 	}
 }
 
-static void read_entry(const struct route *route, struct stats_rule *stats)
+static void read_route(const struct route *route, struct rule_counts *counts,
+		       struct output_counts *outputs)
 {
 	const struct stream *stream = route->stream;
 
-	stats->rule = route->rule;
-	stats->state = "active";
+	counts->id = route->id;
+	counts->since_ns = route->since_ns;
+	counts->rule = route->rule;
+	counts->state = "active";
 	if (route->rule->disabled) {
-		stats->state = "disabled";
+		counts->state = "disabled";
 	} else {
-		stats->reason = route_reason(route);
-		if (stats->reason)
-			stats->state = "pending";
+		counts->reason = route_reason(route);
+		if (counts->reason)
+			counts->state = "pending";
 	}
-	stats->latency = stream ? stream->latency : NULL;
-	stats->nr_latency = stream ? stream->nr_shards : 0;
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++) {
-		stats->outputs[i].rule = &route->rule->outputs[i];
+		outputs[i].rule = &route->rule->outputs[i];
 		if (stream)
-			read_output(&stream->outputs[i], stream->nr_shards, &stats->outputs[i]);
+			read_output(&stream->outputs[i], stream->nr_shards, &outputs[i]);
 	}
-	/* After its outputs, see stats.h. */
-	sum_received(stream, &stats->received, &stats->received_bytes);
+	if (!stream)
+		return;
+	counts->latency = stream->latency;
+	counts->nr_latency = stream->nr_shards;
+	/* After its outputs, see books.h. */
+	for (unsigned int i = 0; i < stream->nr_shards; i++) {
+		counts->received += counter_read(&stream->shards[i].received);
+		counts->received_bytes += counter_read(&stream->shards[i].received_bytes);
+	}
 }
 
-static void read_port(const struct intake *intake, struct stats_interface *stats,
-		      struct stats_worker *workers)
+static void read_intake(const struct intake *intake, struct interface_counts *counts,
+			struct worker_counts *workers)
 {
-	stats->name = intake->name;
-	stats->state = intake->failed ? "failed" : intake->impaired ? "impaired" : "active";
-	stats->reason = intake->failed || intake->impaired ? intake->reason : NULL;
-	stats->nr_workers = intake->nr_workers;
+	counts->name = intake->name;
+	counts->state = intake->failed ? "failed" : intake->impaired ? "impaired" : "active";
+	counts->reason = intake->failed || intake->impaired ? intake->reason : NULL;
+	counts->nr_workers = intake->nr_workers;
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		workers[i].iface = intake->name;
 		workers[i].worker = intake->workers[i];
 		workers[i].queue = worker_queue(intake->workers[i]);
 		worker_read(intake->workers[i], &workers[i].state);
-		stats->zero_copy = worker_zero_copy(intake->workers[i]);
+		counts->zero_copy = worker_zero_copy(intake->workers[i]);
 	}
-	/* After its workers, see stats.h. */
+	/* After its workers, see books.h. */
 	if (intake->steer) {
-		stats->mode = intake->mode == IFACE_MODE_NATIVE ? "native" : "skb";
-		steer_verdicts(intake->steer, stats->verdicts);
+		counts->mode = intake->mode == IFACE_MODE_NATIVE ? "native" : "skb";
+		steer_verdicts(intake->steer, counts->verdicts);
 	}
 }
 
-struct stats *relay_stats(const struct relay *relay)
+struct books *relay_books(const struct relay *relay)
 {
 	unsigned int outputs = 0;
 	unsigned int workers = 0;
-	uint64_t now = clock_ns();
-	struct stats *stats;
+	struct books *books;
 
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
 		outputs += relay->routes[i]->rule->nr_outputs;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++)
 		workers += relay->intakes[i]->nr_workers;
-	stats = stats_new(relay->config.nr_rules, outputs, relay->nr_intakes, workers);
-	if (!stats)
+	books = books_new(relay->config.nr_rules, outputs, relay->nr_intakes, workers);
+	if (!books)
 		return NULL;
-	stats->generation = relay->generation;
-	stats->retired = relay->retired;
-	stats->uptime_seconds = (now - relay->started_ns) / NS_PER_SECOND;
-	workers = 0;
-	/* Rules before interfaces: from the last stage of a packet to the first, see stats.h. */
+	books->generation = relay->generation;
+	books->retired = relay->retired;
+	books->taken_ns = clock_ns();
+	books->uptime_seconds = (books->taken_ns - relay->started_ns) / NS_PER_SECOND;
+	/* Rules before interfaces: from the last stage of a packet to the first, see books.h. */
 	outputs = 0;
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		stats->rules[i].outputs = &stats->outputs[outputs];
+		books->rules[i].first_output = outputs;
+		read_route(relay->routes[i], &books->rules[i], &books->outputs[outputs]);
 		outputs += relay->routes[i]->rule->nr_outputs;
-		read_entry(relay->routes[i], &stats->rules[i]);
-		meter_read(relay->routes[i]->meter, now, relay->config.events.silent_after,
-			   &stats->rules[i]);
 	}
+	workers = 0;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		stats->interfaces[i].first_worker = workers;
-		read_port(relay->intakes[i], &stats->interfaces[i], &stats->workers[workers]);
+		books->interfaces[i].first_worker = workers;
+		read_intake(relay->intakes[i], &books->interfaces[i], &books->workers[workers]);
 		workers += relay->intakes[i]->nr_workers;
 	}
-	return stats;
+	return books;
 }
+
+/* ---- sums ---- */
+
+uint64_t books_kernel_drops(const struct worker_state *state)
+{
+	/* rx_dropped includes those that found the fill ring empty. */
+	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
+}
+
+static void add_output(const struct output_counts *output, struct total_counts *totals)
+{
+	totals->submitted += output->submitted;
+	totals->sent += output->sent;
+	totals->sent_bytes += output->sent_bytes;
+	totals->rate_limited += output->rate_limited;
+	for (unsigned int i = 0; i < SEND_ERRORS; i++)
+		totals->send_errors += output->errors[i];
+}
+
+static void add_worker(const struct worker_state *state, struct total_counts *totals)
+{
+	totals->received += state->received;
+	totals->dropped += books_kernel_drops(state);
+	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
+		totals->dropped += state->drops[i];
+	totals->buffer_exhausted += state->kernel.fill_ring_empty;
+}
+
+void books_sum(const struct books *books, struct total_counts *totals)
+{
+	*totals = books->retired;
+	for (unsigned int i = 0; i < books->nr_interfaces; i++)
+		totals->steered += books->interfaces[i].verdicts[XMC_STEERED];
+	for (unsigned int i = 0; i < books->nr_workers; i++)
+		add_worker(&books->workers[i].state, totals);
+	for (unsigned int i = 0; i < books->nr_rules; i++) {
+		const struct rule_counts *rule = &books->rules[i];
+
+		for (unsigned int j = 0; j < rule->rule->nr_outputs; j++)
+			add_output(&books->outputs[rule->first_output + j], totals);
+	}
+}
+
+/* ---- what is gone ---- */
+
+void relay_retire_stream(struct relay *relay, const struct stream *stream)
+{
+	for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
+		struct output_counts counts = {0};
+
+		read_output(&stream->outputs[i], stream->nr_shards, &counts);
+		add_output(&counts, &relay->retired);
+	}
+}
+
+void relay_retire_intake(struct relay *relay, const struct intake *intake)
+{
+	uint64_t verdicts[XMC_REASONS];
+
+	if (intake->steer && !steer_verdicts(intake->steer, verdicts))
+		relay->retired.steered += verdicts[XMC_STEERED];
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		struct worker_state state;
+
+		worker_read(intake->workers[i], &state);
+		add_worker(&state, &relay->retired);
+	}
+}
+
+/* ---- attachment ---- */
 
 bool relay_attachment(const struct relay *relay, const char *iface,
 		      struct relay_attachment *attachment)
@@ -137,60 +242,4 @@ bool relay_attachment(const struct relay *relay, const char *iface,
 		return true;
 	}
 	return false;
-}
-
-/* ---- rates ---- */
-
-void relay_sample(struct relay *relay)
-{
-	struct stats *stats = relay_stats(relay);
-	struct sampler sampler;
-
-	if (!stats)
-		return;
-	sampler_begin(&sampler, clock_ns(), relay->config.events.silent_after);
-	for (unsigned int i = 0; i < stats->nr_rules; i++)
-		sampler_rule(&sampler, relay->routes[i]->meter, &stats->rules[i]);
-	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
-		sampler_interface(&sampler, &relay->intakes[i]->meter, stats,
-				  &stats->interfaces[i]);
-	sampler_end(&sampler);
-	stats_free(stats);
-}
-
-void relay_reset_peaks(struct relay *relay)
-{
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
-		meter_reset_peaks(relay->routes[i]->meter);
-}
-
-/* ---- what is no more ---- */
-
-void relay_retire_entry(struct relay *relay, const struct route *route)
-{
-	relay_retire_stream(relay, route->stream);
-}
-
-void relay_retire_stream(struct relay *relay, const struct stream *stream)
-{
-	for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
-		struct stats_output output = {0};
-
-		read_output(&stream->outputs[i], stream->nr_shards, &output);
-		stats_sum_output(&output, &relay->retired);
-	}
-}
-
-void relay_retire_port(struct relay *relay, const struct intake *intake)
-{
-	struct stats_interface interface = {0};
-
-	if (intake->steer && !steer_verdicts(intake->steer, interface.verdicts))
-		stats_sum_interface(&interface, &relay->retired);
-	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		struct worker_state state;
-
-		worker_read(intake->workers[i], &state);
-		stats_sum_worker(&state, &relay->retired);
-	}
 }

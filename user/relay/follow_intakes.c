@@ -99,7 +99,7 @@ static void give_up(struct relay *relay, struct intake *intake, const char *why)
 {
 	if (intake_stop(intake))
 		relay->broken = true;
-	relay_retire_port(relay, intake);
+	relay_retire_intake(relay, intake);
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		if (relay->routes[i]->intake == intake)
 			route_leave(relay->routes[i], relay->membership);

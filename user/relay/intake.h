@@ -10,7 +10,6 @@
 #include "dataplane/worker.h"
 #include "links/link.h"
 #include "steering/steer.h"
-#include "telemetry/sampler.h"
 
 struct intake {
 	char name[IF_NAMESIZE];
@@ -37,7 +36,6 @@ struct intake {
 	struct worker **workers;
 	struct ruleset *ruleset; /* what the workers use */
 	struct ruleset *other;	 /* while rules change: the next one, or the one before */
-	struct interface_meter meter;
 };
 
 /*

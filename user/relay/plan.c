@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "telemetry/sampler.h"
 
 /* A right that is missing, or somebody else's interface: there is no sense in going on. */
 static bool is_fatal(int err)
@@ -85,11 +83,19 @@ static bool is_retried(const struct plan *plan, const struct route *route)
 /* The route at a place of the next configuration is made anew. `before`: its namesake, or NULL. */
 static int renew(struct plan *plan, unsigned int i, struct route *before)
 {
-	plan->routes[i] = route_new(&plan->next->rules[i]);
-	if (!plan->routes[i])
+	const struct rule *rule = &plan->next->rules[i];
+	struct route *route = route_new(rule, plan->relay->next_id++);
+
+	plan->routes[i] = route;
+	if (!route)
 		return -ENOMEM;
-	plan->routes[i]->fresh = true;
-	plan->routes[i]->before = before ? before->stream : NULL;
+	route->fresh = true;
+	route->before = before ? before->stream : NULL;
+	/* A rule that is tried again is still the same rule. */
+	if (before && rule_equal(before->rule, rule)) {
+		route->id = before->id;
+		route->since_ns = before->since_ns;
+	}
 	return 0;
 }
 
@@ -337,7 +343,7 @@ static int go_over(struct plan *plan)
 
 /* ---- commit, or take back ---- */
 
-static void retire_routes(struct plan *plan, struct sampler *sampler)
+static void retire_routes(struct plan *plan)
 {
 	struct relay *relay = plan->relay;
 
@@ -352,14 +358,13 @@ static void retire_routes(struct plan *plan, struct sampler *sampler)
 		/* Of an intake that goes the threads still count. */
 		if (route->intake && !route->intake->users)
 			intake_stop(route->intake);
-		relay_retire_entry(relay, route);
-		sampler_rule_gone(sampler, route->meter, route->rule);
+		relay_retire_stream(relay, route->stream);
 		route_free(route, relay->membership);
 	}
 }
 
 /* Ports without users go; those that are left become the relay's. */
-static void settle_intakes(struct plan *plan, struct sampler *sampler)
+static void settle_intakes(struct plan *plan)
 {
 	unsigned int left = 0;
 
@@ -375,40 +380,20 @@ static void settle_intakes(struct plan *plan, struct sampler *sampler)
 		if (intake->attached || intake->nr_workers)
 			log_write(LOG_FACILITY_LINKS, LOG_LEVEL_INFO, "interface-released",
 				  LOG_IFACE(intake->name));
-		sampler_interface_gone(sampler, &intake->meter, intake->name);
 		intake_stop(intake);
-		relay_retire_port(plan->relay, intake);
+		relay_retire_intake(plan->relay, intake);
 		intake_close(intake);
 		free(intake);
 	}
 	plan->nr_intakes = left;
 }
 
-/* A rule that was tried again is the same rule: it has changed its state, and that is told. */
-static void hand_down_meters(struct plan *plan)
-{
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
-		struct route *route = plan->routes[i];
-		struct route *before = route->fresh ? plan_route(plan, route->rule) : NULL;
-		struct meter *meter = route->meter;
-
-		if (!before || !rule_equal(before->rule, route->rule))
-			continue;
-		route->meter = before->meter;
-		before->meter = meter;
-	}
-}
-
 static void commit(struct plan *plan)
 {
 	struct relay *relay = plan->relay;
-	struct sampler sampler;
 
-	hand_down_meters(plan);
-	sampler_begin(&sampler, clock_ns(), relay->config.events.silent_after);
-	retire_routes(plan, &sampler);
-	settle_intakes(plan, &sampler);
-	sampler_end(&sampler);
+	retire_routes(plan);
+	settle_intakes(plan);
 	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
 		plan->routes[i]->rule = &plan->next->rules[i];
 		plan->routes[i]->before = NULL;

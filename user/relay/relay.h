@@ -10,9 +10,9 @@
 #define XMCAST_RELAY_RELAY_H
 
 #include "membership/membership.h"
+#include "relay/books.h"
 #include "rules/config.h"
 #include "steering/pins.h"
-#include "telemetry/stats.h"
 
 struct relay;
 
@@ -105,12 +105,6 @@ int relay_ping(const struct relay *relay);
 /* See whether the workers make progress (worker_check()); call once a second. */
 void relay_check_workers(struct relay *relay);
 
-/* Take the counters that rates are made from, and tell what has changed; call once a second. */
-void relay_sample(struct relay *relay);
-
-/* Peaks of all rules and outputs begin anew. */
-void relay_reset_peaks(struct relay *relay);
-
 /* Follow the network (follow.h): call relay_follow() when the descriptor is readable. -EIO: a
  * worker had failed, and the relay must end. */
 int relay_follow_fd(const struct relay *relay);
@@ -119,7 +113,8 @@ int relay_follow(struct relay *relay);
 /* What is joined, as membership_list() has it. */
 int relay_memberships(const struct relay *relay, struct membership_entry **list);
 
-/* All counters now, or NULL without memory. The caller frees it before the relay is closed. */
-struct stats *relay_stats(const struct relay *relay);
+/* All counters now (books.h), or NULL without memory. The caller frees it before the relay changes
+ * or is closed. */
+struct books *relay_books(const struct relay *relay);
 
 #endif

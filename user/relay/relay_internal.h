@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the relay share: relay.c (life), plan.c (changes), relay_stats.c
- * (counters). Main thread. */
+/* What the files of the relay share: relay.c (life), plan.c (changes), books.c (counters). Main
+ * thread. */
 #ifndef XMCAST_RELAY_RELAY_INTERNAL_H
 #define XMCAST_RELAY_RELAY_INTERNAL_H
 
+#include "relay/books.h"
 #include "relay/route.h"
 #include "relay/intake.h"
 #include "relay/relay.h"
@@ -17,7 +18,8 @@ struct relay {
 	unsigned int next_intake; /* where the next turn of those that are opened again begins */
 	struct membership *membership;
 	uint64_t generation;	     /* grows by one with every change of the configuration */
-	struct stats_totals retired; /* what was counted by what is no more */
+	struct total_counts retired; /* counted by what is gone */
+	uint64_t next_id;	     /* of the next route */
 	struct follow *follow;	     /* NULL while it starts */
 	bool broken;  /* an intake could not be ended in order: a worker had failed */
 	int epoll_fd; /* that the workers are to be watched by, or -1 */
@@ -33,8 +35,7 @@ int relay_retry_rules(struct relay *relay);
 int relay_watch_port(const struct relay *relay, const struct intake *intake);
 
 /* Keep the counters of what is about to go. Its threads do not count any more. */
-void relay_retire_entry(struct relay *relay, const struct route *route);
-void relay_retire_stream(struct relay *relay, const struct stream *stream);
-void relay_retire_port(struct relay *relay, const struct intake *intake);
+void relay_retire_stream(struct relay *relay, const struct stream *stream); /* takes NULL */
+void relay_retire_intake(struct relay *relay, const struct intake *intake);
 
 #endif

@@ -9,18 +9,15 @@
 
 #include "base/clock.h"
 
-struct route *route_new(const struct rule *rule)
+struct route *route_new(const struct rule *rule, uint64_t id)
 {
 	struct route *route = calloc(1, sizeof(*route));
 
 	if (!route)
 		return NULL;
 	route->rule = rule;
-	route->meter = meter_new(rule->nr_outputs, clock_ns());
-	if (!route->meter) {
-		free(route);
-		return NULL;
-	}
+	route->id = id;
+	route->since_ns = clock_ns();
 	return route;
 }
 
@@ -174,6 +171,5 @@ void route_free(struct route *route, struct membership *membership)
 		return;
 	route_close(route, membership);
 	free(route->reason);
-	meter_free(route->meter);
 	free(route);
 }

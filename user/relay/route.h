@@ -7,9 +7,10 @@
 #include "dataplane/stream.h"
 #include "membership/membership.h"
 #include "rules/config.h"
-#include "telemetry/sampler.h"
 
 struct route {
+	uint64_t id;	   /* of the rule as it is defined now: see rule_counts */
+	uint64_t since_ns; /* when that was */
 	const struct rule *rule;
 	struct intake *intake; /* NULL: disabled */
 	/* NULL: disabled or pending. Kept, with its counters and sockets, while the intake is away.
@@ -23,12 +24,10 @@ struct route {
 	/* What a plan thinks of it. */
 	bool fresh; /* made by it */
 	bool kept;  /* there before, and after it */
-
-	struct meter *meter; /* what its rates are made from */
 };
 
 /* A route that does nothing yet. NULL: no memory. The rule must outlive it. */
-struct route *route_new(const struct rule *rule);
+struct route *route_new(const struct rule *rule, uint64_t id);
 
 /*
  * Open the outputs of a route whose intake is set and not failed, and join its group. 0, or -errno:

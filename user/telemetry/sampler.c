@@ -1,96 +1,69 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "telemetry/sampler.h"
 
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
-/* What a timer's jitter must not turn into another second: samples are as far apart as that. */
+/* Samples may come this much early by a timer's jitter: silence is not a second longer for that. */
 #define JITTER_NS (NS_PER_SECOND / 20)
 
-/* Why datagrams of an output are lost: the errors of sends, and what is over its limit. */
+/* Why datagrams of an output are lost: an error of the send, or the output's limit. */
 #define LOSS_RATE_LIMITED SEND_ERRORS
 #define LOSSES		  (SEND_ERRORS + 1)
 
+/* What an output is called in events, also once its rule is gone. */
+struct dropping {
+	char rule[RULE_NAME_SIZE];
+	char output[ENDPOINT_TEXT_SIZE];
+};
+
+/* What is remembered of an output: 304 bytes. */
 struct output_meter {
 	struct rates rates; /* of what was sent */
 	uint64_t nr_losses;
-	uint32_t losses[LOSSES]; /* the counters' low halves: only differences matter */
-	uint16_t quiet;		 /* samples without another loss */
-	bool dropping;
+	uint32_t losses[LOSSES];   /* the counters' low halves: only differences matter */
+	uint32_t quiet;		   /* samples without another loss */
+	struct dropping *dropping; /* NULL: it drops nothing */
 };
 
+/* What is remembered of a rule: 232 bytes. */
 struct meter {
+	uint64_t id;	    /* see rule_counts */
 	struct rates rates; /* of what was received */
-	uint8_t flow;	    /* enum flow, as it was told */
-	bool pending;	    /* as it was told */
+	enum flow flow;	    /* as it was reported */
+	bool pending;	    /* as it was reported */
+	bool seen;	    /* in the snapshot that is being taken */
 	uint16_t nr_outputs;
 	struct output_meter outputs[];
 };
 
-/* ---- meters ---- */
+/* What is remembered of an interface. */
+struct interface_meter {
+	char name[IF_NAMESIZE];
+	uint64_t exhausted; /* packets lost because no frame was free, so far */
+	unsigned int quiet; /* samples without another one */
+	bool exhausting;
+};
 
-struct meter *meter_new(unsigned int nr_outputs, uint64_t now_ns)
-{
-	struct meter *meter = calloc(1, sizeof(*meter) + nr_outputs * sizeof(*meter->outputs));
-
-	if (!meter)
-		return NULL;
-	meter->nr_outputs = (uint16_t)nr_outputs;
-	rates_start(&meter->rates, now_ns);
-	for (unsigned int i = 0; i < nr_outputs; i++)
-		rates_start(&meter->outputs[i].rates, now_ns);
-	return meter;
-}
-
-void meter_free(struct meter *meter)
-{
-	free(meter);
-}
-
-void meter_reset_peaks(struct meter *meter)
-{
-	rates_reset_peak(&meter->rates);
-	for (unsigned int i = 0; i < meter->nr_outputs; i++)
-		rates_reset_peak(&meter->outputs[i].rates);
-}
-
-static void read_rates(const struct rates *rates, uint64_t now_ns, uint64_t packets,
-		       struct stats_rates *stats)
-{
-	uint64_t ago;
-
-	stats->second = rates_second(rates);
-	stats->window = rates_window(rates);
-	stats->peak = (struct rate){.pps = rates->peak_pps, .bps = rates->peak_bps};
-	stats->last_packet_seconds =
-		rates_last_packet(rates, now_ns, packets, &ago) ? ago / NS_PER_SECOND : STATS_NEVER;
-}
-
-static enum flow flow_of(const struct meter *meter, uint64_t now_ns, unsigned int silent_after,
-			 uint64_t received)
-{
-	return rates_flow(&meter->rates, now_ns, received,
-			  silent_after * NS_PER_SECOND - JITTER_NS);
-}
-
-void meter_read(const struct meter *meter, uint64_t now_ns, unsigned int silent_after,
-		struct stats_rule *stats)
-{
-	stats->flow = flow_of(meter, now_ns, silent_after, stats->received);
-	read_rates(&meter->rates, now_ns, stats->received, &stats->rates);
-	for (unsigned int i = 0; i < meter->nr_outputs; i++) {
-		struct stats_output *output = &stats->outputs[i];
-
-		read_rates(&meter->outputs[i].rates, now_ns, output->sent, &output->rates);
-	}
-}
+struct sampler {
+	unsigned int emitted; /* in this sample */
+	uint64_t suppressed;
+	unsigned int nr_meters;
+	struct meter **meters; /* in the order of the last snapshot's rules */
+	struct meter **by_id;  /* the same, sorted */
+	unsigned int nr_interfaces;
+	struct interface_meter *interfaces;
+};
 
 /* ---- events ---- */
 
-/* Whether this second may have another event. */
+/* Whether this sample may have another event. */
 static bool may_emit(struct sampler *sampler)
 {
 	if (sampler->emitted == SAMPLER_EVENTS) {
@@ -103,111 +76,26 @@ static bool may_emit(struct sampler *sampler)
 
 /* `bad`: an administrator would look into it. */
 static void emit_rule(struct sampler *sampler, const char *name, bool bad,
-		      const struct stats_rule *stats, const char *reason)
+		      const struct rule_counts *counts, const char *reason)
 {
 	if (may_emit(sampler))
 		log_write_event(LOG_FACILITY_RULES, bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, name,
-				LOG_NAME("rule", stats->rule->name), LOG_TEXT("reason", reason));
+				LOG_NAME("rule", counts->rule->name), LOG_TEXT("reason", reason));
 }
 
-static void emit_output(struct sampler *sampler, const struct rule *rule,
-			const struct rule_output *output, const struct log_count *errors,
-			unsigned int nr_errors)
+/* No errors: it drops nothing any more. */
+static void emit_output(struct sampler *sampler, const struct dropping *dropping,
+			const struct log_count *errors, unsigned int nr_errors)
 {
-	char to[ENDPOINT_TEXT_SIZE];
-
 	if (may_emit(sampler))
 		log_write_event(LOG_FACILITY_EGRESS, nr_errors ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 				nr_errors ? "dropping" : "dropping-ended",
-				LOG_NAME("rule", rule->name),
-				LOG_NAME("output", output_format(output, to)),
+				LOG_NAME("rule", dropping->rule),
+				LOG_NAME("output", dropping->output),
 				nr_errors ? LOG_COUNTS("errors", errors, nr_errors) : LOG_NONE);
 }
 
-/* ---- samples ---- */
-
-void sampler_begin(struct sampler *sampler, uint64_t now_ns, unsigned int silent_after)
-{
-	*sampler = (struct sampler){.now_ns = now_ns, .silent_after = silent_after};
-}
-
-static uint64_t loss(const struct stats_output *stats, unsigned int reason)
-{
-	return reason == LOSS_RATE_LIMITED ? stats->rate_limited : stats->errors[reason];
-}
-
-static const char *loss_name(unsigned int reason)
-{
-	return reason == LOSS_RATE_LIMITED ? "rate_limited" : send_error_name(reason);
-}
-
-/* The losses since the last sample, by name. Returns how many names there are. */
-static unsigned int new_losses(struct output_meter *meter, const struct stats_output *stats,
-			       struct log_count numbers[LOSSES])
-{
-	unsigned int count = 0;
-	uint64_t sum = 0;
-	bool anew;
-
-	for (unsigned int i = 0; i < LOSSES; i++)
-		sum += loss(stats, i);
-	anew = sum < meter->nr_losses; /* another stream: what it has counted is new */
-	for (unsigned int i = 0; i < LOSSES; i++) {
-		uint32_t before = anew ? 0 : meter->losses[i];
-		uint32_t grown = (uint32_t)loss(stats, i) - before;
-
-		meter->losses[i] = (uint32_t)loss(stats, i);
-		if (grown)
-			numbers[count++] = (struct log_count){loss_name(i), grown};
-	}
-	meter->nr_losses = sum;
-	return count;
-}
-
-static void sample_output(struct sampler *sampler, struct output_meter *meter,
-			  const struct stats_rule *rule, const struct stats_output *stats)
-{
-	struct log_count errors[LOSSES];
-	unsigned int count = new_losses(meter, stats, errors);
-
-	rates_sample(&meter->rates, sampler->now_ns, stats->sent, stats->sent_bytes);
-	if (count) {
-		if (!meter->dropping)
-			emit_output(sampler, rule->rule, stats->rule, errors, count);
-		meter->dropping = true;
-		meter->quiet = 0;
-	} else if (meter->dropping && ++meter->quiet >= SAMPLER_QUIET) {
-		emit_output(sampler, rule->rule, stats->rule, NULL, 0);
-		meter->dropping = false;
-	}
-}
-
-void sampler_rule(struct sampler *sampler, struct meter *meter, const struct stats_rule *stats)
-{
-	bool pending = strcmp(stats->state, "pending") == 0;
-	enum flow flow;
-
-	if (pending != meter->pending)
-		emit_rule(sampler, pending ? "pending" : "active", pending, stats, stats->reason);
-	meter->pending = pending;
-	rates_sample(&meter->rates, sampler->now_ns, stats->received, stats->received_bytes);
-	flow = flow_of(meter, sampler->now_ns, sampler->silent_after, stats->received);
-	/* To "never" only another stream can go back, and that one has not changed. */
-	if (flow != meter->flow && flow != FLOW_NEVER)
-		emit_rule(sampler, flow_name(flow), flow == FLOW_SILENT, stats, NULL);
-	meter->flow = (uint8_t)flow;
-	for (unsigned int i = 0; i < meter->nr_outputs; i++)
-		sample_output(sampler, &meter->outputs[i], stats, &stats->outputs[i]);
-}
-
-void sampler_rule_gone(struct sampler *sampler, const struct meter *meter, const struct rule *rule)
-{
-	for (unsigned int i = 0; i < meter->nr_outputs; i++) {
-		if (meter->outputs[i].dropping)
-			emit_output(sampler, rule, &rule->outputs[i], NULL, 0);
-	}
-}
-
+/* No packets: it has frames again. */
 static void emit_interface(struct sampler *sampler, const char *iface, uint64_t packets)
 {
 	if (may_emit(sampler))
@@ -217,38 +105,359 @@ static void emit_interface(struct sampler *sampler, const char *iface, uint64_t 
 				packets ? LOG_UINT("packets", packets) : LOG_NONE);
 }
 
-void sampler_interface(struct sampler *sampler, struct interface_meter *meter,
-		       const struct stats *stats, const struct stats_interface *iface)
+/* ---- meters ---- */
+
+static struct meter *meter_new(const struct rule_counts *counts)
+{
+	unsigned int nr_outputs = counts->rule->nr_outputs;
+	struct meter *meter = calloc(1, sizeof(*meter) + nr_outputs * sizeof(*meter->outputs));
+
+	if (!meter)
+		return NULL;
+	meter->id = counts->id;
+	meter->nr_outputs = (uint16_t)nr_outputs;
+	rates_start(&meter->rates, counts->since_ns);
+	for (unsigned int i = 0; i < nr_outputs; i++)
+		rates_start(&meter->outputs[i].rates, counts->since_ns);
+	return meter;
+}
+
+static void meter_free(struct meter *meter)
+{
+	for (unsigned int i = 0; meter && i < meter->nr_outputs; i++)
+		free(meter->outputs[i].dropping);
+	free(meter);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const struct meter *const *x = a;
+	const struct meter *const *y = b;
+
+	return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
+static struct meter *find_meter(const struct sampler *sampler, uint64_t id)
+{
+	const struct meter key = {.id = id};
+	const struct meter *pointer = &key;
+	struct meter **found = NULL;
+
+	if (sampler->nr_meters)
+		found = bsearch(&pointer, sampler->by_id, sampler->nr_meters,
+				sizeof(*sampler->by_id), compare_ids);
+	return found ? *found : NULL;
+}
+
+/* The meter of the i-th rule of a snapshot, or NULL. Seldom anything has changed since the last
+ * sample: then it is the i-th meter. */
+static struct meter *meter_of(const struct sampler *sampler, const struct books *books,
+			      unsigned int i)
+{
+	if (i < sampler->nr_meters && sampler->meters[i]->id == books->rules[i].id)
+		return sampler->meters[i];
+	return find_meter(sampler, books->rules[i].id);
+}
+
+static void end_rule(struct sampler *sampler, struct meter *meter)
+{
+	for (unsigned int i = 0; i < meter->nr_outputs; i++) {
+		if (meter->outputs[i].dropping)
+			emit_output(sampler, meter->outputs[i].dropping, NULL, 0);
+	}
+	meter_free(meter);
+}
+
+static bool have_rules_changed(const struct sampler *sampler, const struct books *books)
+{
+	if (sampler->nr_meters != books->nr_rules)
+		return true;
+	for (unsigned int i = 0; i < books->nr_rules; i++) {
+		if (sampler->meters[i]->id != books->rules[i].id)
+			return true;
+	}
+	return false;
+}
+
+/* Meters for the rules of this snapshot, those of before where there are any. 0 or -ENOMEM. */
+static int match_rules(struct sampler *sampler, const struct books *books)
+{
+	struct meter **meters = calloc(books->nr_rules + 1UL, sizeof(*meters));
+	struct meter **by_id = calloc(books->nr_rules + 1UL, sizeof(*by_id));
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < sampler->nr_meters; i++)
+		sampler->meters[i]->seen = false;
+	for (; meters && by_id && count < books->nr_rules; count++) {
+		struct meter *meter = meter_of(sampler, books, count);
+
+		if (meter)
+			meter->seen = true;
+		else
+			meter = meter_new(&books->rules[count]);
+		if (!meter)
+			break;
+		meters[count] = by_id[count] = meter;
+	}
+	if (!meters || !by_id || count < books->nr_rules) {
+		for (unsigned int i = 0; meters && i < count; i++) {
+			if (!meters[i]->seen)
+				meter_free(meters[i]);
+		}
+		free(meters);
+		free(by_id);
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < sampler->nr_meters; i++) {
+		if (!sampler->meters[i]->seen)
+			end_rule(sampler, sampler->meters[i]);
+	}
+	qsort(by_id, count, sizeof(*by_id), compare_ids);
+	free(sampler->meters);
+	free(sampler->by_id);
+	sampler->meters = meters;
+	sampler->by_id = by_id;
+	sampler->nr_meters = count;
+	return 0;
+}
+
+static struct interface_meter *find_interface(struct interface_meter *list, unsigned int count,
+					      const char *name)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		if (strcmp(list[i].name, name) == 0)
+			return &list[i];
+	}
+	return NULL;
+}
+
+/* The same for interfaces, by name. */
+static int match_interfaces(struct sampler *sampler, const struct books *books)
+{
+	unsigned int count = books->nr_interfaces;
+	struct interface_meter *next = calloc(count + 1UL, sizeof(*next));
+
+	if (!next)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++) {
+		const char *name = books->interfaces[i].name;
+		const struct interface_meter *before =
+			find_interface(sampler->interfaces, sampler->nr_interfaces, name);
+
+		if (before)
+			next[i] = *before;
+		snprintf(next[i].name, sizeof(next[i].name), "%s", name);
+	}
+	for (unsigned int i = 0; i < sampler->nr_interfaces; i++) {
+		const struct interface_meter *before = &sampler->interfaces[i];
+
+		if (before->exhausting && !find_interface(next, count, before->name))
+			emit_interface(sampler, before->name, 0);
+	}
+	free(sampler->interfaces);
+	sampler->interfaces = next;
+	sampler->nr_interfaces = count;
+	return 0;
+}
+
+/* ---- samples ---- */
+
+static uint64_t loss(const struct output_counts *counts, unsigned int reason)
+{
+	return reason == LOSS_RATE_LIMITED ? counts->rate_limited : counts->errors[reason];
+}
+
+static const char *loss_name(unsigned int reason)
+{
+	return reason == LOSS_RATE_LIMITED ? "rate_limited" : send_error_name(reason);
+}
+
+/* The losses since the last sample, by name. Returns how many names there are. */
+static unsigned int new_losses(struct output_meter *meter, const struct output_counts *counts,
+			       struct log_count numbers[LOSSES])
+{
+	unsigned int count = 0;
+	uint64_t sum = 0;
+	bool reset;
+
+	for (unsigned int i = 0; i < LOSSES; i++)
+		sum += loss(counts, i);
+	reset = sum < meter->nr_losses; /* the counters began anew: all they have is new */
+	for (unsigned int i = 0; i < LOSSES; i++) {
+		uint32_t before = reset ? 0 : meter->losses[i];
+		uint32_t grown = (uint32_t)loss(counts, i) - before;
+
+		meter->losses[i] = (uint32_t)loss(counts, i);
+		if (grown)
+			numbers[count++] = (struct log_count){loss_name(i), grown};
+	}
+	meter->nr_losses = sum;
+	return count;
+}
+
+static void begin_dropping(struct sampler *sampler, struct output_meter *meter, const char *rule,
+			   const struct output_counts *counts, const struct log_count *errors,
+			   unsigned int nr_errors)
+{
+	/* Without memory it is not reported now, but as soon as it drops more. */
+	meter->dropping = calloc(1, sizeof(*meter->dropping));
+	if (!meter->dropping)
+		return;
+	snprintf(meter->dropping->rule, sizeof(meter->dropping->rule), "%s", rule);
+	output_format(counts->rule, meter->dropping->output);
+	emit_output(sampler, meter->dropping, errors, nr_errors);
+}
+
+static void sample_output(struct sampler *sampler, struct output_meter *meter, uint64_t now_ns,
+			  const char *rule, const struct output_counts *counts)
+{
+	struct log_count errors[LOSSES];
+	unsigned int nr_errors = new_losses(meter, counts, errors);
+
+	rates_sample(&meter->rates, now_ns, counts->sent, counts->sent_bytes);
+	if (nr_errors) {
+		if (!meter->dropping)
+			begin_dropping(sampler, meter, rule, counts, errors, nr_errors);
+		meter->quiet = 0;
+	} else if (meter->dropping && ++meter->quiet >= SAMPLER_QUIET) {
+		emit_output(sampler, meter->dropping, NULL, 0);
+		free(meter->dropping);
+		meter->dropping = NULL;
+	}
+}
+
+static enum flow flow_of(const struct rates *rates, uint64_t now_ns, unsigned int silent_after,
+			 uint64_t packets)
+{
+	return rates_flow(rates, now_ns, packets, silent_after * NS_PER_SECOND - JITTER_NS);
+}
+
+static void sample_rule(struct sampler *sampler, struct meter *meter, const struct books *books,
+			const struct rule_counts *counts, unsigned int silent_after)
+{
+	bool pending = strcmp(counts->state, "pending") == 0;
+	uint64_t now_ns = books->taken_ns;
+	enum flow flow;
+
+	if (pending != meter->pending)
+		emit_rule(sampler, pending ? "pending" : "active", pending, counts, counts->reason);
+	meter->pending = pending;
+	rates_sample(&meter->rates, now_ns, counts->received, counts->received_bytes);
+	flow = flow_of(&meter->rates, now_ns, silent_after, counts->received);
+	/* It is "never" again only if its counters began anew, which is no news. */
+	if (flow != meter->flow && flow != FLOW_NEVER)
+		emit_rule(sampler, flow_name(flow), flow == FLOW_SILENT, counts, NULL);
+	meter->flow = flow;
+	for (unsigned int i = 0; i < meter->nr_outputs; i++)
+		sample_output(sampler, &meter->outputs[i], now_ns, counts->rule->name,
+			      &books->outputs[counts->first_output + i]);
+}
+
+static void sample_interface(struct sampler *sampler, struct interface_meter *meter,
+			     const struct books *books, const struct interface_counts *counts)
 {
 	uint64_t exhausted = 0;
 	uint64_t grown;
 
-	for (unsigned int i = 0; i < iface->nr_workers; i++)
-		exhausted += stats->workers[iface->first_worker + i].state.kernel.fill_ring_empty;
-	/* Less than before: its sockets are other ones. */
+	for (unsigned int i = 0; i < counts->nr_workers; i++)
+		exhausted += books->workers[counts->first_worker + i].state.kernel.fill_ring_empty;
+	/* Less than before: it was opened anew, and has other sockets. */
 	grown = exhausted < meter->exhausted ? exhausted : exhausted - meter->exhausted;
 	meter->exhausted = exhausted;
 	if (grown) {
 		if (!meter->exhausting)
-			emit_interface(sampler, iface->name, grown);
+			emit_interface(sampler, counts->name, grown);
 		meter->exhausting = true;
 		meter->quiet = 0;
 	} else if (meter->exhausting && ++meter->quiet >= SAMPLER_QUIET) {
-		emit_interface(sampler, iface->name, 0);
+		emit_interface(sampler, counts->name, 0);
 		meter->exhausting = false;
 	}
 }
 
-void sampler_interface_gone(struct sampler *sampler, const struct interface_meter *meter,
-			    const char *iface)
+int sampler_take(struct sampler *sampler, const struct books *books, unsigned int silent_after)
 {
-	if (meter->exhausting)
-		emit_interface(sampler, iface, 0);
-}
+	int err = 0;
 
-void sampler_end(struct sampler *sampler)
-{
+	sampler->emitted = 0;
+	sampler->suppressed = 0;
+	if (have_rules_changed(sampler, books))
+		err = match_rules(sampler, books);
+	if (!err)
+		err = match_interfaces(sampler, books);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < books->nr_rules; i++)
+		sample_rule(sampler, sampler->meters[i], books, &books->rules[i], silent_after);
+	for (unsigned int i = 0; i < books->nr_interfaces; i++)
+		sample_interface(sampler, &sampler->interfaces[i], books, &books->interfaces[i]);
 	if (sampler->suppressed)
 		log_write_event(LOG_FACILITY_DAEMON, LOG_LEVEL_WARNING, "events-suppressed",
 				LOG_UINT("count", sampler->suppressed));
+	return 0;
+}
+
+/* ---- reading ---- */
+
+static void read_rates(const struct rates *rates, uint64_t now_ns, unsigned int silent_after,
+		       uint64_t packets, struct stats_rates *stats)
+{
+	uint64_t ago;
+
+	stats->flow = flow_of(rates, now_ns, silent_after, packets);
+	stats->second = rates_second(rates);
+	stats->window = rates_window(rates);
+	stats->peak = (struct rate){.pps = rates->peak_pps, .bps = rates->peak_bps};
+	stats->last_packet_seconds =
+		rates_last_packet(rates, now_ns, packets, &ago) ? ago / NS_PER_SECOND : STATS_NEVER;
+}
+
+void sampler_fill(const struct sampler *sampler, struct stats *stats, unsigned int silent_after)
+{
+	static const struct rates none;
+	const struct books *books = stats->books;
+
+	for (unsigned int i = 0; i < books->nr_rules; i++) {
+		const struct rule_counts *counts = &books->rules[i];
+		const struct meter *meter = meter_of(sampler, books, i);
+
+		read_rates(meter ? &meter->rates : &none, books->taken_ns, silent_after,
+			   counts->received, &stats->rules[i]);
+		for (unsigned int j = 0; j < counts->rule->nr_outputs; j++) {
+			unsigned int k = counts->first_output + j;
+
+			read_rates(meter ? &meter->outputs[j].rates : &none, books->taken_ns,
+				   silent_after, books->outputs[k].sent, &stats->outputs[k]);
+		}
+	}
+}
+
+void sampler_reset_peaks(struct sampler *sampler)
+{
+	for (unsigned int i = 0; i < sampler->nr_meters; i++) {
+		struct meter *meter = sampler->meters[i];
+
+		rates_reset_peak(&meter->rates);
+		for (unsigned int j = 0; j < meter->nr_outputs; j++)
+			rates_reset_peak(&meter->outputs[j].rates);
+	}
+}
+
+/* ---- life ---- */
+
+struct sampler *sampler_new(void)
+{
+	return calloc(1, sizeof(struct sampler));
+}
+
+void sampler_free(struct sampler *sampler)
+{
+	if (!sampler)
+		return;
+	for (unsigned int i = 0; i < sampler->nr_meters; i++)
+		meter_free(sampler->meters[i]);
+	free(sampler->meters);
+	free(sampler->by_id);
+	free(sampler->interfaces);
+	free(sampler);
 }

@@ -9,11 +9,11 @@ static json_t *number(uint64_t value)
 	return json_integer((json_int_t)value);
 }
 
-static json_t *totals_json(const struct stats *stats)
+static json_t *totals_json(const struct books *books)
 {
-	struct stats_totals t;
+	struct total_counts t;
 
-	stats_sum(stats, &t);
+	books_sum(books, &t);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "steered_packets",
 			 number(t.steered), "received_packets", number(t.received),
 			 "submitted_packets", number(t.submitted), "sent_packets", number(t.sent),
@@ -35,7 +35,7 @@ static void add_rates(json_t **object, const struct stats_rates *rates)
 	json_put(object, "last_packet_seconds", last == STATS_NEVER ? json_null() : number(last));
 }
 
-static json_t *latency_json(const struct stats_rule *rule)
+static json_t *latency_json(const struct rule_counts *rule)
 {
 	struct histogram_counts counts = {0};
 	json_t *buckets;
@@ -57,7 +57,7 @@ static json_t *latency_json(const struct stats_rule *rule)
 			 "sum_ns", number(counts.sum_ns), "buckets", buckets);
 }
 
-static json_t *output_json(const struct stats_output *output)
+static json_t *output_json(const struct output_counts *output, const struct stats_rates *rates)
 {
 	char to[ENDPOINT_TEXT_SIZE];
 	json_t *errors = json_object();
@@ -77,27 +77,32 @@ static json_t *output_json(const struct stats_output *output)
 		number(output->rate_limited), "drops", "rate_limited", number(output->rate_limited),
 		"gso_refused_batches", number(output->gso_refused), "gso_segments",
 		number(output->gso_segments), "gso_max_bytes", number(output->gso_max_size));
-	add_rates(&object, &output->rates);
+	add_rates(&object, rates);
 	if (output->reason)
 		json_put(&object, "reason", json_string(output->reason));
 	return object;
 }
 
-json_t *stats_rule_json(const struct stats_rule *rule)
+json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 {
+	const struct rule_counts *rule = &stats->books->rules[index];
+	const struct stats_rates *rates = &stats->rules[index];
 	char in[ENDPOINT_TEXT_SIZE];
 	char source[SOURCE_TEXT_SIZE];
 	json_t *outputs = json_array();
 	json_t *object;
 
-	for (unsigned int i = 0; i < rule->rule->nr_outputs; i++)
-		json_add(&outputs, output_json(&rule->outputs[i]));
+	for (unsigned int i = 0; i < rule->rule->nr_outputs; i++) {
+		unsigned int j = rule->first_output + i;
+
+		json_add(&outputs, output_json(&stats->books->outputs[j], &stats->outputs[j]));
+	}
 	object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", rule->rule->name,
 			   "in", input_format(rule->rule, in), "state", rule->state, "flow",
-			   flow_name(rule->flow), "received_packets", number(rule->received),
+			   flow_name(rates->flow), "received_packets", number(rule->received),
 			   "received_bytes", number(rule->received_bytes), "latency",
 			   latency_json(rule), "outputs", outputs);
-	add_rates(&object, &rule->rates);
+	add_rates(&object, rates);
 	if (rule->reason)
 		json_put(&object, "reason", json_string(rule->reason));
 	if (!addr_is_any(&rule->rule->source))
@@ -105,7 +110,7 @@ json_t *stats_rule_json(const struct stats_rule *rule)
 	return object;
 }
 
-static json_t *queue_json(const struct stats_worker *worker)
+static json_t *queue_json(const struct worker_counts *worker)
 {
 	const struct xsk_drops *kernel = &worker->state.kernel;
 
@@ -115,7 +120,7 @@ static json_t *queue_json(const struct stats_worker *worker)
 			 "fill_ring_empty", number(kernel->fill_ring_empty));
 }
 
-json_t *stats_interface_json(const struct stats *stats, const struct stats_interface *iface)
+json_t *stats_interface_json(const struct books *books, const struct interface_counts *iface)
 {
 	static const char *const names[] = XMC_REASON_NAMES;
 	json_t *verdicts = json_object();
@@ -125,7 +130,7 @@ json_t *stats_interface_json(const struct stats *stats, const struct stats_inter
 	for (unsigned int i = 0; i < XMC_REASONS; i++)
 		json_put(&verdicts, names[i], number(iface->verdicts[i]));
 	for (unsigned int i = 0; i < iface->nr_workers; i++)
-		json_add(&queues, queue_json(&stats->workers[iface->first_worker + i]));
+		json_add(&queues, queue_json(&books->workers[iface->first_worker + i]));
 	object = json_pack("{s:s, s:s, s:s?, s:b, s:o, s:o}", "name", iface->name, "state",
 			   iface->state, "mode", iface->mode, "zero_copy", iface->zero_copy,
 			   "queues", queues, "verdicts", verdicts);
@@ -134,7 +139,7 @@ json_t *stats_interface_json(const struct stats *stats, const struct stats_inter
 	return object;
 }
 
-json_t *stats_worker_json(const struct stats_worker *worker)
+json_t *stats_worker_json(const struct worker_counts *worker)
 {
 	static const char *const names[] = INGRESS_DROP_NAMES;
 	const struct worker_state *state = &worker->state;
@@ -154,18 +159,19 @@ json_t *stats_worker_json(const struct stats_worker *worker)
 
 json_t *stats_json(const struct stats *stats, size_t offset, size_t limit)
 {
+	const struct books *books = stats->books;
 	json_t *rules = json_array();
 	json_t *interfaces = json_array();
 	json_t *workers = json_array();
 
-	for (size_t i = offset; i < stats->nr_rules && i - offset < limit; i++)
-		json_add(&rules, stats_rule_json(&stats->rules[i]));
-	for (unsigned int i = 0; i < stats->nr_interfaces; i++)
-		json_add(&interfaces, stats_interface_json(stats, &stats->interfaces[i]));
-	for (unsigned int i = 0; i < stats->nr_workers; i++)
-		json_add(&workers, stats_worker_json(&stats->workers[i]));
+	for (size_t i = offset; i < books->nr_rules && i - offset < limit; i++)
+		json_add(&rules, stats_rule_json(stats, (unsigned int)i));
+	for (unsigned int i = 0; i < books->nr_interfaces; i++)
+		json_add(&interfaces, stats_interface_json(books, &books->interfaces[i]));
+	for (unsigned int i = 0; i < books->nr_workers; i++)
+		json_add(&workers, stats_worker_json(&books->workers[i]));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
-			 number(stats->uptime_seconds), "generation", number(stats->generation),
-			 "total", number(stats->nr_rules), "totals", totals_json(stats), "rules",
+			 number(books->uptime_seconds), "generation", number(books->generation),
+			 "total", number(books->nr_rules), "totals", totals_json(books), "rules",
 			 rules, "interfaces", interfaces, "workers", workers);
 }

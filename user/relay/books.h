@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The books: a snapshot of all counters, and sums of them. Main thread.
+ *
+ * Packets flow while the counters are read. Therefore the last stage of a packet is read first and
+ * the first stage last: a snapshot may show a packet as still being on its way although it has left
+ * meanwhile, but never as having left without having arrived. At any moment
+ *
+ *     each output       sent + all errors <= submitted
+ *                       submitted + rate_limited <= received by its rule
+ *     each interface    received by its rules + drops of its workers <= received by its workers (1)
+ *                       received by its workers + drops of the kernel <= steered
+ *
+ * and all of these are equalities if no packet is on its way: wait for that to compare for
+ * equality. (1) Until the interface is opened again, which resets its counters and not those of
+ * rules, or one of its rules is removed; for the totals it holds always.
+ */
+#ifndef XMCAST_RELAY_BOOKS_H
+#define XMCAST_RELAY_BOOKS_H
+
+#include "relay/counts.h"
+
+struct books {
+	uint64_t taken_ns; /* CLOCK_MONOTONIC: when this snapshot was taken */
+	uint64_t uptime_seconds;
+	uint64_t generation;	     /* of the configuration (relay_generation()) */
+	struct total_counts retired; /* of rules and interfaces that are gone */
+	unsigned int nr_rules;
+	struct rule_counts *rules;     /* in the order of the configuration */
+	struct output_counts *outputs; /* all rules' outputs in one array */
+	unsigned int nr_interfaces;
+	struct interface_counts *interfaces;
+	unsigned int nr_workers;
+	struct worker_counts *workers;
+};
+
+/* An empty snapshot with room for these numbers, all zero. NULL: no memory. */
+struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
+			unsigned int workers);
+void books_free(struct books *books); /* takes NULL */
+
+/* The sum of all of it, `retired` included: never less than in an earlier snapshot. */
+void books_sum(const struct books *books, struct total_counts *totals);
+
+/* Packets that the kernel dropped on a worker's socket, each counted once. */
+uint64_t books_kernel_drops(const struct worker_state *state);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Counters of what runs, as plain numbers: what a snapshot (books.h) consists of. No functions.
+ * Names, rules and reasons belong to the relay and are valid until its next change.
+ */
+#ifndef XMCAST_RELAY_COUNTS_H
+#define XMCAST_RELAY_COUNTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xmcast/abi.h>
+#include "base/histogram.h"
+#include "dataplane/send_error.h"
+#include "dataplane/worker.h"
+#include "rules/rule.h"
+
+struct output_counts {
+	const struct rule_output *rule;
+	const char *reason; /* why nothing can leave by it now, or NULL */
+	uint64_t submitted; /* datagrams handed to the kernel; = sent + all errors once at rest */
+	uint64_t sent;
+	uint64_t sent_bytes; /* UDP payload */
+	uint64_t errors[SEND_ERRORS];
+	uint64_t rate_limited;	   /* datagrams not submitted: above the output's limit */
+	unsigned int gso_segments; /* most datagrams in one send now; 1: none are gathered */
+	unsigned int gso_max_size; /* largest datagrams that are still gathered, in bytes */
+	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
+};
+
+struct rule_counts {
+	/* Of the rule as it is defined now: greater than that of every rule before it. A rule that
+	 * is replaced, or removed and added again, gets another one, and new counters. */
+	uint64_t id;
+	uint64_t since_ns; /* CLOCK_MONOTONIC: when it was defined, with counters at 0 */
+	const struct rule *rule;
+	const char *state;  /* "active", "pending" or "disabled" */
+	const char *reason; /* why it is pending, or NULL */
+	uint64_t received;
+	uint64_t received_bytes; /* UDP payload */
+	/* Live counters, one histogram for each shard. They are summed up where they are needed,
+	 * because few readers need them. */
+	const struct histogram *latency;
+	unsigned int nr_latency;
+	unsigned int first_output; /* its outputs, in the rule's order, among all outputs */
+};
+
+struct interface_counts {
+	const char *name;
+	const char *state;  /* "active", "impaired" or "failed" */
+	const char *reason; /* why it is not active, or NULL */
+	const char *mode;   /* "native", "skb", or NULL: not open */
+	bool zero_copy;
+	uint64_t verdicts[XMC_REASONS];
+	unsigned int first_worker; /* its workers, one for each RX queue, among all workers */
+	unsigned int nr_workers;
+};
+
+struct worker_counts {
+	const char *iface;
+	unsigned int queue;
+	struct worker_state state;
+	const struct worker *worker; /* for what does not count: its engine, CPUs, memory */
+};
+
+struct total_counts {
+	uint64_t steered;
+	uint64_t received;  /* read from RX rings */
+	uint64_t submitted; /* datagrams handed to the kernel, over all outputs */
+	uint64_t sent;
+	uint64_t sent_bytes;
+	uint64_t send_errors;
+	uint64_t rate_limited;	   /* datagrams above the limit of an output, not submitted */
+	uint64_t dropped;	   /* steered, but dropped by the kernel or by an ingress thread */
+	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
+};
+
+#endif
