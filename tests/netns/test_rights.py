@@ -232,7 +232,7 @@ def not_trusted():
     path = write_file("open.yaml", config("{ sandbox: on }"))
     os.chmod(path, 0o666)
     refused(Daemon(star.relay, arguments=("-c", path), ready=False), EXIT_CONFIG, path,
-            "mode 0666", "nobody else may write")
+            "unsafe mode 0666, group 0: run `chmod go-w` on it")
     os.chmod(work_folder(), 0o777)
     refused(Daemon(star.relay, RULE, ready=False), EXIT_PERMISSION, "control-folder-refused",
             "mode 0777")

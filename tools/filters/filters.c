@@ -104,6 +104,7 @@ static const int main_thread[] = {
 	SCMP_SYS(faccessat2),
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
+	SCMP_SYS(getxattr), /* ACLs of the configuration: base/trust.h */
 	SCMP_SYS(getcwd),
 	SCMP_SYS(getdents64),
 	SCMP_SYS(lseek),
@@ -209,6 +210,7 @@ static const int sanitizers[] = {
 	SCMP_SYS(newfstatat),
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
+	SCMP_SYS(getxattr), /* ACLs of the configuration: base/trust.h */
 	SCMP_SYS(lseek),
 	SCMP_SYS(pread64),
 	SCMP_SYS(ioctl),

@@ -95,3 +95,28 @@ int account_find_group(const char *name, gid_t *group)
 		*group = ids[0];
 	return err;
 }
+
+bool account_is_member(uid_t user, gid_t group)
+{
+	struct passwd *result = NULL;
+	struct passwd entry;
+	gid_t *groups = NULL;
+	char *room = malloc(ENTRY_MOST);
+	bool member = false;
+	int count = 0;
+
+	if (room && !getpwuid_r(user, &entry, room, ENTRY_MOST, &result) && result) {
+		getgrouplist(entry.pw_name, entry.pw_gid, NULL, &count);
+		groups = calloc((size_t)count + 1, sizeof(*groups));
+		if (groups && getgrouplist(entry.pw_name, entry.pw_gid, groups, &count) >= 0) {
+			for (int i = 0; i < count; i++)
+				member |= groups[i] == group;
+		}
+	} else {
+		/* A user without an account has the group of the same number: see above. */
+		member = room && !result && group == (gid_t)user;
+	}
+	free(groups);
+	free(room);
+	return member;
+}

@@ -45,18 +45,19 @@ static int make_folder(const char *path)
 	return err;
 }
 
-/* Who can put something in place of the folder, or of what is in it, could be asked instead of us.
- */
-static int check_folder(const char *path)
+/* Whoever can replace the directory, or what is in it, could answer clients instead of us. */
+static int check_directory(const char *path)
 {
-	char text[TRUST_TEXT_SIZE];
-	char where[PATH_MAX];
-	int err = trust_folder(path, where, text);
+	struct trust trust;
+	int fd = trust_open_directory_ours(path, &trust);
 
-	if (err != -EACCES)
-		return 0; /* what is not there, or cannot be looked at, shows when it is used */
-	log_error("control-folder-refused", LOG_TEXT("path", where), LOG_TEXT("reason", text));
-	return err;
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 || !trust.refused)
+		return 0; /* a directory that is missing shows when it is used */
+	log_error("control-folder-refused", LOG_TEXT("path", trust.where),
+		  LOG_TEXT("reason", trust.text));
+	return fd;
 }
 
 /* Without it, two who find the same abandoned socket file would both remove it, one of them the
@@ -64,7 +65,7 @@ static int check_folder(const char *path)
 static int lock(struct listener *listener)
 {
 	char path[PATH_SIZE + sizeof(".lock")];
-	char text[TRUST_TEXT_SIZE];
+	struct trust trust;
 	struct stat status;
 
 	snprintf(path, sizeof(path), "%s.lock", listener->path);
@@ -72,10 +73,10 @@ static int lock(struct listener *listener)
 	if (listener->lock_fd < 0 || fstat(listener->lock_fd, &status))
 		return -errno;
 	/* Made by somebody else in a folder that all may write to, to keep us out, or read it. */
-	if (!S_ISREG(status.st_mode) || trust_file(&status, TRUST_NOBODY, text)) {
-		log_error(
-			"control-folder-refused", LOG_TEXT("path", path),
-			LOG_TEXT("reason", S_ISREG(status.st_mode) ? text : "not a regular file"));
+	if (!S_ISREG(status.st_mode) || trust_check(listener->lock_fd, &trust)) {
+		log_error("control-folder-refused", LOG_TEXT("path", path),
+			  LOG_TEXT("reason",
+				   S_ISREG(status.st_mode) ? trust.text : "not a regular file"));
 		return -EACCES;
 	}
 	if (flock(listener->lock_fd, LOCK_EX | LOCK_NB))
@@ -141,7 +142,7 @@ static int open_at(struct listener *listener, gid_t group)
 
 	strcpy(address.sun_path, listener->path);
 	no_folder = make_folder(listener->path);
-	err = check_folder(listener->path);
+	err = check_directory(listener->path);
 	if (!err)
 		err = lock(listener);
 	/* The reason is why there is no folder, not that there is none. */

@@ -181,7 +181,7 @@ void method_config_diff(void *context, const json_t *params, struct control_repl
 
 	if (!errors)
 		return;
-	err = daemon_read_config(&daemon->options, &file, errors);
+	err = daemon_read_config(&daemon->options, false, &file, errors);
 	if (!err) {
 		reply->result = diff_json(relay_config(daemon->relay), &file);
 		config_free(&file);

@@ -55,13 +55,14 @@ static int add_rules(const struct options *options, struct config *config, struc
 	return err;
 }
 
-int daemon_read_config(const struct options *options, struct config *config, struct errors *errors)
+int daemon_read_config(const struct options *options, bool start, struct config *config,
+		       struct errors *errors)
 {
 	int err = 0;
 
 	config_init(config);
 	if (options->config)
-		err = config_load_trusted_file(options->config, config, errors);
+		err = config_load_trusted_file(options->config, start, config, errors);
 	if (!err && options->nr_rules)
 		err = add_rules(options, config, errors);
 	if (err)
@@ -194,7 +195,7 @@ int daemon_reload(struct daemon *daemon, struct reload_result *result, struct er
 	memset(result, 0, sizeof(*result));
 	daemon->reload.count++;
 	service_reloading(daemon);
-	err = daemon_read_config(&daemon->options, &next, errors);
+	err = daemon_read_config(&daemon->options, false, &next, errors);
 	if (!err) {
 		err = go_over(daemon, &next, result);
 		config_free(&next);

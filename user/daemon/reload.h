@@ -8,7 +8,8 @@
 
 /* Read what the command line says, the file and the rules. 0; -EINVAL or another -errno with errors
  * appended; -ENOMEM. */
-int daemon_read_config(const struct options *options, struct config *config, struct errors *errors);
+int daemon_read_config(const struct options *options, bool start, struct config *config,
+		       struct errors *errors);
 
 /* Settings that differ from those that run and that a running daemon does not take over. */
 #define RESTART_MAX	  32

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -62,27 +63,63 @@ failed:
 	return -error;
 }
 
-/* Whoever can write the file decides what the daemon does, what program it runs for events, as
- * whom. The user that it names may: what the daemon does, it does as that user. */
-static int check_trust(const struct stat *status, const char *path, const struct config *config,
-		       struct errors *errors)
+static int not_trusted(struct errors *errors, const char *path, const char *where, const char *text)
 {
 	struct position at = {.file = path};
-	uid_t user = TRUST_NOBODY;
-	char text[TRUST_TEXT_SIZE];
-	gid_t group;
-	int err;
 
-	if (*config->security.user)
-		account_find_user(config->security.user, &user, &group);
-	err = trust_file(status, user, text);
-	if (err)
-		errors_add(errors, &at, NULL, 0, "is not to be trusted: %s", text);
-	return err;
+	errors_add(errors, &at, NULL, 0, "is not to be trusted: %s: %s", where, text);
+	return -EACCES;
 }
 
-static int load(int fd, const char *path, bool trusted, struct config *config,
-		struct errors *errors)
+/* The groups that the file gives rights to must be the owner's own: otherwise a user could have
+ * root lend it any group of the system. */
+static int check_groups(uid_t owner, const char *path, const struct config *config,
+			struct errors *errors)
+{
+	const struct {
+		const char *setting;
+		const char *name;
+	} groups[] = {
+		{"security.group", config->security.group},
+		{"control.group", config->control.group},
+		{"control.admin_group", config->control.admin_group},
+	};
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		char text[TRUST_TEXT_SIZE];
+		gid_t group;
+
+		if (!*groups[i].name || account_find_group(groups[i].name, &group) ||
+		    account_is_member(owner, group))
+			continue;
+		snprintf(text, sizeof(text),
+			 "it belongs to user %u, which is not a member of the group of %s", owner,
+			 groups[i].setting);
+		return not_trusted(errors, path, groups[i].name, text);
+	}
+	return 0;
+}
+
+/* Whoever can change the file decides what the daemon does, and as which user. At the start, the
+ * user that the file itself names may own it: as root, the daemon does nothing but become it. */
+static int check_owner(const struct trust *trust, bool start, const char *path,
+		       const struct config *config, struct errors *errors)
+{
+	uid_t user = TRUST_NOBODY;
+	gid_t group;
+
+	if (trust->owner == TRUST_NOBODY)
+		return 0;
+	if (start && *config->security.user)
+		account_find_user(config->security.user, &user, &group);
+	if (trust->owner != user)
+		return not_trusted(errors, path, trust->where, trust->text);
+	return check_groups(trust->owner, path, config, errors);
+}
+
+/* `trust`: NULL, or what trust_open() has found. */
+static int load(int fd, const char *path, const struct trust *trust, bool start,
+		struct config *config, struct errors *errors)
 {
 	struct config loaded;
 	struct stat status;
@@ -102,8 +139,8 @@ static int load(int fd, const char *path, bool trusted, struct config *config,
 	config_init(&loaded);
 	error = config_parse_yaml(bytes, length, path, &loaded, errors);
 	free(bytes);
-	if (!error && trusted)
-		error = check_trust(&status, path, &loaded, errors);
+	if (!error && trust)
+		error = check_owner(trust, start, path, &loaded, errors);
 	if (error) {
 		config_free(&loaded);
 		return error;
@@ -113,25 +150,33 @@ static int load(int fd, const char *path, bool trusted, struct config *config,
 	return 0;
 }
 
-static int load_file(const char *path, bool trusted, struct config *config, struct errors *errors)
+/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+
+int config_load_file(const char *path, struct config *config, struct errors *errors)
 {
-	/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(path, OPEN_FLAGS);
 	int error;
 
 	if (fd < 0)
 		return file_error(errors, path, errno, "cannot be opened");
-	error = load(fd, path, trusted, config, errors);
+	error = load(fd, path, NULL, false, config, errors);
 	close(fd);
 	return error;
 }
 
-int config_load_file(const char *path, struct config *config, struct errors *errors)
+int config_load_trusted_file(const char *path, bool start, struct config *config,
+			     struct errors *errors)
 {
-	return load_file(path, false, config, errors);
-}
+	struct trust trust;
+	int fd = trust_open(path, OPEN_FLAGS, &trust);
+	int error;
 
-int config_load_trusted_file(const char *path, struct config *config, struct errors *errors)
-{
-	return load_file(path, true, config, errors);
+	if (fd < 0 && trust.refused)
+		return not_trusted(errors, path, trust.where, trust.text);
+	if (fd < 0)
+		return file_error(errors, path, -fd, "cannot be opened");
+	error = load(fd, path, &trust, start, config, errors);
+	close(fd);
+	return error;
 }

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,24 +77,24 @@ static int explain(char text[PINS_TEXT_SIZE], int err, const char *format, ...)
 	return err;
 }
 
-/* The folder, all above it, and the file itself, which is no link. */
-static int check_trust(const char *path, enum pin pin, char text[PINS_TEXT_SIZE])
+/* The pinned file itself (O_PATH), if nobody else can put another one in its place. */
+static int open_trusted(const char *path, enum pin pin, char text[PINS_TEXT_SIZE])
 {
-	char why[TRUST_TEXT_SIZE] = "";
-	char where[PATH_MAX + 2];
+	struct trust trust;
 	struct stat status;
-	int err;
+	int fd = trust_open_ours(path, O_PATH, &trust);
 
-	if (lstat(path, &status))
-		return errno == ENOENT
-			       ? explain(text, -ENOENT, "the map %s is missing", pin_names[pin])
-			       : explain(text, -errno, "%s: %s", pin_names[pin], strerror(errno));
-	if (!S_ISREG(status.st_mode))
-		return explain(text, -EINVAL, "%s is no pinned map", pin_names[pin]);
-	err = trust_file(&status, TRUST_NOBODY, why);
-	if (!err)
-		err = trust_folder(path, where, why);
-	return err ? explain(text, err, "%s: %s", pin_names[pin], *why ? why : strerror(-err)) : 0;
+	if (fd == -ENOENT)
+		return explain(text, fd, "the map %s is missing", pin_names[pin]);
+	if (fd < 0)
+		return explain(text, fd, "%s: %s%s%s", pin_names[pin],
+			       trust.refused ? trust.where : strerror(-fd),
+			       trust.refused ? ": " : "", trust.refused ? trust.text : "");
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode)) {
+		close(fd);
+		return explain(text, -EINVAL, "%s is not a pinned map", pin_names[pin]);
+	}
+	return fd;
 }
 
 static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
@@ -102,7 +103,7 @@ static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
 	__u32 size = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &size))
-		return explain(text, -errno, "%s is no pinned map: %s", pin_names[pin],
+		return explain(text, -errno, "%s is not a pinned map: %s", pin_names[pin],
 			       strerror(errno));
 	if (info.type != layouts[pin].type || info.key_size != layouts[pin].key_size ||
 	    info.value_size != layouts[pin].value_size)
@@ -126,17 +127,22 @@ static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
 static int open_pin(const char *folder, enum pin pin, char text[PINS_TEXT_SIZE])
 {
 	char path[PATH_MAX];
-	int err;
+	char link[64];
+	int file, err;
 	int fd;
 
 	pin_path(folder, pin, path);
-	err = check_trust(path, pin, text);
-	if (err)
-		return err;
-	fd = bpf_obj_get(path);
+	file = open_trusted(path, pin, text);
+	if (file < 0)
+		return file;
+	/* By the descriptor, so that it is the file that was checked. */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
+	fd = bpf_obj_get(link);
+	err = errno;
+	close(file);
 	if (fd < 0)
-		return explain(text, -errno, "the map %s cannot be opened: %s", pin_names[pin],
-			       strerror(errno));
+		return explain(text, -err, "the map %s cannot be opened: %s", pin_names[pin],
+			       strerror(err));
 	err = check_layout(fd, pin, text);
 	if (err) {
 		close(fd);
