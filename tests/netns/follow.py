@@ -80,7 +80,13 @@ def xdp_links(star, *devices):
     shown = json.loads(star.relay.run("ip", "-j", "-d", "link", "show").stdout)
     programs = [link["xdp"]["prog"]["id"] for link in shown
                 if link["ifname"] in devices and "prog" in link.get("xdp", {})]
-    links = json.loads(star.relay.run("bpftool", "-j", "link", "show").stdout)
+
+    def list_links():
+        # bpftool lists the links of the whole machine and fails if one of them ends meanwhile.
+        done = star.relay.run("bpftool", "-j", "link", "show", check=False)
+        return done if done.returncode == 0 else None
+
+    links = json.loads(wait_until(list_links, "bpftool lists all links").stdout)
     return [link for link in links if link.get("prog_id") in programs]
 
 
