@@ -70,6 +70,7 @@ def counters_while_packets_flow():
             stats = control.call("stats.show")
             check_stages(stats)
             seen.add(stats["totals"]["steered_packets"])
+    equal(stream.wait(), 0, "exit code of xmcast-gen")
     check(len(seen) > 10, f"{len(seen)} different numbers of steered packets seen")
     daemon.settle(steered=json.loads(stream.output)["sent_packets"])
 
