@@ -6,8 +6,8 @@ read-only file systems, system calls, address families. Where systemd is not at 
     as_unit.py UNIT UID[:GID] WRITABLE COMMAND…
 
 Root. UID, also as group, stands for User= and Group= or DynamicUser=, GID for SupplementaryGroups=,
-WRITABLE for RuntimeDirectory= and ReadWritePaths=. What is not read here, and not applied: PrivateTmp, PrivateDevices, PrivateIPC,
-ProtectHome, ProtectHostname, ProtectClock (but for their system calls), RestrictSUIDSGID,
+WRITABLE for RuntimeDirectory=, ReadWritePaths= and PrivateTmp=. What is not read here, and not applied:
+PrivateDevices, PrivateIPC, ProtectHome, ProtectHostname, ProtectClock (but for their system calls), RestrictSUIDSGID,
 LockPersonality. Debian's own python, because the last step is made by the unit's user.
 """
 

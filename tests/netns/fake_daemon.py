@@ -86,7 +86,7 @@ class FakeDaemon:
                 return not answer.endswith(b"!")  # a last word, and the end
             reply["result"] = answer
         client.sendall(json.dumps(reply).encode() + b"\n")
-        if method == "monitor.start":
+        if method == "monitor.start" and "result" in reply:
             self.monitors.append(client)
         return True
 

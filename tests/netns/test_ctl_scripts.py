@@ -13,8 +13,8 @@ import threading
 import fake_daemon
 from ctl_program import COMMANDS, PATIENCE, ctl, environment, serve, verbs
 from fake_daemon import HANG_UP, Refusal, page
-from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, ROOT, Daemon, Star, check, equal,
-                     main, program, run, test, wait_until, work_folder, write_file)
+from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, ROOT, Daemon, Star,
+                     check, equal, main, program, run, test, wait_until, work_folder, write_file)
 
 BATCH = """\
 # a comment
@@ -94,14 +94,15 @@ def large_batch():
 class Monitor:
     """xmcastctl monitor, running."""
 
-    def __init__(self, daemon, *options):
+    def __init__(self, daemon, *options, arguments=(), wait=True):
         self.process = subprocess.Popen(
-            [program("xmcastctl"), "--socket", daemon.path, *options, "monitor"],
+            [program("xmcastctl"), "--socket", daemon.path, *options, "monitor", *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.timer = threading.Timer(PATIENCE, self.process.kill)
         self.timer.daemon = True
         self.timer.start()
-        wait_until(lambda: daemon.monitors, "monitor.start")
+        if wait:
+            wait_until(lambda: daemon.monitors, "monitor.start")
 
     def line(self):
         """The next line."""
@@ -153,6 +154,140 @@ def monitor_without_daemon():
     code, errors = process.end()
     equal(code, EXIT_UNREACHABLE, "exit code")
     ctl(serve(monitor_start=Refusal(-32601, "no such method")), "monitor", code=EXIT_REFUSED)
+
+
+def script(name, text):
+    """An executable shell script; its path."""
+    path = write_file(name, f"#!/bin/sh\n{text}\n")
+    os.chmod(path, 0o755)
+    return path
+
+
+def lines_of(path):
+    """The lines of a file, or none."""
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+@test
+def monitor_exec():
+    """monitor --exec: the program is run for each event, in order, with the event as variables"""
+    daemon = serve()
+    told = os.path.join(work_folder(), "told")
+    path = script("on-event", f'echo "$# $1" >> {told}; env | grep XMCAST | sort >> {told}; '
+                              f'[ $1 != slow ] || sleep 0.5; echo done >> {told}')
+    monitor = Monitor(daemon, arguments=("--exec", path))
+    daemon.event(**{**EVENT, "event": "slow"})
+    daemon.event(**EVENT)
+    daemon.event(event="events-lost", count=7)
+    wait_until(lambda: lines_of(told).count("done") == 3, "three runs")
+    variables = ["XMCAST_ERRORS=EAGAIN:3,ENOBUFS:1", "XMCAST_EVENT=slow", "XMCAST_OUTPUT=a\033b",
+                 "XMCAST_REASON=two words", "XMCAST_RULE=cam1",
+                 "XMCAST_TIME=2026-11-22T15:04:05.123Z"]
+    equal(lines_of(told), ["1 slow", *variables, "done", "1 dropping",
+                           *(line.replace("slow", "dropping") for line in variables), "done",
+                           "1 events-lost", "XMCAST_COUNT=7", "XMCAST_EVENT=events-lost", "done"],
+          "what the program got")
+    code, errors = monitor.end(signal.SIGTERM)
+    equal(code, EXIT_DONE, "exit code")
+    equal(errors, f'info  daemon-reachable socket="{daemon.path}"\n'
+          "warn  events-lost count=7\n", "log")
+
+
+@test
+def monitor_exec_failures():
+    """A program that fails or runs for too long is logged, and the next event is handled"""
+    daemon = serve()
+    told = os.path.join(work_folder(), "failures")
+    path = script("failing", f"case $1 in a) exit 3;; b) kill -9 $$;; c) sleep 1000;; "
+                             f"*) echo $1 >> {told};; esac")
+    monitor = Monitor(daemon, arguments=("--timeout", "5", "--exec=" + path))
+    for name in "abcd":
+        daemon.event(event=name)
+    wait_until(lambda: lines_of(told) == ["d"], "the last run")
+    code, errors = monitor.end(signal.SIGINT)
+    equal(code, EXIT_DONE, "exit code")
+    equal(errors.splitlines()[1:], ['warn  hook-failed event_name="a" status=3',
+                                    'warn  hook-failed event_name="b" signal=9',
+                                    'warn  hook-killed event_name="c" timeout_ms=5000'], "log")
+
+
+@test
+def monitor_exec_reconnects():
+    """monitor --exec waits for the daemon and follows it through restarts, logging each outage once"""
+    daemon = serve()
+    daemon.stop()
+    told = os.path.join(work_folder(), "reconnects")
+    path = script("restarts", f"echo $1 >> {told}")
+    monitor = Monitor(daemon, arguments=("--exec", path), wait=False)
+    refused = Refusal(-32005, "too many monitors")
+    for name in ("one", "two"):
+        check("daemon-unreachable" in monitor.process.stderr.readline(), "not logged")
+        daemon = fake_daemon.FakeDaemon(daemon.path, fake_daemon.answers(monitor_start=refused))
+        wait_until(lambda d=daemon: len(d.requests) > 1, "two attempts")
+        daemon.answers["monitor.start"] = {}
+        wait_until(lambda d=daemon: d.monitors, "monitor.start")
+        check("daemon-reachable" in monitor.process.stderr.readline(), "not logged")
+        daemon.event(event=name)
+        wait_until(lambda n=name: name in lines_of(told), f"the run for {name}")
+        daemon.stop()
+    equal(lines_of(told), ["one", "two"], "runs")
+    check("daemon-unreachable" in monitor.process.stderr.readline(), "the last outage")
+    equal(monitor.end(signal.SIGTERM), (EXIT_DONE, ""), "end")
+
+
+@test
+def monitor_exec_ends():
+    """A signal lets the running program finish, and starts no other; a second one kills it"""
+    for second in (False, True):
+        daemon = serve()
+        told = os.path.join(work_folder(), f"ends{second}")
+        fifo = told + ".fifo"
+        os.mkfifo(fifo)
+        path = script("waits", f"echo begin >> {told}; read line < {fifo}; echo end >> {told}")
+        monitor = Monitor(daemon, arguments=("--exec", path))
+        daemon.event(event="one")
+        daemon.event(event="two")
+        wait_until(lambda t=told: lines_of(t), "the first run")
+        monitor.process.send_signal(signal.SIGTERM)
+        if second:
+            # Until the first one was read: two of a kind that wait are one.
+            wait_until(lambda: not pending(monitor.process.pid), "the first signal was read")
+            monitor.process.send_signal(signal.SIGTERM)
+        else:
+            with open(fifo, "w", encoding="ascii") as file:
+                file.write("go on\n")
+        code, errors = monitor.end()
+        equal(code, EXIT_DONE, "exit code")
+        equal(lines_of(told), ["begin"] if second else ["begin", "end"], "runs")
+        equal("hook-killed" in errors, second, errors)
+
+
+def pending(pid):
+    """Signals that wait for a process."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(re.search(r"^ShdPnd:\s*(\w+)", file.read(), re.M)[1], 16)
+
+
+@test
+def monitor_usage():
+    """Wrong options of monitor, and a program that cannot be run"""
+    daemon = serve()
+    for words, said in (("monitor --exec", "no value after"), ("monitor --exec= x", "unexpected"),
+                        ("monitor --timeout 5", "--timeout is for --exec"),
+                        ("monitor --exec true --timeout 0", "0.1 to 3600"),
+                        ("monitor --exec true --timeout x", "0.1 to 3600"),
+                        ("monitor --exec true --timeout nan", "0.1 to 3600"),
+                        ("monitor --nonsense", "unknown option \"--nonsense\""),
+                        ("-j monitor --exec true", "omit -j")):
+        check(said in ctl(daemon, *words.split(), code=EXIT_USAGE).stderr, words)
+    for name, said in (("nonexistent-program", "No such file"), ("/etc/passwd", "Permission"),
+                       ("/", "Permission"), ("", "No such file")):
+        done = ctl(daemon, "monitor", "--exec", name, code=EXIT_REFUSED)
+        check(f"cannot run {name}: {said}" in done.stderr, done.stderr)
+    equal(daemon.requests, [], "requests")
 
 
 @test

@@ -12,6 +12,7 @@ from harness import (ROOT, Daemon, Star, check, equal, main, need, netns, progra
 
 UNITS = os.path.join(ROOT, "packaging/systemd")
 UNIT = os.path.join(UNITS, "xmcastd.service")
+MONITOR_UNIT = os.path.join(UNITS, "xmcast-monitor@.service")
 EXPORTER_UNIT = os.path.join(UNITS, "xmcast-exporter.service")
 LAUNCHER = os.path.join(ROOT, "tests/netns/as_unit.py")
 UID = 64321  # nobody's
@@ -20,9 +21,9 @@ RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
 @test
 def exposure():
-    """`systemd-analyze security` says 2.3 or less of the daemon, 1.5 of the exporter"""
+    """`systemd-analyze security` says 2.3 or less of the daemon, 1.5 of the others"""
     need("systemd-analyze")
-    for unit, most in ((UNIT, 2.3), (EXPORTER_UNIT, 1.5)):
+    for unit, most in ((UNIT, 2.3), (EXPORTER_UNIT, 1.5), (MONITOR_UNIT, 1.5)):
         done = run("systemd-analyze", "security", "--offline=yes", f"--threshold={round(most * 10)}",
                    "--no-pager", unit, check=False)
         equal(done.returncode, 0, done.stdout[-200:])
@@ -159,6 +160,53 @@ def exporter_rights():
     equal(done.returncode, 2, f"exit code of a change: {done.stderr}")
     equal(process.stop(), 0, "exit code")
     check("sandbox-incomplete" not in process.log(), process.log())
+
+
+@test
+def monitor_rights():
+    """xmcast-monitor@.service: a program is run for an event, with just the unit's rights"""
+    need("systemd-analyze", "setpriv")
+    star = Star()
+    folder = os.path.join(work_folder(), "monitor")
+    os.mkdir(folder)
+    os.chown(folder, UID + 1, UID + 1)
+    os.chown(work_folder(), 0, 0)
+    os.chmod(work_folder(), 0o755)
+    daemon = Daemon(star.relay, config=f"rules:\n  - {RULE}\ncontrol: {{ group: {UID} }}\n")
+    told = os.path.join(folder, "told")
+    script = write_file("on-event", f"""#!/bin/sh
+[ "$1" = rules-changed ] || exit 0
+cat /proc/self/status > {told}.new
+for forbidden in 'touch {work_folder()}/x' 'unshare -r true' 'chown 0 {folder}' 'kill -0 1' \
+        'cat /proc/sys/kernel/hostname'; do
+    sh -c "$forbidden" 2>/dev/null && echo "POSSIBLE: $forbidden" >> {told}.new
+done
+mv {told}.new {told}
+""")
+    os.chmod(script, 0o755)
+    with open(MONITOR_UNIT, encoding="utf-8") as file:
+        command = re.search(r"^ExecStart=/usr/local/bin/xmcastctl (.*)", file.read(), re.M)[1]
+    process = start(star.relay, "env", "ASAN_OPTIONS=detect_leaks=0",
+                    f"XMCAST_SOCKET={daemon.socket}", LAUNCHER, MONITOR_UNIT, f"{UID + 1}:{UID}",
+                    folder, program("xmcastctl"),
+                    *command.replace("%f", script).split(), name="xmcast-monitor")
+    process.wait_line("daemon-reachable")
+    daemon.ctl("rule", "add", "cam2 in 239.1.1.2:5000@in0 out 239.2.2.2:6000@out0")
+    wait_until(lambda: os.path.exists(told), "the program has run")
+    with open(told, encoding="ascii") as file:
+        text = file.read()
+    status = dict(re.findall(r"^(\w+):\s*(.*)", text, re.M))
+    for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        equal(int(status[key], 16), 0, key)
+    equal((status["Uid"].split(), status["Groups"].split()), ([str(UID + 1)] * 4, [str(UID)]),
+          "user and groups")
+    equal((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"), "no_new_privs, seccomp")
+    check("POSSIBLE" not in text, text)
+    # It follows the daemon through a restart, and ends in order.
+    daemon.stop()
+    process.wait_line("daemon-unreachable")
+    process.send_signal(15)
+    equal(process.wait(), 0, f"exit code; log:\n{process.log()}\n")
 
 
 main()

@@ -103,8 +103,10 @@ static const struct verb metrics_verbs[] = {
 };
 
 static const struct verb monitor_verbs[] = {
-	{"", NULL, "monitor", "events as they happen, until interrupted", 0, 0, WORDS_NONE,
-	 verb_monitor},
+	{"", NULL, "monitor [--exec PROGRAM [--timeout SECONDS]]",
+	 "print events as they happen, or run PROGRAM for each, until interrupted;\n"
+	 "      --timeout: kill a PROGRAM that runs longer than this (default 60)",
+	 0, -1, WORDS_MONITOR, verb_monitor},
 	{},
 };
 
@@ -225,7 +227,8 @@ static int check_words(const struct verb *verb, char **words, int count, bool da
 {
 	/* Nobody means a rule, a file or an interface by it, unless behind "--". top(1)-like
 	 * options are the verb's own. */
-	if (count && words[0][0] == '-' && words[0][1] && !dashed && verb->words != WORDS_TOP)
+	if (count && words[0][0] == '-' && words[0][1] && !dashed && verb->words != WORDS_TOP &&
+	    verb->words != WORDS_MONITOR)
 		return ctl_usage(verb->usage, "\"%s\": options stand before the object", words[0]);
 	if (count < verb->least)
 		return ctl_usage(verb->usage, "too few arguments");

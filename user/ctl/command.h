@@ -17,6 +17,7 @@ enum words {
 	WORDS_FILE,
 	WORDS_LOG,
 	WORDS_TOP,
+	WORDS_MONITOR,
 	WORDS_COMMAND,
 };
 

@@ -189,6 +189,7 @@ static void command_words(char **words, int count)
 static void arguments(struct ctl *ctl, const struct verb *verb, char **words, int count)
 {
 	static const char *const top[] = {"-b", "-d", "-n", "-o", NULL};
+	static const char *const monitor[] = {"--exec", "--timeout", NULL};
 	const char *word = words[count - 1];
 
 	if (verb->most >= 0 && count > verb->most && verb->words != WORDS_TOP)
@@ -213,6 +214,12 @@ static void arguments(struct ctl *ctl, const struct verb *verb, char **words, in
 		break;
 	case WORDS_TOP:
 		candidates(top, word);
+		break;
+	case WORDS_MONITOR:
+		if (count > 1 && strcmp(words[count - 2], "--exec") == 0)
+			puts("<file>");
+		else
+			candidates(monitor, word);
 		break;
 	case WORDS_COMMAND:
 		command_words(words, count);

@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* monitor: events as they happen, until a signal comes or the daemon goes. */
+/* monitor: print events as they happen, or run a program for each. */
+#define LOG_FACILITY LOG_FACILITY_DAEMON
 #include <errno.h>
+#include <getopt.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/exit_codes.h"
+#include "base/log.h"
 #include "ctl/command.h"
+#include "ctl/program.h"
 #include "ctl/show.h"
 
-/* From here on these come through a descriptor: none is lost between two waits. */
+/* How often a daemon that does not answer is tried again. */
+#define RETRY_MS	1000
+
+#define TIMEOUT_MOST_MS 3600000
+
+/* From here on these signals come through a descriptor: none is lost between two waits. */
 static int open_signals(void)
 {
 	sigset_t signals;
@@ -19,10 +31,12 @@ static int open_signals(void)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	return signalfd(-1, &signals, SFD_CLOEXEC);
+	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int watch(struct ctl *ctl)
+/* ---- print ---- */
+
+static int print_events(struct ctl *ctl)
 {
 	json_t *event;
 	json_t *answer;
@@ -48,20 +62,144 @@ static int watch(struct ctl *ctl)
 	}
 }
 
+/* ---- run a program ---- */
+
+/* Run the program for each event of one connection. -EINTR: a signal came; -errno: the daemon is
+ * not running, or has gone, which was logged unless *logged was set. */
+static int run_connection(const char *socket, struct program *program, bool *logged)
+{
+	struct control_client *client = NULL;
+	json_t *answer = NULL;
+	const char *reason;
+	int err = control_client_open(&client, socket);
+
+	if (!err) {
+		control_client_interrupt(client, program->signal_fd);
+		err = control_client_call(client, "monitor.start", NULL, &answer);
+	}
+	if (!err) {
+		log_info("daemon-reachable", LOG_TEXT("socket", socket));
+		*logged = false;
+		control_client_timeout(client, -1);
+	}
+	/* Events that happen while the program runs wait in the daemon. It keeps a bounded number
+	 * for each client, and reports how many it had to drop as an event, events-lost. */
+	while (!err) {
+		json_t *event = NULL;
+
+		err = control_client_event(client, &event);
+		if (err)
+			break;
+		if (strcmp(show_text(event, "event"), "events-lost") == 0)
+			log_warning("events-lost", LOG_INT("count", show_number(event, "count")));
+		program_run(program, event);
+		json_decref(event);
+		if (program->signals)
+			err = -EINTR;
+	}
+	reason = err == 1 ? show_text(answer, "message") : strerror(-err);
+	if (err != -EINTR && !*logged)
+		log_warning("daemon-unreachable", LOG_TEXT("socket", socket),
+			    LOG_TEXT("error", reason));
+	*logged = true;
+	json_decref(answer);
+	control_client_close(client);
+	return err;
+}
+
+/* Until a signal comes, whether or not a daemon is running: it may be started at any time. */
+static int run_program(const char *socket, struct program *program)
+{
+	struct pollfd fd = {.fd = program->signal_fd, .events = POLLIN};
+	bool logged = false;
+
+	signal(SIGCHLD, SIG_DFL); /* may be inherited as ignored; then no child could be reaped */
+	while (run_connection(socket, program, &logged) != -EINTR && poll(&fd, 1, RETRY_MS) == 0)
+		continue;
+	return EXIT_DONE;
+}
+
+/* ---- options ---- */
+
+/* The options after "monitor", which is words[-1]. *name stays NULL without --exec. 0 or
+ * EXIT_USAGE. */
+static int parse(const struct verb *verb, char **words, int count, const char **name,
+		 struct program *program)
+{
+	static const struct option options[] = {{"exec", required_argument, NULL, 'e'},
+						{"timeout", required_argument, NULL, 't'},
+						{}};
+	bool timeout = false;
+	double seconds;
+	char *end;
+
+	opterr = 0;
+	optind = 0; /* options before the object were parsed by getopt as well: start again */
+	while (true) {
+		const char *word = words[optind ? optind - 1 : 0];
+		int option = getopt_long(count + 1, words - 1, "+:", options, NULL);
+
+		switch (option) {
+		case -1:
+			if (optind <= count)
+				return ctl_usage(verb->usage, "unexpected argument \"%s\"",
+						 words[optind - 1]);
+			if (timeout && !*name)
+				return ctl_usage(verb->usage, "--timeout is for --exec");
+			return 0;
+		case 'e':
+			*name = optarg;
+			break;
+		case 't':
+			errno = 0;
+			seconds = strtod(optarg, &end);
+			if (errno || *end || !*optarg || !(seconds >= 0.1) ||
+			    seconds * 1000 > TIMEOUT_MOST_MS)
+				return ctl_usage(verb->usage,
+						 "\"%s\": expected seconds, 0.1 to 3600", optarg);
+			program->timeout_ms = (unsigned int)(seconds * 1000);
+			timeout = true;
+			break;
+		default:
+			return ctl_usage(verb->usage,
+					 option == ':' ? "no value after \"%s\""
+						       : "unknown option \"%s\"",
+					 word);
+		}
+	}
+}
+
 int verb_monitor(struct ctl *ctl, const struct verb *verb, char **words, int count)
 {
-	int code = ctl_connect(ctl);
-	int fd;
+	struct program program = {.timeout_ms = PROGRAM_TIMEOUT_MS};
+	const char *name = NULL;
+	int code = parse(verb, words, count, &name, &program);
+	int err;
 
+	if (!code && name && ctl->options.json)
+		code = ctl_usage(verb->usage, "with --exec no events are printed: omit -j");
 	if (code)
 		return code;
-	fd = open_signals();
-	if (fd < 0) {
+	err = name ? program_find(&program, name) : 0;
+	if (err) {
+		screen_print_to(stderr, "xmcastctl: cannot run %s: %s\n", name, strerror(-err));
+		return EXIT_REFUSED;
+	}
+	if (!name)
+		code = ctl_connect(ctl);
+	if (code)
+		return code;
+	program.signal_fd = open_signals();
+	if (program.signal_fd < 0) {
 		perror("xmcastctl: signalfd");
 		return EXIT_REFUSED;
 	}
-	control_client_interrupt(ctl->client, fd);
-	code = watch(ctl);
-	close(fd);
+	if (name) {
+		code = run_program(ctl->options.socket, &program);
+	} else {
+		control_client_interrupt(ctl->client, program.signal_fd);
+		code = print_events(ctl);
+	}
+	close(program.signal_fd);
 	return code;
 }
