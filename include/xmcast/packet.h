@@ -24,6 +24,8 @@ struct xmc_datagram {
 	struct xmc_addr source;
 	struct xmc_addr destination;
 	__be16 port; /* UDP destination port, never 0 */
+	__u16 ip_offset;
+	__u16 udp_offset;
 	__u16 payload_offset;
 	__u16 payload_length; /* from the UDP header; never exceeds the IP packet or the frame */
 };
@@ -202,6 +204,7 @@ static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const voi
 	if (!udp->destination)
 		return XMC_NO_RULE;
 	dgram->port = udp->destination;
+	dgram->udp_offset = (const __u8 *)udp - (const __u8 *)data;
 	dgram->payload_offset = (const __u8 *)(udp + 1) - (const __u8 *)data;
 	dgram->payload_length = length - sizeof(*udp);
 	return XMC_STEERED;
@@ -229,6 +232,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const vo
 		return XMC_MALFORMED;
 	if (ip->fragment & XMC_BE16(0x3fff)) /* more fragments, or an offset */
 		return XMC_FRAGMENT;
+	dgram->ip_offset = (const __u8 *)ip - (const __u8 *)data;
 	xmc_addr_from_ipv4(&dgram->source, ip->source);
 	xmc_addr_from_ipv4(&dgram->destination, ip->destination);
 	return xmc_parse_udp(data, data_end, (const void *)(ip + 1), total - sizeof(*ip), dgram);
@@ -259,6 +263,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const vo
 	default:
 		return XMC_NOT_UDP;
 	}
+	dgram->ip_offset = (const __u8 *)ip - (const __u8 *)data;
 	dgram->source = ip->source;
 	dgram->destination = ip->destination;
 	/* IPv4-mapped addresses must not appear on the wire, and would match IPv4 rules while
@@ -304,13 +309,6 @@ static __always_inline enum xmc_reason xmc_parse(const void *data, const void *d
 						 struct xmc_datagram *dgram)
 {
 	return xmc_parse_frame(data, data_end, (const __u8 *)data_end - (const __u8 *)data, dgram);
-}
-
-/* The UDP destination port of a datagram, in network byte order, from its payload in a frame that
- * xmc_parse_frame() has found to be one: the UDP header stands right before it. */
-static __always_inline __be16 xmc_payload_port(const void *payload)
-{
-	return ((const struct xmc_udp *)payload - 1)->destination;
 }
 
 #endif

@@ -151,19 +151,14 @@ size_t xsk_memory_size(const struct xsk *xsk)
 	return (size_t)xsk->frames << xsk->frame_shift;
 }
 
-uint8_t *xsk_memory(const struct xsk *xsk)
+uint8_t *xsk_frame(const struct xsk *xsk, uint32_t index)
 {
-	return xsk->memory;
+	return xsk->memory + ((size_t)index << xsk->frame_shift);
 }
 
 unsigned int xsk_frames(const struct xsk *xsk)
 {
 	return xsk->frames;
-}
-
-uint32_t xsk_frame_index(const struct xsk *xsk, uint64_t offset)
-{
-	return (uint32_t)(offset >> xsk->frame_shift);
 }
 
 unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max)
@@ -179,8 +174,7 @@ unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int
 	}
 	while (count < max && tail != atomic_load(&xsk->rx.head)) {
 		frames[count] = xsk->rx_frames[tail++ % xsk->rx_size];
-		xsk_hand_over(xsk, xsk_frame_index(xsk, frames[count].address), OWNER_KERNEL,
-			      OWNER_INGRESS);
+		xsk_hand_over(xsk, frames[count].index, OWNER_KERNEL, OWNER_INGRESS);
 		count++;
 	}
 	atomic_store(&xsk->rx.tail, tail);
@@ -202,8 +196,7 @@ void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
 		must(atomic_exchange(&xsk->owner[frame], OWNER_KERNEL) == OWNER_INGRESS,
 		     "given back twice", frame);
 		xsk_hand_over(xsk, frame, OWNER_EGRESS, OWNER_KERNEL);
-		memset(xsk->memory + ((size_t)frame << xsk->frame_shift), POISON,
-		       (size_t)1 << xsk->frame_shift);
+		memset(xsk_frame(xsk, frame), POISON, (size_t)1 << xsk->frame_shift);
 		xsk->fill_frames[head++ % xsk->frames] = frame;
 	}
 	atomic_store(&xsk->fill.head, head);
@@ -243,7 +236,6 @@ bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length)
 	uint32_t fill = atomic_load_explicit(&xsk->fill.tail, memory_order_relaxed);
 	uint32_t rx = atomic_load_explicit(&xsk->rx.head, memory_order_relaxed);
 	const uint64_t one = 1;
-	uint64_t address;
 	uint32_t frame;
 
 	if (fill == atomic_load(&xsk->fill.head)) {
@@ -258,11 +250,10 @@ bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length)
 	must(atomic_exchange(&xsk->owner[frame], OWNER_INGRESS) == OWNER_KERNEL,
 	     "in the fill ring twice", frame);
 	atomic_store(&xsk->fill.tail, fill + 1);
-	address = ((uint64_t)frame << xsk->frame_shift) + HEADROOM;
 	must(length <= (1U << xsk->frame_shift) - HEADROOM, "too small for the packet", frame);
-	memcpy(xsk->memory + address, packet, length);
+	memcpy(xsk_frame(xsk, frame) + HEADROOM, packet, length);
 	xsk->rx_frames[rx % xsk->rx_size] =
-		(struct xsk_frame){.address = address, .length = (uint32_t)length};
+		(struct xsk_frame){.index = frame, .offset = HEADROOM, .length = (uint16_t)length};
 	atomic_store(&xsk->rx.head, rx + 1);
 	must(write(xsk->fd, &one, sizeof(one)) == sizeof(one), "eventfd", frame);
 	return true;

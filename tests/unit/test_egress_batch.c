@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Send requests: what is gathered, how it is written down, what a refusal means, what is counted.
- */
+/* Requests: which datagrams they gather, the message that they become, and what is counted. */
 #include "watchdog.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/udp.h>
 
-#include "dataplane/egress_batch.h"
+#include "dataplane/egress.c" /* whose requests are nobody else's business */
 
 static uint8_t payload[65536];
 
@@ -16,6 +15,20 @@ struct rig {
 	struct output_shard queue;
 	struct send_request request;
 };
+
+static void begin(struct rig *rig, in_port_t port)
+{
+	const struct send_key key = {.port = port};
+
+	begin_request(&rig->request, &rig->queue, &key);
+}
+
+static bool accepts(const struct rig *rig, uint32_t length, in_port_t port)
+{
+	const struct send_key key = {.port = port};
+
+	return request_accepts(&rig->request, length, &key);
+}
 
 /* An output that gathers up to `gso` datagrams, without a socket. */
 static struct rig *new_rig(unsigned int gso)
@@ -28,9 +41,8 @@ static struct rig *new_rig(unsigned int gso)
 	rig->output.fd = -1;
 	rig->output.to_length = sizeof(struct sockaddr_in);
 	rig->queue.output = &rig->output;
-	rig->queue.gso_segments = gso;
-	rig->queue.gso_max_size = UINT16_MAX;
-	send_request_start(&rig->request, &rig->queue, 0);
+	gso_init(&rig->queue.gso, gso);
+	begin(rig, 0);
 	return rig;
 }
 
@@ -38,24 +50,23 @@ static struct rig *new_rig(unsigned int gso)
 static void add(struct rig *rig, unsigned int count, uint32_t length, bool full)
 {
 	while (count--) {
-		assert_true(send_request_takes(&rig->request, length, 0));
-		assert_int_equal(send_request_add(&rig->request, 7, payload, length),
-				 full && !count);
+		assert_true(accepts(rig, length, 0));
+		assert_int_equal(add_datagram(&rig->request, 7, payload, length), full && !count);
 	}
 }
 
 /* Begin anew with `count` datagrams. */
 static void start(struct rig *rig, unsigned int count, uint32_t length)
 {
-	send_request_start(&rig->request, &rig->queue, 0);
+	begin(rig, 0);
 	while (count--)
-		send_request_add(&rig->request, 7, payload, length);
-	send_request_finish(&rig->request);
+		add_datagram(&rig->request, 7, payload, length);
+	write_message(&rig->request);
 }
 
 static bool takes(const struct rig *rig, uint32_t length)
 {
-	return send_request_takes(&rig->request, length, 0);
+	return accepts(rig, length, 0);
 }
 
 /* ---- gathering ---- */
@@ -80,7 +91,7 @@ static void test_shorter_is_the_last(void **state)
 
 	add(rig, 2, 1000, false);
 	add(rig, 1, 999, true);
-	send_request_start(&rig->request, &rig->queue, 0);
+	begin(rig, 0);
 	add(rig, 1, 1000, false);
 	add(rig, 1, 1, true);
 	free(rig);
@@ -104,7 +115,7 @@ static void test_empty_stays_alone(void **state)
 	struct rig *rig = new_rig(64);
 
 	add(rig, 1, 0, true);
-	send_request_start(&rig->request, &rig->queue, 0);
+	begin(rig, 0);
 	add(rig, 1, 100, false);
 	assert_false(takes(rig, 0));
 	free(rig);
@@ -120,7 +131,7 @@ static void test_bytes(void **state)
 	assert_false(takes(rig, 1500));
 	add(rig, 1, 1007, true);
 	assert_int_equal(rig->request.bytes, SEND_MAX_BYTES);
-	send_request_start(&rig->request, &rig->queue, 0);
+	begin(rig, 0);
 	assert_true(takes(rig, SEND_MAX_BYTES));
 	add(rig, 1, SEND_MAX_BYTES, false);
 	assert_false(takes(rig, 1));
@@ -137,27 +148,27 @@ static void test_ports(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rig *rig = new_rig(64);
-		const struct msghdr *message = &rig->request.message;
+		const struct msghdr *message = &rig->request.send.message;
 		struct sockaddr_storage wanted;
 		struct xmc_addr addr;
 
 		assert_true(addr_parse(cases[i].address, &addr));
 		rig->output.to_length = addr_to_sockaddr(&addr, 0, &rig->output.to);
-		send_request_start(&rig->request, &rig->queue, htons(5000));
-		assert_false(send_request_takes(&rig->request, 1000, htons(5001)));
-		assert_true(send_request_takes(&rig->request, 1000, htons(5000)));
-		assert_false(send_request_add(&rig->request, 7, payload, 1000));
-		assert_true(send_request_takes(&rig->request, 1000, htons(5000)));
-		assert_false(send_request_takes(&rig->request, 1000, htons(5001)));
-		assert_false(send_request_add(&rig->request, 8, payload, 1000));
-		send_request_finish(&rig->request);
+		begin(rig, htons(5000));
+		assert_false(accepts(rig, 1000, htons(5001)));
+		assert_true(accepts(rig, 1000, htons(5000)));
+		assert_false(add_datagram(&rig->request, 7, payload, 1000));
+		assert_true(accepts(rig, 1000, htons(5000)));
+		assert_false(accepts(rig, 1000, htons(5001)));
+		assert_false(add_datagram(&rig->request, 8, payload, 1000));
+		write_message(&rig->request);
 		assert_int_equal(addr_to_sockaddr(&addr, 5000, &wanted), message->msg_namelen);
 		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
 		assert_int_equal(wanted.ss_family, cases[i].family);
 		/* The next one, and the output's own address is as it was. */
-		send_request_start(&rig->request, &rig->queue, htons(65535));
-		send_request_add(&rig->request, 7, payload, 1000);
-		send_request_finish(&rig->request);
+		begin(rig, htons(65535));
+		add_datagram(&rig->request, 7, payload, 1000);
+		write_message(&rig->request);
 		addr_to_sockaddr(&addr, 65535, &wanted);
 		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
 		addr_to_sockaddr(&addr, 0, &wanted);
@@ -183,9 +194,9 @@ static void test_above_the_largest(void **state)
 {
 	struct rig *rig = new_rig(64);
 
-	rig->queue.gso_max_size = 1400;
+	rig->queue.gso.max_size = 1400;
 	add(rig, 1, 1401, true);
-	send_request_start(&rig->request, &rig->queue, 0);
+	begin(rig, 0);
 	add(rig, 2, 1400, false);
 	free(rig);
 }
@@ -196,13 +207,13 @@ static void test_limit_falls(void **state)
 	struct rig *rig = new_rig(64);
 
 	add(rig, 3, 1400, false);
-	rig->queue.gso_max_size = 1399;
+	rig->queue.gso.max_size = 1399;
 	assert_false(takes(rig, 1400));
 	assert_false(takes(rig, 100));
-	send_request_start(&rig->request, &rig->queue, 0);
+	begin(rig, 0);
 	add(rig, 3, 1399, false);
 	assert_true(takes(rig, 1399));
-	rig->queue.gso_segments = 1;
+	rig->queue.gso.segments = 1;
 	assert_false(takes(rig, 1399));
 	free(rig);
 }
@@ -212,7 +223,7 @@ static void test_limit_falls(void **state)
 static void test_single_message(void **state)
 {
 	struct rig *rig = new_rig(64);
-	const struct msghdr *message = &rig->request.message;
+	const struct msghdr *message = &rig->request.send.message;
 
 	start(rig, 1, 1000);
 	assert_ptr_equal(message->msg_name, &rig->output.to);
@@ -231,14 +242,14 @@ static void test_single_message(void **state)
 static void test_batch_message(void **state)
 {
 	struct rig *rig = new_rig(64);
-	struct msghdr *message = &rig->request.message;
+	struct msghdr *message = &rig->request.send.message;
 	struct cmsghdr *cmsg;
 	uint16_t segment;
 
-	send_request_add(&rig->request, 1, payload, 1400);
-	send_request_add(&rig->request, 2, payload + 2000, 1400);
-	send_request_add(&rig->request, 3, payload + 4000, 70);
-	send_request_finish(&rig->request);
+	add_datagram(&rig->request, 1, payload, 1400);
+	add_datagram(&rig->request, 2, payload + 2000, 1400);
+	add_datagram(&rig->request, 3, payload + 4000, 70);
+	write_message(&rig->request);
 	assert_int_equal(message->msg_iovlen, 3);
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_ptr_equal(message->msg_iov[i].iov_base, payload + 2000 * i);
@@ -261,128 +272,28 @@ static void test_batch_message(void **state)
 	free(rig);
 }
 
-/* ---- refusals ---- */
+/* ---- the key ---- */
 
-static void test_taken(void **state)
+/* The port stands in the UDP header, wherever that is. */
+static void test_key(void **state)
 {
-	struct rig *rig = new_rig(64);
+	static const uint8_t header[] = {0x12, 0x34, 0x13, 0x88, 0, 9, 0, 0, 0x77};
+	const struct output_shard keeps = {.keeps_port = true};
+	const struct output_shard own = {.keeps_port = false};
+	uint8_t frame[2048] = {0};
 
-	start(rig, 2, 1000);
-	assert_false(send_request_refused(&rig->request, 2000));
-	assert_int_equal(rig->queue.gso_proven, 1000);
-	start(rig, 3, 500);
-	assert_false(send_request_refused(&rig->request, 1500));
-	assert_int_equal(rig->queue.gso_proven, 1000); /* the largest */
-	start(rig, 1, 1400);
-	assert_false(send_request_refused(&rig->request, 1400));
-	assert_int_equal(rig->queue.gso_proven, 1000); /* proves nothing of batches */
-	free(rig);
-}
+	for (unsigned int at = 0; at + sizeof(header) <= sizeof(frame); at++) {
+		const struct frame_entry entry = {.udp = (uint16_t)at, .length = 1};
+		struct send_key key, other;
 
-static void test_refused_for_good(void **state)
-{
-	static const int errors[] = {EIO, EOPNOTSUPP};
-
-	for (int i = 0; i < 2; i++) {
-		struct rig *rig = new_rig(64);
-
-		start(rig, 2, 1000);
-		assert_true(send_request_refused(&rig->request, -errors[i]));
-		assert_int_equal(rig->queue.gso_segments, 1);
-		assert_int_equal(counter_read(&rig->queue.gso_refused), 1);
-		free(rig);
-	}
-}
-
-/* EINVAL or EMSGSIZE may be the path MTU's fault: then smaller segments may still do. */
-static void test_refused_by_size(void **state)
-{
-	static const int errors[] = {EINVAL, EMSGSIZE};
-
-	for (int i = 0; i < 2; i++) {
-		struct rig *rig = new_rig(64);
-
-		start(rig, 2, 1000);
-		assert_true(send_request_refused(&rig->request, -errors[i]));
-		assert_int_equal(rig->queue.gso_max_size, 999);
-		assert_int_equal(rig->queue.gso_segments, 64);
-		start(rig, 2, 900);
-		assert_true(send_request_refused(&rig->request, -errors[i]));
-		assert_int_equal(rig->queue.gso_max_size, 899);
-		/* One that was under way already: the limit does not rise again. */
-		start(rig, 2, 1000);
-		assert_true(send_request_refused(&rig->request, -errors[i]));
-		assert_int_equal(rig->queue.gso_max_size, 899);
-		/* Any path takes so little: it is not the size. */
-		start(rig, 2, 548);
-		assert_true(send_request_refused(&rig->request, -errors[i]));
-		assert_int_equal(rig->queue.gso_segments, 1);
-		assert_int_equal(counter_read(&rig->queue.gso_refused), 4);
-		free(rig);
-	}
-}
-
-static bool overtakes(struct rig *rig, unsigned int count, uint32_t length)
-{
-	start(rig, count, length);
-	return send_request_overtakes(&rig->request);
-}
-
-/* While a batch is unfinished: single datagrams, and smaller segments than its own. */
-static void test_overtakes(void **state)
-{
-	struct rig *rig = new_rig(64);
-
-	assert_false(overtakes(rig, 1, 1000));
-	assert_false(overtakes(rig, 2, 1000));
-	start(rig, 1, 1000);
-	send_request_begin(&rig->request); /* a single one is never refused as a batch */
-	assert_false(overtakes(rig, 1, 10));
-	start(rig, 1, 1000);
-	send_request_end(&rig->request);
-	start(rig, 2, 1000);
-	send_request_begin(&rig->request);
-	start(rig, 2, 500);
-	send_request_begin(&rig->request);
-	assert_true(overtakes(rig, 1, 10));
-	assert_true(overtakes(rig, 1, 1400));
-	assert_true(overtakes(rig, 2, 999));
-	assert_false(overtakes(rig, 2, 1000));
-	assert_false(overtakes(rig, 2, 1400));
-	start(rig, 2, 1000);
-	send_request_end(&rig->request);
-	assert_true(overtakes(rig, 1, 10)); /* 500 is unfinished still */
-	start(rig, 2, 500);
-	send_request_end(&rig->request);
-	assert_false(overtakes(rig, 1, 10));
-	/* What was the largest then is forgotten. */
-	start(rig, 2, 500);
-	send_request_begin(&rig->request);
-	assert_false(overtakes(rig, 2, 500));
-	assert_true(overtakes(rig, 2, 499));
-	free(rig);
-}
-
-static bool is_for_batches(int error)
-{
-	return error == EINVAL || error == EMSGSIZE || error == EIO || error == EOPNOTSUPP;
-}
-
-/* All else is about the datagrams themselves; and a single datagram is never refused as a batch. */
-static void test_not_refused(void **state)
-{
-	for (unsigned int i = 0; i < SEND_ERROR_OTHER; i++) {
-		struct rig *rig = new_rig(64);
-
-		start(rig, 1, 1000);
-		assert_false(send_request_refused(&rig->request, -send_errnos[i]));
-		start(rig, 2, 1000);
-		if (!is_for_batches(send_errnos[i]))
-			assert_false(send_request_refused(&rig->request, -send_errnos[i]));
-		assert_int_equal(rig->queue.gso_segments, 64);
-		assert_int_equal(rig->queue.gso_max_size, UINT16_MAX);
-		assert_int_equal(counter_read(&rig->queue.gso_refused), 0);
-		free(rig);
+		memset(frame, 0xff, sizeof(frame));
+		memcpy(frame + at, header, sizeof(header));
+		key = make_key(&keeps, &entry, frame);
+		other = make_key(&own, &entry, frame);
+		assert_int_equal(key.port, htons(5000));
+		assert_int_equal(other.port, 0);
+		assert_false(same_key(&key, &other));
+		assert_true(same_key(&key, &key));
 	}
 }
 
@@ -393,13 +304,13 @@ static void test_accounts(void **state)
 	struct rig *rig = new_rig(64);
 	struct output_shard *queue = &rig->queue;
 
-	output_shard_account(queue, 64, 64000);
-	output_shard_account(queue, 1, 0); /* a datagram without payload */
+	account(queue, 64, 64000);
+	account(queue, 1, 0); /* a datagram without payload */
 	assert_int_equal(counter_read(&queue->sent), 65);
 	assert_int_equal(counter_read(&queue->sent_bytes), 64000);
-	output_shard_account(queue, 3, -EAGAIN);
-	output_shard_account(queue, 2, -EAGAIN);
-	output_shard_account(queue, 1, -EXFULL);
+	account(queue, 3, -EAGAIN);
+	account(queue, 2, -EAGAIN);
+	account(queue, 1, -EXFULL);
 	assert_int_equal(counter_read(&queue->errors[send_error_slot(EAGAIN)]), 5);
 	assert_int_equal(counter_read(&queue->errors[SEND_ERROR_OTHER]), 1);
 	assert_int_equal(counter_read(&queue->sent), 65);
@@ -443,11 +354,11 @@ static void gather(struct rig *rig, unsigned int count, uint32_t stride, uint32_
 {
 	for (size_t i = 0; i < sizeof(payload); i++)
 		payload[i] = (uint8_t)(i * 31 + i / 256);
-	send_request_start(&rig->request, &rig->queue, 0);
+	begin(rig, 0);
 	for (unsigned int i = 0; i < count; i++)
-		send_request_add(&rig->request, i, payload + (size_t)i * stride,
-				 i + 1 == count ? last : length);
-	send_request_finish(&rig->request);
+		add_datagram(&rig->request, i, payload + (size_t)i * stride,
+			     i + 1 == count ? last : length);
+	write_message(&rig->request);
 }
 
 static void test_batch_over_loopback(void **state)
@@ -457,7 +368,7 @@ static void test_batch_over_loopback(void **state)
 
 	watchdog_start(__func__);
 	gather(rig, 40, 1500, 1200, 345);
-	assert_int_equal(sendmsg(rig->output.fd, &rig->request.message, 0), 39 * 1200 + 345);
+	assert_int_equal(sendmsg(rig->output.fd, &rig->request.send.message, 0), 39 * 1200 + 345);
 	expect_datagrams(fd, 40, 1500, 1200, 345);
 	close(fd);
 	close(rig->output.fd);
@@ -472,7 +383,7 @@ static void test_singly_over_loopback(void **state)
 
 	watchdog_start(__func__);
 	gather(rig, 40, 1500, 1200, 345);
-	send_request_singly(&rig->request);
+	send_singly(&rig->request);
 	expect_datagrams(fd, 40, 1500, 1200, 345);
 	assert_int_equal(counter_read(&rig->queue.sent), 40);
 	assert_int_equal(counter_read(&rig->queue.sent_bytes), 39 * 1200 + 345);
@@ -491,17 +402,18 @@ static void test_singly_with_errors(void **state)
 	watchdog_start(__func__);
 	gather(rig, 3, 1500, 1200, 1200);
 	rig->request.payloads[1].iov_base = NULL;
-	send_request_singly(&rig->request);
+	send_singly(&rig->request);
 	rig->request.payloads[1].iov_base = payload;
 	rig->request.payloads[1].iov_len = 65508; /* no IPv4 packet holds it */
-	send_request_singly(&rig->request);
+	send_singly(&rig->request);
 	assert_int_equal(counter_read(&rig->queue.sent), 4);
 	assert_int_equal(counter_read(&rig->queue.sent_bytes), 4 * 1200);
 	assert_int_equal(counter_read(&rig->queue.errors[send_error_slot(EFAULT)]), 1);
 	assert_int_equal(counter_read(&rig->queue.errors[send_error_slot(EMSGSIZE)]), 1);
 	close(rig->output.fd);
 	rig->output.fd = -1;
-	send_request_singly(&rig->request);
+	rig->request.send.fd = -1;
+	send_singly(&rig->request);
 	assert_int_equal(counter_read(&rig->queue.errors[SEND_ERROR_OTHER]), 3); /* EBADF */
 	assert_int_equal(counter_read(&rig->queue.sent), 4);
 	close(fd);
@@ -523,11 +435,7 @@ int main(void)
 		cmocka_unit_test(test_limit_falls),
 		cmocka_unit_test(test_single_message),
 		cmocka_unit_test(test_batch_message),
-		cmocka_unit_test(test_taken),
-		cmocka_unit_test(test_refused_for_good),
-		cmocka_unit_test(test_refused_by_size),
-		cmocka_unit_test(test_overtakes),
-		cmocka_unit_test(test_not_refused),
+		cmocka_unit_test(test_key),
 		cmocka_unit_test(test_accounts),
 		cmocka_unit_test(test_batch_over_loopback),
 		cmocka_unit_test(test_singly_over_loopback),

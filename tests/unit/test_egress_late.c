@@ -10,8 +10,7 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 
-#include "base/log.h"
-#include "dataplane/egress.h"
+#include "dataplane/egress.c" /* whose requests the engine looks into */
 #include "dataplane/stamp.h"
 #include "lab.c"
 
@@ -23,7 +22,7 @@
 
 struct late {
 	struct engine engine;
-	struct send_request *pending[ENGINE_REQUESTS]; /* a ring, oldest at `first` */
+	struct send_request *pending[ENGINE_SENDS]; /* a ring, oldest at `first` */
 	unsigned int first;
 	unsigned int count;
 	uint32_t random;
@@ -73,9 +72,9 @@ static void complete_one(void)
 		late.refused += request->count;
 		result = -EAGAIN;
 	}
-	late.first = (late.first + 1) % ENGINE_REQUESTS;
+	late.first = (late.first + 1) % ENGINE_SENDS;
 	late.count--;
-	late.engine.handler.sent(late.engine.handler.context, request, result);
+	late.engine.handler.sent(late.engine.handler.context, &request->send, result);
 }
 
 static int late_open(struct engine **out, const struct engine_handler *handler, int wakeup_fd,
@@ -93,10 +92,10 @@ static void late_close(struct engine *engine)
 	assert_int_equal(late.count, 0);
 }
 
-static void late_send(struct engine *engine, struct send_request *request)
+static void late_send(struct engine *engine, struct send *send)
 {
-	assert_true(late.count < ENGINE_REQUESTS);
-	late.pending[(late.first + late.count++) % ENGINE_REQUESTS] = request;
+	assert_true(late.count < ENGINE_SENDS);
+	late.pending[(late.first + late.count++) % ENGINE_SENDS] = (struct send_request *)send;
 }
 
 static int late_enter(struct engine *engine, bool wait)
@@ -145,8 +144,9 @@ static void queue_datagram(struct xsk *xsk, struct frame_queue *queue, unsigned 
 	}
 	assert_true(lab_deliver(xsk, flow, number, lab_mixed));
 	assert_int_equal(xsk_receive(xsk, &frame, 1), 1);
-	entry.payload = frame.address + IPV4_PAYLOAD;
-	xsk_hand_over(xsk, xsk_frame_index(xsk, entry.payload), OWNER_INGRESS, OWNER_QUEUE);
+	entry.frame = frame.index;
+	entry.udp = frame.offset + IPV4_PAYLOAD - sizeof(struct xmc_udp);
+	xsk_hand_over(xsk, entry.frame, OWNER_INGRESS, OWNER_QUEUE);
 	assert_true(frame_queue_push(queue, &entry));
 }
 
@@ -163,9 +163,9 @@ static void fill_queue(struct xsk *xsk, struct frame_queue *queue)
 		datagrams += OUTPUTS;
 		if (i % EVERY == EVERY - 1) {
 			struct frame_entry marker = {.kind = FRAME_MARKER,
-						     .payload = i / EVERY + 1};
+						     .generation = i / EVERY + 1};
 
-			late.due[marker.payload] = datagrams;
+			late.due[marker.generation] = datagrams;
 			assert_true(frame_queue_push(queue, &marker));
 		}
 	}

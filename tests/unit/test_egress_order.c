@@ -16,8 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
-#include "dataplane/egress.h"
+#include "dataplane/egress.c" /* whose requests the engine looks into */
 #include "lab.c"
 
 #define FRAMES	2048
@@ -36,8 +35,8 @@ struct route {
 
 struct rig {
 	struct engine engine;
-	struct send_request *pending[ENGINE_REQUESTS]; /* a ring; oldest at `reported` */
-	int results[ENGINE_REQUESTS];
+	struct send_request *pending[ENGINE_SENDS]; /* a ring; oldest at `reported` */
+	int results[ENGINE_SENDS];
 	unsigned int reported; /* counts that only rise */
 	unsigned int executed;
 	unsigned int prepared;
@@ -70,7 +69,7 @@ static struct route *route_of(const struct send_request *request)
 	unsigned int flow = 0;
 
 	if (rig->one_stream) {
-		while (rig->routes[flow][0].sink.to.port != ntohs(request->port))
+		while (rig->routes[flow][0].sink.to.port != ntohs(request->key.port))
 			assert_true(++flow < STREAMS);
 		return &rig->routes[flow][0];
 	}
@@ -116,7 +115,7 @@ static int execute(const struct send_request *request)
 		route->refused++;
 		return -route->error;
 	}
-	n = sendmsg(request->to->output->fd, &request->message, MSG_DONTWAIT);
+	n = sendmsg(request->send.fd, &request->send.message, MSG_DONTWAIT);
 	assert_int_equal(n, request->bytes);
 	return (int)n;
 }
@@ -138,16 +137,16 @@ static void fake_close(struct engine *engine)
 	assert_int_equal(rig->reported, rig->prepared);
 }
 
-static void fake_send(struct engine *engine, struct send_request *request)
+static void fake_send(struct engine *engine, struct send *send)
 {
-	assert_true(rig->prepared - rig->reported < ENGINE_REQUESTS);
-	rig->pending[rig->prepared++ % ENGINE_REQUESTS] = request;
+	assert_true(rig->prepared - rig->reported < ENGINE_SENDS);
+	rig->pending[rig->prepared++ % ENGINE_SENDS] = (struct send_request *)send;
 }
 
 static void execute_some(unsigned int count)
 {
 	for (; count && rig->executed < rig->prepared; count--, rig->executed++) {
-		unsigned int slot = rig->executed % ENGINE_REQUESTS;
+		unsigned int slot = rig->executed % ENGINE_SENDS;
 
 		rig->results[slot] = execute(rig->pending[slot]);
 	}
@@ -156,11 +155,12 @@ static void execute_some(unsigned int count)
 static void report_some(unsigned int count)
 {
 	for (; count && rig->reported < rig->executed; count--) {
-		unsigned int slot = rig->reported++ % ENGINE_REQUESTS;
+		unsigned int slot = rig->reported++ % ENGINE_SENDS;
 		struct send_request *request = rig->pending[slot];
 		struct sink *sink = &route_of(request)->sink;
 
-		rig->engine.handler.sent(rig->engine.handler.context, request, rig->results[slot]);
+		rig->engine.handler.sent(rig->engine.handler.context, &request->send,
+					 rig->results[slot]);
 		drain(sink);
 	}
 }
@@ -271,19 +271,21 @@ static void queue_datagram(unsigned int flow)
 
 	assert_true(lab_deliver(xsk, flow, number, route->sink.lengths));
 	assert_int_equal(xsk_receive(xsk, &frame, 1), 1);
-	entry.payload = frame.address + IPV4_PAYLOAD;
+	entry.frame = frame.index;
+	entry.udp = frame.offset + IPV4_PAYLOAD - sizeof(struct xmc_udp);
 	if (rig->one_stream) {
 		in_port_t port = htons(route->sink.to.port);
 
-		memcpy(xsk_memory(xsk) + frame.address + IPV4_UDP_PORT, &port, sizeof(port));
+		memcpy(xsk_frame(xsk, frame.index) + frame.offset + IPV4_UDP_PORT, &port,
+		       sizeof(port));
 	}
-	xsk_hand_over(xsk, xsk_frame_index(xsk, entry.payload), OWNER_INGRESS, OWNER_QUEUE);
+	xsk_hand_over(xsk, entry.frame, OWNER_INGRESS, OWNER_QUEUE);
 	assert_true(frame_queue_push(&rig->queue, &entry));
 }
 
 static void queue_marker(uint64_t generation)
 {
-	const struct frame_entry marker = {.kind = FRAME_MARKER, .payload = generation};
+	const struct frame_entry marker = {.kind = FRAME_MARKER, .generation = generation};
 
 	assert_true(frame_queue_push(&rig->queue, &marker));
 }
@@ -303,7 +305,7 @@ static void check_one_stream(void)
 	assert_int_equal(counter_read(&to->submitted), numbers);
 	assert_int_equal(counter_read(&to->sent), numbers);
 	assert_int_equal(counter_read(&to->gso_refused), refused);
-	assert_int_equal(to->gso_unfinished, 0);
+	assert_int_equal(to->gso.unfinished, 0);
 }
 
 /* Send all that is queued: every output's sink gets its flow, all of it, in order. */
@@ -330,7 +332,7 @@ static void relay(void)
 			assert_int_equal(counter_read(&to->submitted), rig->numbers[i]);
 			assert_int_equal(counter_read(&to->sent), rig->numbers[i]);
 			assert_int_equal(counter_read(&to->gso_refused), route->refused);
-			assert_int_equal(to->gso_unfinished, 0);
+			assert_int_equal(to->gso.unfinished, 0);
 		}
 	}
 }

@@ -39,7 +39,9 @@ static struct frame_entry make(uint32_t n)
 {
 	return (struct frame_entry){
 		.stream = (struct stream *)((uintptr_t)n * 8),
-		.payload = (uint64_t)n << 20 | (n & 0xfff),
+		.frame = n * 2246822519U,
+		.ip = (uint16_t)n,
+		.udp = (uint16_t)(n + 20),
 		.length = n * 2654435761U,
 		.kind = n % 7 ? FRAME_DATA : FRAME_MARKER,
 	};
@@ -49,7 +51,8 @@ static bool is(const struct frame_entry *entry, uint32_t n)
 {
 	struct frame_entry expected = make(n);
 
-	return entry->stream == expected.stream && entry->payload == expected.payload &&
+	return entry->stream == expected.stream && entry->frame == expected.frame &&
+	       entry->ip == expected.ip && entry->udp == expected.udp &&
 	       entry->length == expected.length && entry->kind == expected.kind;
 }
 

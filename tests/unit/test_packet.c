@@ -97,12 +97,14 @@ static void test_ipv4_datagram(void **state)
 		assert_memory_equal(dgram.source.b, source, 16);
 		assert_memory_equal(dgram.destination.b, group, 16);
 		assert_int_equal(dgram.port, htons(PORT));
+		assert_int_equal(dgram.ip_offset, 14);
+		assert_int_equal(dgram.udp_offset, 34);
 		assert_int_equal(dgram.payload_offset, 42);
 		assert_int_equal(dgram.payload_length, payloads[i]);
 	}
 }
 
-/* Nobody can be meant by port 0; of the others every one is found again before the payload. */
+/* Nobody can be meant by port 0; every other port is found in the UDP header. */
 static void test_ports(void **state)
 {
 	struct xmc_datagram dgram;
@@ -112,9 +114,10 @@ static void test_ports(void **state)
 		packet_build_text(&packet, port % 2 ? SOURCE4 : SOURCE6, port % 2 ? GROUP4 : GROUP6,
 				  (uint16_t)port, 5);
 		assert_int_equal(parse(&packet, &dgram), port ? XMC_STEERED : XMC_NO_RULE);
-		if (port)
-			assert_int_equal(xmc_payload_port(packet.bytes + dgram.payload_offset),
-					 htons((uint16_t)port));
+		if (port) {
+			assert_int_equal(dgram.port, htons((uint16_t)port));
+			assert_memory_equal(packet.bytes + dgram.udp_offset + 2, &dgram.port, 2);
+		}
 	}
 	packet_build_text(&packet, SOURCE4, GROUP4, 0, 5);
 	assert_int_equal(parse(&packet, &dgram), XMC_NO_RULE);
@@ -137,6 +140,8 @@ static void test_ipv6_datagram(void **state)
 		assert_memory_equal(dgram.source.b, source, 16);
 		assert_memory_equal(dgram.destination.b, group, 16);
 		assert_int_equal(dgram.port, htons(PORT));
+		assert_int_equal(dgram.ip_offset, 14);
+		assert_int_equal(dgram.udp_offset, 54);
 		assert_int_equal(dgram.payload_offset, 62);
 		assert_int_equal(dgram.payload_length, payloads[i]);
 	}

@@ -23,7 +23,7 @@ static struct uring *open_engine_of(const struct engine_handler *handler, int wa
 	return (struct uring *)engine;
 }
 
-static void ignore_sent(void *context, struct send_request *request, int result)
+static void ignore_sent(void *context, struct send *send, int result)
 {
 }
 

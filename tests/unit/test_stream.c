@@ -108,7 +108,7 @@ static void test_contents(void **state)
 		assert_true(addr_equal(&output->rule.to, &to[i].to));
 		for (int queue = 0; queue < 3; queue++) {
 			assert_ptr_equal(output->shards[queue].output, output);
-			assert_int_equal(output->shards[queue].gso_segments, 17);
+			assert_int_equal(output->shards[queue].gso.segments, 17);
 			assert_int_equal(counter_read(&output->shards[queue].sent), 0);
 		}
 	}
@@ -207,24 +207,24 @@ static void test_output_away(void **state)
 	stream_put(stream);
 }
 
-/* What an output has learnt of its road it forgets with it. */
-static void test_forget_limits(void **state)
+/* A new route voids what each shard of this output knows, and of no other one. */
+static void test_route_changed(void **state)
 {
-	struct rule_output to = output_to("127.0.0.1", "");
-	struct rule rule = rule_with(&to, 1);
+	struct rule_output to[] = {output_to("127.0.0.1", ""), output_to("127.0.0.2", "")};
+	struct rule rule = rule_with(to, 2);
 	struct stream_failure failure;
-	struct output_shard *queue;
 	struct stream *stream;
 
-	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
-	queue = &stream->outputs[0].shards[0];
-	queue->gso_max_size = 999;
-	queue->gso_segments = 1;
-	stream_forget_limits(stream, 0, false);
-	assert_int_equal(queue->gso_max_size, UINT16_MAX);
-	assert_int_equal(queue->gso_segments, 1);
-	stream_forget_limits(stream, 0, true);
-	assert_int_equal(queue->gso_segments, egress.gso);
+	assert_int_equal(stream_open(&stream, &rule, 2, &egress, NULL, &failure), 0);
+	for (int i = 0; i < 4; i++)
+		gso_refused(&stream->outputs[i / 2].shards[i % 2].gso, 1000, EIO, 1);
+	stream_route_changed(stream, 1);
+	for (int i = 0; i < 4; i++) {
+		unsigned int segments, max_size;
+
+		gso_limits(&stream->outputs[i / 2].shards[i % 2].gso, &segments, &max_size);
+		assert_int_equal(segments, i / 2 ? egress.gso : 1);
+	}
 	stream_put(stream);
 }
 
@@ -317,7 +317,7 @@ int main(void)
 		cmocka_unit_test(test_group_output),	  cmocka_unit_test(test_host_output),
 		cmocka_unit_test(test_contents),	  cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_references),	  cmocka_unit_test(test_output_away),
-		cmocka_unit_test(test_icmp_errors),	  cmocka_unit_test(test_forget_limits),
+		cmocka_unit_test(test_icmp_errors),	  cmocka_unit_test(test_route_changed),
 		cmocka_unit_test(test_missing_interface), cmocka_unit_test(test_fd_limit),
 		cmocka_unit_test(test_send_errors),
 	};

@@ -4,9 +4,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/udp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/uio.h>
 
 #include <xmcast/packet.h>
 
@@ -17,22 +19,53 @@
 #include "dataplane/spin.h"
 #include "dataplane/stamp.h"
 
-/* struct send_request has room for one stamp. */
-_Static_assert(GSO_MAX_SEGMENTS <= STAMP_EVERY, "two datagrams of a batch would be timed");
-
-/* Entries taken from the queue in one pass. Open requests wait for the end of the pass, so it must
- * end; but a thousand interleaved flows fill a batch each only if there is much to gather from:
- * with 1024 here they cost three times as much a packet. A pass is as short as the queue, unless
- * that overflows. */
+/* Entries taken from the frame queue in one pass. A pass is bounded, because open requests are sent
+ * only at its end, but large, so that a thousand interleaved flows still fill theirs (with 1024
+ * entries a packet cost three times as much). It is as short as the queue unless that overflows. */
 #define PASS 16384
 
-/* Prepared sends that are handed over within a pass: often enough that frames come back while it
- * lasts, seldom enough that the call costs nothing a packet. */
+/* Prepared sends after which a pass calls the engine: often enough that frames return during the
+ * pass, seldom enough that the calls do not show. */
 #define SUBMIT_AT 64
 
-/* Datagrams to limited outputs that are judged by one look at the clock: often enough that a long
- * pass does not end a burst too early, seldom enough that its 26 ns do not show. */
+/* Uses of one reading of the clock: often enough that a long pass does not end a burst too early,
+ * seldom enough that its 26 ns do not show. */
 #define CLOCK_EVERY 64
+
+/* UDP payload that fits an IPv4 packet; also the most that one GSO send may carry. */
+#define SEND_MAX_BYTES 65507
+
+/* What all datagrams of one send have in common. */
+struct send_key {
+	in_port_t port; /* where they go, network order; 0: to the output's own port */
+};
+
+/*
+ * A request gathers datagrams of one output with one key, which leave with one sendmsg(2): a batch
+ * if there are several (UDP_SEGMENT, udp(7)). All of them have the same length, only the last may
+ * be shorter. The iovecs point into the UMEM, nothing is copied.
+ */
+struct send_request {
+	struct send send; /* first, so that a completed send leads to its request */
+	struct send_request *next_free;
+	struct output_shard *to;
+	struct send_key key;
+	unsigned int count;	     /* datagrams */
+	uint32_t bytes;		     /* payload of all of them */
+	uint32_t segment_size;	     /* of all but the last */
+	uint32_t stamp;		     /* of the one datagram that is timed (stamp.h), or 0 */
+	struct sockaddr_in6 address; /* with the key's port; holds an IPv4 address as well */
+	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
+	uint32_t frames[GSO_MAX_SEGMENTS];
+	struct iovec payloads[GSO_MAX_SEGMENTS];
+};
+
+/* An output's datagrams come in the order in which their stream's shard counted them. */
+_Static_assert(GSO_MAX_SEGMENTS <= STAMP_EVERY, "two datagrams of a request would be timed");
+_Static_assert(offsetof(struct send_request, send) == 0, "a send leads to its request");
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+	       "the port is at the same place in both families");
+_Static_assert(sizeof(struct sockaddr_in) <= sizeof(struct sockaddr_in6), "room for both");
 
 struct egress_loop {
 	struct egress *egress;
@@ -40,23 +73,117 @@ struct egress_loop {
 	struct send_request *requests;
 	struct send_request *free_requests;
 	unsigned int in_flight;	   /* requests at the kernel */
-	struct output_shard *open; /* outputs with a request that is being gathered */
+	struct output_shard *open; /* outputs with an open request */
 
 	uint16_t *references; /* per frame: its unfinished sends */
 	uint32_t *returned;   /* frames whose last send completed in this pass */
 	unsigned int nr_returned;
 	uint64_t frames_in_flight;
 
-	uint64_t now_ns;	 /* for limited outputs, a little old */
-	unsigned int clock_uses; /* since now_ns was read; 0: it must be */
+	uint64_t now_ns;	 /* a little old */
+	unsigned int clock_uses; /* of now_ns; 0: read the clock */
 
-	bool marker_waits; /* a marker was taken; its acknowledgement is due when all before */
-	uint64_t marker;   /* it is done: its generation */
+	bool marker_waits; /* a marker was taken; it is acknowledged when nothing is in flight */
+	uint64_t marker;   /* its generation */
 	bool shutdown;
 	struct log_limit send_limit;
 };
 
-/* ---- frames ---- */
+static uint64_t recent_ns(struct egress_loop *loop)
+{
+	if (!loop->clock_uses)
+		loop->now_ns = clock_ns();
+	loop->clock_uses = (loop->clock_uses + 1) % CLOCK_EVERY;
+	return loop->now_ns;
+}
+
+/* ---- requests ---- */
+
+static struct send_key make_key(const struct output_shard *to, const struct frame_entry *entry,
+				const uint8_t *frame)
+{
+	struct send_key key = {0};
+
+	if (to->keeps_port)
+		key.port = ((const struct xmc_udp *)(frame + entry->udp))->destination;
+	return key;
+}
+
+static bool same_key(const struct send_key *a, const struct send_key *b)
+{
+	return a->port == b->port;
+}
+
+static void begin_request(struct send_request *request, struct output_shard *to,
+			  const struct send_key *key)
+{
+	request->to = to;
+	request->key = *key;
+	request->count = 0;
+	request->bytes = 0;
+	request->segment_size = 0;
+	request->stamp = 0;
+}
+
+/* May this datagram join the request? The limits may have become tighter since it was begun. */
+static bool request_accepts(const struct send_request *request, uint32_t length,
+			    const struct send_key *key)
+{
+	if (!same_key(&request->key, key))
+		return false;
+	return !request->count ||
+	       (length > 0 && length <= request->segment_size &&
+		request->bytes + length <= SEND_MAX_BYTES &&
+		gso_has_room(&request->to->gso, request->count, request->segment_size));
+}
+
+/* Append a datagram. True: the request is full. */
+static bool add_datagram(struct send_request *request, uint32_t frame, void *payload,
+			 uint32_t length)
+{
+	unsigned int i = request->count++;
+
+	if (!i)
+		request->segment_size = length;
+	request->frames[i] = frame;
+	request->payloads[i].iov_base = payload;
+	request->payloads[i].iov_len = length;
+	request->bytes += length;
+	/* A shorter datagram must be the last; an empty one would vanish in a batch. */
+	return length < request->segment_size || !length ||
+	       !gso_has_room(&request->to->gso, request->count, request->segment_size);
+}
+
+static void write_message(struct send_request *request)
+{
+	const struct output *output = request->to->output;
+	struct msghdr *message = &request->send.message;
+	uint16_t segment = (uint16_t)request->segment_size;
+	struct cmsghdr *cmsg;
+
+	request->send.fd = output->fd;
+	memset(message, 0, sizeof(*message));
+	message->msg_name = (void *)&output->to;
+	if (request->key.port) {
+		memcpy(&request->address, &output->to, sizeof(request->address));
+		request->address.sin6_port = request->key.port;
+		message->msg_name = &request->address;
+	}
+	message->msg_namelen = output->to_length;
+	message->msg_iov = request->payloads;
+	message->msg_iovlen = request->count;
+	if (request->count < 2)
+		return;
+	message->msg_control = request->control;
+	message->msg_controllen = sizeof(request->control);
+	cmsg = CMSG_FIRSTHDR(message);
+	cmsg->cmsg_level = SOL_UDP;
+	cmsg->cmsg_type = UDP_SEGMENT;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(segment));
+	memcpy(CMSG_DATA(cmsg), &segment, sizeof(segment));
+}
+
+/* ---- completions ---- */
 
 static void release_frame(struct egress_loop *loop, uint32_t frame)
 {
@@ -64,12 +191,6 @@ static void release_frame(struct egress_loop *loop, uint32_t frame)
 		return;
 	loop->returned[loop->nr_returned++] = frame;
 	loop->frames_in_flight--;
-}
-
-/* A frame that has nothing to be sent. */
-static void discard_frame(struct egress_loop *loop, uint32_t frame)
-{
-	loop->returned[loop->nr_returned++] = frame;
 }
 
 static void return_frames(struct egress_loop *loop)
@@ -80,66 +201,76 @@ static void return_frames(struct egress_loop *loop)
 			      memory_order_relaxed);
 }
 
-/* ---- events ---- */
-
-static void notify_main(struct egress_loop *loop)
+/* `count` datagrams have completed: `result` as from sendmsg(2), or -errno. */
+static void account(struct output_shard *to, unsigned int count, int result)
 {
-	int err = wakeup_send(loop->egress->notify_fd);
-
-	if (err)
-		log_error("egress-notify-failed", LOG_ERROR(err));
-}
-
-static void on_command(void *context, const struct egress_command *command)
-{
-	struct egress_loop *loop = context;
-
-	switch (command->kind) {
-	case EGRESS_PING:
-		atomic_store(&loop->egress->pong, command->sequence);
-		notify_main(loop);
-		break;
+	if (result >= 0) {
+		counter_add(&to->sent, count);
+		counter_add(&to->sent_bytes, (uint64_t)result);
+	} else {
+		counter_add(&to->errors[send_error_slot(-result)], count);
 	}
 }
 
-static void on_shutdown(void *context)
+/* Send the datagrams of a refused batch one by one. Returns how many the kernel accepted. */
+static unsigned int send_singly(struct send_request *request)
 {
-	((struct egress_loop *)context)->shutdown = true;
+	struct msghdr message = request->send.message;
+	unsigned int accepted = 0;
+
+	message.msg_control = NULL;
+	message.msg_controllen = 0;
+	message.msg_iovlen = 1;
+	for (unsigned int i = 0; i < request->count; i++) {
+		ssize_t n;
+
+		message.msg_iov = &request->payloads[i];
+		do {
+			n = sendmsg(request->send.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		} while (n < 0 && errno == EINTR);
+		account(request->to, 1, n < 0 ? -errno : (int)n);
+		accepted += n >= 0;
+	}
+	return accepted;
 }
 
-static void log_refusal(struct egress_loop *loop, const struct send_request *request, int result)
+static void log_send_failed(struct egress_loop *loop, const struct send_request *request,
+			    int result)
 {
 	const struct rule_output *rule = &request->to->output->rule;
-	uint16_t port = ntohs(send_request_port(request));
+	struct sockaddr_in6 address;
 	char text[ENDPOINT_TEXT_SIZE];
 
 	if (!log_allowed(&loop->send_limit, "send-failed"))
 		return;
+	memcpy(&address, request->send.message.msg_name, sizeof(address));
 	log_warning("send-failed",
-		    LOG_NAME("to", endpoint_format(&rule->to, port, rule->iface, text)),
+		    LOG_NAME("to", endpoint_format(&rule->to, ntohs(address.sin6_port), rule->iface,
+						   text)),
 		    LOG_UINT("datagrams", request->count), LOG_ERROR(result));
 }
 
-static void on_sent(void *context, struct send_request *request, int result)
+static void on_sent(void *context, struct send *send, int result)
 {
 	struct egress_loop *loop = context;
-	unsigned int segments = request->to->gso_segments;
-	unsigned int max_size = request->to->gso_max_size;
+	struct send_request *request = (struct send_request *)send;
+	struct output_shard *to = request->to;
 
-	if (send_request_refused(request, result)) {
-		/* If the single ones are refused as well, it was not for being a batch. */
-		if (!send_request_singly(request)) {
-			request->to->gso_segments = segments;
-			request->to->gso_max_size = max_size;
-		}
+	if (request->count > 1 && result < 0 && gso_is_refusal(-result)) {
+		counter_add(&to->gso_refused, 1);
+		/* If no single datagram is accepted either, the refusal was not about the batch. */
+		if (send_singly(request))
+			gso_refused(&to->gso, request->segment_size, -result, clock_ns());
 	} else {
-		output_shard_account(request->to, request->count, result);
+		account(to, request->count, result);
 		if (result < 0)
-			log_refusal(loop, request, result);
+			log_send_failed(loop, request, result);
+		else if (request->count > 1)
+			gso_accepted(&to->gso, request->segment_size);
 	}
-	send_request_end(request);
+	gso_end(&to->gso, request->count);
 	if (request->stamp)
-		histogram_add(request->to->latency, stamp_age_ns(request->stamp));
+		histogram_add(to->latency, stamp_age_ns(request->stamp));
 	for (unsigned int i = 0; i < request->count; i++)
 		release_frame(loop, request->frames[i]);
 	request->next_free = loop->free_requests;
@@ -147,7 +278,18 @@ static void on_sent(void *context, struct send_request *request, int result)
 	loop->in_flight--;
 }
 
-/* Hand over what is prepared and see what has completed; wait for an event only if asked. */
+/* A ping has done its work: the call of the engine that reported it was counted. */
+static void on_command(void *context, const struct egress_command *command)
+{
+}
+
+static void on_shutdown(void *context)
+{
+	((struct egress_loop *)context)->shutdown = true;
+}
+
+/* Hand over what is prepared, see what has completed, return the frames that are done; wait for an
+ * event only if `wait`. */
 static int push(struct egress_loop *loop, bool wait)
 {
 	struct egress_counters *counters = &loop->egress->counters;
@@ -167,45 +309,35 @@ static int push(struct egress_loop *loop, bool wait)
 
 /* ---- sending ---- */
 
-/* Until no batch of this output is unfinished: the refused ones have been sent singly then. The
- * kernel keeps none of them waiting, so that this ends; it seldom takes more than the first call.
- */
-static int finish_batches(struct egress_loop *loop, const struct output_shard *to)
-{
-	int err = push(loop, false);
-
-	while (!err && to->gso_unfinished)
-		err = push(loop, true);
-	return err;
-}
-
-/* The output's open request is complete: prepare its send. */
-static int close_request(struct egress_loop *loop, struct output_shard *to)
+/* Prepare the send of the output's open request. */
+static int send_open_request(struct egress_loop *loop, struct output_shard *to)
 {
 	struct send_request *request = to->open;
-	int err;
+	int err = 0;
 
 	to->open = NULL;
-	if (send_request_overtakes(request)) {
-		err = finish_batches(loop, to);
+	if (gso_must_wait(&to->gso, request->count, request->segment_size)) {
+		/* Wait until no batch of this output is in flight; refused ones have been re-sent
+		 * singly by then. Ends, because MSG_DONTWAIT sends always complete. */
+		err = push(loop, false);
+		while (!err && to->gso.unfinished)
+			err = push(loop, true);
 		if (err)
 			return err;
 	}
-	send_request_finish(request);
-	send_request_begin(request);
-	engine_send(loop->engine, request);
+	write_message(request);
+	engine_send(loop->engine, &request->send);
+	gso_begin(&to->gso, request->count, request->segment_size);
 	loop->in_flight++;
 	counter_add(&loop->egress->counters.sends, 1);
 	counter_add(&to->submitted, request->count);
-	/* The first batch with segments so large shows whether the route takes them: one refusal
-	 * tells, instead of one for each batch that is prepared behind it. */
-	if ((request->count > 1 && request->segment_size > to->gso_proven) ||
+	if (gso_is_trial(&to->gso, request->count, request->segment_size) ||
 	    loop->engine->prepared >= SUBMIT_AT)
-		return push(loop, false);
-	return 0;
+		err = push(loop, false);
+	return err;
 }
 
-static int close_all(struct egress_loop *loop)
+static int send_open_requests(struct egress_loop *loop)
 {
 	int err = 0;
 
@@ -216,18 +348,20 @@ static int close_all(struct egress_loop *loop)
 		to->next_open = NULL;
 		to->listed = false;
 		if (to->open && !err)
-			err = close_request(loop, to);
+			err = send_open_request(loop, to);
 	}
 	return err;
 }
 
-/* A free request. If all are in use, the open ones are sent and completions awaited. */
-static int get_request(struct egress_loop *loop, struct send_request **request)
+/* Open a request for this output. If none is free, the open ones are sent and completions awaited.
+ */
+static int open_request(struct egress_loop *loop, struct output_shard *to,
+			const struct send_key *key)
 {
 	int err = 0;
 
 	if (!loop->free_requests) {
-		err = close_all(loop);
+		err = send_open_requests(loop);
 		if (!err)
 			err = push(loop, false);
 	}
@@ -235,89 +369,72 @@ static int get_request(struct egress_loop *loop, struct send_request **request)
 		err = push(loop, true);
 	if (err)
 		return err;
-	*request = loop->free_requests;
-	loop->free_requests = (*request)->next_free;
+	to->open = loop->free_requests;
+	loop->free_requests = to->open->next_free;
+	gso_refresh(&to->gso, gso_is_limited(&to->gso) ? recent_ns(loop) : 0);
+	begin_request(to->open, to, key);
+	if (!to->listed) {
+		to->listed = true;
+		to->next_open = loop->open;
+		loop->open = to;
+	}
 	return 0;
 }
 
-/* Append a datagram to its output's open request, or begin one. */
-static int send_datagram(struct egress_loop *loop, struct output_shard *to, uint32_t frame,
-			 void *payload, const struct frame_entry *entry)
+/* Add a datagram to its output's open request, or open one. */
+static int send_datagram(struct egress_loop *loop, struct output_shard *to, uint8_t *frame,
+			 const struct frame_entry *entry)
 {
-	in_port_t port = to->keeps_port ? xmc_payload_port(payload) : 0;
-	uint32_t length = entry->length;
-	int err;
+	struct send_key key = make_key(to, entry, frame);
+	int err = 0;
 
-	if (to->open && !send_request_takes(to->open, length, port)) {
-		err = close_request(loop, to);
-		if (err)
-			return err;
-	}
-	if (!to->open) {
-		struct send_request *request;
-
-		err = get_request(loop, &request);
-		if (err)
-			return err;
-		send_request_start(request, to, port);
-		to->open = request;
-		if (!to->listed) {
-			to->listed = true;
-			to->next_open = loop->open;
-			loop->open = to;
-		}
-	}
+	if (to->open && !request_accepts(to->open, entry->length, &key))
+		err = send_open_request(loop, to);
+	if (!err && !to->open)
+		err = open_request(loop, to, &key);
+	if (err)
+		return err;
 	if (entry->stamp)
 		to->open->stamp = entry->stamp;
-	if (send_request_add(to->open, frame, payload, length))
-		return close_request(loop, to);
-	return 0;
+	if (add_datagram(to->open, entry->frame, frame + entry->udp + sizeof(struct xmc_udp),
+			 entry->length))
+		err = send_open_request(loop, to);
+	return err;
 }
 
-/* Is this datagram over its output's limit? Then it is counted and ends here. The clock is read
- * only where there is a limit. */
-static bool is_over_limit(struct egress_loop *loop, struct output_shard *to, uint32_t length)
-{
-	if (!to->limit)
-		return false;
-	if (!loop->clock_uses)
-		loop->now_ns = clock_ns();
-	loop->clock_uses = (loop->clock_uses + 1) % CLOCK_EVERY;
-	if (rate_limit_allows(to->limit, length, loop->now_ns))
-		return false;
-	counter_add(&to->rate_limited, 1);
-	return true;
-}
-
+/* Send a frame's datagram to every output of its stream. */
 static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 {
 	struct egress *egress = loop->egress;
-	uint32_t frame = xsk_frame_index(egress->xsk, entry->payload);
+	uint8_t *frame = xsk_frame(egress->xsk, entry->frame);
 	struct stream *stream = entry->stream;
 	int err = 0;
 
-	xsk_hand_over(egress->xsk, frame, OWNER_QUEUE, OWNER_EGRESS);
+	xsk_hand_over(egress->xsk, entry->frame, OWNER_QUEUE, OWNER_EGRESS);
 	if (!stream || !stream->nr_outputs) {
-		discard_frame(loop, frame);
+		loop->returned[loop->nr_returned++] = entry->frame;
 		return 0;
 	}
-	/* Counted before the first send, because that may complete before the last is prepared. */
-	loop->references[frame] = (uint16_t)stream->nr_outputs;
+	/* Counted before the first send, which may complete before the last is prepared. */
+	loop->references[entry->frame] = (uint16_t)stream->nr_outputs;
 	loop->frames_in_flight++;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
 		struct output_shard *to = &stream->outputs[i].shards[egress->rx_queue];
 
-		if (is_over_limit(loop, to, entry->length))
-			release_frame(loop, frame);
-		else
-			err = send_datagram(loop, to, frame,
-					    xsk_memory(egress->xsk) + entry->payload, entry);
+		if (to->limit && !rate_limit_allows(to->limit, entry->length, recent_ns(loop))) {
+			counter_add(&to->rate_limited, 1);
+			release_frame(loop, entry->frame);
+		} else {
+			err = send_datagram(loop, to, frame, entry);
+		}
 	}
 	return err;
 }
 
-/* Take what is queued and prepare its sends; stops at a marker. Returns entries taken or -errno. */
-static int take(struct egress_loop *loop)
+/* ---- the loop ---- */
+
+/* Take what is queued and prepare its sends; stop at a marker. Returns entries taken or -errno. */
+static int take_entries(struct egress_loop *loop)
 {
 	struct frame_entry entry;
 	int taken = 0;
@@ -329,31 +446,35 @@ static int take(struct egress_loop *loop)
 		taken++;
 		if (entry.kind == FRAME_MARKER) {
 			loop->marker_waits = true;
-			loop->marker = entry.payload;
+			loop->marker = entry.generation;
 			break;
 		}
 		err = send_entry(loop, &entry);
 	}
 	if (!err)
-		err = close_all(loop);
+		err = send_open_requests(loop);
 	return err ? err : taken;
 }
 
-/* All frames in front of the marker are done: the ruleset before it is not used any more. */
+/* All frames in front of the marker are done: nothing uses the rulesets before it any more. */
 static void acknowledge(struct egress_loop *loop)
 {
+	int err;
+
 	loop->marker_waits = false;
 	atomic_store(&loop->egress->acknowledged, loop->marker);
-	notify_main(loop);
+	err = wakeup_send(loop->egress->notify_fd);
+	if (err)
+		log_error("egress-notify-failed", LOG_ERROR(err));
 }
 
-/* Nothing was taken: what completes next, an arrival or a send, is waited for. */
+/* Nothing was taken: may the loop wait for an event? */
 static bool may_sleep(struct egress_loop *loop, struct spin *spin)
 {
 	if (loop->shutdown && !loop->in_flight)
 		return false;
 	if (loop->marker_waits)
-		return true; /* only for sends in flight: the queue may hold more */
+		return true; /* for sends in flight; the queue may hold more */
 	if (spin_again(spin))
 		return false;
 	return frame_queue_sleep(loop->egress->queue);
@@ -370,13 +491,13 @@ int egress_loop_run(struct egress_loop *loop)
 	for (;;) {
 		if (loop->marker_waits && !loop->in_flight)
 			acknowledge(loop);
-		taken = take(loop);
+		taken = take_entries(loop);
 		if (taken < 0)
 			return taken;
 		return_frames(loop);
 		if (taken)
 			spin_reset(&spin, egress->wakeup);
-		/* Ingress has ended before the command stream was closed, so empty stays empty. */
+		/* Ingress ended before the command stream was closed, so empty stays empty. */
 		else if (loop->shutdown && !loop->in_flight && frame_queue_empty(egress->queue))
 			return 0;
 		if (loop->marker_waits && !loop->in_flight)
@@ -388,9 +509,9 @@ int egress_loop_run(struct egress_loop *loop)
 	}
 }
 
-/* ---- life ---- */
+/* ---- open and close ---- */
 
-/* The engine asked for; where the kernel does not let us have io_uring, the other one. */
+/* The configured engine; sendmmsg where io_uring is unavailable. */
 static int open_engine(struct egress_loop *loop)
 {
 	const struct egress *egress = loop->egress;
@@ -407,10 +528,9 @@ static int open_engine(struct egress_loop *loop)
 				  egress->command_fd);
 		if (!err || err == -ENOMEM)
 			return err;
-		log_warning(
-			"engine-fallback", LOG_NAME("engine", "sendmmsg"), LOG_ERROR(err),
-			LOG_TEXT("hint",
-				 "io_uring is not to be had: sysctl kernel.io_uring_disabled=0"));
+		log_warning("engine-fallback", LOG_NAME("engine", "sendmmsg"), LOG_ERROR(err),
+			    LOG_TEXT("hint", "io_uring is unavailable; check sysctl "
+					     "kernel.io_uring_disabled"));
 	}
 	return engine_open(&loop->engine, &engine_mmsg, &handler, egress->wakeup_fd,
 			   egress->command_fd);
@@ -428,10 +548,10 @@ int egress_loop_open(struct egress_loop **out, struct egress *egress)
 	loop->egress = egress;
 	loop->references = calloc(frames, sizeof(*loop->references));
 	loop->returned = calloc(frames, sizeof(*loop->returned));
-	loop->requests = calloc(ENGINE_REQUESTS, sizeof(*loop->requests));
+	loop->requests = calloc(ENGINE_SENDS, sizeof(*loop->requests));
 	if (!loop->references || !loop->returned || !loop->requests)
 		goto fail;
-	for (unsigned int i = 0; i < ENGINE_REQUESTS; i++) {
+	for (unsigned int i = 0; i < ENGINE_SENDS; i++) {
 		loop->requests[i].next_free = loop->free_requests;
 		loop->free_requests = &loop->requests[i];
 	}

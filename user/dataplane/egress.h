@@ -2,22 +2,30 @@
 /*
  * The egress thread's work: frame queue to UDP sockets, and frames back to the fill ring.
  *
- * The thread owns an engine (it creates it), which waits for any event with one call: packets
- * queued, a send completed, a command, the end of the command stream (engine.h). Nothing blocks on
- * one kind of event, and there are no timeouts. While there is work it does not wait at all.
+ *     frame queue ─▶ request per output ─▶ engine (engine.h) ─▶ completion ─▶ fill ring (xsk.h)
  *
- * Order: the datagrams of one stream leave on each output in the order in which they came: entries
- * are taken in order, the sends of one output are submitted in order, and MSG_DONTWAIT keeps the
- * kernel from parking one of them. A batch (GSO) that the kernel refuses, because the path MTU has
- * shrunk or the device does not segment any more, is sent anew, datagram by datagram, when its
- * completion says so; therefore nothing that the kernel may take where it refuses that batch is
- * handed over before: neither a single datagram nor a batch of smaller segments. Batches of equal
- * segments follow each other without that; the kernel refuses them alike. (What remains: a refusal
- * that comes and goes between two sends of one submission, within tens of microseconds.)
+ * The thread creates and owns an engine, which waits for any event with one call: frames queued, a
+ * send completed, a command, the end of the command stream. Nothing blocks on one kind of event,
+ * and there are no timeouts. While there is work the thread does not wait at all.
  *
- * Limits: what is over an output's limit (rate_limit.h) is counted and let go before a batch is
- * gathered; an output without one costs a comparison of a pointer that lies beside what is used
- * anyway.
+ * How others reach the thread: the ingress thread through the frame queue, whose wake-up eventfd
+ * says nothing but "look at the queue"; the main thread through the command stream, whose end means
+ * shut down. Only what must keep its place among the frames, the change of a ruleset, comes from
+ * the main thread through ingress and the queue, as a marker. The thread answers with two counters:
+ * `acknowledged` (and a write to `notify_fd`) after a marker, `beats` for everything else.
+ *
+ * Batches: what the queue holds for one output leaves with one send, if GSO is on (gso.h); nothing
+ * waits for more to come.
+ *
+ * Order: the datagrams of a stream leave on each output in the order of their arrival. Entries are
+ * taken in order, the sends of one output are submitted in order, and MSG_DONTWAIT keeps the kernel
+ * from parking one of them. The datagrams of a refused batch are sent one by one when its
+ * completion reports the refusal, so until then nothing is handed over that could be accepted
+ * (gso_must_wait()). What remains is a refusal that comes and goes between two sends of one
+ * submission, within tens of microseconds.
+ *
+ * Limits: a datagram over the limit of its output (rate_limit.h) is counted and ends here. An
+ * output without a limit costs one comparison.
  */
 #ifndef XMCAST_DATAPLANE_EGRESS_H
 #define XMCAST_DATAPLANE_EGRESS_H
@@ -27,50 +35,50 @@
 #include "base/counter.h"
 #include "dataplane/engine.h"
 #include "dataplane/frame_queue.h"
+#include "dataplane/stream.h"
 #include "dataplane/xsk.h"
 #include "rules/config.h"
 
 struct egress_counters {
-	counter_t sleeps;	/* calls that waited */
-	counter_t submits;	/* calls that handed sends to the kernel */
-	counter_t sends;	/* send requests: several datagrams each, with GSO */
+	counter_t sleeps;	/* calls of the engine that waited */
+	counter_t submits;	/* calls of the engine that handed over sends */
+	counter_t sends;	/* requests sent: several datagrams each, with GSO */
 	counter_t cq_overflows; /* completions that did not fit the ring; always 0 */
-	counter_t in_flight;	/* frames now in flight: a gauge */
-	counter_t beats;	/* calls of the engine: that it makes progress (watch.h) */
+	counter_t in_flight;	/* frames with unfinished sends: a gauge */
+	counter_t beats;	/* calls of the engine: the thread makes progress (watch.h) */
 };
 
 struct egress {
 	/* Set before the thread starts. */
 	struct xsk *xsk;
 	struct frame_queue *queue;
-	unsigned int rx_queue; /* which of an output's counters are ours */
+	unsigned int rx_queue; /* selects the shards that are ours */
 	enum egress_engine engine;
 	enum egress_wakeup wakeup;
 	int wakeup_fd;	/* eventfd, written by ingress */
-	int command_fd; /* read end of the command stream */
-	int notify_fd;	/* eventfd, written by us: an acknowledgement, or the end */
+	int command_fd; /* read end of the command stream: struct egress_command (engine.h) */
+	int notify_fd;	/* eventfd, written by us: an acknowledgement, or the thread has failed */
 
 	/* Egress to the main thread. */
 	_Atomic uint64_t acknowledged; /* generation of the ruleset that all later frames have */
-	_Atomic uint32_t pong;
 	alignas(CACHE_LINE) struct egress_counters counters;
 };
 
 struct egress_loop;
 
 /*
- * Create the engine and all that the loop needs. Must be called by the thread that then runs the
- * loop (IORING_SETUP_SINGLE_ISSUER). 0 or -errno.
+ * Create the engine and everything else that the loop needs, in the thread that then runs the loop
+ * (IORING_SETUP_SINGLE_ISSUER). 0 or -errno.
  */
 int egress_loop_open(struct egress_loop **out, struct egress *egress);
 
-/* Name of the engine and what the kernel granted it, for the start-up line; constant text. */
+/* Name of the engine and what the kernel granted, for the start-up line; constant text. */
 const char *egress_loop_engine(const struct egress_loop *loop);
 
-/* Run until the command stream closes and every frame has gone back. 0, or -errno if the ring
- * failed for good. */
+/* Run until the command stream closes and every frame has been returned. 0, or -errno if the engine
+ * cannot continue. */
 int egress_loop_run(struct egress_loop *loop);
 
-void egress_loop_close(struct egress_loop *loop); /* takes NULL */
+void egress_loop_close(struct egress_loop *loop); /* accepts NULL */
 
 #endif

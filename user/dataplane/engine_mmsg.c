@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sendmmsg engine, for hosts where io_uring is disabled and for tools that do not see through
- * it (ThreadSanitizer, valgrind). The same requests; runs of them to one socket go with one
- * sendmmsg(2), events are waited for with poll(2).
+ * The sendmmsg engine, for hosts where io_uring is disabled and for tools that do not understand it
+ * (ThreadSanitizer, valgrind). Consecutive sends to one socket go with one sendmmsg(2), events are
+ * waited for with poll(2).
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,49 +22,41 @@ struct mmsg {
 	bool closed; /* the command stream */
 	struct log_limit command_limit;
 	unsigned int count;
-	struct send_request *requests[ENGINE_REQUESTS];
-	struct mmsghdr headers[ENGINE_REQUESTS];
+	struct send *sends[ENGINE_SENDS];
+	struct mmsghdr headers[ENGINE_SENDS];
 };
 
-static void mmsg_send(struct engine *engine, struct send_request *request)
+static void mmsg_send(struct engine *engine, struct send *send)
 {
 	struct mmsg *mmsg = (struct mmsg *)engine;
 
-	mmsg->requests[mmsg->count] = request;
-	mmsg->headers[mmsg->count++].msg_hdr = request->message;
+	mmsg->sends[mmsg->count] = send;
+	mmsg->headers[mmsg->count++].msg_hdr = send->message;
 }
 
-/* The number of requests from `first` on that go to the same socket. */
-static unsigned int run_length(const struct mmsg *mmsg, unsigned int first)
-{
-	unsigned int end = first + 1;
-
-	while (end < mmsg->count &&
-	       mmsg->requests[end]->to->output == mmsg->requests[first]->to->output)
-		end++;
-	return end - first;
-}
-
-/* Send all that is prepared, in order. A call stops at the first refusal, which is then reported,
- * and goes on behind it. */
+/* Send everything that is prepared, in order. A call ends at the first send that fails, which is
+ * reported; the next call starts behind it. */
 static void send_all(struct mmsg *mmsg)
 {
 	const struct engine_handler *handler = &mmsg->engine.handler;
 	unsigned int i = 0;
 
 	while (i < mmsg->count) {
-		struct send_request *request = mmsg->requests[i];
-		int n = sendmmsg(request->to->output->fd, &mmsg->headers[i], run_length(mmsg, i),
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		unsigned int end = i + 1;
+		int n;
 
+		while (end < mmsg->count && mmsg->sends[end]->fd == mmsg->sends[i]->fd)
+			end++;
+		n = sendmmsg(mmsg->sends[i]->fd, &mmsg->headers[i], end - i,
+			     MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			handler->sent(handler->context, request, -errno);
+			handler->sent(handler->context, mmsg->sends[i], -errno);
 			i++;
 		}
-		for (int sent = 0; sent < n; sent++, i++)
-			handler->sent(handler->context, mmsg->requests[i],
+		for (; n > 0; n--, i++)
+			handler->sent(handler->context, mmsg->sends[i],
 				      (int)mmsg->headers[i].msg_len);
 	}
 	mmsg->count = 0;
@@ -92,14 +84,14 @@ static int mmsg_enter(struct engine *engine, bool wait)
 	struct mmsg *mmsg = (struct mmsg *)engine;
 	struct pollfd fds[] = {
 		{.fd = mmsg->wakeup_fd, .events = POLLIN},
-		/* A closed stream stays readable: look at it once. */
+		/* A closed stream stays readable: look at it only once. */
 		{.fd = mmsg->closed ? -1 : mmsg->command_fd, .events = POLLIN},
 	};
 	bool sent = mmsg->count > 0;
 	uint64_t count;
 
 	send_all(mmsg);
-	/* Sends have completed: that is something to report. */
+	/* Completed sends are something to report. */
 	if (poll(fds, 2, wait && !sent ? -1 : 0) <= 0)
 		return 0;
 	if ((fds[0].revents & POLLIN) && read(mmsg->wakeup_fd, &count, sizeof(count)) < 0 &&

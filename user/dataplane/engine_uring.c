@@ -2,8 +2,8 @@
 /*
  * The io_uring engine. Waits for any event with one call, submit_and_wait(1):
  *
- *   arrival    poll on the wake-up eventfd, multishot where the kernel has it, else re-armed
- *   send       a send completed
+ *   send       a send has completed
+ *   arrival    the ingress thread has queued frames: multishot poll on the wake-up eventfd
  *   command    a read on the command stream: > 0 a command, 0 the stream is closed, < 0 an error
  *   shutdown   posted by the thread itself when the command stream has closed
  *
@@ -22,33 +22,20 @@
 #include "base/sandbox.h"
 #include "dataplane/engine.h"
 
-/* Every request and the few other events fit into the rings at once, the completion ring twice. */
-#define SQ_ENTRIES   (2 * ENGINE_REQUESTS)
-
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define CQSIZE	     IORING_SETUP_CQSIZE
-#define SUBMIT	     IORING_SETUP_SUBMIT_ALL
-#define COOP	     IORING_SETUP_COOP_TASKRUN
-#define SINGLE	     IORING_SETUP_SINGLE_ISSUER
-#define DEFER	     IORING_SETUP_DEFER_TASKRUN
+/* All sends and the few other requests fit into the submission queue at once. The completion queue
+ * has room for twice as many (CQSIZE), so that it never overflows. */
+#define SQ_ENTRIES (2 * ENGINE_SENDS)
 
-/* From best to plain: Linux 6.1, 6.0, 5.19, 5.18, 5.5, 5.1. */
-static const struct {
-	unsigned int flags;
-	const char *text;
-} setups[] = {
-	{DEFER | SINGLE | COOP | SUBMIT | CQSIZE,
-	 "io_uring:defer_taskrun,single_issuer,coop_taskrun,submit_all,cqsize"},
-	{SINGLE | COOP | SUBMIT | CQSIZE, "io_uring:single_issuer,coop_taskrun,submit_all,cqsize"},
-	{COOP | SUBMIT | CQSIZE, "io_uring:coop_taskrun,submit_all,cqsize"},
-	{SUBMIT | CQSIZE, "io_uring:submit_all,cqsize"},
-	{CQSIZE, "io_uring:cqsize"},
-	{0, "io_uring:plain"},
-};
+/* One thread submits, and completions run in its own calls, never in an interrupt (Linux 6.1). */
+#define SETUP_FLAGS                                                                                \
+	(IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |     \
+	 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE)
+#define SETUP_TEXT "io_uring:defer_taskrun,single_issuer,coop_taskrun,submit_all,cqsize"
 
-/* All that this file asks of the ring: its list of calls (base/sandbox.h), because seccomp does not
- * see what a ring does. No flags of entries, no registering. */
+/* The only operations that the ring is used for. seccomp does not see what a ring does, so the ring
+ * itself is restricted to them (base/sandbox.h). */
 static const uint8_t operations[] = {
 	IORING_OP_SENDMSG,
 	IORING_OP_POLL_ADD,
@@ -56,7 +43,8 @@ static const uint8_t operations[] = {
 	IORING_OP_NOP,
 };
 
-/* What a completion is about: the low bits of its user_data; a request's address has them clear. */
+/* What a completion is about: the low bits of its user_data, which are 0 in the address of a send.
+ */
 enum event {
 	EVENT_SEND,
 	EVENT_ARRIVAL,
@@ -70,12 +58,11 @@ struct uring {
 	struct io_uring ring;
 	int wakeup_fd;
 	int command_fd;
-	bool multishot; /* the kernel has multishot poll */
 	struct egress_command command;
 	struct log_limit command_limit;
 };
 
-/* An entry to prepare; if the submission queue is full, it is submitted first. */
+/* An entry to prepare. A full submission queue is submitted first. */
 static struct io_uring_sqe *get_sqe(struct uring *uring)
 {
 	struct io_uring_sqe *sqe;
@@ -89,10 +76,7 @@ static void arm_arrival(struct uring *uring)
 {
 	struct io_uring_sqe *sqe = get_sqe(uring);
 
-	if (uring->multishot)
-		io_uring_prep_poll_multishot(sqe, uring->wakeup_fd, POLLIN);
-	else
-		io_uring_prep_poll_add(sqe, uring->wakeup_fd, POLLIN);
+	io_uring_prep_poll_multishot(sqe, uring->wakeup_fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, EVENT_ARRIVAL);
 }
 
@@ -108,18 +92,16 @@ static void on_arrival(struct uring *uring, const struct io_uring_cqe *cqe)
 {
 	uint64_t count;
 
-	/* Consumed here; the queue itself is drained by the loop's next pass. */
+	/* The next pass of the loop takes the frames themselves. */
 	if (cqe->res > 0 && read(uring->wakeup_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_error("egress-wakeup-failed", LOG_ERROR(-errno));
-	if (cqe->res == -EINVAL)
-		uring->multishot = false;
+	/* The kernel may end a multishot request at any time. */
 	if (!(cqe->flags & IORING_CQE_F_MORE))
 		arm_arrival(uring);
 }
 
 static void on_command(struct uring *uring, int result)
 {
-
 	if (result == 0) {
 		struct io_uring_sqe *sqe = get_sqe(uring);
 
@@ -145,8 +127,8 @@ static void reap(struct uring *uring)
 		count++;
 		switch (cqe->user_data & EVENT_MASK) {
 		case EVENT_SEND:
-			handler->sent(handler->context,
-				      (struct send_request *)(uintptr_t)cqe->user_data, cqe->res);
+			handler->sent(handler->context, (struct send *)(uintptr_t)cqe->user_data,
+				      cqe->res);
 			break;
 		case EVENT_ARRIVAL:
 			on_arrival(uring, cqe);
@@ -162,14 +144,13 @@ static void reap(struct uring *uring)
 	io_uring_cq_advance(&uring->ring, count);
 }
 
-static void uring_send(struct engine *engine, struct send_request *request)
+static void uring_send(struct engine *engine, struct send *send)
 {
 	struct io_uring_sqe *sqe = get_sqe((struct uring *)engine);
 
-	/* MSG_DONTWAIT: the kernel must not park a send, the next one would overtake it. */
-	io_uring_prep_sendmsg(sqe, request->to->output->fd, &request->message,
-			      MSG_DONTWAIT | MSG_NOSIGNAL);
-	io_uring_sqe_set_data(sqe, request);
+	/* MSG_DONTWAIT: the kernel must not park a send, because the next one would overtake it. */
+	io_uring_prep_sendmsg(sqe, send->fd, &send->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	io_uring_sqe_set_data(sqe, send);
 }
 
 static int uring_enter(struct engine *engine, bool wait)
@@ -195,7 +176,7 @@ static void uring_close(struct engine *engine)
 	free(uring);
 }
 
-/* liburing 2.3 declares functions for what we register, and its shared library has none of them. */
+/* liburing 2.3 declares functions for these, but its shared library does not have them. */
 static int register_with(const struct uring *uring, unsigned int what, const void *list,
 			 unsigned int count)
 {
@@ -204,8 +185,8 @@ static int register_with(const struct uring *uring, unsigned int what, const voi
 	return result < 0 ? -errno : 0;
 }
 
-/* Let the ring, made disabled, do nothing but these operations, and enable it. This is also where a
- * single issuer becomes so: the thread that enables it. Linux 5.10. */
+/* Restrict the ring, which was created disabled, to `operations`, and enable it. The thread that
+ * enables it becomes its single issuer. */
 static int restrict_ring(struct uring *uring)
 {
 	struct io_uring_restriction list[COUNT(operations)] = {};
@@ -216,53 +197,18 @@ static int restrict_ring(struct uring *uring)
 		list[i].sqe_op = operations[i];
 	}
 	err = register_with(uring, IORING_REGISTER_RESTRICTIONS, list, COUNT(operations));
-	if (err)
-		sandbox_lacks("io_uring-restrictions", err);
-	return register_with(uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-}
-
-static int set_up(struct uring *uring, unsigned int flags)
-{
-	struct io_uring_params params = {
-		.flags = flags | (sandbox_filters() ? IORING_SETUP_R_DISABLED : 0),
-		.cq_entries = flags & CQSIZE ? 2 * SQ_ENTRIES : 0,
-	};
-	int err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
-
-	if (err == -EINVAL && sandbox_filters()) {
-		params.flags = flags;
-		err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
-		if (!err)
-			sandbox_lacks("io_uring-restrictions", -EINVAL);
-		return err;
-	}
-	if (err || !sandbox_filters())
-		return err;
-	err = restrict_ring(uring);
-	if (err)
-		io_uring_queue_exit(&uring->ring);
-	return err;
-}
-
-/* Set up the ring with the best flags that the kernel knows. */
-static int open_ring(struct uring *uring)
-{
-	int err = -EINVAL;
-
-	for (unsigned int i = 0; i < COUNT(setups); i++) {
-		err = set_up(uring, setups[i].flags);
-		if (!err)
-			uring->engine.text = setups[i].text;
-		/* EINVAL: the kernel does not know a flag. All else does not depend on flags. */
-		if (err != -EINVAL)
-			break;
-	}
+	if (!err)
+		err = register_with(uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 	return err;
 }
 
 static int uring_open(struct engine **out, const struct engine_handler *handler, int wakeup_fd,
 		      int command_fd)
 {
+	struct io_uring_params params = {
+		.flags = SETUP_FLAGS | (sandbox_filters() ? IORING_SETUP_R_DISABLED : 0),
+		.cq_entries = 2 * SQ_ENTRIES,
+	};
 	struct uring *uring = calloc(1, sizeof(*uring));
 	int err;
 
@@ -272,10 +218,16 @@ static int uring_open(struct engine **out, const struct engine_handler *handler,
 	uring->engine.handler = *handler;
 	uring->wakeup_fd = wakeup_fd;
 	uring->command_fd = command_fd;
-	uring->multishot = true;
-	err = open_ring(uring);
+	uring->engine.text = SETUP_TEXT;
+	err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
 	if (err) {
 		free(uring);
+		return err;
+	}
+	if (sandbox_filters())
+		err = restrict_ring(uring);
+	if (err) {
+		uring_close(&uring->engine);
 		return err;
 	}
 	arm_arrival(uring);

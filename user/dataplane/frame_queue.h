@@ -22,21 +22,28 @@
 
 struct stream;
 
-/* A received datagram. `stream` NULL: nothing to send, only the frame to return. */
-struct frame_entry {
-	struct stream *stream;
-	uint64_t payload; /* offset of the UDP payload in the UMEM */
-	uint16_t length;  /* of the payload */
-	uint16_t kind;	  /* enum frame_kind */
-	uint32_t stamp;	  /* stamp.h: when it was received; 0: not timed */
-};
-
 enum frame_kind {
 	FRAME_DATA,
-	/* No frame: all entries before it were matched with an older ruleset, all behind it with
-	 * the one of generation `payload`. */
+	/* No frame: entries before it were matched with an older ruleset, entries behind it with
+	 * that of `generation`. */
 	FRAME_MARKER,
 };
+
+/* A received datagram, or a marker. */
+struct frame_entry {
+	union {
+		struct stream *stream; /* NULL: nothing to send, only the frame to return */
+		uint64_t generation;   /* of a marker */
+	};
+	uint32_t frame;	 /* its index in the UMEM */
+	uint16_t ip;	 /* offset of the IP header in the frame */
+	uint16_t udp;	 /* offset of the UDP header in the frame; the payload is behind it */
+	uint16_t length; /* bytes of payload */
+	uint16_t kind;	 /* enum frame_kind */
+	uint32_t stamp;	 /* when it was received (stamp.h); 0: not timed */
+};
+
+_Static_assert(sizeof(struct frame_entry) == 24, "the size that the measured costs are about");
 
 struct frame_queue {
 	/* Written by the producer. */

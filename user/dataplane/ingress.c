@@ -36,15 +36,15 @@ static void drop(struct ingress *ingress, enum ingress_drop reason)
 static void classify(struct ingress *ingress, const struct xsk_frame *frame,
 		     struct frame_entry *entry)
 {
-	const uint8_t *data = xsk_memory(ingress->xsk) + frame->address;
+	const uint8_t *data = xsk_frame(ingress->xsk, frame->index) + frame->offset;
 	struct xmc_datagram dgram;
 	struct stream_shard *counters;
 	struct stream *stream;
 
 	entry->kind = FRAME_DATA;
 	entry->stream = NULL;
-	entry->payload = frame->address;
-	entry->length = 0;
+	entry->frame = frame->index;
+	entry->ip = entry->udp = entry->length = 0;
 	entry->stamp = 0;
 	if (xmc_parse(data, data + frame->length, &dgram) != XMC_STEERED) {
 		drop(ingress, INGRESS_INVALID);
@@ -56,7 +56,8 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame,
 		return;
 	}
 	entry->stream = stream;
-	entry->payload = frame->address + dgram.payload_offset;
+	entry->ip = (uint16_t)(frame->offset + dgram.ip_offset);
+	entry->udp = (uint16_t)(frame->offset + dgram.udp_offset);
 	entry->length = dgram.payload_length;
 	counters = &stream->shards[ingress->rx_queue];
 	if (counter_read(&counters->received) % STAMP_EVERY == 0)
@@ -85,10 +86,10 @@ static unsigned int receive_batch(struct ingress *ingress)
 	counter_add(&ingress->counters.received, count);
 	for (unsigned int i = 0; i < count; i++) {
 		if (i + 1 < count)
-			__builtin_prefetch(xsk_memory(ingress->xsk) + frames[i + 1].address);
+			__builtin_prefetch(xsk_frame(ingress->xsk, frames[i + 1].index) +
+					   frames[i + 1].offset);
 		classify(ingress, &frames[i], &entry);
-		xsk_hand_over(ingress->xsk, xsk_frame_index(ingress->xsk, entry.payload),
-			      OWNER_INGRESS, OWNER_QUEUE);
+		xsk_hand_over(ingress->xsk, entry.frame, OWNER_INGRESS, OWNER_QUEUE);
 		/* Always room: the queue is as large as there are frames. */
 		frame_queue_push(ingress->queue, &entry);
 	}
@@ -104,7 +105,7 @@ static void change_ruleset(struct ingress *ingress)
 
 	if (!atomic_load_explicit(&ingress->next, memory_order_acquire))
 		return;
-	marker.payload = atomic_load_explicit(&ingress->next_generation, memory_order_relaxed);
+	marker.generation = atomic_load_explicit(&ingress->next_generation, memory_order_relaxed);
 	next = atomic_exchange_explicit(&ingress->next, NULL, memory_order_acq_rel);
 	ingress->ruleset = next;
 	frame_queue_push(ingress->queue, &marker);

@@ -39,8 +39,7 @@ static int open_output(struct output *output, const struct stream *stream,
 		output->shards[i].limit = output->limit;
 		output->shards[i].keeps_port = port == RULE_PORT_KEPT;
 		output->shards[i].latency = &stream->latency[i];
-		output->shards[i].gso_segments = rule->gso ? rule->gso : egress->gso;
-		output->shards[i].gso_max_size = UINT16_MAX;
+		gso_init(&output->shards[i].gso, rule->gso ? rule->gso : egress->gso);
 	}
 	output->to_length = addr_to_sockaddr(&rule->to, port, &output->to);
 	for (unsigned int i = 0; before && i < before->nr_outputs && !output->socket; i++) {
@@ -96,7 +95,6 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 	stream->rule.outputs = NULL;
 	stream->nr_shards = nr_shards;
 	stream->references = 1;
-	stream->gso_segments = egress->gso;
 	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
 	stream->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*stream->shards));
 	/* Not touched until there is a sample: pages of idle streams stay the kernel's. */
@@ -125,16 +123,10 @@ fail:
 	return err;
 }
 
-void stream_forget_limits(struct stream *stream, unsigned int i, bool anew)
+void stream_route_changed(struct stream *stream, unsigned int i)
 {
-	struct output *output = &stream->outputs[i];
-	unsigned int segments = output->rule.gso ? output->rule.gso : stream->gso_segments;
-
-	for (unsigned int j = 0; j < stream->nr_shards; j++) {
-		output->shards[j].gso_max_size = UINT16_MAX;
-		if (anew)
-			output->shards[j].gso_segments = segments;
-	}
+	for (unsigned int j = 0; j < stream->nr_shards; j++)
+		gso_route_changed(&stream->outputs[i].shards[j].gso);
 }
 
 void stream_hold(struct stream *stream)

@@ -19,6 +19,7 @@
 
 #include "base/counter.h"
 #include "base/histogram.h"
+#include "dataplane/gso.h"
 #include "dataplane/rate_limit.h"
 #include "dataplane/send_error.h"
 #include "rules/config.h"
@@ -26,30 +27,26 @@
 struct output_socket;
 struct send_request;
 
-/* One queue's part of an output. Written by the egress thread. */
+/* The shard of an output: what one egress thread counts, and needs to gather requests. */
 struct output_shard {
 	alignas(CACHE_LINE) counter_t submitted; /* datagrams handed to the kernel */
-	counter_t sent;				 /* of these: taken by the kernel */
+	counter_t sent;				 /* of these: accepted by the kernel */
 	counter_t sent_bytes;			 /* UDP payload */
 
+	/* The egress thread's own: see egress.c. */
 	struct rate_limit *limit; /* the output's; NULL: none */
-	/* The egress thread's own, to gather a batch: see egress_batch.h. */
 	struct send_request *open;
 	struct output_shard *next_open;
-	bool listed;	 /* in the list of outputs with an open request */
-	bool keeps_port; /* each datagram goes to the port to which it came */
+	bool listed;	 /* among the outputs with an open request */
+	bool keeps_port; /* each datagram keeps its destination port */
 	const struct output *output;
-	atomic_uint gso_segments;    /* most datagrams in one send; 1: none are gathered */
-	atomic_uint gso_max_size;    /* largest segment that the route takes in a batch */
-	unsigned int gso_proven;     /* largest segment that the kernel has taken in a batch */
-	unsigned int gso_unfinished; /* batches prepared or at the kernel */
-	uint32_t gso_unfinished_max; /* largest segment among them */
-	struct histogram *latency;   /* the stream's, of this queue */
+	struct gso gso;
+	struct histogram *latency; /* the stream's, of this shard */
 
 	/* Seldom written. */
 	counter_t gso_refused;	       /* batches that were refused and sent singly */
 	counter_t errors[SEND_ERRORS]; /* of the submitted: refused, by errno */
-	counter_t rate_limited;	       /* datagrams not submitted: over the output's limit */
+	counter_t rate_limited;	       /* datagrams over the output's limit: not submitted */
 };
 
 /* One output; constant except for its shards and `reason`. */
@@ -79,7 +76,6 @@ struct stream {
 	/* One a queue: from reception to the end of each send of a packet in STAMP_EVERY, refused
 	 * ones included. Written by the egress thread. */
 	struct histogram *latency;
-	unsigned int gso_segments; /* of outputs that do not say it themselves */
 	unsigned int references;
 };
 
@@ -101,12 +97,8 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure);
 
-/*
- * The road of the i-th output is another one: what it has learnt of how large its batches may be
- * may hold no more. `anew`: of another interface, so nothing does. Takes effect from one of the
- * next batches on.
- */
-void stream_forget_limits(struct stream *stream, unsigned int i, bool anew);
+/* The route of output i has changed: what is known about its batches may not hold any more. */
+void stream_route_changed(struct stream *stream, unsigned int i);
 
 void stream_hold(struct stream *stream);
 

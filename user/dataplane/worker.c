@@ -59,7 +59,6 @@ struct worker {
 
 	int command_fd; /* write end of the command stream */
 	uint64_t generation;
-	uint32_t pings;
 
 	uint64_t patience_ns; /* 0: no thread is ever called stuck */
 	struct thread_watch ingress_watch;
@@ -292,27 +291,17 @@ static void wake_ingress(struct worker *worker)
 		log_error("ingress-notify-failed", LOG_ERROR(err));
 }
 
-/* ---- signs of life ---- */
+/* ---- heartbeats ---- */
 
-/* Wake it: through the command stream, the way that everything else comes; once that is closed,
- * through the eventfd. A command that it has not read yet asks already. */
-static void ask_egress(struct worker *worker)
+static void ping_egress(struct worker *worker)
 {
-	struct egress_command command = {.kind = EGRESS_PING, .sequence = worker->pings + 1};
+	const struct egress_command ping = {.kind = EGRESS_PING};
 
-	if (worker->command_fd < 0) {
-		int err = wakeup_send(worker->egress.wakeup_fd);
-
-		if (err)
-			log_error("ingress-notify-failed", LOG_ERROR(err));
-		return;
-	}
-	if (atomic_load(&worker->egress.pong) != worker->pings)
-		return;
-	if (send(worker->command_fd, &command, sizeof(command), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_error("ingress-notify-failed", LOG_ERROR(-errno));
-	else
-		worker->pings++;
+	/* Once the stream is closed, its end asks the thread for a reaction. */
+	if (worker->command_fd >= 0 &&
+	    send(worker->command_fd, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR, "egress-notify-failed",
+			  LOG_ERROR(-errno));
 }
 
 /* CPU time that a thread has used so far; 0 where it cannot be had. */
@@ -349,7 +338,7 @@ void worker_check(struct worker *worker, uint64_t now_ns)
 		wake_ingress(worker);
 	if (worker->egress_runs && look(worker, &worker->egress_watch, worker->egress_thread,
 					&worker->egress.counters.beats, now_ns))
-		ask_egress(worker);
+		ping_egress(worker);
 }
 
 uint64_t worker_owed_ns(const struct worker *worker)

@@ -250,19 +250,14 @@ size_t xsk_memory_size(const struct xsk *xsk)
 	return xsk->size;
 }
 
-uint8_t *xsk_memory(const struct xsk *xsk)
+uint8_t *xsk_frame(const struct xsk *xsk, uint32_t index)
 {
-	return xsk->memory;
+	return xsk->memory + ((size_t)index << xsk->frame_shift);
 }
 
 unsigned int xsk_frames(const struct xsk *xsk)
 {
 	return xsk->frames;
-}
-
-uint32_t xsk_frame_index(const struct xsk *xsk, uint64_t offset)
-{
-	return (uint32_t)(offset >> xsk->frame_shift);
 }
 
 unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max)
@@ -276,9 +271,10 @@ unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int
 	for (unsigned int i = 0; i < count; i++) {
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&xsk->rx, index + i);
 
-		frames[i].address = desc->addr;
-		frames[i].length = desc->len;
-		xsk_hand_over(xsk, xsk_frame_index(xsk, desc->addr), OWNER_KERNEL, OWNER_INGRESS);
+		frames[i].index = (uint32_t)(desc->addr >> xsk->frame_shift);
+		frames[i].offset = (uint16_t)(desc->addr & ((1U << xsk->frame_shift) - 1));
+		frames[i].length = (uint16_t)desc->len;
+		xsk_hand_over(xsk, frames[i].index, OWNER_KERNEL, OWNER_INGRESS);
 	}
 	xsk_ring_cons__release(&xsk->rx, count);
 	counter_add(&xsk->received, count);

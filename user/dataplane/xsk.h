@@ -45,10 +45,11 @@ struct xsk_options {
 	bool impatient;		 /* -EBUSY at once: the caller tries again */
 };
 
-/* A received frame: UMEM address of its first byte, and its length. */
+/* A received packet: its frame, and where it lies in there. */
 struct xsk_frame {
-	uint64_t address;
-	uint32_t length;
+	uint32_t index;
+	uint16_t offset; /* of the packet's first byte from the frame's */
+	uint16_t length;
 };
 
 /* What the kernel dropped on this socket (XDP_STATISTICS). In copy mode an empty fill ring counts
@@ -75,11 +76,10 @@ int xsk_fd(const struct xsk *xsk);
 bool xsk_zero_copy(const struct xsk *xsk);
 bool xsk_huge_pages(const struct xsk *xsk);
 size_t xsk_memory_size(const struct xsk *xsk);
-uint8_t *xsk_memory(const struct xsk *xsk);
 unsigned int xsk_frames(const struct xsk *xsk);
 
-/* Index of the frame that this UMEM offset lies in. */
-uint32_t xsk_frame_index(const struct xsk *xsk, uint64_t offset);
+/* First byte of a frame. */
+uint8_t *xsk_frame(const struct xsk *xsk, uint32_t index);
 
 /* Ingress: take up to `max` frames out of the RX ring; they are now the caller's. */
 unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max);

@@ -54,14 +54,16 @@ static void read_output(const struct output *output, unsigned int nr_shards,
 	counts->reason = output->reason;
 	for (unsigned int i = 0; i < nr_shards; i++) {
 		const struct output_shard *shard = &output->shards[i];
+		unsigned int segments, max_size;
 
 		/* First what follows the submission, see books.h. */
 		counts->sent += counter_read(&shard->sent);
 		counts->sent_bytes += counter_read(&shard->sent_bytes);
 		counts->gso_refused += counter_read(&shard->gso_refused);
 		/* Each shard learns its limits by itself: show the lowest. */
-		counts->gso_segments = least(counts->gso_segments, shard->gso_segments, i);
-		counts->gso_max_size = least(counts->gso_max_size, shard->gso_max_size, i);
+		gso_limits(&shard->gso, &segments, &max_size);
+		counts->gso_segments = least(counts->gso_segments, segments, i);
+		counts->gso_max_size = least(counts->gso_max_size, max_size, i);
 		for (unsigned int j = 0; j < SEND_ERRORS; j++)
 			counts->errors[j] += counter_read(&shard->errors[j]);
 		counts->submitted += counter_read(&shard->submitted);

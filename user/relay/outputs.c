@@ -200,14 +200,13 @@ static bool apply(struct stream *stream, unsigned int i, const struct followed *
 {
 	struct output *output = &stream->outputs[i];
 	int ifindex = followed->there ? followed->link.ifindex : 0;
-	bool anew = output_socket_ifindex(output->socket) != ifindex;
 
 	output->reason = followed->trouble;
 	if (output_socket_follow(output->socket, ifindex)) {
 		output->reason = "its socket cannot follow its interface";
 		return true;
 	}
-	stream_forget_limits(stream, i, anew);
+	stream_route_changed(stream, i);
 	return false;
 }
 
@@ -248,7 +247,7 @@ bool outputs_refresh(struct relay *relay, unsigned int *next, unsigned int most)
 		struct stream *stream = relay->routes[*next]->stream;
 
 		for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
-			stream_forget_limits(stream, i, false);
+			stream_route_changed(stream, i);
 			done++;
 		}
 	}
