@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <termios.h>
 
 #include <jansson.h>
 #include <sys/socket.h>
@@ -15,6 +18,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/log_limiter.h"
+#include "base/log_stderr.h"
 #include "base/log_syslog.h"
 
 #define MANY 200000
@@ -22,15 +26,22 @@
 static int real_stderr = -1;
 static int reader = -1;
 
-/* Log into a pipe instead of the terminal. */
+static void redirect(int fd)
+{
+	assert_true(dup2(fd, STDERR_FILENO) >= 0);
+	close(fd);
+	log_stderr_open();
+}
+
+/* Log into a pipe instead of the terminal: such as a shell makes, whose writers would wait. */
 static void capture(void)
 {
 	int fds[2];
 
-	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 	real_stderr = dup(STDERR_FILENO);
-	assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
-	close(fds[1]);
+	redirect(fds[1]);
 	reader = fds[0];
 }
 
@@ -41,8 +52,7 @@ static size_t release(char *text, size_t size)
 	size_t length = n > 0 ? (size_t)n : 0;
 
 	text[length] = '\0';
-	dup2(real_stderr, STDERR_FILENO);
-	close(real_stderr);
+	redirect(real_stderr);
 	close(reader);
 	return length;
 }
@@ -135,6 +145,106 @@ static void test_full_pipe(void **state)
 	snprintf(expected, sizeof(expected), "warn  log-lines-lost count=%u\nerror event\n",
 		 10000 - written);
 	assert_string_equal(text, expected);
+	watchdog_stop();
+}
+
+/* The pipe belongs to others as well, who may rely on waiting when it is full. */
+static void test_flags_are_kept(void **state)
+{
+	char text[4096];
+
+	capture();
+	log_info("event");
+	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+	release(text, sizeof(text));
+	assert_string_equal(text, "info  event\n");
+}
+
+static void *fill_pipe(void *unused)
+{
+	static char block[4096];
+
+	/* Ends with the pipe's last reader. */
+	while (write(STDERR_FILENO, block, sizeof(block)) > 0)
+		;
+	return NULL;
+}
+
+/* Another writer takes whatever room there is, at any moment. */
+static void test_pipe_of_others(void **state)
+{
+	static char text[1 << 20];
+	pthread_t other;
+
+	watchdog_start(__func__);
+	signal(SIGALRM, SIG_DFL); /* the watchdog's message would wait as well */
+	signal(SIGPIPE, SIG_IGN);
+	capture();
+	assert_int_equal(pthread_create(&other, NULL, fill_pipe, NULL), 0);
+	for (int i = 0; i < 200000; i++) {
+		log_error("event", LOG_INT("number", i));
+		if (i % 8 == 0 && read(reader, text, 4096) < 0)
+			assert_int_equal(errno, EAGAIN);
+	}
+	close(reader);
+	pthread_join(other, NULL);
+	redirect(real_stderr);
+	/* What was lost is reported now, so that the next test does not have to expect it. */
+	capture();
+	log_error("event");
+	release(text, sizeof(text));
+	assert_non_null(strstr(text, "error event\n"));
+	watchdog_stop();
+}
+
+/* A terminal may have room for a part of a line. No line is lost in its middle. */
+static void test_stopped_terminal(void **state)
+{
+	static char text[1 << 20];
+	unsigned int lost = 0;
+	unsigned int lines = 0;
+	struct termios raw;
+	char value[900];
+	int terminal;
+	int master;
+
+	watchdog_start(__func__);
+	memset(value, 'x', sizeof(value));
+	value[sizeof(value) - 1] = '\0';
+	master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	if (master < 0)
+		skip(); /* no devpts here */
+	assert_int_equal(grantpt(master) | unlockpt(master), 0);
+	terminal = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(terminal >= 0);
+	assert_int_equal(tcgetattr(terminal, &raw), 0);
+	cfmakeraw(&raw);
+	assert_int_equal(tcsetattr(terminal, TCSANOW, &raw), 0);
+	real_stderr = dup(STDERR_FILENO);
+	redirect(terminal);
+	for (int i = 0; i < 1000; i++)
+		log_error("event", LOG_NAME("value", value));
+	/* Read until nothing more comes, the last line by itself. */
+	for (size_t length = 0; !strstr(text, "error last\n");) {
+		ssize_t n = read(master, text + length, sizeof(text) - 1 - length);
+
+		if (n > 0)
+			length += (size_t)n;
+		else
+			log_error("last");
+	}
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (sscanf(line, "warn  log-lines-lost count=%u", &lost) == 1)
+			continue;
+		lines++;
+		if (strcmp(line, "error last") != 0)
+			assert_int_equal(strlen(line),
+					 strlen("error event value=") + sizeof(value) - 1);
+	}
+	assert_true(lost > 0);
+	assert_true(lines > 1);
+	redirect(real_stderr);
+	close(master);
 	watchdog_stop();
 }
 
@@ -533,6 +643,9 @@ int main(void)
 		cmocka_unit_test(test_limiter),
 		cmocka_unit_test(test_limiter_full),
 		cmocka_unit_test(test_watcher),
+		cmocka_unit_test(test_flags_are_kept),
+		cmocka_unit_test(test_pipe_of_others),
+		cmocka_unit_test(test_stopped_terminal),
 		cmocka_unit_test(test_json_lines),
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_syslog),

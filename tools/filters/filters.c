@@ -32,7 +32,8 @@ static const int every_thread[] = {
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(read),
-	SCMP_SYS(write), /* eventfds, and the log's lines */
+	SCMP_SYS(write),    /* eventfds, and the log's lines */
+	SCMP_SYS(pwritev2), /* the same, to a pipe of another user */
 	SCMP_SYS(futex),
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(clock_gettime), /* where the vDSO cannot, as all those of time */

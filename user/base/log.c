@@ -2,7 +2,6 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log_limiter.h"
+#include "base/log_stderr.h"
 #include "base/log_syslog.h"
 
 #define LIMIT_PERIOD_NS 1000000000ULL
@@ -25,13 +25,13 @@ static atomic_int levels[LOG_FACILITIES] = {
 
 static atomic_bool running;
 
-/* Where lines go and how, guarded by the mutex, which is held while one is made and written. */
+/* Where lines go and how. The mutex is held while a line is printed and written. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static enum log_target target = LOG_TARGET_AUTO;
 static bool json;
-static bool journal; /* stderr leads to the journal, and may be treated so */
+static bool journal; /* lines to stderr begin with the journal's <N> */
 static struct log_syslog to_syslog = {.path = LOG_SYSLOG_PATH, .fd = -1};
-static unsigned long long lost; /* lines, since the last note about them */
+static uint64_t lost; /* lines, since the last log-lines-lost */
 
 /* This thread may not connect to the syslog daemon. */
 static _Thread_local bool confined;
@@ -51,8 +51,8 @@ const struct log_config log_config_default = {
 	.target = LOG_TARGET_AUTO,
 };
 
-/* AUTO's answer: does stderr lead to the journal? JOURNAL_STREAM names what the journal gave us,
- * which somebody may have redirected since. */
+/* Whether LOG_TARGET_AUTO means the journal. JOURNAL_STREAM names the socket that the journal gave
+ * us, and stderr may have been redirected since. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -70,7 +70,7 @@ void log_configure(const struct log_config *config)
 {
 	for (int i = 0; i < LOG_FACILITIES; i++)
 		log_set_level((enum log_facility)i, config->levels[i]);
-	/* The zone's file is read here, and not by a thread that may open none. */
+	/* Reads the time zone's file now, because packet threads may open none. */
 	tzset();
 	pthread_mutex_lock(&mutex);
 	target = config->target;
@@ -110,7 +110,7 @@ void log_running(void)
 	atomic_store(&running, true);
 }
 
-/* ---- how often ---- */
+/* ---- limits ---- */
 
 static uint64_t now_ns(void)
 {
@@ -166,25 +166,17 @@ bool log_allowed(struct log_limit *limit, const char *event)
 
 /* ---- writing ---- */
 
-/*
- * A log that nobody reads (a stalled pipe, a terminal after Ctrl-S) must not stop the relay: a line
- * that would block is lost, and counted. A pipe that is writable has room for a whole line
- * (PIPE_BUF). O_NONBLOCK is no way, because the description is shared with whoever started us.
- */
 static bool put_stderr(const struct log_record *record, char line[LOG_JSON_SIZE])
 {
 	static const char *const journal_prefixes[] = {"<3>", "<4>", "<6>", "<7>"};
 	static const char *const names[] = {"error ", "warn  ", "info  ", "debug "};
-	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
 	const char *prefix;
 	size_t length;
 
-	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT))
-		return false;
 	prefix = journal ? journal_prefixes[record->level] : json ? "" : names[record->level];
 	length = json ? log_record_json(record, prefix, line)
 		      : log_record_text(record, prefix, line);
-	return write(STDERR_FILENO, line, length) >= 0;
+	return !log_stderr_write(line, length);
 }
 
 /* Under the mutex. False: the line is lost. */

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/exit_codes.h"
 #include "base/log.h"
+#include "base/log_stderr.h"
 #include "base/sandbox.h"
 #include "base/streams.h"
 #include "daemon/daemon.h"
@@ -492,6 +493,7 @@ int main(int argc, char **argv)
 		_exit(launcher_main());
 	mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);
 	streams_reserve();
+	log_stderr_open();
 	code = options_parse(&daemon.options, argc, argv);
 	if (code || daemon.options.help || daemon.options.version) {
 		if (!code && daemon.options.help)

@@ -28,6 +28,7 @@
 #define LOG_FACILITY LOG_FACILITY_DAEMON
 #include "base/exit_codes.h"
 #include "base/log.h"
+#include "base/log_stderr.h"
 #include "base/notify.h"
 #include "base/sandbox.h"
 #include "base/streams.h"
@@ -256,6 +257,7 @@ int main(int argc, char **argv)
 	int code;
 
 	streams_reserve();
+	log_stderr_open();
 	code = parse(&options, argc, argv);
 	if (code >= 0)
 		return code;
