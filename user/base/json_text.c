@@ -7,66 +7,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/unicode.h"
-
-/* Most answers are smaller. */
-#define FIRST_ROOM 512
-
-struct text {
-	char *bytes;
-	size_t length;
-	size_t room;
-	bool failed; /* once, and so for good: a hole is no text */
-};
 
 static int append(const char *bytes, size_t length, void *context)
 {
 	struct text *text = context;
 
-	if (text->failed)
-		return -1;
-	/* Two bytes more, for the end. */
-	if (length + 2 > text->room - text->length) {
-		size_t room = text->room ? text->room : FIRST_ROOM;
-		char *larger;
-
-		while (room - text->length < length + 2)
-			room *= 2;
-		larger = realloc(text->bytes, room);
-		if (!larger) {
-			text->failed = true;
-			return -1;
-		}
-		text->bytes = larger;
-		text->room = room;
-	}
-	memcpy(text->bytes + text->length, bytes, length);
-	text->length += length;
-	return 0;
+	text_add_bytes(text, bytes, length);
+	return text->failed ? -1 : 0;
 }
 
 char *json_text_line(const json_t *json, size_t *length)
 {
 	struct text text = {0};
 
-	if (json_dump_callback(json, append, &text, JSON_COMPACT) || text.failed || !text.length) {
-		free(text.bytes);
-		return NULL;
-	}
-	text.bytes[text.length++] = '\n';
-	text.bytes[text.length] = '\0';
+	if (json_dump_callback(json, append, &text, JSON_COMPACT) || !text.length)
+		text.failed = true;
+	text_add(&text, "\n");
+	if (text.failed)
+		text_free(&text);
 	*length = text.length;
 	return text.bytes;
 }
 
-/* Has jansson had to do without memory? */
-static __thread bool lacking;
+/* Whether an allocation of jansson has failed. */
+static __thread bool out_of_memory;
 
 static void *allocate(size_t size)
 {
 	void *memory = malloc(size);
 
-	lacking |= !memory;
+	out_of_memory |= !memory;
 	return memory;
 }
 
@@ -74,9 +46,9 @@ int json_text_read(json_t **json, const char *text, size_t length, size_t flags,
 		   json_error_t *error)
 {
 	json_set_alloc_funcs(allocate, free);
-	lacking = false;
+	out_of_memory = false;
 	*json = json_loadb(text, length, flags, error);
-	if (!lacking)
+	if (!out_of_memory)
 		return *json ? 0 : -EBADMSG;
 	json_decref(*json);
 	*json = NULL;

@@ -3,20 +3,12 @@
 
 #include <string.h>
 
-/* FNV-1a: short names, spread well enough for a table that is mostly empty. */
-static uint32_t hash(const char *name, size_t length)
-{
-	uint32_t value = 2166136261u;
-
-	for (size_t i = 0; i < length; i++)
-		value = (value ^ (unsigned char)name[i]) * 16777619u;
-	return value;
-}
+#include "base/lookup.h"
 
 static struct log_limiter_event *find(struct log_limiter *limiter, const char *event)
 {
 	size_t length = strnlen(event, LOG_LIMITER_NAME - 1);
-	uint32_t start = hash(event, length);
+	uint32_t start = lookup_hash(LOOKUP_SEED, event, length);
 
 	for (uint32_t i = 0; length && i < LOG_LIMITER_EVENTS; i++) {
 		struct log_limiter_event *slot = &limiter->events[(start + i) % LOG_LIMITER_EVENTS];

@@ -26,7 +26,7 @@
 #define PLAIN_TYPE "text/plain; charset=utf-8"
 
 /* The answer to /metrics in one format. */
-struct text {
+struct answer {
 	struct MHD_Response *response; /* NULL: none */
 	unsigned int status;
 	int64_t until_ms;
@@ -39,7 +39,7 @@ struct http {
 	bool closed;   /* a connection was, in this run of the library */
 	int reachable; /* the daemon, when last asked; -1: it was not asked yet */
 	struct connections connections;
-	struct text texts[FORMATS];
+	struct answer answers[FORMATS];
 };
 
 static int64_t now_ms(void)
@@ -80,18 +80,18 @@ static struct MHD_Response *make_response(char *text, size_t length, const char 
 	return response;
 }
 
-static void forget(struct text *text)
+static void forget(struct answer *answer)
 {
-	if (text->response)
-		MHD_destroy_response(text->response);
-	text->response = NULL;
+	if (answer->response)
+		MHD_destroy_response(answer->response);
+	answer->response = NULL;
 }
 
 /* That the daemon does not answer is kept for as long as an answer, so that clients do not wait for
  * a stuck daemon one after the other. */
 static void make_text(struct http *http, enum metrics_format format)
 {
-	struct text *made = &http->texts[format];
+	struct answer *made = &http->answers[format];
 	const char *type =
 		format == METRICS_OPENMETRICS ? METRICS_OPENMETRICS_TYPE : METRICS_PLAIN_TYPE;
 	char *text = NULL;
@@ -134,14 +134,14 @@ static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *
 	enum metrics_format format = accept && strstr(accept, "application/openmetrics-text")
 					     ? METRICS_OPENMETRICS
 					     : METRICS_PLAIN;
-	struct text *text = &http->texts[format];
+	struct answer *answer = &http->answers[format];
 
-	if (now_ms() >= text->until_ms)
-		forget(text);
-	if (!text->response)
+	if (now_ms() >= answer->until_ms)
+		forget(answer);
+	if (!answer->response)
 		make_text(http, format);
-	return text->response ? MHD_queue_response(connection, text->status, text->response)
-			      : MHD_NO;
+	return answer->response ? MHD_queue_response(connection, answer->status, answer->response)
+				: MHD_NO;
 }
 
 /* Called when the headers are complete: a body is neither expected nor read. */
@@ -209,9 +209,9 @@ int http_wait(const struct http *http)
 		wait = (int64_t)library;
 	/* An old text is freed, instead of being kept until the next scrape. */
 	for (unsigned int i = 0; i < FORMATS; i++) {
-		int64_t left = http->texts[i].until_ms - now;
+		int64_t left = http->answers[i].until_ms - now;
 
-		if (http->texts[i].response && (wait < 0 || left < wait))
+		if (http->answers[i].response && (wait < 0 || left < wait))
 			wait = left > 0 ? left : 0;
 	}
 	return (int)wait;
@@ -233,8 +233,8 @@ int http_run(struct http *http)
 	while ((fd = connections_expire(&http->connections, began)) >= 0)
 		shut_down(fd);
 	for (unsigned int i = 0; i < FORMATS; i++) {
-		if (now_ms() >= http->texts[i].until_ms)
-			forget(&http->texts[i]);
+		if (now_ms() >= http->answers[i].until_ms)
+			forget(&http->answers[i]);
 	}
 	return 0;
 }
@@ -274,6 +274,6 @@ void http_close(struct http *http)
 	MHD_quiesce_daemon(http->library); /* which would close the listening socket otherwise */
 	MHD_stop_daemon(http->library);
 	for (unsigned int i = 0; i < FORMATS; i++)
-		forget(&http->texts[i]);
+		forget(&http->answers[i]);
 	free(http);
 }

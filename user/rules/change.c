@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "rules/grammar.h"
-#include "rules/lookup.h"
+#include "base/lookup.h"
 #include "rules/validate.h"
 
 /* A rule that the list spells out. */

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "rules/array.h"
-#include "rules/lookup.h"
+#include "base/lookup.h"
 #include "rules/settings.h"
 
 /* --- rules --- */

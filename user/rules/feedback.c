@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/lookup.h"
+#include "base/lookup.h"
 
 /*
  * The graph: rules, and between them the places where packets are sent and taken in. A place is an

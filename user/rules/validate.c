@@ -8,7 +8,7 @@
 #include <xmcast/packet.h>
 
 #include "rules/feedback.h"
-#include "rules/lookup.h"
+#include "base/lookup.h"
 
 /* Slots on the stack for the outputs of one rule. */
 #define OUTPUT_SLOTS (2 * XMC_MAX_OUTPUTS)

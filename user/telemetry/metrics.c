@@ -6,20 +6,13 @@
  */
 #include "telemetry/metrics.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "telemetry/metrics_table.h"
-
-struct text {
-	char *bytes;
-	size_t used;
-	size_t room;
-	bool failed; /* no memory: what follows is not kept either */
-};
 
 /* `xmcast_rules`: every state is told, so that a zero is one; what is none of them is "other". */
 static const char *const rule_states[] = {"active", "pending", "disabled", "other"};
@@ -46,84 +39,27 @@ static const unsigned char latency_bounds[] = {12, 13, 14, 15, 16, 17, 18, 19, 2
 
 /* ---- text ---- */
 
-static bool make_room(struct text *text, size_t length)
-{
-	size_t room = text->room ? text->room : 256;
-	char *larger;
-
-	if (text->failed)
-		return false;
-	/* Always one byte more, for a NUL at the end. */
-	while (room - text->used <= length)
-		room *= 2;
-	if (room == text->room)
-		return true;
-	larger = realloc(text->bytes, room);
-	if (!larger) {
-		text->failed = true;
-		return false;
-	}
-	text->bytes = larger;
-	text->room = room;
-	return true;
-}
-
-static void add_bytes(struct text *text, const char *bytes, size_t length)
-{
-	if (!make_room(text, length))
-		return;
-	memcpy(text->bytes + text->used, bytes, length);
-	text->used += length;
-	text->bytes[text->used] = '\0';
-}
-
-static void add(struct text *text, const char *string)
-{
-	add_bytes(text, string, strlen(string));
-}
-
-__attribute__((format(printf, 2, 3))) static void add_format(struct text *text, const char *format,
-							     ...)
-{
-	char number[64];
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(number, sizeof(number), format, arguments);
-	va_end(arguments);
-	if (length > 0 && (size_t)length < sizeof(number))
-		add_bytes(text, number, (size_t)length);
-}
-
 /* A label's value: backslash, quote and newline are escaped. */
 static void add_escaped(struct text *text, const char *value)
 {
 	for (; *value; value++) {
 		if (*value == '\n')
-			add(text, "\\n");
+			text_add(text, "\\n");
 		else if (*value == '\\' || *value == '"')
-			add_bytes(text, (char[]){'\\', *value}, 2);
+			text_add_bytes(text, (char[]){'\\', *value}, 2);
 		else
-			add_bytes(text, value, 1);
+			text_add_bytes(text, value, 1);
 	}
 }
 
 static void add_label(struct text *text, const char *name, const char *value)
 {
-	if (text->used)
-		add(text, ",");
-	add(text, name);
-	add(text, "=\"");
+	if (text->length)
+		text_add(text, ",");
+	text_add(text, name);
+	text_add(text, "=\"");
 	add_escaped(text, value);
-	add(text, "\"");
-}
-
-static void cut(struct text *text, size_t length)
-{
-	text->used = length;
-	if (text->bytes)
-		text->bytes[length] = '\0';
+	text_add(text, "\"");
 }
 
 /* ---- samples ---- */
@@ -137,14 +73,14 @@ static struct text *begin_sample(struct metrics *metrics, unsigned int index, co
 	while (!metric_table[index].name)
 		index--;
 	samples = &metrics->samples[index];
-	add(samples, metric_table[index].name);
-	add(samples, suffix);
-	if (metrics->labels.used) {
-		add(samples, "{");
-		add_bytes(samples, metrics->labels.bytes, metrics->labels.used);
-		add(samples, "}");
+	text_add(samples, metric_table[index].name);
+	text_add(samples, suffix);
+	if (metrics->labels.length) {
+		text_add(samples, "{");
+		text_add_bytes(samples, metrics->labels.bytes, metrics->labels.length);
+		text_add(samples, "}");
 	}
-	add(samples, " ");
+	text_add(samples, " ");
 	return samples;
 }
 
@@ -166,9 +102,9 @@ static void add_value(struct metrics *metrics, unsigned int index, json_int_t va
 	struct text *samples = begin_sample(metrics, index, suffix_of(metric));
 
 	if (metric->divisor)
-		add_format(samples, "%.15g\n", (double)value / metric->divisor);
+		text_add_format(samples, "%.15g\n", (double)value / metric->divisor);
 	else
-		add_format(samples, "%lld\n", (long long)value);
+		text_add_format(samples, "%lld\n", (long long)value);
 }
 
 /* Nothing that we count is negative. */
@@ -180,21 +116,21 @@ static bool is_count(const json_t *value)
 static void add_number(struct metrics *metrics, unsigned int index, const json_t *value)
 {
 	const char *label = metric_table[index].argument;
-	size_t length = metrics->labels.used;
+	size_t length = metrics->labels.length;
 
 	if (!is_count(value))
 		return;
 	if (label) {
-		add(&metrics->labels, length ? "," : "");
-		add(&metrics->labels, label);
+		text_add(&metrics->labels, length ? "," : "");
+		text_add(&metrics->labels, label);
 	}
 	add_value(metrics, index, json_integer_value(value));
-	cut(&metrics->labels, length);
+	text_cut(&metrics->labels, length);
 }
 
 static void add_map(struct metrics *metrics, unsigned int index, const json_t *map)
 {
-	size_t length = metrics->labels.used;
+	size_t length = metrics->labels.length;
 	const char *key;
 	json_t *value;
 
@@ -205,7 +141,7 @@ static void add_map(struct metrics *metrics, unsigned int index, const json_t *m
 			continue;
 		add_label(&metrics->labels, metric_table[index].argument, key);
 		add_value(metrics, index, json_integer_value(value));
-		cut(&metrics->labels, length);
+		text_cut(&metrics->labels, length);
 	}
 }
 
@@ -213,7 +149,7 @@ static void add_map(struct metrics *metrics, unsigned int index, const json_t *m
 static void add_info(struct metrics *metrics, unsigned int index, const json_t *object)
 {
 	const char *pairs = metric_table[index].argument;
-	size_t length = metrics->labels.used;
+	size_t length = metrics->labels.length;
 	bool any = false;
 	char label[32];
 	char key[32];
@@ -228,7 +164,7 @@ static void add_info(struct metrics *metrics, unsigned int index, const json_t *
 	}
 	if (any)
 		add_value(metrics, index, 1);
-	cut(&metrics->labels, length);
+	text_cut(&metrics->labels, length);
 }
 
 /* ---- latency ---- */
@@ -251,11 +187,12 @@ static unsigned int bucket_slot(const json_t *bucket)
 
 static void add_bucket(struct metrics *metrics, unsigned int index, const char *le, uint64_t count)
 {
-	size_t length = metrics->labels.used;
+	size_t length = metrics->labels.length;
 
 	add_label(&metrics->labels, "le", le);
-	add_format(begin_sample(metrics, index, "_bucket"), "%llu\n", (unsigned long long)count);
-	cut(&metrics->labels, length);
+	text_add_format(begin_sample(metrics, index, "_bucket"), "%llu\n",
+			(unsigned long long)count);
+	text_cut(&metrics->labels, length);
 }
 
 static void add_histogram(struct metrics *metrics, unsigned int index, const json_t *latency)
@@ -286,9 +223,10 @@ static void add_histogram(struct metrics *metrics, unsigned int index, const jso
 	add_bucket(metrics, index, "+Inf", count);
 	if (!is_count(sum))
 		return; /* and then no count either, says OpenMetrics */
-	add_format(begin_sample(metrics, index, "_sum"), "%.15g\n",
-		   (double)json_integer_value(sum) / 1e9);
-	add_format(begin_sample(metrics, index, "_count"), "%llu\n", (unsigned long long)count);
+	text_add_format(begin_sample(metrics, index, "_sum"), "%.15g\n",
+			(double)json_integer_value(sum) / 1e9);
+	text_add_format(begin_sample(metrics, index, "_count"), "%llu\n",
+			(unsigned long long)count);
 }
 
 /* ---- objects ---- */
@@ -357,16 +295,16 @@ static void add_interface(struct metrics *metrics, const json_t *interface)
 	size_t length;
 	size_t i;
 
-	cut(&metrics->labels, 0);
+	text_cut(&metrics->labels, 0);
 	if (!label_from(metrics, "interface", interface, "name"))
 		return;
 	add_object(metrics, LEVEL_INTERFACE, interface);
-	length = metrics->labels.used;
+	length = metrics->labels.length;
 	json_array_foreach(queues, i, queue)
 	{
 		if (label_from(metrics, "queue", queue, "queue"))
 			add_object(metrics, LEVEL_QUEUE, queue);
-		cut(&metrics->labels, length);
+		text_cut(&metrics->labels, length);
 	}
 }
 
@@ -389,23 +327,23 @@ static void add_rule(struct metrics *metrics, const json_t *rule)
 	size_t length;
 	size_t i;
 
-	cut(&metrics->labels, 0);
+	text_cut(&metrics->labels, 0);
 	if (!label_from(metrics, "rule", rule, "name") ||
 	    json_object_get(metrics->told, metrics->labels.bytes))
 		return;
 	if (json_object_set_new_nocheck(metrics->told, metrics->labels.bytes, json_null()))
 		metrics->labels.failed = true;
 	count_state(metrics, rule);
-	length = metrics->labels.used;
+	length = metrics->labels.length;
 	if (interface)
 		add_label(&metrics->labels, "interface", interface + 1);
 	add_object(metrics, LEVEL_RULE, rule);
-	cut(&metrics->labels, length);
+	text_cut(&metrics->labels, length);
 	json_array_foreach(outputs, i, output)
 	{
 		if (label_from(metrics, "output", output, "to"))
 			add_object(metrics, LEVEL_OUTPUT, output);
-		cut(&metrics->labels, length);
+		text_cut(&metrics->labels, length);
 	}
 }
 
@@ -431,9 +369,9 @@ void metrics_free(struct metrics *metrics)
 	if (!metrics)
 		return;
 	for (unsigned int i = 0; i < metric_count && metrics->samples; i++)
-		free(metrics->samples[i].bytes);
+		text_free(&metrics->samples[i]);
 	free(metrics->samples);
-	free(metrics->labels.bytes);
+	text_free(&metrics->labels);
 	json_decref(metrics->told);
 	free(metrics);
 }
@@ -443,7 +381,7 @@ void metrics_add_machine(struct metrics *metrics, const json_t *stats)
 	const json_t *item;
 	size_t i;
 
-	cut(&metrics->labels, 0);
+	text_cut(&metrics->labels, 0);
 	add_object(metrics, LEVEL_TOP, stats);
 	add_object(metrics, LEVEL_TOTALS, json_object_get(stats, "totals"));
 	add_object(metrics, LEVEL_CONFIG, json_object_get(stats, "config"));
@@ -451,7 +389,7 @@ void metrics_add_machine(struct metrics *metrics, const json_t *stats)
 		add_interface(metrics, item);
 	json_array_foreach(json_object_get(stats, "workers"), i, item)
 	{
-		cut(&metrics->labels, 0);
+		text_cut(&metrics->labels, 0);
 		if (label_from(metrics, "interface", item, "interface") &&
 		    label_from(metrics, "queue", item, "queue"))
 			add_object(metrics, LEVEL_WORKER, item);
@@ -470,7 +408,7 @@ void metrics_add_rules(struct metrics *metrics, const json_t *stats)
 
 void metrics_add_version(struct metrics *metrics, const json_t *version)
 {
-	cut(&metrics->labels, 0);
+	text_cut(&metrics->labels, 0);
 	add_object(metrics, LEVEL_VERSION, version);
 }
 
@@ -481,7 +419,7 @@ static void add_states(struct metrics *metrics)
 	while (metric_table[index].level != LEVEL_RULES)
 		index++;
 	for (unsigned int i = 0; i < RULE_STATES && metrics->rules_added; i++) {
-		cut(&metrics->labels, 0);
+		text_cut(&metrics->labels, 0);
 		add_label(&metrics->labels, "state", rule_states[i]);
 		add_value(metrics, index, (json_int_t)metrics->rules[i]);
 	}
@@ -501,14 +439,14 @@ static void add_header(const struct metrics *metrics, const struct metric *metri
 				     " ",	  metric->help, "\n"};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		add(text, lines[i]);
+		text_add(text, lines[i]);
 	if (plain || !metric->unit)
 		return;
-	add(text, "# UNIT ");
-	add(text, metric->name);
-	add(text, " ");
-	add(text, metric->unit);
-	add(text, "\n");
+	text_add(text, "# UNIT ");
+	text_add(text, metric->name);
+	text_add(text, " ");
+	text_add(text, metric->unit);
+	text_add(text, "\n");
 }
 
 char *metrics_text(struct metrics *metrics, size_t *length)
@@ -520,19 +458,16 @@ char *metrics_text(struct metrics *metrics, size_t *length)
 		struct text *samples = &metrics->samples[i];
 
 		whole.failed = whole.failed || samples->failed;
-		if (samples->used) {
+		if (samples->length) {
 			add_header(metrics, &metric_table[i], &whole);
-			add_bytes(&whole, samples->bytes, samples->used);
+			text_add_bytes(&whole, samples->bytes, samples->length);
 		}
-		free(samples->bytes);
-		*samples = (struct text){0};
+		text_free(samples);
 	}
-	add(&whole, metrics->format == METRICS_OPENMETRICS ? "# EOF\n" : "");
-	if (whole.failed || metrics->labels.failed) {
-		free(whole.bytes);
-		return NULL;
-	}
-	*length = whole.used;
+	text_add(&whole, metrics->format == METRICS_OPENMETRICS ? "# EOF\n" : "");
+	if (whole.failed || metrics->labels.failed)
+		text_free(&whole);
+	*length = whole.length;
 	return whole.bytes;
 }
 

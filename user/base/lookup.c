@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rules/lookup.h"
+#include "base/lookup.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ void lookup_free(struct lookup *lookup)
 	lookup->slots = NULL;
 }
 
-/* The slot of the element with this key, or the free one where it would be. */
+/* The slot of the element with this key, or the free slot where it would be. */
 static uint32_t *find_slot(const struct lookup *lookup, uint32_t hash, const void *key)
 {
 	/* The low bits of FNV alone are its weakest. */
@@ -53,7 +53,7 @@ static uint32_t *find_slot(const struct lookup *lookup, uint32_t hash, const voi
 
 uint32_t lookup_find(const struct lookup *lookup, uint32_t hash, const void *key)
 {
-	/* Of a free slot: 0 - 1 is LOOKUP_NONE. */
+	/* A free slot gives 0 - 1, which is LOOKUP_NONE. */
 	return *find_slot(lookup, hash, key) - 1;
 }
 
