@@ -13,12 +13,12 @@
 
 #include <xmcast/abi.h>
 
-/* Holds any address, in brackets and with ":65535@" and an interface name behind it. */
+/* Bytes for any address; for any address in brackets, ":65535@" and an interface name. */
 #define ADDR_TEXT_SIZE	   48
 #define ENDPOINT_TEXT_SIZE 80
 
-/* Parse a plain address, "10.0.0.1" or "ff3e::1" without brackets. False: not an address. An
- * IPv4-mapped IPv6 text ("::ffff:1.2.3.4") is refused: it would be another spelling of IPv4. */
+/* Parse a plain address, "10.0.0.1" or "ff3e::1" without brackets. False: not an address, or an
+ * IPv4-mapped one ("::ffff:1.2.3.4"), which would be a second spelling of an IPv4 address. */
 bool addr_parse(const char *text, struct xmc_addr *addr);
 
 bool addr_is_ipv4(const struct xmc_addr *addr);

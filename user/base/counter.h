@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Two lines, because the adjacent-line prefetcher of x86 makes neighbours travel in pairs. */
+/* Two cache lines, because the adjacent-line prefetcher of x86 fetches them in pairs. */
 #define CACHE_LINE 128
 
 typedef _Atomic uint64_t counter_t;

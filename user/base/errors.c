@@ -8,11 +8,12 @@
 
 #include "base/text.h"
 
-/* Bytes of the offending word that are kept: enough to recognise it, and one line on a terminal. */
+/* Bytes of the offending word that are kept: enough to recognise it, and short enough for one line
+ * of a terminal. */
 #define WORD_MAX 64
 
-/* A copy in which every byte that is not printable ASCII stands as \xNN, so that an input cannot
- * send control sequences to the terminal that shows the error. */
+/* A copy in which every byte that is not printable ASCII is written as \xNN, so that an input
+ * cannot send control sequences to the terminal that shows the error. */
 static char *escape(const char *bytes, size_t length, bool cut)
 {
 	char *text = malloc(length * 4 + sizeof("..."));
@@ -62,7 +63,7 @@ void errors_add(struct errors *errors, const struct position *at, const char *wo
 	if (word)
 		error->word =
 			escape(word, length < WORD_MAX ? length : WORD_MAX, length > WORD_MAX);
-	/* Without memory the error is still counted, so the input is still refused. */
+	/* Out of memory: the error is still counted, so the input is still refused. */
 	if (!error->message || (word && !error->word)) {
 		free(error->message);
 		free(error->word);

@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A list of what is wrong with an input: every error, each with its place. Parsers append to it and
- * go on, so that a user mends a file in one round. Main thread.
+ * The errors of an input, each with its position. Parsers add to the list and continue, so that a
+ * user sees all errors of a file at once. Main thread.
  */
 #ifndef XMCAST_BASE_ERRORS_H
 #define XMCAST_BASE_ERRORS_H
 
 #include <stdio.h>
 
-/* More than anybody reads: bounds what a hostile file makes us keep. Further errors are counted. */
+/* Errors that are kept: more than anybody reads. Further ones are only counted, so that a hostile
+ * file cannot fill the memory. */
 #define ERRORS_MAX 100
 
-/* Where an input's word stands. Line and column count from 1; a column counts characters. */
+/* The position of a word in an input. Line and column start at 1; a column counts characters. */
 struct position {
-	const char *file; /* as the user named it; for a command line "--rule"; outlives the list */
+	const char *file;  /* as the user named it, or "--rule"; must outlive the list */
 	unsigned int line; /* 0: the input as a whole */
 	unsigned int column;
 };
 
 struct input_error {
 	struct position at;
-	char *word; /* the offending word, at most 64 bytes of it and "...", others than printable
-		       ASCII escaped as \xNN; NULL: none */
+	char *word;    /* the offending word: at most 64 bytes of it and "...", with everything but
+			  printable ASCII escaped as \xNN; NULL: none */
 	char *message; /* what is wrong and what was expected; no newline, no full stop */
 };
 
 /* Starts as all zero. */
 struct errors {
-	unsigned int count; /* all that were found, also those past ERRORS_MAX */
+	unsigned int count; /* all errors, including those past ERRORS_MAX */
 	unsigned int kept;
 	struct input_error list[ERRORS_MAX];
 };

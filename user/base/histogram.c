@@ -3,7 +3,7 @@
 
 #define STEPS (1U << HISTOGRAM_STEP_BITS)
 
-/* Where a bucket begins; for the one behind the last inner one, where that ends. */
+/* The lower bound of a bucket. */
 static uint64_t lower(unsigned int bucket)
 {
 	unsigned int octave;
@@ -47,7 +47,7 @@ uint64_t histogram_quantile(const struct histogram_counts *counts, unsigned int 
 	while (i < HISTOGRAM_BUCKETS - 1 &&
 	       (!counts->buckets[i] || (double)(below + counts->buckets[i]) < rank))
 		below += counts->buckets[i++];
-	/* No value is above the maximum, which a reader may see a moment before its bucket. */
+	/* No value is above the maximum, which a reader may see before the count of its bucket. */
 	upper = histogram_upper(i) < counts->max_ns ? histogram_upper(i) : counts->max_ns;
 	if (upper < lower(i) || !counts->buckets[i])
 		return upper;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A log-linear histogram of times: four buckets of equal width an octave, so that a value is known
- * to a fifth at least, from 1 us to 1 s; what is shorter or longer has one bucket at each end.
- * Fixed size, constant time, nothing to configure.
+ * A log-linear histogram of times: from 1 us to 1 s, each octave has four buckets of equal width,
+ * so that a value is known to a fifth or better. Shorter and longer times have one bucket each.
+ * Fixed size, constant time, no configuration.
  *
- * One thread adds, any thread reads: relaxed counters (counter.h). They have 64 bits, because 32
- * would wrap within hours where the samples of many outputs meet in one bucket; 672 bytes, of which
- * an add touches three cache lines.
+ * One thread adds, any thread reads (counter.h). The counters have 64 bits, because 32 would wrap
+ * within hours when many outputs add to one bucket: 672 bytes, of which an add touches three cache
+ * lines.
  */
 #ifndef XMCAST_BASE_HISTOGRAM_H
 #define XMCAST_BASE_HISTOGRAM_H
@@ -30,7 +30,7 @@ struct histogram {
 	counter_t buckets[HISTOGRAM_BUCKETS];
 };
 
-/* The same as plain numbers, of one histogram or the sum of several. */
+/* The contents of one histogram, or the sum of several. */
 struct histogram_counts {
 	uint64_t samples;
 	uint64_t max_ns;
@@ -49,7 +49,7 @@ static inline unsigned int histogram_bucket(uint64_t ns)
 	octave = 63 - (unsigned int)__builtin_clzll(ns);
 	if (octave >= HISTOGRAM_LAST_OCTAVE)
 		return HISTOGRAM_BUCKETS - 1;
-	/* The two bits behind the leading one. */
+	/* The two bits after the leading one. */
 	step = (unsigned int)(ns >> (octave - HISTOGRAM_STEP_BITS)) &
 	       ((1U << HISTOGRAM_STEP_BITS) - 1);
 	return 1 + ((octave - HISTOGRAM_FIRST_OCTAVE) << HISTOGRAM_STEP_BITS) + step;
@@ -64,17 +64,15 @@ static inline void histogram_add(struct histogram *histogram, uint64_t ns)
 		atomic_store_explicit(&histogram->max_ns, ns, memory_order_relaxed);
 }
 
-/* Where a bucket ends, in ns: its values are below. The last one takes whatever is longer; it ends
- * where no latency of the relay does (stamp.h). */
+/* The upper bound of a bucket in ns, exclusive. The last bucket has all longer times; its bound is
+ * larger than any latency of the relay can be (stamp.h). */
 uint64_t histogram_upper(unsigned int bucket);
 
-/* Add what a histogram holds to *counts, which starts all zero. Any thread. */
+/* Add a histogram to *counts, which starts all zero. Any thread. */
 void histogram_sum(const struct histogram *histogram, struct histogram_counts *counts);
 
-/*
- * The value in ns that `per_mille` of the samples do not exceed, interpolated within its bucket;
- * never more than the maximum. 0 if there is no sample.
- */
+/* The quantile in ns: `per_mille` of the samples are not above it. Interpolated within its bucket,
+ * and at most the maximum. 0 if there is no sample. */
 uint64_t histogram_quantile(const struct histogram_counts *counts, unsigned int per_mille);
 
 #endif

@@ -7,29 +7,29 @@
 #include <stddef.h>
 
 /*
- * The whole text on one line with a newline and a NUL behind it, or NULL: no memory. *length counts
- * the newline, not the NUL. The caller frees it.
+ * The text on one line, with a newline and a NUL at its end, or NULL: no memory. *length counts the
+ * newline, but not the NUL. The caller frees it.
  *
- * In place of json_dumps(3), which without memory may leave out a key and say nothing of it
- * (jansson 2.14 does not look at what becomes of a key).
+ * Instead of json_dumps(3), which silently leaves out a key when an allocation fails (jansson 2.14
+ * does not check it).
  */
 char *json_text_line(const json_t *json, size_t *length);
 
 /*
- * Read one line, or any text, with jansson's flags. 0; -EBADMSG: it is not JSON, *error (NULL:
- * nobody asks) says why; -ENOMEM. *json is NULL then, else the caller's.
+ * Parse a text, with jansson's flags. 0: *json is the caller's; -EBADMSG: it is not JSON, and
+ * *error (may be NULL) has the reason; -ENOMEM. On an error *json is NULL.
  *
- * In place of json_loadb(3), which without memory may leave out a character of a string, or say of
- * a good text that it is bad (jansson 2.14 does not look at what becomes of a character). Has
- * jansson allocate with malloc(3) from then on, whatever was set before.
+ * Instead of json_loadb(3): when an allocation fails, that may leave out a character of a string,
+ * or report a valid text as invalid (jansson 2.14 does not check it). Makes jansson allocate with
+ * malloc(3) from then on.
  */
 int json_text_read(json_t **json, const char *text, size_t length, size_t flags,
 		   json_error_t *error);
 
 /*
- * Text that somebody else made, a file's name or a word of it, as a string, whose bytes that are
- * not UTF-8 are written as \xNN, since JSON has nothing but UTF-8. The caller's reference; NULL: no
- * memory, or no text.
+ * A string from text that may not be UTF-8, such as a file's name. Bytes that are not UTF-8, which
+ * JSON cannot have, are written as \xNN. The caller's reference; NULL: no memory, or `text` is
+ * NULL.
  */
 json_t *json_text_string(const char *text);
 

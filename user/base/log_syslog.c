@@ -44,7 +44,7 @@ static int send_line(const struct log_syslog *syslog, const char *line, size_t l
 {
 	ssize_t sent = send(syslog->fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	/* The kernel's memory for datagrams being used up passes by, as a full socket does. */
+	/* A temporary shortage, like a full socket. */
 	if (sent < 0 && (errno == ENOBUFS || errno == ENOMEM))
 		return -EAGAIN;
 	return sent < 0 ? -errno : 0;
@@ -67,7 +67,7 @@ int log_syslog_send(struct log_syslog *syslog, const char *line, size_t length, 
 		err = send_line(syslog, line, length);
 		if (!err || err == -EAGAIN)
 			return err;
-		/* It was started anew, or has gone. */
+		/* The daemon was restarted or has ended. */
 		log_syslog_close(syslog);
 	}
 	if (now < syslog->retry)

@@ -25,9 +25,9 @@ struct notify {
 	struct sockaddr_un address;
 	socklen_t length;
 	uint64_t watchdog_ns;
-	bool failing; /* the last message was not taken, and that has been logged */
+	bool failing; /* the last message was not accepted, and that has been logged */
 
-	/* What is still to be told, in this order. */
+	/* Messages still to be sent, in this order. */
 	bool reloading_due;
 	uint64_t reloading_us;
 	bool ready_due;
@@ -38,7 +38,7 @@ struct notify {
 
 /* ---- the environment ---- */
 
-/* A whole number of at most `max`, digits only. False: it is none. */
+/* A decimal number of at most `max`, digits only. False: anything else. */
 static bool parse_number(const char *text, uint64_t max, uint64_t *number)
 {
 	uint64_t value = 0;
@@ -70,7 +70,7 @@ static uint64_t watchdog_of_environment(void)
 	return us * NS_PER_US;
 }
 
-/* As in the environment: a path, or @ for the NUL of an abstract name. */
+/* From the environment: a path, or an abstract name with @ instead of the NUL. */
 static int set_address(struct notify *notify, const char *name)
 {
 	size_t length = strlen(name);
@@ -81,7 +81,7 @@ static int set_address(struct notify *notify, const char *name)
 		return -EINVAL;
 	notify->address.sun_family = AF_UNIX;
 	memcpy(notify->address.sun_path, name, length);
-	/* An abstract name has no NUL at its end; a path has. */
+	/* A path ends with a NUL, an abstract name does not. */
 	notify->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 	if (name[0] == '@')
 		notify->address.sun_path[0] = '\0';
@@ -121,9 +121,9 @@ int notify_open(struct notify **out)
 	if (name && *name)
 		err = open_at(out, name);
 	if (err)
-		log_warning(
-			"notify-failed", LOG_TEXT("path", name), LOG_ERROR(err),
-			LOG_TEXT("hint", "the service manager is not told that xmcastd is ready"));
+		log_warning("notify-failed", LOG_TEXT("path", name), LOG_ERROR(err),
+			    LOG_TEXT("hint",
+				     "the service manager will not learn that xmcastd is ready"));
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");
@@ -155,8 +155,8 @@ static void log_failure(struct notify *notify, int err)
 	notify->failing = true;
 }
 
-/* True if the manager has it. By address each time: a manager that was started again listens at the
- * same place. */
+/* True if the manager has it. Sent to the address each time: a restarted manager listens at the
+ * same address. */
 static bool send_message(struct notify *notify, const char *message)
 {
 	ssize_t n;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Telling the service manager how it goes: the protocol of sd_notify(3), in our own few lines.
+ * Reporting the daemon's state to the service manager: the protocol of sd_notify(3).
  *
  * The manager names a datagram socket in $NOTIFY_SOCKET (a path, or @NAME in the abstract
- * namespace); we send it lines of KEY=VALUE. Nothing here ever waits: what its socket does not take
- * now is kept (the latest of each kind) and sent with the next call. Errors are logged once
- * (notify-failed), and again only after something got through in between.
+ * namespace), and gets lines of KEY=VALUE. No call waits: a message that the socket does not accept
+ * is kept (the latest of each kind) and sent with the next call. Errors are logged once
+ * (notify-failed), and again only after a message got through.
  *
- * Main thread. Needs no privilege; calls socket(2) and sendto(2). All functions but notify_open()
- * take NULL, which is: nobody is to be told.
+ * Main thread. Needs no privilege; calls socket(2) and sendto(2). All functions except
+ * notify_open() accept NULL, which means that there is no manager.
  */
 #ifndef XMCAST_BASE_NOTIFY_H
 #define XMCAST_BASE_NOTIFY_H
@@ -21,11 +21,11 @@
 struct notify;
 
 /*
- * Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID and removes them from the environment, so
- * that no program started later speaks in our name; so before that, and before any thread. 0: *out
- * is the way to tell, or NULL if there is no manager. -EINVAL: the name is no absolute path and no
- * abstract one, or too long; -errno of socket(2). *out is NULL then; it has been logged, and
- * nothing else depends on it.
+ * Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID and remove them from the environment, so that
+ * no program started later can speak for the daemon. Call it before any thread exists. 0: *out, or
+ * NULL if there is no manager. -EINVAL: the name is neither an absolute path nor abstract, or too
+ * long; other -errno: of socket(2). An error has been logged, *out is NULL, and the daemon can go
+ * on without.
  */
 int notify_open(struct notify **out);
 void notify_close(struct notify *notify);
@@ -33,23 +33,23 @@ void notify_close(struct notify *notify);
 /* READY=1: started, or done reloading. */
 void notify_ready(struct notify *notify);
 
-/* RELOADING=1, with the time (MONOTONIC_USEC) that Type=notify-reload wants. notify_ready() ends
- * it. */
+/* RELOADING=1, with the time (MONOTONIC_USEC) that Type=notify-reload needs. notify_ready() ends
+ * the reload. */
 void notify_reloading(struct notify *notify);
 
-/* STOPPING=1: nothing else is told after it. */
+/* STOPPING=1: nothing else is sent after it. */
 void notify_stopping(struct notify *notify);
 
-/* STATUS=text, if it is another one than before; one line, UTF-8. */
+/* STATUS=text, if it has changed; one line, UTF-8. */
 void notify_status(struct notify *notify, const char *text);
 
-/* WATCHDOG=1: we are alive. Not kept if it cannot be sent. */
+/* WATCHDOG=1: a heartbeat. Not kept if it cannot be sent. */
 void notify_alive(struct notify *notify);
 
 /* Send what could not be sent before. */
 void notify_retry(struct notify *notify);
 
-/* Nanoseconds within which the manager wants notify_alive(), each time; 0: it does not. */
+/* The longest time in ns between two calls of notify_alive() that the manager accepts; 0: any. */
 uint64_t notify_watchdog_ns(const struct notify *notify);
 
 #endif

@@ -14,7 +14,7 @@ void streams_reserve(void)
 	int fd;
 
 	do {
-		/* The lowest number that is free. */
+		/* Returns the lowest free number. */
 		fd = open("/dev/null", O_RDONLY);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
@@ -29,7 +29,7 @@ int streams_flush(const char *program)
 	failed = fflush(stdout) || ferror(stdout);
 	if (!failed)
 		return EXIT_DONE;
-	/* If an earlier write failed, its errno has been lost. */
+	/* If an earlier write failed, its errno is not known any more. */
 	fprintf(stderr, "%s: cannot write to stdout: %s\n", program,
 		errno ? strerror(errno) : "a write failed");
 	return EXIT_USAGE;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Standard input, output and error of a program, which may be missing. Main thread. */
+/* Standard input, output and error of a program, any of which may be closed. Main thread. */
 #ifndef XMCAST_BASE_STREAMS_H
 #define XMCAST_BASE_STREAMS_H
 
-/* To be called first: a stream that is closed is taken by /dev/null, opened so that every write to
- * it fails. Else the next socket would get its number, and the log would go out as datagrams. */
+/* Call this first. Puts /dev/null, opened so that every write fails, in the place of each closed
+ * stream. Otherwise the next socket would get its number, and the log would be sent as datagrams.
+ */
 void streams_reserve(void);
 
-/* Has all that was printed to stdout been written? 0, or EXIT_USAGE after telling on stderr why
- * not: whoever reads an empty answer is to know that it is none. */
+/* Flush stdout. 0; EXIT_USAGE if anything that was printed could not be written, after a message on
+ * stderr: a script must not mistake missing output for an empty answer. */
 int streams_flush(const char *program);
 
 #endif

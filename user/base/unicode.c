@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/unicode.h"
 
-/* Smallest code point that needs so many bytes: less is an overlong form. */
+/* The smallest code point for each number of bytes: a smaller one is overlong. */
 static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 
 unsigned int utf8_decode(const char *bytes, size_t length, uint32_t *code)

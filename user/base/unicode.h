@@ -6,9 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The character at the beginning of [bytes, bytes+length), length at least 1. Returns how many
- * bytes it has, 1 to 4, or 0: not valid UTF-8 (cut short, an overlong form, a surrogate, past
- * U+10FFFF). */
+/* Decode the first character of `length` bytes (at least 1). Returns the number of its bytes, 1 to
+ * 4, or 0: not valid UTF-8 (truncated, overlong, a surrogate, above U+10FFFF). */
 unsigned int utf8_decode(const char *bytes, size_t length, uint32_t *code);
 
 #endif

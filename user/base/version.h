@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What `git describe` said when this was built, or "unknown". */
+/* The output of `git describe` when this was built, or "unknown". */
 #ifndef XMCAST_BASE_VERSION_H
 #define XMCAST_BASE_VERSION_H
 

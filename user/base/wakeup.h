@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waking whoever waits for an eventfd. Any thread. */
+/* Waking the thread that waits for an eventfd. Any thread. */
 #ifndef XMCAST_BASE_WAKEUP_H
 #define XMCAST_BASE_WAKEUP_H
 
@@ -7,13 +7,12 @@
 #include <stdint.h>
 #include <unistd.h>
 
-/* A wake-up that is lost stops its reader for ever, while the kernel may refuse a write for a
- * moment (a signal, a security module, a supervisor); one that is refused so often stays refused.
- */
+/* A lost wake-up would stop its reader for ever, and a write may fail once (a signal, a security
+ * module, a supervisor): try again. A write that fails this often will not succeed. */
 #define WAKEUP_TRIES 10
 
-/* 0: the reader will wake, or is awake (EAGAIN: the count is full, as nobody has read it); else
- * -errno. */
+/* 0: the reader will wake up, or is awake (EAGAIN: the counter is full, because it has not been
+ * read); -errno otherwise. */
 static inline int wakeup_send(int fd)
 {
 	const uint64_t one = 1;
