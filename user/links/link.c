@@ -15,10 +15,10 @@
 
 #include "links/link_parse.h"
 
-/* An RTM_NEWLINK answer with all its nested attributes stays well below this. */
+/* Larger than any RTM_NEWLINK message with all its nested attributes. */
 #define ANSWER_SIZE 65536
 
-/* The answer: one message, about the interface or why not. */
+/* Parse the answer: one message, either the interface or an error. */
 static int read_answer(const void *data, size_t length, struct link *link)
 {
 	struct link_event event;
@@ -31,7 +31,7 @@ static int read_answer(const void *data, size_t length, struct link *link)
 		return event.error;
 	if (event.kind != LINK_EVENT_CHANGED)
 		return -EPROTO;
-	/* The name that was asked for: it may be an alternative one. */
+	/* Keep the name that was asked for, which may be an alternative one. */
 	memcpy(name, link->name, sizeof(name));
 	*link = event.link;
 	memcpy(link->name, name, sizeof(name));
@@ -59,7 +59,7 @@ static int query_netlink(struct mnl_socket *socket, struct link *link)
 		err = -errno;
 		goto out;
 	}
-	/* Only the kernel can write to this socket, and it has been asked just once. */
+	/* One answer: only the kernel can write to this socket, and it got one request. */
 	n = mnl_socket_recvfrom(socket, buffer, ANSWER_SIZE);
 	err = n < 0 ? -errno : read_answer(buffer, (size_t)n, link);
 out:
@@ -67,8 +67,8 @@ out:
 	return err;
 }
 
-/* Drivers with channels know how many RX queues are in use; IFLA_NUM_RX_QUEUES tells how many were
- * allocated, which is right for those without. */
+/* A driver with channels knows how many RX queues are in use. IFLA_NUM_RX_QUEUES has the number of
+ * allocated queues, which is right for the other drivers. */
 static void query_channels(int fd, struct link *link)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};

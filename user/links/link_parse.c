@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* A message holds a dump's part at most, and libmnl counts in int. */
+/* Far more than one receive returns. libmnl counts in int. */
 #define LENGTH_MAX ((size_t)INT_MAX / 2)
 
 static uint32_t read_u32(const struct nlattr *attr)
@@ -17,7 +17,7 @@ static uint32_t read_u32(const struct nlattr *attr)
 	return mnl_attr_validate(attr, MNL_TYPE_U32) ? 0 : mnl_attr_get_u32(attr);
 }
 
-/* Native or skb mode: one or the other is there, and PROG_ID says which program it is. */
+/* IFLA_XDP_PROG_ID has the program in native or skb mode, IFLA_XDP_ATTACHED has the mode. */
 static int parse_xdp(const struct nlattr *attr, void *data)
 {
 	struct link *link = data;
@@ -37,7 +37,7 @@ static void parse_name(const struct nlattr *attr, char name[IF_NAMESIZE])
 		memcpy(name, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
 }
 
-/* Longer ones than an interface's first name can be are no names that a rule can have. */
+/* Alternative names may be longer than IF_NAMESIZE; a rule cannot have such a name. */
 static int parse_alternative(const struct nlattr *attr, void *data)
 {
 	struct link *link = data;
@@ -87,15 +87,16 @@ static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
 		return -EBADMSG;
-	/* Others are about an interface's part in something: AF_BRIDGE, that a bridge has let go of
-	 * it. */
+	/* Other families are about the interface's role elsewhere: AF_BRIDGE, for example, when it
+	 * leaves a bridge. */
 	if (info->ifi_family != AF_UNSPEC || info->ifi_index <= 0)
 		return 0;
 	event->kind = nlh->nlmsg_type == RTM_NEWLINK ? LINK_EVENT_CHANGED : LINK_EVENT_GONE;
 	event->link.ifindex = info->ifi_index;
 	event->link.type = info->ifi_type;
 	event->link.up = info->ifi_flags & IFF_UP;
-	/* Not mnl_attr_parse(), which reads up to the next multiple of 4 bytes, there or not. */
+	/* Not mnl_attr_parse(), which reads up to the next multiple of 4 bytes, even past the end.
+	 */
 	attributes = mnl_nlmsg_get_payload_len(nlh) - sizeof(*info);
 	if (mnl_attr_parse_payload(info + 1, attributes, parse_attribute, &event->link) < 0)
 		return -EBADMSG;
@@ -119,7 +120,7 @@ static int parse_route(const struct nlmsghdr *nlh, struct link_event *event)
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
 		return -EBADMSG;
-	/* Cloned ones are what the kernel noted for a single host. */
+	/* Cloned routes are cache entries for single hosts. */
 	if (!(info->rtm_flags & RTM_F_CLONED))
 		event->kind = LINK_EVENT_ROUTE;
 	return 0;
@@ -168,13 +169,13 @@ int link_parse(const void **data, size_t *length, struct link_event *event)
 	memset(event, 0, sizeof(*event));
 	if (!*length)
 		return 0;
-	/* libmnl takes a length of 2 GiB and more for a negative one, which fits. */
+	/* libmnl would take a length of 2 GiB or more as negative, and accept it. */
 	if (*length > LENGTH_MAX || !mnl_nlmsg_ok(nlh, (int)*length) || nlh->nlmsg_len > *length) {
 		*length = 0;
 		return -EBADMSG;
 	}
 	taken = MNL_ALIGN(nlh->nlmsg_len);
-	if (taken > *length) /* the last one need not be padded */
+	if (taken > *length) /* the last message need not be padded */
 		taken = *length;
 	err = parse_message(nlh, event);
 	if (err) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The reader of rtnetlink messages: bytes in, a struct out; no I/O, no state. What the kernel sends
- * is checked as if anybody had sent it: every length, every attribute's type. Any thread.
+ * Parsing rtnetlink messages: bytes in, a struct out, no I/O, no state. Every length and every
+ * attribute's type is checked, as if anybody could have sent the message. Any thread.
  *
  * Source: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h.
  */
@@ -13,11 +13,11 @@
 #include "links/link.h"
 
 enum link_event_kind {
-	LINK_EVENT_OTHER,   /* nothing that we look at */
-	LINK_EVENT_CHANGED, /* RTM_NEWLINK: the interface is there; `link` says how */
-	LINK_EVENT_GONE,    /* RTM_DELLINK: it is not any more, here */
-	LINK_EVENT_ADDRESS, /* an address has come or gone; of `link` only ifindex is set */
-	LINK_EVENT_ROUTE,   /* a route has; nothing of `link` is set */
+	LINK_EVENT_OTHER,   /* nothing of interest */
+	LINK_EVENT_CHANGED, /* RTM_NEWLINK: `link` is its new state */
+	LINK_EVENT_GONE,    /* RTM_DELLINK: it was removed, or moved to another namespace */
+	LINK_EVENT_ADDRESS, /* an address was added or removed; of `link` only ifindex is set */
+	LINK_EVENT_ROUTE,   /* a route was added or removed; nothing of `link` is set */
 	LINK_EVENT_ERROR,   /* NLMSG_ERROR: `error` */
 	LINK_EVENT_OVERRUN, /* NLMSG_OVERRUN: messages were lost */
 };
@@ -25,15 +25,15 @@ enum link_event_kind {
 struct link_event {
 	enum link_event_kind kind;
 	int error; /* LINK_EVENT_ERROR: 0 (an acknowledgement) or -errno */
-	/* What the message tells; a name, MTU or number of queues that it does not have is empty
-	 * or 0. Never vlan_offload. */
+	/* From the message; empty or 0 where it has no name, MTU or number of queues. vlan_offload
+	 * is never set. */
 	struct link link;
 };
 
 /*
- * Take the next message off *data, which is aligned to 4 bytes and has *length; both are moved on.
- * 1: *event is it; 0: that was all; -EBADMSG: the rest is no netlink message, or the message lies
- * about its lengths (then *length is 0: read no further).
+ * Parse the next of *length bytes of messages at *data, which is aligned to 4 bytes, and advance
+ * both. 1: *event; 0: there are no more messages; -EBADMSG: not a netlink message, or one with
+ * wrong lengths (then *length is 0, since nothing further can be read).
  */
 int link_parse(const void **data, size_t *length, struct link_event *event);
 

@@ -8,16 +8,15 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* The kernel announces each change in a message of its own, of which the largest, an interface with
- * many virtual functions, stays below this. */
+/* Larger than any single message: the longest is about an interface with many virtual functions. */
 #define MESSAGE_SIZE 65536
 
-/* Messages read at a time: some 0.3 ms. Whoever has a million routes changed has them read in many
- * turns, between which everything else is served. */
+/* Messages read in one call, about 0.3 ms: a change of a million routes must not keep everything
+ * else waiting. */
 #define TURN 256
 
-/* Bytes for what has not been read: some thousand changes while the main thread is at something
- * that takes long. More are not worth the memory: to look at everything costs less. */
+/* Bytes for unread messages: some thousand changes while the main thread is busy. With more, it
+ * costs less to query everything. */
 #define RECEIVE_BUFFER (1 << 20)
 
 struct link_watch {
@@ -33,7 +32,7 @@ static int subscribe(struct link_watch *watch)
 	const int size = RECEIVE_BUFFER;
 	int fd = mnl_socket_get_fd(watch->socket);
 
-	/* As much as there is to be had: it works with less. */
+	/* It works with a smaller buffer as well. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (mnl_socket_bind(watch->socket, 0, MNL_SOCKET_AUTOPID) < 0)
@@ -89,7 +88,7 @@ static int read_messages(const void *data, size_t length, link_handler *handler,
 			return -ENOBUFS;
 		handler(context, &event);
 	}
-	/* What we do not understand may have been about anything. */
+	/* A message that cannot be parsed may have been about anything. */
 	return result ? -ENOBUFS : 0;
 }
 
@@ -105,7 +104,7 @@ int link_watch_read(struct link_watch *watch, link_handler *handler, void *conte
 			err = read_messages(watch->message, (size_t)n, handler, context);
 		else if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return result;
-		else if (n < 0) /* ENOSPC is libmnl's word for a message that was cut */
+		else if (n < 0) /* libmnl returns ENOSPC for a truncated message */
 			err = errno == ENOSPC ? -ENOBUFS : -errno;
 		if (err)
 			result = err;
