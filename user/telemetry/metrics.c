@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A metric's samples must stand together in the text, while the answers have them by rule. So each
- * metric has a text of its own, to which every object adds its line in passing; at the end they are
- * put together. One walk over the answers, one page of them in memory.
+ * All samples of a metric must follow each other in the text, but the answers list them by rule. So
+ * each metric has a text of its own, to which each object adds its sample, and the texts are joined
+ * at the end. This takes one pass over the answers, with one page in memory.
  */
 #include "telemetry/metrics.h"
 
@@ -14,7 +14,8 @@
 #include "base/text.h"
 #include "telemetry/metrics_table.h"
 
-/* `xmcast_rules`: every state is told, so that a zero is one; what is none of them is "other". */
+/* The values of the label of `xmcast_rules`. All are printed, also with a count of 0; a state that
+ * is not in the list counts as "other". */
 static const char *const rule_states[] = {"active", "pending", "disabled", "other"};
 #define RULE_STATES (sizeof(rule_states) / sizeof(rule_states[0]))
 
@@ -22,16 +23,16 @@ struct metrics {
 	enum metrics_format format;
 	bool rules_added;
 	uint64_t rules[RULE_STATES];
-	json_t *told;	      /* names of the rules so far: as keys */
-	struct text labels;   /* of the object under way */
-	struct text *samples; /* one per line of metric_table that has a name */
+	json_t *seen;	      /* the names of the rules so far, as keys */
+	struct text labels;   /* of the current object */
+	struct text *samples; /* one for each entry of metric_table that has a name */
 };
 
 /*
- * Upper bounds of the latency's buckets that are told, as powers of 2 ns: 4 us to 67 ms by octaves,
- * then to 1 s in larger steps. The daemon's own are four to an octave, and empty ones are not told;
- * but a bucket that comes and goes would spoil rates, and 80 of them for each of 10,000 rules be
- * more than a Prometheus should be given.
+ * Upper bounds of the latency's buckets, as powers of 2 ns: by octaves from 4 us to 67 ms, then in
+ * larger steps to 1 s. The daemon has four buckets in each octave and leaves out empty ones, but
+ * rates need buckets that are always there, and 80 buckets for each of 10,000 rules are too many
+ * for Prometheus.
  */
 static const unsigned char latency_bounds[] = {12, 13, 14, 15, 16, 17, 18, 19, 20,
 					       21, 22, 23, 24, 25, 26, 28, 30};
@@ -39,7 +40,7 @@ static const unsigned char latency_bounds[] = {12, 13, 14, 15, 16, 17, 18, 19, 2
 
 /* ---- text ---- */
 
-/* A label's value: backslash, quote and newline are escaped. */
+/* Add a label's value, with backslash, quote and newline escaped. */
 static void add_escaped(struct text *text, const char *value)
 {
 	for (; *value; value++) {
@@ -64,8 +65,8 @@ static void add_label(struct text *text, const char *name, const char *value)
 
 /* ---- samples ---- */
 
-/* "NAME{LABELS} ", with the labels of the object under way. `suffix` follows the name. Returns the
- * text that the value is to be added to. */
+/* Add "NAME{LABELS} ", with `suffix` after the name. Returns the text to which the value has to be
+ * added. */
 static struct text *begin_sample(struct metrics *metrics, unsigned int index, const char *suffix)
 {
 	struct text *samples;
@@ -107,7 +108,7 @@ static void add_value(struct metrics *metrics, unsigned int index, json_int_t va
 		text_add_format(samples, "%lld\n", (long long)value);
 }
 
-/* Nothing that we count is negative. */
+/* No counter is negative. */
 static bool is_count(const json_t *value)
 {
 	return json_is_integer(value) && json_integer_value(value) >= 0;
@@ -134,7 +135,7 @@ static void add_map(struct metrics *metrics, unsigned int index, const json_t *m
 	const char *key;
 	json_t *value;
 
-	/* jansson's macro wants what it does not change to be changeable. */
+	/* jansson's macro takes no const object, although it does not change it. */
 	json_object_foreach((json_t *)map, key, value)
 	{
 		if (!is_count(value))
@@ -145,7 +146,7 @@ static void add_map(struct metrics *metrics, unsigned int index, const json_t *m
 	}
 }
 
-/* All of the keys that are strings; none of them: no sample. */
+/* Labels from all keys that are strings. No sample if there are none. */
 static void add_info(struct metrics *metrics, unsigned int index, const json_t *object)
 {
 	const char *pairs = metric_table[index].argument;
@@ -169,9 +170,8 @@ static void add_info(struct metrics *metrics, unsigned int index, const json_t *
 
 /* ---- latency ---- */
 
-/* Which of our bounds a bucket of the daemon's lies below; one that ends beyond a bound counts
- * above it, so that a latency is never told too low. The last has no end, whichever way that is
- * told. */
+/* The bucket of ours that a bucket of the daemon belongs to: the first whose upper bound is not
+ * smaller, so that no latency is shown too low. LATENCY_BOUNDS is the bucket without a bound. */
 static unsigned int bucket_slot(const json_t *bucket)
 {
 	const json_t *upper = json_array_get(bucket, 0);
@@ -222,7 +222,7 @@ static void add_histogram(struct metrics *metrics, unsigned int index, const jso
 	count += counts[LATENCY_BOUNDS];
 	add_bucket(metrics, index, "+Inf", count);
 	if (!is_count(sum))
-		return; /* and then no count either, says OpenMetrics */
+		return; /* OpenMetrics: no sum, then no count either */
 	text_add_format(begin_sample(metrics, index, "_sum"), "%.15g\n",
 			(double)json_integer_value(sum) / 1e9);
 	text_add_format(begin_sample(metrics, index, "_count"), "%llu\n",
@@ -261,7 +261,7 @@ static void add_metric(struct metrics *metrics, unsigned int index, const json_t
 	}
 }
 
-/* Everything that an object of this level tells, under the labels set before. */
+/* Add all metrics of an object of this level, with the current labels. */
 static void add_object(struct metrics *metrics, enum metric_level level, const json_t *object)
 {
 	for (unsigned int i = 0; i < metric_count; i++) {
@@ -270,7 +270,7 @@ static void add_object(struct metrics *metrics, enum metric_level level, const j
 	}
 }
 
-/* One more label, out of the object's key, a string or a number. False: it has no such key. */
+/* Add a label from the object's key, a string or a number. False: there is no such key. */
 static bool label_from(struct metrics *metrics, const char *label, const json_t *object,
 		       const char *key)
 {
@@ -329,9 +329,9 @@ static void add_rule(struct metrics *metrics, const json_t *rule)
 
 	text_cut(&metrics->labels, 0);
 	if (!label_from(metrics, "rule", rule, "name") ||
-	    json_object_get(metrics->told, metrics->labels.bytes))
+	    json_object_get(metrics->seen, metrics->labels.bytes))
 		return;
-	if (json_object_set_new_nocheck(metrics->told, metrics->labels.bytes, json_null()))
+	if (json_object_set_new_nocheck(metrics->seen, metrics->labels.bytes, json_null()))
 		metrics->labels.failed = true;
 	count_state(metrics, rule);
 	length = metrics->labels.length;
@@ -357,8 +357,8 @@ struct metrics *metrics_new(enum metrics_format format)
 		return NULL;
 	metrics->format = format;
 	metrics->samples = calloc(metric_count, sizeof(*metrics->samples));
-	metrics->told = json_object();
-	if (metrics->samples && metrics->told)
+	metrics->seen = json_object();
+	if (metrics->samples && metrics->seen)
 		return metrics;
 	metrics_free(metrics);
 	return NULL;
@@ -372,7 +372,7 @@ void metrics_free(struct metrics *metrics)
 		text_free(&metrics->samples[i]);
 	free(metrics->samples);
 	text_free(&metrics->labels);
-	json_decref(metrics->told);
+	json_decref(metrics->seen);
 	free(metrics);
 }
 
@@ -425,8 +425,8 @@ static void add_states(struct metrics *metrics)
 	}
 }
 
-/* The lines before a metric's samples. In the plain format the whole name of a counter is its own,
- * and there are neither units nor infos. */
+/* Add the lines before a metric's samples. The plain format includes the suffix in a counter's
+ * name, and has neither units nor infos. */
 static void add_header(const struct metrics *metrics, const struct metric *metric,
 		       struct text *text)
 {

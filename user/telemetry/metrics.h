@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The counters as text for Prometheus and its like, made from what the control methods `stats.show`
- * and `version` answer, and from nothing else: whoever can read the control socket can make it.
+ * The counters as text for Prometheus. It is made from the answers of the control methods
+ * `stats.show` and `version` alone, so that every client of the control socket can make it.
  *
- * Labels are names that the configuration has (rules, outputs, interfaces) and the fixed names of
- * reasons, never anything out of a packet. A key that an answer lacks, or has with another type
- * than docs/control-protocol.md says, leaves its metric out. docs/metrics.md lists the metrics.
+ * Labels are names from the configuration (rules, outputs, interfaces) and fixed names of reasons,
+ * never anything from a packet. A metric is left out if its key is missing in the answer, or has
+ * another type than in docs/control-protocol.md. docs/metrics.md lists the metrics.
  *
- * Pure; one object is one thread's at a time.
+ * Pure. Any thread, one at a time for each object.
  */
 #ifndef XMCAST_TELEMETRY_METRICS_H
 #define XMCAST_TELEMETRY_METRICS_H
@@ -18,10 +18,11 @@
 
 enum metrics_format {
 	METRICS_OPENMETRICS, /* OpenMetrics 1.0.0 */
-	METRICS_PLAIN,	     /* Prometheus' text format 0.0.4, for those who ask for nothing else */
+	METRICS_PLAIN, /* Prometheus' text format 0.0.4, for clients that do not ask for OpenMetrics
+			*/
 };
 
-/* The media types of the two, as HTTP names them. */
+/* Their media types in HTTP. */
 #define METRICS_OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define METRICS_PLAIN_TYPE	 "text/plain; version=0.0.4; charset=utf-8"
 
@@ -31,21 +32,21 @@ struct metrics;
 struct metrics *metrics_new(enum metrics_format format);
 void metrics_free(struct metrics *metrics); /* takes NULL */
 
-/* Everything of an answer to `stats.show` but its rules: once, of any page. */
+/* Add everything of an answer to `stats.show` except its rules: once, from any page. */
 void metrics_add_machine(struct metrics *metrics, const json_t *stats);
 
-/* The rules of one page: once for each page, so that no more than one is ever in memory. A rule
- * that was added before, by its name, is left out: no series is told twice. */
+/* Add the rules of one page of `stats.show`: once for each page, so that only one page has to be in
+ * memory. A rule whose name was added before is skipped, because a series must not occur twice. */
 void metrics_add_rules(struct metrics *metrics, const json_t *stats);
 
-/* An answer to `version`. */
+/* Add an answer to `version`. */
 void metrics_add_version(struct metrics *metrics, const json_t *version);
 
-/* The whole text, ended with a NUL that *length does not count. The caller's, to free(); NULL: no
- * memory, now or before. Nothing is to be added afterwards. */
+/* The whole text, with a NUL that *length does not count. The caller frees it. NULL: an allocation
+ * failed, now or before. Nothing may be added after this call. */
 char *metrics_text(struct metrics *metrics, size_t *length);
 
-/* All of the above at once, from all pages merged into one, as OpenMetrics. */
+/* All of the above at once, from one answer with all rules, as OpenMetrics. */
 char *metrics_render(const json_t *stats, const json_t *version, size_t *length);
 
 #endif

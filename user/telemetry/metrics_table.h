@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which key of `stats.show` is which metric: the one list, read by metrics.c. */
+/* The list of all metrics, with the keys of `stats.show` that they are read from. */
 #ifndef XMCAST_TELEMETRY_METRICS_TABLE_H
 #define XMCAST_TELEMETRY_METRICS_TABLE_H
 
-/* The object that has the key; its labels. */
+/* The object that has the key, and the labels of its metrics. */
 enum metric_level {
 	LEVEL_TOP,	 /* none */
 	LEVEL_TOTALS,	 /* none */
 	LEVEL_CONFIG,	 /* none */
-	LEVEL_RULES,	 /* state: how many rules are in it; counted, not read */
+	LEVEL_RULES,	 /* state: the number of rules in it, which is counted */
 	LEVEL_RULE,	 /* rule, interface */
 	LEVEL_OUTPUT,	 /* rule, output */
 	LEVEL_INTERFACE, /* interface */
@@ -20,9 +20,9 @@ enum metric_level {
 enum metric_kind {
 	KIND_NUMBER,	/* an integer, divided by `divisor` if that is not 0 */
 	KIND_BOOLEAN,	/* true: 1, false: 0 */
-	KIND_TEXT_IS,	/* a string; equal to `argument`: 1, else 0 */
-	KIND_MAP,	/* an object of integers; its keys are the values of the label `argument` */
-	KIND_INFO,	/* strings as labels, which `argument` names as KEY=LABEL, by spaces; 1 */
+	KIND_TEXT_IS,	/* a string; 1 if it equals `argument`, otherwise 0 */
+	KIND_MAP,	/* an object of integers, whose keys are values of the label `argument` */
+	KIND_INFO,	/* strings as labels: `argument` lists them as "KEY=LABEL KEY=LABEL" */
 	KIND_HISTOGRAM, /* latency: {"buckets": [[UPPER_NS, COUNT]...], "sum_ns"} */
 };
 
@@ -33,9 +33,10 @@ struct metric {
 	enum metric_kind kind;
 	enum metric_type type;
 	const char *key;
-	const char *name;     /* without _total and _info; NULL: more samples of the metric above */
+	const char
+		*name; /* without _total and _info; NULL: the samples belong to the metric above */
 	const char *unit;     /* the last word of the name, or NULL */
-	const char *argument; /* see the kinds; KIND_NUMBER: one more label, "name=\"value\"" */
+	const char *argument; /* by kind; KIND_NUMBER: NULL or a further label, "name=\"value\"" */
 	unsigned int divisor;
 	const char *help;
 };

@@ -7,11 +7,11 @@
 
 #define SHORTEST_NS (NS_PER_SECOND / 2)
 
-/* Longer ones say nothing of the present; and what one holds fits its 32 bits (71 million
- * packets/s). */
+/* A longer sample says nothing about the present. Up to this length its packets fit into 32 bits
+ * (71 million packets/s). */
 #define LONGEST_NS (60 * NS_PER_SECOND)
 
-/* The window takes in as many whole samples as come nearest to ten seconds. */
+/* The window has as many whole samples as come closest to ten seconds. */
 #define WINDOW_US (10500000ULL)
 
 void rates_start(struct rates *rates, uint64_t now_ns)
@@ -20,7 +20,7 @@ void rates_start(struct rates *rates, uint64_t now_ns)
 	rates->sampled_ns = now_ns;
 }
 
-/* Count from here on. */
+/* Start the next sample here. */
 static void set_base(struct rates *rates, uint64_t now_ns, uint64_t packets, uint64_t bytes)
 {
 	if (packets > rates->packets)
@@ -36,8 +36,8 @@ static struct rate rate_of(uint64_t us, uint64_t packets, uint64_t bytes)
 
 	if (!us)
 		return rate;
-	/* Half of the divisor: rounded to the nearest. 128 bits: 8e6 times the bytes of a window.
-	 */
+	/* Adding half of the divisor rounds to the nearest. 128 bits, because 8e6 times the bytes
+	 * of a window may not fit into 64. */
 	rate.pps = (packets * 1000000 + us / 2) / us;
 	rate.bps = (uint64_t)(((unsigned __int128)bytes * 8000000 + us / 2) / us);
 	return rate;
@@ -54,7 +54,7 @@ void rates_sample(struct rates *rates, uint64_t now_ns, uint64_t packets, uint64
 		set_base(rates, now_ns, packets, bytes);
 		return;
 	}
-	/* The first also if the clock of an idle caller stands still, or runs back. */
+	/* The caller's clock may also stand still or go back. */
 	if (now_ns < rates->sampled_ns || took < SHORTEST_NS)
 		return;
 	if (took > LONGEST_NS) {
@@ -75,7 +75,7 @@ void rates_sample(struct rates *rates, uint64_t now_ns, uint64_t packets, uint64
 		rates->peak_bps = rate.bps;
 }
 
-/* The n-th sample back; 0 is the last. */
+/* The n-th sample from the end; 0 is the last one. */
 static const struct rates_sample *sample_back(const struct rates *rates, unsigned int n)
 {
 	return &rates->samples[(rates->next + 2 * RATES_SAMPLES - 1 - n) % RATES_SAMPLES];

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rates of one counter pair (packets, bytes), from samples taken about once a second: over the last
- * second, over the last ten, the peak, and when the last packet came. Pure: the time is an
- * argument.
+ * Rates of one pair of counters (packets, bytes) from samples taken about once a second: over the
+ * last second, over the last ten seconds, the peak, and the time of the last packet. Pure: the time
+ * is an argument, in CLOCK_MONOTONIC ns (base/clock.h).
  *
- * Time is CLOCK_MONOTONIC ns (base/clock.h). A rule has one of these, and each of its outputs: 216
- * bytes, of which 160 are the window's ten samples; 10,000 rules of one output each have 4.3 MB.
+ * Each rule and each output has one: 216 bytes, of which 160 are the ten samples of the window.
+ * 10,000 rules with one output each need 4.3 MB.
  */
 #ifndef XMCAST_TELEMETRY_RATES_H
 #define XMCAST_TELEMETRY_RATES_H
@@ -16,21 +16,22 @@
 /* Samples kept: the window of rates_window(), at one a second. */
 #define RATES_SAMPLES 10
 
-/* What came in from one sample to the next. */
+/* Packets and bytes between two samples. */
 struct rates_sample {
-	uint32_t us; /* how long that was, in us; 0: no such sample */
+	uint32_t us; /* duration in us; 0: unused */
 	uint32_t packets;
 	uint64_t bytes;
 };
 
 struct rates {
-	uint64_t sampled_ns; /* when the last sample was taken, and what the counters were */
+	uint64_t sampled_ns; /* time and counters of the last sample */
 	uint64_t packets;
 	uint64_t bytes;
-	uint64_t last_packet_ns; /* first sample that had the last packet; 0: none came yet */
+	uint64_t last_packet_ns; /* time of the first sample with the last packet; 0: no packet yet
+				  */
 	uint64_t peak_pps;
 	uint64_t peak_bps;
-	unsigned int next; /* of the samples: where the next one goes */
+	unsigned int next; /* index of the oldest sample, which the next one replaces */
 	struct rates_sample samples[RATES_SAMPLES];
 };
 
@@ -40,38 +41,37 @@ struct rate {
 	uint64_t bps;
 };
 
-/* Begin now, with counters at 0. */
+/* Start now, with both counters at 0. */
 void rates_start(struct rates *rates, uint64_t now_ns);
 
 /*
- * The counters as they are now. A call less than half a second after the last sample is left to the
- * next one, since so short a sample would show bursts as peaks; after more than a minute (nobody
- * called) the window begins anew; so does everything if a counter has gone back, because then it is
- * another one.
+ * Take a sample of the counters. Ignored within half a second after the last sample, because such a
+ * short sample would show bursts as peaks. After more than a minute without a call the window
+ * starts again. If a counter has decreased, it was reset, and everything starts again.
  */
 void rates_sample(struct rates *rates, uint64_t now_ns, uint64_t packets, uint64_t bytes);
 
-/* Over the last sample; all 0 before the first. */
+/* The rates of the last sample; 0 before the first one. */
 struct rate rates_second(const struct rates *rates);
 
-/* Over the last ten seconds, or since the start if that is less: what came in over how long it
- * took, however long each sample was. */
+/* The rates over the last ten seconds, or since the start: the sum of the samples over the sum of
+ * their durations. */
 struct rate rates_window(const struct rates *rates);
 
-/* The largest rates_second() since the start, or since this was called. */
+/* Restart the peaks from the current rates_second(). */
 void rates_reset_peak(struct rates *rates);
 
 /*
- * How long ago the last packet came, with a resolution of a sample: in *ago_ns. `packets`: the
- * counter as it is now. False: none has come.
+ * The time since the last packet, in *ago_ns, with the resolution of a sample. `packets`: the
+ * current value of the counter. False: no packet yet.
  */
 bool rates_last_packet(const struct rates *rates, uint64_t now_ns, uint64_t packets,
 		       uint64_t *ago_ns);
 
-/* Whether packets come. */
+/* Whether packets arrive. */
 enum flow { FLOW_NEVER, FLOW_FLOWING, FLOW_SILENT };
 
-/* As rates_last_packet(); silent: none for so long. */
+/* The flow from rates_last_packet(): silent if the last packet is at least silent_ns ago. */
 enum flow rates_flow(const struct rates *rates, uint64_t now_ns, uint64_t packets,
 		     uint64_t silent_ns);
 
