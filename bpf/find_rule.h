@@ -44,8 +44,8 @@ struct {
  * best match so far. The value stays valid until the program ends; once its key is removed, another
  * rule may be written in its place.
  *
- * The loop is unrolled, and slots are looked up instead of addressed by a variable offset, because
- * Linux 6.1 refuses both to a program that is loaded without CAP_PERFMON.
+ * Unrolled, because that keeps the verifier's work small: without CAP_PERFMON it checks 50,000
+ * instructions instead of 160,000 (Linux 6.18).
  */
 static __always_inline const struct xmc_rule *find_rule(const struct xmc_datagram *dgram)
 {

@@ -17,7 +17,7 @@
 #include "steering/pins.h"
 #include "steering/steer.h"
 
-/* What goes wrong is in the result. */
+/* The libraries print nothing: errors are in the result. */
 static int print_libxdp(enum libxdp_print_level level, const char *format, va_list args)
 {
 	return 0;
@@ -35,7 +35,7 @@ static bool is_steering(const struct xdp_program *program)
 	return name && strcmp(name, STEER_PROGRAM_NAME) == 0;
 }
 
-/* The first of ours, of those that share the interface or alone on it. */
+/* The first steering program among those in the dispatcher, or the only program. */
 static struct xdp_program *find(const struct xdp_multiprog *all)
 {
 	struct xdp_program *program = NULL;
@@ -50,7 +50,7 @@ static struct xdp_program *find(const struct xdp_multiprog *all)
 	return program;
 }
 
-/* 1: one was detached; 0: there is none. */
+/* 1: one was detached; 0: there is none; -errno. */
 static int detach_one(int ifindex, struct leftovers *done)
 {
 	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(ifindex);
@@ -82,7 +82,7 @@ int leftovers_detach(const char *iface, struct leftovers *done)
 	libbpf_set_print(print_libbpf);
 	while (found > 0 && done->nr_programs < LEFTOVERS_MAX)
 		found = detach_one((int)ifindex, done);
-	/* What the kernel answers where a link is attached. */
+	/* The kernel's answers if a bpf_link is attached. */
 	if (found == -EINVAL || found == -EBUSY)
 		return -EBUSY;
 	return found < 0 ? found : 0;

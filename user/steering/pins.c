@@ -18,7 +18,7 @@ const char *const pin_names[NR_PINS] = {"rules", "shapes", "sockets", "verdicts"
 
 const struct pins pins_none = {.fds = {-1, -1, -1, -1, -1}};
 
-/* What bpf/steer.bpf.c says of them. */
+/* As in bpf/steer.bpf.c and bpf/find_rule.h. */
 static const struct {
 	enum bpf_map_type type;
 	unsigned int key_size;
@@ -55,7 +55,7 @@ bool pins_exist(const char *folder)
 		char path[PATH_MAX];
 
 		pin_path(folder, pin, path);
-		/* A folder that we may not look into has something in it, most likely. */
+		/* A directory that cannot be searched most likely holds something. */
 		if (lstat(path, &status) == 0 || errno == EACCES)
 			return true;
 	}
@@ -114,10 +114,11 @@ static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
 			pin_names[pin], info.type, info.key_size, info.value_size,
 			layouts[pin].type, layouts[pin].key_size, layouts[pin].value_size);
 	if (pin == PIN_ABOUT && info.max_entries != layouts[pin].entries)
-		return explain(text, -EINVAL,
-			       "they are of version %u, and this xmcastd is of version %u: take "
-			       "them away (xmcastctl iface detach), and load its own xmcast.bpf.o",
-			       info.max_entries, XMC_ABI_VERSION);
+		return explain(
+			text, -EINVAL,
+			"they have ABI version %u, this xmcastd needs %u: run `xmcastctl iface "
+			"detach` and load the xmcast.bpf.o of this version",
+			info.max_entries, XMC_ABI_VERSION);
 	if (info.max_entries != layouts[pin].entries)
 		return explain(text, -EINVAL, "the map %s has %u entries, expected %u",
 			       pin_names[pin], info.max_entries, layouts[pin].entries);
@@ -151,7 +152,7 @@ static int open_pin(const char *folder, enum pin pin, char text[PINS_TEXT_SIZE])
 	return fd;
 }
 
-/* The version first: what it says of the others is clearer than what they say. */
+/* The map with the version first, because its message is the clearest one. */
 int pins_open(struct pins *pins, const char *folder, char text[PINS_TEXT_SIZE])
 {
 	*pins = pins_none;
@@ -177,7 +178,7 @@ void pins_close(struct pins *pins)
 	}
 }
 
-/* ---- what they say ---- */
+/* ---- reading ---- */
 
 uint32_t pins_interface(const struct pins *pins)
 {
@@ -203,7 +204,7 @@ int pins_check_interface(const struct pins *pins, int ifindex, char text[PINS_TE
 
 	if (!seen || seen == (uint32_t)ifindex)
 		return 0;
-	/* It was, and that interface is no more: the next packet tells. */
+	/* That interface no longer exists: the next packet will tell. */
 	if (!if_indextoname(seen, name))
 		return 0;
 	return explain(text, -EXDEV, "they are used by a program on another interface, %s", name);
@@ -238,8 +239,8 @@ bool pins_are_current(const struct pins *pins)
 
 /* ---- emptying ---- */
 
-/* One is looked for from the one before it, which is taken out only then: from the beginning it
- * would take time with the square of their number. */
+/* Each key is removed only after the next one has been found. Starting from the beginning each time
+ * would take time that grows with the square of their number. */
 static int empty_rules(int fd)
 {
 	struct xmc_rule_key keys[2];
@@ -258,10 +259,10 @@ static int empty_rules(int fd)
 			return err;
 		now = !now;
 	}
-	return -ELOOP; /* somebody else puts more in */
+	return -ELOOP; /* another process keeps adding rules */
 }
 
-/* After the rules, so that none is there whose shape is not. */
+/* After the rules, so that there is no rule without its shape. */
 static int empty_shapes(int fd)
 {
 	const struct xmc_shape end = {.state = XMC_SHAPE_END};
