@@ -69,9 +69,10 @@ ssize_t recv(int fd, void *buffer, size_t room, int flags)
 {
 	size_t length = wire.ready < room ? wire.ready : room;
 
-	must(room > 0);
+	must(room > 0 && flags & MSG_DONTWAIT);
 	if (!length) {
 		errno = wire.interrupted ? EINTR : EAGAIN;
+		wire.interrupted = false;
 		return -1;
 	}
 	memcpy(buffer, wire.data + wire.sent, length);
@@ -109,12 +110,18 @@ static void expect(const char *line, size_t length)
 	wire.expected_length += length;
 }
 
+/* Bytes of events behind the answer. */
+static size_t count_events(const struct session *session)
+{
+	return session->out_length - session->out_start - session->answer_left;
+}
+
 static void echo_event(struct session *session, const char *line, size_t length)
 {
 	uint64_t lost = session->lost;
 
 	session_event(session, line, length);
-	must(session_events(session) <= SESSION_EVENTS_MOST);
+	must(count_events(session) <= SESSION_EVENTS_MOST);
 	if (session->lost) {
 		must(session->lost == lost + 1);
 		return;
@@ -131,8 +138,9 @@ static void echo_events(struct session *session, const char *line, size_t length
 		echo_event(session, line, length);
 	else if (wire.large++ < LARGE_EVENTS)
 		echo_event(session, large, sizeof(large));
-	if (session->lost && session_events(session) < SESSION_EVENTS_MOST / 2) {
-		session_tell_lost(session, "lost\n", 5);
+	if (session_may_report_lost(session)) {
+		must(session->lost && count_events(session) <= SESSION_EVENTS_MOST / 2);
+		session_report_lost(session, "lost\n", 5);
 		must(session->lost == 0);
 		expect("lost\n", 5);
 	}
@@ -149,7 +157,7 @@ static void echo(struct session *session, const char *line, size_t length)
 	}
 	must(session_send(session, 0) == 0);
 	must(session_is_sending(session) == (wire.got < wire.expected_length));
-	must(session_events(session) <= wire.expected_length - wire.got);
+	must(session->out_length - session->out_start == wire.expected_length - wire.got);
 }
 
 /* Take the lines that are whole, behind `taken` bytes. Returns where in the data they end. */
@@ -158,14 +166,14 @@ static size_t take_lines(struct session *session, size_t taken)
 	const char *line;
 	size_t length;
 
-	while ((line = session_line(session, &length))) {
+	while ((line = lines_first(&session->requests, &length))) {
 		must(taken + length < wire.sent && wire.data[taken + length] == '\n');
 		must(!memchr(line, '\n', length));
 		must(memcmp(line, wire.data + taken, length) == 0);
 		if (wire.echoes++ < ECHOES)
 			echo(session, line, length + 1);
 		taken += length + 1;
-		session_drop_line(session);
+		lines_drop(&session->requests);
 	}
 	return taken;
 }
@@ -178,9 +186,9 @@ static void finish(struct session *session)
 		must(session_send(session, 0) == 0);
 	}
 	must(wire.got == wire.expected_length);
-	must(!session->out && !session_is_answering(session) && !session_events(session));
+	must(!session->out && !session_is_answering(session) && !count_events(session));
 	session_stop_reading(session);
-	must(session->ended && !session->request);
+	must(session->ended && !session->requests.bytes);
 }
 
 static void receive(struct session *session)
@@ -188,7 +196,7 @@ static void receive(struct session *session)
 	unsigned int pieces = 0;
 	size_t taken = 0;
 
-	while (wire.sent < wire.size && !session_is_full(session, MOST)) {
+	while (wire.sent < wire.size && !lines_is_full(&session->requests)) {
 		uint8_t chosen = choice();
 		/* Small pieces and large ones; only large ones behind many. */
 		bool large = chosen & 1 || pieces++ > SMALL_PIECES;
@@ -196,18 +204,18 @@ static void receive(struct session *session)
 
 		wire.ready = piece < wire.size - wire.sent ? piece : wire.size - wire.sent;
 		wire.interrupted = chosen & 2;
-		while (wire.ready && !session_is_full(session, MOST)) {
-			must(session_read(session, MOST, 0) == 0);
-			must(session->request_room <= MOST);
+		while (wire.ready && !lines_is_full(&session->requests)) {
+			must(session_read(session, 0) == 0);
+			must(session->requests.room <= MOST);
 			taken = take_lines(session, taken);
 		}
 		/* Nothing there: nothing changes, and no memory is held for it. */
 		wire.ready = 0;
-		must(session_read(session, MOST, 0) == 0);
-		must(taken < wire.sent || !session->request);
+		must(session_read(session, 0) == 0);
+		must(taken < wire.sent || !session->requests.bytes);
 		must(!session->ended);
 	}
-	if (session_is_full(session, MOST))
+	if (lines_is_full(&session->requests))
 		must(wire.sent - taken >= MOST && !memchr(wire.data + taken, '\n', MOST));
 	else
 		must(taken == wire.size || !memchr(wire.data + taken, '\n', wire.size - taken));
@@ -218,6 +226,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct session *session = session_new(-1, CONTROL_READ, 0);
 
 	must(session != NULL);
+	session->requests.most = MOST;
 	wire.data = data;
 	wire.size = size;
 	wire.sent = wire.ready = wire.expected_length = wire.got = 0;

@@ -22,9 +22,13 @@ class Client:
     def __init__(self, path, uid=None, gid=None, groups=()):
         """`uid`: connect as this user, with these groups (SO_PEERCRED is of that moment)."""
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(PATIENCE)
         self.buffer = b""
         self.calls = 0
+        self.connect(path, uid, gid, groups)
+        self.socket.settimeout(PATIENCE)
+
+    def connect(self, path, uid, gid, groups):
+        """Without a timeout: with one, Python does not wait while the backlog is full."""
         if uid is None:
             self.socket.connect(path)
             return

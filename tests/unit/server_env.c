@@ -4,11 +4,16 @@
 #include "server_env.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define STRANGER 65534
 
 /* Passes after which a server that still has something to do turns in circles. */
 #define MANY_RUNS 100000
@@ -81,24 +86,10 @@ void serve(void)
 	fail_msg("the server is never done");
 }
 
-static int64_t now_ms(void)
+void tick(unsigned int seconds)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-void serve_for(int milliseconds)
-{
-	int64_t end = now_ms() + milliseconds;
-
-	for (int64_t left = milliseconds; left > 0; left = end - now_ms()) {
-		struct pollfd fd = {.fd = control_server_fd(server), .events = POLLIN};
-
-		if (poll(&fd, 1, (int)left) > 0)
-			control_server_run(server);
-	}
+	control_server_tick(server, clock_ns() + seconds * NS_PER_SECOND);
+	serve();
 }
 
 int open_at_path(struct control_server **out)
@@ -153,14 +144,37 @@ int connect_client(void)
 	return fd;
 }
 
+void need_root(void)
+{
+	if (geteuid() == 0)
+		return;
+	print_message("needs root: to be somebody else\n");
+	skip();
+}
+
+int connect_as(uid_t uid, gid_t gid, const gid_t *groups, size_t count)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	strcpy(address.sun_path, path);
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(setgroups(count, groups), 0);
+	assert_int_equal(setegid(gid), 0);
+	assert_int_equal(seteuid(uid), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(setegid(0), 0);
+	assert_int_equal(setgroups(0, NULL), 0);
+	serve();
+	return fd;
+}
+
 int connect_reader(void)
 {
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
-			 0);
-	assert_int_equal(control_server_adopt(server, fds[1], CONTROL_READ), 0);
-	return fds[0];
+	need_root();
+	return connect_as(STRANGER, STRANGER, NULL, 0);
 }
 
 int connect_monitor(void)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "control/server.h"
 
@@ -38,12 +39,16 @@ bool has_work(void);
 /* Let it run until it has nothing to do. */
 void serve(void);
 
-/* The same, and wait for what it will do in time, for at most so many milliseconds. */
-void serve_for(int milliseconds);
+/* Let it believe that a second has passed, or so many, and then the same. */
+void tick(unsigned int seconds);
 
-/* Non-blocking: one that connects to the socket, and so may change things, being of this process;
- * and one that may only read. */
+/* Skips the test unless we are root: to be somebody else. */
+void need_root(void);
+
+/* Non-blocking. A client that may change things, because it is of this process's user; one of
+ * another user, with these groups; and one that may only read, which needs root as well. */
 int connect_client(void);
+int connect_as(uid_t uid, gid_t gid, const gid_t *groups, size_t count);
 int connect_reader(void);
 
 /* connect_client(), and it gets the events. */

@@ -60,14 +60,13 @@ static const struct control_method methods[] = {
 };
 
 static enum control_access may = CONTROL_READ;
-static bool monitors_full;
 static bool monitors; /* after the last answer */
 
 /* The answer to these bytes, checked for its frame; NULL: none. */
 static json_t *answer_bytes(const char *line, size_t length)
 {
 	char *copy = malloc(length + 1); /* so that a read too far is seen */
-	const struct rpc rpc = {methods, (void *)"context", may, monitors_full};
+	const struct rpc rpc = {methods, (void *)"context", may};
 	struct rpc_answer reply;
 	json_t *answer;
 
@@ -400,12 +399,6 @@ static void test_monitor(void **state)
 	assert_true(monitors);
 	expect_silence("{\"jsonrpc\":\"2.0\",\"method\":\"watch\"}");
 	assert_true(monitors);
-	monitors_full = true;
-	expect_error("{\"jsonrpc\":\"2.0\",\"method\":\"watch\",\"id\":1}", CONTROL_FAILED, "1");
-	assert_false(monitors);
-	expect_silence("{\"jsonrpc\":\"2.0\",\"method\":\"watch\"}");
-	assert_false(monitors);
-	monitors_full = false;
 }
 
 int main(void)

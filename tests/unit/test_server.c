@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/account.h"
@@ -450,36 +449,6 @@ static void test_clients_that_vanish(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
-/* Without a descriptor for a new client it is turned away; the server must not turn in circles. */
-static void test_no_descriptor(void **state)
-{
-	int fd = connect_client();
-	struct rlimit tight;
-	struct rlimit old;
-	int refused;
-	int lowest;
-
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	lowest = dup(fd);
-	close(lowest);
-	tight = old;
-	tight.rlim_cur = (rlim_t)lowest + 1; /* the new client's own end takes the last one */
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
-	refused = connect_client();
-	put_echo(fd, 1);
-	serve();
-	expect_echo(fd, 1);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	expect_end(refused);
-	refused = connect_client();
-	put_echo(refused, 2);
-	serve();
-	expect_echo(refused, 2);
-	close(refused);
-	close(fd);
-	serve();
-}
-
 static void test_close_ends_clients(void **state)
 {
 	unsigned int before = count_fds();
@@ -567,7 +536,6 @@ int main(void)
 		SERVED(test_large_answer),
 		SERVED(test_client_that_does_not_read),
 		SERVED(test_clients_that_vanish),
-		SERVED(test_no_descriptor),
 		SERVED(test_close_ends_clients),
 		SERVED(test_client_calls),
 	};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* One client of the control socket: its lines, its queue, its allowance. Times are given. */
+/* One client of the control socket: the lines that it sends, and what it is sent. */
 #include "watchdog.h"
 
 #include <errno.h>
@@ -58,80 +58,58 @@ static void test_lines(void **state)
 			piece = sizeof(text) - sent;
 		assert_int_equal(send(peer, text + sent, piece, 0), piece);
 		sent += piece;
-		while (session_read(session, SESSION_REQUEST_MOST, 5) == 0 &&
-		       session_line(session, &length)) {
-			while ((line = session_line(session, &length))) {
+		while (session_read(session, 5) == 0 && session_has_request(session)) {
+			while ((line = lines_first(&session->requests, &length))) {
 				assert_memory_equal(line, text + done, length);
 				assert_int_equal(text[done + length], '\n');
 				assert_null(memchr(line, '\n', length));
 				done += length + 1;
-				session_drop_line(session);
+				lines_drop(&session->requests);
 			}
 		}
 	}
 	assert_int_equal(done, sizeof(text));
 	assert_int_equal(session->active_ns, 5);
-	assert_null(session->request); /* nothing is held for nothing */
+	assert_null(session->requests.bytes); /* no memory is held for nothing */
 }
 
-/* A line without an end takes what it may, and no more. */
+/* A line without an end takes as much memory as a line may, and no more. */
 static void test_full(void **state)
 {
+	struct lines *lines = &session->requests;
 	char bytes[10000] = {0};
 	size_t sent = 0;
-	size_t length;
 
-	while (!session_is_full(session, SESSION_REQUEST_MOST)) {
+	while (!lines_is_full(lines)) {
 		ssize_t n = send(peer, bytes, sizeof(bytes), 0);
 
 		sent += n > 0 ? (size_t)n : 0;
 		assert_true(sent <= 10 * SESSION_REQUEST_MOST);
-		assert_int_equal(session_read(session, SESSION_REQUEST_MOST, 0), 0);
-		assert_null(session_line(session, &length));
+		assert_int_equal(session_read(session, 0), 0);
+		assert_false(session_has_request(session));
 	}
-	assert_int_equal(session->request_length, SESSION_REQUEST_MOST);
-	assert_int_equal(session->request_room, SESSION_REQUEST_MOST);
-	assert_int_equal(session_read(session, SESSION_REQUEST_MOST, 0), 0);
-	assert_int_equal(session->request_length, SESSION_REQUEST_MOST);
-	assert_false(session_is_full(session, SESSION_LONG_REQUEST_MOST));
+	assert_int_equal(lines->length, SESSION_REQUEST_MOST);
+	assert_int_equal(lines->room, SESSION_REQUEST_MOST);
+	assert_int_equal(session_read(session, 0), 0);
+	assert_int_equal(lines->length, SESSION_REQUEST_MOST);
+	assert_int_equal(lines_receive(lines, session->fd), -EMSGSIZE);
 	session_stop_reading(session);
 	assert_true(session->ended);
-	assert_null(session->request);
-	assert_null(session_line(session, &length));
+	assert_null(lines->bytes);
+	assert_false(session_has_request(session));
+	assert_false(lines_is_full(lines));
 }
 
 static void test_end(void **state)
 {
-	size_t length;
-
 	assert_int_equal(send(peer, "a\nb", 3, 0), 3);
 	assert_int_equal(shutdown(peer, SHUT_WR), 0);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(session_read(session, SESSION_REQUEST_MOST, 0), 0);
+		assert_int_equal(session_read(session, 0), 0);
 	assert_true(session->ended);
-	assert_non_null(session_line(session, &length));
-	session_drop_line(session);
-	assert_null(session_line(session, &length));
-}
-
-/* 200 at once, then one in 10 ms, however long it has been silent. */
-static void test_allowance(void **state)
-{
-	uint64_t now = 1000 * SECOND;
-
-	for (int round = 0; round < 3; round++) {
-		for (int i = 0; i < SESSION_BURST; i++)
-			assert_true(session_may_ask(session, now));
-		for (int i = 0; i < 1000; i++) {
-			assert_false(session_may_ask(session, now));
-			assert_int_equal(session->resume_ns, now + SESSION_INTERVAL_NS);
-			assert_false(session_may_ask(session, session->resume_ns - 1));
-			now = session->resume_ns;
-			assert_true(session_may_ask(session, now));
-			assert_int_equal(session->resume_ns, 0);
-		}
-		now += 100 * SECOND;
-	}
+	assert_true(session_has_request(session));
+	lines_drop(&session->requests);
+	assert_false(session_has_request(session));
 }
 
 /* ---- what it is sent ---- */
@@ -143,20 +121,27 @@ static size_t drain(char *text, size_t room)
 	return n > 0 ? (size_t)n : 0;
 }
 
+static size_t unsent(void)
+{
+	return session->out_length - session->out_start;
+}
+
 static void test_order(void **state)
 {
 	char text[100];
 
 	session_event(session, "one\n", 4);
+	assert_false(session_is_answering(session));
 	assert_int_equal(session_answer(session, "answer\n", 7, 3 * SECOND), 0);
-	assert_int_equal(session->answer_since_ns, 3 * SECOND);
+	assert_int_equal(session->answer_ns, 3 * SECOND);
 	session_event(session, "two\n", 4);
-	assert_int_equal(session_events(session), 8);
+	assert_int_equal(unsent(), 15);
+	assert_int_equal(session->answer_left, 11);
 	assert_true(session_is_answering(session));
 	assert_int_equal(session_send(session, 7), 0);
+	assert_int_equal(session->active_ns, 7);
 	assert_false(session_is_sending(session));
 	assert_false(session_is_answering(session));
-	assert_int_equal(session_events(session), 0);
 	assert_null(session->out);
 	assert_int_equal(drain(text, sizeof(text)), 15);
 	assert_memory_equal(text, "one\nanswer\ntwo\n", 15);
@@ -166,63 +151,65 @@ static void test_order(void **state)
 	assert_int_equal(session_send(session, 7), -EPIPE);
 }
 
-/* Events, an answer among them, read in random pieces: each byte once and in order; what of it is
- * events is known at every moment. */
+/* Events, an answer among them, read in random pieces: each byte once and in order. Whether the
+ * answer has been sent is known at every moment. */
 static void test_accounting(void **state)
 {
-	enum { ANSWER = 700000 };
+	enum { ANSWER = 700000, END = 10000 + ANSWER };
 	static char answer[ANSWER];
 	static char text[1 << 20];
 	uint32_t seed = 4711;
 	size_t queued = 0;
 	size_t got = 0;
-	size_t length;
 
 	memset(answer, 'A', ANSWER);
 	for (int i = 0; i < 1000; i++, queued += 10)
 		session_event(session, "123456789\n", 10);
 	assert_int_equal(session_answer(session, answer, ANSWER, 0), 0);
 	while (got < queued + ANSWER) {
-		size_t pending;
+		size_t sent;
 
 		assert_int_equal(session_send(session, 0), 0);
-		pending = (size_t)(session->queued - session->sent);
 		if (next_random(&seed) % 4 == 0 && queued < 200000) {
 			session_event(session, "123456789\n", 10);
 			queued += 10;
-			pending += 10;
 		}
-		if (session->sent <= 10000)
-			assert_int_equal(session_events(session), pending - ANSWER);
-		else if (session->sent < 10000 + ANSWER)
-			assert_int_equal(session_events(session), queued - 10000);
-		else
-			assert_int_equal(session_events(session), pending);
-		length = drain(text + got, 1 + next_random(&seed) % 20000);
-		got += length;
+		sent = queued + ANSWER - unsent();
+		assert_int_equal(session->answer_left, sent < END ? END - sent : 0);
+		got += drain(text + got, 1 + next_random(&seed) % 20000);
 	}
 	assert_int_equal(session->lost, 0);
 	for (size_t i = 0; i < 10000; i++)
 		assert_int_equal(text[i], "123456789\n"[i % 10]);
 	assert_memory_equal(text + 10000, answer, ANSWER);
-	for (size_t i = 10000 + ANSWER; i < got; i++)
+	for (size_t i = END; i < got; i++)
 		assert_int_equal(text[i], "123456789\n"[(i - ANSWER) % 10]);
 }
 
 static void test_lost(void **state)
 {
 	const unsigned int most = SESSION_EVENTS_MOST / 10;
+	static char text[SESSION_EVENTS_MOST];
 
 	for (unsigned int i = 0; i < most; i++)
 		session_event(session, "123456789\n", 10);
 	assert_int_equal(session->lost, 0);
+	assert_false(session_may_report_lost(session));
 	session_event(session, "123456789\n", 10);
 	assert_int_equal(session->lost, 1);
-	/* Smaller ones have room; but the gap would not be where it is told of. */
+	/* A smaller one has room, but the gap would not be where the client is told of it. */
 	session_event(session, "1\n", 2);
 	assert_int_equal(session->lost, 2);
-	session_tell_lost(session, "lost 2\n", 7);
+	assert_false(session_may_report_lost(session));
+	while (unsent() > SESSION_EVENTS_MOST / 2) {
+		assert_false(session_may_report_lost(session));
+		assert_int_equal(session_send(session, 0), 0);
+		drain(text, sizeof(text));
+	}
+	assert_true(session_may_report_lost(session));
+	session_report_lost(session, "lost 2\n", 7);
 	assert_int_equal(session->lost, 0);
+	assert_false(session_may_report_lost(session));
 	assert_true(session->out_room <= 2 * SESSION_EVENTS_MOST);
 }
 
@@ -231,9 +218,8 @@ static void test_lost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PAIRED(test_lines),	PAIRED(test_full),  PAIRED(test_end),
-		PAIRED(test_allowance), PAIRED(test_order), PAIRED(test_accounting),
-		PAIRED(test_lost),
+		PAIRED(test_lines), PAIRED(test_full),	     PAIRED(test_end),
+		PAIRED(test_order), PAIRED(test_accounting), PAIRED(test_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,11 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/json_text.h"
-
-/* The room for a line starts with this, and doubles. */
-#define FIRST_ROOM 65536
+#include "control/lines.h"
 
 struct control_client {
 	int fd;
@@ -24,20 +21,17 @@ struct control_client {
 	void *attend_context;
 	int timeout_ms;
 	int calls;
-	char *buffer;
-	size_t room;
-	size_t used;	/* bytes in the buffer */
-	size_t taken;	/* of these, the lines that have been handed out */
-	size_t scanned; /* bytes known to have no newline behind `taken` */
+	bool handed_out; /* the first of the lines */
+	struct lines lines;
 };
 
-/* connect(2) to a daemon that does not accept waits for as long as a send may take. */
+/* The send timeout also bounds how long connect(2) waits for a daemon that does not accept. */
 static int connect_to(int fd, const char *path)
 {
 	const struct timeval patience = {.tv_sec = CONTROL_TIMEOUT_MS / 1000};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	/* No path at all would be a name of the abstract kind, which anybody may listen at. */
+	/* An empty path would be an abstract name, which anybody can listen at. */
 	if (!*path)
 		return -ENOENT;
 	if (strlen(path) >= sizeof(address.sun_path))
@@ -58,6 +52,7 @@ int control_client_open(struct control_client **out, const char *path)
 		return -ENOMEM;
 	client->interrupt_fd = client->attended_fd = -1;
 	client->timeout_ms = CONTROL_TIMEOUT_MS;
+	client->lines.most = CONTROL_MAX_ANSWER;
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	err = client->fd < 0 ? -errno : connect_to(client->fd, path);
 	if (err) {
@@ -68,26 +63,13 @@ int control_client_open(struct control_client **out, const char *path)
 	return 0;
 }
 
-int control_client_adopt(struct control_client **out, int fd)
-{
-	struct control_client *client = calloc(1, sizeof(*client));
-
-	if (!client)
-		return -ENOMEM;
-	client->fd = fd;
-	client->interrupt_fd = client->attended_fd = -1;
-	client->timeout_ms = -1;
-	*out = client;
-	return 0;
-}
-
 void control_client_close(struct control_client *client)
 {
 	if (!client)
 		return;
 	if (client->fd >= 0)
 		close(client->fd);
-	free(client->buffer);
+	lines_clear(&client->lines);
 	free(client);
 }
 
@@ -114,29 +96,16 @@ int control_client_fd(const struct control_client *client)
 	return client->fd;
 }
 
-/* Milliseconds until then for poll(2), rounded up; -1: for ever. */
-static int left_until(uint64_t deadline_ns)
-{
-	uint64_t now = clock_ns();
-
-	if (deadline_ns == UINT64_MAX)
-		return -1;
-	return deadline_ns > now ? (int)((deadline_ns - now + 999999) / 1000000) : 0;
-}
-
-/* Until the socket is ready. The time-out is about one wait, not about a whole line: a daemon that
- * goes on talking is not stuck. */
+/* Wait until the socket is ready. The timeout is about one wait, not about a whole line: a daemon
+ * that keeps sending is not stuck. */
 static int wait_for(const struct control_client *client, short events)
 {
 	struct pollfd fds[] = {{.fd = client->fd, .events = events},
 			       {.fd = client->interrupt_fd, .events = POLLIN},
 			       {.fd = client->attended_fd, .events = POLLIN}};
-	uint64_t deadline_ns = UINT64_MAX;
 
-	if (client->timeout_ms >= 0)
-		deadline_ns = clock_ns() + (uint64_t)client->timeout_ms * 1000000;
 	while (true) {
-		int ready = poll(fds, 3, left_until(deadline_ns));
+		int ready = poll(fds, 3, client->timeout_ms);
 
 		if (ready < 0 && errno == EINTR)
 			continue;
@@ -173,65 +142,27 @@ static int send_all(struct control_client *client, const char *bytes, size_t len
 	return 0;
 }
 
-/* Room for more behind what is there. */
-static int make_room(struct control_client *client)
+/* The next line, without its newline. Valid until the next call. */
+static int receive_line(struct control_client *client, const char **line, size_t *length)
 {
-	size_t room = client->room ? client->room * 2 : FIRST_ROOM;
-	char *larger;
+	if (client->handed_out)
+		lines_drop(&client->lines);
+	client->handed_out = false;
+	while (!(*line = lines_first(&client->lines, length))) {
+		ssize_t n = lines_receive(&client->lines, client->fd);
 
-	if (client->taken) {
-		client->used -= client->taken;
-		client->scanned -= client->taken;
-		memmove(client->buffer, client->buffer + client->taken, client->used);
-		client->taken = 0;
+		if (n == 0)
+			return -ECONNRESET;
+		if (n == -EAGAIN)
+			n = wait_for(client, POLLIN);
+		if (n < 0)
+			return n == -EMSGSIZE ? -EFBIG : (int)n;
 	}
-	if (client->used < client->room)
-		return 0;
-	if (client->used >= CONTROL_MAX_ANSWER)
-		return -EFBIG;
-	larger = realloc(client->buffer, room);
-	if (!larger)
-		return -ENOMEM;
-	client->buffer = larger;
-	client->room = room;
+	client->handed_out = true;
 	return 0;
 }
 
-/* The next line, with its newline, which stays valid up to the next call. */
-static int receive_line(struct control_client *client, const char **line, size_t *length)
-{
-	while (true) {
-		size_t from = client->scanned;
-		char *end = client->used > from
-				    ? memchr(client->buffer + from, '\n', client->used - from)
-				    : NULL;
-		ssize_t n;
-		int err;
-
-		if (end) {
-			*line = client->buffer + client->taken;
-			*length = (size_t)(end + 1 - *line);
-			client->taken += *length;
-			client->scanned = client->taken;
-			return 0;
-		}
-		client->scanned = client->used;
-		err = make_room(client);
-		if (!err)
-			err = wait_for(client, POLLIN);
-		if (err)
-			return err;
-		n = recv(client->fd, client->buffer + client->used, client->room - client->used,
-			 MSG_DONTWAIT);
-		if (n == 0)
-			return -ECONNRESET;
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return -errno;
-		client->used += n > 0 ? (size_t)n : 0;
-	}
-}
-
-/* An error about a request that could not be read has no id of ours to give back. */
+/* An error about a request that could not be read has no id. */
 static bool is_about(const json_t *reply, const json_t *error, int id)
 {
 	const json_t *theirs = json_object_get(reply, "id");
@@ -292,7 +223,7 @@ int control_client_call(struct control_client *client, const char *method, json_
 	int sent = send_request(client, method, params);
 	int err;
 
-	/* A daemon that closes on a request that is too long has said why before. */
+	/* A daemon that closes because the request is too long has sent the reason before. */
 	if (sent && sent != -EPIPE && sent != -ECONNRESET)
 		return sent;
 	while (true) {
@@ -302,7 +233,7 @@ int control_client_call(struct control_client *client, const char *method, json_
 		err = control_client_parse(line, length, client->calls, answer);
 		if (err != 2)
 			return err;
-		json_decref(*answer); /* an event in between, from before */
+		json_decref(*answer); /* an event that was queued before the answer */
 		*answer = NULL;
 	}
 }
@@ -315,7 +246,7 @@ int control_client_event(struct control_client *client, json_t **event)
 
 	if (err)
 		return err;
-	/* No request has this number. */
+	/* No request has this id. */
 	err = control_client_parse(line, length, -1, event);
 	if (err == 2)
 		return 0;
@@ -324,4 +255,18 @@ int control_client_event(struct control_client *client, json_t **event)
 		*event = NULL;
 	}
 	return -EPROTO;
+}
+
+int control_client_adopt(struct control_client **out, int fd)
+{
+	struct control_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return -ENOMEM;
+	client->fd = fd;
+	client->interrupt_fd = client->attended_fd = -1;
+	client->timeout_ms = -1;
+	client->lines.most = CONTROL_MAX_ANSWER;
+	*out = client;
+	return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A list of errors as the control protocol and xmcastctl have it, whatever bytes a file and its
- * name are made of (base/json_text.h). Pure; any thread. */
+/*
+ * Errors in rules and files as JSON, for the control protocol and for xmcastctl. Bytes that are not
+ * UTF-8 are escaped (base/json_text.h). Pure; any thread.
+ */
 #ifndef XMCAST_CONTROL_ERRORS_JSON_H
 #define XMCAST_CONTROL_ERRORS_JSON_H
 
@@ -8,11 +10,11 @@
 
 #include "base/errors.h"
 
-/* [{"file", "line", "column", "word", "message"}…], those that were kept; without line, column and
- * word where there is none. The caller's reference; NULL: no memory. */
+/* [{"file", "line", "column", "word", "message"}…]: the errors that were kept. Line, column and
+ * word are missing where there is none. The caller's reference; NULL: no memory. */
 json_t *errors_list_json(const struct errors *errors);
 
-/* {"errors": that list, "count": all that were found}. The same. */
+/* {"errors": that list, "count": how many were found}. As above. */
 json_t *errors_json(const struct errors *errors);
 
 #endif

@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The socket file of the control protocol: mode 0660, of one process at a time. Main thread.
+ * The socket file of the control protocol: mode 0660, used by one process at a time.
  *
- * A lock on PATH.lock says whose it is, held as long as the listener is open by whoever has the
- * descriptor: a forked child has to close it. The lock file stays behind, because whoever removes
- * one may remove a successor's.
+ * A lock on PATH.lock marks the owner. It is held while the listener is open, by every process that
+ * has the descriptor: a forked child has to close it. The lock file is never removed, because a
+ * process that removes one may remove its successor's.
+ *
+ * Main thread.
  */
 #ifndef XMCAST_CONTROL_LISTENER_H
 #define XMCAST_CONTROL_LISTENER_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 struct listener;
 
 /*
- * Listen at `path` (its folder is made if only the last part is missing); the socket file belongs
- * to `group`, if that is not (gid_t)-1. A socket file that nobody answers is replaced. 0;
- * -EADDRINUSE: another process has it; -ENOTSOCK: something else is there; -EACCES: somebody else
- * could put something in its place (base/trust.h), which is in the log; -EPERM: no right to give it
- * to that group; -errno.
+ * Listen at `path`; its directory is created if only the last part is missing. The socket file gets
+ * this group, unless it is (gid_t)-1. A socket file that nobody listens at is replaced. 0;
+ * -EADDRINUSE: another process listens there; -ENOTSOCK: something else is there; -EACCES: somebody
+ * else could replace the file (base/trust.h), which is logged; -EPERM: no right to give the file to
+ * that group; -errno.
  */
 int listener_open(struct listener **out, const char *path, gid_t group);
 
 /* Remove the socket file, if it is still ours. Takes NULL. */
 void listener_close(struct listener *listener);
 
-/* Non-blocking; readable when somebody wants to connect. */
+/* Non-blocking; readable when a client wants to connect. */
 int listener_fd(const struct listener *listener);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a method of the control protocol is: its name, who may call it, what it takes, and how it
- * answers. The server (server.h) calls; what the methods do is the daemon's. Main thread.
+ * A method of the control protocol: its name, who may call it, its parameters and its answer. The
+ * server (server.h) calls the methods; the daemon implements them. Main thread.
  *
  *     static void rule_del(void *context, const json_t *params, struct control_reply *reply)
  *     {
@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Error codes: those of JSON-RPC 2.0, then our own. docs/control-protocol.md says when. */
+/* Error codes: those of JSON-RPC 2.0, then our own (docs/control-protocol.md). */
 enum {
 	RPC_PARSE_ERROR = -32700,
 	RPC_INVALID_REQUEST = -32600,
@@ -35,19 +35,20 @@ enum {
 	CONTROL_NOT_FOUND = -32004,
 };
 
-/* What a client may do, and what a method takes. */
+/* What a client may do, and what a method needs. */
 enum control_access { CONTROL_READ, CONTROL_CHANGE };
 
-/* An answer in the making; starts zeroed. One of `result` and `code` is set; neither: no memory. */
+/* The outcome of a method; starts zeroed. A method sets `result`, or calls control_fail(). Neither
+ * means that there was no memory. */
 struct control_reply {
-	json_t *result; /* the method's new reference, handed over */
+	json_t *result; /* a new reference, handed over */
 	int code;
-	char message[256]; /* of the error: for people, one line */
+	char message[256]; /* of the error: one line, for people */
 	json_t *data;	   /* of the error, or NULL; a new reference, handed over */
-	bool monitor;	   /* from now on the client gets what control_server_publish() is given */
+	bool monitor;	   /* from now on the client gets all events (control_server_publish()) */
 };
 
-/* The answer is this error. `format` gives its message, which is cut where it is too long. */
+/* Answer with this error. A message that is too long is cut. */
 void control_fail(struct control_reply *reply, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -55,29 +56,29 @@ void control_fail(struct control_reply *reply, int code, const char *format, ...
 struct control_method {
 	const char *name;
 	enum control_access access;
-	const char *const *keys; /* that params may have, NULL-ended; NULL: none */
-	/* `params` is an object with no other keys, or NULL. */
+	const char *const *keys; /* allowed in params; the last is NULL; NULL: none */
+	/* `params` is an object with no other keys, or NULL if the request has none. */
 	void (*call)(void *context, const json_t *params, struct control_reply *reply);
 };
 
 /*
- * Parameters. Each says on failure what was expected (RPC_INVALID_PARAMS); then the method returns.
- * What they return belongs to `params`.
+ * Parameters. On failure each of these sets the error (RPC_INVALID_PARAMS), and the method just
+ * returns. What they return belongs to `params`.
  */
 
-/* A string that must be there and is not empty. NULL: failed. */
+/* A required, non-empty string. NULL: failed. */
 const char *control_param_string(const json_t *params, const char *key,
 				 struct control_reply *reply);
 
-/* An array of 1 to `most` strings that must be there, none empty. NULL: failed. */
+/* A required array of 1 to `most` non-empty strings. NULL: failed. */
 const json_t *control_param_strings(const json_t *params, const char *key, size_t most,
 				    struct control_reply *reply);
 
-/* An array of 1 to `most` objects that must be there. NULL: failed. */
+/* A required array of 1 to `most` objects. NULL: failed. */
 const json_t *control_param_objects(const json_t *params, const char *key, size_t most,
 				    struct control_reply *reply);
 
-/* An integer from `least` to `most`. Leaves *value, the default, as it is if there is none. */
+/* An optional integer from `least` to `most`. Without it, *value keeps its default. */
 bool control_param_unsigned(const json_t *params, const char *key, size_t least, size_t most,
 			    size_t *value, struct control_reply *reply);
 
@@ -85,7 +86,7 @@ bool control_param_unsigned(const json_t *params, const char *key, size_t least,
 #define CONTROL_PAGE_MOST    500
 #define CONTROL_PAGE_DEFAULT 100
 
-/* A part of a list: the keys "offset" and "limit". */
+/* One page of a list: the keys "offset" and "limit". */
 struct control_page {
 	size_t offset;
 	size_t limit;
@@ -94,7 +95,7 @@ struct control_page {
 bool control_param_page(const json_t *params, struct control_page *page,
 			struct control_reply *reply);
 
-/* How many of `total` items are on that page. */
+/* How many of `total` items are on the page. */
 size_t control_page_count(const struct control_page *page, size_t total);
 
 #endif

@@ -32,7 +32,7 @@ static bool has_group(int fd, gid_t group)
 	bool found = false;
 	gid_t *groups;
 
-	/* ERANGE, and the size that it takes; 0: there are none. */
+	/* Fails with ERANGE and the size that is needed; succeeds if there are none. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) == 0 || errno != ERANGE)
 		return false;
 	groups = malloc(size);

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/json_text.h"
 
-/* Dump with a newline behind, and drop the reference. NULL: no memory. */
+/* The answer as a line; drops the reference. NULL: no memory. */
 static char *to_line(json_t *answer, size_t *length)
 {
 	char *line = json_text_line(answer, length);
@@ -21,7 +21,7 @@ static char *to_line(json_t *answer, size_t *length)
 
 char *rpc_notification(const char *method, const json_t *params, size_t *length)
 {
-	/* jansson counts references in what is const to us. */
+	/* The cast: jansson changes the reference count. */
 	json_t *object = json_pack("{s:s, s:s, s:O}", "jsonrpc", "2.0", "method", method, "params",
 				   (json_t *)params);
 
@@ -43,8 +43,8 @@ char *rpc_events_lost(uint64_t count, size_t *length)
 	return line;
 }
 
-/* Takes over `data`, which may be NULL. A message may quote what a client or a file has said, and
- * be cut within a character. */
+/* Takes over `data`, which may be NULL. The message may quote any bytes of a client or a file, and
+ * may have been cut within a character. */
 static json_t *error_object(int code, const char *message, json_t *data, json_t *id)
 {
 	return json_pack("{s:s, s:{s:i, s:o, s:o*}, s:O}", "jsonrpc", "2.0", "error", "code", code,
@@ -61,8 +61,8 @@ int rpc_error(int code, const char *message, struct rpc_answer *answer)
 	return answer->line ? 0 : -ENOMEM;
 }
 
-/* Looked at before the parser is, whose recursion is as deep as the text wants it. Up to the first
- * mistake, where the parser stops, both take the same quotes for the ends of strings. */
+/* Checked before the text is parsed, because the parser recurses as deeply as the text is nested.
+ * Both agree on where strings end up to the first syntax error, where the parser stops. */
 static bool is_too_deep(const char *line, size_t length)
 {
 	unsigned int depth = 0;
@@ -135,15 +135,11 @@ static void call(const struct rpc *rpc, const json_t *request, struct control_re
 			     "%s is for root and for members of control.admin_group", method->name);
 	else if (check_params(method, params, reply))
 		method->call(rpc->context, params, reply);
-	if (reply->monitor && rpc->monitors_full) {
-		reply->monitor = false;
-		control_fail(reply, CONTROL_FAILED, "too many monitors");
-	}
 	if (!reply->result && !reply->code)
 		control_fail(reply, RPC_INTERNAL, "out of memory");
 }
 
-/* Make the answer of a reply, whose references it takes over. NULL: no memory. */
+/* The answer; takes over the references of the reply. NULL: no memory. */
 static json_t *reply_json(struct control_reply *reply, json_t *id)
 {
 	if (!reply->code)
@@ -172,7 +168,7 @@ static int answer_request(const struct rpc *rpc, const json_t *request, struct r
 	call(rpc, request, &reply);
 	answer->monitor = reply.monitor;
 	json = reply_json(&reply, id ? id : json_null());
-	/* Without an id it is a notification: done, and not answered. */
+	/* Without an id it is a notification: executed, but not answered. */
 	if (!id) {
 		json_decref(json);
 		return 0;
@@ -191,7 +187,7 @@ int rpc_run(const struct rpc *rpc, const char *line, size_t length, struct rpc_a
 	*answer = (struct rpc_answer){0};
 	if (is_too_deep(line, length))
 		return rpc_error(RPC_PARSE_ERROR, "nested deeper than 16 levels", answer);
-	/* ANY, so that a plain value is an invalid request and not a parse error. */
+	/* JSON_DECODE_ANY, so that a plain value is an invalid request, not a parse error. */
 	err = json_text_read(&request, line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
 			     &error);
 	if (err == -ENOMEM)

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Buffers begin with this, and are given back once they are empty: 1,024 idle clients hold none. */
+/* The buffer starts with this size, and is freed when it is empty. */
 #define FIRST_ROOM 4096
 
 struct session *session_new(int fd, enum control_access access, uint64_t now_ns)
@@ -19,6 +19,8 @@ struct session *session_new(int fd, enum control_access access, uint64_t now_ns)
 	session->fd = fd;
 	session->access = access;
 	session->active_ns = now_ns;
+	session->requests.most =
+		access == CONTROL_CHANGE ? SESSION_LONG_REQUEST_MOST : SESSION_REQUEST_MOST;
 	return session;
 }
 
@@ -27,142 +29,60 @@ void session_free(struct session *session)
 	if (!session)
 		return;
 	close(session->fd);
-	free(session->request);
+	lines_clear(&session->requests);
 	free(session->out);
 	free(session);
 }
 
 /* ---- requests ---- */
 
-const char *session_line(struct session *session, size_t *length)
+int session_read(struct session *session, uint64_t now_ns)
 {
-	const char *end;
+	ssize_t n = lines_receive(&session->requests, session->fd);
 
-	/* What was looked at is not looked at again, however small the pieces are that come. */
-	if (session->request_seen == session->request_length)
-		return NULL;
-	end = memchr(session->request + session->request_seen, '\n',
-		     session->request_length - session->request_seen);
-	session->request_seen = end ? (size_t)(end - session->request) : session->request_length;
-	if (!end)
-		return NULL;
-	*length = session->request_seen - session->request_start;
-	return session->request + session->request_start;
-}
-
-static void forget_requests(struct session *session)
-{
-	free(session->request);
-	session->request = NULL;
-	session->request_room = session->request_length = 0;
-	session->request_start = session->request_seen = 0;
-}
-
-void session_drop_line(struct session *session)
-{
-	session->request_start = ++session->request_seen;
-	if (session->request_start == session->request_length)
-		forget_requests(session);
-}
-
-static int make_room(struct session *session, size_t most)
-{
-	size_t room = session->request_room ? 2 * session->request_room : FIRST_ROOM;
-	char *larger;
-
-	/* The lines that are done make room for the one that is not. */
-	if (session->request_start) {
-		session->request_length -= session->request_start;
-		session->request_seen -= session->request_start;
-		memmove(session->request, session->request + session->request_start,
-			session->request_length);
-		session->request_start = 0;
-	}
-	if (session->request_length < session->request_room)
-		return 0;
-	larger = realloc(session->request, room < most ? room : most);
-	if (!larger)
-		return -ENOMEM;
-	session->request = larger;
-	session->request_room = room < most ? room : most;
-	return 0;
-}
-
-int session_read(struct session *session, size_t most, uint64_t now_ns)
-{
-	ssize_t n;
-	int err;
-
-	if (session_is_full(session, most))
-		return 0;
-	err = make_room(session, most);
-	if (err)
-		return err;
-	n = recv(session->fd, session->request + session->request_length,
-		 session->request_room - session->request_length, 0);
 	if (n < 0)
-		err = errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (n <= 0 && !session->request_length)
-		forget_requests(session);
-	if (n < 0)
-		return err;
-	session->request_length += (size_t)n;
+		return n == -EAGAIN || n == -EMSGSIZE ? 0 : (int)n;
 	session->ended = n == 0;
 	session->active_ns = now_ns;
 	return 0;
 }
 
-bool session_is_full(struct session *session, size_t most)
+bool session_has_request(struct session *session)
 {
 	size_t length;
 
-	return session->request_length - session->request_start >= most &&
-	       !session_line(session, &length);
+	return lines_first(&session->requests, &length) != NULL;
 }
 
 void session_stop_reading(struct session *session)
 {
 	session->ended = true;
-	forget_requests(session);
+	lines_clear(&session->requests);
 }
 
-bool session_may_ask(struct session *session, uint64_t now_ns)
-{
-	const uint64_t tolerance = (SESSION_BURST - 1) * SESSION_INTERVAL_NS;
-	uint64_t from = session->allowance_ns > now_ns ? session->allowance_ns : now_ns;
-
-	if (from > now_ns + tolerance) {
-		session->resume_ns = from - tolerance;
-		return false;
-	}
-	session->allowance_ns = from + SESSION_INTERVAL_NS;
-	session->resume_ns = 0;
-	return true;
-}
-
-/* ---- what it is sent ---- */
+/* ---- answers and events ---- */
 
 bool session_is_sending(const struct session *session)
 {
-	return session->sent < session->queued;
+	return session->out_start < session->out_length;
 }
 
 bool session_is_answering(const struct session *session)
 {
-	return session->sent < session->answer_end;
+	return session->answer_left > 0;
 }
 
 static int queue(struct session *session, const char *line, size_t length)
 {
-	size_t unsent = (size_t)(session->queued - session->sent);
 	size_t room = session->out_room ? session->out_room : FIRST_ROOM;
 	char *larger;
 
-	if (session->out_start && session->out_start + unsent + length > room) {
-		memmove(session->out, session->out + session->out_start, unsent);
+	if (session->out_start && session->out_length + length > room) {
+		session->out_length -= session->out_start;
+		memmove(session->out, session->out + session->out_start, session->out_length);
 		session->out_start = 0;
 	}
-	while (room < session->out_start + unsent + length)
+	while (room < session->out_length + length)
 		room *= 2;
 	if (room > session->out_room) {
 		larger = realloc(session->out, room);
@@ -171,41 +91,41 @@ static int queue(struct session *session, const char *line, size_t length)
 		session->out = larger;
 		session->out_room = room;
 	}
-	memcpy(session->out + session->out_start + unsent, line, length);
-	session->queued += length;
+	memcpy(session->out + session->out_length, line, length);
+	session->out_length += length;
 	return 0;
 }
 
 int session_answer(struct session *session, const char *line, size_t length, uint64_t now_ns)
 {
-	uint64_t start = session->queued;
 	int err = queue(session, line, length);
 
 	if (err)
 		return err;
-	session->answer_start = start;
-	session->answer_end = session->queued;
-	session->answer_since_ns = now_ns;
+	session->answer_left = session->out_length - session->out_start;
+	session->answer_ns = now_ns;
 	return 0;
 }
 
-size_t session_events(const struct session *session)
+/* Bytes of events behind the answer; without an answer, all. */
+static size_t count_events(const struct session *session)
 {
-	uint64_t from =
-		session->sent > session->answer_start ? session->sent : session->answer_start;
-	uint64_t answer = session_is_answering(session) ? session->answer_end - from : 0;
-
-	return (size_t)(session->queued - session->sent - answer);
+	return session->out_length - session->out_start - session->answer_left;
 }
 
 void session_event(struct session *session, const char *line, size_t length)
 {
-	if (session->lost || session_events(session) + length > SESSION_EVENTS_MOST ||
+	if (session->lost || count_events(session) + length > SESSION_EVENTS_MOST ||
 	    queue(session, line, length))
 		session->lost++;
 }
 
-void session_tell_lost(struct session *session, const char *line, size_t length)
+bool session_may_report_lost(const struct session *session)
+{
+	return session->lost && count_events(session) <= SESSION_EVENTS_MOST / 2;
+}
+
+void session_report_lost(struct session *session, const char *line, size_t length)
 {
 	if (queue(session, line, length) == 0)
 		session->lost = 0;
@@ -214,20 +134,21 @@ void session_tell_lost(struct session *session, const char *line, size_t length)
 int session_send(struct session *session, uint64_t now_ns)
 {
 	while (session_is_sending(session)) {
-		ssize_t n = send(session->fd, session->out + session->out_start,
-				 (size_t)(session->queued - session->sent),
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+			send(session->fd, session->out + session->out_start,
+			     session->out_length - session->out_start, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -errno;
 		session->out_start += (size_t)n;
-		session->sent += (uint64_t)n;
+		session->answer_left -=
+			(size_t)n < session->answer_left ? (size_t)n : session->answer_left;
 		session->active_ns = now_ns;
 	}
 	free(session->out);
 	session->out = NULL;
-	session->out_room = session->out_start = 0;
+	session->out_room = session->out_start = session->out_length = 0;
 	return 0;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One client of the control socket: what it has sent and not been answered, what it is to be sent
- * and has not read, how much it may ask for. All of it bounded. Knows the socket, and nothing of
- * the other clients or of what the lines mean. No call blocks. Main thread.
+ * One client of the control socket: the requests that it has sent, and what it has yet to read. All
+ * of it is bounded. Knows the socket, but neither the other clients nor what the requests mean. No
+ * call blocks.
  *
- * Requests are lines in a buffer that grows with them. Answers and events leave through one queue,
- * line after line; there is one answer in it at most, and 256 KiB of events.
+ * Main thread. Owned by the server.
  */
 #ifndef XMCAST_CONTROL_SESSION_H
 #define XMCAST_CONTROL_SESSION_H
@@ -14,93 +13,69 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "control/lines.h"
 #include "control/method.h"
 
-/* A request line with its newline: as many names as a person types, or a rule with all its outputs
- * of some 100 bytes each; and 65,536 rules at once. */
+/* The longest request line, with its newline: enough for a rule with all its outputs of some 100
+ * bytes each; and from clients that may change things, for 65,536 rules at once. */
 #define SESSION_REQUEST_MOST	  (64U << 10)
 #define SESSION_LONG_REQUEST_MOST (8U << 20)
 
 /* Events that wait for their reader: some 2,000. */
 #define SESSION_EVENTS_MOST (256U << 10)
 
-/* What a client may ask for: so many at once, then one in each interval (100 a second). */
-#define SESSION_BURST	    200
-#define SESSION_INTERVAL_NS 10000000ULL
-
 struct session {
 	int fd;
 	enum control_access access;
-	bool kept;	    /* never closed to make room for others */
-	bool monitor;	    /* gets events */
-	bool ended;	    /* sends no more; gone once its answers are out */
-	unsigned int slot;  /* its owner's place for it */
-	uint32_t watched;   /* epoll events asked for */
-	bool is_watched;    /* in the epoll set */
-	uint64_t active_ns; /* when something was last read from it or sent to it */
+	bool monitor;	     /* gets events */
+	bool ended;	     /* sends no more; closed once its answers are sent */
+	uint32_t watched;    /* epoll events that are asked for */
+	unsigned int credit; /* requests that a reader may still make in this second */
+	uint64_t turn;	     /* when the server last served it: a count of turns */
+	uint64_t active_ns;  /* when something was last read from it or sent to it */
+	struct lines requests;
 
-	/* Requests. */
-	char *request;
-	size_t request_room;
-	size_t request_start;  /* lines before it are done */
-	size_t request_length; /* bytes in all */
-	size_t request_seen;   /* no newline from the start up to here */
-	uint64_t allowance_ns; /* generic cell rate algorithm: when all is forgotten */
-	uint64_t resume_ns;    /* it has asked too often, and waits until then; 0: it does not */
-
-	/* What it is to be sent; positions count all bytes ever queued. */
+	/* To be sent: [out_start, out_length). Its first `answer_left` bytes end with an answer; 0:
+	 * no answer waits. */
 	char *out;
 	size_t out_room;
-	size_t out_start; /* bytes of `out` that are sent */
-	uint64_t sent;
-	uint64_t queued;
-	uint64_t answer_start;
-	uint64_t answer_end;
-	uint64_t answer_since_ns;
-	bool expired;  /* its answer has been unread for too long: it is to be closed */
-	uint64_t lost; /* events that had no room, and were not yet told of */
+	size_t out_start;
+	size_t out_length;
+	size_t answer_left;
+	uint64_t answer_ns; /* when that answer was queued */
+	uint64_t lost;	    /* events without room that the client has not been told of yet */
 };
 
-/* Takes over a connected, non-blocking socket. NULL: no memory, then the socket stays the caller's.
- */
+/* Take over a connected socket. NULL: no memory; then the socket stays the caller's. */
 struct session *session_new(int fd, enum control_access access, uint64_t now_ns);
 
-/* Closes the socket. Takes NULL. */
+/* Close the socket and free the session. Takes NULL. */
 void session_free(struct session *session);
 
-/* The first request line that is whole, without its newline, or NULL. Valid until session_read().
- */
-const char *session_line(struct session *session, size_t *length);
+/* Read requests, once. 0; -errno: the client has gone, or there is no memory. */
+int session_read(struct session *session, uint64_t now_ns);
 
-/* That line is done with. */
-void session_drop_line(struct session *session);
+/* Whether a whole request has been read. */
+bool session_has_request(struct session *session);
 
-/* Read what there is, up to `most` bytes of one unfinished line. 0, or -errno: it is gone. */
-int session_read(struct session *session, size_t most, uint64_t now_ns);
-
-/* There is a line of that many bytes, and no end of it. */
-bool session_is_full(struct session *session, size_t most);
-
-/* It sends no more, and what it has sent is forgotten. */
+/* Read no more, and forget what was read. */
 void session_stop_reading(struct session *session);
-
-/* May the client make a request now? If not, resume_ns says when. */
-bool session_may_ask(struct session *session, uint64_t now_ns);
 
 /* Queue an answer. 0 or -ENOMEM. */
 int session_answer(struct session *session, const char *line, size_t length, uint64_t now_ns);
 
-/* Queue an event. One without room is counted in `lost`, and so are those that come after it, until
- * session_tell_lost(): the gap is where the client is told of it. */
+/* Queue an event. Without room it is counted in `lost`, and so are all that follow until
+ * session_report_lost(). */
 void session_event(struct session *session, const char *line, size_t length);
 
-/* Queue the line that tells how many were lost. */
-void session_tell_lost(struct session *session, const char *line, size_t length);
+/* Whether events are missing and there is room to go on. Waits for half of the room, so that a
+ * client that is always too slow gets a few large gaps instead of one after each event. */
+bool session_may_report_lost(const struct session *session);
 
-/* Bytes of events that wait. */
-size_t session_events(const struct session *session);
+/* Queue the line that tells the client how many events are missing at this point. */
+void session_report_lost(struct session *session, const char *line, size_t length);
 
-/* Send what is queued, as far as the client reads. 0, or -errno: it is gone. */
+/* Send as much as the client reads. 0; -errno: the client has gone. */
 int session_send(struct session *session, uint64_t now_ns);
 
 bool session_is_sending(const struct session *session);	  /* anything */

@@ -131,6 +131,7 @@ static void on_second(struct daemon *daemon)
 		return;
 	statistics_sample(daemon);
 	relay_check_workers(daemon->relay);
+	control_server_tick(daemon->control, clock_ns());
 	service_second(daemon);
 	daemon->seconds += (unsigned int)expirations;
 	interval = relay_config(daemon->relay)->stats_interval;
