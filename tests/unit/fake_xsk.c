@@ -32,6 +32,7 @@ struct xsk {
 	counter_t rx_dropped;
 	counter_t rx_ring_full;
 	int fd; /* eventfd: readable if there may be something in the RX ring */
+	atomic_bool driver_stopped;
 	uint8_t *memory;
 	unsigned int frames;
 	unsigned int frame_shift;
@@ -202,6 +203,12 @@ void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
 	atomic_store(&xsk->fill.head, head);
 }
 
+void xsk_wake_driver(const struct xsk *xsk)
+{
+	if (atomic_load(&xsk->driver_stopped))
+		atomic_store(&((struct xsk *)xsk)->driver_stopped, false);
+}
+
 #ifdef XMC_DEBUG
 void xsk_hand_over(struct xsk *xsk, uint32_t frame, enum xsk_owner from, enum xsk_owner to)
 {
@@ -238,7 +245,7 @@ bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length)
 	const uint64_t one = 1;
 	uint32_t frame;
 
-	if (fill == atomic_load(&xsk->fill.head)) {
+	if (atomic_load(&xsk->driver_stopped) || fill == atomic_load(&xsk->fill.head)) {
 		counter_add(&xsk->rx_dropped, 1);
 		return false;
 	}
@@ -257,6 +264,11 @@ bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length)
 	atomic_store(&xsk->rx.head, rx + 1);
 	must(write(xsk->fd, &one, sizeof(one)) == sizeof(one), "eventfd", frame);
 	return true;
+}
+
+void fake_xsk_stop_driver(struct xsk *xsk)
+{
+	atomic_store(&xsk->driver_stopped, true);
 }
 
 bool fake_xsk_is_whole(const struct xsk *xsk)

@@ -31,6 +31,10 @@ void fake_xsk_when_empty(void (*hook)(void *context), void *context);
  * RX ring is full; then it is counted as dropped. */
 bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length);
 
+/* The zero-copy driver has found the fill ring empty, behind the last look of xsk_return(): no
+ * packet arrives any more until the ingress thread wakes it. */
+void fake_xsk_stop_driver(struct xsk *xsk);
+
 /* Is every frame in the fill ring, each once? */
 bool fake_xsk_is_whole(const struct xsk *xsk);
 

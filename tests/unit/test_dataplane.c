@@ -252,6 +252,31 @@ static void test_no_frame_left(void **state)
 	stream_put(stream);
 }
 
+/* A zero-copy driver that waits for a wake-up which nobody owes it any more: all frames are back in
+ * the fill ring. A thread that spins never calls poll(2), which wakes it otherwise. */
+static void test_stopped_driver(void **state)
+{
+	struct worker *worker = open_worker(state);
+	struct ruleset *ruleset;
+	struct stream *stream;
+	struct sink sink;
+
+	sink_open(&sink, "127.0.0.1", 0, lab_equal);
+	stream = lab_stream(0, &sink.to, 1, 64);
+	ruleset = rules_of(&stream, 1);
+	start_worker(state, worker, ruleset);
+	for (uint32_t i = 0; i < 100; i++) {
+		fake_xsk_stop_driver(fake_xsk_last());
+		must_deliver(fake_xsk_last(), 0, i, lab_equal);
+		sink_expect(&sink, 1);
+	}
+	stop_worker(worker);
+	expect_sent(stream, 0, 100);
+	sink_close(&sink);
+	ruleset_free(ruleset);
+	stream_put(stream);
+}
+
 /* ---- rulesets ---- */
 
 /* Two flows arrive all the time, in a thread of their own. */
@@ -373,24 +398,24 @@ static void test_change_rules_at_rest(void **state)
 
 /* ---- life ---- */
 
-/* Threads without work sleep, and show that they live each time that they are asked; the seconds
+/* Threads without work sleep, and their heartbeats move each time that they are woken; the seconds
  * are made up, so that it does not matter how long they take. */
-static void test_signs_of_life(void **state)
+static void test_heartbeats(void **state)
 {
 	struct worker *worker = open_worker(state);
 	struct ruleset *ruleset = rules_of(NULL, 0);
 	uint64_t now = 1000 * NS_PER_SECOND;
 
 	worker_check(worker, now);
-	assert_int_equal(worker_owed_ns(worker), 0);
+	assert_int_equal(worker_overdue_ns(worker), 0);
 	start_worker(state, worker, ruleset);
 	for (int i = 0; i < 500; i++) {
 		now += NS_PER_SECOND;
-		worker_check(worker, now); /* asks, if they have not moved since the last time */
+		worker_check(worker, now); /* wakes them if they have not moved since then */
 		do {
 			sched_yield();
 			worker_check(worker, ++now);
-		} while (worker_owed_ns(worker));
+		} while (worker_overdue_ns(worker));
 	}
 	assert_false(worker_failed(worker));
 	assert_null(worker_find_stuck());
@@ -404,7 +429,7 @@ static void test_never_started(void **state)
 
 	assert_int_equal(worker_stop(worker), 0);
 	worker_check(worker, NS_PER_SECOND);
-	assert_int_equal(worker_owed_ns(worker), 0);
+	assert_int_equal(worker_overdue_ns(worker), 0);
 	worker_close(worker);
 	worker_close(NULL);
 	watchdog_stop();
@@ -440,9 +465,11 @@ int main(void)
 		ALL(test_lone_packets),
 		ALL(test_stop_with_a_backlog),
 		ALL(test_no_frame_left),
+		ONE(test_stopped_driver, 2, "io_uring:spin"),
+		ONE(test_stopped_driver, 5, "sendmmsg:spin"),
 		ALL(test_change_rules),
 		ALL(test_change_rules_at_rest),
-		ALL(test_signs_of_life),
+		ALL(test_heartbeats),
 		ONE(test_never_started, 0, "once"),
 		ONE(test_open_fails, 0, "once"),
 	};

@@ -17,26 +17,25 @@ static void test_busy(void **state)
 
 	for (uint64_t i = 1; i < 100; i++) {
 		assert_false(watch_look(&watch, i, i * S));
-		assert_int_equal(watch_owed_ns(&watch), 0);
-		assert_int_equal(watch.progress_ns, i * S);
+		assert_int_equal(watch_overdue_ns(&watch), 0);
 	}
 }
 
-/* Asked in each second look, and always answers. */
+/* Woken at every other look, and always moves. */
 static void test_asleep(void **state)
 {
 	struct watch watch = {0};
-	unsigned int asked = 0;
+	unsigned int woken = 0;
 	uint64_t beats = 7;
 
 	for (uint64_t i = 1; i < 101; i++) {
 		if (watch_look(&watch, beats, i * S)) {
-			asked++;
+			woken++;
 			beats++;
 		}
-		assert_int_equal(watch_owed_ns(&watch), 0);
+		assert_int_equal(watch_overdue_ns(&watch), 0);
 	}
-	assert_int_equal(asked, 50);
+	assert_int_equal(woken, 50);
 }
 
 static void test_stuck(void **state)
@@ -47,12 +46,11 @@ static void test_stuck(void **state)
 	assert_true(watch_look(&watch, 5, 2 * S));
 	for (uint64_t i = 3; i < 20; i++) {
 		assert_false(watch_look(&watch, 5, i * S));
-		assert_int_equal(watch_owed_ns(&watch), (i - 2) * S);
-		assert_int_equal(watch.progress_ns, 1 * S);
+		assert_int_equal(watch_overdue_ns(&watch), (i - 2) * S);
 	}
-	/* It was not for ever. */
+	/* It moves again after all. */
 	assert_false(watch_look(&watch, 6, 20 * S));
-	assert_int_equal(watch_owed_ns(&watch), 0);
+	assert_int_equal(watch_overdue_ns(&watch), 0);
 	assert_true(watch_look(&watch, 6, 21 * S));
 }
 
@@ -73,16 +71,16 @@ static void test_main_was_away(void **state)
 	assert_false(watch_look(&watch, 5, 1 * S));
 	assert_true(watch_look(&watch, 5, 2 * S));
 	assert_false(watch_look(&watch, 5, 3 * S));
-	assert_int_equal(watch_owed_ns(&watch), 1 * S);
+	assert_int_equal(watch_overdue_ns(&watch), 1 * S);
 	/* Just in time, and too late. */
 	assert_false(watch_look(&watch, 5, 3 * S + WATCH_LATE_NS));
-	assert_int_equal(watch_owed_ns(&watch), 1 * S + WATCH_LATE_NS);
+	assert_int_equal(watch_overdue_ns(&watch), 1 * S + WATCH_LATE_NS);
 	assert_false(watch_look(&watch, 5, 4 * S + 2 * WATCH_LATE_NS));
-	assert_int_equal(watch_owed_ns(&watch), 0);
-	/* From the beginning: asked again, and owing since then. */
+	assert_int_equal(watch_overdue_ns(&watch), 0);
+	/* From the beginning: woken again, and overdue from then on. */
 	assert_true(watch_look(&watch, 5, 5 * S + 2 * WATCH_LATE_NS));
 	assert_false(watch_look(&watch, 5, 6 * S + 2 * WATCH_LATE_NS));
-	assert_int_equal(watch_owed_ns(&watch), 1 * S);
+	assert_int_equal(watch_overdue_ns(&watch), 1 * S);
 }
 
 int main(void)

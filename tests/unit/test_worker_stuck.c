@@ -87,9 +87,9 @@ static void test_stuck(void **state)
 	assert_true(worker_failed(worker));
 	worker_describe_stuck(worker, &stuck);
 	assert_string_equal(stuck.thread, "in0/lo");
-	assert_true(stuck.owed_ns >= PATIENCE * NS_PER_SECOND);
+	assert_true(stuck.overdue_ns >= PATIENCE * NS_PER_SECOND);
 	assert_true(stuck.cpu_ns < NS_PER_SECOND);
-	assert_true(worker_owed_ns(worker) == stuck.owed_ns);
+	assert_true(worker_overdue_ns(worker) == stuck.overdue_ns);
 	/* At once from now on. */
 	assert_int_equal(worker_update(worker, ruleset), -EIO);
 	assert_int_equal(worker_stop(worker), -EIO);

@@ -35,7 +35,7 @@ static void tell(const struct worker *worker)
 	log_event(LOG_LEVEL_ERROR, "worker-stuck", LOG_NAME("thread", stuck.thread),
 		  LOG_NAME("interface", worker_interface(worker)),
 		  LOG_UINT("queue", worker_queue(worker)),
-		  LOG_UINT("owed_ms", stuck.owed_ns / NS_PER_MS),
+		  LOG_UINT("owed_ms", stuck.overdue_ns / NS_PER_MS),
 		  LOG_UINT("cpu_ms", stuck.cpu_ns / NS_PER_MS),
 		  LOG_UINT("queued_frames", state.queued),
 		  LOG_UINT("in_flight_frames", state.in_flight),

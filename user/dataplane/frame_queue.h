@@ -3,9 +3,9 @@
  * The queue of received datagrams from the ingress thread to the egress thread: a ring with one
  * producer and one consumer, without locks, and the sleep handshake between the two.
  *
- * Ownership: from frame_queue_publish() until frame_queue_take() an entry's frame belongs to the
- * queue. The queue is made as large as there are frames, plus markers, so it never overflows: each
- * entry holds a frame of its own.
+ * Ownership: the frame of an entry belongs to the queue from frame_queue_publish() until
+ * frame_queue_take(). The queue never overflows, because it has an entry for each frame and each
+ * marker.
  *
  * Threads: _push, _publish and _must_wake are the producer's; _take, _empty, _sleep, _awake the
  * consumer's.
@@ -46,12 +46,12 @@ struct frame_entry {
 _Static_assert(sizeof(struct frame_entry) == 24, "the size that the measured costs are about");
 
 struct frame_queue {
-	/* Written by the producer. */
+	/* The producer's. */
 	alignas(CACHE_LINE) _Atomic uint32_t head; /* entries published */
 	uint32_t pushed;			   /* entries written, not all published yet */
 	uint32_t seen_tail;			   /* last value read of tail */
 
-	/* Written by the consumer. */
+	/* The consumer's. */
 	alignas(CACHE_LINE) _Atomic uint32_t tail; /* entries taken */
 	uint32_t seen_head;			   /* last value read of head */
 	alignas(CACHE_LINE) atomic_bool sleeping;  /* written by both: see frame_queue_sleep() */
@@ -65,7 +65,7 @@ struct frame_queue {
 int frame_queue_init(struct frame_queue *queue, uint32_t entries);
 void frame_queue_destroy(struct frame_queue *queue);
 
-/* Write one entry behind those pushed before; the consumer does not see it yet. False: full. */
+/* Append an entry, which the consumer does not see yet. False: the queue is full. */
 static inline bool frame_queue_push(struct frame_queue *queue, const struct frame_entry *entry)
 {
 	if (queue->pushed - queue->seen_tail > queue->mask) {
@@ -77,7 +77,8 @@ static inline bool frame_queue_push(struct frame_queue *queue, const struct fram
 	return true;
 }
 
-/* Show the consumer all that was pushed. Once per batch. (seq_cst: see frame_queue_must_wake().) */
+/* Show the consumer all pushed entries, once for several. (seq_cst: see frame_queue_must_wake().)
+ */
 static inline void frame_queue_publish(struct frame_queue *queue)
 {
 	atomic_store_explicit(&queue->head, queue->pushed, memory_order_seq_cst);
@@ -86,10 +87,10 @@ static inline void frame_queue_publish(struct frame_queue *queue)
 /*
  * After a publish: must the consumer be woken? True at most once per sleep.
  *
- * Producer: store head, load sleeping. Consumer: store sleeping, load head. All four are seq_cst,
- * so they have one order, in which at least one side's load comes behind the other's store: no
- * wake-up is lost (Dekker's algorithm). On x86 such a store is one xchg, a full fence; the loads
- * are plain.
+ * Producer: store head, load sleeping. Consumer: store sleeping, load head. All four are seq_cst
+ * and so have one total order, in which the load of at least one side comes after the store of the
+ * other: no wake-up is lost (Dekker's algorithm). On x86 such a store is one xchg, a full fence;
+ * the loads are plain.
  */
 static inline bool frame_queue_must_wake(struct frame_queue *queue)
 {
@@ -129,8 +130,8 @@ static inline uint32_t frame_queue_length(const struct frame_queue *queue)
 }
 
 /*
- * Consumer: announce that it will wait for a wake-up. True: it may; from now on the producer wakes
- * it. False: entries came meanwhile, it must not wait.
+ * Consumer: announce that it will wait for a wake-up. True: it may wait, and the producer wakes it.
+ * False: entries were published in the meantime, it must not wait.
  */
 static inline bool frame_queue_sleep(struct frame_queue *queue)
 {
@@ -142,7 +143,7 @@ static inline bool frame_queue_sleep(struct frame_queue *queue)
 	return false;
 }
 
-/* Consumer: it runs again, for whatever reason. */
+/* Consumer: it runs again, whatever woke it. */
 static inline void frame_queue_awake(struct frame_queue *queue)
 {
 	atomic_store_explicit(&queue->sleeping, false, memory_order_relaxed);

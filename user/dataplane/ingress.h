@@ -2,10 +2,11 @@
 /*
  * The ingress thread's work: RX ring to frame queue.
  *
- * Reads received frames in batches, validates their headers again (an admin may have attached
- * another program), finds their stream in the ruleset, pushes them, publishes once per batch, and
- * wakes the egress thread if, and only if, that sleeps. Frames of no use are queued as well: only
- * the egress thread gives frames back.
+ * The thread takes frames out of the RX ring, several at a time, and validates their headers again,
+ * because an administrator may have attached another program. It finds their streams in the ruleset
+ * and pushes them into the frame queue, publishes once for all, and wakes the egress thread only if
+ * that sleeps. Frames without a stream are queued as well, because only the egress thread returns
+ * frames.
  */
 #ifndef XMCAST_DATAPLANE_INGRESS_H
 #define XMCAST_DATAPLANE_INGRESS_H
@@ -20,10 +21,10 @@
 #include "dataplane/xsk.h"
 #include "rules/config.h"
 
-/* Why a received packet was not handed on. */
+/* Why a received packet is not sent. */
 enum ingress_drop {
-	INGRESS_INVALID, /* not a datagram: steered by somebody else's program */
-	INGRESS_NO_RULE, /* no rule names it any more */
+	INGRESS_INVALID, /* not a UDP datagram: another program steered it */
+	INGRESS_NO_RULE, /* no rule matches it any more */
 	INGRESS_DROPS,
 };
 
@@ -37,20 +38,20 @@ struct ingress_counters {
 	counter_t drops[INGRESS_DROPS];
 	counter_t wakeups; /* writes to the egress thread's eventfd */
 	counter_t polls;   /* times that the thread slept */
-	counter_t beats;   /* passes of the loop: that it makes progress (watch.h) */
+	counter_t beats;   /* passes of the loop: the thread makes progress (watch.h) */
 };
 
 struct ingress {
 	/* Set before the thread starts. */
 	struct xsk *xsk;
 	struct frame_queue *queue;
-	unsigned int rx_queue; /* which of a stream's counters are ours */
+	unsigned int rx_queue; /* selects the shards that are ours */
 	enum egress_wakeup wakeup;
 	int egress_wakeup_fd; /* eventfd */
 	int control_fd;	      /* eventfd: look at `next` and `stop` */
 
-	/* Main thread to ingress: a ruleset to go over to (taken: NULL), or the order to end once
-	 * the RX ring is empty. */
+	/* Main thread to ingress: the next ruleset (NULL once it is used), and the order to end as
+	 * soon as the RX ring is empty. */
 	_Atomic(const struct ruleset *) next;
 	_Atomic uint64_t next_generation;
 	atomic_bool stop;
@@ -61,7 +62,7 @@ struct ingress {
 	alignas(CACHE_LINE) struct ingress_counters counters;
 };
 
-/* Run until told to stop and the RX ring is empty. The ingress thread. */
+/* Run until `stop` is set and the RX ring is empty. The ingress thread. */
 void ingress_run(struct ingress *ingress);
 
 #endif

@@ -13,9 +13,9 @@
 #define IPV6_HEADER   40
 
 /*
- * No debt is so large: the longest burst, the longest time of one datagram (64 KiB at 1 kbit/s: 525
- * s) and what a thread's `now` may be old by stay far below these 18 minutes. What seems to be
- * further ahead is the past, seen after the ticks have wrapped.
+ * A debt is smaller than these 18 minutes: the longest burst, the longest datagram (64 KiB at
+ * 1 kbit/s: 525 s) and the age of a thread's `now` add up to far less. A time that seems further
+ * ahead is in the past, seen after the ticks have wrapped.
  */
 #define DEBT_MAX (1ULL << (40 + RATE_TICK_BITS))
 
@@ -24,7 +24,7 @@ static uint64_t ticks(uint64_t ns)
 	return ns << RATE_TICK_BITS;
 }
 
-/* Ticks that one takes of so many a second, as a fixed point number; rounded. */
+/* Ticks that each of `per_second` takes, as a fixed-point number, rounded. */
 static uint64_t cost_of(uint64_t per_second, unsigned int fraction_bits)
 {
 	return ((ticks(NS_PER_SECOND) << fraction_bits) + per_second / 2) / per_second;
@@ -39,7 +39,7 @@ void rate_limit_init(struct rate_limit *limit, const struct rule_output *output,
 	atomic_init(&limit->packets.paid_at, ticks(now_ns));
 	limit->burst = ticks(burst_ms * (NS_PER_SECOND / 1000));
 	limit->overhead = UDP_HEADER + (addr_is_ipv4(&output->to) ? IPV4_HEADER : IPV6_HEADER);
-	/* A byte takes as long as eight bits: shifted by three more. At most 2^55. */
+	/* A byte takes as long as eight bits, hence three bits more. At most 2^55. */
 	if (output->rate_bps)
 		limit->byte_cost = cost_of(output->rate_bps, FRACTION_BITS + 3);
 	if (output->rate_pps)
@@ -52,7 +52,7 @@ static bool take(struct rate_bucket *bucket, uint64_t burst, uint64_t cost, uint
 	uint64_t base;
 
 	do {
-		/* Unsigned: what is in the past is a long way ahead. */
+		/* Unsigned: the past is a long way ahead. */
 		base = paid_at - now < DEBT_MAX ? paid_at : now;
 		if (base - now > burst)
 			return false;

@@ -14,7 +14,7 @@ struct slot {
 
 /* Open addressing with linear probing; at most half full, so that a miss ends soon. */
 struct ruleset {
-	/* What the inputs of its streams look like, by family, the most specific first. */
+	/* The shapes of its inputs, by family, the most specific first. */
 	struct xmc_shape *shapes[XMC_FAMILIES];
 	unsigned int nr_shapes[XMC_FAMILIES];
 	uint32_t mask;
@@ -23,9 +23,9 @@ struct ruleset {
 	struct slot slots[];
 };
 
-/* The keys come from an admin's rules, not from packets, so nobody outside can choose collisions;
- * a good spread over neighbouring groups and ports is all that is needed (multipliers: the
- * fractional part of the golden ratio, and MurmurHash3's finalizer). */
+/* The keys come from rules, not from packets, so no sender can choose collisions; neighbouring
+ * groups and ports must be spread well, that is all (multipliers: the fractional part of the golden
+ * ratio, and MurmurHash3's finalizer). */
 static uint32_t hash_key(const struct xmc_rule_key *key)
 {
 	uint64_t words[4];
@@ -53,7 +53,7 @@ static const struct slot *find(const struct ruleset *ruleset, const struct xmc_r
 	return &ruleset->slots[i];
 }
 
-/* Collects which shapes there are. */
+/* Which shapes are in use. */
 struct census {
 	bool present[XMC_FAMILIES][XMC_SHAPES];
 };

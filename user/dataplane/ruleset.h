@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A ruleset is an immutable snapshot of the streams of one ingress interface, found by what a
- * packet says: of those with its group and port the one whose source is the most specific, from a
- * host over ever shorter prefixes to any; if there is none, in the same way of those with its group
- * and any port.
+ * A ruleset is an immutable snapshot of the streams of one ingress interface, with look-up by
+ * packet: of the streams with the packet's group and port, the one with the most specific matching
+ * source (a host, then ever shorter prefixes, then any source); if there is none, in the same way
+ * of the streams with the packet's group and any port.
  *
- * The main thread makes and frees rulesets; each holds a reference to its streams. The ingress
+ * The main thread creates and frees rulesets; each holds references to its streams. The ingress
  * threads of the interface read one at a time. A ruleset may be freed once every worker has
  * acknowledged its successor (worker.h).
  */
@@ -21,19 +21,19 @@
 struct ruleset;
 
 /*
- * A snapshot of `count` streams (may be 0) whose inputs differ; their array is copied. 0, -EEXIST:
- * two have the same input; -ENOMEM.
+ * A snapshot of `count` streams (may be 0) with different inputs; copies the array. 0, -EEXIST: two
+ * have the same input; -ENOMEM.
  */
 int ruleset_new(struct ruleset **out, struct stream *const *streams, unsigned int count);
 
-/* Drop the references to its streams. Takes NULL. */
+/* Drop the references to its streams. Accepts NULL. */
 void ruleset_free(struct ruleset *ruleset);
 
-/* The stream of a datagram, or NULL. One look-up for each length of source that there is,
- * with a port and with any, however many rules there are. */
+/* The stream of a datagram, or NULL. One look-up for each length of source prefix in use, with the
+ * port and with any port; the number of rules does not matter. */
 struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_datagram *dgram);
 
-/* Whether it has a stream with the input of this rule. Takes NULL, which has none. */
+/* Does it have a stream with the input of this rule? Accepts NULL, which has none. */
 bool ruleset_has(const struct ruleset *ruleset, const struct rule *rule);
 
 #endif

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* What UDP sends answer (udp(7), ip(7), and the kernel's own paths). The last slot takes the rest.
- */
+/* The errors of UDP sends (udp(7), ip(7), and those of the layers below). The last slot counts all
+ * others. */
 #define SEND_ERRNOS                                                                                \
 	EAGAIN, ENOBUFS, ENOMEM, ENETUNREACH, EHOSTUNREACH, ENETDOWN, ENODEV, ENXIO, EACCES,       \
 		EPERM, EMSGSIZE, EINVAL, EIO, ECONNREFUSED, EADDRNOTAVAIL, EFAULT, ECANCELED

@@ -11,8 +11,12 @@
 
 #include "rules/config.h"
 
-/* Rounds that `hybrid` looks again: 34 to 43 us, measured on an EPYC with nothing else to run. */
+/* Rounds of `hybrid`: 34 to 43 us, measured on an idle EPYC. */
 #define SPIN_HYBRID_ROUNDS 1000
+
+/* In one of so many rounds the thread yields its CPU, because there may be fewer CPUs than threads.
+ */
+#define SPIN_YIELD_ROUNDS 64
 
 struct spin {
 	enum egress_wakeup wakeup;
@@ -25,7 +29,7 @@ static inline void spin_reset(struct spin *spin, enum egress_wakeup wakeup)
 	spin->rounds = 0;
 }
 
-/* True: look again at once; false: sleep. */
+/* True: look for work again at once; false: sleep. */
 static inline bool spin_again(struct spin *spin)
 {
 	if (spin->wakeup == WAKEUP_EVENTFD)
@@ -35,8 +39,7 @@ static inline bool spin_again(struct spin *spin)
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #endif
-	/* With fewer cores than threads the spinner must let the others work. */
-	if (++spin->rounds % 64 == 0)
+	if (++spin->rounds % SPIN_YIELD_ROUNDS == 0)
 		sched_yield();
 	return true;
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which packets' way through the relay is timed, and the moment of their reception in 32 bits, so
- * that it fits the frame queue's entries and costs the others nothing but a comparison.
+ * Latency samples: which packets are timed, and the time of their reception in 32 bits, so that it
+ * fits an entry of the frame queue. Packets that are not timed cost one comparison.
  */
 #ifndef XMCAST_DATAPLANE_STAMP_H
 #define XMCAST_DATAPLANE_STAMP_H
 
 #include "base/clock.h"
 
-/* One packet of so many of a stream's queue is timed, the first included. A stamp takes 26 ns (a
- * TSC as the clock), its sample at the other end as long for each output: with 64 less than 1 ns a
- * packet and output, of some 600 that relaying one takes. */
+/* One of so many packets of a stream's shard is timed, starting with the first. Reading the clock
+ * takes 26 ns (TSC), once for the stamp and once for each output: with 64 that is less than 1 ns
+ * per packet and output, of some 600 that relaying takes. */
 #define STAMP_EVERY 64
 
-/* A stamp counts ticks of 64 ns: it comes round after 275 s, longer than any packet waits. */
+/* A stamp counts ticks of 64 ns. It wraps after 275 s, longer than any packet waits. */
 #define STAMP_TICK_BITS 6
 
 /* Now; never 0, which means "not timed". */
@@ -29,7 +29,7 @@ static inline uint64_t stamp_age_ns(uint32_t stamp)
 {
 	uint32_t ticks = (uint32_t)(clock_ns() >> STAMP_TICK_BITS) - stamp;
 
-	/* Made as 1 instead of 0 within this very tick. */
+	/* stamp_now() returned 1 for 0, within this very tick. */
 	return ticks == UINT32_MAX ? 0 : (uint64_t)ticks << STAMP_TICK_BITS;
 }
 

@@ -69,7 +69,7 @@ static void close_stream(struct stream *stream)
 	free(stream);
 }
 
-/* Does the whole rule wait for interfaces of its outputs? */
+/* Are the interfaces of all outputs missing? */
 static bool is_away(const struct stream *stream)
 {
 	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
@@ -97,12 +97,13 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 	stream->references = 1;
 	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
 	stream->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*stream->shards));
-	/* Not touched until there is a sample: pages of idle streams stay the kernel's. */
+	/* Untouched until the first sample, so that the pages of idle streams are never allocated.
+	 */
 	stream->latency = calloc(nr_shards, sizeof(*stream->latency));
 	if (!stream->outputs || !stream->shards || !stream->latency)
 		goto fail;
 	memset(stream->shards, 0, nr_shards * sizeof(*stream->shards));
-	/* Counted up one by one, so that a failure closes just those that are open. */
+	/* Counted one by one, so that a failure closes only those that are open. */
 	while (stream->nr_outputs < rule->nr_outputs) {
 		unsigned int i = stream->nr_outputs++;
 

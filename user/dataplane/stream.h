@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stream is a rule at work: its key, its outputs with their sockets, and its counters.
+ * A stream is the user path of a running rule: its outputs with their sockets, and its counters.
  *
- * One worker serves one RX queue, and a flow arrives on one queue; so a stream has one set of
- * counters per queue of its ingress interface, each written by that queue's threads alone. The
- * sockets are shared by the queues: a stream keeps one UDP source port.
+ * A flow arrives on one RX queue, and one worker serves each queue. So counters are sharded: a
+ * stream and its outputs have one shard per RX queue of the ingress interface, written by the
+ * threads of that queue alone. All shards of an output use one socket, so that a stream keeps one
+ * UDP source port.
  *
- * The main thread opens, holds and drops streams (a count of references: one per ruleset that names
- * it). The definition never changes; the data path reads it and writes only its own queue's part.
+ * The main thread opens and holds streams: they are counted, one reference for each ruleset that
+ * names the stream. The data path reads the definition, which never changes, and writes its own
+ * shards.
  */
 #ifndef XMCAST_DATAPLANE_STREAM_H
 #define XMCAST_DATAPLANE_STREAM_H
@@ -61,7 +63,7 @@ struct output {
 	struct output_shard *shards; /* nr_shards of the stream */
 };
 
-/* One queue's part of a stream. Written by the ingress thread. */
+/* The shard of a stream: what one ingress thread counts. */
 struct stream_shard {
 	alignas(CACHE_LINE) counter_t received;
 	counter_t received_bytes; /* UDP payload */
@@ -73,8 +75,8 @@ struct stream {
 	unsigned int nr_outputs;
 	struct output *outputs;
 	struct stream_shard *shards;
-	/* One a queue: from reception to the end of each send of a packet in STAMP_EVERY, refused
-	 * ones included. Written by the egress thread. */
+	/* One per shard: from reception to the completion of each send, refused ones included, of
+	 * one packet in STAMP_EVERY. Written by the egress thread. */
 	struct histogram *latency;
 	unsigned int references;
 };
@@ -86,12 +88,11 @@ struct stream_failure {
 };
 
 /*
- * Open the sockets of a rule's outputs. Reference count 1. 0 or -errno (-ENODEV: no output's
- * interface exists, while one is enough: the others wait for theirs; -EMFILE, -ENOMEM: too few
- * resources; then *failure says where). `egress`: most datagrams in one send, unless an output says
- * otherwise, and the send buffer. Needs CAP_NET_RAW to name an interface on old kernels. `before`:
- * the stream that this one is to replace, or NULL; outputs to the same destinations take over its
- * sockets.
+ * Open the sockets of a rule's outputs. One reference. `egress`: most datagrams in one send, unless
+ * an output has its own limit, and the send buffer. `before`: the stream that this one replaces, or
+ * NULL; its sockets are shared by outputs with the same destination. 0 or -errno, with *failure:
+ * -ENODEV if the interface of every output is missing (those that are missing while another one
+ * exists wait for it), -EMFILE, -ENOMEM.
  */
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_shards,
 		const struct egress_config *egress, const struct stream *before,
@@ -102,7 +103,7 @@ void stream_route_changed(struct stream *stream, unsigned int i);
 
 void stream_hold(struct stream *stream);
 
-/* Drop a reference; the last closes the sockets. Takes NULL. */
+/* Drop a reference; the last one closes the sockets. Accepts NULL. */
 void stream_put(struct stream *stream);
 
 #endif

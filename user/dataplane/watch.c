@@ -9,17 +9,16 @@ bool watch_look(struct watch *watch, uint64_t beats, uint64_t now_ns)
 	watch->looked_ns = now_ns;
 	watch->beats = beats;
 	if (late || moved) {
-		watch->progress_ns = now_ns;
-		watch->asked_ns = 0;
+		watch->woken_ns = 0;
 		return false;
 	}
-	if (watch->asked_ns)
+	if (watch->woken_ns)
 		return false;
-	watch->asked_ns = now_ns;
+	watch->woken_ns = now_ns;
 	return true;
 }
 
-uint64_t watch_owed_ns(const struct watch *watch)
+uint64_t watch_overdue_ns(const struct watch *watch)
 {
-	return watch->asked_ns ? watch->looked_ns - watch->asked_ns : 0;
+	return watch->woken_ns ? watch->looked_ns - watch->woken_ns : 0;
 }

@@ -22,16 +22,16 @@
 #include "base/wakeup.h"
 #include "dataplane/watch.h"
 
-/* Markers that may be in the queue beside the frames: worker_update() waits for each. */
+/* Markers that may be in the queue beside the frames: worker_update() waits for its own. */
 #define MARKERS 1
 
-/* While the main thread waits for a worker, it looks so often whether that still moves. */
+/* While the main thread waits for a worker, it looks at the heartbeats so often. */
 #define CHECK_MS 1000
 
-/* How the main thread sees one of the two threads. */
-struct thread_watch {
+/* The heartbeat of one of the two threads. */
+struct heartbeat {
 	struct watch watch;
-	uint64_t asked_cpu_ns; /* CPU time that it had used when it was asked */
+	uint64_t woken_cpu_ns; /* CPU time that the thread had used when it was woken */
 	bool stuck;
 };
 
@@ -45,12 +45,12 @@ struct worker {
 
 	pthread_t ingress_thread;
 	pthread_t egress_thread;
-	int ingress_cpu; /* to be bound to, or -1 */
+	int ingress_cpu; /* or -1: any */
 	int egress_cpu;
 	bool ingress_runs;
 	bool egress_runs;
-	sem_t ready;	    /* the thread that starts is ready for packets, or cannot be: */
-	int ingress_result; /* why */
+	sem_t ready;	    /* posted by a starting thread: it is ready for packets, or failed */
+	int ingress_result; /* 0 or why */
 	int egress_result;
 	sem_t ingress_ended;
 	sem_t egress_ended;
@@ -60,12 +60,12 @@ struct worker {
 	int command_fd; /* write end of the command stream */
 	uint64_t generation;
 
-	uint64_t patience_ns; /* 0: no thread is ever called stuck */
-	struct thread_watch ingress_watch;
-	struct thread_watch egress_watch;
+	uint64_t patience_ns; /* overdue for so long, a thread is stuck; 0: never */
+	struct heartbeat ingress_heartbeat;
+	struct heartbeat egress_heartbeat;
 };
 
-/* Of all; the main thread's. */
+/* Of all workers; the main thread's. */
 static const struct worker *first_stuck;
 
 static void *ingress_main(void *arg)
@@ -123,7 +123,7 @@ static int open_channels(struct worker *worker)
 	    worker->egress.notify_fd < 0)
 		return -errno;
 	worker->egress.wakeup_fd = worker->ingress.egress_wakeup_fd;
-	/* SEQPACKET keeps the records whole, and reads 0 once the other end is closed. */
+	/* SEQPACKET keeps records whole, and reads 0 once the other end is closed. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, stream))
 		return -errno;
 	worker->command_fd = stream[0];
@@ -131,7 +131,7 @@ static int open_channels(struct worker *worker)
 	return 0;
 }
 
-/* The n-th thread of all workers' goes to the n-th CPU of the list, which is used in turn. */
+/* The threads of all workers take the CPUs of the list in turn. */
 static int pick_cpu(const struct worker_config *config, unsigned int n)
 {
 	return config->nr_cpus ? config->cpus[n % config->nr_cpus] : -1;
@@ -192,7 +192,7 @@ static void close_fd(int fd)
 
 void worker_close(struct worker *worker)
 {
-	if (!worker || worker->ingress_watch.stuck || worker->egress_watch.stuck)
+	if (!worker || worker->ingress_heartbeat.stuck || worker->egress_heartbeat.stuck)
 		return;
 	xsk_close(worker->xsk);
 	frame_queue_destroy(&worker->queue);
@@ -207,7 +207,7 @@ void worker_close(struct worker *worker)
 	free(worker);
 }
 
-/* A CPU that is not there, or not ours, costs speed, not packets: say so and go on. */
+/* Without its CPU a thread is slower but works: log and continue. */
 static void bind_thread(pthread_t thread, const char *name, int cpu)
 {
 	cpu_set_t *set;
@@ -229,11 +229,11 @@ static void bind_thread(pthread_t thread, const char *name, int cpu)
 			    LOG_ERROR(-err));
 }
 
-/* Signals are the main thread's: a new thread inherits a mask with all of them blocked. */
+/* Signals are the main thread's: the new thread inherits a mask that blocks all of them. */
 static int start_thread(pthread_t *thread, void *(*run)(void *), struct worker *worker,
 			const char *role, int cpu)
 {
-	char name[16]; /* of which the kernel keeps 15 bytes */
+	char name[16]; /* the kernel keeps 15 bytes */
 	sigset_t all;
 	sigset_t old;
 	int err;
@@ -304,7 +304,7 @@ static void ping_egress(struct worker *worker)
 			  LOG_ERROR(-errno));
 }
 
-/* CPU time that a thread has used so far; 0 where it cannot be had. */
+/* CPU time that a thread has used; 0 if it is unavailable. */
 static uint64_t cpu_ns(pthread_t thread)
 {
 	struct timespec used;
@@ -315,36 +315,38 @@ static uint64_t cpu_ns(pthread_t thread)
 	return (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec;
 }
 
-/* True: it has to be asked. */
-static bool look(const struct worker *worker, struct thread_watch *watch, pthread_t thread,
+/* True: wake the thread. */
+static bool look(const struct worker *worker, struct heartbeat *heartbeat, pthread_t thread,
 		 const counter_t *beats, uint64_t now_ns)
 {
-	bool ask = watch_look(&watch->watch, counter_read(beats), now_ns);
+	bool wake = watch_look(&heartbeat->watch, counter_read(beats), now_ns);
 
-	if (ask)
-		watch->asked_cpu_ns = cpu_ns(thread);
-	if (worker->patience_ns && watch_owed_ns(&watch->watch) >= worker->patience_ns) {
-		watch->stuck = true;
+	if (wake)
+		heartbeat->woken_cpu_ns = cpu_ns(thread);
+	if (worker->patience_ns && watch_overdue_ns(&heartbeat->watch) >= worker->patience_ns) {
+		heartbeat->stuck = true;
 		if (!first_stuck)
 			first_stuck = worker;
 	}
-	return ask;
+	return wake;
 }
 
 void worker_check(struct worker *worker, uint64_t now_ns)
 {
-	if (worker->ingress_runs && look(worker, &worker->ingress_watch, worker->ingress_thread,
+	if (worker->ingress_runs && look(worker, &worker->ingress_heartbeat, worker->ingress_thread,
 					 &worker->ingress.counters.beats, now_ns))
 		wake_ingress(worker);
-	if (worker->egress_runs && look(worker, &worker->egress_watch, worker->egress_thread,
+	if (worker->egress_runs && look(worker, &worker->egress_heartbeat, worker->egress_thread,
 					&worker->egress.counters.beats, now_ns))
 		ping_egress(worker);
 }
 
-uint64_t worker_owed_ns(const struct worker *worker)
+uint64_t worker_overdue_ns(const struct worker *worker)
 {
-	uint64_t ingress = worker->ingress_runs ? watch_owed_ns(&worker->ingress_watch.watch) : 0;
-	uint64_t egress = worker->egress_runs ? watch_owed_ns(&worker->egress_watch.watch) : 0;
+	uint64_t ingress =
+		worker->ingress_runs ? watch_overdue_ns(&worker->ingress_heartbeat.watch) : 0;
+	uint64_t egress =
+		worker->egress_runs ? watch_overdue_ns(&worker->egress_heartbeat.watch) : 0;
 
 	return ingress > egress ? ingress : egress;
 }
@@ -356,18 +358,19 @@ const struct worker *worker_find_stuck(void)
 
 void worker_describe_stuck(const struct worker *worker, struct worker_stuck *stuck)
 {
-	bool ingress = worker->ingress_watch.stuck;
-	const struct thread_watch *watch = ingress ? &worker->ingress_watch : &worker->egress_watch;
+	bool ingress = worker->ingress_heartbeat.stuck;
+	const struct heartbeat *heartbeat =
+		ingress ? &worker->ingress_heartbeat : &worker->egress_heartbeat;
 	pthread_t thread = ingress ? worker->ingress_thread : worker->egress_thread;
 
 	if (pthread_getname_np(thread, stuck->thread, sizeof(stuck->thread)))
 		snprintf(stuck->thread, sizeof(stuck->thread), "%s", ingress ? "in" : "out");
-	stuck->owed_ns = watch_owed_ns(&watch->watch);
-	stuck->cpu_ns = cpu_ns(thread) - watch->asked_cpu_ns;
+	stuck->overdue_ns = watch_overdue_ns(&heartbeat->watch);
+	stuck->cpu_ns = cpu_ns(thread) - heartbeat->woken_cpu_ns;
 }
 
-/* Wait until the egress thread says something; while nothing comes, see whether both are alive. 0,
- * or -EIO: a thread has failed or is stuck. */
+/* Wait for a notification of the egress thread, and look at the heartbeats meanwhile. 0, or -EIO: a
+ * thread has failed or is stuck. */
 static int wait_notified(struct worker *worker)
 {
 	struct pollfd fd = {.fd = worker->egress.notify_fd, .events = POLLIN};
@@ -388,11 +391,11 @@ static int wait_notified(struct worker *worker)
 	return worker_failed(worker) ? -EIO : 0;
 }
 
-/* Wait for the end of a thread as long as there is hope. True: it has ended. */
+/* Wait for the end of a thread unless it is stuck. True: it has ended. */
 static bool join(struct worker *worker, pthread_t thread, sem_t *ended,
-		 const struct thread_watch *watch)
+		 const struct heartbeat *heartbeat)
 {
-	while (!watch->stuck) {
+	while (!heartbeat->stuck) {
 		struct timespec end;
 
 		clock_gettime(CLOCK_MONOTONIC, &end);
@@ -407,7 +410,7 @@ static bool join(struct worker *worker, pthread_t thread, sem_t *ended,
 	return false;
 }
 
-/* ---- changes, and the end ---- */
+/* ---- update and stop ---- */
 
 int worker_update(struct worker *worker, const struct ruleset *ruleset)
 {
@@ -426,8 +429,8 @@ int worker_update(struct worker *worker, const struct ruleset *ruleset)
 	return err;
 }
 
-/* fill + RX + queued + in flight = all frames; with the threads ended only the first two are left.
- */
+/* fill + RX + queued + in flight = all frames. The threads have ended, so only the first two are
+ * left. */
 static int audit(const struct worker *worker)
 {
 	uint64_t kernel = xsk_kernel_frames(worker->xsk);
@@ -452,16 +455,16 @@ int worker_stop(struct worker *worker)
 		atomic_store(&worker->ingress.stop, true);
 		wake_ingress(worker);
 		if (!join(worker, worker->ingress_thread, &worker->ingress_ended,
-			  &worker->ingress_watch))
+			  &worker->ingress_heartbeat))
 			return -EIO;
 		worker->ingress_runs = false;
 	}
 	if (worker->egress_runs) {
-		/* Everything is in the queue now; the end of the stream says that no more comes. */
+		/* Everything is in the queue now: the end of the stream orders a shut-down. */
 		close_fd(worker->command_fd);
 		worker->command_fd = -1;
 		if (!join(worker, worker->egress_thread, &worker->egress_ended,
-			  &worker->egress_watch))
+			  &worker->egress_heartbeat))
 			return -EIO;
 		worker->egress_runs = false;
 	}
@@ -520,8 +523,8 @@ bool worker_has_lost_device(const struct worker *worker)
 
 bool worker_failed(const struct worker *worker)
 {
-	return atomic_load(&worker->failed) || worker->ingress_watch.stuck ||
-	       worker->egress_watch.stuck;
+	return atomic_load(&worker->failed) || worker->ingress_heartbeat.stuck ||
+	       worker->egress_heartbeat.stuck;
 }
 
 int worker_notify_fd(const struct worker *worker)

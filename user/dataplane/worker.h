@@ -3,16 +3,20 @@
  * A worker serves one RX queue of one ingress interface: a UMEM with its AF_XDP socket (xsk.h), an
  * ingress thread (ingress.h), an egress thread (egress.h), and the frame queue between them.
  *
- *     worker_open()   memory, socket bound, every frame in the fill ring
+ *     worker_open()   memory, bound socket, every frame in the fill ring
  *     worker_start()  both threads run
  *       … the caller puts worker_xsk_fd() into the XSKMAP and attaches the XDP program …
- *       worker_update() as often as rules change
+ *       worker_update() whenever rules change
  *       worker_check()  about once a second
  *       … the caller detaches the XDP program …
  *     worker_stop()   drain the RX ring, then the queue, then what is in flight; end both threads
  *     worker_close()
  *
- * All functions are the main thread's; the counters may be read by any.
+ * Heartbeats: a thread that makes no progress for `workers.watchdog` seconds, although it was woken
+ * (watch.h), is stuck for good. The process can then only end, by _exit(2), because the thread may
+ * still use the worker's memory.
+ *
+ * All functions are the main thread's; the counters may be read by any thread.
  */
 #ifndef XMCAST_DATAPLANE_WORKER_H
 #define XMCAST_DATAPLANE_WORKER_H
@@ -31,7 +35,7 @@ struct worker;
 struct worker_options {
 	const char *iface;
 	unsigned int queue;
-	unsigned int index; /* among all workers: which of the CPUs are its own */
+	unsigned int index; /* among all workers: selects its CPUs */
 	unsigned int mtu;
 	bool impatient; /* see xsk_options */
 	struct worker_config sizes;
@@ -43,7 +47,7 @@ struct worker_state {
 	uint64_t received;
 	uint64_t drops[INGRESS_DROPS];
 	uint64_t wakeups; /* eventfd writes, ingress to egress */
-	uint64_t sleeps;  /* times that egress waited */
+	uint64_t sleeps;  /* times that egress waited for an event */
 	uint64_t submits;
 	uint64_t sends;
 	uint64_t cq_overflows;
@@ -54,52 +58,47 @@ struct worker_state {
 	struct xsk_drops kernel; /* dropped by the kernel on our socket */
 };
 
-/* As xsk_open(); -EINVAL: no frame can hold this MTU. */
+/* 0 or -errno as xsk_open(); -EINVAL: no frame can hold this MTU. */
 int worker_open(struct worker **out, const struct worker_options *options);
 
-/* Start with this ruleset. 0 or -errno: the egress thread's engine could not be made, or no thread;
- * then none runs. */
+/* Start with this ruleset. 0, or -errno if the egress thread's engine or a thread could not be
+ * created; then no thread runs. */
 int worker_start(struct worker *worker, const struct ruleset *ruleset);
 
 /*
- * Hand the ingress thread a new ruleset and wait until the egress thread has acknowledged it: then
- * nothing uses the old one. 0, or -errno if a thread has failed or is stuck. Takes about as long as
- * the queue needs to pass. */
+ * Hand a new ruleset to the ingress thread, and wait until the egress thread has acknowledged it:
+ * then nothing uses the old one. Lasts about as long as egress needs for what is queued. 0, or
+ * -errno if a thread has failed or is stuck.
+ */
 int worker_update(struct worker *worker, const struct ruleset *ruleset);
 
-/*
- * See whether both threads make progress, and wake those that may be asleep so that they show it
- * until the next call. Never waits. One that shows none for `workers.watchdog` seconds (watch.h has
- * how they are counted) is stuck, and stays so: worker_failed() says true.
- */
+/* Look at the heartbeats of both threads, and wake a thread that may be asleep, so that its
+ * heartbeat moves until the next call. Never waits. */
 void worker_check(struct worker *worker, uint64_t now_ns);
 
-/* As worker_check() last saw it: for how long a thread has owed a sign of life. 0: none does. */
-uint64_t worker_owed_ns(const struct worker *worker);
+/* For how long a heartbeat has been overdue, when worker_check() last looked; 0: none is. */
+uint64_t worker_overdue_ns(const struct worker *worker);
 
 /* A thread that is stuck. */
 struct worker_stuck {
-	char thread[16];  /* its name, as the kernel has it */
-	uint64_t owed_ns; /* since it was asked */
-	uint64_t cpu_ns;  /* that it used since it was asked: an endless loop, or none: it waits */
+	char thread[16];     /* its name in the kernel */
+	uint64_t overdue_ns; /* since it was woken */
+	uint64_t cpu_ns;     /* that it has used since: an endless loop, or hardly any: it waits */
 };
 
-/*
- * The worker of the first thread that was found stuck, or NULL. From then on the process can only
- * end, by _exit(2): worker_stop() gives up on that worker, and worker_close() leaves it its memory,
- * which its thread may still touch.
- */
+/* The worker of the first thread that was found stuck, or NULL. worker_stop() fails for such a
+ * worker, and worker_close() does not free its memory. */
 const struct worker *worker_find_stuck(void);
 void worker_describe_stuck(const struct worker *worker, struct worker_stuck *stuck);
 
 /*
  * End both threads in order; no packet that reached the RX ring is left behind. 0; -EIO and a log
- * line if a thread failed or a frame was lost, -EIO if one is stuck. Takes a worker that was never
- * started.
+ * record if a thread failed or a frame was lost, -EIO if a thread is stuck. Accepts a worker that
+ * was never started.
  */
 int worker_stop(struct worker *worker);
 
-void worker_close(struct worker *worker); /* stopped, stuck, or never started; takes NULL */
+void worker_close(struct worker *worker); /* stopped, stuck, or never started; accepts NULL */
 
 int worker_xsk_fd(const struct worker *worker);
 const char *worker_interface(const struct worker *worker);
@@ -109,14 +108,14 @@ size_t worker_memory(const struct worker *worker); /* bytes of UMEM */
 bool worker_huge_pages(const struct worker *worker);
 const char *worker_engine(const struct worker *worker);
 
-/* CPUs that the ingress and the egress thread are to run on; -1: on any. */
+/* The CPUs of the ingress and the egress thread; -1: any. */
 #define WORKER_THREADS 2
 void worker_cpus(const struct worker *worker, int cpus[WORKER_THREADS]);
 
 /* See xsk_has_lost_device(). */
 bool worker_has_lost_device(const struct worker *worker);
 
-/* True if a thread has ended on its own, or is stuck: the relay must not go on. */
+/* Has a thread ended on its own, or is one stuck? Then the relay must end. */
 bool worker_failed(const struct worker *worker);
 
 /* An eventfd that becomes readable when worker_failed() may have changed. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +14,18 @@
 #include <unistd.h>
 #include <xdp/xsk.h>
 
-/* The kernel keeps this much in front of every packet (XDP_PACKET_HEADROOM). */
+/* The kernel reserves this much in front of every packet (XDP_PACKET_HEADROOM). */
 #define KERNEL_HEADROOM 256
 
-/* Ethernet header and one VLAN tag around the IP packet that the MTU speaks of. */
+/* Ethernet header and one VLAN tag; the MTU is about the IP packet behind them. */
 #define LINK_OVERHEAD 18
 
-/* Binding again to a queue just released answers EBUSY until the kernel has put the old socket
- * away: 13 tries, 10 ms first and half as much more each time, 3.9 s in all. */
+/* Binding to a queue that was just released answers EBUSY until the kernel has freed the old
+ * socket: 13 tries, 10 ms apart at first and each time half as much more, 3.9 s in total. */
 #define BIND_TRIES    13
 #define BIND_FIRST_MS 10
 
-/* We never transmit through the socket, but libxdp wants a completion ring. */
+/* Nothing is transmitted through the socket, but libxdp requires a completion ring. */
 #define COMPLETION_RING 64
 
 struct xsk {
@@ -55,7 +56,7 @@ struct xsk {
 
 unsigned int xsk_frame_size(unsigned int mtu)
 {
-	/* In aligned mode the kernel takes chunks of 2048 bytes up to a page. */
+	/* In aligned mode the kernel accepts chunks of 2048 bytes up to a page. */
 	for (unsigned int size = 2048; size <= 4096; size *= 2) {
 		if (mtu + LINK_OVERHEAD <= size - KERNEL_HEADROOM)
 			return size;
@@ -80,9 +81,9 @@ static int map_memory(struct xsk *xsk)
 }
 
 /*
- * The fill ring has room for all frames twice, so that returning one cannot fail: the kernel shows
- * packets in the RX ring before it shows that it has taken their frames out of the fill ring
- * (xsk_flush() in net/xdp/xsk.c), and a frame may be back in between.
+ * The fill ring has twice as many entries as there are frames, so that returning one cannot fail:
+ * the kernel publishes packets in the RX ring before it releases their entries of the fill ring
+ * (xsk_flush() in net/xdp/xsk.c), and a frame may return in between.
  */
 static int create_umem(struct xsk *xsk, const struct xsk_options *options)
 {
@@ -111,7 +112,7 @@ static int create_socket(struct xsk *xsk, const struct xsk_options *options)
 	const struct xsk_socket_config config = {
 		.rx_size = options->rx_ring ? options->rx_ring : options->frames,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		/* Neither XDP_COPY nor XDP_ZEROCOPY: the kernel takes the best that the driver has.
+		/* Neither XDP_COPY nor XDP_ZEROCOPY: the kernel picks the best that the driver has.
 		 */
 		.bind_flags = XDP_USE_NEED_WAKEUP,
 	};
@@ -138,12 +139,6 @@ static bool query_zero_copy(int fd)
 
 	return getsockopt(fd, SOL_XDP, XDP_OPTIONS, &options, &length) == 0 &&
 	       (options.flags & XDP_OPTIONS_ZEROCOPY);
-}
-
-static void fill_all(struct xsk *xsk)
-{
-	for (uint32_t frame = 0; frame < xsk->frames; frame++)
-		xsk_return(xsk, &frame, 1);
 }
 
 int xsk_open(struct xsk **out, const struct xsk_options *options)
@@ -176,8 +171,9 @@ int xsk_open(struct xsk **out, const struct xsk_options *options)
 	err = query_offsets(xsk);
 	if (err)
 		goto fail;
-	/* Frames first: the socket must never be bound with nothing to receive into. */
-	fill_all(xsk);
+	/* Frames first: a bound socket without any would drop packets. */
+	for (uint32_t frame = 0; frame < xsk->frames; frame++)
+		xsk_return(xsk, &frame, 1);
 	err = create_socket(xsk, options);
 	if (err)
 		goto fail;
@@ -191,25 +187,26 @@ fail:
 }
 
 /*
- * To unmap a ring libxdp asks the kernel where it begins, and leaves it if there is no answer: the
- * mapping then holds the socket, and that its queue, for as long as we live. So nothing is left to
- * hold: memory of nobody takes the ring's place, which libxdp unmaps or not.
+ * Work-around: libxdp asks the kernel where a ring begins before it unmaps the ring, and leaves
+ * the mapping if that fails; the mapping then keeps the socket, and that the queue, until the
+ * process ends. Map anonymous memory over the ring first, so that the socket is released in any
+ * case.
  */
-static void let_go(const void *ring, const struct xdp_ring_offset *offset, size_t size)
+static void release_ring(const void *ring, const struct xdp_ring_offset *offset, size_t size)
 {
 	if (ring && offset->desc)
 		(void)mmap((char *)ring - offset->desc, offset->desc + size, PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-static void let_go_of_rings(struct xsk *xsk)
+static void release_rings(struct xsk *xsk)
 {
 	const struct xdp_mmap_offsets *at = &xsk->offsets;
 
 	if (xsk->socket)
-		let_go(xsk->rx.ring, &at->rx, xsk->rx.size * sizeof(struct xdp_desc));
-	let_go(xsk->fill.ring, &at->fr, xsk->fill.size * sizeof(uint64_t));
-	let_go(xsk->completion.ring, &at->cr, xsk->completion.size * sizeof(uint64_t));
+		release_ring(xsk->rx.ring, &at->rx, xsk->rx.size * sizeof(struct xdp_desc));
+	release_ring(xsk->fill.ring, &at->fr, xsk->fill.size * sizeof(uint64_t));
+	release_ring(xsk->completion.ring, &at->cr, xsk->completion.size * sizeof(uint64_t));
 }
 
 void xsk_close(struct xsk *xsk)
@@ -217,7 +214,7 @@ void xsk_close(struct xsk *xsk)
 	if (!xsk)
 		return;
 	if (xsk->umem)
-		let_go_of_rings(xsk);
+		release_rings(xsk);
 	if (xsk->socket)
 		xsk_socket__delete(xsk->socket);
 	if (xsk->umem)
@@ -290,7 +287,8 @@ void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
 		return;
 	for (unsigned int i = 0; i < count; i++)
 		xsk_hand_over(xsk, frames[i], OWNER_EGRESS, OWNER_KERNEL);
-	/* Before the kernel can see them, so that a reader never counts more than there are. */
+	/* Counted before the kernel can see them, because a frame counts as the kernel's until it
+	 * is received: the difference must never become negative. */
 	counter_add(&xsk->returned, count);
 	room = xsk_ring_prod__reserve(&xsk->fill, count, &index);
 	assert(room == count);
@@ -299,9 +297,21 @@ void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
 		*xsk_ring_prod__fill_addr(&xsk->fill, index + i) = (uint64_t)frames[i]
 								   << xsk->frame_shift;
 	xsk_ring_prod__submit(&xsk->fill, count);
-	/* Only zero-copy drivers that ran dry ask for it. */
-	if (xsk->fd >= 0 && xsk_ring_prod__needs_wakeup(&xsk->fill))
+	if (!xsk->zero_copy)
+		return;
+	/* The flag must not be read before the frames are published: the driver could set it in
+	 * between, because it still saw an empty ring. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (xsk_ring_prod__needs_wakeup(&xsk->fill))
 		recvfrom(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+}
+
+void xsk_wake_driver(const struct xsk *xsk)
+{
+	struct pollfd fd = {.fd = xsk->fd, .events = POLLIN};
+
+	if (xsk->zero_copy && xsk_ring_prod__needs_wakeup(&xsk->fill))
+		poll(&fd, 1, 0);
 }
 
 #ifdef XMC_DEBUG
@@ -318,7 +328,7 @@ void xsk_hand_over(struct xsk *xsk, uint32_t frame, enum xsk_owner from, enum xs
 
 uint64_t xsk_kernel_frames(const struct xsk *xsk)
 {
-	/* received first: it never overtakes returned. */
+	/* `received` first: it never overtakes `returned`. */
 	uint64_t received = counter_read(&xsk->received);
 
 	return counter_read(&xsk->returned) - received;

@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
 /*
  * One RX queue's AF_XDP socket with its UMEM: the memory of all frames of one worker.
  *
- *  NIC/veth ──XDP steer──▶ RX ring ──▶ ingress thread ──frame queue──▶ egress thread ──io_uring──▶
- * UDP ▲                                             │             sockets │ │ last send of a frame
- *                          kernel ◀───────────── fill ring ◀────────────────┘ completed
+ *     NIC/veth ──XDP steer──▶ XSK RX ring ──▶ ingress thread ──frame queue──▶ egress thread ──io_uring──▶ UDP sockets
+ *                  │ no rule: XDP_PASS             │ wakes through eventfd,        │
+ *                  ▼                               │ only if egress sleeps         │ last send of a frame completed
+ *             kernel stack                         ▼                               ▼
+ *                               UMEM (one per worker) ◀────────────── XSK fill ring
  *
- *  a frame is         its owner           and leaves by
- *  in the fill ring   the kernel          a packet arriving: to the RX ring
- *  in the RX ring     the ingress thread  being queued, whether it will be sent or not
- *  in the frame queue the queue           the egress thread taking it
- *  in flight          the egress thread   the last completion of its sends: to the fill ring
+ *     where a frame is              who owns it          how it leaves
+ *     fill ring                     the kernel           a packet arrives: to the RX ring
+ *     RX ring                       the ingress thread   it is queued, whether or not it will be sent
+ *     frame queue                   the queue            the egress thread takes it
+ *     in flight, with a count       the egress thread    its last send completes (at once if it has no
+ *     of unfinished sends                                output): to the fill ring
  *
- * fill + RX + queued + in flight = all frames, always. The kernel may keep a frame between fill
- * ring and RX ring for itself (a packet that it then dropped), so both are counted as one side: a
- * frame is the kernel's from xsk_return() until xsk_receive(). xsk_audit() checks the sum; a build
- * with XMC_DEBUG also asserts each single frame's owner at every hand-over.
+ * fill + RX + queued + in flight = all frames, always. The kernel may hold a frame between fill
+ * ring and RX ring (of a packet that it then drops), so both count as one: a frame is the kernel's
+ * from xsk_return() until xsk_receive(). worker_stop() checks the sum; a build with XMC_DEBUG also
+ * asserts the owner of each frame at every hand-over.
  *
- * Threads: xsk_receive() and xsk_release() are the ingress thread's, xsk_return() the egress
+ * Threads: xsk_receive() and xsk_wake_driver() are the ingress thread's, xsk_return() the egress
  * thread's (the fill ring has ONE producer), open and close the main thread's.
+ *
+ * Zero copy: a driver that found the fill ring empty stops until a system call wakes it, and says so
+ * by a flag. xsk_return() looks at the flag, but the driver may set it just behind that look. So
+ * the ingress thread looks as well while it has nothing to receive: poll(2) does so whenever it is
+ * called, which for a sleeping thread is at least every other second, because worker_check() wakes
+ * it; a thread that spins calls xsk_wake_driver().
  *
  * Source: Documentation/networking/af_xdp.rst. Needs CAP_NET_RAW, and CAP_IPC_LOCK or a memlock
  * limit as large as the UMEM.
  */
+/* clang-format on */
 #ifndef XMCAST_DATAPLANE_XSK_H
 #define XMCAST_DATAPLANE_XSK_H
 
@@ -42,7 +53,7 @@ struct xsk_options {
 	unsigned int frames;	 /* power of two */
 	unsigned int frame_size; /* 2048 or 4096: xsk_frame_size() */
 	unsigned int rx_ring;	 /* entries, power of two; 0: as many as frames */
-	bool impatient;		 /* -EBUSY at once: the caller tries again */
+	bool impatient;		 /* report -EBUSY at once: the caller retries */
 };
 
 /* A received packet: its frame, and where it lies in there. */
@@ -52,8 +63,8 @@ struct xsk_frame {
 	uint16_t length;
 };
 
-/* What the kernel dropped on this socket (XDP_STATISTICS). In copy mode an empty fill ring counts
- * in both rx_dropped and fill_ring_empty: the two must not be added up. */
+/* Packets that the kernel dropped on this socket (XDP_STATISTICS). In copy mode an empty fill ring
+ * counts in both rx_dropped and fill_ring_empty: the two must not be added up. */
 struct xsk_drops {
 	uint64_t rx_dropped;
 	uint64_t rx_ring_full;
@@ -64,13 +75,13 @@ struct xsk_drops {
 unsigned int xsk_frame_size(unsigned int mtu);
 
 /*
- * Allocate the UMEM, bind a socket to the queue, hand every frame to the kernel. A queue that a
- * process which just ended has had may answer EBUSY for some tens of ms: retried for some
+ * Allocate the UMEM, bind a socket to the queue, hand every frame to the kernel. A queue may answer
+ * EBUSY for some tens of milliseconds after another process has released it: retried for some
  * seconds unless `impatient`. 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS:
  * memory or memlock limit.
  */
 int xsk_open(struct xsk **out, const struct xsk_options *options);
-void xsk_close(struct xsk *xsk); /* takes NULL */
+void xsk_close(struct xsk *xsk); /* accepts NULL */
 
 int xsk_fd(const struct xsk *xsk);
 bool xsk_zero_copy(const struct xsk *xsk);
@@ -81,14 +92,18 @@ unsigned int xsk_frames(const struct xsk *xsk);
 /* First byte of a frame. */
 uint8_t *xsk_frame(const struct xsk *xsk, uint32_t index);
 
-/* Ingress: take up to `max` frames out of the RX ring; they are now the caller's. */
+/* Ingress: take up to `max` frames out of the RX ring; the caller owns them now. */
 unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max);
 
-/* Egress: give frames, by index, back to the kernel. Never blocks and never fails: the fill ring
- * has room for all frames. */
+/* Ingress: wake a zero-copy driver that waits for it. Costs a load unless there is one. */
+void xsk_wake_driver(const struct xsk *xsk);
+
+/* Egress: return frames, by index, to the kernel. Never blocks and never fails: the fill ring has
+ * room for all frames. */
 void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count);
 
-/* Change of owner between the threads; nothing but an assertion in a debug build. */
+/* A frame changes its owner between the threads; an assertion in a debug build, otherwise nothing.
+ */
 enum xsk_owner { OWNER_KERNEL, OWNER_INGRESS, OWNER_QUEUE, OWNER_EGRESS };
 #ifdef XMC_DEBUG
 void xsk_hand_over(struct xsk *xsk, uint32_t frame, enum xsk_owner from, enum xsk_owner to);
@@ -99,9 +114,9 @@ static inline void xsk_hand_over(struct xsk *xsk, uint32_t frame, enum xsk_owner
 }
 #endif
 
-/* Main thread: has its interface gone since it was bound (unregistered, or moved to another network
- * namespace)? It says so once, and never brings a packet again, even if the interface comes back.
- */
+/* Main thread: has the interface been unregistered or moved to another network namespace since the
+ * socket was bound? True only once per event. Such a socket never receives again, even if the
+ * interface returns. */
 bool xsk_has_lost_device(const struct xsk *xsk);
 
 /* Any thread: frames that the kernel has now (in the fill ring, in the RX ring, or held). */

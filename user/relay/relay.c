@@ -223,7 +223,7 @@ int relay_ping(const struct relay *relay)
 		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
 			const struct worker *worker = relay->intakes[i]->workers[j];
 
-			if (worker_failed(worker) || worker_owed_ns(worker) > ALIVE_NS)
+			if (worker_failed(worker) || worker_overdue_ns(worker) > ALIVE_NS)
 				return -EIO;
 			count++;
 		}
