@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* A program that takes long, so that a test can see whether somebody waits for it to end. */
+/* A program that runs for a long time, to test whether a call waits until it has ended. */
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -112,7 +112,7 @@ static void build_ethernet(struct packet *packet, bool ipv4, const struct xmc_ad
 	static const uint8_t mac6[6] = {0x33, 0x33};
 	static const uint8_t source[6] = {0x02, 0x00, 0x00, 0x00, 0x00, 0x01};
 
-	/* RFC 1112 section 6.4 and RFC 2464 section 7; for a unicast group it is of no importance.
+	/* RFC 1112 section 6.4 and RFC 2464 section 7; for a unicast group it does not matter.
 	 */
 	memcpy(packet->bytes, ipv4 ? mac4 : mac6, 6);
 	memcpy(packet->bytes + (ipv4 ? 3 : 2), group->b + (ipv4 ? 13 : 12), ipv4 ? 3 : 4);
@@ -125,7 +125,7 @@ static void build_udp(struct packet *packet, size_t offset, uint16_t port, size_
 	packet_set16(packet, offset, 40000);
 	packet_set16(packet, offset + 2, port);
 	packet_set16(packet, offset + 4, PACKET_UDP_HEADER + payload);
-	packet_set16(packet, offset + 6, 0); /* IPv4: none. IPv6: nobody here looks at it. */
+	packet_set16(packet, offset + 6, 0); /* valid in IPv4; in IPv6 no test looks at it */
 	for (size_t i = 0; i < payload; i++)
 		packet->bytes[offset + PACKET_UDP_HEADER + i] = 'a' + i % 26;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Packets for tests: build a whole, valid Ethernet + IP + UDP frame, then damage or extend it.
+ * Packets for tests: build a valid Ethernet + IP + UDP frame, then damage or extend it.
  *
- * A packet is plain data with room to grow; nothing here allocates. Offsets are in bytes from the
- * first byte of the frame. A builder that would outgrow PACKET_MAX, or reach outside of the packet,
- * leaves it as it is: the mutations of a random walk need no checks around them.
+ * A packet is plain data with room to grow; nothing here allocates. Offsets count bytes from the
+ * start of the frame. A change that would exceed PACKET_MAX or reach outside the packet does
+ * nothing, so that a random walk needs no checks.
  */
 #ifndef XMCAST_TESTS_PACKETS_H
 #define XMCAST_TESTS_PACKETS_H
@@ -67,7 +67,7 @@ bool packet_flow_is_ipv4(const struct xmc_rule_key *flow);
 /* A valid frame of this flow with `payload` bytes of payload, its family that of the group. */
 void packet_build(struct packet *packet, const struct xmc_rule_key *flow, size_t payload);
 
-/* As packet_build(), with the ends as text; NULL is no source to build from. */
+/* As packet_build(), with the addresses as text; the source must not be NULL. */
 void packet_build_text(struct packet *packet, const char *source, const char *group, uint16_t port,
 		       size_t payload);
 
@@ -75,25 +75,25 @@ void packet_set8(struct packet *packet, size_t offset, uint8_t value);
 void packet_set16(struct packet *packet, size_t offset, uint16_t value); /* in network order */
 uint16_t packet_get16(const struct packet *packet, size_t offset);
 
-/* Cut or extend (with zeros) the frame, without a word to any length field. */
+/* Cut or extend (with zeros) the frame, without changing any length field. */
 void packet_resize(struct packet *packet, size_t length);
 
 /* Insert `count` zero bytes before `offset`. */
 void packet_insert(struct packet *packet, size_t offset, size_t count);
 
-/* Write the right checksum into the 20 byte IPv4 header, or as many bytes as its IHL says. */
+/* Write the correct checksum into the IPv4 header of 20 bytes, or of the length in its IHL. */
 void packet_fix_ipv4_checksum(struct packet *packet);
 
-/* Set the IPv4 total length or the IPv6 payload length, with the checksum that goes with it. */
+/* Set the IPv4 total length, and the header checksum accordingly. */
 void packet_set_ipv4_total(struct packet *packet, uint16_t total);
 
-/* Put a VLAN tag, with the given TPID, behind the addresses. */
+/* Insert a VLAN tag with this TPID after the addresses. */
 void packet_add_tag(struct packet *packet, uint16_t tpid, uint16_t vlan);
 
-/* Put `words` times four bytes of options (NOPs) into an IPv4 header, every length made right. */
+/* Insert `words` times four bytes of options (NOPs) into an IPv4 header, with correct lengths. */
 void packet_add_ipv4_options(struct packet *packet, unsigned int words);
 
-/* Put an extension header of (units + 1) * 8 bytes between the IPv6 header and what follows it. */
+/* Insert an extension header of (units + 1) * 8 bytes after the IPv6 header. */
 void packet_add_ipv6_extension(struct packet *packet, uint8_t kind, unsigned int units);
 
 /* Hexdump to stderr. */

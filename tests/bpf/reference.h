@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A second opinion about a frame, for tests: the rules of xmcast/packet.h written down once more,
- * in another way. Byte by byte, on an array and a length, sharing no type, constant or macro with
- * the parser but the reasons; so that a mistake there is not simply compiled twice.
+ * A second implementation of the rules of xmcast/packet.h, for tests: byte by byte, on an array and
+ * a length. It shares no type, constant or macro with the parser except the reasons, so that it
+ * does not share its mistakes.
  */
 #ifndef XMCAST_TESTS_REFERENCE_H
 #define XMCAST_TESTS_REFERENCE_H
@@ -61,7 +61,7 @@ static inline enum xmc_reason reference_ipv4(const uint8_t *frame, size_t length
 		return XMC_IP_OPTIONS;
 	for (size_t i = 14; i < 34; i += 2)
 		sum += reference_be16(frame + i);
-	if (sum == 0 || sum % 65535 != 0) /* one's complement: equal to minus zero */
+	if (sum == 0 || sum % 65535 != 0) /* the sum must be minus zero in one's complement */
 		return XMC_MALFORMED;
 	if (reference_be16(frame + 20) % 16384 != 0)
 		return XMC_FRAGMENT;

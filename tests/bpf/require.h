@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Skips are loud, and failures where everything is meant to be there (XMCAST_REQUIRE=1). For cmocka
- * tests: call from a test, not from a fixture.
+ * Skip a test with the reason; with XMCAST_REQUIRE=1 a skip is a failure. For cmocka tests: call it
+ * from a test, not from a fixture.
  */
 #ifndef XMCAST_TESTS_REQUIRE_H
 #define XMCAST_TESTS_REQUIRE_H
@@ -16,10 +16,10 @@
 
 #include <cmocka.h>
 
-/* The exit code of a test program that could test nothing (automake's, and ours). */
+/* The exit code of a test program whose tests were all skipped (as in automake). */
 #define EXIT_SKIPPED 77
 
-/* End the test that runs: as a failure if skips are forbidden, else as skipped. */
+/* End the current test as skipped, or as failed if skips are forbidden. */
 static inline void skip_for(const char *reason)
 {
 	const char *require = getenv("XMCAST_REQUIRE");

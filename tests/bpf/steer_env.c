@@ -18,7 +18,7 @@
 #include "steering/shapes.h"
 #include "which.skel.h"
 
-/* No packet ever arrives in it: the smallest that the kernel takes. */
+/* The smallest memory that the kernel accepts: no packet ever arrives in it. */
 #define UMEM_FRAMES 4
 #define UMEM_FRAME  4096
 
@@ -33,11 +33,11 @@ struct steer_env {
 	__u64 *per_cpu; /* XMC_REASONS times `cpus` counters, as the kernel writes them */
 };
 
-/* The one of this program, and why there is none. */
+/* The only one, and the reason if it could not be opened. */
 static struct steer_env *opened;
 static char lacking[128];
 
-/* Does this error mean that the machine lacks something, not that we are wrong? */
+/* Whether the error means a missing privilege or feature, not a fault of the program under test. */
 static bool is_lacking(int error)
 {
 	switch (-error) {
@@ -93,7 +93,7 @@ static int read_totals(struct steer_env *env, __u64 totals[XMC_REASONS])
 
 	err = bpf_map_lookup_batch(bpf_map__fd(env->skel->maps.verdicts), NULL, &batch, keys,
 				   env->per_cpu, &count, NULL);
-	if (err && err != -ENOENT) /* which says that the map ends there */
+	if (err && err != -ENOENT) /* the end of the map */
 		return err;
 	if (count != XMC_REASONS)
 		return -EPROTO;
@@ -139,11 +139,11 @@ static int load(struct steer_env *env, const char **step)
 		return err;
 	*step = "load the steering program";
 	print = libbpf_set_print(
-		NULL); /* missing privileges: we say so in one line, not in twenty */
+		NULL); /* missing privileges are reported in one line instead of twenty */
 	env->skel = steer_bpf__open_and_load();
 	err = env->skel ? 0 : -errno;
 	libbpf_set_print(print);
-	if (err && !is_lacking(err)) /* a real fault: let the verifier tell */
+	if (err && !is_lacking(err)) /* a real fault: show the verifier's log */
 		env->skel = steer_bpf__open_and_load();
 	if (err)
 		return err;
@@ -206,7 +206,7 @@ void steer_env_remove_rules(struct steer_env *env)
 		steer_env_remove_rule(env, &key);
 }
 
-/* An AF_XDP socket with all that binding asks for: memory, its two rings, and an RX ring. */
+/* An AF_XDP socket with what bind(2) requires: memory, its two rings, and an RX ring. */
 static int bind_socket(struct steer_env *env)
 {
 	struct sockaddr_xdp address = {.sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY};
@@ -275,7 +275,7 @@ static void env_close(struct steer_env *env)
 	free(env);
 }
 
-/* On failure -errno, and `step` (never NULL) names what failed. */
+/* 0 or -errno; then *step says what failed. */
 static int env_open(struct steer_env **out, const char **step)
 {
 	struct steer_env *env;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The steering program by itself, for tests: loaded, attached to nothing, fed one packet at a time
- * by BPF_PROG_TEST_RUN. It sees every packet as having come by queue 0 of the loopback interface.
+ * The steering program for tests: loaded but not attached, and given one packet at a time by
+ * BPF_PROG_TEST_RUN. To the program every packet arrives on queue 0 of the loopback interface.
  *
- * Opening it moves the calling process into a network namespace of its own and pins it to one CPU:
- * one process, one thread. Needs CAP_SYS_ADMIN (the namespace), CAP_BPF, CAP_NET_ADMIN and, for the
- * AF_XDP sockets, CAP_NET_RAW.
+ * Opening it moves the calling process into its own network namespace and pins it to one CPU. One
+ * thread. Needs CAP_SYS_ADMIN (the namespace), CAP_BPF, CAP_NET_ADMIN and, for the AF_XDP sockets,
+ * CAP_NET_RAW.
  */
 #ifndef XMCAST_TESTS_STEER_ENV_H
 #define XMCAST_TESTS_STEER_ENV_H
@@ -19,36 +19,37 @@
 
 struct steer_env;
 
-/* What became of one packet. */
+/* The outcome for one packet. */
 struct steer_result {
 	uint32_t action;	/* enum xdp_action */
 	enum xmc_reason reason; /* the counter that moved; XMC_REASONS if none did */
-	uint64_t counted;	/* how far all counters moved together: 1 if all is well */
-	bool unchanged;		/* the packet came back as it went in, byte for byte */
+	uint64_t counted;	/* sum of the changes of all counters: 1 if correct */
+	bool unchanged;		/* every byte of the packet is as before */
 };
 
 /*
- * cmocka's set-up and tear-down of a program's one group of tests: open it, and close it. The
- * set-up does not fail where the machine lacks something; then each test skips, in steer_env_get().
+ * cmocka's set-up and tear-down for a group of tests. The set-up succeeds even if a privilege or a
+ * feature is missing; then steer_env_get() skips each test.
  */
 int steer_env_setup(void **state);
 int steer_env_teardown(void **state);
 
 /*
- * What the set-up has opened, with an AF_XDP socket in the slot of queue 0. Where the machine
- * cannot have it, the test that calls this ends as skipped (require.h).
+ * The opened program, with an AF_XDP socket in the slot of queue 0. If it could not be opened, the
+ * calling test is skipped (require.h).
  */
 struct steer_env *steer_env_get(void);
 
-/* The program's exit code: `failed` of cmocka's group, or EXIT_SKIPPED if nothing could be tested.
- */
+/* The exit code of the test program: `failed` of cmocka's group, or EXIT_SKIPPED if all tests were
+ * skipped. */
 int steer_env_exit_code(int failed);
 
+/* As steer_add_rule() and steer_remove_rule(), with any number. */
 int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key, uint32_t number);
 int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key);
 void steer_env_remove_rules(struct steer_env *env);
 
-/* How many slots of the shape map of a family are in this state. */
+/* How many slots of a family's shape map are in this state. */
 unsigned int steer_env_shapes(struct steer_env *env, enum xmc_family family,
 			      enum xmc_shape_state state);
 
@@ -56,10 +57,10 @@ unsigned int steer_env_shapes(struct steer_env *env, enum xmc_family family,
 int steer_env_add_socket(struct steer_env *env, uint32_t queue);
 int steer_env_remove_socket(struct steer_env *env, uint32_t queue);
 
-/* Run the packet through the program. -errno if the kernel refused to. */
+/* Run the program on the packet. 0; -errno: the kernel refused. */
 int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result);
 
-/* Which rule the program finds for the packet: 1, and its number; 0: none; -errno. */
+/* Which rule the program finds for the packet. 1: *number is the rule's; 0: none; -errno. */
 int steer_env_find(struct steer_env *env, const struct packet *packet, uint32_t *number);
 
 const char *steer_reason_name(enum xmc_reason reason);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One header parser, two compilers: the same packets through the steering program in the kernel and
- * through xmc_parse() here must reach the same verdict, by the same reason, with the same key; and
- * of several rules that take a packet, the program must find the same one as the daemon's ruleset.
- * A third opinion (reference.h, and expected_rule() here) catches mistakes that both share.
+ * The same packets, given to the steering program in the kernel and to xmc_parse() here, must get
+ * the same verdict with the same reason and key. If several rules take a packet, the program must
+ * find the same one as the daemon's ruleset. A third implementation (reference.h, and
+ * expected_rule() here) catches mistakes that both share.
  *
- * The packets are whole ones, damaged by a random walk that knows their structure. The walk depends
- * on its seed alone: XMCAST_SEED repeats one, XMCAST_PACKETS says how long it is.
+ * The packets are valid ones, damaged by a random walk (walk.h). The walk depends only on its seed:
+ * XMCAST_SEED repeats one, XMCAST_PACKETS sets its length.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,14 +23,14 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* About ten seconds. */
+/* These take about ten seconds. */
 #define DEFAULT_PACKETS 1000000
 #define DEFAULT_SEED	0x786d63617374ULL
 
 /* Every reason must be seen in a walk of this length. */
 #define COVERING_PACKETS 10000
 
-/* The socket comes and goes; not for each packet, because that is a slow call. */
+/* The socket is added and removed, but not for each packet, because that is a slow call. */
 #define SOCKET_PERIOD 256
 
 static struct steer_env *env;
@@ -42,14 +42,15 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-/* The rules, in the map and here: some groups with a source, some without, some with both. Their
- * numbers in the map are their places here. */
+/* The rules, in the map and here: some groups with a source, some without, some with both. The
+ * number of a rule in the map is its index here. */
 #define MAX_RULES 32
 
 static struct xmc_rule_key rules[MAX_RULES];
 static size_t nr_rules;
 
-/* The same as the daemon has them. NULL: a key that no rule has, because no text could say it. */
+/* The same rules as the daemon has them. NULL: a key that no rule can have, because the grammar
+ * cannot express it. */
 static struct stream *streams[MAX_RULES];
 static struct ruleset *ruleset;
 
@@ -115,7 +116,8 @@ static bool bit_of(const struct xmc_addr *addr, unsigned int bit)
 	return addr->b[bit / 8] >> (7 - bit % 8) & 1;
 }
 
-/* The rule as its key says it, bit by bit: those in front are the packet's, those behind are 0. */
+/* Whether a rule takes a packet, bit by bit: the leading bits of its source are the packet's, the
+ * host bits are 0. */
 static bool takes(const struct xmc_rule_key *rule, const struct xmc_rule_key *packet)
 {
 	if (memcmp(&rule->group, &packet->group, sizeof(rule->group)) != 0 ||
@@ -130,7 +132,7 @@ static bool takes(const struct xmc_rule_key *rule, const struct xmc_rule_key *pa
 	return true;
 }
 
-/* Is `a` more specific than `b`, when both take the same packet? */
+/* Whether `a` is more specific than `b`, if both take the same packet. */
 static bool is_better(const struct xmc_rule_key *a, const struct xmc_rule_key *b)
 {
 	if (!a->port != !b->port)
@@ -138,7 +140,7 @@ static bool is_better(const struct xmc_rule_key *a, const struct xmc_rule_key *b
 	return a->host_bits < b->host_bits;
 }
 
-/* The place of the most specific rule that takes the packet, or nr_rules. */
+/* The index of the most specific rule that takes the packet, or nr_rules. */
 static size_t expected_rule(const struct xmc_rule_key *packet)
 {
 	size_t best = nr_rules;
@@ -158,7 +160,7 @@ static const char *const sources6[] = {"2001:db8::9",	"2001:db8::8", "2001:db8:0
 				       "2001:db8:1::1", "fe80::1",     "::"};
 _Static_assert(COUNT(sources4) == COUNT(sources6), "one is picked before the family is known");
 static const char *const groups6[] = {"ff3e::1", "ff3e::2", "ff02::1", "2001:db8::1"};
-static const uint16_t ports[] = {5000, 5001, 0x8813 /* 5000 the other way around */, 0};
+static const uint16_t ports[] = {5000, 5001, 0x8813 /* 5000 with swapped bytes */, 0};
 
 static void install_rules(void)
 {
@@ -202,9 +204,9 @@ static void install_rules(void)
 	}
 }
 
-/* The random walk: a whole packet, then some mutations. */
+/* The random walk: a valid packet, then some mutations. */
 
-/* Half of them of a flow that has a rule, though not always of its source. */
+/* Half of the packets belong to a flow that has a rule, though not always to its source. */
 static struct xmc_rule_key generate_flow(void)
 {
 	bool ipv4 = walk_below(2);
@@ -232,9 +234,9 @@ static void generate(struct packet *packet)
 		packet_resize(packet, 60); /* as Ethernet pads it */
 }
 
-/* What user space makes of a packet: the daemon's own parser, and the reference. */
+/* What user space finds: the daemon's own parser, and the reference. */
 struct opinion {
-	enum xmc_reason reason; /* XMC_STEERED: it is a datagram; the rest says of which flow */
+	enum xmc_reason reason; /* XMC_STEERED: it is a datagram, described by the rest */
 	struct xmc_rule_key key;
 	struct xmc_datagram dgram;
 };
@@ -246,7 +248,8 @@ static void disagree(uint64_t index, const struct packet *packet, const char *wh
 		 from_environment("XMCAST_SEED", DEFAULT_SEED), what);
 }
 
-/* On a copy that ends where the packet ends, for AddressSanitizer to watch. */
+/* Works on a copy of exactly the packet's size, so that AddressSanitizer sees reads past its end.
+ */
 static struct opinion parse(uint64_t index, const struct packet *packet)
 {
 	uint8_t *frame = malloc(packet->length);
@@ -260,7 +263,7 @@ static struct opinion parse(uint64_t index, const struct packet *packet)
 	if (opinion.reason != reference_parse(frame, packet->length, &reference))
 		disagree(index, packet, "parser and reference name different reasons");
 	free(frame);
-	/* A whole datagram to port 0: what might take it is to be looked for. */
+	/* A datagram to port 0 is valid except for that: check that no rule takes it. */
 	if (opinion.reason == XMC_NO_RULE)
 		opinion.key = reference.key;
 	if (opinion.reason != XMC_STEERED)
@@ -306,7 +309,7 @@ static void check_verdict(uint64_t index, const struct packet *packet, enum xmc_
 	disagree(index, packet, what);
 }
 
-/* Which rule do BPF and the daemon's ruleset find for this datagram? */
+/* BPF and the daemon's ruleset must find the expected rule for this datagram. */
 static void check_rule(uint64_t index, const struct packet *packet, const struct opinion *opinion)
 {
 	size_t expected = expected_rule(&opinion->key);
@@ -337,7 +340,7 @@ static void check(uint64_t index, const struct packet *packet, const struct opin
 		check_rule(index, packet, opinion);
 }
 
-/* With one more rule, which must neither be missed nor taken for another. */
+/* Check again with one more rule, which must be neither missed nor mistaken for another. */
 static void check_with_rule(uint64_t index, const struct packet *packet,
 			    const struct opinion *opinion, bool socket,
 			    const struct xmc_rule_key *key)
@@ -357,8 +360,8 @@ static void check_with_rule(uint64_t index, const struct packet *packet,
 }
 
 /*
- * The key that BPF looks up cannot be seen, but it can be found: a rule with exactly the key of
- * user space must take a packet that none took, and a rule that differs by one bit must not.
+ * The key that BPF looks up cannot be seen, but it can be tested: a rule with exactly the key of
+ * user space must take the packet, and a rule that differs by one bit must not.
  */
 static void check_key(uint64_t index, const struct packet *packet, const struct opinion *opinion,
 		      bool socket)
@@ -366,7 +369,7 @@ static void check_key(uint64_t index, const struct packet *packet, const struct 
 	struct xmc_rule_key key = opinion->key;
 	uint32_t bit;
 
-	/* A host, any source, or a prefix; sometimes one with a bit behind it, which takes nothing.
+	/* A host, any source, or a prefix; sometimes with a host bit set, which takes nothing.
 	 */
 	if (walk_below(3) == 0)
 		key.host_bits = (uint8_t)walk_below(XMC_HOST_BITS_ANY + 1);
@@ -422,7 +425,7 @@ static void test_same_verdict(void **state)
 		opinion = parse(i, &packet);
 		reason = expected(&opinion, socket);
 		check(i, &packet, &opinion, socket);
-		/* Of packets that a rule takes only some, as changing rules is slow. */
+		/* Of the packets that a rule takes only some, because changing rules is slow. */
 		if (reason == XMC_NO_RULE || (opinion.reason == XMC_STEERED && !walk_below(4)))
 			check_key(i, &packet, &opinion, socket);
 		seen[reason]++;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Detaching waits for programs that are running, also where membarrier(2) refuses to. */
+/* Detaching waits for running programs, also where membarrier(2) fails. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/membarrier.h>
@@ -34,7 +34,7 @@ static void *run_program(void *arg)
 	return (void *)(intptr_t)bpf_prog_test_run_opts(bpf_program__fd(skel->progs.hold), &opts);
 }
 
-/* Start the program in a thread of its own, and return while it runs. */
+/* Start the program in another thread, and return while it runs. */
 static pthread_t start_program(void)
 {
 	time_t deadline = time(NULL) + 30;
@@ -56,7 +56,7 @@ static void join_program(pthread_t thread)
 	assert_null(result);
 }
 
-/* As on a kernel that was booted with nohz_full. */
+/* Let membarrier(2) fail as on a kernel booted with nohz_full. */
 static void refuse_membarrier(void)
 {
 	struct sock_filter code[] = {
@@ -97,7 +97,7 @@ static void test_wait(void **state)
 	assert_int_equal(grace_wait(&grace), -EBADF);
 }
 
-/* Of an external program, whose maps are pinned: there the kernel itself waits for nothing. */
+/* Of an external program with pinned maps: for our own, detaching the link already waits. */
 static void test_detach(void **state)
 {
 	struct steer_bpf *external;
@@ -129,7 +129,7 @@ static void test_without_membarrier(void **state)
 	test_detach(state);
 }
 
-/* With a network and a bpffs of its own. */
+/* In its own network and mount namespace, with its own bpffs. */
 static int set_up(void **state)
 {
 	if (!mkdtemp(directory))

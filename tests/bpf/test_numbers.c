@@ -25,7 +25,7 @@ static uint32_t number_in_map(const struct xmc_rule_key *key)
 	return rule.number;
 }
 
-/* Each key has its own number, from 0 on; what is refused or removed leaves its number free. */
+/* Each key has its own number, from 0 on. The numbers of refused and removed keys are reused. */
 static void test_numbers(void **state)
 {
 	struct xmc_rule_key key;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The steering program, rule by rule: which packets each takes, and what room there is for more. */
+/* The rules of the steering program: which packets they take, and how many shapes fit. */
 #include <arpa/inet.h>
 #include <errno.h>
 
@@ -37,7 +37,7 @@ static void test_no_rule(void **state)
 	packet_build_text(&packet, SOURCE6, GROUP6, PORT + 1, 10);
 	expect(&packet, XMC_NO_RULE);
 
-	/* The rule's port is the destination's, not the source's. */
+	/* A rule's port is the destination port, not the source port. */
 	packet_build_text(&packet, SOURCE4, GROUP4, PORT + 1, 10);
 	packet_set16(&packet, IPV4_UDP_PORT - 2, PORT);
 	expect(&packet, XMC_NO_RULE);
@@ -105,7 +105,7 @@ static void test_no_socket(void **state)
 	build4(&packet, 10);
 	assert_int_equal(steer_env_remove_socket(env, 0), 0);
 	expect(&packet, XMC_NO_SOCKET);
-	assert_int_equal(steer_env_add_socket(env, 1), 0); /* another queue's */
+	assert_int_equal(steer_env_add_socket(env, 1), 0); /* of another queue */
 	expect(&packet, XMC_NO_SOCKET);
 	packet_build_text(&packet, SOURCE4, GROUP4, PORT + 1, 10);
 	expect(&packet, XMC_NO_RULE);
@@ -115,7 +115,7 @@ static void test_no_socket(void **state)
 	expect(&packet, XMC_STEERED);
 }
 
-/* A rule for a prefix of `host_bits`. */
+/* The key of a rule for a source prefix. */
 static struct xmc_rule_key prefix_key(const char *source, uint8_t host_bits, const char *group)
 {
 	struct xmc_rule_key key = packet_flow(source, group, PORT);
@@ -124,7 +124,7 @@ static struct xmc_rule_key prefix_key(const char *source, uint8_t host_bits, con
 	return key;
 }
 
-/* A prefix takes its sources, from the first to the last, and none beside it. */
+/* A prefix takes its sources from the first to the last, and no others. */
 static void test_prefixes(void **state)
 {
 	static const struct {
@@ -177,7 +177,8 @@ static void test_prefixes(void **state)
 	}
 }
 
-/* A rule of any port takes every port of its group but 0, beside one of a port, and without it. */
+/* A rule for any port takes every port of its group except 0, with and without a rule for one port.
+ */
 static void test_any_port(void **state)
 {
 	static const uint16_t ports[] = {1, PORT, PORT + 1, 0xff00, 0x00ff, 65535};
@@ -200,7 +201,7 @@ static void test_any_port(void **state)
 		for (int round = 0; round < 3; round++) {
 			struct xmc_rule_key *key = round < 2 ? &any : &net;
 
-			if (round == 1) /* the one with the port, which begin() has */
+			if (round == 1) /* the rule with a port, from begin() */
 				remove_rule(NULL, cases[i].group, PORT);
 			assert_int_equal(steer_env_add_rule(env, key, 0), 0);
 			for (size_t j = 0; j < sizeof(ports) / sizeof(ports[0]); j++) {
@@ -219,7 +220,7 @@ static void test_any_port(void **state)
 	}
 }
 
-/* With a port and with any are two shapes, whatever the source. */
+/* Rules with a port and for any port have different shapes. */
 static void test_shapes_of_ports(void **state)
 {
 	struct xmc_rule_key any = packet_flow(NULL, GROUP4, 0), other = any;
@@ -237,14 +238,14 @@ static void test_shapes_of_ports(void **state)
 	assert_int_equal(steer_env_shapes(env, XMC_IPV4, XMC_SHAPE_USED), 1);
 }
 
-/* All slots full: every shape is looked at, one more is refused, and one that goes makes room. */
+/* With all slots in use every shape is found, one more is refused, and removing one makes room. */
 static void test_shapes(void **state)
 {
 	struct xmc_rule_key key, more = prefix_key("2000::", 125, GROUP6);
 	struct packet packet;
 
 	begin();
-	/* Beside any source, which begin() has. */
+	/* In addition to the shape for any source, from begin(). */
 	for (uint8_t bits = 0; bits < XMC_SHAPE_SLOTS - 1; bits++) {
 		key = prefix_key("2001:db8:1::", bits, "ff3e::9");
 		assert_int_equal(steer_env_add_rule(env, &key, 0), 0);
@@ -273,7 +274,8 @@ static void test_shapes(void **state)
 	expect(&packet, XMC_NO_RULE);
 }
 
-/* What several rules take goes to the most specific one, in whatever order they came. */
+/* Of several rules that take a packet the most specific is found, in whatever order they were
+ * added. */
 static void check_most_specific(const char *source, const char *group, const char *prefix,
 				uint8_t host_bits)
 {

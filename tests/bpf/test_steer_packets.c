@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The steering program, packet by packet: what is not for it, and what no header may be. */
+/* Packets that the steering program must pass: other protocols, and malformed headers. */
 #include <errno.h>
 
 #include "steer_case.h"
 
-#define MIN_FRAME 60 /* Ethernet's 64 bytes less its checksum: shorter frames are padded */
+#define MIN_FRAME 60 /* Ethernet's 64 bytes without the checksum: shorter frames are padded */
 
-/* Not for us: other protocols and tags. */
+/* Other protocols, and tags. */
 
 static void test_not_ip(void **state)
 {
@@ -22,7 +22,7 @@ static void test_not_ip(void **state)
 		packet_resize(&packet, PACKET_ETH_HEADER);
 		expect(&packet, XMC_NOT_IP);
 	}
-	/* The other family's type: the version says that it is not. */
+	/* The EtherType of the other family contradicts the version. */
 	build4(&packet, 40);
 	packet_set16(&packet, ETH_TYPE, 0x86dd);
 	expect(&packet, XMC_MALFORMED);
@@ -94,7 +94,7 @@ static void test_ipv4_fragments(void **state)
 		{IPV4_DONT_FRAGMENT, XMC_STEERED},
 		{IPV4_RESERVED_FLAG, XMC_STEERED},
 		{IPV4_MORE_FRAGMENTS, XMC_FRAGMENT},			  /* first */
-		{IPV4_MORE_FRAGMENTS | IPV4_DONT_FRAGMENT, XMC_FRAGMENT}, /* absurd */
+		{IPV4_MORE_FRAGMENTS | IPV4_DONT_FRAGMENT, XMC_FRAGMENT}, /* contradictory */
 		{IPV4_MORE_FRAGMENTS | 185, XMC_FRAGMENT},		  /* middle */
 		{370, XMC_FRAGMENT},					  /* last */
 		{1, XMC_FRAGMENT},
@@ -178,7 +178,7 @@ static void test_ipv6_extensions(void **state)
 	expect(&packet, XMC_IP_OPTIONS);
 }
 
-/* Lies and damage. */
+/* Malformed packets. */
 
 static void test_every_ihl(void **state)
 {
@@ -194,7 +194,7 @@ static void test_every_ihl(void **state)
 		else
 			expect(&packet, ihl == 5 ? XMC_STEERED : XMC_IP_OPTIONS);
 
-		/* The same, in a packet that has no room for more than 28 bytes of header. */
+		/* The same in a packet with room for only 28 bytes of header. */
 		build4(&packet, 0);
 		packet_set8(&packet, IPV4_VERSION_IHL, 0x40 | ihl);
 		packet_fix_ipv4_checksum(&packet);
@@ -234,7 +234,7 @@ static void test_ipv4_total_length(void **state)
 		packet_set_ipv4_total(&packet, total);
 		expect(&packet, total == real ? XMC_STEERED : XMC_MALFORMED);
 
-		/* With bytes behind the packet, it may be longer than its datagram. */
+		/* The frame may be longer than the packet. */
 		packet_resize(&packet, packet.length + padding);
 		expect(&packet,
 		       total >= real && total <= real + padding ? XMC_STEERED : XMC_MALFORMED);
@@ -269,7 +269,7 @@ static void test_udp_length(void **state)
 
 	begin();
 	for (unsigned int length = 0; length < 65536; length += length < 64 ? 1 : 997) {
-		/* Shorter than the IP payload is allowed; longer is not, whatever the frame holds.
+		/* UDP may be shorter than the IP payload but not longer, whatever the frame holds.
 		 */
 		enum xmc_reason reason =
 			length >= PACKET_UDP_HEADER && length <= real ? XMC_STEERED : XMC_MALFORMED;
@@ -301,7 +301,7 @@ static void test_ipv4_checksum(void **state)
 		/* Zero has two forms in one's complement; they differ by 65535. */
 		expect(&packet, XMC_MALFORMED);
 	}
-	/* One flipped bit of a field that nothing else checks. */
+	/* One flipped bit in a field that nothing else checks. */
 	for (size_t bit = 0; bit < PACKET_IPV4_HEADER * 8; bit++) {
 		size_t offset = IP_START + bit / 8;
 
@@ -313,7 +313,7 @@ static void test_ipv4_checksum(void **state)
 	}
 }
 
-/* RFC 1071: both forms of zero add up to the same. */
+/* RFC 1071: both forms of zero are valid. */
 static void test_ipv4_checksum_zero(void **state)
 {
 	const size_t id = IPV4_FRAGMENT - 2;
@@ -345,7 +345,7 @@ static void test_ethernet_padding(void **state)
 		expect(&packet, XMC_STEERED);
 	}
 	build6(&packet, 0);
-	packet_resize(&packet, packet.length + 4); /* a frame check sequence left on */
+	packet_resize(&packet, packet.length + 4); /* a frame check sequence that was not removed */
 	expect(&packet, XMC_STEERED);
 }
 
@@ -374,7 +374,7 @@ static void test_every_truncation(void **state)
 	check_truncations(&packet);
 }
 
-/* Cut, with an IP header that knows it: only UDP can tell. */
+/* Truncated with a matching IP length: only the UDP length shows it. */
 static void test_every_consistent_truncation(void **state)
 {
 	struct packet whole4, whole6, packet;
@@ -396,7 +396,7 @@ static void test_every_consistent_truncation(void **state)
 	}
 }
 
-/* Shorter than an Ethernet header: most kernels do not even run the program. */
+/* Shorter than an Ethernet header: most kernels do not run the program at all. */
 static void test_runts(void **state)
 {
 	struct packet packet;
@@ -414,7 +414,7 @@ static void test_runts(void **state)
 	}
 }
 
-/* An IPv6 packet that dresses up as a packet of an IPv4 rule. */
+/* An IPv6 packet with the addresses of an IPv4 rule. */
 static void test_mapped_addresses(void **state)
 {
 	struct xmc_rule_key flow4 = packet_flow(SOURCE4, GROUP4, PORT);
@@ -431,7 +431,7 @@ static void test_mapped_addresses(void **state)
 	memcpy(packet.bytes + IPV6_DESTINATION, flow4.group.b, 16);
 	expect(&packet, XMC_MALFORMED);
 
-	/* Nearly so: IPv4-compatible, and all zero, are plain IPv6. */
+	/* IPv4-compatible and all-zero addresses are plain IPv6. */
 	packet_build_text(&packet, "::10.9.9.9", GROUP6, PORT, 10);
 	expect(&packet, XMC_STEERED);
 	packet_build_text(&packet, "::", GROUP6, PORT, 10);

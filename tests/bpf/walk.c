@@ -3,12 +3,12 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* All headers are in the first bytes of a frame: the ones worth damaging. */
+/* All headers are in the first bytes of a frame: only those are worth damaging. */
 #define HEADERS 80
 
 static uint64_t rng_state;
 
-/* splitmix64 (Steele, Lea, Flood 2014): any seed will do. */
+/* splitmix64 (Steele, Lea, Flood 2014), which accepts any seed. */
 uint64_t walk_random(void)
 {
 	uint64_t z = rng_state += 0x9e3779b97f4a7c15ULL;
@@ -71,7 +71,7 @@ static void mutate_version_ihl(struct packet *packet)
 				  : (value & 0xf) | walk_below(16) << 4);
 }
 
-/* Off by a little: where the mistakes are. */
+/* Values that are off by a little: those find mistakes. */
 static void mutate_length(struct packet *packet)
 {
 	static const uint8_t fields[] = {IPV4_TOTAL_LENGTH, IPV4_UDP_LENGTH, IPV6_PAYLOAD_LENGTH,
@@ -120,7 +120,7 @@ static void mutate_tag(struct packet *packet)
 	packet_add_tag(packet, tpid, walk_random());
 }
 
-/* A tag within a tag, of which any may be cut off or be no tag. */
+/* Nested tags, any of which may be cut off or have another type. */
 static void mutate_tags(struct packet *packet)
 {
 	for (unsigned int left = 1 + walk_below(3); left > 0; left--)
@@ -138,7 +138,7 @@ static void mutate_options(struct packet *packet)
 		packet_add_ipv4_options(packet, 1 + walk_below(10));
 }
 
-/* A chain of extension headers, in any order, cut anywhere within it. */
+/* A chain of extension headers, in any order, cut anywhere. */
 static void mutate_chain(struct packet *packet)
 {
 	static const uint8_t kinds[] = {0, 43, 44, 51, 60, 135};
@@ -163,7 +163,7 @@ static void mutate_fragment(struct packet *packet)
 static void mutate_mapped(struct packet *packet)
 {
 	size_t at = walk_below(2) ? IPV6_SOURCE : IPV6_DESTINATION;
-	size_t spoil = at + walk_below(48); /* one time in four: all but mapped */
+	size_t spoil = at + walk_below(48); /* one time in four: nearly mapped */
 
 	for (size_t i = 0; i < 12; i++)
 		packet_set8(packet, at + i, i < 10 ? 0 : 0xff);
@@ -171,7 +171,7 @@ static void mutate_mapped(struct packet *packet)
 		packet_set8(packet, spoil, walk_below(256));
 }
 
-/* Every length made to agree with the frame, so that a mutation gets further. */
+/* Make all lengths agree with the frame, so that a mutation reaches deeper checks. */
 static void mend_lengths(struct packet *packet)
 {
 	bool ipv4 = packet_get16(packet, ETH_TYPE) == 0x0800;
@@ -198,7 +198,7 @@ void walk_mutate(struct packet *packet)
 
 	for (unsigned int left = walk_below(5); left > 0; left--)
 		mutations[walk_below(COUNT(mutations))](packet);
-	/* Mostly, or nothing would ever get past the checksum. */
+	/* Usually, because otherwise nothing gets past the checksum. */
 	if (walk_below(4) && packet_get16(packet, ETH_TYPE) == 0x0800)
 		packet_fix_ipv4_checksum(packet);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A random walk through the packets that there are: whole ones (packets.h), damaged in ways that
- * know their structure. It depends on its seed alone; so no two draws stand where the compiler may
- * choose which comes first. One walk at a time, one thread.
+ * A random walk: valid packets (packets.h), damaged with knowledge of their structure. It depends
+ * only on its seed, so no expression makes two draws whose order the compiler could choose. One
+ * walk at a time, one thread.
  */
 #ifndef XMCAST_TESTS_WALK_H
 #define XMCAST_TESTS_WALK_H
@@ -19,8 +19,8 @@ uint64_t walk_random(void);
 /* 0..bound-1 */
 uint32_t walk_below(uint32_t bound);
 
-/* Some mutations, or none, of a packet that has an Ethernet header at least; which it keeps, since
- * the kernel would not run the program on less. */
+/* Make some mutations, or none. The packet must have an Ethernet header and keeps it, because the
+ * kernel does not run the program without one. */
 void walk_mutate(struct packet *packet);
 
 #endif
