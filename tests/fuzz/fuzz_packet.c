@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * libFuzzer on xmc_parse(): any bytes, as a frame. It must agree with the reference of tests/bpf,
- * give the same answer at an odd address, and never name a payload that is not inside of the frame.
+ * give the same result at an odd address, and never report a payload outside the frame.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Not assert(), which NDEBUG takes away. */
+/* assert() would be disabled by NDEBUG. */
 static void must(bool holds)
 {
 	if (!holds)
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(odd);
 	must(reference_parse(data, size, &reference) == reason);
 	must(reason != XMC_NO_SOCKET && reason < XMC_REASONS);
-	/* Of a whole datagram to port 0. */
+	/* A datagram to port 0. */
 	must(reason != XMC_NO_RULE || (reference.payload_offset == 0 && !reference.key.port));
 	if (reason != XMC_STEERED)
 		return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libFuzzer on rpc_run(): any bytes, as a request line. Every answer is one line of
- * JSON-RPC 2.0, with a result if, and only if, a method was called and gave one; only a
- * notification has none.
+ * libFuzzer on rpc_run(): any bytes, as a request line. Every answer must be one line of JSON-RPC
+ * 2.0, with a result if and only if a method was called and returned one. Only notifications have
+ * no answer.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned int calls;
 
-/* Not assert(), which NDEBUG takes away. */
+/* assert() would be disabled by NDEBUG. */
 static void must(bool holds)
 {
 	if (!holds)
@@ -34,7 +34,7 @@ static void fail(void *context, const json_t *params, struct control_reply *repl
 	calls++;
 }
 
-/* What the client sent, in an error's message, cut wherever that is. */
+/* Fails with a message that quotes the client, cut at any byte. */
 static void quote(void *context, const json_t *params, struct control_reply *reply)
 {
 	const char *text = control_param_string(params, "text", reply);
@@ -127,7 +127,7 @@ static void check_answer(const char *text, size_t length)
 	json_decref(answer);
 }
 
-/* Is there nothing to be answered: a whole request without an id? */
+/* Whether the request is a notification: valid, and without an id. */
 static bool is_notification(const char *line, size_t length)
 {
 	json_t *request = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);

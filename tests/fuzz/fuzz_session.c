@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libFuzzer on one client's connection: any bytes, as what it sends. They come in pieces that the
- * bytes themselves choose, and must leave the session as the lines that they are, whole, once and
- * in order; a line that is too long, as that. Each line is echoed, as an answer or as events, to a
- * client that reads as it likes; it must get what was queued, byte for byte, and be told of what
- * was not.
+ * libFuzzer on one client's connection: any bytes, sent in pieces whose sizes the bytes themselves
+ * choose. The session must return the lines whole, once and in order, and report a line that is too
+ * long. Each line is echoed as an answer or as events to a client that reads at its own pace: it
+ * must get what was queued, byte for byte, and be told how many events were lost.
  *
- * The socket is played here: recv() and send() are these, not the C library's, since three system
- * calls for each piece would be nearly all of a run.
+ * recv() and send() are defined here instead of the C library's, because three system calls for
+ * each piece would take nearly all of the time.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -20,16 +19,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* As short as a line may be that grows the buffer twice. */
+/* The longest line: the shortest that makes the buffer grow twice. */
 #define MOST 10000
 
-/* Enough to come in between any two bytes of a few lines. */
+/* Enough pieces to split a few lines at any byte. */
 #define SMALL_PIECES 128
 
-/* Lines that are echoed: what is newlines for the most part would take all of the time. */
+/* Lines that are echoed: inputs that are mostly newlines would take too long otherwise. */
 #define ECHOES 64
 
-/* Some that are not read are more than there is room for; not too many, for they take time. */
+/* Together they exceed the room for events. */
 #define LARGE_EVENT  40000
 #define LARGE_EVENTS 16
 
@@ -38,11 +37,11 @@ static struct wire {
 	/* What the client sends. */
 	const uint8_t *data;
 	size_t size;
-	size_t sent;  /* of it, so far */
-	size_t ready; /* bytes that may be received before it has to be waited for again */
+	size_t sent;  /* bytes of `data` so far */
+	size_t ready; /* bytes that recv() returns before EAGAIN */
 	bool interrupted;
 
-	/* What it must get, and how much of that it has. */
+	/* What the client must get, and how much of it has arrived. */
 	char *expected;
 	size_t expected_length;
 	size_t expected_room;
@@ -52,14 +51,14 @@ static struct wire {
 	unsigned int echoes;
 } wire;
 
-/* Not assert(), which NDEBUG takes away. */
+/* assert() would be disabled by NDEBUG. */
 static void must(bool holds)
 {
 	if (!holds)
 		abort();
 }
 
-/* Which of some ways to go, by the bytes that are sent next. */
+/* A decision, made by the next byte that is sent. */
 static uint8_t choice(void)
 {
 	return wire.sent < wire.size ? wire.data[wire.sent] : 0;
@@ -83,7 +82,7 @@ ssize_t recv(int fd, void *buffer, size_t room, int flags)
 
 ssize_t send(int fd, const void *data, size_t length, int flags)
 {
-	/* Not at all, interrupted, a part, or all that the kernel has room for. */
+	/* EAGAIN, EINTR, a part, or everything. */
 	static const size_t most[] = {0, 0, 1, 100, 5000, 50000, 200000, 200000};
 	size_t way = (choice() + wire.calls++ / 2) % 8;
 
@@ -110,7 +109,7 @@ static void expect(const char *line, size_t length)
 	wire.expected_length += length;
 }
 
-/* Bytes of events behind the answer. */
+/* Bytes of events after the answer. */
 static size_t count_events(const struct session *session)
 {
 	return session->out_length - session->out_start - session->answer_left;
@@ -129,7 +128,7 @@ static void echo_event(struct session *session, const char *line, size_t length)
 	expect(line, length);
 }
 
-/* The line as an event; or as a large one, of which a few fill the room for events. */
+/* Echo the line as an event, or as a large one, of which a few use up the room for events. */
 static void echo_events(struct session *session, const char *line, size_t length)
 {
 	static const char large[LARGE_EVENT];
@@ -160,7 +159,7 @@ static void echo(struct session *session, const char *line, size_t length)
 	must(session->out_length - session->out_start == wire.expected_length - wire.got);
 }
 
-/* Take the lines that are whole, behind `taken` bytes. Returns where in the data they end. */
+/* Take all whole lines, which start `taken` bytes into the data. Returns where they end. */
 static size_t take_lines(struct session *session, size_t taken)
 {
 	const char *line;
@@ -178,7 +177,7 @@ static size_t take_lines(struct session *session, size_t taken)
 	return taken;
 }
 
-/* What is left of a connection whose client reads all, and sends no more. */
+/* The client reads the rest and sends nothing more. */
 static void finish(struct session *session)
 {
 	for (int i = 0; session_is_sending(session); i++) {
@@ -198,7 +197,7 @@ static void receive(struct session *session)
 
 	while (wire.sent < wire.size && !lines_is_full(&session->requests)) {
 		uint8_t chosen = choice();
-		/* Small pieces and large ones; only large ones behind many. */
+		/* Small pieces and large ones; after many, only large ones. */
 		bool large = chosen & 1 || pieces++ > SMALL_PIECES;
 		size_t piece = 1 + (large ? (chosen | 16U) * 64U : chosen / 16U);
 
@@ -209,7 +208,7 @@ static void receive(struct session *session)
 			must(session->requests.room <= MOST);
 			taken = take_lines(session, taken);
 		}
-		/* Nothing there: nothing changes, and no memory is held for it. */
+		/* Without data nothing changes, and no memory is held. */
 		wire.ready = 0;
 		must(session_read(session, 0) == 0);
 		must(taken < wire.sent || !session->requests.bytes);

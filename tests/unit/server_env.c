@@ -15,21 +15,21 @@
 
 #define STRANGER 65534
 
-/* Passes after which a server that still has something to do turns in circles. */
+/* A server that still has something to do after so many runs is spinning. */
 #define MANY_RUNS 100000
 
 char folder[] = "/tmp/xmcast-server-XXXXXX";
 char path[64];
 struct control_server *server;
 
-/* ---- the server's end ---- */
+/* ---- the server ---- */
 
 static void echo(void *context, const json_t *params, struct control_reply *reply)
 {
 	reply->result = params ? json_deep_copy(params) : json_null();
 }
 
-/* As many bytes as "bytes" says. */
+/* Answers with that many bytes. */
 static void large(void *context, const json_t *params, struct control_reply *reply)
 {
 	size_t size = (size_t)json_integer_value(json_object_get(params, "bytes"));
@@ -53,7 +53,7 @@ static void watch(void *context, const json_t *params, struct control_reply *rep
 	reply->result = json_null();
 }
 
-/* An event that a method causes. */
+/* Publishes an event from within a method. */
 static void emit(void *context, const json_t *params, struct control_reply *reply)
 {
 	control_server_publish(server, params);
@@ -113,7 +113,7 @@ int close_server(void **state)
 	control_server_close(server);
 	server = NULL;
 	watchdog_stop();
-	return lstat(path, &status) == 0; /* it has removed its socket */
+	return lstat(path, &status) == 0; /* the socket file has been removed */
 }
 
 int make_folder(void **state)
@@ -125,13 +125,13 @@ int remove_folder(void **state)
 {
 	char lock[80];
 
-	/* It stays behind, by intent. */
+	/* The server never removes it. */
 	snprintf(lock, sizeof(lock), "%s/socket.lock", folder);
 	unlink(lock);
 	return rmdir(folder);
 }
 
-/* ---- the client's end ---- */
+/* ---- clients ---- */
 
 int connect_client(void)
 {
@@ -223,7 +223,7 @@ void put_large(int fd, int id, size_t bytes)
 			     id, bytes));
 }
 
-/* Read up to the end of the line, at most. As recv(2). */
+/* Read up to the end of the line at most. Returns what recv(2) does. */
 static ssize_t read_part(int fd, char *line, size_t room)
 {
 	ssize_t n = recv(fd, line, room, MSG_PEEK);

@@ -13,7 +13,7 @@ static void expect_json(json_t *json, const char *expected)
 	json_decref(json);
 }
 
-/* Whatever a file's name is made of, a client hears of its errors. */
+/* Errors are reported whatever bytes the name of the file has. */
 static void test_text(void **state)
 {
 	expect_json(json_pack("[o]", json_text_string("plain\n")), "[\"plain\\n\"]");
@@ -42,7 +42,7 @@ static void test_list(void **state)
 	errors_free(&errors);
 }
 
-/* Of more errors than are kept, the count is of all. */
+/* If there are more errors than are kept, all are counted. */
 static void test_many(void **state)
 {
 	struct position at = {"f", 1, 1};

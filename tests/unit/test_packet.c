@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The header parser in user space. Every packet is parsed from memory that ends where the packet
- * ends (AddressSanitizer sees a read too far) and that starts at every alignment
- * (UndefinedBehaviorSanitizer sees an access that relies on one). tests/bpf shows that the XDP
- * program agrees.
+ * The header parser in user space. Every packet is parsed from memory of exactly its size, so that
+ * AddressSanitizer sees reads past its end, and at every alignment, so that
+ * UndefinedBehaviorSanitizer sees accesses that rely on one. tests/bpf compares the XDP program.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +17,7 @@
 
 #include <xmcast/packet.h>
 
-/* The source itself, so that a unit test remains one file and links with nothing. */
+/* The source itself, so that this unit test is one file and links with nothing. */
 #include "../bpf/packets.c"
 #include "../bpf/reference.h"
 
@@ -28,7 +27,7 @@
 #define GROUP6	"ff3e::1"
 #define PORT	5000
 
-/* Parse `shift` bytes behind what malloc() aligns. */
+/* Parse a copy that starts `shift` bytes after an aligned address. */
 static enum xmc_reason parse_shifted(const struct packet *packet, size_t shift,
 				     struct xmc_datagram *dgram)
 {
@@ -45,7 +44,7 @@ static enum xmc_reason parse_shifted(const struct packet *packet, size_t shift,
 	return reason;
 }
 
-/* Parse at every alignment: always with one result, which the reference shares. */
+/* Parse at every alignment: the result is always the same, and that of the reference. */
 static enum xmc_reason parse(const struct packet *packet, struct xmc_datagram *dgram)
 {
 	struct reference reference = {};
@@ -104,7 +103,7 @@ static void test_ipv4_datagram(void **state)
 	}
 }
 
-/* Nobody can be meant by port 0; every other port is found in the UDP header. */
+/* No rule takes port 0; every other port is found in the UDP header. */
 static void test_ports(void **state)
 {
 	struct xmc_datagram dgram;
@@ -147,7 +146,7 @@ static void test_ipv6_datagram(void **state)
 	}
 }
 
-/* The UDP length is the payload's, not that of the IP packet or of the frame. */
+/* The payload length comes from the UDP header, not from the IP packet or the frame. */
 static void test_padding_is_no_payload(void **state)
 {
 	struct xmc_datagram dgram;
@@ -209,7 +208,7 @@ static void test_every_udp_length(void **state)
 	}
 }
 
-/* As large as the length fields go: nothing may wrap around in 16 bits. */
+/* The largest values of the length fields: no 16-bit calculation may overflow. */
 static void test_largest(void **state)
 {
 	static const struct {
@@ -303,11 +302,12 @@ static void test_ipv6_reasons(void **state)
 		assert_int_equal(reason_of(&packet), value >> 4 == 6 ? XMC_STEERED : XMC_MALFORMED);
 	}
 	build6(&packet, 64);
-	packet_set16(&packet, IPV6_PAYLOAD_LENGTH, 0); /* a jumbogram's, without its option */
+	packet_set16(&packet, IPV6_PAYLOAD_LENGTH,
+		     0); /* as in a jumbogram, but without its option */
 	assert_int_equal(reason_of(&packet), XMC_MALFORMED);
 }
 
-/* No IPv6 packet is mistaken for one of an IPv4 rule. */
+/* No IPv6 packet matches an IPv4 rule. */
 static void test_mapped_addresses(void **state)
 {
 	struct xmc_rule_key flow4 = packet_flow(SOURCE4, GROUP4, PORT);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* JSON-RPC 2.0: what is answered to which line. */
+/* JSON-RPC 2.0: requests and their answers. */
 #include "watchdog.h"
 
 #include "control/rpc.h"
@@ -26,7 +26,7 @@ static void refuse(void *context, const json_t *params, struct control_reply *re
 	control_fail(reply, CONTROL_REFUSED, "refused: %s", "\303\274\377");
 }
 
-/* A result that comes to nothing. */
+/* A method that runs out of memory. */
 static void fail_late(void *context, const json_t *params, struct control_reply *reply)
 {
 	calls++;
@@ -62,10 +62,10 @@ static const struct control_method methods[] = {
 static enum control_access may = CONTROL_READ;
 static bool monitors; /* after the last answer */
 
-/* The answer to these bytes, checked for its frame; NULL: none. */
+/* The answer to these bytes, whose envelope is checked; NULL: none. */
 static json_t *answer_bytes(const char *line, size_t length)
 {
-	char *copy = malloc(length + 1); /* so that a read too far is seen */
+	char *copy = malloc(length + 1); /* exactly this size, for AddressSanitizer */
 	const struct rpc rpc = {methods, (void *)"context", may};
 	struct rpc_answer reply;
 	json_t *answer;
@@ -88,7 +88,7 @@ static json_t *answer_bytes(const char *line, size_t length)
 	return answer;
 }
 
-/* The result for this line must be this JSON, and its id that. */
+/* The answer to this line must have this result and id, as JSON. */
 static void expect_result(const char *line, const char *result, const char *id)
 {
 	json_t *answer = answer_bytes(line, strlen(line));
@@ -170,7 +170,7 @@ static void test_parse_errors(void **state)
 		/* the same key twice */
 		"{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"method\":\"echo\",\"id\":1}",
 		"{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1,\"params\":{\"a\":1,\"a\":1}}",
-		/* numbers that nothing holds */
+		/* numbers that are out of range */
 		"{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":9223372036854775808}",
 		"{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1e999}",
 		/* invalid UTF-8: stray, cut short, overlong, a surrogate, too large */
@@ -259,7 +259,7 @@ static void test_other_errors(void **state)
 	assert_int_equal(calls, 1);
 }
 
-/* Without an id it is done, and never answered, not even with an error. */
+/* A request without an id is executed, but never answered, not even with an error. */
 static void test_notifications(void **state)
 {
 	calls = 0;
@@ -309,7 +309,7 @@ static void test_deep_nesting(void **state)
 		free(line);
 	}
 	assert_int_equal(calls, 0);
-	/* Brackets in strings nest nothing, and one level after the other is not deep. */
+	/* Brackets in strings do not count, and neither do levels that are closed again. */
 	expect_result("{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1,\"params\":{\"a\":"
 		      "\"[[[[[[[[[[[[[[[[[[[[[[\\\"{{{{{{{{{{{{{{{{{{{{\"}}",
 		      "{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[\\\"{{{{{{{{{{{{{{{{{{{{\"}", "1");
@@ -344,7 +344,7 @@ static void test_notification_line(void **state)
 	json_decref(params);
 }
 
-/* What a method says of its failure reaches the client, as UTF-8 whatever it was. */
+/* The message of a failure reaches the client as valid UTF-8, whatever its bytes are. */
 static void test_method_errors(void **state)
 {
 	static const char line[] = "{\"jsonrpc\":\"2.0\",\"method\":\"refuse\",\"id\":1}";

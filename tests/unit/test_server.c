@@ -30,7 +30,7 @@ static void test_mode(void **state)
 	mode_t mask = umask(0);
 
 	assert_int_equal(open_server(state), 0);
-	assert_int_equal(umask(mask), 0); /* left as it was */
+	assert_int_equal(umask(mask), 0); /* unchanged */
 	assert_int_equal(stat(path, &status), 0);
 	assert_true(S_ISSOCK(status.st_mode));
 	assert_int_equal(status.st_mode & 07777, 0660);
@@ -89,7 +89,7 @@ static void test_live_socket(void **state)
 	assert_int_equal(close_server(state), 0);
 }
 
-/* Whatever is no socket of a dead daemon is not ours to remove. */
+/* Only the socket of a dead daemon may be removed. */
 static void expect_kept(mode_t type)
 {
 	struct stat status;
@@ -121,7 +121,7 @@ static void test_not_ours(void **state)
 	expect_kept(S_IFLNK);
 	unlink(path);
 
-	/* Somebody's live socket, though of another type: /dev/log, for one. */
+	/* A live socket of another type, such as /dev/log. */
 	fd = bind_socket(SOCK_DGRAM);
 	expect_kept(S_IFSOCK);
 	close(fd);
@@ -148,8 +148,8 @@ static void test_bad_paths(void **state)
 	control_server_close(NULL);
 }
 
-/* Many processes that start in the same instant where a killed daemon has left its socket: one
- * wins. A child that has it tells so, and keeps it until all are done. */
+/* Many processes start at the same moment where a killed daemon has left its socket: one gets it. A
+ * child that gets it reports that, and keeps it until all are done. */
 static void race(int wins, int go, int done)
 {
 	char byte;
@@ -173,7 +173,7 @@ static void test_race(void **state)
 		unsigned int ready = 0;
 		int fd = bind_socket(SOCK_STREAM);
 
-		close(fd); /* never listened at: as abandoned as it gets */
+		close(fd); /* abandoned: nobody ever listened */
 		assert_int_equal(pipe(wins) | pipe(go) | pipe(done), 0);
 		for (int i = 0; i < RACERS; i++) {
 			if (fork() == 0) {
@@ -226,9 +226,9 @@ static void test_groups(void **state)
 	options.group = NULL;
 	options.admin_group = "no-such-group";
 	assert_int_equal(control_server_open(&server, &options, methods, NULL), -ESRCH);
-	assert_int_equal(lstat(path, &status), -1); /* nothing was made */
+	assert_int_equal(lstat(path, &status), -1); /* nothing was created */
 	if (geteuid() != 0)
-		return; /* who is not root cannot give files to other groups */
+		return; /* only root can give files to other groups */
 	options.group = "4711";
 	options.admin_group = NULL;
 	assert_int_equal(control_server_open(&server, &options, methods, NULL), 0);
@@ -295,7 +295,7 @@ static void test_errors_and_notifications(void **state)
 	serve();
 }
 
-/* A client that has said all and waits for its answers. */
+/* A client that has shut down its sending side waits for its answers. */
 static void test_half_closed(void **state)
 {
 	int fd = connect_client();
@@ -318,7 +318,7 @@ static void test_half_closed(void **state)
 	expect_end(fd);
 }
 
-/* A request of this length, its newline not counted, padded with spaces. */
+/* A request of this length without its newline, padded with spaces. */
 static void put_padded(int fd, size_t length)
 {
 	char *line = malloc(length + 1);
@@ -402,7 +402,7 @@ static void test_large_answer(void **state)
 	serve();
 }
 
-/* Who does not read his answers waits alone, and has them all in the end. */
+/* A client that does not read its answers delays nobody else, and gets them all in the end. */
 static void test_client_that_does_not_read(void **state)
 {
 	int lazy = connect_client();
@@ -423,7 +423,7 @@ static void test_client_that_does_not_read(void **state)
 	serve();
 }
 
-/* Clients that go at the worst moment: in a request, before and in an answer. */
+/* Clients that disconnect at the worst moment: within a request, before and within an answer. */
 static void test_clients_that_vanish(void **state)
 {
 	unsigned int before = count_fds();
@@ -463,7 +463,7 @@ static void test_close_ends_clients(void **state)
 	put_large(fd, 1, 3000000);
 	serve();
 	control_server_close(server);
-	assert_int_equal(shutdown(fd, SHUT_WR), 0); /* it has ended already */
+	assert_int_equal(shutdown(fd, SHUT_WR), 0); /* the server has closed it */
 	close(fd);
 	strcat(path, ".lock");
 	assert_int_equal(unlink(path), 0);
@@ -472,7 +472,7 @@ static void test_close_ends_clients(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
-/* ---- xmcastctl's end ---- */
+/* ---- control/client.h ---- */
 
 static atomic_bool stop;
 

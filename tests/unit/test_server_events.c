@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Events of the control server: who gets them, what is lost by who does not read, and whose turn it
- * is to cause one. */
+/* Events of the control server: who gets them, what a slow client loses, and whose request is
+ * served next. */
 #include "server_env.c"
 
 static void test_events(void **state)
@@ -17,11 +17,11 @@ static void test_events(void **state)
 	expect_event(monitor, 1);
 	expect_event(monitor, 2);
 	expect_echo(monitor, 2);
-	/* Caused by a request: before its answer, and to everybody who wants it. */
+	/* An event caused by a request comes before its answer, and to all monitors. */
 	put(monitor, emit, sizeof(emit) - 1);
 	expect_event(monitor, 5);
 	json_decref(get(monitor));
-	put_call(monitor, "watch", 4); /* once more is not twice */
+	put_call(monitor, "watch", 4); /* twice is the same as once */
 	serve();
 	json_decref(get(monitor));
 	shutdown(monitor, SHUT_WR);
@@ -43,7 +43,7 @@ static void test_events(void **state)
 	control_server_publish(NULL, NULL);
 }
 
-/* Events that were queued before the end are read after it. */
+/* Events that were queued before the server is closed can be read afterwards. */
 static void test_last_event(void **state)
 {
 	int monitor = connect_monitor();
@@ -55,7 +55,7 @@ static void test_last_event(void **state)
 	expect_end(monitor);
 }
 
-/* Who does not read loses events, and learns how many, where they are missing. */
+/* A client that does not read loses events, and is told how many in their place. */
 static void test_lost_events(void **state)
 {
 	enum { EVENTS = 20000 };
@@ -95,7 +95,7 @@ static void test_lost_events(void **state)
 
 /* ---- turns ---- */
 
-/* Ask for the event with this number. */
+/* Request the event with this number. */
 static void put_emit(int fd, int number)
 {
 	char line[100];
@@ -107,8 +107,8 @@ static void put_emit(int fd, int number)
 			     number, number));
 }
 
-/* Who may change things has his turn before those who may not, and after each of them. The events
- * that they cause tell the order. */
+/* Administrators are served before readers, and again after each of them. The events that they
+ * cause show the order. */
 static void test_admin_first(void **state)
 {
 	enum { READERS = 50, ADMINS = 3 };
@@ -136,8 +136,8 @@ static void test_admin_first(void **state)
 	serve();
 }
 
-/* What one who may only read has asked for, and then closed, is not done any more; what one who may
- * change things has is. */
+/* A request of a reader that has closed its connection meanwhile is dropped; one of an
+ * administrator is executed. */
 static void test_gone_before_its_turn(void **state)
 {
 	int monitor = connect_monitor();

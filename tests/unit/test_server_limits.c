@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the control server lets a client do: rights, how many, how often, how much unread. */
+/* Limits of the control server: rights, number of clients, rate, unread answers, descriptors. */
 #include "server_env.c"
 
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 static int everybody[CONTROL_CLIENTS];
 
-/* Both ends of all clients are ours. */
+/* This process has both ends of all connections. */
 static int raise_limit(void **state)
 {
 	struct rlimit limit;
@@ -36,7 +36,8 @@ static void empty(void)
 	serve();
 }
 
-/* Many requests in one write: each one of its own would be charged for by the socket. */
+/* Many requests in one write: the socket accounts for far more than their bytes if each is a write.
+ */
 static void put_many(int fd, int count)
 {
 	static char lines[400 * 60];
@@ -47,7 +48,7 @@ static void put_many(int fd, int count)
 	put(fd, lines, length);
 }
 
-/* It has been closed; what it was sent before does not matter. */
+/* Whether the server has closed it, whatever it had sent before. */
 static bool has_ended(int fd)
 {
 	char byte;
@@ -81,7 +82,7 @@ static void expect_rights(int fd, bool change)
 					 json_object_get(json_object_get(answer, "error"), "code")),
 				 CONTROL_FORBIDDEN);
 	json_decref(answer);
-	put_echo(fd, 2); /* everybody may read */
+	put_echo(fd, 2); /* all clients may read */
 	expect_echo(fd, 2);
 	close(fd);
 	serve();
@@ -111,7 +112,7 @@ static void test_rights(void **state)
 	expect_rights(connect_as(STRANGER, GROUP, many, 300), false);
 	expect_rights(connect_reader(), false);
 	expect_rights(connect_client(), true);
-	/* Another group from now on; one that does not exist changes nothing. */
+	/* Change the group; one that does not exist changes nothing. */
 	assert_int_equal(control_server_set_admins(server, "4711"), 0);
 	expect_rights(connect_as(STRANGER, GROUP, NULL, 0), true);
 	assert_int_equal(control_server_set_admins(server, "no-such-group"), -ESRCH);
@@ -148,7 +149,7 @@ static void test_idle_one_goes(void **state)
 		if (i != FIRST && i != SECOND)
 			expect_alive(everybody[i], i);
 	}
-	expect_alive(everybody[SECOND], 13); /* FIRST is idle for longest now, then the 0th */
+	expect_alive(everybody[SECOND], 13); /* now FIRST is idle for longest, then client 0 */
 	for (int i = 0; i < 2; i++) {
 		int victim = i ? 0 : FIRST;
 		int fd = connect_client();
@@ -194,7 +195,7 @@ static void test_busy_ones_stay(void **state)
 	empty();
 }
 
-/* More than the socket takes. */
+/* Request more than the socket's buffer holds. */
 static void put_too_much(int fd)
 {
 	for (int i = 0; i < 14; i++)
@@ -226,7 +227,7 @@ static void test_all_busy(void **state)
 		for (int j = 0; j < 14; j++)
 			expect_large(everybody[i], j, 20000);
 	}
-	/* Monitors that have read all: the same. */
+	/* The same with monitors that have read all events. */
 	for (int i = 2; i < CONTROL_CLIENTS; i++) {
 		close(everybody[i]);
 		serve();
@@ -251,7 +252,7 @@ static void test_all_busy(void **state)
 
 /* ---- how often ---- */
 
-/* 350 requests in one write: 200 are answered, then 100 a second; nobody else waits for that. */
+/* 350 requests in one write: 200 are answered, then 100 a second; other clients do not wait. */
 static void test_too_often(void **state)
 {
 	int other = connect_reader();
@@ -264,7 +265,7 @@ static void test_too_often(void **state)
 	expect_nothing(fd);
 	assert_false(has_work());
 	expect_alive(other, 1);
-	shutdown(fd, SHUT_WR); /* it has sent all, but is not forgotten */
+	shutdown(fd, SHUT_WR); /* its requests are not forgotten */
 	expect_nothing(fd);
 	tick(0);
 	for (int i = CONTROL_BURST; i < CONTROL_BURST + CONTROL_RATE; i++)
@@ -274,7 +275,7 @@ static void test_too_often(void **state)
 	for (int i = CONTROL_BURST + CONTROL_RATE; i < 350; i++)
 		expect_echo(fd, i);
 	expect_end(fd);
-	/* However long it has been silent. */
+	/* Credit does not accumulate beyond 200. */
 	for (int i = 0; i < 10; i++)
 		tick(0);
 	put_many(other, 250);
@@ -282,7 +283,7 @@ static void test_too_often(void **state)
 		expect_echo(other, i);
 	expect_nothing(other);
 	close(other);
-	/* A client that may change things does not wait. */
+	/* Administrators do not wait. */
 	fd = connect_client();
 	put_many(fd, 350);
 	for (int i = 0; i < 350; i++)
@@ -291,7 +292,7 @@ static void test_too_often(void **state)
 	serve();
 }
 
-/* One that asks too often and goes meanwhile. */
+/* A client that waits for credit and disconnects. */
 static void test_too_often_and_gone(void **state)
 {
 	unsigned int before = count_fds();
@@ -313,7 +314,7 @@ static void test_answer_not_read(void **state)
 	int quick = connect_client();
 
 	put_large(lazy, 1, 3000000);
-	put_large(quick, 2, 30000); /* the socket takes it all */
+	put_large(quick, 2, 30000); /* fits the socket's buffer */
 	serve();
 	tick(29);
 	assert_true(has_answer(lazy));
@@ -328,7 +329,7 @@ static void test_answer_not_read(void **state)
 
 /* ---- without descriptors ---- */
 
-/* All descriptors but one are in use, which the client's own end takes. */
+/* Use up all descriptors but one, which the client's end takes. */
 static struct shortage {
 	struct rlimit old;
 	int fds[256];
@@ -352,7 +353,7 @@ static void end_shortage(void)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &shortage.old), 0);
 }
 
-/* Then it is as if there were too many clients: the one that is idle for longest goes. */
+/* Without a descriptor the client that is idle for longest is closed, as if there were too many. */
 static void test_no_descriptor(void **state)
 {
 	int idle, busy, fd;
@@ -366,7 +367,7 @@ static void test_no_descriptor(void **state)
 	assert_true(has_ended(idle));
 	end_shortage();
 	close(idle);
-	/* A reader displaces nobody with more rights, and nothing spins. */
+	/* A reader does not displace an administrator, and the server does not spin. */
 	begin_shortage();
 	expect_end(connect_reader());
 	assert_false(has_work());
@@ -379,7 +380,7 @@ static void test_no_descriptor(void **state)
 	serve();
 }
 
-/* The same again and again, so that the spare descriptor is there each time. */
+/* Again and again: the spare descriptor is restored each time. */
 static void test_no_descriptor_for_a_crowd(void **state)
 {
 	int fds[20];
@@ -402,7 +403,8 @@ static void test_no_descriptor_for_a_crowd(void **state)
 	serve();
 }
 
-/* Not even the spare descriptor can be opened again: nobody is accepted, and nothing spins. */
+/* If even the spare descriptor does not help, no client is accepted, and the server does not spin.
+ */
 static void test_no_descriptor_at_all(void **state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};

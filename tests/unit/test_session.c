@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* One client of the control socket: the lines that it sends, and what it is sent. */
+/* One client of the control socket: its requests, and the answers and events for it. */
 #include "watchdog.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ static int close_pair(void **state)
 
 /* ---- requests ---- */
 
-/* Random lines in random pieces come out as they went in. */
+/* Random lines that arrive in random pieces are read correctly. */
 static void test_lines(void **state)
 {
 	uint32_t seed = 20261122;
@@ -70,10 +70,10 @@ static void test_lines(void **state)
 	}
 	assert_int_equal(done, sizeof(text));
 	assert_int_equal(session->active_ns, 5);
-	assert_null(session->requests.bytes); /* no memory is held for nothing */
+	assert_null(session->requests.bytes); /* an empty buffer is freed */
 }
 
-/* A line without an end takes as much memory as a line may, and no more. */
+/* A line without an end uses as much memory as the longest line, and no more. */
 static void test_full(void **state)
 {
 	struct lines *lines = &session->requests;
@@ -112,7 +112,7 @@ static void test_end(void **state)
 	assert_false(session_has_request(session));
 }
 
-/* ---- what it is sent ---- */
+/* ---- answers and events ---- */
 
 static size_t drain(char *text, size_t room)
 {
@@ -151,8 +151,8 @@ static void test_order(void **state)
 	assert_int_equal(session_send(session, 7), -EPIPE);
 }
 
-/* Events, an answer among them, read in random pieces: each byte once and in order. Whether the
- * answer has been sent is known at every moment. */
+/* Events with an answer among them, read in random pieces: each byte arrives once and in order, and
+ * the session knows at any time how much of the answer is left. */
 static void test_accounting(void **state)
 {
 	enum { ANSWER = 700000, END = 10000 + ANSWER };
@@ -197,7 +197,7 @@ static void test_lost(void **state)
 	assert_false(session_may_report_lost(session));
 	session_event(session, "123456789\n", 10);
 	assert_int_equal(session->lost, 1);
-	/* A smaller one has room, but the gap would not be where the client is told of it. */
+	/* A smaller event would fit, but then the gap would not be where it is reported. */
 	session_event(session, "1\n", 2);
 	assert_int_equal(session->lost, 2);
 	assert_false(session_may_report_lost(session));
