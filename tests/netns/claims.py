@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The abstract sockets by which xmcastd processes know each other (user/steering/claim.h), bound by a
-process that is no xmcastd."""
+"""The abstract sockets by which xmcastd processes recognize each other (user/steering/claim.h), bound by
+a process that is not an xmcastd."""
 
 import contextlib
 
@@ -21,7 +21,7 @@ signal.pause()
 
 @contextlib.contextmanager
 def bound(namespace, *names, prefix=NOBODY):
-    """Another process has these names; by default that of an unprivileged user."""
+    """Another process has bound these names; by default one of an unprivileged user."""
     process = start(namespace, *prefix, "python3", "-c", BIND, *names)
     process.wait_line("^bound$")
     try:

@@ -31,7 +31,7 @@ READS = ("version", "ping", "stats.show", "iface.list", "worker.list", "group.li
 
 
 def rules(count, **more):
-    """A configuration with so many rules, which do not run."""
+    """A configuration with so many disabled rules."""
     extra = "".join(f", {key}: {value}" for key, value in more.items())
     return "rules:\n" + "".join(
         f"  - {{ name: r{i}, in: '239.1.{i // 250}.{i % 250}:5000@in0', enabled: no, "
@@ -39,12 +39,12 @@ def rules(count, **more):
 
 
 def open_to_others(daemon):
-    """Others may come as far as the socket."""
+    """Let other users reach the socket."""
     os.chmod(os.path.dirname(daemon.socket), 0o755)
 
 
 def cpu_seconds(pid):
-    """What a process has used up so far."""
+    """CPU time that a process has used so far."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -94,7 +94,7 @@ def every_method():
 
 @test
 def log_levels():
-    """log.set: what it says is so at once, for one facility or all, and in the log"""
+    """log.set applies at once, to one facility or all, and is logged"""
     daemon = Daemon(Namespace("empty"), config="rules: []\nlogging: { levels: { links: error } }\n")
     client = Client(daemon.socket)
     shown = client.call("log.show")
@@ -117,7 +117,7 @@ def log_levels():
 
 @test
 def pages():
-    """1,200 rules come in pages, each item once; what has many outputs, in smaller ones"""
+    """1,200 rules in pages, each item once; rules with many outputs, in smaller pages"""
     daemon = Daemon(Namespace("empty"), config=rules(1200))
     client = Client(daemon.socket)
     seen = []
@@ -148,7 +148,7 @@ def pages():
 
 @test
 def config_in_characters():
-    """config.show: a part begins between two characters; an offset within one is refused"""
+    """config.show: a part starts between two characters; an offset inside one is refused"""
     daemon = Daemon(Namespace("empty"), config="rules: []\nevents: { hook: /tmp/h\u00fcter }\n")
     client = Client(daemon.socket)
     text = client.call("config.show")["text"].encode()
@@ -159,7 +159,7 @@ def config_in_characters():
 
 @test
 def monitor():
-    """Events reach every monitor while they happen, between answers, and nobody else"""
+    """Events reach all monitors at once, also between answers, and no other client"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     monitors = [Client(daemon.socket) for _ in range(3)]
@@ -215,7 +215,7 @@ HOSTILE = (
 
 @test
 def malformed():
-    """Lines that are no requests: each one an error, and the next request is answered"""
+    """Lines that are not requests: each is an error, and the next request is answered"""
     with Client(Daemon(Namespace("empty"), config="rules: []\n").socket) as client:
         for line in HOSTILE:
             answer = client.ask(line)
@@ -243,7 +243,7 @@ def in_pieces():
 
 @test
 def throttled():
-    """500 requests of a reader at once: all are answered, 200 of them soon; others do not wait for that"""
+    """500 requests of a reader at once: 200 are answered at once, the others later; other clients do not wait"""
     daemon = Daemon(Namespace("empty"), config="rules: []\n" + ACCESS)
     open_to_others(daemon)
     greedy, other = (Client(daemon.socket, NOBODY, READERS) for _ in range(2))
@@ -316,7 +316,7 @@ def rights_of_a_program():
 
 @test
 def long_requests():
-    """64 KiB for who reads, 8 MiB for who changes; more is an error, and the end"""
+    """64 KiB from readers, 8 MiB from administrators; a longer request is an error, and closes"""
     daemon = Daemon(Namespace("empty"), config="rules: []\n" + ACCESS)
     open_to_others(daemon)
     ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
@@ -334,7 +334,7 @@ def long_requests():
 
 
 def send_quietly(client, data):
-    """Send to who may hang up meanwhile."""
+    """Send to a daemon that may close the connection meanwhile."""
     try:
         client.send(data)
     except OSError:
@@ -357,7 +357,7 @@ def unknown_group():
 
 @test
 def race():
-    """Eight daemons start in the same instant on one stale socket: one wins"""
+    """Eight daemons start at the same moment on one stale socket: one gets it"""
     path = os.path.join(work_folder(), "race.sock")
     for round_ in range(5):
         with socket.socket(socket.AF_UNIX) as stale:
@@ -381,7 +381,7 @@ def race():
 
 
 def answers(path):
-    """Does somebody answer there?"""
+    """Whether a daemon answers there."""
     try:
         with Client(path) as client:
             return client.call("ping")["alive"]
@@ -393,7 +393,7 @@ def answers(path):
 
 @test
 def never_read():
-    """Who does not read its answer is hung up on after 30 s, and delays nobody"""
+    """A client that does not read its answer is disconnected after 30 s, and delays no other"""
     daemon = Daemon(Namespace("empty"), config=rules(1200))
     lazy, other = Client(daemon.socket), Client(daemon.socket)
     lazy.send(b'{"jsonrpc":"2.0","id":1,"method":"stats.show","params":{"limit":500}}\n' * 3)
@@ -418,7 +418,7 @@ def limit_descriptors(daemon):
 
 @test
 def descriptors_exhausted():
-    """Without descriptors readers are refused without a spin, root is served, packets are relayed"""
+    """Without descriptors readers are refused, root is served, packets are relayed, nothing spins"""
     star = Star()
     daemon = Daemon(star.relay, config=f"rules: [ {RULE!r} ]\n" + ACCESS)
     open_to_others(daemon)
@@ -465,7 +465,7 @@ while True:
 
 @test
 def readers_everywhere():
-    """Readers take all places, are busy and come again and again: root is served, every time"""
+    """Readers take all places, are busy and reconnect all the time: root is always served"""
     daemon = Daemon(Namespace("empty"), config=rules(1200) + ACCESS)
     open_to_others(daemon)
     flood = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", f"--groups={READERS}",
@@ -486,7 +486,7 @@ def readers_everywhere():
 
 
 class Crowd(threading.Thread):
-    """Clients that ask, dawdle, leave and come back until told to stop. They take nearly all places."""
+    """Clients that ask, are slow, leave and reconnect until told to stop. They take nearly all places."""
 
     SIZE = 60
 
@@ -506,13 +506,13 @@ class Crowd(threading.Thread):
             self.full.set()
 
     def connect(self):
-        """One more."""
+        """A new client."""
         client = Client(self.path)
         client.socket.setblocking(False)
         return client
 
     def round(self):
-        """Each does what its kind does: a slow one, a talker, a leaver, a monitor, a vandal."""
+        """Each acts by its kind: slow, chatty, leaving, monitoring, sending garbage."""
         for number, client in enumerate(self.clients):
             if self.enough.wait(0.0005):
                 return
@@ -537,7 +537,7 @@ class Crowd(threading.Thread):
 
 @test
 def crowd_of_clients():
-    """60 clients of all manners beside a paced stream: not a packet is lost"""
+    """60 clients of all kinds beside a paced stream: no packet is lost"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     crowd = Crowd(daemon.socket)

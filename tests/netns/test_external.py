@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The steering program attached by an admin, with xdp-loader: the daemon uses its pinned maps, and
-leaves program and pins behind. Where libxdp's dispatcher cannot be (no BPF_PROG_TYPE_EXT), xdp-loader
-attaches the program alone; tests/netns/test_dispatcher.py is about the dispatcher."""
+"""The steering program attached by an administrator with xdp-loader: the daemon uses its pinned maps,
+and leaves program and pins behind. Where libxdp has no dispatcher (no BPF_PROG_TYPE_EXT), xdp-loader
+attaches the program alone; tests/netns/test_dispatcher.py tests the dispatcher."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ MAPS = ("about", "rules", "shapes", "sockets", "verdicts")
 
 
 class Bpffs:
-    """A bpffs of the test's own, and xdp-loader working in it."""
+    """The test's own bpffs, used by xdp-loader."""
 
     def __init__(self):
         need("xdp-loader", "bpftool")
@@ -32,31 +32,31 @@ class Bpffs:
         run("mount", "-t", "bpf", "bpf", self.root)
 
     def loader(self, namespace, *arguments, **options):
-        """Run xdp-loader with its own pins here, too."""
+        """Run xdp-loader with its own pins in there as well."""
         return namespace.run("env", f"LIBXDP_BPFFS={self.root}", "xdp-loader", *arguments, **options)
 
     def load(self, namespace, device="in0", pins=None):
-        """As docs/xdp-loader.md has it."""
+        """As in docs/xdp-loader.md."""
         self.loader(namespace, "load", "-m", "native", "-p", pins or self.pins, device,
                     os.path.join(BUILD, "xmcast.bpf.o"))
 
     def unload(self, namespace, device="in0"):
-        """Take all programs off, which leaves the pins."""
+        """Detach all programs; the pins stay."""
         self.loader(namespace, "unload", device, "--all")
 
     def dump(self, name):
-        """What a map holds."""
+        """The contents of a map."""
         return json.loads(run("bpftool", "-j", "map", "dump", "pinned",
                               os.path.join(self.pins, name)).stdout)
 
     def close(self):
-        """Maps and program go with the last pin."""
+        """Maps and program are freed with the last pin."""
         run("umount", "--lazy", self.root)
 
 
 @contextlib.contextmanager
 def bpffs():
-    """One that goes, whatever happens."""
+    """A Bpffs that is always unmounted."""
     place = Bpffs()
     try:
         yield place
@@ -66,7 +66,7 @@ def bpffs():
 
 @contextlib.contextmanager
 def loaded():
-    """The program attached by an admin: the star, the bpffs, and where the rule's packets come out."""
+    """The program attached by an administrator: the star, the bpffs, and a receiver of the output."""
     star = Star()
     with bpffs() as place:
         place.load(star.relay)
@@ -74,33 +74,33 @@ def loaded():
 
 
 def config(place, attach="auto", more=""):
-    """A file with our rule, and the folder of pins."""
+    """A configuration with the rule and the directory of pins."""
     return (f"rules: [{RULE}]\n"
             f"interfaces: {{ in0: {{ attach: {attach}, pins: {place.pins}{more} }} }}\n")
 
 
 def start(star, place, attach="auto", more=""):
-    """A daemon with that file."""
+    """A daemon with that configuration."""
     daemon = Daemon(star.relay, config=config(place, attach, more))
     daemon.ready = ""  # its workers come and go with the program
     return daemon
 
 
 def program_of(star, device="in0"):
-    """Id of the XDP program on it, or None."""
+    """Id of the XDP program of an interface, or None."""
     link = json.loads(star.relay.run("ip", "-j", "link", "show", device).stdout)[0]
     return link.get("xdp", {}).get("prog", {}).get("id")
 
 
 def provoke(star, text, output):
-    """Send until a datagram comes through: the first ones show that the program is there."""
+    """Send until a datagram is relayed: the first ones only show that the program is attached."""
     source = sender(star.source, "10.1.0.1")
 
     def relayed():
         source.sendto(text, ("239.1.1.1", 5000))
         with contextlib.suppress(BlockingIOError, TimeoutError):
             output.settimeout(0.1)
-            while output.recv(2048) != text:  # what was sent to find out whether it works
+            while output.recv(2048) != text:  # left from earlier attempts
                 pass
             return True
         return False
@@ -109,15 +109,15 @@ def provoke(star, text, output):
 
 
 def reopens(daemon):
-    """Its interface is closed and opened anew, or later than it began: no count of audits is known,
-    nor who has counted what."""
+    """Its interface is opened again or late: neither the number of audits nor the owner of counters is
+    known."""
     daemon.ready = ""
     daemon.retired = True
     return daemon
 
 
 def wait_active(daemon, star):
-    """The rule is at work, as packets show."""
+    """Send until the rule is active."""
     source = sender(star.source, "10.1.0.1")
 
     def active():
@@ -128,19 +128,19 @@ def wait_active(daemon, star):
 
 
 def relays(daemon, star, text, output):
-    """A datagram comes through, and the rule is at work."""
+    """A datagram is relayed, and the rule is active."""
     provoke(star, text, output)
     wait_active(daemon, star)
 
 
 def check_lost(output, text):
-    """Of all that has come, nothing is this datagram."""
+    """This datagram has not arrived."""
     while not silent(output):
         check(receive(output)[0] != text, f"{text} was relayed")
 
 
 def wait_reason(daemon, pattern):
-    """The rule is pending for this reason."""
+    """Wait until the rule is pending for this reason."""
     def pending():
         nonlocal last
         last = rule_of(daemon.stats(), "a")
@@ -155,7 +155,7 @@ def wait_reason(daemon, pattern):
 
 @test
 def used_and_left():
-    """auto and external use the pinned maps; the daemon's end empties them, and leaves the rest"""
+    """auto and external use the pinned maps; when the daemon ends, it empties them and leaves the rest"""
     with loaded() as (star, place, output):
         program = program_of(star)
         for attach in ("auto", "external"):
@@ -172,7 +172,7 @@ def used_and_left():
 
 @contextlib.contextmanager
 def owned_by(user, folder):
-    """The folder is that user's, and then root's again."""
+    """Give the directory to a user, and then back to root."""
     shutil.chown(folder, user)
     try:
         yield
@@ -182,7 +182,7 @@ def owned_by(user, folder):
 
 @test
 def as_a_user():
-    """A daemon that is not root: not without the pins being its own, and with them as root does"""
+    """A daemon that is not root: needs pins of its own, and works with them like root"""
     with loaded() as (star, place, output), owned_by("nobody", work_folder()):
         daemon = reopens(Daemon(star.relay, config=config(place, "external") +
                                 "security: { user: nobody }\n"))
@@ -199,7 +199,7 @@ def as_a_user():
 
 @test
 def own():
-    """own does not touch what is pinned: the attached program is in the way; without it, all is well"""
+    """own ignores pinned maps: pending while the external program is attached, active without it"""
     with loaded() as (star, place, _):
         daemon = reopens(start(star, place, "own"))
         wait_reason(daemon, "another XDP program")
@@ -212,7 +212,7 @@ def own():
 
 @test
 def absent():
-    """auto without a program attaches its own; external waits for one, and takes it when it comes"""
+    """auto without a program attaches its own; external waits until one is loaded"""
     star = Star()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     with bpffs() as place:
@@ -227,7 +227,7 @@ def absent():
 
 @test
 def unfit():
-    """Another version, a wrong map, a missing pin, a pin that others may write: each with its reason"""
+    """Another version, a wrong map, a missing pin, a pin that others can write: each has its reason"""
     with loaded() as (star, place, output):
         about = os.path.join(place.pins, "about")
         daemon = reopens(start(star, place, "external"))
@@ -250,7 +250,7 @@ def unfit():
 
 @test
 def of_another_interface():
-    """Maps whose program runs on another interface are not used, and it is said which"""
+    """Maps whose program runs on another interface are not used, and the reason names it"""
     star = Star(sources=2)
     with bpffs() as place:
         place.load(star.relay, "in1", place.pins)
@@ -269,7 +269,7 @@ def _seen(place):
 
 @test
 def unloaded():
-    """Unloaded while it runs: external waits until it is loaded again; auto attaches its own"""
+    """Unloaded while the daemon runs: external waits until it is loaded again; auto attaches its own"""
     with loaded() as (star, place, output):
         daemon = start(star, place, "external")
         relays(daemon, star, b"before", output)
@@ -287,7 +287,7 @@ def unloaded():
 
 @test
 def replaced():
-    """Another program in its place: pending, as no packet shows that it uses the maps"""
+    """Another program in its place: pending, because no packet shows that it uses the maps"""
     with loaded() as (star, place, output):
         daemon = start(star, place, "external")
         relays(daemon, star, b"before", output)
@@ -313,7 +313,7 @@ def two_daemons():
 
 @test
 def claimed_by_a_user():
-    """A local user claims the maps: the rule is pending, not fatal, until he lets go; others run"""
+    """A local user claims the maps: the rule is pending until the name is free; other rules run"""
     star = Star(sources=2)
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     beside = receiver(star.receiver, 6001, "239.2.2.2", "10.2.0.2")
@@ -331,7 +331,7 @@ def claimed_by_a_user():
 
 @test
 def killed():
-    """20 kills under traffic: meanwhile all goes to the stack; program and pins stay"""
+    """20 kills under traffic: packets go to the stack meanwhile; program and pins stay"""
     with loaded() as (star, place, output):
         stack = receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2")
         program = program_of(star)
@@ -358,26 +358,26 @@ def killed():
 
 
 class Numbers:
-    """What of a numbered stream (traffic.py) has come to a socket."""
+    """The packets of a numbered stream (traffic.py) that have arrived at a socket."""
 
     def __init__(self, sock):
         self.sock, self.seen = sock, []
 
     def take(self):
-        """All that is there. Returns how many there have been so far."""
+        """Read everything. Returns how many packets have arrived so far."""
         while not silent(self.sock):
             self.seen.append(struct.unpack_from("!Q", self.sock.recv(2048))[0])
         return len(self.seen)
 
     def wait(self, what, more=20):
-        """Until so many more have come than had been taken."""
+        """Wait until so many more have arrived."""
         begin = len(self.seen)
         wait_until(lambda: self.take() >= begin + more, what)
 
 
 @test
 def restarted_beside_a_stream():
-    """20 kills and starts while a stream runs: each packet is relayed or the kernel's, none is both"""
+    """20 kills and starts beside a stream: each packet is relayed or goes to the stack, none does both"""
     star = Star()
     relayed = Numbers(receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2"))
     passed = Numbers(receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2"))
@@ -392,7 +392,7 @@ def restarted_beside_a_stream():
             equal((program_of(star), map_ids(place)), kept, "program and maps beside a daemon")
             daemon.kill()
             relayed.take()
-            passed.take()  # what came before the relay had the stream
+            passed.take()  # packets from before the start of the daemon
             passed.wait(f"the stream is the kernel's again, round {round_}")
             equal((program_of(star), map_ids(place)), kept, "program and maps after a kill")
         daemon = start(star, place)
@@ -418,7 +418,7 @@ def map_ids(place):
 
 @test
 def shown():
-    """iface show tells who attached what, and which maps are used"""
+    """iface show shows who attached the program, and which maps are used"""
     with loaded() as (star, place, _):
         daemon = start(star, place, "external")
         seen = json.loads(daemon.ctl("-j", "iface", "show", "in0").stdout)
@@ -434,7 +434,7 @@ def shown():
 
 @test
 def detached():
-    """iface detach takes off program and pins: not under a daemon unless forced; not an own program"""
+    """iface detach removes program and pins: beside a daemon only with --force, and never its own program"""
     star = Star()
     with bpffs() as place:
         def detach(*words):
@@ -455,11 +455,11 @@ def detached():
         equal((program_of(star), os.path.exists(place.pins)), (None, False), "program, pins")
         wait_reason(daemon, "no XDP program is attached")
         daemon.stop()
-        # without a daemon, and with nothing to do
+        # without a daemon; and when there is nothing to do
         place.load(star.relay)
         equal(json.loads(detach().stdout)["removed_pins"], len(MAPS), "pins removed without a daemon")
         equal(json.loads(detach().stdout)["programs"], [], "programs, when there is none")
-        # what a daemon has attached by itself is its own
+        # a program that a daemon has attached itself stays
         daemon = start(star, place, "own")
         done = detach("--force")
         equal(done.returncode, 2, "own program")
@@ -473,7 +473,7 @@ SYSTEM = "/sys/fs/bpf"
 
 
 class Dispatcher(Bpffs):
-    """The system's own bpffs, as xdp-filter knows no other; without a dispatcher there, skip."""
+    """The system's bpffs, because xdp-filter uses no other. Skips if there is no dispatcher."""
 
     def __init__(self, star):  # pylint: disable=super-init-not-called
         need("xdp-loader", "xdp-filter", "bpftool")
@@ -493,16 +493,16 @@ class Dispatcher(Bpffs):
             raise
 
     def status(self):
-        """What runs on in0, by order of priority."""
+        """The programs of in0, by priority."""
         return self.star.relay.run("xdp-loader", "status", "in0").stdout
 
     def filter(self, verb):
-        """xdp-filter, on or off."""
+        """Load or unload xdp-filter."""
         more = ("--features", "udp") if verb == "load" else ()
         self.star.relay.run("xdp-filter", verb, "in0", *more)
 
     def unload_steering(self):
-        """Our program only, as an admin would."""
+        """Unload only the steering program."""
         number = re.search(r"xmcast_steer\s+(\d+)", self.status())[1]
         self.star.relay.run("xdp-loader", "unload", "in0", "-i", number)
 
@@ -513,7 +513,7 @@ class Dispatcher(Bpffs):
 
 @test
 def beside_a_filter():
-    """xdp-filter and xmcast on one interface, in both orders; either goes, and the other goes on"""
+    """xdp-filter and xmcast on one interface, loaded in either order; either is unloaded, the other runs on"""
     star = Star()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     with contextlib.closing(Dispatcher(star)) as place:
@@ -523,21 +523,21 @@ def beside_a_filter():
         check(re.search(r"xdpfilt_\w+(.|\n)*xmcast_steer", place.status()), place.status())
         daemon = start(star, place, "external")
         relays(daemon, star, b"behind", output)
-        # in the middle of it the filter goes, and comes
+        # the filter is unloaded and loaded while packets flow
         place.filter("unload")
         relays(daemon, star, b"alone", output)
         place.filter("load")
         relays(daemon, star, b"behind again", output)
-        # what the filter drops does not come
+        # packets that the filter drops do not arrive
         star.relay.run("xdp-filter", "port", "5000", "-p", "udp", "-m", "dst")
         sender(star.source, "10.1.0.1").sendto(b"dropped", ("239.1.1.1", 5000))
         star.relay.run("xdp-filter", "port", "5000", "-p", "udp", "-m", "dst", "-r")
         check_lost(output, b"dropped")
-        # ours goes: the filter stays
+        # the steering program is unloaded: the filter stays
         place.unload_steering()
         check("xdpfilt" in place.status() and "xmcast" not in place.status(), place.status())
         wait_reason(daemon, "no packet has shown yet")
-        # and comes, now to the filter that is there
+        # and loaded again, next to the filter
         place.load(star.relay)
         relays(daemon, star, b"back", output)
         daemon.stop()
@@ -546,7 +546,7 @@ def beside_a_filter():
 
 @test
 def before_a_filter():
-    """xmcast first, the filter second; the daemon is killed, and starts again"""
+    """xmcast first, the filter second; the daemon is killed and starts again"""
     star = Star()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     with contextlib.closing(Dispatcher(star)) as place:

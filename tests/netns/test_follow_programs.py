@@ -113,7 +113,7 @@ def xdp_program(star, device):
 
 @test
 def claimed_by_a_user():
-    """A local user claims another tool's program: its rule is pending, not fatal, and others run"""
+    """A local user claims a foreign program: its rule is pending, the start succeeds, other rules run"""
     star = Star(sources=2)
     foreign = Sink(star.relay, "in0", "--xdp", "--port", "9999")
     name = f"xmcast-xdp-{xdp_program(star, 'in0')}"
@@ -134,7 +134,7 @@ def claimed_by_a_user():
 
 @test
 def claimed_by_root():
-    """A claim of root's is believed: the second daemon is refused, as by another xmcastd"""
+    """A claim by root is genuine: the start is refused, as beside another xmcastd"""
     star = Star()
     foreign = Sink(star.relay, "in0", "--xdp", "--port", "9999")
     with bound(star.relay, f"xmcast-xdp-{xdp_program(star, 'in0')}", prefix=()):
@@ -146,7 +146,7 @@ def claimed_by_root():
 
 @test
 def own_claim_taken():
-    """A local user has the names for programs to come: a daemon runs without its claim"""
+    """A local user has taken the names for future programs: a daemon runs without its claim"""
     star = Star()
     foreign = Sink(star.relay, "out0", "--xdp", "--port", "9999")
     first = xdp_program(star, "out0")
