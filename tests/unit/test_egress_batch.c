@@ -11,6 +11,7 @@
 static uint8_t payload[65536];
 
 struct rig {
+	struct egress_counters sums;
 	struct output output;
 	struct output_shard queue;
 	struct send_request request;
@@ -304,16 +305,19 @@ static void test_accounts(void **state)
 	struct rig *rig = new_rig(64);
 	struct output_shard *queue = &rig->queue;
 
-	account(queue, 64, 64000);
-	account(queue, 1, 0); /* a datagram without payload */
+	account(&rig->sums, queue, 64, 64000);
+	account(&rig->sums, queue, 1, 0); /* a datagram without payload */
 	assert_int_equal(counter_read(&queue->sent), 65);
 	assert_int_equal(counter_read(&queue->sent_bytes), 64000);
-	account(queue, 3, -EAGAIN);
-	account(queue, 2, -EAGAIN);
-	account(queue, 1, -EXFULL);
+	account(&rig->sums, queue, 3, -EAGAIN);
+	account(&rig->sums, queue, 2, -EAGAIN);
+	account(&rig->sums, queue, 1, -EXFULL);
 	assert_int_equal(counter_read(&queue->errors[send_error_slot(EAGAIN)]), 5);
 	assert_int_equal(counter_read(&queue->errors[SEND_ERROR_OTHER]), 1);
 	assert_int_equal(counter_read(&queue->sent), 65);
+	assert_int_equal(counter_read(&rig->sums.sent), 65);
+	assert_int_equal(counter_read(&rig->sums.sent_bytes), 64000);
+	assert_int_equal(counter_read(&rig->sums.send_errors), 6);
 	free(rig);
 }
 
@@ -383,7 +387,7 @@ static void test_singly_over_loopback(void **state)
 
 	watchdog_start(__func__);
 	gather(rig, 40, 1500, 1200, 345);
-	send_singly(&rig->request);
+	send_singly(&rig->sums, &rig->request);
 	expect_datagrams(fd, 40, 1500, 1200, 345);
 	assert_int_equal(counter_read(&rig->queue.sent), 40);
 	assert_int_equal(counter_read(&rig->queue.sent_bytes), 39 * 1200 + 345);
@@ -402,10 +406,10 @@ static void test_singly_with_errors(void **state)
 	watchdog_start(__func__);
 	gather(rig, 3, 1500, 1200, 1200);
 	rig->request.payloads[1].iov_base = NULL;
-	send_singly(&rig->request);
+	send_singly(&rig->sums, &rig->request);
 	rig->request.payloads[1].iov_base = payload;
 	rig->request.payloads[1].iov_len = 65508; /* no IPv4 packet holds it */
-	send_singly(&rig->request);
+	send_singly(&rig->sums, &rig->request);
 	assert_int_equal(counter_read(&rig->queue.sent), 4);
 	assert_int_equal(counter_read(&rig->queue.sent_bytes), 4 * 1200);
 	assert_int_equal(counter_read(&rig->queue.errors[send_error_slot(EFAULT)]), 1);
@@ -413,7 +417,7 @@ static void test_singly_with_errors(void **state)
 	close(rig->output.fd);
 	rig->output.fd = -1;
 	rig->request.send.fd = -1;
-	send_singly(&rig->request);
+	send_singly(&rig->sums, &rig->request);
 	assert_int_equal(counter_read(&rig->queue.errors[SEND_ERROR_OTHER]), 3); /* EBADF */
 	assert_int_equal(counter_read(&rig->queue.sent), 4);
 	close(fd);

@@ -75,6 +75,11 @@ static struct stats *make(void)
 
 		books->workers[i].iface = i == 2 ? "br-lan" : "eth0";
 		books->workers[i].queue = i % 2;
+		state->submitted = 100 + 4 * i;
+		state->sent = 100 + i;
+		state->sent_bytes = 10000 + i;
+		state->send_errors = 3 * i;
+		state->rate_limited = 10 * i;
 		state->received = 10 + i;
 		state->drops[INGRESS_INVALID] = 100 * (i + 1);
 		state->drops[INGRESS_NO_RULE] = 1000 * (i + 1);

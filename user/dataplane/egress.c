@@ -202,18 +202,22 @@ static void return_frames(struct egress_loop *loop)
 }
 
 /* `count` datagrams have completed: `result` as from sendmsg(2), or -errno. */
-static void account(struct output_shard *to, unsigned int count, int result)
+static void account(struct egress_counters *sums, struct output_shard *to, unsigned int count,
+		    int result)
 {
 	if (result >= 0) {
 		counter_add(&to->sent, count);
 		counter_add(&to->sent_bytes, (uint64_t)result);
+		counter_add(&sums->sent, count);
+		counter_add(&sums->sent_bytes, (uint64_t)result);
 	} else {
 		counter_add(&to->errors[send_error_slot(-result)], count);
+		counter_add(&sums->send_errors, count);
 	}
 }
 
 /* Send the datagrams of a refused batch one by one. Returns how many the kernel accepted. */
-static unsigned int send_singly(struct send_request *request)
+static unsigned int send_singly(struct egress_counters *sums, struct send_request *request)
 {
 	struct msghdr message = request->send.message;
 	unsigned int accepted = 0;
@@ -228,7 +232,7 @@ static unsigned int send_singly(struct send_request *request)
 		do {
 			n = sendmsg(request->send.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 		} while (n < 0 && errno == EINTR);
-		account(request->to, 1, n < 0 ? -errno : (int)n);
+		account(sums, request->to, 1, n < 0 ? -errno : (int)n);
 		accepted += n >= 0;
 	}
 	return accepted;
@@ -254,15 +258,16 @@ static void on_sent(void *context, struct send *send, int result)
 {
 	struct egress_loop *loop = context;
 	struct send_request *request = (struct send_request *)send;
+	struct egress_counters *counters = &loop->egress->counters;
 	struct output_shard *to = request->to;
 
 	if (request->count > 1 && result < 0 && gso_is_refusal(-result)) {
 		counter_add(&to->gso_refused, 1);
 		/* If no single datagram is accepted either, the refusal was not about the batch. */
-		if (send_singly(request))
+		if (send_singly(counters, request))
 			gso_refused(&to->gso, request->segment_size, -result, clock_ns());
 	} else {
-		account(to, request->count, result);
+		account(counters, to, request->count, result);
 		if (result < 0)
 			log_send_failed(loop, request, result);
 		else if (request->count > 1)
@@ -331,6 +336,7 @@ static int send_open_request(struct egress_loop *loop, struct output_shard *to)
 	loop->in_flight++;
 	counter_add(&loop->egress->counters.sends, 1);
 	counter_add(&to->submitted, request->count);
+	counter_add(&loop->egress->counters.submitted, request->count);
 	if (gso_is_trial(&to->gso, request->count, request->segment_size) ||
 	    loop->engine->prepared >= SUBMIT_AT)
 		err = push(loop, false);
@@ -423,6 +429,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 
 		if (to->limit && !rate_limit_allows(to->limit, entry->length, recent_ns(loop))) {
 			counter_add(&to->rate_limited, 1);
+			counter_add(&egress->counters.rate_limited, 1);
 			release_frame(loop, entry->frame);
 		} else {
 			err = send_datagram(loop, to, frame, entry);

@@ -46,6 +46,14 @@ struct egress_counters {
 	counter_t cq_overflows; /* completions that did not fit the ring; always 0 */
 	counter_t in_flight;	/* frames with unfinished sends: a gauge */
 	counter_t beats;	/* calls of the engine: the thread makes progress (watch.h) */
+
+	/* Sums of the same counters of all output shards, also of those that are gone, so that
+	 * totals need no walk over all rules. */
+	counter_t submitted;
+	counter_t sent;
+	counter_t sent_bytes;
+	counter_t send_errors;
+	counter_t rate_limited;
 };
 
 struct egress {

@@ -538,9 +538,15 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	const struct egress_counters *out = &worker->egress.counters;
 
 	memset(state, 0, sizeof(*state));
+	/* From the last stage of a packet to the first, so that a sum never has more than what it
+	 * comes from (base/counter.h). */
+	state->sent = counter_read(&out->sent);
+	state->sent_bytes = counter_read(&out->sent_bytes);
+	state->send_errors = counter_read(&out->send_errors);
+	state->submitted = counter_read(&out->submitted);
+	state->rate_limited = counter_read(&out->rate_limited);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		state->drops[i] = counter_read(&in->drops[i]);
-	/* After the drops, so that they are never more than what was received. */
 	state->received = counter_read(&in->received);
 	state->wakeups = counter_read(&in->wakeups);
 	state->sleeps = counter_read(&out->sleeps);

@@ -44,6 +44,11 @@ struct worker_options {
 
 /* Everything about a worker that can be read while it runs; a snapshot. */
 struct worker_state {
+	uint64_t submitted; /* datagrams handed to the kernel, over all outputs */
+	uint64_t sent;
+	uint64_t sent_bytes; /* UDP payload */
+	uint64_t send_errors;
+	uint64_t rate_limited; /* datagrams not submitted: above the limit of their output */
 	uint64_t received;
 	uint64_t drops[INGRESS_DROPS];
 	uint64_t wakeups; /* eventfd writes, ingress to egress */

@@ -165,18 +165,13 @@ uint64_t books_kernel_drops(const struct worker_state *state)
 	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
 }
 
-static void add_output(const struct output_counts *output, struct total_counts *totals)
-{
-	totals->submitted += output->submitted;
-	totals->sent += output->sent;
-	totals->sent_bytes += output->sent_bytes;
-	totals->rate_limited += output->rate_limited;
-	for (unsigned int i = 0; i < SEND_ERRORS; i++)
-		totals->send_errors += output->errors[i];
-}
-
 static void add_worker(const struct worker_state *state, struct total_counts *totals)
 {
+	totals->submitted += state->submitted;
+	totals->sent += state->sent;
+	totals->sent_bytes += state->sent_bytes;
+	totals->send_errors += state->send_errors;
+	totals->rate_limited += state->rate_limited;
 	totals->received += state->received;
 	totals->dropped += books_kernel_drops(state);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
@@ -191,25 +186,9 @@ void books_sum(const struct books *books, struct total_counts *totals)
 		totals->steered += books->interfaces[i].verdicts[XMC_STEERED];
 	for (unsigned int i = 0; i < books->nr_workers; i++)
 		add_worker(&books->workers[i].state, totals);
-	for (unsigned int i = 0; i < books->nr_rules; i++) {
-		const struct rule_counts *rule = &books->rules[i];
-
-		for (unsigned int j = 0; j < rule->rule->nr_outputs; j++)
-			add_output(&books->outputs[rule->first_output + j], totals);
-	}
 }
 
 /* ---- what is gone ---- */
-
-void relay_retire_stream(struct relay *relay, const struct stream *stream)
-{
-	for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
-		struct output_counts counts = {0};
-
-		read_output(&stream->outputs[i], stream->nr_shards, &counts);
-		add_output(&counts, &relay->retired);
-	}
-}
 
 void relay_retire_intake(struct relay *relay, const struct intake *intake)
 {

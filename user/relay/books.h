@@ -24,7 +24,7 @@ struct books {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC: when this snapshot was taken */
 	uint64_t uptime_seconds;
 	uint64_t generation;	     /* of the configuration (relay_generation()) */
-	struct total_counts retired; /* of rules and interfaces that are gone */
+	struct total_counts retired; /* of interfaces that are gone */
 	unsigned int nr_rules;
 	struct rule_counts *rules;     /* in the order of the configuration */
 	struct output_counts *outputs; /* all rules' outputs in one array */
@@ -39,7 +39,8 @@ struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int i
 			unsigned int workers);
 void books_free(struct books *books); /* takes NULL */
 
-/* The sum of all of it, `retired` included: never less than in an earlier snapshot. */
+/* The totals of all interfaces and workers, also of those that are gone: never less than in an
+ * earlier snapshot. */
 void books_sum(const struct books *books, struct total_counts *totals);
 
 /* Packets that the kernel dropped on a worker's socket, each counted once. */

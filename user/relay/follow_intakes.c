@@ -120,17 +120,11 @@ static struct stream **reopen_routes(struct relay *relay, struct intake *intake,
 	*count = 0;
 	for (unsigned int i = 0; streams && i < relay->config.nr_rules; i++) {
 		struct route *route = relay->routes[i];
-		struct stream *before = route->stream;
 		int err;
 
 		if (route->intake != intake)
 			continue;
-		if (before)
-			stream_hold(before);
 		err = route_reopen(route, &relay->config.egress, relay->membership);
-		if (before && route->stream != before)
-			relay_retire_stream(relay, before);
-		stream_put(before);
 		if (err)
 			log_write(LOG_FACILITY_RULES, LOG_LEVEL_ERROR, "rule-pending",
 				  LOG_NAME("rule", route->rule->name), LOG_ERROR(err),

@@ -355,10 +355,9 @@ static void retire_routes(struct plan *plan)
 		if (route->stream && is_staged(route->intake) &&
 		    !ruleset_has(route->intake->ruleset, route->rule))
 			intake_remove_key(route->intake, route->rule);
-		/* Of an intake that goes the threads still count. */
+		/* Stop an intake without users before its streams are closed. */
 		if (route->intake && !route->intake->users)
 			intake_stop(route->intake);
-		relay_retire_stream(relay, route->stream);
 		route_free(route, relay->membership);
 	}
 }

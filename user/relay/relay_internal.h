@@ -34,8 +34,7 @@ int relay_retry_rules(struct relay *relay);
 /* Watch the workers of an intake, if relay_watch() has been called. 0 or -errno. */
 int relay_watch_port(const struct relay *relay, const struct intake *intake);
 
-/* Keep the counters of what is about to go. Its threads do not count any more. */
-void relay_retire_stream(struct relay *relay, const struct stream *stream); /* takes NULL */
+/* Keep the counters of an intake that is about to be closed. Its threads have ended. */
 void relay_retire_intake(struct relay *relay, const struct intake *intake);
 
 #endif
