@@ -190,6 +190,9 @@ $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS): | $(COV_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+# Counts what is read of the relay.
+$(B)/tests/unit/test_statistics: XLDFLAGS += -Wl,--wrap=relay_books
+
 # The library that the clock test preloads.
 CLOCK := $(B)/tests/netns/jumping_clock.so
 $(CLOCK): tests/netns/jumping_clock.c

@@ -311,7 +311,7 @@ static char *json_line(json_t *json, int *err)
 static char *tell_stats(int *err)
 {
 	struct stats *stats = make_stats();
-	json_t *json = stats ? stats_json(stats, 0, 10) : NULL;
+	json_t *json = stats ? stats_json(stats) : NULL;
 
 	stats_free(stats);
 	return json_line(json, err);
@@ -343,7 +343,7 @@ static char *take_samples(int *err)
 		/* What was not reported of the first, is of the second. */
 		books->outputs[0].errors[0]++;
 		books->outputs[1].errors[0]++;
-		books->nr_rules = i < 2;
+		books->all_rules = books->nr_rules = i < 2;
 		*err = sampler_take(sampler, books, 3);
 	}
 	if (!*err)
@@ -370,7 +370,7 @@ static char *tell_event(int *err)
 static char *render_metrics(int *err)
 {
 	struct stats *stats = make_stats();
-	json_t *json = stats ? stats_json(stats, 0, 10) : NULL;
+	json_t *json = stats ? stats_json(stats) : NULL;
 	json_t *version = json_pack("{s:s, s:i}", "daemon", "1.0", "protocol", 1);
 	size_t length;
 	char *text = NULL;

@@ -316,7 +316,7 @@ static void test_gone(void **state)
 	receive(bench, 5, 7);
 	pass(bench, NULL);
 	/* The first three rules are gone, the fourth was replaced, all others have moved. */
-	books->nr_rules -= 3;
+	books->all_rules = books->nr_rules -= 3;
 	memmove(books->rules, books->rules + 3, books->nr_rules * sizeof(*books->rules));
 	books->rules[0].id = RULES + 1;
 	books->outputs[OUTPUTS * 3 + 1].errors[send_error_slot(EAGAIN)] = 0;
@@ -340,9 +340,9 @@ static void test_new_rules(void **state)
 {
 	struct bench *bench = *state;
 
-	bench->books->nr_rules = 1;
+	bench->books->all_rules = bench->books->nr_rules = 1;
 	pass(bench, "");
-	bench->books->nr_rules = RULES;
+	bench->books->all_rules = bench->books->nr_rules = RULES;
 	receive(bench, 7, 10);
 	assert_int_equal(read_rule(bench, 7)->flow, FLOW_FLOWING);
 	assert_int_equal(read_rule(bench, 7)->last_packet_seconds, 0);
@@ -351,6 +351,61 @@ static void test_new_rules(void **state)
 	bench->books->rules[7].since_ns = bench->now;
 	pass(bench, "flowing rule=r7\n");
 	assert_int_equal(read_rule(bench, 7)->second.pps, 10);
+}
+
+/* Take a sample of the rules [first, end). */
+static void take_part(struct bench *bench, unsigned int first, unsigned int end)
+{
+	struct books part = *bench->books;
+
+	part.first_rule = first;
+	part.nr_rules = end - first;
+	part.rules += first;
+	assert_int_equal(sampler_take(bench->sampler, &part, SILENT_AFTER), 0);
+}
+
+/* A sweep in parts is as good as one in one piece. */
+static void test_parts(void **state)
+{
+	struct bench *bench = *state;
+
+	pass(bench, "");
+	for (unsigned int i = 0; i < RULES; i++)
+		receive(bench, i, 1);
+	bench->now += NS_PER_SECOND;
+	bench->books->taken_ns = bench->now;
+	take_part(bench, 0, 60);
+	assert_int_equal(bench->count, 60);
+	take_part(bench, 60, 200);
+	assert_int_equal(bench->count, SAMPLER_EVENTS);
+	bench->books->workers[0].state.kernel.fill_ring_empty = 10;
+	take_part(bench, 200, RULES);
+	assert_int_equal(bench->count, SAMPLER_EVENTS + 1);
+	assert_non_null(strstr(bench->told, "flowing rule=r99\nevents-suppressed count=151\n"));
+	for (unsigned int i = 0; i < RULES; i++)
+		assert_int_equal(read_rule(bench, i)->second.pps, 1);
+}
+
+/* Rules may be removed between two parts: others move into a part that has been, and are not gone
+ * for that. */
+static void test_change_between_parts(void **state)
+{
+	struct bench *bench = *state;
+	struct books *books = bench->books;
+
+	for (unsigned int i = 0; i < RULES; i++)
+		books->outputs[OUTPUTS * i].errors[send_error_slot(EAGAIN)] = i == 0 || i == 100;
+	receive(bench, 100, 7);
+	pass(bench, NULL);
+	bench->told[0] = '\0';
+	take_part(bench, 0, 100);
+	books->all_rules = books->nr_rules -= 1;
+	books->generation++;
+	memmove(books->rules, books->rules + 1, books->nr_rules * sizeof(*books->rules));
+	take_part(bench, 100, RULES - 1);
+	assert_string_equal(bench->told, "");
+	assert_int_equal(read_rule(bench, 99)->second.pps, 7);
+	pass(bench, "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n");
 }
 
 /* All rules at once: 100 are told, the number of the others is, and none comes later. */
@@ -379,6 +434,7 @@ int main(void)
 		TEST(test_replaced),	 TEST(test_states),
 		TEST(test_exhausted),	 TEST(test_bounded),
 		TEST(test_gone),	 TEST(test_new_rules),
+		TEST(test_parts),	 TEST(test_change_between_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

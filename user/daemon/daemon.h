@@ -48,6 +48,8 @@ struct daemon {
 	struct relay *relay;
 	struct event_counts event_counts;
 	struct sampler *sampler;
+	bool sampling;		  /* a sample of all rules is being taken */
+	unsigned int next_sample; /* the rule where it goes on */
 	struct event_hook hook;
 	struct control_server *control;
 	struct launcher *launcher;

@@ -129,7 +129,7 @@ static void on_second(struct daemon *daemon)
 
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
-	statistics_sample(daemon);
+	statistics_begin_sample(daemon);
 	relay_check_workers(daemon->relay);
 	control_server_tick(daemon->control, clock_ns());
 	service_second(daemon);
@@ -208,7 +208,7 @@ static int run(struct daemon *daemon)
 	struct epoll_event events[16];
 
 	while (!daemon->stopping) {
-		int count = epoll_wait(daemon->epoll_fd, events, 16, -1);
+		int count = epoll_wait(daemon->epoll_fd, events, 16, daemon->sampling ? 0 : -1);
 
 		if (count < 0 && errno != EINTR)
 			return -errno;
@@ -247,6 +247,8 @@ static int run(struct daemon *daemon)
 		}
 		if (daemon->broken || watchdog_tripped())
 			return -EIO;
+		if (daemon->sampling)
+			statistics_sample_part(daemon);
 	}
 	return 0;
 }

@@ -53,13 +53,13 @@ static void method_monitor_start(void *context, const json_t *params, struct con
 /* ---- counters ---- */
 
 /* Fewer rules than asked for where they have many outputs, but one at least. */
-static size_t fitting_rules(const struct books *books, const struct control_page *page)
+static size_t fitting_rules(const struct config *config, const struct control_page *page)
 {
-	size_t most = control_page_count(page, books->nr_rules);
+	size_t most = control_page_count(page, config->nr_rules);
 	size_t outputs = 0;
 
 	for (size_t i = 0; i < most; i++) {
-		outputs += books->rules[page->offset + i].rule->nr_outputs;
+		outputs += config->rules[page->offset + i].nr_outputs;
 		if (i && outputs > PAGE_OUTPUTS)
 			return i;
 	}
@@ -82,9 +82,10 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 
 	if (!control_param_page(params, &page, reply))
 		return;
-	stats = statistics_now(daemon);
+	stats = statistics_now(daemon, page.offset,
+			       fitting_rules(relay_config(daemon->relay), &page));
 	if (stats)
-		reply->result = stats_json(stats, page.offset, fitting_rules(stats->books, &page));
+		reply->result = stats_json(stats);
 	json_put(&reply->result, "config", reload_json(&daemon->reload));
 	json_put(&reply->result, "events", event_counts_json(&daemon->event_counts));
 	stats_free(stats);
@@ -99,12 +100,12 @@ static void method_stats_reset_peaks(void *context, const json_t *params,
 
 /* ---- interfaces ---- */
 
-static unsigned int count_rules(const struct books *books, const char *iface)
+static unsigned int count_rules(const struct config *config, const char *iface)
 {
 	unsigned int count = 0;
 
-	for (unsigned int i = 0; i < books->nr_rules; i++)
-		count += strcmp(books->rules[i].rule->iface, iface) == 0;
+	for (unsigned int i = 0; i < config->nr_rules; i++)
+		count += strcmp(config->rules[i].iface, iface) == 0;
 	return count;
 }
 
@@ -140,14 +141,14 @@ static json_t *iface_json(const struct relay *relay, const struct books *books,
 	json_put(&object, "program_id",
 		 err || !link.xdp_program ? json_null() : number(link.xdp_program));
 	json_put(&object, "attach", attachment_json(relay, iface->name));
-	json_put(&object, "rules", number(count_rules(books, iface->name)));
+	json_put(&object, "rules", number(count_rules(relay_config(relay), iface->name)));
 	return object;
 }
 
 static void method_iface_list(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct daemon *daemon = context;
-	struct books *books = relay_books(daemon->relay);
+	struct books *books = relay_books(daemon->relay, 0, 0);
 	json_t *list = books ? json_array() : NULL;
 
 	for (unsigned int i = 0; list && i < books->nr_interfaces; i++)
@@ -165,7 +166,7 @@ static void method_iface_show(void *context, const json_t *params, struct contro
 
 	if (!name)
 		return;
-	books = relay_books(daemon->relay);
+	books = relay_books(daemon->relay, 0, 0);
 	if (!books)
 		return;
 	while (i < books->nr_interfaces && strcmp(books->interfaces[i].name, name) != 0)
@@ -201,7 +202,7 @@ static json_t *worker_json(const struct worker_counts *worker)
 static void method_worker_list(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct daemon *daemon = context;
-	struct books *books = relay_books(daemon->relay);
+	struct books *books = relay_books(daemon->relay, 0, 0);
 	json_t *list = books ? json_array() : NULL;
 
 	for (unsigned int i = 0; list && i < books->nr_workers; i++)

@@ -46,21 +46,19 @@ void method_rule_list(void *context, const json_t *params, struct control_reply 
 	struct control_page page;
 	struct stats *stats;
 	json_t *rules;
-	size_t count;
 
 	if (!control_param_page(params, &page, reply))
 		return;
-	stats = statistics_now(daemon);
+	stats = statistics_now(daemon, page.offset, page.limit);
 	rules = json_array();
-	count = stats ? control_page_count(&page, stats->books->nr_rules) : 0;
-	for (size_t i = 0; rules && i < count; i++) {
-		if (!append(rules, rule_json(stats, (unsigned int)(page.offset + i)))) {
+	for (unsigned int i = 0; stats && rules && i < stats->books->nr_rules; i++) {
+		if (!append(rules, rule_json(stats, i))) {
 			json_decref(rules);
 			rules = NULL;
 		}
 	}
 	if (stats && rules)
-		reply->result = json_pack("{s:i, s:I, s:O}", "total", (int)stats->books->nr_rules,
+		reply->result = json_pack("{s:i, s:I, s:O}", "total", (int)stats->books->all_rules,
 					  "generation", (json_int_t)relay_generation(daemon->relay),
 					  "rules", rules);
 	json_decref(rules);
@@ -68,11 +66,11 @@ void method_rule_list(void *context, const json_t *params, struct control_reply 
 }
 
 /* Its index; the number of rules if there is none of that name. */
-static unsigned int find_rule(const struct books *books, const char *name)
+static unsigned int find_rule(const struct config *config, const char *name)
 {
 	unsigned int i = 0;
 
-	while (i < books->nr_rules && strcmp(books->rules[i].rule->name, name) != 0)
+	while (i < config->nr_rules && strcmp(config->rules[i].name, name) != 0)
 		i++;
 	return i;
 }
@@ -81,29 +79,29 @@ void method_rule_show(void *context, const json_t *params, struct control_reply 
 {
 	struct daemon *daemon = context;
 	const char *name = control_param_string(params, "name", reply);
+	const struct config *config = relay_config(daemon->relay);
 	struct stats *stats;
 	unsigned int rule;
 	json_t *more;
 
 	if (!name)
 		return;
-	stats = statistics_now(daemon);
+	rule = find_rule(config, name);
+	if (rule == config->nr_rules) {
+		control_fail(reply, CONTROL_NOT_FOUND, "no rule %s", name);
+		return;
+	}
+	stats = statistics_now(daemon, rule, 1);
 	if (!stats)
 		return;
-	rule = find_rule(stats->books, name);
-	if (rule == stats->books->nr_rules) {
-		control_fail(reply, CONTROL_NOT_FOUND, "no rule %s", name);
-		goto out;
-	}
 	/* What a list says, and the counters: keys that are in both say the same, but "outputs". */
-	reply->result = rule_json(stats, rule);
-	more = stats_rule_json(stats, rule);
+	reply->result = rule_json(stats, 0);
+	more = stats_rule_json(stats, 0);
 	if (!reply->result || !more || json_object_update(reply->result, more)) {
 		json_decref(reply->result);
 		reply->result = NULL;
 	}
 	json_decref(more);
-out:
 	stats_free(stats);
 }
 

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "relay/relay_internal.h"
 
-/* ---- snapshots ---- */
+/* ---- reading ---- */
 
 struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
 			unsigned int workers)
@@ -25,7 +25,7 @@ struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int i
 		books_free(books);
 		return NULL;
 	}
-	books->nr_rules = rules;
+	books->all_rules = books->nr_rules = rules;
 	books->nr_interfaces = interfaces;
 	books->nr_workers = workers;
 	return books;
@@ -124,29 +124,35 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 	}
 }
 
-struct books *relay_books(const struct relay *relay)
+struct books *relay_books(const struct relay *relay, size_t first, size_t most)
 {
+	unsigned int all = relay->config.nr_rules;
+	unsigned int begin = first < all ? (unsigned int)first : all;
+	unsigned int count = most < all - begin ? (unsigned int)most : all - begin;
+	struct route *const *routes = relay->routes + begin;
 	unsigned int outputs = 0;
 	unsigned int workers = 0;
 	struct books *books;
 
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
-		outputs += relay->routes[i]->rule->nr_outputs;
+	for (unsigned int i = 0; i < count; i++)
+		outputs += routes[i]->rule->nr_outputs;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++)
 		workers += relay->intakes[i]->nr_workers;
-	books = books_new(relay->config.nr_rules, outputs, relay->nr_intakes, workers);
+	books = books_new(count, outputs, relay->nr_intakes, workers);
 	if (!books)
 		return NULL;
+	books->all_rules = all;
+	books->first_rule = begin;
 	books->generation = relay->generation;
 	books->retired = relay->retired;
 	books->taken_ns = clock_ns();
 	books->uptime_seconds = (books->taken_ns - relay->started_ns) / NS_PER_SECOND;
 	/* Rules before interfaces: from the last stage of a packet to the first, see books.h. */
 	outputs = 0;
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		books->rules[i].first_output = outputs;
-		read_route(relay->routes[i], &books->rules[i], &books->outputs[outputs]);
-		outputs += relay->routes[i]->rule->nr_outputs;
+		read_route(routes[i], &books->rules[i], &books->outputs[outputs]);
+		outputs += routes[i]->rule->nr_outputs;
 	}
 	workers = 0;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {

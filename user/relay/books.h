@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The books: a snapshot of all counters, and sums of them. Main thread.
+ * The books: the counters of some rules and of all interfaces at one moment, and their totals.
+ * There is no snapshot of all rules: with 65,536 of them it would keep the main thread from
+ * everything else for too long, so they are read in parts. Main thread.
  *
  * Packets flow while the counters are read. Therefore the last stage of a packet is read first and
- * the first stage last: a snapshot may show a packet as still being on its way although it has left
+ * the first stage last: the books may show a packet as still being on its way although it has left
  * meanwhile, but never as having left without having arrived. At any moment
  *
  *     each output       sent + all errors <= submitted
@@ -21,26 +23,28 @@
 #include "relay/counts.h"
 
 struct books {
-	uint64_t taken_ns; /* CLOCK_MONOTONIC: when this snapshot was taken */
+	uint64_t taken_ns; /* CLOCK_MONOTONIC: when they were read */
 	uint64_t uptime_seconds;
 	uint64_t generation;	     /* of the configuration (relay_generation()) */
 	struct total_counts retired; /* of interfaces that are gone */
+	unsigned int all_rules;	     /* number of rules of the configuration */
+	unsigned int first_rule;     /* index of rules[0] among them */
 	unsigned int nr_rules;
 	struct rule_counts *rules;     /* in the order of the configuration */
-	struct output_counts *outputs; /* all rules' outputs in one array */
+	struct output_counts *outputs; /* these rules' outputs in one array */
 	unsigned int nr_interfaces;
 	struct interface_counts *interfaces;
 	unsigned int nr_workers;
 	struct worker_counts *workers;
 };
 
-/* An empty snapshot with room for these numbers, all zero. NULL: no memory. */
+/* Empty books with room for these numbers, all zero. NULL: no memory. */
 struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
 			unsigned int workers);
 void books_free(struct books *books); /* takes NULL */
 
 /* The totals of all interfaces and workers, also of those that are gone: never less than in an
- * earlier snapshot. */
+ * before. */
 void books_sum(const struct books *books, struct total_counts *totals);
 
 /* Packets that the kernel dropped on a worker's socket, each counted once. */

@@ -113,8 +113,8 @@ int relay_follow(struct relay *relay);
 /* What is joined, as membership_list() has it. */
 int relay_memberships(const struct relay *relay, struct membership_entry **list);
 
-/* All counters now (books.h), or NULL without memory. The caller frees it before the relay changes
- * or is closed. */
-struct books *relay_books(const struct relay *relay);
+/* The counters now (books.h) of up to `most` rules from the `first` on, and of everything else.
+ * NULL: no memory. The caller frees them before the relay changes or is closed. */
+struct books *relay_books(const struct relay *relay, size_t first, size_t most);
 
 #endif

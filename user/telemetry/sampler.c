@@ -38,7 +38,7 @@ struct meter {
 	struct rates rates; /* of what was received */
 	enum flow flow;	    /* as it was reported */
 	bool pending;	    /* as it was reported */
-	bool seen;	    /* in the snapshot that is being taken */
+	uint32_t sweep;	    /* the last one that has seen the rule */
 	uint16_t nr_outputs;
 	struct output_meter outputs[];
 };
@@ -52,18 +52,20 @@ struct interface_meter {
 };
 
 struct sampler {
-	unsigned int emitted; /* in this sample */
+	unsigned int emitted; /* in this sweep */
 	uint64_t suppressed;
+	uint32_t sweep;
+	uint64_t generation; /* of the configuration when this sweep began */
 	unsigned int nr_meters;
-	struct meter **meters; /* in the order of the last snapshot's rules */
-	struct meter **by_id;  /* the same, sorted */
+	unsigned int room;
+	struct meter **meters; /* sorted by id */
 	unsigned int nr_interfaces;
 	struct interface_meter *interfaces;
 };
 
 /* ---- events ---- */
 
-/* Whether this sample may have another event. */
+/* Whether this sweep may have another event. */
 static bool may_emit(struct sampler *sampler)
 {
 	if (sampler->emitted == SAMPLER_EVENTS) {
@@ -129,34 +131,56 @@ static void meter_free(struct meter *meter)
 	free(meter);
 }
 
-static int compare_ids(const void *a, const void *b)
+/* Where the meter of this id is, or would be. `hint`: where it is if the rules are in the order in
+ * which they were defined, as they mostly are. */
+static unsigned int find_place(const struct sampler *sampler, uint64_t id, unsigned int hint)
 {
-	const struct meter *const *x = a;
-	const struct meter *const *y = b;
+	unsigned int low = 0;
+	unsigned int high = sampler->nr_meters;
 
-	return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+	if (hint < high && sampler->meters[hint]->id == id)
+		return hint;
+	while (low < high) {
+		unsigned int middle = low + (high - low) / 2;
+
+		if (sampler->meters[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
-static struct meter *find_meter(const struct sampler *sampler, uint64_t id)
+static struct meter *meter_at(const struct sampler *sampler, unsigned int place, uint64_t id)
 {
-	const struct meter key = {.id = id};
-	const struct meter *pointer = &key;
-	struct meter **found = NULL;
-
-	if (sampler->nr_meters)
-		found = bsearch(&pointer, sampler->by_id, sampler->nr_meters,
-				sizeof(*sampler->by_id), compare_ids);
-	return found ? *found : NULL;
+	if (place < sampler->nr_meters && sampler->meters[place]->id == id)
+		return sampler->meters[place];
+	return NULL;
 }
 
-/* The meter of the i-th rule of a snapshot, or NULL. Seldom anything has changed since the last
- * sample: then it is the i-th meter. */
-static struct meter *meter_of(const struct sampler *sampler, const struct books *books,
-			      unsigned int i)
+/* A new meter at this place. NULL: no memory. */
+static struct meter *add_meter(struct sampler *sampler, unsigned int place,
+			       const struct rule_counts *counts)
 {
-	if (i < sampler->nr_meters && sampler->meters[i]->id == books->rules[i].id)
-		return sampler->meters[i];
-	return find_meter(sampler, books->rules[i].id);
+	struct meter *meter;
+
+	if (sampler->nr_meters == sampler->room) {
+		unsigned int room = sampler->room ? 2 * sampler->room : 64;
+		struct meter **larger = realloc(sampler->meters, room * sizeof(*larger));
+
+		if (!larger)
+			return NULL;
+		sampler->meters = larger;
+		sampler->room = room;
+	}
+	meter = meter_new(counts);
+	if (!meter)
+		return NULL;
+	memmove(&sampler->meters[place + 1], &sampler->meters[place],
+		(sampler->nr_meters - place) * sizeof(*sampler->meters));
+	sampler->meters[place] = meter;
+	sampler->nr_meters++;
+	return meter;
 }
 
 static void end_rule(struct sampler *sampler, struct meter *meter)
@@ -168,57 +192,18 @@ static void end_rule(struct sampler *sampler, struct meter *meter)
 	meter_free(meter);
 }
 
-static bool have_rules_changed(const struct sampler *sampler, const struct books *books)
+/* End the rules that this sweep has not seen. */
+static void end_missing_rules(struct sampler *sampler)
 {
-	if (sampler->nr_meters != books->nr_rules)
-		return true;
-	for (unsigned int i = 0; i < books->nr_rules; i++) {
-		if (sampler->meters[i]->id != books->rules[i].id)
-			return true;
-	}
-	return false;
-}
+	unsigned int left = 0;
 
-/* Meters for the rules of this snapshot, those of before where there are any. 0 or -ENOMEM. */
-static int match_rules(struct sampler *sampler, const struct books *books)
-{
-	struct meter **meters = calloc(books->nr_rules + 1UL, sizeof(*meters));
-	struct meter **by_id = calloc(books->nr_rules + 1UL, sizeof(*by_id));
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < sampler->nr_meters; i++)
-		sampler->meters[i]->seen = false;
-	for (; meters && by_id && count < books->nr_rules; count++) {
-		struct meter *meter = meter_of(sampler, books, count);
-
-		if (meter)
-			meter->seen = true;
-		else
-			meter = meter_new(&books->rules[count]);
-		if (!meter)
-			break;
-		meters[count] = by_id[count] = meter;
-	}
-	if (!meters || !by_id || count < books->nr_rules) {
-		for (unsigned int i = 0; meters && i < count; i++) {
-			if (!meters[i]->seen)
-				meter_free(meters[i]);
-		}
-		free(meters);
-		free(by_id);
-		return -ENOMEM;
-	}
 	for (unsigned int i = 0; i < sampler->nr_meters; i++) {
-		if (!sampler->meters[i]->seen)
+		if (sampler->meters[i]->sweep == sampler->sweep)
+			sampler->meters[left++] = sampler->meters[i];
+		else
 			end_rule(sampler, sampler->meters[i]);
 	}
-	qsort(by_id, count, sizeof(*by_id), compare_ids);
-	free(sampler->meters);
-	free(sampler->by_id);
-	sampler->meters = meters;
-	sampler->by_id = by_id;
-	sampler->nr_meters = count;
-	return 0;
+	sampler->nr_meters = left;
 }
 
 static struct interface_meter *find_interface(struct interface_meter *list, unsigned int count,
@@ -231,7 +216,7 @@ static struct interface_meter *find_interface(struct interface_meter *list, unsi
 	return NULL;
 }
 
-/* The same for interfaces, by name. */
+/* Make the meters those of the interfaces that exist now, by name. 0 or -ENOMEM. */
 static int match_interfaces(struct sampler *sampler, const struct books *books)
 {
 	unsigned int count = books->nr_interfaces;
@@ -375,26 +360,56 @@ static void sample_interface(struct sampler *sampler, struct interface_meter *me
 	}
 }
 
-int sampler_take(struct sampler *sampler, const struct books *books, unsigned int silent_after)
+static void begin_sweep(struct sampler *sampler, const struct books *books)
 {
-	int err = 0;
-
+	sampler->sweep++;
+	sampler->generation = books->generation;
 	sampler->emitted = 0;
 	sampler->suppressed = 0;
-	if (have_rules_changed(sampler, books))
-		err = match_rules(sampler, books);
-	if (!err)
-		err = match_interfaces(sampler, books);
-	if (err)
-		return err;
-	for (unsigned int i = 0; i < books->nr_rules; i++)
-		sample_rule(sampler, sampler->meters[i], books, &books->rules[i], silent_after);
-	for (unsigned int i = 0; i < books->nr_interfaces; i++)
+}
+
+static int end_sweep(struct sampler *sampler, const struct books *books)
+{
+	int err;
+
+	/* Where rules were added or removed meanwhile, others may have moved out of its way. */
+	if (sampler->generation == books->generation)
+		end_missing_rules(sampler);
+	err = match_interfaces(sampler, books);
+	for (unsigned int i = 0; !err && i < books->nr_interfaces; i++)
 		sample_interface(sampler, &sampler->interfaces[i], books, &books->interfaces[i]);
 	if (sampler->suppressed)
 		log_write_event(LOG_FACILITY_DAEMON, LOG_LEVEL_WARNING, "events-suppressed",
 				LOG_UINT("count", sampler->suppressed));
-	return 0;
+	return err;
+}
+
+int sampler_take(struct sampler *sampler, const struct books *books, unsigned int silent_after)
+{
+	unsigned int place = 0;
+	int err = 0;
+
+	if (!books->first_rule)
+		begin_sweep(sampler, books);
+	for (unsigned int i = 0; i < books->nr_rules; i++) {
+		const struct rule_counts *counts = &books->rules[i];
+		struct meter *meter;
+
+		place = find_place(sampler, counts->id, place);
+		meter = meter_at(sampler, place, counts->id);
+		if (!meter)
+			meter = add_meter(sampler, place, counts);
+		if (meter) {
+			meter->sweep = sampler->sweep;
+			sample_rule(sampler, meter, books, counts, silent_after);
+		} else {
+			err = -ENOMEM;
+		}
+		place++;
+	}
+	if (books->first_rule + books->nr_rules >= books->all_rules && end_sweep(sampler, books))
+		err = -ENOMEM;
+	return err;
 }
 
 /* ---- reading ---- */
@@ -416,11 +431,14 @@ void sampler_fill(const struct sampler *sampler, struct stats *stats, unsigned i
 {
 	static const struct rates none;
 	const struct books *books = stats->books;
+	unsigned int next = 0;
 
 	for (unsigned int i = 0; i < books->nr_rules; i++) {
 		const struct rule_counts *counts = &books->rules[i];
-		const struct meter *meter = meter_of(sampler, books, i);
+		unsigned int place = find_place(sampler, counts->id, next);
+		const struct meter *meter = meter_at(sampler, place, counts->id);
 
+		next = place + 1;
 		read_rates(meter ? &meter->rates : &none, books->taken_ns, silent_after,
 			   counts->received, &stats->rules[i]);
 		for (unsigned int j = 0; j < counts->rule->nr_outputs; j++) {
@@ -457,7 +475,6 @@ void sampler_free(struct sampler *sampler)
 	for (unsigned int i = 0; i < sampler->nr_meters; i++)
 		meter_free(sampler->meters[i]);
 	free(sampler->meters);
-	free(sampler->by_id);
 	free(sampler->interfaces);
 	free(sampler);
 }

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sampler derives from successive snapshots of all counters (relay/books.h) what none of them
- * says alone: rates, and events when something changes: rules that begin or stop to flow, that
- * become pending or active, outputs that drop, interfaces that run out of frames. Rules and
- * interfaces that are in one snapshot and missing from the next are gone; what was reported of them
- * as going on has then ended.
+ * The sampler derives from successive readings of the counters (relay/books.h) what a single one
+ * does not show: rates, and events when something changes: rules start or stop to flow, become
+ * pending or active, outputs drop datagrams, interfaces run out of frames.
  *
- *     sampler_take(sampler, books, silent_after);    once a second
- *     sampler_fill(sampler, stats, silent_after);    whenever somebody asks
+ * Once a second it sees all rules in a sweep: in one or more parts, from the first rule to the
+ * last, so that the main thread can do something else between two parts. Rules and interfaces that
+ * a sweep did not see are gone, and what was going on with them has ended.
  *
- * Pure but for the events: the snapshot says what time it is. Main thread.
+ *     for each part of a sweep    sampler_take(sampler, books, silent_after);
+ *     at any time                 sampler_fill(sampler, stats, silent_after);
+ *
+ * Pure except for the events: the books have the time. Main thread.
  */
 #ifndef XMCAST_TELEMETRY_SAMPLER_H
 #define XMCAST_TELEMETRY_SAMPLER_H
 
 #include "telemetry/stats.h"
 
-/* Events of one sample; the number of those beyond is reported in one `events-suppressed`. An
- * interface that fails may silence ten thousand rules at once, and nobody reads so many. */
+/* Events of one sweep; the number of further ones is reported in one `events-suppressed`. An
+ * interface that fails may silence ten thousand rules at once, and nobody reads as many events. */
 #define SAMPLER_EVENTS 100
 
-/* Samples without a new drop after which dropping counts as over. */
+/* Sweeps without a new drop after which dropping has ended. */
 #define SAMPLER_QUIET 3
 
 struct sampler;
@@ -29,16 +31,15 @@ struct sampler;
 struct sampler *sampler_new(void);
 void sampler_free(struct sampler *sampler); /* takes NULL */
 
-/*
- * Take a sample. `silent_after`: seconds without a packet after which a rule is silent. 0, or
- * -ENOMEM: then this snapshot is left out.
- */
+/* Take a sample of the rules of this part of a sweep; the part with the last rule samples the
+ * interfaces as well. `silent_after`: seconds without a packet after which a rule is silent. 0;
+ * -ENOMEM: something was left out until the next sweep. */
 int sampler_take(struct sampler *sampler, const struct books *books, unsigned int silent_after);
 
-/* Fill in the rates of a snapshot. A rule that no sample has seen yet has none. */
+/* Fill in the rates. A rule that no sweep has seen yet has none. */
 void sampler_fill(const struct sampler *sampler, struct stats *stats, unsigned int silent_after);
 
-/* Peaks of all rules and outputs begin anew. */
+/* Restart the peaks of all rules and outputs. */
 void sampler_reset_peaks(struct sampler *sampler);
 
 #endif

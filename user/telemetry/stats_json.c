@@ -157,21 +157,21 @@ json_t *stats_worker_json(const struct worker_counts *worker)
 			 number(state->sends), "cq_overflows", number(state->cq_overflows));
 }
 
-json_t *stats_json(const struct stats *stats, size_t offset, size_t limit)
+json_t *stats_json(const struct stats *stats)
 {
 	const struct books *books = stats->books;
 	json_t *rules = json_array();
 	json_t *interfaces = json_array();
 	json_t *workers = json_array();
 
-	for (size_t i = offset; i < books->nr_rules && i - offset < limit; i++)
-		json_add(&rules, stats_rule_json(stats, (unsigned int)i));
+	for (unsigned int i = 0; i < books->nr_rules; i++)
+		json_add(&rules, stats_rule_json(stats, i));
 	for (unsigned int i = 0; i < books->nr_interfaces; i++)
 		json_add(&interfaces, stats_interface_json(books, &books->interfaces[i]));
 	for (unsigned int i = 0; i < books->nr_workers; i++)
 		json_add(&workers, stats_worker_json(&books->workers[i]));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
 			 number(books->uptime_seconds), "generation", number(books->generation),
-			 "total", number(books->nr_rules), "totals", totals_json(books), "rules",
+			 "total", number(books->all_rules), "totals", totals_json(books), "rules",
 			 rules, "interfaces", interfaces, "workers", workers);
 }
