@@ -92,7 +92,8 @@ int ctl_call(struct ctl *ctl, const char *method, json_t *params, json_t **resul
 
 enum page { PAGE_LAST, PAGE_MORE, PAGE_CHANGED, PAGE_WRONG };
 
-/* Add a page to what is there; takes over `page`. */
+/* Add a page to those before; takes the reference to `page`. Everything but the list is that of the
+ * last page, because counters only add up if rules are read before interfaces. */
 static enum page add_page(json_t **whole, json_t *page, const char *list)
 {
 	json_t *items = json_object_get(page, list);
@@ -112,13 +113,13 @@ static enum page add_page(json_t **whole, json_t *page, const char *list)
 	}
 	if (json_array_size(items) && total)
 		kind = PAGE_MORE;
-	if (!*whole) {
-		*whole = page;
-	} else {
-		if (json_array_extend(json_object_get(*whole, list), items))
+	if (*whole) {
+		all = json_object_get(*whole, list);
+		if (json_array_extend(all, items) || json_object_set(page, list, all))
 			kind = PAGE_WRONG;
-		json_decref(page);
+		json_decref(*whole);
 	}
+	*whole = page;
 	all = json_object_get(*whole, list);
 	if (kind == PAGE_MORE && (json_int_t)json_array_size(all) >=
 					 json_integer_value(json_object_get(*whole, "total")))

@@ -53,16 +53,18 @@ static int add_pages(struct control_client *client, struct metrics *metrics, boo
 
 		if (err)
 			return err;
-		if (first && offset == 0)
-			metrics_add_machine(metrics, page);
 		if (offset && generation != integer_of(page, "generation"))
 			*changed = true;
 		generation = integer_of(page, "generation");
 		total = (size_t)integer_of(page, "total");
 		rules = json_array_size(json_object_get(page, "rules"));
 		metrics_add_rules(metrics, page);
-		json_decref(page);
 		offset += rules;
+		/* From the last page, because counters only add up if rules are read before
+		 * interfaces. */
+		if (first && (!rules || offset >= total))
+			metrics_add_machine(metrics, page);
+		json_decref(page);
 	} while (rules && offset < total);
 	return 0;
 }
