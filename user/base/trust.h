@@ -2,18 +2,18 @@
 /*
  * Opening what a path leads to, only if nobody but a trusted user can change it.
  *
- * Checking a name and then using it leaves a gap in which somebody else swaps the file. So a path is
- * walked component by component, each directory is checked through the descriptor that the next
+ * Checking a name and then using it leaves a gap in which somebody else swaps the file. So a path
+ * is walked component by component, each directory is checked through the descriptor that the next
  * component is opened from, and the caller gets the final descriptor and uses nothing else.
  *
- * Trusted are root and the user that we run as. Others must not be able to write to a file or to any
- * directory above it, by mode or by ACL; a sticky directory such as /tmp may be writable, because its
- * entries belong to their owners. A symbolic link must belong to a trusted user, and the path to its
- * target is walked in the same way.
+ * Trusted are root and the user that we run as. Others must not be able to write to a file or to
+ * any directory above it, by mode or by ACL; a sticky directory such as /tmp may be writable,
+ * because its entries belong to their owners. A symbolic link must belong to a trusted user, and
+ * the path to its target is walked in the same way.
  *
  * At most one further user, the owner, may appear along the path; trust->owner names it, and the
- * caller decides whether to trust it (a configuration may belong to the user that it tells the daemon
- * to run as). A caller that trusts nobody else refuses if there is one.
+ * caller decides whether to trust it (a configuration may belong to the user that it tells the
+ * daemon to run as). A caller that trusts nobody else refuses if there is one.
  *
  * Any thread. Needs only search permission on the directories. ACLs are read through /proc
  * (acl(5)); without /proc, a path with group-writable parts is refused.
@@ -54,8 +54,8 @@ int trust_open_directory(const char *path, struct trust *trust);
 int trust_open_ours(const char *path, int flags, struct trust *trust);
 int trust_open_directory_ours(const char *path, struct trust *trust);
 
-/* Check an open file without the path to it: 0, or -EACCES, refused, unless it belongs to root or to
- * us and nobody else may write it. */
+/* Check an open file without the path to it: 0, or -EACCES, refused, unless it belongs to root or
+ * to us and nobody else may write it. */
 int trust_check(int fd, struct trust *trust);
 
 #endif

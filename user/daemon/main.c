@@ -64,7 +64,8 @@ static bool is_lack(int err)
 static int load(struct daemon *daemon)
 {
 	struct errors *errors = calloc(1, sizeof(*errors));
-	int err = errors ? daemon_read_config(&daemon->options, true, &daemon->config, errors) : -ENOMEM;
+	int err = errors ? daemon_read_config(&daemon->options, true, &daemon->config, errors)
+			 : -ENOMEM;
 
 	if (errors && errors->count)
 		errors_print(errors, stderr);

@@ -18,10 +18,10 @@
 int config_load_file(const char *path, struct config *config, struct errors *errors);
 
 /*
- * The same for a file that decides what the daemon does: refused (-EACCES) if anybody but root and our
- * own user can change it or put another one in its place (base/trust.h). At the `start`, the user that
- * the file names in security.user may own it as well; the groups that it names must then be groups of
- * that user.
+ * The same for a file that decides what the daemon does: refused (-EACCES) if anybody but root and
+ * our own user can change it or put another one in its place (base/trust.h). At the `start`, the
+ * user that the file names in security.user may own it as well; the groups that it names must then
+ * be groups of that user.
  */
 int config_load_trusted_file(const char *path, bool start, struct config *config,
 			     struct errors *errors);
