@@ -217,8 +217,8 @@ static int add_rules(struct receiver *receiver, const struct options *options)
 
 	for (uint64_t i = 0; i < options->flows; i++) {
 		rule.port = (uint16_t)(options->rule.port + i);
-		steer_rule_key(&rule, &key);
-		err = steer_add_rule(receiver->steer, &key);
+		rule_key(&rule, &key);
+		err = steer_add_rule(receiver->steer, &key, NULL);
 		if (err)
 			return fail("adding a rule", err);
 	}
@@ -281,7 +281,7 @@ static unsigned int turn_over(struct receiver *receiver)
 
 	count = xsk_receive(receiver->xsk, frames, BATCH);
 	for (unsigned int i = 0; i < count; i++) {
-		indexes[i] = xsk_frame_index(receiver->xsk, frames[i].address);
+		indexes[i] = frames[i].index;
 		xsk_hand_over(receiver->xsk, indexes[i], OWNER_INGRESS, OWNER_EGRESS);
 	}
 	xsk_return(receiver->xsk, indexes, count);
