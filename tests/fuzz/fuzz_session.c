@@ -112,7 +112,7 @@ static void expect(const char *line, size_t length)
 /* Bytes of events after the answer. */
 static size_t count_events(const struct session *session)
 {
-	return session->out_length - session->out_start - session->answer_left;
+	return session->out.length - session->out_sent - session->answer_left;
 }
 
 static void echo_event(struct session *session, const char *line, size_t length)
@@ -156,7 +156,7 @@ static void echo(struct session *session, const char *line, size_t length)
 	}
 	must(session_send(session, 0) == 0);
 	must(session_is_sending(session) == (wire.got < wire.expected_length));
-	must(session->out_length - session->out_start == wire.expected_length - wire.got);
+	must(session->out.length - session->out_sent == wire.expected_length - wire.got);
 }
 
 /* Take all whole lines, which start `taken` bytes into the data. Returns where they end. */
@@ -185,7 +185,7 @@ static void finish(struct session *session)
 		must(session_send(session, 0) == 0);
 	}
 	must(wire.got == wire.expected_length);
-	must(!session->out && !session_is_answering(session) && !count_events(session));
+	must(!session->out.bytes && !session_is_answering(session) && !count_events(session));
 	session_stop_reading(session);
 	must(session->ended && !session->requests.bytes);
 }

@@ -123,7 +123,7 @@ static size_t drain(char *text, size_t room)
 
 static size_t unsent(void)
 {
-	return session->out_length - session->out_start;
+	return session->out.length - session->out_sent;
 }
 
 static void test_order(void **state)
@@ -142,7 +142,7 @@ static void test_order(void **state)
 	assert_int_equal(session->active_ns, 7);
 	assert_false(session_is_sending(session));
 	assert_false(session_is_answering(session));
-	assert_null(session->out);
+	assert_null(session->out.bytes);
 	assert_int_equal(drain(text, sizeof(text)), 15);
 	assert_memory_equal(text, "one\nanswer\ntwo\n", 15);
 	close(peer);
@@ -210,7 +210,7 @@ static void test_lost(void **state)
 	session_report_lost(session, "lost 2\n", 7);
 	assert_int_equal(session->lost, 0);
 	assert_false(session_may_report_lost(session));
-	assert_true(session->out_room <= 2 * SESSION_EVENTS_MOST);
+	assert_true(session->out.room <= 2 * SESSION_EVENTS_MOST);
 }
 
 #define PAIRED(test) cmocka_unit_test_setup_teardown(test, open_pair, close_pair)

@@ -7,9 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The buffer starts with this size, and is freed when it is empty. */
-#define FIRST_ROOM 4096
-
 struct session *session_new(int fd, enum control_access access, uint64_t now_ns)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -30,7 +27,7 @@ void session_free(struct session *session)
 		return;
 	close(session->fd);
 	lines_clear(&session->requests);
-	free(session->out);
+	text_free(&session->out);
 	free(session);
 }
 
@@ -62,9 +59,14 @@ void session_stop_reading(struct session *session)
 
 /* ---- answers and events ---- */
 
+static size_t unsent(const struct session *session)
+{
+	return session->out.length - session->out_sent;
+}
+
 bool session_is_sending(const struct session *session)
 {
-	return session->out_start < session->out_length;
+	return unsent(session) > 0;
 }
 
 bool session_is_answering(const struct session *session)
@@ -74,26 +76,18 @@ bool session_is_answering(const struct session *session)
 
 static int queue(struct session *session, const char *line, size_t length)
 {
-	size_t room = session->out_room ? session->out_room : FIRST_ROOM;
-	char *larger;
+	struct text *out = &session->out;
 
-	if (session->out_start && session->out_length + length > room) {
-		session->out_length -= session->out_start;
-		memmove(session->out, session->out + session->out_start, session->out_length);
-		session->out_start = 0;
+	if (session->out_sent) {
+		memmove(out->bytes, out->bytes + session->out_sent, unsent(session));
+		text_cut(out, unsent(session));
+		session->out_sent = 0;
 	}
-	while (room < session->out_length + length)
-		room *= 2;
-	if (room > session->out_room) {
-		larger = realloc(session->out, room);
-		if (!larger)
-			return -ENOMEM;
-		session->out = larger;
-		session->out_room = room;
-	}
-	memcpy(session->out + session->out_length, line, length);
-	session->out_length += length;
-	return 0;
+	text_add_bytes(out, line, length);
+	if (!out->failed)
+		return 0;
+	out->failed = false; /* the lines before this one are complete */
+	return -ENOMEM;
 }
 
 int session_answer(struct session *session, const char *line, size_t length, uint64_t now_ns)
@@ -102,7 +96,7 @@ int session_answer(struct session *session, const char *line, size_t length, uin
 
 	if (err)
 		return err;
-	session->answer_left = session->out_length - session->out_start;
+	session->answer_left = unsent(session);
 	session->answer_ns = now_ns;
 	return 0;
 }
@@ -110,7 +104,7 @@ int session_answer(struct session *session, const char *line, size_t length, uin
 /* Bytes of events behind the answer; without an answer, all. */
 static size_t count_events(const struct session *session)
 {
-	return session->out_length - session->out_start - session->answer_left;
+	return unsent(session) - session->answer_left;
 }
 
 void session_event(struct session *session, const char *line, size_t length)
@@ -134,21 +128,19 @@ void session_report_lost(struct session *session, const char *line, size_t lengt
 int session_send(struct session *session, uint64_t now_ns)
 {
 	while (session_is_sending(session)) {
-		ssize_t n =
-			send(session->fd, session->out + session->out_start,
-			     session->out_length - session->out_start, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(session->fd, session->out.bytes + session->out_sent,
+				 unsent(session), MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -errno;
-		session->out_start += (size_t)n;
+		session->out_sent += (size_t)n;
 		session->answer_left -=
 			(size_t)n < session->answer_left ? (size_t)n : session->answer_left;
 		session->active_ns = now_ns;
 	}
-	free(session->out);
-	session->out = NULL;
-	session->out_room = session->out_start = session->out_length = 0;
+	text_free(&session->out);
+	session->out_sent = 0;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/text.h"
 #include "control/lines.h"
 #include "control/method.h"
 
@@ -35,12 +36,10 @@ struct session {
 	uint64_t active_ns;  /* when something was last read from it or sent to it */
 	struct lines requests;
 
-	/* To be sent: [out_start, out_length). Its first `answer_left` bytes end with an answer; 0:
-	 * no answer waits. */
-	char *out;
-	size_t out_room;
-	size_t out_start;
-	size_t out_length;
+	/* To be sent, but for the first `out_sent` bytes. The next `answer_left` bytes end with an
+	 * answer; 0: no answer waits. */
+	struct text out;
+	size_t out_sent;
 	size_t answer_left;
 	uint64_t answer_ns; /* when that answer was queued */
 	uint64_t lost;	    /* events without room that the client has not been told of yet */
