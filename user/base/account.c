@@ -7,11 +7,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* A group with many members has a long entry; nobody's has more. */
+/* Bytes for the strings of one entry: more than any group with many members has. */
 #define ENTRY_MOST (1U << 20)
 
-/* One look-up with so much room for the entry's strings: what getpwnam_r(3) returns, 0 with *found
- * unset if there is none. */
+/* One look-up, with `size` bytes for the entry's strings. Returns what getpwnam_r(3) returns: 0 and
+ * *found = 0 if there is no such entry. */
 typedef int (*look_up)(const char *name, char *room, size_t size, id_t ids[2], int *found);
 
 static int look_up_user(const char *name, char *room, size_t size, id_t ids[2], int *found)
@@ -53,7 +53,7 @@ static int find_by_name(look_up look, const char *name, id_t ids[2])
 		err = look(name, room, size, ids, &found);
 		free(room);
 	}
-	/* Which errno says that there is none depends on where accounts are kept. */
+	/* The errno for a missing entry depends on where the accounts are stored. */
 	return found ? 0 : err == ERANGE ? -ERANGE : -ESRCH;
 }
 
@@ -67,7 +67,7 @@ static int find(look_up look, const char *name, id_t ids[2])
 		return err;
 	errno = 0;
 	number = strtoul(name, &end, 10);
-	/* The last one is chown(2)'s "leave it as it is". */
+	/* UINT32_MAX means "leave it unchanged" to chown(2). */
 	if (errno || *end || number >= UINT32_MAX)
 		return -ESRCH;
 	ids[0] = ids[1] = (id_t)number;

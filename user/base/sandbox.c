@@ -41,10 +41,9 @@ static int load_filter(enum sandbox_role role)
 }
 
 /*
- * glibc gives threads arenas of their own. One that shrinks asks, by open(2), how the kernel
- * commits memory; to make many of them asks how many CPUs there are. The main arena needs brk(2)
- * alone, and with it threads that come and go leave no memory behind. Packet threads allocate when
- * they start.
+ * By default glibc gives threads arenas of their own. Shrinking one calls open(2), and creating
+ * many asks for the number of CPUs, which packet threads may not. The main arena needs only brk(2),
+ * and keeps no memory of threads that have ended. Packet threads allocate when they start.
  */
 static void share_arena(void)
 {
@@ -66,26 +65,26 @@ bool sandbox_filters(void)
 	return atomic_load(&filters);
 }
 
-void sandbox_lacks(const char *part, int err)
+void sandbox_missing(const char *part, int err)
 {
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-	static const char *told[8];
+	static const char *logged[8];
 	size_t i = 0;
 
 	pthread_mutex_lock(&mutex);
-	while (i < COUNT(told) && told[i] && strcmp(told[i], part) != 0)
+	while (i < COUNT(logged) && logged[i] && strcmp(logged[i], part) != 0)
 		i++;
-	if (i < COUNT(told) && !told[i]) {
-		told[i] = part;
-		log_warning(
-			"sandbox-incomplete", LOG_NAME("part", part), LOG_ERROR(err),
-			LOG_TEXT("hint", "this kernel lacks it; all other protection is in place"));
+	if (i < COUNT(logged) && !logged[i]) {
+		logged[i] = part;
+		log_warning("sandbox-incomplete", LOG_NAME("part", part), LOG_ERROR(err),
+			    LOG_TEXT("hint", "this kernel does not support it; all other "
+					     "protection is in place"));
 	}
 	pthread_mutex_unlock(&mutex);
 }
 
-/* Of this thread alone: libcap-ng keeps its state, and sets capabilities, by thread. */
-static int give_up_capabilities(void)
+/* Of the calling thread: libcap-ng keeps its state, and sets capabilities, for each thread. */
+static int drop_capabilities(void)
 {
 	capng_clear(CAPNG_SELECT_CAPS);
 	if (capng_apply(CAPNG_SELECT_CAPS))
@@ -100,17 +99,16 @@ int sandbox_enter(enum sandbox_role role)
 	if (!atomic_load(&started))
 		return 0;
 	if (role != SANDBOX_MAIN) {
-		err = give_up_capabilities();
+		err = drop_capabilities();
 		log_confine_thread();
 	}
 	if (err || !sandbox_filters())
 		return err;
 	err = load_filter(role);
-	/* No memory is not the kernel's lack, and passes: then rather no worker than an open one.
-	 */
+	/* Out of memory is temporary: fail, instead of running a thread without its filter. */
 	if (err == -ENOMEM)
 		return err;
 	if (err)
-		sandbox_lacks("seccomp", err);
+		sandbox_missing("seccomp", err);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Opening what a path leads to, only if nobody but a trusted user can change it.
+ * Opening a file or directory only if no untrusted user can change or replace it.
  *
- * Checking a name and then using it leaves a gap in which somebody else swaps the file. So a path
- * is walked component by component, each directory is checked through the descriptor that the next
+ * Checking a name and then using it leaves a gap in which the file can be swapped. So a path is
+ * walked component by component, each directory is checked through the descriptor that the next
  * component is opened from, and the caller gets the final descriptor and uses nothing else.
  *
  * Trusted are root and the user that we run as. Others must not be able to write to a file or to
@@ -40,8 +40,8 @@ struct trust {
 
 /*
  * Open an existing file or directory with these flags; O_CLOEXEC is added, and O_CREAT is not
- * supported. Returns the descriptor; -EACCES with trust->refused: somebody else may change it, and
- * where and text say what is unsafe; another -errno: it cannot be opened.
+ * supported. Returns the descriptor; -EACCES with trust->refused: an untrusted user may change it,
+ * and where and text say what is unsafe; another -errno: it cannot be opened.
  */
 int trust_open(const char *path, int flags, struct trust *trust);
 
