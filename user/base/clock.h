@@ -6,15 +6,28 @@
 #include <stdint.h>
 #include <time.h>
 
+#define NS_PER_US     1000ull
+#define NS_PER_MS     1000000ull
 #define NS_PER_SECOND 1000000000ULL
+
+static inline uint64_t clock_read_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_SECOND + (uint64_t)ts.tv_nsec;
+}
 
 /* CLOCK_MONOTONIC in ns. Through the vDSO: no system call, some tens of ns. */
 static inline uint64_t clock_ns(void)
 {
-	struct timespec ts;
+	return clock_read_ns(CLOCK_MONOTONIC);
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_SECOND + (uint64_t)ts.tv_nsec;
+/* The same, as of the last timer tick: some ns. */
+static inline uint64_t clock_coarse_ns(void)
+{
+	return clock_read_ns(CLOCK_MONOTONIC_COARSE);
 }
 
 /* Bytes of "2026-11-22T15:04:05.123Z" with its NUL; a year may have more digits. */

@@ -11,11 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log_limiter.h"
 #include "base/log_stderr.h"
 #include "base/log_syslog.h"
-
-#define LIMIT_PERIOD_NS 1000000000ULL
 
 /* Zero would mean LOG_LEVEL_ERROR, so the defaults are spelled out. */
 static atomic_int levels[LOG_FACILITIES] = {
@@ -112,14 +111,6 @@ void log_running(void)
 
 /* ---- limits ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-}
-
 /* Rare by themselves, and the first to be read when something went wrong. */
 static bool is_never_suppressed(const char *event)
 {
@@ -141,20 +132,20 @@ static bool may_pass(enum log_level level, const char *event, uint64_t *suppress
 	if ((level == LOG_LEVEL_ERROR && !atomic_load(&running)) || is_never_suppressed(event))
 		*suppressed = log_limiter_take(&limiter, event);
 	else
-		pass = log_limiter_pass(&limiter, event, now_ns(), suppressed);
+		pass = log_limiter_pass(&limiter, event, clock_coarse_ns(), suppressed);
 	pthread_mutex_unlock(&limiter_mutex);
 	return pass;
 }
 
 bool log_allowed(struct log_limit *limit, const char *event)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_coarse_ns();
 
 	if (now < limit->next) {
 		limit->suppressed++;
 		return false;
 	}
-	limit->next = now + LIMIT_PERIOD_NS;
+	limit->next = now + NS_PER_SECOND;
 	if (limit->suppressed) {
 		pthread_mutex_lock(&limiter_mutex);
 		log_limiter_add(&limiter, event, limit->suppressed);
@@ -193,7 +184,7 @@ static bool put(const struct log_record *record)
 	length = json ? log_record_json(record, prefix, line)
 		      : log_record_text(record, prefix, line);
 	err = confined ? log_syslog_send_connected(&to_syslog, line, length)
-		       : log_syslog_send(&to_syslog, line, length, now_ns());
+		       : log_syslog_send(&to_syslog, line, length, clock_coarse_ns());
 	if (err == -EAGAIN)
 		return false;
 	return !err || put_stderr(record, line);

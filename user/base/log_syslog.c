@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RETRY_NS 1000000000ULL
+#include "base/clock.h"
 
 void log_syslog_prefix(enum log_level level, char prefix[LOG_SYSLOG_PREFIX_SIZE])
 {
@@ -72,7 +72,7 @@ int log_syslog_send(struct log_syslog *syslog, const char *line, size_t length, 
 	}
 	if (now < syslog->retry)
 		return err;
-	syslog->retry = now + RETRY_NS;
+	syslog->retry = now + NS_PER_SECOND;
 	err = connect_to(syslog);
 	if (!err)
 		err = send_line(syslog, line, length);

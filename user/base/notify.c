@@ -18,8 +18,6 @@
 /* A status and the lines around it. */
 #define MESSAGE_SIZE (NOTIFY_STATUS_SIZE + 64)
 
-#define NS_PER_US    1000
-
 struct notify {
 	int fd;
 	struct sockaddr_un address;

@@ -13,8 +13,6 @@
 /* Telling takes milliseconds; this is for a thread that got stuck while it was writing a line. */
 #define TELL_SECONDS 3
 
-#define NS_PER_MS    1000000
-
 bool watchdog_tripped(void)
 {
 	return worker_find_stuck() != NULL;

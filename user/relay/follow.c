@@ -17,7 +17,6 @@
 #include "relay/plan.h"
 #include "links/watch.h"
 
-#define NS_PER_MS 1000000ull
 
 /* Between two looks: changes come in bursts, an interface that is made anew announces itself five
  * times. */

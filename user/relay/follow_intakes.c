@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "relay/relay_internal.h"
 
-#define NS_PER_MS 1000000ull
 
 /* Below these MTUs a protocol leaves an interface, and its memberships are gone (RFC 791, RFC
  * 8200).
