@@ -23,7 +23,7 @@ unsigned int utf8_decode(const char *bytes, size_t length, uint32_t *code)
 		return 0;
 	*code = byte[0] & (0x7fu >> count);
 	for (unsigned int i = 1; i < count; i++) {
-		if ((byte[i] & 0xc0) != 0x80)
+		if (!utf8_is_continuation(bytes[i]))
 			return 0;
 		*code = *code << 6 | (byte[i] & 0x3f);
 	}

@@ -7,6 +7,7 @@
 
 #include "base/json_build.h"
 #include "base/json_text.h"
+#include "base/unicode.h"
 #include "control/errors_json.h"
 #include "daemon/daemon.h"
 #include "daemon/methods_rules.h"
@@ -19,17 +20,12 @@
 /* Names of each kind that an answer lists. */
 #define NAMES_MOST 500
 
-static bool is_inside_character(const char *at)
-{
-	return ((unsigned char)*at & 0xc0) == 0x80;
-}
-
 /* The text is UTF-8, as is JSON: a piece does not end within a character. */
 static size_t piece_length(const char *text, size_t left)
 {
 	size_t length = left < PIECE ? left : PIECE;
 
-	while (length < left && length && is_inside_character(text + length))
+	while (length < left && length && utf8_is_continuation(text[length]))
 		length--;
 	return length;
 }
@@ -47,7 +43,7 @@ void method_config_show(void *context, const json_t *params, struct control_repl
 		return;
 	if (offset > text->length)
 		offset = text->length;
-	if (is_inside_character(text->text + offset)) {
+	if (utf8_is_continuation(text->text[offset])) {
 		control_fail(reply, RPC_INVALID_PARAMS,
 			     "offset: expected the start of a character");
 		return;

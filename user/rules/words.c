@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/unicode.h"
+
 #define PORT_MAX 65535
 
 bool byte_is_space(char byte)
@@ -27,7 +29,7 @@ void position_advance(struct position *at, const char *text, size_t length)
 		if (text[i] == '\n') {
 			at->line++;
 			at->column = 1;
-		} else if ((text[i] & 0xc0) != 0x80) {
+		} else if (!utf8_is_continuation(text[i])) {
 			at->column++;
 		}
 	}

@@ -42,7 +42,8 @@ static struct word word_at(struct yaml_reader *reader, const yaml_mark_t *mark)
 	while (reader->character < mark->index && reader->byte < reader->end) {
 		size_t length = 1;
 
-		while (reader->byte + length < reader->end && (reader->byte[length] & 0xc0) == 0x80)
+		while (reader->byte + length < reader->end &&
+		       utf8_is_continuation(reader->byte[length]))
 			length++;
 		position_advance(&reader->at, reader->byte, length);
 		reader->byte += length;
