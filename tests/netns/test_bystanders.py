@@ -6,9 +6,9 @@ import json
 import socket
 import threading
 
-from harness import (Daemon, Sink, Star, check, check_clean, equal, group_mac, interface_of, main,
-                     need, packet_socket, program, receive, receiver, run, sender, silent, start,
-                     test, udp_frame, wait_until)
+from harness import (Daemon, Passage, Sink, Star, check, check_clean, equal, group_mac,
+                     interface_of, main, need, packet_socket, program, receive, receiver, run,
+                     sender, silent, start, test, udp_frame, wait_until)
 
 GROUP, MAC = "239.1.1.1", group_mac("239.1.1.1")
 
@@ -30,6 +30,7 @@ def life_beside_a_stream():
     need("ping")
     star = Star()
     daemon = Daemon(star.relay, f"in {GROUP}:5000@in0 out 239.2.2.2:6000@out0")
+    passage = Passage(daemon)
     sink = Sink(star.receiver, "r0", "--port", "6000")
     stream = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "20000")
     daemon.wait_steered(1000)
@@ -42,8 +43,8 @@ def life_beside_a_stream():
     before = verdicts(daemon)
     stream.stop()
     sent = json.loads(stream.output)
-    stats = daemon.settle(steered=sent["sent_packets"])
-    check_clean(sink.stop(), sent, stats["totals"]["send_errors"])
+    passage.end(sent)
+    check_clean(sink.stop(), sent, *passage.missing())
     for reason, least in (("not_ip", 1), ("not_udp", 20), ("no_rule", 20)):
         check(before[reason] >= least, f"{reason}: {before}")
     for reason in ("no_socket", "malformed", "vlan", "fragment"):

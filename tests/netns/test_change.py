@@ -10,9 +10,9 @@ import signal
 import time
 
 from control import Client, Refused
-from harness import (EXIT_CONFIG, Daemon, Sink, Star, check, check_clean, equal, lossless, main,
-                     program, receive, receiver, rule_of, run, sender, silent, start, test, veth,
-                     wait_until, write_file)
+from harness import (EXIT_CONFIG, Daemon, Passage, Sink, Star, check, check_clean, equal, lossless,
+                     main, program, receive, receiver, rule_of, run, sender, silent, start, test,
+                     veth, wait_until, write_file)
 
 # Packets a second of the streams that must not notice: more for a demonstration, on a machine that
 # has nothing else to do.
@@ -195,30 +195,31 @@ def churn():
     changes = Churn(control, 4711)
 
     def attempt(_number):
-        before = daemon.settle()
+        passage = Passage(daemon)
         sink = Sink(star.receiver, "r0", "--port", f"6000-{6000 + STREAMS - 1}")
         generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--flows", str(STREAMS),
                           "--rate", str(CHURN_RATE), "--size-by", "flow", "--size",
                           "64,1316,512,1400")
-        wait_until(lambda: daemon.stats()["totals"]["steered_packets"] >
-                   before["totals"]["steered_packets"] + STREAMS, "packets flow")
+        daemon.wait_steered(passage.before["totals"]["steered_packets"] + STREAMS)
         done = 0
         while done < CHANGES:
             done += changes.step()
         during = daemon.stats()
         generator.stop(signal.SIGINT)
         sent = json.loads(generator.output)
-        after = daemon.settle()
+        after = passage.end(sent)
         report = sink.stop()
-        count = sum(r["received_packets"] for r in after["rules"] if r["name"][0] == "s")
-        earlier = sum(r["received_packets"] for r in before["rules"] if r["name"][0] == "s")
-        equal(count - earlier, sent["sent_packets"], "received of what was sent")
+        received = [sum(r["received_packets"] for r in stats["rules"] if r["name"][0] == "s")
+                    for stats in (passage.before, after)]
+        equal(received[1] - received[0], sent["sent_packets"] - passage.dropped(),
+              "received of what was sent")
         check(during["totals"]["steered_packets"] < after["totals"]["steered_packets"],
               "no packet came after the last change")
-        refused = sum(o["send_errors"] for r in after["rules"] for o in r["outputs"]) - \
-            sum(o["send_errors"] for r in before["rules"] for o in r["outputs"])
-        check_clean(report, sent, refused)
-        return refused
+        refused = [sum(o["send_errors"] for r in stats["rules"] for o in r["outputs"])
+                   for stats in (passage.before, after)]
+        missing = passage.dropped() + refused[1] - refused[0]
+        check_clean(report, sent, missing)
+        return missing
 
     lossless(attempt)
     equal(sorted(set(names(control)) - {f"s{i}" for i in range(STREAMS)}),

@@ -13,6 +13,7 @@ import re
 import signal
 import time
 
+from control import Client
 from follow import (RULE, anew, detach_link, plug_input, plug_output, resumes, states, wait_active,
                     wait_pending, xdp_links)
 from harness import (BUILD, EXIT_REFUSED, Daemon, Sink, Star, check, diagnose, equal, interface_of, know,
@@ -34,13 +35,24 @@ class Paced:
         self.source = start(star.sources[1], program("xmcast-gen"), "s0", "-j", "--rate",
                             str(rate))
 
+    @staticmethod
+    def starved(stats):
+        """Packets of it for which there was no frame."""
+        return sum(map(queue_drops, interface_of(stats, "in1")["queues"]))
+
+    def arrived(self, stats):
+        """Packets of it that have come to the relay."""
+        return rule_of(stats, "b")["received_packets"] + self.starved(stats)
+
     def check(self):
         """End it: everything has arrived, but for what the machine had no CPU or no room for, which
         the relay has counted, and which is a small part."""
         self.source.stop(signal.SIGINT)
         sent = json.loads(self.source.output)
+        wait_until(lambda: self.arrived(self.daemon.stats()) == sent["sent_packets"],
+                   "all of it has arrived")
         stats = self.daemon.settle()
-        starved = sum(map(queue_drops, interface_of(stats, "in1")["queues"]))
+        starved = self.starved(stats)
         refused = rule_of(stats, "b")["outputs"][0]["errors"]
         equal(set(refused) - {"ENOBUFS", "EAGAIN"}, set(), "errors of the other interface's stream")
         counted = starved + sum(refused.values())
@@ -278,17 +290,22 @@ def many_at_once():
     def active():
         return sum(rule["state"] == "active" for rule in daemon.stats()["rules"])
 
+    def active_now():
+        return sum(rule["state"] == "active" for rule in control.call("stats.show")["rules"])
+
     plug()
     daemon = anew(Daemon(relay, config="workers: { frames: 512 }\nrules:\n" + "".join(
         f"  - r{i} in 239.1.1.1:5000@in{i} out 10.1.{i}.2:6000\n" for i in range(count))))
     equal(active(), count, "active rules")
+    control = Client(daemon.socket)
     batch(relay, [f"link del in{i}" for i in range(count)])
     wait_until(lambda: active() == 0, "all are pending")
     daemon.process.send_signal(signal.SIGSTOP)
     plug()
     daemon.process.send_signal(signal.SIGCONT)
     seen, since = set(), time.monotonic()
-    wait_until(lambda: seen.add(active()) or count in seen, "all are active")
+    # Through a connection that is there, so that an answer takes no longer than the daemon needs.
+    wait_until(lambda: seen.add(active_now()) or count in seen, "all are active", pause=0.005)
     lasted = time.monotonic() - since
     diagnose(f"{count} interfaces in {1000 * lasted:.0f} ms, seen on the way: {sorted(seen)}")
     # Three turns and more; were it quicker than that, nobody would have had to wait.

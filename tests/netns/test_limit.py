@@ -4,7 +4,6 @@
 
 import json
 import signal
-import subprocess
 import time
 
 from harness import (EXIT_CONFIG, Daemon, Sink, Star, check, equal, generate, interface_of, main,
@@ -136,21 +135,18 @@ def changed_while_packets_flow():
     other = "other in 239.1.1.2:5000@in0 out 239.2.2.3:6001@out0"
     daemon = Daemon(star.relay, f"cam1 {IN} {OUT}", other)
     sink = Sink(star.receiver, "r0", "--port", "6001")
-    generator = subprocess.Popen(
-        star.source.command(program("xmcast-gen"), "s0", "-j", "--rate", "5000", "--duration",
-                            "6", "--flows", "2", "--flow-by", "group"),
-        stdout=subprocess.PIPE)
-    try:
-        wait_until(lambda: rule_of(daemon.stats(), "cam1")["received_packets"], "packets")
-        for limit in ("pps 100 burst 10ms", "rate 100kbit", "pps 50 rate 1mbit burst 1s"):
-            daemon.ctl("rule", "replace", f"cam1 {IN} {OUT} {limit}")
-            wait_until(lambda: rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"]
-                       ["rate_limited"], f"{limit} limits")
-        daemon.ctl("rule", "replace", f"cam1 {IN} {OUT}")
-        equal(rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"], {"rate_limited": 0}, "drops")
-    finally:
-        generator.wait(60)
-    untouched = rule_of(daemon.settle(), "other")
+    generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "5000", "--flows", "2",
+                      "--flow-by", "group")
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["received_packets"], "packets")
+    for limit in ("pps 100 burst 10ms", "rate 100kbit", "pps 50 rate 1mbit burst 1s"):
+        daemon.ctl("rule", "replace", f"cam1 {IN} {OUT} {limit}")
+        wait_until(lambda: rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"]
+                   ["rate_limited"], f"{limit} limits")
+    daemon.ctl("rule", "replace", f"cam1 {IN} {OUT}")
+    equal(rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"], {"rate_limited": 0}, "drops")
+    generator.stop(signal.SIGINT)
+    sent = json.loads(generator.output)["sent_packets"]
+    untouched = rule_of(daemon.settle(steered=sent), "other")
     equal(untouched["outputs"][0]["sent_packets"] + untouched["outputs"][0]["send_errors"],
           untouched["received_packets"], "packets of the other rule")
     equal(sink.stop()["received_packets"], untouched["outputs"][0]["sent_packets"], "its sink")

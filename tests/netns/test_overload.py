@@ -32,7 +32,7 @@ def flood(star, size):
 
 
 def paced_is_lossless(star, daemon):
-    """10,000 packets/s arrive completely; `daemon` has been through something."""
+    """10,000 packets/s arrive completely; `daemon` has been through something. The counters."""
     def start_sinks():
         return [Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2"),
                 Sink(star.receivers[1], "r0", "--port", "6001")]
@@ -41,7 +41,7 @@ def paced_is_lossless(star, daemon):
 
 
 def handfuls_are_lossless(star, daemon):
-    """Fifty packets at a time arrive completely, where there are too few frames for any rate."""
+    """The same, fifty packets at a time, where there are too few frames for any rate."""
     steered = daemon.settle()["totals"]["steered_packets"]
     sock = sender(star.source, "10.1.0.1")
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -67,7 +67,6 @@ def flood_and_recover(config, recover, size=1400):
     equal(2 * totals["received_packets"], totals["sent_packets"] + totals["send_errors"],
           "received × outputs against sent and errors")
     end = recover(star, daemon)["totals"]
-    equal(end["dropped_packets"], totals["dropped_packets"], "dropped after the flood")
     log = daemon.stop()
     check_final_words(log, end)
     return after
@@ -238,7 +237,7 @@ def stop_sends_all():
     daemon.wait_steered(5000)
     final = check_final_words(daemon.stop())
     stream.stop()
-    equal(final["submitted"], final["steered"], "submitted against steered")
+    equal(final["submitted"], final["received"], "submitted against received")
     equal(sink.stop()["received_packets"], final["sent"], "received by the sink")
 
 

@@ -62,7 +62,7 @@ def flat_out(bed, size_by):
     before = ledger.settle(bed)
     streams = Streams(bed, TRIAL_SECONDS, 0, size_by)
     sent = streams.wait()
-    after = ledger.settle(bed)
+    after = ledger.settle(bed, ledger.arrived(before) + sent["sent_packets"])
     streams.reports()
     taken = ledger.steady(after)[0] - ledger.steady(before)[0]
     say(f"# flat out, sizes by {size_by}: {sent['sent_packets'] / sent['seconds']:.0f} packets/s "
@@ -75,10 +75,10 @@ def trial(bed, rate):
     """Both mixes at this rate. Returns (packets/s really sent, packets that a sink did not get)."""
     offered, lost = [], 0
     for size_by in MIXES:
-        ledger.settle(bed)
+        before = ledger.settle(bed)
         streams = Streams(bed, TRIAL_SECONDS, rate, size_by)
         sent = streams.wait()
-        ledger.settle(bed)
+        ledger.settle(bed, ledger.arrived(before) + sent["sent_packets"])
         lost += sum(sent["sent_packets"] - report["received_packets"] for report in streams.reports())
         offered.append(sent["sent_packets"] / sent["seconds"])
     say(f"# trial: {rate:.0f} packets/s asked, {min(offered):.0f} sent, {lost} lost")
@@ -119,7 +119,7 @@ def one_round(bed, unrest, number, load, first):
     unrest.start()
     sent = streams.wait()
     unrest.stop()
-    after = ledger.settle(bed)
+    after = ledger.settle(bed, ledger.arrived(before) + sent["sent_packets"])
     ledger.close_round(row, sent, streams.reports(), before, after)
     row.waited = max(now - waited.get(task, 0) for task, now in ledger.waited(bed).items())
     row.footprint = ledger.footprint_at_rest(bed, first)
