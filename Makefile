@@ -7,7 +7,7 @@
 # make bench       ratios against other relays and the bare receive rate (root); make bench-full
 # make soak        HOURS=0.5: mixed traffic at half of the throughput while everything else changes (root)
 # make coverage    the tests in an instrumented build, then their coverage of user/ (root)
-# make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer
+# make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer, who includes whom
 # make install     DESTDIR= PREFIX=/usr/local
 # make fault       make every system call and allocation of the daemon fail once (root)
 # make test-vm     the tests on Debian's stock kernel under QEMU
@@ -321,6 +321,7 @@ lint: deps $(SKELS)
 	$(Q)printf "%s\n" $(ANALYZED) | \
 		xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- \
 		$(subst -I$(B)/gen,-isystem $(B)/gen,$(XCFLAGS)) -DXMC_VERSION='""' 2>/dev/null
+	tools/lint/includes.py
 
 # gcc's analyzer, one file at a time and only files that have changed; .analyzer lists the warnings that
 # are turned off, with the reasons.
