@@ -70,7 +70,7 @@ def check_end(place, daemon, fault, allowed):
     if not all(count == "0" for count in re.findall(r"frame-audit.*leaked=(-?\d+)", log)):
         raise Wrong(f"frames leaked:\n{log}")
     try:
-        wait_until(lambda: not place.left(), "nothing is left", 10)
+        wait_until(lambda: not place.left(), "nothing is left")
     except Timeout:
         raise Wrong(f"left behind: {place.left()}\n{log}") from None
     return code
@@ -259,7 +259,7 @@ class Runner:
     def check_descriptors(self):
         """None is lost, none is left."""
         try:
-            wait_until(lambda: self.descriptors() == self.baseline, "descriptors", 5)
+            wait_until(lambda: self.descriptors() == self.baseline, "descriptors")
         except Timeout:
             now = collections.Counter(self.descriptors())
             before = collections.Counter(self.baseline)
