@@ -239,6 +239,13 @@ def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1
         namespace.ip(f"link set {name} up")
 
 
+def backlog_empty():
+    """Have the receiving ends of all veths processed every packet? On a busy machine packets wait for
+    ksoftirqd (Documentation/networking/scaling.rst: netif_rx)."""
+    with open("/proc/net/softnet_stat", encoding="ascii") as file:
+        return not any(int(line.split()[11], 16) for line in file)
+
+
 def last_words():
     """What the processes started have said on stderr: for who looks after a failure."""
     return "\n".join(f"--- {process.name} (exit {process.returncode}), stderr:\n{process.log()}"

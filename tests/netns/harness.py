@@ -26,8 +26,8 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
-from netns import (PATIENCE, CommandFailed, Namespace, Timeout, run, veth,  # noqa: E402,F401
-                   wait_until, work_folder)
+from netns import (PATIENCE, CommandFailed, Namespace, Timeout, backlog_empty,  # noqa: E402,F401
+                   run, veth, wait_until, work_folder)
 from sockets import (checksum, group_mac, packet_socket, receive, receiver, sender,  # noqa: E402,F401
                      silent, udp_frame)
 
@@ -487,13 +487,6 @@ def relay_stream(daemon, source, start_sinks, *options):
 
     lossless(attempt)
     return result
-
-
-def backlog_empty():
-    """Does no packet wait behind a veth for its CPU to take it in? With a busy machine it may, for as
-    long as ksoftirqd waits for its turn (Documentation/networking/scaling.rst: netif_rx)."""
-    with open("/proc/net/softnet_stat", encoding="ascii") as file:
-        return not any(int(line.split()[11], 16) for line in file)
 
 
 # ---- books -----------------------------------------------------------------------------------

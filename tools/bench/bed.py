@@ -27,18 +27,18 @@ SOURCE, SOURCE6 = "10.1.0.1", "fd01::1"
 GROUP, GROUP6, PORT = "239.1.1.1", "ff3e::1:1", 5000
 OUT_GROUP, OUT_GROUP6, OUT_PORT = "239.2.2.1", "ff3e::2:1", 6000
 
-# Packets that go through every new set-up before it is measured, paced so that none is dropped
-# while it resolves what it has to.
+# Packets that are sent through every new setup before it is measured, paced so that none is dropped
+# while routes and neighbours are resolved.
 WARM_UP_PACKETS, WARM_UP_RATE = 100, 10_000
 
-# When the relay's last interface has sent nothing for so many looks, and the relay says that it
-# holds nothing, the run is over. After the time-out it goes on all the same: what is missing then
-# is lost.
+# A run is over when the relay's last interface has sent nothing during QUIET_LOOKS consecutive looks
+# and the relay reports that it holds no packets. After SETTLE_SECONDS the run ends anyway, and missing
+# packets count as lost.
 QUIET_LOOKS, LOOK_SECONDS, SETTLE_SECONDS = 3, 0.02, 3
 
 
 class Skip(Exception):
-    """This cannot be measured here; the text says why."""
+    """This cannot be measured here; the text is the reason."""
 
 
 def program(name):
@@ -55,11 +55,11 @@ def pinned(cpus, *command):
 
 
 class Bed:
-    """Namespaces and cables. Reused by all measurements with so many relays."""
+    """Namespaces and cables, shared by all measurements with the same number of relays."""
 
     def __init__(self, relays, generator_cpus):
         self.generator_cpus = generator_cpus
-        self._sent = 0  # packets that the relay of the moment has been sent
+        self._sent = 0  # packets sent to the current relay
         self.source = netns.Namespace(f"source{relays}")
         self.relays = [netns.Namespace(f"relay{relays}{i}") for i in range(relays)]
         self.sink = netns.Namespace(f"sink{relays}")
@@ -75,19 +75,19 @@ class Bed:
             relay.run("ethtool", "-K", IN_IFACE, "gro", "on")
         for relay in self.relays:
             self._add_ipv6(relay)
-        # No ARP during a run: what waits for it is dropped, and not by the relay.
+        # No ARP during a run: the kernel, not the relay, would drop packets that wait for it.
         self.relays[-1].ip(f"neigh replace {self.sink_address} lladdr {self.sink.mac('r0')} "
                            f"dev {OUT_IFACE} nud permanent")
 
     @staticmethod
     def _prepare_relay(relay):
-        """Before its interfaces exist, which take over the defaults."""
+        """Called before its interfaces are created, because they inherit the defaults."""
         for scope in ("all", "default"):
             relay.sysctl(f"net/ipv4/conf/{scope}/rp_filter", 0)
 
     @staticmethod
     def _add_ipv6(relay):
-        """Addresses to send from, at once: nobody else is there to have the same."""
+        """Source addresses, without duplicate address detection: no other host has them."""
         for number, device in enumerate((IN_IFACE, OUT_IFACE)):
             relay.sysctl(f"net/ipv6/conf/{device}/accept_dad", 0)
             relay.sysctl(f"net/ipv6/conf/{device}/router_solicitations", 0)
@@ -100,7 +100,7 @@ class Bed:
         return f"10.{len(self.relays) + 1}.0.2"
 
     def generate(self, load, *options):
-        """Run the generator to its end. Returns what it says it has sent."""
+        """Run the generator until it ends. Returns its report."""
         source, group = (SOURCE6, GROUP6) if load.families[0] == "6" else (SOURCE, GROUP)
         command = [program("xmcast-gen"), "s0", "-j", "--source", source, "--group", group,
                    "--port", PORT, "--size", load.sizes, "--flows", load.flows, *options]
@@ -112,9 +112,9 @@ class Bed:
         return sent
 
     def warm_up(self, load, relay):
-        """A few packets of every flow through a new relay, and wait until they are gone."""
+        """Send a few packets of every flow through a new relay and wait until they have left it."""
         self._sent = 0
-        # One of every flow at the least: kernel routing, for one, resolves each by itself.
+        # At least one packet of every flow: kernel routing, for example, resolves each flow separately.
         count = max(WARM_UP_PACKETS, load.flows)
         self.generate(load, "--count", count, "--rate", WARM_UP_RATE)
         self.settle(relay)
@@ -125,15 +125,15 @@ class Bed:
             name, _, counters = line.partition(":")
             if name.strip() == OUT_IFACE:
                 return int(counters.split()[9])
-        raise netns.CommandFailed(f"{OUT_IFACE} has gone")
+        raise netns.CommandFailed(f"{OUT_IFACE} no longer exists")
 
     def _sockets_empty(self):
-        """Does no UDP socket of a relay hold datagrams that it has still to send on?"""
+        """Are the receive queues of all UDP sockets of the relays empty?"""
         return all(line.split()[4].endswith(":00000000") for relay in self.relays
                    for line in relay.read("/proc/net/udp").splitlines()[1:])
 
     def settle(self, relay):
-        """Wait until nothing is in the relay any more, whatever it is."""
+        """Wait until no packet is in the relay any more, whatever kind of relay it is."""
         seen = []
 
         def quiet():
@@ -146,7 +146,7 @@ class Bed:
 
 
 class Sink:
-    """A running xmcast-sink, which knows at its end what the generator has sent."""
+    """A running xmcast-sink that compares what it received with the generator's report."""
 
     def __init__(self, bed, kind, load):
         self._expect = os.path.join(netns.work_folder(), "sent.json")
@@ -158,15 +158,15 @@ class Sink:
         self._process.wait_line("ready")
 
     def finish(self, sent):
-        """Stop it. Returns its report, with all loss against `sent`, the generator's report."""
+        """Stop it. Returns its report, with all loss relative to `sent`, the generator's report."""
         with open(self._expect, "w", encoding="ascii") as file:
             json.dump(sent, file)
         self._process.stop()
         if not self._process.output:
-            raise netns.CommandFailed(f"xmcast-sink said nothing:\n{self._process.log()}")
+            raise netns.CommandFailed(f"xmcast-sink printed no report:\n{self._process.log()}")
         return json.loads(self._process.output)
 
     def kill(self):
-        """End it without a report; harmless if it has ended."""
+        """Kill it without reading its report; does nothing if it has ended already."""
         if self._process.returncode is None:
             self._process.kill()

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Measure xmcastd beside what people would use instead, in network namespaces of its own.
+"""Measure xmcastd and its alternatives, in network namespaces of the benchmark's own.
 
-Prints tables, and writes results.json and plots to build/bench/. docs/performance.md says how it is
-measured and how to read it. Needs root, and a machine that has nothing else to do.
+Prints tables, and writes results.json and plots to build/bench/. docs/performance.md describes the
+method and how to read the results. Needs root and an idle machine.
 
-Exit status: 0 all was measured, however slow; 1 something could not be run, or xmcastd repeated,
-reordered or damaged packets, or broke its word at its end; 2 usage; 77 no permission. A peer that
-is not installed is skipped, and the tables say so.
+Exit status: 0 everything was measured, however slow; 1 a case could not be run, or xmcastd duplicated,
+reordered or corrupted packets, leaked a frame or failed at its end; 2 usage; 77 no permission. A peer
+that is not installed is skipped, and the tables say so.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from peers import all_peers
 from results import Results
 
 CORE_ROUNDS, FULL_ROUNDS, FULL_SECONDS = 3, 5, 3
-# A case that fails so often is not tried again.
+# A case that has failed this often is not tried again.
 MAX_ERRORS = 2
-# How long to look at the machine before a round, and what share of it others may use.
+# How long to watch the machine before a round, and which share of it other programs may use.
 LOOK_SECONDS, FOREIGN_SHARE = 0.5, 0.05
 
 DOCUMENT = os.path.join(ROOT, "docs", "performance.md")
@@ -37,7 +37,7 @@ EXIT_FAULTS, EXIT_USAGE, EXIT_PERMISSION = 1, 2, 77
 
 
 def say(text, end="\n"):
-    """Progress, apart from the tables."""
+    """Print progress to stderr, apart from the tables."""
     print(text, end=end, file=sys.stderr, flush=True)
 
 
@@ -46,37 +46,37 @@ def options():
     parser = argparse.ArgumentParser(
         description="Measure xmcastd beside its alternatives (see docs/performance.md).")
     parser.add_argument("--full", action="store_true",
-                        help="every combination that tells something, about an hour")
+                        help="every meaningful combination, about an hour")
     parser.add_argument("--rounds", type=int, metavar="N",
                         help=f"rounds over all cases ({CORE_ROUNDS}, with --full {FULL_ROUNDS})")
     parser.add_argument("--seconds", type=float, metavar="S",
-                        help="duration of every run, for a quick look: not for publishing")
+                        help="duration of every run; short runs are not for publishing")
     parser.add_argument("--only", type=re.compile, metavar="REGEX",
                         help="only cases whose key matches; --list shows the keys")
     parser.add_argument("--list", action="store_true", help="list the cases, measure nothing")
     parser.add_argument("--peer", action="append", default=[], metavar="SCRIPT",
-                        help="compare with the relay of this adapter too; repeatable")
+                        help="also measure the relay of this adapter; repeatable")
     parser.add_argument("--cpus", metavar="GEN,RELAY",
                         help="CPU of the generator and CPUs of the relay, as for taskset "
-                        "(default: the first, and the second)")
+                        "(default: the first and the second CPU)")
     parser.add_argument("--results", metavar="FILE",
-                        help="measure nothing, show an earlier results.json")
+                        help="measure nothing; show an earlier results.json")
     parser.add_argument("--markdown", action="store_true", help="tables as Markdown")
     parser.add_argument("--update-docs", action="store_true",
-                        help="put the tables between the markers of docs/performance.md")
+                        help="write the tables between the markers of docs/performance.md")
     parser.add_argument("-o", "--output", default=os.path.join(BUILD, "bench"), metavar="DIR",
-                        help="folder of results.json and plots (build/bench)")
+                        help="directory of results.json and plots (build/bench)")
     return parser.parse_args()
 
 
 # ---- measuring -----------------------------------------------------------------------------------
 
 def choose_cpus(wanted):
-    """(generator, relay, all of both) as taskset's lists."""
+    """CPUs of the generator, of the relay, and of both together, as lists for taskset."""
     if wanted:
         generator, _, relay = wanted.partition(",")
         if not generator or not relay:
-            sys.exit("bench.py: --cpus wants two parts, such as 0,1 or 0,1-3")
+            sys.exit("bench.py: --cpus needs two parts, such as 0,1 or 0,1-3")
     else:
         cpus = sorted(os.sched_getaffinity(0))
         generator, relay = str(cpus[0]), str(cpus[min(1, len(cpus) - 1)])
@@ -86,7 +86,7 @@ def choose_cpus(wanted):
 
 
 def foreign_load():
-    """Share of the machine that is busy while we do nothing."""
+    """Share of the machine that other programs use, measured while the benchmark is idle."""
     before = measure.machine_cpu()["busy"]
     time.sleep(LOOK_SECONDS)
     busy = measure.machine_cpu()["busy"] - before
@@ -94,7 +94,7 @@ def foreign_load():
 
 
 def run_case(bench, case, results, number):
-    """One run of one case, noted in the results. Returns a word for the progress line."""
+    """Run a case once and record it in the results. Returns the text for the progress line."""
     entry = results.case(case.key)
     if entry["skipped"] or len(entry["errors"]) >= MAX_ERRORS:
         return "skipped"
@@ -115,7 +115,7 @@ def run_case(bench, case, results, number):
 
 
 def measure_all(bench, cases, results, rounds, path):
-    """All cases, so many times over. Saved after each round, so that an interrupt loses little."""
+    """Run all cases `rounds` times. Saves after each round, so that an interrupt loses little."""
     for number in range(1, rounds + 1):
         foreign = foreign_load()
         results.data["foreign_load"].append(foreign)
@@ -129,7 +129,7 @@ def measure_all(bench, cases, results, rounds, path):
 
 
 def command(args):
-    """How to measure that again: what bears on the figures, and no paths."""
+    """The command line that repeats the measurement: options that affect the figures, no paths."""
     words = ["tools/bench/bench.py", *(["--full"] if args.full else [])]
     for name in ("rounds", "seconds", "cpus"):
         if getattr(args, name):
@@ -153,7 +153,7 @@ def choose_cases(args):
 
 
 def supported(cases):
-    """Without, and with a word about, what this generator cannot do."""
+    """The cases that this generator can produce. Prints a note if some are left out."""
     knows = "--size-by" in netns.run(program("xmcast-gen"), "-h").stdout
     if not knows and any(case.load.size_by for case in cases):
         say("xmcast-gen has no --size-by: no flows of different sizes")
@@ -161,10 +161,10 @@ def supported(cases):
 
 
 def measure_plan(args, path):
-    """Everything from an empty machine to the results."""
+    """Set up, measure all cases and clean up. Returns the results."""
     cases = supported(choose_cases(args))
     if not cases:
-        sys.exit("bench.py: no case has such a key (--list shows them)")
+        sys.exit("bench.py: no case has a matching key (--list shows them)")
     netns.prepare()
     peers = all_peers(args.peer)
     generator, relay, both = choose_cpus(args.cpus)
@@ -185,7 +185,7 @@ def measure_plan(args, path):
 # ---- showing -------------------------------------------------------------------------------------
 
 def show(results, markdown):
-    """The tables, on stdout."""
+    """Print the tables to stdout."""
     shown = tables.all_tables(results)
     if markdown:
         print(tables.headline(results), "\n")
@@ -196,7 +196,7 @@ def show(results, markdown):
 
 
 def replace_section(path, name, text):
-    """Put text between the markers of a document. Returns False if it has none."""
+    """Replace the text between two markers of a document. Returns False if they are missing."""
     begin, end = f"<!-- bench: {name} -->", f"<!-- bench: end of {name} -->"
     with open(path, encoding="utf-8") as file:
         old = file.read()
@@ -210,7 +210,7 @@ def replace_section(path, name, text):
 
 
 def update_docs(results):
-    """The tables of the document, between its markers."""
+    """Write the tables between the markers of the document."""
     shown = tables.all_tables(results)
     head = tables.headline(results)
     body = "\n".join([head, "", *(table.markdown() for table in shown)]).rstrip()
@@ -219,7 +219,7 @@ def update_docs(results):
 
 
 def complain(results):
-    """Say on stderr what went wrong. Returns the exit code."""
+    """Print what went wrong to stderr. Returns the exit code."""
     for key, text in results.peer_faults():
         say(f"note: {key}: {text}")
     status = 0

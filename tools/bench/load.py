@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is measured: a case is one peer under one load, and has a key that never changes."""
+"""What is measured: a case is one peer under one load. Its key never changes."""
 
 import dataclasses
 
-# Nothing of a run lasts longer than its traffic and this, even on a busy machine.
+# No part of a run takes longer than its traffic plus this, even on a busy machine.
 GRACE_SECONDS = 30
 
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """The traffic, and how many times it is to be sent on."""
+    """The traffic, and how many copies the relay makes of it."""
 
     sizes: str = "1400"  # UDP payload; several, with commas: see size_by
-    size_by: str = ""  # "": in turn within each flow; "flow": each flow has one of them
+    size_by: str = ""  # "": sizes alternate within each flow; "flow": each flow has one size
     flows: int = 1
     fanout: int = 1  # copies of each flow
-    rules: int = 1  # at least one a flow; the others match nothing
-    families: str = "4"  # in and out: "4", "6", or "46": in by IPv4, out by IPv6, or "64"
+    rules: int = 1  # at least one for each flow; the others match no packet
+    families: str = "4"  # "4", "6"; "46": input IPv4, output IPv6; "64": the reverse
     rate: int = 0  # packets/s of all flows together; 0: flat out
     seconds: float = 1.5
 
@@ -38,7 +38,7 @@ class Case:
 
     @property
     def key(self):
-        """Name in results.json. Everything but the duration, which --full changes."""
+        """Name in results.json. All fields except the duration, which --full changes."""
         load = self.load
         rate = "lossless" if self.search else f"{load.rate}pps" if load.rate else "flat"
         by = f"-by-{load.size_by}" if load.size_by else ""

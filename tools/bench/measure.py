@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One run of one case: set up, warm up, send, settle, and read all the books.
+"""One run of one case: set up, warm up, send, wait for rest, and read all counters.
 
-The sink's word counts: delivered is what it saw. A run that lost packets is a result; one that
-duplicated, reordered or damaged any is a fault.
+"Delivered" is what the sink received. A run that lost packets is a result; a run that duplicated,
+reordered or corrupted packets is a fault.
 """
 
 import contextlib
@@ -16,20 +16,21 @@ TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 FAULTS = ("duplicated", "reordered", "stale", "corrupted", "unexpected", "malformed")
 
-# The search, as in RFC 2544 section 26.1, but bounded: 7 halvings of 6 octaves leave 3.3 %.
+# The search works as in RFC 2544 section 26.1, but is bounded: 7 halvings of 6 octaves leave 3.3 %.
 SEARCH_LOW, SEARCH_HIGH, SEARCH_STEPS = 50_000, 3_200_000, 7
 TRIAL_SECONDS = 0.5
-# A rate that lost something, or was not reached, may try again: a neighbour on the host costs a
-# packet now and then.
+# A trial that lost packets or did not reach its rate is repeated: other virtual machines on the host
+# cost a packet now and then.
 TRIAL_TRIES = 2
-# The rate that is found must hold for longer; if not, the next lower one, but not for ever.
+# The rate that was found must also hold in a longer run; otherwise the next lower rate is tried, a
+# limited number of times.
 CONFIRM_TRIES, CONFIRM_STEP = 6, 0.967
-# The generator must have offered what the trial is about.
+# Share of the rate that the generator must have offered for the trial to count.
 OFFERED_SHARE = 0.99
 
 
 def machine_cpu():
-    """Busy and stolen time of all CPUs together, in ns. Softirqs and the generator included."""
+    """Busy and stolen time of all CPUs, in ns, including softirqs and the generator."""
     with open("/proc/stat", encoding="ascii") as file:
         user, nice, system, _idle, _iowait, irq, softirq, steal = map(
             int, file.readline().split()[1:9])
@@ -37,7 +38,7 @@ def machine_cpu():
 
 
 def process_cpu(pids):
-    """Time that the threads of these processes have run, in ns."""
+    """Time for which the threads of these processes have run, in ns."""
     total = 0
     for pid in pids:
         with contextlib.suppress(FileNotFoundError):
@@ -55,7 +56,7 @@ class Clocks:
         self._machine, self._relay = machine_cpu(), process_cpu(self._pids)
 
     def stop(self):
-        """The sink's start is not in the machine's time; the generator's start and end are."""
+        """The machine's time includes the start and end of the generator, but not of the sink."""
         machine, relay = machine_cpu(), process_cpu(self._pids)
         return {"machine_cpu_ns": machine["busy"] - self._machine["busy"],
                 "steal_ns": machine["steal"] - self._machine["steal"],
@@ -63,7 +64,7 @@ class Clocks:
 
 
 class Bench:
-    """What all runs share: the beds, the peers, and which CPU does what."""
+    """What all runs share: the beds, the peers, and the assignment of CPUs."""
 
     def __init__(self, peers, generator_cpus, relay_cpus, all_cpus):
         self.peers = peers
@@ -77,13 +78,13 @@ class Bench:
         return self._beds[relays]
 
     def run(self, case):
-        """Measure it once. Returns its figures; raises Skip, CommandFailed or Timeout."""
+        """Measure a case once. Returns its figures; raises Skip, CommandFailed or Timeout."""
         peer, bed = self.peers[case.peer], self._bed(case.relays)
-        # A chain is to have the whole machine.
+        # A chain of relays uses the whole machine.
         cpus = self._all_cpus if case.relays > 1 else self._relay_cpus
         relay = peer.start(bed, case, cpus)
         try:
-            # The bare receive has nothing to resolve, and its clock would start too early.
+            # The bare receiver has nothing to resolve, and a warm-up would start its clock too early.
             if peer.delivers:
                 bed.warm_up(case.load, relay)
             if case.search:
@@ -100,7 +101,7 @@ class Bench:
 
 
 def finished(figures, end):
-    """Add what is known at the relay's end."""
+    """Add the figures that are known only when the relay has ended."""
     figures["faults"] += end.get("faults", [])
     if "resident_bytes" in end:
         figures["resident_bytes"] = end["resident_bytes"]
@@ -122,7 +123,7 @@ def _send(bed, load):
 
 
 def receive_once(bed, case, relay):
-    """The bare receive: nothing arrives at the sink, so the books come from its end."""
+    """The bare receiver: no packet reaches the sink, so the receiver reports its own counters."""
     clocks = Clocks(relay)
     sent = _send(bed, case.load)
     used = clocks.stop()
@@ -132,10 +133,10 @@ def receive_once(bed, case, relay):
 
 
 def relay_once(bed, case, relay):
-    """The generator through the relay to the sink."""
+    """From the generator through the relay to the sink."""
     sink = Sink(bed, case.sink, case.load)
     try:
-        # Asking for counters costs the relay CPU time, so outside of what is measured.
+        # Reading the counters costs the relay CPU time, so it is done outside the measured interval.
         before = relay.counters()
         clocks = Clocks(relay)
         sent = _send(bed, case.load)
@@ -159,7 +160,7 @@ def relay_once(bed, case, relay):
 
 
 def _delivery(load, sent, report):
-    """What generator and sink say."""
+    """The figures from the reports of generator and sink."""
     expected = max(sent["sent_packets"] * load.fanout, 1)
     return {
         "offered_pps": sent["rate_pps"],
@@ -174,7 +175,7 @@ def _delivery(load, sent, report):
 
 
 def _books(before, after):
-    """Where the relay says that packets were lost, as shares of those that reached it."""
+    """Where packets were lost by the relay's counters, as shares of those that reached it."""
     moved = {name: after[name] - before[name] for name in after}
     steered = max(moved["steered_packets"], 1)
     full, empty = moved["rx_ring_full"], moved["buffer_exhausted_packets"]
@@ -187,7 +188,7 @@ def _books(before, after):
 
 
 def _ingress(before, after, sent):
-    """What a single relay took of what was sent."""
+    """What a single relay received of what was sent."""
     steered = after["steered_packets"] - before["steered_packets"]
     received = after["received_packets"] - before["received_packets"]
     return {"received_pps": received / sent["seconds"] if sent["seconds"] else 0,
@@ -216,7 +217,7 @@ class Search:
         self.trials, self.faults = [], []
 
     def lossless(self, rate, seconds, tries):
-        """Does this rate arrive whole, and is it a rate that the generator reaches?"""
+        """Does the generator reach this rate, and do all packets arrive?"""
         for _ in range(tries):
             figures = _trial(self._bed, self._relay, self._case, rate, seconds)
             self.faults += figures["faults"]
@@ -228,7 +229,7 @@ class Search:
         return False
 
     def narrow(self):
-        """Halve the range of rates on a logarithmic scale; its lower end has passed, or is 0."""
+        """Halve the range of rates on a logarithmic scale. Returns the highest that passed, or 0."""
         low, high, passed = SEARCH_LOW, SEARCH_HIGH, 0
         for _ in range(SEARCH_STEPS):
             middle = (low * high) ** 0.5
@@ -239,7 +240,7 @@ class Search:
         return passed
 
     def confirm(self, rate):
-        """The highest rate from here down that holds for the case's full time, or 0."""
+        """The highest rate, from this one downwards, that holds for the case's full time, or 0."""
         for _ in range(CONFIRM_TRIES):
             if rate and self.lossless(rate, self._case.load.seconds, 1):
                 return rate
@@ -248,7 +249,7 @@ class Search:
 
 
 def search(bed, case, relay):
-    """Find the highest rate of which nothing is lost, anywhere between generator and sink."""
+    """Find the highest rate at which no packet is lost between generator and sink."""
     hunt = Search(bed, relay, case)
     rate = hunt.confirm(hunt.narrow())
     return {"lossless_pps": rate, "trials": hunt.trials, "faults": sorted(set(hunt.faults))}

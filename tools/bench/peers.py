@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The relays that are compared: xmcastd in its variants, the bare AF_XDP receive, and whatever an
-adapter script starts.
+"""The relays that are compared: xmcastd in its variants, the bare AF_XDP receiver, and the relays that
+adapter scripts start.
 
-A peer has a key, a label and start(); what start() returns has
+A peer has a key, a label and start(). The object that start() returns has
     pids        the processes whose CPU time is the relay's; empty if the kernel does the work
-    counters()  its own books as they are now, or None if it keeps none
-    at_rest(n)  true unless it knows that it still has to do with the n packets that it was sent
-    stop()      ends it, and returns what is known at the end: resident_bytes, faults, received
+    counters()  its current counters, or None if it has none
+    at_rest(n)  false if it knows that it still holds some of the n packets sent to it
+    stop()      stops it and returns what is known at the end: resident_bytes, faults, received
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from bed import (GROUP, GROUP6, IN_IFACE, OUT_GROUP, OUT_GROUP6, OUT_IFACE, OUT_
                  Skip, pinned, program)
 
 ADAPTERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "adapters")
-SKIPPED = 77  # exit code of an adapter that cannot do what it is asked for
+SKIPPED = 77  # exit code of an adapter that does not support the case
 ADAPTER_SECONDS = 15
 
-# Ten thousand rules are read, joined and connected first.
+# Ten thousand rules are read, their groups joined and their sockets connected first.
 READY_SECONDS = 60
 
-# Counters that only grow, and are taken as differences over the run.
+# Counters that only grow: the figures are their differences over the run.
 TOTALS = ("steered_packets", "received_packets", "submitted_packets", "sent_packets",
           "send_errors", "dropped_packets", "buffer_exhausted_packets")
 
@@ -46,7 +46,7 @@ class Xmcastd:
         self._egress = f"egress: {{ engine: {engine}, gso: {gso}, wakeup: {wakeup} }}\n"
 
     def start(self, bed, case, cpus):
-        """One daemon in each relay of the bed, all ready."""
+        """Start one daemon in each relay of the bed and wait until all are ready."""
         running = RunningXmcastd()
         try:
             for number, relay in enumerate(bed.relays):
@@ -58,14 +58,14 @@ class Xmcastd:
         return running
 
     def _config(self, case, number):
-        """The file of relay `number`: what one sends, the next receives."""
+        """The configuration of relay `number`: each relay receives what the previous one sends."""
         last = number + 1 == case.relays
         rules = list(_rules(case.load, _hop_group(number, case.load),
                             None if last else _hop_group(number + 1, case.load)))
         return "rules:\n" + "".join(rules) + self._egress + "statistics: { interval: 0 }\n"
 
     def _check_engine(self, running):
-        """A row must not bear the name of an engine that was not used."""
+        """Skip if xmcastd used another engine than the row is named after."""
         if self._engine == "io_uring" or f"engine={self._engine}" in running.log():
             return
         features = netns.run(program("xmcastd"), "-V").stdout
@@ -81,7 +81,7 @@ class RunningXmcastd:
         self._ctl = program("xmcastctl")
 
     def add(self, relay, number, config, cpus):
-        """Start another, and wait until it relays."""
+        """Start one more and wait until all its rules are active."""
         stem = os.path.join(netns.work_folder(), f"relay{number}")
         with open(f"{stem}.yaml", "w", encoding="ascii") as file:
             file.write(config)
@@ -91,7 +91,7 @@ class RunningXmcastd:
         process.wait_line(r"^\w+\s+ready\b", READY_SECONDS)
         failed = process.find_line(r"interface-failed.*|pending=[1-9]\d*")
         if failed:
-            raise netns.CommandFailed(f"xmcastd is not relaying all: {failed[0]}")
+            raise netns.CommandFailed(f"not all rules of xmcastd are active: {failed[0]}")
 
     @property
     def pids(self):
@@ -99,17 +99,17 @@ class RunningXmcastd:
         return [process.pid for _, process, _ in self._daemons]
 
     def log(self):
-        """What all of them have said."""
+        """The logs of all daemons."""
         return "\n".join(process.log() for _, process, _ in self._daemons)
 
     def _stats(self):
-        """What each daemon counts."""
+        """The counters of each daemon."""
         for relay, _, path in self._daemons:
             done = relay.run(self._ctl, "--socket", path, "-j", "stats", "show")
             yield json.loads(done.stdout)
 
     def at_rest(self, sent):
-        """All that was sent has come, and what has come has left, in every daemon."""
+        """Has everything that was sent arrived at the first daemon and left every daemon?"""
         first, *others = self._stats()
         return (first["totals"]["steered_packets"] >= sent
                 and all(map(_holds_nothing, (first, *others))))
@@ -125,7 +125,7 @@ class RunningXmcastd:
         return sums
 
     def _resident_beyond_umem(self):
-        """Bytes of all daemons together. Only the UMEM has huge pages; they are not in VmRSS."""
+        """Bytes of all daemons together. Only the UMEM uses huge pages, which VmRSS does not count."""
         total = 0
         for pid in self.pids:
             with open(f"/proc/{pid}/status", encoding="ascii") as file:
@@ -135,7 +135,7 @@ class RunningXmcastd:
         return total - sum(map(int, re.findall(r"\bumem_bytes=(\d+)", self.log())))
 
     def stop(self):
-        """In order, as a user would. A leaked frame or a bad exit is a fault, not a figure."""
+        """Shut down gracefully. A leaked frame or an exit code other than 0 is a fault."""
         resident = self._resident_beyond_umem()
         faults = []
         for _, process, _ in self._daemons:
@@ -145,7 +145,7 @@ class RunningXmcastd:
         return {"resident_bytes": resident, "faults": faults}
 
     def kill(self):
-        """At once, after a failure."""
+        """Kill it after a failure."""
         for _, process, _ in self._daemons:
             if process.returncode is None:
                 process.kill()
@@ -200,16 +200,16 @@ def _rule(name, group, port, outputs):
     return "".join(lines)
 
 
-# ---- bare AF_XDP receive -------------------------------------------------------------------------
+# ---- bare AF_XDP receiver ------------------------------------------------------------------------
 
 class Receive:
-    """AF_XDP in and nothing out: the most that a relay on this path can get."""
+    """Receives through AF_XDP and sends nothing: an upper bound for a relay on this path."""
 
     key, label = "receive", "bare AF_XDP receive (no relaying)"
     delivers = False
 
     def start(self, bed, case, cpus):
-        """Steer the flows, and drop them in user space."""
+        """Steer the flows to user space and drop them there."""
         process = bed.relays[0].start(*pinned(
             cpus, program("xmcast-bench-receive"), IN_IFACE, "--group", GROUP, "--port", PORT,
             "--flows", case.load.flows), name="xmcast-bench-receive")
@@ -218,7 +218,7 @@ class Receive:
 
 
 class RunningReceive:
-    """The process, which keeps its books to its end."""
+    """The process, which prints its counters when it ends."""
 
     def __init__(self, process):
         self._process = process
@@ -226,21 +226,21 @@ class RunningReceive:
 
     @staticmethod
     def counters():
-        """Not before the end."""
+        """None: it reports its counters at its end."""
 
     @staticmethod
     def at_rest(_sent):
-        """It empties the ring before it ends."""
+        """True: it drains the ring before it ends."""
         return True
 
     def stop(self):
-        """Its books."""
+        """Stop it and return its counters."""
         if self._process.stop():
             raise netns.CommandFailed(f"xmcast-bench-receive: {self._process.log()}")
         return {"received": json.loads(self._process.output)}
 
     def kill(self):
-        """At once, after a failure."""
+        """Kill it after a failure."""
         if self._process.returncode is None:
             self._process.kill()
 
@@ -248,7 +248,7 @@ class RunningReceive:
 # ---- adapters ------------------------------------------------------------------------------------
 
 class Adapter:
-    """A relay that a script starts and stops. docs/performance.md says what the script is given."""
+    """A relay that a script starts and stops; docs/performance.md describes its environment."""
 
     delivers = True
 
@@ -272,11 +272,11 @@ class Adapter:
 
     @staticmethod
     def _environment(bed, case, cpus):
-        folder = os.path.join(netns.work_folder(), "adapter")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.mkdir(folder)
+        directory = os.path.join(netns.work_folder(), "adapter")
+        shutil.rmtree(directory, ignore_errors=True)
+        os.mkdir(directory)
         return {
-            "XMCAST_BENCH_DIRECTORY": folder,
+            "XMCAST_BENCH_DIRECTORY": directory,
             "XMCAST_BENCH_IN_IFACE": IN_IFACE, "XMCAST_BENCH_IN_ADDR": "10.1.0.2",
             "XMCAST_BENCH_OUT_IFACE": OUT_IFACE, "XMCAST_BENCH_OUT_ADDR": "10.2.0.1",
             "XMCAST_BENCH_SOURCE": SOURCE,
@@ -289,7 +289,7 @@ class Adapter:
         }
 
     def _run(self, relay, verb, environment, cpus=None):
-        """Returns its stdout. Through files: a relay left in the background keeps a pipe open."""
+        """Returns its stdout. Uses files, because a relay in the background would keep a pipe open."""
         stem = os.path.join(netns.work_folder(), f"adapter-{verb}")
         command = [self._script, verb]
         if relay:
@@ -302,7 +302,7 @@ class Adapter:
             err.seek(0)
             output, errors = out.read(), err.read().strip()
         if done.returncode == SKIPPED:
-            raise Skip(errors or "the adapter declines")
+            raise Skip(errors or "the adapter does not support this case")
         if done.returncode:
             raise netns.CommandFailed(f"{self._script} {verb}: exit {done.returncode}: {errors}")
         return output
@@ -322,15 +322,15 @@ class RunningAdapter:
 
     @staticmethod
     def counters():
-        """It keeps no books that we know."""
+        """None: adapters have no counters."""
 
     @staticmethod
     def at_rest(_sent):
-        """The bed looks at its sockets and its interfaces."""
+        """True: the bed itself checks the sockets and interfaces."""
         return True
 
     def stop(self):
-        """`SCRIPT stop`, and then nothing of it may be left in the namespace."""
+        """Run `SCRIPT stop`, then kill any process that is left in the namespace."""
         try:
             self._adapter.run_stop(*self._stop)
         finally:
@@ -341,13 +341,13 @@ class RunningAdapter:
         return {}
 
     def kill(self):
-        """At once, after a failure; the script may have settings to undo."""
+        """Stop it after a failure; the script may have settings to undo."""
         with contextlib.suppress(netns.CommandFailed, Skip):
             self.stop()
 
 
 def _pids_in(namespace):
-    """Processes in this namespace of ours."""
+    """The processes in this namespace."""
     return [int(word) for word in netns.run("ip", "netns", "pids", namespace.name).stdout.split()]
 
 
@@ -365,7 +365,7 @@ KERNEL, KERNEL_TUNED, SOCAT, RECEIVE = "smcroute", "smcroute-tuned", "socat", "r
 
 
 def all_peers(scripts):
-    """Every peer by its key, those of --peer last."""
+    """All peers by key, those of --peer last."""
     peers = [
         Xmcastd(PLAIN, "xmcast, plain (gso: off)", gso="off"),
         Xmcastd(GSO, "xmcast (gso: on)"),

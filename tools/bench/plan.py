@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Which cases are measured: the core in about five minutes, and everything.
 
-All cases of a plan are run once, then all of them again, and so on: what drifts on the machine hits
-all alike, and ratios are taken within one round.
+All cases of a plan are run once, then all of them again, and so on. A drift of the machine's speed
+then affects all cases alike, and ratios are taken within one round.
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ SIZES = ("64", "512", "1316", "1400")
 MIXED = "64,512,1316,1400"
 
 FLOWS_50 = Load(flows=50, rules=50)
-# Each stream has its size, as streams do.
+# Each stream has its own packet size, as real streams do.
 FLOWS_MIXED = Load(flows=50, rules=50, sizes=MIXED, size_by="flow")
-# Each stream sends video frames: full packets, and a shorter one at the end.
+# Each stream sends video frames: full packets followed by a shorter one.
 FLOWS_VIDEO = Load(flows=50, rules=50, sizes=",".join(["1400"] * 7 + ["512"]))
-# The worst case for batches: hardly two packets of a stream in a row go together.
+# The worst case for batches: consecutive packets of a stream can rarely share one.
 FLOWS_CHANGING = Load(flows=50, rules=50, sizes=MIXED)
 FLOWS_1000 = Load(flows=1000, rules=1000)
 RULES_10000 = Load(rules=10_000)
@@ -35,7 +35,7 @@ def _latency(rates):
 
 
 def core(extra):
-    """What `make bench` measures. `extra`: keys of the peers given by --peer."""
+    """The cases of `make bench`. `extra`: keys of the peers given by --peer."""
     flat_out = [Case(peer) for peer in (*PEERS, *extra)]
     return [
         *flat_out,
@@ -78,7 +78,7 @@ def _everything(extra):
 
 
 def full(extra, seconds):
-    """Everything, each case once, and longer: `seconds` instead of the core's one to two."""
+    """All cases, each once, for `seconds` instead of the core's one to two seconds."""
     cases = {}
     for case in _everything(extra):
         load = dataclasses.replace(case.load, seconds=max(case.load.seconds, seconds))
@@ -87,5 +87,5 @@ def full(extra, seconds):
 
 
 def shortened(case, seconds):
-    """The same case, for a quick look."""
+    """The same case with another duration, for a quick look."""
     return dataclasses.replace(case, load=dataclasses.replace(case.load, seconds=seconds))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Bar charts in SVG, by hand: horizontal bars with the range of the rounds as whiskers."""
+"""Horizontal bar charts in SVG, with the range of the rounds as whiskers."""
 
 import math
 from xml.sax.saxutils import escape
@@ -16,7 +16,7 @@ OTHER_COLOR = "#3b8f5a"
 
 
 class Scale:
-    """Value to pixels: linear from 0, or logarithmic from a power of ten."""
+    """Maps values to pixels: linearly from 0, or logarithmically from a power of ten."""
 
     def __init__(self, values, logarithmic):
         self._log = logarithmic
@@ -106,12 +106,12 @@ def _charts(results):
     yield from _latency_charts(results)
 
 
-def write_all(results, folder):
-    """Every chart for which there are figures; returns their paths."""
+def write_all(results, directory):
+    """Write every chart that has figures; returns their paths."""
     paths = []
     for name, title, subtitle, rows, form, logarithmic in _charts(results):
         if rows:
-            paths.append(f"{folder}/{name}.svg")
+            paths.append(f"{directory}/{name}.svg")
             with open(paths[-1], "w", encoding="utf-8") as file:
                 file.write(bars(title, subtitle, rows, form, logarithmic))
     return paths

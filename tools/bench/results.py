@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What was measured: collected by a run, kept in results.json, asked by tables and plots."""
+"""What was measured: collected by a run, stored in results.json, queried by tables and plots."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import time
 
 
 class Spread:
-    """Median, least and greatest of a figure over the rounds."""
+    """Median, minimum and maximum of a figure over the rounds."""
 
     def __init__(self, values):
         self.median = statistics.median(values)
@@ -28,7 +28,7 @@ def _hypervisor():
 
 
 def describe_machine():
-    """What a reader must know to judge the figures."""
+    """The properties of this machine that a reader needs to judge the figures."""
     with open("/proc/meminfo", encoding="ascii") as file:
         memory = int(re.search(r"MemTotal:\s+(\d+)", file.read())[1])
     return {"cpu": _cpu_model(), "cores": len(os.sched_getaffinity(0)), "virtual": _hypervisor(),
@@ -44,7 +44,7 @@ class Results:
 
     @classmethod
     def new(cls, plan, peers, settings):
-        """Empty, with every case of the plan. `settings`: mode, rounds, CPUs."""
+        """No runs yet, with every case of the plan. `settings`: mode, rounds, CPUs."""
         cases = [{**case.describe(), "runs": [], "skipped": None, "errors": []} for case in plan]
         return cls({"schema": 1, "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
                     "machine": describe_machine(), **settings, "foreign_load": [],
@@ -52,12 +52,12 @@ class Results:
 
     @classmethod
     def load(cls, path):
-        """Of an earlier run."""
+        """Read the results of an earlier run."""
         with open(path, encoding="utf-8") as file:
             return cls(json.load(file))
 
     def save(self, path):
-        """Whole or not at all."""
+        """Write the file atomically."""
         with open(f"{path}.tmp", "w", encoding="utf-8") as file:
             json.dump(self.data, file, indent=1)
             file.write("\n")
@@ -73,11 +73,11 @@ class Results:
         return self._cases.get(key)
 
     def label(self, case):
-        """Its peer's name for people."""
+        """The label of the case's peer."""
         return self.data["peers"].get(case["peer"], case["peer"])
 
     def faulty(self):
-        """Everything for which the benchmark fails: (key, text). A peer's own sins do not."""
+        """Everything that makes the benchmark fail: (key, text). Faults of other relays do not."""
         for case in self.cases:
             for error in case["errors"]:
                 yield case["key"], error
@@ -95,13 +95,13 @@ class Results:
                     yield case["key"], ", ".join(run["faults"])
 
     def spread(self, case, metric):
-        """Of a metric over the rounds, or None if it has none."""
+        """Spread of a metric over the rounds, or None if no run has it."""
         values = [value for value in (pick(run, metric) for run in (case or {}).get("runs", ()))
                   if value is not None]
         return Spread(values) if values else None
 
     def ratio(self, case, base, metric, base_metric=None):
-        """Of two cases, within each round, because a drift of the machine is in both then."""
+        """Ratio of two cases, taken within each round: a drift of the machine affects both then."""
         base_runs = {run["round"]: run for run in (base or {}).get("runs", ())}
         ratios = []
         for run in (case or {}).get("runs", ()):
@@ -112,7 +112,7 @@ class Results:
         return Spread(ratios) if ratios else None
 
     def difference(self, case, base, metric):
-        """The same, subtracted."""
+        """The same as a difference."""
         base_runs = {run["round"]: run for run in (base or {}).get("runs", ())}
         values = [pick(run, metric) - pick(base_runs[run["round"]], metric)
                   for run in (case or {}).get("runs", ()) if run["round"] in base_runs
@@ -122,7 +122,7 @@ class Results:
 
 
 def is_ours(case):
-    """Is the relay of this case ours, so that its faults are?"""
+    """Is the relay of this case one of ours? Only then do its faults make the benchmark fail."""
     return case["peer"].split("-")[0] in ("plain", "gso", "sendmmsg", "receive")
 
 

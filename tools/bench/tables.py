@@ -4,7 +4,7 @@
 import dataclasses
 import re
 
-# What xmcast is to reach, see figures(): ratios, but for the last two.
+# The targets of figures(): ratios, except for the last two.
 GSO_OVER_PLAIN, XDP_OVER_PLAIN, OVER_KERNEL, OVER_SOCAT, OVER_RECEIVE = 5, 2.2, 4, 20, 0.9
 LOSSLESS_OVER_PLAIN, MIXED_OVER_ONE, RULES_COST, IPV6_OVER_IPV4 = 5, 0.7, 1.1, 0.9
 LATENCY_OVER_KERNEL_US, RESIDENT_MIB = 40, 16
@@ -12,10 +12,10 @@ LATENCY_OVER_KERNEL_US, RESIDENT_MIB = 40, 16
 MIB = 1 << 20
 
 
-# ---- figures as words ----------------------------------------------------------------------------
+# ---- formatting figures --------------------------------------------------------------------------
 
 def rate(value):
-    """Packets a second, three digits."""
+    """Packets per second with three significant digits."""
     if value >= 999_500:
         return f"{value / 1e6:.2f} M"
     if value >= 99_950:
@@ -24,7 +24,7 @@ def rate(value):
 
 
 def share(value):
-    """A share of packets. Nothing is 0 that is not."""
+    """A share of packets in percent. "0" only if it is exactly zero."""
     if not value:
         return "0"
     percent = 100 * value
@@ -37,7 +37,7 @@ def factor(value):
 
 
 def microseconds(value):
-    """Of nanoseconds."""
+    """Nanoseconds as microseconds."""
     value /= 1000
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
@@ -65,7 +65,7 @@ def with_range(spread, form):
 
 @dataclasses.dataclass
 class Table:
-    """Header and rows of text; the first column is to the left, the others to the right."""
+    """Header and rows of text. The first column is left-aligned, the others right-aligned."""
 
     title: str
     note: str
@@ -117,7 +117,7 @@ LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "rel
 
 
 def flat(case, **fields):
-    """Is it the usual case (flat out, 1400 B, one flow, one copy, one rule), but for `fields`?"""
+    """Is it the standard case (flat out, 1400 B, one flow, copy and rule) except for `fields`?"""
     usual = {"sizes": "1400", "flows": 1, "fanout": 1, "rules": 1, "rate": 0, "relays": 1,
              "search": False, "sink": "skb", "size_by": "", "families": "4", **fields}
     return all(case[name] == value for name, value in usual.items() if value is not None)
@@ -133,7 +133,7 @@ class View:
         self._bases = bases  # (heading, metric, function from case to the baseline's fields)
 
     def table(self, results):
-        """None if nothing of it was in the plan."""
+        """The table, or None if the plan had none of its cases."""
         cases = [case for case in results.cases if self._select(case)]
         if not cases:
             return None
@@ -161,12 +161,12 @@ FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "rules", "rate"
 
 
 def case_fields(case):
-    """What makes it this case."""
+    """The fields that distinguish it from other cases."""
     return {name: case[name] for name in FIELDS}
 
 
 def find(results, **fields):
-    """The case with exactly these fields; what is not given is as in the usual one."""
+    """The case with exactly these fields; the others are those of the standard case."""
     wanted = fields.pop("peer")
     return next((case for case in results.cases
                  if case["peer"] == wanted and flat(case, **fields)), None)
@@ -248,10 +248,10 @@ VIEWS = (
 )
 
 
-# ---- the figures that are wanted -----------------------------------------------------------------
+# ---- figures and targets -------------------------------------------------------------------------
 
 def _most(spread, wanted, form, unit=""):
-    """A row's last three cells, of a figure that may be at most `wanted`."""
+    """The last three cells of a row, for a figure that must be at most `wanted`."""
     return _judged(spread, f"≤ {form(wanted)}{unit}", form, spread and spread.median <= wanted,
                    unit)
 
@@ -273,14 +273,14 @@ def _delivered(results, peer, base, **fields):
 
 
 def _mixed(results):
-    """Sizes differ between flows; without such a generator, at the end of each video frame."""
+    """The case whose sizes differ between flows; if there is none, the one with video frames."""
     cases = [case for case in results.cases if case["peer"] == "gso" and case["flows"] == 50
              and "," in case["sizes"] and case["runs"] and not case["search"]]
     return min(cases, key=lambda case: not case["size_by"], default=None)
 
 
 def _best_latency(results):
-    """Of the wake-up strategies, the one with the lowest median at 1,000 packets/s."""
+    """The lowest median latency of all wake-up strategies at 1,000 packets/s."""
     kernel = find(results, peer="smcroute", rate=1000)
     spreads = [results.difference(find(results, peer=peer, rate=1000), kernel, "latency_ns.p50")
                for peer in ("gso", "gso-hybrid", "gso-spin")]
@@ -288,7 +288,7 @@ def _best_latency(results):
 
 
 def figures(results):
-    """The table for those who want to know one thing."""
+    """The table of the main figures and their targets."""
     gso, one = find(results, peer="gso"), "delivered_pps"
     mixed, rules = _mixed(results), find(results, peer="gso", rules=10_000)
     fan, million = find(results, peer="gso", fanout=50), find(results, peer="gso", rate=1_000_000)
@@ -335,12 +335,12 @@ def figures(results):
 # ---- all of it -----------------------------------------------------------------------------------
 
 def all_tables(results):
-    """The figures first."""
+    """All tables, the main figures first."""
     return [figures(results), *filter(None, (view.table(results) for view in VIEWS))]
 
 
 def headline(results):
-    """One paragraph: on what, and how, this was measured."""
+    """A paragraph about the machine and the measurement."""
     data, machine = results.data, results.data["machine"]
     kind = "virtual machine, " if machine["virtual"] else ""
     foreign = max(data["foreign_load"], default=0)
@@ -350,11 +350,11 @@ def headline(results):
              f"{data['rounds_done']} rounds, range in brackets. Generator on CPU "
              f"{data['generator_cpus']}, relay on CPU {data['relay_cpus']}."]
     if foreign > 0.05:
-        lines.append(f"NOT A QUIET MACHINE: other programs kept up to {share(foreign)} of it busy "
+        lines.append(f"THE MACHINE WAS NOT IDLE: other programs used up to {share(foreign)} of it "
                      "before a round. Do not trust the figures.")
     return "\n".join(lines)
 
 
 def plain(markdown):
-    """Markdown's backquotes are of no use on a terminal."""
+    """Remove Markdown's backquotes, for a terminal."""
     return re.sub("`", "", markdown)

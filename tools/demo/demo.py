@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A live relay between network namespaces: one stream in, one multicast and one unicast output.
 
-The stream's source address has no route, so the kernel's own multicast forwarding would drop it by
-its reverse-path check. Shows the daemon's counters once a second, then what arrived. Exit 0 only if
-all of it did, on both outputs. Leaves nothing behind, also when interrupted. Needs root.
+There is no route to the stream's source address, so the reverse-path check of kernel multicast routing
+would drop the stream. Shows the daemon's counters once a second, then what arrived. The exit code is 0
+only if all packets arrived on both outputs. Cleans up after itself, also when interrupted. Needs root.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Network:
         for i, receiver in enumerate(self.receivers):
             netns.veth(self.relay, f"out{i}", receiver, "r0", near_addr=f"10.2.{i}.1/24",
                        far_addr=f"10.2.{i}.2/24")
-        # The reverse-path check as routers have it: strict.
+        # Strict reverse-path check, as on routers.
         for device in ("all", "in0"):
             self.relay.sysctl(f"net/ipv4/conf/{device}/rp_filter", 1)
 
@@ -56,7 +56,8 @@ def program(name):
 
 
 def start_daemon(network):
-    """xmcastd, ready; returns a function that reads its counters, and the process."""
+    """Start xmcastd and wait until it is ready. Returns a function that reads its counters, and the
+    process."""
     socket = os.path.join(netns.work_folder(), "xmcast.sock")
     daemon = network.relay.start(program("xmcastd"), "--socket", socket, "--rule", RULE)
     daemon.wait_line(r"^\w+\s+ready\b")
@@ -72,7 +73,7 @@ def start_daemon(network):
 
 
 def start_sinks(network):
-    """One receiver per output, with UDP sockets, checking every byte."""
+    """Start one receiver per output, which uses UDP sockets and checks every byte."""
     options = (("--group", "239.2.2.2", "--port", "6000"), ("--port", "6001"))
     sinks = [receiver.start(program("xmcast-sink"), "r0", "-j", "--verify", *option)
              for receiver, option in zip(network.receivers, options)]
@@ -82,14 +83,14 @@ def start_sinks(network):
 
 
 def start_stream(network, arguments):
-    """The generator, in the background."""
+    """Start the generator in the background."""
     return network.source.start(program("xmcast-gen"), "s0", "-j", "--source", SOURCE,
                                 "--group", "239.1.1.1", "--port", "5000", "--size", "1400",
                                 "--rate", arguments.rate, "--duration", arguments.seconds)
 
 
 def sample(counters):
-    """Now, and of the counters what a line shows."""
+    """The current time, and the counters that a line shows."""
     stats = counters()
     outputs = stats["rules"][0]["outputs"]
     return (time.monotonic(), stats["rules"][0]["received_packets"],
@@ -98,7 +99,7 @@ def sample(counters):
 
 
 def show_counters(stream, counters):
-    """A line a second until the stream has ended and all of it has left the relay."""
+    """Print a line every second until the stream has ended and all of it has left the relay."""
     columns = "{:>8}{:>14}{:>26}{:>20}{:>10}{:>10}"
     print("\n" + columns.format("", "in", *(f"out {output}" for output in OUTPUTS), "", ""))
     print(columns.format("second", *["packets/s"] * 3, "drops", "errors"))
@@ -119,7 +120,7 @@ def show_counters(stream, counters):
 
 
 def at_rest(stats):
-    """Has everything steered been sent, or counted as lost?"""
+    """Has every steered packet been sent or counted as lost?"""
     totals, outputs = stats["totals"], stats["rules"][0]["outputs"]
     return (totals["steered_packets"] == totals["received_packets"] + totals["dropped_packets"] and
             totals["received_packets"] * len(outputs) ==
@@ -127,7 +128,8 @@ def at_rest(stats):
 
 
 def collect(sinks):
-    """End the receivers, which read what is left in their sockets first; returns their reports."""
+    """Stop the receivers, which first read what is left in their sockets. Returns their reports."""
+    netns.wait_until(netns.backlog_empty, "the receivers' sockets have all that was sent to them")
     reports = []
     for sink in sinks:
         sink.stop()
@@ -136,7 +138,7 @@ def collect(sinks):
 
 
 def show_summary(sent, reports, stats):
-    """What arrived of what was sent; returns whether that is all of it."""
+    """Print what arrived of what was sent. Returns whether everything arrived."""
     columns = "{:22}{:>10}{:>11}{:>8}{:>12}{:>11}{:>11}{:>11}{:>11}"
     print("\n" + columns.format("", "sent", "delivered", "lost", "duplicated", "reordered",
                                 "corrupted", "p50", "p99"))
@@ -149,7 +151,7 @@ def show_summary(sent, reports, stats):
                              *(microseconds(latency.get(key)) for key in ("p50", "p99"))))
         good = good and not any(faults)
     totals = stats["totals"]
-    print(f"\nthe relay's books: {totals['steered_packets']:,} steered = "
+    print(f"\ncounters of the relay: {totals['steered_packets']:,} steered = "
           f"{totals['received_packets']:,} received + {totals['dropped_packets']:,} dropped; "
           f"× {len(OUTPUTS)} outputs = {totals['sent_packets']:,} sent + "
           f"{totals['send_errors']:,} errors")
@@ -157,12 +159,12 @@ def show_summary(sent, reports, stats):
 
 
 def microseconds(nanoseconds):
-    """For the reader."""
+    """Nanoseconds as text in microseconds."""
     return "-" if nanoseconds is None else f"{nanoseconds / 1000:,.0f} us"
 
 
 def demonstrate(arguments):
-    """The whole of it. Returns the exit code."""
+    """Run the demo. Returns the exit code."""
     print(PICTURE)
     network = Network()
     counters, daemon = start_daemon(network)
@@ -179,7 +181,7 @@ def demonstrate(arguments):
     if status:
         print(f"xmcastd: exit {status}\n{daemon.log()}")
     good = good and status == 0
-    print("all of it arrived on both outputs" if good else "NOT all of it arrived")
+    print("all packets arrived on both outputs" if good else "NOT all packets arrived")
     return 0 if good else EXIT_FAILED
 
 
@@ -190,7 +192,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=10, help="length of the stream (10)")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
-        print("demo: needs root, for network namespaces and XDP", file=sys.stderr)
+        print("demo: needs root for network namespaces and XDP", file=sys.stderr)
         return EXIT_PERMISSION
     netns.prepare()
     try:
