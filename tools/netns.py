@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Network namespaces, veth pairs and processes in them, for the demo and the tests.
 
-Whatever is made here is taken away again when the program ends, whichever way it ends: normally, by
-an exception, by SIGINT, SIGTERM or SIGHUP. What a program leaves that was killed with SIGKILL, the
-next one to start removes. Needs root.
+Everything created here is removed when the program ends: normally, by an exception, or by SIGINT,
+SIGTERM or SIGHUP. What remains after a SIGKILL is removed by the next program that starts. Needs root.
 """
 
 import atexit
@@ -20,13 +19,13 @@ import tempfile
 import threading
 import time
 
-# ethtool, tc and others are in a folder that only a login shell of root has in its path.
+# ethtool, tc and others are in directories that only a login shell of root has in its path.
 os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
 NETNS_FOLDER = "/run/netns"
 PREFIX = f"xmc-{os.getpid()}-"
 
-# No wait in here is longer, unless its caller says so. Generous: a busy machine with sanitizers on.
+# The default deadline of every wait, in seconds. Long enough for sanitizers on a busy machine.
 PATIENCE = 30
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -34,15 +33,15 @@ _CLONE_NEWNET = 0x40000000
 
 
 class CommandFailed(Exception):
-    """A command that had to succeed did not."""
+    """A command failed that had to succeed."""
 
 
 class Timeout(Exception):
-    """Something did not happen in time; the message says what, and what was seen instead."""
+    """Something did not happen in time. The message says what, and what was seen instead."""
 
 
 def run(*command, check=True, timeout=PATIENCE, **options):
-    """Run a command to its end. Returns the CompletedProcess, with text output captured."""
+    """Run a command and wait for it. Returns the CompletedProcess, with its output as text."""
     options.setdefault("capture_output", True)
     done = subprocess.run(command, text=True, timeout=timeout, **options)
     if check and done.returncode:
@@ -52,7 +51,7 @@ def run(*command, check=True, timeout=PATIENCE, **options):
 
 
 def wait_until(condition, what, timeout=PATIENCE, pause=0.02):
-    """Poll until condition() is true, and return what it answered. For state without an event."""
+    """Poll until condition() is true, and return its result. For states that cause no event."""
     deadline = time.monotonic() + timeout
     while True:
         answer = condition()
@@ -71,8 +70,8 @@ class Process:
         self.lines = []  # stderr, without newlines
         self.output = ""  # stdout, complete after wait()
         self._changed = threading.Condition()
-        # The kernel kills it when we die, even by SIGKILL. setpriv and nsenter replace themselves,
-        # so `pid` is the program's own.
+        # The kernel kills it when this program dies, even by SIGKILL. setpriv and nsenter replace
+        # themselves with the program, so `pid` is the program's.
         self._popen = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True, errors="replace")
@@ -89,7 +88,7 @@ class Process:
 
     @property
     def returncode(self):
-        """None while it runs; else its exit code, or minus the signal that killed it."""
+        """None while it runs; then its exit code, or the negative number of the signal that killed it."""
         return self._popen.poll()
 
     def _read_errors(self):
@@ -107,15 +106,15 @@ class Process:
                 self._changed.notify_all()
 
     def log(self):
-        """All of stderr so far."""
+        """Everything that it has written to stderr so far."""
         return "\n".join(self.lines)
 
     def find_line(self, pattern):
-        """The first line of stderr so far that matches, as a match object, or None."""
+        """The match object of the first line of stderr that matches so far, or None."""
         return next((m for m in (re.search(pattern, line) for line in list(self.lines)) if m), None)
 
     def wait_line(self, pattern, timeout=PATIENCE):
-        """Wait until a line of stderr matches; fails at once if the process ends before."""
+        """Wait until a line of stderr matches. Fails at once if the process ends before that."""
         deadline = time.monotonic() + timeout
         seen = 0
         while True:
@@ -135,11 +134,11 @@ class Process:
                 self._changed.wait(min(left, 0.5))
 
     def send_signal(self, number):
-        """Send a signal, if it still runs."""
+        """Send a signal if it still runs."""
         self._popen.send_signal(number)
 
     def wait(self, timeout=PATIENCE):
-        """Wait for its end, and return its exit code."""
+        """Wait until it ends, and return its exit code."""
         try:
             self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -149,23 +148,23 @@ class Process:
         return self._popen.returncode
 
     def stop(self, number=signal.SIGTERM, timeout=PATIENCE):
-        """Send a signal and wait for the end; returns the exit code."""
+        """Send a signal and wait until it ends; returns the exit code."""
         self.send_signal(number)
         return self.wait(timeout)
 
     def kill(self):
-        """End it whatever its state."""
+        """Send SIGKILL and wait until it ends."""
         self._popen.kill()
         self._popen.wait(PATIENCE)
 
 
 class Namespace:
-    """A network namespace, without IPv6, so that nothing unasked-for is on its wires."""
+    """A network namespace without IPv6, so that it sends no packets by itself."""
 
     def __init__(self, label):
         self.name = PREFIX + label
         self.path = f"{NETNS_FOLDER}/{self.name}"
-        # First: an interrupt may come while it is being made.
+        # Registered first, because an interrupt may come while it is being created.
         _namespaces.append(self)
         run("ip", "netns", "add", self.name)
         with self.entered():
@@ -177,11 +176,11 @@ class Namespace:
         return self.name
 
     def command(self, *command):
-        """The command line to run `command` inside. Not `ip netns exec`: that hides the bpffs."""
+        """The command line that runs `command` inside. Not `ip netns exec`, which hides the bpffs."""
         return ["nsenter", f"--net={self.path}", *map(str, command)]
 
     def run(self, *command, **options):
-        """Run a command inside to its end; see run()."""
+        """Run a command inside and wait for it; see run()."""
         return run(*self.command(*command), **options)
 
     def start(self, *command, name=None):
@@ -189,23 +188,23 @@ class Namespace:
         return Process(self.command(*command), name or os.path.basename(str(command[0])))
 
     def ip(self, arguments):
-        """`ip ARGUMENTS` inside; returns its output."""
+        """Run `ip ARGUMENTS` inside; returns its output."""
         return run("ip", "-n", self.name, *arguments.split()).stdout
 
     def sysctl(self, path, value):
-        """Set net/… ("net/ipv4/ip_forward")."""
+        """Set a sysctl of net/, such as "net/ipv4/ip_forward"."""
         with self.entered():
             _write_sysctl(path, value)
 
     def read(self, path):
-        """Read a file of /proc/net or /proc/sys/net as it is inside."""
+        """Read a file of /proc/net or /proc/sys/net as seen inside."""
         with self.entered():
             with open(path.replace("/proc/net", "/proc/thread-self/net"), encoding="ascii") as file:
                 return file.read()
 
     @contextlib.contextmanager
     def entered(self):
-        """The calling thread is inside: sockets made in here belong to the namespace for good."""
+        """Move the calling thread inside: sockets created there stay in the namespace."""
         outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         inside = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -221,15 +220,13 @@ class Namespace:
         return re.search(r"link/ether (\S+)", self.ip(f"link show {device}"))[1]
 
     def delete(self):
-        """Remove it; its veth devices go with it."""
+        """Remove it, and with it its veth devices."""
         run("ip", "netns", "del", self.name, check=False)
 
 
 def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1500, queues=1):
-    """A cable between two namespaces. Addresses as "10.0.0.1/24"; both ends are up at return.
-
-    Multicast is routed out of the near end. Returns nothing: use the names.
-    """
+    """Create a veth pair between two namespaces. Addresses are written as "10.0.0.1/24". Both ends are
+    up when it returns. Multicast is routed out of the near end."""
     many = f"numtxqueues {queues} numrxqueues {queues}"
     near.ip(f"link add {near_name} mtu {mtu} {many} type veth "
             f"peer name {far_name} netns {far.name} mtu {mtu} {many}")
@@ -247,13 +244,13 @@ def backlog_empty():
 
 
 def last_words():
-    """What the processes started have said on stderr: for who looks after a failure."""
+    """The stderr of all processes that were started, to diagnose a failure."""
     return "\n".join(f"--- {process.name} (exit {process.returncode}), stderr:\n{process.log()}"
                      for process in _processes)
 
 
 def work_folder():
-    """A temporary folder of this program, removed at its end."""
+    """A temporary directory of this program, removed when it ends."""
     if not _folder:
         _folder.append(tempfile.mkdtemp(prefix=PREFIX))
         os.chmod(_folder[0], 0o755)
@@ -261,7 +258,7 @@ def work_folder():
 
 
 def clean_up():
-    """End every process and remove every namespace made so far. Safe to call at any time, twice."""
+    """Kill every process and remove every namespace created so far. May be called at any time."""
     while _processes:
         process = _processes.pop()
         with contextlib.suppress(Exception):
@@ -273,7 +270,7 @@ def clean_up():
 
 
 def prepare():
-    """To be called first: arranges for the clean-up, and removes what dead programs have left."""
+    """Call this first: it registers the clean-up, and removes what killed programs have left."""
     atexit.register(_at_exit)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
@@ -294,7 +291,7 @@ def _at_exit():
 
 
 def _interrupted(number, _frame):
-    """Leave by way of the `finally` clauses and _at_exit()."""
+    """Exit through the `finally` clauses and _at_exit()."""
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 
@@ -310,7 +307,7 @@ def _write_sysctl(path, value):
 
 
 def _leftovers(folder):
-    """Names in the folder that begin with the PREFIX of a program that is no more."""
+    """Names in a directory that begin with the PREFIX of a program that no longer exists."""
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
         match = re.match(r"xmc-(\d+)-", name)
         if match and not os.path.exists(f"/proc/{match[1]}"):
@@ -318,7 +315,7 @@ def _leftovers(folder):
 
 
 def _remove_leftovers():
-    """Folders and namespaces of programs that are no more, and the processes in the latter."""
+    """Remove directories and namespaces of programs that no longer exist, with their processes."""
     for name in _leftovers(tempfile.gettempdir()):
         shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
     for name in _leftovers(NETNS_FOLDER):
