@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Faults for a daemon under test: the page that fault.h describes, and a place to run the daemon in.
+"""Faults for a daemon under test: the page that fault.h describes, and a place to run the daemon.
 
-A fault is one call of the daemon that fails: the N-th that it makes, allocations and system calls
-in one sequence, since it was armed.
+A fault is one failing call of the daemon: the N-th since the page was armed, counting allocations and
+system calls in one sequence.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from harness import (BUILD, PATIENCE, Daemon, Star, receiver, run, sender, wait_
 
 MEMORY, CALL, MAPPING = 1, 2, 4
 SANITIZER = "address" in os.path.basename(BUILD)
-# What a sanitizer says when a call that it makes for itself fails; then it ends the process.
+# The message of a sanitizer that ends the process because one of its own calls has failed.
 SANITIZERS_OWN = re.compile(r"Sanitizer: CHECK failed: sanitizer_|"
                             r"AddressSanitizer [gs]etrlimit\(\) failed")
 # glibc 2.36 asserts as well that there is memory to read nsswitch.conf with, in getpwnam(3); it is
 # the exporter's process that does so, which the daemon then starts anew.
 NOT_OURS = re.compile(SANITIZERS_OWN.pattern +
                       r"|nss_database\.c:\d+: nss_database_reload_1: Assertion")
-# A sanitizer cannot do without the memory that it maps.
+# A sanitizer needs the memory that it maps.
 ALL = MEMORY | CALL | (0 if SANITIZER else MAPPING)
 
 _SIZE = 4096
@@ -46,8 +46,8 @@ class Page:
         struct.pack_into("I", self._memory, 4 * _WORDS.index(name), value)
 
     def arm(self, target, force=0, at_start=False):
-        """Count from now on (from main() of the next daemon on), and fail call `target` (0: none),
-        system calls with errno `force` unless that is 0."""
+        """Start counting, now or in main() of the next daemon, and fail call `target` (0: none). System
+        calls fail with errno `force` unless it is 0."""
         self._put("armed", 0)
         self._memory[32:_SIZE] = bytes(_SIZE - 32)
         for name, value in (("target", target), ("count", 0), ("fired", 0), ("error", 0),
@@ -57,11 +57,11 @@ class Page:
             self._put("armed", 1)
 
     def has_fired(self):
-        """Has the call failed?"""
+        """Has the selected call failed?"""
         return bool(self._get("fired"))
 
     def disarm(self):
-        """No more faults. Returns the number of calls, and the fault or None."""
+        """Stop counting. Returns the number of calls, and the fault or None."""
         self._put("armed", 0)
         self._put("at_start", 0)
         if not self._get("fired"):
@@ -74,7 +74,7 @@ class Page:
 
 
 class Fault:
-    """A call that failed: with which errno, which, and who made it."""
+    """A call that failed: its errno, the call with its arguments, and its callers."""
 
     def __init__(self, error, what, where):
         self.error, self.what, self.where = error, what, where
@@ -83,16 +83,16 @@ class Fault:
         return f"{self.what} = {os.strerror(self.error)}"
 
     def hits_the_log(self):
-        """Is it the writing of a line of the log that failed?"""
+        """Did it prevent a line from being written to the log?"""
         return bool(re.match(r"(poll|write)\(", self.what)) and "put_stderr" in self.callers()
 
     def is_the_sanitizers(self):
-        """Is it memory that a sanitizer asks for, for itself?"""
+        """Is it an allocation of a sanitizer for its own use?"""
         return "libasan" in self.where and "xmcastd" not in self.where
 
     def callers(self):
-        """Functions and lines of the program, innermost first; of a system call, what its stack
-        looks like. Of libraries their names."""
+        """Functions and lines of the program, innermost first, and the names of libraries. For a system
+        call, what its stack looks like."""
         places = []
         for module, offset in re.findall(r"(\S+)\+0x([0-9a-f]+)", self.where):
             name = "xmcastd" if module == "?" else module
@@ -108,7 +108,7 @@ _lines = {}
 
 
 def _line_of(offset):
-    """"function file:line" of an address in xmcastd, or "" if it is not after a call."""
+    """"function file:line" of an address in xmcastd, or "" if there is none."""
     if offset not in _lines:
         text = run("addr2line", "-f", "-s", "-e", os.path.join(BUILD, "xmcastd"), hex(offset),
                    check=False).stdout.split("\n")
@@ -117,7 +117,7 @@ def _line_of(offset):
 
 
 class Place:
-    """Where a daemon runs again and again: one set of namespaces, of sockets, of files."""
+    """The namespaces, sockets and files with which daemons are started again and again."""
 
     def __init__(self):
         self.page = Page()
@@ -130,7 +130,7 @@ class Place:
         self.sent = 0
 
     def start(self, config, ready=True):
-        """A daemon with this configuration, whose calls may fail."""
+        """Start a daemon with this configuration, whose calls may fail."""
         self.write_config(config)
         tools = os.path.join(BUILD, "tests", "fault")
         os.environ["ASAN_OPTIONS"] = "verify_asan_link_order=0"
@@ -139,12 +139,12 @@ class Place:
                       not_ours=NOT_OURS)
 
     def write_config(self, config):
-        """What the next start or reload will read."""
+        """Write the file that the next start or reload reads."""
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(config)
 
     def relays(self, daemon):
-        """One packet gets through the daemon, at last; None if it ends meanwhile."""
+        """Wait until a packet is relayed or the daemon has ended."""
         self.output.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -159,10 +159,10 @@ class Place:
                 return self.output.recv(2048) == text
             return daemon.process.returncode is not None
 
-        wait_until(through, "a packet gets through", PATIENCE, pause=0)
+        wait_until(through, "a packet is relayed", PATIENCE, pause=0)
 
     def left(self):
-        """What a daemon that has ended should not have left behind, as a text; "" if nothing."""
+        """What a daemon left behind after its end, as text; "" if nothing."""
         relay = self.star.relay
         found = []
         if "xdp" in relay.ip("link show"):
@@ -178,8 +178,8 @@ class Place:
 
 
 def descriptors(pid):
-    """What descriptors a process has, and what else holds a socket or a ring (a mapping of it);
-    numbers left out, sorted."""
+    """The descriptors of a process, and its mappings of sockets and rings, which keep them open as well.
+    Sorted, without numbers."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
         found = [f"mapped {line.split()[-1]}" for line in maps
                  if re.search(r"socket:|anon_inode:", line)]

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Preloaded into xmcastd: fails the allocation that the page names (fault.h). Under
- * AddressSanitizer its allocator is the next one in line, so that what leaks is found.
+ * Preloaded into xmcastd: the allocation that the page selects fails (fault.h). With
+ * AddressSanitizer, the other allocations are passed on to its allocator, so that leaks are found.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 static struct fault_page *page;
 
-/* Set while we are at work ourselves: what that allocates is not the daemon's. */
+/* Set while this library itself allocates memory, which must not count as the daemon's. */
 static __thread bool inside __attribute__((tls_model("initial-exec")));
 
 static struct {
@@ -33,7 +33,7 @@ static struct {
 	void (*free)(void *memory);
 } next;
 
-/* What dlsym(3) itself may ask for while it looks for the functions above. Never freed. */
+/* Memory for dlsym(3) while it looks for the functions above. Never freed. */
 static char early[8192];
 static size_t early_used;
 
@@ -65,7 +65,7 @@ static void resolve(void)
 	inside = false;
 }
 
-/* Who asked: the addresses, which the sweep turns into lines of source. */
+/* Store the addresses of the callers, which the sweep translates to lines of source. */
 static void describe(const char *function, size_t size)
 {
 	void *callers[CALLERS];
@@ -125,7 +125,7 @@ void *realloc(void *memory, size_t size)
 		void *copy = next.malloc ? next.malloc(size) : get_early(size);
 
 		if (memory && copy)
-			memcpy(copy, memory, size); /* what lies behind is ours, too */
+			memcpy(copy, memory, size); /* behind the block is memory of `early` */
 		return copy;
 	}
 	return size && fails("realloc", size) ? NULL : next.realloc(memory, size);
@@ -154,7 +154,7 @@ void free(void *memory)
 	next.free(memory);
 }
 
-/* What a sanitizer does at the end is not the daemon's doing. */
+/* What a sanitizer allocates at the end must not count as the daemon's. */
 static void disarm(void)
 {
 	atomic_store(&page->armed, 0);
@@ -169,7 +169,7 @@ __attribute__((constructor)) static void start(void)
 
 	if (!path)
 		return;
-	backtrace(callers, 1); /* which loads what it needs */
+	backtrace(callers, 1); /* loads the libraries that it needs */
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		abort();

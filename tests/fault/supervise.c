@@ -2,9 +2,9 @@
 /*
  * supervise PAGE PRELOAD PROGRAM [ARGUMENT...]: run a program whose system calls may fail.
  *
- * Becomes the program, so that it keeps its process id, its parent and its exit code; a process
- * beside it, which is nobody's child, answers for its system calls: those of all its threads, and
- * of the processes that it makes from its own file. Needs CAP_SYS_ADMIN.
+ * Executes the program in this process, so that the process ID, parent and exit code are the
+ * program's. A second process, which is not a child of the program, decides about the system calls
+ * of all its threads and of the processes that run the same file. Needs CAP_SYS_ADMIN.
  *
  * Sources: seccomp_unotify(2), seccomp(2).
  */
@@ -32,9 +32,9 @@
 #include "tests/fault/fault.h"
 
 /*
- * The calls that may fail, each with an error that the kernel does answer it with in need. Not
- * among them: what cannot fail, what has done its work even if it fails (close, munmap), and futex,
- * with which the C library takes an error for a reason to abort.
+ * The calls that may fail, each with an error that the kernel really returns for it. Calls that
+ * cannot fail are left out, and those that take effect even if they fail (close, munmap), and
+ * futex, because the C library aborts if it fails.
  */
 static const struct call {
 	int number;
@@ -137,7 +137,7 @@ static const struct call {
 
 #define CALLS (sizeof(calls) / sizeof(calls[0]))
 
-/* Between the program to be and the process beside it, until the listener has changed hands. */
+/* Shared by both processes until the supervisor has its own copy of the listener's descriptor. */
 struct handover {
 	atomic_int listener; /* -1: none yet */
 	atomic_int taken;
@@ -155,7 +155,7 @@ static void die(const char *what)
 	_exit(126);
 }
 
-/* ---- the process beside it ---- */
+/* ---- the supervisor ---- */
 
 static const struct call *find_call(int number)
 {
@@ -166,7 +166,7 @@ static const struct call *find_call(int number)
 	return NULL;
 }
 
-/* A hook's program, a shell: their failures are not what is looked for. */
+/* False for other programs that the process has started: their calls do not fail. */
 static bool is_program(const struct supervisor *supervisor, uint32_t pid)
 {
 	char path[64];
@@ -181,8 +181,8 @@ static bool is_program(const struct supervisor *supervisor, uint32_t pid)
 	return strcmp(file, supervisor->program) == 0;
 }
 
-/* The stack of the thread that waits for our answer: proc(5), /proc/pid/syscall. What lies there
- * and looks like a return address may be an old one; the sweep shows it as "perhaps". */
+/* The stack of the calling thread, from /proc/pid/syscall (proc(5)). A word that looks like a
+ * return address may be left over from an earlier call. */
 static void describe_stack(struct fault_page *page, uint32_t pid)
 {
 	unsigned long long sp;
@@ -211,7 +211,7 @@ static void describe_stack(struct fault_page *page, uint32_t pid)
 		return;
 	length = pread(fd, words, sizeof(words), (off_t)sp);
 	close(fd);
-	/* Without randomisation a position-independent program is at 0x555555554000. */
+	/* Without randomization a position-independent program is loaded at 0x555555554000. */
 	for (ssize_t i = 0; i < length / (ssize_t)sizeof(words[0]); i++) {
 		if (words[i] - 0x555555554000UL < 0x8000000UL && used < sizeof(page->where) - 32)
 			used += (size_t)snprintf(page->where + used, sizeof(page->where) - used,
@@ -238,7 +238,7 @@ static void describe(struct fault_page *page, const struct call *call,
 	describe_stack(page, notif->pid);
 }
 
-/* The error that this call ends with, or 0. */
+/* The errno with which this call must fail, or 0. */
 static int judge(const struct supervisor *supervisor, const struct seccomp_notif *notif)
 {
 	struct fault_page *page = supervisor->page;
@@ -268,9 +268,9 @@ static void answer_calls(const struct supervisor *supervisor)
 		if (poll(&fd, 1, -1) < 0 && errno != EINTR)
 			die("poll");
 		if (fd.revents & (POLLHUP | POLLERR))
-			_exit(0); /* nobody is left whom we would answer */
+			_exit(0); /* all supervised processes have ended */
 		if (ioctl(supervisor->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif))
-			continue; /* it was killed meanwhile */
+			continue; /* the caller was killed meanwhile */
 		answer.id = notif.id;
 		answer.error = -judge(supervisor, &notif);
 		if (!answer.error)
@@ -279,7 +279,7 @@ static void answer_calls(const struct supervisor *supervisor)
 	}
 }
 
-static void be_beside(struct supervisor *supervisor, struct handover *handover, pid_t parent)
+static void supervise(struct supervisor *supervisor, struct handover *handover, pid_t parent)
 {
 	prctl(PR_SET_NAME, "fault-supervise");
 	while (atomic_load(&handover->listener) < 0) {
@@ -288,7 +288,7 @@ static void be_beside(struct supervisor *supervisor, struct handover *handover, 
 		sched_yield();
 	}
 	supervisor->listener = atomic_load(&handover->listener);
-	/* From now on the descriptors are our own. */
+	/* From now on the descriptor table is not shared with the program. */
 	if (unshare(CLONE_FILES))
 		die("unshare");
 	atomic_store(&handover->taken, 1);
@@ -300,7 +300,7 @@ static void be_beside(struct supervisor *supervisor, struct handover *handover, 
 	answer_calls(supervisor);
 }
 
-/* ---- the program to be ---- */
+/* ---- the program ---- */
 
 static int install_filter(void)
 {
@@ -328,7 +328,7 @@ static int install_filter(void)
 			    &program);
 }
 
-/* As fork(2), but with one table of descriptors for both. */
+/* Like fork(2), but both processes share the table of descriptors. */
 static pid_t fork_sharing(void)
 {
 	return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
@@ -342,11 +342,11 @@ static void start_supervisor(struct supervisor *supervisor, struct handover *han
 	if (child < 0)
 		die("fork");
 	if (!child) {
-		/* Once more, so that the program has no child that it does not know. */
+		/* Fork twice, so that the program has no child that it did not start. */
 		pid_t grandchild = fork_sharing();
 
 		if (!grandchild)
-			be_beside(supervisor, handover, parent);
+			supervise(supervisor, handover, parent);
 		_exit(grandchild < 0);
 	}
 	waitpid(child, NULL, 0);

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Any call may fail: what the daemon makes of it, call by call, stage by stage.
+"""Any call may fail: check how the daemon handles it, call by call, stage by stage.
 
-    sweep.py [--stage NAME]... [--sample N] [--seed N] [--errno NAME] [--first N] [--report FOLDER]
+    sweep.py [--stage NAME]... [--sample N] [--seed N] [--errno NAME] [--first N] [--report DIRECTORY]
 
-Each round fails one call (fault.h), and then looks: no crash, no hang, no sanitizer report, nothing
-left behind; an error that says what failed; and the daemon relays on, or has ended with the right
-exit code. Without --sample every call of every stage has its round. --errno: all system calls fail
-with this errno, where it is the kernel's to give (EINTR, EPERM). Ends with 1 if a round went wrong.
+In each round one call fails (fault.h). Then there must be no crash, no hang, no sanitizer report and
+nothing left behind, an error must say what failed, and the daemon must either continue to relay or have
+ended with the right exit code. Without --sample every call of every stage has its round. --errno: all
+system calls fail with this errno, which should be one that the kernel can return (EINTR, EPERM). The
+exit code is 1 if a round went wrong.
 """
 
 import argparse
@@ -47,19 +48,19 @@ OTHER = FULL.replace("239.2.2.3:6000", "239.2.2.4:6000").replace("frames: 1024",
 
 
 class Wrong(Exception):
-    """The daemon did what it must not do."""
+    """The daemon did something that it must not do."""
 
 
-# ---- one fault, in a daemon that has just been started -----------------------------------------
+# ---- one fault in a daemon that has just been started ------------------------------------------
 
 def words(log):
-    """The errors and warnings of a log, without those that every end has."""
+    """The errors and warnings of a log."""
     return [line for line in log.splitlines()
             if re.match(r"(error|warn|xmcastd: |<[34]>|.*/xmcast.yaml:)", line)]
 
 
 def check_end(place, daemon, fault, allowed):
-    """The daemon has ended: with a code that it may, a reason, and nothing left."""
+    """Check the end of a daemon: an allowed exit code, a reason in the log, and nothing left behind."""
     code, log = daemon.process.wait(), daemon.process.log()
     if sanitizer_report(daemon.process):
         raise Wrong(f"sanitizer report:\n{log}")
@@ -77,7 +78,7 @@ def check_end(place, daemon, fault, allowed):
 
 
 def check_states(daemon):
-    """Every rule is at work, or says why not. Returns the reasons."""
+    """Check that every rule is active or pending with a reason. Returns the reasons."""
     with Client(daemon.socket) as client:
         rules = client.call("rule.list")["rules"]
     for rule in rules:
@@ -87,7 +88,7 @@ def check_states(daemon):
 
 
 def heal(place, daemon):
-    """What waits is at work after a reload, which is what one would do."""
+    """Reload until all rules are active, as an administrator would; then check that it relays."""
     def active():
         with Client(daemon.socket) as client:
             client.call("config.reload")
@@ -99,13 +100,13 @@ def heal(place, daemon):
 
 
 def finish(place, daemon, fault):
-    """Stop a daemon that runs, in order."""
+    """Shut down a running daemon gracefully."""
     daemon.process.send_signal(signal.SIGTERM)
     check_end(place, daemon, fault, {0})
 
 
 def is_ready(place, daemon):
-    """It says so; or, where the fault is that it cannot, it answers."""
+    """Has it logged that it is ready? If the fault prevents that line: does it answer a ping?"""
     if daemon.process.find_line(r"^\w+\s+ready\b"):
         return True
     if not daemon.process.find_line("interface-ready") or not place.page.has_fired():
@@ -118,7 +119,7 @@ def is_ready(place, daemon):
 
 
 def start_up(place, number, force):
-    """From main() to the readiness line."""
+    """A fault between main() and the readiness line."""
     place.page.arm(number, force, at_start=True)
     daemon = place.start(FULL, ready=False)
     process = daemon.process
@@ -127,7 +128,7 @@ def start_up(place, number, force):
     if process.returncode is not None or not is_ready(place, daemon):
         allowed = ENDS if number else {}
         return calls, fault, f"exit {check_end(place, daemon, fault, allowed)}"
-    if not number:  # readiness is not the end of it: what the exporter does is about its time
+    if not number:  # the calls that start the exporter count as well, and come after readiness
         wait_until(lambda: process.find_line("exporter-started"), "exporter")
     try:
         reasons = check_states(daemon)
@@ -139,7 +140,7 @@ def start_up(place, number, force):
 
 
 def shut_down(place, number, force):
-    """From SIGTERM to the end."""
+    """A fault between SIGTERM and the end."""
     daemon = place.start(FULL)
     place.relays(daemon)
     place.page.arm(number, force)
@@ -150,17 +151,17 @@ def shut_down(place, number, force):
     return calls, fault, f"exit {check_end(place, daemon, fault, allowed)}"
 
 
-# ---- one fault after the other, in a daemon that runs on ----------------------------------------
+# ---- one fault after another in a daemon that keeps running -------------------------------------
 
 class Runner:
-    """A daemon that lives through many rounds; a new one where it had to end."""
+    """A daemon that is used for many rounds, and replaced if a fault has ended it."""
 
     def __init__(self, place, stage):
         self.place, self.stage = place, stage
         self.daemon = self.baseline = None
 
     def start(self):
-        """A daemon as every round begins with: it has done once what the stage does."""
+        """Start a daemon in the state in which every round begins: it has run the stage once."""
         self.daemon = self.place.start(FULL)
         self.place.relays(self.daemon)
         self.stage(self)
@@ -168,11 +169,11 @@ class Runner:
         self.baseline = self.quiet()
 
     def descriptors(self):
-        """What the daemon has open."""
+        """The descriptors of the daemon."""
         return descriptors(self.daemon.process.pid)
 
     def quiet(self):
-        """The same, once clients have gone and hooks have ended: nothing has changed for a while."""
+        """The same, once it has not changed for a while: clients are gone and hooks have ended."""
         same, last = 0, None
         while same < 10:
             now = self.descriptors()
@@ -181,7 +182,7 @@ class Runner:
         return last
 
     def call(self, method, **params):
-        """A call whose answer is what the round is about: a text of how it ended."""
+        """Call a method. Returns "" or, if it failed, a description of the failure."""
         try:
             with Client(self.daemon.socket) as client:
                 client.call(method, **params)
@@ -192,17 +193,17 @@ class Runner:
         return ""
 
     def restore(self):
-        """As it was before the round."""
+        """Restore the configuration that the daemon had before the round."""
         def restored():
             self.place.write_config(FULL)
             with Client(self.daemon.socket) as client:
                 client.call("config.reload")
             return not check_states(self.daemon)
 
-        wait_until(restored, "as it was before")
+        wait_until(restored, "the configuration is restored")
 
     def round(self, number, force):
-        """One fault, and what came of it."""
+        """Inject one fault and check its consequences."""
         if not self.daemon:
             self.start()
         process = self.daemon.process
@@ -212,7 +213,7 @@ class Runner:
         calls, fault = self.place.page.disarm()
         if self.ended():
             return self.round_ended(calls, fault)
-        for _ in range(3):  # what the fault broke is mended, or noticed, by now
+        for _ in range(3):  # the daemon has recovered from the fault by now, or ends because of it
             if self.ended():
                 return self.round_ended(calls, fault)
             try:
@@ -224,7 +225,7 @@ class Runner:
                     raise
         self.check_answers(answers, process.lines, lines)
         if any("exporter-failed" in line for line in process.lines[lines:]):
-            # It is started again ever later, and only then are all descriptors there.
+            # The exporter is restarted with growing delays; until then, descriptors are missing.
             finish(self.place, self.daemon, None)
             self.daemon = None
         else:
@@ -233,31 +234,31 @@ class Runner:
 
     @staticmethod
     def check_answers(answers, log, before):
-        """Whoever gets no answer finds a word in the log; or, as we fail calls far more often than
-        once a second, the line to which such words are held back."""
+        """Check that every request without an answer is explained in the log. If that line was
+        suppressed, because faults are more frequent than one per second, an earlier one is enough."""
         for answer in answers:
             if "no answer" in answer and not words("\n".join(log[before:])) and \
                     not any("control-client-" in line for line in log):
                 raise Wrong(answer)
 
     def ended(self):
-        """Did the daemon end?"""
+        """Has the daemon ended?"""
         return self.daemon.process.returncode is not None
 
     def ends(self):
-        """Does it end? It gives back all that it has before."""
+        """Does it end soon? It may still be releasing its resources."""
         with contextlib.suppress(Timeout):
             self.daemon.process.wait(5)
         return self.ended()
 
     def round_ended(self, calls, fault):
-        """The daemon has ended of the fault."""
+        """The fault has ended the daemon: check how."""
         code = check_end(self.place, self.daemon, fault, {70} if fault else {})
         self.daemon = None
         return calls, fault, f"exit {code}"
 
     def check_descriptors(self):
-        """None is lost, none is left."""
+        """Check that the daemon has the same descriptors as before."""
         try:
             wait_until(lambda: self.descriptors() == self.baseline, "descriptors")
         except Timeout:
@@ -267,14 +268,14 @@ class Runner:
                         f"{self.daemon.process.log()}") from None
 
     def stop(self):
-        """The end of the stage."""
+        """Stop the daemon at the end of the stage."""
         if self.daemon:
             finish(self.place, self.daemon, None)
         self.daemon = None
 
 
 def change_rules(runner):
-    """A rule comes, changes, goes; on an interface of its own, so that there is a port as well."""
+    """Add, change and delete rules, one of them on another interface, which needs a new intake."""
     return [
         runner.call("rule.add", rules=["c in 239.1.1.3:5000@in1 out 239.2.2.5:6000@out0"]),
         runner.call("rule.add", rules=["d in 239.1.1.4:5000@in0 out 10.2.0.2:6002 "
@@ -287,7 +288,7 @@ def change_rules(runner):
 
 
 def reload(runner):
-    """Another file, and back."""
+    """Load another configuration and then the previous one again."""
     runner.place.write_config(OTHER)
     answers = [runner.call("config.diff"), runner.call("config.reload")]
     runner.place.write_config(FULL)
@@ -295,7 +296,7 @@ def reload(runner):
 
 
 def save(runner):
-    """The file is written."""
+    """Save and show the configuration."""
     answers = [runner.call("config.save"), runner.call("config.show")]
     files = set(os.listdir(runner.place.folder))
     check(files <= {"xmcast.yaml", "xmcast.yaml.lock"}, f"left: {files}")
@@ -303,14 +304,14 @@ def save(runner):
 
 
 def query(runner):
-    """Everything that can be asked."""
+    """Call every method that reads something."""
     return [runner.call(method) for method in (
         "version", "ping", "rule.list", "stats.show", "iface.list", "worker.list", "group.list",
         "log.show", "config.show")]
 
 
 def monitor(runner):
-    """A client that monitors sees a rule go and come."""
+    """A monitoring client, while a rule is disabled and enabled."""
     answers = []
     try:
         with Client(runner.daemon.socket) as client:
@@ -326,7 +327,7 @@ def monitor(runner):
 
 
 def traffic(runner):
-    """Packets, one by one and in a burst, and the books."""
+    """Relay packets and read the counters."""
     place = runner.place
     for i in range(40):
         place.input.sendto(b"traffic %d" % i, ("239.1.1.1", 5000))
@@ -337,7 +338,7 @@ def traffic(runner):
 
 
 def scrape(runner):
-    """The exporter is asked."""
+    """Request the metrics from the exporter."""
     done = runner.place.star.relay.run(
         "python3", "-c", "import urllib.request as r;"
         "print(r.urlopen('http://127.0.0.1:9710/metrics', timeout=10).status)", check=False)
@@ -345,7 +346,7 @@ def scrape(runner):
 
 
 def interface(runner):
-    """An input goes down, and comes up."""
+    """Set an input interface down and up again."""
     daemon, relay = runner.daemon, runner.place.star.relay
 
     def seen(what, before):
@@ -353,7 +354,7 @@ def interface(runner):
             lines = [line for line in daemon.process.lines[before:] if re.search(what, line)]
             return lines or daemon.process.returncode is not None
 
-        with contextlib.suppress(Timeout):  # the fault may have hit what was to be seen
+        with contextlib.suppress(Timeout):  # the fault may have prevented that line
             wait_until(answer, what, 3)
 
     before = len(daemon.process.lines)
@@ -372,16 +373,16 @@ LASTING = {"change": change_rules, "reload": reload, "save": save, "query": quer
 # ---- the sweep --------------------------------------------------------------------------------
 
 class Sweep:
-    """All rounds of all stages that were asked for."""
+    """Runs the rounds of the requested stages."""
 
     def __init__(self, options):
         self.options = options
         self.place = Place()
         self.force = getattr(errno, options.errno) if options.errno else 0
-        self.wrong = []  # a line each
+        self.wrong = []  # one line for each round that went wrong
 
     def run_stage(self, name):
-        """Rounds 1, 2, … until one has no call to fail; or a sample of them."""
+        """Run rounds 1, 2, … until a round has no call that could fail, or a sample of them."""
         began = time.monotonic()
         runner = None
         if name in FRESH:
@@ -409,14 +410,14 @@ class Sweep:
               ", ".join(f"{count} {kind}" for kind, count in sorted(tally.items())), flush=True)
 
     def numbers(self, name, total):
-        """Which calls fail."""
+        """The numbers of the calls that fail, one per round."""
         if not self.options.sample:
             return range(self.options.first, 2 * total + 100)
         chooser = random.Random(f"{self.options.seed} {name}")
         return sorted(chooser.sample(range(1, total + 1), min(self.options.sample, total)))
 
     def round(self, name, one, number, tally, runner):
-        """One round. Whether there was a call to fail."""
+        """Run one round. Returns whether a call failed."""
         try:
             _, fault, outcome = one(number)
         except Exception as error:  # pylint: disable=broad-except
@@ -432,7 +433,7 @@ class Sweep:
         return fault is not None
 
     def report(self, name, number, fault, outcome, tally):
-        """A line of the report, and a word on the terminal if it went wrong."""
+        """Write a line of the report, and remember it if the round went wrong."""
         kind = outcome.split(" ")[0].rstrip(":") if not outcome.startswith("exit") else outcome
         if kind not in ("works", "DEFECT", "pending", "sanitizer") and not kind.startswith("exit"):
             kind = "refused"
@@ -447,7 +448,7 @@ class Sweep:
 
 
 def discard_processes():
-    """End what is left of a round, but not the namespaces."""
+    """Kill the processes that a round has left, but keep the namespaces."""
     while netns._processes:  # pylint: disable=protected-access
         process = netns._processes.pop()  # pylint: disable=protected-access
         with contextlib.suppress(Exception):
@@ -455,7 +456,7 @@ def discard_processes():
 
 
 def parse_arguments(arguments=None):
-    """The command line's, or these."""
+    """Parse the command line, or these arguments."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--stage", action="append", choices={**FRESH, **LASTING})
     parser.add_argument("--sample", type=int, default=0)
@@ -467,7 +468,7 @@ def parse_arguments(arguments=None):
 
 
 def main():
-    """All that the command line asks for."""
+    """Run the stages that the command line names."""
     options = parse_arguments()
     netns.prepare()
     sweep = Sweep(options)

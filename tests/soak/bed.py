@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The soak's network, its configuration, and the steady streams that must lose nothing.
+"""The network of the soak, its configuration, and the steady streams, which must not lose a packet.
 
-    source 0 ── in0  relay  out0 ── receiver 0      steady rules: in0, to out0 and, as unicast, out1
-    source 1 ── in1         out1 ── receiver 1      flap rule: in1 to out2, whose interfaces come
-                            out2 ── receiver 2      and go; churn rules: in0 to out0 and out2
+    source 0 ── in0  relay  out0 ── receiver 0      steady rules: in0 to out0, and unicast to out1
+    source 1 ── in1         out1 ── receiver 1      flap rule: in1 to out2, whose interfaces are set
+                            out2 ── receiver 2      down or deleted; churn rules: in0 to out0 and out2
 """
 
 import json
@@ -24,19 +24,19 @@ statistics: {{ interval: 1 }}
 
 
 def steady_rules():
-    """A multicast and a unicast output each, with batches and without."""
+    """Rules with a multicast and a unicast output, with and without batches."""
     return [f"steady{i} in 239.1.0.{i + 1}:5000@in0 "
             f"out 239.2.0.{i + 1}:6000@out0 ttl 8 gso {GSO[i % 3]} "
             f"out 10.2.1.2:{6001 + i} gso {GSO[(i // 3) % 3]}" for i in range(FLOWS)]
 
 
 def flap_rule():
-    """Its input and its output interface come and go."""
+    """The rule whose input and output interfaces are set down or deleted."""
     return "flap in 239.7.7.7:7000@in1 out 239.8.8.8:7001@out2"
 
 
 def config_text(churn=()):
-    """The configuration file with these rules beside the steady ones."""
+    """The configuration file with these rules in addition to the steady ones."""
     rules = [*steady_rules(), flap_rule(), *churn]
     return ("rules:\n" + "".join(f"  - {rule}\n" for rule in rules) +
             SETTINGS.format(port=METRICS_PORT, folder=work_folder()))
@@ -51,8 +51,8 @@ class Bed:
         os.chmod(self.hooks, 0o666)
         os.chmod(write_file("hook", f"#!/bin/sh\nprintf . >>{self.hooks}\n"), 0o755)
         self.relay = self.star.relay
-        # The generator keeps its CPU in the kernel, where nothing else gets on: apart, as in the
-        # benchmark.
+        # The generator occupies its CPU inside the kernel, where no other task can run. Therefore it
+        # has a CPU of its own, as in the benchmark.
         cpus = sorted(os.sched_getaffinity(0))
         self.generator_cpu, relay_cpus = cpus[0], cpus[1:] or cpus
         self.daemon = Daemon(self.relay, config=config_text(), prefix=(
@@ -60,27 +60,27 @@ class Bed:
         self.pid = self.daemon.process.pid
 
     def hooks_run(self):
-        """How many times the events' hook has been run so far."""
+        """How many times the hook of the events has run so far."""
         return os.path.getsize(self.hooks)
 
     def write_config(self, churn=()):
-        """Replace the file in one step, as an editor does."""
+        """Replace the file atomically, as an editor does."""
         os.replace(write_file("new.yaml", config_text(churn)), self.daemon.config)
 
     def make_input(self):
-        """in1 and its cable, anew."""
+        """Create in1 and its cable again."""
         source = self.star.sources[1]
         veth(source, "s0", self.relay, "in1", near_addr="10.1.1.1/24", far_addr="10.1.1.2/24")
 
     def make_output(self):
-        """out2 and its cable, anew."""
+        """Create out2 and its cable again."""
         receiver = self.star.receivers[2]
         veth(self.relay, "out2", receiver, "r0", near_addr="10.2.2.1/24", far_addr="10.2.2.2/24")
         know(self.relay, "out2", "10.2.2.2", receiver, "r0")
 
 
 class Streams:
-    """The steady streams and their sinks, for some seconds. `rate` 0: flat out."""
+    """The steady streams and their sinks, for a number of seconds. `rate` 0: flat out."""
 
     def __init__(self, bed, seconds, rate, size_by):
         self.seconds = seconds
@@ -97,12 +97,12 @@ class Streams:
                                SIZES, "--size-by", size_by, "--duration", str(seconds), *pace)
 
     def wait(self):
-        """What the generator sent."""
+        """Wait for the generator. Returns its report."""
         self.generator.wait(self.seconds + PATIENCE)
         for path in self.files:
             write_file(os.path.basename(path), self.generator.output)
         return json.loads(self.generator.output)
 
     def reports(self):
-        """What the sinks received, once nothing is under way any more."""
+        """Stop the sinks, once no packet is on its way. Returns their reports."""
         return [sink.stop() for sink in self.sinks]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is counted and measured after each round of the soak, and what must be true of it."""
+"""What is counted and measured after each round of the soak, and the conditions on it."""
 
 import os
 import re
@@ -16,19 +16,19 @@ FAULTS = ("lost", "duplicated", "reordered", "stale", "corrupted", "malformed", 
 
 @dataclass
 class Footprint:
-    """What the daemon holds, of memory and of the kernel."""
+    """The memory and the kernel objects of the daemon."""
 
     rss_kib: int
-    sanitized: bool  # its memory grows by what a sanitizer keeps to itself
+    sanitized: bool  # built with a sanitizer, which needs memory for itself
     descriptors: dict  # by kind: "anon_inode:bpf-prog", "socket", path of a file
     threads: int
     programs: list  # interfaces with an XDP program
-    groups: list  # (interface, group) joined
+    groups: list  # (interface, joined group)
 
 
 @dataclass
 class Round:
-    """One row."""
+    """One round, shown as a row."""
 
     number: int
     sent: int = 0
@@ -37,18 +37,18 @@ class Round:
     refused: int = 0
     dropped: int = 0
     faults: dict = field(default_factory=dict)
-    waited: float = 0  # longest that a thread waited for a CPU, in sum
+    waited: float = 0  # the largest sum of waits for a CPU of any thread, in seconds
     footprint: Footprint = None
     wrong: list = field(default_factory=list)
 
     def expect(self, condition, message):
-        """Note what is wrong, and go on: all of it is worth knowing."""
+        """Record what is wrong and continue, so that a round reports everything."""
         if not condition:
             self.wrong.append(message)
 
 
 def footprint(bed):
-    """Of the daemon of this bed, now."""
+    """The current footprint of this bed's daemon."""
     with open(f"/proc/{bed.pid}/status", encoding="ascii") as file:
         status = dict(line.split(":", 1) for line in file)
     return Footprint(int(status["VmRSS"].split()[0]), sanitized(bed.pid), _descriptors(bed.pid),
@@ -56,7 +56,7 @@ def footprint(bed):
 
 
 def footprint_at_rest(bed, first):
-    """The same, once clients that have left are forgotten: then `first` is what it should be."""
+    """The same, once the daemon has noticed that clients are gone: it should then equal `first`."""
     now = None
 
     def same():
@@ -67,7 +67,7 @@ def footprint_at_rest(bed, first):
     try:
         wait_until(same, "descriptors as before", timeout=5, pause=0.2)
     except Timeout:
-        pass  # the row will tell
+        pass  # check_footprint() reports the difference
     return now
 
 
@@ -102,7 +102,7 @@ def _groups(namespace):
 
 
 def expected_groups():
-    """What the steady rules and the flap rule join."""
+    """The groups of the steady rules and of the flap rule."""
     steady = [("in0", f"{i + 1:02X}0001EF") for i in range(FLOWS)]
     return sorted([*steady, ("in1", "070707EF")])
 
@@ -129,7 +129,7 @@ def settle(bed, least=0):
 
 
 def unsettled(stats):
-    """Where the books do not close, as texts."""
+    """Descriptions of the counters that do not add up."""
     wrong = []
     in0 = interface_of(stats, "in0")
     counted = sum(q["received_packets"] + queue_drops(q) for q in in0["queues"])
@@ -163,12 +163,12 @@ def arrived(stats):
 
 
 def drops(stats):
-    """What the kernel dropped of in0's packets at our socket."""
+    """Packets of in0 that the kernel dropped at the daemon's sockets."""
     return sum(queue_drops(queue) for queue in interface_of(stats, "in0")["queues"])
 
 
 def waited(bed):
-    """Seconds that each thread that touches packets has waited for a CPU so far, by its name."""
+    """Seconds for which each worker thread has waited for a CPU so far, by thread ID."""
     seconds = {}
     for task in os.listdir(f"/proc/{bed.pid}/task"):
         if int(task) == bed.pid:
@@ -182,7 +182,7 @@ def waited(bed):
 
 
 def close_round(row, sent, reports, before, after):
-    """Compare what was sent with what was relayed and received; all go into the row."""
+    """Compare what was sent with what was relayed and received, and fill in the row."""
     row.sent, row.seconds = sent["sent_packets"], sent["seconds"]
     row.dropped = drops(after) - drops(before)
     taken = steady(after)[0] - steady(before)[0]
@@ -202,7 +202,7 @@ def close_round(row, sent, reports, before, after):
 
 
 def check_footprint(row, first):
-    """Compare with the footprint after the warm-up; None: that was this round."""
+    """Compare with the footprint after the warm-up. None: this round is the warm-up."""
     now = row.footprint
     row.expect(now.programs == ["in0", "in1"], f"XDP programs on {now.programs}")
     row.expect(now.groups == expected_groups(), f"joined: {now.groups}")

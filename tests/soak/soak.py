@@ -1,29 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make soak HOURS=n`: the daemon for hours, with mixed traffic at half of what it can carry, while
-rules, files, clients and other interfaces change.
+"""`make soak HOURS=n`: run the daemon for hours with mixed traffic at half of its throughput, while rules,
+files, clients and other interfaces change.
 
-It measures first what the relay takes in flat out, where most is lost, and then its throughput: the
-highest rate at which nothing is lost (RFC 1242, 3.17), found by halving as in RFC 2544, 26.1, but
-with trials of seconds instead of a minute, without unrest. Both mixes have to get through: sizes that
-go by flow, of which an output's packets leave in batches, and sizes that change with every packet,
-where each is sent alone. The soak runs at half of that throughput (--share).
+First the rate that the relay receives flat out is measured, where most packets are lost, and then its
+throughput: the highest rate without loss (RFC 1242, 3.17), searched by halving as in RFC 2544, 26.1, but
+with trials of seconds instead of a minute, and without changes. Both mixes must pass: packet sizes that
+differ between flows, which are sent in batches, and sizes that differ from packet to packet, which are
+sent singly. The soak runs at half of that throughput (--share).
 
-Then rounds of a minute, one mix after the other: at the end of each all is at rest for a moment, and
-what the sinks got, the books, and what the daemon holds are checked. A row each, and PASS or FAIL at
-the end. The first round is the warm-up: its packets count, but memory and descriptors are compared
-with those after it. A source that did not get to send as much as it should fails the soak, too.
+Then rounds of a minute follow, alternating between the mixes. After each round the traffic pauses, and
+the reports of the sinks, the counters and the resources of the daemon are checked. Each round prints a
+row; the last line says PASS or FAIL. The first round is the warm-up: its packets count, and memory and
+descriptors of later rounds are compared with those after it. The soak also fails if the source could not
+send at the intended rate.
 
-With others on the machine its CPUs are not the soak's. nice(1) alone does not change that: it counts
-within a session only (sched(7), "autogroup"), and each login or job is one. So, as root:
+Other programs on the machine take CPU time from the soak. nice(1) alone does not help, because it only
+counts within a session (sched(7), "autogroup"), and each login or job is a session. Therefore, as root:
 
     setsid -w sh -c 'echo -15 >/proc/self/autogroup; exec nice -n -15 make soak'
 
-A row's `refused` are packets that the relay sent and the kernel behind it did not take
-(net.core.netdev_max_backlog, which all namespaces share); `dropped`, that the relay was not quick
-enough: `cpu-wait`, how long its threads (the one that had to most) were ready to run and had no CPU,
-tells whether that was its doing; the sinks' faults are of what was neither. What the generator's own
-interface refused was never sent. All of them fail the soak.
+Columns: `refused` are packets that the relay sent and the kernel behind it refused
+(net.core.netdev_max_backlog, shared by all namespaces). `dropped` are packets that the relay was too slow
+for; `cpu-wait`, the longest time that one of its threads was ready to run without a CPU, shows whether
+that was the machine's fault. The faults that the sinks report are neither. Packets that the generator's
+own interface refused count as never sent. All of these make the soak fail.
 """
 
 import argparse
@@ -44,21 +45,21 @@ from unrest import Unrest  # noqa: E402
 
 TRIAL_SECONDS = 4
 TRIAL_PRECISION = 0.04
-MIXES = ("flow", "packet")  # what the size of a packet goes by
+MIXES = ("flow", "packet")  # whether the size depends on the flow, or changes with every packet
 MINUTE = 60
-LAST_WORDS = 40  # lines
-OFFERED_SHARE = 0.95  # of the rate: what the source has to send at least, over all rounds
+LOG_TAIL = 40  # lines
+OFFERED_SHARE = 0.95  # of the rate: what the source must at least have sent over all rounds
 HEAD = ("round   seconds       sent  pkt/s  lost  dup reord other refused dropped  cpu-wait  rss KiB grown  fds "
-        "thr  what went on meanwhile")
+        "thr  events")
 
 
 def say(text):
-    """To whoever watches."""
+    """Print a line at once."""
     print(text, flush=True)
 
 
 def flat_out(bed, size_by):
-    """Packets/s that the relay takes in and sends on; most of what it is offered is lost."""
+    """Packets/s that the relay receives and sends when it is overloaded."""
     before = ledger.settle(bed)
     streams = Streams(bed, TRIAL_SECONDS, 0, size_by)
     sent = streams.wait()
@@ -72,7 +73,7 @@ def flat_out(bed, size_by):
 
 
 def trial(bed, rate):
-    """Both mixes at this rate. Returns (packets/s really sent, packets that a sink did not get)."""
+    """Run both mixes at this rate. Returns (packets/s really sent, packets missing at a sink)."""
     offered, lost = [], 0
     for size_by in MIXES:
         before = ledger.settle(bed)
@@ -86,9 +87,9 @@ def trial(bed, rate):
 
 
 def throughput(bed, flood):
-    """The throughput of RFC 1242, 3.17: the highest rate at which nothing is lost, by halving (RFC
-    2544, 26.1). What loses, or comes short of the rate, is tried again once: one moment in which
-    somebody else has the CPU does that, too."""
+    """The throughput (RFC 1242, 3.17): the highest rate without loss, searched by halving (RFC 2544,
+    26.1). A trial that loses packets or misses its rate is repeated once, because a short time without
+    a CPU is enough to cause that."""
     carried, passed, lossy = 0, 0, flood
     while lossy - passed > max(TRIAL_PRECISION * lossy, 1000):
         rate = int((passed + lossy) / 2)
@@ -101,18 +102,18 @@ def throughput(bed, flood):
                 break
         else:
             if not lost:
-                break  # the source does no more
+                break  # the source cannot send more
             lossy = rate
     say(f"# throughput (RFC 2544): {carried:.0f} packets/s without loss, "
         f"{carried / flood:.2f} of what it relays flat out")
     return carried
 
 
-Load = collections.namedtuple("Load", "seconds rate")  # of one round
+Load = collections.namedtuple("Load", "seconds rate")  # the traffic of one round
 
 
 def one_round(bed, unrest, number, load, first):
-    """Returns the row. `first`: the footprint after the warm-up, or None."""
+    """Run one round. Returns its row. `first`: the footprint after the warm-up, or None."""
     row = ledger.Round(number)
     before, waited = ledger.settle(bed), ledger.waited(bed)
     streams = Streams(bed, load.seconds, load.rate, MIXES[number % 2])
@@ -128,7 +129,7 @@ def one_round(bed, unrest, number, load, first):
 
 
 def show(row, first, counts):
-    """The row as a line, and what is wrong below it."""
+    """Print the row, and below it what is wrong."""
     other = sum(count for fault, count in row.faults.items()
                 if fault not in ("lost", "duplicated", "reordered"))
     grown = row.footprint.rss_kib - first.rss_kib if first else 0
@@ -142,12 +143,12 @@ def show(row, first, counts):
 
 
 def soak(bed, options):
-    """Run it. Returns the rows and the rate; the daemon still runs."""
+    """Run all rounds. Returns the rows and the rate; the daemon is still running."""
     seconds, rate = options.hours * 3600, options.rate
     if not rate:
         rate = int(throughput(bed, min(flat_out(bed, mix) for mix in MIXES)) * options.share)
-        if not rate:  # which would be flat out
-            raise AssertionError("there is no rate at which nothing is lost")
+        if not rate:  # 0 would mean flat out
+            raise AssertionError("packets are lost at every rate")
     length = MINUTE if seconds >= 3 * MINUTE else max(5, seconds / 4)
     say(f"# {seconds:.0f} s in rounds of {length:.0f} s at {rate} packets/s, seed {options.seed}")
     say(HEAD)
@@ -162,7 +163,7 @@ def soak(bed, options):
 
 
 def finish(bed):
-    """End the daemon in order: exit 0, and the frames of every worker that it has had are there."""
+    """Shut down the daemon: it must exit with 0, and no worker may have leaked a frame."""
     status = bed.daemon.process.stop()
     audits = re.findall(r"frame-audit.*leaked=(\d+)", bed.daemon.process.log())
     if status or len(audits) < 2 or any(count != "0" for count in audits):
@@ -176,9 +177,9 @@ def main():
     parser.add_argument("--hours", type=float, default=0.5, help="fractions are fine (0.5)")
     parser.add_argument("--rate", type=int, default=0, help="packets/s; 0: a share of the throughput")
     parser.add_argument("--share", type=float, default=0.5, help="of the measured throughput (0.5)")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of what chance decides")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random choices")
     parser.add_argument("--keep-interfaces", action="store_true",
-                        help="let them go down and up, and delete none")
+                        help="only set interfaces down and up, delete none")
     options = parser.parse_args()
     netns.prepare()
     bed = None
@@ -187,8 +188,8 @@ def main():
         rows, rate = soak(bed, options)
         finish(bed)
     except Exception as error:  # pylint: disable=broad-except
-        log = bed.daemon.process.lines[-LAST_WORDS:] if bed else []
-        say("\n".join(["# the daemon's last words:", *log]))
+        log = bed.daemon.process.lines[-LOG_TAIL:] if bed else []
+        say("\n".join(["# end of the daemon's log:", *log]))
         say(f"# {type(error).__name__}: {error}\nFAIL")
         sys.exit(1)
     sent = sum(row.sent for row in rows)

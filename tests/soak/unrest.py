@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""All that goes on while the steady streams run: rules and files that change, clients that come, go
-and misbehave, scrapes, interfaces that flap. Each part is a thread, at a pace that leaves the CPUs to
-the relay; each makes sure that what it does is answered as it should be."""
+"""The changes while the steady streams run: rules and files change, clients connect, disconnect and
+misbehave, metrics are scraped, interfaces flap. Each part is a thread, slow enough to leave the CPUs to the
+relay, and checks the daemon's answers."""
 
 import contextlib
 import os
@@ -16,9 +16,9 @@ from harness import rule_of
 from netns import PATIENCE, wait_until
 from traffic import Traffic
 
-CHURN = 12  # names and inputs that churn rules may have
-# So many of them take in a group: with those of the steady rules no more than one socket joins. With
-# two, how many there are would depend on what came and went before.
+CHURN = 12  # names and inputs of the churn rules
+# The number of their inputs that are groups. Together with the groups of the steady rules these fit one
+# socket; otherwise the number of membership sockets would depend on the order of earlier changes.
 CHURN_GROUPS = 3
 CHURN_PPS = 2000
 FLAP_PPS = 1000
@@ -28,22 +28,22 @@ OPERATIONS = ("add", "replace", "del", "enable", "disable", "reload", "hangup", 
 
 
 def churn_input(number):
-    """What a churn rule takes in: a group, or packets to the relay's own address."""
+    """The input of a churn rule: a group or the relay's own address."""
     return f"239.3.0.{number + 1}" if number < CHURN_GROUPS else "10.1.0.2"
 
 
 def churn_rule(random_, number):
-    """One of the rules that nobody relies on."""
+    """A churn rule with random outputs."""
     out = random_.choice(["239.2.1.1:6500@out0", "10.2.0.2:6500", "239.8.8.8:7002@out2"])
     gso = random_.choice(["on", "off", "8"])
     return f"churn{number} in {churn_input(number)}:{5100 + number}@in0 out {out} gso {gso}"
 
 
 class Unrest:
-    """Start it, stop it; then the rules are those of the file again, and all interfaces are up."""
+    """The changes of one round. After stop() the rules are those of the file, and all interfaces are up."""
 
     def __init__(self, bed, seed, recreate):
-        """`recreate`: interfaces are also deleted and made anew."""
+        """`recreate`: interfaces are also deleted and created again."""
         self.bed = bed
         self.flaps = [lambda: self._down_up("in1"), lambda: self._down_up("out2")]
         if recreate:
@@ -57,21 +57,21 @@ class Unrest:
         self._traffic = []
 
     def start(self):
-        """From now on."""
+        """Begin with the changes."""
         self._stop.clear()
         self._traffic = [Traffic(self.bed.star.sources[0], "10.1.0.1", churn_input(i), 5100 + i,
                                  CHURN_PPS // 4) for i in range(4)]
         self._traffic.append(Traffic(self.bed.star.sources[1], "10.1.1.1", "239.7.7.7", 7000,
                                      FLAP_PPS))
         parts = (self._change, self._visit, self._scrape, self._flap)
-        # As daemons: who is interrupted leaves by sys.exit(), which waits for all others.
+        # Daemon threads, because after an interrupt sys.exit() would wait for all others.
         self._threads = [threading.Thread(target=self._guard, args=(part,), daemon=True)
                          for part in parts]
         for thread in self._threads:
             thread.start()
 
     def stop(self):
-        """Everything as it was before start(). Raises what went wrong meanwhile."""
+        """Restore the state before start(). Raises what went wrong meanwhile."""
         self._stop.set()
         for thread in self._threads:
             thread.join(4 * PATIENCE)
@@ -86,15 +86,15 @@ class Unrest:
         wait_until(self._all_active, "all rules are active again")
 
     def take_counts(self):
-        """What happened since the last call, by name."""
+        """The number of events since the last call, by name."""
         hooks = self.bed.hooks_run()
         counts, self.counts = {**self.counts, "hooks": hooks - self._hooks}, {}
         self._hooks = hooks
         return counts
 
     def _guard(self, part):
-        # Those who ask, reload and flap are not to take the CPUs of the relay and of the generator
-        # where there are but two; on Linux a thread, and what it starts, can give way alone.
+        # These threads must not take CPU time from relay and generator on a machine with two CPUs. On
+        # Linux nice(2) applies to a single thread and to the processes that it starts.
         os.nice(10)
         try:
             part()
@@ -146,7 +146,7 @@ class Unrest:
             else:
                 control.call(f"config.{what}")
         except Refused as refused:
-            # A rule that is there already, or is not: that is what chance brings.
+            # A random operation may add a rule that exists or change one that does not.
             if refused.code != REFUSED:
                 raise
             what = "refused"
@@ -158,7 +158,7 @@ class Unrest:
             control.call("config.reload")
         except Refused:
             return
-        raise AssertionError("a file with an error was taken over")
+        raise AssertionError("a file with an error was applied")
 
     # ---- clients ----
 
@@ -200,7 +200,7 @@ class Unrest:
             with sock:
                 sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
                 text = b"".join(iter(lambda: sock.recv(1 << 16), b""))
-            # Prometheus, too, makes nothing of one scrape that fails on a machine that is full.
+            # On a busy machine single scrapes may fail, which Prometheus tolerates as well.
             late = late + 1 if b" 503 " in text[:16] else 0
             if late > 2 or (not late and b"xmcast_" not in text):
                 raise AssertionError(f"no metrics: {text[:200]!r}")
