@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the network-namespace tests have in common: real daemon, real veth, real packets.
+"""The common part of the network namespace tests: a real daemon, real veths, real packets.
 
-A test program is a list of functions, each with @test and a one-line docstring, and harness.main()
-at its end; it prints TAP and runs alone (`tests/netns/test_relay.py [NAME…]`, `-l` lists them) or
-under prove. After each test all that it started is stopped, and the daemons' last words are
-checked: exit 0, no frame leaked, no sanitizer report. So every test tests the shutdown, too.
+A test program consists of functions, each with @test and a one-line docstring, and ends with
+harness.main(). It prints TAP and runs alone (`tests/netns/test_relay.py [NAME…]`, `-l` lists the tests)
+or under prove. After each test everything that it has started is stopped, and the end of each daemon is
+checked: exit code 0, no leaked frame, no sanitizer report. So every test also tests the shutdown.
 
-Environment: XMCAST_BUILD, the build folder (default "build"); XMCAST_REQUIRE=1, a skip is a failure
-unless tests/expected-skips (or the file that XMCAST_EXPECTED_SKIPS names) has it.
+Environment: XMCAST_BUILD, the build directory (default "build"); XMCAST_REQUIRE=1: a skip is a failure,
+unless tests/expected-skips (or the file that XMCAST_EXPECTED_SKIPS names) lists it.
 
-No sleeps: whatever is waited for is a line, a counter or a packet, with a deadline.
+Tests do not sleep: they wait for a line, a counter or a packet, with a deadline.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ SANITIZED = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime 
 EXIT_DONE, EXIT_USAGE, EXIT_REFUSED, EXIT_UNREACHABLE = 0, 1, 2, 3
 EXIT_PERMISSION, EXIT_CONFIG = 77, 78
 
-# ---- tests, and running them -----------------------------------------------------------------
+# ---- tests and how they are run --------------------------------------------------------------
 
 _tests = []
 _daemons = []
@@ -46,17 +46,17 @@ _started = []
 
 
 class Skip(Exception):
-    """This test cannot be made here; the text says why."""
+    """This test cannot run here; the text is the reason."""
 
 
 def test(function):
-    """Decorator: a test. Its name is the function's, its description the docstring's first line."""
+    """Decorator of a test. The first line of the docstring is its description."""
     _tests.append(function)
     return function
 
 
 def check(condition, message):
-    """Fail with this message, unless the condition holds."""
+    """Fail with this message unless the condition holds."""
     if not condition:
         raise AssertionError(message)
 
@@ -79,25 +79,25 @@ def need(*tools):
 
 
 def address_space(pid):
-    """Bytes that a process has mapped."""
+    """Size of a process's address space in bytes."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         return int(re.search(r"^VmSize:\s+(\d+)", file.read(), re.M)[1]) * 1024
 
 
 def sanitized(pid):
-    """Is it a build with AddressSanitizer or ThreadSanitizer, whose memory is their business? Their
-    shadow is terabytes of addresses."""
+    """Is the program built with AddressSanitizer or ThreadSanitizer, which use memory of their own? Their
+    shadow memory takes terabytes of addresses."""
     return address_space(pid) > 1 << 40
 
 
 def diagnose(text):
-    """Show text to whoever looks after a failure: on stderr, because prove hides the other."""
+    """Print text that helps to diagnose a failure, to stderr, because prove hides stdout."""
     for line in str(text).rstrip("\n").split("\n"):
         print(f"# {line}", file=sys.stderr, flush=True)
 
 
 def program(name):
-    """Path of a program under test."""
+    """The path of a program under test."""
     path = os.path.join(BUILD, name)
     if not os.access(path, os.X_OK):
         raise CommandFailed(f"{path} is not built")
@@ -105,19 +105,20 @@ def program(name):
 
 
 def main():
-    """Run the tests that the command line names, or all. Ends the program."""
+    """Run the tests that the command line names, or all. Does not return."""
     names = sys.argv[1:]
     if names == ["-l"]:
         for function in _tests:
             print(f"{function.__name__:32} {_describe(function)}")
         sys.exit(0)
+    unknown = set(names) - {function.__name__ for function in _tests}
+    if unknown:
+        sys.exit(f"no such test: {' '.join(sorted(unknown))} (-l lists them)")
     chosen = [function for function in _tests if not names or function.__name__ in names]
-    if not chosen:
-        sys.exit(f"no such test: {' '.join(names)} (-l lists them)")
-    lacking = _lacking()
+    unusable = _unusable()
     netns.prepare()
     print(f"1..{len(chosen)}", flush=True)
-    results = [_run(number, function, lacking) for number, function in enumerate(chosen, 1)]
+    results = [_run(number, function, unusable) for number, function in enumerate(chosen, 1)]
     sys.exit(0 if all(results) else 1)
 
 
@@ -125,8 +126,8 @@ def _describe(function):
     return function.__doc__.strip().splitlines()[0].rstrip(".")
 
 
-def _lacking():
-    """Why none of the tests can be made here, or None."""
+def _unusable():
+    """Why no test can run on this machine, or None."""
     if os.geteuid() != 0:
         return "needs root: network namespaces, XDP"
     for tool in ("ip", "nsenter", "setpriv", "ethtool"):
@@ -144,12 +145,12 @@ def _may_skip(key):
         return False
 
 
-def _run(number, function, lacking):
-    """Run one test and print its line. True unless it failed."""
+def _run(number, function, unusable):
+    """Run one test and print its result. True unless it failed."""
     name = f"{number} - {function.__name__}: {_describe(function)}"
     try:
-        if lacking:
-            raise Skip(lacking)
+        if unusable:
+            raise Skip(unusable)
         function()
         _stop_daemons()
         _check_sanitizers()
@@ -172,7 +173,7 @@ def _run(number, function, lacking):
 
 
 def _explain(function, error):
-    """Where it failed, why, and what the processes said."""
+    """Print where and why a test failed, and the logs of its processes."""
     diagnose(f"{function.__name__}: {type(error).__name__}: {error}")
     for frame in traceback.extract_tb(error.__traceback__):
         if os.path.basename(frame.filename) != "netns.py":
@@ -185,7 +186,7 @@ def _explain(function, error):
 
 
 def _stop_daemons():
-    """Stop the daemons that still run, as a service manager would, and check how they leave."""
+    """Stop the daemons that are still running and check how they end."""
     for daemon in _daemons:
         if daemon.process.returncode is None:
             daemon.stop()
@@ -198,7 +199,7 @@ def _check_sanitizers():
 
 
 def sanitizer_report(process):
-    """The first line of one in what a process has said, or None."""
+    """The first line of a sanitizer's report in the log of a process, or None."""
     not_ours = getattr(process, "not_ours", None)
     return next((line for line in list(process.lines) if SANITIZED.search(line) and
                  not (not_ours and not_ours.search(line))), None)
@@ -213,7 +214,7 @@ def _discard():
 # ---- the programs ----------------------------------------------------------------------------
 
 def start(namespace, *command, name=None):
-    """Start a background process; its words are shown if the test fails."""
+    """Start a background process; its log is printed if the test fails."""
     process = namespace.start(*command, name=name)
     _started.append(process)
     return process
@@ -223,13 +224,13 @@ class Daemon:
     """An xmcastd in a namespace, started and ready."""
 
     count = 0
-    retired = False  # True: interfaces have been opened anew; what was counted before is in totals
+    retired = False  # True: interfaces were opened again; only totals have the earlier counters
 
     def __init__(self, namespace, *rules, config=None, arguments=(), prefix=(), ready=True,
                  not_ours=None):
-        """`rules`: lines of the grammar; `config`: text of a file. `prefix`: a command to run it
-        with (setpriv, taskset). `ready`: wait for the readiness line. `not_ours`: pattern of lines
-        that look like a sanitizer's report, and are not of the program's doing."""
+        """`rules`: rules for the command line; `config`: text of a file. `prefix`: a command that runs
+        the daemon (setpriv, taskset). `ready`: wait until it is ready. `not_ours`: pattern of lines that
+        look like a sanitizer's report but are not the program's fault."""
         Daemon.count += 1
         self.namespace = namespace
         self.socket = os.path.join(work_folder(), f"{Daemon.count}.sock")
@@ -248,15 +249,15 @@ class Daemon:
             self.ready = self.process.wait_line(r"^\w+\s+ready\b.*")[0]
 
     def ctl(self, *arguments, check=True):  # pylint: disable=redefined-outer-name
-        """Run xmcastctl on it."""
+        """Run xmcastctl with this daemon."""
         return run(program("xmcastctl"), "--socket", self.socket, *arguments, check=check)
 
     def stats(self):
-        """All counters, now."""
+        """All counters as they are now."""
         return json.loads(self.ctl("-j", "stats", "show").stdout)
 
     def wait_steered(self, steered):
-        """Wait until so many packets have been steered; more may come. Returns the counters."""
+        """Wait until at least this many packets have been steered. Returns the counters."""
         def enough():
             stats = self.stats()
             return stats["totals"]["steered_packets"] >= steered and stats
@@ -309,7 +310,7 @@ class Daemon:
             return waited + int(file.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
     def stop(self, number=signal.SIGTERM, timeout=netns.PATIENCE):
-        """Stop it in order: exit 0, and for each interface an audit without a leaked frame."""
+        """Shut it down: the exit code must be 0, and the audit of each worker without a leaked frame."""
         status = self.process.stop(number, timeout)
         log = self.process.log()
         check(not sanitizer_report(self.process), f"sanitizer report of xmcastd:\n{log}")
@@ -322,7 +323,7 @@ class Daemon:
         return log
 
     def kill(self):
-        """SIGKILL, and wait for its end."""
+        """Send SIGKILL and wait until it has ended."""
         self.process.send_signal(signal.SIGKILL)
         equal(self.process.wait(), -signal.SIGKILL, "status of the killed daemon")
 
@@ -351,7 +352,7 @@ class Exporter:
 
 
 def write_file(name, content):
-    """Write a file into the work folder; returns its path."""
+    """Write a file into the work directory; returns its path."""
     path = os.path.join(work_folder(), name)
     with open(path, "wb") as file:
         file.write(content if isinstance(content, bytes) else content.encode())
@@ -359,7 +360,7 @@ def write_file(name, content):
 
 
 def generate(namespace, device, *options):
-    """Run xmcast-gen to its end, and return what it says. Options as on its command line."""
+    """Run xmcast-gen with these options until it ends, and return its report."""
     done = namespace.run(program("xmcast-gen"), device, "-j", *options, timeout=120)
     return json.loads(done.stdout)
 
@@ -368,7 +369,7 @@ class Sink:
     """An xmcast-sink, started and ready."""
 
     def __init__(self, namespace, device, *options):
-        """Through tc by default, which has no ring of its own to overflow."""
+        """Receives in tc unless told otherwise, because tc has no ring that could overflow."""
         kind = () if "--verify" in options or "--xdp" in options else ("--skb",)
         options = [option for option in options if option != "--xdp"]
         self.process = start(namespace, program("xmcast-sink"), device, "-j", *kind, *options,
@@ -376,27 +377,27 @@ class Sink:
         self.process.wait_line("ready")
 
     def report(self, timeout=60):
-        """Wait for its end (--count, --idle) and return what it says."""
+        """Wait until it ends by itself (--count, --idle) and return its report."""
         self.process.wait(timeout)
         return self._parse()
 
     def stop(self):
-        """End it, and return what it says: after it has seen what is on its way to it."""
+        """Stop it once it has received what is on its way to it, and return its report."""
         wait_until(backlog_empty, "the receivers have taken in what was sent to them")
         self.process.stop()
         return self._parse()
 
     def _parse(self):
-        check(self.process.output, f"xmcast-sink said nothing (exit {self.process.returncode}):\n"
+        check(self.process.output, f"no report of xmcast-sink (exit {self.process.returncode}):\n"
               f"{self.process.log()}")
         return json.loads(self.process.output)
 
 
 def check_clean(report, sent, missing=0):
-    """The sink got exactly what the generator sent, each packet once, in order and whole, but for
+    """The sink received exactly what the generator sent, each packet once, in order and intact, except for
     those that the relay counted as dropped or refused by the kernel."""
     equal(report["received_packets"], sent["sent_packets"] - missing, "received by the sink")
-    # Numbers that the generator's own interface refused were never sent, and look like a loss.
+    # Packets that the generator's own interface refused were never sent, but look lost to the sink.
     check(report["lost"] <= sent["dropped_packets"] + missing, f"lost: {report['lost']}")
     for fault in ("duplicated", "reordered", "stale", "corrupted", "malformed"):
         equal(report[fault], 0, fault)
@@ -467,9 +468,9 @@ def lossless(attempt):
 
 
 def relay_stream(daemon, source, start_sinks, *options):
-    """Send a stream through the first rule of a daemon to sinks, one for each of its outputs, in
-    their order, until it arrives complete. Returns what the generator, the daemon and the sinks
-    say of it."""
+    """Send a stream through the first rule of a daemon to sinks, one for each output and in the same
+    order, until it arrives completely. Returns the report of the generator, the counters of the daemon
+    and the reports of the sinks."""
     result = None
 
     def attempt(_number):
@@ -489,11 +490,11 @@ def relay_stream(daemon, source, start_sinks, *options):
     return result
 
 
-# ---- books -----------------------------------------------------------------------------------
+# ---- counters that must add up ---------------------------------------------------------------
 
 def queue_drops(queue):
-    """What the kernel dropped at a queue's socket. An empty fill ring counts in both rx_dropped and
-    fill_ring_empty."""
+    """Packets that the kernel dropped at the socket of an RX queue. rx_dropped includes those that found
+    the fill ring empty."""
     return queue["rx_dropped"] + queue["rx_ring_full"]
 
 
@@ -516,7 +517,8 @@ def _open_books(stats, totals):
 
 
 def check_books(stats, totals=True):
-    """The books of a relay at rest close, to the packet. `totals`: these are of what there is."""
+    """Check that the counters of a relay at rest add up, to the packet. `totals`: the totals are those of
+    the present rules and interfaces."""
     for interface in stats["interfaces"]:
         _check_interface(interface, _workers_of(stats, interface))
     for rule in stats["rules"]:
@@ -560,7 +562,7 @@ def _check_rule(rule):
 def _check_totals(stats):
     totals, rules, interfaces = stats["totals"], stats["rules"], stats["interfaces"]
     if stats["generation"] > 1:
-        return  # what was counted by rules that are no more is in the totals, and nowhere else
+        return  # the totals include rules that no longer exist
     outputs = [output for rule in rules for output in rule["outputs"]]
     queues = [queue for interface in interfaces for queue in interface["queues"]]
     discarded = sum(sum(worker["drops"].values()) for worker in stats["workers"])
@@ -578,19 +580,19 @@ def _check_totals(stats):
 
 
 def interface_of(stats, name):
-    """The interface's counters."""
+    """The counters of an interface."""
     return next(i for i in stats["interfaces"] if i["name"] == name)
 
 
 def rule_of(stats, name):
-    """The rule's counters."""
+    """The counters of a rule."""
     return next(r for r in stats["rules"] if r["name"] == name)
 
 
 # ---- topology --------------------------------------------------------------------------------
 
 class Star:
-    """A relay with sources on one side and receivers on the other, each in its own namespace.
+    """A relay with sources on one side and receivers on the other, each in a namespace of its own.
 
         source 0  s0 10.1.0.1 ──── 10.1.0.2 in0  relay  out0 10.2.0.1 ──── 10.2.0.2 r0  receiver 0
         source 1  s0 10.1.1.1 ──── 10.1.1.2 in1         out1 10.2.1.1 ──── 10.2.1.2 r0  receiver 1
@@ -612,13 +614,13 @@ class Star:
         receiver = Namespace(f"receiver{i}")
         veth(self.relay, f"out{i}", receiver, "r0", near_addr=f"10.2.{i}.1/24",
              far_addr=f"10.2.{i}.2/24", mtu=mtu)
-        receiver.ip("route add default dev r0")  # whatever source the packets have
-        # Known neighbours: the kernel drops, uncounted by us, what waits for ARP for too long.
+        receiver.ip("route add default dev r0")  # so that packets of any source pass
+        # Known neighbours: the kernel drops packets that wait for ARP too long, and we cannot count them.
         know(self.relay, f"out{i}", f"10.2.{i}.2", receiver, "r0")
         return receiver
 
 
 def know(namespace, device, address, neighbour, neighbour_device):
-    """A permanent neighbour entry."""
+    """Add a permanent neighbour entry."""
     namespace.ip(f"neigh replace {address} lladdr {neighbour.mac(neighbour_device)} "
                  f"dev {device} nud permanent")
