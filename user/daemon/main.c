@@ -31,7 +31,6 @@
 #include "daemon/sinks.h"
 #include "daemon/statistics.h"
 #include "daemon/watchdog.h"
-#include "rules/save.h"
 
 /* What an event of the main loop is about; relay_watch() has 0. */
 enum source {
@@ -372,16 +371,6 @@ static int confine(struct daemon *daemon)
 	return err ? err : sandbox_enter(SANDBOX_MAIN);
 }
 
-/* What a predecessor that was killed has left beside the file. */
-static void sweep(const struct daemon *daemon)
-{
-	int removed = daemon->options.config ? config_sweep(daemon->options.config) : 0;
-
-	if (removed > 0)
-		log_info("leftovers-removed", LOG_TEXT("path", daemon->options.config),
-			 LOG_INT("files", removed));
-}
-
 static int open_epoll(struct daemon *daemon)
 {
 	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -453,7 +442,6 @@ static int serve(struct daemon *daemon)
 	if (!daemon->relay)
 		return err;
 	if (!err) {
-		sweep(daemon);
 		log_ready(daemon);
 		service_ready(daemon);
 		err = run(daemon);

@@ -13,6 +13,7 @@
 #include "daemon/methods_rules.h"
 #include "daemon/reload.h"
 #include "rules/diff.h"
+#include "rules/save.h"
 
 /* Bytes of the text in one answer. */
 #define PIECE 65536
@@ -66,7 +67,7 @@ void method_config_save(void *context, const json_t *params, struct control_repl
 			     "config save FILE\" writes one");
 	else if (err)
 		control_fail(reply, CONTROL_FAILED, "%s: %s", daemon->options.config,
-			     strerror(-err));
+			     config_save_reason(err));
 	else
 		reply->result =
 			json_pack("{s:o, s:I}", "path", json_text_string(daemon->options.config),

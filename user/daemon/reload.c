@@ -229,8 +229,8 @@ static void save_change(struct daemon *daemon)
 	if (err)
 		log_error("save-failed",
 			  LOG_TEXT("path", daemon->options.config ? daemon->options.config : ""),
-			  LOG_ERROR(err),
-			  LOG_TEXT("hint", "the change is at work, and not in the file"));
+			  LOG_TEXT("error", config_save_reason(err)),
+			  LOG_TEXT("hint", "the change is applied, but not in the file"));
 }
 
 int daemon_change_rules(struct daemon *daemon, const struct rule_operation *operations,
