@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "rules/add.h"
+#include "rules/change.h"
 #include "rules/grammar.h"
 
 static inline void require(bool holds)

@@ -70,14 +70,14 @@ def batch_errors():
         {"file": "operations", "line": 2, "column": 1, "word": "cam2", "message": "no such rule"},
         {"file": "operations", "line": 3, "column": 6, "word": "out", "message": "odd"},
         {"file": "operations", "line": 4, "message": "without a column"},
-        {"file": "operations", "line": 4, "message": "twice; first at line 3, column 4"},
-        {"file": "operations", "line": 4, "message": "twice; first at line 9, column 4"},
+        {"file": "operations", "line": 4, "message": "rule a (line 3) has it"},
+        {"file": "operations", "line": 4, "message": "rule a (line 9) has it"},
         {"file": "operations", "line": 99, "message": "no such line"}]}))
     path = write_file("refused", "\n  rule del cam1 cam2\n\nrule add in x out y\nrule del z\n")
     done = ctl(daemon, "-batch", path, code=EXIT_REFUSED)
     equal(done.stderr.replace(path, "F"), "F:2:17: 'cam2': no such rule\nF:4:15: 'out': odd\n"
-          "F:5:10: without a column\nF:5:10: twice; first at line 4, column 13\n"
-          "F:5:10: twice; first at line 9, column 4\noperations:99: no such line\n"
+          "F:5:10: without a column\nF:5:10: rule a (line 4) has it\n"
+          "F:5:10: rule a (line 9) has it\noperations:99: no such line\n"
           "xmcastctl: refused: 6 errors\n", "errors")
 
 

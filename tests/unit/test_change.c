@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "expect.h"
-#include "rules/add.h"
 #include "rules/change.h"
 #include "rules/grammar.h"
 
@@ -146,7 +145,7 @@ static const struct {
 	  {3, 1, "", "no rule of this name"},
 	  {4, 1, "\\x1b", "no rule of this name"}}},
 	{{{RULE_ADD, "  a in 239.1.1.4:1@x out 1.1.1.1:1"}},
-	 {{1, 3, "a", "duplicate rule name, expected one that no rule has"}}},
+	 {{1, 3, "a", "duplicate rule name: a rule already has it"}}},
 	{{{RULE_REPLACE, "d in 239.1.1.4:1@x out 1.1.1.1:1"}},
 	 {{1, 1, "d", "no rule of this name, expected one that exists"}}},
 	{{{RULE_REPLACE, "in 239.1.1.1:1@x out 1.1.1.1:1"}},
@@ -156,19 +155,21 @@ static const struct {
 	 {{2, 1, "a", "no rule of this name"},
 	  {3, 1, "a", "no rule of this name"},
 	  {4, 1, "a", "no rule of this name"}}},
-	{{{RULE_DELETE, "a"}, {RULE_ADD, A}, {RULE_ADD, A}}, {{3, 1, "a", "duplicate rule name"}}},
+	{{{RULE_DELETE, "a"}, {RULE_ADD, A}, {RULE_ADD, A}},
+	 {{3, 1, "a", "duplicate rule name: a rule (line 2) already has it"},
+	  {3, 6, "239.1.1.1:1@x", "duplicate input: rule a (line 2) already has it"}}},
 	{{{RULE_ADD, A}, {RULE_DELETE, "a"}}, {{1, 1, "a", "duplicate rule name"}}},
 	{{{RULE_ENABLE, "d"}, {RULE_ADD, "d in 239.1.1.4:1@x out 1.1.1.1:1"}},
 	 {{1, 1, "d", "no rule of this name"}}},
 	/* inputs */
 	{{{RULE_ADD, "d in 239.1.1.1:1@x out 1.1.1.1:1"}},
-	 {{1, 6, "239.1.1.1:1@x", "duplicate input, expected one that no rule has"}}},
+	 {{1, 6, "239.1.1.1:1@x", "duplicate input: rule a already has it"}}},
 	/* the rule that has it comes later in the order of rules */
 	{{{RULE_REPLACE, "a in 239.1.1.3:1@x out 1.1.1.1:1"}},
-	 {{1, 6, "239.1.1.3:1@x", "duplicate input, expected one that no rule has"}}},
+	 {{1, 6, "239.1.1.3:1@x", "duplicate input: rule c already has it"}}},
 	{{{RULE_REPLACE, "b in 239.1.1.4:1@x out 1.1.1.1:1"},
 	  {RULE_REPLACE, "a in 239.1.1.4:1@x out 1.1.1.1:1"}},
-	 {{2, 6, "239.1.1.4:1@x", "duplicate input, expected it once; first at line 1, column 6"}}},
+	 {{2, 6, "239.1.1.4:1@x", "duplicate input: rule b (line 1) already has it"}}},
 	{{{RULE_REPLACE, "a in 239.1.1.2:1@x out 1.1.1.1:1"}, {RULE_DISABLE, "b"}},
 	 {{1, 6, "239.1.1.2:1@x", "duplicate input"}}},
 	/* rules that are wrong by themselves */

@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "expect.h"
-#include "rules/add.h"
 #include "rules/change.h"
 #include "rules/grammar.h"
 
@@ -159,7 +158,7 @@ static const struct {
 	{{{RULE_ENABLE, "b"}, {RULE_DELETE, "a"}}, {{0}}},
 	{{{RULE_DISABLE, "a"}, {RULE_ENABLE, "b"}}, {{0}}},
 	{{{RULE_REPLACE, "a in 239.1.1.1:1@a out 239.1.1.3:1@c"}},
-	 {{1, 24, "239.1.1.3:1@c", ": c -> a -> c,"}}},
+	 {{1, 24, "239.1.1.3:1@c", ": a -> c -> a,"}}},
 	{{{RULE_REPLACE, "a in 239.1.1.1:1@a may_loop out 239.1.1.3:1@c"}, {RULE_ENABLE, "b"}},
 	 {{0}}},
 	/* said in one operation, put to work by another */

@@ -15,7 +15,6 @@
 #include "base/json_text.h"
 #include "control/rpc.h"
 #include "membership/membership.h"
-#include "rules/add.h"
 #include "rules/change.h"
 #include "rules/diff.h"
 #include "rules/file.h"

@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "expect.h"
-#include "rules/add.h"
+#include "rules/change.h"
 #include "rules/schema.h"
 
 #define RULES_MAX 4
@@ -14,21 +14,21 @@ static const struct {
 } bad[] = {
 	/* names */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "a in 239.1.1.2:1@a out 1.1.1.1:1"},
-	 {{2, 1, "a", "duplicate rule name, expected it once; first at line 1, column 1"}}},
+	 {{2, 1, "a", "duplicate rule name: a rule (line 1) already has it"}}},
 	{{"in 239.1.1.1:1@a out 1.1.1.1:1", "239.1.1.1:1@a in 239.1.1.2:1@a out 1.1.1.1:1"},
 	 {{2, 1, "239.1.1.1:1@a", "duplicate rule name"}}},
 	{{"239.1.1.1:1@a in 239.1.1.2:1@a out 1.1.1.1:1", " in 239.1.1.1:1@a out 1.1.1.1:1"},
 	 {{2, 2, "239.1.1.1:1@a", "duplicate rule name"}}},
 	/* inputs */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "b in 239.1.1.1:1@a out 1.1.1.2:1"},
-	 {{2, 6, "239.1.1.1:1@a", "duplicate input, expected it once; first at line 1, column 6"}}},
+	 {{2, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"}}},
 	{{"a in 239.1.1.1:1@a source 1.1.1.1 out 1.1.1.1:1",
 	  "b in 239.1.1.1:1@a source 1.1.1.1 out 1.1.1.2:1"},
 	 {{2, 6, "239.1.1.1:1@a", "duplicate input"}}},
 	{{"a in 239.1.1.1:1@a source 10.0.0.0/8 out 1.1.1.1:1",
 	  "b in 239.1.1.1:1@a source 10.0.0.0/9 out 1.1.1.2:1",
 	  "c in 239.1.1.1:1@a source 10.0.0.0/8 out 1.1.1.2:1"},
-	 {{3, 6, "239.1.1.1:1@a", "duplicate input, expected it once; first at line 1"}}},
+	 {{3, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"}}},
 	{{"a in [ff3e::1]:1@a source 10.0.0.0/8 out 1.1.1.1:1"},
 	 {{1, 27, "10.0.0.0/8", "another address family than the input, expected IPv6"}}},
 	/* a derived name is duplicate with its input: said once */
@@ -37,9 +37,9 @@ static const struct {
 	/* both; and three of a kind */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "a in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "a in 239.1.1.2:1@a out 1.1.1.1:1"},
-	 {{2, 6, "239.1.1.1:1@a", "duplicate input"},
-	  {2, 1, "a", "duplicate rule name"},
-	  {3, 1, "a", "first at line 1, column 1"}}},
+	 {{2, 1, "a", "duplicate rule name: a rule (line 1) already has it"},
+	  {3, 1, "a", "duplicate rule name: a rule (line 1) already has it"},
+	  {2, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"}}},
 	/* loops */
 	{{"a in 239.1.1.1:1@a out 239.1.1.1:1@a"},
 	 {{1, 24, "239.1.1.1:1@a", "the output is the rule's own input"}}},
@@ -154,8 +154,8 @@ static void test_good(void **state)
 static void test_add_later(void **state)
 {
 	static const struct expected duplicates[] = {
-		{1, 6, "239.1.1.1:1@a", "duplicate input, expected one that no rule has"},
-		{1, 1, "a", "duplicate rule name, expected one that no rule has"},
+		{1, 1, "a", "duplicate rule name: a rule already has it"},
+		{1, 6, "239.1.1.1:1@a", "duplicate input: rule a already has it"},
 		{0},
 	};
 	static const struct expected mixed[] = {{2, 1, "in", "nothing after it"}, {0}};
@@ -166,9 +166,11 @@ static void test_add_later(void **state)
 
 	config_init(&config);
 	config.stats_interval = 5;
-	assert_int_equal(config_add_rule_text(&config, good[0], "x", &errors), 0);
+	assert_int_equal(config_add_rules(&config, (const char *const[]){good[0]}, 1, "x", &errors),
+			 0);
 	before = config.rules;
-	assert_int_equal(config_add_rule_text(&config, good[0], "x", &errors), -EINVAL);
+	assert_int_equal(config_add_rules(&config, (const char *const[]){good[0]}, 1, "x", &errors),
+			 -EINVAL);
 	expect_errors(&errors, duplicates, "the same again");
 	assert_int_equal(config_add_rules(&config, texts, 2, "x", &errors), -EINVAL);
 	expect_errors(&errors, mixed, "one good, one bad");
@@ -179,7 +181,9 @@ static void test_add_later(void **state)
 	for (unsigned int i = 1; i < sizeof(good) / sizeof(good[0]); i++) {
 		if (i == 1) /* its name is taken by now */
 			continue;
-		assert_int_equal(config_add_rule_text(&config, good[i], "x", &errors), 0);
+		assert_int_equal(
+			config_add_rules(&config, (const char *const[]){good[i]}, 1, "x", &errors),
+			0);
 	}
 	expect_no_errors(&errors, "later");
 	assert_int_equal(config.nr_rules, sizeof(good) / sizeof(good[0]));
@@ -201,11 +205,13 @@ static void test_outputs_limit(void **state)
 	config_init(&config);
 	for (int i = 1; i <= XMC_MAX_OUTPUTS; i++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "    out 1.1.1.1:%d", i);
-	assert_int_equal(config_add_rule_text(&config, text, "x", &errors), 0);
+	assert_int_equal(config_add_rules(&config, (const char *const[]){text}, 1, "x", &errors),
+			 0);
 	assert_int_equal(config.rules[0].nr_outputs, XMC_MAX_OUTPUTS);
 	config_free(&config);
 	snprintf(text + used, sizeof(text) - used, "    out 1.1.1.1:257");
-	assert_int_equal(config_add_rule_text(&config, text, "x", &errors), -EINVAL);
+	assert_int_equal(config_add_rules(&config, (const char *const[]){text}, 1, "x", &errors),
+			 -EINVAL);
 	expect_errors(&errors, expected, "257 outputs");
 	config_free(&config);
 }
@@ -254,7 +260,9 @@ static void test_rules_limit(void **state)
 	assert_int_equal(config_add_rules(&config, list, XMC_MAX_RULES, "x", &errors), 0);
 	expect_no_errors(&errors, "65,536 rules");
 	assert_int_equal(config.nr_rules, XMC_MAX_RULES);
-	assert_int_equal(config_add_rule_text(&config, list[XMC_MAX_RULES], "x", &errors), -EINVAL);
+	assert_int_equal(config_add_rules(&config, (const char *const[]){list[XMC_MAX_RULES]}, 1,
+					  "x", &errors),
+			 -EINVAL);
 	expect_errors(&errors, one_more, "one more");
 	assert_int_equal(config.nr_rules, XMC_MAX_RULES);
 	config_free(&config);
@@ -282,7 +290,7 @@ static void test_all_duplicate(void **state)
 static void test_interfaces(void **state)
 {
 	static const struct expected expected[] = {
-		{5, 3, "eth0", "duplicate interface, expected it once; first at line 3, column 3"},
+		{5, 3, "eth0", "duplicate interface: it is there already (line 3)"},
 		{0},
 	};
 	const char *text = "rules: [ \"in 239.1.1.1:1@a out 1.1.1.1:1\" ]\n"

@@ -8,7 +8,7 @@
 static struct log_limiter_event *find(struct log_limiter *limiter, const char *event)
 {
 	size_t length = strnlen(event, LOG_LIMITER_NAME - 1);
-	uint32_t start = lookup_hash(LOOKUP_SEED, event, length);
+	uint32_t start = lookup_hash(event, length);
 
 	for (uint32_t i = 0; length && i < LOG_LIMITER_EVENTS; i++) {
 		struct log_limiter_event *slot = &limiter->events[(start + i) % LOG_LIMITER_EVENTS];

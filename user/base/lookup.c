@@ -5,32 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FNV_PRIME 16777619u
-
-uint32_t lookup_hash(uint32_t seed, const void *bytes, size_t length)
-{
-	const unsigned char *byte = bytes;
-
-	for (size_t i = 0; i < length; i++)
-		seed = (seed ^ byte[i]) * FNV_PRIME;
-	return seed;
-}
-
-uint32_t lookup_hash_text(const char *text)
-{
-	return lookup_hash(LOOKUP_SEED, text, strlen(text));
-}
-
-int lookup_init(struct lookup *lookup, size_t elements, const void *array,
-		bool (*has_key)(const void *array, uint32_t index, const void *key))
+int lookup_init(struct lookup *lookup, size_t elements, const void *keys, size_t stride,
+		size_t key_size)
 {
 	size_t slots = 2;
 
 	while (slots < 2 * elements)
 		slots *= 2;
-	*lookup =
-		(struct lookup){.mask = (uint32_t)(slots - 1), .array = array, .has_key = has_key};
-	lookup->slots = calloc(slots, sizeof(*lookup->slots));
+	*lookup = (struct lookup){
+		.slots = calloc(slots, sizeof(*lookup->slots)),
+		.mask = (uint32_t)(slots - 1),
+		.keys = keys,
+		.stride = stride,
+		.key_size = key_size,
+	};
 	return lookup->slots ? 0 : -ENOMEM;
 }
 
@@ -40,33 +28,55 @@ void lookup_free(struct lookup *lookup)
 	lookup->slots = NULL;
 }
 
-/* The slot of the element with this key, or the free slot where it would be. */
-static uint32_t *find_slot(const struct lookup *lookup, uint32_t hash, const void *key)
+/* Four bytes at a time, because most keys are made of words. */
+uint32_t lookup_hash(const void *bytes, size_t length)
 {
-	/* The low bits of FNV alone are its weakest. */
-	uint32_t slot = (hash ^ hash >> 16) & lookup->mask;
+	const unsigned char *byte = bytes;
+	uint32_t hash = 2166136261u, word;
+	size_t i = 0;
 
-	while (lookup->slots[slot] && !lookup->has_key(lookup->array, lookup->slots[slot] - 1, key))
+	for (; i + sizeof(word) <= length; i += sizeof(word)) {
+		memcpy(&word, byte + i, sizeof(word));
+		hash = (hash ^ word) * 0x9e3779b1u;
+		hash ^= hash >> 15;
+	}
+	for (; i < length; i++)
+		hash = (hash ^ byte[i]) * 16777619u;
+	return hash ^ hash >> 16;
+}
+
+static const char *key_of(const struct lookup *lookup, uint32_t index)
+{
+	return (const char *)lookup->keys + index * lookup->stride;
+}
+
+/* The slot of the element with this key, or the free one where it would be. */
+static uint32_t *find_slot(const struct lookup *lookup, const char *key)
+{
+	size_t length = lookup->key_size ? lookup->key_size : strlen(key);
+	uint32_t slot = lookup_hash(key, length) & lookup->mask;
+
+	while (lookup->slots[slot]) {
+		const char *other = key_of(lookup, lookup->slots[slot] - 1);
+
+		if (lookup->key_size ? memcmp(other, key, length) == 0 : strcmp(other, key) == 0)
+			break;
 		slot = (slot + 1) & lookup->mask;
+	}
 	return &lookup->slots[slot];
 }
 
-uint32_t lookup_find(const struct lookup *lookup, uint32_t hash, const void *key)
+uint32_t lookup_find(const struct lookup *lookup, const void *key)
 {
-	/* A free slot gives 0 - 1, which is LOOKUP_NONE. */
-	return *find_slot(lookup, hash, key) - 1;
+	/* Of a free slot: 0 - 1 is LOOKUP_NONE. */
+	return *find_slot(lookup, key) - 1;
 }
 
-uint32_t lookup_add(struct lookup *lookup, uint32_t hash, const void *key, uint32_t index)
+uint32_t lookup_add(struct lookup *lookup, uint32_t index)
 {
-	uint32_t *slot = find_slot(lookup, hash, key), before = *slot - 1;
+	uint32_t *slot = find_slot(lookup, key_of(lookup, index)), before = *slot - 1;
 
 	if (before == LOOKUP_NONE)
 		*slot = index + 1;
 	return before;
-}
-
-void lookup_set(struct lookup *lookup, uint32_t hash, const void *key, uint32_t index)
-{
-	*find_slot(lookup, hash, key) = index + 1;
 }

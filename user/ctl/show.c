@@ -112,26 +112,22 @@ static long long place_column(const struct place *place, long long column)
 	return column > 0 && column < INT32_MAX ? place->column + column - 1 : place->column;
 }
 
-/* A message may end with another place, "...; first at line 2, column 6", which is one of ours as
- * well. */
+/* A message may name another line of the request, "... rule cam1 (line 4) ...", which is one of the
+ * file as well. */
 static void show_message(FILE *stream, const char *message, const struct places *places)
 {
-	static const char before[] = "first at line ";
-	static const char between[] = ", column ";
+	static const char before[] = " (line ";
 	const char *at = strstr(message, before);
 	const struct place *place = NULL;
 	char *end = NULL;
-	long long line;
 
 	if (at) {
-		line = strtoll(at + strlen(before), &end, 10);
-		if (strncmp(end, between, strlen(between)) == 0)
-			place = find_place(places, line);
+		at += strlen(before);
+		place = find_place(places, strtoll(at, &end, 10));
 	}
-	if (place)
-		screen_print_to(stream, " %.*s%s%u%s%lld\n", (int)(at - message), message, before,
-				place->line, between,
-				place_column(place, strtoll(end + strlen(between), NULL, 10)));
+	if (place && *end == ')')
+		screen_print_to(stream, " %.*s%u%s\n", (int)(at - message), message, place->line,
+				end);
 	else
 		screen_print_to(stream, " %s\n", message);
 }

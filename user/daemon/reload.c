@@ -11,9 +11,10 @@
 #include "base/log.h"
 #include "daemon/service.h"
 #include "daemon/sinks.h"
-#include "rules/add.h"
+#include "rules/change.h"
 #include "rules/diff.h"
 #include "rules/file.h"
+#include "rules/grammar.h"
 #include "rules/save.h"
 #include "rules/write.h"
 
@@ -21,18 +22,18 @@
  * Disabled or not, it is the same one. */
 static bool has_rule(const struct config *config, const char *text)
 {
+	const struct position at = {"", 1, 1};
 	struct errors errors = {0};
-	struct config alone;
 	bool found = false;
+	struct rule rule;
 
-	config_init(&alone);
-	if (!config_add_rule_text(&alone, text, "", &errors)) {
+	if (!grammar_parse_rule(text, strlen(text), &at, &rule, NULL, &errors)) {
 		for (unsigned int i = 0; !found && i < config->nr_rules; i++) {
-			alone.rules[0].disabled = config->rules[i].disabled;
-			found = rule_equal(&alone.rules[0], &config->rules[i]);
+			rule.disabled = config->rules[i].disabled;
+			found = rule_equal(&rule, &config->rules[i]);
 		}
+		rule_free(&rule);
 	}
-	config_free(&alone);
 	errors_free(&errors);
 	return found;
 }

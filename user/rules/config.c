@@ -22,28 +22,15 @@ void config_free(struct config *config)
 	config_init(config);
 }
 
-int config_copy_settings(struct config *copy, const struct config *config)
+/* *copy has the plain settings already. */
+static int copy_arrays(struct config *copy, const struct config *config)
 {
-	*copy = *config;
-	copy->nr_rules = 0;
-	copy->rules = NULL;
-	copy->ifaces = NULL;
-	if (config->nr_ifaces == 0)
-		return 0;
-	copy->ifaces = calloc(config->nr_ifaces, sizeof(*copy->ifaces));
-	if (!copy->ifaces) {
-		config_init(copy);
+	copy->ifaces = calloc(config->nr_ifaces + 1UL, sizeof(*copy->ifaces));
+	copy->rules = calloc(config->nr_rules + 1UL, sizeof(*copy->rules));
+	if (!copy->ifaces || !copy->rules)
 		return -ENOMEM;
-	}
+	copy->nr_ifaces = config->nr_ifaces;
 	memcpy(copy->ifaces, config->ifaces, config->nr_ifaces * sizeof(*copy->ifaces));
-	return 0;
-}
-
-static int copy_rules(struct config *copy, const struct config *config)
-{
-	copy->rules = calloc(config->nr_rules ? config->nr_rules : 1, sizeof(*copy->rules));
-	if (!copy->rules)
-		return -ENOMEM;
 	while (copy->nr_rules < config->nr_rules) {
 		int err = rule_copy(&copy->rules[copy->nr_rules], &config->rules[copy->nr_rules]);
 
@@ -56,10 +43,11 @@ static int copy_rules(struct config *copy, const struct config *config)
 
 int config_copy(struct config *copy, const struct config *config)
 {
-	int err = config_copy_settings(copy, config);
+	int err;
 
-	if (!err)
-		err = copy_rules(copy, config);
+	*copy = *config;
+	copy->nr_rules = copy->nr_ifaces = 0;
+	err = copy_arrays(copy, config);
 	if (err)
 		config_free(copy);
 	return err;
@@ -72,7 +60,7 @@ static bool settings_equal(const void *a, const void *b, bool of_iface)
 
 	for (const struct setting *setting = setting_list; setting->name; setting++) {
 		if (setting_of_iface(setting) == of_iface &&
-		    strcmp(setting_format(setting, a, first), setting_format(setting, b, second)))
+		    strcmp(setting_format(setting, a, first), setting_format(setting, b, second)) != 0)
 			return false;
 	}
 	return true;

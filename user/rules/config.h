@@ -14,9 +14,6 @@ void config_init(struct config *config);
 /* Copy all of it, rules included. 0, or -ENOMEM (then *copy is empty). */
 int config_copy(struct config *copy, const struct config *config);
 
-/* Copy everything but the rules; the copy has none. 0, or -ENOMEM (then *copy is empty). */
-int config_copy_settings(struct config *copy, const struct config *config);
-
 /* Whether both say the same: rules in the same order, sections of interfaces, every setting. */
 bool config_equal(const struct config *a, const struct config *b);
 

@@ -12,31 +12,21 @@
 
 /* --- rules --- */
 
-static bool rule_has_name(const void *array, uint32_t index, const void *key)
-{
-	const struct rule *rules = array;
-
-	return strcmp(rules[index].name, key) == 0;
-}
-
 /* Enter `before`s rules by name, compare each of `after` with its namesake, and note in `found`
  * which have one. */
 static int compare_rules(const struct config *before, const struct config *after,
 			 struct config_diff *diff, bool *found)
 {
 	struct lookup names;
-	int error = lookup_init(&names, before->nr_rules, before->rules, rule_has_name);
+	int error = lookup_init(&names, before->nr_rules, before->rules, sizeof(*before->rules), 0);
 
 	if (error)
 		return error;
-	for (unsigned int i = 0; i < before->nr_rules; i++) {
-		const char *name = before->rules[i].name;
-
-		lookup_add(&names, lookup_hash_text(name), name, i);
-	}
+	for (unsigned int i = 0; i < before->nr_rules; i++)
+		lookup_add(&names, i);
 	for (unsigned int i = 0; i < after->nr_rules; i++) {
 		const struct rule *rule = &after->rules[i];
-		uint32_t index = lookup_find(&names, lookup_hash_text(rule->name), rule->name);
+		uint32_t index = lookup_find(&names, rule->name);
 
 		if (index == LOOKUP_NONE) {
 			diff->added[diff->nr_added++] = i;
@@ -112,38 +102,20 @@ static int diff_settings(const char *iface, const void *before, const void *afte
 
 /* --- interfaces --- */
 
-static bool iface_has_name(const void *array, uint32_t index, const void *key)
-{
-	const struct iface_config *ifaces = array;
-
-	return strcmp(ifaces[index].name, key) == 0;
-}
-
 static int index_ifaces(struct lookup *names, const struct config *config)
 {
-	int error = lookup_init(names, config->nr_ifaces, config->ifaces, iface_has_name);
+	int error =
+		lookup_init(names, config->nr_ifaces, config->ifaces, sizeof(*config->ifaces), 0);
 
-	for (unsigned int i = 0; i < config->nr_ifaces && !error; i++) {
-		const char *name = config->ifaces[i].name;
-
-		lookup_add(names, lookup_hash_text(name), name, i);
-	}
+	for (unsigned int i = 0; i < config->nr_ifaces && !error; i++)
+		lookup_add(names, i);
 	return error;
-}
-
-/* The interface's section, or NULL. */
-static const struct iface_config *find_iface(const struct lookup *names, const char *name)
-{
-	uint32_t index = lookup_find(names, lookup_hash_text(name), name);
-
-	return index == LOOKUP_NONE ? NULL : (const struct iface_config *)names->array + index;
 }
 
 static int diff_ifaces(const struct config *before, const struct config *after,
 		       struct config_diff *diff)
 {
 	struct iface_config none = {.queues = 0};
-	const struct iface_config *other;
 	struct lookup before_names = {0}, after_names = {0};
 	int error = index_ifaces(&before_names, before);
 
@@ -152,14 +124,15 @@ static int diff_ifaces(const struct config *before, const struct config *after,
 		error = index_ifaces(&after_names, after);
 	for (unsigned int i = 0; i < before->nr_ifaces && !error; i++) {
 		const struct iface_config *iface = &before->ifaces[i];
+		uint32_t other = lookup_find(&after_names, iface->name);
 
-		other = find_iface(&after_names, iface->name);
-		error = diff_settings(iface->name, iface, other ? other : &none, diff);
+		error = diff_settings(iface->name, iface,
+				      other == LOOKUP_NONE ? &none : &after->ifaces[other], diff);
 	}
 	for (unsigned int i = 0; i < after->nr_ifaces && !error; i++) {
 		const struct iface_config *iface = &after->ifaces[i];
 
-		if (!find_iface(&before_names, iface->name))
+		if (lookup_find(&before_names, iface->name) == LOOKUP_NONE)
 			error = diff_settings(iface->name, &none, iface, diff);
 	}
 	lookup_free(&before_names);

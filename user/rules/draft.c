@@ -2,10 +2,21 @@
 #include "rules/draft.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rules/array.h"
+
+/* ---- rules ---- */
+
+const char *position_line(const struct position *at, char text[LINE_TEXT_SIZE])
+{
+	*text = '\0';
+	if (at->line)
+		snprintf(text, LINE_TEXT_SIZE, " (line %u)", at->line);
+	return text;
+}
 
 void rule_positions_free(struct rule_positions *where)
 {
@@ -45,71 +56,87 @@ void rule_complete(struct rule *rule, const struct rule_positions *where)
 		rule_derive_name(rule);
 }
 
+/* ---- configurations ---- */
+
 void draft_init(struct draft *draft)
 {
 	memset(draft, 0, sizeof(*draft));
 	config_init(&draft->config);
 }
 
-int draft_init_from(struct draft *draft, const struct config *config)
+/* Room for this number of rules and their positions. */
+static int reserve(struct draft *draft, size_t count)
 {
-	unsigned int size = 1; /* as array_grow() would have left it */
-
-	draft_init(draft);
-	if (config->nr_rules == 0)
-		return 0;
-	while (size < config->nr_rules)
-		size *= 2;
-	draft->config.rules = reallocarray(NULL, size, sizeof(*config->rules));
-	if (!draft->config.rules)
-		return -ENOMEM;
-	memcpy(draft->config.rules, config->rules, config->nr_rules * sizeof(*config->rules));
-	draft->config.nr_rules = config->nr_rules;
-	draft->first = config->nr_rules;
-	return 0;
-}
-
-static int append_rule(struct draft *draft, const struct rule *rule,
-		       const struct rule_positions *where, struct errors *errors)
-{
-	unsigned int used = draft->config.nr_rules;
+	size_t room = draft->room ? draft->room : 1;
 	struct rule_positions *positions;
 	struct rule *rules;
 
-	if (used == XMC_MAX_RULES) {
-		if (!draft->full)
-			errors_add(errors, &where->name, rule->name, strlen(rule->name),
-				   "too many rules, expected at most %d", XMC_MAX_RULES);
-		draft->full = true;
-		return -E2BIG;
-	}
-	rules = array_grow(draft->config.rules, used, sizeof(*rules));
+	if (count <= draft->room)
+		return 0;
+	while (room < count)
+		room *= 2;
+	rules = reallocarray(draft->config.rules, room, sizeof(*rules));
 	if (!rules)
 		return -ENOMEM;
 	draft->config.rules = rules;
-	positions = array_grow(draft->rules_at, used - draft->first, sizeof(*positions));
+	positions = reallocarray(draft->rules_at, room, sizeof(*positions));
 	if (!positions)
 		return -ENOMEM;
 	draft->rules_at = positions;
-	rules[used] = *rule;
-	positions[used - draft->first] = *where;
-	draft->config.nr_rules++;
+	draft->room = (unsigned int)room;
 	return 0;
 }
 
-int draft_add_rule(struct draft *draft, struct rule *rule, struct rule_positions *where,
-		   struct errors *errors)
+int draft_init_from(struct draft *draft, const struct config *config, size_t more)
 {
-	int error = append_rule(draft, rule, where, errors);
+	int err;
 
-	if (error) {
+	memset(draft, 0, sizeof(*draft));
+	err = config_copy(&draft->config, config);
+	if (!err)
+		err = reserve(draft, config->nr_rules + more);
+	if (err)
+		config_free(&draft->config);
+	else if (config->nr_rules)
+		memset(draft->rules_at, 0, config->nr_rules * sizeof(*draft->rules_at));
+	return err;
+}
+
+int draft_add_rule(struct draft *draft, struct rule *rule, struct rule_positions *where)
+{
+	unsigned int used = draft->config.nr_rules;
+	int err = reserve(draft, used + 1UL);
+
+	if (err) {
 		rule_free(rule);
 		rule_positions_free(where);
+		return err;
 	}
-	/* Moved, or freed. */
+	draft->config.rules[used] = *rule;
+	draft->rules_at[used] = *where;
+	draft->config.nr_rules++;
 	memset(rule, 0, sizeof(*rule));
 	memset(where, 0, sizeof(*where));
-	return error;
+	return 0;
+}
+
+void draft_drop_rule(struct draft *draft, unsigned int index)
+{
+	rule_free(&draft->config.rules[index]);
+	rule_positions_free(&draft->rules_at[index]);
+}
+
+void draft_compact(struct draft *draft)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < draft->config.nr_rules; i++) {
+		if (!*draft->config.rules[i].name)
+			continue;
+		draft->config.rules[kept] = draft->config.rules[i];
+		draft->rules_at[kept++] = draft->rules_at[i];
+	}
+	draft->config.nr_rules = kept;
 }
 
 int draft_add_iface(struct draft *draft, const struct iface_config *iface,
@@ -132,21 +159,20 @@ int draft_add_iface(struct draft *draft, const struct iface_config *iface,
 	return 0;
 }
 
-void draft_free_positions(struct draft *draft)
+void draft_finish(struct draft *draft, struct config *config)
 {
-	for (unsigned int i = draft->first; i < draft->config.nr_rules; i++)
-		rule_positions_free(&draft->rules_at[i - draft->first]);
+	for (unsigned int i = 0; i < draft->config.nr_rules; i++)
+		rule_positions_free(&draft->rules_at[i]);
 	free(draft->rules_at);
-	free(draft->enabled_at);
 	free(draft->ifaces_at);
+	*config = draft->config;
+	memset(draft, 0, sizeof(*draft));
 }
 
 void draft_free(struct draft *draft)
 {
-	draft_free_positions(draft);
-	for (unsigned int i = draft->first; i < draft->config.nr_rules; i++)
-		rule_free(&draft->config.rules[i]);
-	free(draft->config.rules);
-	free(draft->config.ifaces);
-	memset(draft, 0, sizeof(*draft));
+	struct config config;
+
+	draft_finish(draft, &config);
+	config_free(&config);
 }

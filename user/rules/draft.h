@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A configuration under construction: what has been parsed so far, and where it stood. It becomes a
- * struct config as a whole or not at all. Internal to this module; any thread.
+ * Rules and configurations under construction: what has been parsed so far, and where it stood. A
+ * draft becomes a struct config as a whole or not at all. Internal to this directory; any thread.
  */
 #ifndef XMCAST_RULES_DRAFT_H
 #define XMCAST_RULES_DRAFT_H
@@ -9,14 +9,23 @@
 #include "base/errors.h"
 #include "rules/config.h"
 
-/* Where the words of a rule stand: kept while parsing, so that later checks can name the place. */
+/* Where the words of a rule stand: kept while parsing, so that later checks can name the place. All
+ * zero: the rule was accepted earlier, and nothing is reported about it. */
 struct rule_positions {
-	bool named;			       /* the user gave the name, it was not derived */
-	struct position name;		       /* where the rule begins, if it was not named */
-	struct position input;		       /* GROUP:PORT@IFACE */
+	bool named; /* the user gave the name, it was not derived */
+	/* Errors about them have been appended already. */
+	bool name_reported, input_reported;
+	struct position name;  /* where the rule begins, if it was not named; line 0: accepted */
+	struct position input; /* GROUP:PORT@IFACE */
 	struct position options[RULE_OPTIONS]; /* the value, or the word of a flag */
-	struct position *outputs;	       /* DEST[:PORT][@IFACE], one per output of the rule */
+	struct position *outputs;	       /* DEST[:PORT][@IFACE], one per output */
+	struct position enabled; /* where an accepted rule has been enabled; line 0: it was not */
 };
+
+/* " (line 4)" if the position is in the input, otherwise nothing. For messages about another rule.
+ * Returns `text`. */
+#define LINE_TEXT_SIZE 24
+const char *position_line(const struct position *at, char text[LINE_TEXT_SIZE]);
 
 void rule_positions_free(struct rule_positions *where);
 
@@ -30,35 +39,34 @@ void rule_complete(struct rule *rule, const struct rule_positions *where);
 
 struct draft {
 	struct config config;
-	/* Parallel to config.rules from rule `first` on; the rules before it were accepted earlier,
-	 * belong to somebody else and have no positions. */
-	unsigned int first;
-	struct rule_positions *rules_at;
-	/* Parallel to the rules before `first`: where one of them is enabled; line 0: it is as it
-	 * was. NULL: all are. */
-	struct position *enabled_at;
-	struct position *ifaces_at; /* parallel to config.ifaces */
-	bool full;		    /* too many rules, and that has been reported */
+	struct rule_positions *rules_at; /* parallel to config.rules */
+	unsigned int room;		 /* elements of both arrays */
+	struct position *ifaces_at;	 /* parallel to config.ifaces */
 };
 
 void draft_init(struct draft *draft);
 
-/* Start with (shallow copies of) the rules of a valid config. 0 or -ENOMEM. */
-int draft_init_from(struct draft *draft, const struct config *config);
+/* Start with a copy of a valid config. The arrays of rules stay in place for `more` rules. 0 or
+ * -ENOMEM; then the draft is empty. */
+int draft_init_from(struct draft *draft, const struct config *config, size_t more);
 
-/* Append a rule. Takes what both own, even on failure, and leaves them all zero. 0, -ENOMEM, or
- * -E2BIG beyond XMC_MAX_RULES (an error is appended the first time). */
-int draft_add_rule(struct draft *draft, struct rule *rule, struct rule_positions *where,
-		   struct errors *errors);
+/* Append a rule. Takes what both own, even on failure, and leaves them all zero. 0 or -ENOMEM. */
+int draft_add_rule(struct draft *draft, struct rule *rule, struct rule_positions *where);
+
+/* Empty the place of a rule; it has no name then. */
+void draft_drop_rule(struct draft *draft, unsigned int index);
+
+/* Close the gaps of dropped rules. */
+void draft_compact(struct draft *draft);
 
 /* Append an interface. 0 or -ENOMEM. */
 int draft_add_iface(struct draft *draft, const struct iface_config *iface,
 		    const struct position *at);
 
-/* Free what the draft owns: everything but the rules before `first`. */
+/* Free all that the draft owns. */
 void draft_free(struct draft *draft);
 
-/* Free the positions only, after config has been taken over. */
-void draft_free_positions(struct draft *draft);
+/* Move the config out of the draft, and free the rest. */
+void draft_finish(struct draft *draft, struct config *config);
 
 #endif

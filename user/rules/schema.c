@@ -238,8 +238,9 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 		read_mapping(load, item, rule_fields, rule_options, &rule, rule.where.options);
 		rule_complete(&rule.rule, &rule.where);
 	}
-	if (!err && load->errors->count == before)
-		err = draft_add_rule(&load->draft, &rule.rule, &rule.where, load->errors);
+	/* One rule too many is kept, for the error about it. */
+	if (!err && load->errors->count == before && load->draft.config.nr_rules <= XMC_MAX_RULES)
+		err = draft_add_rule(&load->draft, &rule.rule, &rule.where);
 	rule_free(&rule.rule);
 	rule_positions_free(&rule.where);
 	/* Everything else is reported, and the rest of the file is still read. */
@@ -365,7 +366,14 @@ static void read_interfaces(struct load *load)
 		setting_defaults(&iface, true);
 		read_section(load, SETTING_IFACES, &iface, &seen);
 		/* Even after an error inside it, so that a duplicate is found. */
-		if (valid && draft_add_iface(&load->draft, &iface, &at))
+		if (!valid)
+			continue;
+		if (load->draft.config.nr_ifaces == XMC_MAX_RULES) {
+			errors_add(load->errors, &at, iface.name, strlen(iface.name),
+				   "too many interfaces, expected at most %d", XMC_MAX_RULES);
+			return;
+		}
+		if (draft_add_iface(&load->draft, &iface, &at))
 			yaml_fail(load->reader, -ENOMEM);
 	}
 }
@@ -451,8 +459,7 @@ int config_parse_yaml(const char *bytes, size_t length, const char *file, struct
 		draft_free(&load.draft);
 		return err;
 	}
-	draft_free_positions(&load.draft);
 	config_free(config);
-	*config = load.draft.config;
+	draft_finish(&load.draft, config);
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a word or a rule alone cannot tell: duplicates, loops, limits, and what this release does
- * not support yet. Near-linear in the number of rules. Pure; any thread.
+ * What a word of a rule alone cannot tell: duplicates, loops and limits. Every rule goes through
+ * this, whether it came as a line or from a file. Near-linear in the number of rules. Pure; any
+ * thread.
  */
 #ifndef XMCAST_RULES_VALIDATE_H
 #define XMCAST_RULES_VALIDATE_H
@@ -13,8 +14,9 @@ void rule_validate(const struct rule *rule, const struct rule_positions *where,
 		   struct errors *errors);
 
 /*
- * Check the rules of the draft from `first` on, against each other and against those before, and
- * its interfaces. Every error is appended. Returns 0, -EINVAL (errors appended) or -ENOMEM.
+ * Check the rules of the draft that have positions, against each other and against those accepted
+ * earlier, and its interfaces. Every error is appended, in the order of the lines. Returns 0,
+ * -EINVAL (errors appended) or -ENOMEM.
  */
 int config_validate(const struct draft *draft, struct errors *errors);
 

@@ -47,7 +47,8 @@ size_t word_without_punctuation(const struct word *word)
 {
 	size_t length = word->length;
 
-	while (length && memchr(",:;", word->text[length - 1], 3))
+	while (length && (word->text[length - 1] == ',' || word->text[length - 1] == ':' ||
+			  word->text[length - 1] == ';'))
 		length--;
 	return length;
 }
