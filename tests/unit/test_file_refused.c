@@ -57,6 +57,13 @@ static const struct {
 	{"rules:\n- in: 1.1.1.1:1@a\n  out: [ { to: 1.1.1.2:1, tll: 1 } ]\n",
 	 {{3, 27, "tll", "unknown key, expected one of to, ttl, dscp"}}},
 	{RULES "egress: { GSO: on }\n", {{2, 11, "GSO", "expected one of engine, gso, wakeup"}}},
+	{RULES "egress.gso: 1\nlogging: { levels.rules: info }\n",
+	 {{2, 1, "egress.gso", "unknown key, expected one of rules, interfaces"},
+	  {3, 12, "levels.rules", "unknown key, expected one of level, levels, to, format"}}},
+	{RULES "logging: { levels: {}, levels: {} }\n",
+	 {{2, 24, "levels", "duplicate key, expected it once"}}},
+	{RULES "security: { group: a }\n",
+	 {{2, 11, "{", "a group without a user, expected both or the user alone"}}},
 	{RULES "[a]: b\n", {{2, 1, "[a]:", "wrong type, expected a key"}}},
 	/* words */
 	{"rules:\n- name: in\n  in: 239.1.1.1:5000\n  source: 239.1.1.1\n  out:\n"

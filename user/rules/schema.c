@@ -249,11 +249,11 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 }
 
 /* `[]` is a daemon that gets its rules while it runs. */
-static void read_rules(struct load *load)
+static void read_rules(struct load *load, const struct yaml_value *list)
 {
-	struct yaml_value item = yaml_read(load->reader);
+	struct yaml_value item;
 
-	if (!expect_kind(load, &item, LIST, "a list of rules"))
+	if (!expect_kind(load, list, LIST, "a list of rules"))
 		return;
 	while ((item = yaml_read(load->reader)).kind != YAML_END) {
 		if (expect_kind(load, &item, SCALAR | MAPPING, "a rule"))
@@ -263,14 +263,29 @@ static void read_rules(struct load *load)
 
 /* ---- settings ---- */
 
-/* Whether the key names the section, within `section`, that the setting is of: "levels" in
- * "logging", of "logging.levels.daemon". */
+/* Whether the key names a section within `section` that the setting is of: "levels" in "logging",
+ * of "logging.levels.daemon". */
 static bool is_subsection(const struct setting *setting, const char *section,
 			  const struct word *key)
 {
 	const char *name = setting_key(setting, section);
 
 	return name && strncmp(name, key->text, key->length) == 0 && name[key->length] == '.';
+}
+
+/* The setting with this key, or the first one of the section within `section` with this key. */
+static const struct setting *find_key(const char *section, const struct word *key)
+{
+	const struct setting *setting = setting_list;
+
+	for (; setting->name; setting++) {
+		const char *name = setting_key(setting, section);
+
+		if (name && ((word_is(key, name) && !strchr(name, '.')) ||
+			     is_subsection(setting, section, key)))
+			break;
+	}
+	return setting;
 }
 
 /* Append the keys of a section; those of a section within it as one. */
@@ -289,73 +304,34 @@ static void list_keys(const char *section, char names[SETTING_TEXT_SIZE])
 	}
 }
 
-static void read_setting(struct load *load, const struct setting *setting, void *object,
-			 uint64_t seen)
+static void read_setting(struct load *load, const struct setting *setting,
+			 const struct yaml_value *value, void *object, uint64_t seen)
 {
-	struct yaml_value value = yaml_read(load->reader);
-	char expected[SETTING_TEXT_SIZE];
 	bool list = setting->type == SETTING_CPUS;
+	char expected[SETTING_TEXT_SIZE];
+	struct yaml_value item;
 
 	setting_expected(setting, expected);
-	if (!expect_kind(load, &value, list ? LIST : SCALAR, list ? "a list of numbers" : expected))
+	if (!expect_kind(load, value, list ? LIST : SCALAR, list ? "a list of numbers" : expected))
 		return;
-	if (!list) {
-		setting_parse(setting, object, &value.word, seen, load->errors);
-		return;
-	}
-	while ((value = yaml_read(load->reader)).kind != YAML_END) {
-		if (expect_kind(load, &value, SCALAR, expected))
-			setting_parse(setting, object, &value.word, seen, load->errors);
+	if (!list)
+		setting_parse(setting, object, &value->word, seen, load->errors);
+	while (list && (item = yaml_read(load->reader)).kind != YAML_END) {
+		if (expect_kind(load, &item, SCALAR, expected))
+			setting_parse(setting, object, &item.word, seen, load->errors);
 	}
 }
 
-/* Read the value of a section's key. No value at all leaves the defaults. */
-static void read_section(struct load *load, const char *section, void *object, uint64_t *seen)
+static void read_section(struct load *load, const char *section, const struct yaml_value *mapping,
+			 void *object, uint64_t *seen);
+
+static void read_interfaces(struct load *load, const struct yaml_value *mapping)
 {
-	char names[SETTING_TEXT_SIZE] = "", expected[SETTING_TEXT_SIZE + 16];
-	struct yaml_value key = yaml_read(load->reader);
-	uint64_t keys = 0;
+	struct draft *draft = &load->draft;
+	struct yaml_value key, value;
 
-	list_keys(section, names);
-	snprintf(expected, sizeof(expected), "a mapping with %s", names);
-	if (yaml_is_null(&key) || !expect_kind(load, &key, MAPPING, expected))
-		return;
-	while (next_key(load, &key)) {
-		const struct setting *setting = setting_list;
-		char name[SETTING_TEXT_SIZE];
-		bool subsection;
-		uint64_t bit;
-
-		while (setting->name && !is_subsection(setting, section, &key.word) &&
-		       !(setting_key(setting, section) &&
-			 word_is(&key.word, setting_key(setting, section))))
-			setting++;
-		if (!setting->name) {
-			unknown_key(load, &key.word, names);
-			continue;
-		}
-		/* A section within this one has the bit of its first setting. */
-		bit = 1ULL << (setting - setting_list);
-		subsection = is_subsection(setting, section, &key.word);
-		if (keys & bit)
-			word_error(load->errors, &key.word, "duplicate key, expected it once");
-		keys |= bit;
-		if (subsection) {
-			snprintf(name, sizeof(name), "%s.%.*s", section, (int)key.word.length,
-				 key.word.text);
-			read_section(load, name, object, seen);
-		} else {
-			*seen |= bit;
-			read_setting(load, setting, object, *seen);
-		}
-	}
-}
-
-static void read_interfaces(struct load *load)
-{
-	struct yaml_value key = yaml_read(load->reader);
-
-	if (yaml_is_null(&key) || !expect_kind(load, &key, MAPPING, "a mapping of interface names"))
+	if (yaml_is_null(mapping) ||
+	    !expect_kind(load, mapping, MAPPING, "a mapping of interface names"))
 		return;
 	while (next_key(load, &key)) {
 		struct iface_config iface = {.queues = 0};
@@ -364,75 +340,87 @@ static void read_interfaces(struct load *load)
 		bool valid = word_parse_iface(&key.word, iface.name, load->errors);
 
 		setting_defaults(&iface, true);
-		read_section(load, SETTING_IFACES, &iface, &seen);
-		/* Even after an error inside it, so that a duplicate is found. */
-		if (!valid)
-			continue;
-		if (load->draft.config.nr_ifaces == XMC_MAX_RULES) {
+		value = yaml_read(load->reader);
+		read_section(load, SETTING_IFACES, &value, &iface, &seen);
+		if (draft->config.nr_ifaces == XMC_MAX_RULES) {
 			errors_add(load->errors, &at, iface.name, strlen(iface.name),
 				   "too many interfaces, expected at most %d", XMC_MAX_RULES);
-			return;
-		}
-		if (draft_add_iface(&load->draft, &iface, &at))
+			yaml_fail(load->reader, -EINVAL);
+		} else if (valid && draft_add_iface(draft, &iface, &at)) {
+			/* Also after an error inside it, so that a duplicate is found. */
 			yaml_fail(load->reader, -ENOMEM);
+		}
 	}
+}
+
+/* Read the mapping of a section, whose settings are fields of `object`. The file itself is the
+ * section "". No value at all leaves the defaults. */
+static void read_section(struct load *load, const char *section, const struct yaml_value *mapping,
+			 void *object, uint64_t *seen)
+{
+	const struct security_config *security = &load->draft.config.security;
+	char names[SETTING_TEXT_SIZE] = "", expected[SETTING_TEXT_SIZE + 16];
+	bool no_rules = !*section;
+	struct yaml_value key, value;
+	uint64_t keys = 0;
+
+	if (!*section)
+		list_name(names, "rules", SIZE_MAX);
+	list_keys(section, names);
+	snprintf(expected, sizeof(expected), "a mapping with %s", *section ? names : "`rules:`");
+	if (yaml_is_null(mapping) || !expect_kind(load, mapping, MAPPING, expected))
+		return;
+	while (next_key(load, &key)) {
+		const struct setting *setting = find_key(section, &key.word);
+		/* Each has its bit: a section within this one that of its first setting, `rules`
+		 * that behind the last setting. */
+		uint64_t bit = 1ULL << (setting - setting_list);
+		char name[64];
+
+		if (!setting->name && (*section || !word_is(&key.word, "rules"))) {
+			unknown_key(load, &key.word, names);
+			continue;
+		}
+		if (keys & bit)
+			word_error(load->errors, &key.word, "duplicate key, expected it once");
+		keys |= bit;
+		snprintf(name, sizeof(name), "%s%s%.*s", section, *section ? "." : "",
+			 (int)key.word.length, key.word.text);
+		value = yaml_read(load->reader);
+		if (!setting->name) {
+			no_rules = false;
+			read_rules(load, &value);
+		} else if (strcmp(name, SETTING_IFACES) == 0) {
+			read_interfaces(load, &value);
+		} else if (strcmp(name, setting->name) != 0) {
+			read_section(load, name, &value, object, seen);
+		} else {
+			*seen |= bit;
+			read_setting(load, setting, &value, object, *seen);
+		}
+	}
+	if (yaml_error(load->reader))
+		return;
+	if (no_rules)
+		word_error(load->errors, &mapping->word,
+			   "no `rules:` here, expected a list of rules");
+	if (strcmp(section, "security") == 0 && *security->group && !*security->user)
+		word_error(load->errors, &mapping->word,
+			   "a group without a user, expected both or the user alone");
 }
 
 /* ---- the whole ---- */
 
-static void read_root(struct load *load, const struct yaml_value *root)
-{
-	struct config *config = &load->draft.config;
-	char names[SETTING_TEXT_SIZE] = "rules";
-	uint64_t seen_sections = 0, seen = 0;
-	struct position at = {0};
-	struct yaml_value key;
-	size_t i;
-
-	for (i = 0; setting_sections[i].name; i++)
-		list_name(names, setting_sections[i].name, SIZE_MAX);
-	while (next_key(load, &key)) {
-		for (i = 0;
-		     setting_sections[i].name && !word_is(&key.word, setting_sections[i].name); i++)
-			;
-		if (!setting_sections[i].name && !word_is(&key.word, "rules")) {
-			unknown_key(load, &key.word, names);
-			continue;
-		}
-		if (seen_sections & 1ULL << i)
-			word_error(load->errors, &key.word, "duplicate key, expected it once");
-		seen_sections |= 1ULL << i;
-		if (word_is(&key.word, "security"))
-			at = key.word.at;
-		if (!setting_sections[i].name)
-			read_rules(load);
-		else if (strcmp(setting_sections[i].name, SETTING_IFACES) == 0)
-			read_interfaces(load);
-		else
-			read_section(load, setting_sections[i].name, config, &seen);
-	}
-	if (config->security.group[0] && !config->security.user[0])
-		errors_add(load->errors, &at, "security", strlen("security"),
-			   "a group without a user, expected both or the user alone");
-	/* The bit behind the last section is that of `rules`. */
-	for (i = 0; setting_sections[i].name; i++)
-		;
-	if (!(seen_sections & 1ULL << i) && !yaml_error(load->reader))
-		word_error(load->errors, &root->word, "no `rules:` here, expected a list of rules");
-}
-
 static int load_document(struct load *load, const char *file)
 {
-	struct position start = {file, 1, 1};
 	struct yaml_value root = yaml_read(load->reader);
+	uint64_t seen = 0;
 
-	if (yaml_error(load->reader))
-		return yaml_error(load->reader);
-	if (root.kind == YAML_END || yaml_is_null(&root))
-		errors_add(load->errors, &start, NULL, 0,
+	if (!yaml_error(load->reader) && (root.kind == YAML_END || yaml_is_null(&root)))
+		errors_add(load->errors, &(struct position){file, 1, 1}, NULL, 0,
 			   "an empty file, expected `rules:` with a list of rules");
-	else if (expect_kind(load, &root, MAPPING, "a mapping with `rules:`"))
-		read_root(load, &root);
+	else if (root.kind != YAML_END)
+		read_section(load, "", &root, &load->draft.config, &seen);
 	/* Up to the end of the file: a second document is an error, too. */
 	while (yaml_read(load->reader).kind != YAML_END)
 		;

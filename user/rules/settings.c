@@ -190,6 +190,8 @@ const char *setting_key(const struct setting *setting, const char *section)
 {
 	size_t length = strlen(section);
 
+	if (!length)
+		return setting->name;
 	return strncmp(setting->name, section, length) == 0 && setting->name[length] == '.'
 		       ? setting->name + length + 1
 		       : NULL;

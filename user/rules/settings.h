@@ -70,8 +70,8 @@ extern const struct setting_section setting_sections[];
  * otherwise a struct config. */
 bool setting_of_iface(const struct setting *setting);
 
-/* The KEY, or SECTION.KEY, that a setting of this section ("egress", "logging.levels") has within
- * it; NULL if the setting belongs to another section. */
+/* The KEY, or SECTION.KEY, that a setting of this section ("egress", "logging.levels"; "": the
+ * file) has within it; NULL if the setting belongs to another section. */
 const char *setting_key(const struct setting *setting, const char *section);
 
 /* Set every setting of the config, or of the interface, to its default. */
