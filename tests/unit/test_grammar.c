@@ -348,7 +348,7 @@ static const struct bad {
 	{IN "out 1.1.1.1:1 pps 1 pps 1", {{1, 38, "pps", "given twice for one output"}}},
 	{IN "out 1.1.1.1:1 burst 1s burst 1s", {{1, 41, "burst", "given twice for one output"}}},
 	{IN "out 1.1.1.1:1 rate 50",
-	 {{1, 37, "50", "not a valid rate, expected 1kbit to 400gbit"}}},
+	 {{1, 37, "50", "not a valid rate, expected a rate from 1kbit to 400gbit"}}},
 	{IN "out 1.1.1.1:1 rate mbit", {{1, 37, "mbit", "not a valid rate"}}},
 	{IN "out 1.1.1.1:1 rate 1Mbit", {{1, 37, "1Mbit", "not a valid rate"}}},
 	{IN "out 1.1.1.1:1 rate 1.5mbit", {{1, 37, "1.5mbit", "not a valid rate"}}},
@@ -361,7 +361,7 @@ static const struct bad {
 	{IN "out 1.1.1.1:1 pps 0", {{1, 36, "0", "not a valid pps, expected a number from 1"}}},
 	{IN "out 1.1.1.1:1 pps 1000000000", {{1, 36, "1000000000", "not a valid pps"}}},
 	{IN "out 1.1.1.1:1 pps 1 burst 0ms",
-	 {{1, 44, "0ms", "not a valid burst, expected 1ms to"}}},
+	 {{1, 44, "0ms", "not a valid burst, expected a time from 1ms to"}}},
 	{IN "out 1.1.1.1:1 pps 1 burst 11s", {{1, 44, "11s", "not a valid burst"}}},
 	{IN "out 1.1.1.1:1 pps 1 burst 100", {{1, 44, "100", "not a valid burst"}}},
 	/* names */

@@ -267,10 +267,10 @@ static void test_facility_names(void **state)
 {
 	unsigned int found = 0;
 
-	for (const struct setting *setting = setting_list; setting->name; setting++) {
-		const char *facility = setting_key(setting, "logging.levels");
+	for (const struct field *setting = setting_list; setting->name; setting++) {
+		const char *facility = setting_key(setting, SETTING_LEVELS);
 
-		if (setting->type == SETTING_OWN_LEVEL || setting->type == SETTING_LEVEL) {
+		if (facility || strcmp(setting->name, "logging.level") == 0) {
 			for (unsigned int i = 0; i < LOG_LEVELS; i++) {
 				assert_int_equal(setting->choices[i].value, i);
 				assert_string_equal(setting->choices[i].name,

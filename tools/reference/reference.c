@@ -22,14 +22,17 @@
 static struct config defaults;
 static struct iface_config iface_defaults;
 
-static const char *setting_default(const struct setting *setting, char text[SETTING_TEXT_SIZE])
+static const char *setting_default(const struct field *setting, char text[FIELD_TEXT_SIZE])
 {
 	const void *object = setting_of_iface(setting) ? (void *)&iface_defaults : &defaults;
 
-	/* It reads better than 64. */
-	if (setting->type == SETTING_GSO)
-		return strcpy(text, "on");
-	return setting_format(setting, object, text);
+	setting_format(setting, object, text);
+	/* A word reads better than the number that is written. */
+	for (const struct choice *choice = setting->also; choice && choice->name; choice++) {
+		if (choice->value == setting->value)
+			return strcpy(text, choice->name);
+	}
+	return text;
 }
 
 /* The last part of a name. */
@@ -40,36 +43,62 @@ static const char *last_key(const char *name)
 	return dot ? dot + 1 : name;
 }
 
-#define ABOUT_SIZE (2 * SETTING_TEXT_SIZE)
+#define ABOUT_SIZE (2 * FIELD_TEXT_SIZE)
 
 /* Whether the help explains every value. */
-static bool explains_choices(const struct setting *setting)
+static bool explains_choices(const struct field *field)
 {
-	for (const struct choice *choice = setting->choices; choice && choice->name; choice++) {
-		if (!strstr(setting->help, choice->name))
+	for (const struct choice *choice = field->choices; choice && choice->name; choice++) {
+		if (!strstr(field->help, choice->name))
 			return false;
 	}
 	return true;
 }
 
-/* All sentences about a setting, except a default that is a value. */
-static void describe(const struct setting *setting, char about[ABOUT_SIZE])
+/* All sentences about a field, except a default that is a value. */
+static void describe(const struct field *field, char about[ABOUT_SIZE])
 {
-	bool number = setting->type == SETTING_NUMBER || setting->type == SETTING_POWER;
-	bool choice = setting->type == SETTING_CHOICE || setting->type == SETTING_LEVEL;
-	char expected[SETTING_TEXT_SIZE];
-	size_t used = (size_t)snprintf(about, ABOUT_SIZE, "%s", setting->help);
+	bool number = field->type == FIELD_NUMBER || field->type == FIELD_POWER ||
+		      field->type == FIELD_UNITS;
+	char expected[FIELD_TEXT_SIZE];
+	size_t used = (size_t)snprintf(about, ABOUT_SIZE, "%s", field->help);
 
-	if (number || (choice && !explains_choices(setting))) {
-		setting_expected(setting, expected);
+	if (number || (field->type == FIELD_CHOICE && !explains_choices(field))) {
+		field_expected(field, expected);
 		expected[0] = (char)toupper(expected[0]);
 		used += (size_t)snprintf(about + used, ABOUT_SIZE - used, " %s.", expected);
 	}
-	if (setting->unset)
+	if (field->unset)
 		used += (size_t)snprintf(about + used, ABOUT_SIZE - used, " Default: %s.",
-					 setting->unset);
-	if (setting->live)
+					 field->unset);
+	if (field->live)
 		snprintf(about + used, ABOUT_SIZE - used, " A reload applies it.");
+}
+
+/* The form of a value: "on|off|N". */
+static void form_of(const struct field *field, char form[FIELD_TEXT_SIZE])
+{
+	const struct choice *lists[] = {field->also, field->choices};
+	const char *rest = "";
+	size_t used = 0;
+
+	if (field->form) {
+		strcpy(form, field->form);
+		return;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		for (const struct choice *choice = lists[i]; choice && choice->name; choice++)
+			used += (size_t)sprintf(form + used, "%s%s", used ? "|" : "", choice->name);
+	}
+	if (field->type == FIELD_NUMBER || field->type == FIELD_POWER)
+		rest = "N";
+	else if (field->type == FIELD_LIST)
+		rest = "[N,...]";
+	else if (field->type == FIELD_PATH || field->type == FIELD_ACCOUNT)
+		rest = field->what;
+	sprintf(form + used, "%s%s", used && *rest ? "|" : "", rest);
+	for (char *byte = form + used; *byte; byte++)
+		*byte = (char)toupper(*byte);
 }
 
 /* ---- YAML ---- */
@@ -109,15 +138,15 @@ static void put_line(const char *line, const char *comment)
 	put_comment(column < COMMENT ? column : 0, comment);
 }
 
-static void yaml_options(const struct rule_option *options, const char *indent)
+static void yaml_options(const struct field *options, const char *indent)
 {
-	char line[256], comment[1024];
+	char line[256], about[ABOUT_SIZE];
 
-	for (; options->key; options++) {
-		snprintf(line, sizeof(line), "%s%s: %s", indent, options->key, options->example);
-		snprintf(comment, sizeof(comment), "%s Default: %s.", options->help,
-			 options->unset);
-		put_line(line, comment);
+	for (; options->name; options++) {
+		snprintf(line, sizeof(line), "%s%s: %s", indent, option_key(options),
+			 options->example ? options->example : options->unset);
+		describe(options, about);
+		put_line(line, about);
 	}
 }
 
@@ -143,9 +172,9 @@ static void yaml_rules(void)
 	put_line("  - cam2 in 239.1.1.2:5000@eth0 out 239.2.2.3:6000@eth1 ttl 8", "");
 }
 
-static void yaml_setting(const struct setting *setting, const char *indent)
+static void yaml_setting(const struct field *setting, const char *indent)
 {
-	char line[SETTING_TEXT_SIZE + 64], text[SETTING_TEXT_SIZE], about[ABOUT_SIZE];
+	char line[FIELD_TEXT_SIZE + 64], text[FIELD_TEXT_SIZE], about[ABOUT_SIZE];
 
 	setting_default(setting, text);
 	snprintf(line, sizeof(line), "%s%s%s: %s", indent, *text ? "" : "# ",
@@ -178,14 +207,14 @@ static void yaml_section(const struct setting_section *section)
 	put_line(line, section->help);
 	if (ifaces)
 		put_line("  eth0:", "");
-	for (const struct setting *setting = setting_list; setting->name; setting++) {
+	for (const struct field *setting = setting_list; setting->name; setting++) {
 		if (!setting_key(setting, section->name))
 			continue;
-		if (setting->type != SETTING_OWN_LEVEL)
+		if (!setting_key(setting, SETTING_LEVELS))
 			yaml_setting(setting, ifaces ? "    " : "  ");
 		else if (!levels)
 			yaml_levels(setting->help);
-		levels |= setting->type == SETTING_OWN_LEVEL;
+		levels |= setting_key(setting, SETTING_LEVELS) != NULL;
 	}
 }
 
@@ -217,81 +246,57 @@ static void man_sentences(const char *text)
 	}
 }
 
-/* "on|off|N" as macros: `Li on | off | Ar N`. */
-static void man_form(const char *form)
+/* ".It Li gso : Li on | off | Ar N": words as they are, and what they stand for. */
+static void man_item(const char *key, const char *form)
 {
 	const char *macro = "";
 
+	printf(".It Li %s :", key);
 	while (*form) {
-		size_t length = strcspn(form, "|");
+		size_t length = strcspn(form, "|([");
 		const char *wanted = islower((unsigned char)*form) ? "Li" : "Ar";
 
-		if (strcmp(macro, wanted) != 0)
+		if (length && strcmp(macro, wanted) != 0)
 			printf(" %s", wanted);
 		macro = wanted;
-		printf(" %.*s", (int)length, form);
+		if (length)
+			printf(" %.*s", (int)length, form);
 		form += length;
 		if (*form == '|') {
 			printf(" |");
 			form++;
+		} else if (*form == '(') {
+			/* "N(ms|s)": a unit. */
+			printf(" Ns Pq Li %.*s", (int)strlen(form) - 2, form + 1);
+			break;
+		} else if (strcmp(form, "[/BITS]") == 0) {
+			printf(" Ns Op Li / Ns Ar BITS");
+			break;
+		} else if (*form) {
+			printf(" Li \\&[ Ns Ar N , No ... Ns Li \\&]");
+			break;
 		}
 	}
+	printf("\n");
 }
 
-static void man_options(const struct rule_option *options)
+static void man_options(const struct field *options)
 {
-	for (; options->key; options++) {
-		printf(".It Li %s :", options->key);
-		/* "N(ms|s)": a number with a unit behind it. */
-		if (strchr(options->form, '('))
-			printf(" Ar N Ns Pq Li %.*s", (int)(strlen(options->form) - strlen("N()")),
-			       options->form + strlen("N("));
-		else if (strchr(options->form, '['))
-			printf(" Ar ADDR Ns Op Li / Ns Ar BITS");
-		else
-			man_form(options->form);
-		printf("\n");
-		man_sentences(options->help);
-		printf("Default: %s.\n", options->unset);
+	char form[FIELD_TEXT_SIZE], about[ABOUT_SIZE];
+
+	for (; options->name; options++) {
+		form_of(options, form);
+		man_item(option_key(options), form);
+		describe(options, about);
+		man_sentences(about);
 	}
 }
 
-/* The values of a setting, in the form of an option's. */
-static void setting_form(const struct setting *setting, char form[256])
+static void man_setting(const struct field *setting)
 {
-	size_t used = 0;
+	char text[FIELD_TEXT_SIZE], about[ABOUT_SIZE];
 
-	form[0] = '\0';
-	for (const struct choice *choice = setting->choices; choice && choice->name; choice++)
-		used += (size_t)snprintf(form + used, 256 - used, "%s%s", used ? "|" : "",
-					 choice->name);
-	switch (setting->type) {
-	case SETTING_NUMBER:
-	case SETTING_POWER:
-		snprintf(form + used, 256 - used, "%sN", used ? "|" : "");
-		break;
-	case SETTING_GSO:
-		strcpy(form, "on|off|N");
-		break;
-	case SETTING_PATH:
-	case SETTING_ACCOUNT:
-		snprintf(form, 256, "%s", setting->what);
-		for (char *byte = form; *byte; byte++)
-			*byte = (char)toupper(*byte);
-		break;
-	case SETTING_LISTEN:
-		strcpy(form, "ADDR:PORT|off");
-		break;
-	default:
-		break;
-	}
-}
-
-static void man_setting(const struct setting *setting)
-{
-	char form[256], text[SETTING_TEXT_SIZE], about[ABOUT_SIZE];
-
-	if (setting->type == SETTING_OWN_LEVEL) {
+	if (setting_key(setting, SETTING_LEVELS)) {
 		printf(".It Li levels\n");
 		man_sentences(setting->help);
 		printf("A reload applies it.\nFacilities:\n.Li");
@@ -301,13 +306,8 @@ static void man_setting(const struct setting *setting)
 		printf("\nDefault: none.\n");
 		return;
 	}
-	printf(".It Li %s :", last_key(setting->name));
-	setting_form(setting, form);
-	if (setting->type == SETTING_CPUS)
-		printf(" Li \\&[ Ns Ar N , No ... Ns Li \\&]");
-	else
-		man_form(form);
-	printf("\n");
+	form_of(setting, text);
+	man_item(last_key(setting->name), text);
 	describe(setting, about);
 	man_sentences(about);
 	setting_default(setting, text);
@@ -323,8 +323,8 @@ static void man_settings(void)
 		printf(".Ss %s\n", section->name);
 		man_sentences(section->help);
 		printf(".Bl -tag -width Ds\n");
-		for (const struct setting *setting = setting_list; setting->name; setting++) {
-			bool own_level = setting->type == SETTING_OWN_LEVEL;
+		for (const struct field *setting = setting_list; setting->name; setting++) {
+			bool own_level = setting_key(setting, SETTING_LEVELS);
 
 			if (setting_key(setting, section->name) && !(own_level && levels))
 				man_setting(setting);

@@ -56,9 +56,9 @@ int config_copy(struct config *copy, const struct config *config)
 /* Whether all settings of two configs, or of two interfaces, have the same values. */
 static bool settings_equal(const void *a, const void *b, bool of_iface)
 {
-	char first[SETTING_TEXT_SIZE], second[SETTING_TEXT_SIZE];
+	char first[FIELD_TEXT_SIZE], second[FIELD_TEXT_SIZE];
 
-	for (const struct setting *setting = setting_list; setting->name; setting++) {
+	for (const struct field *setting = setting_list; setting->name; setting++) {
 		if (setting_of_iface(setting) == of_iface &&
 		    strcmp(setting_format(setting, a, first), setting_format(setting, b, second)) != 0)
 			return false;

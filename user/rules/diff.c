@@ -62,10 +62,10 @@ static int diff_rules(const struct config *before, const struct config *after,
 /* --- settings --- */
 
 /* Append a change if the values differ. `iface`: the interface whose setting it is, or NULL. */
-static int diff_setting(const struct setting *setting, const char *iface, const void *before,
+static int diff_setting(const struct field *setting, const char *iface, const void *before,
 			const void *after, struct config_diff *diff)
 {
-	char old[SETTING_TEXT_SIZE], new[SETTING_TEXT_SIZE];
+	char old[FIELD_TEXT_SIZE], new[FIELD_TEXT_SIZE];
 	struct setting_change *changes, *change;
 
 	setting_format(setting, before, old);
@@ -93,7 +93,7 @@ static int diff_settings(const char *iface, const void *before, const void *afte
 {
 	int error = 0;
 
-	for (const struct setting *setting = setting_list; setting->name && !error; setting++) {
+	for (const struct field *setting = setting_list; setting->name && !error; setting++) {
 		if (setting_of_iface(setting) == !!iface)
 			error = diff_setting(setting, iface, before, after, diff);
 	}

@@ -97,12 +97,14 @@ static int parse_out(struct parser *parser, const struct word *keyword)
 
 /* An option, of the rule before the first `out` or of the last output: once for each. */
 static void parse_option(struct parser *parser, const struct word *keyword,
-			 const struct rule_option *table, size_t index)
+			 const struct field *table, size_t index)
 {
-	const struct rule_option *option = &table[index];
+	const struct field *option = &table[index];
 	bool of_output = table == output_options;
 	unsigned int *seen = of_output ? &parser->seen_output : &parser->seen;
 	bool repeated = *seen & 1u << index, misplaced = parser->seen_out != of_output;
+	bool flag = option->type == FIELD_SWITCH;
+	char expected[FIELD_TEXT_SIZE];
 	void *object = parser->rule;
 	struct word operand = *keyword;
 
@@ -115,32 +117,32 @@ static void parse_option(struct parser *parser, const struct word *keyword,
 		word_error(parser->errors, keyword, "no output before it, expected " FORM_OUT);
 	else if (misplaced)
 		word_error(parser->errors, keyword,
-			   "%s after an output, expected it before the first `out`", option->word);
-	if ((option->parse && !take_operand(parser, keyword, option->expected, &operand)) ||
+			   "%s after an output, expected it before the first `out`", option->name);
+	if ((!flag && !take_operand(parser, keyword, field_expected(option, expected), &operand)) ||
 	    repeated || misplaced)
 		return;
 	if (of_output)
 		object = &parser->rule->outputs[parser->rule->nr_outputs - 1];
 	else
 		parser->where->options[index] = operand.at;
-	if (option->parse)
-		option->parse(&operand, object, parser->errors);
+	if (flag)
+		field_set_number(option, object, true);
 	else
-		*((bool *)object + option->offset) = true;
+		field_parse(option, &operand, object, parser->errors);
 }
 
 /* A word that begins no clause: report it, and go on at the next that does. */
 static void skip_stray(struct parser *parser)
 {
-	const struct rule_option *table = parser->seen_out ? output_options : rule_options;
+	const struct field *table = parser->seen_out ? output_options : rule_options;
 	unsigned int seen = parser->seen_out ? 0 : parser->seen;
 	char expected[256] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; table[i].word; i++) {
+	for (size_t i = 0; table[i].name; i++) {
 		if (!(seen & 1u << i))
 			used += (size_t)snprintf(expected + used, sizeof(expected) - used, "%s`%s`",
-						 used ? ", " : "", table[i].word);
+						 used ? ", " : "", table[i].name);
 	}
 	if (parser->seen_in)
 		word_error(parser->errors, &parser->word, "unexpected word, expected %s%s`out`",
@@ -166,11 +168,11 @@ static int parse_clause(struct parser *parser)
 	else if (word_is(&keyword, "out"))
 		return parse_out(parser, &keyword);
 	for (size_t i = 0; i < RULE_OPTIONS; i++) {
-		if (word_is(&keyword, rule_options[i].word))
+		if (word_is(&keyword, rule_options[i].name))
 			parse_option(parser, &keyword, rule_options, i);
 	}
 	for (size_t i = 0; i < OUTPUT_OPTIONS; i++) {
-		if (word_is(&keyword, output_options[i].word))
+		if (word_is(&keyword, output_options[i].name))
 			parse_option(parser, &keyword, output_options, i);
 	}
 	return 0;

@@ -6,15 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <xmcast/packet.h>
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 #define TTL_TO_GROUP 1
 #define TTL_TO_HOST  64
-#define DSCP_MAX     63
 
 /* ---- names and endpoints ---- */
 
@@ -33,9 +29,9 @@ bool word_is_keyword(const struct word *word)
 	bool found = word_is(word, "in") || word_is(word, "out");
 
 	for (size_t i = 0; i < RULE_OPTIONS; i++)
-		found |= word_is(word, rule_options[i].word);
+		found |= word_is(word, rule_options[i].name);
 	for (size_t i = 0; i < OUTPUT_OPTIONS; i++)
-		found |= word_is(word, output_options[i].word);
+		found |= word_is(word, output_options[i].name);
 	return found;
 }
 
@@ -136,13 +132,10 @@ const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE])
 	return format_source(rule, false, text);
 }
 
-_Static_assert(OPTION_TEXT_SIZE >= SOURCE_TEXT_SIZE, "a source fits");
-
-static void option_format_source(const void *object, char text[OPTION_TEXT_SIZE])
+static void option_format_source(const void *object, char *text)
 {
 	const struct rule *rule = object;
 
-	*text = '\0';
 	if (!addr_is_any(&rule->source))
 		format_source(rule, true, text);
 }
@@ -203,255 +196,87 @@ uint8_t rule_default_ttl(const struct xmc_addr *to)
 	return addr_is_multicast(to) ? TTL_TO_GROUP : TTL_TO_HOST;
 }
 
-static bool parse_ttl(const struct word *word, void *object, struct errors *errors)
-{
-	struct rule_output *output = object;
-	unsigned int number;
-	bool valid = word_parse_number(word, "ttl", 1, UINT8_MAX, &number, errors);
-
-	if (valid)
-		output->ttl = (uint8_t)number;
-	return valid;
-}
-
-static void format_ttl(const void *object, char text[OPTION_TEXT_SIZE])
+static void format_ttl(const void *object, char *text)
 {
 	const struct rule_output *output = object;
 
-	*text = '\0';
 	if (output->ttl != rule_default_ttl(&output->to))
-		snprintf(text, OPTION_TEXT_SIZE, "%u", output->ttl);
+		sprintf(text, "%u", output->ttl);
 }
 
-/* The IANA registry. Of two names for one value the first is written. */
-static const struct {
-	const char *name;
-	uint8_t value;
-} dscp_names[] = {
-	{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},  {"cs3", 24},	{"cs4", 32},
-	{"cs5", 40},	{"cs6", 48},  {"cs7", 56},  {"af11", 10}, {"af12", 12}, {"af13", 14},
-	{"af21", 18},	{"af22", 20}, {"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30},
-	{"af41", 34},	{"af42", 36}, {"af43", 38}, {"ef", 46},	  {"le", 1},	{"voice-admit", 44},
-};
-
-/* A number, or a name in any case. */
-static bool parse_dscp(const struct word *word, void *object, struct errors *errors)
-{
-	struct rule_output *output = object;
-	unsigned int number;
-	bool valid = word_to_number(word, &number) && number <= DSCP_MAX;
-
-	for (size_t i = 0; !valid && i < COUNT(dscp_names); i++) {
-		valid = strlen(dscp_names[i].name) == word->length &&
-			strncasecmp(dscp_names[i].name, word->text, word->length) == 0;
-		number = dscp_names[i].value;
-	}
-	if (valid)
-		output->dscp = (uint8_t)number;
-	else
-		word_error(errors, word,
-			   "not a valid dscp, expected a number from 0 to %d or a name such as ef, "
-			   "af41, cs5",
-			   DSCP_MAX);
-	return valid;
-}
-
-static void format_dscp(const void *object, char text[OPTION_TEXT_SIZE])
-{
-	const struct rule_output *output = object;
-
-	*text = '\0';
-	if (!output->dscp)
-		return;
-	snprintf(text, OPTION_TEXT_SIZE, "%u", output->dscp);
-	for (size_t i = 0; i < COUNT(dscp_names); i++) {
-		if (dscp_names[i].value == output->dscp) {
-			strcpy(text, dscp_names[i].name);
-			return;
-		}
-	}
-}
-
-bool word_to_gso(const struct word *word, unsigned int *gso)
-{
-	if (word_is(word, "on"))
-		*gso = GSO_MAX_SEGMENTS;
-	else if (word_is(word, "off"))
-		*gso = 1;
-	else
-		return word_to_number(word, gso) && *gso >= 1 && *gso <= GSO_MAX_SEGMENTS;
-	return true;
-}
-
-static bool parse_gso(const struct word *word, void *object, struct errors *errors)
-{
-	struct rule_output *output = object;
-	unsigned int gso;
-	bool valid = word_to_gso(word, &gso);
-
-	if (valid)
-		output->gso = (uint8_t)gso;
-	else
-		word_error(errors, word, "not a valid gso, expected " GSO_EXPECTED);
-	return valid;
-}
-
-static void format_gso(const void *object, char text[OPTION_TEXT_SIZE])
-{
-	const struct rule_output *output = object;
-
-	*text = '\0';
-	if (output->gso == 1)
-		strcpy(text, "off");
-	else if (output->gso)
-		snprintf(text, OPTION_TEXT_SIZE, "%u", output->gso);
-}
-
-/* A number with a unit. They are written in the largest unit that divides them. */
-struct unit {
-	const char *name; /* NULL ends a list, which begins with the smallest */
-	uint64_t size;
-};
-
+static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {0}};
+static const struct choice gso_on[] = {{"on", GSO_MAX_SEGMENTS}, {0}};
+static const struct choice gso_off[] = {{"off", 1}, {0}};
 /* tc(8)'s units of a rate: powers of 1000. */
-static const struct unit rate_units[] = {
+static const struct choice rate_units[] = {
 	{"bit", 1}, {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {0}};
-static const struct unit time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
-
-static bool parse_units(const struct word *word, const struct unit *units, uint64_t *value)
-{
-	size_t digits = 0;
-	struct word number, unit;
-	unsigned int factor;
-
-	while (digits < word->length && word->text[digits] >= '0' && word->text[digits] <= '9')
-		digits++;
-	number = word_part(word, 0, digits);
-	unit = word_part(word, digits, word->length);
-	for (; units->name; units++) {
-		if (word_is(&unit, units->name) && word_to_number(&number, &factor)) {
-			/* Nine digits and a factor of at most 10^9: below 2^60. */
-			*value = factor * units->size;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* 0 is the default, and empty. */
-static void format_units(uint64_t value, const struct unit *units, char text[OPTION_TEXT_SIZE])
-{
-	const struct unit *unit = units;
-
-	*text = '\0';
-	if (!value)
-		return;
-	while (unit[1].name && value % unit[1].size == 0)
-		unit++;
-	snprintf(text, OPTION_TEXT_SIZE, "%llu%s", (unsigned long long)(value / unit->size),
-		 unit->name);
-}
-
-static bool parse_rate(const struct word *word, void *object, struct errors *errors)
-{
-	struct rule_output *output = object;
-
-	if (parse_units(word, rate_units, &output->rate_bps) && output->rate_bps >= RATE_BPS_MIN &&
-	    output->rate_bps <= RATE_BPS_MAX)
-		return true;
-	word_error(errors, word,
-		   "not a valid rate, expected 1kbit to 400gbit: a number and bit, kbit, mbit or "
-		   "gbit");
-	return false;
-}
-
-static void format_rate(const void *object, char text[OPTION_TEXT_SIZE])
-{
-	format_units(((const struct rule_output *)object)->rate_bps, rate_units, text);
-}
-
-static bool parse_pps(const struct word *word, void *object, struct errors *errors)
-{
-	struct rule_output *output = object;
-
-	return word_parse_number(word, "pps", 1, RATE_PPS_MAX, &output->rate_pps, errors);
-}
-
-static void format_pps(const void *object, char text[OPTION_TEXT_SIZE])
-{
-	const struct rule_output *output = object;
-
-	*text = '\0';
-	if (output->rate_pps)
-		snprintf(text, OPTION_TEXT_SIZE, "%u", output->rate_pps);
-}
-
-static bool parse_burst(const struct word *word, void *object, struct errors *errors)
-{
-	struct rule_output *output = object;
-	uint64_t value;
-
-	if (parse_units(word, time_units, &value) && value >= 1 && value <= BURST_MS_MAX) {
-		output->burst_ms = (uint32_t)value;
-		return true;
-	}
-	word_error(errors, word, "not a valid burst, expected 1ms to 10s: a number and ms or s");
-	return false;
-}
-
-static void format_burst(const void *object, char text[OPTION_TEXT_SIZE])
-{
-	format_units(((const struct rule_output *)object)->burst_ms, time_units, text);
-}
+static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
+/* The IANA registry. Of two names for one value the first is written. */
+static const struct choice dscp_names[] = {
+	{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},	 {"cs3", 24},
+	{"cs4", 32},	{"cs5", 40},  {"cs6", 48},  {"cs7", 56},	 {"af11", 10},
+	{"af12", 12},	{"af13", 14}, {"af21", 18}, {"af22", 20},	 {"af23", 22},
+	{"af31", 26},	{"af32", 28}, {"af33", 30}, {"af41", 34},	 {"af42", 36},
+	{"af43", 38},	{"ef", 46},   {"le", 1},    {"voice-admit", 44}, {0}};
 
 /* ---- the tables ---- */
 
-#define FIELD(type, field) offsetof(type, field), sizeof(((type *)NULL)->field)
-#define RULE(field)	   FIELD(struct rule, field)
-#define OUTPUT(field)	   FIELD(struct rule_output, field)
-
-/* The source is two fields, one behind the other. */
-#define SOURCE_FIELDS offsetof(struct rule, source), sizeof(struct xmc_addr) + sizeof(uint8_t)
-_Static_assert(offsetof(struct rule, source_host_bits) ==
-		       offsetof(struct rule, source) + sizeof(struct xmc_addr),
-	       "compared as one");
+#define RULE(field)   FIELD(struct rule, field)
+#define OUTPUT(field) FIELD(struct rule_output, field)
 
 /* `source` is the first: RULE_OPTION_SOURCE. */
-const struct rule_option rule_options[RULE_OPTIONS + 1] = {
-	{"source", "source", SOURCE_FIELDS, "the address of a host, or a prefix", parse_source,
-	 option_format_source, .form = "ADDR[/BITS]", .unset = "every source",
-	 .example = "10.9.9.9",
+const struct field rule_options[RULE_OPTIONS + 1] = {
+	{"source", FIELD_OTHER, FIELDS(struct rule, source, source_host_bits),
+	 .parse = parse_source, .format = option_format_source,
+	 .expected = "the address of a host, or a prefix", .form = "ADDR[/BITS]",
+	 .unset = "every source", .example = "10.9.9.9",
 	 .help = "Only packets from this host or network, such as 10.9.0.0/16. Of several rules "
 		 "for one group and port, the one with the most specific source takes a packet."},
-	{"disabled", "enabled", RULE(disabled), WORD_BOOL_EXPECTED, .contrary = true,
-	 .form = "yes|no", .unset = "yes", .example = "yes",
-	 .help = "no: the rule is defined, but does not relay."},
-	{"may_loop", "may_loop", RULE(may_loop), WORD_BOOL_EXPECTED, .form = "yes|no",
-	 .unset = "no", .example = "no",
+	{"disabled", FIELD_SWITCH, RULE(disabled), .key = "enabled", .choices = yes_no,
+	 .unset = "yes", .help = "no: the rule is defined, but does not relay."},
+	{"may_loop", FIELD_SWITCH, RULE(may_loop), .choices = yes_no, .unset = "no",
 	 .help = "yes: what the rule sends may become its input again, directly or through other "
 		 "rules. Such loops are refused otherwise."},
+	{0},
 };
 
-const struct rule_option output_options[OUTPUT_OPTIONS + 1] = {
-	{"ttl", "ttl", OUTPUT(ttl), "a number from 1 to 255", parse_ttl, format_ttl, .form = "N",
-	 .unset = "1 to a group, 64 to a host", .example = "8",
-	 .help = "TTL or hop limit, 1 to 255."},
-	{"dscp", "dscp", OUTPUT(dscp), "a number from 0 to 63 or a name", parse_dscp, format_dscp,
-	 .form = "N|NAME", .unset = "0", .example = "af41", .help = "0 to 63, or a name."},
-	{"gso", "gso", OUTPUT(gso), GSO_EXPECTED, parse_gso, format_gso, .form = "on|off|N",
-	 .unset = "egress.gso", .example = "16",
+const struct field output_options[OUTPUT_OPTIONS + 1] = {
+	{"ttl", FIELD_NUMBER, OUTPUT(ttl), .min = 1, .max = UINT8_MAX, .format = format_ttl,
+	 .unset = "1 to a group, 64 to a host", .example = "8", .help = "TTL or hop limit."},
+	{"dscp", FIELD_NUMBER, OUTPUT(dscp), .max = 63, .choices = dscp_names, .any_case = true,
+	 .expected = "a number from 0 to 63 or a name such as ef, af41, cs5", .form = "N|NAME",
+	 .unset = "0", .example = "af41", .help = "Differentiated services code point."},
+	{"gso", FIELD_NUMBER, OUTPUT(gso), .min = 1, .max = GSO_MAX_SEGMENTS, .also = gso_on,
+	 .choices = gso_off, .unset = "egress.gso", .example = "16",
 	 .help = "The most datagrams in one send: on is 64, off is 1."},
-	{"rate", "rate", OUTPUT(rate_bps), "a rate such as 50mbit", parse_rate, format_rate,
+	{"rate", FIELD_UNITS, OUTPUT(rate_bps), .min = RATE_BPS_MIN, .max = RATE_BPS_MAX,
+	 .choices = rate_units,
+	 .expected = "a rate from 1kbit to 400gbit, in bit, kbit, mbit or gbit",
 	 .form = "N(bit|kbit|mbit|gbit)", .unset = "no limit", .example = "50mbit",
-	 .help = "The most bits per second, IP headers included: 1kbit to 400gbit. Datagrams "
-		 "beyond it are dropped and counted."},
-	{"pps", "pps", OUTPUT(rate_pps), "a number of packets per second", parse_pps, format_pps,
-	 .form = "N", .unset = "no limit", .example = "10000",
-	 .help = "The most packets per second."},
-	{"burst", "burst", OUTPUT(burst_ms), "a time such as 100ms", parse_burst, format_burst,
-	 .form = "N(ms|s)", .unset = "100ms", .example = "100ms",
-	 .help = "What the limits allow in this time may leave at once: 1ms to 10s."},
+	 .help = "The most bits per second, IP headers included. Datagrams beyond it are dropped "
+		 "and counted."},
+	{"pps", FIELD_NUMBER, OUTPUT(rate_pps), .min = 1, .max = RATE_PPS_MAX, .unset = "no limit",
+	 .example = "10000", .help = "The most packets per second."},
+	{"burst", FIELD_UNITS, OUTPUT(burst_ms), .min = 1, .max = BURST_MS_MAX,
+	 .choices = time_units, .expected = "a time from 1ms to 10s, in ms or s", .form = "N(ms|s)",
+	 .unset = "100ms", .example = "100ms",
+	 .help = "What the limits allow in this time may leave at once."},
+	{0},
 };
+
+const char *option_key(const struct field *option)
+{
+	return option->key ? option->key : option->name;
+}
+
+const char *option_format(const struct field *option, const void *object,
+			  char text[FIELD_TEXT_SIZE])
+{
+	field_format(option, object, text);
+	if (!option->format && field_number(option, object) == option->value)
+		text[0] = '\0';
+	return text;
+}
 
 /* ---- rules ---- */
 
@@ -473,14 +298,11 @@ int rule_copy(struct rule *copy, const struct rule *rule)
 	return 0;
 }
 
-static bool options_equal(const struct rule_option *options, const void *a, const void *b)
+static bool options_equal(const struct field *options, const void *a, const void *b)
 {
-	for (; options->word; options++) {
-		if (memcmp((const char *)a + options->offset, (const char *)b + options->offset,
-			   options->size))
-			return false;
-	}
-	return true;
+	while (options->name && field_equal(options, a, b))
+		options++;
+	return !options->name;
 }
 
 bool rule_equal(const struct rule *a, const struct rule *b)
@@ -547,18 +369,16 @@ bool output_is_limited(const struct rule_output *output)
 	return output->rate_bps || output->rate_pps;
 }
 
-static void put_options(const struct rule_option *options, const void *object, FILE *stream)
+static void put_options(const struct field *options, const void *object, FILE *stream)
 {
-	char text[OPTION_TEXT_SIZE];
+	char text[FIELD_TEXT_SIZE];
 
-	for (; options->word; options++) {
-		*text = '\0';
-		if (options->format)
-			options->format(object, text);
-		if (*text)
-			fprintf(stream, " %s %s", options->word, text);
-		else if (!options->format && *((const bool *)object + options->offset))
-			fprintf(stream, " %s", options->word);
+	for (; options->name; options++) {
+		if (!*option_format(options, object, text))
+			continue;
+		fprintf(stream, " %s", options->name);
+		if (options->type != FIELD_SWITCH)
+			fprintf(stream, " %s", text);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "rules/field.h"
 #include "rules/words.h"
 
 /* Longest rule name, with its NUL. A derived name ("SOURCE>GROUP:PORT@IFACE") always fits. */
@@ -71,49 +72,30 @@ struct rule {
 
 /* ---- options ---- */
 
-/* Longest value of an option as text, with its NUL. */
-#define OPTION_TEXT_SIZE 64
-
-/*
- * An option of a rule or of an output. The grammar, the file, writing, comparing and the reference
- * are made from the tables of these: a new option is one line there, a field, and the functions
- * that read and write its value.
- */
-struct rule_option {
-	const char *word;     /* its keyword in the grammar; NULL ends a table */
-	const char *key;      /* its key in the file */
-	size_t offset, size;  /* of its field in struct rule or struct rule_output */
-	const char *expected; /* its value, for messages: "a number from 1 to 255" */
-	/* NULL: a flag. It has no value in the grammar; in the file it is yes or no, or the
-	 * contrary if `key` is (`disabled` is `enabled: no`). */
-	bool (*parse)(const struct word *word, void *object, struct errors *errors);
-	/* The value as the grammar and the file have it; empty: the default, which is not written.
-	 */
-	void (*format)(const void *object, char text[OPTION_TEXT_SIZE]);
-	bool contrary;
-	/* For the reference. */
-	const char *form;    /* "N|NAME" */
-	const char *unset;   /* the default */
-	const char *example; /* a value */
-	const char *help;
-};
-
 #define RULE_OPTION_SOURCE 0 /* index of `source` */
 #define RULE_OPTIONS	   3
 #define OUTPUT_OPTIONS	   6
 
-extern const struct rule_option rule_options[RULE_OPTIONS + 1];
-extern const struct rule_option output_options[OUTPUT_OPTIONS + 1];
+/*
+ * The options of a rule and of an output: fields of struct rule and struct rule_output. The
+ * grammar, the file, writing, comparing and the reference are made from these tables, so a new
+ * option is one line there and a field. A FIELD_SWITCH has no value in the grammar.
+ */
+extern const struct field rule_options[RULE_OPTIONS + 1];
+extern const struct field output_options[OUTPUT_OPTIONS + 1];
+
+/* The option's key in the file. */
+const char *option_key(const struct field *option);
+
+/* The value as text, empty if it is the default, which is not written. Returns `text`. */
+const char *option_format(const struct field *option, const void *object,
+			  char text[FIELD_TEXT_SIZE]);
 
 /* Parse a word of the file or the grammar into the rule or the output: true, or false with an error
  * appended. */
 bool rule_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct errors *errors);
 bool rule_parse_input(const struct word *word, struct rule *rule, struct errors *errors);
 bool rule_parse_output(const struct word *word, struct rule_output *output, struct errors *errors);
-
-/* off (1), on (GSO_MAX_SEGMENTS), or 1..GSO_MAX_SEGMENTS datagrams in one send. */
-bool word_to_gso(const struct word *word, unsigned int *gso);
-#define GSO_EXPECTED "on, off or a number from 1 to 64"
 
 /* in, out, and every option: what begins a clause and so cannot be a NAME. */
 bool word_is_keyword(const struct word *word);

@@ -66,11 +66,11 @@ static bool next_key(struct load *load, struct yaml_value *key)
 }
 
 /* Append to "a, b, c". */
-static void list_name(char names[SETTING_TEXT_SIZE], const char *name, size_t length)
+static void list_name(char names[FIELD_TEXT_SIZE], const char *name, size_t length)
 {
 	size_t used = strlen(names);
 
-	snprintf(names + used, SETTING_TEXT_SIZE - used, "%s%.*s", used ? ", " : "", (int)length,
+	snprintf(names + used, FIELD_TEXT_SIZE - used, "%s%.*s", used ? ", " : "", (int)length,
 		 name);
 }
 
@@ -83,8 +83,8 @@ static void unknown_key(struct load *load, const struct word *key, const char *n
 /* ---- rules and outputs ---- */
 
 /* A key of a rule or of an output that is no option. `read` reads the value to its end. */
-struct field {
-	const char *key; /* NULL ends a table */
+struct key {
+	const char *name; /* NULL ends a table */
 	unsigned int kind;
 	const char *expected;
 	bool required;
@@ -103,68 +103,62 @@ struct output_object {
 	struct position at;
 };
 
-static void read_option(struct load *load, const struct rule_option *option, void *object,
+static void read_option(struct load *load, const struct field *option, void *object,
 			struct position *at)
 {
 	struct yaml_value value = yaml_read(load->reader);
-	bool *flag = (bool *)((char *)object + option->offset);
+	char expected[FIELD_TEXT_SIZE];
 
-	if (!expect_kind(load, &value, SCALAR, option->expected))
+	if (!expect_kind(load, &value, SCALAR, field_expected(option, expected)))
 		return;
 	*at = value.word.at;
-	if (option->parse)
-		option->parse(&value.word, object, load->errors);
-	else if (word_to_bool(&value.word, flag))
-		*flag ^= option->contrary;
-	else
-		word_error(load->errors, &value.word, "unknown value, expected %s",
-			   option->expected);
+	if (field_parse(option, &value.word, object, load->errors) && option->key)
+		field_set_number(option, object, !field_number(option, object));
 }
 
-/* Read a mapping whose keys are the fields and the options. The options' places go to `at`, if it
- * is not NULL. */
+/* Read a mapping with these keys and options. The options' places go to `at`, if it is not NULL. */
 static void read_mapping(struct load *load, const struct yaml_value *mapping,
-			 const struct field *fields, const struct rule_option *options,
-			 void *object, struct position *at)
+			 const struct key *keys, const struct field *options, void *object,
+			 struct position *at)
 {
-	char names[SETTING_TEXT_SIZE] = "";
-	struct yaml_value key, value;
+	char names[FIELD_TEXT_SIZE] = "";
+	struct yaml_value name, value;
 	struct position unused;
 	unsigned int seen = 0;
-	size_t nr_fields = 0, i;
+	size_t nr_keys = 0, i;
 
-	for (; fields[nr_fields].key; nr_fields++)
-		list_name(names, fields[nr_fields].key, SIZE_MAX);
-	for (i = 0; options[i].key; i++)
-		list_name(names, options[i].key, SIZE_MAX);
-	while (next_key(load, &key)) {
-		const struct rule_option *option = options;
-		const struct field *field = fields;
+	for (; keys[nr_keys].name; nr_keys++)
+		list_name(names, keys[nr_keys].name, SIZE_MAX);
+	for (i = 0; options[i].name; i++)
+		list_name(names, option_key(&options[i]), SIZE_MAX);
+	while (next_key(load, &name)) {
+		const struct field *option = options;
+		const struct key *key = keys;
 
-		while (field->key && !word_is(&key.word, field->key))
-			field++;
-		while (option->key && !word_is(&key.word, option->key))
+		while (key->name && !word_is(&name.word, key->name))
+			key++;
+		while (option->name && !word_is(&name.word, option_key(option)))
 			option++;
-		if (!field->key && !option->key) {
-			unknown_key(load, &key.word, names);
+		if (!key->name && !option->name) {
+			unknown_key(load, &name.word, names);
 			continue;
 		}
-		i = (size_t)(field->key ? field - fields : option - options + (long)nr_fields);
+		i = (size_t)(key->name ? key - keys : option - options + (long)nr_keys);
 		if (seen & 1u << i)
-			word_error(load->errors, &key.word, "duplicate key, expected it once");
+			word_error(load->errors, &name.word, "duplicate key, expected it once");
 		seen |= 1u << i;
-		if (!field->key) {
+		if (!key->name) {
 			read_option(load, option, object, at ? &at[option - options] : &unused);
 			continue;
 		}
 		value = yaml_read(load->reader);
-		if (expect_kind(load, &value, field->kind, field->expected))
-			field->read(load, &value, object);
+		if (expect_kind(load, &value, key->kind, key->expected))
+			key->read(load, &value, object);
 	}
-	for (i = 0; i < nr_fields && !yaml_error(load->reader); i++) {
-		if (fields[i].required && !(seen & 1u << i))
+	for (i = 0; i < nr_keys && !yaml_error(load->reader); i++) {
+		if (keys[i].required && !(seen & 1u << i))
 			word_error(load->errors, &mapping->word, "no `%s:` here, expected %s",
-				   fields[i].key, fields[i].expected);
+				   keys[i].name, keys[i].expected);
 	}
 }
 
@@ -176,8 +170,7 @@ static void read_to(struct load *load, const struct yaml_value *value, void *obj
 	rule_parse_output(&value->word, &output->output, load->errors);
 }
 
-static const struct field output_fields[] = {{"to", SCALAR, "DEST[:PORT][@IFACE]", true, read_to},
-					     {0}};
+static const struct key output_keys[] = {{"to", SCALAR, "DEST[:PORT][@IFACE]", true, read_to}, {0}};
 
 static void read_out(struct load *load, const struct yaml_value *list, void *object)
 {
@@ -194,7 +187,7 @@ static void read_out(struct load *load, const struct yaml_value *list, void *obj
 		if (item.kind == YAML_SCALAR)
 			read_to(load, &item, &output);
 		else
-			read_mapping(load, &item, output_fields, output_options, &output, NULL);
+			read_mapping(load, &item, output_keys, output_options, &output, NULL);
 		if (rule_add_output(&rule->rule, &rule->where, &output.output, &output.at))
 			yaml_fail(load->reader, -ENOMEM);
 	}
@@ -219,10 +212,10 @@ static void read_in(struct load *load, const struct yaml_value *value, void *obj
 	rule_parse_input(&value->word, &rule->rule, load->errors);
 }
 
-static const struct field rule_fields[] = {{"name", SCALAR, "a rule name", false, read_name},
-					   {"in", SCALAR, "GROUP:PORT@IFACE", true, read_in},
-					   {"out", LIST, "a list of outputs", true, read_out},
-					   {0}};
+static const struct key rule_keys[] = {{"name", SCALAR, "a rule name", false, read_name},
+				       {"in", SCALAR, "GROUP:PORT@IFACE", true, read_in},
+				       {"out", LIST, "a list of outputs", true, read_out},
+				       {0}};
 
 /* One item of the list: a mapping, or a line of the grammar. */
 static void read_rule(struct load *load, const struct yaml_value *item)
@@ -235,7 +228,7 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 		err = grammar_parse_rule(item->word.text, item->word.length, &item->word.at,
 					 &rule.rule, &rule.where, load->errors);
 	} else {
-		read_mapping(load, item, rule_fields, rule_options, &rule, rule.where.options);
+		read_mapping(load, item, rule_keys, rule_options, &rule, rule.where.options);
 		rule_complete(&rule.rule, &rule.where);
 	}
 	/* One rule too many is kept, for the error about it. */
@@ -265,8 +258,7 @@ static void read_rules(struct load *load, const struct yaml_value *list)
 
 /* Whether the key names a section within `section` that the setting is of: "levels" in "logging",
  * of "logging.levels.daemon". */
-static bool is_subsection(const struct setting *setting, const char *section,
-			  const struct word *key)
+static bool is_subsection(const struct field *setting, const char *section, const struct word *key)
 {
 	const char *name = setting_key(setting, section);
 
@@ -274,9 +266,9 @@ static bool is_subsection(const struct setting *setting, const char *section,
 }
 
 /* The setting with this key, or the first one of the section within `section` with this key. */
-static const struct setting *find_key(const char *section, const struct word *key)
+static const struct field *find_key(const char *section, const struct word *key)
 {
-	const struct setting *setting = setting_list;
+	const struct field *setting = setting_list;
 
 	for (; setting->name; setting++) {
 		const char *name = setting_key(setting, section);
@@ -289,11 +281,11 @@ static const struct setting *find_key(const char *section, const struct word *ke
 }
 
 /* Append the keys of a section; those of a section within it as one. */
-static void list_keys(const char *section, char names[SETTING_TEXT_SIZE])
+static void list_keys(const char *section, char names[FIELD_TEXT_SIZE])
 {
 	const char *last = "";
 
-	for (const struct setting *setting = setting_list; setting->name; setting++) {
+	for (const struct field *setting = setting_list; setting->name; setting++) {
 		const char *key = setting_key(setting, section);
 		size_t length = key ? strcspn(key, ".") : 0;
 
@@ -304,21 +296,21 @@ static void list_keys(const char *section, char names[SETTING_TEXT_SIZE])
 	}
 }
 
-static void read_setting(struct load *load, const struct setting *setting,
+static void read_setting(struct load *load, const struct field *setting,
 			 const struct yaml_value *value, void *object, uint64_t seen)
 {
-	bool list = setting->type == SETTING_CPUS;
-	char expected[SETTING_TEXT_SIZE];
+	bool list = setting->type == FIELD_LIST;
+	char expected[FIELD_TEXT_SIZE];
 	struct yaml_value item;
 
-	setting_expected(setting, expected);
+	field_expected(setting, expected);
 	if (!expect_kind(load, value, list ? LIST : SCALAR, list ? "a list of numbers" : expected))
 		return;
 	if (!list)
-		setting_parse(setting, object, &value->word, seen, load->errors);
+		setting_parse(setting, &value->word, object, seen, load->errors);
 	while (list && (item = yaml_read(load->reader)).kind != YAML_END) {
 		if (expect_kind(load, &item, SCALAR, expected))
-			setting_parse(setting, object, &item.word, seen, load->errors);
+			setting_parse(setting, &item.word, object, seen, load->errors);
 	}
 }
 
@@ -359,7 +351,7 @@ static void read_section(struct load *load, const char *section, const struct ya
 			 void *object, uint64_t *seen)
 {
 	const struct security_config *security = &load->draft.config.security;
-	char names[SETTING_TEXT_SIZE] = "", expected[SETTING_TEXT_SIZE + 16];
+	char names[FIELD_TEXT_SIZE] = "", expected[FIELD_TEXT_SIZE + 16];
 	bool no_rules = !*section;
 	struct yaml_value key, value;
 	uint64_t keys = 0;
@@ -371,7 +363,7 @@ static void read_section(struct load *load, const char *section, const struct ya
 	if (yaml_is_null(mapping) || !expect_kind(load, mapping, MAPPING, expected))
 		return;
 	while (next_key(load, &key)) {
-		const struct setting *setting = find_key(section, &key.word);
+		const struct field *setting = find_key(section, &key.word);
 		/* Each has its bit: a section within this one that of its first setting, `rules`
 		 * that behind the last setting. */
 		uint64_t bit = 1ULL << (setting - setting_list);

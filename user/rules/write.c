@@ -102,22 +102,20 @@ static void put_text(const char *text, FILE *stream)
 /* --- rules --- */
 
 /* A line for each option that is not the default. */
-static void put_options(const struct rule_option *options, const void *object, const char *indent,
+static void put_options(const struct field *options, const void *object, const char *indent,
 			FILE *stream)
 {
-	char text[OPTION_TEXT_SIZE];
+	char text[FIELD_TEXT_SIZE];
 
-	for (; options->key; options++) {
-		*text = '\0';
-		if (options->format)
-			options->format(object, text);
-		else if (*((const bool *)object + options->offset))
-			strcpy(text, options->contrary ? "no" : "yes");
-		if (!*text)
+	for (; options->name; options++) {
+		if (!*option_format(options, object, text))
 			continue;
+		/* The contrary of a switch that is on. */
+		if (options->key)
+			strcpy(text, "no");
 		/* Numbers, yes and off are meant as such; an IPv6 address would be a list. */
 		fprintf(stream, *text == '[' ? "%s%s: \"%s\"\n" : "%s%s: %s\n", indent,
-			options->key, text);
+			option_key(options), text);
 	}
 }
 
@@ -186,11 +184,11 @@ static void put_keys(const char *path, const char *before, FILE *stream)
 static unsigned int put_settings(const void *object, const void *defaults, bool of_iface,
 				 FILE *stream)
 {
-	char text[SETTING_TEXT_SIZE], usual[SETTING_TEXT_SIZE];
+	char text[FIELD_TEXT_SIZE], usual[FIELD_TEXT_SIZE];
 	const char *before = "";
 	unsigned int count = 0;
 
-	for (const struct setting *setting = setting_list; setting->name; setting++) {
+	for (const struct field *setting = setting_list; setting->name; setting++) {
 		if (setting_of_iface(setting) != of_iface)
 			continue;
 		setting_format(setting, object, text);
@@ -204,7 +202,7 @@ static unsigned int put_settings(const void *object, const void *defaults, bool 
 		before = setting->name;
 		count++;
 		fputc(' ', stream);
-		if (setting_is_text(setting))
+		if (field_is_text(setting))
 			put_text(text, stream);
 		else
 			fputs(text, stream);
