@@ -12,7 +12,7 @@
 # make fault       make every system call and allocation of the daemon fail once (root)
 # make test-vm     the tests on Debian's stock kernel under QEMU
 # make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; make fuzz-merge
-# make reference   generate docs/xmcast.yaml and xmcast.yaml(5) from the tables in user/rules
+# make reference   generate docs/xmcast.yaml and parts of the manual from the tables in user/rules
 # make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, for reference
 # CC=clang   SAN=address,undefined   SAN=thread (only the tests that use threads)   V=1   DEBUG=1   COV=1
 
@@ -284,10 +284,10 @@ $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/fuzz_%): %: %.o $(B)/libxmcast.a
 # The reference of settings and options is committed; tests/unit/test_reference.py compares it.
 .PHONY: reference
 reference: $(REFERENCE)
-	$(call say,DOC,'docs/xmcast.yaml docs/man/xmcast.yaml.5')
+	$(call say,DOC,'docs/xmcast.yaml docs/man')
 	$(Q)$(REFERENCE) yaml >$(B)/gen/xmcast.yaml && mv $(B)/gen/xmcast.yaml docs/xmcast.yaml
-	$(Q)$(REFERENCE) man <docs/man/xmcast.yaml.5 >$(B)/gen/xmcast.yaml.5 && \
-		mv $(B)/gen/xmcast.yaml.5 docs/man/xmcast.yaml.5
+	$(Q)for page in xmcast.yaml.5 xmcastd.8; do $(REFERENCE) man <docs/man/$$page >$(B)/gen/$$page && \
+		mv $(B)/gen/$$page docs/man/$$page || exit 1; done
 
 # ---- showing and measuring ----------------------------------------------------------------------
 

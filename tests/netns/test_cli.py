@@ -34,7 +34,7 @@ def xmcastd(*arguments):
     namespace = Namespace("empty")
     done = namespace.run(program("xmcastd"), "--socket", os.path.join(work_folder(), "cli.sock"),
                          *arguments, check=False)
-    check("ready" not in done.stderr, f"it started:\n{done.stderr}")
+    check(not re.search(r"\bready\b", done.stderr), f"it started:\n{done.stderr}")
     namespace.delete()
     return done
 

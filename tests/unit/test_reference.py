@@ -9,7 +9,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"), "xmcast-reference")
-DOCUMENTS = (("yaml", "docs/xmcast.yaml"), ("man", "docs/man/xmcast.yaml.5"))
+DOCUMENTS = (("yaml", "docs/xmcast.yaml"), ("man", "docs/man/xmcast.yaml.5"),
+             ("man", "docs/man/xmcastd.8"))
 
 
 def difference(kind, path):

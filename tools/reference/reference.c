@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * xmcast-reference yaml        print docs/xmcast.yaml
- * xmcast-reference man <PAGE   print xmcast.yaml(5) with its generated parts made anew
+ * xmcast-reference man <PAGE   print xmcast.yaml(5) or xmcastd(8) with its generated parts made anew
  *
- * Both are generated from the tables of settings and options in user/rules, and committed.
+ * They are generated from the tables of settings and options in user/rules, and committed.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "rules/config.h"
+#include "rules/grammar.h"
 #include "rules/settings.h"
 
 /* Where comments begin in the YAML file, and where its lines end. */
@@ -73,32 +74,6 @@ static void describe(const struct field *field, char about[ABOUT_SIZE])
 					 field->unset);
 	if (field->live)
 		snprintf(about + used, ABOUT_SIZE - used, " A reload applies it.");
-}
-
-/* The form of a value: "on|off|N". */
-static void form_of(const struct field *field, char form[FIELD_TEXT_SIZE])
-{
-	const struct choice *lists[] = {field->also, field->choices};
-	const char *rest = "";
-	size_t used = 0;
-
-	if (field->form) {
-		strcpy(form, field->form);
-		return;
-	}
-	for (size_t i = 0; i < 2; i++) {
-		for (const struct choice *choice = lists[i]; choice && choice->name; choice++)
-			used += (size_t)sprintf(form + used, "%s%s", used ? "|" : "", choice->name);
-	}
-	if (field->type == FIELD_NUMBER || field->type == FIELD_POWER)
-		rest = "N";
-	else if (field->type == FIELD_LIST)
-		rest = "[N,...]";
-	else if (field->type == FIELD_PATH || field->type == FIELD_ACCOUNT)
-		rest = field->what;
-	sprintf(form + used, "%s%s", used && *rest ? "|" : "", rest);
-	for (char *byte = form + used; *byte; byte++)
-		*byte = (char)toupper(*byte);
 }
 
 /* ---- YAML ---- */
@@ -285,7 +260,7 @@ static void man_options(const struct field *options)
 	char form[FIELD_TEXT_SIZE], about[ABOUT_SIZE];
 
 	for (; options->name; options++) {
-		form_of(options, form);
+		field_form(options, form);
 		man_item(option_key(options), form);
 		describe(options, about);
 		man_sentences(about);
@@ -306,7 +281,7 @@ static void man_setting(const struct field *setting)
 		printf("\nDefault: none.\n");
 		return;
 	}
-	form_of(setting, text);
+	field_form(setting, text);
 	man_item(last_key(setting->name), text);
 	describe(setting, about);
 	man_sentences(about);
@@ -356,12 +331,14 @@ static int print_man(void)
 			man_options(rule_options);
 		else if (strcmp(line + strlen(begin), "options of an output") == 0)
 			man_options(output_options);
-		else
+		else if (strcmp(line + strlen(begin), "settings") == 0)
 			man_settings();
+		else
+			grammar_print(stdout, "");
 	}
-	if (copying && parts == 3)
+	if (copying && parts)
 		return 0;
-	fprintf(stderr, "xmcast-reference: not the page: expected three generated parts\n");
+	fprintf(stderr, "xmcast-reference: a page without, or with half of, a generated part\n");
 	return 1;
 }
 

@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "base/exit_codes.h"
 #include "control/server.h"
+#include "rules/grammar.h"
 
 enum { OPTION_RULE = 256, OPTION_SOCKET, OPTION_LOG_JSON, OPTION_SYSLOG };
 
@@ -41,13 +42,9 @@ void options_help(void)
 	     "\n"
 	     "  -c, --config FILE  rules and settings (default " DEFAULT_CONFIG ";\n"
 	     "                     not read if --rule is given without -c)\n"
-	     "      --rule RULE    add a rule; repeatable:\n"
-	     "                     [NAME] in GROUP:(PORT|any)@IFACE [source ADDR[/BITS]]\n"
-	     "                       [disabled] [may_loop]\n"
-	     "                       out DEST[:PORT][@IFACE] [ttl N] [dscp N|NAME]\n"
-	     "                       [gso on|off|N] [rate N(bit|kbit|mbit|gbit)] [pps N]\n"
-	     "                       [burst N(ms|s)] [out ...]\n"
-	     "  -t, --test         check the configuration, report all errors and exit\n"
+	     "      --rule RULE    add a rule; repeatable:");
+	grammar_print(stdout, "                     ");
+	puts("  -t, --test         check the configuration, report all errors and exit\n"
 	     "      --socket PATH  control socket (default: $XMCAST_SOCKET if it is set, "
 	     "otherwise\n"
 	     "                     " CONTROL_DEFAULT_PATH ")\n"

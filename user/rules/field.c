@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rules/field.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,45 +18,30 @@ bool field_is_text(const struct field *field)
 uint64_t field_number(const struct field *field, const void *object)
 {
 	const char *bytes = (const char *)object + field->offset;
-	uint64_t number = 0;
+	uint64_t number;
 	uint32_t half;
-	uint16_t quarter;
 
-	switch (field->size) {
-	case sizeof(uint8_t):
+	if (field->size == sizeof(uint8_t))
 		return *(const uint8_t *)bytes;
-	case sizeof(quarter):
-		memcpy(&quarter, bytes, sizeof(quarter));
-		return quarter;
-	case sizeof(half):
+	if (field->size == sizeof(half)) {
 		memcpy(&half, bytes, sizeof(half));
 		return half;
-	default:
-		memcpy(&number, bytes, sizeof(number));
-		return number;
 	}
+	memcpy(&number, bytes, sizeof(number));
+	return number;
 }
 
 void field_set_number(const struct field *field, void *object, uint64_t number)
 {
 	char *bytes = (char *)object + field->offset;
 	uint32_t half = (uint32_t)number;
-	uint16_t quarter = (uint16_t)number;
 
-	switch (field->size) {
-	case sizeof(uint8_t):
+	if (field->size == sizeof(uint8_t))
 		*(uint8_t *)bytes = (uint8_t)number;
-		break;
-	case sizeof(quarter):
-		memcpy(bytes, &quarter, sizeof(quarter));
-		break;
-	case sizeof(half):
+	else if (field->size == sizeof(half))
 		memcpy(bytes, &half, sizeof(half));
-		break;
-	default:
+	else
 		memcpy(bytes, &number, sizeof(number));
-		break;
-	}
 }
 
 void field_set_default(const struct field *field, void *object)
@@ -198,21 +184,42 @@ bool field_parse(const struct field *field, const struct word *word, void *objec
 	return valid;
 }
 
-/* Append to "a, b, c". Returns the length. */
-static size_t list_choices(const struct choice *choice, char text[FIELD_TEXT_SIZE], size_t used)
+/* Append the words, with `between` them. Returns the length. */
+static size_t list_choices(const struct choice *choice, const char *between,
+			   char text[FIELD_TEXT_SIZE], size_t used)
 {
 	text[used] = '\0';
 	for (; choice && choice->name; choice++)
 		used += (size_t)snprintf(text + used, FIELD_TEXT_SIZE - used, "%s%s",
-					 used ? ", " : "", choice->name);
+					 used ? between : "", choice->name);
 	return used;
+}
+
+const char *field_form(const struct field *field, char text[FIELD_TEXT_SIZE])
+{
+	size_t used = list_choices(field->also, "|", text, 0);
+	const char *rest = "";
+
+	used = list_choices(field->choices, "|", text, used);
+	if (field->form)
+		return strcpy(text, field->form);
+	if (field->type == FIELD_NUMBER || field->type == FIELD_POWER)
+		rest = "N";
+	else if (field->type == FIELD_LIST)
+		rest = "[N, ...]";
+	else if (field_is_text(field))
+		rest = field->what;
+	sprintf(text + used, "%s%s", used && *rest ? "|" : "", rest);
+	for (char *byte = text + used; *byte; byte++)
+		*byte = (char)toupper((unsigned char)*byte);
+	return text;
 }
 
 const char *field_expected(const struct field *field, char text[FIELD_TEXT_SIZE])
 {
-	size_t used = list_choices(field->also, text, 0);
+	size_t used = list_choices(field->also, ", ", text, 0);
 
-	used = list_choices(field->choices, text, used);
+	used = list_choices(field->choices, ", ", text, used);
 	if (field->expected) {
 		snprintf(text, FIELD_TEXT_SIZE, "%s", field->expected);
 	} else if (field->type == FIELD_CHOICE) {

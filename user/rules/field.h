@@ -36,7 +36,7 @@ struct field {
 	 * ends a table. */
 	const char *name;
 	enum field_type type;
-	size_t offset, size; /* in the struct; numbers have 1, 2, 4 or 8 bytes */
+	size_t offset, size; /* in the struct; numbers have 1, 4 or 8 bytes */
 	uint64_t min, max;
 	/* The default. A number outside `min` to `max`, or an empty text or list, means "not set".
 	 */
@@ -78,6 +78,9 @@ bool field_parse(const struct field *field, const struct word *word, void *objec
 /* Write the value as the grammar and the file have it, without quotes; empty: not set. Returns
  * `text`. */
 const char *field_format(const struct field *field, const void *object, char text[FIELD_TEXT_SIZE]);
+
+/* "on|off|N", "yes|no": the form of a value. Returns `text`. */
+const char *field_form(const struct field *field, char text[FIELD_TEXT_SIZE]);
 
 /* "a number from 1 to 64", "one of auto, native, skb": what a value, or an item of a list, must be.
  * Returns `text`. */

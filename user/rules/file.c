@@ -14,53 +14,43 @@
 #include "rules/schema.h"
 #include "rules/yaml_reader.h"
 
-/* The first read of a file that does not say its size, such as one in /proc. */
+/* Bytes of the first read; the buffer doubles, because files in /proc do not say their size. */
 #define FIRST_READ 4096
 
-static int file_error(struct errors *errors, const char *path, int error, const char *message)
+static int file_error(struct errors *errors, const char *path, int err, const char *message)
 {
 	struct position at = {.file = path};
 
-	if (error == ENOMEM)
-		return -ENOMEM;
+	if (err == -ENOMEM)
+		return err;
 	errors_add(errors, &at, NULL, 0, "%s%s%s, expected a readable file", message,
-		   error == EINVAL ? "" : ": ", error == EINVAL ? "" : strerror(error));
-	return -error;
+		   err == -EINVAL ? "" : ": ", err == -EINVAL ? "" : strerror(-err));
+	return err;
 }
 
-/* Read until the end, or until one byte more than is allowed. */
+/* Read until the end, or until there is more than is allowed. *bytes is the caller's, also on
+ * failure. 0 or -errno. */
 static int read_all(int fd, char **bytes, size_t *length)
 {
-	size_t limit = YAML_BYTES_MAX + 1, size = FIRST_READ, used = 0;
-	char *buffer = NULL, *larger;
-	ssize_t count;
-	int error;
+	size_t room = 0;
+	ssize_t count = 1;
 
-	while (used < limit) {
-		if (used == size)
-			size *= 2;
-		if (size > limit)
-			size = limit;
-		larger = realloc(buffer, size);
-		if (!larger)
-			goto failed;
-		buffer = larger;
-		count = read(fd, buffer + used, size - used);
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			goto failed;
-		if (count == 0)
-			break;
-		used += (size_t)count;
+	*bytes = NULL;
+	*length = 0;
+	while (count > 0 && *length <= YAML_BYTES_MAX) {
+		if (*length == room) {
+			char *larger = realloc(*bytes, room ? 2 * room : FIRST_READ);
+
+			if (!larger)
+				return -ENOMEM;
+			*bytes = larger;
+			room = room ? 2 * room : FIRST_READ;
+		}
+		count = read(fd, *bytes + *length, room - *length);
+		if (count > 0)
+			*length += (size_t)count;
 	}
-	*bytes = buffer;
-	*length = used;
-	return 0;
-failed:
-	error = errno;
-	free(buffer);
-	return -error;
+	return count < 0 ? -errno : 0;
 }
 
 static int not_trusted(struct errors *errors, const char *path, const char *where, const char *text)
@@ -123,27 +113,28 @@ static int load(int fd, const char *path, const struct trust *trust, bool start,
 {
 	struct config loaded;
 	struct stat status;
-	char *bytes = NULL;
 	size_t length = 0;
-	int error;
+	char *bytes;
+	int err;
 
 	if (fstat(fd, &status))
-		return file_error(errors, path, errno, "cannot be examined");
-	if (S_ISDIR(status.st_mode))
-		return file_error(errors, path, EINVAL, "is a directory");
+		return file_error(errors, path, -errno, "cannot be examined");
 	if (!S_ISREG(status.st_mode))
-		return file_error(errors, path, EINVAL, "is not a regular file");
-	error = read_all(fd, &bytes, &length);
-	if (error)
-		return file_error(errors, path, -error, "cannot be read");
+		return file_error(errors, path, -EINVAL,
+				  S_ISDIR(status.st_mode) ? "is a directory"
+							  : "is not a regular file");
 	config_init(&loaded);
-	error = config_parse_yaml(bytes, length, path, &loaded, errors);
+	err = read_all(fd, &bytes, &length);
+	if (err)
+		err = file_error(errors, path, err, "cannot be read");
+	else
+		err = config_parse_yaml(bytes, length, path, &loaded, errors);
 	free(bytes);
-	if (!error && trust)
-		error = check_owner(trust, start, path, &loaded, errors);
-	if (error) {
+	if (!err && trust)
+		err = check_owner(trust, start, path, &loaded, errors);
+	if (err) {
 		config_free(&loaded);
-		return error;
+		return err;
 	}
 	config_free(config);
 	*config = loaded;
@@ -156,13 +147,13 @@ static int load(int fd, const char *path, const struct trust *trust, bool start,
 int config_load_file(const char *path, struct config *config, struct errors *errors)
 {
 	int fd = open(path, OPEN_FLAGS);
-	int error;
+	int err;
 
 	if (fd < 0)
-		return file_error(errors, path, errno, "cannot be opened");
-	error = load(fd, path, NULL, false, config, errors);
+		return file_error(errors, path, -errno, "cannot be opened");
+	err = load(fd, path, NULL, false, config, errors);
 	close(fd);
-	return error;
+	return err;
 }
 
 int config_load_trusted_file(const char *path, bool start, struct config *config,
@@ -170,13 +161,13 @@ int config_load_trusted_file(const char *path, bool start, struct config *config
 {
 	struct trust trust;
 	int fd = trust_open(path, OPEN_FLAGS, &trust);
-	int error;
+	int err;
 
 	if (fd < 0 && trust.refused)
 		return not_trusted(errors, path, trust.where, trust.text);
 	if (fd < 0)
-		return file_error(errors, path, -fd, "cannot be opened");
-	error = load(fd, path, &trust, start, config, errors);
+		return file_error(errors, path, fd, "cannot be opened");
+	err = load(fd, path, &trust, start, config, errors);
 	close(fd);
-	return error;
+	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The configuration file: the reading of it. What it says is schema.h's. Main thread. */
+/* The configuration file: reading it. Its content is up to schema.h. Main thread. */
 #ifndef XMCAST_RULES_FILE_H
 #define XMCAST_RULES_FILE_H
 

@@ -206,6 +206,39 @@ static int parse_rule(struct parser *parser)
 	return 0;
 }
 
+/* Print " [OPTION FORM]" for each, in lines of 80 columns of which `used` are used. Returns how
+ * many are used then. */
+static size_t print_options(const struct field *options, const char *indent, size_t used,
+			    FILE *stream)
+{
+	for (; options->name; options++) {
+		bool flag = options->type == FIELD_SWITCH;
+		char form[FIELD_TEXT_SIZE] = "";
+		size_t length;
+
+		if (!flag)
+			field_form(options, form);
+		length = strlen(options->name) + strlen(form) + (flag ? 3 : 4);
+		if (used + length > 80)
+			used = (size_t)fprintf(stream, "\n%s   ", indent) - 1;
+		used += length;
+		fprintf(stream, " [%s%s%s]", options->name, flag ? "" : " ", form);
+	}
+	return used;
+}
+
+void grammar_print(FILE *stream, const char *indent)
+{
+	int used = fprintf(stream, "%s[NAME] in GROUP:(PORT|any)@IFACE", indent);
+
+	print_options(rule_options, indent, (size_t)used, stream);
+	used = fprintf(stream, "\n%s  out DEST[:PORT][@IFACE]", indent) - 1;
+	used = (int)print_options(output_options, indent, (size_t)used, stream);
+	if (used + strlen(" [out ...]") > 80)
+		fprintf(stream, "\n%s   ", indent);
+	fprintf(stream, " [out ...]\n");
+}
+
 int grammar_parse_rule(const char *text, size_t length, const struct position *at,
 		       struct rule *rule, struct rule_positions *where, struct errors *errors)
 {

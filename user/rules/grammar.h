@@ -12,6 +12,8 @@
 #ifndef XMCAST_RULES_GRAMMAR_H
 #define XMCAST_RULES_GRAMMAR_H
 
+#include <stdio.h>
+
 #include "rules/draft.h"
 
 /*
@@ -22,5 +24,9 @@
  */
 int grammar_parse_rule(const char *text, size_t length, const struct position *at,
 		       struct rule *rule, struct rule_positions *where, struct errors *errors);
+
+/* Print the grammar with every option, for people: lines that begin with the indent and have at
+ * most 80 columns. */
+void grammar_print(FILE *stream, const char *indent);
 
 #endif
