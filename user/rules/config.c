@@ -30,7 +30,8 @@ static int copy_arrays(struct config *copy, const struct config *config)
 	if (!copy->ifaces || !copy->rules)
 		return -ENOMEM;
 	copy->nr_ifaces = config->nr_ifaces;
-	memcpy(copy->ifaces, config->ifaces, config->nr_ifaces * sizeof(*copy->ifaces));
+	for (unsigned int i = 0; i < config->nr_ifaces; i++)
+		copy->ifaces[i] = config->ifaces[i];
 	while (copy->nr_rules < config->nr_rules) {
 		int err = rule_copy(&copy->rules[copy->nr_rules], &config->rules[copy->nr_rules]);
 
