@@ -61,7 +61,8 @@ static bool settings_equal(const void *a, const void *b, bool of_iface)
 
 	for (const struct field *setting = setting_list; setting->name; setting++) {
 		if (setting_of_iface(setting) == of_iface &&
-		    strcmp(setting_format(setting, a, first), setting_format(setting, b, second)) != 0)
+		    strcmp(setting_format(setting, a, first), setting_format(setting, b, second)) !=
+			    0)
 			return false;
 	}
 	return true;

@@ -56,7 +56,7 @@ struct feedback {
 	uint32_t *seen;	      /* by node: UNSEEN, depth on the path + 1, or DONE */
 	struct node *path;
 	uint32_t depth;
-	struct lookup lookup; /* the first entry of each place */
+	struct lookup *lookup; /* finds the first entry of each place */
 };
 
 /* Names of a cycle that an error shows: from its beginning, and its last. */
@@ -88,7 +88,7 @@ static void enter(struct feedback *graph, unsigned int kind, uint32_t index)
 	uint32_t entry = kind * graph->count + index, first;
 
 	fill_place(&graph->places[entry], kind, &rule->group, rule->port, rule->iface);
-	first = lookup_add(&graph->lookup, entry);
+	first = lookup_add(graph->lookup, entry);
 	graph->next[entry] = NONE;
 	if (first == LOOKUP_NONE)
 		return;
@@ -104,20 +104,15 @@ static int graph_init(struct feedback *graph)
 	graph->next = calloc(entries + 1, sizeof(*graph->next));
 	graph->seen = calloc(entries + graph->count + 1, sizeof(*graph->seen));
 	graph->path = calloc(entries + graph->count + 1, sizeof(*graph->path));
-	if (!graph->places || !graph->next || !graph->seen || !graph->path ||
-	    lookup_init(&graph->lookup, entries, graph->places, sizeof(*graph->places),
-			sizeof(*graph->places)))
+	if (!graph->places || !graph->next || !graph->seen || !graph->path)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < graph->count; i++) {
-		for (unsigned int kind = 0; kind < KINDS && takes_part(&graph->rules[i]); kind++)
-			enter(graph, kind, i);
-	}
-	return 0;
+	return lookup_init(graph->lookup, entries, graph->places, sizeof(*graph->places),
+			   sizeof(*graph->places));
 }
 
 static void graph_free(struct feedback *graph)
 {
-	lookup_free(&graph->lookup);
+	lookup_free(graph->lookup);
 	free(graph->places);
 	free(graph->next);
 	free(graph->seen);
@@ -239,7 +234,7 @@ static int follow_output(struct feedback *graph, struct node *node)
 	if (rule_output_is_input(rule, output) || (second && every_port))
 		return 0;
 	fill_place(&place, kind, &output->to, second ? RULE_PORT_ANY : port, output->iface);
-	entry = lookup_find(&graph->lookup, &place);
+	entry = lookup_find(graph->lookup, &place);
 	return entry == LOOKUP_NONE ? 0 : visit(graph, graph->count + entry, entry);
 }
 
@@ -263,14 +258,20 @@ static int step(struct feedback *graph)
 
 int feedback_check(const struct draft *draft, struct errors *errors)
 {
+	struct lookup lookup = {0};
 	struct feedback graph = {
 		.draft = draft,
+		.lookup = &lookup,
 		.rules = draft->config.rules,
 		.count = draft->config.nr_rules,
 		.errors = errors,
 	};
 	int err = graph_init(&graph);
 
+	for (uint32_t i = 0; i < graph.count && !err; i++) {
+		for (unsigned int kind = 0; kind < KINDS && takes_part(&graph.rules[i]); kind++)
+			enter(&graph, kind, i);
+	}
 	for (uint32_t i = 0; i < graph.count && !err; i++) {
 		if (takes_part(&graph.rules[i]))
 			err = visit(&graph, i, 0);

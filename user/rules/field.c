@@ -188,10 +188,15 @@ bool field_parse(const struct field *field, const struct word *word, void *objec
 static size_t list_choices(const struct choice *choice, const char *between,
 			   char text[FIELD_TEXT_SIZE], size_t used)
 {
+	/* Also behind "one of ". */
+	bool first = !used || text[used - 1] == ' ';
+
 	text[used] = '\0';
-	for (; choice && choice->name; choice++)
+	for (; choice && choice->name; choice++) {
 		used += (size_t)snprintf(text + used, FIELD_TEXT_SIZE - used, "%s%s",
-					 used ? between : "", choice->name);
+					 first ? "" : between, choice->name);
+		first = false;
+	}
 	return used;
 }
 
@@ -223,8 +228,7 @@ const char *field_expected(const struct field *field, char text[FIELD_TEXT_SIZE]
 	if (field->expected) {
 		snprintf(text, FIELD_TEXT_SIZE, "%s", field->expected);
 	} else if (field->type == FIELD_CHOICE) {
-		memmove(text + strlen("one of "), text, used + 1);
-		memcpy(text, "one of ", strlen("one of "));
+		list_choices(field->choices, ", ", text, (size_t)sprintf(text, "one of "));
 	} else if (field->type == FIELD_SWITCH) {
 		snprintf(text, FIELD_TEXT_SIZE, WORD_BOOL_EXPECTED);
 	} else if (field->type == FIELD_PATH) {
