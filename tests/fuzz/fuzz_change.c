@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as lists of operations: a line each, "add RULE", "replace RULE", "del NAME", "enable
- * NAME" or "disable NAME"; an empty line ends a list. Each list is applied to what the one before
- * it left. One that is accepted must make what the same operations make one by one on a plain
- * array, and a configuration that is valid as a whole; one that is refused must leave an error, and
- * all as it was.
+ * NAME" or "disable NAME"; an empty line ends a list. Each list is applied to the result of the one
+ * before. If it is accepted, the result must be what the same operations make one by one of a plain
+ * array, and a valid configuration; if it is refused, there must be an error, and nothing changed.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -61,7 +60,7 @@ static void model_delete(struct config *model, struct rule *rule)
 	model->nr_rules--;
 }
 
-/* The operation must be possible. */
+/* Add or replace a rule; the operation must be possible. */
 static void model_say(struct config *model, const struct rule_operation *operation)
 {
 	struct position at = {"model", 1, 1};
@@ -112,8 +111,8 @@ static void check_diff(const struct config *before, const struct config *after)
 	config_diff_free(&diff);
 }
 
-/* The difference is looked at for the last list only: it writes every setting twice, which is most
- * of the time of a run. */
+/* The difference is checked for the last list only: it writes every setting twice, which would be
+ * most of the time of a run. */
 static void apply_list(struct config *config, const struct rule_operation *operations, size_t count,
 		       bool last)
 {

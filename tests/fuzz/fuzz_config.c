@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Any bytes as a configuration file. One that is accepted must be within every limit, its rules
- * written as text must make the same rules, and all of it written as a file the same configuration;
- * one that is refused must leave an error, and the configuration as it was.
+ * Any bytes as a configuration file. If it is accepted, it must be within every limit, its rules
+ * written as lines must parse to the same rules, and all of it written as a file to the same
+ * configuration; if it is refused, there must be an error, and the configuration unchanged.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 #include "rules/schema.h"
 #include "rules/write.h"
 
-/* Stands for "as it was". */
+/* Means that the configuration is unchanged. */
 #define MARK 4711
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -62,7 +62,7 @@ static void check_limits(const struct config *config)
 	}
 }
 
-/* What is written is accepted and the same, and written the same again. */
+/* The configuration as text is accepted, equal, and written the same again. */
 static void check_written(const struct config *config)
 {
 	struct errors errors = {0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Any bytes as one rule. A rule that is accepted must come out of rule_format() and the parser the
- * same; one that is refused must leave an error and nothing else.
+ * Any bytes as one rule. If it is accepted, rule_format() must write a text that parses to the same
+ * rule; if it is refused, there must be an error and nothing else.
  */
 #include <errno.h>
 #include <stdint.h>

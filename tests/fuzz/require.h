@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What must hold of any input: for the fuzz targets about rules. */
+/* Requirements that hold for any input: for the fuzz targets of rules. */
 #ifndef XMCAST_TESTS_FUZZ_REQUIRE_H
 #define XMCAST_TESTS_FUZZ_REQUIRE_H
 

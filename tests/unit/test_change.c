@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lists of operations on rules: what they make of a configuration, and what is refused. */
+/* Lists of operations on rules: the resulting configurations, and the lists that are refused. */
 #include <errno.h>
 #include <time.h>
 
@@ -13,7 +13,7 @@
 #define B	       "b in 239.1.1.2:1@x out 1.1.1.1:1"
 #define C	       "c in 239.1.1.3:1@x disabled out 1.1.1.1:1"
 
-/* All lists are about the rules A, B, C. */
+/* All lists change a configuration of the rules A, B, C. */
 static struct config running;
 
 static int set_up(void **state)
@@ -46,7 +46,7 @@ static size_t count_operations(const struct rule_operation *operations)
 	return count;
 }
 
-/* The rules that are expected, as text in order. */
+/* Assert that these are the rules, as texts in their order. */
 static void expect_rules(const struct config *config, const char *const *texts, const char *what)
 {
 	unsigned int count = 0;
@@ -82,12 +82,12 @@ static const struct {
 	{{{RULE_DELETE, "a"}}, {B, C}},
 	{{{RULE_DISABLE, "a"}}, {"a in 239.1.1.1:1@x disabled out 1.1.1.1:1", B, C}},
 	{{{RULE_ENABLE, "c"}}, {A, B, "c in 239.1.1.3:1@x out 1.1.1.1:1"}},
-	/* what is already */
+	/* no change */
 	{{{RULE_ENABLE, "a"}, {RULE_DISABLE, "c"}}, {A, B, C}},
 	{{{RULE_DISABLE, "a"}, {RULE_ENABLE, "a"}}, {A, B, C}},
 	/* all of them */
 	{{{RULE_DELETE, "b"}, {RULE_DELETE, "a"}, {RULE_DELETE, "c"}}, {NULL}},
-	/* the same name again comes last */
+	/* a rule that is deleted and added again comes last */
 	{{{RULE_DELETE, "a"}, {RULE_ADD, "a in 239.1.1.1:2@x out 1.1.1.1:1"}},
 	 {B, C, "a in 239.1.1.1:2@x out 1.1.1.1:1"}},
 	{{{RULE_DELETE, "a"}, {RULE_ADD, A}, {RULE_DELETE, "a"}, {RULE_ADD, A}}, {B, C, A}},
@@ -98,7 +98,7 @@ static const struct {
 	 {"a in 239.1.1.2:1@x out 1.1.1.1:1", "b in 239.1.1.1:1@x out 1.1.1.1:1", C}},
 	{{{RULE_ADD, "d in 239.1.1.1:1@x out 1.1.1.1:1"}, {RULE_DELETE, "a"}},
 	 {B, C, "d in 239.1.1.1:1@x out 1.1.1.1:1"}},
-	/* what an operation made is what the next one finds */
+	/* each operation sees the result of the one before */
 	{{{RULE_ADD, "d in 239.1.1.4:1@x out 1.1.1.1:1"},
 	  {RULE_DISABLE, "d"},
 	  {RULE_REPLACE, "a in 239.1.1.5:1@x out 1.1.1.1:1"},
@@ -124,7 +124,7 @@ static void test_good(void **state)
 				 0);
 		expect_no_errors(&errors, what);
 		expect_rules(&result, good[i].rules, what);
-		/* the settings come along */
+		/* the settings are copied */
 		assert_int_equal(result.stats_interval, 77);
 		assert_int_equal(result.nr_ifaces, 1);
 		assert_int_equal(config_iface(&result, "x")->queues, 5);
@@ -150,7 +150,7 @@ static const struct {
 	 {{1, 1, "d", "no rule of this name, expected one that exists"}}},
 	{{{RULE_REPLACE, "in 239.1.1.1:1@x out 1.1.1.1:1"}},
 	 {{1, 1, "239.1.1.1:1@x", "no rule of this name"}}},
-	/* what an earlier operation deleted, or added */
+	/* names that an earlier operation deleted or added */
 	{{{RULE_DELETE, "a"}, {RULE_DELETE, "a"}, {RULE_ENABLE, "a"}, {RULE_REPLACE, A}},
 	 {{2, 1, "a", "no rule of this name"},
 	  {3, 1, "a", "no rule of this name"},
@@ -164,7 +164,7 @@ static const struct {
 	/* inputs */
 	{{{RULE_ADD, "d in 239.1.1.1:1@x out 1.1.1.1:1"}},
 	 {{1, 6, "239.1.1.1:1@x", "duplicate input: rule a already has it"}}},
-	/* the rule that has it comes later in the order of rules */
+	/* the rule with the same input comes later in the order of rules */
 	{{{RULE_REPLACE, "a in 239.1.1.3:1@x out 1.1.1.1:1"}},
 	 {{1, 6, "239.1.1.3:1@x", "duplicate input: rule c already has it"}}},
 	{{{RULE_REPLACE, "b in 239.1.1.4:1@x out 1.1.1.1:1"},
@@ -172,7 +172,7 @@ static const struct {
 	 {{2, 6, "239.1.1.4:1@x", "duplicate input: rule b (line 1) already has it"}}},
 	{{{RULE_REPLACE, "a in 239.1.1.2:1@x out 1.1.1.1:1"}, {RULE_DISABLE, "b"}},
 	 {{1, 6, "239.1.1.2:1@x", "duplicate input"}}},
-	/* rules that are wrong by themselves */
+	/* rules that are invalid by themselves */
 	{{{RULE_ADD, "d in 239.1.1.4:0@x out 1.1.1.1:"}, {RULE_REPLACE, "a in"}, {RULE_ADD, ""}},
 	 {{1, 16, "0", "not a valid port"},
 	  {1, 32, "", "not a valid port"},
@@ -183,19 +183,19 @@ static const struct {
 	 {{1, 24, "239.1.1.4:1@x", "a loop"},
 	  {2, 27, "1.1.1.1", "another address family"},
 	  {2, 6, "[ff01::1]:1@x", "interface-local scope"}}},
-	/* also if they are taken away again */
+	/* even if a later operation removes them */
 	{{{RULE_ADD, "d in 239.1.1.4:1@x out 239.1.1.4:1@x"}, {RULE_DELETE, "d"}},
 	 {{1, 24, "239.1.1.4:1@x", "a loop"}}},
 	{{{RULE_REPLACE, "a in 239.1.1.4:1@x out 239.1.1.4:1@x"}, {RULE_REPLACE, A}},
 	 {{1, 24, "239.1.1.4:1@x", "a loop"}}},
-	/* what cannot be added is there for the operations behind it */
+	/* a rule that cannot be parsed still exists for the operations after it */
 	{{{RULE_ADD, "  d in 239.1.1.4:0@x out 1.1.1.1:1"},
 	  {RULE_DISABLE, "d"},
 	  {RULE_REPLACE, "d in 239.1.1.4:1@x out 1.1.1.1:1"},
 	  {RULE_DELETE, "d"},
 	  {RULE_DELETE, "d"}},
 	 {{1, 18, "0", "not a valid port"}, {5, 1, "d", "no rule of this name"}}},
-	/* a line end in a rule does not count lines */
+	/* a line end in a rule does not start another line */
 	{{{RULE_ENABLE, "a"}, {RULE_ADD, "d\nin 239.1.1.4:1@x\nout 1.1.1.1:0"}},
 	 {{2, 32, "0", "not a valid port"}}},
 };
@@ -265,7 +265,7 @@ static struct rule_operation *many(enum rule_verb verb, unsigned int count, unsi
 	return operations;
 }
 
-/* Apply to *config; expect a result, or errors beginning with this one. */
+/* Apply the operations to *config; expect success, or a first error with this message. */
 static void apply_many(struct config *config, enum rule_verb verb, unsigned int count,
 		       unsigned int subnet, const char *message)
 {
@@ -289,7 +289,7 @@ static void apply_many(struct config *config, enum rule_verb verb, unsigned int 
 	free(operations);
 }
 
-/* Quadratic, this would take minutes. The limit is one that a slow machine under a sanitizer keeps.
+/* With quadratic time this would take minutes. A slow machine with a sanitizer keeps the limit.
  */
 static void test_many(void **state)
 {
@@ -334,8 +334,8 @@ static void test_limit(void **state)
 /* --- against a model --- */
 
 /*
- * The model: an array that is searched from its start and moved together after each deletion. Few
- * names and inputs, so that operations hit each other.
+ * The model: an array that is searched from its start and closes its gap after each deletion. Names
+ * and inputs are few, so that operations affect each other.
  */
 #define MODEL_RULES 32
 #define MODEL_NAMES 6
@@ -373,7 +373,7 @@ static struct model_rule *model_find(struct model *model, char name)
 	return NULL;
 }
 
-/* An output that is the input is a loop: wrong by itself. */
+/* An output that is the rule's own input is a loop, so the rule is invalid by itself. */
 static bool model_loops(const struct model_rule *rule)
 {
 	return rule->output == rule->input;
@@ -448,7 +448,7 @@ static void expect_model(const struct config *config, const struct model *model)
 	}
 }
 
-/* One list on what the last one left. Returns whether it was accepted. */
+/* Apply one list to the result of the last one. Returns whether it was accepted. */
 static bool try_list(struct config *config, struct model *model)
 {
 	struct rule_operation operations[LIST_MAX];
@@ -463,7 +463,7 @@ static bool try_list(struct config *config, struct model *model)
 		enum rule_verb verb = (enum rule_verb)pick(RULE_DISABLE + 1);
 		struct model_rule rule = pick_rule();
 
-		/* Mostly one that is possible, or hardly a list would be. */
+		/* Mostly an operation that is possible; otherwise hardly any list would be. */
 		if (pick(16))
 			verb = !model_find(&after, rule.name) ? RULE_ADD
 			       : verb == RULE_ADD	      ? RULE_DELETE
@@ -497,7 +497,7 @@ static void test_model(void **state)
 	for (unsigned int i = 0; i < LISTS; i++) {
 		random_state = i;
 		accepted += try_list(&config, &model);
-		/* Lists are checked against what runs: it must be what it was. */
+		/* The configuration that a list is applied to must not change. */
 		expect_model(&config, &model);
 	}
 	print_message("%u of %u lists accepted\n", accepted, LISTS);

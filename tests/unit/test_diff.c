@@ -67,10 +67,10 @@ static const struct {
 	 "~a\n~b\n~c\n"},
 	{NO_RULES, "rules: [in 1.1.1.1:1@x out 1.1.1.2:1]\n", "+1.1.1.1:1@x\n"},
 	{"rules: [in 1.1.1.1:1@x out 1.1.1.2:1]\n", NO_RULES, "-1.1.1.1:1@x\n"},
-	/* the order is no difference */
+	/* the order of rules does not matter */
 	{"rules: [a in 1.1.1.1:1@x out 1.1.1.2:1, b in 1.1.1.1:2@x out 1.1.1.2:1]\n",
 	 "rules: [b in 1.1.1.1:2@x out 1.1.1.2:1, a in 1.1.1.1:1@x out 1.1.1.2:1]\n", ""},
-	/* settings, each of them */
+	/* every setting */
 	{NO_RULES,
 	 NO_RULES "egress: { engine: sendmmsg, gso: off, wakeup: spin, send_buffer: 262144 }\n"
 		  "workers: { frames: 64, rx_ring: 128, cpus: [1, 2], watchdog: 0 }\n"
@@ -106,7 +106,7 @@ static const struct {
 	 "restart security.user:  -> nobody\n"
 	 "restart security.group:  -> 7\n"
 	 "restart security.sandbox: on -> off\n"},
-	/* as many of each: what is nearest to the default counts as common */
+	/* equally many of each level: the one nearest to the default counts as common */
 	{NO_RULES,
 	 NO_RULES "logging: { level: debug, levels: { daemon: info, rules: info, steering: info, "
 		  "ingress: info } }\n",
@@ -114,7 +114,7 @@ static const struct {
 	 "live logging.levels.membership:  -> debug\n"
 	 "live logging.levels.links:  -> debug\n"
 	 "live logging.levels.control:  -> debug\n"},
-	/* interfaces: without a section the defaults hold */
+	/* interfaces: a missing section means the defaults */
 	{NO_RULES "interfaces: { a: , b: { mode: skb }, c: { queues: 2 }, d: { mode: native } }\n",
 	 NO_RULES
 	 "interfaces: { d: { mode: skb, queues: 3 }, c: { queues: 2 }, e: , f: { queues: 1, "
@@ -144,8 +144,8 @@ static void test_pairs(void **state)
 	}
 }
 
-/* Quadratic, this would take minutes: every rule is replaced by another one, every second interface
- * too. */
+/* With quadratic time this would take minutes: every rule has another name, and so has every second
+ * interface. */
 static void test_many(void **state)
 {
 	const unsigned int count = 50000;

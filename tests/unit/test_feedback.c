@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Rules that feed themselves: every such loop is found and told, and nothing else. */
+/* Rules that feed themselves: every such loop is found and reported, and nothing else. */
 #include <errno.h>
 #include <time.h>
 
@@ -31,17 +31,17 @@ static const struct {
 	/* one rule, by way of any interface */
 	{{"a in 10.1.1.1:1@a out 10.1.1.1:1"},
 	 {{1, 23, "10.1.1.1:1", "rules that feed themselves: a -> a, expected no such loop"}}},
-	/* there and back */
+	/* two rules, from one interface to the other and back */
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.1:1@a"},
 	 {{2, 24, "239.1.1.1:1@a", ": a -> b -> a, expected no such loop, or `may_loop`"}}},
 	/* the same group on both sides */
 	{{"a in 239.1.1.1:1@a out 239.1.1.1:1@b", "b in 239.1.1.1:1@b out 239.1.1.1:1@a"},
 	 {{2, 24, "239.1.1.1:1@a", ": a -> b -> a,"}}},
-	/* three, told in their order wherever they stand */
+	/* three, named in the order of the loop whatever their order in the input */
 	{{"c in 239.1.1.3:1@c out 239.1.1.1:1@a", "b in 239.1.1.2:1@b out 239.1.1.3:1@c",
 	  "a in 239.1.1.1:1@a out 239.1.1.2:1@b"},
 	 {{2, 24, "239.1.1.3:1@c", ": c -> a -> b -> c,"}}},
-	/* not by the first output, and with a way in that is no part of it */
+	/* not through the first output, and with a rule that feeds the loop but is no part of it */
 	{{"x in 239.9.9.9:1@a out 239.1.1.1:1@a",
 	  "a in 239.1.1.1:1@a out 239.8.8.8:1@a out 239.1.1.2:1@b out 1.1.1.1:1",
 	  "b in 239.1.1.2:1@b out 1.1.1.1:1 out 239.1.1.1:1@a out 239.7.7.7:1@b"},
@@ -49,11 +49,11 @@ static const struct {
 	/* a routed output feeds the rules of all interfaces */
 	{{"a in 10.1.1.1:1@a out 10.2.2.2:1", "b in 10.2.2.2:1@b out 10.1.1.1:1@a"},
 	 {{2, 23, "10.1.1.1:1@a", ": a -> b -> a,"}}},
-	/* whatever their source */
+	/* sources do not matter */
 	{{"a in 239.1.1.1:1@a source 10.9.9.9 out 239.1.1.2:1@b",
 	  "b in 239.1.1.2:1@b source 10.8.8.8 out 239.1.1.1:1@a"},
 	 {{2, 40, "239.1.1.1:1@a", ": a -> b -> a,"}}},
-	/* a loop by way of the second of two with the same group */
+	/* a loop through the second of two rules with the same group */
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b",
 	  "s in 239.1.1.2:1@b source 10.8.8.8 out 1.1.1.1:1",
 	  "b in 239.1.1.2:1@b out 239.1.1.1:1@a"},
@@ -62,13 +62,14 @@ static const struct {
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.1:1@a",
 	  "c in 239.2.1.1:1@a out 239.2.1.2:1@b", "d in 239.2.1.2:1@b out 239.2.1.1:1@a"},
 	 {{2, 24, "239.1.1.1:1@a", ": a -> b -> a,"}, {4, 24, "239.2.1.1:1@a", ": c -> d -> c,"}}},
-	/* a rule of any port takes what is sent to one, and is found by both edges of an output */
+	/* a rule of any port is fed by outputs to one port, and is found by both edges of an output
+	 */
 	{{"a in 239.1.1.1:any@a out 239.1.1.2:7@b", "b in 239.1.1.2:7@b out 239.1.1.1:1@a"},
 	 {{2, 24, "239.1.1.1:1@a", ": a -> b -> a,"}}},
 	{{"b in 239.1.1.2:7@b out 1.1.1.1:1 out 239.1.1.1:1@a", "f in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "a in 239.1.1.1:any@a out 239.1.1.2:7@b"},
 	 {{3, 26, "239.1.1.2:7@b", ": b -> a -> b,"}}},
-	/* what keeps its port: of any port, of one */
+	/* outputs that keep the port, of rules of any port and of one port */
 	{{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.2:any@b out 239.1.1.1@a"},
 	 {{2, 26, "239.1.1.1@a", ": a -> b -> a,"}}},
 	{{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.2:7@b out 239.1.1.1@a"},
@@ -80,7 +81,7 @@ static const struct {
 	 {{2, 23, "10.1.1.1", ": a -> b -> a,"}}},
 	{{"a in 239.1.1.1:any@a out 10.2.2.2", "b in 10.2.2.2:7@b out 239.1.1.1@a"},
 	 {{2, 23, "239.1.1.1@a", ": a -> b -> a,"}}},
-	/* the override of a rule that is no part of it */
+	/* `may_loop` in a rule that is no part of the loop */
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.1:1@a",
 	  "c in 239.1.1.3:1@b may_loop out 239.1.1.1:1@a"},
 	 {{2, 24, "239.1.1.1:1@a", ": a -> b -> a,"}}},
@@ -104,7 +105,7 @@ static const char *const good[][RULES_MAX] = {
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@c out 239.1.1.1:1@a"},
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:2@b out 239.1.1.1:1@a"},
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.3:1@b out 239.1.1.1:1@a"},
-	/* a chain, and a diamond: two ways are no loop */
+	/* a chain, and a diamond: two paths are no loop */
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.3:1@c",
 	 "c in 239.1.1.3:1@c out 239.1.1.4:1@d"},
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b out 239.1.1.3:1@c",
@@ -118,7 +119,7 @@ static const char *const good[][RULES_MAX] = {
 	{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.3:any@b out 239.1.1.1@a"},
 	/* disabled */
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b disabled out 239.1.1.1:1@a"},
-	/* meant: any rule of it may say so */
+	/* intended loops: any rule of the loop may have `may_loop` */
 	{"a in 239.1.1.1:1@a may_loop out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.1:1@a"},
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b may_loop out 239.1.1.1:1@a"},
 	{"a in 239.1.1.1:1@a may_loop out 239.1.1.1:1@a"},
@@ -144,7 +145,7 @@ static void test_good(void **state)
 #define B "b in 239.1.1.2:1@b disabled out 239.1.1.1:1@a"
 #define C "c in 239.1.1.3:1@c out 239.1.1.1:1@a"
 
-/* Of the rules A, B, C, of which B is disabled. */
+/* Changes of the rules A, B, C, of which B is disabled. */
 static const struct {
 	struct rule_operation operations[4];
 	struct expected errors[2];
@@ -153,7 +154,7 @@ static const struct {
 	{{{RULE_ENABLE, "b"}}, {{1, 1, "b", ": a -> b -> a,"}}},
 	{{{RULE_DISABLE, "c"}, {RULE_ENABLE, "c"}, {RULE_ENABLE, "b"}},
 	 {{3, 1, "b", ": a -> b -> a,"}}},
-	/* what holds in the end counts */
+	/* only the final state counts */
 	{{{RULE_ENABLE, "b"}, {RULE_DISABLE, "b"}}, {{0}}},
 	{{{RULE_ENABLE, "b"}, {RULE_DELETE, "a"}}, {{0}}},
 	{{{RULE_DISABLE, "a"}, {RULE_ENABLE, "b"}}, {{0}}},
@@ -161,7 +162,7 @@ static const struct {
 	 {{1, 24, "239.1.1.3:1@c", ": a -> c -> a,"}}},
 	{{{RULE_REPLACE, "a in 239.1.1.1:1@a may_loop out 239.1.1.3:1@c"}, {RULE_ENABLE, "b"}},
 	 {{0}}},
-	/* said in one operation, put to work by another */
+	/* added by one operation, enabled by another */
 	{{{RULE_ADD, "d in 239.1.1.2:1@b source 1.1.1.1 disabled out 239.1.1.3:1@c"},
 	  {RULE_ENABLE, "d"}},
 	 {{1, 48, "239.1.1.3:1@c", ": a -> d -> c -> a,"}}},
@@ -258,7 +259,7 @@ static void test_ring(void **state)
 
 	assert_int_equal(add_many(&config, 5000, ring, &errors), -EINVAL);
 	expect_errors(&errors, expected, "ring");
-	/* The longest whose names are all shown, and the shortest that is cut. */
+	/* The longest loop whose names are all shown, and the shortest whose names are not. */
 	assert_int_equal(add_many(&config, 8, ring, &errors), -EINVAL);
 	assert_non_null(strstr(errors.list[0].message, "r5 -> r6 -> r7 -> r0,"));
 	errors_free(&errors);
@@ -267,7 +268,7 @@ static void test_ring(void **state)
 	errors_free(&errors);
 }
 
-/* As deep as there may be rules: no recursion. */
+/* As deep as the number of rules permits: recursion would overflow the stack. */
 static void test_chain(void **state)
 {
 	struct errors errors = {0};
@@ -307,9 +308,9 @@ static void tangle(FILE *stream, unsigned int index, unsigned int count)
 	}
 }
 
-/* 10,000 rules and half a million outputs, without a loop and with nothing but loops. Were it not
- * linear, the layers alone would be 50 million edges, the tangle 100 million, and as many cycles of
- * ten thousand rules to be told. */
+/* 10,000 rules and half a million outputs, without a loop and with nothing but loops. In quadratic
+ * time the layers would be 50 million edges and the tangle 100 million, with as many loops of ten
+ * thousand rules to report. */
 static void test_time(void **state)
 {
 	struct errors errors = {0};
@@ -378,11 +379,11 @@ static bool has_loop(const struct rule *rules, unsigned int count)
 	return found;
 }
 
-/* Three hosts, to which outputs may be routed, and three groups, which may be taken with any port.
- */
+/* Three hosts, to which outputs may be routed, and three groups, which may be the input with any
+ * port. */
 static const char *const networks[] = {"10.0.0.", "239.0.0."};
 
-/* A rule of few addresses, ports and interfaces. Its source tells it from the others. */
+/* A rule of few addresses, ports and interfaces. Its source makes its input unique. */
 static void random_rule(FILE *stream, unsigned int index, unsigned int count)
 {
 	unsigned int outputs = 1 + pick(2);
@@ -392,7 +393,7 @@ static void random_rule(FILE *stream, unsigned int index, unsigned int count)
 		group < 3 || pick(3) ? "1" : "any", 'a' + pick(2), 1 + index,
 		pick(8) ? "" : " disabled", pick(8) ? "" : " may_loop");
 	for (unsigned int i = 0; i < outputs; i++) {
-		/* Ports: 2 is nobody's, but of those of any; the outputs of a rule differ. */
+		/* Only rules of any port receive port 2; the outputs of a rule differ. */
 		bool host = i ^ first;
 
 		fprintf(stream, " out %s%u", networks[!host], pick(3) + (host ? 0 : 3));
@@ -403,7 +404,7 @@ static void random_rule(FILE *stream, unsigned int index, unsigned int count)
 	}
 }
 
-/* The rules of a text by themselves, without the check. */
+/* Parse a rule without checking it against others. */
 static struct rule parse(const char *text)
 {
 	struct position at = {"text", 1, 1};
@@ -435,7 +436,7 @@ static void test_random(void **state)
 			rules[i] = parse(texts[i]);
 		}
 		loop = has_loop(rules, count);
-		/* A disabled rule that is its own input is refused as well: by itself. */
+		/* A disabled rule that is its own input is refused as well, by rule_validate(). */
 		for (unsigned int i = 0; i < count; i++) {
 			for (unsigned int j = 0; j < rules[i].nr_outputs; j++)
 				loop |= !rules[i].may_loop &&
@@ -456,7 +457,7 @@ static void test_random(void **state)
 			free(texts[i]);
 		}
 	}
-	/* Else it would not have tested much. */
+	/* Both outcomes must have been tested often. */
 	assert_in_range(loops, 2000, 18000);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The file: what is read of one that is right. */
+/* Reading valid files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -53,7 +53,7 @@ static void test_documented(void **state)
 	config_free(&config);
 }
 
-/* A file with nothing but rules leaves the defaults, and replaces all that was there. */
+/* A file with rules alone means the defaults, and replaces the whole configuration. */
 static void test_defaults(void **state)
 {
 	const char *text = "rules:\n- in 239.1.1.1:1@a out 1.1.1.1:1\n";
@@ -75,7 +75,7 @@ static void test_defaults(void **state)
 	config_free(&config);
 }
 
-/* The forms of one rule that YAML offers. All mean the first. */
+/* Forms of one rule in YAML. All mean the same as the first. */
 static void test_forms(void **state)
 {
 	static const char *const forms[] = {
@@ -159,7 +159,7 @@ static void test_values(void **state)
 	}
 }
 
-/* A daemon that is told its rules later. */
+/* A daemon that gets its rules later. */
 static void test_no_rules(void **state)
 {
 	struct config config = parse("rules: []\n");
@@ -204,7 +204,7 @@ static void test_settings(void **state)
 	config_free(&config);
 }
 
-/* A copy says the same, and owns what it says. */
+/* A copy is equal, and independent of the original. */
 static void test_copy(void **state)
 {
 	struct config config = parse("rules:\n"
@@ -223,7 +223,7 @@ static void test_copy(void **state)
 	config_free(&copy);
 }
 
-/* Cut off anywhere, a file is either refused with an error or a valid, shorter one. */
+/* A file that is cut off anywhere is either refused with an error or valid. */
 static void test_truncated(void **state)
 {
 	for (size_t length = 0; length < sizeof(documented) - 1; length++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The file: what is refused of one that is wrong or too large, and with which words. */
+/* Refusing invalid files and files that are too large: the errors, their places and words. */
 #include <errno.h>
 
 #include "config_text.h"
@@ -158,7 +158,7 @@ static const struct {
 	{"rules:\n- in: '[ff01::1]:1@a'\n  out: [ '[ff3e::2]:1@b', '[fe80::1]:1' ]\n",
 	 {{2, 8, "[ff01::1]:1@a", "interface-local scope is on no wire"},
 	  {3, 28, "[fe80::1]:1", "a link-local address without an interface"}}},
-	/* what our YAML leaves out */
+	/* YAML that is not supported */
 	{"rules: &r\n- &a in 1.1.1.1:1@a out 1.1.1.2:1\n- *a\nworkers: !!map { frames: !n 64 }\n",
 	 {{1, 8, "&r", "anchors are not supported"},
 	  {2, 3, "&a", "anchors are not supported"},
@@ -272,7 +272,7 @@ static void test_long_flow(void **state)
 	free(text);
 }
 
-/* 10,000 rules, and one more than is allowed. */
+/* `count` rules, as mappings. */
 static char *many_rules(unsigned int count)
 {
 	char *text = NULL;

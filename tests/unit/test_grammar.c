@@ -47,7 +47,7 @@ static const char *const good[][2] = {
 	 "out [2001:db8::2]:1"},
 	{"in 239.1.1.1:5000@a\"b'c\\d out 10.0.0.1:1",
 	 "239.1.1.1:5000@a_b_c_d in 239.1.1.1:5000@a\"b'c\\d out 10.0.0.1:1"},
-	/* defined, and not at work */
+	/* disabled rules */
 	{"n in 239.1.1.1:1@a disabled out 10.0.0.1:1",
 	 "n in 239.1.1.1:1@a disabled out 10.0.0.1:1"},
 	{"n in 239.1.1.1:1@a disabled source 10.9.9.9 out 10.0.0.1:1",
@@ -73,7 +73,7 @@ static const char *const good[][2] = {
 	/* edges of the ranges */
 	{"n in 1.0.0.0:1@a source 223.255.255.255 out 239.255.255.255:1@b ttl 255 dscp 63",
 	 "n in 1.0.0.0:1@a source 223.255.255.255 out 239.255.255.255:1@b ttl 255 dscp 63"},
-	/* options in either order; defaults vanish */
+	/* options in either order; defaults are not written */
 	{"n in 239.1.1.1:1@a out 224.0.0.0:1@b dscp 0 ttl 1 out 1.1.1.1:1 ttl 64 dscp default",
 	 "n in 239.1.1.1:1@a out 224.0.0.0:1@b out 1.1.1.1:1"},
 	{"n in 239.1.1.1:1@a out 1.1.1.1:1 gso off ttl 1 out 1.1.1.2:1 gso on dscp ef out "
@@ -107,10 +107,10 @@ static const char *const good[][2] = {
 	 "n in [ff3e::1]:1@a source [2001:db8::8]/127 out 1.1.1.1:1"},
 	{"n in [ff3e::1]:1@a source [2001:db8::8]/128 out 1.1.1.1:1",
 	 "n in [ff3e::1]:1@a source [2001:db8::8] out 1.1.1.1:1"},
-	/* what it sends may come back */
+	/* may_loop */
 	{"n in 239.1.1.1:1@a may_loop disabled source 1.1.1.1 out 239.1.1.1:1@a",
 	 "n in 239.1.1.1:1@a source 1.1.1.1 disabled may_loop out 239.1.1.1:1@a"},
-	/* any port, and the port kept; an interface with the name of a port */
+	/* any port, and the port kept; an interface named "any" */
 	{"in 239.1.1.1:any@eth0 out 239.2.2.2@eth1 ttl 8 out 10.0.0.5",
 	 "239.1.1.1:any@eth0 in 239.1.1.1:any@eth0 out 239.2.2.2@eth1 ttl 8 out 10.0.0.5"},
 	{"in [ff3e::1]:any@any source 2001:db8::/32 out [2001:db8::1] out [2001:db8::1]@eth1",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Saving a file: in place of the old one or not at all. */
+/* Saving a file: the old one is replaced or stays as it was. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,20 +19,20 @@
 #define OLD "the old content\n"
 #define NEW "the new content, which is longer\n"
 
-/* Nobody's, on any system. */
+/* On no system is there such a user or group. */
 #define SOME_USER  12345
 #define SOME_GROUP 12346
 
 static char start[4096];
 
-/* Each test is alone in a folder of its own. */
+/* Each test runs in a directory of its own. */
 static int set_up(void **state)
 {
-	char folder[] = "/tmp/test_save.XXXXXX";
+	char directory[] = "/tmp/test_save.XXXXXX";
 
-	if (!getcwd(start, sizeof(start)) || !mkdtemp(folder) || chdir(folder))
+	if (!getcwd(start, sizeof(start)) || !mkdtemp(directory) || chdir(directory))
 		return -1;
-	*state = strdup(folder);
+	*state = strdup(directory);
 	umask(0077);
 	return 0;
 }
@@ -69,9 +69,9 @@ static void expect_content(const char *path, const char *text)
 	assert_string_equal(content, text);
 }
 
-static unsigned int count_entries(const char *folder)
+static unsigned int count_entries(const char *path)
 {
-	DIR *directory = opendir(folder);
+	DIR *directory = opendir(path);
 	const struct dirent *entry;
 	unsigned int count = 0;
 
@@ -149,16 +149,16 @@ static void test_not_a_file(void **state)
 		const char *path;
 		int error;
 	} cases[] = {
-		{"folder", -EISDIR},	{"folder/", -EISDIR},	{".", -EISDIR},
-		{"..", -EISDIR},	{"folder/..", -EISDIR}, {"", -EISDIR},
-		{"/", -EISDIR},		{"to_folder", -ELOOP},	{"fifo", -EINVAL},
-		{"none/x", -ENOENT},	{"file/x", -ENOTDIR},	{"loop", -ELOOP},
+		{"directory", -EISDIR}, {"directory/", -EISDIR},   {".", -EISDIR},
+		{"..", -EISDIR},	{"directory/..", -EISDIR}, {"", -EISDIR},
+		{"/", -EISDIR},		{"to_directory", -ELOOP},  {"fifo", -EINVAL},
+		{"none/x", -ENOENT},	{"file/x", -ENOTDIR},	   {"loop", -ELOOP},
 		{"/dev/null", -EINVAL}, {"to_none", -ELOOP},
 	};
 	char name[300];
 
-	assert_int_equal(mkdir("folder", 0700), 0);
-	assert_int_equal(symlink("folder", "to_folder"), 0);
+	assert_int_equal(mkdir("directory", 0700), 0);
+	assert_int_equal(symlink("directory", "to_directory"), 0);
 	assert_int_equal(symlink("none/x", "to_none"), 0);
 	assert_int_equal(symlink("loop", "loop"), 0);
 	assert_int_equal(mkfifo("fifo", 0600), 0);
@@ -175,23 +175,23 @@ static void test_not_a_file(void **state)
 	assert_int_equal(save(name), 0);
 	expect_content(name, NEW);
 	expect_content("file", OLD);
-	assert_int_equal(count_entries("folder"), 0);
+	assert_int_equal(count_entries("directory"), 0);
 	assert_int_equal(count_entries("."), 7);
 }
 
-/* A link is refused, and what it leads to is not touched; one above the directory is followed. */
+/* A file that is a link is refused, and its target is not touched; a directory may be a link. */
 static void test_links(void **state)
 {
-	static const char *const links[] = {"absolute", "relative", "folder/back", "dangling"};
+	static const char *const links[] = {"absolute", "relative", "directory/back", "dangling"};
 	char target[128];
 
-	assert_int_equal(mkdir("folder", 0700), 0);
+	assert_int_equal(mkdir("directory", 0700), 0);
 	snprintf(target, sizeof(target), "%s/file", (char *)*state);
 	assert_int_equal(symlink(target, "absolute"), 0);
 	assert_int_equal(symlink("file", "relative"), 0);
-	assert_int_equal(symlink("../file", "folder/back"), 0);
+	assert_int_equal(symlink("../file", "directory/back"), 0);
 	assert_int_equal(symlink("none", "dangling"), 0);
-	assert_int_equal(symlink("folder", "to_folder"), 0);
+	assert_int_equal(symlink("directory", "to_directory"), 0);
 	put("file", OLD);
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		assert_int_equal(save(links[i]), -ELOOP);
@@ -199,15 +199,15 @@ static void test_links(void **state)
 	}
 	assert_non_null(strstr(config_save_reason(-ELOOP), "symbolic link"));
 	expect_content("file", OLD);
-	assert_int_equal(save("to_folder/new"), 0);
-	expect_content("folder/new", NEW);
+	assert_int_equal(save("to_directory/new"), 0);
+	expect_content("directory/new", NEW);
 	assert_int_equal(count_entries("."), 6);
-	assert_int_equal(count_entries("folder"), 2);
+	assert_int_equal(count_entries("directory"), 2);
 }
 
-/* --- what fails in the midst --- */
+/* --- failures while saving --- */
 
-/* Run in a child, because it gives up rights or lowers limits for good. Returns what save() did. */
+/* Save in a child, because `prepare` drops rights or lowers limits for good. Returns the result. */
 static int save_in_child(const char *path, void (*prepare)(void))
 {
 	int status;
@@ -230,19 +230,19 @@ static void become_somebody(void)
 		_exit(255);
 }
 
-static void test_read_only_folder(void **state)
+static void test_read_only_directory(void **state)
 {
-	assert_int_equal(mkdir("folder", 0700), 0);
-	put("folder/file", OLD);
-	assert_int_equal(chmod("folder/file", 0666), 0);
-	assert_int_equal(chmod("folder", 0555), 0);
+	assert_int_equal(mkdir("directory", 0700), 0);
+	put("directory/file", OLD);
+	assert_int_equal(chmod("directory/file", 0666), 0);
+	assert_int_equal(chmod("directory", 0555), 0);
 	assert_int_equal(chmod(".", 0755), 0);
-	assert_int_equal(save_in_child("folder/file", become_somebody), -EACCES);
-	expect_content("folder/file", OLD);
-	assert_int_equal(count_entries("folder"), 1);
+	assert_int_equal(save_in_child("directory/file", become_somebody), -EACCES);
+	expect_content("directory/file", OLD);
+	assert_int_equal(count_entries("directory"), 1);
 }
 
-/* Who cannot give the file to its owner does not take it away from him either. */
+/* A process that may not give the new file to its owner leaves the old one in place. */
 static void test_foreign_owner(void **state)
 {
 	if (geteuid() != 0) {
@@ -258,7 +258,7 @@ static void test_foreign_owner(void **state)
 	assert_int_equal(count_entries("."), 1);
 }
 
-/* As a full disk: the first bytes can be written, the rest cannot. */
+/* As with a full disk, the first bytes can be written and the rest cannot. */
 static void allow_few_bytes(void)
 {
 	const struct rlimit limit = {strlen(OLD), strlen(OLD)};
@@ -300,7 +300,7 @@ static void test_no_descriptors(void **state)
 
 static atomic_bool done;
 
-/* Whoever opens the file finds LARGE bytes, all the same. */
+/* Every reader finds LARGE equal bytes. */
 static void *read_meanwhile(void *argument)
 {
 	char *content = malloc(LARGE + 1);
@@ -353,7 +353,7 @@ static void test_readers(void **state)
 
 #define TEMPORARY ".xmcast-save"
 
-/* What a killed process left is replaced, and so is anything else of its name. */
+/* The temporary file of a killed process is replaced, and so is anything else with its name. */
 static void test_leftover(void **state)
 {
 	put("file", OLD);
@@ -369,13 +369,13 @@ static void test_leftover(void **state)
 	assert_int_equal(save("file"), 0);
 	expect_content("file", NEW);
 	assert_int_equal(count_entries("."), 1);
-	/* A directory is nothing that this program has made. */
+	/* A directory cannot be a temporary file. */
 	assert_int_equal(mkdir(TEMPORARY, 0700), 0);
 	assert_int_equal(config_save_file("file", OLD, strlen(OLD)), -EISDIR);
 	expect_content("file", NEW);
 }
 
-/* A descriptor of the leftover, which somebody may have kept, is not one of the new file. */
+/* A descriptor of the stale file that is still open does not lead to the new file. */
 static void test_leftover_kept_open(void **state)
 {
 	int kept;
@@ -390,7 +390,7 @@ static void test_leftover_kept_open(void **state)
 	close(kept);
 }
 
-/* Whoever writes the temporary file holds its lock. */
+/* The writer of the temporary file holds its lock. */
 static void test_busy(void **state)
 {
 	int held;
@@ -408,7 +408,7 @@ static void test_busy(void **state)
 	expect_content("file", NEW);
 }
 
-/* Save OLD or NEW many times; another process may be at it as well. */
+/* Save a text many times, while another process does the same. */
 static void save_many(const char *text)
 {
 	for (int i = 0; i < SAVES; i++) {
@@ -446,7 +446,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ALONE(test_new),	   ALONE(test_replace),	    ALONE(test_owner),
-		ALONE(test_not_a_file),	   ALONE(test_links),	    ALONE(test_read_only_folder),
+		ALONE(test_not_a_file),	   ALONE(test_links),	    ALONE(test_read_only_directory),
 		ALONE(test_foreign_owner), ALONE(test_full_disk),   ALONE(test_no_descriptors),
 		ALONE(test_readers),	   ALONE(test_leftover),    ALONE(test_leftover_kept_open),
 		ALONE(test_busy),	   ALONE(test_two_writers),

@@ -7,7 +7,7 @@
 
 #define RULES_MAX 4
 
-/* Rules that are each valid, and what is wrong with them together. The line is the rule's. */
+/* Rules that parse, and the errors in them or between them. The line is the rule's number. */
 static const struct {
 	const char *rules[RULES_MAX + 1];
 	struct expected errors[6];
@@ -31,7 +31,7 @@ static const struct {
 	 {{3, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"}}},
 	{{"a in [ff3e::1]:1@a source 10.0.0.0/8 out 1.1.1.1:1"},
 	 {{1, 27, "10.0.0.0/8", "another address family than the input, expected IPv6"}}},
-	/* a derived name is duplicate with its input: said once */
+	/* a derived name is duplicate because the input is: reported once */
 	{{"in 239.1.1.1:1@a out 1.1.1.1:1", "in 239.1.1.1:1@a out 1.1.1.1:1"},
 	 {{2, 4, "239.1.1.1:1@a", "duplicate input"}}},
 	/* both; and three of a kind */
@@ -52,7 +52,7 @@ static const struct {
 	 {{1, 44, "1.1.1.1:1", "duplicate output"}}},
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b out 1.1.1.1:1 out 239.1.1.2:1@b"},
 	 {{1, 56, "239.1.1.2:1@b", "duplicate output"}}},
-	/* the same place written in two ways; the own input, with any port or one of it */
+	/* one destination written in two ways; the own input, with any port or one of them */
 	{{"a in 239.1.1.1:7@a out 239.1.1.2@b out 1.1.1.1:7 out 239.1.1.2:7@b out 1.1.1.1"},
 	 {{1, 54, "239.1.1.2:7@b", "duplicate output"}, {1, 72, "1.1.1.1", "duplicate output"}}},
 	{{"a in 239.1.1.1:any@a out 239.1.1.2@b out 239.1.1.2@b"},
@@ -84,7 +84,7 @@ static const struct {
 	 {{1, 6, "[ff01::1]:1@a", "interface-local scope is on no wire"}}},
 	{{"a in [ff10::1]:1@a out 1.1.1.1:1"},
 	 {{1, 6, "[ff10::1]:1@a", "interface-local scope is on no wire"}}},
-	/* a rule that cannot be parsed does not keep the others from being checked */
+	/* a rule that cannot be parsed does not prevent checks of the others */
 	{{"a in 239.1.1.1:1@a", "b in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "b in 239.1.1.2:1@a out 1.1.1.1:1"},
 	 {{1, 6, "239.1.1.1:1@a", "no output after it"}, {3, 1, "b", "duplicate rule name"}}},
@@ -115,7 +115,7 @@ static void test_bad(void **state)
 	}
 }
 
-/* Near misses of all the above. */
+/* Rules that barely avoid each of the errors above. */
 static const char *const good[] = {
 	"a in 239.1.1.1:1@a out 239.1.1.1:2@a out 239.1.1.1:1@b out 239.1.1.2:1@a",
 	"b in 239.1.1.1:1@b out 1.1.1.1:1 out 1.1.1.1:1@a out 1.1.1.1:2 out 1.1.1.2:1",
@@ -313,8 +313,7 @@ static void test_interfaces(void **state)
 	config_free(&config);
 }
 
-/* Sources of 16 lengths on one interface, for each family; the next is refused, wherever it comes.
- */
+/* Sources of 16 lengths on one interface and family are accepted; a 17th is refused. */
 static void test_lengths(void **state)
 {
 	char texts[3 * XMC_MAX_SHAPES + 1][100];
@@ -355,7 +354,7 @@ static void test_lengths(void **state)
 	config_free(&config);
 }
 
-/* A length of source with a port and with any port are two. */
+/* One length of source with a port and with any port counts as two. */
 static void test_lengths_of_any_port(void **state)
 {
 	char texts[XMC_MAX_SHAPES][100];

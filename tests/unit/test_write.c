@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Configurations written as text: the form, and that what is read of it is what was written. */
+/* Configurations written as text: the form, and that reading the text gives an equal one. */
 #include <errno.h>
 #include <time.h>
 
@@ -19,7 +19,7 @@ static void expect_text(const char *input, const char *expected)
 	config_free(&config);
 }
 
-/* Every setting, as somebody may write it and as it is written. */
+/* Every setting, as a user may write it and as it is written. */
 static const char every_setting[] =
 	"rules:\n"
 	"- cam1 in 239.1.1.1:5000@eth0 source 10.9.9.9 disabled out 239.2.2.2:6000@eth1 "
@@ -118,7 +118,7 @@ static void test_form(void **state)
 	expect_text(every_setting, every_setting_written);
 }
 
-/* --- names that YAML could read as something else --- */
+/* --- names that other readers of YAML could take for a number or a boolean --- */
 
 static const struct {
 	const char *name;
@@ -176,7 +176,7 @@ static void test_names(void **state)
 	}
 }
 
-/* Whatever a path may be. */
+/* Paths of any characters. */
 static void test_hooks(void **state)
 {
 	static const char *const hooks[] = {
@@ -209,7 +209,7 @@ static void test_hooks(void **state)
 	}
 }
 
-/* Each setting that differs is seen by config_equal(), and has its place in the text. */
+/* A setting that differs is noticed by config_equal(), and written. */
 static void expect_seen(const struct config *config)
 {
 	struct config defaults;
@@ -335,7 +335,7 @@ static void test_many(void **state)
 	config_free(&config);
 }
 
-/* What could not be read again is not written. */
+/* A configuration that would be too large to read again is not written. */
 static void test_too_large(void **state)
 {
 	struct config config;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Random configurations written as text: what is read of it is what was written. */
+/* Random configurations written as text and read again are equal. */
 #include "config_text.h"
 
-/* A setting was added or removed: config_equal(), values.c and random_config() below must know. */
+/* If one of these fails, a setting was added or removed: adapt random_config() below. */
 _Static_assert(sizeof(struct rule) == 200, "rule");
 _Static_assert(sizeof(struct rule_output) == 56, "output");
 _Static_assert(sizeof(struct iface_config) == 288, "interfaces");
@@ -26,13 +26,13 @@ static unsigned int pick(unsigned int below)
 	return (random_state >> 8) % below;
 }
 
-/* A default, mostly; else 1 of `count`. */
+/* The default, mostly; otherwise one of `count` values. */
 static unsigned int pick_or(unsigned int usual, unsigned int first, unsigned int count)
 {
 	return pick(3) ? usual : first + pick(count);
 }
 
-/* A word of any printable ASCII but these bytes. */
+/* A word of any printable ASCII except these bytes. */
 static void pick_word(char *word, unsigned int longest, const char *without)
 {
 	unsigned int length = 1 + pick(longest);
@@ -80,7 +80,7 @@ static struct rule_output pick_output(unsigned int number)
 	bool group = pick(2);
 	struct rule_output output = {
 		.to = pick_addr(group),
-		.port = (uint16_t)(1 + number), /* each another one: no duplicates, no loops */
+		.port = (uint16_t)(1 + number), /* all different: no duplicates, no loops */
 		.gso = (uint8_t)pick_or(0, 1, GSO_MAX_SEGMENTS),
 		.dscp = (uint8_t)pick_or(0, 0, 64),
 	};
@@ -97,7 +97,7 @@ static struct rule_output pick_output(unsigned int number)
 	return output;
 }
 
-/* A host or a prefix; of few lengths, as there may be only so many. */
+/* A host or a prefix; of few lengths, because their number is limited. */
 static void pick_source(struct rule *rule)
 {
 	rule->source = pick_addr(false);
@@ -117,7 +117,7 @@ static void pick_rule(struct rule *rule, unsigned int number)
 	if (pick(2))
 		pick_source(rule);
 	rule->port = (uint16_t)(1000 + number);
-	/* Of a group, and each another one. */
+	/* Of a group, and all different. */
 	if (addr_is_multicast(&rule->group) && pick(4) == 0) {
 		rule->port = RULE_PORT_ANY;
 		rule->group.b[14] = (uint8_t)(number >> 8);
@@ -131,7 +131,7 @@ static void pick_rule(struct rule *rule, unsigned int number)
 	assert_non_null(rule->outputs);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++)
 		rule->outputs[i] = pick_output(i);
-	/* One that keeps its port, so that there are no duplicates. */
+	/* One output that keeps the port; two could be duplicates. */
 	if (pick(3) == 0)
 		rule->outputs[pick(rule->nr_outputs)].port = RULE_PORT_KEPT;
 	if (pick(3) == 0) {
@@ -139,12 +139,12 @@ static void pick_rule(struct rule *rule, unsigned int number)
 		return;
 	}
 	pick_word(rule->name, 20, "\"'\\");
-	/* Each another one, and no keyword. */
+	/* All different, and no keywords. */
 	used = strlen(rule->name);
 	snprintf(rule->name + used, sizeof(rule->name) - used, "%u", number);
 }
 
-/* Byte by byte, so that lines, quotes, escapes and characters of every length come up. */
+/* Made of pieces, so that lines, quotes, escapes and characters of every length occur. */
 _Static_assert(HOOK_PATH_SIZE == PINS_PATH_SIZE, "pick_path() is for both");
 static void pick_path(char path[HOOK_PATH_SIZE])
 {

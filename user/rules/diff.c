@@ -12,8 +12,8 @@
 
 /* --- rules --- */
 
-/* Enter `before`s rules by name, compare each of `after` with its namesake, and note in `found`
- * which have one. */
+/* Compare each rule of `after` with the rule of `before` that has its name, and mark in `found` the
+ * rules of `before` that have one. */
 static int compare_rules(const struct config *before, const struct config *after,
 			 struct config_diff *diff, bool *found)
 {

@@ -7,7 +7,7 @@
 
 #include "rules/config.h"
 
-/* A rule that both have, by name, and that says something else: where in each. */
+/* A rule that both have, by name, and that differs: its index in each. */
 struct rule_change {
 	unsigned int before;
 	unsigned int after;
@@ -17,7 +17,7 @@ struct setting_change {
 	char *name;   /* "egress.gso", "interfaces.eth0.mode" */
 	char *before; /* the value as in a file, without quotes; empty: not set */
 	char *after;
-	bool live; /* a running daemon takes it over; else it needs a restart */
+	bool live; /* a reload applies it; otherwise it needs a restart */
 };
 
 struct config_diff {
@@ -28,12 +28,12 @@ struct config_diff {
 	unsigned int nr_changed;
 	struct rule_change *changed; /* rising in `after` */
 	unsigned int nr_settings;
-	struct setting_change *settings; /* in the order of values.h, then the interfaces' */
+	struct setting_change *settings; /* in the order of the table, then the interfaces' */
 };
 
 /*
- * Compare two valid configurations. The order of rules does not matter, nor whether a section of
- * `interfaces` says the defaults or is not there. Near-linear. The caller calls config_diff_free().
+ * Compare two valid configurations. The order of rules does not matter; a missing section of
+ * `interfaces` equals one with the defaults. Near-linear. The caller calls config_diff_free().
  *
  * Returns 0, or -ENOMEM; then *diff is empty.
  */

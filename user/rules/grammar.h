@@ -17,7 +17,8 @@
 #include "rules/draft.h"
 
 /*
- * Parse one rule. `at` is the position of text[0]. Every error that can be told apart is appended.
+ * Parse one rule. `at` is the position of text[0]. Every error is appended that does not follow
+ * from another.
  *
  * Returns 0, then the caller owns *rule (rule_free) and *where (rule_positions_free); `where` may
  * be NULL. Returns -EINVAL (errors appended) or -ENOMEM, then both are left all zero.

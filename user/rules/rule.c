@@ -140,7 +140,7 @@ static void option_format_source(const void *object, char *text)
 		format_source(rule, true, text);
 }
 
-/* The "/BITS" of a prefix. Set bits behind it mean that somebody had something else in mind. */
+/* The "/BITS" of a prefix. If bits behind it are set, a host or another prefix was meant. */
 static bool parse_prefix(const struct word *word, const struct word *bits_word, struct rule *rule,
 			 struct errors *errors)
 {

@@ -23,8 +23,8 @@
  * Linux 6.9. */
 #define GSO_MAX_SEGMENTS 64
 
-/* Limits of an output. At the lowest rate one packet still takes less than minutes; the highest is
- * beyond any network device of today. */
+/* Limits of an output. At the lowest rate the longest packet still lasts less than ten minutes; the
+ * highest is beyond any network device of today. */
 #define RATE_BPS_MIN 1000ULL
 #define RATE_BPS_MAX 400000000000ULL
 #define RATE_PPS_MAX 999999999U
@@ -34,8 +34,8 @@
 #define BURST_MS_MAX	 10000U
 #define BURST_MS_DEFAULT 100U
 
-/* The port of an input that takes every port of its group, and the port of an output that keeps
- * the port to which each datagram came. */
+/* The port of an input that matches every port of its group, and the port of an output that keeps
+ * the destination port of each datagram. */
 #define RULE_PORT_ANY  0
 #define RULE_PORT_KEPT 0
 
@@ -139,8 +139,8 @@ const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE])
 /* The same of an output: "10.0.0.1:6000", "239.2.2.2@eth1". */
 const char *output_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE]);
 
-/* Whether the rule's input takes what the output sends, or a part of it; by the rule's own ports
- * and addresses alone, whatever other rules there are. */
+/* Whether the rule's input matches what the output sends, or a part of it, regardless of other
+ * rules. */
 bool rule_output_is_input(const struct rule *rule, const struct rule_output *output);
 
 /* Whether the output has a limit. */

@@ -236,7 +236,7 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 		err = draft_add_rule(&load->draft, &rule.rule, &rule.where);
 	rule_free(&rule.rule);
 	rule_positions_free(&rule.where);
-	/* Everything else is reported, and the rest of the file is still read. */
+	/* Other errors have been reported; the rest of the file is still read. */
 	if (err == -ENOMEM)
 		yaml_fail(load->reader, err);
 }

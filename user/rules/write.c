@@ -12,7 +12,7 @@
 
 /* --- texts --- */
 
-/* Plain, one of these is something else than a string to some reader of YAML. */
+/* Without quotes, some readers of YAML do not read these as strings. */
 static bool is_yaml_word(const char *text)
 {
 	static const char *const words[] = {"y",   "n",	   "yes",   "no",  "on",
@@ -35,8 +35,8 @@ static bool is_letter(char byte)
 	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 }
 
-/* Whether what begins with a digit could be a number, a date or a time. Not "1.2.3.4:5": those have
- * no dot before a colon. */
+/* Whether a text that begins with a digit could be a number, a date or a time. "1.2.3.4:5" could
+ * not: they have no dot before a colon. */
 static bool may_be_number(const char *text)
 {
 	const char *dot = strchr(text, '.'), *colon = strchr(text, ':');
@@ -44,7 +44,7 @@ static bool may_be_number(const char *text)
 	return !strchr(text, '@') && !(dot && colon && dot < colon);
 }
 
-/* Whether the text is safe without quotes, in block style. Rather no than yes. */
+/* Whether the text is certain to be safe without quotes, in block style. */
 static bool is_plain(const char *text)
 {
 	size_t length = strlen(text);
@@ -60,7 +60,7 @@ static bool is_plain(const char *text)
 	return !is_digit(text[0]) || !may_be_number(text);
 }
 
-/* Whether a character stands for itself in double quotes: no line end of YAML, nothing invisible.
+/* Whether a character may stand in double quotes as it is: no line end of YAML, nothing invisible.
  */
 static bool is_literal(uint32_t code)
 {
@@ -76,7 +76,7 @@ static void put_quoted(const char *text, FILE *stream)
 		uint32_t code;
 
 		bytes = utf8_decode(text, strlen(text), &code);
-		/* Not from a file; there is no way to write it. */
+		/* It cannot have come from a file, and cannot be written. */
 		if (!bytes)
 			break;
 		if (is_literal(code))

@@ -8,12 +8,13 @@
 #include "rules/config.h"
 
 /*
- * Write a valid configuration as YAML, in the form of docs/xmcast.yaml: rules as mappings, and of
- * all else what is not as by default. config_parse_yaml() makes the same of it (config_equal()).
- * What a name or a path could mean to other readers of YAML (a number, a boolean) is in quotes.
+ * Write a valid configuration as YAML, in the form of docs/xmcast.yaml: rules as mappings, and the
+ * settings that are not the defaults. config_parse_yaml() makes an equal configuration of it
+ * (config_equal()). Names and paths that other readers of YAML could take for a number or a boolean
+ * are in quotes.
  *
  * Returns a malloc()ed string and its length. NULL: see errno. ENOMEM; EFBIG: it would be longer
- * than what config_parse_yaml() takes.
+ * than config_parse_yaml() accepts.
  */
 char *config_write(const struct config *config, size_t *length);
 

@@ -18,7 +18,7 @@
 #include "base/errors.h"
 #include "rules/words.h"
 
-/* A rule's outputs are at level 5. libyaml takes time with the square of the depth. */
+/* A rule's outputs are at level 5. libyaml's time grows with the square of the depth. */
 #define YAML_DEPTH_MAX 8
 
 /* Bounds what a hostile file costs. 65,536 rules of two outputs are less than 10 MB. */
