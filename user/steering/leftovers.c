@@ -88,18 +88,18 @@ int leftovers_detach(const char *iface, struct leftovers *done)
 	return found < 0 ? found : 0;
 }
 
-int leftovers_unpin(const char *folder, struct leftovers *done)
+int leftovers_unpin(const char *directory, struct leftovers *done)
 {
 	struct statfs status;
 
-	if (statfs(folder, &status))
+	if (statfs(directory, &status))
 		return errno == ENOENT ? 0 : -errno;
 	if (status.f_type != BPF_FS_MAGIC)
 		return -EINVAL;
 	for (enum pin pin = 0; pin < NR_PINS; pin++) {
 		char path[PINS_PATH_SIZE + 16];
 
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, pin_names[pin]) >=
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", directory, pin_names[pin]) >=
 		    sizeof(path))
 			return -ENAMETOOLONG;
 		if (unlink(path) == 0)
@@ -107,7 +107,7 @@ int leftovers_unpin(const char *folder, struct leftovers *done)
 		else if (errno != ENOENT)
 			return -errno;
 	}
-	if (rmdir(folder) && errno != ENOTEMPTY && errno != EEXIST)
+	if (rmdir(directory) && errno != ENOTEMPTY && errno != EEXIST)
 		return -errno;
 	return 0;
 }

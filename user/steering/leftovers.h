@@ -29,6 +29,6 @@ int leftovers_detach(const char *iface, struct leftovers *done);
 
 /* Remove the pinned maps in a directory of a bpffs, and the directory if it is empty then. 0, also
  * if there is none; -EINVAL: it is not in a bpffs; -errno. */
-int leftovers_unpin(const char *folder, struct leftovers *done);
+int leftovers_unpin(const char *directory, struct leftovers *done);
 
 #endif

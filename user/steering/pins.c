@@ -34,9 +34,9 @@ static const struct {
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
 };
 
-static void pin_path(const char *folder, enum pin pin, char path[PATH_MAX])
+static void pin_path(const char *directory, enum pin pin, char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/%s", folder, pin_names[pin]);
+	snprintf(path, PATH_MAX, "%s/%s", directory, pin_names[pin]);
 }
 
 void pins_folder(const char *name, const struct iface_config *iface, char folder[PINS_PATH_SIZE])
@@ -47,14 +47,14 @@ void pins_folder(const char *name, const struct iface_config *iface, char folder
 		snprintf(folder, PINS_PATH_SIZE, "%s/%s", PINS_FOLDER, name);
 }
 
-bool pins_exist(const char *folder)
+bool pins_exist(const char *directory)
 {
 	struct stat status;
 
 	for (enum pin pin = 0; pin < NR_PINS; pin++) {
 		char path[PATH_MAX];
 
-		pin_path(folder, pin, path);
+		pin_path(directory, pin, path);
 		/* A directory that cannot be searched most likely holds something. */
 		if (lstat(path, &status) == 0 || errno == EACCES)
 			return true;
@@ -125,14 +125,14 @@ static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
 	return 0;
 }
 
-static int open_pin(const char *folder, enum pin pin, char text[PINS_TEXT_SIZE])
+static int open_pin(const char *directory, enum pin pin, char text[PINS_TEXT_SIZE])
 {
 	char path[PATH_MAX];
 	char link[64];
 	int file, err;
 	int fd;
 
-	pin_path(folder, pin, path);
+	pin_path(directory, pin, path);
 	file = open_trusted(path, pin, text);
 	if (file < 0)
 		return file;
@@ -153,12 +153,12 @@ static int open_pin(const char *folder, enum pin pin, char text[PINS_TEXT_SIZE])
 }
 
 /* The map with the version first, because its message is the clearest one. */
-int pins_open(struct pins *pins, const char *folder, char text[PINS_TEXT_SIZE])
+int pins_open(struct pins *pins, const char *directory, char text[PINS_TEXT_SIZE])
 {
 	*pins = pins_none;
-	snprintf(pins->folder, sizeof(pins->folder), "%s", folder);
+	snprintf(pins->folder, sizeof(pins->folder), "%s", directory);
 	for (int pin = NR_PINS - 1; pin >= 0; pin--) {
-		int fd = open_pin(folder, (enum pin)pin, text);
+		int fd = open_pin(directory, (enum pin)pin, text);
 
 		if (fd < 0) {
 			pins_close(pins);

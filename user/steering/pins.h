@@ -42,12 +42,12 @@ extern const char *const pin_names[NR_PINS]; /* of the maps, and of the files in
 void pins_folder(const char *name, const struct iface_config *iface, char folder[PINS_PATH_SIZE]);
 
 /* Whether any of the maps is pinned there, or the directory cannot be searched. */
-bool pins_exist(const char *folder);
+bool pins_exist(const char *directory);
 
 /* Open and check all maps. 0; -ENOENT: one is missing; -EACCES: no permission, or somebody else can
  * replace them; -EINVAL: they are not xmcast's, or of another version; -errno. On failure `text` is
  * the reason. */
-int pins_open(struct pins *pins, const char *folder, char text[PINS_TEXT_SIZE]);
+int pins_open(struct pins *pins, const char *directory, char text[PINS_TEXT_SIZE]);
 void pins_close(struct pins *pins);
 
 /* 0, also if no packet has been seen yet; -EXDEV: their program runs on another interface, and

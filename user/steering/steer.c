@@ -150,7 +150,7 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 	return err;
 }
 
-int steer_open_pinned(struct steer **out, const char *folder, int ifindex,
+int steer_open_pinned(struct steer **out, const char *directory, int ifindex,
 		      char text[PINS_TEXT_SIZE])
 {
 	struct steer *steer = NULL;
@@ -159,7 +159,7 @@ int steer_open_pinned(struct steer **out, const char *folder, int ifindex,
 	if (err)
 		snprintf(text, PINS_TEXT_SIZE, "they cannot be opened: %s", strerror(-err));
 	if (!err)
-		err = pins_open(&steer->pins, folder, text);
+		err = pins_open(&steer->pins, directory, text);
 	if (!err)
 		err = pins_check_interface(&steer->pins, ifindex, text);
 	if (!err)

@@ -29,14 +29,14 @@ struct steer;
 int steer_open(struct steer **out);
 
 /*
- * Use the maps of an external program, pinned in `folder` (steering/pins.h). Rules and sockets that
- * a previous daemon has left in them are removed, and what the program has counted so far is
+ * Use the maps of an external program, pinned in `directory` (steering/pins.h). Rules and sockets
+ * that a previous daemon has left in them are removed, and what the program has counted so far is
  * subtracted: steer_verdicts() starts at 0.
  *
  * 0; -EBUSY: another xmcastd uses them; -EADDRINUSE: a process that is no xmcastd has bound the
  * name that claims them (steering/claim.h); -errno. On failure `text` is the reason.
  */
-int steer_open_pinned(struct steer **out, const char *folder, int ifindex,
+int steer_open_pinned(struct steer **out, const char *directory, int ifindex,
 		      char text[PINS_TEXT_SIZE]);
 
 /* Detach and unload. Takes NULL. */
