@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Rules that take every port of a group, and outputs that keep the port."""
+"""Rules that match every port of a group, and outputs that keep the port."""
 
 import socket
 import struct
@@ -19,16 +19,16 @@ def listeners(star, ports, group="239.2.2.2"):
 
 
 def send_each(sock, group, ports, prefix=b"to"):
-    """One datagram to each port, which says which."""
+    """Send one datagram to each port; the payload names the port."""
     for port in ports:
         sock.sendto(b"%s %d" % (prefix, port), (group, port))
 
 
 def check_each(outputs, prefix=b"to", take=receive):
-    """Each socket has got what was sent to its port, and no more."""
+    """Each socket has received what was sent to its port, and nothing else."""
     for port, output in outputs.items():
         equal(take(output)[0], b"%s %d" % (prefix, port), f"payload to port {port}")
-        check(silent(output), f"more came to port {port}")
+        check(silent(output), f"more packets arrived at port {port}")
 
 
 @test
@@ -45,12 +45,12 @@ def every_port():
     stats = daemon.settle(steered=len(PORTS))
     for port in PORTS:
         equal(receive(one)[0], b"to %d" % port, "payload to the one port")
-    check(silent(one), "more came to the one port")
-    # A group's packet is also heard by a socket of no address, so that the hosts' have two.
+    check(silent(one), "more packets arrived at the one port")
+    # Sockets that are not bound to an address receive the group's packets as well: two packets each.
     check_each(group)
     for port, output in host.items():
         equal([receive(output)[0] for _ in range(2)], [b"to %d" % port] * 2, "payload to the host")
-        check(silent(output), f"more came to port {port} of the host")
+        check(silent(output), f"more packets arrived at port {port} of the host")
     equal(groups(star.relay, "in0"), {"239.1.1.1"}, "groups joined")
     rule = rule_of(stats, "all")
     equal(rule["in"], "239.1.1.1:any@in0", "the input in the statistics")
@@ -79,7 +79,7 @@ def every_port_ipv6():
 
 @test
 def fixed_input():
-    """An output without a port of a rule with one: the input's, also in words about a refusal"""
+    """An output without a port uses that of the input, also in messages about a refusal"""
     star = Star()
     daemon = Daemon(star.relay, "a in 239.1.1.1:5000@in0 out 239.2.2.2@out0 "
                     "out 239.2.2.3:5000@out0 out 10.77.0.1")
@@ -94,7 +94,7 @@ def fixed_input():
 
 @test
 def most_specific():
-    """A rule of the packet's port beats any port; of the same kind the longest source wins"""
+    """A rule with the packet's port precedes `any`; then the longest source prefix wins"""
     star = Star()
     rules = {"port": (5000, None), "any": ("any", None), "any_net": ("any", "10.9.0.0/16"),
              "any_host": ("any", "10.9.9.9"), "port_net": (5001, "10.9.0.0/16")}
@@ -113,12 +113,12 @@ def most_specific():
     daemon.settle(steered=len(wanted))
     for source, port, name in wanted:
         equal(receive(sinks[name])[0], f"{source} {port}".encode(), f"payload by {name}")
-    check(all(map(silent, sinks.values())), "more came than was sent")
+    check(all(map(silent, sinks.values())), "more packets arrived than were sent")
 
 
 @test
 def port_zero():
-    """A packet to port 0 is left to the kernel, as if no rule named it"""
+    """A packet to port 0 is passed to the kernel, like one that matches no rule"""
     star = Star()
     daemon = Daemon(star.relay, "in 239.1.1.1:any@in0 out 239.2.2.2@out0",
                     "in 239.1.1.1:5000@in0 out 239.2.2.3@out0")
@@ -143,7 +143,8 @@ def in_order(gso):
     outputs, merged = listeners(star, ports), receiver(star.receiver, 7000)
     sock = sender(star.source, "10.1.0.1")
     for number in range(COUNT):
-        # Now alternating ports, now runs to one; no more at once than the veth pair's ring holds.
+        # Sometimes alternating ports, sometimes runs to one port; at most as many packets as fit the
+        # veth's ring.
         port = ports[number // (1, 7, 2, 40)[number // TURN % 4] % len(ports)]
         sock.sendto(struct.pack("!I", number).ljust(200, b"."), ("239.1.1.1", port))
         if number % TURN == TURN - 1:
@@ -177,7 +178,7 @@ def interleaved_single():
 
 @test
 def change_beside_traffic():
-    """A rule of one port comes and goes beside any port; ports of neither rule lose nothing"""
+    """A rule for one port is added and deleted beside a rule for any port; other ports lose nothing"""
     star = Star()
     daemon = Daemon(star.relay, "all in 239.1.1.1:any@in0 out 239.2.2.2@out0")
     output, other = listeners(star, [5000, 5001]), receiver(star.receiver, 7000)
@@ -195,7 +196,7 @@ def change_beside_traffic():
         sock.sendto(b"one", ("239.1.1.1", 5000))
         send(20)
         equal(receive(other)[0], b"one", f"payload by the rule of the port, turn {turn}")
-        check(silent(output[5000]), "the rule of any port has it, too")
+        check(silent(output[5000]), "the rule for any port received it, too")
         daemon.ctl("rule", "del", "one")
         sock.sendto(b"all", ("239.1.1.1", 5000))
         equal(receive(output[5000])[0], b"all", "payload by the rule of any port")
@@ -206,13 +207,13 @@ def change_beside_traffic():
 
 
 def is_refusal(frame):
-    """Is this Ethernet frame an ICMP or ICMPv6 message that nobody listens on a port?"""
+    """Is this Ethernet frame an ICMP or ICMPv6 port unreachable message?"""
     kind, code = (frame[23], frame[34]) if frame[12:14] == b"\x08\x00" else (frame[20], frame[54])
     return (kind, code) in ((socket.IPPROTO_ICMP, 3), (socket.IPPROTO_ICMPV6, 1))
 
 
 def refused_beside(star, host, output):
-    """Now a datagram to a port that is refused, whose refusal comes back, now one to `output`."""
+    """Alternately send to a port that refuses, wait for its ICMP message, and send to `output`."""
     daemon = Daemon(star.relay, f"in 239.1.1.1:any@in0 out {host}")
     sock = sender(star.source, "10.1.0.1")
     wire = packet_socket(star.relay, "out0")
@@ -227,7 +228,7 @@ def refused_beside(star, host, output):
 
 @test
 def refusing_host():
-    """A host that refuses one port (ICMP) has no say in what goes to another"""
+    """The refusal of one port (ICMP) does not affect packets to another port of the host"""
     star = Star()
     star.receiver.sysctl("net/ipv4/icmp_ratelimit", 0)
     refused_beside(star, "10.2.0.2", receiver(star.receiver, 5000))
@@ -235,7 +236,7 @@ def refusing_host():
 
 @test
 def refusing_host_ipv6():
-    """The same of IPv6 (ICMPv6)"""
+    """The same with IPv6 (ICMPv6)"""
     star = Star6()
     star.receiver.sysctl("net/ipv6/icmp/ratelimit", 0)
     refused_beside(star, "[fd02::2]", receiver6(star.receiver, 5000))
@@ -243,7 +244,7 @@ def refusing_host_ipv6():
 
 @test
 def replaced():
-    """The port of a rule whose output keeps it changes at run time, and to any, and back"""
+    """The port of a rule whose outputs keep it changes at run time, also to `any` and back"""
     star = Star()
     daemon = Daemon(star.relay, "a in 239.1.1.1:5000@in0 out 239.2.2.2@out0 out 10.2.0.2")
     outputs = listeners(star, [5000, 5001])
@@ -256,13 +257,13 @@ def replaced():
         prefix = b"turn %d:" % turn
         send_each(sock, "239.1.1.1", (5000, 5001), prefix)
         check_each({one: outputs[one] for one in taken}, prefix)
-    check(all(map(silent, outputs.values())), "more came than was sent")
+    check(all(map(silent, outputs.values())), "more packets arrived than were sent")
     daemon.ready = ""
 
 
 @test
 def saved_and_listed():
-    """`rule list`, `rule show`, `config show`, `config save` and a reload have what was written"""
+    """`rule list`, `rule show`, `config show`, `config save` and a reload keep the rules as written"""
     star = Star6()
     rules = ["a in 239.1.1.1:any@in0 out 239.2.2.2@out0 out 10.2.0.2",
              "in [ff3e::1]:any@in0 out [ff3e::2]@out0 out [fd02::2]"]
@@ -278,7 +279,7 @@ def saved_and_listed():
         for word in words:
             check(word in shown, f"no {word!r} in:\n{shown}")
     daemon.ctl("config", "save")
-    equal(daemon.ctl("config", "diff").returncode, 0, "the file differs from what runs")
+    equal(daemon.ctl("config", "diff").returncode, 0, "the file differs from the running configuration")
     before = [rule["name"] for rule in daemon.stats()["rules"]]
     daemon.ctl("config", "reload")
     equal([rule["name"] for rule in daemon.stats()["rules"]], before, "rules after the reload")
@@ -290,7 +291,7 @@ def saved_and_listed():
 
 @test
 def refused():
-    """Any port of a host, the same input twice, the own input as output: refused, with the reason"""
+    """Any port of a host, duplicate inputs, an output that is the input: refused with the reason"""
     star = Star()
     daemon = Daemon(star.relay, "a in 239.1.1.1:any@in0 out 239.2.2.2@out0")
     for rule, reason in (("in 10.1.0.2:any@in0 out 239.2.2.2@out0", "any port of a host"),

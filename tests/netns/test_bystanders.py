@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What no rule names goes to the kernel's stack, untouched and counted by reason."""
+"""Packets that match no rule are passed to the kernel's stack, unchanged and counted by reason."""
 
 import json
 import socket
@@ -14,19 +14,19 @@ GROUP, MAC = "239.1.1.1", group_mac("239.1.1.1")
 
 
 def verdicts(daemon):
-    """What the XDP program of in0 has counted so far."""
+    """The verdicts of the XDP program on in0 so far."""
     return interface_of(daemon.stats(), "in0")["verdicts"]
 
 
 def wait_verdict(daemon, reason, count):
-    """Wait until so many packets have been counted for this reason."""
+    """Wait until exactly this number of packets has been counted for this reason."""
     wait_until(lambda: verdicts(daemon)[reason] >= count, f"{count} packets counted as {reason}")
     equal(verdicts(daemon)[reason], count, reason)
 
 
 @test
 def life_beside_a_stream():
-    """ARP, ping, TCP, UDP and other multicast on the interface work while a stream is relayed"""
+    """ARP, ping, TCP, UDP and other multicast traffic work while a stream is relayed"""
     need("ping")
     star = Star()
     daemon = Daemon(star.relay, f"in {GROUP}:5000@in0 out 239.2.2.2:6000@out0")
@@ -52,7 +52,7 @@ def life_beside_a_stream():
 
 
 def transfer(star, size):
-    """A TCP connection from the source to the relay's host, with `size` bytes."""
+    """Send `size` bytes through a TCP connection from the source to the relay's host."""
     with star.relay.entered():
         server = socket.create_server(("10.1.0.2", 7777))
     with star.source.entered():
@@ -78,7 +78,7 @@ def transfer(star, size):
 
 
 def exchange_datagrams(star):
-    """UDP to another port of the group, to another group, and to the host's own address."""
+    """Send UDP to another port of the group, to another group and to the host's own address."""
     inputs = [receiver(star.relay, 5001, GROUP, "10.1.0.2"),
               receiver(star.relay, 5000, "239.1.1.2", "10.1.0.2"),
               receiver(star.relay, 5002)]
@@ -90,7 +90,7 @@ def exchange_datagrams(star):
 
 
 def passes(reason, frame, strip_vlan=False):
-    """Send a frame 10 times: each is counted for `reason`, and the stack gets it as it is."""
+    """Send a frame 10 times: each is counted for `reason`, and the stack receives it unchanged."""
     star = Star()
     star.relay.run("ethtool", "-K", "in0", "rxvlan", "off")
     star.source.run("ethtool", "-K", "s0", "txvlan", "off")
@@ -101,12 +101,12 @@ def passes(reason, frame, strip_vlan=False):
         raw.send(frame)
     wait_verdict(daemon, reason, before[reason] + 10)
     equal(verdicts(daemon)["steered"], 0, "steered")
-    expected = frame[:12] + frame[16:] if strip_vlan else frame  # the tap has the tag beside it
+    expected = frame[:12] + frame[16:] if strip_vlan else frame  # the tap reports the tag separately
     seen = 0
     while seen < 10:
         packet, (_, _, kind, _, _) = tap.recvfrom(65536)
         seen += kind != socket.PACKET_OUTGOING and packet == expected
-    # The relay goes on.
+    # The relay still works.
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     raw.send(udp_frame(MAC, "10.9.9.9", GROUP, 5000, b"good"))
     equal(receive(output)[0], b"good", "payload")
@@ -114,7 +114,7 @@ def passes(reason, frame, strip_vlan=False):
 
 
 def good_frame(payload=b"x" * 100, **change):
-    """A frame for the rule, but for what is changed."""
+    """A frame that matches the rule except for the changes."""
     return udp_frame(MAC, "10.9.9.9", GROUP, 5000, payload, **change)
 
 
@@ -169,7 +169,7 @@ def not_ip():
 
 @test
 def fragmented_datagram():
-    """A datagram that comes in fragments is counted so, and reassembled by the stack"""
+    """A fragmented datagram is counted as fragments and reassembled by the stack"""
     star = Star()
     daemon = Daemon(star.relay, f"in {GROUP}:5000@in0 out 239.2.2.2:6000@out0")
     local = receiver(star.relay, 5000, GROUP, "10.1.0.2")
@@ -181,7 +181,7 @@ def fragmented_datagram():
     sock.sendto(b"whole", (GROUP, 5000))
     equal(receive(output)[0], b"whole", "relayed")
     daemon.settle(steered=1)
-    check(silent(output) and silent(local), "more came than was sent")
+    check(silent(output) and silent(local), "more packets arrived than were sent")
 
 
 @test
@@ -197,7 +197,7 @@ def padded_frame():
 
 @test
 def foreign_program():
-    """Another tool's XDP program is left alone: the rule is pending and says why, others run"""
+    """Another tool's XDP program is not replaced: the rule is pending with the reason, others relay"""
     star = Star(sources=2)
     need("ip")
     sink = Sink(star.relay, "in0", "--xdp", "--port", "9999")

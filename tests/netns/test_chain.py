@@ -12,7 +12,7 @@ HOPS = 3
 
 class Chain:
     """source ── relay 1 ── relay 2 ── relay 3 ── sink, each "east" the next one's "west". Relay i
-    takes 239.1.1.i from the west and sends 239.1.1.i+1 to the east."""
+    receives 239.1.1.i from the west and sends 239.1.1.i+1 to the east."""
 
     def __init__(self, number=1):
         self.source, self.sink = Namespace(f"source-{number}"), Namespace(f"sink-{number}")
@@ -29,15 +29,15 @@ class Chain:
             for i, relay in enumerate(self.relays, 1)]
 
     def link_drops(self, i):
-        """What did not fit the ring of the cable behind relay i. (The far end's own count of drops
-        has what did not fit the next relay's socket: that is in the relay's books.)"""
+        """Packets that did not fit the ring of the cable behind relay i. (The drops of the far end are
+        packets that did not fit the next relay's socket, which that relay counts.)"""
         counters = json.loads(self.relays[i].ip("-j -s link show east"))[0]["stats64"]
         return counters["tx"]["dropped"]
 
 
 def walk(chain, sent):
-    """From hop to hop: what one sent, the next received, but for what the cable dropped and
-    counted. Returns how many came out of the last relay's cable, and how many were lost."""
+    """Check hop by hop that each relay received what the previous one sent, except for what the cable
+    dropped and counted. Returns how many packets left the last cable, and how many were lost."""
     expected, lost = sent, 0
     for i, daemon in enumerate(chain.daemons):
         stats = daemon.settle(steered=expected)
@@ -53,7 +53,7 @@ def walk(chain, sent):
 
 @test
 def paced():
-    """20,000 packets/s of 1400 bytes for 5 seconds arrive complete, in order and whole"""
+    """20,000 packets/s of 1400 bytes for 5 seconds arrive completely, in order and intact"""
     def attempt(number):
         chain = Chain(number)
         sink = Sink(chain.sink, "west", "--verify", "--port", "5000", "--group", "239.1.1.4")
@@ -72,7 +72,7 @@ def paced():
 
 @test
 def flooded():
-    """Flat out for a second: what is lost is lost somewhere, and counted there"""
+    """Flat out for a second: every lost packet is counted where it was lost"""
     chain = Chain()
     sink = Sink(chain.sink, "west", "--port", "5000", "--group", "239.1.1.4")
     sent = generate(chain.source, "east", "--duration", "1", "--size", "1400")["sent_packets"]

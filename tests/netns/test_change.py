@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Rules that change while packets flow: what a change does not name loses nothing, and a change that
-cannot be made whole is not made at all."""
+"""Rules that change while packets flow: rules that a change does not touch lose no packet, and a change is
+applied completely or not at all."""
 
 import json
 import os
@@ -14,8 +14,7 @@ from harness import (EXIT_CONFIG, Daemon, Passage, Sink, Star, check, check_clea
                      main, program, receive, receiver, rule_of, run, sender, silent, start, test,
                      veth, wait_until, write_file)
 
-# Packets a second of the streams that must not notice: more for a demonstration, on a machine that
-# has nothing else to do.
+# Packets/s of the streams that must not be disturbed. May be higher on an idle machine.
 CHURN_RATE = int(os.environ.get("XMCAST_CHURN_RATE", "50000"))
 CHANGES = 1000
 STREAMS = 50
@@ -48,7 +47,7 @@ def groups(namespace):
 
 @test
 def one_at_a_time():
-    """add, disable, enable, replace, del: each packet goes where the rules of its moment say"""
+    """add, disable, enable, replace, del: each packet is handled by the rules of its time"""
     star = Star()
     daemon = Daemon(star.relay, rule("other", 9, 5009, 6009))
     control = Client(daemon.socket)
@@ -74,7 +73,7 @@ def one_at_a_time():
     arrives_at(first, b"enabled")
     control.call("rule.replace", rules=[rule("cam", out_port=6001)])
     arrives_at(second, b"replaced")
-    check(silent(first), "the old output still gets packets")
+    check(silent(first), "the old output still receives packets")
     equal(control.call("rule.del", names=["cam"])["removed"], 1, "removed")
     arrives_nowhere(3)
     equal(names(control), ["other"], "rules")
@@ -83,7 +82,7 @@ def one_at_a_time():
 
 @test
 def the_same_again():
-    """A change that changes nothing is none: generation, counters and sockets stay"""
+    """A change without effect keeps generation, counters and sockets"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
     control = Client(daemon.socket)
@@ -119,7 +118,7 @@ def swap():
 
 @test
 def interfaces_come_and_go():
-    """The last rule of an interface gives it back, the first one takes it; totals never shrink"""
+    """The first rule of an interface attaches to it, the last one detaches; totals never shrink"""
     star = Star(sources=2)
     daemon = Daemon(star.relay, rule("a", 1))
     control = Client(daemon.socket)
@@ -140,14 +139,14 @@ def interfaces_come_and_go():
     sources[0].sendto(b"again", ("239.1.1.1", 5000))
     equal(receive(output)[0], b"again", "payload")
     control.call("rule.del", names=["a", "b"])
-    wait_until(lambda: "xdp" not in star.relay.ip("link show in1"), "in1 is given back")
+    wait_until(lambda: "xdp" not in star.relay.ip("link show in1"), "in1 is detached")
     equal(daemon.stats()["totals"]["sent_packets"], 3, "sent in all")
-    # Its workers' audits have been logged, and those of interfaces that are in use come with the end.
+    # The audits of earlier workers have been logged already; others follow at the end.
     daemon.ready = ""
 
 
 class Churn:
-    """Random changes of rules that carry no packets, on the interfaces that do and on another."""
+    """Random changes of rules without traffic, on the same interface as the streams and on another."""
 
     def __init__(self, control, seed):
         self.control, self.random = control, random.Random(seed)
@@ -188,7 +187,7 @@ class Churn:
 
 @test
 def churn():
-    """1,000 random changes beside 50 flows: not one packet of them is lost, doubled or overtaken"""
+    """1,000 random changes beside 50 flows, of which no packet is lost, duplicated or reordered"""
     star = Star(sources=2)
     daemon = Daemon(star.relay, *(rule(f"s{i}", 1, 5000 + i, 6000 + i) for i in range(STREAMS)))
     control = Client(daemon.socket)
@@ -228,14 +227,14 @@ def churn():
 
 
 def footprint(daemon, control):
-    """All that a change might leave behind: rules, keys, memberships, descriptors, generation."""
+    """Everything that a change might leave behind: rules, keys, memberships, descriptors, generation."""
     return {"rules": all_rules(control), "generation": control.call("rule.list")["generation"],
             "groups": groups(daemon.namespace), "interfaces": interfaces(control),
             "descriptors": len(os.listdir(f"/proc/{daemon.process.pid}/fd"))}
 
 
 def xdp_keys(program_id):
-    """What the XDP program redirects, as the kernel has it."""
+    """The keys in the rule map of an XDP program."""
     maps = json.loads(run("bpftool", "-j", "prog", "show", "id", str(program_id)).stdout)["map_ids"]
     for number in maps:
         if json.loads(run("bpftool", "-j", "map", "show", "id", str(number)).stdout)["type"] == "hash":
@@ -245,7 +244,7 @@ def xdp_keys(program_id):
 
 
 def interfaces(control):
-    """Interfaces, the XDP program on each, and what that redirects."""
+    """The interfaces with their XDP programs and the keys of those."""
     return {i["name"]: (i["program_id"], xdp_keys(i["program_id"]))
             for i in control.call("iface.list")["interfaces"]}
 
@@ -261,7 +260,7 @@ def refused(control, method, **params):
 
 @test
 def invalid_changes():
-    """Every wrong operation of a list is told with its place, and nothing of the list is done"""
+    """Every wrong operation of a list is reported with its place, and none of the list is applied"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"), rule("dog", 2))
     control = Client(daemon.socket)
@@ -279,12 +278,12 @@ def invalid_changes():
                    {"operations": [{"do": "add", "name": "cam"}]}, {"operations": []},
                    {"operations": [1]}, {}, {"rules": []}):
         equal(refused(control, "rule.change", **params).code, -32602, f"code of {params}")
-    equal(footprint(daemon, control), before, "what a refused change left")
+    equal(footprint(daemon, control), before, "state after a refused change")
 
 
 @test
 def half_of_a_change():
-    """The 500th rule lacks a descriptor: the other 499 leave nothing behind"""
+    """No descriptor is left for the 500th rule: the other 499 leave nothing behind"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"), prefix=("prlimit", "--nofile=1200:1200"))
     control = Client(daemon.socket)
@@ -293,12 +292,12 @@ def half_of_a_change():
     error = refused(control, "rule.add", rules=many)
     equal(error.code, -32002, "code")
     check("descriptors" in error.message, error.message)
-    equal(footprint(daemon, control), before, "what a failed change left")
+    equal(footprint(daemon, control), before, "state after a failed change")
     equal(control.call("rule.add", rules=many[:100])["added"], 100, "added by a smaller one")
     equal(control.call("rule.del", names=[f"r{i}" for i in range(100)])["removed"], 100, "removed")
     after = footprint(daemon, control)
     after["generation"] = before["generation"]
-    equal(after, before, "what a change and its opposite left")
+    equal(after, before, "state after a change and its opposite")
 
 
 @test
@@ -313,12 +312,12 @@ def failing_join():
     equal(error.code, -32002, "code")
     for word in ("r2", "239.1.1.2", "in0"):
         check(word in error.message, error.message)
-    equal(footprint(daemon, control), before, "what a failed change left")
+    equal(footprint(daemon, control), before, "state after a failed change")
 
 
 @test
 def pending_rules():
-    """What the network lacks makes a rule pending, not the change fail"""
+    """A missing interface makes a rule pending, but does not make the change fail"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
     control = Client(daemon.socket)
@@ -337,7 +336,7 @@ def pending_rules():
 
 @test
 def failed_interface():
-    """A rule that comes to an interface that failed finds it as it is now, and takes along who waits"""
+    """A new rule retries a failed interface, and pending rules of it become active as well"""
     star = Star(sources=2)
     daemon = Daemon(star.relay, rule("cam"))
     control = Client(daemon.socket)
@@ -354,7 +353,7 @@ def failed_interface():
 
 @test
 def renamed_interface():
-    """A renamed interface is free for rules that name it anew, while those of its old name wait"""
+    """Rules with the new name of an interface become active, those with the old name are pending"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE)
     control = Client(daemon.socket)
@@ -378,7 +377,7 @@ def renamed_interface():
 
 @test
 def output_made_anew():
-    """A rule that is replaced does not keep the socket of an interface that is no more"""
+    """A replaced rule does not keep the socket of an interface that no longer exists"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
     star.relay.ip("link del out0")
@@ -415,7 +414,7 @@ def ten_thousand():
     control.call("rule.del", names=[f"r{i}" for i in range(10000)])
     after = footprint(daemon, control)
     after["generation"] = before["generation"]
-    equal(after, before, "what is left of them")
+    equal(after, before, "state after their removal")
 
 
 # ---- the file --------------------------------------------------------------------------------
@@ -431,19 +430,19 @@ FILE = """rules:
 
 
 def rewrite(daemon, text):
-    """Put another text into the daemon's configuration file."""
+    """Replace the text of the daemon's configuration file."""
     write_file(os.path.basename(daemon.config), text)
 
 
 def reload_by_signal(daemon, line):
-    """SIGHUP, and wait for a log line."""
+    """Send SIGHUP and wait for a log line."""
     daemon.process.send_signal(signal.SIGHUP)
     return daemon.process.wait_line(line)
 
 
 @test
 def reload():
-    """SIGHUP applies the difference: what is the same in both keeps its sockets and counters"""
+    """SIGHUP applies the difference: unchanged rules keep their sockets and counters"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE)
     control = Client(daemon.socket)
@@ -463,7 +462,7 @@ def reload():
 
 @test
 def reload_refused():
-    """A file with errors changes nothing, and every error is told with its place"""
+    """A file with errors changes nothing, and every error is reported with its place"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE)
     control = Client(daemon.socket)
@@ -477,7 +476,7 @@ def reload_refused():
           "errors")
     os.unlink(daemon.config)
     equal(refused(control, "config.reload").code, -32001, "code without a file")
-    equal(footprint(daemon, control), before, "what refused reloads left")
+    equal(footprint(daemon, control), before, "state after refused reloads")
     equal(daemon.stats()["config"]["last_reload_successful"], False, "last reload")
     rewrite(daemon, FILE)
     control.call("config.reload")
@@ -486,7 +485,7 @@ def reload_refused():
 
 @test
 def reload_and_restart():
-    """Settings that a running daemon does not take over are named, and the rest is done"""
+    """Settings that need a restart are named, and everything else is applied"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE)
     control = Client(daemon.socket)
@@ -504,7 +503,7 @@ def reload_and_restart():
 
 @test
 def save():
-    """What is saved is what runs, and reading it again changes nothing"""
+    """The running configuration is saved, and reloading it changes nothing"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE + "interfaces: { in0: { mode: skb } }\n")
     control = Client(daemon.socket)
@@ -527,7 +526,7 @@ def save():
 
 @test
 def save_changes():
-    """With control.save_changes a daemon that is killed comes back with its run-time rules"""
+    """With control.save_changes a killed daemon has its run-time rules again after a restart"""
     star = Star()
     daemon = Daemon(star.relay, config=FILE + "control: { save_changes: yes }\n")
     Client(daemon.socket).call("rule.change", operations=[{"do": "add", "rule": rule("new", 3)},
@@ -540,7 +539,7 @@ def save_changes():
 
 @test
 def save_command_line():
-    """Rules of --rule are saved, too: then the file and the command line are read as one again"""
+    """Rules of --rule are saved as well; a reload then merges file and command line again"""
     star = Star()
     text = rule("new", 3, more=" out 10.2.0.2:7000")
     daemon = Daemon(star.relay, text, config=FILE)

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Beside libxdp's dispatcher, with which xdp-loader and xdp-filter run several programs on one
-interface. Needs a kernel that takes programs in place of others' functions (BPF_PROG_TYPE_EXT), and
-a bpffs."""
+"""Coexistence with libxdp's dispatcher, with which xdp-loader and xdp-filter run several programs on one
+interface. Needs a kernel that supports extension programs (BPF_PROG_TYPE_EXT), and a bpffs."""
 
 from harness import (Daemon, Skip, Star, check, equal, interface_of, main, need, receive, receiver,
                      rule_of, sender, test, wait_until)
@@ -11,7 +10,7 @@ RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
 
 def filtered(namespace, device):
-    """Have xdp-filter count on an interface, which it does through a dispatcher."""
+    """Load xdp-filter, which uses a dispatcher, on an interface."""
     need("xdp-filter", "xdp-loader")
     done = namespace.run("xdp-filter", "load", device, "--features", "udp", check=False)
     status = namespace.run("xdp-loader", "status", device, check=False)
@@ -20,7 +19,7 @@ def filtered(namespace, device):
 
 
 def relays(star, text):
-    """One datagram goes through."""
+    """Check that a datagram is relayed."""
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     sender(star.source, "10.1.0.1").sendto(text, ("239.1.1.1", 5000))
     equal(receive(output)[0], text, "payload")
@@ -28,7 +27,7 @@ def relays(star, text):
 
 @test
 def on_the_input():
-    """A dispatcher on the input: pending, with the reason; once it has gone the rule relays"""
+    """A dispatcher on the input: pending with the reason; active once it is unloaded"""
     star = Star()
     filtered(star.relay, "in0")
     daemon = Daemon(star.relay, RULE)
@@ -37,13 +36,13 @@ def on_the_input():
     check("another XDP program" in rule["reason"], f"reason: {rule['reason']}")
     star.relay.run("xdp-filter", "unload", "in0")
     wait_until(lambda: rule_of(daemon.stats(), "a")["state"] == "active", "the rule is active")
-    daemon.ready = ""  # it has a worker now, which the line of its start does not know
+    daemon.ready = ""  # the worker was started later
     relays(star, b"alone")
 
 
 @test
 def elsewhere():
-    """A dispatcher on the output and on an interface without rules is no concern of ours"""
+    """A dispatcher on the output or on an interface without rules does not matter"""
     star = Star(sources=2)
     filtered(star.relay, "out0")
     filtered(star.relay, "in1")
@@ -55,7 +54,7 @@ def elsewhere():
 
 @test
 def comes_late():
-    """xdp-loader does not get in while the relay is attached, and disturbs nothing"""
+    """xdp-loader cannot attach while the relay is attached, and disturbs nothing"""
     star = Star(sources=2)
     filtered(star.relay, "in1")
     daemon = Daemon(star.relay, RULE)

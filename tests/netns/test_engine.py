@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""How the egress engine sends: batches (GSO) and what becomes of them where they are refused, outputs
-that are blocked, CPUs, and a kernel that lends us no io_uring."""
+"""How the egress engine sends: batches (GSO) and their refusal, blocked outputs, CPUs, and a kernel
+without io_uring."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def config(egress="{}", workers="{}", rule=RULE):
 
 
 def burst(star, daemon, *options):
-    """A stream fast enough that batches form, relayed without a fault; the rule's counters."""
+    """Relay a stream fast enough to form batches. Returns the counters of its output and worker."""
     def start_sinks():
         return [Sink(star.receiver, "r0", "--port", "6000")]
 
@@ -34,7 +34,7 @@ def burst(star, daemon, *options):
 
 @test
 def batches():
-    """Datagrams that are there together leave with one send, complete and in order"""
+    """Datagrams that arrive together are sent as a batch, completely and in order"""
     star = Star()
     output, worker = burst(star, Daemon(star.relay, config=config()))
     equal(output["gso_refused_batches"], 0, "refused batches")
@@ -43,7 +43,7 @@ def batches():
 
 @test
 def batches_are_capped():
-    """`gso N` of an output bounds its batches, `gso off` forms none"""
+    """`gso N` of an output limits its batches, `gso off` disables them"""
     star = Star()
     daemon = Daemon(star.relay, RULE + " gso off")
     output, worker = burst(star, daemon)
@@ -56,7 +56,7 @@ def batches_are_capped():
 
 @test
 def device_without_checksums():
-    """A device without checksum offload: where batches are refused all goes singly, and none is lost"""
+    """A device without checksum offload: refused batches are sent singly, and nothing is lost"""
     # Linux before 6.11 answers EIO; later ones compute the checksums in software.
     star = Star()
     star.relay.run("ethtool", "-K", "out0", "tx", "off")
@@ -70,7 +70,7 @@ def device_without_checksums():
 
 @test
 def larger_than_the_mtu():
-    """Datagrams larger than the output's MTU leave singly, as fragments; smaller ones still gather"""
+    """Datagrams larger than the output's MTU are sent singly, as fragments; smaller ones in batches"""
     star = Star(out_mtu=1000)
     daemon = Daemon(star.relay, config=config())
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -88,17 +88,17 @@ def larger_than_the_mtu():
     limit = daemon.stats()["rules"][0]["outputs"][0]
     result, _ = burst(star, daemon, "--size", "500")
     equal(result["gso_segments"], 64, "gso_segments")
-    # Batches of 1200 bytes may not have come about; if one has, it has set the limit.
+    # There may have been no batch of 1200 bytes; if there was one, it has set the limit.
     check(limit["gso_max_bytes"] == 1199 or limit["gso_refused_batches"] == 0, f"{limit}")
 
 
-# Batches of four sizes, each followed by what the kernel takes where it refuses them.
+# Batches of four sizes, each followed by smaller datagrams that the kernel accepts where it refuses them.
 MIXED_SIZES = "1400,1400,1400,300,100,1200,1200,200,1000,1000,150,800,800,64"
 
 
 def shrink_and_grow(star, daemon):
-    """Shrink the MTU of out0 until every output has had a batch refused, and let it grow again;
-    four times, each time too small for the largest batches that are left."""
+    """Shrink the MTU of out0 until every output has had a batch refused, then restore it; four times, each
+    time too small for the largest remaining batches."""
     def refused():
         return [output["gso_refused_batches"] for output in daemon.stats()["rules"][0]["outputs"]]
 
@@ -114,14 +114,14 @@ def shrink_and_grow(star, daemon):
 
 @test
 def mtu_changes():
-    """The MTU of an output's interface shrinks and grows while packets flow: all leave in order"""
+    """The MTU of an output's interface shrinks and grows while packets flow: all are sent in order"""
     star = Star()
     ports = range(6000, 6004)
     rule = "in 239.1.1.1:5000@in0 " + " ".join(f"out 239.2.2.2:{port}@out0" for port in ports)
     for engine in ("io_uring", "sendmmsg"):
         # On one CPU, so that packets queue up for the other thread, and batches form.
         daemon = Daemon(star.relay, config=config(f"{{ engine: {engine} }}", "{ cpus: [0] }", rule))
-        # Through sockets, because what is larger than the MTU comes as fragments.
+        # Sinks with sockets, because packets larger than the MTU arrive as fragments.
         sinks = [Sink(star.receiver, "r0", "--verify", "--group", "239.2.2.2", "--port", str(port))
                  for port in ports]
         stream = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "20000", "--size",
@@ -131,21 +131,21 @@ def mtu_changes():
         sent = json.loads(stream.output)
         stats = daemon.settle(steered=sent["sent_packets"])
         for sink, output in zip(sinks, stats["rules"][0]["outputs"]):
-            # A machine with other work may lose packets, which are counted, but never their order.
+            # On a busy machine packets may be lost and counted, but never reordered.
             check_clean(sink.stop(), sent,
                         stats["totals"]["dropped_packets"] + output["send_errors"])
         daemon.stop()
 
 
 def pause_at_random(dice):
-    """Nothing, a moment in which a spinning thread goes to sleep or just has, or a longer one."""
+    """Do not wait, or about as long as a spinning thread spins before it sleeps, or longer."""
     pause = dice.choice((0, 0, dice.uniform(0, 200e-6), dice.uniform(0, 5e-3)))
     if pause:
         time.sleep(pause)
 
 
 def relay_after_pauses(star, output, daemon, rounds=1000):
-    """Lone packets and small bursts, each sent only when all before it have arrived."""
+    """Send single packets and small bursts, each after all earlier ones have arrived."""
     dice = random.Random(1)
     sock = sender(star.source, "10.1.0.1")
     steered = 0
@@ -162,7 +162,7 @@ def relay_after_pauses(star, output, daemon, rounds=1000):
 
 @test
 def no_packet_is_stuck():
-    """A packet after any pause is relayed without another behind it, by every engine and wake-up"""
+    """After any pause, a packet is relayed without a following one, by every engine and wake-up"""
     star = Star()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     for engine in ("io_uring", "sendmmsg"):
@@ -174,12 +174,12 @@ def no_packet_is_stuck():
 
 @test
 def unresolved_neighbour():
-    """A host that does not answer ARP costs its own packets only"""
+    """A host that does not answer ARP only affects its own packets"""
     star = Star()
     daemon = Daemon(star.relay, RULE + " out 10.2.0.77:6001",
                     "other in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0")
     output, _ = burst(star, daemon)
-    equal(output["send_errors"], 0, "errors of the output that works")
+    equal(output["send_errors"], 0, "errors of the reachable output")
     silent = daemon.stats()["rules"][0]["outputs"][1]
     equal(silent["submitted_packets"], output["submitted_packets"], "submitted to both")
     equal(rule_of(daemon.stats(), "other")["state"], "active", "state of the other rule")
@@ -187,7 +187,7 @@ def unresolved_neighbour():
 
 @test
 def cpus():
-    """The threads run on the CPUs of workers.cpus; one that is not there is said, and does no harm"""
+    """The threads run on the CPUs of workers.cpus; a missing CPU is logged and otherwise ignored"""
     star = Star()
     daemon = Daemon(star.relay, config=config(workers="{ cpus: [1, 0] }"))
     placed = {}
@@ -203,13 +203,13 @@ def cpus():
     burst(star, daemon)
     daemon.stop()
     daemon = Daemon(star.relay, config=config(workers="{ cpus: [8191] }"))
-    check("cpu-refused" in daemon.process.log(), "no word of the CPU that is not there")
+    check("cpu-refused" in daemon.process.log(), "the missing CPU is not logged")
     burst(star, daemon)
 
 
 @test
 def larger_frames():
-    """An MTU that 2048-byte frames cannot hold gets 4096-byte frames"""
+    """An MTU that does not fit 2048-byte frames needs 4096-byte frames"""
     star = Star(mtu=3000, out_mtu=3000)
     daemon = Daemon(star.relay, config=config(workers="{ frames: 1024 }"))
     check(f"umem_bytes={1024 * 4096}" in daemon.process.log(), daemon.process.log())
@@ -223,14 +223,14 @@ def larger_frames():
 
 @test
 def no_io_uring():
-    """Where io_uring is disabled the daemon says so and relays with sendmmsg"""
+    """If io_uring is disabled, the daemon logs it and relays with sendmmsg"""
     path = "/proc/sys/kernel/io_uring_disabled"
     star = Star()
     os.chmod(work_folder(), 0o1777)  # for the control socket
     with open(path, encoding="ascii") as file:
         before = file.read()
     try:
-        # 1: only for those without CAP_SYS_ADMIN, so nobody else here notices.
+        # 1: only for processes without CAP_SYS_ADMIN, so that no other test is affected.
         with open(path, "w", encoding="ascii") as file:
             file.write("1")
         daemon = Daemon(star.relay, RULE, prefix=(*NOBODY, f"--inh-caps={CAPABILITIES}",
@@ -240,7 +240,7 @@ def no_io_uring():
             file.write(before)
     log = daemon.process.log()
     check("engine-fallback" in log and "io_uring_disabled" in log, f"no warning:\n{log}")
-    check("engine=sendmmsg" in log, f"not the other engine:\n{log}")
+    check("engine=sendmmsg" in log, f"the other engine is not used:\n{log}")
     burst(star, daemon)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Any call may fail: a sample of what `make fault` does with every call (tests/fault/sweep.py)."""
+"""Any call may fail: a sample of the rounds of `make fault` (tests/fault/sweep.py)."""
 
 import os
 import sys
@@ -12,12 +12,12 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "fault"))
 # pylint: disable=wrong-import-position
 from sweep import Sweep, parse_arguments  # noqa: E402
 
-# Always the same calls, so that a failure can be repeated; XMCAST_FAULT_SEED looks at others.
+# Always the same calls, so that a failure can be reproduced; XMCAST_FAULT_SEED selects others.
 SEED = os.environ.get("XMCAST_FAULT_SEED", "1")
 
 
 def sample(stage, count):
-    """Some calls of this stage fail, one a round."""
+    """Run rounds of this stage, in each of which one call fails."""
     if os.uname().machine != "x86_64":
         raise Skip("the supervisor knows the system calls of x86-64 only")
     program("tests/fault/supervise")
@@ -42,7 +42,7 @@ def stop():
 
 @test
 def change():
-    """Rules that are added, replaced, deleted"""
+    """Rules are added, replaced and deleted"""
     sample("change", 40)
 
 
@@ -60,31 +60,31 @@ def save():
 
 @test
 def query():
-    """Everything is asked for"""
+    """Every method that reads is called"""
     sample("query", 30)
 
 
 @test
 def monitor():
-    """A client that monitors"""
+    """A client monitors events"""
     sample("monitor", 15)
 
 
 @test
 def traffic():
-    """Packets"""
+    """Packets are relayed"""
     sample("traffic", 20)
 
 
 @test
 def scrape():
-    """The exporter"""
+    """Metrics are requested"""
     sample("scrape", 5)
 
 
 @test
 def interface():
-    """An interface goes down and comes up"""
+    """An interface is set down and up"""
     sample("interface", 3)
 
 
