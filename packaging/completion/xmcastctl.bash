@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Completion of xmcastctl for bash. It knows nothing itself: `xmcastctl complete WORD…` says what
-# the last word may become, rule and interface names of the running daemon included.
+# Completion of xmcastctl for bash. It knows nothing itself: `xmcastctl complete WORD…` prints what
+# the last word may become, including the names of rules and interfaces of the running daemon.
+#
+# It runs the xmcastctl that PATH leads to, and never the word that was typed: pressing Tab after
+# ./xmcastctl in a directory of somebody else must not run what is there.
 
 _xmcastctl()
 {
 	local line=${COMP_LINE:0:COMP_POINT} words=() breaks=${COMP_WORDBREAKS//[!:=@]/}
 	local rest part i prefix='' candidate quoted
 
-	# Bash splits words at characters, too, that names and options hold ("239.1.1.1:5000@eth0",
-	# "--color=never"): what no blank separates is one word.
+	# Bash also splits words at characters that names and options contain ("239.1.1.1:5000@eth0",
+	# "--color=never"): join what no blank separates.
 	for ((i = 0; i <= COMP_CWORD; i++)); do
 		rest=${line#"${line%%[![:blank:]]*}"}
 		part=${COMP_WORDS[i]:0:${#rest}}
@@ -20,12 +23,12 @@ _xmcastctl()
 		fi
 		line=${rest#"$part"}
 	done
-	# What it will replace is only what stands behind the last of these, or begins with an "@".
+	# Bash replaces only what follows the last of these characters, or begins with an "@".
 	if [ -n "$breaks" ]; then
 		prefix=${words[-1]%"${words[-1]##*["$breaks"]}"}
 		prefix=${prefix%@}
 	fi
-	# No name holds a backslash: on the command line they quote what is behind them.
+	# No name contains a backslash: on the command line they quote the next character.
 	words=("${words[@]//\\/}")
 	prefix=${prefix//\\/}
 	COMPREPLY=()
@@ -36,7 +39,7 @@ _xmcastctl()
 		fi
 		printf -v quoted %q "${candidate#"$prefix"}"
 		COMPREPLY+=("$quoted")
-	done < <("${words[0]}" complete "${words[@]:1}" 2>/dev/null </dev/null)
+	done < <(command xmcastctl complete "${words[@]:1}" 2>/dev/null </dev/null)
 }
 
 complete -F _xmcastctl xmcastctl

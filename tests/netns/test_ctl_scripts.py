@@ -351,12 +351,26 @@ def completion_candidates():
     equal((done.returncode, done.stdout, done.stderr), (0, "", ""), "away")
 
 
+def complete_in_bash(command, words, line, env):
+    """What bash makes of these words with our completion script."""
+    script = os.path.join(ROOT, "packaging/completion/xmcastctl.bash")
+    done = run("bash", "--norc", "-c", f"""
+        source {script}
+        COMP_WORDS=({command} {' '.join(words)}) COMP_CWORD={len(words)}
+        COMP_LINE='{line}' COMP_POINT={len(line)}
+        _xmcastctl
+        printf '%s\\n' "${{COMPREPLY[@]}}" """, env=env)
+    equal(done.stderr, "", "stderr")
+    return done.stdout.split()
+
+
 @test
 def completion_in_bash():
     """The completion script in a real bash: words, names with colons, files"""
     daemon = serve(rule_list=lambda params: page(params, "rules", [
         {"name": name} for name in ("cam1", "239.1.1.1:5000@in0", "10.0.0.1>239.1.1.1:1@x")]))
-    script = os.path.join(ROOT, "packaging/completion/xmcastctl.bash")
+    env = environment(XMCAST_SOCKET=daemon.path,
+                      PATH=os.path.dirname(program("xmcastctl")) + ":" + os.environ["PATH"])
     for words, expected in ((("r",), ["rule"]), (("rule", "d"), ["del", "disable"]),
                             (("rule", "del", "c"), ["cam1"]),
                             (("rule", "del", "2"), ["239.1.1.1:5000@in0"]),
@@ -366,18 +380,24 @@ def completion_in_bash():
                             (("rule", "del", "cam1", "2"), ["239.1.1.1:5000@in0"]),
                             (("rule", "del", "'10.0.0.1\\>239.1.1.1'", ":"), ["1@x"]),
                             (("--color", "=", "ne"), ["never"])):
-        line = " ".join((program("xmcastctl"), *words)).replace("'", "")
+        line = " ".join(("xmcastctl", *words)).replace("'", "")
         for mark in ":=@":
             line = line.replace(f" {mark} ", mark).replace(f" {mark}", mark)
-        done = run("bash", "--norc", "-c", f"""
-            source {script}
-            COMP_WORDS=({program('xmcastctl')} {' '.join(words)}) COMP_CWORD={len(words)}
-            COMP_LINE='{line}' COMP_POINT={len(line)}
-            _xmcastctl
-            printf '%s\\n' "${{COMPREPLY[@]}}" """,
-                   env={**environment(), "XMCAST_SOCKET": daemon.path})
-        equal(done.stdout.split(), expected, line)
-        equal(done.stderr, "", "stderr")
+        equal(complete_in_bash("xmcastctl", words, line, env), expected, line)
+
+
+@test
+def completion_runs_no_typed_path():
+    """Completion after ./xmcastctl, or any other path, runs the xmcastctl in PATH, or nothing"""
+    folder = os.path.join(work_folder(), "theirs")
+    os.mkdir(folder)
+    told = os.path.join(folder, "told")
+    theirs = script("theirs/xmcastctl", f"touch {told}; echo forged")
+    env = environment(PATH=os.path.dirname(program("xmcastctl")) + ":" + os.environ["PATH"])
+    equal(complete_in_bash(theirs, ("ru",), f"{theirs} ru", env), ["rule"], "with one in PATH")
+    env["PATH"] = "/usr/bin:/bin"
+    equal(complete_in_bash(theirs, ("ru",), f"{theirs} ru", env), [], "with none in PATH")
+    check(not os.path.exists(told), "it was run")
 
 
 # ---- the real one ----------------------------------------------------------------------------
