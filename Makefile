@@ -19,7 +19,7 @@
 # The only list of Debian packages: for building, testing and checking.
 PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
-	libncurses-dev libcmocka-dev \
+	libncurses-dev libsmartcols-dev libcmocka-dev \
 	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
 	ffmpeg multicat iperf tshark igmpproxy \
@@ -105,7 +105,8 @@ $(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcast-exporter: LDLIBS += -lmicrohttpd
 $(B)/xmcast-exporter: $(B)/user/exporter/main.o $(B)/libxmcast.a
-$(B)/xmcastctl: LDLIBS += -lncurses -ltinfo
+$(B)/xmcastctl: LDLIBS += -lncursesw -ltinfo
+$(B)/xmcastctl $(B)/tests/unit/test_table $(B)/tests/fuzz/replay_answer $(B)/tests/fuzz/fuzz_answer: LDLIBS += -lsmartcols
 $(B)/xmcastctl: $(B)/user/ctl/main.o $(B)/libxmcast.a
 $(B)/xmcast-gen: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-sink: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a

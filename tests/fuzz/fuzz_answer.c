@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "control/client.h"
-#include "ctl/ctl.h"
+#include "ctl/refusal.h"
 #include "ctl/show.h"
 #include "ctl/top_view.h"
 
@@ -65,8 +65,8 @@ static void refuse(const json_t *error)
 	FILE *stream = open_memstream(&text, &size);
 
 	must(stream != NULL);
-	show_refusal(stream, error, NULL);
-	show_refusal(stream, error, &places);
+	refusal_print(stream, error, NULL);
+	refusal_print(stream, error, &places);
 	fclose(stream);
 	must_be_plain(text);
 	free(text);
@@ -88,21 +88,21 @@ static void top(json_t *stats, unsigned int choice)
 {
 	static const int keys[] = {TOP_KEY_ENTER, TOP_KEY_DOWN, 'd', 'd', 'x',		TOP_KEY_END,
 				   TOP_KEY_ENTER, 'n',		'/', 'a', TOP_KEY_ENTER};
-	struct top_view *view = top_view_new();
+	struct top_model *model = top_model_new();
 	struct top_frame frame = {0};
 
-	must(view != NULL);
+	must(model != NULL);
 	for (int i = 0; i < 2; i++) {
 		unsigned int rows = i ? 24 : 1 + choice % 8;
 
-		must(top_view_sample(view, json_incref(stats), 1 + i) == 0);
+		must(top_model_sample(model, json_incref(stats), 1 + i) == 0);
 		for (size_t j = 0; j < sizeof(keys) / sizeof(keys[0]); j++)
-			top_view_key(view, keys[j]);
-		top_view_draw(view, rows, i ? 80 : 20, &frame);
+			top_model_key(model, keys[j]);
+		top_view_draw(model, rows, i ? 80 : 20, &frame);
 		must_fit(&frame, rows, i ? 80 : 20);
 	}
 	top_frame_free(&frame);
-	top_view_free(view);
+	top_model_free(model);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -28,7 +28,7 @@ def environment(**more):
     """Nothing of the caller's that changes the output."""
     keep = {key: value for key, value in os.environ.items()
             if key not in ("COLUMNS", "NO_COLOR", "XMCAST_SOCKET")}
-    return {**keep, "TERM": "xterm", **more}
+    return {**keep, "TERM": "xterm", "LC_ALL": "C", **more}
 
 
 def ctl(daemon, *words, code=EXIT_DONE, **options):

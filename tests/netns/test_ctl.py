@@ -256,6 +256,25 @@ def control_characters():
 
 
 @test
+def characters_of_the_locale():
+    """In a UTF-8 locale printable characters are shown, in columns as wide as they are; others not"""
+    names = ("caf\u00e9", "\u6771\u4eac", "e\u0301", "\u202ex", "\u200bx", "plain")
+    rules = [{**rule, "name": name} for rule, name in zip(many(len(names)), names)]
+    daemon = serve(rule_list=lambda params: page(params, "rules", rules))
+    utf8 = environment(LC_ALL="C.UTF-8")
+    text = on_terminal(daemon, "-c=never", "rule", env=utf8)
+    lines = text.splitlines()[1:]
+    shown = ("caf\u00e9", "\u6771\u4eac", "e\\xcc\\x81", "\\xe2\\x80\\xaex", "\\xe2\\x80\\x8bx",
+             "plain")
+    equal([line.split()[0] for line in lines], list(shown), "names")
+    # The second column begins at the same column everywhere; each of two characters is two wide.
+    equal({line.index("239.") + 2 * (name == "\u6771\u4eac") for line, name in zip(lines, names)},
+          {15}, f"second column:\n{text}")
+    narrow = on_terminal(daemon, "-c=never", "-br", "rule", columns=30, env=utf8)
+    check("\\xe2\\x80\\xa~" in narrow and "caf\u00e9 " in narrow, narrow)
+
+
+@test
 def output_that_cannot_be_written():
     """A full or closed stdout: exit 2 and a word; a reader that has gone: silence"""
     daemon = serve(rule_list=lambda params: page(params, "rules", many(2000)))

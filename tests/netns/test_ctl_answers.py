@@ -8,7 +8,7 @@ import os
 import re
 
 import fake_daemon
-from ctl_program import COMMANDS, ctl, many, serve
+from ctl_program import COMMANDS, ctl, environment, many, serve
 from fake_daemon import HANG_UP, Refusal, answers, counters, listed, output, page
 from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, check, equal, main, program, run,
                      test, work_folder, write_file)
@@ -109,7 +109,7 @@ def wrong_types():
                 serve.daemon = daemon
                 daemon.answers[method] = bad
                 done = run(program("xmcastctl"), "--socket", daemon.path, *words.split(),
-                           check=False)
+                           check=False, env=environment())
                 check(done.returncode in (0, 2, 3),
                       f"{words}: exit {done.returncode} with {bad}\n{done.stderr}")
                 check("\033" not in done.stdout + done.stderr and done.stdout.isascii() or

@@ -2,9 +2,11 @@
 /* Tables for people. */
 #include "watchdog.h"
 
+#include <locale.h>
+
 #include "ctl/table.h"
 
-/* What the table looks like on this screen, whose stream is of no account. */
+/* The table on this screen, whose stream is replaced. */
 static void expect_on(struct screen screen, struct table *table, const char *expected)
 {
 	char *text = NULL;
@@ -156,6 +158,61 @@ static void test_every_width(void **state)
 	}
 }
 
+static void expect_cut(const char *text, size_t width, const char *mark, const char *expected)
+{
+	char *escaped = screen_escape(text, "");
+	char *copy = strdup(escaped);
+
+	screen_cut(escaped, width, mark);
+	assert_string_equal(escaped, expected);
+	assert_in_range(screen_width(escaped), 0, width);
+	/* What is escaped stays as it is. */
+	free(escaped);
+	escaped = screen_escape(copy, "");
+	assert_string_equal(escaped, copy);
+	free(escaped);
+	free(copy);
+}
+
+static void test_cut(void **state)
+{
+	expect_cut("abc", 3, "~", "abc");
+	expect_cut("abc", 2, "~", "a~");
+	expect_cut("abc", 2, "", "ab");
+	expect_cut("abc", 1, "~", "~");
+	expect_cut("abc", 0, "~", "");
+	expect_cut("", 0, "~", "");
+	expect_cut("\xc3\xa9", 8, "~", "\\xc3\\xa9");
+	expect_cut("\xc3\xa9", 3, "~", "\\x~");
+}
+
+/* In a UTF-8 locale: characters as wide as they are, and bytes of what is none. */
+static void test_utf8(void **state)
+{
+	struct table *table = table_new("NAME >N");
+
+	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+	expect_cut("caf\xc3\xa9", 4, "~", "caf\xc3\xa9");
+	expect_cut("caf\xc3\xa9s", 4, "~", "caf~");
+	expect_cut("\xe6\x9d\xb1\xe4\xba\xac", 4, "~", "\xe6\x9d\xb1\xe4\xba\xac");
+	expect_cut("\xe6\x9d\xb1\xe4\xba\xac", 3, "~", "\xe6\x9d\xb1~");
+	expect_cut("\xe6\x9d\xb1\xe4\xba\xac", 2, "~", "~");
+	expect_cut("\xe6\x9d\xb1\xe4\xba\xac", 3, "", "\xe6\x9d\xb1");
+	expect_cut("e\xcc\x81", 99, "~", "e\\xcc\\x81");	/* combining */
+	expect_cut("\xe2\x80\xae", 99, "~", "\\xe2\\x80\\xae"); /* from right to left */
+	expect_cut("\xc2\x9b", 99, "~", "\\xc2\\x9b");		/* CSI */
+	expect_cut("\xc3(\xff\xe6\x9d", 99, "~", "\\xc3(\\xff\\xe6\\x9d");
+	expect_cut("\033\n\x7f", 99, "~", "\\x1b\\x0a\\x7f");
+	table_add(table, "caf\xc3\xa9");
+	table_add(table, "1");
+	table_add(table, "\xe6\x9d\xb1\xe4\xba\xac");
+	table_add(table, "22");
+	expect(table, "NAME   N\n"
+		      "caf\xc3\xa9   1\n"
+		      "\xe6\x9d\xb1\xe4\xba\xac  22\n");
+	setlocale(LC_CTYPE, "C");
+}
+
 static void expect_units(long long value, const char *expected)
 {
 	char text[UNITS_SIZE];
@@ -201,6 +258,8 @@ int main(void)
 		cmocka_unit_test(test_brief),
 		cmocka_unit_test(test_colours),
 		cmocka_unit_test(test_every_width),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_units),
 	};
 

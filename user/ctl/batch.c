@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/exit_codes.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
@@ -12,56 +13,71 @@
 #define BLANKS	 " \t\r\n"
 #define EXPECTED "expected add, del, replace, enable or disable"
 
-/* One line on its way through. */
+/* What a file says: the operations of rule.change, and where each of them stands. */
+struct batch {
+	json_t *operations;
+	struct place *places;
+	size_t count;
+	size_t room;
+};
+
 struct line {
-	struct position at; /* of what is next */
-	const char *text;
-	size_t next; /* bytes of text that have been taken */
-	size_t length;
+	char *text;
+	char *next;	    /* what is not read yet */
+	struct position at; /* of the last word */
 	struct errors *errors;
 };
 
-/* The next word, at *word of *length bytes; false: the line has ended. */
-static bool next_word(struct line *line, const char **word, size_t *length)
+/* The next word; NULL at the end of the line. A NUL replaces the blank after it. */
+static char *next_word(struct line *line)
 {
-	const char *text = line->text;
+	char *word = line->next + strspn(line->next, BLANKS);
 
-	while (line->next < line->length && strchr(BLANKS, text[line->next]))
-		line->next++;
-	*word = text + line->next;
-	line->at.column = (unsigned int)line->next + 1;
-	while (line->next < line->length && !strchr(BLANKS, text[line->next]))
-		line->next++;
-	*length = (size_t)(text + line->next - *word);
-	return *length > 0;
+	line->at.column = (unsigned int)(word - line->text) + 1;
+	line->next = word + strcspn(word, BLANKS);
+	if (*line->next)
+		*line->next++ = '\0';
+	return *word ? word : NULL;
 }
 
-/* Length of the line without its comment, its end and the blanks before these. */
-static size_t useful_length(const char *text, size_t length)
+/* The rest of the line, from the next word on. */
+static char *rest(struct line *line)
 {
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] == '#' && (i == 0 || strchr(BLANKS, text[i - 1]))) {
-			length = i;
-			break;
-		}
-	}
-	while (length && strchr(BLANKS, text[length - 1]))
-		length--;
-	return length;
+	char *word = line->next + strspn(line->next, BLANKS);
+
+	line->at.column = (unsigned int)(word - line->text) + 1;
+	line->next = word + strlen(word);
+	return *word ? word : NULL;
+}
+
+/* Cut off a comment and the blanks before it. */
+static void cut_comment(char *text)
+{
+	char *end = text;
+
+	while (*end && !(*end == '#' && (end == text || strchr(BLANKS, end[-1]))))
+		end++;
+	while (end > text && strchr(BLANKS, end[-1]))
+		end--;
+	*end = '\0';
+}
+
+static void refuse(struct line *line, const char *word, const char *message)
+{
+	errors_add(line->errors, &line->at, word, word ? strlen(word) : 0, "%s", message);
 }
 
 static int add_operation(struct batch *batch, struct line *line, const char *verb, const char *key,
-			 const char *text, size_t length)
+			 const char *text)
 {
-	json_t *value = json_stringn(text, length);
-	json_t *operation;
+	json_t *value = json_string(text);
 
 	if (!value) {
-		errors_add(line->errors, &line->at, text, length, "no UTF-8");
+		refuse(line, text, "not UTF-8");
 		return 0;
 	}
-	operation = json_pack("{s:s, s:o}", "do", verb, key, value);
-	if (json_array_append_new(batch->operations, operation))
+	if (json_array_append_new(batch->operations,
+				  json_pack("{s:s, s:o}", "do", verb, key, value)))
 		return -ENOMEM;
 	if (batch->count == batch->room) {
 		size_t room = batch->room ? batch->room * 2 : 256;
@@ -76,88 +92,69 @@ static int add_operation(struct batch *batch, struct line *line, const char *ver
 	return 0;
 }
 
-/* "rule", then one of the verbs that change rules; as on the command line, also shortened. */
-static const struct verb *find_verb(struct line *line)
-{
-	const struct object *object;
-	const struct verb *verb;
-	const char *word;
-	size_t length;
-	char *copy;
-
-	if (!next_word(line, &word, &length))
-		return NULL;
-	copy = strndup(word, length);
-	object = copy ? object_find(copy, NULL) : NULL;
-	free(copy);
-	if (!object || strcmp(object->name, "rule") != 0) {
-		errors_add(line->errors, &line->at, word, length, "unknown, expected rule");
-		return NULL;
-	}
-	if (!next_word(line, &word, &length)) {
-		errors_add(line->errors, &line->at, NULL, 0, "no verb, " EXPECTED);
-		return NULL;
-	}
-	copy = strndup(word, length);
-	verb = copy ? verb_find(object, copy, NULL) : NULL;
-	free(copy);
-	if (!verb || (verb->run != verb_rule_text && verb->run != verb_rule_names)) {
-		errors_add(line->errors, &line->at, word, length,
-			   "no verb that changes rules, or ambiguous, " EXPECTED);
-		return NULL;
-	}
-	return verb;
-}
-
+/* "rule", a verb that changes rules, both possibly shortened, and its arguments. 0, also for a
+ * wrong line, which is an error; -ENOMEM. */
 static int read_line(struct batch *batch, struct line *line)
 {
-	const struct verb *verb;
-	const char *word;
-	size_t length;
+	const char *word = next_word(line);
+	const struct command *object = word ? command_find(ctl_objects, word, NULL) : NULL;
+	const struct command *verb;
 	int err;
 
-	if (!line->length)
+	if (!word)
 		return 0;
-	verb = find_verb(line);
-	if (!verb)
-		return 0; /* told */
-	if (!next_word(line, &word, &length)) {
+	if (!object || strcmp(object->name, "rule") != 0) {
+		refuse(line, word, "unknown, expected rule");
+		return 0;
+	}
+	word = next_word(line);
+	verb = word ? command_find(object->verbs, word, NULL) : NULL;
+	if (!verb || (verb->run != verb_rule_text && verb->run != verb_rule_names)) {
+		refuse(line, word,
+		       word ? "not a verb that changes rules, or ambiguous, " EXPECTED
+			    : "no verb, " EXPECTED);
+		return 0;
+	}
+	word = verb->run == verb_rule_text ? rest(line) : next_word(line);
+	if (!word) {
 		errors_add(line->errors, &line->at, NULL, 0, "expected %s", verb->usage);
 		return 0;
 	}
 	if (verb->run == verb_rule_text)
-		return add_operation(batch, line, verb->name, "rule", word,
-				     (size_t)(line->text + line->length - word));
+		return add_operation(batch, line, verb->name, "rule", word);
 	do
-		err = add_operation(batch, line, verb->name, "name", word, length);
-	while (!err && next_word(line, &word, &length));
+		err = add_operation(batch, line, verb->name, "name", word);
+	while (!err && (word = next_word(line)));
 	return err;
 }
 
-int batch_read(struct batch *batch, FILE *stream, const char *file, struct errors *errors)
+/* Read the whole stream. 0; -EINVAL: errors were added; -EFBIG: more than the daemon accepts in one
+ * request; -EIO; -ENOMEM. */
+static int read_all(struct batch *batch, FILE *stream, const char *file, struct errors *errors)
 {
-	unsigned int number = 0;
+	struct line line = {.errors = errors, .at = {.file = file}};
 	size_t total = 0;
 	size_t room = 0;
 	char *text = NULL;
 	ssize_t length;
 	int err;
 
-	*batch = (struct batch){.operations = json_array()};
+	batch->operations = json_array();
 	err = batch->operations ? 0 : -ENOMEM;
 	errno = 0;
 	while (!err && (length = getline(&text, &room, stream)) >= 0) {
-		struct line line = {.text = text, .errors = errors};
-
-		line.at = (struct position){.file = file, .line = ++number, .column = 1};
-		line.length = useful_length(text, (size_t)length);
+		line.text = line.next = text;
+		line.at.line++;
+		line.at.column = 1;
 		total += (size_t)length;
-		if (total > CONTROL_MAX_REQUEST)
+		if (total > CONTROL_MAX_REQUEST) {
 			err = -EFBIG;
-		else if (memchr(text, '\0', (size_t)length))
-			errors_add(errors, &line.at, NULL, 0, "a NUL byte, expected text");
-		else
+		} else if (memchr(text, '\0', (size_t)length)) {
+			refuse(&line, NULL, "a NUL byte, expected text");
+		} else {
+			cut_comment(text);
 			err = read_line(batch, &line);
+		}
 	}
 	if (!err && ferror(stream))
 		err = errno ? -errno : -EIO;
@@ -167,20 +164,22 @@ int batch_read(struct batch *batch, FILE *stream, const char *file, struct error
 	return err;
 }
 
-void batch_free(struct batch *batch)
+static int change(struct ctl *ctl, const struct batch *batch, const char *file)
 {
-	json_decref(batch->operations);
-	free(batch->places);
-	*batch = (struct batch){0};
-}
-
-/* An empty file is done. A program is told so in the words of any other change. */
-static int change_nothing(struct ctl *ctl)
-{
+	const struct places places = {file, batch->count, batch->places};
 	json_t *answer;
 	json_t *changed;
 	int code;
 
+	if (batch->count) {
+		ctl->places = &places;
+		code = ctl_call_and_show(ctl, "rule.change",
+					 json_pack("{s:O}", "operations", batch->operations),
+					 show_changed);
+		ctl->places = NULL;
+		return code;
+	}
+	/* Nothing to do. With -j the answer has the same form as that to any other change. */
 	if (!ctl->options.json)
 		return EXIT_DONE;
 	code = ctl_call(ctl, "rule.list", json_pack("{s:i}", "limit", 1), &answer);
@@ -195,26 +194,6 @@ static int change_nothing(struct ctl *ctl)
 	return code;
 }
 
-static int change(struct ctl *ctl, const struct batch *batch, const char *file)
-{
-	struct places places = {file, batch->count, batch->places};
-	int code;
-
-	if (!batch->count)
-		return change_nothing(ctl);
-	ctl->places = &places;
-	code = ctl_call_and_show(ctl, "rule.change",
-				 json_pack("{s:O}", "operations", batch->operations), show_changed);
-	ctl->places = NULL;
-	return code;
-}
-
-static int cannot_read(const char *file, int err)
-{
-	screen_print_to(stderr, "xmcastctl: cannot read %s: %s\n", file, strerror(err));
-	return EXIT_REFUSED;
-}
-
 int batch_run(struct ctl *ctl)
 {
 	bool is_stdin = strcmp(ctl->options.batch, "-") == 0;
@@ -222,20 +201,20 @@ int batch_run(struct ctl *ctl)
 	FILE *stream = is_stdin ? stdin : fopen(file, "re");
 	struct errors *errors = calloc(1, sizeof(*errors));
 	struct batch batch = {0};
-	int code;
+	int code = EXIT_REFUSED;
 	int err;
 
-	err = !errors ? -ENOMEM : !stream ? -errno : batch_read(&batch, stream, file, errors);
-	if (err == -EINVAL && errors->count) {
+	err = !errors ? -ENOMEM : !stream ? -errno : read_all(&batch, stream, file, errors);
+	if (!err) {
+		code = change(ctl, &batch, file);
+	} else if (err == -EINVAL && errors->count) {
 		errors_print(errors, stderr);
 		fputs("xmcastctl: refused: nothing was changed\n", stderr);
-		code = EXIT_REFUSED;
-	} else if (err) {
-		code = cannot_read(file, -err);
 	} else {
-		code = change(ctl, &batch, file);
+		screen_print_to(stderr, "xmcastctl: cannot read %s: %s\n", file, strerror(-err));
 	}
-	batch_free(&batch);
+	json_decref(batch.operations);
+	free(batch.places);
 	if (errors)
 		errors_free(errors);
 	free(errors);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/exit_codes.h"
+#include "ctl/show.h"
 #include "steering/pins.h"
 
 #define RULE_WORDS                                                                                 \
@@ -11,289 +12,233 @@
 	"           out DEST[:PORT][@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]\n"                \
 	"           [rate N(bit|kbit|mbit|gbit)] [pps N] [burst N(ms|s)] [out ...]"
 
-static const struct verb rule_verbs[] = {
-	{"list", "ls", "rule list [PATTERN]",
-	 "rules with their states and rates; PATTERN as in a shell", 0, 1, WORDS_RULE_NAMES,
-	 verb_rule_list},
-	{"show", NULL, "rule show NAME", "one rule: counters, rates, latency, outputs", 1, 1,
-	 WORDS_RULE_NAMES, verb_rule_show},
-	{"add", NULL, "rule add " RULE_WORDS, "a new rule", 1, -1, WORDS_RULE_TEXT, verb_rule_text},
-	{"del", "delete", "rule del NAME [NAME ...]", "remove rules", 1, -1, WORDS_RULE_NAMES,
-	 verb_rule_names},
-	{"replace", NULL, "rule replace " RULE_WORDS,
-	 "a rule that exists is what the words say from now on", 1, -1, WORDS_RULE_TEXT,
-	 verb_rule_text},
-	{"enable", NULL, "rule enable NAME [NAME ...]", "put rules to work again", 1, -1,
-	 WORDS_RULE_NAMES, verb_rule_names},
-	{"disable", NULL, "rule disable NAME [NAME ...]", "keep rules, without relaying", 1, -1,
-	 WORDS_RULE_NAMES, verb_rule_names},
+/* clang-format off */
+static const struct command rule_verbs[] = {
+	{.name = "list", .alias = "ls", .usage = "rule list [PATTERN]",
+	 .help = "show rules with their states and rates; PATTERN as in a shell",
+	 .arguments = ARGUMENTS_RULE_NAMES, .most = 1, .run = verb_rule_list},
+	{.name = "show", .usage = "rule show NAME",
+	 .help = "show one rule: counters, rates, latency, outputs",
+	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = 1,
+	 .run = verb_named, .method = "rule.show", .show = show_rule},
+	{.name = "add",
+	 .usage = "rule add " RULE_WORDS, .help = "add a rule",
+	 .arguments = ARGUMENTS_RULE_TEXT, .least = 1, .most = -1,
+	 .run = verb_rule_text, .method = "rule.add", .show = show_changed},
+	{.name = "del", .alias = "delete", .usage = "rule del NAME [NAME ...]",
+	 .help = "delete rules",
+	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
+	 .run = verb_rule_names, .method = "rule.del", .show = show_changed},
+	{.name = "replace",
+	 .usage = "rule replace " RULE_WORDS, .help = "replace an existing rule",
+	 .arguments = ARGUMENTS_RULE_TEXT, .least = 1, .most = -1,
+	 .run = verb_rule_text, .method = "rule.replace", .show = show_changed},
+	{.name = "enable", .usage = "rule enable NAME [NAME ...]",
+	 .help = "re-enable rules",
+	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
+	 .run = verb_rule_names, .method = "rule.enable", .show = show_changed},
+	{.name = "disable", .usage = "rule disable NAME [NAME ...]",
+	 .help = "disable rules without deleting them",
+	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
+	 .run = verb_rule_names, .method = "rule.disable", .show = show_changed},
 	{},
 };
 
-static const struct verb config_verbs[] = {
-	{"show", NULL, "config show", "the configuration that runs, as YAML", 0, 0, WORDS_NONE,
-	 verb_config_show},
-	{"check", NULL, "config check FILE", "is this file valid? Needs no daemon", 1, 1,
-	 WORDS_FILE, verb_config_check},
-	{"save", NULL, "config save [FILE]",
-	 "write what runs to FILE, or the daemon to its own file", 0, 1, WORDS_FILE,
-	 verb_config_save},
-	{"reload", NULL, "config reload", "the daemon reads its file again", 0, 0, WORDS_NONE,
-	 verb_config_reload},
-	{"diff", NULL, "config diff", "what a reload would change", 0, 0, WORDS_NONE,
-	 verb_config_diff},
+static const struct command config_verbs[] = {
+	{.name = "show", .usage = "config show",
+	 .help = "print the running configuration as YAML",
+	 .run = verb_config_show},
+	{.name = "check", .usage = "config check FILE",
+	 .help = "check a file; the daemon need not run",
+	 .arguments = ARGUMENTS_FILE, .least = 1, .most = 1, .run = verb_config_check},
+	{.name = "save", .usage = "config save [FILE]",
+	 .help = "write the running configuration to FILE, or to the daemon's own file",
+	 .arguments = ARGUMENTS_FILE, .most = 1, .run = verb_config_save},
+	{.name = "reload", .usage = "config reload",
+	 .help = "have the daemon read its file again",
+	 .method = "config.reload", .show = show_changed},
+	{.name = "diff", .usage = "config diff",
+	 .help = "show what a reload would change",
+	 .method = "config.diff", .show = show_diff},
 	{},
 };
 
-static const struct verb stats_verbs[] = {
-	{"show", "list", "stats show", "all counters", 0, 0, WORDS_NONE, verb_stats_show},
-	{"reset-peaks", NULL, "stats reset-peaks", "peaks count from now on", 0, 0, WORDS_NONE,
-	 verb_stats_reset},
+static const struct command stats_verbs[] = {
+	{.name = "show", .alias = "list", .usage = "stats show",
+	 .help = "show all counters",
+	 .method = "stats.show", .list = "rules", .show = show_stats},
+	{.name = "reset-peaks", .usage = "stats reset-peaks",
+	 .help = "start new peaks of the rates",
+	 .method = "stats.reset_peaks", .show = show_nothing},
 	{},
 };
 
-static const struct verb iface_verbs[] = {
-	{"list", "ls", "iface list", "interfaces with inputs, their queues and drops", 0, 0,
-	 WORDS_NONE, verb_iface_list},
-	{"show", NULL, "iface show NAME", "one interface, and who attached its program", 1, 1,
-	 WORDS_INTERFACE, verb_iface_show},
-	{"detach", NULL, "iface detach NAME [PINS] [--force]",
-	 "take off a program that xdp-loader attached, and its pinned maps in the folder PINS\n"
-	 "      (default " PINS_FOLDER "/NAME); --force: also under a daemon that runs. Needs\n"
-	 "      root, and no daemon",
-	 1, 3, WORDS_INTERFACE, verb_iface_detach},
+static const struct command iface_verbs[] = {
+	{.name = "list", .alias = "ls", .usage = "iface list",
+	 .help = "show interfaces with inputs, their RX queues and drops",
+	 .method = "iface.list", .show = show_interfaces},
+	{.name = "show", .usage = "iface show NAME",
+	 .help = "show one interface, and who attached its program",
+	 .arguments = ARGUMENTS_INTERFACE, .least = 1, .most = 1,
+	 .run = verb_named, .method = "iface.show", .show = show_interface},
+	{.name = "detach", .usage = "iface detach NAME [PINS] [--force]",
+	 .help = "detach the programs that xdp-loader attached, and remove the pinned maps in\n"
+		 "      the directory PINS (default " PINS_FOLDER "/NAME); --force: even if a\n"
+		 "      daemon has rules for the interface. Needs root; the daemon need not run",
+	 .arguments = ARGUMENTS_INTERFACE, .least = 1, .most = 3, .run = verb_iface_detach},
 	{},
 };
 
-static const struct verb worker_verbs[] = {
-	{"list", "show", "worker list", "workers: frames, queues, drops", 0, 0, WORDS_NONE,
-	 verb_worker_list},
+static const struct command worker_verbs[] = {
+	{.name = "list", .alias = "show", .usage = "worker list",
+	 .help = "show workers: frames, queues, drops",
+	 .method = "worker.list", .show = show_workers},
 	{},
 };
 
-static const struct verb group_verbs[] = {
-	{"list", "show", "group list", "multicast groups that are joined", 0, 0, WORDS_NONE,
-	 verb_group_list},
+static const struct command group_verbs[] = {
+	{.name = "list", .alias = "show", .usage = "group list",
+	 .help = "show the multicast groups that are joined",
+	 .method = "group.list", .list = "groups", .show = show_groups},
 	{},
 };
 
-static const struct verb log_verbs[] = {
-	{"show", "list", "log show", "what is logged, and where to", 0, 0, WORDS_NONE,
-	 verb_log_show},
-	{"set", NULL, "log set FACILITY|all error|warning|info|debug", "the level of a facility", 2,
-	 2, WORDS_LOG, verb_log_set},
+static const struct command log_verbs[] = {
+	{.name = "show", .alias = "list", .usage = "log show",
+	 .help = "show the log levels, and where the log goes",
+	 .method = "log.show", .show = show_log},
+	{.name = "set", .usage = "log set FACILITY|all error|warning|info|debug",
+	 .help = "set the log level of a facility",
+	 .arguments = ARGUMENTS_LOG, .least = 2, .most = 2, .run = verb_log_set},
 	{},
 };
 
-static const struct verb ping_verbs[] = {
-	{"", NULL, "ping", "does the daemon answer, and does every worker?", 0, 0, WORDS_NONE,
-	 verb_ping},
+const struct command ctl_objects[] = {
+	{.name = "rule", .topic = "what is relayed", .verbs = rule_verbs},
+	{.name = "config", .topic = "the whole configuration", .verbs = config_verbs},
+	{.name = "stats", .topic = "counters", .verbs = stats_verbs},
+	{.name = "iface", .topic = "interfaces", .verbs = iface_verbs},
+	{.name = "worker", .topic = "the threads that relay", .verbs = worker_verbs},
+	{.name = "group", .topic = "multicast memberships", .verbs = group_verbs},
+	{.name = "log", .topic = "the daemon's log", .verbs = log_verbs},
+	{.name = "metrics", .topic = "counters for Prometheus", .usage = "metrics",
+	 .help = "print the counters as OpenMetrics text",
+	 .run = verb_metrics},
+	{.name = "monitor", .topic = "events, as they happen",
+	 .usage = "monitor [--exec PROGRAM [--timeout SECONDS]]",
+	 .help = "print events as they happen, or run PROGRAM for each, until interrupted;\n"
+		 "      --timeout: kill a PROGRAM that runs longer than this (default 60)",
+	 .arguments = ARGUMENTS_OPTIONS, .most = -1, .run = verb_monitor},
+	{.name = "top", .topic = "live rates, full screen",
+	 .usage = "top [-b] [-d SECONDS] [-n TIMES] [-o name|pps|bps|drops|exhausted]",
+	 .help = "show live rates of rules and outputs; -b: as plain text",
+	 .arguments = ARGUMENTS_OPTIONS, .most = -1, .run = verb_top},
+	{.name = "ping", .topic = "is the daemon alive?", .usage = "ping",
+	 .help = "check that the daemon answers and every worker makes progress",
+	 .run = verb_ping},
+	{.name = "version", .topic = "versions", .usage = "version",
+	 .help = "print the versions of client, daemon and protocol",
+	 .method = "version", .show = show_version},
+	{.name = "help", .topic = "help", .usage = "help [OBJECT [VERB]]",
+	 .help = "print help, about everything, an object or a verb",
+	 .arguments = ARGUMENTS_COMMAND, .most = 2, .run = verb_help},
 	{},
 };
+/* clang-format on */
 
-static const struct verb version_verbs[] = {
-	{"", NULL, "version", "versions of client, daemon and protocol", 0, 0, WORDS_NONE,
-	 verb_version},
-	{},
-};
-
-static const struct verb metrics_verbs[] = {
-	{"", NULL, "metrics", "the counters as OpenMetrics text", 0, 0, WORDS_NONE, verb_metrics},
-	{},
-};
-
-static const struct verb monitor_verbs[] = {
-	{"", NULL, "monitor [--exec PROGRAM [--timeout SECONDS]]",
-	 "print events as they happen, or run PROGRAM for each, until interrupted;\n"
-	 "      --timeout: kill a PROGRAM that runs longer than this (default 60)",
-	 0, -1, WORDS_MONITOR, verb_monitor},
-	{},
-};
-
-static const struct verb top_verbs[] = {
-	{"", NULL, "top [-b] [-d SECONDS] [-n TIMES] [-o name|pps|bps|drops|exhausted]",
-	 "rates of rules and outputs, live; -b: as plain text", 0, -1, WORDS_TOP, verb_top},
-	{},
-};
-
-static const struct verb help_verbs[] = {
-	{"", NULL, "help [OBJECT [VERB]]", "this text, or that of an object or verb", 0, 2,
-	 WORDS_COMMAND, verb_help},
-	{},
-};
-
-const struct object ctl_objects[] = {
-	{"rule", "what is relayed", rule_verbs},
-	{"config", "the configuration as a whole", config_verbs},
-	{"stats", "counters", stats_verbs},
-	{"iface", "interfaces", iface_verbs},
-	{"worker", "the threads that relay", worker_verbs},
-	{"group", "multicast memberships", group_verbs},
-	{"log", "the daemon's log", log_verbs},
-	{"metrics", "counters for Prometheus", metrics_verbs},
-	{"monitor", "events as they happen", monitor_verbs},
-	{"top", "rates, live, on the full screen", top_verbs},
-	{"ping", "is the daemon alive?", ping_verbs},
-	{"version", "versions", version_verbs},
-	{"help", "help", help_verbs},
-	{},
-};
-
-/* 0: it is not; 1: the word begins it; 2: it is the word. */
-static int match(const char *word, const char *name)
+const struct command *command_find(const struct command *list, const char *word,
+				   unsigned int *candidates)
 {
+	const struct command *found = NULL;
 	size_t length = strlen(word);
-
-	if (!name || !length || strncmp(word, name, length) != 0)
-		return 0;
-	return name[length] ? 1 : 2;
-}
-
-const struct object *object_find(const char *word, unsigned int *candidates)
-{
-	const struct object *found = NULL;
 	unsigned int count = 0;
 
-	for (const struct object *object = ctl_objects; object->name; object++) {
-		int kind = match(word, object->name);
-
-		if (!kind)
+	for (const struct command *command = list; length && command->name; command++) {
+		if (strncmp(word, command->name, length) != 0)
 			continue;
-		found = object;
-		count = kind == 2 ? 1 : count + 1;
-		if (kind == 2)
-			break;
-	}
-	if (candidates)
-		*candidates = count;
-	return count == 1 ? found : NULL;
-}
-
-const struct verb *verb_find(const struct object *object, const char *word,
-			     unsigned int *candidates)
-{
-	const struct verb *found = NULL;
-	unsigned int count = 0;
-
-	for (const struct verb *verb = object->verbs; verb->name; verb++) {
-		int kind = match(word, verb->name);
-
-		if (!kind)
-			continue;
-		found = verb;
-		count = kind == 2 ? 1 : count + 1;
-		if (kind == 2)
-			break;
-	}
-	/* Other names, which are not shortened: they would only make the shortening ambiguous. */
-	for (const struct verb *verb = object->verbs; !count && verb->name; verb++) {
-		if (match(word, verb->alias) == 2) {
-			found = verb;
+		found = command;
+		count++;
+		if (!command->name[length]) {
 			count = 1;
+			break;
 		}
 	}
+	/* Aliases cannot be shortened: that would only make more words ambiguous. */
+	for (const struct command *command = list; !count && command->name; command++) {
+		if (command->alias && strcmp(word, command->alias) == 0)
+			return command;
+	}
 	if (candidates)
 		*candidates = count;
 	return count == 1 ? found : NULL;
 }
 
-/* ---- wrong words ---- */
-
-static int unknown_object(const char *word, unsigned int candidates)
+/* Not found: which words are expected. `object`: what the list's verbs belong to, or NULL. */
+static int unknown(const struct command *list, const char *object, const char *word,
+		   unsigned int candidates)
 {
-	screen_print_to(stderr, "xmcastctl: %s object \"%s\", expected one of",
-			candidates ? "ambiguous" : "unknown", word);
-	for (const struct object *object = ctl_objects; object->name; object++) {
-		if (!candidates || match(word, object->name))
-			fprintf(stderr, " %s", object->name);
+	screen_print_to(stderr, "xmcastctl: %s %s \"%s\"%s%s, expected one of",
+			candidates ? "ambiguous" : "unknown", object ? "verb" : "object", word,
+			object ? " of " : "", object ? object : "");
+	for (; list->name; list++) {
+		if (!candidates || strncmp(word, list->name, strlen(word)) == 0)
+			fprintf(stderr, " %s", list->name);
 	}
-	fputs("\nusage: xmcastctl [OPTIONS] OBJECT [VERB] [ARGUMENTS]\n", stderr);
+	fprintf(stderr, "\nusage: xmcastctl [OPTIONS] %s%s [ARGUMENTS]\n",
+		object ? object : "OBJECT", object ? " VERB" : " [VERB]");
 	return EXIT_USAGE;
-}
-
-static int unknown_verb(const struct object *object, const char *word, unsigned int candidates)
-{
-	screen_print_to(stderr, "xmcastctl: %s verb \"%s\" of %s, expected one of",
-			candidates ? "ambiguous" : "unknown", word, object->name);
-	for (const struct verb *verb = object->verbs; verb->name; verb++) {
-		if (!candidates || match(word, verb->name))
-			fprintf(stderr, " %s", verb->name);
-	}
-	fprintf(stderr, "\nusage: xmcastctl [OPTIONS] %s VERB [ARGUMENTS]\n", object->name);
-	return EXIT_USAGE;
-}
-
-static int check_words(const struct verb *verb, char **words, int count, bool dashed)
-{
-	/* Nobody means a rule, a file or an interface by it, unless behind "--". top(1)-like
-	 * options are the verb's own. */
-	if (count && words[0][0] == '-' && words[0][1] && !dashed && verb->words != WORDS_TOP &&
-	    verb->words != WORDS_MONITOR)
-		return ctl_usage(verb->usage, "\"%s\": options stand before the object", words[0]);
-	if (count < verb->least)
-		return ctl_usage(verb->usage, "too few arguments");
-	if (verb->most >= 0 && count > verb->most)
-		return ctl_usage(verb->usage, "unexpected argument \"%s\"", words[verb->most]);
-	return 0;
 }
 
 /* ---- help ---- */
-
-#define USAGE "usage: xmcastctl [OPTIONS]\n"
-
-static void verb_usage(FILE *stream, const struct verb *verb)
-{
-	fprintf(stream, "  %s\n", verb->usage);
-	fprintf(stream, "      %s\n", verb->help);
-}
 
 static void help_all(FILE *stream)
 {
 	fputs("usage: xmcastctl [OPTIONS] OBJECT [VERB] [ARGUMENTS]\n\noptions:\n", stream);
 	ctl_options_help(stream);
 	fputs("\nobjects and verbs:\n", stream);
-	for (const struct object *object = ctl_objects; object->name; object++) {
+	for (const struct command *object = ctl_objects; object->name; object++) {
+		const struct command *verb = object->verbs;
 		int used = fprintf(stream, "  %-8s", object->name);
 
-		for (const struct verb *verb = object->verbs; verb->name; verb++)
+		for (; verb && verb->name; verb++)
 			used += fprintf(stream, " %s", verb->name);
-		fprintf(stream, "%*s%s\n", used < 59 ? 59 - used : 1, "", object->help);
+		fprintf(stream, "%*s%s\n", used < 59 ? 59 - used : 1, "", object->topic);
 	}
 	fputs("\nObjects and verbs may be shortened as long as they are unambiguous; the first "
 	      "verb is the\n"
 	      "default. More: xmcastctl OBJECT help.\n"
-	      "exit codes: 0 done, 1 usage, 2 refused, 3 no daemon answers\n",
+	      "exit codes: 0 done, 1 usage, 2 refused, 3 the daemon is unreachable\n",
 	      stream);
 }
 
 int command_help(FILE *stream, char **words, int count)
 {
+	const struct command *command;
+	const struct command *object;
 	unsigned int candidates;
-	const struct object *object;
-	const struct verb *verb;
+	bool all_verbs;
 
 	if (!count) {
 		help_all(stream);
 		return EXIT_DONE;
 	}
-	object = object_find(words[0], &candidates);
+	object = command_find(ctl_objects, words[0], &candidates);
 	if (!object)
-		return unknown_object(words[0], candidates);
-	if (count > 1 && *object->verbs->name && strcmp(words[1], "help") != 0) {
-		verb = verb_find(object, words[1], &candidates);
-		if (!verb)
-			return unknown_verb(object, words[1], candidates);
-		fputs(USAGE, stream);
-		verb_usage(stream, verb);
-		return EXIT_DONE;
-	}
-	fputs(USAGE, stream);
-	for (verb = object->verbs; verb->name; verb++)
-		verb_usage(stream, verb);
+		return unknown(ctl_objects, NULL, words[0], candidates);
+	all_verbs = object->verbs && (count == 1 || strcmp(words[1], "help") == 0);
+	command = object->verbs ? object->verbs : object;
+	if (object->verbs && !all_verbs)
+		command = command_find(object->verbs, words[1], &candidates);
+	if (!command)
+		return unknown(object->verbs, object->name, words[1], candidates);
+	fputs("usage: xmcastctl [OPTIONS]\n", stream);
+	do
+		fprintf(stream, "  %s\n      %s\n", command->usage, command->help);
+	while (all_verbs && (++command)->name);
 	return EXIT_DONE;
 }
 
-int verb_help(struct ctl *ctl, const struct verb *verb, char **words, int count)
+int verb_help(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	int code = command_help(stdout, words, count);
 
@@ -306,42 +251,74 @@ static bool is_help(const char *word)
 	       strcmp(word, "--help") == 0;
 }
 
-/* "-h" behind any command; "help" where it cannot be the name of a rule. */
-static bool asks_for_help(const struct verb *verb, char **words, int count)
+/* "-h" after any command; "help" where it cannot be the name of a rule, an interface or a file. */
+static bool asks_for_help(const struct command *command, char **words, int count)
 {
+	enum arguments kind = command->arguments;
+
 	if (count < 1 || !is_help(words[0]))
 		return false;
-	if (words[0][0] == '-')
-		return true;
-	return count == 1 && verb->words != WORDS_RULE_NAMES && verb->words != WORDS_INTERFACE &&
-	       verb->words != WORDS_FILE && verb->words != WORDS_COMMAND;
+	return words[0][0] == '-' ||
+	       (count == 1 && kind != ARGUMENTS_RULE_NAMES && kind != ARGUMENTS_INTERFACE &&
+		kind != ARGUMENTS_FILE && kind != ARGUMENTS_COMMAND);
+}
+
+/* ---- running ---- */
+
+/* A command that is one call of the daemon. */
+static int call(struct ctl *ctl, const struct command *command)
+{
+	json_t *answer;
+	int code;
+
+	if (command->list)
+		code = ctl_fetch(ctl, command->method, command->list, &answer);
+	else
+		code = ctl_call(ctl, command->method, NULL, &answer);
+	if (!code)
+		code = ctl_show(ctl, answer, command->show);
+	json_decref(answer);
+	return code;
 }
 
 int command_run(struct ctl *ctl, char **words, int count)
 {
+	const struct command *command;
 	unsigned int candidates;
-	const struct object *object;
-	const struct verb *verb;
 	int used = 1;
-	bool dashed;
-	int code;
 
-	object = object_find(words[0], &candidates);
-	if (!object)
-		return unknown_object(words[0], candidates);
-	verb = object->verbs;
-	if (*verb->name && count > 1) {
+	command = command_find(ctl_objects, words[0], &candidates);
+	if (!command)
+		return unknown(ctl_objects, NULL, words[0], candidates);
+	if (command->verbs && count > 1) {
+		const struct command *object = command;
+
 		if (is_help(words[1]))
-			return verb_help(ctl, verb, words, 1);
-		verb = verb_find(object, words[1], &candidates);
-		if (!verb)
-			return unknown_verb(object, words[1], candidates);
+			return verb_help(ctl, NULL, words, 1);
+		command = command_find(object->verbs, words[1], &candidates);
+		if (!command)
+			return unknown(object->verbs, object->name, words[1], candidates);
 		used = 2;
+	} else if (command->verbs) {
+		command = command->verbs;
 	}
-	if (asks_for_help(verb, words + used, count - used))
-		return verb_help(ctl, verb, words, used);
-	dashed = count > used && strcmp(words[used], "--") == 0;
-	used += dashed;
-	code = check_words(verb, words + used, count - used, dashed);
-	return code ? code : verb->run(ctl, verb, words + used, count - used);
+	words += used;
+	count -= used;
+	if (asks_for_help(command, words, count))
+		return verb_help(ctl, NULL, words - used, used);
+	if (count && strcmp(words[0], "--") == 0) {
+		words++;
+		count--;
+	} else if (count && words[0][0] == '-' && words[0][1] &&
+		   command->arguments != ARGUMENTS_OPTIONS) {
+		/* Not the name of a rule, a file or an interface, unless it follows "--". */
+		return ctl_usage(command->usage, "\"%s\": options stand before the object",
+				 words[0]);
+	}
+	if (count < command->least)
+		return ctl_usage(command->usage, "too few arguments");
+	if (command->most >= 0 && count > command->most)
+		return ctl_usage(command->usage, "unexpected argument \"%s\"",
+				 words[command->most]);
+	return command->run ? command->run(ctl, command, words, count) : call(ctl, command);
 }

@@ -1,82 +1,71 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Objects and verbs: the one table of what xmcastctl can be told, which finding, help and
- * completion all read.
+ * The commands of xmcastctl, OBJECT [VERB]: one table, which parsing, help and completion read.
  */
 #ifndef XMCAST_CTL_COMMAND_H
 #define XMCAST_CTL_COMMAND_H
 
 #include "ctl/ctl.h"
 
-/* What the words behind a verb are, for completion. */
-enum words {
-	WORDS_NONE,
-	WORDS_RULE_NAMES,
-	WORDS_INTERFACE,
-	WORDS_RULE_TEXT,
-	WORDS_FILE,
-	WORDS_LOG,
-	WORDS_TOP,
-	WORDS_MONITOR,
-	WORDS_COMMAND,
+/* What the arguments of a command are, for completion. */
+enum arguments {
+	ARGUMENTS_NONE,
+	ARGUMENTS_RULE_NAMES,
+	ARGUMENTS_INTERFACE,
+	ARGUMENTS_RULE_TEXT,
+	ARGUMENTS_FILE,
+	ARGUMENTS_LOG,
+	ARGUMENTS_OPTIONS, /* options of its own: "[-x" in its usage */
+	ARGUMENTS_COMMAND,
 };
 
-struct verb {
-	const char *name; /* "": the object has no verbs; NULL ends a list */
+/* An object, which has verbs or is a command by itself; or a verb. */
+struct command {
+	const char *name; /* NULL ends a list */
 	const char *alias;
-	const char *usage; /* from the object on */
+	const char *topic;	     /* of an object: what it is about */
+	const struct command *verbs; /* the first is the default; NULL: a command */
+	const char *usage;	     /* from the object on */
 	const char *help;
-	int least; /* words behind it */
+	enum arguments arguments;
+	int least; /* arguments */
 	int most;  /* -1: any number */
-	enum words words;
-	/* Returns an exit code. */
-	int (*run)(struct ctl *ctl, const struct verb *verb, char **words, int count);
+
+	/* NULL: call `method` and print its answer with `show`. Otherwise returns an exit code; the
+	 * words are the arguments, NULL-terminated, and words[-1] exists. */
+	int (*run)(struct ctl *ctl, const struct command *command, char **words, int count);
+	const char *method;
+	const char *list; /* NULL, or the list that the method answers in pages */
+	void (*show)(const struct screen *screen, const json_t *answer);
 };
 
-struct object {
-	const char *name; /* NULL ends the list */
-	const char *help;
-	const struct verb *verbs; /* the first is the default */
-};
+extern const struct command ctl_objects[];
 
-extern const struct object ctl_objects[];
+/* The command of a list that has this name or alias, or the only one whose name begins with `word`;
+ * otherwise NULL, and then *candidates (may be NULL) is the number that begin with it. */
+const struct command *command_find(const struct command *list, const char *word,
+				   unsigned int *candidates);
 
-/* The one that the word names or, as long as that is unambiguous, begins. NULL: none; then
- * *candidates, if not NULL, is how many it could be. */
-const struct object *object_find(const char *word, unsigned int *candidates);
-const struct verb *verb_find(const struct object *object, const char *word,
-			     unsigned int *candidates);
-
-/* Run what the words say. Returns an exit code; wrong words have been told. */
+/* Run a command. Returns an exit code, after printing an error if the words are wrong. */
 int command_run(struct ctl *ctl, char **words, int count);
 
-/* Help: of everything, of an object, of a verb. Returns an exit code. */
+/* Help about everything, an object or a verb. Returns an exit code. */
 int command_help(FILE *stream, char **words, int count);
 
-/* ---- what the verbs do, in verbs_*.c and others; as verb.run ---- */
+/* ---- command.run, in verbs*.c and others ---- */
 
-#define VERB(name) int name(struct ctl *ctl, const struct verb *verb, char **words, int count)
+#define VERB(name) int name(struct ctl *ctl, const struct command *command, char **words, int count)
 
 VERB(verb_rule_list);
-VERB(verb_rule_show);
 VERB(verb_rule_text);  /* add, replace */
 VERB(verb_rule_names); /* del, enable, disable */
+VERB(verb_named);      /* rule show, iface show */
 VERB(verb_config_check);
 VERB(verb_config_show);
 VERB(verb_config_save);
-VERB(verb_config_reload);
-VERB(verb_config_diff);
-VERB(verb_stats_show);
-VERB(verb_stats_reset);
-VERB(verb_iface_list);
-VERB(verb_iface_show);
 VERB(verb_iface_detach);
-VERB(verb_worker_list);
-VERB(verb_group_list);
-VERB(verb_log_show);
 VERB(verb_log_set);
 VERB(verb_ping);
-VERB(verb_version);
 VERB(verb_metrics);
 VERB(verb_monitor);
 VERB(verb_top);

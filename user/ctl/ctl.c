@@ -2,27 +2,29 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "base/exit_codes.h"
-#include "ctl/show.h"
+#include "base/text.h"
 
 /* The protocol's largest page. */
 #define PAGE_ITEMS 500
 
-/* Rules that change all the time: readings after which we give up. */
+/* Attempts to read a list while the rules change. */
 #define MAX_READINGS 5
 
-/* No list of a daemon is longer (65,536 rules; memberships are fewer): what says so is not one. */
+/* No list is longer (65,536 rules; memberships are fewer): a larger total is an error. */
 #define MAX_ITEMS 1000000
 
 int ctl_no_answer(const struct ctl *ctl, int err)
 {
 	screen_print_to(ctl->errors, "xmcastctl: no answer from xmcastd at %s: %s\n",
 			ctl->options.socket,
-			err == -EPROTO	     ? "what came is not of its protocol"
+			err == -EPROTO	     ? "the answer is not of its protocol"
 			: err == -ECONNRESET ? "it has closed the connection"
 					     : strerror(-err));
 	return EXIT_UNREACHABLE;
@@ -31,13 +33,12 @@ int ctl_no_answer(const struct ctl *ctl, int err)
 int ctl_usage(const char *usage, const char *format, ...)
 {
 	va_list arguments;
-	char *text = NULL;
+	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	text = text_format_list(format, arguments);
 	va_end(arguments);
-	screen_print_to(stderr, "xmcastctl: %s\n", text ? text : "no memory");
+	screen_print_to(stderr, "xmcastctl: %s\n", text ? text : "out of memory");
 	fprintf(stderr, "usage: xmcastctl [OPTIONS] %s\n", usage);
 	free(text);
 	return EXIT_USAGE;
@@ -50,8 +51,8 @@ int ctl_connect(struct ctl *ctl)
 	return err ? ctl_no_answer(ctl, err) : 0;
 }
 
-/* A method that changes things may have much to do: 10,000 rules, each with its sockets. */
-static int patience(const char *method)
+/* A change may take long: 10,000 rules, each with its sockets. */
+static int timeout_of(const char *method)
 {
 	bool changes = strncmp(method, "rule.", 5) == 0 || strncmp(method, "config.", 7) == 0;
 
@@ -69,7 +70,7 @@ int ctl_call(struct ctl *ctl, const char *method, json_t *params, json_t **resul
 		json_decref(params);
 		return code;
 	}
-	control_client_timeout(ctl->client, patience(method));
+	control_client_timeout(ctl->client, timeout_of(method));
 	err = control_client_call(ctl->client, method, params, &answer);
 	json_decref(params);
 	if (err == 0 && json_is_object(answer)) {
@@ -77,10 +78,11 @@ int ctl_call(struct ctl *ctl, const char *method, json_t *params, json_t **resul
 		return 0;
 	}
 	if (err == 1) {
-		show_refusal(ctl->errors, answer, ctl->places);
+		refusal_print(ctl->errors, answer, ctl->places);
 		code = EXIT_REFUSED;
 	} else if (err == -EMSGSIZE) {
-		fputs("xmcastctl: the request is larger than 8 MiB, the most that xmcastd takes\n",
+		fputs("xmcastctl: the request is larger than 8 MiB, the most that xmcastd "
+		      "accepts\n",
 		      ctl->errors);
 		code = EXIT_REFUSED;
 	} else {
@@ -90,84 +92,59 @@ int ctl_call(struct ctl *ctl, const char *method, json_t *params, json_t **resul
 	return code;
 }
 
-enum page { PAGE_LAST, PAGE_MORE, PAGE_CHANGED, PAGE_WRONG };
-
-/* Add a page to those before; takes the reference to `page`. Everything but the list is that of the
- * last page, because counters only add up if rules are read before interfaces. */
-static enum page add_page(json_t **whole, json_t *page, const char *list)
+/* Read the list once. 0 or an exit code; or -EAGAIN: the rules have changed meanwhile. */
+static int read_list(struct ctl *ctl, const char *method, const char *list, json_t **result)
 {
-	json_t *items = json_object_get(page, list);
-	const json_t *total = json_object_get(page, "total");
-	json_t *all;
-	enum page kind = PAGE_LAST;
+	/* The last page, with the items of all pages. Everything else is of that page, because
+	 * counters only add up if rules are read before interfaces. */
+	json_t *whole = NULL;
+	bool more = true;
+	int code = 0;
 
-	if (!json_is_array(items) || (total && !json_is_integer(total)) ||
-	    json_integer_value(total) > MAX_ITEMS)
-		kind = PAGE_WRONG;
-	else if (*whole && !json_equal(json_object_get(*whole, "generation"),
-				       json_object_get(page, "generation")))
-		kind = PAGE_CHANGED;
-	if (kind != PAGE_LAST) {
-		json_decref(page);
-		return kind;
-	}
-	if (json_array_size(items) && total)
-		kind = PAGE_MORE;
-	if (*whole) {
-		all = json_object_get(*whole, list);
-		if (json_array_extend(all, items) || json_object_set(page, list, all))
-			kind = PAGE_WRONG;
-		json_decref(*whole);
-	}
-	*whole = page;
-	all = json_object_get(*whole, list);
-	if (kind == PAGE_MORE && (json_int_t)json_array_size(all) >=
-					 json_integer_value(json_object_get(*whole, "total")))
-		kind = PAGE_LAST;
-	return kind;
-}
-
-/* Read the list once, from its beginning. *kind: how it ended. */
-static int read_list(struct ctl *ctl, const char *method, const char *list, json_t **whole,
-		     enum page *kind)
-{
-	*kind = PAGE_MORE;
-	while (*kind == PAGE_MORE) {
-		size_t offset = json_array_size(json_object_get(*whole, list));
+	while (more && !code) {
+		json_t *all = json_object_get(whole, list);
+		json_int_t offset = (json_int_t)json_array_size(all);
+		const json_t *total;
+		json_t *items;
 		json_t *page;
-		int code = ctl_call(
-			ctl, method,
-			json_pack("{s:I, s:i}", "offset", (json_int_t)offset, "limit", PAGE_ITEMS),
-			&page);
 
+		code = ctl_call(ctl, method,
+				json_pack("{s:I, s:i}", "offset", offset, "limit", PAGE_ITEMS),
+				&page);
 		if (code)
-			return code;
-		*kind = add_page(whole, page, list);
+			break;
+		items = json_object_get(page, list);
+		total = json_object_get(page, "total");
+		offset += (json_int_t)json_array_size(items);
+		more = json_array_size(items) && offset < json_integer_value(total);
+		if (!json_is_array(items) || (total && !json_is_integer(total)) ||
+		    json_integer_value(total) > MAX_ITEMS)
+			code = ctl_no_answer(ctl, -EPROTO);
+		else if (whole && !json_equal(json_object_get(whole, "generation"),
+					      json_object_get(page, "generation")))
+			code = -EAGAIN;
+		else if (whole &&
+			 (json_array_extend(all, items) || json_object_set(page, list, all)))
+			code = ctl_no_answer(ctl, -ENOMEM);
+		json_decref(whole);
+		whole = page;
 	}
-	return 0;
+	if (code)
+		json_decref(whole);
+	else
+		*result = whole;
+	return code;
 }
 
 int ctl_fetch(struct ctl *ctl, const char *method, const char *list, json_t **result)
 {
-	enum page kind = PAGE_CHANGED;
-	json_t *whole = NULL;
-	int code = 0;
+	int code = -EAGAIN;
 
 	*result = NULL;
-	for (int i = 0; i < MAX_READINGS && kind == PAGE_CHANGED && !code; i++) {
-		json_decref(whole);
-		whole = NULL;
-		code = read_list(ctl, method, list, &whole, &kind);
-	}
-	if (!code && kind == PAGE_LAST) {
-		*result = whole;
-		return 0;
-	}
-	json_decref(whole);
-	if (code)
+	for (int i = 0; i < MAX_READINGS && code == -EAGAIN; i++)
+		code = read_list(ctl, method, list, result);
+	if (code != -EAGAIN)
 		return code;
-	if (kind == PAGE_WRONG)
-		return ctl_no_answer(ctl, -EPROTO);
 	fprintf(ctl->errors, "xmcastctl: the rules changed during each of %d readings; try again\n",
 		MAX_READINGS);
 	return EXIT_REFUSED;
@@ -175,7 +152,7 @@ int ctl_fetch(struct ctl *ctl, const char *method, const char *list, json_t **re
 
 int ctl_flush(void)
 {
-	/* An error on the way leaves its mark on the stream, and not always its number. */
+	/* After an earlier error its errno may be lost. */
 	errno = 0;
 	if (!fflush(stdout) && !ferror(stdout))
 		return 0;
@@ -193,7 +170,7 @@ int ctl_show(struct ctl *ctl, const json_t *answer,
 	if (!ctl->options.json) {
 		show(&ctl->screen, answer);
 	} else {
-		/* What cannot be written shows in the flush. */
+		/* ctl_flush() reports errors. */
 		json_dumpf(answer, stdout, flags);
 		putchar('\n');
 	}
@@ -210,4 +187,24 @@ int ctl_call_and_show(struct ctl *ctl, const char *method, json_t *params,
 		code = ctl_show(ctl, answer, show);
 	json_decref(answer);
 	return code;
+}
+
+int ctl_signals(const int *numbers)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (; *numbers; numbers++)
+		sigaddset(&signals, *numbers);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+bool ctl_parse_number(const char *text, double least, double most, double *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtod(text, &end);
+	return *text && !*end && !errno && *number >= least && *number <= most;
 }

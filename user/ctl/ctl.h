@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One run of xmcastctl: its options, its screen and its connection, and the calls of the daemon.
- * Whoever fails here has told the user on stderr, and gives the exit code to leave with. One
- * thread.
+ * One run of xmcastctl: its options, its screen, its connection, and calls of the daemon. A
+ * function that fails has printed the reason on stderr, and returns the exit code for the program.
+ * One thread.
  */
 #ifndef XMCAST_CTL_CTL_H
 #define XMCAST_CTL_CTL_H
@@ -11,56 +11,54 @@
 
 #include "control/client.h"
 #include "ctl/options.h"
+#include "ctl/refusal.h"
 #include "ctl/screen.h"
-
-/* Where the texts of a transaction stand in the user's own file, so that the daemon's errors about
- * its n-th operation become errors about a line. */
-struct places {
-	const char *file;
-	size_t count;
-	const struct place {
-		unsigned int line;
-		unsigned int column; /* of the text's first byte, from 1 */
-	} * list;
-};
 
 struct ctl {
 	struct ctl_options options;
 	struct screen screen;
 	struct control_client *client; /* NULL until the first call */
-	FILE *errors;		       /* where complaints about the daemon go: stderr */
-	const struct places *places;   /* NULL: errors stand where the daemon says */
+	FILE *errors;		       /* for failed calls: stderr */
+	const struct places *places;   /* for refusals; NULL: places are shown as received */
 };
 
-/* Connect, unless that has been done. 0 or EXIT_UNREACHABLE. */
+/* Connect, unless there is a connection. 0 or EXIT_UNREACHABLE. */
 int ctl_connect(struct ctl *ctl);
 
-/* Call a method; takes over `params` (NULL: none). 0, then the caller owns *result, an object; or
- * an exit code. */
+/* Call a method; consumes `params` (NULL: none). 0, then the caller owns *result, an object;
+ * otherwise an exit code. */
 int ctl_call(struct ctl *ctl, const char *method, json_t *params, json_t **result);
 
 /*
- * Call a method with pages until the whole list, the key `list` of its result, is there. Begins
- * again when the rules change meanwhile, a few times. The result is the first page's with the
- * whole list.
+ * Call a method page by page until the whole list, the member `list` of its result, is read. Starts
+ * again, a few times, if the rules change meanwhile. The result is the last page with the whole
+ * list in it. 0 or an exit code, as ctl_call().
  */
 int ctl_fetch(struct ctl *ctl, const char *method, const char *list, json_t **result);
 
-/* Say why a wait for the daemon ended (`err`: -errno). Returns EXIT_UNREACHABLE. */
+/* Print why there is no answer (`err`: -errno). Returns EXIT_UNREACHABLE. */
 int ctl_no_answer(const struct ctl *ctl, int err);
 
-/* Say what is wrong with the last command line, with a usage line. Returns EXIT_USAGE. */
+/* Print what is wrong with the command line, and the usage. Returns EXIT_USAGE. */
 int ctl_usage(const char *usage, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Show it: as JSON if that is asked for, else with `show`. 0 or an exit code. */
+/* Print an answer: as JSON with -j, otherwise by `show`. 0 or an exit code. */
 int ctl_show(struct ctl *ctl, const json_t *answer,
 	     void (*show)(const struct screen *screen, const json_t *answer));
 
-/* All that was written has arrived: 0, or EXIT_REFUSED (said, unless nobody reads any more). */
-int ctl_flush(void);
-
-/* call + show */
+/* ctl_call() and ctl_show() */
 int ctl_call_and_show(struct ctl *ctl, const char *method, json_t *params,
 		      void (*show)(const struct screen *screen, const json_t *answer));
+
+/* Block these signals, a list that ends with 0. A non-blocking signalfd(2) of them, so that none is
+ * lost between two waits, or -1. */
+int ctl_signals(const int *numbers);
+
+/* A number from `least` to `most`, in the whole text. False: it is something else. */
+bool ctl_parse_number(const char *text, double least, double most, double *number);
+
+/* Write out stdout. 0, or EXIT_REFUSED after printing the reason, unless that is a reader that has
+ * gone (head(1), say). */
+int ctl_flush(void);
 
 #endif

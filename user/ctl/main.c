@@ -1,31 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xmcastctl: asks a running xmcastd. Grammar in iproute2's manner: OBJECT VERB, unambiguous
- * prefixes. */
-#include <errno.h>
-#include <fcntl.h>
+/* xmcastctl: asks a running xmcastd. Grammar in the style of iproute2: OBJECT VERB, which may be
+ * shortened. */
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/exit_codes.h"
+#include "base/streams.h"
 #include "base/version.h"
 #include "ctl/batch.h"
 #include "ctl/command.h"
 #include "ctl/complete.h"
-
-/* Without stdin, stdout or stderr the next descriptor to be opened, the daemon's socket, would be
- * taken for it. What is put there refuses to be written. */
-static void occupy_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDONLY);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
 
 static bool wants_colour(const struct ctl *ctl)
 {
@@ -63,18 +49,22 @@ static int run(struct ctl *ctl, char **words, int count)
 int main(int argc, char **argv)
 {
 	struct ctl ctl = {.errors = stderr};
-	int first;
+	struct ctl_options_result parsed;
 	int code;
 
-	occupy_standard_descriptors();
-	first = ctl_options_parse(&ctl.options, argc, argv);
-	if (first < 0)
+	streams_reserve();
+	setlocale(LC_CTYPE, ""); /* which characters the terminal can show */
+	parsed = ctl_options_parse(&ctl.options, argc, argv);
+	if (parsed.problem) {
+		screen_print_to(stderr, "xmcastctl: %s \"%s\"; see xmcastctl --help\n",
+				parsed.problem, parsed.word);
 		return EXIT_USAGE;
+	}
 	screen_init(&ctl.screen);
 	ctl.screen.colour = wants_colour(&ctl);
 	ctl.screen.brief = ctl.options.brief;
 	ctl.screen.stats = ctl.options.stats;
-	code = run(&ctl, argv + first, argc - first);
+	code = run(&ctl, argv + parsed.first, argc - parsed.first);
 	control_client_close(ctl.client);
 	return code;
 }

@@ -17,22 +17,7 @@
 #include "ctl/show.h"
 
 /* How often a daemon that does not answer is tried again. */
-#define RETRY_MS	1000
-
-#define TIMEOUT_MOST_MS 3600000
-
-/* From here on these signals come through a descriptor: none is lost between two waits. */
-static int open_signals(void)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-}
+#define RETRY_MS 1000
 
 /* ---- print ---- */
 
@@ -54,7 +39,7 @@ static int print_events(struct ctl *ctl)
 			return EXIT_DONE;
 		if (err)
 			return ctl_no_answer(ctl, err);
-		/* Flushed line by line: somebody waits for it. */
+		/* Flushed line by line, for who waits for events. */
 		code = ctl_show(ctl, event, show_event);
 		json_decref(event);
 		if (code)
@@ -123,7 +108,7 @@ static int run_program(const char *socket, struct program *program)
 
 /* The options after "monitor", which is words[-1]. *name stays NULL without --exec. 0 or
  * EXIT_USAGE. */
-static int parse(const struct verb *verb, char **words, int count, const char **name,
+static int parse(const struct command *command, char **words, int count, const char **name,
 		 struct program *program)
 {
 	static const struct option options[] = {{"exec", required_argument, NULL, 'e'},
@@ -131,7 +116,6 @@ static int parse(const struct verb *verb, char **words, int count, const char **
 						{}};
 	bool timeout = false;
 	double seconds;
-	char *end;
 
 	opterr = 0;
 	optind = 0; /* options before the object were parsed by getopt as well: start again */
@@ -142,26 +126,23 @@ static int parse(const struct verb *verb, char **words, int count, const char **
 		switch (option) {
 		case -1:
 			if (optind <= count)
-				return ctl_usage(verb->usage, "unexpected argument \"%s\"",
+				return ctl_usage(command->usage, "unexpected argument \"%s\"",
 						 words[optind - 1]);
 			if (timeout && !*name)
-				return ctl_usage(verb->usage, "--timeout is for --exec");
+				return ctl_usage(command->usage, "--timeout is for --exec");
 			return 0;
 		case 'e':
 			*name = optarg;
 			break;
 		case 't':
-			errno = 0;
-			seconds = strtod(optarg, &end);
-			if (errno || *end || !*optarg || !(seconds >= 0.1) ||
-			    seconds * 1000 > TIMEOUT_MOST_MS)
-				return ctl_usage(verb->usage,
+			if (!ctl_parse_number(optarg, 0.1, 3600, &seconds))
+				return ctl_usage(command->usage,
 						 "\"%s\": expected seconds, 0.1 to 3600", optarg);
 			program->timeout_ms = (unsigned int)(seconds * 1000);
 			timeout = true;
 			break;
 		default:
-			return ctl_usage(verb->usage,
+			return ctl_usage(command->usage,
 					 option == ':' ? "no value after \"%s\""
 						       : "unknown option \"%s\"",
 					 word);
@@ -169,15 +150,16 @@ static int parse(const struct verb *verb, char **words, int count, const char **
 	}
 }
 
-int verb_monitor(struct ctl *ctl, const struct verb *verb, char **words, int count)
+int verb_monitor(struct ctl *ctl, const struct command *command, char **words, int count)
 {
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
 	struct program program = {.timeout_ms = PROGRAM_TIMEOUT_MS};
 	const char *name = NULL;
-	int code = parse(verb, words, count, &name, &program);
+	int code = parse(command, words, count, &name, &program);
 	int err;
 
 	if (!code && name && ctl->options.json)
-		code = ctl_usage(verb->usage, "with --exec no events are printed: omit -j");
+		code = ctl_usage(command->usage, "with --exec no events are printed: omit -j");
 	if (code)
 		return code;
 	err = name ? program_find(&program, name) : 0;
@@ -189,7 +171,7 @@ int verb_monitor(struct ctl *ctl, const struct verb *verb, char **words, int cou
 		code = ctl_connect(ctl);
 	if (code)
 		return code;
-	program.signal_fd = open_signals();
+	program.signal_fd = ctl_signals(signals);
 	if (program.signal_fd < 0) {
 		perror("xmcastctl: signalfd");
 		return EXIT_REFUSED;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Options before the object, in iproute2's manner: long ones with one dash or two, shortened as
- * long as it is unambiguous ("-j", "-json", "--json", "-br"), and single letters in one word
- * ("-jp"). Their one list is also what help and completion show.
+ * Options before the object, in the style of iproute2: long options with one dash or two, shortened
+ * as long as they are unambiguous ("-json", "--json", "-js", "-br"), and single letters in one word
+ * ("-jp"). One table has them all, for parsing, help and completion.
  */
 #ifndef XMCAST_CTL_OPTIONS_H
 #define XMCAST_CTL_OPTIONS_H
@@ -24,18 +24,24 @@ struct ctl_options {
 	enum colour_when colour;
 };
 
+/* What ctl_options_parse() says of the words. */
+struct ctl_options_result {
+	int first;	     /* index of the first word that is not an option, at most argc */
+	const char *problem; /* NULL: none; otherwise what is wrong with `word` */
+	const char *word;
+	bool needs_value; /* the problem is that the last word lacks its value */
+};
+
 /*
- * Defaults from the environment (XMCAST_SOCKET, NO_COLOR), then the command line. Returns the index
- * of the first word that is no option; -1: a wrong option, and that has been said on stderr.
+ * Defaults from the environment (XMCAST_SOCKET, NO_COLOR), then the options in argv[1] and
+ * following, up to the first problem. The strings stay argv's or the environment's. Prints nothing.
+ * Uses getopt, whose state is global.
  */
-int ctl_options_parse(struct ctl_options *options, int argc, char **argv);
+struct ctl_options_result ctl_options_parse(struct ctl_options *options, int argc, char **argv);
 
 void ctl_options_help(FILE *stream);
 
-/* Options that begin with `word`, one a line. */
+/* Print the options that begin with `word`, one per line. */
 void ctl_options_complete(const char *word, FILE *stream);
-
-/* Does this word, an option, take the next one as its value? */
-bool ctl_options_takes_next(const char *word);
 
 #endif

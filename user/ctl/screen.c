@@ -2,15 +2,20 @@
 #include "ctl/screen.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
+#include <wctype.h>
 
-/* A terminal's width unless it tells. */
+#include "base/text.h"
+
+/* Assumed if the width of a terminal is unknown. */
 #define DEFAULT_WIDTH 80
 
-/* Wider is no terminal, but a typing error in COLUMNS. */
+/* A larger value of COLUMNS is a typing error. */
 #define MAX_WIDTH 10000
 
 const char *screen_colour(enum colour colour)
@@ -64,35 +69,75 @@ void screen_init(struct screen *screen)
 	screen->width = screen->terminal ? terminal_width() : 0;
 }
 
+/* The bytes of the character at `text`, and its columns; 0: not one to be shown. Characters without
+ * a column of their own are not, because they change how others look: combining characters, marks
+ * for the direction of writing. */
+static size_t character(const char *text, size_t *columns)
+{
+	mbstate_t state = {0};
+	wchar_t wide;
+	size_t length = mbrtowc(&wide, text, MB_CUR_MAX, &state);
+	int width;
+
+	if (length == 0 || length > MB_CUR_MAX || !iswprint((wint_t)wide))
+		return 0;
+	width = wcwidth(wide);
+	*columns = width > 0 ? (size_t)width : 0;
+	return width > 0 ? length : 0;
+}
+
 char *screen_escape(const char *text, const char *keep)
 {
 	size_t length = strlen(text);
 	char *escaped = length < SIZE_MAX / 4 - 1 ? malloc(length * 4 + 1) : NULL;
 	char *to = escaped;
+	size_t columns;
 
 	if (!escaped)
 		return NULL;
-	for (; *text; text++) {
-		unsigned char byte = (unsigned char)*text;
-
-		if ((byte >= 0x20 && byte < 0x7f) || strchr(keep, byte))
-			*to++ = (char)byte;
+	while (*text) {
+		length = strchr(keep, *text) ? 1 : character(text, &columns);
+		if (length)
+			to = mempcpy(to, text, length);
 		else
-			to += sprintf(to, "\\x%02x", byte);
+			to += sprintf(to, "\\x%02x", (unsigned char)*text);
+		text += length ? length : 1;
 	}
 	*to = '\0';
 	return escaped;
 }
 
+size_t screen_width(const char *escaped)
+{
+	size_t width = 0;
+	size_t columns = 0;
+
+	for (size_t length; (length = character(escaped, &columns)); escaped += length)
+		width += columns;
+	return width;
+}
+
+void screen_cut(char *escaped, size_t width, const char *mark)
+{
+	size_t left = width - (width ? strlen(mark) : 0);
+	size_t columns = 0;
+	size_t length;
+
+	if (screen_width(escaped) <= width)
+		return;
+	while ((length = character(escaped, &columns)) && columns <= left) {
+		escaped += length;
+		left -= columns;
+	}
+	strcpy(escaped, width ? mark : "");
+}
+
 static void print_escaped(FILE *stream, const char *format, va_list arguments)
 {
-	char *plain = NULL;
-	char *escaped = NULL;
+	char *plain = text_format_list(format, arguments);
+	char *escaped = plain ? screen_escape(plain, "\n") : NULL;
 
-	if (vasprintf(&plain, format, arguments) < 0)
-		plain = NULL;
-	escaped = plain ? screen_escape(plain, "\n") : NULL;
-	fputs(escaped ? escaped : "(no memory)\n", stream);
+	fputs(escaped ? escaped : "(out of memory)\n", stream);
 	free(escaped);
 	free(plain);
 }

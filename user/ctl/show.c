@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/version.h"
-#include "ctl/ctl.h"
 #include "ctl/table.h"
 
 /* ---- members of objects ---- */
@@ -27,8 +26,8 @@ bool show_true(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-/* Append to what stands in `text`. */
-static void add_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
+/* Append the counts that are not 0. */
+static void add_counts(const json_t *object, char text[SHOW_TEXT_SIZE])
 {
 	size_t used = strlen(text);
 	const char *key;
@@ -38,137 +37,42 @@ static void add_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
 	{
 		int n;
 
-		if (!json_integer_value(value) || used >= SHOW_COUNTS_SIZE)
+		if (!json_integer_value(value) || used >= SHOW_TEXT_SIZE)
 			continue;
-		n = snprintf(text + used, SHOW_COUNTS_SIZE - used, "%s%s %lld", used ? ", " : "",
-			     key, (long long)json_integer_value(value));
+		n = snprintf(text + used, SHOW_TEXT_SIZE - used, "%s%s %lld", used ? ", " : "", key,
+			     (long long)json_integer_value(value));
 		used += n > 0 ? (size_t)n : 0;
 	}
 }
 
-const char *show_counts(const json_t *object, char text[SHOW_COUNTS_SIZE])
-{
-	*text = '\0';
-	add_counts(object, text);
-	return *text ? text : strcpy(text, "-");
-}
-
-static void put_reason(const json_t *object, char text[SHOW_COUNTS_SIZE])
+/* Start `text` with the reason that an object has, if it has one. */
+static void begin_with_reason(const json_t *object, char text[SHOW_TEXT_SIZE])
 {
 	const char *reason = json_string_value(json_object_get(object, "reason"));
 
-	snprintf(text, SHOW_COUNTS_SIZE, "%s", reason ? reason : "");
+	snprintf(text, SHOW_TEXT_SIZE, "%s", reason ? reason : "");
 }
 
-const char *show_reason(const json_t *object, const char *counts, char text[SHOW_COUNTS_SIZE])
+const char *show_counts(const json_t *object, char text[SHOW_TEXT_SIZE])
 {
-	put_reason(object, text);
+	*text = '\0';
+	add_counts(object, text);
+	return *text ? text : "-";
+}
+
+const char *show_reason(const json_t *object, const char *counts, char text[SHOW_TEXT_SIZE])
+{
+	begin_with_reason(object, text);
 	add_counts(json_object_get(object, counts), text);
-	return *text ? text : strcpy(text, "-");
+	return *text ? text : "-";
 }
 
-const char *show_losses(const json_t *output, char text[SHOW_COUNTS_SIZE])
+const char *show_losses(const json_t *output, char text[SHOW_TEXT_SIZE])
 {
-	put_reason(output, text);
+	begin_with_reason(output, text);
 	add_counts(json_object_get(output, "errors"), text);
 	add_counts(json_object_get(output, "drops"), text);
-	return *text ? text : strcpy(text, "-");
-}
-
-/* "[NAME] in INPUT …": the word after the first "in" that is not the name. */
-const char *show_input(const json_t *rule, char *text, size_t size)
-{
-	const char *at = json_string_value(json_object_get(rule, "rule"));
-	const char *in = json_string_value(json_object_get(rule, "in"));
-	size_t length = 0;
-
-	if (!in && at) {
-		at += strspn(at, " ");
-		if (strncmp(at, "in ", 3) != 0 || strncmp(at, "in in ", 6) == 0)
-			at += strcspn(at, " ");
-		at += strspn(at, " ");
-		if (strncmp(at, "in ", 3) == 0)
-			in = at + 3 + strspn(at + 3, " ");
-	}
-	if (in)
-		length = strcspn(in, " ");
-	snprintf(text, size, "%.*s", in && length ? (int)(length < size ? length : size) : 1,
-		 in && length ? in : "-");
-	return text;
-}
-
-/* ---- errors ---- */
-
-static const struct place *find_place(const struct places *places, long long line)
-{
-	if (!places || line <= 0 || (unsigned long long)line > places->count)
-		return NULL;
-	return &places->list[line - 1];
-}
-
-/* The text is one line of the user's file, not always its first or from its beginning. */
-static long long place_column(const struct place *place, long long column)
-{
-	return column > 0 && column < INT32_MAX ? place->column + column - 1 : place->column;
-}
-
-/* A message may name another line of the request, "... rule cam1 (line 4) ...", which is one of the
- * file as well. */
-static void show_message(FILE *stream, const char *message, const struct places *places)
-{
-	static const char before[] = " (line ";
-	const char *at = strstr(message, before);
-	const struct place *place = NULL;
-	char *end = NULL;
-
-	if (at) {
-		at += strlen(before);
-		place = find_place(places, strtoll(at, &end, 10));
-	}
-	if (place && *end == ')')
-		screen_print_to(stream, " %.*s%u%s\n", (int)(at - message), message, place->line,
-				end);
-	else
-		screen_print_to(stream, " %s\n", message);
-}
-
-static void show_one_error(FILE *stream, const json_t *error, const struct places *places)
-{
-	const char *file = show_text(error, "file");
-	const char *word = json_string_value(json_object_get(error, "word"));
-	long long line = show_number(error, "line");
-	long long column = show_number(error, "column");
-	const struct place *place = find_place(places, line);
-
-	if (place) {
-		file = places->file;
-		line = place->line;
-		column = place_column(place, column);
-	}
-	screen_print_to(stream, "%s:", file);
-	if (line > 0)
-		screen_print_to(stream, "%lld:", line);
-	if (line > 0 && column > 0)
-		screen_print_to(stream, "%lld:", column);
-	if (word)
-		screen_print_to(stream, " '%s':", word);
-	show_message(stream, show_text(error, "message"), places);
-}
-
-void show_refusal(FILE *stream, const json_t *error, const struct places *places)
-{
-	static const char refused[] = "refused: ";
-	const json_t *data = json_object_get(error, "data");
-	const char *message;
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(json_object_get(data, "errors"), i, one)
-		show_one_error(stream, one, places);
-	/* The daemon's own messages may begin so. */
-	message = show_text(error, "message");
-	screen_print_to(stream, "xmcastctl: %s%s\n",
-			strncmp(message, refused, strlen(refused)) == 0 ? "" : refused, message);
+	return *text ? text : "-";
 }
 
 /* ---- small answers ---- */
@@ -238,23 +142,6 @@ void show_saved(const struct screen *screen, const json_t *answer)
 		     show_text(answer, "path"));
 }
 
-void show_groups(const struct screen *screen, const json_t *answer)
-{
-	struct table *table = table_new("GROUP SOURCE INTERFACE");
-	const json_t *group;
-	size_t i;
-
-	json_array_foreach(json_object_get(answer, "groups"), i, group)
-	{
-		const char *source = json_string_value(json_object_get(group, "source"));
-
-		table_add(table, "%s", show_text(group, "group"));
-		table_add(table, "%s", source ? source : "any");
-		table_add(table, "%s", show_text(group, "interface"));
-	}
-	table_print(table, screen);
-}
-
 void show_log(const struct screen *screen, const json_t *answer)
 {
 	struct table *table = table_new("FACILITY LEVEL");
@@ -274,7 +161,7 @@ void show_log(const struct screen *screen, const json_t *answer)
 
 /* ---- events ---- */
 
-/* A value as one word of a key=value line: quoted if it is empty or could be taken for two. */
+/* A value as one word of a key=value line: in quotes if it is empty or could be read as several. */
 static void show_value(const struct screen *screen, const json_t *value)
 {
 	const char *text = json_string_value(value);

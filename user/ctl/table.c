@@ -1,30 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ctl/table.h"
 
+#include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A column of text is not made narrower than this, unless its cells are. */
+#include "base/text.h"
+
+/* Columns of text do not become narrower than this, unless their cells are. */
 #define NARROWEST 8
 
-/* Between two columns. */
-#define GAP 2
-
-struct cell {
-	char *text; /* escaped; NULL: no memory */
-	enum colour colour;
-};
+#define GAP	  "  "
+#define GAP_WIDTH 2
 
 struct table {
-	unsigned int columns;
-	char *headings[TABLE_COLUMNS];
+	struct libscols_table *scols;
+	struct libscols_line *line; /* that the next cell belongs to, unless it is full */
+	size_t next;		    /* its column */
+	size_t columns;
 	bool right[TABLE_COLUMNS];
-	struct cell *cells;
-	size_t count;
-	size_t room;
-	size_t wide[TABLE_COLUMNS];
+	size_t widest[TABLE_COLUMNS]; /* cell, without the heading */
 };
 
 struct table *table_new(const char *headings)
@@ -34,164 +30,143 @@ struct table *table_new(const char *headings)
 	char *rest = copy;
 	char *word;
 
+	if (table)
+		table->scols = scols_new_table();
 	while (table && copy && table->columns < TABLE_COLUMNS && (word = strsep(&rest, " "))) {
-		table->right[table->columns] = *word == '>';
-		table->headings[table->columns++] = strdup(*word == '>' ? word + 1 : word);
+		bool right = *word == '>';
+
+		table->right[table->columns++] = right;
+		scols_table_new_column(table->scols, word + right, 0, right ? SCOLS_FL_RIGHT : 0);
 	}
 	free(copy);
-	return table;
-}
-
-static void add(struct table *table, enum colour colour, const char *text)
-{
-	if (!table)
-		return;
-	if (table->count == table->room) {
-		size_t room = table->room ? table->room * 2 : 64;
-		struct cell *cells = realloc(table->cells, room * sizeof(*cells));
-
-		if (!cells)
-			return;
-		table->cells = cells;
-		table->room = room;
-	}
-	table->cells[table->count].text = text ? screen_escape(text, "") : NULL;
-	table->cells[table->count++].colour = colour;
-}
-
-void table_add(struct table *table, const char *format, ...)
-{
-	char *text = NULL;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
-	va_end(args);
-	add(table, COLOUR_NONE, text);
-	free(text);
+	if (!table || !table->scols || scols_table_get_ncols(table->scols) == table->columns)
+		return table;
+	table_print(table, NULL);
+	return NULL;
 }
 
 void table_add_painted(struct table *table, enum colour colour, const char *text)
 {
-	add(table, colour, text);
+	char *escaped = table ? screen_escape(text, "") : NULL;
+	struct libscols_cell *cell;
+	size_t width;
+
+	if (!escaped)
+		return;
+	if (table->next == 0)
+		table->line = scols_table_new_line(table->scols, NULL);
+	cell = scols_line_get_cell(table->line, table->next);
+	if (colour != COLOUR_NONE && *escaped)
+		scols_cell_set_color(cell, screen_colour(colour));
+	width = screen_width(escaped);
+	if (width > table->widest[table->next])
+		table->widest[table->next] = width;
+	if (scols_cell_refer_data(cell, escaped))
+		free(escaped);
+	table->next = (table->next + 1) % table->columns;
 }
 
-static size_t width(const char *text)
+void table_add(struct table *table, const char *format, ...)
 {
-	return text ? strlen(text) : 0;
+	va_list arguments;
+	char *text;
+
+	va_start(arguments, format);
+	text = text_format_list(format, arguments);
+	va_end(arguments);
+	table_add_painted(table, COLOUR_NONE, text ? text : "");
+	free(text);
 }
 
-static void measure(struct table *table, bool headings)
-{
-	for (unsigned int c = 0; c < table->columns; c++)
-		table->wide[c] = headings ? width(table->headings[c]) : 0;
-	for (size_t i = 0; i < table->count; i++) {
-		size_t *wide = &table->wide[i % table->columns];
-		size_t own = width(table->cells[i].text);
-
-		*wide = own > *wide ? own : *wide;
-	}
-}
-
-/* The widest column of text, or NULL if none can give way any more. */
-static size_t *widest(struct table *table)
+/* The widest column of text that can still give way, or NULL. */
+static size_t *widest_text(const struct table *table, size_t *widths)
 {
 	size_t *found = NULL;
 
-	for (unsigned int c = 0; c < table->columns; c++) {
-		if (!table->right[c] && table->wide[c] > NARROWEST &&
-		    (!found || table->wide[c] > *found))
-			found = &table->wide[c];
+	for (size_t i = 0; i < table->columns; i++) {
+		if (!table->right[i] && widths[i] > NARROWEST && (!found || widths[i] > *found))
+			found = &widths[i];
 	}
 	return found;
 }
 
-static void fit(struct table *table, size_t most)
+/* Cut the cells of a column, and its heading. */
+static void cut_column(const struct table *table, size_t column, size_t width)
 {
-	size_t total = GAP * (table->columns - 1);
+	struct libscols_column *scols = scols_table_get_column(table->scols, column);
+	struct libscols_cell *cell = scols_column_get_header(scols);
+
+	for (size_t i = 0; cell; i++) {
+		char *text = (char *)scols_cell_get_data(cell);
+		struct libscols_line *line = scols_table_get_line(table->scols, i);
+
+		if (text)
+			screen_cut(text, width, "~");
+		cell = line ? scols_line_get_cell(line, column) : NULL;
+	}
+}
+
+static void fit(const struct table *table, bool headings, size_t most)
+{
+	size_t total = GAP_WIDTH * (table->columns - 1);
+	size_t widths[TABLE_COLUMNS];
+	size_t left = most;
 	size_t *column;
 
-	for (unsigned int c = 0; c < table->columns; c++) {
-		if (table->wide[c] > most)
-			table->wide[c] = most;
-		total += table->wide[c];
+	for (size_t i = 0; i < table->columns; i++) {
+		struct libscols_column *scols = scols_table_get_column(table->scols, i);
+		const char *heading = scols_column_get_name(scols);
+
+		widths[i] = table->widest[i];
+		if (headings && strlen(heading) > widths[i])
+			widths[i] = strlen(heading);
+		if (widths[i] > most)
+			widths[i] = most;
+		total += widths[i];
 	}
-	while (total > most && (column = widest(table))) {
-		(*column)--;
-		total--;
+	for (; total > most && (column = widest_text(table, widths)); total--)
+		--*column;
+	/* What still does not fit is cut at the edge of the screen. */
+	for (size_t i = 0; i < table->columns; i++) {
+		struct libscols_column *scols = scols_table_get_column(table->scols, i);
+
+		if (widths[i] > left)
+			widths[i] = left;
+		if (widths[i])
+			cut_column(table, i, widths[i]);
+		else
+			scols_column_set_flags(scols, SCOLS_FL_HIDDEN);
+		left -= widths[i];
+		left -= left < GAP_WIDTH ? left : GAP_WIDTH;
 	}
-}
-
-/* One cell in its column, of which `*left` columns fit on the line. */
-static void print_cell(const struct table *table, const struct screen *screen, unsigned int column,
-		       const struct cell *cell, size_t *left)
-{
-	bool last = column + 1 == table->columns;
-	const char *text = cell->text ? cell->text : "";
-	size_t wide = table->wide[column] < *left ? table->wide[column] : *left;
-	size_t length = strlen(text);
-	bool cut = length > wide;
-	size_t shown = cut ? wide : length;
-	size_t blank = wide - shown;
-	bool painted = screen->colour && cell->colour != COLOUR_NONE && shown;
-
-	if (table->right[column])
-		fprintf(screen->stream, "%*s", (int)blank, "");
-	if (painted)
-		fputs(screen_colour(cell->colour), screen->stream);
-	fprintf(screen->stream, "%.*s%s", (int)(cut && shown ? shown - 1 : shown), text,
-		cut && shown ? "~" : "");
-	if (painted)
-		fputs(SCREEN_PLAIN, screen->stream);
-	*left -= wide;
-	if (last)
-		return;
-	blank = table->right[column] ? 0 : blank;
-	if (*left < GAP)
-		*left = 0;
-	else
-		*left -= GAP;
-	fprintf(screen->stream, "%*s", (int)(*left ? blank + GAP : 0), "");
-}
-
-static void print_row(const struct table *table, const struct screen *screen,
-		      const struct cell *cells, size_t count)
-{
-	static const struct cell none = {0};
-	size_t left = screen->width ? screen->width : SIZE_MAX;
-
-	for (unsigned int c = 0; c < table->columns; c++)
-		print_cell(table, screen, c, c < count ? &cells[c] : &none, &left);
-	putc('\n', screen->stream);
-}
-
-static void print_headings(const struct table *table, const struct screen *screen)
-{
-	struct cell cells[TABLE_COLUMNS];
-
-	for (unsigned int c = 0; c < table->columns; c++)
-		cells[c] = (struct cell){table->headings[c], COLOUR_HEADING};
-	print_row(table, screen, cells, table->columns);
 }
 
 void table_print(struct table *table, const struct screen *screen)
 {
+	struct libscols_column *column;
+
 	if (!table)
 		return;
-	if (table->columns && table->count) {
-		measure(table, !screen->brief);
+	if (screen && table->scols) {
 		if (screen->width)
-			fit(table, screen->width);
-		if (!screen->brief)
-			print_headings(table, screen);
-		for (size_t i = 0; i < table->count; i += table->columns)
-			print_row(table, screen, &table->cells[i], table->count - i);
+			fit(table, !screen->brief, screen->width);
+		for (size_t i = 0; (column = scols_table_get_column(table->scols, i)); i++) {
+			struct libscols_cell *heading = scols_column_get_header(column);
+
+			scols_cell_set_color(heading, screen_colour(COLOUR_HEADING));
+			/* Columns are as wide as their headings even if these are not printed. */
+			if (screen->brief)
+				scols_cell_set_data(heading, "");
+		}
+		scols_table_set_stream(table->scols, screen->stream);
+		scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);
+		scols_table_set_column_separator(table->scols, GAP);
+		/* Cells are escaped already; libsmartcols would escape the backslashes again. */
+		scols_table_enable_noencoding(table->scols, 1);
+		scols_table_enable_colors(table->scols, screen->colour);
+		scols_table_enable_noheadings(table->scols, screen->brief);
+		scols_print_table(table->scols);
 	}
-	for (unsigned int c = 0; c < table->columns; c++)
-		free(table->headings[c]);
-	for (size_t i = 0; i < table->count; i++)
-		free(table->cells[i].text);
-	free(table->cells);
+	scols_unref_table(table->scols);
 	free(table);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tables for people: columns as wide as their widest cell, numbers to the right. Where the screen
- * has a width, columns of text give way, the widest first: what does not fit ends with '~'. Cells
- * are escaped (see screen.h).
+ * Tables for people, laid out by libsmartcols: columns as wide as their widest cell, numbers
+ * aligned to the right. libsmartcols itself would truncate numbers and leave no mark, so what does
+ * not fit the screen is cut here: columns of text give way first, the widest of them first, and a
+ * cell that was cut ends in '~'. Cells are escaped (screen.h). One thread.
  */
 #ifndef XMCAST_CTL_TABLE_H
 #define XMCAST_CTL_TABLE_H
@@ -13,10 +14,11 @@
 
 struct table;
 
-/* `headings`: one per column, space-separated; one that starts with '>' is aligned to the right. */
+/* `headings`: one per column, separated by spaces; ">HEADING" aligns the column to the right. NULL:
+ * no memory, which the other functions accept. */
 struct table *table_new(const char *headings);
 
-/* Append the next cell, row by row; copied. Without memory the table prints less. */
+/* Append the next cell, row by row; copied. If there is no memory, the table has less to show. */
 void table_add(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Append a cell with a colour. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* top: the rules with their rates, live. Waits for keys, signals, the clock and the daemon. */
+/* top: live rates of the rules. Waits for keys, signals, the clock and the daemon. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,17 +20,18 @@
 
 struct top {
 	struct ctl *ctl;
-	struct top_view *view;
+	struct top_model *model;
 	struct top_frame frame;
 	double interval;      /* seconds */
 	unsigned long frames; /* 0: no end */
 	bool batch;
-	bool leaving; /* a key says so, or there is no keyboard any more */
+	bool leaving; /* the user pressed the key for it, or the keyboard has gone */
 	unsigned int rows;
 	unsigned int columns;
-	int end_fd;	 /* signals that mean: leave */
-	int resize_fd;	 /* SIGWINCH */
-	char *complaint; /* what the last call had to say */
+	/* Two descriptors: signals to leave also end a wait for the daemon, SIGWINCH does not. */
+	int end_fd;
+	int resize_fd;
+	char *complaint; /* the errors of the last call */
 	size_t complaint_size;
 };
 
@@ -39,77 +40,45 @@ static double clock_now(void)
 	return (double)clock_ns() / 1e9;
 }
 
-static bool parse_number(const char *text, double least, double most, double *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtod(text, &end);
-	return *text && !*end && !errno && *value >= least && *value <= most;
-}
-
-/* The options behind "top"; words[-1] is "top" itself. 0 or EXIT_USAGE. */
-static int parse(struct top *top, const struct verb *verb, char **words, int count)
+/* The options after "top", which is words[-1]. 0 or EXIT_USAGE. */
+static int parse(struct top *top, const struct command *command, char **words, int count)
 {
 	double number;
 	int option;
 
 	opterr = 0;
-	optind = 1;
+	optind = 0; /* options before the object were parsed by getopt as well: start again */
 	while ((option = getopt(count + 1, words - 1, "+:bd:n:o:")) != -1) {
 		switch (option) {
 		case 'b':
 			top->batch = true;
 			break;
 		case 'd':
-			if (!parse_number(optarg, INTERVAL_LEAST, INTERVAL_MOST, &top->interval))
-				return ctl_usage(verb->usage,
+			if (!ctl_parse_number(optarg, INTERVAL_LEAST, INTERVAL_MOST,
+					      &top->interval))
+				return ctl_usage(command->usage,
 						 "\"%s\": expected seconds, 0.1 to 3600", optarg);
 			break;
 		case 'n':
-			if (!parse_number(optarg, 1, 1e9, &number))
-				return ctl_usage(verb->usage, "\"%s\": expected how often", optarg);
+			if (!ctl_parse_number(optarg, 1, 1e9, &number))
+				return ctl_usage(command->usage, "\"%s\": expected how often",
+						 optarg);
 			top->frames = (unsigned long)number;
 			break;
 		case 'o':
-			if (!top_view_sort(top->view, optarg))
-				return ctl_usage(verb->usage,
+			if (!top_model_sort(top->model, optarg))
+				return ctl_usage(command->usage,
 						 "\"%s\": expected name, pps, bps, drops "
 						 "or exhausted",
 						 optarg);
 			break;
 		default:
-			return ctl_usage(verb->usage, "unknown option or no value: -%c", optopt);
+			return ctl_usage(command->usage, "unknown option or no value: -%c", optopt);
 		}
 	}
 	if (optind <= count)
-		return ctl_usage(verb->usage, "unexpected argument \"%s\"", words[optind - 1]);
+		return ctl_usage(command->usage, "unexpected argument \"%s\"", words[optind - 1]);
 	return 0;
-}
-
-/* ---- signals ---- */
-
-static int signal_descriptor(const int *numbers, size_t count)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	for (size_t i = 0; i < count; i++)
-		sigaddset(&signals, numbers[i]);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* Two descriptors, because those that end us also end a wait for the daemon, and a new size of the
- * window does not. */
-static int open_signals(struct top *top)
-{
-	static const int end[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-	static const int resize[] = {SIGWINCH};
-
-	top->end_fd = signal_descriptor(end, 4);
-	top->resize_fd = signal_descriptor(resize, 1);
-	return top->end_fd < 0 || top->resize_fd < 0 ? -errno : 0;
 }
 
 static bool ended(const struct top *top)
@@ -121,8 +90,8 @@ static bool ended(const struct top *top)
 
 /* ---- samples ---- */
 
-/* Ask the daemon. What there is to complain of is kept, for the terminal is not stderr's now. 0 or
- * an exit code. */
+/* Ask the daemon. Errors are kept in `complaint`, because the terminal shows a picture. 0 or an
+ * exit code. */
 static int ask(struct top *top, json_t **stats)
 {
 	int code;
@@ -140,19 +109,19 @@ static int ask(struct top *top, json_t **stats)
 	return code;
 }
 
-/* A daemon that goes ends us; one that cannot answer now may do so the next time. */
+/* A daemon that has gone ends top; one that refuses may answer the next time. */
 static int sample(struct top *top)
 {
 	json_t *stats = NULL;
 	int code = ask(top, &stats);
 
-	if (!code && top_view_sample(top->view, stats, clock_now()))
+	if (!code && top_model_sample(top->model, stats, clock_now()))
 		code = EXIT_REFUSED;
 	if (code == EXIT_REFUSED && !top->batch) {
-		top_view_message(top->view, top->complaint ? top->complaint : "no memory");
+		top_model_message(top->model, top->complaint ? top->complaint : "out of memory");
 		return 0;
 	}
-	top_view_message(top->view, "");
+	top_model_message(top->model, "");
 	return code;
 }
 
@@ -160,7 +129,7 @@ static int print_frame(struct top *top)
 {
 	const struct screen *screen = &top->ctl->screen;
 
-	top_view_draw(top->view, 0, screen->width, &top->frame);
+	top_view_draw(top->model, 0, screen->width, &top->frame);
 	for (size_t i = 0; i < top->frame.count; i++) {
 		const struct top_line *line = &top->frame.lines[i];
 		bool painted = screen->colour && line->colour != COLOUR_NONE;
@@ -173,7 +142,7 @@ static int print_frame(struct top *top)
 
 static void draw(struct top *top)
 {
-	top_view_draw(top->view, top->rows, top->columns, &top->frame);
+	top_view_draw(top->model, top->rows, top->columns, &top->frame);
 	top_screen_draw(&top->frame);
 }
 
@@ -197,30 +166,30 @@ static int run_batch(struct top *top)
 	}
 }
 
-/* Do what the keys say. False: leave. */
-static bool take_keys(struct top *top, short events)
+/* Handle the keys that were pressed. False: leave. */
+static bool handle_keys(struct top *top, short events)
 {
 	int key;
 
 	top->leaving |= (events & (POLLHUP | POLLERR)) != 0;
 	while (!top->leaving && (key = top_screen_key()) >= 0)
-		top->leaving = top_view_key(top->view, key);
+		top->leaving = top_model_key(top->model, key);
 	return !top->leaving;
 }
 
-/* The same while a daemon that may be stopped is waited for. */
+/* The same, called while top waits for the daemon, which may be stopped. */
 static bool attend(void *context, short events)
 {
 	struct top *top = context;
 
-	if (!take_keys(top, events))
+	if (!handle_keys(top, events))
 		return false;
 	draw(top);
 	return true;
 }
 
-/* Wait until something happens or the time has come. True: a key or a signal says to leave. */
-static bool wait_for(struct top *top, double until, bool *daemon_speaks)
+/* Wait for a key, a signal, the daemon or the time `until`. True: leave. */
+static bool wait_for(struct top *top, double until, bool *hung_up)
 {
 	struct pollfd fds[] = {
 		{.fd = top->end_fd, .events = POLLIN},
@@ -232,7 +201,7 @@ static bool wait_for(struct top *top, double until, bool *daemon_speaks)
 	struct signalfd_siginfo info;
 
 	if (poll(fds, 4, left > 0 ? (int)(left * 1000) + 1 : 0) < 0)
-		return false; /* a signal that is ncurses' own: SIGTSTP, SIGCONT */
+		return false; /* a signal that ncurses handles: SIGTSTP, SIGCONT */
 	if (fds[0].revents)
 		return true;
 	if (fds[1].revents) {
@@ -240,23 +209,23 @@ static bool wait_for(struct top *top, double until, bool *daemon_speaks)
 			continue;
 		top_screen_size(&top->rows, &top->columns);
 	}
-	*daemon_speaks = fds[3].revents != 0;
-	return !take_keys(top, fds[2].revents);
+	*hung_up = fds[3].revents != 0;
+	return !handle_keys(top, fds[2].revents);
 }
 
 static int run_screen(struct top *top)
 {
 	unsigned long shown = 0;
 	double next = 0;
-	bool daemon_speaks = false;
+	bool hung_up = false;
 	int code;
 
 	top_screen_size(&top->rows, &top->columns);
-	top_view_message(top->view, "waiting for xmcastd");
+	top_model_message(top->model, "waiting for xmcastd");
 	draw(top);
 	while (true) {
-		/* It speaks without being asked: it has gone. */
-		if (daemon_speaks || clock_now() >= next) {
+		/* Whatever comes without a request means that it has gone. */
+		if (hung_up || clock_now() >= next) {
 			if (top->frames && shown++ == top->frames)
 				return EXIT_DONE;
 			code = sample(top);
@@ -265,18 +234,22 @@ static int run_screen(struct top *top)
 			next = clock_now() + top->interval;
 		}
 		draw(top);
-		if (wait_for(top, next, &daemon_speaks))
+		if (wait_for(top, next, &hung_up))
 			return EXIT_DONE;
 	}
 }
 
-static int run(struct top *top, const struct verb *verb)
+static int run(struct top *top, const struct command *command)
 {
+	static const int end[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, 0};
+	static const int resize[] = {SIGWINCH, 0};
 	int code = ctl_connect(top->ctl);
 
 	if (code)
 		return code;
-	if (open_signals(top)) {
+	top->end_fd = ctl_signals(end);
+	top->resize_fd = ctl_signals(resize);
+	if (top->end_fd < 0 || top->resize_fd < 0) {
 		perror("xmcastctl: signalfd");
 		return EXIT_REFUSED;
 	}
@@ -284,7 +257,7 @@ static int run(struct top *top, const struct verb *verb)
 	if (top->batch) {
 		code = run_batch(top);
 	} else if (top_screen_open(top->ctl->options.colour != COLOUR_NEVER)) {
-		return ctl_usage(verb->usage, "not a terminal that it can use: try top -b");
+		return ctl_usage(command->usage, "this type of terminal is unknown: use top -b");
 	} else {
 		control_client_attend(top->ctl->client, STDIN_FILENO, attend, top);
 		code = run_screen(top);
@@ -295,29 +268,29 @@ static int run(struct top *top, const struct verb *verb)
 	return code;
 }
 
-int verb_top(struct ctl *ctl, const struct verb *verb, char **words, int count)
+int verb_top(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	struct top top = {.ctl = ctl, .interval = 1, .end_fd = -1, .resize_fd = -1};
 	int code;
 
-	top.view = top_view_new();
-	if (!top.view) {
-		fputs("xmcastctl: no memory\n", stderr);
+	top.model = top_model_new();
+	if (!top.model) {
+		fputs("xmcastctl: out of memory\n", stderr);
 		return EXIT_REFUSED;
 	}
-	code = parse(&top, verb, words, count);
+	code = parse(&top, command, words, count);
 	if (!code && ctl->options.json)
-		code = ctl_usage(verb->usage, "top is for people: try -j stats show");
+		code = ctl_usage(command->usage, "top is for people: use -j stats show");
 	if (!code && !top.batch && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
-		code = ctl_usage(verb->usage, "not a terminal: try top -b");
+		code = ctl_usage(command->usage, "not a terminal: use top -b");
 	if (!code)
-		code = run(&top, verb);
+		code = run(&top, command);
 	if (top.end_fd >= 0)
 		close(top.end_fd);
 	if (top.resize_fd >= 0)
 		close(top.resize_fd);
 	free(top.complaint);
 	top_frame_free(&top.frame);
-	top_view_free(top.view);
+	top_model_free(top.model);
 	return code;
 }

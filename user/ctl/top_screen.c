@@ -10,10 +10,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* Milliseconds after which Esc is not the beginning of another key. */
+/* Milliseconds after which Esc is a key, and not the beginning of a sequence. */
 #define ESCAPE_MS 50
 
-/* Larger is no terminal. */
+/* A larger size is an error. */
 #define MAX_DIMENSION 1000
 
 #define MAX_SEQUENCE  64
@@ -22,7 +22,7 @@ static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
 
 static SCREEN *terminal;
 static struct termios saved;
-/* What puts the picture back: the normal screen, the cursor, colours. */
+/* The sequences that restore the normal screen, the cursor and the colours. */
 static char restore[3 * MAX_SEQUENCE];
 
 static void add_sequence(const char *capability)
@@ -36,13 +36,13 @@ static void add_sequence(const char *capability)
 		strcat(restore, sequence);
 }
 
-/* Nothing but system calls: the program is in no state for more. */
+/* Only system calls: this runs after a crash. */
 static void restore_and_crash(int number)
 {
 	tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	if (write(STDOUT_FILENO, restore, strlen(restore)) < 0)
 		_exit(128 + number);
-	raise(number); /* SA_RESETHAND: for good */
+	raise(number); /* SA_RESETHAND: the default action now */
 }
 
 static void prepare_for_crashes(void)
@@ -70,7 +70,7 @@ int top_screen_open(bool colour)
 {
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &saved))
 		return -ENOTTY;
-	/* Not initscr(), which ends the program by itself. */
+	/* Not initscr(), which would exit on an error. */
 	terminal = newterm(NULL, stdout, stdin);
 	if (!terminal)
 		return -ENOTTY;
@@ -136,7 +136,7 @@ void top_screen_draw(const struct top_frame *frame)
 	erase();
 	for (size_t i = 0; i < frame->count && i < (size_t)LINES; i++) {
 		attrset(attribute(&frame->lines[i]));
-		mvaddnstr((int)i, 0, frame->lines[i].text, COLS);
+		mvaddstr((int)i, 0, frame->lines[i].text);
 	}
 	attrset(A_NORMAL);
 	refresh();
@@ -170,5 +170,5 @@ int top_screen_key(void)
 	}
 	if (key == ERR)
 		return -1;
-	return key < 0x80 ? key : 0; /* 0: a key that means nothing here */
+	return key < 0x80 ? key : 0; /* 0: a key without a meaning here */
 }

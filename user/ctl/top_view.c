@@ -1,360 +1,340 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ctl/top_view.h"
 
-#include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "ctl/show.h"
-#include "ctl/top_model.h"
 
-const char *const top_view_sort_names[] = {"name", "pps", "bps", "drops", "exhausted"};
+/* Workers that have a line of their own. */
+#define MAX_WORKER_LINES 4
 
-struct top_view *top_view_new(void)
+/* With fewer rows only the title is above the rules. */
+#define ROWS_FOR_HEADER 14
+
+/* Columns that everything after a rule's name takes, with a blank before each column. */
+#define NUMBERS_WIDTH 55
+#define NAME_LEAST    12
+
+/* Columns of a name if the frame has no width. */
+#define NAME_UNLIMITED 40
+
+static void free_lines(struct top_frame *frame)
 {
-	struct top_view *view = calloc(1, sizeof(*view));
-
-	if (!view)
-		return NULL;
-	view->sort = SORT_PPS;
-	view->before = json_object();
-	view->changes = json_object();
-	view->expanded = json_object();
-	if (view->before && view->changes && view->expanded)
-		return view;
-	top_view_free(view);
-	return NULL;
+	for (size_t i = 0; i < frame->count; i++)
+		free(frame->lines[i].text);
+	frame->count = 0;
 }
 
-void top_view_free(struct top_view *view)
+void top_frame_free(struct top_frame *frame)
 {
-	if (!view)
-		return;
-	json_decref(view->stats);
-	json_decref(view->before);
-	json_decref(view->changes);
-	json_decref(view->expanded);
-	free(view->selected);
-	free(view->rows);
-	free(view);
+	free_lines(frame);
+	free(frame->lines);
+	*frame = (struct top_frame){0};
 }
 
-bool top_view_sort(struct top_view *view, const char *key)
+/* Append a line. If there is no memory, the frame has fewer. */
+__attribute__((format(printf, 3, 4))) static void
+add_line(struct top_frame *frame, enum colour colour, const char *format, ...)
 {
-	for (unsigned int i = 0; i < SORTS; i++) {
-		if (*key && strncmp(key, top_view_sort_names[i], strlen(key)) == 0) {
-			view->sort = (enum sort)i;
-			view->reverse = false;
-			return true;
+	struct top_line *lines = frame->lines;
+	va_list arguments;
+	char *plain;
+	char *text;
+
+	va_start(arguments, format);
+	plain = text_format_list(format, arguments);
+	va_end(arguments);
+	text = plain ? screen_escape(plain, "") : NULL;
+	free(plain);
+	if (frame->count == frame->room) {
+		lines = realloc(lines, (frame->room * 2 + 64) * sizeof(*lines));
+		if (lines) {
+			frame->lines = lines;
+			frame->room = frame->room * 2 + 64;
 		}
 	}
-	return false;
-}
-
-/* ---- samples ---- */
-
-long long top_view_sum(const json_t *list, const char *key)
-{
-	const json_t *item;
-	unsigned long long total = 0;
-	size_t i;
-
-	/* Unsigned: numbers that no relay has must not overflow. */
-	json_array_foreach(list, i, item) total += (unsigned long long)show_number(item, key);
-	return (long long)total;
-}
-
-/* Unsigned for the same reason. */
-long long top_view_lost(const json_t *output)
-{
-	return (long long)((unsigned long long)show_number(output, "send_errors") +
-			   (unsigned long long)show_number(output, "dropped_packets"));
-}
-
-static long long lost_by_all(const json_t *outputs)
-{
-	unsigned long long total = (unsigned long long)top_view_sum(outputs, "send_errors");
-
-	total += (unsigned long long)top_view_sum(outputs, "dropped_packets");
-	return (long long)total;
-}
-
-/* Note the counter `key`, and what came to it since. */
-static void note(struct top_view *view, json_t *now, const char *key, long long value,
-		 double seconds)
-{
-	const json_t *old = json_object_get(view->before, key);
-	double change = old ? (double)value - (double)json_integer_value(old) : 0;
-
-	json_object_set_new(now, key, json_integer(value));
-	/* A counter that has gone back is another one: the daemon or the rule is new. */
-	json_object_set_new(view->changes, key,
-			    json_integer(change > 0 && seconds > 0 && change < 1e15
-						 ? (json_int_t)(change / seconds + 0.5)
-						 : 0));
-}
-
-static void note_all(struct top_view *view, json_t *now, double seconds)
-{
-	const json_t *item;
-	size_t i;
-
-	json_object_clear(view->changes);
-	json_array_foreach(json_object_get(view->stats, "rules"), i, item)
-	{
-		long long drops = lost_by_all(json_object_get(item, "outputs"));
-
-		note(view, now, show_text(item, "name"), drops, seconds);
-	}
-	json_array_foreach(json_object_get(view->stats, "interfaces"), i, item)
-	{
-		char *key;
-
-		if (asprintf(&key, "@%s", show_text(item, "name")) < 0)
-			continue;
-		note(view, now, key,
-		     top_view_sum(json_object_get(item, "queues"), "fill_ring_empty"), seconds);
-		free(key);
-	}
-}
-
-static int compare(const void *left, const void *right, void *context)
-{
-	const struct row *a = left;
-	const struct row *b = right;
-	const struct top_view *view = context;
-	long long x = 0;
-	long long y = 0;
-	int order;
-
-	switch (view->sort) {
-	case SORT_PPS:
-		x = a->pps;
-		y = b->pps;
-		break;
-	case SORT_BPS:
-		x = a->bps;
-		y = b->bps;
-		break;
-	case SORT_DROPS:
-		x = a->drops_per_second != b->drops_per_second ? a->drops_per_second : a->drops;
-		y = a->drops_per_second != b->drops_per_second ? b->drops_per_second : b->drops;
-		break;
-	case SORT_EXHAUSTED:
-		x = a->exhausted;
-		y = b->exhausted;
-		break;
-	default:
-		break;
-	}
-	order = x != y ? (x > y ? -1 : 1) : strcmp(a->name, b->name);
-	return view->reverse ? -order : order;
-}
-
-/* What the input interface of a rule loses. */
-static long long exhausted_of(const struct top_view *view, const json_t *rule)
-{
-	const char *in = show_text(rule, "in");
-	const char *at = strchr(in, '@');
-
-	return at ? show_number(view->changes, at) : 0;
-}
-
-static void fill_row(const struct top_view *view, const json_t *rule, struct row *row)
-{
-	const json_t *outputs = json_object_get(rule, "outputs");
-
-	*row = (struct row){
-		.rule = rule,
-		.name = show_text(rule, "name"),
-		.pps = show_number(rule, "rate_pps"),
-		.bps = show_number(rule, "rate_bps"),
-		.sent = top_view_sum(outputs, "sent_packets"),
-		.drops = lost_by_all(outputs),
-	};
-	row->drops_per_second = show_number(view->changes, row->name);
-	row->exhausted = exhausted_of(view, rule);
-}
-
-/* The rules that are searched for, sorted. */
-static void arrange(struct top_view *view)
-{
-	const json_t *rules = json_object_get(view->stats, "rules");
-	const json_t *rule;
-	size_t i;
-
-	free(view->rows);
-	view->count = 0;
-	view->rows = calloc(json_array_size(rules) + 1, sizeof(*view->rows));
-	if (!view->rows)
+	if (!text || !lines) {
+		free(text);
 		return;
+	}
+	if (frame->columns)
+		screen_cut(text, frame->columns, "");
+	lines[frame->count++] = (struct top_line){.text = text, .colour = colour};
+}
+
+/* ---- above the list ---- */
+
+static void draw_title(const struct top_model *model, struct top_frame *frame)
+{
+	const json_t *rules = json_object_get(model->stats, "rules");
+	char uptime[UNITS_SIZE];
+	const json_t *rule;
+	size_t flowing = 0;
+	size_t silent = 0;
+	size_t i;
+
 	json_array_foreach(rules, i, rule)
 	{
-		if (strstr(show_text(rule, "name"), view->search))
-			fill_row(view, rule, &view->rows[view->count++]);
+		flowing += strcmp(show_text(rule, "flow"), "flowing") == 0;
+		silent += strcmp(show_text(rule, "flow"), "silent") == 0;
 	}
-	qsort_r(view->rows, view->count, sizeof(*view->rows), compare, view);
+	add_line(frame, COLOUR_HEADING,
+		 "xmcastctl top - up %s, %zu rule%s: %zu flowing, %zu silent; by %s%s; h: help",
+		 screen_seconds(show_number(model->stats, "uptime_seconds"), uptime),
+		 json_array_size(rules), json_array_size(rules) == 1 ? "" : "s", flowing, silent,
+		 top_sort_names[model->sort], model->reverse ? ", reversed" : "");
 }
 
-int top_view_sample(struct top_view *view, json_t *stats, double now)
+static void draw_totals(const struct top_model *model, struct top_frame *frame)
 {
-	json_t *counted = json_object();
+	const json_t *totals = json_object_get(model->stats, "totals");
+	const json_t *rules = json_object_get(model->stats, "rules");
+	long long steered = show_number(totals, "steered_packets");
+	long long exhausted = show_number(totals, "buffer_exhausted_packets");
+	char text[6][UNITS_SIZE];
 
-	if (!counted) {
-		json_decref(stats);
-		return -ENOMEM;
+	add_line(frame, COLOUR_NONE,
+		 "total   steered %s, received %s, sent %s, errors %s, limited %s, dropped %s",
+		 screen_units(steered, text[0]),
+		 screen_units(show_number(totals, "received_packets"), text[1]),
+		 screen_units(show_number(totals, "sent_packets"), text[2]),
+		 screen_units(show_number(totals, "send_errors"), text[3]),
+		 screen_units(show_number(totals, "rate_limited_packets"), text[4]),
+		 screen_units(show_number(totals, "dropped_packets"), text[5]));
+	add_line(frame, exhausted ? COLOUR_WARN : COLOUR_NONE,
+		 "rate    %s pps, %s bit/s in; buffers exhausted %s (%.4f %%)",
+		 screen_units(top_model_sum(rules, "rate_pps"), text[0]),
+		 screen_units(top_model_sum(rules, "rate_bps"), text[1]),
+		 screen_units(exhausted, text[2]),
+		 steered > 0 ? 100.0 * (double)exhausted / (double)steered : 0.0);
+}
+
+static void add_count(json_t *reasons, const char *reason, long long count)
+{
+	unsigned long long sum = (unsigned long long)show_number(reasons, reason);
+
+	sum += (unsigned long long)count;
+	json_object_set_new(reasons, reason, json_integer((json_int_t)sum));
+}
+
+/* Add the members of an object. */
+static void add_counts(json_t *reasons, const json_t *counts)
+{
+	const char *reason;
+	json_t *count;
+
+	json_object_foreach((json_t *)counts, reason, count)
+		add_count(reasons, reason, json_integer_value(count));
+}
+
+/* Where packets were lost, over all rules and interfaces. */
+static void draw_drops(const struct top_model *model, struct top_frame *frame)
+{
+	json_t *reasons = json_object();
+	char text[SHOW_TEXT_SIZE];
+	const json_t *item;
+	const json_t *output;
+	size_t i;
+	size_t j;
+
+	json_array_foreach(json_object_get(model->stats, "interfaces"), i, item)
+	{
+		const json_t *queues = json_object_get(item, "queues");
+		long long empty = top_model_sum(queues, "fill_ring_empty");
+		long long dropped = top_model_sum(queues, "rx_dropped");
+
+		/* In copy mode the kernel counts an empty fill ring as rx_dropped as well. */
+		if (!show_true(item, "zero_copy") && empty >= 0 && dropped >= empty)
+			dropped -= empty;
+		add_count(reasons, "fill_ring_empty", empty);
+		add_count(reasons, "rx_dropped", dropped);
+		add_count(reasons, "rx_ring_full", top_model_sum(queues, "rx_ring_full"));
 	}
-	json_decref(view->stats);
-	view->stats = stats;
-	note_all(view, counted, view->sampled > 0 ? now - view->sampled : 0);
-	json_decref(view->before);
-	view->before = counted;
-	view->sampled = now;
-	arrange(view);
-	return 0;
-}
-
-void top_view_message(struct top_view *view, const char *text)
-{
-	snprintf(view->message, sizeof(view->message), "%.*s", (int)strcspn(text, "\n"), text);
-}
-
-/* ---- keys ---- */
-
-size_t top_view_cursor(const struct top_view *view)
-{
-	for (size_t i = 0; view->selected && i < view->count; i++) {
-		if (strcmp(view->rows[i].name, view->selected) == 0)
-			return i;
-	}
-	return 0;
-}
-
-static void move_cursor(struct top_view *view, size_t to)
-{
-	if (!view->count)
-		return;
-	free(view->selected);
-	view->selected = strdup(view->rows[to < view->count ? to : view->count - 1].name);
-}
-
-static void toggle(struct top_view *view)
-{
-	const char *name;
-
-	if (!view->count)
-		return;
-	name = view->rows[top_view_cursor(view)].name;
-	if (json_object_get(view->expanded, name))
-		json_object_del(view->expanded, name);
-	else
-		json_object_set_new(view->expanded, name, json_true());
-}
-
-static void search_key(struct top_view *view, int key)
-{
-	size_t length = strlen(view->search);
-
-	switch (key) {
-	case TOP_KEY_ENTER:
-		view->searching = false;
-		break;
-	case TOP_KEY_ESCAPE:
-		view->searching = false;
-		view->search[0] = '\0';
-		break;
-	case TOP_KEY_BACKSPACE:
-		if (length)
-			view->search[length - 1] = '\0';
-		break;
-	default:
-		if (key >= 0x20 && key < 0x7f && length + 1 < sizeof(view->search)) {
-			view->search[length] = (char)key;
-			view->search[length + 1] = '\0';
+	json_array_foreach(json_object_get(model->stats, "workers"), i, item)
+		add_counts(reasons, json_object_get(item, "drops"));
+	json_array_foreach(json_object_get(model->stats, "rules"), i, item)
+	{
+		json_array_foreach(json_object_get(item, "outputs"), j, output)
+		{
+			add_counts(reasons, json_object_get(output, "errors"));
+			add_counts(reasons, json_object_get(output, "drops"));
 		}
-		break;
 	}
-	arrange(view);
+	add_line(frame, COLOUR_NONE, "drops   %s", show_counts(reasons, text));
+	json_decref(reasons);
 }
 
-static void sort_key(struct top_view *view, enum sort sort)
+static void draw_workers(const struct top_model *model, struct top_frame *frame)
 {
-	view->reverse = view->sort == sort && !view->reverse;
-	view->sort = sort;
-	arrange(view);
-}
+	const json_t *workers = json_object_get(model->stats, "workers");
+	const json_t *worker;
+	size_t i;
 
-static void move_key(struct top_view *view, int key)
-{
-	size_t at = top_view_cursor(view);
-	size_t page = view->page ? view->page : 1;
-
-	switch (key) {
-	case TOP_KEY_UP:
-		move_cursor(view, at ? at - 1 : 0);
-		break;
-	case TOP_KEY_DOWN:
-		move_cursor(view, at + 1);
-		break;
-	case TOP_KEY_PAGE_UP:
-		move_cursor(view, at > page ? at - page : 0);
-		break;
-	case TOP_KEY_PAGE_DOWN:
-		move_cursor(view, at + page);
-		break;
-	case TOP_KEY_HOME:
-		move_cursor(view, 0);
-		break;
-	case TOP_KEY_END:
-		move_cursor(view, view->count);
-		break;
+	json_array_foreach(workers, i, worker)
+	{
+		if (i == MAX_WORKER_LINES) {
+			add_line(frame, COLOUR_DIM,
+				 "        and %zu more workers: queued %lld, in flight %lld in all",
+				 json_array_size(workers) - i,
+				 top_model_sum(workers, "queued_frames"),
+				 top_model_sum(workers, "in_flight_frames"));
+			break;
+		}
+		add_line(frame, COLOUR_NONE,
+			 "worker  %s/%lld: queued %lld, in flight %lld, of %lld frames",
+			 show_text(worker, "interface"), show_number(worker, "queue"),
+			 show_number(worker, "queued_frames"),
+			 show_number(worker, "in_flight_frames"), show_number(worker, "frames"));
 	}
 }
 
-bool top_view_key(struct top_view *view, int key)
+static void draw_prompt(const struct top_model *model, struct top_frame *frame)
 {
-	if (view->searching) {
-		search_key(view, key);
-		return false;
+	if (model->searching)
+		add_line(frame, COLOUR_HEADING, "search: %s_", model->search);
+	else if (model->message[0])
+		add_line(frame, COLOUR_BAD, "%s", model->message);
+	else if (model->help)
+		add_line(frame, COLOUR_HEADING,
+			 "n p b d x: sort, again: reverse  Enter: outputs  /: search  Esc: all  q: "
+			 "quit");
+	else if (model->search[0])
+		add_line(frame, COLOUR_HEADING, "rules with \"%s\": %zu", model->search,
+			 model->count);
+	else
+		add_line(frame, COLOUR_NONE, "%s", "");
+}
+
+/* ---- the list ---- */
+
+/* A line of the list: a name, cut and padded to its column, and what follows it. */
+static void add_row(struct top_frame *frame, enum colour colour, const char *prefix,
+		    const char *name, const char *state, const char *const numbers[7])
+{
+	size_t most = NAME_UNLIMITED;
+	char *plain = text_format("%s%s", prefix, name);
+	char *escaped = plain ? screen_escape(plain, "") : NULL;
+
+	if (frame->columns)
+		most = frame->columns > NUMBERS_WIDTH + NAME_LEAST ? frame->columns - NUMBERS_WIDTH
+								   : NAME_LEAST;
+	if (escaped) {
+		screen_cut(escaped, most, "");
+		add_line(frame, colour, "%s%*s %-8.8s %6s %6s %3s %6s %6s %6s %6s", escaped,
+			 (int)(most - screen_width(escaped)), "", state, numbers[0], numbers[1],
+			 numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]);
 	}
-	switch (key) {
-	case 'q':
-		return true;
-	case '/':
-		view->searching = true;
-		view->search[0] = '\0';
-		arrange(view);
-		break;
-	case TOP_KEY_ESCAPE:
-		view->search[0] = '\0';
-		view->help = false;
-		arrange(view);
-		break;
-	case 'h':
-	case '?':
-		view->help = !view->help;
-		break;
-	case 'n':
-		sort_key(view, SORT_NAME);
-		break;
-	case 'p':
-		sort_key(view, SORT_PPS);
-		break;
-	case 'b':
-		sort_key(view, SORT_BPS);
-		break;
-	case 'd':
-		sort_key(view, SORT_DROPS);
-		break;
-	case 'x':
-		sort_key(view, SORT_EXHAUSTED);
-		break;
-	case TOP_KEY_ENTER:
-		toggle(view);
-		break;
-	default:
-		move_key(view, key);
-		break;
+	free(escaped);
+	free(plain);
+}
+
+static void draw_output(struct top_frame *frame, const json_t *output)
+{
+	long long lost = top_model_lost(output);
+	char losses[SHOW_TEXT_SIZE];
+	char text[4][UNITS_SIZE];
+	const char *const numbers[] = {
+		screen_units(show_number(output, "rate_pps"), text[0]),
+		screen_units(show_number(output, "rate_bps"), text[1]),
+		"",
+		screen_units(show_number(output, "sent_packets"), text[2]),
+		screen_units(lost, text[3]),
+		"",
+		"",
+	};
+
+	add_row(frame, COLOUR_NONE, "    ", show_text(output, "to"), "", numbers);
+	if (lost || json_object_get(output, "reason"))
+		add_line(frame, COLOUR_BAD, "      %s", show_losses(output, losses));
+}
+
+static void draw_rule(const struct top_model *model, struct top_frame *frame,
+		      const struct top_row *row)
+{
+	const json_t *outputs = json_object_get(row->rule, "outputs");
+	const json_t *reason = json_object_get(row->rule, "reason");
+	const char *state = show_text(row->rule, "state");
+	bool expanded = json_object_get(model->expanded, row->name) != NULL;
+	char text[7][UNITS_SIZE];
+	const char *const numbers[] = {
+		screen_units(row->pps, text[0]),
+		screen_units(row->bps, text[1]),
+		text[6],
+		screen_units(row->sent, text[2]),
+		screen_units(row->drops, text[3]),
+		screen_units(row->drops_per_second, text[4]),
+		screen_units(row->exhausted, text[5]),
+	};
+
+	snprintf(text[6], sizeof(text[6]), "%zu", json_array_size(outputs));
+	if (strcmp(state, "active") == 0)
+		state = show_text(row->rule, "flow");
+	add_row(frame, row->drops_per_second ? COLOUR_BAD : screen_state_colour(state),
+		expanded ? "- " : "+ ", row->name, state, numbers);
+	if (!expanded)
+		return;
+	add_line(frame, COLOUR_DIM, "    in %s%s%s", show_text(row->rule, "in"), reason ? ": " : "",
+		 reason ? show_text(row->rule, "reason") : "");
+	for (size_t i = 0; i < json_array_size(outputs); i++)
+		draw_output(frame, json_array_get(outputs, i));
+}
+
+/* Draw the whole list, then keep the part that fits, with the cursor in it. */
+static void draw_list(struct top_model *model, struct top_frame *frame, unsigned int rows)
+{
+	size_t begin = frame->count;
+	size_t room = rows > begin ? rows - begin : 0;
+	size_t at = top_model_cursor(model);
+	size_t selected = 0;
+	size_t total;
+
+	for (size_t i = 0; i < model->count; i++) {
+		if (i == at)
+			selected = frame->count - begin;
+		draw_rule(model, frame, &model->rows[i]);
 	}
-	return false;
+	total = frame->count - begin;
+	if (!rows)
+		room = total;
+	else if (selected < total)
+		frame->lines[begin + selected].selected = true;
+	model->page = room;
+	if (selected < frame->first)
+		frame->first = selected;
+	if (room && selected >= frame->first + room)
+		frame->first = selected - room + 1;
+	if (total <= room)
+		frame->first = 0;
+	for (size_t i = 0; i < total; i++) {
+		if (i < frame->first || i >= frame->first + room)
+			free(frame->lines[begin + i].text);
+	}
+	if (total - frame->first < room)
+		room = total - frame->first;
+	if (room)
+		memmove(&frame->lines[begin], &frame->lines[begin + frame->first],
+			room * sizeof(*frame->lines));
+	frame->count = begin + room;
+}
+
+void top_view_draw(struct top_model *model, unsigned int rows, unsigned int columns,
+		   struct top_frame *frame)
+{
+	static const char *const headings[] = {"PPS",	"BPS",	  "OUT",   "SENT",
+					       "DROPS", "DROP/S", "IFEX/S"};
+
+	free_lines(frame);
+	frame->columns = columns;
+	draw_title(model, frame);
+	if (!rows || rows >= ROWS_FOR_HEADER) {
+		draw_totals(model, frame);
+		draw_drops(model, frame);
+		draw_workers(model, frame);
+	}
+	draw_prompt(model, frame);
+	add_row(frame, COLOUR_HEADING, "", "RULE", "STATE", headings);
+	draw_list(model, frame, rows);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* config check|show|save|reload|diff */
+/* config check|show|save */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,31 +8,20 @@
 
 #include "base/exit_codes.h"
 #include "base/json_text.h"
+#include "base/text.h"
 #include "control/errors_json.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
 #include "rules/file.h"
+#include "rules/save.h"
 
-/* A configuration is read in parts of 64 KiB: no valid one is longer than this. */
+/* A configuration is read in parts of 64 KiB. No valid one is longer than this. */
 #define MAX_TEXT (256U << 20)
 
-/* Changes during the reading after which we give up. */
+/* Attempts to read a configuration while it changes. */
 #define MAX_READINGS 5
 
 /* ---- check ---- */
-
-/* {"valid", "rules", "errors": […]}; "more" if there are more errors than were kept. */
-static json_t *verdict(const struct config *config, const struct errors *errors, bool valid)
-{
-	json_t *list = errors_list_json(errors);
-
-	if (errors->count > errors->kept)
-		return json_pack("{s:b, s:i, s:o, s:i}", "valid", valid, "rules",
-				 (int)config->nr_rules, "errors", list, "more",
-				 (int)(errors->count - errors->kept));
-	return json_pack("{s:b, s:i, s:o}", "valid", valid, "rules", (int)config->nr_rules,
-			 "errors", list);
-}
 
 static void show_verdict(const struct screen *screen, const json_t *answer)
 {
@@ -43,7 +31,7 @@ static void show_verdict(const struct screen *screen, const json_t *answer)
 		screen_print(screen, "valid, %lld rule%s\n", rules, rules == 1 ? "" : "s");
 }
 
-int verb_config_check(struct ctl *ctl, const struct verb *verb, char **words, int count)
+int verb_config_check(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	struct errors *errors = calloc(1, sizeof(*errors));
 	struct config config;
@@ -52,14 +40,19 @@ int verb_config_check(struct ctl *ctl, const struct verb *verb, char **words, in
 	int code;
 
 	if (!errors) {
-		fputs("xmcastctl: no memory\n", stderr);
+		fputs("xmcastctl: out of memory\n", stderr);
 		return EXIT_REFUSED;
 	}
 	config_init(&config);
 	valid = config_load_file(words[0], &config, errors) == 0;
 	if (!ctl->options.json)
 		errors_print(errors, stderr);
-	answer = verdict(&config, errors, valid);
+	answer = json_pack("{s:b, s:i, s:o}", "valid", valid, "rules", (int)config.nr_rules,
+			   "errors", errors_list_json(errors));
+	/* Only the first errors are kept. */
+	if (answer && errors->count > errors->kept)
+		json_object_set_new(answer, "more",
+				    json_integer((json_int_t)(errors->count - errors->kept)));
 	code = ctl_show(ctl, answer, show_verdict);
 	json_decref(answer);
 	config_free(&config);
@@ -70,202 +63,127 @@ int verb_config_check(struct ctl *ctl, const struct verb *verb, char **words, in
 
 /* ---- show ---- */
 
-struct text {
-	char *bytes;
-	size_t length;
-	size_t total; /* as the daemon says */
-	json_int_t generation;
-};
-
-/* Add one part. 0, 1: the rules have changed; -EPROTO, -ENOMEM. */
-static int add_part(struct text *text, const json_t *answer)
+/* Read the configuration once, into `text`. 0 or an exit code; or -EAGAIN: it has changed
+ * meanwhile. */
+static int read_text(struct ctl *ctl, struct text *text, json_int_t *generation)
 {
-	const json_t *part = json_object_get(answer, "text");
-	json_int_t total = show_number(answer, "total_bytes");
-	json_int_t generation = show_number(answer, "generation");
-	size_t length = json_string_length(part);
-	char *larger;
+	json_int_t total = 0;
+	int code = 0;
 
-	if (!json_is_string(part) || total < 0 || total > MAX_TEXT ||
-	    show_number(answer, "offset") != (json_int_t)text->length)
-		return -EPROTO;
-	if (text->length && (generation != text->generation || (size_t)total != text->total))
-		return 1;
-	if (length > (size_t)total - text->length || (!length && text->length < (size_t)total))
-		return -EPROTO;
-	larger = realloc(text->bytes, text->length + length + 1);
-	if (!larger)
-		return -ENOMEM;
-	memcpy(larger + text->length, json_string_value(part), length);
-	text->bytes = larger;
-	text->length += length;
-	text->bytes[text->length] = '\0';
-	text->total = (size_t)total;
-	text->generation = generation;
-	return 0;
-}
-
-/* Read it once. 0, 1: it changed meanwhile; -EPROTO, -ENOMEM; *code: the exit code if a call
- * failed. */
-static int read_text(struct ctl *ctl, struct text *text, int *code)
-{
-	int err;
-
-	text->length = 0;
 	do {
 		json_t *answer;
+		const json_t *part;
+		size_t length;
 
-		*code = ctl_call(ctl, "config.show",
-				 json_pack("{s:I}", "offset", (json_int_t)text->length), &answer);
-		err = *code ? 0 : add_part(text, answer);
+		code = ctl_call(ctl, "config.show",
+				json_pack("{s:I}", "offset", (json_int_t)text->length), &answer);
+		if (code)
+			break;
+		part = json_object_get(answer, "text");
+		length = json_string_length(part);
+		if (!text->length) {
+			total = show_number(answer, "total_bytes");
+			*generation = show_number(answer, "generation");
+		}
+		if (!json_is_string(part) || total < 0 || total > MAX_TEXT ||
+		    show_number(answer, "offset") != (json_int_t)text->length)
+			code = ctl_no_answer(ctl, -EPROTO);
+		else if (show_number(answer, "total_bytes") != total ||
+			 show_number(answer, "generation") != *generation)
+			code = -EAGAIN;
+		else if (length > (size_t)total - text->length || (!length && total))
+			code = ctl_no_answer(ctl, -EPROTO);
+		else
+			text_add_bytes(text, json_string_value(part), length);
 		json_decref(answer);
-	} while (!err && !*code && text->length < text->total);
-	return err;
-}
-
-/* The whole configuration; text->bytes is the caller's. 0 or an exit code. */
-static int fetch_text(struct ctl *ctl, struct text *text)
-{
-	int code = 0;
-	int err = 1;
-
-	*text = (struct text){0};
-	for (int i = 0; i < MAX_READINGS && err == 1 && !code; i++)
-		err = read_text(ctl, text, &code);
-	if (err < 0)
-		return ctl_no_answer(ctl, err);
-	if (err == 1) {
-		fprintf(stderr,
-			"xmcastctl: the configuration changed during each of %d readings; try "
-			"again\n",
-			MAX_READINGS);
-		return EXIT_REFUSED;
-	}
+		if (!code && text->failed)
+			code = ctl_no_answer(ctl, -ENOMEM);
+	} while (!code && text->length < (size_t)total);
 	return code;
 }
 
-int verb_config_show(struct ctl *ctl, const struct verb *verb, char **words, int count)
+/* The whole configuration. 0, then the caller frees *text; otherwise an exit code. */
+static int fetch_text(struct ctl *ctl, struct text *text, json_int_t *generation)
 {
+	int code = -EAGAIN;
+
+	for (int i = 0; i < MAX_READINGS && code == -EAGAIN; i++) {
+		*text = (struct text){0};
+		code = read_text(ctl, text, generation);
+		if (code)
+			text_free(text);
+	}
+	if (code != -EAGAIN)
+		return code;
+	fprintf(stderr,
+		"xmcastctl: the configuration changed during each of %d readings; try again\n",
+		MAX_READINGS);
+	return EXIT_REFUSED;
+}
+
+int verb_config_show(struct ctl *ctl, const struct command *command, char **words, int count)
+{
+	json_int_t generation;
 	struct text text;
-	int code = fetch_text(ctl, &text);
+	int code = fetch_text(ctl, &text, &generation);
 	json_t *json;
 
-	if (code) {
-		free(text.bytes);
+	if (code)
 		return code;
-	}
 	if (ctl->options.json) {
-		json = json_pack("{s:I, s:s}", "generation", text.generation, "text", text.bytes);
+		json = json_pack("{s:I, s:s}", "generation", generation, "text", text.bytes);
 		code = ctl_show(ctl, json, show_nothing);
 		json_decref(json);
-	} else if (ctl->screen.terminal) {
-		screen_print(&ctl->screen, "%s", text.bytes);
-		code = ctl_flush();
 	} else {
-		/* For a file or a program: byte by byte what the daemon runs. */
-		fwrite(text.bytes, 1, text.length, stdout);
+		/* Unchanged for a file or a program, escaped for a terminal. */
+		if (ctl->screen.terminal)
+			screen_print(&ctl->screen, "%s", text.bytes);
+		else
+			fwrite(text.bytes, 1, text.length, stdout);
 		code = ctl_flush();
 	}
-	free(text.bytes);
+	text_free(&text);
 	return code;
 }
 
 /* ---- save ---- */
 
-static int write_all(int fd, const char *bytes, size_t length)
+/* Replace the file, whole or not at all. What everybody may ask the daemon is nothing to hide. */
+static int save_file(const char *path, const struct text *text)
 {
-	while (length) {
-		ssize_t n = write(fd, bytes, length);
+	bool is_new = access(path, F_OK) && errno == ENOENT;
+	int err = config_save_file(path, text->bytes, text->length);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		length -= (size_t)n;
-	}
-	return 0;
+	return !err && is_new && chmod(path, 0644) ? -errno : err;
 }
 
-/* The name must last as well as the content. */
-static int sync_folder(const char *path)
+/* With a file, the client writes it, with the rights of its user; otherwise the daemon writes its
+ * own file. */
+int verb_config_save(struct ctl *ctl, const struct command *command, char **words, int count)
 {
-	const char *slash = strrchr(path, '/');
-	char *folder =
-		slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
-	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int err = fd < 0 || fsync(fd) ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	free(folder);
-	return err;
-}
-
-/* Put the bytes in place of the file, whole or not at all. A file that was there keeps its mode. */
-static int replace_file(const char *path, const char *bytes, size_t length)
-{
-	struct stat status;
-	char *temporary;
-	int err;
-	int fd;
-
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-		return -ENOMEM;
-	fd = mkostemp(temporary, O_CLOEXEC);
-	err = fd < 0 ? -errno : write_all(fd, bytes, length);
-	if (!err && fchmod(fd, stat(path, &status) == 0 ? status.st_mode & 07777 : 0644))
-		err = -errno;
-	if (!err && fsync(fd))
-		err = -errno;
-	if (fd >= 0 && close(fd) && !err)
-		err = -errno;
-	if (!err && rename(temporary, path))
-		err = -errno;
-	if (err && fd >= 0)
-		unlink(temporary);
-	free(temporary);
-	return err ? err : sync_folder(path);
-}
-
-/* The client writes what runs, with the rights of its user. */
-static int save_to(struct ctl *ctl, const char *path)
-{
+	json_int_t generation;
 	struct text text;
-	int code = fetch_text(ctl, &text);
+	size_t length;
 	json_t *answer;
+	int code;
 	int err;
 
-	if (code) {
-		free(text.bytes);
+	if (!count)
+		return ctl_call_and_show(ctl, "config.save", NULL, show_saved);
+	code = fetch_text(ctl, &text, &generation);
+	if (code)
 		return code;
-	}
-	err = replace_file(path, text.bytes, text.length);
-	free(text.bytes);
+	length = text.length;
+	err = save_file(words[0], &text);
+	text_free(&text);
 	if (err) {
-		screen_print_to(stderr, "xmcastctl: cannot write %s: %s\n", path, strerror(-err));
+		screen_print_to(stderr, "xmcastctl: cannot write %s: %s\n", words[0],
+				strerror(-err));
 		return EXIT_REFUSED;
 	}
-	answer = json_pack("{s:o, s:I}", "path", json_text_string(path), "bytes",
-			   (json_int_t)text.length);
+	answer = json_pack("{s:o, s:I}", "path", json_text_string(words[0]), "bytes",
+			   (json_int_t)length);
 	code = ctl_show(ctl, answer, show_saved);
 	json_decref(answer);
 	return code;
-}
-
-int verb_config_save(struct ctl *ctl, const struct verb *verb, char **words, int count)
-{
-	if (count)
-		return save_to(ctl, words[0]);
-	return ctl_call_and_show(ctl, "config.save", NULL, show_saved);
-}
-
-int verb_config_reload(struct ctl *ctl, const struct verb *verb, char **words, int count)
-{
-	return ctl_call_and_show(ctl, "config.reload", NULL, show_changed);
-}
-
-int verb_config_diff(struct ctl *ctl, const struct verb *verb, char **words, int count)
-{
-	return ctl_call_and_show(ctl, "config.diff", NULL, show_diff);
 }

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Answers that are lists: rules, outputs, interfaces, workers, groups. Each table is described by
+ * its columns. */
+#include "ctl/show.h"
+
+#include <string.h>
+
+#include "base/addr.h"
+#include "ctl/table.h"
+
+/* Longer than any endpoint of the grammar; more is cut. */
+#define INPUT_SIZE (2 * ENDPOINT_TEXT_SIZE)
+
+/* ---- how tables are described ---- */
+
+enum kind {
+	TEXT,
+	NUMBER,
+	NUMBER_OF, /* "-" if there is no object */
+	UNITS,	   /* a number, shortened; "-" if it is missing */
+	SECONDS,
+	COPY,	     /* a boolean: zero copy? */
+	SOURCE,	     /* null: any */
+	ENGINE,	     /* of "io_uring:FLAG,FLAG…" the part before the colon */
+	INPUT,	     /* of a rule */
+	COUNTS,	     /* the counts in an object that are not 0 */
+	REASON,	     /* why the object is not active, and counts */
+	LOSSES,	     /* of an output */
+	RULE_LOSSES, /* the same; in the first row of a rule, why the rule is not active */
+};
+
+enum column_flag {
+	CHILD = 1 << 0,	   /* shows the row's child, otherwise its item */
+	PAINTED = 1 << 1,  /* in the colour of the state that it shows */
+	LONG = 1 << 2,	   /* not with -br */
+	STATS = 1 << 3,	   /* only with -s */
+	NO_STATS = 1 << 4, /* only without -s */
+};
+
+struct column {
+	const char *heading; /* ">HEADING" is aligned to the right; NULL ends a table */
+	const char *key;
+	enum kind kind;
+	unsigned int flags;
+};
+
+/* A row shows an item of a list, or one of the item's children: an output of a rule, say. */
+struct row {
+	const json_t *item;
+	const json_t *child; /* NULL: none */
+	bool first;	     /* the item's first row, the only one that shows the item itself */
+};
+
+/* The input of a rule. A RULE of the protocol has no key of it: it is the word after the first "in"
+ * that is not the name, in "[NAME] in INPUT …". Returns `text`. */
+static const char *rule_input(const json_t *rule, char text[SHOW_TEXT_SIZE])
+{
+	const char *at = json_string_value(json_object_get(rule, "rule"));
+	const char *in = json_string_value(json_object_get(rule, "in"));
+
+	if (!in && at) {
+		at += strspn(at, " ");
+		if (strncmp(at, "in ", 3) != 0 || strncmp(at, "in in ", 6) == 0)
+			at += strcspn(at, " ");
+		at += strspn(at, " ");
+		if (strncmp(at, "in ", 3) == 0)
+			in = at + 3 + strspn(at + 3, " ");
+	}
+	if (!in || !*in || *in == ' ')
+		in = "-";
+	snprintf(text, INPUT_SIZE, "%.*s", (int)strcspn(in, " "), in);
+	return text;
+}
+
+/* The text of a cell: in `text`, or part of the JSON. */
+static const char *cell(const struct column *column, const struct row *row,
+			char text[SHOW_TEXT_SIZE])
+{
+	const json_t *object = column->flags & CHILD ? row->child : row->item;
+	const json_t *value = json_object_get(object, column->key);
+	long long number = json_integer_value(value);
+
+	switch (column->kind) {
+	case TEXT:
+		return show_text(object, column->key);
+	case NUMBER_OF:
+		if (!object)
+			return "-";
+		/* fall through */
+	case NUMBER:
+		snprintf(text, SHOW_TEXT_SIZE, "%lld", number);
+		return text;
+	case UNITS:
+		return value ? screen_units(number, text) : "-";
+	case SECONDS:
+		return screen_seconds(number, text);
+	case COPY:
+		return json_is_true(value) ? "zero" : "copy";
+	case SOURCE:
+		return json_is_string(value) ? json_string_value(value) : "any";
+	case ENGINE:
+		snprintf(text, SHOW_TEXT_SIZE, "%s", show_text(object, column->key));
+		text[strcspn(text, ":")] = '\0';
+		return text;
+	case INPUT:
+		return rule_input(object, text);
+	case COUNTS:
+		return show_counts(value, text);
+	case REASON:
+		return show_reason(object, column->key, text);
+	case RULE_LOSSES:
+		if (row->first && json_object_get(row->item, "reason"))
+			return show_text(row->item, "reason");
+		/* fall through */
+	case LOSSES:
+		return show_losses(object, text);
+	}
+	return "";
+}
+
+static bool is_shown(const struct column *column, const struct screen *screen)
+{
+	return !(column->flags & LONG && screen->brief) &&
+	       !(column->flags & STATS && !screen->stats) &&
+	       !(column->flags & NO_STATS && screen->stats);
+}
+
+static struct table *begin(const struct screen *screen, const struct column *columns)
+{
+	char headings[512] = "";
+
+	for (; columns->heading; columns++) {
+		if (is_shown(columns, screen))
+			snprintf(headings + strlen(headings), sizeof(headings) - strlen(headings),
+				 "%s%s", *headings ? " " : "", columns->heading);
+	}
+	return table_new(headings);
+}
+
+static void add_row(struct table *table, const struct screen *screen, const struct column *columns,
+		    const struct row *row)
+{
+	for (; columns->heading; columns++) {
+		char text[SHOW_TEXT_SIZE];
+		const char *shown = "";
+
+		if (!is_shown(columns, screen))
+			continue;
+		if (columns->flags & CHILD || row->first)
+			shown = cell(columns, row, text);
+		table_add_painted(
+			table, columns->flags & PAINTED ? screen_state_colour(shown) : COLOUR_NONE,
+			shown);
+	}
+}
+
+/* `children`: the key of each item's list of children; NULL: the items have none. */
+static void show_table(const struct screen *screen, const struct column *columns,
+		       const json_t *items, const char *children)
+{
+	struct table *table = begin(screen, columns);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+	{
+		const json_t *list = children ? json_object_get(item, children) : NULL;
+		size_t j = 0;
+
+		do {
+			const struct row row = {item, json_array_get(list, j), j == 0};
+
+			add_row(table, screen, columns, &row);
+		} while (++j < json_array_size(list));
+	}
+	table_print(table, screen);
+}
+
+/* ---- rules ---- */
+
+void show_rules(const struct screen *screen, const json_t *answer)
+{
+	static const struct column columns[] = {
+		{"NAME", "name", TEXT, 0},
+		{"IN", NULL, INPUT, LONG},
+		{">OUT", "outputs", NUMBER, LONG},
+		{"STATE", "state", TEXT, PAINTED},
+		{"FLOW", "flow", TEXT, PAINTED},
+		{">PPS", "rate_pps", UNITS, 0},
+		{">BPS", "rate_bps", UNITS, LONG},
+		{"REASON", "reason", TEXT, LONG | STATS},
+		{"RULE", "rule", TEXT, LONG | STATS},
+		{},
+	};
+
+	show_table(screen, columns, json_object_get(answer, "rules"), NULL);
+}
+
+static void show_rates(const struct screen *screen, const json_t *rule)
+{
+	char text[6][UNITS_SIZE];
+
+	screen_print(screen,
+		     "  rate      %s pps, %s bit/s; over 10 s %s pps, %s bit/s; peak %s pps, "
+		     "%s bit/s\n",
+		     screen_units(show_number(rule, "rate_pps"), text[0]),
+		     screen_units(show_number(rule, "rate_bps"), text[1]),
+		     screen_units(show_number(rule, "rate_10s_pps"), text[2]),
+		     screen_units(show_number(rule, "rate_10s_bps"), text[3]),
+		     screen_units(show_number(rule, "peak_pps"), text[4]),
+		     screen_units(show_number(rule, "peak_bps"), text[5]));
+}
+
+static void show_latency(const struct screen *screen, const json_t *rule)
+{
+	const json_t *latency = json_object_get(rule, "latency");
+	char text[4][UNITS_SIZE];
+
+	if (!json_is_object(latency))
+		return;
+	screen_print(screen, "  latency   p50 %s, p90 %s, p99 %s, max %s (%lld samples)\n",
+		     screen_nanoseconds(show_number(latency, "p50_ns"), text[0]),
+		     screen_nanoseconds(show_number(latency, "p90_ns"), text[1]),
+		     screen_nanoseconds(show_number(latency, "p99_ns"), text[2]),
+		     screen_nanoseconds(show_number(latency, "max_ns"), text[3]),
+		     show_number(latency, "samples"));
+}
+
+void show_rule(const struct screen *screen, const json_t *answer)
+{
+	static const struct column columns[] = {
+		{"OUT", "to", TEXT, 0},
+		{">PPS", "rate_pps", UNITS, 0},
+		{">BPS", "rate_bps", UNITS, 0},
+		{">PPS10", "rate_10s_pps", UNITS, STATS},
+		{">BPS10", "rate_10s_bps", UNITS, STATS},
+		{">PEAK", "peak_pps", UNITS, STATS},
+		{">SENT", "sent_packets", NUMBER, 0},
+		{">BYTES", "sent_bytes", NUMBER, 0},
+		{">ERRORS", "send_errors", NUMBER, 0},
+		{">GSO", "gso_segments", NUMBER, STATS},
+		{"REASONS", NULL, LOSSES, 0},
+		{},
+	};
+	const json_t *last = json_object_get(answer, "last_packet_seconds");
+	char in[SHOW_TEXT_SIZE];
+	char ago[UNITS_SIZE];
+
+	screen_print(screen, "%s: in %s", show_text(answer, "name"), rule_input(answer, in));
+	if (json_is_string(json_object_get(answer, "source")))
+		screen_print(screen, " source %s", show_text(answer, "source"));
+	screen_print(screen, "\n  state     %s", show_text(answer, "state"));
+	if (json_is_string(json_object_get(answer, "reason")))
+		screen_print(screen, " (%s)", show_text(answer, "reason"));
+	screen_print(screen, ", %s", show_text(answer, "flow"));
+	if (json_is_integer(last))
+		screen_print(screen, ", last packet %s ago",
+			     screen_seconds(json_integer_value(last), ago));
+	screen_print(screen, "\n  received  %lld packets, %lld bytes\n",
+		     show_number(answer, "received_packets"),
+		     show_number(answer, "received_bytes"));
+	show_rates(screen, answer);
+	show_latency(screen, answer);
+	screen_print(screen, "  rule      %s\n\n", show_text(answer, "rule"));
+	show_table(screen, columns, json_object_get(answer, "outputs"), NULL);
+}
+
+/* ---- interfaces, workers, groups ---- */
+
+void show_interfaces(const struct screen *screen, const json_t *answer)
+{
+	static const struct column columns[] = {
+		{"INTERFACE", "name", TEXT, 0},
+		{"STATE", "state", TEXT, PAINTED},
+		{"MODE", "mode", TEXT, 0},
+		{"COPY", "zero_copy", COPY, 0},
+		{">QUEUE", "queue", NUMBER_OF, CHILD},
+		{">RECEIVED", "received_packets", NUMBER, CHILD},
+		{">RX_DROPPED", "rx_dropped", NUMBER, CHILD},
+		{">RING_FULL", "rx_ring_full", NUMBER, CHILD},
+		{">FILL_EMPTY", "fill_ring_empty", NUMBER, CHILD},
+		{"VERDICTS", "verdicts", REASON, 0},
+		{},
+	};
+
+	show_table(screen, columns, json_object_get(answer, "interfaces"), "queues");
+}
+
+void show_interface(const struct screen *screen, const json_t *answer)
+{
+	const json_t *attach = json_object_get(answer, "attach");
+	json_t *list = json_pack("{s:[O]}", "interfaces", answer);
+	char maps[SHOW_TEXT_SIZE];
+
+	screen_print(screen,
+		     "%s: index %lld, mtu %lld, rx queues %lld, XDP program %lld, rules %lld\n",
+		     show_text(answer, "name"), show_number(answer, "ifindex"),
+		     show_number(answer, "mtu"), show_number(answer, "rx_queues"),
+		     show_number(answer, "program_id"), show_number(answer, "rules"));
+	/* Older daemons do not report it. */
+	if (json_is_object(attach))
+		screen_print(screen, "  attached by: %s, pins %s, maps %s\n",
+			     show_text(attach, "by"), show_text(attach, "pins"),
+			     show_counts(json_object_get(attach, "maps"), maps));
+	show_interfaces(screen, list);
+	json_decref(list);
+}
+
+void show_workers(const struct screen *screen, const json_t *answer)
+{
+	static const struct column columns[] = {
+		{"INTERFACE", "interface", TEXT, 0},
+		{">QUEUE", "queue", NUMBER, 0},
+		{"ENGINE", "engine", ENGINE, NO_STATS},
+		{"ENGINE", "engine", TEXT, STATS},
+		{">RECEIVED", "received_packets", NUMBER, 0},
+		{">FRAMES", "frames", NUMBER, 0},
+		{">KERNEL", "kernel_frames", NUMBER, STATS},
+		{">QUEUED", "queued_frames", NUMBER, 0},
+		{">IN_FLIGHT", "in_flight_frames", NUMBER, 0},
+		{">UMEM", "umem_bytes", UNITS, STATS}, /* known to worker.list only */
+		{">WAKEUPS", "wakeups", NUMBER, STATS},
+		{">SLEEPS", "sleeps", NUMBER, STATS},
+		{">SUBMITS", "submits", NUMBER, STATS},
+		{">SENDS", "sends", NUMBER, STATS},
+		{"DROPS", "drops", COUNTS, 0},
+		{},
+	};
+
+	show_table(screen, columns, json_object_get(answer, "workers"), NULL);
+}
+
+void show_groups(const struct screen *screen, const json_t *answer)
+{
+	static const struct column columns[] = {
+		{"GROUP", "group", TEXT, 0},
+		{"SOURCE", "source", SOURCE, 0},
+		{"INTERFACE", "interface", TEXT, 0},
+		{},
+	};
+
+	show_table(screen, columns, json_object_get(answer, "groups"), NULL);
+}
+
+/* ---- counters ---- */
+
+static void show_totals(const struct screen *screen, const json_t *answer)
+{
+	static const struct column columns[] = {
+		{">STEERED", "steered_packets", NUMBER, 0},
+		{">RECEIVED", "received_packets", NUMBER, 0},
+		{">SUBMITTED", "submitted_packets", NUMBER, 0},
+		{">SENT", "sent_packets", NUMBER, 0},
+		{">ERRORS", "send_errors", NUMBER, 0},
+		{">LIMITED", "rate_limited_packets", NUMBER, 0},
+		{">DROPPED", "dropped_packets", NUMBER, 0},
+		{">EXHAUSTED", "buffer_exhausted_packets", NUMBER, 0},
+		{">UPTIME", "uptime_seconds", SECONDS, CHILD},
+		{},
+	};
+	const struct row row = {json_object_get(answer, "totals"), answer, true};
+	struct table *table = begin(screen, columns);
+
+	add_row(table, screen, columns, &row);
+	table_print(table, screen);
+}
+
+void show_stats(const struct screen *screen, const json_t *answer)
+{
+	static const struct column rules[] = {
+		{"RULE", "name", TEXT, 0},
+		{"STATE", "state", TEXT, PAINTED},
+		{"IN", NULL, INPUT, 0},
+		{">RECEIVED", "received_packets", NUMBER, 0},
+		{">PPS", "rate_pps", UNITS, 0},
+		{">BPS", "rate_bps", UNITS, 0},
+		{">PEAK", "peak_pps", UNITS, STATS},
+		{"OUT", "to", TEXT, CHILD},
+		{">SENT", "sent_packets", NUMBER, CHILD},
+		{">ERRORS", "send_errors", NUMBER, CHILD},
+		{">GSO", "gso_segments", NUMBER, CHILD | STATS},
+		{"REASONS", NULL, RULE_LOSSES, CHILD},
+		{},
+	};
+
+	show_totals(screen, answer);
+	putc('\n', screen->stream);
+	show_table(screen, rules, json_object_get(answer, "rules"), "outputs");
+	putc('\n', screen->stream);
+	show_interfaces(screen, answer);
+	if (screen->stats) {
+		putc('\n', screen->stream);
+		show_workers(screen, answer);
+	}
+}
