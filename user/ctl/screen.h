@@ -33,7 +33,7 @@ enum colour {
 const char *screen_colour(enum colour colour);
 #define SCREEN_PLAIN "\033[0m"
 
-/* The colour of a rule's or an interface's state, or of a rule's flow. */
+/* The colour of a state of a rule or an interface, of a rule's flow, or of an event. */
 enum colour screen_state_colour(const char *state);
 
 /* stdout as the environment describes it: a terminal or not, and its width (80 if unknown). */

@@ -105,7 +105,8 @@ void show_changed(const struct screen *screen, const json_t *answer)
 		     show_number(answer, "added"), show_number(answer, "removed"),
 		     show_number(answer, "replaced"));
 	if (show_number(answer, "pending") > 0)
-		screen_print(screen, "pending: %lld; \"xmcastctl -s rule list\" says why\n",
+		screen_print(screen,
+			     "pending: %lld; \"xmcastctl -s rule list\" shows the reasons\n",
 			     show_number(answer, "pending"));
 	json_array_foreach(json_object_get(answer, "needs_restart"), i, setting)
 		screen_print(screen, "needs a restart: %s\n",
@@ -195,37 +196,10 @@ static void show_pair(const struct screen *screen, const char *key, const json_t
 	}
 }
 
-static enum colour event_colour(const char *event)
-{
-	static const struct {
-		const char *event;
-		enum colour colour;
-	} colours[] = {
-		{"flowing", COLOUR_GOOD},
-		{"active", COLOUR_GOOD},
-		{"interface-recovered", COLOUR_GOOD},
-		{"interface-ready", COLOUR_GOOD},
-		{"silent", COLOUR_WARN},
-		{"pending", COLOUR_WARN},
-		{"interface-impaired", COLOUR_WARN},
-		{"events-lost", COLOUR_WARN},
-		{"dropping", COLOUR_BAD},
-		{"buffer-exhausted", COLOUR_BAD},
-		{"interface-failed", COLOUR_BAD},
-		{"reload-refused", COLOUR_BAD},
-	};
-
-	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
-		if (strcmp(event, colours[i].event) == 0)
-			return colours[i].colour;
-	}
-	return COLOUR_NONE;
-}
-
 void show_event(const struct screen *screen, const json_t *event)
 {
 	const char *name = show_text(event, "event");
-	enum colour colour = screen->colour ? event_colour(name) : COLOUR_NONE;
+	enum colour colour = screen->colour ? screen_state_colour(name) : COLOUR_NONE;
 	const char *key;
 	json_t *value;
 
