@@ -19,7 +19,7 @@ enum arguments {
 	ARGUMENTS_COMMAND,
 };
 
-/* An object, which has verbs or is a command by itself; or a verb. */
+/* An object, which has verbs or is itself a command; or a verb. */
 struct command {
 	const char *name; /* NULL ends a list */
 	const char *alias;

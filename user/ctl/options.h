@@ -29,7 +29,7 @@ struct ctl_options_result {
 	int first;	     /* index of the first word that is not an option, at most argc */
 	const char *problem; /* NULL: none; otherwise what is wrong with `word` */
 	const char *word;
-	bool needs_value; /* the problem is that the last word lacks its value */
+	bool needs_value; /* the problem is that the last word needs a value */
 };
 
 /*
