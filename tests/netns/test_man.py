@@ -59,6 +59,25 @@ def client_commands():
     check(commands > 20, f"only {commands} commands were found")
 
 
+def grammar(text):
+    """The grammar of a rule in a text, with single blanks."""
+    return re.sub(r"\s+", " ", re.search(r"\[NAME\] in .*?\[out \.\.\.\]", text, re.S)[0])
+
+
+@test
+def rule_grammar():
+    """The grammar of a rule is the same in README.md, both helps and xmcastd.8, with every option"""
+    expected = grammar(run(program("xmcastd"), "--help").stdout)
+    equal(grammar(run(program("xmcastctl"), "help", "rule", "add").stdout), expected, "xmcastctl")
+    equal(grammar(rendered("xmcastd.8")), expected, "xmcastd.8")
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        equal(grammar(file.read()), expected, "README.md")
+    completed = run(program("xmcastctl"), "complete", "--socket", "/nonexistent", "rule", "add",
+                    "x", "").stdout.split()
+    equal(set(re.findall(r"(?<![\w|.])[a-z_]{2,}(?= [A-Z\[a-z]|\])", expected)) | {"in", "out"},
+          set(completed), "options")
+
+
 @test
 def tools_options():
     """xmcast-gen.1 and xmcast-sink.1 have every option of their programs' help"""
