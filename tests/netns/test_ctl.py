@@ -140,7 +140,7 @@ def usage_errors():
             ("rule re", "too few arguments"), ("config s", "show save"), ("m", "metrics monitor"),
             ("rule show", "usage: xmcastctl [OPTIONS] rule show NAME"),
             ("rule show a b", "unexpected argument \"b\""),
-            ("rule add", "usage: xmcastctl [OPTIONS] rule add [NAME] in"),
+            ("rule add", "usage: xmcastctl [OPTIONS] rule add RULE\n        [NAME] in"),
             ("rule del", "rule del NAME"), ("rule list a b", "rule list [PATTERN]"),
             ("rule list -j", "options stand before the object"),
             ("config check", "config check FILE"), ("config show x", "usage"),

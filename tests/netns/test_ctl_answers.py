@@ -270,6 +270,10 @@ def config_save_to_file():
     equal(answer, {"path": path, "bytes": len(fake_daemon.CONFIG)}, "JSON")
     done = ctl(daemon, "config", "save", "/nonexistent/x", code=EXIT_REFUSED)
     check("/nonexistent/x" in done.stderr, done.stderr)
+    os.symlink(path, path + ".link")
+    done = ctl(daemon, "config", "save", path + ".link", code=EXIT_REFUSED)
+    check("a symbolic link" in done.stderr, done.stderr)
+    os.unlink(path + ".link")
     daemon = serve(config_show=Refusal(-32002, "no"))
     ctl(daemon, "config", "save", path, code=EXIT_REFUSED)
     equal([name for name in os.listdir(work_folder()) if name.startswith("saved.yaml")],

@@ -7,11 +7,6 @@
 #include "ctl/show.h"
 #include "steering/pins.h"
 
-#define RULE_WORDS                                                                                 \
-	"[NAME] in GROUP:(PORT|any)@IFACE [source ADDR[/BITS]] [disabled] [may_loop]\n"            \
-	"           out DEST[:PORT][@IFACE] [ttl N] [dscp N|NAME] [gso on|off|N]\n"                \
-	"           [rate N(bit|kbit|mbit|gbit)] [pps N] [burst N(ms|s)] [out ...]"
-
 /* clang-format off */
 static const struct command rule_verbs[] = {
 	{.name = "list", .alias = "ls", .usage = "rule list [PATTERN]",
@@ -21,16 +16,16 @@ static const struct command rule_verbs[] = {
 	 .help = "show one rule: counters, rates, latency, outputs",
 	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = 1,
 	 .run = verb_named, .method = "rule.show", .show = show_rule},
-	{.name = "add",
-	 .usage = "rule add " RULE_WORDS, .help = "add a rule",
+	{.name = "add", .usage = "rule add RULE",
+	 .help = "add a rule",
 	 .arguments = ARGUMENTS_RULE_TEXT, .least = 1, .most = -1,
 	 .run = verb_rule_text, .method = "rule.add", .show = show_changed},
 	{.name = "del", .alias = "delete", .usage = "rule del NAME [NAME ...]",
 	 .help = "delete rules",
 	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
 	 .run = verb_rule_names, .method = "rule.del", .show = show_changed},
-	{.name = "replace",
-	 .usage = "rule replace " RULE_WORDS, .help = "replace an existing rule",
+	{.name = "replace", .usage = "rule replace RULE",
+	 .help = "replace an existing rule",
 	 .arguments = ARGUMENTS_RULE_TEXT, .least = 1, .most = -1,
 	 .run = verb_rule_text, .method = "rule.replace", .show = show_changed},
 	{.name = "enable", .usage = "rule enable NAME [NAME ...]",
@@ -232,9 +227,11 @@ int command_help(FILE *stream, char **words, int count)
 	if (!command)
 		return unknown(object->verbs, object->name, words[1], candidates);
 	fputs("usage: xmcastctl [OPTIONS]\n", stream);
-	do
-		fprintf(stream, "  %s\n      %s\n", command->usage, command->help);
-	while (all_verbs && (++command)->name);
+	do {
+		fputs("  ", stream);
+		ctl_print_usage(stream, command->usage);
+		fprintf(stream, "      %s\n", command->help);
+	} while (all_verbs && (++command)->name);
 	return EXIT_DONE;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/exit_codes.h"
 #include "base/text.h"
+#include "rules/grammar.h"
 
 /* The protocol's largest page. */
 #define PAGE_ITEMS 500
@@ -30,6 +31,13 @@ int ctl_no_answer(const struct ctl *ctl, int err)
 	return EXIT_UNREACHABLE;
 }
 
+void ctl_print_usage(FILE *stream, const char *usage)
+{
+	fprintf(stream, "%s\n", usage);
+	if (strstr(usage, " RULE"))
+		grammar_print(stream, "        ");
+}
+
 int ctl_usage(const char *usage, const char *format, ...)
 {
 	va_list arguments;
@@ -39,7 +47,8 @@ int ctl_usage(const char *usage, const char *format, ...)
 	text = text_format_list(format, arguments);
 	va_end(arguments);
 	screen_print_to(stderr, "xmcastctl: %s\n", text ? text : "out of memory");
-	fprintf(stderr, "usage: xmcastctl [OPTIONS] %s\n", usage);
+	fputs("usage: xmcastctl [OPTIONS] ", stderr);
+	ctl_print_usage(stderr, usage);
 	free(text);
 	return EXIT_USAGE;
 }

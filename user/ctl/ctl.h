@@ -39,6 +39,9 @@ int ctl_fetch(struct ctl *ctl, const char *method, const char *list, json_t **re
 /* Print why there is no answer (`err`: -errno). Returns EXIT_UNREACHABLE. */
 int ctl_no_answer(const struct ctl *ctl, int err);
 
+/* Print a usage, and the grammar of RULE if that is in it. */
+void ctl_print_usage(FILE *stream, const char *usage);
+
 /* Print what is wrong with the command line, and the usage. Returns EXIT_USAGE. */
 int ctl_usage(const char *usage, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -178,7 +178,7 @@ int verb_config_save(struct ctl *ctl, const struct command *command, char **word
 	text_free(&text);
 	if (err) {
 		screen_print_to(stderr, "xmcastctl: cannot write %s: %s\n", words[0],
-				strerror(-err));
+				config_save_reason(err));
 		return EXIT_REFUSED;
 	}
 	answer = json_pack("{s:o, s:I}", "path", json_text_string(words[0]), "bytes",

@@ -179,8 +179,8 @@ int config_save_file(const char *path, const char *text, size_t length)
 const char *config_save_reason(int err)
 {
 	if (err == -ELOOP)
-		return "it is a symbolic link, which is not followed: start xmcastd with the path "
-		       "of the file itself";
+		return "it is a symbolic link, which is not followed: use the path of the file "
+		       "itself";
 	if (err == -EBUSY)
 		return "another process is saving in this directory";
 	return strerror(-err);
