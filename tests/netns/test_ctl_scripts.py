@@ -203,15 +203,21 @@ def monitor_exec_failures():
     told = os.path.join(work_folder(), "failures")
     path = script("failing", f"case $1 in a) exit 3;; b) kill -9 $$;; c) sleep 1000;; "
                              f"*) echo $1 >> {told};; esac")
-    monitor = Monitor(daemon, arguments=("--timeout", "5", "--exec=" + path))
-    for name in "abcd":
+    monitor = Monitor(daemon, arguments=("--exec", path))
+    for name in "abd":
         daemon.event(event=name)
     wait_until(lambda: lines_of(told) == ["d"], "the last run")
     code, errors = monitor.end(signal.SIGINT)
     equal(code, EXIT_DONE, "exit code")
     equal(errors.splitlines()[1:], ['warn  hook-failed event_name="a" status=3',
-                                    'warn  hook-failed event_name="b" signal=9',
-                                    'warn  hook-killed event_name="c" timeout_ms=5000'], "log")
+                                    'warn  hook-failed event_name="b" signal=9'], "log")
+    daemon = serve()
+    monitor = Monitor(daemon, arguments=("--timeout", "0.5", "--exec=" + path))
+    daemon.event(event="c")
+    monitor.process.stderr.readline()
+    equal(monitor.process.stderr.readline(),
+          'warn  hook-killed event_name="c" timeout_ms=500\n', "log")
+    equal(monitor.end(signal.SIGINT), (EXIT_DONE, ""), "end")
 
 
 @test
