@@ -7,7 +7,7 @@
 #include "watchdog.h"
 #include "../bpf/require.h"
 
-/* As lab.c does, so that a unit test remains one file. */
+/* Included like lab.c, so that a unit test remains one file. */
 #include "lab.c"
 
 const enum egress_engine rig_engines[2] = {ENGINE_IO_URING, ENGINE_SENDMMSG};

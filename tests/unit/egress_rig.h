@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Ingress and egress one after the other in one thread, over a fake AF_XDP socket and real UDP
- * sockets: what is queued, gathered, sent, refused and counted is then the same in every run.
+ * sockets, so that what is queued, gathered, sent, refused and counted is the same in every run.
  *
- * A test opens a rig, adds flows, delivers their packets, relays, looks, and closes the rig. It
- * runs with both engines, its engine in the state (BOTH_ENGINES).
+ * A test opens a rig, adds flows, delivers their packets, relays, checks, and closes the rig. It
+ * runs with both engines; the state says which (BOTH_ENGINES).
  *
  * A test program includes egress_rig.c, which includes lab.c.
  */
@@ -35,7 +35,7 @@ struct rig {
 
 extern const enum egress_engine rig_engines[2];
 
-/* cmocka has no parameters: each test twice, its engine in the state. */
+/* cmocka has no parameters: each test runs twice, with its engine in the state. */
 #define BOTH_ENGINES(test)                                                                         \
 	{#test ":io_uring", test, NULL, NULL, (void *)&rig_engines[0]},                            \
 	{                                                                                          \
@@ -45,8 +45,8 @@ extern const enum egress_engine rig_engines[2];
 /* With the engine of cmocka's state. */
 struct rig *rig_open(void **state);
 
-/* Every frame is back with the kernel, nothing is queued or in flight, all that was delivered has
- * been received. */
+/* Checks that every frame is the kernel's, nothing is queued or in flight, and all that was
+ * delivered was received. */
 void rig_close(struct rig *rig);
 
 /* Relay the next flow to these outputs, or to one sink, which is opened. The rig owns the stream.
@@ -58,24 +58,25 @@ struct stream *rig_add(struct rig *rig, struct sink *sink, lab_lengths lengths, 
 /* The next `count` packets of a flow arrive. */
 void rig_deliver(struct rig *rig, unsigned int flow, uint32_t count, lab_lengths lengths);
 
-/* Ingress takes what has arrived into the queue. */
+/* Ingress queues what has arrived. */
 void rig_receive(struct rig *rig);
 
-/* Egress sends all that is queued, and ends, because its command stream is closed. Skips the test
- * where its engine is not to be had. */
+/* Egress sends everything that is queued, and ends, because its command stream is closed. Skips the
+ * test where the engine is unavailable. */
 void rig_send_all_queued(struct rig *rig);
 
 /* Both. */
 void rig_relay(struct rig *rig);
 
-/* What an output has counted: all submitted, `sent` of them sent, the rest refused with `error`. */
+/* Check what an output has counted: `sent` of the submitted datagrams, the others refused with
+ * `error`. */
 void rig_expect_counts(const struct stream *stream, unsigned int output, uint64_t submitted,
 		       uint64_t sent, int error);
 
-/* The next `count` datagrams of the flow have come, and nothing else. Closes the sink. */
+/* Exactly the next `count` datagrams of the flow have arrived. Closes the sink. */
 void rig_expect_only(struct sink *sink, uint32_t count);
 
-/* All that was delivered has come, and nothing else. Closes the sink. */
+/* Exactly what was delivered has arrived. Closes the sink. */
 void rig_expect_all(struct rig *rig, struct sink *sink);
 
 #endif

@@ -9,10 +9,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* As the kernel's: what is in front of each packet. */
+/* As the kernel's, in front of each packet. */
 #define HEADROOM 256
 
-/* What a frame holds while it is the kernel's. */
+/* Contents of a frame while it is the kernel's. */
 #define POISON 0xdb
 
 /* Entries put in and taken out; one writer each. */
@@ -23,7 +23,7 @@ struct fake_ring {
 
 struct xsk {
 	struct fake_ring fill;
-	uint32_t *fill_frames; /* of the fill ring: all frames find room */
+	uint32_t *fill_frames; /* of the fill ring, with room for all frames */
 	struct fake_ring rx;
 	struct xsk_frame *rx_frames;
 	unsigned int rx_size;
@@ -31,13 +31,13 @@ struct xsk {
 	counter_t returned;
 	counter_t rx_dropped;
 	counter_t rx_ring_full;
-	int fd; /* eventfd: readable if there may be something in the RX ring */
+	int fd; /* eventfd: readable if the RX ring may not be empty */
 	atomic_bool driver_stopped;
 	uint8_t *memory;
 	unsigned int frames;
 	unsigned int frame_shift;
 	_Atomic uint8_t *owner; /* enum xsk_owner as the rings see it: kernel or ingress */
-	_Atomic uint8_t *stage; /* as xsk_hand_over() says it */
+	_Atomic uint8_t *stage; /* as xsk_hand_over() reports it */
 };
 
 static struct xsk *last;
@@ -45,7 +45,7 @@ static int fail_open;
 static void (*empty_hook)(void *context);
 static void *empty_context;
 
-/* Not assert(), which NDEBUG takes away; and not cmocka's, which belong to the test's thread. */
+/* Not assert(), which NDEBUG removes, and not cmocka's, which belong to the main thread. */
 static void must(bool holds, const char *what, uint32_t frame)
 {
 	if (holds)
@@ -169,7 +169,8 @@ unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int
 	uint64_t events;
 
 	if (tail == atomic_load(&xsk->rx.head)) {
-		/* Consumed before the ring is looked at again: what comes later is seen by poll. */
+		/* Consumed before the second look at the ring, so that poll sees what arrives
+		 * later. */
 		if (read(xsk->fd, &events, sizeof(events)) < 0 && errno != EAGAIN)
 			must(false, "eventfd", 0);
 	}

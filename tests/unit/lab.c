@@ -17,12 +17,12 @@
 #include "../bpf/packets.c"
 #include "fake_xsk.c"
 
-/* What a small datagram takes of a receive buffer, generously. */
+/* Room of a small datagram in a receive buffer, generously. */
 #define TRUE_SIZE      4096
 
 #define RECEIVE_BUFFER (16 << 20)
 
-/* A sink that waits so long waits in vain. */
+/* A sink waits at most so long. */
 #define RECEIVE_SECONDS 60
 
 bool lab_run(const char *command)
@@ -42,8 +42,8 @@ static bool set_up_loopback(void)
 	return done;
 }
 
-/* Packets that found a CPU's backlog full: the second column. All namespaces share it, so that any
- * other traffic on this machine may cost us packets on lo. */
+/* Packets dropped because a CPU's backlog was full: the second column. All namespaces share the
+ * backlog, so other traffic on this machine may cost packets on lo. */
 static unsigned long lab_backlog_drops(void)
 {
 	FILE *file = fopen("/proc/net/softnet_stat", "r");
@@ -61,7 +61,7 @@ bool lab_enter(void)
 {
 	struct rlimit limit;
 
-	/* Outputs have two sockets each, and some tests have many outputs. */
+	/* Some tests have many outputs, each with a socket. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
@@ -92,7 +92,7 @@ uint32_t lab_mixed(uint32_t number)
 {
 	uint32_t random = (number / 5 + 1) * 2654435761U;
 
-	/* Five in a row: four equal, and one that is any; now and then an empty one. */
+	/* Four equal lengths, then a random one; now and then an empty datagram. */
 	if (number % 5 == 4)
 		random ^= next_random(&random) + number;
 	if (number % 97 == 3)
@@ -156,7 +156,7 @@ void sink_close(struct sink *sink)
 	close(sink->fd);
 }
 
-/* Whether datagram `number` is among those that wait to be received. */
+/* Is datagram `number` among those that wait to be received? */
 static bool comes_later(struct sink *sink, uint32_t number)
 {
 	uint32_t head[2];
@@ -168,7 +168,7 @@ static bool comes_later(struct sink *sink, uint32_t number)
 	return false;
 }
 
-/* Not what had to come: `n` bytes, or an error. */
+/* Something else was received than expected: `n` bytes, or an error. */
 static void sink_fail(struct sink *sink, uint32_t number, uint32_t length, ssize_t n,
 		      const uint8_t *found)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A bench for the data plane without privileges: flows of numbered packets for a fake AF_XDP socket
- * (fake_xsk.h), and sinks, which are UDP sockets that know what has to come.
+ * The data plane without privileges: flows of numbered packets for a fake AF_XDP socket
+ * (fake_xsk.h), and sinks, which are UDP sockets that know what has to arrive.
  *
- * Flow N is what comes from 10.9.9.9 for 239.1.1.N, port 5000. A datagram's bytes follow from its
- * flow, its number and its length; its length from its number.
+ * Flow N goes from 10.9.9.9 to 239.1.1.N, port 5000. Flow, number and length of a datagram
+ * determine its bytes, its number determines its length.
  *
  * A test program includes lab.c.
  */
@@ -28,8 +28,8 @@
 typedef uint32_t (*lab_lengths)(uint32_t number);
 
 /*
- * Go into a network namespace of our own, where lo has LAB_MTU, and multicast and unreachable
- * addresses are what they should be. False: that is not allowed here; then lo is the host's.
+ * Enter a network namespace of our own, where lo has LAB_MTU, and multicast and unreachable
+ * addresses are what they should be. False: that is not allowed here, and lo is the host's.
  */
 bool lab_enter(void);
 
@@ -41,9 +41,9 @@ struct sink {
 	struct rule_output to; /* an output that leads here */
 	unsigned int flow;
 	lab_lengths lengths;
-	uint32_t next;		     /* number that has to come next */
+	uint32_t next;		     /* number of the datagram that has to arrive next */
 	unsigned long backlog_drops; /* of the machine when it was opened */
-	unsigned int room;	     /* datagrams that may be under way without one being lost */
+	unsigned int room;	     /* datagrams that fit its receive buffer */
 };
 
 /* Listen on a free port of `address`; a group is joined on lo. */
@@ -53,20 +53,20 @@ void sink_close(struct sink *sink);
 /* Wait for `count` datagrams: the next ones of the flow, in order, byte for byte. */
 void sink_expect(struct sink *sink, uint32_t count);
 
-/* Is there nothing to receive? */
+/* Is nothing waiting to be received? */
 bool sink_is_empty(const struct sink *sink);
 
-/* A stream of this flow to these outputs; of any port if the first one keeps it. */
+/* A stream of this flow to these outputs; of any port if the first output keeps it. */
 struct stream *lab_stream(unsigned int flow, const struct rule_output *outputs, unsigned int count,
 			  unsigned int gso);
 
 /* The n-th packet of a flow arrives. As fake_xsk_deliver(). */
 bool lab_deliver(struct xsk *xsk, unsigned int flow, uint32_t number, lab_lengths lengths);
 
-/* Not an assertion of cmocka, which belong to the main thread: abort with a message. */
+/* Abort with a message, in any thread: cmocka's assertions belong to the main thread. */
 void lab_must(bool holds, const char *what);
 
 uint32_t lab_equal(uint32_t number); /* all 500 bytes */
-uint32_t lab_mixed(uint32_t number); /* 0 to LAB_MTU - 28 bytes, runs of equal ones among them */
+uint32_t lab_mixed(uint32_t number); /* 0 to LAB_MTU - 28 bytes, with runs of equal ones */
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A worker with both of its threads, from end to end: a fake AF_XDP socket, the real queue, engines
- * and wake-ups, and real UDP sockets. Each test runs with every engine and every wake-up strategy.
+ * A worker with both threads: a fake AF_XDP socket, the real frame queue, engines and wake-ups, and
+ * real UDP sockets. Each test runs with every engine and every wake-up strategy.
  */
 #include "watchdog.h"
 
@@ -61,7 +61,7 @@ static void start_worker(void **state, struct worker *worker, const struct rules
 		skip_for("no io_uring here (sysctl kernel.io_uring_disabled)");
 }
 
-/* End it; nothing may be left behind, and no frame be lost. Returns what it has counted. */
+/* Stop it: nothing may be left behind, and no frame lost. Returns what it has counted. */
 static struct worker_state stop_worker(struct worker *worker)
 {
 	struct worker_state end;
@@ -94,7 +94,7 @@ static void expect_sent(const struct stream *stream, unsigned int output, uint64
 	assert_int_equal(counter_read(&queue->sent), count);
 }
 
-/* Now nothing, now a moment in which the others go to sleep. */
+/* Sometimes pause long enough for the threads to fall asleep. */
 static void pause_at_random(uint32_t *random)
 {
 	const struct timespec moment = {.tv_nsec = next_random(random) % 300000};
@@ -112,7 +112,7 @@ static void must_deliver(struct xsk *xsk, unsigned int flow, uint32_t number, la
 
 /* ---- packets ---- */
 
-/* Three flows to two outputs each, in bursts and with pauses: everything comes, in order. */
+/* Three flows to two outputs each, in bursts and with pauses: everything arrives, in order. */
 static void test_relay(void **state)
 {
 	struct worker *worker = open_worker(state);
@@ -154,7 +154,7 @@ static void test_relay(void **state)
 		stream_put(streams[i]);
 }
 
-/* One packet, and none behind it that would push it out. */
+/* Single packets, without another one behind them that would push them out. */
 static void test_lone_packets(void **state)
 {
 	struct worker *worker = open_worker(state);
@@ -185,7 +185,7 @@ static void test_lone_packets(void **state)
 	stream_put(stream);
 }
 
-/* What has reached the RX ring is relayed, however soon the end comes. */
+/* What has reached the RX ring is relayed, however soon the worker is stopped. */
 static void test_stop_with_a_backlog(void **state)
 {
 	for (uint32_t round = 0; round < 50; round++) {
@@ -215,8 +215,7 @@ static void test_stop_with_a_backlog(void **state)
 	}
 }
 
-/* When there is no frame, the packet is the kernel's to drop; frames that come back are used again.
- */
+/* Without a free frame the kernel drops the packet; frames that return are used again. */
 static void test_no_frame_left(void **state)
 {
 	struct worker *worker = open_worker(state);
@@ -282,7 +281,7 @@ static void test_stopped_driver(void **state)
 /* Two flows arrive all the time, in a thread of their own. */
 struct feed {
 	struct xsk *xsk;
-	uint32_t window;	/* packets of flow 0 that may be under way */
+	uint32_t window;	/* packets of flow 0 that may be in transit */
 	_Atomic uint32_t seen;	/* of flow 0, by the sink */
 	_Atomic uint32_t count; /* delivered of each */
 	atomic_bool stop;
@@ -308,7 +307,7 @@ static void *feed_flows(void *arg)
 	return NULL;
 }
 
-/* Receive what has come of flow 0 so far. */
+/* Receive what has arrived of flow 0. */
 static void drain(struct feed *feed, struct sink *sink)
 {
 	while (!sink_is_empty(sink)) {
@@ -318,13 +317,14 @@ static void drain(struct feed *feed, struct sink *sink)
 }
 
 /*
- * Flow 1's rule comes and goes while packets flow, each time as a new stream that is gone after the
- * next change (AddressSanitizer sees a use after that). No packet of flow 0 is lost or overtaken.
+ * The rule of flow 1 is added and removed while packets flow, each time with a new stream, which is
+ * freed after the next change (AddressSanitizer would report a later use). No packet of flow 0 is
+ * lost or overtaken.
  */
 static void test_change_rules(void **state)
 {
 	struct worker *worker = open_worker(state);
-	static struct feed feed; /* its thread may outlive a test that fails */
+	static struct feed feed; /* its thread may outlive a failed test */
 	struct ruleset *ruleset;
 	struct worker_state end;
 	struct stream *streams[2];
@@ -351,7 +351,7 @@ static void test_change_rules(void **state)
 		drain(&feed, &sinks[0]);
 		ruleset = rules_of(streams, 1);
 		assert_int_equal(worker_update(worker, ruleset), 0);
-		/* All that it took has gone out by now. */
+		/* Everything that it received has been sent. */
 		received += counter_read(&streams[1]->shards[0].received);
 		expect_sent(streams[1], 0, counter_read(&streams[1]->shards[0].received));
 		ruleset_free(next);
@@ -376,13 +376,13 @@ static void test_change_rules(void **state)
 	stream_put(streams[0]);
 }
 
-/* Rulesets change at rest, too: nobody arrives who would wake the threads. */
+/* Rulesets change without traffic, too, when no packet wakes the threads. */
 static void test_change_rules_at_rest(void **state)
 {
 	struct worker *worker = open_worker(state);
 	struct ruleset *ruleset = rules_of(NULL, 0);
 
-	/* Before the start it is taken at once. */
+	/* Before the start it applies at once. */
 	assert_int_equal(worker_update(worker, ruleset), 0);
 	start_worker(state, worker, ruleset);
 	for (int i = 0; i < 500; i++) {
@@ -448,7 +448,7 @@ static void test_open_fails(void **state)
 	assert_null(worker);
 }
 
-/* cmocka has no parameters: each test six times, its setup in the state. */
+/* cmocka has no parameters: each test runs six times, with its setup in the state. */
 #define ONE(test, n, name)                                                                         \
 	{                                                                                          \
 #test ":" name, test, NULL, NULL, (void *)&setups[n]                               \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The way of a packet from ingress through egress, what refusals do to it, markers and commands:
- * one thread over a fake AF_XDP socket and real UDP sockets, with both engines.
+ * A packet from ingress through egress, refused sends, markers and commands: one thread over a fake
+ * AF_XDP socket and real UDP sockets, with both engines.
  */
 #include "watchdog.h"
 
@@ -13,7 +13,7 @@
 
 static bool has_namespace;
 
-/* ---- the way of a packet ---- */
+/* ---- packets ---- */
 
 static void test_nothing(void **state)
 {
@@ -63,7 +63,7 @@ static void test_fan_out(void **state)
 	rig_close(rig);
 }
 
-/* Equal datagrams travel as one send for every 64, and arrive as they were. */
+/* Up to 64 equal datagrams leave with one send, and arrive as they were. */
 static void test_gathered(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -93,7 +93,7 @@ static void test_not_gathered(void **state)
 	rig_close(rig);
 }
 
-/* Three flows interleaved, of all lengths: each in order, byte for byte. */
+/* Three interleaved flows of all lengths: each arrives in order, byte for byte. */
 static void test_mixed(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -113,7 +113,7 @@ static void test_mixed(void **state)
 	rig_close(rig);
 }
 
-/* More sends in one pass than there are requests, and many outputs with one that is open. */
+/* More sends in one pass than there are requests, and many outputs with an open request. */
 static void test_many_outputs(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -138,7 +138,7 @@ static void test_many_outputs(void **state)
 	rig_close(rig);
 }
 
-/* More packets than one pass takes, in and out. */
+/* All frames are queued at once. */
 static void test_all_frames(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -150,7 +150,7 @@ static void test_all_frames(void **state)
 	output.port = sink.to.port;
 	rig_add_outputs(rig, &output, 1, 64);
 	rig_deliver(rig, 0, RIG_FRAMES, lab_equal);
-	assert_false(lab_deliver(rig->xsk, 0, RIG_FRAMES, lab_equal)); /* no frame is free */
+	assert_false(lab_deliver(rig->xsk, 0, RIG_FRAMES, lab_equal)); /* no free frame */
 	rig_relay(rig);
 	rig_expect_counts(rig->streams[0], 0, RIG_FRAMES, RIG_FRAMES, 0);
 	sink_expect(&sink, sink.room < RIG_FRAMES ? sink.room : RIG_FRAMES);
@@ -158,8 +158,8 @@ static void test_all_frames(void **state)
 	rig_close(rig);
 }
 
-/* What is not a datagram of a rule is counted by reason, and its frame goes back. */
-static void test_of_no_use(void **state)
+/* A packet that no rule matches is counted by reason, and its frame returns. */
+static void test_not_matched(void **state)
 {
 	struct rig *rig = rig_open(state);
 	struct packet packet;
@@ -168,7 +168,7 @@ static void test_of_no_use(void **state)
 	rig_add(rig, &sink, lab_equal, 64);
 	for (int i = 0; i < 10; i++) {
 		rig_deliver(rig, 0, 1, lab_equal);
-		rig_deliver(rig, 9, 1, lab_equal); /* of no rule */
+		rig_deliver(rig, 9, 1, lab_equal); /* no rule matches */
 		packet_build_text(&packet, "10.9.9.9", "239.1.1.0", LAB_PORT, 100);
 		packet_set8(&packet, IPV4_CHECKSUM, 0xff);
 		packet_set8(&packet, IPV4_CHECKSUM + 1, 0xff);
@@ -184,7 +184,7 @@ static void test_of_no_use(void **state)
 	rig_close(rig);
 }
 
-/* A frame with no output goes back at once. */
+/* A frame without outputs returns at once. */
 static void test_no_output(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -208,7 +208,7 @@ static uint32_t small(uint32_t number)
 	return 100;
 }
 
-/* A socket that cannot take batches: after the first try each datagram is sent on its own. */
+/* A socket that refuses batches: after the first attempt each datagram is sent singly. */
 static void refuse_batches(void **state, lab_lengths lengths)
 {
 	struct rig *rig = rig_open(state);
@@ -238,14 +238,14 @@ static void test_mixed_batches_refused(void **state)
 	refuse_batches(state, lab_mixed);
 }
 
-/* Eight small ones, then eight that do not fit the MTU, and so on. */
+/* Eight small datagrams, eight that do not fit the MTU, and so on. */
 static uint32_t above_mtu(uint32_t number)
 {
 	return number / 8 % 2 ? LAB_MTU + 100 : 300;
 }
 
-/* Segments above the MTU are refused as a batch; sent singly, the kernel fragments them. The order
- * of the flow remains. */
+/* Segments above the MTU are refused as a batch, and fragmented if they are sent singly. The flow
+ * keeps its order. */
 static void test_above_mtu(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -262,7 +262,7 @@ static void test_above_mtu(void **state)
 	rig_close(rig);
 }
 
-/* An output whose socket fails takes nothing from its neighbour. */
+/* An output whose socket fails does not affect the other ones. */
 static void test_bad_descriptor(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -307,7 +307,7 @@ static void test_unreachable(void **state)
 	rig_close(rig);
 }
 
-/* A listener that has gone: ICMP errors come back, every datagram is sent all the same. */
+/* A listener that has ended: ICMP errors return, but every datagram is sent. */
 static void test_port_unreachable(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -355,8 +355,8 @@ static void test_message_size(void **state)
 	rig_close(rig);
 }
 
-/* A neighbour that does not answer holds packets back until the send buffer is full: what does not
- * fit is a counted drop, never a wait. */
+/* Packets for a neighbour that does not answer occupy the send buffer until it is full. What does
+ * not fit is dropped and counted; nothing waits for it. */
 static void test_full_buffer(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -369,7 +369,7 @@ static void test_full_buffer(void **state)
 	    !lab_run("ip link add full0 type veth peer name full1 2>/dev/null && "
 		     "ip addr add 198.51.100.1/24 dev full0 && ip link set full0 up && "
 		     "ip link set full1 up"))
-		skip_for("needs a network namespace and veth, for a neighbour that is not there");
+		skip_for("needs a network namespace and veth, for a missing neighbour");
 	assert_true(addr_parse("198.51.100.2", &output.to));
 	stream = rig_add_outputs(rig, &output, 1, 1);
 	assert_int_equal(setsockopt(stream->outputs[0].fd, SOL_SOCKET, SO_SNDBUF, &small_buffer,
@@ -435,7 +435,7 @@ static void test_commands(void **state)
 	for (uint32_t i = 1; i <= 20; i++) {
 		assert_int_equal(send(rig->command_fd, &command, sizeof(command), 0),
 				 sizeof(command));
-		/* A record that is too short is logged, and nothing else. */
+		/* A record that is too short is logged and ignored. */
 		assert_int_equal(send(rig->command_fd, &command, 3, 0), 3);
 	}
 	rig_send_all_queued(rig);
@@ -445,7 +445,7 @@ static void test_commands(void **state)
 	rig_close(rig);
 }
 
-/* A ruleset handed over while packets wait in the RX ring: taken first, with a marker in front. */
+/* A ruleset handed over while packets wait in the RX ring applies to them, behind a marker. */
 static void test_ruleset_handed_over(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -483,7 +483,7 @@ static void packets_and_the_end(void *context)
 	atomic_store(&rig->ingress.stop, true);
 }
 
-/* Packets, and the order to end, after ingress has looked and found nothing: it looks again. */
+/* Packets and the order to end arrive when ingress has just found nothing: it looks again. */
 static void test_late_packets(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -508,7 +508,7 @@ int main(void)
 		BOTH_ENGINES(test_mixed),
 		BOTH_ENGINES(test_many_outputs),
 		BOTH_ENGINES(test_all_frames),
-		BOTH_ENGINES(test_of_no_use),
+		BOTH_ENGINES(test_not_matched),
 		BOTH_ENGINES(test_no_output),
 		BOTH_ENGINES(test_batches_refused),
 		BOTH_ENGINES(test_mixed_batches_refused),

@@ -56,7 +56,7 @@ static void add(struct rig *rig, unsigned int count, uint32_t length, bool full)
 	}
 }
 
-/* Begin anew with `count` datagrams. */
+/* Begin a new request with `count` datagrams. */
 static void start(struct rig *rig, unsigned int count, uint32_t length)
 {
 	begin(rig, 0);
@@ -139,7 +139,7 @@ static void test_bytes(void **state)
 	free(rig);
 }
 
-/* Of an output that keeps ports: one request, one port, and its address says which. */
+/* An output that keeps ports: each request has one port, which is in its address. */
 static void test_ports(void **state)
 {
 	static const struct {
@@ -166,7 +166,7 @@ static void test_ports(void **state)
 		assert_int_equal(addr_to_sockaddr(&addr, 5000, &wanted), message->msg_namelen);
 		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
 		assert_int_equal(wanted.ss_family, cases[i].family);
-		/* The next one, and the output's own address is as it was. */
+		/* The next request; the output's own address is unchanged. */
 		begin(rig, htons(65535));
 		add_datagram(&rig->request, 7, payload, 1000);
 		write_message(&rig->request);
@@ -202,7 +202,7 @@ static void test_above_the_largest(void **state)
 	free(rig);
 }
 
-/* The limit falls while a request is being gathered: nothing is added that would be refused. */
+/* Limits become tighter while a request is open: nothing is added that would be refused. */
 static void test_limit_falls(void **state)
 {
 	struct rig *rig = new_rig(64);
@@ -266,7 +266,7 @@ static void test_batch_message(void **state)
 	memcpy(&segment, CMSG_DATA(cmsg), sizeof(segment));
 	assert_int_equal(segment, 1400);
 	assert_null(CMSG_NXTHDR(message, cmsg));
-	/* Used again for one datagram, no trace of the batch is left. */
+	/* Reused for a single datagram, it has no trace of the batch. */
 	start(rig, 1, 10);
 	assert_null(message->msg_control);
 	assert_int_equal(message->msg_controllen, 0);
@@ -275,7 +275,7 @@ static void test_batch_message(void **state)
 
 /* ---- the key ---- */
 
-/* The port stands in the UDP header, wherever that is. */
+/* The port is in the UDP header, wherever that is. */
 static void test_key(void **state)
 {
 	static const uint8_t header[] = {0x12, 0x34, 0x13, 0x88, 0, 9, 0, 0, 0x77};
@@ -338,7 +338,7 @@ static int open_receiver(struct rig *rig)
 	return fd;
 }
 
-/* Receive `count` datagrams, each with the bytes that stand at its place in `payload`. */
+/* Receive `count` datagrams, each with the bytes at its place in `payload`. */
 static void expect_datagrams(int fd, unsigned int count, uint32_t stride, uint32_t length,
 			     uint32_t last)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Egress over an engine whose sends complete late, a random few at a time: real engines complete
- * UDP sends while they are submitted, so that nothing else shows what depends on a completion. Here
- * a frame must stay untouched until the last of its sends has completed, a marker must not be
- * acknowledged before, and the loop must not end before. No sockets send anything.
+ * Egress over an engine whose sends complete late, a random few at a time. Real engines complete
+ * UDP sends during submission, so only this test shows what has to wait for a completion: a frame
+ * must stay untouched until the last of its sends has completed, and until then a marker must not
+ * be acknowledged and the loop must not end. No sockets send anything.
  */
 #include "watchdog.h"
 
@@ -39,7 +39,7 @@ struct late {
 
 static struct late late;
 
-/* Instead of the library's. */
+/* Replaces the library's. */
 const struct engine_ops engine_mmsg;
 
 /* The datagram is the next of its flow on this output, and its bytes are still there. */
@@ -103,7 +103,7 @@ static int late_enter(struct engine *engine, bool wait)
 	uint64_t acknowledged = atomic_load(&late.egress->acknowledged);
 	unsigned int finish = next_random(&late.random) % 20;
 
-	/* So seldom without being waited for that the requests run out now and then. */
+	/* Few complete unless the loop waits, so that it runs out of requests now and then. */
 	if (!wait && next_random(&late.random) % 8)
 		finish = 0;
 	assert_true(late.completed >= late.due[acknowledged]);
@@ -190,7 +190,7 @@ static void expect_books(uint64_t datagrams)
 	assert_int_equal(late.completed, datagrams);
 	assert_int_equal(errors, late.refused);
 	assert_int_equal(sent, datagrams - late.refused);
-	/* Refused or not: the time until that is known counts. */
+	/* A refused send counts as well, until its refusal is known. */
 	assert_int_equal(latency.samples, late.timed);
 }
 
@@ -234,7 +234,7 @@ static void run_late(uint32_t seed, unsigned int shutdown_at)
 	free(egress);
 }
 
-/* The end is asked for at once, in the middle, or not before everything else. */
+/* The command stream closes at once, or in the middle. */
 static void test_late_completions(void **state)
 {
 	watchdog_start(__func__);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Limited outputs: what passes leaves in order and whole beside outputs without a limit, what does
- * not is counted, and every frame goes back. Ingress and egress one after the other in one thread,
- * over a fake AF_XDP socket and real UDP sockets, with both engines.
+ * Limited outputs beside outputs without a limit: what passes leaves complete and in order, what
+ * does not is counted, and every frame returns. Ingress and egress one after the other in one
+ * thread, over a fake AF_XDP socket and real UDP sockets, with both engines.
  */
 #include "watchdog.h"
 
@@ -11,7 +11,7 @@
 
 #define PACKETS 400
 
-/* Longer than any test takes: a limit with such a debt lets nothing pass. */
+/* Longer than any test lasts: a limit with such a debt passes nothing. */
 #define DEBT_SECONDS 500
 
 /* The next PACKETS packets of the flow arrive and are relayed. */
@@ -21,7 +21,7 @@ static void relay(struct rig *rig, lab_lengths lengths)
 	rig_relay(rig);
 }
 
-/* So many passed and were sent, the rest is counted as over the limit. */
+/* `passed` datagrams were sent, the others are counted as over the limit. */
 static void expect_passed(const struct stream *stream, unsigned int output, uint64_t passed)
 {
 	const struct output_shard *queue = &stream->outputs[output].shards[0];
@@ -30,7 +30,7 @@ static void expect_passed(const struct stream *stream, unsigned int output, uint
 	assert_int_equal(counter_read(&queue->rate_limited), PACKETS - passed);
 }
 
-/* The first, the middle and the last of three outputs is limited to what a burst lets pass. */
+/* The first, the second or the third of three outputs is limited to a burst. */
 static void run_burst(void **state, unsigned int limited, lab_lengths lengths, unsigned int gso)
 {
 	struct rig *rig = rig_open(state);
@@ -49,7 +49,7 @@ static void run_burst(void **state, unsigned int limited, lab_lengths lengths, u
 	stream = rig_add_outputs(rig, outputs, 3, gso);
 	relay(rig, lengths);
 	passed = counter_read(&stream->outputs[limited].shards[0].sent);
-	/* 100 and the one that overdraws the bucket, and what the time since has given. */
+	/* 100, the one that overdraws the bucket, and what the time since then allows. */
 	assert_in_range(passed, 101, 101 + (clock_ns() - started) / (NS_PER_SECOND / 10));
 	for (unsigned int i = 0; i < 3; i++) {
 		uint64_t expected = i == limited ? passed : PACKETS;
@@ -75,7 +75,7 @@ static void test_last_singly(void **state)
 	run_burst(state, 2, lab_equal, 1);
 }
 
-/* An output that lets nothing pass: alone, so that a frame has nothing to be sent at all. */
+/* A single output that passes nothing, so that nothing of a frame is sent. */
 static void test_nothing_passes(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -103,7 +103,7 @@ static void test_nothing_passes(void **state)
 	rig_close(rig);
 }
 
-/* One that is never reached changes nothing: batches are as large as without. */
+/* A limit that is never reached changes nothing: batches are as large as without it. */
 static void test_within(void **state)
 {
 	struct rig *rig = rig_open(state);
@@ -121,7 +121,7 @@ static void test_within(void **state)
 	rig_close(rig);
 }
 
-/* Two limits of one destination, which share a socket, are two limits. */
+/* Two outputs that share a socket have separate limits. */
 static void test_shared_socket(void **state)
 {
 	const struct egress_config egress = {.gso = 64, .send_buffer = 4 << 20};
@@ -140,7 +140,7 @@ static void test_shared_socket(void **state)
 	assert_ptr_not_equal(before->outputs[0].limit, after->outputs[0].limit);
 	assert_true(before->outputs[0].limit->packet_cost ==
 		    2 * after->outputs[0].limit->packet_cost);
-	/* All queues have the one of the output. */
+	/* All shards have the limit of the output. */
 	assert_ptr_equal(after->outputs[0].shards[0].limit, after->outputs[0].limit);
 	assert_ptr_equal(after->outputs[0].shards[1].limit, after->outputs[0].limit);
 	stream_put(before);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Order when batches are refused: an engine over real sockets that from some moment on refuses the
- * batches of an output, all of them or those above a size, as a route whose MTU shrinks or a device
- * that does not segment any more. Single datagrams and smaller batches go out all the while, and
- * nothing may overtake what is sent anew. Sinks see whether each output's datagrams come all, once,
- * whole and in order.
+ * Order when batches are refused: an engine over real sockets that from some time on refuses the
+ * batches of an output, all of them or those above a size, like a route whose MTU shrinks or a
+ * device that does not segment any more. It accepts single datagrams and smaller batches all the
+ * time, which must not overtake the datagrams of a refused batch. Sinks check that each output's
+ * datagrams arrive completely, once and in order.
  *
- * The engine sends in order, like the kernel. It reports right away what it has sent in a call, as
+ * The engine sends in order, like the kernel. It reports what it has sent in a call at once, as
  * io_uring does with MSG_DONTWAIT, or sends and reports late, a random few at a time.
  */
 #include "watchdog.h"
@@ -24,12 +24,12 @@
 #define OUTPUTS 3
 #define MARKERS 4
 
-/* What the network makes of an output's batches. */
+/* Which batches the network accepts from an output. */
 struct route {
 	struct sink sink;
 	uint32_t limit;	    /* batches with larger segments are refused */
 	int error;	    /* how */
-	unsigned int taken; /* requests until that changes again; 0: it does not */
+	unsigned int taken; /* requests until that changes again; 0: never */
 	unsigned int refused;
 };
 
@@ -45,7 +45,7 @@ struct rig {
 	struct egress egress;
 	struct frame_queue queue;
 	unsigned int nr_outputs; /* of each stream */
-	bool one_stream;	 /* of any port: each flow goes to another, by the one output */
+	bool one_stream;	 /* of any port: each flow to another port of the one output */
 	struct stream *streams[STREAMS];
 	struct route routes[STREAMS][OUTPUTS];
 	uint32_t numbers[STREAMS]; /* of the next datagram */
@@ -53,7 +53,7 @@ struct rig {
 
 static struct rig *rig;
 
-/* Instead of the library's. */
+/* Replaces the library's. */
 const struct engine_ops engine_mmsg;
 
 static bool by_chance(uint32_t one_in)
@@ -79,7 +79,7 @@ static struct route *route_of(const struct send_request *request)
 	return &rig->routes[flow][to->output - rig->streams[flow]->outputs];
 }
 
-/* Seven times of eight it takes only smaller segments than before; else no batch any more. */
+/* Seven times out of eight it accepts only smaller segments than before, otherwise no batches. */
 static void worsen(struct route *route)
 {
 	static const int errors[] = {EMSGSIZE, EINVAL};
@@ -96,7 +96,7 @@ static void worsen(struct route *route)
 	}
 }
 
-/* Receive what has come so far, so that no receive buffer overflows. */
+/* Receive what has arrived, so that no receive buffer overflows. */
 static void drain(struct sink *sink)
 {
 	while (!sink_is_empty(sink))
@@ -182,7 +182,7 @@ static int fake_enter(struct engine *engine, bool wait)
 		execute_some(1);
 		report_some(1);
 	}
-	/* The command stream is closed from the start: the end comes when all is done. */
+	/* The command stream is closed from the start: the loop ends when everything is done. */
 	rig->engine.handler.shutdown(rig->engine.handler.context);
 	return 0;
 }
@@ -202,7 +202,7 @@ const struct engine_ops engine_uring = {
 
 /* ---- the rig ---- */
 
-/* One stream for all flows: it keeps their ports. */
+/* One stream for all flows, which keeps their ports. */
 static void open_one_stream(unsigned int gso)
 {
 	struct rule_output output = rig->routes[0][0].sink.to;
@@ -218,7 +218,7 @@ static void open_one_stream(unsigned int gso)
 	}
 }
 
-/* `nr_streams` flows, each to `nr_outputs` sinks, over routes that take every batch. */
+/* `nr_streams` flows, each to `nr_outputs` sinks, over routes that accept every batch. */
 static void rig_open(unsigned int nr_streams, unsigned int nr_outputs, lab_lengths lengths)
 {
 	const struct xsk_options options = {
@@ -308,7 +308,7 @@ static void check_one_stream(void)
 	assert_int_equal(to->gso.unfinished, 0);
 }
 
-/* Send all that is queued: every output's sink gets its flow, all of it, in order. */
+/* Send everything that is queued: each output's sink receives its complete flow, in order. */
 static void relay(void)
 {
 	struct egress_loop *loop;
@@ -339,7 +339,7 @@ static void relay(void)
 
 /* ---- order ---- */
 
-/* Runs of any length of each flow, so that batches of all shapes are made, and markers. */
+/* Runs of any length of each flow, so that batches of all shapes occur, and markers. */
 static unsigned int relay_over_bad_routes(uint32_t seed, bool late)
 {
 	unsigned int refused = 0;
@@ -386,7 +386,7 @@ static void test_refused_late(void **state)
 /* ---- ports ---- */
 
 /* Flows of one stream and output, each to its port, over routes that refuse batches: interleaved
- * one by one, in runs, and with batches refused. */
+ * one by one, and in runs. */
 static unsigned int relay_ports(uint32_t seed, bool late, unsigned int gso)
 {
 	unsigned int refused = 0;
@@ -438,10 +438,10 @@ static void test_runs_to_a_port(void **state)
 	}
 }
 
-/* ---- its price ---- */
+/* ---- cost ---- */
 
-/* A flow of equal datagrams is handed over as before: the first batch by itself, because nobody
- * knows yet whether the route takes it, all others 64 at a time. */
+/* A flow of equal datagrams does not wait: the first batch is handed over alone, because it is a
+ * trial, all others 64 at a time. */
 static void test_equal_sizes_wait_for_nothing(void **state)
 {
 	rig_open(1, 1, lab_equal);
@@ -454,7 +454,7 @@ static void test_equal_sizes_wait_for_nothing(void **state)
 	rig_close();
 }
 
-/* The same for several outputs, each with a first batch. */
+/* The same for several outputs, each with a trial. */
 static void test_outputs_do_not_wait_for_each_other(void **state)
 {
 	rig_open(2, 3, lab_equal);
@@ -476,14 +476,14 @@ static uint32_t batches_and_one(uint32_t number)
 	return cycle[number % 13];
 }
 
-/* What may overtake a batch costs a call, and nothing else does: equal batches share one. */
+/* Only a request that could overtake a batch costs a call; equal batches share one. */
 static void test_smaller_waits(void **state)
 {
 	rig_open(1, 1, batches_and_one);
 	for (unsigned int i = 0; i < 13 * 10; i++)
 		queue_datagram(0);
 	relay();
-	/* 400 stays alone, because 1000 behind it begins anew. */
+	/* 400 stays alone, because the 1000 behind it begins a new request. */
 	assert_int_equal(counter_read(&rig->egress.counters.sends), 5 * 10);
 	/* The first batch, before each of the ten that are alone, and the end. */
 	assert_int_equal(counter_read(&rig->egress.counters.submits), 1 + 10 + 1);

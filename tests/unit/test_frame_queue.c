@@ -25,7 +25,7 @@
 #define STRESS_ENTRIES	 (10000000 / SLOWER)
 #define HANDSHAKE_ROUNDS (300000 / SLOWER)
 
-/* A queue whose indices have come this far already. */
+/* A queue whose indices start at `start`. */
 static void open_queue(struct frame_queue *queue, uint32_t entries, uint32_t start)
 {
 	assert_int_equal(frame_queue_init(queue, entries), 0);
@@ -34,7 +34,7 @@ static void open_queue(struct frame_queue *queue, uint32_t entries, uint32_t sta
 	queue->pushed = queue->seen_head = queue->seen_tail = start;
 }
 
-/* The n-th entry: every field tells which. */
+/* The n-th entry: every field depends on n. */
 static struct frame_entry make(uint32_t n)
 {
 	return (struct frame_entry){
@@ -117,7 +117,7 @@ static void test_publish_shows(void **state)
 	frame_queue_destroy(&queue);
 }
 
-/* Fill to the brim, see that no more goes in, empty by `step`, and so on, round and round. */
+/* Fill the queue, check that it accepts no more, take `step` entries, and so on. */
 static void fill_and_empty(uint32_t size, uint32_t start)
 {
 	struct frame_entry entry = make(0);
@@ -216,7 +216,7 @@ static void *produce(void *arg)
 	return NULL;
 }
 
-/* Every entry comes once, whole and in order, over a small ring whose indices wrap around. */
+/* Each entry arrives once, unchanged and in order, over a small ring whose indices wrap. */
 static void test_stress(void **state)
 {
 	struct frame_queue queue;
@@ -252,7 +252,7 @@ struct handshake {
 	uint64_t announced; /* times that the consumer said that it would sleep */
 };
 
-/* Spend a random time, of a random order of magnitude: the two threads meet at every point. */
+/* Spend a random time, of a random order of magnitude, so that the threads meet at every point. */
 static void dawdle(uint32_t *random)
 {
 	uint32_t limit = 2U << next_random(random) % 9;
@@ -261,7 +261,7 @@ static void dawdle(uint32_t *random)
 		;
 }
 
-/* Takes one entry after the other, and sleeps on the eventfd whenever it may. */
+/* Takes entries one by one, and sleeps on the eventfd whenever it may. */
 static void *sleepy_consumer(void *arg)
 {
 	struct handshake *handshake = arg;
@@ -279,11 +279,11 @@ static void *sleepy_consumer(void *arg)
 		dawdle(&random);
 		if (n == HANDSHAKE_ROUNDS)
 			continue;
-		/* The producer may see an announcement that the consumer then takes back. */
+		/* The producer may see an announcement that the consumer then withdraws. */
 		handshake->announced++;
 		if (!frame_queue_sleep(queue))
 			continue;
-		/* Blocks for ever if the wake-up is lost: the producer waits, too. */
+		/* Blocks for ever if a wake-up is lost, because the producer waits, too. */
 		if (read(handshake->fd, &count, sizeof(count)) != sizeof(count))
 			abort();
 		frame_queue_awake(queue);
@@ -291,10 +291,8 @@ static void *sleepy_consumer(void *arg)
 	return NULL;
 }
 
-/*
- * After each publish the producer waits until it was taken, so that no later wake-up makes good for
- * one that is lost.
- */
+/* After each publish the producer waits until the entry was taken, so that no later wake-up makes
+ * up for a lost one. */
 static void test_no_wakeup_is_lost(void **state)
 {
 	struct handshake *handshake;
@@ -325,7 +323,7 @@ static void test_no_wakeup_is_lost(void **state)
 		}
 	}
 	pthread_join(thread, NULL);
-	/* It does not wake whom it need not: never twice for one announcement. */
+	/* The producer never wakes twice for one announcement. */
 	assert_true(wakes <= handshake->announced);
 	assert_true(wakes > 0);
 	close(handshake->fd);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A worker whose packets nobody has looked at: as if another XDP program redirected all that comes.
- * The random walk of tests/bpf, straight into the RX ring; what user space drops, and what it sends
- * to the byte, is what the reference says, and a flow between them loses nothing.
+ * A worker whose packets nobody has checked, as if another XDP program redirected everything: the
+ * random walk of tests/bpf goes straight into the RX ring. What user space drops and sends agrees
+ * with the reference, byte for byte, and a flow beside it loses nothing.
  */
 #include "watchdog.h"
 
@@ -16,10 +16,10 @@
 
 #define FRAMES 256
 
-/* About a second; XMCAST_PACKETS says otherwise. */
+/* About a second; XMCAST_PACKETS overrides it. */
 #define PACKETS 100000
 
-/* Between two honest datagrams: fewer than there are frames. */
+/* Packets between two honest datagrams: fewer than there are frames. */
 #define BATCH	     64
 
 #define HONEST	     1
@@ -68,7 +68,8 @@ static void close_bench(struct bench *bench)
 	stream_put(bench->streams[1]);
 }
 
-/* An honest datagram arrives at its sink, and so must what was kept before it at the other. */
+/* An honest datagram arrives at its sink; what was kept before it must have arrived at the other.
+ */
 static void collect(struct bench *bench)
 {
 	uint8_t found[LAB_MTU];
@@ -88,7 +89,7 @@ static void collect(struct bench *bench)
 	bench->nr_kept = 0;
 }
 
-/* Deliver it, and note what is to become of it. */
+/* Deliver it, and note what has to happen to it. */
 static void deliver(struct bench *bench, const struct packet *packet)
 {
 	const struct xmc_rule_key flow = packet_flow(NULL, LIED_TO_TEXT, LAB_PORT);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Limits of outputs: what passes in a time that the test makes up, at the edges of every range. */
+/* Limits of outputs: what passes in simulated time, at the limits of every range. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@
 #define IPV4_HEADERS 28
 #define LARGEST	     65507
 
-/* The ticks wrap within the tests that begin here. */
+/* Tests that begin here see the ticks wrap. */
 #define BEFORE_WRAP ((UINT64_MAX >> RATE_TICK_BITS) - 10 * MS)
 
 static struct rule_output output_with(uint64_t bps, uint32_t pps, uint32_t burst_ms)
@@ -37,7 +37,7 @@ static struct rate_limit limit_of(uint64_t bps, uint32_t pps, uint32_t burst_ms,
 	return limit;
 }
 
-/* How many of so many datagrams pass at this moment. */
+/* How many of `count` datagrams pass at this time? */
 static unsigned int pass(struct rate_limit *limit, unsigned int count, uint32_t length,
 			 uint64_t now)
 {
@@ -50,7 +50,7 @@ static unsigned int pass(struct rate_limit *limit, unsigned int count, uint32_t 
 
 static void test_packets(void **state)
 {
-	/* 1000 packets/s, 50 ms: 50 and the one that the bucket overdraws. */
+	/* 1000 packets/s, 50 ms: 50, and the one that overdraws the bucket. */
 	struct rate_limit limit = limit_of(0, 1000, 50, 5);
 
 	assert_int_equal(pass(&limit, 200, 100, 5), 51);
@@ -58,7 +58,7 @@ static void test_packets(void **state)
 	assert_int_equal(pass(&limit, 10, 100, 5 + MS - 1), 0);
 	assert_int_equal(pass(&limit, 10, 100, 5 + MS), 1);
 	assert_int_equal(pass(&limit, 10, 100, 5 + 4 * MS), 3);
-	/* As full as at first, however long it rests. */
+	/* As full as at first, however long it is unused. */
 	assert_int_equal(pass(&limit, 200, 100, 3600 * NS_PER_SECOND), 51);
 }
 
@@ -69,7 +69,7 @@ static void test_bits(void **state)
 
 	assert_int_equal(pass(&limit, 50, 1000 - IPV4_HEADERS, 0), 11);
 	assert_int_equal(pass(&limit, 50, 1000 - IPV4_HEADERS, 5 * MS), 5);
-	/* One of no payload still has headers. */
+	/* A datagram without payload still has headers. */
 	assert_int_equal(pass(&limit, 5000, 0, 1000 * MS), 10 * 1000 / IPV4_HEADERS + 1);
 }
 
@@ -85,7 +85,7 @@ static void test_overhead(void **state)
 	assert_int_equal(limit.overhead, 48);
 }
 
-/* Each limit holds; what the one refuses costs nothing of the other. */
+/* Both limits hold, and what one of them refuses is not charged to the other. */
 static void test_both(void **state)
 {
 	struct rate_limit limit = limit_of(8000000, 100, 100, 0);
@@ -93,7 +93,7 @@ static void test_both(void **state)
 	assert_int_equal(pass(&limit, 50, 100, 0), 11); /* of packets */
 	limit = limit_of(8000000, 100000, 10, 0);
 	assert_int_equal(pass(&limit, 500, 1000 - IPV4_HEADERS, 0), 11); /* of bits */
-	/* 489 were refused for the bits: the packets are paid for 11, not 500. */
+	/* 489 were refused for their bits: 11 packets are charged, not 500. */
 	assert_true(atomic_load(&limit.packets.paid_at) == 11 * limit.packet_cost);
 }
 
@@ -104,7 +104,7 @@ static void test_default_burst(void **state)
 	assert_int_equal(pass(&limit, 1000, 100, 0), BURST_MS_DEFAULT + 1);
 }
 
-/* Over a long time as many pass as the rate says, at any rate, to a few in 100,000. */
+/* In a long time the rate is exact to a few in 100,000, at any rate. */
 static void test_long_run(void **state)
 {
 	static const uint64_t rates[] = {RATE_BPS_MIN, 64000,	     1234567,	  50000000,
@@ -116,7 +116,7 @@ static void test_long_run(void **state)
 		uint32_t length = lengths[i % 4];
 		uint64_t bits = 8ULL * (length + IPV4_HEADERS);
 		struct rate_limit limit = limit_of(bps, 0, 1, 0);
-		/* Twice as many are offered as may pass, evenly, and many more than one burst. */
+		/* Evenly, twice as many as may pass, and many more than one burst. */
 		uint64_t gap_ps = bits * 1000000000000ULL / bps / 2;
 		uint64_t burst = bps / 1000 / bits;
 		uint64_t offered = 200000 + 4 * burst;
@@ -132,7 +132,7 @@ static void test_long_run(void **state)
 	}
 }
 
-/* No product overflows at the ends of every range. */
+/* No product overflows at the limits of every range. */
 static void test_extremes(void **state)
 {
 	struct rate_limit limit = limit_of(RATE_BPS_MIN, 1, BURST_MS_MAX, 0);
@@ -159,12 +159,12 @@ static void test_wrap(void **state)
 	for (unsigned int ms = 0; ms < 40; ms++)
 		passed += pass(&limit, 3, 100, BEFORE_WRAP + ms * MS);
 	assert_int_equal(passed, 6 + 39);
-	/* Half of the whole range later, which the difference's sign would take for the future. */
+	/* Half of the range later, which looks like the future to a signed difference. */
 	assert_int_equal(pass(&limit, 100, 100, BEFORE_WRAP + (1ULL << 57) + 5000 * NS_PER_SECOND),
 			 6);
 }
 
-/* Another thread's look at the clock may be older: no burst comes of it, nor a long silence. */
+/* The time of another thread may be older: that causes neither a burst nor a long pause. */
 static void test_older_clock(void **state)
 {
 	struct rate_limit limit = limit_of(0, 1000, 10, 0);
@@ -185,7 +185,7 @@ static void *attempt(void *argument)
 	return (void *)(uintptr_t)pass(argument, ATTEMPTS, 100, NS_PER_SECOND);
 }
 
-/* All queues together pass what the limit says, not each. */
+/* The limit applies to all RX queues together, not to each. */
 static void test_threads(void **state)
 {
 	struct rate_limit *limit = aligned_alloc(CACHE_LINE, sizeof(*limit));

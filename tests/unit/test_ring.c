@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The ring's own list: what the engine asks of it goes through, and nothing else does. */
+/* The restrictions of the ring: it accepts the engine's own operations, and no others. */
 #include "watchdog.h"
 
 #include <sys/eventfd.h>
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 
-/* Its ring is nobody else's business, but for this test. */
+/* Only this test needs its ring. */
 #include "dataplane/engine_uring.c"
 
 #define SKIP 77
@@ -37,7 +37,7 @@ static void ignore_shutdown(void *context)
 	*(int *)context += 100;
 }
 
-/* What the ring answers to one operation. */
+/* The ring's answer to one operation. */
 static int answer(struct uring *uring, uint8_t opcode, uint8_t flags)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
@@ -61,7 +61,7 @@ static int answer(struct uring *uring, uint8_t opcode, uint8_t flags)
 	return result;
 }
 
-/* In a child, because a sandbox is for good. */
+/* In a child, because a sandbox cannot be left. */
 static int child(void)
 {
 	static const uint8_t forbidden[] = {
@@ -85,7 +85,7 @@ static int child(void)
 	    sandbox_start(true))
 		return 1;
 	uring = open_engine_of(&handler, wakeup, stream[1]);
-	/* Its own work: a command, a wake-up, the end. */
+	/* The engine's own operations: a command, a wake-up, the end. */
 	if (send(stream[0], &ping, sizeof(ping), 0) != sizeof(ping))
 		return 2;
 	while (!heard) {
@@ -102,7 +102,7 @@ static int child(void)
 	}
 	if (answer(uring, IORING_OP_NOP, IOSQE_ASYNC) != -EACCES)
 		return 6;
-	/* No registering, and no way to lift the list. */
+	/* No registrations, and no way to lift the restrictions. */
 	if (register_with(uring, IORING_REGISTER_EVENTFD, &wakeup, 1) != -EACCES ||
 	    register_with(uring, IORING_REGISTER_RESTRICTIONS, NULL, 0) == 0)
 		return 7;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Rulesets: what a packet finds, and who holds the streams. */
+/* Rulesets: which stream a packet finds, and references to streams. */
 #include "watchdog.h"
 
 #include <arpa/inet.h>
@@ -9,7 +9,7 @@
 
 #define MANY 10000
 
-/* A stream without outputs and counters: all that a ruleset looks at. */
+/* A stream without outputs and counters, which a ruleset does not use. */
 static struct stream *new_stream(const char *source, const char *group, uint16_t port)
 {
 	struct stream *stream = calloc(1, sizeof(*stream));
@@ -33,7 +33,7 @@ static struct stream *find(const struct ruleset *ruleset, const char *source, co
 	return ruleset_find(ruleset, &dgram);
 }
 
-/* A ruleset that alone holds these streams. */
+/* A ruleset that holds the only references to these streams. */
 static struct ruleset *ruleset_of(struct stream **streams, unsigned int count)
 {
 	struct ruleset *ruleset;
@@ -82,7 +82,7 @@ static void test_one_source(void **state)
 	ruleset_free(ruleset);
 }
 
-/* (S,G) before (*,G), in whichever order they were given. */
+/* (S,G) before (*,G), whatever their order. */
 static void test_source_first(void **state)
 {
 	for (int swap = 0; swap < 2; swap++) {
@@ -142,7 +142,7 @@ static void test_duplicates(void **state)
 			 new_stream("2001:db8::9", "ff3e::1", 5000));
 }
 
-/* The i-th of many: one IPv4 group, port and source after the other, neighbours as admins write. */
+/* The i-th of many: successive IPv4 groups, ports and sources, as administrators assign them. */
 static void name_flow(unsigned int i, char source[16], char group[16], uint16_t *port)
 {
 	snprintf(source, 16, "10.0.%u.%u", i % 7, 1 + i % 251);
@@ -183,8 +183,7 @@ static void test_many(void **state)
 	watchdog_stop();
 }
 
-/* A stream lives as long as a ruleset or its opener holds it. AddressSanitizer sees both mistakes.
- */
+/* A stream lives as long as a ruleset or its opener holds it. AddressSanitizer reports mistakes. */
 static void test_references(void **state)
 {
 	struct stream *kept = new_stream(NULL, "239.1.1.1", 5000);
@@ -224,7 +223,7 @@ static uint32_t below(uint32_t limit)
 	return (seed >> 8) % limit;
 }
 
-/* Few groups, ports and sources, which share beginnings of every length. */
+/* Few groups, ports and sources, which share prefixes of every length. */
 static void random_flow(bool ipv4, struct xmc_addr *source, struct xmc_addr *group, uint16_t *port)
 {
 	assert_true(addr_parse(ipv4 ? "85.85.85.85" : "2001:5555:5555:5555::5555", source));
@@ -279,7 +278,7 @@ static bool beats(const struct rule *a, const struct rule *b)
 	return rule_host_bits(a) < rule_host_bits(b);
 }
 
-/* The most specific of those that take it, one after the other. */
+/* The most specific of those that match it, found one by one. */
 static struct stream *expected(struct stream *const *streams, unsigned int count,
 			       const struct xmc_datagram *dgram)
 {
@@ -337,7 +336,7 @@ static void test_against_reference(void **state)
 		}
 		ruleset_free(ruleset);
 	}
-	/* Not a test of nothing: prefixes did win, and so did rules of any port. */
+	/* The test has covered prefixes and rules of any port. */
 	assert_true(found > 10000);
 	assert_true(found_any > 10000);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Streams: the sockets of outputs, what is set on them, and what becomes of a failure. */
+/* Streams: the sockets of outputs, their options, and failures to open them. */
 #include "watchdog.h"
 #include "fds.h"
 
@@ -117,7 +117,7 @@ static void test_contents(void **state)
 	stream_put(stream);
 }
 
-/* Sending to it, as the egress thread does: bytes, or -errno. */
+/* Send a byte as the egress thread does. Returns 1 or -errno. */
 static int send_byte(const struct output *output)
 {
 	ssize_t n = sendto(output->fd, "x", 1, MSG_DONTWAIT, (const struct sockaddr *)&output->to,
@@ -126,7 +126,7 @@ static int send_byte(const struct output *output)
 	return n < 0 ? -errno : (int)n;
 }
 
-/* The socket sends only: what is sent to it is dropped, and fills no buffer. */
+/* The socket only sends: what it is sent is dropped and fills no buffer. */
 static void test_deaf(void **state)
 {
 	struct rule_output to = output_to("127.0.0.1", "");
@@ -150,8 +150,38 @@ static void test_deaf(void **state)
 	stream_put(stream);
 }
 
-/* Nobody listens at the destination, and the host says so with an ICMP error for each datagram.
- * None of them is the result of a later send, and none fills a queue. */
+/* Another socket cannot share the port of an output, to send as the relay or to receive answers. */
+static void test_port_is_not_shared(void **state)
+{
+	static const int options[] = {SO_REUSEADDR, SO_REUSEPORT};
+	struct rule_output to[] = {output_to("127.0.0.1", ""), output_to("239.2.2.2", "lo")};
+	struct rule rule = rule_with(to, 2);
+	struct stream_failure failure;
+	struct stream *stream;
+	const int on = 1;
+
+	assert_int_equal(stream_open(&stream, &rule, 1, &egress, NULL, &failure), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		struct sockaddr_in own = {.sin_family = AF_INET};
+		socklen_t length = sizeof(own);
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, options[i % 2], &on, sizeof(on)), 0);
+		(void)send_byte(&stream->outputs[i / 2]);
+		assert_int_equal(
+			getsockname(stream->outputs[i / 2].fd, (struct sockaddr *)&own, &length),
+			0);
+		assert_int_not_equal(own.sin_port, 0);
+		own.sin_addr.s_addr = htonl(i < 2 ? INADDR_ANY : INADDR_LOOPBACK);
+		assert_int_equal(bind(fd, (struct sockaddr *)&own, length), -1);
+		assert_int_equal(errno, EADDRINUSE);
+		close(fd);
+	}
+	stream_put(stream);
+}
+
+/* Nobody listens at the destination, so each datagram returns an ICMP error. None of them becomes
+ * the result of a later send, and none fills a queue. */
 static void test_icmp_errors(void **state)
 {
 	struct rule_output to[] = {output_to("127.0.0.1", ""), output_to("127.0.0.1", "lo"),
@@ -176,8 +206,8 @@ static void test_icmp_errors(void **state)
 	stream_put(stream);
 }
 
-/* An output whose interface is missing sends nothing, by no other interface either, until it has
- * one; the rule's other outputs do not care. */
+/* An output whose interface is missing sends nothing, not even by another interface, until there is
+ * one; the rule's other outputs are not affected. */
 static void test_output_away(void **state)
 {
 	struct rule_output to[] = {output_to("239.2.2.2", "no-such-if"),
@@ -194,7 +224,7 @@ static void test_output_away(void **state)
 
 		assert_true(output_socket_is_away(output->socket));
 		assert_int_equal(send_byte(output), -ENODEV);
-		if (geteuid() != 0) /* another interface than before takes CAP_NET_RAW */
+		if (geteuid() != 0) /* the change of an interface needs CAP_NET_RAW */
 			continue;
 		assert_int_equal(output_socket_follow(output->socket, loopback), 0);
 		assert_false(output_socket_is_away(output->socket));
@@ -228,7 +258,7 @@ static void test_route_changed(void **state)
 	stream_put(stream);
 }
 
-/* With not one interface there is no stream. */
+/* Without any interface there is no stream. */
 static void test_missing_interface(void **state)
 {
 	struct rule_output to[] = {output_to("127.0.0.1", "no-such-if"),
@@ -245,7 +275,7 @@ static void test_missing_interface(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
-/* At every point where the descriptors may run out: -EMFILE, never a leak, never another reason. */
+/* Wherever descriptors run out: -EMFILE, never another error, never a leak. */
 static void test_fd_limit(void **state)
 {
 	struct rule_output to[] = {output_to("127.0.0.1", ""), output_to("239.2.2.2", "lo"),
@@ -257,7 +287,7 @@ static void test_fd_limit(void **state)
 	int first;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	first = open("/dev/null", O_RDONLY | O_CLOEXEC); /* the lowest that is free */
+	first = open("/dev/null", O_RDONLY | O_CLOEXEC); /* the lowest free one */
 	close(first);
 	for (unsigned int room = 0; room < rule.nr_outputs; room++) {
 		struct rlimit tight = {.rlim_cur = (rlim_t)first + room, .rlim_max = old.rlim_max};
@@ -314,12 +344,12 @@ static void test_send_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_group_output),	  cmocka_unit_test(test_host_output),
-		cmocka_unit_test(test_contents),	  cmocka_unit_test(test_deaf),
-		cmocka_unit_test(test_references),	  cmocka_unit_test(test_output_away),
-		cmocka_unit_test(test_icmp_errors),	  cmocka_unit_test(test_route_changed),
-		cmocka_unit_test(test_missing_interface), cmocka_unit_test(test_fd_limit),
-		cmocka_unit_test(test_send_errors),
+		cmocka_unit_test(test_group_output),  cmocka_unit_test(test_host_output),
+		cmocka_unit_test(test_contents),      cmocka_unit_test(test_deaf),
+		cmocka_unit_test(test_references),    cmocka_unit_test(test_output_away),
+		cmocka_unit_test(test_icmp_errors),   cmocka_unit_test(test_port_is_not_shared),
+		cmocka_unit_test(test_route_changed), cmocka_unit_test(test_missing_interface),
+		cmocka_unit_test(test_fd_limit),      cmocka_unit_test(test_send_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

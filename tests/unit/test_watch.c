@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Watching a thread: asleep, busy, stuck; and a main thread that was away itself. */
+/* Heartbeats: of sleeping, busy and stuck threads, and of a main thread that was away itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ static void test_stuck(void **state)
 	assert_true(watch_look(&watch, 6, 21 * S));
 }
 
-/* A counter that has wrapped has moved, even to where watching began. */
+/* A counter that has wrapped has moved, even back to its first value. */
 static void test_zero(void **state)
 {
 	struct watch watch = {0};

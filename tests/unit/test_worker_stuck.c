@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A worker whose ingress thread does not come back from where it is: nothing that the main thread
- * calls waits for it, and nothing that it may still touch is freed. A program of its own, because a
- * stuck thread is the end of a process.
+ * A worker whose ingress thread is stuck: no call of the main thread waits for it, and nothing that
+ * it may still use is freed. A program of its own, because a stuck thread is the end of a process.
  */
 #include "watchdog.h"
 
@@ -18,7 +17,7 @@
 
 #define PATIENCE 2 /* seconds */
 
-/* ThreadSanitizer asks for it: the stuck thread is left on purpose. */
+/* Called by ThreadSanitizer: the stuck thread is left behind on purpose. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
@@ -54,7 +53,7 @@ static struct worker *open_stuck(struct ruleset **ruleset)
 	return worker;
 }
 
-/* Of this process. A thread that was called stuck is joined by nobody: it is only gone. */
+/* Threads of this process. Nobody joins a stuck thread; it only disappears from this number. */
 static unsigned int threads(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -90,14 +89,14 @@ static void test_stuck(void **state)
 	assert_true(stuck.overdue_ns >= PATIENCE * NS_PER_SECOND);
 	assert_true(stuck.cpu_ns < NS_PER_SECOND);
 	assert_true(worker_overdue_ns(worker) == stuck.overdue_ns);
-	/* At once from now on. */
+	/* From now on without waiting. */
 	assert_int_equal(worker_update(worker, ruleset), -EIO);
 	assert_int_equal(worker_stop(worker), -EIO);
 	worker_read(worker, &counters);
 	assert_int_equal(counters.kernel_frames, 64);
 	worker_close(worker);
 	worker_close(worker); /* still there */
-	/* It goes on, and touches all that it has; then it ends, as it was told. */
+	/* It continues, uses all that it has, and then ends as ordered. */
 	sem_post(&release);
 	while (threads() > threads_without_ingress)
 		sched_yield();
