@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "expect.h"
+#include "rules/aliases.h"
 #include "rules/change.h"
 #include "rules/schema.h"
 
@@ -384,6 +385,58 @@ static void test_lengths_of_any_port(void **state)
 	config_free(&config);
 }
 
+/* "a", "b" and every other name are interfaces, "a2" and "a3" mean "a"; "gone" and "lost" are none.
+ */
+static unsigned int resolve(const char *name)
+{
+	if (strcmp(name, "gone") == 0 || strcmp(name, "lost") == 0)
+		return 0;
+	return (unsigned int)name[0];
+}
+
+static const struct {
+	const char *rules[RULES_MAX + 1];
+	struct expected errors[3];
+} bad_aliases[] = {
+	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "b in 239.1.1.1:1@a2 out 1.1.1.2:1"},
+	 {{2, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"}}},
+	{{"a in 239.1.1.1:1@a3 out 239.1.1.1:1@a2"},
+	 {{1, 25, "239.1.1.1:1@a3", "the output is the rule's own input"}}},
+	{{"a in 239.1.1.1:1@b out 239.1.1.2:1@a out 239.1.1.2:1@a2"},
+	 {{1, 42, "239.1.1.2:1@a", "duplicate output"}}},
+	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.1:1@a2"},
+	 {{2, 24, "239.1.1.1:1@a", "rules that feed themselves: a -> b -> a"}}},
+};
+
+/* All names of an interface are the same. */
+static void test_aliases(void **state)
+{
+	static const char *const apart[] = {"a in 239.1.1.1:1@a out 239.1.1.2:1@b",
+					    "b in 239.1.1.2:1@a2 out 239.1.1.1:1@b2",
+					    "c in 239.1.1.3:1@gone out 239.1.1.4:1@lost",
+					    "d in 239.1.1.3:1@lost out 239.1.1.4:1@gone"};
+	struct errors errors = {0};
+	struct config config;
+
+	aliases_resolve_with(resolve);
+	for (size_t i = 0; i < sizeof(bad_aliases) / sizeof(bad_aliases[0]); i++) {
+		config_init(&config);
+		assert_int_equal(config_add_rules(&config, bad_aliases[i].rules,
+						  count_texts(bad_aliases[i].rules), "--rule",
+						  &errors),
+				 -EINVAL);
+		expect_errors(&errors, bad_aliases[i].errors, bad_aliases[i].rules[0]);
+		assert_int_equal(config.nr_rules, 0);
+	}
+	config_init(&config);
+	assert_int_equal(config_add_rules(&config, apart, 4, "--rule", &errors), 0);
+	/* They keep the names by which they were given. */
+	assert_string_equal(config.rules[1].iface, "a2");
+	assert_string_equal(config.rules[1].outputs[0].iface, "b2");
+	config_free(&config);
+	aliases_resolve_with(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_interfaces),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_lengths_of_any_port),
+		cmocka_unit_test(test_aliases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

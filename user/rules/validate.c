@@ -10,6 +10,7 @@
 
 #include "rules/feedback.h"
 #include "base/lookup.h"
+#include "rules/aliases.h"
 
 /* ---- one rule by itself ---- */
 
@@ -315,7 +316,7 @@ static int check_ifaces(const struct draft *draft, struct errors *errors)
 	return err;
 }
 
-int config_validate(const struct draft *draft, struct errors *errors)
+static int check(const struct draft *draft, struct errors *errors)
 {
 	unsigned int before = errors->count;
 	int err = check_rules(draft, errors);
@@ -327,4 +328,21 @@ int config_validate(const struct draft *draft, struct errors *errors)
 	if (!err && errors->count != before)
 		err = -EINVAL;
 	return err;
+}
+
+int config_validate(const struct draft *draft, struct errors *errors)
+{
+	struct draft unified = *draft;
+	int error = check(draft, errors);
+
+	/* Once more with one name for each interface: errors then show that name. */
+	if (!error)
+		error = aliases_unify(&unified.config, &draft->config);
+	if (error == -ENOENT)
+		return 0;
+	if (error)
+		return error;
+	error = check(&unified, errors);
+	config_free(&unified.config);
+	return error;
 }
