@@ -16,7 +16,7 @@ import time
 from control import Client
 from follow import (RULE, anew, detach_link, plug_input, plug_output, resumes, states, wait_active,
                     wait_pending, xdp_links)
-from harness import (BUILD, EXIT_REFUSED, Daemon, Sink, Star, check, diagnose, equal, interface_of, know,
+from harness import (BUILD, Daemon, Sink, Star, check, diagnose, equal, interface_of, know,
                      main, need, program, queue_drops, receive, receiver, rule_of, sender, start, test,
                      wait_until)
 from netns import Namespace, run
@@ -84,10 +84,6 @@ def alternative_names():
     source.sendto(b"one", ("239.1.1.1", 5000))
     equal(receive(output)[0], b"one", "payload")
     daemon.settle(steered=1)
-    refused = daemon.ctl("rule", "add", "b in 239.1.1.2:5000@in0 out 239.2.2.2:6001@lan",
-                         check=False)
-    equal(refused.returncode, 2, "exit code for an interface with two names")
-    check("by another of its names, wan" in refused.stderr, refused.stderr)
     star.relay.ip("link property del dev out0 altname lan")
     wait_pending(daemon, "its interface does not exist")
     star.relay.ip("link property add dev out0 altname lan")
@@ -100,15 +96,126 @@ def alternative_names():
     equal(receive(output)[0], b"two", "payload")
 
 
+def interfaces(daemon):
+    """Names of the interfaces that rules take in by, with their states and numbers of rules."""
+    return {one["name"]: (one["state"], one["rules"])
+            for one in json.loads(daemon.ctl("-j", "iface", "list").stdout)["interfaces"]}
+
+
 @test
 def two_names():
-    """An interface by two of its names in one file: refused, and told which"""
+    """An interface by two of its names: its rules share it, and each has its own way while both are"""
     star = Star()
     star.relay.ip("link property add dev in0 altname wan")
-    daemon = Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0", ready=False)
-    equal(daemon.process.wait(), EXIT_REFUSED, "exit code")
-    check(re.search("interface-failed iface=wan .*by another of its names, in0", daemon.process.log()),
-          "the reason is not told")
+    daemon = anew(Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0"))
+    outputs = [receiver(star.receiver, port, "239.2.2.2", "10.2.0.2") for port in (6000, 6001)]
+    source = sender(star.source, "10.1.0.1")
+
+    def relays(*groups):
+        for i, group in enumerate(groups):
+            source.sendto(b"one", (group, 5000))
+            equal(receive(outputs[i])[0], b"one", f"payload to {group}")
+
+    equal(interfaces(daemon), {"in0": ("active", 2)}, "interfaces")
+    equal(daemon.ctl("iface", "show", "wan").stdout, daemon.ctl("iface", "show", "in0").stdout,
+          "the interface by its other name")
+    relays("239.1.1.1", "239.1.1.2")
+    daemon.ctl("rule", "add", "c in 239.1.1.3:5000@wan out 239.2.2.2:6002@out0")
+    equal(interfaces(daemon), {"in0": ("active", 3)}, "interfaces")
+    # The name by which the interface is listed goes with the last rule that has it.
+    daemon.ctl("rule", "del", "a")
+    equal(interfaces(daemon), {"wan": ("active", 2)}, "interfaces without the rule by in0")
+    daemon.ctl("rule", "add", RULE)
+    relays("239.1.1.1", "239.1.1.2")
+    # One name goes: its rules wait, the other ones do not notice.
+    before = rule_of(daemon.stats(), "a")["received_packets"]
+    star.relay.ip("link property del dev in0 altname wan")
+    wait_pending(daemon, "wan does not exist", "b")
+    wait_pending(daemon, "wan does not exist", "c")
+    equal(interfaces(daemon), {"in0": ("active", 1), "wan": ("failed", 2)}, "interfaces, one name")
+    relays("239.1.1.1")
+    star.relay.ip("link property add dev in0 altname wan")
+    wait_active(daemon, "b")
+    equal(interfaces(daemon), {"in0": ("active", 3)}, "interfaces, both names")
+    relays("239.1.1.1", "239.1.1.2")
+    stats = daemon.settle()
+    equal(rule_of(stats, "a")["received_packets"], before + 2, "received by the rule that stayed")
+    equal(rule_of(stats, "b")["received_packets"], 3, "received by the rule that came and went")
+    equal(daemon.process.log().count("interface-ready"), 1, "times opened")
+
+
+@test
+def name_moves():
+    """A name goes from one input interface to another: its rules follow, and keep their counters"""
+    star = Star(sources=2)
+    star.relay.ip("link property add dev in0 altname wan")
+    daemon = anew(Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0"))
+    output = receiver(star.receiver, 6001, "239.2.2.2", "10.2.0.2")
+    sources = [sender(star.sources[i], f"10.1.{i}.1") for i in range(2)]
+    sources[0].sendto(b"one", ("239.1.1.2", 5000))
+    payload, address = output.recvfrom(100)
+    equal(payload, b"one", "payload")
+    star.relay.ip("link property del dev in0 altname wan")
+    star.relay.ip("link property add dev in1 altname wan")
+    wait_until(lambda: interfaces(daemon) == {"in0": ("active", 1), "wan": ("active", 1)},
+               "the rule is on the other interface")
+    wait_active(daemon, "b")
+    sources[1].sendto(b"two", ("239.1.1.2", 5000))
+    equal(output.recvfrom(100), (b"two", address), "payload and the relay's address")
+    equal(rule_of(daemon.settle(), "b")["received_packets"], 2, "received by the rule")
+
+
+@test
+def same_input():
+    """Two rules take in the same once their two names are one interface: the first one runs"""
+    star = Star()
+    daemon = anew(Daemon(star.relay, RULE, "b in 239.1.1.1:5000@wan out 239.2.2.2:6001@out0"))
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    source = sender(star.source, "10.1.0.1")
+    wait_pending(daemon, "wan does not exist", "b")
+    star.relay.ip("link property add dev in0 altname wan")
+    wait_pending(daemon, "rule a takes in the same: in0 and wan are one interface", "b")
+    equal(interfaces(daemon), {"in0": ("active", 2)}, "interfaces")
+    source.sendto(b"one", ("239.1.1.1", 5000))
+    equal(receive(output)[0], b"one", "payload")
+    daemon.ctl("rule", "del", "a")
+    wait_active(daemon, "b")
+
+
+@test
+def settings_by_another_name():
+    """Settings of an interface by another of its names than the rules have"""
+    star = Star(sources=2)
+    for i in range(2):
+        star.relay.ip(f"link property add dev in{i} altname wan{i}")
+    daemon = Daemon(star.relay, config="rules:\n"
+                    "  - a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0\n"
+                    "  - b in 239.1.1.1:5000@wan1 out 239.2.2.2:6001@out0\n"
+                    "interfaces: { wan0: { mode: skb }, in1: { mode: skb } }\n")
+    stats = daemon.stats()
+    equal([interface_of(stats, name)["mode"] for name in ("in0", "wan1")], ["skb", "skb"], "modes")
+
+
+@test
+def loop_by_another_name():
+    """Loops and duplicates are found whichever names the rules have, at the start and by a change"""
+    star = Star()
+    for device, name in (("in0", "wan"), ("out0", "lan")):
+        star.relay.ip(f"link property add dev {device} altname {name}")
+    back = "b in 239.2.2.2:6000@lan out 239.1.1.1:5000@wan"
+    tested = star.relay.run(program("xmcastd"), "-t", "--rule", RULE, "--rule", back, check=False)
+    equal(tested.returncode, 78, "exit code of -t")
+    check("a -> b -> a" in tested.stderr, tested.stderr)
+    daemon = anew(Daemon(star.relay, RULE))
+    for rule, words in ((back, "a -> b -> a"),
+                        ("b in 239.1.1.1:5000@wan out 239.2.2.2:6001@out0", "duplicate input"),
+                        ("b in 239.1.1.2:5000@wan out 239.1.1.2:5000@in0", "own input"),
+                        ("b in 239.1.1.2:5000@wan out 239.2.2.2@out0 out 239.2.2.2@lan",
+                         "duplicate output")):
+        refused = daemon.ctl("rule", "add", rule, check=False)
+        equal(refused.returncode, 2, f"exit code for {rule}")
+        check(words in refused.stderr, refused.stderr)
+    daemon.ctl("rule", "add", back.replace(" out ", " may_loop out "))
 
 
 @test

@@ -243,6 +243,7 @@ static char *open_streams(int *err)
 	struct stream *streams[3] = {0};
 	struct stream_failure failure;
 	struct ruleset *ruleset = NULL;
+	struct xmc_rule_key key;
 	char *text = NULL;
 
 	for (unsigned int i = 0; !*err && i < 3; i++) {
@@ -258,7 +259,8 @@ static char *open_streams(int *err)
 	if (!*err)
 		*err = ruleset_new(&ruleset, streams, 3);
 	if (!*err) {
-		text = strdup(ruleset_has(ruleset, &running.rules[2]) ? "has it" : "lacks it");
+		rule_key(&running.rules[2], &key);
+		text = strdup(ruleset_has(ruleset, &key) ? "has it" : "lacks it");
 		*err = text ? 0 : -ENOMEM;
 	}
 	ruleset_free(ruleset);

@@ -157,7 +157,7 @@ static void test_sums(void **state)
 	assert_int_equal(t.rate_limited, 10 + 20);
 	assert_int_equal(t.dropped, 3 * (5 + 7) + 6 * 100 + 6 * 1000);
 	assert_int_equal(t.buffer_exhausted, 3 * 3);
-	assert_int_equal(books_kernel_drops(&stats->books->workers[0].state), 12);
+	assert_int_equal(kernel_drops(&stats->books->workers[0].state), 12);
 	stats_free(stats);
 	stats_free(NULL);
 }

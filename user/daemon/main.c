@@ -3,6 +3,7 @@
  * signals, timers and the control socket until told to stop. */
 #include <errno.h>
 #include <malloc.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,16 +32,16 @@
 #include "daemon/sinks.h"
 #include "daemon/statistics.h"
 #include "daemon/watchdog.h"
+#include "rules/aliases.h"
 
-/* What an event of the main loop is about; relay_watch() has 0. */
+/* What an event of the main loop is about. */
 enum source {
-	SOURCE_WORKER,
+	SOURCE_RELAY,
 	SOURCE_SIGNAL,
 	SOURCE_SECOND,
 	SOURCE_CONTROL,
 	SOURCE_EXPORTER,
 	SOURCE_HOOK,
-	SOURCE_NETWORK,
 	SOURCE_LAUNCHER,
 	SOURCE_SERVICE,
 };
@@ -214,8 +215,8 @@ static int run(struct daemon *daemon)
 			return -errno;
 		for (int i = 0; i < count; i++) {
 			switch (events[i].data.u64) {
-			case SOURCE_WORKER:
-				if (relay_failed(daemon->relay))
+			case SOURCE_RELAY:
+				if (relay_run(daemon->relay))
 					return -EIO;
 				break;
 			case SOURCE_SIGNAL:
@@ -235,10 +236,6 @@ static int run(struct daemon *daemon)
 				break;
 			case SOURCE_LAUNCHER:
 				launcher_run(daemon->launcher);
-				break;
-			case SOURCE_NETWORK:
-				if (relay_follow(daemon->relay))
-					return -EIO;
 				break;
 			case SOURCE_SERVICE:
 				service_run(daemon);
@@ -404,9 +401,7 @@ static int open_relay(struct daemon *daemon)
 
 static int watch_relay(struct daemon *daemon)
 {
-	int err = relay_watch(daemon->relay, daemon->epoll_fd);
-
-	return err ? err : watch(daemon, relay_follow_fd(daemon->relay), SOURCE_NETWORK);
+	return watch(daemon, relay_fd(daemon->relay), SOURCE_RELAY);
 }
 
 /* The start, in this order. Whatever a step has said itself, one line says which it was. */
@@ -495,6 +490,7 @@ int main(int argc, char **argv)
 		options_free(&daemon.options);
 		return code ? code : streams_flush("xmcastd");
 	}
+	aliases_resolve_with(if_nametoindex);
 	service_open(&daemon);
 	code = load(&daemon);
 	if (!code)

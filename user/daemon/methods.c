@@ -100,16 +100,7 @@ static void method_stats_reset_peaks(void *context, const json_t *params,
 
 /* ---- interfaces ---- */
 
-static unsigned int count_rules(const struct config *config, const char *iface)
-{
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < config->nr_rules; i++)
-		count += strcmp(config->rules[i].iface, iface) == 0;
-	return count;
-}
-
-/* null: it is not at work. */
+/* null: it is not open. */
 static json_t *attachment_json(const struct relay *relay, const char *iface)
 {
 	struct relay_attachment attachment;
@@ -125,7 +116,7 @@ static json_t *attachment_json(const struct relay *relay, const char *iface)
 			 attachment.pins, "maps", maps);
 }
 
-/* What the kernel says now; nothing of one that has gone. */
+/* With what the kernel says now; nothing about one that is gone. */
 static json_t *iface_json(const struct relay *relay, const struct books *books,
 			  const struct interface_counts *iface)
 {
@@ -141,7 +132,7 @@ static json_t *iface_json(const struct relay *relay, const struct books *books,
 	json_put(&object, "program_id",
 		 err || !link.xdp_program ? json_null() : number(link.xdp_program));
 	json_put(&object, "attach", attachment_json(relay, iface->name));
-	json_put(&object, "rules", number(count_rules(relay_config(relay), iface->name)));
+	json_put(&object, "rules", number(relay_rules(relay, iface->name)));
 	return object;
 }
 
@@ -161,21 +152,23 @@ static void method_iface_show(void *context, const json_t *params, struct contro
 {
 	const char *name = control_param_string(params, "name", reply);
 	const struct daemon *daemon = context;
+	const char *listed;
 	struct books *books;
 	unsigned int i = 0;
 
 	if (!name)
 		return;
-	books = relay_books(daemon->relay, 0, 0);
-	if (!books)
-		return;
-	while (i < books->nr_interfaces && strcmp(books->interfaces[i].name, name) != 0)
-		i++;
-	if (i < books->nr_interfaces)
-		reply->result = iface_json(daemon->relay, books, &books->interfaces[i]);
-	else
+	listed = relay_interface(daemon->relay, name);
+	if (!listed) {
 		control_fail(reply, CONTROL_NOT_FOUND, "no rule takes in from an interface %.100s",
 			     name);
+		return;
+	}
+	books = relay_books(daemon->relay, 0, 0);
+	while (books && i < books->nr_interfaces && strcmp(books->interfaces[i].name, listed) != 0)
+		i++;
+	if (books && i < books->nr_interfaces)
+		reply->result = iface_json(daemon->relay, books, &books->interfaces[i]);
 	books_free(books);
 }
 

@@ -126,11 +126,11 @@ static int keep_settings(const struct relay *relay, struct config *next)
 	if (!ifaces)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < running->nr_ifaces; i++) {
-		if (relay_uses(relay, running->ifaces[i].name))
+		if (relay_interface(relay, running->ifaces[i].name))
 			ifaces[count++] = running->ifaces[i];
 	}
 	for (unsigned int i = 0; i < next->nr_ifaces; i++) {
-		if (!relay_uses(relay, next->ifaces[i].name))
+		if (!relay_interface(relay, next->ifaces[i].name))
 			ifaces[count++] = next->ifaces[i];
 	}
 	free(next->ifaces);

@@ -149,10 +149,7 @@ struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_data
 	return NULL;
 }
 
-bool ruleset_has(const struct ruleset *ruleset, const struct rule *rule)
+bool ruleset_has(const struct ruleset *ruleset, const struct xmc_rule_key *key)
 {
-	struct xmc_rule_key key;
-
-	rule_key(rule, &key);
-	return ruleset && find(ruleset, &key)->stream != NULL;
+	return find(ruleset, key)->stream != NULL;
 }

@@ -33,7 +33,7 @@ void ruleset_free(struct ruleset *ruleset);
  * port and with any port; the number of rules does not matter. */
 struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_datagram *dgram);
 
-/* Does it have a stream with the input of this rule? Accepts NULL, which has none. */
-bool ruleset_has(const struct ruleset *ruleset, const struct rule *rule);
+/* Does it have a stream with this key? */
+bool ruleset_has(const struct ruleset *ruleset, const struct xmc_rule_key *key);
 
 #endif

@@ -2,12 +2,9 @@
 #include "relay/books.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
-#include "relay/relay_internal.h"
-
-/* ---- reading ---- */
+#include "relay/state.h"
 
 struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
 			unsigned int workers)
@@ -42,73 +39,32 @@ void books_free(struct books *books)
 	free(books);
 }
 
-/* The smaller one; in the first round `value`. */
-static unsigned int least(unsigned int so_far, unsigned int value, unsigned int round)
-{
-	return round && so_far < value ? so_far : value;
-}
-
-static void read_output(const struct output *output, unsigned int nr_shards,
-			struct output_counts *counts)
-{
-	counts->reason = output->reason;
-	for (unsigned int i = 0; i < nr_shards; i++) {
-		const struct output_shard *shard = &output->shards[i];
-		unsigned int segments, max_size;
-
-		/* First what follows the submission, see books.h. */
-		counts->sent += counter_read(&shard->sent);
-		counts->sent_bytes += counter_read(&shard->sent_bytes);
-		counts->gso_refused += counter_read(&shard->gso_refused);
-		/* Each shard learns its limits by itself: show the lowest. */
-		gso_limits(&shard->gso, &segments, &max_size);
-		counts->gso_segments = least(counts->gso_segments, segments, i);
-		counts->gso_max_size = least(counts->gso_max_size, max_size, i);
-		for (unsigned int j = 0; j < SEND_ERRORS; j++)
-			counts->errors[j] += counter_read(&shard->errors[j]);
-		counts->submitted += counter_read(&shard->submitted);
-		counts->rate_limited += counter_read(&shard->rate_limited);
-	}
-}
-
 static void read_route(const struct route *route, struct rule_counts *counts,
 		       struct output_counts *outputs)
 {
-	const struct stream *stream = route->stream;
+	const struct path *path = route->path;
 
 	counts->id = route->id;
 	counts->since_ns = route->since_ns;
 	counts->rule = route->rule;
-	counts->state = "active";
-	if (route->rule->disabled) {
-		counts->state = "disabled";
-	} else {
-		counts->reason = route_reason(route);
-		if (counts->reason)
-			counts->state = "pending";
-	}
+	counts->reason = route_reason(route);
+	counts->state = !route->arrival ? "disabled" : counts->reason ? "pending" : "active";
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++) {
 		outputs[i].rule = &route->rule->outputs[i];
-		if (stream)
-			read_output(&stream->outputs[i], stream->nr_shards, &outputs[i]);
+		if (path)
+			path->operations->read_output(path, i, &outputs[i]);
 	}
-	if (!stream)
-		return;
-	counts->latency = stream->latency;
-	counts->nr_latency = stream->nr_shards;
 	/* After its outputs, see books.h. */
-	for (unsigned int i = 0; i < stream->nr_shards; i++) {
-		counts->received += counter_read(&stream->shards[i].received);
-		counts->received_bytes += counter_read(&stream->shards[i].received_bytes);
-	}
+	if (path)
+		path->operations->read(path, counts);
 }
 
 static void read_intake(const struct intake *intake, struct interface_counts *counts,
 			struct worker_counts *workers)
 {
 	counts->name = intake->name;
-	counts->state = intake->failed ? "failed" : intake->impaired ? "impaired" : "active";
-	counts->reason = intake->failed || intake->impaired ? intake->reason : NULL;
+	counts->reason = intake_reason(intake);
+	counts->state = !counts->reason ? "active" : intake_is_open(intake) ? "impaired" : "failed";
 	counts->nr_workers = intake->nr_workers;
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		workers[i].iface = intake->name;
@@ -124,7 +80,7 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 	}
 }
 
-struct books *relay_books(const struct relay *relay, size_t first, size_t most)
+struct books *books_read(const struct relay *relay, size_t first, size_t most)
 {
 	unsigned int all = relay->config.nr_rules;
 	unsigned int begin = first < all ? (unsigned int)first : all;
@@ -147,7 +103,7 @@ struct books *relay_books(const struct relay *relay, size_t first, size_t most)
 	books->retired = relay->retired;
 	books->taken_ns = clock_ns();
 	books->uptime_seconds = (books->taken_ns - relay->started_ns) / NS_PER_SECOND;
-	/* Rules before interfaces: from the last stage of a packet to the first, see books.h. */
+	/* Rules before interfaces: from the last stage of a packet to the first. */
 	outputs = 0;
 	for (unsigned int i = 0; i < count; i++) {
 		books->rules[i].first_output = outputs;
@@ -163,70 +119,11 @@ struct books *relay_books(const struct relay *relay, size_t first, size_t most)
 	return books;
 }
 
-/* ---- sums ---- */
-
-uint64_t books_kernel_drops(const struct worker_state *state)
-{
-	/* rx_dropped includes those that found the fill ring empty. */
-	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
-}
-
-static void add_worker(const struct worker_state *state, struct total_counts *totals)
-{
-	totals->submitted += state->submitted;
-	totals->sent += state->sent;
-	totals->sent_bytes += state->sent_bytes;
-	totals->send_errors += state->send_errors;
-	totals->rate_limited += state->rate_limited;
-	totals->received += state->received;
-	totals->dropped += books_kernel_drops(state);
-	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
-		totals->dropped += state->drops[i];
-	totals->buffer_exhausted += state->kernel.fill_ring_empty;
-}
-
 void books_sum(const struct books *books, struct total_counts *totals)
 {
 	*totals = books->retired;
 	for (unsigned int i = 0; i < books->nr_interfaces; i++)
 		totals->steered += books->interfaces[i].verdicts[XMC_STEERED];
 	for (unsigned int i = 0; i < books->nr_workers; i++)
-		add_worker(&books->workers[i].state, totals);
-}
-
-/* ---- what is gone ---- */
-
-void relay_retire_intake(struct relay *relay, const struct intake *intake)
-{
-	uint64_t verdicts[XMC_REASONS];
-
-	if (intake->steer && !steer_verdicts(intake->steer, verdicts))
-		relay->retired.steered += verdicts[XMC_STEERED];
-	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		struct worker_state state;
-
-		worker_read(intake->workers[i], &state);
-		add_worker(&state, &relay->retired);
-	}
-}
-
-/* ---- attachment ---- */
-
-bool relay_attachment(const struct relay *relay, const char *iface,
-		      struct relay_attachment *attachment)
-{
-	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		const struct intake *intake = relay->intakes[i];
-		const struct pins *pins;
-
-		if (!intake->attached || strcmp(intake->name, iface) != 0)
-			continue;
-		pins = steer_pins(intake->steer);
-		attachment->external = intake->external;
-		attachment->pins = intake->external ? pins->folder : NULL;
-		for (enum pin pin = 0; pin < NR_PINS; pin++)
-			attachment->maps[pin] = pins_map_id(pins, pin);
-		return true;
-	}
-	return false;
+		totals_add_worker(totals, &books->workers[i].state);
 }

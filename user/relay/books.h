@@ -22,6 +22,8 @@
 
 #include "relay/counts.h"
 
+struct relay;
+
 struct books {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC: when they were read */
 	uint64_t uptime_seconds;
@@ -43,11 +45,11 @@ struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int i
 			unsigned int workers);
 void books_free(struct books *books); /* takes NULL */
 
-/* The totals of all interfaces and workers, also of those that are gone: never less than in an
- * before. */
+/* The totals of all interfaces and workers, also of those that are gone: never less than before. */
 void books_sum(const struct books *books, struct total_counts *totals);
 
-/* Packets that the kernel dropped on a worker's socket, each counted once. */
-uint64_t books_kernel_drops(const struct worker_state *state);
+/* The counters now of up to `most` rules from the `first` on, and of everything else. NULL: no
+ * memory. */
+struct books *books_read(const struct relay *relay, size_t first, size_t most);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counters of what runs, as plain numbers: what a snapshot (books.h) consists of. No functions.
- * Names, rules and reasons belong to the relay and are valid until its next change.
+ * The counters of what runs, as plain numbers, and their sums: what a snapshot (books.h) consists
+ * of. The bottom of user/relay: every other unit of it may include this. Main thread.
  */
 #ifndef XMCAST_RELAY_COUNTS_H
 #define XMCAST_RELAY_COUNTS_H
@@ -13,7 +13,10 @@
 #include "base/histogram.h"
 #include "dataplane/send_error.h"
 #include "dataplane/worker.h"
+#include "relay/reason.h"
 #include "rules/rule.h"
+
+/* Names, rules and reasons in these belong to the relay and are valid until its next change. */
 
 struct output_counts {
 	const struct rule_output *rule;
@@ -42,7 +45,7 @@ struct rule_counts {
 	 * because few readers need them. */
 	const struct histogram *latency;
 	unsigned int nr_latency;
-	unsigned int first_output; /* its outputs, in the rule's order, among all outputs */
+	unsigned int first_output; /* its outputs, in the rule's order, among the books' outputs */
 };
 
 struct interface_counts {
@@ -74,5 +77,19 @@ struct total_counts {
 	uint64_t dropped;	   /* steered, but dropped by the kernel or by an ingress thread */
 	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
 };
+
+/* What a change of the configuration did to the rules. */
+struct relay_change {
+	unsigned int added;
+	unsigned int removed;
+	unsigned int replaced;
+	unsigned int pending; /* of those added and replaced */
+};
+
+/* Packets that the kernel dropped on a worker's socket, each counted once. */
+uint64_t kernel_drops(const struct worker_state *state);
+
+/* Add what a worker has counted. */
+void totals_add_worker(struct total_counts *totals, const struct worker_state *state);
 
 #endif

@@ -11,61 +11,78 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "relay/outputs.h"
-#include "relay/follow_intakes.h"
-#include "relay/relay_internal.h"
-#include "relay/plan.h"
 #include "links/watch.h"
+#include "relay/outputs.h"
+#include "relay/plan.h"
+#include "relay/schedule.h"
 
-
-/* Between two looks: changes come in bursts, an interface that is made anew announces itself five
- * times. */
-#define LOOK_EVERY_NS (50 * NS_PER_MS)
-
-/* Between two looks if nothing was announced: an XDP program that is attached or detached by a
- * bpf_link is not, and half of the second that rules may take to resume is left then. */
-#define LOOK_AT_LEAST_NS (500 * NS_PER_MS)
-
-/* Between the beginnings of two rounds through the outputs, and outputs of one turn of a round: a
- * turn takes a millisecond, and then others have theirs. */
-#define ROUND_EVERY_NS NS_PER_SECOND
-#define ROUND_TURN     64
-#define TURN_EVERY_NS  (5 * NS_PER_MS)
-
-/* Between two tries of rules that wait for their outputs, first and at most. */
-#define RETRY_FIRST_NS (250 * NS_PER_MS)
-#define RETRY_MOST_NS  (10 * NS_PER_SECOND)
+/* What many interfaces that change at once may take of the main thread's time in one turn: a
+ * control client waits meanwhile, and so does the service manager's watchdog. */
+#define TURN_NS (40 * NS_PER_MS)
 
 struct follow {
 	struct relay *relay;
 	struct link_watch *watch; /* NULL: there is none */
-	int epoll_fd;		  /* of the watch and the timer */
 	int timer_fd;
-	struct followed_outputs outputs;
-	uint64_t generation; /* of the rules that `outputs` are of */
-	bool look;	     /* something has changed */
-	uint64_t looked_ns;
-	bool roads_changed; /* addresses or routes have */
-	uint64_t round_ns;  /* when the last round through the outputs began */
-	unsigned int next;  /* rule of it */
-	bool round;	    /* it runs */
-	uint64_t retry_ns;  /* when pending rules are tried again; UINT64_MAX: there are none */
-	uint64_t delay_ns;  /* from then to the next time */
-	uint64_t retried_ns;
+	struct schedule schedule;
+	uint64_t intakes_ns; /* when the first intake that failed may be tried again, or NEVER_NS */
+	unsigned int next_intake; /* where the next turn through those begins */
+	struct outputs outputs;
+	uint64_t generation;	/* of the configuration that they are of */
+	unsigned int next_rule; /* of the round through the outputs */
 };
 
-/* ---- events ---- */
+/* ---- what is announced ---- */
 
-static bool concerns(const struct follow *follow, const struct link *link)
+static bool concerns(const struct arrival *arrival, const struct link *link)
 {
-	return intakes_concern(follow->relay, link) || outputs_concern(&follow->outputs, link);
+	return link->ifindex == arrival->link.ifindex || link_may_be_called(link, arrival->name);
 }
 
-/* What a rule waits for may be there now. */
-static void expect_change(struct follow *follow)
+static bool has_joined_ipv6(const struct relay *relay, const struct intake *intake)
 {
-	follow->retry_ns = follow->retried_ns + RETRY_FIRST_NS;
-	follow->delay_ns = RETRY_FIRST_NS;
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct route *route = relay->routes[i];
+
+		if (route->joined && route->arrival->intake == intake &&
+		    !addr_is_ipv4(&route->rule->group))
+			return true;
+	}
+	return false;
+}
+
+/* Are memberships missing from an intake that has, or had, this MTU? */
+static bool loses_members(const struct relay *relay, const struct intake *intake, uint32_t mtu)
+{
+	return mtu &&
+	       (mtu < IPV4_MIN_MTU || (mtu < IPV6_MIN_MTU && has_joined_ipv6(relay, intake)));
+}
+
+/* It may be over by the time we look, so note what matters. */
+static void note(const struct relay *relay, struct intake *intake, const struct link_event *event)
+{
+	if (intake->state == INTAKE_FAILED)
+		backoff_forget(&intake->backoff);
+	else if (intake->state != INTAKE_LOST && event->link.ifindex == intake->ifindex &&
+		 (event->kind == LINK_EVENT_GONE || loses_members(relay, intake, event->link.mtu)))
+		intake_lose(intake);
+}
+
+static void on_link(struct follow *follow, const struct link_event *event)
+{
+	const struct relay *relay = follow->relay;
+	bool concerned = outputs_concern(&follow->outputs, &event->link);
+
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
+		if (!concerns(relay->arrivals[i], &event->link))
+			continue;
+		note(relay, relay->arrivals[i]->intake, event);
+		concerned = true;
+	}
+	if (!concerned)
+		return;
+	follow->schedule.changed = true;
+	schedule_expect(&follow->schedule);
 }
 
 static void on_event(void *context, const struct link_event *event)
@@ -75,28 +92,24 @@ static void on_event(void *context, const struct link_event *event)
 	switch (event->kind) {
 	case LINK_EVENT_CHANGED:
 	case LINK_EVENT_GONE:
-		if (!concerns(follow, &event->link))
-			return;
-		intakes_note(follow->relay, event);
-		follow->look = true;
-		expect_change(follow);
+		on_link(follow, event);
 		break;
 	case LINK_EVENT_ADDRESS:
-		follow->roads_changed = true;
-		expect_change(follow);
+		follow->schedule.routes_changed = true;
+		schedule_expect(&follow->schedule);
 		break;
 	case LINK_EVENT_ROUTE:
-		follow->roads_changed = true;
+		follow->schedule.routes_changed = true;
 		break;
 	default:
 		break;
 	}
 }
 
-static void look_at_everything(struct follow *follow)
+static void expect_everything(struct follow *follow)
 {
-	follow->look = follow->roads_changed = true;
-	expect_change(follow);
+	follow->schedule.changed = follow->schedule.routes_changed = true;
+	schedule_expect(&follow->schedule);
 }
 
 static void read_watch(struct follow *follow)
@@ -106,171 +119,337 @@ static void read_watch(struct follow *follow)
 	if (!err)
 		return;
 	log_debug("link-events-lost", LOG_ERROR(err));
-	look_at_everything(follow);
+	expect_everything(follow);
+}
+
+/* ---- intakes ---- */
+
+/* What is known of an intake's interface: by a name that still means it, otherwise by any of its
+ * names. NULL: none could be queried in this look. */
+static const struct arrival *find_seen(const struct relay *relay, const struct intake *intake)
+{
+	const struct arrival *seen = NULL;
+
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
+		const struct arrival *arrival = relay->arrivals[i];
+
+		if (arrival->intake != intake || !arrival->known)
+			continue;
+		if (arrival->link.ifindex == intake->ifindex)
+			return arrival;
+		if (!seen)
+			seen = arrival;
+	}
+	return seen;
+}
+
+static void give_up(struct relay *relay, struct intake *intake, const char *why)
+{
+	if (intake_stop(intake))
+		relay->broken = true;
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		struct route *route = relay->routes[i];
+
+		if (route->arrival && route->arrival->intake == intake)
+			route_leave(route, relay->membership);
+	}
+	intake_give_up(intake, why);
+}
+
+/* Give up the intakes that have lost their interfaces. False: the turn is over. */
+static bool close_lost(struct relay *relay, bool asked, uint64_t until_ns)
+{
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		struct intake *intake = relay->intakes[i];
+		const struct arrival *seen = find_seen(relay, intake);
+		const char *why;
+
+		if (!seen || !intake_is_open(intake))
+			continue;
+		why = intake_check(intake, &seen->link, asked);
+		if (!why && loses_members(relay, intake, intake->link.mtu))
+			why = "has too small an MTU for IPv6 now";
+		if (!why)
+			continue;
+		give_up(relay, intake, why);
+		if (clock_ns() >= until_ns)
+			return false;
+	}
+	return true;
+}
+
+/* Is there an intake of the same interface that is preferred: one that runs, or the first one? */
+static bool has_better(const struct relay *relay, const struct arrival *arrival)
+{
+	const struct intake *own = arrival->intake;
+
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		const struct intake *other = relay->intakes[i];
+
+		if (other == own || !other->ifindex || other->ifindex != arrival->link.ifindex)
+			continue;
+		if (intake_is_open(other) != intake_is_open(own) ? intake_is_open(other)
+								 : other->index < own->index)
+			return true;
+	}
+	return false;
+}
+
+/* Which names mean another interface than that of their intake? */
+static bool find_stale(const struct relay *relay)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		struct intake *intake = relay->intakes[i];
+		const struct arrival *seen = find_seen(relay, intake);
+
+		if (seen && !intake_is_open(intake))
+			intake->ifindex = seen->link.ifindex;
+	}
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
+		struct arrival *arrival = relay->arrivals[i];
+
+		arrival->stale =
+			arrival->known && (arrival->link.ifindex != arrival->intake->ifindex ||
+					   has_better(relay, arrival));
+		any |= arrival->stale;
+	}
+	return any;
+}
+
+/* Bring up the intakes whose time has come. Round-robin, so that an interface that comes and goes
+ * cannot starve the others. False: the turn is over. */
+static bool open_failed(struct follow *follow, uint64_t until_ns, bool *opened)
+{
+	struct relay *relay = follow->relay;
+
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		unsigned int next = follow->next_intake++ % relay->nr_intakes;
+		struct intake *intake = relay->intakes[next];
+		const struct arrival *seen = find_seen(relay, intake);
+		uint64_t due_ns = backoff_due(&intake->backoff);
+
+		if (!seen || intake->state != INTAKE_FAILED ||
+		    !intake_can_open(intake, &seen->link, &relay->config))
+			continue;
+		if (clock_ns() < due_ns) {
+			if (due_ns < follow->intakes_ns)
+				follow->intakes_ns = due_ns;
+			continue;
+		}
+		plan_bring_up(relay, intake);
+		*opened |= intake_is_open(intake);
+		if (!intake_is_open(intake) && backoff_due(&intake->backoff) < follow->intakes_ns)
+			follow->intakes_ns = backoff_due(&intake->backoff);
+		if (clock_ns() >= until_ns)
+			return false;
+	}
+	return true;
+}
+
+/* True: all was looked at; otherwise come again soon. *opened: rules have new paths. */
+static bool look_at_intakes(struct follow *follow, bool asked, bool *opened)
+{
+	struct relay *relay = follow->relay;
+	uint64_t until_ns = asked ? NEVER_NS : clock_ns() + TURN_NS;
+
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++)
+		arrival_query(relay->arrivals[i]);
+	for (unsigned int i = 0; asked && i < relay->nr_intakes; i++)
+		backoff_forget(&relay->intakes[i]->backoff);
+	follow->intakes_ns = NEVER_NS;
+	/* All that go before any that comes: two may have swapped their names. */
+	if (!close_lost(relay, asked, until_ns))
+		return false;
+	if (find_stale(relay)) {
+		plan_retry(relay);
+		*opened = true;
+	}
+	return open_failed(follow, until_ns, opened);
+}
+
+/* ---- outputs ---- */
+
+/* An interface that is an input, too, is reported by its intake. */
+static void report_output(const struct relay *relay, const struct output_interface *interface)
+{
+	const char *name = interface->name;
+	char reason[REASON_SIZE];
+
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
+		if (strcmp(relay->arrivals[i]->name, name) == 0)
+			return;
+	}
+	if (!interface->reason) {
+		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(name));
+		return;
+	}
+	explain(reason, 0, "output interface %s %s", name,
+		interface->link.ifindex ? "is down: set it up" : "does not exist");
+	log_event(LOG_LEVEL_ERROR, "interface-impaired", LOG_IFACE(name),
+		  LOG_TEXT("reason", reason));
+}
+
+/* False: not all could be queried; come again soon. */
+static bool look_at_outputs(struct follow *follow)
+{
+	bool all = outputs_query(&follow->outputs);
+
+	for (unsigned int i = 0; i < follow->outputs.count; i++) {
+		if (follow->outputs.list[i].news)
+			report_output(follow->relay, &follow->outputs.list[i]);
+	}
+	return all;
+}
+
+/* `every`: rules have new paths. */
+static void apply_outputs(struct follow *follow, bool every)
+{
+	const struct relay *relay = follow->relay;
+	bool done = true;
+
+	if (!every && !outputs_have_changed(&follow->outputs))
+		return;
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct route *route = relay->routes[i];
+
+		if (route->path)
+			done &= outputs_apply(&follow->outputs, route->path, route->rule, every);
+	}
+	outputs_settle(&follow->outputs, done);
+}
+
+/* The next turn of a round through the outputs of all rules. */
+static void refresh_outputs(struct follow *follow)
+{
+	const struct relay *relay = follow->relay;
+	struct schedule *schedule = &follow->schedule;
+	unsigned int left = ROUND_TURN;
+
+	if (!schedule->in_round) {
+		schedule->routes_changed = false;
+		schedule->in_round = true;
+		schedule->round_ns = clock_ns();
+		follow->next_rule = 0;
+	}
+	for (; left && follow->next_rule < relay->config.nr_rules; follow->next_rule++) {
+		struct path *path = relay->routes[follow->next_rule]->path;
+
+		for (unsigned int i = 0; path && i < path->nr_outputs; i++) {
+			path->operations->refresh(path, i);
+			left -= left > 0;
+		}
+	}
+	schedule->in_round = follow->next_rule < relay->config.nr_rules;
 }
 
 /* ---- looking ---- */
 
-/* Rules that wait for something else than their intake. */
-static void retry_rules(struct follow *follow, uint64_t now)
+static void retry_rules(struct follow *follow, uint64_t now_ns)
 {
-	struct relay *relay = follow->relay;
-
-	if (!relay_has_waiting(relay)) {
-		follow->retry_ns = UINT64_MAX;
-		return;
-	}
-	if (follow->retry_ns == UINT64_MAX)
-		expect_change(follow);
-	if (now < follow->retry_ns)
-		return;
-	relay_retry_rules(relay);
-	outputs_apply(&follow->outputs, relay, true);
-	follow->retried_ns = now;
-	follow->retry_ns = now + follow->delay_ns;
-	follow->delay_ns =
-		follow->delay_ns * 2 > RETRY_MOST_NS ? RETRY_MOST_NS : follow->delay_ns * 2;
+	plan_retry(follow->relay);
+	apply_outputs(follow, true);
+	schedule_retried(&follow->schedule, now_ns);
 }
 
-static void look(struct follow *follow)
+static bool has_waiting(const struct relay *relay)
+{
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		if (route_is_waiting(relay->routes[i]))
+			return true;
+	}
+	return false;
+}
+
+/* `asked`: an administrator wants everything to be tried. */
+static void look(struct follow *follow, bool asked)
 {
 	struct relay *relay = follow->relay;
-	bool at_outputs = follow->look || !follow->watch;
-	bool reopened;
+	struct schedule *schedule = &follow->schedule;
+	bool at_outputs = schedule->changed || !follow->watch;
+	bool opened = false;
+	bool waiting;
 
-	follow->looked_ns = clock_ns();
-	follow->look = !intakes_follow(relay, false, &reopened);
+	schedule->looked_ns = clock_ns();
+	schedule->changed = !look_at_intakes(follow, asked, &opened);
 	if (follow->generation != relay->generation) {
-		if (outputs_collect(&follow->outputs, relay)) /* no memory: soon again */
+		if (outputs_collect(&follow->outputs, &relay->config)) {
+			schedule->changed = true;
 			return;
+		}
 		follow->generation = relay->generation;
-		at_outputs = reopened = true;
+		at_outputs = opened = true;
 	}
-	if (at_outputs && !outputs_query(&follow->outputs, relay))
-		follow->look = true; /* soon again */
-	if (at_outputs || reopened)
-		outputs_apply(&follow->outputs, relay, reopened);
-	retry_rules(follow, follow->looked_ns);
-}
-
-static void run_round(struct follow *follow, uint64_t now)
-{
-	if (!follow->round && follow->roads_changed && now >= follow->round_ns + ROUND_EVERY_NS) {
-		follow->roads_changed = false;
-		follow->round = true;
-		follow->round_ns = now;
-		follow->next = 0;
-		/* A rule may have waited for the address or the route. */
-		retry_rules(follow, now);
-	}
-	if (follow->round)
-		follow->round = outputs_refresh(follow->relay, &follow->next, ROUND_TURN);
-}
-
-/* ---- when ---- */
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
+	if (at_outputs && !look_at_outputs(follow))
+		schedule->changed = true;
+	if (at_outputs || opened)
+		apply_outputs(follow, opened);
+	if (asked || schedule->looked_ns >= schedule_retry_ns(schedule))
+		retry_rules(follow, schedule->looked_ns);
+	waiting = has_waiting(relay);
+	if (waiting && !schedule->waiting)
+		schedule_expect(schedule);
+	schedule->waiting = waiting;
 }
 
 static void arm_timer(struct follow *follow)
 {
-	uint64_t next =
-		earlier(intakes_next_try(follow->relay), follow->looked_ns + LOOK_AT_LEAST_NS);
+	uint64_t next = schedule_next(&follow->schedule, clock_ns(), follow->intakes_ns);
 	struct itimerspec when = {};
 
-	if (follow->look)
-		next = earlier(next, follow->looked_ns + LOOK_EVERY_NS);
-	if (follow->round)
-		next = earlier(next, clock_ns() + TURN_EVERY_NS);
-	else if (follow->roads_changed)
-		next = earlier(next, follow->round_ns + ROUND_EVERY_NS);
-	next = earlier(next, follow->retry_ns);
-	/* All 0 would disarm it. */
+	/* A time of 0 would disarm it. */
 	when.it_value.tv_sec = (time_t)(next / NS_PER_SECOND);
 	when.it_value.tv_nsec = (long)(next % NS_PER_SECOND) + (next == 0);
 	timerfd_settime(follow->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static bool is_due(const struct follow *follow, uint64_t now)
-{
-	if (now >= follow->looked_ns + LOOK_AT_LEAST_NS)
-		return true;
-	return now >= follow->looked_ns + LOOK_EVERY_NS &&
-	       (follow->look || now >= intakes_next_try(follow->relay) || now >= follow->retry_ns);
-}
-
 void follow_run(struct follow *follow)
 {
 	uint64_t expirations;
-	uint64_t now;
+	unsigned int due;
 
 	if (read(follow->timer_fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 		log_debug("follow-timer-failed", LOG_ERROR(-errno));
 	read_watch(follow);
-	now = clock_ns();
-	if (is_due(follow, now))
-		look(follow);
-	run_round(follow, clock_ns());
+	due = schedule_due(&follow->schedule, clock_ns(), follow->intakes_ns);
+	if (due & DUE_LOOK)
+		look(follow, false);
+	if (due & DUE_ROUND)
+		refresh_outputs(follow);
 	arm_timer(follow);
 }
 
 void follow_sync(struct follow *follow)
 {
 	read_watch(follow);
-	if (follow->look || !follow->watch)
-		look(follow);
+	if (follow->schedule.changed || !follow->watch)
+		look(follow, false);
 	arm_timer(follow);
 }
 
 void follow_rules_changed(struct follow *follow)
 {
-	if (!follow)
-		return;
-	follow->look = true;
-	follow->looked_ns = 0;
+	follow->schedule.changed = true;
+	follow->schedule.looked_ns = 0;
 	arm_timer(follow);
 }
 
-int follow_retry(struct follow *follow)
+void follow_retry(struct follow *follow)
 {
-	bool reopened;
-
-	intakes_follow(follow->relay, true, &reopened);
-	look_at_everything(follow);
-	follow->retry_ns = 0;
-	look(follow);
+	read_watch(follow);
+	expect_everything(follow);
+	look(follow, true);
 	arm_timer(follow);
-	return follow->relay->broken ? -EIO : 0;
 }
 
 /* ---- life ---- */
 
-static int add_fd(struct follow *follow, int fd)
+static int add_fd(const struct follow *follow, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 
-	return epoll_ctl(follow->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
-}
-
-static int open_parts(struct follow *follow)
-{
-	int err;
-
-	follow->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	follow->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (follow->epoll_fd < 0 || follow->timer_fd < 0)
-		return -errno;
-	err = add_fd(follow, follow->timer_fd);
-	if (err)
-		return err;
-	err = link_watch_open(&follow->watch);
-	if (!err)
-		return add_fd(follow, link_watch_fd(follow->watch));
-	log_warning("link-watch-failed", LOG_ERROR(err),
-		    LOG_TEXT("hint", "changes of interfaces are seen half a second late"));
-	return 0;
+	return epoll_ctl(follow->relay->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
 int follow_open(struct follow **out, struct relay *relay)
@@ -281,15 +460,24 @@ int follow_open(struct follow **out, struct relay *relay)
 	if (!follow)
 		return -ENOMEM;
 	follow->relay = relay;
-	follow->epoll_fd = follow->timer_fd = -1;
-	expect_change(follow);
-	err = open_parts(follow);
-	if (err) {
-		follow_close(follow);
-		return err;
-	}
+	follow->intakes_ns = NEVER_NS;
+	schedule_expect(&follow->schedule);
+	follow->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	err = follow->timer_fd < 0 ? -errno : add_fd(follow, follow->timer_fd);
+	if (err)
+		goto fail;
+	err = link_watch_open(&follow->watch);
+	if (err)
+		log_warning("link-watch-failed", LOG_ERROR(err),
+			    LOG_TEXT("hint", "changes of interfaces are seen half a second late"));
+	err = follow->watch ? add_fd(follow, link_watch_fd(follow->watch)) : 0;
+	if (err)
+		goto fail;
 	*out = follow;
 	return 0;
+fail:
+	follow_close(follow);
+	return err;
 }
 
 void follow_close(struct follow *follow)
@@ -299,13 +487,6 @@ void follow_close(struct follow *follow)
 	link_watch_close(follow->watch);
 	if (follow->timer_fd >= 0)
 		close(follow->timer_fd);
-	if (follow->epoll_fd >= 0)
-		close(follow->epoll_fd);
 	outputs_free(&follow->outputs);
 	free(follow);
-}
-
-int follow_fd(const struct follow *follow)
-{
-	return follow->epoll_fd;
 }

@@ -2,334 +2,164 @@
 #define LOG_FACILITY LOG_FACILITY_LINKS
 #include "relay/intake.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <net/if_arp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/utsname.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "dataplane/ruleset.h"
+#include "relay/examine.h"
 
-/* Tries to open an intake again for which a busy queue is no news. */
-#define BUSY_TRIES 10
+/* ---- states ---- */
 
-/* Note and log why the intake cannot run. Returns `err`. */
-static int fail(struct intake *intake, int err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+#define TO(state) (1u << INTAKE_##state)
 
-static int fail(struct intake *intake, int err, const char *format, ...)
+/* Which states may follow which: the arrows of intake.h. */
+static const unsigned int allowed[] = {
+	[INTAKE_NEW] = TO(OPEN) | TO(FAILED),
+	[INTAKE_FAILED] = TO(OPEN) | TO(FAILED),
+	[INTAKE_OPEN] = TO(STARTED) | TO(STOPPED),
+	[INTAKE_STARTED] = TO(ATTACHED) | TO(STOPPED),
+	[INTAKE_ATTACHED] = TO(IMPAIRED) | TO(LOST) | TO(STOPPED),
+	[INTAKE_IMPAIRED] = TO(IMPAIRED) | TO(ATTACHED) | TO(LOST) | TO(STOPPED),
+	[INTAKE_LOST] = TO(STOPPED),
+	[INTAKE_STOPPED] = TO(FAILED) | TO(STOPPED),
+};
+
+static void set_state(struct intake *intake, enum intake_state state)
 {
-	char before[REASON_SIZE];
-	va_list args;
+	assert(allowed[intake->state] & (1u << state));
+	intake->state = state;
+}
 
-	memcpy(before, intake->failed ? intake->reason : "", intake->failed ? sizeof(before) : 1);
-	va_start(args, format);
-	vsnprintf(intake->reason, sizeof(intake->reason), format, args);
-	va_end(args);
-	/* It is tried again and again: one line for each state. */
-	if (intake->failed && strcmp(before, intake->reason) == 0)
-		return err;
-	intake->failed = true;
+/* It failed for this reason. Logged once for each reason, since it is tried again and again. */
+static void report_failure(struct intake *intake, int err, const char *reason)
+{
+	if (strcmp(intake->reason, reason) == 0)
+		return;
+	memcpy(intake->reason, reason, sizeof(intake->reason));
 	log_event(LOG_LEVEL_ERROR, "interface-failed", LOG_IFACE(intake->name), LOG_ERROR(err),
-		  LOG_TEXT("reason", intake->reason));
-	return err;
+		  LOG_TEXT("reason", reason));
 }
 
-/* The same, unless it was for want of descriptors. */
-static int fail_resource(struct intake *intake, int err, const char *reason)
+void intake_impair(struct intake *intake, const char *impairment)
 {
-	if (err == -EMFILE || err == -ENFILE)
-		reason = "too few file descriptors: raise the limit (ulimit -n)";
-	return fail(intake, err, "%s: %s", intake->name, reason);
+	char reason[REASON_SIZE] = "";
+
+	if (impairment)
+		explain(reason, 0, "interface %s %s", intake->name, impairment);
+	if (strcmp(reason, intake->reason) == 0)
+		return;
+	memcpy(intake->reason, reason, sizeof(reason));
+	set_state(intake, impairment ? INTAKE_IMPAIRED : INTAKE_ATTACHED);
+	if (impairment)
+		log_event(LOG_LEVEL_ERROR, "interface-impaired", LOG_IFACE(intake->name),
+			  LOG_TEXT("reason", reason));
+	else
+		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(intake->name));
 }
 
-static int explain(char reason[REASON_SIZE], int err, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int explain(char reason[REASON_SIZE], int err, const char *format, ...)
+struct intake *intake_new(const char *name, int ifindex, struct total_counts *retired)
 {
-	va_list args;
+	struct intake *intake = calloc(1, sizeof(*intake));
 
-	va_start(args, format);
-	vsnprintf(reason, REASON_SIZE, format, args);
-	va_end(args);
-	return err;
+	if (!intake)
+		return NULL;
+	snprintf(intake->name, sizeof(intake->name), "%s", name);
+	intake->ifindex = ifindex;
+	intake->retired = retired;
+	return intake;
 }
 
-static int explain_taken(const char *name, char reason[REASON_SIZE])
+/* ---- line-ups ---- */
+
+static void lineup_free(struct lineup *lineup)
 {
-	return explain(reason, -EBUSY,
-		       "another xmcastd has interface %s, or this one has it by another of its "
-		       "names (altname)",
-		       name);
+	ruleset_free(lineup->ruleset);
+	for (unsigned int i = 0; i < lineup->count; i++)
+		path_put(lineup->paths[i]);
+	free(lineup->paths);
+	*lineup = (struct lineup){};
 }
 
-/* Is the program that is attached, or is not, in the way? */
-static int examine_program(const struct link *link, const char *name, char reason[REASON_SIZE])
+/* 0 or -errno: then it is empty. */
+static int lineup_fill(struct lineup *lineup, struct path *const *paths, unsigned int count)
 {
-	if (link->xdp_program && steer_is_ours(link->xdp_program))
-		return explain_taken(name, reason);
-	if (link->xdp_program)
-		return explain(reason, -EEXIST,
-			       "another XDP program (id %u) is attached to %s: detach it with "
-			       "\"ip link set %s xdp off\" or the tool that owns it",
-			       link->xdp_program, name, name);
-	return 0;
-}
+	struct stream **streams = calloc(count + 1UL, sizeof(*streams));
+	int err = -ENOMEM;
 
-static int examine_external(const struct link *link, const char *name, char reason[REASON_SIZE])
-{
-	if (link->xdp_program && steer_is_ours(link->xdp_program))
-		return explain_taken(name, reason);
-	if (!link->xdp_program)
-		return explain(reason, -ENXIO,
-			       "no XDP program is attached to %s (attach: external): load "
-			       "xmcast.bpf.o with xdp-loader",
-			       name);
-	return 0;
-}
-
-int intake_examine(const char *name, const struct link *link, int err, bool external,
-		   char reason[REASON_SIZE])
-{
-	if (err == -ENODEV)
-		return explain(reason, err, "interface %s does not exist", name);
-	if (err)
-		return explain(reason, err, "interface %s cannot be queried", name);
-	/* The kernel's loopback makes Ethernet headers as well. */
-	if (link->type != ARPHRD_ETHER && link->type != ARPHRD_LOOPBACK)
-		return explain(reason, -EOPNOTSUPP,
-			       "packets of %s have no Ethernet header (link type %u), so that they "
-			       "cannot be steered: take a tap, a gretap or a VXLAN",
-			       name, link->type);
-	err = external ? examine_external(link, name, reason) : examine_program(link, name, reason);
-	if (err)
-		return err;
-	if (!link->up)
-		return explain(reason, -ENETDOWN, "interface %s is down: \"ip link set %s up\"",
-			       name, name);
-	if (!xsk_frame_size(link->mtu))
-		return explain(reason, -EMSGSIZE,
-			       "MTU %u of %s does not fit a 4096-byte frame: set 3822 or less",
-			       link->mtu, name);
-	if (link->rx_queues > XMC_MAX_QUEUES)
-		return explain(reason, -E2BIG,
-			       "%s has %u RX queues, at most %u are served: \"ethtool -L %s "
-			       "combined %u\"",
-			       name, link->rx_queues, XMC_MAX_QUEUES, name, XMC_MAX_QUEUES);
-	return 0;
-}
-
-/* Can the interface carry an ingress at all? */
-static int check_link(struct intake *intake, const struct config *config)
-{
-	const char *name = intake->name;
-	char reason[REASON_SIZE];
-	int err = link_query(name, &intake->link);
-
-	intake->external = !err && intake_wants_external(name, &intake->link, config);
-	err = intake_examine(name, &intake->link, err, intake->external, reason);
-	if (err)
-		return fail(intake, err, "%s", reason);
-	return 0;
-}
-
-bool intake_look(struct intake *intake, const struct config *config)
-{
-	char reason[REASON_SIZE];
-	struct link link;
-	int err = link_query(intake->name, &link);
-
-	err = intake_examine(intake->name, &link, err,
-			     !err && intake_wants_external(intake->name, &link, config), reason);
-
-	intake->usable = !err;
-	if (err)
-		fail(intake, err, "%s", reason);
-	return !err;
-}
-
-static int fail_worker(struct intake *intake, int err, unsigned int queue)
-{
-	const char *name = intake->name;
-
-	/* Most likely by the one that we have just closed: it takes tens of milliseconds. */
-	if (err == -EBUSY && !intake->patient && intake->tries < BUSY_TRIES)
-		return err;
-	switch (err) {
-	case -EBUSY:
-		return fail(intake, err,
-			    "RX queue %u of %s is in use by another AF_XDP socket, "
-			    "or by one that has just ended",
-			    queue, name);
-	case -ENOBUFS:
-	case -ENOMEM:
-		return fail(intake, err,
-			    "no memory for the frames of %s queue %u: raise the memlock limit "
-			    "(ulimit -l), grant CAP_IPC_LOCK, or lower workers.frames",
-			    name, queue);
-	case -EMFILE:
-	case -ENFILE:
-		return fail_resource(intake, err, "");
-	default:
-		return fail(intake, err, "no AF_XDP socket on %s queue %u", name, queue);
-	}
-}
-
-static int open_workers(struct intake *intake, const struct config *config)
-{
-	const struct iface_config *iface = config_iface(config, intake->name);
-	unsigned int queues = intake->link.rx_queues;
-
-	if (iface && iface->queues && iface->queues < queues)
-		queues = iface->queues;
-	intake->workers = calloc(queues, sizeof(*intake->workers));
-	if (!intake->workers)
-		return fail_worker(intake, -ENOMEM, 0);
-	while (intake->nr_workers < queues) {
-		const struct worker_options options = {
-			.iface = intake->name,
-			.queue = intake->nr_workers,
-			.index = intake->first_worker + intake->nr_workers,
-			.mtu = intake->link.mtu,
-			.impatient = !intake->patient,
-			.sizes = config->workers,
-			.egress = config->egress,
-		};
-		int err = worker_open(&intake->workers[intake->nr_workers], &options);
-
-		if (err)
-			return fail_worker(intake, err, intake->nr_workers);
-		intake->nr_workers++;
-	}
-	return 0;
-}
-
-static int open_external(struct intake *intake, const struct config *config)
-{
-	char folder[PINS_PATH_SIZE];
-	char text[PINS_TEXT_SIZE];
-	int err;
-
-	pins_folder(intake->name, config_iface(config, intake->name), folder);
-	err = steer_open_pinned(&intake->steer, folder, intake->link.ifindex, text);
+	lineup->paths = calloc(count + 1UL, sizeof(*lineup->paths));
+	if (!streams || !lineup->paths)
+		goto out;
+	for (unsigned int i = 0; i < count; i++)
+		streams[i] = paths[i]->operations->stream(paths[i]);
+	err = ruleset_new(&lineup->ruleset, streams, count);
+	for (unsigned int i = 0; !err && i < count; i++)
+		lineup->paths[lineup->count++] = path_hold(paths[i]);
+out:
+	free(streams);
 	if (err) {
-		fail(intake, err, "pinned maps of %s, %s: %s", intake->name, folder, text);
-		/* A right to these maps is no right that the daemon cannot do without. */
-		return err == -EBUSY ? err : -ENXIO;
+		free(lineup->paths);
+		*lineup = (struct lineup){};
 	}
-	intake->program = intake->link.xdp_program;
-	return open_workers(intake, config);
+	return err;
 }
 
-static int open_parts(struct intake *intake, const struct config *config)
+static bool lineup_has(const struct lineup *lineup, const struct xmc_rule_key *key)
 {
-	int err = check_link(intake, config);
-
-	if (err)
-		return err;
-	if (intake->external)
-		return open_external(intake, config);
-	err = steer_open(&intake->steer);
-	if (err == -EPERM || err == -EACCES)
-		return fail(intake, err,
-			    "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN, and on "
-			    "older kernels (6.1) CAP_PERFMON");
-	if (err)
-		return fail_resource(intake, err,
-				     "the XDP program does not load: xmcastd -d tells more");
-	intake->program = steer_program_id(intake->steer);
-	return open_workers(intake, config);
+	return lineup->ruleset && ruleset_has(lineup->ruleset, key);
 }
 
-int intake_open(struct intake *intake, const char *name, const struct config *config,
-		unsigned int first_worker)
+/* Add the keys of a line-up that another one does not have to the XDP map. */
+static int add_keys(struct intake *intake, const struct lineup *lineup,
+		    const struct lineup *without, const struct path **failed)
 {
-	snprintf(intake->name, sizeof(intake->name), "%s", name);
-	intake->first_worker = first_worker;
-	intake->patient = true;
-	return open_parts(intake, config);
-}
+	for (unsigned int i = 0; i < lineup->count; i++) {
+		struct xmc_rule_key key;
+		int err;
 
-int intake_refuse(struct intake *intake, const char *name, const char *other)
-{
-	snprintf(intake->name, sizeof(intake->name), "%s", name);
-	return fail(intake, -EBUSY,
-		    "this xmcastd has interface %s by another of its names, %s: name it the same "
-		    "way in all rules",
-		    name, other);
-}
-
-int intake_reopen(struct intake *intake, const struct config *config)
-{
-	intake->patient = false;
-	return open_parts(intake, config);
-}
-
-int intake_add_key(struct intake *intake, const struct rule *rule)
-{
-	struct xmc_rule_key key;
-
-	rule_key(rule, &key);
-	return steer_add_rule(intake->steer, &key, NULL);
-}
-
-int intake_remove_key(struct intake *intake, const struct rule *rule)
-{
-	struct xmc_rule_key key;
-
-	rule_key(rule, &key);
-	return steer_remove_rule(intake->steer, &key);
-}
-
-static int add_rules(struct intake *intake, struct stream *const *streams, unsigned int count)
-{
-	for (unsigned int i = 0; i < count; i++) {
-		int err = intake_add_key(intake, &streams[i]->rule);
-
+		*failed = lineup->paths[i];
+		(*failed)->operations->key(*failed, &key);
+		err = lineup_has(without, &key) ? 0 : steer_add_rule(intake->steer, &key, NULL);
 		if (err)
-			return fail(intake, err, "rule %s does not fit the XDP map",
-				    streams[i]->rule.name);
+			return err;
 	}
 	return 0;
 }
 
-int intake_start(struct intake *intake, struct stream *const *streams, unsigned int count)
+/* Remove them. Those that were never added are not there, which is as well. */
+static void remove_keys(struct intake *intake, const struct lineup *lineup,
+			const struct lineup *without)
 {
-	int err = ruleset_new(&intake->ruleset, streams, count);
+	for (unsigned int i = 0; i < lineup->count; i++) {
+		struct xmc_rule_key key;
 
-	if (err)
-		return fail(intake, err, "no memory for the rules of %s", intake->name);
-	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		struct worker *worker = intake->workers[i];
-
-		err = worker_start(worker, intake->ruleset);
-		if (err)
-			return fail(intake, err, "the threads of %s queue %u do not start",
-				    intake->name, worker_queue(worker));
-		err = steer_set_socket(intake->steer, worker_queue(worker), worker_xsk_fd(worker));
-		if (err)
-			return fail(intake, err, "no place in the XSKMAP for queue %u of %s",
-				    worker_queue(worker), intake->name);
+		lineup->paths[i]->operations->key(lineup->paths[i], &key);
+		if (!lineup_has(without, &key))
+			steer_remove_rule(intake->steer, &key);
 	}
-	return add_rules(intake, streams, count);
 }
 
-int intake_stage(struct intake *intake, struct stream *const *streams, unsigned int count)
+int intake_stage(struct intake *intake, struct path *const *paths, unsigned int count)
 {
-	return ruleset_new(&intake->other, streams, count);
+	intake->switched = false;
+	return lineup_fill(&intake->other, paths, count);
 }
 
 int intake_switch(struct intake *intake)
 {
-	struct ruleset *before = intake->ruleset;
+	struct lineup before = intake->now;
 
-	intake->ruleset = intake->other;
+	intake->now = intake->other;
 	intake->other = before;
+	intake->switched = !intake->switched;
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		int err = worker_update(intake->workers[i], intake->ruleset);
+		int err = worker_update(intake->workers[i], intake->now.ruleset);
 
 		if (err)
 			return err;
@@ -337,14 +167,273 @@ int intake_switch(struct intake *intake)
 	return 0;
 }
 
-void intake_forget(struct intake *intake)
+/* Only after the switch, so that no packet comes that the workers do not know. */
+int intake_add_keys(struct intake *intake, const struct path **failed)
 {
-	ruleset_free(intake->other);
-	intake->other = NULL;
+	return add_keys(intake, &intake->now, &intake->other, failed);
 }
 
-/* What was got: one line per interface. */
-static void log_port(const struct intake *intake)
+void intake_commit(struct intake *intake)
+{
+	if (intake->switched)
+		remove_keys(intake, &intake->other, &intake->now);
+	intake->switched = false;
+	lineup_free(&intake->other);
+}
+
+int intake_revert(struct intake *intake)
+{
+	int err = 0;
+
+	if (intake->switched) {
+		remove_keys(intake, &intake->now, &intake->other);
+		err = intake_switch(intake);
+	}
+	if (!err)
+		lineup_free(&intake->other);
+	return err;
+}
+
+/* ---- down ---- */
+
+static int stop_parts(struct intake *intake)
+{
+	int result = 0;
+
+	if (intake->steer)
+		steer_detach(intake->steer);
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		int err = worker_stop(intake->workers[i]);
+
+		if (err)
+			result = err;
+	}
+	return result;
+}
+
+int intake_stop(struct intake *intake)
+{
+	if (!intake_is_open(intake) || intake->state == INTAKE_STOPPED)
+		return 0;
+	set_state(intake, INTAKE_STOPPED);
+	return stop_parts(intake);
+}
+
+/* Close what is open of it, even if half of it is. Its counters are final. */
+static void close_parts(struct intake *intake)
+{
+	uint64_t verdicts[XMC_REASONS];
+
+	if (intake->steer && !steer_verdicts(intake->steer, verdicts))
+		intake->retired->steered += verdicts[XMC_STEERED];
+	steer_close(intake->steer);
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		struct worker_state state;
+
+		worker_read(intake->workers[i], &state);
+		totals_add_worker(intake->retired, &state);
+		worker_close(intake->workers[i]);
+	}
+	free(intake->workers);
+	intake->steer = NULL;
+	intake->workers = NULL;
+	intake->nr_workers = 0;
+	lineup_free(&intake->now);
+	lineup_free(&intake->other);
+}
+
+void intake_lose(struct intake *intake)
+{
+	set_state(intake, INTAKE_LOST);
+}
+
+void intake_give_up(struct intake *intake, const char *why)
+{
+	char reason[REASON_SIZE];
+
+	close_parts(intake);
+	set_state(intake, INTAKE_FAILED);
+	backoff_forget(&intake->backoff);
+	explain(reason, -ENODEV, "interface %s %s", intake->name, why);
+	report_failure(intake, -ENODEV, reason);
+}
+
+void intake_free(struct intake *intake)
+{
+	if (!intake)
+		return;
+	stop_parts(intake);
+	close_parts(intake);
+	free(intake);
+}
+
+/* ---- up ---- */
+
+static int explain_shortage(char why[REASON_SIZE], int err, const char *name, const char *otherwise)
+{
+	if (err == -EMFILE || err == -ENFILE)
+		otherwise = "too few file descriptors: raise the limit (ulimit -n)";
+	return explain(why, err, "%s: %s", name, otherwise);
+}
+
+static int explain_worker(const struct intake *intake, int err, unsigned int queue, bool patient,
+			  char why[REASON_SIZE])
+{
+	const char *name = intake->name;
+
+	switch (err) {
+	case -EBUSY:
+		/* Most likely by the socket that this intake has just closed: no news yet. */
+		if (!patient && intake->backoff.busy < BUSY_TRIES)
+			return err;
+		return explain(why, err,
+			       "RX queue %u of %s is in use by another AF_XDP socket, "
+			       "or by one that has just ended",
+			       queue, name);
+	case -ENOBUFS:
+	case -ENOMEM:
+		return explain(why, err,
+			       "no memory for the frames of %s queue %u: raise the memlock limit "
+			       "(ulimit -l), grant CAP_IPC_LOCK, or lower workers.frames",
+			       name, queue);
+	case -EMFILE:
+	case -ENFILE:
+		return explain_shortage(why, err, name, "");
+	default:
+		return explain(why, err, "no AF_XDP socket on %s queue %u", name, queue);
+	}
+}
+
+static int open_workers(struct intake *intake, const struct intake_means *means,
+			char why[REASON_SIZE])
+{
+	unsigned int queues = intake->link.rx_queues;
+
+	if (intake->settings.queues && intake->settings.queues < queues)
+		queues = intake->settings.queues;
+	intake->workers = calloc(queues, sizeof(*intake->workers));
+	if (!intake->workers)
+		return explain_worker(intake, -ENOMEM, 0, true, why);
+	for (; intake->nr_workers < queues; intake->nr_workers++) {
+		const struct worker_options options = {
+			.iface = intake->name,
+			.queue = intake->nr_workers,
+			.index = intake->first_worker + intake->nr_workers,
+			.mtu = intake->link.mtu,
+			.impatient = !means->patient,
+			.sizes = means->config->workers,
+			.egress = means->config->egress,
+		};
+		int err = worker_open(&intake->workers[intake->nr_workers], &options);
+
+		if (err)
+			return explain_worker(intake, err, intake->nr_workers, means->patient, why);
+	}
+	return 0;
+}
+
+/* Our program, or the maps of an external one. */
+static int open_program(struct intake *intake, char why[REASON_SIZE])
+{
+	char folder[PINS_PATH_SIZE];
+	char text[PINS_TEXT_SIZE];
+	int err;
+
+	if (intake->external) {
+		pins_folder(intake->name, &intake->settings, folder);
+		intake->program = intake->link.xdp_program;
+		err = steer_open_pinned(&intake->steer, folder, intake->ifindex, text);
+		if (!err)
+			return 0;
+		explain(why, err, "pinned maps of %s, %s: %s", intake->name, folder, text);
+		report_failure(intake, err, why);
+		why[0] = '\0';
+		/* The daemon can do without a right to these maps. */
+		return err == -EBUSY ? err : -ENXIO;
+	}
+	err = steer_open(&intake->steer);
+	if (err == -EPERM || err == -EACCES)
+		return explain(why, err,
+			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN, and on "
+			       "older kernels (6.1) CAP_PERFMON");
+	if (err)
+		return explain_shortage(why, err, intake->name,
+					"the XDP program does not load: xmcastd -d shows more");
+	intake->program = steer_program_id(intake->steer);
+	return 0;
+}
+
+/* Look at the interface again: does it suit? */
+static int examine_now(struct intake *intake, const struct config *config, char why[REASON_SIZE])
+{
+	int err = link_query(intake->name, &intake->link);
+
+	if (err && err != -ENODEV)
+		return explain(why, err, "interface %s cannot be queried", intake->name);
+	intake->ifindex = intake->link.ifindex;
+	intake->settings = examine_settings(config, intake->name, intake->ifindex);
+	intake->external = intake->ifindex && examine_external(&intake->link, &intake->settings);
+	return examine(&intake->link, intake->external, why);
+}
+
+static int open_parts(struct intake *intake, const struct intake_means *means,
+		      char why[REASON_SIZE])
+{
+	int err = examine_now(intake, means->config, why);
+
+	if (!err)
+		err = open_program(intake, why);
+	if (!err)
+		err = open_workers(intake, means, why);
+	if (!err)
+		set_state(intake, INTAKE_OPEN);
+	return err;
+}
+
+/* The workers' ends must be noticed from the start. */
+static int start_worker(struct intake *intake, struct worker *worker, int epoll_fd,
+			char why[REASON_SIZE])
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	unsigned int queue = worker_queue(worker);
+	int err = 0;
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, worker_notify_fd(worker), &event))
+		err = -errno;
+	if (!err)
+		err = worker_start(worker, intake->now.ruleset);
+	if (err)
+		return explain(why, err, "the threads of %s queue %u do not start", intake->name,
+			       queue);
+	err = steer_set_socket(intake->steer, queue, worker_xsk_fd(worker));
+	if (err)
+		return explain(why, err, "no place in the XSKMAP for queue %u of %s", queue,
+			       intake->name);
+	return 0;
+}
+
+static int start(struct intake *intake, const struct intake_means *means, char why[REASON_SIZE])
+{
+	const struct lineup none = {};
+	const struct path *failed;
+	int err = lineup_fill(&intake->now, means->paths, means->nr_paths);
+
+	if (err)
+		return explain(why, err, "no memory for the rules of %s", intake->name);
+	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
+		err = start_worker(intake, intake->workers[i], means->epoll_fd, why);
+	if (err)
+		return err;
+	err = add_keys(intake, &intake->now, &none, &failed);
+	if (err)
+		return explain(why, err, "rule %s does not fit the XDP map",
+			       failed->operations->name(failed));
+	set_state(intake, INTAKE_STARTED);
+	return 0;
+}
+
+/* One line with all that was found. */
+static void log_ready(const struct intake *intake)
 {
 	const struct worker *worker = intake->workers[0];
 	struct utsname kernel;
@@ -369,74 +458,82 @@ static void log_port(const struct intake *intake)
 	log_info("vlan-offload", LOG_IFACE(intake->name), LOG_TEXT("hint", hint));
 }
 
-/* It relays, or would if packets came. */
-static int attached(struct intake *intake)
+static int attach_program(struct intake *intake, const struct config *config, char why[REASON_SIZE])
 {
-	char text[REASON_SIZE];
-
-	intake->attached = true;
-	intake->failed = intake->impaired = intake->torn = false;
-	intake->tries = 0;
-	log_port(intake);
-	/* Until a packet has come; intake_check() sees it. */
-	if (intake->external && !intake_is_proven(intake, text))
-		intake_impair(intake, text);
-	return 0;
-}
-
-int intake_attach(struct intake *intake, const struct config *config)
-{
-	const struct iface_config *iface = config_iface(config, intake->name);
 	int err;
 
 	if (intake->external) {
 		intake->mode = intake->link.xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
-		return attached(intake);
+		return 0;
 	}
-	err = steer_attach(intake->steer, intake->link.ifindex,
-			   iface ? iface->mode : IFACE_MODE_AUTO, &intake->mode);
-	/* Somebody was faster than check_link(): a daemon, another tool, or who took it away? */
+	err = steer_attach(intake->steer, intake->ifindex, intake->settings.mode, &intake->mode);
+	/* Something has changed since it was examined: another tool or daemon was faster, or the
+	 * interface is gone. */
 	if (err == -EBUSY || err == -EEXIST || err == -EINVAL || err == -ENODEV) {
-		int again = check_link(intake, config);
+		int again = examine_now(intake, config, why);
 
 		if (again)
 			return again;
 	}
 	if (err == -EBUSY || err == -EEXIST)
-		return fail(intake, -EEXIST, "another XDP program is attached to %s", intake->name);
+		return explain(why, -EEXIST, "another XDP program is attached to %s", intake->name);
+	if (err && intake->settings.mode == IFACE_MODE_NATIVE)
+		return explain_shortage(why, err, intake->name,
+					"the driver does not support native XDP: try `mode: skb`");
 	if (err)
-		return fail_resource(intake, err,
-				     "it takes no XDP program: try mode skb, or another driver");
-	return attached(intake);
+		return explain_shortage(why, err, intake->name,
+					"the driver accepts no XDP program");
+	return 0;
 }
 
-int intake_stop(struct intake *intake)
+static int attach(struct intake *intake, const struct config *config, char why[REASON_SIZE])
 {
-	int result = 0;
+	int err = attach_program(intake, config, why);
 
-	if (intake->steer)
-		steer_detach(intake->steer);
-	intake->attached = false;
-	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		int err = worker_stop(intake->workers[i]);
+	if (err)
+		return err;
+	set_state(intake, INTAKE_ATTACHED);
+	intake->reason[0] = '\0';
+	backoff_succeeded(&intake->backoff, clock_ns());
+	log_ready(intake);
+	if (intake->external)
+		intake_check_external(intake);
+	return 0;
+}
 
-		if (err)
-			result = err;
+int intake_bring_up(struct intake *intake, enum intake_state state,
+		    const struct intake_means *means)
+{
+	char why[REASON_SIZE] = "";
+	int err = 0;
+
+	while (!err && intake->state < state) {
+		if (intake->state == INTAKE_STARTED)
+			err = attach(intake, means->config, why);
+		else if (intake->state == INTAKE_OPEN)
+			err = start(intake, means, why);
+		else
+			err = open_parts(intake, means, why);
 	}
-	return result;
+	if (!err)
+		return 0;
+	stop_parts(intake);
+	close_parts(intake);
+	intake->state = INTAKE_FAILED; /* from any state of the way up */
+	backoff_failed(&intake->backoff, clock_ns(), err == -EBUSY);
+	if (*why)
+		report_failure(intake, err, why);
+	return err;
 }
 
-void intake_close(struct intake *intake)
+bool intake_can_open(struct intake *intake, const struct link *now, const struct config *config)
 {
-	intake_stop(intake);
-	steer_close(intake->steer);
-	for (unsigned int i = 0; i < intake->nr_workers; i++)
-		worker_close(intake->workers[i]);
-	free(intake->workers);
-	ruleset_free(intake->ruleset);
-	intake_forget(intake);
-	intake->steer = NULL;
-	intake->workers = NULL;
-	intake->nr_workers = 0;
-	intake->ruleset = NULL;
+	struct iface_config settings = examine_settings(config, intake->name, now->ifindex);
+	char why[REASON_SIZE];
+	int err = examine(now, now->ifindex && examine_external(now, &settings), why);
+
+	intake->ifindex = now->ifindex;
+	if (err)
+		report_failure(intake, err, why);
+	return !err;
 }

@@ -1,131 +1,193 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
 /*
- * An intake is an ingress interface at work: its steering program and one worker per RX queue.
- * Main thread.
+ * An intake is ONE running ingress interface: its steering program, and a worker for each RX queue.
+ *
+ *              intake_bring_up()
+ *     NEW ──────▶ OPEN ──────▶ STARTED ──────▶ ATTACHED ◀── intake_check() ──▶ IMPAIRED
+ *      │           │              │               │  └────── intake_lose() ───────┤
+ *      └─ error ─┬─┴──────────────┘               │               ▼               │
+ *                ▼                                │             LOST              │
+ *     ┌──────▶ FAILED                             │ intake_stop() │               │
+ *     │          │  ▲                             ▼               ▼               │
+ *     │          │  └── intake_give_up() ────── STOPPED ◀─────────┴───────────────┘
+ *     └─ error ──┴──▶ OPEN: it is tried again when `backoff` says so
+ *
+ *     NEW         nothing is open, nothing was tried
+ *     FAILED      nothing is open, because of `reason`: there is no such interface, or it is unsuited
+ *     OPEN        program loaded, sockets bound, every frame in a fill ring; no thread runs
+ *     STARTED     the threads run, keys and sockets are in the maps; nothing arrives yet
+ *     ATTACHED    packets are relayed
+ *     IMPAIRED    as ATTACHED, but none can arrive, because of `reason`: it is down, for example
+ *     LOST        as ATTACHED, but the interface was taken away: to be given up at the next look
+ *     STOPPED     program detached, threads ended: the counters are final
+ *
+ * An intake knows nothing of routes; memberships are their business. Main thread. Rights as for
+ * steering/steer.h and dataplane/worker.h.
  */
+/* clang-format on */
 #ifndef XMCAST_RELAY_INTAKE_H
 #define XMCAST_RELAY_INTAKE_H
 
-#include "relay/relay.h"
 #include "dataplane/worker.h"
 #include "links/link.h"
+#include "relay/path.h"
+#include "relay/schedule.h"
 #include "steering/steer.h"
 
+/* Below these MTUs the kernel takes a protocol off an interface, and forgets its memberships (RFC
+ * 791, RFC 8200). */
+#define IPV4_MIN_MTU 68
+#define IPV6_MIN_MTU 1280
+
+enum intake_state {
+	INTAKE_NEW,
+	INTAKE_FAILED,
+	INTAKE_OPEN,
+	INTAKE_STARTED,
+	INTAKE_ATTACHED,
+	INTAKE_IMPAIRED,
+	INTAKE_LOST,
+	INTAKE_STOPPED,
+};
+
+/* The rules of an intake: what its workers find packets' streams in, and whose keys are in the XDP
+ * map. */
+struct lineup {
+	struct ruleset *ruleset; /* NULL: there is none */
+	struct path **paths;	 /* held */
+	unsigned int count;
+};
+
 struct intake {
-	char name[IF_NAMESIZE];
-	struct link link;
-	struct steer *steer;
-	enum iface_mode mode; /* once attached */
-	bool attached;
-	bool failed; /* cannot run; then `reason` says why and what to do */
+	char name[IF_NAMESIZE]; /* one of the interface's names, as rules have it */
+	enum intake_state state;
 	char reason[REASON_SIZE];
-	bool impaired;	   /* its workers run, and nothing can come: `reason` says why */
-	bool usable;	   /* it failed, and its interface could carry it again */
-	bool torn;	   /* its interface was taken from it, even if it seems to be there again */
-	bool patient;	   /* waits for queues that another socket has not given back yet */
-	bool attach_asked; /* a lost program is to be attached again whatever the configuration */
-	uint32_t program;  /* id of ours, or of what somebody else attached */
-	bool external;	   /* somebody else attached the program (steering/pins.h) */
-	unsigned int tries; /* to open it again, in vain */
-	uint64_t retry_ns;  /* not before then (clock_ns()); of a failed one, or a lost program */
-	uint64_t opened_ns; /* when that last succeeded */
-	unsigned int first_worker; /* workers of other intakes before its own */
-	bool fresh;		   /* made by the plan that runs */
-	unsigned int users;	   /* routes that a plan leaves it with, active or pending */
+	int ifindex;		      /* of the interface, as last seen; 0: it does not exist */
+	struct link link;	      /* the interface when it was opened, and its MTU now */
+	struct iface_config settings; /* of the interface, when it was opened */
+	struct backoff backoff;	      /* FAILED: when to try again */
+	uint64_t attach_ns;	      /* not before: when a lost program is attached again */
+	struct steer *steer;
+	enum iface_mode mode;	   /* in which the program runs */
+	uint32_t program;	   /* its id, whoever attached it */
+	bool external;		   /* an administrator attached it (steering/pins.h) */
+	unsigned int first_worker; /* of all workers: which of the CPUs are its own */
 	unsigned int nr_workers;
 	struct worker **workers;
-	struct ruleset *ruleset; /* what the workers use */
-	struct ruleset *other;	 /* while rules change: the next one, or the one before */
+	struct lineup now;
+	struct lineup other; /* while rules change: the next one, or the one before */
+	bool switched;	     /* it is the one before */
+	struct total_counts *retired;
+	uint32_t index; /* where it stands among the relay's intakes */
+
+	/* Of the plan that runs (plan.c). */
+	struct {
+		bool fresh;	    /* made by it */
+		bool raised;	    /* down so far, and brought up by it */
+		bool changes;	    /* its rules change */
+		bool staged;	    /* a line-up for that */
+		unsigned int names; /* arrivals that it will have */
+		unsigned int users; /* routes that it will have, active or pending */
+	} plan;
+};
+
+/* An intake that does nothing yet. `retired`: its counters are added to these whenever it is
+ * closed. NULL: no memory. */
+struct intake *intake_new(const char *name, int ifindex, struct total_counts *retired);
+
+/* Stop, close and free it. Accepts NULL. */
+void intake_free(struct intake *intake);
+
+/* Is something of it open? */
+static inline bool intake_is_open(const struct intake *intake)
+{
+	return intake->state >= INTAKE_OPEN;
+}
+
+/* Why it is not relaying, or NULL: it is. */
+static inline const char *intake_reason(const struct intake *intake)
+{
+	return intake->state == INTAKE_FAILED || intake->state == INTAKE_IMPAIRED ? intake->reason
+										  : NULL;
+}
+
+/* ---- bringing it up ---- */
+
+struct intake_means {
+	const struct config *config;
+	int epoll_fd; /* that watches the workers' notification descriptors */
+	bool patient; /* wait for a busy RX queue; otherwise -EBUSY, which is not reported at first
+		       */
+	struct path *const *paths; /* of its rules; for STARTED */
+	unsigned int nr_paths;
 };
 
 /*
- * Why this interface, as link_query() has found it (`err` is what that returned), cannot carry an
- * ingress, by our own program or by an external one: 0: it can; else -errno, and `reason` says why
- * and what to do.
- */
-int intake_examine(const char *name, const struct link *link, int err, bool external,
-		   char reason[REASON_SIZE]);
-
-/* Is the program of an interface in this state somebody else's to attach? */
-bool intake_wants_external(const char *name, const struct link *link, const struct config *config);
-
-/* Of an intake with an external program: has a packet shown that it is on this interface, and uses
- * the maps that we use? If not, `text` says what is known, for behind the interface's name. */
-bool intake_is_proven(const struct intake *intake, char text[REASON_SIZE]);
-
-/*
- * Look at the interface, load the program, open the workers, of which there are `first_worker` on
- * other intakes already. 0; -EPERM or -EBUSY as relay_open()
- * has them; any other error leaves the intake `failed`, with the reason set and logged.
- */
-int intake_open(struct intake *intake, const char *name, const struct config *config,
-		unsigned int first_worker);
-
-/* Instead of intake_open(), where the interface is an intake already, by `other` of its names:
- * -EBUSY, with the reason set and logged. */
-int intake_refuse(struct intake *intake, const char *name, const char *other);
-
-/*
- * Could an intake that failed be opened again? Sets `usable`, and if not, why not, which is logged
- * if it is another reason than before.
- */
-bool intake_look(struct intake *intake, const struct config *config);
-
-/*
- * intake_open() for an intake that is `failed` and closed, whose interface is `usable`. It stays
- * `failed` until intake_attach(). Does not wait for queues: -EBUSY, and no line in the log for the
- * first few tries. A reason that is as it was is not logged again.
- */
-int intake_reopen(struct intake *intake, const struct config *config);
-
-/*
- * Start the workers with these streams, and let the program know their keys. Not attached, they get
- * nothing yet. Errors as above.
- */
-int intake_start(struct intake *intake, struct stream *const *streams, unsigned int count);
-
-/* Attach the program: from here on packets are relayed. Errors as above. */
-int intake_attach(struct intake *intake, const struct config *config);
-
-/*
- * Changing the rules of an intake that runs: stage the next ruleset, switch to it, and forget the
- * other one. Between switch and forget, switching again takes it all back. No packet of a rule that
- * is in both is lost, doubled or overtaken (worker_update()).
+ * Bring an intake up, from whatever state it is in to OPEN, STARTED or ATTACHED. This is the only
+ * way up: OPEN examines the interface, loads the program and binds the sockets; STARTED starts the
+ * threads and enters the keys; ATTACHED attaches the program.
  *
- * intake_stage: 0, -EEXIST or -ENOMEM. intake_switch: 0, or -errno if a worker has failed: the
- * relay must end then.
+ * 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has the interface, or an RX queue
+ * is in use; other -errno. On failure it is closed and FAILED. The reason is logged unless it is
+ * the same as before.
  */
-int intake_stage(struct intake *intake, struct stream *const *streams, unsigned int count);
-int intake_switch(struct intake *intake);
-void intake_forget(struct intake *intake);
-
-/* Add or remove the key of a rule in the XDP map. 0 or -errno (-E2BIG: the map is full). */
-int intake_add_key(struct intake *intake, const struct rule *rule);
-int intake_remove_key(struct intake *intake, const struct rule *rule);
+int intake_bring_up(struct intake *intake, enum intake_state state,
+		    const struct intake_means *means);
 
 /*
- * Look at the interface of an intake that runs. What passes by itself or can be mended (it is down;
- * the XDP program has been taken off) sets or clears `impaired`, and every change is logged. NULL;
- * or, as constant text, why the intake has to be given up and opened anew: intake_lose().
+ * Could an intake that is FAILED be brought up? `now`: its interface as it is now (ifindex 0: there
+ * is none). If not, the reason is set, and logged if it is another one than before.
  */
-const char *intake_check(struct intake *intake, const struct config *config);
+bool intake_can_open(struct intake *intake, const struct link *now, const struct config *config);
 
-/* Nothing can come, for this reason, which is said behind the interface's name; NULL: not any more.
- * Every change is logged. */
+/* ---- changing its rules ---- */
+
+/*
+ * In this order: stage a new line-up; switch the workers to it; add the keys that only the new one
+ * has; then either commit, which removes the keys that only the old one had, or revert, which takes
+ * back whatever was done. No packet of a rule that is in both is lost, doubled or overtaken
+ * (worker_update()).
+ *
+ * intake_stage() and intake_add_keys(): 0 or -errno (-EEXIST: two rules take in the same; -E2BIG,
+ * -ENOSPC: the XDP map is full). The others: 0, or -errno if a worker has failed: then the relay
+ * must end. *failed is the path whose key could not be added.
+ */
+int intake_stage(struct intake *intake, struct path *const *paths, unsigned int count);
+int intake_switch(struct intake *intake);
+int intake_add_keys(struct intake *intake, const struct path **failed);
+void intake_commit(struct intake *intake);
+int intake_revert(struct intake *intake);
+
+/* ---- watching it ---- */
+
+/*
+ * See how the interface of a running intake is. What passes by itself or can be mended (it is down,
+ * the program was detached) makes it IMPAIRED or ATTACHED again; every change is logged. `asked`:
+ * attach a lost program again whatever the settings say.
+ *
+ * NULL; or, as constant text, why the intake has to be given up: then call intake_stop() and
+ * intake_give_up().
+ */
+const char *intake_check(struct intake *intake, const struct link *now, bool asked);
+
+/* None can arrive, because interface NAME `impairment`; NULL: not any more. Every change is logged.
+ */
 void intake_impair(struct intake *intake, const char *impairment);
 
-/* The part of intake_check() for an external program: is it there, in front of our maps? */
-const char *intake_check_external(struct intake *intake, const struct link *now,
-				  const struct config *config);
+/* The part of intake_check() about an external program: has a packet shown that it runs on this
+ * interface, and uses our maps? */
+void intake_check_external(struct intake *intake);
 
-/* Close an intake that has been stopped, and whose counters have been kept: it is `failed`, since
- * its interface `why`. */
-void intake_lose(struct intake *intake, const char *why);
+/* ---- taking it down ---- */
 
-/* Detach, then end the workers in order. 0 or -EIO. */
+/* Its interface was taken away, even if it seems to be there again. */
+void intake_lose(struct intake *intake);
+
+/* Detach the program, then end the workers in order. 0 or -EIO (worker_stop()). */
 int intake_stop(struct intake *intake);
 
-/* Give back all that it holds; its name, and why it failed, stay. */
-void intake_close(struct intake *intake);
+/* Close it: it is FAILED, because its interface `why`. */
+void intake_give_up(struct intake *intake, const char *why);
 
 #endif

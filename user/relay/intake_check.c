@@ -1,38 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What becomes of an intake's interface while it runs. */
-#define LOG_FACILITY LOG_FACILITY_LINKS
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
+/* intake_check(): what has become of the interface of a running intake. */
 #include "base/clock.h"
-#include "base/log.h"
+#include "dataplane/xsk.h"
 #include "relay/intake.h"
 
-/* Below this IPv4 leaves an interface, and forgets its memberships (IPV4_MIN_MTU, RFC 791). */
-#define IPV4_MIN_MTU 68
-
-/* From one time that the program was attached again to the next, if another tool takes it off again
- * and again. */
+/* Between two times that the program is attached again, if another tool removes it again and again.
+ */
 #define ATTACH_EVERY_NS (NS_PER_SECOND / 2)
 
-void intake_impair(struct intake *intake, const char *impairment)
-{
-	char reason[REASON_SIZE] = "";
-
-	if (impairment)
-		snprintf(reason, sizeof(reason), "interface %s %s", intake->name, impairment);
-	if (intake->impaired == (impairment != NULL) &&
-	    (!impairment || strcmp(reason, intake->reason) == 0))
-		return;
-	intake->impaired = impairment != NULL;
-	memcpy(intake->reason, reason, sizeof(reason));
-	if (impairment)
-		log_event(LOG_LEVEL_ERROR, "interface-impaired", LOG_IFACE(intake->name),
-			  LOG_TEXT("reason", reason));
-	else
-		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(intake->name));
-}
+/* Characters of a directory's path in a reason. */
+#define FOLDER_SHOWN 60
 
 static bool has_lost_device(const struct intake *intake)
 {
@@ -44,104 +21,125 @@ static bool has_lost_device(const struct intake *intake)
 }
 
 /* What workers, sockets and memberships do not survive. */
-static const char *find_loss(const struct intake *intake, const struct link *now, int err,
-			     const struct config *config)
+static const char *find_loss(const struct intake *intake, const struct link *now)
 {
-	const struct iface_config *iface = config_iface(config, intake->name);
 	unsigned int queues = now->rx_queues;
 
-	if (err == -ENODEV)
+	if (!now->ifindex)
 		return "does not exist";
-	if (now->ifindex != intake->link.ifindex)
+	if (now->ifindex != intake->ifindex)
 		return "is another one now";
 	if (now->type != intake->link.type)
 		return "has another link type now";
-	if (intake->torn || has_lost_device(intake))
+	if (intake->state == INTAKE_LOST || has_lost_device(intake))
 		return "was taken away for a moment";
 	if (now->mtu < IPV4_MIN_MTU || xsk_frame_size(now->mtu) == 0 ||
 	    xsk_frame_size(now->mtu) > xsk_frame_size(intake->link.mtu))
 		return "has another MTU now";
-	if (iface && iface->queues && iface->queues < queues)
-		queues = iface->queues;
+	if (intake->settings.queues && intake->settings.queues < queues)
+		queues = intake->settings.queues;
 	if (queues != intake->nr_workers)
 		return "has another number of RX queues now";
 	return NULL;
 }
 
-/* Attach the program again. NULL: it is; or why not. */
-static const char *attach_again(struct intake *intake, const struct iface_config *iface, char *text,
-				size_t size)
+/* Attach the program again. NULL: it is attached; otherwise why not. */
+static const char *attach_again(struct intake *intake, char text[REASON_SIZE])
 {
 	struct link now;
 
-	if (clock_ns() < intake->retry_ns)
+	if (clock_ns() < intake->attach_ns)
 		return "has lost its XDP program";
-	/* What is left of our link, which somebody may have given another program. */
+	/* Drop our link first: another tool may have put its own program into it. */
 	steer_detach(intake->steer);
 	if (link_query(intake->name, &now))
 		return "has lost its XDP program";
 	if (now.xdp_program) {
-		snprintf(text, size,
-			 "has another XDP program (id %u): it is taken over again once that is "
-			 "detached",
-			 now.xdp_program);
+		explain(text, 0,
+			"has another XDP program (id %u): ours is attached again once that is "
+			"detached",
+			now.xdp_program);
 		return text;
 	}
-	if (steer_attach(intake->steer, intake->link.ifindex, iface ? iface->mode : IFACE_MODE_AUTO,
-			 &intake->mode))
-		return "has lost its XDP program, and does not take it again";
-	intake->attach_asked = false;
-	intake->retry_ns = clock_ns() + ATTACH_EVERY_NS;
+	if (steer_attach(intake->steer, intake->ifindex, intake->settings.mode, &intake->mode))
+		return "has lost its XDP program, and does not accept it again";
+	intake->attach_ns = clock_ns() + ATTACH_EVERY_NS;
 	return NULL;
 }
 
-static void mend_program(struct intake *intake, const struct config *config)
+static void recover_program(struct intake *intake, bool asked)
 {
-	const struct iface_config *iface = config_iface(config, intake->name);
-	char text[REASON_SIZE / 2];
+	char text[REASON_SIZE];
 
-	if (iface && iface->lost_program == LOST_PROGRAM_LEAVE && !intake->attach_asked) {
+	if (intake->settings.lost_program == LOST_PROGRAM_LEAVE && !asked) {
 		intake_impair(intake, "has lost its XDP program, and is left alone (lost_program: "
 				      "leave): a reload attaches it again");
 		return;
 	}
-	/* Told even if it is mended at once: somebody works against us. */
-	if (!intake->impaired)
+	/* Logged even if it is attached again at once: some other tool works against us. */
+	if (intake->state == INTAKE_ATTACHED)
 		intake_impair(intake, "has lost its XDP program");
-	intake_impair(intake, attach_again(intake, iface, text, sizeof(text)));
+	intake_impair(intake, attach_again(intake, text));
 }
 
-const char *intake_check(struct intake *intake, const struct config *config)
+void intake_check_external(struct intake *intake)
 {
-	struct link now;
-	int err = link_query(intake->name, &now);
-	const char *loss;
+	const struct pins *pins = steer_pins(intake->steer);
+	char text[REASON_SIZE];
+	char why[PINS_TEXT_SIZE];
 
-	/* No descriptor, no memory: it is no worse than it was. */
-	if (err && err != -ENODEV)
-		return NULL;
-	loss = find_loss(intake, &now, err, config);
-	if (loss)
-		return loss;
-	intake->link.mtu = now.mtu;
-	if (!now.up)
-		intake_impair(intake, "is down: set it up");
-	else if (intake->external)
-		return intake_check_external(intake, &now, config);
-	else if (intake->program && now.xdp_program != intake->program)
-		mend_program(intake, config);
+	if (pins_check_interface(pins, intake->ifindex, why))
+		explain(text, 0, "has pinned maps in %.*s that are not its own: %.150s",
+			FOLDER_SHOWN, pins->folder, why);
+	else if (pins_interface(pins) != (uint32_t)intake->ifindex)
+		explain(text, 0,
+			"has an XDP program (id %u), but no packet has shown yet that it uses the "
+			"maps in %.*s",
+			intake->program, FOLDER_SHOWN, pins->folder);
 	else
-		intake_impair(intake, NULL);
+		text[0] = '\0';
+	intake_impair(intake, *text ? text : NULL);
+}
+
+/* As intake_check(), of an external program. */
+static const char *check_external(struct intake *intake, const struct link *now)
+{
+	const struct iface_config *settings = &intake->settings;
+
+	if (!pins_are_current(steer_pins(intake->steer)))
+		return "has other pinned maps now, or none";
+	/* A replaced dispatcher may run our program or not, so packets have to prove it again. What
+	 * they prove after there was no program at all stays. */
+	if (intake->program && intake->program != now->xdp_program)
+		pins_forget_interface(steer_pins(intake->steer));
+	intake->program = now->xdp_program;
+	if (now->xdp_program) {
+		intake->mode = now->xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
+		intake_check_external(intake);
+		return NULL;
+	}
+	if (settings->attach == IFACE_ATTACH_AUTO &&
+	    settings->lost_program == LOST_PROGRAM_REATTACH)
+		return "has lost the XDP program that somebody else attached";
+	intake_impair(intake, "has lost the XDP program that somebody else attached: load "
+			      "xmcast.bpf.o with xdp-loader again");
 	return NULL;
 }
 
-void intake_lose(struct intake *intake, const char *why)
+const char *intake_check(struct intake *intake, const struct link *now, bool asked)
 {
-	intake_close(intake);
-	intake->failed = true;
-	intake->impaired = intake->torn = false;
-	intake->tries = 0;
-	snprintf(intake->reason, sizeof(intake->reason), "interface %s %s", intake->name, why);
-	log_event(LOG_LEVEL_ERROR, "interface-failed", LOG_IFACE(intake->name), LOG_ERROR(-ENODEV),
-		  LOG_TEXT("reason", intake->reason));
+	const char *loss = find_loss(intake, now);
+
+	if (loss)
+		return loss;
+	intake->link.mtu = now->mtu;
+	if (!now->up)
+		intake_impair(intake, "is down: set it up");
+	else if (intake->external)
+		return check_external(intake, now);
+	else if (intake->program && now->xdp_program != intake->program)
+		recover_program(intake, asked);
+	else
+		intake_impair(intake, NULL);
+	return NULL;
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#define LOG_FACILITY LOG_FACILITY_LINKS
 #include "relay/outputs.h"
 
 #include <errno.h>
@@ -7,18 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "relay/relay_internal.h"
-#include "dataplane/output_socket.h"
-
 static int compare(const void *a, const void *b)
 {
-	return strcmp(((const struct followed *)a)->name, ((const struct followed *)b)->name);
+	return strcmp(((const struct output_interface *)a)->name,
+		      ((const struct output_interface *)b)->name);
 }
 
-static struct followed *find(const struct followed_outputs *outputs, const char *name)
+static struct output_interface *find(const struct outputs *outputs, const char *name)
 {
-	struct followed key = {};
+	struct output_interface key = {};
 
 	if (!outputs->count)
 		return NULL;
@@ -26,43 +22,21 @@ static struct followed *find(const struct followed_outputs *outputs, const char 
 	return bsearch(&key, outputs->list, outputs->count, sizeof(key), compare);
 }
 
-/* ---- which there are ---- */
-
-static unsigned int count_named(const struct config *config)
-{
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		for (unsigned int j = 0; j < config->rules[i].nr_outputs; j++)
-			count += *config->rules[i].outputs[j].iface != '\0';
-	}
-	return count;
-}
-
-/* What was known of it stays known. */
-static void add(struct followed_outputs *outputs, const struct followed_outputs *before,
-		const char *name)
-{
-	const struct followed *known = find(before, name);
-	struct followed *followed = &outputs->list[outputs->count++];
-
-	memset(followed, 0, sizeof(*followed));
-	if (known)
-		*followed = *known;
-	snprintf(followed->name, sizeof(followed->name), "%s", name);
-	followed->changed = true;
-}
-
 static int compare_texts(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names in the rules, sorted, as an array that the caller frees. NULL: no memory. */
+/* The names in the rules, sorted, each as often as it is there, as an array that the caller frees.
+ * NULL: no memory. */
 static const char **sorted_names(const struct config *config, unsigned int *count)
 {
-	const char **names = calloc(count_named(config) + 1, sizeof(*names));
+	unsigned int most = 0;
+	const char **names;
 
+	for (unsigned int i = 0; i < config->nr_rules; i++)
+		most += config->rules[i].nr_outputs;
+	names = calloc(most + 1UL, sizeof(*names));
 	*count = 0;
 	for (unsigned int i = 0; names && i < config->nr_rules; i++) {
 		for (unsigned int j = 0; j < config->rules[i].nr_outputs; j++) {
@@ -77,26 +51,27 @@ static const char **sorted_names(const struct config *config, unsigned int *coun
 	return names;
 }
 
-static unsigned int count_different(const char **names, unsigned int count)
+int outputs_collect(struct outputs *outputs, const struct config *config)
 {
-	unsigned int different = 0;
+	unsigned int count, different = 0;
+	const char **names = sorted_names(config, &count);
+	struct outputs next = {};
 
-	for (unsigned int i = 0; i < count; i++)
-		different += !i || strcmp(names[i], names[i - 1]) != 0;
-	return different;
-}
+	if (!names)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++) {
+		if (!i || strcmp(names[i], names[different - 1]) != 0)
+			names[different++] = names[i];
+	}
+	next.list = calloc(different + 1UL, sizeof(*next.list));
+	for (; next.list && next.count < different; next.count++) {
+		struct output_interface *interface = &next.list[next.count];
+		const struct output_interface *before = find(outputs, names[next.count]);
 
-int outputs_collect(struct followed_outputs *outputs, const struct relay *relay)
-{
-	struct followed_outputs next = {NULL, 0};
-	unsigned int count;
-	const char **names = sorted_names(&relay->config, &count);
-
-	if (names)
-		next.list = calloc(count_different(names, count) + 1, sizeof(*next.list));
-	for (unsigned int i = 0; next.list && i < count; i++) {
-		if (!i || strcmp(names[i], names[i - 1]) != 0)
-			add(&next, outputs, names[i]);
+		if (before)
+			*interface = *before;
+		snprintf(interface->name, sizeof(interface->name), "%s", names[next.count]);
+		interface->changed = true;
 	}
 	free(names);
 	if (!next.list)
@@ -106,14 +81,13 @@ int outputs_collect(struct followed_outputs *outputs, const struct relay *relay)
 	return 0;
 }
 
-void outputs_free(struct followed_outputs *outputs)
+void outputs_free(struct outputs *outputs)
 {
 	free(outputs->list);
-	outputs->list = NULL;
-	outputs->count = 0;
+	*outputs = (struct outputs){};
 }
 
-bool outputs_concern(const struct followed_outputs *outputs, const struct link *link)
+bool outputs_concern(const struct outputs *outputs, const struct link *link)
 {
 	if (link->more_names || (*link->name && find(outputs, link->name)))
 		return true;
@@ -122,134 +96,75 @@ bool outputs_concern(const struct followed_outputs *outputs, const struct link *
 			return true;
 	}
 	for (unsigned int i = 0; i < outputs->count; i++) {
-		if (outputs->list[i].there && outputs->list[i].link.ifindex == link->ifindex)
+		if (outputs->list[i].link.ifindex == link->ifindex)
 			return true;
 	}
 	return false;
 }
 
-/* ---- how they are ---- */
-
-static bool is_port(const struct relay *relay, const char *name)
+static bool query(struct output_interface *interface)
 {
-	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		if (strcmp(relay->intakes[i]->name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Interfaces that are inputs as well tell it themselves. */
-static void tell(const struct followed *followed, const struct relay *relay)
-{
-	char reason[REASON_SIZE] = "";
-
-	if (is_port(relay, followed->name))
-		return;
-	if (followed->trouble)
-		snprintf(reason, sizeof(reason), "output interface %s %s", followed->name,
-			 followed->there ? "is down: set it up" : "does not exist");
-	if (followed->trouble)
-		log_event(LOG_LEVEL_ERROR, "interface-impaired", LOG_IFACE(followed->name),
-			  LOG_TEXT("reason", reason));
-	else
-		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(followed->name));
-}
-
-/* False: it could not be asked. */
-static bool query(struct followed *followed, const struct relay *relay)
-{
-	const char *trouble = NULL;
+	const char *reason = NULL;
 	struct link now;
-	int err = link_query(followed->name, &now);
+	int err = link_query(interface->name, &now);
 
-	/* No descriptor, no memory: it is no worse than it was, which at first nobody knows. */
+	/* Not known: it counts as it was. */
 	if (err && err != -ENODEV)
 		return false;
-	followed->known = true;
-	if (err)
-		trouble = "its interface does not exist";
-	else if (!now.up)
-		trouble = "its interface is down";
-	followed->changed |=
-		followed->there != !err || followed->trouble != trouble ||
-		(!err && (followed->link.ifindex != now.ifindex || followed->link.mtu != now.mtu));
-	followed->there = !err;
-	if (!err)
-		followed->link = now;
-	if (followed->trouble == trouble)
-		return true;
-	followed->trouble = trouble;
-	tell(followed, relay);
+	if (err) {
+		now = (struct link){};
+		reason = "its interface does not exist";
+	} else if (!now.up) {
+		reason = "its interface is down";
+	}
+	interface->news = interface->reason != reason;
+	interface->changed |= interface->news || interface->link.ifindex != now.ifindex ||
+			      interface->link.mtu != now.mtu;
+	interface->known = true;
+	interface->link = now;
+	interface->reason = reason;
 	return true;
 }
 
-bool outputs_query(struct followed_outputs *outputs, const struct relay *relay)
+bool outputs_query(struct outputs *outputs)
 {
 	bool all = true;
 
-	for (unsigned int i = 0; i < outputs->count; i++)
-		all &= query(&outputs->list[i], relay);
+	for (unsigned int i = 0; i < outputs->count; i++) {
+		outputs->list[i].news = false;
+		all &= query(&outputs->list[i]);
+	}
 	return all;
 }
 
-/* ---- what follows from it ---- */
-
-/* True: not all that was wanted could be had. */
-static bool apply(struct stream *stream, unsigned int i, const struct followed *followed)
+bool outputs_apply(const struct outputs *outputs, struct path *path, const struct rule *rule,
+		   bool every)
 {
-	struct output *output = &stream->outputs[i];
-	int ifindex = followed->there ? followed->link.ifindex : 0;
+	bool done = true;
 
-	output->reason = followed->trouble;
-	if (output_socket_follow(output->socket, ifindex)) {
-		output->reason = "its socket cannot follow its interface";
-		return true;
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		const char *name = rule->outputs[i].iface;
+		const struct output_interface *interface = *name ? find(outputs, name) : NULL;
+
+		if (!interface || !interface->known || !(every || interface->changed))
+			continue;
+		if (path->operations->follow(path, i, interface->link.ifindex, interface->reason))
+			done = false;
 	}
-	stream_route_changed(stream, i);
+	return done;
+}
+
+bool outputs_have_changed(const struct outputs *outputs)
+{
+	for (unsigned int i = 0; i < outputs->count; i++) {
+		if (outputs->list[i].changed)
+			return true;
+	}
 	return false;
 }
 
-static bool apply_stream(const struct followed_outputs *outputs, struct stream *stream, bool every)
+void outputs_settle(struct outputs *outputs, bool done)
 {
-	bool failed = false;
-
-	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
-		const char *name = stream->outputs[i].rule.iface;
-		const struct followed *followed = *name ? find(outputs, name) : NULL;
-
-		if (followed && followed->known && (every || followed->changed))
-			failed |= apply(stream, i, followed);
-	}
-	return failed;
-}
-
-void outputs_apply(struct followed_outputs *outputs, struct relay *relay, bool every)
-{
-	bool failed = false;
-	bool any = every;
-
 	for (unsigned int i = 0; i < outputs->count; i++)
-		any |= outputs->list[i].changed;
-	for (unsigned int i = 0; any && i < relay->config.nr_rules; i++) {
-		if (relay->routes[i]->stream)
-			failed |= apply_stream(outputs, relay->routes[i]->stream, every);
-	}
-	for (unsigned int i = 0; i < outputs->count; i++)
-		outputs->list[i].changed = failed;
-}
-
-bool outputs_refresh(struct relay *relay, unsigned int *next, unsigned int most)
-{
-	unsigned int done = 0;
-
-	for (; *next < relay->config.nr_rules && done < most; (*next)++) {
-		struct stream *stream = relay->routes[*next]->stream;
-
-		for (unsigned int i = 0; stream && i < stream->nr_outputs; i++) {
-			stream_route_changed(stream, i);
-			done++;
-		}
-	}
-	return *next < relay->config.nr_rules;
+		outputs->list[i].changed = !done;
 }

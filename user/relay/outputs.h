@@ -1,49 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Outputs, and what becomes of the interfaces that they name: a part of follow.h. Main thread. */
+/*
+ * The interfaces that outputs name, as they were last seen, and what follows for the outputs: each
+ * keeps its socket, which is moved to the interface that has the name now. Main thread.
+ */
 #ifndef XMCAST_RELAY_OUTPUTS_H
 #define XMCAST_RELAY_OUTPUTS_H
 
-#include <stdbool.h>
-
 #include "links/link.h"
-
-struct relay;
+#include "relay/path.h"
 
 /* An interface that outputs name. */
-struct followed {
+struct output_interface {
 	char name[IF_NAMESIZE];
-	struct link link;    /* as it was found last */
-	bool known;	     /* it has been asked for; before that nothing follows */
-	bool there;	     /* it exists */
-	bool changed;	     /* since outputs_apply() */
-	const char *trouble; /* why nothing can leave by it, constant text; or NULL */
+	struct link link;   /* as it was last seen; ifindex 0: it does not exist */
+	bool known;	    /* it was queried; until then nothing follows */
+	bool changed;	    /* since outputs_settle() */
+	bool news;	    /* its reason has changed in the last outputs_query() */
+	const char *reason; /* why nothing can leave by it, constant text, or NULL */
 };
 
-/* All of them, each once, by name. */
-struct followed_outputs {
-	struct followed *list;
+/* Each once, by name. Starts as all zero. */
+struct outputs {
+	struct output_interface *list;
 	unsigned int count;
 };
 
-/* Anew, from the rules. 0 or -ENOMEM: then it is as it was. */
-int outputs_collect(struct followed_outputs *outputs, const struct relay *relay);
-void outputs_free(struct followed_outputs *outputs);
+/* Collect them from the rules. What was known of an interface stays known. 0 or -ENOMEM: then
+ * nothing has changed. */
+int outputs_collect(struct outputs *outputs, const struct config *config);
+void outputs_free(struct outputs *outputs);
 
-/* Is this one of them, by its name or its number? */
-bool outputs_concern(const struct followed_outputs *outputs, const struct link *link);
+/* Is this one of them, by one of its names or its index? */
+bool outputs_concern(const struct outputs *outputs, const struct link *link);
 
-/* Look at each, and log what has changed. False: one could not be asked, for want of memory or
- * descriptors; look again soon. */
-bool outputs_query(struct followed_outputs *outputs, const struct relay *relay);
+/* Look at each. False: one could not be queried (no memory, no descriptor); look again soon. */
+bool outputs_query(struct outputs *outputs);
 
-/* Let the outputs of all rules follow the interfaces that have changed, or all of them (`every`:
- * there are new streams). */
-void outputs_apply(struct followed_outputs *outputs, struct relay *relay, bool every);
+/* Have the outputs of a rule follow those interfaces that have changed, or all (`every`: the path
+ * is new). False: not all could follow. */
+bool outputs_apply(const struct outputs *outputs, struct path *path, const struct rule *rule,
+		   bool every);
 
-/*
- * Addresses or routes have changed: forget the sizes of batches, from rule *next on,
- * until some `most` outputs have had their turn. True: there are more, from *next on.
- */
-bool outputs_refresh(struct relay *relay, unsigned int *next, unsigned int most);
+/* Whether outputs_apply() has anything to do; then it is done for all rules, and `done` says
+ * whether all could follow: if not, all is tried again the next time. */
+bool outputs_have_changed(const struct outputs *outputs);
+void outputs_settle(struct outputs *outputs, bool done);
 
 #endif

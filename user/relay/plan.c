@@ -1,344 +1,457 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define LOG_FACILITY LOG_FACILITY_RULES
-#include "relay/plan_internal.h"
+#include "relay/plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/lookup.h"
+#include "rules/config.h"
 
-/* A right that is missing, or somebody else's interface: there is no sense in going on. */
+enum plan_kind {
+	START,	/* what cannot run is pending, whatever the cause */
+	CHANGE, /* a shortage of this process makes it fail */
+	FOLLOW, /* as START, and of the configuration that runs already */
+};
+
+struct plan {
+	struct relay *relay;
+	enum plan_kind kind;
+	struct config *next;
+	struct route **routes; /* of `next`: those that are kept, and fresh ones */
+	/* The relay's, and fresh ones behind them. */
+	unsigned int nr_arrivals;
+	struct arrival **arrivals;
+	unsigned int nr_intakes;
+	struct intake **intakes;
+	struct relay_change change;
+	bool broken;  /* a worker has failed: it can neither go on nor back */
+	char *reason; /* REASON_SIZE bytes: why it fails */
+};
+
+/* ---- errors ---- */
+
+/* A right is missing, or somebody else has the interface: going on makes no sense. */
 static bool is_fatal(int err)
 {
 	return err == -EPERM || err == -EACCES || err == -EBUSY;
 }
 
-/* What may come by itself: the rule waits for it. All else the process lacks. */
+/* What the network may supply by itself: the rule waits for it. All else is a shortage. */
 static bool is_network(int err)
 {
-	switch (-err) {
-	case ENODEV:
-	case ENXIO:
-	case ENETDOWN:
-	case ENETUNREACH:
-	case EADDRNOTAVAIL:
-	case EEXIST:
-	case EMSGSIZE:
-	case E2BIG:
-	case EOPNOTSUPP:
-		return true;
-	default:
-		return false;
+	static const int errors[] = {ENODEV, ENXIO,    ENETDOWN, ENETUNREACH, EADDRNOTAVAIL,
+				     EEXIST, EMSGSIZE, E2BIG,	 EOPNOTSUPP};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (err == -errors[i])
+			return true;
 	}
+	return false;
 }
 
-bool plan_fails(const struct plan *plan, int err)
+/* Does this error of a part make the whole fail? */
+static bool is_failure(const struct plan *plan, int err)
 {
-	if (is_fatal(err))
-		return plan->kind != PLAN_RETRY;
-	return err && plan->kind == PLAN_CHANGE && !is_network(err);
+	if (!err || plan->kind == FOLLOW)
+		return false;
+	return is_fatal(err) || (plan->kind == CHANGE && !is_network(err));
 }
 
-int plan_fail(struct plan *plan, int err, const char *subject, const char *reason)
+/* The whole fails, because of `subject` (may be empty) and `reason` (NULL: what `err` means).
+ * Returns `err`. */
+static int fail(struct plan *plan, int err, const char *subject, const char *reason)
 {
-	if (snprintf(plan->reason, REASON_SIZE, "%s%s%s", subject, *subject ? ": " : "",
-		     reason ? reason : strerror(-err)) >= REASON_SIZE)
-		strcpy(&plan->reason[REASON_SIZE - sizeof("...")], "...");
-	return err;
+	return explain(plan->reason, err, "%s%s%s", subject, *subject ? ": " : "",
+		       reason ? reason : strerror(-err));
+}
+
+static int worker_failed_in(struct plan *plan)
+{
+	plan->broken = true;
+	return fail(plan, -EIO, "", "a worker has failed");
 }
 
 /* ---- match ---- */
 
-static int compare_names(const void *a, const void *b)
+/* Find the relay's routes by the names of their rules. 0 or -ENOMEM. */
+static int index_routes(struct lookup *names, const struct config *config)
 {
-	const struct route *const *x = a;
-	const struct route *const *y = b;
+	int err =
+		lookup_init(names, config->nr_rules, config->nr_rules ? config->rules->name : NULL,
+			    sizeof(struct rule), 0);
 
-	return strcmp((*x)->rule->name, (*y)->rule->name);
+	for (unsigned int i = 0; !err && i < config->nr_rules; i++)
+		lookup_add(names, i);
+	return err;
 }
 
-struct route *plan_route(const struct plan *plan, const struct rule *rule)
+/* The relay's route for the i-th rule to come, or NULL. */
+static struct route *find_route(const struct plan *plan, const struct lookup *names, unsigned int i)
 {
-	const struct route key = {.rule = rule};
-	const struct route *pointer = &key;
-	struct route **found = bsearch(&pointer, plan->by_name, plan->relay->config.nr_rules,
-				       sizeof(struct route *), compare_names);
+	uint32_t index = plan->kind == FOLLOW ? i : lookup_find(names, plan->next->rules[i].name);
 
-	return found ? *found : NULL;
+	return index == LOOKUP_NONE ? NULL : plan->relay->routes[index];
 }
 
-static bool is_pending(const struct route *route)
+/* Make a route for the i-th rule. `before`: the one of the same name that it replaces, or NULL. */
+static int renew(struct plan *plan, unsigned int i, struct route *before, bool same_rule)
 {
-	return !route->rule->disabled && (!route->stream || route->intake->failed);
-}
+	struct route *route = route_new(&plan->next->rules[i], plan->relay->next_id++);
 
-/* Pending for a reason of its own: those of an intake that failed come back with it. */
-static bool is_retried(const struct plan *plan, const struct route *route)
-{
-	return plan->kind == PLAN_RETRY && is_pending(route) && !route->intake->failed;
-}
-
-/* The route at a place of the next configuration is made anew. `before`: its namesake, or NULL. */
-static int renew(struct plan *plan, unsigned int i, struct route *before)
-{
-	const struct rule *rule = &plan->next->rules[i];
-	struct route *route = route_new(rule, plan->relay->next_id++);
-
-	plan->routes[i] = route;
 	if (!route)
 		return -ENOMEM;
-	route->fresh = true;
-	route->before = before ? before->stream : NULL;
-	/* A rule that is tried again is still the same rule. */
-	if (before && rule_equal(before->rule, rule)) {
+	plan->routes[i] = route;
+	route->plan.fresh = true;
+	route->plan.replaced = before;
+	/* The same rule somewhere else: it goes on with its counters and sockets. */
+	if (same_rule) {
 		route->id = before->id;
 		route->since_ns = before->since_ns;
+		route->path = before->path ? path_hold(before->path) : NULL;
 	}
 	return 0;
 }
 
-static int match_routes(struct plan *plan)
+static int match(struct plan *plan)
 {
-	const struct config *before = &plan->relay->config;
-	int err = 0;
+	const struct relay *relay = plan->relay;
+	bool follow = plan->kind == FOLLOW;
+	struct lookup names = {0};
+	int err = follow ? 0 : index_routes(&names, &relay->config);
 
-	for (unsigned int i = 0; i < before->nr_rules; i++) {
-		plan->by_name[i] = plan->relay->routes[i];
-		plan->by_name[i]->kept = false;
-	}
-	qsort(plan->by_name, before->nr_rules, sizeof(struct route *), compare_names);
-	plan->change.removed = before->nr_rules;
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+		memset(&relay->routes[i]->plan, 0, sizeof(relay->routes[i]->plan));
+	plan->change.removed = relay->config.nr_rules;
 	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
-		const struct rule *rule = &plan->next->rules[i];
-		struct route *route = plan_route(plan, rule);
-		bool same = route && rule_equal(route->rule, rule);
+		struct route *before = find_route(plan, &names, i);
+		bool same = before && (follow || rule_equal(before->rule, &plan->next->rules[i]));
 
-		plan->change.added += !route;
-		plan->change.removed -= route != NULL;
-		plan->change.replaced += route && !same;
-		if (same && !is_retried(plan, route)) {
-			route->kept = true;
-			plan->routes[i] = route;
-			continue;
+		plan->change.added += !before;
+		plan->change.removed -= before != NULL;
+		plan->change.replaced += before && !same;
+		if (same && !(before->arrival && before->arrival->stale)) {
+			before->plan.kept = true;
+			plan->routes[i] = before;
+		} else {
+			err = renew(plan, i, before, same);
 		}
-		err = renew(plan, i, route);
 	}
+	lookup_free(&names);
 	return err;
 }
 
-static bool needs_intake(const struct route *route, const struct intake *intake)
+/* ---- open ---- */
+
+/* The intake of the interface with this index, or a fresh one. An interface that does not exist
+ * shares none. NULL: no memory. */
+static struct intake *find_intake(struct plan *plan, const char *name, int ifindex)
 {
-	return route->fresh && !route->rule->disabled &&
-	       strcmp(route->rule->iface, intake->name) == 0;
+	struct intake *intake;
+
+	for (unsigned int i = 0; ifindex && i < plan->nr_intakes; i++) {
+		if (plan->intakes[i]->ifindex == ifindex)
+			return plan->intakes[i];
+	}
+	intake = intake_new(name, ifindex, &plan->relay->retired);
+	if (!intake)
+		return NULL;
+	intake->plan.fresh = true;
+	plan->intakes[plan->nr_intakes++] = intake;
+	return intake;
 }
 
-/* An intake that failed is opened anew for a rule that comes to it: why it failed may hold no more.
- * The rules that wait for it come along, so that it has no users left. */
-static int leave_failed_intake(struct plan *plan, const struct intake *intake)
+/* The arrival of an interface that a fresh rule names. NULL: no memory. */
+static struct arrival *find_arrival(struct plan *plan, const char *name)
 {
-	bool needed = false;
-	int err = 0;
+	struct arrival *arrival = arrival_find(plan->arrivals, plan->nr_arrivals, name);
 
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++)
-		needed |= needs_intake(plan->routes[i], intake);
-	for (unsigned int i = 0; needed && !err && i < plan->next->nr_rules; i++) {
+	if (arrival)
+		return arrival;
+	arrival = calloc(1, sizeof(*arrival));
+	if (!arrival)
+		return NULL;
+	snprintf(arrival->name, sizeof(arrival->name), "%s", name);
+	arrival_query(arrival);
+	arrival->fresh = true;
+	arrival->intake = find_intake(plan, name, arrival->link.ifindex);
+	if (!arrival->intake) {
+		free(arrival);
+		return NULL;
+	}
+	plan->arrivals[plan->nr_arrivals++] = arrival;
+	return arrival;
+}
+
+/* Where fresh routes arrive. An intake that is down comes up for them: why it failed may have gone.
+ */
+static int find_arrivals(struct plan *plan)
+{
+	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
 		struct route *route = plan->routes[i];
 
-		if (!route->kept || route->intake != intake)
+		if (!route->plan.fresh || route->rule->disabled)
 			continue;
-		route->kept = false;
-		err = renew(plan, i, route);
+		route->arrival = find_arrival(plan, route->rule->iface);
+		if (!route->arrival)
+			return -ENOMEM;
+		if (!intake_is_open(route->arrival->intake))
+			route->arrival->intake->plan.raised = true;
+	}
+	return 0;
+}
+
+static int bring_up(struct plan *plan, struct intake *intake, enum intake_state state,
+		    struct path *const *paths, unsigned int nr_paths)
+{
+	const struct intake_means means = {
+		.config = plan->next,
+		.epoll_fd = plan->relay->epoll_fd,
+		.patient = plan->kind != FOLLOW,
+		.paths = paths,
+		.nr_paths = nr_paths,
+	};
+	int err = intake_bring_up(intake, state, &means);
+
+	if (is_failure(plan, err))
+		return fail(plan, err, "", intake->reason);
+	if (!err)
+		return 0;
+	/* It cannot come up, but the rest can: its rules are pending. */
+	intake->plan.raised = false;
+	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
+		struct route *route = plan->routes[i];
+
+		if (route->arrival && route->arrival->intake == intake)
+			route_leave(route, plan->relay->membership);
+	}
+	return 0;
+}
+
+static int open_intakes(struct plan *plan)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++) {
+		struct intake *intake = plan->intakes[i];
+
+		if (!intake->plan.raised)
+			continue;
+		for (unsigned int j = 0; j < plan->nr_arrivals; j++) {
+			if (plan->arrivals[j]->intake == intake)
+				arrival_query(plan->arrivals[j]);
+		}
+		for (unsigned int j = 0; intake->plan.fresh && j < plan->nr_intakes; j++)
+			intake->first_worker += plan->intakes[j]->nr_workers;
+		err = bring_up(plan, intake, INTAKE_OPEN, NULL, 0);
 	}
 	return err;
 }
 
-static int leave_failed_intakes(struct plan *plan)
+/*
+ * Descriptors kept free while outputs are opened, so that a low limit costs the last rules and not
+ * all of them: what follows (rings, the XDP link, the control socket's clients) needs some, too.
+ */
+#define RESERVED 64
+
+static void reserve_descriptors(int fds[RESERVED])
+{
+	for (unsigned int i = 0; i < RESERVED; i++)
+		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
+static void release_descriptors(const int fds[RESERVED])
+{
+	for (unsigned int i = 0; i < RESERVED; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+}
+
+/* ---- duplicates ---- */
+
+/* Two rules may take in the same by different names of one interface: then the first one runs. */
+static int refuse_duplicates(struct plan *plan, struct intake *intake)
+{
+	/* Those of its routes; element i is a route's if i < count. */
+	struct xmc_rule_key *keys = calloc(intake->plan.users + 1UL, sizeof(*keys));
+	struct route **routes = calloc(intake->plan.users + 1UL, sizeof(struct route *));
+	struct lookup lookup = {0};
+	uint32_t count = 0;
+	char reason[REASON_SIZE];
+	int err = -ENOMEM;
+
+	if (keys && routes)
+		err = lookup_init(&lookup, intake->plan.users, keys, sizeof(*keys), sizeof(*keys));
+	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
+		struct route *route = plan->routes[i];
+		uint32_t first;
+
+		if (!route->arrival || route->arrival->intake != intake)
+			continue;
+		rule_key(route->rule, &keys[count]);
+		routes[count] = route;
+		first = lookup_add(&lookup, count++);
+		if (first == LOOKUP_NONE)
+			continue;
+		explain(reason, 0, "rule %s takes in the same: %s and %s are one interface",
+			routes[first]->rule->name, routes[first]->rule->iface, route->rule->iface);
+		intake->plan.changes |= route->path != NULL;
+		route->plan.shadowed = true;
+		route_refuse(route, plan->relay->membership, reason);
+		route_report(route, -EEXIST);
+	}
+	lookup_free(&lookup);
+	free(routes);
+	free(keys);
+	return err;
+}
+
+/* What each arrival and intake is used for. */
+static int count_users(struct plan *plan)
 {
 	int err = 0;
 
-	for (unsigned int i = 0; !err && i < plan->relay->nr_intakes; i++) {
-		if (plan->relay->intakes[i]->failed)
-			err = leave_failed_intake(plan, plan->relay->intakes[i]);
+	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
+		struct arrival *arrival = plan->routes[i]->arrival;
+
+		if (!arrival)
+			continue;
+		arrival->intake->plan.users++;
+		arrival->intake->plan.names += !arrival->used;
+		arrival->used = true;
 	}
+	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++) {
+		if (plan->intakes[i]->plan.names > 1)
+			err = refuse_duplicates(plan, plan->intakes[i]);
+	}
+	return err;
+}
+
+/* ---- routes ---- */
+
+static int open_route(struct plan *plan, struct route *route)
+{
+	int err = route_open(route, &plan->next->egress, plan->relay->membership);
+
+	route->plan.opened = true;
+	if (is_failure(plan, err))
+		return fail(plan, err, route->rule->name, route->reason);
+	if (err)
+		route_report(route, err);
+	return 0;
+}
+
+static int open_routes(struct plan *plan)
+{
+	int reserved[RESERVED];
+	int err = 0;
+
+	reserve_descriptors(reserved);
+	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
+		struct route *route = plan->routes[i];
+		const struct intake *intake = route->arrival ? route->arrival->intake : NULL;
+
+		if (!intake || !intake_is_open(intake) || route->plan.shadowed)
+			continue;
+		if (route->plan.fresh || intake->plan.raised ||
+		    (plan->kind == FOLLOW && !route->path))
+			err = open_route(plan, route);
+	}
+	release_descriptors(reserved);
 	return err;
 }
 
 /* ---- stage ---- */
 
-/* What routes an intake will have, and whether that is something else than it has. */
-static bool intake_changes(const struct plan *plan, struct intake *intake)
+/* Which intakes' rules change. */
+static void find_changes(struct plan *plan)
 {
 	const struct relay *relay = plan->relay;
-	bool changes = false;
 
-	intake->users = 0;
 	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
 		const struct route *route = plan->routes[i];
 
-		intake->users += route->intake == intake;
-		changes |= route->intake == intake && route->fresh && route->stream;
+		if (route->plan.opened && route->path)
+			route->arrival->intake->plan.changes = true;
 	}
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct route *route = relay->routes[i];
 
-		changes |= route->intake == intake && !route->kept && route->stream;
+		if (!route->plan.kept && route->path)
+			route->arrival->intake->plan.changes = true;
 	}
-	return changes;
 }
 
-/* The streams that an intake will have, as an array that the caller frees. NULL: no memory. */
-static struct stream **intake_streams(const struct plan *plan, const struct intake *intake,
-				      unsigned int *count)
+/* The paths that an intake will have, as an array that the caller frees. NULL: no memory. */
+static struct path **collect_paths(const struct plan *plan, const struct intake *intake,
+				   unsigned int *count)
 {
-	struct stream **streams = calloc(plan->next->nr_rules + 1, sizeof(struct stream *));
+	struct path **paths = calloc(intake->plan.users + 1UL, sizeof(struct path *));
 
 	*count = 0;
-	for (unsigned int i = 0; streams && i < plan->next->nr_rules; i++) {
-		if (plan->routes[i]->intake == intake && plan->routes[i]->stream)
-			streams[(*count)++] = plan->routes[i]->stream;
+	for (unsigned int i = 0; paths && i < plan->next->nr_rules; i++) {
+		const struct route *route = plan->routes[i];
+
+		if (route->arrival && route->arrival->intake == intake && route->path)
+			paths[(*count)++] = route->path;
 	}
-	return streams;
-}
-
-/* A fresh intake cannot run, but the rest can: its routes wait. */
-static void abandon_intake(struct plan *plan, struct intake *intake)
-{
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
-		if (plan->routes[i]->intake == intake)
-			route_close(plan->routes[i], plan->relay->membership);
-	}
-	intake_close(intake);
-}
-
-static int start_intake(struct plan *plan, struct intake *intake, struct stream *const *streams,
-			unsigned int count)
-{
-	int err = intake->failed ? 0 : intake_start(intake, streams, count);
-
-	if (plan_fails(plan, err))
-		return plan_fail(plan, err, "", intake->reason);
-	if (intake->failed)
-		abandon_intake(plan, intake);
-	return 0;
+	return paths;
 }
 
 static int stage_intake(struct plan *plan, struct intake *intake)
 {
-	struct stream **streams;
+	struct path **paths;
 	unsigned int count;
 	int err;
 
-	/* An intake that nobody uses any more runs as it is until the commit. */
-	if (!intake_changes(plan, intake) && !intake->fresh)
+	/* An intake without users runs as it is until the commit. */
+	if (!intake_is_open(intake) || !intake->plan.users ||
+	    !(intake->plan.raised || intake->plan.changes))
 		return 0;
-	if (!intake->fresh && (intake->failed || !intake->users))
-		return 0;
-	streams = intake_streams(plan, intake, &count);
-	if (!streams)
+	paths = collect_paths(plan, intake, &count);
+	if (!paths)
 		return -ENOMEM;
-	err = intake->fresh ? start_intake(plan, intake, streams, count)
-			    : intake_stage(intake, streams, count);
-	free(streams);
-	return err;
-}
-
-static int stage_intakes(struct plan *plan)
-{
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
-		err = stage_intake(plan, plan->intakes[i]);
+	if (intake->plan.raised) {
+		err = bring_up(plan, intake, INTAKE_STARTED, paths, count);
+	} else {
+		err = intake_stage(intake, paths, count);
+		intake->plan.staged = !err;
+	}
+	free(paths);
 	return err;
 }
 
 /* ---- switch ---- */
 
-static bool is_staged(const struct intake *intake)
-{
-	return !intake->fresh && intake->other;
-}
-
-static int switch_intakes(struct plan *plan)
-{
-	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
-		if (!is_staged(plan->intakes[i]) || !intake_switch(plan->intakes[i]))
-			continue;
-		plan->broken = true;
-		return plan_fail(plan, -EIO, "", "a worker has failed");
-	}
-	return 0;
-}
-
-/* Is this an input that its intake, which ran before, did not have? */
-static bool is_new_key(const struct route *route)
-{
-	return route->fresh && route->stream && is_staged(route->intake) &&
-	       !ruleset_has(route->intake->other, route->rule);
-}
-
-/* Only now, so that no packet comes that the workers would not know. */
-static int add_keys(struct plan *plan, unsigned int *added)
-{
-	for (*added = 0; *added < plan->next->nr_rules; (*added)++) {
-		const struct route *route = plan->routes[*added];
-		int err = is_new_key(route) ? intake_add_key(route->intake, route->rule) : 0;
-
-		if (err)
-			return plan_fail(plan, err, route->rule->name,
-					 "it does not fit the XDP map");
-	}
-	return 0;
-}
-
-static void remove_keys(struct plan *plan, unsigned int added)
-{
-	for (unsigned int i = 0; i < added; i++) {
-		if (is_new_key(plan->routes[i]))
-			intake_remove_key(plan->routes[i]->intake, plan->routes[i]->rule);
-	}
-}
-
-static int attach_intakes(struct plan *plan)
-{
-	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
-		struct intake *intake = plan->intakes[i];
-		int err;
-
-		if (!intake->fresh || intake->failed)
-			continue;
-		err = intake_attach(intake, plan->next);
-		if (plan_fails(plan, err))
-			return plan_fail(plan, err, "", intake->reason);
-		if (err) {
-			abandon_intake(plan, intake);
-			continue;
-		}
-		/* Workers whose end nobody would hear of must not relay. */
-		err = relay_watch_port(plan->relay, intake);
-		if (err)
-			return plan_fail(plan, err, intake->name, NULL);
-	}
-	return 0;
-}
-
-/* The one step that what runs can see. */
+/* The one step that others can see. */
 static int go_over(struct plan *plan)
 {
-	unsigned int added = 0;
-	int err = switch_intakes(plan);
+	const struct path *failed;
+	int err = 0;
 
-	if (err)
-		return err;
-	err = add_keys(plan, &added);
-	if (!err)
-		err = attach_intakes(plan);
-	if (!err)
-		return 0;
-	remove_keys(plan, added);
-	/* Back: `other` is what ran before. */
-	return switch_intakes(plan) ? -EIO : err;
+	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
+		if (plan->intakes[i]->plan.staged && intake_switch(plan->intakes[i]))
+			return worker_failed_in(plan);
+	}
+	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
+		err = plan->intakes[i]->plan.staged ? intake_add_keys(plan->intakes[i], &failed)
+						    : 0;
+		if (err)
+			return fail(plan, err, failed->operations->name(failed),
+				    "it does not fit the XDP map");
+	}
+	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++) {
+		if (plan->intakes[i]->plan.raised)
+			err = bring_up(plan, plan->intakes[i], INTAKE_ATTACHED, NULL, 0);
+	}
+	return err;
 }
 
 /* ---- commit, or take back ---- */
@@ -348,21 +461,44 @@ static void retire_routes(struct plan *plan)
 	struct relay *relay = plan->relay;
 
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		struct route *route = relay->routes[i];
-
-		if (route->kept)
-			continue;
-		if (route->stream && is_staged(route->intake) &&
-		    !ruleset_has(route->intake->ruleset, route->rule))
-			intake_remove_key(route->intake, route->rule);
-		/* Stop an intake without users before its streams are closed. */
-		if (route->intake && !route->intake->users)
-			intake_stop(route->intake);
-		route_free(route, relay->membership);
+		if (!relay->routes[i]->plan.kept)
+			route_free(relay->routes[i], relay->membership);
 	}
 }
 
-/* Ports without users go; those that are left become the relay's. */
+/* Those that a rule uses become the relay's. */
+static void settle_arrivals(struct plan *plan)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < plan->nr_arrivals; i++) {
+		struct arrival *arrival = plan->arrivals[i];
+
+		if (arrival->used)
+			plan->arrivals[left++] = arrival;
+		else
+			free(arrival);
+	}
+	plan->nr_arrivals = left;
+}
+
+/* The name by which rules know it, since it may have lost the one by which it was opened. */
+static void settle_name(const struct plan *plan, struct intake *intake)
+{
+	const char *first = NULL;
+
+	for (unsigned int i = 0; i < plan->nr_arrivals; i++) {
+		if (plan->arrivals[i]->intake != intake)
+			continue;
+		if (strcmp(plan->arrivals[i]->name, intake->name) == 0)
+			return;
+		if (!first)
+			first = plan->arrivals[i]->name;
+	}
+	if (first)
+		snprintf(intake->name, sizeof(intake->name), "%s", first);
+}
+
 static void settle_intakes(struct plan *plan)
 {
 	unsigned int left = 0;
@@ -370,118 +506,213 @@ static void settle_intakes(struct plan *plan)
 	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
 		struct intake *intake = plan->intakes[i];
 
-		intake_forget(intake);
-		intake->fresh = false;
-		if (intake->users) {
+		if (intake->plan.users) {
+			settle_name(plan, intake);
+			intake->index = left;
 			plan->intakes[left++] = intake;
 			continue;
 		}
-		if (intake->attached || intake->nr_workers)
+		if (intake_is_open(intake))
 			log_write(LOG_FACILITY_LINKS, LOG_LEVEL_INFO, "interface-released",
 				  LOG_IFACE(intake->name));
-		intake_stop(intake);
-		relay_retire_intake(plan->relay, intake);
-		intake_close(intake);
-		free(intake);
+		intake_free(intake);
 	}
 	plan->nr_intakes = left;
+}
+
+static void install(struct plan *plan)
+{
+	struct relay *relay = plan->relay;
+
+	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
+		struct route *route = plan->routes[i];
+
+		route->rule = &plan->next->rules[i];
+		route->plan.replaced = NULL;
+		plan->change.pending += route->plan.fresh && route->arrival &&
+					(!route->path || !intake_is_open(route->arrival->intake));
+	}
+	free(relay->routes);
+	free(relay->arrivals);
+	free(relay->intakes);
+	relay->routes = plan->routes;
+	relay->arrivals = plan->arrivals;
+	relay->nr_arrivals = plan->nr_arrivals;
+	relay->intakes = plan->intakes;
+	relay->nr_intakes = plan->nr_intakes;
+	plan->routes = NULL;
+	plan->arrivals = NULL;
+	plan->intakes = NULL;
+	if (plan->kind == FOLLOW)
+		return;
+	if (!relay->generation || !config_equal(&relay->config, plan->next))
+		relay->generation++;
+	config_free(&relay->config);
+	relay->config = *plan->next;
+	config_init(plan->next);
 }
 
 static void commit(struct plan *plan)
 {
 	struct relay *relay = plan->relay;
 
-	retire_routes(plan);
-	settle_intakes(plan);
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
-		plan->routes[i]->rule = &plan->next->rules[i];
-		plan->routes[i]->before = NULL;
-		plan->change.pending += plan->routes[i]->fresh && is_pending(plan->routes[i]);
-		plan->routes[i]->fresh = false;
+	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
+		intake_commit(plan->intakes[i]);
+		/* Its threads count no more. */
+		if (!plan->intakes[i]->plan.users && intake_stop(plan->intakes[i]))
+			relay->broken = true;
 	}
-	free(relay->routes);
-	free(relay->intakes);
-	relay->routes = plan->routes;
-	relay->intakes = plan->intakes;
-	relay->nr_intakes = plan->nr_intakes;
-	if (!relay->generation || !config_equal(&relay->config, plan->next))
-		relay->generation++;
-	config_free(&relay->config);
-	relay->config = *plan->next;
-	config_init(plan->next);
-	plan->routes = NULL;
-	plan->intakes = NULL;
+	retire_routes(plan);
+	settle_arrivals(plan);
+	settle_intakes(plan);
+	install(plan);
+}
+
+static void take_back_intake(struct plan *plan, struct intake *intake)
+{
+	if (intake->plan.fresh) {
+		intake_free(intake);
+	} else if (intake->plan.raised && intake_is_open(intake)) {
+		intake_stop(intake);
+		intake_give_up(intake, "is closed: the change that opened it has failed");
+	} else if (intake_revert(intake)) {
+		worker_failed_in(plan);
+	}
+}
+
+static void take_back_route(const struct plan *plan, struct route *route)
+{
+	struct relay *relay = plan->relay;
+	const struct intake *intake = route->arrival ? route->arrival->intake : NULL;
+
+	if (route->plan.fresh)
+		route_free(route, relay->membership);
+	else if (route->plan.opened && intake_is_open(intake) && !intake->plan.raised)
+		route_close(route, relay->membership);
+	else if (route->plan.opened)
+		route_leave(route, relay->membership);
 }
 
 static void take_back(struct plan *plan)
 {
-	struct relay *relay = plan->relay;
-
-	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
-		if (plan->intakes[i]->fresh) {
-			intake_close(plan->intakes[i]);
-			free(plan->intakes[i]);
-		} else {
-			intake_forget(plan->intakes[i]);
-		}
-	}
 	for (unsigned int i = 0; plan->routes && i < plan->next->nr_rules; i++) {
-		if (plan->routes[i] && plan->routes[i]->fresh)
-			route_free(plan->routes[i], relay->membership);
+		if (plan->routes[i])
+			take_back_route(plan, plan->routes[i]);
+	}
+	for (unsigned int i = 0; i < plan->nr_intakes; i++)
+		take_back_intake(plan, plan->intakes[i]);
+	for (unsigned int i = 0; i < plan->nr_arrivals; i++) {
+		if (plan->arrivals[i]->fresh)
+			free(plan->arrivals[i]);
 	}
 }
+
+/* ---- all of it ---- */
 
 static int prepare(struct plan *plan)
 {
-	const struct relay *relay = plan->relay;
-	int err;
+	struct relay *relay = plan->relay;
+	unsigned int rules = plan->next->nr_rules;
 
-	plan->routes = calloc(plan->next->nr_rules + 1, sizeof(*plan->routes));
-	plan->by_name = calloc(relay->config.nr_rules + 1, sizeof(*plan->by_name));
-	/* No more intakes than there were, and one for each rule. */
-	plan->intakes =
-		calloc(relay->nr_intakes + plan->next->nr_rules + 1, sizeof(struct intake *));
-	if (!plan->routes || !plan->by_name || !plan->intakes)
+	/* At most one more arrival and intake for each rule. */
+	plan->routes = calloc(rules + 1UL, sizeof(*plan->routes));
+	plan->arrivals = calloc(relay->nr_arrivals + rules + 1UL, sizeof(*plan->arrivals));
+	plan->intakes = calloc(relay->nr_intakes + rules + 1UL, sizeof(*plan->intakes));
+	if (!plan->routes || !plan->arrivals || !plan->intakes)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < relay->nr_intakes; i++)
-		plan->intakes[plan->nr_intakes++] = relay->intakes[i];
-	err = match_routes(plan);
-	if (!err)
-		err = leave_failed_intakes(plan);
-	if (!err)
-		err = plan_open_intakes(plan);
-	if (!err)
-		err = plan_open_routes(plan);
-	return err ? err : stage_intakes(plan);
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
+		plan->arrivals[i] = relay->arrivals[i];
+		plan->arrivals[i]->fresh = plan->arrivals[i]->used = false;
+	}
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		plan->intakes[i] = relay->intakes[i];
+		memset(&plan->intakes[i]->plan, 0, sizeof(plan->intakes[i]->plan));
+	}
+	plan->nr_arrivals = relay->nr_arrivals;
+	plan->nr_intakes = relay->nr_intakes;
+	return 0;
 }
 
-int plan_run(struct relay *relay, struct config *config, enum plan_kind kind,
-	     struct relay_change *change, char reason[REASON_SIZE])
+/* `raised`: an intake to bring up, or NULL. */
+static int run(struct plan *plan, struct intake *raised)
 {
-	struct plan plan = {
-		.relay = relay,
-		.kind = kind,
-		.next = config,
-		.reason = reason,
-	};
+	int err = prepare(plan);
+
+	if (!err && raised)
+		raised->plan.raised = true;
+	if (!err)
+		err = match(plan);
+	if (!err)
+		err = find_arrivals(plan);
+	if (!err)
+		err = count_users(plan);
+	if (!err)
+		err = open_intakes(plan);
+	if (!err)
+		err = open_routes(plan);
+	if (!err)
+		find_changes(plan);
+	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
+		err = stage_intake(plan, plan->intakes[i]);
+	if (!err)
+		err = go_over(plan);
+	if (!err)
+		commit(plan);
+	else
+		take_back(plan);
+	free(plan->routes);
+	free(plan->arrivals);
+	free(plan->intakes);
+	if (plan->broken) {
+		plan->relay->broken = true;
+		return -EIO;
+	}
+	/* -EIO is reserved for a worker that has failed; a driver may return it, too. */
+	return err == -EIO ? -EREMOTEIO : err;
+}
+
+int plan_start(struct relay *relay, struct config *config)
+{
+	char reason[REASON_SIZE];
+	struct plan plan = {.relay = relay, .kind = START, .next = config, .reason = reason};
+
+	return run(&plan, NULL);
+}
+
+int plan_change(struct relay *relay, struct config *config, struct relay_change *change,
+		char reason[REASON_SIZE])
+{
+	struct plan plan = {.relay = relay, .kind = CHANGE, .next = config, .reason = reason};
 	int err;
 
 	*reason = '\0';
-	err = prepare(&plan);
-	if (!err)
-		err = go_over(&plan);
-	if (!err)
-		commit(&plan);
-	else
-		take_back(&plan);
+	err = run(&plan, NULL);
 	if (err && !*reason)
 		snprintf(reason, REASON_SIZE, "%s", strerror(-err));
 	*change = plan.change;
-	/* A driver's word for something else. */
-	if (err == -EIO && !plan.broken)
-		err = -EREMOTEIO;
-	free(plan.routes);
-	free(plan.by_name);
-	free(plan.intakes);
 	return err;
+}
+
+static int follow(struct relay *relay, struct intake *raised)
+{
+	char reason[REASON_SIZE];
+	struct plan plan = {
+		.relay = relay, .kind = FOLLOW, .next = &relay->config, .reason = reason};
+
+	return run(&plan, raised);
+}
+
+int plan_bring_up(struct relay *relay, struct intake *intake)
+{
+	int err = follow(relay, intake);
+
+	/* Not for its own reason. */
+	if (err)
+		backoff_failed(&intake->backoff, clock_ns(), false);
+	return err;
+}
+
+int plan_retry(struct relay *relay)
+{
+	return follow(relay, NULL);
 }

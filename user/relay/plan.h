@@ -1,32 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
 /*
- * A plan takes the relay from what runs to another configuration, all or nothing:
+ * A plan takes the relay from what runs to another configuration, or to what the network allows
+ * now. All of it, or nothing:
  *
- *     match    which routes stay as they are (same rule), which are new, which go
- *     open     intakes, outputs, memberships of the new ones; beside what runs
- *     stage    a ruleset for every intake that changes; new intakes start their workers
- *     switch   the workers go over, each from one packet to the next; keys into the XDP maps;
- *              new intakes are attached
- *     commit   keys of what goes leave the maps; memberships, sockets, intakes are given back
+ *     match    which routes stay as they are (same rule, same arrival), which are new, which go
+ *     open     arrivals and intakes of new routes, then paths and memberships: beside what runs
+ *     stage    a line-up for each intake whose rules change; intakes that come up start their
+ *              workers
+ *     switch   the workers go over, each from one packet to the next; then keys enter the XDP maps,
+ *              and intakes that come up are attached
+ *     commit   keys of what goes leave the maps; memberships, sockets, intakes are released
  *
- * Whatever fails before the commit is taken back in the opposite order; the commit cannot fail.
- * Main thread.
+ * Whatever fails before the commit is reverted in the opposite order. The commit cannot fail.
+ *
+ * Main thread. All return 0; -EIO: a worker has failed, and the relay must end; other -errno:
+ * nothing has changed.
  */
+/* clang-format on */
 #ifndef XMCAST_RELAY_PLAN_H
 #define XMCAST_RELAY_PLAN_H
 
-#include "relay/relay_internal.h"
+#include "relay/state.h"
 
-enum plan_kind {
-	PLAN_START,  /* from nothing: what cannot run is pending, whatever the cause */
-	PLAN_CHANGE, /* what the process lacks makes it fail */
-	/* As START, and rules that wait for something else than their intake are tried again: for
-	 * an interface of an output, say. Ports come back by themselves (follow.h). */
-	PLAN_RETRY,
-};
+/* See relay_open() and relay_apply() in relay.h. */
+int plan_start(struct relay *relay, struct config *config);
+int plan_change(struct relay *relay, struct config *config, struct relay_change *change,
+		char reason[REASON_SIZE]);
 
-/* See relay_apply() in relay.h. */
-int plan_run(struct relay *relay, struct config *config, enum plan_kind kind,
-	     struct relay_change *change, char reason[REASON_SIZE]);
+/* Bring an intake up that is FAILED, with its rules. Whether it is up now, its state says; rules
+ * that cannot be opened are pending. */
+int plan_bring_up(struct relay *relay, struct intake *intake);
+
+/* Try again the rules that wait for something of their own, and give those of stale arrivals new
+ * ones. What still cannot run stays pending. */
+int plan_retry(struct relay *relay);
 
 #endif

@@ -1,43 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#define LOG_FACILITY LOG_FACILITY_RULES
 #include "relay/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "relay/follow.h"
-#include "relay/relay_internal.h"
 #include "relay/plan.h"
+#include "relay/state.h"
 
-/* A thread that has owed a sign of life for longer is not well; a look a second may find it just
- * about to give one. */
+/* A worker whose heartbeat is overdue for longer is reported as unhealthy. A check once a second
+ * may come just before the heartbeat, hence two. */
 #define ALIVE_NS (2 * NS_PER_SECOND)
 
-/* ---- start and stop ---- */
+/* Of relay_run(), at once; more come the next time. */
+#define EVENTS 16
+
+/* ---- life ---- */
 
 int relay_open(struct relay **out, struct config *config)
 {
-	struct relay_change change;
-	char reason[REASON_SIZE];
-	struct relay *relay;
+	struct relay *relay = calloc(1, sizeof(*relay));
 	int err;
 
-	relay = calloc(1, sizeof(*relay));
 	if (!relay)
 		return -ENOMEM;
 	config_init(&relay->config);
-	relay->epoll_fd = -1;
 	relay->started_ns = clock_ns();
-	err = membership_open(&relay->membership);
+	relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	err = relay->epoll_fd < 0 ? -errno : membership_open(&relay->membership);
 	/* First listen, then look. */
 	if (!err)
 		err = follow_open(&relay->follow, relay);
 	if (!err)
-		err = plan_run(relay, config, PLAN_START, &change, reason);
+		err = plan_start(relay, config);
 	if (err) {
 		relay_close(relay);
 		return err;
@@ -45,6 +44,45 @@ int relay_open(struct relay **out, struct config *config)
 	follow_rules_changed(relay->follow);
 	*out = relay;
 	return 0;
+}
+
+int relay_fd(const struct relay *relay)
+{
+	return relay->epoll_fd;
+}
+
+static bool has_failed(const struct relay *relay)
+{
+	if (relay->broken)
+		return true;
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
+			if (worker_failed(relay->intakes[i]->workers[j]))
+				return true;
+		}
+	}
+	return false;
+}
+
+int relay_run(struct relay *relay)
+{
+	struct epoll_event events[EVENTS];
+
+	/* Workers' descriptors are edge-triggered, so fetching their events is all that they need.
+	 */
+	epoll_wait(relay->epoll_fd, events, EVENTS, 0);
+	follow_run(relay->follow);
+	return has_failed(relay) ? -EIO : 0;
+}
+
+void relay_check_workers(struct relay *relay)
+{
+	uint64_t now_ns = clock_ns();
+
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++)
+			worker_check(relay->intakes[i]->workers[j], now_ns);
+	}
 }
 
 int relay_stop(struct relay *relay)
@@ -65,19 +103,22 @@ void relay_close(struct relay *relay)
 	if (!relay)
 		return;
 	follow_close(relay->follow);
-	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		intake_close(relay->intakes[i]);
-		free(relay->intakes[i]);
-	}
-	/* The sockets that hold memberships are closed as a whole, in the order that is quick. */
+	for (unsigned int i = 0; i < relay->nr_intakes; i++)
+		intake_free(relay->intakes[i]);
+	/* Closing the sockets that hold memberships is much quicker than leaving one by one. */
 	membership_close(relay->membership);
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		relay->routes[i]->joined = false;
+		relay->routes[i]->joined = 0;
 		route_free(relay->routes[i], NULL);
 	}
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++)
+		free(relay->arrivals[i]);
 	free(relay->routes);
+	free(relay->arrivals);
 	free(relay->intakes);
 	config_free(&relay->config);
+	if (relay->epoll_fd >= 0)
+		close(relay->epoll_fd);
 	free(relay);
 }
 
@@ -89,53 +130,17 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
 	int err;
 
 	follow_sync(relay->follow);
-	err = plan_run(relay, config, PLAN_CHANGE, change, reason);
+	err = plan_change(relay, config, change, reason);
 	follow_rules_changed(relay->follow);
-	return err;
-}
-
-bool relay_has_waiting(const struct relay *relay)
-{
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		const struct route *route = relay->routes[i];
-
-		if (!route->rule->disabled && !route->stream && !route->intake->failed)
-			return true;
-	}
-	return false;
-}
-
-int relay_retry_rules(struct relay *relay)
-{
-	struct relay_change change;
-	char reason[REASON_SIZE];
-	struct config config;
-	int err = config_copy(&config, &relay->config);
-
-	if (err)
-		return err;
-	err = plan_run(relay, &config, PLAN_RETRY, &change, reason);
-	config_free(&config);
-	if (err == -EIO)
-		relay->broken = true;
 	return err;
 }
 
 int relay_retry(struct relay *relay)
 {
 	unsigned int before = relay_summary(relay).active;
-	int err = follow_retry(relay->follow);
 
-	return err ? err : (int)(relay_summary(relay).active - before);
-}
-
-bool relay_uses(const struct relay *relay, const char *iface)
-{
-	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		if (strcmp(relay->intakes[i]->name, iface) == 0)
-			return true;
-	}
-	return false;
+	follow_retry(relay->follow);
+	return relay->broken ? -EIO : (int)(relay_summary(relay).active - before);
 }
 
 void relay_set_log_level(struct relay *relay, enum log_facility facility, enum log_level level)
@@ -144,9 +149,11 @@ void relay_set_log_level(struct relay *relay, enum log_facility facility, enum l
 		if (facility == LOG_FACILITIES || (int)facility == i)
 			relay->config.logging.levels[i] = level;
 	}
-	/* The text of the configuration is another one. */
+	/* The text of the configuration differs. */
 	relay->generation++;
 }
+
+/* ---- what runs ---- */
 
 const struct config *relay_config(const struct relay *relay)
 {
@@ -158,61 +165,27 @@ uint64_t relay_generation(const struct relay *relay)
 	return relay->generation;
 }
 
-/* ---- while it runs ---- */
-
 struct relay_summary relay_summary(const struct relay *relay)
 {
 	struct relay_summary sum = {0};
 
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct route *route = relay->routes[i];
+		bool pending = route_reason(route) != NULL;
 
-		if (route->rule->disabled)
-			continue;
-		sum.pending += route_reason(route) != NULL;
-		sum.active += !route_reason(route);
+		sum.pending += pending;
+		sum.active += route->arrival && !pending;
 	}
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		sum.interfaces += !relay->intakes[i]->failed;
+		sum.interfaces += intake_is_open(relay->intakes[i]);
 		sum.workers += relay->intakes[i]->nr_workers;
 	}
 	return sum;
 }
 
-bool relay_failed(const struct relay *relay)
+struct books *relay_books(const struct relay *relay, size_t first, size_t most)
 {
-	if (relay->broken)
-		return true;
-	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
-			if (worker_failed(relay->intakes[i]->workers[j]))
-				return true;
-		}
-	}
-	return false;
-}
-
-int relay_watch_port(const struct relay *relay, const struct intake *intake)
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
-
-	for (unsigned int i = 0; relay->epoll_fd >= 0 && i < intake->nr_workers; i++) {
-		int fd = worker_notify_fd(intake->workers[i]);
-
-		if (epoll_ctl(relay->epoll_fd, EPOLL_CTL_ADD, fd, &event))
-			return -errno;
-	}
-	return 0;
-}
-
-int relay_watch(struct relay *relay, int epoll_fd)
-{
-	int err = 0;
-
-	relay->epoll_fd = epoll_fd;
-	for (unsigned int i = 0; !err && i < relay->nr_intakes; i++)
-		err = relay_watch_port(relay, relay->intakes[i]);
-	return err;
+	return books_read(relay, first, most);
 }
 
 int relay_ping(const struct relay *relay)
@@ -231,25 +204,62 @@ int relay_ping(const struct relay *relay)
 	return count;
 }
 
-void relay_check_workers(struct relay *relay)
+const char *relay_interface(const struct relay *relay, const char *name)
 {
-	uint64_t now = clock_ns();
+	const struct arrival *arrival = arrival_find(relay->arrivals, relay->nr_arrivals, name);
+	int ifindex;
 
-	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++)
-			worker_check(relay->intakes[i]->workers[j], now);
+	if (arrival)
+		return arrival->intake->name;
+	ifindex = (int)if_nametoindex(name);
+	for (unsigned int i = 0; ifindex && i < relay->nr_intakes; i++) {
+		if (relay->intakes[i]->ifindex == ifindex)
+			return relay->intakes[i]->name;
 	}
+	return NULL;
 }
 
-int relay_follow_fd(const struct relay *relay)
+static const struct intake *find_intake(const struct relay *relay, const char *name)
 {
-	return follow_fd(relay->follow);
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		if (strcmp(relay->intakes[i]->name, name) == 0)
+			return relay->intakes[i];
+	}
+	return NULL;
 }
 
-int relay_follow(struct relay *relay)
+unsigned int relay_rules(const struct relay *relay, const char *iface)
 {
-	follow_run(relay->follow);
-	return relay_failed(relay) ? -EIO : 0;
+	const struct intake *intake = find_intake(relay, iface);
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct route *route = relay->routes[i];
+		const struct arrival *arrival = route->arrival;
+
+		/* A disabled one has none. */
+		if (!arrival)
+			arrival = arrival_find(relay->arrivals, relay->nr_arrivals,
+					       route->rule->iface);
+		count += arrival && arrival->intake == intake;
+	}
+	return count;
+}
+
+bool relay_attachment(const struct relay *relay, const char *iface,
+		      struct relay_attachment *attachment)
+{
+	const struct intake *intake = find_intake(relay, iface);
+	const struct pins *pins;
+
+	if (!intake || !intake_is_open(intake))
+		return false;
+	pins = steer_pins(intake->steer);
+	attachment->external = intake->external;
+	attachment->pins = attachment->external ? pins->folder : NULL;
+	for (enum pin pin = 0; pin < NR_PINS; pin++)
+		attachment->maps[pin] = pins_map_id(pins, pin);
+	return true;
 }
 
 int relay_memberships(const struct relay *relay, struct membership_entry **list)

@@ -1,14 +1,66 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
 /*
- * The relay: all of a configuration at work. Composes links, steering, membership and workers into
- * intakes (one per ingress interface), and rules into streams.
+ * The relay: everything that runs, of one configuration. This is its API, and the map of user/relay.
+ * It knows nothing of signals, control sockets, files, rates or metrics. Main thread.
  *
- * What cannot run (an interface that does not exist, is down, has no XDP, too few resources) is
- * reported with its remedy and left `pending`; everything else runs. Main thread.
+ *     user/daemon
+ *         │ relay_open, relay_apply, relay_retry, relay_run, relay_books, relay_stop, relay_close
+ *         ▼
+ *     relay ──▶ follow ──▶ plan ──▶ route ──▶ arrival ──▶ intake ──▶ steering, workers
+ *         │         │                   └───▶ path ─────▶ path_user ──▶ streams and their sockets
+ *         │         └──▶ outputs, schedule
+ *         └──▶ books
+ *
+ *     intake     ONE running ingress interface: its program, its workers; intake.h has its states
+ *     examine    can an interface carry an intake, and with which settings?
+ *     arrival    what an interface that rules name is; all names of one interface share an intake
+ *     path       what carries a rule's datagrams; path_user: through user space
+ *     route      ONE running rule; route.h has its states
+ *     plan       from these routes and intakes to those, all or nothing; the only way in which rules
+ *                change and intakes come up
+ *     follow     the network changes: give intakes up, bring them up, move outputs
+ *     outputs    the interfaces that outputs name
+ *     schedule   when to look at the network, when to try again
+ *     books      a snapshot of all counters
+ *     state      the struct that plan, follow, books and relay share; counts: plain numbers
+ *
+ * How a rule change travels
+ *
+ *     relay_apply()
+ *       follow_sync()            look at what has been announced so far
+ *       plan_change()
+ *         match                  routes by name: kept, fresh, or gone
+ *         find_arrivals          the intakes of fresh routes; one that is down is to come up
+ *         open_intakes           intake_bring_up(OPEN)
+ *         open_routes            route_open(): path, membership
+ *         stage_intake           intake_stage(); or intake_bring_up(STARTED)
+ *         go_over                intake_switch(), intake_add_keys(); or intake_bring_up(ATTACHED)
+ *         commit / take_back     what is gone is released / everything is as it was
+ *       follow_rules_changed()   soon look again, so that new outputs follow their interfaces
+ *
+ * How a lost interface travels
+ *
+ *     netlink ─▶ relay_run() ─▶ follow_run()
+ *       on_link()                the interface was deleted: intake_lose(); look within 50 ms
+ *       look()
+ *         intake_check()         why the intake has to be given up
+ *         give_up()              program detached, threads ended, groups left; its routes keep their
+ *                                paths and are pending, for the reason of the intake
+ *     … and once the interface is there again:
+ *       look()
+ *         intake_can_open()      yes
+ *         plan_bring_up()        a plan in which nothing changes but this intake: OPEN, its routes
+ *                                opened (groups joined, paths as they are), STARTED, ATTACHED
+ *
+ * What cannot run (an interface that does not exist, is down, has no XDP; a shortage) is reported
+ * with its remedy and stays `pending`; everything else runs.
  */
+/* clang-format on */
 #ifndef XMCAST_RELAY_RELAY_H
 #define XMCAST_RELAY_RELAY_H
 
+#include "base/log.h"
 #include "membership/membership.h"
 #include "relay/books.h"
 #include "rules/config.h"
@@ -16,65 +68,24 @@
 
 struct relay;
 
-/* Bytes of a text that says why something is not at work, with its NUL. */
-#define REASON_SIZE 256
-
-/* What a change came to. */
-struct relay_change {
-	unsigned int added;
-	unsigned int removed;
-	unsigned int replaced;
-	unsigned int pending; /* of those added and replaced: not at work, and waiting */
-};
+/* ---- life ---- */
 
 /*
- * Start. The relay takes the configuration over (it is left empty). What cannot run is left
- * `pending`. 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the
- * interfaces; -ENOMEM.
+ * Start. The relay takes over the configuration, which is left empty. What cannot run is `pending`.
+ * 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the interfaces;
+ * -ENOMEM, -EMFILE.
  */
 int relay_open(struct relay **out, struct config *config);
 
-/*
- * Go over to this configuration: all of it, or nothing. Rules that are the same in both go on
- * without losing, doubling or reordering a packet; a rule whose name is the same and which differs
- * is replaced from one packet to the next. Settings that only the start looks at (interfaces,
- * egress, workers) hold for what is opened from now on.
- *
- * A rule that the network does not let run (no such interface, or it is down) is taken, and
- * `pending`; what the process lacks (descriptors, memory, memberships, room in the XDP map) makes
- * the whole fail. 0: *config was taken over and is left empty, *change tells what differs. -errno:
- * nothing has changed, *config is still the caller's, and `reason` says why. -EIO: a worker has
- * failed, and the relay must end.
+/* Readable when relay_run() has something to do: a worker has failed, or the network has changed.
  */
-int relay_apply(struct relay *relay, struct config *config, struct relay_change *change,
-		char reason[REASON_SIZE]);
+int relay_fd(const struct relay *relay);
 
-/* The level of one facility, or of all (LOG_FACILITIES), as the configuration that runs has it from
- * now on; the log itself is not touched. */
-void relay_set_log_level(struct relay *relay, enum log_facility facility, enum log_level level);
+/* Do it. 0; -EIO: a worker has failed, and the relay must end. */
+int relay_run(struct relay *relay);
 
-/* Try again what is pending, now. Returns the number of rules that are active now and were not, or
- * -EIO: the relay must end. */
-int relay_retry(struct relay *relay);
-
-/* Is this an interface that rules take in from? */
-bool relay_uses(const struct relay *relay, const char *iface);
-
-/* Who attached the program of an interface, and what it uses. */
-struct relay_attachment {
-	bool external;
-	const char *pins; /* the folder of pinned maps; NULL: they are our own. Valid until the
-			     next change. */
-	uint32_t maps[NR_PINS]; /* ids, 0: unknown; named by pin_names */
-};
-
-/* False: the interface is not in use, or not at work. */
-bool relay_attachment(const struct relay *relay, const char *iface,
-		      struct relay_attachment *attachment);
-
-/* What runs, and the number of that state. Valid until the next change. */
-const struct config *relay_config(const struct relay *relay);
-uint64_t relay_generation(const struct relay *relay);
+/* See whether the workers make progress (worker_check()); call once a second. */
+void relay_check_workers(struct relay *relay);
 
 /*
  * Stop steering, relay what has arrived, end the workers, count every frame. 0; -EIO: a worker had
@@ -83,38 +94,74 @@ uint64_t relay_generation(const struct relay *relay);
 int relay_stop(struct relay *relay);
 void relay_close(struct relay *relay); /* takes NULL */
 
+/* ---- changes ---- */
+
+/*
+ * Change to this configuration: all of it, or nothing. Rules that are the same in both go on
+ * without losing, doubling or reordering a packet; a rule of the same name that differs is replaced
+ * from one packet to the next. Settings of interfaces, egress and workers apply to what is opened
+ * from now on.
+ *
+ * A rule that the network does not let run (its interface does not exist, or is down) is accepted
+ * and `pending`; a shortage of this process (descriptors, memory, memberships, room in the XDP map)
+ * makes the whole change fail. 0: the relay has taken over *config, which is left empty, and
+ * *change says what differs. -errno: nothing has changed, *config is still the caller's, and
+ * `reason` says why. -EIO: a worker has failed, and the relay must end.
+ */
+int relay_apply(struct relay *relay, struct config *config, struct relay_change *change,
+		char reason[REASON_SIZE]);
+
+/* Try again what is pending, now. Returns the number of rules that have become active, or -EIO: the
+ * relay must end. */
+int relay_retry(struct relay *relay);
+
+/* Note the level of one facility, or of all (LOG_FACILITIES), in the running configuration. The log
+ * itself is not changed. */
+void relay_set_log_level(struct relay *relay, enum log_facility facility, enum log_level level);
+
+/* ---- what runs ---- */
+
+/* The running configuration, and a number that grows with each of its changes. Valid until the next
+ * change. */
+const struct config *relay_config(const struct relay *relay);
+uint64_t relay_generation(const struct relay *relay);
+
 struct relay_summary {
 	unsigned int active;	 /* rules that relay */
-	unsigned int pending;	 /* and those that wait */
-	unsigned int interfaces; /* in use, as the next */
+	unsigned int pending;	 /* rules that wait */
+	unsigned int interfaces; /* that are open */
 	unsigned int workers;
 };
 
 struct relay_summary relay_summary(const struct relay *relay);
 
-/* True if a worker's thread has ended on its own, or is stuck. */
-bool relay_failed(const struct relay *relay);
-
-/* Add the workers' notification descriptors to an epoll set, also those to come; data.u64 is 0 for
- * all of them. */
-int relay_watch(struct relay *relay, int epoll_fd);
-
-/* Do all workers make progress, as relay_check_workers() last saw it? Their number, or -EIO. */
-int relay_ping(const struct relay *relay);
-
-/* See whether the workers make progress (worker_check()); call once a second. */
-void relay_check_workers(struct relay *relay);
-
-/* Follow the network (follow.h): call relay_follow() when the descriptor is readable. -EIO: a
- * worker had failed, and the relay must end. */
-int relay_follow_fd(const struct relay *relay);
-int relay_follow(struct relay *relay);
-
-/* What is joined, as membership_list() has it. */
-int relay_memberships(const struct relay *relay, struct membership_entry **list);
-
 /* The counters now (books.h) of up to `most` rules from the `first` on, and of everything else.
  * NULL: no memory. The caller frees them before the relay changes or is closed. */
 struct books *relay_books(const struct relay *relay, size_t first, size_t most);
+
+/* The number of workers if all made progress in the last relay_check_workers(), otherwise -EIO. */
+int relay_ping(const struct relay *relay);
+
+/* The name by which an interface that rules take in by is listed, given any of its names; NULL: no
+ * rule takes in by it. */
+const char *relay_interface(const struct relay *relay, const char *name);
+
+/* The number of rules that name such an interface, disabled ones included. */
+unsigned int relay_rules(const struct relay *relay, const char *iface);
+
+/* Who attached the program of an interface, and the maps that it uses. */
+struct relay_attachment {
+	bool external;
+	const char *pins; /* the directory of the pinned maps; NULL: they are our own. Valid until
+			     the next change */
+	uint32_t maps[NR_PINS]; /* ids, 0: unknown; named by pin_names */
+};
+
+/* `iface`: as relay_interface() returns it. False: it is not open. */
+bool relay_attachment(const struct relay *relay, const char *iface,
+		      struct relay_attachment *attachment);
+
+/* The joined groups, as membership_list() returns them. */
+int relay_memberships(const struct relay *relay, struct membership_entry **list);
 
 #endif

@@ -1,59 +1,78 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A route is a rule of the configuration and what became of it. Main thread. */
+/* clang-format off */
+/*
+ * A route is ONE running rule: where its packets arrive, the path that carries them, its
+ * membership, and why it is not active.
+ *
+ *     disabled   no arrival
+ *     pending    its arrival's intake is not relaying; or it has no path, and `reason` says why; or
+ *                nothing can leave by any of its outputs
+ *     active     otherwise: it has a path, and has joined its group
+ *
+ * Main thread.
+ */
+/* clang-format on */
 #ifndef XMCAST_RELAY_ROUTE_H
 #define XMCAST_RELAY_ROUTE_H
 
-#include "relay/intake.h"
-#include "dataplane/stream.h"
 #include "membership/membership.h"
-#include "rules/config.h"
+#include "relay/arrival.h"
 
 struct route {
 	uint64_t id;	   /* of the rule as it is defined now: see rule_counts */
 	uint64_t since_ns; /* when that was */
 	const struct rule *rule;
-	struct intake *intake; /* NULL: disabled */
-	/* NULL: disabled or pending. Kept, with its counters and sockets, while the intake is away.
-	 */
-	struct stream *stream;
-	char *reason; /* why it is pending, if that is its own and not its intake's */
-	const struct stream *before; /* of the route that it replaces, while a plan runs */
-	bool joined;
-	int joined_ifindex;
+	struct arrival *arrival; /* NULL: disabled */
+	struct path *path; /* NULL: disabled or pending. Kept while the intake is down, with its
+			      counters and sockets */
+	char *reason;	   /* why it has no path, if it is not its intake's reason */
+	bool reported;	   /* the reason was logged */
+	int joined;	   /* ifindex of the interface that has joined its group; 0: none */
 
-	/* What a plan thinks of it. */
-	bool fresh; /* made by it */
-	bool kept;  /* there before, and after it */
+	/* Of the plan that runs (plan.c). */
+	struct {
+		struct route *replaced; /* the route of the same name before, if it goes; or NULL */
+		bool fresh;		/* made by it */
+		bool kept;		/* there before, and after it */
+		bool opened;		/* by it */
+		bool shadowed;		/* takes in what another one does already */
+	} plan;
 };
 
 /* A route that does nothing yet. NULL: no memory. The rule must outlive it. */
 struct route *route_new(const struct rule *rule, uint64_t id);
 
 /*
- * Open the outputs of a route whose intake is set and not failed, and join its group. 0, or -errno:
- * then `reason` tells (to a person) why, and neither is done. -ENODEV, -ENETDOWN and the like: the
- * network lacks something; others: the process does (descriptors, memory, a limit).
+ * Open a path, or keep the one that it has if that fits its intake, which is open; and join the
+ * group. 0, or -errno: then it has no path, has not joined, and `reason` says why. -ENODEV,
+ * -ENETDOWN and the like: the network is not ready for it; others: a shortage of this process
+ * (descriptors, memory, a limit).
  */
 int route_open(struct route *route, const struct egress_config *egress,
 	       struct membership *membership);
 
-/*
- * Its intake, which was away, is open again: join, with the stream that it has; if it has none, or
- * one for another number of queues, as route_open(). 0 or -errno, as there.
- */
-int route_reopen(struct route *route, const struct egress_config *egress,
-		 struct membership *membership);
+/* It must not be opened, for this reason: close it. */
+void route_refuse(struct route *route, struct membership *membership, const char *reason);
 
-/* Its intake is going away: leave the group. */
+/* Log that it is pending, for its reason, unless that was done before. */
+void route_report(struct route *route, int err);
+
+/* Its intake is going down: leave the group. */
 void route_leave(struct route *route, struct membership *membership);
 
-/* Why it is pending, or NULL: it is at work, or disabled. Valid until something changes. */
-const char *route_reason(const struct route *route);
-
-/* It will not be at work: for its own reason, or its intake's. Gives back what route_open() got. */
+/* Leave the group, drop the path. */
 void route_close(struct route *route, struct membership *membership);
 
-/* route_close(), and free it. Takes NULL. */
+/* The same, and free it. Accepts NULL. */
 void route_free(struct route *route, struct membership *membership);
+
+/* Is it not carrying packets, for a reason of its own? */
+static inline bool route_is_waiting(const struct route *route)
+{
+	return route->arrival && !route->path && intake_is_open(route->arrival->intake);
+}
+
+/* Why it is pending, or NULL: it is active, or disabled. Valid until something changes. */
+const char *route_reason(const struct route *route);
 
 #endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "relay/counts.h"
+
+uint64_t kernel_drops(const struct worker_state *state)
+{
+	/* rx_dropped includes those that found the fill ring empty. */
+	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
+}
+
+void totals_add_worker(struct total_counts *totals, const struct worker_state *state)
+{
+	totals->submitted += state->submitted;
+	totals->sent += state->sent;
+	totals->sent_bytes += state->sent_bytes;
+	totals->send_errors += state->send_errors;
+	totals->rate_limited += state->rate_limited;
+	totals->received += state->received;
+	totals->dropped += kernel_drops(state);
+	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
+		totals->dropped += state->drops[i];
+	totals->buffer_exhausted += state->kernel.fill_ring_empty;
+}

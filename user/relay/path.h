@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A path carries the datagrams of one rule from its intake to its outputs. There can be several
+ * kinds; a route opens one and never looks inside:
+ *
+ *     path_user   AF_XDP to a worker's threads, which send (path_user.h)
+ *
+ * A new kind is a file of its own with these operations, and a line in route.c that chooses it.
+ *
+ * Paths are counted: while a rule moves from one intake to another, its old and its new route share
+ * one. Main thread.
+ */
+#ifndef XMCAST_RELAY_PATH_H
+#define XMCAST_RELAY_PATH_H
+
+#include "relay/counts.h"
+#include "rules/config.h"
+
+struct path;
+struct stream;
+
+struct path_operations {
+	/* Can an intake with so many RX queues use it? */
+	bool (*fits)(const struct path *path, unsigned int nr_queues);
+
+	/* The name of its rule. */
+	const char *(*name)(const struct path *path);
+
+	/* What the packets that it carries are found by, in the XDP map of the intake. */
+	void (*key)(const struct path *path, struct xmc_rule_key *key);
+
+	/* What the intake's workers need in their ruleset. Held by that, not by the caller. */
+	struct stream *(*stream)(const struct path *path);
+
+	/*
+	 * The interface that output `i` names has this index now, 0: there is none. `reason`: why
+	 * nothing can leave by it, constant text, or NULL. 0 or -errno: the output cannot be moved
+	 * to it, and reports that as its reason.
+	 */
+	int (*follow)(struct path *path, unsigned int i, int ifindex, const char *reason);
+
+	/* Addresses or routes have changed: forget what output `i` learned of them. */
+	void (*refresh)(struct path *path, unsigned int i);
+
+	/* Why nothing can leave: a reason of all outputs. Constant text, or NULL. */
+	const char *(*reason)(const struct path *path);
+
+	/* Fill in the counters: first of all outputs, then its own (see books.h). */
+	void (*read_output)(const struct path *path, unsigned int i, struct output_counts *counts);
+	void (*read)(const struct path *path, struct rule_counts *counts);
+
+	/* Release all of it. Nothing carries packets by it any more. */
+	void (*close)(struct path *path);
+};
+
+/* The first member of each kind's struct. */
+struct path {
+	const struct path_operations *operations;
+	unsigned int references;
+	unsigned int nr_outputs;
+};
+
+/* What a kind opens one from. */
+struct path_request {
+	const struct rule *rule;
+	unsigned int nr_queues; /* of the intake */
+	const struct egress_config *egress;
+	const struct path
+		*replaced; /* outputs to the same destinations keep its sockets; or NULL */
+};
+
+/* Returns `path`. */
+struct path *path_hold(struct path *path);
+
+/* Drop a reference. The last one closes it. Accepts NULL. */
+void path_put(struct path *path);
+
+#endif
