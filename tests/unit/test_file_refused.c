@@ -47,7 +47,7 @@ static const struct {
 	   "events, metrics"}}},
 	{RULES "rules: [in 1.1.1.3:1@a out 1.1.1.2:1]\n", {{2, 1, "rules", "duplicate key"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  outs: []\n",
-	 {{3, 3, "outs", "unknown key, expected one of name, in, out, source, enabled, may_loop"},
+	 {{3, 3, "outs", "unknown key, expected one of name, in, source, enabled, may_loop, out"},
 	  {2, 3, "in:", "no `out:` here, expected a list of outputs"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},

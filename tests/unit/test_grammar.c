@@ -441,13 +441,13 @@ static void test_positions(void **state)
 
 	assert_int_equal(grammar_parse_rule(text, strlen(text), &at, &rule, &where, &errors), 0);
 	assert_true(where.named);
-	assert_string_equal(where.name.file, "f");
-	assert_int_equal(where.name.line, 10);
-	assert_int_equal(where.name.column, 5);
-	assert_int_equal(where.input.line, 10);
-	assert_int_equal(where.input.column, 13);
-	assert_int_equal(where.options[RULE_OPTION_SOURCE].line, 11);
-	assert_int_equal(where.options[RULE_OPTION_SOURCE].column, 9);
+	assert_string_equal(where.at[RULE_NAME].file, "f");
+	assert_int_equal(where.at[RULE_NAME].line, 10);
+	assert_int_equal(where.at[RULE_NAME].column, 5);
+	assert_int_equal(where.at[RULE_INPUT].line, 10);
+	assert_int_equal(where.at[RULE_INPUT].column, 13);
+	assert_int_equal(where.at[RULE_SOURCE].line, 11);
+	assert_int_equal(where.at[RULE_SOURCE].column, 9);
 	assert_int_equal(where.outputs[0].line, 11);
 	assert_int_equal(where.outputs[0].column, 21);
 	assert_int_equal(where.outputs[1].line, 12);

@@ -118,7 +118,7 @@ static void yaml_options(const struct field *options, const char *indent)
 	char line[256], about[ABOUT_SIZE];
 
 	for (; options->name; options++) {
-		snprintf(line, sizeof(line), "%s%s: %s", indent, option_key(options),
+		snprintf(line, sizeof(line), "%s%s: %s", indent, rule_field_key(options),
 			 options->example ? options->example : options->unset);
 		describe(options, about);
 		put_line(line, about);
@@ -134,11 +134,11 @@ static void yaml_rules(void)
 		 "of "
 		 "a group: 239.1.1.1:any@eth0 matches every port that no other rule claims. IPv6 "
 		 "needs quotes in YAML: \"[ff3e::1]:5000@eth0\".");
-	yaml_options(rule_options, "    ");
+	yaml_options(&rule_fields[RULE_OPTIONS], "    ");
 	put_line("    out:", "1 to 256 outputs, each in one of these forms:");
 	put_line("      - to: 239.2.2.2:6000@eth1",
 		 "DEST[:PORT][@IFACE]. A group and a link-local address need an interface.");
-	yaml_options(output_options, "        ");
+	yaml_options(&output_fields[OUTPUT_OPTIONS], "        ");
 	put_line("      - 10.0.0.100:6000",
 		 "Short for { to: ... }. IPv4 or IPv6, whatever the input is.");
 	put_line("      - 239.2.2.4@eth1",
@@ -261,7 +261,7 @@ static void man_options(const struct field *options)
 
 	for (; options->name; options++) {
 		field_form(options, form);
-		man_item(option_key(options), form);
+		man_item(rule_field_key(options), form);
 		describe(options, about);
 		man_sentences(about);
 	}
@@ -328,9 +328,9 @@ static int print_man(void)
 		parts++;
 		line[strcspn(line, "\n")] = '\0';
 		if (strcmp(line + strlen(begin), "options of a rule") == 0)
-			man_options(rule_options);
+			man_options(&rule_fields[RULE_OPTIONS]);
 		else if (strcmp(line + strlen(begin), "options of an output") == 0)
-			man_options(output_options);
+			man_options(&output_fields[OUTPUT_OPTIONS]);
 		else if (strcmp(line + strlen(begin), "settings") == 0)
 			man_settings();
 		else

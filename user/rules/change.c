@@ -36,24 +36,23 @@ static void drop(struct change *change, struct rule *rule)
 {
 	struct rule_positions *where = positions_of(change, rule);
 
-	if (where->name.line && rule->nr_outputs)
+	if (where->at[RULE_NAME].line && rule->nr_outputs)
 		rule_validate(rule, where, change->errors);
 	draft_drop_rule(&change->draft, (unsigned int)(rule - change->draft.config.rules));
 }
 
 /* The first word of a rule that cannot be parsed, if it is a name; otherwise empty. */
-static void guess_name(const char *text, char name[RULE_NAME_SIZE])
+static void guess_name(const char *text, struct rule *rule)
 {
 	struct errors ignored = {0};
 	struct word word = {.text = text};
 
-	*name = '\0';
 	while (byte_is_space(*word.text))
 		word.text++;
 	while (word.text[word.length] && !byte_is_space(word.text[word.length]))
 		word.length++;
-	if (!word_is_keyword(&word) && !rule_parse_name(&word, name, &ignored))
-		*name = '\0';
+	if (!word_is_keyword(&word))
+		field_parse(&rule_fields[RULE_NAME], &word, rule, &ignored);
 	errors_free(&ignored);
 }
 
@@ -73,7 +72,7 @@ static int parse(const struct change *change, const char *text, const struct pos
 	}
 	err = grammar_parse_rule(line, strlen(line), at, rule, where, change->errors);
 	if (err == -EINVAL)
-		guess_name(line, rule->name);
+		guess_name(line, rule);
 	free(line);
 	return err;
 }
@@ -105,13 +104,13 @@ static void report_taken(struct change *change, const struct rule *taken, const 
 	where->input_reported = !where->named && same_input(taken, rule);
 	input_format(rule, text);
 	if (where->input_reported)
-		errors_add(change->errors, &where->input, text, strlen(text),
+		errors_add(change->errors, &where->at[RULE_INPUT], text, strlen(text),
 			   "duplicate input: rule %s%s already has it", taken->name,
-			   position_line(&first->input, line));
+			   position_line(&first->at[RULE_INPUT], line));
 	else
-		errors_add(change->errors, &where->name, rule->name, strlen(rule->name),
+		errors_add(change->errors, &where->at[RULE_NAME], rule->name, strlen(rule->name),
 			   "duplicate rule name: a rule%s already has it",
-			   position_line(&first->name, line));
+			   position_line(&first->at[RULE_NAME], line));
 }
 
 static int add(struct change *change, const char *text, const struct position *at)
@@ -150,7 +149,7 @@ static int replace(struct change *change, const char *text, const struct positio
 		*found = rule;
 		return 0;
 	}
-	unknown_name(change, &where.name, rule.name);
+	unknown_name(change, &where.at[RULE_NAME], rule.name);
 	rule_validate(&rule, &where, change->errors);
 	rule_free(&rule);
 	rule_positions_free(&where);

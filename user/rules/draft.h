@@ -15,11 +15,11 @@ struct rule_positions {
 	bool named; /* the user gave the name, it was not derived */
 	/* Errors about them have been appended already. */
 	bool name_reported, input_reported;
-	struct position name;  /* where the rule begins, if it was not named; line 0: accepted */
-	struct position input; /* GROUP:PORT@IFACE */
-	struct position options[RULE_OPTIONS]; /* the value, or the word of a flag */
-	struct position *outputs;	       /* DEST[:PORT][@IFACE], one per output */
-	struct position enabled; /* where an accepted rule has been enabled; line 0: it was not */
+	/* Of the values, or of the words of flags. The rule's own place is that of its name, even
+	 * if it has none; line 0: accepted. */
+	struct position at[RULE_FIELDS];
+	struct position *outputs; /* DEST[:PORT][@IFACE], one per output */
+	struct position enabled;  /* where an accepted rule has been enabled; line 0: it was not */
 };
 
 /* " (line 4)" if the position is in the input, otherwise nothing. For messages about another rule.

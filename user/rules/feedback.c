@@ -167,7 +167,7 @@ static bool report_at(struct feedback *graph, const struct node *node, const cha
 	char text[ENDPOINT_TEXT_SIZE];
 	const char *word = rule->name;
 
-	if (where->name.line) {
+	if (where->at[RULE_NAME].line) {
 		at = &where->outputs[output];
 		word = output_format(&rule->outputs[output], text);
 	}

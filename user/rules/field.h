@@ -47,6 +47,7 @@ struct field {
 	 * default. */
 	bool (*parse)(const struct word *word, void *object, struct errors *errors);
 	void (*format)(const void *object, char *text);
+	bool required;	  /* in the file */
 	bool any_case;	  /* of the words of `choices` */
 	bool live;	  /* a setting that a reload applies; others need a restart */
 	const char *key;  /* an option's key in the file, if it is the contrary of a FIELD_SWITCH:

@@ -21,8 +21,8 @@ struct parser {
 
 	bool seen_in;
 	bool seen_out;
-	unsigned int seen;	  /* a bit for each option of the rule */
-	unsigned int seen_output; /* a bit for each option of the last output */
+	unsigned int seen;	  /* a bit for each field of the rule */
+	unsigned int seen_output; /* a bit for each field of the last output */
 	bool complained; /* about the order of the words: what is missing follows from it */
 };
 
@@ -77,8 +77,8 @@ static void parse_in(struct parser *parser, const struct word *keyword)
 		word_error(parser->errors, keyword, "a second input, expected " FORM_OUT);
 	if (!take_operand(parser, keyword, "GROUP:PORT@IFACE", &operand) || repeated)
 		return;
-	parser->where->input = operand.at;
-	rule_parse_input(&operand, parser->rule, parser->errors);
+	parser->where->at[RULE_INPUT] = operand.at;
+	field_parse(&rule_fields[RULE_INPUT], &operand, parser->rule, parser->errors);
 }
 
 static int parse_out(struct parser *parser, const struct word *keyword)
@@ -90,7 +90,7 @@ static int parse_out(struct parser *parser, const struct word *keyword)
 	parser->seen_out = true;
 	parser->seen_output = 0;
 	if (take_operand(parser, keyword, "DEST[:PORT][@IFACE]", &operand))
-		rule_parse_output(&operand, &output, parser->errors);
+		field_parse(&output_fields[OUTPUT_TO], &operand, &output, parser->errors);
 	/* If it was refused as well, so that its options have a place. */
 	return rule_add_output(parser->rule, parser->where, &output, &operand.at);
 }
@@ -100,7 +100,7 @@ static void parse_option(struct parser *parser, const struct word *keyword,
 			 const struct field *table, size_t index)
 {
 	const struct field *option = &table[index];
-	bool of_output = table == output_options;
+	bool of_output = table == output_fields;
 	unsigned int *seen = of_output ? &parser->seen_output : &parser->seen;
 	bool repeated = *seen & 1u << index, misplaced = parser->seen_out != of_output;
 	bool flag = option->type == FIELD_SWITCH;
@@ -124,7 +124,7 @@ static void parse_option(struct parser *parser, const struct word *keyword,
 	if (of_output)
 		object = &parser->rule->outputs[parser->rule->nr_outputs - 1];
 	else
-		parser->where->options[index] = operand.at;
+		parser->where->at[index] = operand.at;
 	if (flag)
 		field_set_number(option, object, true);
 	else
@@ -134,12 +134,12 @@ static void parse_option(struct parser *parser, const struct word *keyword,
 /* A word that begins no clause: report it, and go on at the next that does. */
 static void skip_stray(struct parser *parser)
 {
-	const struct field *table = parser->seen_out ? output_options : rule_options;
+	const struct field *table = parser->seen_out ? output_fields : rule_fields;
 	unsigned int seen = parser->seen_out ? 0 : parser->seen;
 	char expected[256] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; table[i].name; i++) {
+	for (size_t i = parser->seen_out ? OUTPUT_OPTIONS : RULE_OPTIONS; table[i].name; i++) {
 		if (!(seen & 1u << i))
 			used += (size_t)snprintf(expected + used, sizeof(expected) - used, "%s`%s`",
 						 used ? ", " : "", table[i].name);
@@ -167,13 +167,13 @@ static int parse_clause(struct parser *parser)
 		parse_in(parser, &keyword);
 	else if (word_is(&keyword, "out"))
 		return parse_out(parser, &keyword);
-	for (size_t i = 0; i < RULE_OPTIONS; i++) {
-		if (word_is(&keyword, rule_options[i].name))
-			parse_option(parser, &keyword, rule_options, i);
+	for (size_t i = RULE_OPTIONS; i < RULE_FIELDS; i++) {
+		if (word_is(&keyword, rule_fields[i].name))
+			parse_option(parser, &keyword, rule_fields, i);
 	}
-	for (size_t i = 0; i < OUTPUT_OPTIONS; i++) {
-		if (word_is(&keyword, output_options[i].name))
-			parse_option(parser, &keyword, output_options, i);
+	for (size_t i = OUTPUT_OPTIONS; i < OUTPUT_FIELDS; i++) {
+		if (word_is(&keyword, output_fields[i].name))
+			parse_option(parser, &keyword, output_fields, i);
 	}
 	return 0;
 }
@@ -184,7 +184,7 @@ static int parse_rule(struct parser *parser)
 	int err = 0;
 
 	next_word(parser);
-	parser->where->name = parser->word.at;
+	parser->where->at[RULE_NAME] = parser->word.at;
 	if (at_end(parser)) {
 		word_error(parser->errors, &parser->word,
 			   "an empty rule, expected " FORM_IN " and " FORM_OUT);
@@ -192,7 +192,7 @@ static int parse_rule(struct parser *parser)
 	}
 	if (!word_is_keyword(&parser->word)) {
 		parser->where->named = true;
-		rule_parse_name(&parser->word, rule->name, parser->errors);
+		field_parse(&rule_fields[RULE_NAME], &parser->word, rule, parser->errors);
 		next_word(parser);
 	}
 	while (!at_end(parser) && !err)
@@ -231,9 +231,9 @@ void grammar_print(FILE *stream, const char *indent)
 {
 	int used = fprintf(stream, "%s[NAME] in GROUP:(PORT|any)@IFACE", indent);
 
-	print_options(rule_options, indent, (size_t)used, stream);
+	print_options(&rule_fields[RULE_OPTIONS], indent, (size_t)used, stream);
 	used = fprintf(stream, "\n%s  out DEST[:PORT][@IFACE]", indent) - 1;
-	used = (int)print_options(output_options, indent, (size_t)used, stream);
+	used = (int)print_options(&output_fields[OUTPUT_OPTIONS], indent, (size_t)used, stream);
 	if (used + strlen(" [out ...]") > 80)
 		fprintf(stream, "\n%s   ", indent);
 	fprintf(stream, " [out ...]\n");

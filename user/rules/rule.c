@@ -26,17 +26,19 @@ bool name_byte_is_valid(char byte)
 
 bool word_is_keyword(const struct word *word)
 {
-	bool found = word_is(word, "in") || word_is(word, "out");
+	/* The word of an input is its key in the file. */
+	bool found = word_is(word, "out");
 
-	for (size_t i = 0; i < RULE_OPTIONS; i++)
-		found |= word_is(word, rule_options[i].name);
-	for (size_t i = 0; i < OUTPUT_OPTIONS; i++)
-		found |= word_is(word, output_options[i].name);
+	for (size_t i = RULE_INPUT; i < RULE_FIELDS; i++)
+		found |= word_is(word, rule_fields[i].name);
+	for (size_t i = OUTPUT_OPTIONS; i < OUTPUT_FIELDS; i++)
+		found |= word_is(word, output_fields[i].name);
 	return found;
 }
 
-bool rule_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct errors *errors)
+static bool parse_name(const struct word *word, void *object, struct errors *errors)
 {
+	struct rule *rule = object;
 	bool valid = word->length > 0 && word->length < RULE_NAME_SIZE;
 	size_t meant = word_without_punctuation(word);
 
@@ -53,15 +55,27 @@ bool rule_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct 
 	else if (word_is_keyword(word))
 		word_error(errors, word, "a keyword cannot be a rule name, expected another name");
 	else {
-		memset(name, 0, RULE_NAME_SIZE);
-		memcpy(name, word->text, word->length);
+		memset(rule->name, 0, RULE_NAME_SIZE);
+		memcpy(rule->name, word->text, word->length);
 		return true;
 	}
 	return false;
 }
 
-bool rule_parse_input(const struct word *word, struct rule *rule, struct errors *errors)
+/* Empty for a name that the input gives anyway. */
+static void format_name(const void *object, char *text)
 {
+	const struct rule *rule = object;
+	struct rule derived = *rule;
+
+	rule_derive_name(&derived);
+	if (strcmp(derived.name, rule->name) != 0)
+		strcpy(text, rule->name);
+}
+
+static bool parse_input(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule *rule = object;
 	bool valid = true;
 
 	if (!word_parse_endpoint(word, &input_form, &rule->group, &rule->port, rule->iface, errors))
@@ -80,8 +94,10 @@ bool rule_parse_input(const struct word *word, struct rule *rule, struct errors 
 	return valid;
 }
 
-bool rule_parse_output(const struct word *word, struct rule_output *output, struct errors *errors)
+static bool parse_to(const struct word *word, void *object, struct errors *errors)
 {
+	struct rule_output *output = object;
+
 	if (!word_parse_endpoint(word, &output_form, &output->to, &output->port, output->iface,
 				 errors))
 		return false;
@@ -110,6 +126,16 @@ const char *output_format(const struct rule_output *output, char text[ENDPOINT_T
 	return endpoint_format(&output->to, output->port, output->iface, text);
 }
 
+static void format_input(const void *object, char *text)
+{
+	input_format(object, text);
+}
+
+static void format_to(const void *object, char *text)
+{
+	output_format(object, text);
+}
+
 /* ---- options of a rule ---- */
 
 /* "10.9.0.0/16"; IPv6 in brackets if asked for. */
@@ -132,7 +158,7 @@ const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE])
 	return format_source(rule, false, text);
 }
 
-static void option_format_source(const void *object, char *text)
+static void format_source_option(const void *object, char *text)
 {
 	const struct rule *rule = object;
 
@@ -224,10 +250,14 @@ static const struct choice dscp_names[] = {
 #define RULE(field)   FIELD(struct rule, field)
 #define OUTPUT(field) FIELD(struct rule_output, field)
 
-/* `source` is the first: RULE_OPTION_SOURCE. */
-const struct field rule_options[RULE_OPTIONS + 1] = {
+/* In the order of RULE_NAME, RULE_INPUT, RULE_SOURCE. */
+const struct field rule_fields[RULE_FIELDS + 1] = {
+	{"name", FIELD_OTHER, RULE(name), .parse = parse_name, .format = format_name,
+	 .expected = "a rule name"},
+	{"in", FIELD_OTHER, FIELDS(struct rule, group, iface), .required = true,
+	 .parse = parse_input, .format = format_input, .expected = "GROUP:PORT@IFACE"},
 	{"source", FIELD_OTHER, FIELDS(struct rule, source, source_host_bits),
-	 .parse = parse_source, .format = option_format_source,
+	 .parse = parse_source, .format = format_source_option,
 	 .expected = "the address of a host, or a prefix", .form = "ADDR[/BITS]",
 	 .unset = "every source", .example = "10.9.9.9",
 	 .help = "Only packets from this host or network, such as 10.9.0.0/16. Of several rules "
@@ -240,7 +270,9 @@ const struct field rule_options[RULE_OPTIONS + 1] = {
 	{0},
 };
 
-const struct field output_options[OUTPUT_OPTIONS + 1] = {
+const struct field output_fields[OUTPUT_FIELDS + 1] = {
+	{"to", FIELD_OTHER, OUTPUT(to), .required = true, .parse = parse_to, .format = format_to,
+	 .expected = "DEST[:PORT][@IFACE]"},
 	{"ttl", FIELD_NUMBER, OUTPUT(ttl), .min = 1, .max = UINT8_MAX, .format = format_ttl,
 	 .unset = "1 to a group, 64 to a host", .example = "8", .help = "TTL or hop limit."},
 	{"dscp", FIELD_NUMBER, OUTPUT(dscp), .max = 63, .choices = dscp_names, .any_case = true,
@@ -264,16 +296,16 @@ const struct field output_options[OUTPUT_OPTIONS + 1] = {
 	{0},
 };
 
-const char *option_key(const struct field *option)
+const char *rule_field_key(const struct field *field)
 {
-	return option->key ? option->key : option->name;
+	return field->key ? field->key : field->name;
 }
 
-const char *option_format(const struct field *option, const void *object,
-			  char text[FIELD_TEXT_SIZE])
+const char *rule_field_format(const struct field *field, const void *object,
+			      char text[FIELD_TEXT_SIZE])
 {
-	field_format(option, object, text);
-	if (!option->format && field_number(option, object) == option->value)
+	field_format(field, object, text);
+	if (!field->format && field_number(field, object) == field->value)
 		text[0] = '\0';
 	return text;
 }
@@ -309,13 +341,15 @@ bool rule_equal(const struct rule *a, const struct rule *b)
 {
 	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->group, &b->group) &&
 		     a->port == b->port && strcmp(a->iface, b->iface) == 0 &&
-		     a->nr_outputs == b->nr_outputs && options_equal(rule_options, a, b);
+		     a->nr_outputs == b->nr_outputs &&
+		     options_equal(&rule_fields[RULE_OPTIONS], a, b);
 
 	for (unsigned int i = 0; equal && i < a->nr_outputs; i++) {
 		const struct rule_output *x = &a->outputs[i], *y = &b->outputs[i];
 
 		equal = addr_equal(&x->to, &y->to) && x->port == y->port &&
-			strcmp(x->iface, y->iface) == 0 && options_equal(output_options, x, y);
+			strcmp(x->iface, y->iface) == 0 &&
+			options_equal(&output_fields[OUTPUT_OPTIONS], x, y);
 	}
 	return equal;
 }
@@ -374,7 +408,7 @@ static void put_options(const struct field *options, const void *object, FILE *s
 	char text[FIELD_TEXT_SIZE];
 
 	for (; options->name; options++) {
-		if (!*option_format(options, object, text))
+		if (!*rule_field_format(options, object, text))
 			continue;
 		fprintf(stream, " %s", options->name);
 		if (options->type != FIELD_SWITCH)
@@ -393,10 +427,10 @@ char *rule_format(const struct rule *rule)
 	if (!stream)
 		return NULL;
 	fprintf(stream, "%s in %s", rule->name, input_format(rule, endpoint));
-	put_options(rule_options, rule, stream);
+	put_options(&rule_fields[RULE_OPTIONS], rule, stream);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		fprintf(stream, " out %s", output_format(&rule->outputs[i], endpoint));
-		put_options(output_options, &rule->outputs[i], stream);
+		put_options(&output_fields[OUTPUT_OPTIONS], &rule->outputs[i], stream);
 	}
 	failed = ferror(stream);
 	if (fclose(stream) == 0 && !failed)

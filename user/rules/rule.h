@@ -70,32 +70,33 @@ struct rule {
 	struct rule_output *outputs;
 };
 
-/* ---- options ---- */
-
-#define RULE_OPTION_SOURCE 0 /* index of `source` */
-#define RULE_OPTIONS	   3
-#define OUTPUT_OPTIONS	   6
+/* ---- fields ---- */
 
 /*
- * The options of a rule and of an output: fields of struct rule and struct rule_output. The
- * grammar, the file, writing, comparing and the reference are made from these tables, so a new
- * option is one line there and a field. A FIELD_SWITCH has no value in the grammar.
+ * The fields of a rule and of an output. The grammar, the file, writing, comparing and the
+ * reference are made from these tables, so a new option is one line there and a member of the
+ * struct. The first ones have a place of their own in the grammar; the options behind them begin
+ * with their word, and a FIELD_SWITCH has no value there.
  */
-extern const struct field rule_options[RULE_OPTIONS + 1];
-extern const struct field output_options[OUTPUT_OPTIONS + 1];
+#define RULE_NAME      0
+#define RULE_INPUT     1
+#define RULE_SOURCE    2
+#define RULE_OPTIONS   2 /* the first option */
+#define RULE_FIELDS    5
 
-/* The option's key in the file. */
-const char *option_key(const struct field *option);
+#define OUTPUT_TO      0
+#define OUTPUT_OPTIONS 1 /* the first option */
+#define OUTPUT_FIELDS  7
 
-/* The value as text, empty if it is the default, which is not written. Returns `text`. */
-const char *option_format(const struct field *option, const void *object,
-			  char text[FIELD_TEXT_SIZE]);
+extern const struct field rule_fields[RULE_FIELDS + 1];
+extern const struct field output_fields[OUTPUT_FIELDS + 1];
 
-/* Parse a word of the file or the grammar into the rule or the output: true, or false with an error
- * appended. */
-bool rule_parse_name(const struct word *word, char name[RULE_NAME_SIZE], struct errors *errors);
-bool rule_parse_input(const struct word *word, struct rule *rule, struct errors *errors);
-bool rule_parse_output(const struct word *word, struct rule_output *output, struct errors *errors);
+/* The key in the file. */
+const char *rule_field_key(const struct field *field);
+
+/* The value as text; empty if it is the default, which is not written. Returns `text`. */
+const char *rule_field_format(const struct field *field, const void *object,
+			      char text[FIELD_TEXT_SIZE]);
 
 /* in, out, and every option: what begins a clause and so cannot be a NAME. */
 bool word_is_keyword(const struct word *word);

@@ -82,145 +82,95 @@ static void unknown_key(struct load *load, const struct word *key, const char *n
 
 /* ---- rules and outputs ---- */
 
-/* A key of a rule or of an output that is no option. `read` reads the value to its end. */
-struct key {
-	const char *name; /* NULL ends a table */
-	unsigned int kind;
-	const char *expected;
-	bool required;
-	void (*read)(struct load *load, const struct yaml_value *value, void *object);
-};
-
 /* A rule that a mapping fills. */
 struct rule_object {
 	struct rule rule;
 	struct rule_positions where;
 };
 
-/* An output that a mapping fills. */
-struct output_object {
-	struct rule_output output;
-	struct position at;
-};
+static void read_outputs(struct load *load, const struct yaml_value *list,
+			 struct rule_object *rule);
 
-static void read_option(struct load *load, const struct field *option, void *object,
-			struct position *at)
-{
-	struct yaml_value value = yaml_read(load->reader);
-	char expected[FIELD_TEXT_SIZE];
-
-	if (!expect_kind(load, &value, SCALAR, field_expected(option, expected)))
-		return;
-	*at = value.word.at;
-	if (field_parse(option, &value.word, object, load->errors) && option->key)
-		field_set_number(option, object, !field_number(option, object));
-}
-
-/* Read a mapping with these keys and options. The options' places go to `at`, if it is not NULL. */
+/* Read a mapping whose keys are these fields of the object. Their places go to `at`. The mapping of
+ * a rule has the list of its outputs as well; `rule` is NULL for an output. */
 static void read_mapping(struct load *load, const struct yaml_value *mapping,
-			 const struct key *keys, const struct field *options, void *object,
-			 struct position *at)
+			 const struct field *fields, void *object, struct position *at,
+			 struct rule_object *rule)
 {
-	char names[FIELD_TEXT_SIZE] = "";
-	struct yaml_value name, value;
-	struct position unused;
+	char names[FIELD_TEXT_SIZE] = "", expected[FIELD_TEXT_SIZE];
+	struct yaml_value key, value;
 	unsigned int seen = 0;
-	size_t nr_keys = 0, i;
+	size_t i, out;
 
-	for (; keys[nr_keys].name; nr_keys++)
-		list_name(names, keys[nr_keys].name, SIZE_MAX);
-	for (i = 0; options[i].name; i++)
-		list_name(names, option_key(&options[i]), SIZE_MAX);
-	while (next_key(load, &name)) {
-		const struct field *option = options;
-		const struct key *key = keys;
-
-		while (key->name && !word_is(&name.word, key->name))
-			key++;
-		while (option->name && !word_is(&name.word, option_key(option)))
-			option++;
-		if (!key->name && !option->name) {
-			unknown_key(load, &name.word, names);
+	for (out = 0; fields[out].name; out++)
+		list_name(names, rule_field_key(&fields[out]), SIZE_MAX);
+	if (rule)
+		list_name(names, "out", SIZE_MAX);
+	while (next_key(load, &key)) {
+		for (i = 0; i < out && !word_is(&key.word, rule_field_key(&fields[i])); i++)
+			;
+		if (i == out && !(rule && word_is(&key.word, "out"))) {
+			unknown_key(load, &key.word, names);
 			continue;
 		}
-		i = (size_t)(key->name ? key - keys : option - options + (long)nr_keys);
 		if (seen & 1u << i)
-			word_error(load->errors, &name.word, "duplicate key, expected it once");
+			word_error(load->errors, &key.word, "duplicate key, expected it once");
 		seen |= 1u << i;
-		if (!key->name) {
-			read_option(load, option, object, at ? &at[option - options] : &unused);
-			continue;
-		}
 		value = yaml_read(load->reader);
-		if (expect_kind(load, &value, key->kind, key->expected))
-			key->read(load, &value, object);
+		if (i == out) {
+			read_outputs(load, &value, rule);
+		} else if (expect_kind(load, &value, SCALAR,
+				       field_expected(&fields[i], expected))) {
+			at[i] = value.word.at;
+			if (field_parse(&fields[i], &value.word, object, load->errors) &&
+			    fields[i].key)
+				field_set_number(&fields[i], object,
+						 !field_number(&fields[i], object));
+		}
 	}
-	for (i = 0; i < nr_keys && !yaml_error(load->reader); i++) {
-		if (keys[i].required && !(seen & 1u << i))
+	if (yaml_error(load->reader))
+		return;
+	for (i = 0; i < out; i++) {
+		if (fields[i].required && !(seen & 1u << i))
 			word_error(load->errors, &mapping->word, "no `%s:` here, expected %s",
-				   keys[i].name, keys[i].expected);
+				   fields[i].name, fields[i].expected);
 	}
+	if (rule && !(seen & 1u << out))
+		word_error(load->errors, &mapping->word,
+			   "no `out:` here, expected a list of outputs");
+	if (rule)
+		rule->where.named = seen & 1u << RULE_NAME;
 }
 
-static void read_to(struct load *load, const struct yaml_value *value, void *object)
+static void read_outputs(struct load *load, const struct yaml_value *list, struct rule_object *rule)
 {
-	struct output_object *output = object;
-
-	output->at = value->word.at;
-	rule_parse_output(&value->word, &output->output, load->errors);
-}
-
-static const struct key output_keys[] = {{"to", SCALAR, "DEST[:PORT][@IFACE]", true, read_to}, {0}};
-
-static void read_out(struct load *load, const struct yaml_value *list, void *object)
-{
-	struct rule_object *rule = object;
 	struct yaml_value item;
 	unsigned int items = 0;
 
+	if (!expect_kind(load, list, LIST, "a list of outputs"))
+		return;
 	for (; (item = yaml_read(load->reader)).kind != YAML_END; items++) {
-		struct output_object output = {.output.port = 0};
+		struct rule_output output = {.port = 0};
+		struct position at[OUTPUT_FIELDS] = {[OUTPUT_TO] = item.word.at};
 
 		if (!expect_kind(load, &item, SCALAR | MAPPING,
 				 "a mapping with `to`, or DEST[:PORT][@IFACE]"))
 			continue;
 		if (item.kind == YAML_SCALAR)
-			read_to(load, &item, &output);
+			field_parse(&output_fields[OUTPUT_TO], &item.word, &output, load->errors);
 		else
-			read_mapping(load, &item, output_keys, output_options, &output, NULL);
-		if (rule_add_output(&rule->rule, &rule->where, &output.output, &output.at))
+			read_mapping(load, &item, output_fields, &output, at, NULL);
+		if (rule_add_output(&rule->rule, &rule->where, &output, &at[OUTPUT_TO]))
 			yaml_fail(load->reader, -ENOMEM);
 	}
 	if (!items && !yaml_error(load->reader))
 		word_error(load->errors, &list->word, "no outputs, expected at least one");
 }
 
-static void read_name(struct load *load, const struct yaml_value *value, void *object)
-{
-	struct rule_object *rule = object;
-
-	rule->where.named = true;
-	rule->where.name = value->word.at;
-	rule_parse_name(&value->word, rule->rule.name, load->errors);
-}
-
-static void read_in(struct load *load, const struct yaml_value *value, void *object)
-{
-	struct rule_object *rule = object;
-
-	rule->where.input = value->word.at;
-	rule_parse_input(&value->word, &rule->rule, load->errors);
-}
-
-static const struct key rule_keys[] = {{"name", SCALAR, "a rule name", false, read_name},
-				       {"in", SCALAR, "GROUP:PORT@IFACE", true, read_in},
-				       {"out", LIST, "a list of outputs", true, read_out},
-				       {0}};
-
 /* One item of the list: a mapping, or a line of the grammar. */
 static void read_rule(struct load *load, const struct yaml_value *item)
 {
-	struct rule_object rule = {.where.name = item->word.at};
+	struct rule_object rule = {.where.at[RULE_NAME] = item->word.at};
 	unsigned int before = load->errors->count;
 	int err = 0;
 
@@ -228,7 +178,7 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 		err = grammar_parse_rule(item->word.text, item->word.length, &item->word.at,
 					 &rule.rule, &rule.where, load->errors);
 	} else {
-		read_mapping(load, item, rule_keys, rule_options, &rule, rule.where.options);
+		read_mapping(load, item, rule_fields, &rule.rule, rule.where.at, &rule);
 		rule_complete(&rule.rule, &rule.where);
 	}
 	/* One rule too many is kept, for the error about it. */

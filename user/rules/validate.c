@@ -26,7 +26,7 @@ static void input_error(const struct subject *subject, const char *message)
 	char text[ENDPOINT_TEXT_SIZE];
 
 	input_format(subject->rule, text);
-	errors_add(subject->errors, &subject->where->input, text, strlen(text), "%s", message);
+	errors_add(subject->errors, &subject->where->at[RULE_INPUT], text, strlen(text), "%s", message);
 }
 
 static void output_error(const struct subject *subject, unsigned int index, const char *message)
@@ -59,8 +59,8 @@ static void check_input(const struct subject *subject)
 
 	if (!addr_is_any(&rule->source) && addr_is_ipv4(&rule->source) != ipv4) {
 		source_format(rule, text);
-		errors_add(subject->errors, &subject->where->options[RULE_OPTION_SOURCE], text,
-			   strlen(text), "another address family than the input, expected %s",
+		errors_add(subject->errors, &subject->where->at[RULE_SOURCE], text, strlen(text),
+			   "another address family than the input, expected %s",
 			   ipv4 ? "IPv4" : "IPv6");
 	}
 	if (stays_on_host(&rule->group))
@@ -202,7 +202,8 @@ static int compare_places(const void *a, const void *b, void *context)
 {
 	const struct draft *draft = context;
 	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-	const struct position *x = &draft->rules_at[i].name, *y = &draft->rules_at[j].name;
+	const struct position *x = &draft->rules_at[i].at[RULE_NAME],
+			      *y = &draft->rules_at[j].at[RULE_NAME];
 
 	if (x->line != y->line)
 		return x->line < y->line ? -1 : 1;
@@ -219,20 +220,20 @@ static void check_duplicates(struct check *check, uint32_t index)
 	uint32_t by_input = lookup_add(&check->by_input, index);
 	char text[ENDPOINT_TEXT_SIZE], line[LINE_TEXT_SIZE];
 
-	if (!where->name.line)
+	if (!where->at[RULE_NAME].line)
 		return;
 	if (by_input != LOOKUP_NONE && !where->input_reported) {
 		input_format(rule, text);
-		errors_add(check->errors, &where->input, text, strlen(text),
+		errors_add(check->errors, &where->at[RULE_INPUT], text, strlen(text),
 			   "duplicate input: rule %s%s already has it", rules[by_input].name,
-			   position_line(&at[by_input].input, line));
+			   position_line(&at[by_input].at[RULE_INPUT], line));
 	}
 	/* A derived name is duplicate because the input is: say so once. */
 	if (by_name != LOOKUP_NONE && !where->name_reported &&
 	    (where->named || by_input == LOOKUP_NONE))
-		errors_add(check->errors, &where->name, rule->name, strlen(rule->name),
+		errors_add(check->errors, &where->at[RULE_NAME], rule->name, strlen(rule->name),
 			   "duplicate rule name: a rule%s already has it",
-			   position_line(&at[by_name].name, line));
+			   position_line(&at[by_name].at[RULE_NAME], line));
 }
 
 /* A packet is looked up once for each shape of its interface and family, hence a limit. */
@@ -248,13 +249,13 @@ static void check_shape(struct check *check, uint32_t index)
 		return;
 	first = lookup_add(&check->by_family, index);
 	if (check->shapes[first == LOOKUP_NONE ? index : first]++ < XMC_MAX_SHAPES ||
-	    !where->name.line)
+	    !where->at[RULE_NAME].line)
 		return;
 	if (any)
 		input_format(rule, text);
 	else
 		source_format(rule, text);
-	errors_add(check->errors, any ? &where->input : &where->options[RULE_OPTION_SOURCE], text,
+	errors_add(check->errors, any ? &where->at[RULE_INPUT] : &where->at[RULE_SOURCE], text,
 		   strlen(text),
 		   "too many lengths of sources on %s, expected at most %d for %s: prefixes, hosts "
 		   "and any source each count, with ports and with any port",
@@ -276,12 +277,12 @@ static int check_rules(const struct draft *draft, struct errors *errors)
 		if (i == XMC_MAX_RULES) {
 			const struct rule *rule = &config->rules[index];
 
-			errors_add(errors, &draft->rules_at[index].name, rule->name,
+			errors_add(errors, &draft->rules_at[index].at[RULE_NAME], rule->name,
 				   strlen(rule->name), "too many rules, expected at most %d",
 				   XMC_MAX_RULES);
 			break;
 		}
-		if (draft->rules_at[index].name.line)
+		if (draft->rules_at[index].at[RULE_NAME].line)
 			rule_validate(&config->rules[index], &draft->rules_at[index], errors);
 		check_duplicates(&check, index);
 	}

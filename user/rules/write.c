@@ -35,13 +35,15 @@ static bool is_letter(char byte)
 	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 }
 
-/* Whether a text that begins with a digit could be a number, a date or a time. "1.2.3.4:5" could
- * not: they have no dot before a colon. */
+/* Whether a text that begins with a digit could be a number, a date or a time. "1.2.3.4" and
+ * "1.2.3.4:5" could not. */
 static bool may_be_number(const char *text)
 {
-	const char *dot = strchr(text, '.'), *colon = strchr(text, ':');
+	const char *dot = text;
 
-	return !strchr(text, '@') && !(dot && colon && dot < colon);
+	for (int i = 0; i < 3 && dot; i++)
+		dot = strchr(dot + 1, '.');
+	return !strchr(text, '@') && !dot;
 }
 
 /* Whether the text is certain to be safe without quotes, in block style. */
@@ -101,53 +103,33 @@ static void put_text(const char *text, FILE *stream)
 
 /* --- rules --- */
 
-/* A line for each option that is not the default. */
-static void put_options(const struct field *options, const void *object, const char *indent,
-			FILE *stream)
+/* A line for each field that is not the default, the first one as an item of a list. */
+static void put_fields(const struct field *fields, const void *object, unsigned int indent,
+		       FILE *stream)
 {
+	const char *item = "- ";
 	char text[FIELD_TEXT_SIZE];
 
-	for (; options->name; options++) {
-		if (!*option_format(options, object, text))
+	for (; fields->name; fields++) {
+		if (!*rule_field_format(fields, object, text))
 			continue;
-		/* The contrary of a switch that is on. */
-		if (options->key)
-			strcpy(text, "no");
-		/* Numbers, yes and off are meant as such; an IPv6 address would be a list. */
-		fprintf(stream, *text == '[' ? "%s%s: \"%s\"\n" : "%s%s: %s\n", indent,
-			option_key(options), text);
+		fprintf(stream, "%*s%s%s: ", (int)indent, "", item, rule_field_key(fields));
+		item = "  ";
+		if (field_is_text(fields))
+			put_text(text, stream);
+		else
+			/* The contrary of a switch that is on. */
+			fputs(fields->key ? "no" : text, stream);
+		fputc('\n', stream);
 	}
-}
-
-static bool has_derived_name(const struct rule *rule)
-{
-	struct rule derived = *rule;
-
-	rule_derive_name(&derived);
-	return strcmp(derived.name, rule->name) == 0;
 }
 
 static void put_rule(const struct rule *rule, FILE *stream)
 {
-	char text[ENDPOINT_TEXT_SIZE];
-
-	fputs("  - ", stream);
-	if (!has_derived_name(rule)) {
-		fputs("name: ", stream);
-		put_text(rule->name, stream);
-		fputs("\n    ", stream);
-	}
-	fputs("in: ", stream);
-	put_text(input_format(rule, text), stream);
-	fputc('\n', stream);
-	put_options(rule_options, rule, "    ", stream);
+	put_fields(rule_fields, rule, 2, stream);
 	fputs("    out:\n", stream);
-	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
-		fputs("      - to: ", stream);
-		put_text(output_format(&rule->outputs[i], text), stream);
-		fputc('\n', stream);
-		put_options(output_options, &rule->outputs[i], "        ", stream);
-	}
+	for (unsigned int i = 0; i < rule->nr_outputs; i++)
+		put_fields(output_fields, &rule->outputs[i], 6, stream);
 }
 
 /* --- settings --- */
