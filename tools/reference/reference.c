@@ -134,11 +134,11 @@ static void yaml_rules(void)
 		 "of "
 		 "a group: 239.1.1.1:any@eth0 matches every port that no other rule claims. IPv6 "
 		 "needs quotes in YAML: \"[ff3e::1]:5000@eth0\".");
-	yaml_options(&rule_fields[RULE_OPTIONS], "    ");
+	yaml_options(rule_options, "    ");
 	put_line("    out:", "1 to 256 outputs, each in one of these forms:");
 	put_line("      - to: 239.2.2.2:6000@eth1",
 		 "DEST[:PORT][@IFACE]. A group and a link-local address need an interface.");
-	yaml_options(&output_fields[OUTPUT_OPTIONS], "        ");
+	yaml_options(output_options, "        ");
 	put_line("      - 10.0.0.100:6000",
 		 "Short for { to: ... }. IPv4 or IPv6, whatever the input is.");
 	put_line("      - 239.2.2.4@eth1",
@@ -328,9 +328,9 @@ static int print_man(void)
 		parts++;
 		line[strcspn(line, "\n")] = '\0';
 		if (strcmp(line + strlen(begin), "options of a rule") == 0)
-			man_options(&rule_fields[RULE_OPTIONS]);
+			man_options(rule_options);
 		else if (strcmp(line + strlen(begin), "options of an output") == 0)
-			man_options(&output_fields[OUTPUT_OPTIONS]);
+			man_options(output_options);
 		else if (strcmp(line + strlen(begin), "settings") == 0)
 			man_settings();
 		else

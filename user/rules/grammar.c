@@ -139,7 +139,8 @@ static void skip_stray(struct parser *parser)
 	char expected[256] = "";
 	size_t used = 0;
 
-	for (size_t i = parser->seen_out ? OUTPUT_OPTIONS : RULE_OPTIONS; table[i].name; i++) {
+	for (size_t i = parser->seen_out ? OUTPUT_FIRST_OPTION : RULE_FIRST_OPTION; table[i].name;
+	     i++) {
 		if (!(seen & 1u << i))
 			used += (size_t)snprintf(expected + used, sizeof(expected) - used, "%s`%s`",
 						 used ? ", " : "", table[i].name);
@@ -167,11 +168,11 @@ static int parse_clause(struct parser *parser)
 		parse_in(parser, &keyword);
 	else if (word_is(&keyword, "out"))
 		return parse_out(parser, &keyword);
-	for (size_t i = RULE_OPTIONS; i < RULE_FIELDS; i++) {
+	for (size_t i = RULE_FIRST_OPTION; i < RULE_FIELDS; i++) {
 		if (word_is(&keyword, rule_fields[i].name))
 			parse_option(parser, &keyword, rule_fields, i);
 	}
-	for (size_t i = OUTPUT_OPTIONS; i < OUTPUT_FIELDS; i++) {
+	for (size_t i = OUTPUT_FIRST_OPTION; i < OUTPUT_FIELDS; i++) {
 		if (word_is(&keyword, output_fields[i].name))
 			parse_option(parser, &keyword, output_fields, i);
 	}
@@ -231,9 +232,9 @@ void grammar_print(FILE *stream, const char *indent)
 {
 	int used = fprintf(stream, "%s[NAME] in GROUP:(PORT|any)@IFACE", indent);
 
-	print_options(&rule_fields[RULE_OPTIONS], indent, (size_t)used, stream);
+	print_options(rule_options, indent, (size_t)used, stream);
 	used = fprintf(stream, "\n%s  out DEST[:PORT][@IFACE]", indent) - 1;
-	used = (int)print_options(&output_fields[OUTPUT_OPTIONS], indent, (size_t)used, stream);
+	used = (int)print_options(output_options, indent, (size_t)used, stream);
 	if (used + strlen(" [out ...]") > 80)
 		fprintf(stream, "\n%s   ", indent);
 	fprintf(stream, " [out ...]\n");

@@ -31,7 +31,7 @@ bool word_is_keyword(const struct word *word)
 
 	for (size_t i = RULE_INPUT; i < RULE_FIELDS; i++)
 		found |= word_is(word, rule_fields[i].name);
-	for (size_t i = OUTPUT_OPTIONS; i < OUTPUT_FIELDS; i++)
+	for (size_t i = OUTPUT_FIRST_OPTION; i < OUTPUT_FIELDS; i++)
 		found |= word_is(word, output_fields[i].name);
 	return found;
 }
@@ -341,15 +341,13 @@ bool rule_equal(const struct rule *a, const struct rule *b)
 {
 	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->group, &b->group) &&
 		     a->port == b->port && strcmp(a->iface, b->iface) == 0 &&
-		     a->nr_outputs == b->nr_outputs &&
-		     options_equal(&rule_fields[RULE_OPTIONS], a, b);
+		     a->nr_outputs == b->nr_outputs && options_equal(rule_options, a, b);
 
 	for (unsigned int i = 0; equal && i < a->nr_outputs; i++) {
 		const struct rule_output *x = &a->outputs[i], *y = &b->outputs[i];
 
 		equal = addr_equal(&x->to, &y->to) && x->port == y->port &&
-			strcmp(x->iface, y->iface) == 0 &&
-			options_equal(&output_fields[OUTPUT_OPTIONS], x, y);
+			strcmp(x->iface, y->iface) == 0 && options_equal(output_options, x, y);
 	}
 	return equal;
 }
@@ -427,10 +425,10 @@ char *rule_format(const struct rule *rule)
 	if (!stream)
 		return NULL;
 	fprintf(stream, "%s in %s", rule->name, input_format(rule, endpoint));
-	put_options(&rule_fields[RULE_OPTIONS], rule, stream);
+	put_options(rule_options, rule, stream);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		fprintf(stream, " out %s", output_format(&rule->outputs[i], endpoint));
-		put_options(&output_fields[OUTPUT_OPTIONS], &rule->outputs[i], stream);
+		put_options(output_options, &rule->outputs[i], stream);
 	}
 	failed = ferror(stream);
 	if (fclose(stream) == 0 && !failed)

@@ -78,18 +78,22 @@ struct rule {
  * struct. The first ones have a place of their own in the grammar; the options behind them begin
  * with their word, and a FIELD_SWITCH has no value there.
  */
-#define RULE_NAME      0
-#define RULE_INPUT     1
-#define RULE_SOURCE    2
-#define RULE_OPTIONS   2 /* the first option */
-#define RULE_FIELDS    5
+#define RULE_NAME	    0
+#define RULE_INPUT	    1
+#define RULE_SOURCE	    2
+#define RULE_FIRST_OPTION   2
+#define RULE_FIELDS	    5
 
-#define OUTPUT_TO      0
-#define OUTPUT_OPTIONS 1 /* the first option */
-#define OUTPUT_FIELDS  7
+#define OUTPUT_TO	    0
+#define OUTPUT_FIRST_OPTION 1
+#define OUTPUT_FIELDS	    7
 
 extern const struct field rule_fields[RULE_FIELDS + 1];
 extern const struct field output_fields[OUTPUT_FIELDS + 1];
+
+/* The options alone. */
+#define rule_options   (&rule_fields[RULE_FIRST_OPTION])
+#define output_options (&output_fields[OUTPUT_FIRST_OPTION])
 
 /* The key in the file. */
 const char *rule_field_key(const struct field *field);

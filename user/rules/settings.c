@@ -42,8 +42,8 @@ static bool parse_listen(const struct word *word, void *object, struct errors *e
 	struct errors ignored = {0};
 	bool off = word_is(word, "off"), valid;
 
-	valid = off || (rule_parse_output(word, &listen, &ignored) && listen.port &&
-			!*listen.iface && addr_is_loopback(&listen.to));
+	valid = off || (field_parse(&output_fields[OUTPUT_TO], word, &listen, &ignored) &&
+			listen.port && !*listen.iface && addr_is_loopback(&listen.to));
 	errors_free(&ignored);
 	if (!valid)
 		word_error(errors, word,

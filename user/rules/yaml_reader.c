@@ -79,10 +79,21 @@ static bool has_properties(struct yaml_reader *reader, const struct word *word,
 	return anchor || tag;
 }
 
-/* Bytes that YAML does not allow in a file at all: libyaml reports them without their place. */
+static bool ends_line(uint32_t code)
+{
+	return code == '\n' || code == '\r' || code == 0x85 || code == 0x2028 || code == 0x2029;
+}
+
+/*
+ * Refuse bytes that YAML does not allow in a file at all, which libyaml reports without their
+ * place; and %TAG lines, which serve no purpose, as tags are refused: libyaml compares each with
+ * every other, which is minutes for a file full of them.
+ */
 static int check_bytes(const char *bytes, size_t length, const char *file, struct errors *errors)
 {
+	static const char directive[] = "%TAG";
 	struct position at = {file, 1, 1};
+	bool line_start = true;
 	unsigned int count;
 
 	for (size_t i = 0; i < length; i += count) {
@@ -99,30 +110,14 @@ static int check_bytes(const char *bytes, size_t length, const char *file, struc
 				   what);
 			return -EINVAL;
 		}
-		position_advance(&at, bytes + i, count);
-	}
-	return 0;
-}
-
-/* %TAG lines serve no purpose, as tags are refused. libyaml compares each with every other, which
- * takes minutes for a file full of them. */
-static int check_directives(const char *bytes, size_t length, const char *file,
-			    struct errors *errors)
-{
-	static const char directive[] = "%TAG";
-	const char *end = bytes + length, *from = bytes;
-
-	while ((from = memmem(from, (size_t)(end - from), directive, strlen(directive)))) {
-		/* YAML has other line ends than '\n', some of them beyond ASCII. */
-		if (from == bytes || (signed char)from[-1] < ' ') {
-			struct word word = {from, strlen(directive), {file, 1, 1}};
-
-			position_advance(&word.at, bytes, (size_t)(from - bytes));
-			word_error(errors, &word,
+		if (line_start && length - i >= strlen(directive) &&
+		    memcmp(bytes + i, directive, strlen(directive)) == 0) {
+			errors_add(errors, &at, directive, strlen(directive),
 				   "tag directives are not supported, expected `rules:`");
 			return -EINVAL;
 		}
-		from += strlen(directive);
+		line_start = ends_line(code);
+		position_advance(&at, bytes + i, count);
 	}
 	return 0;
 }
@@ -313,8 +308,6 @@ int yaml_reader_new(struct yaml_reader **reader, const char *bytes, size_t lengt
 		length -= 3;
 	}
 	err = check_bytes(bytes, length, file, errors);
-	if (!err)
-		err = check_directives(bytes, length, file, errors);
 	if (err)
 		return err;
 	*reader = calloc(1, sizeof(**reader));
