@@ -62,7 +62,9 @@ def device_without_checksums():
     star.relay.run("ethtool", "-K", "out0", "tx", "off")
     output, worker = burst(star, Daemon(star.relay, config=config()))
     if output["gso_refused_batches"]:
-        equal(output["gso_segments"], 1, "gso_segments after a refusal")
+        # Batches are tried again now and then, and each is refused: all else is sent singly.
+        check(worker["sends"] >= output["sent_packets"] - 63 * output["gso_refused_batches"],
+              f"batches were accepted: {output}")
     else:
         check(worker["sends"] < output["sent_packets"], "not one batch was formed")
         equal(output["gso_segments"], 64, "gso_segments without a refusal")
