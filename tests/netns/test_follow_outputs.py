@@ -117,6 +117,33 @@ def output_mtu():
 
 
 @test
+def mtu_without_interface():
+    """An output without interface: batches grow again by themselves, and at once with a new route"""
+    star = Star()
+    daemon = Daemon(star.relay, "a in 239.1.1.1:5000@in0 out 10.2.0.2:6000")
+
+    def sizes():
+        return output_of(daemon, 0)["gso_max_bytes"]
+
+    def set_mtu(mtu):
+        for namespace, device in ((star.relay, "out0"), (star.receiver, "r0")):
+            namespace.ip(f"link set {device} mtu {mtu}")
+
+    def stream_until(condition, what):
+        wait_until(lambda: generate(star.source, "s0", "--count", "2000") and condition(), what)
+
+    set_mtu(1000)
+    stream_until(lambda: sizes() < 1400, "batches are refused")
+    set_mtu(1500)
+    stream_until(lambda: sizes() == 65535, "batches are tried again")
+    set_mtu(1000)
+    stream_until(lambda: sizes() < 1400, "batches are refused again")
+    set_mtu(1500)
+    star.relay.ip("route add 10.2.0.2/32 dev out0")
+    wait_until(lambda: sizes() == 65535, "the new route voids the limit")
+
+
+@test
 def refusals_after_a_new_address():
     """ICMP errors do not become send errors, also after the address and the route have changed"""
     star = Star()
