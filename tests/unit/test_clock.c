@@ -21,7 +21,7 @@ static void test_format(void **state)
 	expect_text(-1, 1000000, "1969-12-31T23:59:59.001Z");
 }
 
-/* A clock may have been set to anything: the text ends, and within its size. */
+/* A clock may be set to any time: the text ends, and fits its buffer. */
 static void test_far_away(void **state)
 {
 	static const time_t times[] = {LONG_MAX, LONG_MIN, (time_t)INT_MAX * 31556952};

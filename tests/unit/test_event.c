@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Events as JSON: the values of every kind, under the keys that clients know. */
+/* Events as JSON: values of every kind, with the keys that clients know. */
 #include "watchdog.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ static void test_json(void **state)
 		    "\"packets\":4294967296,\"leaked\":-1,\"error\":\"No such device\"}");
 }
 
-/* The log's "iface" is the clients' "interface". */
+/* The field "iface" of the log is "interface" for clients. */
 static void test_interface(void **state)
 {
 	const struct log_field iface = LOG_IFACE("eth0");
@@ -54,7 +54,7 @@ static void test_interface(void **state)
 	expect(&iface, 1, HEAD ",\"interface\":\"eth0\"}");
 }
 
-/* A client must not miss an event because of a byte that is not UTF-8. */
+/* A byte that is not UTF-8 does not cost a client the event. */
 static void test_bad_text(void **state)
 {
 	const struct log_field path = LOG_TEXT("path", "caf\xe9");

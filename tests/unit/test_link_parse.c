@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* rtnetlink messages as the kernel sends them, and as it never should. */
+/* rtnetlink messages as the kernel sends them, and malformed ones. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -47,7 +47,7 @@ static struct nlmsghdr *put_link(void *buffer)
 	return nlh;
 }
 
-/* In memory of just this size, so that a sanitizer sees a byte too many. */
+/* In memory of exactly this size, so that a sanitizer detects reading one byte more. */
 static int parse_copy(const void *message, size_t length, struct link_event *event)
 {
 	void *copy = malloc(length ? length : 1);
@@ -81,7 +81,7 @@ static void all_of_a_link(void **state)
 	assert_int_equal(event.kind, LINK_EVENT_GONE);
 }
 
-/* Two in one read, then the end. */
+/* Two messages in one read, then the end. */
 static void several(void **state)
 {
 	alignas(4) char buffer[2048] = {0};
@@ -100,7 +100,7 @@ static void several(void **state)
 	assert_int_equal(link_parse(&data, &length, &event), 0);
 }
 
-/* A bridge that lets go of a port says RTM_DELLINK, too, and the interface stays. */
+/* When an interface leaves a bridge, RTM_DELLINK is sent as well, and the interface stays. */
 static void not_ours(void **state)
 {
 	alignas(4) char buffer[256] = {0};
@@ -152,7 +152,7 @@ static void addresses_routes_errors(void **state)
 	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), -EBADMSG);
 }
 
-/* Cut anywhere it is refused, or, told to be so short, read as far as it goes. */
+/* Truncated anywhere it is refused; with its length adjusted, it is read as far as it goes. */
 static void truncated(void **state)
 {
 	alignas(4) char buffer[1024] = {0};
@@ -171,7 +171,7 @@ static void truncated(void **state)
 	}
 }
 
-/* Those that fit a rule; what is no name of that kind, or has no end, is left out. */
+/* Names that fit a rule. Longer names, and those without an end, are left out. */
 static void alternative_names(void **state)
 {
 	alignas(4) char buffer[2048] = {0};
@@ -190,7 +190,7 @@ static void alternative_names(void **state)
 		snprintf(name, sizeof(name), "name-of-it-%d", i);
 		mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, name);
 	}
-	/* Full, and this one does not count: */
+	/* The list is full, and this name is too long to count: */
 	mnl_attr_put_strz(nlh, IFLA_ALT_IFNAME, "enp0s31f6-and-more");
 	mnl_attr_nest_end(nlh, list);
 	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
@@ -209,7 +209,7 @@ static void alternative_names(void **state)
 		assert_true(parse_copy(nlh, length, &event) <= 0);
 }
 
-/* Of one that has more than there is room for, any name may be. */
+/* An interface with more names than are kept may have any name. */
 static void many_names(void **state)
 {
 	alignas(4) char buffer[2048] = {0};
@@ -228,7 +228,7 @@ static void many_names(void **state)
 	assert_true(link_may_be_called(&event.link, name));
 }
 
-/* Attributes of another length than theirs, and a name without an end, are as if not there. */
+/* Attributes of a wrong length, and a name without an end, are ignored. */
 static void lying_attributes(void **state)
 {
 	alignas(4) char buffer[1024] = {0};

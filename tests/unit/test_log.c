@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The log: one line per event, cut if too long, limited in rate; and the counters of one writer. */
+/* The log: one line for each event, cut if too long, limited in rate, written without waiting; and
+ * counters with one writer. */
 #define LOG_FACILITY LOG_FACILITY_DAEMON
 #include "watchdog.h"
 
@@ -33,7 +34,8 @@ static void redirect(int fd)
 	log_stderr_open();
 }
 
-/* Log into a pipe instead of the terminal: such as a shell makes, whose writers would wait. */
+/* Log into a pipe instead of the terminal. Its writers would wait, as in a pipe that a shell makes.
+ */
 static void capture(void)
 {
 	int fds[2];
@@ -87,7 +89,7 @@ static void test_levels(void **state)
 	assert_string_equal(text, "debug shown\nerror shown\n");
 }
 
-/* A line of 1,024 bytes at the most, its newline included and always there. */
+/* A line has at most 1,024 bytes, and always ends with a newline. */
 static void test_cut(void **state)
 {
 	char value[5000];
@@ -107,7 +109,7 @@ static void test_cut(void **state)
 		if (length == (size_t)size + strlen("info  event value=\n"))
 			full = length;
 	}
-	assert_true(full >= 1023); /* and not cut long before */
+	assert_true(full >= 1023); /* and it is not cut much shorter */
 	capture();
 	log_info("event", LOG_TEXT("value", value));
 	assert_true(release(text, sizeof(text)) >= 1023);
@@ -125,7 +127,7 @@ static void test_errno_is_kept(void **state)
 	release(text, sizeof(text));
 }
 
-/* A log that nobody reads must not stop anybody; what was lost is told when it is read again. */
+/* A pipe that nobody reads stops no caller. Lost lines are reported once it is read again. */
 static void test_full_pipe(void **state)
 {
 	static char text[1 << 20];
@@ -135,7 +137,8 @@ static void test_full_pipe(void **state)
 	watchdog_start(__func__);
 	capture();
 	for (int i = 0; i < 10000; i++)
-		log_error("event", LOG_INT("number", i)); /* errors of start-up are not held back */
+		log_error("event",
+			  LOG_INT("number", i)); /* errors during start-up are not limited */
 	assert_true(release(text, sizeof(text)) > 0);
 	for (char *line = text; (line = strchr(line, '\n')); line++)
 		written++;
@@ -148,7 +151,7 @@ static void test_full_pipe(void **state)
 	watchdog_stop();
 }
 
-/* The pipe belongs to others as well, who may rely on waiting when it is full. */
+/* Other writers of the pipe may rely on waiting while it is full. */
 static void test_flags_are_kept(void **state)
 {
 	char text[4096];
@@ -170,7 +173,7 @@ static void *fill_pipe(void *unused)
 	return NULL;
 }
 
-/* Another writer takes whatever room there is, at any moment. */
+/* Another writer may fill the pipe at any moment. */
 static void test_pipe_of_others(void **state)
 {
 	static char text[1 << 20];
@@ -189,7 +192,7 @@ static void test_pipe_of_others(void **state)
 	close(reader);
 	pthread_join(other, NULL);
 	redirect(real_stderr);
-	/* What was lost is reported now, so that the next test does not have to expect it. */
+	/* Lost lines are reported here, so that the next test need not expect it. */
 	capture();
 	log_error("event");
 	release(text, sizeof(text));
@@ -197,7 +200,7 @@ static void test_pipe_of_others(void **state)
 	watchdog_stop();
 }
 
-/* A terminal may have room for a part of a line. No line is lost in its middle. */
+/* A terminal may have room for a part of a line only. No line is lost in the middle. */
 static void test_stopped_terminal(void **state)
 {
 	static char text[1 << 20];
@@ -213,7 +216,7 @@ static void test_stopped_terminal(void **state)
 	value[sizeof(value) - 1] = '\0';
 	master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	if (master < 0)
-		skip(); /* no devpts here */
+		skip(); /* there is no devpts */
 	assert_int_equal(grantpt(master) | unlockpt(master), 0);
 	terminal = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	assert_true(terminal >= 0);
@@ -224,7 +227,7 @@ static void test_stopped_terminal(void **state)
 	redirect(terminal);
 	for (int i = 0; i < 1000; i++)
 		log_error("event", LOG_NAME("value", value));
-	/* Read until nothing more comes, the last line by itself. */
+	/* Read everything; each time there is nothing to read, log a line that ends the loop. */
 	for (size_t length = 0; !strstr(text, "error last\n");) {
 		ssize_t n = read(master, text + length, sizeof(text) - 1 - length);
 
@@ -248,7 +251,7 @@ static void test_stopped_terminal(void **state)
 	watchdog_stop();
 }
 
-/* One line a second, and how many were kept back is in the next. */
+/* One line a second; the next line has the number of those held back. */
 static void test_allowed(void **state)
 {
 	struct log_limit limit = {0};
@@ -257,10 +260,10 @@ static void test_allowed(void **state)
 	capture();
 	assert_true(log_allowed(&limit, "kept-back"));
 	log_info("kept-back", LOG_INT("number", 1));
-	limit.next += 1000000000000ULL; /* the second is not over for long */
+	limit.next += 1000000000000ULL; /* far from the end of the second */
 	for (int i = 0; i < 5; i++)
 		assert_false(log_allowed(&limit, "kept-back"));
-	limit.next = 1; /* it is over */
+	limit.next = 1; /* the second has passed */
 	assert_true(log_allowed(&limit, "kept-back"));
 	log_info("kept-back", LOG_INT("number", 2));
 	limit.next = 1;
@@ -272,7 +275,7 @@ static void test_allowed(void **state)
 				  "info  kept-back number=3\n");
 }
 
-/* ---- how often ---- */
+/* ---- limits ---- */
 
 #define SECOND 1000000000ULL
 
@@ -298,23 +301,24 @@ static void test_limiter(void **state)
 
 	assert_int_equal(pass_many(&limiter, "a", 1000, now, &suppressed), 100);
 	assert_int_equal(suppressed, 0);
-	/* Another event has its own; its name is not the other's beginning. */
+	/* Another event has a limit of its own, also if the one name is the beginning of the other.
+	 */
 	assert_int_equal(pass_many(&limiter, "ab", 1000, now, &suppressed), 100);
 	assert_int_equal(suppressed, 0);
-	/* 10 a second; the first tells of the others. */
+	/* 10 a second; the first one has the number of those held back. */
 	assert_int_equal(pass_many(&limiter, "a", 1000, now + SECOND, &suppressed), 10);
 	assert_int_equal(suppressed, 900);
 	suppressed = 0;
 	assert_int_equal(pass_many(&limiter, "a", 1000, now + 3 * SECOND, &suppressed), 20);
 	assert_int_equal(suppressed, 990);
-	/* Never more than a burst, however long it was silent. */
+	/* Never more than a burst, after any time. */
 	assert_int_equal(pass_many(&limiter, "a", 1000, now + 3600 * SECOND, &suppressed), 100);
 	log_limiter_add(&limiter, "c", 7);
 	assert_int_equal(log_limiter_take(&limiter, "c"), 7);
 	assert_int_equal(log_limiter_take(&limiter, "c"), 0);
 }
 
-/* More names than the table holds, and names longer than it keeps: limited nevertheless. */
+/* More names than the table can hold, and names longer than it keeps, are limited as well. */
 static void test_limiter_full(void **state)
 {
 	static struct log_limiter limiter;
@@ -332,14 +336,14 @@ static void test_limiter_full(void **state)
 		snprintf(name, sizeof(name), "event-%d", i);
 		assert_int_equal(pass_many(&limiter, name, 1, SECOND, &suppressed), 1);
 	}
-	/* All that come now share one limit, with the empty name. */
+	/* All further names share one limit, with the empty name. */
 	assert_int_equal(pass_many(&limiter, "one-more", 5, SECOND, &suppressed), 0);
 	assert_int_equal(pass_many(&limiter, "and-another", 5, 2 * SECOND, &suppressed), 5);
 	assert_int_equal(suppressed, 5);
 	assert_int_equal(pass_many(&limiter, "event-7", 200, SECOND, &suppressed), 99);
 }
 
-/* Of an event that comes in a storm, some are written, whichever level and thread. */
+/* Of a storm of one event, some records are written, at any level. */
 static void test_storm(void **state)
 {
 	static char text[1 << 20];
@@ -350,11 +354,11 @@ static void test_storm(void **state)
 	for (int i = 0; i < 5000; i++)
 		log_warning("storm", LOG_INT("number", i));
 	for (int i = 0; i < 200; i++)
-		log_info("statistics", LOG_INT("number", i)); /* never held back */
+		log_info("statistics", LOG_INT("number", i)); /* never limited */
 	release(text, sizeof(text));
 	for (char *at = text; (at = strstr(at, "storm ")); at++)
 		lines++;
-	/* 100, and 10 for each second that this took. */
+	/* 100, and 10 for each second that the loop took. */
 	assert_in_range(lines, 100, 2000);
 	assert_non_null(strstr(text, "statistics number=199\n"));
 }
@@ -403,7 +407,7 @@ static void see(void *context, const struct log_record *record)
 	}
 }
 
-/* The watcher sees events alone, and those also that the log does not write. */
+/* The watcher gets events only, including those that the log does not write. */
 static void test_watcher(void **state)
 {
 	struct seen seen = {0};
@@ -469,7 +473,7 @@ static void test_json_lines(void **state)
 	json_decref(json);
 }
 
-/* <N> only if JOURNAL_STREAM names what stderr is now, and the target leaves the choice. */
+/* <N> only if JOURNAL_STREAM names the current stderr, and the target is AUTO. */
 static void test_journal(void **state)
 {
 	struct log_config config = log_config_default;
@@ -503,7 +507,7 @@ static void test_journal(void **state)
 	assert_string_equal(text, "<3>one\n<4>two\n<6>three\ninfo  four\ninfo  five\ninfo  six\n");
 }
 
-/* A syslog daemon that does not come, that is slow, that goes and comes again: nobody waits. */
+/* A syslog daemon that is missing, slow or restarted: no caller waits. */
 static void test_syslog(void **state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -521,7 +525,7 @@ static void test_syslog(void **state)
 	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, SECOND), -ENOENT);
 	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
-	/* It is looked for once a second only. */
+	/* Connecting is tried once a second. */
 	assert_int_not_equal(log_syslog_send(&syslog, "line\n", 5, SECOND + 1), 0);
 	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, 2 * SECOND), 0);
 	assert_int_equal(recv(server, text, sizeof(text), 0), 4);
@@ -559,7 +563,7 @@ static void *write_lines(void *arg)
 	return NULL;
 }
 
-/* Configured anew while others write: every line is whole, in one form or the other. */
+/* Configured again while other threads write: every line is complete, in one form or the other. */
 static void test_configure_meanwhile(void **state)
 {
 	struct log_config config = log_config_default;
@@ -593,7 +597,7 @@ static void test_configure_meanwhile(void **state)
 		json_decref(json);
 	}
 	assert_true(forms[0] && forms[1]);
-	/* What was lost meanwhile is told, so that the next test does not have to. */
+	/* Lost lines are reported here, so that the next test need not expect it. */
 	capture();
 	log_error("event");
 	release(text, sizeof(text));
@@ -609,10 +613,10 @@ static void *count(void *arg)
 	return NULL;
 }
 
-/* Readers see a counter grow and never tear or fall. */
+/* Readers see a counter grow, never torn and never decreasing. */
 static void test_counter(void **state)
 {
-	const uint64_t start = UINT32_MAX - MANY; /* it passes 32 bits on the way */
+	const uint64_t start = UINT32_MAX - MANY; /* it exceeds 32 bits on the way */
 	uint64_t last = start;
 	pthread_t thread;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Log records as lines: whatever bytes a value has, its line is one line, and valid. */
+/* Log records as lines: whatever bytes a value has, the line is one valid line. */
 #include "watchdog.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ static struct log_record make_record(const struct log_field *fields, unsigned in
 				   .nr_fields = nr_fields};
 }
 
-/* The one field in text, behind "event", and in JSON, behind the members of every line. */
+/* One field, in text after "event", and in JSON after the members that every line has. */
 static void expect(struct log_field field, const char *text, const char *json)
 {
 	static const char head[] = "{\"time\":\"2026-11-22T15:04:05.123Z\",\"level\":\"info\","
@@ -95,7 +95,7 @@ static void test_escapes(void **state)
 	expect(LOG_TEXT("a", "\xc3\xa4\xe4"), " a=\"\xc3\xa4\\xe4\"",
 	       ",\"a\":\"\xc3\xa4\xef\xbf\xbd\"");
 	expect(LOG_TEXT("a", "\xc2\x9b"), " a=\"\\xc2\\x9b\"", ",\"a\":\"\\u009b\"");
-	/* Overlong, a surrogate, and past the last character. */
+	/* Overlong, a surrogate, and above the last code point. */
 	expect(LOG_TEXT("a", "\xc0\xaf"), " a=\"\\xc0\\xaf\"",
 	       ",\"a\":\"\xef\xbf\xbd\xef\xbf\xbd\"");
 	expect(LOG_NAME("a", "\xed\xa0\x80"), " a=\\xed\\xa0\\x80",
@@ -146,7 +146,7 @@ static void test_many_counts(void **state)
 
 /* ---- random records ---- */
 
-/* Mostly such as there are, with pieces that a reader may stumble over. */
+/* Mostly ordinary text, with pieces that could confuse a reader. */
 static void make_random(char text[LOG_JSON_SIZE], uint32_t *seed)
 {
 	static const char *const pieces[] = {
@@ -155,7 +155,8 @@ static void make_random(char text[LOG_JSON_SIZE], uint32_t *seed)
 		"7",	 "-",  "level=", "😀",	 "\xed\xa0", "text=", " cut=true",
 	};
 	size_t limit = next_random(seed) % 8 ? next_random(seed) % 100 : LOG_JSON_SIZE - 1;
-	bool hostile = next_random(seed) % 64 == 0; /* all of it takes the most room */
+	bool hostile =
+		next_random(seed) % 64 == 0; /* every byte needs an escape, the longest output */
 	size_t length = 0;
 
 	while (length < limit) {
@@ -201,7 +202,7 @@ static struct log_field make_field(unsigned int i, char text[LOG_JSON_SIZE], uin
 	}
 }
 
-/* Valid UTF-8 without control characters, but for the newline that ends it. */
+/* Valid UTF-8 without control characters, except for the newline at the end. */
 static void check_clean(const char *line, size_t length)
 {
 	unsigned int bytes;
@@ -249,11 +250,11 @@ static void test_random(void **state)
 		cut += json_object_get(json, "cut") != NULL;
 		json_decref(json);
 	}
-	assert_true(cut > 0); /* the longest were seen, too */
+	assert_true(cut > 0); /* too long records were among them */
 	watchdog_stop();
 }
 
-/* What a program logs as values comes out of the JSON as it went in. */
+/* JSON has the values exactly as they were logged. */
 static void test_values_come_back(void **state)
 {
 	static const char *const values[] = {

@@ -17,7 +17,7 @@ static json_t *parse(const char *text)
 	return json;
 }
 
-/* The text for this `stats.show`, to be free()d. */
+/* The text for this answer to `stats.show`; the caller frees it. */
 static char *text_of(enum metrics_format format, const char *stats_text, const char *version_text)
 {
 	struct metrics *metrics = metrics_new(format);
@@ -52,7 +52,7 @@ static void expect(const char *stats, const char *expected)
 	expect_text(METRICS_OPENMETRICS, stats, expected);
 }
 
-/* All of a file, to be free()d. */
+/* The contents of a file; the caller frees it. */
 static char *read_file(const char *path)
 {
 	FILE *stream = fopen(path, "r");
@@ -83,13 +83,13 @@ static void test_openmetrics(void **state)
 	expect_golden(METRICS_OPENMETRICS, "tests/unit/golden/metrics.openmetrics");
 }
 
-/* The older format: a counter is called by its whole name, an info is a gauge; no units, no end. */
+/* The older format: a counter has its whole name, an info is a gauge; no units, no end mark. */
 static void test_plain(void **state)
 {
 	expect_golden(METRICS_PLAIN, "tests/unit/golden/metrics.plain");
 }
 
-/* Cumulative counts at fixed bounds; what lies across a bound counts above it. */
+/* Cumulative counts at fixed bounds; a bucket across a bound counts above it. */
 static void test_latency(void **state)
 {
 	char *text = text_of(METRICS_OPENMETRICS,
@@ -139,7 +139,7 @@ static void test_wrong_types(void **state)
 	expect_text(METRICS_PLAIN, "{}", "");
 }
 
-/* What has no name has no metric, and is no rule. */
+/* An object without a name has no metrics, and is not counted as a rule. */
 static void test_nameless_rules(void **state)
 {
 	char *text =
@@ -150,7 +150,7 @@ static void test_nameless_rules(void **state)
 	free(text);
 }
 
-/* Rule by rule, as from pages of one, is the same as all at once, also where one comes again. */
+/* Pages of one rule each give the same text as one page, also if a rule occurs twice. */
 static void test_pages(void **state)
 {
 	static const char *const rules[] = {
@@ -188,7 +188,7 @@ static void test_pages(void **state)
 	free(whole);
 }
 
-/* What the naming rules of Prometheus and OpenMetrics ask for, of every metric. */
+/* Every metric follows the naming rules of Prometheus and OpenMetrics. */
 static void test_names(void **state)
 {
 	for (unsigned int i = 0; i < metric_count; i++) {
@@ -235,7 +235,7 @@ static void test_document(void **state)
 	free(text);
 }
 
-/* The sink that counts: known names from the start, all others as one. */
+/* Event counts: known names from the start, all others as one. */
 static void test_event_counts(void **state)
 {
 	struct event_counts counts = {0};

@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 
-/* A manager: its socket, and the name that $NOTIFY_SOCKET has for it. */
+/* A manager: its socket, and its name for $NOTIFY_SOCKET. */
 struct manager {
 	int fd;
 	char folder[32];
@@ -142,7 +142,7 @@ static void test_abstract(void **state)
 	close(other.fd);
 }
 
-/* As long as a name can be: 107 bytes, with and without the NUL that follows a path. */
+/* The longest name: 107 bytes, followed by a NUL if it is a path. */
 static void test_longest(void **state)
 {
 	struct manager *manager = *state;
@@ -199,7 +199,7 @@ static void test_bad_names(void **state)
 	}
 	memset(name, 'x', sizeof(name));
 	name[0] = '/';
-	name[108] = '\0'; /* the whole of sun_path: no room for the NUL */
+	name[108] = '\0'; /* all of sun_path, without room for the NUL */
 	setenv("NOTIFY_SOCKET", name, 1);
 	assert_int_equal(notify_open(&notify), -EINVAL);
 	name[108] = 'x';
@@ -242,7 +242,7 @@ static void test_watchdog(void **state)
 		assert_int_equal(watchdog_with(manager, bad[i], NULL), 0);
 }
 
-/* Until the queue of its socket is full (net.unix.max_dgram_qlen). */
+/* Send until the queue of the socket is full (net.unix.max_dgram_qlen). */
 static unsigned int fill(const struct manager *manager)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -289,7 +289,7 @@ static void test_full(void **state)
 	notify_close(notify);
 }
 
-/* A manager that ends and starts again at the same place. */
+/* A manager that ends and starts again at the same address. */
 static void test_restarted(void **state)
 {
 	struct manager *manager = *state;

@@ -9,7 +9,7 @@
 #define START (1000 * NS_PER_SECOND)
 #define MS    1000000ULL
 
-/* A stream with its counters. */
+/* The counters of a stream. */
 struct source {
 	struct rates rates;
 	uint64_t now;
@@ -25,7 +25,7 @@ static struct source start(void)
 	return source;
 }
 
-/* So many packets of 100 bytes come in this time; then a sample is taken. */
+/* Receive packets of 100 bytes in this time, and take a sample. */
 static void pass(struct source *source, uint64_t ns, uint64_t packets)
 {
 	source->now += ns;
@@ -90,7 +90,7 @@ static void test_even(void **state)
 	}
 }
 
-/* The window is ten seconds: a burst is in it for ten samples, and then not any more. */
+/* The window is ten seconds: a burst is in it for ten samples. */
 static void test_window_slides(void **state)
 {
 	struct source source = start();
@@ -121,12 +121,12 @@ static void test_samples_of_different_length(void **state)
 	expect_window(&source, 900);
 	pass(&source, 4 * NS_PER_SECOND, 0);
 	expect_window(&source, 500);
-	/* Long ones fill the window sooner: with a third of them the first two have left it. */
+	/* Longer samples fill the window sooner: a third long one replaces the first two. */
 	pass(&source, 4 * NS_PER_SECOND, 0);
 	expect_window(&source, 0);
 }
 
-/* A timer's jitter does not cost the window a sample. */
+/* With the jitter of a timer the window still has all of its samples. */
 static void test_jitter(void **state)
 {
 	struct source source = start();
@@ -136,7 +136,7 @@ static void test_jitter(void **state)
 	expect_window(&source, 1000);
 }
 
-/* Twice in an instant, or a little later: left to the next, and nothing is lost. */
+/* Two calls at once or shortly after each other: the second is ignored, and nothing is lost. */
 static void test_twice(void **state)
 {
 	struct source source = start();
@@ -154,7 +154,7 @@ static void test_twice(void **state)
 	expect_peak(&source, 1000);
 }
 
-/* A clock that runs back, which it must not, does no harm. */
+/* A clock that goes back, which it should not, does no harm. */
 static void test_back_in_time(void **state)
 {
 	struct source source = start();
@@ -168,7 +168,7 @@ static void test_back_in_time(void **state)
 	expect_second(&source, 1000);
 }
 
-/* After a gap of minutes the window begins anew. */
+/* After a gap of minutes the window starts again. */
 static void test_gap(void **state)
 {
 	struct source source = start();
@@ -184,7 +184,8 @@ static void test_gap(void **state)
 	expect_window(&source, 10);
 }
 
-/* Another stream in its place: its counters begin at 0, and nothing of the old one is left. */
+/* Another stream, whose counters start at 0, in the place of the old one, of which nothing is left.
+ */
 static void test_replaced(void **state)
 {
 	struct source source = start();
@@ -198,7 +199,7 @@ static void test_replaced(void **state)
 	assert_int_equal(flow_after(&source, 0), FLOW_NEVER);
 	pass(&source, NS_PER_SECOND, 9000);
 	source.packets = source.bytes = 0;
-	pass(&source, NS_PER_SECOND, 5); /* it has packets already */
+	pass(&source, NS_PER_SECOND, 5); /* it already has packets */
 	expect_second(&source, 0);
 	assert_int_equal(flow_after(&source, 0), FLOW_FLOWING);
 	pass(&source, NS_PER_SECOND, 7);
@@ -262,7 +263,7 @@ static void test_flow(void **state)
 	assert_string_equal(flow_name(FLOW_SILENT), "silent");
 }
 
-/* Packets that came after the last sample count at once. */
+/* Packets after the last sample count immediately. */
 static void test_last_packet(void **state)
 {
 	struct source source = start();
@@ -277,7 +278,7 @@ static void test_last_packet(void **state)
 	assert_true(rates_last_packet(&source.rates, source.now + 5 * NS_PER_SECOND,
 				      source.packets + 1, &ago));
 	assert_int_equal(ago, 0);
-	/* One that an ignored call has seen is dated by the sample that follows. */
+	/* A packet that an ignored call has seen has the time of the following sample. */
 	pass(&source, MS, 1);
 	pass(&source, NS_PER_SECOND, 0);
 	assert_true(rates_last_packet(&source.rates, source.now, source.packets, &ago));

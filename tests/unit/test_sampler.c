@@ -23,7 +23,7 @@ struct bench {
 	struct sampler *sampler;
 	struct books *books; /* of the statistics */
 	struct stats *stats;
-	char told[16384]; /* a line each */
+	char events[16384]; /* a line each */
 	unsigned int count;
 };
 
@@ -32,7 +32,7 @@ static void note(void *context, const struct log_record *record)
 	struct bench *bench = context;
 	char line[LOG_TEXT_SIZE];
 
-	strncat(bench->told, line, log_record_text(record, "", line));
+	strncat(bench->events, line, log_record_text(record, "", line));
 	bench->count++;
 }
 
@@ -83,16 +83,16 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* A second later; then `expected` is what was told, and nothing else. */
+/* A sample one second later has caused the events `expected`, and no others. */
 static void pass(struct bench *bench, const char *expected)
 {
-	bench->told[0] = '\0';
+	bench->events[0] = '\0';
 	bench->count = 0;
 	bench->now += NS_PER_SECOND;
 	bench->books->taken_ns = bench->now;
 	assert_int_equal(sampler_take(bench->sampler, bench->books, SILENT_AFTER), 0);
 	if (expected)
-		assert_string_equal(bench->told, expected);
+		assert_string_equal(bench->events, expected);
 }
 
 static void receive(struct bench *bench, unsigned int rule, unsigned int packets)
@@ -129,7 +129,7 @@ static void test_flow(void **state)
 	pass(bench, "");
 	assert_int_equal(read_rule(bench, 7)->flow, FLOW_NEVER);
 	receive(bench, 7, 10);
-	assert_int_equal(read_rule(bench, 7)->flow, FLOW_FLOWING); /* at once */
+	assert_int_equal(read_rule(bench, 7)->flow, FLOW_FLOWING); /* immediately */
 	pass(bench, "flowing rule=r7\n");
 	receive(bench, 7, 10);
 	pass(bench, "");
@@ -144,7 +144,7 @@ static void test_flow(void **state)
 	assert_int_equal(read_rule(bench, 6)->flow, FLOW_NEVER);
 }
 
-/* A timer that comes a little early does not put the event off by a second. */
+/* A timer that fires a little early does not delay the event by a second. */
 static void test_silence_with_jitter(void **state)
 {
 	struct bench *bench = *state;
@@ -197,22 +197,22 @@ static void test_dropping(void **state)
 	output->errors[SEND_ERROR_OTHER] = 2;
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:5,other:2\n");
 	output->errors[send_error_slot(EAGAIN)] += 5;
-	pass(bench, ""); /* it goes on */
+	pass(bench, ""); /* it continues */
 	pass(bench, "");
 	pass(bench, "");
-	output->errors[send_error_slot(ENOBUFS)] += 1; /* just before it would be over */
+	output->errors[send_error_slot(ENOBUFS)] += 1; /* just before it would have ended */
 	pass(bench, "");
 	pass(bench, "");
 	pass(bench, "");
 	pass(bench, "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n");
 	pass(bench, "");
-	output->errors[send_error_slot(EAGAIN)] += 7; /* only what is new is told */
+	output->errors[send_error_slot(EAGAIN)] += 7; /* only new losses are reported */
 	output[1].errors[send_error_slot(EPERM)] = 1;
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:7\n"
 		    "dropping rule=r0 output=10.0.0.100:6001 errors=EPERM:1\n");
 }
 
-/* What is over a limit is told with the errors. */
+/* Datagrams over the limit are reported with the errors. */
 static void test_rate_limited(void **state)
 {
 	struct bench *bench = *state;
@@ -243,7 +243,8 @@ static void test_many_errors(void **state)
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:10\n");
 }
 
-/* The same rule with counters that began anew: what they have is new, and nothing is negative. */
+/* The counters of the same rule were reset: everything they count is new, and nothing is negative.
+ */
 static void test_replaced(void **state)
 {
 	struct bench *bench = *state;
@@ -278,7 +279,7 @@ static void test_states(void **state)
 	rule->state = "active";
 	rule->reason = NULL;
 	pass(bench, "active rule=r1\n");
-	rule->state = "disabled"; /* by somebody who knows it */
+	rule->state = "disabled"; /* no event, because an administrator did it */
 	pass(bench, "");
 	rule->state = "active";
 	pass(bench, "");
@@ -298,7 +299,7 @@ static void test_exhausted(void **state)
 	pass(bench, "");
 	pass(bench, "");
 	pass(bench, "buffer-exhausted-ended interface=eth0\n");
-	workers[0].state.kernel.fill_ring_empty = 0; /* opened anew */
+	workers[0].state.kernel.fill_ring_empty = 0; /* opened again */
 	workers[1].state.kernel.fill_ring_empty = 4;
 	pass(bench, "buffer-exhausted interface=eth0 packets=4\n");
 }
@@ -335,7 +336,7 @@ static void test_gone(void **state)
 	assert_int_equal(read_rule(bench, 2)->window.pps, 2);
 }
 
-/* Rules that come are seen from their first packet on. */
+/* New rules are seen from their first packet on. */
 static void test_new_rules(void **state)
 {
 	struct bench *bench = *state;
@@ -364,7 +365,7 @@ static void take_part(struct bench *bench, unsigned int first, unsigned int end)
 	assert_int_equal(sampler_take(bench->sampler, &part, SILENT_AFTER), 0);
 }
 
-/* A sweep in parts is as good as one in one piece. */
+/* A sweep in parts has the same result as one in one piece. */
 static void test_parts(void **state)
 {
 	struct bench *bench = *state;
@@ -381,7 +382,7 @@ static void test_parts(void **state)
 	bench->books->workers[0].state.kernel.fill_ring_empty = 10;
 	take_part(bench, 200, RULES);
 	assert_int_equal(bench->count, SAMPLER_EVENTS + 1);
-	assert_non_null(strstr(bench->told, "flowing rule=r99\nevents-suppressed count=151\n"));
+	assert_non_null(strstr(bench->events, "flowing rule=r99\nevents-suppressed count=151\n"));
 	for (unsigned int i = 0; i < RULES; i++)
 		assert_int_equal(read_rule(bench, i)->second.pps, 1);
 }
@@ -397,18 +398,18 @@ static void test_change_between_parts(void **state)
 		books->outputs[OUTPUTS * i].errors[send_error_slot(EAGAIN)] = i == 0 || i == 100;
 	receive(bench, 100, 7);
 	pass(bench, NULL);
-	bench->told[0] = '\0';
+	bench->events[0] = '\0';
 	take_part(bench, 0, 100);
 	books->all_rules = books->nr_rules -= 1;
 	books->generation++;
 	memmove(books->rules, books->rules + 1, books->nr_rules * sizeof(*books->rules));
 	take_part(bench, 100, RULES - 1);
-	assert_string_equal(bench->told, "");
+	assert_string_equal(bench->events, "");
 	assert_int_equal(read_rule(bench, 99)->second.pps, 7);
 	pass(bench, "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n");
 }
 
-/* All rules at once: 100 are told, the number of the others is, and none comes later. */
+/* All rules at once: 100 events, one with the number of the others, and none later. */
 static void test_bounded(void **state)
 {
 	struct bench *bench = *state;
@@ -417,7 +418,7 @@ static void test_bounded(void **state)
 		receive(bench, i, 1);
 	pass(bench, NULL);
 	assert_int_equal(bench->count, SAMPLER_EVENTS + 1);
-	assert_non_null(strstr(bench->told, "flowing rule=r99\nevents-suppressed count=150\n"));
+	assert_non_null(strstr(bench->events, "flowing rule=r99\nevents-suppressed count=150\n"));
 	for (unsigned int i = 0; i < RULES; i++)
 		receive(bench, i, 1);
 	pass(bench, "");

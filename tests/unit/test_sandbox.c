@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The sandbox from inside: a child goes in and tries what its role may, and what it may not. */
+/* The sandbox from inside: a child enters it and tries calls that its role may make and others. */
 #include "watchdog.h"
 
 #include <cap-ng.h>
@@ -25,9 +25,9 @@
 
 #define LOG_FACILITY LOG_FACILITY_DAEMON
 
-/* What an attempt ends its process with. */
-#define ALLOWED 10 /* the call was made, whatever it returned */
-#define REFUSED 11 /* EPERM, of the filter */
+/* Exit status of the process that made the attempt. */
+#define ALLOWED 10 /* the call reached the kernel, whatever it returned */
+#define REFUSED 11 /* EPERM from the filter */
 
 static void *nothing(void *context)
 {
@@ -85,7 +85,7 @@ static long try_ptrace(void)
 	return ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 }
 
-/* Without attributes: where the filter lets it through, the kernel finds another fault with it. */
+/* Without attributes: if the filter allows it, the kernel refuses it with another error. */
 static long command_bpf(unsigned long command)
 {
 	return syscall(SYS_bpf, command, NULL, 0);
@@ -96,7 +96,7 @@ static long try_bpf(void)
 	return command_bpf(BPF_MAP_CREATE);
 }
 
-/* The kernel looks at 32 bits of it, and so does the filter. */
+/* The kernel looks at 32 bits of the argument, and so does the filter. */
 static long try_bpf_upper_bits(void)
 {
 	return command_bpf(BPF_MAP_CREATE | 1UL << 32);
@@ -216,7 +216,7 @@ static long try_wake(void)
 {
 	const uint64_t one = 1;
 
-	/* Not an eventfd of ours: that call is not on the list. */
+	/* Not to a real eventfd, since creating one is not on the list. */
 	return write(-1, &one, sizeof(one)) < 0 && errno == EBADF ? 0 : -1;
 }
 
@@ -245,7 +245,7 @@ static long try_malloc_many(void)
 {
 	void *blocks[256];
 
-	/* A megabyte that is free at the end of its arena goes back to the kernel. */
+	/* A free megabyte at the end of the arena is returned to the kernel. */
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
 		blocks[i] = malloc(16384);
 		if (!blocks[i])
@@ -265,7 +265,7 @@ static const struct {
 	const char *what;
 	long (*attempt)(void);
 	enum outcome outcome[SANDBOX_ROLES]; /* MAIN, INGRESS, EGRESS, EXPORTER */
-	bool sanitizer;			     /* its libraries need the call */
+	bool sanitizer;			     /* the sanitizer's library needs the call */
 } attempts[] = {
 	{"accept", try_accept, {MAY, MAY_NOT, MAY_NOT, MAY}, false},
 	{"listen", try_listen, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
@@ -306,13 +306,14 @@ static const struct {
 	{"malloc of many blocks", try_malloc_many, {MAY, MAY, MAY, MAY}, false},
 };
 
-/* Of a process, whose calls fail; of a thread within it, which dies. */
+/* Roles whose refused calls fail, and roles whose process is killed. */
 static bool is_process(enum sandbox_role role)
 {
 	return role == SANDBOX_MAIN || role == SANDBOX_EXPORTER;
 }
 
-/* In the child: as the daemon does it, the thread's role within the main one's. */
+/* In the child, as in the daemon: a thread enters its role after the process has entered that of
+ * the main thread. */
 static void enter(enum sandbox_role role)
 {
 	if (sandbox_start(true) || (role != SANDBOX_EXPORTER && sandbox_enter(SANDBOX_MAIN)))
@@ -326,7 +327,7 @@ static struct {
 	long (*attempt)(void);
 } task;
 
-/* exit(2) of the thread, not exit_group(2), is what a worker may: its main thread tells. */
+/* A worker may only call exit(2), not exit_group(2); the main thread returns the result. */
 static void *attempt_in_thread(void *context)
 {
 	long *result = context;
@@ -385,7 +386,7 @@ static void check_role(enum sandbox_role role)
 			continue;
 #endif
 #ifdef XMC_COVERAGE
-		/* It writes down where it has been. */
+		/* Builds that count coverage write their counters. */
 		if (role == SANDBOX_EXPORTER && attempts[i].attempt == try_open)
 			continue;
 #endif
@@ -421,7 +422,7 @@ static void test_exporter(void **state)
 	check_role(SANDBOX_EXPORTER);
 }
 
-/* ---- what is not a call ---- */
+/* ---- capabilities and failures ---- */
 
 static void *look_at_capabilities(void *context)
 {
@@ -432,7 +433,7 @@ static void *look_at_capabilities(void *context)
 	return NULL;
 }
 
-/* Of the thread alone, and also without filters. */
+/* Of the calling thread alone, and also without filters. */
 static void capabilities_child(enum sandbox_role role, long (*attempt)(void))
 {
 	pthread_t thread;
@@ -498,11 +499,11 @@ static void test_no_seccomp(void **state)
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), ALLOWED);
 	assert_non_null(strstr(text, "warn  sandbox-incomplete part=seccomp error=\""));
-	/* Both roles entered, and it is told once. */
+	/* Both roles are entered, and it is logged once. */
 	assert_null(strstr(strstr(text, "sandbox-incomplete") + 1, "sandbox-incomplete"));
 }
 
-/* Nobody has asked for it: tests, tools. */
+/* Without sandbox_start(), as in tests and tools, nothing is confined. */
 static void test_not_started(void **state)
 {
 	assert_int_equal(sandbox_enter(SANDBOX_INGRESS), 0);

@@ -14,14 +14,14 @@
 #define RULES 5000
 #define PAGE  500
 
-/* What has been read of the relay: rules in all, and at most in one call. */
+/* Rules read from the relay: in total, and at most in one call. */
 static size_t rules_read;
 static size_t most_read;
 
 struct books *__real_relay_books(const struct relay *relay, size_t first, size_t most);
 struct books *__wrap_relay_books(const struct relay *relay, size_t first, size_t most);
 
-/* The linker has everybody call this instead (Makefile). */
+/* The linker replaces all calls of relay_books() by this (Makefile). */
 struct books *__wrap_relay_books(const struct relay *relay, size_t first, size_t most)
 {
 	struct books *books = __real_relay_books(relay, first, most);
@@ -79,7 +79,7 @@ static json_t *call(const char *name, json_t *params)
 	return reply.result;
 }
 
-/* All pages of a list. How many rules came. */
+/* Read all pages of a list. Returns the number of rules that were read from the relay. */
 static size_t scrape(const char *method)
 {
 	size_t read = 0;
@@ -110,7 +110,7 @@ static void test_scrape(void **state)
 	assert_int_equal(scrape("rule.list"), RULES);
 }
 
-/* What is not about rules reads none, and what is about one reads that one. */
+/* Methods that are not about rules read none; rule.show reads one. */
 static void test_others(void **state)
 {
 	json_decref(call("iface.list", NULL));
@@ -123,7 +123,7 @@ static void test_others(void **state)
 	assert_int_equal(rules_read, 0);
 }
 
-/* A sample goes over all rules once, and comes back to the main loop in between. */
+/* A sample reads all rules once, in parts between which the main loop can serve others. */
 static void test_sample(void **state)
 {
 	unsigned int parts = 0;
@@ -133,7 +133,7 @@ static void test_sample(void **state)
 	while (running.sampling) {
 		statistics_sample_part(&running);
 		parts++;
-		/* The second that passes meanwhile does not make it begin again. */
+		/* The next tick does not restart a sample that is still being taken. */
 		if (running.sampling)
 			statistics_begin_sample(&running);
 	}

@@ -5,7 +5,7 @@
 
 #include "telemetry/stats.h"
 
-/* Two rules with three outputs, two interfaces with three workers; every number is another. */
+/* Two rules with three outputs, two interfaces with three workers; all numbers differ. */
 static struct rule_output outputs[3] = {
 	{.port = 6000, .ttl = 1, .iface = "eth1"},
 	{.port = 6001, .ttl = 64},
@@ -84,7 +84,7 @@ static struct stats *make(void)
 		state->drops[INGRESS_INVALID] = 100 * (i + 1);
 		state->drops[INGRESS_NO_RULE] = 1000 * (i + 1);
 		state->frames = 64;
-		/* In copy mode 3 of the 5 found the fill ring empty: they are among the 5. */
+		/* In copy mode rx_dropped includes the 3 that found the fill ring empty. */
 		state->kernel = (struct xsk_drops){
 			.rx_dropped = 5, .rx_ring_full = 7, .fill_ring_empty = 3};
 	}
@@ -99,7 +99,7 @@ static struct stats *make(void)
 	return stats;
 }
 
-/* The object has these keys, and no other; '?' in front: may be missing. */
+/* The object has these keys and no others; those with a '?' may be missing. */
 static void expect_keys(const json_t *object, const char *keys)
 {
 	char *copy = strdup(keys);
@@ -249,7 +249,7 @@ static void test_rules(void **state)
 	stats_free(stats);
 }
 
-/* The histograms of all queues are one; empty buckets are left out. */
+/* The histograms of all shards are added up; empty buckets are left out. */
 static void test_latency(void **state)
 {
 	struct histogram *queues = calloc(2, sizeof(*queues));
@@ -285,7 +285,7 @@ static void test_latency(void **state)
 	free(queues);
 }
 
-/* The rules are those of the books, and everything else is of all. */
+/* The rules are those of the books; everything else is of all rules. */
 static void test_parts(void **state)
 {
 	struct stats *stats = make();
