@@ -27,7 +27,7 @@
 
 /* ---- the lists ---- */
 
-/* What every thread may: wait, wake, lock, tell the time, use and return memory, end. */
+/* For every thread: wait, wake, lock, read clocks, use and return memory, end. */
 static const int every_thread[] = {
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
@@ -51,8 +51,8 @@ static const int every_thread[] = {
 	SCMP_SYS(exit),
 };
 
-/* sendmsg: a refused batch, one by one. sendmmsg, recvfrom: the other engine; and the fill ring's
- * wake-up. close: the ring, at its end. */
+/* sendmsg: the datagrams of a refused batch. sendmmsg, recvfrom: the sendmmsg engine, and the
+ * wake-up of the fill ring. close: the ring at the end. */
 static const int egress_thread[] = {
 	SCMP_SYS(io_uring_enter), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
 	SCMP_SYS(recvfrom),	  SCMP_SYS(close),
@@ -68,7 +68,7 @@ static const int exporter_process[] = {
 	SCMP_SYS(shutdown),  SCMP_SYS(close),	   SCMP_SYS(getrandom),	  SCMP_SYS(exit_group),
 };
 
-/* Files, sockets, BPF, threads, what libraries look up. */
+/* Files, sockets, BPF, threads, and what libraries look up. */
 static const int main_thread[] = {
 	/* descriptors */
 	SCMP_SYS(close),
@@ -198,7 +198,7 @@ static const int main_thread[] = {
 	SCMP_SYS(exit_group),
 };
 
-/* What the run-time libraries of the sanitizers do by themselves, in any thread. */
+/* Calls of the run-time libraries of the sanitizers, in any thread. */
 static const int sanitizers[] = {
 #ifdef XMC_SANITIZED
 	SCMP_SYS(mmap),
@@ -240,7 +240,7 @@ static const int sanitizers[] = {
 #endif
 };
 
-/* What writes down, as the exporter goes, which lines it has been to (tests/coverage/exit.c). */
+/* Builds that count coverage write their counters at the end (tests/coverage/exit.c). */
 static const int coverage[] = {
 #ifdef XMC_COVERAGE
 	SCMP_SYS(open),	      SCMP_SYS(openat), SCMP_SYS(fcntl),     SCMP_SYS(fstat),
@@ -251,13 +251,12 @@ static const int coverage[] = {
 #endif
 };
 
-/* Families of sockets: control and log, outputs and memberships, the kernel's interfaces, ours. */
+/* Socket families: control and log, outputs and memberships, netlink, AF_XDP. */
 static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
 
-/* What libbpf does for us: our program and its maps, made or found where they are pinned, with
- * types and constants; its link to an interface. Nothing of other people's by id, no other way to
- * attach.
- */
+/* What libbpf needs to load our program and its maps with types and constants, to open pinned ones,
+ * and to attach the program by a link. Nothing that opens foreign objects by id, and no other way
+ * to attach. */
 static const int bpf_commands[] = {
 	BPF_MAP_CREATE,		BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,
 	BPF_MAP_DELETE_ELEM,	BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE, /* of constants */
@@ -267,7 +266,7 @@ static const int bpf_commands[] = {
 
 /* ---- building a filter ---- */
 
-/* All fields set, as the macros of libseccomp do not. */
+/* With all fields set, which the macros of libseccomp do not do. */
 static struct scmp_arg_cmp equals(unsigned int argument, scmp_datum_t value)
 {
 	return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
@@ -278,7 +277,7 @@ static struct scmp_arg_cmp masked(unsigned int argument, scmp_datum_t mask, scmp
 	return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
 }
 
-/* The first error stays, so that a table of rules needs no ladder. */
+/* Keeps the first error, so that it has to be checked only once. */
 struct builder {
 	scmp_filter_ctx filter;
 	int err;
@@ -302,22 +301,22 @@ static void add_main(struct builder *builder)
 	allow(builder, main_thread, COUNT(main_thread));
 	for (size_t i = 0; i < COUNT(families); i++)
 		allow_if(builder, SCMP_SYS(socket), equals(0, (scmp_datum_t)families[i]));
-	/* An int: what is in the register's upper half is nobody's business. */
+	/* An int: the upper half of the register may have any value. */
 	for (size_t i = 0; i < COUNT(bpf_commands); i++)
 		allow_if(builder, SCMP_SYS(bpf),
 			 masked(0, UINT32_MAX, (scmp_datum_t)bpf_commands[i]));
-	/* Reading its own limits, and setting none. */
+	/* Reading its own limits, but not setting them. */
 	allow_if(builder, SCMP_SYS(prlimit64), equals(2, 0));
 #ifndef XMC_SANITIZED
 	allow_if(builder, SCMP_SYS(clone), masked(0, CLONE_THREAD, CLONE_THREAD));
 #endif
-	/* Its flags are in memory, where a filter does not see them; glibc then takes clone(2). */
+	/* Its flags are in memory, where a filter cannot see them; glibc falls back to clone(2). */
 	if (!builder->err)
 		builder->err = seccomp_rule_add(builder->filter, SCMP_ACT_ERRNO(ENOSYS),
 						SCMP_SYS(clone3), 0);
 }
 
-/* All but the main thread: memory, but none that can be executed. */
+/* All but the main thread: memory that is not executable. */
 static void add_memory(struct builder *builder)
 {
 #ifndef XMC_SANITIZED
@@ -358,7 +357,7 @@ static int fill(scmp_filter_ctx filter, enum sandbox_role role)
 	return builder.err;
 }
 
-/* The program of a role, in a file. */
+/* Write the program of a role to a file. */
 static int make(FILE *file, enum sandbox_role role)
 {
 	uint32_t refusal = role == SANDBOX_MAIN || role == SANDBOX_EXPORTER
@@ -369,10 +368,9 @@ static int make(FILE *file, enum sandbox_role role)
 
 	if (!filter)
 		return -ENOMEM;
-	/* Else a call of another architecture (int 0x80) would end the thread and leave the rest.
-	 */
+	/* Otherwise a call of another architecture (int 0x80) would only end the thread. */
 	err = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	/* Level 2: a binary tree, so that no call has to pass all others. */
+	/* Level 2: a binary tree instead of a list of comparisons. */
 	if (!err)
 		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!err)
