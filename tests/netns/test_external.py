@@ -463,7 +463,7 @@ def detached():
         daemon = start(star, place, "own")
         done = detach("--force")
         equal(done.returncode, 2, "own program")
-        check("goes when that is stopped" in done.stderr, done.stderr)
+        check("stop that xmcastd" in done.stderr, done.stderr)
         equal(interface_of(daemon.stats(), "in0")["state"], "active", "state of in0")
 
 
