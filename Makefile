@@ -70,7 +70,7 @@ XCFLAGS += -DXMC_LIBXDP_VERSION='"$(shell pkg-config --modversion libxdp 2>/dev/
 # Replacements for some system calls in a coverage build.
 COV_OBJS := $(if $(COV),$(B)/tests/coverage/exit.o)
 XLDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now -Wl,--as-needed \
-	$(if $(COV),--coverage -Wl$(comma)--wrap=_exit$(comma)--wrap=epoll_wait $(COV_OBJS))
+	$(if $(COV),--coverage -Wl$(comma)--wrap=_exit $(COV_OBJS))
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 # With sink-common-insts, clang merges the loads of IPv4 and IPv6 into one load from a packet pointer plus
@@ -101,7 +101,6 @@ MAKEFLAGS += --no-builtin-rules
 
 all: $(PROGRAMS) $(EXTERNAL)
 
-$(B)/xmcastd: LDLIBS += -lmicrohttpd
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcast-exporter: LDLIBS += -lmicrohttpd
 $(B)/xmcast-exporter: $(B)/user/exporter/main.o $(B)/libxmcast.a

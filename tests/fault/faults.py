@@ -20,10 +20,6 @@ SANITIZER = "address" in os.path.basename(BUILD)
 # The message of a sanitizer that ends the process because one of its own calls has failed.
 SANITIZERS_OWN = re.compile(r"Sanitizer: CHECK failed: sanitizer_|"
                             r"AddressSanitizer [gs]etrlimit\(\) failed")
-# glibc 2.36 asserts as well that there is memory to read nsswitch.conf with, in getpwnam(3); it is
-# the exporter's process that does so, which the daemon then starts anew.
-NOT_OURS = re.compile(SANITIZERS_OWN.pattern +
-                      r"|nss_database\.c:\d+: nss_database_reload_1: Assertion")
 # A sanitizer needs the memory that it maps.
 ALL = MEMORY | CALL | (0 if SANITIZER else MAPPING)
 
@@ -136,7 +132,7 @@ class Place:
         os.environ["ASAN_OPTIONS"] = "verify_asan_link_order=0"
         return Daemon(self.star.relay, arguments=("-c", self.config), ready=ready, prefix=(
             os.path.join(tools, "supervise"), self.page.path, os.path.join(tools, "preload.so")),
-                      not_ours=NOT_OURS)
+                      not_ours=SANITIZERS_OWN)
 
     def write_config(self, config):
         """Write the file that the next start or reload reads."""

@@ -166,7 +166,7 @@ static const struct call *find_call(int number)
 	return NULL;
 }
 
-/* False for other programs that the process has started: their calls do not fail. */
+/* False for other programs, such as those that start the daemon: their calls do not fail. */
 static bool is_program(const struct supervisor *supervisor, uint32_t pid)
 {
 	char path[64];

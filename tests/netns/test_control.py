@@ -149,7 +149,8 @@ def pages():
 @test
 def config_in_characters():
     """config.show: a part starts between two characters; an offset inside one is refused"""
-    daemon = Daemon(Namespace("empty"), config="rules: []\nevents: { hook: /tmp/h\u00fcter }\n")
+    daemon = Daemon(Namespace("empty"),
+                    config="rules: []\ninterfaces: { in0: { pins: /tmp/h\u00fcter } }\n")
     client = Client(daemon.socket)
     text = client.call("config.show")["text"].encode()
     at = text.index("\u00fc".encode())

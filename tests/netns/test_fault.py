@@ -77,12 +77,6 @@ def traffic():
 
 
 @test
-def scrape():
-    """Metrics are requested"""
-    sample("scrape", 5)
-
-
-@test
 def interface():
     """An interface is set down and up"""
     sample("interface", 3)

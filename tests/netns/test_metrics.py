@@ -278,8 +278,9 @@ def _descriptors(pid):
 
 @test
 def independent():
-    """It needs no library of the data plane"""
-    for name, libraries in (("xmcast-exporter", ("libbpf", "libxdp", "liburing", "libyaml")),):
+    """It needs no library of the data plane, and the daemon none of HTTP"""
+    for name, libraries in (("xmcast-exporter", ("libbpf", "libxdp", "liburing", "libyaml")),
+                            ("xmcastd", ("libmicrohttpd", "libgnutls"))):
         needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", program(name)).stdout)
         check(any(entry.startswith("libc.") for entry in needed), f"{name}: {needed}")
         for library in libraries:

@@ -205,21 +205,6 @@ def buffer_exhausted():
 
 
 @test
-def mended_hook():
-    """A hook that was refused at the start is used once it is mended and the file read again"""
-    star = Star()
-    told = os.path.join(work_folder(), "told")
-    hook = write_file("hook", f"#!/bin/sh\necho $XMCAST_EVENT >> {told}\n")
-    os.chmod(hook, 0o644)
-    daemon = Daemon(star.relay, config=f"rules:\n  - {IDLE}\nevents: {{ hook: {hook} }}\n")
-    check(daemon.process.find_line('hook-refused .*error="not executable"'), daemon.process.log())
-    os.chmod(hook, 0o755)
-    daemon.ctl("config", "reload")
-    wait_until(lambda: os.path.exists(told), "the hook's run")
-    daemon.stop()
-
-
-@test
 def pending_and_active():
     """Rules of an interface that goes down are pending, and active once it is up"""
     star = Star(receivers=2)

@@ -28,8 +28,6 @@ PORTS = (6000, 6001)  # of the first rule's output, in turn: whose packet it is,
 
 CONFIG = """rules:
 {rules}
-metrics: {{ listen: 127.0.0.1:9710 }}
-events: {{ hook: /bin/true }}
 """
 
 

@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a running daemon may: users, capabilities, lists of system calls, whom it trusts."""
 
+import contextlib
 import json
 import os
 import re
 
-from harness import (EXIT_CONFIG, EXIT_PERMISSION, Daemon, Star, check, equal, main, program,
+from harness import (EXIT_CONFIG, EXIT_PERMISSION, Daemon, Skip, Star, check, equal, main, program,
                      receive, receiver, run, sender, start, test, wait_until, work_folder, write_file)
-
-SCRAPE = """\
-from urllib.request import urlopen
-print(urlopen("http://127.0.0.1:9710/metrics", timeout=30).read().decode())"""
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
@@ -134,15 +131,9 @@ def plain_user():
 def without_sandbox():
     """`sandbox: off`: no filters; the capabilities are given up all the same"""
     star = Star()
-    daemon = Daemon(star.relay, config=config("{ sandbox: off }",
-                                              'metrics: { listen: "127.0.0.1:9710" }\n'))
+    daemon = Daemon(star.relay, config=config("{ sandbox: off }"))
     relays(star)
     check_confined(daemon, 0, filters=(0, 0))
-    page = run(*star.relay.command("python3", "-c", SCRAPE)).stdout
-    check("xmcast_build" in page, page)
-    entry = status(children(children(daemon.process.pid)[0])[0])
-    equal((entry["Name"], entry["Seccomp"]), ("xmcast-exporter", "0"), "the exporter")
-    equal(int(entry["CapPrm"], 16), 0, "CapPrm of the exporter")
     daemon.settle(steered=1)
 
 
@@ -219,10 +210,15 @@ def _private(name, text):
 def unknown_user():
     """A user, or a group, that does not exist: exit 78, and which"""
     star = Star()
-    for security, word in (("{ user: no-such-user }", "no-such-user"),
-                           ("{ user: nobody, group: no-such-group }", "no-such-group")):
-        refused(Daemon(star.relay, config=config(security), ready=False), EXIT_CONFIG,
-                "user-unknown", word)
+    for security, more, *words in (
+            ("{ user: no-such-user }", "", "user-unknown", "no-such-user", '"no such user"'),
+            ("{ user: nobody, group: no-such-group }", "", "user-unknown", "no-such-group",
+             '"no such group"'),
+            ("{ sandbox: on }", "control: { group: no-such-group }\n", "control-failed",
+             "no-such-group", '"no such group"')):
+        daemon = Daemon(star.relay, config=config(security, more), ready=False)
+        refused(daemon, EXIT_CONFIG, "start-failed", *words)
+        check("No such process" not in daemon.process.log(), daemon.process.log())
 
 
 @test
@@ -239,7 +235,20 @@ def not_trusted():
     os.chmod(work_folder(), 0o700)
 
 
-# ---- what it starts --------------------------------------------------------------------------
+@test
+def starts_nothing():
+    """The daemon has no child process, at the start or after an event"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    relays(star)
+    star.relay.ip("link set in0 down")
+    daemon.process.wait_line(r"^warn\S*\s+pending ")
+    equal(children(daemon.process.pid), [], "children")
+    star.relay.ip("link set in0 up")
+    daemon.process.wait_line(r"^info\s+active ")
+    relays(star)
+    daemon.settle(steered=2)
+
 
 def children(pid):
     """The processes that this one has started."""
@@ -247,86 +256,90 @@ def children(pid):
         return [int(child) for child in file.read().split()]
 
 
-def _hook(name, text):
-    path = write_file(name, f"#!/bin/sh\n{text}\n")
-    os.chmod(path, 0o755)
-    return path
+# ---- what others of its user may do to it ----------------------------------------------------
+
+# Run as the daemon's user without capabilities: what can be done to a thread, a line for each.
+INTRUDER = """\
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_ATTACH, PTRACE_DETACH, PTRACE_SEIZE, WALL = 16, 17, 0x4206, 0x40000000
+
+def trace(request, task):
+    if libc.ptrace(request, task, None, None):
+        raise OSError(ctypes.get_errno(), "")
+    if request == PTRACE_ATTACH:
+        os.waitpid(task, WALL)
+        libc.ptrace(PTRACE_DETACH, task, None, None)
+
+def read_memory(task):
+    class Vector(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+    own, theirs = Vector(ctypes.addressof(ctypes.create_string_buffer(8)), 8), Vector(4096, 8)
+    if libc.process_vm_readv(task, ctypes.byref(own), 1, ctypes.byref(theirs), 1, 0) < 0:
+        error = ctypes.get_errno()
+        if error != 14:  # EFAULT: it may read, only nothing is there
+            raise OSError(error, "")
+
+for task in os.listdir(f"/proc/{sys.argv[1]}/task"):
+    for name, attempt in (
+            ("open mem", lambda: os.close(os.open(f"/proc/{sys.argv[1]}/task/{task}/mem", os.O_RDWR))),
+            ("open environ", lambda: os.close(os.open(f"/proc/{sys.argv[1]}/task/{task}/environ",
+                                                      os.O_RDONLY))),
+            ("process_vm_readv", lambda: read_memory(int(task))),
+            ("attach", lambda: trace(PTRACE_ATTACH, int(task))),
+            ("seize", lambda: trace(PTRACE_SEIZE, int(task)))):
+        try:
+            attempt()
+            print(task, name, "allowed")
+        except PermissionError:
+            print(task, name, "refused")
+"""
 
 
-def _exists(pid):
-    return os.path.exists(f"/proc/{pid}")
+def intrude(uid, pid):
+    """What a process of this user without capabilities may do to each thread of a process."""
+    done = run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--bounding-set=-all",
+               "--inh-caps=-all", "--no-new-privs", "python3", "-c", INTRUDER, str(pid))
+    check(done.returncode == 0, done.stderr)
+    return [tuple(line.split(" ", 1)) for line in done.stdout.splitlines()]
+
+
+def closed(uid, pid, threads_expected):
+    """Check that no thread of the daemon is open to its own user."""
+    seen = intrude(uid, pid)
+    equal(len(seen), 5 * threads_expected, f"attempts: {seen}")
+    equal([line for line in seen if not line[1].endswith("refused")], [], "what is allowed")
 
 
 @test
-def hook_has_nothing():
-    """A hook of a daemon that is root: no capabilities, none to be had, no filter in its way"""
-    star = Star()
-    told = os.path.join(work_folder(), "told")
-    hook = _hook("hook", f"[ -e {told} ] || {{ cat /proc/self/status > {told}.new && "
-                         f"mv {told}.new {told}; }}")
-    daemon = Daemon(star.relay, config=config("{ sandbox: on }", f"events: {{ hook: {hook} }}\n"))
-    relays(star)
-    wait_until(lambda: os.path.exists(told), "the hook's run")
-    with open(told, encoding="utf-8") as file:
-        entry = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-    for which in SETS:
-        equal(int(entry[which], 16), 0, which)
-    equal((entry["NoNewPrivs"], entry["Seccomp"]), ("1", "0"), "NoNewPrivs and Seccomp")
-    daemon.settle(steered=1)
-
-
-@test
-def launcher_has_little():
-    """The launcher: of root what makes the exporter nobody, of a user nothing; closed to hooks"""
+def not_dumpable():
+    """No process of its user can trace a thread or open its memory, however it was started"""
+    with contextlib.suppress(FileNotFoundError), \
+            open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
+        if file.read().strip() != "0":
+            raise Skip("kernel.yama.ptrace_scope forbids anyway what this test tries")
     star = Star()
     os.chmod(work_folder(), 0o1777)
-    for user, capabilities in ((0, bits("setuid", "setgid", "setpcap", "kill")), (65534, 0)):
-        security = "{ user: nobody }" if user else "{ sandbox: on }"
-        daemon = Daemon(star.relay, config=config(security,
-                                                  'metrics: { listen: "127.0.0.1:9710" }\n'))
+    # The intruder can do all of this to a process of its user that does not protect itself.
+    plain = start(star.relay, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                  "--bounding-set=-all", "--inh-caps=-all", "sleep", "1000")
+    wait_until(lambda: status(plain.pid)["Name"] == "sleep", "sleep(1)")
+    equal({words for _, words in intrude(65534, plain.pid)},
+          {f"{name} allowed" for name in ("open mem", "open environ", "process_vm_readv", "attach",
+                                          "seize")}, "what is allowed to a plain process")
+    ambient = "+net_admin,+net_raw,+bpf,+ipc_lock,+perfmon"
+    for uid, options in (
+            (0, {"config": config("{ sandbox: on }")}),
+            (0, {"config": config("{ sandbox: off }")}),
+            (65534, {"config": config("{ user: nobody, group: 65534 }")}),
+            (65534, {"config": config("{ sandbox: on }"), "prefix": (
+                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                f"--inh-caps={ambient}", f"--ambient-caps={ambient}")})):
+        daemon = Daemon(star.relay, **options)
+        equal(status(daemon.process.pid)["Uid"].split()[1], str(uid), "user")
+        closed(uid, daemon.process.pid, 3)
         relays(star)
-        wait_until(lambda: daemon.process.find_line("exporter-started"), "it starts the exporter")
-        pid = children(daemon.process.pid)[0]
-        entry = status(pid)
-        equal(entry["Uid"].split(), [str(user)] * 4, "user")
-        for which, expected in (("CapInh", 0), ("CapPrm", capabilities), ("CapEff", capabilities),
-                                ("CapAmb", 0)):
-            equal(int(entry[which], 16), expected, f"{which} of user {user}")
-        equal(entry["NoNewPrivs"], "1", "NoNewPrivs")
-        equal(entry["Threads"], "1", "threads")
-        # Not dumpable, so that no process of its user looks in: what is its own belongs to root.
-        equal(os.stat(f"/proc/{pid}/environ").st_uid, 0, "owner of its memory")
         daemon.settle(steered=1)
         daemon.stop()
-
-
-@test
-def all_end_with_the_daemon():
-    """kill -9 of the daemon: the launcher ends, and a hook that runs"""
-    star = Star()
-    pid_file = os.path.join(work_folder(), "pid")
-    hook = _hook("slow", f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; exec sleep 1000")
-    daemon = Daemon(star.relay, config=config("{ sandbox: on }", f"events: {{ hook: {hook} }}\n"))
-    relays(star)
-    wait_until(lambda: os.path.exists(pid_file), "the hook's run")
-    launcher = children(daemon.process.pid)[0]
-    hooks = children(launcher)
-    check(hooks, "no hook is the launcher's child")
-    daemon.kill()
-    wait_until(lambda: not any(map(_exists, (launcher, *hooks))), "launcher and hooks have ended")
-
-
-@test
-def launcher_dies():
-    """The launcher killed: told once, and the relay goes on"""
-    star = Star()
-    daemon = Daemon(star.relay, RULE)
-    relays(star)
-    run("kill", "-9", str(children(daemon.process.pid)[0]))
-    wait_until(lambda: daemon.process.find_line("error launcher-failed"), "a word of it")
-    relays(star)
-    daemon.settle(steered=2)
-    equal(daemon.process.log().count("launcher-failed"), 1, "times it was told")
-
 
 main()

@@ -123,24 +123,6 @@ def watchdog():
 
 
 @test
-def inherited():
-    """Programs that the daemon starts do not get the manager's socket"""
-    star = Star()
-    manager = Manager()
-    told_to = os.path.join(work_folder(), "environment")
-    hook = write_file("hook", f"#!/bin/sh\nenv > {told_to}.new && mv {told_to}.new {told_to}\n")
-    os.chmod(hook, 0o755)
-    Daemon(star.relay, config=f"rules: [cam1 {RULE}]\nevents: {{ hook: {hook} }}\n",
-           prefix=manager.environment("WATCHDOG_USEC=100000000"))
-    relays(star)
-    wait_until(lambda: os.path.exists(told_to), "the hook has run")
-    with open(told_to, encoding="utf-8") as file:
-        text = file.read()
-    check("XMCAST_EVENT" in text, text)
-    check("NOTIFY_SOCKET" not in text and "WATCHDOG" not in text, text)
-
-
-@test
 def useless_managers():
     """A name that is none, too long, or leads nowhere; a socket that is full: one warning, relays"""
     star = Star()

@@ -9,17 +9,15 @@
 import json
 import os
 
-from harness import Daemon, Sink, Star, know, program, start, veth, write_file
+from harness import Daemon, Exporter, Sink, Star, know, program, start, veth, write_file
 from netns import PATIENCE, work_folder
 
 FLOWS = 16
 SIZES = "64,512,1316,1400"
 GSO = ("on", "off", "16")
-METRICS_PORT = 9710
 
-SETTINGS = """metrics: {{ listen: 127.0.0.1:{port} }}
-events: {{ hook: {folder}/hook, silent_after: 1 }}
-statistics: {{ interval: 1 }}
+SETTINGS = """events: { silent_after: 1 }
+statistics: { interval: 1 }
 """
 
 
@@ -39,7 +37,7 @@ def config_text(churn=()):
     """The configuration file with these rules in addition to the steady ones."""
     rules = [*steady_rules(), flap_rule(), *churn]
     return ("rules:\n" + "".join(f"  - {rule}\n" for rule in rules) +
-            SETTINGS.format(port=METRICS_PORT, folder=work_folder()))
+            SETTINGS)
 
 
 class Bed:
@@ -58,9 +56,12 @@ class Bed:
         self.daemon = Daemon(self.relay, config=config_text(), prefix=(
             "taskset", "-c", ",".join(map(str, relay_cpus))))
         self.pid = self.daemon.process.pid
+        self.exporter = Exporter(self.relay, self.daemon.socket)
+        self.monitor = start(self.relay, program("xmcastctl"), "--socket", self.daemon.socket,
+                             "monitor", "--exec", f"{work_folder()}/hook")
 
     def hooks_run(self):
-        """How many times the hook of the events has run so far."""
+        """How many times `xmcastctl monitor --exec` has run its program so far."""
         return os.path.getsize(self.hooks)
 
     def write_config(self, churn=()):

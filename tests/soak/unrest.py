@@ -10,9 +10,8 @@ import signal
 import socket
 import threading
 
-from bed import METRICS_PORT
 from control import Client, Refused
-from harness import rule_of
+from harness import Exporter, rule_of
 from netns import PATIENCE, wait_until
 from traffic import Traffic
 
@@ -196,7 +195,7 @@ class Unrest:
         late = 0
         while not self._pause(1):
             with self.bed.relay.entered():
-                sock = socket.create_connection(("127.0.0.1", METRICS_PORT), PATIENCE)
+                sock = socket.create_connection(("127.0.0.1", Exporter.PORT), PATIENCE)
             with sock:
                 sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
                 text = b"".join(iter(lambda: sock.recv(1 << 16), b""))

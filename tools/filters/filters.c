@@ -27,7 +27,7 @@
 
 /* ---- the lists ---- */
 
-/* For every thread: wait, wake, lock, read clocks, use and return memory, end. */
+/* Every thread: wait, wake, lock, read the time, use and return memory, end. */
 static const int every_thread[] = {
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
@@ -36,23 +36,23 @@ static const int every_thread[] = {
 	SCMP_SYS(pwritev2), /* the same, to a pipe of another user */
 	SCMP_SYS(futex),
 	SCMP_SYS(sched_yield),
-	SCMP_SYS(clock_gettime), /* where the vDSO cannot, as all those of time */
+	SCMP_SYS(clock_gettime), /* this and the next: if the vDSO cannot */
 	SCMP_SYS(gettimeofday),
 	SCMP_SYS(time),
 	SCMP_SYS(getpid),
-	SCMP_SYS(gettid), /* in a syslog line; abort(3) */
+	SCMP_SYS(gettid), /* syslog lines; abort(3) */
 	SCMP_SYS(munmap),
 	SCMP_SYS(madvise),
 	SCMP_SYS(mremap),
 	SCMP_SYS(brk),
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall), /* a wait goes on after SIGSTOP and SIGCONT */
+	SCMP_SYS(restart_syscall), /* a wait continues after SIGSTOP and SIGCONT */
 	SCMP_SYS(exit),
 };
 
-/* sendmsg: the datagrams of a refused batch. sendmmsg, recvfrom: the sendmmsg engine, and the
- * wake-up of the fill ring. close: the ring at the end. */
+/* sendmsg: a refused batch, re-sent singly. sendmmsg: the other engine. recvfrom: the wake-up of
+ * the fill ring. close: the ring at its end. */
 static const int egress_thread[] = {
 	SCMP_SYS(io_uring_enter), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
 	SCMP_SYS(recvfrom),	  SCMP_SYS(close),
@@ -68,7 +68,7 @@ static const int exporter_process[] = {
 	SCMP_SYS(shutdown),  SCMP_SYS(close),	   SCMP_SYS(getrandom),	  SCMP_SYS(exit_group),
 };
 
-/* Files, sockets, BPF, threads, and what libraries look up. */
+/* Files, sockets, BPF, threads, and what libraries need. */
 static const int main_thread[] = {
 	/* descriptors */
 	SCMP_SYS(close),
@@ -78,7 +78,6 @@ static const int main_thread[] = {
 	SCMP_SYS(dup3),
 	SCMP_SYS(fcntl),
 	SCMP_SYS(ioctl),
-	SCMP_SYS(pipe2),
 	SCMP_SYS(eventfd2),
 	SCMP_SYS(epoll_create1),
 	SCMP_SYS(epoll_ctl),
@@ -145,7 +144,7 @@ static const int main_thread[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendmmsg),
 	SCMP_SYS(recvmmsg),
-	/* the data plane's; bpf(2) by command, below */
+	/* the data plane; bpf(2) by command, below */
 	SCMP_SYS(io_uring_setup),
 	SCMP_SYS(io_uring_enter),
 	SCMP_SYS(io_uring_register),
@@ -155,7 +154,7 @@ static const int main_thread[] = {
 	SCMP_SYS(mmap),
 	SCMP_SYS(mprotect),
 	SCMP_SYS(memfd_create),
-	/* threads; clone(2) itself for no process, below */
+	/* threads; clone(2) itself only for threads, below */
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
 	SCMP_SYS(sched_setaffinity),
@@ -169,13 +168,10 @@ static const int main_thread[] = {
 	SCMP_SYS(prctl),
 	SCMP_SYS(arch_prctl),
 	SCMP_SYS(seccomp),
-	/* the launcher's end */
-	SCMP_SYS(wait4),
-	SCMP_SYS(waitid),
 	/* time, limits, who we are */
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigtimedwait),
-	SCMP_SYS(alarm), /* the last words of a daemon with a stuck worker */
+	SCMP_SYS(alarm), /* bounds the end of a daemon with a stuck worker */
 	SCMP_SYS(rt_sigpending),
 	SCMP_SYS(nanosleep),
 	SCMP_SYS(clock_nanosleep),
@@ -198,7 +194,7 @@ static const int main_thread[] = {
 	SCMP_SYS(exit_group),
 };
 
-/* Calls of the run-time libraries of the sanitizers, in any thread. */
+/* What the run-time libraries of sanitizers call in any thread. */
 static const int sanitizers[] = {
 #ifdef XMC_SANITIZED
 	SCMP_SYS(mmap),
@@ -211,7 +207,6 @@ static const int sanitizers[] = {
 	SCMP_SYS(newfstatat),
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
-	SCMP_SYS(getxattr), /* ACLs of the configuration: base/trust.h */
 	SCMP_SYS(lseek),
 	SCMP_SYS(pread64),
 	SCMP_SYS(ioctl),
@@ -240,7 +235,7 @@ static const int sanitizers[] = {
 #endif
 };
 
-/* Builds that count coverage write their counters at the end (tests/coverage/exit.c). */
+/* What gcov calls at the end of the exporter, to write its counters. */
 static const int coverage[] = {
 #ifdef XMC_COVERAGE
 	SCMP_SYS(open),	      SCMP_SYS(openat), SCMP_SYS(fcntl),     SCMP_SYS(fstat),
@@ -254,9 +249,10 @@ static const int coverage[] = {
 /* Socket families: control and log, outputs and memberships, netlink, AF_XDP. */
 static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
 
-/* What libbpf needs to load our program and its maps with types and constants, to open pinned ones,
- * and to attach the program by a link. Nothing that opens foreign objects by id, and no other way
- * to attach. */
+/* What libbpf does for us: create our program and its maps, with types and constants, or open
+ * pinned ones; link the program to an interface. No access to others' objects by id, no other way
+ * to attach.
+ */
 static const int bpf_commands[] = {
 	BPF_MAP_CREATE,		BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,
 	BPF_MAP_DELETE_ELEM,	BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE, /* of constants */
@@ -266,7 +262,7 @@ static const int bpf_commands[] = {
 
 /* ---- building a filter ---- */
 
-/* With all fields set, which the macros of libseccomp do not do. */
+/* With all fields set, unlike by the macros of libseccomp. */
 static struct scmp_arg_cmp equals(unsigned int argument, scmp_datum_t value)
 {
 	return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
@@ -277,7 +273,7 @@ static struct scmp_arg_cmp masked(unsigned int argument, scmp_datum_t mask, scmp
 	return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
 }
 
-/* Keeps the first error, so that it has to be checked only once. */
+/* Keeps the first error, so that a list of rules needs no checks in between. */
 struct builder {
 	scmp_filter_ctx filter;
 	int err;
@@ -301,22 +297,22 @@ static void add_main(struct builder *builder)
 	allow(builder, main_thread, COUNT(main_thread));
 	for (size_t i = 0; i < COUNT(families); i++)
 		allow_if(builder, SCMP_SYS(socket), equals(0, (scmp_datum_t)families[i]));
-	/* An int: the upper half of the register may have any value. */
+	/* The command is an int: ignore the upper half of the register. */
 	for (size_t i = 0; i < COUNT(bpf_commands); i++)
 		allow_if(builder, SCMP_SYS(bpf),
 			 masked(0, UINT32_MAX, (scmp_datum_t)bpf_commands[i]));
-	/* Reading its own limits, but not setting them. */
+	/* Reading limits, not setting them. */
 	allow_if(builder, SCMP_SYS(prlimit64), equals(2, 0));
 #ifndef XMC_SANITIZED
 	allow_if(builder, SCMP_SYS(clone), masked(0, CLONE_THREAD, CLONE_THREAD));
 #endif
-	/* Its flags are in memory, where a filter cannot see them; glibc falls back to clone(2). */
+	/* Its flags are in memory, where a filter cannot see them. glibc falls back to clone(2). */
 	if (!builder->err)
 		builder->err = seccomp_rule_add(builder->filter, SCMP_ACT_ERRNO(ENOSYS),
 						SCMP_SYS(clone3), 0);
 }
 
-/* All but the main thread: memory that is not executable. */
+/* All but the main thread: memory, but none that is executable. */
 static void add_memory(struct builder *builder)
 {
 #ifndef XMC_SANITIZED
@@ -357,7 +353,7 @@ static int fill(scmp_filter_ctx filter, enum sandbox_role role)
 	return builder.err;
 }
 
-/* Write the program of a role to a file. */
+/* Write the filter of a role to a file. */
 static int make(FILE *file, enum sandbox_role role)
 {
 	uint32_t refusal = role == SANDBOX_MAIN || role == SANDBOX_EXPORTER
@@ -368,9 +364,9 @@ static int make(FILE *file, enum sandbox_role role)
 
 	if (!filter)
 		return -ENOMEM;
-	/* Otherwise a call of another architecture (int 0x80) would only end the thread. */
+	/* Otherwise a call of another architecture (int 0x80) would end only the thread. */
 	err = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	/* Level 2: a binary tree instead of a list of comparisons. */
+	/* Level 2: a binary tree, so that no call is compared with all others. */
 	if (!err)
 		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!err)
@@ -404,7 +400,7 @@ int main(void)
 {
 	int err;
 
-	printf("/* Made by tools/filters/filters.c. */\n\n");
+	printf("/* Generated by tools/filters/filters.c. */\n\n");
 	err = print("main", SANDBOX_MAIN);
 	if (!err)
 		err = print("ingress", SANDBOX_INGRESS);

@@ -53,8 +53,20 @@ static int find_by_name(look_up look, const char *name, id_t ids[2])
 		err = look(name, room, size, ids, &found);
 		free(room);
 	}
-	/* The errno for a missing entry depends on where the accounts are stored. */
-	return found ? 0 : err == ERANGE ? -ERANGE : -ESRCH;
+	if (found)
+		return 0;
+	switch (err) {
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+	case EIO:
+	case EINTR:
+	case ERANGE:
+		return -err;
+	default:
+		/* The errno for a missing entry depends on where the accounts are stored. */
+		return -ESRCH;
+	}
 }
 
 static int find(look_up look, const char *name, id_t ids[2])

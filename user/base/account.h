@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 /* Find a user and its primary group. A number that no user has is valid, and is the group as well.
- * 0; -ESRCH: no such user; -ENOMEM, -ERANGE. */
+ * 0; -ESRCH: no such user; -ENOMEM, -EMFILE and other -errno: it could not be looked up. */
 int account_find_user(const char *name, uid_t *user, gid_t *group);
 
 /* Find a group, likewise. */

@@ -27,6 +27,9 @@
  *                    cannot see the address of connect(2): the unit forbids all but local ones
  *                    (IPAddressDeny=).
  *
+ * The lists are no boundary between threads: these share their memory, so code that runs in one can
+ * make another one do what that one may (SECURITY.md).
+ *
  * The calls that a sanitizer makes are allowed in builds with one (XMC_SANITIZED). io_uring is
  * invisible to seccomp: the ring has a list of its own (dataplane/engine_uring.c).
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the main thread has at hand: for main.c and for the control methods. */
+/* The state of the main thread, for main.c, the configuration source and the control methods. */
 #ifndef XMCAST_DAEMON_DAEMON_H
 #define XMCAST_DAEMON_DAEMON_H
 
@@ -8,32 +8,24 @@
 
 #include "base/notify.h"
 #include "control/server.h"
-#include "daemon/hook.h"
 #include "daemon/options.h"
 #include "relay/relay.h"
 #include "rules/config.h"
 #include "telemetry/event.h"
 #include "telemetry/sampler.h"
 
-/* How reading the configuration went, for whoever watches. */
+/* Loads and reloads of the configuration, as clients and metrics see them. */
 struct reload_state {
 	bool last_successful;
-	uint64_t last_seconds; /* when it was last read with success, Unix time */
-	uint64_t count;	       /* reloads, refused ones included; the start is none */
+	uint64_t last_seconds; /* Unix time of the last successful one */
+	uint64_t count;	       /* reloads, including refused ones, without the start */
 };
 
-/* The text of the running configuration, kept while somebody reads it in pieces. */
+/* The running configuration as text, kept while a client reads it in pieces. */
 struct config_text {
 	char *text;
 	size_t length;
 	uint64_t generation; /* of the relay, when it was written */
-};
-
-/* The program that is run for events. */
-struct event_hook {
-	struct hook *running; /* NULL: none */
-	char path[HOOK_PATH_SIZE];
-	uint64_t epoll_data;
 };
 
 /* The service manager that started us. */
@@ -44,25 +36,22 @@ struct service {
 
 struct daemon {
 	struct options options;
-	struct config config; /* to start with; then the relay has it */
+	struct config config; /* until relay_open(), which takes it */
 	struct relay *relay;
-	struct event_counts event_counts;
 	struct sampler *sampler;
 	bool sampling;		  /* a sample of all rules is being taken */
-	unsigned int next_sample; /* the rule where it goes on */
-	struct event_hook hook;
+	unsigned int next_sample; /* the rule where it continues */
+	struct event_counts event_counts;
 	struct control_server *control;
-	struct launcher *launcher;
-	struct exporter *exporter; /* NULL: no metrics.listen */
 	struct service service;
 	struct reload_state reload;
 	struct config_text text;
 	int epoll_fd;
 	int signal_fd;
 	int timer_fd;
-	unsigned int seconds; /* since the last statistics line */
+	unsigned int seconds; /* since the last statistics record */
 	bool stopping;
-	bool broken; /* a worker failed in the midst of a change: the relay must end */
+	bool broken; /* a worker failed during a change: the relay must end */
 };
 
 #endif

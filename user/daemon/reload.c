@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "daemon/service.h"
-#include "daemon/sinks.h"
 #include "rules/change.h"
 #include "rules/diff.h"
 #include "rules/file.h"
@@ -78,7 +77,6 @@ void daemon_use_settings(struct daemon *daemon)
 
 	options_logging(&daemon->options, &logging);
 	log_configure(&logging);
-	sinks_set_hook(daemon, config->events.hook);
 	/* An unknown group is told there; whoever was one stays one. */
 	control_server_set_admins(daemon->control, config->control.admin_group);
 }
@@ -138,7 +136,6 @@ static int keep_settings(const struct relay *relay, struct config *next)
 	next->nr_ifaces = count;
 	next->egress = running->egress;
 	next->workers = running->workers;
-	next->metrics = running->metrics;
 	next->security = running->security;
 	memcpy(next->control.group, running->control.group, sizeof(next->control.group));
 	return 0;

@@ -1,43 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who the daemon is and what it may: capabilities(7), users, limits. Main thread, before any other
- * has started; the launcher (daemon/launcher.h) starts between the two steps.
+ * The user and the rights of the daemon: capabilities(7), users, limits. Main thread, before any
+ * other has started.
  *
- *     rights_become()   started as root with security.user: limits, the control socket's folder,
- *                       then that user and group; else only limits
- *     rights_reduce()   no capability but these, nothing inheritable, ambient or (where we may) in
- *                       the bounding set, and no_new_privs:
+ *     rights_become()   limits; if started as root with security.user: the directory of the control
+ *                       socket, then that user and group
+ *     rights_reduce()   drop all capabilities but these, also from the inheritable, the ambient and
+ *                       (if permitted) the bounding set; no_new_privs; not dumpable
  *
  *       CAP_NET_ADMIN   XDP programs and links, AF_XDP, SO_SNDBUFFORCE
  *       CAP_NET_RAW     AF_XDP sockets
- *       CAP_BPF         BPF programs and maps; CAP_SYS_ADMIN if it was given in its place
- *       CAP_PERFMON     if it is there: without it the kernel puts barriers against speculation
- *                       into the XDP program, which takes 241 ns a packet then instead of 132
+ *       CAP_BPF         BPF programs and maps; CAP_SYS_ADMIN if it was given instead
+ *       CAP_PERFMON     if available: without it the kernel adds barriers against speculation to
+ *                       the XDP program, which then takes 241 ns per packet instead of 132
  *                       (measured on Linux 6.18), and Linux 6.1 does not load it
- *       CAP_IPC_LOCK    only where RLIMIT_MEMLOCK bounds the memory of packets
+ *       CAP_IPC_LOCK    only if RLIMIT_MEMLOCK limits the memory of packets
  *
- * This table is the one place that names them: packaging takes its own from here.
+ * This table is the one place that lists them: packaging follows it.
+ *
+ * Not dumpable: packet threads have no capabilities, so without this any process of the same user
+ * could ptrace(2) one of them, and through the shared memory use the capabilities of the main
+ * thread. It also means that the daemon leaves no core dump, and that only root can attach gdb(1)
+ * or perf(1). LeakSanitizer makes a sanitized build dumpable while it looks for leaks at the exit.
  */
 #ifndef XMCAST_DAEMON_RIGHTS_H
 #define XMCAST_DAEMON_RIGHTS_H
 
 #include "rules/config.h"
 
-/* 0, or -EPERM after logging every capability that is missing and how to grant it. */
+/* 0, or -EPERM after logging every missing capability and how to grant it. */
 int rights_check(void);
 
 /*
- * `socket`: path of the control socket, whose folder is made, and given to the user if it is
- * /run/xmcast or was not there. 0; -ESRCH: no such user or group; -EPERM: no right to become it;
- * -errno; all of them are in the log.
+ * `socket`: path of the control socket. Its directory is created if it is missing; that one, or
+ * /run/xmcast, is given to the user. 0; -ESRCH: no such user or group; -EPERM: no right to become
+ * that user; other -errno. Errors are logged.
  */
 int rights_become(const struct config *config, const char *socket);
 
-/* 0 or -errno, which is in the log. */
+/* 0 or -errno, which is logged. */
 int rights_reduce(void);
 
-/* Warn of what will not work later: reading the configuration file again, saving it. `path` may be
- * NULL: there is no file. */
+/* Warn if reloading or saving the configuration file will fail. `path` may be NULL: there is no
+ * file. */
 void rights_warn(const struct config *config, const char *path);
 
 #endif
