@@ -18,8 +18,8 @@
 
 #define PROTOCOL 1
 
-/* Outputs on one page of stats.show: about 15 ms, in which the main thread serves nobody else, and
- * 300 KB. A rule may have 256 of them, so that 500 rules could make an answer of 60 MB. */
+/* Outputs on one page of stats.show: about 15 ms, in which the main thread serves no other client,
+ * and 300 KB. A rule may have 256 of them, so 500 rules could make an answer of 60 MB. */
 #define PAGE_OUTPUTS 500
 
 /* Counters stay far below 2^63, the largest integer of jansson. */
@@ -52,7 +52,8 @@ static void method_monitor_start(void *context, const json_t *params, struct con
 
 /* ---- counters ---- */
 
-/* Fewer rules than asked for where they have many outputs, but one at least. */
+/* The number of rules on the page: fewer than requested if they have many outputs, but at least
+ * one. */
 static size_t fitting_rules(const struct config *config, const struct control_page *page)
 {
 	size_t most = control_page_count(page, config->nr_rules);
@@ -66,7 +67,7 @@ static size_t fitting_rules(const struct config *config, const struct control_pa
 	return most;
 }
 
-/* How reading the configuration went. */
+/* The outcome of the last load of the configuration. */
 static json_t *reload_json(const struct reload_state *reload)
 {
 	return json_pack("{s:b, s:I, s:I}", "last_reload_successful", reload->last_successful,
@@ -100,7 +101,7 @@ static void method_stats_reset_peaks(void *context, const json_t *params,
 
 /* ---- interfaces ---- */
 
-/* null: it is not open. */
+/* null: the intake is not running. */
 static json_t *attachment_json(const struct relay *relay, const char *iface)
 {
 	struct relay_attachment attachment;
@@ -116,7 +117,7 @@ static json_t *attachment_json(const struct relay *relay, const char *iface)
 			 attachment.pins, "maps", maps);
 }
 
-/* With what the kernel says now; nothing about one that is gone. */
+/* With the kernel's present values; null for an interface that does not exist. */
 static json_t *iface_json(const struct relay *relay, const struct books *books,
 			  const struct interface_counts *iface)
 {
@@ -160,7 +161,7 @@ static void method_iface_show(void *context, const json_t *params, struct contro
 		return;
 	listed = relay_interface(daemon->relay, name);
 	if (!listed) {
-		control_fail(reply, CONTROL_NOT_FOUND, "no rule takes in from an interface %.100s",
+		control_fail(reply, CONTROL_NOT_FOUND, "no rule has an input on interface %.100s",
 			     name);
 		return;
 	}
@@ -213,7 +214,7 @@ static json_t *membership_json(const struct membership_entry *entry)
 	char group[ADDR_TEXT_SIZE];
 	char source[ADDR_TEXT_SIZE];
 
-	/* NULL: it has gone a moment ago. */
+	/* The interface's name is NULL if it has just been deleted. */
 	return json_pack("{s:s, s:s?, s:s?}", "group", addr_format(&entry->group, group), "source",
 			 any ? NULL : addr_format(&entry->source, source), "interface",
 			 if_indextoname((unsigned int)entry->ifindex, iface));
@@ -268,7 +269,7 @@ static void method_log_show(void *context, const json_t *params, struct control_
 	reply->result = log_json();
 }
 
-/* LOG_FACILITIES for "all"; more: there is none of that name. */
+/* LOG_FACILITIES for "all"; a larger number if there is none of that name. */
 static unsigned int find_facility(const char *name)
 {
 	unsigned int i = 0;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the daemon does for clients of its control socket: docs/control-protocol.md is the contract.
- * Main thread. */
+/* The methods of the control socket. docs/control-protocol.md is the contract. Main thread. */
 #ifndef XMCAST_DAEMON_METHODS_H
 #define XMCAST_DAEMON_METHODS_H
 

@@ -15,13 +15,13 @@
 #include "rules/diff.h"
 #include "rules/save.h"
 
-/* Bytes of the text in one answer. */
+/* Bytes of the configuration's text in one answer. */
 #define PIECE 65536
 
-/* Names of each kind that an answer lists. */
+/* Names of each kind in one answer. */
 #define NAMES_MOST 500
 
-/* The text is UTF-8, as is JSON: a piece does not end within a character. */
+/* JSON is UTF-8, so a piece must not end within a character of the text. */
 static size_t piece_length(const char *text, size_t left)
 {
 	size_t length = left < PIECE ? left : PIECE;
@@ -116,7 +116,7 @@ void method_config_reload(void *context, const json_t *params, struct control_re
 
 /* ---- diff ---- */
 
-/* Append a name, unless there are too many: then sets *more. */
+/* Append a name; if there are too many, set *more instead. */
 static void add_name(json_t *list, const struct rule *rule, bool *more)
 {
 	if (json_array_size(list) == NAMES_MOST)
@@ -162,7 +162,7 @@ static json_t *diff_json(const struct config *running, const struct config *file
 		add_name(removed, &running->rules[diff.removed[i]], &more);
 	for (unsigned int i = 0; i < diff.nr_changed; i++)
 		add_name(changed, &file->rules[diff.changed[i].after], &more);
-	/* Where a part has no memory, neither has the whole. */
+	/* NULL if any part is NULL, for lack of memory. */
 	json = json_pack("{s:o, s:o, s:o, s:o, s:b}", "added", added, "removed", removed, "changed",
 			 changed, "settings", settings_json(&diff), "more", more);
 	config_diff_free(&diff);

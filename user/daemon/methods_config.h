@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The methods config.* of the control protocol (docs/control-protocol.md), in the form that a
- * struct control_method takes; the context is the struct daemon. Main thread. */
+/* The methods config.* of the control protocol (docs/control-protocol.md), as control/method.h
+ * defines them; the context is the struct daemon. Main thread. */
 #ifndef XMCAST_DAEMON_METHODS_CONFIG_H
 #define XMCAST_DAEMON_METHODS_CONFIG_H
 

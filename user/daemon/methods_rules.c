@@ -10,7 +10,7 @@
 #include "daemon/reload.h"
 #include "daemon/statistics.h"
 
-/* As many rules as there can be: a whole configuration may be replaced at once. */
+/* Twice the number of rules, so that a whole configuration can be replaced at once. */
 #define OPERATIONS_MAX (2 * XMC_MAX_RULES)
 
 /* ---- reading ---- */
@@ -34,7 +34,7 @@ static json_t *rule_json(const struct stats *stats, unsigned int index)
 	return json;
 }
 
-/* Append a new reference; false without memory (also if the item is NULL). */
+/* Append an item and take its reference. False without memory, or if the item is NULL. */
 static bool append(json_t *array, json_t *item)
 {
 	return json_array_append_new(array, item) == 0;
@@ -94,7 +94,7 @@ void method_rule_show(void *context, const json_t *params, struct control_reply 
 	stats = statistics_now(daemon, rule, 1);
 	if (!stats)
 		return;
-	/* What a list says, and the counters: keys that are in both say the same, but "outputs". */
+	/* The keys of rule.list and the counters. Keys in both are equal, except "outputs". */
 	reply->result = rule_json(stats, 0);
 	more = stats_rule_json(stats, 0);
 	if (!reply->result || !more || json_object_update(reply->result, more)) {

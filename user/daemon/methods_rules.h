@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The methods rule.* of the control protocol (docs/control-protocol.md), in the form that a struct
- * control_method takes; the context is the struct daemon. Main thread. */
+/* The methods rule.* of the control protocol (docs/control-protocol.md), as control/method.h
+ * defines them; the context is the struct daemon. Main thread. */
 #ifndef XMCAST_DAEMON_METHODS_RULES_H
 #define XMCAST_DAEMON_METHODS_RULES_H
 
@@ -16,7 +16,7 @@ void method_rule_enable(void *context, const json_t *params, struct control_repl
 void method_rule_disable(void *context, const json_t *params, struct control_reply *reply);
 void method_rule_change(void *context, const json_t *params, struct control_reply *reply);
 
-/* What a change came to, as these methods answer it. NULL: no memory. */
+/* The result of a change, as these methods answer it. NULL: no memory. */
 json_t *change_json(const struct daemon *daemon, const struct relay_change *change);
 
 #endif

@@ -17,8 +17,7 @@
 #include "rules/save.h"
 #include "rules/write.h"
 
-/* Whether the configuration has the rule that a text says: as the daemon writes it when it saves.
- * Disabled or not, it is the same one. */
+/* Whether the configuration has the rule that a text describes, enabled or disabled. */
 static bool has_rule(const struct config *config, const char *text)
 {
 	const struct position at = {"", 1, 1};
@@ -37,7 +36,7 @@ static bool has_rule(const struct config *config, const char *text)
 	return found;
 }
 
-/* Those of the command line; what has been saved into the file is there already. */
+/* Add the rules of the command line, except those that have been saved into the file. */
 static int add_rules(const struct options *options, struct config *config, struct errors *errors)
 {
 	const char **texts = calloc(options->nr_rules + 1, sizeof(*texts));
@@ -77,7 +76,7 @@ void daemon_use_settings(struct daemon *daemon)
 
 	options_logging(&daemon->options, &logging);
 	log_configure(&logging);
-	/* An unknown group is told there; whoever was one stays one. */
+	/* An unknown group is logged there, and the former administrators stay. */
 	control_server_set_admins(daemon->control, config->control.admin_group);
 }
 
@@ -112,8 +111,8 @@ static void log_errors(const struct errors *errors)
 	}
 }
 
-/* The settings that only the start looks at stay as they run; those of an interface that is not in
- * use are looked at when it is opened. */
+/* Replace the settings that need a restart by the running ones. Those of an interface that is not
+ * in use take effect when its intake is opened. */
 static int keep_settings(const struct relay *relay, struct config *next)
 {
 	const struct config *running = relay_config(relay);
@@ -141,7 +140,7 @@ static int keep_settings(const struct relay *relay, struct config *next)
 	return 0;
 }
 
-/* What differs between the two and has to wait for a restart. */
+/* List the settings that differ and need a restart. */
 static int list_restart(const struct config *running, const struct config *next,
 			struct reload_result *result)
 {
@@ -164,7 +163,7 @@ static int list_restart(const struct config *running, const struct config *next,
 	return 0;
 }
 
-static int go_over(struct daemon *daemon, struct config *next, struct reload_result *result)
+static int apply(struct daemon *daemon, struct config *next, struct reload_result *result)
 {
 	int err = list_restart(relay_config(daemon->relay), next, result);
 
@@ -177,8 +176,8 @@ static int go_over(struct daemon *daemon, struct config *next, struct reload_res
 	if (err)
 		return err;
 	daemon_use_settings(daemon);
-	/* Whoever mends a configuration or a network expects a reload to look at all of it. What is
-	 * in the file is at work by now, whatever comes of that. */
+	/* A reload after a repair of the network should retry at once what is pending. The file has
+	 * been applied by now, whatever the outcome. */
 	err = relay_retry(daemon->relay);
 	if (err == -EIO)
 		daemon->broken = true;
@@ -195,11 +194,12 @@ int daemon_reload(struct daemon *daemon, struct reload_result *result, struct er
 	service_reloading(daemon);
 	err = daemon_read_config(&daemon->options, false, &next, errors);
 	if (!err) {
-		err = go_over(daemon, &next, result);
+		err = apply(daemon, &next, result);
 		config_free(&next);
 	}
 	daemon->reload.last_successful = !err;
-	/* The manager has no word for a reload that was refused: what ran before is ready again. */
+	/* sd_notify has no "reload failed": report READY again; the old configuration keeps
+	 * running. */
 	service_ready(daemon);
 	if (err) {
 		log_errors(errors);
@@ -258,7 +258,7 @@ int daemon_change_rules(struct daemon *daemon, const struct rule_operation *oper
 	return 0;
 }
 
-/* ---- the text of what runs ---- */
+/* ---- the running configuration as text ---- */
 
 const struct config_text *daemon_config_text(struct daemon *daemon)
 {

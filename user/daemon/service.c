@@ -11,7 +11,7 @@
 
 void service_open(struct daemon *daemon)
 {
-	/* A name of no use has been logged; the relay works without a manager as well. */
+	/* An unusable name has been logged; the relay works without a manager as well. */
 	notify_open(&daemon->service.notify);
 }
 
@@ -27,12 +27,13 @@ void service_close(struct daemon *daemon)
 int service_watch(struct daemon *daemon, uint64_t epoll_data)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = epoll_data};
-	/* Half of it, as sd_watchdog_enabled(3) advises; an interval of 0 would stop the timer. */
+	/* Half of it, as sd_watchdog_enabled(3) recommends. */
 	uint64_t half = notify_watchdog_ns(daemon->service.notify) / 2;
 	struct itimerspec interval = {
 		.it_interval = {.tv_sec = (time_t)(half / NS_PER_SECOND),
 				.tv_nsec = (long)(half % NS_PER_SECOND)},
-		.it_value.tv_nsec = 1, /* the first one now: the manager counts from the start */
+		.it_value.tv_nsec = 1, /* at once, because the manager counts from the start; 0
+					* would stop the timer */
 	};
 	int fd;
 
@@ -58,7 +59,7 @@ void service_run(struct daemon *daemon)
 		notify_alive(daemon->service.notify);
 }
 
-static void tell_status(struct daemon *daemon)
+static void send_status(struct daemon *daemon)
 {
 	char text[NOTIFY_STATUS_SIZE];
 	struct relay_summary sum = relay_summary(daemon->relay);
@@ -74,7 +75,7 @@ void service_ready(struct daemon *daemon)
 	if (!daemon->service.notify)
 		return;
 	notify_ready(daemon->service.notify);
-	tell_status(daemon);
+	send_status(daemon);
 }
 
 void service_reloading(struct daemon *daemon)
@@ -87,7 +88,7 @@ void service_second(struct daemon *daemon)
 	if (!daemon->service.notify)
 		return;
 	notify_retry(daemon->service.notify);
-	tell_status(daemon);
+	send_status(daemon);
 }
 
 void service_stopping(struct daemon *daemon)

@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The service manager that started the daemon, systemd or another with the same protocol
- * (base/notify.h): told when we are ready, reloading and stopping, what runs (STATUS), and, if it
- * has a watchdog, that every worker makes progress. Main thread; without a manager nothing happens.
+ * The service manager that started the daemon: systemd, or another with the same protocol
+ * (base/notify.h). It receives READY, RELOADING, STOPPING, a STATUS of what runs and, if it has a
+ * watchdog, a heartbeat while all workers make progress. Main thread; without a manager these
+ * functions do nothing.
  */
 #ifndef XMCAST_DAEMON_SERVICE_H
 #define XMCAST_DAEMON_SERVICE_H
 
 #include "daemon/daemon.h"
 
-/* Find the manager. Before anything is started that would inherit our environment. */
+/* Find the manager. Changes the environment, so before any thread starts. */
 void service_open(struct daemon *daemon);
 void service_close(struct daemon *daemon);
 
-/* Have service_run() called by the main loop as often as the manager's watchdog wants it. 0 or
- * -errno. */
+/* Have the main loop call service_run() at half of the watchdog's interval. 0 or -errno. */
 int service_watch(struct daemon *daemon, uint64_t epoll_data);
 void service_run(struct daemon *daemon);
 
-/* Started, or done reloading. */
+/* Started, or finished reloading. */
 void service_ready(struct daemon *daemon);
 void service_reloading(struct daemon *daemon);
 
-/* Call once a second: tells what has changed, and what could not be told before. */
+/* Call once a second: sends a changed status, and messages that the manager did not accept before.
+ */
 void service_second(struct daemon *daemon);
 
-/* It ends, whether asked to or not. May be called twice. */
+/* The daemon ends, for whatever reason. May be called twice. */
 void service_stopping(struct daemon *daemon);
 
 #endif

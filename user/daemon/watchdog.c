@@ -10,8 +10,8 @@
 #include "daemon/service.h"
 #include "daemon/statistics.h"
 
-/* Telling takes milliseconds; this is for a thread that got stuck while it was writing a line. */
-#define TELL_SECONDS 3
+/* Logging takes milliseconds; this is for a thread that got stuck while it held the log. */
+#define LOG_SECONDS 3
 
 bool watchdog_tripped(void)
 {
@@ -23,7 +23,7 @@ static void leave_now(int signal)
 	_exit(EXIT_INTERNAL);
 }
 
-static void tell(const struct worker *worker)
+static void log_stuck(const struct worker *worker)
 {
 	struct worker_stuck stuck;
 	struct worker_state state;
@@ -47,9 +47,9 @@ void watchdog_leave(struct daemon *daemon)
 	if (!worker)
 		return;
 	signal(SIGALRM, leave_now);
-	alarm(TELL_SECONDS);
+	alarm(LOG_SECONDS);
 	service_stopping(daemon);
-	tell(worker);
+	log_stuck(worker);
 	statistics_log(daemon, "final-statistics");
 	_exit(EXIT_INTERNAL);
 }
