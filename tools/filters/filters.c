@@ -215,6 +215,7 @@ static const int sanitizers[] = {
 	SCMP_SYS(prctl),
 	SCMP_SYS(arch_prctl),
 	SCMP_SYS(ptrace),
+	SCMP_SYS(getppid), /* LeakSanitizer's thread ends itself if it fails, and is waited for */
 	SCMP_SYS(wait4),
 	SCMP_SYS(getrlimit),
 	SCMP_SYS(prlimit64),
