@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the tests of a changing network have in common: cables, states, and how soon it relays."""
+"""Common parts of the tests of a changing network: cables, states, and the time until it relays."""
 
 import json
 import socket
@@ -11,21 +11,21 @@ from netns import PATIENCE
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
 
-def anew(daemon):
-    """Workers come and go: there is not one audit for each of the start."""
+def reopens(daemon):
+    """Workers are stopped and started in this test: their number is not that of the ready line."""
     daemon.ready = ""
     daemon.retired = True
     return daemon
 
 
 def plug_input(star, i=0, **options):
-    """A new cable from source i, as Star makes it."""
+    """Connect a new cable to source i, as Star does."""
     veth(star.sources[i], "s0", star.relay, f"in{i}", near_addr=f"10.1.{i}.1/24",
          far_addr=f"10.1.{i}.2/24", **options)
 
 
 def plug_output(star, i=0, **options):
-    """A new cable to receiver i."""
+    """Connect a new cable to receiver i."""
     veth(star.relay, f"out{i}", star.receivers[i], "r0", near_addr=f"10.2.{i}.1/24",
          far_addr=f"10.2.{i}.2/24", **options)
     star.receivers[i].ip("route replace default dev r0")
@@ -33,7 +33,7 @@ def plug_output(star, i=0, **options):
 
 
 def states(daemon, rule="a", interface="in0"):
-    """State of an interface and of a rule."""
+    """The states of an interface and of a rule."""
     stats = daemon.stats()
     return interface_of(stats, interface)["state"], rule_of(stats, rule)["state"]
 
@@ -53,14 +53,14 @@ def wait_active(daemon, rule="a"):
 
 
 def resumes(what, source, output, since, group="239.1.1.1"):
-    """Send until something arrives; tells how long after `since` that was."""
+    """Send until something arrives, and print how long after `since` that was."""
     deadline = time.monotonic() + PATIENCE
     output.settimeout(0.02)
     while True:
         try:
             source.sendto(b"probe", (group, 5000))
         except OSError:
-            pass  # its own interface is not there yet
+            pass  # the source's own interface does not exist yet
         try:
             receive(output)
             break
@@ -71,7 +71,7 @@ def resumes(what, source, output, since, group="239.1.1.1"):
 
 
 def output_of(daemon, i, rule="a"):
-    """Counters of an output."""
+    """The counters of an output."""
     return rule_of(daemon.stats(), rule)["outputs"][i]
 
 
@@ -91,7 +91,7 @@ def xdp_links(star, *devices):
 
 
 def detach_link(star, device="in0"):
-    """What another tool can do: `bpftool link detach` of the link that holds the program."""
+    """Detach the program like another tool: `bpftool link detach` of its link."""
     found = [link["id"] for link in xdp_links(star, device)]
     equal(len(found), 1, f"XDP links on {device}")
     star.relay.run("bpftool", "link", "detach", "id", str(found[0]))

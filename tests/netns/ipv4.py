@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What an IPv4 host has joined, for tests."""
+"""The IPv4 memberships of a host, for tests."""
 
 import socket
 

@@ -31,7 +31,7 @@ class Star6(Star):
 
 
 def _enable(namespace):
-    """IPv6 without what takes time or was not asked for: no duplicate detection, no routers."""
+    """Enable IPv6 without duplicate address detection and router solicitations, which take time."""
     for scope in ("all", "default"):
         for name, value in (("accept_dad", 0), ("accept_ra", 0), ("router_solicitations", 0),
                             ("disable_ipv6", 0)):

@@ -376,7 +376,7 @@ def renamed_interface():
 
 
 @test
-def output_made_anew():
+def output_recreated():
     """A replaced rule does not keep the socket of an interface that no longer exists"""
     star = Star()
     daemon = Daemon(star.relay, rule("cam"))
@@ -386,8 +386,8 @@ def output_made_anew():
     Client(daemon.socket).call("rule.replace", rules=[rule("cam", more=" out 10.2.0.2:7000")])
     source = sender(star.source, "10.1.0.1")
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-    source.sendto(b"anew", ("239.1.1.1", 5000))
-    equal(receive(output)[0], b"anew", "payload")
+    source.sendto(b"again", ("239.1.1.1", 5000))
+    equal(receive(output)[0], b"again", "payload")
     daemon.settle(1)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The network changes, and the relay follows: input interfaces, many changes at once or at random.
-Beside it test_follow_outputs.py and test_follow_programs.py.
+"""The network changes and the relay follows: input interfaces, and many changes at once or at random.
+See also test_follow_outputs.py and test_follow_programs.py.
 
 XMCAST_FLAPS: rounds of the random test (default 40).
 """
@@ -14,7 +14,7 @@ import signal
 import time
 
 from control import Client
-from follow import (RULE, anew, detach_link, plug_input, plug_output, resumes, states, wait_active,
+from follow import (RULE, reopens, detach_link, plug_input, plug_output, resumes, states, wait_active,
                     wait_pending, xdp_links)
 from harness import (BUILD, Daemon, Sink, Star, check, diagnose, equal, interface_of, know,
                      main, need, program, queue_drops, receive, receiver, rule_of, sender, start, test,
@@ -26,8 +26,8 @@ OTHER = "b in 239.1.1.1:5000@in1 out 239.2.2.2:6001@out0"
 
 
 class Paced:
-    """A paced stream through rule b, and a sink for it: proof that nobody else's troubles cost it
-    a packet. At this rate its frames last for more than a second without a CPU."""
+    """A paced stream through rule b with a sink, to show that problems of other interfaces cost it no
+    packet. At this rate its frames last for more than a second without a CPU."""
 
     def __init__(self, star, daemon, rate=5000):
         self.daemon = daemon
@@ -37,20 +37,20 @@ class Paced:
 
     @staticmethod
     def starved(stats):
-        """Packets of it for which there was no frame."""
+        """Packets of the stream that found no free frame."""
         return sum(map(queue_drops, interface_of(stats, "in1")["queues"]))
 
     def arrived(self, stats):
-        """Packets of it that have come to the relay."""
+        """Packets of the stream that have arrived at the relay."""
         return rule_of(stats, "b")["received_packets"] + self.starved(stats)
 
     def check(self):
-        """End it: everything has arrived, but for what the machine had no CPU or no room for, which
-        the relay has counted, and which is a small part."""
+        """Stop the stream: everything has arrived, except for a small part for which the machine had no CPU
+        or no buffer and which the relay has counted."""
         self.source.stop(signal.SIGINT)
         sent = json.loads(self.source.output)
         wait_until(lambda: self.arrived(self.daemon.stats()) == sent["sent_packets"],
-                   "all of it has arrived")
+                   "the whole stream has arrived")
         stats = self.daemon.settle()
         starved = self.starved(stats)
         refused = rule_of(stats, "b")["outputs"][0]["errors"]
@@ -67,16 +67,16 @@ class Paced:
 
 @test
 def alternative_names():
-    """Rules by alternative names: pending until there are such, pending when they are taken away"""
+    """Rules with alternative names: pending until such names exist, and when they are removed"""
     star = Star()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     source = sender(star.source, "10.1.0.1")
-    daemon = anew(Daemon(star.relay, "a in 239.1.1.1:5000@wan out 239.2.2.2:6000@lan"))
+    daemon = reopens(Daemon(star.relay, "a in 239.1.1.1:5000@wan out 239.2.2.2:6000@lan"))
     wait_pending(daemon, "wan does not exist")
     star.relay.ip("link property add dev in0 altname wan")
-    wait_until(lambda: interface_of(daemon.stats(), "wan")["state"] == "active", "wan is there")
+    wait_until(lambda: interface_of(daemon.stats(), "wan")["state"] == "active", "wan exists")
     wait_pending(daemon, "lan does not exist")
-    # One that no rule can have, and ever so many that none has, are not in the way.
+    # A name too long for a rule, and many names that no rule uses, do no harm.
     star.relay.ip("link property add dev out0 altname an-interface-with-a-long-name " +
                   " ".join(f"altname other{i}" for i in range(20)))
     star.relay.ip("link property add dev out0 altname lan")
@@ -107,7 +107,7 @@ def two_names():
     """An interface by two of its names: its rules share it, and each has its own way while both are"""
     star = Star()
     star.relay.ip("link property add dev in0 altname wan")
-    daemon = anew(Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0"))
+    daemon = reopens(Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0"))
     outputs = [receiver(star.receiver, port, "239.2.2.2", "10.2.0.2") for port in (6000, 6001)]
     source = sender(star.source, "10.1.0.1")
 
@@ -149,7 +149,7 @@ def name_moves():
     """A name goes from one input interface to another: its rules follow, and keep their counters"""
     star = Star(sources=2)
     star.relay.ip("link property add dev in0 altname wan")
-    daemon = anew(Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0"))
+    daemon = reopens(Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0"))
     output = receiver(star.receiver, 6001, "239.2.2.2", "10.2.0.2")
     sources = [sender(star.sources[i], f"10.1.{i}.1") for i in range(2)]
     sources[0].sendto(b"one", ("239.1.1.2", 5000))
@@ -169,7 +169,7 @@ def name_moves():
 def same_input():
     """Two rules take in the same once their two names are one interface: the first one runs"""
     star = Star()
-    daemon = anew(Daemon(star.relay, RULE, "b in 239.1.1.1:5000@wan out 239.2.2.2:6001@out0"))
+    daemon = reopens(Daemon(star.relay, RULE, "b in 239.1.1.1:5000@wan out 239.2.2.2:6001@out0"))
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     source = sender(star.source, "10.1.0.1")
     wait_pending(daemon, "wan does not exist", "b")
@@ -206,7 +206,7 @@ def loop_by_another_name():
     tested = star.relay.run(program("xmcastd"), "-t", "--rule", RULE, "--rule", back, check=False)
     equal(tested.returncode, 78, "exit code of -t")
     check("a -> b -> a" in tested.stderr, tested.stderr)
-    daemon = anew(Daemon(star.relay, RULE))
+    daemon = reopens(Daemon(star.relay, RULE))
     for rule, words in ((back, "a -> b -> a"),
                         ("b in 239.1.1.1:5000@wan out 239.2.2.2:6001@out0", "duplicate input"),
                         ("b in 239.1.1.2:5000@wan out 239.1.1.2:5000@in0", "own input"),
@@ -219,10 +219,10 @@ def loop_by_another_name():
 
 
 @test
-def input_made_anew():
-    """An input interface is deleted and made anew; the rule on another one loses no packet"""
+def input_recreated():
+    """An input interface is deleted and created again; the rule on another one loses no packet"""
     star = Star(sources=2)
-    daemon = anew(Daemon(star.relay, RULE, OTHER))
+    daemon = reopens(Daemon(star.relay, RULE, OTHER))
     paced = Paced(star, daemon)
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     for _ in range(3):
@@ -230,16 +230,16 @@ def input_made_anew():
         wait_pending(daemon, "in0 does not exist")
         plug_input(star)
         since = time.monotonic()
-        resumes("input made anew", sender(star.source, "10.1.0.1"), output, since)
+        resumes("input created again", sender(star.source, "10.1.0.1"), output, since)
         equal(states(daemon), ("active", "active"), "states")
     paced.check()
     equal(len(re.findall("interface-failed .*in0 does not exist", daemon.process.log())), 3,
-          "lines of it")
+          "log lines about it")
 
 
 @test
 def input_down():
-    """An input interface goes down and up: its workers stay, and so do its memberships"""
+    """An input interface is set down and up: its workers and memberships stay"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -257,9 +257,9 @@ def input_down():
 
 @test
 def input_renamed():
-    """An input interface is renamed, and gets its name back"""
+    """An input interface is renamed and renamed back"""
     star = Star()
-    daemon = anew(Daemon(star.relay, RULE))
+    daemon = reopens(Daemon(star.relay, RULE))
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     star.relay.ip("link set in0 down")
     star.relay.ip("link set in0 name away")
@@ -274,7 +274,7 @@ def input_renamed():
 def inputs_swap_names():
     """Two input interfaces swap their names"""
     star = Star(sources=2)
-    daemon = anew(Daemon(star.relay, RULE, OTHER))
+    daemon = reopens(Daemon(star.relay, RULE, OTHER))
     star.relay.ip("link set in0 down")
     star.relay.ip("link set in1 down")
     for old, new in (("in0", "x"), ("in1", "in0"), ("x", "in1")):
@@ -289,16 +289,16 @@ def inputs_swap_names():
 
 @test
 def input_moved():
-    """An input interface moves to another namespace and comes back, so fast that nobody looks"""
+    """An input interface moves to another namespace and back, unnoticed in the first round"""
     star, elsewhere = Star(), Namespace("elsewhere")
-    daemon = anew(Daemon(star.relay, RULE))
+    daemon = reopens(Daemon(star.relay, RULE))
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     for pause in (False, True):
         daemon.process.send_signal(signal.SIGCONT if pause else signal.SIGSTOP)
         star.relay.ip(f"link set in0 netns {elsewhere.name}")
         if pause:
             wait_pending(daemon, "in0 does not exist")
-            check("xdp" not in elsewhere.ip("link show in0"), "it has taken our program along")
+            check("xdp" not in elsewhere.ip("link show in0"), "our program is still attached to it")
         elsewhere.ip(f"link set in0 netns {star.relay.name}")
         star.relay.ip("address add 10.1.0.2/24 dev in0")
         star.relay.ip("link set in0 up")
@@ -309,18 +309,18 @@ def input_moved():
 
 @test
 def input_mtu():
-    """Packets of a larger MTU do not fit the frames: the interface is opened anew"""
+    """Packets of a larger MTU do not fit the frames: the interface is opened again"""
     star = Star()
-    daemon = anew(Daemon(star.relay, RULE))
+    daemon = reopens(Daemon(star.relay, RULE))
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     source = sender(star.source, "10.1.0.1")
     for mtu in (3000, 1500):
         star.source.ip(f"link set s0 mtu {mtu}")
         star.relay.ip(f"link set in0 mtu {mtu}")
         since = time.monotonic()
-        # Once more for the larger one; what fits those frames does not need others.
+        # Opened again for the larger MTU only: smaller packets fit the larger frames.
         wait_until(lambda: daemon.process.log().count("interface-ready iface=in0") == 2,
-                   "opened anew")
+                   "opened again")
         resumes(f"MTU {mtu}", source, output, since)
         equal(interface_of(daemon.stats(), "in0")["state"], "active", "state")
     equal(daemon.process.log().count("interface-ready iface=in0"), 2, "times opened")
@@ -328,12 +328,12 @@ def input_mtu():
 
 @test
 def input_queues():
-    """An input interface gets another number of RX queues: one worker for each"""
+    """The number of RX queues of an input interface changes: one worker for each"""
     need("ethtool")
     star = Star(queues=2)
     star.source.run("ethtool", "-L", "s0", "tx", "1")
     star.relay.run("ethtool", "-L", "in0", "rx", "1")
-    daemon = anew(Daemon(star.relay, RULE))
+    daemon = reopens(Daemon(star.relay, RULE))
     equal(len(daemon.stats()["workers"]), 1, "workers")
     star.relay.run("ethtool", "-L", "in0", "rx", "2")
     wait_until(lambda: len(daemon.stats()["workers"]) == 2, "two workers")
@@ -344,15 +344,15 @@ def input_queues():
 # ---- storms ----------------------------------------------------------------------------------
 
 def batch(namespace, lines):
-    """Many `ip` commands at once."""
+    """Run many `ip` commands in one process."""
     run("ip", "-n", namespace.name, "-batch", "-", input="\n".join(lines) + "\n")
 
 
 @test
 def lost_events():
-    """More happens than the kernel keeps for us, and among it what matters"""
+    """More events than the kernel can queue, with relevant ones among them"""
     star = Star()
-    daemon = anew(Daemon(star.relay, RULE, arguments=("-d",)))
+    daemon = reopens(Daemon(star.relay, RULE, arguments=("-d",)))
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     daemon.process.send_signal(signal.SIGSTOP)
     batch(star.relay, [f"address add 10.{9 + i // 65536}.{i // 256 % 256}.{i % 256}/32 dev lo"
@@ -366,7 +366,7 @@ def lost_events():
 
 @test
 def route_churn():
-    """While thousands of routes come and go, nothing is lost, and questions are answered"""
+    """While thousands of routes change, nothing is lost and requests are answered"""
     star = Star(sources=2)
     daemon = Daemon(star.relay, RULE, OTHER)
     paced = Paced(star, daemon)
@@ -384,7 +384,7 @@ def route_churn():
 
 @test
 def many_at_once():
-    """Many interfaces come back at once: questions are answered in between"""
+    """Many interfaces come back at once: requests are answered in between"""
     relay = Namespace("relay")
     count = 24
 
@@ -401,7 +401,7 @@ def many_at_once():
         return sum(rule["state"] == "active" for rule in control.call("stats.show")["rules"])
 
     plug()
-    daemon = anew(Daemon(relay, config="workers: { frames: 512 }\nrules:\n" + "".join(
+    daemon = reopens(Daemon(relay, config="workers: { frames: 512 }\nrules:\n" + "".join(
         f"  - r{i} in 239.1.1.1:5000@in{i} out 10.1.{i}.2:6000\n" for i in range(count))))
     equal(active(), count, "active rules")
     control = Client(daemon.socket)
@@ -411,25 +411,25 @@ def many_at_once():
     plug()
     daemon.process.send_signal(signal.SIGCONT)
     seen, since = set(), time.monotonic()
-    # Through a connection that is there, so that an answer takes no longer than the daemon needs.
+    # An existing connection, so that an answer takes no longer than the daemon needs.
     wait_until(lambda: seen.add(active_now()) or count in seen, "all are active", pause=0.005)
     lasted = time.monotonic() - since
     diagnose(f"{count} interfaces in {1000 * lasted:.0f} ms, seen on the way: {sorted(seen)}")
-    # Three turns and more; were it quicker than that, nobody would have had to wait.
-    check(len(seen) > 2 or lasted < 0.2, "no answer before all were there")
+    # At least three different answers, unless all interfaces were ready too soon to matter.
+    check(len(seen) > 2 or lasted < 0.2, "no answer before all were active")
 
 
 # ---- at random -------------------------------------------------------------------------------
 
 class Flapper:
-    """One random change at a time, each taken back before the next."""
+    """Random changes, each undone before the next."""
 
     def __init__(self, star, elsewhere, seed):
         self.star, self.elsewhere = star, elsewhere
         self.random = random.Random(seed)
 
     def flap(self):
-        """Something happens to in0 or to out1."""
+        """Change in0 or out1. Returns what was changed."""
         relay, device = self.star.relay, self.random.choice(("in0", "out1"))
         kind = self.random.choice(("down", "away", "rename", "delete", "address", "mtu", "program",
                                    "route"))
@@ -482,7 +482,7 @@ class Flapper:
         try:
             detach_link(self.star, device)
         except AssertionError:
-            pass  # just then there is none: it has only been lost
+            pass  # there is none at this moment
 
     @staticmethod
     def _route(relay, device):
@@ -491,19 +491,19 @@ class Flapper:
 
 
 def descriptors(daemon):
-    """How many the daemon has. One of our questions may still be among them."""
+    """The number of descriptors of the daemon, including connections that are being closed."""
     return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
 
 
 def footprint(daemon):
-    """Descriptors and kilobytes of the daemon."""
+    """Descriptors and resident kilobytes of the daemon."""
     with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
         rss = int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
     return descriptors(daemon), rss
 
 
 def kernel_objects(star):
-    """What is ours in the kernel: XDP links, steering programs, groups joined."""
+    """The daemon's objects in the kernel: XDP links, interfaces with a program, joined groups."""
     names = [i["ifname"] for i in json.loads(star.relay.run("ip", "-j", "link", "show").stdout)
              if "xdp" in i]
     groups = re.findall(r"^\t+([0-9A-F]{8})\s", star.relay.read("/proc/net/igmp"), re.M)
@@ -512,18 +512,18 @@ def kernel_objects(star):
 
 @test
 def flaps():
-    """Changes of all kinds at random, with traffic: it relays again, and nothing has leaked"""
+    """Random changes of all kinds with traffic: it relays again, and nothing has leaked"""
     need("bpftool")
     seed = int(os.environ.get("XMCAST_SEED", time.time()))
     star, elsewhere = Star(sources=2, receivers=2), Namespace("elsewhere")
-    daemon = anew(Daemon(star.relay, config="rules:\n"
+    daemon = reopens(Daemon(star.relay, config="rules:\n"
                          f"  - {RULE} out 239.2.2.2:6000@out1 out 10.2.1.2:6002@out1\n"
                          f"  - {OTHER}\nworkers: {{ frames: 4096 }}\n"))
     flapper = Flapper(star, elsewhere, seed)
     paced = Paced(star, daemon)
     flapping = start_probes(star)
     before, at_start, ours = None, descriptors(daemon), kernel_objects(star)
-    # What is allocated once, on the first rounds, is no leak.
+    # Memory that is allocated once in the first rounds is not a leak.
     for i in range(FLAPS):
         if i == min(FLAPS // 2, 100):
             settle_down(daemon)
@@ -543,7 +543,7 @@ def flaps():
     wait_until(lambda: descriptors(daemon) == at_start, "descriptors as at the start")
     after = footprint(daemon)
     diagnose(f"seed {seed}: descriptors {before[0]} -> {after[0]}, RSS {before[1]} -> {after[1]} kB")
-    # AddressSanitizer keeps what was freed for a while; it tells leaks itself, at the end.
+    # AddressSanitizer keeps freed memory for a while, and reports leaks itself at the end.
     check("address" in BUILD or after[1] - before[1] < 4096,
           f"RSS grew from {before[1]} to {after[1]} kB")
     equal(kernel_objects(star), ours, "XDP links, programs, groups")
@@ -551,7 +551,7 @@ def flaps():
 
 
 def start_probes(star):
-    """Packets for rule a for as long as it flaps, whether there is an interface or not."""
+    """Send packets for rule a all the time, whether its interface exists or not."""
     script = ("import socket, time\n"
               "s = None\n"
               "while True:\n"
@@ -568,7 +568,7 @@ def start_probes(star):
 
 
 def settle_down(daemon, kind="the last change"):
-    """Wait until all is as it should be."""
+    """Wait until all rules, interfaces and outputs are active."""
     def good():
         stats = daemon.stats()
         return (all(rule["state"] == "active" for rule in stats["rules"]) and

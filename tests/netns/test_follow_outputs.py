@@ -4,7 +4,7 @@
 
 import time
 
-from follow import (RULE, anew, output_of, plug_input, plug_output, resumes, states, wait_active,
+from follow import (RULE, reopens, output_of, plug_input, plug_output, resumes, states, wait_active,
                     wait_pending)
 from harness import (Daemon, Star, equal, generate, know, main, receive, receiver, sender, silent,
                      test, wait_until)
@@ -12,8 +12,8 @@ from netns import Namespace
 
 
 @test
-def output_made_anew():
-    """One of two output interfaces goes and comes back: the other output does not notice"""
+def output_recreated():
+    """One of two output interfaces is deleted and created again: the other output is not affected"""
     star = Star(receivers=2)
     daemon = Daemon(star.relay, RULE + " out 239.2.2.2:6000@out1 out 10.2.1.2:6001@out1")
     first = receiver(star.receivers[0], 6000, "239.2.2.2", "10.2.0.2")
@@ -29,8 +29,8 @@ def output_made_anew():
         since = time.monotonic()
         again = receiver(star.receivers[1], 6000, "239.2.2.2", "10.2.1.2")
         unicast = receiver(star.receivers[1], 6001)
-        resumes("output made anew", source, again, since)
-        resumes("unicast output made anew", source, unicast, since)
+        resumes("output created again", source, again, since)
+        resumes("unicast output created again", source, unicast, since)
         wait_until(lambda: "reason" not in output_of(daemon, 1), "no reason any more")
         while receive(first)[0] == b"probe" and not silent(first):
             pass
@@ -39,7 +39,7 @@ def output_made_anew():
 
 @test
 def output_down():
-    """The only output interface goes down, up, away, and comes back: pending in between"""
+    """The only output interface is set down, deleted and created again: pending in between"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     source = sender(star.source, "10.1.0.1")
@@ -53,14 +53,14 @@ def output_down():
     wait_pending(daemon, "its interface does not exist")
     plug_output(star)
     since = time.monotonic()
-    resumes("output made anew", source, receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2"),
+    resumes("output created again", source, receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2"),
             since)
     wait_active(daemon)
 
 
 @test
 def output_moved():
-    """An output interface moves to another namespace and comes back"""
+    """An output interface moves to another namespace and back"""
     star, elsewhere = Star(), Namespace("elsewhere")
     Daemon(star.relay, RULE)
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -73,11 +73,11 @@ def output_moved():
 
 @test
 def late_interfaces():
-    """What was missing at the start comes: an input, an only output, one of two outputs"""
+    """Interfaces that were missing at the start appear: an input, an only output, one of two outputs"""
     star = Star(sources=2, receivers=2)
     star.relay.ip("link del in1")
     star.relay.ip("link del out1")
-    daemon = anew(Daemon(star.relay, "a in 239.1.1.1:5000@in1 out 239.2.2.2:6000@out0",
+    daemon = reopens(Daemon(star.relay, "a in 239.1.1.1:5000@in1 out 239.2.2.2:6000@out0",
                          "b in 239.1.1.2:5000@in0 out 239.2.2.2:6000@out1",
                          "c in 239.1.1.3:5000@in0 out 239.2.2.2:6001@out1 "
                          "out 239.2.2.2:6001@out0"))
@@ -100,7 +100,7 @@ def late_interfaces():
 
 @test
 def output_mtu():
-    """Batches grow again once the output's MTU does"""
+    """Batches grow again when the output's MTU grows"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
 
@@ -113,7 +113,7 @@ def output_mtu():
                "batches are refused")
     for namespace, device in ((star.relay, "out0"), (star.receiver, "r0")):
         namespace.ip(f"link set {device} mtu 1500")
-    wait_until(lambda: sizes() == 65535, "batches are as large as ever")
+    wait_until(lambda: sizes() == 65535, "batches have their full size again")
 
 
 @test
@@ -151,7 +151,7 @@ def refusals_after_a_new_address():
     source = sender(star.source, "10.1.0.1")
 
     def refused():
-        """Send some, one by one; how many failed?"""
+        """Send some packets one by one and return how many failed."""
         before = daemon.settle()
         for i in range(20):
             source.sendto(b"x", ("239.1.1.1", 5000))

@@ -10,7 +10,7 @@ import struct
 import time
 
 from claims import bound
-from follow import RULE, anew, detach_link, resumes, states, wait_active, wait_pending, xdp_links
+from follow import RULE, reopens, detach_link, resumes, states, wait_active, wait_pending, xdp_links
 from harness import (EXIT_REFUSED, Daemon, Sink, Star, check, equal, main, need, receive, receiver, rule_of, sender,
                      test, wait_until)
 
@@ -99,7 +99,7 @@ def foreign_program_first():
     """Another tool's program, there before us: taken over when it leaves"""
     star = Star()
     foreign = Sink(star.relay, "in0", "--xdp", "--port", "9999")
-    daemon = anew(Daemon(star.relay, RULE))
+    daemon = reopens(Daemon(star.relay, RULE))
     wait_pending(daemon, "another XDP program (id")
     foreign.process.stop()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -126,7 +126,7 @@ def claimed_by_a_user():
         equal(receive(output)[0], b"b", "payload")
         daemon.settle(steered=1)
         daemon.stop()
-    daemon = anew(Daemon(star.relay, RULE))
+    daemon = reopens(Daemon(star.relay, RULE))
     foreign.process.stop()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     resumes("foreign program gone", sender(star.source, "10.1.0.1"), output, time.monotonic())
@@ -154,7 +154,7 @@ def own_claim_taken():
     with bound(star.relay, *(f"xmcast-xdp-{first + i}" for i in range(1, 901))):
         daemon = Daemon(star.relay, RULE, arguments=("-d",))
         daemon.process.wait_line(f"claim-failed program={xdp_program(star, 'in0')} ")
-        second = anew(Daemon(star.relay, RULE))
+        second = reopens(Daemon(star.relay, RULE))
         wait_pending(second, "another XDP program (id")
         output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
         sender(star.source, "10.1.0.1").sendto(b"runs", ("239.1.1.1", 5000))

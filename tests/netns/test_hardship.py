@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What attackers, accidents and careless hands do to a running daemon."""
+"""Attacks, accidents and mistakes that a running daemon must survive."""
 
 import fcntl
 import json
@@ -16,7 +16,7 @@ RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
 
 def fill(descriptor):
-    """Write until a pipe takes no more."""
+    """Write until a pipe is full."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_NONBLOCK)
     for size in (4096, 1):
@@ -30,7 +30,7 @@ def fill(descriptor):
 
 @test
 def nobody_reads_the_log():
-    """A full pipe as stderr delays neither a packet nor the end"""
+    """A full pipe as stderr delays neither packets nor the shutdown"""
     star = Star()
     reader, writer = os.pipe()
     path = f"{work_folder()}/deaf.sock"
@@ -56,7 +56,7 @@ def nobody_reads_the_log():
 
 
 def sent_on_first(path, count):
-    """The first output's counters, once so many packets were sent or refused on it."""
+    """The counters of the first output, once this number of packets was sent or refused on it."""
     answer = subprocess.run([program("xmcastctl"), "--socket", path, "-j", "stats", "show"],
                             check=True, capture_output=True, text=True).stdout
     output = json.loads(answer)["rules"][0]["outputs"][0]
@@ -65,7 +65,7 @@ def sent_on_first(path, count):
 
 @test
 def state_follows_the_interface():
-    """Down, up again, deleted: the state of interface and rule says so, with the reason"""
+    """Set down, up and deleted: the states of interface and rule change, with the reason"""
     star = Star(sources=2)
     daemon = Daemon(star.relay, "a " + RULE, "b in 239.1.1.1:5000@in1 out 239.2.2.2:6001@out0")
 
@@ -76,7 +76,7 @@ def state_follows_the_interface():
     equal(states(), ("active", "active"), "states at the start")
     star.relay.ip("link set in0 down")
     wait_until(lambda: states() == ("impaired", "pending"), "in0 is impaired")
-    check("down" in rule_of(daemon.stats(), "a")["reason"], "the reason does not say why")
+    check("down" in rule_of(daemon.stats(), "a")["reason"], "the reason does not mention it")
     equal(rule_of(daemon.stats(), "b")["state"], "active", "state of the other rule")
     star.relay.ip("link set in0 up")
     wait_until(lambda: states() == ("active", "active"), "in0 is back")
@@ -84,13 +84,13 @@ def state_follows_the_interface():
     sender(star.source, "10.1.0.1").sendto(b"back", ("239.1.1.1", 5000))
     equal(receive(output)[0], b"back", "payload")
     star.relay.ip("link del in0")
-    wait_until(lambda: states() == ("failed", "pending"), "in0 has gone")
-    daemon.ready = ""  # a worker less at the end than there were
+    wait_until(lambda: states() == ("failed", "pending"), "in0 is deleted")
+    daemon.ready = ""  # one worker less than at the start
 
 
 @test
 def many_requests_of_one_client():
-    """A client with a thousand requests in one write keeps neither others nor SIGTERM waiting"""
+    """A client with a thousand requests in one write delays neither others nor SIGTERM"""
     star = Star()
     rules = [f"r{i} in 239.1.{i // 250}.{i % 250}:5000@in0 out 239.2.2.2:6000@out0"
              for i in range(1000)]
@@ -104,7 +104,7 @@ def many_requests_of_one_client():
 
 @test
 def few_descriptors():
-    """Too low a limit costs the rules at the end, with the reason, and the others relay"""
+    """With too few descriptors the last rules are pending with the reason, and the others relay"""
     star = Star()
     rules = [f"r{i} in 239.1.{i // 250}.{i % 250}:5000@in0 out 239.2.2.2:6000@out0"
              for i in range(500)]
@@ -121,7 +121,7 @@ def few_descriptors():
 
 @test
 def passing_refusal():
-    """A route that refuses for a while (EINVAL) does not turn batches off for good"""
+    """A route that refuses for a while (EINVAL) does not disable batches permanently"""
     star = Star()
     star.relay.ip("route add blackhole 192.0.2.1")
     daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 192.0.2.1:6000")
@@ -140,7 +140,7 @@ def passing_refusal():
 
 @test
 def hangup():
-    """SIGHUP is answered in the log, and does not end the daemon"""
+    """SIGHUP is logged and does not end the daemon"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     daemon.process.send_signal(1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Frames that lie, and clients of the control socket that do: never a wrong byte is relayed, each
-frame is counted by the right reason, and who is honest loses nothing."""
+"""Malicious frames, and malicious clients of the control socket: no wrong byte is relayed, each frame is
+counted by the right reason, and honest senders and clients lose nothing."""
 
 import collections
 import json
@@ -22,12 +22,12 @@ RULES = (f"lies in {GROUP}:5000@in0 out 239.2.2.2:6000@out0",
 
 REASONS = {"steered", "no_rule", "not_ip", "not_udp", "vlan", "fragment", "ip_options", "malformed"}
 
-# A veth holds 256 frames: what is sent has to be seen to arrive before more is.
+# A veth holds 256 frames: wait until these have arrived before sending more.
 BATCH = 64
 
 
 def frame(payload=b"payload of a datagram", mac=MAC, **change):
-    """A frame for the rule, but for what is changed; also its IP `source`, and its `port`."""
+    """A frame that matches the rule except for the changes, also of its IP `source` and its `port`."""
     return udp_frame(mac, change.pop("source", SOURCE), GROUP, change.pop("port", 5000), payload,
                      **change)
 
@@ -38,13 +38,13 @@ def put(data, offset, *values):
 
 
 def mend(data):
-    """A copy with the checksum that its IPv4 header of 20 bytes should have."""
+    """A copy with the right checksum of its IPv4 header of 20 bytes."""
     data = put(data, 24, 0, 0)
     return put(data, 24, *struct.pack("!H", checksum(data[14:34])))
 
 
 def frame6(payload=b"payload", next_header=17, between=b"", length=None, source=SOURCE6):
-    """An Ethernet frame with IPv6, what is between its header and UDP, and UDP."""
+    """An Ethernet frame with IPv6, optional data between its header and UDP, and UDP."""
     body = between + struct.pack("!HHHH", 40000, 5000, 8 + len(payload), 1) + payload
     return (b"\x33\x33\0\0\0\x01\x02\0\0\0\0\x01\x86\xdd" +
             struct.pack("!IHBB", 6 << 28, len(body) if length is None else length, next_header, 9) +
@@ -52,10 +52,10 @@ def frame6(payload=b"payload", next_header=17, between=b"", length=None, source=
             socket.inet_pton(socket.AF_INET6, GROUP6) + body)
 
 
-# ---- a relay, hostile frames to it, honest ones between them ----------------------------------
+# ---- malicious frames to a relay, with honest ones between them -------------------------------
 
 class Attack:
-    """Two rules with a sink each: one that is lied to, and its neighbour."""
+    """Two rules with a sink each: the one under attack, and its neighbour."""
 
     def __init__(self, **star):
         self.star = Star(**star)
@@ -70,11 +70,11 @@ class Attack:
         self.pending = self.number = 0
 
     def verdicts(self):
-        """What the XDP program of in0 has counted so far."""
+        """The verdicts of the XDP program on in0 so far."""
         return interface_of(self.daemon.stats(), "in0")["verdicts"]
 
     def send(self, data, reason, payload=None):
-        """A frame that has to be counted so. `payload`: what of it has to be relayed."""
+        """Send a frame that must be counted for this reason. `payload`: the payload that must be relayed."""
         self.raw.send(data)
         self.expected[reason] += 1
         self.pending += 1
@@ -86,7 +86,7 @@ class Attack:
             self.neighbour()
 
     def neighbour(self):
-        """An honest datagram, which arrives: so all that was sent before it has been looked at."""
+        """Send an honest datagram and receive it: all frames before it have been processed then."""
         self.number += 1
         payload = b"good %d" % self.number
         self.raw.send(udp_frame(group_mac(GOOD), SOURCE, GOOD, 5000, payload))
@@ -95,21 +95,21 @@ class Attack:
         self.pending = 0
 
     def finish(self):
-        """Everything was counted as it should be, and nothing else came out."""
+        """Check that everything was counted as expected and nothing else was relayed."""
         self.neighbour()
         stats = self.daemon.settle(steered=self.expected["steered"])
         after = interface_of(stats, "in0")["verdicts"]
         counted = {key: after[key] - self.before[key] for key in after if after[key]}
         equal(counted, {key: n for key, n in self.expected.items() if n}, "verdicts")
         equal(stats["totals"]["dropped_packets"], 0, "dropped")
-        check(silent(self.lies) and silent(self.good), "more came out than was to")
+        check(silent(self.lies) and silent(self.good), "more was relayed than expected")
         return stats
 
 
-# ---- one lie after the other ------------------------------------------------------------------
+# ---- one malformed frame after another --------------------------------------------------------
 
 def lengths():
-    """Lengths that contradict each other, or the frame; (reason, frame, payload) of each."""
+    """Lengths that contradict each other or the frame. Yields (reason, frame, payload)."""
     whole = frame()
     ip_length, udp_length = len(whole) - 14, len(whole) - 34
     for total in (0, 1, 8, 19, 20, 27, ip_length - 1, ip_length + 1, 1500, 0x7fff, 0xffff):
@@ -123,7 +123,7 @@ def lengths():
     yield "malformed", frame(total_length=ip_length + 5) + b"tail", None
     for length in (8, 9, udp_length - 1):
         yield "steered", frame(udp_length=length), b"payload of a datagram"[:length - 8]
-    for size in range(0, 19):  # as Ethernet pads to 60 bytes, with what was in the memory
+    for size in range(0, 19):  # Ethernet padding to 60 bytes, with arbitrary content
         data = bytes(range(1, size + 1))
         yield "steered", frame(data) + b"\xee" * (18 - size), data
     for end in range(14, len(whole)):
@@ -152,7 +152,7 @@ def headers():
         yield "not_udp", mend(put(whole, 23, protocol)), None
     for ttl in (0, 1, 255):
         yield "steered", mend(put(frame(b"ttl"), 22, ttl)), b"ttl"
-    # Any source may send, also one that the kernel's own routing would not have.
+    # Any source is accepted, also those that kernel routing would drop.
     for source in ("0.0.0.0", "127.0.0.1", "10.1.0.2", "239.1.1.1", "255.255.255.255"):
         yield "steered", frame(b"source", source=source), b"source"
     for port in (0, 4999, 5001, 0x8813, 65535):
@@ -160,13 +160,13 @@ def headers():
 
 
 def links():
-    """Ethernet: addresses of others, tags, other protocols, all with the rule's datagram in."""
+    """Ethernet: other addresses, tags, other protocols, all with the rule's datagram inside."""
     whole = frame(b"link")
-    # Not looked at, since a switch or an access point may well have made it unicast.
+    # The address is ignored, because a switch or an access point may have converted it to unicast.
     for mac in ("02:00:00:00:00:99", "ff:ff:ff:ff:ff:ff", "01:00:5e:01:01:02", "00:00:00:00:00:00"):
         yield "steered", frame(b"link", mac), b"link"
     yield "steered", put(whole, 6, 1, 0, 0x5e, 1, 1, 1), b"link"  # a group as the sender
-    # The checksum of UDP is left to whoever receives it at last.
+    # The UDP checksum is left to the final receiver.
     yield "steered", put(whole, 40, 0xba, 0xad), b"link"
     for tag in ("81000007", "81000000", "8100efff", "88a80007", "88a8000781000007",
                 "8100000781000008", "8100" "0001" * 9):
@@ -180,7 +180,7 @@ def links():
 
 
 def ipv6():
-    """IPv6, of which no rule can be: chains of extension headers, cut anywhere, and lies."""
+    """IPv6 that matches no rule: chains of extension headers, truncated anywhere, and wrong lengths."""
     whole = frame6()
     yield "no_rule", whole, None
     for kind in (0, 43, 60):
@@ -202,8 +202,8 @@ def ipv6():
     yield "malformed", put(whole, 14, 0x45), None
 
 
-def tell(attack, lies):
-    """Send them all, honest frames between them."""
+def send_all(attack, lies):
+    """Send all of them, with honest frames between them."""
     for reason, data, payload in lies:
         attack.send(data, reason, payload)
         if attack.expected[reason] % 7 == 0:
@@ -212,17 +212,17 @@ def tell(attack, lies):
 
 @test
 def every_lie():
-    """Lengths, headers, options, fragments, tags, chains: each is counted; bytes are right"""
+    """Lengths, headers, options, fragments, tags, chains: each is counted, and relayed bytes are right"""
     attack = Attack()
     for lies in (lengths, headers, links, ipv6):
-        tell(attack, lies())
+        send_all(attack, lies())
     attack.finish()
     equal(set(attack.expected), REASONS, "reasons that were reached")
 
 
 @test
 def jumbo():
-    """Frames of 3,400 bytes: whole ones are relayed to the byte, those that lie are not"""
+    """Frames of 3,400 bytes: intact ones are relayed exactly, malformed ones are not"""
     attack = Attack(mtu=3400)
     for size in (1473, 2006, 2048, 3371, 3372):
         data = random.Random(size).randbytes(size)
@@ -278,7 +278,7 @@ def judge(data):
 
 
 def damage(dice, data):
-    """Flip, set, cut, insert, extend or tag something, mostly in the headers."""
+    """Flip, set, truncate, insert, extend or tag something, mostly in the headers."""
     for _ in range(dice.randrange(4)):
         at = dice.randrange(12, min(len(data), 62))
         kind = dice.randrange(7)
@@ -307,7 +307,7 @@ def bodies(dice):
         return frame(payload)
     if kind == 3:
         return frame6(payload, dice.choice((0, 17, 17, 43, 44, 58, 60)))
-    # ICMP, IGMP and others with a random type and what goes with it.
+    # ICMP, IGMP and others with a random type and random content.
     return mend(put(frame(payload), 23, dice.choice((1, 2, 2, 6, 58, 103))))
 
 
@@ -329,7 +329,7 @@ def random_frames():
 # ---- the control socket -----------------------------------------------------------------------
 
 def garbage(dice):
-    """What a client sends that means no good, or does not know better."""
+    """Malicious or erroneous input of a client."""
     request = json.dumps({"jsonrpc": "2.0", "id": dice.randrange(9),
                           "method": dice.choice(("ping", "stats.show", "rule.list", "config.show",
                                                  "monitor.start", "rule.change", "log.show")),

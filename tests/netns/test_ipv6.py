@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""IPv6: what the IPv4 tests show of inputs, outputs, memberships and packets left alone; and streams
-that come in by one family and leave by the other."""
+"""IPv6: the same as the IPv4 tests of inputs, outputs, memberships and packets that are not steered; and
+streams that change the address family."""
 
 import random
 import socket
@@ -22,7 +22,7 @@ def payload(size):
 
 @test
 def every_size():
-    """0 bytes to what the MTU carries, byte-exact on multicast, routed and bound unicast outputs"""
+    """0 bytes up to the MTU, byte-exact on multicast, routed and bound unicast outputs"""
     star = Star6()
     daemon = Daemon(star.relay, f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0 "
                     "out [fd02::2]:6001 out [fd02::2]:6002@out0")
@@ -37,7 +37,7 @@ def every_size():
             equal(data, payload(size), f"payload of {size} bytes")
             equal(address[0], "fd02::1", "source address")
     stats = daemon.settle(steered=len(SIZES))
-    check(all(map(silent, outputs)), "more came than was sent")
+    check(all(map(silent, outputs)), "more packets arrived than were sent")
     equal(stats["totals"]["sent_bytes"], 3 * sum(SIZES), "bytes sent")
 
 
@@ -59,7 +59,7 @@ def hop_limit_and_traffic_class():
 
 @test
 def link_local_scope():
-    """ff02: groups and link-local hosts, in and out, each on the interface that is named"""
+    """ff02: groups and link-local hosts as inputs and outputs, each on the named interface"""
     star = Star6(receivers=2)
     source, host = link_local(star.source, "s0"), link_local(star.receivers[1], "r0")
     daemon = Daemon(star.relay, f"a in [ff02::1234]:5000@in0 source {source} "
@@ -79,7 +79,7 @@ def link_local_scope():
 
 @test
 def source_beside_any():
-    """(S,G) beside (*,G): the more specific rule takes its source, the other all the rest"""
+    """(S,G) beside (*,G): the more specific rule matches its source, the other all the rest"""
     star = Star6()
     star.source.ip("address add fd01::9/64 dev s0 nodad")
     daemon = Daemon(star.relay, f"one in [{GROUP}]:5000@in0 source fd01::9 out [ff3e::2]:6000@out0",
@@ -91,12 +91,12 @@ def source_beside_any():
     equal(receive6(one)[0], b"nine", "payload by (S,G)")
     equal(receive6(rest)[0], b"one", "payload by (*,G)")
     daemon.settle(steered=2)
-    check(silent(one) and silent(rest), "more came than was sent")
+    check(silent(one) and silent(rest), "more packets arrived than were sent")
 
 
 @test
 def memberships():
-    """(*,G) and (S,G) are joined by MLD, 100 of them, and left at the end"""
+    """100 (*,G) and (S,G) are joined with MLD, and left at the end"""
     star = Star6()
     wanted = {f"ff3e::{i:x}" for i in range(256, 356)}
     daemon = Daemon(star.relay, *(f"in [{group}]:5000@in0 out [ff3e::2]:6000@out0"
@@ -109,14 +109,14 @@ def memberships():
     equal(sources6(star.relay, "in0"), {("ff3e::99", "fd01::8", 1, 0),
                                         ("ff3e::99", "fd01::9", 1, 0)}, "sources")
     daemon.ctl("rule", "del", "[ff3e::100]:5000@in0")
-    wait_until(lambda: "ff3e::100" not in groups6(star.relay, "in0"), "one is left")
+    wait_until(lambda: "ff3e::100" not in groups6(star.relay, "in0"), "one group is left")
     daemon.stop()
     equal(groups6(star.relay, "in0"), set(), "groups after the end")
 
 
 @test
 def from_one_family_to_the_other():
-    """A stream that comes by IPv4 leaves by IPv6 and IPv4, and the other way round"""
+    """A stream that arrives with IPv4 is sent with IPv6 and IPv4, and vice versa"""
     star = Star6()
     daemon = Daemon(star.relay, "up in 239.1.1.1:5000@in0 out [ff3e::2]:6000@out0 "
                     "out 239.2.2.2:6000@out0 out [fd02::2]:6001",
@@ -139,7 +139,7 @@ def from_one_family_to_the_other():
 
 
 def streams(star, rule, *options, group=None):
-    """A stream through a rule with one output to a group, in batches, without loss. The counters."""
+    """Relay a stream to one group, in batches and without loss. Returns the output's counters."""
     daemon = Daemon(star.relay, rule)
 
     def sinks():
@@ -152,7 +152,7 @@ def streams(star, rule, *options, group=None):
 
 @test
 def batches():
-    """100,000 packets/s leave in batches: none lost, doubled or reordered"""
+    """100,000 packets/s are sent in batches: none lost, duplicated or reordered"""
     output = streams(Star6(), f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0", group=GROUP)
     equal(output["gso_segments"], 64, "most datagrams in a batch")
 
@@ -173,7 +173,7 @@ def batches_across_families():
 
 @test
 def smaller_outside():
-    """What fills an IPv4 packet is too long for an IPv6 one: fragmented, whole at the receiver"""
+    """A payload that fills an IPv4 packet is too long for IPv6: fragmented and reassembled"""
     star = Star6()
     daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out [ff3e::2]:6000@out0")
     output = receiver6(star.receiver, 6000, "ff3e::2", "r0")
@@ -197,13 +197,13 @@ def frame6(mac, next_header, body, **change):
 
 
 def udp(data=b"x", length=None):
-    """A UDP datagram to port 5000. Its checksum is wrong; nobody before the receiver looks."""
+    """A UDP datagram to port 5000. Its checksum is wrong, but only the receiver checks it."""
     return struct.pack("!HHHH", 40000, 5000, 8 + len(data) if length is None else length, 1) + data
 
 
 @test
 def left_alone():
-    """Hop-by-hop and other extension headers, fragments and lies go to the stack, counted"""
+    """Extension headers, fragments and malformed packets are passed to the stack and counted"""
     star = Star6()
     daemon = Daemon(star.relay, f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0")
     output = receiver6(star.receiver, 6000, "ff3e::2", "r0")
@@ -211,7 +211,7 @@ def left_alone():
     mac = "33:33:00:00:00:01"
     options = struct.pack("!BB", 17, 0) + bytes((1, 4, 0, 0, 0, 0))
     frames = {
-        # The last is a jumbogram (RFC 2675): its length is in an option, and 0 in the header.
+        # The last is a jumbogram (RFC 2675): its length is in an option, the header has 0.
         "ip_options": [frame6(mac, kind, options + udp()) for kind in (0, 43, 60)] +
                       [frame6(mac, 0, bytes((17, 0, 0xc2, 4, 0, 0, 0, 17)) + udp(), length=0)],
         "fragment": [frame6(mac, 44, struct.pack("!BBHI", 17, 0, 1, 7) + udp())],
@@ -235,7 +235,7 @@ def left_alone():
         old = interface_of(before, "in0")["verdicts"]
         return all(now[reason] - old[reason] >= len(group) for reason, group in frames.items())
 
-    wait_until(grown, "each is counted")
+    wait_until(grown, "each packet is counted")
     stats = daemon.settle(steered=1)
     old, now = (interface_of(s, "in0")["verdicts"] for s in (before, stats))
     for reason in ("ip_options", "fragment", "malformed"):
@@ -245,7 +245,7 @@ def left_alone():
 
 @test
 def refused():
-    """Link-local hosts without an interface and groups that stay on the host are refused"""
+    """Link-local hosts without an interface and interface-local groups are refused"""
     star = Star6()
     for rule, words in (("in [ff3e::1]:1@in0 out [fe80::1]:1", "link-local"),
                         ("in [ff3e::1]:1@in0 out [ff01::1]:1@out0", "interface-local"),
@@ -258,7 +258,7 @@ def refused():
 
 @test
 def too_small_an_mtu():
-    """Below 1280 IPv6 leaves the input with its memberships: pending, and joined again after it"""
+    """Below an MTU of 1280 the kernel removes IPv6 and its memberships: pending, later joined again"""
     star = Star6()
     daemon = Daemon(star.relay, f"a in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0",
                     "b in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0")
@@ -268,8 +268,8 @@ def too_small_an_mtu():
         star.relay.ip("link set in0 mtu 1000")
         if late:
             wait_until(lambda: "1280" in rule_of(daemon.stats(), "a").get("reason", ""), "pending")
-            wait_until(lambda: rule_of(daemon.stats(), "b")["state"] == "active", "IPv4 goes on")
-            # Not refused: it waits as the other does.
+            wait_until(lambda: rule_of(daemon.stats(), "b")["state"] == "active", "the IPv4 rule is active")
+            # Not refused: pending like the other.
             daemon.ctl("rule", "add", "c", "in", "[ff3e::3]:1@in0", "out", "[ff3e::4]:1@out0")
         star.relay.ip("link set in0 mtu 1500")
         star.relay.ip("address replace fd01:0::2/64 dev in0 nodad")
@@ -287,7 +287,7 @@ def refusals_after_a_new_address():
     source = sender6(star.source, "s0")
 
     def refused():
-        """Send some, one by one; how many failed?"""
+        """Send some packets one by one and return how many failed."""
         before = daemon.settle()
         for i in range(20):
             source.sendto(b"x", (GROUP, 5000))
@@ -303,7 +303,7 @@ def refusals_after_a_new_address():
 
 @test
 def patterns():
-    """`rule list` takes the brackets of an address as they are, and those of a pattern as a shell"""
+    """`rule list` treats brackets of an address literally, and those of a pattern like a shell"""
     star = Star6()
     daemon = Daemon(star.relay, f"in [{GROUP}]:5000@in0 out [ff3e::2]:6000@out0",
                     "a1 in 239.1.1.1:5000@in0 out [ff3e::2]:6001@out0",
@@ -317,7 +317,7 @@ def patterns():
 
 @test
 def local_listener():
-    """A rule takes packets from this host's own sockets; an output to the loopback gives them back"""
+    """Steered packets do not reach local sockets; an output to the loopback delivers them there"""
     star = Star6()
     daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 127.0.0.1:5000 out [::1]:5001")
     listener = receiver(star.relay, 5000)
@@ -326,7 +326,7 @@ def local_listener():
     equal(receive(listener)[0], b"to everybody", "payload by IPv4")
     equal(receive6(listener6)[0], b"to everybody", "payload by IPv6")
     daemon.settle(steered=1)
-    check(silent(listener), "it came twice")
+    check(silent(listener), "the packet arrived twice")
 
 
 main()

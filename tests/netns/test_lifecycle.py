@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Starting, dying, starting again; privileges; interfaces that are not as they should be."""
+"""Start, end, crash and restart; privileges; missing and unusable interfaces."""
 
 import json
 import os
@@ -19,43 +19,43 @@ def attached(namespace, device="in0"):
 
 
 def joined(namespace, group="010101EF"):
-    """Is the group in /proc/net/igmp (there in the host's byte order)?"""
+    """Is the group in /proc/net/igmp (which uses the host's byte order)?"""
     return group in namespace.read("/proc/net/igmp")
 
 
 def relays(star, text=b"alive"):
-    """One packet gets through."""
+    """Check that a packet is relayed."""
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     sender(star.source, "10.1.0.1").sendto(text, ("239.1.1.1", 5000))
     equal(receive(output)[0], text, "payload")
 
 
 def refused(daemon, code, *words):
-    """The daemon ends on its own with this exit code, and says all of these words."""
+    """The daemon ends by itself with this exit code and logs all of these words."""
     status = daemon.process.wait()
     equal(status, code, f"exit code; log:\n{daemon.process.log()}\n")
     for word in words:
         check(word in daemon.process.log(), f"{word} is not in the log:\n{daemon.process.log()}")
-    check(not daemon.process.find_line(r"^\w+\s+ready\b"), "said that it was ready")
+    check(not daemon.process.find_line(r"^\w+\s+ready\b"), "logged that it is ready")
 
 
 @test
 def start_and_stop():
-    """After an orderly end no program, membership or socket is left"""
+    """After a graceful shutdown no program, membership or socket is left"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     check(attached(star.relay) and joined(star.relay), "not attached, or not joined")
     relays(star)
     daemon.settle(steered=1)
     daemon.stop()
-    check(not attached(star.relay), "the XDP program is left")
-    check(not joined(star.relay), "the membership is left")
-    check(not os.path.exists(daemon.socket), "the control socket is left")
+    check(not attached(star.relay), "the XDP program is still attached")
+    check(not joined(star.relay), "the group is still joined")
+    check(not os.path.exists(daemon.socket), "the control socket still exists")
 
 
 @test
 def startup_line():
-    """The start-up line says kernel, XDP mode, copy mode, engine and its flags"""
+    """The start-up line has kernel, XDP mode, copy mode, engine and its flags"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     line = daemon.process.find_line(r"interface-ready .*")
@@ -68,7 +68,7 @@ def startup_line():
 
 @test
 def kill_and_restart():
-    """20 times under traffic: kill -9 leaves nothing behind, and a restart right after succeeds"""
+    """20 times under traffic: kill -9 leaves nothing behind, and an immediate restart succeeds"""
     star = Star()
     stream = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "10000")
     for _ in range(20):
@@ -76,7 +76,7 @@ def kill_and_restart():
         daemon.wait_steered(50)
         daemon.kill()
         wait_until(lambda: not attached(star.relay) and not joined(star.relay),
-                   "program and membership are gone")
+                   "program and membership are removed")
     daemon = Daemon(star.relay, RULE)
     daemon.wait_steered(50)
     stream.stop()
@@ -85,12 +85,12 @@ def kill_and_restart():
 
 @test
 def fails_open():
-    """After kill -9 the packets reach the host's stack"""
+    """After kill -9 the packets reach the kernel's stack"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     relays(star)
     daemon.kill()
-    wait_until(lambda: not attached(star.relay), "the XDP program is gone")
+    wait_until(lambda: not attached(star.relay), "the XDP program is detached")
     local = receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2")
     sender(star.source, "10.1.0.1").sendto(b"to the stack", ("239.1.1.1", 5000))
     equal(receive(local)[0], b"to the stack", "payload")
@@ -109,7 +109,7 @@ def second_daemon():
     for rules in ([RULE], ["in 239.7.7.7:7000@in0 out 239.2.2.2:6001@out0"],
                   ["in 239.1.1.1:5000@in1 out 239.2.2.2:6001@out0", RULE]):
         refused(Daemon(star.relay, *rules, ready=False), EXIT_REFUSED, "in0", "another xmcastd")
-    check(attached(star.relay), "the first daemon's program is gone")
+    check(attached(star.relay), "the first daemon's program is detached")
     check(not attached(star.relay, "in1"), "the refused daemon left its program on in1")
     steered = first.stats()["totals"]["steered_packets"]
     first.wait_steered(steered + 5000)
@@ -136,11 +136,11 @@ def second_daemon_same_socket():
 
 @test
 def stale_socket():
-    """The socket that a killed daemon left is no obstacle"""
+    """The socket of a killed daemon does not prevent a start"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     daemon.kill()
-    check(os.path.exists(daemon.socket), "the killed daemon's socket is gone?")
+    check(os.path.exists(daemon.socket), "the killed daemon left no socket")
     again = start(star.relay, program("xmcastd"), "--socket", daemon.socket, "--rule", RULE)
     again.wait_line(r"^\w+\s+ready\b")
     daemon.ctl("ping")
@@ -149,7 +149,7 @@ def stale_socket():
 
 @test
 def two_daemons_side_by_side():
-    """Two daemons on different interfaces of one host, and in different namespaces, get along"""
+    """Two daemons on different interfaces of one host do not disturb each other"""
     star = Star(sources=2)
     one = Daemon(star.relay, RULE)
     two = Daemon(star.relay, "in 239.1.1.1:5000@in1 out 239.2.2.2:6001@out0")
@@ -174,16 +174,16 @@ def without(*capabilities):
 
 @test
 def no_privileges():
-    """An ordinary user: exit 77, with the capabilities named and the remedy"""
+    """An ordinary user: exit 77, naming the capabilities and the remedy"""
     star = Star()
     refused(Daemon(star.relay, RULE, prefix=NOBODY, ready=False), EXIT_PERMISSION,
             "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF")
-    check(not attached(star.relay) and not joined(star.relay), "something is left")
+    check(not attached(star.relay) and not joined(star.relay), "something is left behind")
 
 
 @test
 def one_privilege_missing():
-    """A single capability missing: exit 77, names it, and leaves nothing"""
+    """A single missing capability: exit 77, names it and leaves nothing behind"""
     star = Star()
     for missing in (("net_admin",), ("net_raw",), ("bpf", "sys_admin")):
         daemon = Daemon(star.relay, RULE, prefix=without(*missing), ready=False)
@@ -196,7 +196,7 @@ def one_privilege_missing():
 
 @test
 def hinted_privileges():
-    """An ordinary user with the capabilities that the hint names, and no more, relays"""
+    """An ordinary user with only the capabilities of the hint can relay"""
     star = Star()
     poor = Daemon(star.relay, RULE, prefix=NOBODY, ready=False)
     refused(poor, EXIT_PERMISSION)
@@ -205,7 +205,7 @@ def hinted_privileges():
     wanted = hint[1].replace("cap_", "+")
     prefix = (*NOBODY, f"--inh-caps={wanted}", f"--ambient-caps={wanted}")
     os.chmod(work_folder(), 0o755)
-    # The folder of the control socket is not there, and not ours to make.
+    # The directory of the control socket is missing, and the user cannot create it.
     refused(Daemon(star.relay, RULE, prefix=prefix, ready=False, arguments=(
         "--socket", os.path.join(work_folder(), "none", "socket"))), EXIT_PERMISSION,
             "control-failed", "Permission denied")
@@ -218,16 +218,16 @@ def hinted_privileges():
 
 @test
 def late_privilege():
-    """Rights that only turn out missing late, no memory lock: said, with the remedy; no crash"""
+    """A right that is needed late, to lock memory, is missing: logged with the remedy, no crash"""
     star = Star()
     need("prlimit")
-    # With the right to it, the daemon would raise the limit.
+    # With CAP_SYS_RESOURCE the daemon would raise the limit.
     prefix = ("prlimit", "--memlock=65536:65536", *without("ipc_lock", "sys_resource"))
     daemon = Daemon(star.relay, RULE, prefix=prefix, ready=False)
     wait_until(lambda: daemon.process.returncode is not None or
                daemon.process.find_line(r"^\w+\s+ready\b"), "ready, or the end")
     log = daemon.process.log()
-    check("memlock" in log or "ulimit -l" in log, f"no word of the limit:\n{log}")
+    check("memlock" in log or "ulimit -l" in log, f"the limit is not logged:\n{log}")
     check(not attached(star.relay), "attached without frames")
     if daemon.process.returncode is None:
         rule = daemon.stats()["rules"][0]
@@ -237,7 +237,7 @@ def late_privilege():
 # ---- interfaces ------------------------------------------------------------------------------
 
 def pending(star, rule, *words):
-    """Of two rules this one is pending for a reason with these words, and the other relays."""
+    """Of two rules, this one is pending with a reason that has these words, and the other relays."""
     daemon = Daemon(star.relay, f"bad {rule}", f"good {RULE}")
     stats = daemon.stats()
     bad = rule_of(stats, "bad")
@@ -266,7 +266,7 @@ def no_output_interface():
 
 @test
 def interface_down():
-    """An input interface that is down: the reason has the remedy"""
+    """An input interface that is down: the reason includes the remedy"""
     star = Star(sources=2)
     star.relay.ip("link set in1 down")
     pending(star, "in 239.1.1.1:5000@in1 out 239.2.2.2:6001@out0", "down", "ip link set in1 up")
@@ -274,7 +274,7 @@ def interface_down():
 
 @test
 def mtu_too_large():
-    """An MTU that fits no frame"""
+    """An MTU that no frame size can hold"""
     star = Star(sources=2)
     star.sources[1].ip("link set s0 mtu 9000")
     star.relay.ip("link set in1 mtu 9000")
@@ -283,7 +283,7 @@ def mtu_too_large():
 
 @test
 def all_pending():
-    """With every rule pending the daemon runs on and says so"""
+    """If every rule is pending, the daemon keeps running and reports it"""
     relay = Namespace("relay")
     daemon = Daemon(relay, "in 239.1.1.1:5000@nowhere out 239.2.2.2:6001@nowhere")
     check("active=0 pending=1" in daemon.ready, daemon.ready)
@@ -292,7 +292,7 @@ def all_pending():
 
 @test
 def interfaces_vanish():
-    """An output's, then the input's interface is deleted: counted, no crash, an orderly end"""
+    """The interface of an output, then of the input is deleted: counted, no crash, a graceful end"""
     star = Star(receivers=2)
     daemon = Daemon(star.relay, RULE + " out 239.3.3.3:6001@out1")
     star.relay.ip("link del out1")
@@ -308,7 +308,7 @@ def interfaces_vanish():
 
 @test
 def veth_peer_down():
-    """A link that goes down and comes back relays again"""
+    """After its link was down, a rule relays again"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     star.source.ip("link set s0 down")
@@ -320,7 +320,7 @@ def veth_peer_down():
 
 @test
 def routed_output_without_route():
-    """A unicast output without a route: errors counted by name, the other output has all"""
+    """A unicast output without a route: errors are counted by name, the other output sends all"""
     star = Star()
     daemon = Daemon(star.relay, RULE + " out 192.0.2.1:6001")
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""No amplification: limits of outputs hold, and rules that feed themselves are refused."""
+"""No amplification: limits of outputs hold, and rules that form a loop are refused."""
 
 import json
 import signal
@@ -14,14 +14,14 @@ from netns import Namespace, run
 IN = "in 239.1.1.1:5000@in0"
 OUT = "out 239.2.2.2:6000@out0"
 
-# Where in its burst a limit was when the first packet came, how long the first pass took: what a
-# busy machine does to both is within this of the whole.
+# The fraction by which counts may deviate: the bucket may not be full when the first packet arrives, and
+# the first pass may take long on a busy machine.
 TOLERANCE = 0.2
 
 
 def relay_limited(star, daemon, *options):
-    """Relay a stream; returns (what was generated, the rule's counters, the seconds it took, what the
-    sink says). The books close."""
+    """Relay a stream. Returns the generator's report, the rule's counters, the seconds that it took and the
+    sink's report. Checks the counters."""
     sink = Sink(star.receiver, "r0", "--port", "6000")
     started = time.monotonic()
     sent = generate(star.source, "s0", *options)
@@ -31,13 +31,13 @@ def relay_limited(star, daemon, *options):
 
 
 def check_order(report):
-    """What came, came in order, each once and whole."""
+    """All packets that arrived are in order, intact and not duplicated."""
     for fault in ("duplicated", "reordered", "stale", "corrupted", "malformed"):
         equal(report[fault], 0, fault)
 
 
 def check_limited(rule, report, least, most):
-    """So many were sent, all else is counted as rate_limited, and the sink got just those."""
+    """Between `least` and `most` packets were sent and received, the others counted as rate_limited."""
     output = rule["outputs"][0]
     check(least <= output["sent_packets"] <= most,
           f"{output['sent_packets']} sent, {least:.0f} to {most:.0f} expected: {output}")
@@ -49,11 +49,11 @@ def check_limited(rule, report, least, most):
 
 @test
 def packets_a_second():
-    """An output with `pps` sends what the limit gives, in order, and counts the rest"""
+    """An output with `pps` sends as much as the limit allows, in order, and counts the rest"""
     star = Star()
     daemon = Daemon(star.relay, f"{IN} {OUT} pps 2000 burst 500ms out 10.2.0.2:6001")
     _, rule, seconds, report = relay_limited(star, daemon, "--rate", "20000", "--count", "60000")
-    # No less than the time at the given rate, no more than the time that the generator took.
+    # At least the time at the given rate, at most the time that the generator took.
     check_limited(rule, report, 2000 * (3 + 0.5) * (1 - TOLERANCE),
                   2000 * (seconds + 0.5) * (1 + TOLERANCE))
     other = rule["outputs"][1]
@@ -63,10 +63,10 @@ def packets_a_second():
 
 @test
 def bits_a_second():
-    """An output with `rate` sends so many bits of IP packets"""
+    """An output with `rate` limits the bits of IP packets"""
     star = Star()
     daemon = Daemon(star.relay, f"{IN} {OUT} rate 8mbit burst 100ms")
-    # 972 bytes and 28 of headers: 1000 a second.
+    # 972 bytes and 28 bytes of headers: 1000 packets/s.
     _, rule, seconds, report = relay_limited(star, daemon, "--rate", "10000", "--count", "30000",
                                              "--size", "972")
     check_limited(rule, report, 1000 * (3 + 0.1) * (1 - TOLERANCE),
@@ -75,7 +75,7 @@ def bits_a_second():
 
 @test
 def burst():
-    """What comes at once is let through as far as the burst reaches; the rate then refills it"""
+    """Packets at once pass up to the burst; then the bucket is refilled at the rate"""
     star = Star()
     daemon = Daemon(star.relay, f"{IN} {OUT} pps 100 burst 10s")
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -85,7 +85,7 @@ def burst():
         sock.sendto(number.to_bytes(4, "big"), ("239.1.1.1", 5000))
     rule = daemon.settle(steered=3000)["rules"][0]
     passed = rule["outputs"][0]["sent_packets"]
-    # 1,000 of the burst, one that overdraws it, and what the time since has given.
+    # 1,000 of the burst, one that overdraws it, and those that the rate has added since.
     check(1001 <= passed <= 1001 + 100 * (time.monotonic() - started) + 1, f"{passed} passed")
     for number in range(1001):
         equal(receive(output)[0], number.to_bytes(4, "big"), "payload")
@@ -94,7 +94,7 @@ def burst():
         sock.sendto(b"again", ("239.1.1.1", 5000))
         return daemon.stats()["rules"][0]["outputs"][0]["sent_packets"] > passed
 
-    wait_until(refilled, "the rate gives anew")
+    wait_until(refilled, "the bucket is refilled")
 
 
 @test
@@ -111,7 +111,7 @@ def within_the_limit():
 
 @test
 def several_queues():
-    """The limit is of the output: all queues of the interface together keep it"""
+    """The limit applies to the output: all RX queues together keep it"""
     star = Star(queues=4)
     daemon = Daemon(star.relay, f"{IN} {OUT} pps 50 burst 10s")
     flows = [sender(star.source, "10.1.0.1") for _ in range(64)]
@@ -122,8 +122,8 @@ def several_queues():
     stats = daemon.settle(steered=64 * 40)
     output = stats["rules"][0]["outputs"][0]
     per_queue = [queue["received_packets"] for queue in interface_of(stats, "in0")["queues"]]
-    check(min(per_queue) > 0, f"a queue got nothing: {per_queue}")
-    # Were it of each queue, four times as many.
+    check(min(per_queue) > 0, f"a queue received nothing: {per_queue}")
+    # A limit per queue would allow four times as many.
     check(501 <= output["sent_packets"] <= 501 + 50 * (time.monotonic() - started) + 1,
           f"{output} of {per_queue}")
 
@@ -154,8 +154,8 @@ def changed_while_packets_flow():
 
 @test
 def changed_all_the_time():
-    """A limit that is changed 300 times under traffic, up and down: every packet is in the books,
-    in order, and another rule loses none"""
+    """A limit that is changed 300 times under traffic: every packet is counted and in order, and another
+    rule loses none"""
     star = Star()
     daemon = Daemon(star.relay, f"cam1 {IN} {OUT}",
                     "other in 239.1.1.2:5000@in0 out 239.2.2.3:6001@out0")
@@ -190,7 +190,7 @@ BACK = "cam2 in 239.2.2.2:5000@out0 out 239.1.1.1:5000@in0"
 
 @test
 def loop_at_the_start():
-    """Rules that feed each other are refused at the start and by -t, with the loop"""
+    """Rules that form a loop are refused at the start and by -t, with the loop"""
     star = Star()
     path = write_file("loop.yaml", f"rules:\n  - {THERE}\n  - {BACK}\n")
     for options in (("-c", path), ("-t", "-c", path), ("--rule", THERE, "--rule", BACK),
@@ -209,7 +209,7 @@ def loop_at_the_start():
 
 @test
 def no_loops():
-    """What looks like a loop, and is none, is taken: two ways, local delivery, the way there only"""
+    """Rules that only look like a loop are accepted: two directions, local delivery, one direction"""
     for rules in (("in 239.1.1.1:5000@in0 out 239.1.1.1:5000@out0",
                    "in 239.1.1.2:5000@out0 out 239.1.1.2:5000@in0"),
                   ("in 239.1.1.1:5000@in0 out 127.0.0.1:5000", "in 239.1.1.1:5000@out0 out [::1]:5000"),
@@ -224,7 +224,7 @@ def no_loops():
 
 @test
 def loop_across_families():
-    """There by IPv6 and back by IPv4 is a loop as well"""
+    """A loop may change the address family: there with IPv6, back with IPv4"""
     done = run(program("xmcastd"), "-t", "--rule", "x in [ff3e::1]:5000@in0 out 239.1.1.1:5000@out0",
                "--rule", "y in 239.1.1.1:5000@out0 out [FF3E:0::1]:5000@in0", check=False)
     equal(done.returncode, EXIT_CONFIG, "exit code")
@@ -233,7 +233,7 @@ def loop_across_families():
 
 @test
 def loop_by_a_change():
-    """A change that closes a loop is refused, and nothing is changed"""
+    """A change that closes a loop is refused completely"""
     star = Star()
     daemon = Daemon(star.relay, THERE, "in 239.9.9.9:9@out0 out 10.1.0.1:9")
     done = daemon.ctl("rule", "add", BACK, check=False)
@@ -249,7 +249,7 @@ def loop_by_a_change():
 
 @test
 def loop_that_is_meant():
-    """A loop through the network circles on, and a limit of an output bounds it"""
+    """With may_loop a loop through the network is possible, and a limit of an output bounds it"""
     relay, wire = Namespace("relay"), Namespace("wire")
     for number in (0, 1):
         veth(relay, f"in{number}", wire, f"w{number}", near_addr=f"10.3.{number}.1/24")
@@ -257,8 +257,8 @@ def loop_that_is_meant():
     wire.ip("link set br0 up")
     for number in (0, 1):
         wire.ip(f"link set w{number} master br0")
-    # What goes out of in0 comes back on in1 as the rule's input, and that is sent on in0: for ever,
-    # since each round is a new packet with the TTL of the rule, which is 1.
+    # Packets sent on in0 come back on in1 as input of the rule, which sends them on in0 again. This does
+    # not end, because each round is a new packet with the TTL of the rule, which is 1.
     loop = "a in 239.1.1.1:5000@in1 may_loop out 239.1.1.1:5000@in0"
     daemon = Daemon(relay, loop)
     sock = sender(relay, "10.3.0.1")
@@ -267,11 +267,11 @@ def loop_that_is_meant():
     def counters():
         return daemon.stats()["rules"][0]["outputs"][0]
 
-    wait_until(lambda: counters()["sent_packets"] > 1000, "it circles")
+    wait_until(lambda: counters()["sent_packets"] > 1000, "packets circulate")
     started = time.monotonic()
     daemon.ctl("rule", "replace", f"{loop} pps 200 burst 100ms")
-    # It comes round sooner than the limit gives anew; what is dropped does not come back.
-    wait_until(lambda: counters()["drops"]["rate_limited"], "the limit bites")
+    # Packets come back before the bucket is refilled, and dropped packets do not come back.
+    wait_until(lambda: counters()["drops"]["rate_limited"], "the limit drops packets")
     sent = counters()["sent_packets"]
     check(sent <= 200 * (time.monotonic() - started + 0.1) + 1, f"{sent} sent")
     daemon.settle()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The machine misbehaves: it stops the daemon, takes its memory, moves the clock, fills the disk or
-closes its streams. What passes through the relay does not notice."""
+"""Trouble with the machine: the daemon is stopped, memory is exhausted, the clock jumps, the disk is full,
+the standard streams are closed. Relayed streams are not affected."""
 
 import collections
 import contextlib
@@ -21,7 +21,7 @@ FAILED = -32002
 
 
 def lossless_stream(star, daemon, rate=10000, count=10000):
-    """A paced stream arrives completely."""
+    """Check that a paced stream arrives completely. Returns the counters."""
     def start_sinks():
         return [Sink(star.receiver, "r0", "--port", "6000")]
 
@@ -30,15 +30,15 @@ def lossless_stream(star, daemon, rate=10000, count=10000):
 
 
 def answers(daemon):
-    """For a daemon whose readiness line nobody can read."""
+    """Wait until a daemon answers whose log cannot be read."""
     return wait_until(lambda: daemon.ctl("ping", check=False).returncode == 0, "an answer")
 
 
 # ---- stopped ---------------------------------------------------------------------------------
 
 def stream_over_stop(star, daemon, during):
-    """Packets before, `during` and after a SIGSTOP of the daemon. Returns what was sent, what the sink
-    got, and the counters."""
+    """Send packets before, during and after a SIGSTOP of the daemon, `during` of them meanwhile. Returns what
+    was sent, the sink's report and the counters."""
     sink = Sink(star.receiver, "r0", "--port", "6000")
     sent = collections.Counter()
     for number, count in ((signal.SIGCONT, 100), (signal.SIGSTOP, during), (signal.SIGCONT, 100)):
@@ -51,7 +51,7 @@ def stream_over_stop(star, daemon, during):
 
 @test
 def stopped_shortly():
-    """SIGSTOP for half a second: the packets wait in their frames, and none is lost"""
+    """SIGSTOP for half a second: the packets wait in frames, and none is lost"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     sent, report, stats = stream_over_stop(star, daemon, 5000)
@@ -61,13 +61,13 @@ def stopped_shortly():
 
 @test
 def stopped_for_long():
-    """SIGSTOP for longer than the frames last: what does not fit is counted, the rest is relayed"""
+    """SIGSTOP for longer than the frames last: packets that do not fit are counted, others relayed"""
     star = Star()
     daemon = Daemon(star.relay, config=CONFIG + "workers: { frames: 1024 }\n")
     sent, report, stats = stream_over_stop(star, daemon, 10000)
     queue = interface_of(stats, "in0")["queues"][0]
     check(queue_drops(queue) > 0, "nothing was dropped")
-    # Sent before and after, and a ring's fill of what came meanwhile.
+    # Packets before and after the stop are relayed, and as many as there are frames meanwhile.
     check(queue_drops(queue) <= sent["sent_packets"] - 1024, f"dropped too much: {queue}")
     equal(report["received_packets"], stats["totals"]["sent_packets"], "received by the sink")
     equal((report["duplicated"], report["reordered"]), (0, 0), "duplicated, reordered")
@@ -78,14 +78,14 @@ def stopped_for_long():
 # ---- no memory -------------------------------------------------------------------------------
 
 def need_own_memory(daemon):
-    """Skip if a sanitizer is in the daemon, which does not survive what the daemon does."""
+    """Skip if the daemon has a sanitizer, which ends it when memory is exhausted."""
     if sanitized(daemon.process.pid):
         raise Skip("a sanitizer ends the program when its own memory is refused")
 
 
 @test
 def no_more_memory():
-    """Not a page more than it has: streams go on, changes are refused whole, and later work again"""
+    """No further memory: streams continue, changes are refused completely, and work again later"""
     need("prlimit")
     star = Star()
     daemon = Daemon(star.relay, config=CONFIG)
@@ -106,7 +106,7 @@ def no_more_memory():
     lossless_stream(star, daemon)
     run("prlimit", "--pid", pid, "--as=unlimited:unlimited")
     with Client(daemon.socket) as control:
-        equal(control.call("rule.add", rules=many)["added"], 4000, "added, once there is memory")
+        equal(control.call("rule.add", rules=many)["added"], 4000, "added when memory is available")
         equal(control.call("rule.del", names=[f"r{i}" for i in range(4000)])["removed"], 4000,
               "removed")
     lossless_stream(star, daemon)
@@ -114,7 +114,7 @@ def no_more_memory():
 
 @contextlib.contextmanager
 def memory_group(limit):
-    """The path of a new control group that may use so many bytes."""
+    """Create a control group with this memory limit in bytes. Yields its path."""
     v1 = os.path.isdir("/sys/fs/cgroup/memory")
     path = os.path.join("/sys/fs/cgroup", "memory" if v1 else "", f"xmcast-test-{os.getpid()}")
     try:
@@ -133,7 +133,7 @@ def memory_group(limit):
 
 
 def leave_group(path):
-    """Remove the group; what still runs in it goes on in its parent."""
+    """Remove the group. Processes in it are moved to its parent."""
     with open(f"{path}/cgroup.procs", encoding="ascii") as file:
         members = file.read().split()
     for pid in members:
@@ -159,7 +159,7 @@ while True:
 
 @test
 def memory_pressure():
-    """Another program of its control group takes all memory, again and again: nothing is lost"""
+    """Another program in its control group repeatedly uses all memory: nothing is lost"""
     star = Star()
     with memory_group(192 << 20) as path:
         daemon = Daemon(star.relay, config=CONFIG, prefix=in_group(path))
@@ -175,7 +175,7 @@ def memory_pressure():
 
 @test
 def clock_jumps():
-    """The time of day jumps by a day, each time it is read: only the log's times show it"""
+    """The time of day jumps by a day each time it is read: only the log's times show it"""
     library = os.path.join(BUILD, "tests/netns/jumping_clock.so")
     check(os.path.exists(library), f"{library} is not built")
     star = Star()
@@ -194,7 +194,7 @@ def clock_jumps():
     stats = daemon.settle(sent["sent_packets"])
     check_clean(sink.stop(), sent, stats["totals"]["send_errors"])
     check(stats["uptime_seconds"] < 300, f"uptime: {stats['uptime_seconds']}")
-    # Samples are a second apart, and on a busy machine somewhat more.
+    # Samples are a second apart, on a busy machine somewhat more.
     check(0 < max(rates) < 50000, f"highest of the rates: {max(rates)}")
     daemon.process.wait_line(r'"event":"silent"')
     daemon.process.stop()
@@ -209,7 +209,7 @@ def clock_jumps():
 
 @contextlib.contextmanager
 def small_disk():
-    """The folder of a file system with 256 KiB."""
+    """Mount a file system of 256 KiB. Yields its directory."""
     path = os.path.join(work_folder(), "disk")
     os.makedirs(path, exist_ok=True)
     run("mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "xmcast-test", path)
@@ -220,7 +220,7 @@ def small_disk():
 
 
 def fill_disk(path):
-    """Until not a byte more fits."""
+    """Write until the disk is full."""
     with contextlib.suppress(OSError), open(os.path.join(path, "filling"), "ab", 0) as file:
         while True:
             file.write(b"x" * 4096)
@@ -228,7 +228,7 @@ def fill_disk(path):
 
 @test
 def full_disk():
-    """The disk of file and log is full: a save is refused, the file stays whole, the relay relays"""
+    """The disk of file and log is full: a save is refused, the file stays intact, streams continue"""
     star = Star()
     with small_disk() as disk:
         config = os.path.join(disk, "xmcast.yaml")
@@ -261,7 +261,7 @@ def full_disk():
 
 @test
 def closed_streams():
-    """Started with stdin, stdout and stderr closed: relays, and no socket takes their place"""
+    """Started with stdin, stdout and stderr closed: relays, and no socket gets their numbers"""
     star = Star()
     daemon = Daemon(star.relay, RULE + " out 192.0.2.1:7", ready=False, prefix=(
         "sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Group memberships: the kernel has joined what the rules name."""
+"""Group memberships: the kernel has joined the groups of the rules."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def one_group():
 
 @test
 def hundred_groups():
-    """100 groups, more than a socket takes"""
+    """100 groups, more than one socket can join"""
     star = Star()
     wanted = {f"239.1.{i}.1" for i in range(100)}
     daemon = Daemon(star.relay, *(f"in {group}:5000@in0 out 239.2.2.2:6000@out0"
@@ -33,7 +33,7 @@ def hundred_groups():
 
 @test
 def source_specific():
-    """Rules with a source join for those sources alone"""
+    """Rules with a source join for those sources only"""
     star = Star()
     Daemon(star.relay, "in 239.1.1.1:5000@in0 source 10.9.9.9 out 239.2.2.2:6000@out0",
            "in 239.1.1.1:5000@in0 source 10.9.9.8 out 239.2.2.2:6001@out0")
@@ -44,7 +44,7 @@ def source_specific():
 
 @test
 def many_sources():
-    """30 sources of one group, more than a socket takes"""
+    """30 sources of one group, more than one socket can join"""
     star = Star()
     wanted = {f"10.9.9.{i}" for i in range(1, 31)}
     daemon = Daemon(star.relay, *(f"in 239.1.1.1:5000@in0 source {source} out 239.2.2.2:6000@out0"
@@ -55,7 +55,7 @@ def many_sources():
 
 @test
 def any_beside_source():
-    """(*,G) beside (S,G): the host takes the group from every source"""
+    """(*,G) beside (S,G): the host accepts the group from every source"""
     star = Star()
     Daemon(star.relay, "in 239.1.1.1:5000@in0 source 10.9.9.9 out 239.2.2.2:6000@out0",
            "in 239.1.1.1:5000@in0 out 239.2.2.2:6001@out0")
@@ -80,7 +80,7 @@ def interface_away():
     """A source that was left while its interface was in another namespace is joined again"""
     star, elsewhere = Star(), Namespace("elsewhere")
     text = "cam in 239.1.1.1:5000@in0 source 10.1.0.1 out 239.2.2.2:6000@out0"
-    # The other rule keeps the socket that holds the memberships.
+    # The other rule keeps the socket with the memberships open.
     daemon = Daemon(star.relay, text,
                     "other in 239.1.1.2:5000@out0 source 10.1.0.1 out 239.2.2.2:6001@out0")
     control = Client(daemon.socket)
@@ -96,7 +96,7 @@ def interface_away():
 
 @test
 def all_orders():
-    """(*,G) and (S,G) come and go in every order: the kernel has joined what is left, each time"""
+    """(*,G) and (S,G) are added and deleted in every order: the memberships are right each time"""
     star = Star()
     texts = {"any": "", "a": " source 10.9.9.1", "b": " source 10.9.9.2"}
     texts = {name: f"{name} in 239.1.1.1:5000@in0{source} out 239.2.2.2:6000@out0"
@@ -106,7 +106,7 @@ def all_orders():
 
     def look(present):
         equal(groups(star.relay, "in0"), {"239.1.1.1"} if present else set(), f"groups: {present}")
-        # Beside a join for all sources the kernel counts, in each filter, who does not exclude it.
+        # With a join for all sources the kernel counts, for each filter, the sockets that accept it.
         wanted = {address for name, address in (("a", "10.9.9.1"), ("b", "10.9.9.2"))
                   if name in present}
         equal({source for _, source, included, _ in sources(star.relay, "in0") if included},
@@ -127,7 +127,7 @@ def all_orders():
 
 @test
 def low_limits():
-    """One group, and one source, a socket: as many sockets as it takes"""
+    """One group and one source per socket: as many sockets as necessary"""
     star = Star()
     star.relay.sysctl("net/ipv4/igmp_max_memberships", 1)
     star.relay.sysctl("net/ipv4/igmp_max_msf", 1)
@@ -140,7 +140,7 @@ def low_limits():
 
 @test
 def failing_join():
-    """A join that fails names rule, interface and reason; rules that need none run on"""
+    """A failed join is logged with rule, interface and reason; rules without a join are active"""
     star = Star()
     star.relay.sysctl("net/ipv4/igmp_max_memberships", 0)
     daemon = Daemon(star.relay, "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0",
