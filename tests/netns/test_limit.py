@@ -83,6 +83,8 @@ def burst():
     started = time.monotonic()
     for number in range(3000):
         sock.sendto(number.to_bytes(4, "big"), ("239.1.1.1", 5000))
+        if number % 200 == 199:  # the veth's ring holds 256 packets
+            daemon.wait_steered(number + 1)
     rule = daemon.settle(steered=3000)["rules"][0]
     passed = rule["outputs"][0]["sent_packets"]
     # 1,000 of the burst, one that overdraws it, and those that the rate has added since.
@@ -116,9 +118,11 @@ def several_queues():
     daemon = Daemon(star.relay, f"{IN} {OUT} pps 50 burst 10s")
     flows = [sender(star.source, "10.1.0.1") for _ in range(64)]
     started = time.monotonic()
-    for _ in range(40):
+    for number in range(1, 41):
         for flow in flows:
             flow.sendto(b"x", ("239.1.1.1", 5000))
+        if number % 4 == 0:  # the rings of the veth hold 256 packets each
+            daemon.wait_steered(number * len(flows))
     stats = daemon.settle(steered=64 * 40)
     output = stats["rules"][0]["outputs"][0]
     per_queue = [queue["received_packets"] for queue in interface_of(stats, "in0")["queues"]]
