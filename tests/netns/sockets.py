@@ -6,7 +6,7 @@ import struct
 
 from netns import PATIENCE
 
-# linux/in.h, asm-generic/socket.h, linux/if_ether.h: what Python's socket module does not name.
+# Constants of linux/in.h, asm-generic/socket.h and linux/if_ether.h that Python does not define.
 IP_RECVTTL, IP_RECVTOS, SO_RCVBUFFORCE, ETH_P_ALL = 12, 13, 33, 3
 
 
@@ -22,7 +22,7 @@ def sender(namespace, address, ttl=8, loop=False):
 
 
 def receiver(namespace, port, group=None, address=None):
-    """A UDP socket that listens on a port; with a group, joined on the interface with `address`."""
+    """A UDP socket that receives on a port; joins a group on the interface with `address`."""
     with namespace.entered():
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,7 +50,7 @@ def receive(sock):
 
 
 def silent(sock):
-    """True if nothing is waiting in the socket."""
+    """True if no packet is waiting in the socket."""
     sock.setblocking(False)
     try:
         sock.recv(65536, socket.MSG_PEEK)
@@ -62,7 +62,7 @@ def silent(sock):
 
 
 def packet_socket(namespace, device):
-    """An AF_PACKET socket: to see frames as they come, or to send made-up ones."""
+    """An AF_PACKET socket, to receive all frames of a device or to send arbitrary ones."""
     with namespace.entered():
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
@@ -74,7 +74,7 @@ def packet_socket(namespace, device):
 # ---- frames ----------------------------------------------------------------------------------
 
 def checksum(data):
-    """RFC 1071; 0 if it runs over a right checksum."""
+    """The checksum of RFC 1071; 0 for data that includes a right checksum."""
     if len(data) % 2:
         data += b"\0"
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -84,8 +84,8 @@ def checksum(data):
 
 
 def udp_frame(destination_mac, source, group, port, payload=b"", **change):
-    """An Ethernet frame with a UDP datagram, right in all but what `change` says: version_ihl, tos,
-    total_length, fragment, ip_checksum, udp_length, options, ethertype."""
+    """An Ethernet frame with a UDP datagram, valid except for `change`: version_ihl, tos, total_length,
+    fragment, ip_checksum, udp_length, options, ethertype."""
     udp_length = change.get("udp_length", 8 + len(payload))
     udp = struct.pack("!HHHH", 40000, port, udp_length, 0) + payload  # 0: no checksum
     options = change.get("options", b"")

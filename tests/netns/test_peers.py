@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Senders, receivers and routers that are none of ours: ffmpeg, multicat, iperf, socat, tshark."""
+"""Third-party senders and receivers: ffmpeg, multicat, iperf, socat, tshark."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ PACKET = 1316  # seven packets of an MPEG transport stream
 
 
 def path(name):
-    """A file of this test's."""
+    """The path of a file in the work directory."""
     return os.path.join(work_folder(), name)
 
 
@@ -29,31 +29,31 @@ def content(name):
 
 
 def joined(namespace, device, group):
-    """Is the group joined there? By /proc/net/igmp."""
+    """Is the group joined according to /proc/net/igmp?"""
     address = bytes(map(int, group.split(".")))[::-1].hex().upper()
     return any(word == address for line in namespace.read("/proc/net/igmp").splitlines()
                for word in line.split())
 
 
 def film():
-    """An MPEG transport stream of some seconds. Its name."""
+    """Create an MPEG transport stream of some seconds. Returns its path."""
     if not os.path.exists(path("film.ts")):
         run("ffmpeg", "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i",
             "testsrc=size=320x240:rate=25", "-f", "lavfi", "-i", "sine", "-t", "6", "-c:v",
             "mpeg2video", "-b:v", "2M", "-c:a", "mp2", "-f", "mpegts", path("film.ts"), timeout=120)
-        # multicat writes whole datagrams of seven packets.
+        # multicat writes complete datagrams of seven packets.
         os.truncate(path("film.ts"), content("film.ts")[0] // PACKET * PACKET)
     return path("film.ts")
 
 
 def play(namespace, *output):
-    """Send the film as ffmpeg paces it. Returns the process."""
+    """Send the film in real time with ffmpeg. Returns the process."""
     return start(namespace, "ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-i", film(), "-map",
                  "0", "-c", "copy", *output, name="ffmpeg")
 
 
 def send_file(namespace, group, options=""):
-    """ffmpeg sends the file as it is, at 8 Mbit/s. Returns the process."""
+    """Send the file unchanged at 8 Mbit/s with ffmpeg. Returns the process."""
     return start(namespace, "ffmpeg", "-nostdin", "-loglevel", "error", "-f", "data",
                  "-raw_packet_size", PACKET, "-blocksize", 10 * PACKET, "-i", film(), "-map", "0",
                  "-c", "copy", "-f", "data", f"udp://{group}:5000?pkt_size={PACKET}&"
@@ -61,7 +61,7 @@ def send_file(namespace, group, options=""):
 
 
 def record(star, name, *options, device="r0", group=OUT):
-    """multicat writes to a file what comes for the group, from now on."""
+    """Record the group to a file with multicat, from now on."""
     process = start(star.receiver, "multicat", "-u", "-U", *options,
                     f"@{group}:6000/ifaddr=10.2.0.2", path(name), name="multicat")
     wait_until(lambda: joined(star.receiver, device, group), f"multicat has joined {group}")
@@ -69,7 +69,7 @@ def record(star, name, *options, device="r0", group=OUT):
 
 
 def check_recorded(daemon, player, recorders):
-    """Once the film has been sent, each recorder has written all of it to its file, nothing else."""
+    """Wait until the film has been sent. Each recording must then be identical to it."""
     equal(player.wait(60), 0, "ffmpeg's exit code")
     for name, process in recorders.items():
         wait_until(lambda name=name: content(name)[0] >= content("film.ts")[0], f"all of it: {name}")
@@ -80,7 +80,7 @@ def check_recorded(daemon, player, recorders):
 
 @test
 def ffmpeg_to_multicat():
-    """ffmpeg sends a film to a group; behind the relay multicat records the very same bytes"""
+    """ffmpeg sends a film to a group; behind the relay multicat records the same bytes"""
     need("ffmpeg", "multicat")
     star = Star()
     daemon = Daemon(star.relay, RULE)
@@ -91,7 +91,7 @@ def ffmpeg_to_multicat():
 
 @test
 def ffmpeg_to_ffmpeg():
-    """ffmpeg plays, ffmpeg behind the relay receives: each frame is there, and is the same"""
+    """ffmpeg sends, ffmpeg behind the relay receives: all frames are identical"""
     need("ffmpeg")
     star = Star()
     daemon = Daemon(star.relay, RULE)
@@ -130,7 +130,7 @@ def source_specific_receiver():
 
 @test
 def socat_both_ways():
-    """socat sends datagrams to a group and to a host, socat receives them"""
+    """socat sends datagrams, and socat receives them from a group and as a host"""
     need("socat")
     star = Star()
     daemon = Daemon(star.relay, RULE + " out 10.2.0.2:6001")
@@ -156,28 +156,28 @@ def iperf_multicast():
     """iperf's multicast client and server find 0 lost and 0 out of order"""
     need("iperf")
     star = Star()
-    # On one CPU: what a thread sends before and after it moves to another, the kernel may swap.
+    # On one CPU: the kernel may reorder packets that a thread sends before and after it changes CPUs.
     daemon = Daemon(star.relay, RULE, prefix=("taskset", "-c", str(min(os.sched_getaffinity(0)))))
     server = start(star.receiver, "iperf", "--server", "--udp", "--bind", f"{OUT}%r0", "--port",
                    "6000", "--interval", "1", "--enhanced", name="iperf")
     wait_until(lambda: joined(star.receiver, "r0", OUT), "iperf has joined")
     star.source.ip(f"route add {IN} dev s0")
-    # Its buffer is as small as the system has it (208 KiB, of which a packet takes 768 bytes): at this
-    # rate that lasts for a quarter of a second without a CPU.
+    # It uses the system's default buffer (208 KiB, of which a packet occupies 768 bytes), which at this
+    # rate lasts for a quarter of a second without a CPU.
     star.source.run("iperf", "--client", IN, "--udp", "--port", "5000", "--ttl", "4", "--bandwidth",
                     "1000pps", "--time", "3", "--len", "200", timeout=60)
     daemon.settle()
-    # "[  1] 0.0000-2.9998 sec  586 KBytes  1.60 Mbits/sec  0.005 ms 0/3000 (0%) …", one a second and
-    # one for all
+    # "[  1] 0.0000-2.9998 sec  586 KBytes  1.60 Mbits/sec  0.005 ms 0/3000 (0%) …": a line every second
+    # and one for the whole time
     wait_until(lambda: len(iperf_reports(server)) >= 3, "its report")
     server.stop(signal.SIGINT)
     _, _, lost, total = iperf_reports(server)[-1]
-    unread = receive_errors(star.receiver)  # for which iperf had no CPU
+    unread = receive_errors(star.receiver)  # because iperf had no CPU
     if unread:
         diagnose(f"iperf let {unread} of {total} packets fall")
     check(total - unread >= 100, f"too few packets:\n{server.output}")
     check(lost <= unread, f"lost, by iperf, which let {unread} fall:\n{server.output}")
-    # Behind the three seconds it repeats its last datagram until the server answers.
+    # After the three seconds it repeats its last datagram until the server answers.
     check(not re.search(r"-[12]\.\d+ sec .*out-of-order", server.output),
           f"out of order:\n{server.output}")
 
@@ -200,11 +200,11 @@ def rtp_by_tshark():
     """tshark decodes ffmpeg's RTP behind the relay: 0 lost"""
     need("ffmpeg", "tshark")
     star = Star()
-    star.relay.run("ethtool", "-K", "out0", "tx-udp-segmentation", "off")  # as they are on a wire
+    star.relay.run("ethtool", "-K", "out0", "tx-udp-segmentation", "off")  # single datagrams, as on a wire
     daemon = Daemon(star.relay, RULE)
     shark = start(star.receiver, "tshark", "-i", "r0", "-n", "-Q", "-f", "udp port 6000", "-w",
                   path("rtp.pcap"), name="tshark")
-    # It says nothing when it is ready; its socket shows it.
+    # It prints nothing when it is ready; wait for its socket.
     wait_until(lambda: len(star.receiver.read("/proc/net/packet").splitlines()) > 1 and
                os.path.exists(path("rtp.pcap")), "tshark captures")
     player = play(star.source, "-f", "rtp_mpegts",
@@ -226,7 +226,7 @@ def rtp_by_tshark():
 
 @test
 def ipv6_by_ffmpeg_and_multicat():
-    """The same film by IPv6, from a group to another, and to multicat by IPv4"""
+    """The same film with IPv6 from one group to another, and to multicat with IPv4"""
     need("ffmpeg", "multicat")
     star = Star6()
     daemon = Daemon(star.relay, f"tv in [ff3e::1]:5000@in0 out [ff3e::2]:6000@out0 out {OUT}:6000"

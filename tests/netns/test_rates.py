@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Rates, flow states, latency, and the events that tell what has changed."""
+"""Rates, flow states, latency, and the events of their changes."""
 
 import os
 import re
@@ -17,7 +17,7 @@ RATE, SIZE = 10000, 1000
 
 
 def poll(daemon, condition, what):
-    """Wait until the statistics fulfil a condition, without taking the CPU away from the relay."""
+    """Wait until the statistics meet a condition, polling slowly to leave the CPU to the relay."""
     def look():
         stats = daemon.stats()
         return condition(stats) and stats
@@ -26,7 +26,7 @@ def poll(daemon, condition, what):
 
 
 def parts(rule):
-    """The rule and its outputs: everything that has rates."""
+    """The rule and its outputs, which all have rates."""
     return [rule, *rule["outputs"]]
 
 
@@ -36,13 +36,13 @@ def near(seen, expected):
 
 
 def runs_at(part, pps):
-    """Do the rates of both windows, in packets and in bits, say this?"""
+    """Do the rates of both windows, in packets and in bits, match this?"""
     return all(near(part[f"{rate}_pps"], pps) and near(part[f"{rate}_bps"], pps * 8 * SIZE)
                for rate in ("rate", "rate_10s"))
 
 
 def check_idle(stats):
-    """The rule that nobody sends to has nothing."""
+    """Check that the rule without traffic has no rates."""
     rule = rule_of(stats, "idle")
     equal(rule["flow"], "never", "flow of an idle rule")
     equal(rule["latency"], None, "its latency")
@@ -58,7 +58,7 @@ def count_lines(daemon, pattern):
 
 
 def flow_events(daemon):
-    """What the log tells of the flow of cam1, in order."""
+    """The flow events of cam1 in the log, in order."""
     found = [re.search(r"\b(flowing|silent) rule=cam1$", line) for line in daemon.process.lines]
     return [match[1] for match in found if match]
 
@@ -85,8 +85,8 @@ def rates():
     for part in parts(rule_of(stats, "cam1")):
         check(part["last_packet_seconds"] >= 1, f"last packet: {part}")
         equal(part["rate_pps"], 0, "rate of the last second")
-        check(part["rate_10s_pps"] > 0, "the last ten seconds are forgotten at once")
-        check(part["peak_pps"] >= 0.9 * RATE, f"the peak has gone: {part}")
+        check(part["rate_10s_pps"] > 0, "the rate of the last ten seconds is zero already")
+        check(part["peak_pps"] >= 0.9 * RATE, f"the peak is lost: {part}")
     equal(Client(daemon.socket).call("stats.reset_peaks"), {}, "answer to stats.reset_peaks")
     for part in parts(rule_of(daemon.stats(), "cam1")):
         equal((part["peak_pps"], part["peak_bps"]), (0, 0), "peaks after a reset")
@@ -100,7 +100,7 @@ def rates():
 
 
 def check_latency(daemon, ports, *options):
-    """Send; then each rule has timed one packet of 64, the first included, on each output."""
+    """Send packets, and check that each rule has timed one in 64, starting with the first, per output."""
     sent = generate(daemon.star.source, "s0", "--flows", str(ports), *options)
     stats = daemon.settle(daemon.sent + sent["sent_packets"])
     daemon.sent += sent["sent_packets"]
@@ -129,7 +129,7 @@ def latency_daemon(star, config):
 
 @test
 def latency():
-    """One packet in 64 is timed on its way to every output, in batches and alone"""
+    """One packet in 64 is timed for every output, in batches and singly"""
     star = Star(receivers=2)
     for config in ("", "egress: { gso: off }\n", "egress: { engine: sendmmsg }\n"):
         daemon = latency_daemon(star, config)
@@ -142,10 +142,10 @@ def latency():
 
 @test
 def latency_refused_batches():
-    """The same where batches are refused and go singly"""
+    """The same where batches are refused and sent singly"""
     star = Star(receivers=2, out_mtu=1000)
     daemon = latency_daemon(star, "")
-    for size in (1300, 1250, 1200):  # each smaller size is tried anew
+    for size in (1300, 1250, 1200):  # each smaller size is tried again
         stats = check_latency(daemon, 2, "--count", "20000", "--size", str(size))
     refused = sum(output["gso_refused_batches"] for rule in stats["rules"]
                   for output in rule["outputs"])
@@ -154,7 +154,7 @@ def latency_refused_batches():
 
 @test
 def dropping():
-    """An output that cannot keep up is told once, by errno, and when it is over"""
+    """An output that drops packets is logged once, by errno, and once when it has ended"""
     star = Star(receivers=2)
     star.relay.run("tc", "qdisc", "replace", "dev", "out0", "root", "tbf", "rate", "2mbit",
                    "burst", "16kb", "limit", "64mb")
@@ -170,13 +170,13 @@ def dropping():
     daemon.settle(steered=sent["sent_packets"])
     log = daemon.stop()
     check(log.count(" dropping rule=cam1 output=239.2.2.2:6000@out0") <= 2,
-          f"told again and again:\n{log}")
+          f"logged repeatedly:\n{log}")
     check("output=10.2.1.2:6001" not in log or "ENOBUFS" in log, f"the other output:\n{log}")
 
 
 @test
 def dropping_ends_with_the_rule():
-    """A rule that is replaced or disabled while its output drops: that has ended"""
+    """Replacing or disabling a rule whose output drops packets ends the dropping event"""
     star = Star(receivers=2)
     star.relay.run("tc", "qdisc", "replace", "dev", "out0", "root", "tbf", "rate", "2mbit",
                    "burst", "16kb", "limit", "64mb")
@@ -193,20 +193,20 @@ def dropping_ends_with_the_rule():
 
 @test
 def buffer_exhausted():
-    """Running out of frames is told once for an interface, and when it is over"""
+    """Buffer exhaustion is logged once for an interface, and once when it has ended"""
     star = Star(receivers=2)
     daemon = Daemon(star.relay, config=CONFIG + "workers: { frames: 64, rx_ring: 1024 }\n")
     sent = generate(star.source, "s0", "--duration", "2")
     found = daemon.process.wait_line(r"^warn\S*\s+buffer-exhausted interface=in0 packets=(\d+)$")
     stats = daemon.settle(steered=sent["sent_packets"])
     exhausted = interface_of(stats, "in0")["queues"][0]["fill_ring_empty"]
-    check(0 < int(found[1]) <= exhausted, f"{found[1]} packets told, {exhausted} counted")
+    check(0 < int(found[1]) <= exhausted, f"{found[1]} packets logged, {exhausted} counted")
     daemon.process.wait_line(r"^info\s+buffer-exhausted-ended interface=in0$")
 
 
 @test
 def pending_and_active():
-    """Rules of an interface that goes down are pending, and active once it is up"""
+    """Rules of an interface that is set down are pending, and active once it is up"""
     star = Star(receivers=2)
     daemon = Daemon(star.relay, config=CONFIG)
     star.relay.ip("link set in0 down")
@@ -218,8 +218,8 @@ def pending_and_active():
 
 
 @test
-def pending_is_told_once():
-    """A rule that waits for an output's interface is told once, however often it is tried again"""
+def pending_is_logged_once():
+    """A rule that waits for an output's interface is logged once, however often it is retried"""
     star = Star(receivers=2)
     config = CONFIG.replace(IDLE, "late in 239.1.1.8:5000@in0 out 239.2.2.8:6000@late0")
     daemon = Daemon(star.relay, config=config)
@@ -233,12 +233,12 @@ def pending_is_told_once():
     star.relay.ip("link set late0 up")
     daemon.process.send_signal(signal.SIGHUP)
     daemon.process.wait_line(r"^info\s+active rule=late$")
-    equal(count_lines(daemon, r" pending rule=late\b"), 1, "times that the rule was told to wait")
+    equal(count_lines(daemon, r" pending rule=late\b"), 1, "times that the pending rule was logged")
 
 
 @test
 def bounded():
-    """300 rules that change at once: 100 events, and the number of the others"""
+    """300 rules change at once: 100 events, and the number of suppressed ones"""
     star = Star(receivers=2)
     rules = [f"r{i} in 239.1.1.1:{5000 + i}@in0 out 239.2.2.2:{6000 + i}@out0" for i in range(300)]
     daemon = Daemon(star.relay, *rules)

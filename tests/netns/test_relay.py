@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets in, packets out: what rules mean."""
+"""The meaning of rules: which packets are relayed to where."""
 
 import collections
 import json
@@ -26,7 +26,7 @@ PACED = ("--rate", "20000", "--count", "20000")
 
 @test
 def one_to_one():
-    """One multicast in, one out, from a source that the reverse-path check refuses"""
+    """One multicast input and output, from a source that the reverse-path check would drop"""
     star = Star()
     for device in ("all", "in0"):
         star.relay.sysctl(f"net/ipv4/conf/{device}/rp_filter", 1)
@@ -43,7 +43,7 @@ def one_to_one():
 
 @test
 def fan_out():
-    """One multicast in, two multicast outputs on different interfaces and a unicast one"""
+    """One multicast input, two multicast outputs on different interfaces and a unicast output"""
     star = Star(receivers=3)
     daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 "
                     "out 239.3.3.3:6001@out1 out 10.2.2.2:6002")
@@ -58,7 +58,7 @@ def fan_out():
 
 @test
 def counters_while_packets_flow():
-    """At any moment, no stage has counted more packets than the one before it"""
+    """At any moment, no stage has counted more packets than the previous one"""
     star = Star()
     daemon = Daemon(star.relay, *(f"r{i} in 239.1.1.{i + 1}:5000@in0 out 239.2.2.2:{6000 + i}@out0 "
                                   f"out 239.2.2.3:{6000 + i}@out0 pps 2000" for i in range(16)))
@@ -76,7 +76,7 @@ def counters_while_packets_flow():
 
 
 def check_stages(stats):
-    """What relay/books.h promises of a snapshot that is taken while packets flow."""
+    """Check what relay/books.h guarantees for counters that are read while packets flow."""
     def in_order(later, earlier, what):
         check(later <= earlier, f"{what}: {later}, more than {earlier}")
 
@@ -96,7 +96,7 @@ def check_stages(stats):
 
 @test
 def hundred_rules():
-    """100 rules: every flow reaches its own output and no other"""
+    """100 rules: every flow reaches only its own output"""
     star = Star()
     rules = [f"r{i} in 239.1.1.{i % 10 + 1}:{5000 + i}@in0 out 239.2.2.{i % 7 + 1}:{6000 + i}@out0"
              for i in range(100)]
@@ -195,7 +195,7 @@ def unicast_input():
 
 @test
 def multi_queue():
-    """A veth with 4 queues: one worker each, flows over all of them, each flow in order"""
+    """A veth with 4 queues: one worker each, flows on all of them, each flow in order"""
     star = Star(queues=4)
     daemon = Daemon(star.relay, "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0")
     check(re.search(r"\bworkers=4\b", daemon.ready), daemon.ready)
@@ -219,7 +219,7 @@ def multi_queue():
 
 @test
 def queues_left_to_the_stack():
-    """`queues: 1` of 4: what comes on the others is counted as no_socket and goes to the stack"""
+    """`queues: 1` of 4: packets on the others are counted as no_socket and passed to the stack"""
     star = Star(queues=4)
     daemon = Daemon(star.relay, config="""
 rules:
@@ -242,12 +242,12 @@ interfaces:
     daemon.settle(steered=verdicts["steered"])
     for _ in range(verdicts["no_socket"]):
         receive(local)
-    check(silent(local), "a steered packet reached the stack as well")
+    check(silent(local), "a steered packet also reached the stack")
 
 
 @test
 def source_filter():
-    """A rule with a source takes that source alone"""
+    """A rule with a source matches only that source"""
     star = Star()
     star.source.ip("address add 10.1.0.9/24 dev s0")
     daemon = Daemon(star.relay,
@@ -265,7 +265,7 @@ def source_filter():
 
 @test
 def source_beside_any():
-    """(S,G) beside (*,G): the more specific rule takes its source, the other all the rest"""
+    """(S,G) beside (*,G): the more specific rule matches its source, the other all the rest"""
     star = Star()
     for last in (8, 9):
         star.source.ip(f"address add 10.1.0.{last}/24 dev s0")
@@ -283,7 +283,7 @@ def source_beside_any():
 
 @test
 def skb_mode():
-    """`mode: skb` relays as well, and says so"""
+    """`mode: skb` relays as well, and the counters show the mode"""
     star = Star()
     daemon = Daemon(star.relay, config=SKB_MODE)
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -297,7 +297,7 @@ def skb_mode():
 
 
 def segmented(star):
-    """A source socket whose datagrams of 1000 bytes the device is to cut from one buffer (GSO)."""
+    """A source socket that leaves segmentation into datagrams of 1000 bytes to the device (GSO)."""
     sock = sender(star.source, "10.1.0.1")
     sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
     return sock
@@ -318,7 +318,7 @@ def segmented_by_the_source():
 
 @test
 def segmented_by_the_source_skb():
-    """The same in skb mode, which sees them uncut, too long for a frame: counted, and it goes on"""
+    """The same in skb mode, where unsegmented packets do not fit a frame: counted, others relayed"""
     star = Star()
     daemon = Daemon(star.relay, config=SKB_MODE)
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -340,15 +340,14 @@ def many_outputs():
     sock = sender(star.source, "10.1.0.1")
     for i in range(10):
         sock.sendto(b"%d" % i, ("239.1.1.1", 5000))
-    for output in outputs:
-        for i in range(10):
+        for output in outputs:  # before the next: a CPU's backlog holds 1,000 packets
             equal(receive(output)[0], b"%d" % i, "payload")
     equal(daemon.settle(steered=10)["totals"]["sent_packets"], 2560, "sent")
 
 
 @test
 def vlan_interfaces():
-    """VLAN interfaces as input (which has no native XDP) and output"""
+    """VLAN interfaces as input (without native XDP) and output"""
     star = Star()
     for namespace, device, address in ((star.source, "s0", "10.7.0.1"),
                                        (star.relay, "in0", "10.7.0.2"),
@@ -366,7 +365,7 @@ def vlan_interfaces():
 
 
 def add_vlan(namespace, device):
-    """DEVICE.7, for what is tagged 7."""
+    """Create DEVICE.7 for VLAN 7."""
     try:
         namespace.ip(f"link add link {device} name {device}.7 type vlan id 7")
     except CommandFailed as error:
@@ -377,7 +376,7 @@ def add_vlan(namespace, device):
 
 @test
 def engines_and_wakeups():
-    """Every engine, wake-up and batch size of the file relays the same bytes"""
+    """Every combination of engine, wake-up and batch size relays the same bytes"""
     for engine in ("io_uring", "sendmmsg"):
         for wakeup in ("eventfd", "hybrid", "spin"):
             for gso in ("on", "off"):
@@ -385,7 +384,7 @@ def engines_and_wakeups():
 
 
 def relay_with(egress):
-    """A hundred datagrams of changing size through a daemon with these egress settings."""
+    """Relay a hundred datagrams of different sizes with these egress settings."""
     star = Star()
     config = f"rules:\n  - in: 239.1.1.1:5000@in0\n    out: [ 239.2.2.2:6000@out0 ]\n" \
              f"egress: {egress}\n"

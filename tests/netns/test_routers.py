@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Beside what routes and switches multicast: bridges that snoop, smcroute, igmpproxy, another
-xmcastd; and what the relay says to them on the wire, by tshark."""
+"""Coexistence with other multicast routers and switches: snooping bridges, smcroute, igmpproxy, FRR's pimd,
+another xmcastd; and the membership reports of the relay, captured by tshark."""
 
 import collections
 import fcntl
@@ -18,7 +18,7 @@ RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
 
 
 def path(name):
-    """A file of this test's."""
+    """The path of a file in the work directory."""
     return os.path.join(work_folder(), name)
 
 
@@ -31,7 +31,7 @@ class Switched:
         self.source, self.switch = Namespace("source"), Namespace("switch")
         self.relay, self.receiver = Namespace("relay"), Namespace("receiver")
         self.beside = Namespace("beside")
-        # The querier counts as there once its first queries had time to be answered: 1 s.
+        # The bridge relies on its querier once there was time to answer the first queries: 1 s.
         self.switch.ip("link add br0 type bridge mcast_snooping 1 mcast_querier 1 "
                        "mcast_query_response_interval 100 mcast_startup_query_interval 100 "
                        "mcast_last_member_interval 20 mcast_igmp_version 3")
@@ -46,20 +46,20 @@ class Switched:
         self.receiver.ip("route add default dev r0")
 
     def ports(self, group):
-        """The ports that have asked for the group."""
+        """The bridge ports that have joined the group."""
         lines = self.switch.run("bridge", "mdb", "show", "dev", "br0").stdout.splitlines()
         return {words[words.index("port") + 1] for words in map(str.split, lines)
                 if group in words and "port" in words}
 
     def forwarded(self, port):
-        """Packets that have left by a port."""
+        """Packets that were sent on a bridge port."""
         return next(int(line.split()[10]) for line in self.switch.read("/proc/net/dev").splitlines()
                     if line.split(":")[0].strip() == port)
 
 
 @test
 def snooping_bridge():
-    """Nothing is flooded; the relay's join opens its port alone, its leaving closes it"""
+    """Nothing is flooded; the relay's join opens only its own port, and its leave closes it"""
     net = Switched()
     sock = sender(net.source, "10.1.0.1")
 
@@ -70,21 +70,21 @@ def snooping_bridge():
         after = counts(net)
         return [a - b >= 100 for a, b in zip(after, before)]
 
-    wait_until(lambda: flooded() == [False, False], "the querier is heard, nothing is flooded")
+    wait_until(lambda: flooded() == [False, False], "the querier is active, nothing is flooded")
     daemon = Daemon(net.relay, RULE)
     wait_until(lambda: net.ports(IN) == {"p2"}, "the relay's port has joined")
     output = receiver(net.receiver, 6000, OUT, "10.2.0.2")
-    equal(flooded(), [True, False], "reaches the relay, the host beside")
+    equal(flooded(), [True, False], "reaches the relay, the other host")
     daemon.settle(steered=100)
     equal(receive(output)[0], b"x" * 100, "payload")
     daemon.ctl("rule", "del", "tv")
     wait_until(lambda: not net.ports(IN), "the relay's port has left")
-    equal(flooded(), [False, False], "reaches the relay, the host beside, after it has left")
+    equal(flooded(), [False, False], "reaches the relay, the other host, after the leave")
 
 
 def counts(net):
-    """Packets that have left to the relay and to the host beside, of all that were sent."""
-    wait_until(backlog_empty, "the bridge has taken in what was sent")
+    """Packets that were forwarded to the relay and to the other host, of all that were sent."""
+    wait_until(backlog_empty, "the bridge has processed what was sent")
     return [net.forwarded("p2"), net.forwarded("p3")]
 
 
@@ -105,7 +105,7 @@ def smcroute(namespace, *lines):
 
 
 def without_reverse_path_check(namespace):
-    """The kernel's routing takes what comes from anywhere."""
+    """Let kernel routing accept packets from any source."""
     for name in namespace.ip("-br link show").split("\n"):
         if name:
             namespace.sysctl(f"net/ipv4/conf/{name.split()[0].split('@')[0]}/rp_filter", 0)
@@ -128,10 +128,10 @@ class Chain:
 
 @test
 def behind_smcroute():
-    """smcroute routes the stream to the relay, another xmcastd takes it on: all arrives, in order"""
+    """smcroute routes a stream to the relay, another xmcastd relays it: all arrives in order"""
     chain = Chain("source", "smc", "relay", "second", "host")
     source, router, relay, second, host = chain.spaces
-    router.run("ethtool", "-K", "left", "gro", "on")  # which XDP's live frames want
+    router.run("ethtool", "-K", "left", "gro", "on")  # needed to receive XDP live frames
     smcroute(router, "phyint left enable", "phyint right enable",
              f"mroute from left source 10.1.0.1 group {IN} to right")
     first = Daemon(relay, f"a in {IN}:5000@left out 239.3.3.3:5500@right")
@@ -139,7 +139,7 @@ def behind_smcroute():
     sink = Sink(host, "left", "--port", "6000")
     sent = collections.Counter()
     for _ in range(10):
-        # No more at once than the 256 entries of each veth on the way, however long they wait there.
+        # At most as many at once as the 256 entries of each veth, however long they wait there.
         report = generate(source, "right", "--source", "10.1.0.1", "--group", IN, "--ttl", "8",
                           "--rate", "2000", "--count", "200")
         sent += {key: report[key] for key in ("sent_packets", "dropped_packets")}
@@ -150,7 +150,7 @@ def behind_smcroute():
 
 @test
 def before_igmpproxy():
-    """igmpproxy behind the relay asks for the group when a host does, and takes the stream on"""
+    """igmpproxy behind the relay joins the group when a host does, and forwards the stream"""
     need("igmpproxy")
     chain = Chain("source", "relay", "proxy", "host")
     source, relay, proxy, host = chain.spaces
@@ -167,14 +167,14 @@ def before_igmpproxy():
         sock.sendto(b"through the proxy", (IN, 5000))
         return not silent(output)
 
-    wait_until(arrives, "the stream is at the host", pause=0.1)
+    wait_until(arrives, "the stream reaches the host", pause=0.1)
     payload, address = receive(output)[:2]
     equal((payload, address[0]), (b"through the proxy", "10.2.0.1"), "payload and source")
 
 
 @test
 def beside_smcroute():
-    """On one router: the rule's packets are the relay's, all others smcroute's, as before"""
+    """On one router the relay handles packets of its rule, and smcroute all others as before"""
     star = Star()
     without_reverse_path_check(star.relay)
     smcroute(star.relay, "phyint in0 enable", "phyint out0 enable",
@@ -184,7 +184,7 @@ def beside_smcroute():
 
 
 def beside_routing(star):
-    """Before, beside and after a relay: who gets what on a router that routes both groups."""
+    """What is relayed and routed before, during and after a relay on a router for both groups."""
     sock = sender(star.source, "10.1.0.1")
     outputs = {name: receiver(star.receiver, port, group, "10.2.0.2") for name, port, group in (
         ("relayed", 6000, OUT), ("routed", 5001, IN), ("other group", 5000, "239.7.7.7"),
@@ -206,16 +206,16 @@ def beside_routing(star):
     send_all(b"beside")
     for name in ("relayed", "routed", "other group"):
         expect(outputs[name], b"beside", [b"first"], name)
-    daemon.settle(steered=1)  # and is so on its way to the relay, not to the kernel's routing
+    daemon.settle(steered=1)  # so it was steered to the relay, not to kernel routing
     daemon.stop()
     send_all(b"after")
     for name in ("routed", "other group", "not routed"):
-        # "not routed" would have "beside" before it, if the rule's packet were routed as well.
+        # If the rule's packet had also been routed, "beside" would come first on "not routed".
         expect(outputs[name], b"after", [b"first"], f"{name}, after the relay")
 
 
 def expect(sock, text, earlier, what):
-    """The next datagram is this one, but for earlier ones, which may still be under way."""
+    """The next datagram is this one, except for earlier ones that may still be on their way."""
     seen = receive(sock)[0]
     while seen in earlier:
         seen = receive(sock)[0]
@@ -227,7 +227,7 @@ FRR = next((folder for folder in ("/usr/lib/frr", f"{ROOT}/build/unpacked/usr/li
 
 
 def frr(namespace, program, config, socket=None):
-    """Start one of FRR's programs, which look for the group of its package and for root in it."""
+    """Start one of FRR's programs, which expect the group of its package with root as a member."""
     group = path("group")
     with open("/etc/group", encoding="utf-8") as old, open(group, "w", encoding="utf-8") as new:
         new.write("".join(line for line in old if not line.startswith("frrvty:")) +
@@ -250,7 +250,7 @@ def frr(namespace, program, config, socket=None):
 
 @test
 def beside_pimd():
-    """The same beside FRR's pimd, which routes what the receivers ask for by IGMP"""
+    """The same beside FRR's pimd, which routes the groups that receivers join with IGMP"""
     if not FRR:
         raise Skip("no pimd of FRR's: make deps unpacks it")
     star = Star()
@@ -258,8 +258,8 @@ def beside_pimd():
     frr(star.relay, "zebra", "hostname router\n", socket="zserv.api")
     frr(star.relay, "pimd", "ip pim rp 10.1.0.2\ninterface in0\n ip pim passive\n ip igmp\n"
         "interface out0\n ip pim\n ip igmp\n")
-    # What the receivers ask for before it listens, it learns when its first queries are answered, up
-    # to 10 s later, and a packet that came before its interfaces keeps the kernel from asking for 10 s.
+    # It learns of earlier joins when its first queries are answered, up to 10 s later, and after a packet
+    # that arrived before its interfaces the kernel does not ask it again for 10 s.
     wait_until(lambda: routed_interfaces(star.relay) >= {"in0", "out0"}, "pimd has both interfaces")
     beside_routing(star)
 
@@ -272,7 +272,7 @@ def routed_interfaces(namespace):
 # ---- tunnels -------------------------------------------------------------------------------------
 
 def tunnel(near, near_ip, far, far_ip, number):
-    """A VXLAN with its ends vx0 in both namespaces, over the cable that has these addresses."""
+    """Create a VXLAN between two namespaces over the cable with these addresses."""
     for space, local, remote, last in ((near, near_ip, far_ip, 1), (far, far_ip, near_ip, 2)):
         space.ip(f"link add vx{number} mtu 1400 type vxlan id {number} local {local} "
                  f"remote {remote} dstport 4789")
@@ -282,7 +282,7 @@ def tunnel(near, near_ip, far, far_ip, number):
 
 @test
 def through_vxlan():
-    """A stream comes out of one VXLAN and goes into another, byte-exact"""
+    """A stream is relayed from one VXLAN to another, byte-exact"""
     star = Star()
     tunnel(star.source, "10.1.0.1", star.relay, "10.1.0.2", 1)
     tunnel(star.relay, "10.2.0.1", star.receiver, "10.2.0.2", 2)
@@ -302,7 +302,7 @@ TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454ca, 1, 2, 0x1000  # linux/if_tu
 
 
 def program_tunnel(namespace, device, kind):
-    """A tunnel whose other end is a program: returns its descriptor."""
+    """Create a tunnel whose other end is this program. Returns its descriptor."""
     with namespace.entered():
         try:
             descriptor = os.open("/dev/net/tun", os.O_RDWR)
@@ -316,27 +316,27 @@ def program_tunnel(namespace, device, kind):
 
 @test
 def without_ethernet_header():
-    """A tun has no Ethernet header: the rule is pending, and says so; runs when a tap takes its name"""
+    """A tun has no Ethernet header: the rule is pending with the reason; a tap of that name relays"""
     star = Star()
     output = receiver(star.receiver, 6000)
     packet = bytes.fromhex("45000020000100000811b8c0 0a080002 ef010101"  # IPv4 to 239.1.1.1
                            "1770 1388 000c 0000") + b"abcd"
     tun = program_tunnel(star.relay, "t0", IFF_TUN)
     daemon = Daemon(star.relay, "a in 239.1.1.1:5000@t0 out 10.2.0.2:6000")
-    daemon.ready = ""  # its one worker comes later
+    daemon.ready = ""  # its only worker is started later
     try:
         check(daemon.process.find_line("interface-failed iface=t0 .*no Ethernet header"),
-              f"no reason is told:\n{daemon.process.log()}")
+              f"no reason is logged:\n{daemon.process.log()}")
         equal(daemon.stats()["rules"][0]["state"], "pending", "state of the rule")
-        star.relay.ip("route add 10.77.0.0/24 dev t0")  # out of it, one may
+        star.relay.ip("route add 10.77.0.0/24 dev t0")  # as an output it can be used
         daemon.ctl("rule", "add", *f"b in {IN}:5001@in0 out 10.77.0.1:6001".split())
         sender(star.source, "10.1.0.1").sendto(b"outward", (IN, 5001))
-        wait_until(lambda: b"outward" in os.read(tun, 2048), "it leaves by the tunnel")
+        wait_until(lambda: b"outward" in os.read(tun, 2048), "the packet is sent into the tunnel")
     finally:
         os.close(tun)
     tap = program_tunnel(star.relay, "t0", IFF_TAP)
     try:
-        wait_until(lambda: daemon.stats()["rules"][0]["state"] == "active", "the rule runs")
+        wait_until(lambda: daemon.stats()["rules"][0]["state"] == "active", "the rule is active")
         os.write(tap, bytes.fromhex("01005e010101 020000000001 0800") + packet)
         equal(receive(output)[0], b"abcd", "payload")
         daemon.stop()
@@ -347,7 +347,7 @@ def without_ethernet_header():
 # ---- the wire ------------------------------------------------------------------------------------
 
 class Shark:
-    """tshark's view of the membership reports on an interface."""
+    """The membership reports on an interface, captured by tshark."""
 
     def __init__(self, namespace, device, what, fields):
         need("tshark")
@@ -379,7 +379,7 @@ TO_INCLUDE, TO_EXCLUDE, ALLOW, BLOCK = 3, 4, 5, 6
 
 
 def reports(star, shark, group, second, source, host):
-    """Start, change and end of a daemon, as its reports have it."""
+    """Check the reports at the start, the changes and the end of a daemon."""
     daemon = Daemon(star.relay, f"a in {group}:5000@in0 out {host}:6000")
     shark.wait((TO_EXCLUDE, group.strip("[]"), ""))
     daemon.ctl("rule", "add", *f"b in {second}:5000@in0 source {source} out {host}:6001".split())
@@ -392,7 +392,7 @@ def reports(star, shark, group, second, source, host):
 
 @test
 def igmpv3_reports():
-    """IGMPv3 on the wire: (*,G) at the start, (S,G) when a rule comes, its leaving, the end"""
+    """IGMPv3 reports: (*,G) at the start, (S,G) when a rule is added, both leaves"""
     star = Star()
     shark = Shark(star.source, "s0", "igmp.type == 0x22",
                   ("igmp.record_type", "igmp.maddr", "igmp.saddr"))
@@ -401,7 +401,7 @@ def igmpv3_reports():
 
 @test
 def mldv2_reports():
-    """MLDv2 on the wire: the same"""
+    """MLDv2 reports: the same"""
     star = Star6()
     shark = Shark(star.source, "s0", "icmpv6.type == 143",
                   ("icmpv6.mldr.mar.record_type", "icmpv6.mldr.mar.multicast_address",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Under a service manager: what it is told and when; and a thread that is stuck, which ends the
-daemon, while a daemon that was stopped as a whole, and goes on, does not end."""
+"""Under a service manager: notifications and when they are sent. A stuck thread ends the daemon; stopping
+and continuing the whole daemon does not."""
 
 import contextlib
 import ctypes
@@ -29,7 +29,7 @@ class Manager:
     count = 0
 
     def __init__(self, namespace=None):
-        """In a network namespace: with an abstract name, which is valid just there."""
+        """With a namespace: an abstract name, which is valid only there."""
         Manager.count += 1
         self.name = f"@xmc-{os.getpid()}-{Manager.count}" if namespace else \
             os.path.join(work_folder(), f"notify{Manager.count}")
@@ -39,11 +39,11 @@ class Manager:
         self.socket.settimeout(netns.PATIENCE)
 
     def environment(self, *more):
-        """A prefix for the command that starts a daemon under this manager."""
+        """The command prefix that starts a daemon under this manager."""
         return ("env", f"NOTIFY_SOCKET={self.name}", *more)
 
     def next(self, *ignored):
-        """The next message as a dictionary, but for those that have only keys to be ignored."""
+        """The next message as a dictionary, without those that have only ignored keys."""
         while True:
             message = dict(line.split("=", 1) for line in
                            self.socket.recv(4096).decode().splitlines())
@@ -51,7 +51,7 @@ class Manager:
                 return message
 
     def until(self, key, value):
-        """Read on until a message says so, but not for ever."""
+        """Read until a message has this value, with a deadline."""
         deadline = time.monotonic() + netns.PATIENCE
         while time.monotonic() < deadline:
             message = self.next()
@@ -61,14 +61,14 @@ class Manager:
 
 
 def relays(star, text=b"alive"):
-    """One packet gets through."""
+    """Check that a packet is relayed."""
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     sender(star.source, "10.1.0.1").sendto(text, ("239.1.1.1", 5000))
     equal(receive(output)[0], text, "payload")
 
 
 @test
-def told():
+def notifications():
     """READY after everything else, STATUS with each change, RELOADING and READY, STOPPING"""
     for abstract in (False, True):
         star = Star()
@@ -101,14 +101,14 @@ def told():
 
 @test
 def watchdog():
-    """WATCHDOG=1 at half of the interval, and none meant for another process"""
+    """WATCHDOG=1 at half of the interval, and not if it is meant for another process"""
     star = Star()
     manager = Manager()
     began = time.monotonic()
     daemon = Daemon(star.relay, RULE, prefix=manager.environment("WATCHDOG_USEC=400000"))
     manager.until("READY", "1")
     for _ in range(10):
-        equal(manager.next("STATUS"), {"WATCHDOG": "1"}, "sign of life")
+        equal(manager.next("STATUS"), {"WATCHDOG": "1"}, "heartbeat")
     # On a busy machine messages may be late, and several may be read at once. But a timer is never
     # early: there are nine intervals of 200 ms between ten messages, and the first is after `began`.
     lasted = time.monotonic() - began
@@ -124,7 +124,7 @@ def watchdog():
 
 @test
 def useless_managers():
-    """A name that is none, too long, or leads nowhere; a socket that is full: one warning, relays"""
+    """Invalid, too long and dangling names, and a full socket: one warning, and it relays"""
     star = Star()
     full = Manager()
     filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -142,7 +142,7 @@ def useless_managers():
         daemon.settle(steered=steered + 1)
         log = daemon.stop()
         equal(log.count("notify-failed"), 1, f"warnings about {name}; log:\n{log}\n")
-    # It reads again: what counts comes, in order.
+    # Once the manager reads again, it gets the relevant messages in order.
     daemon = Daemon(star.relay, RULE, prefix=full.environment())
     message = full.until("READY", "1")
     status = message.get("STATUS") or full.next()["STATUS"]
@@ -152,7 +152,7 @@ def useless_managers():
 # ---- stuck threads ---------------------------------------------------------------------------
 
 def thread_of(daemon, name):
-    """The id of a thread by its name."""
+    """The ID of a thread, by its name."""
     folder = f"/proc/{daemon.process.pid}/task"
     for tid in os.listdir(folder):
         with open(f"{folder}/{tid}/comm", encoding="ascii") as file:
@@ -162,7 +162,7 @@ def thread_of(daemon, name):
 
 
 def ptrace(request, tid):
-    """One request about a thread; only the thread that seized it may make the others."""
+    """One request about a thread. Only the thread that seized it may make further ones."""
     _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     _libc.ptrace.restype = ctypes.c_long
     if _libc.ptrace(request, tid, None, None):
@@ -170,7 +170,7 @@ def ptrace(request, tid):
 
 
 def seize(tid):
-    """Stop one thread, and no other, as a debugger does."""
+    """Stop a single thread, like a debugger."""
     ptrace(PTRACE_SEIZE, tid)
     ptrace(PTRACE_INTERRUPT, tid)
     os.waitpid(tid, WALL)
@@ -178,26 +178,26 @@ def seize(tid):
 
 
 def config_with(watchdog_seconds, more=""):
-    """One rule, and this patience."""
+    """A configuration with one rule and this watchdog."""
     return f"rules: [cam1 {RULE}]\nworkers: {{ watchdog: {watchdog_seconds} }}\n{more}"
 
 
 def ends_stuck(daemon, thread, tid):
-    """It ends on its own, having told which thread did not move."""
-    # We are the stopped thread's debugger: the process is not gone before we have seen its end.
+    """Check that it ends by itself and has logged which thread made no progress."""
+    # This is the stopped thread's debugger: the process does not disappear before wait() has seen it.
     wait_until(lambda: os.waitpid(tid, WALL | os.WNOHANG)[0] == tid, "the stopped thread's end")
     equal(daemon.process.wait(), EXIT_INTERNAL, f"exit code; log:\n{daemon.process.log()}\n")
     line = daemon.process.find_line(r"^error\s+worker-stuck .*")
-    check(line, f"not told:\n{daemon.process.log()}")
+    check(line, f"not logged:\n{daemon.process.log()}")
     for words in (f"thread={thread}/in0 ", "interface=in0 ", "queue=0 ", "owed_ms=", "cpu_ms=",
                   "queued_frames=", "in_flight_frames=", "kernel_frames="):
         check(words in line[0], f"{words} is not in: {line[0]}")
     check(int(re.search(r"owed_ms=(\d+)", line[0])[1]) >= 2000, line[0])
-    check(daemon.process.find_line(r"final-statistics"), "no last statistics")
+    check(daemon.process.find_line(r"final-statistics"), "no final statistics")
 
 
 def one_stuck(thread, traffic):
-    """Stop a thread and see the end of the daemon, of its program, and a new start."""
+    """Stop a thread, check the end of the daemon and of its program, and start a new daemon."""
     star = Star()
     manager = Manager()
     daemon = Daemon(star.relay, config=config_with(2), prefix=manager.environment())
@@ -207,32 +207,32 @@ def one_stuck(thread, traffic):
     tid = seize(thread_of(daemon, f"{thread}0/in0"))
     ends_stuck(daemon, f"{thread}0", tid)
     manager.until("STOPPING", "1")
-    check("xdp" not in star.relay.ip("link show in0"), "the XDP program is left")
+    check("xdp" not in star.relay.ip("link show in0"), "the XDP program is still attached")
     again = Daemon(star.relay, RULE)
     again.wait_steered(50) if traffic else relays(star)
 
 
 @test
 def stuck_ingress():
-    """A stopped ingress thread under traffic: told, exit 70, and a new daemon relays"""
+    """A stopped ingress thread under traffic: logged, exit 70, and a new daemon relays"""
     one_stuck("in", True)
 
 
 @test
 def stuck_egress():
-    """The same of an egress thread"""
+    """The same with an egress thread"""
     one_stuck("out", True)
 
 
 @test
 def stuck_while_idle():
-    """A stopped thread that had nothing to do is found, too"""
+    """A stopped thread without work is detected, too"""
     one_stuck("out", False)
 
 
 @test
 def stuck_while_changing():
-    """A change of rules that meets a stuck thread ends as well, and so does an orderly end"""
+    """Changes of rules and a graceful shutdown also end if a thread is stuck"""
     star = Star()
     daemon = Daemon(star.relay, config=config_with(2))
     tid = seize(thread_of(daemon, "in0/in0"))
@@ -246,7 +246,7 @@ def stuck_while_changing():
 
 @test
 def unwell():
-    """While a thread is stopped for a moment: ping, STATUS and WATCHDOG say so; then all is well"""
+    """While a thread is stopped, ping and STATUS report it and WATCHDOG pauses; then it recovers"""
     star = Star()
     manager = Manager()
     daemon = Daemon(star.relay, config=config_with(0),
@@ -255,21 +255,21 @@ def unwell():
     equal(control.call("ping"), {"alive": True, "workers": 1}, "ping")
     tid = thread_of(daemon, "in0/in0")
     seize(tid)
-    wait_until(lambda: not control.call("ping")["alive"], "ping tells")
+    wait_until(lambda: not control.call("ping")["alive"], "ping reports it")
     status = "rules: 1 active, 0 pending; interfaces: 1; workers: 1"
     manager.until("STATUS", status + "; a worker shows no sign of life")
-    # Not found alive again without reason: for as long as it is stopped, no WATCHDOG=1. What was
-    # sent before the worker was found unwell has been read by now.
+    # No WATCHDOG=1 as long as the thread is stopped. Messages from before the worker was found overdue
+    # have been read by now.
     manager.socket.settimeout(3)
     try:
         message = manager.next("STATUS")
-        raise AssertionError(f"told although a worker does not move: {message}")
+        raise AssertionError(f"notified although a worker makes no progress: {message}")
     except TimeoutError:
         manager.socket.settimeout(netns.PATIENCE)
-    # watchdog: 0 is never.
+    # watchdog: 0 means never.
     check(daemon.process.returncode is None, "ended")
     ptrace(PTRACE_DETACH, tid)
-    wait_until(lambda: control.call("ping")["alive"], "ping tells")
+    wait_until(lambda: control.call("ping")["alive"], "ping reports it")
     manager.until("STATUS", status)
     manager.until("WATCHDOG", "1")
     relays(star)
@@ -278,12 +278,12 @@ def unwell():
 
 @test
 def stopped_as_a_whole():
-    """SIGSTOP for longer than the limit, then SIGCONT: it goes on, again and again"""
+    """SIGSTOP for longer than the limit, then SIGCONT: it continues, repeatedly"""
     star = Star()
     daemon = Daemon(star.relay, config=config_with(1))
     for number in range(1, 4):
         daemon.process.send_signal(signal.SIGSTOP)
-        time.sleep(4 if number == 3 else 1.5)  # what is tested is time that passes
+        time.sleep(4 if number == 3 else 1.5)  # the test is about time that passes
         daemon.process.send_signal(signal.SIGCONT)
         relays(star, b"%d" % number)
         equal(daemon.ctl("ping").returncode, 0, "ping")

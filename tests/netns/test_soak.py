@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The soak (`make soak`) in short: it works, and a quarter of a minute of it finds nothing."""
+"""A short form of the soak (`make soak`)."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ def short_soak():
         first = first or row.footprint
         for name, count in unrest.take_counts().items():
             counts[name] = counts.get(name, 0) + count
-        # What the machine lost is no fault of the relay's: see harness.Passage.
+        # Packets that the machine lost are not the relay's fault, see harness.Passage.
         if row.dropped:
             check_starved(row.waited, {"sent_packets": RATE, "seconds": 1}, bed.daemon.stats(),
                           row.dropped)
@@ -49,7 +49,7 @@ def short_soak():
 
 @test
 def search():
-    """The search for the throughput ends near it, whatever it is, and whatever the source can do"""
+    """The search for the throughput ends near it, for every throughput and source"""
     flood = 400000
     for capacity in range(2000, flood + 1, 5990):
         for most, share in ((flood, 1), (flood, 0.97), (capacity // 2, 1), (flood, 0.9)):
@@ -58,7 +58,7 @@ def search():
             def played(_bed, rate, capacity=capacity, most=most, share=share):
                 nonlocal trials
                 trials += 1
-                check(trials <= 40, f"no end of it: {capacity} of {flood}, source {most} {share}")
+                check(trials <= 40, f"does not end: {capacity} of {flood}, source {most} {share}")
                 offered = min(rate * share, most)
                 return offered, int(max(0, offered - capacity))
 

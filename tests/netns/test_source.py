@@ -14,7 +14,7 @@ SOURCE6 = "fd01::1"
 
 
 class Wire:
-    """Sends IPv4 packets of any source into a relay, and tells who takes them."""
+    """Sends IPv4 packets with any source address to a relay."""
 
     def __init__(self, star, group="239.1.1.1"):
         self.star, self.group = star, group
@@ -32,8 +32,8 @@ def received(daemon):
 
 
 def check_each_its_own(star, daemon, wire, expected, others=()):
-    """Of a packet of each source, output 6000 + N has the one of the N-th that is expected, and
-    nothing else; those of others are of no rule."""
+    """Send a packet from each source. Output 6000 + N must receive only that of the N-th expected source;
+    packets of the others must match no rule."""
     sinks = [receiver(star.receiver, 6000 + i, "239.2.2.2", "10.2.0.2")
              for i in range(len(expected))]
     for source in (*expected, *others):
@@ -46,13 +46,13 @@ def check_each_its_own(star, daemon, wire, expected, others=()):
 
 @test
 def most_specific():
-    """Of a host, prefixes of four lengths and any source the most specific takes the packet"""
+    """Among a host, prefixes of four lengths and any source, the most specific rule matches"""
     star = Star()
     sources = {"host": "10.9.9.9", "p31": "10.9.9.8/31", "p24": "10.9.9.0/24", "p16": "10.9.0.0/16",
                "p8": "10.0.0.0/8", "any": None}
     rules = [f"{name} in 239.1.1.1:5000@in0{f' source {source}' if source else ''} "
              f"out 239.2.2.2:{6000 + i}@out0" for i, (name, source) in enumerate(sources.items())]
-    # In an order that is none.
+    # In an arbitrary order.
     daemon = Daemon(star.relay, *sorted(rules, key=lambda rule: rule[1:]))
     check_each_its_own(star, daemon, Wire(star), ("10.9.9.9", "10.9.9.8", "10.9.9.10", "10.9.8.9",
                                                   "10.8.9.9", "11.9.9.9"))
@@ -61,7 +61,7 @@ def most_specific():
 
 
 def config_of(wanted, source=None):
-    """A file with a rule for each group, which send to ports 6000 to 6009."""
+    """A configuration with a rule for each group. They send to ports 6000 to 6009."""
     text = "rules:\n"
     for i, group in enumerate(wanted):
         name = f"[{group}]" if ":" in group else group
@@ -71,14 +71,14 @@ def config_of(wanted, source=None):
 
 
 def filters(wanted, source):
-    """What /proc says of groups that are joined for one source."""
+    """The entries of /proc for groups that are joined for one source."""
     return {(group, source, 1, 0) for group in wanted}
 
 
 def check_thousand(star, source, joins, listed, expected):
-    """A rule for each of the groups, from a file (config_of's arguments: `joins`). All are at work
-    and joined, which `listed` tells of an interface; a packet from the socket `source` for the first,
-    a middle and the last group comes out where it shall; in the end nothing is joined any more."""
+    """Run a rule for each group (`joins`: arguments of config_of()). All must be active and joined, as
+    `listed` reports for an interface. Packets from the socket `source` to the first, a middle and the last
+    group must be relayed, and in the end no group may be joined."""
     daemon = Daemon(star.relay, config=config_of(*joins))
     check("active=1000" in daemon.ready, daemon.ready)
     equal(listed(star.relay, "in0"), expected, "joined")
@@ -95,12 +95,12 @@ def check_thousand(star, source, joins, listed, expected):
 
 
 def thousand(net):
-    """1,000 groups of IPv4, whose first number is `net`."""
+    """1,000 IPv4 groups that begin with `net`."""
     return [f"{net}.1.{i // 250}.{1 + i % 250}" for i in range(1000)]
 
 
 def thousand6():
-    """1,000 groups of IPv6."""
+    """1,000 IPv6 groups."""
     return [f"ff3e::1:{i + 1:x}" for i in range(1000)]
 
 
@@ -147,7 +147,7 @@ def sources_of_one_group():
 
 @test
 def change_beside_traffic():
-    """Prefixes of 15 lengths come and go while a stream runs, which loses nothing"""
+    """Prefixes of 15 lengths are added and deleted beside a stream, which loses nothing"""
     star = Star()
     daemon = Daemon(star.relay, "cam in 239.1.1.1:5000@in0 source 10.1.0.0/16 "
                     "out 239.2.2.2:6000@out0")
@@ -180,7 +180,7 @@ def change_beside_traffic():
 
 @test
 def joins():
-    """A prefix joins its group for any source, and leaves it; beside it a host joins for itself"""
+    """A prefix joins its group for any source, and leaves it; a host joins only for itself"""
     star = Star()
     daemon = Daemon(star.relay, "net in 239.1.1.1:5000@in0 source 10.9.0.0/16 "
                     "out 239.2.2.2:6000@out0",

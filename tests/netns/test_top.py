@@ -61,7 +61,7 @@ class Terminal:
             check(False, f"never saw {what} ({pattern}):\n{self.screen()}")
 
     def wait_rules(self, names, title=TOP):
-        """Wait until these rules are listed, in this order, below this title."""
+        """Wait until exactly these rules are listed in this order and the title matches."""
         def listed_so():
             seen = self.screen()
             return re.search(title, seen, re.M) and listed(seen) == names
@@ -242,7 +242,7 @@ def rates_of_drops():
 
 @test
 def sizes():
-    """It draws itself anew for every size, also very small ones"""
+    """It redraws itself for every size, also very small ones"""
     many = [counters(f"rule{i}", [output("239.2.2.2:6000@out0", 1)], pps=1000 - i)
             for i in range(100)]
     with Terminal() as terminal:

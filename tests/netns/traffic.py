@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A light, endless stream from an ordinary socket, in a process of its own.
 
-xmcast-gen is exact and fast, but paces by keeping a CPU in the kernel, which lets RCU grace periods
-wait for it (100 ms and more on a machine with two CPUs) and with them whatever attaches, detaches
-or closes something. Where those times count, or an hour of a CPU is too much, this sends: some
-packets, then sleep. The payload is a number, eight bytes in network order, then filling.
+xmcast-gen is exact and fast, but it paces inside the kernel, where it occupies a CPU and delays RCU grace
+periods (by 100 ms and more on a machine with two CPUs), and with them everything that attaches, detaches
+or closes objects. Where such delays matter, or the CPU time of an hour does, this program is used: it
+sends some packets, then sleeps. The payload is an eight-byte number in network order, then padding.
 """
 
 import socket
@@ -19,19 +19,19 @@ TICK = 0.001
 
 
 class Traffic:
-    """RATE packets/s from ADDRESS (of the namespace) to GROUP:PORT, until stop()."""
+    """Sends RATE packets/s from ADDRESS (in the namespace) to GROUP:PORT until stop()."""
 
     def __init__(self, namespace, address, group, port, rate, size=256):
         self.process = start(namespace, sys.executable, __file__, address, group, str(port),
                              str(rate), str(size), name=f"traffic@{namespace.name}")
 
     def stop(self):
-        """End it."""
+        """Stop sending."""
         self.process.kill()
 
 
 def pump(address, group, port, rate, size):
-    """Send for ever. A network that has gone for a while is none of our business."""
+    """Send forever. Ignores errors, because interfaces may be missing for a while."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 8)
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
