@@ -119,7 +119,7 @@ def expand(group):
 
 
 def calls_of(unit):
-    """What the lines of SystemCallFilter= allow, as systemd.exec(5) reads them."""
+    """The system calls that the lines of SystemCallFilter= allow, according to systemd.exec(5)."""
     allowed = expand("@default")
     for line in unit["SystemCallFilter"]:
         names = set()
@@ -154,7 +154,7 @@ def conditions_of(unit):
 
 
 def load_filter(unit, names):
-    """SystemCallFilter= and what else systemd makes of system calls."""
+    """SystemCallFilter= and the other restrictions of system calls by systemd."""
     lib = ctypes.CDLL("libseccomp.so.2")
     lib.seccomp_init.restype = ctypes.c_void_p
     lib.seccomp_rule_add_array.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int,
@@ -169,14 +169,14 @@ def load_filter(unit, names):
             error = lib.seccomp_rule_add_array(context, ALLOW, number, int(comparison is not None),
                                                comparison)
             assert not error, f"{name}: {error}"
-    # As systemd does: C libraries go back to clone(), whose flags can be looked at, then.
+    # Like systemd: C libraries then fall back to clone(), whose flags a filter can check.
     lib.seccomp_rule_add_array(context, ERRNO | 38, lib.seccomp_syscall_resolve_name(b"clone3"), 0,
                                None)
     assert lib.seccomp_load(ctypes.c_void_p(context)) == 0, "seccomp_load"
 
 
 def main():
-    """Twice: as root, and once more as the user, who loads the filter and runs the command."""
+    """Runs twice: first as root, then as the user that loads the filter and runs the command."""
     if sys.argv[1] == "--filter":
         unit, names, command = read_unit(sys.argv[2]), sys.argv[3].split(","), sys.argv[4:]
         load_filter(unit, [name for name in names if name != "clone3"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A client of the control socket as the tests want it: one that also says what is wrong."""
+"""A client of the control socket for tests, which can also send invalid requests."""
 
 import json
 import os
@@ -17,7 +17,7 @@ class Refused(Exception):
 
 
 class Client:
-    """A connection; may be used as a context manager."""
+    """A connection; can be used as a context manager."""
 
     def __init__(self, path, uid=None, gid=None, groups=()):
         """`uid`: connect as this user, with these groups (SO_PEERCRED is of that moment)."""
@@ -50,7 +50,7 @@ class Client:
         self.close()
 
     def close(self):
-        """Close it; twice is fine."""
+        """Close it. May be called twice."""
         self.socket.close()
 
     def fileno(self):
@@ -58,15 +58,15 @@ class Client:
         return self.socket.fileno()
 
     def send(self, data):
-        """Bytes as they are."""
+        """Send bytes."""
         self.socket.sendall(data)
 
     def line(self):
-        """The next line, parsed; None at the end."""
+        """The next line, parsed; None at the end of the connection."""
         while b"\n" not in self.buffer:
             try:
                 more = self.socket.recv(1 << 16)
-            except ConnectionResetError:  # closed with something of ours unread
+            except ConnectionResetError:  # closed before it had read everything
                 more = b""
             if not more:
                 return None
@@ -75,12 +75,12 @@ class Client:
         return json.loads(line)
 
     def ask(self, line):
-        """Send this line, whatever it is; return the answer."""
+        """Send a line of any content and return the answer."""
         self.send((line if isinstance(line, bytes) else line.encode()) + b"\n")
         return self.line()
 
     def call(self, method, **params):
-        """Call a method; its result, or Refused. Events that come before it are left out."""
+        """Call a method. Returns its result or raises Refused. Skips events that arrive before the answer."""
         self.calls += 1
         request = {"jsonrpc": "2.0", "id": self.calls, "method": method}
         if params:
@@ -95,7 +95,7 @@ class Client:
         return answer["result"]
 
     def code(self, method, **params):
-        """The code of the error that this call ends in; None: it ends in none."""
+        """The error code of this call, or None if it succeeds."""
         try:
             self.call(method, **params)
         except Refused as refused:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A daemon that says what a test wants it to: for the tests of xmcastctl.
+"""A daemon with predefined answers, for the tests of xmcastctl.
 
-It listens on a Unix socket in the test's own process, one thread a client, and answers each method
-of docs/control-protocol.md from a table. What the table has for a method is the result, or a
-function of the params that returns the result, or raises Refusal; a value of bytes is written as it
-is instead of an answer, and HANG_UP closes the connection.
+It listens on a Unix socket in the test's own process, with one thread per client, and answers each method
+of docs/control-protocol.md from a table. The value for a method is the result, or a function of the params
+that returns the result or raises Refusal. Bytes are sent unchanged instead of an answer, and HANG_UP closes
+the connection.
 """
 
 import json
@@ -91,7 +91,7 @@ class FakeDaemon:
         return True
 
     def event(self, **params):
-        """Tell all monitors."""
+        """Send an event to all monitors."""
         line = json.dumps({"jsonrpc": "2.0", "method": "event", "params": params})
         for client in self.monitors:
             client.sendall(line.encode() + b"\n")

@@ -30,7 +30,7 @@ egress: { engine: io_uring, gso: on, wakeup: eventfd }
 
 
 def xmcastd(*arguments):
-    """Run xmcastd, which is to end on its own, in a namespace where it could do no harm."""
+    """Run xmcastd, which must end by itself, in a namespace of its own."""
     namespace = Namespace("empty")
     done = namespace.run(program("xmcastd"), "--socket", os.path.join(work_folder(), "cli.sock"),
                          *arguments, check=False)
@@ -40,7 +40,7 @@ def xmcastd(*arguments):
 
 
 def ends(done, code):
-    """The exit code is this one."""
+    """Check the exit code."""
     equal(done.returncode, code, f"exit code of {' '.join(done.args)}\n{done.stdout}{done.stderr}")
     return done
 
@@ -71,7 +71,7 @@ def help_and_version():
 
 @test
 def stdout_that_takes_nothing():
-    """-h, -V and -t of xmcastd into a full or closed stdout: exit 1, and why"""
+    """-h, -V and -t of xmcastd with a full or closed stdout: exit 1 with the reason"""
     path = write_file("good.yaml", GOOD)
     for arguments in ("-h", "-V", f"-t -c {path}"):
         command = f"{program('xmcastd')} {arguments}"
@@ -174,7 +174,7 @@ def bad_files():
 
 @test
 def every_error_at_once():
-    """Several errors in one file are all told"""
+    """All errors of a file are reported"""
     bad("rules:\n"
         "  - in: 239.1.1.1:5000\n"
         "    out: [ 239.2.2.2:6000@out0 ]\n"
@@ -198,7 +198,7 @@ def bad_rule():
 
 @test
 def ipv6():
-    """IPv6 rules are good, and what is wrong with others is told: brackets, families, scopes"""
+    """IPv6 rules are valid, and errors are reported: brackets, address families, scopes"""
     for rule in ("in [ff3e::1]:5000@in0 source 2001:db8::9 out [ff3e::2]:6000@out0 out 10.0.0.1:6000",
                  "in [fe80::1]:5000@in0 out [ff02::2]:6000@out0 out [fe80::2]:6000@out0",
                  "in 239.1.1.1:5000@in0 out [2001:db8::1]:6000"):
@@ -216,7 +216,7 @@ def ipv6():
 
 @test
 def no_file():
-    """A file that is not there: exit 78, and its name"""
+    """A missing file: exit 78, and its name"""
     done = ends(xmcastd("-c", "/nonexistent/xmcast.yaml"), EXIT_CONFIG)
     check("/nonexistent/xmcast.yaml" in done.stderr, done.stderr)
 
@@ -243,14 +243,14 @@ def ctl_exit_codes():
 
 
 def no_answer_after_end(daemon):
-    """The daemon's end is seen by the client."""
+    """Check that the client notices the end of the daemon."""
     daemon.stop()
     ends(daemon.ctl("ping", check=False), EXIT_UNREACHABLE)
 
 
 @test
 def ctl_after_the_end():
-    """When the daemon has ended, xmcastctl says so; exit 3"""
+    """When the daemon has ended, xmcastctl reports it with exit code 3"""
     star = Star()
     no_answer_after_end(Daemon(star.relay, RULE))
 
@@ -269,7 +269,7 @@ VERDICTS = {"steered", "no_rule", "no_socket", "not_ip", "not_udp", "vlan", "fra
 
 
 def has_keys(thing, keys, what):
-    """Every key of the contract is there with its type; there may be more, all in snake_case."""
+    """Check that every key of the contract is present with its type. Others must be in snake_case."""
     for key, kind in keys.items():
         check(key in thing, f"{what}: no {key} in {sorted(thing)}")
         check(type(thing[key]) is kind, f"{what}: {key} is {thing[key]!r}")
@@ -348,9 +348,9 @@ def statistics_lines():
 
 @test
 def sink_counts_what_waits():
-    """`xmcast-sink --verify` counts at its end what has arrived and waits in its sockets"""
+    """`xmcast-sink --verify` also counts packets that wait in its sockets when it ends"""
     star = Star(receivers=0)
-    star.relay.run("ethtool", "-K", "in0", "gro", "on")  # veth takes redirected frames then
+    star.relay.run("ethtool", "-K", "in0", "gro", "on")  # needed to receive redirected frames
     star.relay.sysctl("net/ipv4/conf/all/rp_filter", 0)
     star.relay.sysctl("net/ipv4/conf/in0/rp_filter", 0)
     sink = Sink(star.relay, "in0", "--verify", "--group", "239.1.1.1", "--port", "5000")
@@ -412,7 +412,7 @@ class SyslogDaemon:
         self.socket.settimeout(30)
 
     def prefix(self):
-        """To run a command with a /dev of its own, in which /dev/log leads here."""
+        """The prefix that runs a command with a /dev of its own, where /dev/log is this socket."""
         script = ('mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && '
                   f'ln -s {self.path} /dev/log && exec "$@"')
         return ("unshare", "--mount", "sh", "-c", script, "sh")
@@ -426,14 +426,14 @@ class SyslogDaemon:
                 return match
 
     def close(self):
-        """The daemon goes away."""
+        """Remove the socket."""
         self.socket.close()
         os.unlink(self.path)
 
 
 @test
 def log_to_syslog():
-    """--syslog: to /dev/log; when nobody is there, to stderr; when it is full, nobody waits"""
+    """--syslog: to /dev/log; to stderr if there is no socket; a full socket delays nothing"""
     star = Star()
     syslog = SyslogDaemon()
     config = "statistics: { interval: 1 }\nrules:\n  - " + RULE + "\n"
@@ -442,7 +442,7 @@ def log_to_syslog():
     # <30>: facility daemon, level info.
     syslog.wait_line(r"^<30>\w{3} [ \d]\d \d\d:\d\d:\d\d xmcastd\[\d+\]: ready version=[^\n]*$")
     equal(daemon.process.log(), "", "stderr")
-    # Not read from: some 10 datagrams and it is full. Packets are relayed nevertheless.
+    # Nobody reads it: after some 10 datagrams it is full. Packets are relayed nevertheless.
     sent = generate(star.source, "s0", "--rate", "5000", "--count", "5000")
     daemon.settle(steered=sent["sent_packets"])
     syslog.close()
@@ -461,7 +461,7 @@ def log_to_the_journal():
         for stream, expected in ((f"{status.st_dev}:{status.st_ino}", "<3>permission-missing "),
                                  (f"{status.st_dev}:1", "error permission-missing ")):
             file.truncate(0)
-            # Without any rights, so that it ends by itself.
+            # Without any privileges, so that it ends by itself.
             namespace.run("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534",
                           "--clear-groups", program("xmcastd"), "--rule", RULE, "--socket",
                           os.path.join(work_folder(), "journal.sock"), check=False,
@@ -474,7 +474,7 @@ def log_to_the_journal():
 
 @test
 def closed_stderr():
-    """With stderr closed the log goes nowhere, least of all out of a socket"""
+    """With stderr closed the log is discarded and never written to a socket"""
     star = Star()
     socket_path = os.path.join(work_folder(), "closed.sock")
     command = f"exec {program('xmcastd')} --rule '{RULE}' --socket {socket_path} 2>&-"

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Killed under load and started again at once, many times: how soon it relays again, and that
-nothing of the dead is left.
+"""The daemon is killed under load and restarted immediately, many times: how soon it relays again, and
+whether the killed daemons left anything behind.
 
-XMCAST_KILLS: how many times (10). XMCAST_RESTART_MS: how long 99 % of the restarts may take. The
-figure that is asked for is 250 with 100 kills, on a machine that does nothing else; the default is
-generous, because this one may.
+XMCAST_KILLS: how many times (10). XMCAST_RESTART_MS: how long 99 % of the restarts may take. The target is
+250 with 100 kills on an idle machine; the default is larger because the machine may be busy.
 """
 
 import contextlib
@@ -24,7 +23,7 @@ KILLS = int(os.environ.get("XMCAST_KILLS", "10"))
 LIMIT_MS = float(os.environ.get("XMCAST_RESTART_MS", "5000"))
 RATE = 20000
 RULES = 20
-PORTS = (6000, 6001)  # of the first rule's output, in turn: whose packet it is, old or new
+PORTS = (6000, 6001)  # of the first rule's output, alternately: shows which daemon sent a packet
 
 CONFIG = """rules:
 {rules}
@@ -32,7 +31,7 @@ CONFIG = """rules:
 
 
 def config(port):
-    """The first rule has the stream and goes to `port`; the others are there to be set up."""
+    """The first rule relays the stream to `port`; the others only have to be set up."""
     rules = [f"  - stream in 239.1.1.1:5000@in0 out 239.2.2.2:{port}@out0"]
     rules += [f"  - other{i} in 239.1.2.{i}:5000@in{i % 2} out 239.2.2.2:7000@out0 out 10.2.0.2:7000"
               for i in range(1, RULES)]
@@ -40,7 +39,7 @@ def config(port):
 
 
 def kernel_objects(pid):
-    """(kind, id) of every BPF program, map and link that a process holds."""
+    """(kind, ID) of every BPF program, map and link that a process has open."""
     found = set()
     for path in glob.glob(f"/proc/{pid}/fdinfo/*"):
         with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as file:
@@ -49,12 +48,12 @@ def kernel_objects(pid):
 
 
 def exists(kind, number):
-    """Does the kernel still have this program, map or link? Ids are not used again."""
+    """Does this program, map or link still exist? IDs are not reused."""
     return run("bpftool", kind, "show", "id", number, check=False).returncode == 0
 
 
 class Supervisor:
-    """Starts the daemon again as soon as it has ended. Each life has the other output port."""
+    """Restarts the daemon as soon as it has ended, alternating between two output ports."""
 
     def __init__(self, star):
         self.star = star
@@ -66,11 +65,11 @@ class Supervisor:
         self.objects = set()
 
     def note(self):
-        """What the present life holds in the kernel."""
+        """Record the kernel objects of the running daemon."""
         self.objects |= kernel_objects(self.process.pid)
 
     def start(self):
-        """The next life. Returns the socket that gets what it relays."""
+        """Start the next daemon. Returns the socket that receives what it relays."""
         self.lives += 1
         turn = self.lives % 2
         drain(self.outputs[turn])
@@ -80,7 +79,7 @@ class Supervisor:
 
 
 def drain(sock):
-    """Forget what has arrived so far."""
+    """Discard everything that has arrived so far."""
     sock.setblocking(False)
     try:
         while True:
@@ -92,8 +91,8 @@ def drain(sock):
 
 
 def restart(supervisor):
-    """Kill it, and wait for the first packet that its successor relays: [ms until it was dead,
-    until that packet]."""
+    """Kill the daemon and wait for the first packet that the next one relays. Returns the ms until it had
+    ended and until that packet."""
     supervisor.process.wait_line(r"^\w+\s+ready\b")
     supervisor.note()
     killed = time.monotonic()
@@ -108,7 +107,7 @@ def kill_while_saving(daemon):
     """Kill a daemon in the middle of a save. True if it left the temporary file."""
     with Client(daemon.socket) as control:
         control.send(b'{"jsonrpc":"2.0","method":"config.save"}\n' * 200)
-        wait_until(is_saving, "a save is under way", pause=0)
+        wait_until(is_saving, "a save is in progress", pause=0)
         daemon.kill()
     return is_saving()
 
@@ -120,7 +119,7 @@ def is_saving():
 
 @test
 def killed_while_saving():
-    """kill -9 while it saves the file: that is whole, and the next save replaces what is left"""
+    """kill -9 while it saves the file: the file is intact, and the next save replaces what is left"""
     relay = Namespace("relay")
     text = "rules:\n" + "".join(f"  - in 239.1.{i // 250}.{i % 250}:5000@none out 10.2.0.2:{i + 1}\n"
                                 for i in range(2000))
@@ -136,8 +135,8 @@ def killed_while_saving():
     check(left, f"none of {KILLS} kills came in the middle of a save")
 
 
-def tell(times):
-    """The distribution, for who reads the log."""
+def show_times(times):
+    """Print the distribution of the times."""
     parts = [[one[i] for one in times] for i in (0, 1)]
     words = [f"p50 {percentile(part, 50):.0f}, p90 {percentile(part, 90):.0f}, p99 "
              f"{percentile(part, 99):.0f}, max {max(part):.0f} ms" for part in parts]
@@ -146,18 +145,18 @@ def tell(times):
 
 
 def percentile(values, share):
-    """The value that this share of the values is not above."""
+    """The percentile of the values."""
     return sorted(values)[max(0, -(-len(values) * share // 100) - 1)]
 
 
 def joined(namespace):
-    """Groups joined on any interface, but for all hosts'."""
+    """Groups that are joined on any interface, except for all-hosts."""
     return [line.split()[0] for line in namespace.read("/proc/net/igmp").splitlines()
             if line.startswith("\t") and line.split()[0] != "010000E0"]
 
 
 def nothing_left(star):
-    """No program, membership or AF_XDP socket is in the relay's namespace."""
+    """Check that no program, membership or socket is left in the relay's namespace."""
     wait_until(lambda: "xdp" not in star.relay.ip("link show"), "no program is attached")
     wait_until(lambda: not joined(star.relay), "no group is joined")
     equal(star.relay.ip("link show").count("prog/xdp"), 0, "programs attached")
@@ -167,21 +166,21 @@ def nothing_left(star):
 
 
 def sockets(star):
-    """What ss(8) sees of UDP and AF_XDP sockets in the relay's namespace."""
+    """The UDP and AF_XDP sockets in the relay's namespace, listed by ss(8)."""
     seen = star.relay.run("ss", "-Hau").stdout + star.relay.run("ss", "-Ha", "--xdp").stdout
     return seen.strip()
 
 
 @test
 def killed_under_load():
-    """kill -9 under load: relaying again in time, and nothing of the dead is left in the kernel"""
+    """kill -9 under load: it relays again in time, and nothing is left in the kernel"""
     need("bpftool", "ss")
     star = Star(sources=2)
     supervisor = Supervisor(star)
     traffic = Traffic(star.source, "10.1.0.1", "239.1.1.1", 5000, RATE)
     supervisor.start().recv(65536)
     times = [restart(supervisor) for _ in range(KILLS)]
-    tell(times)
+    show_times(times)
     supervisor.process.wait_line(r"^\w+\s+ready\b")
     supervisor.note()
     supervisor.process.kill()
@@ -190,7 +189,7 @@ def killed_under_load():
     kinds = {kind for kind, _ in supervisor.objects}
     equal(kinds, {"prog", "map", "link"}, "kinds of kernel objects that the daemons held")
     wait_until(lambda: not [one for one in supervisor.objects if exists(*one)],
-               "programs, maps and links of all the dead are gone", pause=0.5)
+               "programs, maps and links of all killed daemons no longer exist", pause=0.5)
     took = percentile([one[1] for one in times], 99)
     check(took <= LIMIT_MS, f"99 % take {took:.0f} ms, {LIMIT_MS:.0f} are allowed")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""xmcastctl top in a real terminal (tmux), whose screen is looked at: what it shows, its keys,
-sizes, and that the terminal is as it was, whichever way it ends."""
+"""xmcastctl top in a real terminal (tmux): its screen, its keys, terminal sizes, and the state of the
+terminal after every kind of end."""
 
 import os
 import re
@@ -18,7 +18,7 @@ TOP = "xmcastctl top - up"
 
 
 class Terminal:
-    """A shell in a terminal of its own, in which top is started."""
+    """A shell in a terminal, in which top is started."""
 
     count = 0
 
@@ -38,7 +38,7 @@ class Terminal:
         self.tmux("kill-server")
 
     def tmux(self, *words):
-        """Run tmux; what it says."""
+        """Run tmux and return its output."""
         return run("tmux", "-S", self.socket, *words).stdout
 
     def keys(self, *names):
@@ -46,11 +46,11 @@ class Terminal:
         self.tmux("send-keys", *names)
 
     def screen(self):
-        """What it shows, without blanks at the end."""
+        """The content of the screen, without trailing newlines."""
         return self.tmux("capture-pane", "-p").rstrip("\n")
 
     def wait(self, pattern, what):
-        """Wait until the screen matches; returns it."""
+        """Wait until the screen matches. Returns its content."""
         def matches():
             seen = self.screen()
             return re.search(pattern, seen, re.M) and seen
@@ -72,11 +72,11 @@ class Terminal:
             check(False, f"never saw {names} below {title}:\n{self.screen()}")
 
     def resize(self, columns, rows):
-        """Another size of the window."""
+        """Change the size of the window."""
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
     def start(self, daemon, *words, wait=TOP):
-        """Start top in the shell, between two looks at the terminal's settings."""
+        """Start top in the shell, and record the terminal's settings before and after it."""
         command = [program("xmcastctl"), "--socket", daemon.path, *words]
         script = os.path.join(self.folder, f"top{Terminal.count}.sh")
         with open(script, "w", encoding="utf-8") as file:
@@ -99,10 +99,10 @@ class Terminal:
         return int(wait_until(child, "a child of the shell")[0])
 
     def ended(self, code):
-        """It has ended with this code, and the terminal is as it was. Returns the screen."""
+        """Check that it has ended with this code and restored the terminal. Returns the screen."""
         seen = self.wait(r"^over", "the end")
         check(f"code={code}" in seen, f"expected code {code}:\n{seen}")
-        check(TOP not in seen, f"top's picture is still there:\n{seen}")
+        check(TOP not in seen, f"the screen of top is still shown:\n{seen}")
         settings = []
         for when in ("before", "after"):
             with open(f"{self.script}.{when}", encoding="ascii") as file:
@@ -130,13 +130,13 @@ def statistics(rules, drops=7):
 
 
 def listed(screen):
-    """Names of rules, from the top of the list."""
+    """The names of the rules on the screen, in order."""
     return [match[1] for match in re.finditer(r"^[+-] (\S+)", screen, re.M)]
 
 
 @test
 def first_screen():
-    """80 × 24: totals, drops with their reasons, exhaustion, queues, and every rule with its rates"""
+    """80 × 24: totals, drops by reason, exhaustion, queues, and every rule with its rates"""
     with Terminal() as terminal:
         terminal.start(serve(), "top")
         terminal.wait_rules(["cam1", "cam2", "cam3", "spare4"])
@@ -164,7 +164,7 @@ RULES = [counters("a1", [output("10.0.0.1:1", 10, {"EAGAIN": 5}, 10)], received=
 
 @test
 def sorting_and_searching():
-    """n p b d x sort, again reverses; / searches, Esc shows all again"""
+    """n, p, b, d, x sort, and reverse the order when repeated; / searches, Esc shows all again"""
     with Terminal() as terminal:
         terminal.start(serve(stats_show=statistics(RULES)), "top", "-d", "0.2")
         terminal.wait_rules(["b2", "c3", "a1"], "by pps")
@@ -187,7 +187,7 @@ def sorting_and_searching():
 
 @test
 def outputs():
-    """Enter shows a rule's outputs, with the reasons of their drops, and hides them"""
+    """Enter shows and hides the outputs of a rule, with the reasons of their drops"""
     with Terminal() as terminal:
         terminal.start(serve(stats_show=statistics(RULES)), "top", "-d", "0.2")
         terminal.keys("Down", "Enter")
@@ -203,7 +203,7 @@ def outputs():
 
 @test
 def output_that_nothing_can_leave_by():
-    """Below an output stands why nothing can leave by it, also if it has lost nothing yet"""
+    """The reason why an output cannot send is shown below it, also before it has lost packets"""
     rule = counters("a1", [{**output("10.0.0.1:1", 10), "reason": "its interface is down"}])
     with Terminal() as terminal:
         terminal.start(serve(stats_show=statistics([rule])), "top", "-d", "0.2")
@@ -215,7 +215,7 @@ def output_that_nothing_can_leave_by():
 
 @test
 def rates_of_drops():
-    """Drops and exhaustion a second come from two samples"""
+    """Drops and exhaustion per second are computed from two samples"""
     state = {"drops": 0}
 
     def growing(params):
@@ -268,7 +268,7 @@ def sizes():
 
 @test
 def signals():
-    """SIGINT, SIGTERM, SIGHUP, SIGQUIT: exit 0; a crash: the signal; the terminal is as it was"""
+    """SIGINT, SIGTERM, SIGHUP, SIGQUIT: exit 0; a crash: the signal; the terminal is restored"""
     for number, code in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 0),
                          (signal.SIGQUIT, 0), (signal.SIGSEGV, 139), (signal.SIGABRT, 134)):
         with Terminal() as terminal:
@@ -279,7 +279,7 @@ def signals():
 
 @test
 def suspended():
-    """Ctrl-Z and fg: back to the shell, and back again"""
+    """Ctrl-Z returns to the shell, and fg to top"""
     with Terminal() as terminal:
         terminal.start(serve(), "top", "-d", "0.2")
         pid = terminal.pid()
@@ -299,7 +299,7 @@ def suspended():
 
 @test
 def daemon_goes():
-    """A daemon that goes: what has happened, exit 3, at once, however long the interval"""
+    """When the daemon ends: an immediate message and exit code 3, however long the interval"""
     with Terminal() as terminal:
         daemon = serve()
         terminal.start(daemon, "top", "-d", "3600")
@@ -310,7 +310,7 @@ def daemon_goes():
 
 @test
 def daemon_is_stuck():
-    """A daemon that does not answer: Ctrl-C ends it all the same"""
+    """Ctrl-C ends it even if the daemon does not answer"""
     release = threading.Event()
 
     def stuck(_params):
@@ -327,7 +327,7 @@ def daemon_is_stuck():
 
 @test
 def keys_while_it_is_stuck():
-    """Keys are heard while a daemon does not answer: a search is shown, and q ends it"""
+    """Keys work while the daemon does not answer: a search is shown, and q ends it"""
     release = threading.Event()
     state = {"calls": 0}
 
@@ -349,7 +349,7 @@ def keys_while_it_is_stuck():
 
 @test
 def refused_once():
-    """A refusal is shown, and the next answer counts"""
+    """A refusal is shown until the next answer"""
     refusing = threading.Event()
 
     def sometimes(params):
@@ -369,7 +369,7 @@ def refused_once():
 
 @test
 def unknown_terminal():
-    """A terminal that nobody knows: a usage error, and the terminal as it was"""
+    """An unknown terminal type: a usage error, and the terminal is unchanged"""
     with Terminal() as terminal:
         terminal.keys("TERM=no-such-terminal; export TERM", "Enter")
         terminal.start(serve(), "top", wait=None)
