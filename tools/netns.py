@@ -22,7 +22,7 @@ import time
 # ethtool, tc and others are in directories that only a login shell of root has in its path.
 os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
-NETNS_FOLDER = "/run/netns"
+NETNS_DIRECTORY = "/run/netns"
 PREFIX = f"xmc-{os.getpid()}-"
 
 # The default deadline of every wait, in seconds. Long enough for sanitizers on a busy machine.
@@ -163,7 +163,7 @@ class Namespace:
 
     def __init__(self, label):
         self.name = PREFIX + label
-        self.path = f"{NETNS_FOLDER}/{self.name}"
+        self.path = f"{NETNS_DIRECTORY}/{self.name}"
         # Registered first, because an interrupt may come while it is being created.
         _namespaces.append(self)
         run("ip", "netns", "add", self.name)
@@ -243,18 +243,21 @@ def backlog_empty():
         return not any(int(line.split()[11], 16) for line in file)
 
 
-def last_words():
+def process_logs():
     """The stderr of all processes that were started, to diagnose a failure."""
     return "\n".join(f"--- {process.name} (exit {process.returncode}), stderr:\n{process.log()}"
                      for process in _processes)
 
 
-def work_folder():
+def work_directory():
     """A temporary directory of this program, removed when it ends."""
-    if not _folder:
-        _folder.append(tempfile.mkdtemp(prefix=PREFIX))
-        os.chmod(_folder[0], 0o755)
-    return _folder[0]
+    if not _directories:
+        _directories.append(tempfile.mkdtemp(prefix=PREFIX))
+        os.chmod(_directories[0], 0o755)
+    return _directories[0]
+
+
+work_folder = work_directory  # for tests that still use the old name
 
 
 def clean_up():
@@ -279,15 +282,15 @@ def prepare():
 
 _processes = []
 _namespaces = []
-_folder = []
+_directories = []
 
 
 def _at_exit():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     clean_up()
-    for folder in _folder:
-        shutil.rmtree(folder, ignore_errors=True)
+    for directory in _directories:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _interrupted(number, _frame):
@@ -306,9 +309,9 @@ def _write_sysctl(path, value):
         file.write(str(value))
 
 
-def _leftovers(folder):
+def _leftovers(directory):
     """Names in a directory that begin with the PREFIX of a program that no longer exists."""
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+    for name in os.listdir(directory) if os.path.isdir(directory) else ():
         match = re.match(r"xmc-(\d+)-", name)
         if match and not os.path.exists(f"/proc/{match[1]}"):
             yield name
@@ -318,7 +321,7 @@ def _remove_leftovers():
     """Remove directories and namespaces of programs that no longer exist, with their processes."""
     for name in _leftovers(tempfile.gettempdir()):
         shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
-    for name in _leftovers(NETNS_FOLDER):
+    for name in _leftovers(NETNS_DIRECTORY):
         for pid in run("ip", "netns", "pids", name, check=False).stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)

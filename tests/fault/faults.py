@@ -12,7 +12,7 @@ import re
 import socket
 import struct
 
-from harness import (BUILD, PATIENCE, Daemon, Star, receiver, run, sender, wait_until, work_folder,
+from harness import (BUILD, PATIENCE, Daemon, Star, receiver, run, sender, wait_until, work_directory,
                      write_file)
 
 MEMORY, CALL, MAPPING = 1, 2, 4
@@ -120,9 +120,9 @@ class Place:
         self.star = Star(sources=2)
         self.output = receiver(self.star.receiver, 6000, "239.2.2.2", "10.2.0.2")
         self.input = sender(self.star.source, "10.1.0.1")
-        self.folder = os.path.join(work_folder(), "configuration")
-        os.makedirs(self.folder, exist_ok=True)
-        self.config = os.path.join(self.folder, "xmcast.yaml")
+        self.directory = os.path.join(work_directory(), "configuration")
+        os.makedirs(self.directory, exist_ok=True)
+        self.config = os.path.join(self.directory, "xmcast.yaml")
         self.sent = 0
 
     def start(self, config, ready=True):

@@ -287,7 +287,7 @@ def reload(runner):
 def save(runner):
     """Save and show the configuration."""
     answers = [runner.call("config.save"), runner.call("config.show")]
-    files = set(os.listdir(runner.place.folder))
+    files = set(os.listdir(runner.place.directory))
     check(files <= {"xmcast.yaml", "xmcast.yaml.lock"}, f"left: {files}")
     return answers
 

@@ -4,7 +4,7 @@
 import os
 
 from fake_daemon import FakeDaemon, answers
-from harness import EXIT_DONE, EXIT_UNREACHABLE, EXIT_USAGE, check, equal, program, run, work_folder
+from harness import EXIT_DONE, EXIT_UNREACHABLE, EXIT_USAGE, check, equal, program, run, work_directory
 
 # Seconds until what should have ended is killed.
 PATIENCE = 30
@@ -21,7 +21,7 @@ COMMANDS = ("rule list", "rule list cam[12]", "rule show cam1",
 def serve(**other):
     """A fake daemon; `other`: methods that answer differently."""
     serve.count = getattr(serve, "count", 0) + 1
-    return FakeDaemon(os.path.join(work_folder(), f"fake{serve.count}.sock"), answers(**other))
+    return FakeDaemon(os.path.join(work_directory(), f"fake{serve.count}.sock"), answers(**other))
 
 
 def environment(**more):

@@ -27,7 +27,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
 from netns import (PATIENCE, CommandFailed, Namespace, Timeout, backlog_empty,  # noqa: E402,F401
-                   run, veth, wait_until, work_folder)
+                   run, veth, wait_until, work_directory, work_folder)
 from sockets import (checksum, group_mac, packet_socket, receive, receiver, sender,  # noqa: E402,F401
                      silent, udp_frame)
 
@@ -233,7 +233,7 @@ class Daemon:
         look like a sanitizer's report but are not the program's fault."""
         Daemon.count += 1
         self.namespace = namespace
-        self.socket = os.path.join(work_folder(), f"{Daemon.count}.sock")
+        self.socket = os.path.join(work_directory(), f"{Daemon.count}.sock")
         command = [*prefix, program("xmcastd"), "--socket", self.socket, *arguments]
         self.config = None
         if config is not None:
@@ -353,7 +353,7 @@ class Exporter:
 
 def write_file(name, content):
     """Write a file into the work directory; returns its path."""
-    path = os.path.join(work_folder(), name)
+    path = os.path.join(work_directory(), name)
     with open(path, "wb") as file:
         file.write(content if isinstance(content, bytes) else content.encode())
     return path

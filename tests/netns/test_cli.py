@@ -10,7 +10,7 @@ import socket
 
 from harness import (EXIT_CONFIG, EXIT_DONE, EXIT_PERMISSION, EXIT_UNREACHABLE, EXIT_USAGE, Daemon,
                      Namespace, Sink, Star, check, check_clean, equal, generate, main, program, run,
-                     start, test, wait_until, work_folder, write_file)
+                     start, test, wait_until, work_directory, write_file)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ttl 8 out 10.2.0.2:6001"
 
@@ -32,7 +32,7 @@ egress: { engine: io_uring, gso: on, wakeup: eventfd }
 def xmcastd(*arguments):
     """Run xmcastd, which must end by itself, in a namespace of its own."""
     namespace = Namespace("empty")
-    done = namespace.run(program("xmcastd"), "--socket", os.path.join(work_folder(), "cli.sock"),
+    done = namespace.run(program("xmcastd"), "--socket", os.path.join(work_directory(), "cli.sock"),
                          *arguments, check=False)
     check(not re.search(r"\bready\b", done.stderr), f"it started:\n{done.stderr}")
     namespace.delete()
@@ -111,16 +111,16 @@ def options_in_every_form():
 def unusable_socket_path():
     """A path where no control socket can be: exit 78, its text and the reason, by option and
     environment; without permission: exit 77"""
-    folder = work_folder()
+    directory = work_directory()
     plain = write_file("plain", "")
-    os.symlink("loop", os.path.join(folder, "loop"))
+    os.symlink("loop", os.path.join(directory, "loop"))
     namespace = Namespace("empty")
     for path, code, reason in (
-            (plain, EXIT_CONFIG, "not a socket"), (folder, EXIT_CONFIG, "not a socket"),
-            (f"{folder}/none/none/socket", EXIT_CONFIG, "No such file or directory"),
+            (plain, EXIT_CONFIG, "not a socket"), (directory, EXIT_CONFIG, "not a socket"),
+            (f"{directory}/none/none/socket", EXIT_CONFIG, "No such file or directory"),
             (f"{plain}/socket", EXIT_CONFIG, "Not a directory"),
-            (f"{folder}/loop/socket", EXIT_CONFIG, "Too many levels"),
-            (f"{folder}/{'x' * 100}", EXIT_CONFIG, "File name too long"),
+            (f"{directory}/loop/socket", EXIT_CONFIG, "Too many levels"),
+            (f"{directory}/{'x' * 100}", EXIT_CONFIG, "File name too long"),
             ("/proc/socket", EXIT_CONFIG, "No such file or directory")):
         for arguments, env in ((("--socket", path), {}), ((), {"XMCAST_SOCKET": path})):
             done = namespace.run(program("xmcastd"), "--rule", RULE, *arguments, check=False,
@@ -135,14 +135,14 @@ def unusable_socket_path():
 @test
 def forbidden_socket_path():
     """A directory where xmcastd may not create the control socket: exit 77"""
-    folder = os.path.join(work_folder(), "closed")
-    os.mkdir(folder, 0o755)
-    os.chmod(work_folder(), 0o755)
+    directory = os.path.join(work_directory(), "closed")
+    os.mkdir(directory, 0o755)
+    os.chmod(work_directory(), 0o755)
     capabilities = "+net_admin,+net_raw,+bpf,+perfmon"
     done = Namespace("empty").run(
         "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
         f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}",
-        program("xmcastd"), "--rule", RULE, "--socket", f"{folder}/socket", check=False)
+        program("xmcastd"), "--rule", RULE, "--socket", f"{directory}/socket", check=False)
     ends(done, EXIT_PERMISSION)
     check("control-failed" in done.stderr and "Permission denied" in done.stderr, done.stderr)
 
@@ -406,7 +406,7 @@ class SyslogDaemon:
     """A socket where a syslog daemon would be, and the command that puts it at /dev/log."""
 
     def __init__(self):
-        self.path = os.path.join(work_folder(), "log")
+        self.path = os.path.join(work_directory(), "log")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.socket.settimeout(30)
@@ -455,7 +455,7 @@ def log_to_syslog():
 def log_to_the_journal():
     """With JOURNAL_STREAM naming our stderr, lines have the journal's <N>"""
     namespace = Namespace("empty")
-    path = os.path.join(work_folder(), "journal")
+    path = os.path.join(work_directory(), "journal")
     with open(path, "w+", encoding="utf-8") as file:
         status = os.fstat(file.fileno())
         for stream, expected in ((f"{status.st_dev}:{status.st_ino}", "<3>permission-missing "),
@@ -464,7 +464,7 @@ def log_to_the_journal():
             # Without any privileges, so that it ends by itself.
             namespace.run("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534",
                           "--clear-groups", program("xmcastd"), "--rule", RULE, "--socket",
-                          os.path.join(work_folder(), "journal.sock"), check=False,
+                          os.path.join(work_directory(), "journal.sock"), check=False,
                           capture_output=False, stderr=file,
                           env={**os.environ, "JOURNAL_STREAM": stream})
             with open(path, encoding="utf-8") as log:
@@ -476,7 +476,7 @@ def log_to_the_journal():
 def closed_stderr():
     """With stderr closed the log is discarded and never written to a socket"""
     star = Star()
-    socket_path = os.path.join(work_folder(), "closed.sock")
+    socket_path = os.path.join(work_directory(), "closed.sock")
     command = f"exec {program('xmcastd')} --rule '{RULE}' --socket {socket_path} 2>&-"
     process = start(star.relay, "sh", "-c", command, name="xmcastd without stderr")
     wait_until(lambda: run(program("xmcastctl"), "--socket", socket_path, "ping",

@@ -16,7 +16,7 @@ import threading
 from control import Client
 from harness import (EXIT_CONFIG, EXIT_REFUSED, Daemon, Namespace, Passage, Sink, Star, check,
                      check_clean, equal, generate, interface_of, lossless, main, program, run, test,
-                     wait_until, work_folder, write_file)
+                     wait_until, work_directory, write_file)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ttl 8 out 10.2.0.2:6001"
 RULES = f"rules:\n  - {RULE}\n  - cam2 in 239.1.1.2:5000@in0 source 10.1.0.1 out 10.2.0.2:6002\n"
@@ -293,7 +293,7 @@ def rights():
         equal(client.code("log.set", facility="rules", level="info"), None, "root")
 
 
-# Raw, because the programs under test may be in a folder that nobody else can enter.
+# Raw, because the programs under test may be in a directory that nobody else can enter.
 ASK = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
@@ -346,7 +346,7 @@ def send_quietly(client, data):
 def unknown_group():
     """A group that does not exist: exit 78, and its name; no socket is left behind"""
     for key in ("group", "admin_group"):
-        path = os.path.join(work_folder(), "unknown.sock")
+        path = os.path.join(work_directory(), "unknown.sock")
         config = write_file("unknown.yaml", f"rules: []\ncontrol: {{ {key}: no-such-group }}\n")
         done = run(program("xmcastd"), "--socket", path, "-c", config, check=False)
         equal(done.returncode, EXIT_CONFIG, f"exit code for {key}\n{done.stderr}")
@@ -359,7 +359,7 @@ def unknown_group():
 @test
 def race():
     """Eight daemons start at the same moment on one stale socket: one gets it"""
-    path = os.path.join(work_folder(), "race.sock")
+    path = os.path.join(work_directory(), "race.sock")
     for round_ in range(5):
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(path)

@@ -11,7 +11,7 @@ import fake_daemon
 from ctl_program import COMMANDS, ctl, environment, many, serve
 from fake_daemon import HANG_UP, Refusal, answers, counters, listed, output, page
 from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, check, equal, main, program, run,
-                     test, work_folder, write_file)
+                     test, work_directory, write_file)
 
 
 @test
@@ -38,7 +38,7 @@ def refusals():
 @test
 def daemon_away():
     """No daemon: exit 3 at once, and the path of the socket; for every command that needs one"""
-    path = os.path.join(work_folder(), "nobody.sock")
+    path = os.path.join(work_directory(), "nobody.sock")
     for words in (*COMMANDS, "monitor", "top -b"):
         done = run(program("xmcastctl"), "--socket", path, "-j" if words != "top -b" else "-s",
                    *words.split(), check=False, timeout=5)
@@ -231,9 +231,9 @@ def config_check():
     good = write_file("good.yaml", fake_daemon.CONFIG)
     bad = write_file("bad.yaml", "rules:\n  - in: 239.1.1.1:0@in0\n    out: [239.2.2.2:99999@o]\n")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    os.chmod(work_folder(), 0o755)
+    os.chmod(work_directory(), 0o755)
     for prefix in ((), nobody):
-        copy = os.path.join(work_folder(), "xmcastctl")
+        copy = os.path.join(work_directory(), "xmcastctl")
         run("cp", program("xmcastctl"), copy)
         done = run(*prefix, copy, "-j", "config", "check", good, check=False)
         equal((done.returncode, json.loads(done.stdout), done.stderr),
@@ -257,7 +257,7 @@ def config_check():
 def config_save_to_file():
     """config save FILE: written by the client, whole, with the mode that the file had"""
     daemon = serve()
-    path = os.path.join(work_folder(), "saved.yaml")
+    path = os.path.join(work_directory(), "saved.yaml")
     for mode in (0o644, 0o600):
         if os.path.exists(path):
             os.chmod(path, mode)
@@ -276,7 +276,7 @@ def config_save_to_file():
     os.unlink(path + ".link")
     daemon = serve(config_show=Refusal(-32002, "no"))
     ctl(daemon, "config", "save", path, code=EXIT_REFUSED)
-    equal([name for name in os.listdir(work_folder()) if name.startswith("saved.yaml")],
+    equal([name for name in os.listdir(work_directory()) if name.startswith("saved.yaml")],
           ["saved.yaml"], "files")
 
 

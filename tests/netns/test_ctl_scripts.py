@@ -14,7 +14,7 @@ import fake_daemon
 from ctl_program import COMMANDS, PATIENCE, ctl, environment, serve, verbs
 from fake_daemon import HANG_UP, Refusal, page
 from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, ROOT, Daemon, Star,
-                     check, equal, main, program, run, test, wait_until, work_folder, write_file)
+                     check, equal, main, program, run, test, wait_until, work_directory, write_file)
 
 BATCH = """\
 # a comment
@@ -175,7 +175,7 @@ def lines_of(path):
 def monitor_exec():
     """monitor --exec: the program is run for each event, in order, with the event as variables"""
     daemon = serve()
-    told = os.path.join(work_folder(), "told")
+    told = os.path.join(work_directory(), "told")
     path = script("on-event", f'echo "$# $1" >> {told}; env | grep XMCAST | sort >> {told}; '
                               f'[ $1 != slow ] || sleep 0.5; echo done >> {told}')
     monitor = Monitor(daemon, arguments=("--exec", path))
@@ -200,7 +200,7 @@ def monitor_exec():
 def monitor_exec_failures():
     """A program that fails or runs for too long is logged, and the next event is handled"""
     daemon = serve()
-    told = os.path.join(work_folder(), "failures")
+    told = os.path.join(work_directory(), "failures")
     path = script("failing", f"case $1 in a) exit 3;; b) kill -9 $$;; c) sleep 1000;; "
                              f"*) echo $1 >> {told};; esac")
     monitor = Monitor(daemon, arguments=("--exec", path))
@@ -225,7 +225,7 @@ def monitor_exec_reconnects():
     """monitor --exec waits for the daemon and follows it through restarts, logging each outage once"""
     daemon = serve()
     daemon.stop()
-    told = os.path.join(work_folder(), "reconnects")
+    told = os.path.join(work_directory(), "reconnects")
     path = script("restarts", f"echo $1 >> {told}")
     monitor = Monitor(daemon, arguments=("--exec", path), wait=False)
     refused = Refusal(-32005, "too many monitors")
@@ -249,7 +249,7 @@ def monitor_exec_ends():
     """A signal lets the running program finish, and starts no other; a second one kills it"""
     for second in (False, True):
         daemon = serve()
-        told = os.path.join(work_folder(), f"ends{second}")
+        told = os.path.join(work_directory(), f"ends{second}")
         fifo = told + ".fifo"
         os.mkfifo(fifo)
         path = script("waits", f"echo begin >> {told}; read line < {fifo}; echo end >> {told}")
@@ -395,7 +395,7 @@ def completion_in_bash():
 @test
 def completion_runs_no_typed_path():
     """Completion after ./xmcastctl, or any other path, runs the xmcastctl in PATH, or nothing"""
-    folder = os.path.join(work_folder(), "theirs")
+    folder = os.path.join(work_directory(), "theirs")
     os.mkdir(folder)
     told = os.path.join(folder, "told")
     theirs = script("theirs/xmcastctl", f"touch {told}; echo forged")
@@ -431,7 +431,7 @@ def real_daemon():
     done = daemon.ctl("-batch", batch_file, check=False)
     equal(done.returncode, EXIT_REFUSED, "the same again")
     check(f"{batch_file}:1:10: 'r0': duplicate" in done.stderr, done.stderr[:500])
-    saved = os.path.join(work_folder(), "real.yaml")
+    saved = os.path.join(work_directory(), "real.yaml")
     daemon.ctl("config", "save", saved)
     equal(ctl(None, "config", "check", saved).stdout, "valid, 1201 rules\n", "what was saved")
 

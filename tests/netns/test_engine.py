@@ -10,7 +10,7 @@ import time
 
 from harness import (Daemon, Sink, Star, check, check_clean, equal, interface_of, main, program,
                      receive, receiver, relay_stream, rule_of, sender, start, test, wait_until)
-from netns import work_folder
+from netns import work_directory
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
@@ -194,10 +194,10 @@ def cpus():
     daemon = Daemon(star.relay, config=config(workers="{ cpus: [1, 0] }"))
     placed = {}
     for task in os.listdir(f"/proc/{daemon.process.pid}/task"):
-        folder = f"/proc/{daemon.process.pid}/task/{task}"
-        with open(f"{folder}/comm", encoding="ascii") as file:
+        directory = f"/proc/{daemon.process.pid}/task/{task}"
+        with open(f"{directory}/comm", encoding="ascii") as file:
             name = file.read().strip()
-        with open(f"{folder}/status", encoding="ascii") as file:
+        with open(f"{directory}/status", encoding="ascii") as file:
             placed[name] = [line.split()[1] for line in file
                             if line.startswith("Cpus_allowed_list")][0]
     equal(placed["in0/in0"], "1", "CPU of the ingress thread")
@@ -228,7 +228,7 @@ def no_io_uring():
     """If io_uring is disabled, the daemon logs it and relays with sendmmsg"""
     path = "/proc/sys/kernel/io_uring_disabled"
     star = Star()
-    os.chmod(work_folder(), 0o1777)  # for the control socket
+    os.chmod(work_directory(), 0o1777)  # for the control socket
     with open(path, encoding="ascii") as file:
         before = file.read()
     try:

@@ -14,7 +14,7 @@ import struct
 from claims import bound
 from harness import (BUILD, Daemon, Skip, Star, check, diagnose, equal, interface_of, main, need,
                      program, receive, receiver, rule_of, run, sender, silent, test, wait_until,
-                     work_folder)
+                     work_directory)
 from traffic import Traffic
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
@@ -26,7 +26,7 @@ class Bpffs:
 
     def __init__(self):
         need("xdp-loader", "bpftool")
-        self.root = os.path.join(work_folder(), "bpf")
+        self.root = os.path.join(work_directory(), "bpf")
         self.pins = os.path.join(self.root, "in0")
         os.makedirs(self.root, exist_ok=True)
         run("mount", "-t", "bpf", "bpf", self.root)
@@ -171,19 +171,19 @@ def used_and_left():
 
 
 @contextlib.contextmanager
-def owned_by(user, folder):
+def owned_by(user, directory):
     """Give the directory to a user, and then back to root."""
-    shutil.chown(folder, user)
+    shutil.chown(directory, user)
     try:
         yield
     finally:
-        shutil.chown(folder, "root")
+        shutil.chown(directory, "root")
 
 
 @test
 def as_a_user():
     """A daemon that is not root: needs pins of its own, and works with them like root"""
-    with loaded() as (star, place, output), owned_by("nobody", work_folder()):
+    with loaded() as (star, place, output), owned_by("nobody", work_directory()):
         daemon = reopens(Daemon(star.relay, config=config(place, "external") +
                                 "security: { user: nobody }\n"))
         wait_reason(daemon, r"Permission denied")

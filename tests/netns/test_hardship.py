@@ -10,7 +10,7 @@ import subprocess
 
 from harness import (Daemon, Sink, Star, check, check_clean, equal, generate, interface_of, main,
                      program, receive, receiver, relay_stream, rule_of, sender, test, wait_until)
-from netns import PATIENCE, work_folder
+from netns import PATIENCE, work_directory
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
@@ -33,7 +33,7 @@ def nobody_reads_the_log():
     """A full pipe as stderr delays neither packets nor the shutdown"""
     star = Star()
     reader, writer = os.pipe()
-    path = f"{work_folder()}/deaf.sock"
+    path = f"{work_directory()}/deaf.sock"
     # The second output has no route: an error that is logged every second.
     command = star.relay.command(program("xmcastd"), "--socket", path, "--rule",
                                  RULE + " out 192.0.2.1:7")

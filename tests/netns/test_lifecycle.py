@@ -8,7 +8,7 @@ import re
 
 from harness import (EXIT_DONE, EXIT_PERMISSION, EXIT_REFUSED, Daemon, Namespace, Passage, Sink,
                      Star, check, check_clean, equal, interface_of, main, need, program, receive,
-                     receiver, rule_of, sender, start, test, wait_until, work_folder)
+                     receiver, rule_of, sender, start, test, wait_until, work_directory)
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
@@ -204,12 +204,12 @@ def hinted_privileges():
     check(hint, f"no hint names the capabilities:\n{poor.process.log()}")
     wanted = hint[1].replace("cap_", "+")
     prefix = (*NOBODY, f"--inh-caps={wanted}", f"--ambient-caps={wanted}")
-    os.chmod(work_folder(), 0o755)
+    os.chmod(work_directory(), 0o755)
     # The directory of the control socket is missing, and the user cannot create it.
     refused(Daemon(star.relay, RULE, prefix=prefix, ready=False, arguments=(
-        "--socket", os.path.join(work_folder(), "none", "socket"))), EXIT_PERMISSION,
+        "--socket", os.path.join(work_directory(), "none", "socket"))), EXIT_PERMISSION,
             "control-failed", "Permission denied")
-    os.chmod(work_folder(), 0o1777)  # for the control socket
+    os.chmod(work_directory(), 0o1777)  # for the control socket
     daemon = Daemon(star.relay, RULE, prefix=prefix)
     equal(daemon.stats()["rules"][0]["state"], "active", f"state with {hint[1]}")
     relays(star)

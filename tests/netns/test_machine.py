@@ -13,7 +13,7 @@ import time
 from control import Client, Refused
 from harness import (BUILD, EXIT_DONE, Daemon, Sink, Skip, Star, address_space, check, check_clean,
                      equal, generate, interface_of, main, need, program, queue_drops, relay_stream,
-                     run, sanitized, start, test, wait_until, work_folder)
+                     run, sanitized, start, test, wait_until, work_directory)
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 CONFIG = f"rules:\n  - cam {RULE}\n"
@@ -210,7 +210,7 @@ def clock_jumps():
 @contextlib.contextmanager
 def small_disk():
     """Mount a file system of 256 KiB. Yields its directory."""
-    path = os.path.join(work_folder(), "disk")
+    path = os.path.join(work_directory(), "disk")
     os.makedirs(path, exist_ok=True)
     run("mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "xmcast-test", path)
     try:

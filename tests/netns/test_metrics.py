@@ -20,7 +20,7 @@ from control import Client
 from harness import (EXIT_PERMISSION, EXIT_REFUSED, EXIT_USAGE, ROOT, Daemon, Exporter, Namespace,
                      Passage, Sink, Star, check, check_clean, diagnose, equal, generate, lossless,
                      main, need, program, receiver, rule_of, run, sender, start, test, wait_until,
-                     work_folder, write_file)
+                     work_directory, write_file)
 
 # Where `make deps` unpacks Prometheus, if it is not installed.
 os.environ["PATH"] += ":" + os.path.join(ROOT, "build", "unpacked", "usr", "bin")
@@ -271,9 +271,9 @@ def rights():
 
 def _descriptors(pid):
     """What a process has open besides its three streams, by kind."""
-    folder = f"/proc/{pid}/fd"
-    return sorted(re.sub(r"[\[:].*", "", os.readlink(f"{folder}/{fd}"))
-                  for fd in os.listdir(folder) if int(fd) > 2)
+    directory = f"/proc/{pid}/fd"
+    return sorted(re.sub(r"[\[:].*", "", os.readlink(f"{directory}/{fd}"))
+                  for fd in os.listdir(directory) if int(fd) > 2)
 
 
 @test
@@ -337,7 +337,7 @@ def command_line():
 def survives_restarts():
     """It starts before the daemon, and goes on while that is away: 503 then, so that `up` is 0"""
     star = Star()
-    path = os.path.join(work_folder(), f"{Daemon.count + 1}.sock")
+    path = os.path.join(work_directory(), f"{Daemon.count + 1}.sock")
     exporter = Exporter(star.relay, path)
     for _ in range(2):
         wait_until(lambda: ask(star.relay, "/metrics")[0] == 503, "no daemon: 503")
@@ -419,10 +419,10 @@ def unix_socket():
     """--listen unix:PATH: a socket of mode 0660, for those in its group alone"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
-    folder = os.path.join(work_folder(), "http")
-    os.mkdir(folder)
-    os.chown(folder, 65534, 0)
-    path = os.path.join(folder, "http.sock")
+    directory = os.path.join(work_directory(), "http")
+    os.mkdir(directory)
+    os.chown(directory, 65534, 0)
+    path = os.path.join(directory, "http.sock")
     for _ in range(2):  # the second one replaces what the first one has left
         exporter = Exporter(star.relay, daemon.socket, "--listen", f"unix:{path}")
         status = os.stat(path)
@@ -581,7 +581,7 @@ scrape_configs:
     static_configs: [ {{ targets: [ "127.0.0.1:{PORT}" ] }} ]
 """)
         self.process = start(namespace, "prometheus", f"--config.file={config}",
-                             f"--storage.tsdb.path={work_folder()}/tsdb",
+                             f"--storage.tsdb.path={work_directory()}/tsdb",
                              f"--web.listen-address=127.0.0.1:{PROMETHEUS}",
                              "--storage.tsdb.retention.time=1h")
         self.process.wait_line("Server is ready to receive web requests")
@@ -671,10 +671,10 @@ def _run_dashboard(server, seen):
 def alerts_fire():
     """The alert rules are right, and fire when they should"""
     need("promtool")
-    folder = os.path.join(ROOT, "packaging", "prometheus")
-    done = run("promtool", "check", "rules", os.path.join(folder, "xmcast-alerts.yml"), check=False)
+    directory = os.path.join(ROOT, "packaging", "prometheus")
+    done = run("promtool", "check", "rules", os.path.join(directory, "xmcast-alerts.yml"), check=False)
     equal(done.returncode, 0, done.stdout + done.stderr)
-    done = run("promtool", "test", "rules", os.path.join(folder, "xmcast-alerts-test.yml"),
+    done = run("promtool", "test", "rules", os.path.join(directory, "xmcast-alerts-test.yml"),
                check=False)
     equal(done.returncode, 0, done.stdout + done.stderr)
 

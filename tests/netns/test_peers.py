@@ -9,7 +9,7 @@ import signal
 
 from harness import (Daemon, Star, check, diagnose, equal, main, need, run, start, test, wait_until)
 from ipv6 import Star6, groups6
-from netns import work_folder
+from netns import work_directory
 
 IN, OUT = "239.1.1.1", "239.2.2.2"
 RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
@@ -18,7 +18,7 @@ PACKET = 1316  # seven packets of an MPEG transport stream
 
 def path(name):
     """The path of a file in the work directory."""
-    return os.path.join(work_folder(), name)
+    return os.path.join(work_directory(), name)
 
 
 def content(name):

@@ -8,7 +8,7 @@ import signal
 
 from control import Client
 from harness import (Daemon, Star, check, equal, generate, interface_of, main, program, rule_of,
-                     start, test, wait_until, work_folder, write_file)
+                     start, test, wait_until, work_directory, write_file)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.1.2:6001"
 IDLE = "idle in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0"

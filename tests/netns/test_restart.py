@@ -16,7 +16,7 @@ import time
 
 from control import Client
 from harness import (Daemon, Namespace, Star, check, diagnose, equal, main, need, program, receiver,
-                     run, start, test, wait_until, work_folder, write_file)
+                     run, start, test, wait_until, work_directory, write_file)
 from traffic import Traffic
 
 KILLS = int(os.environ.get("XMCAST_KILLS", "10"))
@@ -60,7 +60,7 @@ class Supervisor:
         self.lives = 0
         self.outputs = [receiver(star.receiver, port, "239.2.2.2", "10.2.0.2") for port in PORTS]
         self.paths = [write_file(f"{port}.yaml", config(port)) for port in PORTS]
-        self.socket = os.path.join(work_folder(), "restart.sock")
+        self.socket = os.path.join(work_directory(), "restart.sock")
         self.process = None
         self.objects = set()
 
@@ -114,7 +114,7 @@ def kill_while_saving(daemon):
 
 def is_saving():
     """Whether there is the file of a save that has not ended."""
-    return os.path.exists(os.path.join(work_folder(), ".xmcast-save"))
+    return os.path.exists(os.path.join(work_directory(), ".xmcast-save"))
 
 
 @test

@@ -8,7 +8,7 @@ import os
 import re
 
 from harness import (EXIT_CONFIG, EXIT_PERMISSION, Daemon, Skip, Star, check, equal, main, program,
-                     receive, receiver, run, sender, start, test, wait_until, work_folder, write_file)
+                     receive, receiver, run, sender, start, test, wait_until, work_directory, write_file)
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
@@ -95,7 +95,7 @@ def stays_root():
 def becomes_a_user():
     """Started as root with a user: it is that user, with its group alone, and relays"""
     star = Star()
-    os.chmod(work_folder(), 0o1777)  # for the control socket
+    os.chmod(work_directory(), 0o1777)  # for the control socket
     daemon = Daemon(star.relay, config=config("{ user: nobody, group: 65533 }"))
     relays(star)
     first = check_confined(daemon, 65534)
@@ -117,7 +117,7 @@ def refused(daemon, code, *words):
 def plain_user():
     """A plain user with the capabilities it needs, and others: it keeps the former, and relays"""
     star = Star()
-    os.chmod(work_folder(), 0o1777)
+    os.chmod(work_directory(), 0o1777)
     wanted = "+net_admin,+net_raw,+bpf,+ipc_lock,+sys_admin,+dac_override"
     daemon = Daemon(star.relay, RULE, prefix=(
         "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
@@ -163,14 +163,14 @@ def under_traffic():
 def saves_and_reloads():
     """As its user, with a file and a folder of its own: reload, and save what runs"""
     star = Star()
-    folder = os.path.join(work_folder(), "own")
+    folder = os.path.join(work_directory(), "own")
     os.mkdir(folder)
     path = os.path.join(folder, "xmcast.yaml")
     with open(path, "w", encoding="utf-8") as file:
         file.write(config("{ user: nobody }", "control: { save_changes: yes }\n"))
     for own in (folder, path):
         os.chown(own, 65534, 65534)
-    os.chmod(work_folder(), 0o1777)
+    os.chmod(work_directory(), 0o1777)
     daemon = Daemon(star.relay, arguments=("-c", path))
     daemon.ctl("rule", "add", "new in 239.1.1.9:5000@in0 out 239.2.2.2:6001@out0")
     with open(path, encoding="utf-8") as file:
@@ -186,8 +186,8 @@ def saves_and_reloads():
 def told_at_the_start():
     """As its user with a file that it may not read again, in a folder of root's: both are told"""
     star = Star()
-    os.chmod(work_folder(), 0o755)
-    folder = os.path.join(work_folder(), "sockets")
+    os.chmod(work_directory(), 0o755)
+    folder = os.path.join(work_directory(), "sockets")
     daemon = Daemon(star.relay, arguments=("--socket", os.path.join(folder, "socket"), "-c",
                     _private("roots.yaml", config("{ user: nobody }",
                                                   "control: { save_changes: yes }\n"))))
@@ -229,10 +229,10 @@ def not_trusted():
     os.chmod(path, 0o666)
     refused(Daemon(star.relay, arguments=("-c", path), ready=False), EXIT_CONFIG, path,
             "unsafe mode 0666, group 0: run `chmod go-w` on it")
-    os.chmod(work_folder(), 0o777)
+    os.chmod(work_directory(), 0o777)
     refused(Daemon(star.relay, RULE, ready=False), EXIT_PERMISSION, "control-folder-refused",
             "mode 0777")
-    os.chmod(work_folder(), 0o700)
+    os.chmod(work_directory(), 0o700)
 
 
 @test
@@ -319,7 +319,7 @@ def not_dumpable():
         if file.read().strip() != "0":
             raise Skip("kernel.yama.ptrace_scope forbids anyway what this test tries")
     star = Star()
-    os.chmod(work_folder(), 0o1777)
+    os.chmod(work_directory(), 0o1777)
     # The intruder can do all of this to a process of its user that does not protect itself.
     plain = start(star.relay, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
                   "--bounding-set=-all", "--inh-caps=-all", "sleep", "1000")

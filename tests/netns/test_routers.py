@@ -11,7 +11,7 @@ import struct
 from harness import (ROOT, Daemon, Namespace, Sink, Skip, Star, backlog_empty, check, check_clean, equal,
                      generate, main, need, receive, receiver, run, sender, silent, start, test, veth, wait_until)
 from ipv6 import Star6
-from netns import work_folder
+from netns import work_directory
 
 IN, OUT = "239.1.1.1", "239.2.2.2"
 RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
@@ -19,7 +19,7 @@ RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
 
 def path(name):
     """The path of a file in the work directory."""
-    return os.path.join(work_folder(), name)
+    return os.path.join(work_directory(), name)
 
 
 # ---- a switch ----------------------------------------------------------------------------------
@@ -222,8 +222,8 @@ def expect(sock, text, earlier, what):
     equal(seen, text, what)
 
 
-FRR = next((folder for folder in ("/usr/lib/frr", f"{ROOT}/build/unpacked/usr/lib/frr")
-            if os.path.exists(f"{folder}/pimd")), None)
+FRR = next((directory for directory in ("/usr/lib/frr", f"{ROOT}/build/unpacked/usr/lib/frr")
+            if os.path.exists(f"{directory}/pimd")), None)
 
 
 def frr(namespace, program, config, socket=None):
@@ -239,7 +239,7 @@ def frr(namespace, program, config, socket=None):
                     'mount --bind "$0" /etc/group && exec "$@"', group, "env",
                     f"LD_LIBRARY_PATH={library}", f"{FRR}/{program}", "-u", "root", "-g", "root",
                     "-f", path(f"{program}.conf"), "-i", path(f"{program}.pid"), "-z",
-                    path("zserv.api"), "--vty_socket", work_folder(), "-P", "0", "--log", "stdout",
+                    path("zserv.api"), "--vty_socket", work_directory(), "-P", "0", "--log", "stdout",
                     name=program)
     if socket:
         wait_until(lambda: os.path.exists(path(socket)) or process.returncode is not None,

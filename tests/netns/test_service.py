@@ -13,7 +13,7 @@ import time
 
 from control import Client
 from harness import (Daemon, Star, Timeout, check, equal, main, netns, receive, receiver, sender, start,
-                     program, test, wait_until, work_folder, write_file)
+                     program, test, wait_until, work_directory, write_file)
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 EXIT_INTERNAL = 70
@@ -32,7 +32,7 @@ class Manager:
         """With a namespace: an abstract name, which is valid only there."""
         Manager.count += 1
         self.name = f"@xmc-{os.getpid()}-{Manager.count}" if namespace else \
-            os.path.join(work_folder(), f"notify{Manager.count}")
+            os.path.join(work_directory(), f"notify{Manager.count}")
         with namespace.entered() if namespace else contextlib.nullcontext():
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.name.replace("@", "\0"))
@@ -134,7 +134,7 @@ def useless_managers():
             filler.sendto(b"X=1", full.name)
     except BlockingIOError:
         pass
-    for name in ("relative", "/" + "x" * 200, os.path.join(work_folder(), "nobody"), full.name):
+    for name in ("relative", "/" + "x" * 200, os.path.join(work_directory(), "nobody"), full.name):
         daemon = Daemon(star.relay, RULE, prefix=("env", f"NOTIFY_SOCKET={name}",
                                                   "WATCHDOG_USEC=100000"))
         steered = daemon.stats()["totals"]["steered_packets"]

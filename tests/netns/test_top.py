@@ -12,7 +12,7 @@ import threading
 import fake_daemon
 from fake_daemon import FakeDaemon, Refusal, answers, counters, output, page
 from harness import (Timeout, check, equal, main, need, program, run, test, wait_until,
-                     work_folder)
+                     work_directory)
 
 TOP = "xmcastctl top - up"
 
@@ -25,8 +25,8 @@ class Terminal:
     def __init__(self, columns=80, rows=24):
         need("tmux", "stty")
         Terminal.count += 1
-        self.folder = work_folder()
-        self.socket = os.path.join(self.folder, f"tmux{Terminal.count}")
+        self.directory = work_directory()
+        self.socket = os.path.join(self.directory, f"tmux{Terminal.count}")
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),
                   "env -i TERM=screen PS1='$ ' PATH=/usr/bin:/bin sh")
         self.wait(r"^\$", "a prompt")
@@ -78,7 +78,7 @@ class Terminal:
     def start(self, daemon, *words, wait=TOP):
         """Start top in the shell, and record the terminal's settings before and after it."""
         command = [program("xmcastctl"), "--socket", daemon.path, *words]
-        script = os.path.join(self.folder, f"top{Terminal.count}.sh")
+        script = os.path.join(self.directory, f"top{Terminal.count}.sh")
         with open(script, "w", encoding="utf-8") as file:
             file.write(f"stty -a >{script}.before\n{shlex.join(command)}\n"
                        f"echo code=$?\nstty -a >{script}.after\necho over\n")
@@ -116,7 +116,7 @@ class Terminal:
 def serve(**other):
     """A fake daemon."""
     serve.count = getattr(serve, "count", 0) + 1
-    return FakeDaemon(os.path.join(work_folder(), f"top{serve.count}.sock"), answers(**other))
+    return FakeDaemon(os.path.join(work_directory(), f"top{serve.count}.sock"), answers(**other))
 
 
 def statistics(rules, drops=7):

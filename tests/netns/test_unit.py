@@ -8,7 +8,7 @@ import re
 import urllib.request
 
 from harness import (ROOT, Daemon, Star, check, equal, main, need, netns, program, receive, receiver,
-                     run, sender, start, test, wait_until, work_folder, write_file)
+                     run, sender, start, test, wait_until, work_directory, write_file)
 
 UNITS = os.path.join(ROOT, "packaging/systemd")
 UNIT = os.path.join(UNITS, "xmcastd.service")
@@ -35,7 +35,7 @@ def exposure():
 def installed():
     """`make install` with a PREFIX: paths of the unit are those of the programs; systemd takes all"""
     need("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles", "make")
-    folder = os.path.join(work_folder(), "root")
+    folder = os.path.join(work_directory(), "root")
     prefix = os.path.join(folder, "opt/relay")
     done = run("make", "-C", ROOT, "install", f"PREFIX={prefix}", f"B={netns_build()}", "Q=",
                f"DESTDIR={folder}/destdir", timeout=300)
@@ -82,7 +82,7 @@ def rights():
     """A daemon with the unit's user, capabilities, limits, mounts and system calls does it all"""
     need("systemd-analyze", "setpriv")
     star = Star()
-    folder = work_folder()
+    folder = work_directory()
     os.chown(folder, UID, UID)
     config = (f"rules:\n  - {RULE}\n"
               # What is locked fits the limit of a host that does not let us raise it.
@@ -132,8 +132,8 @@ def exporter_rights():
     """An exporter with its unit's user, group, limits, mounts and system calls serves the metrics"""
     need("systemd-analyze", "setpriv")
     star = Star()
-    os.chown(work_folder(), 0, 0)
-    folder = os.path.join(work_folder(), "exporter")
+    os.chown(work_directory(), 0, 0)
+    folder = os.path.join(work_directory(), "exporter")
     os.mkdir(folder)
     os.chown(folder, UID + 1, UID + 1)
     daemon = Daemon(star.relay, config=f"rules:\n  - {RULE}\ncontrol: {{ group: {UID} }}\n")
@@ -161,17 +161,17 @@ def monitor_rights():
     """xmcast-monitor@.service: a program is run for an event, with just the unit's rights"""
     need("systemd-analyze", "setpriv")
     star = Star()
-    folder = os.path.join(work_folder(), "monitor")
+    folder = os.path.join(work_directory(), "monitor")
     os.mkdir(folder)
     os.chown(folder, UID + 1, UID + 1)
-    os.chown(work_folder(), 0, 0)
-    os.chmod(work_folder(), 0o755)
+    os.chown(work_directory(), 0, 0)
+    os.chmod(work_directory(), 0o755)
     daemon = Daemon(star.relay, config=f"rules:\n  - {RULE}\ncontrol: {{ group: {UID} }}\n")
     told = os.path.join(folder, "told")
     script = write_file("on-event", f"""#!/bin/sh
 [ "$1" = rules-changed ] || exit 0
 cat /proc/self/status > {told}.new
-for forbidden in 'touch {work_folder()}/x' 'unshare -r true' 'chown 0 {folder}' 'kill -0 1' \
+for forbidden in 'touch {work_directory()}/x' 'unshare -r true' 'chown 0 {folder}' 'kill -0 1' \
         'cat /proc/sys/kernel/hostname'; do
     sh -c "$forbidden" 2>/dev/null && echo "POSSIBLE: $forbidden" >> {told}.new
 done

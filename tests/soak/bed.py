@@ -10,7 +10,7 @@ import json
 import os
 
 from harness import Daemon, Exporter, Sink, Star, know, program, start, veth, write_file
-from netns import PATIENCE, work_folder
+from netns import PATIENCE, work_directory
 
 FLOWS = 16
 SIZES = "64,512,1316,1400"
@@ -58,7 +58,7 @@ class Bed:
         self.pid = self.daemon.process.pid
         self.exporter = Exporter(self.relay, self.daemon.socket)
         self.monitor = start(self.relay, program("xmcastctl"), "--socket", self.daemon.socket,
-                             "monitor", "--exec", f"{work_folder()}/hook")
+                             "monitor", "--exec", f"{work_directory()}/hook")
 
     def hooks_run(self):
         """How many times `xmcastctl monitor --exec` has run its program so far."""

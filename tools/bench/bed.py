@@ -149,7 +149,7 @@ class Sink:
     """A running xmcast-sink that compares what it received with the generator's report."""
 
     def __init__(self, bed, kind, load):
-        self._expect = os.path.join(netns.work_folder(), "sent.json")
+        self._expect = os.path.join(netns.work_directory(), "sent.json")
         flows = load.flows * load.fanout
         options = ["--skb"] if kind == "skb" else []
         self._process = bed.sink.start(

@@ -82,7 +82,7 @@ class RunningXmcastd:
 
     def add(self, relay, number, config, cpus):
         """Start one more and wait until all its rules are active."""
-        stem = os.path.join(netns.work_folder(), f"relay{number}")
+        stem = os.path.join(netns.work_directory(), f"relay{number}")
         with open(f"{stem}.yaml", "w", encoding="ascii") as file:
             file.write(config)
         process = relay.start(*pinned(cpus, program("xmcastd"), "-c", f"{stem}.yaml", "--socket",
@@ -272,7 +272,7 @@ class Adapter:
 
     @staticmethod
     def _environment(bed, case, cpus):
-        directory = os.path.join(netns.work_folder(), "adapter")
+        directory = os.path.join(netns.work_directory(), "adapter")
         shutil.rmtree(directory, ignore_errors=True)
         os.mkdir(directory)
         return {
@@ -290,7 +290,7 @@ class Adapter:
 
     def _run(self, relay, verb, environment, cpus=None):
         """Returns its stdout. Uses files, because a relay in the background would keep a pipe open."""
-        stem = os.path.join(netns.work_folder(), f"adapter-{verb}")
+        stem = os.path.join(netns.work_directory(), f"adapter-{verb}")
         command = [self._script, verb]
         if relay:
             command = relay.command(*pinned(cpus, *command))

@@ -58,7 +58,7 @@ def program(name):
 def start_daemon(network):
     """Start xmcastd and wait until it is ready. Returns a function that reads its counters, and the
     process."""
-    socket = os.path.join(netns.work_folder(), "xmcast.sock")
+    socket = os.path.join(netns.work_directory(), "xmcast.sock")
     daemon = network.relay.start(program("xmcastd"), "--socket", socket, "--rule", RULE)
     daemon.wait_line(r"^\w+\s+ready\b")
     for line in daemon.lines:
@@ -198,7 +198,7 @@ def main():
     try:
         return demonstrate(arguments)
     except (netns.CommandFailed, netns.Timeout) as error:
-        print(f"demo: {error}\n{netns.last_words()}", file=sys.stderr)
+        print(f"demo: {error}\n{netns.process_logs()}", file=sys.stderr)
         return EXIT_FAILED
 
 
