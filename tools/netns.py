@@ -257,7 +257,6 @@ def work_directory():
     return _directories[0]
 
 
-work_folder = work_directory  # for tests that still use the old name
 
 
 def clean_up():

@@ -27,7 +27,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
 from netns import (PATIENCE, CommandFailed, Namespace, Timeout, backlog_empty,  # noqa: E402,F401
-                   run, veth, wait_until, work_directory, work_folder)
+                   run, veth, wait_until, work_directory)
 from sockets import (checksum, group_mac, packet_socket, receive, receiver, sender,  # noqa: E402,F401
                      silent, udp_frame)
 
