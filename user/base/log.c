@@ -238,8 +238,8 @@ void log_put(enum log_facility facility, enum log_level level, bool is_event, co
 	errno = saved_errno;
 }
 
-void log_watch(log_watcher *call, void *context)
+void log_watch(log_watcher *function, void *context)
 {
-	watcher.call = call;
+	watcher.call = function;
 	watcher.context = context;
 }

@@ -83,10 +83,10 @@ void log_put(enum log_facility facility, enum log_level level, bool is_event, co
 	log_put(facility, level, is_event, name, LOG_FIELD_LIST(__VA_ARGS__),                      \
 		sizeof(LOG_FIELD_LIST(__VA_ARGS__)) / sizeof(struct log_field))
 
-/* Have events given to `watcher`, or to nobody (NULL). A record and all it points to is valid until
- * the watcher returns. */
+/* Have events given to this function, or to nobody (NULL). A record and all it points to is valid
+ * until it returns. */
 typedef void log_watcher(void *context, const struct log_record *record);
-void log_watch(log_watcher *watcher, void *context);
+void log_watch(log_watcher *function, void *context);
 
 /* For records that may come with every packet: lets one through per second at the cost of reading a
  * clock, without a lock. Zero-initialised by its owner, used by one thread. */

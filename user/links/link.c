@@ -13,8 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "links/link_parse.h"
-
 /* Larger than any RTM_NEWLINK message with all its nested attributes. */
 #define ANSWER_SIZE 65536
 
@@ -89,17 +87,6 @@ static void query_vlan_offload(int fd, struct link *link)
 	memcpy(request.ifr_name, link->name, sizeof(request.ifr_name));
 	link->vlan_offload =
 		ioctl(fd, SIOCETHTOOL, &request) == 0 && (flags.data & ETH_FLAG_RXVLAN);
-}
-
-bool link_may_be_called(const struct link *link, const char *name)
-{
-	if (link->more_names || strcmp(link->name, name) == 0)
-		return true;
-	for (unsigned int i = 0; i < LINK_ALTERNATIVES; i++) {
-		if (*link->alternatives[i] && strcmp(link->alternatives[i], name) == 0)
-			return true;
-	}
-	return false;
 }
 
 int link_query(const char *name, struct link *link)

@@ -12,6 +12,17 @@
 /* Far more than one receive returns. libmnl counts in int. */
 #define LENGTH_MAX ((size_t)INT_MAX / 2)
 
+bool link_may_be_called(const struct link *link, const char *name)
+{
+	if (link->more_names || strcmp(link->name, name) == 0)
+		return true;
+	for (unsigned int i = 0; i < LINK_ALTERNATIVES; i++) {
+		if (*link->alternatives[i] && strcmp(link->alternatives[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static uint32_t read_u32(const struct nlattr *attr)
 {
 	return mnl_attr_validate(attr, MNL_TYPE_U32) ? 0 : mnl_attr_get_u32(attr);
