@@ -174,7 +174,7 @@ def same_input():
     source = sender(star.source, "10.1.0.1")
     wait_pending(daemon, "wan does not exist", "b")
     star.relay.ip("link property add dev in0 altname wan")
-    wait_pending(daemon, "rule a takes in the same: in0 and wan are one interface", "b")
+    wait_pending(daemon, "rule a has the same input: in0 and wan are one interface", "b")
     equal(interfaces(daemon), {"in0": ("active", 2)}, "interfaces")
     source.sendto(b"one", ("239.1.1.1", 5000))
     equal(receive(output)[0], b"one", "payload")

@@ -22,7 +22,7 @@ int arrival_query(struct arrival *arrival)
 	if (!arrival->known)
 		return err;
 	arrival->link = now;
-	/* Of one that does not exist only the name is set. */
+	/* link_query() has set only the name. */
 	if (err)
 		arrival->link.ifindex = 0;
 	return 0;

@@ -20,22 +20,21 @@
 struct arrival {
 	char name[IF_NAMESIZE];
 	struct intake *intake;
-	uint16_t vlan; /* of its packets' tags; 0: untagged */
-	/* The interface that joins groups, as last seen; ifindex 0: there is none. */
-	struct link link;
-	bool known; /* it could be queried in the last look */
-	bool stale; /* the name means another interface than that of the intake */
+	uint16_t vlan;	  /* id in the packets' tags; 0: untagged */
+	struct link link; /* the interface that joins groups, as last seen; ifindex 0: none */
+	bool known;	  /* it could be queried in the last look */
+	bool stale;	  /* the name means another interface than that of the intake */
 
-	/* Of the plan that runs (plan.c). */
-	bool fresh; /* made by it */
-	bool used;  /* by one of its rules */
+	/* Notes of the plan that is being carried out (plan.c). */
+	bool fresh; /* the plan made it */
+	bool used;  /* by a rule of the plan */
 };
 
-/* By name; NULL: there is none, or it is stale. */
+/* The arrival of this name that is not stale, or NULL. */
 struct arrival *arrival_find(struct arrival *const *arrivals, unsigned int count, const char *name);
 
-/* Look at the interface again. 0, also if there is none; -errno: it could not be queried, and
- * counts as it was. */
+/* Query the interface. 0, also if it does not exist; -errno: it could not be queried, and `link` is
+ * as it was. */
 int arrival_query(struct arrival *arrival);
 
 #endif

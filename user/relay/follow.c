@@ -16,8 +16,8 @@
 #include "relay/plan.h"
 #include "relay/schedule.h"
 
-/* What many interfaces that change at once may take of the main thread's time in one turn: a
- * control client waits meanwhile, and so does the service manager's watchdog. */
+/* How long one turn may keep the main thread busy if many interfaces change at once: control
+ * clients and the service manager's watchdog are waiting. */
 #define TURN_NS (40 * NS_PER_MS)
 
 struct follow {
@@ -26,10 +26,10 @@ struct follow {
 	int timer_fd;
 	struct schedule schedule;
 	uint64_t intakes_ns; /* when the first intake that failed may be tried again, or NEVER_NS */
-	unsigned int next_intake; /* where the next turn through those begins */
+	unsigned int next_intake; /* where the next turn starts */
 	struct outputs outputs;
-	uint64_t generation;	/* of the configuration that they are of */
-	unsigned int next_rule; /* of the round through the outputs */
+	uint64_t generation;	/* of the configuration from which they were collected */
+	unsigned int next_rule; /* where the round through all outputs continues */
 };
 
 /* ---- what is announced ---- */
@@ -51,14 +51,14 @@ static bool has_joined_ipv6(const struct relay *relay, const struct intake *inta
 	return false;
 }
 
-/* Are memberships missing from an intake that has, or had, this MTU? */
+/* Does the kernel drop memberships of this intake at this MTU (0: not known)? */
 static bool loses_members(const struct relay *relay, const struct intake *intake, uint32_t mtu)
 {
 	return mtu &&
 	       (mtu < IPV4_MIN_MTU || (mtu < IPV6_MIN_MTU && has_joined_ipv6(relay, intake)));
 }
 
-/* It may be over by the time we look, so note what matters. */
+/* Note what the next look may no longer see. */
 static void note(const struct relay *relay, struct intake *intake, const struct link_event *event)
 {
 	if (intake->state == INTAKE_FAILED)
@@ -124,8 +124,8 @@ static void read_watch(struct follow *follow)
 
 /* ---- intakes ---- */
 
-/* What is known of an intake's interface: by a name that still means it, otherwise by any of its
- * names. NULL: none could be queried in this look. */
+/* The arrival that shows how the interface of an intake is now: one whose name still means it,
+ * otherwise any. NULL: none could be queried in this look. */
 static const struct arrival *find_seen(const struct relay *relay, const struct intake *intake)
 {
 	const struct arrival *seen = NULL;
@@ -143,7 +143,9 @@ static const struct arrival *find_seen(const struct relay *relay, const struct i
 	return seen;
 }
 
-static void give_up(struct relay *relay, struct intake *intake, const char *why)
+/* `now`: its interface as it is now. */
+static void give_up(struct relay *relay, struct intake *intake, const struct link *now,
+		    const char *why)
 {
 	if (intake_stop(intake))
 		relay->broken = true;
@@ -154,6 +156,7 @@ static void give_up(struct relay *relay, struct intake *intake, const char *why)
 			route_leave(route, relay->membership);
 	}
 	intake_give_up(intake, why);
+	intake->ifindex = now->ifindex;
 }
 
 /* Give up the intakes that have lost their interfaces. False: the turn is over. */
@@ -171,14 +174,15 @@ static bool close_lost(struct relay *relay, bool asked, uint64_t until_ns)
 			why = "has too small an MTU for IPv6 now";
 		if (!why)
 			continue;
-		give_up(relay, intake, why);
+		give_up(relay, intake, &seen->link, why);
 		if (clock_ns() >= until_ns)
 			return false;
 	}
 	return true;
 }
 
-/* Is there an intake of the same interface that is preferred: one that runs, or the first one? */
+/* Two intakes may turn out to be of one interface: then an open one is preferred, otherwise the
+ * first. Is there a better intake for this arrival than its own? */
 static bool has_better(const struct relay *relay, const struct arrival *arrival)
 {
 	const struct intake *own = arrival->intake;
@@ -195,7 +199,8 @@ static bool has_better(const struct relay *relay, const struct arrival *arrival)
 	return false;
 }
 
-/* Which names mean another interface than that of their intake? */
+/* Mark the arrivals whose name means another interface than that of their intake. Returns whether
+ * there are any. */
 static bool find_stale(const struct relay *relay)
 {
 	bool any = false;
@@ -218,8 +223,8 @@ static bool find_stale(const struct relay *relay)
 	return any;
 }
 
-/* Bring up the intakes whose time has come. Round-robin, so that an interface that comes and goes
- * cannot starve the others. False: the turn is over. */
+/* Bring up the intakes that are due. Round-robin, so that one flapping interface cannot starve the
+ * others. False: the turn is over. */
 static bool open_failed(struct follow *follow, uint64_t until_ns, bool *opened)
 {
 	struct relay *relay = follow->relay;
@@ -248,7 +253,8 @@ static bool open_failed(struct follow *follow, uint64_t until_ns, bool *opened)
 	return true;
 }
 
-/* True: all was looked at; otherwise come again soon. *opened: rules have new paths. */
+/* False: the turn is over, and the rest has to be looked at soon. *opened: rules may have new
+ * paths. */
 static bool look_at_intakes(struct follow *follow, bool asked, bool *opened)
 {
 	struct relay *relay = follow->relay;
@@ -259,7 +265,7 @@ static bool look_at_intakes(struct follow *follow, bool asked, bool *opened)
 	for (unsigned int i = 0; asked && i < relay->nr_intakes; i++)
 		backoff_forget(&relay->intakes[i]->backoff);
 	follow->intakes_ns = NEVER_NS;
-	/* All that go before any that comes: two may have swapped their names. */
+	/* Give up before bringing up: two interfaces may have swapped their names. */
 	if (!close_lost(relay, asked, until_ns))
 		return false;
 	if (find_stale(relay)) {
@@ -271,7 +277,7 @@ static bool look_at_intakes(struct follow *follow, bool asked, bool *opened)
 
 /* ---- outputs ---- */
 
-/* An interface that is an input, too, is reported by its intake. */
+/* If it is an input as well, its intake reports it. */
 static void report_output(const struct relay *relay, const struct output_interface *interface)
 {
 	const char *name = interface->name;
@@ -291,7 +297,7 @@ static void report_output(const struct relay *relay, const struct output_interfa
 		  LOG_TEXT("reason", reason));
 }
 
-/* False: not all could be queried; come again soon. */
+/* False: not all could be queried; look again soon. */
 static bool look_at_outputs(struct follow *follow)
 {
 	bool all = outputs_query(&follow->outputs);
@@ -303,7 +309,7 @@ static bool look_at_outputs(struct follow *follow)
 	return all;
 }
 
-/* `every`: rules have new paths. */
+/* `every`: not only of interfaces that have changed, because rules have new paths. */
 static void apply_outputs(struct follow *follow, bool every)
 {
 	const struct relay *relay = follow->relay;
@@ -320,7 +326,7 @@ static void apply_outputs(struct follow *follow, bool every)
 	outputs_settle(&follow->outputs, done);
 }
 
-/* The next turn of a round through the outputs of all rules. */
+/* Start a round through the outputs of all rules, or do its next turn. */
 static void refresh_outputs(struct follow *follow)
 {
 	const struct relay *relay = follow->relay;
@@ -362,7 +368,7 @@ static bool has_waiting(const struct relay *relay)
 	return false;
 }
 
-/* `asked`: an administrator wants everything to be tried. */
+/* `asked`: an administrator asks to try everything now. */
 static void look(struct follow *follow, bool asked)
 {
 	struct relay *relay = follow->relay;
@@ -398,7 +404,7 @@ static void arm_timer(struct follow *follow)
 	uint64_t next = schedule_next(&follow->schedule, clock_ns(), follow->intakes_ns);
 	struct itimerspec when = {};
 
-	/* A time of 0 would disarm it. */
+	/* A time of 0 would disarm the timer. */
 	when.it_value.tv_sec = (time_t)(next / NS_PER_SECOND);
 	when.it_value.tv_nsec = (long)(next % NS_PER_SECOND) + (next == 0);
 	timerfd_settime(follow->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
@@ -432,6 +438,7 @@ void follow_rules_changed(struct follow *follow)
 {
 	follow->schedule.changed = true;
 	follow->schedule.looked_ns = 0;
+	schedule_expect(&follow->schedule);
 	arm_timer(follow);
 }
 

@@ -28,12 +28,12 @@
 
 #include "relay/state.h"
 
-/* Begin to listen, before the relay looks at anything; adds its descriptors to the relay's epoll
- * set. 0 or -errno (-ENOMEM, -EMFILE). Without netlink it looks twice a second, and logs that. */
+/* Start listening, and add the descriptors to the relay's epoll set. 0 or -errno (-ENOMEM,
+ * -EMFILE). Without netlink, which is logged, it looks twice a second. */
 int follow_open(struct follow **out, struct relay *relay);
 void follow_close(struct follow *follow); /* takes NULL */
 
-/* Do what is due; call it when one of the descriptors is readable. */
+/* Do what is due. Call it when a descriptor of the set is readable. */
 void follow_run(struct follow *follow);
 
 /* The rules are about to change: look at what has been announced so far. */
@@ -42,7 +42,7 @@ void follow_sync(struct follow *follow);
 /* The rules have changed: look at everything soon. */
 void follow_rules_changed(struct follow *follow);
 
-/* Try everything now, however often it has failed: an administrator asks. */
+/* An administrator asks: try everything now, however often it has failed. */
 void follow_retry(struct follow *follow);
 
 #endif

@@ -37,7 +37,7 @@ static void set_state(struct intake *intake, enum intake_state state)
 	intake->state = state;
 }
 
-/* It failed for this reason. Logged once for each reason, since it is tried again and again. */
+/* Note why it failed. It is tried again and again, so log only a new reason. */
 static void report_failure(struct intake *intake, int err, const char *reason)
 {
 	if (strcmp(intake->reason, reason) == 0)
@@ -87,7 +87,7 @@ static void lineup_free(struct lineup *lineup)
 	*lineup = (struct lineup){};
 }
 
-/* 0 or -errno: then it is empty. */
+/* Fill an empty line-up. 0 or -errno: then it is still empty. */
 static int lineup_fill(struct lineup *lineup, struct path *const *paths, unsigned int count)
 {
 	struct stream **streams = calloc(count + 1UL, sizeof(*streams));
@@ -115,7 +115,7 @@ static bool lineup_has(const struct lineup *lineup, const struct xmc_rule_key *k
 	return lineup->ruleset && ruleset_has(lineup->ruleset, key);
 }
 
-/* Add the keys of a line-up that another one does not have to the XDP map. */
+/* Add the keys that a line-up has and `without` does not have to the XDP map. */
 static int add_keys(struct intake *intake, const struct lineup *lineup,
 		    const struct lineup *without, const struct path **failed)
 {
@@ -132,7 +132,7 @@ static int add_keys(struct intake *intake, const struct lineup *lineup,
 	return 0;
 }
 
-/* Remove them. Those that were never added are not there, which is as well. */
+/* Remove these keys. Some may never have been added, so errors are ignored. */
 static void remove_keys(struct intake *intake, const struct lineup *lineup,
 			const struct lineup *without)
 {
@@ -167,7 +167,7 @@ int intake_switch(struct intake *intake)
 	return 0;
 }
 
-/* Only after the switch, so that no packet comes that the workers do not know. */
+/* After the switch, so that no packet arrives for which the workers have no rule. */
 int intake_add_keys(struct intake *intake, const struct path **failed)
 {
 	return add_keys(intake, &intake->now, &intake->other, failed);
@@ -219,7 +219,7 @@ int intake_stop(struct intake *intake)
 	return stop_parts(intake);
 }
 
-/* Close what is open of it, even if half of it is. Its counters are final. */
+/* Close whatever is open. No thread of it runs, so its counters are final. */
 static void close_parts(struct intake *intake)
 {
 	uint64_t verdicts[XMC_REASONS];
@@ -283,7 +283,7 @@ static int explain_worker(const struct intake *intake, int err, unsigned int que
 
 	switch (err) {
 	case -EBUSY:
-		/* Most likely by the socket that this intake has just closed: no news yet. */
+		/* Most likely it is the socket that this intake has just closed: not logged yet. */
 		if (!patient && intake->backoff.busy < BUSY_TRIES)
 			return err;
 		return explain(why, err,
@@ -332,7 +332,7 @@ static int open_workers(struct intake *intake, const struct intake_means *means,
 	return 0;
 }
 
-/* Our program, or the maps of an external one. */
+/* Load our program, or open the maps of an external one. */
 static int open_program(struct intake *intake, char why[REASON_SIZE])
 {
 	char folder[PINS_PATH_SIZE];
@@ -348,7 +348,7 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 		explain(why, err, "pinned maps of %s, %s: %s", intake->name, folder, text);
 		report_failure(intake, err, why);
 		why[0] = '\0';
-		/* The daemon can do without a right to these maps. */
+		/* A missing right to these maps concerns this interface only. */
 		return err == -EBUSY ? err : -ENXIO;
 	}
 	err = steer_open(&intake->steer);
@@ -363,7 +363,7 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 	return 0;
 }
 
-/* Look at the interface again: does it suit? */
+/* Query the interface: can it carry an intake? */
 static int examine_now(struct intake *intake, const struct config *config, char why[REASON_SIZE])
 {
 	int err = link_query(intake->name, &intake->link);
@@ -390,7 +390,7 @@ static int open_parts(struct intake *intake, const struct intake_means *means,
 	return err;
 }
 
-/* The workers' ends must be noticed from the start. */
+/* Watch the worker before it starts, so that its failure cannot be missed. */
 static int start_worker(struct intake *intake, struct worker *worker, int epoll_fd,
 			char why[REASON_SIZE])
 {
@@ -432,7 +432,7 @@ static int start(struct intake *intake, const struct intake_means *means, char w
 	return 0;
 }
 
-/* One line with all that was found. */
+/* One line with everything that was detected. */
 static void log_ready(const struct intake *intake)
 {
 	const struct worker *worker = intake->workers[0];
@@ -467,8 +467,8 @@ static int attach_program(struct intake *intake, const struct config *config, ch
 		return 0;
 	}
 	err = steer_attach(intake->steer, intake->ifindex, intake->settings.mode, &intake->mode);
-	/* Something has changed since it was examined: another tool or daemon was faster, or the
-	 * interface is gone. */
+	/* Something has changed since the interface was examined: examine it again to find the
+	 * reason. */
 	if (err == -EBUSY || err == -EEXIST || err == -EINVAL || err == -ENODEV) {
 		int again = examine_now(intake, config, why);
 
@@ -519,7 +519,7 @@ int intake_bring_up(struct intake *intake, enum intake_state state,
 		return 0;
 	stop_parts(intake);
 	close_parts(intake);
-	intake->state = INTAKE_FAILED; /* from any state of the way up */
+	intake->state = INTAKE_FAILED; /* whichever step has failed */
 	backoff_failed(&intake->backoff, clock_ns(), err == -EBUSY);
 	if (*why)
 		report_failure(intake, err, why);

@@ -35,7 +35,7 @@
 #include "relay/schedule.h"
 #include "steering/steer.h"
 
-/* Below these MTUs the kernel takes a protocol off an interface, and forgets its memberships (RFC
+/* Below these MTUs the kernel disables a protocol on an interface, and drops its memberships (RFC
  * 791, RFC 8200). */
 #define IPV4_MIN_MTU 68
 #define IPV6_MIN_MTU 1280
@@ -51,49 +51,48 @@ enum intake_state {
 	INTAKE_STOPPED,
 };
 
-/* The rules of an intake: what its workers find packets' streams in, and whose keys are in the XDP
- * map. */
+/* The rules of an intake: the ruleset of its workers, and the paths whose keys are in the XDP map.
+ */
 struct lineup {
 	struct ruleset *ruleset; /* NULL: there is none */
-	struct path **paths;	 /* held */
+	struct path **paths;	 /* with a reference each */
 	unsigned int count;
 };
 
 struct intake {
-	char name[IF_NAMESIZE]; /* one of the interface's names, as rules have it */
+	char name[IF_NAMESIZE]; /* one of the names by which rules know the interface */
 	enum intake_state state;
-	char reason[REASON_SIZE];
-	int ifindex;		      /* of the interface, as last seen; 0: it does not exist */
-	struct link link;	      /* the interface when it was opened, and its MTU now */
+	char reason[REASON_SIZE]; /* of the state; NEW to STARTED: of the last failure, or empty */
+	int ifindex;		  /* of the interface, as last seen; 0: it does not exist */
+	struct link link;	  /* the interface when it was opened, and its MTU now */
 	struct iface_config settings; /* of the interface, when it was opened */
 	struct backoff backoff;	      /* FAILED: when to try again */
-	uint64_t attach_ns;	      /* not before: when a lost program is attached again */
+	uint64_t attach_ns;	      /* a lost program is not attached again before then */
 	struct steer *steer;
-	enum iface_mode mode;	   /* in which the program runs */
-	uint32_t program;	   /* its id, whoever attached it */
+	enum iface_mode mode;	   /* of the attached program */
+	uint32_t program;	   /* its id, whoever attached it; 0: not known */
 	bool external;		   /* an administrator attached it (steering/pins.h) */
-	unsigned int first_worker; /* of all workers: which of the CPUs are its own */
+	unsigned int first_worker; /* its index among all workers, which selects CPUs */
 	unsigned int nr_workers;
 	struct worker **workers;
 	struct lineup now;
-	struct lineup other; /* while rules change: the next one, or the one before */
-	bool switched;	     /* it is the one before */
-	struct total_counts *retired;
-	uint32_t index; /* where it stands among the relay's intakes */
+	struct lineup other; /* while rules change: the next one; after the switch: the last one */
+	bool switched;
+	struct total_counts *retired; /* gets its counters when it is closed */
+	uint32_t index;		      /* among the relay's intakes */
 
-	/* Of the plan that runs (plan.c). */
+	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
-		bool fresh;	    /* made by it */
-		bool raised;	    /* down so far, and brought up by it */
+		bool fresh;	    /* the plan made it */
+		bool raised;	    /* the plan brings it up */
 		bool changes;	    /* its rules change */
-		bool staged;	    /* a line-up for that */
+		bool staged;	    /* a line-up is staged */
 		unsigned int names; /* arrivals that it will have */
 		unsigned int users; /* routes that it will have, active or pending */
 	} plan;
 };
 
-/* An intake that does nothing yet. `retired`: its counters are added to these whenever it is
- * closed. NULL: no memory. */
+/* A new intake. Whenever it is closed, its counters are added to *retired. NULL: no memory. */
 struct intake *intake_new(const char *name, int ifindex, struct total_counts *retired);
 
 /* Stop, close and free it. Accepts NULL. */
@@ -105,7 +104,7 @@ static inline bool intake_is_open(const struct intake *intake)
 	return intake->state >= INTAKE_OPEN;
 }
 
-/* Why it is not relaying, or NULL: it is. */
+/* Why it relays nothing, or NULL: it does. */
 static inline const char *intake_reason(const struct intake *intake)
 {
 	return intake->state == INTAKE_FAILED || intake->state == INTAKE_IMPAIRED ? intake->reason
@@ -116,7 +115,7 @@ static inline const char *intake_reason(const struct intake *intake)
 
 struct intake_means {
 	const struct config *config;
-	int epoll_fd; /* that watches the workers' notification descriptors */
+	int epoll_fd; /* set that watches the workers' notification descriptors */
 	bool patient; /* wait for a busy RX queue; otherwise -EBUSY, which is not reported at first
 		       */
 	struct path *const *paths; /* of its rules; for STARTED */
@@ -124,9 +123,10 @@ struct intake_means {
 };
 
 /*
- * Bring an intake up, from whatever state it is in to OPEN, STARTED or ATTACHED. This is the only
- * way up: OPEN examines the interface, loads the program and binds the sockets; STARTED starts the
- * threads and enters the keys; ATTACHED attaches the program.
+ * Bring an intake up from its present state to OPEN, STARTED or ATTACHED, one state after the
+ * other. This is the only way up. To OPEN: examine the interface, load the program, bind the
+ * sockets. To STARTED: start the threads, add the keys of its rules. To ATTACHED: attach the
+ * program.
  *
  * 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has the interface, or an RX queue
  * is in use; other -errno. On failure it is closed and FAILED. The reason is logged unless it is
@@ -136,22 +136,22 @@ int intake_bring_up(struct intake *intake, enum intake_state state,
 		    const struct intake_means *means);
 
 /*
- * Could an intake that is FAILED be brought up? `now`: its interface as it is now (ifindex 0: there
- * is none). If not, the reason is set, and logged if it is another one than before.
+ * Could a FAILED intake be brought up? `now`: its interface as it is now (ifindex 0: it does not
+ * exist). If not, the reason is set, and logged unless it is the same as before.
  */
 bool intake_can_open(struct intake *intake, const struct link *now, const struct config *config);
 
 /* ---- changing its rules ---- */
 
 /*
- * In this order: stage a new line-up; switch the workers to it; add the keys that only the new one
- * has; then either commit, which removes the keys that only the old one had, or revert, which takes
- * back whatever was done. No packet of a rule that is in both is lost, doubled or overtaken
+ * In this order: stage the next line-up; switch the workers to it; add the keys that only the next
+ * one has; then either commit, which removes the keys that only the last one had, or revert, which
+ * undoes all of it. No packet of a rule that is in both is lost, duplicated or reordered
  * (worker_update()).
  *
- * intake_stage() and intake_add_keys(): 0 or -errno (-EEXIST: two rules take in the same; -E2BIG,
- * -ENOSPC: the XDP map is full). The others: 0, or -errno if a worker has failed: then the relay
- * must end. *failed is the path whose key could not be added.
+ * intake_stage(), intake_add_keys(): 0 or -errno (-EEXIST: two rules have the same input; -E2BIG,
+ * -ENOSPC: the XDP map is full). *failed: the path whose key could not be added. intake_switch(),
+ * intake_revert(): 0, or -errno if a worker has failed: then the relay must end.
  */
 int intake_stage(struct intake *intake, struct path *const *paths, unsigned int count);
 int intake_switch(struct intake *intake);
@@ -162,21 +162,21 @@ int intake_revert(struct intake *intake);
 /* ---- watching it ---- */
 
 /*
- * See how the interface of a running intake is. What passes by itself or can be mended (it is down,
- * the program was detached) makes it IMPAIRED or ATTACHED again; every change is logged. `asked`:
- * attach a lost program again whatever the settings say.
+ * Compare a running intake with its interface as it is now. What is temporary or can be repaired
+ * (it is down, the program was detached) makes it IMPAIRED, and ATTACHED again later; both are
+ * logged. `asked`: attach a lost program again, whatever the settings say.
  *
- * NULL; or, as constant text, why the intake has to be given up: then call intake_stop() and
- * intake_give_up().
+ * Returns NULL; or, as constant text, why the intake has to be given up: then call intake_stop()
+ * and intake_give_up().
  */
 const char *intake_check(struct intake *intake, const struct link *now, bool asked);
 
-/* None can arrive, because interface NAME `impairment`; NULL: not any more. Every change is logged.
- */
+/* No packet can arrive, because "interface NAME `impairment`". NULL: packets can arrive. Changes
+ * are logged. */
 void intake_impair(struct intake *intake, const char *impairment);
 
-/* The part of intake_check() about an external program: has a packet shown that it runs on this
- * interface, and uses our maps? */
+/* The part of intake_check() about an external program: has a packet proved that it runs on this
+ * interface and uses our maps? */
 void intake_check_external(struct intake *intake);
 
 /* ---- taking it down ---- */
@@ -187,7 +187,7 @@ void intake_lose(struct intake *intake);
 /* Detach the program, then end the workers in order. 0 or -EIO (worker_stop()). */
 int intake_stop(struct intake *intake);
 
-/* Close it: it is FAILED, because its interface `why`. */
+/* Close a stopped intake: it is FAILED, because "interface NAME `why`". */
 void intake_give_up(struct intake *intake, const char *why);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* intake_check(): what has become of the interface of a running intake. */
+/* intake_check(): the state of a running intake's interface. */
 #include "base/clock.h"
 #include "dataplane/xsk.h"
 #include "relay/intake.h"
 
-/* Between two times that the program is attached again, if another tool removes it again and again.
- */
+/* Least time between attaching a lost program and attaching it again, in case another tool keeps
+ * removing it. */
 #define ATTACH_EVERY_NS (NS_PER_SECOND / 2)
 
-/* Characters of a directory's path in a reason. */
+/* Characters of a directory's path that a reason shows. */
 #define FOLDER_SHOWN 60
 
 static bool has_lost_device(const struct intake *intake)
@@ -20,7 +20,7 @@ static bool has_lost_device(const struct intake *intake)
 	return false;
 }
 
-/* What workers, sockets and memberships do not survive. */
+/* Has anything happened that workers, sockets or memberships do not survive? NULL: no. */
 static const char *find_loss(const struct intake *intake, const struct link *now)
 {
 	unsigned int queues = now->rx_queues;
@@ -76,7 +76,8 @@ static void recover_program(struct intake *intake, bool asked)
 				      "leave): a reload attaches it again");
 		return;
 	}
-	/* Logged even if it is attached again at once: some other tool works against us. */
+	/* Logged even if it can be attached again at once, because another tool works against us.
+	 */
 	if (intake->state == INTAKE_ATTACHED)
 		intake_impair(intake, "has lost its XDP program");
 	intake_impair(intake, attach_again(intake, text));
@@ -108,8 +109,8 @@ static const char *check_external(struct intake *intake, const struct link *now)
 
 	if (!pins_are_current(steer_pins(intake->steer)))
 		return "has other pinned maps now, or none";
-	/* A replaced dispatcher may run our program or not, so packets have to prove it again. What
-	 * they prove after there was no program at all stays. */
+	/* The program or its dispatcher was replaced: packets have to prove again that it uses our
+	 * maps. */
 	if (intake->program && intake->program != now->xdp_program)
 		pins_forget_interface(steer_pins(intake->steer));
 	intake->program = now->xdp_program;

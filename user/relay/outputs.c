@@ -27,7 +27,7 @@ static int compare_texts(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names in the rules, sorted, each as often as it is there, as an array that the caller frees.
+/* All names of output interfaces, sorted, with repetitions, as an array that the caller frees.
  * NULL: no memory. */
 static const char **sorted_names(const struct config *config, unsigned int *count)
 {
@@ -108,7 +108,7 @@ static bool query(struct output_interface *interface)
 	struct link now;
 	int err = link_query(interface->name, &now);
 
-	/* Not known: it counts as it was. */
+	/* The state is unknown: keep the last one. */
 	if (err && err != -ENODEV)
 		return false;
 	if (err) {

@@ -13,9 +13,9 @@
 struct output_interface {
 	char name[IF_NAMESIZE];
 	struct link link;   /* as it was last seen; ifindex 0: it does not exist */
-	bool known;	    /* it was queried; until then nothing follows */
-	bool changed;	    /* since outputs_settle() */
-	bool news;	    /* its reason has changed in the last outputs_query() */
+	bool known;	    /* it has been queried; until then outputs stay as they are */
+	bool changed;	    /* since the last outputs_settle() */
+	bool news;	    /* the last outputs_query() has changed its reason */
 	const char *reason; /* why nothing can leave by it, constant text, or NULL */
 };
 
@@ -25,24 +25,25 @@ struct outputs {
 	unsigned int count;
 };
 
-/* Collect them from the rules. What was known of an interface stays known. 0 or -ENOMEM: then
+/* Collect the names from the rules. What is known about an interface stays known. 0; -ENOMEM:
  * nothing has changed. */
 int outputs_collect(struct outputs *outputs, const struct config *config);
 void outputs_free(struct outputs *outputs);
 
-/* Is this one of them, by one of its names or its index? */
+/* Is this one of them, by any of its names or by its index? */
 bool outputs_concern(const struct outputs *outputs, const struct link *link);
 
-/* Look at each. False: one could not be queried (no memory, no descriptor); look again soon. */
+/* Query all of them. False: one could not be queried (no memory, no descriptor); look again soon.
+ */
 bool outputs_query(struct outputs *outputs);
 
-/* Have the outputs of a rule follow those interfaces that have changed, or all (`every`: the path
- * is new). False: not all could follow. */
+/* Move the outputs of a rule to their interfaces: those that have changed, or all (`every`: the
+ * path is new). False: not all could be moved. */
 bool outputs_apply(const struct outputs *outputs, struct path *path, const struct rule *rule,
 		   bool every);
 
-/* Whether outputs_apply() has anything to do; then it is done for all rules, and `done` says
- * whether all could follow: if not, all is tried again the next time. */
+/* Has any interface changed? Then call outputs_apply() for all rules, and outputs_settle() at the
+ * end. `done`: all could be moved; if not, everything is tried again the next time. */
 bool outputs_have_changed(const struct outputs *outputs);
 void outputs_settle(struct outputs *outputs, bool done);
 

@@ -26,30 +26,30 @@ struct path_operations {
 	/* The name of its rule. */
 	const char *(*name)(const struct path *path);
 
-	/* What the packets that it carries are found by, in the XDP map of the intake. */
+	/* The key of its rule in the XDP map. */
 	void (*key)(const struct path *path, struct xmc_rule_key *key);
 
-	/* What the intake's workers need in their ruleset. Held by that, not by the caller. */
+	/* What the ruleset of the intake's workers needs. The ruleset holds it, not the caller. */
 	struct stream *(*stream)(const struct path *path);
 
 	/*
-	 * The interface that output `i` names has this index now, 0: there is none. `reason`: why
-	 * nothing can leave by it, constant text, or NULL. 0 or -errno: the output cannot be moved
-	 * to it, and reports that as its reason.
+	 * The interface that output `i` names has this index now; 0: it does not exist. `reason`:
+	 * why nothing can leave by it, constant text, or NULL. 0 or -errno: the output cannot be
+	 * moved to it, which is its reason then.
 	 */
 	int (*follow)(struct path *path, unsigned int i, int ifindex, const char *reason);
 
-	/* Addresses or routes have changed: forget what output `i` learned of them. */
+	/* Addresses or routes have changed: forget what output `i` has learned about its route. */
 	void (*refresh)(struct path *path, unsigned int i);
 
-	/* Why nothing can leave: a reason of all outputs. Constant text, or NULL. */
+	/* Why nothing can leave by any output, constant text; NULL: something can. */
 	const char *(*reason)(const struct path *path);
 
-	/* Fill in the counters: first of all outputs, then its own (see books.h). */
+	/* Fill in the counters: those of all outputs first, then the rule's (see books.h). */
 	void (*read_output)(const struct path *path, unsigned int i, struct output_counts *counts);
 	void (*read)(const struct path *path, struct rule_counts *counts);
 
-	/* Release all of it. Nothing carries packets by it any more. */
+	/* Release everything. No thread uses it any more. */
 	void (*close)(struct path *path);
 };
 
@@ -60,13 +60,13 @@ struct path {
 	unsigned int nr_outputs;
 };
 
-/* What a kind opens one from. */
+/* What a path is opened with. */
 struct path_request {
 	const struct rule *rule;
 	unsigned int nr_queues; /* of the intake */
 	const struct egress_config *egress;
-	const struct path
-		*replaced; /* outputs to the same destinations keep its sockets; or NULL */
+	/* Outputs to the same destinations keep the sockets of this one. NULL: there is none. */
+	const struct path *replaced;
 };
 
 /* Returns `path`. */

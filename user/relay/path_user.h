@@ -7,9 +7,8 @@
 #include "relay/path.h"
 
 /*
- * Open the outputs' sockets. One reference. 0 or -errno, and `reason` tells a person why: -ENODEV:
- * no output's interface exists; -EMFILE, -ENOMEM and others: a shortage of this process. Needs
- * CAP_NET_RAW to name an interface.
+ * Open the outputs' sockets. One reference. 0; -ENODEV: no output's interface exists; -EMFILE,
+ * -ENOMEM and others: a shortage of this process. On failure `reason` is set. Needs CAP_NET_RAW.
  */
 int path_user_open(struct path **out, const struct path_request *request, char reason[REASON_SIZE]);
 

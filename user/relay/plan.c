@@ -24,26 +24,27 @@ struct plan {
 	struct relay *relay;
 	enum plan_kind kind;
 	struct config *next;
-	struct route **routes; /* of `next`: those that are kept, and fresh ones */
-	/* The relay's, and fresh ones behind them. */
+	struct route **routes; /* of `next`: kept and fresh ones */
+	/* Those of the relay, followed by fresh ones. */
 	unsigned int nr_arrivals;
 	struct arrival **arrivals;
 	unsigned int nr_intakes;
 	struct intake **intakes;
 	struct relay_change change;
-	bool broken;  /* a worker has failed: it can neither go on nor back */
+	bool broken;  /* a worker has failed: neither commit nor revert is possible */
 	char *reason; /* REASON_SIZE bytes: why it fails */
 };
 
 /* ---- errors ---- */
 
-/* A right is missing, or somebody else has the interface: going on makes no sense. */
+/* A missing right, or another xmcastd has the interface: it makes no sense to continue. */
 static bool is_fatal(int err)
 {
 	return err == -EPERM || err == -EACCES || err == -EBUSY;
 }
 
-/* What the network may supply by itself: the rule waits for it. All else is a shortage. */
+/* Something that the network may still bring: the rule waits for it. Everything else is a shortage.
+ */
 static bool is_network(int err)
 {
 	static const int errors[] = {ENODEV, ENXIO,    ENETDOWN, ENETUNREACH, EADDRNOTAVAIL,
@@ -64,7 +65,7 @@ static bool is_failure(const struct plan *plan, int err)
 	return is_fatal(err) || (plan->kind == CHANGE && !is_network(err));
 }
 
-/* The whole fails, because of `subject` (may be empty) and `reason` (NULL: what `err` means).
+/* Set why the plan fails: `subject` (may be empty) and `reason` (NULL: the meaning of `err`).
  * Returns `err`. */
 static int fail(struct plan *plan, int err, const char *subject, const char *reason)
 {
@@ -80,7 +81,7 @@ static int worker_failed_in(struct plan *plan)
 
 /* ---- match ---- */
 
-/* Find the relay's routes by the names of their rules. 0 or -ENOMEM. */
+/* Index the relay's rules by name. 0 or -ENOMEM. */
 static int index_routes(struct lookup *names, const struct config *config)
 {
 	int err =
@@ -92,7 +93,7 @@ static int index_routes(struct lookup *names, const struct config *config)
 	return err;
 }
 
-/* The relay's route for the i-th rule to come, or NULL. */
+/* The relay's route that has the name of the i-th rule of `next`, or NULL. */
 static struct route *find_route(const struct plan *plan, const struct lookup *names, unsigned int i)
 {
 	uint32_t index = plan->kind == FOLLOW ? i : lookup_find(names, plan->next->rules[i].name);
@@ -100,7 +101,8 @@ static struct route *find_route(const struct plan *plan, const struct lookup *na
 	return index == LOOKUP_NONE ? NULL : plan->relay->routes[index];
 }
 
-/* Make a route for the i-th rule. `before`: the one of the same name that it replaces, or NULL. */
+/* Make a route for the i-th rule of `next`. `before`: the route of that name that it replaces, or
+ * NULL. */
 static int renew(struct plan *plan, unsigned int i, struct route *before, bool same_rule)
 {
 	struct route *route = route_new(&plan->next->rules[i], plan->relay->next_id++);
@@ -110,7 +112,7 @@ static int renew(struct plan *plan, unsigned int i, struct route *before, bool s
 	plan->routes[i] = route;
 	route->plan.fresh = true;
 	route->plan.replaced = before;
-	/* The same rule somewhere else: it goes on with its counters and sockets. */
+	/* The rule only moves to another intake: it keeps its counters and sockets. */
 	if (same_rule) {
 		route->id = before->id;
 		route->since_ns = before->since_ns;
@@ -189,8 +191,8 @@ static struct arrival *find_arrival(struct plan *plan, const char *name)
 	return arrival;
 }
 
-/* Where fresh routes arrive. An intake that is down comes up for them: why it failed may have gone.
- */
+/* Resolve the interfaces of fresh routes. An intake that has failed is tried again for them,
+ * because the cause may be gone. */
 static int find_arrivals(struct plan *plan)
 {
 	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
@@ -223,7 +225,7 @@ static int bring_up(struct plan *plan, struct intake *intake, enum intake_state 
 		return fail(plan, err, "", intake->reason);
 	if (!err)
 		return 0;
-	/* It cannot come up, but the rest can: its rules are pending. */
+	/* The plan continues without this intake, whose rules are pending. */
 	intake->plan.raised = false;
 	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
 		struct route *route = plan->routes[i];
@@ -254,32 +256,11 @@ static int open_intakes(struct plan *plan)
 	return err;
 }
 
-/*
- * Descriptors kept free while outputs are opened, so that a low limit costs the last rules and not
- * all of them: what follows (rings, the XDP link, the control socket's clients) needs some, too.
+/* Two rules may have the same input by different names of one interface: only the first one runs.
  */
-#define RESERVED 64
-
-static void reserve_descriptors(int fds[RESERVED])
-{
-	for (unsigned int i = 0; i < RESERVED; i++)
-		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-}
-
-static void release_descriptors(const int fds[RESERVED])
-{
-	for (unsigned int i = 0; i < RESERVED; i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);
-	}
-}
-
-/* ---- duplicates ---- */
-
-/* Two rules may take in the same by different names of one interface: then the first one runs. */
 static int refuse_duplicates(struct plan *plan, struct intake *intake)
 {
-	/* Those of its routes; element i is a route's if i < count. */
+	/* Of the intake's routes, in parallel. */
 	struct xmc_rule_key *keys = calloc(intake->plan.users + 1UL, sizeof(*keys));
 	struct route **routes = calloc(intake->plan.users + 1UL, sizeof(struct route *));
 	struct lookup lookup = {0};
@@ -300,7 +281,7 @@ static int refuse_duplicates(struct plan *plan, struct intake *intake)
 		first = lookup_add(&lookup, count++);
 		if (first == LOOKUP_NONE)
 			continue;
-		explain(reason, 0, "rule %s takes in the same: %s and %s are one interface",
+		explain(reason, 0, "rule %s has the same input: %s and %s are one interface",
 			routes[first]->rule->name, routes[first]->rule->iface, route->rule->iface);
 		intake->plan.changes |= route->path != NULL;
 		route->plan.shadowed = true;
@@ -313,7 +294,7 @@ static int refuse_duplicates(struct plan *plan, struct intake *intake)
 	return err;
 }
 
-/* What each arrival and intake is used for. */
+/* Count the routes and names of each intake. */
 static int count_users(struct plan *plan)
 {
 	int err = 0;
@@ -335,6 +316,26 @@ static int count_users(struct plan *plan)
 }
 
 /* ---- routes ---- */
+
+/*
+ * Descriptors kept free while outputs are opened, so that a low limit costs the last rules and not
+ * all of them: what follows (rings, the XDP link, the control socket's clients) needs some, too.
+ */
+#define RESERVED 64
+
+static void reserve_descriptors(int fds[RESERVED])
+{
+	for (unsigned int i = 0; i < RESERVED; i++)
+		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
+static void release_descriptors(const int fds[RESERVED])
+{
+	for (unsigned int i = 0; i < RESERVED; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+}
 
 static int open_route(struct plan *plan, struct route *route)
 {
@@ -370,7 +371,7 @@ static int open_routes(struct plan *plan)
 
 /* ---- stage ---- */
 
-/* Which intakes' rules change. */
+/* Find the intakes whose rules change. */
 static void find_changes(struct plan *plan)
 {
 	const struct relay *relay = plan->relay;
@@ -411,7 +412,7 @@ static int stage_intake(struct plan *plan, struct intake *intake)
 	unsigned int count;
 	int err;
 
-	/* An intake without users runs as it is until the commit. */
+	/* An intake that loses its last rule runs unchanged until the commit. */
 	if (!intake_is_open(intake) || !intake->plan.users ||
 	    !(intake->plan.raised || intake->plan.changes))
 		return 0;
@@ -430,7 +431,7 @@ static int stage_intake(struct plan *plan, struct intake *intake)
 
 /* ---- switch ---- */
 
-/* The one step that others can see. */
+/* The only step that packets notice. */
 static int go_over(struct plan *plan)
 {
 	const struct path *failed;
@@ -466,7 +467,7 @@ static void retire_routes(struct plan *plan)
 	}
 }
 
-/* Those that a rule uses become the relay's. */
+/* Free the arrivals that no rule uses. */
 static void settle_arrivals(struct plan *plan)
 {
 	unsigned int left = 0;
@@ -482,7 +483,7 @@ static void settle_arrivals(struct plan *plan)
 	plan->nr_arrivals = left;
 }
 
-/* The name by which rules know it, since it may have lost the one by which it was opened. */
+/* No rule may use the name by which the intake was opened any more: list it by another one. */
 static void settle_name(const struct plan *plan, struct intake *intake)
 {
 	const char *first = NULL;
@@ -558,7 +559,6 @@ static void commit(struct plan *plan)
 
 	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
 		intake_commit(plan->intakes[i]);
-		/* Its threads count no more. */
 		if (!plan->intakes[i]->plan.users && intake_stop(plan->intakes[i]))
 			relay->broken = true;
 	}
@@ -633,7 +633,7 @@ static int prepare(struct plan *plan)
 	return 0;
 }
 
-/* `raised`: an intake to bring up, or NULL. */
+/* Run the plan. `raised`: an intake to bring up, or NULL. */
 static int run(struct plan *plan, struct intake *raised)
 {
 	int err = prepare(plan);
@@ -706,7 +706,7 @@ int plan_bring_up(struct relay *relay, struct intake *intake)
 {
 	int err = follow(relay, intake);
 
-	/* Not for its own reason. */
+	/* The plan failed, not the intake: try again later. */
 	if (err)
 		backoff_failed(&intake->backoff, clock_ns(), false);
 	return err;

@@ -28,12 +28,12 @@ int plan_start(struct relay *relay, struct config *config);
 int plan_change(struct relay *relay, struct config *config, struct relay_change *change,
 		char reason[REASON_SIZE]);
 
-/* Bring an intake up that is FAILED, with its rules. Whether it is up now, its state says; rules
+/* Try to bring up a FAILED intake with its rules. Its state shows whether that succeeded. Rules
  * that cannot be opened are pending. */
 int plan_bring_up(struct relay *relay, struct intake *intake);
 
-/* Try again the rules that wait for something of their own, and give those of stale arrivals new
- * ones. What still cannot run stays pending. */
+/* Try again the rules that are pending for reasons of their own, and move the rules of stale
+ * arrivals to the interfaces that have the names now. */
 int plan_retry(struct relay *relay);
 
 #endif

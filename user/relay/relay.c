@@ -16,7 +16,7 @@
  * may come just before the heartbeat, hence two. */
 #define ALIVE_NS (2 * NS_PER_SECOND)
 
-/* Of relay_run(), at once; more come the next time. */
+/* Fetched by one relay_run(). */
 #define EVENTS 16
 
 /* ---- life ---- */
@@ -32,7 +32,7 @@ int relay_open(struct relay **out, struct config *config)
 	relay->started_ns = clock_ns();
 	relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	err = relay->epoll_fd < 0 ? -errno : membership_open(&relay->membership);
-	/* First listen, then look. */
+	/* Listen before looking, so that no change is missed. */
 	if (!err)
 		err = follow_open(&relay->follow, relay);
 	if (!err)
@@ -68,8 +68,7 @@ int relay_run(struct relay *relay)
 {
 	struct epoll_event events[EVENTS];
 
-	/* Workers' descriptors are edge-triggered, so fetching their events is all that they need.
-	 */
+	/* The workers' descriptors are edge-triggered: fetching their events is enough. */
 	epoll_wait(relay->epoll_fd, events, EVENTS, 0);
 	follow_run(relay->follow);
 	return has_failed(relay) ? -EIO : 0;
@@ -149,7 +148,7 @@ void relay_set_log_level(struct relay *relay, enum log_facility facility, enum l
 		if (facility == LOG_FACILITIES || (int)facility == i)
 			relay->config.logging.levels[i] = level;
 	}
-	/* The text of the configuration differs. */
+	/* The written configuration differs now. */
 	relay->generation++;
 }
 
@@ -237,7 +236,7 @@ unsigned int relay_rules(const struct relay *relay, const char *iface)
 		const struct route *route = relay->routes[i];
 		const struct arrival *arrival = route->arrival;
 
-		/* A disabled one has none. */
+		/* A disabled rule has no arrival of its own. */
 		if (!arrival)
 			arrival = arrival_find(relay->arrivals, relay->nr_arrivals,
 					       route->rule->iface);

@@ -44,8 +44,8 @@ static int open_path(struct route *route, const struct egress_config *egress,
 	return err;
 }
 
-/* The source to join for. A join cannot name a prefix (RFC 3376, section 2): then the group is
- * joined for every source, and the rule selects. */
+/* The source to join for. A join cannot name a prefix (RFC 3376, section 2): in this case join for
+ * every source, and the rule selects. */
 static const struct xmc_addr *joined_source(const struct rule *rule)
 {
 	static const struct xmc_addr any;
@@ -63,7 +63,7 @@ static int join(struct route *route, struct membership *membership, char reason[
 
 	if (!addr_is_multicast(&rule->group))
 		return 0;
-	/* It was made anew just now; the next look finds out. */
+	/* The interface has just been replaced; the next look notices. */
 	if (ifindex != route->arrival->intake->ifindex)
 		return explain(reason, -ENODEV, "interface %s is another one now", rule->iface);
 	addr_format(&rule->group, group);
@@ -72,7 +72,7 @@ static int join(struct route *route, struct membership *membership, char reason[
 		route->joined = ifindex;
 		return 0;
 	}
-	/* The kernel's error for an interface without IPv6, which may get it. */
+	/* The kernel's error for an interface without IPv6. It may get IPv6 later. */
 	if (err == -EINVAL && !addr_is_ipv4(&rule->group))
 		return explain(
 			reason, -EADDRNOTAVAIL,

@@ -19,45 +19,45 @@
 #include "relay/arrival.h"
 
 struct route {
-	uint64_t id;	   /* of the rule as it is defined now: see rule_counts */
-	uint64_t since_ns; /* when that was */
+	uint64_t id;	   /* see rule_counts */
+	uint64_t since_ns; /* likewise */
 	const struct rule *rule;
 	struct arrival *arrival; /* NULL: disabled */
 	struct path *path; /* NULL: disabled or pending. Kept while the intake is down, with its
 			      counters and sockets */
-	char *reason;	   /* why it has no path, if it is not its intake's reason */
-	bool reported;	   /* the reason was logged */
-	int joined;	   /* ifindex of the interface that has joined its group; 0: none */
+	char *reason;	   /* why it has no path although its intake is open */
+	bool reported;	   /* the reason has been logged */
+	int joined;	   /* index of the interface that has joined the group; 0: none */
 
-	/* Of the plan that runs (plan.c). */
+	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
-		struct route *replaced; /* the route of the same name before, if it goes; or NULL */
-		bool fresh;		/* made by it */
-		bool kept;		/* there before, and after it */
-		bool opened;		/* by it */
-		bool shadowed;		/* takes in what another one does already */
+		struct route *replaced; /* the route of the same name that it replaces, or NULL */
+		bool fresh;		/* the plan made it */
+		bool kept;		/* it was there before the plan, and stays */
+		bool opened;		/* the plan opened it, or tried to */
+		bool shadowed;		/* another rule has the same input */
 	} plan;
 };
 
-/* A route that does nothing yet. NULL: no memory. The rule must outlive it. */
+/* A new route, not open. NULL: no memory. The rule must outlive it. */
 struct route *route_new(const struct rule *rule, uint64_t id);
 
 /*
- * Open a path, or keep the one that it has if that fits its intake, which is open; and join the
- * group. 0, or -errno: then it has no path, has not joined, and `reason` says why. -ENODEV,
- * -ENETDOWN and the like: the network is not ready for it; others: a shortage of this process
- * (descriptors, memory, a limit).
+ * Open a path and join the group; the intake must be open. A path that the route has already is
+ * kept if it fits the intake. 0 or -errno: then it has no path, has not joined, and `reason` says
+ * why. -ENODEV, -ENETDOWN and the like: the network is not ready; others: a shortage of this
+ * process (descriptors, memory, a limit).
  */
 int route_open(struct route *route, const struct egress_config *egress,
 	       struct membership *membership);
 
-/* It must not be opened, for this reason: close it. */
+/* Close it, with this reason. */
 void route_refuse(struct route *route, struct membership *membership, const char *reason);
 
-/* Log that it is pending, for its reason, unless that was done before. */
+/* Log that it is pending and why, unless this reason has been logged before. */
 void route_report(struct route *route, int err);
 
-/* Its intake is going down: leave the group. */
+/* Leave the group; the path stays. For when its intake goes down. */
 void route_leave(struct route *route, struct membership *membership);
 
 /* Leave the group, drop the path. */
@@ -66,7 +66,7 @@ void route_close(struct route *route, struct membership *membership);
 /* The same, and free it. Accepts NULL. */
 void route_free(struct route *route, struct membership *membership);
 
-/* Is it not carrying packets, for a reason of its own? */
+/* Is it pending for a reason of its own? */
 static inline bool route_is_waiting(const struct route *route)
 {
 	return route->arrival && !route->path && intake_is_open(route->arrival->intake);
