@@ -26,7 +26,8 @@ static void input_error(const struct subject *subject, const char *message)
 	char text[ENDPOINT_TEXT_SIZE];
 
 	input_format(subject->rule, text);
-	errors_add(subject->errors, &subject->where->at[RULE_INPUT], text, strlen(text), "%s", message);
+	errors_add(subject->errors, &subject->where->at[RULE_INPUT], text, strlen(text), "%s",
+		   message);
 }
 
 static void output_error(const struct subject *subject, unsigned int index, const char *message)
