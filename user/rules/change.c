@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/grammar.h"
 #include "base/lookup.h"
+#include "rules/grammar.h"
 #include "rules/validate.h"
 
 /* The name is what a rule is looked up by. */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lookup.h"
 #include "base/text.h"
 #include "rules/array.h"
-#include "base/lookup.h"
 #include "rules/settings.h"
 
 /* --- rules --- */

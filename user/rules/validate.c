@@ -8,9 +8,9 @@
 
 #include <xmcast/packet.h>
 
-#include "rules/feedback.h"
 #include "base/lookup.h"
 #include "rules/aliases.h"
+#include "rules/feedback.h"
 
 /* ---- one rule by itself ---- */
 
