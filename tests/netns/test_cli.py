@@ -164,6 +164,8 @@ def bad_files():
     bad("rules:\n  - in: 239.1.1.1:65536@in0\n    out: [ 239.2.2.2:6000@out0 ]\n",
         (r"2:\d+", "65536"))
     bad(GOOD + "nonsense: 1\n", ("12:1", "nonsense"))
+    bad(GOOD + "metrics: { listen: off }\n", ("12:12", "xmcast-exporter"))
+    bad(GOOD + "events: { hook: /bin/true }\n", ("12:11", "xmcastctl monitor --exec"))
     bad("rules: 7\n", ("1:8", "7"))
     bad("rules:\n  - in: 239.1.1.1:5000@in0\n    out: [ 239.1.1.1:5000@in0 ]\n",
         (r"3:\d+", "239.1.1.1:5000@in0"))

@@ -79,8 +79,7 @@ static const struct {
 		  "logging: { levels: { daemon: error, rules: warning, steering: debug, ingress: "
 		  "info, egress: error, membership: error, links: error, control: error }, to: "
 		  "stderr, format: json }\n"
-		  "events: { silent_after: 5, hook: /x y }\n"
-		  "metrics: { listen: 127.0.0.1:9710 }\n"
+		  "events: { silent_after: 5 }\n"
 		  "security: { user: nobody, group: 7, sandbox: off }\n",
 	 "restart egress.engine: io_uring -> sendmmsg\n"
 	 "restart egress.gso: 64 -> 1\n"
@@ -101,8 +100,6 @@ static const struct {
 	 "live logging.to: auto -> stderr\n"
 	 "live logging.format: text -> json\n"
 	 "live events.silent_after: 3 -> 5\n"
-	 "live events.hook:  -> /x y\n"
-	 "restart metrics.listen: off -> 127.0.0.1:9710\n"
 	 "restart security.user:  -> nobody\n"
 	 "restart security.group:  -> 7\n"
 	 "restart security.sandbox: on -> off\n"},

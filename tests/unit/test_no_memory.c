@@ -47,8 +47,7 @@ static const char document[] =
 	"workers: { frames: 1024, cpus: [0, 1] }\n"
 	"control: { group: root, admin_group: root, save_changes: yes }\n"
 	"logging: { level: debug, levels: { steering: error } }\n"
-	"events: { silent_after: 7, hook: /bin/true }\n"
-	"metrics: { listen: '127.0.0.1:9710' }\n";
+	"events: { silent_after: 7 }\n";
 
 static char folder[] = "/tmp/xmcast-memory-XXXXXX";
 static char file[64];

@@ -32,8 +32,7 @@ static const char every_setting[] =
 	"interfaces: { yes: { mode: skb, queues: all }, b: , c: { queues: 2, lost_program: "
 	"leave, attach: external, pins: '/bpf/a b: #c' } }\n"
 	"workers: { watchdog: 0, cpus: [2, 3], rx_ring: 64, frames: 128 }\n"
-	"metrics: { listen: 127.0.0.1:9710 }\n"
-	"events: { hook: '/usr/local/bin/on-event', silent_after: 5 }\n"
+	"events: { silent_after: 5 }\n"
 	"control: { group: xmcast, admin_group: 0, save_changes: yes }\n"
 	"logging: { level: warning, levels: { links: debug, rules: info }, to: syslog, "
 	"format: json }\n";
@@ -100,11 +99,7 @@ static const char every_setting_written[] = "rules:\n"
 					    "  format: json\n"
 					    "\n"
 					    "events:\n"
-					    "  silent_after: 5\n"
-					    "  hook: /usr/local/bin/on-event\n"
-					    "\n"
-					    "metrics:\n"
-					    "  listen: 127.0.0.1:9710\n";
+					    "  silent_after: 5\n";
 
 /* The form, word by word. */
 static void test_form(void **state)
@@ -177,9 +172,9 @@ static void test_names(void **state)
 }
 
 /* Paths of any characters. */
-static void test_hooks(void **state)
+static void test_paths(void **state)
 {
-	static const char *const hooks[] = {
+	static const char *const paths[] = {
 		"/usr/bin/x",
 		"/a b",
 		"/a: b",
@@ -200,11 +195,14 @@ static void test_hooks(void **state)
 		"/\xc2\x80\xc2\x9f\xc2\xa1",
 	};
 
-	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct iface_config iface = {.name = "a"};
 		struct config config;
 
+		strcpy(iface.pins, paths[i]);
 		config_init(&config);
-		strcpy(config.events.hook, hooks[i]);
+		config.ifaces = &iface;
+		config.nr_ifaces = 1;
 		expect_same(&config);
 	}
 }
@@ -234,8 +232,6 @@ static void expect_seen(const struct config *config)
 
 static void test_each_setting(void **state)
 {
-	struct config config;
-
 	EXPECT_SEEN(egress.engine, ENGINE_SENDMMSG);
 	EXPECT_SEEN(egress.gso, 2);
 	EXPECT_SEEN(egress.wakeup, WAKEUP_SPIN);
@@ -252,14 +248,9 @@ static void test_each_setting(void **state)
 	EXPECT_SEEN(logging.target, LOG_TARGET_STDERR);
 	EXPECT_SEEN(logging.json, true);
 	EXPECT_SEEN(events.silent_after, 4);
-	EXPECT_SEEN(events.hook[0], '/');
 	EXPECT_SEEN(stats_interval, 0);
 	EXPECT_SEEN(security.user[0], 'a');
 	EXPECT_SEEN(security.sandbox, false);
-	config_init(&config);
-	config.metrics.port = 1;
-	assert_true(addr_parse("127.0.0.1", &config.metrics.address));
-	expect_seen(&config);
 }
 
 /* The levels and the facilities are those of the log. */
@@ -352,7 +343,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_form),	       cmocka_unit_test(test_names),
-		cmocka_unit_test(test_hooks),	       cmocka_unit_test(test_each_setting),
+		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_each_setting),
 		cmocka_unit_test(test_facility_names), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_too_large),
 	};

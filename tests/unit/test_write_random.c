@@ -10,10 +10,9 @@ _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 272, "workers");
 _Static_assert(sizeof(struct control_config) == 67, "control");
 _Static_assert(sizeof(struct log_config) == 40, "logging");
-_Static_assert(sizeof(struct events_config) == 260, "events");
-_Static_assert(sizeof(struct metrics_config) == 20, "metrics");
+_Static_assert(sizeof(struct events_config) == 4, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
-_Static_assert(sizeof(struct config) == 784, "config");
+_Static_assert(sizeof(struct config) == 504, "config");
 
 #define CONFIGS 3000
 
@@ -145,8 +144,7 @@ static void pick_rule(struct rule *rule, unsigned int number)
 }
 
 /* Made of pieces, so that lines, quotes, escapes and characters of every length occur. */
-_Static_assert(HOOK_PATH_SIZE == PINS_PATH_SIZE, "pick_path() is for both");
-static void pick_path(char path[HOOK_PATH_SIZE])
+static void pick_path(char path[PINS_PATH_SIZE])
 {
 	static const char *const pieces[] = {
 		"a",  "/",  " ",  "\n",	  "\"",	      "'",	  "\\",		  ":",	 "#",
@@ -229,12 +227,6 @@ static void random_config(struct config *config)
 	config->control.save_changes = pick(2);
 	pick_logging(&config->logging);
 	config->events.silent_after = pick_or(3, 1, 86400);
-	if (pick(2))
-		pick_path(config->events.hook);
-	if (pick(2)) {
-		config->metrics.port = (uint16_t)(1 + pick(65535));
-		assert_true(addr_parse(pick(2) ? "::1" : "127.0.0.1", &config->metrics.address));
-	}
 	config->stats_interval = pick_or(10, 0, 86401);
 	pick_group(config->security.user);
 	if (config->security.user[0])

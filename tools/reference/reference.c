@@ -183,7 +183,7 @@ static void yaml_section(const struct setting_section *section)
 	if (ifaces)
 		put_line("  eth0:", "");
 	for (const struct field *setting = setting_list; setting->name; setting++) {
-		if (!setting_key(setting, section->name))
+		if (!setting_key(setting, section->name) || setting->type == FIELD_RETIRED)
 			continue;
 		if (!setting_key(setting, SETTING_LEVELS))
 			yaml_setting(setting, ifaces ? "    " : "  ");
@@ -301,7 +301,8 @@ static void man_settings(void)
 		for (const struct field *setting = setting_list; setting->name; setting++) {
 			bool own_level = setting_key(setting, SETTING_LEVELS);
 
-			if (setting_key(setting, section->name) && !(own_level && levels))
+			if (setting_key(setting, section->name) && !(own_level && levels) &&
+			    setting->type != FIELD_RETIRED)
 				man_setting(setting);
 			levels |= own_level && setting_key(setting, section->name);
 		}

@@ -287,6 +287,8 @@ const char *field_format(const struct field *field, const void *object, char tex
 	const char *bytes = (const char *)object + field->offset;
 
 	text[0] = '\0';
+	if (field->type == FIELD_RETIRED)
+		return text;
 	if (field->format)
 		field->format(object, text);
 	else if (field_is_text(field))

@@ -23,6 +23,7 @@ enum field_type {
 	FIELD_ACCOUNT, /* the name or the number of a user or group, in an array of char */
 	FIELD_LIST,  /* numbers from `min` to `max`: an unsigned count, then an array of uint16_t */
 	FIELD_OTHER, /* see `parse` and `format` */
+	FIELD_RETIRED, /* refused; `help` says what to use instead */
 };
 
 /* A word and its value, or a unit and its size. */

@@ -67,19 +67,9 @@ struct control_config {
 	bool save_changes;		   /* save each change to the configuration file */
 };
 
-/* Bytes of a hook's path, with its NUL. */
-#define HOOK_PATH_SIZE 256
-
 /* `events:` of the file. */
 struct events_config {
 	unsigned int silent_after; /* seconds without a packet until a rule counts as silent */
-	char hook[HOOK_PATH_SIZE]; /* absolute path of a program run per event; empty: none */
-};
-
-/* `metrics:` of the file: where OpenMetrics are served over HTTP. */
-struct metrics_config {
-	struct xmc_addr address; /* a loopback address */
-	uint16_t port;		 /* host order; 0: not at all */
 };
 
 /* `security:` of the file: what the daemon gives up (daemon/rights.h, base/sandbox.h). */
@@ -102,7 +92,6 @@ struct config {
 	struct control_config control;
 	struct log_config logging; /* base/log.h */
 	struct events_config events;
-	struct metrics_config metrics;
 	struct security_config security;
 	unsigned int stats_interval; /* seconds between statistics lines in the log; 0: none */
 };

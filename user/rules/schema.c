@@ -239,7 +239,8 @@ static void list_keys(const char *section, char names[FIELD_TEXT_SIZE])
 		const char *key = setting_key(setting, section);
 		size_t length = key ? strcspn(key, ".") : 0;
 
-		if (!key || (key[length] && strncmp(key, last, length + 1) == 0))
+		if (!key || setting->type == FIELD_RETIRED ||
+		    (key[length] && strncmp(key, last, length + 1) == 0))
 			continue;
 		list_name(names, key, length);
 		last = key;
@@ -326,6 +327,12 @@ static void read_section(struct load *load, const char *section, const struct ya
 		if (keys & bit)
 			word_error(load->errors, &key.word, "duplicate key, expected it once");
 		keys |= bit;
+		if (setting->type == FIELD_RETIRED && !is_subsection(setting, section, &key.word)) {
+			word_error(load->errors, &key.word, "not supported any more: %s",
+				   setting->help);
+			skip_value(load);
+			continue;
+		}
 		snprintf(name, sizeof(name), "%s%s%.*s", section, *section ? "." : "",
 			 (int)key.word.length, key.word.text);
 		value = yaml_read(load->reader);

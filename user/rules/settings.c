@@ -32,37 +32,6 @@ static const struct choice gso_words[] = {{"on", GSO_MAX_SEGMENTS}, {"off", 1}, 
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {0}};
 static const struct choice on_off[] = {{"on", true}, {"off", false}, {0}};
 
-/* ---- metrics.listen ---- */
-
-/* Counters show what a network carries, so they are served to this host alone. */
-static bool parse_listen(const struct word *word, void *object, struct errors *errors)
-{
-	struct metrics_config *metrics = &((struct config *)object)->metrics;
-	struct rule_output listen = {.port = 0};
-	struct errors ignored = {0};
-	bool off = word_is(word, "off"), valid;
-
-	valid = off || (field_parse(&output_fields[OUTPUT_TO], word, &listen, &ignored) &&
-			listen.port && !*listen.iface && addr_is_loopback(&listen.to));
-	errors_free(&ignored);
-	if (!valid)
-		word_error(errors, word,
-			   "not a valid address, expected a loopback address and port, such as "
-			   "127.0.0.1:9710, or off");
-	metrics->address = listen.to;
-	metrics->port = valid ? listen.port : 0;
-	return valid;
-}
-
-static void format_listen(const void *object, char *text)
-{
-	const struct metrics_config *metrics = &((const struct config *)object)->metrics;
-
-	strcpy(text, "off");
-	if (metrics->port)
-		endpoint_format(&metrics->address, metrics->port, NULL, text);
-}
-
 /* ---- the table ---- */
 
 #define CONFIG(field) FIELD(struct config, field)
@@ -172,14 +141,13 @@ const struct field setting_list[] = {
 	{"events.silent_after", FIELD_NUMBER, CONFIG(events.silent_after), .live = true, .min = 1,
 	 .max = 86400, .value = 3, .what = "number of seconds",
 	 .help = "Seconds without a packet after which a rule counts as silent."},
-	{"events.hook", FIELD_PATH, CONFIG(events.hook), .live = true, .what = "path",
-	 .unset = "none", .example = "/usr/local/bin/on-event",
-	 .help = "A program to run for each event."},
+	{"events.hook", FIELD_RETIRED,
+	 .help = "xmcastd runs no programs: use `xmcastctl monitor --exec PROGRAM`, or the unit "
+		 "xmcast-monitor@.service"},
 
-	{"metrics.listen", FIELD_OTHER, CONFIG(metrics), .parse = parse_listen,
-	 .format = format_listen, .expected = "a loopback address and port, or off",
-	 .form = "ADDR:PORT|off",
-	 .help = "A loopback address at which OpenMetrics are served over HTTP."},
+	{"metrics.listen", FIELD_RETIRED,
+	 .help = "xmcastd serves no metrics: use the program xmcast-exporter, or its unit "
+		 "xmcast-exporter.service"},
 
 	{"security.user", FIELD_ACCOUNT, CONFIG(security.user), .what = "user", .unset = "it stays",
 	 .example = "xmcast", .help = "The user that xmcastd becomes if root starts it."},
@@ -204,7 +172,6 @@ const struct setting_section setting_sections[] = {
 		    "everything."},
 	{"logging", "What is logged, and where."},
 	{"events", "Events that clients may watch."},
-	{"metrics", "Metrics over HTTP."},
 	{"security", "What the daemon gives up."},
 	{0},
 };
