@@ -12,29 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/config.h"
 #include "rules/grammar.h"
 #include "rules/settings.h"
 
 /* Where comments begin in the YAML file, and where its lines end. */
 #define COMMENT 37
 #define WIDTH	100
-
-static struct config defaults;
-static struct iface_config iface_defaults;
-
-static const char *setting_default(const struct field *setting, char text[FIELD_TEXT_SIZE])
-{
-	const void *object = setting_of_iface(setting) ? (void *)&iface_defaults : &defaults;
-
-	setting_format(setting, object, text);
-	/* A word reads better than the number that is written. */
-	for (const struct choice *choice = setting->also; choice && choice->name; choice++) {
-		if (choice->value == setting->value)
-			return strcpy(text, choice->name);
-	}
-	return text;
-}
 
 /* The last part of a name. */
 static const char *last_key(const char *name)
@@ -347,8 +330,6 @@ int main(int argc, char **argv)
 {
 	int err;
 
-	config_init(&defaults);
-	setting_defaults(&iface_defaults, true);
 	if (argc == 2 && strcmp(argv[1], "yaml") == 0) {
 		err = print_yaml();
 	} else if (argc == 2 && strcmp(argv[1], "man") == 0) {

@@ -15,6 +15,7 @@
 #include "base/exit_codes.h"
 #include "control/server.h"
 #include "rules/grammar.h"
+#include "rules/settings.h"
 
 enum { OPTION_RULE = 256, OPTION_SOCKET, OPTION_LOG_JSON, OPTION_SYSLOG };
 
@@ -60,6 +61,9 @@ void options_help(void)
 	     "SIGTERM and SIGINT shut down gracefully: what has arrived is still sent. A second\n"
 	     "signal exits immediately. SIGHUP reads the file again.\n"
 	     "\n"
+	     "settings of the file beside its rules, with their defaults (see xmcast.yaml(5)):");
+	settings_print(stdout);
+	puts("\n"
 	     "exit codes: 0 done, 1 usage, 2 another daemon has the interface or the socket,\n"
 	     "            70 out of memory or descriptors, a worker failed, or a frame leaked,\n"
 	     "            77 no permission,\n"

@@ -42,8 +42,8 @@ _Static_assert(LOG_FACILITIES == 8, "each has its line below");
 #define OWN_LEVEL(facility_name, facility)                                                         \
 	{                                                                                          \
 		SETTING_LEVELS "." facility_name, FIELD_CHOICE, CONFIG(logging.levels[facility]),  \
-			.live = true, .choices = levels, .what = "level", .help = LEVELS_HELP,     \
-			.value = LOG_LEVEL_INFO,                                                   \
+			.live = true, .choices = levels, .what = "level",                          \
+			.unset = "logging.level", .help = LEVELS_HELP, .value = LOG_LEVEL_INFO,    \
 	}
 
 const struct field setting_list[] = {
@@ -149,7 +149,7 @@ const struct field setting_list[] = {
 	 .help = "xmcastd serves no metrics: use the program xmcast-exporter, or its unit "
 		 "xmcast-exporter.service"},
 
-	{"security.user", FIELD_ACCOUNT, CONFIG(security.user), .what = "user", .unset = "it stays",
+	{"security.user", FIELD_ACCOUNT, CONFIG(security.user), .what = "user", .unset = "the user that starts it",
 	 .example = "xmcast", .help = "The user that xmcastd becomes if root starts it."},
 	{"security.group", FIELD_ACCOUNT, CONFIG(security.group), .what = "group",
 	 .unset = "the user's own group", .example = "xmcast",
@@ -254,4 +254,43 @@ const char *setting_format(const struct field *setting, const void *object,
 	    field_number(setting, config) == common_level(&config->logging))
 		return strcpy(text, "");
 	return field_format(setting, object, text);
+}
+
+const char *setting_default(const struct field *setting, char text[FIELD_TEXT_SIZE])
+{
+	bool of_iface = setting_of_iface(setting);
+	struct iface_config iface = {.queues = 0};
+	struct config config = {.nr_rules = 0};
+
+	setting_defaults(of_iface ? (void *)&iface : &config, of_iface);
+	setting_format(setting, of_iface ? (void *)&iface : &config, text);
+	/* A word reads better than the number that is written. */
+	for (const struct choice *word = setting->also; word && word->name; word++) {
+		if (word->value == setting->value)
+			strcpy(text, word->name);
+	}
+	return text;
+}
+
+void settings_print(FILE *stream)
+{
+	bool seen_level = false;
+
+	for (const struct field *setting = setting_list; setting->name; setting++) {
+		bool level = setting_key(setting, SETTING_LEVELS);
+		char name[64], form[FIELD_TEXT_SIZE], usual[FIELD_TEXT_SIZE];
+
+		if (setting->type == FIELD_RETIRED || (level && seen_level))
+			continue;
+		seen_level |= level;
+		if (setting_of_iface(setting))
+			snprintf(name, sizeof(name), SETTING_IFACES ".NAME.%s",
+				 setting_key(setting, SETTING_IFACES));
+		else
+			snprintf(name, sizeof(name), "%s",
+				 level ? SETTING_LEVELS ".FACILITY" : setting->name);
+		setting_default(setting, usual);
+		fprintf(stream, "  %-28s %s (%s)\n", name, field_form(setting, form),
+			*usual ? usual : setting->unset);
+	}
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/errors.h"
 #include "rules/field.h"
@@ -51,5 +52,11 @@ void setting_parse(const struct field *setting, const struct word *word, void *o
 /* As field_format(). Objects are equal if and only if the texts of all settings are. */
 const char *setting_format(const struct field *setting, const void *object,
 			   char text[FIELD_TEXT_SIZE]);
+
+/* The default as text, empty if it is no value. Returns `text`. */
+const char *setting_default(const struct field *setting, char text[FIELD_TEXT_SIZE]);
+
+/* Print a line for each setting, for people: its name, the form of its values, its default. */
+void settings_print(FILE *stream);
 
 #endif
