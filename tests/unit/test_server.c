@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/account.h"
@@ -205,8 +206,11 @@ static void test_race(void **state)
 static void test_groups(void **state)
 {
 	struct control_options options = {.path = path, .group = "0"};
+	struct rlimit none = {.rlim_cur = 0};
+	struct rlimit files;
 	struct stat status;
 	gid_t gid = 77;
+	int err;
 
 	snprintf(path, sizeof(path), "%s/socket", folder);
 	assert_int_equal(account_find_group("root", &gid), 0);
@@ -219,6 +223,13 @@ static void test_groups(void **state)
 	assert_int_equal(account_find_group("-1", &gid), -ESRCH);
 	assert_int_equal(account_find_group("4294967295", &gid), -ESRCH);
 	assert_int_equal(account_find_group("99999999999999999999", &gid), -ESRCH);
+	/* A group that cannot be looked up is not one that is missing. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none.rlim_max = files.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	err = account_find_group("no-such-group", &gid);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_int_equal(err, -EMFILE);
 	assert_int_equal(gid, 77);
 
 	options.group = "no-such-group";

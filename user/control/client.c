@@ -256,17 +256,3 @@ int control_client_event(struct control_client *client, json_t **event)
 	}
 	return -EPROTO;
 }
-
-int control_client_adopt(struct control_client **out, int fd)
-{
-	struct control_client *client = calloc(1, sizeof(*client));
-
-	if (!client)
-		return -ENOMEM;
-	client->fd = fd;
-	client->interrupt_fd = client->attended_fd = -1;
-	client->timeout_ms = -1;
-	client->lines.most = CONTROL_MAX_ANSWER;
-	*out = client;
-	return 0;
-}

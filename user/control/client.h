@@ -29,10 +29,6 @@ struct control_client;
 int control_client_open(struct control_client **out, const char *path);
 void control_client_close(struct control_client *client); /* takes NULL */
 
-/* Use a stream socket that is connected to a daemon. No timeout by default. 0; -ENOMEM: the socket
- * stays the caller's. */
-int control_client_adopt(struct control_client **out, int fd);
-
 /* Wait at most so many milliseconds from now on; -1: for ever. */
 void control_client_timeout(struct control_client *client, int milliseconds);
 

@@ -196,21 +196,6 @@ static bool accept_client(struct control_server *server)
 	return true;
 }
 
-int control_server_adopt(struct control_server *server, int fd, enum control_access access)
-{
-	int err = 0;
-
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
-		err = -errno;
-	if (!err && server->count == CONTROL_CLIENTS)
-		err = make_room(server, CONTROL_CHANGE);
-	if (!err)
-		err = add_session(server, fd, access);
-	if (err)
-		close(fd);
-	return err;
-}
-
 /* ---- events ---- */
 
 static void report_lost(struct session *session)

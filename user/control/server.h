@@ -71,10 +71,6 @@ void control_server_tick(struct control_server *server, uint64_t now_ns);
  */
 int control_server_set_admins(struct control_server *server, const char *group);
 
-/* A connected stream socket becomes a client with these rights. The server owns it from now on,
- * also if this fails: 0; -EMFILE: too many clients; -errno. */
-int control_server_adopt(struct control_server *server, int fd, enum control_access access);
-
 /* Queue an event for all clients that monitor. `event` stays the caller's. Takes a NULL server, for
  * events before the server is open and after it is closed. */
 void control_server_publish(struct control_server *server, const json_t *event);

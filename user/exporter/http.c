@@ -44,7 +44,7 @@ struct http {
 
 static int64_t now_ms(void)
 {
-	return (int64_t)(clock_ns() / 1000000);
+	return (int64_t)(clock_ns() / NS_PER_MS);
 }
 
 /* ---- the daemon ---- */
