@@ -15,6 +15,7 @@
 #include "rules/file.h"
 #include "rules/grammar.h"
 #include "rules/save.h"
+#include "rules/settings.h"
 #include "rules/write.h"
 
 /* Whether the configuration has the rule that a text describes, enabled or disabled. */
@@ -133,10 +134,11 @@ static int keep_settings(const struct relay *relay, struct config *next)
 	free(next->ifaces);
 	next->ifaces = ifaces;
 	next->nr_ifaces = count;
-	next->egress = running->egress;
-	next->workers = running->workers;
-	next->security = running->security;
-	memcpy(next->control.group, running->control.group, sizeof(next->control.group));
+	for (const struct field *setting = setting_list; setting->name; setting++) {
+		if (!setting->live && !setting_of_iface(setting))
+			memcpy((char *)next + setting->offset,
+			       (const char *)running + setting->offset, setting->size);
+	}
 	return 0;
 }
 
