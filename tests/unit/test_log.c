@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
@@ -554,13 +555,26 @@ static void test_syslog(void **state)
 	watchdog_stop();
 }
 
-static atomic_bool enough;
+/* How often the log has been configured, -1: enough. The writers keep pace, so that their lines do
+ * not fill the pipe in the first form. */
+static atomic_int round_number;
 
 static void *write_lines(void *arg)
 {
-	while (!atomic_load(&enough))
+	int written = 0;
+
+	for (;;) {
+		int now = atomic_load(&round_number);
+
+		if (now < 0)
+			return NULL;
+		if (written > now) {
+			sched_yield();
+			continue;
+		}
 		log_error("from-thread", LOG_INT("thread", *(int *)arg), LOG_TEXT("value", "a b"));
-	return NULL;
+		written++;
+	}
 }
 
 /* Configured again while other threads write: every line is complete, in one form or the other. */
@@ -581,8 +595,9 @@ static void test_configure_meanwhile(void **state)
 		config.json = i % 2;
 		log_configure(&config);
 		log_error("from-main", LOG_INT("number", i));
+		atomic_store(&round_number, i);
 	}
-	atomic_store(&enough, true);
+	atomic_store(&round_number, -1);
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	log_configure(&log_config_default);

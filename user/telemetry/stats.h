@@ -41,7 +41,7 @@ void stats_free(struct stats *stats); /* takes NULL */
 json_t *stats_json(const struct stats *stats);
 
 /* One rule (by its index in the books), interface or worker of it. As above. */
-json_t *stats_rule_json(const struct stats *stats, unsigned int rule);
+json_t *stats_rule_json(const struct stats *stats, unsigned int index);
 json_t *stats_interface_json(const struct books *books, const struct interface_counts *iface);
 json_t *stats_worker_json(const struct worker_counts *worker);
 
