@@ -181,22 +181,20 @@ static bool close_lost(struct relay *relay, bool asked, uint64_t until_ns)
 	return true;
 }
 
-/* Two intakes may turn out to be of one interface: then an open one is preferred, otherwise the
- * first. Is there a better intake for this arrival than its own? */
-static bool has_better(const struct relay *relay, const struct arrival *arrival)
+/* The intake of the interface with this index. Two may turn out to have the same: an open one
+ * counts, otherwise the first. */
+static const struct intake *find_home(const struct relay *relay, int ifindex)
 {
-	const struct intake *own = arrival->intake;
+	const struct intake *home = NULL;
 
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		const struct intake *other = relay->intakes[i];
+		const struct intake *intake = relay->intakes[i];
 
-		if (other == own || !other->ifindex || other->ifindex != arrival->link.ifindex)
-			continue;
-		if (intake_is_open(other) != intake_is_open(own) ? intake_is_open(other)
-								 : other->index < own->index)
-			return true;
+		if (intake->ifindex == ifindex &&
+		    (!home || (intake_is_open(intake) && !intake_is_open(home))))
+			home = intake;
 	}
-	return false;
+	return home;
 }
 
 /* Mark the arrivals whose name means another interface than that of their intake. Returns whether
@@ -215,9 +213,12 @@ static bool find_stale(const struct relay *relay)
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
 		struct arrival *arrival = relay->arrivals[i];
 
+		int ifindex = arrival->link.ifindex;
+
+		/* Interfaces that do not exist share no intake. */
 		arrival->stale =
-			arrival->known && (arrival->link.ifindex != arrival->intake->ifindex ||
-					   has_better(relay, arrival));
+			arrival->known && (ifindex ? find_home(relay, ifindex) != arrival->intake
+						   : arrival->intake->ifindex != 0);
 		any |= arrival->stale;
 	}
 	return any;

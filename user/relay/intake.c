@@ -110,37 +110,37 @@ out:
 	return err;
 }
 
-static bool lineup_has(const struct lineup *lineup, const struct xmc_rule_key *key)
+/* The key of a path. False: another line-up has it as well. */
+static bool key_only_of(const struct path *path, const struct lineup *other,
+			struct xmc_rule_key *key)
 {
-	return lineup->ruleset && ruleset_has(lineup->ruleset, key);
+	path->operations->key(path, key);
+	return !other->ruleset || !ruleset_has(other->ruleset, key);
 }
 
-/* Add the keys that a line-up has and `without` does not have to the XDP map. */
-static int add_keys(struct intake *intake, const struct lineup *lineup,
-		    const struct lineup *without, const struct path **failed)
+/* Add the keys that only this line-up has to the XDP map. */
+static int add_keys(struct intake *intake, const struct lineup *lineup, const struct lineup *other,
+		    const struct path **failed)
 {
-	for (unsigned int i = 0; i < lineup->count; i++) {
-		struct xmc_rule_key key;
-		int err;
+	struct xmc_rule_key key;
+	int err = 0;
 
+	for (unsigned int i = 0; !err && i < lineup->count; i++) {
 		*failed = lineup->paths[i];
-		(*failed)->operations->key(*failed, &key);
-		err = lineup_has(without, &key) ? 0 : steer_add_rule(intake->steer, &key, NULL);
-		if (err)
-			return err;
+		if (key_only_of(*failed, other, &key))
+			err = steer_add_rule(intake->steer, &key, NULL);
 	}
-	return 0;
+	return err;
 }
 
 /* Remove these keys. Some may never have been added, so errors are ignored. */
 static void remove_keys(struct intake *intake, const struct lineup *lineup,
-			const struct lineup *without)
+			const struct lineup *other)
 {
-	for (unsigned int i = 0; i < lineup->count; i++) {
-		struct xmc_rule_key key;
+	struct xmc_rule_key key;
 
-		lineup->paths[i]->operations->key(lineup->paths[i], &key);
-		if (!lineup_has(without, &key))
+	for (unsigned int i = 0; i < lineup->count; i++) {
+		if (key_only_of(lineup->paths[i], other, &key))
 			steer_remove_rule(intake->steer, &key);
 	}
 }

@@ -79,7 +79,6 @@ struct intake {
 	struct lineup other; /* while rules change: the next one; after the switch: the last one */
 	bool switched;
 	struct total_counts *retired; /* gets its counters when it is closed */
-	uint32_t index;		      /* among the relay's intakes */
 
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {

@@ -146,6 +146,12 @@ static int match(struct plan *plan)
 		}
 	}
 	lookup_free(&names);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct route *route = relay->routes[i];
+
+		if (!route->plan.kept && route->path)
+			route->arrival->intake->plan.changes = true;
+	}
 	return err;
 }
 
@@ -323,25 +329,12 @@ static int count_users(struct plan *plan)
  */
 #define RESERVED 64
 
-static void reserve_descriptors(int fds[RESERVED])
-{
-	for (unsigned int i = 0; i < RESERVED; i++)
-		fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-}
-
-static void release_descriptors(const int fds[RESERVED])
-{
-	for (unsigned int i = 0; i < RESERVED; i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);
-	}
-}
-
 static int open_route(struct plan *plan, struct route *route)
 {
 	int err = route_open(route, &plan->next->egress, plan->relay->membership);
 
 	route->plan.opened = true;
+	route->arrival->intake->plan.changes |= !err;
 	if (is_failure(plan, err))
 		return fail(plan, err, route->rule->name, route->reason);
 	if (err)
@@ -354,7 +347,8 @@ static int open_routes(struct plan *plan)
 	int reserved[RESERVED];
 	int err = 0;
 
-	reserve_descriptors(reserved);
+	for (unsigned int i = 0; i < RESERVED; i++)
+		reserved[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
 		struct route *route = plan->routes[i];
 		const struct intake *intake = route->arrival ? route->arrival->intake : NULL;
@@ -365,30 +359,14 @@ static int open_routes(struct plan *plan)
 		    (plan->kind == FOLLOW && !route->path))
 			err = open_route(plan, route);
 	}
-	release_descriptors(reserved);
+	for (unsigned int i = 0; i < RESERVED; i++) {
+		if (reserved[i] >= 0)
+			close(reserved[i]);
+	}
 	return err;
 }
 
 /* ---- stage ---- */
-
-/* Find the intakes whose rules change. */
-static void find_changes(struct plan *plan)
-{
-	const struct relay *relay = plan->relay;
-
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
-		const struct route *route = plan->routes[i];
-
-		if (route->plan.opened && route->path)
-			route->arrival->intake->plan.changes = true;
-	}
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		const struct route *route = relay->routes[i];
-
-		if (!route->plan.kept && route->path)
-			route->arrival->intake->plan.changes = true;
-	}
-}
 
 /* The paths that an intake will have, as an array that the caller frees. NULL: no memory. */
 static struct path **collect_paths(const struct plan *plan, const struct intake *intake,
@@ -432,7 +410,7 @@ static int stage_intake(struct plan *plan, struct intake *intake)
 /* ---- switch ---- */
 
 /* The only step that packets notice. */
-static int go_over(struct plan *plan)
+static int switch_over(struct plan *plan)
 {
 	const struct path *failed;
 	int err = 0;
@@ -456,16 +434,6 @@ static int go_over(struct plan *plan)
 }
 
 /* ---- commit, or take back ---- */
-
-static void retire_routes(struct plan *plan)
-{
-	struct relay *relay = plan->relay;
-
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		if (!relay->routes[i]->plan.kept)
-			route_free(relay->routes[i], relay->membership);
-	}
-}
 
 /* Free the arrivals that no rule uses. */
 static void settle_arrivals(struct plan *plan)
@@ -509,7 +477,6 @@ static void settle_intakes(struct plan *plan)
 
 		if (intake->plan.users) {
 			settle_name(plan, intake);
-			intake->index = left;
 			plan->intakes[left++] = intake;
 			continue;
 		}
@@ -562,7 +529,10 @@ static void commit(struct plan *plan)
 		if (!plan->intakes[i]->plan.users && intake_stop(plan->intakes[i]))
 			relay->broken = true;
 	}
-	retire_routes(plan);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		if (!relay->routes[i]->plan.kept)
+			route_free(relay->routes[i], relay->membership);
+	}
 	settle_arrivals(plan);
 	settle_intakes(plan);
 	install(plan);
@@ -650,12 +620,10 @@ static int run(struct plan *plan, struct intake *raised)
 		err = open_intakes(plan);
 	if (!err)
 		err = open_routes(plan);
-	if (!err)
-		find_changes(plan);
 	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
 		err = stage_intake(plan, plan->intakes[i]);
 	if (!err)
-		err = go_over(plan);
+		err = switch_over(plan);
 	if (!err)
 		commit(plan);
 	else

@@ -35,7 +35,7 @@
  *         open_intakes           intake_bring_up(OPEN)
  *         open_routes            route_open(): path, membership
  *         stage_intake           intake_stage(); or intake_bring_up(STARTED)
- *         go_over                intake_switch(), intake_add_keys(); or intake_bring_up(ATTACHED)
+ *         switch_over            intake_switch(), intake_add_keys(); or intake_bring_up(ATTACHED)
  *         commit / take_back     what is gone is released / everything is as it was
  *       follow_rules_changed()   soon look again, so that new outputs follow their interfaces
  *
