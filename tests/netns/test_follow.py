@@ -97,14 +97,14 @@ def alternative_names():
 
 
 def interfaces(daemon):
-    """Names of the interfaces that rules take in by, with their states and numbers of rules."""
+    """The input interfaces by name, with their states and numbers of rules."""
     return {one["name"]: (one["state"], one["rules"])
             for one in json.loads(daemon.ctl("-j", "iface", "list").stdout)["interfaces"]}
 
 
 @test
 def two_names():
-    """An interface by two of its names: its rules share it, and each has its own way while both are"""
+    """An interface with two names in rules: they share it, and each depends only on its own name"""
     star = Star()
     star.relay.ip("link property add dev in0 altname wan")
     daemon = reopens(Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0"))
@@ -122,12 +122,12 @@ def two_names():
     relays("239.1.1.1", "239.1.1.2")
     daemon.ctl("rule", "add", "c in 239.1.1.3:5000@wan out 239.2.2.2:6002@out0")
     equal(interfaces(daemon), {"in0": ("active", 3)}, "interfaces")
-    # The name by which the interface is listed goes with the last rule that has it.
+    # Once the last rule with this name is deleted, the interface is listed by the name of another rule.
     daemon.ctl("rule", "del", "a")
     equal(interfaces(daemon), {"wan": ("active", 2)}, "interfaces without the rule by in0")
     daemon.ctl("rule", "add", RULE)
     relays("239.1.1.1", "239.1.1.2")
-    # One name goes: its rules wait, the other ones do not notice.
+    # One name is removed: its rules are pending, the others are not affected.
     before = rule_of(daemon.stats(), "a")["received_packets"]
     star.relay.ip("link property del dev in0 altname wan")
     wait_pending(daemon, "wan does not exist", "b")
@@ -140,13 +140,13 @@ def two_names():
     relays("239.1.1.1", "239.1.1.2")
     stats = daemon.settle()
     equal(rule_of(stats, "a")["received_packets"], before + 2, "received by the rule that stayed")
-    equal(rule_of(stats, "b")["received_packets"], 3, "received by the rule that came and went")
+    equal(rule_of(stats, "b")["received_packets"], 3, "received by the rule that was pending meanwhile")
     equal(daemon.process.log().count("interface-ready"), 1, "times opened")
 
 
 @test
 def name_moves():
-    """A name goes from one input interface to another: its rules follow, and keep their counters"""
+    """A name moves from one input interface to another: its rules follow and keep their counters"""
     star = Star(sources=2)
     star.relay.ip("link property add dev in0 altname wan")
     daemon = reopens(Daemon(star.relay, RULE, "b in 239.1.1.2:5000@wan out 239.2.2.2:6001@out0"))
@@ -167,7 +167,7 @@ def name_moves():
 
 @test
 def same_input():
-    """Two rules take in the same once their two names are one interface: the first one runs"""
+    """Two rules have the same input once their names mean one interface: the first one is active"""
     star = Star()
     daemon = reopens(Daemon(star.relay, RULE, "b in 239.1.1.1:5000@wan out 239.2.2.2:6001@out0"))
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
@@ -184,7 +184,7 @@ def same_input():
 
 @test
 def settings_by_another_name():
-    """Settings of an interface by another of its names than the rules have"""
+    """Settings of an interface may use another of its names than the rules"""
     star = Star(sources=2)
     for i in range(2):
         star.relay.ip(f"link property add dev in{i} altname wan{i}")
@@ -198,7 +198,7 @@ def settings_by_another_name():
 
 @test
 def loop_by_another_name():
-    """Loops and duplicates are found whichever names the rules have, at the start and by a change"""
+    """Loops and duplicates are found whichever names the rules use, at the start and in a change"""
     star = Star()
     for device, name in (("in0", "wan"), ("out0", "lan")):
         star.relay.ip(f"link property add dev {device} altname {name}")

@@ -80,7 +80,7 @@ def started(namespace, *rules, **options):
 
 @test
 def pages():
-    """/metrics in both formats, / a hint, and errors for all else"""
+    """/metrics in both formats, a hint at /, and errors for everything else"""
     star = Star()
     daemon, _ = started(star.relay, RULE)
     status, headers, body = ask(star.relay, "/metrics", accept=f"{OPENMETRICS};version=1.0.0,*/*")
@@ -170,7 +170,7 @@ def reloads():
 
 
 def _later(namespace, count):
-    """The metrics once they tell of so many reloads: they may be a second old."""
+    """The metrics once they include this number of reloads; they may be a second old."""
     def told():
         seen = samples(metrics(namespace))
         return seen["xmcast_config_reloads_total"] >= count and seen
@@ -180,14 +180,14 @@ def _later(namespace, count):
 
 @test
 def many_rules():
-    """10,000 rules with two outputs each are told whole"""
+    """10,000 rules with two outputs each are served completely"""
     namespace = Namespace("relay")
     rules = "".join(f"  - r{i} in 239.{1 + (i >> 8)}.{i & 255}.1:5000@none0 "
                     "out 10.9.0.1:6000 out 10.9.0.2:6000\n" for i in range(10000))
     daemon, _ = started(namespace, config=f"rules:\n{rules}")
     began = time.monotonic()
     text = metrics(namespace)
-    # For who looks: what is asserted is no time but that it is all there.
+    # Only for information: the test checks that everything is present, not the time.
     diagnose(f"10,000 rules, 20,000 outputs: {len(text) >> 10} KiB "
              f"in {time.monotonic() - began:.2f} s")
     seen = samples(text)
@@ -218,7 +218,7 @@ class Changes(threading.Thread):
 
 @test
 def rules_that_change():
-    """Scrapes while rules come and go: all others are told, each once"""
+    """Scrapes while rules are added and deleted: all other rules are present, each once"""
     namespace = Namespace("relay")
     rules = "".join(f"  - r{i} in 239.{1 + (i >> 8)}.{i & 255}.1:5000@none0 out 10.9.0.1:6000\n"
                     for i in range(3000))
@@ -491,7 +491,7 @@ def silent_clients():
 
 @test
 def clients_that_do_not_read():
-    """Complete requests whose answers nobody reads never keep a scraper out"""
+    """Requests whose answers are never read do not block a scraper"""
     star = Star()
     rules = [f"r{i} in 239.9.{i}.1:5000@none0 out 10.9.0.1:6000" for i in range(200)]
     daemon, _ = started(star.relay, *rules)
@@ -521,7 +521,7 @@ def connect_many(namespace, words):
 
 
 def drip(taken):
-    """A byte from each now and then, until the exporter has closed all of them."""
+    """Send single bytes on each connection until the exporter has closed all of them."""
     def closed():
         count = 0
         for sock in taken:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a running daemon may: users, capabilities, lists of system calls, whom it trusts."""
+"""The rights of a running daemon: users, capabilities, system call filters, and whom it trusts."""
 
 import contextlib
 import json
@@ -44,14 +44,14 @@ def config(security, more=""):
 
 
 def relays(star, text=b"alive"):
-    """One packet gets through."""
+    """Check that a packet is relayed."""
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     sender(star.source, "10.1.0.1").sendto(text, ("239.1.1.1", 5000))
     equal(receive(output)[0], text, "payload")
 
 
 def check_confined(daemon, user, filters=(1, 2)):
-    """Of a daemon: who it is, what its main thread may, and that the others may nothing. `filters`:
+    """Check the user of a daemon, the rights of its main thread, and that the others have none. `filters`:
     how many of them a thread has, the main one and the others."""
     first, others = threads(daemon)
     pattern = r"^(in|out)\d+/in0$"
@@ -79,7 +79,7 @@ def check_confined(daemon, user, filters=(1, 2)):
 
 @test
 def stays_root():
-    """Started as root without a user: root's other capabilities are gone, the threads have none"""
+    """Started as root without a user: it drops other capabilities, and its worker threads have none"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
     relays(star)
@@ -93,7 +93,7 @@ def stays_root():
 
 @test
 def becomes_a_user():
-    """Started as root with a user: it is that user, with its group alone, and relays"""
+    """Started as root with a user: it becomes that user, with only its group, and relays"""
     star = Star()
     os.chmod(work_directory(), 0o1777)  # for the control socket
     daemon = Daemon(star.relay, config=config("{ user: nobody, group: 65533 }"))
@@ -107,7 +107,7 @@ def becomes_a_user():
 
 
 def refused(daemon, code, *words):
-    """The daemon ends by itself with this code and says these words."""
+    """Check that the daemon ends by itself with this code and logs these words."""
     equal(daemon.process.wait(), code, f"exit code; log:\n{daemon.process.log()}\n")
     for word in words:
         check(word in daemon.process.log(), f"no {word} in:\n{daemon.process.log()}")
@@ -161,7 +161,7 @@ def under_traffic():
 
 @test
 def saves_and_reloads():
-    """As its user, with a file and a folder of its own: reload, and save what runs"""
+    """As another user with a file and a directory of its own: it can reload and save"""
     star = Star()
     folder = os.path.join(work_directory(), "own")
     os.mkdir(folder)
@@ -184,7 +184,7 @@ def saves_and_reloads():
 
 @test
 def told_at_the_start():
-    """As its user with a file that it may not read again, in a folder of root's: both are told"""
+    """As another user with a file that it may not read again, in a directory of root: both are logged"""
     star = Star()
     os.chmod(work_directory(), 0o755)
     folder = os.path.join(work_directory(), "sockets")
@@ -223,7 +223,7 @@ def unknown_user():
 
 @test
 def not_trusted():
-    """A file that others may write, a folder in which they may replace the socket: refused"""
+    """A file that others may write, and a directory where they may replace the socket: refused"""
     star = Star()
     path = write_file("open.yaml", config("{ sandbox: on }"))
     os.chmod(path, 0o666)

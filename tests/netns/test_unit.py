@@ -15,7 +15,7 @@ UNIT = os.path.join(UNITS, "xmcastd.service")
 MONITOR_UNIT = os.path.join(UNITS, "xmcast-monitor@.service")
 EXPORTER_UNIT = os.path.join(UNITS, "xmcast-exporter.service")
 LAUNCHER = os.path.join(ROOT, "tests/netns/as_unit.py")
-UID = 64321  # nobody's
+UID = 64321  # no user has it
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
 
@@ -65,7 +65,7 @@ def _check_unit(root, prefix, name):
     check(f"ExecStart={prefix}/" in text and "/usr/local" not in text, text)
     for executable in re.findall(r"^Exec\w+=(\S+)", text, re.M):
         check(os.access(root + executable, os.X_OK), f"{executable} is not installed")
-    # The programs are only below DESTDIR; all else must be right.
+    # The programs are only below DESTDIR; everything else must be right.
     plain = write_file(name, text.replace(prefix, root + prefix))
     done = run("systemd-analyze", "verify", "--man=no", plain, check=False)
     words = [line for line in done.stderr.splitlines() if "sysinit.target" not in line]
@@ -73,7 +73,7 @@ def _check_unit(root, prefix, name):
 
 
 def netns_build():
-    """The build folder as the Makefile has it."""
+    """The build directory as the Makefile names it."""
     return os.path.relpath(os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build")), ROOT)
 
 
