@@ -6,13 +6,13 @@
  *
  * The thread creates and owns an engine, which waits for any event with one call: frames queued, a
  * send completed, a command, the end of the command stream. Nothing blocks on one kind of event,
- * and there are no timeouts. While there is work the thread does not wait at all.
+ * and there are no timeouts. As long as the queue has frames, the thread does not wait.
  *
  * How others reach the thread: the ingress thread through the frame queue, whose wake-up eventfd
- * says nothing but "look at the queue"; the main thread through the command stream, whose end means
- * shut down. Only what must keep its place among the frames, the change of a ruleset, comes from
- * the main thread through ingress and the queue, as a marker. The thread answers with two counters:
- * `acknowledged` (and a write to `notify_fd`) after a marker, `beats` for everything else.
+ * means "look at the queue"; the main thread through the command stream, whose end means shut down.
+ * Only a change of the ruleset must keep its place among the frames, so it comes from the main
+ * thread through ingress and the queue, as a marker (worker.h). The thread answers a marker with
+ * `acknowledged` and a write to `notify_fd`, and everything else by incrementing `beats`.
  *
  * Batches: what the queue holds for one output leaves with one send, if GSO is on (gso.h); nothing
  * waits for more to come.
@@ -21,8 +21,9 @@
  * taken in order, the sends of one output are submitted in order, and MSG_DONTWAIT keeps the kernel
  * from parking one of them. The datagrams of a refused batch are sent one by one when its
  * completion reports the refusal, so until then nothing is handed over that could be accepted
- * (gso_must_wait()). What remains is a refusal that comes and goes between two sends of one
- * submission, within tens of microseconds.
+ * (gso_must_wait()). One case remains: the route changes between two sends of one submission,
+ * within tens of microseconds, so that the kernel refuses a batch and accepts the datagrams behind
+ * it.
  *
  * Limits: a datagram over the limit of its output (rate_limit.h) is counted and ends here. An
  * output without a limit costs one comparison.

@@ -12,8 +12,8 @@
 
 /* How long a limit is kept: short enough that a passing fault costs little, doubled for as long as
  * it is confirmed. */
-#define PATIENCE_FIRST_NS (NS_PER_SECOND / 2)
-#define PATIENCE_MOST_NS  (64 * NS_PER_SECOND)
+#define KEEP_FIRST_NS (NS_PER_SECOND / 2)
+#define KEEP_MOST_NS  (64 * NS_PER_SECOND)
 
 static void set(atomic_uint *value, unsigned int to)
 {
@@ -50,7 +50,7 @@ void gso_forget(struct gso *gso)
 	unsigned int route = get(&gso->route);
 
 	if (route != get(&gso->seen_route))
-		gso->patience_ns = 0;
+		gso->keep_ns = 0;
 	set(&gso->segments, gso->most_segments);
 	set(&gso->max_size, UINT16_MAX);
 	set(&gso->seen_route, route);
@@ -78,7 +78,7 @@ void gso_accepted(struct gso *gso, uint32_t segment)
 		gso->proven = segment;
 	/* What was refused is accepted now, so the next refusal is a new one. */
 	if (segment >= gso->refused)
-		gso->patience_ns = 0;
+		gso->keep_ns = 0;
 }
 
 bool gso_is_refusal(int error)
@@ -92,10 +92,10 @@ void gso_refused(struct gso *gso, uint32_t segment, int error, uint64_t now_ns)
 
 	/* Further refusals while there is a limit belong to the same cause. */
 	if (!gso->expires_ns) {
-		gso->patience_ns = gso->patience_ns ? 2 * gso->patience_ns : PATIENCE_FIRST_NS;
-		if (gso->patience_ns > PATIENCE_MOST_NS)
-			gso->patience_ns = PATIENCE_MOST_NS;
-		gso->expires_ns = now_ns + gso->patience_ns;
+		gso->keep_ns = gso->keep_ns ? 2 * gso->keep_ns : KEEP_FIRST_NS;
+		if (gso->keep_ns > KEEP_MOST_NS)
+			gso->keep_ns = KEEP_MOST_NS;
+		gso->expires_ns = now_ns + gso->keep_ns;
 		gso->refused = segment;
 	}
 	if (gso->refused > segment)

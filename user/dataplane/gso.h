@@ -8,13 +8,13 @@
  *     EIO, EOPNOTSUPP     the device or route cannot segment       no more batches
  *     EINVAL, EMSGSIZE    the segments do not fit the MTU          only smaller segments
  *
- * A limit does not stay: it is forgotten when the route changes, and otherwise after half a second;
- * twice as long each time that the kernel confirms it, up to a minute. So a limit that holds costs
- * one refused batch a minute.
+ * A limit is temporary: it is forgotten when the route changes, and otherwise after half a second.
+ * That time doubles whenever the kernel confirms the limit, up to about a minute. So a lasting
+ * limit costs one refused batch a minute.
  *
  * Order: while a batch that may be refused is unfinished, the egress thread must not hand over
  * anything that the kernel could accept at the same time, because the datagrams of the refused
- * batch would leave behind it. gso_must_wait() tells.
+ * batch would leave behind it: see gso_must_wait().
  *
  * Threads: the state is the egress thread's, which alone writes it. gso_route_changed() is the main
  * thread's and only marks the state as stale; gso_limits() may be called by any thread. No clock,
@@ -33,13 +33,13 @@ struct gso {
 	atomic_uint max_size; /* largest segment of a batch */
 
 	atomic_uint route;	/* counts changes of the route; written by the main thread */
-	atomic_uint seen_route; /* of what the state was learned */
+	atomic_uint seen_route; /* value of `route` when the state was last forgotten */
 
 	unsigned int most_segments; /* as configured */
 	uint32_t proven;	    /* largest segment that the kernel has accepted in a batch */
 	uint32_t refused;	    /* smallest segment that it has refused */
 	uint64_t expires_ns;	    /* when the limit is forgotten; 0: there is none */
-	uint64_t patience_ns;	    /* how long the last limit was kept */
+	uint64_t keep_ns;	    /* how long the last limit is kept; then it doubles */
 	unsigned int unfinished;    /* batches handed over and not completed */
 	uint32_t unfinished_max;    /* largest segment among them */
 };
@@ -93,8 +93,10 @@ static inline bool gso_is_trial(const struct gso *gso, unsigned int count, uint3
 	return count > 1 && segment > gso->proven;
 }
 
-/* `count` datagrams are handed over; they have completed. */
+/* `count` datagrams are handed over to the kernel as one send. */
 void gso_begin(struct gso *gso, unsigned int count, uint32_t segment);
+
+/* A send of `count` datagrams has completed. */
 void gso_end(struct gso *gso, unsigned int count);
 
 /* The kernel has accepted a batch. */
@@ -103,7 +105,8 @@ void gso_accepted(struct gso *gso, uint32_t segment);
 /* Can this errno mean that the kernel refuses a batch as such? */
 bool gso_is_refusal(int error);
 
-/* It does: the kernel refused the batch with it, but accepted datagrams of the batch singly. */
+/* The kernel refused a batch with this errno, but accepted datagrams of it singly: learn the limit.
+ */
 void gso_refused(struct gso *gso, uint32_t segment, int error, uint64_t now_ns);
 
 #endif

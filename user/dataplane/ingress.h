@@ -7,6 +7,9 @@
  * and pushes them into the frame queue, publishes once for all, and wakes the egress thread only if
  * that sleeps. Frames without a stream are queued as well, because only the egress thread returns
  * frames.
+ *
+ * Between two looks at the RX ring it replaces its ruleset if the main thread has left another one
+ * in `next`, and pushes a marker: frames behind it were matched with the new ruleset (worker.h).
  */
 #ifndef XMCAST_DATAPLANE_INGRESS_H
 #define XMCAST_DATAPLANE_INGRESS_H
@@ -50,8 +53,8 @@ struct ingress {
 	int egress_wakeup_fd; /* eventfd */
 	int control_fd;	      /* eventfd: look at `next` and `stop` */
 
-	/* Main thread to ingress: the next ruleset (NULL once it is used), and the order to end as
-	 * soon as the RX ring is empty. */
+	/* Main thread to ingress: the next ruleset (NULL once it is in use) with the generation for
+	 * its marker, and the order to end as soon as the RX ring is empty. */
 	_Atomic(const struct ruleset *) next;
 	_Atomic uint64_t next_generation;
 	atomic_bool stop;

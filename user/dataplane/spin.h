@@ -14,8 +14,8 @@
 /* Rounds of `hybrid`: 34 to 43 us, measured on an idle EPYC. */
 #define SPIN_HYBRID_ROUNDS 1000
 
-/* In one of so many rounds the thread yields its CPU, because there may be fewer CPUs than threads.
- */
+/* Every SPIN_YIELD_ROUNDS rounds the thread yields its CPU, because there may be fewer CPUs than
+ * threads. */
 #define SPIN_YIELD_ROUNDS 64
 
 struct spin {

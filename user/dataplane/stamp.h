@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 
-/* One of so many packets of a stream's shard is timed, starting with the first. Reading the clock
- * takes 26 ns (TSC), once for the stamp and once for each output: with 64 that is less than 1 ns
- * per packet and output, of some 600 that relaying takes. */
+/* One of STAMP_EVERY packets of a stream's shard is timed, starting with the first. Reading the
+ * clock takes 26 ns (TSC), once for the stamp and once for each output: with 64 that is less than 1
+ * ns per packet and output, of some 600 that relaying takes. */
 #define STAMP_EVERY 64
 
 /* A stamp counts ticks of 64 ns. It wraps after 275 s, longer than any packet waits. */

@@ -7,8 +7,8 @@
  * threads of that queue alone. All shards of an output use one socket, so that a stream keeps one
  * UDP source port.
  *
- * The main thread opens and holds streams: they are counted, one reference for each ruleset that
- * names the stream. The data path reads the definition, which never changes, and writes its own
+ * The main thread opens streams and counts references to them: one of each path or ruleset that has
+ * the stream. The data path reads the definition, which never changes, and writes its own
  * shards.
  */
 #ifndef XMCAST_DATAPLANE_STREAM_H
@@ -98,7 +98,7 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure);
 
-/* The route of output i has changed: what is known about its batches may not hold any more. */
+/* The route of output i has changed: forget its GSO state (gso.h). */
 void stream_route_changed(struct stream *stream, unsigned int i);
 
 void stream_hold(struct stream *stream);
