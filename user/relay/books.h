@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The books: the counters of some rules and of all interfaces at one moment, and their totals.
- * There is no snapshot of all rules: with 65,536 of them it would keep the main thread from
- * everything else for too long, so they are read in parts. Main thread.
+ * There is no snapshot of all rules: with 65,536 of them it would keep the main thread busy
+ * for too long, so they are read in parts. Main thread.
  *
  * Packets flow while the counters are read. Therefore the last stage of a packet is read first and
  * the first stage last: the books may show a packet as still being on its way although it has left
@@ -43,7 +43,7 @@ struct books {
 /* Empty books with room for these numbers, all zero. NULL: no memory. */
 struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
 			unsigned int workers);
-void books_free(struct books *books); /* takes NULL */
+void books_free(struct books *books); /* accepts NULL */
 
 /* The totals of all interfaces and workers, also of those that are gone: never less than before. */
 void books_sum(const struct books *books, struct total_counts *totals);

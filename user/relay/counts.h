@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The counters of what runs, as plain numbers, and their sums: what a snapshot (books.h) consists
- * of. The bottom of user/relay: every other unit of it may include this. Main thread.
+ * of. Every other unit of user/relay may include this. Main thread.
  */
 #ifndef XMCAST_RELAY_COUNTS_H
 #define XMCAST_RELAY_COUNTS_H
@@ -21,7 +21,8 @@
 struct output_counts {
 	const struct rule_output *rule;
 	const char *reason; /* why nothing can leave by it now, or NULL */
-	uint64_t submitted; /* datagrams handed to the kernel; = sent + all errors once at rest */
+	uint64_t submitted; /* datagrams handed to the kernel; = sent + all errors if none is in
+			       flight */
 	uint64_t sent;
 	uint64_t sent_bytes; /* UDP payload */
 	uint64_t errors[SEND_ERRORS];
@@ -63,7 +64,7 @@ struct worker_counts {
 	const char *iface;
 	unsigned int queue;
 	struct worker_state state;
-	const struct worker *worker; /* for what does not count: its engine, CPUs, memory */
+	const struct worker *worker; /* for its engine, CPUs and memory */
 };
 
 struct total_counts {

@@ -14,7 +14,8 @@
  */
 struct iface_config examine_settings(const struct config *config, const char *name, int ifindex);
 
-/* Is the XDP program of an interface in this state somebody else's to attach? */
+/* Does an administrator attach the XDP program of this interface (setting `attach`), rather than
+ * this daemon? With `attach: auto` this depends on what is attached and pinned now. */
 bool examine_external(const struct link *link, const struct iface_config *settings);
 
 /*

@@ -2,24 +2,25 @@
 /* clang-format off */
 /*
  * The relay follows the network. What the kernel announces (links/watch.h) is a reason to look, and
- * a look compares what is with what is wanted (schedule.h says when):
+ * a look compares the network with what runs and what should run (schedule.h says when):
  *
  *     an intake whose interface …
  *       is down                          stays, impaired: sockets, program, memberships survive
- *       has lost its XDP program         attaches it again, or not (lost_program)
+ *       has lost its XDP program         is impaired, or attaches it again (`lost_program`)
  *       is gone, was moved or renamed,   is given up: its threads end in order, its rules are
  *       has other queues or another MTU  pending; their paths stay, with counters and sockets
- *     an intake that failed              is brought up as soon as its interface can carry it
- *     a name of an interface that comes  its rules get an arrival at the interface that has the
- *       to mean another one              name now; the others of the intake go on
+ *     an intake that failed              is brought up as soon as its interface can carry it, and
+ *                                        its back-off allows it
+ *     a name that another interface has  its rules get an arrival at that interface; the intake's
+ *       now                              other rules go on
  *     an output whose interface has      keeps its socket, which is moved to the new one; the
  *       another index, or none           rule's other outputs do not notice
- *     addresses, routes                  outputs forget the sizes of batches that their route took,
+ *     addresses, routes                  outputs forget which sizes of batches their route accepts,
  *                                        some at a time, at most once a second
  *     a rule that waits for an output    is tried again
  *
- * Everything that changes rules or brings intakes up is a plan (plan.h); nothing else touches
- * another intake's threads. Main thread; rights as for relay_open(), and CAP_NET_RAW to move
+ * Only a plan (plan.h) changes rules and brings intakes up. Giving an intake up does not disturb
+ * the threads of the others. Main thread; rights as for relay_open(), and CAP_NET_RAW to move
  * sockets.
  */
 /* clang-format on */
@@ -31,7 +32,7 @@
 /* Start listening, and add the descriptors to the relay's epoll set. 0 or -errno (-ENOMEM,
  * -EMFILE). Without netlink, which is logged, it looks twice a second. */
 int follow_open(struct follow **out, struct relay *relay);
-void follow_close(struct follow *follow); /* takes NULL */
+void follow_close(struct follow *follow); /* accepts NULL */
 
 /* Do what is due. Call it when a descriptor of the set is readable. */
 void follow_run(struct follow *follow);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interfaces that outputs name, as they were last seen, and what follows for the outputs: each
- * keeps its socket, which is moved to the interface that has the name now. Main thread.
+ * The interfaces that outputs name, as they were last seen. If another interface gets the name, the
+ * outputs keep their sockets, which are moved to it. Main thread.
  */
 #ifndef XMCAST_RELAY_OUTPUTS_H
 #define XMCAST_RELAY_OUTPUTS_H
@@ -15,7 +15,7 @@ struct output_interface {
 	struct link link;   /* as it was last seen; ifindex 0: it does not exist */
 	bool known;	    /* it has been queried; until then outputs stay as they are */
 	bool changed;	    /* since the last outputs_settle() */
-	bool news;	    /* the last outputs_query() has changed its reason */
+	bool news;	    /* the last outputs_query() has changed `reason` */
 	const char *reason; /* why nothing can leave by it, constant text, or NULL */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A path carries the datagrams of one rule from its intake to its outputs. There can be several
- * kinds; a route opens one and never looks inside:
+ * kinds; the rest of the relay uses a path through these operations only:
  *
  *     path_user   AF_XDP to a worker's threads, which send (path_user.h)
  *
@@ -20,7 +20,7 @@ struct path;
 struct stream;
 
 struct path_operations {
-	/* Can an intake with so many RX queues use it? */
+	/* Can an intake with this number of RX queues use it? */
 	bool (*fits)(const struct path *path, unsigned int nr_queues);
 
 	/* The name of its rule. */
@@ -29,13 +29,14 @@ struct path_operations {
 	/* The key of its rule in the XDP map. */
 	void (*key)(const struct path *path, struct xmc_rule_key *key);
 
-	/* What the ruleset of the intake's workers needs. The ruleset holds it, not the caller. */
+	/* The stream that the ruleset of the intake's workers needs. It stays the path's; the
+	 * ruleset takes a reference of its own. */
 	struct stream *(*stream)(const struct path *path);
 
 	/*
 	 * The interface that output `i` names has this index now; 0: it does not exist. `reason`:
-	 * why nothing can leave by it, constant text, or NULL. 0 or -errno: the output cannot be
-	 * moved to it, which is its reason then.
+	 * why nothing can leave by it, constant text, or NULL. 0; -errno: the output cannot be
+	 * moved to it, and has this as its reason.
 	 */
 	int (*follow)(struct path *path, unsigned int i, int ifindex, const char *reason);
 

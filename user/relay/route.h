@@ -7,7 +7,7 @@
  *     disabled   no arrival
  *     pending    its arrival's intake is not relaying; or it has no path, and `reason` says why; or
  *                nothing can leave by any of its outputs
- *     active     otherwise: it has a path, and has joined its group
+ *     active     otherwise: it has a path, and has joined its group if that is multicast
  *
  * Main thread.
  */
@@ -26,7 +26,7 @@ struct route {
 	struct path *path; /* NULL: disabled or pending. Kept while the intake is down, with its
 			      counters and sockets */
 	char *reason;	   /* why it has no path although its intake is open */
-	bool reported;	   /* the reason has been logged */
+	bool reported;	   /* `reason` has been logged */
 	int joined;	   /* index of the interface that has joined the group; 0: none */
 
 	/* Notes of the plan that is being carried out (plan.c). */
@@ -51,7 +51,7 @@ struct route *route_new(const struct rule *rule, uint64_t id);
 int route_open(struct route *route, const struct egress_config *egress,
 	       struct membership *membership);
 
-/* Close it, with this reason. */
+/* Close it: it is pending for this reason. */
 void route_refuse(struct route *route, struct membership *membership, const char *reason);
 
 /* Log that it is pending and why, unless this reason has been logged before. */
@@ -63,10 +63,10 @@ void route_leave(struct route *route, struct membership *membership);
 /* Leave the group, drop the path. */
 void route_close(struct route *route, struct membership *membership);
 
-/* The same, and free it. Accepts NULL. */
+/* Close and free it. Accepts NULL. */
 void route_free(struct route *route, struct membership *membership);
 
-/* Is it pending for a reason of its own? */
+/* Is it pending for a reason of its own, not for that of its intake? */
 static inline bool route_is_waiting(const struct route *route)
 {
 	return route->arrival && !route->path && intake_is_open(route->arrival->intake);

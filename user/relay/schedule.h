@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * When to look at the network again, and when to try again what failed. Pure: the time is an
- * argument (CLOCK_MONOTONIC in ns), and whoever asks does what is due. Any thread.
+ * argument (CLOCK_MONOTONIC in ns), and the caller does what is due. Any thread.
  */
 #ifndef XMCAST_RELAY_SCHEDULE_H
 #define XMCAST_RELAY_SCHEDULE_H
@@ -11,13 +11,13 @@
 
 #include "base/clock.h"
 
-/* No time at all. */
+/* A time that never comes. */
 #define NEVER_NS UINT64_MAX
 
 /* ---- back-off ---- */
 
-/* An RX queue stays busy for some tens of ms after its last socket was closed. So often it is tried
- * every BUSY_NS, without a log line; then the queue must belong to another program. */
+/* An RX queue stays busy for some tens of ms after its last socket was closed. It is tried every
+ * BUSY_NS, BUSY_TRIES times without a log line; then the queue must belong to another program. */
 #define BUSY_TRIES 20
 #define BUSY_NS	   (50 * NS_PER_MS)
 
@@ -74,7 +74,7 @@ struct schedule {
 	bool routes_changed;	 /* addresses or routes have changed since the last round began */
 	bool in_round;		 /* a round has not ended yet */
 	uint64_t round_ns;	 /* when the last round began */
-	bool waiting;		 /* some rules wait for something of their own */
+	bool waiting;		 /* some rules are pending for reasons of their own (route.h) */
 	uint64_t retried_ns;	 /* when they were last tried */
 	uint64_t retry_delay_ns; /* from then to the next try */
 };

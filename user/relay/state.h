@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What runs, as plain data: what books.c reads, plan.c changes, and relay.c owns. Main thread. */
+/* What runs, as plain data: relay.c owns it, plan.c and follow.c change it, books.c reads it. Main
+ * thread. */
 #ifndef XMCAST_RELAY_STATE_H
 #define XMCAST_RELAY_STATE_H
 
@@ -11,16 +12,17 @@ struct relay {
 	struct config config;  /* what runs; its rules are those of the routes */
 	struct route **routes; /* one for each rule, in the same order */
 	unsigned int nr_arrivals;
-	struct arrival **arrivals; /* one for each name of an interface that rules take in by */
+	struct arrival **arrivals; /* one for each interface name in the rules' inputs */
 	unsigned int nr_intakes;
-	struct intake **intakes; /* one for each such interface */
+	struct intake **intakes; /* one for each interface that these names mean */
 	struct membership *membership;
-	struct total_counts retired; /* counted by what is gone */
+	struct total_counts retired; /* counters of intakes that were closed */
 	uint64_t generation;	     /* grows by one with every change of the configuration */
 	uint64_t next_id;	     /* of the next route */
 	uint64_t started_ns;
-	bool broken;	       /* a worker has failed in a change or while it was stopped */
-	int epoll_fd;	       /* of everything that relay_run() is called for */
+	bool broken;	       /* a worker has failed in a change or while it was stopped:
+				  relay_run() returns -EIO */
+	int epoll_fd;	       /* readable when relay_run() has something to do */
 	struct follow *follow; /* NULL while the relay starts */
 };
 
