@@ -25,7 +25,7 @@
 /* Markers that may be in the queue beside the frames: worker_update() waits for its own. */
 #define MARKERS 1
 
-/* While the main thread waits for a worker, it looks at the heartbeats so often. */
+/* Interval at which the main thread looks at the heartbeats while it waits for a worker. */
 #define CHECK_MS 1000
 
 /* The heartbeat of one of the two threads. */
@@ -60,7 +60,7 @@ struct worker {
 	int command_fd; /* write end of the command stream */
 	uint64_t generation;
 
-	uint64_t patience_ns; /* overdue for so long, a thread is stuck; 0: never */
+	uint64_t stuck_after_ns; /* a thread that is overdue for this long is stuck; 0: never */
 	struct heartbeat ingress_heartbeat;
 	struct heartbeat egress_heartbeat;
 };
@@ -145,7 +145,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		.frames = options->sizes.frames,
 		.frame_size = xsk_frame_size(options->mtu),
 		.rx_ring = options->sizes.rx_ring,
-		.impatient = options->impatient,
+		.fail_if_busy = options->fail_if_busy,
 	};
 	struct worker *worker;
 	int err;
@@ -159,7 +159,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	worker->rx_queue = options->queue;
 	worker->ingress_cpu = pick_cpu(&options->sizes, 2 * options->index);
 	worker->egress_cpu = pick_cpu(&options->sizes, 2 * options->index + 1);
-	worker->patience_ns = options->sizes.watchdog * NS_PER_SECOND;
+	worker->stuck_after_ns = options->sizes.watchdog * NS_PER_SECOND;
 	snprintf(worker->iface, sizeof(worker->iface), "%s", options->iface);
 	worker->ingress.control_fd = worker->ingress.egress_wakeup_fd = -1;
 	worker->egress.notify_fd = worker->egress.command_fd = worker->command_fd = -1;
@@ -323,7 +323,8 @@ static bool look(const struct worker *worker, struct heartbeat *heartbeat, pthre
 
 	if (wake)
 		heartbeat->woken_cpu_ns = cpu_ns(thread);
-	if (worker->patience_ns && watch_overdue_ns(&heartbeat->watch) >= worker->patience_ns) {
+	if (worker->stuck_after_ns &&
+	    watch_overdue_ns(&heartbeat->watch) >= worker->stuck_after_ns) {
 		heartbeat->stuck = true;
 		if (!first_stuck)
 			first_stuck = worker;

@@ -12,6 +12,27 @@
  *     worker_stop()   drain the RX ring, then the queue, then what is in flight; end both threads
  *     worker_close()
  *
+ * How a packet travels (xsk.h: who owns its frame when)
+ *
+ *     xmcast_steer()             bpf/steer.bpf.c: redirects it to the RX ring of the queue's socket
+ *     ingress_run()              ingress thread:
+ *       xsk_receive()            take up to 64 frames out of the RX ring
+ *       ruleset_find()           the stream of each datagram
+ *       frame_queue_publish()    to the egress thread, which is woken if it sleeps
+ *     egress_loop_run()          egress thread:
+ *       send_entry()             add the datagram to the open request of each output
+ *       send_open_request()      a full request, or the end of the pass: one sendmsg(2)
+ *       engine_enter()           submit all requests, receive completions
+ *       on_sent()                count; the frame's last send has completed:
+ *       xsk_return()             to the fill ring
+ *
+ * How a change of the rules travels
+ *
+ *     worker_update()            leaves the ruleset in `next`, and wakes the ingress thread
+ *     change_ruleset()           ingress thread: use it, push a marker behind older frames
+ *     take_entries()             egress thread: stop at the marker until nothing is in flight
+ *     acknowledge()              nothing uses the old ruleset: worker_update() returns
+ *
  * Heartbeats: a thread that makes no progress for `workers.watchdog` seconds, although it was woken
  * (watch.h), is stuck for good. The process can then only end, by _exit(2), because the thread may
  * still use the worker's memory.
@@ -37,7 +58,7 @@ struct worker_options {
 	unsigned int queue;
 	unsigned int index; /* among all workers: selects its CPUs */
 	unsigned int mtu;
-	bool impatient; /* see xsk_options */
+	bool fail_if_busy; /* see xsk_options */
 	struct worker_config sizes;
 	struct egress_config egress;
 };
@@ -88,7 +109,7 @@ uint64_t worker_overdue_ns(const struct worker *worker);
 struct worker_stuck {
 	char thread[16];     /* its name in the kernel */
 	uint64_t overdue_ns; /* since it was woken */
-	uint64_t cpu_ns;     /* that it has used since: an endless loop, or hardly any: it waits */
+	uint64_t cpu_ns; /* CPU time used since then: much in an endless loop, little in a wait */
 };
 
 /* The worker of the first thread that was found stuck, or NULL. worker_stop() fails for such a

@@ -124,7 +124,7 @@ static int create_socket(struct xsk *xsk, const struct xsk_options *options)
 	for (int try = 0; try < BIND_TRIES; try++) {
 		err = xsk_socket__create(&xsk->socket, iface, options->queue, xsk->umem, &xsk->rx,
 					 NULL, &config);
-		if (err != -EBUSY || options->impatient)
+		if (err != -EBUSY || options->fail_if_busy)
 			return err;
 		poll(NULL, 0, delay);
 		delay += delay / 2;

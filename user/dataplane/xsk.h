@@ -53,7 +53,7 @@ struct xsk_options {
 	unsigned int frames;	 /* power of two */
 	unsigned int frame_size; /* 2048 or 4096: xsk_frame_size() */
 	unsigned int rx_ring;	 /* entries, power of two; 0: as many as frames */
-	bool impatient;		 /* report -EBUSY at once: the caller retries */
+	bool fail_if_busy;	 /* report -EBUSY at once: the caller retries */
 };
 
 /* A received packet: its frame, and where it lies in there. */
@@ -77,8 +77,8 @@ unsigned int xsk_frame_size(unsigned int mtu);
 /*
  * Allocate the UMEM, bind a socket to the queue, hand every frame to the kernel. A queue may answer
  * EBUSY for some tens of milliseconds after another process has released it: retried for some
- * seconds unless `impatient`. 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM, -ENOBUFS:
- * memory or memlock limit.
+ * seconds unless `fail_if_busy`. 0; -EBUSY: another socket has the queue; -EPERM; -ENOMEM,
+ * -ENOBUFS: memory or memlock limit.
  */
 int xsk_open(struct xsk **out, const struct xsk_options *options);
 void xsk_close(struct xsk *xsk); /* accepts NULL */

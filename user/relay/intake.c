@@ -276,15 +276,15 @@ static int explain_shortage(char why[REASON_SIZE], int err, const char *name, co
 	return explain(why, err, "%s: %s", name, otherwise);
 }
 
-static int explain_worker(const struct intake *intake, int err, unsigned int queue, bool patient,
-			  char why[REASON_SIZE])
+static int explain_worker(const struct intake *intake, int err, unsigned int queue,
+			  bool fail_if_busy, char why[REASON_SIZE])
 {
 	const char *name = intake->name;
 
 	switch (err) {
 	case -EBUSY:
 		/* Most likely it is the socket that this intake has just closed: not logged yet. */
-		if (!patient && intake->backoff.busy < BUSY_TRIES)
+		if (fail_if_busy && intake->backoff.busy < BUSY_TRIES)
 			return err;
 		return explain(why, err,
 			       "RX queue %u of %s is in use by another AF_XDP socket, "
@@ -313,21 +313,22 @@ static int open_workers(struct intake *intake, const struct intake_means *means,
 		queues = intake->settings.queues;
 	intake->workers = calloc(queues, sizeof(*intake->workers));
 	if (!intake->workers)
-		return explain_worker(intake, -ENOMEM, 0, true, why);
+		return explain_worker(intake, -ENOMEM, 0, false, why);
 	for (; intake->nr_workers < queues; intake->nr_workers++) {
 		const struct worker_options options = {
 			.iface = intake->name,
 			.queue = intake->nr_workers,
 			.index = intake->first_worker + intake->nr_workers,
 			.mtu = intake->link.mtu,
-			.impatient = !means->patient,
+			.fail_if_busy = means->fail_if_busy,
 			.sizes = means->config->workers,
 			.egress = means->config->egress,
 		};
 		int err = worker_open(&intake->workers[intake->nr_workers], &options);
 
 		if (err)
-			return explain_worker(intake, err, intake->nr_workers, means->patient, why);
+			return explain_worker(intake, err, intake->nr_workers, means->fail_if_busy,
+					      why);
 	}
 	return 0;
 }

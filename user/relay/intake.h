@@ -19,11 +19,11 @@
  *     STARTED     the threads run, keys and sockets are in the maps; nothing arrives yet
  *     ATTACHED    packets are relayed
  *     IMPAIRED    as ATTACHED, but none can arrive, because of `reason`: it is down, for example
- *     LOST        as ATTACHED, but the interface was taken away: to be given up at the next look
+ *     LOST        as ATTACHED, but the interface was removed: to be given up at the next look
  *     STOPPED     program detached, threads ended: the counters are final
  *
- * An intake knows nothing of routes; memberships are their business. Main thread. Rights as for
- * steering/steer.h and dataplane/worker.h.
+ * An intake knows nothing of routes, which join and leave their groups themselves. Main thread.
+ * Rights as for steering/steer.h and dataplane/worker.h.
  */
 /* clang-format on */
 #ifndef XMCAST_RELAY_INTAKE_H
@@ -70,14 +70,14 @@ struct intake {
 	uint64_t attach_ns;	      /* a lost program is not attached again before then */
 	struct steer *steer;
 	enum iface_mode mode;	   /* of the attached program */
-	uint32_t program;	   /* its id, whoever attached it; 0: not known */
+	uint32_t program;	   /* id of the program, own or external; 0: not known */
 	bool external;		   /* an administrator attached it (steering/pins.h) */
 	unsigned int first_worker; /* its index among all workers, which selects CPUs */
 	unsigned int nr_workers;
 	struct worker **workers;
 	struct lineup now;
 	struct lineup other; /* while rules change: the next one; after the switch: the last one */
-	bool switched;
+	bool switched;	     /* `now` and `other` have been exchanged, and not committed */
 	struct total_counts *retired; /* gets its counters when it is closed */
 
 	/* Notes of the plan that is being carried out (plan.c). */
@@ -103,7 +103,7 @@ static inline bool intake_is_open(const struct intake *intake)
 	return intake->state >= INTAKE_OPEN;
 }
 
-/* Why it relays nothing, or NULL: it does. */
+/* Why it is FAILED or IMPAIRED; NULL in every other state. */
 static inline const char *intake_reason(const struct intake *intake)
 {
 	return intake->state == INTAKE_FAILED || intake->state == INTAKE_IMPAIRED ? intake->reason
@@ -115,8 +115,9 @@ static inline const char *intake_reason(const struct intake *intake)
 struct intake_means {
 	const struct config *config;
 	int epoll_fd; /* set that watches the workers' notification descriptors */
-	bool patient; /* wait for a busy RX queue; otherwise -EBUSY, which is not reported at first
-		       */
+	/* An RX queue that is busy is -EBUSY at once, which is not reported at first (BUSY_TRIES).
+	 * Otherwise wait for it for some seconds. */
+	bool fail_if_busy;
 	struct path *const *paths; /* of its rules; for STARTED */
 	unsigned int nr_paths;
 };
@@ -180,7 +181,8 @@ void intake_check_external(struct intake *intake);
 
 /* ---- taking it down ---- */
 
-/* Its interface was taken away, even if it seems to be there again. */
+/* Its interface was removed or moved away, or has lost its memberships, even if all seems well now:
+ * the next intake_check() says that it has to be given up. */
 void intake_lose(struct intake *intake);
 
 /* Detach the program, then end the workers in order. 0 or -EIO (worker_stop()). */

@@ -31,7 +31,7 @@ struct plan {
 	unsigned int nr_intakes;
 	struct intake **intakes;
 	struct relay_change change;
-	bool broken;  /* a worker has failed: neither commit nor revert is possible */
+	bool broken;  /* a worker has failed: the change can neither be completed nor undone */
 	char *reason; /* REASON_SIZE bytes: why it fails */
 };
 
@@ -221,7 +221,7 @@ static int bring_up(struct plan *plan, struct intake *intake, enum intake_state 
 	const struct intake_means means = {
 		.config = plan->next,
 		.epoll_fd = plan->relay->epoll_fd,
-		.patient = plan->kind != FOLLOW,
+		.fail_if_busy = plan->kind == FOLLOW,
 		.paths = paths,
 		.nr_paths = nr_paths,
 	};
@@ -433,7 +433,7 @@ static int switch_over(struct plan *plan)
 	return err;
 }
 
-/* ---- commit, or take back ---- */
+/* ---- commit, or revert ---- */
 
 /* Free the arrivals that no rule uses. */
 static void settle_arrivals(struct plan *plan)
@@ -538,7 +538,7 @@ static void commit(struct plan *plan)
 	install(plan);
 }
 
-static void take_back_intake(struct plan *plan, struct intake *intake)
+static void revert_intake(struct plan *plan, struct intake *intake)
 {
 	if (intake->plan.fresh) {
 		intake_free(intake);
@@ -550,7 +550,7 @@ static void take_back_intake(struct plan *plan, struct intake *intake)
 	}
 }
 
-static void take_back_route(const struct plan *plan, struct route *route)
+static void revert_route(const struct plan *plan, struct route *route)
 {
 	struct relay *relay = plan->relay;
 	const struct intake *intake = route->arrival ? route->arrival->intake : NULL;
@@ -563,14 +563,14 @@ static void take_back_route(const struct plan *plan, struct route *route)
 		route_leave(route, relay->membership);
 }
 
-static void take_back(struct plan *plan)
+static void revert(struct plan *plan)
 {
 	for (unsigned int i = 0; plan->routes && i < plan->next->nr_rules; i++) {
 		if (plan->routes[i])
-			take_back_route(plan, plan->routes[i]);
+			revert_route(plan, plan->routes[i]);
 	}
 	for (unsigned int i = 0; i < plan->nr_intakes; i++)
-		take_back_intake(plan, plan->intakes[i]);
+		revert_intake(plan, plan->intakes[i]);
 	for (unsigned int i = 0; i < plan->nr_arrivals; i++) {
 		if (plan->arrivals[i]->fresh)
 			free(plan->arrivals[i]);
@@ -627,7 +627,7 @@ static int run(struct plan *plan, struct intake *raised)
 	if (!err)
 		commit(plan);
 	else
-		take_back(plan);
+		revert(plan);
 	free(plan->routes);
 	free(plan->arrivals);
 	free(plan->intakes);

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* clang-format off */
 /*
- * A plan takes the relay from what runs to another configuration, or to what the network allows
- * now. All of it, or nothing:
+ * A plan changes what runs: to another configuration, or to what the network allows now. All of it,
+ * or nothing:
  *
  *     match    which routes stay as they are (same rule, same arrival), which are new, which go
- *     open     arrivals and intakes of new routes, then paths and memberships: beside what runs
+ *     open     arrivals and intakes of new routes, then paths and memberships; what runs goes on
  *     stage    a line-up for each intake whose rules change; intakes that come up start their
  *              workers
- *     switch   the workers go over, each from one packet to the next; then keys enter the XDP maps,
- *              and intakes that come up are attached
- *     commit   keys of what goes leave the maps; memberships, sockets, intakes are released
+ *     switch   the workers use the staged line-ups, each from one packet to the next; then new keys
+ *              are added to the XDP maps, and intakes that come up are attached
+ *     commit   keys that no rule needs any more are removed from the maps; memberships, sockets and
+ *              intakes of old rules are released
  *
- * Whatever fails before the commit is reverted in the opposite order. The commit cannot fail.
+ * If a step before the commit fails, everything is reverted: new routes are closed, then intakes
+ * return to their old line-ups or are closed. The commit cannot fail; if a worker fails to stop
+ * during it, relay_run() reports that.
  *
  * Main thread. All return 0; -EIO: a worker has failed, and the relay must end; other -errno:
  * nothing has changed.

@@ -14,36 +14,42 @@
  *
  *     intake     ONE running ingress interface: its program, its workers; intake.h has its states
  *     examine    can an interface carry an intake, and with which settings?
- *     arrival    what an interface that rules name is; all names of one interface share an intake
+ *     arrival    what a rule's input names, resolved; all names of one interface share an intake
  *     path       what carries a rule's datagrams; path_user: through user space
  *     route      ONE running rule; route.h has its states
- *     plan       from these routes and intakes to those, all or nothing; the only way in which rules
- *                change and intakes come up
- *     follow     the network changes: give intakes up, bring them up, move outputs
+ *     plan       a change of routes and intakes, all or nothing; only a plan changes rules and
+ *                brings intakes up
+ *     follow     watches the network: gives intakes up, has them brought up, moves outputs
  *     outputs    the interfaces that outputs name
  *     schedule   when to look at the network, when to try again
  *     books      a snapshot of all counters
- *     state      the struct that plan, follow, books and relay share; counts: plain numbers
+ *     state      the struct that plan, follow, books and relay share; counts: plain numbers;
+ *                reason: why something does not run, in one sentence
  *
  * How a rule change travels
  *
+ *     xmcastctl rule add ─▶ control socket ─▶ method_rule_add() ─▶ daemon_change_rules():
+ *     config_change() makes the next configuration of the running one and the new rule
  *     relay_apply()
  *       follow_sync()            look at what has been announced so far
  *       plan_change()
  *         match                  routes by name: kept, fresh, or gone
  *         find_arrivals          the intakes of fresh routes; one that is down is to come up
+ *         count_users            two rules with one input by two names: the second is pending
  *         open_intakes           intake_bring_up(OPEN)
  *         open_routes            route_open(): path, membership
  *         stage_intake           intake_stage(); or intake_bring_up(STARTED)
- *         switch_over            intake_switch(), intake_add_keys(); or intake_bring_up(ATTACHED)
- *         commit / take_back     what is gone is released / everything is as it was
+ *         switch_over            intake_switch(): the workers use the new rules (see worker.h);
+ *                                intake_add_keys(): the XDP program steers packets of new inputs;
+ *                                or intake_bring_up(ATTACHED)
+ *         commit / revert        what is gone is released / everything is as it was
  *       follow_rules_changed()   soon look again, so that new outputs follow their interfaces
  *
  * How a lost interface travels
  *
  *     netlink ─▶ relay_run() ─▶ follow_run()
  *       on_link()                the interface was deleted: intake_lose(); look within 50 ms
- *       look()
+ *       look()                   at least every 500 ms, in case an announcement was lost
  *         intake_check()         why the intake has to be given up
  *         give_up()              program detached, threads ended, groups left; its routes keep their
  *                                paths and are pending, for the reason of the intake
@@ -52,6 +58,8 @@
  *         intake_can_open()      yes
  *         plan_bring_up()        a plan in which nothing changes but this intake: OPEN, its routes
  *                                opened (groups joined, paths as they are), STARTED, ATTACHED
+ *     An interface of outputs: look() ─▶ outputs_query(), outputs_apply() ─▶ path.h, follow():
+ *     output_socket_follow() binds the socket to the interface that has the name now
  *
  * What cannot run (an interface that does not exist, is down, has no XDP; a shortage) is reported
  * with its remedy and stays `pending`; everything else runs.
@@ -71,9 +79,9 @@ struct relay;
 /* ---- life ---- */
 
 /*
- * Start. The relay takes over the configuration, which is left empty. What cannot run is `pending`.
- * 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the interfaces;
- * -ENOMEM, -EMFILE.
+ * Start. The configuration becomes the relay's, and *config is left empty. What cannot run is
+ * `pending`. 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has one of the
+ * interfaces; -ENOMEM, -EMFILE.
  */
 int relay_open(struct relay **out, struct config *config);
 
@@ -92,7 +100,7 @@ void relay_check_workers(struct relay *relay);
  * failed, or a frame is missing. The counters stay readable until relay_close().
  */
 int relay_stop(struct relay *relay);
-void relay_close(struct relay *relay); /* takes NULL */
+void relay_close(struct relay *relay); /* accepts NULL */
 
 /* ---- changes ---- */
 
@@ -104,7 +112,7 @@ void relay_close(struct relay *relay); /* takes NULL */
  *
  * A rule that the network does not let run (its interface does not exist, or is down) is accepted
  * and `pending`; a shortage of this process (descriptors, memory, memberships, room in the XDP map)
- * makes the whole change fail. 0: the relay has taken over *config, which is left empty, and
+ * makes the whole change fail. 0: *config has become the relay's and is left empty, and
  * *change says what differs. -errno: nothing has changed, *config is still the caller's, and
  * `reason` says why. -EIO: a worker has failed, and the relay must end.
  */
@@ -142,16 +150,17 @@ struct books *relay_books(const struct relay *relay, size_t first, size_t most);
 /* The number of workers if all made progress in the last relay_check_workers(), otherwise -EIO. */
 int relay_ping(const struct relay *relay);
 
-/* The name by which an interface that rules take in by is listed, given any of its names; NULL: no
- * rule takes in by it. */
+/* The name under which an ingress interface is listed (interface_counts.name), given any of its
+ * names; NULL: no rule's input names it. */
 const char *relay_interface(const struct relay *relay, const char *name);
 
-/* The number of rules that name such an interface, disabled ones included. */
+/* The number of rules whose input is this interface, disabled ones included. `iface`: as
+ * relay_interface() returns it. */
 unsigned int relay_rules(const struct relay *relay, const char *iface);
 
-/* Who attached the program of an interface, and the maps that it uses. */
+/* How the program of an interface was attached, and the maps that it uses. */
 struct relay_attachment {
-	bool external;
+	bool external;	  /* by an administrator (steering/pins.h) */
 	const char *pins; /* the directory of the pinned maps; NULL: they are our own. Valid until
 			     the next change */
 	uint32_t maps[NR_PINS]; /* ids, 0: unknown; named by pin_names */
