@@ -78,7 +78,7 @@ static const struct command iface_verbs[] = {
 	 .run = verb_named, .method = "iface.show", .show = show_interface},
 	{.name = "detach", .usage = "iface detach NAME [PINS] [--force]",
 	 .help = "detach the programs that xdp-loader attached, and remove the pinned maps in\n"
-		 "      the directory PINS (default " PINS_FOLDER "/NAME); --force: even if a\n"
+		 "      the directory PINS (default " PINS_DIRECTORY "/NAME); --force: even if a\n"
 		 "      daemon has rules for the interface. Needs root; the daemon need not run",
 	 .arguments = ARGUMENTS_INTERFACE, .least = 1, .most = 3, .run = verb_iface_detach},
 	{},

@@ -35,7 +35,7 @@ static int parse(const struct command *command, char **words, int count, struct 
 	if (pins)
 		strcpy(detach->pins, pins);
 	else
-		pins_folder(detach->iface, NULL, detach->pins);
+		pins_directory(detach->iface, NULL, detach->pins);
 	return 0;
 }
 

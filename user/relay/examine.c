@@ -22,12 +22,12 @@ struct iface_config examine_settings(const struct config *config, const char *na
 
 bool examine_external(const struct link *link, const struct iface_config *settings)
 {
-	char folder[PINS_PATH_SIZE];
+	char directory[PINS_PATH_SIZE];
 
 	if (settings->attach != IFACE_ATTACH_AUTO)
 		return settings->attach == IFACE_ATTACH_EXTERNAL;
-	pins_folder(link->name, settings, folder);
-	return link->xdp_program && !steer_is_ours(link->xdp_program) && pins_exist(folder);
+	pins_directory(link->name, settings, directory);
+	return link->xdp_program && !steer_is_ours(link->xdp_program) && pins_exist(directory);
 }
 
 int examine(const struct link *link, bool external, char reason[REASON_SIZE])

@@ -336,17 +336,17 @@ static int open_workers(struct intake *intake, const struct intake_means *means,
 /* Load our program, or open the maps of an external one. */
 static int open_program(struct intake *intake, char why[REASON_SIZE])
 {
-	char folder[PINS_PATH_SIZE];
+	char directory[PINS_PATH_SIZE];
 	char text[PINS_TEXT_SIZE];
 	int err;
 
 	if (intake->external) {
-		pins_folder(intake->name, &intake->settings, folder);
+		pins_directory(intake->name, &intake->settings, directory);
 		intake->program = intake->link.xdp_program;
-		err = steer_open_pinned(&intake->steer, folder, intake->ifindex, text);
+		err = steer_open_pinned(&intake->steer, directory, intake->ifindex, text);
 		if (!err)
 			return 0;
-		explain(why, err, "pinned maps of %s, %s: %s", intake->name, folder, text);
+		explain(why, err, "pinned maps of %s, %s: %s", intake->name, directory, text);
 		report_failure(intake, err, why);
 		why[0] = '\0';
 		/* A missing right to these maps concerns this interface only. */

@@ -9,7 +9,7 @@
 #define ATTACH_EVERY_NS (NS_PER_SECOND / 2)
 
 /* Characters of a directory's path that a reason shows. */
-#define FOLDER_SHOWN 60
+#define DIRECTORY_SHOWN 60
 
 static bool has_lost_device(const struct intake *intake)
 {
@@ -91,12 +91,12 @@ void intake_check_external(struct intake *intake)
 
 	if (pins_check_interface(pins, intake->ifindex, why))
 		explain(text, 0, "has pinned maps in %.*s that are not its own: %.150s",
-			FOLDER_SHOWN, pins->folder, why);
+			DIRECTORY_SHOWN, pins->directory, why);
 	else if (pins_interface(pins) != (uint32_t)intake->ifindex)
 		explain(text, 0,
 			"has an XDP program (id %u), but no packet has shown yet that it uses the "
 			"maps in %.*s",
-			intake->program, FOLDER_SHOWN, pins->folder);
+			intake->program, DIRECTORY_SHOWN, pins->directory);
 	else
 		text[0] = '\0';
 	intake_impair(intake, *text ? text : NULL);

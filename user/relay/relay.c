@@ -255,7 +255,7 @@ bool relay_attachment(const struct relay *relay, const char *iface,
 		return false;
 	pins = steer_pins(intake->steer);
 	attachment->external = intake->external;
-	attachment->pins = attachment->external ? pins->folder : NULL;
+	attachment->pins = attachment->external ? pins->directory : NULL;
 	for (enum pin pin = 0; pin < NR_PINS; pin++)
 		attachment->maps[pin] = pins_map_id(pins, pin);
 	return true;

@@ -39,12 +39,13 @@ static void pin_path(const char *directory, enum pin pin, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/%s", directory, pin_names[pin]);
 }
 
-void pins_folder(const char *name, const struct iface_config *iface, char folder[PINS_PATH_SIZE])
+void pins_directory(const char *name, const struct iface_config *iface,
+		    char directory[PINS_PATH_SIZE])
 {
 	if (iface && iface->pins[0])
-		memcpy(folder, iface->pins, PINS_PATH_SIZE);
+		memcpy(directory, iface->pins, PINS_PATH_SIZE);
 	else
-		snprintf(folder, PINS_PATH_SIZE, "%s/%s", PINS_FOLDER, name);
+		snprintf(directory, PINS_PATH_SIZE, "%s/%s", PINS_DIRECTORY, name);
 }
 
 bool pins_exist(const char *directory)
@@ -156,7 +157,7 @@ static int open_pin(const char *directory, enum pin pin, char text[PINS_TEXT_SIZ
 int pins_open(struct pins *pins, const char *directory, char text[PINS_TEXT_SIZE])
 {
 	*pins = pins_none;
-	snprintf(pins->folder, sizeof(pins->folder), "%s", directory);
+	snprintf(pins->directory, sizeof(pins->directory), "%s", directory);
 	for (int pin = NR_PINS - 1; pin >= 0; pin--) {
 		int fd = open_pin(directory, (enum pin)pin, text);
 
@@ -229,7 +230,7 @@ bool pins_are_current(const struct pins *pins)
 	char text[PINS_TEXT_SIZE];
 	bool same = true;
 
-	if (pins_open(&now, pins->folder, text))
+	if (pins_open(&now, pins->directory, text))
 		return false;
 	for (enum pin pin = 0; pin < NR_PINS && same; pin++)
 		same = pins_map_id(pins, pin) == pins_map_id(&now, pin);

@@ -21,7 +21,7 @@
 
 /* The directory of an interface's pins is in here, unless its section of the configuration names
  * another one. */
-#define PINS_FOLDER "/sys/fs/bpf/xmcast"
+#define PINS_DIRECTORY "/sys/fs/bpf/xmcast"
 
 /* Room for the reason why they cannot be used. */
 #define PINS_TEXT_SIZE 192
@@ -29,7 +29,7 @@
 enum pin { PIN_RULES, PIN_SHAPES, PIN_SOCKETS, PIN_VERDICTS, PIN_ABOUT, NR_PINS };
 
 struct pins {
-	char folder[PINS_PATH_SIZE];
+	char directory[PINS_PATH_SIZE];
 	int fds[NR_PINS]; /* -1: not open */
 };
 
@@ -39,7 +39,8 @@ extern const char *const pin_names[NR_PINS]; /* of the maps, and of the files in
 /* The directory of an interface: the one that its section names (NULL: it has none), or the
  * default.
  */
-void pins_folder(const char *name, const struct iface_config *iface, char folder[PINS_PATH_SIZE]);
+void pins_directory(const char *name, const struct iface_config *iface,
+		    char directory[PINS_PATH_SIZE]);
 
 /* Whether any of the maps is pinned there, or the directory cannot be searched. */
 bool pins_exist(const char *directory);
