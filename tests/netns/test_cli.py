@@ -89,7 +89,7 @@ def usage_errors():
                          ("-t stray", "argument: stray;"), ("-x", "option: -x;"),
                          ("-rules x", "option: -rules;"), ("-tx", "option: -tx;"),
                          ("--s", "ambiguous option: --s;"),
-                         ("-t --test=1 -d", "takes no argument: --test=1;")):
+                         ("-t --test=1 -d", "accepts no argument: --test=1;")):
         done = ends(xmcastd(*words.split()), EXIT_USAGE)
         check(named in done.stderr, f"{words}: no {named!r} in {done.stderr}")
     for name in ("xmcast-gen", "xmcast-sink"):

@@ -257,7 +257,7 @@ def unwell():
     seize(tid)
     wait_until(lambda: not control.call("ping")["alive"], "ping reports it")
     status = "rules: 1 active, 0 pending; interfaces: 1; workers: 1"
-    manager.until("STATUS", status + "; a worker shows no sign of life")
+    manager.until("STATUS", status + "; the heartbeat of a worker is overdue")
     # No WATCHDOG=1 as long as the thread is stopped. Messages from before the worker was found overdue
     # have been read by now.
     manager.socket.settimeout(3)

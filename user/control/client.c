@@ -28,7 +28,7 @@ struct control_client {
 /* The send timeout also bounds how long connect(2) waits for a daemon that does not accept. */
 static int connect_to(int fd, const char *path)
 {
-	const struct timeval patience = {.tv_sec = CONTROL_TIMEOUT_MS / 1000};
+	const struct timeval timeout = {.tv_sec = CONTROL_TIMEOUT_MS / 1000};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	/* An empty path would be an abstract name, which anybody can listen at. */
@@ -37,7 +37,7 @@ static int connect_to(int fd, const char *path)
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) ||
 	    connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	return 0;

@@ -27,9 +27,9 @@ struct control_client;
 /* 0; -ENOENT, -ECONNREFUSED: no daemon listens at this path; -EACCES: no right to connect; -errno.
  */
 int control_client_open(struct control_client **out, const char *path);
-void control_client_close(struct control_client *client); /* takes NULL */
+void control_client_close(struct control_client *client); /* accepts NULL */
 
-/* Wait at most so many milliseconds from now on; -1: for ever. */
+/* The longest wait for the next byte, from now on; -1: for ever. */
 void control_client_timeout(struct control_client *client, int milliseconds);
 
 /* From now on a wait ends with -EINTR as soon as this descriptor (a signalfd) is readable. It stays

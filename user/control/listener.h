@@ -24,7 +24,7 @@ struct listener;
  */
 int listener_open(struct listener **out, const char *path, gid_t group);
 
-/* Remove the socket file, if it is still ours. Takes NULL. */
+/* Remove the socket file, if it is still ours. Accepts NULL. */
 void listener_close(struct listener *listener);
 
 /* Non-blocking; readable when a client wants to connect. */

@@ -159,8 +159,8 @@ static void log_refused(struct control_server *server, int err)
 			    LOG_ERROR(err));
 }
 
-/* Returns whether to go on, because another client may be waiting. Which client it is can only be
- * told after it has been accepted, so the spare descriptor is used up for that first. */
+/* Returns whether to go on, because another client may be waiting. Who the client is can be seen
+ * only once it has been accepted, so the spare descriptor is used for that first. */
 static bool accept_client(struct control_server *server)
 {
 	const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;

@@ -30,7 +30,7 @@
 /* Clients at once: the administrators, scripts and exporters of one host. */
 #define CONTROL_CLIENTS 64
 
-/* Requests of one reader: so many at once, and each second so many more. */
+/* Requests of one reader: CONTROL_BURST at once, and CONTROL_RATE more each second. */
 #define CONTROL_BURST 200
 #define CONTROL_RATE  100
 
@@ -54,7 +54,7 @@ int control_server_open(struct control_server **out, const struct control_option
 			const struct control_method *methods, void *context);
 
 /* Close all clients and remove the socket file. Events that are queued are sent first, as far as
- * the clients read them. Takes NULL. */
+ * the clients read them. Accepts NULL. */
 void control_server_close(struct control_server *server);
 
 /* A descriptor that is readable when control_server_run() has something to do. */

@@ -42,13 +42,13 @@ struct session {
 	size_t out_sent;
 	size_t answer_left;
 	uint64_t answer_ns; /* when that answer was queued */
-	uint64_t lost;	    /* events without room that the client has not been told of yet */
+	uint64_t lost;	    /* events without room that were not reported to the client yet */
 };
 
 /* Take over a connected socket. NULL: no memory; then the socket stays the caller's. */
 struct session *session_new(int fd, enum control_access access, uint64_t now_ns);
 
-/* Close the socket and free the session. Takes NULL. */
+/* Close the socket and free the session. Accepts NULL. */
 void session_free(struct session *session);
 
 /* Read requests, once. 0; -errno: the client has gone, or there is no memory. */

@@ -91,7 +91,7 @@ static const char *set(struct ctl_options *options, int letter, char *value, con
 	case ':':
 		return "no value after";
 	default:
-		return optopt && strchr(word, '=') ? "this option takes no value:"
+		return optopt && strchr(word, '=') ? "this option accepts no value:"
 						   : "unknown or ambiguous option";
 	}
 }

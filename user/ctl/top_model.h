@@ -60,7 +60,7 @@ enum top_key {
 
 /* NULL: no memory. */
 struct top_model *top_model_new(void);
-void top_model_free(struct top_model *model); /* takes NULL */
+void top_model_free(struct top_model *model); /* accepts NULL */
 
 /* Sort by the name that begins with `key`. False: there is none. */
 bool top_model_sort(struct top_model *model, const char *key);

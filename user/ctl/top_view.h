@@ -22,7 +22,7 @@ struct top_frame {
 	size_t first;	      /* line of the whole list that is shown at its top */
 };
 
-/* Draw a frame of so many rows and columns; rows 0: as many as are needed, with nothing selected.
+/* Draw a frame of this size; 0 rows: as many as are needed, with nothing selected.
  * The frame's old lines are freed. */
 void top_view_draw(struct top_model *model, unsigned int rows, unsigned int columns,
 		   struct top_frame *frame);

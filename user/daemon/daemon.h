@@ -36,7 +36,7 @@ struct service {
 
 struct daemon {
 	struct options options;
-	struct config config; /* until relay_open(), which takes it */
+	struct config config; /* until relay_open(); then it is the relay's */
 	struct relay *relay;
 	struct sampler *sampler;
 	bool sampling;		  /* a sample of all rules is being taken */

@@ -2,7 +2,7 @@
 /*
  * xmcastd: the process around the relay. It reads the configuration, opens what needs more rights
  * than the relay, gives these up, starts the relay, and then serves signals, timers, the network's
- * changes and the control socket until it is told to stop.
+ * changes and the control socket until it is asked to stop.
  */
 #include <errno.h>
 #include <malloc.h>

@@ -162,7 +162,7 @@ static json_t *diff_json(const struct config *running, const struct config *file
 		add_name(removed, &running->rules[diff.removed[i]], &more);
 	for (unsigned int i = 0; i < diff.nr_changed; i++)
 		add_name(changed, &file->rules[diff.changed[i].after], &more);
-	/* NULL if any part is NULL, for lack of memory. */
+	/* NULL if any part is NULL because memory has run out. */
 	json = json_pack("{s:o, s:o, s:o, s:o, s:b}", "added", added, "removed", removed, "changed",
 			 changed, "settings", settings_json(&diff), "more", more);
 	config_diff_free(&diff);

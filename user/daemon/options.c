@@ -151,7 +151,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		case ':':
 			return usage("option requires an argument", word);
 		default:
-			return usage(optopt && strchr(word, '=') ? "option takes no argument"
+			return usage(optopt && strchr(word, '=') ? "option accepts no argument"
 								 : "unknown or ambiguous option",
 				     word);
 		}

@@ -66,7 +66,7 @@ static void send_status(struct daemon *daemon)
 
 	snprintf(text, sizeof(text), "rules: %u active, %u pending; interfaces: %u; workers: %u%s",
 		 sum.active, sum.pending, sum.interfaces, sum.workers,
-		 relay_ping(daemon->relay) < 0 ? "; a worker shows no sign of life" : "");
+		 relay_ping(daemon->relay) < 0 ? "; the heartbeat of a worker is overdue" : "");
 	notify_status(daemon->service.notify, text);
 }
 

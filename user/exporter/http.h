@@ -23,7 +23,7 @@ struct http;
  * soon as `signal_fd` is readable. 0 or -errno.
  */
 int http_open(struct http **out, int listen_fd, const char *socket, int signal_fd);
-void http_close(struct http *http); /* takes NULL */
+void http_close(struct http *http); /* accepts NULL */
 
 /* Ask the daemon once, so that the log shows from the start whether it answers. */
 void http_probe(struct http *http);

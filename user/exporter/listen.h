@@ -30,7 +30,7 @@ struct listen_socket;
  */
 int listen_open(struct listen_socket **out, const struct listen_address *where);
 void listen_close(
-	struct listen_socket *socket); /* takes NULL; removes the socket file, if it may */
+	struct listen_socket *socket); /* accepts NULL; removes the socket file, if it may */
 
 int listen_fd(const struct listen_socket *socket);
 

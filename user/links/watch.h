@@ -15,7 +15,7 @@ struct link_watch;
 
 /* Start to watch. Query the state after this call, so that no change is missed. 0 or -errno. */
 int link_watch_open(struct link_watch **out);
-void link_watch_close(struct link_watch *watch); /* takes NULL */
+void link_watch_close(struct link_watch *watch); /* accepts NULL */
 
 /* Readable when link_watch_read() has something to report. */
 int link_watch_fd(const struct link_watch *watch);

@@ -53,7 +53,7 @@ struct yaml_reader;
 int yaml_reader_new(struct yaml_reader **reader, const char *bytes, size_t length, const char *file,
 		    struct errors *errors);
 
-/* Takes NULL. */
+/* Accepts NULL. */
 void yaml_reader_free(struct yaml_reader *reader);
 
 /* The next value. When reading has failed, which is reported, all further values are YAML_END. */

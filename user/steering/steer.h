@@ -39,7 +39,7 @@ int steer_open(struct steer **out);
 int steer_open_pinned(struct steer **out, const char *directory, int ifindex,
 		      char text[PINS_TEXT_SIZE]);
 
-/* Detach and unload. Takes NULL. */
+/* Detach and unload. Accepts NULL. */
 void steer_close(struct steer *steer);
 
 /* The kernel's id of our program; 0: unknown, or the program is external. */

@@ -30,7 +30,7 @@ struct metrics;
 
 /* NULL: no memory. */
 struct metrics *metrics_new(enum metrics_format format);
-void metrics_free(struct metrics *metrics); /* takes NULL */
+void metrics_free(struct metrics *metrics); /* accepts NULL */
 
 /* Add everything of an answer to `stats.show` except its rules: once, from any page. */
 void metrics_add_machine(struct metrics *metrics, const json_t *stats);

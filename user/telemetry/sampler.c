@@ -267,7 +267,7 @@ static unsigned int new_losses(struct output_meter *meter, const struct output_c
 
 	for (unsigned int i = 0; i < LOSSES; i++)
 		sum += loss(counts, i);
-	reset = sum < meter->nr_losses; /* the counters began anew: all they have is new */
+	reset = sum < meter->nr_losses; /* the counters started from 0 again */
 	for (unsigned int i = 0; i < LOSSES; i++) {
 		uint32_t before = reset ? 0 : meter->losses[i];
 		uint32_t grown = (uint32_t)loss(counts, i) - before;
@@ -329,7 +329,7 @@ static void sample_rule(struct sampler *sampler, struct meter *meter, const stru
 	meter->pending = pending;
 	rates_sample(&meter->rates, now_ns, counts->received, counts->received_bytes);
 	flow = flow_of(&meter->rates, now_ns, silent_after, counts->received);
-	/* It is "never" again only if its counters began anew, which is no news. */
+	/* It is "never" again only if its counters started from 0 again, which is no event. */
 	if (flow != meter->flow && flow != FLOW_NEVER)
 		emit_rule(sampler, flow_name(flow), flow == FLOW_SILENT, counts, NULL);
 	meter->flow = flow;
@@ -346,7 +346,7 @@ static void sample_interface(struct sampler *sampler, struct interface_meter *me
 
 	for (unsigned int i = 0; i < counts->nr_workers; i++)
 		exhausted += books->workers[counts->first_worker + i].state.kernel.fill_ring_empty;
-	/* Less than before: it was opened anew, and has other sockets. */
+	/* Less than before: it was opened again, with new sockets that count from 0. */
 	grown = exhausted < meter->exhausted ? exhausted : exhausted - meter->exhausted;
 	meter->exhausted = exhausted;
 	if (grown) {

@@ -29,7 +29,7 @@ struct sampler;
 
 /* NULL: no memory. */
 struct sampler *sampler_new(void);
-void sampler_free(struct sampler *sampler); /* takes NULL */
+void sampler_free(struct sampler *sampler); /* accepts NULL */
 
 /* Take a sample of the rules of this part of a sweep; the part with the last rule samples the
  * interfaces as well. `silent_after`: seconds without a packet after which a rule is silent. 0;

@@ -34,7 +34,7 @@ struct stats {
 /* Add room for rates, all zero, to these books, which become part of it or are freed. NULL: no
  * memory, or `books` is NULL. */
 struct stats *stats_new(struct books *books);
-void stats_free(struct stats *stats); /* takes NULL */
+void stats_free(struct stats *stats); /* accepts NULL */
 
 /* The object of `xmcastctl -j stats show`, with the rules of these books. The caller's reference;
  * NULL: no memory. */
