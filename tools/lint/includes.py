@@ -29,7 +29,8 @@ LAYERS = (
 )
 
 PROGRAMS = ("ctl", "exporter", "cluster")
-PROGRAM_MAY_USE = ("base", "rules", "control", "telemetry")
+# steering: "xmcastctl iface detach" removes programs and pins without a daemon.
+PROGRAM_MAY_USE = ("base", "rules", "steering", "control", "telemetry")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
