@@ -29,7 +29,7 @@
  * How a rule change travels
  *
  *     xmcastctl rule add ─▶ control socket ─▶ method_rule_add() ─▶ daemon_change_rules():
- *     config_change() makes the next configuration of the running one and the new rule
+ *     config_change() makes the next configuration out of the running one and the new rule
  *     relay_apply()
  *       follow_sync()            look at what has been announced so far
  *       plan_change()
