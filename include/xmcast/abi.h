@@ -75,7 +75,8 @@ struct xmc_rule {
 #define XMC_SHAPE_SLOTS (2 * XMC_MAX_SHAPES)
 
 /* All possible shapes are numbered from the most specific to the least: with a port, by number of
- * host bits; then with any port. The rule with the lowest number takes the packet. */
+ * host bits; then with any port. Of all rules that match a packet, the one whose shape
+ * has the lowest number gets it. */
 #define XMC_SHAPES (2 * (XMC_HOST_BITS_ANY + 1))
 
 enum xmc_family { XMC_IPV4, XMC_IPV6, XMC_FAMILIES };

@@ -162,7 +162,7 @@ static __always_inline void xmc_shape_set(struct xmc_shape *shape, unsigned int 
 	xmc_mask_from_host_bits(&shape->mask, host_bits);
 }
 
-/* The key of the rule of this shape that takes the datagram, if there is one. */
+/* The key of the rule of this shape that matches the datagram, if there is one. */
 static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 					  const struct xmc_datagram *dgram,
 					  struct xmc_rule_key *key)
@@ -199,8 +199,8 @@ static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const voi
 	length = XMC_BE16(udp->length);
 	if (length < sizeof(*udp) || length > room)
 		return XMC_MALFORMED;
-	/* Port 0 is reserved (RFC 6335 section 6) and no socket has it, so no rule takes it, not
-	 * even one for any port. */
+	/* Port 0 is reserved (RFC 6335 section 6) and no socket has it, so no rule matches it,
+	 * not even one for any port. */
 	if (!udp->destination)
 		return XMC_NO_RULE;
 	dgram->port = udp->destination;

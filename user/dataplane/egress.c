@@ -21,7 +21,8 @@
 
 /* Entries taken from the frame queue in one pass. A pass is bounded, because open requests are sent
  * only at its end, but large, so that a thousand interleaved flows still fill theirs (with 1024
- * entries a packet cost three times as much). It is as short as the queue unless that overflows. */
+ * entries a packet cost three times as much). With the default number of
+ * frames a pass can empty a full queue. */
 #define PASS 16384
 
 /* Prepared sends after which a pass calls the engine: often enough that frames return during the

@@ -52,7 +52,7 @@ static bool take(struct rate_bucket *bucket, uint64_t burst, uint64_t cost, uint
 	uint64_t base;
 
 	do {
-		/* Unsigned: the past is a long way ahead. */
+		/* In unsigned arithmetic a time in the past is far ahead of now. */
 		base = paid_at - now < DEBT_MAX ? paid_at : now;
 		if (base - now > burst)
 			return false;
@@ -62,7 +62,7 @@ static bool take(struct rate_bucket *bucket, uint64_t burst, uint64_t cost, uint
 	return true;
 }
 
-static void give_back(struct rate_bucket *bucket, uint64_t cost)
+static void refund(struct rate_bucket *bucket, uint64_t cost)
 {
 	atomic_fetch_sub_explicit(&bucket->paid_at, cost, memory_order_relaxed);
 }
@@ -77,6 +77,6 @@ bool rate_limit_allows(struct rate_limit *limit, uint32_t length, uint64_t now_n
 	if (!limit->byte_cost || take(&limit->bits, limit->burst, cost, now))
 		return true;
 	if (limit->packet_cost)
-		give_back(&limit->packets, limit->packet_cost);
+		refund(&limit->packets, limit->packet_cost);
 	return false;
 }

@@ -297,7 +297,7 @@ static void ping_egress(struct worker *worker)
 {
 	const struct egress_command ping = {.kind = EGRESS_PING};
 
-	/* Once the stream is closed, its end asks the thread for a reaction. */
+	/* Once the stream is closed, its end has woken the thread already. */
 	if (worker->command_fd >= 0 &&
 	    send(worker->command_fd, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR, "egress-notify-failed",

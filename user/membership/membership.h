@@ -19,9 +19,9 @@ int membership_open(struct membership **out);
 void membership_close(struct membership *membership);
 
 /*
- * Join `group` on the interface, for `source` alone if that is not all zero. Joins of the same are
- * counted, and it takes as many leaves to end them. 0 or -errno (-ENODEV: no such interface;
- * -ENOBUFS, -ENOMEM, -EMFILE: a limit of the kernel, see membership_limit()).
+ * Join `group` on the interface, for `source` alone if that is not all zero. Joins of the
+ * same membership are counted: it ends with as many leaves. 0 or -errno (-ENODEV: no such
+ * interface; -ENOBUFS, -ENOMEM, -EMFILE: a limit of the kernel, see membership_limit()).
  */
 int membership_join(struct membership *membership, const struct xmc_addr *group,
 		    const struct xmc_addr *source, int ifindex);

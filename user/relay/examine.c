@@ -40,7 +40,7 @@ int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 	if (link->type != ARPHRD_ETHER && link->type != ARPHRD_LOOPBACK)
 		return explain(reason, -EOPNOTSUPP,
 			       "packets of %s have no Ethernet header (link type %u), so that they "
-			       "cannot be steered: take a tap, a gretap or a VXLAN",
+			       "cannot be steered: use a tap, a gretap or a VXLAN",
 			       name, link->type);
 	if (link->xdp_program && steer_is_ours(link->xdp_program))
 		return explain(reason, -EBUSY, "another xmcastd has interface %s", name);

@@ -58,7 +58,7 @@ static bool loses_members(const struct relay *relay, const struct intake *intake
 	       (mtu < IPV4_MIN_MTU || (mtu < IPV6_MIN_MTU && has_joined_ipv6(relay, intake)));
 }
 
-/* Note what the next look may no longer see. */
+/* Note a loss that the next look may not see, because all is well again by then. */
 static void note(const struct relay *relay, struct intake *intake, const struct link_event *event)
 {
 	if (intake->state == INTAKE_FAILED)
@@ -278,7 +278,7 @@ static bool look_at_intakes(struct follow *follow, bool asked, bool *opened)
 
 /* ---- outputs ---- */
 
-/* If it is an input as well, its intake reports it. */
+/* Log the new state of an output's interface. If it is an input as well, its intake logs it. */
 static void report_output(const struct relay *relay, const struct output_interface *interface)
 {
 	const char *name = interface->name;

@@ -28,11 +28,11 @@ static const char *find_loss(const struct intake *intake, const struct link *now
 	if (!now->ifindex)
 		return "does not exist";
 	if (now->ifindex != intake->ifindex)
-		return "is another one now";
+		return "was replaced by another one";
 	if (now->type != intake->link.type)
 		return "has another link type now";
 	if (intake->state == INTAKE_LOST || has_lost_device(intake))
-		return "was taken away for a moment";
+		return "was removed for a moment";
 	if (now->mtu < IPV4_MIN_MTU || xsk_frame_size(now->mtu) == 0 ||
 	    xsk_frame_size(now->mtu) > xsk_frame_size(intake->link.mtu))
 		return "has another MTU now";
@@ -72,12 +72,11 @@ static void recover_program(struct intake *intake, bool asked)
 	char text[REASON_SIZE];
 
 	if (intake->settings.lost_program == LOST_PROGRAM_LEAVE && !asked) {
-		intake_impair(intake, "has lost its XDP program, and is left alone (lost_program: "
+		intake_impair(intake, "has lost its XDP program, and stays without (lost_program: "
 				      "leave): a reload attaches it again");
 		return;
 	}
-	/* Logged even if it can be attached again at once, because another tool works against us.
-	 */
+	/* Logged even if it can be attached again at once, because another tool removes it. */
 	if (intake->state == INTAKE_ATTACHED)
 		intake_impair(intake, "has lost its XDP program");
 	intake_impair(intake, attach_again(intake, text));

@@ -15,9 +15,10 @@
 #include "rules/config.h"
 
 enum plan_kind {
-	START,	/* what cannot run is pending, whatever the cause */
-	CHANGE, /* a shortage of this process makes it fail */
-	FOLLOW, /* as START, and of the configuration that runs already */
+	/* Of all three: what the network does not let run is pending. */
+	START,	/* a missing right or another xmcastd makes the plan fail; a shortage does not */
+	CHANGE, /* a shortage of this process makes the plan fail as well */
+	FOLLOW, /* for the configuration that runs already: no such error makes the plan fail */
 };
 
 struct plan {
@@ -43,7 +44,7 @@ static bool is_fatal(int err)
 	return err == -EPERM || err == -EACCES || err == -EBUSY;
 }
 
-/* Something that the network may still bring: the rule waits for it. Everything else is a shortage.
+/* The network may still change so that the rule can run: it waits. All other errors are shortages.
  */
 static bool is_network(int err)
 {
@@ -57,7 +58,7 @@ static bool is_network(int err)
 	return false;
 }
 
-/* Does this error of a part make the whole fail? */
+/* Does this error of one rule or intake make the whole plan fail? */
 static bool is_failure(const struct plan *plan, int err)
 {
 	if (!err || plan->kind == FOLLOW)

@@ -65,7 +65,8 @@ static int join(struct route *route, struct membership *membership, char reason[
 		return 0;
 	/* The interface has just been replaced; the next look notices. */
 	if (ifindex != route->arrival->intake->ifindex)
-		return explain(reason, -ENODEV, "interface %s is another one now", rule->iface);
+		return explain(reason, -ENODEV, "interface %s was replaced by another one",
+			       rule->iface);
 	addr_format(&rule->group, group);
 	err = membership_join(membership, &rule->group, joined_source(rule), ifindex);
 	if (!err) {

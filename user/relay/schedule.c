@@ -11,7 +11,7 @@ static uint64_t max(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* ---- one thing ---- */
+/* ---- back-off ---- */
 
 void backoff_failed(struct backoff *backoff, uint64_t now_ns, bool busy)
 {
@@ -40,7 +40,7 @@ uint64_t backoff_due(const struct backoff *backoff)
 	return max(backoff->due_ns, backoff->rest_ns);
 }
 
-/* ---- looking ---- */
+/* ---- looking at the network ---- */
 
 uint64_t schedule_retry_ns(const struct schedule *schedule)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Changes of a configuration's rules: a list of operations, all of them or none. So are rules added
- * that a command line gives. Pure; any thread.
+ * Changes of a configuration's rules: a list of operations, all of them or none. Rules of a
+ * command line are added in the same way. Pure; any thread.
  */
 #ifndef XMCAST_RULES_CHANGE_H
 #define XMCAST_RULES_CHANGE_H
@@ -13,10 +13,10 @@
 #define RULE_OPERATIONS_MAX (1u << 20)
 
 enum rule_verb {
-	RULE_ADD,     /* a name and an input that no rule has; comes behind all others */
-	RULE_REPLACE, /* the rule of this name is what the text says, in the same place */
+	RULE_ADD,     /* a rule with a new name and a new input, after all others */
+	RULE_REPLACE, /* replace the rule that has this name, in the same place */
 	RULE_DELETE,
-	RULE_ENABLE, /* also if it is enabled */
+	RULE_ENABLE, /* no error if it is enabled already; likewise below */
 	RULE_DISABLE,
 };
 

@@ -51,8 +51,8 @@ struct field {
 	bool required;	  /* in the file */
 	bool any_case;	  /* of the words of `choices` */
 	bool live;	  /* a setting that a reload applies; others need a restart */
-	const char *key;  /* an option's key in the file, if it is the contrary of a FIELD_SWITCH:
-			     `disabled` is `enabled: no` there */
+	const char *key;  /* the key in the file, if this FIELD_SWITCH has the opposite value there:
+			     `disabled` is `enabled: no` */
 	const char *what; /* "number of seconds", "group": for messages; default: the key */
 	const char *expected; /* for messages, if it is not what the type says */
 	/* For the reference. */

@@ -2,10 +2,10 @@
 /*
  * The maps of an external steering program: an administrator loaded it with xdp-loader, which
  * pinned the maps in a bpffs, one directory per interface. They are checked before they are used:
- * who can have put them there, what they are, which version, and of which interface.
+ * who could have put them there, what they are, their version and their interface.
  *
- * The kernel tells only processes with CAP_SYS_ADMIN which program uses a map, and the daemon has
- * given that up. So the program itself writes the interface of every packet into the map `about`.
+ * Only a process with CAP_SYS_ADMIN can ask the kernel which program uses a map, and the daemon has
+ * dropped that. So the program itself writes the interface of every packet into the map `about`.
  *
  * Main thread. Needs CAP_BPF, and permission to read and write the pins.
  */
@@ -19,7 +19,7 @@
 
 #include "rules/config.h"
 
-/* The directory of an interface's pins is in here, unless its section of the configuration names
+/* Each interface has a directory of pins in this one, unless its section of the configuration names
  * another one. */
 #define PINS_DIRECTORY "/sys/fs/bpf/xmcast"
 
