@@ -102,62 +102,6 @@ static struct route *find_route(const struct plan *plan, const struct lookup *na
 	return index == LOOKUP_NONE ? NULL : plan->relay->routes[index];
 }
 
-/* Make a route for the i-th rule of `next`. `before`: the route of that name that it replaces, or
- * NULL. */
-static int renew(struct plan *plan, unsigned int i, struct route *before, bool same_rule)
-{
-	struct route *route = route_new(&plan->next->rules[i], plan->relay->next_id++);
-
-	if (!route)
-		return -ENOMEM;
-	plan->routes[i] = route;
-	route->plan.fresh = true;
-	route->plan.replaced = before;
-	/* The rule only moves to another intake: it keeps its counters and sockets. */
-	if (same_rule) {
-		route->id = before->id;
-		route->since_ns = before->since_ns;
-		route->path = before->path ? path_hold(before->path) : NULL;
-	}
-	return 0;
-}
-
-static int match(struct plan *plan)
-{
-	const struct relay *relay = plan->relay;
-	bool follow = plan->kind == FOLLOW;
-	struct lookup names = {0};
-	int err = follow ? 0 : index_routes(&names, &relay->config);
-
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
-		memset(&relay->routes[i]->plan, 0, sizeof(relay->routes[i]->plan));
-	plan->change.removed = relay->config.nr_rules;
-	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
-		struct route *before = find_route(plan, &names, i);
-		bool same = before && (follow || rule_equal(before->rule, &plan->next->rules[i]));
-
-		plan->change.added += !before;
-		plan->change.removed -= before != NULL;
-		plan->change.replaced += before && !same;
-		if (same && !(before->arrival && before->arrival->stale)) {
-			before->plan.kept = true;
-			plan->routes[i] = before;
-		} else {
-			err = renew(plan, i, before, same);
-		}
-	}
-	lookup_free(&names);
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		const struct route *route = relay->routes[i];
-
-		if (!route->plan.kept && route->path)
-			route->arrival->intake->plan.changes = true;
-	}
-	return err;
-}
-
-/* ---- open ---- */
-
 /* The intake of the interface with this index, or a fresh one. An interface that does not exist
  * shares none. NULL: no memory. */
 static struct intake *find_intake(struct plan *plan, const char *name, int ifindex)
@@ -198,23 +142,69 @@ static struct arrival *find_arrival(struct plan *plan, const char *name)
 	return arrival;
 }
 
-/* Resolve the interfaces of fresh routes. An intake that has failed is tried again for them,
- * because the cause may be gone. */
-static int find_arrivals(struct plan *plan)
+/* Make a route for the i-th rule of `next`. `before`: the route of that name that it replaces, or
+ * NULL. */
+static int renew(struct plan *plan, unsigned int i, struct route *before, bool same_rule)
 {
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
-		struct route *route = plan->routes[i];
+	struct route *route = route_new(&plan->next->rules[i], plan->relay->next_id++);
 
-		if (!route->plan.fresh || route->rule->disabled)
-			continue;
-		route->arrival = find_arrival(plan, route->rule->iface);
-		if (!route->arrival)
-			return -ENOMEM;
-		if (!intake_is_open(route->arrival->intake))
-			route->arrival->intake->plan.raised = true;
+	if (!route)
+		return -ENOMEM;
+	plan->routes[i] = route;
+	route->plan.fresh = true;
+	route->plan.replaced = before;
+	/* The rule only moves to another intake: it keeps its counters and sockets. */
+	if (same_rule) {
+		route->id = before->id;
+		route->since_ns = before->since_ns;
+		route->path = before->path ? path_hold(before->path) : NULL;
 	}
+	if (route->rule->disabled)
+		return 0;
+	route->arrival = find_arrival(plan, route->rule->iface);
+	if (!route->arrival)
+		return -ENOMEM;
+	/* An intake that has failed is tried again for it, because the cause may be gone. */
+	if (!intake_is_open(route->arrival->intake))
+		route->arrival->intake->plan.raised = true;
 	return 0;
 }
+
+static int match(struct plan *plan)
+{
+	const struct relay *relay = plan->relay;
+	bool follow = plan->kind == FOLLOW;
+	struct lookup names = {0};
+	int err = follow ? 0 : index_routes(&names, &relay->config);
+
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+		memset(&relay->routes[i]->plan, 0, sizeof(relay->routes[i]->plan));
+	plan->change.removed = relay->config.nr_rules;
+	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
+		struct route *before = find_route(plan, &names, i);
+		bool same = before && (follow || rule_equal(before->rule, &plan->next->rules[i]));
+
+		plan->change.added += !before;
+		plan->change.removed -= before != NULL;
+		plan->change.replaced += before && !same;
+		if (same && !(before->arrival && before->arrival->stale)) {
+			before->plan.kept = true;
+			plan->routes[i] = before;
+		} else {
+			err = renew(plan, i, before, same);
+		}
+	}
+	lookup_free(&names);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct route *route = relay->routes[i];
+
+		if (!route->plan.kept && route->path)
+			route->arrival->intake->plan.changes = true;
+	}
+	return err;
+}
+
+/* ---- open ---- */
 
 static int bring_up(struct plan *plan, struct intake *intake, enum intake_state state,
 		    struct path *const *paths, unsigned int nr_paths)
@@ -558,9 +548,11 @@ static void revert_route(const struct plan *plan, struct route *route)
 
 	if (route->plan.fresh)
 		route_free(route, relay->membership);
-	else if (route->plan.opened && intake_is_open(intake) && !intake->plan.raised)
+	else if (!intake || !route->plan.opened)
+		return;
+	else if (intake_is_open(intake) && !intake->plan.raised)
 		route_close(route, relay->membership);
-	else if (route->plan.opened)
+	else
 		route_leave(route, relay->membership);
 }
 
@@ -613,8 +605,6 @@ static int run(struct plan *plan, struct intake *raised)
 		raised->plan.raised = true;
 	if (!err)
 		err = match(plan);
-	if (!err)
-		err = find_arrivals(plan);
 	if (!err)
 		err = count_users(plan);
 	if (!err)

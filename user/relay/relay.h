@@ -33,8 +33,8 @@
  *     relay_apply()
  *       follow_sync()            look at what has been announced so far
  *       plan_change()
- *         match                  routes by name: kept, fresh, or gone
- *         find_arrivals          the intakes of fresh routes; one that is down is to come up
+ *         match                  routes by name: kept, fresh, or gone; fresh ones get their arrivals,
+ *                                and intakes that are down are to come up for them
  *         count_users            two rules with one input by two names: the second is pending
  *         open_intakes           intake_bring_up(OPEN)
  *         open_routes            route_open(): path, membership

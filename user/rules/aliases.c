@@ -49,16 +49,17 @@ static void add(struct names *names, const char *text)
 	lookup_add(&names->lookup, names->count++);
 }
 
-static int collect(struct names *names, const struct config *config)
+static size_t count_names(const struct config *config)
 {
-	size_t most = config->nr_rules + config->nr_ifaces + 1UL;
+	size_t count = config->nr_rules + config->nr_ifaces;
 
 	for (unsigned int i = 0; i < config->nr_rules; i++)
-		most += config->rules[i].nr_outputs;
-	names->list = calloc(most, sizeof(*names->list));
-	if (!names->list ||
-	    lookup_init(&names->lookup, most, names->list->text, sizeof(*names->list), 0))
-		return -ENOMEM;
+		count += config->rules[i].nr_outputs;
+	return count;
+}
+
+static void collect(struct names *names, const struct config *config)
+{
 	for (unsigned int i = 0; i < config->nr_rules; i++) {
 		const struct rule *rule = &config->rules[i];
 
@@ -68,7 +69,6 @@ static int collect(struct names *names, const struct config *config)
 	}
 	for (unsigned int i = 0; i < config->nr_ifaces; i++)
 		add(names, config->ifaces[i].name);
-	return 0;
 }
 
 static void replace(const struct names *names, char text[IF_NAMESIZE])
@@ -82,13 +82,16 @@ static void replace(const struct names *names, char text[IF_NAMESIZE])
 
 int aliases_unify(struct config *copy, const struct config *config)
 {
-	struct names names = {0};
-	int err = resolve ? collect(&names, config) : -ENOENT;
+	size_t most = count_names(config);
+	struct name *list = calloc(most + 1, sizeof(*list));
+	struct names names = {.list = list};
+	int err = -ENOMEM;
 
-	if (!err && !names.several)
-		err = -ENOENT;
-	if (!err)
-		err = config_copy(copy, config);
+	if (!list || lookup_init(&names.lookup, most, list->text, sizeof(*list), 0))
+		goto out;
+	if (resolve)
+		collect(&names, config);
+	err = names.several ? config_copy(copy, config) : -ENOENT;
 	for (unsigned int i = 0; !err && i < copy->nr_rules; i++) {
 		struct rule *rule = &copy->rules[i];
 
@@ -98,7 +101,8 @@ int aliases_unify(struct config *copy, const struct config *config)
 	}
 	for (unsigned int i = 0; !err && i < copy->nr_ifaces; i++)
 		replace(&names, copy->ifaces[i].name);
+out:
 	lookup_free(&names.lookup);
-	free(names.list);
+	free(list);
 	return err;
 }
