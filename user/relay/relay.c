@@ -136,10 +136,8 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
 
 int relay_retry(struct relay *relay)
 {
-	unsigned int before = relay_summary(relay).active;
-
 	follow_retry(relay->follow);
-	return relay->broken ? -EIO : (int)(relay_summary(relay).active - before);
+	return relay->broken ? -EIO : 0;
 }
 
 void relay_set_log_level(struct relay *relay, enum log_facility facility, enum log_level level)

@@ -119,8 +119,7 @@ void relay_close(struct relay *relay); /* accepts NULL */
 int relay_apply(struct relay *relay, struct config *config, struct relay_change *change,
 		char reason[REASON_SIZE]);
 
-/* Try again what is pending, now. Returns the number of rules that have become active, or -EIO: the
- * relay must end. */
+/* Try again what is pending, now. 0; -EIO: the relay must end. */
 int relay_retry(struct relay *relay);
 
 /* Note the level of one facility, or of all (LOG_FACILITIES), in the running configuration. The log

@@ -149,8 +149,9 @@ const struct field setting_list[] = {
 	 .help = "xmcastd serves no metrics: use the program xmcast-exporter, or its unit "
 		 "xmcast-exporter.service"},
 
-	{"security.user", FIELD_ACCOUNT, CONFIG(security.user), .what = "user", .unset = "the user that starts it",
-	 .example = "xmcast", .help = "The user that xmcastd becomes if root starts it."},
+	{"security.user", FIELD_ACCOUNT, CONFIG(security.user), .what = "user",
+	 .unset = "the user that starts it", .example = "xmcast",
+	 .help = "The user that xmcastd becomes if root starts it."},
 	{"security.group", FIELD_ACCOUNT, CONFIG(security.group), .what = "group",
 	 .unset = "the user's own group", .example = "xmcast",
 	 .help = "The group that xmcastd becomes if root starts it."},
