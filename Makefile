@@ -349,7 +349,7 @@ install: all
 		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/xmcastctl"
 	install -m 644 docs/xmcast.yaml "$(DESTDIR)/etc/xmcast/xmcast.yaml.example"
 	install -d "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs"
-	install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/xmcast/"
+	install -m 644 README.md LICENSE SECURITY.md "$(DESTDIR)$(PREFIX)/share/doc/xmcast/"
 	install -m 644 $(wildcard docs/*.*) "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs/"
 	for section in 1 5 8; do \
 		install -d "$(DESTDIR)$(PREFIX)/share/man/man$$section" && \
