@@ -325,7 +325,7 @@ def command_line():
                           (("--listen", "localhost:9710"), "must be a loopback address"),
                           (("--listen", "unix:http.sock"), "must be absolute"),
                           (("--listen",), "argument is missing"),
-                          (("--unknown",), "unknown option"),
+                          (("--unknown",), "unknown option"), (("-bad",), "unknown option"),
                           (("word",), "unexpected argument")):
         done = run(program("xmcast-exporter"), *words, check=False)
         equal(done.returncode, EXIT_USAGE, f"exit code of {words}")

@@ -97,13 +97,19 @@ static int parse(struct options *options, int argc, char **argv)
 	};
 	const char *environment = getenv("XMCAST_SOCKET");
 	const char *wrong;
+	const char *word;
 	int option;
 
 	*options = (struct options){.socket = environment && *environment ? environment
 									  : CONTROL_DEFAULT_PATH};
 	listen_parse(LISTEN_DEFAULT, &options->listen);
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":s:l:Vh", long_options, NULL)) != -1) {
+	for (;;) {
+		/* '+' keeps the order, so this is the word that is parsed next. */
+		word = argv[optind];
+		option = getopt_long(argc, argv, "+:s:l:Vh", long_options, NULL);
+		if (option == -1)
+			break;
 		switch (option) {
 		case 's':
 			options->socket = optarg;
@@ -123,9 +129,9 @@ static int parse(struct options *options, int argc, char **argv)
 			print_help();
 			return streams_flush("xmcast-exporter");
 		case ':':
-			return usage(argv[optind - 1], "an argument is missing");
+			return usage(word, "an argument is missing");
 		default:
-			return usage(argv[optind - 1], "unknown option");
+			return usage(word, "unknown option");
 		}
 	}
 	return optind < argc ? usage(argv[optind], "unexpected argument") : -1;
