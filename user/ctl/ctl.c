@@ -23,11 +23,18 @@
 
 int ctl_no_answer(const struct ctl *ctl, int err)
 {
-	screen_print_to(ctl->errors, "xmcastctl: no answer from xmcastd at %s: %s\n",
+	const char *hint = "";
+
+	if (err == -EACCES)
+		hint = ": only root and the members of the socket's group may connect";
+	else if (err == -ENOENT || err == -ECONNREFUSED)
+		hint = ": is xmcastd running, with this --socket?";
+	screen_print_to(ctl->errors, "xmcastctl: no answer from xmcastd at %s: %s%s\n",
 			ctl->options.socket,
 			err == -EPROTO	     ? "the answer is not of its protocol"
 			: err == -ECONNRESET ? "it has closed the connection"
-					     : strerror(-err));
+					     : strerror(-err),
+			hint);
 	return EXIT_UNREACHABLE;
 }
 
