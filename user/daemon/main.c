@@ -174,8 +174,10 @@ static struct failure control_failure(int err)
 	case -ENOTSOCK:
 		return (struct failure){EXIT_CONFIG, "a file that is not a socket exists there"};
 	case -ENOENT:
-	case -ENOTDIR:
+		return (struct failure){EXIT_CONFIG, "a directory of the path does not exist"};
 	case -ENAMETOOLONG:
+		return (struct failure){EXIT_CONFIG, "the path is longer than 107 bytes"};
+	case -ENOTDIR:
 	case -ELOOP:
 	case -EROFS:
 	case -EISDIR:
