@@ -282,6 +282,8 @@ int rights_reduce(void)
 void rights_warn(const struct config *config, const char *path)
 {
 	char directory[PATH_MAX];
+	struct stat file;
+	int err = 0;
 
 	if (!path || strlen(path) >= sizeof(directory))
 		return;
@@ -290,9 +292,14 @@ void rights_warn(const struct config *config, const char *path)
 		log_warning("config-unreadable", LOG_TEXT("path", path), LOG_ERROR(-errno),
 			    LOG_TEXT("hint", "as the user that it is now, the daemon cannot reload "
 					     "it"));
-	if (config->control.save_changes &&
-	    faccessat(AT_FDCWD, dirname(directory), W_OK | X_OK, AT_EACCESS))
-		log_warning("config-unwritable", LOG_TEXT("path", path), LOG_ERROR(-errno),
+	if (!config->control.save_changes)
+		return;
+	if (faccessat(AT_FDCWD, dirname(directory), W_OK | X_OK, AT_EACCESS))
+		err = -errno;
+	else if (!stat(path, &file) && file.st_uid != geteuid())
+		err = -EPERM; /* a new file in its place could not keep the owner */
+	if (err)
+		log_warning("config-unwritable", LOG_TEXT("path", path), LOG_ERROR(err),
 			    LOG_TEXT("hint", "changes cannot be saved: the directory, and the "
 					     "file, must belong to the daemon's user"));
 }

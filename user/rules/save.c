@@ -183,5 +183,7 @@ const char *config_save_reason(int err)
 		       "itself";
 	if (err == -EBUSY)
 		return "another process is saving in this directory";
+	if (err == -EPERM)
+		return "Operation not permitted: the file must belong to the user that saves it";
 	return strerror(-err);
 }
