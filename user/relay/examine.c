@@ -55,7 +55,7 @@ int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 			       "\"ip link set %s xdp off\" or the tool that owns it",
 			       link->xdp_program, name, name);
 	if (!link->up)
-		return explain(reason, -ENETDOWN, "interface %s is down: \"ip link set %s up\"",
+		return explain(reason, -ENETDOWN, "interface %s is down: run \"ip link set %s up\"",
 			       name, name);
 	if (!xsk_frame_size(link->mtu))
 		return explain(reason, -EMSGSIZE,

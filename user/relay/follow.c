@@ -292,8 +292,11 @@ static void report_output(const struct relay *relay, const struct output_interfa
 		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(name));
 		return;
 	}
-	explain(reason, 0, "output interface %s %s", name,
-		interface->link.ifindex ? "is down: set it up" : "does not exist");
+	if (interface->link.ifindex)
+		explain(reason, 0, "output interface %s is down: run \"ip link set %s up\"", name,
+			name);
+	else
+		explain(reason, 0, "output interface %s does not exist", name);
 	log_event(LOG_LEVEL_ERROR, "interface-impaired", LOG_IFACE(name),
 		  LOG_TEXT("reason", reason));
 }

@@ -129,15 +129,19 @@ static const char *check_external(struct intake *intake, const struct link *now)
 const char *intake_check(struct intake *intake, const struct link *now, bool asked)
 {
 	const char *loss = find_loss(intake, now);
+	char down[REASON_SIZE];
 
 	if (loss)
 		return loss;
 	intake->link.mtu = now->mtu;
-	if (!now->up)
-		intake_impair(intake, "is down: set it up");
-	else if (intake->external)
+	if (!now->up) {
+		explain(down, 0, "is down: run \"ip link set %s up\"", intake->name);
+		intake_impair(intake, down);
+		return NULL;
+	}
+	if (intake->external)
 		return check_external(intake, now);
-	else if (intake->program && now->xdp_program != intake->program)
+	if (intake->program && now->xdp_program != intake->program)
 		recover_program(intake, asked);
 	else
 		intake_impair(intake, NULL);
