@@ -305,7 +305,7 @@ static void test_listener(void **state)
 
 enum reading { CHECKED, AT_START, AT_RELOAD };
 
-/* The file's errors, if any, begin with "is not to be trusted: ". */
+/* The file's errors, if any, begin with "is not trusted: ". */
 static int load(const char *content, uid_t owner, mode_t mode, enum reading how)
 {
 	struct errors errors = {0};
@@ -323,7 +323,7 @@ static int load(const char *content, uid_t owner, mode_t mode, enum reading how)
 				: config_load_trusted_file(path, how == AT_START, &config, &errors);
 	assert_int_equal(errors.count, result ? 1 : 0);
 	if (result)
-		assert_non_null(strstr(errors.list[0].message, "is not to be trusted: "));
+		assert_non_null(strstr(errors.list[0].message, "is not trusted: "));
 	config_free(&config);
 	errors_free(&errors);
 	return result;

@@ -57,7 +57,7 @@ static int not_trusted(struct errors *errors, const char *path, const char *wher
 {
 	struct position at = {.file = path};
 
-	errors_add(errors, &at, NULL, 0, "is not to be trusted: %s: %s", where, text);
+	errors_add(errors, &at, NULL, 0, "is not trusted: %s: %s", where, text);
 	return -EACCES;
 }
 
@@ -83,8 +83,9 @@ static int check_groups(uid_t owner, const char *path, const struct config *conf
 		    account_is_member(owner, group))
 			continue;
 		snprintf(text, sizeof(text),
-			 "it belongs to user %u, which is not a member of the group of %s", owner,
-			 groups[i].setting);
+			 "user %u, the owner of the file or of its directory, is not in this group "
+			 "(%s): add the user to it, or run `chown root`",
+			 owner, groups[i].setting);
 		return not_trusted(errors, path, groups[i].name, text);
 	}
 	return 0;
