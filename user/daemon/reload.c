@@ -105,6 +105,11 @@ static void log_errors(const struct errors *errors)
 	for (unsigned int i = 0; i < errors->kept; i++) {
 		const struct input_error *error = &errors->list[i];
 
+		if (!error->at.line) { /* it concerns the whole file */
+			log_error("config-error", LOG_TEXT("file", error->at.file),
+				  LOG_TEXT("reason", error->message));
+			continue;
+		}
 		log_error("config-error", LOG_TEXT("file", error->at.file),
 			  LOG_UINT("line", error->at.line), LOG_UINT("column", error->at.column),
 			  LOG_TEXT("word", error->word ? error->word : ""),
