@@ -65,7 +65,8 @@ void options_help(void)
 	settings_print(stdout);
 	puts("\n"
 	     "exit codes: 0 done, 1 usage, 2 another daemon has the interface or the socket,\n"
-	     "            70 out of memory or descriptors, a worker failed, or a frame leaked,\n"
+	     "            70 out of memory or descriptors, a worker failed or is stuck, or a\n"
+	     "            frame was lost,\n"
 	     "            77 no permission,\n"
 	     "            78 bad configuration or unusable path of the control socket\n"
 	     "\n"
