@@ -344,6 +344,24 @@ static void test_timeout(void **state)
 	assert_non_null(strstr(text, "started"));
 }
 
+/* A program that has joined another process group is killed as well. */
+static void test_other_group(void **state)
+{
+	char text[4096] = "";
+
+	prepare("exec perl -e 'setpgrp(0, getpgrp(getppid())); print STDERR \"moved\"; sleep "
+		"1000'");
+	for (unsigned int ms = 250; !strstr(text, "moved") && ms < PATIENCE_MS; ms *= 2) {
+		int log = capture();
+
+		program.timeout_ms = ms;
+		run_named("slow");
+		read_all(log, text, sizeof(text));
+		assert_non_null(strstr(text, "hook-killed event_name=\"slow\""));
+	}
+	assert_non_null(strstr(text, "moved"));
+}
+
 /* A child that it leaves behind is left alone: not everything that it starts is to end with it. */
 static void test_background(void **state)
 {
@@ -389,6 +407,7 @@ int main(void)
 		WITH_FOLDER(test_failures_are_logged),
 		WITH_FOLDER(test_replaced),
 		WITH_FOLDER(test_timeout),
+		WITH_FOLDER(test_other_group),
 		WITH_FOLDER(test_background),
 		WITH_FOLDER(test_signals),
 	};

@@ -225,8 +225,10 @@ void program_run(struct program *program, const json_t *event)
 		child_fd = pidfd_open(pid, 0);
 		err = child_fd < 0 ? -errno : 0;
 		killed = err || !wait_for_end(program, child_fd);
-		if (killed)
+		if (killed) {
 			kill(-pid, SIGKILL);
+			kill(pid, SIGKILL); /* it may have moved to another process group */
+		}
 		while (waitid(P_PID, (id_t)pid, &end, WEXITED) && errno == EINTR)
 			continue;
 		if (child_fd >= 0)
