@@ -49,9 +49,12 @@ static int64_t now_ms(void)
 
 /* ---- the daemon ---- */
 
-/* Log the first failure and the first success after it, not each scrape. */
+/* Log the first failure and the first success after it, not each scrape. A scrape that SIGTERM
+ * interrupts says nothing about the daemon. */
 static void note_reachable(struct http *http, int err)
 {
+	if (err == -EINTR)
+		return;
 	if (err && http->reachable)
 		log_warning("daemon-unreachable", LOG_TEXT("socket", http->socket), LOG_ERROR(err),
 			    LOG_TEXT("hint", err == -EACCES ? "run xmcast-exporter in the group of "
