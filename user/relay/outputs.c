@@ -113,9 +113,9 @@ static bool query(struct output_interface *interface)
 		return false;
 	if (err) {
 		now = (struct link){};
-		reason = "its interface does not exist";
+		reason = "its output interface does not exist";
 	} else if (!now.up) {
-		reason = "its interface is down";
+		reason = "its output interface is down";
 	}
 	interface->news = interface->reason != reason;
 	interface->changed |= interface->news || interface->link.ifindex != now.ifindex ||

@@ -39,7 +39,7 @@ static int user_follow(struct path *path, unsigned int i, int ifindex, const cha
 	struct output *output = &stream->outputs[i];
 	int err = output_socket_follow(output->socket, ifindex);
 
-	output->reason = err ? "its socket cannot follow its interface" : reason;
+	output->reason = err ? "its socket cannot follow its output interface" : reason;
 	if (!err)
 		stream_route_changed(stream, i);
 	return err;
