@@ -173,6 +173,10 @@ static struct failure control_failure(int err)
 		return (struct failure){EXIT_CONFIG, "no such group"};
 	case -ENOTSOCK:
 		return (struct failure){EXIT_CONFIG, "a file that is not a socket exists there"};
+	case -EACCES:
+		return (struct failure){EXIT_PERMISSION,
+					"Permission denied: the directory must belong to the "
+					"daemon's user; another path: --socket"};
 	case -ENOENT:
 		return (struct failure){EXIT_CONFIG, "a directory of the path does not exist"};
 	case -ENAMETOOLONG:
