@@ -54,32 +54,32 @@ close:
 	return error;
 }
 
-static int replay_folder(const char *folder, unsigned int *count)
+static int replay_directory(const char *directory, unsigned int *count)
 {
-	DIR *directory = opendir(folder);
+	DIR *stream = opendir(directory);
 	struct dirent *entry;
 	char path[4096];
 
-	if (!directory)
+	if (!stream)
 		return -1;
-	while ((entry = readdir(directory))) {
+	while ((entry = readdir(stream))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
 		if (replay_file(path)) {
 			fprintf(stderr, "# %s: %s\n", path, strerror(errno));
-			closedir(directory);
+			closedir(stream);
 			return -1;
 		}
 		(*count)++;
 	}
-	closedir(directory);
+	closedir(stream);
 	return 0;
 }
 
-static int fail(const char *folder)
+static int fail(const char *directory)
 {
-	printf("not ok 1 - cannot replay %s\n", folder);
+	printf("not ok 1 - cannot replay %s\n", directory);
 	return 1;
 }
 
@@ -87,19 +87,19 @@ int main(int argc, char **argv)
 {
 	const char *name = strstr(argv[0], "replay_");
 	unsigned int count = 0;
-	char folder[256];
+	char directory[256];
 
 	signal(SIGABRT, name_input);
 	puts("1..1");
 	fflush(stdout);
 	if (argc == 1) {
-		snprintf(folder, sizeof(folder), "tests/fuzz/corpus/%s",
+		snprintf(directory, sizeof(directory), "tests/fuzz/corpus/%s",
 			 name ? name + strlen("replay_") : "");
-		if (replay_folder(folder, &count))
-			return fail(folder);
+		if (replay_directory(directory, &count))
+			return fail(directory);
 	}
 	for (int i = 1; i < argc; i++) {
-		if (replay_folder(argv[i], &count))
+		if (replay_directory(argv[i], &count))
 			return fail(argv[i]);
 	}
 	printf("%s 1 - replayed %u inputs\n", count ? "ok" : "not ok", count);

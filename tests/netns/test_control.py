@@ -78,7 +78,7 @@ def every_method():
               ("own", None, {"rules", "shapes", "sockets", "verdicts",
                               "about"}), "attachment")
         check(all(number > 0 for number in seen["attach"]["maps"].values()), f"maps: {seen}")
-        equal(set(interface_of(stats, "in0")) - set(seen), set(), "keys that iface.show lacks")
+        equal(set(interface_of(stats, "in0")) - set(seen), set(), "keys missing in iface.show")
     workers = client.call("worker.list")["workers"]
     equal([(w["interface"], w["queue"], w["cpus"], w["engine"].split(":")[0]) for w in workers],
           [("in0", 0, [0, 0], "io_uring"), ("in0", 1, [0, 0], "io_uring")], "workers")
@@ -403,7 +403,7 @@ def never_read():
     poller = select.poll()
     poller.register(lazy.socket, 0)  # POLLHUP comes unasked
     check(poller.poll(90000), "it is not hung up on")
-    while lazy.line():  # what was sent before is still to be had
+    while lazy.line():  # what was sent before can still be read
         pass
     other.call("ping")
 

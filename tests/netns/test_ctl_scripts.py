@@ -395,9 +395,9 @@ def completion_in_bash():
 @test
 def completion_runs_no_typed_path():
     """Completion after ./xmcastctl, or any other path, runs the xmcastctl in PATH, or nothing"""
-    folder = os.path.join(work_directory(), "theirs")
-    os.mkdir(folder)
-    told = os.path.join(folder, "told")
+    directory = os.path.join(work_directory(), "theirs")
+    os.mkdir(directory)
+    told = os.path.join(directory, "told")
     theirs = script("theirs/xmcastctl", f"touch {told}; echo forged")
     env = environment(PATH=os.path.dirname(program("xmcastctl")) + ":" + os.environ["PATH"])
     equal(complete_in_bash(theirs, ("ru",), f"{theirs} ru", env), ["rule"], "with one in PATH")

@@ -117,7 +117,7 @@ def settings():
 
 @test
 def installed():
-    """make install has every page, each in the folder of its section"""
+    """make install has every page, each in the directory of its section"""
     with open(os.path.join(ROOT, "Makefile"), encoding="utf-8") as file:
         words = re.search(r"for section in ([0-9 ]+);.*?docs/man", file.read(), re.S)[1].split()
     pages = os.listdir(os.path.join(ROOT, "docs/man"))

@@ -66,7 +66,7 @@ def check_confined(daemon, user, filters=(1, 2)):
     may = int(first["CapEff"], 16)
     equal(int(first["CapPrm"], 16), may, "CapPrm of the main thread")
     check(may & bits("net_admin", "net_raw", "bpf") == bits("net_admin", "net_raw", "bpf"),
-          f"the main thread lacks something: {first['CapEff']}")
+          f"the main thread misses a capability: {first['CapEff']}")
     check(not may & ~bits("net_admin", "net_raw", "bpf", "perfmon", "ipc_lock"),
           f"the main thread may more: {first['CapEff']}")
     for name, entry in others.items():
@@ -163,12 +163,12 @@ def under_traffic():
 def saves_and_reloads():
     """As another user with a file and a directory of its own: it can reload and save"""
     star = Star()
-    folder = os.path.join(work_directory(), "own")
-    os.mkdir(folder)
-    path = os.path.join(folder, "xmcast.yaml")
+    directory = os.path.join(work_directory(), "own")
+    os.mkdir(directory)
+    path = os.path.join(directory, "xmcast.yaml")
     with open(path, "w", encoding="utf-8") as file:
         file.write(config("{ user: nobody }", "control: { save_changes: yes }\n"))
-    for own in (folder, path):
+    for own in (directory, path):
         os.chown(own, 65534, 65534)
     os.chmod(work_directory(), 0o1777)
     daemon = Daemon(star.relay, arguments=("-c", path))
@@ -187,14 +187,14 @@ def told_at_the_start():
     """As another user with a file that it may not read again, in a directory of root: both are logged"""
     star = Star()
     os.chmod(work_directory(), 0o755)
-    folder = os.path.join(work_directory(), "sockets")
-    daemon = Daemon(star.relay, arguments=("--socket", os.path.join(folder, "socket"), "-c",
+    directory = os.path.join(work_directory(), "sockets")
+    daemon = Daemon(star.relay, arguments=("--socket", os.path.join(directory, "socket"), "-c",
                     _private("roots.yaml", config("{ user: nobody }",
                                                   "control: { save_changes: yes }\n"))))
-    daemon.socket = os.path.join(folder, "socket")
+    daemon.socket = os.path.join(directory, "socket")
     for event in ("config-unreadable", "config-unwritable"):
         check(daemon.process.find_line(rf"warn\s+{event} "), daemon.process.log())
-    equal(os.stat(folder).st_uid, 65534, "owner of the folder that it made")
+    equal(os.stat(directory).st_uid, 65534, "owner of the directory that it made")
     equal(daemon.ctl("config", "reload", check=False).returncode, 2, "exit code of the reload")
     relays(star)
     daemon.settle(steered=1)

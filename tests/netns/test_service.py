@@ -153,9 +153,9 @@ def useless_managers():
 
 def thread_of(daemon, name):
     """The ID of a thread, by its name."""
-    folder = f"/proc/{daemon.process.pid}/task"
-    for tid in os.listdir(folder):
-        with open(f"{folder}/{tid}/comm", encoding="ascii") as file:
+    directory = f"/proc/{daemon.process.pid}/task"
+    for tid in os.listdir(directory):
+        with open(f"{directory}/{tid}/comm", encoding="ascii") as file:
             if file.read().strip() == name:
                 return int(tid)
     raise AssertionError(f"no thread {name}")

@@ -35,27 +35,27 @@ def exposure():
 def installed():
     """`make install` with a PREFIX: paths of the unit are those of the programs; systemd takes all"""
     need("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles", "make")
-    folder = os.path.join(work_directory(), "root")
-    prefix = os.path.join(folder, "opt/relay")
+    directory = os.path.join(work_directory(), "root")
+    prefix = os.path.join(directory, "opt/relay")
     done = run("make", "-C", ROOT, "install", f"PREFIX={prefix}", f"B={netns_build()}", "Q=",
-               f"DESTDIR={folder}/destdir", timeout=300)
+               f"DESTDIR={directory}/destdir", timeout=300)
     check(done.returncode == 0, done.stderr)
-    root = f"{folder}/destdir"
+    root = f"{directory}/destdir"
     for unit in sorted(os.listdir(UNITS)):
         _check_unit(root, prefix, unit)
     # On a system of its own, both files do what they are for.
-    os.makedirs(f"{folder}/empty/etc")
+    os.makedirs(f"{directory}/empty/etc")
     for tool, kind in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles", "tmpfiles.d")):
         with open(f"{root}{prefix}/lib/{kind}/xmcast.conf", "rb") as file:
             copy = write_file(f"root/{kind}.conf", file.read())
-        os.makedirs(f"{folder}/empty/usr/lib/{kind}")
-        os.replace(copy, f"{folder}/empty/usr/lib/{kind}/xmcast.conf")
-        run(tool, f"--root={folder}/empty", *(["--create"] if kind == "tmpfiles.d" else []),
+        os.makedirs(f"{directory}/empty/usr/lib/{kind}")
+        os.replace(copy, f"{directory}/empty/usr/lib/{kind}/xmcast.conf")
+        run(tool, f"--root={directory}/empty", *(["--create"] if kind == "tmpfiles.d" else []),
             "xmcast.conf")
-    with open(f"{folder}/empty/etc/passwd", encoding="utf-8") as file:
+    with open(f"{directory}/empty/etc/passwd", encoding="utf-8") as file:
         user = re.search(r"^xmcast:[^:]*:(\d+):", file.read(), re.M)
     check(user, "no user")
-    equal(os.stat(f"{folder}/empty/etc/xmcast").st_uid, int(user[1]), "owner of /etc/xmcast")
+    equal(os.stat(f"{directory}/empty/etc/xmcast").st_uid, int(user[1]), "owner of /etc/xmcast")
 
 
 def _check_unit(root, prefix, name):
@@ -82,14 +82,14 @@ def rights():
     """A daemon with the unit's user, capabilities, limits, mounts and system calls does it all"""
     need("systemd-analyze", "setpriv")
     star = Star()
-    folder = work_directory()
-    os.chown(folder, UID, UID)
+    directory = work_directory()
+    os.chown(directory, UID, UID)
     config = (f"rules:\n  - {RULE}\n"
               # What is locked fits the limit of a host that does not let us raise it.
               "workers: { cpus: [0], frames: 1024 }\n")
-    manager = os.path.join(folder, "notify")
+    manager = os.path.join(directory, "notify")
     # The leak checker of a sanitized build wants ptrace(2), which the unit forbids.
-    as_unit = ("env", "ASAN_OPTIONS=detect_leaks=0", LAUNCHER, UNIT, str(UID), folder)
+    as_unit = ("env", "ASAN_OPTIONS=detect_leaks=0", LAUNCHER, UNIT, str(UID), directory)
     daemon = Daemon(star.relay, config=config, prefix=(
         "env", f"NOTIFY_SOCKET={manager}", *as_unit))
     os.chown(daemon.config, UID, UID)
@@ -133,12 +133,12 @@ def exporter_rights():
     need("systemd-analyze", "setpriv")
     star = Star()
     os.chown(work_directory(), 0, 0)
-    folder = os.path.join(work_directory(), "exporter")
-    os.mkdir(folder)
-    os.chown(folder, UID + 1, UID + 1)
+    directory = os.path.join(work_directory(), "exporter")
+    os.mkdir(directory)
+    os.chown(directory, UID + 1, UID + 1)
     daemon = Daemon(star.relay, config=f"rules:\n  - {RULE}\ncontrol: {{ group: {UID} }}\n")
     process = start(star.relay, "env", "ASAN_OPTIONS=detect_leaks=0", LAUNCHER, EXPORTER_UNIT,
-                    f"{UID + 1}:{UID}", folder, program("xmcast-exporter"), "--socket",
+                    f"{UID + 1}:{UID}", directory, program("xmcast-exporter"), "--socket",
                     daemon.socket)
     process.wait_line("exporter-started")
     with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
@@ -161,17 +161,17 @@ def monitor_rights():
     """xmcast-monitor@.service: a program is run for an event, with just the unit's rights"""
     need("systemd-analyze", "setpriv")
     star = Star()
-    folder = os.path.join(work_directory(), "monitor")
-    os.mkdir(folder)
-    os.chown(folder, UID + 1, UID + 1)
+    directory = os.path.join(work_directory(), "monitor")
+    os.mkdir(directory)
+    os.chown(directory, UID + 1, UID + 1)
     os.chown(work_directory(), 0, 0)
     os.chmod(work_directory(), 0o755)
     daemon = Daemon(star.relay, config=f"rules:\n  - {RULE}\ncontrol: {{ group: {UID} }}\n")
-    told = os.path.join(folder, "told")
+    told = os.path.join(directory, "told")
     script = write_file("on-event", f"""#!/bin/sh
 [ "$1" = rules-changed ] || exit 0
 cat /proc/self/status > {told}.new
-for forbidden in 'touch {work_directory()}/x' 'unshare -r true' 'chown 0 {folder}' 'kill -0 1' \
+for forbidden in 'touch {work_directory()}/x' 'unshare -r true' 'chown 0 {directory}' 'kill -0 1' \
         'cat /proc/sys/kernel/hostname'; do
     sh -c "$forbidden" 2>/dev/null && echo "POSSIBLE: $forbidden" >> {told}.new
 done
@@ -182,7 +182,7 @@ mv {told}.new {told}
         command = re.search(r"^ExecStart=/usr/local/bin/xmcastctl (.*)", file.read(), re.M)[1]
     process = start(star.relay, "env", "ASAN_OPTIONS=detect_leaks=0",
                     f"XMCAST_SOCKET={daemon.socket}", LAUNCHER, MONITOR_UNIT, f"{UID + 1}:{UID}",
-                    folder, program("xmcastctl"),
+                    directory, program("xmcastctl"),
                     *command.replace("%f", script).split(), name="xmcast-monitor")
     process.wait_line("daemon-reachable")
     daemon.ctl("rule", "add", "cam2 in 239.1.1.2:5000@in0 out 239.2.2.2:6000@out0")

@@ -18,7 +18,7 @@
 /* A server that still has something to do after so many runs is spinning. */
 #define MANY_RUNS 100000
 
-char folder[] = "/tmp/xmcast-server-XXXXXX";
+char directory[] = "/tmp/xmcast-server-XXXXXX";
 char path[64];
 struct control_server *server;
 
@@ -102,7 +102,7 @@ int open_at_path(struct control_server **out)
 int open_server(void **state)
 {
 	watchdog_start("server");
-	snprintf(path, sizeof(path), "%s/socket", folder);
+	snprintf(path, sizeof(path), "%s/socket", directory);
 	return open_at_path(&server);
 }
 
@@ -116,19 +116,19 @@ int close_server(void **state)
 	return lstat(path, &status) == 0; /* the socket file has been removed */
 }
 
-int make_folder(void **state)
+int make_directory(void **state)
 {
-	return mkdtemp(folder) ? 0 : -1;
+	return mkdtemp(directory) ? 0 : -1;
 }
 
-int remove_folder(void **state)
+int remove_directory(void **state)
 {
 	char lock[80];
 
 	/* The server never removes it. */
-	snprintf(lock, sizeof(lock), "%s/socket.lock", folder);
+	snprintf(lock, sizeof(lock), "%s/socket.lock", directory);
 	unlink(lock);
-	return rmdir(folder);
+	return rmdir(directory);
 }
 
 /* ---- clients ---- */
@@ -158,7 +158,7 @@ int connect_as(uid_t uid, gid_t gid, const gid_t *groups, size_t count)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	strcpy(address.sun_path, path);
-	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(chmod(directory, 0755), 0);
 	assert_int_equal(chmod(path, 0666), 0);
 	assert_int_equal(setgroups(count, groups), 0);
 	assert_int_equal(setegid(gid), 0);

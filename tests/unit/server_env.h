@@ -12,7 +12,7 @@
 
 #include "control/server.h"
 
-extern char folder[];
+extern char directory[];
 extern char path[64]; /* of the socket */
 extern struct control_server *server;
 
@@ -23,8 +23,8 @@ extern struct control_server *server;
 extern const struct control_method methods[];
 
 /* cmocka's set-up and tear-down: of a group of tests, and of one test. */
-int make_folder(void **state);
-int remove_folder(void **state);
+int make_directory(void **state);
+int remove_directory(void **state);
 int open_server(void **state);
 int close_server(void **state);
 

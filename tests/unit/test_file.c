@@ -262,12 +262,12 @@ static void write_file(const char *path, const char *text, size_t length)
 
 static void test_load(void **state)
 {
-	char folder[] = "/tmp/test_file.XXXXXX", path[64];
+	char directory[] = "/tmp/test_file.XXXXXX", path[64];
 
-	assert_non_null(mkdtemp(folder));
-	expect_load(folder, -EINVAL,
+	assert_non_null(mkdtemp(directory));
+	expect_load(directory, -EINVAL,
 		    (struct expected[]){{0, 0, NULL, "is a directory, expected"}, {0}});
-	snprintf(path, sizeof(path), "%s/file", folder);
+	snprintf(path, sizeof(path), "%s/file", directory);
 	expect_load(path, -ENOENT,
 		    (struct expected[]){{0, 0, NULL, "cannot be opened: No such file"}, {0}});
 	assert_int_equal(mkfifo(path, 0600), 0);
@@ -282,7 +282,7 @@ static void test_load(void **state)
 		    (struct expected[]){{0, 0, NULL, "too large, expected at most 16777216 bytes"},
 					{0}});
 	unlink(path);
-	rmdir(folder);
+	rmdir(directory);
 }
 
 /* A file that does not say its size is read to its end. */

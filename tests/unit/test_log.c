@@ -512,7 +512,7 @@ static void test_journal(void **state)
 static void test_syslog(void **state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	char folder[] = "/tmp/xmc-syslog-XXXXXX";
+	char directory[] = "/tmp/xmc-syslog-XXXXXX";
 	struct log_syslog syslog = {.path = address.sun_path, .fd = -1};
 	char prefix[LOG_SYSLOG_PREFIX_SIZE];
 	char text[256];
@@ -521,8 +521,8 @@ static void test_syslog(void **state)
 	int sent;
 
 	watchdog_start(__func__);
-	assert_non_null(mkdtemp(folder));
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/log", folder);
+	assert_non_null(mkdtemp(directory));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/log", directory);
 	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, SECOND), -ENOENT);
 	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -547,7 +547,7 @@ static void test_syslog(void **state)
 	log_syslog_close(&syslog);
 	close(server);
 	unlink(address.sun_path);
-	rmdir(folder);
+	rmdir(directory);
 	log_syslog_prefix(LOG_LEVEL_ERROR, prefix);
 	assert_int_equal(strncmp(prefix, "<27>", 4), 0);
 	snprintf(text, sizeof(text), " xmcastd[%d]: ", (int)getpid());

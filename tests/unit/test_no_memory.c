@@ -49,7 +49,7 @@ static const char document[] =
 	"logging: { level: debug, levels: { steering: error } }\n"
 	"events: { silent_after: 7 }\n";
 
-static char folder[] = "/tmp/xmcast-memory-XXXXXX";
+static char directory[] = "/tmp/xmcast-memory-XXXXXX";
 static char file[64];
 
 static char *as_text(struct config *config, int *err)
@@ -259,7 +259,7 @@ static char *open_streams(int *err)
 		*err = ruleset_new(&ruleset, streams, 3);
 	if (!*err) {
 		rule_key(&running.rules[2], &key);
-		text = strdup(ruleset_has(ruleset, &key) ? "has it" : "lacks it");
+		text = strdup(ruleset_has(ruleset, &key) ? "has it" : "does not have it");
 		*err = text ? 0 : -ENOMEM;
 	}
 	ruleset_free(ruleset);
@@ -447,9 +447,9 @@ static int set_up(void **state)
 	struct errors errors = {0};
 	int err;
 
-	if (!mkdtemp(folder))
+	if (!mkdtemp(directory))
 		return -1;
-	snprintf(file, sizeof(file), "%s/xmcast.yaml", folder);
+	snprintf(file, sizeof(file), "%s/xmcast.yaml", directory);
 	config_init(&running);
 	config_init(&other);
 	histogram_add(&latency, 1000);
@@ -465,7 +465,7 @@ static int tear_down(void **state)
 	config_free(&other);
 	unlink(file);
 	/* Also says whether a temporary file was left. */
-	return rmdir(folder);
+	return rmdir(directory);
 }
 
 int main(void)

@@ -23,7 +23,7 @@
 /* A manager: its socket, and its name for $NOTIFY_SOCKET. */
 struct manager {
 	int fd;
-	char folder[32];
+	char directory[32];
 	char name[108];
 };
 
@@ -48,9 +48,9 @@ static int setup(void **state)
 	static struct manager manager;
 	char name[64];
 
-	strcpy(manager.folder, "/tmp/xmc-notify-XXXXXX");
-	assert_non_null(mkdtemp(manager.folder));
-	snprintf(name, sizeof(name), "%s/socket", manager.folder);
+	strcpy(manager.directory, "/tmp/xmc-notify-XXXXXX");
+	assert_non_null(mkdtemp(manager.directory));
+	snprintf(name, sizeof(name), "%s/socket", manager.directory);
 	bind_at(&manager, name);
 	*state = &manager;
 	return 0;
@@ -63,7 +63,7 @@ static int teardown(void **state)
 	close(manager->fd);
 	if (manager->name[0] == '/')
 		unlink(manager->name);
-	rmdir(manager->folder);
+	rmdir(manager->directory);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");
@@ -155,8 +155,8 @@ static void test_longest(void **state)
 	bind_at(&other, name);
 	expect_cycle(&other);
 	close(other.fd);
-	memcpy(name, manager->folder, strlen(manager->folder));
-	name[strlen(manager->folder)] = '/';
+	memcpy(name, manager->directory, strlen(manager->directory));
+	name[strlen(manager->directory)] = '/';
 	bind_at(&other, name);
 	expect_cycle(&other);
 	close(other.fd);
@@ -264,8 +264,8 @@ static void drain(const struct manager *manager, unsigned int count)
 	assert_string_equal(next(manager), "");
 }
 
-/* A manager that does not read: nothing waits, and what counts is told when it reads again, once,
- * in its order, and as it is then. */
+/* A manager that does not read: nothing waits, and the state is sent when it reads again, once,
+ * in order, and with its values at that time. */
 static void test_full(void **state)
 {
 	const struct manager *manager = *state;

@@ -15,7 +15,7 @@
 
 #define PATIENCE_MS 30000
 
-static char folder[64];
+static char directory[64];
 static char script[96];
 static char output[96];
 static int saved_stderr = -1;
@@ -28,7 +28,7 @@ static void write_script_of(const char *interpreter, const char *text)
 	FILE *file = fopen(script, "w");
 
 	assert_non_null(file);
-	fprintf(file, "#!%s\ncd '%s'\n%s\n", interpreter, folder, text);
+	fprintf(file, "#!%s\ncd '%s'\n%s\n", interpreter, directory, text);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(chmod(script, 0755), 0);
 }
@@ -45,13 +45,13 @@ static int set_up(void **state)
 {
 	sigset_t signals;
 
-	strcpy(folder, "/tmp/xmc-program-XXXXXX");
-	if (!mkdtemp(folder))
+	strcpy(directory, "/tmp/xmc-program-XXXXXX");
+	if (!mkdtemp(directory))
 		return -1;
-	snprintf(script, sizeof(script), "%s/program", folder);
-	snprintf(output, sizeof(output), "%s/output", folder);
+	snprintf(script, sizeof(script), "%s/program", directory);
+	snprintf(output, sizeof(output), "%s/output", directory);
 	saved_stderr = dup(STDERR_FILENO);
-	watchdog_start(folder);
+	watchdog_start(directory);
 	setenv("PATH", "/usr/bin:/bin", 1);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
@@ -74,7 +74,7 @@ static int tear_down(void **state)
 	close(saved_stderr);
 	unlink(script);
 	unlink(output);
-	return rmdir(folder);
+	return rmdir(directory);
 }
 
 /* Log into a pipe; returns its reading end. */
@@ -139,14 +139,14 @@ static void test_find(void **state)
 	write_script_of("/bin/sh", "exit 0");
 	expect_found(script, script);
 	assert_int_equal(program_find(&program, "program"), -ENOENT);
-	snprintf(search, sizeof(search), "/nonexistent:/dev/null:%s:/bin", folder);
+	snprintf(search, sizeof(search), "/nonexistent:/dev/null:%s:/bin", directory);
 	setenv("PATH", search, 1);
 	expect_found("program", script);
 	expect_found("sh", "/bin/sh");
-	snprintf(path, sizeof(path), "%s/../%s/program", folder, strrchr(folder, '/') + 1);
+	snprintf(path, sizeof(path), "%s/../%s/program", directory, strrchr(directory, '/') + 1);
 	expect_found(path, path);
 	assert_non_null(getcwd(here, sizeof(here)));
-	assert_int_equal(chdir(folder), 0);
+	assert_int_equal(chdir(directory), 0);
 	setenv("PATH", "/bin:", 1);
 	expect_found("program", "./program");
 	expect_found("./program", "./program");
@@ -162,11 +162,11 @@ static void test_not_found(void **state)
 
 	assert_int_equal(program_find(&program, ""), -ENOENT);
 	assert_int_equal(program_find(&program, "/nonexistent/program"), -ENOENT);
-	assert_int_equal(program_find(&program, folder), -EACCES);
+	assert_int_equal(program_find(&program, directory), -EACCES);
 	write_script_of("/bin/sh", "exit 0");
 	chmod(script, 0644);
 	assert_int_equal(program_find(&program, script), -EACCES);
-	snprintf(search, sizeof(search), "%s:/nonexistent", folder);
+	snprintf(search, sizeof(search), "%s:/nonexistent", directory);
 	setenv("PATH", search, 1);
 	assert_int_equal(program_find(&program, "program"), -EACCES);
 	memset(name, 'x', sizeof(name) - 1);

@@ -43,15 +43,15 @@ static void test_folder_is_made(void **state)
 	struct stat status;
 	char parent[64];
 
-	snprintf(parent, sizeof(parent), "%s/new", folder);
-	snprintf(path, sizeof(path), "%s/new/socket", folder);
+	snprintf(parent, sizeof(parent), "%s/new", directory);
+	snprintf(path, sizeof(path), "%s/new/socket", directory);
 	assert_int_equal(open_at_path(&server), 0);
 	assert_int_equal(stat(parent, &status), 0);
 	assert_int_equal(close_server(state), 0);
-	snprintf(path, sizeof(path), "%s/new/socket.lock", folder);
+	snprintf(path, sizeof(path), "%s/new/socket.lock", directory);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(parent), 0);
-	snprintf(path, sizeof(path), "%s/no/such/socket", folder);
+	snprintf(path, sizeof(path), "%s/no/such/socket", directory);
 	assert_int_equal(open_at_path(&server), -ENOENT);
 }
 
@@ -59,7 +59,7 @@ static void test_stale_socket(void **state)
 {
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/socket", folder);
+	snprintf(path, sizeof(path), "%s/socket", directory);
 	fd = bind_socket(SOCK_STREAM);
 	assert_int_equal(listen(fd, 1), 0);
 	close(fd); /* as a killed daemon leaves it */
@@ -106,7 +106,7 @@ static void test_not_ours(void **state)
 	char target[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/socket", folder);
+	snprintf(path, sizeof(path), "%s/socket", directory);
 	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	close(fd);
@@ -117,7 +117,7 @@ static void test_not_ours(void **state)
 	expect_kept(S_IFDIR);
 	rmdir(path);
 
-	snprintf(target, sizeof(target), "%s/nothing", folder);
+	snprintf(target, sizeof(target), "%s/nothing", directory);
 	assert_int_equal(symlink(target, path), 0);
 	expect_kept(S_IFLNK);
 	unlink(path);
@@ -167,7 +167,7 @@ static void test_race(void **state)
 	enum { RACERS = 8, ROUNDS = 20 };
 	unsigned int before = count_fds();
 
-	snprintf(path, sizeof(path), "%s/socket", folder);
+	snprintf(path, sizeof(path), "%s/socket", directory);
 	for (int round = 0; round < ROUNDS; round++) {
 		int wins[2], go[2], done[2];
 		unsigned int won = 0;
@@ -212,7 +212,7 @@ static void test_groups(void **state)
 	gid_t gid = 77;
 	int err;
 
-	snprintf(path, sizeof(path), "%s/socket", folder);
+	snprintf(path, sizeof(path), "%s/socket", directory);
 	assert_int_equal(account_find_group("root", &gid), 0);
 	assert_int_equal(gid, 0);
 	assert_int_equal(account_find_group("4711", &gid), 0);
@@ -468,7 +468,7 @@ static void test_close_ends_clients(void **state)
 	int fd;
 
 	strcpy(own, path);
-	snprintf(path, sizeof(path), "%s/second", folder);
+	snprintf(path, sizeof(path), "%s/second", directory);
 	assert_int_equal(open_at_path(&server), 0);
 	fd = connect_client();
 	put_large(fd, 1, 3000000);
@@ -551,5 +551,5 @@ int main(void)
 		SERVED(test_client_calls),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

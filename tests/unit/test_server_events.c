@@ -55,7 +55,7 @@ static void test_last_event(void **state)
 	expect_end(monitor);
 }
 
-/* A client that does not read loses events, and is told how many in their place. */
+/* A client that does not read loses events, and receives their number instead. */
 static void test_lost_events(void **state)
 {
 	enum { EVENTS = 20000 };
@@ -164,5 +164,5 @@ int main(void)
 		SERVED(test_gone_before_its_turn),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

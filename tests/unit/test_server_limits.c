@@ -20,7 +20,7 @@ static int raise_limit(void **state)
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return -1;
 	limit.rlim_cur = limit.rlim_max < 8192 ? limit.rlim_max : 8192;
-	return setrlimit(RLIMIT_NOFILE, &limit) || make_folder(state);
+	return setrlimit(RLIMIT_NOFILE, &limit) || make_directory(state);
 }
 
 static void fill_up(int first)
@@ -96,7 +96,7 @@ static void test_rights(void **state)
 	for (gid_t i = 0; i < 300; i++)
 		many[i] = 10000 + i;
 	need_root();
-	snprintf(path, sizeof(path), "%s/socket", folder);
+	snprintf(path, sizeof(path), "%s/socket", directory);
 	assert_int_equal(control_server_open(&server, &options, methods, NULL), 0);
 	expect_rights(connect_as(0, 0, NULL, 0), true);
 	expect_rights(connect_as(0, STRANGER, NULL, 0), true);
@@ -445,5 +445,5 @@ int main(void)
 		SERVED(test_no_descriptor_at_all),
 	};
 
-	return cmocka_run_group_tests(tests, raise_limit, remove_folder);
+	return cmocka_run_group_tests(tests, raise_limit, remove_directory);
 }

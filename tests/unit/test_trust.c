@@ -136,7 +136,7 @@ static void test_acl(void **state)
 	assert_string_equal(trust.where, in_directory("open"));
 }
 
-/* The owner of the path is told to a caller that may trust it; there is only one. */
+/* The owner of the path is reported to a caller that may trust it; there is only one. */
 static void test_owner(void **state)
 {
 	int fd;
