@@ -101,6 +101,7 @@ def foreign_program_first():
     foreign = Sink(star.relay, "in0", "--xdp", "--port", "9999")
     daemon = reopens(Daemon(star.relay, RULE))
     wait_pending(daemon, "another XDP program (id")
+    check("bpftool link detach" in rule_of(daemon.stats(), "a")["reason"], "no advice for a BPF link")
     foreign.process.stop()
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     resumes("foreign program gone", sender(star.source, "10.1.0.1"), output, time.monotonic())

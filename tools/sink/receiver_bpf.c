@@ -133,7 +133,8 @@ static struct receiver *xdp_open(const struct options *options, unsigned ifindex
 	receiver_fail(status, "attaching the XDP program", -err);
 	if (err == -EBUSY)
 		fputs("xmcast-sink: the interface already has an XDP program: use --skb, or detach "
-		      "it (ip link set IFACE xdp off)\n",
+		      "it (ip link set IFACE xdp off, or, if a BPF link holds it, bpftool link "
+		      "detach)\n",
 		      stderr);
 	goto out;
 failed:

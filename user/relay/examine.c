@@ -50,10 +50,12 @@ int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 			       "xmcast.bpf.o with xdp-loader",
 			       name);
 	if (!external && link->xdp_program)
-		return explain(reason, -EEXIST,
-			       "another XDP program (id %u) is attached to %s: detach it with "
-			       "\"ip link set %s xdp off\" or the tool that owns it",
-			       link->xdp_program, name, name);
+		return explain(
+			reason, -EEXIST,
+			"another XDP program (id %u) is attached to %s: detach it with the tool "
+			"that attached it, \"ip link set %s xdp off\", or \"bpftool link detach\" "
+			"if a BPF link holds it",
+			link->xdp_program, name, name);
 	if (!link->up)
 		return explain(reason, -ENETDOWN, "interface %s is down: run \"ip link set %s up\"",
 			       name, name);
