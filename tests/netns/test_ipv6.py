@@ -275,6 +275,10 @@ def too_small_an_mtu():
         star.relay.ip("address replace fd01:0::2/64 dev in0 nodad")
         wait_until(lambda: GROUP in groups6(star.relay, "in0"), "joined again")
         wait_until(lambda: rule_of(daemon.stats(), "a")["state"] == "active", "active again")
+    log = daemon.process.log()
+    check("its MTU was set below 1280" in log, f"no line says why the interface was opened again: {log}")
+    for wrong in ("was removed for a moment", "another XDP program"):
+        check(wrong not in log, f"wrong reason: {log}")
     sender6(star.source, "s0").sendto(b"again", (GROUP, 5000))
     equal(receive6(output)[0], b"again", "payload")
 

@@ -51,21 +51,31 @@ static bool has_joined_ipv6(const struct relay *relay, const struct intake *inta
 	return false;
 }
 
-/* Does the kernel drop memberships of this intake at this MTU (0: not known)? */
-static bool loses_members(const struct relay *relay, const struct intake *intake, uint32_t mtu)
+/* Which memberships of this intake does the kernel drop at this MTU (0: not known)? NULL: none. */
+static const char *find_lost_members(const struct relay *relay, const struct intake *intake,
+				     uint32_t mtu)
 {
-	return mtu &&
-	       (mtu < IPV4_MIN_MTU || (mtu < IPV6_MIN_MTU && has_joined_ipv6(relay, intake)));
+	if (mtu && mtu < IPV4_MIN_MTU)
+		return "has lost its memberships, because its MTU was set below 68";
+	if (mtu && mtu < IPV6_MIN_MTU && has_joined_ipv6(relay, intake))
+		return "has lost its IPv6 memberships, because its MTU was set below 1280";
+	return NULL;
 }
 
 /* Note a loss that the next look may not see, because all is well again by then. */
 static void note(const struct relay *relay, struct intake *intake, const struct link_event *event)
 {
+	const char *why;
+
 	if (intake->state == INTAKE_FAILED)
 		backoff_forget(&intake->backoff);
-	else if (intake->state != INTAKE_LOST && event->link.ifindex == intake->ifindex &&
-		 (event->kind == LINK_EVENT_GONE || loses_members(relay, intake, event->link.mtu)))
-		intake_lose(intake);
+	if (intake->state == INTAKE_FAILED || intake->state == INTAKE_LOST ||
+	    event->link.ifindex != intake->ifindex)
+		return;
+	why = event->kind == LINK_EVENT_GONE ? "was removed for a moment"
+					     : find_lost_members(relay, intake, event->link.mtu);
+	if (why)
+		intake_lose(intake, why);
 }
 
 static void on_link(struct follow *follow, const struct link_event *event)
@@ -157,6 +167,11 @@ static void give_up(struct relay *relay, struct intake *intake, const struct lin
 	}
 	intake_give_up(intake, why);
 	intake->ifindex = now->ifindex;
+	/* What was seen before shows our program, which would now be taken for a foreign one. */
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
+		if (relay->arrivals[i]->intake == intake)
+			arrival_query(relay->arrivals[i]);
+	}
 }
 
 /* Give up the intakes that have lost their interfaces. False: the turn is over. */
@@ -170,8 +185,8 @@ static bool close_lost(struct relay *relay, bool asked, uint64_t until_ns)
 		if (!seen || !intake_is_open(intake))
 			continue;
 		why = intake_check(intake, &seen->link, asked);
-		if (!why && loses_members(relay, intake, intake->link.mtu))
-			why = "has too small an MTU for IPv6 now";
+		if (!why)
+			why = find_lost_members(relay, intake, intake->link.mtu);
 		if (!why)
 			continue;
 		give_up(relay, intake, &seen->link, why);

@@ -243,9 +243,10 @@ static void close_parts(struct intake *intake)
 	lineup_free(&intake->other);
 }
 
-void intake_lose(struct intake *intake)
+void intake_lose(struct intake *intake, const char *why)
 {
 	set_state(intake, INTAKE_LOST);
+	intake->loss = why;
 }
 
 void intake_give_up(struct intake *intake, const char *why)

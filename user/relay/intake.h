@@ -19,7 +19,7 @@
  *     STARTED     the threads run, keys and sockets are in the maps; nothing arrives yet
  *     ATTACHED    packets are relayed
  *     IMPAIRED    as ATTACHED, but none can arrive, because of `reason`: it is down, for example
- *     LOST        as ATTACHED, but the interface was removed: to be given up at the next look
+ *     LOST        as ATTACHED, but the interface or memberships were lost: given up at the next look
  *     STOPPED     program detached, threads ended: the counters are final
  *
  * An intake knows nothing of routes, which join and leave their groups themselves. Main thread.
@@ -68,6 +68,7 @@ struct intake {
 	struct iface_config settings; /* of the interface, when it was opened */
 	struct backoff backoff;	      /* FAILED: when to try again */
 	uint64_t attach_ns;	      /* a lost program is not attached again before then */
+	const char *loss;	      /* LOST: why, as constant text for intake_give_up() */
 	struct steer *steer;
 	enum iface_mode mode;	   /* of the attached program */
 	uint32_t program;	   /* id of the program, own or external; 0: not known */
@@ -182,8 +183,8 @@ void intake_check_external(struct intake *intake);
 /* ---- taking it down ---- */
 
 /* Its interface was removed or moved away, or has lost its memberships, even if all seems well now:
- * the next intake_check() says that it has to be given up. */
-void intake_lose(struct intake *intake);
+ * the next intake_check() returns `why`, which is constant text. */
+void intake_lose(struct intake *intake, const char *why);
 
 /* Detach the program, then end the workers in order. 0 or -EIO (worker_stop()). */
 int intake_stop(struct intake *intake);

@@ -31,7 +31,9 @@ static const char *find_loss(const struct intake *intake, const struct link *now
 		return "was replaced by another one";
 	if (now->type != intake->link.type)
 		return "has another link type now";
-	if (intake->state == INTAKE_LOST || has_lost_device(intake))
+	if (intake->state == INTAKE_LOST)
+		return intake->loss;
+	if (has_lost_device(intake))
 		return "was removed for a moment";
 	if (now->mtu < IPV4_MIN_MTU || xsk_frame_size(now->mtu) == 0 ||
 	    xsk_frame_size(now->mtu) > xsk_frame_size(intake->link.mtu))
