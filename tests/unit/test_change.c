@@ -181,8 +181,8 @@ static const struct {
 	{{{RULE_ADD, "d in 239.1.1.4:1@x out 239.1.1.4:1@x"},
 	  {RULE_REPLACE, "a in [ff01::1]:1@x source 1.1.1.1 out 1.1.1.1:1"}},
 	 {{1, 24, "239.1.1.4:1@x", "a loop"},
-	  {2, 27, "1.1.1.1", "another address family"},
-	  {2, 6, "[ff01::1]:1@x", "interface-local scope"}}},
+	  {2, 6, "[ff01::1]:1@x", "interface-local scope"},
+	  {2, 27, "1.1.1.1", "another address family"}}},
 	/* even if a later operation removes them */
 	{{{RULE_ADD, "d in 239.1.1.4:1@x out 239.1.1.4:1@x"}, {RULE_DELETE, "d"}},
 	 {{1, 24, "239.1.1.4:1@x", "a loop"}}},

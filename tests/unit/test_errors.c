@@ -86,13 +86,35 @@ static void test_too_many(void **state)
 	assert_printed(&errors, "f:1:1: 'w': again\n");
 }
 
+/* Adjacent errors of one file are sorted by position; the order of files stays as found. */
+static void test_order(void **state)
+{
+	static const struct position places[] = {
+		{"a.yaml", 25, 3}, {"a.yaml", 16, 9},  {"a.yaml", 16, 2},
+		{"a.yaml", 25, 3}, {"--rule", 1, 5},   {"--rule", 1, 1},
+		{"a.yaml", 2, 1},  {.file = "a.yaml"}, {"a.yaml", 1, 1},
+	};
+	struct errors errors = {0};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		errors_add(&errors, &places[i], NULL, 0, "error %zu", i);
+	assert_printed(&errors, "a.yaml:16:2: error 2\n"
+				"a.yaml:16:9: error 1\n"
+				"a.yaml:25:3: error 0\n"
+				"a.yaml:25:3: error 3\n"
+				"--rule:1:1: error 5\n"
+				"--rule:1:5: error 4\n"
+				"a.yaml:2:1: error 6\n"
+				"a.yaml: error 7\n"
+				"a.yaml:1:1: error 8\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_print_forms),
-		cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_long_word),
-		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_print_forms), cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_long_word),   cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

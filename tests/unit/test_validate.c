@@ -39,8 +39,8 @@ static const struct {
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "a in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "a in 239.1.1.2:1@a out 1.1.1.1:1"},
 	 {{2, 1, "a", "duplicate rule name: a rule (line 1) already has it"},
-	  {3, 1, "a", "duplicate rule name: a rule (line 1) already has it"},
-	  {2, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"}}},
+	  {2, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"},
+	  {3, 1, "a", "duplicate rule name: a rule (line 1) already has it"}}},
 	/* loops */
 	{{"a in 239.1.1.1:1@a out 239.1.1.1:1@a"},
 	 {{1, 24, "239.1.1.1:1@a", "the output is the rule's own input"}}},

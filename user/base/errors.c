@@ -45,31 +45,45 @@ static char *format_message(const char *format, va_list arguments)
 	return escaped;
 }
 
+/* Whether both are places in the same file, and `at` is the earlier one. */
+static bool is_before(const struct position *at, const struct position *other)
+{
+	if (!at->line || !other->line || strcmp(at->file, other->file) != 0)
+		return false;
+	return at->line < other->line || (at->line == other->line && at->column < other->column);
+}
+
+/* The later passes over an input find errors in lines before those of earlier passes. */
+static void insert(struct errors *errors, const struct input_error *error)
+{
+	unsigned int i = errors->kept++;
+
+	for (; i && is_before(&error->at, &errors->list[i - 1].at); i--)
+		errors->list[i] = errors->list[i - 1];
+	errors->list[i] = *error;
+}
+
 void errors_add(struct errors *errors, const struct position *at, const char *word, size_t length,
 		const char *format, ...)
 {
-	struct input_error *error;
+	struct input_error error = {.at = *at};
 	va_list arguments;
 
 	errors->count++;
 	if (errors->kept == ERRORS_MAX)
 		return;
-	error = &errors->list[errors->kept];
-	error->at = *at;
 	va_start(arguments, format);
-	error->message = format_message(format, arguments);
+	error.message = format_message(format, arguments);
 	va_end(arguments);
-	error->word = NULL;
 	if (word)
-		error->word =
-			escape(word, length < WORD_MAX ? length : WORD_MAX, length > WORD_MAX);
+		error.word = escape(word, length < WORD_MAX ? length : WORD_MAX, length > WORD_MAX);
 	/* Out of memory: the error is still counted, so the input is still refused. */
-	if (!error->message || (word && !error->word)) {
-		free(error->message);
-		free(error->word);
+	if (!error.message || (word && !error.word)) {
+		free(error.message);
+		free(error.word);
 		return;
 	}
-	errors->kept++;
+	insert(errors, &error);
 }
 
 static void print_one(const struct input_error *error, FILE *stream)

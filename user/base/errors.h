@@ -29,16 +29,17 @@ struct input_error {
 /* Starts as all zero. */
 struct errors {
 	unsigned int count; /* all errors, including those past ERRORS_MAX */
-	unsigned int kept;
+	unsigned int kept;  /* the first ERRORS_MAX found; those of a file by line and column */
 	struct input_error list[ERRORS_MAX];
 };
 
-/* Append an error about the word [word, word+length) at `at`. `word` may be NULL (no word: an
- * error about the file as a whole). */
+/* Add an error about the word [word, word+length) at `at`: before those of the same file with a
+ * later position, otherwise at the end. `word` may be NULL (no word: an error about the file as a
+ * whole). */
 void errors_add(struct errors *errors, const struct position *at, const char *word, size_t length,
 		const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* "FILE:LINE:COLUMN: 'WORD': MESSAGE", one line each, ordered as they were found, and a last line
+/* "FILE:LINE:COLUMN: 'WORD': MESSAGE", one line each, in the order of the list, and a last line
  * with the number of those that were not kept. An error without a word or a line is printed without
  * it. */
 void errors_print(const struct errors *errors, FILE *stream);
