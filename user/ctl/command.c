@@ -31,11 +31,11 @@ static const struct command rule_verbs[] = {
 	{.name = "enable", .usage = "rule enable NAME [NAME ...]",
 	 .help = "re-enable rules",
 	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
-	 .run = verb_rule_names, .method = "rule.enable", .show = show_changed},
+	 .run = verb_rule_names, .method = "rule.enable", .show = show_enabled},
 	{.name = "disable", .usage = "rule disable NAME [NAME ...]",
 	 .help = "disable rules without deleting them",
 	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
-	 .run = verb_rule_names, .method = "rule.disable", .show = show_changed},
+	 .run = verb_rule_names, .method = "rule.disable", .show = show_disabled},
 	{},
 };
 

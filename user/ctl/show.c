@@ -96,6 +96,25 @@ void show_version(const struct screen *screen, const json_t *answer)
 		     show_text(answer, "daemon"), show_number(answer, "protocol"));
 }
 
+static void show_pending(const struct screen *screen, const json_t *answer)
+{
+	if (show_number(answer, "pending") > 0)
+		screen_print(screen,
+			     "pending: %lld; \"xmcastctl -s rule list\" shows the reasons\n",
+			     show_number(answer, "pending"));
+}
+
+void show_enabled(const struct screen *screen, const json_t *answer)
+{
+	screen_print(screen, "enabled %lld\n", show_number(answer, "replaced"));
+	show_pending(screen, answer);
+}
+
+void show_disabled(const struct screen *screen, const json_t *answer)
+{
+	screen_print(screen, "disabled %lld\n", show_number(answer, "replaced"));
+}
+
 void show_changed(const struct screen *screen, const json_t *answer)
 {
 	const json_t *setting;
@@ -104,10 +123,7 @@ void show_changed(const struct screen *screen, const json_t *answer)
 	screen_print(screen, "added %lld, removed %lld, replaced %lld\n",
 		     show_number(answer, "added"), show_number(answer, "removed"),
 		     show_number(answer, "replaced"));
-	if (show_number(answer, "pending") > 0)
-		screen_print(screen,
-			     "pending: %lld; \"xmcastctl -s rule list\" shows the reasons\n",
-			     show_number(answer, "pending"));
+	show_pending(screen, answer);
 	json_array_foreach(json_object_get(answer, "needs_restart"), i, setting)
 		screen_print(screen, "needs a restart: %s\n",
 			     json_is_string(setting) ? json_string_value(setting) : "-");

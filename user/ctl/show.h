@@ -33,6 +33,8 @@ const char *show_losses(const json_t *output, char text[SHOW_TEXT_SIZE]);
 void show_nothing(const struct screen *screen, const json_t *answer);
 void show_ping(const struct screen *screen, const json_t *answer);
 void show_version(const struct screen *screen, const json_t *answer);
+void show_enabled(const struct screen *screen, const json_t *answer);
+void show_disabled(const struct screen *screen, const json_t *answer);
 void show_changed(const struct screen *screen, const json_t *answer);
 void show_diff(const struct screen *screen, const json_t *answer);
 void show_saved(const struct screen *screen, const json_t *answer);
