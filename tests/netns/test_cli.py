@@ -175,6 +175,19 @@ def bad_files():
 
 
 @test
+def no_default_file():
+    """Without a file at the default path: what to do; not for a path of the user's own"""
+    done = run("unshare", "--mount", "sh", "-c",
+               f"mount -t tmpfs -o mode=755 tmpfs /etc && exec {program('xmcastd')} -t", check=False)
+    equal(done.returncode, EXIT_CONFIG, f"exit code: {done.stderr}")
+    check("/etc/xmcast/xmcast.yaml: cannot be opened: No such file" in done.stderr, done.stderr)
+    check("copy /etc/xmcast/xmcast.yaml.example" in done.stderr and "--rule" in done.stderr,
+          done.stderr)
+    done = ends(xmcastd("-t", "-c", os.path.join(work_directory(), "missing.yaml")), EXIT_CONFIG)
+    check("No such file" in done.stderr and "example" not in done.stderr, done.stderr)
+
+
+@test
 def every_error_at_once():
     """All errors of a file are reported"""
     bad("rules:\n"

@@ -61,6 +61,10 @@ static int load(struct daemon *daemon)
 		errors_print(errors, stderr);
 	else if (err)
 		fprintf(stderr, "xmcastd: %s\n", strerror(-err));
+	if (err == -ENOENT && strcmp(daemon->options.config, DEFAULT_CONFIG) == 0)
+		fputs("xmcastd: copy " DEFAULT_CONFIG ".example to " DEFAULT_CONFIG
+		      " and edit it, or give the rules with --rule\n",
+		      stderr);
 	if (errors)
 		errors_free(errors);
 	free(errors);
