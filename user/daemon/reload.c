@@ -122,10 +122,15 @@ static void log_errors(const struct errors *errors)
 static int keep_settings(const struct relay *relay, struct config *next)
 {
 	const struct config *running = relay_config(relay);
-	struct iface_config *ifaces =
-		calloc(running->nr_ifaces + next->nr_ifaces + 1, sizeof(*ifaces));
+	struct iface_config *ifaces;
 	unsigned int count = 0;
 
+	for (const struct field *setting = setting_list; setting->name; setting++) {
+		if (!setting->live && !setting_of_iface(setting))
+			memcpy((char *)next + setting->offset,
+			       (const char *)running + setting->offset, setting->size);
+	}
+	ifaces = calloc(running->nr_ifaces + next->nr_ifaces + 1, sizeof(*ifaces));
 	if (!ifaces)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < running->nr_ifaces; i++) {
@@ -139,11 +144,6 @@ static int keep_settings(const struct relay *relay, struct config *next)
 	free(next->ifaces);
 	next->ifaces = ifaces;
 	next->nr_ifaces = count;
-	for (const struct field *setting = setting_list; setting->name; setting++) {
-		if (!setting->live && !setting_of_iface(setting))
-			memcpy((char *)next + setting->offset,
-			       (const char *)running + setting->offset, setting->size);
-	}
 	return 0;
 }
 
