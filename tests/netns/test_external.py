@@ -563,4 +563,18 @@ def before_a_filter():
         check("xmcast_steer" in place.status(), place.status())
 
 
+@test
+def pins_cut_in_a_character():
+    """A long directory of pins is cut within a character in the reason: statistics are still shown"""
+    star = Star()
+    with bpffs() as place:
+        odd = len(place.root) % 2
+        place.pins = os.path.join(place.root, "x" * odd + "\u00e9" * 60)
+        place.load(star.relay)
+        daemon = start(star, place)
+        text = interface_of(daemon.stats(), "in0")["reason"]
+        check("no packet has shown yet" in text and "\\xc3" in text, f"reason: {text}")
+        equal(len(json.loads(daemon.ctl("-j", "rule", "list").stdout)["rules"]), 1, "rules")
+
+
 main()

@@ -96,6 +96,19 @@ def alternative_names():
     equal(receive(output)[0], b"two", "payload")
 
 
+@test
+def name_not_utf8():
+    """The interface's own name is not UTF-8: group.list shows it escaped, instead of failing"""
+    star = Star()
+    star.relay.ip("link property add dev in0 altname wan")
+    star.relay.ip("link set in0 down")
+    star.relay.ip("link set in0 name in\udcff")
+    star.relay.ip("link set wan up")
+    daemon = Daemon(star.relay, "a in 239.1.1.1:5000@wan out 239.2.2.2:6000@out0")
+    groups = Client(daemon.socket).call("group.list")["groups"]
+    equal([group["interface"] for group in groups], ["in\\xff"], "interfaces")
+
+
 def interfaces(daemon):
     """The input interfaces by name, with their states and numbers of rules."""
     return {one["name"]: (one["state"], one["rules"])

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json_build.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
@@ -213,11 +214,12 @@ static json_t *membership_json(const struct membership_entry *entry)
 	char iface[IF_NAMESIZE];
 	char group[ADDR_TEXT_SIZE];
 	char source[ADDR_TEXT_SIZE];
+	/* NULL if it has just been deleted. The kernel accepts names that are not UTF-8. */
+	const char *name = if_indextoname((unsigned int)entry->ifindex, iface);
 
-	/* The interface's name is NULL if it has just been deleted. */
-	return json_pack("{s:s, s:s?, s:s?}", "group", addr_format(&entry->group, group), "source",
+	return json_pack("{s:s, s:s?, s:o}", "group", addr_format(&entry->group, group), "source",
 			 any ? NULL : addr_format(&entry->source, source), "interface",
-			 if_indextoname((unsigned int)entry->ifindex, iface));
+			 name ? json_text_string(name) : json_null());
 }
 
 static void method_group_list(void *context, const json_t *params, struct control_reply *reply)

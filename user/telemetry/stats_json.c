@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The JSON of `xmcastctl -j stats show`: keys and their meaning are a contract, never renamed. */
 #include "base/json_build.h"
+#include "base/json_text.h"
 #include "telemetry/stats.h"
 
 /* Counters stay far below 2^63, the largest integer of jansson. */
@@ -79,7 +80,7 @@ static json_t *output_json(const struct output_counts *output, const struct stat
 		number(output->gso_segments), "gso_max_bytes", number(output->gso_max_size));
 	add_rates(&object, rates);
 	if (output->reason)
-		json_put(&object, "reason", json_string(output->reason));
+		json_put(&object, "reason", json_text_string(output->reason));
 	return object;
 }
 
@@ -104,7 +105,7 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 			   latency_json(rule), "outputs", outputs);
 	add_rates(&object, rates);
 	if (rule->reason)
-		json_put(&object, "reason", json_string(rule->reason));
+		json_put(&object, "reason", json_text_string(rule->reason));
 	if (!addr_is_any(&rule->rule->source))
 		json_put(&object, "source", json_string(source_format(rule->rule, source)));
 	return object;
@@ -135,7 +136,7 @@ json_t *stats_interface_json(const struct books *books, const struct interface_c
 			   iface->state, "mode", iface->mode, "zero_copy", iface->zero_copy,
 			   "queues", queues, "verdicts", verdicts);
 	if (iface->reason)
-		json_put(&object, "reason", json_string(iface->reason));
+		json_put(&object, "reason", json_text_string(iface->reason));
 	return object;
 }
 
