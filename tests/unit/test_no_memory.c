@@ -192,7 +192,7 @@ static char *compare(int *err)
 
 static char *save(int *err)
 {
-	*err = config_save_file(file, document, strlen(document));
+	*err = config_save_file(file, document, strlen(document), CONFIG_MODE_IF_NEW);
 	if (*err)
 		return NULL;
 	return read_file(err);
@@ -456,7 +456,7 @@ static int set_up(void **state)
 	err = config_add_rules(&running, texts, 3, "x", &errors);
 	if (!err)
 		err = config_parse_yaml(document, strlen(document), "x", &other, &errors);
-	return err ? err : config_save_file(file, document, strlen(document));
+	return err ? err : config_save_file(file, document, strlen(document), CONFIG_MODE_IF_NEW);
 }
 
 static int tear_down(void **state)

@@ -84,7 +84,7 @@ static unsigned int count_entries(const char *path)
 
 static int save(const char *path)
 {
-	return config_save_file(path, NEW, strlen(NEW));
+	return config_save_file(path, NEW, strlen(NEW), CONFIG_MODE_IF_NEW);
 }
 
 static struct stat status_of(const char *path)
@@ -106,9 +106,11 @@ static void test_new(void **state)
 	snprintf(path, sizeof(path), "%s/second", (char *)*state);
 	assert_int_equal(save(path), 0);
 	expect_content("second", NEW);
-	assert_int_equal(config_save_file("empty", "", 0), 0);
+	assert_int_equal(config_save_file("empty", "", 0, CONFIG_MODE_IF_NEW), 0);
 	expect_content("empty", "");
-	assert_int_equal(count_entries("."), 3);
+	assert_int_equal(config_save_file("public", "", 0, 0644), 0);
+	assert_int_equal(status_of("public").st_mode, S_IFREG | 0644);
+	assert_int_equal(count_entries("."), 4);
 }
 
 static void test_replace(void **state)
@@ -123,7 +125,7 @@ static void test_replace(void **state)
 	assert_int_equal(status_of("file").st_mode, S_IFREG | 0604);
 	assert_int_not_equal(status_of("file").st_ino, before);
 	/* shorter than before */
-	assert_int_equal(config_save_file("./file", "x", 1), 0);
+	assert_int_equal(config_save_file("./file", "x", 1, CONFIG_MODE_IF_NEW), 0);
 	expect_content("file", "x");
 	assert_int_equal(count_entries("."), 1);
 }
@@ -335,12 +337,12 @@ static void test_readers(void **state)
 
 	assert_non_null(text);
 	memset(text, 'a', LARGE);
-	assert_int_equal(config_save_file("file", text, LARGE), 0);
+	assert_int_equal(config_save_file("file", text, LARGE, CONFIG_MODE_IF_NEW), 0);
 	atomic_store(&done, false);
 	assert_int_equal(pthread_create(&reader, NULL, read_meanwhile, NULL), 0);
 	for (int i = 0; i < SAVES; i++) {
 		memset(text, 'a' + i % 26, LARGE);
-		assert_int_equal(config_save_file("file", text, LARGE), 0);
+		assert_int_equal(config_save_file("file", text, LARGE, CONFIG_MODE_IF_NEW), 0);
 	}
 	atomic_store(&done, true);
 	assert_int_equal(pthread_join(reader, &torn), 0);
@@ -362,7 +364,7 @@ static void test_leftover(void **state)
 	assert_int_equal(save("file"), 0);
 	expect_content("file", NEW);
 	assert_int_equal(symlink("file", TEMPORARY), 0);
-	assert_int_equal(config_save_file("file", OLD, strlen(OLD)), 0);
+	assert_int_equal(config_save_file("file", OLD, strlen(OLD), CONFIG_MODE_IF_NEW), 0);
 	expect_content("file", OLD);
 	assert_true(S_ISREG(status_of("file").st_mode));
 	assert_int_equal(mkfifo(TEMPORARY, 0600), 0);
@@ -371,7 +373,7 @@ static void test_leftover(void **state)
 	assert_int_equal(count_entries("."), 1);
 	/* A directory cannot be a temporary file. */
 	assert_int_equal(mkdir(TEMPORARY, 0700), 0);
-	assert_int_equal(config_save_file("file", OLD, strlen(OLD)), -EISDIR);
+	assert_int_equal(config_save_file("file", OLD, strlen(OLD), CONFIG_MODE_IF_NEW), -EISDIR);
 	expect_content("file", NEW);
 }
 
@@ -412,7 +414,7 @@ static void test_busy(void **state)
 static void save_many(const char *text)
 {
 	for (int i = 0; i < SAVES; i++) {
-		int err = config_save_file("file", text, strlen(text));
+		int err = config_save_file("file", text, strlen(text), CONFIG_MODE_IF_NEW);
 
 		if (err && err != -EBUSY)
 			_exit(1);

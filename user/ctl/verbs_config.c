@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/exit_codes.h"
 #include "base/json_text.h"
@@ -148,14 +146,8 @@ int verb_config_show(struct ctl *ctl, const struct command *command, char **word
 
 /* ---- save ---- */
 
-/* Replace the file, whole or not at all. What everybody may ask the daemon is nothing to hide. */
-static int save_file(const char *path, const struct text *text)
-{
-	bool is_new = access(path, F_OK) && errno == ENOENT;
-	int err = config_save_file(path, text->bytes, text->length);
-
-	return !err && is_new && chmod(path, 0644) ? -errno : err;
-}
+/* What everybody may ask the daemon is nothing to hide. */
+#define MODE_IF_NEW 0644
 
 /* With a file, the client writes it, with the rights of its user; otherwise the daemon writes its
  * own file. */
@@ -174,7 +166,7 @@ int verb_config_save(struct ctl *ctl, const struct command *command, char **word
 	if (code)
 		return code;
 	length = text.length;
-	err = save_file(words[0], &text);
+	err = config_save_file(words[0], text.bytes, text.length, MODE_IF_NEW);
 	text_free(&text);
 	if (err) {
 		screen_print_to(stderr, "xmcastctl: cannot write %s: %s\n", words[0],

@@ -289,5 +289,6 @@ int daemon_save(struct daemon *daemon, size_t *bytes)
 	if (!text)
 		return -ENOMEM;
 	*bytes = text->length;
-	return config_save_file(daemon->options.config, text->text, text->length);
+	return config_save_file(daemon->options.config, text->text, text->length,
+				CONFIG_MODE_IF_NEW);
 }

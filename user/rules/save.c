@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEMPORARY   ".xmcast-save"
-#define MODE_IF_NEW 0640
+#define TEMPORARY ".xmcast-save"
 
 /* Between two looks the temporary file of another process may come or go. */
 #define CREATE_TRIES 4
@@ -117,14 +116,14 @@ static int write_all(int fd, const char *bytes, size_t length)
 	return 0;
 }
 
-/* Give the file the owner and the mode of the old one (NULL: there is none), in this order: a new
- * owner clears mode bits. */
-static int copy_rights(int fd, const struct stat *old)
+/* Give the file the owner and the mode of the old one, in this order: a new owner clears mode bits.
+ * NULL: there is none. */
+static int copy_rights(int fd, const struct stat *old, mode_t mode_if_new)
 {
 	struct stat own;
 
 	if (!old)
-		return fchmod(fd, MODE_IF_NEW) ? -errno : 0;
+		return fchmod(fd, mode_if_new) ? -errno : 0;
 	if (fstat(fd, &own))
 		return -errno;
 	/* Only if needed: it may not be permitted. */
@@ -134,8 +133,8 @@ static int copy_rights(int fd, const struct stat *old)
 	return fchmod(fd, old->st_mode & 07777) ? -errno : 0;
 }
 
-static int replace_file(int directory, const char *name, const struct stat *old, const char *text,
-			size_t length)
+static int replace_file(int directory, const char *name, const struct stat *old, mode_t mode_if_new,
+			const char *text, size_t length)
 {
 	int fd = create_temporary(directory);
 	int err;
@@ -144,7 +143,7 @@ static int replace_file(int directory, const char *name, const struct stat *old,
 		return fd;
 	err = write_all(fd, text, length);
 	if (!err)
-		err = copy_rights(fd, old);
+		err = copy_rights(fd, old, mode_if_new);
 	if (!err && fsync(fd))
 		err = -errno;
 	if (!err && renameat(directory, TEMPORARY, directory, name))
@@ -160,7 +159,7 @@ static int replace_file(int directory, const char *name, const struct stat *old,
 	return err;
 }
 
-int config_save_file(const char *path, const char *text, size_t length)
+int config_save_file(const char *path, const char *text, size_t length, mode_t mode_if_new)
 {
 	const char *name;
 	int directory = open_directory(path, &name);
@@ -171,7 +170,7 @@ int config_save_file(const char *path, const char *text, size_t length)
 		return directory;
 	err = examine(directory, name, &old);
 	if (err >= 0)
-		err = replace_file(directory, name, err ? &old : NULL, text, length);
+		err = replace_file(directory, name, err ? &old : NULL, mode_if_new, text, length);
 	close(directory);
 	return err;
 }
