@@ -9,6 +9,7 @@ import re
 
 from harness import (EXIT_CONFIG, EXIT_PERMISSION, Daemon, Skip, Star, check, equal, main, program,
                      receive, receiver, run, sender, start, test, wait_until, work_directory, write_file)
+from netns import Namespace
 
 RULE = "in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
@@ -309,6 +310,35 @@ def closed(uid, pid, threads_expected):
     seen = intrude(uid, pid)
     equal(len(seen), 5 * threads_expected, f"attempts: {seen}")
     equal([line for line in seen if not line[1].endswith("refused")], [], "what is allowed")
+
+
+# Run in a mount namespace of its own, with the daemon as arguments: what a daemon that ran as root may have
+# left is given to the user, but no file that has another name as well.
+LINKED = """
+mount -t tmpfs none /run
+mkdir /run/xmcast
+chown 65534:65534 /run/xmcast
+touch /run/ours
+$1 /run/xmcast/xmcast.sock.lock
+shift
+timeout 20 "$@" &
+until [ -S /run/xmcast/xmcast.sock ] || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
+kill $! 2>/dev/null
+wait $!
+stat -c %u /run/ours /run/xmcast/xmcast.sock.lock
+"""
+
+
+@test
+def leftovers():
+    """The lock of a daemon that ran as root is given to the user, but no link to a file of root's"""
+    path = write_file("leftovers.yaml", "security: { user: nobody }\nrules: []\n")
+    os.chmod(os.path.dirname(path), 0o755)
+    namespace = Namespace("empty")
+    for make, owners in (("touch", ["0", "65534"]), ("ln /run/ours", ["0", "0"])):
+        done = namespace.run("unshare", "--mount", "--propagation", "private", "sh", "-c", LINKED, "sh",
+                             make, program("xmcastd"), "-c", path)
+        equal(done.stdout.split()[-2:], owners, f"owners after {make}: {done.stderr}")
 
 
 @test

@@ -154,6 +154,26 @@ static int find_identity(const struct config *config, struct identity *identity)
 	return 0;
 }
 
+/* Give the user this file if it is root's. By descriptor, and not with a second link: the user may
+ * own the directory, and link a file of root's there. */
+static int give_file(int directory, const char *name, const struct identity *identity)
+{
+	int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+	int err = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &status))
+		err = -errno;
+	else if (status.st_uid == 0 && status.st_nlink == 1 &&
+		 (S_ISREG(status.st_mode) || S_ISSOCK(status.st_mode)) &&
+		 fchownat(fd, "", identity->user, identity->group, AT_EMPTY_PATH))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
 /* Give the user what a daemon that ran as root has left: its lock, and its socket if it was killed.
  */
 static void give_leftovers(int directory, const char *name, const struct identity *identity)
@@ -163,14 +183,10 @@ static void give_leftovers(int directory, const char *name, const struct identit
 
 	snprintf(lock, sizeof(lock), "%s.lock", name);
 	for (size_t i = 0; i < COUNT(names); i++) {
-		struct stat status;
+		int err = give_file(directory, names[i], identity);
 
-		if (!fstatat(directory, names[i], &status, AT_SYMLINK_NOFOLLOW) &&
-		    status.st_uid == 0 && (S_ISREG(status.st_mode) || S_ISSOCK(status.st_mode)) &&
-		    fchownat(directory, names[i], identity->user, identity->group,
-			     AT_SYMLINK_NOFOLLOW))
-			log_debug("user-folder-failed", LOG_TEXT("path", names[i]),
-				  LOG_ERROR(-errno));
+		if (err)
+			log_debug("user-folder-failed", LOG_TEXT("path", names[i]), LOG_ERROR(err));
 	}
 }
 
