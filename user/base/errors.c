@@ -48,7 +48,8 @@ static char *format_message(const char *format, va_list arguments)
 /* Whether both are places in the same file, and `at` is the earlier one. */
 static bool is_before(const struct position *at, const struct position *other)
 {
-	if (!at->line || !other->line || strcmp(at->file, other->file) != 0)
+	if (!at->line || !other->line || !at->file || !other->file ||
+	    strcmp(at->file, other->file) != 0)
 		return false;
 	return at->line < other->line || (at->line == other->line && at->column < other->column);
 }
