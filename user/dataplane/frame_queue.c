@@ -8,15 +8,18 @@
 int frame_queue_init(struct frame_queue *queue, uint32_t entries)
 {
 	uint32_t size = 1;
+	size_t bytes;
 
 	while (size < entries)
 		size *= 2;
+	/* aligned_alloc(3) wants a multiple of the alignment. */
+	bytes = (size * sizeof(*queue->entries) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 	memset(queue, 0, sizeof(*queue));
-	queue->entries = aligned_alloc(CACHE_LINE, size * sizeof(*queue->entries));
+	queue->entries = aligned_alloc(CACHE_LINE, bytes);
 	if (!queue->entries)
 		return -ENOMEM;
 	/* Touch each page now: calloc() would leave the page faults to the ingress thread. */
-	memset(queue->entries, 0, size * sizeof(*queue->entries));
+	memset(queue->entries, 0, bytes);
 	queue->mask = size - 1;
 	return 0;
 }
