@@ -9,6 +9,7 @@ import os
 import random
 import socket
 import struct
+import sys
 
 from control import Client
 from harness import (PATIENCE, Daemon, Star, check, checksum, equal, group_mac, interface_of, main,
@@ -395,6 +396,56 @@ def random_clients():
     rules = {rule["name"] for rule in attack.finish()["rules"]}
     equal(rules, {"lies", "good"}, "rules")
     wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= descriptors, "no descriptor is left")
+
+
+@test
+def passed_descriptors():
+    """Requests that carry descriptors are answered, and the daemon keeps none of them"""
+    attack = Attack()
+    pid = attack.daemon.process.pid
+    descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+    with Client(attack.daemon.socket) as client, open(os.devnull, "rb") as file:
+        equal(client.call("ping")["alive"], True, "alive")
+        before = len(os.listdir(f"/proc/{pid}/fd"))
+        for number in range(20):
+            request = json.dumps({"jsonrpc": "2.0", "id": f"fd{number}", "method": "ping"})
+            socket.send_fds(client.socket, [request.encode() + b"\n"], [file.fileno()] * 250)
+            equal(client.line()["id"], f"fd{number}", "id of the answer")
+        equal(len(os.listdir(f"/proc/{pid}/fd")), before, "descriptors of the daemon")
+        attack.neighbour()
+    attack.finish()
+    wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= descriptors, "no descriptor is left")
+
+
+NETLINK_AS_USER = """\
+import socket, struct, sys
+sent = 0
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+for port in map(int, sys.argv[1:]):
+    try:  # RTM_DELLINK of in0
+        netlink.sendto(struct.pack("=IHHII BxHiII HH4s", 40, 17, 0, 0, 0, 0, 1, 2, 0, 0, 8, 3, b"in0\\0"),
+                       (port, 0))
+        sent += 1
+    except PermissionError:
+        pass
+print(sent)
+"""
+
+
+@test
+def netlink_of_users():
+    """The kernel refuses netlink messages of a plain user to the daemon: no interface is given up"""
+    attack = Attack()
+    pid = attack.daemon.process.pid
+    with open(f"/proc/{pid}/net/netlink", encoding="ascii") as file:
+        ports = [line.split()[2] for line in file.readlines()[1:]]
+    ports = [port for port in ports if port != "0"]
+    check(str(pid) in ports, f"the daemon listens to netlink: {ports}")
+    sent = attack.star.relay.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                 sys.executable, "-c", NETLINK_AS_USER, *ports).stdout
+    equal(sent.strip(), "0", "messages that arrived")
+    attack.neighbour()
+    attack.finish()
 
 
 main()
