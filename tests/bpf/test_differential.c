@@ -369,7 +369,7 @@ static void check_key(uint64_t index, const struct packet *packet, const struct 
 	struct xmc_rule_key key = opinion->key;
 	uint32_t bit;
 
-	/* A host, any source, or a prefix; sometimes with a host bit set, which takes nothing.
+	/* A host, any source, or a prefix; sometimes with a host bit set, which matches nothing.
 	 */
 	if (walk_below(3) == 0)
 		key.host_bits = (uint8_t)walk_below(XMC_HOST_BITS_ANY + 1);

@@ -434,8 +434,14 @@ class Passage:
     def missing(self, rule=0):
         """Packets of it that each output of a rule did not send: dropped before, or refused."""
         dropped = self.dropped()
-        return [dropped + new["send_errors"] - old["send_errors"] for old, new in
-                zip(self.before["rules"][rule]["outputs"], self.after["rules"][rule]["outputs"])]
+        missing = []
+        for old, new in zip(self.before["rules"][rule]["outputs"],
+                            self.after["rules"][rule]["outputs"]):
+            refused = new["send_errors"] - old["send_errors"]
+            equal(new["errors"].get("ENOBUFS", 0) - old["errors"].get("ENOBUFS", 0), refused,
+                  "refused by the machine's queue (ENOBUFS), of all send errors")
+            missing.append(dropped + refused)
+        return missing
 
 
 def _dropped(stats):
