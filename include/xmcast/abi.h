@@ -137,6 +137,31 @@ enum xmc_reason {
 		[XMC_MALFORMED] = "malformed",                                                     \
 	}
 
+/*
+ * Why a device dropped packets that the XDP program had redirected to it: the error of the
+ * tracepoint xdp_devmap_xmit, or no error but fewer packets accepted than offered.
+ */
+enum xmc_device_drop {
+	XMC_DEVICE_RING_FULL,  /* no error: the transmit ring had no room for them */
+	XMC_DEVICE_ENXIO,      /* the device cannot transmit redirected packets now */
+	XMC_DEVICE_EOPNOTSUPP, /* its driver cannot transmit redirected packets at all */
+	XMC_DEVICE_ENETDOWN,   /* it is down */
+	XMC_DEVICE_EMSGSIZE,   /* larger than its MTU */
+	XMC_DEVICE_EINVAL,
+	XMC_DEVICE_ENOMEM,
+	XMC_DEVICE_OTHER, /* any other error */
+	XMC_DEVICE_DROPS,
+};
+
+/* Names of these, for counters: stable, never renamed. */
+#define XMC_DEVICE_DROP_NAMES                                                                      \
+	{                                                                                          \
+		[XMC_DEVICE_RING_FULL] = "ring_full", [XMC_DEVICE_ENXIO] = "ENXIO",                \
+		[XMC_DEVICE_EOPNOTSUPP] = "EOPNOTSUPP", [XMC_DEVICE_ENETDOWN] = "ENETDOWN",        \
+		[XMC_DEVICE_EMSGSIZE] = "EMSGSIZE", [XMC_DEVICE_EINVAL] = "EINVAL",                \
+		[XMC_DEVICE_ENOMEM] = "ENOMEM", [XMC_DEVICE_OTHER] = "other",                      \
+	}
+
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
 _Static_assert(sizeof(struct xmc_rule_key) == 36, "rule key layout");
 _Static_assert(sizeof(struct xmc_rule) == 4, "rule layout");

@@ -32,6 +32,8 @@ void books_free(struct books *books)
 {
 	if (!books)
 		return;
+	for (unsigned int i = 0; i < books->nr_interfaces; i++)
+		free(books->interfaces[i].redirects);
 	free(books->rules);
 	free(books->outputs);
 	free(books->interfaces);
@@ -49,6 +51,7 @@ static void read_route(const struct route *route, struct rule_counts *counts,
 	counts->rule = route->rule;
 	counts->reason = route_reason(route);
 	counts->state = !route->arrival ? "disabled" : counts->reason ? "pending" : "active";
+	counts->path = "user";
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++) {
 		outputs[i].rule = &route->rule->outputs[i];
 		if (path)

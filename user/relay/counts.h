@@ -26,7 +26,8 @@ struct output_counts {
 	uint64_t sent;
 	uint64_t sent_bytes; /* UDP payload */
 	uint64_t errors[SEND_ERRORS];
-	uint64_t rate_limited;	   /* datagrams not submitted: above the output's limit */
+	uint64_t rate_limited; /* datagrams not submitted: above the output's limit */
+	uint64_t not_copied;   /* kernel path: packets of which the kernel made no copy for it */
 	unsigned int gso_segments; /* most datagrams in one send now; 1: none are gathered */
 	unsigned int gso_max_size; /* largest datagrams that are still gathered, in bytes */
 	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
@@ -38,8 +39,10 @@ struct rule_counts {
 	uint64_t id;
 	uint64_t since_ns; /* CLOCK_MONOTONIC: when it was defined, with counters at 0 */
 	const struct rule *rule;
-	const char *state;  /* "active", "pending" or "disabled" */
-	const char *reason; /* why it is pending, or NULL */
+	const char *state;	 /* "active", "pending" or "disabled" */
+	const char *reason;	 /* why it is pending, or NULL */
+	const char *path;	 /* which path carries its packets: "user" or "kernel" */
+	const char *path_reason; /* why not the kernel path, or what that waits for, or NULL */
 	uint64_t received;
 	uint64_t received_bytes; /* UDP payload */
 	/* Live counters, one histogram for each shard. They are summed up where they are needed,
@@ -47,6 +50,13 @@ struct rule_counts {
 	const struct histogram *latency;
 	unsigned int nr_latency;
 	unsigned int first_output; /* its outputs, in the rule's order, among the books' outputs */
+};
+
+/* Packets that one interface's XDP program redirected to one device, by what became of them. */
+struct redirect_counts {
+	const char *device;
+	uint64_t sent; /* the device accepted them */
+	uint64_t dropped[XMC_DEVICE_DROPS];
 };
 
 struct interface_counts {
@@ -58,6 +68,8 @@ struct interface_counts {
 	uint64_t verdicts[XMC_REASONS];
 	unsigned int first_worker; /* its workers, one for each RX queue, among all workers */
 	unsigned int nr_workers;
+	struct redirect_counts *redirects; /* one for each device; owned by the books */
+	unsigned int nr_redirects;
 };
 
 struct worker_counts {
