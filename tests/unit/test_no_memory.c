@@ -6,6 +6,7 @@
  */
 #include "watchdog.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -242,7 +243,7 @@ static char *open_streams(int *err)
 	struct stream *streams[3] = {0};
 	struct stream_failure failure;
 	struct ruleset *ruleset = NULL;
-	struct xmc_rule_key key;
+	struct xmc_datagram dgram = {0};
 	char *text = NULL;
 
 	for (unsigned int i = 0; !*err && i < 3; i++) {
@@ -258,8 +259,9 @@ static char *open_streams(int *err)
 	if (!*err)
 		*err = ruleset_new(&ruleset, streams, 3);
 	if (!*err) {
-		rule_key(&running.rules[2], &key);
-		text = strdup(ruleset_has(ruleset, &key) ? "has it" : "does not have it");
+		dgram.destination = running.rules[2].group;
+		dgram.port = htons(running.rules[2].port);
+		text = strdup(ruleset_find(ruleset, &dgram) ? "has it" : "does not have it");
 		*err = text ? 0 : -ENOMEM;
 	}
 	ruleset_free(ruleset);

@@ -148,8 +148,3 @@ struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_data
 	}
 	return NULL;
 }
-
-bool ruleset_has(const struct ruleset *ruleset, const struct xmc_rule_key *key)
-{
-	return find(ruleset, key)->stream != NULL;
-}

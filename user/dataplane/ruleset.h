@@ -12,7 +12,6 @@
 #ifndef XMCAST_DATAPLANE_RULESET_H
 #define XMCAST_DATAPLANE_RULESET_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <xmcast/packet.h>
@@ -32,8 +31,5 @@ void ruleset_free(struct ruleset *ruleset);
 /* The stream of a datagram, or NULL. One look-up for each length of source prefix in use, with the
  * port and with any port; the number of rules does not matter. */
 struct stream *ruleset_find(const struct ruleset *ruleset, const struct xmc_datagram *dgram);
-
-/* Does it have a stream with this key? */
-bool ruleset_has(const struct ruleset *ruleset, const struct xmc_rule_key *key);
 
 #endif

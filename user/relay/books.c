@@ -55,11 +55,11 @@ static void read_route(const struct route *route, struct rule_counts *counts,
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++) {
 		outputs[i].rule = &route->rule->outputs[i];
 		if (path)
-			path->operations->read_output(path, i, &outputs[i]);
+			path_read_output(path, i, &outputs[i]);
 	}
 	/* After its outputs, see books.h. */
 	if (path)
-		path->operations->read(path, counts);
+		path_read(path, counts);
 }
 
 static void read_intake(const struct intake *intake, struct interface_counts *counts,

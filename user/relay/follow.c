@@ -361,8 +361,8 @@ static void refresh_outputs(struct follow *follow)
 	for (; left && follow->next_rule < relay->config.nr_rules; follow->next_rule++) {
 		struct path *path = relay->routes[follow->next_rule]->path;
 
-		for (unsigned int i = 0; path && i < path->nr_outputs; i++) {
-			path->operations->refresh(path, i);
+		for (unsigned int i = 0; path && i < path->rule->nr_outputs; i++) {
+			path_refresh(path, i);
 			left -= left > 0;
 		}
 	}

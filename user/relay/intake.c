@@ -85,51 +85,54 @@ static void lineup_free(struct lineup *lineup)
 	for (unsigned int i = 0; i < lineup->count; i++)
 		path_put(lineup->paths[i]);
 	free(lineup->paths);
+	free(lineup->keys);
+	lookup_free(&lineup->by_key);
 	*lineup = (struct lineup){};
 }
 
-/* Fill an empty line-up. 0 or -errno: then it is still empty. */
+/* Fill an empty line-up. 0; -EEXIST: two paths have the same key; -ENOMEM. On failure it is empty.
+ */
 static int lineup_fill(struct lineup *lineup, struct path *const *paths, unsigned int count)
 {
 	struct stream **streams = calloc(count + 1UL, sizeof(*streams));
 	int err = -ENOMEM;
 
 	lineup->paths = calloc(count + 1UL, sizeof(*lineup->paths));
-	if (!streams || !lineup->paths)
-		goto out;
-	for (unsigned int i = 0; i < count; i++)
-		streams[i] = paths[i]->operations->stream(paths[i]);
-	err = ruleset_new(&lineup->ruleset, streams, count);
-	for (unsigned int i = 0; !err && i < count; i++)
-		lineup->paths[lineup->count++] = path_hold(paths[i]);
-out:
-	free(streams);
-	if (err) {
-		free(lineup->paths);
-		*lineup = (struct lineup){};
+	lineup->keys = calloc(count + 1UL, sizeof(*lineup->keys));
+	if (streams && lineup->paths && lineup->keys)
+		err = lookup_init(&lineup->by_key, count, lineup->keys, sizeof(*lineup->keys),
+				  sizeof(*lineup->keys));
+	for (unsigned int i = 0; !err && i < count; i++) {
+		rule_key(paths[i]->rule, &lineup->keys[i]);
+		streams[i] = paths[i]->stream;
+		lineup->paths[i] = path_hold(paths[i]);
+		lineup->count++;
+		if (lookup_add(&lineup->by_key, i) != LOOKUP_NONE)
+			err = -EEXIST;
 	}
+	if (!err)
+		err = ruleset_new(&lineup->ruleset, streams, count);
+	free(streams);
+	if (err)
+		lineup_free(lineup);
 	return err;
 }
 
-/* The key of a path. False: another line-up has it as well. */
-static bool key_only_of(const struct path *path, const struct lineup *other,
-			struct xmc_rule_key *key)
+static bool lineup_has(const struct lineup *lineup, const struct xmc_rule_key *key)
 {
-	path->operations->key(path, key);
-	return !other->ruleset || !ruleset_has(other->ruleset, key);
+	return lineup->count && lookup_find(&lineup->by_key, key) != LOOKUP_NONE;
 }
 
 /* Add the keys that only this line-up has to the XDP map. */
 static int add_keys(struct intake *intake, const struct lineup *lineup, const struct lineup *other,
 		    const struct path **failed)
 {
-	struct xmc_rule_key key;
 	int err = 0;
 
 	for (unsigned int i = 0; !err && i < lineup->count; i++) {
 		*failed = lineup->paths[i];
-		if (key_only_of(*failed, other, &key))
-			err = steer_add_rule(intake->steer, &key, NULL);
+		if (!lineup_has(other, &lineup->keys[i]))
+			err = steer_add_rule(intake->steer, &lineup->keys[i], NULL);
 	}
 	return err;
 }
@@ -138,11 +141,9 @@ static int add_keys(struct intake *intake, const struct lineup *lineup, const st
 static void remove_keys(struct intake *intake, const struct lineup *lineup,
 			const struct lineup *other)
 {
-	struct xmc_rule_key key;
-
 	for (unsigned int i = 0; i < lineup->count; i++) {
-		if (key_only_of(lineup->paths[i], other, &key))
-			steer_remove_rule(intake->steer, &key);
+		if (!lineup_has(other, &lineup->keys[i]))
+			steer_remove_rule(intake->steer, &lineup->keys[i]);
 	}
 }
 
@@ -429,8 +430,7 @@ static int start(struct intake *intake, const struct intake_means *means, char w
 		return err;
 	err = add_keys(intake, &intake->now, &none, &failed);
 	if (err)
-		return explain(why, err, "rule %s does not fit the XDP map",
-			       failed->operations->name(failed));
+		return explain(why, err, "rule %s does not fit the XDP map", failed->rule->name);
 	set_state(intake, INTAKE_STARTED);
 	return 0;
 }

@@ -29,6 +29,7 @@
 #ifndef XMCAST_RELAY_INTAKE_H
 #define XMCAST_RELAY_INTAKE_H
 
+#include "base/lookup.h"
 #include "dataplane/worker.h"
 #include "links/link.h"
 #include "relay/path.h"
@@ -55,8 +56,10 @@ enum intake_state {
  */
 struct lineup {
 	struct ruleset *ruleset; /* NULL: there is none */
-	struct path **paths;	 /* with a reference each */
 	unsigned int count;
+	struct path **paths;	   /* with a reference each */
+	struct xmc_rule_key *keys; /* of the paths, in parallel */
+	struct lookup by_key;	   /* finds their index by key */
 };
 
 struct intake {

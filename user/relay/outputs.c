@@ -148,7 +148,7 @@ bool outputs_apply(const struct outputs *outputs, struct path *path, const struc
 
 		if (!interface || !interface->known || !(every || interface->changed))
 			continue;
-		if (path->operations->follow(path, i, interface->link.ifindex, interface->reason))
+		if (path_follow(path, i, interface->link.ifindex, interface->reason))
 			done = false;
 	}
 	return done;

@@ -1,6 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "relay/path.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/output_socket.h"
+#include "dataplane/stream.h"
+
+static int explain_failure(char reason[REASON_SIZE], int err, const struct stream_failure *failure)
+{
+	const struct rule_output *output = failure->output;
+	char text[ENDPOINT_TEXT_SIZE];
+
+	if (err == -ENODEV && output)
+		return explain(reason, err, "output interface %s does not exist", output->iface);
+	if (err == -EMFILE)
+		return explain(reason, err,
+			       "too few file descriptors: raise the limit (ulimit -n)");
+	if (output)
+		return explain(reason, err, "output %s: %s: %s", output_format(output, text),
+			       failure->step, strerror(-err));
+	return explain(reason, err, "%s: %s", failure->step, strerror(-err));
+}
+
+int path_open(struct path **out, const struct path_request *request, char reason[REASON_SIZE])
+{
+	const struct stream *before = request->replaced ? request->replaced->stream : NULL;
+	struct stream_failure failure = {NULL, "memory"};
+	struct path *path = calloc(1, sizeof(*path));
+	int err = -ENOMEM;
+
+	if (path)
+		err = stream_open(&path->stream, request->rule, request->nr_queues, request->egress,
+				  before, &failure);
+	if (err) {
+		free(path);
+		return explain_failure(reason, err, &failure);
+	}
+	path->references = 1;
+	path->rule = request->rule;
+	*out = path;
+	return 0;
+}
+
 struct path *path_hold(struct path *path)
 {
 	path->references++;
@@ -9,6 +52,83 @@ struct path *path_hold(struct path *path)
 
 void path_put(struct path *path)
 {
-	if (path && --path->references == 0)
-		path->operations->close(path);
+	if (!path || --path->references)
+		return;
+	stream_put(path->stream);
+	free(path);
+}
+
+bool path_fits(const struct path *path, unsigned int nr_queues)
+{
+	return path->stream->nr_shards == nr_queues;
+}
+
+int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason)
+{
+	struct output *output = &path->stream->outputs[i];
+	int err = output_socket_follow(output->socket, ifindex);
+
+	output->reason = err ? "its socket cannot follow its output interface" : reason;
+	if (!err)
+		stream_route_changed(path->stream, i);
+	return err;
+}
+
+void path_refresh(struct path *path, unsigned int i)
+{
+	stream_route_changed(path->stream, i);
+}
+
+const char *path_reason(const struct path *path)
+{
+	const struct stream *stream = path->stream;
+
+	/* One output that works is enough. */
+	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
+		if (!stream->outputs[i].reason)
+			return NULL;
+	}
+	return stream->nr_outputs ? stream->outputs[0].reason : NULL;
+}
+
+static unsigned int least(unsigned int so_far, unsigned int value, bool first)
+{
+	return !first && so_far < value ? so_far : value;
+}
+
+void path_read_output(const struct path *path, unsigned int i, struct output_counts *counts)
+{
+	const struct stream *stream = path->stream;
+	const struct output *output = &stream->outputs[i];
+
+	counts->reason = output->reason;
+	for (unsigned int j = 0; j < stream->nr_shards; j++) {
+		const struct output_shard *shard = &output->shards[j];
+		unsigned int segments, max_size;
+
+		/* First what follows the submission, see books.h. */
+		counts->sent += counter_read(&shard->sent);
+		counts->sent_bytes += counter_read(&shard->sent_bytes);
+		counts->gso_refused += counter_read(&shard->gso_refused);
+		/* Each shard learns its limits by itself: show the lowest. */
+		gso_limits(&shard->gso, &segments, &max_size);
+		counts->gso_segments = least(counts->gso_segments, segments, !j);
+		counts->gso_max_size = least(counts->gso_max_size, max_size, !j);
+		for (unsigned int k = 0; k < SEND_ERRORS; k++)
+			counts->errors[k] += counter_read(&shard->errors[k]);
+		counts->submitted += counter_read(&shard->submitted);
+		counts->rate_limited += counter_read(&shard->rate_limited);
+	}
+}
+
+void path_read(const struct path *path, struct rule_counts *counts)
+{
+	const struct stream *stream = path->stream;
+
+	counts->latency = stream->latency;
+	counts->nr_latency = stream->nr_shards;
+	for (unsigned int i = 0; i < stream->nr_shards; i++) {
+		counts->received += counter_read(&stream->shards[i].received);
+		counts->received_bytes += counter_read(&stream->shards[i].received_bytes);
+	}
 }

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A path carries the datagrams of one rule from its intake to its outputs. There can be several
- * kinds; the rest of the relay uses a path through these operations only:
- *
- *     path_user   AF_XDP to a worker's threads, which send (path_user.h)
- *
- * A new kind is a file of its own with these operations, and a line in route.c that chooses it.
+ * A path carries the packets of one rule from its intake to its outputs: a stream
+ * (dataplane/stream.h), whose datagrams the workers of the intake send.
  *
  * Paths are counted: while a rule moves from one intake to another, its old and its new route share
  * one. Main thread.
@@ -16,64 +12,56 @@
 #include "relay/counts.h"
 #include "rules/config.h"
 
-struct path;
 struct stream;
 
-struct path_operations {
-	/* Can an intake with this number of RX queues use it? */
-	bool (*fits)(const struct path *path, unsigned int nr_queues);
-
-	/* The name of its rule. */
-	const char *(*name)(const struct path *path);
-
-	/* The key of its rule in the XDP map. */
-	void (*key)(const struct path *path, struct xmc_rule_key *key);
-
-	/* The stream that the ruleset of the intake's workers needs. It stays the path's; the
-	 * ruleset takes a reference of its own. */
-	struct stream *(*stream)(const struct path *path);
-
-	/*
-	 * The interface that output `i` names has this index now; 0: it does not exist. `reason`:
-	 * why nothing can leave by it, constant text, or NULL. 0; -errno: the output cannot be
-	 * moved to it, and has this as its reason.
-	 */
-	int (*follow)(struct path *path, unsigned int i, int ifindex, const char *reason);
-
-	/* Addresses or routes have changed: forget what output `i` has learned about its route. */
-	void (*refresh)(struct path *path, unsigned int i);
-
-	/* Why nothing can leave by any output, constant text; NULL: something can. */
-	const char *(*reason)(const struct path *path);
-
-	/* Fill in the counters: those of all outputs first, then the rule's (see books.h). */
-	void (*read_output)(const struct path *path, unsigned int i, struct output_counts *counts);
-	void (*read)(const struct path *path, struct rule_counts *counts);
-
-	/* Release everything. No thread uses it any more. */
-	void (*close)(struct path *path);
-};
-
-/* The first member of each kind's struct. */
 struct path {
-	const struct path_operations *operations;
 	unsigned int references;
-	unsigned int nr_outputs;
+	/* Its rule: that of its route. Set again when the configuration is replaced by another one,
+	 * in which the rule is the same. */
+	const struct rule *rule;
+	struct stream *stream; /* the ruleset of the intake's workers has a reference, too */
 };
 
 /* What a path is opened with. */
 struct path_request {
-	const struct rule *rule;
-	unsigned int nr_queues; /* of the intake */
+	const struct rule *rule; /* must outlive the path, or be replaced by an equal one */
+	unsigned int nr_queues;	 /* of the intake */
 	const struct egress_config *egress;
 	/* Outputs to the same destinations keep the sockets of this one. NULL: there is none. */
 	const struct path *replaced;
 };
 
+/*
+ * Open the outputs' sockets. One reference. 0; -ENODEV: no output's interface exists; -EMFILE,
+ * -ENOMEM and others: a shortage of this process. On failure `reason` is set. Needs CAP_NET_RAW.
+ */
+int path_open(struct path **out, const struct path_request *request, char reason[REASON_SIZE]);
+
 /* Returns `path`. */
 struct path *path_hold(struct path *path);
 
-/* Drop a reference. The last one closes it. Accepts NULL. */
+/* Drop a reference. The last one releases everything: no thread may use the path any more. Accepts
+ * NULL. */
 void path_put(struct path *path);
+
+/* Can an intake with this number of RX queues use it? */
+bool path_fits(const struct path *path, unsigned int nr_queues);
+
+/*
+ * The interface that output `i` names has this index now; 0: it does not exist. `reason`: why
+ * nothing can leave by it, constant text, or NULL. 0; -errno: the output cannot be moved to it, and
+ * has this as its reason.
+ */
+int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason);
+
+/* Addresses or routes have changed: forget what output `i` has learned about its route. */
+void path_refresh(struct path *path, unsigned int i);
+
+/* Why nothing can leave by any output, constant text; NULL: something can. */
+const char *path_reason(const struct path *path);
+
+/* Fill in the counters: those of all outputs first, then the rule's (see books.h). */
+void path_read_output(const struct path *path, unsigned int i, struct output_counts *counts);
+void path_read(const struct path *path, struct rule_counts *counts);
 
 #endif

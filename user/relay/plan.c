@@ -414,8 +414,7 @@ static int switch_over(struct plan *plan)
 		err = plan->intakes[i]->plan.staged ? intake_add_keys(plan->intakes[i], &failed)
 						    : 0;
 		if (err)
-			return fail(plan, err, failed->operations->name(failed),
-				    "it does not fit the XDP map");
+			return fail(plan, err, failed->rule->name, "it does not fit the XDP map");
 	}
 	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++) {
 		if (plan->intakes[i]->plan.raised)
@@ -487,6 +486,8 @@ static void install(struct plan *plan)
 		struct route *route = plan->routes[i];
 
 		route->rule = &plan->next->rules[i];
+		if (route->path)
+			route->path->rule = route->rule;
 		route->plan.replaced = NULL;
 		plan->change.pending += route->plan.fresh && route->arrival &&
 					(!route->path || !intake_is_open(route->arrival->intake));

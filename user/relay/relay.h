@@ -8,14 +8,14 @@
  *         │ relay_open, relay_apply, relay_retry, relay_run, relay_books, relay_stop, relay_close
  *         ▼
  *     relay ──▶ follow ──▶ plan ──▶ route ──▶ arrival ──▶ intake ──▶ steering, workers
- *         │         │                   └───▶ path ─────▶ path_user ──▶ streams and their sockets
+ *         │         │                   └───▶ path ─────▶ streams and their sockets
  *         │         └──▶ outputs, schedule
  *         └──▶ books
  *
  *     intake     ONE running ingress interface: its program, its workers; intake.h has its states
  *     examine    can an interface carry an intake, and with which settings?
  *     arrival    what a rule's input names, resolved; all names of one interface share an intake
- *     path       what carries a rule's datagrams; path_user: through user space
+ *     path       what carries a rule's packets
  *     route      ONE running rule; route.h has its states
  *     plan       a change of routes and intakes, all or nothing; only a plan changes rules and
  *                brings intakes up

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "relay/path_user.h"
 
 struct route *route_new(const struct rule *rule, uint64_t id)
 {
@@ -36,10 +35,10 @@ static int open_path(struct route *route, const struct egress_config *egress,
 
 	if (!before && route->plan.replaced)
 		request.replaced = route->plan.replaced->path;
-	if (before && before->operations->fits(before, request.nr_queues))
+	if (before && path_fits(before, request.nr_queues))
 		return 0;
 	route->path = NULL;
-	err = path_user_open(&route->path, &request, reason);
+	err = path_open(&route->path, &request, reason);
 	path_put(before);
 	return err;
 }
@@ -155,5 +154,5 @@ const char *route_reason(const struct route *route)
 		return reason;
 	if (!route->path)
 		return route->reason ? route->reason : "no memory for the reason";
-	return route->path->operations->reason(route->path);
+	return path_reason(route->path);
 }
