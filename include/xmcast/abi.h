@@ -52,7 +52,7 @@ struct xmc_rule_key {
 	struct xmc_addr group;	/* destination of the packet, multicast or unicast */
 	__be16 port;	/* UDP destination port; 0: any, since no packet has it (packet.h) */
 	__u8 host_bits; /* XMC_HOST_BITS_ONE..XMC_HOST_BITS_ANY */
-	__u8 pad;	/* always 0 */
+	__u8 protocol;	/* 0: UDP; otherwise the IP protocol, and the port is 0 */
 };
 
 /* Value of the rule map. */

@@ -171,7 +171,7 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 	key->group = dgram->destination;
 	key->port = dgram->port & shape->port_mask;
 	key->host_bits = shape->host_bits;
-	key->pad = 0;
+	key->protocol = 0;
 }
 
 /* The one's complement sum of a header with a correct checksum is 0xffff (RFC 1071). */

@@ -121,7 +121,7 @@ static bool bit_of(const struct xmc_addr *addr, unsigned int bit)
 static bool takes(const struct xmc_rule_key *rule, const struct xmc_rule_key *packet)
 {
 	if (memcmp(&rule->group, &packet->group, sizeof(rule->group)) != 0 ||
-	    (rule->port && rule->port != packet->port) || rule->pad)
+	    (rule->port && rule->port != packet->port) || rule->protocol)
 		return false;
 	for (unsigned int bit = 0; bit < 128; bit++) {
 		bool wanted = bit < 128U - rule->host_bits && bit_of(&packet->source, bit);

@@ -43,12 +43,12 @@ static const struct {
 	/* keys */
 	{RULES "rule: []\n",
 	 {{2, 1, "rule",
-	   "expected one of rules, interfaces, egress, workers, statistics, control, logging, "
+	   "expected one of rules, interfaces, relay, egress, workers, statistics, control, logging, "
 	   "events, security"}}},
 	{RULES "rules: [in 1.1.1.3:1@a out 1.1.1.2:1]\n", {{2, 1, "rules", "duplicate key"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  outs: []\n",
 	 {{2, 3, "in:", "no `out:` here, expected a list of outputs"},
-	  {3, 3, "outs", "unknown key, expected one of name, in, source, enabled, may_loop, out"}}},
+	  {3, 3, "outs", "unknown key, expected one of name, in, source, path, enabled, may_loop, out"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},
 	  {2, 3, "{}", "no `out:` here"}}},

@@ -80,7 +80,11 @@ static struct rule random_rule(uint32_t *seed)
 	random_address(seed, ipv4, random_below(seed, 2), &rule.group);
 	if (random_below(seed, 2))
 		random_source(seed, ipv4, &rule);
-	if (!addr_is_multicast(&rule.group) || random_below(seed, 2))
+	rule.path = (uint8_t)random_below(seed, RULE_PATH_AUTO + 1);
+	/* A group of any port, of one, or of an IP protocol: some that may be relayed. */
+	if (addr_is_multicast(&rule.group) && random_below(seed, 4) == 0)
+		rule.protocol = (uint8_t)(146 + random_below(seed, 109));
+	else if (!addr_is_multicast(&rule.group) || random_below(seed, 2))
 		rule.port = (uint16_t)(1 + random_below(seed, 65535));
 	random_iface(seed, rule.iface);
 	if (random_below(seed, 2))

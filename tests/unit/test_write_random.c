@@ -6,13 +6,14 @@
 _Static_assert(sizeof(struct rule) == 200, "rule");
 _Static_assert(sizeof(struct rule_output) == 56, "output");
 _Static_assert(sizeof(struct iface_config) == 288, "interfaces");
+_Static_assert(sizeof(struct relay_config) == 4, "relay");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 272, "workers");
 _Static_assert(sizeof(struct control_config) == 67, "control");
 _Static_assert(sizeof(struct log_config) == 40, "logging");
 _Static_assert(sizeof(struct events_config) == 4, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
-_Static_assert(sizeof(struct config) == 504, "config");
+_Static_assert(sizeof(struct config) == 512, "config");
 
 #define CONFIGS 3000
 
@@ -74,7 +75,9 @@ static struct xmc_addr pick_addr(bool group)
 	return addr;
 }
 
-static struct rule_output pick_output(unsigned int number)
+/* Of a rule that only the kernel path can carry there are no limits, and of one of an IP protocol
+ * no ports and no gso. */
+static struct rule_output pick_output(const struct rule *rule, unsigned int number)
 {
 	bool group = pick(2);
 	struct rule_output output = {
@@ -84,9 +87,11 @@ static struct rule_output pick_output(unsigned int number)
 		.dscp = (uint8_t)pick_or(0, 0, 64),
 	};
 
-	if (pick(2))
+	if (rule->protocol)
+		output.port = output.gso = 0;
+	if (pick(2) && !rule_is_kernel_only(rule))
 		output.rate_bps = RATE_BPS_MIN * (1 + pick(400000)) * (pick(2) ? 1000 : 1);
-	if (pick(2))
+	if (pick(2) && !rule_is_kernel_only(rule))
 		output.rate_pps = 1 + pick(RATE_PPS_MAX);
 	if (output_is_limited(&output) && pick(2))
 		output.burst_ms = 1 + pick(BURST_MS_MAX);
@@ -107,7 +112,18 @@ static void pick_source(struct rule *rule)
 		rule->source.b[15 - bit / 8] &= (uint8_t) ~(1U << bit % 8);
 }
 
-static void pick_rule(struct rule *rule, unsigned int number)
+/* One of those that may be relayed; the rule must have the kernel path then. */
+static void pick_protocol(struct rule *rule, enum rule_path relay_path)
+{
+	static const uint8_t protocols[] = {4, 5, 47, 50, 94, 132, 137, 254};
+
+	rule->port = RULE_PORT_ANY;
+	rule->protocol = protocols[pick(sizeof(protocols))];
+	rule->path =
+		relay_path == RULE_PATH_KERNEL && pick(2) ? RULE_PATH_DEFAULT : RULE_PATH_KERNEL;
+}
+
+static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int number)
 {
 	size_t used;
 
@@ -122,6 +138,9 @@ static void pick_rule(struct rule *rule, unsigned int number)
 		rule->group.b[14] = (uint8_t)(number >> 8);
 		rule->group.b[15] = (uint8_t)number;
 	}
+	rule->path = (uint8_t)pick(RULE_PATH_AUTO + 1);
+	if (addr_is_multicast(&rule->group) && pick(4) == 0)
+		pick_protocol(rule, relay_path);
 	pick_iface(rule->iface);
 	rule->disabled = pick(4) == 0;
 	rule->may_loop = pick(4) == 0;
@@ -129,7 +148,7 @@ static void pick_rule(struct rule *rule, unsigned int number)
 	rule->outputs = calloc(rule->nr_outputs, sizeof(*rule->outputs));
 	assert_non_null(rule->outputs);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++)
-		rule->outputs[i] = pick_output(i);
+		rule->outputs[i] = pick_output(rule, i);
 	/* One output that keeps the port; two could be duplicates. */
 	if (pick(3) == 0)
 		rule->outputs[pick(rule->nr_outputs)].port = RULE_PORT_KEPT;
@@ -212,10 +231,11 @@ static void random_config(struct config *config)
 	unsigned int count = pick(4);
 
 	config_init(config);
+	config->relay.path = (enum rule_path)(RULE_PATH_USER + pick(3));
 	config->rules = calloc(count + 1, sizeof(*config->rules));
 	assert_non_null(config->rules);
 	for (; config->nr_rules < count; config->nr_rules++)
-		pick_rule(&config->rules[config->nr_rules], config->nr_rules);
+		pick_rule(&config->rules[config->nr_rules], config->relay.path, config->nr_rules);
 	pick_ifaces(config);
 	config->egress.engine = (enum egress_engine)pick(ENGINE_SENDMMSG + 1);
 	config->egress.gso = pick_or(GSO_MAX_SEGMENTS, 1, GSO_MAX_SEGMENTS);

@@ -37,7 +37,7 @@ static void drop(struct change *change, struct rule *rule)
 	struct rule_positions *where = positions_of(change, rule);
 
 	if (where->at[RULE_NAME].line && rule->nr_outputs)
-		rule_validate(rule, where, change->errors);
+		rule_validate(&change->draft.config, rule, where, change->errors);
 	draft_drop_rule(&change->draft, (unsigned int)(rule - change->draft.config.rules));
 }
 
@@ -150,7 +150,7 @@ static int replace(struct change *change, const char *text, const struct positio
 		return 0;
 	}
 	unknown_name(change, &where.at[RULE_NAME], rule.name);
-	rule_validate(&rule, &where, change->errors);
+	rule_validate(&change->draft.config, &rule, &where, change->errors);
 	rule_free(&rule);
 	rule_positions_free(&where);
 	return 0;

@@ -81,6 +81,11 @@ bool config_equal(const struct config *a, const struct config *b)
 	return equal;
 }
 
+enum rule_path rule_path(const struct config *config, const struct rule *rule)
+{
+	return rule->path == RULE_PATH_DEFAULT ? config->relay.path : (enum rule_path)rule->path;
+}
+
 const struct iface_config *config_iface(const struct config *config, const char *name)
 {
 	for (unsigned int i = 0; i < config->nr_ifaces; i++) {

@@ -20,6 +20,9 @@ bool config_equal(const struct config *a, const struct config *b);
 /* Release what it owns and leave it empty. */
 void config_free(struct config *config);
 
+/* The path that the rule asks for, by itself or by `relay.path`: never RULE_PATH_DEFAULT. */
+enum rule_path rule_path(const struct config *config, const struct rule *rule);
+
 /* The interface's section of the file, or NULL if it has none (then the defaults hold). */
 const struct iface_config *config_iface(const struct config *config, const char *name);
 

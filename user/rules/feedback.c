@@ -10,10 +10,11 @@
 
 /*
  * The graph: rules, and between them the places where packets are sent and taken in. A place is an
- * address, a port (0: the rules of any port) and an interface. What is sent without an interface
- * goes to places that have all interfaces of an address, what is sent to every port to places that
- * have all ports. So each rule enters four places, and has two edges for each output; a place has
- * one for each of its rules, however many share an input.
+ * address, an IP protocol, a port (0: the rules of any port, or a protocol without) and an
+ * interface. What is sent without an interface goes to places that have all interfaces of an
+ * address, what is sent to every port to places that have all ports. So each rule enters four
+ * places, and has two edges for each output; a place has one for each of its rules, however many
+ * share an input.
  *
  * Depth-first search without recursion. A node that is reached while it is on the path closes a
  * cycle (Tarjan 1972: such an edge exists if and only if there is a cycle).
@@ -31,7 +32,8 @@ struct place {
 	struct xmc_addr addr;
 	char iface[IF_NAMESIZE];
 	uint16_t port;
-	uint16_t kind;
+	uint8_t protocol; /* as that of a rule */
+	uint8_t kind;
 };
 
 /* Where a node stands on the path. */
@@ -70,10 +72,11 @@ static bool takes_part(const struct rule *rule)
 }
 
 static void fill_place(struct place *place, unsigned int kind, const struct xmc_addr *addr,
-		       uint16_t port, const char *iface)
+		       uint16_t port, uint8_t protocol, const char *iface)
 {
 	memset(place, 0, sizeof(*place));
-	place->kind = (uint16_t)kind;
+	place->kind = (uint8_t)kind;
+	place->protocol = protocol;
 	place->addr = *addr;
 	if (!(kind & ALL_PORTS))
 		place->port = port;
@@ -87,7 +90,8 @@ static void enter(struct feedback *graph, unsigned int kind, uint32_t index)
 	const struct rule *rule = &graph->rules[index];
 	uint32_t entry = kind * graph->count + index, first;
 
-	fill_place(&graph->places[entry], kind, &rule->group, rule->port, rule->iface);
+	fill_place(&graph->places[entry], kind, &rule->group, rule->port, rule->protocol,
+		   rule->iface);
 	first = lookup_add(graph->lookup, entry);
 	graph->next[entry] = NONE;
 	if (first == LOOKUP_NONE)
@@ -233,7 +237,8 @@ static int follow_output(struct feedback *graph, struct node *node)
 
 	if (rule_output_is_input(rule, output) || (second && every_port))
 		return 0;
-	fill_place(&place, kind, &output->to, second ? RULE_PORT_ANY : port, output->iface);
+	fill_place(&place, kind, &output->to, second ? RULE_PORT_ANY : port, rule->protocol,
+		   output->iface);
 	entry = lookup_find(graph->lookup, &place);
 	return entry == LOOKUP_NONE ? 0 : visit(graph, graph->count + entry, entry);
 }

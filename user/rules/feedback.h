@@ -4,14 +4,14 @@
  * first. Packets would circle and, with more than one output, multiply: every hop gives them a new
  * TTL.
  *
- * A rule's output feeds all rules whose input has the same address, port and interface; an output
- * without an interface (routed) those on any interface, one that keeps every port those of any
- * port. A rule that takes any port is fed by everything sent to its address, even to a port that
- * another rule claims, and passes on every port, whichever it is fed with. These are the packets
- * that could come back, not those that do: the kernel does not hand our own sends to our XDP
- * program, but a bridge, a veth pair, a second relay or a wrong cable does. `source` does not
- * protect a rule: what circles carries a source address of this host, which may be the one that is
- * named. Rules that are disabled or have `may_loop` feed nothing.
+ * A rule's output feeds all rules whose input has the same IP protocol, address, port and
+ * interface; an output without an interface (routed) those on any interface, one that keeps every
+ * port those of any port. A rule that takes any port is fed by everything sent to its address, even
+ * to a port that another rule claims, and passes on every port, whichever it is fed with. These are
+ * the packets that could come back, not those that do: the kernel does not hand our own sends to
+ * our XDP program, but a bridge, a veth pair, a second relay or a wrong cable does. `source` does
+ * not protect a rule: what circles carries a source address of this host, which may be the one that
+ * is named. Rules that are disabled or have `may_loop` feed nothing.
  *
  * Linear in rules and outputs. Pure; any thread.
  */

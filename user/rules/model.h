@@ -32,6 +32,11 @@ struct iface_config {
 	char pins[PINS_PATH_SIZE]; /* absolute; empty: /sys/fs/bpf/xmcast/NAME */
 };
 
+/* `relay:` of the file. */
+struct relay_config {
+	enum rule_path path; /* of rules that do not name one; never RULE_PATH_DEFAULT */
+};
+
 enum egress_engine { ENGINE_IO_URING, ENGINE_SENDMMSG };
 enum egress_wakeup { WAKEUP_EVENTFD, WAKEUP_HYBRID, WAKEUP_SPIN };
 
@@ -87,6 +92,7 @@ struct config {
 	struct rule *rules; /* in the order in which they were given */
 	unsigned int nr_ifaces;
 	struct iface_config *ifaces;
+	struct relay_config relay;
 	struct egress_config egress;
 	struct worker_config workers;
 	struct control_config control;

@@ -9,13 +9,15 @@
 
 #include <xmcast/packet.h>
 
+#include "rules/protocol.h"
+
 #define TTL_TO_GROUP 1
 #define TTL_TO_HOST  64
 
 /* ---- names and endpoints ---- */
 
 static const struct endpoint_form input_form = {
-	"GROUP:PORT@IFACE", "`any` for every port of a group", .any_port = true};
+	"GROUP:PORT@IFACE", "`any` for every port of a group", .any_port = true, .protocol = true};
 static const struct endpoint_form output_form = {
 	"DEST[:PORT][@IFACE]", "no port at all to keep each datagram's", .no_port = true};
 
@@ -76,16 +78,29 @@ static void format_name(const void *object, char *text)
 static bool parse_input(const struct word *word, void *object, struct errors *errors)
 {
 	struct rule *rule = object;
-	bool valid = true;
+	struct word protocol;
+	bool valid = word_parse_endpoint(word, &input_form, &rule->group, &rule->port, &protocol,
+					 rule->iface, errors);
 
-	if (!word_parse_endpoint(word, &input_form, &rule->group, &rule->port, rule->iface, errors))
+	rule->protocol = 0;
+	if (protocol.text)
+		valid = protocol_parse(&protocol, &rule->protocol, errors) && valid;
+	if (!valid)
 		return false;
 	if (!*rule->iface) {
 		word_error(errors, word, "no interface, expected %s", input_form.text);
 		valid = false;
 	}
-	/* Nobody wants all that comes for a host, DNS answers and DHCP included. */
-	if (rule->port == RULE_PORT_ANY && !addr_is_multicast(&rule->group)) {
+	if (addr_is_multicast(&rule->group))
+		return valid;
+	/* ESP for a host is the host's own tunnel, and the stack would not get it any more. */
+	if (rule->protocol) {
+		word_error(errors, word,
+			   "an IP protocol of a host, expected a multicast group: what is sent to "
+			   "a host is for its own stack");
+		valid = false;
+	} else if (rule->port == RULE_PORT_ANY) {
+		/* Nobody wants all that comes for a host, DNS answers and DHCP included. */
 		word_error(errors, word,
 			   "any port of a host, expected a number from 1 to 65535: `any` is for "
 			   "multicast groups");
@@ -97,9 +112,10 @@ static bool parse_input(const struct word *word, void *object, struct errors *er
 static bool parse_to(const struct word *word, void *object, struct errors *errors)
 {
 	struct rule_output *output = object;
+	struct word protocol;
 
-	if (!word_parse_endpoint(word, &output_form, &output->to, &output->port, output->iface,
-				 errors))
+	if (!word_parse_endpoint(word, &output_form, &output->to, &output->port, &protocol,
+				 output->iface, errors))
 		return false;
 	if (addr_is_multicast(&output->to) && !*output->iface) {
 		word_error(errors, word,
@@ -117,7 +133,11 @@ const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE])
 		return endpoint_format(&rule->group, rule->port, rule->iface, text);
 	/* "[ADDR]" has 47 bytes at most. */
 	endpoint_format(&rule->group, 0, NULL, host);
-	snprintf(text, ENDPOINT_TEXT_SIZE, "%.47s:any@%.15s", host, rule->iface);
+	if (rule->protocol)
+		snprintf(text, ENDPOINT_TEXT_SIZE, "%.47s/%u@%.15s", host, rule->protocol,
+			 rule->iface);
+	else
+		snprintf(text, ENDPOINT_TEXT_SIZE, "%.47s:any@%.15s", host, rule->iface);
 	return text;
 }
 
@@ -245,12 +265,15 @@ static const struct choice dscp_names[] = {
 	{"af31", 26},	{"af32", 28}, {"af33", 30}, {"af41", 34},	 {"af42", 36},
 	{"af43", 38},	{"ef", 46},   {"le", 1},    {"voice-admit", 44}, {0}};
 
+static const struct choice paths[] = {
+	{"user", RULE_PATH_USER}, {"kernel", RULE_PATH_KERNEL}, {"auto", RULE_PATH_AUTO}, {0}};
+
 /* ---- the tables ---- */
 
 #define RULE(field)   FIELD(struct rule, field)
 #define OUTPUT(field) FIELD(struct rule_output, field)
 
-/* In the order of RULE_NAME, RULE_INPUT, RULE_SOURCE. */
+/* In the order of RULE_NAME, RULE_INPUT, RULE_SOURCE, RULE_PATH. */
 const struct field rule_fields[RULE_FIELDS + 1] = {
 	{"name", FIELD_OTHER, RULE(name), .parse = parse_name, .format = format_name,
 	 .expected = "a rule name"},
@@ -262,6 +285,11 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 	 .unset = "every source", .example = "10.9.9.9",
 	 .help = "Only packets from this host or network, such as 10.9.0.0/16. Of several rules "
 		 "for one group and port, the one with the most specific source takes a packet."},
+	{"path", FIELD_CHOICE, RULE(path), .choices = paths, .unset = "relay.path",
+	 .example = "kernel",
+	 .help = "Which path carries the packets: see relay.path. The kernel path keeps the "
+		 "address family, has no rate limits and at most 64 outputs, and does not use gso. "
+		 "A rule of another IP protocol than UDP needs kernel, here or in relay.path."},
 	{"disabled", FIELD_SWITCH, RULE(disabled), .key = "enabled", .choices = yes_no,
 	 .unset = "yes", .help = "no: the rule is defined, but does not relay."},
 	{"may_loop", FIELD_SWITCH, RULE(may_loop), .choices = yes_no, .unset = "no",
@@ -340,8 +368,9 @@ static bool options_equal(const struct field *options, const void *a, const void
 bool rule_equal(const struct rule *a, const struct rule *b)
 {
 	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->group, &b->group) &&
-		     a->port == b->port && strcmp(a->iface, b->iface) == 0 &&
-		     a->nr_outputs == b->nr_outputs && options_equal(rule_options, a, b);
+		     a->port == b->port && a->protocol == b->protocol &&
+		     strcmp(a->iface, b->iface) == 0 && a->nr_outputs == b->nr_outputs &&
+		     options_equal(rule_options, a, b);
 
 	for (unsigned int i = 0; equal && i < a->nr_outputs; i++) {
 		const struct rule_output *x = &a->outputs[i], *y = &b->outputs[i];
@@ -380,6 +409,7 @@ void rule_key(const struct rule *rule, struct xmc_rule_key *key)
 		.group = rule->group,
 		.port = htons(rule->port),
 		.host_bits = rule_host_bits(rule),
+		.protocol = rule->protocol,
 	};
 }
 
@@ -394,6 +424,11 @@ bool rule_output_is_input(const struct rule *rule, const struct rule_output *out
 
 	return (rule->port == RULE_PORT_ANY || port == rule->port) &&
 	       addr_equal(&output->to, &rule->group) && strcmp(output->iface, rule->iface) == 0;
+}
+
+bool rule_is_kernel_only(const struct rule *rule)
+{
+	return rule->protocol || rule->path == RULE_PATH_KERNEL;
 }
 
 bool output_is_limited(const struct rule_output *output)

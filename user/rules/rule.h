@@ -35,9 +35,21 @@
 #define BURST_MS_DEFAULT 100U
 
 /* The port of an input that matches every port of its group, and the port of an output that keeps
- * the destination port of each datagram. */
+ * the destination port of each datagram. A rule of another IP protocol than UDP has no port, and
+ * these values. */
 #define RULE_PORT_ANY  0
 #define RULE_PORT_KEPT 0
+
+/* Which data path carries a rule. */
+enum rule_path {
+	RULE_PATH_DEFAULT, /* what `relay.path` says */
+	RULE_PATH_USER,	   /* through user space, which supports every option */
+	RULE_PATH_KERNEL,  /* rewritten and sent by the XDP program; pending if it cannot */
+	RULE_PATH_AUTO, /* the kernel path while it can carry the rule, otherwise the user path */
+};
+
+/* Outputs of one rule on the kernel path: copies of a packet that the XDP program may make. */
+#define KERNEL_OUTPUTS_MAX 64
 
 /* One destination of a rule. */
 struct rule_output {
@@ -63,7 +75,9 @@ struct rule {
 	uint8_t source_host_bits;
 	struct xmc_addr group; /* destination of the incoming packets: a group or a host address */
 	uint16_t port;	       /* host order, or RULE_PORT_ANY (of a group only) */
+	uint8_t protocol;      /* 0: UDP; otherwise an IP protocol, and there are no ports */
 	char iface[IF_NAMESIZE];
+	uint8_t path;		 /* enum rule_path as written: see rule_path() in config.h */
 	bool disabled;		 /* defined, but not relaying */
 	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
@@ -81,8 +95,9 @@ struct rule {
 #define RULE_NAME	    0
 #define RULE_INPUT	    1
 #define RULE_SOURCE	    2
+#define RULE_PATH	    3
 #define RULE_FIRST_OPTION   2
-#define RULE_FIELDS	    5
+#define RULE_FIELDS	    6
 
 #define OUTPUT_TO	    0
 #define OUTPUT_FIRST_OPTION 1
@@ -119,8 +134,9 @@ int rule_copy(struct rule *copy, const struct rule *rule);
 /* Whether both say the same: name, input, options, and the same outputs in the same order. */
 bool rule_equal(const struct rule *a, const struct rule *b);
 
-/* Set the name that a rule without one gets: "GROUP:PORT@IFACE" or "SOURCE>GROUP:PORT@IFACE". The
- * few bytes that an interface may have and a name may not (quotes, backslash) become '_'. */
+/* Set the name that a rule without one gets: its input, such as "GROUP:PORT@IFACE", behind
+ * "SOURCE>" if it has a source. The few bytes that an interface may have and a name may not
+ * (quotes, backslash) become '_'. */
 void rule_derive_name(struct rule *rule);
 
 /* Bits of a packet's source that the rule does not look at: XMC_HOST_BITS_ONE..ANY. */
@@ -137,8 +153,8 @@ const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE]);
 /* The port to which the output sends: RULE_PORT_KEPT only of a rule whose input has any port. */
 uint16_t rule_output_port(const struct rule *rule, const struct rule_output *output);
 
-/* "239.1.1.1:5000@eth0", "[ff3e::1]:any@eth0": the rule's input as the grammar has it. Returns
- * `text`. */
+/* "239.1.1.1:5000@eth0", "[ff3e::1]:any@eth0", "239.1.1.1/50@eth0": the rule's input as the grammar
+ * has it. A protocol is a number, which means the same on every host. Returns `text`. */
 const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE]);
 
 /* The same of an output: "10.0.0.1:6000", "239.2.2.2@eth1". */
@@ -147,6 +163,10 @@ const char *output_format(const struct rule_output *output, char text[ENDPOINT_T
 /* Whether the rule's input matches what the output sends, or a part of it, regardless of other
  * rules. */
 bool rule_output_is_input(const struct rule *rule, const struct rule_output *output);
+
+/* Whether the kernel path alone can carry the rule, or the rule asks for it: what the kernel path
+ * cannot do is an error of such a rule. */
+bool rule_is_kernel_only(const struct rule *rule);
 
 /* Whether the output has a limit. */
 bool output_is_limited(const struct rule_output *output);

@@ -14,6 +14,8 @@ static const struct choice iface_attaches[] = {{"auto", IFACE_ATTACH_AUTO},
 					       {"own", IFACE_ATTACH_OWN},
 					       {"external", IFACE_ATTACH_EXTERNAL},
 					       {0}};
+static const struct choice paths[] = {
+	{"user", RULE_PATH_USER}, {"kernel", RULE_PATH_KERNEL}, {"auto", RULE_PATH_AUTO}, {0}};
 static const struct choice engines[] = {
 	{"io_uring", ENGINE_IO_URING}, {"sendmmsg", ENGINE_SENDMMSG}, {0}};
 static const struct choice wakeups[] = {
@@ -69,6 +71,19 @@ const struct field setting_list[] = {
 	{"interfaces.pins", FIELD_PATH, IFACE(pins), .what = "path",
 	 .unset = "/sys/fs/bpf/xmcast/INTERFACE", .example = "/sys/fs/bpf/xmcast/eth0",
 	 .help = "Directory with the maps that xdp-loader has pinned."},
+
+	/* What the kernel path bypasses may be what protects a network, so it is never a default.
+	 */
+	{"relay.path", FIELD_CHOICE, CONFIG(relay.path), .live = true, .choices = paths,
+	 .value = RULE_PATH_USER,
+	 .help = "Which path carries the rules that do not name one. user: xmcastd sends the "
+		 "packets by sockets, with every option. kernel: the XDP program rewrites the "
+		 "packets and the kernel sends them at once, which is faster, but bypasses "
+		 "netfilter's OUTPUT chain, queueing disciplines and captures on the output "
+		 "interface. A rule that the kernel path cannot carry is pending then. auto: the "
+		 "kernel path while it can carry the rule, otherwise the user path. Choose user if "
+		 "output packets must be filtered, shaped or captured on this host, kernel if "
+		 "latency or rate must not depend on circumstances, and otherwise auto."},
 
 	{"egress.engine", FIELD_CHOICE, CONFIG(egress.engine), .choices = engines,
 	 .value = ENGINE_IO_URING,
@@ -166,7 +181,8 @@ _Static_assert(sizeof(setting_list) / sizeof(setting_list[0]) <= 64, "a bit each
 
 const struct setting_section setting_sections[] = {
 	{SETTING_IFACES, "Interfaces of inputs, by the names that the rules use."},
-	{"egress", "How packets are sent."},
+	{"relay", "How packets travel from input to output."},
+	{"egress", "How packets are sent on the user path."},
 	{"workers", "There is one worker for each RX queue of each input interface."},
 	{"statistics", "What is logged regularly."},
 	{"control", "Who may use the control socket. Root and the daemon's own user may do "

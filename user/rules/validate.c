@@ -16,6 +16,7 @@
 
 /* One rule, and where it stands. */
 struct subject {
+	const struct config *config;
 	const struct rule *rule;
 	const struct rule_positions *where;
 	struct errors *errors;
@@ -50,8 +51,8 @@ static bool stays_on_host(const struct xmc_addr *addr)
 	return addr->b[0] == 0xff && (addr->b[1] & 0xf) <= 1;
 }
 
-/* Only the payload is carried, so the families of input and outputs may differ; a packet has one
- * family, so those of input and source may not. */
+/* The user path carries only the payload, so the families of input and outputs may differ there; a
+ * packet has one family, so those of input and source may not. */
 static void check_input(const struct subject *subject)
 {
 	const struct rule *rule = subject->rule;
@@ -67,6 +68,55 @@ static void check_input(const struct subject *subject)
 	if (stays_on_host(&rule->group))
 		input_error(subject, "a group of interface-local scope is on no wire, expected "
 				     "ff02: or wider");
+}
+
+/* The user path carries UDP alone. `auto` has nothing to choose from then, and the kernel path is
+ * not chosen silently, because of what it bypasses (settings.c). */
+static void check_protocol(const struct subject *subject)
+{
+	const struct rule *rule = subject->rule;
+	unsigned int field = rule->path == RULE_PATH_DEFAULT ? RULE_INPUT : RULE_PATH;
+	char text[FIELD_TEXT_SIZE];
+
+	if (!rule->protocol || rule_path(subject->config, rule) == RULE_PATH_KERNEL)
+		return;
+	field_format(&rule_fields[field], rule, text);
+	errors_add(subject->errors, &subject->where->at[field], text, strlen(text),
+		   "/%u is an IP protocol, which the kernel path alone carries, expected `path "
+		   "kernel` in the rule, or none there and `relay: { path: kernel }`",
+		   rule->protocol);
+}
+
+_Static_assert(KERNEL_OUTPUTS_MAX == 64, "the number in the message and in the reference");
+
+/* What the kernel path cannot do whatever the network is like. Rules that get this path from
+ * `relay.path` are accepted: they are pending, or take the user path. */
+static void check_kernel_output(const struct subject *subject, unsigned int index)
+{
+	const struct rule *rule = subject->rule;
+	const struct rule_output *output = &rule->outputs[index];
+	bool ipv4 = addr_is_ipv4(&rule->group);
+
+	if (addr_is_ipv4(&output->to) != ipv4)
+		output_error(subject, index,
+			     ipv4 ? "the kernel path keeps the address family, expected IPv4"
+				  : "the kernel path keeps the address family, expected IPv6");
+	if (rule->protocol && output->port)
+		output_error(subject, index,
+			     "a port, which the IP protocol of the input does not have, expected "
+			     "DEST[@IFACE]");
+	if (rule->protocol && (output_is_limited(output) || output->burst_ms || output->gso))
+		output_error(
+			subject, index,
+			"the rule's IP protocol needs the kernel path, which has no limits and "
+			"no gso, expected no `gso`, `rate`, `pps` and `burst`");
+	else if (output_is_limited(output))
+		output_error(subject, index,
+			     "the kernel path has no limits, expected no `rate` and no `pps`, or "
+			     "`path user`");
+	if (index == KERNEL_OUTPUTS_MAX)
+		output_error(subject, index,
+			     "too many outputs for the kernel path, expected at most 64");
 }
 
 static void check_output(const struct subject *subject, unsigned int index)
@@ -86,7 +136,9 @@ static void check_output(const struct subject *subject, unsigned int index)
 		output_error(subject, index,
 			     "the output is the rule's own input: a loop, expected another "
 			     "address, port or interface, or `may_loop` in the rule");
-	if (output->burst_ms && !output_is_limited(output))
+	if (rule_is_kernel_only(rule))
+		check_kernel_output(subject, index);
+	if (output->burst_ms && !output_is_limited(output) && !rule->protocol)
 		output_error(subject, index,
 			     "a burst without a limit, expected `rate` or `pps` beside it");
 }
@@ -101,17 +153,18 @@ struct destination {
 #define OUTPUT_SLOTS (2 * XMC_MAX_OUTPUTS)
 _Static_assert((OUTPUT_SLOTS & (OUTPUT_SLOTS - 1)) == 0, "a power of two");
 
-void rule_validate(const struct rule *rule, const struct rule_positions *where,
-		   struct errors *errors)
+void rule_validate(const struct config *config, const struct rule *rule,
+		   const struct rule_positions *where, struct errors *errors)
 {
 	struct destination destinations[XMC_MAX_OUTPUTS];
 	uint32_t slots[OUTPUT_SLOTS] = {0};
 	struct lookup seen = {slots, OUTPUT_SLOTS - 1, destinations, sizeof(*destinations),
 			      sizeof(*destinations)};
-	struct subject subject = {rule, where, errors};
+	struct subject subject = {config, rule, where, errors};
 	char message[64];
 
 	check_input(&subject);
+	check_protocol(&subject);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		const struct rule_output *output = &rule->outputs[i];
 
@@ -284,7 +337,8 @@ static int check_rules(const struct draft *draft, struct errors *errors)
 			break;
 		}
 		if (draft->rules_at[index].at[RULE_NAME].line)
-			rule_validate(&config->rules[index], &draft->rules_at[index], errors);
+			rule_validate(config, &config->rules[index], &draft->rules_at[index],
+				      errors);
 		check_duplicates(&check, index);
 	}
 	for (uint32_t i = 0; i < config->nr_rules; i++)

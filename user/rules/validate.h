@@ -9,9 +9,10 @@
 
 #include "rules/draft.h"
 
-/* Check one rule by itself: families, loops, its outputs. Every error is appended. */
-void rule_validate(const struct rule *rule, const struct rule_positions *where,
-		   struct errors *errors);
+/* Check one rule by itself: families, loops, its outputs, and whether the path that it has under
+ * these settings can carry it. Every error is appended. */
+void rule_validate(const struct config *config, const struct rule *rule,
+		   const struct rule_positions *where, struct errors *errors);
 
 /*
  * Check the rules of the draft that have positions, against each other and against those accepted

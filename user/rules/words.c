@@ -212,16 +212,21 @@ bool word_parse_address(const struct word *word, bool bracketed, struct xmc_addr
 
 struct endpoint {
 	struct word address;
-	struct word port; /* text NULL: not given */
+	struct word port;     /* text NULL: not given */
+	struct word protocol; /* likewise */
 	bool bracketed;
 };
 
-/* The port is what follows `split`, if there is anything. */
+/* The port or the protocol is what follows `split`, if there is anything. */
 static bool split_port(const struct word *head, size_t split, const struct endpoint_form *form,
 		       struct endpoint *parts, struct errors *errors)
 {
 	if (split < head->length && head->text[split] == ':') {
 		parts->port = word_part(head, split + 1, head->length);
+		return true;
+	}
+	if (split < head->length && head->text[split] == '/' && form->protocol) {
+		parts->protocol = word_part(head, split + 1, head->length);
 		return true;
 	}
 	if (split == head->length && form->no_port)
@@ -231,11 +236,11 @@ static bool split_port(const struct word *head, size_t split, const struct endpo
 	return false;
 }
 
-/* Cut "[ADDR]:PORT" or "ADDR:PORT". */
+/* Cut "[ADDR]:PORT" or "ADDR:PORT", or "/PROTO" off either. */
 static bool split_host(const struct word *head, const struct endpoint_form *form,
 		       struct endpoint *parts, struct errors *errors)
 {
-	const char *colon, *bracket;
+	const char *colon, *end, *bracket;
 	size_t split;
 
 	parts->bracketed = head->length > 0 && head->text[0] == '[';
@@ -250,7 +255,8 @@ static bool split_host(const struct word *head, const struct endpoint_form *form
 		return split_port(head, split + 1, form, parts, errors);
 	}
 	colon = memchr(head->text, ':', head->length);
-	split = colon ? (size_t)(colon - head->text) : head->length;
+	end = colon || !form->protocol ? colon : memchr(head->text, '/', head->length);
+	split = end ? (size_t)(end - head->text) : head->length;
 	if (colon && memchr(colon + 1, ':', head->length - split - 1)) {
 		word_error(errors, head,
 			   "more than one colon, expected %s, an IPv6 address in brackets",
@@ -282,8 +288,8 @@ static bool parse_port(const struct endpoint *parts, const struct endpoint_form 
 
 /* All parts are parsed, even after an error in one, so that all errors are reported. */
 bool word_parse_endpoint(const struct word *word, const struct endpoint_form *form,
-			 struct xmc_addr *addr, uint16_t *port, char iface[IF_NAMESIZE],
-			 struct errors *errors)
+			 struct xmc_addr *addr, uint16_t *port, struct word *protocol,
+			 char iface[IF_NAMESIZE], struct errors *errors)
 {
 	/* Neither address nor port has an '@', but an interface name may. */
 	const char *at = memchr(word->text, '@', word->length);
@@ -297,6 +303,7 @@ bool word_parse_endpoint(const struct word *word, const struct endpoint_form *fo
 		valid = word_parse_address(&parts.address, parts.bracketed, addr, errors);
 		valid = parse_port(&parts, form, port, errors) && valid;
 	}
+	*protocol = parts.protocol;
 	if (at) {
 		struct word name = word_part(word, end + 1, word->length);
 

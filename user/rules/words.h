@@ -68,17 +68,19 @@ bool word_parse_iface(const struct word *word, char iface[IF_NAMESIZE], struct e
 bool word_parse_address(const struct word *word, bool bracketed, struct xmc_addr *addr,
 			struct errors *errors);
 
-/* What a place of the form ADDR[:PORT][@IFACE] may leave out. */
+/* What a place of the form ADDR[:PORT][@IFACE] may leave out, and may have instead. */
 struct endpoint_form {
 	const char *text;	/* for messages: "GROUP:PORT@IFACE" */
 	const char *every_port; /* for messages: what to write for every port */
 	bool any_port;		/* PORT may be `any` */
 	bool no_port;		/* :PORT may be missing */
+	bool protocol;		/* /PROTO may stand instead of :PORT */
 };
 
-/* ADDR[:PORT][@IFACE], IPv6 in brackets. Port 0: `any`, or none; iface empty: none. */
+/* ADDR[:PORT][@IFACE] or ADDR/PROTO[@IFACE], IPv6 in brackets. Port 0: `any`, or none; iface empty:
+ * none. *protocol is the word PROTO, for protocol.h; its text is NULL if there is none. */
 bool word_parse_endpoint(const struct word *word, const struct endpoint_form *form,
-			 struct xmc_addr *addr, uint16_t *port, char iface[IF_NAMESIZE],
-			 struct errors *errors);
+			 struct xmc_addr *addr, uint16_t *port, struct word *protocol,
+			 char iface[IF_NAMESIZE], struct errors *errors);
 
 #endif
