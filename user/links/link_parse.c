@@ -2,15 +2,13 @@
 #include "links/link_parse.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <limits.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* Far more than one receive returns. libmnl counts in int. */
-#define LENGTH_MAX ((size_t)INT_MAX / 2)
+#include "links/message.h"
 
 bool link_may_be_called(const struct link *link, const char *name)
 {
@@ -93,10 +91,9 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 
 static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 {
-	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
-	size_t attributes;
+	const struct ifinfomsg *info = message_header(nlh, sizeof(*info));
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
+	if (!info)
 		return -EBADMSG;
 	/* Other families are about the interface's role elsewhere: AF_BRIDGE, for example, when it
 	 * leaves a bridge. */
@@ -106,19 +103,14 @@ static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 	event->link.ifindex = info->ifi_index;
 	event->link.type = info->ifi_type;
 	event->link.up = info->ifi_flags & IFF_UP;
-	/* Not mnl_attr_parse(), which reads up to the next multiple of 4 bytes, even past the end.
-	 */
-	attributes = mnl_nlmsg_get_payload_len(nlh) - sizeof(*info);
-	if (mnl_attr_parse_payload(info + 1, attributes, parse_attribute, &event->link) < 0)
-		return -EBADMSG;
-	return 0;
+	return message_attributes(nlh, sizeof(*info), parse_attribute, &event->link);
 }
 
 static int parse_address(const struct nlmsghdr *nlh, struct link_event *event)
 {
-	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(nlh);
+	const struct ifaddrmsg *info = message_header(nlh, sizeof(*info));
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
+	if (!info)
 		return -EBADMSG;
 	event->kind = LINK_EVENT_ADDRESS;
 	event->link.ifindex = info->ifa_index <= INT_MAX ? (int)info->ifa_index : 0;
@@ -127,25 +119,13 @@ static int parse_address(const struct nlmsghdr *nlh, struct link_event *event)
 
 static int parse_route(const struct nlmsghdr *nlh, struct link_event *event)
 {
-	const struct rtmsg *info = mnl_nlmsg_get_payload(nlh);
+	const struct rtmsg *info = message_header(nlh, sizeof(*info));
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
+	if (!info)
 		return -EBADMSG;
 	/* Cloned routes are cache entries for single hosts. */
 	if (!(info->rtm_flags & RTM_F_CLONED))
 		event->kind = LINK_EVENT_ROUTE;
-	return 0;
-}
-
-static int parse_error(const struct nlmsghdr *nlh, struct link_event *event)
-{
-	const struct nlmsgerr *info = mnl_nlmsg_get_payload(nlh);
-
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info) || info->error > 0 ||
-	    info->error < -4095)
-		return -EBADMSG;
-	event->kind = LINK_EVENT_ERROR;
-	event->error = info->error;
 	return 0;
 }
 
@@ -162,7 +142,8 @@ static int parse_message(const struct nlmsghdr *nlh, struct link_event *event)
 	case RTM_DELROUTE:
 		return parse_route(nlh, event);
 	case NLMSG_ERROR:
-		return parse_error(nlh, event);
+		event->kind = LINK_EVENT_ERROR;
+		return message_error(nlh, &event->error);
 	case NLMSG_OVERRUN:
 		event->kind = LINK_EVENT_OVERRUN;
 		return 0;
@@ -173,27 +154,16 @@ static int parse_message(const struct nlmsghdr *nlh, struct link_event *event)
 
 int link_parse(const void **data, size_t *length, struct link_event *event)
 {
-	const struct nlmsghdr *nlh = *data;
-	size_t taken;
-	int err;
+	const struct nlmsghdr *nlh;
+	int result = message_next(data, length, &nlh);
 
 	memset(event, 0, sizeof(*event));
-	if (!*length)
-		return 0;
-	/* libmnl would take a length of 2 GiB or more as negative, and accept it. */
-	if (*length > LENGTH_MAX || !mnl_nlmsg_ok(nlh, (int)*length) || nlh->nlmsg_len > *length) {
+	if (result <= 0)
+		return result;
+	result = parse_message(nlh, event);
+	if (result < 0) {
 		*length = 0;
-		return -EBADMSG;
+		return result;
 	}
-	taken = MNL_ALIGN(nlh->nlmsg_len);
-	if (taken > *length) /* the last message need not be padded */
-		taken = *length;
-	err = parse_message(nlh, event);
-	if (err) {
-		*length = 0;
-		return err;
-	}
-	*data = (const char *)*data + taken;
-	*length -= taken;
 	return 1;
 }

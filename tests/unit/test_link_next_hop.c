@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Next hops and neighbours as a real kernel answers, in two network namespaces of our own:
+ *
+ *     here: out0 10.1.0.1/24, fd01::1/64 ── veth ── peer: 10.1.0.2/24, fd01::2/64, MAC PEER_MAC
+ *           bare0 (another veth, without an address)
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+
+#include "watchdog.h"
+#include "../bpf/require.h"
+
+#include "base/addr.h"
+#include "links/next_hop.h"
+
+#define PEER_MAC  "02:00:00:00:00:02"
+#define OTHER_MAC "02:00:00:00:00:03"
+
+/* Beyond what the kernel needs to resolve a neighbour, or to give up (3 s). */
+#define WAIT_ATTEMPTS 600
+#define WAIT_MS	      50
+
+static int here = -1, peer = -1; /* the namespaces */
+static struct netlink *netlink;
+
+static void run(const char *command)
+{
+	if (system(command) == 0)
+		return;
+	fail_msg("command failed: %s", command);
+}
+
+static void run_at_peer(const char *command)
+{
+	assert_int_equal(setns(peer, CLONE_NEWNET), 0);
+	run(command);
+	assert_int_equal(setns(here, CLONE_NEWNET), 0);
+}
+
+static struct xmc_addr address(const char *text)
+{
+	struct xmc_addr result;
+
+	assert_true(addr_parse(text, &result));
+	return result;
+}
+
+static struct next_hop find(const char *to, const char *oif)
+{
+	struct xmc_addr destination = address(to);
+	struct next_hop hop;
+
+	memset(&hop, 0xa5, sizeof(hop));
+	assert_int_equal(
+		next_hop_find(netlink, &destination, oif ? (int)if_nametoindex(oif) : 0, 0, &hop),
+		0);
+	return hop;
+}
+
+static void assert_address(const struct xmc_addr *is, const char *expected)
+{
+	char text[ADDR_TEXT_SIZE];
+
+	assert_string_equal(addr_format(is, text), expected);
+}
+
+/* A packet that leaves: its kind, its source (NULL: no address) and the neighbour. */
+static void expect(const char *to, const char *oif, enum next_hop_kind kind, const char *leaves_by,
+		   const char *source, const char *via)
+{
+	struct next_hop hop = find(to, oif);
+
+	assert_int_equal(hop.kind, kind);
+	assert_int_equal(hop.error, 0);
+	assert_int_equal(hop.ifindex, (int)if_nametoindex(leaves_by));
+	if (source)
+		assert_address(&hop.source, source);
+	else
+		assert_true(addr_is_any(&hop.source));
+	assert_address(&hop.via, via);
+}
+
+static void expect_unreachable(const char *to, const char *oif, int error)
+{
+	struct next_hop hop = find(to, oif);
+
+	assert_int_equal(hop.kind, NEXT_HOP_UNREACHABLE);
+	assert_int_equal(hop.error, error);
+	assert_int_equal(hop.ifindex, 0);
+	assert_true(addr_is_any(&hop.source));
+}
+
+/* ---- routes ---- */
+
+static void test_on_link(void **state)
+{
+	expect("10.1.0.2", NULL, NEXT_HOP_HOST, "out0", "10.1.0.1", "10.1.0.2");
+	expect("10.1.0.2", "out0", NEXT_HOP_HOST, "out0", "10.1.0.1", "10.1.0.2");
+	expect("fd01::2", NULL, NEXT_HOP_HOST, "out0", "fd01::1", "fd01::2");
+	expect("fe80::2", "out0", NEXT_HOP_HOST, "out0", "fe80::1", "fe80::2");
+}
+
+static void test_gateway(void **state)
+{
+	run("ip route add 10.20.0.0/16 via 10.1.0.2");
+	run("ip route add fd20::/32 via fd01::2");
+	run("ip route add fd21::/32 via fe80::2 dev out0");
+	run("ip route add 10.21.0.0/16 via inet6 fe80::2 dev out0");
+	run("ip route add 10.22.0.0/16 via 10.1.0.2 src 10.1.0.9");
+	expect("10.20.1.1", NULL, NEXT_HOP_HOST, "out0", "10.1.0.1", "10.1.0.2");
+	expect("fd20::1", NULL, NEXT_HOP_HOST, "out0", "fd01::1", "fd01::2");
+	expect("fd21::1", "out0", NEXT_HOP_HOST, "out0", "fd01::1", "fe80::2");
+	expect("10.21.1.1", NULL, NEXT_HOP_HOST, "out0", "10.1.0.1", "fe80::2");
+	expect("10.22.1.1", NULL, NEXT_HOP_HOST, "out0", "10.1.0.9", "10.1.0.2");
+}
+
+static void test_groups(void **state)
+{
+	expect("239.1.1.1", "out0", NEXT_HOP_GROUP, "out0", "10.1.0.1", "239.1.1.1");
+	expect("ff3e::1", "out0", NEXT_HOP_GROUP, "out0", "fd01::1", "ff3e::1");
+	expect("ff02::1:2", "out0", NEXT_HOP_GROUP, "out0", "fe80::1", "ff02::1:2");
+	/* Another interface's address, as for a socket. */
+	expect("239.1.1.1", "bare0", NEXT_HOP_GROUP, "bare0", "10.1.0.1", "239.1.1.1");
+	/* An ordinary route, with and without a gateway. */
+	run("ip route add 239.7.0.0/16 dev out0");
+	run("ip route add 239.8.0.0/16 via 10.1.0.2");
+	expect("239.7.1.1", NULL, NEXT_HOP_GROUP, "out0", "10.1.0.1", "239.7.1.1");
+	expect("239.8.1.1", "out0", NEXT_HOP_HOST, "out0", "10.1.0.1", "10.1.0.2");
+}
+
+static void test_of_this_host(void **state)
+{
+	expect("10.1.0.1", NULL, NEXT_HOP_LOCAL, "lo", "10.1.0.1", "10.1.0.1");
+	expect("127.0.0.1", NULL, NEXT_HOP_LOCAL, "lo", "127.0.0.1", "127.0.0.1");
+	assert_int_equal(find("fd01::1", NULL).kind, NEXT_HOP_LOCAL);
+	assert_int_equal(find("::1", NULL).kind, NEXT_HOP_LOCAL);
+}
+
+static void test_broadcast(void **state)
+{
+	expect("10.1.0.255", NULL, NEXT_HOP_BROADCAST, "out0", "10.1.0.1", "10.1.0.255");
+	expect("255.255.255.255", "out0", NEXT_HOP_BROADCAST, "out0", "10.1.0.1",
+	       "255.255.255.255");
+}
+
+static void test_unreachable(void **state)
+{
+	struct xmc_addr to = address("10.1.0.2");
+	struct next_hop hop;
+
+	run("ip route add unreachable 10.30.0.0/16");
+	run("ip route add prohibit 10.31.0.0/16");
+	run("ip route add blackhole 10.32.0.0/16");
+	run("ip route add unreachable fd30::/32");
+	run("ip route add prohibit fd31::/32");
+	run("ip route add blackhole fd32::/32");
+	expect_unreachable("10.99.0.1", NULL, -ENETUNREACH);
+	expect_unreachable("10.30.0.1", NULL, -EHOSTUNREACH);
+	expect_unreachable("10.31.0.1", NULL, -EACCES);
+	expect_unreachable("10.32.0.1", NULL, -EINVAL);
+	expect_unreachable("fd99::1", NULL, -ENETUNREACH);
+	expect_unreachable("fd30::1", NULL, -EHOSTUNREACH);
+	expect_unreachable("fd31::1", NULL, -EACCES);
+	expect_unreachable("fd32::1", NULL, -EINVAL);
+	expect_unreachable("fd99::1", "out0", -ENETUNREACH);
+	/* With an interface, as for a socket that is bound to it: assumed to be on its link. */
+	expect("10.99.0.1", "out0", NEXT_HOP_HOST, "out0", "10.1.0.1", "10.99.0.1");
+	assert_int_equal(next_hop_find(netlink, &to, 12345, 0, &hop), -ENODEV);
+	/* An interface that is down. */
+	run("ip link set bare0 down");
+	expect_unreachable("239.1.1.1", "bare0", -ENETUNREACH);
+	expect_unreachable("ff3e::1", "bare0", -ENETUNREACH);
+	run("ip link set bare0 up");
+}
+
+static void test_multipath(void **state)
+{
+	struct next_hop hop;
+
+	run("ip route add 10.40.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.0.3");
+	hop = find("10.40.0.1", NULL);
+	assert_int_equal(hop.kind, NEXT_HOP_HOST);
+	assert_true(hop.via.b[15] == 2 || hop.via.b[15] == 3);
+	expect("10.40.0.1", "out0", NEXT_HOP_HOST, "out0", "10.1.0.1",
+	       hop.via.b[15] == 2 ? "10.1.0.2" : "10.1.0.3");
+}
+
+static void test_dscp(void **state)
+{
+	struct xmc_addr to = address("10.50.0.1");
+	struct next_hop hop;
+
+	run("ip route add 10.50.0.0/16 via 10.1.0.2");
+	run("ip route add 10.50.0.0/16 tos 0x10 via 10.1.0.3");
+	assert_int_equal(next_hop_find(netlink, &to, 0, 0, &hop), 0);
+	assert_address(&hop.via, "10.1.0.2");
+	assert_int_equal(next_hop_find(netlink, &to, 0, 4, &hop), 0);
+	assert_address(&hop.via, "10.1.0.3");
+}
+
+static void test_encapsulated(void **state)
+{
+	if (system("ip route add 10.60.0.0/16 encap ip id 7 dst 10.1.0.2 dev out0 2>/dev/null")) {
+		print_message("this kernel has no encapsulating routes\n");
+		skip();
+	}
+	assert_int_equal(find("10.60.0.1", NULL).kind, NEXT_HOP_ENCAPSULATED);
+}
+
+/* ---- neighbours ---- */
+
+/* Call neighbour_find() until it has this result. */
+static void wait_for(const char *via, int result, uint8_t mac[MAC_LENGTH])
+{
+	struct xmc_addr addr = address(via);
+	int err = 1;
+
+	for (int i = 0; i < WAIT_ATTEMPTS; i++) {
+		err = neighbour_find(netlink, (int)if_nametoindex("out0"), &addr, mac);
+		if (err == result)
+			return;
+		poll(NULL, 0, WAIT_MS);
+	}
+	fail_msg("neighbour_find() of %s: %d instead of %d", via, err, result);
+}
+
+static void use(const char *via)
+{
+	struct xmc_addr addr = address(via);
+
+	assert_int_equal(neighbour_use(netlink, (int)if_nametoindex("out0"), &addr), 0);
+}
+
+static void assert_mac(const uint8_t mac[MAC_LENGTH], const char *expected)
+{
+	char text[3 * MAC_LENGTH];
+
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	assert_string_equal(text, expected);
+}
+
+static void test_resolve(void **state)
+{
+	static const char *const neighbours[] = {"10.1.0.2", "fd01::2", "fe80::2"};
+	uint8_t mac[MAC_LENGTH];
+
+	for (size_t i = 0; i < sizeof(neighbours) / sizeof(*neighbours); i++) {
+		wait_for(neighbours[i], -EAGAIN, mac);
+		use(neighbours[i]);
+		wait_for(neighbours[i], 0, mac);
+		assert_mac(mac, PEER_MAC);
+		/* In use already. */
+		use(neighbours[i]);
+		wait_for(neighbours[i], 0, mac);
+	}
+}
+
+/* Nobody answers: not resolved, also after the kernel has given up, and it can be tried again. */
+static void test_fail(void **state)
+{
+	uint8_t mac[MAC_LENGTH];
+
+	use("10.1.0.77");
+	wait_for("10.1.0.77", -EAGAIN, mac);
+	run("ip neigh change 10.1.0.77 dev out0 nud failed");
+	wait_for("10.1.0.77", -EAGAIN, mac);
+	run_at_peer("ip address add 10.1.0.77/24 dev peer0");
+	use("10.1.0.77");
+	wait_for("10.1.0.77", 0, mac);
+	assert_mac(mac, PEER_MAC);
+}
+
+static void test_changed_mac(void **state)
+{
+	uint8_t mac[MAC_LENGTH];
+
+	run("ip neigh replace 10.1.0.5 lladdr " PEER_MAC " dev out0 nud reachable");
+	wait_for("10.1.0.5", 0, mac);
+	assert_mac(mac, PEER_MAC);
+	run("ip neigh replace 10.1.0.5 lladdr " OTHER_MAC " dev out0 nud stale");
+	wait_for("10.1.0.5", 0, mac);
+	assert_mac(mac, OTHER_MAC);
+	run("ip neigh del 10.1.0.5 dev out0");
+	wait_for("10.1.0.5", -EAGAIN, mac);
+}
+
+/* What an administrator has set stays, in all words that ip-neighbour(8) has for it. */
+static void test_permanent(void **state)
+{
+	static const char check[] = "ip neigh show 10.1.0.6 dev out0 | grep -q PERMANENT";
+	uint8_t mac[MAC_LENGTH];
+
+	run("ip neigh add 10.1.0.6 lladdr " OTHER_MAC " dev out0 nud permanent");
+	run(check);
+	for (int i = 0; i < 3; i++)
+		use("10.1.0.6");
+	wait_for("10.1.0.6", 0, mac);
+	assert_mac(mac, OTHER_MAC);
+	run(check);
+}
+
+static void test_no_neighbours(void **state)
+{
+	struct xmc_addr via = address("10.1.0.2");
+	uint8_t mac[MAC_LENGTH];
+
+	assert_int_equal(neighbour_find(netlink, 12345, &via, mac), -ENODEV);
+	assert_int_equal(neighbour_use(netlink, 12345, &via), -ENODEV);
+}
+
+static void test_group_mac(void **state)
+{
+	static const struct {
+		const char *group, *mac;
+	} groups[] = {
+		{"239.1.2.3", "01:00:5e:01:02:03"},	    {"239.129.2.3", "01:00:5e:01:02:03"},
+		{"224.255.255.255", "01:00:5e:7f:ff:ff"},   {"ff3e::1", "33:33:00:00:00:01"},
+		{"ff02::1:ffab:cdef", "33:33:ff:ab:cd:ef"},
+	};
+	uint8_t mac[MAC_LENGTH];
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
+		struct xmc_addr group = address(groups[i].group);
+
+		group_mac(&group, mac);
+		assert_mac(mac, groups[i].mac);
+	}
+}
+
+/* ---- the bed ---- */
+
+static int open_namespace(void)
+{
+	int fd;
+
+	if (unshare(CLONE_NEWNET))
+		return -1;
+	fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* IPv6 addresses without duplicate address detection, so that they can be used at once. */
+static int set_up(void **state)
+{
+	char command[128];
+
+	peer = open_namespace();
+	here = peer < 0 ? -1 : open_namespace();
+	if (here < 0) {
+		print_message("no network namespace: %s\n", strerror(errno));
+		return -1;
+	}
+	run("ip link set lo up");
+	run("ip link add out0 type veth peer name peer0");
+	run("ip link set out0 addrgenmode none");
+	snprintf(command, sizeof(command), "ip link set peer0 netns /proc/%d/fd/%d", getpid(),
+		 peer);
+	run(command);
+	run("ip link add bare0 type veth peer name bare1");
+	run("ip link set bare0 addrgenmode none");
+	run("ip address add 10.1.0.1/24 broadcast 10.1.0.255 dev out0");
+	run("ip address add 10.1.0.9/24 dev out0");
+	run("ip address add fd01::1/64 dev out0 nodad");
+	run("ip address add fe80::1/64 dev out0 nodad");
+	run_at_peer("ip link set peer0 addrgenmode none");
+	run_at_peer("ip link set peer0 address " PEER_MAC);
+	run_at_peer("ip address add 10.1.0.2/24 dev peer0");
+	run_at_peer("ip address add fd01::2/64 dev peer0 nodad");
+	run_at_peer("ip address add fe80::2/64 dev peer0 nodad");
+	run_at_peer("ip link set peer0 up");
+	run("ip link set out0 up");
+	run("ip link set bare0 up");
+	assert_int_equal(netlink_open(&netlink, NETLINK_ROUTE), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	netlink_close(netlink);
+	close(here);
+	close(peer);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_on_link),	     cmocka_unit_test(test_gateway),
+		cmocka_unit_test(test_groups),	     cmocka_unit_test(test_of_this_host),
+		cmocka_unit_test(test_broadcast),    cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_multipath),    cmocka_unit_test(test_dscp),
+		cmocka_unit_test(test_encapsulated), cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_fail),	     cmocka_unit_test(test_changed_mac),
+		cmocka_unit_test(test_permanent),    cmocka_unit_test(test_no_neighbours),
+		cmocka_unit_test(test_group_mac),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
