@@ -33,6 +33,19 @@ static void check_limit(const struct rule_output *output)
 	require(!output->burst_ms || output_is_limited(output));
 }
 
+/* A rule of another IP protocol than UDP. */
+static void check_protocol(const struct config *config, const struct rule *rule)
+{
+	require(addr_is_multicast(&rule->group) && rule->port == 0);
+	require(rule_path(config, rule) == RULE_PATH_KERNEL);
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		const struct rule_output *output = &rule->outputs[i];
+
+		require(!output->port && !output->gso && !output_is_limited(output));
+		require(addr_is_ipv4(&output->to) == addr_is_ipv4(&rule->group));
+	}
+}
+
 static void check_limits(const struct config *config)
 {
 	require(config->nr_rules <= XMC_MAX_RULES);
@@ -44,6 +57,7 @@ static void check_limits(const struct config *config)
 	require(config->workers.nr_cpus <= WORKER_CPUS_MAX);
 	require(config->egress.send_buffer >= 1 << 17);
 	require(config->stats_interval <= 86400);
+	require(config->relay.path > RULE_PATH_DEFAULT && config->relay.path <= RULE_PATH_AUTO);
 	for (unsigned int i = 0; i < config->nr_rules; i++) {
 		const struct rule *rule = &config->rules[i];
 
@@ -51,6 +65,9 @@ static void check_limits(const struct config *config)
 		require(rule->port != RULE_PORT_ANY || addr_is_multicast(&rule->group));
 		require(addr_is_any(&rule->source) ||
 			addr_is_ipv4(&rule->source) == addr_is_ipv4(&rule->group));
+		require(rule->path <= RULE_PATH_AUTO);
+		if (rule->protocol)
+			check_protocol(config, rule);
 		require(rule->nr_outputs > 0 && rule->nr_outputs <= XMC_MAX_OUTPUTS);
 		for (unsigned int j = 0; j < rule->nr_outputs; j++)
 			check_limit(&rule->outputs[j]);

@@ -29,6 +29,8 @@ static inline void require_rules_again(const struct config *config)
 		require(texts[i]);
 	}
 	config_init(&again);
+	/* Which rules are valid depends on it. */
+	again.relay = config->relay;
 	require(config_add_rules(&again, (const char *const *)texts, config->nr_rules, "again",
 				 &errors) == 0);
 	require(errors.count == 0 && again.nr_rules == config->nr_rules);

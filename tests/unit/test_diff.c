@@ -65,6 +65,11 @@ static const struct {
 	 "rules: [a in 1.1.1.1:1@x out 1.1.1.2:1 rate 2mbit, b in 1.1.1.1:2@x out 1.1.1.2:1,"
 	 " c in 1.1.1.1:3@x out 1.1.1.2:1 pps 1 burst 2s, d in 1.1.1.1:4@x out 1.1.1.2:1 pps 1]\n",
 	 "~a\n~b\n~c\n"},
+	{"rules: [a in 1.1.1.1:1@x out 1.1.1.2:1, b in 1.1.1.1:2@x path auto out 1.1.1.2:1,"
+	 " c in 239.1.1.1/50@x path kernel out 1.1.1.2]\n",
+	 "rules: [a in 1.1.1.1:1@x path auto out 1.1.1.2:1, b in 1.1.1.1:2@x path kernel out "
+	 "1.1.1.2:1, c in 239.1.1.1/47@x path kernel out 1.1.1.2]\n",
+	 "~a\n~b\n~c\n"},
 	{NO_RULES, "rules: [in 1.1.1.1:1@x out 1.1.1.2:1]\n", "+1.1.1.1:1@x\n"},
 	{"rules: [in 1.1.1.1:1@x out 1.1.1.2:1]\n", NO_RULES, "-1.1.1.1:1@x\n"},
 	/* the order of rules does not matter */
@@ -72,7 +77,8 @@ static const struct {
 	 "rules: [b in 1.1.1.1:2@x out 1.1.1.2:1, a in 1.1.1.1:1@x out 1.1.1.2:1]\n", ""},
 	/* every setting */
 	{NO_RULES,
-	 NO_RULES "egress: { engine: sendmmsg, gso: off, wakeup: spin, send_buffer: 262144 }\n"
+	 NO_RULES "relay: { path: auto }\n"
+		  "egress: { engine: sendmmsg, gso: off, wakeup: spin, send_buffer: 262144 }\n"
 		  "workers: { frames: 64, rx_ring: 128, cpus: [1, 2], watchdog: 0 }\n"
 		  "statistics: { interval: 0 }\n"
 		  "control: { group: g, admin_group: yes, save_changes: yes }\n"
@@ -81,6 +87,7 @@ static const struct {
 		  "stderr, format: json }\n"
 		  "events: { silent_after: 5 }\n"
 		  "security: { user: nobody, group: 7, sandbox: off }\n",
+	 "live relay.path: user -> auto\n"
 	 "restart egress.engine: io_uring -> sendmmsg\n"
 	 "restart egress.gso: 64 -> 1\n"
 	 "restart egress.wakeup: eventfd -> spin\n"

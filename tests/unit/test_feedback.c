@@ -81,6 +81,14 @@ static const struct {
 	 {{2, 23, "10.1.1.1", ": a -> b -> a,"}}},
 	{{"a in 239.1.1.1:any@a out 10.2.2.2", "b in 10.2.2.2:7@b out 239.1.1.1@a"},
 	 {{2, 23, "239.1.1.1@a", ": a -> b -> a,"}}},
+	/* IP protocols, on given interfaces and routed; a rule of any port is no part of it */
+	{{"a in 239.1.1.1/50@a path kernel out 239.1.1.2@b", "u in 239.1.1.2:any@b out 239.1.1.1@a",
+	  "b in 239.1.1.2/50@b path kernel out 239.1.1.1@a"},
+	 {{3, 37, "239.1.1.1@a", ": a -> b -> a,"}}},
+	/* by way of a UDP rule on the kernel path */
+	{{"a in 239.1.1.1:any@a path kernel out 239.1.1.2@b",
+	  "b in 239.1.1.2:any@b path auto out 239.1.1.1@a"},
+	 {{2, 36, "239.1.1.1@a", ": a -> b -> a,"}}},
 	/* `may_loop` in a rule that is no part of the loop */
 	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b out 239.1.1.1:1@a",
 	  "c in 239.1.1.3:1@b may_loop out 239.1.1.1:1@a"},
@@ -117,6 +125,10 @@ static const char *const good[][RULES_MAX] = {
 	{"a in 239.1.1.1:7@a out 239.1.1.2@b", "b in 239.1.1.2:any@b out 239.1.1.1:8@a"},
 	{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.2:any@c out 239.1.1.1@a"},
 	{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.3:any@b out 239.1.1.1@a"},
+	/* another IP protocol, or UDP */
+	{"a in 239.1.1.1/50@a path kernel out 239.1.1.2@b",
+	 "b in 239.1.1.2/47@b path kernel out 239.1.1.1@a", "c in 239.1.1.2:any@b out 239.1.1.1@a"},
+	{"a in 239.1.1.1:any@a out 239.1.1.2@b", "b in 239.1.1.2/50@b path kernel out 239.1.1.1@a"},
 	/* disabled */
 	{"a in 239.1.1.1:1@a out 239.1.1.2:1@b", "b in 239.1.1.2:1@b disabled out 239.1.1.1:1@a"},
 	/* intended loops: any rule of the loop may have `may_loop` */
@@ -351,7 +363,7 @@ static bool feeds(const struct rule *from, const struct rule *to)
 		uint16_t port = output->port ? output->port : from->port;
 
 		if (addr_equal(&output->to, &to->group) &&
-		    (!port || !to->port || port == to->port) &&
+		    (!port || !to->port || port == to->port) && from->protocol == to->protocol &&
 		    (!*output->iface || strcmp(output->iface, to->iface) == 0))
 			return true;
 	}
@@ -383,21 +395,27 @@ static bool has_loop(const struct rule *rules, unsigned int count)
  * port. */
 static const char *const networks[] = {"10.0.0.", "239.0.0."};
 
-/* A rule of few addresses, ports and interfaces. Its source makes its input unique. */
+/* A rule of few addresses, ports, IP protocols and interfaces. Its source makes its input unique.
+ */
 static void random_rule(FILE *stream, unsigned int index, unsigned int count)
 {
 	unsigned int outputs = 1 + pick(2);
 	unsigned int group = pick(6), first = pick(2);
+	bool protocol = group >= 3 && !pick(3);
 
-	fprintf(stream, "r%u in %s%u:%s@%c source 10.9.9.%u%s%s", index, networks[group / 3], group,
-		group < 3 || pick(3) ? "1" : "any", 'a' + pick(2), 1 + index,
+	fprintf(stream, "r%u in %s%u%s@%c source 10.9.9.%u%s%s%s", index, networks[group / 3],
+		group,
+		protocol	       ? "/50"
+		: group < 3 || pick(3) ? ":1"
+				       : ":any",
+		'a' + pick(2), 1 + index, protocol ? " path kernel" : "",
 		pick(8) ? "" : " disabled", pick(8) ? "" : " may_loop");
 	for (unsigned int i = 0; i < outputs; i++) {
 		/* Only rules of any port receive port 2; the outputs of a rule differ. */
 		bool host = i ^ first;
 
 		fprintf(stream, " out %s%u", networks[!host], pick(3) + (host ? 0 : 3));
-		if (pick(3))
+		if (pick(3) && !protocol)
 			fprintf(stream, ":%u", 1 + !pick(3));
 		if (!host || pick(3))
 			fprintf(stream, "@%c", 'a' + pick(2));

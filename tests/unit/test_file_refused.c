@@ -43,12 +43,14 @@ static const struct {
 	/* keys */
 	{RULES "rule: []\n",
 	 {{2, 1, "rule",
-	   "expected one of rules, interfaces, relay, egress, workers, statistics, control, logging, "
+	   "expected one of rules, interfaces, relay, egress, workers, statistics, control, "
+	   "logging, "
 	   "events, security"}}},
 	{RULES "rules: [in 1.1.1.3:1@a out 1.1.1.2:1]\n", {{2, 1, "rules", "duplicate key"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  outs: []\n",
 	 {{2, 3, "in:", "no `out:` here, expected a list of outputs"},
-	  {3, 3, "outs", "unknown key, expected one of name, in, source, path, enabled, may_loop, out"}}},
+	  {3, 3, "outs",
+	   "unknown key, expected one of name, in, source, path, enabled, may_loop, out"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},
 	  {2, 3, "{}", "no `out:` here"}}},
@@ -99,6 +101,16 @@ static const struct {
 	 {{2, 19, "uring", "not a valid engine, expected one of io_uring, sendmmsg"},
 	  {2, 31, "65", "not a valid gso, expected on, off or a number from 1 to 64"},
 	  {2, 43, "never", "not a valid wakeup, expected one of eventfd, hybrid, spin"}}},
+	{RULES "relay: { path: fast, paths: user }\n",
+	 {{2, 16, "fast", "not a valid path, expected one of user, kernel, auto"},
+	  {2, 22, "paths", "unknown key, expected one of path"}}},
+	{"rules:\n- in: 239.1.1.1/50@a\n  path: fast\n  out: [ 1.1.1.1 ]\n",
+	 {{3, 9, "fast", "not a valid path"}}},
+	{"rules:\n- in: 239.1.1.1/50@a\n  path: auto\n  out: [ 1.1.1.1 ]\n",
+	 {{3, 9, "auto", "/50 is an IP protocol, which the kernel path alone carries"}}},
+	{"rules:\n- in: [ff3e::1]/50@a\n  out: [ 1.1.1.1 ]\n",
+	 {{2, 7, "[ff3e::1]/50@a", "in quotes because of the brackets"},
+	  {2, 16, "/50@a", "not valid YAML"}}},
 	{RULES "egress: { gso: yes }\n",
 	 {{2, 16, "yes", "expected on, off or a number from 1 to 64"}}},
 	{RULES "egress: { send_buffer: 1000 }\nworkers: { cpus: [0, x, 9000] }\n",

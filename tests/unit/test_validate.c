@@ -85,6 +85,40 @@ static const struct {
 	 {{1, 6, "[ff01::1]:1@a", "interface-local scope is on no wire"}}},
 	{{"a in [ff10::1]:1@a out 1.1.1.1:1"},
 	 {{1, 6, "[ff10::1]:1@a", "interface-local scope is on no wire"}}},
+	/* an IP protocol needs the kernel path; the default is the user path */
+	{{"a in 239.1.1.1/50@a out 239.1.1.2@b", "b in 239.1.1.1/47@a path auto out 239.1.1.2@b",
+	  "c in [ff3e::1]/50@a path user out [ff3e::2]@b"},
+	 {{1, 6, "239.1.1.1/50@a",
+	   "/50 is an IP protocol, which the kernel path alone carries, expected `path kernel` in "
+	   "the rule, or none there and `relay: { path: kernel }`"},
+	  {2, 26, "auto", "/47 is an IP protocol, which the kernel path alone carries"},
+	  {3, 26, "user", "/50 is an IP protocol, which the kernel path alone carries"}}},
+	/* it has neither ports nor options of the user path, nor another family */
+	{{"a in 239.1.1.1/50@a path kernel out 239.1.1.2:7@b out 239.1.1.2@b gso 2",
+	  "b in 239.1.1.1/47@a path kernel out 239.1.1.2@b pps 1 burst 1s out [ff3e::1]@b",
+	  "c in 239.1.1.1/4@a path kernel out 239.1.1.2@b burst 1s"},
+	 {{1, 37, "239.1.1.2:7@b", "a port, which the IP protocol of the input does not have"},
+	  {1, 55, "239.1.1.2@b", "expected no `gso`, `rate`, `pps` and `burst`"},
+	  {2, 37, "239.1.1.2@b", "expected no `gso`, `rate`, `pps` and `burst`"},
+	  {2, 68, "[ff3e::1]@b", "the kernel path keeps the address family, expected IPv4"},
+	  {3, 36, "239.1.1.2@b", "expected no `gso`, `rate`, `pps` and `burst`"}}},
+	{{"a in 239.1.1.1/50@a path kernel out 239.1.1.1@a out 239.1.1.2@b out 239.1.1.2@b",
+	  "b in 239.1.1.1/50@a path kernel source fe80::1 out 239.1.1.2@b",
+	  "in [ff01::1]/50@a path kernel out [ff3e::1]@b"},
+	 {{1, 37, "239.1.1.1@a", "the output is the rule's own input"},
+	  {1, 69, "239.1.1.2@b", "duplicate output"},
+	  {2, 40, "fe80::1", "another address family than the input, expected IPv4"},
+	  {3, 4, "[ff01::1]/50@a", "interface-local scope is on no wire"}}},
+	{{"a in 239.1.1.1/50@a path kernel out 239.1.1.2@b",
+	  "b in 239.1.1.1/50@a path kernel out 239.1.1.3@b"},
+	 {{2, 6, "239.1.1.1/50@a", "duplicate input: rule a (line 1) already has it"}}},
+	/* what the kernel path of a rule cannot do */
+	{{"a in 239.1.1.1:1@a path kernel out 1.1.1.1:1 rate 1mbit burst 1s out [2001:db8::1]:1",
+	  "b in [ff3e::1]:1@a path kernel out 1.1.1.1:1 pps 5 gso 7"},
+	 {{1, 36, "1.1.1.1:1", "the kernel path has no limits, expected no `rate` and no `pps`"},
+	  {1, 70, "[2001:db8::1]:1", "the kernel path keeps the address family, expected IPv4"},
+	  {2, 36, "1.1.1.1:1", "the kernel path keeps the address family, expected IPv6"},
+	  {2, 36, "1.1.1.1:1", "the kernel path has no limits"}}},
 	/* a rule that cannot be parsed does not prevent checks of the others */
 	{{"a in 239.1.1.1:1@a", "b in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "b in 239.1.1.2:1@a out 1.1.1.1:1"},
@@ -134,6 +168,12 @@ static const char *const good[] = {
 	"j in 239.1.1.1:any@a source 1.1.1.1 out 1.1.1.1",
 	"k in 239.1.1.1:any@b out 1.1.1.1",
 	"in 239.1.1.4:1@a source 10.0.0.1 out [ff3e::2]:1@b",
+	"l in 239.1.1.1/50@a path kernel out 239.1.1.2@b out 239.1.1.2@c out 10.1.1.1",
+	"m in 239.1.1.1/47@a path kernel out 239.1.1.2@b",
+	"n in 239.1.1.1/50@a source 1.0.0.0/8 path kernel out 239.1.1.1@b ttl 9 dscp ef",
+	"o in 239.1.1.5:1@a path kernel out 1.1.1.1:1 gso 5 out 239.1.1.6:7@b out 239.1.1.6@b",
+	"p in 239.1.1.6:1@a path auto out 1.1.1.1:1 rate 1mbit out [ff3e::2]:1@b",
+	"q in 239.1.1.7:1@a path user out 1.1.1.1:1 rate 1mbit out [ff3e::2]:1@b",
 };
 
 static void test_good(void **state)
@@ -214,6 +254,127 @@ static void test_outputs_limit(void **state)
 	assert_int_equal(config_add_rules(&config, (const char *const[]){text}, 1, "x", &errors),
 			 -EINVAL);
 	expect_errors(&errors, expected, "257 outputs");
+	config_free(&config);
+}
+
+/* On the kernel path, a rule has at most 64 outputs, and its first one too many is reported. */
+static void test_kernel_outputs_limit(void **state)
+{
+	static const struct expected expected[] = {
+		{1, 987, "1.1.1.1:65",
+		 "too many outputs for the kernel path, expected at most 64"},
+		{0},
+	};
+	const char *texts[1];
+	struct errors errors = {0};
+	struct config config;
+	char text[2048];
+	size_t used = (size_t)snprintf(text, sizeof(text), "a in 239.1.1.1:1@a path kernel");
+
+	config_init(&config);
+	texts[0] = text;
+	for (int i = 1; i <= KERNEL_OUTPUTS_MAX; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, " out 1.1.1.1:%d", i);
+	assert_int_equal(config_add_rules(&config, texts, 1, "x", &errors), 0);
+	config_free(&config);
+	used += (size_t)snprintf(text + used, sizeof(text) - used, " out 1.1.1.1:65");
+	snprintf(text + used, sizeof(text) - used, " out 1.1.1.1:66");
+	assert_int_equal(config_add_rules(&config, texts, 1, "x", &errors), -EINVAL);
+	expect_errors(&errors, expected, "66 outputs");
+	/* With another path all are accepted. */
+	memcpy(strstr(text, "kernel"), "auto  ", 6);
+	assert_int_equal(config_add_rules(&config, texts, 1, "x", &errors), 0);
+	config_free(&config);
+}
+
+/* A file with this `relay.path`. */
+static int parse_file(const char *path, const char *rule, struct config *config,
+		      struct errors *errors)
+{
+	char *text;
+	int length = asprintf(&text, "rules: [ '%s' ]\nrelay: { path: %s }\n", rule, path);
+	int error;
+
+	assert_true(length > 0);
+	config_init(config);
+	error = config_parse_yaml(text, (size_t)length, "x", config, errors);
+	free(text);
+	return error;
+}
+
+/* The path that a rule has by `relay.path`. */
+static void test_relay_path(void **state)
+{
+	static const struct {
+		const char *relay, *rule;
+		enum rule_path path;
+		struct expected error;
+	} cases[] = {
+		{"user", "in 239.1.1.1:1@a out 1.1.1.1:1", RULE_PATH_USER, {0}},
+		{"auto", "in 239.1.1.1:1@a out 1.1.1.1:1", RULE_PATH_AUTO, {0}},
+		{"kernel", "in 239.1.1.1:1@a out 1.1.1.1:1", RULE_PATH_KERNEL, {0}},
+		{"kernel", "in 239.1.1.1:1@a path user out 1.1.1.1:1", RULE_PATH_USER, {0}},
+		{"user", "in 239.1.1.1:1@a path auto out 1.1.1.1:1", RULE_PATH_AUTO, {0}},
+		/* limits and families are the relay's concern then: such a rule is pending */
+		{"kernel",
+		 "in 239.1.1.1:1@a out 1.1.1.1:1 pps 1 out [ff3e::1]:1@b",
+		 RULE_PATH_KERNEL,
+		 {0}},
+		/* IP protocols */
+		{"kernel", "in 239.1.1.1/50@a out 1.1.1.1", RULE_PATH_KERNEL, {0}},
+		{"auto", "in 239.1.1.1/50@a path kernel out 1.1.1.1", RULE_PATH_KERNEL, {0}},
+		{"auto",
+		 "in 239.1.1.1/50@a out 1.1.1.1",
+		 0,
+		 {1, 14, "239.1.1.1/50@a", "expected `path kernel` in the rule"}},
+		{"kernel",
+		 "in 239.1.1.1/50@a path auto out 1.1.1.1",
+		 0,
+		 {1, 34, "auto", "/50 is an IP protocol, which the kernel path alone carries"}},
+		{"kernel",
+		 "in 239.1.1.1/50@a out 1.1.1.1:1",
+		 0,
+		 {1, 33, "1.1.1.1:1", "a port, which the IP protocol of the input does not have"}},
+		{"kernel",
+		 "in 239.1.1.1/50@a out 1.1.1.1 rate 1mbit",
+		 0,
+		 {1, 33, "1.1.1.1", "expected no `gso`"}},
+		{"kernel",
+		 "in 239.1.1.1/50@a out [ff3e::1]@b",
+		 0,
+		 {1, 33, "[ff3e::1]@b", "the kernel path keeps the address family"}},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct expected expected[] = {cases[i].error, {0}};
+		struct errors errors = {0};
+		struct config config;
+		int error = parse_file(cases[i].relay, cases[i].rule, &config, &errors);
+
+		expect_errors(&errors, expected, cases[i].rule);
+		assert_int_equal(error, cases[i].error.message ? -EINVAL : 0);
+		if (!error)
+			assert_int_equal(rule_path(&config, &config.rules[0]), cases[i].path);
+		config_free(&config);
+	}
+}
+
+/* A rule that is added later has the running `relay.path`. */
+static void test_relay_path_later(void **state)
+{
+	const char *esp = "in 239.1.1.1/50@a out 1.1.1.1";
+	struct errors errors = {0};
+	struct config config;
+
+	config_init(&config);
+	assert_int_equal(config_add_rules(&config, &esp, 1, "x", &errors), -EINVAL);
+	expect_errors(&errors,
+		      (const struct expected[]){{1, 4, "239.1.1.1/50@a", "`path kernel`"}, {0}},
+		      esp);
+	config.relay.path = RULE_PATH_KERNEL;
+	assert_int_equal(config_add_rules(&config, &esp, 1, "x", &errors), 0);
+	expect_no_errors(&errors, esp);
+	assert_int_equal(config.relay.path, RULE_PATH_KERNEL);
 	config_free(&config);
 }
 
@@ -444,6 +605,9 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_add_later),
 		cmocka_unit_test(test_outputs_limit),
+		cmocka_unit_test(test_kernel_outputs_limit),
+		cmocka_unit_test(test_relay_path),
+		cmocka_unit_test(test_relay_path_later),
 		cmocka_unit_test(test_rules_limit),
 		cmocka_unit_test(test_all_duplicate),
 		cmocka_unit_test(test_interfaces),

@@ -24,9 +24,12 @@ static const char every_setting[] =
 	"rules:\n"
 	"- cam1 in 239.1.1.1:5000@eth0 source 10.9.9.9 disabled out 239.2.2.2:6000@eth1 "
 	"ttl 8 dscp 34 gso 16 rate 1500kbit out 10.0.0.100:6000 ttl 64 gso 1 dscp 63\n"
+	"- in 239.1.1.3/50@eth0 path kernel out 239.2.2.3@eth1 ttl 2\n"
+	"- { in: '[ff3e::1]/47@eth0', path: kernel, out: ['[ff3e::2]@eth1'] }\n"
 	"- '123 in 239.1.1.2:5000@eth0.100 may_loop out 10.0.0.100:6000 gso on burst "
 	"2000ms "
 	"pps 10 rate 2000mbit'\n"
+	"relay: { path: auto }\n"
 	"statistics: { interval: 0 }\n"
 	"egress: { gso: off, send_buffer: 4194304, wakeup: spin, engine: sendmmsg }\n"
 	"interfaces: { yes: { mode: skb, queues: all }, b: , c: { queues: 2, lost_program: "
@@ -51,6 +54,15 @@ static const char every_setting_written[] = "rules:\n"
 					    "      - to: 10.0.0.100:6000\n"
 					    "        dscp: 63\n"
 					    "        gso: off\n"
+					    "  - in: 239.1.1.3/50@eth0\n"
+					    "    path: kernel\n"
+					    "    out:\n"
+					    "      - to: 239.2.2.3@eth1\n"
+					    "        ttl: 2\n"
+					    "  - in: \"[ff3e::1]/47@eth0\"\n"
+					    "    path: kernel\n"
+					    "    out:\n"
+					    "      - to: \"[ff3e::2]@eth1\"\n"
 					    "  - name: \"123\"\n"
 					    "    in: 239.1.1.2:5000@eth0.100\n"
 					    "    may_loop: yes\n"
@@ -70,6 +82,9 @@ static const char every_setting_written[] = "rules:\n"
 					    "    lost_program: leave\n"
 					    "    attach: external\n"
 					    "    pins: \"/bpf/a b: #c\"\n"
+					    "\n"
+					    "relay:\n"
+					    "  path: auto\n"
 					    "\n"
 					    "egress:\n"
 					    "  engine: sendmmsg\n"
@@ -232,6 +247,7 @@ static void expect_seen(const struct config *config)
 
 static void test_each_setting(void **state)
 {
+	EXPECT_SEEN(relay.path, RULE_PATH_KERNEL);
 	EXPECT_SEEN(egress.engine, ENGINE_SENDMMSG);
 	EXPECT_SEEN(egress.gso, 2);
 	EXPECT_SEEN(egress.wakeup, WAKEUP_SPIN);

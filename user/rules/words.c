@@ -150,6 +150,7 @@ static void explain_ipv4(const struct word *word, struct errors *errors)
 static void explain_address(const struct word *word, bool bracketed, struct errors *errors)
 {
 	static const char mapped[] = "::ffff:";
+	const char *slash = memchr(word->text, '/', word->length);
 	size_t plain = 0, letters = 0;
 
 	for (size_t i = 0; i < word->length; i++) {
@@ -167,7 +168,11 @@ static void explain_address(const struct word *word, bool bracketed, struct erro
 		word_error(errors, word,
 			   "not an address: write an IPv4-mapped address as IPv4, without "
 			   "brackets");
-	else if (memchr(word->text, '/', word->length))
+	else if (slash && slash + 1 < word->text + word->length && slash[1] > '9')
+		word_error(errors, word,
+			   "an IP protocol is written in the input only, without a port, as in "
+			   "GROUP/PROTO@IFACE");
+	else if (slash)
 		word_error(errors, word,
 			   "one address per rule and output, prefixes are not supported here");
 	else if (bracketed)
