@@ -344,6 +344,18 @@ def completion_candidates():
               [f"{group}:any@in0", f"{group}:any@in1"], "any port")
     for word in ("", "2", "239.1.1.1:5", "[ff3e::", "[ff3e::1]"):
         equal(complete(daemon, "rule", "add", "x", "in", word), [], "no port")
+    # Without /etc/protocols there are no names to offer.
+    known = os.path.exists("/etc/protocols")
+    for group in ("239.1.1.1", "[ff3e::1]"):
+        equal(complete(daemon, "rule", "add", "x", "in", f"{group}/es"),
+              [f"{group}/esp@in0", f"{group}/esp@in1"] if known else [], "IP protocols")
+        equal(complete(daemon, "rule", "add", "x", "in", f"{group}/tc"), [], "refused")
+    equal(complete(daemon, "rule", "add", "x", "out", "239.1.1.1/es"), [], "of an output")
+    equal(complete(daemon, "rule", "add", "x", "in", "239.1.1.1/50@"),
+          ["239.1.1.1/50@in0", "239.1.1.1/50@in1"], "interfaces behind an IP protocol")
+    equal(complete(daemon, "rule", "add", "x", "in", "239.1.1.1:1@in0", "path", ""),
+          ["user", "kernel", "auto"], "paths")
+    equal(complete(daemon, "rule", "add", "x", "in", "239.1.1.1:1@in0", "pa"), ["path"], "path")
     equal(complete(daemon, "rule", "add", "x", "i"), ["in"], "words of a rule")
     equal(complete(daemon, "log", "set", "a"), ["all"], "facilities")
     equal(complete(daemon, "log", "set", "all", ""), ["error", "warning", "info", "debug"],

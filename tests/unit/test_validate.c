@@ -261,8 +261,7 @@ static void test_outputs_limit(void **state)
 static void test_kernel_outputs_limit(void **state)
 {
 	static const struct expected expected[] = {
-		{1, 987, "1.1.1.1:65",
-		 "too many outputs for the kernel path, expected at most 64"},
+		{1, 987, "1.1.1.1:65", "too many outputs for the kernel path, expected at most 64"},
 		{0},
 	};
 	const char *texts[1];

@@ -114,9 +114,10 @@ static void yaml_rules(void)
 	put_line("  - name: cam1", "Default: derived from the input.");
 	put_line("    in: 239.1.1.1:5000@eth0",
 		 "GROUP:PORT@IFACE, or the address of a host instead of a group. PORT may be any, "
-		 "of "
-		 "a group: 239.1.1.1:any@eth0 matches every port that no other rule claims. IPv6 "
-		 "needs quotes in YAML: \"[ff3e::1]:5000@eth0\".");
+		 "of a group: 239.1.1.1:any@eth0 matches every port that no other rule claims. "
+		 "GROUP/PROTO@IFACE is an IP protocol other than UDP, by its number or its name in "
+		 "/etc/protocols, such as 239.1.1.1/esp@eth0: it needs the kernel path, and its "
+		 "outputs have no port. IPv6 needs quotes in YAML: \"[ff3e::1]:5000@eth0\".");
 	yaml_options(rule_options, "    ");
 	put_line("    out:", "1 to 256 outputs, each in one of these forms:");
 	put_line("      - to: 239.2.2.2:6000@eth1",

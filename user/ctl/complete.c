@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ctl/complete.h"
 
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "base/text.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
+#include "rules/protocol.h"
 #include "rules/rule.h"
 
 /* A user has pressed a key and waits. */
@@ -111,17 +113,45 @@ static void option_values(const struct field *option, const char *word)
 	}
 }
 
-/* What a word with an interface in it may become: names after '@', and after the "GROUP:" of an
- * input `any`, the only port that is a word. */
+/* "GROUP/", a name of /etc/protocols that may stand there, "@" and an interface. */
+static void protocol_names(struct ctl *ctl, const char *word, int group_length)
+{
+	json_t *answer = ask(ctl, "iface.list", NULL);
+	const struct protoent *entry;
+
+	setprotoent(0);
+	while ((entry = getprotoent())) {
+		struct word name = {.text = entry->p_name, .length = strlen(entry->p_name)};
+		struct errors ignored = {0};
+		uint8_t protocol;
+
+		if (protocol_parse(&name, &protocol, &ignored)) {
+			char *prefix = text_format("%.*s/%s@", group_length, word, entry->p_name);
+
+			if (prefix)
+				names(json_object_get(answer, "interfaces"), prefix, word);
+			free(prefix);
+		}
+		errors_free(&ignored);
+	}
+	endprotoent();
+	json_decref(answer);
+}
+
+/* What a word with an interface in it may become: names after '@', after the "GROUP:" of an input
+ * `any`, the only port that is a word, and after its "GROUP/" IP protocols. */
 static void endpoint(struct ctl *ctl, const char *word, bool is_input)
 {
 	const char *at = strchr(word, '@');
 	const char *bracket = strrchr(word, ']');
 	const char *colon = strrchr(bracket ? bracket : word, ':');
+	const char *slash = strchr(bracket ? bracket : word, '/');
 	char *prefix = NULL;
 
 	if (at)
 		prefix = text_format("%.*s@", (int)(at - word), word);
+	else if (is_input && slash && !colon)
+		protocol_names(ctl, word, (int)(slash - word));
 	else if (is_input && colon && (*word != '[' || bracket))
 		prefix = text_format("%.*s:any@", (int)(colon - word), word);
 	if (prefix)

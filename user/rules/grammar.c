@@ -230,7 +230,7 @@ static size_t print_options(const struct field *options, const char *indent, siz
 
 void grammar_print(FILE *stream, const char *indent)
 {
-	int used = fprintf(stream, "%s[NAME] in GROUP:(PORT|any)@IFACE", indent);
+	int used = fprintf(stream, "%s[NAME] in GROUP(:PORT|:any|/PROTO)@IFACE", indent);
 
 	print_options(rule_options, indent, (size_t)used, stream);
 	used = fprintf(stream, "\n%s  out DEST[:PORT][@IFACE]", indent) - 1;

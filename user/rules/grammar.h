@@ -2,7 +2,7 @@
 /*
  * The one-line rule grammar:
  *
- *     [NAME] in GROUP:(PORT|any)@IFACE [OPTION ...]
+ *     [NAME] in GROUP(:PORT|:any|/PROTO)@IFACE [OPTION ...]
  *         out DEST[:PORT][@IFACE] [OPTION ...] [out ...]
  *
  * Words are separated by spaces, tabs or line ends. The options, of the rule and of each output,
