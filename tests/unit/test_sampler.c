@@ -58,12 +58,18 @@ static int set_up(void **state)
 		counts->since_ns = bench->now;
 		counts->rule = &bench->rules[i];
 		counts->state = "active";
+		counts->path = "user";
 		counts->first_output = OUTPUTS * i;
 		for (unsigned int j = 0; j < OUTPUTS; j++)
 			bench->books->outputs[OUTPUTS * i + j].rule = &outputs[j];
 	}
 	bench->books->interfaces[0].name = "eth0";
 	bench->books->interfaces[0].nr_workers = 2;
+	bench->books->interfaces[0].nr_redirects = 2;
+	bench->books->interfaces[0].redirects = calloc(2, sizeof(struct redirect_counts));
+	assert_non_null(bench->books->interfaces[0].redirects);
+	bench->books->interfaces[0].redirects[0].device = "eth1";
+	bench->books->interfaces[0].redirects[1].device = "eth2";
 	bench->stats = stats_new(bench->books);
 	assert_non_null(bench->stats);
 	log_watch(note, bench);
@@ -229,6 +235,20 @@ static void test_rate_limited(void **state)
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:2,rate_limited:7\n");
 }
 
+/* Copies that the kernel did not make are losses of the output as well. */
+static void test_not_copied(void **state)
+{
+	struct bench *bench = *state;
+	struct output_counts *output = &bench->books->outputs[0];
+
+	output->not_copied = 5;
+	output->errors[send_error_slot(EMSGSIZE)] = 1;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EMSGSIZE:1,not_copied:5\n");
+	for (unsigned int i = 1; i < SAMPLER_QUIET; i++)
+		pass(bench, "");
+	pass(bench, "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n");
+}
+
 /* More than 32 bits of errors, of which the meter keeps the lower half. */
 static void test_many_errors(void **state)
 {
@@ -283,6 +303,72 @@ static void test_states(void **state)
 	pass(bench, "");
 	rule->state = "active";
 	pass(bench, "");
+}
+
+static void test_paths(void **state)
+{
+	struct bench *bench = *state;
+	struct rule_counts *rules = bench->books->rules;
+
+	rules[1].path = "kernel";
+	rules[2].path_reason = "eth1 cannot transmit";
+	rules[3].path = "kernel";
+	rules[3].state = "pending";
+	rules[3].reason = "eth2 is missing";
+	pass(bench, "path-changed rule=r2 path=\"user\" reason=\"eth1 cannot transmit\"\n"
+		    "pending rule=r3 reason=\"eth2 is missing\"\n");
+	pass(bench, "");
+	rules[1].path_reason = "waiting for 10.0.0.1"; /* of one output; the path is the same */
+	rules[2].path_reason = "eth1 is down";
+	pass(bench, "");
+	rules[1].path = "user";
+	rules[2].path = "kernel";
+	rules[2].path_reason = NULL;
+	rules[3].state = "active";
+	rules[3].reason = NULL;
+	pass(bench, "path-changed rule=r1 path=\"user\" reason=\"waiting for 10.0.0.1\"\n"
+		    "path-changed rule=r2 path=\"kernel\"\n"
+		    "active rule=r3\n");
+	rules[1].path_reason = NULL;
+	pass(bench, "");
+	rules[2].path = "user";
+	rules[3].state = "pending"; /* its path is of no interest meanwhile */
+	rules[3].reason = rules[3].path_reason = "eth2 is missing";
+	rules[3].path = "user";
+	pass(bench, "path-changed rule=r2 path=\"user\"\n"
+		    "pending rule=r3 reason=\"eth2 is missing\"\n");
+	rules[3].state = "active";
+	rules[3].reason = rules[3].path_reason = NULL;
+	rules[3].path = "kernel";
+	pass(bench, "active rule=r3\n");
+}
+
+/* Devices that drop what is redirected to them. */
+static void test_devices(void **state)
+{
+	struct bench *bench = *state;
+	struct interface_counts *iface = &bench->books->interfaces[0];
+	struct redirect_counts *redirects = iface->redirects;
+
+	redirects[0].sent = 100;
+	redirects[1].dropped[XMC_DEVICE_RING_FULL] = 5;
+	redirects[1].dropped[XMC_DEVICE_ENXIO] = 2;
+	pass(bench, "device-dropping interface=eth0 device=eth2 drops=ring_full:5,ENXIO:2\n");
+	redirects[1].dropped[XMC_DEVICE_RING_FULL] = 6;
+	pass(bench, "");
+	pass(bench, "");
+	redirects[0].dropped[XMC_DEVICE_OTHER] = 1;
+	pass(bench, "device-dropping interface=eth0 device=eth1 drops=other:1\n");
+	pass(bench, "device-dropping-ended interface=eth0 device=eth2\n");
+	redirects[1].dropped[XMC_DEVICE_RING_FULL] = 4; /* counted from 0 again */
+	redirects[1].dropped[XMC_DEVICE_ENXIO] = 0;
+	pass(bench, "device-dropping interface=eth0 device=eth2 drops=ring_full:4\n");
+	/* The first is gone, and the second has its place. */
+	redirects[0] = redirects[1];
+	iface->nr_redirects = 1;
+	pass(bench, "device-dropping-ended interface=eth0 device=eth1\n");
+	iface->nr_redirects = 0;
+	pass(bench, "device-dropping-ended interface=eth0 device=eth2\n");
 }
 
 static void test_exhausted(void **state)
@@ -436,6 +522,8 @@ int main(void)
 		TEST(test_exhausted),	 TEST(test_bounded),
 		TEST(test_gone),	 TEST(test_new_rules),
 		TEST(test_parts),	 TEST(test_change_between_parts),
+		TEST(test_not_copied),	 TEST(test_paths),
+		TEST(test_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,7 @@ static struct stats *make(void)
 		output->errors[SEND_ERROR_OTHER] = 2 * i;
 		output->submitted = 100 + 4 * i;
 		output->rate_limited = 10 * i;
+		output->not_copied = 7 * i;
 		output->gso_refused = i;
 		output->gso_segments = 64;
 		output->gso_max_size = 65535;
@@ -58,6 +59,8 @@ static struct stats *make(void)
 		books->rules[i].rule = &rules[i];
 		books->rules[i].state = i ? "pending" : "active";
 		books->rules[i].reason = i ? "interface br-lan does not exist" : NULL;
+		books->rules[i].path = i ? "kernel" : "user";
+		books->rules[i].path_reason = i ? NULL : "eth1 is a VLAN device";
 		books->rules[i].received = 50 + i;
 		books->rules[i].received_bytes = 5000 + i;
 		books->rules[i].first_output = 2 * i;
@@ -87,6 +90,17 @@ static struct stats *make(void)
 		/* In copy mode rx_dropped includes the 3 that found the fill ring empty. */
 		state->kernel = (struct xsk_drops){
 			.rx_dropped = 5, .rx_ring_full = 7, .fill_ring_empty = 3};
+	}
+	books->interfaces[0].nr_redirects = 2;
+	books->interfaces[0].redirects = calloc(2, sizeof(struct redirect_counts));
+	assert_non_null(books->interfaces[0].redirects);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct redirect_counts *redirect = &books->interfaces[0].redirects[i];
+
+		redirect->device = i ? "bad\xff" : "eth1";
+		redirect->sent = 70 + i;
+		redirect->dropped[XMC_DEVICE_RING_FULL] = 20 * i;
+		redirect->dropped[XMC_DEVICE_OTHER] = 3 * i;
 	}
 	stats = stats_new(books);
 	assert_non_null(stats);
@@ -206,12 +220,14 @@ static void test_rules(void **state)
 	const json_t *output = item(rule, "outputs", 1);
 
 	assert_int_equal(json_array_size(json_object_get(json, "rules")), 2);
-	expect_keys(rule, "name in source state flow received_packets received_bytes latency "
-			  "outputs " RATES);
+	expect_keys(rule, "name in source state path path_reason flow received_packets "
+			  "received_bytes latency outputs " RATES);
 	assert_string_equal(text_at(rule, "name"), "cam1");
 	assert_string_equal(text_at(rule, "in"), "239.1.1.1:5000@eth0");
 	assert_string_equal(text_at(rule, "source"), "10.9.9.9");
 	assert_string_equal(text_at(rule, "state"), "active");
+	assert_string_equal(text_at(rule, "path"), "user");
+	assert_string_equal(text_at(rule, "path_reason"), "eth1 is a VLAN device");
 	assert_int_equal(at(rule, "received_packets"), 50);
 	assert_int_equal(at(rule, "received_bytes"), 5000);
 	assert_string_equal(text_at(rule, "flow"), "flowing");
@@ -231,16 +247,18 @@ static void test_rules(void **state)
 	assert_int_equal(at(output, "gso_refused_batches"), 1);
 	expect_rates(output, 200);
 	assert_int_equal(at(output, "last_packet_seconds"), 2);
-	assert_int_equal(at(output, "dropped_packets"), 10);
-	expect_keys(json_object_get(output, "drops"), "rate_limited");
+	assert_int_equal(at(output, "dropped_packets"), 10 + 7);
+	expect_keys(json_object_get(output, "drops"), "rate_limited not_copied");
 	assert_int_equal(at(json_object_get(output, "drops"), "rate_limited"), 10);
+	assert_int_equal(at(json_object_get(output, "drops"), "not_copied"), 7);
 	expect_keys(json_object_get(output, "errors"), "EAGAIN other");
 	assert_int_equal(at(json_object_get(output, "errors"), "EAGAIN"), 1);
 	assert_int_equal(at(json_object_get(output, "errors"), "other"), 2);
 	expect_keys(json_object_get(item(rule, "outputs", 0), "errors"), "");
 	rule = item(json, "rules", 1);
-	expect_keys(rule, "name in state reason flow received_packets received_bytes latency "
+	expect_keys(rule, "name in state reason path flow received_packets received_bytes latency "
 			  "outputs " RATES);
+	assert_string_equal(text_at(rule, "path"), "kernel");
 	assert_string_equal(text_at(rule, "flow"), "never");
 	assert_true(json_is_null(json_object_get(rule, "last_packet_seconds")));
 	assert_string_equal(text_at(rule, "state"), "pending");
@@ -317,7 +335,7 @@ static void test_interfaces(void **state)
 	const json_t *verdicts = json_object_get(iface, "verdicts");
 	const json_t *queue = item(iface, "queues", 1);
 
-	expect_keys(iface, "name state mode zero_copy queues verdicts");
+	expect_keys(iface, "name state mode zero_copy queues verdicts redirected");
 	assert_string_equal(text_at(iface, "name"), "eth0");
 	assert_string_equal(text_at(iface, "state"), "active");
 	assert_string_equal(text_at(iface, "mode"), "native");
@@ -337,6 +355,31 @@ static void test_interfaces(void **state)
 	assert_true(json_is_null(json_object_get(iface, "mode"))); /* not attached */
 	assert_int_equal(json_array_size(json_object_get(iface, "queues")), 1);
 	assert_int_equal(at(item(iface, "queues", 0), "received_packets"), 12);
+	json_decref(json);
+	stats_free(stats);
+}
+
+/* What was redirected, by device; names may have any bytes. */
+static void test_redirected(void **state)
+{
+	struct stats *stats = make();
+	json_t *json = stats_json(stats);
+	const json_t *redirected = json_object_get(item(json, "interfaces", 0), "redirected");
+	const json_t *device = json_object_get(redirected, "bad\\xff");
+
+	expect_keys(redirected, "eth1 bad\\xff");
+	expect_keys(device, "sent_packets dropped_packets drops");
+	assert_int_equal(at(device, "sent_packets"), 71);
+	assert_int_equal(at(device, "dropped_packets"), 23);
+	device = json_object_get(device, "drops");
+	expect_keys(device, "ring_full ENXIO EOPNOTSUPP ENETDOWN EMSGSIZE EINVAL ENOMEM other");
+	assert_int_equal(at(device, "ring_full"), 20);
+	assert_int_equal(at(device, "ENXIO"), 0);
+	assert_int_equal(at(device, "other"), 3);
+	device = json_object_get(redirected, "eth1");
+	assert_int_equal(at(device, "sent_packets"), 70);
+	assert_int_equal(at(device, "dropped_packets"), 0);
+	expect_keys(json_object_get(item(json, "interfaces", 1), "redirected"), "");
 	json_decref(json);
 	stats_free(stats);
 }
@@ -380,10 +423,11 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sums),	cmocka_unit_test(test_totals),
-		cmocka_unit_test(test_rules),	cmocka_unit_test(test_latency),
-		cmocka_unit_test(test_parts),	cmocka_unit_test(test_interfaces),
-		cmocka_unit_test(test_workers), cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_sums),	   cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_rules),	   cmocka_unit_test(test_latency),
+		cmocka_unit_test(test_parts),	   cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_redirected), cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

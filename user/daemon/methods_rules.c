@@ -25,9 +25,10 @@ static json_t *rule_json(const struct stats *stats, unsigned int index)
 
 	if (!text)
 		return NULL;
-	json = json_pack("{s:s, s:s, s:b, s:s, s:o*, s:s, s:I, s:I, s:i}", "name",
+	json = json_pack("{s:s, s:s, s:b, s:s, s:o*, s:s, s:o*, s:s, s:I, s:I, s:i}", "name",
 			 counts->rule->name, "rule", text, "enabled", !counts->rule->disabled,
-			 "state", counts->state, "reason", json_text_string(counts->reason), "flow",
+			 "state", counts->state, "reason", json_text_string(counts->reason), "path",
+			 counts->path, "path_reason", json_text_string(counts->path_reason), "flow",
 			 flow_name(rates->flow), "rate_pps", (json_int_t)rates->second.pps,
 			 "rate_bps", (json_int_t)rates->second.bps, "outputs",
 			 (int)counts->rule->nr_outputs);

@@ -18,10 +18,11 @@ json_t *event_json(const struct log_record *record);
 /* All names of docs/control-protocol.md except events-lost, which concerns one client only. They
  * are counted from 0 on, because rates would miss the first event of a counter that starts at 1. */
 #define EVENT_NAMES                                                                                \
-	"flowing", "silent", "dropping", "dropping-ended", "active", "pending", "rules-changed",   \
-		"interface-impaired", "interface-recovered", "interface-ready",                    \
-		"interface-failed", "buffer-exhausted", "buffer-exhausted-ended", "reloaded",      \
-		"reload-refused", "events-suppressed", "stopping", "worker-stuck"
+	"flowing", "silent", "dropping", "dropping-ended", "active", "pending", "path-changed",    \
+		"rules-changed", "device-dropping", "device-dropping-ended", "interface-impaired", \
+		"interface-recovered", "interface-ready", "interface-failed", "buffer-exhausted",  \
+		"buffer-exhausted-ended", "reloaded", "reload-refused", "events-suppressed",       \
+		"stopping", "worker-stuck"
 
 #define EVENT_NAME_COUNT (sizeof((const char *const[]){EVENT_NAMES}) / sizeof(const char *))
 

@@ -291,6 +291,8 @@ static bool label_from(struct metrics *metrics, const char *label, const json_t 
 static void add_interface(struct metrics *metrics, const json_t *interface)
 {
 	const json_t *queues = json_object_get(interface, "queues");
+	const char *device;
+	json_t *redirect;
 	const json_t *queue;
 	size_t length;
 	size_t i;
@@ -300,6 +302,12 @@ static void add_interface(struct metrics *metrics, const json_t *interface)
 		return;
 	add_object(metrics, LEVEL_INTERFACE, interface);
 	length = metrics->labels.length;
+	json_object_foreach(json_object_get(interface, "redirected"), device, redirect)
+	{
+		add_label(&metrics->labels, "device", device);
+		add_object(metrics, LEVEL_REDIRECT, redirect);
+		text_cut(&metrics->labels, length);
+	}
 	json_array_foreach(queues, i, queue)
 	{
 		if (label_from(metrics, "queue", queue, "queue"))

@@ -39,13 +39,14 @@ const struct metric metric_table[] = {
 	 "Rules by state."},
 
 	COUNTER(TOTALS, "steered_packets", "xmcast_steered_packets", "packets", NULL,
-		"Packets that matched a rule and were redirected to the relay."),
+		"Packets that matched a rule, on either path."),
 	COUNTER(TOTALS, "received_packets", "xmcast_received_packets", "packets", NULL,
-		"Packets read from RX rings."),
+		"Packets read from RX rings or forwarded by the kernel path."),
 	COUNTER(TOTALS, "submitted_packets", "xmcast_submitted_packets", "packets", NULL,
 		"Datagrams handed to the kernel to be sent."),
 	COUNTER(TOTALS, "sent_packets", "xmcast_sent_packets", "packets", NULL,
-		"Datagrams that the kernel has accepted."),
+		"Datagrams that the kernel has accepted; on the kernel path, that were handed to "
+		"the output's device."),
 	COUNTER(TOTALS, "sent_bytes", "xmcast_sent_bytes", "bytes", NULL,
 		"UDP payload of the datagrams sent."),
 	COUNTER(TOTALS, "send_errors", "xmcast_send_errors", NULL, NULL,
@@ -58,6 +59,8 @@ const struct metric metric_table[] = {
 		NULL, "Packets dropped because no frame was free."),
 
 	INFO(RULE, "xmcast_rule", "in=input source=source", "Input of the rule."),
+	INFO(RULE, "xmcast_rule_path", "path=path",
+	     "Path that carries the rule's packets: user or kernel."),
 	GAUGE(RULE, TEXT_IS, "state", "xmcast_rule_active", NULL, "active", 0,
 	      "Whether the rule is active: 0 if it is pending or disabled."),
 	GAUGE(RULE, TEXT_IS, "flow", "xmcast_rule_flowing", NULL, "flowing", 0,
@@ -75,12 +78,14 @@ const struct metric metric_table[] = {
 	      NULL, 0, "Time since the last packet of the rule."),
 	{LEVEL_RULE, KIND_HISTOGRAM, TYPE_HISTOGRAM, "latency", "xmcast_rule_latency_seconds",
 	 "seconds", NULL, 0,
-	 "Time from reception to the completed send, of a sample of the rule's packets."},
+	 "Time from reception to the completed send, of a sample of the rule's packets on the "
+	 "user path; the kernel path is not measured."},
 
 	COUNTER(OUTPUT, "submitted_packets", "xmcast_output_submitted_packets", "packets", NULL,
 		"Datagrams of the output handed to the kernel."),
 	COUNTER(OUTPUT, "sent_packets", "xmcast_output_sent_packets", "packets", NULL,
-		"Datagrams of the output that the kernel has accepted."),
+		"Datagrams of the output that the kernel has accepted; on the kernel path, that "
+		"were handed to the output's device."),
 	COUNTER(OUTPUT, "sent_bytes", "xmcast_output_sent_bytes", "bytes", NULL,
 		"UDP payload sent to the output."),
 	COUNTER(OUTPUT, "send_errors", "xmcast_output_failed_packets", "packets", NULL,
@@ -90,7 +95,7 @@ const struct metric metric_table[] = {
 		 "socket buffer."),
 	COUNTERS(OUTPUT, "drops", "xmcast_output_drops", NULL, "reason",
 		 "Datagrams of the output that were not handed to the kernel; rate_limited: over "
-		 "its limit."),
+		 "its limit; not_copied: the kernel path made no copy of the packet for it."),
 	GAUGE(OUTPUT, NUMBER, "peak_pps", "xmcast_output_sent_peak_packets_per_second", NULL, NULL,
 	      0, "Highest rate of the output in any second since peaks were reset."),
 	GAUGE(OUTPUT, NUMBER, "last_packet_seconds", "xmcast_output_last_packet_age_seconds",
@@ -107,8 +112,15 @@ const struct metric metric_table[] = {
 	GAUGE(INTERFACE, BOOLEAN, "zero_copy", "xmcast_interface_zero_copy", NULL, NULL, 0,
 	      "Whether the driver writes packets into frames without copying them."),
 	COUNTERS(INTERFACE, "verdicts", "xmcast_interface_packets", "packets", "verdict",
-		 "Packets that the interface received: steered, or the reason why they were "
-		 "passed to the kernel."),
+		 "Packets that the interface received: steered to the user path, forwarded by the "
+		 "kernel path, or the reason why they were passed to the kernel."),
+
+	COUNTER(REDIRECT, "sent_packets", "xmcast_redirect_sent_packets", "packets", NULL,
+		"Packets of the kernel path that the interface redirected to the device and the "
+		"device accepted."),
+	COUNTERS(REDIRECT, "drops", "xmcast_redirect_drops", NULL, "reason",
+		 "Packets of the kernel path that the interface redirected to the device and the "
+		 "device dropped, by reason; ring_full: its transmit ring had no room."),
 
 	COUNTER(QUEUE, "received_packets", "xmcast_xsk_received_packets", "packets", NULL,
 		"Packets read from the RX ring of the queue."),

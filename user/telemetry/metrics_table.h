@@ -12,6 +12,7 @@ enum metric_level {
 	LEVEL_RULE,	 /* rule, interface */
 	LEVEL_OUTPUT,	 /* rule, output */
 	LEVEL_INTERFACE, /* interface */
+	LEVEL_REDIRECT,	 /* interface, device */
 	LEVEL_QUEUE,	 /* interface, queue */
 	LEVEL_WORKER,	 /* interface, queue */
 	LEVEL_VERSION,	 /* none; an answer to `version` */

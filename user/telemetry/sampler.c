@@ -13,9 +13,11 @@
 /* Samples may come this much early by a timer's jitter: silence is not a second longer for that. */
 #define JITTER_NS (NS_PER_SECOND / 20)
 
-/* Why datagrams of an output are lost: an error of the send, or the output's limit. */
+/* Why datagrams of an output are lost: an error of the send, the output's limit, or a copy that the
+ * kernel did not make. */
 #define LOSS_RATE_LIMITED SEND_ERRORS
-#define LOSSES		  (SEND_ERRORS + 1)
+#define LOSS_NOT_COPIED	  (SEND_ERRORS + 1)
+#define LOSSES		  (SEND_ERRORS + 2)
 
 /* What an output is called in events, also once its rule is gone. */
 struct dropping {
@@ -32,14 +34,23 @@ struct output_meter {
 	struct dropping *dropping; /* NULL: it drops nothing */
 };
 
-/* What is remembered of a rule: 232 bytes. */
+/* Which path an active rule uses. */
+enum carrier {
+	CARRIER_UNKNOWN, /* it has not been active yet */
+	CARRIER_USER,
+	CARRIER_FALLBACK, /* the user path, because the kernel path cannot carry it now */
+	CARRIER_KERNEL,
+};
+
+/* What is remembered of a rule: 240 bytes. */
 struct meter {
-	uint64_t id;	    /* see rule_counts */
-	struct rates rates; /* of what was received */
-	enum flow flow;	    /* as it was reported */
-	bool pending;	    /* as it was reported */
-	uint32_t sweep;	    /* the last one that has seen the rule */
+	uint64_t id;	      /* see rule_counts */
+	struct rates rates;   /* of what was received */
+	enum flow flow;	      /* as it was reported */
+	enum carrier carrier; /* as it was reported */
+	uint32_t sweep;	      /* the last one that has seen the rule */
 	uint16_t nr_outputs;
+	bool pending; /* as it was reported */
 	struct output_meter outputs[];
 };
 
@@ -49,6 +60,15 @@ struct interface_meter {
 	uint64_t exhausted; /* packets lost because no frame was free, so far */
 	unsigned int quiet; /* samples without another one */
 	bool exhausting;
+};
+
+/* What is remembered of a device to which packets of an interface are redirected. */
+struct device_meter {
+	char interface[IF_NAMESIZE];
+	char device[IF_NAMESIZE];
+	uint64_t drops[XMC_DEVICE_DROPS];
+	unsigned int quiet; /* samples without another drop */
+	bool dropping;
 };
 
 struct sampler {
@@ -61,6 +81,8 @@ struct sampler {
 	struct meter **meters; /* sorted by id */
 	unsigned int nr_interfaces;
 	struct interface_meter *interfaces;
+	unsigned int nr_devices;
+	struct device_meter *devices;
 };
 
 /* ---- events ---- */
@@ -85,6 +107,15 @@ static void emit_rule(struct sampler *sampler, const char *name, bool bad,
 				LOG_NAME("rule", counts->rule->name), LOG_TEXT("reason", reason));
 }
 
+static void emit_path(struct sampler *sampler, bool bad, const struct rule_counts *counts)
+{
+	if (may_emit(sampler))
+		log_write_event(LOG_FACILITY_RULES, bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+				"path-changed", LOG_NAME("rule", counts->rule->name),
+				LOG_TEXT("path", counts->path),
+				LOG_TEXT("reason", counts->path_reason));
+}
+
 /* No errors: it drops nothing any more. */
 static void emit_output(struct sampler *sampler, const struct dropping *dropping,
 			const struct log_count *errors, unsigned int nr_errors)
@@ -105,6 +136,18 @@ static void emit_interface(struct sampler *sampler, const char *iface, uint64_t 
 				packets ? "buffer-exhausted" : "buffer-exhausted-ended",
 				LOG_NAME("interface", iface),
 				packets ? LOG_UINT("packets", packets) : LOG_NONE);
+}
+
+/* No drops: it drops nothing any more. */
+static void emit_device(struct sampler *sampler, const struct device_meter *meter,
+			const struct log_count *drops, unsigned int nr_drops)
+{
+	if (may_emit(sampler))
+		log_write_event(
+			LOG_FACILITY_STEERING, nr_drops ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+			nr_drops ? "device-dropping" : "device-dropping-ended",
+			LOG_NAME("interface", meter->interface), LOG_NAME("device", meter->device),
+			nr_drops ? LOG_COUNTS("drops", drops, nr_drops) : LOG_NONE);
 }
 
 /* ---- meters ---- */
@@ -245,16 +288,81 @@ static int match_interfaces(struct sampler *sampler, const struct books *books)
 	return 0;
 }
 
+static struct device_meter *find_device(struct device_meter *list, unsigned int count,
+					const char *interface, const char *device)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		if (strcmp(list[i].device, device) == 0 &&
+		    strcmp(list[i].interface, interface) == 0)
+			return &list[i];
+	}
+	return NULL;
+}
+
+/* Make the meters those of the devices to which packets are redirected now, in the order of the
+ * books. 0 or -ENOMEM. */
+static int match_devices(struct sampler *sampler, const struct books *books)
+{
+	struct device_meter *next;
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < books->nr_interfaces; i++)
+		count += books->interfaces[i].nr_redirects;
+	next = calloc(count + 1UL, sizeof(*next));
+	if (!next)
+		return -ENOMEM;
+	count = 0;
+	for (unsigned int i = 0; i < books->nr_interfaces; i++) {
+		const struct interface_counts *iface = &books->interfaces[i];
+
+		for (unsigned int j = 0; j < iface->nr_redirects; j++, count++) {
+			const char *device = iface->redirects[j].device;
+			const struct device_meter *before = find_device(
+				sampler->devices, sampler->nr_devices, iface->name, device);
+
+			if (before)
+				next[count] = *before;
+			snprintf(next[count].interface, IF_NAMESIZE, "%s", iface->name);
+			snprintf(next[count].device, IF_NAMESIZE, "%s", device);
+		}
+	}
+	for (unsigned int i = 0; i < sampler->nr_devices; i++) {
+		const struct device_meter *before = &sampler->devices[i];
+
+		if (before->dropping &&
+		    !find_device(next, count, before->interface, before->device))
+			emit_device(sampler, before, NULL, 0);
+	}
+	free(sampler->devices);
+	sampler->devices = next;
+	sampler->nr_devices = count;
+	return 0;
+}
+
 /* ---- samples ---- */
 
 static uint64_t loss(const struct output_counts *counts, unsigned int reason)
 {
-	return reason == LOSS_RATE_LIMITED ? counts->rate_limited : counts->errors[reason];
+	switch (reason) {
+	case LOSS_RATE_LIMITED:
+		return counts->rate_limited;
+	case LOSS_NOT_COPIED:
+		return counts->not_copied;
+	default:
+		return counts->errors[reason];
+	}
 }
 
 static const char *loss_name(unsigned int reason)
 {
-	return reason == LOSS_RATE_LIMITED ? "rate_limited" : send_error_name(reason);
+	switch (reason) {
+	case LOSS_RATE_LIMITED:
+		return "rate_limited";
+	case LOSS_NOT_COPIED:
+		return "not_copied";
+	default:
+		return send_error_name(reason);
+	}
 }
 
 /* The losses since the last sample, by name. Returns how many names there are. */
@@ -317,6 +425,24 @@ static enum flow flow_of(const struct rates *rates, uint64_t now_ns, unsigned in
 	return rates_flow(rates, now_ns, packets, silent_after * NS_PER_SECOND - JITTER_NS);
 }
 
+/* Report a change of path. The path on which a rule starts is reported only if it is a fallback. */
+static void sample_path(struct sampler *sampler, struct meter *meter,
+			const struct rule_counts *counts)
+{
+	enum carrier before = meter->carrier;
+
+	if (strcmp(counts->state, "active") != 0)
+		return;
+	if (strcmp(counts->path, "kernel") == 0)
+		meter->carrier = CARRIER_KERNEL;
+	else
+		meter->carrier = counts->path_reason ? CARRIER_FALLBACK : CARRIER_USER;
+	if (meter->carrier != before &&
+	    (meter->carrier == CARRIER_FALLBACK || before == CARRIER_KERNEL ||
+	     (meter->carrier == CARRIER_KERNEL && before != CARRIER_UNKNOWN)))
+		emit_path(sampler, before == CARRIER_KERNEL, counts);
+}
+
 static void sample_rule(struct sampler *sampler, struct meter *meter, const struct books *books,
 			const struct rule_counts *counts, unsigned int silent_after)
 {
@@ -327,6 +453,7 @@ static void sample_rule(struct sampler *sampler, struct meter *meter, const stru
 	if (pending != meter->pending)
 		emit_rule(sampler, pending ? "pending" : "active", pending, counts, counts->reason);
 	meter->pending = pending;
+	sample_path(sampler, meter, counts);
 	rates_sample(&meter->rates, now_ns, counts->received, counts->received_bytes);
 	flow = flow_of(&meter->rates, now_ns, silent_after, counts->received);
 	/* It is "never" again only if its counters started from 0 again, which is no event. */
@@ -360,6 +487,57 @@ static void sample_interface(struct sampler *sampler, struct interface_meter *me
 	}
 }
 
+/* The drops since the last sample, by name. Returns how many names there are. */
+static unsigned int new_drops(struct device_meter *meter, const struct redirect_counts *counts,
+			      struct log_count numbers[XMC_DEVICE_DROPS])
+{
+	static const char *const names[] = XMC_DEVICE_DROP_NAMES;
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < XMC_DEVICE_DROPS; i++) {
+		uint64_t now = counts->dropped[i];
+		/* Less than before: it is counted from 0 again. */
+		uint64_t grown = now < meter->drops[i] ? now : now - meter->drops[i];
+
+		meter->drops[i] = now;
+		if (grown)
+			numbers[count++] = (struct log_count){names[i], grown};
+	}
+	return count;
+}
+
+static void sample_device(struct sampler *sampler, struct device_meter *meter,
+			  const struct redirect_counts *counts)
+{
+	struct log_count drops[XMC_DEVICE_DROPS];
+	unsigned int nr_drops = new_drops(meter, counts, drops);
+
+	if (nr_drops) {
+		if (!meter->dropping)
+			emit_device(sampler, meter, drops, nr_drops);
+		meter->dropping = true;
+		meter->quiet = 0;
+	} else if (meter->dropping && ++meter->quiet >= SAMPLER_QUIET) {
+		emit_device(sampler, meter, NULL, 0);
+		meter->dropping = false;
+	}
+}
+
+static int sample_devices(struct sampler *sampler, const struct books *books)
+{
+	struct device_meter *meter;
+	int err = match_devices(sampler, books);
+
+	if (err)
+		return err;
+	meter = sampler->devices;
+	for (unsigned int i = 0; i < books->nr_interfaces; i++) {
+		for (unsigned int j = 0; j < books->interfaces[i].nr_redirects; j++)
+			sample_device(sampler, meter++, &books->interfaces[i].redirects[j]);
+	}
+	return 0;
+}
+
 static void begin_sweep(struct sampler *sampler, const struct books *books)
 {
 	sampler->sweep++;
@@ -378,6 +556,8 @@ static int end_sweep(struct sampler *sampler, const struct books *books)
 	err = match_interfaces(sampler, books);
 	for (unsigned int i = 0; !err && i < books->nr_interfaces; i++)
 		sample_interface(sampler, &sampler->interfaces[i], books, &books->interfaces[i]);
+	if (!err)
+		err = sample_devices(sampler, books);
 	if (sampler->suppressed)
 		log_write_event(LOG_FACILITY_DAEMON, LOG_LEVEL_WARNING, "events-suppressed",
 				LOG_UINT("count", sampler->suppressed));
@@ -476,5 +656,6 @@ void sampler_free(struct sampler *sampler)
 		meter_free(sampler->meters[i]);
 	free(sampler->meters);
 	free(sampler->interfaces);
+	free(sampler->devices);
 	free(sampler);
 }

@@ -2,7 +2,8 @@
 /*
  * The sampler derives from successive readings of the counters (relay/books.h) what a single one
  * does not show: rates, and events when something changes: rules start or stop to flow, become
- * pending or active, outputs drop datagrams, interfaces run out of frames.
+ * pending or active, change their path, outputs and devices drop packets, interfaces run out of
+ * frames.
  *
  * Once a second it sees all rules in a sweep: in one or more parts, from the first rule to the
  * last, so that the main thread can do something else between two parts. Rules and interfaces that

@@ -71,11 +71,12 @@ static json_t *output_json(const struct output_counts *output, const struct stat
 			json_put(&errors, send_error_name(i), number(output->errors[i]));
 	}
 	object = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o}, s:o, s:o, s:o}", "to",
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o}", "to",
 		output_format(output->rule, to), "submitted_packets", number(output->submitted),
 		"sent_packets", number(output->sent), "sent_bytes", number(output->sent_bytes),
 		"send_errors", number(sum), "errors", errors, "dropped_packets",
-		number(output->rate_limited), "drops", "rate_limited", number(output->rate_limited),
+		number(output->rate_limited + output->not_copied), "drops", "rate_limited",
+		number(output->rate_limited), "not_copied", number(output->not_copied),
 		"gso_refused_batches", number(output->gso_refused), "gso_segments",
 		number(output->gso_segments), "gso_max_bytes", number(output->gso_max_size));
 	add_rates(&object, rates);
@@ -98,14 +99,17 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 
 		json_add(&outputs, output_json(&stats->books->outputs[j], &stats->outputs[j]));
 	}
-	object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", rule->rule->name,
-			   "in", input_format(rule->rule, in), "state", rule->state, "flow",
-			   flow_name(rates->flow), "received_packets", number(rule->received),
-			   "received_bytes", number(rule->received_bytes), "latency",
-			   latency_json(rule), "outputs", outputs);
+	object =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", rule->rule->name,
+			  "in", input_format(rule->rule, in), "state", rule->state, "path",
+			  rule->path, "flow", flow_name(rates->flow), "received_packets",
+			  number(rule->received), "received_bytes", number(rule->received_bytes),
+			  "latency", latency_json(rule), "outputs", outputs);
 	add_rates(&object, rates);
 	if (rule->reason)
 		json_put(&object, "reason", json_text_string(rule->reason));
+	if (rule->path_reason)
+		json_put(&object, "path_reason", json_text_string(rule->path_reason));
 	if (!addr_is_any(&rule->rule->source))
 		json_put(&object, "source", json_string(source_format(rule->rule, source)));
 	return object;
@@ -121,10 +125,25 @@ static json_t *queue_json(const struct worker_counts *worker)
 			 "fill_ring_empty", number(kernel->fill_ring_empty));
 }
 
+static json_t *redirect_json(const struct redirect_counts *redirect)
+{
+	static const char *const names[] = XMC_DEVICE_DROP_NAMES;
+	json_t *drops = json_object();
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < XMC_DEVICE_DROPS; i++) {
+		sum += redirect->dropped[i];
+		json_put(&drops, names[i], number(redirect->dropped[i]));
+	}
+	return json_pack("{s:o, s:o, s:o}", "sent_packets", number(redirect->sent),
+			 "dropped_packets", number(sum), "drops", drops);
+}
+
 json_t *stats_interface_json(const struct books *books, const struct interface_counts *iface)
 {
 	static const char *const names[] = XMC_REASON_NAMES;
 	json_t *verdicts = json_object();
+	json_t *redirected = json_object();
 	json_t *queues = json_array();
 	json_t *object;
 
@@ -132,9 +151,16 @@ json_t *stats_interface_json(const struct books *books, const struct interface_c
 		json_put(&verdicts, names[i], number(iface->verdicts[i]));
 	for (unsigned int i = 0; i < iface->nr_workers; i++)
 		json_add(&queues, queue_json(&books->workers[iface->first_worker + i]));
-	object = json_pack("{s:s, s:s, s:s?, s:b, s:o, s:o}", "name", iface->name, "state",
+	for (unsigned int i = 0; i < iface->nr_redirects; i++) {
+		json_t *device = json_text_string(iface->redirects[i].device);
+
+		json_put(&redirected, json_string_value(device),
+			 redirect_json(&iface->redirects[i]));
+		json_decref(device);
+	}
+	object = json_pack("{s:s, s:s, s:s?, s:b, s:o, s:o, s:o}", "name", iface->name, "state",
 			   iface->state, "mode", iface->mode, "zero_copy", iface->zero_copy,
-			   "queues", queues, "verdicts", verdicts);
+			   "queues", queues, "verdicts", verdicts, "redirected", redirected);
 	if (iface->reason)
 		json_put(&object, "reason", json_text_string(iface->reason));
 	return object;
