@@ -118,24 +118,27 @@ def output(to, sent, errors=None, pps=0):
     errors = errors or {}
     return {"to": to, "submitted_packets": sent + sum(errors.values()), "sent_packets": sent,
             "sent_bytes": sent * 1400, "send_errors": sum(errors.values()), "errors": errors,
-            "dropped_packets": 0, "drops": {"rate_limited": 0},
+            "dropped_packets": 0, "drops": {"rate_limited": 0, "not_copied": 0},
             "rate_pps": pps, "rate_bps": pps * 11200, "rate_10s_pps": pps,
             "rate_10s_bps": pps * 11200, "peak_pps": pps * 2, "peak_bps": pps * 22400,
             "last_packet_seconds": 0 if sent else None, "gso_segments": 64, "gso_max_bytes": 65507,
             "gso_refused_batches": 0}
 
 
-def counters(name, outputs, *, received=0, pps=0, state="active", flow="never", reason=None):
+def counters(name, outputs, *, received=0, pps=0, state="active", flow="never", reason=None,
+             path="user", path_reason=None):
     """An R of stats.show."""
     number = int("".join(filter(str.isdigit, name)) or 0)
-    rule = {"name": name, "in": f"239.1.1.{number}:5000@in0", "state": state, "flow": flow,
-            "received_packets": received, "received_bytes": received * 1400, "rate_pps": pps,
-            "rate_bps": pps * 11200, "rate_10s_pps": pps, "rate_10s_bps": pps * 11200,
+    rule = {"name": name, "in": f"239.1.1.{number}:5000@in0", "state": state, "path": path,
+            "flow": flow, "received_packets": received, "received_bytes": received * 1400,
+            "rate_pps": pps, "rate_bps": pps * 11200, "rate_10s_pps": pps, "rate_10s_bps": pps * 11200,
             "peak_pps": pps * 2, "peak_bps": pps * 22400,
             "last_packet_seconds": 0 if received else None,
             "latency": LATENCY if received else None, "outputs": outputs}
     if reason:
         rule["reason"] = reason
+    if path_reason:
+        rule["path_reason"] = path_reason
     return rule
 
 
@@ -143,37 +146,40 @@ def listed(rule, enabled=True):
     """The RULE of rule.list for an R."""
     outs = " out ".join(o["to"] for o in rule["outputs"])
     line = {"name": rule["name"], "rule": f"{rule['name']} in {rule['in']} out {outs}",
-            "enabled": enabled, "state": rule["state"], "flow": rule["flow"],
-            "rate_pps": rule["rate_pps"], "rate_bps": rule["rate_bps"],
+            "enabled": enabled, "state": rule["state"], "path": rule["path"],
+            "flow": rule["flow"], "rate_pps": rule["rate_pps"], "rate_bps": rule["rate_bps"],
             "outputs": len(rule["outputs"])}
-    if "reason" in rule:
-        line["reason"] = rule["reason"]
+    line.update((key, rule[key]) for key in ("reason", "path_reason") if key in rule)
     return line
 
 
 RULES = [
     counters("cam1", [output("239.2.2.1:6000@out0", 99083, {"EAGAIN": 2}, 20000),
                       output("10.2.0.3:7000", 99085, pps=20000)],
-             received=99085, pps=20000, flow="flowing"),
-    counters("cam2", [output("239.2.2.2:6000@out0", 500)], received=500, flow="silent"),
+             received=99085, pps=20000, flow="flowing",
+             path_reason="10.2.0.3:7000: wg0 cannot transmit redirected packets"),
+    counters("cam2", [output("239.2.2.2:6000@out0", 500)], received=500, flow="silent",
+             path="kernel"),
     counters("cam3", [output("239.2.2.3:6000@gone0", 0)], state="pending",
              reason="interface gone0 is missing"),
     counters("spare4", [output("239.2.2.4:6000@out0", 0)], state="disabled"),
 ]
 
 INTERFACE = {"name": "in0", "state": "ready", "mode": "native", "zero_copy": False,
-             "queues": [{"queue": 0, "received_packets": 99585, "rx_dropped": 7, "rx_ring_full": 0,
+             "queues": [{"queue": 0, "received_packets": 99085, "rx_dropped": 7, "rx_ring_full": 0,
                          "fill_ring_empty": 7},
                         {"queue": 1, "received_packets": 0, "rx_dropped": 0, "rx_ring_full": 0,
                          "fill_ring_empty": 0}],
-             "verdicts": {"steered": 99592, "no_rule": 0, "not_udp": 2, "ip_options": 3}}
+             "verdicts": {"steered": 99092, "forwarded": 500, "no_rule": 0, "not_udp": 2, "ip_options": 3},
+             "redirected": {"out0": {"sent_packets": 497, "dropped_packets": 3,
+                                     "drops": {"ring_full": 3, "ENXIO": 0}}}}
 DOWN = {"name": "in1", "state": "failed", "reason": "no such interface", "mode": None,
-        "zero_copy": False, "queues": [], "verdicts": {}}
+        "zero_copy": False, "queues": [], "verdicts": {}, "redirected": {}}
 
 WORKERS = [{"interface": "in0", "queue": queue, "received_packets": received,
             "drops": {"malformed": 0, "no_rule": drops}, "frames": 16384, "kernel_frames": 16300, "queued_frames": 44,
             "in_flight_frames": 40, "wakeups": 120, "sleeps": 119, "submits": 3000, "sends": 5000,
-            "cq_overflows": 0} for queue, received, drops in ((0, 99585, 1), (1, 0, 0))]
+            "cq_overflows": 0} for queue, received, drops in ((0, 99085, 1), (1, 0, 0))]
 
 TOTALS = {"steered_packets": 99592, "received_packets": 99585, "submitted_packets": 198670,
           "sent_packets": 198668, "sent_bytes": 278135200, "send_errors": 2,

@@ -272,12 +272,12 @@ def ctl_after_the_end():
 
 TOTALS = {"steered_packets", "received_packets", "submitted_packets", "sent_packets", "sent_bytes",
           "send_errors", "rate_limited_packets", "dropped_packets", "buffer_exhausted_packets"}
-RULE_KEYS = {"name": str, "in": str, "state": str, "received_packets": int, "received_bytes": int,
+RULE_KEYS = {"name": str, "in": str, "state": str, "path": str, "received_packets": int, "received_bytes": int,
              "rate_pps": int, "rate_bps": int, "outputs": list}
 OUTPUT_KEYS = {"to": str, "submitted_packets": int, "sent_packets": int, "sent_bytes": int,
                "send_errors": int, "errors": dict, "dropped_packets": int, "drops": dict}
 INTERFACE_KEYS = {"name": str, "state": str, "mode": str, "zero_copy": bool, "queues": list,
-                  "verdicts": dict}
+                  "verdicts": dict, "redirected": dict}
 QUEUE_KEYS = {"queue": int, "rx_dropped": int, "rx_ring_full": int, "fill_ring_empty": int}
 VERDICTS = {"steered", "no_rule", "no_socket", "not_ip", "not_udp", "vlan", "fragment",
             "ip_options", "malformed"}

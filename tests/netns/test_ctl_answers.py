@@ -141,7 +141,7 @@ def interface_where_nothing_comes():
     interface = {**fake_daemon.INTERFACE, "state": "impaired", "reason": "in0 is down: set it up"}
     daemon = serve(iface_list={"interfaces": [interface]}, iface_show=interface)
     for words in ("iface list", "iface show in0"):
-        check("  in0 is down: set it up, steered 99592, not_udp 2, ip_options 3\n"
+        check("  in0 is down: set it up, steered 99092, forwarded 500, not_udp 2, ip_options 3\n"
               in ctl(daemon, *words.split()).stdout, words)
 
 

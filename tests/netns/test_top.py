@@ -121,7 +121,7 @@ def serve(**other):
 
 def statistics(rules, drops=7):
     """An answer of stats.show, with these rules."""
-    interface = dict(fake_daemon.INTERFACE)
+    interface = {**fake_daemon.INTERFACE, "redirected": {}}
     interface["queues"] = [dict(queue) for queue in interface["queues"]]
     interface["queues"][0]["fill_ring_empty"] = drops
     return lambda params: page(params, "rules", rules, uptime_seconds=65,
@@ -146,13 +146,32 @@ def first_screen():
         equal(seen[1], "total   steered 99.6k, received 99.6k, sent 199k, errors 2, limited 0, "
               "dropped 8", "totals")
         equal(seen[2], "rate    20.0k pps, 224M bit/s in; buffers exhausted 7 (0.0070 %)", "rates")
-        equal(seen[3], "drops   fill_ring_empty 7, no_rule 1, EAGAIN 2", "drops")
+        equal(seen[3], "drops   fill_ring_empty 7, out0:ring_full 3, no_rule 1, EAGAIN 2", "drops")
         equal(seen[4], "worker  in0/0: queued 44, in flight 40, of 16384 frames", "worker")
-        equal(seen[7].split(), ["RULE", "STATE", "PPS", "BPS", "OUT", "SENT", "DROPS", "DROP/S",
+        equal(seen[6], "device  in0 to out0: sent 497, dropped 3", "devices")
+        equal(seen[8].split(), ["RULE", "STATE", "PPS", "BPS", "OUT", "SENT", "DROPS", "DROP/S",
                                 "IFEX/S"], "headings")
-        equal(seen[8].split(), ["+", "cam1", "flowing", "20.0k", "224M", "2", "198k", "2", "0",
+        equal(seen[9].split(), ["+", "cam1", "flowing", "20.0k", "224M", "2", "198k", "2", "0",
                                 "0"], "cam1")
-        equal(len(seen[8]), 80, "width")
+        equal(len(seen[9]), 80, "width")
+        terminal.keys("q")
+        terminal.ended(0)
+
+
+@test
+def paths():
+    """A wide screen has a column for the paths; a rule with its outputs says why, also on a narrow one"""
+    with Terminal(columns=100) as terminal:
+        terminal.start(serve(), "top", "-d", "0.2")
+        seen = terminal.wait(r"^\+ cam2 +silent +kernel ", "the path of cam2").split("\n")
+        equal(seen[8].split()[:4], ["RULE", "STATE", "PATH", "PPS"], "headings")
+        equal([len(line) for line in seen[8:13]], [100] * 5, "width")
+        terminal.keys("Enter")
+        why = r"^- cam1 .*\n    in 239\.1\.1\.1:5000@in0, path user \(10\.2\.0\.3:7000: wg0 cannot "
+        terminal.wait(why, "the reason")
+        terminal.resize(80, 24)
+        terminal.wait("^RULE +STATE +PPS ", "no column for the paths")
+        terminal.wait(why, "the reason")
         terminal.keys("q")
         terminal.ended(0)
 
@@ -191,7 +210,7 @@ def outputs():
     with Terminal() as terminal:
         terminal.start(serve(stats_show=statistics(RULES)), "top", "-d", "0.2")
         terminal.keys("Down", "Enter")
-        terminal.wait(r"^- c3 .*\n    in 239\.1\.1\.3:5000@in0\n    10\.0\.0\.3:1 .*\n"
+        terminal.wait(r"^- c3 .*\n    in 239\.1\.1\.3:5000@in0, path user\n    10\.0\.0\.3:1 .*\n"
                       r"      ENOBUFS 9\n\+ a1", "the reason")
         terminal.keys("End", "Enter")
         terminal.wait("^      EAGAIN 5$", "the reason")

@@ -25,6 +25,7 @@ enum kind {
 	INPUT,	     /* of a rule */
 	COUNTS,	     /* the counts in an object that are not 0 */
 	REASON,	     /* why the object is not active, and counts */
+	WHY,	     /* why a rule is not active, or not on the kernel path */
 	LOSSES,	     /* of an output */
 	RULE_LOSSES, /* the same; in the first row of a rule, why the rule is not active */
 };
@@ -108,6 +109,9 @@ static const char *cell(const struct column *column, const struct row *row,
 		return show_counts(value, text);
 	case REASON:
 		return show_reason(object, column->key, text);
+	case WHY:
+		return show_text(object,
+				 json_object_get(object, "reason") ? "reason" : "path_reason");
 	case RULE_LOSSES:
 		if (row->first && json_object_get(row->item, "reason"))
 			return show_text(row->item, "reason");
@@ -185,10 +189,11 @@ void show_rules(const struct screen *screen, const json_t *answer)
 		{"IN", NULL, INPUT, LONG},
 		{">OUT", "outputs", NUMBER, LONG},
 		{"STATE", "state", TEXT, PAINTED},
+		{"PATH", "path", TEXT, LONG},
 		{"FLOW", "flow", TEXT, PAINTED},
 		{">PPS", "rate_pps", UNITS, 0},
 		{">BPS", "rate_bps", UNITS, LONG},
-		{"REASON", "reason", TEXT, LONG | STATS},
+		{"REASON", NULL, WHY, LONG | STATS},
 		{"RULE", "rule", TEXT, LONG | STATS},
 		{},
 	};
@@ -226,6 +231,18 @@ static void show_latency(const struct screen *screen, const json_t *rule)
 		     show_number(latency, "samples"));
 }
 
+/* Older daemons do not report it. The reason is left out if it is why the rule is pending. */
+static void show_path(const struct screen *screen, const json_t *rule)
+{
+	const json_t *reason = json_object_get(rule, "path_reason");
+
+	if (!json_is_string(json_object_get(rule, "path")))
+		return;
+	screen_print(screen, "\n  path      %s", show_text(rule, "path"));
+	if (json_is_string(reason) && !json_equal(reason, json_object_get(rule, "reason")))
+		screen_print(screen, " (%s)", json_string_value(reason));
+}
+
 void show_rule(const struct screen *screen, const json_t *answer)
 {
 	static const struct column columns[] = {
@@ -256,6 +273,7 @@ void show_rule(const struct screen *screen, const json_t *answer)
 	if (json_is_integer(last))
 		screen_print(screen, ", last packet %s ago",
 			     screen_seconds(json_integer_value(last), ago));
+	show_path(screen, answer);
 	screen_print(screen, "\n  received  %lld packets, %lld bytes\n",
 		     show_number(answer, "received_packets"),
 		     show_number(answer, "received_bytes"));
@@ -266,6 +284,37 @@ void show_rule(const struct screen *screen, const json_t *answer)
 }
 
 /* ---- interfaces, workers, groups ---- */
+
+/* What interfaces redirected to devices on the kernel path; nothing if there are none. */
+static void show_redirected(const struct screen *screen, const json_t *interfaces)
+{
+	static const struct column columns[] = {
+		{"INTERFACE", "interface", TEXT, 0},
+		{"DEVICE", "device", TEXT, 0},
+		{">SENT", "sent_packets", NUMBER, CHILD},
+		{">DROPPED", "dropped_packets", NUMBER, CHILD},
+		{"DROPS", "drops", COUNTS, CHILD},
+		{},
+	};
+	json_t *rows = json_array();
+	const json_t *interface;
+	const char *device;
+	json_t *counts;
+	size_t i;
+
+	json_array_foreach(interfaces, i, interface)
+	{
+		json_object_foreach(json_object_get(interface, "redirected"), device, counts)
+			json_array_append_new(rows, json_pack("{s:s, s:s, s:[O]}", "interface",
+							      show_text(interface, "name"),
+							      "device", device, "counts", counts));
+	}
+	if (json_array_size(rows)) {
+		putc('\n', screen->stream);
+		show_table(screen, columns, rows, "counts");
+	}
+	json_decref(rows);
+}
 
 void show_interfaces(const struct screen *screen, const json_t *answer)
 {
@@ -284,6 +333,7 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 	};
 
 	show_table(screen, columns, json_object_get(answer, "interfaces"), "queues");
+	show_redirected(screen, json_object_get(answer, "interfaces"));
 }
 
 void show_interface(const struct screen *screen, const json_t *answer)
@@ -370,6 +420,7 @@ void show_stats(const struct screen *screen, const json_t *answer)
 	static const struct column rules[] = {
 		{"RULE", "name", TEXT, 0},
 		{"STATE", "state", TEXT, PAINTED},
+		{"PATH", "path", TEXT, 0},
 		{"IN", NULL, INPUT, 0},
 		{">RECEIVED", "received_packets", NUMBER, 0},
 		{">PPS", "rate_pps", UNITS, 0},

@@ -14,9 +14,12 @@
 /* With fewer rows only the title is above the rules. */
 #define ROWS_FOR_HEADER 14
 
-/* Columns that everything after a rule's name takes, with a blank before each column. */
-#define NUMBERS_WIDTH 55
-#define NAME_LEAST    12
+/* Columns that everything after a rule's name takes, with a blank before each column. A narrow
+ * frame leaves out the path, so that at 80 columns 25 are left for names. */
+#define NUMBERS_WIDTH	 55
+#define PATH_WIDTH	 7
+#define COLUMNS_FOR_PATH 90
+#define NAME_LEAST	 12
 
 /* Columns of a name if the frame has no width. */
 #define NAME_UNLIMITED 40
@@ -130,6 +133,27 @@ static void add_counts(json_t *reasons, const json_t *counts)
 		add_count(reasons, reason, json_integer_value(count));
 }
 
+/* Add what each device dropped, as "DEVICE:REASON". */
+static void add_device_drops(json_t *reasons, const json_t *redirected)
+{
+	const char *device;
+	const char *reason;
+	json_t *counts;
+	json_t *count;
+
+	json_object_foreach((json_t *)redirected, device, counts)
+	{
+		json_object_foreach(json_object_get(counts, "drops"), reason, count)
+		{
+			char *name = text_format("%s:%s", device, reason);
+
+			if (name)
+				add_count(reasons, name, json_integer_value(count));
+			free(name);
+		}
+	}
+}
+
 /* Where packets were lost, over all rules and interfaces. */
 static void draw_drops(const struct top_model *model, struct top_frame *frame)
 {
@@ -152,6 +176,7 @@ static void draw_drops(const struct top_model *model, struct top_frame *frame)
 		add_count(reasons, "fill_ring_empty", empty);
 		add_count(reasons, "rx_dropped", dropped);
 		add_count(reasons, "rx_ring_full", top_model_sum(queues, "rx_ring_full"));
+		add_device_drops(reasons, json_object_get(item, "redirected"));
 	}
 	json_array_foreach(json_object_get(model->stats, "workers"), i, item)
 		add_counts(reasons, json_object_get(item, "drops"));
@@ -191,6 +216,30 @@ static void draw_workers(const struct top_model *model, struct top_frame *frame)
 	}
 }
 
+/* What was redirected to devices on the kernel path: no line if nothing was. */
+static void draw_devices(const struct top_model *model, struct top_frame *frame)
+{
+	struct text line = {0};
+	char text[2][UNITS_SIZE];
+	const json_t *interface;
+	const char *device;
+	json_t *counts;
+	size_t i;
+
+	json_array_foreach(json_object_get(model->stats, "interfaces"), i, interface)
+	{
+		json_object_foreach(json_object_get(interface, "redirected"), device, counts)
+			text_add_format(
+				&line, "%s%s to %s: sent %s, dropped %s", line.length ? "; " : "",
+				show_text(interface, "name"), device,
+				screen_units(show_number(counts, "sent_packets"), text[0]),
+				screen_units(show_number(counts, "dropped_packets"), text[1]));
+	}
+	if (line.length)
+		add_line(frame, COLOUR_NONE, "device  %s", line.bytes);
+	text_free(&line);
+}
+
 static void draw_prompt(const struct top_model *model, struct top_frame *frame)
 {
 	if (model->searching)
@@ -212,20 +261,26 @@ static void draw_prompt(const struct top_model *model, struct top_frame *frame)
 
 /* A line of the list: a name, cut and padded to its column, and what follows it. */
 static void add_row(struct top_frame *frame, enum colour colour, const char *prefix,
-		    const char *name, const char *state, const char *const numbers[7])
+		    const char *name, const char *state, const char *path,
+		    const char *const numbers[7])
 {
+	bool wide = !frame->columns || frame->columns >= COLUMNS_FOR_PATH;
+	size_t numbers_width = NUMBERS_WIDTH + (wide ? PATH_WIDTH : 0);
+	char path_cell[PATH_WIDTH + 1] = "";
 	size_t most = NAME_UNLIMITED;
 	char *plain = text_format("%s%s", prefix, name);
 	char *escaped = plain ? screen_escape(plain, "") : NULL;
 
+	if (wide)
+		snprintf(path_cell, sizeof(path_cell), " %-6s", path);
 	if (frame->columns)
-		most = frame->columns > NUMBERS_WIDTH + NAME_LEAST ? frame->columns - NUMBERS_WIDTH
+		most = frame->columns > numbers_width + NAME_LEAST ? frame->columns - numbers_width
 								   : NAME_LEAST;
 	if (escaped) {
 		screen_cut(escaped, most, "");
-		add_line(frame, colour, "%s%*s %-8.8s %6s %6s %3s %6s %6s %6s %6s", escaped,
-			 (int)(most - screen_width(escaped)), "", state, numbers[0], numbers[1],
-			 numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]);
+		add_line(frame, colour, "%s%*s %-8.8s%s %6s %6s %3s %6s %6s %6s %6s", escaped,
+			 (int)(most - screen_width(escaped)), "", state, path_cell, numbers[0],
+			 numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]);
 	}
 	free(escaped);
 	free(plain);
@@ -246,7 +301,7 @@ static void draw_output(struct top_frame *frame, const json_t *output)
 		"",
 	};
 
-	add_row(frame, COLOUR_NONE, "    ", show_text(output, "to"), "", numbers);
+	add_row(frame, COLOUR_NONE, "    ", show_text(output, "to"), "", "", numbers);
 	if (lost || json_object_get(output, "reason"))
 		add_line(frame, COLOUR_BAD, "      %s", show_losses(output, losses));
 }
@@ -255,6 +310,7 @@ static void draw_rule(const struct top_model *model, struct top_frame *frame,
 		      const struct top_row *row)
 {
 	const json_t *outputs = json_object_get(row->rule, "outputs");
+	const json_t *path_reason = json_object_get(row->rule, "path_reason");
 	const json_t *reason = json_object_get(row->rule, "reason");
 	const char *state = show_text(row->rule, "state");
 	bool expanded = json_object_get(model->expanded, row->name) != NULL;
@@ -273,11 +329,13 @@ static void draw_rule(const struct top_model *model, struct top_frame *frame,
 	if (strcmp(state, "active") == 0)
 		state = show_text(row->rule, "flow");
 	add_row(frame, row->drops_per_second ? COLOUR_BAD : screen_state_colour(state),
-		expanded ? "- " : "+ ", row->name, state, numbers);
+		expanded ? "- " : "+ ", row->name, state, show_text(row->rule, "path"), numbers);
 	if (!expanded)
 		return;
-	add_line(frame, COLOUR_DIM, "    in %s%s%s", show_text(row->rule, "in"), reason ? ": " : "",
-		 reason ? show_text(row->rule, "reason") : "");
+	add_line(frame, COLOUR_DIM, "    in %s, path %s%s%s%s%s%s", show_text(row->rule, "in"),
+		 show_text(row->rule, "path"), path_reason ? " (" : "",
+		 path_reason ? show_text(row->rule, "path_reason") : "", path_reason ? ")" : "",
+		 reason ? ": " : "", reason ? show_text(row->rule, "reason") : "");
 	for (size_t i = 0; i < json_array_size(outputs); i++)
 		draw_output(frame, json_array_get(outputs, i));
 }
@@ -333,8 +391,9 @@ void top_view_draw(struct top_model *model, unsigned int rows, unsigned int colu
 		draw_totals(model, frame);
 		draw_drops(model, frame);
 		draw_workers(model, frame);
+		draw_devices(model, frame);
 	}
 	draw_prompt(model, frame);
-	add_row(frame, COLOUR_HEADING, "", "RULE", "STATE", headings);
+	add_row(frame, COLOUR_HEADING, "", "RULE", "STATE", "PATH", headings);
 	draw_list(model, frame, rows);
 }
