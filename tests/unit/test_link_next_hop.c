@@ -1,45 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Next hops and neighbours as a real kernel answers, in two network namespaces of our own:
- *
- *     here: out0 10.1.0.1/24, fd01::1/64 ── veth ── peer: 10.1.0.2/24, fd01::2/64, MAC PEER_MAC
- *           bare0 (another veth, without an address)
- */
-#include <arpa/inet.h>
+/* Next hops and neighbours, as a real kernel answers. */
 #include <errno.h>
-#include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 
 #include "watchdog.h"
-#include "../bpf/require.h"
+#include "link_bed.h"
 
 #include "base/addr.h"
 #include "links/next_hop.h"
 
-#define PEER_MAC  "02:00:00:00:00:02"
 #define OTHER_MAC "02:00:00:00:00:03"
+
+static struct netlink *netlink;
 
 /* Beyond what the kernel needs to resolve a neighbour, or to give up (3 s). */
 #define WAIT_ATTEMPTS 600
 #define WAIT_MS	      50
-
-static int here = -1, peer = -1; /* the namespaces */
-static struct netlink *netlink;
-
-static void run(const char *command)
-{
-	if (system(command) == 0)
-		return;
-	fail_msg("command failed: %s", command);
-}
-
-static void run_at_peer(const char *command)
-{
-	assert_int_equal(setns(peer, CLONE_NEWNET), 0);
-	run(command);
-	assert_int_equal(setns(here, CLONE_NEWNET), 0);
-}
 
 static struct xmc_addr address(const char *text)
 {
@@ -106,11 +82,11 @@ static void test_on_link(void **state)
 
 static void test_gateway(void **state)
 {
-	run("ip route add 10.20.0.0/16 via 10.1.0.2");
-	run("ip route add fd20::/32 via fd01::2");
-	run("ip route add fd21::/32 via fe80::2 dev out0");
-	run("ip route add 10.21.0.0/16 via inet6 fe80::2 dev out0");
-	run("ip route add 10.22.0.0/16 via 10.1.0.2 src 10.1.0.9");
+	bed_run("ip route add 10.20.0.0/16 via 10.1.0.2");
+	bed_run("ip route add fd20::/32 via fd01::2");
+	bed_run("ip route add fd21::/32 via fe80::2 dev out0");
+	bed_run("ip route add 10.21.0.0/16 via inet6 fe80::2 dev out0");
+	bed_run("ip route add 10.22.0.0/16 via 10.1.0.2 src 10.1.0.9");
 	expect("10.20.1.1", NULL, NEXT_HOP_HOST, "out0", "10.1.0.1", "10.1.0.2");
 	expect("fd20::1", NULL, NEXT_HOP_HOST, "out0", "fd01::1", "fd01::2");
 	expect("fd21::1", "out0", NEXT_HOP_HOST, "out0", "fd01::1", "fe80::2");
@@ -126,8 +102,8 @@ static void test_groups(void **state)
 	/* Another interface's address, as for a socket. */
 	expect("239.1.1.1", "bare0", NEXT_HOP_GROUP, "bare0", "10.1.0.1", "239.1.1.1");
 	/* An ordinary route, with and without a gateway. */
-	run("ip route add 239.7.0.0/16 dev out0");
-	run("ip route add 239.8.0.0/16 via 10.1.0.2");
+	bed_run("ip route add 239.7.0.0/16 dev out0");
+	bed_run("ip route add 239.8.0.0/16 via 10.1.0.2");
 	expect("239.7.1.1", NULL, NEXT_HOP_GROUP, "out0", "10.1.0.1", "239.7.1.1");
 	expect("239.8.1.1", "out0", NEXT_HOP_HOST, "out0", "10.1.0.1", "10.1.0.2");
 }
@@ -152,12 +128,12 @@ static void test_unreachable(void **state)
 	struct xmc_addr to = address("10.1.0.2");
 	struct next_hop hop;
 
-	run("ip route add unreachable 10.30.0.0/16");
-	run("ip route add prohibit 10.31.0.0/16");
-	run("ip route add blackhole 10.32.0.0/16");
-	run("ip route add unreachable fd30::/32");
-	run("ip route add prohibit fd31::/32");
-	run("ip route add blackhole fd32::/32");
+	bed_run("ip route add unreachable 10.30.0.0/16");
+	bed_run("ip route add prohibit 10.31.0.0/16");
+	bed_run("ip route add blackhole 10.32.0.0/16");
+	bed_run("ip route add unreachable fd30::/32");
+	bed_run("ip route add prohibit fd31::/32");
+	bed_run("ip route add blackhole fd32::/32");
 	expect_unreachable("10.99.0.1", NULL, -ENETUNREACH);
 	expect_unreachable("10.30.0.1", NULL, -EHOSTUNREACH);
 	expect_unreachable("10.31.0.1", NULL, -EACCES);
@@ -171,17 +147,17 @@ static void test_unreachable(void **state)
 	expect("10.99.0.1", "out0", NEXT_HOP_HOST, "out0", "10.1.0.1", "10.99.0.1");
 	assert_int_equal(next_hop_find(netlink, &to, 12345, 0, &hop), -ENODEV);
 	/* An interface that is down. */
-	run("ip link set bare0 down");
+	bed_run("ip link set bare0 down");
 	expect_unreachable("239.1.1.1", "bare0", -ENETUNREACH);
 	expect_unreachable("ff3e::1", "bare0", -ENETUNREACH);
-	run("ip link set bare0 up");
+	bed_run("ip link set bare0 up");
 }
 
 static void test_multipath(void **state)
 {
 	struct next_hop hop;
 
-	run("ip route add 10.40.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.0.3");
+	bed_run("ip route add 10.40.0.0/16 nexthop via 10.1.0.2 nexthop via 10.1.0.3");
 	hop = find("10.40.0.1", NULL);
 	assert_int_equal(hop.kind, NEXT_HOP_HOST);
 	assert_true(hop.via.b[15] == 2 || hop.via.b[15] == 3);
@@ -194,8 +170,8 @@ static void test_dscp(void **state)
 	struct xmc_addr to = address("10.50.0.1");
 	struct next_hop hop;
 
-	run("ip route add 10.50.0.0/16 via 10.1.0.2");
-	run("ip route add 10.50.0.0/16 tos 0x10 via 10.1.0.3");
+	bed_run("ip route add 10.50.0.0/16 via 10.1.0.2");
+	bed_run("ip route add 10.50.0.0/16 tos 0x10 via 10.1.0.3");
 	assert_int_equal(next_hop_find(netlink, &to, 0, 0, &hop), 0);
 	assert_address(&hop.via, "10.1.0.2");
 	assert_int_equal(next_hop_find(netlink, &to, 0, 4, &hop), 0);
@@ -204,10 +180,8 @@ static void test_dscp(void **state)
 
 static void test_encapsulated(void **state)
 {
-	if (system("ip route add 10.60.0.0/16 encap ip id 7 dst 10.1.0.2 dev out0 2>/dev/null")) {
-		print_message("this kernel has no encapsulating routes\n");
-		skip();
-	}
+	if (system("ip route add 10.60.0.0/16 encap ip id 7 dst 10.1.0.2 dev out0 2>/dev/null"))
+		skip_for("this kernel has no encapsulating routes (CONFIG_LWTUNNEL)");
 	assert_int_equal(find("10.60.0.1", NULL).kind, NEXT_HOP_ENCAPSULATED);
 }
 
@@ -267,9 +241,9 @@ static void test_fail(void **state)
 
 	use("10.1.0.77");
 	wait_for("10.1.0.77", -EAGAIN, mac);
-	run("ip neigh change 10.1.0.77 dev out0 nud failed");
+	bed_run("ip neigh change 10.1.0.77 dev out0 nud failed");
 	wait_for("10.1.0.77", -EAGAIN, mac);
-	run_at_peer("ip address add 10.1.0.77/24 dev peer0");
+	bed_run_at_peer("ip address add 10.1.0.77/24 dev peer0");
 	use("10.1.0.77");
 	wait_for("10.1.0.77", 0, mac);
 	assert_mac(mac, PEER_MAC);
@@ -279,13 +253,13 @@ static void test_changed_mac(void **state)
 {
 	uint8_t mac[MAC_LENGTH];
 
-	run("ip neigh replace 10.1.0.5 lladdr " PEER_MAC " dev out0 nud reachable");
+	bed_run("ip neigh replace 10.1.0.5 lladdr " PEER_MAC " dev out0 nud reachable");
 	wait_for("10.1.0.5", 0, mac);
 	assert_mac(mac, PEER_MAC);
-	run("ip neigh replace 10.1.0.5 lladdr " OTHER_MAC " dev out0 nud stale");
+	bed_run("ip neigh replace 10.1.0.5 lladdr " OTHER_MAC " dev out0 nud stale");
 	wait_for("10.1.0.5", 0, mac);
 	assert_mac(mac, OTHER_MAC);
-	run("ip neigh del 10.1.0.5 dev out0");
+	bed_run("ip neigh del 10.1.0.5 dev out0");
 	wait_for("10.1.0.5", -EAGAIN, mac);
 }
 
@@ -295,13 +269,13 @@ static void test_permanent(void **state)
 	static const char check[] = "ip neigh show 10.1.0.6 dev out0 | grep -q PERMANENT";
 	uint8_t mac[MAC_LENGTH];
 
-	run("ip neigh add 10.1.0.6 lladdr " OTHER_MAC " dev out0 nud permanent");
-	run(check);
+	bed_run("ip neigh add 10.1.0.6 lladdr " OTHER_MAC " dev out0 nud permanent");
+	bed_run(check);
 	for (int i = 0; i < 3; i++)
 		use("10.1.0.6");
 	wait_for("10.1.0.6", 0, mac);
 	assert_mac(mac, OTHER_MAC);
-	run(check);
+	bed_run(check);
 }
 
 static void test_no_neighbours(void **state)
@@ -332,62 +306,6 @@ static void test_group_mac(void **state)
 	}
 }
 
-/* ---- the bed ---- */
-
-static int open_namespace(void)
-{
-	int fd;
-
-	if (unshare(CLONE_NEWNET))
-		return -1;
-	fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	return fd;
-}
-
-/* IPv6 addresses without duplicate address detection, so that they can be used at once. */
-static int set_up(void **state)
-{
-	char command[128];
-
-	peer = open_namespace();
-	here = peer < 0 ? -1 : open_namespace();
-	if (here < 0) {
-		print_message("no network namespace: %s\n", strerror(errno));
-		return -1;
-	}
-	run("ip link set lo up");
-	run("ip link add out0 type veth peer name peer0");
-	run("ip link set out0 addrgenmode none");
-	snprintf(command, sizeof(command), "ip link set peer0 netns /proc/%d/fd/%d", getpid(),
-		 peer);
-	run(command);
-	run("ip link add bare0 type veth peer name bare1");
-	run("ip link set bare0 addrgenmode none");
-	run("ip address add 10.1.0.1/24 broadcast 10.1.0.255 dev out0");
-	run("ip address add 10.1.0.9/24 dev out0");
-	run("ip address add fd01::1/64 dev out0 nodad");
-	run("ip address add fe80::1/64 dev out0 nodad");
-	run_at_peer("ip link set peer0 addrgenmode none");
-	run_at_peer("ip link set peer0 address " PEER_MAC);
-	run_at_peer("ip address add 10.1.0.2/24 dev peer0");
-	run_at_peer("ip address add fd01::2/64 dev peer0 nodad");
-	run_at_peer("ip address add fe80::2/64 dev peer0 nodad");
-	run_at_peer("ip link set peer0 up");
-	run("ip link set out0 up");
-	run("ip link set bare0 up");
-	assert_int_equal(netlink_open(&netlink, NETLINK_ROUTE), 0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	netlink_close(netlink);
-	close(here);
-	close(peer);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -401,5 +319,13 @@ int main(void)
 		cmocka_unit_test(test_group_mac),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	int failed;
+
+	if (!bed_open())
+		return EXIT_SKIPPED;
+	assert_int_equal(netlink_open(&netlink, NETLINK_ROUTE), 0);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	netlink_close(netlink);
+	bed_close();
+	return failed;
 }

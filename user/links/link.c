@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "links/features.h"
 #include "links/netlink.h"
 
 /* Holds the request below. */
@@ -95,6 +96,7 @@ int link_query(const char *name, struct link *link)
 		query_channels(fd, link);
 		query_vlan_offload(fd, link);
 		close(fd);
+		link->features_known = !features_query(link->ifindex, &link->xdp_features);
 	}
 	return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The state of a network interface, from the kernel (rtnetlink RTM_GETLINK, ethtool). Main thread.
- * Needs no privilege.
+ * The state of a network interface, from the kernel (rtnetlink RTM_GETLINK, ethtool, and its XDP
+ * features by generic netlink). Main thread. Needs no privilege.
  */
 #ifndef XMCAST_LINKS_LINK_H
 #define XMCAST_LINKS_LINK_H

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -75,6 +76,10 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 		if (mnl_attr_validate(attr, MNL_TYPE_NESTED) == 0)
 			return mnl_attr_parse_nested(attr, parse_alternative, link);
 		break;
+	case IFLA_ADDRESS:
+		if (mnl_attr_get_payload_len(attr) == MAC_LENGTH)
+			memcpy(link->mac, mnl_attr_get_payload(attr), MAC_LENGTH);
+		break;
 	case IFLA_MTU:
 		link->mtu = read_u32(attr);
 		break;
@@ -103,6 +108,7 @@ static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 	event->link.ifindex = info->ifi_index;
 	event->link.type = info->ifi_type;
 	event->link.up = info->ifi_flags & IFF_UP;
+	event->link.carrier = info->ifi_flags & IFF_LOWER_UP;
 	return message_attributes(nlh, sizeof(*info), parse_attribute, &event->link);
 }
 
@@ -129,6 +135,42 @@ static int parse_route(const struct nlmsghdr *nlh, struct link_event *event)
 	return 0;
 }
 
+static int parse_neighbour(const struct nlmsghdr *nlh, struct link_event *event)
+{
+	int result = neighbour_parse(nlh, &event->neighbour);
+
+	if (result > 0)
+		event->kind = LINK_EVENT_NEIGHBOUR;
+	return result < 0 ? result : 0;
+}
+
+static int parse_features(const struct nlmsghdr *nlh, const struct features_family *family,
+			  struct link_event *event)
+{
+	struct link *link = &event->link;
+	int result = features_parse(nlh, family, &link->ifindex, &link->xdp_features);
+
+	if (result > 0)
+		event->kind = LINK_EVENT_FEATURES;
+	link->features_known = result > 0;
+	return result < 0 ? result : 0;
+}
+
+/* Messages of netlink itself have the same types in all protocols. */
+static int parse_control(const struct nlmsghdr *nlh, struct link_event *event)
+{
+	switch (nlh->nlmsg_type) {
+	case NLMSG_ERROR:
+		event->kind = LINK_EVENT_ERROR;
+		return message_error(nlh, &event->error);
+	case NLMSG_OVERRUN:
+		event->kind = LINK_EVENT_OVERRUN;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 static int parse_message(const struct nlmsghdr *nlh, struct link_event *event)
 {
 	switch (nlh->nlmsg_type) {
@@ -141,18 +183,17 @@ static int parse_message(const struct nlmsghdr *nlh, struct link_event *event)
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		return parse_route(nlh, event);
-	case NLMSG_ERROR:
-		event->kind = LINK_EVENT_ERROR;
-		return message_error(nlh, &event->error);
-	case NLMSG_OVERRUN:
-		event->kind = LINK_EVENT_OVERRUN;
-		return 0;
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		return parse_neighbour(nlh, event);
 	default:
-		return 0;
+		return parse_control(nlh, event);
 	}
 }
 
-int link_parse(const void **data, size_t *length, struct link_event *event)
+/* `family`: of generic netlink; NULL: rtnetlink. */
+static int parse_next(const void **data, size_t *length, const struct features_family *family,
+		      struct link_event *event)
 {
 	const struct nlmsghdr *nlh;
 	int result = message_next(data, length, &nlh);
@@ -160,10 +201,26 @@ int link_parse(const void **data, size_t *length, struct link_event *event)
 	memset(event, 0, sizeof(*event));
 	if (result <= 0)
 		return result;
-	result = parse_message(nlh, event);
+	if (!family)
+		result = parse_message(nlh, event);
+	else if (nlh->nlmsg_type == family->id)
+		result = parse_features(nlh, family, event);
+	else
+		result = parse_control(nlh, event);
 	if (result < 0) {
 		*length = 0;
 		return result;
 	}
 	return 1;
+}
+
+int link_parse(const void **data, size_t *length, struct link_event *event)
+{
+	return parse_next(data, length, NULL, event);
+}
+
+int link_parse_features(const void **data, size_t *length, const struct features_family *family,
+			struct link_event *event)
+{
+	return parse_next(data, length, family, event);
 }

@@ -13,8 +13,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "links/features_parse.h"
+#include "links/next_hop_parse.h"
+
 /* Alternative names that are kept. Names too long for a rule are left out. */
 #define LINK_ALTERNATIVES 8
+
+/* Bits of link.xdp_features: what a device can do with XDP (enum netdev_xdp_act). */
+#define LINK_XDP_BASIC	       0x01 /* run a program natively */
+#define LINK_XDP_REDIRECT      0x02 /* XDP_REDIRECT away from it */
+#define LINK_XDP_NDO_XMIT      0x04 /* transmit frames that are redirected to it */
+#define LINK_XDP_NDO_XMIT_FRAG 0x40 /* also those of several fragments */
 
 struct link {
 	char name[IF_NAMESIZE];
@@ -22,41 +31,53 @@ struct link {
 	char alternatives[LINK_ALTERNATIVES][IF_NAMESIZE];
 	bool more_names; /* it has further names, for which there was no room */
 	int ifindex;
-	unsigned short type; /* ARPHRD_ETHER, ARPHRD_NONE, …: the header of its frames */
-	unsigned int mtu;    /* bytes of the IP packet */
-	bool up;	     /* IFF_UP: enabled by the administrator; the carrier may be missing */
+	unsigned short type;	 /* ARPHRD_ETHER, ARPHRD_NONE, …: the header of its frames */
+	unsigned int mtu;	 /* bytes of the IP packet */
+	uint8_t mac[MAC_LENGTH]; /* of the interface; all zero: it has no Ethernet address */
+	bool up;      /* IFF_UP: enabled by the administrator; the carrier may be missing */
+	bool carrier; /* IFF_LOWER_UP: the driver has a carrier, and its lower interface is up */
 	unsigned int rx_queues;
-	uint32_t xdp_program; /* id of an attached XDP program, 0: none */
-	bool xdp_skb;	      /* that program runs in skb mode */
-	bool vlan_offload;    /* the device removes VLAN tags before XDP sees the frame */
+	uint32_t xdp_program;  /* id of an attached XDP program, 0: none */
+	bool xdp_skb;	       /* that program runs in skb mode */
+	bool vlan_offload;     /* the device removes VLAN tags before XDP sees the frame */
+	uint64_t xdp_features; /* bits LINK_XDP_… */
+	bool features_known;   /* false: xdp_features is 0, because the kernel does not tell */
 };
 
 /* Whether this is one of its names. True as well if it has more names than are kept here. */
 bool link_may_be_called(const struct link *link, const char *name);
 
 enum link_event_kind {
-	LINK_EVENT_OTHER,   /* nothing of interest */
-	LINK_EVENT_CHANGED, /* RTM_NEWLINK: `link` is its new state */
-	LINK_EVENT_GONE,    /* RTM_DELLINK: it was removed, or moved to another namespace */
-	LINK_EVENT_ADDRESS, /* an address was added or removed; of `link` only ifindex is set */
-	LINK_EVENT_ROUTE,   /* a route was added or removed; nothing of `link` is set */
-	LINK_EVENT_ERROR,   /* NLMSG_ERROR: `error` */
-	LINK_EVENT_OVERRUN, /* NLMSG_OVERRUN: messages were lost */
+	LINK_EVENT_OTHER,     /* nothing of interest */
+	LINK_EVENT_CHANGED,   /* RTM_NEWLINK: `link` is its new state */
+	LINK_EVENT_GONE,      /* RTM_DELLINK: it was removed, or moved to another namespace */
+	LINK_EVENT_ADDRESS,   /* an address was added or removed; of `link` only ifindex is set */
+	LINK_EVENT_ROUTE,     /* a route was added or removed; nothing of `link` is set */
+	LINK_EVENT_NEIGHBOUR, /* the state or MAC address of `neighbour` has changed */
+	LINK_EVENT_FEATURES,  /* the XDP features of a device; of `link` only they and ifindex are
+				 set */
+	LINK_EVENT_ERROR,     /* NLMSG_ERROR: `error` */
+	LINK_EVENT_OVERRUN,   /* NLMSG_OVERRUN: messages were lost */
 };
 
 struct link_event {
 	enum link_event_kind kind;
-	int error; /* LINK_EVENT_ERROR: 0 (an acknowledgement) or -errno */
+	int error;		    /* LINK_EVENT_ERROR: 0 (an acknowledgement) or -errno */
+	struct neighbour neighbour; /* LINK_EVENT_NEIGHBOUR */
 	/* From the message; empty or 0 where it has no name, MTU or number of queues. vlan_offload
-	 * is never set. */
+	 * is never set, features only by LINK_EVENT_FEATURES. */
 	struct link link;
 };
 
 /*
- * Parse the next of *length bytes of messages at *data, which is aligned to 4 bytes, and advance
- * both. 1: *event; 0: there are no more messages; -EBADMSG: not a netlink message, or one with
- * wrong lengths (then *length is 0, since nothing further can be read).
+ * Parse the next of *length bytes of rtnetlink messages at *data, which is aligned to 4 bytes, and
+ * advance both. 1: *event; 0: there are no more messages; -EBADMSG: not a netlink message, or one
+ * with wrong lengths (then *length is 0, since nothing further can be read).
  */
 int link_parse(const void **data, size_t *length, struct link_event *event);
+
+/* The same for generic netlink: announcements of the family "netdev". */
+int link_parse_features(const void **data, size_t *length, const struct features_family *family,
+			struct link_event *event);
 
 #endif
