@@ -533,13 +533,22 @@ static void test_lengths_of_any_port(void **state)
 	assert_int_equal(config_add_rules(&config, rules, XMC_MAX_SHAPES, "--rule", &errors), 0);
 	rules[0] = "more in 239.1.1.2:any@a source 16.0.0.0/32 out 1.1.1.1";
 	assert_int_equal(config_add_rules(&config, rules, 1, "--rule", &errors), 0);
+	/* IP protocols are looked up as any port is. */
+	rules[0] = "esp in 239.1.1.2/50@a source 16.0.0.0/32 path kernel out 1.1.1.1";
+	assert_int_equal(config_add_rules(&config, rules, 1, "--rule", &errors), 0);
+	rules[0] = "none in 239.1.1.2/50@a path kernel out 1.1.1.1";
+	assert_int_equal(config_add_rules(&config, rules, 1, "--rule", &errors), -EINVAL);
+	expect_errors(&errors,
+		      (const struct expected[]){{1, 9, "239.1.1.2/50@a", "too many lengths"}, {0}},
+		      "none");
 	rules[0] = "less in 239.1.1.1:any@a out 1.1.1.1";
 	assert_int_equal(config_add_rules(&config, rules, 1, "--rule", &errors), -EINVAL);
 	expect_errors(&errors,
 		      (const struct expected[]){{1, 9, "239.1.1.1:any@a",
 						 "too many lengths of sources on a, expected at "
 						 "most 16 for IPv4: prefixes, hosts and any source "
-						 "each count, with ports and with any port"},
+						 "each count, with ports and with any port or "
+						 "an IP protocol"},
 						{0}},
 		      "less");
 	config_free(&config);

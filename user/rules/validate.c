@@ -312,7 +312,7 @@ static void check_shape(struct check *check, uint32_t index)
 	errors_add(check->errors, any ? &where->at[RULE_INPUT] : &where->at[RULE_SOURCE], text,
 		   strlen(text),
 		   "too many lengths of sources on %s, expected at most %d for %s: prefixes, hosts "
-		   "and any source each count, with ports and with any port",
+		   "and any source each count, with ports and with any port or an IP protocol",
 		   rule->iface, XMC_MAX_SHAPES, addr_is_ipv4(&rule->group) ? "IPv4" : "IPv6");
 }
 
