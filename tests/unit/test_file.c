@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config_text.h"
+#include "rules/diff.h"
 #include "rules/file.h"
 #include "rules/yaml_reader.h"
 
@@ -298,6 +299,26 @@ static void test_load_proc(void **state)
 	errors_free(&errors);
 }
 
+/* The reference is a file that xmcastd accepts, and its settings are the defaults, as it says. */
+static void test_reference(void **state)
+{
+	struct errors errors = {0};
+	struct config config, defaults;
+	struct config_diff diff;
+
+	config_init(&config);
+	config_init(&defaults);
+	assert_int_equal(config_load_file("docs/xmcast.yaml", &config, &errors), 0);
+	expect_no_errors(&errors, "docs/xmcast.yaml");
+	assert_int_equal(config.nr_rules, 2);
+	assert_int_equal(config.nr_ifaces, 1);
+	assert_int_equal(config_diff(&defaults, &config, &diff), 0);
+	for (unsigned int i = 0; i < diff.nr_settings; i++)
+		fail_msg("%s: %s", diff.settings[i].name, diff.settings[i].after);
+	config_diff_free(&diff);
+	config_free(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,7 +327,7 @@ int main(void)
 		cmocka_unit_test(test_values),	   cmocka_unit_test(test_no_rules),
 		cmocka_unit_test(test_settings),   cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_load),
-		cmocka_unit_test(test_load_proc),
+		cmocka_unit_test(test_load_proc),  cmocka_unit_test(test_reference),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

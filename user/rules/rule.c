@@ -286,8 +286,9 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 	 .help = "Only packets from this host or network, such as 10.9.0.0/16. Of several rules "
 		 "for one group and port, the one with the most specific source takes a packet."},
 	{"path", FIELD_CHOICE, RULE(path), .choices = paths, .unset = "relay.path",
-	 .example = "kernel",
-	 .help = "Which path carries the packets: see relay.path. The kernel path keeps the "
+	 .example = "auto",
+	 .help = "Which path carries the packets: user, kernel or auto, see relay.path. The kernel "
+		 "path keeps the "
 		 "address family, has no rate limits and at most 64 outputs, and does not use gso. "
 		 "A rule of another IP protocol than UDP needs kernel, here or in relay.path."},
 	{"disabled", FIELD_SWITCH, RULE(disabled), .key = "enabled", .choices = yes_no,
