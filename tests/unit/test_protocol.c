@@ -76,7 +76,7 @@ static const struct {
 	{85, "NSFNET-IGP"},
 	{86, "DGP"},
 	{88, "EIGRP"},
-	{89, "OSPF cannot be relayed: hosts and routers control their own network with it"},
+	{89, "OSPF cannot be relayed: hosts and routers control their network with it"},
 	{91, "LARP"},
 	{101, "IFMP"},
 	{103, "PIM"},

@@ -5,59 +5,59 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <xmcast/packet.h>
+
 /* Bytes for a name, with its NUL, and for an entry of /etc/protocols. */
 #define NAME_SIZE  64
 #define ENTRY_SIZE 4096
 
-#define EXPECTED   "expected another protocol, such as 50 (ESP) or 47 (GRE)"
-#define IS_HEADER(name)                                                                            \
-	name " is an IPv6 extension header, and such packets are left to the stack, " EXPECTED
-#define COVERS_ADDRESSES(name)                                                                     \
-	name " cannot be relayed: its checksum covers the addresses, " EXPECTED
-#define CONTROLS_NETWORK(name)                                                                     \
-	name " cannot be relayed: hosts and routers control their own network with it, " EXPECTED
+/* Why a protocol is refused. */
+static const char header[] = "is an IPv6 extension header, and such packets are left to the stack";
+static const char checksum[] = "cannot be relayed: its checksum covers the addresses";
+static const char control[] = "cannot be relayed: hosts and routers control their network with it";
 
-/* Why a protocol is refused, by its number. */
-static const char *const refused[UINT8_MAX + 1] = {
-	[0] = IS_HEADER("0"),
-	[1] = CONTROLS_NETWORK("ICMP"),
-	[2] = CONTROLS_NETWORK("IGMP"),
-	[3] = CONTROLS_NETWORK("GGP"),
-	[6] = COVERS_ADDRESSES("TCP"),
-	[8] = CONTROLS_NETWORK("EGP"),
-	[9] = CONTROLS_NETWORK("IGP"),
-	[17] = "UDP is relayed by port, expected GROUP:PORT@IFACE or GROUP:any@IFACE",
-	[33] = COVERS_ADDRESSES("DCCP"),
-	[35] = CONTROLS_NETWORK("IDPR"),
-	[38] = CONTROLS_NETWORK("IDPR-CMTP"),
-	[43] = IS_HEADER("43"),
-	[44] = IS_HEADER("44"),
-	[45] = CONTROLS_NETWORK("IDRP"),
-	[46] = CONTROLS_NETWORK("RSVP"),
-	[48] = CONTROLS_NETWORK("DSR"),
-	[51] = "AH cannot be relayed: it authenticates the addresses, " EXPECTED,
-	[54] = CONTROLS_NETWORK("NARP"),
-	[58] = COVERS_ADDRESSES("ICMPv6"),
-	[59] = IS_HEADER("59"),
-	[60] = IS_HEADER("60"),
-	[73] = CONTROLS_NETWORK("RSPF"),
-	[85] = CONTROLS_NETWORK("NSFNET-IGP"),
-	[86] = CONTROLS_NETWORK("DGP"),
-	[88] = CONTROLS_NETWORK("EIGRP"),
-	[89] = CONTROLS_NETWORK("OSPF"),
-	[91] = CONTROLS_NETWORK("LARP"),
-	[101] = CONTROLS_NETWORK("IFMP"),
-	[103] = CONTROLS_NETWORK("PIM"),
-	[112] = CONTROLS_NETWORK("VRRP"),
-	[114] = CONTROLS_NETWORK("114"),
-	[124] = CONTROLS_NETWORK("IS-IS"),
-	[134] = CONTROLS_NETWORK("RSVP-E2E-IGNORE"),
-	[135] = IS_HEADER("135"),
-	[136] = COVERS_ADDRESSES("UDP-Lite"),
-	[138] = CONTROLS_NETWORK("MANET"),
-	[139] = IS_HEADER("139"),
-	[140] = IS_HEADER("140"),
-	[255] = "255 is reserved, " EXPECTED,
+/* By number; a name that is NULL: it is not refused. UDP has a message of its own. */
+static const struct {
+	const char *name, *why;
+} refused[UINT8_MAX + 1] = {
+	[0] = {"0", header},
+	[1] = {"ICMP", control},
+	[2] = {"IGMP", control},
+	[3] = {"GGP", control},
+	[6] = {"TCP", checksum},
+	[8] = {"EGP", control},
+	[9] = {"IGP", control},
+	[33] = {"DCCP", checksum},
+	[35] = {"IDPR", control},
+	[38] = {"IDPR-CMTP", control},
+	[43] = {"43", header},
+	[44] = {"44", header},
+	[45] = {"IDRP", control},
+	[46] = {"RSVP", control},
+	[48] = {"DSR", control},
+	[51] = {"AH", "cannot be relayed: it authenticates the addresses"},
+	[54] = {"NARP", control},
+	[58] = {"ICMPv6", checksum},
+	[59] = {"59", header},
+	[60] = {"60", header},
+	[73] = {"RSPF", control},
+	[85] = {"NSFNET-IGP", control},
+	[86] = {"DGP", control},
+	[88] = {"EIGRP", control},
+	[89] = {"OSPF", control},
+	[91] = {"LARP", control},
+	[101] = {"IFMP", control},
+	[103] = {"PIM", control},
+	[112] = {"VRRP", control},
+	[114] = {"114", control},
+	[124] = {"IS-IS", control},
+	[134] = {"RSVP-E2E-IGNORE", control},
+	[135] = {"135", header},
+	[136] = {"UDP-Lite", checksum},
+	[138] = {"MANET", control},
+	[139] = {"139", header},
+	[140] = {"140", header},
+	[255] = {"255", "is reserved"},
 };
 
 /* False: there is no such name. */
@@ -91,8 +91,12 @@ bool protocol_parse(const struct word *word, uint8_t *protocol, struct errors *e
 			   "this is protocol %u, expected a number from 0 to 255, as an IP header "
 			   "has it",
 			   number);
-	else if (refused[number])
-		word_error(errors, word, "%s", refused[number]);
+	else if (number == XMC_PROTO_UDP)
+		word_error(errors, word,
+			   "UDP is relayed by port, expected GROUP:PORT@IFACE or GROUP:any@IFACE");
+	else if (refused[number].name)
+		word_error(errors, word, "%s %s, expected another protocol, such as 50 (ESP)",
+			   refused[number].name, refused[number].why);
 	else {
 		*protocol = (uint8_t)number;
 		return true;
