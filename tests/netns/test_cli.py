@@ -67,6 +67,9 @@ def help_and_version():
     for library in ("libbpf", "libxdp", "liburing"):
         done = run(program("xmcastd"), "-V")
         check(re.search(rf"{library} v?\d+\.\d+", done.stdout), f"no {library} in {done.stdout}")
+    for without, expected in (("-sys_admin", "available"), ("-perfmon", "needs CAP_PERFMON")):
+        done = run("setpriv", f"--bounding-set={without}", program("xmcastd"), "-V")
+        check(f"\nkernel path: {expected}\n" in done.stdout, f"{without}: {done.stdout}")
 
 
 @test

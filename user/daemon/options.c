@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "base/exit_codes.h"
 #include "control/server.h"
+#include "daemon/rights.h"
 #include "rules/grammar.h"
 #include "rules/settings.h"
 
@@ -87,7 +88,8 @@ void options_version(void)
 	printf("liburing %s\n", XMC_LIBURING_VERSION);
 	printf("libyaml %s\n", yaml_get_version_string());
 	printf("jansson %s\n", JANSSON_VERSION);
-	puts("features: xdp-native xdp-skb af_xdp io_uring gso ipv4 ipv6");
+	puts("features: xdp-native xdp-skb af_xdp io_uring gso ipv4 ipv6 kernel-path");
+	printf("kernel path: %s\n", rights_kernel_path() ? "available" : "needs CAP_PERFMON");
 }
 
 static int usage(const char *what, const char *word)

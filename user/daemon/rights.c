@@ -40,6 +40,13 @@ static bool has(unsigned int capability)
 	return capng_have_capability(CAPNG_EFFECTIVE, capability);
 }
 
+bool rights_kernel_path(void)
+{
+	/* CAP_SYS_ADMIN includes CAP_PERFMON, but is kept only instead of CAP_BPF. */
+	return capng_get_caps_process() == 0 &&
+	       (has(CAP_PERFMON) || (has(CAP_SYS_ADMIN) && !has(CAP_BPF)));
+}
+
 int rights_check(void)
 {
 	int result = 0;

@@ -11,9 +11,10 @@
  *       CAP_NET_ADMIN   XDP programs and links, AF_XDP, SO_SNDBUFFORCE
  *       CAP_NET_RAW     AF_XDP sockets
  *       CAP_BPF         BPF programs and maps; CAP_SYS_ADMIN if it was given instead
- *       CAP_PERFMON     if available: without it the kernel adds barriers against speculation to
- *                       the XDP program, which then takes 241 ns per packet instead of 132
- *                       (measured on Linux 6.18), and Linux 6.1 does not load it
+ *       CAP_PERFMON     if available: without it there is no kernel path, whose tracepoint programs
+ *                       need it; the kernel adds barriers against speculation to the XDP program,
+ *                       which then takes 241 ns per packet instead of 132 (measured on Linux 6.18);
+ *                       and Linux 6.1 does not load it
  *       CAP_IPC_LOCK    only if RLIMIT_MEMLOCK limits the memory of packets
  *
  * This table is the one place that lists them: packaging follows it.
@@ -26,7 +27,12 @@
 #ifndef XMCAST_DAEMON_RIGHTS_H
 #define XMCAST_DAEMON_RIGHTS_H
 
+#include <stdbool.h>
+
 #include "rules/config.h"
+
+/* Whether rights_reduce() keeps the capability that only the kernel path needs. */
+bool rights_kernel_path(void);
 
 /* 0, or -EPERM after logging every missing capability and how to grant it. */
 int rights_check(void);
