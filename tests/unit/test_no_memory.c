@@ -291,11 +291,20 @@ static struct stats *make_stats(void)
 	books->rules[0] = (struct rule_counts){.rule = &rule,
 					       .state = "pending",
 					       .reason = "interface eth0 does not exist",
+					       .path = "user",
+					       .path_reason = "eth1 is a VLAN device",
 					       .latency = &latency,
 					       .nr_latency = 1};
 	books->interfaces[0] = (struct interface_counts){
 		.name = "eth0", .state = "pending", .reason = "it is down", .nr_workers = 1};
 	books->workers[0].iface = "eth0";
+	books->interfaces[0].redirects = calloc(1, sizeof(*books->interfaces[0].redirects));
+	if (!books->interfaces[0].redirects) {
+		books_free(books);
+		return NULL;
+	}
+	books->interfaces[0].nr_redirects = 1;
+	books->interfaces[0].redirects[0] = (struct redirect_counts){.device = "eth1", .sent = 7};
 	return stats_new(books);
 }
 
@@ -345,6 +354,8 @@ static char *take_samples(int *err)
 		/* What was not reported of the first, is of the second. */
 		books->outputs[0].errors[0]++;
 		books->outputs[1].errors[0]++;
+		/* Of the last one, so that the order of events is always the same. */
+		books->interfaces[0].redirects[0].dropped[XMC_DEVICE_OTHER] = i == 2;
 		books->all_rules = books->nr_rules = i < 2;
 		*err = sampler_take(sampler, books, 3);
 	}
