@@ -85,14 +85,22 @@ static __always_inline __u32 probe_pattern_start(__u32 flow, __u64 sequence)
 	return 2 * ((flow * 41 + (__u32)sequence) % PATTERN_STARTS);
 }
 
-/* Byte `i` of the pattern table: an integer hash, so without a period. */
-static __always_inline __u8 probe_pattern_byte(__u32 i)
+/* An integer hash: successive numbers give values without a visible order. */
+static __always_inline __u32 probe_random(__u32 i)
 {
 	__u32 x = (i + 1) * 2654435761U;
 
 	x ^= x >> 15;
 	x *= 2246822519U;
-	return x ^ (x >> 13) ^ (x >> 24);
+	return x ^ (x >> 13);
+}
+
+/* Byte `i` of the pattern table. */
+static __always_inline __u8 probe_pattern_byte(__u32 i)
+{
+	__u32 x = probe_random(i);
+
+	return x ^ (x >> 24);
 }
 
 #endif

@@ -141,8 +141,12 @@ static __always_inline __u32 next_flow(void)
 
 static __always_inline __u32 next_size(__u64 sequence, __u32 flow)
 {
-	__u32 slot = 0;
+	__u32 slot = 0, random;
 
+	if (config.size_span) {
+		random = probe_random((__u32)sequence + flow * 41);
+		return config.sizes[0] + ((__u64)random * config.size_span >> 32);
+	}
 	if (config.sizes_count > 1)
 		slot = (config.size_by_flow ? flow : sequence) % config.sizes_count;
 	return config.sizes[slot & (GEN_MAX_SIZES - 1)]; /* the mask is for the verifier */

@@ -32,6 +32,7 @@ struct gen_config {
 	__u32 sizes_count;
 	__u32 size_by_flow;
 	__u32 sizes[GEN_MAX_SIZES];
+	__u32 size_span; /* not 0: each packet has its own size, sizes[0] to sizes[0] + span - 1 */
 };
 
 /* One flow: its headers, complete except for what differs by packet (lengths, id, checksums). */

@@ -17,7 +17,8 @@ static const char usage_text[] =
 	"  --dst-mac MAC       needed for a unicast destination\n"
 	"  --ttl N, --dscp N   TTL or hop limit, DSCP (16, 0)\n"
 	"  --size BYTES[,...]  UDP payload, 32 to 3072; several are used in turn, see --size-by "
-	"(1400)\n"
+	"(1400);\n"
+	"                      MIN-MAX: every packet has a random size\n"
 	"  --size-by WHAT      packet: change within each flow; flow: one size a flow (packet)\n"
 	"  --flows N           number of flows (1)\n"
 	"  --flow-by WHAT      successive flows differ by port, group or both (port)\n"
@@ -94,10 +95,28 @@ static bool mac(const char *text, uint8_t bytes[6])
 			   text);
 }
 
+static bool size_range(const char *min, const char *max, struct options *options)
+{
+	uint64_t low = 0, high = 0;
+
+	if (!args_take_number("size", min, PROBE_SIZE_MIN, PROBE_SIZE_MAX, &low) ||
+	    !args_take_number("size", max, low, PROBE_SIZE_MAX, &high))
+		return false;
+	options->sizes[0] = low;
+	options->sizes_count = 1;
+	options->size_span = high - low + 1;
+	return true;
+}
+
 static bool sizes(char *text, struct options *options)
 {
-	char *word;
+	char *word = strchr(text, '-');
 
+	if (word) {
+		*word++ = '\0';
+		return size_range(text, word, options);
+	}
+	options->size_span = 0;
 	options->sizes_count = 0;
 	while ((word = strsep(&text, ","))) {
 		uint64_t size = 0;
@@ -208,6 +227,8 @@ static bool consistent(struct options *options)
 		addr_parse(ipv4 ? "10.9.9.9" : "2001:db8::9", &options->source);
 	if (addr_is_ipv4(&options->source) != ipv4)
 		return args_refuse("--source and --group must have the same address family");
+	if (options->size_by_flow && options->size_span)
+		return args_refuse("--size MIN-MAX and --size-by flow exclude each other");
 	if (!addr_is_multicast(&options->group) && !options->has_mac)
 		return args_refuse(
 			"--group is unicast: give its Ethernet address with --dst-mac MAC "

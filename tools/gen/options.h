@@ -16,6 +16,7 @@ struct options {
 	bool has_mac;
 	uint32_t sizes[GEN_MAX_SIZES];
 	unsigned sizes_count;
+	uint32_t size_span;   /* not 0: a random size for each packet, from sizes[0] on */
 	bool size_by_flow;    /* each flow has one of the sizes; otherwise each packet has the next
 				 size */
 	uint64_t count;	      /* 0: no limit */

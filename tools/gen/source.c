@@ -149,11 +149,14 @@ static void configure(struct source *source, const struct options *options, uint
 	config->ipv6 = !addr_is_ipv4(&options->group);
 	config->sizes_count = options->sizes_count;
 	config->size_by_flow = options->size_by_flow;
+	config->size_span = options->size_span;
 	for (unsigned i = 0; i < options->sizes_count; i++) {
 		config->sizes[i] = options->sizes[i];
 		if (config->sizes[i] > config->size_max)
 			config->size_max = config->sizes[i];
 	}
+	if (config->size_span)
+		config->size_max += config->size_span - 1;
 	if (!options->rate_pps)
 		config->batch = BATCH_FLAT_OUT;
 	else
