@@ -91,7 +91,7 @@ SKELS += $(B)/gen/filters.h
 EXTERNAL := $(B)/xmcast.bpf.o
 
 PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-exporter $(B)/xmcast-gen $(B)/xmcast-sink
-BENCH_PROGRAMS := $(B)/xmcast-bench-receive
+BENCH_PROGRAMS := $(B)/xmcast-bench-receive $(B)/xmcast-bench-redirect
 REFERENCE := $(B)/xmcast-reference
 
 .PHONY: all deps demo test bench bench-full soak lint format install clean vmlinux
@@ -110,6 +110,7 @@ $(B)/xmcastctl: $(B)/user/ctl/main.o $(B)/libxmcast.a
 $(B)/xmcast-gen: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/gen/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-sink: $(B)/tools/args.o $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tools/sink/*.c))) $(B)/libxmcast.a
 $(B)/xmcast-bench-receive: $(B)/tools/args.o $(B)/tools/bench/receive.o $(B)/libxmcast.a
+$(B)/xmcast-bench-redirect: $(B)/tools/bench/redirect.o
 
 $(REFERENCE): $(B)/tools/reference/reference.o $(B)/libxmcast.a
 

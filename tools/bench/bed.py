@@ -4,8 +4,9 @@
     source  s0 ──── in0  relay 0  out0 ──── in0  relay 1  out0 ──── … ──── r0  sink
       10.1.0.1    10.1.0.2   10.2.0.1    10.2.0.2                10.N.0.2
 
-One relay, but for the chain. Every cable is a veth; the source's address is one that the relay can
-route back to, so that kernel routing takes part on equal terms.
+One relay, but for the chain. The last one has a second cable to the sink, out1 ──── r1. Every cable is
+a veth; the source's address is one that the relay can route back to, so that kernel routing takes part
+on equal terms.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ import netns  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
 
-IN_IFACE, OUT_IFACE = "in0", "out0"
+IN_IFACE, OUT_IFACE, OUT_IFACES = "in0", "out0", ("out0", "out1")
 SOURCE, SOURCE6 = "10.1.0.1", "fd01::1"
 GROUP, GROUP6, PORT = "239.1.1.1", "ff3e::1:1", 5000
 OUT_GROUP, OUT_GROUP6, OUT_PORT = "239.2.2.1", "ff3e::2:1", 6000
@@ -41,9 +42,9 @@ class Skip(Exception):
     """This cannot be measured here; the text is the reason."""
 
 
-def program(name):
+def program(name, build=BUILD):
     """Path of one of our programs."""
-    path = os.path.join(BUILD, name)
+    path = os.path.join(build, name)
     if not os.access(path, os.X_OK):
         raise Skip(f"{name} is not built")
     return path
@@ -70,9 +71,13 @@ class Bed:
         for number, (near, far) in enumerate(zip(ends, far_ends), 1):
             netns.veth(*near, *far, near_addr=f"10.{number}.0.1/24",
                        far_addr=f"10.{number}.0.2/24")
-        for relay in self.relays:
-            # XDP live frames need GRO where no XDP program is attached: kernel routing, socat.
-            relay.run("ethtool", "-K", IN_IFACE, "gro", "on")
+        far = len(self.relays) + 2
+        netns.veth(self.relays[-1], OUT_IFACES[1], self.sink, "r1",
+                   near_addr=f"10.{far}.0.1/24", far_addr=f"10.{far}.0.2/24")
+        # A veth accepts redirected packets, such as the generator's, only if it has an XDP program or
+        # GRO.
+        for namespace, device in [*far_ends, (self.sink, "r1")]:
+            namespace.run("ethtool", "-K", device, "gro", "on")
         for relay in self.relays:
             self._add_ipv6(relay)
         # No ARP during a run: the kernel, not the relay, would drop packets that wait for it.
@@ -121,11 +126,9 @@ class Bed:
 
     def _transmitted(self):
         """Packets that the last relay has sent."""
-        for line in self.relays[-1].read("/proc/net/dev").splitlines():
-            name, _, counters = line.partition(":")
-            if name.strip() == OUT_IFACE:
-                return int(counters.split()[9])
-        raise netns.CommandFailed(f"{OUT_IFACE} no longer exists")
+        return sum(int(line.split()[10])
+                   for line in self.relays[-1].read("/proc/net/dev").splitlines()
+                   if line.split(":")[0].strip() in OUT_IFACES)
 
     def _sockets_empty(self):
         """Are the receive queues of all UDP sockets of the relays empty?"""
@@ -146,27 +149,37 @@ class Bed:
 
 
 class Sink:
-    """A running xmcast-sink that compares what it received with the generator's report."""
+    """An xmcast-sink for each device, which compare what they received with the generator's report."""
 
     def __init__(self, bed, kind, load):
         self._expect = os.path.join(netns.work_directory(), "sent.json")
         flows = load.flows * load.fanout
         options = ["--skb"] if kind == "skb" else []
-        self._process = bed.sink.start(
-            program("xmcast-sink"), "r0", "-j", *options, "--flows", max(flows, 64),
-            "--copies", load.fanout, "--expect", self._expect, name="xmcast-sink")
-        self._process.wait_line("ready")
+        self._processes = [bed.sink.start(
+            program("xmcast-sink"), f"r{device}", "-j", *options, "--flows", max(flows, 64),
+            "--copies", load.fanout // load.devices, "--expect", self._expect, name="xmcast-sink")
+                           for device in range(load.devices)]
+        for process in self._processes:
+            process.wait_line("ready")
 
     def finish(self, sent):
-        """Stop it. Returns its report, with all loss relative to `sent`, the generator's report."""
+        """Stop it. Returns its report, with all loss relative to `sent`, the generator's report. The
+        numbers are those of all devices together; the latencies are those of the first."""
         with open(self._expect, "w", encoding="ascii") as file:
             json.dump(sent, file)
-        self._process.stop()
-        if not self._process.output:
-            raise netns.CommandFailed(f"xmcast-sink printed no report:\n{self._process.log()}")
-        return json.loads(self._process.output)
+        for process in self._processes:
+            process.stop()
+            if not process.output:
+                raise netns.CommandFailed(f"xmcast-sink printed no report:\n{process.log()}")
+        first, *others = (json.loads(process.output) for process in self._processes)
+        for report in others:
+            for name, value in report.items():
+                if isinstance(value, (int, float)):
+                    first[name] += value
+        return first
 
     def kill(self):
         """Kill it without reading its report; does nothing if it has ended already."""
-        if self._process.returncode is None:
-            self._process.kill()
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()

@@ -23,7 +23,7 @@ import plan
 import plot
 import tables
 from bed import BUILD, ROOT, Skip, program
-from peers import all_peers
+from peers import BEFORE, all_peers
 from results import Results
 
 CORE_ROUNDS, FULL_ROUNDS, FULL_SECONDS = 3, 5, 3
@@ -56,6 +56,8 @@ def options():
     parser.add_argument("--list", action="store_true", help="list the cases, measure nothing")
     parser.add_argument("--peer", action="append", default=[], metavar="SCRIPT",
                         help="also measure the relay of this adapter; repeatable")
+    parser.add_argument("--before", metavar="BUILD",
+                        help="also measure the user path of the xmcastd in this build directory")
     parser.add_argument("--cpus", metavar="GEN,RELAY",
                         help="CPU of the generator and CPUs of the relay, as for taskset "
                         "(default: the first and the second CPU)")
@@ -144,6 +146,8 @@ def command(args):
 def choose_cases(args):
     """The plan that the command line asks for."""
     extra = [f"peer:{os.path.basename(script)}" for script in args.peer]
+    if args.before:
+        extra.append(BEFORE)
     cases = plan.full(extra, FULL_SECONDS) if args.full else plan.core(extra)
     if args.only:
         cases = [case for case in cases if args.only.search(case.key)]
@@ -166,7 +170,7 @@ def measure_plan(args, path):
     if not cases:
         sys.exit("bench.py: no case has a matching key (--list shows them)")
     netns.prepare()
-    peers = all_peers(args.peer)
+    peers = all_peers(args.peer, args.before)
     generator, relay, both = choose_cpus(args.cpus)
     results = Results.new(cases, peers.values(), {
         "mode": "full" if args.full else "core", "rounds_done": 0,

@@ -11,10 +11,11 @@ GRACE_SECONDS = 30
 class Load:
     """The traffic, and how many copies the relay makes of it."""
 
-    sizes: str = "1400"  # UDP payload; several, with commas: see size_by
+    sizes: str = "1400"  # UDP payload; several, with commas: see size_by; "64-1400": random
     size_by: str = ""  # "": sizes alternate within each flow; "flow": each flow has one size
     flows: int = 1
     fanout: int = 1  # copies of each flow
+    devices: int = 1  # output devices, over which the copies are spread evenly
     rules: int = 1  # at least one for each flow; the others match no packet
     families: str = "4"  # "4", "6"; "46": input IPv4, output IPv6; "64": the reverse
     rate: int = 0  # packets/s of all flows together; 0: flat out
@@ -44,8 +45,9 @@ class Case:
         by = f"-by-{load.size_by}" if load.size_by else ""
         families = f" ipv{load.families}" if load.families != "4" else ""
         chain = f" relays={self.relays}" if self.relays > 1 else ""
+        devices = f" devices={load.devices}" if load.devices > 1 else ""
         return (f"{self.peer} {self.sink} {load.sizes}B{by} flows={load.flows} "
-                f"fanout={load.fanout} rules={load.rules} {rate}{families}{chain}")
+                f"fanout={load.fanout} rules={load.rules} {rate}{families}{devices}{chain}")
 
     def describe(self):
         """All fields, for results.json."""

@@ -2,7 +2,8 @@
 """The relays that are compared: xmcastd in its variants, the bare AF_XDP receiver, and the relays that
 adapter scripts start.
 
-A peer has a key, a label and start(). The object that start() returns has
+A peer has a key, a label and start(). `delivers`: packets reach the sink.
+The object that start() returns has
     pids        the processes whose CPU time is the relay's; empty if the kernel does the work
     counters()  its current counters, or None if it has none
     at_rest(n)  false if it knows that it still holds some of the n packets sent to it
@@ -18,8 +19,8 @@ import signal
 import time
 
 import netns
-from bed import (GROUP, GROUP6, IN_IFACE, OUT_GROUP, OUT_GROUP6, OUT_IFACE, OUT_PORT, PORT, SOURCE,
-                 Skip, pinned, program)
+from bed import (BUILD, GROUP, GROUP6, IN_IFACE, OUT_GROUP, OUT_GROUP6, OUT_IFACE, OUT_IFACES,
+                 OUT_PORT, PORT, SOURCE, Skip, pinned, program)
 
 ADAPTERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "adapters")
 SKIPPED = 77  # exit code of an adapter that does not support the case
@@ -40,14 +41,17 @@ class Xmcastd:
 
     delivers = True
 
-    def __init__(self, key, label, *, gso="on", engine="io_uring", wakeup="eventfd"):
+    def __init__(self, key, label, *, gso="on", engine="io_uring", wakeup="eventfd", path="user",
+                 build=BUILD):  # pylint: disable=too-many-arguments
         self.key, self.label = key, label
-        self._engine = engine
-        self._egress = f"egress: {{ engine: {engine}, gso: {gso}, wakeup: {wakeup} }}\n"
+        self._engine, self._build = engine, build
+        self._settings = f"egress: {{ engine: {engine}, gso: {gso}, wakeup: {wakeup} }}\n"
+        if path != "user":
+            self._settings += f"relay: {{ path: {path} }}\n"
 
     def start(self, bed, case, cpus):
         """Start one daemon in each relay of the bed and wait until all are ready."""
-        running = RunningXmcastd()
+        running = RunningXmcastd(self._build)
         try:
             for number, relay in enumerate(bed.relays):
                 running.add(relay, number, self._config(case, number), cpus)
@@ -62,13 +66,13 @@ class Xmcastd:
         last = number + 1 == case.relays
         rules = list(_rules(case.load, _hop_group(number, case.load),
                             None if last else _hop_group(number + 1, case.load)))
-        return "rules:\n" + "".join(rules) + self._egress + "statistics: { interval: 0 }\n"
+        return "rules:\n" + "".join(rules) + self._settings + "statistics: { interval: 0 }\n"
 
     def _check_engine(self, running):
         """Skip if xmcastd used another engine than the row is named after."""
         if self._engine == "io_uring" or f"engine={self._engine}" in running.log():
             return
-        features = netns.run(program("xmcastd"), "-V").stdout
+        features = netns.run(program("xmcastd", self._build), "-V").stdout
         if not re.search(rf"^features:.*\b{self._engine}\b", features, re.M):
             raise Skip(f"this xmcastd has no engine {self._engine}")
 
@@ -76,16 +80,16 @@ class Xmcastd:
 class RunningXmcastd:
     """One or more daemons."""
 
-    def __init__(self):
+    def __init__(self, build):
         self._daemons = []  # (namespace, process, control socket)
-        self._ctl = program("xmcastctl")
+        self._daemon, self._ctl = program("xmcastd", build), program("xmcastctl", build)
 
     def add(self, relay, number, config, cpus):
         """Start one more and wait until all its rules are active."""
         stem = os.path.join(netns.work_directory(), f"relay{number}")
         with open(f"{stem}.yaml", "w", encoding="ascii") as file:
             file.write(config)
-        process = relay.start(*pinned(cpus, program("xmcastd"), "-c", f"{stem}.yaml", "--socket",
+        process = relay.start(*pinned(cpus, self._daemon, "-c", f"{stem}.yaml", "--socket",
                                       f"{stem}.sock"), name="xmcastd")
         self._daemons.append((relay, process, f"{stem}.sock"))
         process.wait_line(r"^\w+\s+ready\b", READY_SECONDS)
@@ -183,20 +187,21 @@ def _rules(load, group, next_group):
     """YAML of the rules: one for each flow, then those that match nothing."""
     for flow in range(load.flows):
         if next_group:
-            yield _rule(f"flow{flow}", group, PORT + flow, [(next_group, PORT + flow)])
+            yield _rule(f"flow{flow}", group, PORT + flow, [(next_group, PORT + flow, OUT_IFACE)])
         else:
-            copies = [(_copy_group(copy, load), OUT_PORT + flow) for copy in range(load.fanout)]
+            copies = [(_copy_group(copy, load), OUT_PORT + flow, OUT_IFACES[copy % load.devices])
+                      for copy in range(load.fanout)]
             yield _rule(f"flow{flow}", group, PORT + flow, copies)
     for other in range(load.rules - load.flows):
         high, low = divmod(other, 100)
         yield _rule(f"other{other}", f"239.3.{high // 250}.{high % 250 + 1}", PORT + low,
-                    [(f"239.4.{high // 250}.{high % 250 + 1}", OUT_PORT + low)])
+                    [(f"239.4.{high // 250}.{high % 250 + 1}", OUT_PORT + low, OUT_IFACE)])
 
 
 def _rule(name, group, port, outputs):
     lines = [f"  - name: {name}\n    in: '{group}:{port}@{IN_IFACE}'\n    out:\n"]
-    for to, to_port in outputs:
-        lines.append(f"      - {{ to: '{to}:{to_port}@{OUT_IFACE}', ttl: 8 }}\n")
+    for to, to_port, device in outputs:
+        lines.append(f"      - {{ to: '{to}:{to_port}@{device}', ttl: 8 }}\n")
     return "".join(lines)
 
 
@@ -238,6 +243,50 @@ class RunningReceive:
         if self._process.stop():
             raise netns.CommandFailed(f"xmcast-bench-receive: {self._process.log()}")
         return {"received": json.loads(self._process.output)}
+
+    def kill(self):
+        """Kill it after a failure."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+
+# ---- bare redirect -------------------------------------------------------------------------------
+
+class Redirect:
+    """Redirects every packet unchanged, in XDP: an upper bound for the kernel path."""
+
+    key, label = "redirect", "bare XDP redirect (nothing rewritten)"
+    delivers = True
+
+    def start(self, bed, case, cpus):
+        """Attach the program; the process itself only waits."""
+        process = bed.relays[0].start(program("xmcast-bench-redirect"), IN_IFACE, OUT_IFACE,
+                                      name="xmcast-bench-redirect")
+        process.wait_line("ready")
+        return RunningRedirect(process)
+
+
+class RunningRedirect:
+    """The process that holds the program."""
+
+    pids = ()
+
+    def __init__(self, process):
+        self._process = process
+
+    @staticmethod
+    def counters():
+        """None: it does not count."""
+
+    @staticmethod
+    def at_rest(_sent):
+        """True: it holds no packets."""
+        return True
+
+    def stop(self):
+        """Stop it."""
+        self._process.stop()
+        return {}
 
     def kill(self):
         """Kill it after a failure."""
@@ -361,19 +410,24 @@ def _kill_all(pids):
 
 PLAIN, GSO, SENDMMSG = "plain", "gso", "sendmmsg"
 HYBRID, SPIN = "gso-hybrid", "gso-spin"
+KERNEL_PATH, REDIRECT, BEFORE = "kernel-path", "redirect", "before"
 KERNEL, KERNEL_TUNED, SOCAT, RECEIVE = "smcroute", "smcroute-tuned", "socat", "receive"
 
 
-def all_peers(scripts):
-    """All peers by key, those of --peer last."""
+def all_peers(scripts, before):
+    """All peers by key, those of --peer last. `before`: build directory of --before, or None."""
     peers = [
         Xmcastd(PLAIN, "xmcast, plain (gso: off)", gso="off"),
         Xmcastd(GSO, "xmcast (gso: on)"),
         Xmcastd(SENDMMSG, "xmcast, engine sendmmsg", engine="sendmmsg"),
         Xmcastd(HYBRID, "xmcast, wakeup hybrid", wakeup="hybrid"),
         Xmcastd(SPIN, "xmcast, wakeup spin", wakeup="spin"),
+        Xmcastd(KERNEL_PATH, "xmcast, kernel path", path="kernel"),
+        Redirect(),
         *(Adapter(os.path.join(ADAPTERS, key)) for key in (KERNEL, KERNEL_TUNED, SOCAT)),
         Receive(),
     ]
+    if before:
+        peers.append(Xmcastd(BEFORE, "xmcast of the other build (gso: on)", build=before))
     peers += [Adapter(script, f"peer:{os.path.basename(script)}") for script in scripts]
     return {peer.key: peer for peer in peers}

@@ -8,9 +8,10 @@ then affects all cases alike, and ratios are taken within one round.
 import dataclasses
 
 from load import Case, Load
-from peers import (GSO, HYBRID, KERNEL, KERNEL_TUNED, PLAIN, RECEIVE, SENDMMSG, SOCAT, SPIN)
+from peers import (GSO, HYBRID, KERNEL, KERNEL_PATH, KERNEL_TUNED, PLAIN, RECEIVE, REDIRECT,
+                   SENDMMSG, SOCAT, SPIN)
 
-PEERS = (PLAIN, GSO, SENDMMSG, KERNEL, KERNEL_TUNED, SOCAT, RECEIVE)
+PEERS = (PLAIN, GSO, SENDMMSG, KERNEL_PATH, REDIRECT, KERNEL, KERNEL_TUNED, SOCAT, RECEIVE)
 SIZES = ("64", "512", "1316", "1400")
 MIXED = "64,512,1316,1400"
 
@@ -21,8 +22,11 @@ FLOWS_MIXED = Load(flows=50, rules=50, sizes=MIXED, size_by="flow")
 FLOWS_VIDEO = Load(flows=50, rules=50, sizes=",".join(["1400"] * 7 + ["512"]))
 # The worst case for batches: consecutive packets of a stream can rarely share one.
 FLOWS_CHANGING = Load(flows=50, rules=50, sizes=MIXED)
+# One stream whose packets all have another size, as market data has.
+CHANGING = Load(sizes="64-1400")
 FLOWS_1000 = Load(flows=1000, rules=1000)
 RULES_10000 = Load(rules=10_000)
+TWO_COPIES, FOUR_COPIES = Load(fanout=2, devices=2), Load(fanout=4, devices=2)
 MILLION = Load(rate=1_000_000)
 MILLION_LONG = Load(rate=1_000_000, seconds=10)
 IPV6 = [Load(families=families) for families in ("6", "46", "64")]
@@ -31,7 +35,7 @@ LATENCY_RATES = (1_000, 100_000, 500_000)
 
 def _latency(rates):
     return [Case(peer, Load(rate=rate, seconds=1))
-            for rate in rates for peer in (GSO, HYBRID, SPIN, KERNEL)]
+            for rate in rates for peer in (GSO, HYBRID, SPIN, KERNEL_PATH, KERNEL)]
 
 
 def core(extra):
@@ -39,7 +43,10 @@ def core(extra):
     flat_out = [Case(peer) for peer in (*PEERS, *extra)]
     return [
         *flat_out,
-        *(Case(peer, sink="xdp") for peer in (PLAIN, GSO)),
+        *(Case(peer, sink="xdp") for peer in (PLAIN, GSO, KERNEL_PATH, REDIRECT)),
+        Case(GSO, CHANGING),
+        *(Case(KERNEL_PATH, load, sink="xdp") for load in (CHANGING, TWO_COPIES, FOUR_COPIES,
+                                                           RULES_10000)),
         *(Case(GSO, load) for load in (FLOWS_50, FLOWS_MIXED, FLOWS_VIDEO)),
         *(Case(peer, Load(fanout=50)) for peer in (PLAIN, GSO)),
         *(Case(GSO, load) for load in IPV6),
@@ -54,8 +61,8 @@ def core(extra):
 
 def _everything(extra):
     peers = (*PEERS, *extra)
-    ours = (PLAIN, GSO, SENDMMSG)
-    sendable = [peer for peer in peers if peer != RECEIVE]
+    ours = (PLAIN, GSO, SENDMMSG, KERNEL_PATH)
+    sendable = [peer for peer in peers if peer not in (RECEIVE, REDIRECT)]
     yield from core(extra)
     yield from (Case(peer, Load(sizes=size)) for size in SIZES for peer in peers)
     yield from (Case(peer, Load(sizes=size), sink="xdp")
@@ -69,7 +76,7 @@ def _everything(extra):
     yield from (Case(peer, Load(sizes=size, rate=1_000_000)) for size in ("64", "1400")
                 for peer in sendable if (peer, size) != (GSO, "1400"))
     yield from (Case(peer, load, sink=sink) for load in IPV6 for sink in ("skb", "xdp")
-                for peer in ours)
+                for peer in ours if peer != KERNEL_PATH or load.families in ("4", "6"))
     yield from (Case(peer, Load(sizes=size), search=True) for size in SIZES
                 for peer in (PLAIN, GSO))
     yield from (Case(peer, search=True) for peer in sendable)

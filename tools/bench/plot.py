@@ -10,8 +10,9 @@ from tables import find, flat, microseconds, rate, whole
 WIDTH, LABEL, VALUE, BAR, GAP, TOP, BOTTOM = 860, 270, 90, 20, 8, 54, 14
 PLOT = WIDTH - LABEL - VALUE
 COLORS = {"plain": "#8c9bab", "gso": "#1f77b4", "sendmmsg": "#17a2b8", "gso-hybrid": "#4c9ed9",
-          "gso-spin": "#0b4f8a", "smcroute": "#d9822b", "smcroute-tuned": "#b85c00",
-          "socat": "#a05195", "receive": "#5b5b5b"}
+          "gso-spin": "#0b4f8a", "kernel-path": "#2a9d4a", "redirect": "#7f7f7f",
+          "smcroute": "#d9822b", "smcroute-tuned": "#b85c00", "socat": "#a05195",
+          "receive": "#5b5b5b"}
 OTHER_COLOR = "#3b8f5a"
 
 

@@ -123,7 +123,8 @@ class Results:
 
 def is_ours(case):
     """Is the relay of this case one of ours? Only then do its faults make the benchmark fail."""
-    return case["peer"].split("-")[0] in ("plain", "gso", "sendmmsg", "receive")
+    return case["peer"].split("-")[0] in ("plain", "gso", "sendmmsg", "receive", "kernel",
+                                           "redirect")
 
 
 def pick(run, metric):

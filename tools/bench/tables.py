@@ -8,6 +8,10 @@ import re
 GSO_OVER_PLAIN, XDP_OVER_PLAIN, OVER_KERNEL, OVER_SOCAT, OVER_RECEIVE = 5, 2.2, 4, 20, 0.9
 LOSSLESS_OVER_PLAIN, MIXED_OVER_ONE, RULES_COST, IPV6_OVER_IPV4 = 5, 0.7, 1.1, 0.9
 LATENCY_OVER_KERNEL_US, RESIDENT_MIB = 40, 16
+# Of the kernel path.
+OVER_REDIRECT, PATH_OVER_KERNEL, PATH_OVER_USER, PATH_OVER_SOCAT = 0.9, 6, 1.5, 20
+CHANGING_OVER_USER, CHANGING_OVER_CONSTANT, COPIES_OVER_ONE, PATH_RULES_COST = 6, 0.9, 0.8, 1.05
+PATH_MEDIAN_OVER_KERNEL, PATH_P999_OVER_KERNEL, OVER_BEFORE = 0.6, 1, 0.97
 
 MIB = 1 << 20
 
@@ -118,9 +122,9 @@ LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "rel
 
 def flat(case, **fields):
     """Is it the standard case (flat out, 1400 B, one flow, copy and rule) except for `fields`?"""
-    usual = {"sizes": "1400", "flows": 1, "fanout": 1, "rules": 1, "rate": 0, "relays": 1,
-             "search": False, "sink": "skb", "size_by": "", "families": "4", **fields}
-    return all(case[name] == value for name, value in usual.items() if value is not None)
+    usual = {"sizes": "1400", "flows": 1, "fanout": 1, "devices": 1, "rules": 1, "rate": 0,
+             "relays": 1, "search": False, "sink": "skb", "size_by": "", "families": "4", **fields}
+    return all(case.get(name, 1) == value for name, value in usual.items() if value is not None)
 
 
 class View:
@@ -156,13 +160,13 @@ class View:
         return row
 
 
-FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "rules", "rate", "relays",
-          "search", "families")
+FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "devices", "rules", "rate",
+          "relays", "search", "families")
 
 
 def case_fields(case):
     """The fields that distinguish it from other cases."""
-    return {name: case[name] for name in FIELDS}
+    return {name: case.get(name, 1) for name in FIELDS}
 
 
 def find(results, **fields):
@@ -199,9 +203,15 @@ VIEWS = (
     View("Flat out: 1400 B, one flow, skb sink", "", select=flat,
          bases=(_against("plain", peer="plain"), _against("smcroute", peer="smcroute"),
                 _against("socat", peer="socat"), _against("bare receive", peer="receive"))),
+    View("Sizes that change with every packet, flat out", "One flow; random sizes.",
+         select=lambda case: "-" in case["sizes"],
+         label=lambda case: f"{case['sizes']} B, {_sink(case)}",
+         bases=(_against("its rate at 1400 B", sizes="1400"),
+                _against("the user path, skb sink", peer="gso", sink="skb"))),
     View("Flat out, XDP sink", "The kernel has to segment in software for such a receiver.",
          select=lambda case: flat(case, sink="xdp"),
-         bases=(_against("plain", peer="plain"), _against("its skb sink", sink="skb"))),
+         bases=(_against("plain", peer="plain"), _against("its skb sink", sink="skb"),
+                _against("bare redirect", peer="redirect"))),
     View("Payload sizes, flat out", "",
          select=lambda case: case["sizes"] in ("64", "512", "1316") and not case["rate"]
          and flat(case, sizes=None, sink=None), label=lambda case: f"{case['sizes']} B, "
@@ -223,8 +233,9 @@ VIEWS = (
                 _against("plain", peer="plain"))),
     View("Fan-out, flat out", "Delivered and CPU time are per copy.",
          select=lambda case: case["fanout"] > 1 and not case["search"],
-         label=lambda case: f"{case['fanout']} copies, {_sink(case)}",
-         bases=(_against("its one copy", fanout=1), _against("plain", peer="plain"),
+         label=lambda case: f"{case['fanout']} copies on {case['devices']} "
+         f"device{'s' if case['devices'] > 1 else ''}, {_sink(case)}",
+         bases=(_against("its one copy", fanout=1, devices=1), _against("plain", peer="plain"),
                 ("relay ns × its one copy", "relay_ns", {"fanout": 1}))),
     View("IPv6, flat out", "",
          select=lambda case: case["families"] != "4",
@@ -287,6 +298,47 @@ def _best_latency(results):
     return min(filter(None, spreads), key=lambda spread: spread.median, default=None)
 
 
+def _kernel_path(results):
+    """The rows of the kernel path. Its packets end in an XDP program, and those of the relays that
+    it is compared with in a tc program: each has the receiver with which it is faster. Latencies are
+    those of the tc program."""
+    one, changing = (find(results, peer="kernel-path", sink="xdp", sizes=sizes)
+                     for sizes in ("1400", "64-1400"))
+
+    def over(peer, case=one, **fields):
+        return results.ratio(case, find(results, peer=peer, **fields), "delivered_pps")
+
+    def latency(packets, metric):
+        return results.ratio(find(results, peer="kernel-path", rate=packets),
+                             find(results, peer="smcroute", rate=packets), f"latency_ns.{metric}")
+
+    copies = {copies: over("kernel-path", find(results, peer="kernel-path", sink="xdp",
+                                               fanout=copies, devices=2), sink="xdp")
+              for copies in (2, 4)}
+    rules = results.ratio(one, find(results, peer="kernel-path", sink="xdp", rules=10_000),
+                          "delivered_pps")
+    return [
+        ["kernel path, delivered over a bare XDP redirect",
+         *_least(over("redirect", sink="xdp"), OVER_REDIRECT, factor)],
+        ["kernel path over smcroute", *_least(over("smcroute"), PATH_OVER_KERNEL, factor)],
+        ["kernel path over the user path", *_least(over("gso"), PATH_OVER_USER, factor)],
+        ["kernel path over socat", *_least(over("socat"), PATH_OVER_SOCAT, factor)],
+        ["kernel path over the user path, sizes that change with every packet",
+         *_least(over("gso", changing, sizes="64-1400"), CHANGING_OVER_USER, factor)],
+        ["kernel path, sizes that change with every packet over 1400 B",
+         *_least(over("kernel-path", changing, sink="xdp"), CHANGING_OVER_CONSTANT, factor)],
+        *(["kernel path, %d outputs on two devices: copies over one output's" % number,
+           *_least(spread, COPIES_OVER_ONE, factor)] for number, spread in copies.items()),
+        *(["kernel path, median latency at %s packets/s over smcroute's" % rate(packets),
+           *_most(latency(packets, "p50"), PATH_MEDIAN_OVER_KERNEL, factor)]
+          for packets in (1000, 100_000)),
+        ["kernel path, 99.9th percentile at 100 k packets/s over smcroute's",
+         *_most(latency(100_000, "p999"), PATH_P999_OVER_KERNEL, factor)],
+        ["kernel path, time of a packet, 10,000 rules over 1",
+         *_most(rules, PATH_RULES_COST, factor)],
+    ]
+
+
 def figures(results):
     """The table of the main figures and their targets."""
     gso, one = find(results, peer="gso"), "delivered_pps"
@@ -327,7 +379,12 @@ def figures(results):
         ["resident memory beyond the UMEM",
          *_most(results.spread(gso, "resident_bytes"), RESIDENT_MIB * MIB,
                 lambda value: f"{value / MIB:.1f}", " MiB")],
+        *_kernel_path(results),
     ]
+    before = find(results, peer="before")
+    if before:
+        rows.append(["user path over that of the other build",
+                     *_least(results.ratio(gso, before, one), OVER_BEFORE, factor)])
     return Table("Figures", "Ratios are taken within each round of the run; skb sink, 1400 B, one "
                  "flow unless said.", ["", "wanted", "measured (range)", "reached"], rows)
 
