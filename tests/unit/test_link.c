@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the kernel says of interfaces: lo, which every namespace has, and those that are not there.
- */
+/* Interfaces, as a real kernel describes them: lo, which every namespace has, and missing ones. */
 #include "watchdog.h"
 #include "fds.h"
 
@@ -21,6 +20,8 @@ static void test_loopback(void **state)
 	assert_true(link.mtu >= 68);
 	assert_int_equal(link.rx_queues, 1);
 	assert_false(link.vlan_offload);
+	assert_memory_equal(link.mac, "\0\0\0\0\0\0", MAC_LENGTH);
+	assert_int_equal(link.xdp_features, 0);
 }
 
 static void test_missing(void **state)

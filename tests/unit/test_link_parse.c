@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/genetlink.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <stdalign.h>
@@ -19,6 +21,9 @@
 
 #include "links/link_parse.h"
 
+/* IFF_LOWER_UP of linux/if.h, which cannot be included beside net/if.h. */
+#define LOWER_UP 0x10000
+
 static struct nlmsghdr *begin(void *buffer, uint16_t type, int family, int ifindex)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
@@ -28,7 +33,7 @@ static struct nlmsghdr *begin(void *buffer, uint16_t type, int family, int ifind
 	info->ifi_family = (unsigned char)family;
 	info->ifi_index = ifindex;
 	info->ifi_type = ARPHRD_NONE;
-	info->ifi_flags = IFF_UP;
+	info->ifi_flags = IFF_UP | LOWER_UP;
 	return nlh;
 }
 
@@ -38,6 +43,7 @@ static struct nlmsghdr *put_link(void *buffer)
 	struct nlattr *xdp;
 
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, "fifteen-letters");
+	mnl_attr_put(nlh, IFLA_ADDRESS, MAC_LENGTH, "\x02\0\0\0\0\1");
 	mnl_attr_put_u32(nlh, IFLA_MTU, 1500);
 	mnl_attr_put_u32(nlh, IFLA_NUM_RX_QUEUES, 4);
 	xdp = mnl_attr_nest_start(nlh, IFLA_XDP);
@@ -76,6 +82,9 @@ static void all_of_a_link(void **state)
 	assert_int_equal(event.link.rx_queues, 4);
 	assert_int_equal(event.link.xdp_program, 99);
 	assert_true(event.link.up);
+	assert_true(event.link.carrier);
+	assert_memory_equal(event.link.mac, "\x02\0\0\0\0\1", MAC_LENGTH);
+	assert_false(event.link.features_known);
 	nlh->nlmsg_type = RTM_DELLINK;
 	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
 	assert_int_equal(event.kind, LINK_EVENT_GONE);
@@ -150,6 +159,73 @@ static void addresses_routes_errors(void **state)
 	assert_int_equal(event.error, -ENODEV);
 	error->error = 5; /* not an errno */
 	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), -EBADMSG);
+}
+
+static void neighbours(void **state)
+{
+	alignas(4) char buffer[256] = {0};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+	struct link_event event;
+
+	nlh->nlmsg_type = RTM_NEWNEIGH;
+	info->ndm_family = AF_INET;
+	info->ndm_ifindex = 3;
+	info->ndm_state = NUD_STALE;
+	/* Without an address it is about nothing. */
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), -EBADMSG);
+	mnl_attr_put(nlh, NDA_DST, 4, "\x0a\1\0\2");
+	mnl_attr_put(nlh, NDA_LLADDR, MAC_LENGTH, "\x02\0\0\0\0\2");
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_NEIGHBOUR);
+	assert_int_equal(event.neighbour.ifindex, 3);
+	assert_true(event.neighbour.usable);
+	assert_memory_equal(event.neighbour.mac, "\x02\0\0\0\0\2", MAC_LENGTH);
+	assert_int_equal(event.link.ifindex, 0);
+	nlh->nlmsg_type = RTM_DELNEIGH;
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_NEIGHBOUR);
+	assert_false(event.neighbour.usable);
+}
+
+static void features(void **state)
+{
+	static const struct features_family family = {.id = 0x1d};
+	alignas(4) char buffer[256] = {0};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct genlmsghdr *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+	struct link_event event;
+	const void *data = buffer;
+	size_t length;
+
+	nlh->nlmsg_type = family.id;
+	info->cmd = NETDEV_CMD_DEV_CHANGE_NTF;
+	mnl_attr_put_u32(nlh, NETDEV_A_DEV_IFINDEX, 3);
+	mnl_attr_put_u64(nlh, NETDEV_A_DEV_XDP_FEATURES, LINK_XDP_NDO_XMIT);
+	length = nlh->nlmsg_len;
+	assert_int_equal(link_parse_features(&data, &length, &family, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_FEATURES);
+	assert_int_equal(event.link.ifindex, 3);
+	assert_true(event.link.features_known);
+	assert_int_equal(event.link.xdp_features, LINK_XDP_NDO_XMIT);
+	assert_int_equal(link_parse_features(&data, &length, &family, &event), 0);
+	/* In rtnetlink the same number is another message. */
+	nlh->nlmsg_type = RTM_NEWLINK;
+	data = buffer;
+	length = nlh->nlmsg_len;
+	assert_int_equal(link_parse_features(&data, &length, &family, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_OTHER);
+	nlh->nlmsg_type = NLMSG_OVERRUN;
+	data = buffer;
+	length = nlh->nlmsg_len;
+	assert_int_equal(link_parse_features(&data, &length, &family, &event), 1);
+	assert_int_equal(event.kind, LINK_EVENT_OVERRUN);
+	nlh->nlmsg_type = family.id;
+	nlh->nlmsg_len -= 4;
+	data = buffer;
+	length = nlh->nlmsg_len;
+	assert_int_equal(link_parse_features(&data, &length, &family, &event), -EBADMSG);
+	assert_int_equal(length, 0);
 }
 
 /* Truncated anywhere it is refused; with its length adjusted, it is read as far as it goes. */
@@ -240,12 +316,14 @@ static void lying_attributes(void **state)
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, "a-name-that-is-too-long-for-linux");
 	mnl_attr_put_u64(nlh, IFLA_NUM_RX_QUEUES, 4);
 	mnl_attr_put_u16(nlh, IFLA_XDP, 4);
+	mnl_attr_put(nlh, IFLA_ADDRESS, 4, "\x0a\0\0\1"); /* as of an IPv4 tunnel */
 	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
 	assert_int_equal(event.kind, LINK_EVENT_CHANGED);
 	assert_string_equal(event.link.name, "");
 	assert_int_equal(event.link.mtu, 0);
 	assert_int_equal(event.link.rx_queues, 0);
 	assert_int_equal(event.link.xdp_program, 0);
+	assert_memory_equal(event.link.mac, "\0\0\0\0\0\0", MAC_LENGTH);
 }
 
 int main(void)
@@ -255,6 +333,7 @@ int main(void)
 		cmocka_unit_test(not_ours),	     cmocka_unit_test(addresses_routes_errors),
 		cmocka_unit_test(truncated),	     cmocka_unit_test(lying_attributes),
 		cmocka_unit_test(alternative_names), cmocka_unit_test(many_names),
+		cmocka_unit_test(neighbours),	     cmocka_unit_test(features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,12 @@ enum {
 	NETDEV_A_DEV_XDP_FEATURES = 3,
 };
 
+/* Bits of link.xdp_features: what a device can do with XDP (enum netdev_xdp_act). */
+#define LINK_XDP_BASIC	       0x01 /* run a program natively */
+#define LINK_XDP_REDIRECT      0x02 /* XDP_REDIRECT away from it */
+#define LINK_XDP_NDO_XMIT      0x04 /* transmit frames that are redirected to it */
+#define LINK_XDP_NDO_XMIT_FRAG 0x40 /* also those of several fragments */
+
 /* The numbers that the kernel has given to the family. */
 struct features_family {
 	uint16_t id;	/* the type of its messages; 0: this kernel does not have it */

@@ -19,12 +19,6 @@
 /* Alternative names that are kept. Names too long for a rule are left out. */
 #define LINK_ALTERNATIVES 8
 
-/* Bits of link.xdp_features: what a device can do with XDP (enum netdev_xdp_act). */
-#define LINK_XDP_BASIC	       0x01 /* run a program natively */
-#define LINK_XDP_REDIRECT      0x02 /* XDP_REDIRECT away from it */
-#define LINK_XDP_NDO_XMIT      0x04 /* transmit frames that are redirected to it */
-#define LINK_XDP_NDO_XMIT_FRAG 0x40 /* also those of several fragments */
-
 struct link {
 	char name[IF_NAMESIZE];
 	/* Its alternative names ("ip link property add … altname"); unused entries are empty. */
