@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Next hops and neighbours, as a real kernel answers. */
+#include <cap-ng.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/wait.h>
 
 #include "watchdog.h"
 #include "link_bed.h"
 
 #include "base/addr.h"
+#include "base/sandbox.h"
+#include "links/features.h"
+#include "links/link.h"
 #include "links/next_hop.h"
+#include "links/watch.h"
 
 #define OTHER_MAC "02:00:00:00:00:03"
 
@@ -209,13 +215,18 @@ static void use(const char *via)
 	assert_int_equal(neighbour_use(netlink, (int)if_nametoindex("out0"), &addr), 0);
 }
 
+static const char *mac_text(const uint8_t mac[MAC_LENGTH], char text[3 * MAC_LENGTH])
+{
+	snprintf(text, 3 * MAC_LENGTH, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	return text;
+}
+
 static void assert_mac(const uint8_t mac[MAC_LENGTH], const char *expected)
 {
 	char text[3 * MAC_LENGTH];
 
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		 mac[3], mac[4], mac[5]);
-	assert_string_equal(text, expected);
+	assert_string_equal(mac_text(mac, text), expected);
 }
 
 static void test_resolve(void **state)
@@ -249,18 +260,35 @@ static void test_fail(void **state)
 	assert_mac(mac, PEER_MAC);
 }
 
+static void wait_for_mac(const char *via, const char *expected)
+{
+	uint8_t mac[MAC_LENGTH] = {0};
+	char text[3 * MAC_LENGTH];
+
+	for (int i = 0; i < WAIT_ATTEMPTS; i++) {
+		wait_for(via, 0, mac);
+		if (strcmp(mac_text(mac, text), expected) == 0)
+			return;
+		poll(NULL, 0, WAIT_MS);
+	}
+	fail_msg("%s has %s, not %s", via, mac_text(mac, text), expected);
+}
+
+/* A neighbour gets another MAC address, and is heard with it. */
 static void test_changed_mac(void **state)
 {
 	uint8_t mac[MAC_LENGTH];
 
-	bed_run("ip neigh replace 10.1.0.5 lladdr " PEER_MAC " dev out0 nud reachable");
-	wait_for("10.1.0.5", 0, mac);
-	assert_mac(mac, PEER_MAC);
-	bed_run("ip neigh replace 10.1.0.5 lladdr " OTHER_MAC " dev out0 nud stale");
-	wait_for("10.1.0.5", 0, mac);
-	assert_mac(mac, OTHER_MAC);
-	bed_run("ip neigh del 10.1.0.5 dev out0");
-	wait_for("10.1.0.5", -EAGAIN, mac);
+	use("10.1.0.2");
+	wait_for_mac("10.1.0.2", PEER_MAC);
+	bed_run_at_peer("ip link set peer0 address " OTHER_MAC);
+	bed_run_at_peer("ping -q -c 1 -W 20 10.1.0.1 >/dev/null");
+	wait_for_mac("10.1.0.2", OTHER_MAC);
+	bed_run_at_peer("ip link set peer0 address " PEER_MAC);
+	bed_run_at_peer("ping -q -c 1 -W 20 10.1.0.1 >/dev/null");
+	wait_for_mac("10.1.0.2", PEER_MAC);
+	bed_run("ip neigh del 10.1.0.2 dev out0");
+	wait_for("10.1.0.2", -EAGAIN, mac);
 }
 
 /* What an administrator has set stays, in all words that ip-neighbour(8) has for it. */
@@ -285,6 +313,70 @@ static void test_no_neighbours(void **state)
 
 	assert_int_equal(neighbour_find(netlink, 12345, &via, mac), -ENODEV);
 	assert_int_equal(neighbour_use(netlink, 12345, &via), -ENODEV);
+}
+
+/* ---- rights ---- */
+
+static void ignore(void *context, const struct link_event *event)
+{
+}
+
+/* Everything that the daemon's main thread asks, confined as it is, with this capability (-1: none)
+ * alone. Returns the result of neighbour_use(), or a positive line number. */
+static int ask_confined(int capability)
+{
+	struct xmc_addr via = address("10.1.0.2");
+	int out0 = (int)if_nametoindex("out0");
+	uint8_t mac[MAC_LENGTH];
+	struct link_watch *watch;
+	struct netlink *confined;
+	struct next_hop hop;
+	struct link link;
+
+	capng_clear(CAPNG_SELECT_CAPS);
+	if (capability >= 0)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+			     (unsigned int)capability);
+	if (capng_apply(CAPNG_SELECT_CAPS))
+		return __LINE__;
+	if (sandbox_start(true) || sandbox_enter(SANDBOX_MAIN))
+		return __LINE__;
+	if (link_watch_open(&watch) || link_watch_neighbours(watch, true) ||
+	    link_watch_read(watch, ignore, NULL))
+		return __LINE__;
+	if (link_query("out0", &link) || link.features_known != !!features_family())
+		return __LINE__;
+	if (netlink_open(&confined, NETLINK_ROUTE) ||
+	    next_hop_find(confined, &via, out0, 0, &hop) || hop.kind != NEXT_HOP_HOST ||
+	    neighbour_find(confined, out0, &via, mac))
+		return __LINE__;
+	return neighbour_use(confined, out0, &via);
+}
+
+static void test_rights(void **state)
+{
+	static const struct {
+		int capability, result;
+	} cases[] = {{CAP_NET_ADMIN, 0}, {-1, -EPERM}};
+	uint8_t mac[MAC_LENGTH];
+
+	use("10.1.0.2");
+	wait_for("10.1.0.2", 0, mac);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		pid_t child = fork();
+		int status;
+
+		assert_true(child >= 0);
+		if (!child) {
+			int result = ask_confined(cases[i].capability);
+
+			if (result > 0)
+				fprintf(stderr, "line %d: %s\n", result, strerror(errno));
+			_exit(result == cases[i].result ? 0 : 1);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
 }
 
 static void test_group_mac(void **state)
@@ -316,7 +408,7 @@ int main(void)
 		cmocka_unit_test(test_encapsulated), cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_fail),	     cmocka_unit_test(test_changed_mac),
 		cmocka_unit_test(test_permanent),    cmocka_unit_test(test_no_neighbours),
-		cmocka_unit_test(test_group_mac),
+		cmocka_unit_test(test_rights),	     cmocka_unit_test(test_group_mac),
 	};
 
 	int failed;
