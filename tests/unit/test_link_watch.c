@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a watch reports of interfaces, addresses, routes, neighbours and features, and what not. */
 #include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 #include <poll.h>
+#include <stdalign.h>
+#include <sys/socket.h>
 
 #include "watchdog.h"
 #include "fds.h"
@@ -162,7 +167,7 @@ static void test_features(void **state)
 
 	assert_int_equal(link_query("out0", &link), 0);
 	if (!link.features_known)
-		skip_for("this kernel does not tell XDP features (Linux 6.3)");
+		skip_for("this kernel does not report XDP features (Linux 6.3)");
 	assert_true(link.xdp_features & LINK_XDP_BASIC);
 	assert_false(link.xdp_features & LINK_XDP_NDO_XMIT);
 	bed_run_at_peer("ethtool -K peer0 gro on");
@@ -181,6 +186,36 @@ static void test_features(void **state)
 	assert_int_equal(link_query("lo", &link), 0);
 	assert_true(link.features_known);
 	assert_int_equal(link.xdp_features, 0);
+}
+
+/* A privileged process may send messages to the watch's socket as well; only the kernel's count.
+ * The kernel has given the number of this process to its first netlink socket. */
+static void test_forged(void **state)
+{
+	struct wanted address = {.kind = LINK_EVENT_ADDRESS,
+				 .ifindex = (int)if_nametoindex("out0")};
+	const struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_pid = (uint32_t)getpid()};
+	struct mnl_socket *other = mnl_socket_open(NETLINK_ROUTE);
+	alignas(4) char buffer[128] = {0};
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
+	struct link_watch *watch = *state;
+
+	assert_non_null(other);
+	message->nlmsg_type = RTM_NEWNEIGH;
+	info->ndm_family = AF_INET;
+	info->ndm_ifindex = address.ifindex;
+	info->ndm_state = NUD_STALE;
+	mnl_attr_put(message, NDA_DST, 4, "\x0a\1\0\2");
+	assert_int_equal(sendto(mnl_socket_get_fd(other), buffer, message->nlmsg_len, 0,
+				(const struct sockaddr *)&to, sizeof(to)),
+			 message->nlmsg_len);
+	assert_int_equal(poll(&(struct pollfd){.fd = link_watch_fd(watch), .events = POLLIN}, 1, 0),
+			 1);
+	bed_run("ip address add 10.1.0.37/24 dev out0");
+	wait_for(watch, &address);
+	assert_int_equal(address.neighbours, 0);
+	mnl_socket_close(other);
 }
 
 /* More than the socket holds: reported, and then it goes on. */
@@ -224,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_carrier_and_mac, open_watch, close_watch),
 		cmocka_unit_test_setup_teardown(test_neighbours, open_watch, close_watch),
 		cmocka_unit_test_setup_teardown(test_features, open_watch, close_watch),
+		cmocka_unit_test_setup_teardown(test_forged, open_watch, close_watch),
 		cmocka_unit_test_setup_teardown(test_overrun, open_watch, close_watch),
 		cmocka_unit_test(test_no_descriptor_is_left_open),
 	};

@@ -13,8 +13,8 @@
  */
 const struct features_family *features_family(void);
 
-/* Query a device: bits LINK_XDP_…. 0; -EOPNOTSUPP: this kernel does not tell; -ENODEV: no such
- * device; other -errno: the question could not be answered. */
+/* Query a device: bits LINK_XDP_…. 0; -EOPNOTSUPP: this kernel does not report them; -ENODEV: no
+ * such device; other -errno: the question could not be answered. */
 int features_query(int ifindex, uint64_t *features);
 
 #endif

@@ -35,7 +35,7 @@ struct link {
 	bool xdp_skb;	       /* that program runs in skb mode */
 	bool vlan_offload;     /* the device removes VLAN tags before XDP sees the frame */
 	uint64_t xdp_features; /* bits LINK_XDP_… */
-	bool features_known;   /* false: xdp_features is 0, because the kernel does not tell */
+	bool features_known; /* false: xdp_features is 0, because the kernel does not report them */
 };
 
 /* Whether this is one of its names. True as well if it has more names than are kept here. */
