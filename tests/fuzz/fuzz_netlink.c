@@ -180,8 +180,12 @@ static void check_event(const struct link_event *event, const uint8_t *message, 
 		must(!event->link.ifindex || read32(message + 20) == (uint32_t)event->link.ifindex);
 		break;
 	case LINK_EVENT_ROUTE:
-		must(type == RTM_NEWROUTE || type == RTM_DELROUTE);
-		must(length >= 16 + sizeof(struct rtmsg) && event->link.ifindex == 0);
+		must(event->link.ifindex == 0);
+		if (type == RTM_NEWROUTE || type == RTM_DELROUTE)
+			must(length >= 16 + sizeof(struct rtmsg));
+		else
+			must(type == RTM_NEWRULE || type == RTM_DELRULE || type == RTM_NEWNEXTHOP ||
+			     type == RTM_DELNEXTHOP);
 		break;
 	case LINK_EVENT_NEIGHBOUR:
 		check_neighbour(&event->neighbour, type, message, length);

@@ -105,13 +105,36 @@ static void test_groups(void **state)
 	expect("239.1.1.1", "out0", NEXT_HOP_GROUP, "out0", "10.1.0.1", "239.1.1.1");
 	expect("ff3e::1", "out0", NEXT_HOP_GROUP, "out0", "fd01::1", "ff3e::1");
 	expect("ff02::1:2", "out0", NEXT_HOP_GROUP, "out0", "fe80::1", "ff02::1:2");
-	/* Another interface's address, as for a socket. */
-	expect("239.1.1.1", "bare0", NEXT_HOP_GROUP, "bare0", "10.1.0.1", "239.1.1.1");
 	/* An ordinary route, with and without a gateway. */
 	bed_run("ip route add 239.7.0.0/16 dev out0");
 	bed_run("ip route add 239.8.0.0/16 via 10.1.0.2");
 	expect("239.7.1.1", NULL, NEXT_HOP_GROUP, "out0", "10.1.0.1", "239.7.1.1");
 	expect("239.8.1.1", "out0", NEXT_HOP_HOST, "out0", "10.1.0.1", "10.1.0.2");
+}
+
+/* Wait until a new interface can carry IPv6: the kernel notices its carrier a moment later. */
+static void wait_for_ipv6(const char *oif)
+{
+	for (int i = 0; i < WAIT_ATTEMPTS; i++) {
+		if (find("ff3e::1", oif).kind == NEXT_HOP_GROUP)
+			return;
+		poll(NULL, 0, WAIT_MS);
+	}
+	fail_msg("no route for groups of IPv6 by %s", oif);
+}
+
+/* No address on the interface; IPv4 then takes that of another one, unless there is none. */
+static void test_no_address(void **state)
+{
+	bed_run("ip link set bare1 up");
+	wait_for_ipv6("bare0");
+	expect("ff3e::1", "bare0", NEXT_HOP_GROUP, "bare0", NULL, "ff3e::1");
+	expect("239.1.1.1", "bare0", NEXT_HOP_GROUP, "bare0", "10.1.0.1", "239.1.1.1");
+	bed_run("ip -4 address flush dev out0");
+	expect("239.1.1.1", "bare0", NEXT_HOP_GROUP, "bare0", NULL, "239.1.1.1");
+	expect("239.1.1.1", "out0", NEXT_HOP_GROUP, "out0", NULL, "239.1.1.1");
+	expect("10.1.0.2", "out0", NEXT_HOP_HOST, "out0", NULL, "10.1.0.2");
+	expect_unreachable("10.1.0.2", NULL, -ENETUNREACH);
 }
 
 static void test_of_this_host(void **state)
@@ -414,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_fail),	     cmocka_unit_test(test_changed_mac),
 		cmocka_unit_test(test_permanent),    cmocka_unit_test(test_no_neighbours),
 		cmocka_unit_test(test_rights),	     cmocka_unit_test(test_group_mac),
+		cmocka_unit_test(test_no_address), /* removes addresses */
 	};
 
 	int failed;

@@ -80,6 +80,14 @@ static int close_watch(void **state)
 
 static void test_links_addresses_routes(void **state)
 {
+	static const char *const routes[] = {
+		"ip route add 10.33.0.0/16 via 10.1.0.2",
+		"ip route add fd33::/32 via fd01::2",
+		"ip route del 10.33.0.0/16",
+		"ip rule add to 10.33.0.0/16 table 33",
+		"ip -6 rule add to fd33::/32 table 33",
+		"ip nexthop add id 33 via 10.1.0.2 dev out0",
+	};
 	int out0 = (int)if_nametoindex("out0");
 	struct wanted changed = {.kind = LINK_EVENT_CHANGED, .ifindex = out0};
 	struct wanted address = {.kind = LINK_EVENT_ADDRESS, .ifindex = out0};
@@ -92,8 +100,12 @@ static void test_links_addresses_routes(void **state)
 	assert_true(changed.found.link.up);
 	bed_run("ip address add 10.1.0.33/24 dev out0");
 	wait_for(watch, &address);
-	bed_run("ip route add 10.33.0.0/16 via 10.1.0.2");
-	wait_for(watch, &route);
+	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
+		drain(watch, &route);
+		route.count = 0;
+		bed_run(routes[i]);
+		wait_for(watch, &route);
+	}
 }
 
 static void test_carrier_and_mac(void **state)

@@ -183,6 +183,12 @@ static int parse_message(const struct nlmsghdr *nlh, struct link_event *event)
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		return parse_route(nlh, event);
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		event->kind = LINK_EVENT_ROUTE;
+		return 0;
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
 		return parse_neighbour(nlh, event);

@@ -42,11 +42,12 @@ struct link {
 bool link_may_be_called(const struct link *link, const char *name);
 
 enum link_event_kind {
-	LINK_EVENT_OTHER,     /* nothing of interest */
-	LINK_EVENT_CHANGED,   /* RTM_NEWLINK: `link` is its new state */
-	LINK_EVENT_GONE,      /* RTM_DELLINK: it was removed, or moved to another namespace */
-	LINK_EVENT_ADDRESS,   /* an address was added or removed; of `link` only ifindex is set */
-	LINK_EVENT_ROUTE,     /* a route was added or removed; nothing of `link` is set */
+	LINK_EVENT_OTHER,   /* nothing of interest */
+	LINK_EVENT_CHANGED, /* RTM_NEWLINK: `link` is its new state */
+	LINK_EVENT_GONE,    /* RTM_DELLINK: it was removed, or moved to another namespace */
+	LINK_EVENT_ADDRESS, /* an address was added or removed; of `link` only ifindex is set */
+	LINK_EVENT_ROUTE, /* a route, a rule or a next hop object has changed; nothing of `link` is
+			     set */
 	LINK_EVENT_NEIGHBOUR, /* the state or MAC address of `neighbour` has changed */
 	LINK_EVENT_FEATURES,  /* the XDP features of a device; of `link` only they and ifindex are
 				 set */

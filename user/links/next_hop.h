@@ -7,7 +7,8 @@
  *
  * Not seen here: rules that select a route by port, protocol or firewall mark (ip-rule(8)), of
  * several equal next hops (multipath) any but the one that the kernel chooses for these addresses,
- * and IPsec policies.
+ * and IPsec policies. What a router's ICMP redirect has changed is found, but no watch announces
+ * it: ask again from time to time.
  */
 #ifndef XMCAST_LINKS_NEXT_HOP_H
 #define XMCAST_LINKS_NEXT_HOP_H
@@ -41,8 +42,8 @@ int neighbour_find(struct netlink *netlink, int ifindex, const struct xmc_addr *
  * that: call this about once a second as long as the neighbour is needed. The result is announced
  * (LINK_EVENT_NEIGHBOUR). Fixed entries are left alone.
  *
- * 0; -EPERM; -ENODEV: no such interface; -ENETDOWN … other -errno: the kernel refuses the entry,
- * -ENOBUFS if its table is full. CAP_NET_ADMIN.
+ * 0; -EPERM; -ENODEV: no such interface; -ENOBUFS: the kernel's table is full; other -errno: the
+ * kernel refuses the entry. CAP_NET_ADMIN.
  */
 int neighbour_use(struct netlink *netlink, int ifindex, const struct xmc_addr *via);
 

@@ -33,8 +33,10 @@ struct link_watch {
 	alignas(4) char message[MESSAGE_SIZE];
 };
 
-static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
-			     RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE};
+/* Rules and next hop objects select routes: see ip-rule(8), ip-nexthop(8). */
+static const int groups[] = {RTNLGRP_LINK,	 RTNLGRP_NEXTHOP,   RTNLGRP_IPV4_IFADDR,
+			     RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
+			     RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE};
 
 static int set_membership(const struct mnl_socket *socket, int option, int group)
 {

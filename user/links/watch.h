@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A watch reports changes of the network of our namespace: interfaces, addresses, routes and, if it
- * is asked to, neighbours of IPv4 and IPv6 (rtnetlink(7)), and the XDP features of devices (generic
- * netlink family "netdev", if the kernel has it). A report is a hint to look again: the state may
- * have changed once more since, and changes that come faster than they are read are lost, which is
- * reported as well.
+ * A watch reports changes of the network of our namespace: interfaces, addresses, routes (with
+ * the rules that select them) and, if it is asked to, neighbours of IPv4 and IPv6 (rtnetlink(7)),
+ * and the XDP features of devices (generic netlink family "netdev", if the kernel has it). A report
+ * is a hint to look again: the state may have changed once more since, and changes that come faster
+ * than they are read are lost, which is reported as well.
  *
  * Main thread. No privilege; CAP_NET_ADMIN for a receive buffer above net.core.rmem_max.
  */
