@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The rule of a datagram, in BPF: the maps that hold the rules of one ingress interface, and the
+ * The rule of a packet, in BPF: the maps that hold the rules of one ingress interface, and the
  * look-up. Any number of rules costs the same; what counts is how many shapes they have (abi.h).
  */
 #ifndef XMCAST_FIND_RULE_H
@@ -13,12 +13,7 @@
 #include <xmcast/abi.h>
 #include <xmcast/packet.h>
 
-/* xmcast.bpf.o is for xdp-loader, which pins the maps. The daemon's own maps are not pinned. */
-#ifdef XMC_PINNED
-#define PINNED __uint(pinning, LIBBPF_PIN_BY_NAME)
-#else
-#define PINNED __uint(pinning, LIBBPF_PIN_NONE)
-#endif
+#include "pinned.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -38,20 +33,26 @@ struct {
 	PINNED;
 } shapes SEC(".maps");
 
+/* A rule that was found. The value stays valid memory until the program ends, but once its key is
+ * removed or gets another value, another rule may be written in its place: see xmc_seal(). */
+struct found {
+	const struct xmc_rule *rule; /* NULL: none */
+	const struct xmc_shape *shape;
+};
+
 /*
- * The most specific rule of a datagram, or NULL. The slots of the shape map are in no order, so
- * all used ones are visited, but keys are looked up only of shapes that are more specific than the
- * best match so far. The value stays valid until the program ends; once its key is removed, another
- * rule may be written in its place.
+ * The most specific rule of a packet. The slots of the shape map are in no order, so all used ones
+ * are visited, but keys are looked up only of shapes that are more specific than the best match so
+ * far.
  *
  * Unrolled, because that keeps the verifier's work small: without CAP_PERFMON it checks 50,000
  * instructions instead of 160,000 (Linux 6.18).
  */
-static __always_inline const struct xmc_rule *find_rule(const struct xmc_datagram *dgram)
+static __always_inline struct found find_rule(const struct xmc_datagram *dgram)
 {
 	__u32 first = xmc_family_of(&dgram->destination) * XMC_SHAPE_SLOTS;
-	const struct xmc_rule *best = NULL;
 	unsigned int best_number = XMC_SHAPES;
+	struct found best = {};
 
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < XMC_SHAPE_SLOTS; i++) {
@@ -64,12 +65,14 @@ static __always_inline const struct xmc_rule *find_rule(const struct xmc_datagra
 		if (!shape || shape->state == XMC_SHAPE_END)
 			break;
 		number = xmc_shape_number(shape);
-		if (shape->state != XMC_SHAPE_USED || (best && number >= best_number))
+		if (shape->state != XMC_SHAPE_USED || (best.rule && number >= best_number) ||
+		    !xmc_shape_fits(shape, dgram))
 			continue;
 		xmc_shape_key(shape, dgram, &key);
 		rule = bpf_map_lookup_elem(&rules, &key);
 		if (rule) {
-			best = rule;
+			best.rule = rule;
+			best.shape = shape;
 			best_number = number;
 		}
 	}

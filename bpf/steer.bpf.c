@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The steering program: redirects UDP datagrams that match a rule to the AF_XDP socket of their RX
- * queue, passes everything else to the kernel stack unchanged, and counts each packet once, by
- * reason. Each ingress interface has its own instance with its own maps.
+ * The steering program. It finds the rule of each packet and sends the packet on one of two paths:
  *
- * It fails open: without a socket in the XSKMAP (the daemon died) the packet goes to the stack. It
- * neither writes nor resizes packets: recent kernels refuse extension programs that call
- * bpf_xdp_adjust_*(), and libxdp's dispatcher runs it as one.
+ *  user path    redirected unchanged to the AF_XDP socket of its RX queue
+ *  kernel path  one output:      headers rewritten, redirected to the device
+ *               several outputs: marked with its forward (struct xmc_copy), redirected to all
+ *                                devices of the rule; bpf/copy.bpf.c rewrites each copy
+ *
+ * Everything else is passed to the kernel stack unchanged. Each packet is counted once, by reason.
+ * Each ingress interface has its own instance with its own maps.
+ *
+ * It fails open: without a socket in the XSKMAP (the daemon died) packets of both paths go to the
+ * stack, so an external program forwards nothing for a dead daemon. It never resizes packets:
+ * recent kernels refuse extension programs that call bpf_xdp_adjust_*(), and libxdp's dispatcher
+ * runs it as one.
+ *
+ * xmcast_steer needs CAP_PERFMON. xmcast_steer_user does not, but knows only the user path.
  */
 #include "find_rule.h"
+#include "outputs.h"
 
 #include <xdp/xdp_helpers.h>
+
+#include <xmcast/rewrite.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -41,6 +53,34 @@ struct {
 	PINNED;
 } about SEC(".maps");
 
+/* The egress devices, by interface index. Each has xmcast_copy as its program, also for packets
+ * that are not copies: the kernel runs the program of the first packet that a device is given for
+ * all packets of that bulk. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, XMC_MAX_DEVICES);
+	__type(key, __u32);
+	__type(value, struct bpf_devmap_val);
+	PINNED;
+} devices SEC(".maps");
+
+/* Sets of devices, for packets with several outputs. A device is in a set once for each output of a
+ * rule that leaves by it, so rules share the sets. */
+struct device_set {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, XMC_MAX_COPIES);
+	__type(key, __u32);
+	__type(value, struct bpf_devmap_val);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, XMC_MAX_DEVICE_SETS);
+	__type(key, __u32);
+	PINNED;
+	__array(values, struct device_set);
+} device_sets SEC(".maps");
+
 #ifdef XMC_PINNED
 /* For libxdp's dispatcher: run after filters, whose priority is 10 or less, and hand on the packets
  * that this program passes. */
@@ -59,38 +99,173 @@ static __always_inline int count(__u32 reason, int action)
 	return action;
 }
 
-/* Written only when it changes, so that the cache line stays shared by all CPUs. */
-static __always_inline void record_interface(__u32 ifindex)
+/* Written only when it changes, so that the cache line stays shared by all CPUs. Returns whether
+ * the program runs in skb mode. */
+static __always_inline bool record_interface(__u32 ifindex)
 {
 	__u32 first = 0;
 	struct xmc_about *mine = bpf_map_lookup_elem(&about, &first);
 
 	if (mine && mine->ifindex != ifindex)
 		mine->ifindex = ifindex;
+	return mine && mine->skb;
 }
 
-static __always_inline int steer(struct xdp_md *ctx)
-{
-	const void *data = (const void *)(long)ctx->data;
-	const void *data_end = (const void *)(long)ctx->data_end;
-	struct xmc_datagram dgram = {};
-	enum xmc_reason reason;
+/* ---- user path ---- */
 
-	reason = xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram);
-	if (reason != XMC_STEERED)
-		return count(reason, XDP_PASS);
-	/* User space finds the rule again: a socket carries frames, not what was found here. */
-	if (!find_rule(&dgram))
-		return count(XMC_NO_RULE, XDP_PASS);
+/* User space finds the rule again: a socket carries frames, not what was found here. */
+static __always_inline int to_user(struct xdp_md *ctx)
+{
 	if (bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS) != XDP_REDIRECT)
 		return count(XMC_NO_SOCKET, XDP_PASS);
 	return count(XMC_STEERED, XDP_REDIRECT);
 }
 
+/* ---- kernel path ---- */
+
+/*
+ * As xmc_finish(). A function of its own, which the verifier checks once and apart from what calls
+ * it, because it has a long loop.
+ */
+__noinline int finish_checksum(struct xdp_md *ctx, int only_zero)
+{
+	return xmc_finish((void *)(long)ctx->data, (const void *)(long)ctx->data_end, only_zero);
+}
+
+/* The rule, if what was read is the rule of this packet, whole. Otherwise the user path takes the
+ * packet: it finds the rule by itself. */
+static __always_inline bool read_rule(const struct found *found, const struct xmc_datagram *dgram,
+				      struct xmc_rule *rule)
+{
+	struct xmc_rule_key key;
+
+	*rule = *found->rule;
+	/* From here on only the copy counts: memory of the map is not read again. */
+	asm volatile("" ::: "memory");
+	xmc_shape_key(found->shape, dgram, &key);
+	return rule->seal == xmc_seal(&key, rule);
+}
+
+static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagram *dgram,
+				     const struct xmc_rule *rule, struct xmc_tally *tally,
+				     struct xmc_tally *sum, bool unfinished)
+{
+	struct xmc_output_key key = {.forward = rule->forward, .ifindex = rule->target};
+	const struct xmc_output *output = bpf_map_lookup_elem(&outputs, &key);
+
+	if (!output)
+		return XDP_DROP;
+	if (output->tally != rule->tally)
+		tally = bpf_map_lookup_elem(&tallies, &output->tally);
+	if (!tally || xmc_rewrite((void *)(long)ctx->data, (const void *)(long)ctx->data_end,
+				  output, (__u16)tally->sent, unfinished))
+		return XDP_DROP;
+	if (bpf_redirect_map(&devices, rule->target, XDP_DROP) != XDP_REDIRECT)
+		return XDP_DROP;
+	count_sent(tally, sum, dgram->payload_length);
+	return XDP_REDIRECT;
+}
+
+static __always_inline int to_devices(struct xdp_md *ctx, const struct xmc_rule *rule,
+				      const struct xmc_tally *tally)
+{
+	struct xmc_copy copy = {.forward = rule->forward,
+				.packet = {(__u32)tally->received, tally->received >> 32}};
+	struct xmc_eth *eth = (void *)(long)ctx->data;
+	void *set;
+
+	if ((const void *)(eth + 1) > (const void *)(long)ctx->data_end)
+		return XDP_DROP;
+	set = bpf_map_lookup_elem(&device_sets, &rule->target);
+	if (!set)
+		return XDP_DROP;
+	__builtin_memcpy(eth, &copy, sizeof(copy));
+	eth->type = XMC_BE16(XMC_ETH_COPY);
+	return bpf_redirect_map(set, 0, BPF_F_BROADCAST);
+}
+
+/* What is dropped here is in received of the rule and not in sent of an output. */
+static __always_inline int to_outputs(struct xdp_md *ctx, const struct xmc_datagram *dgram,
+				      const struct xmc_rule *rule, enum xmc_checksum checksum)
+{
+	struct xmc_tally *tally = bpf_map_lookup_elem(&tallies, &rule->tally);
+	struct xmc_tally *sum = sum_of_all();
+
+	if (!tally || !sum)
+		return XDP_DROP;
+	tally->received++;
+	tally->received_bytes += dgram->payload_length;
+	sum->received++;
+	sum->received_bytes += dgram->payload_length;
+	if (dgram->ip_length > rule->mtu || checksum == XMC_CHECKSUM_TOO_LONG) {
+		tally->too_large++;
+		sum->too_large++;
+		return XDP_DROP;
+	}
+	if (rule->kind == XMC_TO_DEVICE)
+		return to_device(ctx, dgram, rule, tally, sum, checksum == XMC_CHECKSUM_UNFINISHED);
+	if (rule->kind == XMC_TO_DEVICES)
+		return to_devices(ctx, rule, tally);
+	return XDP_DROP;
+}
+
+static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram *dgram,
+				   const struct found *found, bool skb)
+{
+	enum xmc_checksum checksum;
+	struct xmc_rule rule;
+	__u32 queue = ctx->rx_queue_index;
+
+	if (!read_rule(found, dgram, &rule))
+		return to_user(ctx);
+	/* Also the sign that the daemon lives. */
+	if (!bpf_map_lookup_elem(&sockets, &queue))
+		return count(XMC_NO_SOCKET, XDP_PASS);
+	checksum =
+		xmc_checksum_kind((const void *)(long)ctx->data, (const void *)(long)ctx->data_end);
+	/* In skb mode the kernel has noted which checksums are unfinished, and the egress device
+	 * finishes them. XDP does not see the note; where it matters, the user path takes the
+	 * packet, which computes a new checksum. */
+	if (checksum == XMC_CHECKSUM_UNFINISHED)
+		checksum = finish_checksum(ctx, skb);
+	if (checksum == XMC_CHECKSUM_EITHER)
+		return to_user(ctx);
+	return count(XMC_FORWARDED, to_outputs(ctx, dgram, &rule, checksum));
+}
+
+/* ---- both ---- */
+
+static __always_inline int steer(struct xdp_md *ctx, bool both)
+{
+	/* First, so that no pointer to the packet has to survive the call. */
+	bool skb = record_interface(ctx->ingress_ifindex);
+	const void *data = (const void *)(long)ctx->data;
+	const void *data_end = (const void *)(long)ctx->data_end;
+	struct xmc_datagram dgram = {};
+	enum xmc_reason reason;
+	struct found found;
+
+	reason = xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram);
+	if (reason != XMC_STEERED && !(both && reason == XMC_NOT_UDP && dgram.protocol))
+		return count(reason, XDP_PASS);
+	found = find_rule(&dgram);
+	if (!found.rule)
+		return count(reason == XMC_STEERED ? XMC_NO_RULE : XMC_NOT_UDP, XDP_PASS);
+	if (both && found.rule->kind != XMC_TO_USER)
+		return forward(ctx, &dgram, &found, skb);
+	return to_user(ctx);
+}
+
 SEC("xdp")
 int xmcast_steer(struct xdp_md *ctx)
 {
-	/* First, so that no pointer to the packet has to survive the call. */
-	record_interface(ctx->ingress_ifindex);
-	return steer(ctx);
+	return steer(ctx, true);
 }
+
+#ifndef XMC_PINNED
+SEC("xdp")
+int xmcast_steer_user(struct xdp_md *ctx)
+{
+	return steer(ctx, false);
+}
+#endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the XDP program and user space share: map layouts, verdict reasons, limits.
+ * What the BPF programs and user space share: map layouts, verdict reasons, limits.
  *
  * Only fixed-width types, explicit padding and constants, so that both compilers agree on the
  * layout. In BPF the types come from vmlinux.h, in user space from <linux/types.h>.
@@ -13,7 +13,7 @@
 #endif
 
 /* Incremented with every incompatible change of the layouts below or of their meaning. */
-#define XMC_ABI_VERSION 4
+#define XMC_ABI_VERSION 5
 
 /* Rules of one daemon. Sizes the rule map (a hash without preallocation: unused slots cost nothing)
  * and bounds what a file may ask for. */
@@ -55,12 +55,93 @@ struct xmc_rule_key {
 	__u8 protocol;	/* 0: UDP; otherwise the IP protocol, and the port is 0 */
 };
 
-/* Value of the rule map. */
-struct xmc_rule {
-	/* Tells the rules of one interface apart: small, and unchanged as long as the key stays in
-	 * the map; then reused. */
-	__u32 number;
+/* Where the packets of a rule go. */
+enum xmc_target {
+	XMC_TO_USER,	/* the user path: the AF_XDP socket of the RX queue */
+	XMC_TO_DEVICE,	/* the kernel path, one usable output */
+	XMC_TO_DEVICES, /* the kernel path, several usable outputs */
+	XMC_TO_NOTHING, /* the kernel path, no usable output: counted and dropped */
 };
+
+/* Value of the rule map. All but `kind` are 0 if that is XMC_TO_USER. */
+struct xmc_rule {
+	__u32 forward; /* the outputs with this number in their key are this rule's */
+	__u32 target;  /* interface index of the output; or index in the map device_sets */
+	__u32 tally;   /* of the rule: received, received_bytes, too_large */
+	__u32 seal;    /* xmc_seal(), see there */
+	__u16 mtu;     /* least MTU of its outputs: larger IP packets are dropped for all of them */
+	__u8 kind;     /* enum xmc_target */
+	__u8 pad;
+};
+
+/* Usable outputs of one rule on the kernel path. */
+#define XMC_MAX_COPIES 64
+
+/*
+ * Key of the map outputs. A forward is the set of outputs that a rule has at one time. An output
+ * never changes: a rule whose outputs change in any way gets a new forward, and the old outputs are
+ * removed after a grace period. So packets never see half a change.
+ */
+struct xmc_output_key {
+	__u32 forward;
+	__u32 ifindex; /* of the egress interface */
+	__u32 index;   /* tells the outputs of one forward on one interface apart: 0, 1, 2 … */
+};
+
+/* One output on the kernel path: the headers with which packets leave. */
+struct xmc_output {
+	struct xmc_addr source;
+	struct xmc_addr destination;
+	__be16 source_port; /* UDP only */
+	__be16 port;	    /* UDP only; 0: the packet keeps its destination port */
+	__u8 mac_to[6];
+	__u8 mac_from[6];
+	__u8 ttl;  /* or hop limit */
+	__u8 tos;  /* or traffic class */
+	__u8 same; /* outputs of this forward on this interface, this one included */
+	__u8 pad;
+	__u32 tally; /* of the output: sent, sent_bytes */
+};
+
+/*
+ * Counters of a rule, of an output, or of both: the first output of a rule has the same one as the
+ * rule, which saves a look-up. Value of the per-CPU map tallies, whose keys are small numbers, and
+ * of the per-CPU map sums, whose only entry has the sums over all rules since the program was
+ * loaded. Bytes are of the UDP payload, or of the IP payload if it is not UDP.
+ */
+struct xmc_tally {
+	__u64 received;
+	__u64 received_bytes;
+	__u64 too_large;
+	__u64 sent; /* redirected to the device; the device may still drop it */
+	__u64 sent_bytes;
+	/* Scratch of xmcast_copy for the first of several outputs on one interface. */
+	__u64 copied; /* the packet, as in struct xmc_copy, that was copied last */
+	__u64 copies; /* of that packet, so far, less one */
+};
+
+/*
+ * How the packet of a rule with several outputs travels to the program that makes one copy of it
+ * ready (bpf/copy.bpf.c): in place of the Ethernet addresses, which are rewritten anyway, and with
+ * this Ethernet type in place of its own. A copy that got out like this would be ignored by every
+ * receiver.
+ */
+struct xmc_copy {
+	__u32 forward;
+	__u32 packet[2]; /* number of the packet, unique on this CPU: received of its rule */
+};
+
+#define XMC_ETH_COPY 0x88b5 /* IEEE 802: for local experiments */
+
+/* Different sets of egress interfaces among the rules of one ingress interface that have several
+ * outputs: entries of the map device_sets. */
+#define XMC_MAX_DEVICE_SETS 256
+
+/* Egress interfaces of one ingress interface: entries of the map devices. */
+#define XMC_MAX_DEVICES 4096
+
+/* Outputs on the kernel path of one ingress interface: entries of the maps outputs and tallies. */
+#define XMC_MAX_KERNEL_OUTPUTS (4 * XMC_MAX_RULES)
 
 /*
  * Rules are found by shape. Keys have the same shape if they ignore the same number of host bits
@@ -108,19 +189,20 @@ struct xmc_shape {
  */
 struct xmc_about {
 	__u32 ifindex; /* ingress interface of the last packet; 0: none since it was cleared */
-	__u32 pad;
+	__u32 skb;     /* 1: the program runs in skb mode; written by the daemon */
 };
 
 /*
  * What the XDP program did with a packet. Exactly one reason is counted per packet, in a per-CPU
- * array of __u64 indexed by this. All but XMC_STEERED were passed to the kernel stack unchanged.
+ * array of __u64 indexed by this. All but the first two were passed to the kernel stack unchanged.
  */
 enum xmc_reason {
-	XMC_STEERED,	/* matches a rule: redirected to the AF_XDP socket of its queue */
+	XMC_STEERED,	/* user path: redirected to the AF_XDP socket of its queue */
+	XMC_FORWARDED,	/* kernel path: redirected to devices, or dropped; see struct xmc_tally */
 	XMC_NO_RULE,	/* UDP, but matches no rule */
 	XMC_NO_SOCKET,	/* matches a rule, but its queue has no AF_XDP socket */
 	XMC_NOT_IP,	/* neither IPv4 nor IPv6 */
-	XMC_NOT_UDP,	/* IP, but not UDP */
+	XMC_NOT_UDP,	/* IP, but not UDP, and matches no rule for its protocol */
 	XMC_VLAN,	/* has a VLAN tag: belongs to the VLAN's own interface */
 	XMC_FRAGMENT,	/* a fragment: the stack reassembles, xmcast does not */
 	XMC_IP_OPTIONS, /* IPv4 options or IPv6 extension headers */
@@ -131,10 +213,10 @@ enum xmc_reason {
 /* Names of the reasons, for counters: stable, never renamed. */
 #define XMC_REASON_NAMES                                                                           \
 	{                                                                                          \
-		[XMC_STEERED] = "steered", [XMC_NO_RULE] = "no_rule",                              \
-		[XMC_NO_SOCKET] = "no_socket", [XMC_NOT_IP] = "not_ip", [XMC_NOT_UDP] = "not_udp", \
-		[XMC_VLAN] = "vlan", [XMC_FRAGMENT] = "fragment", [XMC_IP_OPTIONS] = "ip_options", \
-		[XMC_MALFORMED] = "malformed",                                                     \
+		[XMC_STEERED] = "steered", [XMC_FORWARDED] = "forwarded",                          \
+		[XMC_NO_RULE] = "no_rule", [XMC_NO_SOCKET] = "no_socket", [XMC_NOT_IP] = "not_ip", \
+		[XMC_NOT_UDP] = "not_udp", [XMC_VLAN] = "vlan", [XMC_FRAGMENT] = "fragment",       \
+		[XMC_IP_OPTIONS] = "ip_options", [XMC_MALFORMED] = "malformed",                    \
 	}
 
 /*
@@ -162,9 +244,30 @@ enum xmc_device_drop {
 		[XMC_DEVICE_ENOMEM] = "ENOMEM", [XMC_DEVICE_OTHER] = "other",                      \
 	}
 
+/*
+ * What became of redirected packets at an egress interface (bpf/transmit.bpf.c): packets from one
+ * interface to another, counted per CPU.
+ */
+struct xmc_device_key {
+	__u32 from; /* interface index of the ingress interface */
+	__u32 to;   /* of the egress interface */
+};
+
+struct xmc_device_counts {
+	__u64 sent;
+	__u64 dropped[XMC_DEVICE_DROPS];
+};
+
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
 _Static_assert(sizeof(struct xmc_rule_key) == 36, "rule key layout");
-_Static_assert(sizeof(struct xmc_rule) == 4, "rule layout");
+_Static_assert(sizeof(struct xmc_rule) == 20, "rule layout");
+_Static_assert(sizeof(struct xmc_output_key) == 12, "output key layout");
+_Static_assert(sizeof(struct xmc_output) == 56, "output layout");
+_Static_assert(sizeof(struct xmc_tally) == 56, "tally layout");
+_Static_assert(sizeof(struct xmc_copy) == 12, "copy layout");
+_Static_assert(sizeof(struct xmc_device_key) == 8, "device key layout");
+_Static_assert(sizeof(struct xmc_device_counts) == 8 * (1 + XMC_DEVICE_DROPS),
+	       "device counts layout");
 _Static_assert(sizeof(struct xmc_shape) == 20, "shape layout");
 
 #endif

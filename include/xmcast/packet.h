@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The header parser: Ethernet, IPv4 or IPv6, UDP; and the keys under which rules are found. It is
- * compiled into the XDP program and into user space, so that both reach the same verdict about the
- * same bytes (tests/bpf/test_differential.c compares them).
+ * The header parser: Ethernet, IPv4 or IPv6, UDP or another protocol; and the keys under which
+ * rules are found. It is compiled into the XDP program and into user space, so that both reach the
+ * same verdict about the same bytes (tests/bpf/test_differential.c compares them).
  *
  * Pure: reads [data, data_end) and nothing else. Every read is preceded by a bounds check in the
  * form that the BPF verifier understands (pointer + constant > data_end).
@@ -19,23 +19,35 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
-/* A UDP datagram inside a frame. Offsets count bytes from the start of the frame. */
+/* A UDP datagram, or a packet of another protocol, inside a frame. Offsets count bytes from the
+ * start of the frame. */
 struct xmc_datagram {
 	struct xmc_addr source;
 	struct xmc_addr destination;
-	__be16 port; /* UDP destination port, never 0 */
+	__be16 port; /* UDP destination port, never 0; 0 if it is not UDP */
 	__u16 ip_offset;
-	__u16 udp_offset;
+	__u32 ip_length;  /* of the IP packet with its header; the frame may be longer */
+	__u16 udp_offset; /* UDP only */
 	__u16 payload_offset;
-	__u16 payload_length; /* from the UDP header; never exceeds the IP packet or the frame */
+	__u16 payload_length; /* never exceeds the IP packet or the frame */
+	__u8 protocol;	      /* as in struct xmc_rule_key: 0: UDP */
 };
+
+/* What follows may start at any address. In BPF that needs no attribute, and clang would load
+ * single bytes because of it: where the machine has no unaligned loads, drivers place the IP header
+ * at a multiple of four, and the verifier relies on it. */
+#ifdef __bpf__
+#define XMC_UNALIGNED
+#else
+#define XMC_UNALIGNED __attribute__((packed))
+#endif
 
 /* Wire headers, defined here because the kernel's differ between vmlinux.h and uapi. */
 struct xmc_eth {
 	__u8 destination[6];
 	__u8 source[6];
 	__be16 type;
-} __attribute__((packed));
+} XMC_UNALIGNED;
 
 struct xmc_ipv4 {
 	__u8 version_ihl;
@@ -48,7 +60,7 @@ struct xmc_ipv4 {
 	__be16 checksum;
 	__be32 source;
 	__be32 destination;
-} __attribute__((packed));
+} XMC_UNALIGNED;
 
 struct xmc_ipv6 {
 	__be32 version_class_label;
@@ -57,19 +69,19 @@ struct xmc_ipv6 {
 	__u8 hop_limit;
 	struct xmc_addr source;
 	struct xmc_addr destination;
-} __attribute__((packed));
+} XMC_UNALIGNED;
 
 struct xmc_udp {
 	__be16 source;
 	__be16 destination;
 	__be16 length;
 	__be16 checksum;
-} __attribute__((packed));
+} XMC_UNALIGNED;
 
 /* 16 bits of a header, at any alignment. */
 struct xmc_half {
 	__u16 value;
-} __attribute__((packed, may_alias));
+} __attribute__((may_alias)) XMC_UNALIGNED;
 
 _Static_assert(sizeof(struct xmc_eth) == 14, "Ethernet header");
 _Static_assert(sizeof(struct xmc_ipv4) == 20, "IPv4 header");
@@ -162,6 +174,13 @@ static __always_inline void xmc_shape_set(struct xmc_shape *shape, unsigned int 
 	xmc_mask_from_host_bits(&shape->mask, host_bits);
 }
 
+/* Whether a rule of this shape can match the datagram. Only UDP has ports. */
+static __always_inline int xmc_shape_fits(const struct xmc_shape *shape,
+					  const struct xmc_datagram *dgram)
+{
+	return !dgram->protocol || !shape->port_mask;
+}
+
 /* The key of the rule of this shape that matches the datagram, if there is one. */
 static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 					  const struct xmc_datagram *dgram,
@@ -171,7 +190,35 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 	key->group = dgram->destination;
 	key->port = dgram->port & shape->port_mask;
 	key->host_bits = shape->host_bits;
-	key->protocol = 0;
+	key->protocol = dgram->protocol;
+}
+
+/*
+ * A hash of a rule and its key, for the kernel path. The kernel may give the memory of a rule that
+ * was replaced or removed to another rule at once, so a program that has looked up one may read
+ * another, or half of both. Then the seal is wrong. (Multilinear hashing: Lemire, Kaser, "Strongly
+ * universal string hashing is fast", 2014; the factors are random.)
+ */
+static __always_inline __u32 xmc_seal(const struct xmc_rule_key *key, const struct xmc_rule *rule)
+{
+	__u64 sum = 0x9fb21c651e98df25ULL;
+
+	sum += key->source.w[0] * 0xd6e8feb86659fd93ULL;
+	sum += key->source.w[1] * 0xa0761d6478bd642fULL;
+	sum += key->source.w[2] * 0xe7037ed1a0b428dbULL;
+	sum += key->source.w[3] * 0x8ebc6af09c88c6e3ULL;
+	sum += key->group.w[0] * 0x589965cc75374cc3ULL;
+	sum += key->group.w[1] * 0x1d8e4e27c47d124fULL;
+	sum += key->group.w[2] * 0xeb44accab455d165ULL;
+	sum += key->group.w[3] * 0x9c06faf4d023e3abULL;
+	sum += (key->port | (__u32)key->host_bits << 16 | (__u32)key->protocol << 24) *
+	       0xc060724a8424f345ULL;
+	sum += rule->forward * 0xcb5af53ae3aaac31ULL;
+	sum += rule->target * 0x3c5a2b9f64d1d7a9ULL;
+	sum += rule->tally * 0x5f7a0ea7e59b19bdULL;
+	sum += (rule->mtu | (__u32)rule->kind << 16 | (__u32)rule->pad << 24) *
+	       0x83b5b142866da9d5ULL;
+	return sum >> 32;
 }
 
 /* The one's complement sum of a header with a correct checksum is 0xffff (RFC 1071). */
@@ -204,9 +251,33 @@ static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const voi
 	if (!udp->destination)
 		return XMC_NO_RULE;
 	dgram->port = udp->destination;
+	dgram->protocol = 0;
 	dgram->udp_offset = (const __u8 *)udp - (const __u8 *)data;
 	dgram->payload_offset = (const __u8 *)(udp + 1) - (const __u8 *)data;
 	dgram->payload_length = length - sizeof(*udp);
+	return XMC_STEERED;
+}
+
+/* A whole packet of another protocol than UDP: its rule, if it has one, is found by the protocol.
+ */
+static __always_inline void xmc_describe_other(const void *data, const void *payload, __u32 length,
+					       __u8 protocol, struct xmc_datagram *dgram)
+{
+	dgram->port = 0;
+	dgram->protocol = protocol;
+	dgram->payload_offset = (const __u8 *)payload - (const __u8 *)data;
+	dgram->payload_length = length;
+}
+
+/* Whether xmcast relays a packet with this header, whatever its protocol. */
+static __always_inline enum xmc_reason xmc_check_ipv4(const struct xmc_ipv4 *ip)
+{
+	if ((ip->version_ihl & 0xf) > 5)
+		return XMC_IP_OPTIONS;
+	if (!xmc_ipv4_checksum_ok(ip))
+		return XMC_MALFORMED;
+	if (ip->fragment & XMC_BE16(0x3fff)) /* more fragments, or an offset */
+		return XMC_FRAGMENT;
 	return XMC_STEERED;
 }
 
@@ -214,6 +285,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const vo
 						      const struct xmc_ipv4 *ip, __u32 room,
 						      struct xmc_datagram *dgram)
 {
+	enum xmc_reason reason;
 	__u32 total;
 
 	if ((const void *)(ip + 1) > data_end)
@@ -224,17 +296,21 @@ static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const vo
 	/* A frame may be longer than its packet (Ethernet pads to 60 bytes), but not shorter. */
 	if (total < (ip->version_ihl & 0xf) * 4U || total > room)
 		return XMC_MALFORMED;
-	if (ip->protocol != XMC_PROTO_UDP)
+	reason = xmc_check_ipv4(ip);
+	if (ip->protocol != XMC_PROTO_UDP && reason != XMC_STEERED) {
+		dgram->protocol = 0;
 		return XMC_NOT_UDP;
-	if ((ip->version_ihl & 0xf) > 5)
-		return XMC_IP_OPTIONS;
-	if (!xmc_ipv4_checksum_ok(ip))
-		return XMC_MALFORMED;
-	if (ip->fragment & XMC_BE16(0x3fff)) /* more fragments, or an offset */
-		return XMC_FRAGMENT;
+	}
+	if (reason != XMC_STEERED)
+		return reason;
 	dgram->ip_offset = (const __u8 *)ip - (const __u8 *)data;
+	dgram->ip_length = total;
 	xmc_addr_from_ipv4(&dgram->source, ip->source);
 	xmc_addr_from_ipv4(&dgram->destination, ip->destination);
+	if (ip->protocol != XMC_PROTO_UDP) {
+		xmc_describe_other(data, ip + 1, total - sizeof(*ip), ip->protocol, dgram);
+		return XMC_NOT_UDP;
+	}
 	return xmc_parse_udp(data, data_end, (const void *)(ip + 1), total - sizeof(*ip), dgram);
 }
 
@@ -243,6 +319,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const vo
 						      struct xmc_datagram *dgram)
 {
 	__u32 length;
+	int mapped;
 
 	if ((const void *)(ip + 1) > data_end)
 		return XMC_MALFORMED;
@@ -252,24 +329,26 @@ static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const vo
 	if (length + sizeof(*ip) > room)
 		return XMC_MALFORMED;
 	switch (ip->next_header) {
-	case XMC_PROTO_UDP:
-		break;
 	case XMC_PROTO_FRAGMENT:
 		return XMC_FRAGMENT;
 	case XMC_PROTO_HOP_BY_HOP:
 	case XMC_PROTO_ROUTING:
 	case XMC_PROTO_DESTINATIONS:
 		return XMC_IP_OPTIONS;
-	default:
-		return XMC_NOT_UDP;
 	}
 	dgram->ip_offset = (const __u8 *)ip - (const __u8 *)data;
+	dgram->ip_length = sizeof(*ip) + length;
 	dgram->source = ip->source;
 	dgram->destination = ip->destination;
 	/* IPv4-mapped addresses must not appear on the wire, and would match IPv4 rules while
 	 * bypassing IPv4 filters. The kernel drops such sources, too
 	 * (draft-itojun-v6ops-v4mapped-harmful). */
-	if (xmc_addr_is_ipv4(&dgram->source) || xmc_addr_is_ipv4(&dgram->destination))
+	mapped = xmc_addr_is_ipv4(&dgram->source) || xmc_addr_is_ipv4(&dgram->destination);
+	if (ip->next_header != XMC_PROTO_UDP) {
+		xmc_describe_other(data, ip + 1, length, mapped ? 0 : ip->next_header, dgram);
+		return XMC_NOT_UDP;
+	}
+	if (mapped)
 		return XMC_MALFORMED;
 	return xmc_parse_udp(data, data_end, (const void *)(ip + 1), length, dgram);
 }
@@ -277,7 +356,8 @@ static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const vo
 /*
  * Parse the frame [data, data_end) of `length` bytes. Returns XMC_STEERED if it is a whole UDP
  * datagram, and describes it in *dgram. Any other value is the reason why it is not; *dgram is
- * undefined then.
+ * undefined then, except after XMC_NOT_UDP: protocol is 0 if no rule may carry the packet (an IPv4
+ * fragment, options, a wrong checksum); otherwise the packet is described as well.
  *
  * The length is a parameter because the verifier lets a program that is loaded without CAP_PERFMON
  * neither subtract packet pointers nor add a variable to one. BPF gets it from

@@ -44,7 +44,8 @@ struct steer_env *steer_env_get(void);
  * skipped. */
 int steer_env_exit_code(int failed);
 
-/* As steer_add_rule() and steer_remove_rule(), with any number. */
+/* As steer_add_rule() and steer_remove_rule(), for the user path, but with a number by which
+ * steer_env_find() tells the rules apart. */
 int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key, uint32_t number);
 int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key);
 void steer_env_remove_rules(struct steer_env *env);

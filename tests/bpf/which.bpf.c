@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Tells which rule the steering program finds for a packet: the rule's number + 1, or 0. Shares the
- * steering program's maps and its look-up. */
+/* Tells which rule the steering program finds for a packet: the number of its forward + 1, or 0.
+ * Shares the steering program's maps and its look-up. */
 #include "../../bpf/find_rule.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -15,6 +15,6 @@ int which(struct xdp_md *ctx)
 
 	if (xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram) != XMC_STEERED)
 		return 0;
-	rule = find_rule(&dgram);
-	return rule ? (int)rule->number + 1 : 0;
+	rule = find_rule(&dgram).rule;
+	return rule ? (int)rule->forward + 1 : 0;
 }

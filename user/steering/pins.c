@@ -14,11 +14,14 @@
 #include <xmcast/abi.h>
 #include "base/trust.h"
 
-const char *const pin_names[NR_PINS] = {"rules", "shapes", "sockets", "verdicts", "about"};
+const char *const pin_names[NR_PINS] = {
+	"rules",   "shapes", "sockets", "verdicts",    "outputs",
+	"tallies", "sums",   "devices", "device_sets", "about",
+};
 
-const struct pins pins_none = {.fds = {-1, -1, -1, -1, -1}};
+const struct pins pins_none = {.fds = {[0 ... NR_PINS - 1] = -1}};
 
-/* As in bpf/steer.bpf.c and bpf/find_rule.h. */
+/* As in bpf/steer.bpf.c, bpf/find_rule.h and bpf/outputs.h. */
 static const struct {
 	enum bpf_map_type type;
 	unsigned int key_size;
@@ -31,6 +34,12 @@ static const struct {
 	 XMC_FAMILIES *XMC_SHAPE_SLOTS},
 	{BPF_MAP_TYPE_XSKMAP, sizeof(__u32), sizeof(__u32), XMC_MAX_QUEUES},
 	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(__u64), XMC_REASONS},
+	{BPF_MAP_TYPE_HASH, sizeof(struct xmc_output_key), sizeof(struct xmc_output),
+	 XMC_MAX_KERNEL_OUTPUTS},
+	{BPF_MAP_TYPE_PERCPU_HASH, sizeof(__u32), sizeof(struct xmc_tally), XMC_MAX_KERNEL_OUTPUTS},
+	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(struct xmc_tally), 1},
+	{BPF_MAP_TYPE_DEVMAP_HASH, sizeof(__u32), sizeof(struct bpf_devmap_val), XMC_MAX_DEVICES},
+	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_MAX_DEVICE_SETS},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
 };
 
@@ -192,10 +201,24 @@ uint32_t pins_interface(const struct pins *pins)
 
 void pins_forget_interface(const struct pins *pins)
 {
-	const struct xmc_about about = {};
+	struct xmc_about about = {};
 	__u32 first = 0;
 
+	bpf_map_lookup_elem(pins->fds[PIN_ABOUT], &first, &about);
+	about.ifindex = 0;
 	bpf_map_update_elem(pins->fds[PIN_ABOUT], &first, &about, BPF_ANY);
+}
+
+int pins_set_skb(const struct pins *pins, bool skb)
+{
+	struct xmc_about about = {};
+	__u32 first = 0;
+	int err = bpf_map_lookup_elem(pins->fds[PIN_ABOUT], &first, &about);
+
+	if (err || about.skb == skb)
+		return err;
+	about.skb = skb;
+	return bpf_map_update_elem(pins->fds[PIN_ABOUT], &first, &about, BPF_ANY);
 }
 
 int pins_check_interface(const struct pins *pins, int ifindex, char text[PINS_TEXT_SIZE])
@@ -242,25 +265,26 @@ bool pins_are_current(const struct pins *pins)
 
 /* Each key is removed only after the next one has been found. Starting from the beginning each time
  * would take time that grows with the square of their number. */
-static int empty_rules(int fd)
+static int empty_hash(const struct pins *pins, enum pin pin)
 {
-	struct xmc_rule_key keys[2];
+	uint8_t keys[2][sizeof(struct xmc_rule_key)]; /* the largest one */
+	int fd = pins->fds[pin];
 	unsigned int now = 0;
 	int err;
 
-	if (bpf_map_get_next_key(fd, NULL, &keys[now]))
+	if (bpf_map_get_next_key(fd, NULL, keys[now]))
 		return errno == ENOENT ? 0 : -errno;
-	for (unsigned int i = 0; i < 2 * XMC_MAX_RULES; i++) {
-		bool last = bpf_map_get_next_key(fd, &keys[now], &keys[!now]) != 0;
+	for (unsigned int i = 0; i < layouts[pin].entries; i++) {
+		bool last = bpf_map_get_next_key(fd, keys[now], keys[!now]) != 0;
 
 		err = last && errno != ENOENT ? -errno : 0;
-		if (bpf_map_delete_elem(fd, &keys[now]) && errno != ENOENT)
+		if (bpf_map_delete_elem(fd, keys[now]) && errno != ENOENT)
 			err = -errno;
 		if (err || last)
 			return err;
 		now = !now;
 	}
-	return -ELOOP; /* another process keeps adding rules */
+	return -ELOOP; /* another process keeps adding entries */
 }
 
 /* After the rules, so that there is no rule without its shape. */
@@ -276,7 +300,7 @@ static int empty_shapes(int fd)
 
 int pins_empty(const struct pins *pins)
 {
-	int err = empty_rules(pins->fds[PIN_RULES]);
+	int err = empty_hash(pins, PIN_RULES);
 
 	if (!err)
 		err = empty_shapes(pins->fds[PIN_SHAPES]);
@@ -286,4 +310,29 @@ int pins_empty(const struct pins *pins)
 			err = -errno;
 	}
 	return err;
+}
+
+/* Only sets that are there, because removing one takes a grace period. */
+static int empty_sets(int fd)
+{
+	int err = 0;
+
+	for (__u32 set = 0; !err && set < XMC_MAX_DEVICE_SETS; set++) {
+		__u32 id;
+
+		if (bpf_map_lookup_elem(fd, &set, &id) == 0)
+			err = bpf_map_delete_elem(fd, &set);
+	}
+	return err;
+}
+
+int pins_purge(const struct pins *pins)
+{
+	int err = empty_hash(pins, PIN_OUTPUTS);
+
+	if (!err)
+		err = empty_hash(pins, PIN_TALLIES);
+	if (!err)
+		err = empty_hash(pins, PIN_DEVICES);
+	return err ? err : empty_sets(pins->fds[PIN_DEVICE_SETS]);
 }

@@ -26,7 +26,19 @@
 /* Room for the reason why they cannot be used. */
 #define PINS_TEXT_SIZE 192
 
-enum pin { PIN_RULES, PIN_SHAPES, PIN_SOCKETS, PIN_VERDICTS, PIN_ABOUT, NR_PINS };
+enum pin {
+	PIN_RULES,
+	PIN_SHAPES,
+	PIN_SOCKETS,
+	PIN_VERDICTS,
+	PIN_OUTPUTS,
+	PIN_TALLIES,
+	PIN_SUMS,
+	PIN_DEVICES,
+	PIN_DEVICE_SETS,
+	PIN_ABOUT,
+	NR_PINS
+};
 
 struct pins {
 	char directory[PINS_PATH_SIZE];
@@ -62,8 +74,16 @@ void pins_forget_interface(const struct pins *pins);
 /* Whether the directory still holds these maps. */
 bool pins_are_current(const struct pins *pins);
 
-/* Remove all rules, shapes and sockets. 0 or -errno. */
+/* Remove all rules, then shapes and sockets: from then on the program passes all packets to the
+ * stack. 0 or -errno. */
 int pins_empty(const struct pins *pins);
+
+/* Remove what rules of the kernel path have used: outputs, tallies and devices. To be called a
+ * grace period after pins_empty(). 0 or -errno. */
+int pins_purge(const struct pins *pins);
+
+/* Whether the program runs in skb mode. The interface is not changed. 0 or -errno. */
+int pins_set_skb(const struct pins *pins, bool skb);
 
 /* The kernel's id of a map, as bpftool shows it; 0: unknown. pins_id() is one that stands for all.
  */

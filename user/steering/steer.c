@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <cap-ng.h>
 #include <errno.h>
 #include <linux/if_link.h>
 #include <stdio.h>
@@ -14,26 +15,33 @@
 #include "base/log.h"
 #include "steer.skel.h"
 #include "steering/claim.h"
+#include "steering/forward.h"
 #include "steering/grace.h"
 #include "steering/pins.h"
 #include "steering/shapes.h"
-
-/* As many as the rule map has entries. */
-#define RULE_NUMBERS (2 * XMC_MAX_RULES)
 
 struct steer {
 	struct steer_bpf *skel; /* NULL: an external program */
 	struct pins pins;	/* its maps; otherwise those of `skel` */
 	struct shapes shapes;
 	struct grace grace;
-	uint64_t numbers[RULE_NUMBERS / 64]; /* one bit for each number in use */
-	uint64_t before[XMC_REASONS];	     /* what the external program had counted before */
-	bool external;			     /* steer_open_pinned() has taken the maps over */
-	int link_fd;			     /* -1: not attached */
-	int claim_fd; /* of our program while attached, or of the maps; -1: none */
+	struct forwards *forwards;
+	const char *no_forwards;      /* why no rule can take the kernel path; NULL: all can */
+	uint64_t before[XMC_REASONS]; /* what the external program had counted before */
+	struct xmc_tally sums_before;
+	bool external; /* steer_open_pinned() has taken the maps over */
+	int link_fd;   /* -1: not attached */
+	int claim_fd;  /* of our program while attached, or of the maps; -1: none */
 	int nr_cpus;
-	uint64_t *per_cpu; /* scratch for reading one per-CPU counter */
+	struct xmc_tally *per_cpu; /* scratch for reading one per-CPU entry */
 };
+
+/* The program that was loaded of ours. */
+static const struct bpf_program *own_program(const struct steer *steer)
+{
+	return steer->no_forwards ? steer->skel->progs.xmcast_steer_user
+				  : steer->skel->progs.xmcast_steer;
+}
 
 uint32_t steer_program_id(const struct steer *steer)
 {
@@ -41,7 +49,7 @@ uint32_t steer_program_id(const struct steer *steer)
 	__u32 size = sizeof(info);
 
 	if (!steer->skel ||
-	    bpf_obj_get_info_by_fd(bpf_program__fd(steer->skel->progs.xmcast_steer), &info, &size))
+	    bpf_obj_get_info_by_fd(bpf_program__fd(own_program(steer)), &info, &size))
 		return 0;
 	return info.id;
 }
@@ -77,18 +85,51 @@ static int steer_new(struct steer **out)
 	return steer->per_cpu ? grace_open(&steer->grace) : -ENOMEM;
 }
 
-static int load_own(struct steer *steer)
+/* The tracepoints, by which transmits.c counts what devices drop, need it. So does the program of
+ * the kernel path: without it, the verifier refuses packet pointers with a variable offset. */
+static const char *missing_right(void)
 {
-	steer->skel = steer_bpf__open_and_load();
+	capng_get_caps_process();
+	return capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON) ||
+			       capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN)
+		       ? NULL
+		       : "CAP_PERFMON is missing";
+}
+
+static int load_program(struct steer *steer)
+{
+	int err;
+
+	steer->skel = steer_bpf__open();
 	if (!steer->skel)
 		return -errno;
-	steer->pins.fds[PIN_RULES] = bpf_map__fd(steer->skel->maps.rules);
-	steer->pins.fds[PIN_SOCKETS] = bpf_map__fd(steer->skel->maps.sockets);
-	steer->pins.fds[PIN_VERDICTS] = bpf_map__fd(steer->skel->maps.verdicts);
-	steer->pins.fds[PIN_SHAPES] = bpf_map__fd(steer->skel->maps.shapes);
-	steer->pins.fds[PIN_ABOUT] = bpf_map__fd(steer->skel->maps.about);
+	bpf_program__set_autoload(steer->skel->progs.xmcast_steer, !steer->no_forwards);
+	bpf_program__set_autoload(steer->skel->progs.xmcast_steer_user, steer->no_forwards);
+	err = steer_bpf__load(steer->skel);
+	if (err) {
+		steer_bpf__destroy(steer->skel);
+		steer->skel = NULL;
+	}
+	return err;
+}
+
+static int load_own(struct steer *steer)
+{
+	int err;
+
+	steer->no_forwards = missing_right();
+	err = load_program(steer);
+	if (err && err != -ENOMEM && !steer->no_forwards) {
+		steer->no_forwards = "the kernel refuses the XDP program: xmcastd -d shows more";
+		err = load_program(steer);
+	}
+	if (err)
+		return err;
+	for (enum pin pin = 0; pin < NR_PINS; pin++)
+		steer->pins.fds[pin] =
+			bpf_object__find_map_fd_by_name(steer->skel->obj, pin_names[pin]);
 	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
-	return 0;
+	return forwards_open(&steer->forwards, &steer->pins);
 }
 
 int steer_open(struct steer **out)
@@ -121,6 +162,7 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 	uint32_t id = pins_id(&steer->pins);
 	uint64_t counted[XMC_REASONS];
 	char name[CLAIM_NAME_SIZE];
+	struct xmc_tally sums;
 	int err;
 
 	steer->claim_fd = claim_take(CLAIM_MAPS, id);
@@ -142,12 +184,21 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 	if (!err)
 		err = grace_wait(&steer->grace);
 	if (!err)
+		err = pins_purge(&steer->pins);
+	if (!err)
+		err = forwards_open(&steer->forwards, &steer->pins);
+	if (!err)
 		err = steer_verdicts(steer, counted);
-	if (err)
+	if (!err)
+		err = steer_sums(steer, &sums);
+	if (err) {
 		snprintf(text, PINS_TEXT_SIZE, "they cannot be emptied: %s", strerror(-err));
-	else
-		memcpy(steer->before, counted, sizeof(counted));
-	return err;
+		return err;
+	}
+	memcpy(steer->before, counted, sizeof(counted));
+	steer->sums_before = sums;
+	steer->no_forwards = missing_right();
+	return 0;
 }
 
 int steer_open_pinned(struct steer **out, const char *directory, int ifindex,
@@ -184,6 +235,9 @@ void steer_close(struct steer *steer)
 	if (!steer)
 		return;
 	steer_detach(steer);
+	if (steer->external && pins_purge(&steer->pins))
+		log_error("pins-not-emptied", LOG_ERROR(-errno));
+	forwards_close(steer->forwards);
 	if (steer->skel)
 		steer_bpf__destroy(steer->skel);
 	else
@@ -202,50 +256,64 @@ int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd)
 	return bpf_map_update_elem(steer->pins.fds[PIN_SOCKETS], &key, &xsk_fd, BPF_ANY);
 }
 
-/* The lowest number that is free, so that numbers stay small: tables can be indexed by them. */
-static int take_number(struct steer *steer, uint32_t *number)
+bool steer_can_forward(const struct steer *steer, const char **why)
 {
-	for (unsigned int i = 0; i < RULE_NUMBERS / 64; i++) {
-		if (steer->numbers[i] == UINT64_MAX)
-			continue;
-		*number = i * 64 + (unsigned int)__builtin_ctzll(~steer->numbers[i]);
-		steer->numbers[i] |= 1ULL << *number % 64;
-		return 0;
-	}
-	return -E2BIG;
+	*why = steer->no_forwards;
+	return !*why;
 }
 
-static void release_number(struct steer *steer, uint32_t number)
+struct forwards *steer_forwards(struct steer *steer)
 {
-	if (number < RULE_NUMBERS)
-		steer->numbers[number / 64] &= ~(1ULL << number % 64);
+	return steer->forwards;
 }
 
-int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key, uint32_t *number)
+/* Write the value of a key, and note which forward the key uses. */
+static int write_rule(struct steer *steer, const struct xmc_rule_key *key, struct forward *forward,
+		      __u64 flags)
 {
-	struct xmc_rule rule;
-	int err = take_number(steer, &rule.number);
+	struct xmc_rule rule = {.kind = XMC_TO_USER};
+	int err = forward ? forward_use(forward, key, &rule) : 0;
 
 	if (err)
 		return err;
-	err = shapes_hold(&steer->shapes, key);
+	err = bpf_map_update_elem(steer->pins.fds[PIN_RULES], key, &rule, flags);
+	if (err && forward)
+		forward_unuse(forward);
+	return err;
+}
+
+int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key, struct forward *forward)
+{
+	int err = shapes_hold(&steer->shapes, key);
+
 	if (err)
-		goto out_number;
-	err = bpf_map_update_elem(steer->pins.fds[PIN_RULES], key, &rule, BPF_NOEXIST);
+		return err;
+	err = write_rule(steer, key, forward, BPF_NOEXIST);
 	if (err)
-		goto out_shape;
-	if (number)
-		*number = rule.number;
-	return 0;
-out_shape:
-	shapes_release(&steer->shapes, key);
-out_number:
-	release_number(steer, rule.number);
+		shapes_release(&steer->shapes, key);
+	return err;
+}
+
+int steer_set_rule(struct steer *steer, const struct xmc_rule_key *key, struct forward *forward)
+{
+	struct forward *before;
+	struct xmc_rule rule;
+	int err = bpf_map_lookup_elem(steer->pins.fds[PIN_RULES], key, &rule);
+
+	if (err)
+		return err;
+	before = forwards_find(steer->forwards, &rule);
+	if (before == forward)
+		return 0;
+	err = write_rule(steer, key, forward, BPF_EXIST);
+	if (!err && before)
+		forward_unuse(before);
 	return err;
 }
 
 int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 {
+	struct forward *before;
 	struct xmc_rule rule;
 	int err = bpf_map_lookup_elem(steer->pins.fds[PIN_RULES], key, &rule);
 
@@ -253,18 +321,40 @@ int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 		err = bpf_map_delete_elem(steer->pins.fds[PIN_RULES], key);
 	if (err)
 		return err;
+	before = forwards_find(steer->forwards, &rule);
+	if (before)
+		forward_unuse(before);
 	shapes_release(&steer->shapes, key);
-	release_number(steer, rule.number);
 	return 0;
 }
 
-static int attach_mode(struct steer *steer, int ifindex, __u32 flags)
+int steer_wait(struct steer *steer)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
-	int fd;
+	int err = grace_wait(&steer->grace);
 
-	fd = bpf_link_create(bpf_program__fd(steer->skel->progs.xmcast_steer), ifindex, BPF_XDP,
-			     &opts);
+	if (!err)
+		forwards_reap(steer->forwards);
+	return err;
+}
+
+int steer_set_mode(struct steer *steer, enum iface_mode mode)
+{
+	int err = pins_set_skb(&steer->pins, mode == IFACE_MODE_SKB);
+
+	if (!err)
+		forwards_set_skb(steer->forwards, mode == IFACE_MODE_SKB);
+	return err;
+}
+
+static int attach_mode(struct steer *steer, int ifindex, enum iface_mode mode)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .flags = mode == IFACE_MODE_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	int fd = steer_set_mode(steer, mode);
+
+	if (fd)
+		return fd;
+	fd = bpf_link_create(bpf_program__fd(own_program(steer)), ifindex, BPF_XDP, &opts);
 	if (fd < 0)
 		return fd;
 	steer->link_fd = fd;
@@ -282,7 +372,7 @@ int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum 
 
 	if (wanted != IFACE_MODE_SKB) {
 		*mode = IFACE_MODE_NATIVE;
-		err = attach_mode(steer, ifindex, XDP_FLAGS_DRV_MODE);
+		err = attach_mode(steer, ifindex, IFACE_MODE_NATIVE);
 		if (!err || err == -EBUSY || err == -EEXIST || wanted == IFACE_MODE_NATIVE)
 			return err;
 		log_warning("native-xdp-refused", LOG_INT("ifindex", ifindex), LOG_ERROR(err),
@@ -292,7 +382,7 @@ int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum 
 				     "tx-udp-segmentation off"));
 	}
 	*mode = IFACE_MODE_SKB;
-	return attach_mode(steer, ifindex, XDP_FLAGS_SKB_MODE);
+	return attach_mode(steer, ifindex, IFACE_MODE_SKB);
 }
 
 void steer_detach(struct steer *steer)
@@ -322,15 +412,36 @@ int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
 	int fd = steer->pins.fds[PIN_VERDICTS];
 
 	for (__u32 reason = 0; reason < XMC_REASONS; reason++) {
-		int err = bpf_map_lookup_elem(fd, &reason, steer->per_cpu);
+		uint64_t *per_cpu = (uint64_t *)steer->per_cpu;
+		int err = bpf_map_lookup_elem(fd, &reason, per_cpu);
 
 		if (err)
 			return err;
 		verdicts[reason] = 0;
 		for (int cpu = 0; cpu < steer->nr_cpus; cpu++)
-			verdicts[reason] += steer->per_cpu[cpu];
+			verdicts[reason] += per_cpu[cpu];
 		verdicts[reason] -= steer->before[reason];
 	}
+	return 0;
+}
+
+int steer_sums(const struct steer *steer, struct xmc_tally *sums)
+{
+	const struct xmc_tally *before = &steer->sums_before;
+	__u32 first = 0;
+	int err = bpf_map_lookup_elem(steer->pins.fds[PIN_SUMS], &first, steer->per_cpu);
+
+	if (err)
+		return err;
+	*sums = (struct xmc_tally){
+		.received = -before->received,
+		.received_bytes = -before->received_bytes,
+		.too_large = -before->too_large,
+		.sent = -before->sent,
+		.sent_bytes = -before->sent_bytes,
+	};
+	for (int cpu = 0; cpu < steer->nr_cpus; cpu++)
+		tally_add(sums, &steer->per_cpu[cpu]);
 	return 0;
 }
 

@@ -20,12 +20,18 @@
 #include "rules/config.h"
 #include "steering/pins.h"
 
-/* Name of the program in the kernel. */
+/* Name of the program in the kernel. The one for the user path only begins with the same name. */
 #define STEER_PROGRAM_NAME "xmcast_steer"
 
+struct forward;
+struct forwards;
 struct steer;
 
-/* Load our program and its maps. 0 or -errno (-EPERM: a capability is missing). */
+/*
+ * Load our program and its maps. The program for both paths needs CAP_PERFMON; without it, the one
+ * for the user path only is loaded, see steer_can_forward(). 0 or -errno (-EPERM: a capability is
+ * missing).
+ */
 int steer_open(struct steer **out);
 
 /*
@@ -39,7 +45,7 @@ int steer_open(struct steer **out);
 int steer_open_pinned(struct steer **out, const char *directory, int ifindex,
 		      char text[PINS_TEXT_SIZE]);
 
-/* Detach and unload. Accepts NULL. */
+/* Detach and unload. All forwards must be closed. Accepts NULL. */
 void steer_close(struct steer *steer);
 
 /* The kernel's id of our program; 0: unknown, or the program is external. */
@@ -51,16 +57,36 @@ const struct pins *steer_pins(const struct steer *steer);
 /* Redirect steered packets of RX queue `queue` to the bound AF_XDP socket `xsk_fd`. 0 or -errno. */
 int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd);
 
+/* Whether rules can take the kernel path. If not, *why is the reason, a constant text. */
+bool steer_can_forward(const struct steer *steer, const char **why);
+
+/* For forward_open() (steering/forward.h). */
+struct forwards *steer_forwards(struct steer *steer);
+
 /*
- * Add the key of a rule. The program finds it with a number, *number (NULL: not needed), that no
- * other key of this interface has; it is below 2 * XMC_MAX_RULES, and reused once the key is
- * removed. 0; -EEXIST: the key is there already; -ENOSPC: too many shapes (abi.h); -E2BIG: the map
- * is full; -errno.
+ * Add the key of a rule, whose packets take the kernel path by `forward`, or the user path (NULL).
+ * Key and forward belong together until the key is removed or steer_set_rule() parts them; a
+ * forward has one key at most. 0; -EEXIST: the key is there already; -ENOSPC: too many shapes
+ * (abi.h); -E2BIG: the map is full; -errno.
  */
-int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key, uint32_t *number);
+int steer_add_rule(struct steer *steer, const struct xmc_rule_key *key, struct forward *forward);
+
+/* Change the path of a key that is there: each packet takes the old or the new one, the next packet
+ * the new one. 0; -ENOENT; -errno. */
+int steer_set_rule(struct steer *steer, const struct xmc_rule_key *key, struct forward *forward);
 
 /* 0; -ENOENT; -errno. */
 int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key);
+
+/*
+ * Wait until no packet is on its way that was looked up before the call: counters of removed keys
+ * do not change any more, and forwards without a key can be closed. Takes some tens of milliseconds
+ * (steering/grace.h). 0 or -errno.
+ */
+int steer_wait(struct steer *steer);
+
+/* The mode in which an external program runs; for our own steer_attach() knows it. 0 or -errno. */
+int steer_set_mode(struct steer *steer, enum iface_mode mode);
 
 /*
  * Attach our program to the interface in the mode asked for; IFACE_MODE_AUTO tries native, then
@@ -79,6 +105,9 @@ void steer_detach(struct steer *steer);
 
 /* Packets counted under each reason, summed over the CPUs. 0 or -errno. */
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS]);
+
+/* Sums over all forwards that there were, and over the CPUs. Never decreases. 0 or -errno. */
+int steer_sums(const struct steer *steer, struct xmc_tally *sums);
 
 /* Whether an xmcastd of this network namespace, run by root or by our user, has attached the XDP
  * program with this id (steering/claim.h). */

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "steering/devices.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <xmcast/abi.h>
+#include "copy.skel.h"
+
+struct device {
+	int ifindex;
+	unsigned int users; /* 0: this slot is free */
+};
+
+struct set {
+	int *ifindexes; /* NULL: this slot is free */
+	unsigned int count;
+	unsigned int users;
+	int map_fd;
+};
+
+struct devices {
+	const struct pins *pins;
+	struct copy_bpf *copy; /* NULL: not needed yet */
+	unsigned int nr_devices;
+	struct device devices[XMC_MAX_DEVICES]; /* the first nr_devices have been used */
+	struct set sets[XMC_MAX_DEVICE_SETS];
+};
+
+int devices_open(struct devices **out, const struct pins *pins)
+{
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	(*out)->pins = pins;
+	return 0;
+}
+
+static void free_set(struct set *set)
+{
+	if (!set->ifindexes)
+		return;
+	free(set->ifindexes);
+	close(set->map_fd);
+	*set = (struct set){};
+}
+
+void devices_close(struct devices *devices)
+{
+	if (!devices)
+		return;
+	for (unsigned int i = 0; i < XMC_MAX_DEVICE_SETS; i++)
+		free_set(&devices->sets[i]);
+	copy_bpf__destroy(devices->copy);
+	free(devices);
+}
+
+static int load_copy(struct devices *devices)
+{
+	struct copy_bpf *copy;
+	int err;
+
+	if (devices->copy)
+		return 0;
+	copy = copy_bpf__open();
+	if (!copy)
+		return -errno;
+	err = bpf_map__reuse_fd(copy->maps.outputs, devices->pins->fds[PIN_OUTPUTS]);
+	if (!err)
+		err = bpf_map__reuse_fd(copy->maps.tallies, devices->pins->fds[PIN_TALLIES]);
+	if (!err)
+		err = bpf_map__reuse_fd(copy->maps.sums, devices->pins->fds[PIN_SUMS]);
+	if (!err)
+		err = copy_bpf__load(copy);
+	if (err)
+		copy_bpf__destroy(copy);
+	else
+		devices->copy = copy;
+	return err;
+}
+
+/* Add a device to a devmap. That it is there already is fine; it may be missing although it was
+ * added before, because the kernel removes devices that cease to exist. */
+static int add_device(const struct devices *devices, int map_fd, uint32_t key, int ifindex)
+{
+	const struct bpf_devmap_val value = {
+		.ifindex = (__u32)ifindex,
+		.bpf_prog.fd = bpf_program__fd(devices->copy->progs.xmcast_copy),
+	};
+	int err = bpf_map_update_elem(map_fd, &key, &value, BPF_NOEXIST);
+	char name[IF_NAMESIZE];
+
+	if (err == -EINVAL && !if_indextoname((unsigned int)ifindex, name))
+		return -ENODEV;
+	return err == -EEXIST ? 0 : err;
+}
+
+/* ---- single devices ---- */
+
+static struct device *find_device(struct devices *devices, int ifindex)
+{
+	struct device *free_slot = NULL;
+
+	for (unsigned int i = 0; i < devices->nr_devices; i++) {
+		struct device *device = &devices->devices[i];
+
+		if (device->users && device->ifindex == ifindex)
+			return device;
+		if (!device->users && !free_slot)
+			free_slot = device;
+	}
+	if (!free_slot && devices->nr_devices < XMC_MAX_DEVICES)
+		free_slot = &devices->devices[devices->nr_devices++];
+	return free_slot;
+}
+
+static int hold_device(struct devices *devices, int ifindex)
+{
+	struct device *device = find_device(devices, ifindex);
+	int err;
+
+	if (!device)
+		return -ENOSPC;
+	err = add_device(devices, devices->pins->fds[PIN_DEVICES], (uint32_t)ifindex, ifindex);
+	if (err)
+		return err;
+	device->ifindex = ifindex;
+	device->users++;
+	return 0;
+}
+
+static void release_device(struct devices *devices, uint32_t ifindex)
+{
+	struct device *device = find_device(devices, (int)ifindex);
+
+	if (device && device->users && --device->users == 0)
+		bpf_map_delete_elem(devices->pins->fds[PIN_DEVICES], &ifindex);
+}
+
+/* ---- sets ---- */
+
+static int fill_set(const struct devices *devices, int map_fd, const int *ifindexes,
+		    unsigned int count)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < count; i++)
+		err = add_device(devices, map_fd, i, ifindexes[i]);
+	return err;
+}
+
+static struct set *find_set(struct devices *devices, const int *ifindexes, unsigned int count)
+{
+	for (unsigned int i = 0; i < XMC_MAX_DEVICE_SETS; i++) {
+		struct set *set = &devices->sets[i];
+
+		if (set->ifindexes && set->count == count &&
+		    memcmp(set->ifindexes, ifindexes, count * sizeof(*ifindexes)) == 0)
+			return set;
+	}
+	return NULL;
+}
+
+/* A slot that is free, or that of a set that no forward uses. */
+static struct set *find_place(struct devices *devices)
+{
+	struct set *unused = NULL;
+
+	for (unsigned int i = 0; i < XMC_MAX_DEVICE_SETS; i++) {
+		struct set *set = &devices->sets[i];
+
+		if (!set->ifindexes)
+			return set;
+		if (!set->users && !unused)
+			unused = set;
+	}
+	return unused;
+}
+
+/* The map has exactly as many buckets as the set has devices, because the kernel goes through all
+ * buckets for each packet. */
+static int create_set(struct devices *devices, struct set *set, const int *ifindexes,
+		      unsigned int count)
+{
+	uint32_t index = (uint32_t)(set - devices->sets);
+	struct set fresh = {.count = count};
+	int err;
+
+	fresh.map_fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP_HASH, "device_set", sizeof(__u32),
+				      sizeof(struct bpf_devmap_val), count, NULL);
+	if (fresh.map_fd < 0)
+		return fresh.map_fd;
+	fresh.ifindexes = malloc(count * sizeof(*ifindexes));
+	if (!fresh.ifindexes) {
+		close(fresh.map_fd);
+		return -ENOMEM;
+	}
+	memcpy(fresh.ifindexes, ifindexes, count * sizeof(*ifindexes));
+	err = fill_set(devices, fresh.map_fd, ifindexes, count);
+	if (!err)
+		err = bpf_map_update_elem(devices->pins->fds[PIN_DEVICE_SETS], &index,
+					  &fresh.map_fd, BPF_ANY);
+	if (err) {
+		free_set(&fresh);
+		return err;
+	}
+	free_set(set);
+	*set = fresh;
+	return 0;
+}
+
+static int hold_set(struct devices *devices, const int *ifindexes, unsigned int count,
+		    uint32_t *target)
+{
+	struct set *set = find_set(devices, ifindexes, count);
+	int err;
+
+	if (set) {
+		err = fill_set(devices, set->map_fd, ifindexes, count);
+	} else {
+		set = find_place(devices);
+		err = set ? create_set(devices, set, ifindexes, count) : -ENOSPC;
+	}
+	if (err)
+		return err;
+	set->users++;
+	*target = (uint32_t)(set - devices->sets);
+	return 0;
+}
+
+/* ---- both ---- */
+
+int devices_hold(struct devices *devices, const int *ifindexes, unsigned int count,
+		 uint32_t *target)
+{
+	int err = load_copy(devices);
+
+	if (err)
+		return err;
+	if (count > 1)
+		return hold_set(devices, ifindexes, count, target);
+	*target = (uint32_t)ifindexes[0];
+	return hold_device(devices, ifindexes[0]);
+}
+
+void devices_release(struct devices *devices, unsigned int count, uint32_t target)
+{
+	if (count > 1)
+		devices->sets[target].users--;
+	else if (count == 1)
+		release_device(devices, target);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The devices to which one steering program redirects: its maps `devices` and `device_sets`
+ * (bpf/steer.bpf.c), and the program xmcast_copy that each of their entries has, loaded when it is
+ * first needed. Devices and sets are shared by the forwards that use them, and counted.
+ *
+ * Creating a set waits for a grace period, because that is how the kernel updates a map of maps. So
+ * sets that no forward uses are kept for the next one that needs the same, until their place is
+ * needed.
+ *
+ * Main thread. Needs CAP_BPF and CAP_NET_ADMIN.
+ */
+#ifndef XMCAST_STEERING_DEVICES_H
+#define XMCAST_STEERING_DEVICES_H
+
+#include <stdint.h>
+
+#include "steering/pins.h"
+
+struct devices;
+
+/* `pins` must stay valid. 0; -ENOMEM. */
+int devices_open(struct devices **out, const struct pins *pins);
+
+/* Unloads xmcast_copy once no map has it any more. Accepts NULL. */
+void devices_close(struct devices *devices);
+
+/*
+ * Make sure that packets can be redirected to these devices. `ifindexes` is sorted, with at most
+ * XMC_MAX_COPIES entries; a device is in it once for each copy. *target is what struct xmc_rule
+ * needs: of one device its interface index, of several the index of their set.
+ *
+ * 0; -ENODEV: one does not exist; -ENOSPC: too many devices or sets; -errno.
+ */
+int devices_hold(struct devices *devices, const int *ifindexes, unsigned int count,
+		 uint32_t *target);
+
+/* Of what was held; no packet may use it any more. */
+void devices_release(struct devices *devices, unsigned int count, uint32_t target);
+
+#endif

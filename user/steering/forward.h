@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A forward carries the packets of one rule on the kernel path: the XDP program rewrites their
+ * headers and redirects them to devices (bpf/steer.bpf.c, bpf/copy.bpf.c). It has the rule's
+ * outputs with the headers with which packets leave, and counts. `struct forwards` is what the
+ * forwards of one steering program share.
+ *
+ * Order of use: forward_open(), forward_set(), steer_add_rule() or steer_set_rule(); any number of
+ * forward_set(); then steer_remove_rule() or steer_set_rule() without it, steer_wait(), a last
+ * forward_read_rule() and forward_read_output(), forward_close(). All forwards are closed before
+ * their steer is.
+ *
+ * What a device did with the packets that were redirected to it: steering/transmits.h.
+ *
+ * Main thread. Needs CAP_BPF and CAP_NET_ADMIN.
+ */
+#ifndef XMCAST_STEERING_FORWARD_H
+#define XMCAST_STEERING_FORWARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xmcast/abi.h>
+#include "steering/pins.h"
+
+struct forward;
+struct forwards;
+
+/* One output, as forward_set() is given it. */
+struct forward_output {
+	int ifindex;	  /* egress interface; 0: the output is not usable, nothing leaves by it */
+	unsigned int mtu; /* of the egress interface */
+	struct xmc_output header; /* `same` and `tally` are ignored: forward.c sets them */
+};
+
+/*
+ * A forward with `nr_outputs` outputs, none of them usable yet: packets are counted and dropped.
+ * `forwards` is steer_forwards(). 0; -EINVAL: no output, or more than XMC_MAX_COPIES; -E2BIG: the
+ * map of tallies is full; -ENOMEM; -errno.
+ */
+int forward_open(struct forward **out, struct forwards *forwards, unsigned int nr_outputs);
+
+/*
+ * Set all outputs, `nr_outputs` of them. Atomic for each packet: it leaves by the old outputs with
+ * the old headers, or by the new ones with the new headers. If a key uses the forward, from the
+ * next packet on. Does nothing if nothing has changed.
+ *
+ * An MTU above 65535 counts as 65535. Packets larger than the least MTU of the usable outputs are
+ * dropped for all outputs, and counted in too_large of the rule.
+ *
+ * The first rule whose usable outputs are on a new set of devices waits for a grace period, some
+ * tens of milliseconds.
+ *
+ * 0, or the forward is as before: -ENODEV: an interface does not exist in this network namespace;
+ * -ENOSPC: too many sets of devices, or devices; -E2BIG: the map of outputs is full; -EOPNOTSUPP:
+ * several usable outputs, but the program runs in skb mode; -EINVAL: addresses of two families;
+ * -ENOMEM; -errno.
+ */
+int forward_set(struct forward *forward, const struct forward_output *outputs);
+
+/* What was counted since forward_open(), summed over the CPUs: of the rule received, received_bytes
+ * and too_large; of output i sent and sent_bytes. The others are 0. Never decreases. All 0 if the
+ * kernel refuses. */
+void forward_read_rule(const struct forward *forward, struct xmc_tally *sum);
+void forward_read_output(const struct forward *forward, unsigned int i, struct xmc_tally *sum);
+
+/* No key may use it any more. What packets may still read is removed by the next steer_wait().
+ * Accepts NULL. */
+void forward_close(struct forward *forward);
+
+/* Add the counters. */
+void tally_add(struct xmc_tally *sum, const struct xmc_tally *tally);
+
+/* ---- for steer.c ---- */
+
+/* The maps are those of the steering program. 0 or -errno; nothing is loaded before the first
+ * forward is set. */
+int forwards_open(struct forwards **out, const struct pins *pins);
+
+/* Accepts NULL. */
+void forwards_close(struct forwards *forwards);
+
+/* In skb mode, the kernel gives all copies of a packet the same memory. */
+void forwards_set_skb(struct forwards *forwards, bool skb);
+
+/* Remove what forwards that were changed or closed have left in the maps. Since then a grace period
+ * must have passed. */
+void forwards_reap(struct forwards *forwards);
+
+/* The forward is used by this key from now on, so forward_set() updates the key's value: *rule is
+ * its value now. 0; -EBUSY: another key uses it; -ENOMEM. */
+int forward_use(struct forward *forward, const struct xmc_rule_key *key, struct xmc_rule *rule);
+void forward_unuse(struct forward *forward);
+
+/* The forward that is used by the key with this value; NULL: none. */
+struct forward *forwards_find(const struct forwards *forwards, const struct xmc_rule *rule);
+
+#endif

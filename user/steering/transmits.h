@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What devices did with the packets that were redirected to them: sent, or dropped and why. The XDP
+ * program cannot see that, because it happens after it has ended; tracepoints of the kernel can
+ * (bpf/transmit.bpf.c). They are attached only while a pair of interfaces is watched, and count
+ * only packets between such pairs, in the network namespace of the process that called
+ * transmits_open().
+ *
+ * In native mode the tracepoint xdp_devmap_xmit reports what a driver accepted of each bulk, and
+ * xdp_redirect_err what was not even given to it. In skb mode there is no bulk: xdp_redirect
+ * reports each packet that was given to the device, xdp_exception that the device did not accept
+ * it.
+ *
+ * Main thread. Needs CAP_BPF and CAP_PERFMON, and a kernel with BTF (CONFIG_DEBUG_INFO_BTF).
+ */
+#ifndef XMCAST_STEERING_TRANSMITS_H
+#define XMCAST_STEERING_TRANSMITS_H
+
+#include <stdbool.h>
+
+#include <xmcast/abi.h>
+
+/* Pairs that can be watched at the same time. */
+#define TRANSMITS_MAX 4096
+
+struct transmits;
+
+/* Load the programs. 0; -EPERM, -EACCES: a capability is missing; -ENOENT, -ESRCH: the kernel has
+ * no BTF, or not these tracepoints; -errno. */
+int transmits_open(struct transmits **out);
+
+/* Accepts NULL. */
+void transmits_close(struct transmits *transmits);
+
+/*
+ * Count packets from one interface to another, from 0 on. To be called before a packet is
+ * redirected between them. Watching is counted: a pair stays watched until transmits_unwatch() was
+ * called as often as transmits_watch(). `skb`: packets are redirected in skb mode.
+ *
+ * 0; -E2BIG: too many pairs; -errno: the programs cannot be attached.
+ */
+int transmits_watch(struct transmits *transmits, int from, int to, bool skb);
+
+/* Harmless if the pair is not watched. */
+void transmits_unwatch(struct transmits *transmits, int from, int to);
+
+/* Summed over the CPUs. 0; -ENOENT: the pair is not watched; -errno. */
+int transmits_read(const struct transmits *transmits, int from, int to,
+		   struct xmc_device_counts *counts);
+
+#endif
