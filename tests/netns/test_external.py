@@ -18,7 +18,7 @@ from harness import (BUILD, Daemon, Skip, Star, check, diagnose, equal, interfac
 from traffic import Traffic
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
-MAPS = ("about", "rules", "shapes", "sockets", "verdicts")
+MAPS = ("about", "device_sets", "devices", "outputs", "rules", "shapes", "sockets", "sums", "tallies", "verdicts")
 
 
 class Bpffs:
