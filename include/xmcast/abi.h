@@ -253,6 +253,9 @@ struct xmc_device_key {
 	__u32 to;   /* of the egress interface */
 };
 
+/* Pairs of interfaces that can be counted at the same time. */
+#define XMC_MAX_DEVICE_PAIRS 4096
+
 struct xmc_device_counts {
 	__u64 sent;
 	__u64 dropped[XMC_DEVICE_DROPS];

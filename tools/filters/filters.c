@@ -250,15 +250,15 @@ static const int coverage[] = {
 /* Socket families: control and log, outputs and memberships, netlink, AF_XDP. */
 static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
 
-/* What libbpf does for us: create our program and its maps, with types and constants, or open
- * pinned ones; link the program to an interface. No access to others' objects by id, no other way
- * to attach.
- */
+/* What libbpf does for us: create our programs and their maps, with types and constants, or open
+ * pinned ones; link a program to an interface or a tracepoint. No access to others' objects by id, no
+ * other way to attach. */
 static const int bpf_commands[] = {
 	BPF_MAP_CREATE,		BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,
 	BPF_MAP_DELETE_ELEM,	BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE, /* of constants */
 	BPF_BTF_LOAD,		BPF_PROG_LOAD,	      BPF_OBJ_GET,
 	BPF_OBJ_GET_INFO_BY_FD, BPF_LINK_CREATE,      BPF_LINK_DETACH,
+	BPF_RAW_TRACEPOINT_OPEN,
 };
 
 /* ---- building a filter ---- */

@@ -16,7 +16,7 @@
  *   MAIN             fails with EPERM, and the relay goes on. This thread runs libraries (NSS,
  *                    libbpf), which may try calls on other kernels that we have not seen, and
  *                    handle their failure. It may start no process. Of bpf(2) it has the commands
- *                    that attach and fill our own program.
+ *                    that attach and fill our own programs.
  *   INGRESS, EGRESS  kills the process (SIGSYS, exit status 159 for a shell; the kernel's log has
  *                    the number of the call). These threads run our own code only, so such a call
  *                    means that a packet has taken over the thread; since threads share their

@@ -20,9 +20,6 @@
 
 #include <xmcast/abi.h>
 
-/* Pairs that can be watched at the same time. */
-#define TRANSMITS_MAX 4096
-
 struct transmits;
 
 /* Load the programs. 0; -EPERM, -EACCES: a capability is missing; -ENOENT, -ESRCH: the kernel has
@@ -35,9 +32,10 @@ void transmits_close(struct transmits *transmits);
 /*
  * Count packets from one interface to another, from 0 on. To be called before a packet is
  * redirected between them. Watching is counted: a pair stays watched until transmits_unwatch() was
- * called as often as transmits_watch(). `skb`: packets are redirected in skb mode.
+ * called as often as transmits_watch(). `skb`: packets are redirected in skb mode; the last call
+ * counts.
  *
- * 0; -E2BIG: too many pairs; -errno: the programs cannot be attached.
+ * 0; -E2BIG: more than XMC_MAX_DEVICE_PAIRS pairs; -errno: the programs cannot be attached.
  */
 int transmits_watch(struct transmits *transmits, int from, int to, bool skb);
 
