@@ -572,8 +572,11 @@ def _check_totals(stats):
     outputs = [output for rule in rules for output in rule["outputs"]]
     queues = [queue for interface in interfaces for queue in interface["queues"]]
     discarded = sum(sum(worker["drops"].values()) for worker in stats["workers"])
-    equal(totals["steered_packets"], sum(i["verdicts"]["steered"] for i in interfaces), "steered")
-    equal(totals["received_packets"], sum(q["received_packets"] for q in queues), "received")
+    forwarded = sum(i["verdicts"]["forwarded"] for i in interfaces)
+    equal(totals["steered_packets"], sum(i["verdicts"]["steered"] for i in interfaces) + forwarded,
+          "steered")
+    equal(totals["received_packets"], sum(q["received_packets"] for q in queues) + forwarded,
+          "received")
     equal(totals["received_packets"] - discarded, sum(r["received_packets"] for r in rules),
           "received, by rule")
     for key in ("submitted_packets", "sent_packets", "sent_bytes", "send_errors"):

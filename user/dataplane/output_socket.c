@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dataplane/output_socket.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/filter.h>
@@ -185,6 +186,24 @@ bool output_socket_fits(const struct output_socket *socket, const struct rule_ou
 int output_socket_fd(const struct output_socket *socket)
 {
 	return socket->fd;
+}
+
+int output_socket_port(struct output_socket *socket, uint16_t *port)
+{
+	struct sockaddr_storage own = {.ss_family = (sa_family_t)addr_family(&socket->output.to)};
+	socklen_t length = sizeof(own);
+
+	/* EINVAL: a send has just assigned a port, or it was asked for before. */
+	if (bind(socket->fd, (const struct sockaddr *)&own,
+		 own.ss_family == AF_INET ? sizeof(struct sockaddr_in)
+					  : sizeof(struct sockaddr_in6)) &&
+	    errno != EINVAL)
+		return errno == EADDRINUSE ? -EAGAIN : -errno;
+	if (getsockname(socket->fd, (struct sockaddr *)&own, &length))
+		return -errno;
+	*port = ntohs(own.ss_family == AF_INET ? ((struct sockaddr_in *)&own)->sin_port
+					       : ((struct sockaddr_in6 *)&own)->sin6_port);
+	return *port ? 0 : -EAGAIN;
 }
 
 int output_socket_ifindex(const struct output_socket *socket)

@@ -22,8 +22,9 @@
  *     Drops whatever is sent to the socket's port.
  *
  * Sockets are counted: the streams of a rule and of its replacement share one. Ports are assigned
- * by the first send. All functions are the main thread's; the egress threads send through the
- * descriptor. CAP_NET_ADMIN allows a send buffer larger than net.core.wmem_max.
+ * by the first send, or by output_socket_port(). All functions are the main thread's; the egress
+ * threads send through the descriptor. CAP_NET_ADMIN allows a send buffer larger than
+ * net.core.wmem_max.
  *
  * Sources: ip(7), ipv6(7), udp(7), socket(7).
  */
@@ -60,6 +61,10 @@ bool output_socket_fits(const struct output_socket *socket, const struct rule_ou
 			uint16_t port);
 
 int output_socket_fd(const struct output_socket *socket);
+
+/* The socket's UDP port, which is assigned now if it has none yet: packets that leave on the kernel
+ * path have it as their source port, too. 0 or -errno (-EAGAIN: no port is free). */
+int output_socket_port(struct output_socket *socket, uint16_t *port);
 
 /* Index of the interface that the output names; 0: it names none, or that does not exist. */
 int output_socket_ifindex(const struct output_socket *socket);

@@ -41,7 +41,7 @@ void books_free(struct books *books)
 	free(books);
 }
 
-static void read_route(const struct route *route, struct rule_counts *counts,
+static void read_route(const struct route *route, enum rule_path wanted, struct rule_counts *counts,
 		       struct output_counts *outputs)
 {
 	const struct path *path = route->path;
@@ -51,20 +51,18 @@ static void read_route(const struct route *route, struct rule_counts *counts,
 	counts->rule = route->rule;
 	counts->reason = route_reason(route);
 	counts->state = !route->arrival ? "disabled" : counts->reason ? "pending" : "active";
-	counts->path = "user";
-	for (unsigned int i = 0; i < route->rule->nr_outputs; i++) {
+	counts->path = wanted == RULE_PATH_KERNEL ? "kernel" : "user";
+	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
 		outputs[i].rule = &route->rule->outputs[i];
-		if (path)
-			path_read_output(path, i, &outputs[i]);
-	}
-	/* After its outputs, see books.h. */
 	if (path)
-		path_read(path, counts);
+		path_read(path, counts, outputs);
 }
 
 static void read_intake(const struct intake *intake, struct interface_counts *counts,
 			struct worker_counts *workers)
 {
+	struct xmc_tally sums;
+
 	counts->name = intake->name;
 	counts->reason = intake_reason(intake);
 	counts->state = !counts->reason ? "active" : intake_is_open(intake) ? "impaired" : "failed";
@@ -79,7 +77,11 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 	/* After its workers, see books.h. */
 	if (intake->steer) {
 		counts->mode = intake->mode == IFACE_MODE_NATIVE ? "native" : "skb";
+		if (!steer_sums(intake->steer, &sums))
+			counts->forwarded = sums.received;
 		steer_verdicts(intake->steer, counts->verdicts);
+		counts->redirects = redirects_counts(intake->kernel.redirects, intake->ifindex,
+						     &counts->nr_redirects);
 	}
 }
 
@@ -103,16 +105,17 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 	books->all_rules = all;
 	books->first_rule = begin;
 	books->generation = relay->generation;
-	books->retired = relay->retired;
 	books->taken_ns = clock_ns();
 	books->uptime_seconds = (books->taken_ns - relay->started_ns) / NS_PER_SECOND;
 	/* Rules before interfaces: from the last stage of a packet to the first. */
 	outputs = 0;
 	for (unsigned int i = 0; i < count; i++) {
 		books->rules[i].first_output = outputs;
-		read_route(routes[i], &books->rules[i], &books->outputs[outputs]);
+		read_route(routes[i], rule_path(&relay->config, routes[i]->rule), &books->rules[i],
+			   &books->outputs[outputs]);
 		outputs += routes[i]->rule->nr_outputs;
 	}
+	books->retired = relay->retired;
 	workers = 0;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		books->interfaces[i].first_worker = workers;
@@ -126,7 +129,8 @@ void books_sum(const struct books *books, struct total_counts *totals)
 {
 	*totals = books->retired;
 	for (unsigned int i = 0; i < books->nr_interfaces; i++)
-		totals->steered += books->interfaces[i].verdicts[XMC_STEERED];
+		totals_add_steered(totals, books->interfaces[i].verdicts,
+				   books->interfaces[i].forwarded);
 	for (unsigned int i = 0; i < books->nr_workers; i++)
 		totals_add_worker(totals, &books->workers[i].state);
 }

@@ -9,12 +9,17 @@
  * meanwhile, but never as having left without having arrived. At any moment
  *
  *     each output       sent + all errors <= submitted
- *                       submitted + rate_limited <= received by its rule
- *     each interface    received by its rules + drops of its workers <= received by its workers (1)
+ *                       submitted + rate_limited + not_copied <= received by its rule
+ *     each interface    received by its rules + drops of its workers
+ *                           <= received by its workers + forwarded (1)
  *                       received by its workers + drops of the kernel <= steered
  *
  * and all of these are equalities if no packet is on its way: wait for that to compare for
- * equality. (1) Until the interface is opened again, which resets its counters and not those of
+ * equality. What an output on the kernel path did not send although its rule received it is known
+ * to be lost only once it cannot be on its way any more: it is counted by the second reading after
+ * that, if that is SETTLED_NS (kernel_path.c) after the first one.
+ *
+ * (1) Until the interface is opened again, which resets its counters and not those of
  * rules, or one of its rules is removed; for the totals it holds always.
  */
 #ifndef XMCAST_RELAY_BOOKS_H
@@ -27,10 +32,12 @@ struct relay;
 struct books {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC: when they were read */
 	uint64_t uptime_seconds;
-	uint64_t generation;	     /* of the configuration (relay_generation()) */
-	struct total_counts retired; /* of interfaces that are gone */
-	unsigned int all_rules;	     /* number of rules of the configuration */
-	unsigned int first_rule;     /* index of rules[0] among them */
+	uint64_t generation; /* of the configuration (relay_generation()) */
+	/* Of interfaces that are gone, and what rules on the kernel path have sent. The latter is
+	 * as of the last time at which each rule was read. */
+	struct total_counts retired;
+	unsigned int all_rules;	 /* number of rules of the configuration */
+	unsigned int first_rule; /* index of rules[0] among them */
 	unsigned int nr_rules;
 	struct rule_counts *rules;     /* in the order of the configuration */
 	struct output_counts *outputs; /* these rules' outputs in one array */

@@ -7,6 +7,13 @@ uint64_t kernel_drops(const struct worker_state *state)
 	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
 }
 
+void totals_add_steered(struct total_counts *totals, const uint64_t verdicts[XMC_REASONS],
+			uint64_t forwarded)
+{
+	totals->steered += verdicts[XMC_STEERED] + verdicts[XMC_FORWARDED];
+	totals->received += forwarded;
+}
+
 void totals_add_worker(struct total_counts *totals, const struct worker_state *state)
 {
 	totals->submitted += state->submitted;

@@ -20,6 +20,16 @@
  * clients and the service manager's watchdog are waiting. */
 #define TURN_NS (40 * NS_PER_MS)
 
+/* Kernel paths are updated in passes over all rules, which are done in turns: the first one in the
+ * look that has noticed a change, the others every ROUND_TURN_NS. An update takes some tens of µs
+ * for each output. */
+#define PASS_FIRST_NS (20 * NS_PER_MS)
+#define PASS_TURN_NS  (2 * NS_PER_MS)
+
+/* How often it is checked whether devices refuse packets, and whether neighbours are resolved. */
+#define DEVICES_NS    (400 * NS_PER_MS)
+#define NEIGHBOURS_NS NS_PER_SECOND
+
 struct follow {
 	struct relay *relay;
 	struct link_watch *watch; /* NULL: there is none */
@@ -30,6 +40,12 @@ struct follow {
 	struct outputs outputs;
 	uint64_t generation;	/* of the configuration from which they were collected */
 	unsigned int next_rule; /* where the round through all outputs continues */
+	bool has_kernel;	/* some rules have a kernel path */
+	bool blind;		/* to changes of neighbours that kernel paths need */
+	unsigned int next_path; /* where the pass over kernel paths continues */
+	bool pass_again;	/* something has changed since it began */
+	uint64_t devices_ns;	/* when devices and neighbours were last checked */
+	uint64_t neighbours_ns;
 };
 
 /* ---- what is announced ---- */
@@ -81,8 +97,10 @@ static void note(const struct relay *relay, struct intake *intake, const struct 
 static void on_link(struct follow *follow, const struct link_event *event)
 {
 	const struct relay *relay = follow->relay;
-	bool concerned = outputs_concern(&follow->outputs, &event->link);
+	bool concerned = outputs_concern(&follow->outputs, &event->link) ||
+			 redirects_use(relay->redirects, event->link.ifindex);
 
+	redirects_forgive(relay->redirects, event->link.ifindex);
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
 		if (!concerns(relay->arrivals[i], &event->link))
 			continue;
@@ -93,6 +111,22 @@ static void on_link(struct follow *follow, const struct link_event *event)
 		return;
 	follow->schedule.changed = true;
 	schedule_expect(&follow->schedule);
+}
+
+/* A neighbour was resolved, or is not any more, or has another MAC address. */
+static void on_neighbour(const struct follow *follow, const struct neighbour *neighbour)
+{
+	const struct relay *relay = follow->relay;
+
+	if (!follow->has_kernel)
+		return;
+	redirects_look(relay->redirects);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct path *path = relay->routes[i]->path;
+
+		if (path && kernel_path_concerns(path->kernel, neighbour))
+			kernel_path_update(path->kernel);
+	}
 }
 
 static void on_event(void *context, const struct link_event *event)
@@ -106,10 +140,19 @@ static void on_event(void *context, const struct link_event *event)
 		break;
 	case LINK_EVENT_ADDRESS:
 		follow->schedule.routes_changed = true;
+		/* Kernel paths have addresses in their headers: they do not wait for a round. */
+		follow->schedule.changed |= follow->has_kernel;
 		schedule_expect(&follow->schedule);
 		break;
 	case LINK_EVENT_ROUTE:
 		follow->schedule.routes_changed = true;
+		break;
+	case LINK_EVENT_NEIGHBOUR:
+		on_neighbour(follow, &event->neighbour);
+		break;
+	case LINK_EVENT_FEATURES:
+		redirects_forgive(follow->relay->redirects, event->link.ifindex);
+		follow->schedule.changed |= follow->has_kernel;
 		break;
 	default:
 		break;
@@ -345,6 +388,98 @@ static void apply_outputs(struct follow *follow, bool every)
 	outputs_settle(&follow->outputs, done);
 }
 
+/* ---- kernel paths ---- */
+
+/* Something has changed: update all kernel paths. */
+static void expect_pass(struct follow *follow)
+{
+	if (!follow->has_kernel)
+		return;
+	follow->pass_again |= follow->next_path > 0;
+	follow->schedule.in_pass = true;
+}
+
+/* Do the next turn of a pass, for this long. */
+static void update_kernel_paths(struct follow *follow, uint64_t for_ns)
+{
+	const struct relay *relay = follow->relay;
+	uint64_t until_ns = clock_ns() + for_ns;
+
+	redirects_look(relay->redirects);
+	while (follow->next_path < relay->config.nr_rules) {
+		const struct path *path = relay->routes[follow->next_path++]->path;
+
+		if (!path || !path->kernel)
+			continue;
+		kernel_path_update(path->kernel);
+		if (clock_ns() >= until_ns)
+			return;
+	}
+	follow->next_path = 0;
+	follow->schedule.in_pass = follow->pass_again;
+	follow->pass_again = false;
+}
+
+/* What nobody announces: devices that refuse packets, neighbours that are used only by us, and
+ * entries of the maps that no packet can read any more. */
+static void look_after_kernel_paths(struct follow *follow, uint64_t now_ns)
+{
+	const struct relay *relay = follow->relay;
+
+	if (!follow->has_kernel)
+		return;
+	if (now_ns - follow->devices_ns >= DEVICES_NS) {
+		follow->devices_ns = now_ns;
+		if (redirects_check(relay->redirects, now_ns))
+			expect_pass(follow);
+	}
+	if (now_ns - follow->neighbours_ns < NEIGHBOURS_NS)
+		return;
+	follow->neighbours_ns = now_ns;
+	if (follow->blind)
+		expect_pass(follow);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct path *path = relay->routes[i]->path;
+
+		if (path && kernel_path_refresh(path->kernel, now_ns))
+			expect_pass(follow);
+	}
+	for (unsigned int i = 0; i < relay->nr_intakes; i++)
+		kernel_side_tidy(&relay->intakes[i]->kernel);
+}
+
+static bool has_host(const struct rule *rule)
+{
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		if (!addr_is_multicast(&rule->outputs[i].to))
+			return true;
+	}
+	return false;
+}
+
+/* The rules have changed: which changes of the network concern kernel paths? */
+static void prepare_kernel_paths(struct follow *follow)
+{
+	const struct config *config = &follow->relay->config;
+	bool hosts = false;
+	int err;
+
+	follow->has_kernel = false;
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		if (rule_path(config, &config->rules[i]) == RULE_PATH_USER)
+			continue;
+		follow->has_kernel = true;
+		hosts = hosts || has_host(&config->rules[i]);
+	}
+	err = follow->watch ? link_watch_neighbours(follow->watch, hosts) : 0;
+	if (err)
+		log_warning("link-watch-failed", LOG_ERROR(err),
+			    LOG_TEXT("hint", "changes of neighbours are seen a second late"));
+	follow->blind = err != 0;
+}
+
+/* ---- looking ---- */
+
 /* Start a round through the outputs of all rules, or do its next turn. */
 static void refresh_outputs(struct follow *follow)
 {
@@ -357,6 +492,7 @@ static void refresh_outputs(struct follow *follow)
 		schedule->in_round = true;
 		schedule->round_ns = clock_ns();
 		follow->next_rule = 0;
+		expect_pass(follow);
 	}
 	for (; left && follow->next_rule < relay->config.nr_rules; follow->next_rule++) {
 		struct path *path = relay->routes[follow->next_rule]->path;
@@ -368,8 +504,6 @@ static void refresh_outputs(struct follow *follow)
 	}
 	schedule->in_round = follow->next_rule < relay->config.nr_rules;
 }
-
-/* ---- looking ---- */
 
 static void retry_rules(struct follow *follow, uint64_t now_ns)
 {
@@ -404,12 +538,22 @@ static void look(struct follow *follow, bool asked)
 			return;
 		}
 		follow->generation = relay->generation;
+		prepare_kernel_paths(follow);
 		at_outputs = opened = true;
 	}
 	if (at_outputs && !look_at_outputs(follow))
 		schedule->changed = true;
 	if (at_outputs || opened)
 		apply_outputs(follow, opened);
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		if (intake_describe(relay->intakes[i]))
+			expect_pass(follow);
+	}
+	if (at_outputs || opened)
+		expect_pass(follow);
+	look_after_kernel_paths(follow, schedule->looked_ns);
+	if (schedule->in_pass)
+		update_kernel_paths(follow, PASS_FIRST_NS);
 	if (asked || schedule->looked_ns >= schedule_retry_ns(schedule))
 		retry_rules(follow, schedule->looked_ns);
 	waiting = has_waiting(relay);
@@ -442,6 +586,8 @@ void follow_run(struct follow *follow)
 		look(follow, false);
 	if (due & DUE_ROUND)
 		refresh_outputs(follow);
+	if (due & DUE_PASS && follow->schedule.in_pass)
+		update_kernel_paths(follow, PASS_TURN_NS);
 	arm_timer(follow);
 }
 

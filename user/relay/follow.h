@@ -18,6 +18,10 @@
  *     addresses, routes                  outputs forget which sizes of batches their route accepts,
  *                                        some at a time, at most once a second
  *     a rule that waits for an output    is tried again
+ *     anything of the above, or a        kernel paths are examined again (kernel_path.h), in the
+ *       neighbour, or XDP features         same look; if there are very many, some at a time
+ *     a device that refuses redirected   is noticed within half a second; its rules take the user
+ *       packets                            path or are pending
  *
  * Only a plan (plan.h) changes rules and brings intakes up. Giving an intake up does not disturb
  * the threads of the others. Main thread; rights as for relay_open(), and CAP_NET_RAW to move

@@ -65,7 +65,8 @@ void intake_impair(struct intake *intake, const char *impairment)
 		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(intake->name));
 }
 
-struct intake *intake_new(const char *name, int ifindex, struct total_counts *retired)
+struct intake *intake_new(const char *name, int ifindex, struct redirects *redirects,
+			  struct total_counts *retired)
 {
 	struct intake *intake = calloc(1, sizeof(*intake));
 
@@ -73,8 +74,28 @@ struct intake *intake_new(const char *name, int ifindex, struct total_counts *re
 		return NULL;
 	snprintf(intake->name, sizeof(intake->name), "%s", name);
 	intake->ifindex = ifindex;
+	intake->kernel.redirects = redirects;
+	intake->kernel.totals = retired;
 	intake->retired = retired;
 	return intake;
+}
+
+bool intake_describe(struct intake *intake)
+{
+	const struct kernel_side before = intake->kernel;
+
+	intake->kernel.steer = intake->steer;
+	intake->kernel.ifindex = intake->ifindex;
+	intake->kernel.mtu = intake->link.mtu;
+	intake->kernel.skb = intake->mode == IFACE_MODE_SKB;
+	return memcmp(&before, &intake->kernel, sizeof(before)) != 0;
+}
+
+void intake_update(struct intake *intake)
+{
+	intake_describe(intake);
+	for (unsigned int i = 0; i < intake->now.count; i++)
+		kernel_path_update(intake->now.paths[i]->kernel);
 }
 
 /* ---- line-ups ---- */
@@ -95,6 +116,7 @@ static void lineup_free(struct lineup *lineup)
 static int lineup_fill(struct lineup *lineup, struct path *const *paths, unsigned int count)
 {
 	struct stream **streams = calloc(count + 1UL, sizeof(*streams));
+	unsigned int nr_streams = 0;
 	int err = -ENOMEM;
 
 	lineup->paths = calloc(count + 1UL, sizeof(*lineup->paths));
@@ -104,53 +126,119 @@ static int lineup_fill(struct lineup *lineup, struct path *const *paths, unsigne
 				  sizeof(*lineup->keys));
 	for (unsigned int i = 0; !err && i < count; i++) {
 		rule_key(paths[i]->rule, &lineup->keys[i]);
-		streams[i] = paths[i]->stream;
+		if (paths[i]->stream)
+			streams[nr_streams++] = paths[i]->stream;
 		lineup->paths[i] = path_hold(paths[i]);
 		lineup->count++;
 		if (lookup_add(&lineup->by_key, i) != LOOKUP_NONE)
 			err = -EEXIST;
 	}
 	if (!err)
-		err = ruleset_new(&lineup->ruleset, streams, count);
+		err = ruleset_new(&lineup->ruleset, streams, nr_streams);
 	free(streams);
 	if (err)
 		lineup_free(lineup);
 	return err;
 }
 
-static bool lineup_has(const struct lineup *lineup, const struct xmc_rule_key *key)
+/* The path with this key, or NULL. */
+static struct path *lineup_find(const struct lineup *lineup, const struct xmc_rule_key *key)
 {
-	return lineup->count && lookup_find(&lineup->by_key, key) != LOOKUP_NONE;
+	uint32_t i = lineup->count ? lookup_find(&lineup->by_key, key) : LOOKUP_NONE;
+
+	return i == LOOKUP_NONE ? NULL : lineup->paths[i];
 }
 
-/* Add the keys that only this line-up has to the XDP map. */
-static int add_keys(struct intake *intake, const struct lineup *lineup, const struct lineup *other,
-		    const struct path **failed)
+/* The i-th path of the line-up had or shall have this key; NULL: none has. */
+static struct key_value value_of(const struct intake *intake, const struct path *path)
+{
+	if (!path)
+		return (struct key_value){.target = KEY_NONE};
+	return kernel_path_value(path->kernel, &intake->kernel);
+}
+
+/* Change a key from what one path wants to what another one wants. NULL: there is no path. */
+static int change_key(const struct intake *intake, const struct xmc_rule_key *key,
+		      const struct path *from, const struct path *to)
+{
+	return kernel_side_change(&intake->kernel, key, value_of(intake, from),
+				  value_of(intake, to));
+}
+
+/* Give this line-up's keys to its paths; those that are in the XDP map belong to paths of another
+ * line-up. */
+static int take_keys(const struct intake *intake, const struct lineup *lineup,
+		     const struct lineup *other, const struct path **failed)
 {
 	int err = 0;
 
 	for (unsigned int i = 0; !err && i < lineup->count; i++) {
+		const struct path *before = lineup_find(other, &lineup->keys[i]);
+
 		*failed = lineup->paths[i];
-		if (!lineup_has(other, &lineup->keys[i]))
-			err = steer_add_rule(intake->steer, &lineup->keys[i], NULL);
+		if (before != *failed)
+			err = change_key(intake, &lineup->keys[i], before, *failed);
 	}
 	return err;
 }
 
-/* Remove these keys. Some may never have been added, so errors are ignored. */
-static void remove_keys(struct intake *intake, const struct lineup *lineup,
+/* Give this line-up's keys back to the paths of another one. Some may never have been taken, so
+ * errors are ignored. */
+static void return_keys(const struct intake *intake, const struct lineup *lineup,
 			const struct lineup *other)
 {
 	for (unsigned int i = 0; i < lineup->count; i++) {
-		if (!lineup_has(other, &lineup->keys[i]))
-			steer_remove_rule(intake->steer, &lineup->keys[i]);
+		const struct path *after = lineup_find(other, &lineup->keys[i]);
+
+		if (after != lineup->paths[i])
+			change_key(intake, &lineup->keys[i], lineup->paths[i], after);
+	}
+}
+
+/* Remove the keys that no path of the other line-up has. */
+static void remove_keys(const struct intake *intake, const struct lineup *lineup,
+			const struct lineup *other)
+{
+	for (unsigned int i = 0; i < lineup->count; i++) {
+		if (!lineup_find(other, &lineup->keys[i]))
+			change_key(intake, &lineup->keys[i], lineup->paths[i], NULL);
+	}
+}
+
+static void join_all(struct intake *intake, const struct lineup *lineup)
+{
+	for (unsigned int i = 0; i < lineup->count; i++)
+		kernel_path_join(lineup->paths[i]->kernel, &intake->kernel);
+}
+
+/* The paths that only this line-up has leave the intake; no key is theirs any more. `in_use`:
+ * packets that looked up their keys before may still be on their way. */
+static void leave_all(const struct intake *intake, const struct lineup *lineup,
+		      const struct lineup *other, bool in_use)
+{
+	bool wait = false;
+
+	for (unsigned int i = 0; in_use && !wait && i < lineup->count; i++)
+		wait = kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel) &&
+		       lineup_find(other, &lineup->keys[i]) != lineup->paths[i];
+	if (wait)
+		kernel_side_wait(&intake->kernel);
+	for (unsigned int i = 0; i < lineup->count; i++) {
+		struct path *path = lineup->paths[i];
+
+		if (path->kernel && lineup_find(other, &lineup->keys[i]) != path)
+			kernel_path_leave(path->kernel, &intake->kernel);
 	}
 }
 
 int intake_stage(struct intake *intake, struct path *const *paths, unsigned int count)
 {
+	int err = lineup_fill(&intake->other, paths, count);
+
 	intake->switched = false;
-	return lineup_fill(&intake->other, paths, count);
+	if (!err)
+		join_all(intake, &intake->other);
+	return err;
 }
 
 int intake_switch(struct intake *intake)
@@ -170,30 +258,35 @@ int intake_switch(struct intake *intake)
 }
 
 /* After the switch, so that no packet arrives for which the workers have no rule. */
-int intake_add_keys(struct intake *intake, const struct path **failed)
+int intake_take_keys(struct intake *intake, const struct path **failed)
 {
-	return add_keys(intake, &intake->now, &intake->other, failed);
+	return take_keys(intake, &intake->now, &intake->other, failed);
 }
 
 void intake_commit(struct intake *intake)
 {
-	if (intake->switched)
+	if (intake->switched) {
 		remove_keys(intake, &intake->other, &intake->now);
+		leave_all(intake, &intake->other, &intake->now, true);
+	}
 	intake->switched = false;
 	lineup_free(&intake->other);
 }
 
 int intake_revert(struct intake *intake)
 {
+	bool in_use = intake->switched;
 	int err = 0;
 
 	if (intake->switched) {
-		remove_keys(intake, &intake->now, &intake->other);
+		return_keys(intake, &intake->now, &intake->other);
 		err = intake_switch(intake);
 	}
-	if (!err)
-		lineup_free(&intake->other);
-	return err;
+	if (err)
+		return err;
+	leave_all(intake, &intake->other, &intake->now, in_use);
+	lineup_free(&intake->other);
+	return 0;
 }
 
 /* ---- down ---- */
@@ -215,19 +308,31 @@ static int stop_parts(struct intake *intake)
 
 int intake_stop(struct intake *intake)
 {
+	int err;
+
 	if (!intake_is_open(intake) || intake->state == INTAKE_STOPPED)
 		return 0;
 	set_state(intake, INTAKE_STOPPED);
-	return stop_parts(intake);
+	err = stop_parts(intake);
+	for (unsigned int i = 0; i < intake->now.count; i++)
+		kernel_path_settle(intake->now.paths[i]->kernel);
+	return err;
 }
 
 /* Close whatever is open. No thread of it runs, so its counters are final. */
 static void close_parts(struct intake *intake)
 {
+	const struct lineup none = {};
 	uint64_t verdicts[XMC_REASONS];
+	struct xmc_tally sums;
 
-	if (intake->steer && !steer_verdicts(intake->steer, verdicts))
-		intake->retired->steered += verdicts[XMC_STEERED];
+	/* Without packets the order of counters does not matter. */
+	if (intake->steer && !steer_verdicts(intake->steer, verdicts) &&
+	    !steer_sums(intake->steer, &sums))
+		totals_add_steered(intake->retired, verdicts, sums.received);
+	leave_all(intake, &intake->now, &none, false);
+	leave_all(intake, &intake->other, &none, false);
+	redirects_forget(intake->kernel.redirects, intake->kernel.ifindex);
 	steer_close(intake->steer);
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		struct worker_state state;
@@ -238,6 +343,7 @@ static void close_parts(struct intake *intake)
 	}
 	free(intake->workers);
 	intake->steer = NULL;
+	intake_describe(intake);
 	intake->workers = NULL;
 	intake->nr_workers = 0;
 	lineup_free(&intake->now);
@@ -418,21 +524,15 @@ static int start_worker(struct intake *intake, struct worker *worker, int epoll_
 
 static int start(struct intake *intake, const struct intake_means *means, char why[REASON_SIZE])
 {
-	const struct lineup none = {};
-	const struct path *failed;
 	int err = lineup_fill(&intake->now, means->paths, means->nr_paths);
 
 	if (err)
 		return explain(why, err, "no memory for the rules of %s", intake->name);
 	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
 		err = start_worker(intake, intake->workers[i], means->epoll_fd, why);
-	if (err)
-		return err;
-	err = add_keys(intake, &intake->now, &none, &failed);
-	if (err)
-		return explain(why, err, "rule %s does not fit the XDP map", failed->rule->name);
-	set_state(intake, INTAKE_STARTED);
-	return 0;
+	if (!err)
+		set_state(intake, INTAKE_STARTED);
+	return err;
 }
 
 /* One line with everything that was detected. */
@@ -467,7 +567,10 @@ static int attach_program(struct intake *intake, const struct config *config, ch
 
 	if (intake->external) {
 		intake->mode = intake->link.xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
-		return 0;
+		err = steer_set_mode(intake->steer, intake->mode);
+		return err ? explain(why, err, "the pinned maps of %s cannot be written",
+				     intake->name)
+			   : 0;
 	}
 	err = steer_attach(intake->steer, intake->ifindex, intake->settings.mode, &intake->mode);
 	/* Something has changed since the interface was examined: examine it again to find the
@@ -489,12 +592,20 @@ static int attach_program(struct intake *intake, const struct config *config, ch
 	return 0;
 }
 
+/* The keys come after the program, because its mode decides what the kernel path can carry. */
 static int attach(struct intake *intake, const struct config *config, char why[REASON_SIZE])
 {
+	const struct lineup none = {};
+	const struct path *failed;
 	int err = attach_program(intake, config, why);
 
 	if (err)
 		return err;
+	intake_describe(intake);
+	join_all(intake, &intake->now);
+	err = take_keys(intake, &intake->now, &none, &failed);
+	if (err)
+		return explain(why, err, "rule %s does not fit the XDP map", failed->rule->name);
 	set_state(intake, INTAKE_ATTACHED);
 	intake->reason[0] = '\0';
 	backoff_succeeded(&intake->backoff, clock_ns());

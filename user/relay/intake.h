@@ -16,8 +16,8 @@
  *     NEW         nothing is open, nothing was tried
  *     FAILED      nothing is open, because of `reason`: there is no such interface, or it is unsuited
  *     OPEN        program loaded, sockets bound, every frame in a fill ring; no thread runs
- *     STARTED     the threads run, keys and sockets are in the maps; nothing arrives yet
- *     ATTACHED    packets are relayed
+ *     STARTED     the threads run, the sockets are in their map; nothing arrives yet
+ *     ATTACHED    the keys of its rules are in the XDP map, and packets are relayed
  *     IMPAIRED    as ATTACHED, but none can arrive, because of `reason`: it is down, for example
  *     LOST        as ATTACHED, but the interface or memberships were lost: given up at the next look
  *     STOPPED     program detached, threads ended: the counters are final
@@ -73,6 +73,7 @@ struct intake {
 	uint64_t attach_ns;	      /* a lost program is not attached again before then */
 	const char *loss;	      /* LOST: why, as constant text for intake_give_up() */
 	struct steer *steer;
+	struct kernel_side kernel; /* see intake_describe() */
 	enum iface_mode mode;	   /* of the attached program */
 	uint32_t program;	   /* id of the program, own or external; 0: not known */
 	bool external;		   /* an administrator attached it (steering/pins.h) */
@@ -82,7 +83,8 @@ struct intake {
 	struct lineup now;
 	struct lineup other; /* while rules change: the next one; after the switch: the last one */
 	bool switched;	     /* `now` and `other` have been exchanged, and not committed */
-	struct total_counts *retired; /* gets its counters when it is closed */
+	struct total_counts *retired; /* gets its counters when it is closed, those of kernel paths
+					 when they are read */
 
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
@@ -96,7 +98,8 @@ struct intake {
 };
 
 /* A new intake. Whenever it is closed, its counters are added to *retired. NULL: no memory. */
-struct intake *intake_new(const char *name, int ifindex, struct total_counts *retired);
+struct intake *intake_new(const char *name, int ifindex, struct redirects *redirects,
+			  struct total_counts *retired);
 
 /* Stop, close and free it. Accepts NULL. */
 void intake_free(struct intake *intake);
@@ -106,6 +109,13 @@ static inline bool intake_is_open(const struct intake *intake)
 {
 	return intake->state >= INTAKE_OPEN;
 }
+
+/* Write down in `kernel` what kernel paths need to know of it. Returns whether that has changed:
+ * then update them. */
+bool intake_describe(struct intake *intake);
+
+/* Do that, and update the kernel paths of all its rules. */
+void intake_update(struct intake *intake);
 
 /* Why it is FAILED or IMPAIRED; NULL in every other state. */
 static inline const char *intake_reason(const struct intake *intake)
@@ -129,8 +139,8 @@ struct intake_means {
 /*
  * Bring an intake up from its present state to OPEN, STARTED or ATTACHED, one state after the
  * other. This is the only way up. To OPEN: examine the interface, load the program, bind the
- * sockets. To STARTED: start the threads, add the keys of its rules. To ATTACHED: attach the
- * program.
+ * sockets. To STARTED: start the threads. To ATTACHED: attach the program, add the keys of its
+ * rules.
  *
  * 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has the interface, or an RX queue
  * is in use; other -errno. On failure it is closed and FAILED. The reason is logged unless it is
@@ -148,18 +158,20 @@ bool intake_can_open(struct intake *intake, const struct link *now, const struct
 /* ---- changing its rules ---- */
 
 /*
- * In this order: stage the next line-up; switch the workers to it; add the keys that only the next
- * one has; then either commit, which removes the keys that only the last one had, or revert, which
- * undoes all of it. No packet of a rule that is in both is lost, duplicated or reordered
- * (worker_update()).
+ * In this order: stage the next line-up, whose kernel paths get their forwards; switch the workers
+ * to it; take the keys, which adds those that only the next one has, and gives those that both have
+ * to the next one's paths; then either commit, which removes the keys that only the last one had,
+ * or revert, which undoes all of it. No packet of a rule that is in both is lost, duplicated or
+ * reordered (worker_update()). If forwards have to be closed, the last step waits for a grace
+ * period, once.
  *
- * intake_stage(), intake_add_keys(): 0 or -errno (-EEXIST: two rules have the same input; -E2BIG,
+ * intake_stage(), intake_take_keys(): 0 or -errno (-EEXIST: two rules have the same input; -E2BIG,
  * -ENOSPC: the XDP map is full). *failed: the path whose key could not be added. intake_switch(),
  * intake_revert(): 0, or -errno if a worker has failed: then the relay must end.
  */
 int intake_stage(struct intake *intake, struct path *const *paths, unsigned int count);
 int intake_switch(struct intake *intake);
-int intake_add_keys(struct intake *intake, const struct path **failed);
+int intake_take_keys(struct intake *intake, const struct path **failed);
 void intake_commit(struct intake *intake);
 int intake_revert(struct intake *intake);
 

@@ -45,6 +45,20 @@ static const char *find_loss(const struct intake *intake, const struct link *now
 	return NULL;
 }
 
+/* Attach the program in the mode that it had; if the driver refuses native mode now, in skb mode,
+ * in which the kernel path can carry less. */
+static int attach_in_mode(struct intake *intake)
+{
+	enum iface_mode *mode = &intake->mode;
+	int err = steer_attach(intake->steer, intake->ifindex, *mode, mode);
+
+	if (!err || *mode == IFACE_MODE_SKB || intake->settings.mode != IFACE_MODE_AUTO)
+		return err;
+	*mode = IFACE_MODE_SKB;
+	intake_update(intake);
+	return steer_attach(intake->steer, intake->ifindex, IFACE_MODE_AUTO, mode);
+}
+
 /* Attach the program again. NULL: it is attached; otherwise why not. */
 static const char *attach_again(struct intake *intake, char text[REASON_SIZE])
 {
@@ -63,7 +77,7 @@ static const char *attach_again(struct intake *intake, char text[REASON_SIZE])
 			now.xdp_program);
 		return text;
 	}
-	if (steer_attach(intake->steer, intake->ifindex, intake->settings.mode, &intake->mode))
+	if (attach_in_mode(intake))
 		return "has lost its XDP program, and does not accept it again";
 	intake->attach_ns = clock_ns() + ATTACH_EVERY_NS;
 	return NULL;
@@ -103,6 +117,14 @@ void intake_check_external(struct intake *intake)
 	intake_impair(intake, *text ? text : NULL);
 }
 
+static void set_mode(struct intake *intake, enum iface_mode mode)
+{
+	int err = mode == intake->mode ? 0 : steer_set_mode(intake->steer, mode);
+
+	if (!err)
+		intake->mode = mode;
+}
+
 /* As intake_check(), of an external program. */
 static const char *check_external(struct intake *intake, const struct link *now)
 {
@@ -116,7 +138,7 @@ static const char *check_external(struct intake *intake, const struct link *now)
 		pins_forget_interface(steer_pins(intake->steer));
 	intake->program = now->xdp_program;
 	if (now->xdp_program) {
-		intake->mode = now->xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
+		set_mode(intake, now->xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE);
 		intake_check_external(intake);
 		return NULL;
 	}

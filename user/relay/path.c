@@ -31,15 +31,21 @@ int path_open(struct path **out, const struct path_request *request, char reason
 	struct path *path = calloc(1, sizeof(*path));
 	int err = -ENOMEM;
 
-	if (path)
-		err = stream_open(&path->stream, request->rule, request->nr_queues, request->egress,
-				  before, &failure);
-	if (err) {
-		free(path);
+	if (!path)
 		return explain_failure(reason, err, &failure);
-	}
 	path->references = 1;
 	path->rule = request->rule;
+	err = 0;
+	if (!request->rule->protocol)
+		err = stream_open(&path->stream, request->rule, request->nr_queues, request->egress,
+				  before, &failure);
+	if (!err && request->wanted != RULE_PATH_USER)
+		err = kernel_path_new(&path->kernel, request->rule, path->stream,
+				      request->wanted == RULE_PATH_KERNEL);
+	if (err) {
+		path_put(path);
+		return explain_failure(reason, err, &failure);
+	}
 	*out = path;
 	return 0;
 }
@@ -54,20 +60,31 @@ void path_put(struct path *path)
 {
 	if (!path || --path->references)
 		return;
+	kernel_path_free(path->kernel);
 	stream_put(path->stream);
 	free(path);
 }
 
+void path_set_rule(struct path *path, const struct rule *rule)
+{
+	path->rule = rule;
+	kernel_path_set_rule(path->kernel, rule);
+}
+
 bool path_fits(const struct path *path, unsigned int nr_queues)
 {
-	return path->stream->nr_shards == nr_queues;
+	return !path->stream || path->stream->nr_shards == nr_queues;
 }
 
 int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason)
 {
-	struct output *output = &path->stream->outputs[i];
-	int err = output_socket_follow(output->socket, ifindex);
+	struct output *output;
+	int err;
 
+	if (!path->stream)
+		return 0;
+	output = &path->stream->outputs[i];
+	err = output_socket_follow(output->socket, ifindex);
 	output->reason = err ? "its socket cannot follow its output interface" : reason;
 	if (!err)
 		stream_route_changed(path->stream, i);
@@ -76,13 +93,16 @@ int path_follow(struct path *path, unsigned int i, int ifindex, const char *reas
 
 void path_refresh(struct path *path, unsigned int i)
 {
-	stream_route_changed(path->stream, i);
+	if (path->stream)
+		stream_route_changed(path->stream, i);
 }
 
 const char *path_reason(const struct path *path)
 {
 	const struct stream *stream = path->stream;
 
+	if (kernel_path_is_used(path->kernel))
+		return kernel_path_reason(path->kernel);
 	/* One output that works is enough. */
 	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
 		if (!stream->outputs[i].reason)
@@ -96,9 +116,8 @@ static unsigned int least(unsigned int so_far, unsigned int value, bool first)
 	return !first && so_far < value ? so_far : value;
 }
 
-void path_read_output(const struct path *path, unsigned int i, struct output_counts *counts)
+static void read_output(const struct stream *stream, unsigned int i, struct output_counts *counts)
 {
-	const struct stream *stream = path->stream;
 	const struct output *output = &stream->outputs[i];
 
 	counts->reason = output->reason;
@@ -121,14 +140,23 @@ void path_read_output(const struct path *path, unsigned int i, struct output_cou
 	}
 }
 
-void path_read(const struct path *path, struct rule_counts *counts)
+/* The outputs first, see books.h. */
+static void read_stream(const struct stream *stream, struct rule_counts *counts,
+			struct output_counts *outputs)
 {
-	const struct stream *stream = path->stream;
-
+	for (unsigned int i = 0; i < stream->nr_outputs; i++)
+		read_output(stream, i, &outputs[i]);
 	counts->latency = stream->latency;
 	counts->nr_latency = stream->nr_shards;
 	for (unsigned int i = 0; i < stream->nr_shards; i++) {
 		counts->received += counter_read(&stream->shards[i].received);
 		counts->received_bytes += counter_read(&stream->shards[i].received_bytes);
 	}
+}
+
+void path_read(const struct path *path, struct rule_counts *counts, struct output_counts *outputs)
+{
+	if (path->stream)
+		read_stream(path->stream, counts, outputs);
+	kernel_path_read(path->kernel, counts, outputs);
 }

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A path carries the packets of one rule from its intake to its outputs: a stream
- * (dataplane/stream.h), whose datagrams the workers of the intake send.
+ * A path carries the packets of one rule from its intake to its outputs:
+ *
+ *     stream       the user path (dataplane/stream.h): the workers of the intake send
+ *     kernel path  on top of it, if the rule asks for it (kernel_path.h): the XDP program sends
+ *
+ * A rule on the kernel path keeps its stream in the ruleset of the workers. Its sockets reserve the
+ * UDP source ports, which are the same on both paths; packets that are in an RX ring when the path
+ * changes still find their stream; and `path auto` changes to the user path by one update of the
+ * XDP map. The counters of a path are the sums of both.
  *
  * Paths are counted: while a rule moves from one intake to another, its old and its new route share
  * one. Main thread.
@@ -10,21 +17,22 @@
 #define XMCAST_RELAY_PATH_H
 
 #include "relay/counts.h"
+#include "relay/kernel_path.h"
 #include "rules/config.h"
-
-struct stream;
 
 struct path {
 	unsigned int references;
-	/* Its rule: that of its route. Set again when the configuration is replaced by another one,
-	 * in which the rule is the same. */
-	const struct rule *rule;
-	struct stream *stream; /* the ruleset of the intake's workers has a reference, too */
+	const struct rule *rule; /* that of its route, see path_set_rule() */
+	/* The ruleset of the intake's workers has a reference, too. NULL: a rule of another IP
+	 * protocol than UDP, which has no user path. */
+	struct stream *stream;
+	struct kernel_path *kernel; /* NULL: user path only */
 };
 
 /* What a path is opened with. */
 struct path_request {
-	const struct rule *rule; /* must outlive the path, or be replaced by an equal one */
+	const struct rule *rule; /* must outlive the path, see path_set_rule() */
+	enum rule_path wanted;	 /* never RULE_PATH_DEFAULT */
 	unsigned int nr_queues;	 /* of the intake */
 	const struct egress_config *egress;
 	/* Outputs to the same destinations keep the sockets of this one. NULL: there is none. */
@@ -44,6 +52,9 @@ struct path *path_hold(struct path *path);
  * NULL. */
 void path_put(struct path *path);
 
+/* The configuration was replaced by another one, in which the rule is the same. */
+void path_set_rule(struct path *path, const struct rule *rule);
+
 /* Can an intake with this number of RX queues use it? */
 bool path_fits(const struct path *path, unsigned int nr_queues);
 
@@ -60,8 +71,8 @@ void path_refresh(struct path *path, unsigned int i);
 /* Why nothing can leave by any output, constant text; NULL: something can. */
 const char *path_reason(const struct path *path);
 
-/* Fill in the counters: those of all outputs first, then the rule's (see books.h). */
-void path_read_output(const struct path *path, unsigned int i, struct output_counts *counts);
-void path_read(const struct path *path, struct rule_counts *counts);
+/* Fill in the counters of the rule and of all its outputs, and which path carries it. See books.h
+ * for what holds at any moment. */
+void path_read(const struct path *path, struct rule_counts *counts, struct output_counts *outputs);
 
 #endif

@@ -112,7 +112,7 @@ static struct intake *find_intake(struct plan *plan, const char *name, int ifind
 		if (plan->intakes[i]->ifindex == ifindex)
 			return plan->intakes[i];
 	}
-	intake = intake_new(name, ifindex, &plan->relay->retired);
+	intake = intake_new(name, ifindex, plan->relay->redirects, &plan->relay->retired);
 	if (!intake)
 		return NULL;
 	intake->plan.fresh = true;
@@ -170,6 +170,13 @@ static int renew(struct plan *plan, unsigned int i, struct route *before, bool s
 	return 0;
 }
 
+/* Does a rule of the relay say the same as one of `next`? `relay.path` may differ. */
+static bool is_same(const struct plan *plan, const struct rule *before, const struct rule *rule)
+{
+	return rule_equal(before, rule) &&
+	       rule_path(&plan->relay->config, before) == rule_path(plan->next, rule);
+}
+
 static int match(struct plan *plan)
 {
 	const struct relay *relay = plan->relay;
@@ -182,7 +189,8 @@ static int match(struct plan *plan)
 	plan->change.removed = relay->config.nr_rules;
 	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
 		struct route *before = find_route(plan, &names, i);
-		bool same = before && (follow || rule_equal(before->rule, &plan->next->rules[i]));
+		bool same =
+			before && (follow || is_same(plan, before->rule, &plan->next->rules[i]));
 
 		plan->change.added += !before;
 		plan->change.removed -= before != NULL;
@@ -322,7 +330,7 @@ static int count_users(struct plan *plan)
 
 static int open_route(struct plan *plan, struct route *route)
 {
-	int err = route_open(route, &plan->next->egress, plan->relay->membership);
+	int err = route_open(route, plan->next, plan->relay->membership);
 
 	route->plan.opened = true;
 	route->arrival->intake->plan.changes |= !err;
@@ -411,7 +419,7 @@ static int switch_over(struct plan *plan)
 			return worker_failed_in(plan);
 	}
 	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
-		err = plan->intakes[i]->plan.staged ? intake_add_keys(plan->intakes[i], &failed)
+		err = plan->intakes[i]->plan.staged ? intake_take_keys(plan->intakes[i], &failed)
 						    : 0;
 		if (err)
 			return fail(plan, err, failed->rule->name, "it does not fit the XDP map");
@@ -478,6 +486,12 @@ static void settle_intakes(struct plan *plan)
 	plan->nr_intakes = left;
 }
 
+static bool is_pending(const struct route *route)
+{
+	return route->arrival && (!route->path || !intake_is_open(route->arrival->intake) ||
+				  kernel_path_reason(route->path->kernel));
+}
+
 static void install(struct plan *plan)
 {
 	struct relay *relay = plan->relay;
@@ -487,10 +501,9 @@ static void install(struct plan *plan)
 
 		route->rule = &plan->next->rules[i];
 		if (route->path)
-			route->path->rule = route->rule;
+			path_set_rule(route->path, route->rule);
 		route->plan.replaced = NULL;
-		plan->change.pending += route->plan.fresh && route->arrival &&
-					(!route->path || !intake_is_open(route->arrival->intake));
+		plan->change.pending += route->plan.fresh && is_pending(route);
 	}
 	free(relay->routes);
 	free(relay->arrivals);

@@ -32,6 +32,8 @@ int relay_open(struct relay **out, struct config *config)
 	relay->started_ns = clock_ns();
 	relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	err = relay->epoll_fd < 0 ? -errno : membership_open(&relay->membership);
+	if (!err)
+		err = redirects_open(&relay->redirects);
 	/* Listen before looking, so that no change is missed. */
 	if (!err)
 		err = follow_open(&relay->follow, relay);
@@ -112,6 +114,7 @@ void relay_close(struct relay *relay)
 	}
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++)
 		free(relay->arrivals[i]);
+	redirects_close(relay->redirects);
 	free(relay->routes);
 	free(relay->arrivals);
 	free(relay->intakes);

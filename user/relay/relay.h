@@ -8,14 +8,18 @@
  *         │ relay_open, relay_apply, relay_retry, relay_run, relay_books, relay_stop, relay_close
  *         ▼
  *     relay ──▶ follow ──▶ plan ──▶ route ──▶ arrival ──▶ intake ──▶ steering, workers
- *         │         │                   └───▶ path ─────▶ streams and their sockets
+ *         │         │                   └───▶ path ──┬──▶ streams and their sockets
+ *         │         │                                └──▶ kernel_path ──▶ forwards, redirects
  *         │         └──▶ outputs, schedule
  *         └──▶ books
  *
  *     intake     ONE running ingress interface: its program, its workers; intake.h has its states
  *     examine    can an interface carry an intake, and with which settings?
  *     arrival    what a rule's input names, resolved; all names of one interface share an intake
- *     path       what carries a rule's packets
+ *     path       what carries a rule's packets: the user path, and on top of it, if the rule asks
+ *                for it, the kernel path
+ *     kernel_path  can the kernel path carry a rule now, and with which headers?
+ *     redirects  the interfaces by which kernel paths send
  *     route      ONE running rule; route.h has its states
  *     plan       a change of routes and intakes, all or nothing; only a plan changes rules and
  *                brings intakes up
@@ -38,10 +42,12 @@
  *         count_users            two rules with one input by two names: the second is pending
  *         open_intakes           intake_bring_up(OPEN)
  *         open_routes            route_open(): path, membership
- *         stage_intake           intake_stage(); or intake_bring_up(STARTED)
+ *         stage_intake           intake_stage(): kernel paths get their forwards; or
+ *                                intake_bring_up(STARTED)
  *         switch_over            intake_switch(): the workers use the new rules (see worker.h);
- *                                intake_add_keys(): the XDP program steers packets of new inputs;
- *                                or intake_bring_up(ATTACHED)
+ *                                intake_take_keys(): the XDP program steers packets of new inputs,
+ *                                and each rule's by the path that it has now; or
+ *                                intake_bring_up(ATTACHED)
  *         commit / revert        what is gone is released / everything is as it was
  *       follow_rules_changed()   soon look again, so that new outputs follow their interfaces
  *
@@ -58,8 +64,9 @@
  *         intake_can_open()      yes
  *         plan_bring_up()        a plan in which nothing changes but this intake: OPEN, its routes
  *                                opened (groups joined, paths as they are), STARTED, ATTACHED
- *     An interface of outputs: look() ─▶ outputs_query(), outputs_apply() ─▶ path.h, follow():
- *     output_socket_follow() binds the socket to the interface that has the name now
+ *     An interface of outputs: look() ─▶ outputs_query(), outputs_apply() ─▶ path_follow():
+ *     output_socket_follow() binds the socket to the interface that has the name now. Then
+ *     update_kernel_paths(): headers change, or rules change their path
  *
  * What cannot run (an interface that does not exist, is down, has no XDP; a shortage) is reported
  * with its remedy and stays `pending`; everything else runs.

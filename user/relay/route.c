@@ -21,14 +21,14 @@ struct route *route_new(const struct rule *rule, uint64_t id)
 	return route;
 }
 
-static int open_path(struct route *route, const struct egress_config *egress,
-		     char reason[REASON_SIZE])
+static int open_path(struct route *route, const struct config *config, char reason[REASON_SIZE])
 {
 	struct path *before = route->path;
 	struct path_request request = {
 		.rule = route->rule,
+		.wanted = rule_path(config, route->rule),
 		.nr_queues = route->arrival->intake->nr_workers,
-		.egress = egress,
+		.egress = &config->egress,
 		.replaced = before,
 	};
 	int err;
@@ -93,11 +93,10 @@ void route_refuse(struct route *route, struct membership *membership, const char
 	route->reported = false;
 }
 
-int route_open(struct route *route, const struct egress_config *egress,
-	       struct membership *membership)
+int route_open(struct route *route, const struct config *config, struct membership *membership)
 {
 	char reason[REASON_SIZE];
-	int err = open_path(route, egress, reason);
+	int err = open_path(route, config, reason);
 
 	if (!err)
 		err = join(route, membership, reason);

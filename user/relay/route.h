@@ -43,13 +43,12 @@ struct route {
 struct route *route_new(const struct rule *rule, uint64_t id);
 
 /*
- * Open a path and join the group; the intake must be open. A path that the route has already is
- * kept if it fits the intake. 0 or -errno: then it has no path, has not joined, and `reason` says
- * why. -ENODEV, -ENETDOWN and the like: the network is not ready; others: a shortage of this
- * process (descriptors, memory, a limit).
+ * Open a path and join the group; the intake must be open, `config` is that of the rule. A path
+ * that the route has already is kept if it fits the intake. 0 or -errno: then it has no path, has
+ * not joined, and `reason` says why. -ENODEV, -ENETDOWN and the like: the network is not ready;
+ * others: a shortage of this process (descriptors, memory, a limit).
  */
-int route_open(struct route *route, const struct egress_config *egress,
-	       struct membership *membership);
+int route_open(struct route *route, const struct config *config, struct membership *membership);
 
 /* Close it: it is pending for this reason. */
 void route_refuse(struct route *route, struct membership *membership, const char *reason);

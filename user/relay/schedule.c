@@ -65,6 +65,8 @@ unsigned int schedule_due(const struct schedule *schedule, uint64_t now_ns, uint
 	if (schedule->in_round ||
 	    (schedule->routes_changed && now_ns >= schedule->round_ns + ROUND_EVERY_NS))
 		due |= DUE_ROUND;
+	if (schedule->in_pass)
+		due |= DUE_PASS;
 	return due;
 }
 
@@ -72,7 +74,7 @@ uint64_t schedule_next(const struct schedule *schedule, uint64_t now_ns, uint64_
 {
 	uint64_t next = look_ns(schedule, intakes_ns);
 
-	if (schedule->in_round)
+	if (schedule->in_round || schedule->in_pass)
 		return min(next, now_ns + ROUND_TURN_NS);
 	if (schedule->routes_changed)
 		return min(next, schedule->round_ns + ROUND_EVERY_NS);

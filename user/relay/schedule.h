@@ -74,6 +74,7 @@ struct schedule {
 	bool routes_changed;	 /* addresses or routes have changed since the last round began */
 	bool in_round;		 /* a round has not ended yet */
 	uint64_t round_ns;	 /* when the last round began */
+	bool in_pass;		 /* kernel paths are left that have to be updated */
 	bool waiting;		 /* some rules are pending for reasons of their own (route.h) */
 	uint64_t retried_ns;	 /* when they were last tried */
 	uint64_t retry_delay_ns; /* from then to the next try */
@@ -82,6 +83,7 @@ struct schedule {
 enum {
 	DUE_LOOK = 1,  /* look at all interfaces */
 	DUE_ROUND = 2, /* start a round, or do its next turn */
+	DUE_PASS = 4,  /* update the next kernel paths */
 };
 
 /* What is due. `intakes_ns`: when the first of the failed intakes may be tried again, or NEVER_NS.

@@ -16,7 +16,9 @@ struct relay {
 	unsigned int nr_intakes;
 	struct intake **intakes; /* one for each interface that these names mean */
 	struct membership *membership;
-	struct total_counts retired; /* counters of intakes that were closed */
+	struct redirects *redirects;
+	struct total_counts retired; /* counters of intakes that were closed, and what kernel paths
+					have sent as of their last reading */
 	uint64_t generation;	     /* grows by one with every change of the configuration */
 	uint64_t next_id;	     /* of the next route */
 	uint64_t started_ns;

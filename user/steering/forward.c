@@ -386,6 +386,11 @@ void forwards_reap(struct forwards *forwards)
 	}
 }
 
+bool forwards_have_retired(const struct forwards *forwards)
+{
+	return forwards->retired || forwards->closed;
+}
+
 /* ---- keys ---- */
 
 static int compare_tallies(const void *a, const void *b)

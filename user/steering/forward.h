@@ -87,6 +87,9 @@ void forwards_set_skb(struct forwards *forwards, bool skb);
  * must have passed. */
 void forwards_reap(struct forwards *forwards);
 
+/* Would steer_wait() remove anything? */
+bool forwards_have_retired(const struct forwards *forwards);
+
 /* The forward is used by this key from now on, so forward_set() updates the key's value: *rule is
  * its value now. 0; -EBUSY: another key uses it; -ENOMEM. */
 int forward_use(struct forward *forward, const struct xmc_rule_key *key, struct xmc_rule *rule);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
+/*
+ * The kernel path of one rule: the XDP program of its intake rewrites the headers of its packets
+ * and redirects them to the outputs' devices (steering/forward.h). A rule has one if it asks for
+ * `path kernel` or `path auto`. This decides whether the kernel path carries the rule now, and with
+ * which headers.
+ *
+ *     What is in the way of an output     path kernel              path auto
+ *     nothing                             kernel path              kernel path
+ *     something that passes (no address,  kernel path; its packets user path
+ *       an unresolved neighbour, the       count as errors of that
+ *       interface is down or missing)      output
+ *     something that stays (the device     pending, no key in the   user path
+ *       cannot transmit, its MTU is        XDP map
+ *       smaller, a rate limit, …)
+ *
+ * Everything is found out again in every update, so that no knowledge can be out of date: callers
+ * only have to notice that something may have changed.
+ *
+ * A rule that is moved to another intake is in the line-ups of both for a moment, and then has a
+ * forward in each. A forward is opened when the rule joins the line-up of an intake, and closed
+ * when it has left it and no packet uses it any more; its counters are added to those of the rule.
+ *
+ * All functions accept NULL for a rule that has no kernel path. Main thread. Rights as for
+ * steering/steer.h.
+ */
+/* clang-format on */
+#ifndef XMCAST_RELAY_KERNEL_PATH_H
+#define XMCAST_RELAY_KERNEL_PATH_H
+
+#include "dataplane/stream.h"
+#include "relay/counts.h"
+#include "relay/redirects.h"
+#include "steering/steer.h"
+
+struct forward;
+struct kernel_path;
+
+/* What kernel paths need to know of an intake: a part of it. */
+struct kernel_side {
+	struct redirects *redirects; /* of the relay */
+	struct total_counts *totals; /* of the relay: what its rules have sent is added */
+	struct steer *steer;	     /* NULL: the intake is not open */
+	int ifindex;
+	unsigned int mtu;
+	bool skb; /* its XDP program runs in skb mode */
+};
+
+/* What the XDP map of an intake has for a rule's key. */
+enum key_target {
+	KEY_NONE,    /* no key: the packets are not the rule's */
+	KEY_USER,    /* the user path */
+	KEY_FORWARD, /* the kernel path */
+};
+
+struct key_value {
+	enum key_target target;
+	struct forward *forward; /* KEY_FORWARD */
+};
+
+/* Change a key in the XDP map from one value to another. 0 or -errno, see steer_add_rule(). */
+int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key *key,
+		       struct key_value from, struct key_value to);
+
+/* Wait for a grace period (steer_wait()). If that fails, it is logged. */
+void kernel_side_wait(const struct kernel_side *side);
+
+/* Remove from the maps what changed forwards do not use any more. Takes a grace period if there is
+ * anything. */
+void kernel_side_tidy(const struct kernel_side *side);
+
+/* `strict`: the rule asks for `path kernel`, otherwise for `path auto`. `stream`: its user path,
+ * borrowed; NULL for a rule of another IP protocol. 0 or -ENOMEM. */
+int kernel_path_new(struct kernel_path **out, const struct rule *rule, struct stream *stream,
+		    bool strict);
+
+/* It has left all line-ups. */
+void kernel_path_free(struct kernel_path *kernel);
+
+/* The rule is at another place in memory now. */
+void kernel_path_set_rule(struct kernel_path *kernel, const struct rule *rule);
+
+/* ---- line-ups ---- */
+
+/* The rule joins the line-up of an intake: decide what its key shall have. The key is not in the
+ * XDP map yet. Does nothing if it has joined already. */
+void kernel_path_join(struct kernel_path *kernel, struct kernel_side *side);
+
+/* What its key shall have, or has, on that intake. Without a kernel path: KEY_USER. */
+struct key_value kernel_path_value(const struct kernel_path *kernel,
+				   const struct kernel_side *side);
+
+/* Does it have a forward there? Then a grace period has to pass between removing or changing its
+ * key and kernel_path_leave(). */
+bool kernel_path_has_forward(const struct kernel_path *kernel, const struct kernel_side *side);
+
+/* It has left the line-up: close its forward, keep the counters. */
+void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *side);
+
+/* ---- while its key is in the XDP map ---- */
+
+/* Something may have changed: examine all outputs, update the headers, change the path if
+ * necessary. */
+void kernel_path_update(struct kernel_path *kernel);
+
+/* Does this change of a neighbour concern it? Then call kernel_path_update(). */
+bool kernel_path_concerns(const struct kernel_path *kernel, const struct neighbour *neighbour);
+
+/* Keep the neighbours to which it sends resolved: call it once a second. True: one has become known
+ * without an announcement; then call kernel_path_update(). */
+bool kernel_path_refresh(struct kernel_path *kernel, uint64_t now_ns);
+
+/* ---- state and counters ---- */
+
+/* Does it carry the rule, or keep it pending? Otherwise the user path carries it. */
+bool kernel_path_is_used(const struct kernel_path *kernel);
+
+/* Why the rule cannot be active, constant text, or NULL. */
+const char *kernel_path_reason(const struct kernel_path *kernel);
+
+/* No packet is on its way: what has not become a copy until now never will. */
+void kernel_path_settle(struct kernel_path *kernel);
+
+/* Add its counters to those of the rule and of all its outputs, and set `path`, `path_reason` and
+ * the outputs' reasons. See books.h for what holds at any moment. */
+void kernel_path_read(struct kernel_path *kernel, struct rule_counts *counts,
+		      struct output_counts *outputs);
+
+#endif
