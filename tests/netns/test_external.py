@@ -11,57 +11,15 @@ import re
 import shutil
 import struct
 
+from bpffs import Bpffs, bpffs
 from claims import bound
-from harness import (BUILD, Daemon, Skip, Star, check, diagnose, equal, interface_of, main, need,
+from harness import (Daemon, Skip, Star, check, diagnose, equal, interface_of, main, need,
                      program, receive, receiver, rule_of, run, sender, silent, test, wait_until,
                      work_directory)
 from traffic import Traffic
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 MAPS = ("about", "device_sets", "devices", "outputs", "rules", "shapes", "sockets", "sums", "tallies", "verdicts")
-
-
-class Bpffs:
-    """The test's own bpffs, used by xdp-loader."""
-
-    def __init__(self):
-        need("xdp-loader", "bpftool")
-        self.root = os.path.join(work_directory(), "bpf")
-        self.pins = os.path.join(self.root, "in0")
-        os.makedirs(self.root, exist_ok=True)
-        run("mount", "-t", "bpf", "bpf", self.root)
-
-    def loader(self, namespace, *arguments, **options):
-        """Run xdp-loader with its own pins in there as well."""
-        return namespace.run("env", f"LIBXDP_BPFFS={self.root}", "xdp-loader", *arguments, **options)
-
-    def load(self, namespace, device="in0", pins=None):
-        """As in docs/xdp-loader.md."""
-        self.loader(namespace, "load", "-m", "native", "-p", pins or self.pins, device,
-                    os.path.join(BUILD, "xmcast.bpf.o"))
-
-    def unload(self, namespace, device="in0"):
-        """Detach all programs; the pins stay."""
-        self.loader(namespace, "unload", device, "--all")
-
-    def dump(self, name):
-        """The contents of a map."""
-        return json.loads(run("bpftool", "-j", "map", "dump", "pinned",
-                              os.path.join(self.pins, name)).stdout)
-
-    def close(self):
-        """Maps and program are freed with the last pin."""
-        run("umount", "--lazy", self.root)
-
-
-@contextlib.contextmanager
-def bpffs():
-    """A Bpffs that is always unmounted."""
-    place = Bpffs()
-    try:
-        yield place
-    finally:
-        place.close()
 
 
 @contextlib.contextmanager
