@@ -53,6 +53,18 @@ static inline int bed_open_namespace(void)
 	return fd;
 }
 
+/* The kernel makes IPv6 addresses usable in the background, some time after the link is up. */
+static inline void bed_wait_for_addresses(const char *address, const char *link_local)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "for i in $(seq 200); do set -- $(ip -6 route show table local | "
+		 "grep -cwE 'local (%s|%s)'); [ $1 = 2 ] && exit; sleep 0.05; done; exit 1",
+		 address, link_local);
+	bed_run(command);
+}
+
 /* IPv6 addresses without duplicate address detection, so that they can be used at once. Before
  * the first test; false: this process may not make namespaces (then return EXIT_SKIPPED). */
 static inline bool bed_open(void)
@@ -85,6 +97,10 @@ static inline bool bed_open(void)
 	bed_run_at_peer("ip link set peer0 up");
 	bed_run("ip link set out0 up");
 	bed_run("ip link set bare0 up");
+	bed_wait_for_addresses("fd01::1", "fe80::1");
+	assert_int_equal(setns(bed_peer, CLONE_NEWNET), 0);
+	bed_wait_for_addresses("fd01::2", "fe80::2");
+	assert_int_equal(setns(bed_here, CLONE_NEWNET), 0);
 	return true;
 }
 
