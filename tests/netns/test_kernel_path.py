@@ -53,6 +53,8 @@ def one_output():
           (count, count, size), "submitted and sent")
     equal((interface["verdicts"]["steered"], interface["verdicts"]["forwarded"]), (0, count),
           "verdicts")
+    equal(interface["redirected"]["out0"]["sent_packets"], count, "sent by the device")
+    equal(interface["redirected"]["out0"]["dropped_packets"], 0, "dropped by the device")
     check("path_reason" not in rule, f"path_reason: {rule.get('path_reason')}")
 
 

@@ -9,11 +9,16 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "steering/transmits.h"
+
+/* From one try to load the programs that watch devices to the next. */
+#define RETRY_NS NS_PER_SECOND
 
 /* An intake and a device to which it redirects packets. */
 struct pair {
 	int from;
 	int to;
+	bool skb;		/* packets are redirected in skb mode */
 	char name[IF_NAMESIZE]; /* of the device */
 	uint64_t refused;	/* packets that it had refused at the last check */
 	uint64_t until_ns;	/* it counts as refusing until then; 0: it does not */
@@ -21,6 +26,9 @@ struct pair {
 
 struct redirects {
 	struct netlink *netlink;
+	struct transmits *transmits; /* NULL: not open, because nothing is watched or of `error` */
+	int error;
+	uint64_t retry_ns; /* when to try again to open it */
 	unsigned int nr_links, max_links;
 	struct link *links; /* as queried since redirects_look(); ifindex 0: does not exist */
 	unsigned int nr_pairs, max_pairs;
@@ -43,6 +51,7 @@ void redirects_close(struct redirects *redirects)
 {
 	if (!redirects)
 		return;
+	transmits_close(redirects->transmits);
 	netlink_close(redirects->netlink);
 	free(redirects->links);
 	free(redirects->pairs);
@@ -126,19 +135,50 @@ static struct pair *find_pair(const struct redirects *redirects, int from, int t
 	return NULL;
 }
 
+/* Without them no packet is redirected, so it is tried again and again, but not for each output. */
+static int open_transmits(struct redirects *redirects)
+{
+	uint64_t now_ns = clock_ns();
+
+	if (redirects->transmits)
+		return 0;
+	if (!redirects->error || now_ns >= redirects->retry_ns) {
+		redirects->error = transmits_open(&redirects->transmits);
+		redirects->retry_ns = now_ns + RETRY_NS;
+	}
+	return redirects->error;
+}
+
+/* Packets are redirected in the other mode now. */
+static int change_mode(const struct redirects *redirects, struct pair *pair, bool skb)
+{
+	int err = transmits_watch(redirects->transmits, pair->from, pair->to, skb);
+
+	if (err)
+		return err;
+	transmits_unwatch(redirects->transmits, pair->from, pair->to);
+	pair->skb = skb;
+	return 0;
+}
+
 int redirects_watch(struct redirects *redirects, int from, int to, bool skb)
 {
+	struct pair *pair = find_pair(redirects, from, to);
 	struct link link = {};
-	struct pair *pair;
 	int err;
 
-	if (find_pair(redirects, from, to))
-		return 0;
-	err = grow(&redirects->pairs, redirects->nr_pairs, &redirects->max_pairs, sizeof(*pair));
+	if (pair)
+		return pair->skb == skb ? 0 : change_mode(redirects, pair, skb);
+	err = open_transmits(redirects);
+	if (!err)
+		err = grow(&redirects->pairs, redirects->nr_pairs, &redirects->max_pairs,
+			   sizeof(*pair));
+	if (!err)
+		err = transmits_watch(redirects->transmits, from, to, skb);
 	if (err)
 		return err;
 	pair = &redirects->pairs[redirects->nr_pairs++];
-	*pair = (struct pair){.from = from, .to = to};
+	*pair = (struct pair){.from = from, .to = to, .skb = skb};
 	/* The name by which rules know it, if it was queried. */
 	redirects_find_index(redirects, to, &link);
 	memcpy(pair->name, link.name, sizeof(pair->name));
@@ -152,10 +192,17 @@ void redirects_forget(struct redirects *redirects, int from)
 	for (unsigned int i = 0; i < redirects->nr_pairs; i++) {
 		const struct pair *pair = &redirects->pairs[i];
 
-		if (pair->from != from)
+		if (pair->from == from)
+			transmits_unwatch(redirects->transmits, from, pair->to);
+		else
 			redirects->pairs[left++] = *pair;
 	}
 	redirects->nr_pairs = left;
+	/* Its program sees every redirect of the machine: it must not outlive its use. */
+	if (!left) {
+		transmits_close(redirects->transmits);
+		redirects->transmits = NULL;
+	}
 }
 
 bool redirects_use(const struct redirects *redirects, int to)
@@ -182,14 +229,57 @@ void redirects_forgive(struct redirects *redirects, int to)
 	}
 }
 
+static bool check_pair(struct redirects *redirects, struct pair *pair, uint64_t now_ns)
+{
+	bool before = pair->until_ns != 0;
+	struct xmc_device_counts counts;
+	uint64_t refused;
+
+	if (transmits_read(redirects->transmits, pair->from, pair->to, &counts))
+		return false;
+	refused = counts.dropped[XMC_DEVICE_ENXIO] + counts.dropped[XMC_DEVICE_EOPNOTSUPP];
+	if (refused > pair->refused)
+		pair->until_ns = now_ns + REFUSED_NS;
+	else if (now_ns >= pair->until_ns)
+		pair->until_ns = 0;
+	pair->refused = refused;
+	return (pair->until_ns != 0) != before;
+}
+
 bool redirects_check(struct redirects *redirects, uint64_t now_ns)
 {
-	return false;
+	bool changed = false;
+
+	for (unsigned int i = 0; i < redirects->nr_pairs; i++)
+		changed |= check_pair(redirects, &redirects->pairs[i], now_ns);
+	return changed;
 }
 
 struct redirect_counts *redirects_counts(const struct redirects *redirects, int from,
 					 unsigned int *count)
 {
+	struct redirect_counts *list = calloc(redirects->nr_pairs + 1UL, sizeof(*list));
+
 	*count = 0;
+	for (unsigned int i = 0; list && i < redirects->nr_pairs; i++) {
+		const struct pair *pair = &redirects->pairs[i];
+		struct xmc_device_counts counts;
+		unsigned int j = 0;
+
+		if (pair->from != from ||
+		    transmits_read(redirects->transmits, from, pair->to, &counts))
+			continue;
+		/* An interface that was created again has the same name, and another index. */
+		while (j < *count && strcmp(list[j].device, pair->name) != 0)
+			j++;
+		*count += j == *count;
+		list[j].device = pair->name;
+		list[j].sent += counts.sent;
+		for (unsigned int k = 0; k < XMC_DEVICE_DROPS; k++)
+			list[j].dropped[k] += counts.dropped[k];
+	}
+	if (*count)
+		return list;
+	free(list);
 	return NULL;
 }
