@@ -27,29 +27,45 @@ static __always_inline __u32 copies_before(struct xmc_tally *first, __u64 packet
 	return 0;
 }
 
+/* The first output on this interface of a rule whose first output is in `slot`. */
+static __always_inline const struct xmc_output *find_output(__u32 *slot, __u32 ifindex)
+{
+	for (int i = 0; i < XMC_MAX_COPIES; i++) {
+		const struct xmc_output *output = output_in(*slot);
+
+		if (!output || output->ifindex == ifindex)
+			return output;
+		if (!output->more)
+			return NULL;
+		*slot += output->same;
+	}
+	return NULL;
+}
+
 /* What is dropped here is in received of the rule and not in sent of the output. */
 static __always_inline int make_ready(struct xdp_md *ctx, const struct xmc_copy *copy)
 {
-	struct xmc_output_key key = {.forward = copy->forward, .ifindex = ctx->egress_ifindex};
-	const struct xmc_output *output = bpf_map_lookup_elem(&outputs, &key);
+	__u32 slot = copy->output;
+	const struct xmc_output *output = find_output(&slot, ctx->egress_ifindex);
 	struct xmc_tally *sum = sum_of_all();
 	struct xmc_tally *tally;
+	__u32 before;
 
 	if (!output || !sum)
 		return XDP_DROP;
-	tally = bpf_map_lookup_elem(&tallies, &output->tally);
+	tally = tally_in(output->tally);
 	if (!tally)
 		return XDP_DROP;
 	if (output->same > 1) {
-		key.index = copies_before(tally, copy->packet[0] | (__u64)copy->packet[1] << 32);
-		if (key.index) {
-			output = bpf_map_lookup_elem(&outputs, &key);
-			if (!output)
-				return XDP_DROP;
-			tally = bpf_map_lookup_elem(&tallies, &output->tally);
-			if (!tally)
-				return XDP_DROP;
-		}
+		before = copies_before(tally, copy->packet[0] | (__u64)copy->packet[1] << 32);
+		if (before >= output->same)
+			return XDP_DROP;
+		output = output_in(slot + before);
+		if (!output)
+			return XDP_DROP;
+		tally = tally_in(output->tally);
+		if (!tally)
+			return XDP_DROP;
 	}
 	/* The steering program has finished the checksum. */
 	if (xmc_rewrite((void *)(long)ctx->data, (const void *)(long)ctx->data_end, output,

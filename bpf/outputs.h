@@ -12,22 +12,35 @@
 
 #include "pinned.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, XMC_MAX_KERNEL_OUTPUTS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct xmc_output_key);
-	__type(value, struct xmc_output);
-	PINNED;
-} outputs SEC(".maps");
+/* Sizes instead of types, because clang does not describe types at this depth. */
+struct outputs_chunk {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XMC_CHUNK);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct xmc_output));
+};
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, XMC_MAX_KERNEL_OUTPUTS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, XMC_CHUNKS);
 	__type(key, __u32);
-	__type(value, struct xmc_tally);
 	PINNED;
+	__array(values, struct outputs_chunk);
+} outputs SEC(".maps");
+
+struct tallies_chunk {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XMC_CHUNK);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct xmc_tally));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, XMC_CHUNKS);
+	__type(key, __u32);
+	PINNED;
+	__array(values, struct tallies_chunk);
 } tallies SEC(".maps");
 
 /* Over all rules. */
@@ -38,6 +51,22 @@ struct {
 	__type(value, struct xmc_tally);
 	PINNED;
 } sums SEC(".maps");
+
+static __always_inline const struct xmc_output *output_in(__u32 slot)
+{
+	__u32 chunk = slot / XMC_CHUNK, index = slot % XMC_CHUNK;
+	void *array = bpf_map_lookup_elem(&outputs, &chunk);
+
+	return array ? bpf_map_lookup_elem(array, &index) : NULL;
+}
+
+static __always_inline struct xmc_tally *tally_in(__u32 slot)
+{
+	__u32 chunk = slot / XMC_CHUNK, index = slot % XMC_CHUNK;
+	void *array = bpf_map_lookup_elem(&tallies, &chunk);
+
+	return array ? bpf_map_lookup_elem(array, &index) : NULL;
+}
 
 static __always_inline struct xmc_tally *sum_of_all(void)
 {

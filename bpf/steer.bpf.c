@@ -53,11 +53,11 @@ struct {
 	PINNED;
 } about SEC(".maps");
 
-/* The egress devices, by interface index. Each has xmcast_copy as its program, also for packets
- * that are not copies: the kernel runs the program of the first packet that a device is given for
- * all packets of that bulk. */
+/* The egress devices. As soon as there are sets, each device has xmcast_copy as its program here as
+ * well, although these packets do not need it: the kernel runs the program of the first packet that
+ * a device is given for all packets of that bulk. */
 struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, XMC_MAX_DEVICES);
 	__type(key, __u32);
 	__type(value, struct bpf_devmap_val);
@@ -67,10 +67,10 @@ struct {
 /* Sets of devices, for packets with several outputs. A device is in a set once for each output of a
  * rule that leaves by it, so rules share the sets. */
 struct device_set {
-	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, XMC_MAX_COPIES);
-	__type(key, __u32);
-	__type(value, struct bpf_devmap_val);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct bpf_devmap_val));
 };
 
 struct {
@@ -150,13 +150,12 @@ static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagr
 				     const struct xmc_rule *rule, struct xmc_tally *tally,
 				     struct xmc_tally *sum, bool unfinished)
 {
-	struct xmc_output_key key = {.forward = rule->forward, .ifindex = rule->target};
-	const struct xmc_output *output = bpf_map_lookup_elem(&outputs, &key);
+	const struct xmc_output *output = output_in(rule->output);
 
 	if (!output)
 		return XDP_DROP;
 	if (output->tally != rule->tally)
-		tally = bpf_map_lookup_elem(&tallies, &output->tally);
+		tally = tally_in(output->tally);
 	if (!tally || xmc_rewrite((void *)(long)ctx->data, (const void *)(long)ctx->data_end,
 				  output, (__u16)tally->sent, unfinished))
 		return XDP_DROP;
@@ -169,7 +168,7 @@ static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagr
 static __always_inline int to_devices(struct xdp_md *ctx, const struct xmc_rule *rule,
 				      const struct xmc_tally *tally)
 {
-	struct xmc_copy copy = {.forward = rule->forward,
+	struct xmc_copy copy = {.output = rule->output,
 				.packet = {(__u32)tally->received, tally->received >> 32}};
 	struct xmc_eth *eth = (void *)(long)ctx->data;
 	void *set;
@@ -181,14 +180,15 @@ static __always_inline int to_devices(struct xdp_md *ctx, const struct xmc_rule 
 		return XDP_DROP;
 	__builtin_memcpy(eth, &copy, sizeof(copy));
 	eth->type = XMC_BE16(XMC_ETH_COPY);
-	return bpf_redirect_map(set, 0, BPF_F_BROADCAST);
+	/* No entry has this key: an error is then of no device in particular (transmit.bpf.c). */
+	return bpf_redirect_map(set, ~0U, BPF_F_BROADCAST);
 }
 
 /* What is dropped here is in received of the rule and not in sent of an output. */
 static __always_inline int to_outputs(struct xdp_md *ctx, const struct xmc_datagram *dgram,
 				      const struct xmc_rule *rule, enum xmc_checksum checksum)
 {
-	struct xmc_tally *tally = bpf_map_lookup_elem(&tallies, &rule->tally);
+	struct xmc_tally *tally = tally_in(rule->tally);
 	struct xmc_tally *sum = sum_of_all();
 
 	if (!tally || !sum)
@@ -245,7 +245,8 @@ static __always_inline int steer(struct xdp_md *ctx, bool both)
 	enum xmc_reason reason;
 	struct found found;
 
-	reason = xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram);
+	reason = xmc_parse_frame(data, data_end,
+				 both ? data_end - data : bpf_xdp_get_buff_len(ctx), &dgram);
 	if (reason != XMC_STEERED && !(both && reason == XMC_NOT_UDP && dgram.protocol))
 		return count(reason, XDP_PASS);
 	found = find_rule(&dgram);

@@ -46,6 +46,10 @@ struct net_device___xmc {
 	} nd_net;
 } __attribute__((preserve_access_index));
 
+struct bpf_dtab_netdev___xmc {
+	struct net_device___xmc *dev;
+} __attribute__((preserve_access_index));
+
 /* Inode number of the network namespace. */
 const volatile __u32 netns;
 
@@ -84,6 +88,13 @@ struct {
 static __always_inline bool is_ours(const struct net_device___xmc *from)
 {
 	return from->nd_net.net->ns.inum == netns;
+}
+
+/* The interface that an entry of a devmap stands for. 0: none, the packet was to go to several. */
+static __always_inline __u32 ifindex_of(const void *target)
+{
+	return target ? BPF_CORE_READ((const struct bpf_dtab_netdev___xmc *)target, dev, ifindex)
+		      : 0;
 }
 
 static __always_inline __u32 reason_of(int err)
@@ -126,17 +137,17 @@ int BPF_PROG(count_bulk, const struct net_device___xmc *from, const struct net_d
 	return 0;
 }
 
-/* Our devmaps are hashes by interface index. Of a packet that is redirected to several devices, the
- * index is 0: those copies are not in `sent` of any output. */
+/* Copies of a packet with several outputs are not in `sent` of any output when this happens. */
 SEC("tp_btf/xdp_redirect_err")
 int BPF_PROG(count_error, const struct net_device___xmc *from, const void *program,
 	     const void *target, int err, int map_type, __u32 map_id, __u32 index)
 {
-	struct xmc_device_key key = {.from = from->ifindex, .to = index};
+	struct xmc_device_key key = {.from = from->ifindex};
 	struct xmc_device_counts *counts;
 
-	if (map_type != BPF_MAP_TYPE_DEVMAP_HASH || !is_ours(from))
+	if (map_type != BPF_MAP_TYPE_DEVMAP || !is_ours(from))
 		return 0;
+	key.to = ifindex_of(target);
 	counts = bpf_map_lookup_elem(&pairs, &key);
 	if (counts)
 		counts->dropped[err ? reason_of(err) : XMC_DEVICE_OTHER]++;
@@ -160,19 +171,21 @@ SEC("tp_btf/xdp_redirect")
 int BPF_PROG(count_packet, const struct net_device___xmc *from, const void *program,
 	     const void *target, int err, int map_type, __u32 map_id, __u32 index)
 {
-	struct xmc_device_key key = {.from = from->ifindex, .to = index};
+	struct xmc_device_key key = {.from = from->ifindex};
 	struct xmc_device_counts *counts;
 	struct refused *last;
 	__u32 first = 0;
 
-	if (map_type != BPF_MAP_TYPE_DEVMAP_HASH || !bpf_map_lookup_elem(&skb_pairs, &key) ||
-	    !is_ours(from))
+	if (map_type != BPF_MAP_TYPE_DEVMAP || !is_ours(from))
+		return 0;
+	key.to = ifindex_of(target);
+	if (!bpf_map_lookup_elem(&skb_pairs, &key))
 		return 0;
 	counts = bpf_map_lookup_elem(&pairs, &key);
 	last = bpf_map_lookup_elem(&refused, &first);
 	if (!counts || !last)
 		return 0;
-	if (last->to == index && last->program == program)
+	if (last->to == key.to && last->program == program)
 		counts->dropped[XMC_DEVICE_RING_FULL]++;
 	else
 		counts->sent++;

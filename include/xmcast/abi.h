@@ -63,14 +63,14 @@ enum xmc_target {
 	XMC_TO_NOTHING, /* the kernel path, no usable output: counted and dropped */
 };
 
-/* Value of the rule map. All but `kind` are 0 if that is XMC_TO_USER. */
+/* Value of the rule map. All are 0 if `kind` is XMC_TO_USER. */
 struct xmc_rule {
-	__u32 forward; /* the outputs with this number in their key are this rule's */
-	__u32 target;  /* interface index of the output; or index in the map device_sets */
-	__u32 tally;   /* of the rule: received, received_bytes, too_large */
-	__u32 seal;    /* xmc_seal(), see there */
-	__u16 mtu;     /* least MTU of its outputs: larger IP packets are dropped for all of them */
-	__u8 kind;     /* enum xmc_target */
+	__u32 output; /* slot of its first usable output in the map outputs */
+	__u32 target; /* index of the device in the map devices, or of the set in device_sets */
+	__u32 tally;  /* slot in the map tallies: received, received_bytes, too_large */
+	__u32 seal;   /* xmc_seal(), see there */
+	__u16 mtu;    /* least MTU of its outputs: larger IP packets are dropped for all of them */
+	__u8 kind;    /* enum xmc_target */
 	__u8 pad;
 };
 
@@ -78,17 +78,20 @@ struct xmc_rule {
 #define XMC_MAX_COPIES 64
 
 /*
- * Key of the map outputs. A forward is the set of outputs that a rule has at one time. An output
- * never changes: a rule whose outputs change in any way gets a new forward, and the old outputs are
- * removed after a grace period. So packets never see half a change.
+ * The maps outputs and tallies are maps of arrays, whose entries are numbered through: slot i is
+ * entry i % XMC_CHUNK of array i / XMC_CHUNK. BPF programs find them without a call, unlike the
+ * entries of a hash, and arrays are only there as far as they are needed.
  */
-struct xmc_output_key {
-	__u32 forward;
-	__u32 ifindex; /* of the egress interface */
-	__u32 index;   /* tells the outputs of one forward on one interface apart: 0, 1, 2 … */
-};
+#define XMC_CHUNK  2048
+#define XMC_CHUNKS 128
 
-/* One output on the kernel path: the headers with which packets leave. */
+/*
+ * One output on the kernel path: the headers with which packets leave. The usable outputs of a rule
+ * are in consecutive slots, those on one interface one after the other.
+ *
+ * An output never changes: a rule whose outputs change in any way gets new slots, and the old ones
+ * are reused after a grace period. So packets never see half a change.
+ */
 struct xmc_output {
 	struct xmc_addr source;
 	struct xmc_addr destination;
@@ -96,18 +99,20 @@ struct xmc_output {
 	__be16 port;	    /* UDP only; 0: the packet keeps its destination port */
 	__u8 mac_to[6];
 	__u8 mac_from[6];
-	__u8 ttl;  /* or hop limit */
-	__u8 tos;  /* or traffic class */
-	__u8 same; /* outputs of this forward on this interface, this one included */
-	__u8 pad;
-	__u32 tally; /* of the output: sent, sent_bytes */
+	__u8 ttl;      /* or hop limit */
+	__u8 tos;      /* or traffic class */
+	__u8 same;     /* outputs from here on that are on the same interface, this one included */
+	__u8 more;     /* 0: no output of this rule on another interface follows */
+	__u32 tally;   /* slot: sent, sent_bytes */
+	__u32 ifindex; /* of the egress interface */
+	__u32 pad;
 };
 
 /*
- * Counters of a rule, of an output, or of both: the first output of a rule has the same one as the
- * rule, which saves a look-up. Value of the per-CPU map tallies, whose keys are small numbers, and
- * of the per-CPU map sums, whose only entry has the sums over all rules since the program was
- * loaded. Bytes are of the UDP payload, or of the IP payload if it is not UDP.
+ * Counters of a rule, of an output, or of both: the first output of a rule has the same ones as the
+ * rule, which saves a look-up. Per-CPU value of the map tallies, and of the map sums, whose only
+ * entry has the sums over all rules since the program was loaded. Bytes are of the UDP payload, or
+ * of the IP payload if it is not UDP.
  */
 struct xmc_tally {
 	__u64 received;
@@ -127,7 +132,7 @@ struct xmc_tally {
  * receiver.
  */
 struct xmc_copy {
-	__u32 forward;
+	__u32 output;	 /* slot of the rule's first usable output */
 	__u32 packet[2]; /* number of the packet, unique on this CPU: received of its rule */
 };
 
@@ -139,9 +144,6 @@ struct xmc_copy {
 
 /* Egress interfaces of one ingress interface: entries of the map devices. */
 #define XMC_MAX_DEVICES 4096
-
-/* Outputs on the kernel path of one ingress interface: entries of the maps outputs and tallies. */
-#define XMC_MAX_KERNEL_OUTPUTS (4 * XMC_MAX_RULES)
 
 /*
  * Rules are found by shape. Keys have the same shape if they ignore the same number of host bits
@@ -264,8 +266,7 @@ struct xmc_device_counts {
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
 _Static_assert(sizeof(struct xmc_rule_key) == 36, "rule key layout");
 _Static_assert(sizeof(struct xmc_rule) == 20, "rule layout");
-_Static_assert(sizeof(struct xmc_output_key) == 12, "output key layout");
-_Static_assert(sizeof(struct xmc_output) == 56, "output layout");
+_Static_assert(sizeof(struct xmc_output) == 64, "output layout");
 _Static_assert(sizeof(struct xmc_tally) == 56, "tally layout");
 _Static_assert(sizeof(struct xmc_copy) == 12, "copy layout");
 _Static_assert(sizeof(struct xmc_device_key) == 8, "device key layout");

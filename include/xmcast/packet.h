@@ -213,7 +213,7 @@ static __always_inline __u32 xmc_seal(const struct xmc_rule_key *key, const stru
 	sum += key->group.w[3] * 0x9c06faf4d023e3abULL;
 	sum += (key->port | (__u32)key->host_bits << 16 | (__u32)key->protocol << 24) *
 	       0xc060724a8424f345ULL;
-	sum += rule->forward * 0xcb5af53ae3aaac31ULL;
+	sum += rule->output * 0xcb5af53ae3aaac31ULL;
 	sum += rule->target * 0x3c5a2b9f64d1d7a9ULL;
 	sum += rule->tally * 0x5f7a0ea7e59b19bdULL;
 	sum += (rule->mtu | (__u32)rule->kind << 16 | (__u32)rule->pad << 24) *

@@ -162,7 +162,7 @@ static int load(struct steer_env *env, const char **step)
 
 int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key, uint32_t number)
 {
-	const struct xmc_rule value = {.forward = number};
+	const struct xmc_rule value = {.output = number};
 	int err = shapes_hold(&env->shapes, key);
 
 	if (err)

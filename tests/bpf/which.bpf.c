@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Tells which rule the steering program finds for a packet: the number of its forward + 1, or 0.
+/* Tells which rule the steering program finds for a packet: the slot of its output + 1, or 0.
  * Shares the steering program's maps and its look-up. */
 #include "../../bpf/find_rule.h"
 
@@ -16,5 +16,5 @@ int which(struct xdp_md *ctx)
 	if (xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram) != XMC_STEERED)
 		return 0;
 	rule = find_rule(&dgram).rule;
-	return rule ? (int)rule->forward + 1 : 0;
+	return rule ? (int)rule->output + 1 : 0;
 }

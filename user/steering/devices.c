@@ -65,8 +65,6 @@ static int load_copy(struct devices *devices)
 	struct copy_bpf *copy;
 	int err;
 
-	if (devices->copy)
-		return 0;
 	copy = copy_bpf__open();
 	if (!copy)
 		return -errno;
@@ -84,24 +82,24 @@ static int load_copy(struct devices *devices)
 	return err;
 }
 
-/* Add a device to a devmap. That it is there already is fine; it may be missing although it was
- * added before, because the kernel removes devices that cease to exist. */
-static int add_device(const struct devices *devices, int map_fd, uint32_t key, int ifindex)
+/* Write an entry of a devmap, even if it is there: the kernel removes devices that cease to exist,
+ * and then an interface may get the same index again. Packets see the old entry or the new one. */
+static int write_device(const struct devices *devices, int map_fd, uint32_t index, int ifindex)
 {
 	const struct bpf_devmap_val value = {
 		.ifindex = (__u32)ifindex,
-		.bpf_prog.fd = bpf_program__fd(devices->copy->progs.xmcast_copy),
+		.bpf_prog.fd = devices->copy ? bpf_program__fd(devices->copy->progs.xmcast_copy)
+					     : 0, /* none */
 	};
-	int err = bpf_map_update_elem(map_fd, &key, &value, BPF_NOEXIST);
+	int err = bpf_map_update_elem(map_fd, &index, &value, BPF_ANY);
 	char name[IF_NAMESIZE];
 
-	if (err == -EINVAL && !if_indextoname((unsigned int)ifindex, name))
-		return -ENODEV;
-	return err == -EEXIST ? 0 : err;
+	return err == -EINVAL && !if_indextoname((unsigned int)ifindex, name) ? -ENODEV : err;
 }
 
 /* ---- single devices ---- */
 
+/* The entry of this device, or a free one, or NULL. */
 static struct device *find_device(struct devices *devices, int ifindex)
 {
 	struct device *free_slot = NULL;
@@ -119,14 +117,15 @@ static struct device *find_device(struct devices *devices, int ifindex)
 	return free_slot;
 }
 
-static int hold_device(struct devices *devices, int ifindex)
+static int hold_device(struct devices *devices, int ifindex, uint32_t *target)
 {
 	struct device *device = find_device(devices, ifindex);
 	int err;
 
 	if (!device)
 		return -ENOSPC;
-	err = add_device(devices, devices->pins->fds[PIN_DEVICES], (uint32_t)ifindex, ifindex);
+	*target = (uint32_t)(device - devices->devices);
+	err = write_device(devices, devices->pins->fds[PIN_DEVICES], *target, ifindex);
 	if (err)
 		return err;
 	device->ifindex = ifindex;
@@ -134,12 +133,30 @@ static int hold_device(struct devices *devices, int ifindex)
 	return 0;
 }
 
-static void release_device(struct devices *devices, uint32_t ifindex)
+static void release_device(struct devices *devices, uint32_t target)
 {
-	struct device *device = find_device(devices, (int)ifindex);
+	if (--devices->devices[target].users == 0)
+		bpf_map_delete_elem(devices->pins->fds[PIN_DEVICES], &target);
+}
 
-	if (device && device->users && --device->users == 0)
-		bpf_map_delete_elem(devices->pins->fds[PIN_DEVICES], &ifindex);
+/* Before the first set is created, which takes a grace period: so all bulks that packets for sets
+ * are put into have the program. A device that has gone cannot be given one, and needs none. */
+static int start_copying(struct devices *devices)
+{
+	int err;
+
+	if (devices->copy)
+		return 0;
+	err = load_copy(devices);
+	for (uint32_t i = 0; !err && i < devices->nr_devices; i++) {
+		if (!devices->devices[i].users)
+			continue;
+		err = write_device(devices, devices->pins->fds[PIN_DEVICES], i,
+				   devices->devices[i].ifindex);
+		if (err == -ENODEV)
+			err = 0;
+	}
+	return err;
 }
 
 /* ---- sets ---- */
@@ -150,7 +167,7 @@ static int fill_set(const struct devices *devices, int map_fd, const int *ifinde
 	int err = 0;
 
 	for (uint32_t i = 0; !err && i < count; i++)
-		err = add_device(devices, map_fd, i, ifindexes[i]);
+		err = write_device(devices, map_fd, i, ifindexes[i]);
 	return err;
 }
 
@@ -182,8 +199,8 @@ static struct set *find_place(struct devices *devices)
 	return unused;
 }
 
-/* The map has exactly as many buckets as the set has devices, because the kernel goes through all
- * buckets for each packet. */
+/* The map has exactly as many entries as the set has devices, because the kernel goes through all
+ * entries for each packet. */
 static int create_set(struct devices *devices, struct set *set, const int *ifindexes,
 		      unsigned int count)
 {
@@ -191,7 +208,7 @@ static int create_set(struct devices *devices, struct set *set, const int *ifind
 	struct set fresh = {.count = count};
 	int err;
 
-	fresh.map_fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP_HASH, "device_set", sizeof(__u32),
+	fresh.map_fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "device_set", sizeof(__u32),
 				      sizeof(struct bpf_devmap_val), count, NULL);
 	if (fresh.map_fd < 0)
 		return fresh.map_fd;
@@ -218,8 +235,10 @@ static int hold_set(struct devices *devices, const int *ifindexes, unsigned int 
 		    uint32_t *target)
 {
 	struct set *set = find_set(devices, ifindexes, count);
-	int err;
+	int err = start_copying(devices);
 
+	if (err)
+		return err;
 	if (set) {
 		err = fill_set(devices, set->map_fd, ifindexes, count);
 	} else {
@@ -238,20 +257,14 @@ static int hold_set(struct devices *devices, const int *ifindexes, unsigned int 
 int devices_hold(struct devices *devices, const int *ifindexes, unsigned int count,
 		 uint32_t *target)
 {
-	int err = load_copy(devices);
-
-	if (err)
-		return err;
-	if (count > 1)
-		return hold_set(devices, ifindexes, count, target);
-	*target = (uint32_t)ifindexes[0];
-	return hold_device(devices, ifindexes[0]);
+	return count > 1 ? hold_set(devices, ifindexes, count, target)
+			 : hold_device(devices, ifindexes[0], target);
 }
 
 void devices_release(struct devices *devices, unsigned int count, uint32_t target)
 {
 	if (count > 1)
 		devices->sets[target].users--;
-	else if (count == 1)
+	else
 		release_device(devices, target);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The devices to which one steering program redirects: its maps `devices` and `device_sets`
- * (bpf/steer.bpf.c), and the program xmcast_copy that each of their entries has, loaded when it is
- * first needed. Devices and sets are shared by the forwards that use them, and counted.
+ * (bpf/steer.bpf.c), and the program xmcast_copy, which is loaded when the first set is needed and
+ * from then on is the program of all entries. Devices and sets are shared by the forwards that use
+ * them, and counted.
  *
  * Creating a set waits for a grace period, because that is how the kernel updates a map of maps. So
  * sets that no forward uses are kept for the next one that needs the same, until their place is
@@ -28,7 +29,7 @@ void devices_close(struct devices *devices);
 /*
  * Make sure that packets can be redirected to these devices. `ifindexes` is sorted, with at most
  * XMC_MAX_COPIES entries; a device is in it once for each copy. *target is what struct xmc_rule
- * needs: of one device its interface index, of several the index of their set.
+ * needs: of one device its index in the map, of several that of their set.
  *
  * 0; -ENODEV: one does not exist; -ENOSPC: too many devices or sets; -errno.
  */

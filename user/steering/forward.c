@@ -11,13 +11,13 @@
 #include <xmcast/packet.h>
 #include <xmcast/rewrite.h>
 #include "steering/devices.h"
+#include "steering/slots.h"
 
-/* What the maps hold for one state of a forward. It never changes; a new state has a new number. */
+/* What the maps hold for one state of a forward. It never changes; a new state has other slots. */
 struct generation {
 	struct generation *next; /* among the retired ones */
 	struct xmc_rule rule;	 /* without its seal */
-	unsigned int count;	 /* usable outputs */
-	struct xmc_output_key keys[];
+	unsigned int count;	 /* usable outputs, from slot rule.output on */
 };
 
 struct forward {
@@ -25,23 +25,23 @@ struct forward {
 	struct forward *next; /* among the closed ones */
 	struct xmc_rule_key key;
 	bool in_use;	/* by `key` */
-	uint32_t tally; /* of the rule, and of its first output */
+	uint32_t tally; /* slot of output 0, and of the rule; those of the others follow */
 	struct generation *now;
 	unsigned int nr_outputs;
-	struct forward_output outputs[]; /* as set; with tally and same */
+	struct forward_output outputs[]; /* as set, with their tallies */
 };
 
 struct forwards {
 	const struct pins *pins;
 	struct devices *devices;
+	struct slots outputs;
+	struct slots tallies;
 	bool skb;
-	uint32_t last_number; /* of a generation */
-	uint32_t last_tally;
 	struct generation *retired;
 	struct forward *closed;
 	void *by_tally; /* the forwards that a key uses, see tsearch(3) */
 	int nr_cpus;
-	struct xmc_tally *per_cpu; /* scratch for reading and creating tallies */
+	struct xmc_tally *per_cpu; /* scratch for one tally */
 };
 
 int forwards_open(struct forwards **out, const struct pins *pins)
@@ -52,6 +52,10 @@ int forwards_open(struct forwards **out, const struct pins *pins)
 	if (!forwards)
 		return -ENOMEM;
 	forwards->pins = pins;
+	slots_init(&forwards->outputs, pins->fds[PIN_OUTPUTS], BPF_MAP_TYPE_ARRAY,
+		   sizeof(struct xmc_output));
+	slots_init(&forwards->tallies, pins->fds[PIN_TALLIES], BPF_MAP_TYPE_PERCPU_ARRAY,
+		   sizeof(struct xmc_tally));
 	forwards->nr_cpus = libbpf_num_possible_cpus();
 	err = forwards->nr_cpus < 0 ? forwards->nr_cpus : 0;
 	if (!err)
@@ -67,12 +71,20 @@ int forwards_open(struct forwards **out, const struct pins *pins)
 	return err;
 }
 
+/* For tdestroy(3): the forwards belong to the caller. */
+static void keep(void *forward)
+{
+}
+
 void forwards_close(struct forwards *forwards)
 {
 	if (!forwards)
 		return;
 	forwards_reap(forwards);
+	tdestroy(forwards->by_tally, keep);
 	devices_close(forwards->devices);
+	slots_free(&forwards->outputs);
+	slots_free(&forwards->tallies);
 	free(forwards->per_cpu);
 	free(forwards);
 }
@@ -84,95 +96,105 @@ void forwards_set_skb(struct forwards *forwards, bool skb)
 
 /* ---- generations ---- */
 
-static void remove_outputs(const struct forwards *forwards, const struct generation *generation,
-			   unsigned int count)
+/* The usable outputs of a rule, those on one interface one after the other. */
+struct selection {
+	const struct forward_output *outputs[XMC_MAX_COPIES];
+	unsigned int count;
+	unsigned int mtu;
+};
+
+static int compare_interfaces(const void *a, const void *b)
 {
-	while (count-- > 0)
-		bpf_map_delete_elem(forwards->pins->fds[PIN_OUTPUTS], &generation->keys[count]);
+	const struct forward_output *const *left = a, *const *right = b;
+
+	if ((*left)->ifindex != (*right)->ifindex)
+		return (*left)->ifindex < (*right)->ifindex ? -1 : 1;
+	return *left < *right ? -1 : *left > *right; /* as they were given */
 }
 
-/* Write the outputs under a number that no other generation has. -EEXIST: this one has it. */
-static int add_outputs(struct forwards *forwards, struct generation *generation,
-		       const struct forward_output *outputs, unsigned int nr_outputs)
+static void select_usable(struct selection *selection, const struct forward_output *outputs,
+			  unsigned int nr_outputs)
 {
-	int fd = forwards->pins->fds[PIN_OUTPUTS];
-	unsigned int count = 0;
-	int err = 0;
-
-	generation->rule.forward = ++forwards->last_number;
-	for (unsigned int i = 0; !err && i < nr_outputs; i++) {
-		struct xmc_output_key *key = &generation->keys[count];
-
-		if (!outputs[i].ifindex)
-			continue;
-		*key = (struct xmc_output_key){.forward = generation->rule.forward,
-					       .ifindex = (__u32)outputs[i].ifindex};
-		for (unsigned int j = 0; j < count; j++)
-			key->index += generation->keys[j].ifindex == key->ifindex;
-		err = bpf_map_update_elem(fd, key, &outputs[i].header, BPF_NOEXIST);
-		if (!err)
-			count++;
-	}
-	if (err)
-		remove_outputs(forwards, generation, count);
-	return err;
-}
-
-static int compare_ints(const void *a, const void *b)
-{
-	const int *left = a, *right = b;
-
-	return (*left > *right) - (*left < *right);
-}
-
-static int hold_devices(struct forwards *forwards, struct generation *generation)
-{
-	int ifindexes[XMC_MAX_COPIES];
-
-	for (unsigned int i = 0; i < generation->count; i++)
-		ifindexes[i] = (int)generation->keys[i].ifindex;
-	qsort(ifindexes, generation->count, sizeof(ifindexes[0]), compare_ints);
-	return devices_hold(forwards->devices, ifindexes, generation->count,
-			    &generation->rule.target);
-}
-
-static void summarize(struct generation *generation, const struct forward_output *outputs,
-		      unsigned int nr_outputs)
-{
-	unsigned int mtu = XMC_MAX_REWRITTEN;
-
+	*selection = (struct selection){.mtu = XMC_MAX_REWRITTEN};
 	for (unsigned int i = 0; i < nr_outputs; i++) {
 		if (!outputs[i].ifindex)
 			continue;
-		generation->count++;
-		if (outputs[i].mtu < mtu)
-			mtu = outputs[i].mtu;
+		selection->outputs[selection->count++] = &outputs[i];
+		if (outputs[i].mtu < selection->mtu)
+			selection->mtu = outputs[i].mtu;
 	}
-	generation->rule.mtu = (__u16)mtu;
-	generation->rule.kind = generation->count > 1	? XMC_TO_DEVICES
-				: generation->count > 0 ? XMC_TO_DEVICE
-							: XMC_TO_NOTHING;
+	qsort(selection->outputs, selection->count, sizeof(selection->outputs[0]),
+	      compare_interfaces);
+}
+
+/* Nobody reads these slots yet. */
+static int write_outputs(struct forwards *forwards, const struct selection *selection,
+			 uint32_t first)
+{
+	const struct forward_output *const *outputs = selection->outputs;
+	uint8_t same = 0; /* outputs behind this one, on its interface */
+	int err = 0;
+
+	for (unsigned int i = selection->count; !err && i-- > 0;) {
+		struct xmc_output output = outputs[i]->header;
+		bool last = i + 1 == selection->count;
+
+		same = !last && outputs[i]->ifindex == outputs[i + 1]->ifindex ? same + 1 : 1;
+		output.same = same;
+		output.more = i + same < selection->count;
+		output.ifindex = (__u32)outputs[i]->ifindex;
+		output.pad = 0;
+		err = slots_write(&forwards->outputs, first + i, &output);
+	}
+	return err;
+}
+
+static int hold_devices(struct forwards *forwards, const struct selection *selection,
+			uint32_t *target)
+{
+	int ifindexes[XMC_MAX_COPIES];
+
+	for (unsigned int i = 0; i < selection->count; i++)
+		ifindexes[i] = selection->outputs[i]->ifindex;
+	return devices_hold(forwards->devices, ifindexes, selection->count, target);
+}
+
+static int fill_generation(struct forwards *forwards, struct generation *generation,
+			   const struct selection *selection)
+{
+	struct xmc_rule *rule = &generation->rule;
+	int err = slots_take(&forwards->outputs, selection->count, &rule->output);
+
+	if (err)
+		return err;
+	err = write_outputs(forwards, selection, rule->output);
+	if (!err)
+		err = hold_devices(forwards, selection, &rule->target);
+	if (err)
+		slots_give_back(&forwards->outputs, rule->output, selection->count);
+	return err;
 }
 
 static int new_generation(struct generation **out, struct forwards *forwards,
 			  const struct forward_output *outputs, unsigned int nr_outputs)
 {
-	struct generation *generation =
-		calloc(1, sizeof(*generation) + nr_outputs * sizeof(generation->keys[0]));
-	int err;
+	struct generation *generation = calloc(1, sizeof(*generation));
+	struct selection selection;
+	int err = 0;
 
 	if (!generation)
 		return -ENOMEM;
-	summarize(generation, outputs, nr_outputs);
-	generation->rule.tally = outputs[0].header.tally;
-	do
-		err = add_outputs(forwards, generation, outputs, nr_outputs);
-	while (err == -EEXIST);
-	if (!err && generation->count) {
-		err = hold_devices(forwards, generation);
-		if (err)
-			remove_outputs(forwards, generation, generation->count);
-	}
+	select_usable(&selection, outputs, nr_outputs);
+	generation->count = selection.count;
+	generation->rule = (struct xmc_rule){
+		.tally = outputs[0].header.tally,
+		.mtu = (__u16)selection.mtu,
+		.kind = selection.count > 1   ? XMC_TO_DEVICES
+			: selection.count > 0 ? XMC_TO_DEVICE
+					      : XMC_TO_NOTHING,
+	};
+	if (selection.count)
+		err = fill_generation(forwards, generation, &selection);
 	if (err)
 		free(generation);
 	else
@@ -183,8 +205,10 @@ static int new_generation(struct generation **out, struct forwards *forwards,
 /* No packet can read it any more. */
 static void free_generation(struct forwards *forwards, struct generation *generation)
 {
-	remove_outputs(forwards, generation, generation->count);
-	devices_release(forwards->devices, generation->count, generation->rule.target);
+	if (generation->count) {
+		slots_give_back(&forwards->outputs, generation->rule.output, generation->count);
+		devices_release(forwards->devices, generation->count, generation->rule.target);
+	}
 	free(generation);
 }
 
@@ -196,34 +220,21 @@ static void retire(struct forwards *forwards, struct generation *generation)
 
 /* ---- tallies ---- */
 
-static void remove_tallies(struct forward *forward, unsigned int count)
-{
-	while (count-- > 0)
-		bpf_map_delete_elem(forward->forwards->pins->fds[PIN_TALLIES],
-				    &forward->outputs[count].header.tally);
-}
-
 static int add_tallies(struct forward *forward)
 {
 	struct forwards *forwards = forward->forwards;
+	int err = slots_take(&forwards->tallies, forward->nr_outputs, &forward->tally);
 
+	if (err)
+		return err;
 	memset(forwards->per_cpu, 0, (size_t)forwards->nr_cpus * sizeof(*forwards->per_cpu));
-	for (unsigned int i = 0; i < forward->nr_outputs; i++) {
-		uint32_t *tally = &forward->outputs[i].header.tally;
-		int err;
-
-		/* Until there is a number that is not in use. */
-		do {
-			*tally = ++forwards->last_tally;
-			err = bpf_map_update_elem(forwards->pins->fds[PIN_TALLIES], tally,
-						  forwards->per_cpu, BPF_NOEXIST);
-		} while (err == -EEXIST);
-		if (err) {
-			remove_tallies(forward, i);
-			return err;
-		}
+	for (unsigned int i = 0; !err && i < forward->nr_outputs; i++) {
+		forward->outputs[i].header.tally = forward->tally + i;
+		err = slots_write(&forwards->tallies, forward->tally + i, forwards->per_cpu);
 	}
-	return 0;
+	if (err)
+		slots_give_back(&forwards->tallies, forward->tally, forward->nr_outputs);
+	return err;
 }
 
 void tally_add(struct xmc_tally *sum, const struct xmc_tally *tally)
@@ -240,7 +251,7 @@ static void read_tally(const struct forward *forward, uint32_t tally, struct xmc
 	const struct forwards *forwards = forward->forwards;
 
 	*sum = (struct xmc_tally){};
-	if (bpf_map_lookup_elem(forwards->pins->fds[PIN_TALLIES], &tally, forwards->per_cpu))
+	if (slots_read(&forwards->tallies, tally, forwards->per_cpu))
 		return;
 	for (int cpu = 0; cpu < forwards->nr_cpus; cpu++)
 		tally_add(sum, &forwards->per_cpu[cpu]);
@@ -254,7 +265,7 @@ void forward_read_rule(const struct forward *forward, struct xmc_tally *sum)
 
 void forward_read_output(const struct forward *forward, unsigned int i, struct xmc_tally *sum)
 {
-	read_tally(forward, forward->outputs[i].header.tally, sum);
+	read_tally(forward, forward->tally + i, sum);
 	sum->received = sum->received_bytes = sum->too_large = 0;
 }
 
@@ -275,30 +286,16 @@ int forward_open(struct forward **out, struct forwards *forwards, unsigned int n
 	err = add_tallies(forward);
 	if (err)
 		goto out_free;
-	forward->tally = forward->outputs[0].header.tally;
 	err = new_generation(&forward->now, forwards, forward->outputs, nr_outputs);
 	if (err)
 		goto out_tallies;
 	*out = forward;
 	return 0;
 out_tallies:
-	remove_tallies(forward, nr_outputs);
+	slots_give_back(&forwards->tallies, forward->tally, nr_outputs);
 out_free:
 	free(forward);
 	return err;
-}
-
-/* The outputs as they are written into the map: with what only this file knows. */
-static void complete(const struct forward *forward, const struct forward_output *outputs,
-		     struct forward_output *completed)
-{
-	memcpy(completed, outputs, forward->nr_outputs * sizeof(*completed));
-	for (unsigned int i = 0; i < forward->nr_outputs; i++) {
-		completed[i].header.tally = forward->outputs[i].header.tally;
-		completed[i].header.same = completed[i].header.pad = 0;
-		for (unsigned int j = 0; outputs[i].ifindex && j < forward->nr_outputs; j++)
-			completed[i].header.same += outputs[j].ifindex == outputs[i].ifindex;
-	}
 }
 
 /* A rule has one family, so all its outputs have. */
@@ -342,7 +339,9 @@ int forward_set(struct forward *forward, const struct forward_output *outputs)
 
 	if (err)
 		return err;
-	complete(forward, outputs, completed);
+	memcpy(completed, outputs, size);
+	for (unsigned int i = 0; i < forward->nr_outputs; i++)
+		completed[i].header.tally = forward->tally + i;
 	if (memcmp(completed, forward->outputs, size) == 0)
 		return 0;
 	err = new_generation(&generation, forward->forwards, completed, forward->nr_outputs);
@@ -381,7 +380,7 @@ void forwards_reap(struct forwards *forwards)
 		struct forward *forward = forwards->closed;
 
 		forwards->closed = forward->next;
-		remove_tallies(forward, forward->nr_outputs);
+		slots_give_back(&forwards->tallies, forward->tally, forward->nr_outputs);
 		free(forward);
 	}
 }

@@ -30,7 +30,7 @@ struct forwards;
 struct forward_output {
 	int ifindex;	  /* egress interface; 0: the output is not usable, nothing leaves by it */
 	unsigned int mtu; /* of the egress interface */
-	struct xmc_output header; /* `same` and `tally` are ignored: forward.c sets them */
+	struct xmc_output header; /* forward.c sets what follows `tos` */
 };
 
 /*

@@ -34,11 +34,10 @@ static const struct {
 	 XMC_FAMILIES *XMC_SHAPE_SLOTS},
 	{BPF_MAP_TYPE_XSKMAP, sizeof(__u32), sizeof(__u32), XMC_MAX_QUEUES},
 	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(__u64), XMC_REASONS},
-	{BPF_MAP_TYPE_HASH, sizeof(struct xmc_output_key), sizeof(struct xmc_output),
-	 XMC_MAX_KERNEL_OUTPUTS},
-	{BPF_MAP_TYPE_PERCPU_HASH, sizeof(__u32), sizeof(struct xmc_tally), XMC_MAX_KERNEL_OUTPUTS},
+	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
+	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
 	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(struct xmc_tally), 1},
-	{BPF_MAP_TYPE_DEVMAP_HASH, sizeof(__u32), sizeof(struct bpf_devmap_val), XMC_MAX_DEVICES},
+	{BPF_MAP_TYPE_DEVMAP, sizeof(__u32), sizeof(struct bpf_devmap_val), XMC_MAX_DEVICES},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_MAX_DEVICE_SETS},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
 };
@@ -312,27 +311,27 @@ int pins_empty(const struct pins *pins)
 	return err;
 }
 
-/* Only sets that are there, because removing one takes a grace period. */
-static int empty_sets(int fd)
+/* Only entries that are there, because removing one from a map of maps takes a grace period. */
+static int empty_array(const struct pins *pins, enum pin pin)
 {
+	uint8_t value[sizeof(struct bpf_devmap_val)]; /* the largest one */
+	int fd = pins->fds[pin];
 	int err = 0;
 
-	for (__u32 set = 0; !err && set < XMC_MAX_DEVICE_SETS; set++) {
-		__u32 id;
-
-		if (bpf_map_lookup_elem(fd, &set, &id) == 0)
-			err = bpf_map_delete_elem(fd, &set);
+	for (__u32 i = 0; !err && i < layouts[pin].entries; i++) {
+		if (bpf_map_lookup_elem(fd, &i, value) == 0)
+			err = bpf_map_delete_elem(fd, &i);
 	}
 	return err;
 }
 
 int pins_purge(const struct pins *pins)
 {
-	int err = empty_hash(pins, PIN_OUTPUTS);
+	int err = empty_array(pins, PIN_DEVICES);
 
 	if (!err)
-		err = empty_hash(pins, PIN_TALLIES);
+		err = empty_array(pins, PIN_DEVICE_SETS);
 	if (!err)
-		err = empty_hash(pins, PIN_DEVICES);
-	return err ? err : empty_sets(pins->fds[PIN_DEVICE_SETS]);
+		err = empty_array(pins, PIN_OUTPUTS);
+	return err ? err : empty_array(pins, PIN_TALLIES);
 }
