@@ -3,10 +3,16 @@
 """The kernel path from end to end: packets that are relayed without leaving the kernel, and their books.
 See also test_kernel_headers.py, test_kernel_books.py and test_kernel_changes.py."""
 
+import json
 import os
 
-from harness import (Daemon, Star, check, equal, interface_of, main, receive, receiver, rule_of,
-                     sender, test, wait_until)
+from control import Client
+from follow import plug_input, reopens
+from harness import (Daemon, Star, check, equal, interface_of, main, packet_socket, receive, receiver,
+                     rule_of, sender, silent, test, wait_until)
+
+RULE = "k in 239.1.1.1:5000@in0 path {} out 239.2.2.2:6000@out0"
+TWO = RULE + " out 239.2.2.3:6000@out1"
 
 
 def accepting_star(**options):
@@ -17,13 +23,29 @@ def accepting_star(**options):
     return star
 
 
-def wait_path(daemon, name, path):
-    """Wait until a rule is active on this path."""
+def wait_path(daemon, name, path, state="active"):
+    """Wait until a rule is in this state on this path. Returns its counters."""
     def reached():
         rule = rule_of(daemon.stats(), name)
-        return rule["state"] == "active" and rule["path"] == path
+        return (rule["state"], rule["path"]) == (state, path) and rule
 
-    wait_until(reached, f"{name} is active on the {path} path")
+    return wait_until(reached, f"{name} is {state} on the {path} path")
+
+
+class Flow:
+    """Datagrams through the rules above, one after the other."""
+
+    def __init__(self, star, group="239.2.2.2", index=0, address="10.1.0.1"):
+        self.source = sender(star.sources[0], address)
+        self.output = receiver(star.receivers[index], 6000, group, f"10.2.{index}.2")
+        self.count = 0
+
+    def relay(self, count=1):
+        """Send some, each of which must arrive."""
+        for _ in range(count):
+            self.count += 1
+            self.source.sendto(b"%d" % self.count, ("239.1.1.1", 5000))
+            equal(receive(self.output)[0], b"%d" % self.count, "payload")
 
 
 @test
@@ -56,6 +78,167 @@ def one_output():
     equal(interface["redirected"]["out0"]["sent_packets"], count, "sent by the device")
     equal(interface["redirected"]["out0"]["dropped_packets"], 0, "dropped by the device")
     check("path_reason" not in rule, f"path_reason: {rule.get('path_reason')}")
+
+
+@test
+def auto():
+    """path auto takes the user path while an output has an obstacle, and says which; counters go on"""
+    star = accepting_star()
+    flow = Flow(star)
+    daemon = Daemon(star.relay, RULE.format("auto"))
+    first = wait_path(daemon, "k", "kernel")
+    flow.relay(3)
+    for _ in range(3):
+        star.relay.ip("link set out0 mtu 1400")
+        rule = wait_path(daemon, "k", "user")
+        equal(rule["path_reason"],
+              "the MTU of output interface out0, 1400, is below that of the input, 1500",
+              "path_reason")
+        flow.relay(2)
+        star.relay.ip("link set out0 mtu 1500")
+        check("path_reason" not in wait_path(daemon, "k", "kernel"), "a reason on the kernel path")
+        flow.relay(2)
+    stats = daemon.settle(flow.count)
+    rule = rule_of(stats, "k")
+    equal((rule["received_packets"], rule["outputs"][0]["sent_packets"]), (flow.count,) * 2,
+          "received and sent on both paths")
+    equal(interface_of(stats, "in0")["verdicts"]["steered"], 6, "packets on the user path")
+    equal(first["in"], rule["in"], "input")
+
+
+@test
+def skb_mode():
+    """In skb mode: one output, on the kernel path; of two, strict rules are pending, auto takes the user path"""
+    star = accepting_star(receivers=2)
+    flow = Flow(star)
+    config = "rules: [ '{}' ]\ninterfaces: {{ in0: {{ mode: skb }} }}\n"
+    daemon = Daemon(star.relay, config=config.format(RULE.format("kernel")))
+    wait_path(daemon, "k", "kernel")
+    # From a socket: the checksum is unfinished, and the user path takes the packet if that is not sure.
+    flow.relay(5)
+    rule = rule_of(daemon.settle(5), "k")
+    equal(rule["outputs"][0]["sent_packets"], 5, "sent")
+    control = Client(daemon.socket)
+    control.call("rule.replace", rules=[TWO.format("kernel")])
+    reason = "in skb mode the kernel path supports one output"
+    equal(wait_path(daemon, "k", "kernel", "pending")["reason"], reason, "reason")
+    control.call("rule.replace", rules=[TWO.format("auto")])
+    equal(wait_path(daemon, "k", "user")["path_reason"], reason, "path_reason")
+    flow.relay(2)
+    daemon.ready = ""
+
+
+@test
+def without_perfmon():
+    """Without CAP_PERFMON path kernel is pending with the reason, and path auto takes the user path"""
+    star = accepting_star()
+    flow = Flow(star)
+    everything_else = "+net_admin,+net_raw,+bpf,+ipc_lock"
+    daemon = Daemon(star.relay, RULE.format("kernel"), prefix=(
+        "setpriv", "--bounding-set=-all," + everything_else, "--inh-caps=-all," + everything_else))
+    rule = wait_path(daemon, "k", "kernel", "pending")
+    check("CAP_PERFMON" in rule["reason"], f"reason: {rule['reason']}")
+    control = Client(daemon.socket)
+    control.call("rule.replace", rules=[RULE.format("auto")])
+    rule = wait_path(daemon, "k", "user")
+    check("CAP_PERFMON" in rule["path_reason"], f"path_reason: {rule['path_reason']}")
+    flow.relay(2)
+    daemon.ready = ""
+
+
+@test
+def default_path():
+    """relay.path is the path of rules that name none; a reload that changes it changes their path"""
+    star = accepting_star()
+    flow = Flow(star)
+    text = "rules: [ 'k in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0' ]\nrelay: {{ path: {} }}\n"
+    daemon = Daemon(star.relay, config=text.format("kernel"))
+    for path in ("user", "auto", "user", "kernel"):
+        with open(daemon.config, "w", encoding="ascii") as file:
+            file.write(text.format(path))
+        Client(daemon.socket).call("config.reload")
+        wait_path(daemon, "k", "user" if path == "user" else "kernel")
+        flow.relay(2)
+    daemon.ready = ""
+
+
+@test
+def mac_address_of_an_output():
+    """The MAC address of an output's interface is followed; then no packet leaves with the old one"""
+    star = accepting_star()
+    flow = Flow(star)
+    daemon = Daemon(star.relay, RULE.format("kernel"))
+    wait_path(daemon, "k", "kernel")
+    flow.relay()
+    wire = packet_socket(star.receiver, "r0")
+    mac = "02:00:00:00:00:99"
+    star.relay.ip(f"link set out0 address {mac}")
+
+    def source():
+        flow.relay()
+        while True:
+            frame = wire.recv(2000)
+            if frame.endswith(b"%d" % flow.count):
+                return frame[6:12].hex(":")
+
+    wait_until(lambda: source() == mac, "the new MAC address is used")
+    for _ in range(10):
+        equal(source(), mac, "source MAC address")
+
+
+@test
+def input_comes_and_goes():
+    """The input's interface is removed and created again: counters go on, and totals never shrink"""
+    star = accepting_star()
+    flow = Flow(star)
+    daemon = reopens(Daemon(star.relay, RULE.format("kernel")))
+    wait_path(daemon, "k", "kernel")
+    for turn in range(1, 4):
+        flow.relay(5)
+        star.relay.ip("link del in0")
+        wait_path(daemon, "k", "kernel", "pending")
+        rule, totals = rule_of(daemon.stats(), "k"), daemon.stats()["totals"]
+        equal((rule["received_packets"], rule["outputs"][0]["sent_packets"]), (5 * turn,) * 2,
+              "counters without the interface")
+        equal((totals["steered_packets"], totals["received_packets"], totals["sent_packets"]),
+              (5 * turn,) * 3, "totals without the interface")
+        plug_input(star)
+        wait_path(daemon, "k", "kernel")
+        flow.source = sender(star.source, "10.1.0.1")
+    flow.relay()
+    daemon.settle(flow.count)
+
+
+def rules_of(daemon, name):
+    """The number of rules with this input interface."""
+    listed = json.loads(daemon.ctl("-j", "iface", "list").stdout)["interfaces"]
+    return sum(one["rules"] for one in listed if one["name"] == name)
+
+
+@test
+def moved_input():
+    """A name moves to another interface that is an input already: its rule moves with its counters"""
+    star = accepting_star(sources=2)
+    outputs = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    sources = [sender(star.sources[i], f"10.1.{i}.1") for i in range(2)]
+    others = [f"o{i} in 239.1.1.{i + 2}:5000@in{i} path kernel out 239.2.2.2:6001@out0"
+              for i in range(2)]
+    star.relay.ip("link property add dev in0 altname wan")
+    daemon = reopens(Daemon(star.relay, RULE.format("kernel").replace("in0", "wan"), *others))
+    wait_path(daemon, "k", "kernel")
+    for turn in range(1, 5):
+        index = (turn - 1) % 2
+        sources[index].sendto(b"%d" % turn, ("239.1.1.1", 5000))
+        equal(receive(outputs)[0], b"%d" % turn, "payload")
+        rule = rule_of(daemon.settle(), "k")
+        equal((rule["received_packets"], rule["outputs"][0]["sent_packets"]), (turn, turn), "counters")
+        star.relay.ip(f"link property del dev in{index} altname wan")
+        star.relay.ip(f"link property add dev in{1 - index} altname wan")
+        wait_until(lambda: rules_of(daemon, f"in{1 - index}") == 2, "the rule has moved")
+        wait_path(daemon, "k", "kernel")
+        sources[index].sendto(b"old input", ("239.1.1.1", 5000))
+    daemon.settle()
+    check(silent(outputs), "a packet from the old input was relayed")
 
 
 main()
