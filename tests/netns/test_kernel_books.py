@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Counters of rules on the kernel path: every packet is accounted for, also under overload."""
+
+import signal
+
+from control import Client
+from harness import (Daemon, Sink, check, diagnose, equal, generate, interface_of, main, program,
+                     rule_of, start, test, wait_until)
+from kernel_rules import V4, Bench, Output, kernel_rule, star_for, wait_carried
+
+# Device that each output of a test leaves by, by the address that it sends to.
+COPIES = [f"239.2.2.{number}" for number in range(1, 9)]
+
+
+def check_devices(stats, rules, iface="in0"):
+    """The copies handed to each device are those that it sent and dropped. `rules`: the outputs of each
+    rule, by its name."""
+    handed = {}
+    for name, outputs in rules.items():
+        for output, counts in zip(outputs, rule_of(stats, name)["outputs"]):
+            device = f"out{output.device}"
+            handed[device] = handed.get(device, 0) + counts["sent_packets"]
+    redirected = interface_of(stats, iface)["redirected"]
+    for device, counts in redirected.items():
+        equal(sum(counts["drops"].values()), counts["dropped_packets"],
+              f"{device}: drops by reason")
+    equal({device: count for device, count in handed.items() if count},
+          {device: counts["sent_packets"] + counts["dropped_packets"]
+           for device, counts in redirected.items()
+           if counts["sent_packets"] + counts["dropped_packets"]},
+          "copies that the outputs have handed to each device, against those sent and dropped by it")
+
+
+def wait_received(namespace):
+    """Wait until the receiving end has processed all packets in its ring."""
+    seen = [None]
+
+    def quiet():
+        seen.append(namespace.read("/proc/net/dev"))
+        return seen[-1] == seen[-2]
+
+    wait_until(quiet, "the receiver is quiet", pause=0.1)
+
+
+@test
+def overload():
+    """Flat out, with more copies than a device accepts: each packet is sent, or counted with a reason"""
+    star = star_for(V4, receivers=2)
+    outputs = [Output(to, 6000, device=0) for to in COPIES] + [Output("239.2.3.1", device=1)]
+    daemon = Daemon(star.relay, kernel_rule(V4, outputs))
+    wait_carried(daemon, "k")
+    sinks = [Sink(namespace, "r0", "--port", "6000") for namespace in star.receivers]
+    sent = generate(star.source, "s0", "--duration", "1", "--size", "64-1400")
+    stats = daemon.settle(sent["sent_packets"])
+    rule = rule_of(stats, "k")
+    equal(rule["received_packets"], sent["sent_packets"], "received")
+    equal(rule["received_bytes"], sent["sent_bytes"], "bytes received")
+    check_devices(stats, {"k": outputs})
+    redirected = interface_of(stats, "in0")["redirected"]
+    check(redirected["out0"]["drops"]["ring_full"] > 0,
+          f"8 copies fit the ring of the device: no overload: {redirected}")
+    for device, sink in enumerate(sinks):
+        wait_received(star.receivers[device])
+        report = sink.stop()
+        equal(report["received_packets"], redirected[f"out{device}"]["sent_packets"],
+              f"received behind out{device}, against sent by it")
+        for fault in ("duplicated", "reordered", "corrupted", "malformed"):
+            equal(report[fault], 0, fault)
+    diagnose(f"{sent['sent_packets']} packets; out0 sent {redirected['out0']['sent_packets']}, "
+             f"dropped {redirected['out0']['dropped_packets']}; not copied: "
+             f"{sum(output['drops']['not_copied'] for output in rule['outputs'])}")
+
+
+@test
+def unusable_outputs():
+    """Packets of outputs that cannot send are counted by errno; the other outputs go on"""
+    star = star_for(V4, receivers=2)
+    star.relay.ip("link set out1 down")
+    star.receiver.ip("link set r0 arp off")
+    outputs = [Output("239.2.2.1"), Output("239.2.2.2", device=1), Output("10.2.0.2"),
+               Output("239.2.2.3", device=7), Output("239.2.2.4", 6001)]
+    daemon = Daemon(star.relay, kernel_rule(V4, outputs))
+    wait_carried(daemon, "k")
+
+    def reasons():
+        found = daemon_reasons(daemon)
+        return found if len(found) == 3 else None
+
+    found = wait_until(reasons, "three outputs have a reason")
+    sent = generate(star.source, "s0", "--count", "1000", "--rate", "10000")
+    equal(sent["sent_packets"], 1000, "sent by the generator")
+    stats = daemon.settle(1000)
+    counts = rule_of(stats, "k")["outputs"]
+    for number, error in ((1, "ENETDOWN"), (2, "EHOSTUNREACH"), (3, "ENODEV")):
+        errors = {name: count for name, count in counts[number]["errors"].items() if count}
+        equal(errors, {error: 1000}, f"errors of {counts[number]['to']}")
+        equal(counts[number]["sent_packets"], 0, f"sent to {counts[number]['to']}")
+    for number in (0, 4):
+        equal(counts[number]["sent_packets"], 1000, f"sent to {counts[number]['to']}")
+    check_devices(stats, {"k": outputs})
+    for to, word in (("239.2.2.2", "out1"), ("239.2.2.3", "out7"), ("10.2.0.2", "10.2.0.2")):
+        check(any(word in reason for name, reason in found.items() if to in name),
+              f"reason of {to}: {found}")
+
+
+def daemon_reasons(daemon):
+    """The reasons of a rule's outputs, by output."""
+    rule = rule_of(daemon.stats(), "k")
+    return {output["to"]: output["reason"] for output in rule["outputs"] if output.get("reason")}
+
+
+@test
+def while_packets_flow():
+    """Counters that are read under load never decrease, and report no loss where there is none"""
+    star = star_for(V4, receivers=2)
+    outputs = [Output("239.2.2.1"), Output("239.2.2.2"), Output("239.2.2.3", device=1)]
+    daemon = Daemon(star.relay, kernel_rule(V4, outputs))
+    wait_carried(daemon, "k")
+    generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "20000")
+    before = daemon.wait_steered(1)
+    for _ in range(100):
+        stats = daemon.stats()
+        for old, new in zip([rule_of(before, "k"), *rule_of(before, "k")["outputs"]],
+                            [rule_of(stats, "k"), *rule_of(stats, "k")["outputs"]]):
+            for key in ("received_packets", "sent_packets", "submitted_packets", "sent_bytes"):
+                check(new.get(key, 0) >= old.get(key, 0), f"{key}: {old} then {new}")
+        equal([output["drops"]["not_copied"] for output in rule_of(stats, "k")["outputs"]],
+              [0, 0, 0], "copies not made")
+        for key, value in before["totals"].items():
+            check(stats["totals"][key] >= value, f"total {key}: {value}, then {stats['totals'][key]}")
+        before = stats
+    check(before["totals"]["steered_packets"] > 1, "packets flowed")
+    generator.stop(signal.SIGINT)
+    check_devices(daemon.settle(), {"k": outputs})
+
+
+@test
+def flow_and_rates():
+    """A rule on the kernel path has rates, peaks and a flow state"""
+    star = star_for(V4)
+    daemon = Daemon(star.relay, kernel_rule(V4, [Output("239.2.2.1")]))
+    wait_carried(daemon, "k")
+    control = Client(daemon.socket)
+    equal(control.call("rule.show", name="k")["flow"], "never", "flow before the first packet")
+    start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "5000")
+
+    def flowing():
+        rule = control.call("rule.show", name="k")
+        return (rule["flow"] == "flowing" and rule["rate_pps"] and rule["peak_pps"]
+                and rule["outputs"][0]["rate_pps"] and rule["last_packet_seconds"] is not None)
+
+    wait_until(flowing, "the rule flows, with rates")
+
+
+@test
+def totals_stay():
+    """Totals keep what removed rules and closed interfaces have counted"""
+    star = star_for(V4)
+    outputs = [Output("239.2.2.1"), Output("239.2.2.2")]
+    bench = Bench(V4, star, kernel_rule(V4, outputs))
+    bench.carry(outputs, *(bench.udp(b"%d" % number) for number in range(10)))
+    before = bench.finish()["totals"]
+    equal((before["steered_packets"], before["sent_packets"]), (10, 20), "steered and sent")
+    Client(bench.daemon.socket).call("rule.del", names=["k"])
+    wait_until(lambda: "xdp" not in star.relay.ip("link show in0"), "in0 is detached")
+    equal(bench.daemon.stats()["totals"], before, "totals without the rule")
+    bench.daemon.ready = ""
+
+
+main()
