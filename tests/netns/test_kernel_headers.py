@@ -5,7 +5,7 @@
 import dataclasses
 import functools
 
-from harness import (EXIT_CONFIG, check, equal, main, packet_socket, program, receive, receiver,
+from harness import (EXIT_CONFIG, Daemon, check, equal, main, packet_socket, program, receive, receiver,
                      rule_of, run, sender, test, wait_until)
 from ipv6 import sender6
 from kernel_rules import V4, V6, Bench, Output, kernel_rule, star_for, wait_carried
@@ -296,6 +296,35 @@ def beside_the_user_path():
     equal((verdicts["steered"], verdicts["forwarded"]), (8, 8), "steered and forwarded")
     equal({rule["name"]: rule["path"] for rule in stats["rules"]}, {"k": "kernel", "u": "user"},
           "paths")
+
+
+@each_family
+def skb_mode(family):
+    """In skb mode: one output is carried; several are pending, or with auto on the user path"""
+    star = star_for(family)
+    outputs = [Output(family.out(1)), Output(family.out(2), 6002)]
+    several = kernel_rule(family, outputs, name="several", port=5002)
+    daemon = Daemon(star.relay, kernel_rule(family, outputs[:1]), several,
+                    several.replace("path kernel", "path auto").replace("several", "auto")
+                    .replace("5002", "5003"), config="rules: []\ninterfaces: { in0: { mode: skb } }\n")
+    bench = Bench(family, star, daemon=daemon)
+    rules = {rule["name"]: rule for rule in daemon.stats()["rules"]}
+    equal((rules["several"]["state"], rules["auto"]["state"], rules["auto"]["path"]),
+          ("pending", "active", "user"), "states and path of rules with two outputs")
+    for reason in (rules["several"]["reason"], rules["auto"]["path_reason"]):
+        check("skb mode" in reason, f"reason: {reason}")
+    kinds = ("complete",) if family is V6 else ("complete", "zero")
+    for kind in kinds:
+        bench.carry(outputs[:1], *(bench.udp(payload, kind) for payload in payloads()))
+    equal(bench.finish()["interfaces"][0]["verdicts"]["forwarded"], len(kinds) * len(payloads()),
+          "forwarded")
+    # The kernel has noted that this checksum is unfinished, which the program cannot see.
+    sock = sender6(star.source, "s0", "fd01:0::1") if family is V6 else \
+        sender(star.source, "10.1.0.1")
+    sock.sendto(b"unfinished", (family.group, 5000))
+    copy = bench.captures[0].take(1)[0]
+    equal((copy.destination, copy.ports[1], copy.body[8:]), (family.out(1), 6000, b"unfinished"),
+          "what a socket has sent")
 
 
 @test
