@@ -87,12 +87,7 @@ int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key
 
 void kernel_side_wait(const struct kernel_side *side)
 {
-	int err = steer_wait(side->steer);
-
-	/* Packets may be counted after the counters were read for the last time: the books do not
-	 * close. Nothing is unsafe. */
-	if (err)
-		log_error("grace-period-failed", LOG_ERROR(err));
+	steer_wait(side->steer);
 }
 
 void kernel_side_tidy(const struct kernel_side *side)

@@ -63,7 +63,7 @@ struct key_value {
 int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key *key,
 		       struct key_value from, struct key_value to);
 
-/* Wait for a grace period (steer_wait()). If that fails, it is logged. */
+/* Wait for a grace period (steer_wait()). */
 void kernel_side_wait(const struct kernel_side *side);
 
 /* Remove from the maps what changed forwards do not use any more. Takes a grace period if there is

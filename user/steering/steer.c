@@ -148,12 +148,13 @@ int steer_open(struct steer **out)
 
 /* Without the grace period late packets are counted after the counters have been read, so the
  * books do not close. Nothing is unsafe: a socket in the XSKMAP is kept by the kernel. */
-static void wait_for_packets(struct steer *steer)
+static int wait_for_packets(struct steer *steer)
 {
 	int err = grace_wait(&steer->grace);
 
 	if (err)
 		log_error("grace-period-failed", LOG_ERROR(err));
+	return err;
 }
 
 /* Claim the opened maps, and remove what a previous daemon has left in them. */
@@ -330,7 +331,7 @@ int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 
 int steer_wait(struct steer *steer)
 {
-	int err = grace_wait(&steer->grace);
+	int err = wait_for_packets(steer);
 
 	if (!err)
 		forwards_reap(steer->forwards);
