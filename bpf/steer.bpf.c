@@ -53,19 +53,16 @@ struct {
 	PINNED;
 } about SEC(".maps");
 
-/* The egress devices. As soon as there are sets, each device has xmcast_copy as its program here as
- * well, although these packets do not need it: the kernel runs the program of the first packet that
- * a device is given for all packets of that bulk. */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, XMC_MAX_DEVICES);
-	__type(key, __u32);
-	__type(value, struct bpf_devmap_val);
-	PINNED;
-} devices SEC(".maps");
-
-/* Sets of devices, for packets with several outputs. A device is in a set once for each output of a
- * rule that leaves by it, so rules share the sets. */
+/*
+ * Sets of devices. Set 0 has all devices, for packets with one output. The others are for packets
+ * with several: a device is in such a set once for each output of a rule that leaves by it, so
+ * rules share the sets. As soon as there are others, xmcast_copy is the program of the devices in
+ * set 0 as well, although these packets do not need it: the kernel runs the program of the first
+ * packet that a device is given for all packets of that bulk.
+ *
+ * The daemon creates the sets. A devmap must not be pinned: the kernel adds a flag to it, which
+ * libbpf does not expect when the object is loaded again.
+ */
 struct device_set {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, XMC_MAX_COPIES);
@@ -151,15 +148,17 @@ static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagr
 				     struct xmc_tally *sum, bool unfinished)
 {
 	const struct xmc_output *output = output_in(rule->output);
+	__u32 all = XMC_ALL_DEVICES;
+	void *devices = bpf_map_lookup_elem(&device_sets, &all);
 
-	if (!output)
+	if (!output || !devices)
 		return XDP_DROP;
 	if (output->tally != rule->tally)
 		tally = tally_in(output->tally);
 	if (!tally || xmc_rewrite((void *)(long)ctx->data, (const void *)(long)ctx->data_end,
 				  output, (__u16)tally->sent, unfinished))
 		return XDP_DROP;
-	if (bpf_redirect_map(&devices, rule->target, XDP_DROP) != XDP_REDIRECT)
+	if (bpf_redirect_map(devices, rule->target, XDP_DROP) != XDP_REDIRECT)
 		return XDP_DROP;
 	count_sent(tally, sum, dgram->payload_length);
 	return XDP_REDIRECT;
@@ -245,8 +244,8 @@ static __always_inline int steer(struct xdp_md *ctx, bool both)
 	enum xmc_reason reason;
 	struct found found;
 
-	reason = xmc_parse_frame(data, data_end,
-				 both ? data_end - data : bpf_xdp_get_buff_len(ctx), &dgram);
+	reason = xmc_parse_frame(data, data_end, both ? data_end - data : bpf_xdp_get_buff_len(ctx),
+				 &dgram);
 	if (reason != XMC_STEERED && !(both && reason == XMC_NOT_UDP && dgram.protocol))
 		return count(reason, XDP_PASS);
 	found = find_rule(&dgram);

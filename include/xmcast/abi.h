@@ -66,7 +66,7 @@ enum xmc_target {
 /* Value of the rule map. All are 0 if `kind` is XMC_TO_USER. */
 struct xmc_rule {
 	__u32 output; /* slot of its first usable output in the map outputs */
-	__u32 target; /* index of the device in the map devices, or of the set in device_sets */
+	__u32 target; /* index of the device in set XMC_ALL_DEVICES; or of the set */
 	__u32 tally;  /* slot in the map tallies: received, received_bytes, too_large */
 	__u32 seal;   /* xmc_seal(), see there */
 	__u16 mtu;    /* least MTU of its outputs: larger IP packets are dropped for all of them */
@@ -138,11 +138,12 @@ struct xmc_copy {
 
 #define XMC_ETH_COPY 0x88b5 /* IEEE 802: for local experiments */
 
-/* Different sets of egress interfaces among the rules of one ingress interface that have several
- * outputs: entries of the map device_sets. */
+/* Entries of the map device_sets: one set of all devices, for rules with one output; the others for
+ * rules with several, as many as there are different sets of egress interfaces. */
 #define XMC_MAX_DEVICE_SETS 256
+#define XMC_ALL_DEVICES	    0
 
-/* Egress interfaces of one ingress interface: entries of the map devices. */
+/* Egress interfaces of the rules of one ingress interface that have one output. */
 #define XMC_MAX_DEVICES 4096
 
 /*

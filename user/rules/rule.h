@@ -49,7 +49,7 @@ enum rule_path {
 };
 
 /* Outputs of one rule on the kernel path: copies of a packet that the XDP program may make. */
-#define KERNEL_OUTPUTS_MAX 64
+#define KERNEL_OUTPUTS_MAX XMC_MAX_COPIES
 
 /* One destination of a rule. */
 struct rule_output {

@@ -26,10 +26,11 @@ struct set {
 
 struct devices {
 	const struct pins *pins;
+	int all_fd;	       /* the set XMC_ALL_DEVICES; -1: not needed yet */
 	struct copy_bpf *copy; /* NULL: not needed yet */
 	unsigned int nr_devices;
 	struct device devices[XMC_MAX_DEVICES]; /* the first nr_devices have been used */
-	struct set sets[XMC_MAX_DEVICE_SETS];
+	struct set sets[XMC_MAX_DEVICE_SETS];	/* by index; XMC_ALL_DEVICES is unused here */
 };
 
 int devices_open(struct devices **out, const struct pins *pins)
@@ -38,6 +39,7 @@ int devices_open(struct devices **out, const struct pins *pins)
 	if (!*out)
 		return -ENOMEM;
 	(*out)->pins = pins;
+	(*out)->all_fd = -1;
 	return 0;
 }
 
@@ -56,6 +58,8 @@ void devices_close(struct devices *devices)
 		return;
 	for (unsigned int i = 0; i < XMC_MAX_DEVICE_SETS; i++)
 		free_set(&devices->sets[i]);
+	if (devices->all_fd >= 0)
+		close(devices->all_fd);
 	copy_bpf__destroy(devices->copy);
 	free(devices);
 }
@@ -97,6 +101,22 @@ static int write_device(const struct devices *devices, int map_fd, uint32_t inde
 	return err == -EINVAL && !if_indextoname((unsigned int)ifindex, name) ? -ENODEV : err;
 }
 
+/* An empty set of `count` devices at this index of the map. Returns its descriptor or -errno. */
+static int create_map(const struct devices *devices, uint32_t index, unsigned int count)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "device_set", sizeof(__u32),
+				sizeof(struct bpf_devmap_val), count, NULL);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = bpf_map_update_elem(devices->pins->fds[PIN_DEVICE_SETS], &index, &fd, BPF_ANY);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
 /* ---- single devices ---- */
 
 /* The entry of this device, or a free one, or NULL. */
@@ -124,8 +144,14 @@ static int hold_device(struct devices *devices, int ifindex, uint32_t *target)
 
 	if (!device)
 		return -ENOSPC;
+	if (devices->all_fd < 0) {
+		err = create_map(devices, XMC_ALL_DEVICES, XMC_MAX_DEVICES);
+		if (err < 0)
+			return err;
+		devices->all_fd = err;
+	}
 	*target = (uint32_t)(device - devices->devices);
-	err = write_device(devices, devices->pins->fds[PIN_DEVICES], *target, ifindex);
+	err = write_device(devices, devices->all_fd, *target, ifindex);
 	if (err)
 		return err;
 	device->ifindex = ifindex;
@@ -136,7 +162,7 @@ static int hold_device(struct devices *devices, int ifindex, uint32_t *target)
 static void release_device(struct devices *devices, uint32_t target)
 {
 	if (--devices->devices[target].users == 0)
-		bpf_map_delete_elem(devices->pins->fds[PIN_DEVICES], &target);
+		bpf_map_delete_elem(devices->all_fd, &target);
 }
 
 /* Before the first set is created, which takes a grace period: so all bulks that packets for sets
@@ -151,8 +177,7 @@ static int start_copying(struct devices *devices)
 	for (uint32_t i = 0; !err && i < devices->nr_devices; i++) {
 		if (!devices->devices[i].users)
 			continue;
-		err = write_device(devices, devices->pins->fds[PIN_DEVICES], i,
-				   devices->devices[i].ifindex);
+		err = write_device(devices, devices->all_fd, i, devices->devices[i].ifindex);
 		if (err == -ENODEV)
 			err = 0;
 	}
@@ -173,7 +198,7 @@ static int fill_set(const struct devices *devices, int map_fd, const int *ifinde
 
 static struct set *find_set(struct devices *devices, const int *ifindexes, unsigned int count)
 {
-	for (unsigned int i = 0; i < XMC_MAX_DEVICE_SETS; i++) {
+	for (unsigned int i = XMC_ALL_DEVICES + 1; i < XMC_MAX_DEVICE_SETS; i++) {
 		struct set *set = &devices->sets[i];
 
 		if (set->ifindexes && set->count == count &&
@@ -188,7 +213,7 @@ static struct set *find_place(struct devices *devices)
 {
 	struct set *unused = NULL;
 
-	for (unsigned int i = 0; i < XMC_MAX_DEVICE_SETS; i++) {
+	for (unsigned int i = XMC_ALL_DEVICES + 1; i < XMC_MAX_DEVICE_SETS; i++) {
 		struct set *set = &devices->sets[i];
 
 		if (!set->ifindexes)
@@ -200,35 +225,28 @@ static struct set *find_place(struct devices *devices)
 }
 
 /* The map has exactly as many entries as the set has devices, because the kernel goes through all
- * entries for each packet. */
+ * entries for each packet. It takes its place before it is complete: no rule uses it yet. */
 static int create_set(struct devices *devices, struct set *set, const int *ifindexes,
 		      unsigned int count)
 {
-	uint32_t index = (uint32_t)(set - devices->sets);
-	struct set fresh = {.count = count};
+	size_t size = count * sizeof(*ifindexes);
+	int *copy = malloc(size);
 	int err;
 
-	fresh.map_fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "device_set", sizeof(__u32),
-				      sizeof(struct bpf_devmap_val), count, NULL);
-	if (fresh.map_fd < 0)
-		return fresh.map_fd;
-	fresh.ifindexes = malloc(count * sizeof(*ifindexes));
-	if (!fresh.ifindexes) {
-		close(fresh.map_fd);
+	if (!copy)
 		return -ENOMEM;
-	}
-	memcpy(fresh.ifindexes, ifindexes, count * sizeof(*ifindexes));
-	err = fill_set(devices, fresh.map_fd, ifindexes, count);
-	if (!err)
-		err = bpf_map_update_elem(devices->pins->fds[PIN_DEVICE_SETS], &index,
-					  &fresh.map_fd, BPF_ANY);
-	if (err) {
-		free_set(&fresh);
-		return err;
-	}
 	free_set(set);
-	*set = fresh;
-	return 0;
+	set->map_fd = create_map(devices, (uint32_t)(set - devices->sets), count);
+	if (set->map_fd < 0) {
+		free(copy);
+		return set->map_fd;
+	}
+	set->ifindexes = memcpy(copy, ifindexes, size);
+	set->count = count;
+	err = fill_set(devices, set->map_fd, ifindexes, count);
+	if (err)
+		free_set(set);
+	return err;
 }
 
 static int hold_set(struct devices *devices, const int *ifindexes, unsigned int count,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The devices to which one steering program redirects: its maps `devices` and `device_sets`
+ * The devices to which one steering program redirects: its map `device_sets`
  * (bpf/steer.bpf.c), and the program xmcast_copy, which is loaded when the first set is needed and
  * from then on is the program of all entries. Devices and sets are shared by the forwards that use
  * them, and counted.

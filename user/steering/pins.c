@@ -15,8 +15,8 @@
 #include "base/trust.h"
 
 const char *const pin_names[NR_PINS] = {
-	"rules",   "shapes", "sockets", "verdicts",    "outputs",
-	"tallies", "sums",   "devices", "device_sets", "about",
+	"rules",   "shapes", "sockets",	    "verdicts", "outputs",
+	"tallies", "sums",   "device_sets", "about",
 };
 
 const struct pins pins_none = {.fds = {[0 ... NR_PINS - 1] = -1}};
@@ -37,7 +37,6 @@ static const struct {
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
 	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(struct xmc_tally), 1},
-	{BPF_MAP_TYPE_DEVMAP, sizeof(__u32), sizeof(struct bpf_devmap_val), XMC_MAX_DEVICES},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_MAX_DEVICE_SETS},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
 };
@@ -311,15 +310,16 @@ int pins_empty(const struct pins *pins)
 	return err;
 }
 
-/* Only entries that are there, because removing one from a map of maps takes a grace period. */
-static int empty_array(const struct pins *pins, enum pin pin)
+/* Only entries that are there, because removing one takes a grace period. */
+static int empty_maps(const struct pins *pins, enum pin pin)
 {
-	uint8_t value[sizeof(struct bpf_devmap_val)]; /* the largest one */
 	int fd = pins->fds[pin];
 	int err = 0;
 
 	for (__u32 i = 0; !err && i < layouts[pin].entries; i++) {
-		if (bpf_map_lookup_elem(fd, &i, value) == 0)
+		__u32 id;
+
+		if (bpf_map_lookup_elem(fd, &i, &id) == 0)
 			err = bpf_map_delete_elem(fd, &i);
 	}
 	return err;
@@ -327,11 +327,9 @@ static int empty_array(const struct pins *pins, enum pin pin)
 
 int pins_purge(const struct pins *pins)
 {
-	int err = empty_array(pins, PIN_DEVICES);
+	int err = empty_maps(pins, PIN_DEVICE_SETS);
 
 	if (!err)
-		err = empty_array(pins, PIN_DEVICE_SETS);
-	if (!err)
-		err = empty_array(pins, PIN_OUTPUTS);
-	return err ? err : empty_array(pins, PIN_TALLIES);
+		err = empty_maps(pins, PIN_OUTPUTS);
+	return err ? err : empty_maps(pins, PIN_TALLIES);
 }

@@ -34,7 +34,6 @@ enum pin {
 	PIN_OUTPUTS,
 	PIN_TALLIES,
 	PIN_SUMS,
-	PIN_DEVICES,
 	PIN_DEVICE_SETS,
 	PIN_ABOUT,
 	NR_PINS
@@ -78,8 +77,8 @@ bool pins_are_current(const struct pins *pins);
  * stack. 0 or -errno. */
 int pins_empty(const struct pins *pins);
 
-/* Remove what rules of the kernel path have used: outputs, tallies and devices. To be called a
- * grace period after pins_empty(). 0 or -errno. */
+/* Remove what rules of the kernel path have used: outputs, tallies and sets of devices. To be
+ * called a grace period after pins_empty(). 0 or -errno. */
 int pins_purge(const struct pins *pins);
 
 /* Whether the program runs in skb mode. The interface is not changed. 0 or -errno. */
