@@ -55,7 +55,7 @@ def installed():
     with open(f"{directory}/empty/etc/passwd", encoding="utf-8") as file:
         user = re.search(r"^xmcast:[^:]*:(\d+):", file.read(), re.M)
     check(user, "no user")
-    equal(os.stat(f"{directory}/empty/etc/xmcast").st_uid, int(user[1]), "owner of /etc/xmcast")
+    equal(os.stat(f"{directory}/empty/var/lib/xmcast").st_uid, int(user[1]), "owner of /var/lib/xmcast")
 
 
 def _check_unit(root, prefix, name):
