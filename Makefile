@@ -1,36 +1,54 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make             build/xmcastd, xmcastctl, xmcast-exporter, xmcast-gen, xmcast-sink
-# make deps        install the Debian packages below, if any is missing
-# make demo        a live relay between network namespaces (root)
-# make test        every test (root)
-# make bench       ratios against other relays and the bare receive rate (root); make bench-full
-# make soak        HOURS=0.5: mixed traffic at half of the throughput while everything else changes (root)
-# make coverage    the tests in an instrumented build, then their coverage of user/ (root)
-# make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer, who includes whom
-# make install     DESTDIR= PREFIX=/usr/local
-# make fault       make every system call and allocation of the daemon fail once (root)
-# make test-vm     the tests on Debian's stock kernel under QEMU
-# make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; make fuzz-merge
-# make reference   generate docs/xmcast.yaml and parts of the manual from the tables in user/rules
-# make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, for reference
-# CC=clang   SAN=address,undefined   SAN=thread (only the tests that use threads)   V=1   DEBUG=1   COV=1
+#: make             build/xmcastd, xmcastctl, xmcast-exporter, xmcast-gen, xmcast-sink
+#: make demo        a live relay between network namespaces (root)
+#: make test        every test (root); test-vm: under QEMU
+#: make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer, who includes whom
+#: make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; fuzz-merge
+#: make fault       make every system call and allocation of the daemon fail once (root)
+#: make soak        HOURS=0.5: mixed traffic at half of the throughput while everything else changes (root)
+#: make bench       ratios against other relays and the bare receive rate (root); bench-full
+#: make coverage    the tests in an instrumented build, then their coverage of user/ (root)
+#: make install     and uninstall; DESTDIR= PREFIX=/usr/local bindir= sbindir= sysconfdir= mandir= unitdir=
+#: make dist        build/xmcast-VERSION.tar.gz, which knows its version without git
+#: make deb         Debian packages in build/deb/
+#: make reference   generate docs/xmcast.yaml and parts of the manual from the tables in user/rules
+#: make vmlinux     write this kernel's full types to vmlinux/full/vmlinux.h, for reference
+#: make build-deps  install the Debian packages to build and run the demo; test-deps, lint-deps, deb-deps:
+#:                  those of the other targets, which call it themselves; deps: all
+#:
+#: CC=clang   CFLAGS= CPPFLAGS= LDFLAGS=   WERROR= (warnings are no errors)   V=1 (show the commands)
+#: SAN=address,undefined   SAN=thread (only the tests that use threads)   DEBUG=1   COV=1
 
-# The only list of Debian packages: for building, testing and checking.
-PACKAGES := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
+# The only lists of Debian packages: what is needed to build and to run the demo; to test, measure and fuzz;
+# to check; to make packages and try them. No package in them starts a service (tests/packaging/test_make.py).
+BUILD_DEPS := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
-	libncurses-dev libsmartcols-dev libcmocka-dev \
-	git iproute2 ethtool iputils-ping python3 perl util-linux procps libclang-rt-14-dev \
-	clang-format clang-tidy cppcheck shellcheck smcroute socat xdp-tools \
-	ffmpeg multicat iperf tshark igmpproxy \
-	libyang2 libc-ares2 libjson-c5 tmux bash-completion qemu-system-x86 busybox-static gcovr systemd groff
-# For the tests. Only unpacked below build/unpacked, because installing them would start servers.
-UNPACKED := prometheus frr
+	libncurses-dev libsmartcols-dev iproute2 ethtool python3 util-linux
+TEST_DEPS := libcmocka-dev libclang-rt-14-dev git perl iputils-ping socat xdp-tools ffmpeg multicat \
+	iperf tshark tmux bash-completion zsh fish qemu-system-x86 busybox-static gcovr systemd groff debootstrap
+LINT_DEPS := git python3 clang-format clang-tidy cppcheck shellcheck
+DEB_DEPS := build-essential dpkg-dev debhelper lintian debootstrap
+# For the tests as well, but these would start a service or enable a unit: they are unpacked below
+# build/unpacked and not installed. Behind a colon, the libraries that they need.
+UNPACKED := prometheus smcroute igmpproxy frr:libyang2,libc-ares2,libjson-c5
 
-# bpftool, ethtool and others are in directories that only a login shell of root has in its path.
-export PATH := $(PATH):/usr/sbin:/sbin
+# bpftool, ethtool and others are in directories that only a login shell of root has in its path; the tests
+# use the unpacked programs where the packages are not installed.
+export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/build/unpacked/usr/sbin:$(CURDIR)/build/unpacked/usr/bin
 
 PREFIX ?= /usr/local
+bindir ?= $(PREFIX)/bin
+sbindir ?= $(PREFIX)/sbin
+libdir ?= $(PREFIX)/lib
+datadir ?= $(PREFIX)/share
+mandir ?= $(datadir)/man
+docdir ?= $(datadir)/doc/xmcast
+unitdir ?= $(libdir)/systemd/system
+bashdir ?= $(datadir)/bash-completion/completions
+zshdir ?= $(datadir)/zsh/site-functions
+fishdir ?= $(datadir)/fish/vendor_completions.d
+sysconfdir ?= /etc
 CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
@@ -40,6 +58,7 @@ BPFTOOL ?= bpftool
 SAN ?=
 DEBUG ?=
 COV ?=
+WERROR ?= -Werror
 
 # One build directory per configuration, so that none links another's objects.
 comma := ,
@@ -49,18 +68,24 @@ Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
 
 PKGS := libbpf libxdp liburing yaml-0.1 jansson libmnl libcap-ng
-# The version from git, but only if this directory is the top of the repository: a tree that was unpacked
-# inside another repository must not take that one's version. A tag name is outside input that ends up
-# in shell commands and C strings, so any other character makes the version `unknown`.
-VERSION := $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ] && \
-	git describe --tags --always --dirty 2>/dev/null | grep -xE '[0-9A-Za-z.+~-]+' || echo unknown)
+# The release that this tree is, or will become: the newest heading of CHANGELOG.md.
+RELEASE := $(shell sed -n '/^## [0-9]/{s/^## \([0-9.]*\).*/\1/p;q}' CHANGELOG.md 2>/dev/null)
+# `make dist` writes the version into the tarball. Otherwise it comes from git, but only if this directory is
+# the top of the repository: a tree that was unpacked inside another repository must not take that one's
+# version. Before the first tag, it sorts before the release: 0.1.0~COMMITS+gHASH. A tag name is outside
+# input that ends up in shell commands and C strings, so any other character makes the version `unknown`.
+IN_GIT := $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ] && echo yes)
+VERSION := $(shell if [ -e .version ]; then cat .version; elif [ -n "$(IN_GIT)" ]; then \
+	git describe --tags --dirty 2>/dev/null || \
+	echo "$(or $(RELEASE),0)~$$(git rev-list --count HEAD)+g$$(git describe --always --dirty --exclude='*')"; \
+	fi | grep -xE '[0-9A-Za-z.+~-]+' || echo unknown)
 
 # Coverage is measured without optimization, because the optimizer merges branches that gcov counts.
 CFLAGS ?= $(if $(COV),-O0 -g,-O2 -g)
 # No assertions, because no test can take their failing branch; atomic counters, because several threads
 # count. Without optimization gcc warns wrongly about uninitialized variables.
 COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -DXMC_COVERAGE -Wno-maybe-uninitialized)
-XCFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
+XCFLAGS := -std=gnu11 -Wall -Wextra $(WERROR) -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	-Wno-unused-parameter -Wvla -fno-common -fstack-protector-strong -D_GNU_SOURCE -pthread \
 	-Iinclude -Iuser -Itools -I$(B)/gen $(if $(DEBUG),-DXMC_DEBUG,) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -DXMC_DEBUG -DXMC_SANITIZED $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)) $(COV_CFLAGS)
@@ -75,7 +100,7 @@ LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 # With sink-common-insts, clang merges the loads of IPv4 and IPv6 into one load from a packet pointer plus
 # a variable, which the verifier refuses for a program without CAP_PERFMON.
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall -Wextra -Werror -Wno-unused-parameter \
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -sink-common-insts=false -Wall -Wextra $(WERROR) -Wno-unused-parameter \
 	-Iinclude -Ivmlinux -Itools
 
 # Everything except the main.c files: the programs' own parts too, so that tests can link them.
@@ -94,12 +119,16 @@ PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-exporter $(B)/xmcast-gen $(B
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive $(B)/xmcast-bench-redirect
 REFERENCE := $(B)/xmcast-reference
 
-.PHONY: all deps demo test bench bench-full soak lint format install clean vmlinux
+.PHONY: all help demo test test-bare bench bench-full soak lint format install uninstall dist deb clean vmlinux \
+	deps build-deps test-deps lint-deps deb-deps
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 
 all: $(PROGRAMS) $(EXTERNAL)
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcast-exporter: LDLIBS += -lmicrohttpd
@@ -116,7 +145,7 @@ $(REFERENCE): $(B)/tools/reference/reference.o $(B)/libxmcast.a
 
 $(PROGRAMS) $(BENCH_PROGRAMS) $(REFERENCE): | $(COV_OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/libxmcast.a: $(LIB_OBJS)
 	$(call say,AR,$@)
@@ -126,7 +155,7 @@ $(B)/libxmcast.a: $(LIB_OBJS)
 $(B)/%.o: %.c Makefile | $(SKELS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(XCFLAGS) -MMD -MP $(DEFINES) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(XCFLAGS) -MMD -MP $(DEFINES) -c -o $@ $<
 
 # The version is in one object, which is rebuilt when the version changes.
 $(B)/user/base/version.o: DEFINES := -DXMC_VERSION='"$(VERSION)"'
@@ -152,11 +181,19 @@ $(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 		$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf && \
 		echo '/* NOLINTEND */'; } > $@
 
+# The seccomp filters are made by a program that is compiled for the target, so the target's programs must run
+# here: natively or by an emulator that the kernel knows (binfmt_misc).
+$(B)/gen/native: Makefile
+	@mkdir -p $(@D); echo 'int main(void) { return 0; }' | $(CC) $(CFLAGS) $(LDFLAGS) -x c -o $@ -
+	@$@ || { rm -f $@; echo "programs that $(CC) makes do not run on this machine ($$(uname -m))." \
+		"xmcast cannot be cross built: the seccomp filters are made by a program that runs during" \
+		"the build. Build on the target, or in a chroot of it with qemu-user-static." >&2; exit 1; }
+
 # Built first, when the coverage replacements do not exist yet.
-$(B)/gen/filters.h: tools/filters/filters.c user/base/sandbox.h Makefile
+$(B)/gen/filters.h: tools/filters/filters.c user/base/sandbox.h Makefile $(B)/gen/native
 	$(call say,FILTER,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(filter-out --coverage,$(XCFLAGS)) $(if $(COV),,$(XLDFLAGS)) \
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(filter-out --coverage,$(XCFLAGS)) $(if $(COV),,$(XLDFLAGS)) $(LDFLAGS) \
 		-o $(B)/gen/filters $< -lseccomp && \
 		$(B)/gen/filters > $@
 
@@ -170,6 +207,7 @@ BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_% %.bpf.c,$
 ALL_FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
+PACKAGING_TESTS := $(wildcard tests/packaging/test_*.py)
 # A short run on Debian's stock kernel under QEMU; sanitizers are too slow there.
 VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian)
 # ThreadSanitizer runs the tests with several threads in one process: the parts of the data path, then all
@@ -180,7 +218,7 @@ UNIT_THREAD_TESTS := $(patsubst %,$(B)/tests/unit/test_%,frame_queue dataplane e
 NETNS_THREAD_TESTS := $(patsubst %,tests/netns/test_%.py,relay change engine lifecycle)
 TESTS = $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS) $(NETNS_THREAD_TESTS),\
 	$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \
-	$(VM_TESTS))
+	$(PACKAGING_TESTS) $(VM_TESTS))
 # The thread tests also run under ThreadSanitizer, which needs a build of its own.
 THREAD_TESTS := $(if $(SAN)$(DEBUG)$(COV),,$(patsubst %,$(B)-thread/tests/unit/test_%,frame_queue dataplane))
 
@@ -189,7 +227,7 @@ $(BPF_TESTS): $(B)/%: $(B)/%.o $(BPF_TEST_OBJS) $(B)/libxmcast.a
 $(REPLAYS): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/libxmcast.a
 $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS): | $(COV_OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 # Counts what is read of the relay.
 $(B)/tests/unit/test_statistics: XLDFLAGS += -Wl,--wrap=relay_books
@@ -220,7 +258,7 @@ check-root:
 	@[ "$$(id -u)" = 0 ] || { echo "this needs root: it makes network namespaces" >&2; exit 77; }
 
 # All tests in one run; its last line is the result. XMCAST_REQUIRE=1 turns skips into failures.
-test: check-root deps
+test: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) \
 		prove --timer --exec tests/run-tap $(TESTS)
@@ -231,7 +269,7 @@ test: check-root deps
 COVERAGE_TESTS ?= $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS)
 COVERAGE_FLAGS ?= --fail-under-line 90 --fail-under-branch 80
 .PHONY: coverage coverage-run
-coverage: check-root deps
+coverage: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory COV=1 test-programs
 	$(Q)$(MAKE) --no-print-directory COV=1 coverage-run
 coverage-run:
@@ -247,12 +285,12 @@ coverage-run:
 
 # Makes every call of the daemon fail once; some minutes a stage. `test` runs a sample of it.
 # FAULT_FLAGS: see tests/fault/sweep.py --help.
-fault: check-root deps
+fault: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all $(FAULT_TOOLS)
 	$(Q)XMCAST_BUILD=$(B) tests/fault/sweep.py --report $(B)/fault $(FAULT_FLAGS)
 
 # All tests on Debian's own kernel under QEMU, which is slow; `test` runs tests/vm/test_debian. See tests/vm/run.
-test-vm: check-root deps
+test-vm: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) tests/vm/run
 
@@ -278,7 +316,7 @@ fuzz-programs:
 
 $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/fuzz_%): %: %.o $(B)/libxmcast.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(XLDFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 # ---- generated documents ---------------------------------------------------------------------------
 
@@ -292,27 +330,27 @@ reference: $(REFERENCE)
 
 # ---- showing and measuring ----------------------------------------------------------------------
 
-demo: check-root deps
+demo: check-root build-deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)XMCAST_BUILD=$(B) tools/demo/demo.py
 
 # About 5 minutes; bench-full about an hour. BENCH_FLAGS: see tools/bench/bench.py --help.
-bench bench-full: check-root deps
+bench bench-full: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	$(Q)XMCAST_BUILD=$(B) tools/bench/bench.py $(if $(filter bench-full,$@),--full) $(BENCH_FLAGS)
 
 # SOAK_FLAGS: see tests/soak/soak.py --help.
 HOURS ?= 0.5
-soak: check-root deps
+soak: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)XMCAST_BUILD=$(B) tests/soak/soak.py --hours $(HOURS) $(SOAK_FLAGS)
 
 # ---- checks -------------------------------------------------------------------------------------
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
-SHELL_FILES := tests/fuzz/run .ci/run packaging/completion/xmcastctl.bash $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run init inside suite short test_debian))
+SHELL_FILES := tests/fuzz/run .ci/run $(wildcard packaging/completion/*.bash) $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run init inside suite short test_debian))
 ANALYZED := $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES)))
-lint: deps $(SKELS)
+lint: lint-deps build-deps $(SKELS)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	shellcheck $(SHELL_FILES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j2 \
@@ -340,51 +378,114 @@ format:
 # ---- installing ---------------------------------------------------------------------------------
 
 install: all
-	install -d "$(DESTDIR)$(PREFIX)/sbin" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)/etc/xmcast"
-	install -m 755 $(B)/xmcastd $(B)/xmcast-exporter "$(DESTDIR)$(PREFIX)/sbin/"
-	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink "$(DESTDIR)$(PREFIX)/bin/"
-	install -d "$(DESTDIR)$(PREFIX)/lib/xmcast"
-	install -m 644 $(EXTERNAL) "$(DESTDIR)$(PREFIX)/lib/xmcast/"
-	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions"
-	install -m 644 packaging/completion/xmcastctl.bash \
-		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/xmcastctl"
-	install -m 644 docs/xmcast.yaml "$(DESTDIR)/etc/xmcast/xmcast.yaml.example"
-	install -d "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs"
-	install -m 644 README.md LICENSE SECURITY.md "$(DESTDIR)$(PREFIX)/share/doc/xmcast/"
-	install -m 644 $(wildcard docs/*.*) "$(DESTDIR)$(PREFIX)/share/doc/xmcast/docs/"
+	install -d "$(DESTDIR)$(sbindir)" "$(DESTDIR)$(bindir)" "$(DESTDIR)$(sysconfdir)/xmcast"
+	install -m 755 $(B)/xmcastd $(B)/xmcast-exporter "$(DESTDIR)$(sbindir)/"
+	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink "$(DESTDIR)$(bindir)/"
+	install -d "$(DESTDIR)$(libdir)/xmcast"
+	install -m 644 $(EXTERNAL) "$(DESTDIR)$(libdir)/xmcast/"
+	install -d "$(DESTDIR)$(bashdir)" "$(DESTDIR)$(zshdir)" "$(DESTDIR)$(fishdir)"
+	install -m 644 packaging/completion/xmcastctl.bash "$(DESTDIR)$(bashdir)/xmcastctl"
+	install -m 644 packaging/completion/xmcast.bash "$(DESTDIR)$(bashdir)/xmcastd"
+	install -m 644 packaging/completion/xmcast.zsh "$(DESTDIR)$(zshdir)/_xmcast"
+	install -m 644 packaging/completion/xmcast.fish "$(DESTDIR)$(fishdir)/xmcastd.fish"
+	for program in xmcast-exporter xmcast-gen xmcast-sink; do \
+		ln -sf xmcastd "$(DESTDIR)$(bashdir)/$$program" || exit 1; done
+	for program in xmcastctl xmcast-exporter xmcast-gen xmcast-sink; do \
+		ln -sf xmcastd.fish "$(DESTDIR)$(fishdir)/$$program.fish" || exit 1; done
+	install -m 644 docs/xmcast.yaml "$(DESTDIR)$(sysconfdir)/xmcast/xmcast.yaml.example"
+	install -d "$(DESTDIR)$(docdir)/docs"
+	install -m 644 README.md CHANGELOG.md LICENSE SECURITY.md "$(DESTDIR)$(docdir)/"
+	install -m 644 $(wildcard docs/*.*) "$(DESTDIR)$(docdir)/docs/"
 	for section in 1 5 8; do \
-		install -d "$(DESTDIR)$(PREFIX)/share/man/man$$section" && \
-		install -m 644 docs/man/*.$$section "$(DESTDIR)$(PREFIX)/share/man/man$$section/" || exit 1; \
+		install -d "$(DESTDIR)$(mandir)/man$$section" && \
+		install -m 644 docs/man/*.$$section "$(DESTDIR)$(mandir)/man$$section/" || exit 1; \
 	done
-	install -d "$(DESTDIR)$(PREFIX)/share/xmcast"
+	install -d "$(DESTDIR)$(datadir)/xmcast"
 	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \
-		"$(DESTDIR)$(PREFIX)/share/xmcast/"
-	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/lib/sysusers.d" \
-		"$(DESTDIR)$(PREFIX)/lib/tmpfiles.d"
+		"$(DESTDIR)$(datadir)/xmcast/"
+	install -d "$(DESTDIR)$(unitdir)" "$(DESTDIR)$(libdir)/sysusers.d" "$(DESTDIR)$(libdir)/tmpfiles.d"
 	for unit in packaging/systemd/*.service; do \
-		sed 's|/usr/local/|$(PREFIX)/|' "$$unit" > \
-			"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; \
+		sed 's|/usr/local/sbin/|$(sbindir)/|; s|/usr/local/bin/|$(bindir)/|; s|/etc/|$(sysconfdir)/|' \
+			"$$unit" > "$(DESTDIR)$(unitdir)/$${unit##*/}" || exit 1; \
 	done
-	install -m 644 packaging/sysusers.d/xmcast.conf "$(DESTDIR)$(PREFIX)/lib/sysusers.d/"
-	install -m 644 packaging/tmpfiles.d/xmcast.conf "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/"
+	install -m 644 packaging/sysusers.d/xmcast.conf "$(DESTDIR)$(libdir)/sysusers.d/"
+	install -m 644 packaging/tmpfiles.d/xmcast.conf "$(DESTDIR)$(libdir)/tmpfiles.d/"
 
-deps:
-	@have=$$(dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \
-		awk '/ok installed/{print $$1}'); \
-	missing=$$(printf '%s\n' $(PACKAGES) $$have $$have | sort | uniq -u); \
-	if [ -n "$$missing" ]; then echo "installing:" $$missing; \
-		apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
-	@for package in $(UNPACKED); do \
-		command -v "$$package" >/dev/null || [ -d "/usr/lib/$$package" ] || \
-		[ -x "build/unpacked/usr/bin/$$package" ] || [ -d "build/unpacked/usr/lib/$$package" ] || { \
-		echo "unpacking: $$package"; mkdir -p build/unpacked/download && \
-		{ [ -n "$$(apt-cache policy "$$package" 2>/dev/null)" ] || apt-get update -qq; } && \
-		(cd build/unpacked/download && apt-get download -qq "$$package" 2>/dev/null) && \
-		dpkg-deb --fsys-tarfile build/unpacked/download/"$$package"_*.deb | \
-			tar -xC build/unpacked --exclude=./usr/share --exclude=./etc --exclude=./var && \
-		rm -r build/unpacked/download; } || exit 1; \
-	done
+# Removes what `install` would put there, and directories of ours that are empty then. It installs into an
+# empty directory to find out what that is, so that there is no second list. Configurations stay.
+uninstall: ROOT := $(CURDIR)/$(B)/uninstall
+uninstall: all
+	$(Q)rm -rf "$(ROOT)" && $(MAKE) --no-print-directory -s install DESTDIR="$(ROOT)"
+	$(Q)cd "$(ROOT)" && find . ! -type d -printf '%P\n' | while read -r file; do \
+		rm -fv "$(DESTDIR)/$$file" || exit 1; done
+	$(Q)cd "$(ROOT)" && find . -depth -type d -path '*xmcast*' -printf '%P\n' | while read -r directory; do \
+		rmdir --ignore-fail-on-non-empty "$(DESTDIR)/$$directory" 2>/dev/null || true; done
+	$(Q)rm -rf "$(ROOT)"
+
+# ---- packing ------------------------------------------------------------------------------------
+
+# The files of the working tree, also those that are not committed yet.
+SOURCE_FILES = $(if $(IN_GIT),git ls-files --cached --others --exclude-standard --deduplicate,\
+	find . -path './build*' -prune -o ! -type d ! -name .version -printf '%P\n')
+# The time of the last commit, so that one commit gives the same packages anywhere.
+SOURCE_TIME = $(shell if [ -e .version ]; then stat -c %Y .version; else git log -1 --format=%ct; fi)
+DIST = build/xmcast-$(VERSION:v%=%).tar.gz
+
+dist:
+	@[ "$(VERSION)" != unknown ] || { echo "the version is unknown: no git repository, no .version" >&2; exit 1; }
+	$(call say,DIST,$(DIST))
+	$(Q)mkdir -p build/dist && echo '$(VERSION)' >build/dist/.version
+	$(Q)$(SOURCE_FILES) | LC_ALL=C sort | while read -r file; do \
+		[ ! -e "$$file" ] || echo "$$file"; done | \
+		tar -c --owner=0 --group=0 --numeric-owner --mode=u+rwX,go=rX --mtime=@$(SOURCE_TIME) \
+		--transform='flags=rSH;s|^|xmcast-$(VERSION:v%=%)/|' -T - -C build/dist .version | \
+		gzip -n >$(DIST)
+
+# Debian's order of versions: a candidate sorts before its release, commits after a tag behind it, and a dash
+# would separate the revision of the package.
+DEB_VERSION = $(subst -,+,$(subst -rc,~rc,$(VERSION:v%=%)))
+# Who answers for the packages: set it if you give them to others.
+DEB_MAINTAINER ?= xmcast maintainers <maintainers@xmcast.invalid>
+DEB_TREE = build/deb/xmcast-$(VERSION:v%=%)
+deb: build-deps deb-deps dist
+	$(Q)rm -rf build/deb && mkdir -p build/deb
+	$(Q)cp $(DIST) build/deb/xmcast_$(DEB_VERSION).orig.tar.gz && tar -xzf $(DIST) -C build/deb
+	$(Q)cp -r packaging/debian $(DEB_TREE)/debian && cd $(DEB_TREE)/debian && mv changelog.in changelog && \
+		sed -i -e 's/@VERSION@/$(DEB_VERSION)/; s/@MAINTAINER@/$(DEB_MAINTAINER)/' \
+		-e "s/@DATE@/$$(LC_ALL=C date -u -R -d @$(SOURCE_TIME))/" changelog control
+	$(Q)cd $(DEB_TREE) && dpkg-buildpackage -us -uc $(DEB_FLAGS)
+	$(Q)lintian --fail-on error,warning --allow-root build/deb/*.changes
+
+# ---- Debian packages that we need ---------------------------------------------------------------
+
+# Install those of the given packages that are not installed.
+define apt_install
+@have=$$(dpkg-query -W -f='$${Package} $${Status}\n' $(1) 2>/dev/null | awk '/ok installed/{print $$1}'); \
+missing=$$(printf '%s\n' $(sort $(1)) $$have $$have | sort | uniq -u); \
+if [ -n "$$missing" ]; then echo "installing:" $$missing; \
+	apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+endef
+
+deps: build-deps test-deps lint-deps deb-deps
+build-deps:
+	$(call apt_install,$(BUILD_DEPS))
+lint-deps:
+	$(call apt_install,$(LINT_DEPS))
+deb-deps:
+	$(call apt_install,$(DEB_DEPS))
+test-deps: build-deps $(foreach package,$(UNPACKED),build/unpacked/.$(firstword $(subst :, ,$(package))))
+	$(call apt_install,$(TEST_DEPS) $(foreach package,$(UNPACKED),$(subst $(comma), ,$(word 2,$(subst :, ,$(package))))))
+
+# A package without its configuration and state. Not if it is installed already: then the machine's own is used.
+build/unpacked/.%:
+	@mkdir -p $(@D); if dpkg-query -W -f='$${Status}' $* 2>/dev/null | grep -q 'ok installed'; then exit; fi; \
+	echo "unpacking: $*"; directory=$$(mktemp -d build/unpacked/download.XXXXXX) && \
+	{ [ -n "$$(apt-cache policy $* 2>/dev/null)" ] || apt-get update -qq; } && \
+	(cd "$$directory" && apt-get -qq -o APT::Sandbox::User=root download $*) && \
+	dpkg-deb --fsys-tarfile "$$directory"/*.deb | \
+		tar -xC build/unpacked --exclude=./usr/share --exclude=./etc --exclude=./var && touch $@; \
+	status=$$?; rm -rf "$$directory"; exit $$status
 
 # We build with the minimal header; the full one is for reference and not committed.
 vmlinux:
@@ -394,4 +495,4 @@ vmlinux:
 clean:
 	rm -rf build build-* vmlinux/full
 
--include $(wildcard $(B)/gen/*.d) $(shell find $(B) build/analyzed -type f -name '*.d' 2>/dev/null)
+-include $(wildcard $(B)/gen/*.d) $(shell find $(B)/user $(B)/tools $(B)/tests build/analyzed -type f -name '*.d' 2>/dev/null)
