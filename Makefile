@@ -2,7 +2,7 @@
 #
 #: make             build/xmcastd, xmcastctl, xmcast-exporter, xmcast-gen, xmcast-sink
 #: make demo        a live relay between network namespaces (root)
-#: make test        every test (root); test-vm: under QEMU
+#: make test        every test (root); test-bare: install in a bare Debian root (root); test-vm: under QEMU
 #: make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer, who includes whom
 #: make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; fuzz-merge
 #: make fault       make every system call and allocation of the daemon fail once (root)
@@ -207,7 +207,7 @@ BPF_TEST_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_% %.bpf.c,$
 ALL_FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
-PACKAGING_TESTS := $(wildcard tests/packaging/test_*.py)
+PACKAGING_TESTS := $(if $(SAN)$(DEBUG),,$(wildcard tests/packaging/test_*.py))
 # A short run on Debian's stock kernel under QEMU; sanitizers are too slow there.
 VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian)
 # ThreadSanitizer runs the tests with several threads in one process: the parts of the data path, then all
@@ -293,6 +293,11 @@ fault: check-root test-deps
 test-vm: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) tests/vm/run
+
+# Build, install and remove xmcast in a bare Debian 12, and the packages as well; some minutes.
+test-bare: check-root test-deps deb
+	$(Q)XMCAST_BUILD=$(B) XMCAST_TEST_TIMEOUT=3000 prove --timer --exec tests/run-tap \
+		$(wildcard tests/packaging/bare_*.py)
 
 # libFuzzer on every target, for TIME seconds or FUZZ_RUNS executions each. Findings go to build/fuzz/, and
 # the corpus grows in build/fuzz/TARGET.corpus. FUZZ_FLAGS: see -help=1 of any target.

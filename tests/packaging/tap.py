@@ -55,6 +55,12 @@ def make(*words, directory=ROOT, **options):
     return run("make", "-s", "-C", directory, *here, *words, env=clean_environment(), **options)
 
 
+def variable(name, directory=ROOT):
+    """The value of a variable of the Makefile."""
+    rule = f"show-{name}: ; @echo $({name})"
+    return make("--eval", rule, f"show-{name}", directory=directory).stdout.strip()
+
+
 def _result(function):
     """Run a test. How its line of TAP begins and ends."""
     try:

@@ -9,18 +9,12 @@ import stat
 import tarfile
 import tempfile
 
-from tap import BUILD, ROOT, check, clean_environment, equal, main, make, run, test
+from tap import BUILD, ROOT, check, clean_environment, equal, main, make, run, test, variable
 
 # These set up the machine when they are installed, and are there on every machine that boots. Here they are for
 # their tools (systemd-analyze; setpriv and unshare).
 SETS_UP = {"systemd", "util-linux"}
 STARTS = re.compile(r"deb-systemd-helper|deb-systemd-invoke|invoke-rc\.d|update-rc\.d")
-
-
-def variable(name, directory=ROOT):
-    """The value of a variable of the Makefile."""
-    rule = f"show-{name}: ; @echo $({name})"
-    return make("--eval", rule, f"show-{name}", directory=directory).stdout.strip()
 
 
 def installed(root):
