@@ -22,7 +22,7 @@
 
 # The only lists of Debian packages: what is needed to build and to run the demo; to test, measure and fuzz;
 # to check; to make packages and try them. No package in them starts a service (tests/packaging/test_make.py).
-BUILD_DEPS := gcc clang llvm make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
+BUILD_DEPS := gcc clang make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
 	libncurses-dev libsmartcols-dev iproute2 ethtool python3 util-linux
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev git perl iputils-ping socat xdp-tools ffmpeg multicat \

@@ -11,10 +11,11 @@ import tempfile
 
 from tap import BUILD, ROOT, check, clean_environment, equal, main, make, run, test, variable
 
-# These set up the machine when they are installed, and are there on every machine that boots. Here they are for
-# their tools (systemd-analyze; setpriv and unshare).
-SETS_UP = {"systemd", "util-linux"}
-STARTS = re.compile(r"deb-systemd-helper|deb-systemd-invoke|invoke-rc\.d|update-rc\.d")
+# Of what enables something, these may be installed: parts of every Debian that boots, as is util-linux-extra by its
+# dependencies; and x11-common, on which libraries of ffmpeg depend, and which only creates directories in /tmp.
+EVERYWHERE = {"required", "important"}
+HARMLESS = {"util-linux-extra", "x11-common"}
+ENABLES = re.compile(r"^[^#\n]*(deb-systemd-helper|update-rc\.d)", re.M)
 
 
 def installed(root):
@@ -147,17 +148,19 @@ def help_has_targets():
 
 @test
 def lists():
-    """No package that make installs starts or enables something; packaging/debian needs no others to build"""
+    """No package that make installs, nor its dependencies, starts or enables something; and Build-Depends"""
     packages = {name for kind in ("BUILD", "TEST", "LINT", "DEB") for name in variable(f"{kind}_DEPS").split()}
-    known = run("dpkg-query", "-W", "-f=${Package} ${Status}\n", *sorted(packages), good=False).stdout
-    present = {line.split()[0] for line in known.splitlines() if "ok installed" in line}
-    check(len(present) > 30, f"installed: {present}")
-    for name in sorted(present - SETS_UP):
-        scripts = [path for path in run("dpkg-query", "--control-list", name).stdout.split()
-                   if path == "postinst"]
-        for script in scripts:
-            check(not STARTS.search(run("dpkg-query", "--control-show", name, script).stdout),
-                  f"{name} sets up a service: move it to UNPACKED")
+    depends = run("apt-cache", "depends", "--recurse", "--installed", "--no-recommends", "--no-suggests",
+                  "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances", *sorted(packages)).stdout
+    closure = set(re.findall(r"^([a-z0-9][a-z0-9.+-]*)$", depends, re.M))
+    check(len(closure) > 150, f"with their dependencies: {closure}")
+    known = run("dpkg-query", "-W", "-f=${Package} ${Priority} ${Status}\n", *sorted(closure), good=False).stdout
+    present = {line.split()[0] for line in known.splitlines()
+               if line.endswith(" ok installed") and line.split()[1] not in EVERYWHERE}
+    for name in sorted(present - HARMLESS):
+        if "postinst" in run("dpkg-query", "--control-list", name).stdout.split():
+            check(not ENABLES.search(run("dpkg-query", "--control-show", name, "postinst").stdout),
+                  f"{name} sets up a service: it, or what depends on it, belongs to UNPACKED")
     with open(f"{ROOT}/packaging/debian/control", encoding="utf-8") as file:
         field = re.search(r"^Build-Depends:\n((?: .*\n)+)", file.read(), re.M)[1]
     needed = set(re.findall(r"^ ([a-z0-9.+-]+)", field, re.M)) - {"debhelper-compat"}
