@@ -25,7 +25,7 @@
 BUILD_DEPS := gcc clang make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
 	libncurses-dev libsmartcols-dev iproute2 ethtool python3 util-linux
-TEST_DEPS := libcmocka-dev libclang-rt-14-dev git perl iputils-ping socat xdp-tools ffmpeg multicat \
+TEST_DEPS := libcmocka-dev libclang-rt-14-dev llvm git perl iputils-ping socat xdp-tools ffmpeg multicat \
 	iperf tshark tmux bash-completion zsh fish qemu-system-x86 busybox-static gcovr systemd groff debootstrap
 LINT_DEPS := git python3 clang-format clang-tidy cppcheck shellcheck
 DEB_DEPS := build-essential dpkg-dev debhelper lintian debootstrap
@@ -353,7 +353,7 @@ soak: check-root test-deps
 # ---- checks -------------------------------------------------------------------------------------
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
-SHELL_FILES := tests/fuzz/run .ci/run $(wildcard packaging/completion/*.bash) $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run init inside suite short test_debian))
+SHELL_FILES := tests/fuzz/run .ci/run packaging/debian/xmcast.postrm $(wildcard packaging/completion/*.bash) $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run init inside suite short test_debian))
 ANALYZED := $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES)))
 lint: lint-deps build-deps $(SKELS)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
@@ -382,6 +382,7 @@ format:
 
 # ---- installing ---------------------------------------------------------------------------------
 
+# xmcastd@.service, for one of several daemons, is xmcastd.service with its own file, socket and directories.
 install: all
 	install -d "$(DESTDIR)$(sbindir)" "$(DESTDIR)$(bindir)" "$(DESTDIR)$(sysconfdir)/xmcast"
 	install -m 755 $(B)/xmcastd $(B)/xmcast-exporter "$(DESTDIR)$(sbindir)/"
@@ -413,6 +414,9 @@ install: all
 		sed 's|/usr/local/sbin/|$(sbindir)/|; s|/usr/local/bin/|$(bindir)/|; s|/etc/|$(sysconfdir)/|' \
 			"$$unit" > "$(DESTDIR)$(unitdir)/$${unit##*/}" || exit 1; \
 	done
+	sed -e 's|^Description=.*|& %i|; s|\(XMCAST_CONFIG=.*/\)xmcast\.yaml|\1%i.yaml XMCAST_SOCKET=/run/xmcast-%i/xmcast.sock|' \
+		-e 's|^RuntimeDirectory=.*|&-%i|; s|^StateDirectory=.*|&/%i|; s|/var/lib/xmcast/xmcast|/var/lib/xmcast/%i/%i|' \
+		"$(DESTDIR)$(unitdir)/xmcastd.service" > "$(DESTDIR)$(unitdir)/xmcastd@.service"
 	install -m 644 packaging/sysusers.d/xmcast.conf "$(DESTDIR)$(libdir)/sysusers.d/"
 	install -m 644 packaging/tmpfiles.d/xmcast.conf "$(DESTDIR)$(libdir)/tmpfiles.d/"
 

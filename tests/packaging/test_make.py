@@ -5,6 +5,7 @@ Debian packages. Needs no root. Prints TAP."""
 
 import os
 import re
+import shutil
 import stat
 import tarfile
 import tempfile
@@ -42,6 +43,29 @@ def directories():
             check(line + "\n" in unit, f"{line} is missing")
         outside = [path for path in files if not path.startswith("opt/")]
         equal(outside, [], "files elsewhere")
+
+
+@test
+def instances():
+    """xmcastd@.service is xmcastd.service with a file, a socket and directories of its own; systemd accepts it"""
+    with tempfile.TemporaryDirectory() as root:
+        make("install", f"DESTDIR={root}", f"PREFIX={root}", f"sysconfdir={root}/etc")
+        units = f"{root}{root}/lib/systemd/system"
+        with open(f"{units}/xmcastd.service", encoding="utf-8") as one, \
+                open(f"{units}/xmcastd@.service", encoding="utf-8") as several:
+            pairs = list(zip(one.read().splitlines(), several.read().splitlines(), strict=True))
+        changed = [after for before, after in pairs if before != after and not after.startswith("#")]
+        equal(changed, ["Description=Multicast relay %i",
+                        f"Environment=XMCAST_CONFIG={root}/etc/xmcast/%i.yaml "
+                        "XMCAST_SOCKET=/run/xmcast-%i/xmcast.sock",
+                        "RuntimeDirectory=xmcast-%i", "StateDirectory=xmcast/%i"], "lines that differ")
+        # The programs are below DESTDIR and PREFIX.
+        for program in ("sbin/xmcastd", "bin/xmcastctl"):
+            os.makedirs(f"{root}/{os.path.dirname(program)}", exist_ok=True)
+            shutil.copy(f"{root}{root}/{program}", f"{root}/{program}")
+        shutil.copy(f"{units}/xmcastd@.service", f"{root}/xmcastd@wan.service")
+        done = run("systemd-analyze", "verify", "--man=no", f"{root}/xmcastd@wan.service")
+        equal([line for line in done.stderr.splitlines() if "sysinit.target" not in line], [], "systemd says")
 
 
 @test
