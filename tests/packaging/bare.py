@@ -6,6 +6,7 @@ namespace of its own. So nothing of it is left on the machine when the Root ends
 is no service manager. Downloaded packages are kept in build/bare/archives. Needs root and network access."""
 
 import contextlib
+import glob
 import os
 import shutil
 import subprocess
@@ -16,7 +17,8 @@ STORE = f"{ROOT}/build/bare"
 SUITE = "bookworm"
 MOST_SECONDS = 3600  # then a Root ends by itself
 
-# Runs as the first process of the root's namespaces. Devices are those that a container would get.
+# Runs as the first process of the root's namespaces. Devices are those that a container would get. pivot_root and not
+# chroot, because container engines inside enter mount namespaces, which forgets a chroot.
 SETUP = r"""
 set -eu
 cd "$1"
@@ -34,6 +36,10 @@ ln -s /proc/self/fd merged/dev/fd
 mkdir merged/dev/shm
 mount --bind "$2/archives" merged/var/cache/apt/archives
 cp -L /etc/resolv.conf merged/etc/resolv.conf
+cd merged
+pivot_root . mnt
+cd /
+umount -l /mnt
 echo ready
 exec sleep "$3"
 """
@@ -62,8 +68,15 @@ def make_base():
     os.rename(f"{STORE}/base.new", f"{STORE}/base")
 
 
+def built(name):
+    """The package file that make deb has built."""
+    found = glob.glob(f"{ROOT}/build/deb/{name}_*.deb")
+    equal(len(found), 1, f"packages {name} in build/deb: {found}; run make deb")
+    return found[0]
+
+
 class Root:
-    """A running bare root. `path` is its top directory, as seen by programs outside its mount namespace."""
+    """A running bare root. `path` is its top directory, as seen by programs outside."""
 
     def __init__(self, name):
         make_base()
@@ -71,25 +84,25 @@ class Root:
         shutil.rmtree(directory, ignore_errors=True)
         for part in ("upper", "work", "merged"):
             os.makedirs(f"{directory}/{part}")
-        self._merged = f"{directory}/merged"
+        self._directory = directory
         self._first = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c",
              SETUP, "sh", directory, STORE, str(MOST_SECONDS)], stdout=subprocess.PIPE, text=True)
         equal(self._first.stdout.readline(), "ready\n", "the root's first process")
         with open(f"/proc/{self._first.pid}/task/{self._first.pid}/children", encoding="ascii") as file:
             self._pid = file.read().split()[0]
-        self.path = f"/proc/{self._pid}/root{self._merged}"
+        self.path = f"/proc/{self._pid}/root"
 
     def stop(self):
         """End everything that runs inside."""
         self._first.kill()
         self._first.wait()
-        shutil.rmtree(os.path.dirname(self._merged))
+        shutil.rmtree(self._directory)
 
     def run(self, command, **options):
         """Run a line of shell inside and return what tap.run() returns."""
-        return run("nsenter", "-t", self._pid, "--mount", "--pid", "chroot", self._merged, "/usr/bin/env", "-i",
-                   "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
+        return run("nsenter", "-t", self._pid, "--mount", "--pid", "--root", "--wd", "/usr/bin/env", "-i", "HOME=/root",
+                   "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
                    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                    "sh", "-euc", command, **{"timeout": 1200, **options})
 

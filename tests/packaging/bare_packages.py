@@ -7,40 +7,18 @@ none. While there is no release before this one, the version before is this one 
 example file. Prints TAP."""
 
 import glob
-import json
 import os
 import re
 import shutil
-import time
 
-from bare import STORE, Root
-from tap import ROOT, check, equal, main, run, test
+from bare import STORE, Root, built
+from stream import NETWORK, RULE, Stream, interrupt
+from tap import check, equal, main, run, test
 
 PACKAGES = ("xmcast", "xmcast-exporter", "xmcast-tools")
 BEFORE = "0.0.1-1"
 SERVICES = ["/etc/systemd/system/multi-user.target.wants/xmcast-exporter.service",
             "/etc/systemd/system/multi-user.target.wants/xmcastd.service"]
-PATIENCE = 60
-RULE = "  - cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0\n"
-# A sender, a relay and a receiver.
-NETWORK = """
-for name in source relay receiver; do ip netns add $name; ip -n $name link set lo up; done
-ip link add s0 netns source type veth peer name in0 netns relay
-ip link add out0 netns relay type veth peer name r0 netns receiver
-ip -n source link set s0 up
-ip -n relay link set in0 up
-ip -n relay addr add 10.2.0.1/24 dev out0
-ip -n relay link set out0 up
-ip -n receiver addr add 10.2.0.2/24 dev r0
-ip -n receiver link set r0 up
-"""
-
-
-def built(name):
-    """The package file that make deb has built."""
-    found = [path for path in glob.glob(f"{ROOT}/build/deb/{name}_*.deb")]
-    equal(len(found), 1, f"packages {name} in build/deb: {found}; run make deb")
-    return found[0]
 
 
 def repacked(name, directory):
@@ -73,14 +51,6 @@ def provide(root):
     shutil.rmtree(directory)
 
 
-def wait_for(condition, what):
-    """Until this holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        check(time.monotonic() < deadline, f"not within {PATIENCE} s: {what}")
-        time.sleep(0.1)
-
-
 def install(root, which):
     """Install or upgrade all packages with what they depend on."""
     root.run(f"apt-get install -y -qq --no-install-recommends /root/{which}/*.deb")
@@ -108,48 +78,19 @@ def check_installed(root):
         check(root.exists(program), f"{program} of a unit is missing")
 
 
-def start_relay(root):
-    """The daemon of the package with its own file, and the sink. Both run in the background."""
-    root.run("mkdir /root/log; nohup ip netns exec relay xmcastd >/root/log/xmcastd 2>&1 </dev/null &")
-    wait_for(lambda: root.run("xmcastctl -j rule list", good=False).stdout.count('"active"') == 1, "active")
-    root.run("nohup ip netns exec receiver xmcast-sink r0 -j --port 6000 --expect /root/log/gen >/root/log/sink "
-             "2>/root/log/sink.err </dev/null &")
-    wait_for(lambda: "ready" in root.read("/root/log/sink.err"), "the sink is ready")
-    root.run("nohup ip netns exec source xmcast-gen s0 -j --rate 2000 >/root/log/gen "
-             "2>/root/log/gen.err </dev/null &")
-    wait_for(lambda: received(root) > 1000, "packets flow")
-
-
-def received(root):
-    """Packets that the daemon has received."""
-    return json.loads(root.run("xmcastctl -j stats show").stdout)["totals"]["received_packets"]
-
-
-def interrupt(root, name, signal="INT"):
-    """Let a program end, and wait for that."""
-    root.run(f"for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = {name} ] && kill -{signal} ${{p#/proc/}}; "
-             "done; true")
-    wait_for(lambda: name not in root.processes(), f"the end of {name}")
-
-
 def upgrade(root):
     """With rules of the administrator and a stream that flows: both survive."""
     root.write("/etc/xmcast/xmcast.yaml", "rules:\n" + RULE)
     root.write("/var/lib/xmcast/xmcast.yaml", "rules: []\n")
     root.run(NETWORK)
-    start_relay(root)
+    root.run("nohup ip netns exec relay xmcastd >/root/log 2>&1 </dev/null &")
+    stream = Stream(root, "xmcastctl", "cat /root/log")
     check("# of the version before" in root.read("/etc/xmcast/xmcast.yaml.example"), "not the version before")
-    seen = received(root)
     install(root, "now")
     versions = root.run("dpkg-query -W -f='${Version}\\n' " + " ".join(PACKAGES)).stdout
     check(BEFORE not in versions, f"not upgraded: {versions}")
-    wait_for(lambda: received(root) > seen + 1000, "packets still flow")
-    interrupt(root, "xmcast-gen")
-    sent = json.loads(root.read("/root/log/gen"))["sent_packets"]
-    wait_for(lambda: received(root) == sent, f"all of the {sent} packets")
-    interrupt(root, "xmcast-sink")
-    sink = json.loads(root.read("/root/log/sink"))
-    equal((sink["clean"], sink["received_packets"], sink["lost"]), (True, sent, 0), f"at the receiver: {sink}")
+    stream.flows()
+    stream.end()
     interrupt(root, "xmcastd", "TERM")
     check("# of the version before" not in root.read("/etc/xmcast/xmcast.yaml.example"), "the old example")
     equal(root.read("/etc/xmcast/xmcast.yaml"), "rules:\n" + RULE, "rules")
