@@ -73,12 +73,12 @@ RELEASE := $(shell sed -n '/^## [0-9]/{s/^## \([0-9.]*\).*/\1/p;q}' CHANGELOG.md
 # `make dist` writes the version into the tarball. Otherwise it comes from git, but only if this directory is
 # the top of the repository: a tree that was unpacked inside another repository must not take that one's
 # version. Before the first tag, it sorts before the release: 0.1.0~COMMITS+gHASH. A tag name is outside
-# input that ends up in shell commands and C strings, so any other character makes the version `unknown`.
+# input that ends up in shell commands and C strings, so any other character makes it unknown: 0.1.0~unknown.
 IN_GIT := $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ] && echo yes)
 VERSION := $(shell if [ -e .version ]; then cat .version; elif [ -n "$(IN_GIT)" ]; then \
 	git describe --tags --dirty 2>/dev/null || \
 	echo "$(or $(RELEASE),0)~$$(git rev-list --count HEAD)+g$$(git describe --always --dirty --exclude='*')"; \
-	fi | grep -xE '[0-9A-Za-z.+~-]+' || echo unknown)
+	fi | grep -xE '[0-9A-Za-z.+~-]+' || echo '$(RELEASE:%=%~)unknown')
 
 # Coverage is measured without optimization, because the optimizer merges branches that gcov counts.
 CFLAGS ?= $(if $(COV),-O0 -g,-O2 -g)
@@ -435,13 +435,13 @@ uninstall: all
 
 # The files of the working tree, also those that are not committed yet.
 SOURCE_FILES = $(if $(IN_GIT),git ls-files --cached --others --exclude-standard --deduplicate,\
-	find . -path './build*' -prune -o ! -type d ! -name .version -printf '%P\n')
+	find . \( -path './build*' -o -path ./.git -o -path ./vmlinux/full -o -name __pycache__ \) -prune -o \
+	! -type d ! -name .version -printf '%P\n')
 # The time of the last commit, so that one commit gives the same packages anywhere.
-SOURCE_TIME = $(shell if [ -e .version ]; then stat -c %Y .version; else git log -1 --format=%ct; fi)
+SOURCE_TIME = $(shell if [ -n "$(IN_GIT)" ]; then git log -1 --format=%ct; else stat -c %Y CHANGELOG.md; fi)
 DIST = build/xmcast-$(VERSION:v%=%).tar.gz
 
 dist:
-	@[ "$(VERSION)" != unknown ] || { echo "the version is unknown: no git repository, no .version" >&2; exit 1; }
 	$(call say,DIST,$(DIST))
 	$(Q)mkdir -p build/dist && echo '$(VERSION)' >build/dist/.version
 	$(Q)$(SOURCE_FILES) | LC_ALL=C sort | while read -r file; do \

@@ -129,9 +129,11 @@ def tarball():
             archive.extractall(directory)
         tree = os.path.join(directory, os.listdir(directory)[0])
         equal(variable("VERSION", tree), version, "version")
-        tracked = run("git", "-C", ROOT, "ls-files").stdout.splitlines()
-        missing = [name for name in tracked
-                   if os.path.exists(f"{ROOT}/{name}") and not os.path.lexists(f"{tree}/{name}")]
+        sources = [f"{part}/{name}" for part in ("user", "bpf", "include", "tools", "tests", "docs", "packaging")
+                   for name in installed(f"{ROOT}/{part}") if "__pycache__" not in name]
+        check(len(sources) > 300, f"sources: {sources}")
+        missing = [name for name in sources + ["Makefile", "LICENSE", ".clang-format", ".ci/run"]
+                   if not os.path.lexists(f"{tree}/{name}")]
         equal(missing, [], "missing")
         # The tarball of the tarball is the same file.
         with open(path, "rb") as file:
