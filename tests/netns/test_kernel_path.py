@@ -6,7 +6,7 @@ See also test_kernel_headers.py, test_kernel_books.py and test_kernel_changes.py
 import json
 import os
 
-from control import Client
+from control import Client, Refused
 from follow import plug_input, reopens
 from harness import (Daemon, Star, check, equal, interface_of, main, packet_socket, receive, receiver,
                      rule_of, sender, silent, test, wait_until)
@@ -206,6 +206,34 @@ def input_comes_and_goes():
         wait_path(daemon, "k", "kernel")
         flow.source = sender(star.source, "10.1.0.1")
     flow.relay()
+    daemon.settle(flow.count)
+
+
+@test
+def failed_change():
+    """A change of rules on both paths that fails at its last rules: everything is as before"""
+    star = accepting_star()
+    flow = Flow(star)
+    texts = [RULE.format("kernel"), "u in 239.1.1.2:5000@in0 out 239.2.2.2:6001@out0",
+             "a in 239.1.1.3:5000@in0 path auto out 239.2.2.2:6001@out0"]
+    daemon = Daemon(star.relay, *texts)
+    control = Client(daemon.socket)
+    wait_path(daemon, "k", "kernel")
+    star.relay.sysctl("net/ipv4/igmp_max_memberships", 0)
+    new = [texts[0] + " out 239.2.2.9:6000@out0", texts[1].replace("in0", "in0 path kernel"),
+           texts[2].replace("auto", "user")]
+    for turn in range(5):
+        flow.relay(2)
+        try:
+            control.call("rule.change", operations=[
+                *({"do": "replace", "rule": text} for text in new),
+                *({"do": "add", "rule": f"n{i} in 239.7.7.{i}:5000@in0 path kernel out 239.2.2.2@out0"}
+                  for i in range(5))])
+            raise AssertionError("the change was applied")
+        except Refused as refusal:
+            check("cannot join" in str(refusal), f"refusal: {refusal}")
+        flow.relay(2)
+        equal(rule_of(daemon.stats(), "k")["received_packets"], 4 * (turn + 1), "received")
     daemon.settle(flow.count)
 
 

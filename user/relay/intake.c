@@ -231,6 +231,19 @@ static void leave_all(const struct intake *intake, const struct lineup *lineup,
 	}
 }
 
+/* All paths leave an intake through which no packet passes. Keys go with the maps, but a forward
+ * has to be without a key. */
+static void dismiss(const struct intake *intake, const struct lineup *lineup)
+{
+	const struct lineup none = {};
+
+	for (unsigned int i = 0; i < lineup->count; i++) {
+		if (kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel))
+			change_key(intake, &lineup->keys[i], lineup->paths[i], NULL);
+	}
+	leave_all(intake, lineup, &none, false);
+}
+
 int intake_stage(struct intake *intake, struct path *const *paths, unsigned int count)
 {
 	int err = lineup_fill(&intake->other, paths, count);
@@ -322,7 +335,6 @@ int intake_stop(struct intake *intake)
 /* Close whatever is open. No thread of it runs, so its counters are final. */
 static void close_parts(struct intake *intake)
 {
-	const struct lineup none = {};
 	uint64_t verdicts[XMC_REASONS];
 	struct xmc_tally sums;
 
@@ -330,8 +342,8 @@ static void close_parts(struct intake *intake)
 	if (intake->steer && !steer_verdicts(intake->steer, verdicts) &&
 	    !steer_sums(intake->steer, &sums))
 		totals_add_steered(intake->retired, verdicts, sums.received);
-	leave_all(intake, &intake->now, &none, false);
-	leave_all(intake, &intake->other, &none, false);
+	dismiss(intake, &intake->now);
+	dismiss(intake, &intake->other);
 	redirects_forget(intake->kernel.redirects, intake->kernel.ifindex);
 	steer_close(intake->steer);
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
