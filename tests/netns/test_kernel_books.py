@@ -111,6 +111,23 @@ def daemon_reasons(daemon):
 
 
 @test
+def two_inputs():
+    """What two inputs redirect to one device is counted for each of them"""
+    star = star_for(V4, sources=2)
+    outputs = [[Output("239.2.2.1")], [Output("239.2.2.2"), Output("239.2.2.3")]]
+    daemon = Daemon(star.relay, *(kernel_rule(V4, outputs[i], name=f"k{i}", iface=f"in{i}")
+                                  for i in range(2)))
+    wait_carried(daemon, "k0", "k1")
+    counts = (1000, 300)
+    for namespace, count in zip(star.sources, counts):
+        generate(namespace, "s0", "--count", count, "--rate", "20000", "--size", "64-1400")
+    stats = daemon.settle(sum(counts))
+    for i, count in enumerate(counts):
+        equal(rule_of(stats, f"k{i}")["received_packets"], count, f"received on in{i}")
+        check_devices(stats, {f"k{i}": outputs[i]}, f"in{i}")
+
+
+@test
 def while_packets_flow():
     """Counters that are read under load never decrease, and report no loss where there is none"""
     star = star_for(V4, receivers=2)
