@@ -222,7 +222,7 @@ static void leave_all(const struct intake *intake, const struct lineup *lineup,
 		wait = kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel) &&
 		       lineup_find(other, &lineup->keys[i]) != lineup->paths[i];
 	if (wait)
-		kernel_side_wait(&intake->kernel);
+		steer_wait(intake->steer);
 	for (unsigned int i = 0; i < lineup->count; i++) {
 		struct path *path = lineup->paths[i];
 

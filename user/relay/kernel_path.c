@@ -85,16 +85,11 @@ int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key
 	return steer_set_rule(side->steer, key, to.forward);
 }
 
-void kernel_side_wait(const struct kernel_side *side)
-{
-	steer_wait(side->steer);
-}
-
 void kernel_side_tidy(const struct kernel_side *side)
 {
 	if (!side->steer || !forwards_have_retired(steer_forwards(side->steer)))
 		return;
-	kernel_side_wait(side);
+	steer_wait(side->steer);
 }
 
 /* ---- examining the outputs ---- */

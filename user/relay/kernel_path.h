@@ -63,9 +63,6 @@ struct key_value {
 int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key *key,
 		       struct key_value from, struct key_value to);
 
-/* Wait for a grace period (steer_wait()). */
-void kernel_side_wait(const struct kernel_side *side);
-
 /* Remove from the maps what changed forwards do not use any more. Takes a grace period if there is
  * anything. */
 void kernel_side_tidy(const struct kernel_side *side);
