@@ -137,6 +137,18 @@ static void test_rounds(void **state)
 			 DUE_LOOK | DUE_ROUND);
 }
 
+/* A pass over kernel paths goes on in turns, until it is done. */
+static void test_passes(void **state)
+{
+	struct schedule schedule = {.looked_ns = NOW, .in_pass = true};
+
+	assert_int_equal(schedule_next(&schedule, NOW, NEVER_NS), NOW + ROUND_TURN_NS);
+	assert_int_equal(schedule_due(&schedule, NOW, NEVER_NS), DUE_PASS);
+	schedule.in_round = true;
+	assert_int_equal(schedule_due(&schedule, NOW + LOOK_AT_LEAST_NS, NEVER_NS),
+			 DUE_LOOK | DUE_ROUND | DUE_PASS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,7 +156,7 @@ int main(void)
 		cmocka_unit_test(test_rest),	cmocka_unit_test(test_start),
 		cmocka_unit_test(test_idle),	cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_intakes), cmocka_unit_test(test_retry),
-		cmocka_unit_test(test_rounds),
+		cmocka_unit_test(test_rounds),	cmocka_unit_test(test_passes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,19 +190,16 @@ int output_socket_fd(const struct output_socket *socket)
 
 int output_socket_port(struct output_socket *socket, uint16_t *port)
 {
-	struct sockaddr_storage own = {.ss_family = (sa_family_t)addr_family(&socket->output.to)};
-	socklen_t length = sizeof(own);
+	bool is_ipv4 = addr_is_ipv4(&socket->output.to);
+	struct sockaddr_in6 own = {.sin6_family = is_ipv4 ? AF_INET : AF_INET6};
+	socklen_t length = is_ipv4 ? sizeof(struct sockaddr_in) : sizeof(own);
 
 	/* EINVAL: a send has just assigned a port, or it was asked for before. */
-	if (bind(socket->fd, (const struct sockaddr *)&own,
-		 own.ss_family == AF_INET ? sizeof(struct sockaddr_in)
-					  : sizeof(struct sockaddr_in6)) &&
-	    errno != EINVAL)
+	if (bind(socket->fd, (const struct sockaddr *)&own, length) && errno != EINVAL)
 		return errno == EADDRINUSE ? -EAGAIN : -errno;
 	if (getsockname(socket->fd, (struct sockaddr *)&own, &length))
 		return -errno;
-	*port = ntohs(own.ss_family == AF_INET ? ((struct sockaddr_in *)&own)->sin_port
-					       : ((struct sockaddr_in6 *)&own)->sin6_port);
+	*port = ntohs(own.sin6_port); /* in the same place as sin_port */
 	return *port ? 0 : -EAGAIN;
 }
 

@@ -88,7 +88,8 @@ bool intake_describe(struct intake *intake)
 	intake->kernel.ifindex = intake->ifindex;
 	intake->kernel.mtu = intake->link.mtu;
 	intake->kernel.skb = intake->mode == IFACE_MODE_SKB;
-	return memcmp(&before, &intake->kernel, sizeof(before)) != 0;
+	return before.steer != intake->kernel.steer || before.ifindex != intake->kernel.ifindex ||
+	       before.mtu != intake->kernel.mtu || before.skb != intake->kernel.skb;
 }
 
 void intake_update(struct intake *intake)
@@ -103,7 +104,7 @@ void intake_update(struct intake *intake)
 static void lineup_free(struct lineup *lineup)
 {
 	ruleset_free(lineup->ruleset);
-	for (unsigned int i = 0; i < lineup->count; i++)
+	for (unsigned int i = 0; lineup->paths && i < lineup->count; i++)
 		path_put(lineup->paths[i]);
 	free(lineup->paths);
 	free(lineup->keys);

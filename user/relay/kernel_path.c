@@ -623,7 +623,7 @@ void kernel_path_join(struct kernel_path *kernel, struct kernel_side *side)
 
 	if (!kernel || find_place(kernel, side))
 		return;
-	place = find_place(kernel, NULL);
+	place = &kernel->places[kernel->places[0].side ? 1 : 0];
 	place->side = side;
 	kernel->totals = side->totals;
 	update(kernel, place, false);
