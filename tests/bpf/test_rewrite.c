@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Header rewriting on the kernel path, byte by byte. Packets with one output are rewritten by the
+ * steering program itself, given one packet at a time by BPF_PROG_TEST_RUN. The kernel does not run
+ * the program of a devmap that way, so packets with several outputs travel through veths.
+ *
+ * XMCAST_SEED and XMCAST_PACKETS as for test_differential.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+
+#include <xmcast/packet.h>
+#include <xmcast/rewrite.h>
+
+#include "dataplane/xsk.h"
+#include "forward_env.h"
+#include "require.h"
+#include "rewritten.h"
+#include "walk.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define PORT	     5000
+
+/* Around the blocks in which the programs sum, and the largest of Ethernet and of the test run. */
+static const size_t sizes[] = {0,   1,	 2,   3,   7,	 8,    31,   54,   55,	 56,  57,  58,
+			       61,  62,	 63,  64,  65,	 118,  119,  120,  121,	 127, 128, 129,
+			       511, 512, 513, 999, 1399, 1400, 1471, 1472, 1473, 1900};
+
+/* The same for both families. */
+static const struct {
+	const char *source, *group; /* of the rule and its packets */
+	const char *from, *to;	    /* of the output */
+} families[] = {
+	{"10.9.9.9", "239.1.1.1", "192.0.2.1", "239.2.2.2"},
+	{"2001:db8::9", "ff3e::1", "2001:db8:1::1", "ff3e::2"},
+};
+
+struct fixture {
+	unsigned int family;
+	struct xmc_rule_key key;
+	struct forward_output output;
+	struct forward *forward;
+	uint16_t sent; /* as the program counts: the identification of the next IPv4 packet */
+};
+
+static struct fixture begin(unsigned int family, const struct xmc_rule_key *key, uint16_t port)
+{
+	struct fixture fixture = {.family = family, .key = *key};
+
+	fixture.output = forward_env_output(0, families[family].from, families[family].to, port);
+	fixture.output.mtu = 3000;
+	fixture.forward = forward_env_add(key, &fixture.output, 1);
+	return fixture;
+}
+
+static struct xmc_rule_key key_of(unsigned int family, uint16_t port)
+{
+	return packet_flow(NULL, families[family].group, port);
+}
+
+static void end(struct fixture *fixture)
+{
+	forward_env_remove(&fixture->key, fixture->forward);
+}
+
+static void build(struct packet *packet, unsigned int family, size_t payload, enum written written)
+{
+	packet_build_text(packet, families[family].source, families[family].group, PORT, payload);
+	write_checksum(packet, written);
+}
+
+static void expect_equal(const struct packet *packet, const struct packet *wanted, const char *what)
+{
+	if (packet->length == wanted->length &&
+	    memcmp(packet->bytes, wanted->bytes, packet->length) == 0)
+		return;
+	fprintf(stderr, "came out:\n");
+	packet_dump(packet);
+	fprintf(stderr, "expected:\n");
+	packet_dump(wanted);
+	fail_msg("%s", what);
+}
+
+/* The packet must leave, rewritten as expected. */
+static void expect_forwarded(struct fixture *fixture, const struct packet *packet, const char *what)
+{
+	struct packet wanted = *packet, made = *packet;
+	enum xmc_reason reason;
+
+	rewrite_expected(&wanted, &fixture->output.header, fixture->sent++);
+	assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
+	assert_int_equal(reason, XMC_FORWARDED);
+	expect_equal(&made, &wanted, what);
+}
+
+static void test_sizes_and_checksums(void **state)
+{
+	char what[80];
+
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture = begin(family, &key, 6000);
+
+		for (size_t i = 0; i < COUNT(sizes); i++) {
+			for (enum written written = 0; written < WRITTENS; written++) {
+				struct packet packet;
+
+				build(&packet, family, sizes[i], written);
+				snprintf(what, sizeof(what), "IPv%c, %zu bytes, checksum %d",
+					 family ? '6' : '4', sizes[i], written);
+				expect_forwarded(&fixture, &packet, what);
+			}
+		}
+		end(&fixture);
+	}
+}
+
+/* Ethernet pads; and the UDP length may be less than the IP packet has room for. */
+static void test_padding(void **state)
+{
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture = begin(family, &key, 6000);
+
+		for (size_t payload = 0; payload < 20; payload++) {
+			for (enum written written = 0; written < WRITTENS; written++) {
+				struct packet packet;
+
+				build(&packet, family, payload, written);
+				packet_resize(&packet, packet.length + 1 + payload % 4);
+				memset(packet.bytes + packet.length - 1, 0xee, 1);
+				expect_forwarded(&fixture, &packet, "padding after the packet");
+				build(&packet, family, payload + 5, WRITTEN_NONE);
+				packet_set16(&packet, family ? 58 : 38, (uint16_t)(8 + payload));
+				write_checksum(&packet, written);
+				expect_forwarded(&fixture, &packet, "bytes after the datagram");
+			}
+		}
+		end(&fixture);
+	}
+}
+
+/* Any port, and the packet keeps its own. */
+static void test_ports(void **state)
+{
+	static const uint16_t ports[] = {1, 5000, 6000, 65535};
+
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, 0);
+		struct fixture fixture = begin(family, &key, 0);
+
+		for (size_t i = 0; i < COUNT(ports); i++) {
+			for (enum written written = 0; written < WRITTENS; written++) {
+				struct packet packet;
+
+				build(&packet, family, 100, WRITTEN_NONE);
+				packet_set16(&packet, family ? 56 : 36, ports[i]);
+				write_checksum(&packet, written);
+				expect_forwarded(&fixture, &packet, "kept port");
+			}
+		}
+		end(&fixture);
+	}
+}
+
+/* Every TTL and every traffic class. */
+static void test_ttl_and_tos(void **state)
+{
+	struct packet packet;
+
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture = begin(family, &key, 6000);
+
+		for (unsigned int i = 0; i < 256; i++) {
+			fixture.output.header.ttl = (uint8_t)i;
+			fixture.output.header.tos = (uint8_t)(i * 5);
+			assert_int_equal(forward_set(fixture.forward, &fixture.output), 0);
+			build(&packet, family, 20, WRITTEN_COMPLETE);
+			packet_set8(&packet, 15, (uint8_t)(i * 3));
+			if (!family)
+				packet_fix_ipv4_checksum(&packet);
+			expect_forwarded(&fixture, &packet, "TTL and traffic class");
+		}
+		end(&fixture);
+	}
+}
+
+/* A checksum that comes out as 0 is sent as 0xffff: 0 would mean that there is none. */
+static void test_checksum_of_zero(void **state)
+{
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture = begin(family, &key, 6000);
+		size_t field = family ? 60 : 40;
+		size_t payload = family ? 62 : 42;
+
+		for (enum written written = 0; written < WRITTEN_WRONG; written++) {
+			struct packet packet, wanted;
+
+			if (written == WRITTEN_NONE)
+				continue;
+			build(&packet, family, 100, WRITTEN_COMPLETE);
+			packet_set16(&packet, payload, 0);
+			write_checksum(&packet, written);
+			wanted = packet;
+			rewrite_expected(&wanted, &fixture.output.header, 0);
+			packet_set16(&packet, payload, packet_get16(&wanted, field));
+			write_checksum(&packet, written);
+			wanted = packet;
+			rewrite_expected(&wanted, &fixture.output.header, 0);
+			assert_int_equal(packet_get16(&wanted, field), 0xffff);
+			expect_forwarded(&fixture, &packet, "a checksum of 0");
+		}
+		end(&fixture);
+	}
+}
+
+static void expect_passed(const struct packet *packet, enum xmc_reason wanted)
+{
+	struct packet made = *packet;
+	enum xmc_reason reason;
+
+	assert_int_equal(forward_env_run(&made, &reason), XDP_PASS);
+	assert_int_equal(reason, wanted);
+	expect_equal(&made, packet, "a packet that passes");
+}
+
+/* Rules for a protocol take packets of that protocol, rules for any port only UDP. */
+static void test_protocols(void **state)
+{
+	static const uint8_t protocols[] = {1, 47, 50, 51, 89, 115, 132, 255};
+
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key any_port = key_of(family, 0), key = key_of(family, 0);
+		struct fixture udp = begin(family, &any_port, 0), other;
+
+		for (size_t i = 0; i < COUNT(protocols); i++) {
+			struct packet packet;
+
+			if (family && protocols[i] == 51) /* an extension header of IPv6 */
+				continue;
+			key.protocol = protocols[i];
+			for (size_t payload = 0; payload < 40; payload++) {
+				build(&packet, family, payload, WRITTEN_COMPLETE);
+				make_protocol(&packet, protocols[i]);
+				expect_passed(&packet, XMC_NOT_UDP);
+			}
+			other = begin(family, &key, 6000);
+			for (size_t payload = 0; payload < 40; payload++) {
+				build(&packet, family, payload, WRITTEN_COMPLETE);
+				make_protocol(&packet, protocols[i]);
+				expect_forwarded(&other, &packet, "another protocol");
+				make_protocol(&packet, protocols[i] + 2);
+				expect_passed(&packet, XMC_NOT_UDP);
+				make_protocol(&packet, 17);
+				expect_forwarded(&udp, &packet, "UDP to any port");
+			}
+			end(&other);
+		}
+		end(&udp);
+	}
+}
+
+/* Without its UDP header, nothing but the IP header is there. */
+static void test_protocol_without_payload(void **state)
+{
+	struct xmc_rule_key key = key_of(0, 0);
+	struct fixture fixture;
+	struct packet packet;
+
+	forward_env_need();
+	key.protocol = 50;
+	fixture = begin(0, &key, 0);
+	build(&packet, 0, 0, WRITTEN_NONE);
+	make_protocol(&packet, 50);
+	packet_resize(&packet, 34);
+	packet_set_ipv4_total(&packet, 20);
+	expect_forwarded(&fixture, &packet, "no payload");
+	/* Fragments, options and wrong checksums are the kernel's. */
+	packet_set8(&packet, 20, 0x20);
+	packet_fix_ipv4_checksum(&packet);
+	expect_passed(&packet, XMC_NOT_UDP);
+	packet_set8(&packet, 20, 0);
+	expect_passed(&packet, XMC_NOT_UDP);
+	end(&fixture);
+}
+
+static void expect_dropped(const struct packet *packet)
+{
+	struct packet made = *packet;
+	enum xmc_reason reason;
+
+	assert_int_equal(forward_env_run(&made, &reason), XDP_DROP);
+	assert_int_equal(reason, XMC_FORWARDED);
+}
+
+static void test_counters_and_mtu(void **state)
+{
+	struct xmc_tally rule, output, before, after;
+
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture = begin(family, &key, 6000);
+		unsigned int headers = family ? 48 : 28;
+		struct packet packet;
+
+		assert_int_equal(steer_sums(forward_env.steer, &before), 0);
+		fixture.output.mtu = 1000;
+		assert_int_equal(forward_set(fixture.forward, &fixture.output), 0);
+		build(&packet, family, 1000 - headers, WRITTEN_UNFINISHED);
+		packet_resize(&packet, packet.length + 100); /* padding does not count */
+		expect_forwarded(&fixture, &packet, "as large as the MTU");
+		build(&packet, family, 1001 - headers, WRITTEN_COMPLETE);
+		expect_dropped(&packet);
+		forward_read_rule(fixture.forward, &rule);
+		forward_read_output(fixture.forward, 0, &output);
+		assert_int_equal(rule.received, 2);
+		assert_int_equal(rule.received_bytes, 2001 - 2 * headers);
+		assert_int_equal(rule.too_large, 1);
+		assert_int_equal(rule.sent, 0);
+		assert_int_equal(output.sent, 1);
+		assert_int_equal(output.sent_bytes, 1000 - headers);
+		assert_int_equal(output.received, 0);
+		assert_int_equal(steer_sums(forward_env.steer, &after), 0);
+		assert_int_equal(after.received - before.received, 2);
+		assert_int_equal(after.received_bytes - before.received_bytes, 2001 - 2 * headers);
+		assert_int_equal(after.too_large - before.too_large, 1);
+		assert_int_equal(after.sent - before.sent, 1);
+		assert_int_equal(after.sent_bytes - before.sent_bytes, 1000 - headers);
+		end(&fixture);
+	}
+}
+
+/* An output that is not usable, and a rule without one, send nothing and count all. */
+static void test_unusable_outputs(void **state)
+{
+	struct xmc_rule_key key = key_of(0, PORT);
+	struct forward_output outputs[3];
+	struct forward *forward;
+	struct xmc_tally tally;
+	struct packet packet, wanted;
+	enum xmc_reason reason;
+
+	forward_env_need();
+	for (unsigned int i = 0; i < COUNT(outputs); i++) {
+		outputs[i] = forward_env_output(0, families[0].from, families[0].to, 6000);
+		outputs[i].ifindex = 0;
+	}
+	forward = forward_env_add(&key, outputs, COUNT(outputs));
+	build(&packet, 0, 100, WRITTEN_COMPLETE);
+	expect_dropped(&packet);
+	/* Only the second one: its counters are not those of the rule. */
+	outputs[1].ifindex = forward_env.out[1];
+	assert_int_equal(forward_set(forward, outputs), 0);
+	wanted = packet;
+	rewrite_expected(&wanted, &outputs[1].header, 0);
+	assert_int_equal(forward_env_run(&packet, &reason), XDP_REDIRECT);
+	expect_equal(&packet, &wanted, "the second output");
+	forward_read_rule(forward, &tally);
+	assert_int_equal(tally.received, 2);
+	for (unsigned int i = 0; i < COUNT(outputs); i++) {
+		forward_read_output(forward, i, &tally);
+		assert_int_equal(tally.sent, i == 1);
+		assert_int_equal(tally.sent_bytes, i == 1 ? 100 : 0);
+	}
+	forward_env_remove(&key, forward);
+}
+
+/* What must never happen, but if it does, no packet may leave with wrong headers. */
+static void test_damaged_maps(void **state)
+{
+	int rules = steer_pins(forward_env.steer)->fds[PIN_RULES];
+	struct xmc_rule_key key = key_of(0, PORT);
+	struct xmc_rule rule, damaged;
+	struct fixture fixture;
+	struct packet packet, made;
+	enum xmc_reason reason;
+
+	forward_env_need();
+	fixture = begin(0, &key, 6000);
+	build(&packet, 0, 100, WRITTEN_UNFINISHED);
+	assert_int_equal(bpf_map_lookup_elem(rules, &key, &rule), 0);
+	for (unsigned int bit = 0; bit < 8 * sizeof(rule); bit++) {
+		damaged = rule;
+		((uint8_t *)&damaged)[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		if (damaged.kind == XMC_TO_USER)
+			continue;
+		assert_int_equal(bpf_map_update_elem(rules, &key, &damaged, BPF_EXIST), 0);
+		made = packet;
+		/* The user path takes it, unchanged. */
+		assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
+		assert_int_equal(reason, XMC_STEERED);
+		expect_equal(&made, &packet, "a rule that does not belong to the packet");
+	}
+	/* Sealed, but with slots that nobody has taken. */
+	damaged = rule;
+	damaged.output = XMC_CHUNK * XMC_CHUNKS - 1;
+	damaged.seal = xmc_seal(&key, &damaged);
+	assert_int_equal(bpf_map_update_elem(rules, &key, &damaged, BPF_EXIST), 0);
+	expect_dropped(&packet);
+	damaged = rule;
+	damaged.target = XMC_MAX_DEVICES - 1;
+	damaged.seal = xmc_seal(&key, &damaged);
+	assert_int_equal(bpf_map_update_elem(rules, &key, &damaged, BPF_EXIST), 0);
+	expect_dropped(&packet);
+	assert_int_equal(bpf_map_update_elem(rules, &key, &rule, BPF_EXIST), 0);
+	expect_forwarded(&fixture, &packet, "repaired");
+	end(&fixture);
+}
+
+/* Without a socket, which means that the daemon has died, the stack gets the packet as it came. */
+static void test_no_socket(void **state)
+{
+	int sockets = steer_pins(forward_env.steer)->fds[PIN_SOCKETS];
+	struct xmc_rule_key key = key_of(0, PORT);
+	struct fixture fixture;
+	struct packet packet;
+	__u32 queue = 0;
+
+	forward_env_need();
+	fixture = begin(0, &key, 6000);
+	build(&packet, 0, 100, WRITTEN_UNFINISHED);
+	assert_int_equal(bpf_map_delete_elem(sockets, &queue), 0);
+	expect_passed(&packet, XMC_NO_SOCKET);
+	assert_int_equal(steer_set_socket(forward_env.steer, 0, xsk_fd(forward_env.xsk)), 0);
+	expect_forwarded(&fixture, &packet, "with a socket");
+	end(&fixture);
+}
+
+/* In skb mode, unfinished checksums stay unfinished, and the device finishes them. If the field is
+ * also right as a finished checksum, only the user path can tell. */
+static void test_skb_mode(void **state)
+{
+	forward_env_need();
+	assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_SKB), 0);
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture = begin(family, &key, 6000);
+		size_t field = family ? 60 : 40;
+		size_t payload = family ? 62 : 42;
+		struct packet packet, made, wanted;
+		enum xmc_reason reason;
+		uint16_t unfinished;
+
+		for (size_t i = 0; i < COUNT(sizes); i++) {
+			build(&packet, family, sizes[i], WRITTEN_UNFINISHED);
+			wanted = made = packet;
+			rewrite_expected_unfinished(&wanted, &fixture.output.header,
+						    fixture.sent++);
+			assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
+			assert_int_equal(reason, XMC_FORWARDED);
+			expect_equal(&made, &wanted, "unfinished in skb mode");
+			build(&packet, family, sizes[i], WRITTEN_COMPLETE);
+			expect_forwarded(&fixture, &packet, "complete in skb mode");
+			build(&packet, family, sizes[i], WRITTEN_NONE);
+			expect_forwarded(&fixture, &packet, "none in skb mode");
+		}
+		build(&packet, family, 100, WRITTEN_UNFINISHED);
+		unfinished = packet_get16(&packet, field);
+		packet_set16(&packet, payload, 0);
+		write_checksum(&packet, WRITTEN_COMPLETE);
+		/* Then the sum over all is 0 with this field as well. */
+		packet_set16(
+			&packet, payload,
+			(uint16_t)((packet_get16(&packet, field) + 65535 - unfinished) % 65535));
+		packet_set16(&packet, field, unfinished);
+		made = packet;
+		assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
+		assert_int_equal(reason, XMC_STEERED);
+		expect_equal(&made, &packet, "either in skb mode");
+		end(&fixture);
+	}
+	assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_NATIVE), 0);
+}
+
+/* ---- random packets: BPF against user space, compiled from the same headers, and the reference
+ * ---- */
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* As the program does it. False: the packet does not belong to the rule. */
+static bool rewrite_here(struct packet *packet, const struct fixture *fixture)
+{
+	uint8_t *end = packet->bytes + packet->length;
+	struct xmc_datagram dgram;
+
+	if (xmc_parse(packet->bytes, end, &dgram) != XMC_STEERED ||
+	    memcmp(&dgram.destination, &fixture->key.group, sizeof(dgram.destination)) != 0 ||
+	    dgram.port != fixture->key.port)
+		return false;
+	if (xmc_checksum_kind(packet->bytes, end) == XMC_CHECKSUM_UNFINISHED)
+		assert_int_equal(xmc_finish(packet->bytes, end, 0), XMC_CHECKSUM_FINISHED);
+	assert_int_equal(xmc_payload_length(packet->bytes, end), dgram.payload_length);
+	assert_int_equal(xmc_rewrite(packet->bytes, end, &fixture->output.header, fixture->sent, 0),
+			 0);
+	return true;
+}
+
+static void check_random(struct fixture *fixture, uint64_t index, uint64_t *forwarded)
+{
+	struct packet packet, made, here, wanted;
+	enum xmc_reason reason;
+	uint32_t action;
+	char what[40];
+
+	snprintf(what, sizeof(what), "packet %" PRIu64, index);
+	build(&packet, fixture->family, walk_below(8) ? walk_below(80) : walk_below(1473),
+	      walk_below(WRITTENS));
+	for (unsigned int i = walk_below(4); i > 0; i--)
+		packet.bytes[walk_below((uint32_t)packet.length)] = (uint8_t)walk_random();
+	if (walk_below(2))
+		write_checksum(&packet, walk_below(WRITTENS));
+	if (walk_below(2) && !fixture->family)
+		packet_fix_ipv4_checksum(&packet);
+	if (walk_below(2))
+		walk_mutate(&packet);
+	made = here = wanted = packet;
+	action = forward_env_run(&made, &reason);
+	if (!rewrite_here(&here, fixture)) {
+		assert_int_equal(action, XDP_PASS);
+		expect_equal(&made, &packet, what);
+		return;
+	}
+	assert_int_equal(reason, XMC_FORWARDED);
+	assert_int_equal(action, XDP_REDIRECT);
+	expect_equal(&made, &here, what);
+	rewrite_expected(&wanted, &fixture->output.header, fixture->sent++);
+	expect_equal(&made, &wanted, what);
+	++*forwarded;
+}
+
+static void test_random(void **state)
+{
+	uint64_t packets = from_environment("XMCAST_PACKETS", 50000);
+	uint64_t seed = from_environment("XMCAST_SEED", 0x726577726974ULL);
+	uint64_t forwarded = 0;
+
+	forward_env_need();
+	fprintf(stderr, "XMCAST_SEED=%#" PRIx64 " XMCAST_PACKETS=%" PRIu64 "\n", seed, packets);
+	walk_begin(seed);
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture = begin(family, &key, family ? 0 : 6000);
+
+		for (uint64_t i = 0; i < packets / COUNT(families); i++)
+			check_random(&fixture, i, &forwarded);
+		end(&fixture);
+	}
+	fprintf(stderr, "forwarded=%" PRIu64 "\n", forwarded);
+	assert_true(forwarded > packets / 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sizes_and_checksums),
+		cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_ttl_and_tos),
+		cmocka_unit_test(test_checksum_of_zero),
+		cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_protocol_without_payload),
+		cmocka_unit_test(test_counters_and_mtu),
+		cmocka_unit_test(test_unusable_outputs),
+		cmocka_unit_test(test_damaged_maps),
+		cmocka_unit_test(test_no_socket),
+		cmocka_unit_test(test_skb_mode),
+		cmocka_unit_test(test_random),
+	};
+
+	return forward_env_exit_code(cmocka_run_group_tests_name(
+		"rewrite", tests, forward_env_setup, forward_env_teardown));
+}
