@@ -51,10 +51,12 @@ static int open_far(unsigned int i)
 	char name[] = "far0";
 	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	int room = 16 << 20;
 
 	name[3] = (char)('0' + i);
 	address.sll_ifindex = (int)if_nametoindex(name);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)))
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		return -1;
 	forward_env.far[i] = fd;
 	return 0;
