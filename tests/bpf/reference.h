@@ -14,8 +14,10 @@
 
 #include <xmcast/abi.h>
 
+/* Valid after XMC_STEERED; and after XMC_NOT_UDP, if key.protocol is not 0. */
 struct reference {
 	struct xmc_rule_key key;
+	size_t ip_length;
 	size_t payload_offset;
 	size_t payload_length;
 };
@@ -44,9 +46,20 @@ static inline enum xmc_reason reference_udp(const uint8_t *frame, size_t at, siz
 	return XMC_STEERED;
 }
 
+/* A packet of another protocol, or, if that is 0, one that no rule may take. */
+static inline enum xmc_reason reference_other(size_t at, size_t end, uint8_t protocol,
+					      struct reference *out)
+{
+	out->key.protocol = protocol;
+	out->payload_offset = at;
+	out->payload_length = end - at;
+	return XMC_NOT_UDP;
+}
+
 static inline enum xmc_reason reference_ipv4(const uint8_t *frame, size_t length,
 					     struct reference *out)
 {
+	enum xmc_reason reason = XMC_STEERED;
 	unsigned int header, total, sum = 0;
 
 	if (length < 34 || frame[14] / 16 != 4)
@@ -55,22 +68,24 @@ static inline enum xmc_reason reference_ipv4(const uint8_t *frame, size_t length
 	total = reference_be16(frame + 16);
 	if (header < 20 || total < header || 14 + total > length)
 		return XMC_MALFORMED;
-	if (frame[23] != 17)
-		return XMC_NOT_UDP;
-	if (header != 20)
-		return XMC_IP_OPTIONS;
 	for (size_t i = 14; i < 34; i += 2)
 		sum += reference_be16(frame + i);
-	if (sum == 0 || sum % 65535 != 0) /* the sum must be minus zero in one's complement */
-		return XMC_MALFORMED;
-	if (reference_be16(frame + 20) % 16384 != 0)
-		return XMC_FRAGMENT;
-	memset(&out->key, 0, sizeof(out->key));
+	if (header != 20)
+		reason = XMC_IP_OPTIONS;
+	else if (sum == 0 || sum % 65535 != 0) /* must be minus zero in one's complement */
+		reason = XMC_MALFORMED;
+	else if (reference_be16(frame + 20) % 16384 != 0)
+		reason = XMC_FRAGMENT;
+	if (frame[23] == 17 && reason != XMC_STEERED)
+		return reason;
 	memset(out->key.source.b + 10, 255, 2);
 	memset(out->key.group.b + 10, 255, 2);
 	memcpy(out->key.source.b + 12, frame + 26, 4);
 	memcpy(out->key.group.b + 12, frame + 30, 4);
-	return reference_udp(frame, 34, 14 + total, out);
+	out->ip_length = total;
+	if (frame[23] == 17)
+		return reference_udp(frame, 34, 14 + total, out);
+	return reference_other(34, 14 + total, reason == XMC_STEERED ? frame[23] : 0, out);
 }
 
 static inline bool reference_is_mapped(const uint8_t *address)
@@ -85,6 +100,7 @@ static inline bool reference_is_mapped(const uint8_t *address)
 static inline enum xmc_reason reference_ipv6(const uint8_t *frame, size_t length,
 					     struct reference *out)
 {
+	bool mapped;
 	size_t end;
 
 	if (length < 54 || frame[14] / 16 != 6)
@@ -96,19 +112,21 @@ static inline enum xmc_reason reference_ipv6(const uint8_t *frame, size_t length
 		return XMC_FRAGMENT;
 	if (frame[20] == 0 || frame[20] == 43 || frame[20] == 60)
 		return XMC_IP_OPTIONS;
-	if (frame[20] != 17)
-		return XMC_NOT_UDP;
-	if (reference_is_mapped(frame + 22) || reference_is_mapped(frame + 38))
+	mapped = reference_is_mapped(frame + 22) || reference_is_mapped(frame + 38);
+	if (frame[20] == 17 && mapped)
 		return XMC_MALFORMED;
-	memset(&out->key, 0, sizeof(out->key));
 	memcpy(out->key.source.b, frame + 22, 16);
 	memcpy(out->key.group.b, frame + 38, 16);
-	return reference_udp(frame, 54, end, out);
+	out->ip_length = end - 14;
+	if (frame[20] == 17)
+		return reference_udp(frame, 54, end, out);
+	return reference_other(54, end, mapped ? 0 : frame[20], out);
 }
 
 static inline enum xmc_reason reference_parse(const uint8_t *frame, size_t length,
 					      struct reference *out)
 {
+	memset(out, 0, sizeof(*out));
 	if (length < 14)
 		return XMC_MALFORMED;
 	switch (reference_be16(frame + 12)) {

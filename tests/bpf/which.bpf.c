@@ -12,8 +12,10 @@ int which(struct xdp_md *ctx)
 	const void *data_end = (const void *)(long)ctx->data_end;
 	struct xmc_datagram dgram = {};
 	const struct xmc_rule *rule;
+	enum xmc_reason reason;
 
-	if (xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram) != XMC_STEERED)
+	reason = xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram);
+	if (reason != XMC_STEERED && !(reason == XMC_NOT_UDP && dgram.protocol))
 		return 0;
 	rule = find_rule(&dgram).rule;
 	return rule ? (int)rule->output + 1 : 0;
