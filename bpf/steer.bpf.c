@@ -215,7 +215,10 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	struct xmc_rule rule;
 	__u32 queue = ctx->rx_queue_index;
 
-	if (!read_rule(found, dgram, &rule))
+	/* In skb mode all copies of a packet have the same memory. User space gives no rule with
+	 * several outputs the kernel path there, but it learns the mode only when the program is
+	 * attached. */
+	if (!read_rule(found, dgram, &rule) || (skb && rule.kind == XMC_TO_DEVICES))
 		return to_user(ctx);
 	/* Also the sign that the daemon lives. */
 	if (!bpf_map_lookup_elem(&sockets, &queue))

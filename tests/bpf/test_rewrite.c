@@ -440,6 +440,29 @@ static void test_no_socket(void **state)
 	end(&fixture);
 }
 
+/* Several outputs, set before it was known that the program runs in skb mode: the user path. */
+static void test_skb_mode_with_copies(void **state)
+{
+	struct xmc_rule_key key = key_of(0, PORT);
+	struct forward_output outputs[2];
+	struct forward *forward;
+	struct packet packet, made;
+	enum xmc_reason reason;
+
+	forward_env_need();
+	for (unsigned int i = 0; i < COUNT(outputs); i++)
+		outputs[i] = forward_env_output(i, families[0].from, families[0].to, 6000);
+	forward = forward_env_add(&key, outputs, COUNT(outputs));
+	assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_SKB), 0);
+	build(&packet, 0, 100, WRITTEN_UNFINISHED);
+	made = packet;
+	assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
+	assert_int_equal(reason, XMC_STEERED);
+	expect_equal(&made, &packet, "several outputs in skb mode");
+	assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_NATIVE), 0);
+	forward_env_remove(&key, forward);
+}
+
 /* In skb mode, unfinished checksums stay unfinished, and the device finishes them. If the field is
  * also right as a finished checksum, only the user path can tell. */
 static void test_skb_mode(void **state)
@@ -583,6 +606,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_maps),
 		cmocka_unit_test(test_no_socket),
 		cmocka_unit_test(test_skb_mode),
+		cmocka_unit_test(test_skb_mode_with_copies),
 		cmocka_unit_test(test_random),
 	};
 
