@@ -13,7 +13,7 @@ import shutil
 
 from bare import STORE, Root, built
 from stream import NETWORK, RULE, Stream, interrupt
-from tap import check, equal, main, run, test
+from tap import ROOT, check, equal, main, run, test
 
 PACKAGES = ("xmcast", "xmcast-exporter", "xmcast-tools")
 BEFORE = "0.0.1-1"
@@ -127,6 +127,25 @@ def fresh():
         root.run("apt-get update -qq")
         install(root, "now")
         check_installed(root)
+    finally:
+        root.stop()
+
+
+@test
+def rebuilt():
+    """With Build-Depends alone and in another directory the same packages are built, byte by byte"""
+    root = Root("rebuild")
+    try:
+        os.makedirs(f"{root.path}/root/deb")
+        for pattern in ("*.dsc", "*.orig.tar.*", "*.debian.tar.*"):
+            for path in glob.glob(f"{ROOT}/build/deb/{pattern}"):
+                shutil.copy(path, f"{root.path}/root/deb/")
+        root.run("apt-get update -qq && apt-get install -y -qq --no-install-recommends build-essential && "
+                 "cd /root/deb && apt-get build-dep -y -qq --no-install-recommends ./*.dsc && "
+                 "dpkg-source -x *.dsc tree && cd tree && DEB_BUILD_OPTIONS=parallel=2 dpkg-buildpackage -b -us -uc")
+        for name in PACKAGES:
+            path = built(name)
+            run("cmp", path, f"{root.path}/root/deb/{os.path.basename(path)}")
     finally:
         root.stop()
 
