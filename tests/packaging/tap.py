@@ -34,7 +34,7 @@ def equal(seen, expected, what):
     check(seen == expected, f"{what}: {seen!r}, expected {expected!r}")
 
 
-def run(*command, good=True, timeout=120, **options):
+def run(*command, good=True, timeout=300, **options):
     """Run a command to its end and return what subprocess.run() returns, as text. Unless `good` is False, it
     must succeed."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)
