@@ -118,6 +118,8 @@ class Place:
     def __init__(self):
         self.page = Page()
         self.star = Star(sources=2)
+        # A veth accepts redirected packets if its other end has GRO.
+        self.star.receiver.run("ethtool", "-K", "r0", "gro", "on")
         self.output = receiver(self.star.receiver, 6000, "239.2.2.2", "10.2.0.2")
         self.input = sender(self.star.source, "10.1.0.1")
         self.directory = os.path.join(work_directory(), "configuration")

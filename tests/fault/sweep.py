@@ -34,12 +34,14 @@ ENDS = {2: "refused", 70: "internal", 77: "permission", 78: "configuration"}
 CONFIG = """\
 rules:
   - a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 out 10.2.0.2:6001
-  - b in 239.1.1.2:5000@in0 source 10.1.0.1 out 239.2.2.3:6000@out0
+  - b in 239.1.1.2:5000@in0 source 10.1.0.1 path auto out 239.2.2.3:6000@out0
+  - k in 239.1.1.9:5000@in0 path kernel out 239.2.2.6:6000@out0 out 10.2.0.2:6002
 workers: { frames: 1024 }
 statistics: { interval: 1 }
 """
-# Another output, another interface with another rule, and a setting that needs a restart.
-OTHER = CONFIG.replace("239.2.2.3:6000", "239.2.2.4:6000").replace("frames: 1024", "frames: 2048") \
+# Other outputs, another interface with another rule, and a setting that needs a restart.
+OTHER = CONFIG.replace("239.2.2.6:6000", "239.2.2.7:6000") \
+    .replace("239.2.2.3:6000", "239.2.2.4:6000").replace("frames: 1024", "frames: 2048") \
     .replace("workers:", "  - c in 239.1.1.3:5000@in1 out 239.2.2.5:6000@out0\nworkers:")
 
 

@@ -5,6 +5,7 @@ See also test_kernel_headers.py, test_kernel_books.py and test_kernel_changes.py
 
 import json
 import os
+import re
 
 from control import Client, Refused
 from follow import plug_input, reopens
@@ -78,6 +79,9 @@ def one_output():
     equal(interface["redirected"]["out0"]["sent_packets"], count, "sent by the device")
     equal(interface["redirected"]["out0"]["dropped_packets"], 0, "dropped by the device")
     check("path_reason" not in rule, f"path_reason: {rule.get('path_reason')}")
+    check(re.search(rf"final-statistics .*steered={count} received={count} submitted={count} "
+                    rf"sent={count} sent_bytes={size} send_errors=0 ", daemon.stop()),
+          "the final statistics differ")
 
 
 @test

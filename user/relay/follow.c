@@ -41,8 +41,10 @@ struct follow {
 	uint64_t generation;	/* of the configuration from which they were collected */
 	unsigned int next_rule; /* where the round through all outputs continues */
 	bool has_kernel;	/* some rules have a kernel path */
-	bool blind;		/* to changes of neighbours that kernel paths need */
+	bool has_hosts;		/* some of them send to hosts */
+	bool blind;		/* to changes of neighbours, which those need */
 	unsigned int next_path; /* where the pass over kernel paths continues */
+	bool pass_full;		/* it updates all; otherwise it keeps neighbours resolved */
 	bool pass_again;	/* something has changed since it began */
 	uint64_t devices_ns;	/* when devices and neighbours were last checked */
 	uint64_t neighbours_ns;
@@ -395,15 +397,19 @@ static void expect_pass(struct follow *follow)
 {
 	if (!follow->has_kernel)
 		return;
-	follow->pass_again |= follow->next_path > 0;
-	follow->schedule.in_pass = true;
+	if (follow->schedule.in_pass && follow->pass_full && follow->next_path) {
+		follow->pass_again = true;
+		return;
+	}
+	follow->schedule.in_pass = follow->pass_full = true;
+	follow->next_path = 0;
 }
 
 /* Do the next turn of a pass, for this long. */
 static void update_kernel_paths(struct follow *follow, uint64_t for_ns)
 {
 	const struct relay *relay = follow->relay;
-	uint64_t until_ns = clock_ns() + for_ns;
+	uint64_t now_ns = clock_ns(), until_ns = now_ns + for_ns;
 
 	redirects_look(relay->redirects);
 	while (follow->next_path < relay->config.nr_rules) {
@@ -411,12 +417,13 @@ static void update_kernel_paths(struct follow *follow, uint64_t for_ns)
 
 		if (!path || !path->kernel)
 			continue;
-		kernel_path_update(path->kernel);
+		if (follow->pass_full || kernel_path_refresh(path->kernel, now_ns))
+			kernel_path_update(path->kernel);
 		if (clock_ns() >= until_ns)
 			return;
 	}
 	follow->next_path = 0;
-	follow->schedule.in_pass = follow->pass_again;
+	follow->schedule.in_pass = follow->pass_full = follow->pass_again;
 	follow->pass_again = false;
 }
 
@@ -438,12 +445,7 @@ static void look_after_kernel_paths(struct follow *follow, uint64_t now_ns)
 	follow->neighbours_ns = now_ns;
 	if (follow->blind)
 		expect_pass(follow);
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		const struct path *path = relay->routes[i]->path;
-
-		if (path && kernel_path_refresh(path->kernel, now_ns))
-			expect_pass(follow);
-	}
+	follow->schedule.in_pass |= follow->has_hosts;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++)
 		kernel_side_tidy(&relay->intakes[i]->kernel);
 }
@@ -461,17 +463,16 @@ static bool has_host(const struct rule *rule)
 static void prepare_kernel_paths(struct follow *follow)
 {
 	const struct config *config = &follow->relay->config;
-	bool hosts = false;
 	int err;
 
-	follow->has_kernel = false;
+	follow->has_kernel = follow->has_hosts = false;
 	for (unsigned int i = 0; i < config->nr_rules; i++) {
 		if (rule_path(config, &config->rules[i]) == RULE_PATH_USER)
 			continue;
 		follow->has_kernel = true;
-		hosts = hosts || has_host(&config->rules[i]);
+		follow->has_hosts |= has_host(&config->rules[i]);
 	}
-	err = follow->watch ? link_watch_neighbours(follow->watch, hosts) : 0;
+	err = follow->watch ? link_watch_neighbours(follow->watch, follow->has_hosts) : 0;
 	if (err)
 		log_warning("link-watch-failed", LOG_ERROR(err),
 			    LOG_TEXT("hint", "changes of neighbours are seen a second late"));
