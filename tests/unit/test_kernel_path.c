@@ -528,21 +528,24 @@ static void test_neighbours(void **state)
 	neighbour.ifindex = 2;
 	neighbour.usable = false;
 	assert_true(kernel_path_concerns(kernel, &neighbour));
-	/* It is used every 15 seconds. */
-	assert_false(kernel_path_refresh(kernel, now_ns));
+	/* It is used every 15 seconds, and then its route is looked up again. */
+	assert_true(kernel_path_has_hosts(kernel));
+	assert_true(kernel_path_refresh(kernel, now_ns));
 	assert_int_equal(used, 1);
-	kernel_path_refresh(kernel, now_ns + 14 * NS_PER_SECOND);
+	assert_false(kernel_path_refresh(kernel, now_ns + 14 * NS_PER_SECOND));
 	assert_int_equal(used, 1);
-	kernel_path_refresh(kernel, now_ns + 15 * NS_PER_SECOND);
+	assert_true(kernel_path_refresh(kernel, now_ns + 15 * NS_PER_SECOND));
 	assert_int_equal(used, 2);
 	/* Unresolved: at once, and each time. */
 	resolved = false;
 	kernel_path_update(kernel);
 	assert_int_equal(used, 3);
-	assert_false(kernel_path_refresh(kernel, now_ns + 16 * NS_PER_SECOND));
+	assert_true(kernel_path_refresh(kernel, now_ns + 16 * NS_PER_SECOND));
 	assert_int_equal(used, 4);
-	resolved = true;
 	assert_true(kernel_path_refresh(kernel, now_ns + 17 * NS_PER_SECOND));
+	resolved = true;
+	kernel_path_update(kernel);
+	assert_false(kernel_path_refresh(kernel, now_ns + 18 * NS_PER_SECOND));
 }
 
 /* ---- counters ---- */
@@ -674,6 +677,7 @@ static void test_none(void **state)
 	assert_false(kernel_path_is_used(NULL));
 	assert_false(kernel_path_concerns(NULL, &neighbour));
 	assert_false(kernel_path_refresh(NULL, 0));
+	assert_false(kernel_path_has_hosts(NULL));
 	assert_null(kernel_path_reason(NULL));
 	kernel_path_join(NULL, &side);
 	kernel_path_update(NULL);

@@ -405,6 +405,18 @@ static void expect_pass(struct follow *follow)
 	follow->next_path = 0;
 }
 
+/* Changes of neighbours concern kernel paths from now on, or not any more. */
+static void watch_neighbours(struct follow *follow, bool on)
+{
+	int err = follow->watch ? link_watch_neighbours(follow->watch, on) : 0;
+
+	if (err)
+		log_warning("link-watch-failed", LOG_ERROR(err),
+			    LOG_TEXT("hint", "changes of neighbours are seen a second late"));
+	follow->has_hosts = on;
+	follow->blind = err != 0;
+}
+
 /* Do the next turn of a pass, for this long. */
 static void update_kernel_paths(struct follow *follow, uint64_t for_ns)
 {
@@ -419,6 +431,8 @@ static void update_kernel_paths(struct follow *follow, uint64_t for_ns)
 			continue;
 		if (follow->pass_full || kernel_path_refresh(path->kernel, now_ns))
 			kernel_path_update(path->kernel);
+		if (!follow->has_hosts && kernel_path_has_hosts(path->kernel))
+			watch_neighbours(follow, true);
 		if (clock_ns() >= until_ns)
 			return;
 	}
@@ -450,33 +464,21 @@ static void look_after_kernel_paths(struct follow *follow, uint64_t now_ns)
 		kernel_side_tidy(&relay->intakes[i]->kernel);
 }
 
-static bool has_host(const struct rule *rule)
-{
-	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
-		if (!addr_is_multicast(&rule->outputs[i].to))
-			return true;
-	}
-	return false;
-}
-
 /* The rules have changed: which changes of the network concern kernel paths? */
 static void prepare_kernel_paths(struct follow *follow)
 {
-	const struct config *config = &follow->relay->config;
-	int err;
+	const struct relay *relay = follow->relay;
+	bool hosts = false;
 
-	follow->has_kernel = follow->has_hosts = false;
-	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		if (rule_path(config, &config->rules[i]) == RULE_PATH_USER)
-			continue;
-		follow->has_kernel = true;
-		follow->has_hosts |= has_host(&config->rules[i]);
+	follow->has_kernel = false;
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct path *path = relay->routes[i]->path;
+
+		follow->has_kernel |=
+			rule_path(&relay->config, &relay->config.rules[i]) != RULE_PATH_USER;
+		hosts = hosts || (path && kernel_path_has_hosts(path->kernel));
 	}
-	err = follow->watch ? link_watch_neighbours(follow->watch, follow->has_hosts) : 0;
-	if (err)
-		log_warning("link-watch-failed", LOG_ERROR(err),
-			    LOG_TEXT("hint", "changes of neighbours are seen a second late"));
-	follow->blind = err != 0;
+	watch_neighbours(follow, hosts);
 }
 
 /* ---- looking ---- */

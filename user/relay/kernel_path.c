@@ -586,24 +586,25 @@ bool kernel_path_concerns(const struct kernel_path *kernel, const struct neighbo
 
 bool kernel_path_refresh(struct kernel_path *kernel, uint64_t now_ns)
 {
-	bool changed = false;
+	const struct kernel_side *side = kernel ? kernel->places[0].side : NULL;
+	bool due = false;
 
-	for (unsigned int i = 0; kernel && kernel->hosts && i < kernel->rule->nr_outputs; i++) {
+	for (unsigned int i = 0; side && kernel->hosts && i < kernel->rule->nr_outputs; i++) {
 		struct kernel_output *output = &kernel->outputs[i];
-		const struct kernel_side *side = kernel->places[0].side;
-		uint8_t mac[MAC_LENGTH];
 
-		if (!output->is_host || !side)
+		if (!output->is_host ||
+		    (output->resolved && now_ns - output->used_ns < NEIGHBOUR_USE_NS))
 			continue;
-		if (!output->resolved)
-			changed |= !neighbour_find(redirects_netlink(side->redirects),
-						   output->ifindex, &output->via, mac);
-		else if (now_ns - output->used_ns < NEIGHBOUR_USE_NS)
-			continue;
+		due = true;
 		output->used_ns = now_ns;
 		neighbour_use(redirects_netlink(side->redirects), output->ifindex, &output->via);
 	}
-	return changed;
+	return due;
+}
+
+bool kernel_path_has_hosts(const struct kernel_path *kernel)
+{
+	return kernel && kernel->hosts;
 }
 
 /* ---- line-ups ---- */

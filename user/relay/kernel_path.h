@@ -104,8 +104,12 @@ void kernel_path_update(struct kernel_path *kernel);
 /* Does this change of a neighbour concern it? Then call kernel_path_update(). */
 bool kernel_path_concerns(const struct kernel_path *kernel, const struct neighbour *neighbour);
 
-/* Keep the neighbours to which it sends resolved: call it about once a second. True: one has become
- * known without an announcement; then call kernel_path_update(). */
+/* Does it send by the MAC addresses of neighbours? */
+bool kernel_path_has_hosts(const struct kernel_path *kernel);
+
+/* Keep these neighbours resolved: call it about once a second. True: some were due. Then call
+ * kernel_path_update(), because the next hop may have changed without an announcement (ICMP
+ * redirects, lost messages). */
 bool kernel_path_refresh(struct kernel_path *kernel, uint64_t now_ns);
 
 /* ---- state and counters ---- */
