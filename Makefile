@@ -339,7 +339,7 @@ demo: check-root build-deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)XMCAST_BUILD=$(B) tools/demo/demo.py
 
-# About 5 minutes; bench-full about an hour. BENCH_FLAGS: see tools/bench/bench.py --help.
+# About 7 minutes; bench-full about an hour. BENCH_FLAGS: see tools/bench/bench.py --help.
 bench bench-full: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
 	$(Q)XMCAST_BUILD=$(B) tools/bench/bench.py $(if $(filter bench-full,$@),--full) $(BENCH_FLAGS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which cases are measured: the core in about five minutes, and everything.
+"""Which cases are measured: the core in about seven minutes, and everything.
 
 All cases of a plan are run once, then all of them again, and so on. A drift of the machine's speed
 then affects all cases alike, and ratios are taken within one round.
