@@ -47,14 +47,14 @@ def wait_state(daemon, state, pattern="", path=None):
     return rule
 
 
-def flows_with(bench, predicate, what):
+def flows_with(bench, predicate, what, port=5000):
     """Send datagrams until the copy of one satisfies predicate(). Others may be lost meanwhile."""
     number = 0
 
     def seen():
         nonlocal number
         number += 1
-        bench.send(bench.udp(b"%d" % number))
+        bench.send(bench.udp(b"%d" % number, port=port))
         return any(predicate(copy) for copy in bench.captures[0].rest())
 
     wait_until(seen, what)
@@ -342,6 +342,28 @@ def carrier_and_link():
     bench.macs[0] = star.relay.mac("out0")
     flows_with(bench, lambda copy: copy.data[6:12].hex(":") == bench.macs[0],
                "packets flow through the new interface")
+    bench.daemon.settle()
+
+
+@test
+def device_moves_away_and_back():
+    """The output's interface leaves the namespace and is back before the daemon looks: packets flow again"""
+    star = star_for(V4, receivers=2)
+    several = [Output("239.2.2.2", 7000), Output("239.2.2.3", 7001, 1)]
+    bench = Bench(V4, star, kernel_rule(V4, [OUT]), kernel_rule(V4, several, name="two", port=5001),
+                  names=("k", "two"))
+    bench.carry([OUT], bench.udp(b"first"))
+    bench.carry(several, bench.udp(b"first", port=5001))
+    bench.daemon.process.send_signal(signal.SIGSTOP)
+    star.relay.ip(f"link set out0 netns {star.receiver.name}")
+    star.receiver.ip(f"link set out0 netns {star.relay.name}")
+    star.relay.ip("addr add 10.2.0.1/24 dev out0")
+    star.relay.ip("link set out0 up")
+    bench.daemon.process.send_signal(signal.SIGCONT)
+    equal(star.relay.mac("out0"), bench.macs[0], "MAC address")
+    wait_carried(bench.daemon, "k", "two")
+    for port in (5000, 5001):
+        flows_with(bench, lambda copy: True, f"packets to port {port} flow again", port)
     bench.daemon.settle()
 
 

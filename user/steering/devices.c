@@ -279,6 +279,26 @@ int devices_hold(struct devices *devices, const int *ifindexes, unsigned int cou
 			 : hold_device(devices, ifindexes[0], target);
 }
 
+static bool has_device(int map_fd, uint32_t index)
+{
+	struct bpf_devmap_val value;
+
+	return bpf_map_lookup_elem(map_fd, &index, &value) != -ENOENT;
+}
+
+bool devices_are_complete(const struct devices *devices, unsigned int count, uint32_t target)
+{
+	if (count == 0)
+		return true;
+	if (count == 1)
+		return has_device(devices->all_fd, target);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!has_device(devices->sets[target].map_fd, i))
+			return false;
+	}
+	return true;
+}
+
 void devices_release(struct devices *devices, unsigned int count, uint32_t target)
 {
 	if (count > 1)

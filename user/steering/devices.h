@@ -14,6 +14,7 @@
 #ifndef XMCAST_STEERING_DEVICES_H
 #define XMCAST_STEERING_DEVICES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "steering/pins.h"
@@ -35,6 +36,10 @@ void devices_close(struct devices *devices);
  */
 int devices_hold(struct devices *devices, const int *ifindexes, unsigned int count,
 		 uint32_t *target);
+
+/* Of what was held: does the kernel still have all of it? It forgets devices that cease to exist or
+ * leave the network namespace, even if they come back with the same index. Then hold it anew. */
+bool devices_are_complete(const struct devices *devices, unsigned int count, uint32_t target);
 
 /* Of what was held; no packet may use it any more. */
 void devices_release(struct devices *devices, unsigned int count, uint32_t target);

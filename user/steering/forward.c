@@ -342,7 +342,9 @@ int forward_set(struct forward *forward, const struct forward_output *outputs)
 	memcpy(completed, outputs, size);
 	for (unsigned int i = 0; i < forward->nr_outputs; i++)
 		completed[i].header.tally = forward->tally + i;
-	if (memcmp(completed, forward->outputs, size) == 0)
+	if (memcmp(completed, forward->outputs, size) == 0 &&
+	    devices_are_complete(forward->forwards->devices, forward->now->count,
+				 forward->now->rule.target))
 		return 0;
 	err = new_generation(&generation, forward->forwards, completed, forward->nr_outputs);
 	if (err)

@@ -43,7 +43,8 @@ int forward_open(struct forward **out, struct forwards *forwards, unsigned int n
 /*
  * Set all outputs, `nr_outputs` of them. Atomic for each packet: it leaves by the old outputs with
  * the old headers, or by the new ones with the new headers. If a key uses the forward, from the
- * next packet on. Does nothing if nothing has changed.
+ * next packet on. Does nothing if nothing has changed. An interface that was removed and is back
+ * with the same index counts as a change, because the kernel does not redirect to it any more.
  *
  * An MTU above 65535 counts as 65535. Packets larger than the least MTU of the usable outputs are
  * dropped for all outputs, and counted in too_large of the rule.
