@@ -104,6 +104,24 @@ def unusable_outputs():
               f"reason of {to}: {found}")
 
 
+@test
+def while_a_device_flaps():
+    """An output that stops and starts sending under load: the books close, no packet is counted twice"""
+    star = star_for(V4, receivers=2)
+    outputs = [Output("239.2.2.1"), *(Output(to, device=1) for to in COPIES[1:5])]
+    daemon = Daemon(star.relay, kernel_rule(V4, outputs))
+    wait_carried(daemon, "k")
+    generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "100000")
+    daemon.wait_steered(1)
+    for _ in range(15):
+        star.relay.ip("link set out1 down")
+        wait_until(lambda: len(daemon_reasons(daemon)) == 4, "out1 is down")
+        star.relay.ip("link set out1 up")
+        wait_until(lambda: not daemon_reasons(daemon), "out1 is up")
+    generator.stop(signal.SIGINT)
+    check_devices(daemon.settle(), {"k": outputs})
+
+
 def daemon_reasons(daemon):
     """The reasons of a rule's outputs, by output."""
     rule = rule_of(daemon.stats(), "k")

@@ -30,6 +30,10 @@
 struct kernel_output {
 	char reason[TEXT_SIZE]; /* why nothing leaves by it; empty: packets leave */
 	int error;		/* the errno under which its packets are counted; 0: none */
+	/* It is usable again since then, but some packets from before, which belong to this errno,
+	 * may not have been counted under it yet. 0: all have been. */
+	int error_before;
+	uint64_t usable_ns;
 	/* The neighbour to which it sends. Not resolved: `mac` is not set. */
 	bool is_host; /* there is one */
 	bool resolved;
@@ -374,15 +378,26 @@ static void account(struct kernel_output *output, const struct xmc_tally *receiv
 {
 	uint64_t known = received->too_large + sent->sent + output->unusable + output->not_copied;
 	uint64_t missing = received->received - known;
+	int error = output->error ? output->error : output->error_before;
 
 	if (received->received <= known)
 		return;
-	if (output->error) {
-		output->errors[send_error_slot(output->error)] += missing;
+	if (error) {
+		output->errors[send_error_slot(error)] += missing;
 		output->unusable += missing;
 	} else {
 		output->not_copied += missing;
 	}
+}
+
+/* `at_rest`: no packet is on its way. Otherwise only what was received some time ago counts. */
+static void account_again(const struct kernel_path *kernel, struct kernel_output *output,
+			  bool at_rest, const struct xmc_tally *received,
+			  const struct xmc_tally *sent)
+{
+	account(output, at_rest ? received : &kernel->seen, sent);
+	if (at_rest || kernel->seen_ns >= output->usable_ns)
+		output->error_before = 0;
 }
 
 /* What was not sent because it was too large. Counted after `sent`, so it is limited to what the
@@ -426,10 +441,8 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		struct kernel_output *output = &kernel->outputs[i];
 		uint64_t large;
 
-		if (at_rest)
-			account(output, &rule, &sent[i]);
-		else if (settled)
-			account(output, &kernel->seen, &sent[i]);
+		if (at_rest || settled)
+			account_again(kernel, output, at_rest, &rule, &sent[i]);
 		large = too_large(output, &rule, &sent[i]);
 		for (unsigned int k = 0; k < SEND_ERRORS; k++)
 			outputs[i].errors[k] += output->errors[k];
@@ -482,14 +495,22 @@ void kernel_path_settle(struct kernel_path *kernel)
 
 /* ---- deciding ---- */
 
-/* The packets of the time in which the output was not usable belong to its error: none of them is
- * on its way, so those of this moment count. */
-static void close_account(struct kernel_path *kernel, unsigned int i)
+/* The packets of the time in which the output was not usable belong to its error. If it is still
+ * not usable, none is on its way to it, so those of this moment count. Otherwise the packets that
+ * were received since its headers were written are on their way: count later. */
+static void close_account(struct kernel_path *kernel, unsigned int i, int error)
 {
-	struct xmc_tally received = sum_rule(kernel);
-	struct xmc_tally sent = sum_output(kernel, i);
+	struct kernel_output *output = &kernel->outputs[i];
+	struct xmc_tally received, sent;
 
-	account(&kernel->outputs[i], &received, &sent);
+	if (error) {
+		received = sum_rule(kernel);
+		sent = sum_output(kernel, i);
+		account(output, &received, &sent);
+	} else {
+		output->error_before = output->error;
+		output->usable_ns = clock_ns();
+	}
 }
 
 static void note_output(struct kernel_path *kernel, unsigned int i, const struct finding *finding,
@@ -499,7 +520,7 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 	int error = used ? finding->error : 0;
 
 	if (output->error && output->error != error)
-		close_account(kernel, i);
+		close_account(kernel, i, error);
 	output->error = error;
 	snprintf(output->reason, sizeof(output->reason), "%s", used ? finding->reason : "");
 	output->is_host = finding->is_host;
