@@ -66,7 +66,7 @@ void intake_impair(struct intake *intake, const char *impairment)
 }
 
 struct intake *intake_new(const char *name, int ifindex, struct redirects *redirects,
-			  struct total_counts *retired)
+			  struct total_counts *totals)
 {
 	struct intake *intake = calloc(1, sizeof(*intake));
 
@@ -75,8 +75,7 @@ struct intake *intake_new(const char *name, int ifindex, struct redirects *redir
 	snprintf(intake->name, sizeof(intake->name), "%s", name);
 	intake->ifindex = ifindex;
 	intake->kernel.redirects = redirects;
-	intake->kernel.totals = retired;
-	intake->retired = retired;
+	intake->kernel.totals = totals;
 	return intake;
 }
 
@@ -342,7 +341,7 @@ static void close_parts(struct intake *intake)
 	/* Without packets the order of counters does not matter. */
 	if (intake->steer && !steer_verdicts(intake->steer, verdicts) &&
 	    !steer_sums(intake->steer, &sums))
-		totals_add_steered(intake->retired, verdicts, sums.received);
+		totals_add_steered(intake->kernel.totals, verdicts, sums.received);
 	dismiss(intake, &intake->now);
 	dismiss(intake, &intake->other);
 	redirects_forget(intake->kernel.redirects, intake->kernel.ifindex);
@@ -351,7 +350,7 @@ static void close_parts(struct intake *intake)
 		struct worker_state state;
 
 		worker_read(intake->workers[i], &state);
-		totals_add_worker(intake->retired, &state);
+		totals_add_worker(intake->kernel.totals, &state);
 		worker_close(intake->workers[i]);
 	}
 	free(intake->workers);

@@ -83,8 +83,6 @@ struct intake {
 	struct lineup now;
 	struct lineup other; /* while rules change: the next one; after the switch: the last one */
 	bool switched;	     /* `now` and `other` have been exchanged, and not committed */
-	struct total_counts *retired; /* gets its counters when it is closed, those of kernel paths
-					 when they are read */
 
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
@@ -97,9 +95,10 @@ struct intake {
 	} plan;
 };
 
-/* A new intake. Whenever it is closed, its counters are added to *retired. NULL: no memory. */
+/* A new intake. Its counters are added to *totals: those of rules on the kernel path when they are
+ * read, the others when it is closed. NULL: no memory. */
 struct intake *intake_new(const char *name, int ifindex, struct redirects *redirects,
-			  struct total_counts *retired);
+			  struct total_counts *totals);
 
 /* Stop, close and free it. Accepts NULL. */
 void intake_free(struct intake *intake);

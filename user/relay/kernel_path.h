@@ -40,7 +40,7 @@ struct kernel_path;
 /* What kernel paths need to know of an intake: a part of it. */
 struct kernel_side {
 	struct redirects *redirects; /* of the relay */
-	struct total_counts *totals; /* of the relay: what its rules have sent is added */
+	struct total_counts *totals; /* of the relay, see intake_new() */
 	struct steer *steer;	     /* NULL: the intake is not open */
 	int ifindex;
 	unsigned int mtu;
