@@ -263,26 +263,25 @@ bool pins_are_current(const struct pins *pins)
 
 /* Each key is removed only after the next one has been found. Starting from the beginning each time
  * would take time that grows with the square of their number. */
-static int empty_hash(const struct pins *pins, enum pin pin)
+static int empty_rules(int fd)
 {
-	uint8_t keys[2][sizeof(struct xmc_rule_key)]; /* the largest one */
-	int fd = pins->fds[pin];
+	struct xmc_rule_key keys[2];
 	unsigned int now = 0;
 	int err;
 
-	if (bpf_map_get_next_key(fd, NULL, keys[now]))
+	if (bpf_map_get_next_key(fd, NULL, &keys[now]))
 		return errno == ENOENT ? 0 : -errno;
-	for (unsigned int i = 0; i < layouts[pin].entries; i++) {
-		bool last = bpf_map_get_next_key(fd, keys[now], keys[!now]) != 0;
+	for (unsigned int i = 0; i < 2 * XMC_MAX_RULES; i++) {
+		bool last = bpf_map_get_next_key(fd, &keys[now], &keys[!now]) != 0;
 
 		err = last && errno != ENOENT ? -errno : 0;
-		if (bpf_map_delete_elem(fd, keys[now]) && errno != ENOENT)
+		if (bpf_map_delete_elem(fd, &keys[now]) && errno != ENOENT)
 			err = -errno;
 		if (err || last)
 			return err;
 		now = !now;
 	}
-	return -ELOOP; /* another process keeps adding entries */
+	return -ELOOP; /* another process keeps adding rules */
 }
 
 /* After the rules, so that there is no rule without its shape. */
@@ -298,7 +297,7 @@ static int empty_shapes(int fd)
 
 int pins_empty(const struct pins *pins)
 {
-	int err = empty_hash(pins, PIN_RULES);
+	int err = empty_rules(pins->fds[PIN_RULES]);
 
 	if (!err)
 		err = empty_shapes(pins->fds[PIN_SHAPES]);
