@@ -28,10 +28,8 @@ enum {
 };
 
 /* Bits of link.xdp_features: what a device can do with XDP (enum netdev_xdp_act). */
-#define LINK_XDP_BASIC	       0x01 /* run a program natively */
-#define LINK_XDP_REDIRECT      0x02 /* XDP_REDIRECT away from it */
-#define LINK_XDP_NDO_XMIT      0x04 /* transmit frames that are redirected to it */
-#define LINK_XDP_NDO_XMIT_FRAG 0x40 /* also those of several fragments */
+#define LINK_XDP_BASIC	  0x01 /* run a program natively */
+#define LINK_XDP_NDO_XMIT 0x04 /* transmit frames that are redirected to it */
 
 /* The numbers that the kernel has given to the family. */
 struct features_family {
