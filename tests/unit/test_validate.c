@@ -272,7 +272,7 @@ static void test_kernel_outputs_limit(void **state)
 
 	config_init(&config);
 	texts[0] = text;
-	for (int i = 1; i <= KERNEL_OUTPUTS_MAX; i++)
+	for (int i = 1; i <= XMC_MAX_COPIES; i++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, " out 1.1.1.1:%d", i);
 	assert_int_equal(config_add_rules(&config, texts, 1, "x", &errors), 0);
 	config_free(&config);

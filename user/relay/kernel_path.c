@@ -286,7 +286,7 @@ static const char *examine_rule(const struct kernel_path *kernel, const struct k
 
 	if (!steer_can_forward(side->steer, &why))
 		return why;
-	if (kernel->rule->nr_outputs > KERNEL_OUTPUTS_MAX)
+	if (kernel->rule->nr_outputs > XMC_MAX_COPIES)
 		return "more than 64 outputs need the user path";
 	if (side->skb && kernel->rule->nr_outputs > 1)
 		return "in skb mode the kernel path supports one output";
@@ -311,7 +311,7 @@ static const char *set_forward(const struct kernel_path *kernel, struct place *p
 			       const struct finding *findings)
 {
 	const struct kernel_side *side = place->side;
-	struct forward_output outputs[KERNEL_OUTPUTS_MAX];
+	struct forward_output outputs[XMC_MAX_COPIES];
 	unsigned int count = kernel->rule->nr_outputs;
 	int err = 0;
 
@@ -333,15 +333,6 @@ static const char *set_forward(const struct kernel_path *kernel, struct place *p
 
 /* ---- counters ---- */
 
-static void add_tally(struct xmc_tally *sum, const struct xmc_tally *tally)
-{
-	sum->received += tally->received;
-	sum->received_bytes += tally->received_bytes;
-	sum->too_large += tally->too_large;
-	sum->sent += tally->sent;
-	sum->sent_bytes += tally->sent_bytes;
-}
-
 static struct xmc_tally sum_output(const struct kernel_path *kernel, unsigned int i)
 {
 	struct xmc_tally sum = kernel->outputs[i].closed, tally;
@@ -350,7 +341,7 @@ static struct xmc_tally sum_output(const struct kernel_path *kernel, unsigned in
 		if (!kernel->places[j].forward)
 			continue;
 		forward_read_output(kernel->places[j].forward, i, &tally);
-		add_tally(&sum, &tally);
+		tally_add(&sum, &tally);
 	}
 	return sum;
 }
@@ -363,7 +354,7 @@ static struct xmc_tally sum_rule(const struct kernel_path *kernel)
 		if (!kernel->places[j].forward)
 			continue;
 		forward_read_rule(kernel->places[j].forward, &tally);
-		add_tally(&sum, &tally);
+		tally_add(&sum, &tally);
 	}
 	return sum;
 }
@@ -550,7 +541,7 @@ static const char *examine_outputs(const struct kernel_path *kernel, const struc
 /* `keyed`: its key is in the XDP map. */
 static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 {
-	struct finding findings[KERNEL_OUTPUTS_MAX] = {};
+	struct finding findings[XMC_MAX_COPIES] = {};
 	const char *reason = examine_rule(kernel, place->side);
 	bool lasting = reason != NULL;
 	struct key_value next = {.target = KEY_NONE};
@@ -573,7 +564,7 @@ static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 		next = place->value;
 		reason = "the XDP map of its input is full";
 	}
-	for (unsigned int i = 0; i < kernel->rule->nr_outputs && i < KERNEL_OUTPUTS_MAX; i++)
+	for (unsigned int i = 0; i < kernel->rule->nr_outputs && i < XMC_MAX_COPIES; i++)
 		note_output(kernel, i, &findings[i], kernel->strict || next.target == KEY_FORWARD);
 	if (next.target == KEY_NONE && strcmp(reason, kernel->reason) != 0)
 		log_error("rule-pending", LOG_NAME("rule", kernel->rule->name),
@@ -674,11 +665,11 @@ void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *sid
 		return;
 	for (unsigned int i = 0; place->forward && i < kernel->rule->nr_outputs; i++) {
 		forward_read_output(place->forward, i, &tally);
-		add_tally(&kernel->outputs[i].closed, &tally);
+		tally_add(&kernel->outputs[i].closed, &tally);
 	}
 	if (place->forward) {
 		forward_read_rule(place->forward, &tally);
-		add_tally(&kernel->closed, &tally);
+		tally_add(&kernel->closed, &tally);
 		forward_close(place->forward);
 	}
 	*place = (struct place){};

@@ -265,7 +265,7 @@ static const struct choice dscp_names[] = {
 	{"af31", 26},	{"af32", 28}, {"af33", 30}, {"af41", 34},	 {"af42", 36},
 	{"af43", 38},	{"ef", 46},   {"le", 1},    {"voice-admit", 44}, {0}};
 
-static const struct choice paths[] = {
+const struct choice rule_paths[] = {
 	{"user", RULE_PATH_USER}, {"kernel", RULE_PATH_KERNEL}, {"auto", RULE_PATH_AUTO}, {0}};
 
 /* ---- the tables ---- */
@@ -285,7 +285,7 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 	 .unset = "every source", .example = "10.9.9.9",
 	 .help = "Only packets from this host or network, such as 10.9.0.0/16. Of several rules "
 		 "for one group and port, the one with the most specific source takes a packet."},
-	{"path", FIELD_CHOICE, RULE(path), .choices = paths, .unset = "relay.path",
+	{"path", FIELD_CHOICE, RULE(path), .choices = rule_paths, .unset = "relay.path",
 	 .example = "auto",
 	 .help = "Which path carries the packets: user, kernel or auto, see relay.path. The kernel "
 		 "path keeps the "

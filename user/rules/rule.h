@@ -48,9 +48,6 @@ enum rule_path {
 	RULE_PATH_AUTO, /* the kernel path while it can carry the rule, otherwise the user path */
 };
 
-/* Outputs of one rule on the kernel path: copies of a packet that the XDP program may make. */
-#define KERNEL_OUTPUTS_MAX XMC_MAX_COPIES
-
 /* One destination of a rule. */
 struct rule_output {
 	struct xmc_addr to;
@@ -103,6 +100,7 @@ struct rule {
 #define OUTPUT_FIRST_OPTION 1
 #define OUTPUT_FIELDS	    7
 
+extern const struct choice rule_paths[]; /* also of the setting relay.path */
 extern const struct field rule_fields[RULE_FIELDS + 1];
 extern const struct field output_fields[OUTPUT_FIELDS + 1];
 

@@ -14,8 +14,6 @@ static const struct choice iface_attaches[] = {{"auto", IFACE_ATTACH_AUTO},
 					       {"own", IFACE_ATTACH_OWN},
 					       {"external", IFACE_ATTACH_EXTERNAL},
 					       {0}};
-static const struct choice paths[] = {
-	{"user", RULE_PATH_USER}, {"kernel", RULE_PATH_KERNEL}, {"auto", RULE_PATH_AUTO}, {0}};
 static const struct choice engines[] = {
 	{"io_uring", ENGINE_IO_URING}, {"sendmmsg", ENGINE_SENDMMSG}, {0}};
 static const struct choice wakeups[] = {
@@ -74,7 +72,7 @@ const struct field setting_list[] = {
 
 	/* What the kernel path bypasses may be what protects a network, so it is never a default.
 	 */
-	{"relay.path", FIELD_CHOICE, CONFIG(relay.path), .live = true, .choices = paths,
+	{"relay.path", FIELD_CHOICE, CONFIG(relay.path), .live = true, .choices = rule_paths,
 	 .value = RULE_PATH_USER,
 	 .help = "Which path carries the rules that do not name one. user: xmcastd sends the "
 		 "packets by sockets, with every option. kernel: the XDP program rewrites the "

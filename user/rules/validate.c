@@ -87,7 +87,7 @@ static void check_protocol(const struct subject *subject)
 		   rule->protocol);
 }
 
-_Static_assert(KERNEL_OUTPUTS_MAX == 64, "the number in the message and in the reference");
+_Static_assert(XMC_MAX_COPIES == 64, "the number in the message and in the reference");
 
 /* What the kernel path cannot do whatever the network is like. Rules that get this path from
  * `relay.path` are accepted: they are pending, or take the user path. */
@@ -114,7 +114,7 @@ static void check_kernel_output(const struct subject *subject, unsigned int inde
 		output_error(subject, index,
 			     "the kernel path has no limits, expected no `rate` and no `pps`, or "
 			     "`path user`");
-	if (index == KERNEL_OUTPUTS_MAX)
+	if (index == XMC_MAX_COPIES)
 		output_error(subject, index,
 			     "too many outputs for the kernel path, expected at most 64");
 }

@@ -132,7 +132,7 @@ static int write_outputs(struct forwards *forwards, const struct selection *sele
 			 uint32_t first)
 {
 	const struct forward_output *const *outputs = selection->outputs;
-	uint8_t same = 0; /* outputs behind this one, on its interface */
+	uint8_t same = 0; /* as in struct xmc_output */
 	int err = 0;
 
 	for (unsigned int i = selection->count; !err && i-- > 0;) {
@@ -171,7 +171,7 @@ static int fill_generation(struct forwards *forwards, struct generation *generat
 	if (!err)
 		err = hold_devices(forwards, selection, &rule->target);
 	if (err)
-		slots_give_back(&forwards->outputs, rule->output, selection->count);
+		slots_release(&forwards->outputs, rule->output, selection->count);
 	return err;
 }
 
@@ -206,7 +206,7 @@ static int new_generation(struct generation **out, struct forwards *forwards,
 static void free_generation(struct forwards *forwards, struct generation *generation)
 {
 	if (generation->count) {
-		slots_give_back(&forwards->outputs, generation->rule.output, generation->count);
+		slots_release(&forwards->outputs, generation->rule.output, generation->count);
 		devices_release(forwards->devices, generation->count, generation->rule.target);
 	}
 	free(generation);
@@ -233,17 +233,8 @@ static int add_tallies(struct forward *forward)
 		err = slots_write(&forwards->tallies, forward->tally + i, forwards->per_cpu);
 	}
 	if (err)
-		slots_give_back(&forwards->tallies, forward->tally, forward->nr_outputs);
+		slots_release(&forwards->tallies, forward->tally, forward->nr_outputs);
 	return err;
-}
-
-void tally_add(struct xmc_tally *sum, const struct xmc_tally *tally)
-{
-	sum->received += tally->received;
-	sum->received_bytes += tally->received_bytes;
-	sum->too_large += tally->too_large;
-	sum->sent += tally->sent;
-	sum->sent_bytes += tally->sent_bytes;
 }
 
 static void read_tally(const struct forward *forward, uint32_t tally, struct xmc_tally *sum)
@@ -292,7 +283,7 @@ int forward_open(struct forward **out, struct forwards *forwards, unsigned int n
 	*out = forward;
 	return 0;
 out_tallies:
-	slots_give_back(&forwards->tallies, forward->tally, nr_outputs);
+	slots_release(&forwards->tallies, forward->tally, nr_outputs);
 out_free:
 	free(forward);
 	return err;
@@ -382,7 +373,7 @@ void forwards_reap(struct forwards *forwards)
 		struct forward *forward = forwards->closed;
 
 		forwards->closed = forward->next;
-		slots_give_back(&forwards->tallies, forward->tally, forward->nr_outputs);
+		slots_release(&forwards->tallies, forward->tally, forward->nr_outputs);
 		free(forward);
 	}
 }

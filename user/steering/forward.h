@@ -46,8 +46,8 @@ int forward_open(struct forward **out, struct forwards *forwards, unsigned int n
  * next packet on. Does nothing if nothing has changed. An interface that was removed and is back
  * with the same index counts as a change, because the kernel does not redirect to it any more.
  *
- * An MTU above 65535 counts as 65535. Packets larger than the least MTU of the usable outputs are
- * dropped for all outputs, and counted in too_large of the rule.
+ * Packets larger than the least MTU of the usable outputs, or than XMC_MAX_REWRITTEN (rewrite.h),
+ * are dropped for all outputs and counted in too_large of the rule.
  *
  * The first rule whose usable outputs are on a new set of devices waits for a grace period, some
  * tens of milliseconds.
@@ -60,8 +60,8 @@ int forward_open(struct forward **out, struct forwards *forwards, unsigned int n
 int forward_set(struct forward *forward, const struct forward_output *outputs);
 
 /* What was counted since forward_open(), summed over the CPUs: of the rule received, received_bytes
- * and too_large; of output i sent and sent_bytes. The others are 0. Never decreases. All 0 if the
- * kernel refuses. */
+ * and too_large; of output i sent and sent_bytes. The others are 0. Never decreases, but is
+ * all 0 if the kernel cannot read it. */
 void forward_read_rule(const struct forward *forward, struct xmc_tally *sum);
 void forward_read_output(const struct forward *forward, unsigned int i, struct xmc_tally *sum);
 
@@ -70,7 +70,14 @@ void forward_read_output(const struct forward *forward, unsigned int i, struct x
 void forward_close(struct forward *forward);
 
 /* Add the counters. */
-void tally_add(struct xmc_tally *sum, const struct xmc_tally *tally);
+static inline void tally_add(struct xmc_tally *sum, const struct xmc_tally *tally)
+{
+	sum->received += tally->received;
+	sum->received_bytes += tally->received_bytes;
+	sum->too_large += tally->too_large;
+	sum->sent += tally->sent;
+	sum->sent_bytes += tally->sent_bytes;
+}
 
 /* ---- for steer.c ---- */
 

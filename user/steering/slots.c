@@ -90,7 +90,7 @@ int slots_take(struct slots *slots, unsigned int count, uint32_t *first)
 	return 0;
 }
 
-void slots_give_back(struct slots *slots, uint32_t first, unsigned int count)
+void slots_release(struct slots *slots, uint32_t first, unsigned int count)
 {
 	mark(slots, first, count, false);
 }

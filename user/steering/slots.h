@@ -34,7 +34,7 @@ void slots_free(struct slots *slots);
 /* Take `count` slots in a row (at most XMC_MAX_COPIES), whose entries have any value. 0; -E2BIG:
  * there is no room; -errno. */
 int slots_take(struct slots *slots, unsigned int count, uint32_t *first);
-void slots_give_back(struct slots *slots, uint32_t first, unsigned int count);
+void slots_release(struct slots *slots, uint32_t first, unsigned int count);
 
 /* Of a slot that was taken. Per-CPU entries have a value for each possible CPU. 0 or -errno. */
 int slots_write(const struct slots *slots, uint32_t slot, const void *value);
