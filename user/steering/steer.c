@@ -236,8 +236,12 @@ void steer_close(struct steer *steer)
 	if (!steer)
 		return;
 	steer_detach(steer);
-	if (steer->external && pins_purge(&steer->pins))
-		log_error("pins-not-emptied", LOG_ERROR(-errno));
+	if (steer->external) {
+		int err = pins_purge(&steer->pins);
+
+		if (err)
+			log_error("pins-not-emptied", LOG_ERROR(err));
+	}
 	forwards_close(steer->forwards);
 	if (steer->skel)
 		steer_bpf__destroy(steer->skel);
