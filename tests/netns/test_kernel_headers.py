@@ -329,7 +329,7 @@ def skb_mode(family):
 
 @test
 def left_to_the_stack():
-    """What the relay does not parse goes to the stack: fragments, IP options, bad checksums"""
+    """What the relay does not parse goes to the stack: fragments, bad IP checksums"""
     star = star_for(V4)
     outputs = [Output("239.2.2.1")]
     bench = Bench(V4, star, kernel_rule(V4, outputs))

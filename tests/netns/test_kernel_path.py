@@ -9,19 +9,12 @@ import re
 
 from control import Client, Refused
 from follow import plug_input, reopens
-from harness import (Daemon, Star, check, equal, interface_of, main, packet_socket, receive, receiver,
+from harness import (Daemon, check, equal, interface_of, main, packet_socket, receive, receiver,
                      rule_of, sender, silent, test, wait_until)
+from kernel_rules import V4, star_for
 
 RULE = "k in 239.1.1.1:5000@in0 path {} out 239.2.2.2:6000@out0"
 TWO = RULE + " out 239.2.2.3:6000@out1"
-
-
-def accepting_star(**options):
-    """A star whose receivers accept redirected packets: a veth does if its other end has GRO."""
-    star = Star(**options)
-    for namespace in star.receivers:
-        namespace.run("ethtool", "-K", "r0", "gro", "on")
-    return star
 
 
 def wait_path(daemon, name, path, state="active"):
@@ -52,7 +45,7 @@ class Flow:
 @test
 def one_output():
     """One group to one group: payloads of every length arrive byte by byte, and every counter is exact"""
-    star = accepting_star()
+    star = star_for(V4)
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     source = sender(star.source, "10.1.0.1")
     daemon = Daemon(star.relay, "k in 239.1.1.1:5000@in0 path kernel out 239.2.2.2:6000@out0 "
@@ -87,7 +80,7 @@ def one_output():
 @test
 def auto():
     """path auto takes the user path while an output has an obstacle, and says which; counters go on"""
-    star = accepting_star()
+    star = star_for(V4)
     flow = Flow(star)
     daemon = Daemon(star.relay, RULE.format("auto"))
     first = wait_path(daemon, "k", "kernel")
@@ -113,12 +106,12 @@ def auto():
 @test
 def skb_mode():
     """In skb mode: one output, on the kernel path; of two, strict rules are pending, auto takes the user path"""
-    star = accepting_star(receivers=2)
+    star = star_for(V4, receivers=2)
     flow = Flow(star)
     config = "rules: [ '{}' ]\ninterfaces: {{ in0: {{ mode: skb }} }}\n"
     daemon = Daemon(star.relay, config=config.format(RULE.format("kernel")))
     wait_path(daemon, "k", "kernel")
-    # From a socket: the checksum is unfinished, and the user path takes the packet if that is not sure.
+    # The checksums of what a socket sends are unfinished.
     flow.relay(5)
     rule = rule_of(daemon.settle(5), "k")
     equal(rule["outputs"][0]["sent_packets"], 5, "sent")
@@ -135,7 +128,7 @@ def skb_mode():
 @test
 def without_perfmon():
     """Without CAP_PERFMON path kernel is pending with the reason, and path auto takes the user path"""
-    star = accepting_star()
+    star = star_for(V4)
     flow = Flow(star)
     everything_else = "+net_admin,+net_raw,+bpf,+ipc_lock"
     daemon = Daemon(star.relay, RULE.format("kernel"), prefix=(
@@ -153,7 +146,7 @@ def without_perfmon():
 @test
 def default_path():
     """relay.path is the path of rules that name none; a reload that changes it changes their path"""
-    star = accepting_star()
+    star = star_for(V4)
     flow = Flow(star)
     text = "rules: [ 'k in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0' ]\nrelay: {{ path: {} }}\n"
     daemon = Daemon(star.relay, config=text.format("kernel"))
@@ -169,7 +162,7 @@ def default_path():
 @test
 def mac_address_of_an_output():
     """The MAC address of an output's interface is followed; then no packet leaves with the old one"""
-    star = accepting_star()
+    star = star_for(V4)
     flow = Flow(star)
     daemon = Daemon(star.relay, RULE.format("kernel"))
     wait_path(daemon, "k", "kernel")
@@ -193,7 +186,7 @@ def mac_address_of_an_output():
 @test
 def input_comes_and_goes():
     """The input's interface is removed and created again: counters go on, and totals never shrink"""
-    star = accepting_star()
+    star = star_for(V4)
     flow = Flow(star)
     daemon = reopens(Daemon(star.relay, RULE.format("kernel")))
     wait_path(daemon, "k", "kernel")
@@ -216,7 +209,7 @@ def input_comes_and_goes():
 @test
 def failed_change():
     """A change of rules on both paths that fails at its last rules: everything is as before"""
-    star = accepting_star()
+    star = star_for(V4)
     flow = Flow(star)
     texts = [RULE.format("kernel"), "u in 239.1.1.2:5000@in0 out 239.2.2.2:6001@out0",
              "a in 239.1.1.3:5000@in0 path auto out 239.2.2.2:6001@out0"]
@@ -250,7 +243,7 @@ def rules_of(daemon, name):
 @test
 def moved_input():
     """A name moves to another interface that is an input already: its rule moves with its counters"""
-    star = accepting_star(sources=2)
+    star = star_for(V4, sources=2)
     outputs = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     sources = [sender(star.sources[i], f"10.1.{i}.1") for i in range(2)]
     others = [f"o{i} in 239.1.1.{i + 2}:5000@in{i} path kernel out 239.2.2.2:6001@out0"

@@ -234,7 +234,7 @@ static int set_up(void **state)
 	clear_the_way();
 	memset(forwards, 0, sizeof(forwards));
 	memset(&totals, 0, sizeof(totals));
-	used = 0;
+	used = watched = 0;
 	in_map = (struct key_value){.target = KEY_NONE};
 	other_side = side;
 	return 0;
@@ -293,6 +293,7 @@ static void test_headers(void **state)
 
 	start(true);
 	assert_int_equal(in_map.target, KEY_FORWARD);
+	assert_int_equal(watched, 2);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(out[i].ifindex, i + 1);
 		assert_int_equal(out[i].mtu, 1500);
