@@ -17,7 +17,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* How many copies of this packet the device has had before. */
+/* Count a copy of this packet for the device. Returns how many it has had before. */
 static __always_inline __u32 copies_before(struct xmc_tally *first, __u64 packet)
 {
 	if (first->copied == packet)

@@ -4,8 +4,9 @@
  *
  *  user path    redirected unchanged to the AF_XDP socket of its RX queue
  *  kernel path  one output:      headers rewritten, redirected to the device
- *               several outputs: marked with its forward (struct xmc_copy), redirected to all
- *                                devices of the rule; bpf/copy.bpf.c rewrites each copy
+ *               several outputs: marked with the rule's first output (struct xmc_copy),
+ *                                redirected to all devices of the rule; bpf/copy.bpf.c rewrites
+ *                                each copy
  *
  * Everything else is passed to the kernel stack unchanged. Each packet is counted once, by reason.
  * Each ingress interface has its own instance with its own maps.

@@ -70,8 +70,8 @@ struct {
 	__type(value, __u32);
 } skb_pairs SEC(".maps");
 
-/* The last packet that a device did not accept in skb mode. It is unknown then where it came from;
- * that follows on the same CPU, with the same program. */
+/* The last packet that a device did not accept in skb mode. xdp_exception does not report where it
+ * came from; xdp_redirect does, which follows on the same CPU with the same program. */
 struct refused {
 	__u32 to; /* interface index; 0: none */
 	__u32 pad;
@@ -137,7 +137,8 @@ int BPF_PROG(count_bulk, const struct net_device___xmc *from, const struct net_d
 	return 0;
 }
 
-/* Copies of a packet with several outputs are not in `sent` of any output when this happens. */
+/* If the packet was to go to several devices, `target` is NULL and nothing is counted here: copies
+ * that were not made are not in `sent` of an output either. */
 SEC("tp_btf/xdp_redirect_err")
 int BPF_PROG(count_error, const struct net_device___xmc *from, const void *program,
 	     const void *target, int err, int map_type, __u32 map_id, __u32 index)
