@@ -15,9 +15,9 @@
  *                       received by its workers + drops of the kernel <= steered
  *
  * and all of these are equalities if no packet is on its way: wait for that to compare for
- * equality. What an output on the kernel path did not send although its rule received it is known
- * to be lost only once it cannot be on its way any more: it is counted by the second reading after
- * that, if that is SETTLED_NS (kernel_path.c) after the first one.
+ * equality. A packet that an output on the kernel path has not sent counts as lost only once it
+ * cannot be on its way any more: at a reading that is SETTLED_NS (kernel_path.c) or more after one
+ * in which the rule had received it.
  *
  * (1) Until the interface is opened again, which resets its counters and not those of
  * rules, or one of its rules is removed; for the totals it holds always.
@@ -33,8 +33,8 @@ struct books {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC: when they were read */
 	uint64_t uptime_seconds;
 	uint64_t generation; /* of the configuration (relay_generation()) */
-	/* Of interfaces that are gone, and what rules on the kernel path have sent. The latter is
-	 * as of the last time at which each rule was read. */
+	/* Of interfaces that are gone, and what rules on the kernel path had sent when each of them
+	 * was last read. */
 	struct total_counts retired;
 	unsigned int all_rules;	 /* number of rules of the configuration */
 	unsigned int first_rule; /* index of rules[0] among them */

@@ -359,11 +359,8 @@ static struct xmc_tally sum_rule(const struct kernel_path *kernel)
 	return sum;
 }
 
-/*
- * Of the packets that were received until some time ago, this output has sent as many as `sent`
- * says, or some more. The others did not become a copy: because it was not usable, or because the
- * kernel did not make one.
- */
+/* `received` was read so long before `sent` that none of these packets is on its way. Those that
+ * the output has not sent are lost: it was not usable, or the kernel did not make a copy for it. */
 static void account(struct kernel_output *output, const struct xmc_tally *received,
 		    const struct xmc_tally *sent)
 {
@@ -522,7 +519,8 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 	kernel->hosts |= finding->is_host;
 }
 
-/* Of all that is in the way, the first that stays, otherwise the first; or NULL. */
+/* Examine all outputs. Returns the first obstacle that stays, otherwise the first one that passes;
+ * NULL: nothing is in the way. */
 static const char *examine_outputs(const struct kernel_path *kernel, const struct kernel_side *side,
 				   struct finding *findings, bool *lasting)
 {

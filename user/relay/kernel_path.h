@@ -120,7 +120,7 @@ bool kernel_path_is_used(const struct kernel_path *kernel);
 /* Why the rule cannot be active, constant text, or NULL. */
 const char *kernel_path_reason(const struct kernel_path *kernel);
 
-/* No packet is on its way: what has not become a copy until now never will. */
+/* No packet is on its way any more: what was received and not sent counts as lost. */
 void kernel_path_settle(struct kernel_path *kernel);
 
 /* Add its counters to those of the rule and of all its outputs, and set `path`, `path_reason` and

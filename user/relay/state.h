@@ -18,7 +18,7 @@ struct relay {
 	struct membership *membership;
 	struct redirects *redirects;
 	struct total_counts retired; /* counters of intakes that were closed, and what kernel paths
-					have sent as of their last reading */
+					had sent when they were last read */
 	uint64_t generation;	     /* grows by one with every change of the configuration */
 	uint64_t next_id;	     /* of the next route */
 	uint64_t started_ns;
