@@ -26,10 +26,9 @@ struct pair {
 
 struct redirects {
 	struct netlink *netlink;
-	struct transmits
-		*transmits; /* NULL: not open, because nothing is watched, or see `error` */
-	int error;	    /* of the last try to open it */
-	uint64_t retry_ns;  /* when to try again to open it */
+	struct transmits *transmits; /* NULL: nothing is watched, or see `error` */
+	int error;		     /* of the last try to open it */
+	uint64_t retry_ns;	     /* when to try again */
 	unsigned int nr_links, max_links;
 	struct link *links; /* as queried since redirects_look(); ifindex 0: does not exist */
 	unsigned int nr_pairs, max_pairs;

@@ -4,9 +4,10 @@
  * maps. The program is either ours, attached by a bpf_link so that the kernel detaches it however
  * the daemon ends, or external: an administrator loaded it with xdp-loader and pinned its maps.
  *
- * Order of use: steer_open() or steer_open_pinned(), steer_set_socket() for every queue,
- * steer_add_rule() for every rule, and for our own program steer_attach() last, because packets
- * must only be redirected to sockets that are ready.
+ * Order of use: steer_open() or steer_open_pinned(); steer_set_socket() for every queue, because
+ * packets must only be redirected to sockets that are ready; steer_attach(), or steer_set_mode()
+ * for an external program, because the mode decides what the kernel path can carry; then
+ * steer_add_rule() for every rule.
  *
  * Main thread. Needs CAP_BPF and CAP_NET_ADMIN.
  */
@@ -85,7 +86,8 @@ int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key);
  */
 int steer_wait(struct steer *steer);
 
-/* The mode in which an external program runs; for our own steer_attach() knows it. 0 or -errno. */
+/* Set the mode in which an external program runs; steer_attach() sets that of our own. 0 or -errno.
+ */
 int steer_set_mode(struct steer *steer, enum iface_mode mode);
 
 /*
