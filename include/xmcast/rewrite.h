@@ -60,6 +60,10 @@ static __always_inline __u16 xmc_udp_checksum(__u64 sum)
 	return checksum ? checksum : 0xffff;
 }
 
+/* The complement of a sum below 2^48, not reduced: added to another sum, it subtracts this one,
+ * since 0xffff is the zero of such sums. */
+#define XMC_MINUS(sum) (0xffffULL * 0xffffffffULL - (sum))
+
 /* The addresses of a pseudo-header. */
 static __always_inline __u64 xmc_sum_ipv4_addrs(const struct xmc_ipv4 *ip)
 {
@@ -257,7 +261,7 @@ static __always_inline void xmc_rewrite_udp(struct xmc_udp *udp, const struct xm
 	if (unfinished)
 		udp->checksum = xmc_fold(after + xmc_sum_udp_length(udp));
 	else if (field)
-		udp->checksum = xmc_udp_checksum((__u16)~field + (__u16)~xmc_fold(before) + after +
+		udp->checksum = xmc_udp_checksum((__u16)~field + XMC_MINUS(before) + after +
 						 output->source_port + port);
 	udp->source = output->source_port;
 	udp->destination = port;
@@ -270,25 +274,28 @@ static __always_inline int xmc_rewrite_ipv4(void *data, const void *data_end,
 	__u8 *bytes = data;
 	struct xmc_ipv4 *ip = (void *)(bytes + XMC_AT_IP);
 	struct xmc_udp *udp = (void *)(bytes + XMC_AT_UDP_IPV4);
-	const struct xmc_word *word = (const void *)ip;
-	__u64 before;
+	__be16 id_be = XMC_BE16(id);
+	__u64 before, after;
 
 	if ((const void *)(ip + 1) > data_end)
 		return -1;
 	before = xmc_sum_ipv4_addrs(ip);
+	after = (__u64)output->source.w[3] + output->destination.w[3];
+	/* Not of the bytes in the packet: reading words of which parts have just been written is
+	 * slow. */
+	ip->checksum = (__u16)~xmc_fold(after + XMC_BE16(ip->version_ihl << 8 | output->tos) +
+					ip->total_length + id_be +
+					XMC_BE16(output->ttl << 8 | ip->protocol));
 	ip->tos = output->tos;
-	ip->id = XMC_BE16(id);
+	ip->id = id_be;
 	ip->fragment = 0;
 	ip->ttl = output->ttl;
-	ip->checksum = 0;
 	ip->source = output->source.w[3];
 	ip->destination = output->destination.w[3];
-	ip->checksum = (__u16)~xmc_fold((__u64)word[0].value + word[1].value + word[2].value +
-					word[3].value + word[4].value);
 	if (ip->protocol == XMC_PROTO_UDP) {
 		if ((const void *)(udp + 1) > data_end)
 			return -1;
-		xmc_rewrite_udp(udp, output, before, xmc_sum_ipv4_addrs(ip), unfinished);
+		xmc_rewrite_udp(udp, output, before, after, unfinished);
 	}
 	xmc_rewrite_eth(data, output, XMC_BE16(XMC_ETH_IPV4));
 	return 0;
