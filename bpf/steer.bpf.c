@@ -18,7 +18,7 @@
  *
  * xmcast_steer needs CAP_PERFMON. xmcast_steer_user does not, but knows only the user path.
  */
-#include "find_rule.h"
+#include "flows.h"
 #include "outputs.h"
 
 #include <xdp/xdp_helpers.h>
@@ -97,16 +97,16 @@ static __always_inline int count(__u32 reason, int action)
 	return action;
 }
 
-/* Written only when it changes, so that the cache line stays shared by all CPUs. Returns whether
- * the program runs in skb mode. */
-static __always_inline bool record_interface(__u32 ifindex)
+/* The interface is written only when it changes, so that the cache line stays shared by all CPUs.
+ */
+static __always_inline const struct xmc_about *record_interface(__u32 ifindex)
 {
 	__u32 first = 0;
 	struct xmc_about *mine = bpf_map_lookup_elem(&about, &first);
 
 	if (mine && mine->ifindex != ifindex)
 		mine->ifindex = ifindex;
-	return mine && mine->skb;
+	return mine;
 }
 
 /* ---- user path ---- */
@@ -128,20 +128,6 @@ static __always_inline int to_user(struct xdp_md *ctx)
 __noinline int finish_checksum(struct xdp_md *ctx, int only_zero)
 {
 	return xmc_finish((void *)(long)ctx->data, (const void *)(long)ctx->data_end, only_zero);
-}
-
-/* The rule, if what was read is the rule of this packet, whole. Otherwise the user path takes the
- * packet: it finds the rule by itself. */
-static __always_inline bool read_rule(const struct found *found, const struct xmc_datagram *dgram,
-				      struct xmc_rule *rule)
-{
-	struct xmc_rule_key key;
-
-	*rule = *found->rule;
-	/* From here on only the copy counts: memory of the map is not read again. */
-	asm volatile("" ::: "memory");
-	xmc_shape_key(found->shape, dgram, &key);
-	return rule->seal == xmc_seal(&key, rule);
 }
 
 static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagram *dgram,
@@ -210,16 +196,15 @@ static __always_inline int to_outputs(struct xdp_md *ctx, const struct xmc_datag
 }
 
 static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram *dgram,
-				   const struct found *found, bool skb)
+				   const struct xmc_rule *rule, bool skb)
 {
 	enum xmc_checksum checksum;
-	struct xmc_rule rule;
 	__u32 queue = ctx->rx_queue_index;
 
 	/* In skb mode all copies of a packet have the same memory. User space gives no rule with
 	 * several outputs the kernel path there, but it learns the mode only when the program is
 	 * attached. */
-	if (!read_rule(found, dgram, &rule) || (skb && rule.kind == XMC_TO_DEVICES))
+	if (skb && rule->kind == XMC_TO_DEVICES)
 		return to_user(ctx);
 	/* Also the sign that the daemon lives. */
 	if (!bpf_map_lookup_elem(&sockets, &queue))
@@ -233,30 +218,33 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 		checksum = finish_checksum(ctx, skb);
 	if (checksum == XMC_CHECKSUM_EITHER)
 		return to_user(ctx);
-	return count(XMC_FORWARDED, to_outputs(ctx, dgram, &rule, checksum));
+	return count(XMC_FORWARDED, to_outputs(ctx, dgram, rule, checksum));
 }
 
 /* ---- both ---- */
 
 static __always_inline int steer(struct xdp_md *ctx, bool both)
 {
-	/* First, so that no pointer to the packet has to survive the call. */
-	bool skb = record_interface(ctx->ingress_ifindex);
+	const struct xmc_about *mine = record_interface(ctx->ingress_ifindex);
 	const void *data = (const void *)(long)ctx->data;
 	const void *data_end = (const void *)(long)ctx->data_end;
 	struct xmc_datagram dgram = {};
+	const struct xmc_rule *rule;
 	enum xmc_reason reason;
-	struct found found;
+	__u32 changes;
 
+	if (!mine)
+		return XDP_PASS;
+	changes = *(const volatile __u32 *)&mine->changes;
 	reason = xmc_parse_frame(data, data_end, both ? data_end - data : bpf_xdp_get_buff_len(ctx),
 				 &dgram);
 	if (reason != XMC_STEERED && !(both && reason == XMC_NOT_UDP && dgram.protocol))
 		return count(reason, XDP_PASS);
-	found = find_rule(&dgram);
-	if (!found.rule)
+	rule = rule_of(&dgram, changes);
+	if (!rule)
 		return count(reason == XMC_STEERED ? XMC_NO_RULE : XMC_NOT_UDP, XDP_PASS);
-	if (both && found.rule->kind != XMC_TO_USER)
-		return forward(ctx, &dgram, &found, skb);
+	if (both && rule->kind != XMC_TO_USER)
+		return forward(ctx, &dgram, rule, mine->skb);
 	return to_user(ctx);
 }
 

@@ -193,6 +193,7 @@ struct xmc_shape {
 struct xmc_about {
 	__u32 ifindex; /* ingress interface of the last packet; 0: none since it was cleared */
 	__u32 skb;     /* 1: the program runs in skb mode; written by the daemon */
+	__u32 changes; /* of the maps rules and shapes, each counted after it was made */
 };
 
 /*

@@ -15,6 +15,7 @@
 
 #include "require.h"
 #include "steer.skel.h"
+#include "steering/pins.h"
 #include "steering/shapes.h"
 #include "which.skel.h"
 
@@ -168,6 +169,7 @@ int steer_env_add_rule(struct steer_env *env, const struct xmc_rule_key *key, ui
 	if (err)
 		return err;
 	err = bpf_map_update_elem(bpf_map__fd(env->skel->maps.rules), key, &value, BPF_NOEXIST);
+	pins_count_change(bpf_map__fd(env->skel->maps.about));
 	if (err)
 		shapes_release(&env->shapes, key);
 	return err;
@@ -177,6 +179,7 @@ int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key)
 {
 	int err = bpf_map_delete_elem(bpf_map__fd(env->skel->maps.rules), key);
 
+	pins_count_change(bpf_map__fd(env->skel->maps.about));
 	if (!err)
 		shapes_release(&env->shapes, key);
 	return err;

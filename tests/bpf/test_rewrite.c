@@ -382,7 +382,7 @@ static void test_unusable_outputs(void **state)
 /* What must never happen, but if it does, no packet may leave with wrong headers. */
 static void test_damaged_maps(void **state)
 {
-	int rules = steer_pins(forward_env.steer)->fds[PIN_RULES];
+	const struct pins *pins = steer_pins(forward_env.steer);
 	struct xmc_rule_key key = key_of(0, PORT);
 	struct xmc_rule rule, damaged;
 	struct fixture fixture;
@@ -392,13 +392,13 @@ static void test_damaged_maps(void **state)
 	forward_env_need();
 	fixture = begin(0, &key, 6000);
 	build(&packet, 0, 100, WRITTEN_UNFINISHED);
-	assert_int_equal(bpf_map_lookup_elem(rules, &key, &rule), 0);
+	assert_int_equal(bpf_map_lookup_elem(pins->fds[PIN_RULES], &key, &rule), 0);
 	for (unsigned int bit = 0; bit < 8 * sizeof(rule); bit++) {
 		damaged = rule;
 		((uint8_t *)&damaged)[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		if (damaged.kind == XMC_TO_USER)
 			continue;
-		assert_int_equal(bpf_map_update_elem(rules, &key, &damaged, BPF_EXIST), 0);
+		assert_int_equal(pins_write_rule(pins, &key, &damaged, BPF_EXIST), 0);
 		made = packet;
 		/* The user path takes it, unchanged. */
 		assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
@@ -409,14 +409,14 @@ static void test_damaged_maps(void **state)
 	damaged = rule;
 	damaged.output = XMC_CHUNK * XMC_CHUNKS - 1;
 	damaged.seal = xmc_seal(&key, &damaged);
-	assert_int_equal(bpf_map_update_elem(rules, &key, &damaged, BPF_EXIST), 0);
+	assert_int_equal(pins_write_rule(pins, &key, &damaged, BPF_EXIST), 0);
 	expect_dropped(&packet);
 	damaged = rule;
 	damaged.target = XMC_MAX_DEVICES - 1;
 	damaged.seal = xmc_seal(&key, &damaged);
-	assert_int_equal(bpf_map_update_elem(rules, &key, &damaged, BPF_EXIST), 0);
+	assert_int_equal(pins_write_rule(pins, &key, &damaged, BPF_EXIST), 0);
 	expect_dropped(&packet);
-	assert_int_equal(bpf_map_update_elem(rules, &key, &rule, BPF_EXIST), 0);
+	assert_int_equal(pins_write_rule(pins, &key, &rule, BPF_EXIST), 0);
 	expect_forwarded(&fixture, &packet, "repaired");
 	end(&fixture);
 }

@@ -317,8 +317,7 @@ static int write_rule(const struct forward *forward, const struct generation *ge
 	if (!forward->in_use)
 		return 0;
 	rule.seal = xmc_seal(&forward->key, &rule);
-	return bpf_map_update_elem(forward->forwards->pins->fds[PIN_RULES], &forward->key, &rule,
-				   BPF_EXIST);
+	return pins_write_rule(forward->forwards->pins, &forward->key, &rule, BPF_EXIST);
 }
 
 int forward_set(struct forward *forward, const struct forward_output *outputs)

@@ -219,6 +219,38 @@ int pins_set_skb(const struct pins *pins, bool skb)
 	return bpf_map_update_elem(pins->fds[PIN_ABOUT], &first, &about, BPF_ANY);
 }
 
+/* Entries of an array can always be written. */
+void pins_count_change(int about_fd)
+{
+	struct xmc_about about = {};
+	__u32 first = 0;
+
+	/* The program must not see the count before the change. */
+	__sync_synchronize();
+	bpf_map_lookup_elem(about_fd, &first, &about);
+	about.changes++;
+	bpf_map_update_elem(about_fd, &first, &about, BPF_ANY);
+}
+
+int pins_write_rule(const struct pins *pins, const struct xmc_rule_key *key,
+		    const struct xmc_rule *rule, uint64_t flags)
+{
+	int err = bpf_map_update_elem(pins->fds[PIN_RULES], key, rule, flags);
+
+	if (!err)
+		pins_count_change(pins->fds[PIN_ABOUT]);
+	return err;
+}
+
+int pins_remove_rule(const struct pins *pins, const struct xmc_rule_key *key)
+{
+	int err = bpf_map_delete_elem(pins->fds[PIN_RULES], key);
+
+	if (!err)
+		pins_count_change(pins->fds[PIN_ABOUT]);
+	return err;
+}
+
 int pins_check_interface(const struct pins *pins, int ifindex, char text[PINS_TEXT_SIZE])
 {
 	uint32_t seen = pins_interface(pins);
@@ -301,6 +333,7 @@ int pins_empty(const struct pins *pins)
 
 	if (!err)
 		err = empty_shapes(pins->fds[PIN_SHAPES]);
+	pins_count_change(pins->fds[PIN_ABOUT]);
 	for (__u32 queue = 0; queue < XMC_MAX_QUEUES; queue++) {
 		if (bpf_map_delete_elem(pins->fds[PIN_SOCKETS], &queue) && errno != ENOENT &&
 		    errno != EINVAL)

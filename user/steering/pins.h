@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <xmcast/abi.h>
 #include "rules/config.h"
 
 /* Each interface has a directory of pins in this one, unless its section of the configuration names
@@ -72,6 +73,16 @@ void pins_forget_interface(const struct pins *pins);
 
 /* Whether the directory still holds these maps. */
 bool pins_are_current(const struct pins *pins);
+
+/* Add, replace or remove a rule: as bpf_map_update_elem() and bpf_map_delete_elem(), and packets
+ * see it from the next one on. */
+int pins_write_rule(const struct pins *pins, const struct xmc_rule_key *key,
+		    const struct xmc_rule *rule, uint64_t flags);
+int pins_remove_rule(const struct pins *pins, const struct xmc_rule_key *key);
+
+/* To be called after every change of rules by other means: the program forgets which rules it has
+ * found. `about_fd` is the map about. */
+void pins_count_change(int about_fd);
 
 /* Remove all rules, then shapes and sockets: from then on the program passes all packets to the
  * stack. 0 or -errno. */

@@ -281,7 +281,7 @@ static int write_rule(struct steer *steer, const struct xmc_rule_key *key, struc
 
 	if (err)
 		return err;
-	err = bpf_map_update_elem(steer->pins.fds[PIN_RULES], key, &rule, flags);
+	err = pins_write_rule(&steer->pins, key, &rule, flags);
 	if (err && forward)
 		forward_unuse(forward);
 	return err;
@@ -323,7 +323,7 @@ int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 	int err = bpf_map_lookup_elem(steer->pins.fds[PIN_RULES], key, &rule);
 
 	if (!err)
-		err = bpf_map_delete_elem(steer->pins.fds[PIN_RULES], key);
+		err = pins_remove_rule(&steer->pins, key);
 	if (err)
 		return err;
 	before = forwards_find(steer->forwards, &rule);
