@@ -90,11 +90,14 @@ static __always_inline bool is_ours(const struct net_device___xmc *from)
 	return from->nd_net.net->ns.inum == netns;
 }
 
-/* The interface that an entry of a devmap stands for. 0: none, the packet was to go to several. */
-static __always_inline __u32 ifindex_of(const void *target)
+/* The interface of the devmap entry that is the third argument of the tracepoint. 0: none, the packet
+ * was to go to several. Linux 6.1 does not let a program read an argument of type `const void *`. */
+static __always_inline __u32 ifindex_of_target(const unsigned long long *arguments)
 {
-	return target ? BPF_CORE_READ((const struct bpf_dtab_netdev___xmc *)target, dev, ifindex)
-		      : 0;
+	const struct bpf_dtab_netdev___xmc *target = NULL;
+
+	bpf_probe_read_kernel(&target, sizeof(target), &arguments[2]);
+	return target ? BPF_CORE_READ(target, dev, ifindex) : 0;
 }
 
 static __always_inline __u32 reason_of(int err)
@@ -148,7 +151,7 @@ int BPF_PROG(count_error, const struct net_device___xmc *from, const void *progr
 
 	if (map_type != BPF_MAP_TYPE_DEVMAP || !is_ours(from))
 		return 0;
-	key.to = ifindex_of(target);
+	key.to = ifindex_of_target(ctx);
 	counts = bpf_map_lookup_elem(&pairs, &key);
 	if (counts)
 		counts->dropped[err ? reason_of(err) : XMC_DEVICE_OTHER]++;
@@ -179,7 +182,7 @@ int BPF_PROG(count_packet, const struct net_device___xmc *from, const void *prog
 
 	if (map_type != BPF_MAP_TYPE_DEVMAP || !is_ours(from))
 		return 0;
-	key.to = ifindex_of(target);
+	key.to = ifindex_of_target(ctx);
 	if (!bpf_map_lookup_elem(&skb_pairs, &key))
 		return 0;
 	counts = bpf_map_lookup_elem(&pairs, &key);

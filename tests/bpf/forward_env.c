@@ -208,6 +208,29 @@ void forward_env_send(const struct packet *packet)
 			 packet->length);
 }
 
+void forward_env_burst(const struct packet *packet, unsigned int count)
+{
+	/* A program that sends every packet out of the interface on which it seems to arrive. */
+	const struct bpf_insn transmit[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_TX},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	struct xdp_md context = {
+		.data_end = (__u32)packet->length,
+		.ingress_ifindex = if_nametoindex("far0"),
+	};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet->bytes,
+		    .data_size_in = (__u32)packet->length, .ctx_in = &context,
+		    .ctx_size_in = sizeof(context), .repeat = (int)count, .batch_size = count,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "transmit", "GPL", transmit,
+			       sizeof(transmit) / sizeof(transmit[0]), NULL);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
+	close(fd);
+}
+
 bool forward_env_receive(unsigned int i, struct packet *packet, bool now)
 {
 	struct pollfd ready = {.fd = forward_env.far[i], .events = POLLIN};

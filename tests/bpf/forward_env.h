@@ -54,6 +54,9 @@ uint32_t forward_env_run(struct packet *packet, enum xmc_reason *reason);
 /* Send a frame into in0. */
 void forward_env_send(const struct packet *packet);
 
+/* The same, `count` times (at most 64) in one go: in0 has them all when it begins. */
+void forward_env_burst(const struct packet *packet, unsigned int count);
+
 /* The next frame at far end i, whatever it is. False: none came within some seconds, or, with
  * `now`, there is none yet. */
 bool forward_env_receive(unsigned int i, struct packet *packet, bool now);

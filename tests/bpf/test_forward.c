@@ -205,7 +205,7 @@ static void test_interleaved_rules(void **state)
 		forward_env_remove(&keys[i], forwards[i]);
 }
 
-/* A full bulk, in which the copies of one packet follow those of another. */
+/* Full bulks, in which the copies of one packet follow those of another. */
 static void test_bulk(void **state)
 {
 	enum { PACKETS = 64, OUTPUTS = 3 };
@@ -213,25 +213,20 @@ static void test_bulk(void **state)
 	struct forward_output outputs[OUTPUTS];
 	struct forward *forward;
 	struct packet packet;
-	struct xdp_md context = {};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet.bytes, .ctx_in = &context,
-		    .ctx_size_in = sizeof(context), .repeat = PACKETS, .batch_size = PACKETS,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 
 	forward_env_need();
+	attach(IFACE_MODE_NATIVE);
 	make_outputs(outputs, OUTPUTS, false);
 	for (unsigned int i = 0; i < OUTPUTS; i++)
 		outputs[i].ifindex = forward_env.out[0];
 	forward = forward_env_add(&key, outputs, OUTPUTS);
 	packet_build_text(&packet, SOURCE, GROUP, PORT, 200);
 	write_checksum(&packet, WRITTEN_UNFINISHED);
-	opts.data_size_in = (__u32)packet.length;
-	context.data_end = (__u32)packet.length;
-	context.ingress_ifindex = (__u32)forward_env.in;
-	assert_int_equal(bpf_prog_test_run_opts(forward_env.program_fd, &opts), 0);
+	forward_env_burst(&packet, PACKETS);
 	for (unsigned int i = 0; i < PACKETS * OUTPUTS; i++)
 		expect_frame(0, &packet, &outputs[i % OUTPUTS].header);
 	expect_nothing(0);
+	detach();
 	forward_env_remove(&key, forward);
 }
 
