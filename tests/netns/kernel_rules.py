@@ -74,12 +74,14 @@ def kernel_rule(family, outputs, *, name="k", port=5000, iface="in0", more=""):
             + " ".join(output.text() for output in outputs))
 
 
-def wait_carried(daemon, *names, path="kernel"):
-    """Wait until these rules are active on this path."""
+def wait_carried(daemon, *names, path="kernel", impaired=False):
+    """Wait until these rules are active on this path, and all their outputs can send, unless some are
+    impaired on purpose."""
     def carried():
         nonlocal rules
         rules = {rule["name"]: rule for rule in daemon.stats()["rules"]}
-        return all(rules[name]["state"] == "active" and rules[name]["path"] == path
+        return all(rules[name]["state"] == "active" and rules[name]["path"] == path and
+                   (impaired or not any("reason" in output for output in rules[name]["outputs"]))
                    for name in names)
 
     rules = None

@@ -81,7 +81,7 @@ def unusable_outputs():
     outputs = [Output("239.2.2.1"), Output("239.2.2.2", device=1), Output("10.2.0.2"),
                Output("239.2.2.3", device=7), Output("239.2.2.4", 6001)]
     daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_carried(daemon, "k")
+    wait_carried(daemon, "k", impaired=True)
 
     def reasons():
         found = daemon_reasons(daemon)
