@@ -100,7 +100,8 @@ LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 # With sink-common-insts, clang merges the loads of IPv4 and IPv6 into one load from a packet pointer plus
 # a variable, which the verifier refuses for a program without CAP_PERFMON.
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -ffile-prefix-map=$(CURDIR)=. -mllvm -sink-common-insts=false -Wall -Wextra $(WERROR) -Wno-unused-parameter \
+BPF_CPU := v3
+BPF_CFLAGS = -target bpf -mcpu=$(BPF_CPU) -O2 -g -ffile-prefix-map=$(CURDIR)=. -mllvm -sink-common-insts=false -Wall -Wextra $(WERROR) -Wno-unused-parameter \
 	-Iinclude -Ivmlinux -Itools
 
 # Everything except the main.c files: the programs' own parts too, so that tests can link them.
@@ -169,6 +170,8 @@ $(B)/gen/%.bpf.o: %.bpf.c Makefile
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+$(B)/gen/steer_user.bpf.o: BPF_CPU := v2
 
 $(EXTERNAL): bpf/steer.bpf.c Makefile
 	$(call say,BPF,$@)

@@ -45,8 +45,7 @@ struct found {
  * are visited, but keys are looked up only of shapes that are more specific than the best match so
  * far.
  *
- * Unrolled, because that keeps the verifier's work small: without CAP_PERFMON it checks 50,000
- * instructions instead of 160,000 (Linux 6.18).
+ * Unrolled, because that keeps the verifier's work small.
  */
 static __always_inline struct found find_rule(const struct xmc_datagram *dgram)
 {
@@ -59,7 +58,7 @@ static __always_inline struct found find_rule(const struct xmc_datagram *dgram)
 		__u32 slot = first + i;
 		const struct xmc_shape *shape = bpf_map_lookup_elem(&shapes, &slot);
 		const struct xmc_rule *rule;
-		struct xmc_rule_key key;
+		struct xmc_rule_key key __attribute__((aligned(8))); /* see xmc_shape_key() */
 		unsigned int number;
 
 		if (!shape || shape->state == XMC_SHAPE_END)

@@ -16,43 +16,17 @@
  * recent kernels refuse extension programs that call bpf_xdp_adjust_*(), and libxdp's dispatcher
  * runs it as one.
  *
- * xmcast_steer needs CAP_PERFMON. xmcast_steer_user does not, but knows only the user path.
+ * Loading it needs CAP_PERFMON; bpf/steer_user.bpf.c does not, but knows only the user path.
  */
 #include "flows.h"
 #include "outputs.h"
+#include "user_path.h"
 
 #include <xdp/xdp_helpers.h>
 
 #include <xmcast/rewrite.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-/* The AF_XDP socket of each RX queue. */
-struct {
-	__uint(type, BPF_MAP_TYPE_XSKMAP);
-	__uint(max_entries, XMC_MAX_QUEUES);
-	__type(key, __u32);
-	__type(value, __u32);
-	PINNED;
-} sockets SEC(".maps");
-
-/* Packets by enum xmc_reason. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, XMC_REASONS);
-	__type(key, __u32);
-	__type(value, __u64);
-	PINNED;
-} verdicts SEC(".maps");
-
-/* Version and interface of these maps: see struct xmc_about. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, XMC_ABI_VERSION);
-	__type(key, __u32);
-	__type(value, struct xmc_about);
-	PINNED;
-} about SEC(".maps");
 
 /*
  * Sets of devices. Set 0 has all devices, for packets with one output. The others are for packets
@@ -87,37 +61,6 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(xmcast_steer);
 #endif
-
-static __always_inline int count(__u32 reason, int action)
-{
-	__u64 *counter = bpf_map_lookup_elem(&verdicts, &reason);
-
-	if (counter)
-		(*counter)++; /* per CPU, and XDP is not re-entered on one CPU */
-	return action;
-}
-
-/* The interface is written only when it changes, so that the cache line stays shared by all CPUs.
- */
-static __always_inline const struct xmc_about *record_interface(__u32 ifindex)
-{
-	__u32 first = 0;
-	struct xmc_about *mine = bpf_map_lookup_elem(&about, &first);
-
-	if (mine && mine->ifindex != ifindex)
-		mine->ifindex = ifindex;
-	return mine;
-}
-
-/* ---- user path ---- */
-
-/* User space finds the rule again: a socket carries frames, not what was found here. */
-static __always_inline int to_user(struct xdp_md *ctx)
-{
-	if (bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS) != XDP_REDIRECT)
-		return count(XMC_NO_SOCKET, XDP_PASS);
-	return count(XMC_STEERED, XDP_REDIRECT);
-}
 
 /* ---- kernel path ---- */
 
@@ -221,9 +164,10 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	return count(XMC_FORWARDED, to_outputs(ctx, dgram, rule, checksum));
 }
 
-/* ---- both ---- */
+/* ---- both paths ---- */
 
-static __always_inline int steer(struct xdp_md *ctx, bool both)
+SEC("xdp")
+int xmcast_steer(struct xdp_md *ctx)
 {
 	const struct xmc_about *mine = record_interface(ctx->ingress_ifindex);
 	const void *data = (const void *)(long)ctx->data;
@@ -236,28 +180,13 @@ static __always_inline int steer(struct xdp_md *ctx, bool both)
 	if (!mine)
 		return XDP_PASS;
 	changes = *(const volatile __u32 *)&mine->changes;
-	reason = xmc_parse_frame(data, data_end, both ? data_end - data : bpf_xdp_get_buff_len(ctx),
-				 &dgram);
-	if (reason != XMC_STEERED && !(both && reason == XMC_NOT_UDP && dgram.protocol))
+	reason = xmc_parse_frame(data, data_end, data_end - data, &dgram);
+	if (reason != XMC_STEERED && !(reason == XMC_NOT_UDP && dgram.protocol))
 		return count(reason, XDP_PASS);
 	rule = rule_of(&dgram, changes);
 	if (!rule)
 		return count(reason == XMC_STEERED ? XMC_NO_RULE : XMC_NOT_UDP, XDP_PASS);
-	if (both && rule->kind != XMC_TO_USER)
+	if (rule->kind != XMC_TO_USER)
 		return forward(ctx, &dgram, rule, mine->skb);
 	return to_user(ctx);
 }
-
-SEC("xdp")
-int xmcast_steer(struct xdp_md *ctx)
-{
-	return steer(ctx, true);
-}
-
-#ifndef XMC_PINNED
-SEC("xdp")
-int xmcast_steer_user(struct xdp_md *ctx)
-{
-	return steer(ctx, false);
-}
-#endif

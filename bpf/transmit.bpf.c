@@ -90,8 +90,9 @@ static __always_inline bool is_ours(const struct net_device___xmc *from)
 	return from->nd_net.net->ns.inum == netns;
 }
 
-/* The interface of the devmap entry that is the third argument of the tracepoint. 0: none, the packet
- * was to go to several. Linux 6.1 does not let a program read an argument of type `const void *`. */
+/* The interface of the devmap entry that is the third argument of the tracepoint. 0: none, the
+ * packet was to go to several. Linux 6.1 does not let a program read an argument of type `const
+ * void *`. */
 static __always_inline __u32 ifindex_of_target(const unsigned long long *arguments)
 {
 	const struct bpf_dtab_netdev___xmc *target = NULL;

@@ -186,11 +186,21 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 					  const struct xmc_datagram *dgram,
 					  struct xmc_rule_key *key)
 {
-	xmc_addr_mask(&key->source, &dgram->source, &shape->mask);
-	key->group = dgram->destination;
-	key->port = dgram->port & shape->port_mask;
+	key->source.w[1] = dgram->source.w[1] & shape->mask.w[1];
+	key->source.w[3] = dgram->source.w[3] & shape->mask.w[3];
+	key->group.w[1] = dgram->destination.w[1];
+	key->group.w[3] = dgram->destination.w[3];
 	key->host_bits = shape->host_bits;
 	key->protocol = dgram->protocol;
+	/* Debian's Linux 6.1 refuses, without CAP_PERFMON, a write into the second half of eight
+	 * bytes of the stack after one into the first half. So keys are aligned to eight bytes in
+	 * BPF, and the first halves come last. */
+	asm volatile("" ::: "memory");
+	key->source.w[0] = dgram->source.w[0] & shape->mask.w[0];
+	key->source.w[2] = dgram->source.w[2] & shape->mask.w[2];
+	key->group.w[0] = dgram->destination.w[0];
+	key->group.w[2] = dgram->destination.w[2];
+	key->port = dgram->port & shape->port_mask;
 }
 
 /*

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "steer.skel.h"
+#include "steer_user.skel.h"
 #include "steering/claim.h"
 #include "steering/forward.h"
 #include "steering/grace.h"
@@ -21,8 +22,10 @@
 #include "steering/shapes.h"
 
 struct steer {
-	struct steer_bpf *skel; /* NULL: an external program */
-	struct pins pins;	/* its maps; otherwise those of `skel` */
+	/* Our program, for both paths or for the user path. Both NULL: an external one. */
+	struct steer_bpf *full;
+	struct steer_user_bpf *user;
+	struct pins pins; /* the maps of the program; -1: it has not that one */
 	struct shapes shapes;
 	struct grace grace;
 	struct forwards *forwards;
@@ -36,11 +39,12 @@ struct steer {
 	struct xmc_tally *per_cpu; /* scratch for reading one per-CPU entry */
 };
 
-/* The program that was loaded of ours. */
+/* The program of ours that was loaded. NULL: the program is external. */
 static const struct bpf_program *own_program(const struct steer *steer)
 {
-	return steer->no_forwards ? steer->skel->progs.xmcast_steer_user
-				  : steer->skel->progs.xmcast_steer;
+	if (steer->full)
+		return steer->full->progs.xmcast_steer;
+	return steer->user ? steer->user->progs.xmcast_steer_user : NULL;
 }
 
 uint32_t steer_program_id(const struct steer *steer)
@@ -48,7 +52,7 @@ uint32_t steer_program_id(const struct steer *steer)
 	struct bpf_prog_info info = {};
 	__u32 size = sizeof(info);
 
-	if (!steer->skel ||
+	if (!own_program(steer) ||
 	    bpf_obj_get_info_by_fd(bpf_program__fd(own_program(steer)), &info, &size))
 		return 0;
 	return info.id;
@@ -96,21 +100,32 @@ static const char *missing_right(void)
 		       : "CAP_PERFMON is missing";
 }
 
-static int load_program(struct steer *steer)
+static void take_maps(struct steer *steer, const struct bpf_object *object)
 {
-	int err;
+	for (enum pin pin = 0; pin < NR_PINS; pin++) {
+		int fd = bpf_object__find_map_fd_by_name(object, pin_names[pin]);
 
-	steer->skel = steer_bpf__open();
-	if (!steer->skel)
-		return -errno;
-	bpf_program__set_autoload(steer->skel->progs.xmcast_steer, !steer->no_forwards);
-	bpf_program__set_autoload(steer->skel->progs.xmcast_steer_user, steer->no_forwards);
-	err = steer_bpf__load(steer->skel);
-	if (err) {
-		steer_bpf__destroy(steer->skel);
-		steer->skel = NULL;
+		steer->pins.fds[pin] = fd < 0 ? -1 : fd;
 	}
-	return err;
+	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
+}
+
+static int load_user(struct steer *steer)
+{
+	steer->user = steer_user_bpf__open_and_load();
+	if (!steer->user)
+		return -errno;
+	take_maps(steer, steer->user->obj);
+	return 0;
+}
+
+static int load_full(struct steer *steer)
+{
+	steer->full = steer_bpf__open_and_load();
+	if (!steer->full)
+		return -errno;
+	take_maps(steer, steer->full->obj);
+	return 0;
 }
 
 static int load_own(struct steer *steer)
@@ -118,18 +133,12 @@ static int load_own(struct steer *steer)
 	int err;
 
 	steer->no_forwards = missing_right();
-	err = load_program(steer);
+	err = steer->no_forwards ? load_user(steer) : load_full(steer);
 	if (err && err != -ENOMEM && !steer->no_forwards) {
 		steer->no_forwards = "the kernel refuses the XDP program: xmcastd -d shows more";
-		err = load_program(steer);
+		err = load_user(steer);
 	}
-	if (err)
-		return err;
-	for (enum pin pin = 0; pin < NR_PINS; pin++)
-		steer->pins.fds[pin] =
-			bpf_object__find_map_fd_by_name(steer->skel->obj, pin_names[pin]);
-	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
-	return forwards_open(&steer->forwards, &steer->pins);
+	return err ? err : forwards_open(&steer->forwards, &steer->pins);
 }
 
 int steer_open(struct steer **out)
@@ -243,10 +252,10 @@ void steer_close(struct steer *steer)
 			log_error("pins-not-emptied", LOG_ERROR(err));
 	}
 	forwards_close(steer->forwards);
-	if (steer->skel)
-		steer_bpf__destroy(steer->skel);
-	else
+	if (!own_program(steer))
 		pins_close(&steer->pins);
+	steer_bpf__destroy(steer->full);
+	steer_user_bpf__destroy(steer->user);
 	if (steer->claim_fd >= 0)
 		close(steer->claim_fd);
 	grace_close(&steer->grace);
@@ -434,8 +443,12 @@ int steer_sums(const struct steer *steer, struct xmc_tally *sums)
 {
 	const struct xmc_tally *before = &steer->sums_before;
 	__u32 first = 0;
-	int err = bpf_map_lookup_elem(steer->pins.fds[PIN_SUMS], &first, steer->per_cpu);
+	int err;
 
+	*sums = (struct xmc_tally){};
+	if (steer->pins.fds[PIN_SUMS] < 0) /* the user path only */
+		return 0;
+	err = bpf_map_lookup_elem(steer->pins.fds[PIN_SUMS], &first, steer->per_cpu);
 	if (err)
 		return err;
 	*sums = (struct xmc_tally){

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What both steering programs have: the user path, the verdicts, and the interface of the maps. */
+#ifndef XMCAST_USER_PATH_H
+#define XMCAST_USER_PATH_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include <xmcast/abi.h>
+
+#include "pinned.h"
+
+/* The AF_XDP socket of each RX queue. */
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, XMC_MAX_QUEUES);
+	__type(key, __u32);
+	__type(value, __u32);
+	PINNED;
+} sockets SEC(".maps");
+
+/* Packets by enum xmc_reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XMC_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+	PINNED;
+} verdicts SEC(".maps");
+
+/* Version and interface of these maps: see struct xmc_about. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XMC_ABI_VERSION);
+	__type(key, __u32);
+	__type(value, struct xmc_about);
+	PINNED;
+} about SEC(".maps");
+
+static __always_inline int count(__u32 reason, int action)
+{
+	__u64 *counter = bpf_map_lookup_elem(&verdicts, &reason);
+
+	if (counter)
+		(*counter)++; /* per CPU, and XDP is not re-entered on one CPU */
+	return action;
+}
+
+/* The interface is written only when it changes, so that the cache line stays shared by all CPUs.
+ */
+static __always_inline const struct xmc_about *record_interface(__u32 ifindex)
+{
+	__u32 first = 0;
+	struct xmc_about *mine = bpf_map_lookup_elem(&about, &first);
+
+	if (mine && mine->ifindex != ifindex)
+		mine->ifindex = ifindex;
+	return mine;
+}
+
+/* User space finds the rule again: a socket carries frames, not what was found here. */
+static __always_inline int to_user(struct xdp_md *ctx)
+{
+	if (bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS) != XDP_REDIRECT)
+		return count(XMC_NO_SOCKET, XDP_PASS);
+	return count(XMC_STEERED, XDP_REDIRECT);
+}
+
+#endif
