@@ -36,14 +36,15 @@ void expect_at(const struct packet *packet, enum xmc_reason reason, int line)
 
 	err = steer_env_run(env, packet, &result);
 	if (!err && result.action == action && result.reason == reason && result.counted == 1 &&
-	    result.unchanged)
+	    result.unchanged && result.same)
 		return;
 	packet_dump(packet);
 	if (err)
 		fail_msg("line %d: BPF_PROG_TEST_RUN: %s", line, strerror(-err));
-	fail_msg("line %d: action %u, not %u; reason %s, not %s; counted %llu; %s", line,
-		 result.action, action, steer_reason_name(result.reason), steer_reason_name(reason),
-		 (unsigned long long)result.counted, result.unchanged ? "unchanged" : "CHANGED");
+	fail_msg("line %d: action %u, not %u; reason %s, not %s; counted %llu; %s; user path: %s",
+		 line, result.action, action, steer_reason_name(result.reason),
+		 steer_reason_name(reason), (unsigned long long)result.counted,
+		 result.unchanged ? "unchanged" : "CHANGED", result.same ? "same" : "DIFFERENT");
 }
 
 void build4(struct packet *packet, size_t payload)

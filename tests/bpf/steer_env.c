@@ -15,6 +15,7 @@
 
 #include "require.h"
 #include "steer.skel.h"
+#include "steer_user.skel.h"
 #include "steering/pins.h"
 #include "steering/shapes.h"
 #include "which.skel.h"
@@ -25,7 +26,9 @@
 
 struct steer_env {
 	struct steer_bpf *skel;
-	struct which_bpf *which; /* with the maps of `skel` */
+	/* With the maps of `skel`. */
+	struct which_bpf *which;
+	struct steer_user_bpf *user;
 	struct shapes shapes;
 	void *umem;
 	int socket; /* the AF_XDP socket, -1 if none */
@@ -108,18 +111,25 @@ static int read_totals(struct steer_env *env, __u64 totals[XMC_REASONS])
 	return 0;
 }
 
-static int load_which(struct steer_env *env)
+/* With the maps of the full program. */
+static int load_others(struct steer_env *env)
 {
+	const struct steer_bpf *full = env->skel;
 	int err;
 
 	env->which = which_bpf__open();
-	if (!env->which)
+	env->user = steer_user_bpf__open();
+	if (!env->which || !env->user)
 		return -errno;
-	err = bpf_map__reuse_fd(env->which->maps.rules, bpf_map__fd(env->skel->maps.rules));
+	err = bpf_map__reuse_fd(env->which->maps.rules, bpf_map__fd(full->maps.rules)) ?:
+	      bpf_map__reuse_fd(env->which->maps.shapes, bpf_map__fd(full->maps.shapes)) ?:
+	      bpf_map__reuse_fd(env->user->maps.rules, bpf_map__fd(full->maps.rules)) ?:
+	      bpf_map__reuse_fd(env->user->maps.shapes, bpf_map__fd(full->maps.shapes)) ?:
+	      bpf_map__reuse_fd(env->user->maps.sockets, bpf_map__fd(full->maps.sockets)) ?:
+	      bpf_map__reuse_fd(env->user->maps.verdicts, bpf_map__fd(full->maps.verdicts));
 	if (!err)
-		err = bpf_map__reuse_fd(env->which->maps.shapes,
-					bpf_map__fd(env->skel->maps.shapes));
-	return err ? err : which_bpf__load(env->which);
+		err = which_bpf__load(env->which);
+	return err ? err : steer_user_bpf__load(env->user);
 }
 
 static int load(struct steer_env *env, const char **step)
@@ -149,8 +159,8 @@ static int load(struct steer_env *env, const char **step)
 	if (err)
 		return err;
 	env->shapes.map_fd = bpf_map__fd(env->skel->maps.shapes);
-	*step = "load the program that tells which rule is found";
-	err = load_which(env);
+	*step = "load the other programs";
+	err = load_others(env);
 	if (err)
 		return err;
 	*step = "read the verdict counters";
@@ -272,6 +282,7 @@ static void env_close(struct steer_env *env)
 	if (!env)
 		return;
 	which_bpf__destroy(env->which);
+	steer_user_bpf__destroy(env->user);
 	steer_bpf__destroy(env->skel);
 	close_socket(env);
 	free(env->per_cpu);
@@ -339,7 +350,8 @@ int steer_env_exit_code(int failed)
 	return !failed && lacking[0] ? EXIT_SKIPPED : failed;
 }
 
-int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result)
+static int run_program(struct steer_env *env, const struct bpf_program *program,
+		       const struct packet *packet, struct steer_result *result)
 {
 	uint8_t out[PACKET_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet->bytes,
@@ -349,7 +361,7 @@ int steer_env_run(struct steer_env *env, const struct packet *packet, struct ste
 	int err;
 
 	memset(out, 0xa5, packet->length);
-	err = bpf_prog_test_run_opts(bpf_program__fd(env->skel->progs.xmcast_steer), &opts);
+	err = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
 	if (err)
 		return err;
 	err = read_totals(env, totals);
@@ -365,6 +377,30 @@ int steer_env_run(struct steer_env *env, const struct packet *packet, struct ste
 	result->unchanged = opts.data_size_out == packet->length &&
 			    memcmp(out, packet->bytes, packet->length) == 0;
 	return 0;
+}
+
+/* The program for the user path knows no rules for other protocols than UDP. */
+static bool is_same(const struct steer_result *full, const struct steer_result *user)
+{
+	if (user->counted != 1 || !user->unchanged)
+		return false;
+	if (user->reason == XMC_NOT_UDP)
+		return user->action == XDP_PASS &&
+		       (full->reason == XMC_NOT_UDP || full->reason == XMC_STEERED ||
+			full->reason == XMC_NO_SOCKET);
+	return user->reason == full->reason && user->action == full->action;
+}
+
+int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result)
+{
+	struct steer_result user;
+	int err = run_program(env, env->skel->progs.xmcast_steer, packet, result);
+
+	if (!err)
+		err = run_program(env, env->user->progs.xmcast_steer_user, packet, &user);
+	if (!err)
+		result->same = is_same(result, &user);
+	return err;
 }
 
 int steer_env_find(struct steer_env *env, const struct packet *packet, uint32_t *number)

@@ -25,6 +25,7 @@ struct steer_result {
 	enum xmc_reason reason; /* the counter that moved; XMC_REASONS if none did */
 	uint64_t counted;	/* sum of the changes of all counters: 1 if correct */
 	bool unchanged;		/* every byte of the packet is as before */
+	bool same;		/* the program for the user path only does the same with it */
 };
 
 /*

@@ -312,15 +312,16 @@ static void check_verdict(uint64_t index, const struct packet *packet, enum xmc_
 
 	err = steer_env_run(env, packet, &result);
 	if (!err && result.action == action && result.reason == reason && result.counted == 1 &&
-	    result.unchanged)
+	    result.unchanged && result.same)
 		return;
 	if (err)
 		snprintf(what, sizeof(what), "BPF_PROG_TEST_RUN: %s", strerror(-err));
 	else
 		snprintf(what, sizeof(what),
-			 "user space says %s; BPF says %s (action %u, counted %" PRIu64 ", %s)",
+			 "user space says %s; BPF says %s (action %u, counted %" PRIu64 ", %s, %s)",
 			 steer_reason_name(reason), steer_reason_name(result.reason), result.action,
-			 result.counted, result.unchanged ? "unchanged" : "CHANGED");
+			 result.counted, result.unchanged ? "unchanged" : "CHANGED",
+			 result.same ? "so does the user path's" : "the user path's does NOT");
 	disagree(index, packet, what);
 }
 
