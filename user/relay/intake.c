@@ -476,8 +476,7 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 	err = steer_open(&intake->steer);
 	if (err == -EPERM || err == -EACCES)
 		return explain(why, err,
-			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN, and on "
-			       "older kernels (6.1) CAP_PERFMON");
+			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");
 	if (err)
 		return explain_shortage(why, err, intake->name,
 					"the XDP program does not load: xmcastd -d shows more");
