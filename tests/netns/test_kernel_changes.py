@@ -8,14 +8,16 @@ import os
 import random
 import re
 import signal
+import struct
 import time
 
 from bpffs import bpffs
 from control import Client
-from harness import (Daemon, Sink, check, check_clean, diagnose, equal, generate, interface_of,
-                     lossless, main, netns, program, receive, receiver, rule_of, run, sender, silent,
-                     start, test, veth, wait_until)
-from kernel_rules import V4, Bench, Output, kernel_rule, star_for, wait_carried
+from harness import (Daemon, Sink, check, check_clean, checksum, diagnose, equal, generate,
+                     interface_of, lossless, main, netns, packet_socket, program, receive, receiver,
+                     rule_of, run, sender, silent, start, test, veth, wait_until)
+from kernel_rules import V4, V6, Bench, Output, kernel_rule, star_for, wait_carried
+from wire import UDP, Capture, frame, ip, mac_of_group, packed, udp
 
 RATE = int(os.environ.get("XMCAST_CHURN_RATE", "20000"))
 # As many changes as this, unless the machine is too slow for them.
@@ -256,6 +258,46 @@ def neighbour():
     flows_with(bench, lambda copy: copy.destination == "10.2.0.2" and
                copy.data[:6].hex(":") == star.receiver.mac("r0"), "the neighbour is resolved again")
     bench.daemon.settle()
+
+
+def advertisement(number):
+    """A neighbour advertisement of receiver 0, with the MAC address of this number."""
+    mac, host = number.to_bytes(6, "big"), V6.host.format(0)
+    body = b"\x88\0\0\0\x20\0\0\0" + packed(host) + b"\2\1" + mac
+    covered = packed(host) + packed("ff02::1") + struct.pack("!II", len(body), 58) + body
+    body = body[:2] + struct.pack("!H", checksum(covered)) + body[4:]
+    return frame(ip(host, "ff02::1", 58, body, ttl=255), mac_of_group("ff02::1"), mac.hex(":"))
+
+
+@test
+def neighbour_flood():
+    """A host that changes its MAC address thousands of times a second does not keep the control socket
+    waiting, although 400 rules send to it"""
+    star = star_for(V6)
+    daemon = Daemon(star.relay, *(f"k{i} in [ff3e::{i + 1:x}]:5000@in0 path kernel out "
+                                  f"[{V6.host.format(0)}]:6000" for i in range(400)))
+    wait_carried(daemon, *(f"k{i}" for i in range(400)))
+    control, wire = Client(daemon.socket), packet_socket(star.receiver, "r0")
+    longest = 0
+    for number in range(3000):
+        wire.send(advertisement(2 << 40 | number))
+        if number % 300 == 299:
+            start_time = time.monotonic()
+            control.call("ping")
+            longest = max(longest, time.monotonic() - start_time)
+    diagnose(f"the longest ping took {longest * 1000:.0f} ms")
+    check(longest < 2, f"a ping took {longest:.1f} s")
+    capture, source = Capture(star.receiver, "r0"), packet_socket(star.source, "s0")
+    group, mac = "ff3e::190", star.receiver.mac("r0")
+
+    def follows():
+        source.send(frame(ip(V6.source, group, UDP, udp(V6.source, group, (40000, 5000), b"x")),
+                          mac_of_group(group)))
+        return any(copy.data[:6].hex(":") == mac for copy in capture.rest()
+                   if copy.protocol == UDP)
+
+    # The kernel finds it out by itself, because it asks a neighbour whose address has changed.
+    wait_until(follows, "packets go to the right MAC address again")
 
 
 @test

@@ -21,8 +21,8 @@
 #define TURN_NS (40 * NS_PER_MS)
 
 /* Kernel paths are updated in passes over all rules, which are done in turns: the first one in the
- * look that has noticed a change, the others every ROUND_TURN_NS. An update takes some tens of µs
- * for each output. */
+ * look that has noticed a change, the others every ROUND_TURN_NS. Changes of neighbours are
+ * followed at once, for PASS_FIRST_NS at most. An update takes some tens of µs for each output. */
 #define PASS_FIRST_NS (20 * NS_PER_MS)
 #define PASS_TURN_NS  (2 * NS_PER_MS)
 
@@ -38,15 +38,16 @@ struct follow {
 	uint64_t intakes_ns; /* when the first intake that failed may be tried again, or NEVER_NS */
 	unsigned int next_intake; /* where the next turn starts */
 	struct outputs outputs;
-	uint64_t generation;	/* of the configuration from which they were collected */
-	unsigned int next_rule; /* where the round through all outputs continues */
-	bool has_kernel;	/* some rules have a kernel path */
-	bool has_hosts;		/* some of them send to hosts */
-	bool blind;		/* to changes of neighbours, which those need */
-	unsigned int next_path; /* where the pass over kernel paths continues */
-	bool pass_full;		/* it updates all; otherwise it keeps neighbours resolved */
-	bool pass_again;	/* something has changed since it began */
-	uint64_t devices_ns;	/* when devices and neighbours were last checked */
+	uint64_t generation;	   /* of the configuration from which they were collected */
+	unsigned int next_rule;	   /* where the round through all outputs continues */
+	bool has_kernel;	   /* some rules have a kernel path */
+	bool has_hosts;		   /* some of them send to hosts */
+	bool blind;		   /* to changes of neighbours, which those need */
+	unsigned int next_path;	   /* where the pass over kernel paths continues */
+	bool pass_full;		   /* it updates all; otherwise it keeps neighbours resolved */
+	bool pass_again;	   /* something has changed since it began */
+	uint64_t updates_until_ns; /* changes of neighbours are followed at once until then */
+	uint64_t devices_ns;	   /* when devices and neighbours were last checked */
 	uint64_t neighbours_ns;
 };
 
@@ -115,19 +116,43 @@ static void on_link(struct follow *follow, const struct link_event *event)
 	schedule_expect(&follow->schedule);
 }
 
-/* A neighbour was resolved, or is not any more, or has another MAC address. */
-static void on_neighbour(const struct follow *follow, const struct neighbour *neighbour)
+/* Something has changed: update all kernel paths. */
+static void expect_pass(struct follow *follow)
+{
+	if (!follow->has_kernel)
+		return;
+	if (follow->schedule.in_pass && follow->pass_full && follow->next_path) {
+		follow->pass_again = true;
+		return;
+	}
+	follow->schedule.in_pass = follow->pass_full = true;
+	follow->next_path = 0;
+}
+
+/* A neighbour was resolved, or is not any more, or has another MAC address. Its rules are updated
+ * at once, unless there are many, or many changes: a host on the network can send any number of
+ * them. */
+static void on_neighbour(struct follow *follow, const struct neighbour *neighbour)
 {
 	const struct relay *relay = follow->relay;
+	bool looked = false;
 
 	if (!follow->has_kernel)
 		return;
-	redirects_look(relay->redirects);
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct path *path = relay->routes[i]->path;
 
-		if (path && kernel_path_concerns(path->kernel, neighbour))
-			kernel_path_update(path->kernel);
+		if (!path || !kernel_path_concerns(path->kernel, neighbour))
+			continue;
+		if ((follow->schedule.in_pass && follow->pass_full) ||
+		    clock_ns() >= follow->updates_until_ns) {
+			expect_pass(follow);
+			return;
+		}
+		if (!looked)
+			redirects_look(relay->redirects);
+		looked = true;
+		kernel_path_update(path->kernel);
 	}
 }
 
@@ -169,8 +194,10 @@ static void expect_everything(struct follow *follow)
 
 static void read_watch(struct follow *follow)
 {
-	int err = follow->watch ? link_watch_read(follow->watch, on_event, follow) : 0;
+	int err;
 
+	follow->updates_until_ns = clock_ns() + PASS_FIRST_NS;
+	err = follow->watch ? link_watch_read(follow->watch, on_event, follow) : 0;
 	if (!err)
 		return;
 	log_debug("link-events-lost", LOG_ERROR(err));
@@ -391,19 +418,6 @@ static void apply_outputs(struct follow *follow, bool every)
 }
 
 /* ---- kernel paths ---- */
-
-/* Something has changed: update all kernel paths. */
-static void expect_pass(struct follow *follow)
-{
-	if (!follow->has_kernel)
-		return;
-	if (follow->schedule.in_pass && follow->pass_full && follow->next_path) {
-		follow->pass_again = true;
-		return;
-	}
-	follow->schedule.in_pass = follow->pass_full = true;
-	follow->next_path = 0;
-}
 
 /* Changes of neighbours concern kernel paths from now on, or not any more. */
 static void watch_neighbours(struct follow *follow, bool on)
