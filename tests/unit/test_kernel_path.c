@@ -540,12 +540,19 @@ static void test_neighbours(void **state)
 	assert_int_equal(used, 1);
 	assert_true(kernel_path_refresh(kernel, now_ns + 15 * NS_PER_SECOND));
 	assert_int_equal(used, 2);
+	/* It has another address: at the next opportunity, so that the kernel verifies it. */
+	neighbour_mac[0]++;
+	kernel_path_update(kernel);
+	kernel_path_refresh(kernel, now_ns + 15 * NS_PER_SECOND);
+	assert_int_equal(used, 3);
+	kernel_path_refresh(kernel, now_ns + 15 * NS_PER_SECOND);
+	assert_int_equal(used, 3);
 	/* Unresolved: at once, and each time. */
 	resolved = false;
 	kernel_path_update(kernel);
-	assert_int_equal(used, 3);
-	assert_true(kernel_path_refresh(kernel, now_ns + 16 * NS_PER_SECOND));
 	assert_int_equal(used, 4);
+	assert_true(kernel_path_refresh(kernel, now_ns + 16 * NS_PER_SECOND));
+	assert_int_equal(used, 5);
 	assert_true(kernel_path_refresh(kernel, now_ns + 17 * NS_PER_SECOND));
 	resolved = true;
 	kernel_path_update(kernel);

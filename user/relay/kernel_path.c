@@ -515,6 +515,9 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 	output->resolved = finding->resolved;
 	output->ifindex = finding->hop.ifindex;
 	output->via = finding->hop.via;
+	/* The kernel does not trust a new address before the neighbour is used: use it soon. */
+	if (memcmp(output->mac, finding->out.header.mac_to, sizeof(output->mac)) != 0)
+		output->used_ns = 0;
 	memcpy(output->mac, finding->out.header.mac_to, sizeof(output->mac));
 	kernel->hosts |= finding->is_host;
 }
