@@ -22,6 +22,8 @@ struct pair {
 	char name[IF_NAMESIZE]; /* of the device */
 	uint64_t refused;	/* packets that it had refused at the last check */
 	uint64_t until_ns;	/* it counts as refusing until then; 0: it does not */
+	/* Of devices that had this name before and do not exist any more. */
+	struct xmc_device_counts before;
 };
 
 struct redirects {
@@ -161,9 +163,52 @@ static int change_mode(const struct redirects *redirects, struct pair *pair, boo
 	return 0;
 }
 
+static void add_counts(struct xmc_device_counts *sum, const struct xmc_device_counts *counts)
+{
+	sum->sent += counts->sent;
+	for (unsigned int i = 0; i < XMC_DEVICE_DROPS; i++)
+		sum->dropped[i] += counts->dropped[i];
+}
+
+/* What the pair has counted, and its predecessors. 0 or -errno. */
+static int read_pair(const struct redirects *redirects, const struct pair *pair,
+		     struct xmc_device_counts *counts)
+{
+	int err = transmits_read(redirects->transmits, pair->from, pair->to, counts);
+
+	if (!err)
+		add_counts(counts, &pair->before);
+	return err;
+}
+
+/* Remove the pairs of devices that had the same name and do not exist any more, and keep what they
+ * have counted: an interface may be created again any number of times. */
+static void succeed(struct redirects *redirects, struct pair *pair)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < redirects->nr_pairs; i++) {
+		const struct pair *other = &redirects->pairs[i];
+		struct xmc_device_counts counts;
+		char name[IF_NAMESIZE];
+
+		if (other->from == pair->from && *pair->name &&
+		    strcmp(other->name, pair->name) == 0 &&
+		    !if_indextoname((unsigned int)other->to, name) && errno == ENXIO &&
+		    !read_pair(redirects, other, &counts)) {
+			add_counts(&pair->before, &counts);
+			transmits_unwatch(redirects->transmits, other->from, other->to);
+		} else {
+			redirects->pairs[left++] = *other;
+		}
+	}
+	redirects->nr_pairs = left;
+}
+
 int redirects_watch(struct redirects *redirects, int from, int to, bool skb)
 {
 	struct pair *pair = find_pair(redirects, from, to);
+	struct pair fresh = {.from = from, .to = to, .skb = skb};
 	struct link link = {};
 	int err;
 
@@ -177,11 +222,11 @@ int redirects_watch(struct redirects *redirects, int from, int to, bool skb)
 		err = transmits_watch(redirects->transmits, from, to, skb);
 	if (err)
 		return err;
-	pair = &redirects->pairs[redirects->nr_pairs++];
-	*pair = (struct pair){.from = from, .to = to, .skb = skb};
 	/* The name by which rules know it, if it was queried. */
 	redirects_find_index(redirects, to, &link);
-	memcpy(pair->name, link.name, sizeof(pair->name));
+	memcpy(fresh.name, link.name, sizeof(fresh.name));
+	succeed(redirects, &fresh);
+	redirects->pairs[redirects->nr_pairs++] = fresh;
 	return 0;
 }
 
@@ -266,8 +311,7 @@ struct redirect_counts *redirects_counts(const struct redirects *redirects, int 
 		struct xmc_device_counts counts;
 		unsigned int j = 0;
 
-		if (pair->from != from ||
-		    transmits_read(redirects->transmits, from, pair->to, &counts))
+		if (pair->from != from || read_pair(redirects, pair, &counts))
 			continue;
 		/* An interface that was created again has the same name, and another index. */
 		while (j < *count && strcmp(list[j].device, pair->name) != 0)

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What is remembered of the devices to which packets are redirected, on a network and with counters
+ * that the tests make up. */
+#include "watchdog.h"
+
+#include <errno.h>
+#include <net/if.h>
+
+#include "relay/redirects.h"
+#include "steering/transmits.h"
+
+#define IN 1
+
+static int out_index; /* of the only output interface */
+static unsigned int watched;
+static struct xmc_device_counts counted; /* by each pair */
+
+int link_query(const char *name, struct link *link)
+{
+	*link = (struct link){.ifindex = out_index};
+	snprintf(link->name, sizeof(link->name), "%s", name);
+	return 0;
+}
+
+char *if_indextoname(unsigned int ifindex, char name[IF_NAMESIZE])
+{
+	errno = ENXIO;
+	return (int)ifindex == out_index ? strcpy(name, "out0") : NULL;
+}
+
+int transmits_open(struct transmits **out)
+{
+	*out = (struct transmits *)&watched;
+	return 0;
+}
+
+void transmits_close(struct transmits *transmits)
+{
+}
+
+int transmits_watch(struct transmits *transmits, int from, int to, bool skb)
+{
+	watched++;
+	return 0;
+}
+
+void transmits_unwatch(struct transmits *transmits, int from, int to)
+{
+	watched--;
+}
+
+int transmits_read(const struct transmits *transmits, int from, int to,
+		   struct xmc_device_counts *counts)
+{
+	*counts = counted;
+	return 0;
+}
+
+/* An interface that is created again and again is watched once, and its counters add up. */
+static void test_created_again(void **state)
+{
+	struct redirect_counts *counts;
+	struct redirects *redirects;
+	unsigned int count;
+
+	assert_int_equal(redirects_open(&redirects), 0);
+	counted.sent = 10;
+	counted.dropped[XMC_DEVICE_ENXIO] = 2;
+	for (unsigned int i = 1; i <= 2 * XMC_MAX_DEVICE_PAIRS; i++) {
+		out_index = (int)i + 10;
+		redirects_look(redirects);
+		assert_int_equal(redirects_watch(redirects, IN, out_index, false), 0);
+		assert_int_equal(watched, 1);
+		counts = redirects_counts(redirects, IN, &count);
+		assert_int_equal(count, 1);
+		assert_string_equal(counts->device, "out0");
+		assert_int_equal(counts->sent, 10 * i);
+		assert_int_equal(counts->dropped[XMC_DEVICE_ENXIO], 2 * i);
+		free(counts);
+	}
+	redirects_forget(redirects, IN);
+	assert_int_equal(watched, 0);
+	redirects_close(redirects);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_created_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
