@@ -28,6 +28,7 @@ struct devices {
 	const struct pins *pins;
 	int all_fd;	       /* the set XMC_ALL_DEVICES; -1: not needed yet */
 	struct copy_bpf *copy; /* NULL: not needed yet */
+	bool copying;	       /* all devices have its program */
 	unsigned int nr_devices;
 	struct device devices[XMC_MAX_DEVICES]; /* the first nr_devices have been used */
 	struct set sets[XMC_MAX_DEVICE_SETS];	/* by index; XMC_ALL_DEVICES is unused here */
@@ -171,9 +172,9 @@ static int start_copying(struct devices *devices)
 {
 	int err;
 
-	if (devices->copy)
+	if (devices->copying)
 		return 0;
-	err = load_copy(devices);
+	err = devices->copy ? 0 : load_copy(devices);
 	for (uint32_t i = 0; !err && i < devices->nr_devices; i++) {
 		if (!devices->devices[i].users)
 			continue;
@@ -181,6 +182,7 @@ static int start_copying(struct devices *devices)
 		if (err == -ENODEV)
 			err = 0;
 	}
+	devices->copying = !err;
 	return err;
 }
 
