@@ -210,6 +210,8 @@ static void clear_the_way(void)
 					 .xdp_features = LINK_XDP_NDO_XMIT,
 					 .mac = {[5] = i}};
 		snprintf(links[i].name, sizeof(links[i].name), "eth%d", i);
+		/* Only output_socket_port() uses it. */
+		sockets[i - 1].socket = (struct output_socket *)&sockets[i - 1];
 		hops[i] = (struct next_hop){.kind = i == GROUP ? NEXT_HOP_GROUP : NEXT_HOP_HOST,
 					    .ifindex = i};
 		addr_parse("10.0.0.1", &hops[i].source);
@@ -449,7 +451,7 @@ static const struct {
 	{other_family, 0, false, "a change of the address family needs the user path"},
 	{skb, 0, false, "in skb mode the kernel path supports one output"},
 	{no_right, 0, false, "CAP_PERFMON is missing"},
-	{maps_full, 0, false, "the XDP maps of its input are full"},
+	{maps_full, 0, false, "the XDP maps of the input are full"},
 };
 
 /* The rule is where it has to be while this is in the way. */

@@ -2,18 +2,12 @@
 #define LOG_FACILITY LOG_FACILITY_RULES
 #include "relay/kernel_path.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <net/if_arp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "dataplane/output_socket.h"
-#include "links/next_hop.h"
-#include "steering/forward.h"
 
 /* How often the kernel is asked to keep a neighbour resolved: more often than an unused entry is
  * kept (gc_stale_time, 60 s). */
@@ -23,13 +17,10 @@
  * and the transmission run in one softirq. */
 #define SETTLED_NS (100 * NS_PER_MS)
 
-/* Room for a reason. */
-#define TEXT_SIZE 128
-
 /* An output, as the last update has found it. */
 struct kernel_output {
-	char reason[TEXT_SIZE]; /* why nothing leaves by it; empty: packets leave */
-	int error;		/* the errno under which its packets are counted; 0: none */
+	char reason[FINDING_TEXT_SIZE]; /* why nothing leaves by it; empty: packets leave */
+	int error;			/* the errno under which its packets are counted; 0: none */
 	/* It is usable again since then, but some packets from before, which belong to this errno,
 	 * may not have been counted under it yet. 0: all have been. */
 	int error_before;
@@ -64,7 +55,7 @@ struct kernel_path {
 	bool strict;
 	bool hosts; /* some outputs send to a host */
 	/* Why not the kernel path, or what an output waits for; may be empty. */
-	char reason[TEXT_SIZE];
+	char reason[FINDING_TEXT_SIZE];
 	struct place places[PLACES];
 	/* Counters of closed forwards, and as they were at `seen_ns`. */
 	struct xmc_tally closed;
@@ -96,214 +87,17 @@ void kernel_side_tidy(const struct kernel_side *side)
 	steer_wait(side->steer);
 }
 
-/* ---- examining the outputs ---- */
-
-/* What was found about one output. */
-struct finding {
-	struct forward_output out; /* ifindex 0: something is in the way */
-	char reason[TEXT_SIZE];	   /* what is in the way; empty: nothing */
-	bool lasting;		   /* … and stays, as far as the kernel path is concerned */
-	int error;		   /* … and is the errno of the packets that do not leave */
-	bool is_host;
-	bool resolved;
-	struct next_hop hop;
-};
-
-__attribute__((format(printf, 3, 4))) static void wait_for(struct finding *finding, int error,
-							   const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(finding->reason, sizeof(finding->reason), format, args);
-	va_end(args);
-	finding->error = error;
-}
-
-#define refuse(finding, ...)                                                                       \
-	do {                                                                                       \
-		wait_for(finding, EOPNOTSUPP, __VA_ARGS__);                                        \
-		(finding)->lasting = true;                                                         \
-	} while (0)
-
-/* A query of the network has failed. `name`: of the interface, may be empty. */
-static void wait_for_query(struct finding *finding, int err, const char *name)
-{
-	if (err == -ENODEV)
-		wait_for(finding, ENODEV, "output interface %s does not exist", name);
-	else
-		wait_for(finding, -err, "the state of the output cannot be queried: %s",
-			 strerror(-err));
-}
-
-static void examine_device(const struct kernel_side *side, struct finding *finding)
-{
-	struct link link;
-	int err = redirects_find_index(side->redirects, finding->hop.ifindex, &link);
-
-	if (err)
-		wait_for_query(finding, err, "");
-	else if (!link.up)
-		wait_for(finding, ENETDOWN, "output interface %s is down", link.name);
-	else if (!link.carrier)
-		wait_for(finding, ENETDOWN, "output interface %s has no carrier", link.name);
-	else if (link.type != ARPHRD_ETHER)
-		refuse(finding, "output interface %s is no Ethernet interface", link.name);
-	else if (link.features_known && !(link.xdp_features & LINK_XDP_NDO_XMIT))
-		refuse(finding,
-		       "output interface %s cannot transmit redirected packets: see "
-		       "docs/kernel-path.md",
-		       link.name);
-	else if (redirects_refuse(side->redirects, side->ifindex, link.ifindex))
-		refuse(finding,
-		       "output interface %s has refused redirected packets: see "
-		       "docs/kernel-path.md",
-		       link.name);
-	else if (link.mtu < side->mtu)
-		refuse(finding,
-		       "the MTU of output interface %s, %u, is below that of the input, %u",
-		       link.name, link.mtu, side->mtu);
-	finding->out.mtu = link.mtu;
-	memcpy(finding->out.header.mac_from, link.mac, sizeof(link.mac));
-}
-
-static void examine_neighbour(const struct kernel_side *side, const struct rule_output *output,
-			      struct finding *finding)
-{
-	struct netlink *netlink = redirects_netlink(side->redirects);
-	const struct next_hop *hop = &finding->hop;
-	char address[ADDR_TEXT_SIZE];
-	int err;
-
-	finding->is_host = hop->kind == NEXT_HOP_HOST;
-	if (!finding->is_host) {
-		group_mac(&output->to, finding->out.header.mac_to);
-		return;
-	}
-	err = neighbour_find(netlink, hop->ifindex, &hop->via, finding->out.header.mac_to);
-	finding->resolved = !err;
-	if (err && err != -EAGAIN) {
-		wait_for_query(finding, err, "");
-	} else if (err) {
-		wait_for(finding, EHOSTUNREACH, "the MAC address of %s is not known",
-			 addr_format(&hop->via, address));
-		neighbour_use(netlink, hop->ifindex, &hop->via);
-	}
-}
-
-/* What the kernel would do with the output's packets. `named`: the interface that it names, or all
- * zero. */
-static void judge_route(struct finding *finding, const struct link *named)
-{
-	switch (finding->hop.kind) {
-	case NEXT_HOP_GROUP:
-	case NEXT_HOP_HOST:
-		if (addr_is_any(&finding->hop.source))
-			wait_for(finding, EADDRNOTAVAIL, "no address to send from");
-		break;
-	case NEXT_HOP_UNREACHABLE:
-		/* The routes of an interface go when it is set down. */
-		if (named->ifindex && !named->up)
-			wait_for(finding, ENETDOWN, "output interface %s is down", named->name);
-		else
-			wait_for(finding, -finding->hop.error, "no route: %s",
-				 strerror(-finding->hop.error));
-		break;
-	case NEXT_HOP_LOCAL:
-		refuse(finding, "the destination is an address of this host");
-		break;
-	case NEXT_HOP_BROADCAST:
-		refuse(finding, "the destination is a broadcast address");
-		break;
-	case NEXT_HOP_ENCAPSULATED:
-		refuse(finding, "the route puts packets into a tunnel");
-		break;
-	}
-}
-
-static void examine_route(const struct kernel_side *side, const struct rule_output *output,
-			  struct finding *finding)
-{
-	struct link named = {};
-	int err = *output->iface ? redirects_find(side->redirects, output->iface, &named) : 0;
-
-	if (!err)
-		err = next_hop_find(redirects_netlink(side->redirects), &output->to, named.ifindex,
-				    output->dscp, &finding->hop);
-	if (err)
-		wait_for_query(finding, err, output->iface);
-	else
-		judge_route(finding, &named);
-}
-
-static void examine_port(const struct kernel_path *kernel, unsigned int i, struct finding *finding)
-{
-	uint16_t port;
-	int err;
-
-	if (!kernel->stream)
-		return;
-	err = output_socket_port(kernel->stream->outputs[i].socket, &port);
-	if (err)
-		wait_for(finding, -err, "no UDP source port is available: %s", strerror(-err));
-	else
-		finding->out.header.source_port = htons(port);
-}
-
-static void examine_output(const struct kernel_path *kernel, const struct kernel_side *side,
-			   unsigned int i, struct finding *finding)
-{
-	const struct rule_output *output = &kernel->rule->outputs[i];
-	struct xmc_output *header = &finding->out.header;
-
-	*finding = (struct finding){};
-	if (output_is_limited(output))
-		refuse(finding, "rate limits need the user path");
-	else if (addr_is_ipv4(&output->to) != addr_is_ipv4(&kernel->rule->group))
-		refuse(finding, "a change of the address family needs the user path");
-	if (!*finding->reason)
-		examine_route(side, output, finding);
-	if (!*finding->reason)
-		examine_device(side, finding);
-	if (!*finding->reason)
-		examine_neighbour(side, output, finding);
-	if (!*finding->reason)
-		examine_port(kernel, i, finding);
-	if (*finding->reason)
-		return;
-	finding->out.ifindex = finding->hop.ifindex;
-	header->source = finding->hop.source;
-	header->destination = output->to;
-	header->port = htons(rule_output_port(kernel->rule, output));
-	header->ttl = output->ttl;
-	header->tos = (uint8_t)(output->dscp << 2);
-}
-
-/* What is in the way of all outputs, and stays. NULL: nothing. */
-static const char *examine_rule(const struct kernel_path *kernel, const struct kernel_side *side)
-{
-	const char *why;
-
-	if (!steer_can_forward(side->steer, &why))
-		return why;
-	if (kernel->rule->nr_outputs > XMC_MAX_COPIES)
-		return "more than 64 outputs need the user path";
-	if (side->skb && kernel->rule->nr_outputs > 1)
-		return "in skb mode the kernel path supports one output";
-	return NULL;
-}
-
 /* ---- forwards ---- */
 
 static const char *explain_forward(int err)
 {
 	if (err == -ENOSPC)
-		return "the rules of its input use too many combinations of output interfaces";
+		return "the rules of the input use too many combinations of output interfaces";
 	if (err == -E2BIG)
-		return "the XDP maps of its input are full";
+		return "the XDP maps of the input are full";
 	if (err == -ENOMEM)
-		return "no memory for the XDP maps of its input";
-	return "the XDP maps of its input cannot be written";
+		return "no memory for the XDP maps of the input";
+	return "the XDP maps of the input cannot be written";
 }
 
 /* Give the forward these outputs, and open it before if necessary. NULL, or what is in the way. */
@@ -522,34 +316,18 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 	kernel->hosts |= finding->is_host;
 }
 
-/* Examine all outputs. Returns the first obstacle that stays, otherwise the first one that passes;
- * NULL: nothing is in the way. */
-static const char *examine_outputs(const struct kernel_path *kernel, const struct kernel_side *side,
-				   struct finding *findings, bool *lasting)
-{
-	const char *reason = NULL;
-
-	*lasting = false;
-	for (unsigned int i = 0; i < kernel->rule->nr_outputs; i++) {
-		examine_output(kernel, side, i, &findings[i]);
-		if (*findings[i].reason && (!reason || (findings[i].lasting && !*lasting)))
-			reason = findings[i].reason;
-		*lasting |= findings[i].lasting;
-	}
-	return reason;
-}
-
 /* `keyed`: its key is in the XDP map. */
 static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 {
 	struct finding findings[XMC_MAX_COPIES] = {};
-	const char *reason = examine_rule(kernel, place->side);
+	const char *reason = kernel_examine_rule(place->side, kernel->rule);
 	bool lasting = reason != NULL;
 	struct key_value next = {.target = KEY_NONE};
 	struct xmc_rule_key key;
 
 	if (!reason)
-		reason = examine_outputs(kernel, place->side, findings, &lasting);
+		reason = kernel_examine_outputs(place->side, kernel->rule, kernel->stream, findings,
+						&lasting);
 	if (!reason || (kernel->strict && !lasting)) {
 		const char *failure = set_forward(kernel, place, findings);
 
@@ -563,7 +341,7 @@ static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 	rule_key(kernel->rule, &key);
 	if (keyed && kernel_side_change(place->side, &key, place->value, next)) {
 		next = place->value;
-		reason = "the XDP map of its input is full";
+		reason = "the XDP map of the input is full";
 	}
 	for (unsigned int i = 0; i < kernel->rule->nr_outputs && i < XMC_MAX_COPIES; i++)
 		note_output(kernel, i, &findings[i], kernel->strict || next.target == KEY_FORWARD);

@@ -3,17 +3,18 @@
 /*
  * The kernel path of one rule: the XDP program of its intake rewrites the headers of its packets
  * and redirects them to the outputs' devices (steering/forward.h). A rule has one if it asks for
- * `path kernel` or `path auto`. This decides whether the kernel path carries the rule now, and with
- * which headers.
+ * `path kernel` or `path auto`. This decides whether the kernel path carries the rule now, keeps its
+ * forwards up to date (kernel_examine.h), and counts.
  *
- *     What is in the way of an output     path kernel              path auto
- *     nothing                             kernel path              kernel path
- *     something that passes (no address,  kernel path; its packets user path
- *       an unresolved neighbour, the       count as errors of that
- *       interface is down or missing)      output
- *     something that stays (the device     pending, no key in the   user path
- *       cannot transmit, its MTU is        XDP map
- *       smaller, a rate limit, …)
+ *     what is in the way of an output       path kernel                     path auto
+ *     ------------------------------------  ------------------------------  -----------
+ *     nothing                               kernel path                     kernel path
+ *     something temporary: no address, no   kernel path; the packets of     user path
+ *     MAC address of the next hop, the      this output are errors, and
+ *     interface is down or does not exist   the other outputs go on
+ *     something lasting: the device cannot  pending, and the rule has no    user path
+ *     transmit, its MTU is too small, a     key in the XDP map
+ *     rate limit, no right, skb mode
  *
  * Everything is found out again in every update, so that no knowledge can be out of date: callers
  * only have to notice that something may have changed.
@@ -29,23 +30,11 @@
 #ifndef XMCAST_RELAY_KERNEL_PATH_H
 #define XMCAST_RELAY_KERNEL_PATH_H
 
-#include "dataplane/stream.h"
 #include "relay/counts.h"
-#include "relay/redirects.h"
-#include "steering/steer.h"
+#include "relay/kernel_examine.h"
 
 struct forward;
 struct kernel_path;
-
-/* What kernel paths need to know of an intake: a part of it. */
-struct kernel_side {
-	struct redirects *redirects; /* of the relay */
-	struct total_counts *totals; /* of the relay, see intake_new() */
-	struct steer *steer;	     /* NULL: the intake is not open */
-	int ifindex;
-	unsigned int mtu;
-	bool skb; /* its XDP program runs in skb mode */
-};
 
 /* What the XDP map of an intake has for a rule's key. */
 enum key_target {

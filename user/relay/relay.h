@@ -18,8 +18,9 @@
  *     arrival    what a rule's input names, resolved; all names of one interface share an intake
  *     path       what carries a rule's packets: the user path, and on top of it, if the rule asks
  *                for it, the kernel path
- *     kernel_path  can the kernel path carry a rule now, and with which headers?
- *     redirects  the interfaces by which kernel paths send
+ *     kernel_path     the kernel path of a rule: what its key has, its forwards, its counters
+ *     kernel_examine  can the kernel path carry a rule now, and with which headers?
+ *     redirects  the interfaces by which kernel paths send, and what they do with packets
  *     route      ONE running rule; route.h has its states
  *     plan       a change of routes and intakes, all or nothing; only a plan changes rules and
  *                brings intakes up

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "relay/kernel_examine.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if_arp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dataplane/output_socket.h"
+
+/* Nothing can leave by the output now, for the reason in `format`. */
+__attribute__((format(printf, 3, 4))) static void wait_for(struct finding *finding, int error,
+							   const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(finding->reason, sizeof(finding->reason), format, args);
+	va_end(args);
+	finding->error = error;
+}
+
+/* As wait_for(), but the kernel path cannot carry the rule at all. */
+#define refuse(finding, ...)                                                                       \
+	do {                                                                                       \
+		wait_for(finding, EOPNOTSUPP, __VA_ARGS__);                                        \
+		(finding)->lasting = true;                                                         \
+	} while (0)
+
+/* A query of the network has failed. `name`: of the interface, may be empty. */
+static void wait_for_query(struct finding *finding, int err, const char *name)
+{
+	if (err == -ENODEV)
+		wait_for(finding, ENODEV, "output interface %s does not exist", name);
+	else
+		wait_for(finding, -err, "the state of the output cannot be queried: %s",
+			 strerror(-err));
+}
+
+static void examine_device(const struct kernel_side *side, struct finding *finding)
+{
+	struct link link;
+	int err = redirects_find_index(side->redirects, finding->hop.ifindex, &link);
+
+	if (err)
+		wait_for_query(finding, err, "");
+	else if (!link.up)
+		wait_for(finding, ENETDOWN, "output interface %s is down", link.name);
+	else if (!link.carrier)
+		wait_for(finding, ENETDOWN, "output interface %s has no carrier", link.name);
+	else if (link.type != ARPHRD_ETHER)
+		refuse(finding, "output interface %s is no Ethernet interface", link.name);
+	else if (link.features_known && !(link.xdp_features & LINK_XDP_NDO_XMIT))
+		refuse(finding,
+		       "output interface %s cannot transmit redirected packets: see "
+		       "docs/kernel-path.md",
+		       link.name);
+	else if (redirects_refuse(side->redirects, side->ifindex, link.ifindex))
+		refuse(finding,
+		       "output interface %s has refused redirected packets: see "
+		       "docs/kernel-path.md",
+		       link.name);
+	else if (link.mtu < side->mtu)
+		refuse(finding,
+		       "the MTU of output interface %s, %u, is below that of the input, %u",
+		       link.name, link.mtu, side->mtu);
+	finding->out.mtu = link.mtu;
+	memcpy(finding->out.header.mac_from, link.mac, sizeof(link.mac));
+}
+
+static void examine_neighbour(const struct kernel_side *side, const struct rule_output *output,
+			      struct finding *finding)
+{
+	struct netlink *netlink = redirects_netlink(side->redirects);
+	const struct next_hop *hop = &finding->hop;
+	char address[ADDR_TEXT_SIZE];
+	int err;
+
+	finding->is_host = hop->kind == NEXT_HOP_HOST;
+	if (!finding->is_host) {
+		group_mac(&output->to, finding->out.header.mac_to);
+		return;
+	}
+	err = neighbour_find(netlink, hop->ifindex, &hop->via, finding->out.header.mac_to);
+	finding->resolved = !err;
+	if (err && err != -EAGAIN) {
+		wait_for_query(finding, err, "");
+	} else if (err) {
+		wait_for(finding, EHOSTUNREACH, "the MAC address of %s is not known",
+			 addr_format(&hop->via, address));
+		neighbour_use(netlink, hop->ifindex, &hop->via);
+	}
+}
+
+/* What the kernel would do with the output's packets. `named`: the interface that it names, or all
+ * zero. */
+static void judge_route(struct finding *finding, const struct link *named)
+{
+	switch (finding->hop.kind) {
+	case NEXT_HOP_GROUP:
+	case NEXT_HOP_HOST:
+		if (addr_is_any(&finding->hop.source))
+			wait_for(finding, EADDRNOTAVAIL, "no address to send from");
+		break;
+	case NEXT_HOP_UNREACHABLE:
+		/* The routes of an interface go when it is set down. */
+		if (named->ifindex && !named->up)
+			wait_for(finding, ENETDOWN, "output interface %s is down", named->name);
+		else
+			wait_for(finding, -finding->hop.error, "no route: %s",
+				 strerror(-finding->hop.error));
+		break;
+	case NEXT_HOP_LOCAL:
+		refuse(finding, "the destination is an address of this host");
+		break;
+	case NEXT_HOP_BROADCAST:
+		refuse(finding, "the destination is a broadcast address");
+		break;
+	case NEXT_HOP_ENCAPSULATED:
+		refuse(finding, "the route puts packets into a tunnel");
+		break;
+	}
+}
+
+static void examine_route(const struct kernel_side *side, const struct rule_output *output,
+			  struct finding *finding)
+{
+	struct link named = {};
+	int err = *output->iface ? redirects_find(side->redirects, output->iface, &named) : 0;
+
+	if (!err)
+		err = next_hop_find(redirects_netlink(side->redirects), &output->to, named.ifindex,
+				    output->dscp, &finding->hop);
+	if (err)
+		wait_for_query(finding, err, output->iface);
+	else
+		judge_route(finding, &named);
+}
+
+/* `socket`: NULL if the packets have no ports. */
+static void examine_port(struct output_socket *socket, struct finding *finding)
+{
+	uint16_t port = 0;
+	int err = socket ? output_socket_port(socket, &port) : 0;
+
+	if (err)
+		wait_for(finding, -err, "no UDP source port is available: %s", strerror(-err));
+	else
+		finding->out.header.source_port = htons(port);
+}
+
+static void examine_output(const struct kernel_side *side, const struct rule *rule,
+			   const struct rule_output *output, struct output_socket *socket,
+			   struct finding *finding)
+{
+	struct xmc_output *header = &finding->out.header;
+
+	*finding = (struct finding){};
+	if (output_is_limited(output))
+		refuse(finding, "rate limits need the user path");
+	else if (addr_is_ipv4(&output->to) != addr_is_ipv4(&rule->group))
+		refuse(finding, "a change of the address family needs the user path");
+	if (!*finding->reason)
+		examine_route(side, output, finding);
+	if (!*finding->reason)
+		examine_device(side, finding);
+	if (!*finding->reason)
+		examine_neighbour(side, output, finding);
+	if (!*finding->reason)
+		examine_port(socket, finding);
+	if (*finding->reason)
+		return;
+	finding->out.ifindex = finding->hop.ifindex;
+	header->source = finding->hop.source;
+	header->destination = output->to;
+	header->port = htons(rule_output_port(rule, output));
+	header->ttl = output->ttl;
+	header->tos = (uint8_t)(output->dscp << 2);
+}
+
+const char *kernel_examine_rule(const struct kernel_side *side, const struct rule *rule)
+{
+	const char *why;
+
+	if (!steer_can_forward(side->steer, &why))
+		return why;
+	if (rule->nr_outputs > XMC_MAX_COPIES)
+		return "more than 64 outputs need the user path";
+	if (side->skb && rule->nr_outputs > 1)
+		return "in skb mode the kernel path supports one output";
+	return NULL;
+}
+
+const char *kernel_examine_outputs(const struct kernel_side *side, const struct rule *rule,
+				   const struct stream *stream, struct finding *findings,
+				   bool *lasting)
+{
+	const char *reason = NULL;
+
+	*lasting = false;
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		examine_output(side, rule, &rule->outputs[i],
+			       stream ? stream->outputs[i].socket : NULL, &findings[i]);
+		if (*findings[i].reason && (!reason || (findings[i].lasting && !*lasting)))
+			reason = findings[i].reason;
+		*lasting |= findings[i].lasting;
+	}
+	return reason;
+}
