@@ -251,8 +251,8 @@ static const int coverage[] = {
 static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
 
 /* What libbpf does for us: create our programs and their maps, with types and constants, or open
- * pinned ones; link a program to an interface or a tracepoint. No access to others' objects by id, no
- * other way to attach. */
+ * pinned ones; link a program to an interface or a tracepoint. No access to others' objects by id,
+ * no other way to attach. */
 static const int bpf_commands[] = {
 	BPF_MAP_CREATE,		BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,
 	BPF_MAP_DELETE_ELEM,	BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE, /* of constants */
