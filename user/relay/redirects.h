@@ -64,7 +64,8 @@ void redirects_forgive(struct redirects *redirects, int to);
 bool redirects_check(struct redirects *redirects, uint64_t now_ns);
 
 /* What the devices did with the packets of an intake: *count entries that the caller frees, or NULL
- * if there are none, or no memory. The names are valid until the intake is closed. */
+ * if there are none, or no memory. The names are valid until the next redirects_watch() or
+ * redirects_forget(). */
 struct redirect_counts *redirects_counts(const struct redirects *redirects, int from,
 					 unsigned int *count);
 
