@@ -47,11 +47,10 @@ static __always_inline int make_ready(struct xdp_md *ctx, const struct xmc_copy 
 {
 	__u32 slot = copy->output;
 	const struct xmc_output *output = find_output(&slot, ctx->egress_ifindex);
-	struct xmc_tally *sum = sum_of_all();
 	struct xmc_tally *tally;
 	__u32 before;
 
-	if (!output || !sum)
+	if (!output)
 		return XDP_DROP;
 	tally = tally_in(output->tally);
 	if (!tally)
@@ -71,9 +70,8 @@ static __always_inline int make_ready(struct xdp_md *ctx, const struct xmc_copy 
 	if (xmc_rewrite((void *)(long)ctx->data, (const void *)(long)ctx->data_end, output,
 			(__u16)tally->sent, 0))
 		return XDP_DROP;
-	count_sent(tally, sum,
-		   xmc_payload_length((const void *)(long)ctx->data,
-				      (const void *)(long)ctx->data_end));
+	count_sent(tally, xmc_payload_length((const void *)(long)ctx->data,
+					     (const void *)(long)ctx->data_end));
 	return XDP_PASS;
 }
 

@@ -43,15 +43,6 @@ struct {
 	__array(values, struct tallies_chunk);
 } tallies SEC(".maps");
 
-/* Over all rules. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct xmc_tally);
-	PINNED;
-} sums SEC(".maps");
-
 static __always_inline const struct xmc_output *output_in(__u32 slot)
 {
 	__u32 chunk = slot / XMC_CHUNK, index = slot % XMC_CHUNK;
@@ -68,20 +59,11 @@ static __always_inline struct xmc_tally *tally_in(__u32 slot)
 	return array ? bpf_map_lookup_elem(array, &index) : NULL;
 }
 
-static __always_inline struct xmc_tally *sum_of_all(void)
-{
-	__u32 first = 0;
-
-	return bpf_map_lookup_elem(&sums, &first);
-}
-
 /* Per CPU, and XDP is not re-entered on one CPU. */
-static __always_inline void count_sent(struct xmc_tally *tally, struct xmc_tally *sum, __u32 bytes)
+static __always_inline void count_sent(struct xmc_tally *tally, __u32 bytes)
 {
 	tally->sent++;
 	tally->sent_bytes += bytes;
-	sum->sent++;
-	sum->sent_bytes += bytes;
 }
 
 #endif

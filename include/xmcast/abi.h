@@ -110,8 +110,7 @@ struct xmc_output {
 
 /*
  * Counters of a rule, of an output, or of both: the first output of a rule has the same ones as the
- * rule, which saves a look-up. Per-CPU value of the map tallies, and of the map sums, whose only
- * entry has the sums over all rules since the program was loaded. Bytes are of the UDP payload, or
+ * rule, which saves a look-up. Per-CPU value of the map tallies. Bytes are of the UDP payload, or
  * of the IP payload if it is not UDP.
  */
 struct xmc_tally {

@@ -308,7 +308,7 @@ static void expect_dropped(const struct packet *packet)
 
 static void test_counters_and_mtu(void **state)
 {
-	struct xmc_tally rule, output, before, after;
+	struct xmc_tally rule, output;
 
 	forward_env_need();
 	for (unsigned int family = 0; family < COUNT(families); family++) {
@@ -317,7 +317,6 @@ static void test_counters_and_mtu(void **state)
 		unsigned int headers = family ? 48 : 28;
 		struct packet packet;
 
-		assert_int_equal(steer_sums(forward_env.steer, &before), 0);
 		fixture.output.mtu = 1000;
 		assert_int_equal(forward_set(fixture.forward, &fixture.output), 0);
 		build(&packet, family, 1000 - headers, WRITTEN_UNFINISHED);
@@ -334,12 +333,6 @@ static void test_counters_and_mtu(void **state)
 		assert_int_equal(output.sent, 1);
 		assert_int_equal(output.sent_bytes, 1000 - headers);
 		assert_int_equal(output.received, 0);
-		assert_int_equal(steer_sums(forward_env.steer, &after), 0);
-		assert_int_equal(after.received - before.received, 2);
-		assert_int_equal(after.received_bytes - before.received_bytes, 2001 - 2 * headers);
-		assert_int_equal(after.too_large - before.too_large, 1);
-		assert_int_equal(after.sent - before.sent, 1);
-		assert_int_equal(after.sent_bytes - before.sent_bytes, 1000 - headers);
 		end(&fixture);
 	}
 }

@@ -61,8 +61,6 @@ static void read_route(const struct route *route, enum rule_path wanted, struct 
 static void read_intake(const struct intake *intake, struct interface_counts *counts,
 			struct worker_counts *workers)
 {
-	struct xmc_tally sums;
-
 	counts->name = intake->name;
 	counts->reason = intake_reason(intake);
 	counts->state = !counts->reason ? "active" : intake_is_open(intake) ? "impaired" : "failed";
@@ -77,8 +75,6 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 	/* After its workers, see books.h. */
 	if (intake->steer) {
 		counts->mode = intake->mode == IFACE_MODE_NATIVE ? "native" : "skb";
-		if (!steer_sums(intake->steer, &sums))
-			counts->forwarded = sums.received;
 		steer_verdicts(intake->steer, counts->verdicts);
 		counts->redirects = redirects_counts(intake->kernel.redirects, intake->ifindex,
 						     &counts->nr_redirects);
@@ -129,8 +125,7 @@ void books_sum(const struct books *books, struct total_counts *totals)
 {
 	*totals = books->retired;
 	for (unsigned int i = 0; i < books->nr_interfaces; i++)
-		totals_add_steered(totals, books->interfaces[i].verdicts,
-				   books->interfaces[i].forwarded);
+		totals_add_steered(totals, books->interfaces[i].verdicts);
 	for (unsigned int i = 0; i < books->nr_workers; i++)
 		totals_add_worker(totals, &books->workers[i].state);
 }

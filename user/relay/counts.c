@@ -7,11 +7,10 @@ uint64_t kernel_drops(const struct worker_state *state)
 	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
 }
 
-void totals_add_steered(struct total_counts *totals, const uint64_t verdicts[XMC_REASONS],
-			uint64_t forwarded)
+void totals_add_steered(struct total_counts *totals, const uint64_t verdicts[XMC_REASONS])
 {
 	totals->steered += verdicts[XMC_STEERED] + verdicts[XMC_FORWARDED];
-	totals->received += forwarded;
+	totals->received += verdicts[XMC_FORWARDED];
 }
 
 void totals_add_worker(struct total_counts *totals, const struct worker_state *state)

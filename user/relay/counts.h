@@ -66,7 +66,6 @@ struct interface_counts {
 	const char *mode;   /* "native", "skb", or NULL: not open */
 	bool zero_copy;
 	uint64_t verdicts[XMC_REASONS];
-	uint64_t forwarded;	   /* packets that all rules on the kernel path have received */
 	unsigned int first_worker; /* its workers, one for each RX queue, among all workers */
 	unsigned int nr_workers;
 	struct redirect_counts *redirects; /* one for each device; owned by the books */
@@ -103,10 +102,9 @@ struct relay_change {
 /* Packets that the kernel dropped on a worker's socket, each counted once. */
 uint64_t kernel_drops(const struct worker_state *state);
 
-/* Add what a steering program has counted: its verdicts, and what all rules on the kernel path have
- * received. What those have sent is in the totals already (kernel_path_read()). */
-void totals_add_steered(struct total_counts *totals, const uint64_t verdicts[XMC_REASONS],
-			uint64_t forwarded);
+/* Add what a steering program has counted. What the rules on the kernel path have sent is in the
+ * totals already (kernel_path_read()). */
+void totals_add_steered(struct total_counts *totals, const uint64_t verdicts[XMC_REASONS]);
 
 /* Add what a worker has counted. */
 void totals_add_worker(struct total_counts *totals, const struct worker_state *state);

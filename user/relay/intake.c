@@ -336,12 +336,9 @@ int intake_stop(struct intake *intake)
 static void close_parts(struct intake *intake)
 {
 	uint64_t verdicts[XMC_REASONS];
-	struct xmc_tally sums;
 
-	/* Without packets the order of counters does not matter. */
-	if (intake->steer && !steer_verdicts(intake->steer, verdicts) &&
-	    !steer_sums(intake->steer, &sums))
-		totals_add_steered(intake->kernel.totals, verdicts, sums.received);
+	if (intake->steer && !steer_verdicts(intake->steer, verdicts))
+		totals_add_steered(intake->kernel.totals, verdicts);
 	dismiss(intake, &intake->now);
 	dismiss(intake, &intake->other);
 	redirects_forget(intake->kernel.redirects, intake->kernel.ifindex);

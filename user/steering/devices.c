@@ -77,8 +77,6 @@ static int load_copy(struct devices *devices)
 	if (!err)
 		err = bpf_map__reuse_fd(copy->maps.tallies, devices->pins->fds[PIN_TALLIES]);
 	if (!err)
-		err = bpf_map__reuse_fd(copy->maps.sums, devices->pins->fds[PIN_SUMS]);
-	if (!err)
 		err = copy_bpf__load(copy);
 	if (err)
 		copy_bpf__destroy(copy);

@@ -15,8 +15,7 @@
 #include "base/trust.h"
 
 const char *const pin_names[NR_PINS] = {
-	"rules",   "shapes", "sockets",	    "verdicts", "outputs",
-	"tallies", "sums",   "device_sets", "about",
+	"rules", "shapes", "sockets", "verdicts", "outputs", "tallies", "device_sets", "about",
 };
 
 const struct pins pins_none = {.fds = {[0 ... NR_PINS - 1] = -1}};
@@ -36,7 +35,6 @@ static const struct {
 	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(__u64), XMC_REASONS},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
-	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(struct xmc_tally), 1},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_MAX_DEVICE_SETS},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
 };

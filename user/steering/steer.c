@@ -31,12 +31,11 @@ struct steer {
 	struct forwards *forwards;
 	const char *no_forwards;      /* why no rule can take the kernel path; NULL: all can */
 	uint64_t before[XMC_REASONS]; /* what the external program had counted before */
-	struct xmc_tally sums_before;
-	bool external; /* steer_open_pinned() has taken the maps over */
-	int link_fd;   /* -1: not attached */
-	int claim_fd;  /* of our program while attached, or of the maps; -1: none */
+	bool external;		      /* steer_open_pinned() has taken the maps over */
+	int link_fd;		      /* -1: not attached */
+	int claim_fd;		      /* of our program while attached, or of the maps; -1: none */
 	int nr_cpus;
-	struct xmc_tally *per_cpu; /* scratch for reading one per-CPU entry */
+	uint64_t *per_cpu; /* scratch for reading one verdict */
 };
 
 /* The program of ours that was loaded. NULL: the program is external. */
@@ -172,7 +171,6 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 	uint32_t id = pins_id(&steer->pins);
 	uint64_t counted[XMC_REASONS];
 	char name[CLAIM_NAME_SIZE];
-	struct xmc_tally sums;
 	int err;
 
 	steer->claim_fd = claim_take(CLAIM_MAPS, id);
@@ -199,14 +197,11 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 		err = forwards_open(&steer->forwards, &steer->pins);
 	if (!err)
 		err = steer_verdicts(steer, counted);
-	if (!err)
-		err = steer_sums(steer, &sums);
 	if (err) {
 		snprintf(text, PINS_TEXT_SIZE, "they cannot be emptied: %s", strerror(-err));
 		return err;
 	}
 	memcpy(steer->before, counted, sizeof(counted));
-	steer->sums_before = sums;
 	steer->no_forwards = missing_right();
 	return 0;
 }
@@ -426,40 +421,15 @@ int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
 	int fd = steer->pins.fds[PIN_VERDICTS];
 
 	for (__u32 reason = 0; reason < XMC_REASONS; reason++) {
-		uint64_t *per_cpu = (uint64_t *)steer->per_cpu;
-		int err = bpf_map_lookup_elem(fd, &reason, per_cpu);
+		int err = bpf_map_lookup_elem(fd, &reason, steer->per_cpu);
 
 		if (err)
 			return err;
 		verdicts[reason] = 0;
 		for (int cpu = 0; cpu < steer->nr_cpus; cpu++)
-			verdicts[reason] += per_cpu[cpu];
+			verdicts[reason] += steer->per_cpu[cpu];
 		verdicts[reason] -= steer->before[reason];
 	}
-	return 0;
-}
-
-int steer_sums(const struct steer *steer, struct xmc_tally *sums)
-{
-	const struct xmc_tally *before = &steer->sums_before;
-	__u32 first = 0;
-	int err;
-
-	*sums = (struct xmc_tally){};
-	if (steer->pins.fds[PIN_SUMS] < 0) /* the user path only */
-		return 0;
-	err = bpf_map_lookup_elem(steer->pins.fds[PIN_SUMS], &first, steer->per_cpu);
-	if (err)
-		return err;
-	*sums = (struct xmc_tally){
-		.received = -before->received,
-		.received_bytes = -before->received_bytes,
-		.too_large = -before->too_large,
-		.sent = -before->sent,
-		.sent_bytes = -before->sent_bytes,
-	};
-	for (int cpu = 0; cpu < steer->nr_cpus; cpu++)
-		tally_add(sums, &steer->per_cpu[cpu]);
 	return 0;
 }
 

@@ -108,9 +108,6 @@ void steer_detach(struct steer *steer);
 /* Packets counted under each reason, summed over the CPUs. 0 or -errno. */
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS]);
 
-/* Sums over all forwards that there were, and over the CPUs. Never decreases. 0 or -errno. */
-int steer_sums(const struct steer *steer, struct xmc_tally *sums);
-
 /* Whether an xmcastd of this network namespace, run by root or by our user, has attached the XDP
  * program with this id (steering/claim.h). */
 bool steer_is_ours(uint32_t program_id);
