@@ -191,10 +191,11 @@ def unfit():
         daemon = reopens(start(star, place, "external"))
         os.remove(about)
         wait_reason(daemon, "the map about is missing")
-        for entries, size, pattern in (("7", "8", "they have ABI version 7, this xmcastd needs [0-9]+: .*iface detach"),
-                                       ("1", "16", "about is not one of xmcast's: type 2, key 4, "
-                                                   "value 16")):
-            run("bpftool", "map", "create", about, "type", "array", "key", "4", "value", size,
+        for kind, entries, size, pattern in (
+                ("array", "7", "16",
+                 "they have ABI version 7, this xmcastd needs [0-9]+: .*iface detach"),
+                ("hash", "1", "16", "about is not one of xmcast's: type 1, key 4, value 16")):
+            run("bpftool", "map", "create", about, "type", kind, "key", "4", "value", size,
                 "entries", entries, "name", "about")
             wait_reason(daemon, pattern)
             os.remove(about)

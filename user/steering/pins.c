@@ -111,6 +111,14 @@ static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
 	if (bpf_obj_get_info_by_fd(fd, &info, &size))
 		return explain(text, -errno, "%s is not a pinned map: %s", pin_names[pin],
 			       strerror(errno));
+	/* Whatever its values look like in another version. */
+	if (pin == PIN_ABOUT && info.type == layouts[pin].type &&
+	    info.max_entries != layouts[pin].entries)
+		return explain(
+			text, -EINVAL,
+			"they have ABI version %u, this xmcastd needs %u: run `xmcastctl iface "
+			"detach` and load the xmcast.bpf.o of this version",
+			info.max_entries, XMC_ABI_VERSION);
 	if (info.type != layouts[pin].type || info.key_size != layouts[pin].key_size ||
 	    info.value_size != layouts[pin].value_size)
 		return explain(
@@ -119,12 +127,6 @@ static int check_layout(int fd, enum pin pin, char text[PINS_TEXT_SIZE])
 			"expected %u, %u, %u",
 			pin_names[pin], info.type, info.key_size, info.value_size,
 			layouts[pin].type, layouts[pin].key_size, layouts[pin].value_size);
-	if (pin == PIN_ABOUT && info.max_entries != layouts[pin].entries)
-		return explain(
-			text, -EINVAL,
-			"they have ABI version %u, this xmcastd needs %u: run `xmcastctl iface "
-			"detach` and load the xmcast.bpf.o of this version",
-			info.max_entries, XMC_ABI_VERSION);
 	if (info.max_entries != layouts[pin].entries)
 		return explain(text, -EINVAL, "the map %s has %u entries, expected %u",
 			       pin_names[pin], info.max_entries, layouts[pin].entries);
