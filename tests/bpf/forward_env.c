@@ -36,7 +36,7 @@ static int run(const char *command)
 /* Without IPv6, the kernel sends nothing by itself. */
 static int make_links(void)
 {
-	return run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1 && "
+	return run("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 && "
 		   "ip link set lo up && "
 		   "ip link add in0 type veth peer name far0 && "
 		   "ip link add out0 type veth peer name far1 && "
