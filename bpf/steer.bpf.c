@@ -109,7 +109,7 @@ static __always_inline int to_devices(struct xdp_md *ctx, const struct xmc_rule 
 		return XDP_DROP;
 	__builtin_memcpy(eth, &copy, sizeof(copy));
 	eth->type = XMC_BE16(XMC_ETH_COPY);
-	/* No entry has this key: an error is then of no device in particular (transmit.bpf.c). */
+	/* No entry has this key, so the tracepoint reports an error without a device. */
 	return bpf_redirect_map(set, ~0U, BPF_F_BROADCAST);
 }
 
@@ -145,7 +145,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	 * attached. */
 	if (skb && rule->kind == XMC_TO_DEVICES)
 		return to_user(ctx);
-	/* Also the sign that the daemon lives. */
+	/* Without a socket the daemon has ended: the stack gets the packet. */
 	if (!bpf_map_lookup_elem(&sockets, &queue))
 		return count(XMC_NO_SOCKET, XDP_PASS);
 	checksum =

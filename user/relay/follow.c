@@ -42,7 +42,7 @@ struct follow {
 	unsigned int next_rule;	   /* where the round through all outputs continues */
 	bool has_kernel;	   /* some rules have a kernel path */
 	bool has_hosts;		   /* some of them send to hosts */
-	bool blind;		   /* to changes of neighbours, which those need */
+	bool neighbours_unseen;	   /* changes of their neighbours are not announced */
 	unsigned int next_path;	   /* where the pass over kernel paths continues */
 	bool pass_full;		   /* it updates all; otherwise it keeps neighbours resolved */
 	bool pass_again;	   /* something has changed since it began */
@@ -428,7 +428,7 @@ static void watch_neighbours(struct follow *follow, bool on)
 		log_warning("link-watch-failed", LOG_ERROR(err),
 			    LOG_TEXT("hint", "changes of neighbours are seen a second late"));
 	follow->has_hosts = on;
-	follow->blind = err != 0;
+	follow->neighbours_unseen = err != 0;
 }
 
 /* Do the next turn of a pass, for this long. */
@@ -471,7 +471,7 @@ static void look_after_kernel_paths(struct follow *follow, uint64_t now_ns)
 	if (now_ns - follow->neighbours_ns < NEIGHBOURS_NS)
 		return;
 	follow->neighbours_ns = now_ns;
-	if (follow->blind)
+	if (follow->neighbours_unseen)
 		expect_pass(follow);
 	follow->schedule.in_pass |= follow->has_hosts;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++)

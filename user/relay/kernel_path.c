@@ -100,6 +100,17 @@ static const char *explain_forward(int err)
 	return "the XDP maps of the input cannot be written";
 }
 
+static const char *explain_watch(int err)
+{
+	if (err == -E2BIG)
+		return "too many pairs of input and output interfaces are in use";
+	if (err == -ENOMEM)
+		return "no memory for the counters of its output devices";
+	if (err == -EMFILE || err == -ENFILE)
+		return "too few file descriptors: raise the limit (ulimit -n)";
+	return "what devices do with redirected packets cannot be counted: the kernel needs BTF";
+}
+
 /* Give the forward these outputs, and open it before if necessary. NULL, or what is in the way. */
 static const char *set_forward(const struct kernel_path *kernel, struct place *place,
 			       const struct finding *findings)
@@ -116,8 +127,7 @@ static const char *set_forward(const struct kernel_path *kernel, struct place *p
 					      side->skb);
 	}
 	if (err)
-		return "what devices do with redirected packets cannot be counted: the kernel "
-		       "needs BTF";
+		return explain_watch(err);
 	if (!place->forward)
 		err = forward_open(&place->forward, steer_forwards(side->steer), count);
 	if (!err)
@@ -324,6 +334,7 @@ static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 	bool lasting = reason != NULL;
 	struct key_value next = {.target = KEY_NONE};
 	struct xmc_rule_key key;
+	int err;
 
 	if (!reason)
 		reason = kernel_examine_outputs(place->side, kernel->rule, kernel->stream, findings,
@@ -339,9 +350,10 @@ static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 	else if (!kernel->strict)
 		next.target = KEY_USER;
 	rule_key(kernel->rule, &key);
-	if (keyed && kernel_side_change(place->side, &key, place->value, next)) {
+	err = keyed ? kernel_side_change(place->side, &key, place->value, next) : 0;
+	if (err) {
 		next = place->value;
-		reason = "the XDP map of the input is full";
+		reason = explain_forward(err);
 	}
 	for (unsigned int i = 0; i < kernel->rule->nr_outputs && i < XMC_MAX_COPIES; i++)
 		note_output(kernel, i, &findings[i], kernel->strict || next.target == KEY_FORWARD);
