@@ -122,14 +122,15 @@ static const struct {
 	{NO_RULES "interfaces: { a: , b: { mode: skb }, c: { queues: 2 }, d: { mode: native } }\n",
 	 NO_RULES
 	 "interfaces: { d: { mode: skb, queues: 3 }, c: { queues: 2 }, e: , f: { queues: 1, "
-	 "lost_program: leave, attach: own, pins: /p } }\n",
+	 "lost_program: leave, attach: own, pins: /p, offloads: manage } }\n",
 	 "restart interfaces.b.mode: skb -> auto\n"
 	 "restart interfaces.d.mode: native -> skb\n"
 	 "restart interfaces.d.queues: all -> 3\n"
 	 "restart interfaces.f.queues: all -> 1\n"
 	 "restart interfaces.f.lost_program: reattach -> leave\n"
 	 "restart interfaces.f.attach: auto -> own\n"
-	 "restart interfaces.f.pins:  -> /p\n"},
+	 "restart interfaces.f.pins:  -> /p\n"
+	 "restart interfaces.f.offloads: report -> manage\n"},
 };
 
 static void test_pairs(void **state)

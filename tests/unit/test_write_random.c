@@ -5,7 +5,7 @@
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
 _Static_assert(sizeof(struct rule) == 200, "rule");
 _Static_assert(sizeof(struct rule_output) == 56, "output");
-_Static_assert(sizeof(struct iface_config) == 288, "interfaces");
+_Static_assert(sizeof(struct iface_config) == 292, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 272, "workers");
@@ -216,6 +216,7 @@ static void pick_ifaces(struct config *config)
 			.queues = pick_or(0, 1, XMC_MAX_QUEUES),
 			.lost_program = (enum lost_program)pick(LOST_PROGRAM_LEAVE + 1),
 			.attach = (enum iface_attach)pick(IFACE_ATTACH_EXTERNAL + 1),
+			.offloads = (enum iface_offloads)pick(OFFLOADS_MANAGE + 1),
 		};
 
 		pick_iface(iface.name);

@@ -18,6 +18,10 @@ enum lost_program { LOST_PROGRAM_REATTACH, LOST_PROGRAM_LEAVE };
  * the daemon. */
 enum iface_attach { IFACE_ATTACH_AUTO, IFACE_ATTACH_OWN, IFACE_ATTACH_EXTERNAL };
 
+/* What to do about features of devices that change packets before XDP sees them
+ * (links/ethtool_features.h). */
+enum iface_offloads { OFFLOADS_REPORT, OFFLOADS_MANAGE };
+
 /* Path of a directory with pinned maps, with its NUL. A file name still fits behind it in PATH_MAX
  * bytes. */
 #define PINS_PATH_SIZE 256
@@ -30,6 +34,7 @@ struct iface_config {
 	enum lost_program lost_program;
 	enum iface_attach attach;
 	char pins[PINS_PATH_SIZE]; /* absolute; empty: /sys/fs/bpf/xmcast/NAME */
+	enum iface_offloads offloads;
 };
 
 /* `relay:` of the file. */

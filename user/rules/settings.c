@@ -14,6 +14,8 @@ static const struct choice iface_attaches[] = {{"auto", IFACE_ATTACH_AUTO},
 					       {"own", IFACE_ATTACH_OWN},
 					       {"external", IFACE_ATTACH_EXTERNAL},
 					       {0}};
+static const struct choice iface_offloads[] = {
+	{"report", OFFLOADS_REPORT}, {"manage", OFFLOADS_MANAGE}, {0}};
 static const struct choice engines[] = {
 	{"io_uring", ENGINE_IO_URING}, {"sendmmsg", ENGINE_SENDMMSG}, {0}};
 static const struct choice wakeups[] = {
@@ -69,6 +71,14 @@ const struct field setting_list[] = {
 	{"interfaces.pins", FIELD_PATH, IFACE(pins), .what = "path",
 	 .unset = "/sys/fs/bpf/xmcast/INTERFACE", .example = "/sys/fs/bpf/xmcast/eth0",
 	 .help = "Directory with the maps that xdp-loader has pinned."},
+	/* Features of a device are the administrator's, and other programs rely on them. */
+	{"interfaces.offloads", FIELD_CHOICE, IFACE(offloads), .choices = iface_offloads,
+	 .value = OFFLOADS_REPORT,
+	 .help = "What to do about offloads that change packets before XDP sees them, of the "
+		 "interface or of those below it: VLAN tags that the device removes, datagrams "
+		 "that are merged. report: the rules are pending, and the reason has the ethtool "
+		 "command. manage: xmcastd switches them off while it runs, and on again at the "
+		 "end."},
 
 	/* What the kernel path bypasses may be what protects a network, so it is never a default.
 	 */
