@@ -25,9 +25,9 @@ static ssize_t wake_call(int fd, void *buffer, size_t size, int flags, struct so
 static struct fake {
 	struct xsk xsk;
 	uint64_t ring[RING];
-	alignas(CACHE_LINE) uint32_t producer;
-	alignas(CACHE_LINE) uint32_t consumer;
-	alignas(CACHE_LINE) uint32_t flags;
+	alignas(CACHE_LINE) _Atomic uint32_t producer;
+	alignas(CACHE_LINE) _Atomic uint32_t consumer;
+	alignas(CACHE_LINE) _Atomic uint32_t flags;
 	alignas(CACHE_LINE) atomic_uint calls;	 /* that wake the driver */
 	alignas(CACHE_LINE) atomic_bool stopped; /* it waits until `calls` differs from `seen` */
 	atomic_uint seen;
@@ -43,17 +43,17 @@ static ssize_t wake_call(int fd, void *buffer, size_t size, int flags, struct so
 
 static bool ring_is_empty(void)
 {
-	return __atomic_load_n(&fake.producer, __ATOMIC_SEQ_CST) == fake.consumer;
+	return atomic_load(&fake.producer) == atomic_load(&fake.consumer);
 }
 
 static void *run_driver(void *arg)
 {
 	while (!atomic_load(&fake.end)) {
 		if (!ring_is_empty()) {
-			__atomic_store_n(&fake.consumer, fake.consumer + 1, __ATOMIC_RELEASE);
+			atomic_fetch_add(&fake.consumer, 1);
 			continue;
 		}
-		__atomic_store_n(&fake.flags, XDP_RING_NEED_WAKEUP, __ATOMIC_SEQ_CST);
+		atomic_store(&fake.flags, XDP_RING_NEED_WAKEUP);
 		if (ring_is_empty()) {
 			atomic_store(&fake.stopped, true);
 			while (atomic_load(&fake.calls) == atomic_load(&fake.seen) &&
@@ -62,14 +62,14 @@ static void *run_driver(void *arg)
 			atomic_store(&fake.stopped, false);
 		}
 		atomic_store(&fake.seen, atomic_load(&fake.calls));
-		__atomic_store_n(&fake.flags, 0, __ATOMIC_SEQ_CST);
+		atomic_store(&fake.flags, 0);
 	}
 	return NULL;
 }
 
 static bool frame_waits(uint32_t round)
 {
-	return __atomic_load_n(&fake.consumer, __ATOMIC_SEQ_CST) == round;
+	return atomic_load(&fake.consumer) == round;
 }
 
 /* Does the driver wait for a call that will never come? Once it has been woken, it takes the frame
@@ -85,14 +85,13 @@ static void test_driver_is_woken(void **state)
 	pthread_t thread;
 
 	watchdog_start(__func__);
-	fake.xsk.fill = (struct xsk_ring_prod){
+	fake.xsk.fill = (struct xsk_ring){
 		.mask = RING - 1,
 		.size = RING,
-		.cached_cons = RING,
 		.producer = &fake.producer,
 		.consumer = &fake.consumer,
 		.flags = &fake.flags,
-		.ring = fake.ring,
+		.entries = fake.ring,
 	};
 	fake.xsk.zero_copy = true;
 #ifdef XMC_DEBUG

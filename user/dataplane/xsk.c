@@ -6,13 +6,13 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <xdp/xsk.h>
+
+#include "dataplane/umem.h"
+#include "dataplane/xsk_ring.h"
 
 /* The kernel reserves this much in front of every packet (XDP_PACKET_HEADROOM). */
 #define KERNEL_HEADROOM 256
@@ -25,30 +25,24 @@
 #define BIND_TRIES    13
 #define BIND_FIRST_MS 10
 
-/* Nothing is transmitted through the socket, but libxdp requires a completion ring. */
+/* Nothing is transmitted through the socket, but bind(2) requires a completion ring. */
 #define COMPLETION_RING 64
 
 struct xsk {
 	/* Ingress. */
-	alignas(CACHE_LINE) struct xsk_ring_cons rx;
+	alignas(CACHE_LINE) struct xsk_ring rx;
 	counter_t received; /* frames taken out of the RX ring */
 
 	/* Egress. */
-	alignas(CACHE_LINE) struct xsk_ring_prod fill;
+	alignas(CACHE_LINE) struct xsk_ring fill;
 	counter_t returned; /* frames put into the fill ring, the first filling included */
 
 	/* Constant after open. */
-	alignas(CACHE_LINE) uint8_t *memory;
-	size_t size;
+	alignas(CACHE_LINE) struct umem umem;
 	unsigned int frames;
 	unsigned int frame_shift;
-	bool huge_pages;
 	bool zero_copy;
 	int fd;
-	struct xsk_umem *umem;
-	struct xsk_socket *socket;
-	struct xsk_ring_cons completion;
-	struct xdp_mmap_offsets offsets; /* where in their mappings the rings are */
 #ifdef XMC_DEBUG
 	_Atomic uint8_t *owner;
 #endif
@@ -64,20 +58,15 @@ unsigned int xsk_frame_size(unsigned int mtu)
 	return 0;
 }
 
-static int map_memory(struct xsk *xsk)
+static int register_umem(const struct xsk *xsk, const struct xsk_options *options)
 {
-	const int protection = PROT_READ | PROT_WRITE;
-	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	const struct xdp_umem_reg umem = {
+		.addr = (uintptr_t)xsk->umem.memory,
+		.len = xsk->umem.size,
+		.chunk_size = options->frame_size,
+	};
 
-	xsk->memory = mmap(NULL, xsk->size, protection, flags | MAP_HUGETLB, -1, 0);
-	xsk->huge_pages = xsk->memory != MAP_FAILED;
-	if (!xsk->huge_pages)
-		xsk->memory = mmap(NULL, xsk->size, protection, flags, -1, 0);
-	if (xsk->memory == MAP_FAILED) {
-		xsk->memory = NULL;
-		return -errno;
-	}
-	return 0;
+	return setsockopt(xsk->fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)) ? -errno : 0;
 }
 
 /*
@@ -85,51 +74,46 @@ static int map_memory(struct xsk *xsk)
  * the kernel publishes packets in the RX ring before it releases their entries of the fill ring
  * (xsk_flush() in net/xdp/xsk.c), and a frame may return in between.
  */
-static int create_umem(struct xsk *xsk, const struct xsk_options *options)
+static int open_rings(struct xsk *xsk, const struct xsk_options *options)
 {
-	const struct xsk_umem_config config = {
-		.fill_size = 2 * options->frames,
-		.comp_size = COMPLETION_RING,
-		.frame_size = options->frame_size,
-	};
+	uint32_t rx_size = options->rx_ring ? options->rx_ring : options->frames;
+	uint32_t fill_size = 2 * options->frames;
+	int err = xsk_ring_create(xsk->fd, XSK_RING_FILL, fill_size);
 
-	return xsk_umem__create(&xsk->umem, xsk->memory, xsk->size, &xsk->fill, &xsk->completion,
-				&config);
+	if (!err)
+		err = xsk_ring_create(xsk->fd, XSK_RING_COMPLETION, COMPLETION_RING);
+	if (!err)
+		err = xsk_ring_create(xsk->fd, XSK_RING_RX, rx_size);
+	if (!err)
+		err = xsk_ring_map(&xsk->fill, xsk->fd, XSK_RING_FILL, fill_size);
+	if (!err)
+		err = xsk_ring_map(&xsk->rx, xsk->fd, XSK_RING_RX, rx_size);
+	return err;
 }
 
-static int query_offsets(struct xsk *xsk)
+static int bind_socket(const struct xsk *xsk, const struct xsk_options *options)
 {
-	socklen_t length = sizeof(xsk->offsets);
-
-	return getsockopt(xsk_umem__fd(xsk->umem), SOL_XDP, XDP_MMAP_OFFSETS, &xsk->offsets,
-			  &length)
-		       ? -errno
-		       : 0;
-}
-
-static int create_socket(struct xsk *xsk, const struct xsk_options *options)
-{
-	const struct xsk_socket_config config = {
-		.rx_size = options->rx_ring ? options->rx_ring : options->frames,
-		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+	const struct sockaddr_xdp queue = {
+		.sxdp_family = AF_XDP,
 		/* Neither XDP_COPY nor XDP_ZEROCOPY: the kernel picks the best that the driver has.
 		 */
-		.bind_flags = XDP_USE_NEED_WAKEUP,
+		.sxdp_flags = XDP_USE_NEED_WAKEUP,
+		.sxdp_ifindex = if_nametoindex(options->iface),
+		.sxdp_queue_id = options->queue,
 	};
-	char iface[IF_NAMESIZE] = ""; /* libxdp copies IFNAMSIZ - 1 bytes, whatever the length */
 	int delay = BIND_FIRST_MS;
-	int err = 0;
 
-	snprintf(iface, sizeof(iface), "%s", options->iface);
+	if (!queue.sxdp_ifindex)
+		return -errno;
 	for (int try = 0; try < BIND_TRIES; try++) {
-		err = xsk_socket__create(&xsk->socket, iface, options->queue, xsk->umem, &xsk->rx,
-					 NULL, &config);
-		if (err != -EBUSY || options->fail_if_busy)
-			return err;
+		if (!bind(xsk->fd, (const struct sockaddr *)&queue, sizeof(queue)))
+			return 0;
+		if (errno != EBUSY || options->fail_if_busy)
+			return -errno;
 		poll(NULL, 0, delay);
 		delay += delay / 2;
 	}
-	return err;
+	return -EBUSY;
 }
 
 static bool query_zero_copy(int fd)
@@ -152,75 +136,45 @@ int xsk_open(struct xsk **out, const struct xsk_options *options)
 	memset(xsk, 0, sizeof(*xsk));
 	xsk->frames = options->frames;
 	xsk->frame_shift = (unsigned int)__builtin_ctz(options->frame_size);
-	xsk->size = (size_t)options->frames * options->frame_size;
-	xsk->fd = -1;
+	xsk->umem = UMEM_CLOSED;
+	xsk->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	err = xsk->fd < 0 ? -errno : 0;
 #ifdef XMC_DEBUG
 	xsk->owner = malloc(options->frames);
-	err = xsk->owner ? 0 : -ENOMEM;
+	if (!err)
+		err = xsk->owner ? 0 : -ENOMEM;
 	for (uint32_t i = 0; !err && i < options->frames; i++)
 		atomic_init(&xsk->owner[i], OWNER_EGRESS);
-	if (err)
-		goto fail;
 #endif
-	err = map_memory(xsk);
-	if (err)
-		goto fail;
-	err = create_umem(xsk, options);
-	if (err)
-		goto fail;
-	err = query_offsets(xsk);
-	if (err)
-		goto fail;
+	if (!err)
+		err = umem_open(&xsk->umem, (size_t)options->frames * options->frame_size);
+	if (!err)
+		err = register_umem(xsk, options);
+	if (!err)
+		err = open_rings(xsk, options);
 	/* Frames first: a bound socket without any would drop packets. */
-	for (uint32_t frame = 0; frame < xsk->frames; frame++)
+	for (uint32_t frame = 0; !err && frame < xsk->frames; frame++)
 		xsk_return(xsk, &frame, 1);
-	err = create_socket(xsk, options);
-	if (err)
-		goto fail;
-	xsk->fd = xsk_socket__fd(xsk->socket);
+	if (!err)
+		err = bind_socket(xsk, options);
+	if (err) {
+		xsk_close(xsk);
+		return err;
+	}
 	xsk->zero_copy = query_zero_copy(xsk->fd);
 	*out = xsk;
 	return 0;
-fail:
-	xsk_close(xsk);
-	return err;
-}
-
-/*
- * Work-around: libxdp asks the kernel where a ring begins before it unmaps the ring, and leaves
- * the mapping if that fails; the mapping then keeps the socket, and that the queue, until the
- * process ends. Map anonymous memory over the ring first, so that the socket is released in any
- * case.
- */
-static void release_ring(const void *ring, const struct xdp_ring_offset *offset, size_t size)
-{
-	if (ring && offset->desc)
-		(void)mmap((char *)ring - offset->desc, offset->desc + size, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-}
-
-static void release_rings(struct xsk *xsk)
-{
-	const struct xdp_mmap_offsets *at = &xsk->offsets;
-
-	if (xsk->socket)
-		release_ring(xsk->rx.ring, &at->rx, xsk->rx.size * sizeof(struct xdp_desc));
-	release_ring(xsk->fill.ring, &at->fr, xsk->fill.size * sizeof(uint64_t));
-	release_ring(xsk->completion.ring, &at->cr, xsk->completion.size * sizeof(uint64_t));
 }
 
 void xsk_close(struct xsk *xsk)
 {
 	if (!xsk)
 		return;
-	if (xsk->umem)
-		release_rings(xsk);
-	if (xsk->socket)
-		xsk_socket__delete(xsk->socket);
-	if (xsk->umem)
-		xsk_umem__delete(xsk->umem);
-	if (xsk->memory)
-		munmap(xsk->memory, xsk->size);
+	xsk_ring_unmap(&xsk->rx);
+	xsk_ring_unmap(&xsk->fill);
+	if (xsk->fd >= 0)
+		close(xsk->fd);
+	umem_close(&xsk->umem);
 #ifdef XMC_DEBUG
 	free(xsk->owner);
 #endif
@@ -239,17 +193,17 @@ bool xsk_zero_copy(const struct xsk *xsk)
 
 bool xsk_huge_pages(const struct xsk *xsk)
 {
-	return xsk->huge_pages;
+	return xsk->umem.huge_pages;
 }
 
 size_t xsk_memory_size(const struct xsk *xsk)
 {
-	return xsk->size;
+	return xsk->umem.size;
 }
 
 uint8_t *xsk_frame(const struct xsk *xsk, uint32_t index)
 {
-	return xsk->memory + ((size_t)index << xsk->frame_shift);
+	return xsk->umem.memory + ((size_t)index << xsk->frame_shift);
 }
 
 unsigned int xsk_frames(const struct xsk *xsk)
@@ -259,30 +213,25 @@ unsigned int xsk_frames(const struct xsk *xsk)
 
 unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max)
 {
-	unsigned int count;
-	uint32_t index;
+	unsigned int count = xsk_ring_available(&xsk->rx, max);
 
-	count = xsk_ring_cons__peek(&xsk->rx, max, &index);
 	if (!count)
 		return 0;
 	for (unsigned int i = 0; i < count; i++) {
-		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&xsk->rx, index + i);
+		const struct xdp_desc *desc = xsk_ring_packet(&xsk->rx, i);
 
 		frames[i].index = (uint32_t)(desc->addr >> xsk->frame_shift);
 		frames[i].offset = (uint16_t)(desc->addr & ((1U << xsk->frame_shift) - 1));
 		frames[i].length = (uint16_t)desc->len;
 		xsk_hand_over(xsk, frames[i].index, OWNER_KERNEL, OWNER_INGRESS);
 	}
-	xsk_ring_cons__release(&xsk->rx, count);
+	xsk_ring_release(&xsk->rx, count);
 	counter_add(&xsk->received, count);
 	return count;
 }
 
 void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
 {
-	uint32_t index;
-	uint32_t room;
-
 	if (!count)
 		return;
 	for (unsigned int i = 0; i < count; i++)
@@ -290,19 +239,16 @@ void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
 	/* Counted before the kernel can see them, because a frame counts as the kernel's until it
 	 * is received: the difference must never become negative. */
 	counter_add(&xsk->returned, count);
-	room = xsk_ring_prod__reserve(&xsk->fill, count, &index);
-	assert(room == count);
-	(void)room;
+	assert(xsk_ring_has_room(&xsk->fill, count));
 	for (unsigned int i = 0; i < count; i++)
-		*xsk_ring_prod__fill_addr(&xsk->fill, index + i) = (uint64_t)frames[i]
-								   << xsk->frame_shift;
-	xsk_ring_prod__submit(&xsk->fill, count);
+		*xsk_ring_address(&xsk->fill, i) = (uint64_t)frames[i] << xsk->frame_shift;
+	xsk_ring_publish(&xsk->fill, count);
 	if (!xsk->zero_copy)
 		return;
 	/* The flag must not be read before the frames are published: the driver could set it in
 	 * between, because it still saw an empty ring. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (xsk_ring_prod__needs_wakeup(&xsk->fill))
+	if (xsk_ring_needs_wakeup(&xsk->fill))
 		recvfrom(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
@@ -310,7 +256,7 @@ void xsk_wake_driver(const struct xsk *xsk)
 {
 	struct pollfd fd = {.fd = xsk->fd, .events = POLLIN};
 
-	if (xsk->zero_copy && xsk_ring_prod__needs_wakeup(&xsk->fill))
+	if (xsk->zero_copy && xsk_ring_needs_wakeup(&xsk->fill))
 		poll(&fd, 1, 0);
 }
 
