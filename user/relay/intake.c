@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "dataplane/ruleset.h"
 #include "relay/examine.h"
+#include "relay/offloads.h"
 
 /* ---- states ---- */
 
@@ -351,6 +352,7 @@ static void close_parts(struct intake *intake)
 		worker_close(intake->workers[i]);
 	}
 	free(intake->workers);
+	offloads_release(intake->offloads, intake);
 	intake->steer = NULL;
 	intake_describe(intake);
 	intake->workers = NULL;

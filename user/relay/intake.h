@@ -62,6 +62,8 @@ struct lineup {
 	struct lookup by_key;	   /* finds their index by key */
 };
 
+struct offloads;
+
 struct intake {
 	char name[IF_NAMESIZE]; /* one of the names by which rules know the interface */
 	enum intake_state state;
@@ -77,6 +79,7 @@ struct intake {
 	enum iface_mode mode;	   /* of the attached program */
 	uint32_t program;	   /* id of the program, own or external; 0: not known */
 	bool external;		   /* an administrator attached it (steering/pins.h) */
+	struct offloads *offloads; /* of the relay; the intake is a user of it */
 	unsigned int first_worker; /* its index among all workers, which selects CPUs */
 	unsigned int nr_workers;
 	struct worker **workers;

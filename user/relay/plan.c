@@ -115,6 +115,7 @@ static struct intake *find_intake(struct plan *plan, const char *name, int ifind
 	intake = intake_new(name, ifindex, plan->relay->redirects, &plan->relay->retired);
 	if (!intake)
 		return NULL;
+	intake->offloads = plan->relay->offloads;
 	intake->plan.fresh = true;
 	plan->intakes[plan->nr_intakes++] = intake;
 	return intake;

@@ -34,6 +34,8 @@ int relay_open(struct relay **out, struct config *config)
 	err = relay->epoll_fd < 0 ? -errno : membership_open(&relay->membership);
 	if (!err)
 		err = redirects_open(&relay->redirects);
+	if (!err)
+		err = offloads_open(&relay->offloads);
 	/* Listen before looking, so that no change is missed. */
 	if (!err)
 		err = follow_open(&relay->follow, relay);
@@ -115,6 +117,7 @@ void relay_close(struct relay *relay)
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++)
 		free(relay->arrivals[i]);
 	redirects_close(relay->redirects);
+	offloads_close(relay->offloads);
 	free(relay->routes);
 	free(relay->arrivals);
 	free(relay->intakes);

@@ -20,6 +20,7 @@
  *                for it, the kernel path
  *     kernel_path     the kernel path of a rule: what its key has, its forwards, its counters
  *     kernel_examine  can the kernel path carry a rule now, and with which headers?
+ *     offloads   features of devices that are switched off while an intake needs that
  *     redirects  the interfaces by which kernel paths send, and what they do with packets
  *     route      ONE running rule; route.h has its states
  *     plan       a change of routes and intakes, all or nothing; only a plan changes rules and

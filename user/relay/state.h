@@ -4,6 +4,7 @@
 #ifndef XMCAST_RELAY_STATE_H
 #define XMCAST_RELAY_STATE_H
 
+#include "relay/offloads.h"
 #include "relay/route.h"
 
 struct follow;
@@ -17,6 +18,7 @@ struct relay {
 	struct intake **intakes; /* one for each interface that these names mean */
 	struct membership *membership;
 	struct redirects *redirects;
+	struct offloads *offloads;
 	struct total_counts retired; /* counters of intakes that were closed, and what kernel paths
 					had sent when they were last read */
 	uint64_t generation;	     /* grows by one with every change of the configuration */

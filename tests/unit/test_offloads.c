@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Features that users need off, on a real veth: restored when the last user goes, and only if the
+ * daemon has switched them off. */
+#include "watchdog.h"
+#include "link_bed.h"
+
+#include "relay/offloads.h"
+
+static int out0;
+
+static bool is_on(enum ethtool_feature feature)
+{
+	struct ethtool_features features;
+
+	assert_int_equal(ethtool_features_read("out0", &features), 0);
+	return ethtool_feature_is(features.active, feature);
+}
+
+static void test_last_user_restores(void **state)
+{
+	struct offloads *offloads;
+	int a, b;
+
+	bed_run("ethtool -K out0 rx-gro-list on rx-udp-gro-forwarding off");
+	assert_int_equal(offloads_open(&offloads), 0);
+	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_GRO_LIST), 0);
+	assert_false(is_on(ETHTOOL_GRO_LIST));
+	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_GRO_LIST), 0);
+	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_RX_VLAN), 0);
+	/* It is off already. */
+	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_UDP_GRO_FORWARDING), 0);
+	offloads_release(offloads, &a);
+	assert_false(is_on(ETHTOOL_GRO_LIST));
+	/* Another tool has switched it on. */
+	bed_run("ethtool -K out0 rx-gro-list on");
+	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_GRO_LIST), 0);
+	assert_false(is_on(ETHTOOL_GRO_LIST));
+	offloads_release(offloads, &b);
+	assert_true(is_on(ETHTOOL_GRO_LIST));
+	assert_true(is_on(ETHTOOL_RX_VLAN));
+	assert_false(is_on(ETHTOOL_UDP_GRO_FORWARDING));
+	offloads_close(offloads);
+}
+
+static void test_close_restores(void **state)
+{
+	struct offloads *offloads;
+	int a, b;
+
+	bed_run("ethtool -K out0 rx-gro-list on");
+	assert_int_equal(offloads_open(&offloads), 0);
+	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_GRO_LIST), 0);
+	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_RX_VLAN), 0);
+	offloads_close(offloads);
+	assert_true(is_on(ETHTOOL_GRO_LIST));
+	assert_true(is_on(ETHTOOL_RX_VLAN));
+	offloads_close(NULL);
+}
+
+static void test_failures_hold_nothing(void **state)
+{
+	struct offloads *offloads;
+	int a, dummy;
+
+	assert_int_equal(offloads_open(&offloads), 0);
+	assert_int_equal(offloads_switch_off(offloads, &a, 9999, ETHTOOL_GRO), -ENXIO);
+	/* A device that is gone is no reason not to restore the others. */
+	bed_run("ip link add gone0 type veth peer name gone1");
+	dummy = (int)if_nametoindex("gone0");
+	assert_int_equal(offloads_switch_off(offloads, &a, dummy, ETHTOOL_RX_VLAN), 0);
+	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_RX_VLAN), 0);
+	bed_run("ip link del gone0");
+	offloads_release(offloads, &a);
+	assert_true(is_on(ETHTOOL_RX_VLAN));
+	offloads_close(offloads);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_last_user_restores),
+		cmocka_unit_test(test_close_restores),
+		cmocka_unit_test(test_failures_hold_nothing),
+	};
+	int failed;
+
+	if (!bed_open())
+		return EXIT_SKIPPED;
+	out0 = (int)if_nametoindex("out0");
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	bed_close();
+	return failed;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Features of devices (links/ethtool_features.h) that are switched off while somebody needs that
+ * (`offloads: manage`), and on again when nobody does. A daemon that is killed leaves them off.
+ *
+ * Main thread. Switching needs CAP_NET_ADMIN.
+ */
+#ifndef XMCAST_RELAY_OFFLOADS_H
+#define XMCAST_RELAY_OFFLOADS_H
+
+#include "links/ethtool_features.h"
+
+struct offloads;
+
+/* 0 or -ENOMEM. */
+int offloads_open(struct offloads **out);
+
+/* Restore everything and free it. Accepts NULL. */
+void offloads_close(struct offloads *offloads);
+
+/*
+ * Switch a feature of a device off for `user`, any address that identifies it. May be repeated, in
+ * case another tool has switched it on again. 0, also if it is off; -errno as
+ * ethtool_feature_set(). Changes and failures are logged.
+ */
+int offloads_switch_off(struct offloads *offloads, const void *user, int ifindex,
+			enum ethtool_feature feature);
+
+/* This user needs nothing any more: restore what no other user needs off. */
+void offloads_release(struct offloads *offloads, const void *user);
+
+#endif
