@@ -20,10 +20,12 @@ struct flow {
 	__u8 protocol; /* as in struct xmc_datagram: if it and the port are 0, no packet is in here
 			*/
 	__u8 pad;
+	__u32 tags;
 	__u32 changes; /* xmc_about.changes when the rule was found */
 	struct xmc_rule rule;
-	__u32 barrier;
 };
+
+_Static_assert(sizeof(struct flow) == 64, "a flow fits a cache line");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -37,7 +39,8 @@ static __always_inline struct flow *flow_of(const struct xmc_datagram *dgram)
 {
 	__u64 hash = dgram->source.w[3] * 0xd6e8feb86659fd93ULL +
 		     dgram->destination.w[3] * 0xa0761d6478bd642fULL +
-		     (dgram->port | dgram->protocol << 16) * 0xe7037ed1a0b428dbULL;
+		     (dgram->port | dgram->protocol << 16 | (__u64)dgram->tags << 32) *
+			     0xe7037ed1a0b428dbULL;
 	__u32 index = hash >> (64 - FLOW_BITS);
 
 	return bpf_map_lookup_elem(&flows, &index);
@@ -45,7 +48,8 @@ static __always_inline struct flow *flow_of(const struct xmc_datagram *dgram)
 
 static __always_inline bool flow_is(const struct flow *flow, const struct xmc_datagram *dgram)
 {
-	__u32 differ = (flow->port ^ dgram->port) | (flow->protocol ^ dgram->protocol);
+	__u32 differ = (flow->port ^ dgram->port) | (flow->protocol ^ dgram->protocol) |
+		       (flow->tags ^ dgram->tags);
 
 	for (int i = 0; i < 4; i++)
 		differ |= (flow->source.w[i] ^ dgram->source.w[i]) |
@@ -82,8 +86,9 @@ static __always_inline const struct xmc_rule *rule_of(const struct xmc_datagram 
 		return NULL;
 	if (flow->changes == changes && flow_is(flow, dgram))
 		return &flow->rule;
-	/* A full memory barrier: `changes` must have been read before the rule. */
-	__sync_lock_test_and_set(&flow->barrier, 0);
+	/* A full memory barrier: `changes` must have been read before the rule. It writes into what
+	 * is not read again. */
+	__sync_lock_test_and_set(&flow->rule.seal, 0);
 	found = find_rule(dgram);
 	if (!found.rule)
 		return NULL;
@@ -92,6 +97,7 @@ static __always_inline const struct xmc_rule *rule_of(const struct xmc_datagram 
 	flow->destination = dgram->destination;
 	flow->port = dgram->port;
 	flow->protocol = dgram->protocol;
+	flow->tags = dgram->tags;
 	flow->changes = changes;
 	return &flow->rule;
 }

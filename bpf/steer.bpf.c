@@ -12,9 +12,9 @@
  * Each ingress interface has its own instance with its own maps.
  *
  * It fails open: without a socket in the XSKMAP (the daemon died) packets of both paths go to the
- * stack, so an external program forwards nothing for a dead daemon. It never resizes packets:
- * recent kernels refuse extension programs that call bpf_xdp_adjust_*(), and libxdp's dispatcher
- * runs it as one.
+ * stack, so an external program forwards nothing for a dead daemon. As an external program it never
+ * resizes packets: recent kernels refuse extension programs that call bpf_xdp_adjust_*(), and
+ * libxdp's dispatcher runs it as one.
  *
  * Loading it needs CAP_PERFMON; bpf/steer_user.bpf.c does not, but knows only the user path.
  */
@@ -27,6 +27,9 @@
 #include <xmcast/rewrite.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* The program is loaded with BPF_F_XDP_HAS_FRAGS: packets may go on behind data_end. */
+const volatile bool frags;
 
 /*
  * Sets of devices. Set 0 has all devices, for packets with one output. The others are for packets
@@ -71,6 +74,19 @@ struct {
 __noinline int finish_checksum(struct xdp_md *ctx, int only_zero)
 {
 	return xmc_finish((void *)(long)ctx->data, (const void *)(long)ctx->data_end, only_zero);
+}
+
+/*
+ * Headers are rewritten where they are in a frame without tags. So of one with tags the first bytes
+ * are cut off: the Ethernet header is rewritten as a whole. 0; otherwise the packet is as before.
+ */
+static __always_inline int cut_tags(struct xdp_md *ctx, const struct xmc_datagram *dgram)
+{
+#ifdef XMC_PINNED
+	return -1; /* no program of a dispatcher may do it */
+#else
+	return bpf_xdp_adjust_head(ctx, dgram->ip_offset - (int)XMC_AT_IP);
+#endif
 }
 
 static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagram *dgram,
@@ -135,19 +151,24 @@ static __always_inline int to_outputs(struct xdp_md *ctx, const struct xmc_datag
 }
 
 static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram *dgram,
-				   const struct xmc_rule *rule, bool skb)
+				   const struct xmc_rule *rule, const struct xmc_about *mine,
+				   __u32 length)
 {
 	enum xmc_checksum checksum;
-	__u32 queue = ctx->rx_queue_index;
+	__u32 slot = socket_slot(ctx, mine);
+	bool skb = mine->skb;
 
 	/* In skb mode all copies of a packet have the same memory. User space gives no rule with
 	 * several outputs the kernel path there, but it learns the mode only when the program is
 	 * attached. */
 	if (skb && rule->kind == XMC_TO_DEVICES)
-		return to_user(ctx);
+		return to_user(ctx, mine, length);
 	/* Without a socket the daemon has ended: the stack gets the packet. */
-	if (!bpf_map_lookup_elem(&sockets, &queue))
+	if (!bpf_map_lookup_elem(&sockets, &slot))
 		return count(XMC_NO_SOCKET, XDP_PASS);
+	/* From here on the packet cannot go to the user path in native mode. */
+	if (dgram->ip_offset != XMC_AT_IP && (skb || cut_tags(ctx, dgram)))
+		return to_user(ctx, mine, length);
 	checksum =
 		xmc_checksum_kind((const void *)(long)ctx->data, (const void *)(long)ctx->data_end);
 	/* In skb mode the kernel has noted which checksums are unfinished, and the egress device
@@ -156,7 +177,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	if (checksum == XMC_CHECKSUM_UNFINISHED)
 		checksum = finish_checksum(ctx, skb);
 	if (checksum == XMC_CHECKSUM_EITHER)
-		return to_user(ctx);
+		return to_user(ctx, mine, length);
 	/* Before the rule counts it: the books read the verdicts last (relay/books.h). */
 	count(XMC_FORWARDED, 0);
 	return to_outputs(ctx, dgram, rule, checksum);
@@ -173,18 +194,19 @@ int xmcast_steer(struct xdp_md *ctx)
 	struct xmc_datagram dgram = {};
 	const struct xmc_rule *rule;
 	enum xmc_reason reason;
-	__u32 changes;
+	__u32 changes, length;
 
 	if (!mine)
 		return XDP_PASS;
 	changes = *(const volatile __u32 *)&mine->changes;
-	reason = xmc_parse_frame(data, data_end, data_end - data, &dgram);
+	length = frags ? bpf_xdp_get_buff_len(ctx) : data_end - data;
+	reason = xmc_parse_frame(data, data_end, length, &dgram);
 	if (reason != XMC_STEERED && !(reason == XMC_NOT_UDP && dgram.protocol))
-		return count(reason, XDP_PASS);
+		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
 	rule = rule_of(&dgram, changes);
 	if (!rule)
-		return count(reason == XMC_STEERED ? XMC_NO_RULE : XMC_NOT_UDP, XDP_PASS);
+		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
 	if (rule->kind != XMC_TO_USER)
-		return forward(ctx, &dgram, rule, mine->skb);
-	return to_user(ctx);
+		return forward(ctx, &dgram, rule, mine, length);
+	return to_user(ctx, mine, length);
 }

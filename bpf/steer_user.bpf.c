@@ -20,13 +20,13 @@ int xmcast_steer_user(struct xdp_md *ctx)
 	const void *data_end = (const void *)(long)ctx->data_end;
 	struct xmc_datagram dgram = {};
 	enum xmc_reason reason;
+	__u32 length;
 
 	if (!mine)
 		return XDP_PASS;
-	reason = xmc_parse_frame(data, data_end, bpf_xdp_get_buff_len(ctx), &dgram);
-	if (reason != XMC_STEERED)
-		return count(reason, XDP_PASS);
-	if (!find_rule(&dgram).rule)
-		return count(XMC_NO_RULE, XDP_PASS);
-	return to_user(ctx);
+	length = bpf_xdp_get_buff_len(ctx);
+	reason = xmc_parse_frame(data, data_end, length, &dgram);
+	if (reason != XMC_STEERED || !find_rule(&dgram).rule)
+		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
+	return to_user(ctx, mine, length);
 }

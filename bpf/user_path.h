@@ -11,14 +11,23 @@
 
 #include "pinned.h"
 
-/* The AF_XDP socket of each RX queue. */
+/* The AF_XDP socket of each RX queue: see socket_slot(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
-	__uint(max_entries, XMC_MAX_QUEUES);
+	__uint(max_entries, XMC_SOCKET_SLOTS);
 	__type(key, __u32);
 	__type(value, __u32);
 	PINNED;
 } sockets SEC(".maps");
+
+/* The active members of a bond, by their interface index: the slot of the socket of RX queue 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XMC_MAX_MEMBERS);
+	__type(key, __u32);
+	__type(value, __u32);
+	PINNED;
+} members SEC(".maps");
 
 /* Packets by enum xmc_reason. */
 struct {
@@ -59,10 +68,29 @@ static __always_inline const struct xmc_about *record_interface(__u32 ifindex)
 	return mine;
 }
 
-/* User space finds the rule again: a socket carries frames, not what was found here. */
-static __always_inline int to_user(struct xdp_md *ctx)
+/* The slot of the socket that a packet is for. XMC_SOCKET_SLOTS, which is none: it has come by an
+ * interface that has no sockets. */
+static __always_inline __u32 socket_slot(struct xdp_md *ctx, const struct xmc_about *mine)
 {
-	if (bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS) != XDP_REDIRECT)
+	__u32 queue = ctx->rx_queue_index;
+	__u32 ifindex = ctx->ingress_ifindex;
+	const __u32 *first;
+
+	if (queue >= XMC_MAX_QUEUES)
+		return XMC_SOCKET_SLOTS;
+	if (!mine->members)
+		return queue;
+	first = bpf_map_lookup_elem(&members, &ifindex);
+	return first ? *first + queue : XMC_SOCKET_SLOTS;
+}
+
+/* `length`: of the whole frame. User space finds the rule again: a socket carries frames, not what
+ * was found here. */
+static __always_inline int to_user(struct xdp_md *ctx, const struct xmc_about *mine, __u32 length)
+{
+	if (mine->capacity && length > mine->capacity)
+		return count(XMC_TOO_LARGE, XDP_PASS);
+	if (bpf_redirect_map(&sockets, socket_slot(ctx, mine), XDP_PASS) != XDP_REDIRECT)
 		return count(XMC_NO_SOCKET, XDP_PASS);
 	return count(XMC_STEERED, XDP_REDIRECT);
 }

@@ -13,7 +13,7 @@
 #endif
 
 /* Incremented with every incompatible change of the layouts below or of their meaning. */
-#define XMC_ABI_VERSION 5
+#define XMC_ABI_VERSION 6
 
 /* Rules of one daemon. Sizes the rule map (a hash without preallocation: unused slots cost nothing)
  * and bounds what a file may ask for. */
@@ -22,8 +22,10 @@
 /* Outputs of one rule: bounds the fan-out count of a frame. */
 #define XMC_MAX_OUTPUTS 256
 
-/* RX queues of one interface: slots of the XSKMAP. */
-#define XMC_MAX_QUEUES 64
+/* RX queues of one device, and active members of one bond: together the slots of the XSKMAP. */
+#define XMC_MAX_QUEUES	 64
+#define XMC_MAX_MEMBERS	 8
+#define XMC_SOCKET_SLOTS (XMC_MAX_MEMBERS * XMC_MAX_QUEUES)
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (::ffff:a.b.c.d, RFC 4291 section
@@ -46,6 +48,14 @@ struct xmc_addr {
 #define XMC_PORT_ONE 0xffff
 #define XMC_PORT_ANY 0
 
+/*
+ * The VLAN tags of a packet in one number. One tag: XMC_TAG_8021Q or XMC_TAG_8021AD, and the VLAN's
+ * id. Two: the outer one in the upper 16 bits, the inner one in the lower. 0: it is untagged. A tag
+ * with id 0 carries only a priority (IEEE 802.1Q) and is left out.
+ */
+#define XMC_TAG_8021Q  0x1000
+#define XMC_TAG_8021AD 0x2000
+
 /* Key of the rule map. */
 struct xmc_rule_key {
 	struct xmc_addr source; /* its low `host_bits` bits are 0 */
@@ -53,6 +63,7 @@ struct xmc_rule_key {
 	__be16 port;	/* UDP destination port; 0: any, since no packet has it (packet.h) */
 	__u8 host_bits; /* XMC_HOST_BITS_ONE..XMC_HOST_BITS_ANY */
 	__u8 protocol;	/* 0: UDP; otherwise the IP protocol, and the port is 0 */
+	__u32 tags;	/* VLAN tags of its packets, see above */
 };
 
 /* Where the packets of a rule go. */
@@ -73,6 +84,12 @@ struct xmc_rule {
 	__u8 kind;    /* enum xmc_target */
 	__u8 pad;
 };
+
+/* What a packet keeps of its own headers on its way to an output: struct xmc_output.flags. */
+#define XMC_KEEP_SOURCE	  0x1 /* source address and, of UDP, source port */
+#define XMC_KEEP_TTL	  0x2 /* or hop limit */
+#define XMC_DECREMENT_TTL 0x4 /* likewise, less one; if that is 0, the packet is dropped */
+#define XMC_KEEP_TOS	  0x8 /* the DSCP */
 
 /* Usable outputs of one rule on the kernel path. */
 #define XMC_MAX_COPIES 64
@@ -105,7 +122,7 @@ struct xmc_output {
 	__u8 more;     /* 0: no output of this rule on another interface follows */
 	__u32 tally;   /* slot: sent, sent_bytes */
 	__u32 ifindex; /* of the egress interface */
-	__u32 pad;
+	__u32 flags;   /* XMC_KEEP_…, XMC_DECREMENT_TTL: instead of the values above */
 };
 
 /*
@@ -119,6 +136,7 @@ struct xmc_tally {
 	__u64 too_large;
 	__u64 sent; /* redirected to the device; the device may still drop it */
 	__u64 sent_bytes;
+	__u64 ttl_expired; /* dropped for an output, see XMC_DECREMENT_TTL */
 	/* Scratch of xmcast_copy for the first of several outputs on one interface. */
 	__u64 copied; /* the packet, as in struct xmc_copy, that was copied last */
 	__u64 copies; /* of that packet, so far, less one */
@@ -190,9 +208,11 @@ struct xmc_shape {
  * used.
  */
 struct xmc_about {
-	__u32 ifindex; /* ingress interface of the last packet; 0: none since it was cleared */
-	__u32 skb;     /* 1: the program runs in skb mode; written by the daemon */
-	__u32 changes; /* of the maps rules and shapes, each counted after it was made */
+	__u32 ifindex;	/* ingress interface of the last packet; 0: none since it was cleared */
+	__u32 skb;	/* 1: the program runs in skb mode; written by the daemon */
+	__u32 changes;	/* of the maps rules and shapes, each counted after it was made */
+	__u32 members;	/* 1: it runs on the members of a bond, see the map members */
+	__u32 capacity; /* bytes of a frame that fit the sockets, headers included; 0: any */
 };
 
 /*
@@ -204,9 +224,10 @@ enum xmc_reason {
 	XMC_FORWARDED,	/* kernel path: redirected to devices, or dropped; see struct xmc_tally */
 	XMC_NO_RULE,	/* UDP, but matches no rule */
 	XMC_NO_SOCKET,	/* matches a rule, but its queue has no AF_XDP socket */
+	XMC_TOO_LARGE,	/* matches a rule, but does not fit a frame of the socket */
 	XMC_NOT_IP,	/* neither IPv4 nor IPv6 */
 	XMC_NOT_UDP,	/* IP, but not UDP, and matches no rule for its protocol */
-	XMC_VLAN,	/* has a VLAN tag: belongs to the VLAN's own interface */
+	XMC_VLAN,	/* has a VLAN tag, and matches no rule: for the VLAN's own interface */
 	XMC_FRAGMENT,	/* a fragment: the stack reassembles, xmcast does not */
 	XMC_IP_OPTIONS, /* IPv4 options or IPv6 extension headers */
 	XMC_MALFORMED,	/* truncated, contradictory lengths, or a wrong IPv4 header checksum */
@@ -217,9 +238,10 @@ enum xmc_reason {
 #define XMC_REASON_NAMES                                                                           \
 	{                                                                                          \
 		[XMC_STEERED] = "steered", [XMC_FORWARDED] = "forwarded",                          \
-		[XMC_NO_RULE] = "no_rule", [XMC_NO_SOCKET] = "no_socket", [XMC_NOT_IP] = "not_ip", \
-		[XMC_NOT_UDP] = "not_udp", [XMC_VLAN] = "vlan", [XMC_FRAGMENT] = "fragment",       \
-		[XMC_IP_OPTIONS] = "ip_options", [XMC_MALFORMED] = "malformed",                    \
+		[XMC_NO_RULE] = "no_rule", [XMC_NO_SOCKET] = "no_socket",                          \
+		[XMC_TOO_LARGE] = "too_large", [XMC_NOT_IP] = "not_ip", [XMC_NOT_UDP] = "not_udp", \
+		[XMC_VLAN] = "vlan", [XMC_FRAGMENT] = "fragment", [XMC_IP_OPTIONS] = "ip_options", \
+		[XMC_MALFORMED] = "malformed",                                                     \
 	}
 
 /*
@@ -265,10 +287,10 @@ struct xmc_device_counts {
 };
 
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
-_Static_assert(sizeof(struct xmc_rule_key) == 36, "rule key layout");
+_Static_assert(sizeof(struct xmc_rule_key) == 40, "rule key layout");
 _Static_assert(sizeof(struct xmc_rule) == 20, "rule layout");
 _Static_assert(sizeof(struct xmc_output) == 64, "output layout");
-_Static_assert(sizeof(struct xmc_tally) == 56, "tally layout");
+_Static_assert(sizeof(struct xmc_tally) == 64, "tally layout");
 _Static_assert(sizeof(struct xmc_copy) == 12, "copy layout");
 _Static_assert(sizeof(struct xmc_device_key) == 8, "device key layout");
 _Static_assert(sizeof(struct xmc_device_counts) == 8 * (1 + XMC_DEVICE_DROPS),

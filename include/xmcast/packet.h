@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The header parser: Ethernet, IPv4 or IPv6, UDP or another protocol; and the keys under which
- * rules are found. It is compiled into the XDP program and into user space, so that both reach the
- * same verdict about the same bytes (tests/bpf/test_differential.c compares them).
+ * The header parser: Ethernet, VLAN tags, IPv4 or IPv6, UDP or another protocol; and the keys under
+ * which rules are found. It is compiled into the XDP program and into user space, so that both
+ * reach the same verdict about the same bytes (tests/bpf/test_differential.c compares them).
  *
  * Pure: reads [data, data_end) and nothing else. Every read is preceded by a bounds check in the
  * form that the BPF verifier understands (pointer + constant > data_end).
  *
  * Sources: RFC 791 (IPv4), RFC 1812 section 5.2.2 (checks that a router makes), RFC 768 (UDP),
- * RFC 8200 (IPv6), IEEE 802.1Q (tags).
+ * RFC 8200 (IPv6), IEEE 802.1Q (tags, of which 802.1ad is a part today).
  */
 #ifndef XMCAST_PACKET_H
 #define XMCAST_PACKET_H
@@ -31,6 +31,7 @@ struct xmc_datagram {
 	__u16 payload_offset;
 	__u16 payload_length; /* never exceeds the IP packet or the frame */
 	__u8 protocol;	      /* as in struct xmc_rule_key: 0: UDP */
+	__u32 tags;	      /* likewise */
 };
 
 /* What follows may start at any address. In BPF that needs no attribute, and clang would load
@@ -78,12 +79,18 @@ struct xmc_udp {
 	__be16 checksum;
 } XMC_UNALIGNED;
 
+struct xmc_tag {
+	__be16 control; /* priority, drop eligible, and in the low 12 bits the VLAN's id */
+	__be16 type;	/* of what follows */
+} XMC_UNALIGNED;
+
 /* 16 bits of a header, at any alignment. */
 struct xmc_half {
 	__u16 value;
 } __attribute__((may_alias)) XMC_UNALIGNED;
 
 _Static_assert(sizeof(struct xmc_eth) == 14, "Ethernet header");
+_Static_assert(sizeof(struct xmc_tag) == 4, "VLAN tag");
 _Static_assert(sizeof(struct xmc_ipv4) == 20, "IPv4 header");
 _Static_assert(sizeof(struct xmc_ipv6) == 40, "IPv6 header");
 _Static_assert(sizeof(struct xmc_udp) == 8, "UDP header");
@@ -190,8 +197,7 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 	key->source.w[3] = dgram->source.w[3] & shape->mask.w[3];
 	key->group.w[1] = dgram->destination.w[1];
 	key->group.w[3] = dgram->destination.w[3];
-	key->host_bits = shape->host_bits;
-	key->protocol = dgram->protocol;
+	key->tags = dgram->tags;
 	/* Debian's Linux 6.1 refuses, without CAP_PERFMON, a write into the second half of eight
 	 * bytes of the stack after one into the first half. So keys are aligned to eight bytes in
 	 * BPF, and the first halves come last. */
@@ -200,6 +206,8 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 	key->source.w[2] = dgram->source.w[2] & shape->mask.w[2];
 	key->group.w[0] = dgram->destination.w[0];
 	key->group.w[2] = dgram->destination.w[2];
+	key->host_bits = shape->host_bits;
+	key->protocol = dgram->protocol;
 	key->port = dgram->port & shape->port_mask;
 }
 
@@ -223,6 +231,7 @@ static __always_inline __u32 xmc_seal(const struct xmc_rule_key *key, const stru
 	sum += key->group.w[3] * 0x9c06faf4d023e3abULL;
 	sum += (key->port | (__u32)key->host_bits << 16 | (__u32)key->protocol << 24) *
 	       0xc060724a8424f345ULL;
+	sum += key->tags * 0x9a3f7d1e60c5b24bULL;
 	sum += rule->output * 0xcb5af53ae3aaac31ULL;
 	sum += rule->target * 0x3c5a2b9f64d1d7a9ULL;
 	sum += rule->tally * 0x5f7a0ea7e59b19bdULL;
@@ -244,9 +253,10 @@ static __always_inline int xmc_ipv4_checksum_ok(const struct xmc_ipv4 *ip)
 	return sum == 0xffff;
 }
 
-/* Parse UDP at `udp`, in an IP payload of `room` bytes. */
-static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const void *data_end,
-						     const struct xmc_udp *udp, __u32 room,
+/* Parse UDP at `udp`, which is `at` bytes behind the start of the frame, in an IP payload of `room`
+ * bytes. */
+static __always_inline enum xmc_reason xmc_parse_udp(const struct xmc_udp *udp,
+						     const void *data_end, __u32 at, __u32 room,
 						     struct xmc_datagram *dgram)
 {
 	__u32 length;
@@ -262,20 +272,20 @@ static __always_inline enum xmc_reason xmc_parse_udp(const void *data, const voi
 		return XMC_NO_RULE;
 	dgram->port = udp->destination;
 	dgram->protocol = 0;
-	dgram->udp_offset = (const __u8 *)udp - (const __u8 *)data;
-	dgram->payload_offset = (const __u8 *)(udp + 1) - (const __u8 *)data;
+	dgram->udp_offset = at;
+	dgram->payload_offset = at + sizeof(*udp);
 	dgram->payload_length = length - sizeof(*udp);
 	return XMC_STEERED;
 }
 
 /* A whole packet of another protocol than UDP: its rule, if it has one, is found by the protocol.
  */
-static __always_inline void xmc_describe_other(const void *data, const void *payload, __u32 length,
-					       __u8 protocol, struct xmc_datagram *dgram)
+static __always_inline void xmc_describe_other(__u32 at, __u32 length, __u8 protocol,
+					       struct xmc_datagram *dgram)
 {
 	dgram->port = 0;
 	dgram->protocol = protocol;
-	dgram->payload_offset = (const __u8 *)payload - (const __u8 *)data;
+	dgram->payload_offset = at;
 	dgram->payload_length = length;
 }
 
@@ -291,8 +301,9 @@ static __always_inline enum xmc_reason xmc_check_ipv4(const struct xmc_ipv4 *ip)
 	return XMC_STEERED;
 }
 
-static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const void *data_end,
-						      const struct xmc_ipv4 *ip, __u32 room,
+/* `ip` is `at` bytes behind the start of a frame of `length` bytes. */
+static __always_inline enum xmc_reason xmc_parse_ipv4(const struct xmc_ipv4 *ip,
+						      const void *data_end, __u32 at, __u32 length,
 						      struct xmc_datagram *dgram)
 {
 	enum xmc_reason reason;
@@ -304,7 +315,7 @@ static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const vo
 		return XMC_MALFORMED;
 	total = XMC_BE16(ip->total_length);
 	/* A frame may be longer than its packet (Ethernet pads to 60 bytes), but not shorter. */
-	if (total < (ip->version_ihl & 0xf) * 4U || total > room)
+	if (total < (ip->version_ihl & 0xf) * 4U || total > length - at)
 		return XMC_MALFORMED;
 	reason = xmc_check_ipv4(ip);
 	if (ip->protocol != XMC_PROTO_UDP && reason != XMC_STEERED) {
@@ -313,30 +324,33 @@ static __always_inline enum xmc_reason xmc_parse_ipv4(const void *data, const vo
 	}
 	if (reason != XMC_STEERED)
 		return reason;
-	dgram->ip_offset = (const __u8 *)ip - (const __u8 *)data;
+	dgram->ip_offset = at;
 	dgram->ip_length = total;
 	xmc_addr_from_ipv4(&dgram->source, ip->source);
 	xmc_addr_from_ipv4(&dgram->destination, ip->destination);
+	at += sizeof(*ip);
+	total -= sizeof(*ip);
 	if (ip->protocol != XMC_PROTO_UDP) {
-		xmc_describe_other(data, ip + 1, total - sizeof(*ip), ip->protocol, dgram);
+		xmc_describe_other(at, total, ip->protocol, dgram);
 		return XMC_NOT_UDP;
 	}
-	return xmc_parse_udp(data, data_end, (const void *)(ip + 1), total - sizeof(*ip), dgram);
+	return xmc_parse_udp((const void *)(ip + 1), data_end, at, total, dgram);
 }
 
-static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const void *data_end,
-						      const struct xmc_ipv6 *ip, __u32 room,
+/* As xmc_parse_ipv4(). */
+static __always_inline enum xmc_reason xmc_parse_ipv6(const struct xmc_ipv6 *ip,
+						      const void *data_end, __u32 at, __u32 length,
 						      struct xmc_datagram *dgram)
 {
-	__u32 length;
+	__u32 payload;
 	int mapped;
 
 	if ((const void *)(ip + 1) > data_end)
 		return XMC_MALFORMED;
 	if ((ip->version_class_label & XMC_BE32(0xf0000000)) != XMC_BE32(0x60000000))
 		return XMC_MALFORMED;
-	length = XMC_BE16(ip->payload_length);
-	if (length + sizeof(*ip) > room)
+	payload = XMC_BE16(ip->payload_length);
+	if (payload + sizeof(*ip) > length - at)
 		return XMC_MALFORMED;
 	switch (ip->next_header) {
 	case XMC_PROTO_FRAGMENT:
@@ -346,47 +360,96 @@ static __always_inline enum xmc_reason xmc_parse_ipv6(const void *data, const vo
 	case XMC_PROTO_DESTINATIONS:
 		return XMC_IP_OPTIONS;
 	}
-	dgram->ip_offset = (const __u8 *)ip - (const __u8 *)data;
-	dgram->ip_length = sizeof(*ip) + length;
+	dgram->ip_offset = at;
+	dgram->ip_length = sizeof(*ip) + payload;
 	dgram->source = ip->source;
 	dgram->destination = ip->destination;
+	at += sizeof(*ip);
 	/* IPv4-mapped addresses must not appear on the wire, and would match IPv4 rules while
 	 * bypassing IPv4 filters. The kernel drops such sources, too
 	 * (draft-itojun-v6ops-v4mapped-harmful). */
 	mapped = xmc_addr_is_ipv4(&dgram->source) || xmc_addr_is_ipv4(&dgram->destination);
 	if (ip->next_header != XMC_PROTO_UDP) {
-		xmc_describe_other(data, ip + 1, length, mapped ? 0 : ip->next_header, dgram);
+		xmc_describe_other(at, payload, mapped ? 0 : ip->next_header, dgram);
 		return XMC_NOT_UDP;
 	}
 	if (mapped)
 		return XMC_MALFORMED;
-	return xmc_parse_udp(data, data_end, (const void *)(ip + 1), length, dgram);
+	return xmc_parse_udp((const void *)(ip + 1), data_end, at, payload, dgram);
+}
+
+static __always_inline int xmc_is_tag(__be16 type)
+{
+	return type == XMC_BE16(XMC_ETH_VLAN) || type == XMC_BE16(XMC_ETH_QINQ);
+}
+
+/* The tags of a packet, with one more inside of those so far. */
+static __always_inline __u32 xmc_add_tag(__u32 tags, __be16 tpid, __be16 control)
+{
+	__u32 id = XMC_BE16(control) & 0xfff;
+
+	if (!id)
+		return tags;
+	return tags << 16 | id | (tpid == XMC_BE16(XMC_ETH_QINQ) ? XMC_TAG_8021AD : XMC_TAG_8021Q);
+}
+
+/* Where the IP header of a frame begins, behind its tags. */
+struct xmc_start {
+	const void *ip;
+	__u32 at;    /* bytes behind the start of the frame */
+	__be16 type; /* what the Ethernet header, or the last tag, says that it is */
+};
+
+/* Step over a tag, if there is one. 0; -1: it is cut off. */
+static __always_inline int xmc_step_over_tag(struct xmc_start *start, const void *data_end,
+					     __u32 *tags)
+{
+	const struct xmc_tag *tag = start->ip;
+
+	if (!xmc_is_tag(start->type))
+		return 0;
+	if ((const void *)(tag + 1) > data_end)
+		return -1;
+	*tags = xmc_add_tag(*tags, start->type, tag->control);
+	start->type = tag->type;
+	start->at += sizeof(*tag);
+	start->ip = tag + 1;
+	/* Otherwise the compiler adds a variable to a packet pointer, which the verifier refuses
+	 * without CAP_PERFMON. */
+	asm volatile("" : "+r"(start->ip));
+	return 0;
 }
 
 /*
  * Parse the frame [data, data_end) of `length` bytes. Returns XMC_STEERED if it is a whole UDP
  * datagram, and describes it in *dgram. Any other value is the reason why it is not; *dgram is
- * undefined then, except after XMC_NOT_UDP: protocol is 0 if no rule may carry the packet (an IPv4
- * fragment, options, a wrong checksum); otherwise the packet is described as well.
+ * undefined then, except for `tags`, and after XMC_NOT_UDP: protocol is 0 if no rule may carry the
+ * packet (an IPv4 fragment, options, a wrong checksum); otherwise the packet is described as well.
+ * A packet that is not relayed is counted by xmc_pass_reason().
  *
  * The length is a parameter because the verifier lets a program that is loaded without CAP_PERFMON
- * neither subtract packet pointers nor add a variable to one. BPF gets it from
- * bpf_xdp_get_buff_len().
+ * neither subtract packet pointers nor add a variable to one, and because the packet may go on
+ * behind data_end (XDP multi-buffer). BPF gets it from bpf_xdp_get_buff_len().
  */
 static __always_inline enum xmc_reason xmc_parse_frame(const void *data, const void *data_end,
 						       __u32 length, struct xmc_datagram *dgram)
 {
 	const struct xmc_eth *eth = data;
-	__u32 room = length - sizeof(*eth);
+	struct xmc_start start = {.ip = eth + 1, .at = sizeof(*eth)};
 
+	dgram->tags = 0;
 	if ((const void *)(eth + 1) > data_end)
 		return XMC_MALFORMED;
-	switch (eth->type) {
+	start.type = eth->type;
+	if (xmc_is_tag(start.type) && (xmc_step_over_tag(&start, data_end, &dgram->tags) ||
+				       xmc_step_over_tag(&start, data_end, &dgram->tags)))
+		return XMC_VLAN;
+	switch (start.type) {
 	case XMC_BE16(XMC_ETH_IPV4):
-		return xmc_parse_ipv4(data, data_end, (const void *)(eth + 1), room, dgram);
+		return xmc_parse_ipv4(start.ip, data_end, start.at, length, dgram);
 	case XMC_BE16(XMC_ETH_IPV6):
-		return xmc_parse_ipv6(data, data_end, (const void *)(eth + 1), room, dgram);
-	case XMC_BE16(XMC_ETH_VLAN):
+		return xmc_parse_ipv6(start.ip, data_end, start.at, length, dgram);
+	case XMC_BE16(XMC_ETH_VLAN): /* more than two tags */
 	case XMC_BE16(XMC_ETH_QINQ):
 		return XMC_VLAN;
 	default:
@@ -394,7 +457,17 @@ static __always_inline enum xmc_reason xmc_parse_frame(const void *data, const v
 	}
 }
 
-/* The same, where pointers may be subtracted. */
+/* Why a packet is not relayed: it was parsed with this result and, if a rule may take it, matches
+ * none. A tagged packet belongs to another interface, so what is in it does not matter here. */
+static __always_inline enum xmc_reason xmc_pass_reason(enum xmc_reason parsed,
+						       const struct xmc_datagram *dgram)
+{
+	if (dgram->tags)
+		return XMC_VLAN;
+	return parsed == XMC_STEERED ? XMC_NO_RULE : parsed;
+}
+
+/* As xmc_parse_frame(), where pointers may be subtracted. */
 static __always_inline enum xmc_reason xmc_parse(const void *data, const void *data_end,
 						 struct xmc_datagram *dgram)
 {

@@ -66,7 +66,7 @@ static int open_program(void)
 {
 	const struct xsk_options options = {.iface = "in0", .frames = 64, .frame_size = 2048};
 	const char *why;
-	int err = steer_open(&forward_env.steer);
+	int err = steer_open(&forward_env.steer, false);
 
 	if (err == -EPERM || err == -EACCES) {
 		missing = "no BPF program can be loaded: needs root";
@@ -197,7 +197,7 @@ uint32_t forward_env_run(struct packet *packet, enum xmc_reason *reason)
 	assert_int_equal(steer_verdicts(forward_env.steer, verdicts), 0);
 	assert_int_equal(bpf_prog_test_run_opts(forward_env.program_fd, &opts), 0);
 	*reason = find_verdict();
-	assert_int_equal(opts.data_size_out, packet->length);
+	packet->length = opts.data_size_out;
 	memcpy(packet->bytes, out, packet->length);
 	return opts.retval;
 }

@@ -173,6 +173,17 @@ void packet_add_tag(struct packet *packet, uint16_t tpid, uint16_t vlan)
 	packet_set16(packet, ETH_TYPE + 2, vlan);
 }
 
+void packet_cut_tags(struct packet *packet, size_t ip)
+{
+	size_t count = ip - IP_START;
+
+	if (!inside(packet, ETH_TYPE, count))
+		return;
+	packet->length -= count;
+	memmove(packet->bytes + ETH_TYPE, packet->bytes + ETH_TYPE + count,
+		packet->length - ETH_TYPE);
+}
+
 void packet_add_ipv4_options(struct packet *packet, unsigned int words)
 {
 	size_t end = IP_START + PACKET_IPV4_HEADER;

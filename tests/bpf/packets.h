@@ -90,6 +90,10 @@ void packet_set_ipv4_total(struct packet *packet, uint16_t total);
 /* Insert a VLAN tag with this TPID after the addresses. */
 void packet_add_tag(struct packet *packet, uint16_t tpid, uint16_t vlan);
 
+/* Remove everything between the Ethernet addresses and the last Ethernet type, which is two bytes
+ * before `ip`. */
+void packet_cut_tags(struct packet *packet, size_t ip);
+
 /* Insert `words` times four bytes of options (NOPs) into an IPv4 header, with correct lengths. */
 void packet_add_ipv4_options(struct packet *packet, unsigned int words);
 

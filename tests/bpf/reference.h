@@ -14,7 +14,9 @@
 
 #include <xmcast/abi.h>
 
-/* Valid after XMC_STEERED; and after XMC_NOT_UDP, if key.protocol is not 0. */
+/* Valid after XMC_STEERED; and after XMC_NOT_UDP, if key.protocol is not 0. The tags are always
+ * valid.
+ */
 struct reference {
 	struct xmc_rule_key key;
 	size_t ip_length;
@@ -123,23 +125,40 @@ static inline enum xmc_reason reference_ipv6(const uint8_t *frame, size_t length
 	return reference_other(54, end, mapped ? 0 : frame[20], out);
 }
 
+/* Tags come in front of the IP header, at most two of them. */
 static inline enum xmc_reason reference_parse(const uint8_t *frame, size_t length,
 					      struct reference *out)
 {
+	enum xmc_reason reason;
+	size_t shift = 0;
+
 	memset(out, 0, sizeof(*out));
 	if (length < 14)
 		return XMC_MALFORMED;
-	switch (reference_be16(frame + 12)) {
+	for (;;) {
+		unsigned int type = reference_be16(frame + shift + 12), id;
+
+		if (type != 0x8100 && type != 0x88a8)
+			break;
+		if (shift == 8 || length < shift + 18)
+			return XMC_VLAN;
+		id = reference_be16(frame + shift + 14) % 4096;
+		if (id)
+			out->key.tags = out->key.tags * 65536 + (type == 0x88a8 ? 8192 : 4096) + id;
+		shift += 4;
+	}
+	switch (reference_be16(frame + shift + 12)) {
 	case 0x0800:
-		return reference_ipv4(frame, length, out);
+		reason = reference_ipv4(frame + shift, length - shift, out);
+		break;
 	case 0x86dd:
-		return reference_ipv6(frame, length, out);
-	case 0x8100:
-	case 0x88a8:
-		return XMC_VLAN;
+		reason = reference_ipv6(frame + shift, length - shift, out);
+		break;
 	default:
 		return XMC_NOT_IP;
 	}
+	out->payload_offset += shift;
+	return reason;
 }
 
 #endif

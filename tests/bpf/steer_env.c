@@ -13,6 +13,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <xmcast/packet.h>
+
 #include "require.h"
 #include "steer.skel.h"
 #include "steer_user.skel.h"
@@ -126,6 +128,8 @@ static int load_others(struct steer_env *env)
 	      bpf_map__reuse_fd(env->user->maps.rules, bpf_map__fd(full->maps.rules)) ?:
 	      bpf_map__reuse_fd(env->user->maps.shapes, bpf_map__fd(full->maps.shapes)) ?:
 	      bpf_map__reuse_fd(env->user->maps.sockets, bpf_map__fd(full->maps.sockets)) ?:
+	      bpf_map__reuse_fd(env->user->maps.members, bpf_map__fd(full->maps.members)) ?:
+	      bpf_map__reuse_fd(env->user->maps.about, bpf_map__fd(full->maps.about)) ?:
 	      bpf_map__reuse_fd(env->user->maps.verdicts, bpf_map__fd(full->maps.verdicts));
 	if (!err)
 		err = which_bpf__load(env->which);
@@ -380,14 +384,17 @@ static int run_program(struct steer_env *env, const struct bpf_program *program,
 }
 
 /* The program for the user path knows no rules for other protocols than UDP. */
-static bool is_same(const struct steer_result *full, const struct steer_result *user)
+static bool is_same(const struct packet *packet, const struct steer_result *full,
+		    const struct steer_result *user)
 {
+	struct xmc_datagram dgram;
+
 	if (user->counted != 1 || !user->unchanged)
 		return false;
-	if (user->reason == XMC_NOT_UDP)
+	if (xmc_parse(packet->bytes, packet->bytes + packet->length, &dgram) == XMC_NOT_UDP &&
+	    (full->reason == XMC_STEERED || full->reason == XMC_NO_SOCKET))
 		return user->action == XDP_PASS &&
-		       (full->reason == XMC_NOT_UDP || full->reason == XMC_STEERED ||
-			full->reason == XMC_NO_SOCKET);
+		       user->reason == (dgram.tags ? XMC_VLAN : XMC_NOT_UDP);
 	return user->reason == full->reason && user->action == full->action;
 }
 
@@ -399,7 +406,7 @@ int steer_env_run(struct steer_env *env, const struct packet *packet, struct ste
 	if (!err)
 		err = run_program(env, env->user->progs.xmcast_steer_user, packet, &user);
 	if (!err)
-		result->same = is_same(result, &user);
+		result->same = is_same(packet, result, &user);
 	return err;
 }
 

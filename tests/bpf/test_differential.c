@@ -122,7 +122,8 @@ static bool bit_of(const struct xmc_addr *addr, unsigned int bit)
 static bool takes(const struct xmc_rule_key *rule, const struct xmc_rule_key *packet)
 {
 	if (memcmp(&rule->group, &packet->group, sizeof(rule->group)) != 0 ||
-	    (rule->port && rule->port != packet->port) || rule->protocol != packet->protocol)
+	    (rule->port && rule->port != packet->port) || rule->protocol != packet->protocol ||
+	    rule->tags != packet->tags)
 		return false;
 	for (unsigned int bit = 0; bit < 128; bit++) {
 		bool wanted = bit < 128U - rule->host_bits && bit_of(&packet->source, bit);
@@ -170,34 +171,41 @@ static void install_rules(void)
 		uint16_t port;
 		uint8_t host_bits;
 		uint8_t protocol;
+		uint32_t tags;
 	} table[] = {
-		{NULL, "239.1.1.1", 5000, 0, 0},
-		{"10.9.9.9", "239.1.1.1", 5000, 0, 0},
-		{"10.9.9.8", "239.1.1.2", 5000, 0, 0},
-		{"192.0.2.77", "232.1.2.3", 5001, 0, 0},
-		{NULL, "192.0.2.1", 5001, 0, 0},
-		{NULL, "ff3e::1", 5000, 0, 0},
-		{"2001:db8::9", "ff3e::1", 5000, 0, 0},
-		{"2001:db8::8", "ff3e::2", 5000, 0, 0},
-		{NULL, "2001:db8::1", 5001, 0, 0},
-		{"10.9.0.0", "239.1.1.2", 5000, 16, 0},
-		{"10.0.0.0", "239.1.1.2", 5001, 24, 0},
-		{"192.0.2.64", "232.1.2.3", 5000, 4, 0},
-		{"2001:db8::", "ff3e::2", 5000, 64, 0},
-		{"2001:db8::", "ff3e::2", 5001, 96, 0},
-		{"2001:db8::8", "ff02::1", 5000, 1, 0},
+		{NULL, "239.1.1.1", 5000, 0, 0, 0},
+		{"10.9.9.9", "239.1.1.1", 5000, 0, 0, 0},
+		{"10.9.9.8", "239.1.1.2", 5000, 0, 0, 0},
+		{"192.0.2.77", "232.1.2.3", 5001, 0, 0, 0},
+		{NULL, "192.0.2.1", 5001, 0, 0, 0},
+		{NULL, "ff3e::1", 5000, 0, 0, 0},
+		{"2001:db8::9", "ff3e::1", 5000, 0, 0, 0},
+		{"2001:db8::8", "ff3e::2", 5000, 0, 0, 0},
+		{NULL, "2001:db8::1", 5001, 0, 0, 0},
+		{"10.9.0.0", "239.1.1.2", 5000, 16, 0, 0},
+		{"10.0.0.0", "239.1.1.2", 5001, 24, 0, 0},
+		{"192.0.2.64", "232.1.2.3", 5000, 4, 0, 0},
+		{"2001:db8::", "ff3e::2", 5000, 64, 0, 0},
+		{"2001:db8::", "ff3e::2", 5001, 96, 0, 0},
+		{"2001:db8::8", "ff02::1", 5000, 1, 0, 0},
 		/* any port */
-		{NULL, "232.1.2.3", 0, 0, 0},
-		{"10.9.0.0", "239.1.1.1", 0, 16, 0},
-		{"10.9.9.8", "239.1.1.2", 0, 0, 0},
-		{NULL, "ff02::1", 0, 0, 0},
-		{"2001:db8::", "ff3e::2", 0, 64, 0},
+		{NULL, "232.1.2.3", 0, 0, 0, 0},
+		{"10.9.0.0", "239.1.1.1", 0, 16, 0, 0},
+		{"10.9.9.8", "239.1.1.2", 0, 0, 0, 0},
+		{NULL, "ff02::1", 0, 0, 0, 0},
+		{"2001:db8::", "ff3e::2", 0, 64, 0, 0},
 		/* another protocol than UDP */
-		{NULL, "239.1.1.1", 0, 0, 50},
-		{"10.9.9.9", "239.1.1.1", 0, 0, 50},
-		{"10.9.0.0", "239.1.1.2", 0, 16, 47},
-		{NULL, "ff3e::1", 0, 0, 50},
-		{"2001:db8::", "ff02::1", 0, 64, 47},
+		{NULL, "239.1.1.1", 0, 0, 50, 0},
+		{"10.9.9.9", "239.1.1.1", 0, 0, 50, 0},
+		{"10.9.0.0", "239.1.1.2", 0, 16, 47, 0},
+		{NULL, "ff3e::1", 0, 0, 50, 0},
+		{"2001:db8::", "ff02::1", 0, 64, 47, 0},
+		/* tagged, with and without an untagged rule beside it */
+		{NULL, "239.1.1.1", 5000, 0, 0, 0x1064},
+		{NULL, "239.1.1.1", 5000, 0, 0, 0x2064},
+		{"10.9.0.0", "239.1.1.1", 5000, 16, 0, 0x20c81064},
+		{NULL, "ff3e::1", 5000, 0, 0, 0x1064},
+		{NULL, "192.0.2.1", 0, 0, 50, 0x1064},
 	};
 	struct xmc_rule_key key;
 
@@ -209,6 +217,7 @@ static void install_rules(void)
 		if (table[i].host_bits)
 			key.host_bits = table[i].host_bits;
 		key.protocol = table[i].protocol;
+		key.tags = table[i].tags;
 		add_rule(&key);
 	}
 }
@@ -227,11 +236,22 @@ static struct xmc_rule_key generate_flow(void)
 	if (walk_below(2) || packet_flow_is_ipv4(rule) != ipv4)
 		return flow;
 	flow.group = rule->group;
+	flow.tags = rule->tags;
 	if (rule->port)
 		flow.port = rule->port;
 	if (walk_below(4) && rule->source.w[3])
 		flow.source = rule->source;
 	return flow;
+}
+
+/* The tags of a flow, and sometimes one with a priority only. */
+static void add_tags(struct packet *packet, uint32_t tags)
+{
+	for (; tags; tags >>= 16)
+		packet_add_tag(packet, tags & XMC_TAG_8021AD ? 0x88a8 : 0x8100,
+			       (tags & 0xfff) | (walk_random() & 0xf000));
+	if (walk_below(16) == 0)
+		packet_add_tag(packet, walk_below(2) ? 0x88a8 : 0x8100, walk_random() & 0xf000);
 }
 
 static void generate(struct packet *packet)
@@ -243,6 +263,7 @@ static void generate(struct packet *packet)
 		make_protocol(packet, walk_below(2) ? 50 : 47);
 	if (walk_below(4) == 0 && packet->length < 60)
 		packet_resize(packet, 60); /* as Ethernet pads it */
+	add_tags(packet, flow.tags);
 }
 
 /* What user space finds: the daemon's own parser, and the reference. */
@@ -272,12 +293,14 @@ static struct opinion parse(uint64_t index, const struct packet *packet)
 	assert_non_null(frame);
 	memcpy(frame, packet->bytes, packet->length);
 	opinion.reason = xmc_parse(frame, frame + packet->length, &dgram);
-	if (opinion.reason != reference_parse(frame, packet->length, &reference))
-		disagree(index, packet, "parser and reference name different reasons");
+	if (opinion.reason != reference_parse(frame, packet->length, &reference) ||
+	    dgram.tags != reference.key.tags)
+		disagree(index, packet, "parser and reference name different reasons or tags");
 	free(frame);
 	/* A datagram to port 0 is valid except for that: check that no rule takes it. */
 	if (opinion.reason == XMC_NO_RULE)
 		opinion.key = reference.key;
+	opinion.key.tags = dgram.tags;
 	opinion.whole =
 		opinion.reason == XMC_STEERED || (opinion.reason == XMC_NOT_UDP && dgram.protocol);
 	if (!opinion.whole)
@@ -296,10 +319,10 @@ static struct opinion parse(uint64_t index, const struct packet *packet)
 
 static enum xmc_reason expected(const struct opinion *opinion, bool socket)
 {
-	if (!opinion->whole)
-		return opinion->reason;
-	if (expected_rule(&opinion->key) == nr_rules)
-		return opinion->reason == XMC_STEERED ? XMC_NO_RULE : XMC_NOT_UDP;
+	if (!opinion->whole || expected_rule(&opinion->key) == nr_rules)
+		return opinion->key.tags		? XMC_VLAN
+		       : opinion->reason == XMC_STEERED ? XMC_NO_RULE
+							: opinion->reason;
 	return socket ? XMC_STEERED : XMC_NO_SOCKET;
 }
 
@@ -410,8 +433,9 @@ static void report(const uint64_t seen[XMC_REASONS], uint64_t packets)
 		fprintf(stderr, " %s=%" PRIu64, steer_reason_name(i), seen[i]);
 	fputc('\n', stderr);
 	for (int i = 0; i < XMC_REASONS && packets >= COVERING_PACKETS; i++) {
-		/* No rule here is on the kernel path: see test_rewrite. */
-		if (!seen[i] && i != XMC_FORWARDED)
+		/* No rule here is on the kernel path, and every packet fits: see test_rewrite and
+		 * test_steer. */
+		if (!seen[i] && i != XMC_FORWARDED && i != XMC_TOO_LARGE)
 			fail_msg("the walk never led to: %s", steer_reason_name(i));
 	}
 }

@@ -544,7 +544,7 @@ static int open_without_perfmon(void)
 	const char *why;
 
 	drop_perfmon();
-	if (steer_open(&steer))
+	if (steer_open(&steer, false))
 		return 2;
 	if (steer_can_forward(steer, &why) || strcmp(why, "CAP_PERFMON is missing") != 0)
 		return 3;

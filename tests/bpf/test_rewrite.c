@@ -121,6 +121,49 @@ static void test_sizes_and_checksums(void **state)
 	}
 }
 
+/* Tags are removed on the way. */
+static void test_tags(void **state)
+{
+	static const uint32_t tags[] = {0, 0x1064, 0x20c81064};
+
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		for (size_t i = 0; i < COUNT(tags) * COUNT(sizes) * WRITTENS; i++) {
+			uint32_t tag = tags[i / WRITTENS / COUNT(sizes)];
+			size_t size = sizes[i / WRITTENS % COUNT(sizes)];
+			struct xmc_rule_key key = key_of(family, PORT);
+			struct packet packet, wanted, made;
+			struct fixture fixture;
+			enum xmc_reason reason;
+
+			key.tags = tag;
+			if (i % (WRITTENS * COUNT(sizes)) == 0)
+				fixture = begin(family, &key, 6000);
+			build(&packet, family, size, i % WRITTENS);
+			wanted = packet;
+			rewrite_expected(&wanted, &fixture.output.header, fixture.sent++);
+			if (!tag) /* a priority */
+				packet_add_tag(&packet, 0x8100, 0xe000);
+			for (uint32_t left = tag; left; left >>= 16)
+				packet_add_tag(&packet, left & 0x2000 ? 0x88a8 : 0x8100,
+					       left & 0xfff);
+			made = packet;
+			assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
+			assert_int_equal(reason, XMC_FORWARDED);
+			expect_equal(&made, &wanted, "tags");
+			/* In skb mode the user path takes the packet, as it is. */
+			assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_SKB), 0);
+			made = packet;
+			assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
+			assert_int_equal(reason, XMC_STEERED);
+			expect_equal(&made, &packet, "tags in skb mode");
+			assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_NATIVE), 0);
+			if ((i + 1) % (WRITTENS * COUNT(sizes)) == 0)
+				end(&fixture);
+		}
+	}
+}
+
 /* Ethernet pads; and the UDP length may be less than the IP packet has room for. */
 static void test_padding(void **state)
 {
@@ -520,8 +563,10 @@ static bool rewrite_here(struct packet *packet, const struct fixture *fixture)
 
 	if (xmc_parse(packet->bytes, end, &dgram) != XMC_STEERED ||
 	    memcmp(&dgram.destination, &fixture->key.group, sizeof(dgram.destination)) != 0 ||
-	    dgram.port != fixture->key.port)
+	    dgram.port != fixture->key.port || dgram.tags != fixture->key.tags)
 		return false;
+	packet_cut_tags(packet, dgram.ip_offset);
+	end = packet->bytes + packet->length;
 	if (xmc_checksum_kind(packet->bytes, end) == XMC_CHECKSUM_UNFINISHED)
 		assert_int_equal(xmc_finish(packet->bytes, end, 0), XMC_CHECKSUM_FINISHED);
 	assert_int_equal(xmc_payload_length(packet->bytes, end), dgram.payload_length);
@@ -588,6 +633,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes_and_checksums),
+		cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_ttl_and_tos),

@@ -85,7 +85,7 @@ static void test_paths(void **state)
 
 static int set_up(void **state)
 {
-	int err = steer_open(&steer);
+	int err = steer_open(&steer, false);
 
 	return err && err != -EPERM && err != -EACCES ? err : 0;
 }

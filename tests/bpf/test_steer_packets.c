@@ -43,7 +43,7 @@ static void test_vlan(void **state)
 		expect(&packet, XMC_VLAN);
 		packet_add_tag(&packet, 0x88a8, 200); /* QinQ */
 		expect(&packet, XMC_VLAN);
-		packet_add_tag(&packet, 0x8100, 0); /* a priority tag */
+		packet_add_tag(&packet, 0x8100, 0); /* a third one */
 		expect(&packet, XMC_VLAN);
 		build6(&packet, 10);
 		packet_add_tag(&packet, tpids[i], 100);
@@ -51,6 +51,71 @@ static void test_vlan(void **state)
 		packet_resize(&packet, PACKET_ETH_HEADER);
 		expect(&packet, XMC_VLAN);
 	}
+}
+
+/* A tag without a VLAN carries a priority: the packet is untagged. */
+static void test_priority_tag(void **state)
+{
+	struct packet packet;
+
+	begin();
+	for (unsigned int control = 0; control < 0x10000; control += 0x1000) {
+		build4(&packet, 10);
+		packet_add_tag(&packet, 0x8100, control);
+		expect(&packet, XMC_STEERED);
+		packet_add_tag(&packet, 0x88a8, control);
+		expect(&packet, XMC_STEERED);
+		packet_add_tag(&packet, 0x8100, control);
+		expect(&packet, XMC_VLAN);
+		build6(&packet, 10);
+		packet_add_tag(&packet, 0x8100, control);
+		expect(&packet, XMC_STEERED);
+		packet_set16(&packet, ETH_TYPE + 4, 0x0806);
+		expect(&packet, XMC_NOT_IP);
+		build4(&packet, 10);
+		packet_add_tag(&packet, 0x8100, control | 1);
+		expect(&packet, XMC_VLAN);
+	}
+}
+
+/* A rule takes the packets with its tags: not those with others, with none, or with more. */
+static void test_tagged_rules(void **state)
+{
+	struct xmc_rule_key single = packet_flow(NULL, GROUP4, PORT), nested = single,
+			    service = single;
+	struct packet packet;
+
+	begin();
+	single.tags = 0x1064;
+	service.tags = 0x2064;
+	nested.tags = 0x20c81064;
+	remove_rule(NULL, GROUP4, PORT);
+	assert_int_equal(steer_env_add_rule(env, &single, 0), 0);
+	build4(&packet, 10);
+	expect(&packet, XMC_NO_RULE);
+	packet_add_tag(&packet, 0x8100, 0xe064);
+	expect(&packet, XMC_STEERED);
+	packet_add_tag(&packet, 0x88a8, 200);
+	expect(&packet, XMC_VLAN);
+	assert_int_equal(steer_env_add_rule(env, &nested, 0), 0);
+	expect(&packet, XMC_STEERED);
+	packet_set16(&packet, ETH_TYPE, 0x8100);
+	expect(&packet, XMC_VLAN);
+	packet_set16(&packet, ETH_TYPE + 2, 0xe000); /* the outer tag is a priority */
+	expect(&packet, XMC_STEERED);
+	build4(&packet, 10);
+	packet_add_tag(&packet, 0x88a8, 100);
+	expect(&packet, XMC_VLAN);
+	assert_int_equal(steer_env_add_rule(env, &service, 0), 0);
+	expect(&packet, XMC_STEERED);
+	for (unsigned int id = 1; id < 4096; id++) {
+		packet_set16(&packet, ETH_TYPE + 2, id);
+		expect(&packet, id == 100 ? XMC_STEERED : XMC_VLAN);
+	}
+	/* Every truncation of a packet whose rule names its tags. */
+	packet_set16(&packet, ETH_TYPE + 2, 100);
+	for (packet.length--; packet.length >= PACKET_ETH_HEADER; packet.length--)
+		expect(&packet, XMC_VLAN);
 }
 
 static void test_not_udp(void **state)
@@ -445,6 +510,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_not_ip),
 		cmocka_unit_test(test_vlan),
+		cmocka_unit_test(test_priority_tag),
+		cmocka_unit_test(test_tagged_rules),
 		cmocka_unit_test(test_not_udp),
 		cmocka_unit_test(test_ipv4_fragments),
 		cmocka_unit_test(test_ipv6_fragments),

@@ -25,9 +25,11 @@ static void must(bool holds)
 static void check_datagram(const struct xmc_datagram *dgram, const struct reference *reference,
 			   size_t size)
 {
-	size_t headers = dgram->protocol ? 0 : 8;
+	size_t headers = dgram->ip_offset + (dgram->protocol ? 0U : 8U);
 
-	must(dgram->payload_offset == 34 + headers || dgram->payload_offset == 54 + headers);
+	must(dgram->ip_offset == 14 || dgram->ip_offset == 18 || dgram->ip_offset == 22);
+	must(dgram->ip_offset > 14 || !dgram->tags);
+	must(dgram->payload_offset == 20 + headers || dgram->payload_offset == 40 + headers);
 	must(dgram->payload_offset + (size_t)dgram->payload_length <= size);
 	must(dgram->payload_offset == reference->payload_offset);
 	must(dgram->payload_length == reference->payload_length);
@@ -36,20 +38,27 @@ static void check_datagram(const struct xmc_datagram *dgram, const struct refere
 	must(dgram->protocol == reference->key.protocol);
 	must(memcmp(&dgram->source, &reference->key.source, sizeof(dgram->source)) == 0);
 	must(memcmp(&dgram->destination, &reference->key.group, sizeof(dgram->source)) == 0);
-	must(xmc_addr_is_ipv4(&dgram->source) == (dgram->payload_offset == 34 + headers));
-	must(xmc_addr_is_ipv4(&dgram->destination) == (dgram->payload_offset == 34 + headers));
+	must(xmc_addr_is_ipv4(&dgram->source) == (dgram->payload_offset == 20 + headers));
+	must(xmc_addr_is_ipv4(&dgram->destination) == (dgram->payload_offset == 20 + headers));
 }
 
 /* Whatever the packet, rewriting stays inside of it, and the result is as valid as before. */
-static void check_rewriting(const uint8_t *data, size_t size, const struct xmc_datagram *before)
+static void check_rewriting(const uint8_t *data, size_t size, const struct xmc_datagram *tagged)
 {
+	/* Tags are cut off before. */
+	size_t tags = tagged->ip_offset - 14U;
+	struct xmc_datagram untagged = *tagged, *before = &untagged;
 	struct xmc_output output = {.source = before->source,
 				    .destination = before->destination,
 				    .source_port = 1,
 				    .ttl = 9};
 	struct xmc_datagram after = {};
-	uint8_t *frame = malloc(size);
+	uint8_t *frame;
 
+	data += tags;
+	size -= tags;
+	untagged.payload_offset -= tags;
+	frame = malloc(size);
 	must(frame != NULL);
 	memcpy(frame, data, size);
 	output.source.b[15]++;
@@ -84,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(xmc_parse(odd + 1, odd + 1 + size, &odd_dgram) == reason);
 	free(odd);
 	must(reference_parse(data, size, &reference) == reason);
+	must(reference.key.tags == dgram.tags);
 	must(reason != XMC_NO_SOCKET && reason != XMC_FORWARDED && reason < XMC_REASONS);
 	/* A datagram to port 0. */
 	must(reason != XMC_NO_RULE || (reference.payload_offset == 0 && !reference.key.port));

@@ -103,7 +103,7 @@ static void deliver(struct bench *bench, const struct packet *packet)
 		return;
 	}
 	if (memcmp(&reference.key.group, &flow.group, sizeof(flow.group)) != 0 ||
-	    reference.key.port != flow.port) {
+	    reference.key.port != flow.port || reference.key.tags) {
 		bench->no_rule++;
 		return;
 	}

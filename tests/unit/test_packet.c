@@ -53,6 +53,7 @@ static enum xmc_reason parse(const struct packet *packet, struct xmc_datagram *d
 	for (size_t shift = 0; shift < 8; shift++) {
 		memset(dgram, 0xa5, sizeof(*dgram)); /* to see that every field is written */
 		assert_int_equal(parse_shifted(packet, shift, dgram), reason);
+		assert_int_equal(dgram->tags, reference.key.tags);
 		if (reason != XMC_STEERED)
 			continue;
 		assert_memory_equal(&dgram->source, &reference.key.source, 16);
@@ -327,8 +328,88 @@ static void test_mapped_addresses(void **state)
 	}
 }
 
+/* Every kind and number of tags: what the tags are, and the datagram behind them. */
+static void test_tags(void **state)
+{
+	static const struct {
+		uint16_t outer, outer_id, inner, inner_id;
+		uint32_t tags;
+	} cases[] = {
+		{0x8100, 1, 0, 0, 0x1001},
+		{0x8100, 4095, 0, 0, 0x1fff},
+		{0x88a8, 100, 0, 0, 0x2064},
+		{0x88a8, 200, 0x8100, 100, 0x20c81064},
+		{0x8100, 200, 0x8100, 100, 0x10c81064},
+		{0x8100, 200, 0x88a8, 100, 0x10c82064},
+		{0x88a8, 4094, 0x88a8, 4094, 0x2ffe2ffe},
+		/* Priority only. */
+		{0x8100, 0, 0, 0, 0},
+		{0x88a8, 0, 0, 0, 0},
+		{0x8100, 0, 0x8100, 0, 0},
+		{0x8100, 0, 0x8100, 100, 0x1064},
+		{0x88a8, 200, 0x8100, 0, 0x20c8},
+	};
+	struct xmc_datagram dgram;
+	struct packet packet;
+
+	for (size_t i = 0; i < 4 * sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t at = 18, ip = i % 2 ? 20 : 40;
+		unsigned int priority = i / 2 % 2 ? 0xf000 : 0; /* and drop eligible */
+
+		if (i % 2)
+			build4(&packet, 33);
+		else
+			build6(&packet, 33);
+		if (cases[i / 4].inner) {
+			packet_add_tag(&packet, cases[i / 4].inner,
+				       cases[i / 4].inner_id | priority);
+			at += 4;
+		}
+		packet_add_tag(&packet, cases[i / 4].outer, cases[i / 4].outer_id | priority);
+		assert_int_equal(parse(&packet, &dgram), XMC_STEERED);
+		assert_int_equal(dgram.tags, cases[i / 4].tags);
+		assert_int_equal(dgram.ip_offset, at);
+		assert_int_equal(dgram.udp_offset, at + ip);
+		assert_int_equal(dgram.payload_offset, at + ip + 8);
+		assert_int_equal(dgram.payload_length, 33);
+		for (packet.length--; packet.length > 14; packet.length--)
+			assert_int_equal(reason_of(&packet),
+					 packet.length < at ? XMC_VLAN : XMC_MALFORMED);
+	}
+}
+
+static void test_too_many_tags(void **state)
+{
+	struct xmc_datagram dgram;
+	struct packet packet;
+
+	for (unsigned int id = 0; id < 2; id++) {
+		build4(&packet, 10);
+		packet_add_tag(&packet, 0x8100, id);
+		packet_add_tag(&packet, 0x8100, id);
+		assert_int_equal(parse(&packet, &dgram), XMC_STEERED);
+		packet_add_tag(&packet, 0x88a8, id);
+		assert_int_equal(parse(&packet, &dgram), XMC_VLAN);
+	}
+}
+
+/* A tagged packet that is not relayed belongs to another interface, whatever is in it. */
+static void test_pass_reason(void **state)
+{
+	struct xmc_datagram dgram;
+
+	for (int reason = 0; reason < XMC_REASONS; reason++) {
+		dgram.tags = 0;
+		assert_int_equal(xmc_pass_reason(reason, &dgram),
+				 reason == XMC_STEERED ? XMC_NO_RULE : reason);
+		dgram.tags = 0x1001;
+		assert_int_equal(xmc_pass_reason(reason, &dgram), XMC_VLAN);
+	}
+}
+
 static void test_ethertypes(void **state)
 {
+	struct xmc_datagram dgram;
 	struct packet packet;
 
 	for (unsigned int type = 0; type < 65536; type++) {
@@ -340,11 +421,10 @@ static void test_ethertypes(void **state)
 			reason = XMC_STEERED;
 		else if (type == 0x86dd)
 			reason = XMC_MALFORMED;
-		else if (type == 0x8100 || type == 0x88a8)
-			reason = XMC_VLAN;
-		assert_int_equal(xmc_parse(packet.bytes, packet.bytes + packet.length,
-					   &(struct xmc_datagram){}),
+		assert_int_equal(xmc_parse(packet.bytes, packet.bytes + packet.length, &dgram),
 				 reason);
+		/* The tag is the start of the IPv4 header. */
+		assert_int_equal(dgram.tags, type == 0x8100 ? 0x1500 : type == 0x88a8 ? 0x2500 : 0);
 	}
 }
 
@@ -361,6 +441,9 @@ int main(void)
 		cmocka_unit_test(test_ipv4_reasons),
 		cmocka_unit_test(test_ipv6_reasons),
 		cmocka_unit_test(test_mapped_addresses),
+		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_too_many_tags),
+		cmocka_unit_test(test_pass_reason),
 		cmocka_unit_test(test_ethertypes),
 	};
 

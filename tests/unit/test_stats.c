@@ -340,8 +340,9 @@ static void test_interfaces(void **state)
 	assert_string_equal(text_at(iface, "state"), "active");
 	assert_string_equal(text_at(iface, "mode"), "native");
 	assert_true(json_is_true(json_object_get(iface, "zero_copy")));
-	expect_keys(verdicts, "steered forwarded no_rule no_socket not_ip not_udp vlan fragment "
-			      "ip_options malformed");
+	expect_keys(verdicts,
+		    "steered forwarded no_rule no_socket too_large not_ip not_udp vlan fragment "
+		    "ip_options malformed");
 	assert_int_equal(at(verdicts, "steered"), 1000 + XMC_STEERED);
 	assert_int_equal(at(verdicts, "malformed"), 1000 + XMC_MALFORMED);
 	assert_int_equal(json_array_size(json_object_get(iface, "queues")), 2);

@@ -29,7 +29,7 @@ struct ruleset {
 static uint32_t hash_key(const struct xmc_rule_key *key)
 {
 	uint64_t words[4];
-	uint64_t h = key->port | (uint64_t)key->host_bits << 16;
+	uint64_t h = key->port | (uint64_t)key->host_bits << 16 | (uint64_t)key->tags << 32;
 
 	memcpy(words, key, sizeof(words));
 	for (int i = 0; i < 4; i++)

@@ -472,7 +472,7 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 		/* A missing right to these maps concerns this interface only. */
 		return err == -EBUSY ? err : -ENXIO;
 	}
-	err = steer_open(&intake->steer);
+	err = steer_open(&intake->steer, false);
 	if (err == -EPERM || err == -EACCES)
 		return explain(why, err,
 			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");

@@ -143,7 +143,6 @@ static int write_outputs(struct forwards *forwards, const struct selection *sele
 		output.same = same;
 		output.more = i + same < selection->count;
 		output.ifindex = (__u32)outputs[i]->ifindex;
-		output.pad = 0;
 		err = slots_write(&forwards->outputs, first + i, &output);
 	}
 	return err;

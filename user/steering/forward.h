@@ -30,7 +30,7 @@ struct forwards;
 struct forward_output {
 	int ifindex;	  /* egress interface; 0: the output is not usable, nothing leaves by it */
 	unsigned int mtu; /* of the egress interface */
-	struct xmc_output header; /* forward.c sets what follows `tos` */
+	struct xmc_output header; /* forward.c sets `same`, `more`, `tally` and `ifindex` */
 };
 
 /*
@@ -60,8 +60,8 @@ int forward_open(struct forward **out, struct forwards *forwards, unsigned int n
 int forward_set(struct forward *forward, const struct forward_output *outputs);
 
 /* What was counted since forward_open(), summed over the CPUs: of the rule received, received_bytes
- * and too_large; of output i sent and sent_bytes. The others are 0. Never decreases, but is
- * all 0 if the kernel cannot read it. */
+ * and too_large; of output i sent, sent_bytes and ttl_expired. The others are 0. Never decreases,
+ * but is all 0 if the kernel cannot read it. */
 void forward_read_rule(const struct forward *forward, struct xmc_tally *sum);
 void forward_read_output(const struct forward *forward, unsigned int i, struct xmc_tally *sum);
 
@@ -77,6 +77,7 @@ static inline void tally_add(struct xmc_tally *sum, const struct xmc_tally *tall
 	sum->too_large += tally->too_large;
 	sum->sent += tally->sent;
 	sum->sent_bytes += tally->sent_bytes;
+	sum->ttl_expired += tally->ttl_expired;
 }
 
 /* ---- for steer.c ---- */

@@ -15,7 +15,8 @@
 #include "base/trust.h"
 
 const char *const pin_names[NR_PINS] = {
-	"rules", "shapes", "sockets", "verdicts", "outputs", "tallies", "device_sets", "about",
+	"rules",   "shapes",  "sockets",     "members", "verdicts",
+	"outputs", "tallies", "device_sets", "about",
 };
 
 const struct pins pins_none = {.fds = {[0 ... NR_PINS - 1] = -1}};
@@ -31,7 +32,8 @@ static const struct {
 	 2 * XMC_MAX_RULES},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_shape),
 	 XMC_FAMILIES *XMC_SHAPE_SLOTS},
-	{BPF_MAP_TYPE_XSKMAP, sizeof(__u32), sizeof(__u32), XMC_MAX_QUEUES},
+	{BPF_MAP_TYPE_XSKMAP, sizeof(__u32), sizeof(__u32), XMC_SOCKET_SLOTS},
+	{BPF_MAP_TYPE_HASH, sizeof(__u32), sizeof(__u32), XMC_MAX_MEMBERS},
 	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(__u64), XMC_REASONS},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
@@ -188,48 +190,75 @@ void pins_close(struct pins *pins)
 
 /* ---- reading ---- */
 
-uint32_t pins_interface(const struct pins *pins)
+static int read_about(int fd, struct xmc_about *about)
 {
-	struct xmc_about about = {};
 	__u32 first = 0;
 
-	bpf_map_lookup_elem(pins->fds[PIN_ABOUT], &first, &about);
+	*about = (struct xmc_about){};
+	return bpf_map_lookup_elem(fd, &first, about);
+}
+
+static int write_about(int fd, const struct xmc_about *about)
+{
+	__u32 first = 0;
+
+	return bpf_map_update_elem(fd, &first, about, BPF_ANY);
+}
+
+uint32_t pins_interface(const struct pins *pins)
+{
+	struct xmc_about about;
+
+	read_about(pins->fds[PIN_ABOUT], &about);
 	return about.ifindex;
 }
 
 void pins_forget_interface(const struct pins *pins)
 {
-	struct xmc_about about = {};
-	__u32 first = 0;
+	struct xmc_about about;
 
-	bpf_map_lookup_elem(pins->fds[PIN_ABOUT], &first, &about);
+	read_about(pins->fds[PIN_ABOUT], &about);
 	about.ifindex = 0;
-	bpf_map_update_elem(pins->fds[PIN_ABOUT], &first, &about, BPF_ANY);
+	write_about(pins->fds[PIN_ABOUT], &about);
+}
+
+/* Set one field to a value. */
+static int set_about(const struct pins *pins, size_t field, __u32 value)
+{
+	struct xmc_about about;
+	int err = read_about(pins->fds[PIN_ABOUT], &about);
+
+	if (err || memcmp((char *)&about + field, &value, sizeof(value)) == 0)
+		return err;
+	memcpy((char *)&about + field, &value, sizeof(value));
+	return write_about(pins->fds[PIN_ABOUT], &about);
 }
 
 int pins_set_skb(const struct pins *pins, bool skb)
 {
-	struct xmc_about about = {};
-	__u32 first = 0;
-	int err = bpf_map_lookup_elem(pins->fds[PIN_ABOUT], &first, &about);
+	return set_about(pins, offsetof(struct xmc_about, skb), skb);
+}
 
-	if (err || about.skb == skb)
-		return err;
-	about.skb = skb;
-	return bpf_map_update_elem(pins->fds[PIN_ABOUT], &first, &about, BPF_ANY);
+int pins_set_members(const struct pins *pins, bool members)
+{
+	return set_about(pins, offsetof(struct xmc_about, members), members);
+}
+
+int pins_set_capacity(const struct pins *pins, unsigned int bytes)
+{
+	return set_about(pins, offsetof(struct xmc_about, capacity), bytes);
 }
 
 /* Entries of an array can always be written. */
 void pins_count_change(int about_fd)
 {
-	struct xmc_about about = {};
-	__u32 first = 0;
+	struct xmc_about about;
 
 	/* The program must not see the count before the change. */
 	__sync_synchronize();
-	bpf_map_lookup_elem(about_fd, &first, &about);
+	read_about(about_fd, &about);
 	about.changes++;
-	bpf_map_update_elem(about_fd, &first, &about, BPF_ANY);
+	write_about(about_fd, &about);
 }
 
 int pins_write_rule(const struct pins *pins, const struct xmc_rule_key *key,
@@ -327,6 +356,20 @@ static int empty_shapes(int fd)
 	return err;
 }
 
+/* The map may be full of members of a bond that is gone. */
+static int empty_members(int fd)
+{
+	__u32 ifindex;
+
+	for (unsigned int i = 0; i < XMC_MAX_MEMBERS; i++) {
+		if (bpf_map_get_next_key(fd, NULL, &ifindex))
+			return errno == ENOENT ? 0 : -errno;
+		if (bpf_map_delete_elem(fd, &ifindex) && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
 int pins_empty(const struct pins *pins)
 {
 	int err = empty_rules(pins->fds[PIN_RULES]);
@@ -334,12 +377,16 @@ int pins_empty(const struct pins *pins)
 	if (!err)
 		err = empty_shapes(pins->fds[PIN_SHAPES]);
 	pins_count_change(pins->fds[PIN_ABOUT]);
-	for (__u32 queue = 0; queue < XMC_MAX_QUEUES; queue++) {
-		if (bpf_map_delete_elem(pins->fds[PIN_SOCKETS], &queue) && errno != ENOENT &&
+	for (__u32 slot = 0; slot < XMC_SOCKET_SLOTS; slot++) {
+		if (bpf_map_delete_elem(pins->fds[PIN_SOCKETS], &slot) && errno != ENOENT &&
 		    errno != EINVAL)
 			err = -errno;
 	}
-	return err;
+	if (!err)
+		err = empty_members(pins->fds[PIN_MEMBERS]);
+	if (!err)
+		err = pins_set_members(pins, false);
+	return err ? err : pins_set_capacity(pins, 0);
 }
 
 /* Only entries that are there, because removing one takes a grace period. */

@@ -31,6 +31,7 @@ enum pin {
 	PIN_RULES,
 	PIN_SHAPES,
 	PIN_SOCKETS,
+	PIN_MEMBERS,
 	PIN_VERDICTS,
 	PIN_OUTPUTS,
 	PIN_TALLIES,
@@ -91,8 +92,10 @@ int pins_empty(const struct pins *pins);
  * called a grace period after pins_empty(). 0 or -errno. */
 int pins_purge(const struct pins *pins);
 
-/* Whether the program runs in skb mode. The interface is not changed. 0 or -errno. */
+/* Entries of the map `about`; the others are not changed. 0 or -errno. */
 int pins_set_skb(const struct pins *pins, bool skb);
+int pins_set_members(const struct pins *pins, bool members);
+int pins_set_capacity(const struct pins *pins, unsigned int bytes);
 
 /* The kernel's id of a map, as bpftool shows it; 0: unknown. pins_id() is one that stands for all.
  */

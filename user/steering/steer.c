@@ -109,44 +109,67 @@ static void take_maps(struct steer *steer, const struct bpf_object *object)
 	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
 }
 
-static int load_user(struct steer *steer)
+static int accept_frags(struct bpf_program *program)
 {
-	steer->user = steer_user_bpf__open_and_load();
+	return bpf_program__set_flags(program, bpf_program__flags(program) | BPF_F_XDP_HAS_FRAGS);
+}
+
+static int load_user(struct steer *steer, bool frags)
+{
+	int err;
+
+	steer->user = steer_user_bpf__open();
 	if (!steer->user)
 		return -errno;
+	err = frags ? accept_frags(steer->user->progs.xmcast_steer_user) : 0;
+	if (!err)
+		err = steer_user_bpf__load(steer->user);
+	if (err)
+		return err;
 	take_maps(steer, steer->user->obj);
 	return 0;
 }
 
-static int load_full(struct steer *steer)
+static int load_full(struct steer *steer, bool frags)
 {
-	steer->full = steer_bpf__open_and_load();
+	int err;
+
+	steer->full = steer_bpf__open();
 	if (!steer->full)
 		return -errno;
+	steer->full->rodata->frags = frags;
+	err = frags ? accept_frags(steer->full->progs.xmcast_steer) : 0;
+	if (!err)
+		err = steer_bpf__load(steer->full);
+	if (err) {
+		steer_bpf__destroy(steer->full);
+		steer->full = NULL;
+		return err;
+	}
 	take_maps(steer, steer->full->obj);
 	return 0;
 }
 
-static int load_own(struct steer *steer)
+static int load_own(struct steer *steer, bool frags)
 {
 	int err;
 
 	steer->no_forwards = missing_right();
-	err = steer->no_forwards ? load_user(steer) : load_full(steer);
+	err = steer->no_forwards ? load_user(steer, frags) : load_full(steer, frags);
 	if (err && err != -ENOMEM && !steer->no_forwards) {
 		steer->no_forwards = "the kernel refuses the XDP program: xmcastd -d shows more";
-		err = load_user(steer);
+		err = load_user(steer, frags);
 	}
 	return err ? err : forwards_open(&steer->forwards, &steer->pins);
 }
 
-int steer_open(struct steer **out)
+int steer_open(struct steer **out, bool frags)
 {
 	struct steer *steer = NULL;
 	int err = steer_new(&steer);
 
 	if (!err)
-		err = load_own(steer);
+		err = load_own(steer, frags);
 	if (err)
 		steer_close(steer);
 	else
@@ -258,11 +281,31 @@ void steer_close(struct steer *steer)
 	free(steer);
 }
 
-int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd)
+int steer_set_socket(struct steer *steer, unsigned int slot, int xsk_fd)
 {
-	__u32 key = queue;
+	__u32 key = slot;
 
 	return bpf_map_update_elem(steer->pins.fds[PIN_SOCKETS], &key, &xsk_fd, BPF_ANY);
+}
+
+int steer_set_member(struct steer *steer, int ifindex, unsigned int first)
+{
+	__u32 key = (__u32)ifindex, slot = first;
+	int err = bpf_map_update_elem(steer->pins.fds[PIN_MEMBERS], &key, &slot, BPF_ANY);
+
+	return err ? err : pins_set_members(&steer->pins, true);
+}
+
+int steer_remove_member(struct steer *steer, int ifindex)
+{
+	__u32 key = (__u32)ifindex;
+
+	return bpf_map_delete_elem(steer->pins.fds[PIN_MEMBERS], &key);
+}
+
+int steer_set_capacity(struct steer *steer, unsigned int bytes)
+{
+	return pins_set_capacity(&steer->pins, bytes);
 }
 
 bool steer_can_forward(const struct steer *steer, const char **why)

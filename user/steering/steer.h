@@ -30,10 +30,11 @@ struct steer;
 
 /*
  * Load our program and its maps. The program for both paths needs CAP_PERFMON; without it, the one
- * for the user path only is loaded, see steer_can_forward(). 0 or -errno (-EPERM: a capability is
- * missing).
+ * for the user path only is loaded, see steer_can_forward(). `frags`: it accepts packets in several
+ * buffers, which drivers demand at large MTUs (BPF_F_XDP_HAS_FRAGS). 0 or -errno (-EPERM: a
+ * capability is missing).
  */
-int steer_open(struct steer **out);
+int steer_open(struct steer **out, bool frags);
 
 /*
  * Use the maps of an external program, pinned in `directory` (steering/pins.h). Rules and sockets
@@ -55,8 +56,25 @@ uint32_t steer_program_id(const struct steer *steer);
 /* The maps of an external program. */
 const struct pins *steer_pins(const struct steer *steer);
 
-/* Redirect steered packets of RX queue `queue` to the bound AF_XDP socket `xsk_fd`. 0 or -errno. */
-int steer_set_socket(struct steer *steer, unsigned int queue, int xsk_fd);
+/*
+ * Redirect the steered packets of an RX queue to the bound AF_XDP socket `xsk_fd`. `slot`: the
+ * queue; if the program runs on the members of a bond, XMC_MAX_QUEUES times the number of the
+ * member, plus the queue. 0 or -errno.
+ */
+int steer_set_socket(struct steer *steer, unsigned int slot, int xsk_fd);
+
+/*
+ * The program runs on the members of a bond: steer the packets of the one with this interface index
+ * to the sockets from slot `first` on. Members that were not named pass theirs to the stack
+ * (`no_socket`). steer_remove_member(): that one is not a member any more, or not active. 0 or
+ * -errno (-E2BIG: more than XMC_MAX_MEMBERS; -ENOENT: it is not there).
+ */
+int steer_set_member(struct steer *steer, int ifindex, unsigned int first);
+int steer_remove_member(struct steer *steer, int ifindex);
+
+/* Only packets of up to this many bytes, Ethernet header and tags included, fit the sockets: the
+ * others are passed to the stack (`too_large`). 0: all fit. 0 or -errno. */
+int steer_set_capacity(struct steer *steer, unsigned int bytes);
 
 /* Whether rules can take the kernel path. If not, *why is the reason, a constant text. */
 bool steer_can_forward(const struct steer *steer, const char **why);
