@@ -130,6 +130,21 @@ static const char *const good[][2] = {
 	 "out [ff3e::2]@eth1"},
 	{"in 224.0.0.0/254@a\"b out 10.1.1.1",
 	 "224.0.0.0/254@a_b in 224.0.0.0/254@a\"b out 10.1.1.1"},
+	/* the source, TTL and DSCP of what is sent */
+	{"n in 239.1.1.1:1@a out 1.1.1.1:1 dscp KEEP ttl dec from 10.0.0.1:5000 out 1.1.1.2:1 "
+	 "ttl keep from keep gso 2",
+	 "n in 239.1.1.1:1@a out 1.1.1.1:1 from 10.0.0.1:5000 ttl dec dscp keep out 1.1.1.2:1 "
+	 "from keep ttl keep gso 2"},
+	{"n in 239.1.1.1:1@a out 1.1.1.1:1 from 10.0.0.1 out [ff3e::1]:1@b from "
+	 "[2001:db8::1]:65535 "
+	 "out [ff3e::2]:1@b from [fe80::1]",
+	 "n in 239.1.1.1:1@a out 1.1.1.1:1 from 10.0.0.1 out [ff3e::1]:1@b from "
+	 "[2001:db8::1]:65535 "
+	 "out [ff3e::2]:1@b from [fe80::1]"},
+	/* broadcast */
+	{"in 255.255.255.255:1@a out 255.255.255.255:1@b out 255.255.255.255@c ttl 64",
+	 "255.255.255.255:1@a in 255.255.255.255:1@a out 255.255.255.255:1@b out "
+	 "255.255.255.255@c"},
 	/* any white space between words */
 	{" \t\r\n n\tin\n239.1.1.1:1@a\r\nout 1.1.1.1:1 \n", "n in 239.1.1.1:1@a out 1.1.1.1:1"},
 };
@@ -259,7 +274,37 @@ static const struct bad {
 	/* ranges */
 	{"in 0.1.2.3:5@a out 1.1.1.1:1", {{1, 4, "0.1.2.3", "out of range, expected a multicast"}}},
 	{"in 240.0.0.0:5@a out 1.1.1.1:1", {{1, 4, "240.0.0.0", "out of range"}}},
-	{IN "out 255.255.255.255:1", {{1, 22, "255.255.255.255", "out of range"}}},
+	{IN "out 255.255.255.254:1", {{1, 22, "255.255.255.254", "out of range"}}},
+	/* broadcast */
+	{IN "out 255.255.255.255:1",
+	 {{1, 22, "255.255.255.255:1",
+	   "no interface, expected DEST[:PORT]@IFACE because DEST is"}}},
+	{"in 255.255.255.255:any@a out 1.1.1.1", {{1, 4, "255.255.255.255:any@a", "any port"}}},
+	{"in 255.255.255.255/50@a out 1.1.1.1", {{1, 4, "255.255.255.255/50@a", "an IP protocol"}}},
+	{IN "source 255.255.255.255 out 1.1.1.1:1",
+	 {{1, 25, "255.255.255.255", "a broadcast address cannot be a source, expected"}}},
+	/* sources of what is sent */
+	{IN "out 1.1.1.1:1 from",
+	 {{1, 32, "from", "nothing after it, expected ADDR[:PORT] or keep"}}},
+	{IN "out 1.1.1.1:1 from out 1.1.1.2:1", {{1, 32, "from", "nothing after it"}}},
+	{IN "from keep out 1.1.1.1:1", {{1, 18, "from", "no output before it"}}},
+	{IN "out 1.1.1.1:1 from keep from keep", {{1, 42, "from", "given twice for one output"}}},
+	{IN "out 1.1.1.1:1 from Keep", {{1, 37, "Keep", "host names are not resolved"}}},
+	{IN "out 1.1.1.1:1 from 1.1.1.2:0",
+	 {{1, 45, "0", "expected a number from 1 to 65535, or no port at all for a free one"}}},
+	{IN "out 1.1.1.1:1 from 1.1.1.2:any", {{1, 45, "any", "not a valid port"}}},
+	{IN "out 1.1.1.1:1 from 1.1.1.2/8", {{1, 37, "1.1.1.2/8", "prefixes are not supported"}}},
+	{IN "out 1.1.1.1:1 from 1.1.1.2:5@b",
+	 {{1, 37, "1.1.1.2:5@b", "a source has no interface, expected ADDR[:PORT]"}}},
+	{IN "out 1.1.1.1:1 from 239.1.1.1:5",
+	 {{1, 37, "239.1.1.1:5", "a multicast address cannot be a source"}}},
+	{IN "out 1.1.1.1:1 from 255.255.255.255",
+	 {{1, 37, "255.255.255.255", "a broadcast address cannot be a source"}}},
+	{IN "out 1.1.1.1:1 from 0.0.0.0", {{1, 37, "0.0.0.0", "address out of range"}}},
+	{IN "out 1.1.1.1:1 from 2001:db8::1",
+	 {{1, 37, "2001:db8::1", "an IPv6 address in brackets"}}},
+	{IN "out 1.1.1.1:1 ttl inc",
+	 {{1, 36, "inc", "expected a number from 1 to 255, keep or dec"}}},
 	/* by what is wrong with an address */
 	{"in 239.1.1.256:5@a out 1.1.1.1:1",
 	 {{1, 4, "239.1.1.256", "256 is out of range, expected 0 to 255"}}},
@@ -381,7 +426,8 @@ static const struct bad {
 	{IN "source 1.1.1.1 x out 1.1.1.1:1",
 	 {{1, 33, "x", "expected `path`, `disabled`, `may_loop` or `out`"}}},
 	{IN "out 1.1.1.1:1 TTL 5",
-	 {{1, 32, "TTL", "expected `ttl`, `dscp`, `gso`, `rate`, `pps`, `burst` or `out`"}}},
+	 {{1, 32, "TTL",
+	   "expected `from`, `ttl`, `dscp`, `gso`, `rate`, `pps`, `burst` or `out`"}}},
 	{IN "may_loop may_loop out 1.1.1.1:1", {{1, 27, "may_loop", "given twice"}}},
 	{IN "out 1.1.1.1:1 may_loop", {{1, 32, "may_loop", "may_loop after an output"}}},
 	{"may_loop " IN "out 1.1.1.1:1", {{1, 1, "may_loop", "no input before it"}}},

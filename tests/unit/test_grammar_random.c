@@ -100,9 +100,15 @@ static struct rule random_rule(uint32_t *seed)
 		random_address(seed, ipv4, multicast, &output->to);
 		if (random_below(seed, 4))
 			output->port = (uint16_t)(1 + random_below(seed, 65535));
-		output->ttl = random_below(seed, 2) ? rule_default_ttl(&output->to)
-						    : (uint8_t)(1 + random_below(seed, 255));
-		output->dscp = (uint8_t)random_below(seed, 64);
+		output->ttl = random_below(seed, 2)
+				      ? rule_default_ttl(&output->to)
+				      : (uint16_t)(1 + random_below(seed, RULE_TTL_DECREMENTED));
+		output->dscp = (uint8_t)random_below(seed, RULE_DSCP_KEPT + 1);
+		output->from_kept = random_below(seed, 4) == 0;
+		if (!output->from_kept && random_below(seed, 2)) {
+			random_address(seed, ipv4, false, &output->from);
+			output->from_port = (uint16_t)random_below(seed, 65536);
+		}
 		if (multicast || random_below(seed, 2))
 			random_iface(seed, output->iface);
 	}

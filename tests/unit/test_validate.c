@@ -119,6 +119,21 @@ static const struct {
 	  {1, 70, "[2001:db8::1]:1", "the kernel path keeps the address family, expected IPv4"},
 	  {2, 36, "1.1.1.1:1", "the kernel path keeps the address family, expected IPv6"},
 	  {2, 36, "1.1.1.1:1", "the kernel path has no limits"}}},
+	/* the source of what is sent has the family of the destination */
+	{{"a in 239.1.1.1:1@a out 1.1.1.1:1 from [2001:db8::1] out [ff3e::1]:1@b from 1.1.1.2:5",
+	  "b in 239.1.1.2:1@a out [ff3e::1]:1@b from keep",
+	  "c in [ff3e::1]:1@a out 1.1.1.1:1 from keep",
+	  "d in [ff3e::1]:1@a source 2001:db8::1 out [2001:db8::2]:1 from [fe80::1]"},
+	 {{1, 24, "1.1.1.1:1", "`from` of another address family, expected IPv4"},
+	  {1, 57, "[ff3e::1]:1@b", "`from` of another address family, expected IPv6"},
+	  {2, 24, "[ff3e::1]:1@b", "`from keep` to another address family than that of the input"},
+	  {3, 24, "1.1.1.1:1", "`from keep` to another address family than that of the input"},
+	  {4, 43, "[2001:db8::2]:1", "`from` a link-local address without an interface"}}},
+	{{"a in 239.1.1.1/50@a path kernel out 239.1.1.2@b from 1.1.1.1:5"},
+	 {{1, 37, "239.1.1.2@b",
+	   "`from` a port, which the IP protocol of the input does not have"}}},
+	{{"a in 255.255.255.255:1@a out 255.255.255.255:1@a"},
+	 {{1, 30, "255.255.255.255:1@a", "the output is the rule's own input"}}},
 	/* a rule that cannot be parsed does not prevent checks of the others */
 	{{"a in 239.1.1.1:1@a", "b in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "b in 239.1.1.2:1@a out 1.1.1.1:1"},
@@ -174,6 +189,11 @@ static const char *const good[] = {
 	"o in 239.1.1.5:1@a path kernel out 1.1.1.1:1 gso 5 out 239.1.1.6:7@b out 239.1.1.6@b",
 	"p in 239.1.1.6:1@a path auto out 1.1.1.1:1 rate 1mbit out [ff3e::2]:1@b",
 	"q in 239.1.1.7:1@a path user out 1.1.1.1:1 rate 1mbit out [ff3e::2]:1@b",
+	"r in 239.1.1.8:1@a out 1.1.1.1:1 from 1.1.1.2:5 out 1.1.1.3:1 from 1.1.1.2:5 out "
+	"1.1.1.4:1 from keep out [ff3e::2]:1@b from [fe80::1]:5 ttl dec dscp keep",
+	"s in 239.1.1.3/47@a path kernel out 239.1.1.2@b from keep out 1.1.1.1 from 1.1.1.2",
+	"t in 255.255.255.255:1@a out 255.255.255.255:1@b out 10.1.1.255:1",
+	"u in 10.1.1.255:1@a out 255.255.255.255:2@b from keep",
 };
 
 static void test_good(void **state)

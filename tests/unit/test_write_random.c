@@ -4,7 +4,7 @@
 
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
 _Static_assert(sizeof(struct rule) == 200, "rule");
-_Static_assert(sizeof(struct rule_output) == 56, "output");
+_Static_assert(sizeof(struct rule_output) == 80, "output");
 _Static_assert(sizeof(struct iface_config) == 292, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
@@ -84,7 +84,8 @@ static struct rule_output pick_output(const struct rule *rule, unsigned int numb
 		.to = pick_addr(group),
 		.port = (uint16_t)(1 + number), /* all different: no duplicates, no loops */
 		.gso = (uint8_t)pick_or(0, 1, GSO_MAX_SEGMENTS),
-		.dscp = (uint8_t)pick_or(0, 0, 64),
+		.dscp = (uint8_t)pick_or(0, 0, RULE_DSCP_KEPT),
+		.from_kept = pick(4) == 0,
 	};
 
 	if (rule->protocol)
@@ -95,7 +96,11 @@ static struct rule_output pick_output(const struct rule *rule, unsigned int numb
 		output.rate_pps = 1 + pick(RATE_PPS_MAX);
 	if (output_is_limited(&output) && pick(2))
 		output.burst_ms = 1 + pick(BURST_MS_MAX);
-	output.ttl = (uint8_t)pick_or(rule_default_ttl(&output.to), 1, 255);
+	output.ttl = (uint16_t)pick_or(rule_default_ttl(&output.to), 1, RULE_TTL_DECREMENTED);
+	if (!output.from_kept && pick(2)) {
+		output.from = pick_addr(false);
+		output.from_port = rule->protocol ? 0 : (uint16_t)pick_or(0, 1, UINT16_MAX);
+	}
 	if (group || pick(2))
 		pick_iface(output.iface);
 	return output;

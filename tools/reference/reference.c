@@ -231,6 +231,10 @@ static void man_item(const char *key, const char *form)
 		} else if (strcmp(form, "[/BITS]") == 0) {
 			printf(" Ns Op Li / Ns Ar BITS");
 			break;
+		} else if (strncmp(form, "[:PORT]", strlen("[:PORT]")) == 0) {
+			printf(" Ns Op \\&: Ns Ar PORT");
+			macro = "Op";
+			form += strlen("[:PORT]");
 		} else if (*form) {
 			printf(" Li \\&[ Ns Ar N , No ... Ns Li \\&]");
 			break;

@@ -35,6 +35,11 @@ bool addr_is_multicast(const struct xmc_addr *addr)
 	return addr->b[0] == 0xff;
 }
 
+bool addr_is_broadcast(const struct xmc_addr *addr)
+{
+	return addr_is_ipv4(addr) && addr->w[3] == INADDR_BROADCAST;
+}
+
 bool addr_is_loopback(const struct xmc_addr *addr)
 {
 	static const struct xmc_addr loopback = {.b[15] = 1};

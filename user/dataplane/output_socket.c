@@ -72,6 +72,10 @@ struct option {
 static int configure(int fd, const struct rule_output *output, unsigned int send_buffer,
 		     const char **step)
 {
+	bool is_ipv4 = addr_is_ipv4(&output->to);
+	/* Of packets whose headers are kept, each send names its values. */
+	int ttl = output->ttl > UINT8_MAX ? rule_default_ttl(&output->to) : output->ttl;
+	int tos = output->dscp == RULE_DSCP_KEPT ? 0 : output->dscp << 2;
 	struct sock_filter drop = {.code = BPF_RET | BPF_K, .k = 0};
 	const struct sock_fprog filter = {.len = 1, .filter = &drop};
 	const struct option ipv4[] = {
@@ -80,11 +84,13 @@ static int configure(int fd, const struct rule_output *output, unsigned int send
 		OPTION(SOL_SOCKET, SO_RCVBUF, 0),
 		OPTION(IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_L2TPINUDP),
 		OPTION(IPPROTO_IP, IP_RECVERR, 1),
-		OPTION(IPPROTO_IP, IP_TOS, output->dscp << 2),
+		OPTION(IPPROTO_IP, IP_TOS, tos),
 		OPTION(IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT),
-		OPTION(IPPROTO_IP, IP_TTL, output->ttl),
-		OPTION(IPPROTO_IP, IP_MULTICAST_TTL, output->ttl),
+		OPTION(IPPROTO_IP, IP_TTL, ttl),
+		OPTION(IPPROTO_IP, IP_MULTICAST_TTL, ttl),
 		OPTION(IPPROTO_IP, IP_MULTICAST_LOOP, 0),
+		/* Whether the destination is a broadcast address changes with those of the host. */
+		OPTION(SOL_SOCKET, SO_BROADCAST, 1),
 	};
 	const struct option ipv6[] = {
 		OPTION(SOL_SOCKET, SO_RCVBUF, 0),
@@ -92,13 +98,12 @@ static int configure(int fd, const struct rule_output *output, unsigned int send
 		/* Otherwise its port would be occupied in IPv4 as well. */
 		OPTION(IPPROTO_IPV6, IPV6_V6ONLY, 1),
 		OPTION(IPPROTO_IPV6, IPV6_RECVERR, 1),
-		OPTION(IPPROTO_IPV6, IPV6_TCLASS, output->dscp << 2),
+		OPTION(IPPROTO_IPV6, IPV6_TCLASS, tos),
 		OPTION(IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT),
-		OPTION(IPPROTO_IPV6, IPV6_UNICAST_HOPS, output->ttl),
-		OPTION(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, output->ttl),
+		OPTION(IPPROTO_IPV6, IPV6_UNICAST_HOPS, ttl),
+		OPTION(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, ttl),
 		OPTION(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0),
 	};
-	bool is_ipv4 = addr_is_ipv4(&output->to);
 	const struct option *options = is_ipv4 ? ipv4 : ipv6;
 
 	*step = "SO_ATTACH_FILTER";

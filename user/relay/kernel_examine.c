@@ -160,6 +160,8 @@ static void examine_output(const struct kernel_side *side, const struct rule *ru
 	*finding = (struct finding){};
 	if (output_is_limited(output))
 		refuse(finding, "rate limits need the user path");
+	else if (output_keeps_headers(output) || !addr_is_any(&output->from))
+		refuse(finding, "from, ttl keep, ttl dec and dscp keep need the user path");
 	else if (addr_is_ipv4(&output->to) != addr_is_ipv4(&rule->group))
 		refuse(finding, "a change of the address family needs the user path");
 	if (!*finding->reason)
@@ -176,7 +178,7 @@ static void examine_output(const struct kernel_side *side, const struct rule *ru
 	header->source = finding->hop.source;
 	header->destination = output->to;
 	header->port = htons(rule_output_port(rule, output));
-	header->ttl = output->ttl;
+	header->ttl = (uint8_t)output->ttl;
 	header->tos = (uint8_t)(output->dscp << 2);
 }
 

@@ -20,9 +20,14 @@ uint64_t field_number(const struct field *field, const void *object)
 	const char *bytes = (const char *)object + field->offset;
 	uint64_t number;
 	uint32_t half;
+	uint16_t quarter;
 
 	if (field->size == sizeof(uint8_t))
 		return *(const uint8_t *)bytes;
+	if (field->size == sizeof(quarter)) {
+		memcpy(&quarter, bytes, sizeof(quarter));
+		return quarter;
+	}
 	if (field->size == sizeof(half)) {
 		memcpy(&half, bytes, sizeof(half));
 		return half;
@@ -35,9 +40,12 @@ void field_set_number(const struct field *field, void *object, uint64_t number)
 {
 	char *bytes = (char *)object + field->offset;
 	uint32_t half = (uint32_t)number;
+	uint16_t quarter = (uint16_t)number;
 
 	if (field->size == sizeof(uint8_t))
 		*(uint8_t *)bytes = (uint8_t)number;
+	else if (field->size == sizeof(quarter))
+		memcpy(bytes, &quarter, sizeof(quarter));
 	else if (field->size == sizeof(half))
 		memcpy(bytes, &half, sizeof(half));
 	else

@@ -37,7 +37,7 @@ struct field {
 	 * ends a table. */
 	const char *name;
 	enum field_type type;
-	size_t offset, size; /* in the struct; numbers have 1, 4 or 8 bytes */
+	size_t offset, size; /* in the struct; numbers have 1, 2, 4 or 8 bytes */
 	uint64_t min, max;
 	/* The default. A number outside `min` to `max`, or an empty text or list, means "not set".
 	 */

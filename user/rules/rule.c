@@ -20,6 +20,8 @@ static const struct endpoint_form input_form = {
 	"GROUP:PORT@IFACE", "`any` for every port of a group", .any_port = true, .protocol = true};
 static const struct endpoint_form output_form = {
 	"DEST[:PORT][@IFACE]", "no port at all to keep each datagram's", .no_port = true};
+static const struct endpoint_form from_form = {"ADDR[:PORT]", "no port at all for a free one",
+					       .no_port = true};
 
 bool name_byte_is_valid(char byte)
 {
@@ -122,6 +124,12 @@ static bool parse_to(const struct word *word, void *object, struct errors *error
 			   "no interface, expected DEST[:PORT]@IFACE because DEST is multicast");
 		return false;
 	}
+	if (addr_is_broadcast(&output->to) && !*output->iface) {
+		word_error(errors, word,
+			   "no interface, expected DEST[:PORT]@IFACE because DEST is the broadcast "
+			   "address of every network");
+		return false;
+	}
 	return true;
 }
 
@@ -213,6 +221,18 @@ static bool parse_prefix(const struct word *word, const struct word *bits_word, 
 	return false;
 }
 
+static bool may_be_source(const struct xmc_addr *addr, const struct word *word,
+			  struct errors *errors)
+{
+	bool multicast = addr_is_multicast(addr);
+
+	if (!multicast && !addr_is_broadcast(addr))
+		return true;
+	word_error(errors, word, "a %s address cannot be a source, expected the address of a host",
+		   multicast ? "multicast" : "broadcast");
+	return false;
+}
+
 /* ADDR or ADDR/BITS, IPv6 with or without brackets. */
 static bool parse_source(const struct word *word, void *object, struct errors *errors)
 {
@@ -226,16 +246,55 @@ static bool parse_source(const struct word *word, void *object, struct errors *e
 	rule->source_host_bits = 0;
 	if (!word_parse_address(&bare, bracketed, &rule->source, errors))
 		return false;
-	if (addr_is_multicast(&rule->source)) {
-		word_error(errors, word,
-			   "a multicast address cannot be a source, expected the address of a "
-			   "host");
+	if (!may_be_source(&rule->source, word, errors))
 		return false;
-	}
 	return !slash || parse_prefix(word, &bits, rule, errors);
 }
 
 /* ---- options of an output ---- */
+
+#define KEEP "keep"
+
+static bool parse_from(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule_output *output = object;
+	char iface[IF_NAMESIZE];
+	struct word protocol;
+
+	output->from_kept = word_is(word, KEEP);
+	if (output->from_kept)
+		return true;
+	if (!word_parse_endpoint(word, &from_form, &output->from, &output->from_port, &protocol,
+				 iface, errors))
+		return false;
+	if (*iface) {
+		word_error(errors, word,
+			   "a source has no interface, expected %s, and the interface behind DEST",
+			   from_form.text);
+		return false;
+	}
+	return may_be_source(&output->from, word, errors);
+}
+
+const char *from_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE])
+{
+	*text = '\0';
+	if (output->from_kept)
+		return strcpy(text, KEEP);
+	if (addr_is_any(&output->from))
+		return text;
+	return endpoint_format(&output->from, output->from_port, NULL, text);
+}
+
+static void format_from(const void *object, char *text)
+{
+	from_format(object, text);
+}
+
+bool output_keeps_headers(const struct rule_output *output)
+{
+	return output->from_kept || output->ttl > UINT8_MAX || output->dscp == RULE_DSCP_KEPT;
+}
 
 uint8_t rule_default_ttl(const struct xmc_addr *to)
 {
@@ -246,7 +305,11 @@ static void format_ttl(const void *object, char *text)
 {
 	const struct rule_output *output = object;
 
-	if (output->ttl != rule_default_ttl(&output->to))
+	if (output->ttl == RULE_TTL_KEPT)
+		strcpy(text, KEEP);
+	else if (output->ttl == RULE_TTL_DECREMENTED)
+		strcpy(text, "dec");
+	else if (output->ttl != rule_default_ttl(&output->to))
 		sprintf(text, "%u", output->ttl);
 }
 
@@ -259,11 +322,14 @@ static const struct choice rate_units[] = {
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
 /* The IANA registry. Of two names for one value the first is written. */
 static const struct choice dscp_names[] = {
-	{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},	 {"cs3", 24},
-	{"cs4", 32},	{"cs5", 40},  {"cs6", 48},  {"cs7", 56},	 {"af11", 10},
-	{"af12", 12},	{"af13", 14}, {"af21", 18}, {"af22", 20},	 {"af23", 22},
-	{"af31", 26},	{"af32", 28}, {"af33", 30}, {"af41", 34},	 {"af42", 36},
-	{"af43", 38},	{"ef", 46},   {"le", 1},    {"voice-admit", 44}, {0}};
+	{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},  {"cs3", 24},	{"cs4", 32},
+	{"cs5", 40},	{"cs6", 48},  {"cs7", 56},  {"af11", 10}, {"af12", 12}, {"af13", 14},
+	{"af21", 18},	{"af22", 20}, {"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30},
+	{"af41", 34},	{"af42", 36}, {"af43", 38}, {"ef", 46},	  {"le", 1},	{"voice-admit", 44},
+	{"keep", 64},	{0}};
+_Static_assert(RULE_DSCP_KEPT == 64, "the last of dscp_names");
+static const struct choice ttl_words[] = {
+	{KEEP, RULE_TTL_KEPT}, {"dec", RULE_TTL_DECREMENTED}, {0}};
 
 const struct choice rule_paths[] = {
 	{"user", RULE_PATH_USER}, {"kernel", RULE_PATH_KERNEL}, {"auto", RULE_PATH_AUTO}, {0}};
@@ -302,11 +368,20 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 const struct field output_fields[OUTPUT_FIELDS + 1] = {
 	{"to", FIELD_OTHER, OUTPUT(to), .required = true, .parse = parse_to, .format = format_to,
 	 .expected = "DEST[:PORT][@IFACE]"},
-	{"ttl", FIELD_NUMBER, OUTPUT(ttl), .min = 1, .max = UINT8_MAX, .format = format_ttl,
-	 .unset = "1 to a group, 64 to a host", .example = "8", .help = "TTL or hop limit."},
+	{"from", FIELD_OTHER, FIELDS(struct rule_output, from_port, from_kept), .parse = parse_from,
+	 .format = format_from, .expected = "ADDR[:PORT] or keep", .form = "ADDR[:PORT]|keep",
+	 .unset = "an address and a port that the kernel chooses", .example = "10.0.0.1",
+	 .help = "The source of what is sent: an address of this host and a UDP port, or keep for "
+		 "the address and the port with which each packet came."},
+	{"ttl", FIELD_NUMBER, OUTPUT(ttl), .min = 1, .max = UINT8_MAX, .choices = ttl_words,
+	 .format = format_ttl, .expected = "a number from 1 to 255, keep or dec",
+	 .form = "N|keep|dec", .unset = "1 to a group, 64 to a host", .example = "8",
+	 .help = "TTL or hop limit: a number, keep for that of each packet, or dec for one less, "
+		 "which drops packets that would be left with 0."},
 	{"dscp", FIELD_NUMBER, OUTPUT(dscp), .max = 63, .choices = dscp_names, .any_case = true,
-	 .expected = "a number from 0 to 63 or a name such as ef, af41, cs5", .form = "N|NAME",
-	 .unset = "0", .example = "af41", .help = "Differentiated services code point."},
+	 .expected = "a number from 0 to 63 or a name such as ef, af41, cs5, keep",
+	 .form = "N|NAME|keep", .unset = "0", .example = "af41",
+	 .help = "Differentiated services code point; keep: that of each packet."},
 	{"gso", FIELD_NUMBER, OUTPUT(gso), .min = 1, .max = GSO_MAX_SEGMENTS, .also = gso_on,
 	 .choices = gso_off, .unset = "egress.gso", .example = "16",
 	 .help = "The most datagrams in one send: on is 64, off is 1."},

@@ -48,13 +48,24 @@ enum rule_path {
 	RULE_PATH_AUTO, /* the kernel path while it can carry the rule, otherwise the user path */
 };
 
+/* Values of an output's TTL and DSCP that are no numbers on the wire: that of each packet as it
+ * came; less one, and a packet whose TTL would become 0 is dropped. */
+#define RULE_TTL_KEPT	     256
+#define RULE_TTL_DECREMENTED 257
+#define RULE_DSCP_KEPT	     64
+
 /* One destination of a rule. */
 struct rule_output {
-	struct xmc_addr to;
-	uint16_t port; /* host order, or RULE_PORT_KEPT */
-	uint8_t ttl;   /* 1..255; by default 1 to a group, 64 to a host */
-	uint8_t dscp;  /* 0..63 */
-	uint8_t gso;   /* most datagrams in one send; 0: as the egress section says */
+	struct xmc_addr to; /* a group, a host, or a broadcast address */
+	uint16_t port;	    /* host order, or RULE_PORT_KEPT */
+	/* The source of what is sent, without padding between: an address of this host (all zero:
+	 * the kernel chooses one) and a UDP port (host order; 0: a free one). */
+	uint16_t from_port;
+	struct xmc_addr from;
+	bool from_kept; /* source address and UDP port of each packet; the two above are 0 */
+	uint8_t dscp;	/* 0..63, or RULE_DSCP_KEPT */
+	uint16_t ttl;	/* 1..255, or RULE_TTL_*; by default 1 to a group, 64 otherwise */
+	uint8_t gso;	/* most datagrams in one send; 0: as the egress section says */
 	/* Datagrams beyond these limits are dropped and counted. Bits are those of whole IP
 	 * packets, without the link's own headers. */
 	uint64_t rate_bps;	 /* RATE_BPS_MIN..RATE_BPS_MAX; 0: no limit */
@@ -70,9 +81,11 @@ struct rule {
 	/* The lowest bits of `source` that are 0 and match anything: those behind a prefix. 0: one
 	 * host, or any source. */
 	uint8_t source_host_bits;
-	struct xmc_addr group; /* destination of the incoming packets: a group or a host address */
-	uint16_t port;	       /* host order, or RULE_PORT_ANY (of a group only) */
-	uint8_t protocol;      /* 0: UDP; otherwise an IP protocol, and there are no ports */
+	/* Destination of the incoming packets: a group, an address of a host, or a broadcast
+	 * address. */
+	struct xmc_addr group;
+	uint16_t port;	  /* host order, or RULE_PORT_ANY (of a group only) */
+	uint8_t protocol; /* 0: UDP; otherwise an IP protocol, and there are no ports */
 	char iface[IF_NAMESIZE];
 	uint8_t path;		 /* enum rule_path as written: see rule_path() in config.h */
 	bool disabled;		 /* defined, but not relaying */
@@ -98,7 +111,8 @@ struct rule {
 
 #define OUTPUT_TO	    0
 #define OUTPUT_FIRST_OPTION 1
-#define OUTPUT_FIELDS	    7
+#define OUTPUT_FROM	    1
+#define OUTPUT_FIELDS	    8
 
 extern const struct choice rule_paths[]; /* also of the setting relay.path */
 extern const struct field rule_fields[RULE_FIELDS + 1];
@@ -151,6 +165,9 @@ const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE]);
 /* The port to which the output sends: RULE_PORT_KEPT only of a rule whose input has any port. */
 uint16_t rule_output_port(const struct rule *rule, const struct rule_output *output);
 
+/* "keep", "10.0.0.1", "[2001:db8::1]:5000": the output's `from`; empty: none. Returns `text`. */
+const char *from_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE]);
+
 /* "239.1.1.1:5000@eth0", "[ff3e::1]:any@eth0", "239.1.1.1/50@eth0": the rule's input as the grammar
  * has it. A protocol is a number, which means the same on every host. Returns `text`. */
 const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE]);
@@ -169,7 +186,10 @@ bool rule_is_kernel_only(const struct rule *rule);
 /* Whether the output has a limit. */
 bool output_is_limited(const struct rule_output *output);
 
-/* The default TTL of an output to this address: 1 to a group, 64 to a host. */
+/* Does the output take anything from the headers of each packet: source, TTL or DSCP? */
+bool output_keeps_headers(const struct rule_output *output);
+
+/* The default TTL of an output to this address: 1 to a group, 64 to a host or by broadcast. */
 uint8_t rule_default_ttl(const struct xmc_addr *to);
 
 /* Write the rule in the grammar, NAME first, every option that is not a default: parsing it gives

@@ -119,6 +119,33 @@ static void check_kernel_output(const struct subject *subject, unsigned int inde
 			     "too many outputs for the kernel path, expected at most 64");
 }
 
+/* A packet has one family: that of its source is that of its destination. */
+static void check_from(const struct subject *subject, unsigned int index)
+{
+	const struct rule *rule = subject->rule;
+	const struct rule_output *output = &rule->outputs[index];
+	bool ipv4 = addr_is_ipv4(&output->to);
+
+	if (output->from_kept && addr_is_ipv4(&rule->group) != ipv4)
+		output_error(subject, index,
+			     "`from keep` to another address family than that of the input, "
+			     "expected `from ADDR`, or the same family");
+	if (addr_is_any(&output->from))
+		return;
+	if (addr_is_ipv4(&output->from) != ipv4)
+		output_error(subject, index,
+			     ipv4 ? "`from` of another address family, expected IPv4"
+				  : "`from` of another address family, expected IPv6");
+	if (is_link_local(&output->from) && !*output->iface)
+		output_error(subject, index,
+			     "`from` a link-local address without an interface, expected "
+			     "[ADDR][:PORT]@IFACE");
+	if (output->from_port && rule->protocol)
+		output_error(subject, index,
+			     "`from` a port, which the IP protocol of the input does not have, "
+			     "expected `from ADDR`");
+}
+
 static void check_output(const struct subject *subject, unsigned int index)
 {
 	const struct rule *rule = subject->rule;
@@ -128,6 +155,7 @@ static void check_output(const struct subject *subject, unsigned int index)
 		output_error(subject, index,
 			     "a group of interface-local scope leaves no host, expected ff02: or "
 			     "wider");
+	check_from(subject, index);
 	if (is_link_local(&output->to) && !*output->iface)
 		output_error(subject, index,
 			     "a link-local address without an interface, expected "

@@ -117,7 +117,7 @@ bool word_parse_iface(const struct word *word, char iface[IF_NAMESIZE], struct e
 static bool address_in_range(const struct xmc_addr *addr)
 {
 	if (addr_is_ipv4(addr))
-		return addr->b[12] != 0 && addr->b[12] < 240;
+		return (addr->b[12] != 0 && addr->b[12] < 240) || addr_is_broadcast(addr);
 	return !addr_is_any(addr);
 }
 
