@@ -33,12 +33,23 @@ static void test_missing(void **state)
 	assert_true(link_query("", &link) < 0);
 }
 
+static void test_ports(void **state)
+{
+	struct link list[2];
+	unsigned int count = 9;
+
+	assert_int_equal(link_query_ports((int)if_nametoindex("lo"), list, 2, &count), 0);
+	assert_int_equal(count, 0);
+}
+
 static void test_no_descriptor_is_left_open(void **state)
 {
 	unsigned int before = count_fds();
+	unsigned int count;
 	struct link link;
 
 	for (int i = 0; i < 10; i++) {
+		assert_int_equal(link_query_ports(1, &link, 1, &count), 0);
 		assert_int_equal(link_query("lo", &link), 0);
 		assert_int_equal(link_query("no-such-if", &link), -ENODEV);
 	}
@@ -50,6 +61,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_no_descriptor_is_left_open),
 	};
 

@@ -90,6 +90,89 @@ static void all_of_a_link(void **state)
 	assert_int_equal(event.kind, LINK_EVENT_GONE);
 }
 
+static void put_bond(struct nlmsghdr *nlh, uint8_t mode, uint8_t delivers_all)
+{
+	struct nlattr *info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	struct nlattr *data;
+
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "bond");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	mnl_attr_put_u8(nlh, IFLA_BOND_MODE, mode);
+	mnl_attr_put_u8(nlh, IFLA_BOND_ALL_SLAVES_ACTIVE, delivers_all);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+}
+
+static void put_member(struct nlmsghdr *nlh, const char *kind, uint8_t state)
+{
+	struct nlattr *info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	struct nlattr *data;
+
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
+	mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, kind);
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_SLAVE_DATA);
+	mnl_attr_put_u8(nlh, IFLA_BOND_SLAVE_STATE, state);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+}
+
+static void bonds(void **state)
+{
+	alignas(4) char buffer[1024] = {0};
+	struct nlmsghdr *nlh = put_link(buffer);
+	struct link_event event;
+
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_string_equal(event.link.kind, "");
+	assert_int_equal(event.link.master, 0);
+	assert_false(event.link.in_bond);
+	put_bond(nlh, LINK_BOND_8023AD, 1);
+	assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+	assert_string_equal(event.link.kind, LINK_KIND_BOND);
+	assert_int_equal(event.link.bond_mode, LINK_BOND_8023AD);
+	assert_true(event.link.bond_delivers_all);
+	assert_false(event.link.in_bond);
+}
+
+static void bond_members(void **state)
+{
+	static const char *const kinds[] = {"bond", "bridge"};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		for (uint8_t backup = 0; backup < 2; backup++) {
+			alignas(4) char buffer[1024] = {0};
+			struct nlmsghdr *nlh = put_link(buffer);
+			struct link_event event;
+
+			mnl_attr_put_u32(nlh, IFLA_MASTER, 12);
+			put_member(nlh, kinds[i], backup);
+			assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+			assert_string_equal(event.link.kind, "veth");
+			assert_int_equal(event.link.master, 12);
+			assert_int_equal(event.link.in_bond, i == 0);
+			assert_int_equal(event.link.bond_backup, i == 0 && backup);
+		}
+	}
+}
+
+/* An index of another network namespace means nothing here, in whichever order it comes. */
+static void lower_links(void **state)
+{
+	for (unsigned int i = 0; i < 3; i++) {
+		alignas(4) char buffer[1024] = {0};
+		struct nlmsghdr *nlh = put_link(buffer);
+		struct link_event event;
+
+		if (i == 1)
+			mnl_attr_put_u32(nlh, IFLA_LINK_NETNSID, 0);
+		mnl_attr_put_u32(nlh, IFLA_LINK, 5);
+		if (i == 2)
+			mnl_attr_put_u32(nlh, IFLA_LINK_NETNSID, 0);
+		assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+		assert_int_equal(event.link.lower, i == 0 ? 5 : 0);
+	}
+}
+
 /* Two messages in one read, then the end. */
 static void several(void **state)
 {
@@ -329,11 +412,19 @@ static void lying_attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_of_a_link),     cmocka_unit_test(several),
-		cmocka_unit_test(not_ours),	     cmocka_unit_test(addresses_routes_errors),
-		cmocka_unit_test(truncated),	     cmocka_unit_test(lying_attributes),
-		cmocka_unit_test(alternative_names), cmocka_unit_test(many_names),
-		cmocka_unit_test(neighbours),	     cmocka_unit_test(features),
+		cmocka_unit_test(all_of_a_link),
+		cmocka_unit_test(several),
+		cmocka_unit_test(bonds),
+		cmocka_unit_test(bond_members),
+		cmocka_unit_test(lower_links),
+		cmocka_unit_test(not_ours),
+		cmocka_unit_test(addresses_routes_errors),
+		cmocka_unit_test(truncated),
+		cmocka_unit_test(lying_attributes),
+		cmocka_unit_test(alternative_names),
+		cmocka_unit_test(many_names),
+		cmocka_unit_test(neighbours),
+		cmocka_unit_test(features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <stdalign.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -74,10 +75,23 @@ static void query_vlan_offload(int fd, struct link *link)
 		ioctl(fd, SIOCETHTOOL, &request) == 0 && (flags.data & ETH_FLAG_RXVLAN);
 }
 
+/* What netlink does not tell. 0 or -errno. */
+static int query_rest(struct link *link)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	query_channels(fd, link);
+	query_vlan_offload(fd, link);
+	close(fd);
+	link->features_known = !features_query(link->ifindex, &link->xdp_features);
+	return 0;
+}
+
 int link_query(const char *name, struct link *link)
 {
 	struct netlink *netlink;
-	int fd = -1;
 	int err;
 
 	memset(link, 0, sizeof(*link));
@@ -87,16 +101,71 @@ int link_query(const char *name, struct link *link)
 		return err;
 	err = query_netlink(netlink, link);
 	netlink_close(netlink);
-	if (!err) {
-		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		if (fd < 0)
-			err = -errno;
+	return err ? err : query_rest(link);
+}
+
+/* ---- ports ---- */
+
+/* Tries to get a list that did not change while the kernel wrote it. */
+#define LIST_TRIES 4
+
+struct port_list {
+	int master;
+	struct link *list;
+	unsigned int most;
+	unsigned int count;
+};
+
+static int add_port(const struct nlmsghdr *message, void *context)
+{
+	struct port_list *ports = context;
+	size_t length = message->nlmsg_len;
+	const void *data = message;
+	struct link_event event;
+	int err = link_parse(&data, &length, &event);
+
+	if (err < 0)
+		return err;
+	/* An old kernel does not filter. */
+	if (event.kind != LINK_EVENT_CHANGED || event.link.master != ports->master)
+		return 0;
+	if (ports->count < ports->most)
+		ports->list[ports->count] = event.link;
+	ports->count++;
+	return 0;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	return ((const struct link *)a)->ifindex - ((const struct link *)b)->ifindex;
+}
+
+int link_query_ports(int master, struct link *list, unsigned int most, unsigned int *count)
+{
+	alignas(4) char buffer[REQUEST_SIZE];
+	struct netlink *netlink;
+	unsigned int listed;
+	int err = netlink_open(&netlink, NETLINK_ROUTE);
+
+	if (err)
+		return err;
+	err = -EAGAIN;
+	for (int i = 0; err == -EAGAIN && i < LIST_TRIES; i++) {
+		struct port_list ports = {.master = master, .list = list, .most = most};
+		struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+		struct ifinfomsg *info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+
+		request->nlmsg_type = RTM_GETLINK;
+		info->ifi_family = AF_UNSPEC;
+		mnl_attr_put_u32(request, IFLA_MASTER, (uint32_t)master);
+		err = netlink_list(netlink, request, RTM_NEWLINK, add_port, &ports);
+		*count = ports.count;
 	}
-	if (!err) {
-		query_channels(fd, link);
-		query_vlan_offload(fd, link);
-		close(fd);
-		link->features_known = !features_query(link->ifindex, &link->xdp_features);
-	}
+	netlink_close(netlink);
+	listed = *count < most ? *count : most;
+	for (unsigned int i = 0; !err && i < listed; i++)
+		err = query_rest(&list[i]);
+	if (!err)
+		qsort(list, listed, sizeof(*list), by_index);
 	return err;
 }

@@ -12,4 +12,10 @@
  * interface; other -errno: netlink or sockets failed. */
 int link_query(const char *name, struct link *link);
 
+/*
+ * Query the ports of a bond or bridge, ordered by their index, as link_query() does; their names
+ * are the kernel's. *count: how many there are; the list has the first `most`. 0 or -errno.
+ */
+int link_query_ports(int master, struct link *list, unsigned int most, unsigned int *count);
+
 #endif

@@ -9,7 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "links/linkinfo_parse.h"
 #include "links/message.h"
+
+/* While a message is parsed: IFLA_LINK is an index in another network namespace. */
+#define LOWER_ELSEWHERE (-1)
 
 bool link_may_be_called(const struct link *link, const char *name)
 {
@@ -64,6 +68,14 @@ static int parse_alternative(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
+/* An interface index, which fits an int; 0: it does not. */
+static int read_index(const struct nlattr *attr)
+{
+	uint32_t index = read_u32(attr);
+
+	return index <= INT_MAX ? (int)index : 0;
+}
+
 static int parse_attribute(const struct nlattr *attr, void *data)
 {
 	struct link *link = data;
@@ -86,6 +98,18 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 	case IFLA_NUM_RX_QUEUES:
 		link->rx_queues = read_u32(attr);
 		break;
+	case IFLA_MASTER:
+		link->master = read_index(attr);
+		break;
+	case IFLA_LINK:
+		if (link->lower != LOWER_ELSEWHERE)
+			link->lower = read_index(attr);
+		break;
+	case IFLA_LINK_NETNSID:
+		link->lower = LOWER_ELSEWHERE;
+		break;
+	case IFLA_LINKINFO:
+		return linkinfo_parse(attr, link);
 	case IFLA_XDP:
 		if (mnl_attr_validate(attr, MNL_TYPE_NESTED) == 0)
 			return mnl_attr_parse_nested(attr, parse_xdp, link);
@@ -97,6 +121,8 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 {
 	const struct ifinfomsg *info = message_header(nlh, sizeof(*info));
+	struct link *link = &event->link;
+	int err;
 
 	if (!info)
 		return -EBADMSG;
@@ -105,11 +131,14 @@ static int parse_link(const struct nlmsghdr *nlh, struct link_event *event)
 	if (info->ifi_family != AF_UNSPEC || info->ifi_index <= 0)
 		return 0;
 	event->kind = nlh->nlmsg_type == RTM_NEWLINK ? LINK_EVENT_CHANGED : LINK_EVENT_GONE;
-	event->link.ifindex = info->ifi_index;
-	event->link.type = info->ifi_type;
-	event->link.up = info->ifi_flags & IFF_UP;
-	event->link.carrier = info->ifi_flags & IFF_LOWER_UP;
-	return message_attributes(nlh, sizeof(*info), parse_attribute, &event->link);
+	link->ifindex = info->ifi_index;
+	link->type = info->ifi_type;
+	link->up = info->ifi_flags & IFF_UP;
+	link->carrier = info->ifi_flags & IFF_LOWER_UP;
+	err = message_attributes(nlh, sizeof(*info), parse_attribute, link);
+	if (link->lower == LOWER_ELSEWHERE)
+		link->lower = 0;
+	return err;
 }
 
 static int parse_address(const struct nlmsghdr *nlh, struct link_event *event)

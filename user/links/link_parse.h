@@ -19,6 +19,21 @@
 /* Alternative names that are kept. Names too long for a rule are left out. */
 #define LINK_ALTERNATIVES 8
 
+/* Kinds of virtual links, as the kernel names them (IFLA_INFO_KIND). */
+#define LINK_KIND_SIZE 16
+#define LINK_KIND_BOND "bond"
+
+/* BOND_MODE_… of linux/if_bonding.h, which cannot be included beside net/if.h. */
+enum link_bond_mode {
+	LINK_BOND_BALANCE_RR,
+	LINK_BOND_ACTIVE_BACKUP,
+	LINK_BOND_BALANCE_XOR,
+	LINK_BOND_BROADCAST,
+	LINK_BOND_8023AD,
+	LINK_BOND_BALANCE_TLB,
+	LINK_BOND_BALANCE_ALB,
+};
+
 struct link {
 	char name[IF_NAMESIZE];
 	/* Its alternative names ("ip link property add … altname"); unused entries are empty. */
@@ -31,10 +46,20 @@ struct link {
 	bool up;      /* IFF_UP: enabled by the administrator; the carrier may be missing */
 	bool carrier; /* IFF_LOWER_UP: the driver has a carrier, and its lower interface is up */
 	unsigned int rx_queues;
-	uint32_t xdp_program;  /* id of an attached XDP program, 0: none */
-	bool xdp_skb;	       /* that program runs in skb mode */
-	bool vlan_offload;     /* the device removes VLAN tags before XDP sees the frame */
-	uint64_t xdp_features; /* bits LINK_XDP_… */
+	char kind[LINK_KIND_SIZE]; /* "bond", "vlan", "veth", …; empty: hardware, or too long */
+	int master; /* ifindex of the bond, bridge, … of which it is a port; 0: of none */
+	/* IFLA_LINK: the link on which it is stacked, or a veth's peer; 0: none, or in another
+	 * network namespace. */
+	int lower;
+	uint8_t bond_mode;	/* of a bond: enum link_bond_mode */
+	bool bond_delivers_all; /* of a bond: also what backup members receive (all_slaves_active)
+				 */
+	bool in_bond;		/* it is a member of a bond, its `master` */
+	bool bond_backup;	/* of a member: the bond does not use it now */
+	uint32_t xdp_program;	/* id of an attached XDP program, 0: none */
+	bool xdp_skb;		/* that program runs in skb mode */
+	bool vlan_offload;	/* the device removes VLAN tags before XDP sees the frame */
+	uint64_t xdp_features;	/* bits LINK_XDP_… */
 	bool features_known; /* false: xdp_features is 0, because the kernel does not report them */
 };
 

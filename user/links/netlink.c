@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -84,4 +85,63 @@ int netlink_ask(struct netlink *netlink, struct nlmsghdr *request, uint16_t type
 			return result < 0 ? result : 0;
 	}
 	return -EPROTO;
+}
+
+/* What netlink_list() asks for. */
+struct list_query {
+	const struct nlmsghdr *request;
+	uint16_t type;
+	int (*handle)(const struct nlmsghdr *message, void *context);
+	void *context;
+	bool changed; /* while the kernel wrote it */
+	bool done;
+};
+
+/* Handle the messages of one receive. 0 or -errno. */
+static int handle_list(struct list_query *query, const void *data, size_t length)
+{
+	const struct nlmsghdr *message;
+	int result;
+	int error;
+
+	while (!query->done && (result = message_next(&data, &length, &message)) != 0) {
+		if (result < 0)
+			return result;
+		if (message->nlmsg_seq != query->request->nlmsg_seq ||
+		    message->nlmsg_pid != query->request->nlmsg_pid)
+			continue;
+		query->changed |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+		if (message->nlmsg_type == NLMSG_DONE)
+			query->done = true;
+		else if (message->nlmsg_type == NLMSG_ERROR)
+			return message_error(message, &error) ? -EBADMSG : error ? error : -EPROTO;
+		else if (message->nlmsg_type == query->type)
+			result = query->handle(message, query->context);
+		else
+			return -EPROTO;
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+int netlink_list(struct netlink *netlink, struct nlmsghdr *request, uint16_t type,
+		 int (*handle)(const struct nlmsghdr *message, void *context), void *context)
+{
+	struct list_query query = {request, type, handle, context, false, false};
+	int err = 0;
+
+	request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_seq = ++netlink->sequence;
+	request->nlmsg_pid = mnl_socket_get_portid(netlink->socket);
+	if (mnl_socket_sendto(netlink->socket, request, request->nlmsg_len) < 0)
+		return -errno;
+	while (!err && !query.done) {
+		ssize_t n = netlink_receive(netlink->socket, netlink->answer, ANSWER_SIZE);
+
+		if (n < 0)
+			return n == -EAGAIN ? -EPROTO : (int)n;
+		err = handle_list(&query, netlink->answer, (size_t)n);
+	}
+	return err ? err : query.changed ? -EAGAIN : 0;
 }

@@ -33,6 +33,14 @@ int netlink_ask(struct netlink *netlink, struct nlmsghdr *request, uint16_t type
 		const struct nlmsghdr **answer);
 
 /*
+ * Send a request for a list (NLM_F_DUMP is set here), and call `handle` for each message of this
+ * type in the answer, whose payload has not been checked. 0; what `handle` returned if that was not
+ * 0; -EAGAIN: the list has changed meanwhile, ask again; otherwise as netlink_ask(). Never blocks.
+ */
+int netlink_list(struct netlink *netlink, struct nlmsghdr *request, uint16_t type,
+		 int (*handle)(const struct nlmsghdr *message, void *context), void *context);
+
+/*
  * Receive one datagram of messages. The number of bytes; 0: ignore it, because the kernel did not
  * send it; -EAGAIN: there is none; -ENOBUFS: messages were lost, or this one was too long; other
  * -errno. For sockets that are opened otherwise, see links/watch.c.
