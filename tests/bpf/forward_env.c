@@ -64,7 +64,7 @@ static int open_far(unsigned int i)
 
 static int open_program(void)
 {
-	const struct xsk_options options = {.iface = "in0", .frames = 64, .frame_size = 2048};
+	const struct xsk_options options = {.iface = "in0", .frames = 64, .mtu = 1500};
 	const char *why;
 	int err = steer_open(&forward_env.steer, false);
 

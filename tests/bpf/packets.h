@@ -16,7 +16,7 @@
 #include <xmcast/abi.h>
 
 /* Above any frame with a 1,500 byte MTU, and below what BPF_PROG_TEST_RUN takes (3,520 bytes). */
-#define PACKET_MAX	   2048
+#define PACKET_MAX	   12288
 
 #define PACKET_ETH_HEADER  14
 #define PACKET_IPV4_HEADER 20

@@ -152,7 +152,7 @@ static void test_killed(void **state)
 	child = fork();
 	assert_true(child >= 0);
 	if (!child) {
-		struct xsk_options options = {.iface = "out1", .frames = 64, .frame_size = 2048};
+		struct xsk_options options = {.iface = "out1", .frames = 64, .mtu = 1500};
 		struct xsk *xsk;
 
 		steer = open_pinned();

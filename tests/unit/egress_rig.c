@@ -12,10 +12,10 @@
 
 const enum egress_engine rig_engines[2] = {ENGINE_IO_URING, ENGINE_SENDMMSG};
 
-struct rig *rig_open(void **state)
+struct rig *rig_open_for(void **state, unsigned int mtu)
 {
 	const struct xsk_options options = {
-		.iface = "lo", .frames = RIG_FRAMES, .frame_size = 2048, .rx_ring = RIG_FRAMES};
+		.iface = "lo", .frames = RIG_FRAMES, .mtu = mtu, .rx_ring = RIG_FRAMES};
 	struct rig *rig = aligned_alloc(CACHE_LINE, sizeof(*rig));
 	int stream[2];
 
@@ -36,6 +36,11 @@ struct rig *rig_open(void **state)
 	rig->command_fd = stream[0];
 	rig->egress.command_fd = stream[1];
 	return rig;
+}
+
+struct rig *rig_open(void **state)
+{
+	return rig_open_for(state, 1500);
 }
 
 void rig_close(struct rig *rig)

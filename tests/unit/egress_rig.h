@@ -45,6 +45,9 @@ extern const enum egress_engine rig_engines[2];
 /* With the engine of cmocka's state. */
 struct rig *rig_open(void **state);
 
+/* For packets of this MTU. */
+struct rig *rig_open_for(void **state, unsigned int mtu);
+
 /* Checks that every frame is the kernel's, nothing is queued or in flight, and all that was
  * delivered was received. */
 void rig_close(struct rig *rig);

@@ -36,6 +36,7 @@ struct xsk {
 	uint8_t *memory;
 	unsigned int frames;
 	unsigned int frame_shift;
+	bool pieces;		/* packets in several frames */
 	_Atomic uint8_t *owner; /* enum xsk_owner as the rings see it: kernel or ingress */
 	_Atomic uint8_t *stage; /* as xsk_hand_over() reports it */
 };
@@ -82,7 +83,22 @@ static void found_empty(void)
 
 unsigned int xsk_frame_size(unsigned int mtu)
 {
-	return mtu <= 1500 ? 2048 : mtu <= 3800 ? 4096 : 0;
+	return mtu <= 1500 ? 2048 : 4096;
+}
+
+bool xsk_is_jumbo(unsigned int mtu)
+{
+	return mtu > 3800;
+}
+
+bool xsk_has_pieces(const struct xsk *xsk)
+{
+	return xsk->pieces;
+}
+
+uint32_t xsk_capacity(const struct xsk *xsk)
+{
+	return ((1U << xsk->frame_shift) - HEADROOM) * (xsk->pieces ? XSK_MAX_PIECES : 1);
 }
 
 int xsk_open(struct xsk **out, const struct xsk_options *options)
@@ -96,9 +112,10 @@ int xsk_open(struct xsk **out, const struct xsk_options *options)
 	xsk = calloc(1, sizeof(*xsk));
 	must(xsk != NULL, "no memory", 0);
 	xsk->frames = options->frames;
-	xsk->frame_shift = (unsigned int)__builtin_ctz(options->frame_size);
+	xsk->frame_shift = (unsigned int)__builtin_ctz(xsk_frame_size(options->mtu));
+	xsk->pieces = xsk_is_jumbo(options->mtu);
 	xsk->rx_size = options->rx_ring;
-	xsk->memory = malloc((size_t)options->frames * options->frame_size);
+	xsk->memory = malloc((size_t)options->frames << xsk->frame_shift);
 	xsk->fill_frames = calloc(options->frames, sizeof(*xsk->fill_frames));
 	xsk->rx_frames = calloc(options->rx_ring, sizeof(*xsk->rx_frames));
 	xsk->owner = malloc(options->frames);
@@ -239,32 +256,56 @@ int xsk_read_drops(const struct xsk *xsk, struct xsk_drops *drops)
 	return 0;
 }
 
-bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length)
+static uint32_t rx_free(struct xsk *xsk)
+{
+	return xsk->rx_size - (atomic_load_explicit(&xsk->rx.head, memory_order_relaxed) -
+			       atomic_load(&xsk->rx.tail));
+}
+
+/* A frame moves from the fill ring to the RX ring with a piece of a packet. */
+static void deliver_piece(struct xsk *xsk, const void *bytes, size_t length, bool more)
 {
 	uint32_t fill = atomic_load_explicit(&xsk->fill.tail, memory_order_relaxed);
 	uint32_t rx = atomic_load_explicit(&xsk->rx.head, memory_order_relaxed);
-	const uint64_t one = 1;
-	uint32_t frame;
+	uint32_t frame = xsk->fill_frames[fill % xsk->frames];
 
-	if (atomic_load(&xsk->driver_stopped) || fill == atomic_load(&xsk->fill.head)) {
-		counter_add(&xsk->rx_dropped, 1);
-		return false;
-	}
-	if (rx - atomic_load(&xsk->rx.tail) == xsk->rx_size) {
-		counter_add(&xsk->rx_ring_full, 1);
-		return false;
-	}
-	frame = xsk->fill_frames[fill % xsk->frames];
 	must(atomic_exchange(&xsk->owner[frame], OWNER_INGRESS) == OWNER_KERNEL,
 	     "in the fill ring twice", frame);
 	atomic_store(&xsk->fill.tail, fill + 1);
 	must(length <= (1U << xsk->frame_shift) - HEADROOM, "too small for the packet", frame);
-	memcpy(xsk_frame(xsk, frame) + HEADROOM, packet, length);
-	xsk->rx_frames[rx % xsk->rx_size] =
-		(struct xsk_frame){.index = frame, .offset = HEADROOM, .length = (uint16_t)length};
+	memcpy(xsk_frame(xsk, frame) + HEADROOM, bytes, length);
+	xsk->rx_frames[rx % xsk->rx_size] = (struct xsk_frame){
+		.index = frame, .offset = HEADROOM, .length = (uint16_t)length, .more = more};
 	atomic_store(&xsk->rx.head, rx + 1);
-	must(write(xsk->fd, &one, sizeof(one)) == sizeof(one), "eventfd", frame);
+}
+
+bool fake_xsk_deliver_pieces(struct xsk *xsk, const void *packet, size_t length, size_t piece)
+{
+	uint32_t fill = atomic_load_explicit(&xsk->fill.tail, memory_order_relaxed);
+	uint32_t needed = length > piece ? (uint32_t)((length + piece - 1) / piece) : 1;
+	const uint64_t one = 1;
+
+	if (atomic_load(&xsk->driver_stopped) || atomic_load(&xsk->fill.head) - fill < needed) {
+		counter_add(&xsk->rx_dropped, 1);
+		return false;
+	}
+	if (rx_free(xsk) < needed) {
+		counter_add(&xsk->rx_ring_full, 1);
+		return false;
+	}
+	while (length > piece) {
+		deliver_piece(xsk, packet, piece, true);
+		packet = (const uint8_t *)packet + piece;
+		length -= piece;
+	}
+	deliver_piece(xsk, packet, length, false);
+	must(write(xsk->fd, &one, sizeof(one)) == sizeof(one), "eventfd", 0);
 	return true;
+}
+
+bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length)
+{
+	return fake_xsk_deliver_pieces(xsk, packet, length, length);
 }
 
 void fake_xsk_stop_driver(struct xsk *xsk)

@@ -30,6 +30,9 @@ void fake_xsk_when_empty(void (*hook)(void *context), void *context);
  * the RX ring is full, and the packet is counted as dropped. */
 bool fake_xsk_deliver(struct xsk *xsk, const void *packet, size_t length);
 
+/* The same, in frames with `piece` bytes each. */
+bool fake_xsk_deliver_pieces(struct xsk *xsk, const void *packet, size_t length, size_t piece);
+
 /* The zero-copy driver has found the fill ring empty, behind the last look of xsk_return(): no
  * packet arrives any more until the ingress thread wakes it. */
 void fake_xsk_stop_driver(struct xsk *xsk);

@@ -234,7 +234,8 @@ struct stream *lab_stream(unsigned int flow, const struct rule_output *outputs, 
 	return stream;
 }
 
-bool lab_deliver(struct xsk *xsk, unsigned int flow, uint32_t number, lab_lengths lengths)
+bool lab_deliver_pieces(struct xsk *xsk, unsigned int flow, uint32_t number, lab_lengths lengths,
+			size_t piece)
 {
 	struct packet packet;
 	char group[16];
@@ -242,5 +243,10 @@ bool lab_deliver(struct xsk *xsk, unsigned int flow, uint32_t number, lab_length
 	name_group(flow, group);
 	packet_build_text(&packet, "10.9.9.9", group, LAB_PORT, lengths(number));
 	fill_payload(packet.bytes + IPV4_PAYLOAD, flow, number, lengths(number));
-	return fake_xsk_deliver(xsk, packet.bytes, packet.length);
+	return fake_xsk_deliver_pieces(xsk, packet.bytes, packet.length, piece);
+}
+
+bool lab_deliver(struct xsk *xsk, unsigned int flow, uint32_t number, lab_lengths lengths)
+{
+	return lab_deliver_pieces(xsk, flow, number, lengths, SIZE_MAX);
 }

@@ -63,6 +63,10 @@ struct stream *lab_stream(unsigned int flow, const struct rule_output *outputs, 
 /* The n-th packet of a flow arrives. As fake_xsk_deliver(). */
 bool lab_deliver(struct xsk *xsk, unsigned int flow, uint32_t number, lab_lengths lengths);
 
+/* The same, in frames with `piece` bytes each. */
+bool lab_deliver_pieces(struct xsk *xsk, unsigned int flow, uint32_t number, lab_lengths lengths,
+			size_t piece);
+
 /* Abort with a message, in any thread: cmocka's assertions belong to the main thread. */
 void lab_must(bool holds, const char *what);
 

@@ -197,7 +197,7 @@ static void expect_books(uint64_t datagrams)
 static void run_late(uint32_t seed, unsigned int shutdown_at)
 {
 	const struct xsk_options options = {
-		.iface = "lo", .frames = FRAMES, .frame_size = 2048, .rx_ring = FRAMES};
+		.iface = "lo", .frames = FRAMES, .mtu = 1500, .rx_ring = FRAMES};
 	struct egress *egress = aligned_alloc(CACHE_LINE, sizeof(*egress));
 	struct rule_output outputs[OUTPUTS];
 	struct frame_queue queue;

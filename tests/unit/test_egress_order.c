@@ -222,7 +222,7 @@ static void open_one_stream(unsigned int gso)
 static void rig_open(unsigned int nr_streams, unsigned int nr_outputs, lab_lengths lengths)
 {
 	const struct xsk_options options = {
-		.iface = "lo", .frames = FRAMES, .frame_size = 2048, .rx_ring = FRAMES};
+		.iface = "lo", .frames = FRAMES, .mtu = 1500, .rx_ring = FRAMES};
 
 	watchdog_start("order");
 	rig = aligned_alloc(CACHE_LINE, (sizeof(*rig) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);

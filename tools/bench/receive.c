@@ -202,9 +202,9 @@ static int open_socket(struct receiver *receiver, const struct options *options)
 	err = query_mtu(options->rule.iface, &mtu);
 	if (err)
 		return fail(options->rule.iface, err);
-	xsk.frame_size = xsk_frame_size(mtu);
-	if (!xsk.frame_size)
+	if (xsk_is_jumbo(mtu))
 		return fail("a packet of this MTU does not fit a frame", -EMSGSIZE);
+	xsk.mtu = mtu;
 	err = xsk_open(&receiver->xsk, &xsk);
 	return err ? fail("opening the AF_XDP socket", err) : 0;
 }

@@ -36,6 +36,17 @@
 /* UDP payload that fits an IPv4 packet; also the most that one GSO send may carry. */
 #define SEND_MAX_BYTES 65507
 
+/* In egress_loop.next_piece. */
+#define LAST_PIECE UINT32_MAX
+
+/* A datagram to send, whose payload may be in several frames. */
+struct datagram {
+	const struct frame_entry *entry;
+	const uint8_t *frame; /* the first one */
+	unsigned int pieces;
+	struct iovec payloads[XSK_MAX_PIECES];
+};
+
 /* What all datagrams of one send have in common. */
 struct send_key {
 	in_port_t port; /* where they go, network order; 0: to the output's own port */
@@ -52,12 +63,13 @@ struct send_request {
 	struct output_shard *to;
 	struct send_key key;
 	unsigned int count;	     /* datagrams */
+	unsigned int pieces;	     /* payloads, if the only datagram is in several frames; or 0 */
 	uint32_t bytes;		     /* payload of all of them */
 	uint32_t segment_size;	     /* of all but the last */
 	uint32_t stamp;		     /* of the one datagram that is timed (stamp.h), or 0 */
 	struct sockaddr_in6 address; /* with the key's port; holds an IPv4 address as well */
 	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
-	uint32_t frames[GSO_MAX_SEGMENTS];
+	uint32_t frames[GSO_MAX_SEGMENTS]; /* the first one of each datagram */
 	struct iovec payloads[GSO_MAX_SEGMENTS];
 };
 
@@ -77,7 +89,10 @@ struct egress_loop {
 	struct output_shard *open; /* outputs with an open request */
 
 	uint16_t *references; /* per frame: its unfinished sends */
-	uint32_t *returned;   /* frames whose last send completed in this pass */
+	/* Per frame: the next one of the same packet, or LAST_PIECE. NULL: packets have one frame
+	 * each. */
+	uint32_t *next_piece;
+	uint32_t *returned; /* frames whose last send completed in this pass */
 	unsigned int nr_returned;
 	uint64_t frames_in_flight;
 
@@ -121,6 +136,7 @@ static void begin_request(struct send_request *request, struct output_shard *to,
 	request->to = to;
 	request->key = *key;
 	request->count = 0;
+	request->pieces = 0;
 	request->bytes = 0;
 	request->segment_size = 0;
 	request->stamp = 0;
@@ -172,7 +188,7 @@ static void write_message(struct send_request *request)
 	}
 	message->msg_namelen = output->to_length;
 	message->msg_iov = request->payloads;
-	message->msg_iovlen = request->count;
+	message->msg_iovlen = request->pieces ? request->pieces : request->count;
 	if (request->count < 2)
 		return;
 	message->msg_control = request->control;
@@ -186,12 +202,16 @@ static void write_message(struct send_request *request)
 
 /* ---- completions ---- */
 
+/* One send of the packet whose first frame this is has completed. */
 static void release_frame(struct egress_loop *loop, uint32_t frame)
 {
 	if (--loop->references[frame])
 		return;
-	loop->returned[loop->nr_returned++] = frame;
-	loop->frames_in_flight--;
+	while (frame != LAST_PIECE) {
+		loop->returned[loop->nr_returned++] = frame;
+		loop->frames_in_flight--;
+		frame = loop->next_piece ? loop->next_piece[frame] : LAST_PIECE;
+	}
 }
 
 static void return_frames(struct egress_loop *loop)
@@ -388,14 +408,16 @@ static int open_request(struct egress_loop *loop, struct output_shard *to,
 	return 0;
 }
 
-/* Add a datagram to its output's open request, or open one. */
-static int send_datagram(struct egress_loop *loop, struct output_shard *to, uint8_t *frame,
-			 const struct frame_entry *entry)
+/* Add a datagram to its output's open request, or open one. One in several frames is sent alone. */
+static int send_datagram(struct egress_loop *loop, struct output_shard *to,
+			 const struct datagram *datagram)
 {
-	struct send_key key = make_key(to, entry, frame);
+	const struct frame_entry *entry = datagram->entry;
+	struct send_key key = make_key(to, entry, datagram->frame);
+	bool alone = datagram->pieces > 1;
 	int err = 0;
 
-	if (to->open && !request_accepts(to->open, entry->length, &key))
+	if (to->open && (alone || !request_accepts(to->open, entry->length, &key)))
 		err = send_open_request(loop, to);
 	if (!err && !to->open)
 		err = open_request(loop, to, &key);
@@ -403,28 +425,74 @@ static int send_datagram(struct egress_loop *loop, struct output_shard *to, uint
 		return err;
 	if (entry->stamp)
 		to->open->stamp = entry->stamp;
-	if (add_datagram(to->open, entry->frame, frame + entry->udp + sizeof(struct xmc_udp),
-			 entry->length))
-		err = send_open_request(loop, to);
-	return err;
+	if (!add_datagram(to->open, entry->frame, datagram->payloads[0].iov_base, entry->length) &&
+	    !alone)
+		return 0;
+	if (alone) {
+		to->open->pieces = datagram->pieces;
+		memcpy(to->open->payloads, datagram->payloads,
+		       datagram->pieces * sizeof(struct iovec));
+	}
+	return send_open_request(loop, to);
 }
 
-/* Send a frame's datagram to every output of its stream. */
+/* Take the further frames of a packet, which were queued with the first one. */
+static void take_pieces(struct egress_loop *loop, struct datagram *datagram)
+{
+	uint32_t last = datagram->entry->frame;
+	struct frame_entry piece;
+
+	for (unsigned int i = 0; i < datagram->entry->pieces; i++) {
+		if (!frame_queue_take(loop->egress->queue, &piece))
+			break;
+		xsk_hand_over(loop->egress->xsk, piece.frame, OWNER_QUEUE, OWNER_EGRESS);
+		loop->next_piece[last] = piece.frame;
+		last = piece.frame;
+		datagram->payloads[0].iov_len -= piece.length;
+		if (piece.length)
+			datagram->payloads[datagram->pieces++] = (struct iovec){
+				xsk_frame(loop->egress->xsk, piece.frame) + piece.udp,
+				piece.length,
+			};
+		loop->frames_in_flight++;
+	}
+	loop->next_piece[last] = LAST_PIECE;
+}
+
+/* Take it over from the queue with all its frames. They are in flight until their last send has
+ * completed. */
+static void begin_datagram(struct egress_loop *loop, const struct frame_entry *entry,
+			   struct datagram *datagram)
+{
+	uint8_t *frame = xsk_frame(loop->egress->xsk, entry->frame);
+
+	datagram->entry = entry;
+	datagram->frame = frame;
+	datagram->pieces = 1;
+	datagram->payloads[0].iov_base = frame + entry->udp + sizeof(struct xmc_udp);
+	datagram->payloads[0].iov_len = entry->length;
+	xsk_hand_over(loop->egress->xsk, entry->frame, OWNER_QUEUE, OWNER_EGRESS);
+	loop->frames_in_flight++;
+	if (loop->next_piece)
+		take_pieces(loop, datagram);
+}
+
+/* Send a datagram to every output of its stream. */
 static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 {
 	struct egress *egress = loop->egress;
-	uint8_t *frame = xsk_frame(egress->xsk, entry->frame);
 	struct stream *stream = entry->stream;
+	struct datagram datagram;
 	int err = 0;
 
-	xsk_hand_over(egress->xsk, entry->frame, OWNER_QUEUE, OWNER_EGRESS);
+	begin_datagram(loop, entry, &datagram);
 	if (!stream || !stream->nr_outputs) {
-		loop->returned[loop->nr_returned++] = entry->frame;
+		loop->references[entry->frame] = 1;
+		release_frame(loop, entry->frame);
 		return 0;
 	}
 	/* Counted before the first send, which may complete before the last is prepared. */
 	loop->references[entry->frame] = (uint16_t)stream->nr_outputs;
-	loop->frames_in_flight++;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
 		struct output_shard *to = &stream->outputs[i].shards[egress->rx_queue];
 
@@ -433,7 +501,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 			counter_add(&egress->counters.rate_limited, 1);
 			release_frame(loop, entry->frame);
 		} else {
-			err = send_datagram(loop, to, frame, entry);
+			err = send_datagram(loop, to, &datagram);
 		}
 	}
 	return err;
@@ -557,7 +625,10 @@ int egress_loop_open(struct egress_loop **out, struct egress *egress)
 	loop->references = calloc(frames, sizeof(*loop->references));
 	loop->returned = calloc(frames, sizeof(*loop->returned));
 	loop->requests = calloc(ENGINE_SENDS, sizeof(*loop->requests));
-	if (!loop->references || !loop->returned || !loop->requests)
+	if (xsk_has_pieces(egress->xsk))
+		loop->next_piece = calloc(frames, sizeof(*loop->next_piece));
+	if (!loop->references || !loop->returned || !loop->requests ||
+	    (xsk_has_pieces(egress->xsk) && !loop->next_piece))
 		goto fail;
 	for (unsigned int i = 0; i < ENGINE_SENDS; i++) {
 		loop->requests[i].next_free = loop->free_requests;
@@ -584,6 +655,7 @@ void egress_loop_close(struct egress_loop *loop)
 		return;
 	engine_close(loop->engine);
 	free(loop->requests);
+	free(loop->next_piece);
 	free(loop->returned);
 	free(loop->references);
 	free(loop);

@@ -24,6 +24,9 @@ struct stream;
 
 enum frame_kind {
 	FRAME_DATA,
+	/* A further frame of the packet of the entry before: `udp` is the offset of its first byte
+	 * in the frame, `length` the bytes of payload in it, maybe 0. */
+	FRAME_PIECE,
 	/* No frame: entries before it were matched with an older ruleset, entries behind it with
 	 * that of `generation`. */
 	FRAME_MARKER,
@@ -38,8 +41,9 @@ struct frame_entry {
 	uint32_t frame;	 /* its index in the UMEM */
 	uint16_t ip;	 /* offset of the IP header in the frame */
 	uint16_t udp;	 /* offset of the UDP header in the frame; the payload is behind it */
-	uint16_t length; /* bytes of payload */
-	uint16_t kind;	 /* enum frame_kind */
+	uint16_t length; /* bytes of payload, in all frames of the packet */
+	uint8_t kind;	 /* enum frame_kind */
+	uint8_t pieces;	 /* entries of FRAME_PIECE that follow */
 	uint32_t stamp;	 /* when it was received (stamp.h); 0: not timed */
 };
 
@@ -77,7 +81,8 @@ static inline bool frame_queue_push(struct frame_queue *queue, const struct fram
 	return true;
 }
 
-/* Show the consumer all pushed entries, once for several. (seq_cst: see frame_queue_must_wake().)
+/* Show the consumer all pushed entries, once for several; only whole packets. (seq_cst: see
+ * frame_queue_must_wake().)
  */
 static inline void frame_queue_publish(struct frame_queue *queue)
 {

@@ -17,8 +17,8 @@
  * to stay in the first-level cache and to let egress start early. */
 #define BURST 64
 
-/* Find the stream of a received packet, and count. */
-static void classify(struct ingress *ingress, const struct xsk_frame *frame,
+/* Find the stream of a received packet, of `length` bytes in all its frames, and count. */
+static void classify(struct ingress *ingress, const struct xsk_frame *frame, uint32_t length,
 		     struct frame_entry *entry)
 {
 	const uint8_t *data = xsk_frame(ingress->xsk, frame->index) + frame->offset;
@@ -26,7 +26,7 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame,
 	struct stream_shard *shard;
 
 	*entry = (struct frame_entry){.kind = FRAME_DATA, .frame = frame->index};
-	if (xmc_parse(data, data + frame->length, &dgram) != XMC_STEERED) {
+	if (xmc_parse_frame(data, data + frame->length, length, &dgram) != XMC_STEERED) {
 		counter_add(&ingress->counters.drops[INGRESS_INVALID], 1);
 		return;
 	}
@@ -45,6 +45,13 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame,
 	counter_add(&shard->received_bytes, dgram.payload_length);
 }
 
+static void push(struct ingress *ingress, const struct frame_entry *entry)
+{
+	xsk_hand_over(ingress->xsk, entry->frame, OWNER_INGRESS, OWNER_QUEUE);
+	/* Never full: the queue has an entry for each frame. */
+	frame_queue_push(ingress->queue, entry);
+}
+
 /* Show the egress thread what was pushed, and wake it if it sleeps. */
 static void publish(struct ingress *ingress)
 {
@@ -59,6 +66,100 @@ static void publish(struct ingress *ingress)
 		log_error("ingress-wakeup-failed", LOG_ERROR(err));
 }
 
+/* ---- packets in several frames ---- */
+
+static uint32_t sum_lengths(const struct ingress *ingress)
+{
+	uint32_t sum = 0;
+
+	for (unsigned int i = 0; i < ingress->nr_pieces; i++)
+		sum += ingress->pieces[i].length;
+	return sum;
+}
+
+/* Bytes of payload behind the first frame, which has the headers. */
+static uint32_t payload_left(const struct frame_entry *entry, const struct xsk_frame *first)
+{
+	uint32_t begin = entry->udp + sizeof(struct xmc_udp);
+	uint32_t end = first->offset + first->length;
+
+	return begin + entry->length > end ? begin + entry->length - end : 0;
+}
+
+/* Queue all frames of a packet; without a stream they are only returned. */
+static void push_pieces(struct ingress *ingress, struct frame_entry *entry)
+{
+	uint32_t left = entry->stream ? payload_left(entry, &ingress->pieces[0]) : 0;
+
+	entry->pieces = (uint8_t)(ingress->nr_pieces - 1);
+	push(ingress, entry);
+	for (unsigned int i = 1; i < ingress->nr_pieces; i++) {
+		const struct xsk_frame *piece = &ingress->pieces[i];
+		/* Behind the payload there may be padding. */
+		uint32_t length = left < piece->length ? left : piece->length;
+		const struct frame_entry more = {
+			.kind = FRAME_PIECE,
+			.frame = piece->index,
+			.udp = piece->offset,
+			.length = (uint16_t)length,
+		};
+
+		push(ingress, &more);
+		left -= length;
+	}
+	ingress->nr_pieces = 0;
+	ingress->too_large = false;
+}
+
+static void end_packet(struct ingress *ingress)
+{
+	struct frame_entry entry = {.kind = FRAME_DATA, .frame = ingress->pieces[0].index};
+
+	if (ingress->too_large)
+		counter_add(&ingress->counters.drops[INGRESS_TOO_LARGE], 1);
+	else
+		classify(ingress, &ingress->pieces[0], sum_lengths(ingress), &entry);
+	push_pieces(ingress, &entry);
+}
+
+/* Note a frame of a packet in several ones. */
+static void add_piece(struct ingress *ingress, const struct xsk_frame *frame)
+{
+	if (ingress->nr_pieces < XSK_MAX_PIECES) {
+		ingress->pieces[ingress->nr_pieces++] = *frame;
+	} else {
+		const struct frame_entry surplus = {.kind = FRAME_DATA, .frame = frame->index};
+
+		ingress->too_large = true;
+		push(ingress, &surplus);
+	}
+	if (!frame->more)
+		end_packet(ingress);
+}
+
+/* The thread ends: a packet whose last frame has never come is only returned. */
+static void return_pieces(struct ingress *ingress)
+{
+	struct frame_entry entry = {.kind = FRAME_DATA, .frame = ingress->pieces[0].index};
+
+	if (!ingress->nr_pieces)
+		return;
+	push_pieces(ingress, &entry);
+	publish(ingress);
+}
+
+/* ---- the loop ---- */
+
+/* How many packets end with one of these frames. */
+static unsigned int count_packets(const struct xsk_frame *frames, unsigned int count)
+{
+	unsigned int packets = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		packets += !frames[i].more;
+	return packets;
+}
+
 /* Receive some frames. Returns their number. */
 static unsigned int receive(struct ingress *ingress)
 {
@@ -69,15 +170,17 @@ static unsigned int receive(struct ingress *ingress)
 	count = xsk_receive(ingress->xsk, frames, BURST);
 	if (!count)
 		return 0;
-	counter_add(&ingress->counters.received, count);
+	counter_add(&ingress->counters.received, count_packets(frames, count));
 	for (unsigned int i = 0; i < count; i++) {
 		if (i + 1 < count)
 			__builtin_prefetch(xsk_frame(ingress->xsk, frames[i + 1].index) +
 					   frames[i + 1].offset);
-		classify(ingress, &frames[i], &entry);
-		xsk_hand_over(ingress->xsk, entry.frame, OWNER_INGRESS, OWNER_QUEUE);
-		/* Never full: the queue has an entry for each frame. */
-		frame_queue_push(ingress->queue, &entry);
+		if (frames[i].more || ingress->nr_pieces) {
+			add_piece(ingress, &frames[i]);
+			continue;
+		}
+		classify(ingress, &frames[i], frames[i].length, &entry);
+		push(ingress, &entry);
 	}
 	publish(ingress);
 	return count;
@@ -127,8 +230,10 @@ void ingress_run(struct ingress *ingress)
 			spin_reset(&spin, ingress->wakeup);
 			continue;
 		}
-		if (stop)
+		if (stop) {
+			return_pieces(ingress);
 			return;
+		}
 		if (!spin_again(&spin))
 			wait_for_work(ingress);
 		else if (spin.rounds % SPIN_YIELD_ROUNDS == 0)

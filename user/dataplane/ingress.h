@@ -26,18 +26,20 @@
 
 /* Why a received packet is not sent. */
 enum ingress_drop {
-	INGRESS_INVALID, /* not a UDP datagram: another program steered it */
-	INGRESS_NO_RULE, /* no rule matches it any more */
+	INGRESS_INVALID,   /* not a UDP datagram: another program steered it */
+	INGRESS_NO_RULE,   /* no rule matches it any more */
+	INGRESS_TOO_LARGE, /* it has more frames than are supported (XSK_MAX_PIECES) */
 	INGRESS_DROPS,
 };
 
 #define INGRESS_DROP_NAMES                                                                         \
 	{                                                                                          \
 		[INGRESS_INVALID] = "invalid", [INGRESS_NO_RULE] = "no_rule",                      \
+		[INGRESS_TOO_LARGE] = "too_large",                                                 \
 	}
 
 struct ingress_counters {
-	counter_t received; /* taken out of the RX ring */
+	counter_t received; /* packets taken out of the RX ring, each with its last frame */
 	counter_t drops[INGRESS_DROPS];
 	counter_t wakeups; /* writes to the egress thread's eventfd */
 	counter_t polls;   /* times that the thread slept */
@@ -62,6 +64,10 @@ struct ingress {
 	/* The thread's own. */
 	const struct ruleset *ruleset;
 	struct log_limit wakeup_limit;
+	/* A packet in several frames, of which the last has not been received yet. */
+	struct xsk_frame pieces[XSK_MAX_PIECES];
+	unsigned int nr_pieces;
+	bool too_large; /* it had more, which have been returned */
 	alignas(CACHE_LINE) struct ingress_counters counters;
 };
 

@@ -143,15 +143,14 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		.iface = options->iface,
 		.queue = options->queue,
 		.frames = options->sizes.frames,
-		.frame_size = xsk_frame_size(options->mtu),
+		.mtu = options->mtu,
 		.rx_ring = options->sizes.rx_ring,
+		.copy = options->copy,
 		.fail_if_busy = options->fail_if_busy,
 	};
 	struct worker *worker;
 	int err;
 
-	if (!xsk.frame_size)
-		return -EINVAL;
 	worker = aligned_alloc(CACHE_LINE, sizeof(*worker));
 	if (!worker)
 		return -ENOMEM;

@@ -58,6 +58,7 @@ struct worker_options {
 	unsigned int queue;
 	unsigned int index; /* among all workers: selects its CPUs */
 	unsigned int mtu;
+	bool copy;	   /* see xsk_options */
 	bool fail_if_busy; /* see xsk_options */
 	struct worker_config sizes;
 	struct egress_config egress;
@@ -84,7 +85,7 @@ struct worker_state {
 	struct xsk_drops kernel; /* dropped by the kernel on our socket */
 };
 
-/* 0 or -errno as xsk_open(); -EINVAL: no frame can hold this MTU. */
+/* 0 or -errno as xsk_open(). */
 int worker_open(struct worker **out, const struct worker_options *options);
 
 /* Start with this ruleset. 0, or -errno if the egress thread's engine or a thread could not be

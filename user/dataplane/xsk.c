@@ -17,8 +17,20 @@
 /* The kernel reserves this much in front of every packet (XDP_PACKET_HEADROOM). */
 #define KERNEL_HEADROOM 256
 
-/* Ethernet header and one VLAN tag; the MTU is about the IP packet behind them. */
-#define LINK_OVERHEAD 18
+/* Ethernet header and two VLAN tags; the MTU is about the IP packet behind them. */
+#define LINK_OVERHEAD 22
+
+/* In aligned mode the kernel accepts frames of 2048 bytes up to a page. */
+#define SMALL_FRAME 2048
+#define LARGE_FRAME 4096
+
+/* Packets in several frames: linux/if_xdp.h of Linux 6.6. */
+#ifndef XDP_USE_SG
+#define XDP_USE_SG (1 << 4)
+#endif
+#ifndef XDP_PKT_CONTD
+#define XDP_PKT_CONTD (1 << 0)
+#endif
 
 /* Binding to a queue that was just released answers EBUSY until the kernel has freed the old
  * socket: 13 tries, 10 ms apart at first and each time half as much more, 3.9 s in total. */
@@ -42,28 +54,44 @@ struct xsk {
 	unsigned int frames;
 	unsigned int frame_shift;
 	bool zero_copy;
+	bool pieces; /* it receives packets in several frames */
 	int fd;
 #ifdef XMC_DEBUG
 	_Atomic uint8_t *owner;
 #endif
 };
 
-unsigned int xsk_frame_size(unsigned int mtu)
+static bool fits(unsigned int mtu, unsigned int frame_size)
 {
-	/* In aligned mode the kernel accepts chunks of 2048 bytes up to a page. */
-	for (unsigned int size = 2048; size <= 4096; size *= 2) {
-		if (mtu + LINK_OVERHEAD <= size - KERNEL_HEADROOM)
-			return size;
-	}
-	return 0;
+	return mtu <= frame_size - KERNEL_HEADROOM - LINK_OVERHEAD;
 }
 
-static int register_umem(const struct xsk *xsk, const struct xsk_options *options)
+unsigned int xsk_frame_size(unsigned int mtu)
+{
+	return fits(mtu, SMALL_FRAME) ? SMALL_FRAME : LARGE_FRAME;
+}
+
+bool xsk_is_jumbo(unsigned int mtu)
+{
+	return !fits(mtu, LARGE_FRAME);
+}
+
+bool xsk_has_pieces(const struct xsk *xsk)
+{
+	return xsk->pieces;
+}
+
+uint32_t xsk_capacity(const struct xsk *xsk)
+{
+	return ((1U << xsk->frame_shift) - KERNEL_HEADROOM) * (xsk->pieces ? XSK_MAX_PIECES : 1);
+}
+
+static int register_umem(const struct xsk *xsk)
 {
 	const struct xdp_umem_reg umem = {
 		.addr = (uintptr_t)xsk->umem.memory,
 		.len = xsk->umem.size,
-		.chunk_size = options->frame_size,
+		.chunk_size = 1U << xsk->frame_shift,
 	};
 
 	return setsockopt(xsk->fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)) ? -errno : 0;
@@ -91,13 +119,11 @@ static int open_rings(struct xsk *xsk, const struct xsk_options *options)
 	return err;
 }
 
-static int bind_socket(const struct xsk *xsk, const struct xsk_options *options)
+static int bind_socket(const struct xsk *xsk, const struct xsk_options *options, uint16_t flags)
 {
 	const struct sockaddr_xdp queue = {
 		.sxdp_family = AF_XDP,
-		/* Neither XDP_COPY nor XDP_ZEROCOPY: the kernel picks the best that the driver has.
-		 */
-		.sxdp_flags = XDP_USE_NEED_WAKEUP,
+		.sxdp_flags = XDP_USE_NEED_WAKEUP | flags,
 		.sxdp_ifindex = if_nametoindex(options->iface),
 		.sxdp_queue_id = options->queue,
 	};
@@ -125,7 +151,9 @@ static bool query_zero_copy(int fd)
 	       (options.flags & XDP_OPTIONS_ZEROCOPY);
 }
 
-int xsk_open(struct xsk **out, const struct xsk_options *options)
+/* `flags`: XDP_ZEROCOPY or XDP_COPY, and XDP_USE_SG. */
+static int open_with(struct xsk **out, const struct xsk_options *options, unsigned int frame_size,
+		     uint16_t flags)
 {
 	struct xsk *xsk;
 	int err;
@@ -135,7 +163,8 @@ int xsk_open(struct xsk **out, const struct xsk_options *options)
 		return -ENOMEM;
 	memset(xsk, 0, sizeof(*xsk));
 	xsk->frames = options->frames;
-	xsk->frame_shift = (unsigned int)__builtin_ctz(options->frame_size);
+	xsk->frame_shift = (unsigned int)__builtin_ctz(frame_size);
+	xsk->pieces = flags & XDP_USE_SG;
 	xsk->umem = UMEM_CLOSED;
 	xsk->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	err = xsk->fd < 0 ? -errno : 0;
@@ -147,16 +176,16 @@ int xsk_open(struct xsk **out, const struct xsk_options *options)
 		atomic_init(&xsk->owner[i], OWNER_EGRESS);
 #endif
 	if (!err)
-		err = umem_open(&xsk->umem, (size_t)options->frames * options->frame_size);
+		err = umem_open(&xsk->umem, (size_t)options->frames * frame_size);
 	if (!err)
-		err = register_umem(xsk, options);
+		err = register_umem(xsk);
 	if (!err)
 		err = open_rings(xsk, options);
 	/* Frames first: a bound socket without any would drop packets. */
 	for (uint32_t frame = 0; !err && frame < xsk->frames; frame++)
 		xsk_return(xsk, &frame, 1);
 	if (!err)
-		err = bind_socket(xsk, options);
+		err = bind_socket(xsk, options, flags);
 	if (err) {
 		xsk_close(xsk);
 		return err;
@@ -164,6 +193,26 @@ int xsk_open(struct xsk **out, const struct xsk_options *options)
 	xsk->zero_copy = query_zero_copy(xsk->fd);
 	*out = xsk;
 	return 0;
+}
+
+/*
+ * Zero copy or not is asked for explicitly, because the size of a frame depends on it, and because
+ * the kernel would bind zero copy in skb mode as well, in which packets do not come from the
+ * driver.
+ */
+int xsk_open(struct xsk **out, const struct xsk_options *options)
+{
+	uint16_t pieces = xsk_is_jumbo(options->mtu) ? XDP_USE_SG : 0;
+	int err = -EOPNOTSUPP;
+
+	if (!options->copy)
+		err = open_with(out, options, LARGE_FRAME, XDP_ZEROCOPY | pieces);
+	if (err && err != -EBUSY)
+		err = open_with(out, options, xsk_frame_size(options->mtu), XDP_COPY | pieces);
+	/* Before Linux 6.6 the flag is unknown. */
+	if (err == -EINVAL && pieces)
+		err = open_with(out, options, LARGE_FRAME, XDP_COPY);
+	return err;
 }
 
 void xsk_close(struct xsk *xsk)
@@ -223,6 +272,7 @@ unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int
 		frames[i].index = (uint32_t)(desc->addr >> xsk->frame_shift);
 		frames[i].offset = (uint16_t)(desc->addr & ((1U << xsk->frame_shift) - 1));
 		frames[i].length = (uint16_t)desc->len;
+		frames[i].more = desc->options & XDP_PKT_CONTD;
 		xsk_hand_over(xsk, frames[i].index, OWNER_KERNEL, OWNER_INGRESS);
 	}
 	xsk_ring_release(&xsk->rx, count);

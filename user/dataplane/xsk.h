@@ -50,17 +50,23 @@ struct xsk;
 struct xsk_options {
 	const char *iface; /* at most 15 bytes */
 	unsigned int queue;
-	unsigned int frames;	 /* power of two */
-	unsigned int frame_size; /* 2048 or 4096: xsk_frame_size() */
-	unsigned int rx_ring;	 /* entries, power of two; 0: as many as frames */
-	bool fail_if_busy;	 /* report -EBUSY at once: the caller retries */
+	unsigned int frames;  /* power of two */
+	unsigned int mtu;     /* of the interface: how large its packets are */
+	unsigned int rx_ring; /* entries, power of two; 0: as many as frames */
+	bool copy;	      /* never zero copy: the interface is in skb mode, for example */
+	bool fail_if_busy;    /* report -EBUSY at once: the caller retries */
 };
 
-/* A received packet: its frame, and where it lies in there. */
+/* Most frames of one packet: enough for an MTU of 9,000 in the smallest buffers that zero-copy
+ * drivers make of a frame, 2,048 bytes. */
+#define XSK_MAX_PIECES 5
+
+/* A received packet, or a piece of it: its frame, and where it lies in there. */
 struct xsk_frame {
 	uint32_t index;
-	uint16_t offset; /* of the packet's first byte from the frame's */
+	uint16_t offset; /* of the first byte from the frame's */
 	uint16_t length;
+	bool more; /* the packet continues in the next frame of the RX ring */
 };
 
 /* Packets that the kernel dropped on this socket (XDP_STATISTICS). In copy mode an empty fill ring
@@ -71,8 +77,20 @@ struct xsk_drops {
 	uint64_t fill_ring_empty;
 };
 
-/* Bytes per frame for an interface with this MTU, or 0 if no frame can hold its packets. */
+/* Bytes per frame for an interface with this MTU: 2048, or 4096, which is a page and the most. With
+ * zero copy it is always 4096, because drivers round the room down and split what does not fit it:
+ * igb makes 1,024 bytes of 2,048. */
 unsigned int xsk_frame_size(unsigned int mtu);
+
+/* Are there packets that no frame can hold? Then the XDP program has to accept packets in several
+ * buffers, and the socket receives them in several frames if the kernel can do that (Linux 6.6). */
+bool xsk_is_jumbo(unsigned int mtu);
+
+/* Does the socket receive packets in several frames? */
+bool xsk_has_pieces(const struct xsk *xsk);
+
+/* Bytes, from the Ethernet header on, of the largest packet that the socket can receive. */
+uint32_t xsk_capacity(const struct xsk *xsk);
 
 /*
  * Allocate the UMEM, bind a socket to the queue, hand every frame to the kernel. A queue may answer
@@ -92,7 +110,8 @@ unsigned int xsk_frames(const struct xsk *xsk);
 /* First byte of a frame. */
 uint8_t *xsk_frame(const struct xsk *xsk, uint32_t index);
 
-/* Ingress: take up to `max` frames out of the RX ring; the caller owns them now. */
+/* Ingress: take up to `max` frames out of the RX ring; the caller owns them now. The kernel puts
+ * all frames of a packet there or none, but `max` may be reached between them. */
 unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int max);
 
 /* Ingress: wake a zero-copy driver that waits for it. Costs a load unless there is one. */

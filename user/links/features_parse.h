@@ -28,8 +28,9 @@ enum {
 };
 
 /* Bits of link.xdp_features: what a device can do with XDP (enum netdev_xdp_act). */
-#define LINK_XDP_BASIC	  0x01 /* run a program natively */
-#define LINK_XDP_NDO_XMIT 0x04 /* transmit frames that are redirected to it */
+#define LINK_XDP_BASIC	   0x01 /* run a program natively */
+#define LINK_XDP_NDO_XMIT  0x04 /* transmit frames that are redirected to it */
+#define LINK_XDP_ZERO_COPY 0x08 /* AF_XDP sockets without copying */
 
 /* The numbers that the kernel has given to the family. */
 struct features_family {

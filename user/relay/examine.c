@@ -59,9 +59,9 @@ int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 	if (!link->up)
 		return explain(reason, -ENETDOWN, "interface %s is down: run \"ip link set %s up\"",
 			       name, name);
-	if (!xsk_frame_size(link->mtu))
+	if (xsk_is_jumbo(link->mtu))
 		return explain(reason, -EMSGSIZE,
-			       "MTU %u of %s does not fit a 4096-byte frame: set 3822 or less",
+			       "MTU %u of %s does not fit a 4096-byte frame: set 3818 or less",
 			       link->mtu, name);
 	if (link->rx_queues > XMC_MAX_QUEUES)
 		return explain(reason, -E2BIG,

@@ -424,6 +424,15 @@ static int explain_worker(const struct intake *intake, int err, unsigned int que
 	}
 }
 
+/* Packets in skb mode do not come from the driver. A driver without zero copy need not be tried. */
+static bool must_copy(const struct intake *intake)
+{
+	const struct link *link = &intake->link;
+
+	return intake->settings.mode == IFACE_MODE_SKB || (intake->external && link->xdp_skb) ||
+	       (link->features_known && !(link->xdp_features & LINK_XDP_ZERO_COPY));
+}
+
 static int open_workers(struct intake *intake, const struct intake_means *means,
 			char why[REASON_SIZE])
 {
@@ -440,6 +449,7 @@ static int open_workers(struct intake *intake, const struct intake_means *means,
 			.queue = intake->nr_workers,
 			.index = intake->first_worker + intake->nr_workers,
 			.mtu = intake->link.mtu,
+			.copy = must_copy(intake),
 			.fail_if_busy = means->fail_if_busy,
 			.sizes = means->config->workers,
 			.egress = means->config->egress,

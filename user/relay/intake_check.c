@@ -35,7 +35,7 @@ static const char *find_loss(const struct intake *intake, const struct link *now
 		return intake->loss;
 	if (has_lost_device(intake))
 		return "was removed for a moment";
-	if (now->mtu < IPV4_MIN_MTU || xsk_frame_size(now->mtu) == 0 ||
+	if (now->mtu < IPV4_MIN_MTU || xsk_is_jumbo(now->mtu) ||
 	    xsk_frame_size(now->mtu) > xsk_frame_size(intake->link.mtu))
 		return "has another MTU now";
 	if (intake->settings.queues && intake->settings.queues < queues)
