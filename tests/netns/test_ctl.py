@@ -15,7 +15,7 @@ import subprocess
 
 from ctl_program import COMMANDS, PATIENCE, ctl, environment, many, serve, verbs
 from fake_daemon import page
-from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_USAGE, ROOT, check, equal, main, program, run,
+from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, ROOT, check, equal, main, program, run,
                      test)
 
 GOLDEN = os.path.join(ROOT, "tests", "netns", "golden")
@@ -125,9 +125,35 @@ def options_in_every_form():
     for option in ("-c=never", "-color=auto"):
         check("\033[" not in ctl(daemon, option, "rule").stdout, option)
     check("\033" not in ctl(daemon, "-c", "-j", "rule").stdout, "colours in JSON")
-    for words in (("-c=sometimes", "rule"), ("--json=1", "rule"), ("--socket",), ("-x", "rule"),
+    for words in (("-c=sometimes", "rule"), ("--json=1", "rule"), ("--socket",), ("-x", "rule"), ("-I",),
                   ("--jsonx", "rule"), ("-jx", "rule"), ("-",)):
         ctl(None, *words, code=EXIT_USAGE)
+
+
+@test
+def instances():
+    """-I NAME: the socket of the unit xmcastd@NAME, also of the exporter; completion knows those that run"""
+    daemon = serve()
+    script = ('mount -t tmpfs none /run && mkdir /run/xmcast-wan /run/xmcast-lan-2 && '
+              f'for name in wan lan-2; do ln -s {daemon.path} /run/xmcast-$name/xmcast.sock; done && exec "$@"')
+
+    def client(*words):
+        done = run("unshare", "--mount", "sh", "-c", script, "sh", program("xmcastctl"), *words, check=False)
+        return done.returncode, done.stdout or done.stderr
+    expected = (0, ctl(daemon, "-j", "ping").stdout)
+    for words in (("-I", "wan"), ("-Iwan",), ("--instance=lan-2",), ("--socket", "/nonexistent", "-I", "wan")):
+        equal(client(*words, "-j", "ping"), expected, words)
+    code, text = client("-I", "dmz", "ping")
+    equal((code, "/run/xmcast-dmz/xmcast.sock" in text), (EXIT_UNREACHABLE, True), text)
+    equal(client("complete", "-I", ""), (0, "lan-2\nwan\n"), "completion")
+    equal(client("complete", "-I", "w"), (0, "wan\n"), "completion")
+    equal(client("complete", "-I", "wan", "rule", "del", "cam"), (0, ctl(daemon, "complete", "--socket", daemon.path,
+                                                                      "rule", "del", "cam").stdout), "completion")
+    for name in ("../xmcast", "", "a b", "x" * 100):
+        code, text = client("-I", name, "ping")
+        equal((code, "not the NAME of a unit" in text), (EXIT_USAGE, True), text)
+    done = run(program("xmcast-exporter"), "-I", "../xmcast", check=False)
+    equal((done.returncode, "NAME of a unit" in done.stderr), (EXIT_USAGE, True), done.stderr)
 
 
 @test

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -41,6 +42,18 @@ static int connect_to(int fd, const char *path)
 	    connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	return 0;
+}
+
+int control_instance_path(const char *name, char path[CONTROL_PATH_SIZE])
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789:-_.\\@";
+	int length;
+
+	if (!*name || name[strspn(name, allowed)])
+		return -EINVAL;
+	length = snprintf(path, CONTROL_PATH_SIZE, CONTROL_INSTANCE_PATH, name);
+	return length < CONTROL_PATH_SIZE ? 0 : -EINVAL;
 }
 
 int control_client_open(struct control_client **out, const char *path)

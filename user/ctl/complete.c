@@ -287,7 +287,9 @@ int complete_run(struct ctl *ctl, char **words, int count)
 	/* All but the last word, which is being typed. */
 	parsed = ctl_options_parse(&ctl->options, count, words - 1);
 	first = parsed.first - 1;
-	if (parsed.needs_value && first == count - 1)
+	if (parsed.needs_instance && first == count - 1)
+		ctl_options_complete_instance(words[first], stdout);
+	else if (parsed.needs_value && first == count - 1)
 		puts("<file>");
 	else if (!parsed.problem && first == count - 1 && words[first][0] == '-')
 		ctl_options_complete(words[first], stdout);

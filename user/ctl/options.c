@@ -2,6 +2,7 @@
 #include "ctl/options.h"
 
 #include <getopt.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,8 @@ static const struct {
 	{"socket", OPTION_SOCKET, required_argument, "--socket PATH",
 	 "control socket of the daemon; default: $XMCAST_SOCKET if it is set,\n"
 	 "                                  otherwise " CONTROL_DEFAULT_PATH},
+	{"instance", 'I', required_argument, "-I, --instance NAME",
+	 "control socket of the unit xmcastd@NAME"},
 	{"version", 'V', no_argument, "-V, --version", "print the version of xmcastctl"},
 	{"help", 'h', no_argument, "-h, --help", "print this help"},
 };
@@ -82,6 +85,11 @@ static const char *set(struct ctl_options *options, int letter, char *value, con
 	case OPTION_SOCKET:
 		options->socket = value;
 		return NULL;
+	case 'I':
+		options->socket = options->instance;
+		return control_instance_path(value, options->instance)
+			       ? "not the NAME of a unit xmcastd@NAME:"
+			       : NULL;
 	case 'V':
 		options->version = true;
 		return NULL;
@@ -116,11 +124,14 @@ struct ctl_options_result ctl_options_parse(struct ctl_options *options, int arg
 		/* '+' stops at the first word that is no option, so this is the one that is parsed
 		 * next. The letter c has no value: "-cs" is -c and -s. */
 		result.word = argv[optind ? optind : 1];
-		letter = getopt_long_only(argc, argv, "+:jpscb:Vh", table, NULL);
+		letter = getopt_long_only(argc, argv, "+:jpscb:I:Vh", table, NULL);
 		if (letter == -1)
 			break;
 		result.problem = set(options, letter, optarg, result.word);
+		if (result.problem && letter == 'I')
+			result.word = optarg;
 		result.needs_value = letter == ':';
+		result.needs_instance = letter == ':' && optopt == 'I';
 	}
 	result.first = optind;
 	return result;
@@ -130,6 +141,24 @@ void ctl_options_help(FILE *stream)
 {
 	for (size_t i = 0; i < NR_KNOWN; i++)
 		fprintf(stream, "  %-31s %s\n", known[i].usage, known[i].help);
+}
+
+void ctl_options_complete_instance(const char *word, FILE *stream)
+{
+	size_t before = strcspn(CONTROL_INSTANCES, "*");
+	size_t after = strlen(CONTROL_INSTANCES) - before - 1;
+	glob_t found;
+
+	if (glob(CONTROL_INSTANCES, 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			const char *name = found.gl_pathv[i] + before;
+			int length = (int)(strlen(name) - after);
+
+			if (strncmp(name, word, strlen(word)) == 0)
+				fprintf(stream, "%.*s\n", length, name);
+		}
+	}
+	globfree(&found);
 }
 
 void ctl_options_complete(const char *word, FILE *stream)

@@ -10,11 +10,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "control/client.h"
+
 enum colour_when { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 struct ctl_options {
 	const char *socket;
-	const char *batch; /* NULL: none */
+	char instance[CONTROL_PATH_SIZE]; /* what `socket` points to after -I */
+	const char *batch;		  /* NULL: none */
 	bool json;
 	bool pretty;
 	bool stats;
@@ -29,7 +32,8 @@ struct ctl_options_result {
 	int first;	     /* index of the first word that is not an option, at most argc */
 	const char *problem; /* NULL: none; otherwise what is wrong with `word` */
 	const char *word;
-	bool needs_value; /* the problem is that the last word needs a value */
+	bool needs_value;    /* the problem is that the last word needs a value, */
+	bool needs_instance; /* the name of an instance */
 };
 
 /*
@@ -40,6 +44,9 @@ struct ctl_options_result {
 struct ctl_options_result ctl_options_parse(struct ctl_options *options, int argc, char **argv);
 
 void ctl_options_help(FILE *stream);
+
+/* Print the names of instances that run and begin with `word`, one per line. */
+void ctl_options_complete_instance(const char *word, FILE *stream);
 
 /* Print the options that begin with `word`, one per line. */
 void ctl_options_complete(const char *word, FILE *stream);

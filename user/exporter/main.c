@@ -33,6 +33,7 @@
 #include "base/sandbox.h"
 #include "base/streams.h"
 #include "base/version.h"
+#include "control/client.h"
 #include "control/server.h"
 #include "exporter/connections.h"
 #include "exporter/http.h"
@@ -44,6 +45,7 @@
 
 struct options {
 	const char *socket;
+	char instance[CONTROL_PATH_SIZE]; /* what `socket` points to after -I */
 	struct listen_address listen;
 	bool unconfined;
 };
@@ -52,8 +54,8 @@ struct options {
 
 static void print_help(void)
 {
-	puts("usage: xmcast-exporter [--socket PATH] [--listen ADDR:PORT|unix:PATH]\n"
-	     "                       [--unconfined] [-V] [-h]\n"
+	puts("usage: xmcast-exporter [--socket PATH|--instance NAME]\n"
+	     "                       [--listen ADDR:PORT|unix:PATH] [--unconfined] [-V] [-h]\n"
 	     "\n"
 	     "Serve the metrics of a running xmcastd over HTTP, at /metrics. Needs no privileges\n"
 	     "but to connect to the control socket, and refuses to run as root.\n"
@@ -61,6 +63,8 @@ static void print_help(void)
 	     "  -s, --socket PATH  control socket of the daemon (default $XMCAST_SOCKET, "
 	     "otherwise\n"
 	     "                     " CONTROL_DEFAULT_PATH ")\n"
+	     "  -I, --instance NAME\n"
+	     "                     control socket of the unit xmcastd@NAME\n"
 	     "  -l, --listen WHERE a loopback address and port (default " LISTEN_DEFAULT "),\n"
 	     "                     which every local user can read from; or unix:PATH, a Unix\n"
 	     "                     socket of mode 0660\n"
@@ -91,9 +95,13 @@ static int usage(const char *word, const char *what)
 static int parse(struct options *options, int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"socket", required_argument, NULL, 's'}, {"listen", required_argument, NULL, 'l'},
-		{"unconfined", no_argument, NULL, 'u'},	  {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},	  {},
+		{"socket", required_argument, NULL, 's'},
+		{"listen", required_argument, NULL, 'l'},
+		{"instance", required_argument, NULL, 'I'},
+		{"unconfined", no_argument, NULL, 'u'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{},
 	};
 	const char *environment = getenv("XMCAST_SOCKET");
 	const char *wrong;
@@ -107,12 +115,17 @@ static int parse(struct options *options, int argc, char **argv)
 	for (;;) {
 		/* '+' keeps the order, so this is the word that is parsed next. */
 		word = argv[optind];
-		option = getopt_long(argc, argv, "+:s:l:Vh", long_options, NULL);
+		option = getopt_long(argc, argv, "+:s:I:l:Vh", long_options, NULL);
 		if (option == -1)
 			break;
 		switch (option) {
 		case 's':
 			options->socket = optarg;
+			break;
+		case 'I':
+			if (control_instance_path(optarg, options->instance))
+				return usage(optarg, "expected the NAME of a unit xmcastd@NAME");
+			options->socket = options->instance;
 			break;
 		case 'l':
 			wrong = listen_parse(optarg, &options->listen);
