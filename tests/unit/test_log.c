@@ -4,6 +4,7 @@
 #define LOG_FACILITY LOG_FACILITY_DAEMON
 #include "watchdog.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,6 +20,8 @@
 
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/log_datagram.h"
+#include "base/log_journal.h"
 #include "base/log_limiter.h"
 #include "base/log_stderr.h"
 #include "base/log_syslog.h"
@@ -509,11 +512,11 @@ static void test_journal(void **state)
 }
 
 /* A syslog daemon that is missing, slow or restarted: no caller waits. */
-static void test_syslog(void **state)
+static void test_datagrams(void **state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char directory[] = "/tmp/xmc-syslog-XXXXXX";
-	struct log_syslog syslog = {.path = address.sun_path, .fd = -1};
+	struct log_datagram syslog = {.path = address.sun_path, .fd = -1};
 	char prefix[LOG_SYSLOG_PREFIX_SIZE];
 	char text[256];
 	int server;
@@ -523,28 +526,28 @@ static void test_syslog(void **state)
 	watchdog_start(__func__);
 	assert_non_null(mkdtemp(directory));
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/log", directory);
-	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, SECOND), -ENOENT);
+	assert_int_equal(log_datagram_send(&syslog, "line", 4, SECOND), -ENOENT);
 	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
 	/* Connecting is tried once a second. */
-	assert_int_not_equal(log_syslog_send(&syslog, "line\n", 5, SECOND + 1), 0);
-	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, 2 * SECOND), 0);
+	assert_int_not_equal(log_datagram_send(&syslog, "line", 4, SECOND + 1), 0);
+	assert_int_equal(log_datagram_send(&syslog, "line", 4, 2 * SECOND), 0);
 	assert_int_equal(recv(server, text, sizeof(text), 0), 4);
 	assert_memory_equal(text, "line", 4);
 	for (sent = 0; sent < 1000000 && !err; sent++)
-		err = log_syslog_send(&syslog, "line\n", 5, 2 * SECOND);
+		err = log_datagram_send(&syslog, "line", 4, 2 * SECOND);
 	assert_int_equal(err, -EAGAIN);
 	assert_true(sent > 1);
 	assert_int_equal(recv(server, text, sizeof(text), 0), 4);
-	assert_int_equal(log_syslog_send(&syslog, "line\n", 5, 2 * SECOND), 0);
+	assert_int_equal(log_datagram_send(&syslog, "line", 4, 2 * SECOND), 0);
 	close(server);
 	unlink(address.sun_path);
-	assert_int_not_equal(log_syslog_send(&syslog, "line\n", 5, 3 * SECOND), 0);
+	assert_int_not_equal(log_datagram_send(&syslog, "line", 4, 3 * SECOND), 0);
 	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(log_syslog_send(&syslog, "again", 5, 4 * SECOND), 0);
+	assert_int_equal(log_datagram_send(&syslog, "again", 5, 4 * SECOND), 0);
 	assert_int_equal(recv(server, text, sizeof(text), 0), 5);
-	log_syslog_close(&syslog);
+	log_datagram_close(&syslog);
 	close(server);
 	unlink(address.sun_path);
 	rmdir(directory);
@@ -553,6 +556,92 @@ static void test_syslog(void **state)
 	snprintf(text, sizeof(text), " xmcastd[%d]: ", (int)getpid());
 	assert_string_equal(prefix + 4 + strlen("Nov 22 15:04:05"), text);
 	watchdog_stop();
+}
+
+/* The value of a field of an entry, which must have it once; NULL: none. */
+static const char *journal_value(const char *entry, size_t length, const char *name, size_t *size)
+{
+	const char *value = NULL;
+
+	for (size_t at = 0; at < length;) {
+		const char *end = memchr(entry + at, '\n', length - at);
+		size_t name_length = end ? (size_t)(end - entry) - at : 0;
+		uint64_t bytes;
+
+		assert_non_null(end);
+		memcpy(&bytes, end + 1, sizeof(bytes));
+		bytes = le64toh(bytes);
+		assert_true(at + name_length + 9 + bytes < length);
+		if (name_length == strlen(name) && memcmp(entry + at, name, name_length) == 0) {
+			assert_null(value);
+			value = end + 9;
+			*size = bytes;
+		}
+		at += name_length + 9 + bytes;
+		assert_int_equal(entry[at++], '\n');
+	}
+	return value;
+}
+
+/* Every key becomes a field, whatever bytes its value has; one that does not fit is left out. */
+static void test_journal_entry(void **state)
+{
+	static char large[LOG_JOURNAL_SIZE];
+	static char entry[LOG_JOURNAL_SIZE];
+	const struct log_count counts[] = {{"ENOBUFS", 12}, {"EAGAIN", 3}};
+	const struct log_field fields[] = {
+		LOG_NAME("rule", "cam1\nPRIORITY=0"),
+		LOG_IFACE("eth0"),
+		LOG_UINT("owed_ms", 7),
+		LOG_ERROR(-ENODEV),
+		LOG_COUNTS("errors", counts, 2),
+		LOG_TEXT("reason", NULL),
+		LOG_TEXT("large", large),
+		LOG_TEXT("hint", "\xff"),
+	};
+	const struct log_record record = {
+		.facility = LOG_FACILITY_RULES,
+		.level = LOG_LEVEL_WARNING,
+		.event = "dropping",
+		.fields = fields,
+		.nr_fields = sizeof(fields) / sizeof(fields[0]),
+		.suppressed = 5,
+	};
+	static const struct {
+		const char *name;
+		const char *value; /* NULL: no such field */
+	} expected[] = {
+		{"MESSAGE", "the line"},
+		{"PRIORITY", "4"},
+		{"SYSLOG_IDENTIFIER", "test_log"},
+		{"XMCAST_EVENT", "dropping"},
+		{"XMCAST_FACILITY", "rules"},
+		{"XMCAST_RULE", "cam1\nPRIORITY=0"},
+		{"XMCAST_INTERFACE", "eth0"},
+		{"XMCAST_OWED_MS", "7"},
+		{"XMCAST_ERROR", "No such device"},
+		{"XMCAST_ERRORS", "ENOBUFS:12,EAGAIN:3"},
+		{"XMCAST_HINT", "\xff"},
+		{"XMCAST_SUPPRESSED", "5"},
+		{"XMCAST_REASON", NULL},
+		{"XMCAST_LARGE", NULL},
+	};
+	size_t length;
+
+	memset(large, 'x', sizeof(large) - 1);
+	length = log_journal_entry(&record, "the line, newline", strlen("the line"), entry);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		size_t size = 0;
+		const char *value = journal_value(entry, length, expected[i].name, &size);
+
+		if (!expected[i].value) {
+			assert_null(value);
+			continue;
+		}
+		assert_non_null(value);
+		assert_int_equal(size, strlen(expected[i].value));
+		assert_memory_equal(value, expected[i].value, size);
+	}
 }
 
 /* How often the log has been configured, -1: enough. The writers keep pace, so that their lines do
@@ -667,7 +756,8 @@ int main(void)
 		cmocka_unit_test(test_stopped_terminal),
 		cmocka_unit_test(test_json_lines),
 		cmocka_unit_test(test_journal),
-		cmocka_unit_test(test_syslog),
+		cmocka_unit_test(test_datagrams),
+		cmocka_unit_test(test_journal_entry),
 		cmocka_unit_test(test_configure_meanwhile),
 		cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_storm_of_errors),

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log_datagram.h"
+#include "base/log_journal.h"
 #include "base/log_limiter.h"
 #include "base/log_stderr.h"
 #include "base/log_syslog.h"
@@ -29,10 +31,12 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static enum log_target target = LOG_TARGET_AUTO;
 static bool json;
 static bool journal; /* lines to stderr begin with the journal's <N> */
-static struct log_syslog to_syslog = {.path = LOG_SYSLOG_PATH, .fd = -1};
+static bool entries; /* the journal gets entries instead of lines */
+static struct log_datagram to_syslog = {.path = LOG_SYSLOG_PATH, .fd = -1};
+static struct log_datagram to_journal = {.path = LOG_JOURNAL_PATH, .fd = -1};
 static uint64_t lost; /* lines, since the last log-lines-lost */
 
-/* This thread may not connect to the syslog daemon. */
+/* This thread may not connect to the syslog daemon or the journal. */
 static _Thread_local bool confined;
 
 /* The main thread's. */
@@ -50,19 +54,22 @@ const struct log_config log_config_default = {
 	.target = LOG_TARGET_AUTO,
 };
 
-/* Whether LOG_TARGET_AUTO means the journal. JOURNAL_STREAM names the socket that the journal gave
- * us, and stderr may have been redirected since. */
-static bool stderr_is_journal(void)
+/* Find out whether LOG_TARGET_AUTO means the journal. JOURNAL_STREAM names the socket that the
+ * journal gave us, and stderr may have been redirected since. If it names something that is no
+ * socket, whoever set it reads lines only. */
+static void look_for_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	struct stat status;
 	char ours[48];
 
-	if (!stream || fstat(STDERR_FILENO, &status))
-		return false;
+	journal = entries = false;
+	if (target != LOG_TARGET_AUTO || !stream || fstat(STDERR_FILENO, &status))
+		return;
 	snprintf(ours, sizeof(ours), "%llu:%llu", (unsigned long long)status.st_dev,
 		 (unsigned long long)status.st_ino);
-	return !strcmp(stream, ours);
+	journal = !strcmp(stream, ours);
+	entries = journal && S_ISSOCK(status.st_mode);
 }
 
 void log_configure(const struct log_config *config)
@@ -74,10 +81,12 @@ void log_configure(const struct log_config *config)
 	pthread_mutex_lock(&mutex);
 	target = config->target;
 	json = config->json;
-	journal = target == LOG_TARGET_AUTO && stderr_is_journal();
+	look_for_journal();
 	if (target != LOG_TARGET_SYSLOG)
-		log_syslog_close(&to_syslog);
-	to_syslog.retry = 0;
+		log_datagram_close(&to_syslog);
+	if (!entries)
+		log_datagram_close(&to_journal);
+	to_syslog.retry = to_journal.retry = 0;
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -157,34 +166,46 @@ bool log_allowed(struct log_limit *limit, const char *event)
 
 /* ---- writing ---- */
 
+static size_t print(const struct log_record *record, const char *prefix, char line[LOG_JSON_SIZE])
+{
+	return json ? log_record_json(record, prefix, line) : log_record_text(record, prefix, line);
+}
+
 static bool put_stderr(const struct log_record *record, char line[LOG_JSON_SIZE])
 {
 	static const char *const journal_prefixes[] = {"<3>", "<4>", "<6>", "<7>"};
 	static const char *const names[] = {"error ", "warn  ", "info  ", "debug "};
 	const char *prefix;
-	size_t length;
 
 	prefix = journal ? journal_prefixes[record->level] : json ? "" : names[record->level];
-	length = json ? log_record_json(record, prefix, line)
-		      : log_record_text(record, prefix, line);
-	return !log_stderr_write(line, length);
+	return !log_stderr_write(line, print(record, prefix, line));
+}
+
+static int put_datagram(struct log_datagram *to, const char *bytes, size_t length)
+{
+	return confined ? log_datagram_send_connected(to, bytes, length)
+			: log_datagram_send(to, bytes, length, clock_coarse_ns());
 }
 
 /* Under the mutex. False: the line is lost. */
 static bool put(const struct log_record *record)
 {
 	static char line[LOG_JSON_SIZE];
+	static char entry[LOG_JOURNAL_SIZE];
 	char prefix[LOG_SYSLOG_PREFIX_SIZE];
+	int err = -ENOTCONN;
 	size_t length;
-	int err;
 
-	if (target != LOG_TARGET_SYSLOG)
-		return put_stderr(record, line);
-	log_syslog_prefix(record->level, prefix);
-	length = json ? log_record_json(record, prefix, line)
-		      : log_record_text(record, prefix, line);
-	err = confined ? log_syslog_send_connected(&to_syslog, line, length)
-		       : log_syslog_send(&to_syslog, line, length, clock_coarse_ns());
+	/* Without the newline. */
+	if (target == LOG_TARGET_SYSLOG) {
+		log_syslog_prefix(record->level, prefix);
+		length = print(record, prefix, line) - 1;
+		err = put_datagram(&to_syslog, line, length);
+	} else if (entries) {
+		length = print(record, "", line) - 1;
+		length = log_journal_entry(record, line, length, entry);
+		err = put_datagram(&to_journal, entry, length);
+	}
 	if (err == -EAGAIN)
 		return false;
 	return !err || put_stderr(record, line);

@@ -29,8 +29,9 @@
 
 /*
  * Where lines go.
- * AUTO: stderr; if that is the journal (JOURNAL_STREAM, see sd-daemon(3)), with the journal's <N>
- * instead of the level's name. SYSLOG: /dev/log, facility LOG_DAEMON; stderr while nothing listens
+ * AUTO: stderr; if that is the journal (JOURNAL_STREAM, see sd-daemon(3)), entries with fields to
+ * the journal (log_journal.h), or lines with the journal's <N> instead of the level's name while it
+ * does not listen. SYSLOG: /dev/log, facility LOG_DAEMON; stderr while nothing listens
  * there.
  */
 enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG };
@@ -55,7 +56,8 @@ void log_set_level(enum log_facility facility, enum log_level level);
 void log_running(void);
 
 /* The calling thread may not open sockets any more (base/sandbox.h): while the connection to the
- * syslog daemon is down its lines go to stderr, until another thread has reconnected. */
+ * syslog daemon or the journal is down its lines go to stderr, until another thread has
+ * reconnected. */
 void log_confine_thread(void);
 
 /*

@@ -157,7 +157,7 @@ const struct field setting_list[] = {
 	OWN_LEVEL("control", LOG_FACILITY_CONTROL),
 	{"logging.to", FIELD_CHOICE, CONFIG(logging.target), .live = true, .choices = log_targets,
 	 .value = LOG_TARGET_AUTO, .what = "log target",
-	 .help = "Where the log goes. auto: standard error, in the journal's form under systemd."},
+	 .help = "Where the log goes. auto: standard error, or the journal under systemd."},
 	{"logging.format", FIELD_CHOICE, CONFIG(logging.json), .live = true, .choices = log_formats,
 	 .what = "log format", .help = "The form of a line of the log."},
 
