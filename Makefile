@@ -26,7 +26,8 @@ BUILD_DEPS := gcc clang make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev 
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
 	libncurses-dev libsmartcols-dev iproute2 ethtool python3 util-linux
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev llvm git perl iputils-ping socat xdp-tools ffmpeg multicat \
-	iperf tshark tmux bash-completion zsh fish qemu-system-x86 busybox-static gcovr systemd groff debootstrap
+	iperf tshark tmux bash-completion zsh fish qemu-system-x86 busybox-static gcovr systemd groff debootstrap \
+	mmdebstrap e2fsprogs
 LINT_DEPS := git python3 clang-format clang-tidy cppcheck shellcheck
 DEB_DEPS := build-essential dpkg-dev debhelper lintian debootstrap
 # For the tests as well, but these would start a service or enable a unit: they are unpacked below
@@ -211,8 +212,8 @@ ALL_FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_
 REPLAYS := $(ALL_FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
 NETNS_TESTS := $(wildcard tests/netns/test_*.py)
 PACKAGING_TESTS := $(if $(SAN)$(DEBUG),,$(wildcard tests/packaging/test_*.py))
-# A short run on Debian's stock kernel under QEMU; sanitizers are too slow there.
-VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian)
+# Short runs on Debian's stock kernel under QEMU; sanitizers are too slow there. The second boots a Debian with systemd.
+VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian tests/vm/test_boot)
 # ThreadSanitizer runs the tests with several threads in one process: the parts of the data path, then all
 # of it while rules change. With fewer packets, because it is ten times slower.
 SAN_THREAD := $(filter thread,$(SAN))
@@ -292,10 +293,12 @@ fault: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all $(FAULT_TOOLS)
 	$(Q)XMCAST_BUILD=$(B) tests/fault/sweep.py --report $(B)/fault $(FAULT_FLAGS)
 
-# All tests on Debian's own kernel under QEMU, which is slow; `test` runs tests/vm/test_debian. See tests/vm/run.
-test-vm: check-root test-deps
+# All tests on Debian's own kernel under QEMU, which is slow, see tests/vm/run; and the packages in a Debian that
+# boots, see tests/vm/machine.py. `test` runs short forms of both.
+test-vm: check-root test-deps deb
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) tests/vm/run
+	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap tests/vm/boot_packages
 
 # Build, install and remove xmcast in a bare Debian 12, and the packages as well; some minutes.
 test-bare: check-root test-deps deb

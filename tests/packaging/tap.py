@@ -75,10 +75,9 @@ def _result(function):
         return "not ok", ""
 
 
-def main():
-    """Run the tests that the command line names, or all. Does not return."""
-    chosen = [function for function in _tests
-              if len(sys.argv) == 1 or function.__name__ in sys.argv[1:]]
+def run_tests(names=()):
+    """Run the tests with these names in this order, or all. False: one failed, or there was none."""
+    chosen = [function for name in names for function in _tests if function.__name__ == name] if names else _tests
     print(f"1..{len(chosen)}", flush=True)
     good = bool(chosen)
     for number, function in enumerate(chosen, 1):
@@ -86,4 +85,9 @@ def main():
         good &= begin == "ok"
         name = f"{function.__name__}: {function.__doc__.strip().splitlines()[0].rstrip('.')}"
         print(f"{begin} {number} - {name}{end}", flush=True)
-    sys.exit(0 if good else 1)
+    return good
+
+
+def main():
+    """Run the tests that the command line names, or all. Does not return."""
+    sys.exit(0 if run_tests(sys.argv[1:]) else 1)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The packages of the release before this tree: of the newest tag that is not this commit, and while there is no
+tag, of the commit that made the packages first. They are built once, in build/before/COMMIT."""
+
+import glob
+import os
+import shutil
+
+from tap import ROOT, Skip, check, clean_environment, run
+
+STORE = f"{ROOT}/build/before"
+
+
+def git(*words, **options):
+    """What git prints about this repository, without the newline."""
+    return run("git", "-C", ROOT, *words, **options).stdout.strip()
+
+
+def commit():
+    """The commit of the release before."""
+    if git("rev-parse", "--show-toplevel", good=False) != ROOT:
+        raise Skip("no git repository, so there is no release before this one")
+    tag = git("describe", "--tags", "--abbrev=0", "HEAD^", good=False)
+    return git("rev-parse", "--short", tag or
+               git("log", "--diff-filter=A", "--format=%H", "--", "packaging/debian/control").split()[-1])
+
+
+def packages():
+    """A directory with its package files, without debug symbols."""
+    directory = f"{STORE}/{commit()}"
+    if os.path.exists(directory):
+        return directory
+    os.makedirs(STORE, exist_ok=True)
+    tree = f"{STORE}/tree"
+    git("worktree", "prune")
+    shutil.rmtree(tree, ignore_errors=True)
+    git("worktree", "add", "--detach", "--force", tree, commit())
+    try:
+        run("make", "-s", "-C", tree, "deb", env=clean_environment(), timeout=2400)
+        os.makedirs(f"{directory}.new", exist_ok=True)
+        found = [path for path in glob.glob(f"{tree}/build/deb/*.deb") if "-dbgsym_" not in path]
+        check(len(found) == 3, f"packages: {found}")
+        for path in found:
+            shutil.copy(path, f"{directory}.new/")
+        os.rename(f"{directory}.new", directory)
+    finally:
+        git("worktree", "remove", "--force", tree)
+    return directory

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Installing xmcast in the machine: by `make install`, and by its packages, from the installation to the purge."""
+
+import os
+import time
+
+from bed import CONFIG, RULE, active, ctl, journal, network, rules, shell, show, stream, write
+from stream import wait_for
+from tap import check, equal, run, test
+
+PACKAGES = "xmcast xmcast-exporter xmcast-tools"
+PATTERN = {"before": "/share/before/*.deb", "now": "/share/now/*.deb"}
+
+
+def say(command):
+    """Run a command, and print it with its output as comments of TAP: the transcript of an administrator."""
+    done = shell(command + " 2>&1", env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    print("".join(f"# {line}\n" for line in [f"$ {command}", *done.stdout.splitlines()]), end="", flush=True)
+    return done.stdout
+
+
+@test
+def tree():
+    """What `make install` has put into /usr/local: systemd finds the unit, the user and the directory"""
+    shell("tar -xf /share/tree.tar -C / && systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload")
+    equal(show("LoadState"), "loaded", "the unit")
+    equal(show("UnitFileState"), "disabled", "the unit")
+    equal(shell("stat -c '%U:%G %a' /var/lib/xmcast").stdout, "xmcast:xmcast 755\n", "/var/lib/xmcast")
+
+
+@test
+def install():
+    """The packages of the release before: the services are enabled and run, without rules"""
+    say(f"apt-get install -y -q --no-install-recommends {PATTERN['before']}")
+    for unit in ("xmcastd.service", "xmcast-exporter.service"):
+        active(unit)
+        equal((show("UnitFileState", unit), show("NRestarts", unit)), ("enabled", "0"), unit)
+    say("systemctl status --no-pager --lines=5 xmcastd")
+    equal(rules(), {}, "rules")
+    say("xmcastd -V")
+
+
+@test
+def upgrade():
+    """To the packages of now while a stream is relayed: the service is restarted, and rules and stream survive"""
+    network()
+    write(CONFIG, "rules:\n" + RULE)
+    write("/var/lib/xmcast/kept.yaml", "rules: []\n")
+    run("systemctl", "reload", "xmcastd")
+    stream()
+    old, pid = ctl("version")["daemon"], show("MainPID")
+    restarts = time.monotonic()
+    say(f"apt-get install -y -q --no-install-recommends {PATTERN['now']}")
+    active()
+    check(show("MainPID") != pid, "it was not restarted")
+    print(f"# the upgrade took {time.monotonic() - restarts:.0f} s", flush=True)
+    say("xmcastctl version; xmcastctl rule list")
+    new = ctl("version")["daemon"]
+    check(new != old and new == run("xmcastd", "-V").stdout.split()[1], f"version {old}, then {new}")
+    equal(run("xmcastctl", "config", "check", CONFIG, good=False).returncode, 0, "the file")
+    wait_for(lambda: rules() == {"cam1": "active"}, lambda: str(ctl("rule", "list")))
+    received = ctl("stats", "show")["totals"]["received_packets"]
+    wait_for(lambda: ctl("stats", "show")["totals"]["received_packets"] > received + 500, "the stream")
+    active("xmcast-exporter.service")
+    shell("for p in /proc/[0-9]*; do case $(cat $p/comm 2>/dev/null) in xmcast-gen|xmcast-sink) kill -INT ${p#/proc/};; "
+          "esac; done; true")
+    equal(shell(f"cat {CONFIG}").stdout, "rules:\n" + RULE, "the file of the administrator")
+    equal(show("Result"), "success", "the unit")
+
+
+@test
+def remove_and_purge():
+    """apt-get remove stops all units and keeps the configuration; purge leaves no file; no BPF program is left"""
+    say(f"apt-get remove -y -q {PACKAGES}")
+    for unit in ("xmcastd.service", "xmcast-exporter.service", "xmcastd@lan.service", "xmcastd@wan.service"):
+        check(show("ActiveState", unit) != "active", f"{unit} still runs")
+    left = [name for name in os.listdir("/proc") if name.isdigit() and
+            shell(f"cat /proc/{name}/comm", good=False).stdout.startswith("xmcast")]
+    equal(left, [], "processes")
+    equal(shell(f"cat {CONFIG}").stdout, "rules:\n" + RULE, "the file of the administrator")
+    equal(shell("cat /var/lib/xmcast/kept.yaml").stdout, "rules: []\n", "the saved file")
+    check("xdp" not in shell("ip -d link show in0").stdout, "an XDP program is left")
+    say(f"apt-get purge -y -q {PACKAGES}")
+    equal(say("find / -xdev -path /var/log/journal -prune -o -path '*xmcast*' -print"), "", "files left")
+    equal(journal("XMCAST_EVENT=frame-audit", "PRIORITY=3"), [], "frames that were lost")
