@@ -57,7 +57,7 @@ static const struct {
 	{"rules:\n- name: a\n  name: b\n  in: 1.1.1.1:1@a\n  out: [ 1.1.1.2:1 ]\n",
 	 {{3, 3, "name", "duplicate key, expected it once"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  out: [ { to: 1.1.1.2:1, tll: 1 } ]\n",
-	 {{3, 27, "tll", "unknown key, expected one of to, ttl, dscp"}}},
+	 {{3, 27, "tll", "unknown key, expected one of to, from, ttl, dscp"}}},
 	{RULES "egress: { GSO: on }\n", {{2, 11, "GSO", "expected one of engine, gso, wakeup"}}},
 	{RULES "egress.gso: 1\nlogging: { levels.rules: info }\n",
 	 {{2, 1, "egress.gso", "unknown key, expected one of rules, interfaces"},

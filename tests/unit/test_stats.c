@@ -396,7 +396,7 @@ static void test_workers(void **state)
 			    "queued_frames in_flight_frames wakeups sleeps submits sends "
 			    "cq_overflows");
 	assert_string_equal(text_at(worker, "interface"), "br-lan");
-	expect_keys(json_object_get(worker, "drops"), "invalid no_rule");
+	expect_keys(json_object_get(worker, "drops"), "invalid no_rule too_large");
 	assert_int_equal(at(json_object_get(worker, "drops"), "invalid"), 300);
 	assert_int_equal(at(json_object_get(worker, "drops"), "no_rule"), 3000);
 	json_decref(json);

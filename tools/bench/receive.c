@@ -234,7 +234,7 @@ static int open_receiver(struct receiver *receiver, const struct options *option
 	err = open_socket(receiver, options);
 	if (err)
 		return err;
-	err = steer_open(&receiver->steer);
+	err = steer_open(&receiver->steer, false);
 	if (err)
 		return fail("loading the XDP program", err);
 	err = steer_set_socket(receiver->steer, (unsigned int)options->queue,
