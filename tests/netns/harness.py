@@ -583,6 +583,9 @@ def _check_totals(stats):
         equal(totals[key], sum(output[key] for output in outputs), f"total {key}")
     equal(totals["rate_limited_packets"], sum(o["drops"]["rate_limited"] for o in outputs),
           "total rate_limited_packets")
+    withheld = ("no_carrier", "unreachable", "no_source")
+    equal(totals["withheld_packets"], sum(o["drops"][key] for o in outputs for key in withheld),
+          "total withheld_packets")
     equal(totals["dropped_packets"], sum(map(queue_drops, queues)) + discarded, "total drops")
     equal(totals["buffer_exhausted_packets"], sum(q["fill_ring_empty"] for q in queues),
           "total buffer exhaustion")

@@ -274,7 +274,7 @@ def ctl_after_the_end():
 
 
 TOTALS = {"steered_packets", "received_packets", "submitted_packets", "sent_packets", "sent_bytes",
-          "send_errors", "rate_limited_packets", "dropped_packets", "buffer_exhausted_packets"}
+          "send_errors", "rate_limited_packets", "withheld_packets", "dropped_packets", "buffer_exhausted_packets"}
 RULE_KEYS = {"name": str, "in": str, "state": str, "path": str, "received_packets": int, "received_bytes": int,
              "rate_pps": int, "rate_bps": int, "outputs": list}
 OUTPUT_KEYS = {"to": str, "submitted_packets": int, "sent_packets": int, "sent_bytes": int,

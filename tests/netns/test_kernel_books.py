@@ -95,7 +95,7 @@ def overload_is_counted(star):
 
 @test
 def unusable_outputs():
-    """Packets of outputs that cannot send are counted by errno; the other outputs go on"""
+    """Packets of outputs that cannot send are counted by reason; the other outputs go on"""
     star = star_for(V4, receivers=2)
     star.relay.ip("link set out1 down")
     star.receiver.ip("link set r0 arp off")
@@ -113,9 +113,10 @@ def unusable_outputs():
     equal(sent["sent_packets"], 1000, "sent by the generator")
     stats = daemon.settle(1000)
     counts = rule_of(stats, "k")["outputs"]
-    for number, error in ((1, "ENETDOWN"), (2, "EHOSTUNREACH"), (3, "ENODEV")):
-        errors = {name: count for name, count in counts[number]["errors"].items() if count}
-        equal(errors, {error: 1000}, f"errors of {counts[number]['to']}")
+    for number, reason in ((1, "ENETDOWN"), (2, "unreachable"), (3, "ENODEV")):
+        lost = {name: count for key in ("errors", "drops")
+                for name, count in counts[number][key].items() if count}
+        equal(lost, {reason: 1000}, f"lost to {counts[number]['to']}")
         equal(counts[number]["sent_packets"], 0, f"sent to {counts[number]['to']}")
     for number in (0, 4):
         equal(counts[number]["sent_packets"], 1000, f"sent to {counts[number]['to']}")

@@ -246,9 +246,9 @@ def neighbour():
     def refused():
         bench.send(bench.udp(b"unresolved"))
         counts = find(bench.daemon)["outputs"][0]
-        return counts["errors"].get("EHOSTUNREACH") and "10.2.0.2" in (counts.get("reason") or "")
+        return counts["drops"]["unreachable"] and "10.2.0.2" in (counts.get("reason") or "")
 
-    wait_until(refused, "packets to the unresolved neighbour are errors, with a reason")
+    wait_until(refused, "packets to the unresolved neighbour are counted, with a reason")
     bench.captures[0].rest()
     for _ in range(3):
         bench.send(bench.udp(b"group"))

@@ -57,7 +57,7 @@ def packets_a_second():
     check_limited(rule, report, 2000 * (3 + 0.5) * (1 - TOLERANCE),
                   2000 * (seconds + 0.5) * (1 + TOLERANCE))
     other = rule["outputs"][1]
-    equal(other["drops"], {"rate_limited": 0, "not_copied": 0}, "drops of the other output")
+    equal(sum(other["drops"].values()), 0, "drops of the other output")
     equal(other["submitted_packets"], rule["received_packets"], "submitted to the other output")
 
 
@@ -147,8 +147,7 @@ def changed_while_packets_flow():
         wait_until(lambda: rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"]
                    ["rate_limited"], f"{limit} limits")
     daemon.ctl("rule", "replace", f"cam1 {IN} {OUT}")
-    equal(rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"],
-          {"rate_limited": 0, "not_copied": 0}, "drops")
+    equal(sum(rule_of(daemon.stats(), "cam1")["outputs"][0]["drops"].values()), 0, "drops")
     generator.stop(signal.SIGINT)
     sent = json.loads(generator.output)["sent_packets"]
     untouched = rule_of(daemon.settle(steered=sent), "other")

@@ -236,6 +236,17 @@ static void test_rate_limited(void **state)
 }
 
 /* Copies that the kernel did not make are losses of the output as well. */
+static void test_withheld(void **state)
+{
+	struct bench *bench = *state;
+	struct output_counts *output = &bench->books->outputs[0];
+
+	output->withheld[WITHHELD_UNREACHABLE] = 5;
+	output->withheld[WITHHELD_NO_CARRIER] = 2;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 "
+		    "errors=no_carrier:2,unreachable:5\n");
+}
+
 static void test_not_copied(void **state)
 {
 	struct bench *bench = *state;
@@ -523,7 +534,7 @@ int main(void)
 		TEST(test_gone),	 TEST(test_new_rules),
 		TEST(test_parts),	 TEST(test_change_between_parts),
 		TEST(test_not_copied),	 TEST(test_paths),
-		TEST(test_devices),
+		TEST(test_withheld),	 TEST(test_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

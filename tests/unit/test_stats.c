@@ -51,6 +51,9 @@ static struct stats *make(void)
 		output->submitted = 100 + 4 * i;
 		output->rate_limited = 10 * i;
 		output->not_copied = 7 * i;
+		output->withheld[WITHHELD_NO_CARRIER] = 1000 * i;
+		output->withheld[WITHHELD_UNREACHABLE] = 2000 * i;
+		output->withheld[WITHHELD_NO_SOURCE] = 3000 * i;
 		output->gso_refused = i;
 		output->gso_segments = 64;
 		output->gso_max_size = 65535;
@@ -83,6 +86,7 @@ static struct stats *make(void)
 		state->sent_bytes = 10000 + i;
 		state->send_errors = 3 * i;
 		state->rate_limited = 10 * i;
+		state->withheld = 6000 * i;
 		state->received = 10 + i;
 		state->drops[INGRESS_INVALID] = 100 * (i + 1);
 		state->drops[INGRESS_NO_RULE] = 1000 * (i + 1);
@@ -169,6 +173,7 @@ static void test_sums(void **state)
 	assert_int_equal(t.send_errors, 3 + 6);
 	assert_int_equal(t.submitted, t.sent + t.send_errors);
 	assert_int_equal(t.rate_limited, 10 + 20);
+	assert_int_equal(t.withheld, 6000 + 12000);
 	assert_int_equal(t.dropped, 3 * (5 + 7) + 6 * 100 + 6 * 1000);
 	assert_int_equal(t.buffer_exhausted, 3 * 3);
 	assert_int_equal(kernel_drops(&stats->books->workers[0].state), 12);
@@ -185,7 +190,8 @@ static void test_totals(void **state)
 	expect_keys(json, "uptime_seconds generation total totals rules interfaces workers");
 	assert_int_equal(at(json, "uptime_seconds"), 42);
 	expect_keys(totals, "steered_packets received_packets submitted_packets sent_packets "
-			    "sent_bytes send_errors rate_limited_packets dropped_packets "
+			    "sent_bytes send_errors rate_limited_packets withheld_packets "
+			    "dropped_packets "
 			    "buffer_exhausted_packets");
 	assert_int_equal(at(totals, "steered_packets"), 6002);
 	assert_int_equal(at(totals, "received_packets"), 33 + 3002);
@@ -194,6 +200,7 @@ static void test_totals(void **state)
 	assert_int_equal(at(totals, "sent_bytes"), 30003);
 	assert_int_equal(at(totals, "send_errors"), 9);
 	assert_int_equal(at(totals, "rate_limited_packets"), 30);
+	assert_int_equal(at(totals, "withheld_packets"), 18000);
 	assert_int_equal(at(totals, "dropped_packets"), 6636);
 	assert_int_equal(at(totals, "buffer_exhausted_packets"), 9);
 	json_decref(json);
@@ -247,8 +254,12 @@ static void test_rules(void **state)
 	assert_int_equal(at(output, "gso_refused_batches"), 1);
 	expect_rates(output, 200);
 	assert_int_equal(at(output, "last_packet_seconds"), 2);
-	assert_int_equal(at(output, "dropped_packets"), 10 + 7);
-	expect_keys(json_object_get(output, "drops"), "rate_limited not_copied");
+	assert_int_equal(at(output, "dropped_packets"), 10 + 7 + 6000);
+	expect_keys(json_object_get(output, "drops"),
+		    "rate_limited not_copied no_carrier unreachable no_source");
+	assert_int_equal(at(json_object_get(output, "drops"), "no_carrier"), 1000);
+	assert_int_equal(at(json_object_get(output, "drops"), "unreachable"), 2000);
+	assert_int_equal(at(json_object_get(output, "drops"), "no_source"), 3000);
 	assert_int_equal(at(json_object_get(output, "drops"), "rate_limited"), 10);
 	assert_int_equal(at(json_object_get(output, "drops"), "not_copied"), 7);
 	expect_keys(json_object_get(output, "errors"), "EAGAIN other");
@@ -413,7 +424,7 @@ static void test_nothing(void **state)
 				  "\"steered_packets\":0,"
 				  "\"received_packets\":0,\"submitted_packets\":0,"
 				  "\"sent_packets\":0,\"sent_bytes\":0,\"send_errors\":0,"
-				  "\"rate_limited_packets\":0,"
+				  "\"rate_limited_packets\":0,\"withheld_packets\":0,"
 				  "\"dropped_packets\":0,\"buffer_exhausted_packets\":0},"
 				  "\"rules\":[],\"interfaces\":[],\"workers\":[]}");
 	free(text);

@@ -496,7 +496,14 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
 		struct output_shard *to = &stream->outputs[i].shards[egress->rx_queue];
 
-		if (to->limit && !rate_limit_allows(to->limit, entry->length, recent_ns(loop))) {
+		unsigned int withhold = atomic_load_explicit(&to->withhold, memory_order_relaxed);
+
+		if (withhold) {
+			counter_add(&to->withheld[withhold], 1);
+			counter_add(&egress->counters.withheld, 1);
+			release_frame(loop, entry->frame);
+		} else if (to->limit &&
+			   !rate_limit_allows(to->limit, entry->length, recent_ns(loop))) {
 			counter_add(&to->rate_limited, 1);
 			counter_add(&egress->counters.rate_limited, 1);
 			release_frame(loop, entry->frame);

@@ -27,6 +27,8 @@
  *
  * Limits: a datagram over the limit of its output (rate_limit.h) is counted and ends here. An
  * output without a limit costs one comparison.
+ *
+ * Withheld: what the kernel would accept and then drop (withheld.h) is counted and ends here, too.
  */
 #ifndef XMCAST_DATAPLANE_EGRESS_H
 #define XMCAST_DATAPLANE_EGRESS_H
@@ -55,6 +57,7 @@ struct egress_counters {
 	counter_t sent_bytes;
 	counter_t send_errors;
 	counter_t rate_limited;
+	counter_t withheld;
 };
 
 struct egress {

@@ -130,6 +130,13 @@ void stream_route_changed(struct stream *stream, unsigned int i)
 		gso_route_changed(&stream->outputs[i].shards[j].gso);
 }
 
+void stream_withhold(struct stream *stream, unsigned int i, enum withheld reason)
+{
+	for (unsigned int j = 0; j < stream->nr_shards; j++)
+		atomic_store_explicit(&stream->outputs[i].shards[j].withhold, (uint8_t)reason,
+				      memory_order_relaxed);
+}
+
 void stream_hold(struct stream *stream)
 {
 	stream->references++;

@@ -24,6 +24,7 @@
 #include "dataplane/gso.h"
 #include "dataplane/rate_limit.h"
 #include "dataplane/send_error.h"
+#include "dataplane/withheld.h"
 #include "rules/config.h"
 
 struct output_socket;
@@ -41,14 +42,17 @@ struct output_shard {
 	struct output_shard *next_open;
 	bool listed;	 /* among the outputs with an open request */
 	bool keeps_port; /* each datagram keeps its destination port */
+	/* Why datagrams are not sent now: an enum withheld, written by the main thread. */
+	_Atomic uint8_t withhold;
 	const struct output *output;
 	struct gso gso;
 	struct histogram *latency; /* the stream's, of this shard */
 
 	/* Seldom written. */
-	counter_t gso_refused;	       /* batches that were refused and sent singly */
-	counter_t errors[SEND_ERRORS]; /* of the submitted: refused, by errno */
-	counter_t rate_limited;	       /* datagrams over the output's limit: not submitted */
+	counter_t gso_refused;		      /* batches that were refused and sent singly */
+	counter_t errors[SEND_ERRORS];	      /* of the submitted: refused, by errno */
+	counter_t rate_limited;		      /* datagrams over the output's limit: not submitted */
+	counter_t withheld[WITHHELD_REASONS]; /* not submitted, by reason */
 };
 
 /* One output; constant except for its shards and `reason`. */
@@ -56,7 +60,7 @@ struct output {
 	struct rule_output rule;
 	struct output_socket *socket;
 	int fd;			    /* the socket's */
-	const char *reason;	    /* why nothing can leave, constant text, or NULL. Main thread */
+	const char *reason;	    /* why nothing can leave, or NULL; of the path. Main thread */
 	struct sockaddr_storage to; /* port 0: each datagram keeps its own */
 	socklen_t to_length;
 	struct rate_limit *limit;    /* of all shards together; NULL: none */
@@ -97,6 +101,10 @@ struct stream_failure {
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_shards,
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure);
+
+/* Withhold the datagrams of output i from now on, for this reason, or send them. Those that are
+ * being gathered still leave. */
+void stream_withhold(struct stream *stream, unsigned int i, enum withheld reason);
 
 /* The route of output i has changed: forget its GSO state (gso.h). */
 void stream_route_changed(struct stream *stream, unsigned int i);

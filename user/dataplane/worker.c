@@ -545,6 +545,7 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	state->send_errors = counter_read(&out->send_errors);
 	state->submitted = counter_read(&out->submitted);
 	state->rate_limited = counter_read(&out->rate_limited);
+	state->withheld = counter_read(&out->withheld);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		state->drops[i] = counter_read(&in->drops[i]);
 	state->received = counter_read(&in->received);

@@ -61,9 +61,8 @@ static struct nlmsghdr *begin_neighbour(void *buffer, uint16_t type, uint16_t fl
 	return request;
 }
 
-/* 0; -ENOENT: the kernel has no entry of it; other -errno. */
-static int query(struct netlink *netlink, int ifindex, const struct xmc_addr *via,
-		 struct neighbour *neighbour)
+int neighbour_query(struct netlink *netlink, int ifindex, const struct xmc_addr *via,
+		    struct neighbour *neighbour)
 {
 	alignas(4) char buffer[REQUEST_SIZE];
 	struct nlmsghdr *request = begin_neighbour(buffer, RTM_GETNEIGH, 0, ifindex, via, 0);
@@ -84,7 +83,7 @@ int neighbour_find(struct netlink *netlink, int ifindex, const struct xmc_addr *
 		   uint8_t mac[MAC_LENGTH])
 {
 	struct neighbour neighbour;
-	int err = query(netlink, ifindex, via, &neighbour);
+	int err = neighbour_query(netlink, ifindex, via, &neighbour);
 
 	if (err)
 		return err == -ENOENT ? -EAGAIN : err;
@@ -102,7 +101,7 @@ int neighbour_use(struct netlink *netlink, int ifindex, const struct xmc_addr *v
 	const struct nlmsghdr *answer;
 
 	/* Since Linux 5.16 NTF_USE would turn a permanent entry into an ordinary one. */
-	if (!query(netlink, ifindex, via, &neighbour) && neighbour.fixed)
+	if (!neighbour_query(netlink, ifindex, via, &neighbour) && neighbour.fixed)
 		return 0;
 	request = begin_neighbour(buffer, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK, ifindex, via,
 				  NTF_USE);

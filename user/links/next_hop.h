@@ -36,6 +36,11 @@ int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, int oif, u
 int neighbour_find(struct netlink *netlink, int ifindex, const struct xmc_addr *via,
 		   uint8_t mac[MAC_LENGTH]);
 
+/* What the kernel knows about a neighbour now, without resolving it. 0; -ENOENT: nothing; -ENODEV:
+ * no such interface; other -errno: the question could not be answered. No privilege. */
+int neighbour_query(struct netlink *netlink, int ifindex, const struct xmc_addr *via,
+		    struct neighbour *neighbour);
+
 /*
  * Have the kernel resolve a neighbour, and probe it again when its entry is older than the
  * reachable time (some 30 s), as if this host had sent it a packet. Redirected packets do not do

@@ -15,7 +15,8 @@
  * net/neighbour.h). */
 #define STATES_USABLE                                                                              \
 	(NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
-#define STATES_FIXED (NUD_PERMANENT | NUD_NOARP)
+#define STATES_UNRESOLVED (NUD_INCOMPLETE | NUD_FAILED)
+#define STATES_FIXED	  (NUD_PERMANENT | NUD_NOARP)
 
 /* ---- routes ---- */
 
@@ -200,6 +201,8 @@ int neighbour_parse(const struct nlmsghdr *message, struct neighbour *neighbour)
 	neighbour->ifindex = info->ndm_ifindex;
 	if (message->nlmsg_type == RTM_NEWNEIGH) {
 		neighbour->usable = found.has_mac && (info->ndm_state & STATES_USABLE);
+		neighbour->unresolved = info->ndm_state & STATES_UNRESOLVED;
+		neighbour->failed = info->ndm_state & NUD_FAILED;
 		neighbour->fixed = info->ndm_state & STATES_FIXED;
 	}
 	if (!neighbour->usable)

@@ -56,7 +56,9 @@ struct neighbour {
 	struct xmc_addr address;
 	uint8_t mac[MAC_LENGTH]; /* all zero if not usable */
 	bool usable;		 /* resolved to an Ethernet address, although perhaps long ago */
-	bool fixed; /* never resolved: set by an administrator, or by the device's type */
+	bool unresolved; /* the kernel is resolving it, or has failed: packets to it do not leave */
+	bool failed;	 /* it has failed, and tries again with the next packet */
+	bool fixed;	 /* never resolved: set by an administrator, or by the device's type */
 };
 
 /* Parse RTM_NEWNEIGH or RTM_DELNEIGH (then not usable). 1: *neighbour; 0: not about a neighbour of

@@ -9,7 +9,8 @@
  * meanwhile, but never as having left without having arrived. At any moment
  *
  *     each output       sent + all errors <= submitted
- *                       submitted + rate_limited + not_copied <= received by its rule
+ *                       submitted + rate_limited + withheld + not_copied
+ *                           <= received by its rule
  *     each interface    received by its rules + drops of its workers
  *                           <= received by its workers + forwarded (1)
  *                       received by its workers + drops of the kernel <= steered

@@ -12,6 +12,7 @@
 #include <xmcast/abi.h>
 #include "base/histogram.h"
 #include "dataplane/send_error.h"
+#include "dataplane/withheld.h"
 #include "dataplane/worker.h"
 #include "relay/reason.h"
 #include "rules/rule.h"
@@ -26,8 +27,9 @@ struct output_counts {
 	uint64_t sent;
 	uint64_t sent_bytes; /* UDP payload */
 	uint64_t errors[SEND_ERRORS];
-	uint64_t rate_limited; /* datagrams not submitted: above the output's limit */
-	uint64_t not_copied;   /* kernel path: packets of which the kernel made no copy for it */
+	uint64_t rate_limited;		     /* datagrams not submitted: above the output's limit */
+	uint64_t withheld[WITHHELD_REASONS]; /* not submitted: they could not have left */
+	uint64_t not_copied; /* kernel path: packets of which the kernel made no copy for it */
 	unsigned int gso_segments; /* most datagrams in one send now; 1: none are gathered */
 	unsigned int gso_max_size; /* largest datagrams that are still gathered, in bytes */
 	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
@@ -87,6 +89,7 @@ struct total_counts {
 	uint64_t sent_bytes;
 	uint64_t send_errors;
 	uint64_t rate_limited;	   /* datagrams above the limit of an output, not submitted */
+	uint64_t withheld;	   /* datagrams that could not have left, not submitted */
 	uint64_t dropped;	   /* steered, but dropped by the kernel or by an ingress thread */
 	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
 };

@@ -13,22 +13,13 @@
 #include "base/log.h"
 #include "links/watch.h"
 #include "relay/outputs.h"
+#include "relay/passes.h"
 #include "relay/plan.h"
 #include "relay/schedule.h"
 
 /* How long one turn may keep the main thread busy if many interfaces change at once: control
  * clients and the service manager's watchdog are waiting. */
 #define TURN_NS (40 * NS_PER_MS)
-
-/* Kernel paths are updated in passes over all rules, which are done in turns: the first one in the
- * look that has noticed a change, the others every ROUND_TURN_NS. Changes of neighbours are
- * followed at once, for PASS_FIRST_NS at most. An update takes some tens of µs for each output. */
-#define PASS_FIRST_NS (20 * NS_PER_MS)
-#define PASS_TURN_NS  (2 * NS_PER_MS)
-
-/* How often it is checked whether devices refuse packets, and whether neighbours are resolved. */
-#define DEVICES_NS    (400 * NS_PER_MS)
-#define NEIGHBOURS_NS NS_PER_SECOND
 
 struct follow {
 	struct relay *relay;
@@ -38,17 +29,9 @@ struct follow {
 	uint64_t intakes_ns; /* when the first intake that failed may be tried again, or NEVER_NS */
 	unsigned int next_intake; /* where the next turn starts */
 	struct outputs outputs;
-	uint64_t generation;	   /* of the configuration from which they were collected */
-	unsigned int next_rule;	   /* where the round through all outputs continues */
-	bool has_kernel;	   /* some rules have a kernel path */
-	bool has_hosts;		   /* some of them send to hosts */
-	bool neighbours_unseen;	   /* changes of their neighbours are not announced */
-	unsigned int next_path;	   /* where the pass over kernel paths continues */
-	bool pass_full;		   /* it updates all; otherwise it keeps neighbours resolved */
-	bool pass_again;	   /* something has changed since it began */
-	uint64_t updates_until_ns; /* changes of neighbours are followed at once until then */
-	uint64_t devices_ns;	   /* when devices and neighbours were last checked */
-	uint64_t neighbours_ns;
+	uint64_t generation;	/* of the configuration from which they were collected */
+	unsigned int next_rule; /* where the round through all outputs continues */
+	struct passes passes;
 };
 
 /* ---- what is announced ---- */
@@ -101,7 +84,8 @@ static void on_link(struct follow *follow, const struct link_event *event)
 {
 	const struct relay *relay = follow->relay;
 	bool concerned = outputs_concern(&follow->outputs, &event->link) ||
-			 redirects_use(relay->redirects, event->link.ifindex);
+			 redirects_use(relay->redirects, event->link.ifindex) ||
+			 follow->passes.has_unnamed;
 
 	redirects_forgive(relay->redirects, event->link.ifindex);
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
@@ -116,46 +100,6 @@ static void on_link(struct follow *follow, const struct link_event *event)
 	schedule_expect(&follow->schedule);
 }
 
-/* Something has changed: update all kernel paths. */
-static void expect_pass(struct follow *follow)
-{
-	if (!follow->has_kernel)
-		return;
-	if (follow->schedule.in_pass && follow->pass_full && follow->next_path) {
-		follow->pass_again = true;
-		return;
-	}
-	follow->schedule.in_pass = follow->pass_full = true;
-	follow->next_path = 0;
-}
-
-/* A neighbour was resolved, or is not any more, or has another MAC address. Its rules are updated
- * at once, unless there are many, or many changes: a host on the network can send any number of
- * them. */
-static void on_neighbour(struct follow *follow, const struct neighbour *neighbour)
-{
-	const struct relay *relay = follow->relay;
-	bool looked = false;
-
-	if (!follow->has_kernel)
-		return;
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		const struct path *path = relay->routes[i]->path;
-
-		if (!path || !kernel_path_concerns(path->kernel, neighbour))
-			continue;
-		if ((follow->schedule.in_pass && follow->pass_full) ||
-		    clock_ns() >= follow->updates_until_ns) {
-			expect_pass(follow);
-			return;
-		}
-		if (!looked)
-			redirects_look(relay->redirects);
-		looked = true;
-		kernel_path_update(path->kernel);
-	}
-}
-
 static void on_event(void *context, const struct link_event *event)
 {
 	struct follow *follow = context;
@@ -168,18 +112,18 @@ static void on_event(void *context, const struct link_event *event)
 	case LINK_EVENT_ADDRESS:
 		follow->schedule.routes_changed = true;
 		/* Kernel paths have addresses in their headers: they do not wait for a round. */
-		follow->schedule.changed |= follow->has_kernel;
+		follow->schedule.changed |= follow->passes.has_kernel;
 		schedule_expect(&follow->schedule);
 		break;
 	case LINK_EVENT_ROUTE:
 		follow->schedule.routes_changed = true;
 		break;
 	case LINK_EVENT_NEIGHBOUR:
-		on_neighbour(follow, &event->neighbour);
+		passes_on_neighbour(&follow->passes, &event->neighbour);
 		break;
 	case LINK_EVENT_FEATURES:
 		redirects_forgive(follow->relay->redirects, event->link.ifindex);
-		follow->schedule.changed |= follow->has_kernel;
+		follow->schedule.changed |= follow->passes.has_kernel;
 		break;
 	default:
 		break;
@@ -196,7 +140,7 @@ static void read_watch(struct follow *follow)
 {
 	int err;
 
-	follow->updates_until_ns = clock_ns() + PASS_FIRST_NS;
+	passes_begin_turn(&follow->passes);
 	err = follow->watch ? link_watch_read(follow->watch, on_event, follow) : 0;
 	if (!err)
 		return;
@@ -379,7 +323,9 @@ static void report_output(const struct relay *relay, const struct output_interfa
 		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(name));
 		return;
 	}
-	if (interface->link.ifindex)
+	if (interface->link.up)
+		explain(reason, 0, "output interface %s has no carrier: is it plugged in?", name);
+	else if (interface->link.ifindex)
 		explain(reason, 0, "output interface %s is down: run \"ip link set %s up\"", name,
 			name);
 	else
@@ -417,84 +363,6 @@ static void apply_outputs(struct follow *follow, bool every)
 	outputs_settle(&follow->outputs, done);
 }
 
-/* ---- kernel paths ---- */
-
-/* Changes of neighbours concern kernel paths from now on, or not any more. */
-static void watch_neighbours(struct follow *follow, bool on)
-{
-	int err = follow->watch ? link_watch_neighbours(follow->watch, on) : 0;
-
-	if (err)
-		log_warning("link-watch-failed", LOG_ERROR(err),
-			    LOG_TEXT("hint", "changes of neighbours are seen a second late"));
-	follow->has_hosts = on;
-	follow->neighbours_unseen = err != 0;
-}
-
-/* Do the next turn of a pass, for this long. */
-static void update_kernel_paths(struct follow *follow, uint64_t for_ns)
-{
-	const struct relay *relay = follow->relay;
-	uint64_t now_ns = clock_ns(), until_ns = now_ns + for_ns;
-
-	redirects_look(relay->redirects);
-	while (follow->next_path < relay->config.nr_rules) {
-		const struct path *path = relay->routes[follow->next_path++]->path;
-
-		if (!path || !path->kernel)
-			continue;
-		if (follow->pass_full || kernel_path_refresh(path->kernel, now_ns))
-			kernel_path_update(path->kernel);
-		if (!follow->has_hosts && kernel_path_has_hosts(path->kernel))
-			watch_neighbours(follow, true);
-		if (clock_ns() >= until_ns)
-			return;
-	}
-	follow->next_path = 0;
-	follow->schedule.in_pass = follow->pass_full = follow->pass_again;
-	follow->pass_again = false;
-}
-
-/* What nobody announces: devices that refuse packets, neighbours that are used only by us, and
- * entries of the maps that no packet can read any more. */
-static void look_after_kernel_paths(struct follow *follow, uint64_t now_ns)
-{
-	const struct relay *relay = follow->relay;
-
-	if (!follow->has_kernel)
-		return;
-	if (now_ns - follow->devices_ns >= DEVICES_NS) {
-		follow->devices_ns = now_ns;
-		if (redirects_check(relay->redirects, now_ns))
-			expect_pass(follow);
-	}
-	if (now_ns - follow->neighbours_ns < NEIGHBOURS_NS)
-		return;
-	follow->neighbours_ns = now_ns;
-	if (follow->neighbours_unseen)
-		expect_pass(follow);
-	follow->schedule.in_pass |= follow->has_hosts;
-	for (unsigned int i = 0; i < relay->nr_intakes; i++)
-		kernel_side_tidy(&relay->intakes[i]->kernel);
-}
-
-/* The rules have changed: which changes of the network concern kernel paths? */
-static void prepare_kernel_paths(struct follow *follow)
-{
-	const struct relay *relay = follow->relay;
-	bool hosts = false;
-
-	follow->has_kernel = false;
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
-		const struct path *path = relay->routes[i]->path;
-
-		follow->has_kernel |=
-			rule_path(&relay->config, &relay->config.rules[i]) != RULE_PATH_USER;
-		hosts = hosts || (path && kernel_path_has_hosts(path->kernel));
-	}
-	watch_neighbours(follow, hosts);
-}
-
 /* ---- looking ---- */
 
 /* Start a round through the outputs of all rules, or do its next turn. */
@@ -509,7 +377,7 @@ static void refresh_outputs(struct follow *follow)
 		schedule->in_round = true;
 		schedule->round_ns = clock_ns();
 		follow->next_rule = 0;
-		expect_pass(follow);
+		passes_expect(&follow->passes);
 	}
 	for (; left && follow->next_rule < relay->config.nr_rules; follow->next_rule++) {
 		struct path *path = relay->routes[follow->next_rule]->path;
@@ -555,7 +423,7 @@ static void look(struct follow *follow, bool asked)
 			return;
 		}
 		follow->generation = relay->generation;
-		prepare_kernel_paths(follow);
+		passes_prepare(&follow->passes);
 		at_outputs = opened = true;
 	}
 	if (at_outputs && !look_at_outputs(follow))
@@ -564,13 +432,11 @@ static void look(struct follow *follow, bool asked)
 		apply_outputs(follow, opened);
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		if (intake_describe(relay->intakes[i]))
-			expect_pass(follow);
+			passes_expect(&follow->passes);
 	}
 	if (at_outputs || opened)
-		expect_pass(follow);
-	look_after_kernel_paths(follow, schedule->looked_ns);
-	if (schedule->in_pass)
-		update_kernel_paths(follow, PASS_FIRST_NS);
+		passes_expect(&follow->passes);
+	passes_look(&follow->passes, schedule->looked_ns);
 	if (asked || schedule->looked_ns >= schedule_retry_ns(schedule))
 		retry_rules(follow, schedule->looked_ns);
 	waiting = has_waiting(relay);
@@ -603,8 +469,8 @@ void follow_run(struct follow *follow)
 		look(follow, false);
 	if (due & DUE_ROUND)
 		refresh_outputs(follow);
-	if (due & DUE_PASS && follow->schedule.in_pass)
-		update_kernel_paths(follow, PASS_TURN_NS);
+	if (due & DUE_PASS)
+		passes_turn(&follow->passes);
 	arm_timer(follow);
 }
 
@@ -662,6 +528,11 @@ int follow_open(struct follow **out, struct relay *relay)
 	err = follow->watch ? add_fd(follow, link_watch_fd(follow->watch)) : 0;
 	if (err)
 		goto fail;
+	follow->passes = (struct passes){
+		.relay = relay,
+		.schedule = &follow->schedule,
+		.watch = follow->watch,
+	};
 	*out = follow;
 	return 0;
 fail:

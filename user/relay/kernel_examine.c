@@ -29,6 +29,13 @@ __attribute__((format(printf, 3, 4))) static void wait_for(struct finding *findi
 		(finding)->lasting = true;                                                         \
 	} while (0)
 
+/* As wait_for(): what the kernel would drop without an error on the user path. */
+#define withhold(finding, reason, ...)                                                             \
+	do {                                                                                       \
+		wait_for(finding, 0, __VA_ARGS__);                                                 \
+		(finding)->withheld = (reason);                                                    \
+	} while (0)
+
 /* A query of the network has failed. `name`: of the interface, may be empty. */
 static void wait_for_query(struct finding *finding, int err, const char *name)
 {
@@ -49,7 +56,8 @@ static void examine_device(const struct kernel_side *side, struct finding *findi
 	else if (!link.up)
 		wait_for(finding, ENETDOWN, "output interface %s is down", link.name);
 	else if (!link.carrier)
-		wait_for(finding, ENETDOWN, "output interface %s has no carrier", link.name);
+		withhold(finding, WITHHELD_NO_CARRIER, "output interface %s has no carrier",
+			 link.name);
 	else if (link.type != ARPHRD_ETHER)
 		refuse(finding, "output interface %s is no Ethernet interface", link.name);
 	else if (link.features_known && !(link.xdp_features & LINK_XDP_NDO_XMIT))
@@ -88,7 +96,7 @@ static void examine_neighbour(const struct kernel_side *side, const struct rule_
 	if (err && err != -EAGAIN) {
 		wait_for_query(finding, err, "");
 	} else if (err) {
-		wait_for(finding, EHOSTUNREACH, "the MAC address of %s is not known",
+		withhold(finding, WITHHELD_UNREACHABLE, "the MAC address of %s is not known",
 			 addr_format(&hop->via, address));
 		neighbour_use(netlink, hop->ifindex, &hop->via);
 	}
@@ -102,7 +110,7 @@ static void judge_route(struct finding *finding, const struct link *named)
 	case NEXT_HOP_GROUP:
 	case NEXT_HOP_HOST:
 		if (addr_is_any(&finding->hop.source))
-			wait_for(finding, EADDRNOTAVAIL, "no address to send from");
+			withhold(finding, WITHHELD_NO_SOURCE, "no address to send from");
 		break;
 	case NEXT_HOP_UNREACHABLE:
 		/* The routes of an interface go when it is set down. */

@@ -31,10 +31,11 @@ struct kernel_side {
 struct finding {
 	struct forward_output out;	/* ifindex 0: something is in the way */
 	char reason[FINDING_TEXT_SIZE]; /* what is in the way; empty: nothing */
-	bool lasting;  /* that concerns the kernel path only, and needs a change to go away */
-	int error;     /* the errno of the packets that do not leave */
-	bool is_host;  /* it sends to the MAC address of the neighbour hop.via */
-	bool resolved; /* that is known */
+	bool lasting; /* that concerns the kernel path only, and needs a change to go away */
+	int error;    /* the errno of the packets that do not leave */
+	enum withheld withheld; /* instead of `error`: that they are withheld, for this reason */
+	bool is_host;		/* it sends to the MAC address of the neighbour hop.via */
+	bool resolved;		/* that is known */
 	struct next_hop hop;
 };
 

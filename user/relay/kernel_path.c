@@ -20,7 +20,8 @@
 /* An output, as the last update has found it. */
 struct kernel_output {
 	char reason[FINDING_TEXT_SIZE]; /* why nothing leaves by it; empty: packets leave */
-	int error;			/* the errno under which its packets are counted; 0: none */
+	/* Under what its packets are counted: an errno, or a negative enum withheld; 0: nothing. */
+	int error;
 	/* It is usable again since then, but some packets from before, which belong to this errno,
 	 * may not have been counted under it yet. 0: all have been. */
 	int error_before;
@@ -35,7 +36,8 @@ struct kernel_output {
 	/* Counters: of closed forwards, and of what did not become a copy. */
 	struct xmc_tally closed;
 	uint64_t errors[SEND_ERRORS]; /* while it was not usable */
-	uint64_t unusable;	      /* their sum */
+	uint64_t withheld[WITHHELD_REASONS];
+	uint64_t unusable; /* the sum of both */
 	uint64_t not_copied;
 };
 
@@ -174,7 +176,10 @@ static void account(struct kernel_output *output, const struct xmc_tally *receiv
 
 	if (received->received <= known)
 		return;
-	if (error) {
+	if (error < 0) {
+		output->withheld[-error] += missing;
+		output->unusable += missing;
+	} else if (error) {
 		output->errors[send_error_slot(error)] += missing;
 		output->unusable += missing;
 	} else {
@@ -211,6 +216,7 @@ static void add_totals(struct kernel_path *kernel, const struct total_counts *no
 	totals->sent += now->sent - before->sent;
 	totals->sent_bytes += now->sent_bytes - before->sent_bytes;
 	totals->send_errors += now->send_errors - before->send_errors;
+	totals->withheld += now->withheld - before->withheld;
 	*before = *now;
 }
 
@@ -231,21 +237,26 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 	rule = sum_rule(kernel);
 	for (unsigned int i = 0; i < count; i++) {
 		struct kernel_output *output = &kernel->outputs[i];
-		uint64_t large;
+		uint64_t large, refused = 0;
 
 		if (at_rest || settled)
 			account_again(kernel, output, at_rest, &rule, &sent[i]);
 		large = too_large(output, &rule, &sent[i]);
-		for (unsigned int k = 0; k < SEND_ERRORS; k++)
+		for (unsigned int k = 0; k < SEND_ERRORS; k++) {
 			outputs[i].errors[k] += output->errors[k];
+			refused += output->errors[k];
+		}
+		for (unsigned int k = 0; k < WITHHELD_REASONS; k++)
+			outputs[i].withheld[k] += output->withheld[k];
 		outputs[i].errors[send_error_slot(EMSGSIZE)] += large;
 		outputs[i].sent += sent[i].sent;
 		outputs[i].sent_bytes += sent[i].sent_bytes;
-		outputs[i].submitted += sent[i].sent + output->unusable + large;
+		outputs[i].submitted += sent[i].sent + refused + large;
 		outputs[i].not_copied += output->not_copied;
 		totals.sent += sent[i].sent;
 		totals.sent_bytes += sent[i].sent_bytes;
-		totals.send_errors += output->unusable + large;
+		totals.send_errors += refused + large;
+		totals.withheld += output->unusable - refused;
 	}
 	if (settled || at_rest) {
 		kernel->seen = rule;
@@ -309,7 +320,7 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 			bool used)
 {
 	struct kernel_output *output = &kernel->outputs[i];
-	int error = used ? finding->error : 0;
+	int error = used ? finding->withheld ? -(int)finding->withheld : finding->error : 0;
 
 	if (output->error && output->error != error)
 		close_account(kernel, i, error);

@@ -104,6 +104,7 @@ bool outputs_concern(const struct outputs *outputs, const struct link *link)
 
 static bool query(struct output_interface *interface)
 {
+	enum withheld withheld = WITHHELD_NOTHING;
 	const char *reason = NULL;
 	struct link now;
 	int err = link_query(interface->name, &now);
@@ -116,6 +117,9 @@ static bool query(struct output_interface *interface)
 		reason = "its output interface does not exist";
 	} else if (!now.up) {
 		reason = "its output interface is down";
+	} else if (!now.carrier) {
+		reason = "its output interface has no carrier";
+		withheld = WITHHELD_NO_CARRIER;
 	}
 	interface->news = interface->reason != reason;
 	interface->changed |= interface->news || interface->link.ifindex != now.ifindex ||
@@ -123,6 +127,7 @@ static bool query(struct output_interface *interface)
 	interface->known = true;
 	interface->link = now;
 	interface->reason = reason;
+	interface->withheld = withheld;
 	return true;
 }
 
@@ -148,7 +153,8 @@ bool outputs_apply(const struct outputs *outputs, struct path *path, const struc
 
 		if (!interface || !interface->known || !(every || interface->changed))
 			continue;
-		if (path_follow(path, i, interface->link.ifindex, interface->reason))
+		if (path_follow(path, i, interface->link.ifindex, interface->reason,
+				interface->withheld))
 			done = false;
 	}
 	return done;

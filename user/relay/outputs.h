@@ -12,11 +12,12 @@
 /* An interface that outputs name. */
 struct output_interface {
 	char name[IF_NAMESIZE];
-	struct link link;   /* as it was last seen; ifindex 0: it does not exist */
-	bool known;	    /* it has been queried; until then outputs stay as they are */
-	bool changed;	    /* since the last outputs_settle() */
-	bool news;	    /* the last outputs_query() has changed `reason` */
-	const char *reason; /* why nothing can leave by it, constant text, or NULL */
+	struct link link;	/* as it was last seen; ifindex 0: it does not exist */
+	bool known;		/* it has been queried; until then outputs stay as they are */
+	bool changed;		/* since the last outputs_settle() */
+	bool news;		/* the last outputs_query() has changed `reason` */
+	const char *reason;	/* why nothing can leave by it, constant text, or NULL */
+	enum withheld withheld; /* whether the kernel would hide that */
 };
 
 /* Each once, by name. Starts as all zero. */

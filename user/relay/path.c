@@ -24,6 +24,24 @@ static int explain_failure(char reason[REASON_SIZE], int err, const struct strea
 	return explain(reason, err, "%s: %s", failure->step, strerror(-err));
 }
 
+/* Its interface comes first: without it nothing else is known. */
+static void apply_output(struct path *path, unsigned int i)
+{
+	const struct output_reach *known = &path->reaches[i];
+	const char *reason = *known->reach.reason ? known->reach.reason : NULL;
+
+	path->stream->outputs[i].reason = known->reason ? known->reason : reason;
+	stream_withhold(path->stream, i, known->withheld ? known->withheld : known->reach.withheld);
+}
+
+static void examine_outputs(struct path *path, struct redirects *redirects)
+{
+	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++) {
+		reach_update(&path->reaches[i].reach, redirects, &path->stream->outputs[i].rule);
+		apply_output(path, i);
+	}
+}
+
 int path_open(struct path **out, const struct path_request *request, char reason[REASON_SIZE])
 {
 	const struct stream *before = request->replaced ? request->replaced->stream : NULL;
@@ -39,6 +57,10 @@ int path_open(struct path **out, const struct path_request *request, char reason
 	if (!request->rule->protocol)
 		err = stream_open(&path->stream, request->rule, request->nr_queues, request->egress,
 				  before, &failure);
+	if (!err && path->stream) {
+		path->reaches = calloc(request->rule->nr_outputs, sizeof(*path->reaches));
+		err = path->reaches ? 0 : -ENOMEM;
+	}
 	if (!err && request->wanted != RULE_PATH_USER)
 		err = kernel_path_new(&path->kernel, request->rule, path->stream,
 				      request->wanted == RULE_PATH_KERNEL);
@@ -46,6 +68,7 @@ int path_open(struct path **out, const struct path_request *request, char reason
 		path_put(path);
 		return explain_failure(reason, err, &failure);
 	}
+	examine_outputs(path, request->redirects);
 	*out = path;
 	return 0;
 }
@@ -62,6 +85,7 @@ void path_put(struct path *path)
 		return;
 	kernel_path_free(path->kernel);
 	stream_put(path->stream);
+	free(path->reaches);
 	free(path);
 }
 
@@ -76,16 +100,17 @@ bool path_fits(const struct path *path, unsigned int nr_queues)
 	return !path->stream || path->stream->nr_shards == nr_queues;
 }
 
-int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason)
+int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason,
+		enum withheld withheld)
 {
-	struct output *output;
 	int err;
 
 	if (!path->stream)
 		return 0;
-	output = &path->stream->outputs[i];
-	err = output_socket_follow(output->socket, ifindex);
-	output->reason = err ? "its socket cannot follow its output interface" : reason;
+	err = output_socket_follow(path->stream->outputs[i].socket, ifindex);
+	path->reaches[i].reason = err ? "its socket cannot follow its output interface" : reason;
+	path->reaches[i].withheld = withheld;
+	apply_output(path, i);
 	if (!err)
 		stream_route_changed(path->stream, i);
 	return err;
@@ -95,6 +120,47 @@ void path_refresh(struct path *path, unsigned int i)
 {
 	if (path->stream)
 		stream_route_changed(path->stream, i);
+}
+
+void path_update(struct path *path, struct redirects *redirects)
+{
+	kernel_path_update(path->kernel);
+	/* It carries what the kernel path does not. */
+	if (!kernel_path_is_used(path->kernel))
+		examine_outputs(path, redirects);
+}
+
+bool path_concerns(const struct path *path, const struct neighbour *neighbour)
+{
+	if (kernel_path_concerns(path->kernel, neighbour))
+		return true;
+	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++) {
+		if (reach_concerns(&path->reaches[i].reach, neighbour))
+			return true;
+	}
+	return false;
+}
+
+bool path_has_hosts(const struct path *path)
+{
+	if (kernel_path_has_hosts(path->kernel))
+		return true;
+	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++) {
+		if (path->reaches[i].reach.is_host)
+			return true;
+	}
+	return false;
+}
+
+bool path_keep_neighbours(struct path *path, struct redirects *redirects, uint64_t now_ns)
+{
+	bool due = kernel_path_refresh(path->kernel, now_ns);
+
+	if (kernel_path_is_used(path->kernel))
+		return due;
+	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++)
+		due |= reach_refresh(&path->reaches[i].reach, redirects, now_ns);
+	return due;
 }
 
 const char *path_reason(const struct path *path)
@@ -137,6 +203,8 @@ static void read_output(const struct stream *stream, unsigned int i, struct outp
 			counts->errors[k] += counter_read(&shard->errors[k]);
 		counts->submitted += counter_read(&shard->submitted);
 		counts->rate_limited += counter_read(&shard->rate_limited);
+		for (unsigned int k = 0; k < WITHHELD_REASONS; k++)
+			counts->withheld[k] += counter_read(&shard->withheld[k]);
 	}
 }
 

@@ -18,7 +18,16 @@
 
 #include "relay/counts.h"
 #include "relay/kernel_path.h"
+#include "relay/reach.h"
 #include "rules/config.h"
+
+/* What is known about an output of the stream. */
+struct output_reach {
+	struct reach reach;
+	/* About the interface that it names, see path_follow(). */
+	const char *reason;
+	enum withheld withheld;
+};
 
 struct path {
 	unsigned int references;
@@ -26,7 +35,8 @@ struct path {
 	/* The ruleset of the intake's workers has a reference, too. NULL: a rule of another IP
 	 * protocol than UDP, which has no user path. */
 	struct stream *stream;
-	struct kernel_path *kernel; /* NULL: user path only */
+	struct output_reach *reaches; /* of the stream's outputs; NULL: no stream */
+	struct kernel_path *kernel;   /* NULL: user path only */
 };
 
 /* What a path is opened with. */
@@ -35,6 +45,7 @@ struct path_request {
 	enum rule_path wanted;	 /* never RULE_PATH_DEFAULT */
 	unsigned int nr_queues;	 /* of the intake */
 	const struct egress_config *egress;
+	struct redirects *redirects; /* of the relay */
 	/* Outputs to the same destinations keep the sockets of this one. NULL: there is none. */
 	const struct path *replaced;
 };
@@ -60,15 +71,29 @@ bool path_fits(const struct path *path, unsigned int nr_queues);
 
 /*
  * The interface that output `i` names has this index now; 0: it does not exist. `reason`: why
- * nothing can leave by it, constant text, or NULL. 0; -errno: the output cannot be moved to it, and
- * has this as its reason.
+ * nothing can leave by it, constant text, or NULL; `withheld`: whether the kernel would hide that.
+ * 0; -errno: the output cannot be moved to it, and has this as its reason.
  */
-int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason);
+int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason,
+		enum withheld withheld);
+
+/* Something may have changed: examine again how its packets leave. */
+void path_update(struct path *path, struct redirects *redirects);
+
+/* Does this change of a neighbour concern it? Then call path_update(). */
+bool path_concerns(const struct path *path, const struct neighbour *neighbour);
+
+/* Does it send by the MAC addresses of neighbours? */
+bool path_has_hosts(const struct path *path);
+
+/* Keep these neighbours resolved: call it about once a second. True: call path_update(), because
+ * something may have changed without an announcement. */
+bool path_keep_neighbours(struct path *path, struct redirects *redirects, uint64_t now_ns);
 
 /* Addresses or routes have changed: forget what output `i` has learned about its route. */
 void path_refresh(struct path *path, unsigned int i);
 
-/* Why nothing can leave by any output, constant text; NULL: something can. */
+/* Why nothing can leave by any output, until the next update; NULL: something can. */
 const char *path_reason(const struct path *path);
 
 /* Fill in the counters of the rule and of all its outputs, and which path carries it. See books.h

@@ -29,6 +29,7 @@ static int open_path(struct route *route, const struct config *config, char reas
 		.wanted = rule_path(config, route->rule),
 		.nr_queues = route->arrival->intake->nr_workers,
 		.egress = &config->egress,
+		.redirects = route->arrival->intake->kernel.redirects,
 		.replaced = before,
 	};
 	int err;

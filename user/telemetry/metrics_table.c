@@ -53,6 +53,8 @@ const struct metric metric_table[] = {
 		"Datagrams that the kernel refused to send."),
 	COUNTER(TOTALS, "rate_limited_packets", "xmcast_rate_limited_packets", "packets", NULL,
 		"Datagrams over the limit of their output, which were not sent."),
+	COUNTER(TOTALS, "withheld_packets", "xmcast_withheld_packets", "packets", NULL,
+		"Datagrams that were not sent because they could not have left."),
 	COUNTER(TOTALS, "dropped_packets", "xmcast_dropped_packets", "packets", NULL,
 		"Steered packets that reached no output."),
 	COUNTER(TOTALS, "buffer_exhausted_packets", "xmcast_buffer_exhausted_packets", "packets",
@@ -95,7 +97,8 @@ const struct metric metric_table[] = {
 		 "socket buffer."),
 	COUNTERS(OUTPUT, "drops", "xmcast_output_drops", NULL, "reason",
 		 "Datagrams of the output that were not handed to the kernel; rate_limited: over "
-		 "its limit; not_copied: the kernel path made no copy of the packet for it."),
+		 "its limit; not_copied: the kernel path made no copy of the packet for it; "
+		 "no_carrier, unreachable, no_source: it could not have left."),
 	GAUGE(OUTPUT, NUMBER, "peak_pps", "xmcast_output_sent_peak_packets_per_second", NULL, NULL,
 	      0, "Highest rate of the output in any second since peaks were reset."),
 	GAUGE(OUTPUT, NUMBER, "last_packet_seconds", "xmcast_output_last_packet_age_seconds",

@@ -13,11 +13,12 @@
 /* Samples may come this much early by a timer's jitter: silence is not a second longer for that. */
 #define JITTER_NS (NS_PER_SECOND / 20)
 
-/* Why datagrams of an output are lost: an error of the send, the output's limit, or a copy that the
- * kernel did not make. */
+/* Why datagrams of an output are lost: an error of the send, the output's limit, a copy that the
+ * kernel did not make, or why it is withheld. */
 #define LOSS_RATE_LIMITED SEND_ERRORS
 #define LOSS_NOT_COPIED	  (SEND_ERRORS + 1)
-#define LOSSES		  (SEND_ERRORS + 2)
+#define LOSS_WITHHELD	  (SEND_ERRORS + 2)
+#define LOSSES		  (LOSS_WITHHELD + WITHHELD_REASONS)
 
 /* What an output is called in events, also once its rule is gone. */
 struct dropping {
@@ -349,19 +350,23 @@ static uint64_t loss(const struct output_counts *counts, unsigned int reason)
 	case LOSS_NOT_COPIED:
 		return counts->not_copied;
 	default:
-		return counts->errors[reason];
+		return reason < SEND_ERRORS ? counts->errors[reason]
+					    : counts->withheld[reason - LOSS_WITHHELD];
 	}
 }
 
 static const char *loss_name(unsigned int reason)
 {
+	static const char *const withheld[] = WITHHELD_NAMES;
+
 	switch (reason) {
 	case LOSS_RATE_LIMITED:
 		return "rate_limited";
 	case LOSS_NOT_COPIED:
 		return "not_copied";
 	default:
-		return send_error_name(reason);
+		return reason < SEND_ERRORS ? send_error_name(reason)
+					    : withheld[reason - LOSS_WITHHELD];
 	}
 }
 

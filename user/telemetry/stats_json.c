@@ -15,12 +15,13 @@ static json_t *totals_json(const struct books *books)
 	struct total_counts t;
 
 	books_sum(books, &t);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "steered_packets",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "steered_packets",
 			 number(t.steered), "received_packets", number(t.received),
 			 "submitted_packets", number(t.submitted), "sent_packets", number(t.sent),
 			 "sent_bytes", number(t.sent_bytes), "send_errors", number(t.send_errors),
-			 "rate_limited_packets", number(t.rate_limited), "dropped_packets",
-			 number(t.dropped), "buffer_exhausted_packets", number(t.buffer_exhausted));
+			 "rate_limited_packets", number(t.rate_limited), "withheld_packets",
+			 number(t.withheld), "dropped_packets", number(t.dropped),
+			 "buffer_exhausted_packets", number(t.buffer_exhausted));
 }
 
 static void add_rates(json_t **object, const struct stats_rates *rates)
@@ -58,12 +59,28 @@ static json_t *latency_json(const struct rule_counts *rule)
 			 "sum_ns", number(counts.sum_ns), "buckets", buckets);
 }
 
+/* The datagrams of an output that were not submitted, by reason, and their *sum. */
+static json_t *drops_json(const struct output_counts *output, uint64_t *sum)
+{
+	static const char *const names[] = WITHHELD_NAMES;
+	json_t *drops = json_pack("{s:o, s:o}", "rate_limited", number(output->rate_limited),
+				  "not_copied", number(output->not_copied));
+
+	*sum = output->rate_limited + output->not_copied;
+	for (unsigned int i = WITHHELD_NOTHING + 1; i < WITHHELD_REASONS; i++) {
+		*sum += output->withheld[i];
+		json_put(&drops, names[i], number(output->withheld[i]));
+	}
+	return drops;
+}
+
 static json_t *output_json(const struct output_counts *output, const struct stats_rates *rates)
 {
 	char to[ENDPOINT_TEXT_SIZE];
+	uint64_t sum = 0, dropped;
 	json_t *errors = json_object();
+	json_t *drops = drops_json(output, &dropped);
 	json_t *object;
-	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < SEND_ERRORS; i++) {
 		sum += output->errors[i];
@@ -71,13 +88,11 @@ static json_t *output_json(const struct output_counts *output, const struct stat
 			json_put(&errors, send_error_name(i), number(output->errors[i]));
 	}
 	object = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o}", "to",
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
 		output_format(output->rule, to), "submitted_packets", number(output->submitted),
 		"sent_packets", number(output->sent), "sent_bytes", number(output->sent_bytes),
-		"send_errors", number(sum), "errors", errors, "dropped_packets",
-		number(output->rate_limited + output->not_copied), "drops", "rate_limited",
-		number(output->rate_limited), "not_copied", number(output->not_copied),
-		"gso_refused_batches", number(output->gso_refused), "gso_segments",
+		"send_errors", number(sum), "errors", errors, "dropped_packets", number(dropped),
+		"drops", drops, "gso_refused_batches", number(output->gso_refused), "gso_segments",
 		number(output->gso_segments), "gso_max_bytes", number(output->gso_max_size));
 	add_rates(&object, rates);
 	if (output->reason)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Why datagrams of an output are withheld: the kernel would accept them, report success, and drop
+ * them afterwards, so they are not handed to it. The main thread finds out (relay/reach.h), the
+ * egress threads count.
+ */
+#ifndef XMCAST_DATAPLANE_WITHHELD_H
+#define XMCAST_DATAPLANE_WITHHELD_H
+
+enum withheld {
+	WITHHELD_NOTHING,     /* they are sent */
+	WITHHELD_NO_CARRIER,  /* the output interface is up, but has no carrier */
+	WITHHELD_UNREACHABLE, /* the next hop does not answer ARP or neighbour discovery */
+	WITHHELD_NO_SOURCE,   /* this host has no address to send from */
+	WITHHELD_REASONS,
+};
+
+/* Their names in the object `drops`; a contract. */
+#define WITHHELD_NAMES                                                                             \
+	{                                                                                          \
+		"", "no_carrier", "unreachable", "no_source"                                       \
+	}
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "relay/reach.h"
+
+#include <errno.h>
+#include <net/if_arp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "links/next_hop.h"
+
+/* How often the kernel is asked to keep a neighbour resolved: more often than an unused entry is
+ * kept (gc_stale_time, 60 s). */
+#define USE_NS (15 * NS_PER_SECOND)
+
+__attribute__((format(printf, 3, 4))) static void
+withhold(struct reach *reach, enum withheld withheld, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reach->reason, sizeof(reach->reason), format, args);
+	va_end(args);
+	reach->withheld = withheld;
+}
+
+/* Packets to other types of interfaces do not wait for a neighbour. */
+static bool resolves(const struct link *link)
+{
+	return link->type == ARPHRD_ETHER || link->type == ARPHRD_INFINIBAND;
+}
+
+static void examine_neighbour(struct reach *reach, struct netlink *netlink,
+			      const struct next_hop *hop)
+{
+	char address[ADDR_TEXT_SIZE];
+	struct neighbour neighbour;
+	int err = neighbour_query(netlink, hop->ifindex, &hop->via, &neighbour);
+	bool same = reach->ifindex == hop->ifindex && addr_equal(&reach->via, &hop->via);
+	bool failed = (same && reach->failed) || (!err && neighbour.failed);
+
+	if (err == -ENOENT || (!err && neighbour.unresolved)) {
+		/* If the kernel may not be asked to resolve it, only packets can do that. */
+		err = neighbour_use(netlink, hop->ifindex, &hop->via);
+		/* The answer may have arrived already. */
+		if (!err)
+			err = neighbour_query(netlink, hop->ifindex, &hop->via, &neighbour);
+	}
+	if (err)
+		return;
+	reach->is_host = true;
+	reach->ifindex = hop->ifindex;
+	reach->via = hop->via;
+	reach->resolved = !neighbour.unresolved;
+	reach->failed = neighbour.unresolved && failed;
+	if (reach->failed)
+		withhold(reach, WITHHELD_UNREACHABLE, "%s does not answer %s",
+			 addr_format(&hop->via, address),
+			 addr_is_ipv4(&hop->via) ? "ARP" : "neighbour discovery");
+	else if (neighbour.unresolved)
+		reach->withheld = WITHHELD_UNREACHABLE;
+}
+
+static int find_hop(struct redirects *redirects, const struct rule_output *output,
+		    struct next_hop *hop, struct link *link)
+{
+	struct link named = {};
+	int err = *output->iface ? redirects_find(redirects, output->iface, &named) : 0;
+
+	if (!err)
+		err = next_hop_find(redirects_netlink(redirects), &output->to, named.ifindex,
+				    output->dscp, hop);
+	if (err)
+		return err;
+	return redirects_find_index(redirects, hop->ifindex, link);
+}
+
+void reach_update(struct reach *reach, struct redirects *redirects,
+		  const struct rule_output *output)
+{
+	struct next_hop hop;
+	struct link link;
+	int err;
+
+	reach->withheld = WITHHELD_NOTHING;
+	*reach->reason = '\0';
+	reach->is_host = false;
+	/* All that matters is its interface: see outputs.h. */
+	if (*output->iface && addr_is_multicast(&output->to))
+		return;
+	err = find_hop(redirects, output, &hop, &link);
+	/* What the kernel reports, or delivers to this host. */
+	if (err || (hop.kind != NEXT_HOP_GROUP && hop.kind != NEXT_HOP_HOST))
+		return;
+	if (!link.up)
+		return;
+	if (!link.carrier)
+		withhold(reach, WITHHELD_NO_CARRIER, "output interface %s has no carrier",
+			 link.name);
+	else if (addr_is_ipv4(&output->to) && addr_is_any(&hop.source))
+		withhold(reach, WITHHELD_NO_SOURCE, "no address to send from");
+	else if (hop.kind == NEXT_HOP_HOST && resolves(&link))
+		examine_neighbour(reach, redirects_netlink(redirects), &hop);
+}
+
+bool reach_concerns(const struct reach *reach, const struct neighbour *neighbour)
+{
+	if (!reach->is_host || reach->ifindex != neighbour->ifindex ||
+	    !addr_equal(&reach->via, &neighbour->address))
+		return false;
+	return reach->resolved != neighbour->usable || (!reach->failed && neighbour->failed);
+}
+
+bool reach_refresh(struct reach *reach, struct redirects *redirects, uint64_t now_ns)
+{
+	if (!reach->is_host || (reach->resolved && now_ns - reach->used_ns < USE_NS))
+		return false;
+	reach->used_ns = now_ns;
+	neighbour_use(redirects_netlink(redirects), reach->ifindex, &reach->via);
+	return true;
+}
