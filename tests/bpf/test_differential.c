@@ -58,14 +58,17 @@ static struct ruleset *ruleset;
 static void update_ruleset(void)
 {
 	struct stream *present[MAX_RULES];
+	uint32_t tags[MAX_RULES];
 	unsigned int count = 0;
 
 	for (size_t i = 0; i < nr_rules; i++) {
-		if (streams[i])
-			present[count++] = streams[i];
+		if (!streams[i])
+			continue;
+		tags[count] = rules[i].tags;
+		present[count++] = streams[i];
 	}
 	ruleset_free(ruleset);
-	assert_int_equal(ruleset_new(&ruleset, present, count), 0);
+	assert_int_equal(ruleset_new(&ruleset, present, tags, count), 0);
 }
 
 /* A stream without outputs, of a rule with this key. */
@@ -81,6 +84,7 @@ static struct stream *stream_of(const struct xmc_rule_key *key)
 	stream->rule.group = key->group;
 	stream->rule.port = ntohs(key->port);
 	rule_key(&stream->rule, &again);
+	again.tags = key->tags;
 	if (memcmp(&again, key, sizeof(again)) == 0)
 		return stream;
 	stream_put(stream);

@@ -82,7 +82,7 @@ static struct ruleset *rules_of(struct stream *const *streams, unsigned int coun
 {
 	struct ruleset *ruleset;
 
-	assert_int_equal(ruleset_new(&ruleset, streams, count), 0);
+	assert_int_equal(ruleset_new(&ruleset, streams, NULL, count), 0);
 	return ruleset;
 }
 

@@ -408,7 +408,7 @@ static void test_markers(void **state)
 		ruleset_free(rig->ruleset);
 		rig->ruleset = NULL;
 		/* rig_receive() counts the frames that are queued; markers are none. */
-		assert_int_equal(ruleset_new(&rig->ruleset, rig->streams, 1), 0);
+		assert_int_equal(ruleset_new(&rig->ruleset, rig->streams, NULL, 1), 0);
 		rig->ingress.ruleset = rig->ruleset;
 		ingress_run(&rig->ingress);
 		push_marker(rig, 2 * i + 2);
@@ -457,7 +457,7 @@ static void test_ruleset_handed_over(void **state)
 	rig_deliver(rig, 0, 40, lab_mixed);
 	rig_deliver(rig, 1, 40, lab_mixed);
 	rig_receive(rig);
-	assert_int_equal(ruleset_new(&next, &rig->streams[1], 1), 0);
+	assert_int_equal(ruleset_new(&next, &rig->streams[1], NULL, 1), 0);
 	atomic_store(&rig->ingress.next_generation, 7);
 	atomic_store(&rig->ingress.next, next);
 	rig_deliver(rig, 1, 40, lab_mixed);

@@ -52,7 +52,7 @@ static void open_bench(struct bench *bench)
 	sink_open(&bench->lied_to, "127.0.0.1", LIED_TO, lab_mixed);
 	bench->streams[0] = lab_stream(HONEST, &bench->honest.to, 1, 64);
 	bench->streams[1] = lab_stream(LIED_TO, &bench->lied_to.to, 1, 64);
-	assert_int_equal(ruleset_new(&bench->ruleset, bench->streams, 2), 0);
+	assert_int_equal(ruleset_new(&bench->ruleset, bench->streams, NULL, 2), 0);
 	assert_int_equal(worker_start(bench->worker, bench->ruleset), 0);
 }
 

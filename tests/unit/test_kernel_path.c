@@ -244,8 +244,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	kernel_path_leave(kernel, &side);
-	kernel_path_leave(kernel, &other_side);
+	kernel_path_leave(kernel, &side, 0);
+	kernel_path_leave(kernel, &other_side, 0);
 	kernel_path_free(kernel);
 	kernel = NULL;
 	for (int i = 0; i < MAX; i++)
@@ -257,8 +257,8 @@ static int tear_down(void **state)
 static void start(bool strict)
 {
 	assert_int_equal(kernel_path_new(&kernel, &rule, &stream, strict), 0);
-	kernel_path_join(kernel, &side);
-	in_map = kernel_path_value(kernel, &side);
+	kernel_path_join(kernel, &side, 0);
+	in_map = kernel_path_value(kernel, &side, 0);
 }
 
 struct reading {
@@ -664,27 +664,60 @@ static void test_move(void **state)
 	start(true);
 	first = in_map.forward;
 	receive(first, 4, 4, 4);
-	kernel_path_join(kernel, &other_side);
-	second = kernel_path_value(kernel, &other_side).forward;
+	kernel_path_join(kernel, &other_side, 0);
+	second = kernel_path_value(kernel, &other_side, 0).forward;
 	assert_ptr_not_equal(first, second);
-	assert_true(kernel_path_has_forward(kernel, &side));
+	assert_true(kernel_path_has_forward(kernel, &side, 0));
 	receive(second, 2, 2, 2);
 	assert_int_equal(read_now().rule.received, 6);
-	kernel_path_leave(kernel, &side);
+	kernel_path_leave(kernel, &side, 0);
 	assert_false(first->open);
-	assert_false(kernel_path_has_forward(kernel, &side));
-	kernel_path_join(kernel, &other_side); /* it has joined already */
-	assert_ptr_equal(kernel_path_value(kernel, &other_side).forward, second);
-	kernel_path_leave(kernel, &other_side);
+	assert_false(kernel_path_has_forward(kernel, &side, 0));
+	kernel_path_join(kernel, &other_side, 0); /* it has joined already */
+	assert_ptr_equal(kernel_path_value(kernel, &other_side, 0).forward, second);
+	kernel_path_leave(kernel, &other_side, 0);
 	reading = read_now();
 	assert_int_equal(reading.rule.received, 6);
 	assert_int_equal(reading.outputs[1].sent, 6);
 	assert_int_equal(reading.outputs[1].sent_bytes, 60);
 	/* The intake comes up again. */
-	kernel_path_join(kernel, &side);
-	receive(kernel_path_value(kernel, &side).forward, 1, 1, 1);
+	kernel_path_join(kernel, &side, 0);
+	receive(kernel_path_value(kernel, &side, 0).forward, 1, 1, 1);
 	assert_int_equal(read_now().rule.received, 7);
 	assert_int_equal(totals.sent, 14);
+}
+
+/* A rule that moves to another VLAN of an intake has a forward for each, with keys of their own. */
+static void test_move_to_vlan(void **state)
+{
+	struct forward *first, *second;
+
+	start(true);
+	first = in_map.forward;
+	receive(first, 4, 4, 4);
+	kernel_path_join(kernel, &side, 0x1064);
+	second = kernel_path_value(kernel, &side, 0x1064).forward;
+	assert_non_null(second);
+	assert_ptr_not_equal(first, second);
+	assert_ptr_equal(kernel_path_value(kernel, &side, 0).forward, first);
+	receive(second, 2, 2, 2);
+	kernel_path_leave(kernel, &side, 0);
+	assert_false(first->open);
+	assert_true(second->open);
+	assert_false(kernel_path_has_forward(kernel, &side, 0));
+	assert_true(kernel_path_has_forward(kernel, &side, 0x1064));
+	assert_int_equal(read_now().rule.received, 6);
+	/* What an external program, or one in skb mode, cannot do with tags. */
+	side.external = true;
+	assert_non_null(kernel_examine_rule(&side, &rule, 0x1064));
+	assert_null(kernel_examine_rule(&side, &rule, 0));
+	side.external = false;
+	side.skb = true;
+	assert_non_null(kernel_examine_rule(&side, &rule, 0x1064));
+	side.skb = false;
+	assert_null(kernel_examine_rule(&side, &rule, 0x1064));
+	kernel_path_leave(kernel, &side, 0x1064);
+	assert_int_equal(read_now().rule.received, 6);
 }
 
 /* A rule without a kernel path. */
@@ -693,17 +726,17 @@ static void test_none(void **state)
 	struct neighbour neighbour = {0};
 	struct reading reading = {.rule.path = "user"};
 
-	assert_int_equal(kernel_path_value(NULL, &side).target, KEY_USER);
-	assert_false(kernel_path_has_forward(NULL, &side));
+	assert_int_equal(kernel_path_value(NULL, &side, 0).target, KEY_USER);
+	assert_false(kernel_path_has_forward(NULL, &side, 0));
 	assert_false(kernel_path_is_used(NULL));
 	assert_false(kernel_path_concerns(NULL, &neighbour));
 	assert_false(kernel_path_refresh(NULL, 0));
 	assert_false(kernel_path_has_hosts(NULL));
 	assert_null(kernel_path_reason(NULL));
-	kernel_path_join(NULL, &side);
+	kernel_path_join(NULL, &side, 0);
 	kernel_path_update(NULL);
 	kernel_path_settle(NULL);
-	kernel_path_leave(NULL, &side);
+	kernel_path_leave(NULL, &side, 0);
 	kernel_path_set_rule(NULL, &rule);
 	kernel_path_read(NULL, &reading.rule, reading.outputs);
 	assert_string_equal(reading.rule.path, "user");
@@ -720,6 +753,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_settle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_move, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_move_to_vlan, set_up, tear_down),
 		cmocka_unit_test_setup(test_none, set_up),
 	};
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
@@ -152,6 +153,48 @@ static void bond_members(void **state)
 			assert_int_equal(event.link.in_bond, i == 0);
 			assert_int_equal(event.link.bond_backup, i == 0 && backup);
 		}
+	}
+}
+
+static void put_vlan(struct nlmsghdr *nlh, uint16_t id, uint16_t protocol)
+{
+	struct nlattr *info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	struct nlattr *data;
+
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "vlan");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	mnl_attr_put_u16(nlh, IFLA_VLAN_PROTOCOL, htons(protocol));
+	mnl_attr_put_u16(nlh, IFLA_VLAN_ID, id);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+}
+
+static void vlans(void **state)
+{
+	static const struct {
+		uint16_t id, protocol;
+		bool is_8021ad;
+	} cases[] = {{100, 0x8100, false}, {4094, 0x88a8, true}, {0, 0x8100, false}};
+
+	for (unsigned int i = 0; i < 3; i++) {
+		alignas(4) char buffer[1024] = {0};
+		struct nlmsghdr *nlh = put_link(buffer);
+		struct link_event event;
+
+		mnl_attr_put_u32(nlh, IFLA_LINK, 5);
+		put_vlan(nlh, cases[i].id, cases[i].protocol);
+		assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+		assert_string_equal(event.link.kind, LINK_KIND_VLAN);
+		assert_int_equal(event.link.lower, 5);
+		assert_int_equal(event.link.vlan_id, cases[i].id);
+		assert_int_equal(event.link.vlan_8021ad, cases[i].is_8021ad);
+		/* Of another kind these attributes mean something else. */
+		memset(buffer, 0, sizeof(buffer));
+		nlh = put_link(buffer);
+		put_member(nlh, "vlan", 1);
+		put_bond(nlh, 1, 0);
+		assert_int_equal(parse_copy(nlh, nlh->nlmsg_len, &event), 1);
+		assert_int_equal(event.link.vlan_id, 0);
 	}
 }
 
@@ -417,6 +460,7 @@ int main(void)
 		cmocka_unit_test(bonds),
 		cmocka_unit_test(bond_members),
 		cmocka_unit_test(lower_links),
+		cmocka_unit_test(vlans),
 		cmocka_unit_test(not_ours),
 		cmocka_unit_test(addresses_routes_errors),
 		cmocka_unit_test(truncated),

@@ -257,7 +257,7 @@ static char *open_streams(int *err)
 				   &failure);
 	}
 	if (!*err)
-		*err = ruleset_new(&ruleset, streams, 3);
+		*err = ruleset_new(&ruleset, streams, NULL, 3);
 	if (!*err) {
 		dgram.destination = running.rules[2].group;
 		dgram.port = htons(running.rules[2].port);

@@ -38,7 +38,7 @@ static struct ruleset *ruleset_of(struct stream **streams, unsigned int count)
 {
 	struct ruleset *ruleset;
 
-	assert_int_equal(ruleset_new(&ruleset, streams, count), 0);
+	assert_int_equal(ruleset_new(&ruleset, streams, NULL, count), 0);
 	for (unsigned int i = 0; i < count; i++) {
 		assert_int_equal(streams[i]->references, 2);
 		stream_put(streams[i]);
@@ -119,13 +119,37 @@ static void test_ipv6(void **state)
 	ruleset_free(ruleset);
 }
 
+/* The same input with other tags is another input. */
+static void test_tags(void **state)
+{
+	static const uint32_t tags[] = {0, 0x1064, 0x20c81064, 0x2064};
+	struct xmc_datagram dgram = {.port = htons(5000)};
+	struct stream *streams[4];
+	struct ruleset *ruleset;
+
+	for (unsigned int i = 0; i < 4; i++)
+		streams[i] = new_stream(NULL, "239.1.1.1", 5000);
+	assert_int_equal(ruleset_new(&ruleset, streams, tags, 4), 0);
+	assert_true(addr_parse("239.1.1.1", &dgram.destination));
+	for (unsigned int i = 0; i < 4; i++) {
+		dgram.tags = tags[i];
+		assert_ptr_equal(ruleset_find(ruleset, &dgram), streams[i]);
+		dgram.tags = tags[i] ^ 1;
+		assert_null(ruleset_find(ruleset, &dgram));
+	}
+	ruleset_free(ruleset);
+	assert_int_equal(ruleset_new(&ruleset, streams, NULL, 4), -EEXIST);
+	for (unsigned int i = 0; i < 4; i++)
+		stream_put(streams[i]);
+}
+
 static void expect_duplicate(struct stream *a, struct stream *b)
 {
 	struct stream *other = new_stream(NULL, "239.1.1.9", 1);
 	struct stream *streams[] = {other, a, b};
 	struct ruleset *ruleset = NULL;
 
-	assert_int_equal(ruleset_new(&ruleset, streams, 3), -EEXIST);
+	assert_int_equal(ruleset_new(&ruleset, streams, NULL, 3), -EEXIST);
 	assert_null(ruleset);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(streams[i]->references, 1);
@@ -192,8 +216,8 @@ static void test_references(void **state)
 	struct ruleset *before;
 	struct ruleset *after;
 
-	assert_int_equal(ruleset_new(&before, streams, 2), 0);
-	assert_int_equal(ruleset_new(&after, streams, 1), 0);
+	assert_int_equal(ruleset_new(&before, streams, NULL, 2), 0);
+	assert_int_equal(ruleset_new(&after, streams, NULL, 1), 0);
 	streams[0] = NULL; /* the array was copied */
 	assert_int_equal(kept->references, 3);
 	assert_int_equal(gone->references, 2);
@@ -344,15 +368,11 @@ static void test_against_reference(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_any_source),
-		cmocka_unit_test(test_one_source),
-		cmocka_unit_test(test_source_first),
-		cmocka_unit_test(test_ipv6),
-		cmocka_unit_test(test_duplicates),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_references),
-		cmocka_unit_test(test_against_reference),
+		cmocka_unit_test(test_empty),	   cmocka_unit_test(test_any_source),
+		cmocka_unit_test(test_one_source), cmocka_unit_test(test_source_first),
+		cmocka_unit_test(test_ipv6),	   cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_duplicates), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_references), cmocka_unit_test(test_against_reference),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ static struct worker *open_stuck(struct ruleset **ruleset)
 	struct worker *worker;
 
 	assert_int_equal(worker_open(&worker, &options), 0);
-	assert_int_equal(ruleset_new(ruleset, NULL, 0), 0);
+	assert_int_equal(ruleset_new(ruleset, NULL, NULL, 0), 0);
 	fake_xsk_when_empty(get_stuck, NULL);
 	assert_int_equal(worker_start(worker, *ruleset), 0);
 	sem_wait(&caught);
@@ -79,7 +79,7 @@ static void test_stuck(void **state)
 	watchdog_start("stuck");
 	worker = open_stuck(&ruleset);
 	threads_without_ingress = threads() - 1;
-	assert_int_equal(ruleset_new(&next, NULL, 0), 0);
+	assert_int_equal(ruleset_new(&next, NULL, NULL, 0), 0);
 	assert_null(worker_find_stuck());
 	assert_int_equal(worker_update(worker, next), -EIO);
 	assert_ptr_equal(worker_find_stuck(), worker);

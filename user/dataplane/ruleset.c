@@ -75,12 +75,14 @@ static int set_shapes(struct ruleset *ruleset, const struct census *census, enum
 	return 0;
 }
 
-static int insert(struct ruleset *ruleset, struct stream *stream, struct census *census)
+static int insert(struct ruleset *ruleset, struct stream *stream, uint32_t tags,
+		  struct census *census)
 {
 	struct xmc_rule_key key;
 	struct slot *slot;
 
 	rule_key(&stream->rule, &key);
+	key.tags = tags;
 	slot = (struct slot *)find(ruleset, &key);
 	if (slot->stream)
 		return -EEXIST;
@@ -93,7 +95,8 @@ static int insert(struct ruleset *ruleset, struct stream *stream, struct census 
 	return 0;
 }
 
-int ruleset_new(struct ruleset **out, struct stream *const *streams, unsigned int count)
+int ruleset_new(struct ruleset **out, struct stream *const *streams, const uint32_t *tags,
+		unsigned int count)
 {
 	struct ruleset *ruleset;
 	struct census census = {0};
@@ -110,7 +113,7 @@ int ruleset_new(struct ruleset **out, struct stream *const *streams, unsigned in
 	if (!ruleset->streams)
 		err = -ENOMEM;
 	for (unsigned int i = 0; !err && i < count; i++)
-		err = insert(ruleset, streams[i], &census);
+		err = insert(ruleset, streams[i], tags ? tags[i] : 0, &census);
 	for (enum xmc_family family = XMC_IPV4; !err && family < XMC_FAMILIES; family++)
 		err = set_shapes(ruleset, &census, family);
 	if (err) {

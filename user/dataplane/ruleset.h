@@ -20,10 +20,12 @@
 struct ruleset;
 
 /*
- * A snapshot of `count` streams (may be 0) with different inputs; copies the array. 0, -EEXIST: two
- * have the same input; -ENOMEM.
+ * A snapshot of `count` streams (may be 0) with different inputs; copies the arrays. `tags`: the
+ * VLAN tags of each one's packets; NULL: all are untagged. 0, -EEXIST: two have the same input;
+ * -ENOMEM.
  */
-int ruleset_new(struct ruleset **out, struct stream *const *streams, unsigned int count);
+int ruleset_new(struct ruleset **out, struct stream *const *streams, const uint32_t *tags,
+		unsigned int count);
 
 /* Drop the references to its streams. Accepts NULL. */
 void ruleset_free(struct ruleset *ruleset);

@@ -20,6 +20,7 @@
 /* Holds the request below. */
 #define REQUEST_SIZE 128
 
+/* `link` has the name, or, without one, the index. */
 static int query_netlink(struct netlink *netlink, struct link *link)
 {
 	alignas(4) char buffer[REQUEST_SIZE];
@@ -34,7 +35,10 @@ static int query_netlink(struct netlink *netlink, struct link *link)
 	request->nlmsg_type = RTM_GETLINK;
 	request->nlmsg_flags = NLM_F_REQUEST;
 	info->ifi_family = AF_UNSPEC;
-	mnl_attr_put_strz(request, IFLA_IFNAME, link->name);
+	if (*link->name)
+		mnl_attr_put_strz(request, IFLA_IFNAME, link->name);
+	else
+		info->ifi_index = link->ifindex;
 	err = netlink_ask(netlink, request, RTM_NEWLINK, &answer);
 	if (err)
 		return err;
@@ -46,7 +50,8 @@ static int query_netlink(struct netlink *netlink, struct link *link)
 	if (event.kind != LINK_EVENT_CHANGED)
 		return -EPROTO;
 	/* Keep the name that was asked for, which may be an alternative one. */
-	memcpy(event.link.name, link->name, sizeof(event.link.name));
+	if (*link->name)
+		memcpy(event.link.name, link->name, sizeof(event.link.name));
 	*link = event.link;
 	return 0;
 }
@@ -89,14 +94,11 @@ static int query_rest(struct link *link)
 	return 0;
 }
 
-int link_query(const char *name, struct link *link)
+static int query(struct link *link)
 {
 	struct netlink *netlink;
-	int err;
+	int err = netlink_open(&netlink, NETLINK_ROUTE);
 
-	memset(link, 0, sizeof(*link));
-	strncpy(link->name, name, sizeof(link->name) - 1);
-	err = netlink_open(&netlink, NETLINK_ROUTE);
 	if (err)
 		return err;
 	err = query_netlink(netlink, link);
@@ -104,10 +106,33 @@ int link_query(const char *name, struct link *link)
 	return err ? err : query_rest(link);
 }
 
+int link_query(const char *name, struct link *link)
+{
+	memset(link, 0, sizeof(*link));
+	strncpy(link->name, name, sizeof(link->name) - 1);
+	return query(link);
+}
+
+int link_query_index(int ifindex, struct link *link)
+{
+	memset(link, 0, sizeof(*link));
+	link->ifindex = ifindex;
+	return query(link);
+}
+
 /* ---- ports ---- */
 
 /* Tries to get a list that did not change while the kernel wrote it. */
 #define LIST_TRIES 4
+
+static int parse_listed(const struct nlmsghdr *message, struct link_event *event)
+{
+	size_t length = message->nlmsg_len;
+	const void *data = message;
+	int err = link_parse(&data, &length, event);
+
+	return err < 0 ? err : 0;
+}
 
 struct port_list {
 	int master;
@@ -119,12 +144,10 @@ struct port_list {
 static int add_port(const struct nlmsghdr *message, void *context)
 {
 	struct port_list *ports = context;
-	size_t length = message->nlmsg_len;
-	const void *data = message;
 	struct link_event event;
-	int err = link_parse(&data, &length, &event);
+	int err = parse_listed(message, &event);
 
-	if (err < 0)
+	if (err)
 		return err;
 	/* An old kernel does not filter. */
 	if (event.kind != LINK_EVENT_CHANGED || event.link.master != ports->master)
@@ -168,4 +191,56 @@ int link_query_ports(int master, struct link *list, unsigned int most, unsigned 
 	if (!err)
 		qsort(list, listed, sizeof(*list), by_index);
 	return err;
+}
+
+/* ---- VLANs ---- */
+
+struct vlan_search {
+	int lower;
+	bool found;
+	char name[IF_NAMESIZE];
+};
+
+static int look_for_vlan(const struct nlmsghdr *message, void *context)
+{
+	struct vlan_search *search = context;
+	struct link_event event;
+	int err = parse_listed(message, &event);
+
+	if (err || search->found || event.kind != LINK_EVENT_CHANGED ||
+	    event.link.lower != search->lower || strcmp(event.link.kind, LINK_KIND_VLAN) != 0)
+		return err;
+	search->found = true;
+	memcpy(search->name, event.link.name, sizeof(search->name));
+	return 0;
+}
+
+int link_find_vlan(int lower, char name[IF_NAMESIZE])
+{
+	struct vlan_search search = {.lower = lower};
+	alignas(4) char buffer[REQUEST_SIZE];
+	struct netlink *netlink;
+	int err = netlink_open(&netlink, NETLINK_ROUTE);
+
+	if (err)
+		return err;
+	err = -EAGAIN;
+	for (int i = 0; err == -EAGAIN && i < LIST_TRIES; i++) {
+		struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+		struct ifinfomsg *info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+		struct nlattr *nest;
+
+		search.found = false;
+		request->nlmsg_type = RTM_GETLINK;
+		info->ifi_family = AF_UNSPEC;
+		nest = mnl_attr_nest_start(request, IFLA_LINKINFO);
+		mnl_attr_put_strz(request, IFLA_INFO_KIND, LINK_KIND_VLAN);
+		mnl_attr_nest_end(request, nest);
+		err = netlink_list(netlink, request, RTM_NEWLINK, look_for_vlan, &search);
+	}
+	netlink_close(netlink);
+	if (err)
+		return err;
+	memcpy(name, search.name, sizeof(search.name));
+	return search.found;
 }

@@ -12,6 +12,13 @@
  * interface; other -errno: netlink or sockets failed. */
 int link_query(const char *name, struct link *link);
 
+/* As link_query(), by the interface's index; its name is the kernel's. */
+int link_query_index(int ifindex, struct link *link);
+
+/* The first VLAN on this link, of any that there are. 1: `name` is the kernel's; 0: there is none;
+ * -errno. */
+int link_find_vlan(int lower, char name[IF_NAMESIZE]);
+
 /*
  * Query the ports of a bond or bridge, ordered by their index, as link_query() does; their names
  * are the kernel's. *count: how many there are; the list has the first `most`. 0 or -errno.

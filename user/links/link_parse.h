@@ -22,6 +22,9 @@
 /* Kinds of virtual links, as the kernel names them (IFLA_INFO_KIND). */
 #define LINK_KIND_SIZE 16
 #define LINK_KIND_BOND "bond"
+#define LINK_KIND_VLAN "vlan"
+#define LINK_KIND_VETH "veth"
+#define LINK_KIND_TUN  "tun"
 
 /* BOND_MODE_… of linux/if_bonding.h, which cannot be included beside net/if.h. */
 enum link_bond_mode {
@@ -51,6 +54,8 @@ struct link {
 	/* IFLA_LINK: the link on which it is stacked, or a veth's peer; 0: none, or in another
 	 * network namespace. */
 	int lower;
+	uint16_t vlan_id;	/* of a VLAN, on `lower` */
+	bool vlan_8021ad;	/* likewise: its tags are those of 802.1ad, otherwise of 802.1Q */
 	uint8_t bond_mode;	/* of a bond: enum link_bond_mode */
 	bool bond_delivers_all; /* of a bond: also what backup members receive (all_slaves_active)
 				 */

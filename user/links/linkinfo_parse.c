@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "links/linkinfo_parse.h"
 
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <string.h>
 
@@ -68,9 +70,22 @@ static int parse_bond_member(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-static bool is_bond(const struct nlattr *kind)
+static int parse_vlan(const struct nlattr *attr, void *data)
 {
-	return kind && strcmp(mnl_attr_get_str(kind), LINK_KIND_BOND) == 0;
+	struct link *link = data;
+
+	if (mnl_attr_validate(attr, MNL_TYPE_U16))
+		return MNL_CB_OK;
+	if (mnl_attr_get_type(attr) == IFLA_VLAN_ID)
+		link->vlan_id = mnl_attr_get_u16(attr);
+	else if (mnl_attr_get_type(attr) == IFLA_VLAN_PROTOCOL)
+		link->vlan_8021ad = mnl_attr_get_u16(attr) == htons(ETH_P_8021AD);
+	return MNL_CB_OK;
+}
+
+static bool is_kind(const struct nlattr *kind, const char *name)
+{
+	return kind && strcmp(mnl_attr_get_str(kind), name) == 0;
 }
 
 int linkinfo_parse(const struct nlattr *attr, struct link *link)
@@ -87,9 +102,11 @@ int linkinfo_parse(const struct nlattr *attr, struct link *link)
 	if (info.kind && mnl_attr_get_payload_len(info.kind) <= sizeof(link->kind))
 		memcpy(link->kind, mnl_attr_get_payload(info.kind),
 		       mnl_attr_get_payload_len(info.kind));
-	if (is_bond(info.kind) && info.data)
+	if (is_kind(info.kind, LINK_KIND_BOND) && info.data)
 		result = mnl_attr_parse_nested(info.data, parse_bond, link);
-	if (result == MNL_CB_OK && is_bond(info.member_kind) && info.member_data) {
+	else if (is_kind(info.kind, LINK_KIND_VLAN) && info.data)
+		result = mnl_attr_parse_nested(info.data, parse_vlan, link);
+	if (result == MNL_CB_OK && is_kind(info.member_kind, LINK_KIND_BOND) && info.member_data) {
 		link->in_bond = true;
 		result = mnl_attr_parse_nested(info.member_data, parse_bond_member, link);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parsing what rtnetlink says about virtual links (IFLA_LINKINFO): their kind, and bonds with their
- * members. As link_parse.h, of which it is a part. Any thread.
+ * Parsing what rtnetlink says about virtual links (IFLA_LINKINFO): their kind, bonds with their
+ * members, and VLANs. As link_parse.h, of which it is a part. Any thread.
  *
  * Source: linux/if_link.h; bond_fill_info() in drivers/net/bonding/bond_netlink.c.
  */

@@ -20,7 +20,7 @@
 struct arrival {
 	char name[IF_NAMESIZE];
 	struct intake *intake;
-	uint16_t vlan;	  /* id in the packets' tags; always 0 (untagged) so far */
+	uint32_t tags;	  /* VLAN tags of its packets there, as in struct xmc_rule_key */
 	struct link link; /* the interface that joins groups, as last seen; ifindex 0: none */
 	bool known;	  /* the last query of the interface has succeeded */
 	bool stale;	  /* another interface has the name now, or this one has a better intake */

@@ -88,8 +88,10 @@ bool intake_describe(struct intake *intake)
 	intake->kernel.ifindex = intake->ifindex;
 	intake->kernel.mtu = intake->link.mtu;
 	intake->kernel.skb = intake->mode == IFACE_MODE_SKB;
+	intake->kernel.external = intake->external;
 	return before.steer != intake->kernel.steer || before.ifindex != intake->kernel.ifindex ||
-	       before.mtu != intake->kernel.mtu || before.skb != intake->kernel.skb;
+	       before.mtu != intake->kernel.mtu || before.skb != intake->kernel.skb ||
+	       before.external != intake->kernel.external;
 }
 
 void intake_update(struct intake *intake)
@@ -114,28 +116,34 @@ static void lineup_free(struct lineup *lineup)
 
 /* Fill an empty line-up. 0; -EEXIST: two paths have the same key; -ENOMEM. On failure it is empty.
  */
-static int lineup_fill(struct lineup *lineup, struct path *const *paths, unsigned int count)
+static int lineup_fill(struct lineup *lineup, const struct tagged_path *paths, unsigned int count)
 {
 	struct stream **streams = calloc(count + 1UL, sizeof(*streams));
+	uint32_t *tags = calloc(count + 1UL, sizeof(*tags));
 	unsigned int nr_streams = 0;
 	int err = -ENOMEM;
 
 	lineup->paths = calloc(count + 1UL, sizeof(*lineup->paths));
 	lineup->keys = calloc(count + 1UL, sizeof(*lineup->keys));
-	if (streams && lineup->paths && lineup->keys)
+	if (streams && tags && lineup->paths && lineup->keys)
 		err = lookup_init(&lineup->by_key, count, lineup->keys, sizeof(*lineup->keys),
 				  sizeof(*lineup->keys));
 	for (unsigned int i = 0; !err && i < count; i++) {
-		rule_key(paths[i]->rule, &lineup->keys[i]);
-		if (paths[i]->stream)
-			streams[nr_streams++] = paths[i]->stream;
-		lineup->paths[i] = path_hold(paths[i]);
+		struct path *path = paths[i].path;
+
+		rule_key(path->rule, &lineup->keys[i]);
+		lineup->keys[i].tags = paths[i].tags;
+		tags[nr_streams] = paths[i].tags;
+		if (path->stream)
+			streams[nr_streams++] = path->stream;
+		lineup->paths[i] = path_hold(path);
 		lineup->count++;
 		if (lookup_add(&lineup->by_key, i) != LOOKUP_NONE)
 			err = -EEXIST;
 	}
 	if (!err)
-		err = ruleset_new(&lineup->ruleset, streams, nr_streams);
+		err = ruleset_new(&lineup->ruleset, streams, tags, nr_streams);
+	free(tags);
 	free(streams);
 	if (err)
 		lineup_free(lineup);
@@ -151,19 +159,20 @@ static struct path *lineup_find(const struct lineup *lineup, const struct xmc_ru
 }
 
 /* The i-th path of the line-up had or shall have this key; NULL: none has. */
-static struct key_value value_of(const struct intake *intake, const struct path *path)
+static struct key_value value_of(const struct intake *intake, const struct xmc_rule_key *key,
+				 const struct path *path)
 {
 	if (!path)
 		return (struct key_value){.target = KEY_NONE};
-	return kernel_path_value(path->kernel, &intake->kernel);
+	return kernel_path_value(path->kernel, &intake->kernel, key->tags);
 }
 
 /* Change a key from what one path wants to what another one wants. NULL: there is no path. */
 static int change_key(const struct intake *intake, const struct xmc_rule_key *key,
 		      const struct path *from, const struct path *to)
 {
-	return kernel_side_change(&intake->kernel, key, value_of(intake, from),
-				  value_of(intake, to));
+	return kernel_side_change(&intake->kernel, key, value_of(intake, key, from),
+				  value_of(intake, key, to));
 }
 
 /* Give this line-up's keys to its paths; those that are in the XDP map belong to paths of another
@@ -209,7 +218,7 @@ static void remove_keys(const struct intake *intake, const struct lineup *lineup
 static void join_all(struct intake *intake, const struct lineup *lineup)
 {
 	for (unsigned int i = 0; i < lineup->count; i++)
-		kernel_path_join(lineup->paths[i]->kernel, &intake->kernel);
+		kernel_path_join(lineup->paths[i]->kernel, &intake->kernel, lineup->keys[i].tags);
 }
 
 /* The paths that only this line-up has leave the intake; no key is theirs any more. `in_use`:
@@ -220,7 +229,8 @@ static void leave_all(const struct intake *intake, const struct lineup *lineup,
 	bool wait = false;
 
 	for (unsigned int i = 0; in_use && !wait && i < lineup->count; i++)
-		wait = kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel) &&
+		wait = kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel,
+					       lineup->keys[i].tags) &&
 		       lineup_find(other, &lineup->keys[i]) != lineup->paths[i];
 	if (wait)
 		steer_wait(intake->steer);
@@ -228,7 +238,7 @@ static void leave_all(const struct intake *intake, const struct lineup *lineup,
 		struct path *path = lineup->paths[i];
 
 		if (path->kernel && lineup_find(other, &lineup->keys[i]) != path)
-			kernel_path_leave(path->kernel, &intake->kernel);
+			kernel_path_leave(path->kernel, &intake->kernel, lineup->keys[i].tags);
 	}
 }
 
@@ -239,13 +249,14 @@ static void dismiss(const struct intake *intake, const struct lineup *lineup)
 	const struct lineup none = {};
 
 	for (unsigned int i = 0; i < lineup->count; i++) {
-		if (kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel))
+		if (kernel_path_has_forward(lineup->paths[i]->kernel, &intake->kernel,
+					    lineup->keys[i].tags))
 			change_key(intake, &lineup->keys[i], lineup->paths[i], NULL);
 	}
 	leave_all(intake, lineup, &none, false);
 }
 
-int intake_stage(struct intake *intake, struct path *const *paths, unsigned int count)
+int intake_stage(struct intake *intake, const struct tagged_path *paths, unsigned int count)
 {
 	int err = lineup_fill(&intake->other, paths, count);
 

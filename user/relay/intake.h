@@ -64,6 +64,12 @@ struct lineup {
 
 struct offloads;
 
+/* A rule for a line-up. */
+struct tagged_path {
+	struct path *path;
+	uint32_t tags; /* VLAN tags of its packets at this intake, as in struct xmc_rule_key */
+};
+
 struct intake {
 	char name[IF_NAMESIZE]; /* one of the names by which rules know the interface */
 	enum intake_state state;
@@ -134,7 +140,7 @@ struct intake_means {
 	/* An RX queue that is busy is -EBUSY at once, which is not reported at first (BUSY_TRIES).
 	 * Otherwise wait for it for some seconds. */
 	bool fail_if_busy;
-	struct path *const *paths; /* of its rules; for STARTED */
+	const struct tagged_path *paths; /* of its rules; for STARTED */
 	unsigned int nr_paths;
 };
 
@@ -171,7 +177,7 @@ bool intake_can_open(struct intake *intake, const struct link *now, const struct
  * -ENOSPC: the XDP map is full). *failed: the path whose key could not be added. intake_switch(),
  * intake_revert(): 0, or -errno if a worker has failed: then the relay must end.
  */
-int intake_stage(struct intake *intake, struct path *const *paths, unsigned int count);
+int intake_stage(struct intake *intake, const struct tagged_path *paths, unsigned int count);
 int intake_switch(struct intake *intake);
 int intake_take_keys(struct intake *intake, const struct path **failed);
 void intake_commit(struct intake *intake);

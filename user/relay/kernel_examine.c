@@ -190,7 +190,8 @@ static void examine_output(const struct kernel_side *side, const struct rule *ru
 	header->tos = (uint8_t)(output->dscp << 2);
 }
 
-const char *kernel_examine_rule(const struct kernel_side *side, const struct rule *rule)
+const char *kernel_examine_rule(const struct kernel_side *side, const struct rule *rule,
+				uint32_t tags)
 {
 	const char *why;
 
@@ -200,6 +201,10 @@ const char *kernel_examine_rule(const struct kernel_side *side, const struct rul
 		return "more than 64 outputs need the user path";
 	if (side->skb && rule->nr_outputs > 1)
 		return "in skb mode the kernel path supports one output";
+	if (tags && side->skb)
+		return "in skb mode the kernel path does not remove VLAN tags";
+	if (tags && side->external)
+		return "an external program does not remove VLAN tags: see docs/kernel-path.md";
 	return NULL;
 }
 

@@ -24,7 +24,8 @@ struct kernel_side {
 	struct steer *steer;	     /* NULL: the intake is not open */
 	int ifindex;
 	unsigned int mtu;
-	bool skb; /* its XDP program runs in skb mode */
+	bool skb;      /* its XDP program runs in skb mode */
+	bool external; /* an administrator attached it */
 };
 
 /* What was found about one output. */
@@ -39,8 +40,10 @@ struct finding {
 	struct next_hop hop;
 };
 
-/* What is in the way of all outputs, and lasting; constant text. NULL: nothing. */
-const char *kernel_examine_rule(const struct kernel_side *side, const struct rule *rule);
+/* What is in the way of all outputs, and lasting; constant text. NULL: nothing. `tags`: VLAN tags
+ * of the rule's packets. */
+const char *kernel_examine_rule(const struct kernel_side *side, const struct rule *rule,
+				uint32_t tags);
 
 /*
  * Examine all outputs of a rule; `stream` is its user path, NULL for another IP protocol than UDP.

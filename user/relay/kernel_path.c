@@ -41,14 +41,15 @@ struct kernel_output {
 	uint64_t not_copied;
 };
 
-/* An intake in whose line-up the rule is. */
+/* An intake in whose line-up the rule is, and the tags of its packets there. */
 struct place {
 	struct kernel_side *side; /* NULL: free */
-	struct forward *forward;  /* NULL: not open */
-	struct key_value value;	  /* what its key has */
+	uint32_t tags;
+	struct forward *forward; /* NULL: not open */
+	struct key_value value;	 /* what its key has */
 };
 
-/* Two while it moves from one intake to another. */
+/* Two while it moves from one intake to another, or to another VLAN. */
 #define PLACES 2
 
 struct kernel_path {
@@ -341,7 +342,7 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 {
 	struct finding findings[XMC_MAX_COPIES] = {};
-	const char *reason = kernel_examine_rule(place->side, kernel->rule);
+	const char *reason = kernel_examine_rule(place->side, kernel->rule, place->tags);
 	bool lasting = reason != NULL;
 	struct key_value next = {.target = KEY_NONE};
 	struct xmc_rule_key key;
@@ -361,6 +362,7 @@ static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 	else if (!kernel->strict)
 		next.target = KEY_USER;
 	rule_key(kernel->rule, &key);
+	key.tags = place->tags;
 	err = keyed ? kernel_side_change(place->side, &key, place->value, next) : 0;
 	if (err) {
 		next = place->value;
@@ -423,44 +425,48 @@ bool kernel_path_has_hosts(const struct kernel_path *kernel)
 
 /* ---- line-ups ---- */
 
-static struct place *find_place(const struct kernel_path *kernel, const struct kernel_side *side)
+static struct place *find_place(const struct kernel_path *kernel, const struct kernel_side *side,
+				uint32_t tags)
 {
 	for (unsigned int i = 0; kernel && i < PLACES; i++) {
-		if (kernel->places[i].side == side)
+		if (kernel->places[i].side == side && kernel->places[i].tags == tags)
 			return (struct place *)&kernel->places[i];
 	}
 	return NULL;
 }
 
-void kernel_path_join(struct kernel_path *kernel, struct kernel_side *side)
+void kernel_path_join(struct kernel_path *kernel, struct kernel_side *side, uint32_t tags)
 {
 	struct place *place;
 
-	if (!kernel || find_place(kernel, side))
+	if (!kernel || find_place(kernel, side, tags))
 		return;
 	place = &kernel->places[kernel->places[0].side ? 1 : 0];
 	place->side = side;
+	place->tags = tags;
 	kernel->totals = side->totals;
 	update(kernel, place, false);
 }
 
-struct key_value kernel_path_value(const struct kernel_path *kernel, const struct kernel_side *side)
+struct key_value kernel_path_value(const struct kernel_path *kernel, const struct kernel_side *side,
+				   uint32_t tags)
 {
-	const struct place *place = find_place(kernel, side);
+	const struct place *place = find_place(kernel, side, tags);
 
 	return place ? place->value : (struct key_value){.target = KEY_USER};
 }
 
-bool kernel_path_has_forward(const struct kernel_path *kernel, const struct kernel_side *side)
+bool kernel_path_has_forward(const struct kernel_path *kernel, const struct kernel_side *side,
+			     uint32_t tags)
 {
-	const struct place *place = find_place(kernel, side);
+	const struct place *place = find_place(kernel, side, tags);
 
 	return place && place->forward;
 }
 
-void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *side)
+void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *side, uint32_t tags)
 {
-	struct place *place = find_place(kernel, side);
+	struct place *place = find_place(kernel, side, tags);
 	struct xmc_tally tally;
 
 	if (!place)

@@ -69,20 +69,22 @@ void kernel_path_set_rule(struct kernel_path *kernel, const struct rule *rule);
 
 /* ---- line-ups ---- */
 
-/* The rule joins the line-up of an intake: decide what its key shall have. The key is not in the
- * XDP map yet. Does nothing if it has joined already. */
-void kernel_path_join(struct kernel_path *kernel, struct kernel_side *side);
+/* The rule joins the line-up of an intake, at which its packets have these VLAN tags: decide what
+ * its key shall have. The key is not in the XDP map yet. Does nothing if it has joined already. */
+void kernel_path_join(struct kernel_path *kernel, struct kernel_side *side, uint32_t tags);
 
-/* What its key shall have, or has, on that intake. Without a kernel path: KEY_USER. */
-struct key_value kernel_path_value(const struct kernel_path *kernel,
-				   const struct kernel_side *side);
+/* What its key with these tags shall have, or has, on that intake. Without a kernel path: KEY_USER.
+ */
+struct key_value kernel_path_value(const struct kernel_path *kernel, const struct kernel_side *side,
+				   uint32_t tags);
 
 /* Does it have a forward there? Then a grace period has to pass between removing or changing its
  * key and kernel_path_leave(). */
-bool kernel_path_has_forward(const struct kernel_path *kernel, const struct kernel_side *side);
+bool kernel_path_has_forward(const struct kernel_path *kernel, const struct kernel_side *side,
+			     uint32_t tags);
 
 /* It has left the line-up: close its forward, keep the counters. */
-void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *side);
+void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *side, uint32_t tags);
 
 /* ---- while its key is in the XDP map ---- */
 

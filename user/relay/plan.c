@@ -216,7 +216,7 @@ static int match(struct plan *plan)
 /* ---- open ---- */
 
 static int bring_up(struct plan *plan, struct intake *intake, enum intake_state state,
-		    struct path *const *paths, unsigned int nr_paths)
+		    const struct tagged_path *paths, unsigned int nr_paths)
 {
 	const struct intake_means means = {
 		.config = plan->next,
@@ -283,6 +283,7 @@ static int refuse_duplicates(struct plan *plan, struct intake *intake)
 		if (!route->arrival || route->arrival->intake != intake)
 			continue;
 		rule_key(route->rule, &keys[count]);
+		keys[count].tags = route->arrival->tags;
 		routes[count] = route;
 		first = lookup_add(&lookup, count++);
 		if (first == LOOKUP_NONE)
@@ -369,24 +370,24 @@ static int open_routes(struct plan *plan)
 /* ---- stage ---- */
 
 /* The paths that an intake will have, as an array that the caller frees. NULL: no memory. */
-static struct path **collect_paths(const struct plan *plan, const struct intake *intake,
-				   unsigned int *count)
+static struct tagged_path *collect_paths(const struct plan *plan, const struct intake *intake,
+					 unsigned int *count)
 {
-	struct path **paths = calloc(intake->plan.users + 1UL, sizeof(struct path *));
+	struct tagged_path *paths = calloc(intake->plan.users + 1UL, sizeof(*paths));
 
 	*count = 0;
 	for (unsigned int i = 0; paths && i < plan->next->nr_rules; i++) {
 		const struct route *route = plan->routes[i];
 
 		if (route->arrival && route->arrival->intake == intake && route->path)
-			paths[(*count)++] = route->path;
+			paths[(*count)++] = (struct tagged_path){route->path, route->arrival->tags};
 	}
 	return paths;
 }
 
 static int stage_intake(struct plan *plan, struct intake *intake)
 {
-	struct path **paths;
+	struct tagged_path *paths;
 	unsigned int count;
 	int err;
 
