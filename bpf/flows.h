@@ -73,14 +73,38 @@ static __always_inline void read_rule(const struct found *found, const struct xm
 }
 
 /*
- * The most specific rule of a packet, or NULL. It does not change until the program ends. `changes`
- * is xmc_about.changes, read before.
+ * Find the rule of a packet and keep it in its flow. Returns 0 if there is none. `changes` is
+ * xmc_about.changes, read before.
+ *
+ * A function of its own, which the verifier checks once and apart from what calls it: otherwise it
+ * would check the long search again for each kind of packet that the parser can describe.
  */
+__noinline int find_flow(const struct xmc_datagram *dgram, __u32 changes)
+{
+	struct found found;
+	struct flow *flow;
+
+	if (!dgram)
+		return 0;
+	flow = flow_of(dgram);
+	found = find_rule(dgram);
+	if (!flow || !found.rule)
+		return 0;
+	read_rule(&found, dgram, &flow->rule);
+	flow->source = dgram->source;
+	flow->destination = dgram->destination;
+	flow->port = dgram->port;
+	flow->protocol = dgram->protocol;
+	flow->tags = dgram->tags;
+	flow->changes = changes;
+	return 1;
+}
+
+/* The most specific rule of a packet, or NULL. It does not change until the program ends. */
 static __always_inline const struct xmc_rule *rule_of(const struct xmc_datagram *dgram,
 						      __u32 changes)
 {
 	struct flow *flow = flow_of(dgram);
-	struct found found;
 
 	if (!flow)
 		return NULL;
@@ -89,17 +113,7 @@ static __always_inline const struct xmc_rule *rule_of(const struct xmc_datagram 
 	/* A full memory barrier: `changes` must have been read before the rule. It writes into what
 	 * is not read again. */
 	__sync_lock_test_and_set(&flow->rule.seal, 0);
-	found = find_rule(dgram);
-	if (!found.rule)
-		return NULL;
-	read_rule(&found, dgram, &flow->rule);
-	flow->source = dgram->source;
-	flow->destination = dgram->destination;
-	flow->port = dgram->port;
-	flow->protocol = dgram->protocol;
-	flow->tags = dgram->tags;
-	flow->changes = changes;
-	return &flow->rule;
+	return find_flow(dgram, changes) ? &flow->rule : NULL;
 }
 
 #endif
