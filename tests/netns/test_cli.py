@@ -70,6 +70,11 @@ def help_and_version():
     for without, expected in (("-sys_admin", "available"), ("-perfmon", "needs CAP_PERFMON")):
         done = run("setpriv", f"--bounding-set={without}", program("xmcastd"), "-V")
         check(f"\nkernel path: {expected}\n" in done.stdout, f"{without}: {done.stdout}")
+    # A kernel without BTF, as far as a program can see.
+    done = run("unshare", "--mount", "sh", "-c",
+               f"mount -t tmpfs none /sys/kernel/btf && exec {program('xmcastd')} -V")
+    check("\nkernel path: needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF)\n" in done.stdout,
+          f"without BTF: {done.stdout}")
 
 
 @test

@@ -77,6 +77,7 @@ void options_help(void)
 
 void options_version(void)
 {
+	const char *missing = rights_missing_for_kernel_path();
 	struct utsname kernel = {};
 
 	uname(&kernel);
@@ -89,7 +90,7 @@ void options_version(void)
 	printf("libyaml %s\n", yaml_get_version_string());
 	printf("jansson %s\n", JANSSON_VERSION);
 	puts("features: xdp-native xdp-skb af_xdp io_uring gso ipv4 ipv6 kernel-path");
-	printf("kernel path: %s\n", rights_kernel_path() ? "available" : "needs CAP_PERFMON");
+	printf("kernel path: %s%s\n", missing ? "needs " : "available", missing ? missing : "");
 }
 
 static int usage(const char *what, const char *word)

@@ -23,6 +23,9 @@
 /* Made by systemd or tmpfiles.d, so it may be root's when a daemon with security.user starts. */
 #define RUN_DIRECTORY "/run/xmcast"
 
+/* The types of the running kernel. */
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+
 static const struct {
 	unsigned int capability;
 	const char *name;
@@ -40,11 +43,16 @@ static bool has(unsigned int capability)
 	return capng_have_capability(CAPNG_EFFECTIVE, capability);
 }
 
-bool rights_kernel_path(void)
+const char *rights_missing_for_kernel_path(void)
 {
 	/* CAP_SYS_ADMIN includes CAP_PERFMON, but is kept only instead of CAP_BPF. */
-	return capng_get_caps_process() == 0 &&
-	       (has(CAP_PERFMON) || (has(CAP_SYS_ADMIN) && !has(CAP_BPF)));
+	if (capng_get_caps_process() ||
+	    (!has(CAP_PERFMON) && (!has(CAP_SYS_ADMIN) || has(CAP_BPF))))
+		return "CAP_PERFMON";
+	/* The programs that count what devices do with redirected packets are loaded with it. */
+	if (access(KERNEL_BTF, R_OK))
+		return "a kernel with BTF (CONFIG_DEBUG_INFO_BTF)";
+	return NULL;
 }
 
 int rights_check(void)

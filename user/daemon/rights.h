@@ -27,12 +27,11 @@
 #ifndef XMCAST_DAEMON_RIGHTS_H
 #define XMCAST_DAEMON_RIGHTS_H
 
-#include <stdbool.h>
-
 #include "rules/config.h"
 
-/* Whether rights_reduce() keeps the capability that only the kernel path needs. */
-bool rights_kernel_path(void);
+/* What the kernel path needs and this machine or rights_reduce() does not give: constant text, or
+ * NULL. */
+const char *rights_missing_for_kernel_path(void);
 
 /* 0, or -EPERM after logging every missing capability and how to grant it. */
 int rights_check(void);
