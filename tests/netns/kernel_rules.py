@@ -6,6 +6,7 @@ import dataclasses
 import ipaddress
 import re
 
+import netns
 from harness import Daemon, Star, check, equal, packet_socket, wait_until
 from ipv6 import Star6
 from wire import UDP, Capture, Parsed, frame, ip, is_ipv6, mac_of_group, rewritten, udp
@@ -74,18 +75,30 @@ def kernel_rule(family, outputs, *, name="k", port=5000, iface="in0", more=""):
             + " ".join(output.text() for output in outputs))
 
 
-def wait_carried(daemon, *names, path="kernel", impaired=False):
-    """Wait until these rules are active on this path, and all their outputs can send, unless some are
-    impaired on purpose."""
-    def carried():
-        nonlocal rules
-        rules = {rule["name"]: rule for rule in daemon.stats()["rules"]}
-        return all(rules[name]["state"] == "active" and rules[name]["path"] == path and
-                   (impaired or not any("reason" in output for output in rules[name]["outputs"]))
-                   for name in names)
+def wait_rule(daemon, *names, path="kernel", state="active", reason="", impaired=False):
+    # pylint: disable=too-many-arguments
+    """Wait until these rules are in this state on this path, with a reason that matches. All outputs of
+    active ones must be able to send, unless some are impaired on purpose. Returns the first rule's
+    counters."""
+    def is_so(rule):
+        why = rule.get("reason") or rule.get("path_reason") or ""
+        return ((rule["state"], rule["path"]) == (state, path) and re.search(reason, why) and
+                (impaired or state != "active" or
+                 not any("reason" in output for output in rule["outputs"])))
 
-    rules = None
-    wait_until(carried, f"{names} are active on the {path} path")
+    def reached():
+        nonlocal rules
+        every = {rule["name"]: rule for rule in daemon.stats()["rules"]}
+        rules = [every[name] for name in names]
+        return all(is_so(rule) for rule in rules)
+
+    rules = []
+    try:
+        wait_until(reached, f"{names} are {state}")
+    except netns.Timeout:
+        seen = [rule for rule in rules if not is_so(rule)]
+        raise AssertionError(f"not {state} on the {path} path for {reason!r}: {seen[:1]}") from None
+    return rules[0]
 
 
 class Bench:
@@ -94,7 +107,7 @@ class Bench:
     def __init__(self, family, star, *rules, names=("k",), daemon=None):
         self.family, self.star = family, star
         self.daemon = daemon or Daemon(star.relay, *rules)
-        wait_carried(self.daemon, *names)
+        wait_rule(self.daemon, *names)
         self.capture()
         self.wires = [packet_socket(namespace, "s0") for namespace in star.sources]
         self.macs = [star.relay.mac(f"out{i}") for i in range(len(star.receivers))]

@@ -7,7 +7,7 @@ import signal
 from control import Client
 from harness import (Daemon, Sink, check, diagnose, equal, generate, interface_of, main, program,
                      rule_of, start, test, wait_until)
-from kernel_rules import V4, Bench, Output, kernel_rule, star_for, wait_carried
+from kernel_rules import V4, Bench, Output, kernel_rule, star_for, wait_rule
 
 # Device that each output of a test leaves by, by the address that it sends to.
 COPIES = [f"239.2.2.{number}" for number in range(1, 9)]
@@ -63,7 +63,7 @@ def overload_is_counted(star):
     """One run. Returns whether the tracepoint program saw every bulk."""
     outputs = [Output(to, 6000, device=0) for to in COPIES] + [Output("239.2.3.1", device=1)]
     daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_carried(daemon, "k")
+    wait_rule(daemon, "k")
     sinks = [Sink(namespace, "r0", "--port", "6000") for namespace in star.receivers]
     sent = generate(star.source, "s0", "--duration", "1", "--size", "64-1400")
     stats = daemon.settle(sent["sent_packets"])
@@ -102,7 +102,7 @@ def unusable_outputs():
     outputs = [Output("239.2.2.1"), Output("239.2.2.2", device=1), Output("10.2.0.2"),
                Output("239.2.2.3", device=7), Output("239.2.2.4", 6001)]
     daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_carried(daemon, "k", impaired=True)
+    wait_rule(daemon, "k", impaired=True)
 
     def reasons():
         found = daemon_reasons(daemon)
@@ -132,7 +132,7 @@ def while_a_device_flaps():
     star = star_for(V4, receivers=2)
     outputs = [Output("239.2.2.1"), *(Output(to, device=1) for to in COPIES[1:5])]
     daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_carried(daemon, "k")
+    wait_rule(daemon, "k")
     generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "100000")
     daemon.wait_steered(1)
     for _ in range(15):
@@ -157,7 +157,7 @@ def two_inputs():
     outputs = [[Output("239.2.2.1")], [Output("239.2.2.2"), Output("239.2.2.3")]]
     daemon = Daemon(star.relay, *(kernel_rule(V4, outputs[i], name=f"k{i}", iface=f"in{i}")
                                   for i in range(2)))
-    wait_carried(daemon, "k0", "k1")
+    wait_rule(daemon, "k0", "k1")
     counts = (1000, 300)
     for namespace, count in zip(star.sources, counts):
         generate(namespace, "s0", "--count", count, "--rate", "20000", "--size", "64-1400")
@@ -173,7 +173,7 @@ def while_packets_flow():
     star = star_for(V4, receivers=2)
     outputs = [Output("239.2.2.1"), Output("239.2.2.2"), Output("239.2.2.3", device=1)]
     daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_carried(daemon, "k")
+    wait_rule(daemon, "k")
     generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "20000")
     before = daemon.wait_steered(1)
     for _ in range(100):
@@ -197,7 +197,7 @@ def flow_and_rates():
     """A rule on the kernel path has rates, peaks and a flow state"""
     star = star_for(V4)
     daemon = Daemon(star.relay, kernel_rule(V4, [Output("239.2.2.1")]))
-    wait_carried(daemon, "k")
+    wait_rule(daemon, "k")
     control = Client(daemon.socket)
     equal(control.call("rule.show", name="k")["flow"], "never", "flow before the first packet")
     start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "5000")

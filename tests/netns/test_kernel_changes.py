@@ -16,7 +16,7 @@ from control import Client
 from harness import (Daemon, Sink, check, check_clean, checksum, diagnose, equal, generate,
                      interface_of, lossless, main, netns, packet_socket, program, receive, receiver,
                      rule_of, run, sender, silent, start, test, veth, wait_until)
-from kernel_rules import V4, V6, Bench, Output, kernel_rule, star_for, wait_carried
+from kernel_rules import V4, V6, Bench, Output, kernel_rule, star_for, wait_rule
 from wire import UDP, Capture, frame, ip, mac_of_group, packed, udp
 
 RATE = int(os.environ.get("XMCAST_CHURN_RATE", "20000"))
@@ -30,23 +30,6 @@ OUT = Output("239.2.2.1")
 def find(daemon, name="k"):
     """The counters of a rule."""
     return rule_of(daemon.stats(), name)
-
-
-def wait_state(daemon, state, pattern="", path=None):
-    """Wait until the rule is in this state, on this path, with a reason that matches."""
-    def reached():
-        nonlocal rule
-        rule = find(daemon)
-        why = rule.get("reason") or rule.get("path_reason") or ""
-        return (rule["state"] == state and (path is None or rule["path"] == path)
-                and re.search(pattern, why))
-
-    rule = None
-    try:
-        wait_until(reached, f"{state} {path or ''} {pattern}")
-    except netns.Timeout:
-        raise AssertionError(f"not {state} {path or ''} for {pattern!r}: {rule}") from None
-    return rule
 
 
 def flows_with(bench, predicate, what, port=5000):
@@ -113,7 +96,7 @@ def churn():
         kernel_rule(V4, [Output("239.2.2.1", 6000 + i)], name=f"s{i}", port=5000 + i)
         for i in range(STREAMS)))
     streams = ["several", *(f"s{i}" for i in range(STREAMS))]
-    wait_carried(daemon, *streams)
+    wait_rule(daemon, *streams)
     changes = Churn(Client(daemon.socket), 4711)
 
     def attempt(_number):
@@ -177,7 +160,7 @@ def path_changes():
         while changes < 40 and time.monotonic() < end:
             path = ("user", "kernel")[changes % 2]
             control.call("rule.replace", rules=[text.replace("path kernel", f"path {path}")])
-            wait_carried(daemon, "k", path=path)
+            wait_rule(daemon, "k", path=path)
             changes += 1
         generator.stop(signal.SIGINT)
         sent = json.loads(generator.output)
@@ -276,7 +259,7 @@ def neighbour_flood():
     star = star_for(V6)
     daemon = Daemon(star.relay, *(f"k{i} in [ff3e::{i + 1:x}]:5000@in0 path kernel out "
                                   f"[{V6.host.format(0)}]:6000" for i in range(400)))
-    wait_carried(daemon, *(f"k{i}" for i in range(400)))
+    wait_rule(daemon, *(f"k{i}" for i in range(400)))
     control, wire = Client(daemon.socket), packet_socket(star.receiver, "r0")
     longest = 0
     for number in range(3000):
@@ -351,13 +334,13 @@ def mtu():
     bench = Bench(V4, star, kernel_rule(V4, [OUT]))
     auto = kernel_rule(V4, [OUT]).replace("path kernel", "path auto")
     star.relay.ip("link set out0 mtu 1400")
-    wait_state(bench.daemon, "pending", "(?i)mtu")
+    wait_rule(bench.daemon, "k", state="pending", reason="(?i)mtu")
     Client(bench.daemon.socket).call("rule.replace", rules=[auto])
-    wait_state(bench.daemon, "active", "(?i)mtu", path="user")
+    wait_rule(bench.daemon, "k", path="user", reason="(?i)mtu")
     bench.send(bench.udp(b"by the user path"))
     equal(bench.captures[0].take(1)[0].body[8:], b"by the user path", "payload")
     star.relay.ip("link set out0 mtu 1500")
-    wait_state(bench.daemon, "active", path="kernel")
+    wait_rule(bench.daemon, "k")
     bench.carry([OUT], bench.udp(b"by the kernel path"))
     bench.daemon.settle()
 
@@ -370,16 +353,16 @@ def carrier_and_link():
     bench.carry([OUT], bench.udp(b"first"))
     for namespace, device in ((star.relay, "out0"), (star.receiver, "r0")):
         namespace.ip(f"link set {device} down")
-        wait_state(bench.daemon, "pending", "out0")
+        wait_rule(bench.daemon, "k", state="pending", reason="out0")
         namespace.ip(f"link set {device} up")
-        wait_state(bench.daemon, "active", path="kernel")
+        wait_rule(bench.daemon, "k")
         bench.capture()
         flows_with(bench, lambda copy: True, f"packets flow again after {device} was down")
     star.relay.ip("link del out0")
-    wait_state(bench.daemon, "pending", "out0")
+    wait_rule(bench.daemon, "k", state="pending", reason="out0")
     veth(star.relay, "out0", star.receiver, "r0", near_addr="10.2.0.1/24", far_addr="10.2.0.2/24")
     star.receiver.run("ethtool", "-K", "r0", "gro", "on")
-    wait_state(bench.daemon, "active", path="kernel")
+    wait_rule(bench.daemon, "k")
     bench.capture()
     bench.macs[0] = star.relay.mac("out0")
     flows_with(bench, lambda copy: copy.data[6:12].hex(":") == bench.macs[0],
@@ -403,7 +386,7 @@ def device_moves_away_and_back():
     star.relay.ip("link set out0 up")
     bench.daemon.process.send_signal(signal.SIGCONT)
     equal(star.relay.mac("out0"), bench.macs[0], "MAC address")
-    wait_carried(bench.daemon, "k", "two")
+    wait_rule(bench.daemon, "k", "two")
     for port in (5000, 5001):
         flows_with(bench, lambda copy: True, f"packets to port {port} flow again", port)
     bench.daemon.settle()

@@ -8,7 +8,7 @@ import functools
 from harness import (EXIT_CONFIG, Daemon, check, equal, main, packet_socket, program, receive, receiver,
                      rule_of, run, sender, test, wait_until)
 from ipv6 import sender6
-from kernel_rules import V4, V6, Bench, Output, kernel_rule, star_for, wait_carried
+from kernel_rules import V4, V6, Bench, Output, kernel_rule, star_for, wait_rule
 from wire import ESP, SCTP, UDP, Parsed, frame, ip, mac_of_group, pseudo_sum, udp
 
 
@@ -57,7 +57,7 @@ def source_port():
                 for line in star.relay.read("/proc/net/udp").splitlines()[1:]}
     check(ports <= reserved, f"ports {ports}, of sockets: {reserved}")
     bench.daemon.ctl("rule", "replace", text.replace("path kernel", "path user"))
-    wait_carried(bench.daemon, "k", path="user")
+    wait_rule(bench.daemon, "k", path="user")
     bench.send(bench.udp(b"two"))
     equal({copy.ports[0] for copy in bench.captures[0].take(2)}, ports, "ports on the user path")
 

@@ -11,19 +11,10 @@ from control import Client, Refused
 from follow import plug_input, reopens
 from harness import (Daemon, check, equal, interface_of, main, packet_socket, receive, receiver,
                      rule_of, sender, silent, test, wait_until)
-from kernel_rules import V4, star_for
+from kernel_rules import V4, star_for, wait_rule
 
 RULE = "k in 239.1.1.1:5000@in0 path {} out 239.2.2.2:6000@out0"
 TWO = RULE + " out 239.2.2.3:6000@out1"
-
-
-def wait_path(daemon, name, path, state="active"):
-    """Wait until a rule is in this state on this path. Returns its counters."""
-    def reached():
-        rule = rule_of(daemon.stats(), name)
-        return (rule["state"], rule["path"]) == (state, path) and rule
-
-    return wait_until(reached, f"{name} is {state} on the {path} path")
 
 
 class Flow:
@@ -50,7 +41,7 @@ def one_output():
     source = sender(star.source, "10.1.0.1")
     daemon = Daemon(star.relay, "k in 239.1.1.1:5000@in0 path kernel out 239.2.2.2:6000@out0 "
                     "ttl 5 dscp 10")
-    wait_path(daemon, "k", "kernel")
+    wait_rule(daemon, "k")
     payloads = [os.urandom(length) for length in (0, 1, 2, 3, 17, 18, 19, 1000, 1471, 1472)]
     ports = set()
     for payload in payloads:
@@ -83,17 +74,17 @@ def auto():
     star = star_for(V4)
     flow = Flow(star)
     daemon = Daemon(star.relay, RULE.format("auto"))
-    first = wait_path(daemon, "k", "kernel")
+    first = wait_rule(daemon, "k")
     flow.relay(3)
     for _ in range(3):
         star.relay.ip("link set out0 mtu 1400")
-        rule = wait_path(daemon, "k", "user")
+        rule = wait_rule(daemon, "k", path="user")
         equal(rule["path_reason"],
               "the MTU of output interface out0, 1400, is below that of the input, 1500",
               "path_reason")
         flow.relay(2)
         star.relay.ip("link set out0 mtu 1500")
-        check("path_reason" not in wait_path(daemon, "k", "kernel"), "a reason on the kernel path")
+        check("path_reason" not in wait_rule(daemon, "k"), "a reason on the kernel path")
         flow.relay(2)
     stats = daemon.settle(flow.count)
     rule = rule_of(stats, "k")
@@ -110,7 +101,7 @@ def skb_mode():
     flow = Flow(star)
     config = "rules: [ '{}' ]\ninterfaces: {{ in0: {{ mode: skb }} }}\n"
     daemon = Daemon(star.relay, config=config.format(RULE.format("kernel")))
-    wait_path(daemon, "k", "kernel")
+    wait_rule(daemon, "k")
     # The checksums of what a socket sends are unfinished.
     flow.relay(5)
     rule = rule_of(daemon.settle(5), "k")
@@ -118,9 +109,9 @@ def skb_mode():
     control = Client(daemon.socket)
     control.call("rule.replace", rules=[TWO.format("kernel")])
     reason = "in skb mode the kernel path supports one output"
-    equal(wait_path(daemon, "k", "kernel", "pending")["reason"], reason, "reason")
+    equal(wait_rule(daemon, "k", state="pending")["reason"], reason, "reason")
     control.call("rule.replace", rules=[TWO.format("auto")])
-    equal(wait_path(daemon, "k", "user")["path_reason"], reason, "path_reason")
+    equal(wait_rule(daemon, "k", path="user")["path_reason"], reason, "path_reason")
     flow.relay(2)
     daemon.ready = ""
 
@@ -133,11 +124,11 @@ def without_perfmon():
     everything_else = "+net_admin,+net_raw,+bpf,+ipc_lock"
     daemon = Daemon(star.relay, RULE.format("kernel"), prefix=(
         "setpriv", "--bounding-set=-all," + everything_else, "--inh-caps=-all," + everything_else))
-    rule = wait_path(daemon, "k", "kernel", "pending")
+    rule = wait_rule(daemon, "k", state="pending")
     check("CAP_PERFMON" in rule["reason"], f"reason: {rule['reason']}")
     control = Client(daemon.socket)
     control.call("rule.replace", rules=[RULE.format("auto")])
-    rule = wait_path(daemon, "k", "user")
+    rule = wait_rule(daemon, "k", path="user")
     check("CAP_PERFMON" in rule["path_reason"], f"path_reason: {rule['path_reason']}")
     flow.relay(2)
     daemon.ready = ""
@@ -154,7 +145,7 @@ def default_path():
         with open(daemon.config, "w", encoding="ascii") as file:
             file.write(text.format(path))
         Client(daemon.socket).call("config.reload")
-        wait_path(daemon, "k", "user" if path == "user" else "kernel")
+        wait_rule(daemon, "k", path="user" if path == "user" else "kernel")
         flow.relay(2)
     daemon.ready = ""
 
@@ -165,7 +156,7 @@ def mac_address_of_an_output():
     star = star_for(V4)
     flow = Flow(star)
     daemon = Daemon(star.relay, RULE.format("kernel"))
-    wait_path(daemon, "k", "kernel")
+    wait_rule(daemon, "k")
     flow.relay()
     wire = packet_socket(star.receiver, "r0")
     mac = "02:00:00:00:00:99"
@@ -189,18 +180,18 @@ def input_comes_and_goes():
     star = star_for(V4)
     flow = Flow(star)
     daemon = reopens(Daemon(star.relay, RULE.format("kernel")))
-    wait_path(daemon, "k", "kernel")
+    wait_rule(daemon, "k")
     for turn in range(1, 4):
         flow.relay(5)
         star.relay.ip("link del in0")
-        wait_path(daemon, "k", "kernel", "pending")
+        wait_rule(daemon, "k", state="pending")
         rule, totals = rule_of(daemon.stats(), "k"), daemon.stats()["totals"]
         equal((rule["received_packets"], rule["outputs"][0]["sent_packets"]), (5 * turn,) * 2,
               "counters without the interface")
         equal((totals["steered_packets"], totals["received_packets"], totals["sent_packets"]),
               (5 * turn,) * 3, "totals without the interface")
         plug_input(star)
-        wait_path(daemon, "k", "kernel")
+        wait_rule(daemon, "k")
         flow.source = sender(star.source, "10.1.0.1")
     flow.relay()
     daemon.settle(flow.count)
@@ -215,7 +206,7 @@ def failed_change():
              "a in 239.1.1.3:5000@in0 path auto out 239.2.2.2:6001@out0"]
     daemon = Daemon(star.relay, *texts)
     control = Client(daemon.socket)
-    wait_path(daemon, "k", "kernel")
+    wait_rule(daemon, "k")
     star.relay.sysctl("net/ipv4/igmp_max_memberships", 0)
     new = [texts[0] + " out 239.2.2.9:6000@out0", texts[1].replace("in0", "in0 path kernel"),
            texts[2].replace("auto", "user")]
@@ -250,7 +241,7 @@ def moved_input():
               for i in range(2)]
     star.relay.ip("link property add dev in0 altname wan")
     daemon = reopens(Daemon(star.relay, RULE.format("kernel").replace("in0", "wan"), *others))
-    wait_path(daemon, "k", "kernel")
+    wait_rule(daemon, "k")
     for turn in range(1, 5):
         index = (turn - 1) % 2
         sources[index].sendto(b"%d" % turn, ("239.1.1.1", 5000))
@@ -260,7 +251,7 @@ def moved_input():
         star.relay.ip(f"link property del dev in{index} altname wan")
         star.relay.ip(f"link property add dev in{1 - index} altname wan")
         wait_until(lambda: rules_of(daemon, f"in{1 - index}") == 2, "the rule has moved")
-        wait_path(daemon, "k", "kernel")
+        wait_rule(daemon, "k")
         sources[index].sendto(b"old input", ("239.1.1.1", 5000))
     daemon.settle()
     check(silent(outputs), "a packet from the old input was relayed")
