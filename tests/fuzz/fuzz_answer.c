@@ -15,6 +15,8 @@
 #include "ctl/show.h"
 #include "ctl/top_view.h"
 
+#include "must.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void (*const shows[])(const struct screen *screen, const json_t *answer) = {
@@ -24,13 +26,6 @@ static void (*const shows[])(const struct screen *screen, const json_t *answer) 
 };
 
 #define NR_SHOWS (sizeof(shows) / sizeof(shows[0]))
-
-/* Not assert(), which NDEBUG takes away. */
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void must_be_plain(const char *text)
 {

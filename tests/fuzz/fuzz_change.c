@@ -67,17 +67,17 @@ static void model_say(struct config *model, const struct rule_operation *operati
 	struct errors errors = {0};
 	struct rule rule, *found;
 
-	require(grammar_parse_rule(operation->text, strlen(operation->text), &at, &rule, NULL,
-				   &errors) == 0);
+	must(grammar_parse_rule(operation->text, strlen(operation->text), &at, &rule, NULL,
+				&errors) == 0);
 	found = model_find(model, rule.name);
-	require((operation->verb == RULE_ADD) == !found);
+	must((operation->verb == RULE_ADD) == !found);
 	if (found) {
 		rule_free(found);
 		*found = rule;
 		return;
 	}
 	model->rules = reallocarray(model->rules, model->nr_rules + 1UL, sizeof(rule));
-	require(model->rules);
+	must(model->rules);
 	model->rules[model->nr_rules++] = rule;
 }
 
@@ -90,7 +90,7 @@ static void model_apply(struct config *model, const struct rule_operation *opera
 		return;
 	}
 	found = model_find(model, operation->text);
-	require(found);
+	must(found);
 	if (operation->verb == RULE_DELETE)
 		model_delete(model, found);
 	else
@@ -104,10 +104,10 @@ static void check_diff(const struct config *before, const struct config *after)
 {
 	struct config_diff diff;
 
-	require(config_diff(before, after, &diff) == 0);
-	require(before->nr_rules - diff.nr_removed == after->nr_rules - diff.nr_added);
-	require(diff.nr_changed <= after->nr_rules - diff.nr_added);
-	require(diff.nr_settings == 0);
+	must(config_diff(before, after, &diff) == 0);
+	must(before->nr_rules - diff.nr_removed == after->nr_rules - diff.nr_added);
+	must(diff.nr_changed <= after->nr_rules - diff.nr_added);
+	must(diff.nr_settings == 0);
 	config_diff_free(&diff);
 }
 
@@ -120,21 +120,21 @@ static void apply_list(struct config *config, const struct rule_operation *opera
 	struct config before, result;
 	int error;
 
-	require(config_copy(&before, config) == 0);
+	must(config_copy(&before, config) == 0);
 	error = config_change(config, operations, count, "fuzz", &result, &errors);
-	require(config_equal(config, &before));
+	must(config_equal(config, &before));
 	if (error) {
-		require(error == -EINVAL);
-		require(errors.count > 0 && errors.kept > 0);
+		must(error == -EINVAL);
+		must(errors.count > 0 && errors.kept > 0);
 		for (unsigned int i = 0; i < errors.kept; i++)
-			require(errors.list[i].at.line >= 1 && errors.list[i].at.line <= count &&
-				errors.list[i].at.column >= 1);
-		require(result.nr_rules == 0 && !result.rules && !result.ifaces);
+			must(errors.list[i].at.line >= 1 && errors.list[i].at.line <= count &&
+			     errors.list[i].at.column >= 1);
+		must(result.nr_rules == 0 && !result.rules && !result.ifaces);
 	} else {
-		require(errors.count == 0);
+		must(errors.count == 0);
 		for (size_t i = 0; i < count; i++)
 			model_apply(&before, &operations[i]);
-		require(config_equal(&result, &before));
+		must(config_equal(&result, &before));
 		require_rules_again(&result);
 		if (last)
 			check_diff(config, &result);
@@ -152,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct config config;
 	size_t count = 0;
 
-	require(text);
+	must(text);
 	memcpy(text, data, size);
 	text[size] = '\0';
 	config_init(&config);

@@ -19,10 +19,10 @@ static void check_again(const struct rule *rule, const struct position *at)
 	char *text = rule_format(rule);
 	struct rule again;
 
-	require(text);
-	require(grammar_parse_rule(text, strlen(text), at, &again, NULL, &errors) == 0);
-	require(errors.count == 0);
-	require(rule_equal(rule, &again));
+	must(text);
+	must(grammar_parse_rule(text, strlen(text), at, &again, NULL, &errors) == 0);
+	must(errors.count == 0);
+	must(rule_equal(rule, &again));
 	rule_free(&again);
 	free(text);
 }
@@ -36,14 +36,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int error = grammar_parse_rule((const char *)data, size, &at, &rule, &where, &errors);
 
 	if (error) {
-		require(error == -EINVAL);
-		require(errors.count > 0 && errors.kept > 0);
-		require(!rule.outputs && !where.outputs);
+		must(error == -EINVAL);
+		must(errors.count > 0 && errors.kept > 0);
+		must(!rule.outputs && !where.outputs);
 		for (unsigned int i = 0; i < errors.kept; i++)
-			require(errors.list[i].at.line > 0 && errors.list[i].at.column > 0);
+			must(errors.list[i].at.line > 0 && errors.list[i].at.column > 0);
 	} else {
-		require(errors.count == 0);
-		require(rule.nr_outputs > 0);
+		must(errors.count == 0);
+		must(rule.nr_outputs > 0);
 		check_again(&rule, &at);
 		rule_free(&rule);
 		rule_positions_free(&where);

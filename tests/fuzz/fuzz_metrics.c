@@ -12,14 +12,9 @@
 
 #include "telemetry/metrics.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "must.h"
 
-/* Not assert(), which NDEBUG takes away. */
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Behind the closing brace of the labels; in a value anything may stand, but for a bare quote. */
 static const char *skip_labels(const char *at, const char *end)

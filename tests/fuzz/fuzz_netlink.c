@@ -17,30 +17,9 @@
 
 #include "links/link_parse.h"
 
+#include "must.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Not assert(), which NDEBUG removes. */
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static uint32_t read32(const uint8_t *data)
-{
-	uint32_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return value;
-}
-
-static uint16_t read16(const uint8_t *data)
-{
-	uint16_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return value;
-}
 
 /* Walk over attributes. True: *value, of *length bytes, is the next one of this type. The list ends
  * at the first that does not fit. */

@@ -13,14 +13,9 @@
 
 #include "../bpf/reference.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "must.h"
 
-/* assert() would be disabled by NDEBUG. */
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_datagram(const struct xmc_datagram *dgram, const struct reference *reference,
 			   size_t size)

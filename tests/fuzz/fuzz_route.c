@@ -20,32 +20,11 @@
 #include "links/message.h"
 #include "links/next_hop_parse.h"
 
+#include "must.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct nlmsghdr request = {.nlmsg_seq = 1, .nlmsg_pid = 2};
-
-/* Not assert(), which NDEBUG removes. */
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static uint32_t read32(const uint8_t *data)
-{
-	uint32_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return value;
-}
-
-static uint16_t read16(const uint8_t *data)
-{
-	uint16_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return value;
-}
 
 /* The last attribute of this type at `offset` of a message, or NULL. The list ends at the first
  * that does not fit. */

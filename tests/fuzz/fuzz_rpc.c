@@ -11,16 +11,11 @@
 
 #include "control/rpc.h"
 
+#include "must.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned int calls;
-
-/* assert() would be disabled by NDEBUG. */
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void echo(void *context, const json_t *params, struct control_reply *reply)
 {

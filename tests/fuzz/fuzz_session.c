@@ -17,6 +17,8 @@
 
 #include "control/session.h"
 
+#include "must.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The longest line: the shortest that makes the buffer grow twice. */
@@ -50,13 +52,6 @@ static struct wire {
 	unsigned int large; /* events */
 	unsigned int echoes;
 } wire;
-
-/* assert() would be disabled by NDEBUG. */
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /* A decision, made by the next byte that is sent. */
 static uint8_t choice(void)
