@@ -583,7 +583,7 @@ def _check_totals(stats):
         equal(totals[key], sum(output[key] for output in outputs), f"total {key}")
     equal(totals["rate_limited_packets"], sum(o["drops"]["rate_limited"] for o in outputs),
           "total rate_limited_packets")
-    withheld = ("no_carrier", "unreachable", "no_source")
+    withheld = ("no_carrier", "unreachable", "no_source", "ttl_expired")
     equal(totals["withheld_packets"], sum(o["drops"][key] for o in outputs for key in withheld),
           "total withheld_packets")
     equal(totals["dropped_packets"], sum(map(queue_drops, queues)) + discarded, "total drops")

@@ -2,9 +2,9 @@
 /* Requests: which datagrams they gather, the message that they become, and what is counted. */
 #include "watchdog.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/udp.h>
+#include <arpa/inet.h>
 
 #include "dataplane/egress.c" /* whose requests are nobody else's business */
 
@@ -62,7 +62,7 @@ static void start(struct rig *rig, unsigned int count, uint32_t length)
 	begin(rig, 0);
 	while (count--)
 		add_datagram(&rig->request, 7, payload, length);
-	write_message(&rig->request);
+	send_request_write(&rig->request);
 }
 
 static bool takes(const struct rig *rig, uint32_t length)
@@ -162,14 +162,14 @@ static void test_ports(void **state)
 		assert_true(accepts(rig, 1000, htons(5000)));
 		assert_false(accepts(rig, 1000, htons(5001)));
 		assert_false(add_datagram(&rig->request, 8, payload, 1000));
-		write_message(&rig->request);
+		send_request_write(&rig->request);
 		assert_int_equal(addr_to_sockaddr(&addr, 5000, &wanted), message->msg_namelen);
 		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
 		assert_int_equal(wanted.ss_family, cases[i].family);
 		/* The next request; the output's own address is unchanged. */
 		begin(rig, htons(65535));
 		add_datagram(&rig->request, 7, payload, 1000);
-		write_message(&rig->request);
+		send_request_write(&rig->request);
 		addr_to_sockaddr(&addr, 65535, &wanted);
 		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
 		addr_to_sockaddr(&addr, 0, &wanted);
@@ -250,7 +250,7 @@ static void test_batch_message(void **state)
 	add_datagram(&rig->request, 1, payload, 1400);
 	add_datagram(&rig->request, 2, payload + 2000, 1400);
 	add_datagram(&rig->request, 3, payload + 4000, 70);
-	write_message(&rig->request);
+	send_request_write(&rig->request);
 	assert_int_equal(message->msg_iovlen, 3);
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_ptr_equal(message->msg_iov[i].iov_base, payload + 2000 * i);
@@ -289,8 +289,8 @@ static void test_key(void **state)
 
 		memset(frame, 0xff, sizeof(frame));
 		memcpy(frame + at, header, sizeof(header));
-		key = make_key(&keeps, &entry, frame);
-		other = make_key(&own, &entry, frame);
+		assert_int_equal(send_key_make(&key, &keeps, &entry, frame), WITHHELD_NOTHING);
+		assert_int_equal(send_key_make(&other, &own, &entry, frame), WITHHELD_NOTHING);
 		assert_int_equal(key.port, htons(5000));
 		assert_int_equal(other.port, 0);
 		assert_false(same_key(&key, &other));
@@ -362,7 +362,7 @@ static void gather(struct rig *rig, unsigned int count, uint32_t stride, uint32_
 	for (unsigned int i = 0; i < count; i++)
 		add_datagram(&rig->request, i, payload + (size_t)i * stride,
 			     i + 1 == count ? last : length);
-	write_message(&rig->request);
+	send_request_write(&rig->request);
 }
 
 static void test_batch_over_loopback(void **state)

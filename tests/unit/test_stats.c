@@ -256,7 +256,7 @@ static void test_rules(void **state)
 	assert_int_equal(at(output, "last_packet_seconds"), 2);
 	assert_int_equal(at(output, "dropped_packets"), 10 + 7 + 6000);
 	expect_keys(json_object_get(output, "drops"),
-		    "rate_limited not_copied no_carrier unreachable no_source");
+		    "rate_limited not_copied no_carrier unreachable no_source ttl_expired");
 	assert_int_equal(at(json_object_get(output, "drops"), "no_carrier"), 1000);
 	assert_int_equal(at(json_object_get(output, "drops"), "unreachable"), 2000);
 	assert_int_equal(at(json_object_get(output, "drops"), "no_source"), 3000);

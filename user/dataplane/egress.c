@@ -2,13 +2,9 @@
 #define LOG_FACILITY LOG_FACILITY_EGRESS
 #include "dataplane/egress.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/udp.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include <xmcast/packet.h>
 
@@ -16,6 +12,8 @@
 #include "base/log.h"
 #include "base/wakeup.h"
 #include "dataplane/engine.h"
+#include "dataplane/send_request.h"
+#include "dataplane/source_ports.h"
 #include "dataplane/spin.h"
 #include "dataplane/stamp.h"
 
@@ -47,38 +45,9 @@ struct datagram {
 	struct iovec payloads[XSK_MAX_PIECES];
 };
 
-/* What all datagrams of one send have in common. */
-struct send_key {
-	in_port_t port; /* where they go, network order; 0: to the output's own port */
-};
-
-/*
- * A request gathers datagrams of one output with one key, which leave with one sendmsg(2): a batch
- * if there are several (UDP_SEGMENT, udp(7)). All of them have the same length, only the last may
- * be shorter. The iovecs point into the UMEM, nothing is copied.
- */
-struct send_request {
-	struct send send; /* first, so that a completed send leads to its request */
-	struct send_request *next_free;
-	struct output_shard *to;
-	struct send_key key;
-	unsigned int count;	     /* datagrams */
-	unsigned int pieces;	     /* payloads, if the only datagram is in several frames; or 0 */
-	uint32_t bytes;		     /* payload of all of them */
-	uint32_t segment_size;	     /* of all but the last */
-	uint32_t stamp;		     /* of the one datagram that is timed (stamp.h), or 0 */
-	struct sockaddr_in6 address; /* with the key's port; holds an IPv4 address as well */
-	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
-	uint32_t frames[GSO_MAX_SEGMENTS]; /* the first one of each datagram */
-	struct iovec payloads[GSO_MAX_SEGMENTS];
-};
-
-/* An output's datagrams come in the order in which their stream's shard counted them. */
+/* An output's datagrams come in the order in which their stream's shard counted them. (Of several
+ * sources of `from keep`, two datagrams of a request may be timed; then only the later one is.) */
 _Static_assert(GSO_MAX_SEGMENTS <= STAMP_EVERY, "two datagrams of a request would be timed");
-_Static_assert(offsetof(struct send_request, send) == 0, "a send leads to its request");
-_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
-	       "the port is at the same place in both families");
-_Static_assert(sizeof(struct sockaddr_in) <= sizeof(struct sockaddr_in6), "room for both");
 
 struct egress_loop {
 	struct egress *egress;
@@ -115,19 +84,16 @@ static uint64_t recent_ns(struct egress_loop *loop)
 
 /* ---- requests ---- */
 
-static struct send_key make_key(const struct output_shard *to, const struct frame_entry *entry,
-				const uint8_t *frame)
-{
-	struct send_key key = {0};
-
-	if (to->keeps_port)
-		key.port = ((const struct xmc_udp *)(frame + entry->udp))->destination;
-	return key;
-}
-
 static bool same_key(const struct send_key *a, const struct send_key *b)
 {
-	return a->port == b->port;
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* What the order of datagrams is kept for: one source of `from keep`, otherwise the whole output.
+ */
+static bool same_flow(const struct send_key *a, const struct send_key *b)
+{
+	return addr_equal(&a->source, &b->source) && a->source_port == b->source_port;
 }
 
 static void begin_request(struct send_request *request, struct output_shard *to,
@@ -135,6 +101,8 @@ static void begin_request(struct send_request *request, struct output_shard *to,
 {
 	request->to = to;
 	request->key = *key;
+	request->slot = NO_SLOT;
+	request->raw = false;
 	request->count = 0;
 	request->pieces = 0;
 	request->bytes = 0;
@@ -149,7 +117,7 @@ static bool request_accepts(const struct send_request *request, uint32_t length,
 	if (!same_key(&request->key, key))
 		return false;
 	return !request->count ||
-	       (length > 0 && length <= request->segment_size &&
+	       (!request->raw && length > 0 && length <= request->segment_size &&
 		request->bytes + length <= SEND_MAX_BYTES &&
 		gso_has_room(&request->to->gso, request->count, request->segment_size));
 }
@@ -167,37 +135,8 @@ static bool add_datagram(struct send_request *request, uint32_t frame, void *pay
 	request->payloads[i].iov_len = length;
 	request->bytes += length;
 	/* A shorter datagram must be the last; an empty one would vanish in a batch. */
-	return length < request->segment_size || !length ||
+	return length < request->segment_size || !length || request->raw ||
 	       !gso_has_room(&request->to->gso, request->count, request->segment_size);
-}
-
-static void write_message(struct send_request *request)
-{
-	const struct output *output = request->to->output;
-	struct msghdr *message = &request->send.message;
-	uint16_t segment = (uint16_t)request->segment_size;
-	struct cmsghdr *cmsg;
-
-	request->send.fd = output->fd;
-	memset(message, 0, sizeof(*message));
-	message->msg_name = (void *)&output->to;
-	if (request->key.port) {
-		memcpy(&request->address, &output->to, sizeof(request->address));
-		request->address.sin6_port = request->key.port;
-		message->msg_name = &request->address;
-	}
-	message->msg_namelen = output->to_length;
-	message->msg_iov = request->payloads;
-	message->msg_iovlen = request->pieces ? request->pieces : request->count;
-	if (request->count < 2)
-		return;
-	message->msg_control = request->control;
-	message->msg_controllen = sizeof(request->control);
-	cmsg = CMSG_FIRSTHDR(message);
-	cmsg->cmsg_level = SOL_UDP;
-	cmsg->cmsg_type = UDP_SEGMENT;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(segment));
-	memcpy(CMSG_DATA(cmsg), &segment, sizeof(segment));
 }
 
 /* ---- completions ---- */
@@ -240,16 +179,12 @@ static void account(struct egress_counters *sums, struct output_shard *to, unsig
 /* Send the datagrams of a refused batch one by one. Returns how many the kernel accepted. */
 static unsigned int send_singly(struct egress_counters *sums, struct send_request *request)
 {
-	struct msghdr message = request->send.message;
 	unsigned int accepted = 0;
 
-	message.msg_control = NULL;
-	message.msg_controllen = 0;
-	message.msg_iovlen = 1;
 	for (unsigned int i = 0; i < request->count; i++) {
+		struct msghdr message = send_request_single(request, i);
 		ssize_t n;
 
-		message.msg_iov = &request->payloads[i];
 		do {
 			n = sendmsg(request->send.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 		} while (n < 0 && errno == EINTR);
@@ -262,16 +197,11 @@ static unsigned int send_singly(struct egress_counters *sums, struct send_reques
 static void log_send_failed(struct egress_loop *loop, const struct send_request *request,
 			    int result)
 {
-	const struct rule_output *rule = &request->to->output->rule;
-	struct sockaddr_in6 address;
 	char text[ENDPOINT_TEXT_SIZE];
 
 	if (!log_allowed(&loop->send_limit, "send-failed"))
 		return;
-	memcpy(&address, request->send.message.msg_name, sizeof(address));
-	log_warning("send-failed",
-		    LOG_NAME("to", endpoint_format(&rule->to, ntohs(address.sin6_port), rule->iface,
-						   text)),
+	log_warning("send-failed", LOG_NAME("to", send_request_to(request, text)),
 		    LOG_UINT("datagrams", request->count), LOG_ERROR(result));
 }
 
@@ -282,6 +212,8 @@ static void on_sent(void *context, struct send *send, int result)
 	struct egress_counters *counters = &loop->egress->counters;
 	struct output_shard *to = request->to;
 
+	if (request->raw && result >= 0)
+		result -= (int)sizeof(request->header);
 	if (request->count > 1 && result < 0 && gso_is_refusal(-result)) {
 		counter_add(&to->gso_refused, 1);
 		/* If no single datagram is accepted either, the refusal was not about the batch. */
@@ -295,11 +227,13 @@ static void on_sent(void *context, struct send *send, int result)
 			gso_accepted(&to->gso, request->segment_size);
 	}
 	gso_end(&to->gso, request->count);
+	if (request->slot != NO_SLOT)
+		source_ports_give_back(to->output->ports, request->slot);
 	if (request->stamp)
 		histogram_add(to->latency, stamp_age_ns(request->stamp));
 	for (unsigned int i = 0; i < request->count; i++)
 		release_frame(loop, request->frames[i]);
-	request->next_free = loop->free_requests;
+	request->next = loop->free_requests;
 	loop->free_requests = request;
 	loop->in_flight--;
 }
@@ -335,13 +269,38 @@ static int push(struct egress_loop *loop, bool wait)
 
 /* ---- sending ---- */
 
-/* Prepare the send of the output's open request. */
-static int send_open_request(struct egress_loop *loop, struct output_shard *to)
+/* Where the open requests of this flow's bucket begin. */
+static struct send_request **bucket_of(struct output_shard *to, const struct send_key *key)
 {
-	struct send_request *request = to->open;
+	const uint32_t *source = key->source.w;
+
+	if (!to->buckets)
+		return &to->open;
+	return &to->buckets[((source[0] ^ source[1] ^ source[2] ^ source[3] ^ key->source_port) *
+			     0x9e3779b1U) >>
+			    (32 - OPEN_BUCKET_BITS)];
+}
+
+/* The open request of this flow, or NULL. */
+static struct send_request *find_open(struct output_shard *to, const struct send_key *key)
+{
+	struct send_request *request = *bucket_of(to, key);
+
+	while (request && !same_flow(&request->key, key))
+		request = request->next;
+	return request;
+}
+
+/* Prepare the send of an open request. */
+static int send_open_request(struct egress_loop *loop, struct send_request *request)
+{
+	struct output_shard *to = request->to;
+	struct send_request **link = bucket_of(to, &request->key);
 	int err = 0;
 
-	to->open = NULL;
+	while (*link != request)
+		link = &(*link)->next;
+	*link = request->next;
 	if (gso_must_wait(&to->gso, request->count, request->segment_size)) {
 		/* Wait until no batch of this output is in flight; refused ones have been re-sent
 		 * singly by then. Ends, because MSG_DONTWAIT sends always complete. */
@@ -351,7 +310,7 @@ static int send_open_request(struct egress_loop *loop, struct output_shard *to)
 		if (err)
 			return err;
 	}
-	write_message(request);
+	send_request_write(request);
 	engine_send(loop->engine, &request->send);
 	gso_begin(&to->gso, request->count, request->segment_size);
 	loop->in_flight++;
@@ -361,6 +320,16 @@ static int send_open_request(struct egress_loop *loop, struct output_shard *to)
 	if (gso_is_trial(&to->gso, request->count, request->segment_size) ||
 	    loop->engine->prepared >= SUBMIT_AT)
 		err = push(loop, false);
+	return err;
+}
+
+/* Send the open requests of an output. */
+static int send_bucket(struct egress_loop *loop, struct send_request **bucket)
+{
+	int err = 0;
+
+	while (*bucket && !err)
+		err = send_open_request(loop, *bucket);
 	return err;
 }
 
@@ -374,17 +343,37 @@ static int send_open_requests(struct egress_loop *loop)
 		loop->open = to->next_open;
 		to->next_open = NULL;
 		to->listed = false;
-		if (to->open && !err)
-			err = send_open_request(loop, to);
+		if (!err)
+			err = send_bucket(loop, &to->open);
+		for (unsigned int i = 0; to->buckets && i < OPEN_BUCKETS && !err; i++)
+			err = send_bucket(loop, &to->buckets[i]);
 	}
 	return err;
 }
 
-/* Open a request for this output. If none is free, the open ones are sent and completions awaited.
+/* Choose the socket of a request of an output that sends from given ports. */
+static void choose_port(struct egress_loop *loop, struct send_request *request)
+{
+	const struct output *output = request->to->output;
+	in_port_t port = send_source_port(output, &request->key);
+	int err = 0;
+
+	if (port)
+		request->slot = source_ports_take(output->ports, port);
+	request->raw = request->slot == NO_SLOT;
+	if (request->raw && port && source_ports_want(output->ports, port))
+		err = wakeup_send(loop->egress->notify_fd);
+	if (err)
+		log_error("egress-notify-failed", LOG_ERROR(err));
+}
+
+/* Open a request of this output. If none is free, the open ones are sent and completions awaited.
  */
 static int open_request(struct egress_loop *loop, struct output_shard *to,
-			const struct send_key *key)
+			const struct send_key *key, struct send_request **out)
 {
+	struct send_request *request;
+	struct send_request **bucket = bucket_of(to, key);
 	int err = 0;
 
 	if (!loop->free_requests) {
@@ -396,44 +385,52 @@ static int open_request(struct egress_loop *loop, struct output_shard *to,
 		err = push(loop, true);
 	if (err)
 		return err;
-	to->open = loop->free_requests;
-	loop->free_requests = to->open->next_free;
+	request = loop->free_requests;
+	loop->free_requests = request->next;
 	gso_refresh(&to->gso, gso_is_limited(&to->gso) ? recent_ns(loop) : 0);
-	begin_request(to->open, to, key);
+	begin_request(request, to, key);
+	if (to->output->ports)
+		choose_port(loop, request);
+	request->next = *bucket;
+	*bucket = request;
 	if (!to->listed) {
 		to->listed = true;
 		to->next_open = loop->open;
 		loop->open = to;
 	}
+	*out = request;
 	return 0;
 }
 
-/* Add a datagram to its output's open request, or open one. One in several frames is sent alone. */
+/* Add a datagram to the open request of its flow, or open one. One in several frames is sent alone.
+ */
 static int send_datagram(struct egress_loop *loop, struct output_shard *to,
-			 const struct datagram *datagram)
+			 const struct datagram *datagram, const struct send_key *key)
 {
 	const struct frame_entry *entry = datagram->entry;
-	struct send_key key = make_key(to, entry, datagram->frame);
+	struct send_request *request = find_open(to, key);
 	bool alone = datagram->pieces > 1;
 	int err = 0;
 
-	if (to->open && (alone || !request_accepts(to->open, entry->length, &key)))
-		err = send_open_request(loop, to);
-	if (!err && !to->open)
-		err = open_request(loop, to, &key);
+	if (request && (alone || !request_accepts(request, entry->length, key))) {
+		err = send_open_request(loop, request);
+		request = NULL;
+	}
+	if (!err && !request)
+		err = open_request(loop, to, key, &request);
 	if (err)
 		return err;
 	if (entry->stamp)
-		to->open->stamp = entry->stamp;
-	if (!add_datagram(to->open, entry->frame, datagram->payloads[0].iov_base, entry->length) &&
+		request->stamp = entry->stamp;
+	if (!add_datagram(request, entry->frame, datagram->payloads[0].iov_base, entry->length) &&
 	    !alone)
 		return 0;
 	if (alone) {
-		to->open->pieces = datagram->pieces;
-		memcpy(to->open->payloads, datagram->payloads,
+		request->pieces = datagram->pieces;
+		memcpy(request->payloads, datagram->payloads,
 		       datagram->pieces * sizeof(struct iovec));
 	}
-	return send_open_request(loop, to);
+	return send_open_request(loop, request);
 }
 
 /* Take the further frames of a packet, which were queued with the first one. */
@@ -495,9 +492,11 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	loop->references[entry->frame] = (uint16_t)stream->nr_outputs;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
 		struct output_shard *to = &stream->outputs[i].shards[egress->rx_queue];
+		enum withheld withhold = atomic_load_explicit(&to->withhold, memory_order_relaxed);
+		struct send_key key;
 
-		unsigned int withhold = atomic_load_explicit(&to->withhold, memory_order_relaxed);
-
+		if (!withhold)
+			withhold = send_key_make(&key, to, entry, datagram.frame);
 		if (withhold) {
 			counter_add(&to->withheld[withhold], 1);
 			counter_add(&egress->counters.withheld, 1);
@@ -508,7 +507,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 			counter_add(&egress->counters.rate_limited, 1);
 			release_frame(loop, entry->frame);
 		} else {
-			err = send_datagram(loop, to, &datagram);
+			err = send_datagram(loop, to, &datagram, &key);
 		}
 	}
 	return err;
@@ -638,7 +637,7 @@ int egress_loop_open(struct egress_loop **out, struct egress *egress)
 	    (xsk_has_pieces(egress->xsk) && !loop->next_piece))
 		goto fail;
 	for (unsigned int i = 0; i < ENGINE_SENDS; i++) {
-		loop->requests[i].next_free = loop->free_requests;
+		loop->requests[i].next = loop->free_requests;
 		loop->free_requests = &loop->requests[i];
 	}
 	err = open_engine(loop);

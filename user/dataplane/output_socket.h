@@ -20,13 +20,32 @@
  *     that does not exist, so that nothing leaves by another one in the meantime.
  * SO_ATTACH_FILTER
  *     Drops whatever is sent to the socket's port.
+ * SO_BROADCAST
+ *     Whether the destination is a broadcast address depends on the addresses of the host.
+ *
+ * Sources (`from`). The address goes with each send (IP_PKTINFO, IPV6_PKTINFO), so no socket has to
+ * follow it: while the host does not have it, the kernel refuses the send. The port is that of the
+ * socket. An output that sends from given ports has therefore
+ *
+ *   - one socket for each port (source_ports.h), which is bound to an address that no host has, and
+ *     to the port. Nothing can be sent to that socket, so it takes no datagram from any other
+ *     socket with the port, whether that was opened earlier or later. With SO_REUSEADDR it is in
+ *     the way of nobody but a socket that is bound to the port of every address without
+ *     SO_REUSEADDR: the second of the two is refused.
+ *   - a raw socket, which sends from any port. It makes one packet of each send, to which the
+ *     caller adds the UDP header. It is used for datagrams whose port has no socket: because that is
+ *     being opened, because there are too many ports, or because the port is taken or privileged
+ *     (net.ipv4.ip_unprivileged_port_start).
+ *
+ * For `from keep` these are transparent (IP_TRANSPARENT, IPV6_TRANSPARENT), so that the kernel
+ * accepts addresses of other hosts. That needs CAP_NET_RAW or CAP_NET_ADMIN.
  *
  * Sockets are counted: the streams of a rule and of its replacement share one. Ports are assigned
  * by the first send, or by output_socket_port(). All functions are the main thread's; the egress
- * threads send through the descriptor. CAP_NET_ADMIN allows a send buffer larger than
- * net.core.wmem_max.
+ * threads send through the descriptors, and use the ports. CAP_NET_ADMIN allows a send buffer
+ * larger than net.core.wmem_max.
  *
- * Sources: ip(7), ipv6(7), udp(7), socket(7).
+ * Sources: ip(7), ipv6(7), udp(7), raw(7), socket(7).
  */
 #ifndef XMCAST_DATAPLANE_OUTPUT_SOCKET_H
 #define XMCAST_DATAPLANE_OUTPUT_SOCKET_H
@@ -37,6 +56,7 @@
 #include "rules/rule.h"
 
 struct output_socket;
+struct source_ports;
 
 /*
  * Open the socket of an output whose datagrams go to `port` (RULE_PORT_KEPT: each to its own). Its
@@ -60,10 +80,21 @@ void output_socket_put(struct output_socket *socket);
 bool output_socket_fits(const struct output_socket *socket, const struct rule_output *output,
 			uint16_t port);
 
+/* The socket; the raw one if it has ports. */
 int output_socket_fd(const struct output_socket *socket);
 
-/* The socket's UDP port, which is assigned now if it has none yet: packets that leave on the kernel
- * path have it as their source port, too. 0 or -errno (-EAGAIN: no port is free). */
+/* The sockets of the source ports; NULL: the output has one socket, which has its own port. */
+struct source_ports *output_socket_ports(const struct output_socket *socket);
+
+/* Open the sockets of source ports that egress threads want. Call it when a worker notifies. */
+void output_sockets_serve(void);
+
+/* Once a second: the same, and close those of ports that are not used any more. */
+void output_sockets_age(void);
+
+/* The UDP port from which the output sends, which is assigned now if it has none yet: packets that
+ * leave on the kernel path have it as their source port, too. Not of `from keep`. 0 or -errno
+ * (-EAGAIN: no port is free). */
 int output_socket_port(struct output_socket *socket, uint16_t *port);
 
 /* Index of the interface that the output names; 0: it names none, or that does not exist. */

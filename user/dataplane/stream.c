@@ -31,13 +31,22 @@ static int open_output(struct output *output, const struct stream *stream,
 	failure->output = rule;
 	failure->step = "memory";
 	output->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*output->shards));
-	if (!output->shards || open_limit(output))
+	if (!output->shards)
 		return -ENOMEM;
 	memset(output->shards, 0, nr_shards * sizeof(*output->shards));
+	if (open_limit(output))
+		return -ENOMEM;
+	for (unsigned int i = 0; i < nr_shards && rule->from_kept; i++) {
+		output->shards[i].buckets =
+			calloc(OPEN_BUCKETS, sizeof(*output->shards[i].buckets));
+		if (!output->shards[i].buckets)
+			return -ENOMEM;
+	}
 	for (unsigned int i = 0; i < nr_shards; i++) {
 		output->shards[i].output = output;
 		output->shards[i].limit = output->limit;
 		output->shards[i].keeps_port = port == RULE_PORT_KEPT;
+		output->shards[i].keeps_headers = output_keeps_headers(rule);
 		output->shards[i].latency = &stream->latency[i];
 		gso_init(&output->shards[i].gso, rule->gso ? rule->gso : egress->gso);
 	}
@@ -51,17 +60,26 @@ static int open_output(struct output *output, const struct stream *stream,
 	if (!output->socket)
 		err = output_socket_open(&output->socket, rule, port, egress->send_buffer,
 					 &failure->step);
-	if (!err)
-		output->fd = output_socket_fd(output->socket);
-	return err;
+	if (err)
+		return err;
+	output->fd = output_socket_fd(output->socket);
+	output->ports = output_socket_ports(output->socket);
+	return 0;
+}
+
+static void close_output(struct output *output, unsigned int nr_shards)
+{
+	output_socket_put(output->socket);
+	for (unsigned int i = 0; output->shards && i < nr_shards; i++)
+		free(output->shards[i].buckets);
+	free(output->shards);
+	free(output->limit);
 }
 
 static void close_stream(struct stream *stream)
 {
 	for (unsigned int i = 0; stream->outputs && i < stream->nr_outputs; i++) {
-		output_socket_put(stream->outputs[i].socket);
-		free(stream->outputs[i].shards);
-		free(stream->outputs[i].limit);
+		close_output(&stream->outputs[i], stream->nr_shards);
 	}
 	free(stream->outputs);
 	free(stream->shards);

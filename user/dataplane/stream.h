@@ -28,7 +28,13 @@
 #include "rules/config.h"
 
 struct output_socket;
+struct source_ports;
 struct send_request;
+
+/* Lists of open requests of an output of `from keep`: so that sources that take turns fill their
+ * batches. */
+#define OPEN_BUCKET_BITS 6
+#define OPEN_BUCKETS	 (1 << OPEN_BUCKET_BITS)
 
 /* The shard of an output: what one egress thread counts, and needs to gather requests. */
 struct output_shard {
@@ -37,11 +43,13 @@ struct output_shard {
 	counter_t sent_bytes;			 /* UDP payload */
 
 	/* The egress thread's own: see egress.c. */
-	struct rate_limit *limit; /* the output's; NULL: none */
-	struct send_request *open;
+	struct rate_limit *limit;      /* the output's; NULL: none */
+	struct send_request *open;     /* a list */
+	struct send_request **buckets; /* of `from keep`: by source, OPEN_BUCKETS; or NULL */
 	struct output_shard *next_open;
-	bool listed;	 /* among the outputs with an open request */
-	bool keeps_port; /* each datagram keeps its destination port */
+	bool listed;	    /* among the outputs with an open request */
+	bool keeps_port;    /* each datagram keeps its destination port */
+	bool keeps_headers; /* output_keeps_headers() */
 	/* Why datagrams are not sent now: an enum withheld, written by the main thread. */
 	_Atomic uint8_t withhold;
 	const struct output *output;
@@ -60,6 +68,7 @@ struct output {
 	struct rule_output rule;
 	struct output_socket *socket;
 	int fd;			    /* the socket's */
+	struct source_ports *ports; /* the socket's, or NULL */
 	const char *reason;	    /* why nothing can leave, or NULL; of the path. Main thread */
 	struct sockaddr_storage to; /* port 0: each datagram keeps its own */
 	socklen_t to_length;

@@ -11,14 +11,15 @@ enum withheld {
 	WITHHELD_NOTHING,     /* they are sent */
 	WITHHELD_NO_CARRIER,  /* the output interface is up, but has no carrier */
 	WITHHELD_UNREACHABLE, /* the next hop does not answer ARP or neighbour discovery */
-	WITHHELD_NO_SOURCE,   /* this host has no address to send from */
+	WITHHELD_NO_SOURCE,   /* no address to send from: of this host, or of the packet */
+	WITHHELD_TTL_EXPIRED, /* the TTL that the packet would have is 0 */
 	WITHHELD_REASONS,
 };
 
 /* Their names in the object `drops`; a contract. */
 #define WITHHELD_NAMES                                                                             \
 	{                                                                                          \
-		"", "no_carrier", "unreachable", "no_source"                                       \
+		"", "no_carrier", "unreachable", "no_source", "ttl_expired"                        \
 	}
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "dataplane/output_socket.h"
 #include "relay/follow.h"
 #include "relay/plan.h"
 #include "relay/state.h"
@@ -74,6 +75,7 @@ int relay_run(struct relay *relay)
 
 	/* The workers' descriptors are edge-triggered: fetching their events is enough. */
 	epoll_wait(relay->epoll_fd, events, EVENTS, 0);
+	output_sockets_serve();
 	follow_run(relay->follow);
 	return has_failed(relay) ? -EIO : 0;
 }
@@ -86,6 +88,7 @@ void relay_check_workers(struct relay *relay)
 		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++)
 			worker_check(relay->intakes[i]->workers[j], now_ns);
 	}
+	output_sockets_age();
 }
 
 int relay_stop(struct relay *relay)

@@ -98,7 +98,8 @@ const struct metric metric_table[] = {
 	COUNTERS(OUTPUT, "drops", "xmcast_output_drops", NULL, "reason",
 		 "Datagrams of the output that were not handed to the kernel; rate_limited: over "
 		 "its limit; not_copied: the kernel path made no copy of the packet for it; "
-		 "no_carrier, unreachable, no_source: it could not have left."),
+		 "no_carrier, unreachable, no_source: it could not have left; ttl_expired: its "
+		 "TTL would have been 0."),
 	GAUGE(OUTPUT, NUMBER, "peak_pps", "xmcast_output_sent_peak_packets_per_second", NULL, NULL,
 	      0, "Highest rate of the output in any second since peaks were reset."),
 	GAUGE(OUTPUT, NUMBER, "last_packet_seconds", "xmcast_output_last_packet_age_seconds",
