@@ -151,6 +151,35 @@ def address_and_port(family, path):
     bench.finish(40)
 
 
+@each("user")
+def address_comes_and_goes(family, path):
+    """from ADDR while the host does not have it: pending with the reason, datagrams are counted, nothing
+    leaves; it resumes within a second of the address"""
+    bench = Bench(family, path, second=False)
+    text = SECOND[family].replace("fd02:0::", "fd02::")
+    bench.daemon = Daemon(bench.relay, bench.rule(f"{bench.group()} from {bracketed(text)}:7000"))
+
+    def reason():
+        rule = rule_of(bench.daemon.stats(), "k")
+        return rule["state"] != "active" and rule["outputs"][0].get("reason")
+
+    def works():
+        return rule_of(bench.daemon.stats(), "k")["state"] == "active"
+
+    wait_until(reason, "the rule is pending")
+    check(text in reason(), f"the reason names the address: {reason()}")
+    bench.send(b"lost")
+    bench.finish(1, no_source=1)
+    bench.add_second()
+    wait_until(works, "the rule is active")
+    bench.send(b"sent")
+    bench.expect(bench.capture.take(1)[0], b"sent", source=text, sport=7000)
+    bench.drop_second()
+    wait_until(reason, "the rule is pending again")
+    bench.send(b"lost")
+    bench.finish(3, no_source=2)
+
+
 # ---- from keep ------------------------------------------------------------------------------
 
 @each("user")

@@ -37,9 +37,9 @@ static struct next_hop find(const char *to, const char *oif)
 	struct next_hop hop;
 
 	memset(&hop, 0xa5, sizeof(hop));
-	assert_int_equal(
-		next_hop_find(netlink, &destination, oif ? (int)if_nametoindex(oif) : 0, 0, &hop),
-		0);
+	assert_int_equal(next_hop_find(netlink, &destination, NULL,
+				       oif ? (int)if_nametoindex(oif) : 0, 0, &hop),
+			 0);
 	return hop;
 }
 
@@ -174,7 +174,7 @@ static void test_unreachable(void **state)
 	expect_unreachable("fd99::1", "out0", -ENETUNREACH);
 	/* With an interface, as for a socket that is bound to it: assumed to be on its link. */
 	expect("10.99.0.1", "out0", NEXT_HOP_HOST, "out0", "10.1.0.1", "10.99.0.1");
-	assert_int_equal(next_hop_find(netlink, &to, 12345, 0, &hop), -ENODEV);
+	assert_int_equal(next_hop_find(netlink, &to, NULL, 12345, 0, &hop), -ENODEV);
 	/* An interface that is down. */
 	bed_run("ip link set bare0 down");
 	expect_unreachable("239.1.1.1", "bare0", -ENETUNREACH);
@@ -206,10 +206,59 @@ static void test_dscp(void **state)
 
 	bed_run("ip route add 10.50.0.0/16 via 10.1.0.2");
 	bed_run("ip route add 10.50.0.0/16 tos 0x10 via 10.1.0.3");
-	assert_int_equal(next_hop_find(netlink, &to, 0, 0, &hop), 0);
+	assert_int_equal(next_hop_find(netlink, &to, NULL, 0, 0, &hop), 0);
 	assert_address(&hop.via, "10.1.0.2");
-	assert_int_equal(next_hop_find(netlink, &to, 0, 4, &hop), 0);
+	assert_int_equal(next_hop_find(netlink, &to, NULL, 0, 4, &hop), 0);
 	assert_address(&hop.via, "10.1.0.3");
+}
+
+/* A rule may select the route by the source; the source stays. */
+static void test_source(void **state)
+{
+	struct xmc_addr to = address("10.51.0.1"), other = address("10.1.0.9");
+	struct xmc_addr foreign = address("10.99.0.9");
+	struct next_hop hop;
+
+	bed_run("ip route add 10.51.0.0/16 via 10.1.0.2");
+	bed_run("ip route add 10.51.0.0/16 via 10.1.0.3 table 100");
+	bed_run("ip rule add from 10.1.0.9 table 100");
+	assert_int_equal(next_hop_find(netlink, &to, NULL, 0, 0, &hop), 0);
+	assert_address(&hop.via, "10.1.0.2");
+	assert_int_equal(next_hop_find(netlink, &to, &other, 0, 0, &hop), 0);
+	assert_address(&hop.via, "10.1.0.3");
+	assert_address(&hop.source, "10.1.0.9");
+	assert_int_equal(next_hop_find(netlink, &to, &foreign, 0, 0, &hop), 0);
+	assert_int_equal(hop.kind, NEXT_HOP_UNREACHABLE);
+	bed_run("ip rule del from 10.1.0.9 table 100");
+}
+
+static void test_own_address(void **state)
+{
+	static const struct {
+		const char *address;
+		const char *oif;
+		int result;
+	} cases[] = {
+		{"10.1.0.1", NULL, 0},
+		{"10.1.0.9", "bare0", 0}, /* of another interface */
+		{"10.1.0.2", NULL, -EADDRNOTAVAIL},
+		{"10.1.0.255", NULL, -EADDRNOTAVAIL},
+		{"10.99.0.1", NULL, -EADDRNOTAVAIL},
+		{"fd01::1", NULL, 0},
+		{"fd01::2", NULL, -EADDRNOTAVAIL},
+		{"fd99::2", NULL, -EADDRNOTAVAIL},
+		{"fe80::1", "out0", 0},
+		{"fe80::1", "bare0", -EADDRNOTAVAIL},
+		{"fe80::2", "out0", -EADDRNOTAVAIL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct xmc_addr own = address(cases[i].address);
+		int oif = cases[i].oif ? (int)if_nametoindex(cases[i].oif) : 0;
+
+		if (own_address_find(netlink, &own, oif) != cases[i].result)
+			fail_msg("%s on %s", cases[i].address, cases[i].oif);
+	}
 }
 
 static void test_encapsulated(void **state)
@@ -375,7 +424,7 @@ static int ask_confined(int capability)
 	if (link_query("out0", &link) || link.features_known != !!features_family())
 		return __LINE__;
 	if (netlink_open(&confined, NETLINK_ROUTE) ||
-	    next_hop_find(confined, &via, out0, 0, &hop) || hop.kind != NEXT_HOP_HOST ||
+	    next_hop_find(confined, &via, NULL, out0, 0, &hop) || hop.kind != NEXT_HOP_HOST ||
 	    neighbour_find(confined, out0, &via, mac))
 		return __LINE__;
 	return neighbour_use(confined, out0, &via);
@@ -433,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_groups),	     cmocka_unit_test(test_of_this_host),
 		cmocka_unit_test(test_broadcast),    cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_multipath),    cmocka_unit_test(test_dscp),
+		cmocka_unit_test(test_source),	     cmocka_unit_test(test_own_address),
 		cmocka_unit_test(test_encapsulated), cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_fail),	     cmocka_unit_test(test_changed_mac),
 		cmocka_unit_test(test_permanent),    cmocka_unit_test(test_no_neighbours),

@@ -47,6 +47,11 @@ bool addr_is_loopback(const struct xmc_addr *addr)
 	return addr_is_ipv4(addr) ? addr->b[12] == 127 : addr_equal(addr, &loopback);
 }
 
+bool addr_is_link_local(const struct xmc_addr *addr)
+{
+	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
+}
+
 bool addr_is_any(const struct xmc_addr *addr)
 {
 	return !(addr->w[0] | addr->w[1] | addr->w[2] | addr->w[3]);

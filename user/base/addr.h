@@ -22,10 +22,11 @@
 bool addr_parse(const char *text, struct xmc_addr *addr);
 
 bool addr_is_ipv4(const struct xmc_addr *addr);
-bool addr_is_multicast(const struct xmc_addr *addr); /* 224.0.0.0/4, ff00::/8 */
-bool addr_is_broadcast(const struct xmc_addr *addr); /* 255.255.255.255 alone */
-bool addr_is_loopback(const struct xmc_addr *addr);  /* 127.0.0.0/8, ::1 */
-bool addr_is_any(const struct xmc_addr *addr);	     /* all zero: no address */
+bool addr_is_multicast(const struct xmc_addr *addr);  /* 224.0.0.0/4, ff00::/8 */
+bool addr_is_broadcast(const struct xmc_addr *addr);  /* 255.255.255.255 alone */
+bool addr_is_loopback(const struct xmc_addr *addr);   /* 127.0.0.0/8, ::1 */
+bool addr_is_link_local(const struct xmc_addr *addr); /* fe80::/10 */
+bool addr_is_any(const struct xmc_addr *addr);	      /* all zero: no address */
 bool addr_equal(const struct xmc_addr *a, const struct xmc_addr *b);
 
 /* AF_INET or AF_INET6. */

@@ -29,8 +29,8 @@ static void put_address(struct nlmsghdr *request, uint16_t type, const struct xm
 		     message_address_bytes(address));
 }
 
-int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, int oif, uint8_t dscp,
-		  struct next_hop *hop)
+int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, const struct xmc_addr *from,
+		  int oif, uint8_t dscp, struct next_hop *hop)
 {
 	alignas(4) char buffer[REQUEST_SIZE];
 	struct nlmsghdr *request = begin(buffer, RTM_GETROUTE, 0);
@@ -42,10 +42,27 @@ int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, int oif, u
 	info->rtm_dst_len = (unsigned char)(8 * message_address_length(to));
 	info->rtm_tos = (unsigned char)(dscp << 2);
 	put_address(request, RTA_DST, to);
+	if (from) {
+		info->rtm_src_len = info->rtm_dst_len;
+		put_address(request, RTA_SRC, from);
+	}
 	if (oif)
 		mnl_attr_put_u32(request, RTA_OIF, (uint32_t)oif);
 	err = netlink_ask(netlink, request, RTM_NEWROUTE, &answer);
-	return err ? next_hop_refuse(err, hop) : next_hop_parse(answer, to, hop);
+	err = err ? next_hop_refuse(err, hop) : next_hop_parse(answer, to, hop);
+	/* The answer says what the kernel has chosen, which is nothing then. */
+	if (!err && from && hop->kind != NEXT_HOP_UNREACHABLE)
+		hop->source = *from;
+	return err;
+}
+
+int own_address_find(struct netlink *netlink, const struct xmc_addr *address, int oif)
+{
+	struct next_hop hop;
+	int err = next_hop_find(netlink, address, NULL, addr_is_link_local(address) ? oif : 0, 0,
+				&hop);
+
+	return err || hop.kind == NEXT_HOP_LOCAL ? err : -EADDRNOTAVAIL;
 }
 
 static struct nlmsghdr *begin_neighbour(void *buffer, uint16_t type, uint16_t flags, int ifindex,

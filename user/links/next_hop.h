@@ -17,16 +17,21 @@
 #include "links/next_hop_parse.h"
 
 /*
- * Find the next hop of `to`, a group or a host, for packets that leave by the interface `oif`, as
- * those of a socket that is bound to it (0: any interface), with this DSCP.
+ * Find the next hop of `to`, a group or a host, for packets from the address `from` of this host
+ * (NULL: which the kernel chooses) that leave by the interface `oif`, as those of a socket that is
+ * bound to it (0: any interface), with this DSCP.
  *
  * As for such a socket: with `oif`, an IPv4 address without a route is assumed to be on the link.
  *
  * 0, also if there is no route (NEXT_HOP_UNREACHABLE); -ENODEV: no such interface (IPv4; for IPv6
  * unreachable); other -errno: the question could not be answered. No privilege.
  */
-int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, int oif, uint8_t dscp,
-		  struct next_hop *hop);
+int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, const struct xmc_addr *from,
+		  int oif, uint8_t dscp, struct next_hop *hop);
+
+/* Does this host have the address? One of IPv6 that is valid on a link only: on the interface
+ * `oif`. 0; -EADDRNOTAVAIL: no; other -errno: the question could not be answered. No privilege. */
+int own_address_find(struct netlink *netlink, const struct xmc_addr *address, int oif);
 
 /*
  * Find the MAC address of a neighbour, as the kernel knows it now, without resolving it. 0: *mac;

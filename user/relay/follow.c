@@ -111,8 +111,9 @@ static void on_event(void *context, const struct link_event *event)
 		break;
 	case LINK_EVENT_ADDRESS:
 		follow->schedule.routes_changed = true;
-		/* Kernel paths have addresses in their headers: they do not wait for a round. */
-		follow->schedule.changed |= follow->passes.has_kernel;
+		/* Kernel paths have addresses in their headers, and outputs may name one: they do
+		 * not wait for a round. */
+		follow->schedule.changed |= follow->passes.has_kernel || follow->passes.has_from;
 		schedule_expect(&follow->schedule);
 		break;
 	case LINK_EVENT_ROUTE:

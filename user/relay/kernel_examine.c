@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dataplane/output_socket.h"
+#include "relay/output_route.h"
 
 /* Nothing can leave by the output now, for the reason in `format`. */
 __attribute__((format(printf, 3, 4))) static void wait_for(struct finding *finding, int error,
@@ -135,13 +136,13 @@ static void judge_route(struct finding *finding, const struct link *named)
 static void examine_route(const struct kernel_side *side, const struct rule_output *output,
 			  struct finding *finding)
 {
-	struct link named = {};
-	int err = *output->iface ? redirects_find(side->redirects, output->iface, &named) : 0;
+	char reason[SOURCE_REASON_SIZE];
+	struct link named;
+	int err = output_route(side->redirects, output, &named, &finding->hop);
 
-	if (!err)
-		err = next_hop_find(redirects_netlink(side->redirects), &output->to, named.ifindex,
-				    output->dscp, &finding->hop);
-	if (err)
+	if (err == -EADDRNOTAVAIL)
+		withhold(finding, WITHHELD_NO_SOURCE, "%s", output_source_reason(output, reason));
+	else if (err)
 		wait_for_query(finding, err, output->iface);
 	else
 		judge_route(finding, &named);

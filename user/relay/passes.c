@@ -67,14 +67,16 @@ void passes_prepare(struct passes *passes)
 	const struct relay *relay = passes->relay;
 	bool hosts = false;
 
-	passes->has_kernel = passes->has_unnamed = false;
+	passes->has_kernel = passes->has_from = passes->has_unnamed = false;
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct path *path = relay->routes[i]->path;
 		const struct rule *rule = &relay->config.rules[i];
 
 		passes->has_kernel |= rule_path(&relay->config, rule) != RULE_PATH_USER;
-		for (unsigned int j = 0; j < rule->nr_outputs; j++)
+		for (unsigned int j = 0; j < rule->nr_outputs; j++) {
+			passes->has_from |= !addr_is_any(&rule->outputs[j].from);
 			passes->has_unnamed |= !*rule->outputs[j].iface;
+		}
 		hosts = hosts || (path && path_has_hosts(path));
 	}
 	watch_neighbours(passes, hosts);

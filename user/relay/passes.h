@@ -21,6 +21,7 @@ struct passes {
 
 	bool has_kernel;	/* some rules have a kernel path */
 	bool has_hosts;		/* some send to hosts */
+	bool has_from;		/* some outputs send from an address that may come and go */
 	bool has_unnamed;	/* some outputs name no interface: any may concern them */
 	bool neighbours_unseen; /* changes of their neighbours are not announced */
 	unsigned int next_path; /* where the pass continues */

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "links/next_hop.h"
+#include "relay/output_route.h"
 
 /* How often the kernel is asked to keep a neighbour resolved: more often than an unused entry is
  * kept (gc_stale_time, 60 s). */
@@ -60,34 +60,25 @@ static void examine_neighbour(struct reach *reach, struct netlink *netlink,
 		reach->withheld = WITHHELD_UNREACHABLE;
 }
 
-static int find_hop(struct redirects *redirects, const struct rule_output *output,
-		    struct next_hop *hop, struct link *link)
-{
-	struct link named = {};
-	int err = *output->iface ? redirects_find(redirects, output->iface, &named) : 0;
-
-	if (!err)
-		err = next_hop_find(redirects_netlink(redirects), &output->to, named.ifindex,
-				    output->dscp, hop);
-	if (err)
-		return err;
-	return redirects_find_index(redirects, hop->ifindex, link);
-}
-
 void reach_update(struct reach *reach, struct redirects *redirects,
 		  const struct rule_output *output)
 {
+	char reason[SOURCE_REASON_SIZE];
 	struct next_hop hop;
-	struct link link;
+	struct link named, link;
 	int err;
 
 	reach->withheld = WITHHELD_NOTHING;
 	*reach->reason = '\0';
 	reach->is_host = false;
 	/* All that matters is its interface: see outputs.h. */
-	if (*output->iface && addr_is_multicast(&output->to))
+	if (*output->iface && addr_is_multicast(&output->to) && addr_is_any(&output->from))
 		return;
-	err = find_hop(redirects, output, &hop, &link);
+	err = output_route(redirects, output, &named, &hop);
+	if (err == -EADDRNOTAVAIL)
+		withhold(reach, WITHHELD_NO_SOURCE, "%s", output_source_reason(output, reason));
+	if (!err)
+		err = redirects_find_index(redirects, hop.ifindex, &link);
 	/* What the kernel reports, or delivers to this host. */
 	if (err || (hop.kind != NEXT_HOP_GROUP && hop.kind != NEXT_HOP_HOST))
 		return;
@@ -96,7 +87,7 @@ void reach_update(struct reach *reach, struct redirects *redirects,
 	if (!link.carrier)
 		withhold(reach, WITHHELD_NO_CARRIER, "output interface %s has no carrier",
 			 link.name);
-	else if (addr_is_ipv4(&output->to) && addr_is_any(&hop.source))
+	else if (addr_is_ipv4(&output->to) && addr_is_any(&hop.source) && !output->from_kept)
 		withhold(reach, WITHHELD_NO_SOURCE, "no address to send from");
 	else if (hop.kind == NEXT_HOP_HOST && resolves(&link))
 		examine_neighbour(reach, redirects_netlink(redirects), &hop);

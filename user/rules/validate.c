@@ -41,11 +41,6 @@ static void output_error(const struct subject *subject, unsigned int index, cons
 }
 
 /* Scopes of IPv6 addresses (RFC 4291, sections 2.5.6 and 2.7). IPv4 has none that matter here. */
-static bool is_link_local(const struct xmc_addr *addr)
-{
-	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
-}
-
 static bool stays_on_host(const struct xmc_addr *addr)
 {
 	return addr->b[0] == 0xff && (addr->b[1] & 0xf) <= 1;
@@ -136,7 +131,7 @@ static void check_from(const struct subject *subject, unsigned int index)
 		output_error(subject, index,
 			     ipv4 ? "`from` of another address family, expected IPv4"
 				  : "`from` of another address family, expected IPv6");
-	if (is_link_local(&output->from) && !*output->iface)
+	if (addr_is_link_local(&output->from) && !*output->iface)
 		output_error(subject, index,
 			     "`from` a link-local address without an interface, expected "
 			     "[ADDR][:PORT]@IFACE");
@@ -156,7 +151,7 @@ static void check_output(const struct subject *subject, unsigned int index)
 			     "a group of interface-local scope leaves no host, expected ff02: or "
 			     "wider");
 	check_from(subject, index);
-	if (is_link_local(&output->to) && !*output->iface)
+	if (addr_is_link_local(&output->to) && !*output->iface)
 		output_error(subject, index,
 			     "a link-local address without an interface, expected "
 			     "[ADDR][:PORT]@IFACE");
