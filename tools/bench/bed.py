@@ -24,6 +24,7 @@ import netns  # noqa: E402
 BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
 
 IN_IFACE, OUT_IFACE, OUT_IFACES = "in0", "out0", ("out0", "out1")
+OUT_SOURCE = "10.2.0.1"  # the first relay's address on out0
 SOURCE, SOURCE6 = "10.1.0.1", "fd01::1"
 GROUP, GROUP6, PORT = "239.1.1.1", "ff3e::1:1", 5000
 OUT_GROUP, OUT_GROUP6, OUT_PORT = "239.2.2.1", "ff3e::2:1", 6000
@@ -111,6 +112,8 @@ class Bed:
                    "--port", PORT, "--size", load.sizes, "--flows", load.flows, *options]
         if load.size_by:
             command += ["--size-by", load.size_by]
+        if load.flow_by:
+            command += ["--flow-by", load.flow_by]
         done = self.source.run(*pinned(self.generator_cpus, *command), timeout=load.timeout)
         sent = json.loads(done.stdout)
         self._sent += sent["sent_packets"]

@@ -14,6 +14,8 @@ class Load:
     sizes: str = "1400"  # UDP payload; several, with commas: see size_by; "64-1400": random
     size_by: str = ""  # "": sizes alternate within each flow; "flow": each flow has one size
     flows: int = 1
+    flow_by: str = ""  # "": each flow has a port and a rule of its own; "source": all have one rule
+    headers: str = ""  # options of the outputs: "from keep"
     fanout: int = 1  # copies of each flow
     devices: int = 1  # output devices, over which the copies are spread evenly
     rules: int = 1  # at least one for each flow; the others match no packet
@@ -43,11 +45,13 @@ class Case:
         load = self.load
         rate = "lossless" if self.search else f"{load.rate}pps" if load.rate else "flat"
         by = f"-by-{load.size_by}" if load.size_by else ""
+        flow_by = f" by-{load.flow_by}" if load.flow_by else ""
+        headers = f" {load.headers.replace(' ', '-')}" if load.headers else ""
         families = f" ipv{load.families}" if load.families != "4" else ""
         chain = f" relays={self.relays}" if self.relays > 1 else ""
         devices = f" devices={load.devices}" if load.devices > 1 else ""
         return (f"{self.peer} {self.sink} {load.sizes}B{by} flows={load.flows} "
-                f"fanout={load.fanout} rules={load.rules} {rate}{families}{devices}{chain}")
+                f"fanout={load.fanout} rules={load.rules} {rate}{families}{flow_by}{headers}{devices}{chain}")
 
     def describe(self):
         """All fields, for results.json."""

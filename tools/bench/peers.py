@@ -185,23 +185,26 @@ def _copy_group(copy, load):
 
 def _rules(load, group, next_group):
     """YAML of the rules: one for each flow, then those that match nothing."""
-    for flow in range(load.flows):
+    for flow in range(1 if load.flow_by == "source" else load.flows):
         if next_group:
             yield _rule(f"flow{flow}", group, PORT + flow, [(next_group, PORT + flow, OUT_IFACE)])
         else:
             copies = [(_copy_group(copy, load), OUT_PORT + flow, OUT_IFACES[copy % load.devices])
                       for copy in range(load.fanout)]
-            yield _rule(f"flow{flow}", group, PORT + flow, copies)
+            yield _rule(f"flow{flow}", group, PORT + flow, copies, load.headers)
     for other in range(load.rules - load.flows):
         high, low = divmod(other, 100)
         yield _rule(f"other{other}", f"239.3.{high // 250}.{high % 250 + 1}", PORT + low,
                     [(f"239.4.{high // 250}.{high % 250 + 1}", OUT_PORT + low, OUT_IFACE)])
 
 
-def _rule(name, group, port, outputs):
+def _rule(name, group, port, outputs, headers=""):
+    words = headers.split()
+    options = {"ttl": 8, **dict(zip(words[::2], words[1::2]))}
+    text = ", ".join(f"{name}: {value}" for name, value in options.items())
     lines = [f"  - name: {name}\n    in: '{group}:{port}@{IN_IFACE}'\n    out:\n"]
     for to, to_port, device in outputs:
-        lines.append(f"      - {{ to: '{to}:{to_port}@{device}', ttl: 8 }}\n")
+        lines.append(f"      - {{ to: '{to}:{to_port}@{device}', {text} }}\n")
     return "".join(lines)
 
 

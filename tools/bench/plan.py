@@ -7,6 +7,7 @@ then affects all cases alike, and ratios are taken within one round.
 
 import dataclasses
 
+from bed import OUT_SOURCE
 from load import Case, Load
 from peers import (GSO, HYBRID, KERNEL, KERNEL_PATH, KERNEL_TUNED, PLAIN, RECEIVE, REDIRECT,
                    SENDMMSG, SOCAT, SPIN)
@@ -30,6 +31,9 @@ TWO_COPIES, FOUR_COPIES = Load(fanout=2, devices=2), Load(fanout=4, devices=2)
 MILLION = Load(rate=1_000_000)
 MILLION_LONG = Load(rate=1_000_000, seconds=10)
 IPV6 = [Load(families=families) for families in ("6", "46", "64")]
+# What the headers of the relayed packets take from the output's options, or from each packet.
+HEADERS = (f"from {OUT_SOURCE}", f"from {OUT_SOURCE}:7000", "ttl dec", "dscp keep", "from keep")
+SOURCES = [Load(flows=50, flow_by="source", headers=headers) for headers in ("", "from keep")]
 LATENCY_RATES = (1_000, 100_000, 500_000)
 
 
@@ -49,6 +53,8 @@ def core(extra):
                                                            RULES_10000)),
         *(Case(GSO, load) for load in (FLOWS_50, FLOWS_MIXED, FLOWS_VIDEO)),
         *(Case(peer, Load(fanout=50)) for peer in (PLAIN, GSO)),
+        *(Case(GSO, Load(headers=headers)) for headers in HEADERS),
+        *(Case(GSO, load) for load in SOURCES),
         *(Case(GSO, load) for load in IPV6),
         Case(GSO, RULES_10000),
         Case(GSO, MILLION_LONG),

@@ -11,6 +11,7 @@ LATENCY_OVER_KERNEL_US, RESIDENT_MIB = 40, 16
 # Of the kernel path.
 OVER_REDIRECT, PATH_OVER_KERNEL, PATH_OVER_USER, PATH_OVER_SOCAT = 0.9, 6, 1.5, 20
 CHANGING_OVER_USER, CHANGING_OVER_CONSTANT, COPIES_OVER_ONE, PATH_RULES_COST = 6, 0.9, 0.8, 1.05
+HEADERS_OVER_NONE, KEEP_OVER_NONE, SOURCES_OVER_NONE = 0.97, 0.9, 0.5
 PATH_MEDIAN_OVER_KERNEL, PATH_P999_OVER_KERNEL, OVER_BEFORE = 0.6, 1, 0.97
 
 MIB = 1 << 20
@@ -123,7 +124,8 @@ LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "rel
 def flat(case, **fields):
     """Is it the standard case (flat out, 1400 B, one flow, copy and rule) except for `fields`?"""
     usual = {"sizes": "1400", "flows": 1, "fanout": 1, "devices": 1, "rules": 1, "rate": 0,
-             "relays": 1, "search": False, "sink": "skb", "size_by": "", "families": "4", **fields}
+             "relays": 1, "search": False, "sink": "skb", "size_by": "", "families": "4",
+             "flow_by": "", "headers": "", **fields}
     return all(case.get(name, 1) == value for name, value in usual.items() if value is not None)
 
 
@@ -161,7 +163,7 @@ class View:
 
 
 FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "devices", "rules", "rate",
-          "relays", "search", "families")
+          "relays", "search", "families", "flow_by", "headers")
 
 
 def case_fields(case):
@@ -237,6 +239,12 @@ VIEWS = (
          f"device{'s' if case['devices'] > 1 else ''}, {_sink(case)}",
          bases=(_against("its one copy", fanout=1, devices=1), _against("plain", peer="plain"),
                 ("relay ns × its one copy", "relay_ns", {"fanout": 1}))),
+    View("Headers of each packet, flat out",
+         "Sources take turns packet by packet; each has an address and a port of its own.",
+         select=lambda case: case.get("headers") or case.get("flow_by"),
+         label=lambda case: f"{case['headers'] or 'none'}"
+         + (f", {case['flows']} sources" if case["flow_by"] else ""),
+         bases=(_against("without", headers=""),)),
     View("IPv6, flat out", "",
          select=lambda case: case["families"] != "4",
          label=lambda case: f"in by IPv{case['families'][0]}, out by IPv{case['families'][-1]}, "
@@ -339,6 +347,18 @@ def _kernel_path(results):
     ]
 
 
+def _headers(results):
+    """The rows of `from`, `ttl` and `dscp`, each over the same load without them."""
+    cases = [case for case in results.cases if case.get("headers")]
+    return [[f"{case['headers']}, {case['flows']} source{'s' if case['flows'] > 1 else ''}: of the "
+             "rate without",
+             *_least(results.ratio(case, find(results, **{**case_fields(case), "headers": ""}),
+                                   "delivered_pps"),
+                     HEADERS_OVER_NONE if case["headers"] != "from keep" else
+                     KEEP_OVER_NONE if case["flows"] == 1 else SOURCES_OVER_NONE, factor)]
+            for case in cases]
+
+
 def figures(results):
     """The table of the main figures and their targets."""
     gso, one = find(results, peer="gso"), "delivered_pps"
@@ -379,6 +399,7 @@ def figures(results):
         ["resident memory beyond the UMEM",
          *_most(results.spread(gso, "resident_bytes"), RESIDENT_MIB * MIB,
                 lambda value: f"{value / MIB:.1f}", " MiB")],
+        *_headers(results),
         *_kernel_path(results),
     ]
     before = find(results, peer="before")

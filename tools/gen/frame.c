@@ -16,6 +16,15 @@ void frame_destination(const struct options *options, uint32_t number, struct xm
 		*port += number;
 }
 
+static struct xmc_addr flow_source(const struct options *options, uint32_t number)
+{
+	struct xmc_addr source = options->source;
+
+	if (options->by_source)
+		source.w[3] = XMC_BE32(XMC_BE32(source.w[3]) + number);
+	return source;
+}
+
 /* Sum of the 16-bit words at `data`, an even number of bytes. */
 static uint32_t sum_words(const void *data, size_t size)
 {
@@ -42,8 +51,9 @@ static void multicast_mac(const struct xmc_addr *group, uint8_t address[6])
 	}
 }
 
-static struct xmc_udp *ipv4_template(const struct options *options, const struct xmc_addr *group,
-				     struct xmc_ipv4 *ip, struct gen_flow *flow)
+static struct xmc_udp *ipv4_template(const struct options *options, const struct xmc_addr *source,
+				     const struct xmc_addr *group, struct xmc_ipv4 *ip,
+				     struct gen_flow *flow)
 {
 	*ip = (struct xmc_ipv4){
 		.version_ihl = 0x45,
@@ -51,7 +61,7 @@ static struct xmc_udp *ipv4_template(const struct options *options, const struct
 		.fragment = XMC_BE16(0x4000), /* do not fragment */
 		.ttl = options->ttl,
 		.protocol = XMC_PROTO_UDP,
-		.source = options->source.w[3],
+		.source = source->w[3],
 		.destination = group->w[3],
 	};
 	flow->ip_sum = sum_words(ip, sizeof(*ip));
@@ -59,14 +69,15 @@ static struct xmc_udp *ipv4_template(const struct options *options, const struct
 	return (void *)(ip + 1);
 }
 
-static struct xmc_udp *ipv6_template(const struct options *options, const struct xmc_addr *group,
-				     struct xmc_ipv6 *ip, struct gen_flow *flow)
+static struct xmc_udp *ipv6_template(const struct options *options, const struct xmc_addr *source,
+				     const struct xmc_addr *group, struct xmc_ipv6 *ip,
+				     struct gen_flow *flow)
 {
 	*ip = (struct xmc_ipv6){
 		.version_class_label = XMC_BE32(6U << 28 | (uint32_t)options->dscp << 22),
 		.next_header = XMC_PROTO_UDP,
 		.hop_limit = options->ttl,
-		.source = options->source,
+		.source = *source,
 		.destination = *group,
 	};
 	flow->udp_sum = sum_words(&ip->source, 32);
@@ -77,7 +88,7 @@ void frame_template(const struct options *options, const uint8_t source_mac[6], 
 		    struct gen_flow *flow)
 {
 	struct xmc_eth *eth = (void *)flow->header;
-	struct xmc_addr group;
+	struct xmc_addr source = flow_source(options, number), group;
 	struct xmc_udp *udp;
 	uint16_t port;
 
@@ -91,12 +102,13 @@ void frame_template(const struct options *options, const uint8_t source_mac[6], 
 	memcpy(eth->source, source_mac, 6);
 	if (addr_is_ipv4(&group)) {
 		eth->type = XMC_BE16(XMC_ETH_IPV4);
-		udp = ipv4_template(options, &group, (void *)(eth + 1), flow);
+		udp = ipv4_template(options, &source, &group, (void *)(eth + 1), flow);
 	} else {
 		eth->type = XMC_BE16(XMC_ETH_IPV6);
-		udp = ipv6_template(options, &group, (void *)(eth + 1), flow);
+		udp = ipv6_template(options, &source, &group, (void *)(eth + 1), flow);
 	}
-	udp->source = XMC_BE16(options->source_port);
+	udp->source =
+		XMC_BE16((uint16_t)(options->source_port + (options->by_source ? number : 0)));
 	udp->destination = XMC_BE16(port);
 	flow->udp_sum += sum_words(udp, 4) + XMC_BE16(XMC_PROTO_UDP);
 }

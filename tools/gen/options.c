@@ -21,7 +21,9 @@ static const char usage_text[] =
 	"                      MIN-MAX: every packet has a random size\n"
 	"  --size-by WHAT      packet: change within each flow; flow: one size a flow (packet)\n"
 	"  --flows N           number of flows (1)\n"
-	"  --flow-by WHAT      successive flows differ by port, group or both (port)\n"
+	"  --flow-by WHAT      successive flows differ by port, group or both, or by source: "
+	"its\n"
+	"                      address and port (port)\n"
 	"  --burst N           packets of one flow in a row before the next flow (1)\n"
 	"  --rate PPS          over all flows, evenly paced (flat out)\n"
 	"  --count N           stop after N packets over all flows\n"
@@ -141,8 +143,9 @@ static bool flow_by(const char *text, struct options *options)
 {
 	options->by_port = !strcmp(text, "port") || !strcmp(text, "both");
 	options->by_group = !strcmp(text, "group") || !strcmp(text, "both");
-	return options->by_port || options->by_group ||
-	       args_refuse("--flow-by: \"%s\" is not port, group or both", text);
+	options->by_source = !strcmp(text, "source");
+	return options->by_port || options->by_group || options->by_source ||
+	       args_refuse("--flow-by: \"%s\" is not port, group, both or source", text);
 }
 
 /* Options about addresses and headers; take_amount() handles the others. */
@@ -236,6 +239,13 @@ static bool consistent(struct options *options)
 	if (options->by_port && options->port + last > 65535)
 		return args_refuse("--flows %u from --port %u go beyond port 65535", options->flows,
 				   options->port);
+	if (options->by_source && options->source_port + last > 65535)
+		return args_refuse("--flows %u from --src-port %u go beyond port 65535",
+				   options->flows, options->source_port);
+	low = XMC_BE32(options->source.w[3]);
+	if (options->by_source && (low + last > UINT32_MAX || (ipv4 && low >> 29 == 6)))
+		return args_refuse("--flows %u from --source go beyond the last host address",
+				   options->flows);
 	low = XMC_BE32(options->group.w[3]);
 	if (options->by_group && (low + last > UINT32_MAX || (ipv4 && (low ^ (low + last)) >> 28)))
 		return args_refuse("--flows %u from --group go beyond the last multicast group",

@@ -23,7 +23,7 @@ struct options {
 	uint64_t duration_ns; /* 0: no limit */
 	uint64_t rate_pps;    /* 0: flat out */
 	uint32_t flows, burst;
-	bool by_port, by_group;
+	bool by_port, by_group, by_source; /* what differs between flows */
 	uint8_t ttl, dscp;
 	uint64_t first_sequence;
 	bool json;
