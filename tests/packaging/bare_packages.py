@@ -3,52 +3,29 @@
 """The packages of `make deb` in a bare Debian 12: installed, upgraded while a stream is relayed, removed, purged.
 
 No service manager runs there, so maintainer scripts enable the services but start none, and an upgrade restarts
-none. While there is no release before this one, the version before is this one with a lower number and another
-example file. Prints TAP."""
+none; tests/vm/boot_packages has one. Prints TAP."""
 
 import glob
 import os
 import re
 import shutil
 
-from bare import STORE, Root, built
+import before
+from bare import Root, built
 from stream import NETWORK, RULE, Stream, interrupt
 from tap import ROOT, check, equal, main, run, test
 
 PACKAGES = ("xmcast", "xmcast-exporter", "xmcast-tools")
-BEFORE = "0.0.1-1"
 SERVICES = ["/etc/systemd/system/multi-user.target.wants/xmcast-exporter.service",
             "/etc/systemd/system/multi-user.target.wants/xmcastd.service"]
 
 
-def repacked(name, directory):
-    """The same package as the version before: a lower number, and another text in /etc that it replaces."""
-    tree = f"{directory}/{name}"
-    run("dpkg-deb", "--raw-extract", built(name), tree)
-    with open(f"{tree}/DEBIAN/control", encoding="utf-8") as file:
-        text = file.read()
-    version = re.search(r"^Version: (.*)$", text, re.M)[1]
-    with open(f"{tree}/DEBIAN/control", "w", encoding="utf-8") as file:
-        file.write(text.replace(version, BEFORE))
-    example = f"{tree}/etc/xmcast/xmcast.yaml.example"
-    if os.path.exists(example):
-        with open(example, "a", encoding="utf-8") as file:
-            file.write("# of the version before\n")
-    os.makedirs(f"{directory}/before", exist_ok=True)
-    run("dpkg-deb", "--root-owner-group", "-b", tree, f"{directory}/before/{name}.deb")
-
-
 def provide(root):
     """Put all packages into the root: /root/before and /root/now."""
-    directory = f"{STORE}/repacked"
-    shutil.rmtree(directory, ignore_errors=True)
-    os.makedirs(directory)
+    shutil.copytree(before.packages(), f"{root.path}/root/before")
     os.makedirs(f"{root.path}/root/now")
     for name in PACKAGES:
         shutil.copy(built(name), f"{root.path}/root/now/{name}.deb")
-        repacked(name, directory)
-    shutil.copytree(f"{directory}/before", f"{root.path}/root/before")
-    shutil.rmtree(directory)
 
 
 def install(root, which):
@@ -78,6 +55,19 @@ def check_installed(root):
         check(root.exists(program), f"{program} of a unit is missing")
 
 
+def versions(root):
+    """Of the installed packages."""
+    return root.run("dpkg-query -W -f='${Version}\\n' " + " ".join(PACKAGES)).stdout.split()
+
+
+def relays_again(root):
+    """The daemon of now relays by the same file."""
+    root.run("nohup ip netns exec relay xmcastd >/root/log 2>&1 </dev/null &")
+    stream = Stream(root, "xmcastctl", "cat /root/log")
+    stream.end()
+    interrupt(root, "xmcastd", "TERM")
+
+
 def upgrade(root):
     """With rules of the administrator and a stream that flows: both survive."""
     root.write("/etc/xmcast/xmcast.yaml", "rules:\n" + RULE)
@@ -85,14 +75,19 @@ def upgrade(root):
     root.run(NETWORK)
     root.run("nohup ip netns exec relay xmcastd >/root/log 2>&1 </dev/null &")
     stream = Stream(root, "xmcastctl", "cat /root/log")
-    check("# of the version before" in root.read("/etc/xmcast/xmcast.yaml.example"), "not the version before")
+    old = versions(root)
+    running = root.run("xmcastctl -j version").stdout
     install(root, "now")
-    versions = root.run("dpkg-query -W -f='${Version}\\n' " + " ".join(PACKAGES)).stdout
-    check(BEFORE not in versions, f"not upgraded: {versions}")
+    equal(len(set(old + versions(root))), 2, f"versions before and now: {old}, {versions(root)}")
+    root.run(f"dpkg --compare-versions '{old[0]}' lt '{versions(root)[0]}'")
+    # The daemon of the version before answers the new client.
+    equal(root.run("xmcastctl -j version").stdout.split('"daemon"')[1], running.split('"daemon"')[1], "what runs")
     stream.flows()
     stream.end()
     interrupt(root, "xmcastd", "TERM")
-    check("# of the version before" not in root.read("/etc/xmcast/xmcast.yaml.example"), "the old example")
+    root.run("dpkg-deb -x /root/now/xmcast.deb /root/tree && "
+             "cmp /root/tree/etc/xmcast/xmcast.yaml.example /etc/xmcast/xmcast.yaml.example")
+    relays_again(root)
     equal(root.read("/etc/xmcast/xmcast.yaml"), "rules:\n" + RULE, "rules")
     equal([path for path in root.enabled() if "xmcast" in path], SERVICES, "enabled after the upgrade")
 

@@ -4,6 +4,7 @@ tag, of the commit that made the packages first. They are built once, in build/b
 
 import glob
 import os
+import re
 import shutil
 
 from tap import ROOT, Skip, check, clean_environment, run
@@ -23,6 +24,13 @@ def commit():
     tag = git("describe", "--tags", "--abbrev=0", "HEAD^", good=False)
     return git("rev-parse", "--short", tag or
                git("log", "--diff-filter=A", "--format=%H", "--", "packaging/debian/control").split()[-1])
+
+
+def abi():
+    """The ABI versions of that release and of this tree."""
+    with open(f"{ROOT}/include/xmcast/abi.h", encoding="utf-8") as file:
+        texts = (git("show", f"{commit()}:include/xmcast/abi.h"), file.read())
+    return tuple(re.search(r"#define XMC_ABI_VERSION (\d+)", text)[1] for text in texts)
 
 
 def packages():

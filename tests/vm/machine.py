@@ -32,7 +32,7 @@ STORE = f"{ROOT}/build/vm"
 MEGABYTES = 1024
 SECONDS = 1000  # the longest time between two boots
 BOOTS = 2  # the machine is started once more after each but the last
-PACKAGES = ("systemd", "systemd-sysv", "udev", "kmod", "iproute2", "netbase", "python3", "bpftool")
+PACKAGES = ("systemd", "systemd-sysv", "udev", "kmod", "iproute2", "netbase", "python3", "bpftool", "xdp-tools")
 # What our packages depend on; they are installed in the machine, where apt has no network.
 LIBRARIES = ("libbpf1", "libxdp1", "liburing2", "libyaml-0-2", "libjansson4", "libmnl0", "libcap-ng0", "libseccomp2",
              "libmicrohttpd12", "libncursesw6", "libsmartcols1")
@@ -67,9 +67,9 @@ exec switch_root /new /sbin/init
 
 def apt_options():
     """Options for mmdebstrap's own apt: how this machine's one reaches and trusts its sources."""
-    wanted = re.findall(r'^(Acquire::(?:Check-\S+|https?::\S*Proxy\S*|Retries) ".*");$', run("apt-config", "dump").stdout,
-                        re.M)
-    return [f"--aptopt={option}" for option in wanted]
+    text = run("apt-config", "dump").stdout
+    return [f"--aptopt={option}" for option in
+            re.findall(r'^(Acquire::(?:Check-\S+|https?::\S*Proxy\S*|Retries) ".*");$', text, re.M)]
 
 
 def write(path, text, mode=0o644):
@@ -176,7 +176,8 @@ class Machine:
                 "-initrd", f"{self._work}/initramfs.cpio",
                 "-append", "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off tsc=reliable "
                            "random.trust_cpu=on net.ifnames=0 systemd.show_status=0",
-                "-serial", f"file:{self._work}/console", "-chardev", "stdio,id=tap,signal=off", "-serial", "chardev:tap",
+                "-serial", f"file:{self._work}/console",
+                "-chardev", "stdio,id=tap,signal=off", "-serial", "chardev:tap",
                 "-drive", f"file={self._work}/disk,if=virtio,format=raw,cache=unsafe",
                 "-virtfs", f"local,path={self._work}/share,mount_tag=share,security_model=none,readonly=on"]
 
@@ -187,7 +188,8 @@ class Machine:
 
     def boot(self):
         """Start the machine and print its TAP until it reboots or is switched off. False: it did not get that far."""
-        machine = subprocess.Popen(["timeout", "--kill-after=5", str(SECONDS), *self._command()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        machine = subprocess.Popen(["timeout", "--kill-after=5", str(SECONDS), *self._command()],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         done = False
         try:
             for line in machine.stdout:

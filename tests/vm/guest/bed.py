@@ -11,6 +11,7 @@ from tap import check, run
 
 CONFIG = "/etc/xmcast/xmcast.yaml"
 RULE = "  - cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0\n"
+LOG = "systemctl status --lines=0 xmcastd; journalctl -q --no-pager -u xmcastd -g '^(?!statistics)' | tail -n 20"
 # The machine itself is the relay, between the namespaces source and receiver.
 NETWORK = """
 for name in source receiver; do ip netns add $name; ip -n $name link set lo up; done
@@ -70,7 +71,7 @@ def network():
 
 def stream():
     """A stream that is relayed."""
-    return Stream(Here, "xmcastctl", "systemctl status xmcastd; journalctl -u xmcastd | tail -n 40", rate=500)
+    return Stream(Here, "xmcastctl", LOG, rate=500)
 
 
 def ctl(*words):

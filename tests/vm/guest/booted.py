@@ -16,9 +16,9 @@ from tap import run_tests
 STAGES = {
     "short": (("tree", "enable", "relay", "reload", "watchdog"),
               ("after_reboot", "relay")),
-    "long": (("install", "upgrade", "enable", "relay", "reload", "socket_modes", "journal_fields", "security",
-              "exporter", "instances", "watchdog", "crash", "stopped", "restart_limit", "cpu_weight", "full_disk",
-              "clock_set_back"),
+    "long": (("install", "external", "upgrade", "external_upgraded", "enable", "relay", "reload", "socket_modes",
+              "journal_fields", "security", "exporter", "instances", "watchdog", "crash", "stopped", "restart_limit",
+              "cpu_weight", "full_disk", "clock_set_back"),
              ("late_interfaces", "relay", "instances_after_reboot", "remove_and_purge")),
 }
 STAGE = "/var/lib/boot-test/stage"

@@ -114,7 +114,8 @@ def full_disk():
     with open(path, "rb") as file:
         before = file.read()
     # To the last block; fallocate may stop earlier.
-    shell("fallocate -l $(df --output=avail -B1 / | tail -1) /filler || true; cat /dev/zero >>/filler 2>/dev/null || true")
+    shell("fallocate -l $(df --output=avail -B1 / | tail -1) /filler || true; cat /dev/zero >>/filler 2>/dev/null || "
+          "true")
     try:
         equal(shell("df --output=avail -B1 / | tail -1").stdout.strip(), "0", "bytes that are free")
         run("xmcastctl", "rule", "add", "cam2 in 239.1.1.2:5000@in0 out 239.2.2.2:6002@out0")

@@ -13,6 +13,7 @@ from tap import check, equal, run, test
 def enable():
     """systemctl enable --now: it returns when the daemon relays (Type=notify), and the status says what runs"""
     network()
+    run("systemctl", "disable", "--now", "xmcastd")
     write(CONFIG, "rules:\n" + RULE)
     run("systemctl", "enable", "--now", "xmcastd")
     run("xmcastctl", "ping")  # at once
