@@ -100,7 +100,9 @@ int sandbox_enter(enum sandbox_role role)
 		return 0;
 	if (role != SANDBOX_MAIN) {
 		err = drop_capabilities();
-		log_confine_thread();
+		/* The exporter may open Unix sockets, as its scrapes do. */
+		if (role != SANDBOX_EXPORTER)
+			log_confine_thread();
 	}
 	if (err || !sandbox_filters())
 		return err;
