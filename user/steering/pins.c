@@ -94,6 +94,12 @@ static int open_trusted(const char *path, enum pin pin, char text[PINS_TEXT_SIZE
 
 	if (fd == -ENOENT)
 		return explain(text, fd, "the map %s is missing", pin_names[pin]);
+	/* systemd mounts /sys/fs/bpf so that only root may pass. */
+	if (fd == -EACCES && !trust.refused)
+		return explain(text, fd,
+			       "%s: %s: the daemon's user must be able to pass all directories: "
+			       "chmod 711 /sys/fs/bpf",
+			       pin_names[pin], strerror(-fd));
 	if (fd < 0)
 		return explain(text, fd, "%s: %s%s%s", pin_names[pin],
 			       trust.refused ? trust.where : strerror(-fd),
