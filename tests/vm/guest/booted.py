@@ -17,7 +17,7 @@ STAGES = {
     "short": (("tree", "enable", "relay", "reload", "watchdog"),
               ("after_reboot", "relay")),
     "long": (("install", "external", "upgrade", "external_upgraded", "enable", "relay", "reload", "socket_modes",
-              "journal_fields", "security", "exporter", "instances", "watchdog", "crash", "stopped", "restart_limit",
+              "journal_fields", "security", "exporter", "watchdog", "crash", "stopped", "instances", "restart_limit",
               "cpu_weight", "full_disk", "clock_set_back"),
              ("late_interfaces", "relay", "instances_after_reboot", "remove_and_purge")),
 }
