@@ -20,11 +20,13 @@
 #define LINK_ALTERNATIVES 8
 
 /* Kinds of virtual links, as the kernel names them (IFLA_INFO_KIND). */
-#define LINK_KIND_SIZE 16
-#define LINK_KIND_BOND "bond"
-#define LINK_KIND_VLAN "vlan"
-#define LINK_KIND_VETH "veth"
-#define LINK_KIND_TUN  "tun"
+#define LINK_KIND_SIZE	 16
+#define LINK_KIND_BOND	 "bond"
+#define LINK_KIND_TEAM	 "team"
+#define LINK_KIND_BRIDGE "bridge"
+#define LINK_KIND_VLAN	 "vlan"
+#define LINK_KIND_VETH	 "veth"
+#define LINK_KIND_TUN	 "tun"
 
 /* BOND_MODE_… of linux/if_bonding.h, which cannot be included beside net/if.h. */
 enum link_bond_mode {

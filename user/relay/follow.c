@@ -88,6 +88,13 @@ static void on_link(struct follow *follow, const struct link_event *event)
 			 follow->passes.has_unnamed;
 
 	redirects_forgive(relay->redirects, event->link.ifindex);
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		if (!intake_is_above(relay->intakes[i], &event->link))
+			continue;
+		if (relay->intakes[i]->state == INTAKE_FAILED)
+			backoff_forget(&relay->intakes[i]->backoff);
+		concerned = true;
+	}
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
 		if (!concerns(relay->arrivals[i], &event->link))
 			continue;

@@ -504,6 +504,16 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 	return 0;
 }
 
+/* The mode that the program will have, as far as that is known before it is attached. */
+static int prevent_merging(struct intake *intake, const struct link *now, char why[REASON_SIZE])
+{
+	enum iface_mode mode = intake->settings.mode;
+
+	if (intake->external)
+		mode = now->xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
+	return intake_prevent_merging(intake, now, mode, why);
+}
+
 /* Query the interface: can it carry an intake? */
 static int examine_now(struct intake *intake, const struct config *config, char why[REASON_SIZE])
 {
@@ -514,7 +524,8 @@ static int examine_now(struct intake *intake, const struct config *config, char 
 	intake->ifindex = intake->link.ifindex;
 	intake->settings = examine_settings(config, intake->name, intake->ifindex);
 	intake->external = intake->ifindex && examine_external(&intake->link, &intake->settings);
-	return examine(&intake->link, intake->external, why);
+	err = examine(&intake->link, intake->external, why);
+	return err ? err : prevent_merging(intake, &intake->link, why);
 }
 
 static int open_parts(struct intake *intake, const struct intake_means *means,
@@ -634,6 +645,10 @@ static int attach(struct intake *intake, const struct config *config, char why[R
 		return err;
 	intake_describe(intake);
 	join_all(intake, &intake->now);
+	if (intake->mode == IFACE_MODE_SKB)
+		err = intake_prevent_merging(intake, &intake->link, intake->mode, why);
+	if (err)
+		return err;
 	err = take_keys(intake, &intake->now, &none, &failed);
 	if (err)
 		return explain(why, err, "rule %s does not fit the XDP map", failed->rule->name);
@@ -673,11 +688,15 @@ int intake_bring_up(struct intake *intake, enum intake_state state,
 
 bool intake_can_open(struct intake *intake, const struct link *now, const struct config *config)
 {
-	struct iface_config settings = examine_settings(config, intake->name, now->ifindex);
 	char why[REASON_SIZE];
-	int err = examine(now, now->ifindex && examine_external(now, &settings), why);
+	int err;
 
+	intake->settings = examine_settings(config, intake->name, now->ifindex);
+	intake->external = now->ifindex && examine_external(now, &intake->settings);
 	intake->ifindex = now->ifindex;
+	err = examine(now, intake->external, why);
+	if (!err)
+		err = prevent_merging(intake, now, why);
 	if (err)
 		report_failure(intake, err, why);
 	return !err;

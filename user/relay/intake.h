@@ -31,7 +31,7 @@
 
 #include "base/lookup.h"
 #include "dataplane/worker.h"
-#include "links/link.h"
+#include "links/below.h"
 #include "relay/path.h"
 #include "relay/schedule.h"
 #include "steering/steer.h"
@@ -80,6 +80,8 @@ struct intake {
 	struct backoff backoff;	      /* FAILED: when to try again */
 	uint64_t attach_ns;	      /* a lost program is not attached again before then */
 	const char *loss;	      /* LOST: why, as constant text for intake_give_up() */
+	struct below below;	      /* the devices below the interface, as last seen */
+	uint64_t below_ns;	      /* look for them again then; 0: at once */
 	struct steer *steer;
 	struct kernel_side kernel; /* see intake_describe() */
 	enum iface_mode mode;	   /* of the attached program */
@@ -194,6 +196,17 @@ int intake_revert(struct intake *intake);
  * and intake_give_up().
  */
 const char *intake_check(struct intake *intake, const struct link *now, bool asked);
+
+/*
+ * Prevent that it receives merged datagrams (relay/merging.h) on its interface, which is `now`,
+ * with a program in this mode. 0; otherwise -errno, and `why` is the reason: it must not run.
+ */
+int intake_prevent_merging(struct intake *intake, const struct link *now, enum iface_mode mode,
+			   char why[REASON_SIZE]);
+
+/* This link, which has changed, is the interface of the intake, or below it, or will be: look at
+ * the devices below it again. */
+bool intake_is_above(struct intake *intake, const struct link *changed);
 
 /* No packet can arrive, because "interface NAME `impairment`". NULL: packets can arrive. Changes
  * are logged. */

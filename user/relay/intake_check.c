@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "dataplane/xsk.h"
 #include "relay/intake.h"
+#include "relay/merging.h"
 
 /* Least time between attaching a lost program and attaching it again, in case another tool keeps
  * removing it. */
@@ -10,6 +11,41 @@
 
 /* Characters of a directory's path that a reason shows. */
 #define DIRECTORY_SHOWN 60
+
+/* The devices below an interface are looked for again after this time even if no change of them was
+ * announced, because an announcement may be lost. */
+#define BELOW_EVERY_NS (5 * NS_PER_SECOND)
+
+int intake_prevent_merging(struct intake *intake, const struct link *now, enum iface_mode mode,
+			   char why[REASON_SIZE])
+{
+	if (!now->ifindex || !merging_is_possible(now, mode))
+		return 0;
+	/* If the query fails, what was found so far is checked. */
+	if (clock_ns() >= intake->below_ns && !below_query(now, &intake->below))
+		intake->below_ns = clock_ns() + BELOW_EVERY_NS;
+	return merging_prevent(&intake->below, now->name, intake->settings.offloads,
+			       intake->offloads, intake, why);
+}
+
+bool intake_is_above(struct intake *intake, const struct link *changed)
+{
+	if (changed->ifindex != intake->ifindex && !below_has(&intake->below, changed->ifindex) &&
+	    (!changed->master ||
+	     (changed->master != intake->ifindex && !below_has(&intake->below, changed->master))))
+		return false;
+	intake->below_ns = 0;
+	return true;
+}
+
+/* Its program is in skb mode for certain. */
+static bool receives_merged(struct intake *intake, const struct link *now)
+{
+	char why[REASON_SIZE];
+
+	return intake->mode == IFACE_MODE_SKB &&
+	       intake_prevent_merging(intake, now, IFACE_MODE_SKB, why);
+}
 
 static bool has_lost_device(const struct intake *intake)
 {
@@ -21,7 +57,7 @@ static bool has_lost_device(const struct intake *intake)
 }
 
 /* Has anything happened that workers, sockets or memberships do not survive? NULL: no. */
-static const char *find_loss(const struct intake *intake, const struct link *now)
+static const char *find_loss(struct intake *intake, const struct link *now)
 {
 	unsigned int queues = now->rx_queues;
 
@@ -42,6 +78,8 @@ static const char *find_loss(const struct intake *intake, const struct link *now
 		queues = intake->settings.queues;
 	if (queues != intake->nr_workers)
 		return "has another number of RX queues now";
+	if (receives_merged(intake, now))
+		return "receives merged datagrams now";
 	return NULL;
 }
 

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Devices below an input interface that merge datagrams (UDP GRO): such datagrams are never relayed."""
+
+import re
+import struct
+
+from follow import reopens, wait_active, wait_pending
+from harness import Daemon, Star, check, equal, main, need, receive, receiver, rule_of, sender, test, wait_until
+
+COUNT = 2000
+SIZE = 200
+FEATURES = ("rx-gro-list", "rx-udp-gro-forwarding")
+
+
+def features_of(star, device):
+    """Which of the two features are on."""
+    text = star.relay.run("ethtool", "-k", device).stdout
+    return {name for name in FEATURES if re.search(rf"^{name}: on", text, re.M)}
+
+
+def switch(star, device, *words):
+    """ethtool -K, with GRO."""
+    star.relay.run("ethtool", "-K", device, "gro", "on", *words)
+
+
+class Stacked(Star):
+    """A Star whose in0 is below another interface, which has its address."""
+
+    def __init__(self, kind):
+        super().__init__()
+        need("ethtool")
+        self.relay.ip("addr flush dev in0")
+        if kind == "bridge":
+            self.relay.ip("link add up0 type bridge mcast_snooping 0 forward_delay 0")
+            self.relay.ip("link set in0 master up0")
+        else:
+            self.relay.ip("link add link in0 name up0 type macvlan mode bridge")
+        self.relay.ip("link set up0 up")
+        self.relay.ip("addr add 10.1.0.2/24 dev up0")
+
+    def start(self, offloads="report"):
+        """A daemon with a rule on up0."""
+        return reopens(Daemon(self.relay, config=(
+            "rules: [ a in 239.1.1.1:5000@up0 out 239.2.2.2:6000@out0 ]\n"
+            f"interfaces: {{ up0: {{ offloads: {offloads} }} }}\n")))
+
+    def burst(self, daemon):
+        """COUNT datagrams of SIZE bytes arrive as they were sent, one by one."""
+        output = receiver(self.receiver, 6000, "239.2.2.2", "10.2.0.2")
+        source = sender(self.source, "10.1.0.1")
+        before = daemon.stats()["totals"]["steered_packets"]
+        for i in range(COUNT):
+            source.sendto(struct.pack("!I", i).ljust(SIZE, b"."), ("239.1.1.1", 5000))
+            if i % 40 == 39:
+                daemon.wait_steered(before + i + 1)
+        for i in range(COUNT):
+            equal(receive(output)[0], struct.pack("!I", i).ljust(SIZE, b"."), f"datagram {i}")
+        daemon.settle(steered=before + COUNT)
+
+
+def reported(kind, feature):
+    """The rule is pending with the command, and active once that has been run; also while it relays."""
+    star = Stacked(kind)
+    switch(star, "in0", feature, "on")
+    daemon = star.start()
+    wait_pending(daemon, f"run \"ethtool -K in0 {feature} off\"")
+    equal(daemon.stats()["totals"]["steered_packets"], 0, "steered")
+    command = re.search(r'run "([^"]*)"', rule_of(daemon.stats(), "a")["reason"])[1]
+    star.relay.run(*command.split())
+    wait_active(daemon)
+    star.burst(daemon)
+    switch(star, "in0", *[word for name in FEATURES for word in (name, "on")])
+    wait_pending(daemon, "run \"ethtool -K in0 rx-gro-list off rx-udp-gro-forwarding off\"")
+    equal(features_of(star, "in0"), set(FEATURES), "left as they are")
+    # Without GRO itself nothing is merged.
+    star.relay.run("ethtool", "-K", "in0", "gro", "off")
+    wait_active(daemon)
+    star.burst(daemon)
+
+
+@test
+def bridge_reported():
+    """A bridge over a port with rx-udp-gro-forwarding: pending with the command"""
+    reported("bridge", "rx-udp-gro-forwarding")
+
+
+@test
+def macvlan_reported():
+    """A macvlan over a device with rx-gro-list: pending with the command"""
+    reported("macvlan", "rx-gro-list")
+
+
+@test
+def managed():
+    """offloads: manage. Switched off, also when it is switched on again; restored at the end"""
+    star = Stacked("bridge")
+    switch(star, "in0", "rx-gro-list", "on")
+    daemon = star.start("manage")
+    equal(rule_of(daemon.stats(), "a")["state"], "active", "state")
+    equal(features_of(star, "in0"), set(), "features that merge")
+    star.burst(daemon)
+    switch(star, "in0", "rx-gro-list", "on", "rx-udp-gro-forwarding", "on")
+    wait_until(lambda: not features_of(star, "in0"), "switched off again")
+    star.burst(daemon)
+    equal(rule_of(daemon.stats(), "a")["state"], "active", "state")
+    daemon.stop()
+    equal(features_of(star, "in0"), set(FEATURES), "restored")
+
+
+@test
+def new_port():
+    """A port that merges joins the bridge and leaves it"""
+    star = Stacked("bridge")
+    daemon = star.start()
+    wait_active(daemon)
+    star.relay.ip("link add port0 type veth peer name port1")
+    switch(star, "port0", "rx-gro-list", "on")
+    check(rule_of(daemon.stats(), "a")["state"] == "active", "no port yet")
+    star.relay.ip("link set port0 master up0")
+    wait_pending(daemon, "ethtool -K port0 rx-gro-list off")
+    star.relay.ip("link set port0 nomaster")
+    wait_active(daemon)
+    star.burst(daemon)
+
+
+@test
+def below_below():
+    """Two levels: a macvlan over a bridge over a port that merges"""
+    star = Stacked("bridge")
+    star.relay.ip("addr flush dev up0")
+    star.relay.ip("link add link up0 name top0 type macvlan mode bridge")
+    star.relay.ip("addr add 10.1.0.2/24 dev top0")
+    star.relay.ip("link set top0 up")
+    switch(star, "in0", "rx-gro-list", "on")
+    daemon = reopens(Daemon(star.relay, "a in 239.1.1.1:5000@top0 out 239.2.2.2:6000@out0"))
+    wait_pending(daemon, "ethtool -K in0 rx-gro-list off")
+    switch(star, "in0", "rx-gro-list", "off")
+    wait_active(daemon)
+    star.burst(daemon)
+
+
+@test
+def not_concerned():
+    """The device's own features merge nothing for a program on the device itself, in any mode"""
+    star = Star()
+    need("ethtool")
+    switch(star, "in0", "rx-gro-list", "on", "rx-udp-gro-forwarding", "on")
+    for mode in ("native", "skb"):
+        daemon = Daemon(star.relay, config=(
+            "rules: [ a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ]\n"
+            f"interfaces: {{ in0: {{ mode: {mode} }} }}\n"))
+        equal(rule_of(daemon.stats(), "a")["state"], "active", "state")
+        Stacked.burst(star, daemon)
+        daemon.stop()
+
+
+if __name__ == "__main__":
+    main()
