@@ -316,6 +316,19 @@ static void show_redirected(const struct screen *screen, const json_t *interface
 	json_decref(rows);
 }
 
+/* What is worth knowing about interfaces that relay. */
+static void show_hints(const struct screen *screen, const json_t *interfaces)
+{
+	const json_t *interface;
+	size_t i;
+
+	json_array_foreach(interfaces, i, interface)
+	{
+		if (json_is_string(json_object_get(interface, "hint")))
+			screen_print(screen, "\nhint: %s\n", show_text(interface, "hint"));
+	}
+}
+
 void show_interfaces(const struct screen *screen, const json_t *answer)
 {
 	static const struct column columns[] = {
@@ -334,6 +347,7 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 
 	show_table(screen, columns, json_object_get(answer, "interfaces"), "queues");
 	show_redirected(screen, json_object_get(answer, "interfaces"));
+	show_hints(screen, json_object_get(answer, "interfaces"));
 }
 
 void show_interface(const struct screen *screen, const json_t *answer)

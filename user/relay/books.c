@@ -63,6 +63,7 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 {
 	counts->name = intake->name;
 	counts->reason = intake_reason(intake);
+	counts->hint = intake_is_open(intake) && *intake->hint ? intake->hint : NULL;
 	counts->state = !counts->reason ? "active" : intake_is_open(intake) ? "impaired" : "failed";
 	counts->nr_workers = intake->nr_workers;
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {

@@ -65,6 +65,7 @@ struct interface_counts {
 	const char *name;
 	const char *state;  /* "active", "impaired" or "failed" */
 	const char *reason; /* why it is not active, or NULL */
+	const char *hint;   /* what an administrator should know although it relays, or NULL */
 	const char *mode;   /* "native", "skb", or NULL: not open */
 	bool zero_copy;
 	uint64_t verdicts[XMC_REASONS];

@@ -656,6 +656,7 @@ static int attach(struct intake *intake, const struct config *config, char why[R
 	intake->reason[0] = '\0';
 	backoff_succeeded(&intake->backoff, clock_ns());
 	log_ready(intake);
+	intake_note_bridge(intake, &intake->link);
 	if (intake->external)
 		intake_check_external(intake);
 	return 0;

@@ -80,8 +80,9 @@ struct intake {
 	struct backoff backoff;	      /* FAILED: when to try again */
 	uint64_t attach_ns;	      /* a lost program is not attached again before then */
 	const char *loss;	      /* LOST: why, as constant text for intake_give_up() */
-	struct below below;	      /* the devices below the interface, as last seen */
-	uint64_t below_ns;	      /* look for them again then; 0: at once */
+	char hint[REASON_SIZE]; /* what an administrator should know although it relays; or empty */
+	struct below below;	/* the devices below the interface, as last seen */
+	uint64_t below_ns;	/* look for them again then; 0: at once */
 	struct steer *steer;
 	struct kernel_side kernel; /* see intake_describe() */
 	enum iface_mode mode;	   /* of the attached program */
@@ -203,6 +204,10 @@ const char *intake_check(struct intake *intake, const struct link *now, bool ask
  */
 int intake_prevent_merging(struct intake *intake, const struct link *now, enum iface_mode mode,
 			   char why[REASON_SIZE]);
+
+/* Notice whether its interface, which is `now`, is a port of a bridge: that is logged, and `hint`.
+ */
+void intake_note_bridge(struct intake *intake, const struct link *now);
 
 /* This link, which has changed, is the interface of the intake, or below it, or will be: look at
  * the devices below it again. */

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* intake_check(): the state of a running intake's interface. */
+#define LOG_FACILITY LOG_FACILITY_LINKS
+#include <net/if.h>
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/log.h"
 #include "dataplane/xsk.h"
 #include "relay/intake.h"
 #include "relay/merging.h"
@@ -26,6 +31,33 @@ int intake_prevent_merging(struct intake *intake, const struct link *now, enum i
 		intake->below_ns = clock_ns() + BELOW_EVERY_NS;
 	return merging_prevent(&intake->below, now->name, intake->settings.offloads,
 			       intake->offloads, intake, why);
+}
+
+/* The bridge of which the link is a port. False: it is not. */
+static bool find_bridge(const struct link *link, struct link *bridge)
+{
+	char name[IF_NAMESIZE];
+
+	return link->master && if_indextoname((unsigned int)link->master, name) &&
+	       !link_query(name, bridge) && strcmp(bridge->kind, LINK_KIND_BRIDGE) == 0;
+}
+
+void intake_note_bridge(struct intake *intake, const struct link *now)
+{
+	struct link bridge;
+	bool known = *intake->hint;
+
+	intake->hint[0] = '\0';
+	if (!find_bridge(now, &bridge))
+		return;
+	explain(intake->hint, 0,
+		"%s is a port of the bridge %s: it answers no membership queries, so that a "
+		"snooping switch ends the stream, and other ports of the bridge no longer receive "
+		"it: name %s in the rules",
+		intake->name, bridge.name, bridge.name);
+	if (!known)
+		log_warning("bridge-port", LOG_IFACE(intake->name), LOG_NAME("bridge", bridge.name),
+			    LOG_TEXT("hint", intake->hint));
 }
 
 bool intake_is_above(struct intake *intake, const struct link *changed)
@@ -196,6 +228,10 @@ const char *intake_check(struct intake *intake, const struct link *now, bool ask
 	if (loss)
 		return loss;
 	intake->link.mtu = now->mtu;
+	if (intake->link.master != now->master) {
+		intake->link.master = now->master;
+		intake_note_bridge(intake, now);
+	}
 	if (!now->up) {
 		explain(down, 0, "is down: run \"ip link set %s up\"", intake->name);
 		intake_impair(intake, down);

@@ -178,6 +178,8 @@ json_t *stats_interface_json(const struct books *books, const struct interface_c
 			   "queues", queues, "verdicts", verdicts, "redirected", redirected);
 	if (iface->reason)
 		json_put(&object, "reason", json_text_string(iface->reason));
+	if (iface->hint)
+		json_put(&object, "hint", json_text_string(iface->hint));
 	return object;
 }
 
