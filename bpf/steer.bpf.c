@@ -158,6 +158,14 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	__u32 slot = socket_slot(ctx, mine);
 	bool skb = mine->skb;
 
+	/* Too large for an interface in skb mode: several datagrams that were merged. */
+	if (skb && mine->capacity && length > mine->capacity)
+		return count(XMC_TOO_LARGE, XDP_PASS);
+	/* In several buffers: the kernel copies only the first one for several devices, and few
+	 * devices can transmit the others. Other protocols than UDP have no user path. */
+	if (frags && length > ctx->data_end - ctx->data)
+		return dgram->protocol ? count(XMC_TOO_LARGE, XDP_PASS)
+				       : to_user(ctx, mine, length);
 	/* In skb mode all copies of a packet have the same memory. User space gives no rule with
 	 * several outputs the kernel path there, but it learns the mode only when the program is
 	 * attached. */

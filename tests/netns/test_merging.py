@@ -3,13 +3,16 @@
 """Devices below an input interface that merge datagrams (UDP GRO): such datagrams are never relayed."""
 
 import re
+import socket
 import struct
 
 from follow import reopens, wait_active, wait_pending
-from harness import Daemon, Star, check, equal, main, need, receive, receiver, rule_of, sender, test, wait_until
+from harness import (Daemon, Star, check, equal, interface_of, main, need, receive, receiver, rule_of, sender, test,
+                     wait_until)
 
 COUNT = 2000
 SIZE = 200
+UDP_SEGMENT = 103  # udp(7)
 FEATURES = ("rx-gro-list", "rx-udp-gro-forwarding")
 
 
@@ -138,6 +141,34 @@ def below_below():
     switch(star, "in0", "rx-gro-list", "off")
     wait_active(daemon)
     star.burst(daemon)
+
+
+@test
+def local_sender():
+    """skb mode: what a sender on this host has left to the device to cut is too large, and not relayed as one"""
+    star = Star()
+    for mode, steered, too_large in (("skb", 1, 5), ("native", 51, 0)):
+        daemon = Daemon(star.relay, config=(
+            "rules: [ a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0 ]\n"
+            f"interfaces: {{ in0: {{ mode: {mode} }} }}\n"))
+        local = receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2")
+        output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+        source = sender(star.source, "10.1.0.1")
+        for i in range(5):
+            payload = b"".join(struct.pack("!I", 10 * i + j).ljust(1000, b".") for j in range(10))
+            source.sendmsg([payload], [(socket.SOL_UDP, UDP_SEGMENT, struct.pack("H", 1000))], 0,
+                           ("239.1.1.1", 5000))
+        source.sendto(b"end", ("239.1.1.1", 5000))
+        datagrams = [struct.pack("!I", i).ljust(1000, b".") for i in range(50)]
+        expected = ([] if mode == "skb" else datagrams) + [b"end"]
+        equal([receive(output)[0] for _ in expected], expected, f"relayed in {mode} mode")
+        # The stack cuts them, so a local program has what the relay has not.
+        for i in range(50 if mode == "skb" else 0):
+            equal(receive(local)[0], datagrams[i], f"datagram {i} for the stack")
+        verdicts = interface_of(daemon.settle(steered=steered), "in0")["verdicts"]
+        equal(verdicts["too_large"], too_large, f"too large in {mode} mode")
+        local.close()
+        daemon.stop()
 
 
 @test

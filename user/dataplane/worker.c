@@ -495,6 +495,11 @@ bool worker_zero_copy(const struct worker *worker)
 	return xsk_zero_copy(worker->xsk);
 }
 
+uint32_t worker_capacity(const struct worker *worker)
+{
+	return xsk_capacity(worker->xsk);
+}
+
 size_t worker_memory(const struct worker *worker)
 {
 	return xsk_memory_size(worker->xsk);

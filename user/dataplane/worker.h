@@ -132,7 +132,8 @@ int worker_xsk_fd(const struct worker *worker);
 const char *worker_interface(const struct worker *worker);
 unsigned int worker_queue(const struct worker *worker);
 bool worker_zero_copy(const struct worker *worker);
-size_t worker_memory(const struct worker *worker); /* bytes of UMEM */
+uint32_t worker_capacity(const struct worker *worker); /* see xsk_capacity() */
+size_t worker_memory(const struct worker *worker);     /* bytes of UMEM */
 bool worker_huge_pages(const struct worker *worker);
 const char *worker_engine(const struct worker *worker);
 

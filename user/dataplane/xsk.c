@@ -17,9 +17,6 @@
 /* The kernel reserves this much in front of every packet (XDP_PACKET_HEADROOM). */
 #define KERNEL_HEADROOM 256
 
-/* Ethernet header and two VLAN tags; the MTU is about the IP packet behind them. */
-#define LINK_OVERHEAD 22
-
 /* In aligned mode the kernel accepts frames of 2048 bytes up to a page. */
 #define SMALL_FRAME 2048
 #define LARGE_FRAME 4096
@@ -63,7 +60,7 @@ struct xsk {
 
 static bool fits(unsigned int mtu, unsigned int frame_size)
 {
-	return mtu <= frame_size - KERNEL_HEADROOM - LINK_OVERHEAD;
+	return mtu <= frame_size - KERNEL_HEADROOM - XSK_LINK_OVERHEAD;
 }
 
 unsigned int xsk_frame_size(unsigned int mtu)

@@ -57,6 +57,9 @@ struct xsk_options {
 	bool fail_if_busy;    /* report -EBUSY at once: the caller retries */
 };
 
+/* Ethernet header and two VLAN tags; the MTU is about the IP packet behind them. */
+#define XSK_LINK_OVERHEAD 22
+
 /* Most frames of one packet: enough for an MTU of 9,000 in the smallest buffers that zero-copy
  * drivers make of a frame, 2,048 bytes. */
 #define XSK_MAX_PIECES 5

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <net/if_arp.h>
 
-#include "dataplane/xsk.h"
 #include "relay/reason.h"
 #include "steering/steer.h"
 
@@ -59,10 +58,6 @@ int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 	if (!link->up)
 		return explain(reason, -ENETDOWN, "interface %s is down: run \"ip link set %s up\"",
 			       name, name);
-	if (xsk_is_jumbo(link->mtu))
-		return explain(reason, -EMSGSIZE,
-			       "MTU %u of %s does not fit a 4096-byte frame: set 3818 or less",
-			       link->mtu, name);
 	if (link->rx_queues > XMC_MAX_QUEUES)
 		return explain(reason, -E2BIG,
 			       "%s has %u RX queues, at most %u are supported: \"ethtool -L %s "

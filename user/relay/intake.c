@@ -435,6 +435,21 @@ static int explain_worker(const struct intake *intake, int err, unsigned int que
 	}
 }
 
+/* In skb mode, a packet above the MTU has been merged, or comes from a local sender that leaves it
+ * to the device to cut it. */
+int intake_set_capacity(struct intake *intake)
+{
+	uint32_t capacity = UINT32_MAX;
+
+	if (intake->mode == IFACE_MODE_SKB)
+		capacity = intake->link.mtu + XSK_LINK_OVERHEAD;
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		if (worker_capacity(intake->workers[i]) < capacity)
+			capacity = worker_capacity(intake->workers[i]);
+	}
+	return steer_set_capacity(intake->steer, capacity);
+}
+
 /* Packets in skb mode do not come from the driver. A driver without zero copy need not be tried. */
 static bool must_copy(const struct intake *intake)
 {
@@ -493,7 +508,8 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 		/* A missing right to these maps concerns this interface only. */
 		return err == -EBUSY ? err : -ENXIO;
 	}
-	err = steer_open(&intake->steer, false);
+	intake->jumbo = xsk_is_jumbo(intake->link.mtu);
+	err = steer_open(&intake->steer, intake->jumbo);
 	if (err == -EPERM || err == -EACCES)
 		return explain(why, err,
 			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");
@@ -643,6 +659,9 @@ static int attach(struct intake *intake, const struct config *config, char why[R
 
 	if (err)
 		return err;
+	err = intake_set_capacity(intake);
+	if (err)
+		return explain(why, err, "the maps of %s cannot be written", intake->name);
 	intake_describe(intake);
 	join_all(intake, &intake->now);
 	if (intake->mode == IFACE_MODE_SKB)

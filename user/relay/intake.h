@@ -80,6 +80,7 @@ struct intake {
 	struct backoff backoff;	      /* FAILED: when to try again */
 	uint64_t attach_ns;	      /* a lost program is not attached again before then */
 	const char *loss;	      /* LOST: why, as constant text for intake_give_up() */
+	bool jumbo;		/* opened for packets that no frame can hold (xsk_is_jumbo()) */
 	char hint[REASON_SIZE]; /* what an administrator should know although it relays; or empty */
 	struct below below;	/* the devices below the interface, as last seen */
 	uint64_t below_ns;	/* look for them again then; 0: at once */
@@ -204,6 +205,10 @@ const char *intake_check(struct intake *intake, const struct link *now, bool ask
  */
 int intake_prevent_merging(struct intake *intake, const struct link *now, enum iface_mode mode,
 			   char why[REASON_SIZE]);
+
+/* Tell the program which packets are too large, after the mode or the MTU of the interface has
+ * changed. 0 or -errno. */
+int intake_set_capacity(struct intake *intake);
 
 /* Notice whether its interface, which is `now`, is a port of a bridge: that is logged, and `hint`.
  */

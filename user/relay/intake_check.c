@@ -103,7 +103,7 @@ static const char *find_loss(struct intake *intake, const struct link *now)
 		return intake->loss;
 	if (has_lost_device(intake))
 		return "was removed for a moment";
-	if (now->mtu < IPV4_MIN_MTU || xsk_is_jumbo(now->mtu) ||
+	if (now->mtu < IPV4_MIN_MTU || xsk_is_jumbo(now->mtu) != intake->jumbo ||
 	    xsk_frame_size(now->mtu) > xsk_frame_size(intake->link.mtu))
 		return "has another MTU now";
 	if (intake->settings.queues && intake->settings.queues < queues)
@@ -125,6 +125,9 @@ static int attach_in_mode(struct intake *intake)
 	if (!err || *mode == IFACE_MODE_SKB || intake->settings.mode != IFACE_MODE_AUTO)
 		return err;
 	*mode = IFACE_MODE_SKB;
+	err = intake_set_capacity(intake);
+	if (err)
+		return err;
 	intake_update(intake);
 	return steer_attach(intake->steer, intake->ifindex, IFACE_MODE_AUTO, mode);
 }
@@ -189,10 +192,17 @@ void intake_check_external(struct intake *intake)
 
 static void set_mode(struct intake *intake, enum iface_mode mode)
 {
-	int err = mode == intake->mode ? 0 : steer_set_mode(intake->steer, mode);
+	int err = 0;
 
-	if (!err)
-		intake->mode = mode;
+	if (mode == intake->mode)
+		return;
+	err = steer_set_mode(intake->steer, mode);
+	if (err)
+		return;
+	intake->mode = mode;
+	err = intake_set_capacity(intake);
+	if (err)
+		log_debug("capacity-failed", LOG_IFACE(intake->name), LOG_ERROR(err));
 }
 
 /* As intake_check(), of an external program. */
@@ -227,7 +237,11 @@ const char *intake_check(struct intake *intake, const struct link *now, bool ask
 
 	if (loss)
 		return loss;
-	intake->link.mtu = now->mtu;
+	if (intake->link.mtu != now->mtu) {
+		intake->link.mtu = now->mtu;
+		if (intake_set_capacity(intake))
+			return "has maps that cannot be written";
+	}
 	if (intake->link.master != now->master) {
 		intake->link.master = now->master;
 		intake_note_bridge(intake, now);
