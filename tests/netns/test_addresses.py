@@ -9,7 +9,7 @@ import re
 import socket
 
 from harness import Daemon, check, equal, main, packet_socket, rule_of, test, wait_until
-from kernel_rules import V4, V6, bracketed, star_for, wait_carried
+from kernel_rules import V4, V6, bracketed, star_for, wait_rule
 from wire import UDP, Capture, frame, ip, is_ipv6, mac_of_group, udp
 
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
@@ -73,7 +73,7 @@ class Bench:
     def start(self, *rules, **options):
         """Start the daemon and wait until the rules run."""
         self.daemon = Daemon(self.relay, *rules, **options)
-        wait_carried(self.daemon, *(rule.split()[0] for rule in rules), path=self.path)
+        wait_rule(self.daemon, *(rule.split()[0] for rule in rules), path=self.path)
 
     # pylint: disable=too-many-arguments
     def send(self, payload, *, source=None, sport=40000, port=5000, ttl=16, tos=0):
@@ -397,7 +397,7 @@ def change_of_one():
         for j in range(10):
             bench.send(b"%d" % j, port=5001)
         bench.daemon.ctl("rule", "replace", bench.rule(f"{bench.group()}{source}"))
-        wait_carried(bench.daemon, "k", path="user")
+        wait_rule(bench.daemon, "k", path="user")
         bench.send(b"new")
         for copy in bench.capture.take(11):
             seen += 1

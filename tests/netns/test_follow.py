@@ -415,7 +415,7 @@ def many_at_once():
 
     plug()
     daemon = reopens(Daemon(relay, config="workers: { frames: 512 }\nrules:\n" + "".join(
-        f"  - r{i} in 239.1.1.1:5000@in{i} out 10.1.{i}.2:6000\n" for i in range(count))))
+        f"  - r{i} in 239.1.1.1:5000@in{i} out 239.2.2.2:6000@x{i}\n" for i in range(count))))
     equal(active(), count, "active rules")
     control = Client(daemon.socket)
     batch(relay, [f"link del in{i}" for i in range(count)])
