@@ -180,6 +180,20 @@ def address_comes_and_goes(family, path):
     bench.finish(3, no_source=2)
 
 
+@test
+def no_address_of_its_own():
+    """An output interface without an IPv4 address: `from` an address of another one, and `from keep`, work"""
+    bench = Bench(V4)
+    bench.relay.ip("address add 10.8.0.8/32 dev in0")
+    bench.relay.ip("address flush dev out0")
+    bench.start(bench.rule(f"{bench.group()} from 10.8.0.8:7000", f"{bench.group(2)} from keep"))
+    bench.send(b"x")
+    copies = {copy.destination: copy for copy in bench.capture.take(2)}
+    bench.expect(copies[V4.out(1)], b"x", source="10.8.0.8", sport=7000)
+    bench.expect(copies[V4.out(2)], b"x", source=V4.source, sport=40000, to=V4.out(2))
+    bench.finish(1)
+
+
 # ---- from keep ------------------------------------------------------------------------------
 
 @each("user")

@@ -87,7 +87,7 @@ void reach_update(struct reach *reach, struct redirects *redirects,
 	if (!link.carrier)
 		withhold(reach, WITHHELD_NO_CARRIER, "output interface %s has no carrier",
 			 link.name);
-	else if (addr_is_ipv4(&output->to) && addr_is_any(&hop.source) && !output->from_kept)
+	else if (addr_is_ipv4(&output->to) && addr_is_any(&hop.source) && !output_has_from(output))
 		withhold(reach, WITHHELD_NO_SOURCE, "no address to send from");
 	else if (hop.kind == NEXT_HOP_HOST && resolves(&link))
 		examine_neighbour(reach, redirects_netlink(redirects), &hop);

@@ -291,6 +291,11 @@ static void format_from(const void *object, char *text)
 	from_format(object, text);
 }
 
+bool output_has_from(const struct rule_output *output)
+{
+	return output->from_kept || !addr_is_any(&output->from);
+}
+
 bool output_keeps_headers(const struct rule_output *output)
 {
 	return output->from_kept || output->ttl > UINT8_MAX || output->dscp == RULE_DSCP_KEPT;

@@ -186,6 +186,9 @@ bool rule_is_kernel_only(const struct rule *rule);
 /* Whether the output has a limit. */
 bool output_is_limited(const struct rule_output *output);
 
+/* Does the output say which source address its packets have? Otherwise the kernel chooses one. */
+bool output_has_from(const struct rule_output *output);
+
 /* Does the output take anything from the headers of each packet: source, TTL or DSCP? */
 bool output_keeps_headers(const struct rule_output *output);
 
