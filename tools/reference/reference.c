@@ -120,8 +120,8 @@ static void yaml_rules(void)
 		 "outputs have no port. IPv6 needs quotes in YAML: \"[ff3e::1]:5000@eth0\".");
 	yaml_options(rule_options, "    ");
 	put_line("    out:", "1 to 256 outputs, each in one of these forms:");
-	put_line("      - to: 239.2.2.2:6000@eth1",
-		 "DEST[:PORT][@IFACE]. A group and a link-local address need an interface.");
+	put_line("      - to: 239.2.2.2:6000@eth1", "DEST[:PORT][@IFACE]. A group, 255.255.255.255 "
+						    "and a link-local address need an interface.");
 	yaml_options(output_options, "        ");
 	put_line("      - 10.0.0.100:6000",
 		 "Short for { to: ... }. IPv4 or IPv6, whatever the input is.");

@@ -9,7 +9,7 @@
  *                       (if permitted) the bounding set; no_new_privs; not dumpable
  *
  *       CAP_NET_ADMIN   XDP programs and links, AF_XDP, SO_SNDBUFFORCE
- *       CAP_NET_RAW     AF_XDP sockets
+ *       CAP_NET_RAW     AF_XDP sockets; raw sockets, and sources of other hosts (`from keep`)
  *       CAP_BPF         BPF programs and maps; CAP_SYS_ADMIN if it was given instead
  *       CAP_PERFMON     if available: without it there is no kernel path, whose tracepoint programs
  *                       need it; the kernel adds barriers against speculation to the XDP program,
