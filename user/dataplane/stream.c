@@ -19,37 +19,45 @@ static int open_limit(struct output *output)
 	return 0;
 }
 
+static int open_shards(struct output *output, const struct stream *stream,
+		       const struct egress_config *egress)
+{
+	const struct rule_output *rule = &output->rule;
+	unsigned int nr_shards = stream->nr_shards;
+	size_t buckets = rule->from_kept ? (size_t)nr_shards * OPEN_BUCKETS : 0;
+
+	output->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*output->shards));
+	output->buckets = buckets ? calloc(buckets, sizeof(*output->buckets)) : NULL;
+	if (!output->shards || (buckets && !output->buckets))
+		return -ENOMEM;
+	memset(output->shards, 0, nr_shards * sizeof(*output->shards));
+	for (unsigned int i = 0; i < nr_shards; i++) {
+		struct output_shard *shard = &output->shards[i];
+
+		shard->output = output;
+		shard->limit = output->limit;
+		if (buckets)
+			shard->buckets = &output->buckets[(size_t)i * OPEN_BUCKETS];
+		shard->keeps_port = rule_output_port(&stream->rule, rule) == RULE_PORT_KEPT;
+		shard->keeps_headers = output_keeps_headers(rule);
+		shard->latency = &stream->latency[i];
+		gso_init(&shard->gso, rule->gso ? rule->gso : egress->gso);
+	}
+	return 0;
+}
+
 static int open_output(struct output *output, const struct stream *stream,
 		       const struct rule_output *rule, const struct egress_config *egress,
 		       const struct stream *before, struct stream_failure *failure)
 {
-	unsigned int nr_shards = stream->nr_shards;
 	uint16_t port = rule_output_port(&stream->rule, rule);
 	int err = 0;
 
 	output->rule = *rule;
 	failure->output = rule;
 	failure->step = "memory";
-	output->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*output->shards));
-	if (!output->shards)
+	if (open_limit(output) || open_shards(output, stream, egress))
 		return -ENOMEM;
-	memset(output->shards, 0, nr_shards * sizeof(*output->shards));
-	if (open_limit(output))
-		return -ENOMEM;
-	for (unsigned int i = 0; i < nr_shards && rule->from_kept; i++) {
-		output->shards[i].buckets =
-			calloc(OPEN_BUCKETS, sizeof(*output->shards[i].buckets));
-		if (!output->shards[i].buckets)
-			return -ENOMEM;
-	}
-	for (unsigned int i = 0; i < nr_shards; i++) {
-		output->shards[i].output = output;
-		output->shards[i].limit = output->limit;
-		output->shards[i].keeps_port = port == RULE_PORT_KEPT;
-		output->shards[i].keeps_headers = output_keeps_headers(rule);
-		output->shards[i].latency = &stream->latency[i];
-		gso_init(&output->shards[i].gso, rule->gso ? rule->gso : egress->gso);
-	}
 	output->to_length = addr_to_sockaddr(&rule->to, port, &output->to);
 	for (unsigned int i = 0; before && i < before->nr_outputs && !output->socket; i++) {
 		struct output_socket *socket = before->outputs[i].socket;
@@ -67,19 +75,13 @@ static int open_output(struct output *output, const struct stream *stream,
 	return 0;
 }
 
-static void close_output(struct output *output, unsigned int nr_shards)
-{
-	output_socket_put(output->socket);
-	for (unsigned int i = 0; output->shards && i < nr_shards; i++)
-		free(output->shards[i].buckets);
-	free(output->shards);
-	free(output->limit);
-}
-
 static void close_stream(struct stream *stream)
 {
 	for (unsigned int i = 0; stream->outputs && i < stream->nr_outputs; i++) {
-		close_output(&stream->outputs[i], stream->nr_shards);
+		output_socket_put(stream->outputs[i].socket);
+		free(stream->outputs[i].shards);
+		free(stream->outputs[i].buckets);
+		free(stream->outputs[i].limit);
 	}
 	free(stream->outputs);
 	free(stream->shards);

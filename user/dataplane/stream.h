@@ -45,7 +45,7 @@ struct output_shard {
 	/* The egress thread's own: see egress.c. */
 	struct rate_limit *limit;      /* the output's; NULL: none */
 	struct send_request *open;     /* a list */
-	struct send_request **buckets; /* of `from keep`: by source, OPEN_BUCKETS; or NULL */
+	struct send_request **buckets; /* of `from keep`: lists by source, OPEN_BUCKETS; or NULL */
 	struct output_shard *next_open;
 	bool listed;	    /* among the outputs with an open request */
 	bool keeps_port;    /* each datagram keeps its destination port */
@@ -72,8 +72,9 @@ struct output {
 	const char *reason;	    /* why nothing can leave, or NULL; of the path. Main thread */
 	struct sockaddr_storage to; /* port 0: each datagram keeps its own */
 	socklen_t to_length;
-	struct rate_limit *limit;    /* of all shards together; NULL: none */
-	struct output_shard *shards; /* nr_shards of the stream */
+	struct rate_limit *limit;      /* of all shards together; NULL: none */
+	struct output_shard *shards;   /* nr_shards of the stream */
+	struct send_request **buckets; /* of all shards */
 };
 
 /* The shard of a stream: what one ingress thread counts. */

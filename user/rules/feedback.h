@@ -11,7 +11,8 @@
  * the packets that could come back, not those that do: the kernel does not hand our own sends to
  * our XDP program, but a bridge, a veth pair, a second relay or a wrong cable does. `source` does
  * not protect a rule: what circles carries a source address of this host, or that of the packet
- * (`from keep`), and either may be the one that is named. Rules that are disabled or have `may_loop` feed nothing.
+ * (`from keep`), and either may be the one that is named. Rules that are disabled or have
+ * `may_loop` feed nothing.
  *
  * Linear in rules and outputs. Pure; any thread.
  */
