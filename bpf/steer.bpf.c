@@ -173,7 +173,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 		return to_user(ctx, mine, length);
 	/* Without a socket the daemon has ended: the stack gets the packet. */
 	if (!bpf_map_lookup_elem(&sockets, &slot))
-		return count(XMC_NO_SOCKET, XDP_PASS);
+		return pass_without_socket(slot);
 	/* From here on the packet cannot go to the user path in native mode. */
 	if (dgram->ip_offset != XMC_AT_IP && (skb || cut_tags(ctx, dgram)))
 		return to_user(ctx, mine, length);

@@ -20,7 +20,8 @@ struct {
 	PINNED;
 } sockets SEC(".maps");
 
-/* The active members of a bond, by their interface index: the slot of the socket of RX queue 0. */
+/* The members of a bond, by their interface index: the slot of the socket of RX queue 0, or
+ * XMC_INACTIVE_SLOT. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, XMC_MAX_MEMBERS);
@@ -56,20 +57,20 @@ static __always_inline int count(__u32 reason, int action)
 	return action;
 }
 
-/* The interface is written only when it changes, so that the cache line stays shared by all CPUs.
- */
+/* The interface is written only when it changes, so that the cache line stays shared by all CPUs;
+ * of a bond's members, the first one that has a packet is enough. */
 static __always_inline const struct xmc_about *record_interface(__u32 ifindex)
 {
 	__u32 first = 0;
 	struct xmc_about *mine = bpf_map_lookup_elem(&about, &first);
 
-	if (mine && mine->ifindex != ifindex)
+	if (mine && mine->ifindex != ifindex && !(mine->members && mine->ifindex))
 		mine->ifindex = ifindex;
 	return mine;
 }
 
-/* The slot of the socket that a packet is for. XMC_SOCKET_SLOTS, which is none: it has come by an
- * interface that has no sockets. */
+/* The slot of the socket that a packet is for. XMC_SOCKET_SLOTS or more, which is none: it has come
+ * by an interface that has no sockets, or by an inactive member (XMC_INACTIVE_SLOT or more). */
 static __always_inline __u32 socket_slot(struct xdp_md *ctx, const struct xmc_about *mine)
 {
 	__u32 queue = ctx->rx_queue_index;
@@ -84,14 +85,22 @@ static __always_inline __u32 socket_slot(struct xdp_md *ctx, const struct xmc_ab
 	return first ? *first + queue : XMC_SOCKET_SLOTS;
 }
 
+/* The slot has no socket. */
+static __always_inline int pass_without_socket(__u32 slot)
+{
+	return count(slot >= XMC_INACTIVE_SLOT ? XMC_INACTIVE_MEMBER : XMC_NO_SOCKET, XDP_PASS);
+}
+
 /* `length`: of the whole frame. User space finds the rule again: a socket carries frames, not what
  * was found here. */
 static __always_inline int to_user(struct xdp_md *ctx, const struct xmc_about *mine, __u32 length)
 {
+	__u32 slot = socket_slot(ctx, mine);
+
 	if (mine->capacity && length > mine->capacity)
 		return count(XMC_TOO_LARGE, XDP_PASS);
-	if (bpf_redirect_map(&sockets, socket_slot(ctx, mine), XDP_PASS) != XDP_REDIRECT)
-		return count(XMC_NO_SOCKET, XDP_PASS);
+	if (bpf_redirect_map(&sockets, slot, XDP_PASS) != XDP_REDIRECT)
+		return pass_without_socket(slot);
 	return count(XMC_STEERED, XDP_REDIRECT);
 }
 

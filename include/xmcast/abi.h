@@ -22,10 +22,14 @@
 /* Outputs of one rule: bounds the fan-out count of a frame. */
 #define XMC_MAX_OUTPUTS 256
 
-/* RX queues of one device, and active members of one bond: together the slots of the XSKMAP. */
+/* RX queues of one device, and members of one bond: together the slots of the XSKMAP. */
 #define XMC_MAX_QUEUES	 64
 #define XMC_MAX_MEMBERS	 8
 #define XMC_SOCKET_SLOTS (XMC_MAX_MEMBERS * XMC_MAX_QUEUES)
+
+/* In place of the slot of a bond's member: the bond does not use the member now, and ignores what
+ * arrives there, which may be copies of what the other members receive. */
+#define XMC_INACTIVE_SLOT 0x10000
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (::ffff:a.b.c.d, RFC 4291 section
@@ -220,17 +224,18 @@ struct xmc_about {
  * array of __u64 indexed by this. All but the first two were passed to the kernel stack unchanged.
  */
 enum xmc_reason {
-	XMC_STEERED,	/* user path: redirected to the AF_XDP socket of its queue */
-	XMC_FORWARDED,	/* kernel path: redirected to devices, or dropped; see struct xmc_tally */
-	XMC_NO_RULE,	/* UDP, but matches no rule */
-	XMC_NO_SOCKET,	/* matches a rule, but its queue has no AF_XDP socket */
-	XMC_TOO_LARGE,	/* matches a rule, but does not fit a frame of the socket */
-	XMC_NOT_IP,	/* neither IPv4 nor IPv6 */
-	XMC_NOT_UDP,	/* IP, but not UDP, and matches no rule for its protocol */
-	XMC_VLAN,	/* has a VLAN tag, and matches no rule: for the VLAN's own interface */
-	XMC_FRAGMENT,	/* a fragment: the stack reassembles, xmcast does not */
-	XMC_IP_OPTIONS, /* IPv4 options or IPv6 extension headers */
-	XMC_MALFORMED,	/* truncated, contradictory lengths, or a wrong IPv4 header checksum */
+	XMC_STEERED,   /* user path: redirected to the AF_XDP socket of its queue */
+	XMC_FORWARDED, /* kernel path: redirected to devices, or dropped; see struct xmc_tally */
+	XMC_NO_RULE,   /* UDP, but matches no rule */
+	XMC_NO_SOCKET, /* matches a rule, but its queue has no AF_XDP socket */
+	XMC_INACTIVE_MEMBER, /* matches a rule, but came by a member that its bond does not use */
+	XMC_TOO_LARGE,	     /* matches a rule, but does not fit a frame of the socket */
+	XMC_NOT_IP,	     /* neither IPv4 nor IPv6 */
+	XMC_NOT_UDP,	     /* IP, but not UDP, and matches no rule for its protocol */
+	XMC_VLAN,	     /* has a VLAN tag, and matches no rule: for the VLAN's own interface */
+	XMC_FRAGMENT,	     /* a fragment: the stack reassembles, xmcast does not */
+	XMC_IP_OPTIONS,	     /* IPv4 options or IPv6 extension headers */
+	XMC_MALFORMED,	     /* truncated, contradictory lengths, or a wrong IPv4 header checksum */
 	XMC_REASONS,
 };
 
@@ -239,8 +244,9 @@ enum xmc_reason {
 	{                                                                                          \
 		[XMC_STEERED] = "steered", [XMC_FORWARDED] = "forwarded",                          \
 		[XMC_NO_RULE] = "no_rule", [XMC_NO_SOCKET] = "no_socket",                          \
-		[XMC_TOO_LARGE] = "too_large", [XMC_NOT_IP] = "not_ip", [XMC_NOT_UDP] = "not_udp", \
-		[XMC_VLAN] = "vlan", [XMC_FRAGMENT] = "fragment", [XMC_IP_OPTIONS] = "ip_options", \
+		[XMC_INACTIVE_MEMBER] = "inactive_member", [XMC_TOO_LARGE] = "too_large",          \
+		[XMC_NOT_IP] = "not_ip", [XMC_NOT_UDP] = "not_udp", [XMC_VLAN] = "vlan",           \
+		[XMC_FRAGMENT] = "fragment", [XMC_IP_OPTIONS] = "ip_options",                      \
 		[XMC_MALFORMED] = "malformed",                                                     \
 	}
 

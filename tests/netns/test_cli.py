@@ -287,8 +287,8 @@ OUTPUT_KEYS = {"to": str, "submitted_packets": int, "sent_packets": int, "sent_b
 INTERFACE_KEYS = {"name": str, "state": str, "mode": str, "zero_copy": bool, "queues": list,
                   "verdicts": dict, "redirected": dict}
 QUEUE_KEYS = {"queue": int, "rx_dropped": int, "rx_ring_full": int, "fill_ring_empty": int}
-VERDICTS = {"steered", "forwarded", "no_rule", "no_socket", "too_large", "not_ip", "not_udp", "vlan", "fragment",
-            "ip_options", "malformed"}
+VERDICTS = {"steered", "forwarded", "no_rule", "no_socket", "inactive_member", "too_large", "not_ip",
+            "not_udp", "vlan", "fragment", "ip_options", "malformed"}
 
 
 def has_keys(thing, keys, what):

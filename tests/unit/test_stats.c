@@ -352,8 +352,8 @@ static void test_interfaces(void **state)
 	assert_string_equal(text_at(iface, "mode"), "native");
 	assert_true(json_is_true(json_object_get(iface, "zero_copy")));
 	expect_keys(verdicts,
-		    "steered forwarded no_rule no_socket too_large not_ip not_udp vlan fragment "
-		    "ip_options malformed");
+		    "steered forwarded no_rule no_socket inactive_member too_large not_ip not_udp "
+		    "vlan fragment ip_options malformed");
 	assert_int_equal(at(verdicts, "steered"), 1000 + XMC_STEERED);
 	assert_int_equal(at(verdicts, "malformed"), 1000 + XMC_MALFORMED);
 	assert_int_equal(json_array_size(json_object_get(iface, "queues")), 2);
@@ -372,6 +372,39 @@ static void test_interfaces(void **state)
 }
 
 /* What was redirected, by device; names may have any bytes. */
+/* Two members of a bond, of which it uses one, and a third one that has left. */
+static void test_bond(void **state)
+{
+	struct stats *stats = make();
+	struct interface_counts *bond = &stats->books->interfaces[0];
+	struct worker_counts *workers = stats->books->workers;
+	const json_t *iface, *members;
+	json_t *json;
+
+	bond->nr_members = 2;
+	bond->members[0] = "in0";
+	bond->members[1] = "in1";
+	bond->inactive[0] = true;
+	workers[0].member = "in1";
+	workers[1].ended = true;
+	json = stats_json(stats);
+	iface = item(json, "interfaces", 0);
+	expect_keys(iface, "name state mode zero_copy queues verdicts redirected members "
+			   "active_members");
+	members = json_object_get(iface, "members");
+	assert_int_equal(json_array_size(members), 2);
+	assert_string_equal(json_string_value(json_array_get(members, 0)), "in0");
+	members = json_object_get(iface, "active_members");
+	assert_int_equal(json_array_size(members), 1);
+	assert_string_equal(json_string_value(json_array_get(members, 0)), "in1");
+	assert_string_equal(text_at(item(iface, "queues", 0), "member"), "in1");
+	assert_true(json_is_null(json_object_get(item(iface, "queues", 1), "queue")));
+	assert_int_equal(at(item(iface, "queues", 1), "received_packets"), 11);
+	assert_true(json_is_null(json_object_get(item(json, "workers", 1), "queue")));
+	json_decref(json);
+	stats_free(stats);
+}
+
 static void test_redirected(void **state)
 {
 	struct stats *stats = make();
@@ -435,10 +468,11 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sums),	   cmocka_unit_test(test_totals),
-		cmocka_unit_test(test_rules),	   cmocka_unit_test(test_latency),
-		cmocka_unit_test(test_parts),	   cmocka_unit_test(test_interfaces),
-		cmocka_unit_test(test_redirected), cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_sums),	cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_rules),	cmocka_unit_test(test_latency),
+		cmocka_unit_test(test_parts),	cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_bond),	cmocka_unit_test(test_redirected),
+		cmocka_unit_test(test_workers), cmocka_unit_test(test_bond),
 		cmocka_unit_test(test_nothing),
 	};
 

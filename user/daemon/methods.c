@@ -200,8 +200,10 @@ static void method_worker_list(void *context, const json_t *params, struct contr
 	struct books *books = relay_books(daemon->relay, 0, 0);
 	json_t *list = books ? json_array() : NULL;
 
-	for (unsigned int i = 0; list && i < books->nr_workers; i++)
-		json_add(&list, worker_json(&books->workers[i]));
+	for (unsigned int i = 0; list && i < books->nr_workers; i++) {
+		if (!books->workers[i].ended)
+			json_add(&list, worker_json(&books->workers[i]));
+	}
 	books_free(books);
 	reply->result = json_pack("{s:o}", "workers", list);
 }

@@ -491,7 +491,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	/* Counted before the first send, which may complete before the last is prepared. */
 	loop->references[entry->frame] = (uint16_t)stream->nr_outputs;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
-		struct output_shard *to = &stream->outputs[i].shards[egress->rx_queue];
+		struct output_shard *to = &stream->outputs[i].shards[egress->shard];
 		enum withheld withhold = atomic_load_explicit(&to->withhold, memory_order_relaxed);
 		struct send_key key;
 

@@ -64,7 +64,7 @@ struct egress {
 	/* Set before the thread starts. */
 	struct xsk *xsk;
 	struct frame_queue *queue;
-	unsigned int rx_queue; /* selects the shards that are ours */
+	unsigned int shard; /* of streams and outputs: the one that is ours */
 	enum egress_engine engine;
 	enum egress_wakeup wakeup;
 	int wakeup_fd;	/* eventfd, written by ingress */

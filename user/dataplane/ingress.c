@@ -38,7 +38,7 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame, uin
 	entry->ip = (uint16_t)(frame->offset + dgram.ip_offset);
 	entry->udp = (uint16_t)(frame->offset + dgram.udp_offset);
 	entry->length = dgram.payload_length;
-	shard = &entry->stream->shards[ingress->rx_queue];
+	shard = &entry->stream->shards[ingress->shard];
 	if (counter_read(&shard->received) % STAMP_EVERY == 0)
 		entry->stamp = stamp_now();
 	counter_add(&shard->received, 1);

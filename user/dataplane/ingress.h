@@ -50,7 +50,7 @@ struct ingress {
 	/* Set before the thread starts. */
 	struct xsk *xsk;
 	struct frame_queue *queue;
-	unsigned int rx_queue; /* selects the shards that are ours */
+	unsigned int shard; /* of streams and outputs: the one that is ours */
 	enum egress_wakeup wakeup;
 	int egress_wakeup_fd; /* eventfd */
 	int control_fd;	      /* eventfd: look at `next` and `stop` */

@@ -176,7 +176,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	}
 	worker->ingress.xsk = worker->egress.xsk = worker->xsk;
 	worker->ingress.queue = worker->egress.queue = &worker->queue;
-	worker->ingress.rx_queue = worker->egress.rx_queue = options->queue;
+	worker->ingress.shard = worker->egress.shard = options->shard;
 	worker->ingress.wakeup = worker->egress.wakeup = options->egress.wakeup;
 	worker->egress.engine = options->egress.engine;
 	*out = worker;
@@ -488,6 +488,11 @@ const char *worker_interface(const struct worker *worker)
 unsigned int worker_queue(const struct worker *worker)
 {
 	return worker->rx_queue;
+}
+
+unsigned int worker_shard(const struct worker *worker)
+{
+	return worker->ingress.shard;
 }
 
 bool worker_zero_copy(const struct worker *worker)

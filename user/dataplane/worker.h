@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker serves one RX queue of one ingress interface: a UMEM with its AF_XDP socket (xsk.h), an
- * ingress thread (ingress.h), an egress thread (egress.h), and the frame queue between them.
+ * A worker serves one RX queue of one device, an ingress interface or a member of a bond: a UMEM
+ * with its AF_XDP socket (xsk.h), an ingress thread (ingress.h), an egress thread (egress.h), and
+ * the frame queue between them.
  *
  *     worker_open()   memory, bound socket, every frame in the fill ring
  *     worker_start()  both threads run
@@ -56,6 +57,7 @@ struct worker;
 struct worker_options {
 	const char *iface;
 	unsigned int queue;
+	unsigned int shard; /* of streams and outputs; of no other worker of the intake */
 	unsigned int index; /* among all workers: selects its CPUs */
 	unsigned int mtu;
 	bool copy;	   /* see xsk_options */
@@ -131,6 +133,7 @@ void worker_close(struct worker *worker); /* stopped, stuck, or never started; a
 int worker_xsk_fd(const struct worker *worker);
 const char *worker_interface(const struct worker *worker);
 unsigned int worker_queue(const struct worker *worker);
+unsigned int worker_shard(const struct worker *worker);
 bool worker_zero_copy(const struct worker *worker);
 uint32_t worker_capacity(const struct worker *worker); /* see xsk_capacity() */
 size_t worker_memory(const struct worker *worker);     /* bytes of UMEM */

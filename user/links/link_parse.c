@@ -26,6 +26,11 @@ bool link_may_be_called(const struct link *link, const char *name)
 	return false;
 }
 
+bool link_is_bond(const struct link *link)
+{
+	return strcmp(link->kind, LINK_KIND_BOND) == 0;
+}
+
 static uint32_t read_u32(const struct nlattr *attr)
 {
 	return mnl_attr_validate(attr, MNL_TYPE_U32) ? 0 : mnl_attr_get_u32(attr);

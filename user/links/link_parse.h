@@ -73,6 +73,9 @@ struct link {
 /* Whether this is one of its names. True as well if it has more names than are kept here. */
 bool link_may_be_called(const struct link *link, const char *name);
 
+/* Is it a bond? */
+bool link_is_bond(const struct link *link);
+
 enum link_event_kind {
 	LINK_EVENT_OTHER,   /* nothing of interest */
 	LINK_EVENT_CHANGED, /* RTM_NEWLINK: `link` is its new state */

@@ -58,6 +58,13 @@ static void read_route(const struct route *route, enum rule_path wanted, struct 
 		path_read(path, counts, outputs);
 }
 
+/* Its workers, and all those of members that have left the bond as one. */
+static unsigned int count_workers(const struct intake *intake)
+{
+	return intake->nr_workers +
+	       (intake->closed.received || kernel_drops(&intake->closed) ? 1 : 0);
+}
+
 static void read_intake(const struct intake *intake, struct interface_counts *counts,
 			struct worker_counts *workers)
 {
@@ -65,13 +72,23 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 	counts->reason = intake_reason(intake);
 	counts->hint = intake_is_open(intake) && *intake->hint ? intake->hint : NULL;
 	counts->state = !counts->reason ? "active" : intake_is_open(intake) ? "impaired" : "failed";
-	counts->nr_workers = intake->nr_workers;
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		workers[i].iface = intake->name;
+		workers[i].member =
+			intake->on_members ? worker_interface(intake->workers[i]) : NULL;
 		workers[i].worker = intake->workers[i];
 		workers[i].queue = worker_queue(intake->workers[i]);
 		worker_read(intake->workers[i], &workers[i].state);
 		counts->zero_copy = worker_zero_copy(intake->workers[i]);
+	}
+	counts->nr_workers = count_workers(intake);
+	if (counts->nr_workers > intake->nr_workers)
+		workers[intake->nr_workers] = (struct worker_counts){
+			.iface = intake->name, .state = intake->closed, .ended = true};
+	for (unsigned int i = 0; intake->on_members && i < intake->nr_ports; i++) {
+		counts->members[i] = intake->ports[i].at.name;
+		counts->inactive[i] = intake->ports[i].at.inactive;
+		counts->nr_members++;
 	}
 	/* After its workers, see books.h. */
 	if (intake->steer) {
@@ -95,7 +112,7 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 	for (unsigned int i = 0; i < count; i++)
 		outputs += routes[i]->rule->nr_outputs;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++)
-		workers += relay->intakes[i]->nr_workers;
+		workers += count_workers(relay->intakes[i]);
 	books = books_new(count, outputs, relay->nr_intakes, workers);
 	if (!books)
 		return NULL;
@@ -117,7 +134,7 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		books->interfaces[i].first_worker = workers;
 		read_intake(relay->intakes[i], &books->interfaces[i], &books->workers[workers]);
-		workers += relay->intakes[i]->nr_workers;
+		workers += count_workers(relay->intakes[i]);
 	}
 	return books;
 }

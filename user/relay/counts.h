@@ -69,7 +69,11 @@ struct interface_counts {
 	const char *mode;   /* "native", "skb", or NULL: not open */
 	bool zero_copy;
 	uint64_t verdicts[XMC_REASONS];
-	unsigned int first_worker; /* its workers, one for each RX queue, among all workers */
+	/* Its ports are members of a bond: their names, in the order of the workers. */
+	unsigned int nr_members;
+	const char *members[XMC_MAX_MEMBERS];
+	bool inactive[XMC_MAX_MEMBERS]; /* the bond does not use it now */
+	unsigned int first_worker;	/* its workers, one for each RX queue, among all workers */
 	unsigned int nr_workers;
 	struct redirect_counts *redirects; /* one for each device; owned by the books */
 	unsigned int nr_redirects;
@@ -77,9 +81,11 @@ struct interface_counts {
 
 struct worker_counts {
 	const char *iface;
+	const char *member; /* of the bond `iface`, to which the queue belongs; NULL: of none */
 	unsigned int queue;
 	struct worker_state state;
 	const struct worker *worker; /* for its engine, CPUs and memory */
+	bool ended; /* the sum of those whose member has left the bond: no queue, no worker */
 };
 
 struct total_counts {
@@ -102,6 +108,9 @@ struct relay_change {
 	unsigned int replaced;
 	unsigned int pending; /* of those added and replaced */
 };
+
+/* Add the counters of a worker that ends. Not what a worker holds, such as frames. */
+void worker_state_add(struct worker_state *sum, const struct worker_state *state);
 
 /* Packets that the kernel dropped on a worker's socket, each counted once. */
 uint64_t kernel_drops(const struct worker_state *state);

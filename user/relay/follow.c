@@ -36,9 +36,12 @@ struct follow {
 
 /* ---- what is announced ---- */
 
+/* Of the interface itself, of one that has its name now, or of a member that it has or had. */
 static bool concerns(const struct arrival *arrival, const struct link *link)
 {
-	return link->ifindex == arrival->link.ifindex || link_may_be_called(link, arrival->name);
+	return intake_has_index(arrival->intake, link->ifindex) ||
+	       (link->master && link->master == arrival->intake->ifindex) ||
+	       link->ifindex == arrival->link.ifindex || link_may_be_called(link, arrival->name);
 }
 
 static bool has_joined_ipv6(const struct relay *relay, const struct intake *intake)
@@ -201,6 +204,9 @@ static void give_up(struct relay *relay, struct intake *intake, const struct lin
 /* Give up the intakes that have lost their interfaces. False: the turn is over. */
 static bool close_lost(struct relay *relay, bool asked, uint64_t until_ns)
 {
+	const struct intake_means means = {
+		.config = &relay->config, .epoll_fd = relay->epoll_fd, .fail_if_busy = true};
+
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		struct intake *intake = relay->intakes[i];
 		const struct arrival *seen = find_seen(relay, intake);
@@ -208,7 +214,7 @@ static bool close_lost(struct relay *relay, bool asked, uint64_t until_ns)
 
 		if (!seen || !intake_is_open(intake))
 			continue;
-		why = intake_check(intake, &seen->link, asked);
+		why = intake_check(intake, &seen->link, asked, &means);
 		if (!why)
 			why = find_lost_members(relay, intake, intake->link.mtu);
 		if (!why)

@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/utsname.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "dataplane/ruleset.h"
 #include "relay/examine.h"
+#include "relay/intake_ports.h"
 #include "relay/offloads.h"
 
 /* ---- states ---- */
@@ -89,6 +89,7 @@ bool intake_describe(struct intake *intake)
 	intake->kernel.mtu = intake->link.mtu;
 	intake->kernel.skb = intake->mode == IFACE_MODE_SKB;
 	intake->kernel.external = intake->external;
+	intake->kernel.members = intake->on_members;
 	return before.steer != intake->kernel.steer || before.ifindex != intake->kernel.ifindex ||
 	       before.mtu != intake->kernel.mtu || before.skb != intake->kernel.skb ||
 	       before.external != intake->kernel.external;
@@ -318,17 +319,9 @@ int intake_revert(struct intake *intake)
 
 static int stop_parts(struct intake *intake)
 {
-	int result = 0;
-
 	if (intake->steer)
 		steer_detach(intake->steer);
-	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		int err = worker_stop(intake->workers[i]);
-
-		if (err)
-			result = err;
-	}
-	return result;
+	return intake_stop_ports(intake);
 }
 
 int intake_stop(struct intake *intake)
@@ -355,19 +348,10 @@ static void close_parts(struct intake *intake)
 	dismiss(intake, &intake->other);
 	redirects_forget(intake->kernel.redirects, intake->kernel.ifindex);
 	steer_close(intake->steer);
-	for (unsigned int i = 0; i < intake->nr_workers; i++) {
-		struct worker_state state;
-
-		worker_read(intake->workers[i], &state);
-		totals_add_worker(intake->kernel.totals, &state);
-		worker_close(intake->workers[i]);
-	}
-	free(intake->workers);
+	intake_close_ports(intake);
 	offloads_release(intake->offloads, intake);
 	intake->steer = NULL;
 	intake_describe(intake);
-	intake->workers = NULL;
-	intake->nr_workers = 0;
 	lineup_free(&intake->now);
 	lineup_free(&intake->other);
 }
@@ -400,41 +384,6 @@ void intake_free(struct intake *intake)
 
 /* ---- up ---- */
 
-static int explain_shortage(char why[REASON_SIZE], int err, const char *name, const char *otherwise)
-{
-	if (err == -EMFILE || err == -ENFILE)
-		otherwise = "too few file descriptors: raise the limit (ulimit -n)";
-	return explain(why, err, "%s: %s", name, otherwise);
-}
-
-static int explain_worker(const struct intake *intake, int err, unsigned int queue,
-			  bool fail_if_busy, char why[REASON_SIZE])
-{
-	const char *name = intake->name;
-
-	switch (err) {
-	case -EBUSY:
-		/* Most likely it is the socket that this intake has just closed: not logged yet. */
-		if (fail_if_busy && intake->backoff.busy < BUSY_TRIES)
-			return err;
-		return explain(why, err,
-			       "RX queue %u of %s is in use by another AF_XDP socket, "
-			       "or by one that has just ended",
-			       queue, name);
-	case -ENOBUFS:
-	case -ENOMEM:
-		return explain(why, err,
-			       "no memory for the frames of %s queue %u: raise the memlock limit "
-			       "(ulimit -l), grant CAP_IPC_LOCK, or lower workers.frames",
-			       name, queue);
-	case -EMFILE:
-	case -ENFILE:
-		return explain_shortage(why, err, name, "");
-	default:
-		return explain(why, err, "no AF_XDP socket on %s queue %u", name, queue);
-	}
-}
-
 /* In skb mode, a packet above the MTU has been merged, or comes from a local sender that leaves it
  * to the device to cut it. */
 int intake_set_capacity(struct intake *intake)
@@ -450,45 +399,6 @@ int intake_set_capacity(struct intake *intake)
 	return steer_set_capacity(intake->steer, capacity);
 }
 
-/* Packets in skb mode do not come from the driver. A driver without zero copy need not be tried. */
-static bool must_copy(const struct intake *intake)
-{
-	const struct link *link = &intake->link;
-
-	return intake->settings.mode == IFACE_MODE_SKB || (intake->external && link->xdp_skb) ||
-	       (link->features_known && !(link->xdp_features & LINK_XDP_ZERO_COPY));
-}
-
-static int open_workers(struct intake *intake, const struct intake_means *means,
-			char why[REASON_SIZE])
-{
-	unsigned int queues = intake->link.rx_queues;
-
-	if (intake->settings.queues && intake->settings.queues < queues)
-		queues = intake->settings.queues;
-	intake->workers = calloc(queues, sizeof(*intake->workers));
-	if (!intake->workers)
-		return explain_worker(intake, -ENOMEM, 0, false, why);
-	for (; intake->nr_workers < queues; intake->nr_workers++) {
-		const struct worker_options options = {
-			.iface = intake->name,
-			.queue = intake->nr_workers,
-			.index = intake->first_worker + intake->nr_workers,
-			.mtu = intake->link.mtu,
-			.copy = must_copy(intake),
-			.fail_if_busy = means->fail_if_busy,
-			.sizes = means->config->workers,
-			.egress = means->config->egress,
-		};
-		int err = worker_open(&intake->workers[intake->nr_workers], &options);
-
-		if (err)
-			return explain_worker(intake, err, intake->nr_workers, means->fail_if_busy,
-					      why);
-	}
-	return 0;
-}
-
 /* Load our program, or open the maps of an external one. */
 static int open_program(struct intake *intake, char why[REASON_SIZE])
 {
@@ -499,7 +409,10 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 	if (intake->external) {
 		pins_directory(intake->name, &intake->settings, directory);
 		intake->program = intake->link.xdp_program;
-		err = steer_open_pinned(&intake->steer, directory, intake->ifindex, text);
+		/* On a bond the program has seen the index of a member:
+		 * intake_check_external(). */
+		err = steer_open_pinned(&intake->steer, directory,
+					link_is_bond(&intake->link) ? 0 : intake->ifindex, text);
 		if (!err)
 			return 0;
 		explain(why, err, "pinned maps of %s, %s: %s", intake->name, directory, text);
@@ -514,8 +427,9 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 		return explain(why, err,
 			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");
 	if (err)
-		return explain_shortage(why, err, intake->name,
-					"the XDP program does not load: xmcastd -d shows more");
+		return intake_explain_shortage(
+			why, err, intake->name,
+			"the XDP program does not load: xmcastd -d shows more");
 	intake->program = steer_program_id(intake->steer);
 	return 0;
 }
@@ -544,6 +458,38 @@ static int examine_now(struct intake *intake, const struct config *config, char 
 	return err ? err : prevent_merging(intake, &intake->link, why);
 }
 
+static int attach_program(struct intake *intake, const struct config *config, char why[REASON_SIZE])
+{
+	int err;
+
+	if (intake->external) {
+		intake->mode = intake->link.xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
+		err = steer_set_mode(intake->steer, intake->mode);
+		return err ? explain(why, err, "the pinned maps of %s cannot be written",
+				     intake->name)
+			   : 0;
+	}
+	err = steer_attach(intake->steer, intake->ifindex, intake->settings.mode, &intake->mode);
+	/* Something has changed since the interface was examined: examine it again to find the
+	 * reason. */
+	if (err == -EBUSY || err == -EEXIST || err == -EINVAL || err == -ENODEV) {
+		int again = examine_now(intake, config, why);
+
+		if (again)
+			return again;
+	}
+	if (err == -EBUSY || err == -EEXIST)
+		return explain(why, -EEXIST, "another XDP program is attached to %s", intake->name);
+	if (err && intake->settings.mode == IFACE_MODE_NATIVE)
+		return intake_explain_shortage(
+			why, err, intake->name,
+			"the driver does not support native XDP: try `mode: skb`");
+	if (err)
+		return intake_explain_shortage(why, err, intake->name,
+					       "the driver accepts no XDP program");
+	return 0;
+}
+
 static int open_parts(struct intake *intake, const struct intake_means *means,
 		      char why[REASON_SIZE])
 {
@@ -552,32 +498,12 @@ static int open_parts(struct intake *intake, const struct intake_means *means,
 	if (!err)
 		err = open_program(intake, why);
 	if (!err)
-		err = open_workers(intake, means, why);
+		err = attach_program(intake, means->config, why);
+	if (!err)
+		err = intake_open_ports(intake, means, why);
 	if (!err)
 		set_state(intake, INTAKE_OPEN);
 	return err;
-}
-
-/* Watch the worker before it starts, so that its failure cannot be missed. */
-static int start_worker(struct intake *intake, struct worker *worker, int epoll_fd,
-			char why[REASON_SIZE])
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-	unsigned int queue = worker_queue(worker);
-	int err = 0;
-
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, worker_notify_fd(worker), &event))
-		err = -errno;
-	if (!err)
-		err = worker_start(worker, intake->now.ruleset);
-	if (err)
-		return explain(why, err, "the threads of %s queue %u do not start", intake->name,
-			       queue);
-	err = steer_set_socket(intake->steer, queue, worker_xsk_fd(worker));
-	if (err)
-		return explain(why, err, "no place in the XSKMAP for queue %u of %s", queue,
-			       intake->name);
-	return 0;
 }
 
 static int start(struct intake *intake, const struct intake_means *means, char why[REASON_SIZE])
@@ -586,8 +512,7 @@ static int start(struct intake *intake, const struct intake_means *means, char w
 
 	if (err)
 		return explain(why, err, "no memory for the rules of %s", intake->name);
-	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
-		err = start_worker(intake, intake->workers[i], means->epoll_fd, why);
+	err = intake_start_ports(intake, means->epoll_fd, why);
 	if (!err)
 		set_state(intake, INTAKE_STARTED);
 	return err;
@@ -619,46 +544,13 @@ static void log_ready(const struct intake *intake)
 	log_info("vlan-offload", LOG_IFACE(intake->name), LOG_TEXT("hint", hint));
 }
 
-static int attach_program(struct intake *intake, const struct config *config, char why[REASON_SIZE])
-{
-	int err;
-
-	if (intake->external) {
-		intake->mode = intake->link.xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
-		err = steer_set_mode(intake->steer, intake->mode);
-		return err ? explain(why, err, "the pinned maps of %s cannot be written",
-				     intake->name)
-			   : 0;
-	}
-	err = steer_attach(intake->steer, intake->ifindex, intake->settings.mode, &intake->mode);
-	/* Something has changed since the interface was examined: examine it again to find the
-	 * reason. */
-	if (err == -EBUSY || err == -EEXIST || err == -EINVAL || err == -ENODEV) {
-		int again = examine_now(intake, config, why);
-
-		if (again)
-			return again;
-	}
-	if (err == -EBUSY || err == -EEXIST)
-		return explain(why, -EEXIST, "another XDP program is attached to %s", intake->name);
-	if (err && intake->settings.mode == IFACE_MODE_NATIVE)
-		return explain_shortage(why, err, intake->name,
-					"the driver does not support native XDP: try `mode: skb`");
-	if (err)
-		return explain_shortage(why, err, intake->name,
-					"the driver accepts no XDP program");
-	return 0;
-}
-
-/* The keys come after the program, because its mode decides what the kernel path can carry. */
-static int attach(struct intake *intake, const struct config *config, char why[REASON_SIZE])
+/* The keys come last: now packets are steered. */
+static int add_keys(struct intake *intake, char why[REASON_SIZE])
 {
 	const struct lineup none = {};
 	const struct path *failed;
-	int err = attach_program(intake, config, why);
+	int err;
 
-	if (err)
-		return err;
 	err = intake_set_capacity(intake);
 	if (err)
 		return explain(why, err, "the maps of %s cannot be written", intake->name);
@@ -689,7 +581,7 @@ int intake_bring_up(struct intake *intake, enum intake_state state,
 
 	while (!err && intake->state < state) {
 		if (intake->state == INTAKE_STARTED)
-			err = attach(intake, means->config, why);
+			err = add_keys(intake, why);
 		else if (intake->state == INTAKE_OPEN)
 			err = start(intake, means, why);
 		else
@@ -704,6 +596,15 @@ int intake_bring_up(struct intake *intake, enum intake_state state,
 	if (*why)
 		report_failure(intake, err, why);
 	return err;
+}
+
+bool intake_has_index(const struct intake *intake, int ifindex)
+{
+	for (unsigned int i = 0; i < intake->nr_ports; i++) {
+		if (intake->ports[i].at.ifindex == ifindex)
+			return true;
+	}
+	return intake->ifindex == ifindex;
 }
 
 bool intake_can_open(struct intake *intake, const struct link *now, const struct config *config)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* clang-format off */
 /*
- * An intake is ONE running ingress interface: its steering program, and a worker for each RX queue.
+ * An intake is ONE running ingress interface: its steering program, its ports (ports.h), and a
+ * worker for each RX queue of these.
  *
  *              intake_bring_up()
  *     NEW ──────▶ OPEN ──────▶ STARTED ──────▶ ATTACHED ◀── intake_check() ──▶ IMPAIRED
@@ -15,7 +16,8 @@
  *
  *     NEW         nothing is open, nothing was tried
  *     FAILED      nothing is open, because of `reason`: there is no such interface, or it is unsuited
- *     OPEN        program loaded, sockets bound, every frame in a fill ring; no thread runs
+ *     OPEN        program attached, but without rules, so that it passes all packets; sockets
+ *                 bound, every frame in a fill ring; no thread runs
  *     STARTED     the threads run, the sockets are in their map; nothing arrives yet
  *     ATTACHED    the keys of its rules are in the XDP map, and packets are relayed
  *     IMPAIRED    as ATTACHED, but none can arrive, because of `reason`: it is down, for example
@@ -33,6 +35,7 @@
 #include "dataplane/worker.h"
 #include "links/below.h"
 #include "relay/path.h"
+#include "relay/ports.h"
 #include "relay/schedule.h"
 #include "steering/steer.h"
 
@@ -70,6 +73,14 @@ struct tagged_path {
 	uint32_t tags; /* VLAN tags of its packets at this intake, as in struct xmc_rule_key */
 };
 
+/* A port of a running intake. Its RX queue q has slot number * XMC_MAX_QUEUES + q of the XSKMAP. */
+struct intake_port {
+	struct port at;
+	unsigned int number;
+	unsigned int nr_workers;
+	struct worker *workers[XMC_MAX_QUEUES]; /* by RX queue */
+};
+
 struct intake {
 	char name[IF_NAMESIZE]; /* one of the names by which rules know the interface */
 	enum intake_state state;
@@ -90,9 +101,18 @@ struct intake {
 	uint32_t program;	   /* id of the program, own or external; 0: not known */
 	bool external;		   /* an administrator attached it (steering/pins.h) */
 	struct offloads *offloads; /* of the relay; the intake is a user of it */
+	bool on_members;	   /* the ports are members of a bond */
+	unsigned int nr_ports;
+	struct intake_port ports[XMC_MAX_MEMBERS];
 	unsigned int first_worker; /* its index among all workers, which selects CPUs */
+	unsigned int room;	   /* workers for which streams have shards; they may be fewer */
 	unsigned int nr_workers;
-	struct worker **workers;
+	struct worker **workers; /* of all ports */
+	/* The sum of workers that ended because their member left the bond: with the counters of
+	 * the others, these are what belongs to the verdicts of `steer`. */
+	struct worker_state closed;
+	char member_reason[REASON_SIZE]; /* why the last member that came has no workers, or empty
+					  */
 	struct lineup now;
 	struct lineup other; /* while rules change: the next one; after the switch: the last one */
 	bool switched;	     /* `now` and `other` have been exchanged, and not committed */
@@ -150,9 +170,10 @@ struct intake_means {
 
 /*
  * Bring an intake up from its present state to OPEN, STARTED or ATTACHED, one state after the
- * other. This is the only way up. To OPEN: examine the interface, load the program, bind the
- * sockets. To STARTED: start the threads. To ATTACHED: attach the program, add the keys of its
- * rules.
+ * other. This is the only way up. To OPEN: examine the interface, load and attach the program, bind
+ * the sockets. The program comes first, because only then it is known in which mode it runs, and
+ * how many RX queues the driver has for it. To STARTED: start the threads. To ATTACHED: add the
+ * keys of its rules.
  *
  * 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has the interface, or an RX queue
  * is in use; other -errno. On failure it is closed and FAILED. The reason is logged unless it is
@@ -192,12 +213,17 @@ int intake_revert(struct intake *intake);
 /*
  * Compare a running intake with its interface as it is now. What is temporary or can be repaired
  * (it is down, the program was detached) makes it IMPAIRED, and ATTACHED again later; both are
- * logged. `asked`: attach a lost program again, whatever the settings say.
+ * logged. `asked`: attach a lost program again, whatever the settings say. Members of a bond that
+ * come and go get and lose workers by `means`.
  *
  * Returns NULL; or, as constant text, why the intake has to be given up: then call intake_stop()
  * and intake_give_up().
  */
-const char *intake_check(struct intake *intake, const struct link *now, bool asked);
+const char *intake_check(struct intake *intake, const struct link *now, bool asked,
+			 const struct intake_means *means);
+
+/* Is this the index of its interface, or of one of its ports? */
+bool intake_has_index(const struct intake *intake, int ifindex);
 
 /*
  * Prevent that it receives merged datagrams (relay/merging.h) on its interface, which is `now`,

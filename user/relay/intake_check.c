@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dataplane/xsk.h"
-#include "relay/intake.h"
+#include "relay/intake_ports.h"
 #include "relay/merging.h"
 
 /* Least time between attaching a lost program and attaching it again, in case another tool keeps
@@ -81,7 +81,8 @@ static bool receives_merged(struct intake *intake, const struct link *now)
 
 static bool has_lost_device(const struct intake *intake)
 {
-	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+	/* Of a bond, only the workers of a deleted member are closed: intake_follow_ports(). */
+	for (unsigned int i = 0; !intake->on_members && i < intake->nr_workers; i++) {
 		if (worker_has_lost_device(intake->workers[i]))
 			return true;
 	}
@@ -91,8 +92,6 @@ static bool has_lost_device(const struct intake *intake)
 /* Has anything happened that workers, sockets or memberships do not survive? NULL: no. */
 static const char *find_loss(struct intake *intake, const struct link *now)
 {
-	unsigned int queues = now->rx_queues;
-
 	if (!now->ifindex)
 		return "does not exist";
 	if (now->ifindex != intake->ifindex)
@@ -106,10 +105,6 @@ static const char *find_loss(struct intake *intake, const struct link *now)
 	if (now->mtu < IPV4_MIN_MTU || xsk_is_jumbo(now->mtu) != intake->jumbo ||
 	    xsk_frame_size(now->mtu) > xsk_frame_size(intake->link.mtu))
 		return "has another MTU now";
-	if (intake->settings.queues && intake->settings.queues < queues)
-		queues = intake->settings.queues;
-	if (queues != intake->nr_workers)
-		return "has another number of RX queues now";
 	if (receives_merged(intake, now))
 		return "receives merged datagrams now";
 	return NULL;
@@ -174,19 +169,20 @@ static void recover_program(struct intake *intake, bool asked)
 void intake_check_external(struct intake *intake)
 {
 	const struct pins *pins = steer_pins(intake->steer);
-	char text[REASON_SIZE];
+	uint32_t seen = pins_interface(pins);
 	char why[PINS_TEXT_SIZE];
+	char text[REASON_SIZE];
 
-	if (pins_check_interface(pins, intake->ifindex, why))
+	if (seen && intake_has_index(intake, (int)seen))
+		text[0] = '\0';
+	else if (pins_check_interface(pins, intake->ifindex, why))
 		explain(text, 0, "has pinned maps in %.*s that are not its own: %.150s",
 			DIRECTORY_SHOWN, pins->directory, why);
-	else if (pins_interface(pins) != (uint32_t)intake->ifindex)
+	else
 		explain(text, 0,
 			"has an XDP program (id %u), but no packet has shown yet that it uses the "
 			"maps in %.*s",
 			intake->program, DIRECTORY_SHOWN, pins->directory);
-	else
-		text[0] = '\0';
 	intake_impair(intake, *text ? text : NULL);
 }
 
@@ -230,7 +226,17 @@ static const char *check_external(struct intake *intake, const struct link *now)
 	return NULL;
 }
 
-const char *intake_check(struct intake *intake, const struct link *now, bool asked)
+/* As intake_check(), of our own program. */
+static void check_own(struct intake *intake, const struct link *now, bool asked)
+{
+	if (intake->program && now->xdp_program != intake->program)
+		recover_program(intake, asked);
+	else
+		intake_impair(intake, NULL);
+}
+
+const char *intake_check(struct intake *intake, const struct link *now, bool asked,
+			 const struct intake_means *means)
 {
 	const char *loss = find_loss(intake, now);
 	char down[REASON_SIZE];
@@ -252,10 +258,11 @@ const char *intake_check(struct intake *intake, const struct link *now, bool ask
 		return NULL;
 	}
 	if (intake->external)
-		return check_external(intake, now);
-	if (intake->program && now->xdp_program != intake->program)
-		recover_program(intake, asked);
+		loss = check_external(intake, now);
 	else
-		intake_impair(intake, NULL);
-	return NULL;
+		check_own(intake, now, asked);
+	/* Without the program the driver may have fewer RX queues. */
+	return loss || !now->xdp_program || now->xdp_program != intake->program
+		       ? loss
+		       : intake_follow_ports(intake, now, means);
 }

@@ -43,7 +43,7 @@ struct path {
 struct path_request {
 	const struct rule *rule; /* must outlive the path, see path_set_rule() */
 	enum rule_path wanted;	 /* never RULE_PATH_DEFAULT */
-	unsigned int nr_queues;	 /* of the intake */
+	unsigned int nr_queues;	 /* room of the intake: one shard for each */
 	const struct egress_config *egress;
 	struct redirects *redirects; /* of the relay */
 	/* Outputs to the same destinations keep the sockets of this one. NULL: there is none. */
@@ -66,7 +66,7 @@ void path_put(struct path *path);
 /* The configuration was replaced by another one, in which the rule is the same. */
 void path_set_rule(struct path *path, const struct rule *rule);
 
-/* Can an intake with this number of RX queues use it? */
+/* Can an intake with room for this number of RX queues use it? */
 bool path_fits(const struct path *path, unsigned int nr_queues);
 
 /*

@@ -27,7 +27,7 @@ static int open_path(struct route *route, const struct config *config, char reas
 	struct path_request request = {
 		.rule = route->rule,
 		.wanted = rule_path(config, route->rule),
-		.nr_queues = route->arrival->intake->nr_workers,
+		.nr_queues = route->arrival->intake->room,
 		.egress = &config->egress,
 		.redirects = route->arrival->intake->kernel.redirects,
 		.replaced = before,

@@ -291,7 +291,7 @@ int pins_check_interface(const struct pins *pins, int ifindex, char text[PINS_TE
 	uint32_t seen = pins_interface(pins);
 	char name[IF_NAMESIZE];
 
-	if (!seen || seen == (uint32_t)ifindex)
+	if (!seen || !ifindex || seen == (uint32_t)ifindex)
 		return 0;
 	/* That interface no longer exists: the next packet will tell. */
 	if (!if_indextoname(seen, name))

@@ -63,8 +63,8 @@ bool pins_exist(const char *directory);
 int pins_open(struct pins *pins, const char *directory, char text[PINS_TEXT_SIZE]);
 void pins_close(struct pins *pins);
 
-/* 0, also if no packet has been seen yet; -EXDEV: their program runs on another interface, and
- * `text` says on which. */
+/* 0, also if no packet has been seen yet, or `ifindex` is 0; -EXDEV: their program runs on another
+ * interface, and `text` says on which. */
 int pins_check_interface(const struct pins *pins, int ifindex, char text[PINS_TEXT_SIZE]);
 
 /* The ingress interface of the last packet; 0: none since pins_forget_interface(). */

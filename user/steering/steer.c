@@ -288,6 +288,13 @@ int steer_set_socket(struct steer *steer, unsigned int slot, int xsk_fd)
 	return bpf_map_update_elem(steer->pins.fds[PIN_SOCKETS], &key, &xsk_fd, BPF_ANY);
 }
 
+int steer_clear_socket(struct steer *steer, unsigned int slot)
+{
+	__u32 key = slot;
+
+	return bpf_map_delete_elem(steer->pins.fds[PIN_SOCKETS], &key);
+}
+
 int steer_set_member(struct steer *steer, int ifindex, unsigned int first)
 {
 	__u32 key = (__u32)ifindex, slot = first;

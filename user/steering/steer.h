@@ -39,7 +39,8 @@ int steer_open(struct steer **out, bool frags);
 /*
  * Use the maps of an external program, pinned in `directory` (steering/pins.h). Rules and sockets
  * that a previous daemon has left in them are removed, and what the program has counted so far is
- * subtracted: steer_verdicts() starts at 0.
+ * subtracted: steer_verdicts() starts at 0. `ifindex`: the interface on which their program must
+ * run; 0: any, because it is a bond and its members were not asked for.
  *
  * 0; -EBUSY: another xmcastd uses them; -EADDRINUSE: a process that is no xmcastd has bound the
  * name that claims them (steering/claim.h); -errno. On failure `text` is the reason.
@@ -63,11 +64,16 @@ const struct pins *steer_pins(const struct steer *steer);
  */
 int steer_set_socket(struct steer *steer, unsigned int slot, int xsk_fd);
 
+/* The slot has no socket any more: packets for it are passed to the stack. 0 or -errno (-ENOENT,
+ * -EINVAL: it had none). */
+int steer_clear_socket(struct steer *steer, unsigned int slot);
+
 /*
  * The program runs on the members of a bond: steer the packets of the one with this interface index
- * to the sockets from slot `first` on. Members that were not named pass theirs to the stack
- * (`no_socket`). steer_remove_member(): that one is not a member any more, or not active. 0 or
- * -errno (-E2BIG: more than XMC_MAX_MEMBERS; -ENOENT: it is not there).
+ * to the sockets from slot `first` on; XMC_INACTIVE_SLOT: pass them to the stack
+ * (`inactive_member`). Members that were not named pass theirs to the stack (`no_socket`).
+ * steer_remove_member(): that one is not a member any more. 0 or -errno (-E2BIG: more than
+ * XMC_MAX_MEMBERS; -ENOENT: it is not there).
  */
 int steer_set_member(struct steer *steer, int ifindex, unsigned int first);
 int steer_remove_member(struct steer *steer, int ifindex);

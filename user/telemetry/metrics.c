@@ -288,6 +288,17 @@ static bool label_from(struct metrics *metrics, const char *label, const json_t 
 	return true;
 }
 
+/* An RX queue: its number, and of which member of a bond. "ended": the sum of those of members that
+ * have left the bond. False: it has no number. */
+static bool label_queue(struct metrics *metrics, const json_t *object)
+{
+	label_from(metrics, "member", object, "member");
+	if (!json_is_null(json_object_get(object, "queue")))
+		return label_from(metrics, "queue", object, "queue");
+	add_label(&metrics->labels, "queue", "ended");
+	return true;
+}
+
 static void add_interface(struct metrics *metrics, const json_t *interface)
 {
 	const json_t *queues = json_object_get(interface, "queues");
@@ -310,7 +321,7 @@ static void add_interface(struct metrics *metrics, const json_t *interface)
 	}
 	json_array_foreach(queues, i, queue)
 	{
-		if (label_from(metrics, "queue", queue, "queue"))
+		if (label_queue(metrics, queue))
 			add_object(metrics, LEVEL_QUEUE, queue);
 		text_cut(&metrics->labels, length);
 	}
@@ -399,7 +410,7 @@ void metrics_add_machine(struct metrics *metrics, const json_t *stats)
 	{
 		text_cut(&metrics->labels, 0);
 		if (label_from(metrics, "interface", item, "interface") &&
-		    label_from(metrics, "queue", item, "queue"))
+		    label_queue(metrics, item))
 			add_object(metrics, LEVEL_WORKER, item);
 	}
 }

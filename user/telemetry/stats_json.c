@@ -130,14 +130,24 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 	return object;
 }
 
+/* null: of workers that ended because their member has left the bond. */
+static json_t *queue_number(const struct worker_counts *worker)
+{
+	return worker->ended ? json_null() : json_integer(worker->queue);
+}
+
 static json_t *queue_json(const struct worker_counts *worker)
 {
 	const struct xsk_drops *kernel = &worker->state.kernel;
+	json_t *object =
+		json_pack("{s:o, s:o, s:o, s:o, s:o}", "queue", queue_number(worker),
+			  "received_packets", number(worker->state.received), "rx_dropped",
+			  number(kernel->rx_dropped), "rx_ring_full", number(kernel->rx_ring_full),
+			  "fill_ring_empty", number(kernel->fill_ring_empty));
 
-	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "queue", (int)worker->queue,
-			 "received_packets", number(worker->state.received), "rx_dropped",
-			 number(kernel->rx_dropped), "rx_ring_full", number(kernel->rx_ring_full),
-			 "fill_ring_empty", number(kernel->fill_ring_empty));
+	if (worker->member)
+		json_put(&object, "member", json_text_string(worker->member));
+	return object;
 }
 
 static json_t *redirect_json(const struct redirect_counts *redirect)
@@ -152,6 +162,18 @@ static json_t *redirect_json(const struct redirect_counts *redirect)
 	}
 	return json_pack("{s:o, s:o, s:o}", "sent_packets", number(redirect->sent),
 			 "dropped_packets", number(sum), "drops", drops);
+}
+
+/* The names of all members, or of those that the bond uses. */
+static json_t *members_json(const struct interface_counts *iface, bool all)
+{
+	json_t *members = json_array();
+
+	for (unsigned int i = 0; i < iface->nr_members; i++) {
+		if (all || !iface->inactive[i])
+			json_add(&members, json_text_string(iface->members[i]));
+	}
+	return members;
 }
 
 json_t *stats_interface_json(const struct books *books, const struct interface_counts *iface)
@@ -180,6 +202,10 @@ json_t *stats_interface_json(const struct books *books, const struct interface_c
 		json_put(&object, "reason", json_text_string(iface->reason));
 	if (iface->hint)
 		json_put(&object, "hint", json_text_string(iface->hint));
+	if (iface->nr_members) {
+		json_put(&object, "members", members_json(iface, true));
+		json_put(&object, "active_members", members_json(iface, false));
+	}
 	return object;
 }
 
@@ -188,17 +214,21 @@ json_t *stats_worker_json(const struct worker_counts *worker)
 	static const char *const names[] = INGRESS_DROP_NAMES;
 	const struct worker_state *state = &worker->state;
 	json_t *drops = json_object();
+	json_t *object;
 
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		json_put(&drops, names[i], number(state->drops[i]));
-	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "interface", worker->iface, "queue", (int)worker->queue,
-			 "received_packets", number(state->received), "drops", drops, "frames",
-			 number(state->frames), "kernel_frames", number(state->kernel_frames),
-			 "queued_frames", number(state->queued), "in_flight_frames",
-			 number(state->in_flight), "wakeups", number(state->wakeups), "sleeps",
-			 number(state->sleeps), "submits", number(state->submits), "sends",
-			 number(state->sends), "cq_overflows", number(state->cq_overflows));
+	object = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			   "interface", worker->iface, "queue", queue_number(worker),
+			   "received_packets", number(state->received), "drops", drops, "frames",
+			   number(state->frames), "kernel_frames", number(state->kernel_frames),
+			   "queued_frames", number(state->queued), "in_flight_frames",
+			   number(state->in_flight), "wakeups", number(state->wakeups), "sleeps",
+			   number(state->sleeps), "submits", number(state->submits), "sends",
+			   number(state->sends), "cq_overflows", number(state->cq_overflows));
+	if (worker->member)
+		json_put(&object, "member", json_text_string(worker->member));
+	return object;
 }
 
 json_t *stats_json(const struct stats *stats)

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_LINKS
+#include "relay/intake_ports.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/log.h"
+
+/* How long an opening intake waits for RX queues that were in use a moment ago, in ms. Failing at
+ * once would detach the program again, which interrupts some network cards for seconds. */
+#define BUSY_WAIT_MS 150
+#define BUSY_STEP_MS 10
+
+/* ---- workers ---- */
+
+int intake_explain_shortage(char why[REASON_SIZE], int err, const char *name, const char *otherwise)
+{
+	if (err == -EMFILE || err == -ENFILE)
+		otherwise = "too few file descriptors: raise the limit (ulimit -n)";
+	return explain(why, err, "%s: %s", name, otherwise);
+}
+
+static int explain_worker(const struct intake *intake, const struct port *port, int err,
+			  unsigned int queue, bool fail_if_busy, char why[REASON_SIZE])
+{
+	switch (err) {
+	case -EBUSY:
+		/* Most likely it is the socket that this intake has just closed: not logged yet. */
+		if (fail_if_busy && intake->backoff.busy < BUSY_TRIES)
+			return err;
+		return explain(why, err,
+			       "RX queue %u of %s is in use by another AF_XDP socket, "
+			       "or by one that has just ended",
+			       queue, port->name);
+	case -ENOBUFS:
+	case -ENOMEM:
+		return explain(why, err,
+			       "no memory for the frames of %s queue %u: raise the memlock limit "
+			       "(ulimit -l), grant CAP_IPC_LOCK, or lower workers.frames",
+			       port->name, queue);
+	case -EMFILE:
+	case -ENFILE:
+		return intake_explain_shortage(why, err, port->name, "");
+	default:
+		return explain(why, err, "no AF_XDP socket on %s queue %u", port->name, queue);
+	}
+}
+
+static bool shard_is_used(const struct intake *intake, unsigned int shard)
+{
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		if (worker_shard(intake->workers[i]) == shard)
+			return true;
+	}
+	return false;
+}
+
+/* Open a worker for the next RX queue of the port. `patience_ms`: how long to wait if it is in use;
+ * what is left of it is written back. */
+static int open_worker(struct intake *intake, struct intake_port *port,
+		       const struct intake_means *means, int *patience_ms, char why[REASON_SIZE])
+{
+	struct worker_options options = {
+		.iface = port->at.name,
+		.queue = port->nr_workers,
+		.mtu = intake->link.mtu,
+		/* In skb mode packets do not come from the driver. */
+		.copy = intake->mode == IFACE_MODE_SKB || port->at.copy,
+		.fail_if_busy = means->fail_if_busy,
+		.sizes = means->config->workers,
+		.egress = means->config->egress,
+	};
+	struct worker *worker;
+	int err;
+
+	while (shard_is_used(intake, options.shard))
+		options.shard++;
+	options.index = intake->first_worker + options.shard;
+	while ((err = worker_open(&worker, &options)) == -EBUSY && *patience_ms > 0) {
+		*patience_ms -= BUSY_STEP_MS;
+		poll(NULL, 0, BUSY_STEP_MS);
+	}
+	if (err)
+		return explain_worker(intake, &port->at, err, options.queue, means->fail_if_busy,
+				      why);
+	port->workers[port->nr_workers++] = worker;
+	intake->workers[intake->nr_workers++] = worker;
+	return 0;
+}
+
+static unsigned int slot_of(const struct intake_port *port, unsigned int queue)
+{
+	return port->number * XMC_MAX_QUEUES + queue;
+}
+
+/* Watch the worker before it starts, so that its failure cannot be missed. */
+static int start_worker(struct intake *intake, const struct intake_port *port, unsigned int queue,
+			int epoll_fd, char why[REASON_SIZE])
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	struct worker *worker = port->workers[queue];
+	int err = 0;
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, worker_notify_fd(worker), &event))
+		err = -errno;
+	if (!err)
+		err = worker_start(worker, intake->now.ruleset);
+	if (err)
+		return explain(why, err, "the threads of %s queue %u do not start", port->at.name,
+			       queue);
+	err = steer_set_socket(intake->steer, slot_of(port, queue), worker_xsk_fd(worker));
+	if (err)
+		return explain(why, err, "no place in the XSKMAP for queue %u of %s", queue,
+			       port->at.name);
+	return 0;
+}
+
+/* ---- ports ---- */
+
+/* Forget a closed worker. */
+static void unlist(struct intake *intake, const struct worker *worker)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		if (intake->workers[i] != worker)
+			intake->workers[left++] = intake->workers[i];
+	}
+	intake->nr_workers = left;
+}
+
+static struct intake_port *find_port(struct intake *intake, int ifindex)
+{
+	for (unsigned int i = 0; i < intake->nr_ports; i++) {
+		if (intake->ports[i].at.ifindex == ifindex)
+			return &intake->ports[i];
+	}
+	return NULL;
+}
+
+/* An empty port with the lowest free number. NULL: there are too many. */
+static struct intake_port *add_port(struct intake *intake, const struct port *at)
+{
+	struct intake_port *port;
+	bool used[XMC_MAX_MEMBERS] = {};
+
+	if (intake->nr_ports == XMC_MAX_MEMBERS)
+		return NULL;
+	for (unsigned int i = 0; i < intake->nr_ports; i++)
+		used[intake->ports[i].number] = true;
+	port = &intake->ports[intake->nr_ports++];
+	*port = (struct intake_port){.at = *at};
+	while (used[port->number])
+		port->number++;
+	return port;
+}
+
+static int open_port(struct intake *intake, struct intake_port *port,
+		     const struct intake_means *means, int *patience_ms, char why[REASON_SIZE])
+{
+	int err = 0;
+
+	while (!err && port->nr_workers < port->at.queues)
+		err = open_worker(intake, port, means, patience_ms, why);
+	return err;
+}
+
+/* Let the program know where the packets of a member go. */
+static int set_member(struct intake *intake, const struct intake_port *port, char why[REASON_SIZE])
+{
+	unsigned int slot = port->at.inactive ? XMC_INACTIVE_SLOT : slot_of(port, 0);
+	int err = intake->on_members ? steer_set_member(intake->steer, port->at.ifindex, slot) : 0;
+
+	return err ? explain(why, err, "no place in the map of members for %s", port->at.name) : 0;
+}
+
+static int start_port(struct intake *intake, const struct intake_port *port, int epoll_fd,
+		      char why[REASON_SIZE])
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < port->nr_workers; i++)
+		err = start_worker(intake, port, i, epoll_fd, why);
+	return err ? err : set_member(intake, port, why);
+}
+
+static int stop_port(const struct intake_port *port)
+{
+	int result = 0;
+
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		int err = worker_stop(port->workers[i]);
+
+		if (err)
+			result = err;
+	}
+	return result;
+}
+
+/* Close the workers and remove the port; the last port takes its place. */
+static void close_port(struct intake *intake, struct intake_port *port)
+{
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		struct worker_state state;
+
+		worker_read(port->workers[i], &state);
+		worker_state_add(&intake->closed, &state);
+		unlist(intake, port->workers[i]);
+		worker_close(port->workers[i]);
+	}
+	*port = intake->ports[--intake->nr_ports];
+}
+
+static void log_member(const struct intake *intake, const struct port *at, const char *change)
+{
+	log_info("member-changed", LOG_IFACE(intake->name), LOG_NAME("member", at->name),
+		 LOG_NAME("change", change), LOG_UINT("queues", at->queues));
+}
+
+/* ---- up and down ---- */
+
+/* The setting `queues` does not limit the number of RX queues that the interface had before: then
+ * it does not limit those either that the driver adds for the program. virtio-net adds one for each
+ * CPU, if the host has provided them, and the host uses all of them. */
+static bool limits(const struct ports *before, unsigned int queues)
+{
+	for (unsigned int i = 0; i < before->count; i++) {
+		if (queues && queues < before->list[i].rx_queues)
+			return true;
+	}
+	return false;
+}
+
+static void log_unserved(const struct port *at)
+{
+	char hint[200];
+
+	if (at->queues >= at->rx_queues)
+		return;
+	snprintf(hint, sizeof(hint),
+		 "packets that arrive on the other RX queues are not relayed (no_socket): ethtool "
+		 "-L %s combined %u, or ethtool -X %s equal %u, keeps them away from these",
+		 at->name, at->queues, at->name, at->queues);
+	log_warning("queues-not-served", LOG_IFACE(at->name), LOG_UINT("served", at->queues),
+		    LOG_UINT("of", at->rx_queues), LOG_TEXT("hint", hint));
+}
+
+static int open_all(struct intake *intake, const struct ports *ports,
+		    const struct intake_means *means, char why[REASON_SIZE])
+{
+	int patience_ms = means->fail_if_busy ? BUSY_WAIT_MS : 0;
+	int err = 0;
+
+	intake->on_members = ports->members;
+	intake->room = ports_room(ports);
+	intake->workers = calloc(intake->room, sizeof(struct worker *));
+	if (!intake->workers)
+		return explain_worker(intake, &ports->list[0], -ENOMEM, 0, false, why);
+	for (unsigned int i = 0; !err && i < ports->count; i++) {
+		err = open_port(intake, add_port(intake, &ports->list[i]), means, &patience_ms,
+				why);
+		log_unserved(&ports->list[i]);
+	}
+	return err;
+}
+
+int intake_open_ports(struct intake *intake, const struct intake_means *means,
+		      char why[REASON_SIZE])
+{
+	struct ports before, ports;
+	struct link now;
+	int err = ports_find(&intake->link, intake->mode, &intake->settings, &before);
+
+	if (!err)
+		err = link_query(intake->name, &now);
+	if (err)
+		return explain(why, err, "interface %s cannot be queried", intake->name);
+	intake->link.rx_queues = now.rx_queues;
+	if (!limits(&before, intake->settings.queues))
+		intake->settings.queues = 0;
+	err = ports_find(&intake->link, intake->mode, &intake->settings, &ports);
+	if (err)
+		return explain(why, err, "the members of %s cannot be queried", intake->name);
+	if (!ports.count)
+		return explain(why, -ENXIO, "bond %s has no members", intake->name);
+	return open_all(intake, &ports, means, why);
+}
+
+int intake_start_ports(struct intake *intake, int epoll_fd, char why[REASON_SIZE])
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < intake->nr_ports; i++)
+		err = start_port(intake, &intake->ports[i], epoll_fd, why);
+	return err;
+}
+
+int intake_stop_ports(struct intake *intake)
+{
+	int result = 0;
+
+	for (unsigned int i = 0; i < intake->nr_ports; i++) {
+		int err = stop_port(&intake->ports[i]);
+
+		if (err)
+			result = err;
+	}
+	return result;
+}
+
+void intake_close_ports(struct intake *intake)
+{
+	while (intake->nr_ports)
+		close_port(intake, &intake->ports[intake->nr_ports - 1]);
+	totals_add_worker(intake->kernel.totals, &intake->closed);
+	intake->closed = (struct worker_state){};
+	free(intake->workers);
+	intake->workers = NULL;
+}
+
+/* ---- following ---- */
+
+/* A member has left the bond, or has other RX queues now. 0 or -EIO. */
+static int drop_port(struct intake *intake, struct intake_port *port)
+{
+	int err;
+
+	steer_remove_member(intake->steer, port->at.ifindex);
+	for (unsigned int i = 0; i < port->nr_workers; i++)
+		steer_clear_socket(intake->steer, slot_of(port, i));
+	/* Packets that were steered before are in the RX rings then. */
+	steer_wait(intake->steer);
+	err = stop_port(port);
+	if (err)
+		return err;
+	log_member(intake, &port->at, "left");
+	close_port(intake, port);
+	return 0;
+}
+
+/* A member has come. A failure concerns this member only: it is tried again at the next look. */
+static void take_port(struct intake *intake, const struct port *at,
+		      const struct intake_means *means)
+{
+	char why[REASON_SIZE] = "";
+	struct intake_port *port = add_port(intake, at);
+	int patience_ms = 0;
+	int err;
+
+	if (!port)
+		return;
+	err = open_port(intake, port, means, &patience_ms, why);
+	if (!err)
+		err = start_port(intake, port, means->epoll_fd, why);
+	if (!err) {
+		log_member(intake, at, at->inactive ? "joined-inactive" : "joined");
+		log_unserved(at);
+		intake->member_reason[0] = '\0';
+		return;
+	}
+	if (*why && strcmp(why, intake->member_reason) != 0) {
+		log_event(LOG_LEVEL_ERROR, "member-failed", LOG_IFACE(intake->name),
+			  LOG_NAME("member", at->name), LOG_ERROR(err), LOG_TEXT("reason", why));
+		memcpy(intake->member_reason, why, sizeof(why));
+	}
+	/* Nothing was steered to it: without an entry for the member, its sockets are not used. */
+	stop_port(port);
+	close_port(intake, port);
+}
+
+/* Does the bond use the member, as far as is known here? Those that it does not use any more come
+ * first, so that a packet that arrives by two members is not relayed twice. */
+static void follow_activity(struct intake *intake, const struct ports *ports, bool inactive)
+{
+	char why[REASON_SIZE];
+
+	for (unsigned int i = 0; i < intake->nr_ports; i++) {
+		struct intake_port *port = &intake->ports[i];
+		const struct port *now = ports_by_index(ports, port->at.ifindex);
+
+		if (!now || now->inactive != inactive || port->at.inactive == inactive)
+			continue;
+		port->at.inactive = inactive;
+		if (!set_member(intake, port, why))
+			log_member(intake, &port->at, inactive ? "inactive" : "active");
+	}
+}
+
+/* Was the device deleted, even if there is one with the same index again? */
+static bool has_lost_device(const struct intake_port *port)
+{
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		if (worker_has_lost_device(port->workers[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool has_room(const struct intake *intake, const struct ports *ports)
+{
+	unsigned int sum = 0;
+
+	for (unsigned int i = 0; i < ports->count; i++)
+		sum += ports->list[i].queues;
+	return sum <= intake->room;
+}
+
+static const char *follow_members(struct intake *intake, const struct ports *ports,
+				  const struct intake_means *means)
+{
+	if (!ports->count)
+		return "is a bond without members now";
+	if (!has_room(intake, ports))
+		return "has members with more RX queues now";
+	follow_activity(intake, ports, true);
+	for (unsigned int i = 0; i < intake->nr_ports;) {
+		struct intake_port *port = &intake->ports[i];
+		const struct port *now = ports_by_index(ports, port->at.ifindex);
+
+		if (!has_lost_device(port) && now && now->queues == port->at.queues)
+			i++;
+		else if (drop_port(intake, port))
+			return "has a member whose worker has failed";
+	}
+	follow_activity(intake, ports, false);
+	for (unsigned int i = 0; i < ports->count; i++) {
+		if (!find_port(intake, ports->list[i].ifindex))
+			take_port(intake, &ports->list[i], means);
+	}
+	return NULL;
+}
+
+const char *intake_follow_ports(struct intake *intake, const struct link *now,
+				const struct intake_means *means)
+{
+	struct ports ports;
+
+	/* Members that cannot be queried now are queried again at the next look. */
+	if (ports_find(now, intake->mode, &intake->settings, &ports))
+		return NULL;
+	if (ports.members != intake->on_members)
+		return "has its XDP program in another mode now";
+	if (intake->on_members)
+		return follow_members(intake, &ports, means);
+	if (ports.list[0].queues == intake->nr_workers ||
+	    (ports.at_least && ports.list[0].queues < intake->nr_workers))
+		return NULL;
+	return "has another number of RX queues now";
+}
