@@ -69,20 +69,26 @@ static __always_inline const struct xmc_about *record_interface(__u32 ifindex)
 	return mine;
 }
 
+/* The slot of RX queue 0 of the bond's member by which a packet has come. A function of its own, so
+ * that its key is written only where the look-up follows: without that, Debian's Linux 6.1 refuses
+ * the next write into the same bytes of the stack if CAP_PERFMON is missing. */
+static __always_inline __u32 member_slot(const struct xdp_md *ctx)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
+	const __u32 *first = bpf_map_lookup_elem(&members, &ifindex);
+
+	return first ? *first : XMC_SOCKET_SLOTS;
+}
+
 /* The slot of the socket that a packet is for. XMC_SOCKET_SLOTS or more, which is none: it has come
  * by an interface that has no sockets, or by an inactive member (XMC_INACTIVE_SLOT or more). */
 static __always_inline __u32 socket_slot(struct xdp_md *ctx, const struct xmc_about *mine)
 {
 	__u32 queue = ctx->rx_queue_index;
-	__u32 ifindex = ctx->ingress_ifindex;
-	const __u32 *first;
 
 	if (queue >= XMC_MAX_QUEUES)
 		return XMC_SOCKET_SLOTS;
-	if (!mine->members)
-		return queue;
-	first = bpf_map_lookup_elem(&members, &ifindex);
-	return first ? *first + queue : XMC_SOCKET_SLOTS;
+	return mine->members ? member_slot(ctx) + queue : queue;
 }
 
 /* The slot has no socket. */

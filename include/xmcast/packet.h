@@ -91,6 +91,7 @@ struct xmc_half {
 
 _Static_assert(sizeof(struct xmc_eth) == 14, "Ethernet header");
 _Static_assert(sizeof(struct xmc_tag) == 4, "VLAN tag");
+_Static_assert(XMC_TAG_8021AD == XMC_TAG_8021Q << 1, "see xmc_add_tag()");
 _Static_assert(sizeof(struct xmc_ipv4) == 20, "IPv4 header");
 _Static_assert(sizeof(struct xmc_ipv6) == 40, "IPv6 header");
 _Static_assert(sizeof(struct xmc_udp) == 8, "UDP header");
@@ -198,6 +199,8 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 	key->group.w[1] = dgram->destination.w[1];
 	key->group.w[3] = dgram->destination.w[3];
 	key->tags = dgram->tags;
+	key->host_bits = shape->host_bits;
+	key->protocol = dgram->protocol;
 	/* Debian's Linux 6.1 refuses, without CAP_PERFMON, a write into the second half of eight
 	 * bytes of the stack after one into the first half. So keys are aligned to eight bytes in
 	 * BPF, and the first halves come last. */
@@ -206,8 +209,6 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 	key->source.w[2] = dgram->source.w[2] & shape->mask.w[2];
 	key->group.w[0] = dgram->destination.w[0];
 	key->group.w[2] = dgram->destination.w[2];
-	key->host_bits = shape->host_bits;
-	key->protocol = dgram->protocol;
 	key->port = dgram->port & shape->port_mask;
 }
 
@@ -390,7 +391,8 @@ static __always_inline __u32 xmc_add_tag(__u32 tags, __be16 tpid, __be16 control
 
 	if (!id)
 		return tags;
-	return tags << 16 | id | (tpid == XMC_BE16(XMC_ETH_QINQ) ? XMC_TAG_8021AD : XMC_TAG_8021Q);
+	/* Without a branch: of the bits of the two types, this one differs. */
+	return tags << 16 | XMC_TAG_8021Q << (XMC_BE16(tpid) >> 11 & 1) | id;
 }
 
 /* Where the IP header of a frame begins, behind its tags. */
@@ -421,6 +423,23 @@ static __always_inline int xmc_step_over_tag(struct xmc_start *start, const void
 }
 
 /*
+ * What the verifier knows of the tags would make it check all that follows once for each number and
+ * kind of them. So let it forget their values: it does not know that two loads of the same bytes
+ * give the same.
+ */
+static __always_inline void xmc_forget(const struct xmc_eth *eth, struct xmc_start *start,
+				       __u32 *tags)
+{
+#ifdef __bpf__
+	const volatile struct xmc_half *bytes = (const void *)eth;
+	__u32 zero = bytes->value - bytes->value;
+
+	start->at += zero;
+	*tags += zero;
+#endif
+}
+
+/*
  * Parse the frame [data, data_end) of `length` bytes. Returns XMC_STEERED if it is a whole UDP
  * datagram, and describes it in *dgram. Any other value is the reason why it is not; *dgram is
  * undefined then, except for `tags`, and after XMC_NOT_UDP: protocol is 0 if no rule may carry the
@@ -444,6 +463,7 @@ static __always_inline enum xmc_reason xmc_parse_frame(const void *data, const v
 	if (xmc_is_tag(start.type) && (xmc_step_over_tag(&start, data_end, &dgram->tags) ||
 				       xmc_step_over_tag(&start, data_end, &dgram->tags)))
 		return XMC_VLAN;
+	xmc_forget(eth, &start, &dgram->tags);
 	switch (start.type) {
 	case XMC_BE16(XMC_ETH_IPV4):
 		return xmc_parse_ipv4(start.ip, data_end, start.at, length, dgram);
