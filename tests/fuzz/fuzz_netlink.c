@@ -230,7 +230,7 @@ static void read_all(const uint8_t *data, size_t size, bool generic)
 		must(read32(message) <= before);
 		must((const uint8_t *)next == message + (before - left));
 		must(before - left >= read32(message) && before - left < read32(message) + 4UL);
-		must(!event.link.vlan_offload);
+		must(!event.link.offloads.known);
 		if (generic)
 			check_features(&event, message, read32(message));
 		else

@@ -19,7 +19,7 @@ static void test_loopback(void **state)
 	assert_int_equal(link.type, ARPHRD_LOOPBACK);
 	assert_true(link.mtu >= 68);
 	assert_int_equal(link.rx_queues, 1);
-	assert_false(link.vlan_offload);
+	assert_false(ethtool_feature_is(link.offloads.active, ETHTOOL_RX_VLAN));
 	assert_memory_equal(link.mac, "\0\0\0\0\0\0", MAC_LENGTH);
 	assert_int_equal(link.xdp_features, 0);
 }

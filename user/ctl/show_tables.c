@@ -329,6 +329,25 @@ static void show_hints(const struct screen *screen, const json_t *interfaces)
 	}
 }
 
+/* The VLANs whose packets an interface receives; nothing if there are none. */
+static void show_vlans(const struct screen *screen, const json_t *interfaces)
+{
+	const json_t *interface, *vlan;
+	size_t i, j;
+
+	json_array_foreach(interfaces, i, interface)
+	{
+		const json_t *vlans = json_object_get(interface, "vlans");
+
+		if (!json_array_size(vlans))
+			continue;
+		screen_print(screen, "\nVLANs of %s:", show_text(interface, "name"));
+		json_array_foreach(vlans, j, vlan) screen_print(
+			screen, " %s", json_is_string(vlan) ? json_string_value(vlan) : "?");
+		putc('\n', screen->stream);
+	}
+}
+
 void show_interfaces(const struct screen *screen, const json_t *answer)
 {
 	static const struct column columns[] = {
@@ -347,6 +366,7 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 
 	show_table(screen, columns, json_object_get(answer, "interfaces"), "queues");
 	show_redirected(screen, json_object_get(answer, "interfaces"));
+	show_vlans(screen, json_object_get(answer, "interfaces"));
 	show_hints(screen, json_object_get(answer, "interfaces"));
 }
 

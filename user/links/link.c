@@ -70,16 +70,6 @@ static void query_channels(int fd, struct link *link)
 		link->rx_queues = 1;
 }
 
-static void query_vlan_offload(int fd, struct link *link)
-{
-	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
-	struct ifreq request = {.ifr_data = (void *)&flags};
-
-	memcpy(request.ifr_name, link->name, sizeof(request.ifr_name));
-	link->vlan_offload =
-		ioctl(fd, SIOCETHTOOL, &request) == 0 && (flags.data & ETH_FLAG_RXVLAN);
-}
-
 /* What netlink does not tell. 0 or -errno. */
 static int query_rest(struct link *link)
 {
@@ -88,8 +78,9 @@ static int query_rest(struct link *link)
 	if (fd < 0)
 		return -errno;
 	query_channels(fd, link);
-	query_vlan_offload(fd, link);
 	close(fd);
+	/* A device without any has none that matters. */
+	ethtool_features_read(link->name, &link->offloads);
 	link->features_known = !features_query(link->ifindex, &link->xdp_features);
 	return 0;
 }
@@ -197,8 +188,9 @@ int link_query_ports(int master, struct link *list, unsigned int most, unsigned 
 
 struct vlan_search {
 	int lower;
+	bool tags_8021q, tags_8021ad;
 	bool found;
-	char name[IF_NAMESIZE];
+	struct link vlan;
 };
 
 static int look_for_vlan(const struct nlmsghdr *message, void *context)
@@ -207,17 +199,19 @@ static int look_for_vlan(const struct nlmsghdr *message, void *context)
 	struct link_event event;
 	int err = parse_listed(message, &event);
 
+	/* An old kernel does not filter. */
 	if (err || search->found || event.kind != LINK_EVENT_CHANGED ||
 	    event.link.lower != search->lower || strcmp(event.link.kind, LINK_KIND_VLAN) != 0)
 		return err;
-	search->found = true;
-	memcpy(search->name, event.link.name, sizeof(search->name));
+	search->found = event.link.vlan_8021ad ? search->tags_8021ad : search->tags_8021q;
+	search->vlan = event.link;
 	return 0;
 }
 
-int link_find_vlan(int lower, char name[IF_NAMESIZE])
+int link_find_vlan(int lower, bool tags_8021q, bool tags_8021ad, struct link *vlan)
 {
-	struct vlan_search search = {.lower = lower};
+	struct vlan_search search = {
+		.lower = lower, .tags_8021q = tags_8021q, .tags_8021ad = tags_8021ad};
 	alignas(4) char buffer[REQUEST_SIZE];
 	struct netlink *netlink;
 	int err = netlink_open(&netlink, NETLINK_ROUTE);
@@ -241,6 +235,6 @@ int link_find_vlan(int lower, char name[IF_NAMESIZE])
 	netlink_close(netlink);
 	if (err)
 		return err;
-	memcpy(name, search.name, sizeof(search.name));
+	*vlan = search.vlan;
 	return search.found;
 }

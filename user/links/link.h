@@ -15,9 +15,10 @@ int link_query(const char *name, struct link *link);
 /* As link_query(), by the interface's index; its name is the kernel's. */
 int link_query_index(int ifindex, struct link *link);
 
-/* The first VLAN on this link, of any that there are. 1: `name` is the kernel's; 0: there is none;
- * -errno. */
-int link_find_vlan(int lower, char name[IF_NAMESIZE]);
+/* Is there a VLAN on this link whose tags are of 802.1Q, or of 802.1ad? 1: the first one, whose
+ * name is the kernel's; 0: there is none; -errno. Without what link_query() adds to netlink's
+ * answer. */
+int link_find_vlan(int lower, bool tags_8021q, bool tags_8021ad, struct link *vlan);
 
 /*
  * Query the ports of a bond or bridge, ordered by their index, as link_query() does; their names

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "links/ethtool_features.h"
 #include "links/features_parse.h"
 #include "links/next_hop_parse.h"
 
@@ -65,8 +66,8 @@ struct link {
 	bool bond_backup;	/* of a member: the bond does not use it now */
 	uint32_t xdp_program;	/* id of an attached XDP program, 0: none */
 	bool xdp_skb;		/* that program runs in skb mode */
-	bool vlan_offload;	/* the device removes VLAN tags before XDP sees the frame */
-	uint64_t xdp_features;	/* bits LINK_XDP_… */
+	struct ethtool_features offloads;
+	uint64_t xdp_features; /* bits LINK_XDP_… */
 	bool features_known; /* false: xdp_features is 0, because the kernel does not report them */
 };
 
@@ -94,8 +95,8 @@ struct link_event {
 	enum link_event_kind kind;
 	int error;		    /* LINK_EVENT_ERROR: 0 (an acknowledgement) or -errno */
 	struct neighbour neighbour; /* LINK_EVENT_NEIGHBOUR */
-	/* From the message; empty or 0 where it has no name, MTU or number of queues. vlan_offload
-	 * is never set, features only by LINK_EVENT_FEATURES. */
+	/* From the message; empty or 0 where it has no name, MTU or number of queues. offloads
+	 * are never set, features only by LINK_EVENT_FEATURES. */
 	struct link link;
 };
 

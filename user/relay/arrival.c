@@ -4,6 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "relay/examine.h"
+#include "relay/vlans.h"
+
+/* Tags that a rule can match (xmcast/abi.h). */
+#define MAX_TAGS 2
+
 struct arrival *arrival_find(struct arrival *const *arrivals, unsigned int count, const char *name)
 {
 	for (unsigned int i = 0; i < count; i++) {
@@ -13,17 +19,132 @@ struct arrival *arrival_find(struct arrival *const *arrivals, unsigned int count
 	return NULL;
 }
 
-int arrival_query(struct arrival *arrival)
+struct intake *arrival_home(const struct arrival_context *context, int ifindex)
 {
-	struct link now;
+	struct intake *home = NULL;
+
+	for (unsigned int i = 0; i < context->nr_intakes; i++) {
+		struct intake *intake = context->intakes[i];
+
+		if (intake->ifindex == ifindex &&
+		    (!home || (intake_is_open(intake) && !intake_is_open(home))))
+			home = intake;
+	}
+	return home;
+}
+
+/* ---- VLANs ---- */
+
+static bool is_vlan(const struct link *link)
+{
+	return strcmp(link->kind, LINK_KIND_VLAN) == 0;
+}
+
+/* Does the section of the VLAN itself ask for an intake of its own? */
+static bool has_settings(const struct arrival *arrival, const struct config *config)
+{
+	const struct iface_config *own = config_iface(config, arrival->name);
+
+	return own &&
+	       (own->mode == IFACE_MODE_SKB || own->attach != IFACE_ATTACH_AUTO || own->pins[0]);
+}
+
+/* Could `base` receive packets with these tags? If not, the reason is set. */
+static bool can_receive(struct arrival *arrival, const struct arrival_context *context,
+			const struct link *base, uint32_t tags)
+{
+	struct iface_config settings = examine_settings(context->config, base->name, base->ifindex);
+	const struct intake *home = arrival_home(context, base->ifindex);
+	bool open = home && intake_is_open(home);
+	enum iface_mode mode = open ? home->mode : settings.mode;
+	uint32_t outer = tags >> 16 ? tags >> 16 : tags;
+	char hint[REASON_SIZE];
+
+	if (!vlans_are_seen(base, mode, settings.offloads, outer & XMC_TAG_8021AD, hint)) {
+		if (open && mode == IFACE_MODE_SKB)
+			arrival->skb_ifindex = base->ifindex;
+		explain(arrival->obstacle, 0, "XDP does not see VLAN tags on %s: %.180s",
+			base->name, hint);
+		return false;
+	}
+	/* It would be tried natively again and again. */
+	if (!open && arrival->skb_ifindex == base->ifindex) {
+		explain(arrival->obstacle, 0, "XDP does not see VLAN tags on %s in skb mode",
+			base->name);
+		return false;
+	}
+	return open || !examine(base, examine_external(base, &settings), arrival->obstacle);
+}
+
+/* Find the interface below the VLAN `link`, and the tags of its packets there. False: `link` has to
+ * receive by itself, and `obstacle` says why, unless it cannot run anyway. */
+static bool find_base(struct arrival *arrival, const struct arrival_context *context,
+		      const struct link *link, struct link *base, uint32_t *tags)
+{
+	unsigned int count;
+
+	*base = *link;
+	*tags = 0;
+	for (count = 0; is_vlan(base) && count < MAX_TAGS; count++) {
+		int lower = base->lower;
+
+		/* Its own intake shows that it is down. */
+		if (!base->up)
+			return false;
+		/* A tag without a VLAN is no tag. */
+		if (!base->vlan_id || !lower)
+			break;
+		*tags |= (base->vlan_id | (base->vlan_8021ad ? XMC_TAG_8021AD : XMC_TAG_8021Q))
+			 << 16 * count;
+		arrival->lowest = lower;
+		if (link_query_index(lower, base))
+			return false;
+	}
+	if (is_vlan(base)) {
+		explain(arrival->obstacle, 0, "%s",
+			base->vlan_id ? "more than two tags, or the interface below is in another "
+					"network namespace"
+				      : "it has no VLAN id, so its packets have no tag");
+		return false;
+	}
+	if (!has_settings(arrival, context->config))
+		return can_receive(arrival, context, base, *tags);
+	explain(arrival->obstacle, 0, "its section of the configuration asks for that");
+	return false;
+}
+
+int arrival_query(struct arrival *arrival, const struct arrival_context *context)
+{
+	struct link now, base;
+	uint32_t tags;
 	int err = link_query(arrival->name, &now);
 
 	arrival->known = !err || err == -ENODEV;
 	if (!arrival->known)
 		return err;
-	arrival->link = now;
 	/* link_query() has set only the name. */
 	if (err)
-		arrival->link.ifindex = 0;
+		now.ifindex = 0;
+	arrival->lowest = 0;
+	arrival->obstacle[0] = '\0';
+	if (!is_vlan(&now) || !find_base(arrival, context, &now, &base, &tags)) {
+		base = now;
+		tags = 0;
+	}
+	arrival->link = now;
+	arrival->base = base;
+	arrival->tags_now = tags;
 	return 0;
+}
+
+bool arrival_concerns(const struct arrival *arrival, const struct link *link)
+{
+	if (link->ifindex == arrival->link.ifindex || link->ifindex == arrival->base.ifindex ||
+	    link_may_be_called(link, arrival->name))
+		return true;
+	/* What a VLAN is on; and VLANs that come and go, because untagged rules beside them need
+	 * their tags to be seen. */
+	return (link->ifindex &&
+		(link->ifindex == arrival->link.lower || link->ifindex == arrival->lowest)) ||
+	       (link->lower && link->lower == arrival->base.ifindex);
 }

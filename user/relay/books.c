@@ -32,8 +32,10 @@ void books_free(struct books *books)
 {
 	if (!books)
 		return;
-	for (unsigned int i = 0; i < books->nr_interfaces; i++)
+	for (unsigned int i = 0; i < books->nr_interfaces; i++) {
 		free(books->interfaces[i].redirects);
+		free(books->interfaces[i].vlans);
+	}
 	free(books->rules);
 	free(books->outputs);
 	free(books->interfaces);
@@ -63,6 +65,19 @@ static unsigned int count_workers(const struct intake *intake)
 {
 	return intake->nr_workers +
 	       (intake->closed.received || kernel_drops(&intake->closed) ? 1 : 0);
+}
+
+/* The list is empty if there is no memory. */
+static void read_vlans(const struct relay *relay, const struct intake *intake,
+		       struct interface_counts *counts)
+{
+	counts->vlans = calloc(relay->nr_arrivals + 1UL, sizeof(*counts->vlans));
+	for (unsigned int i = 0; counts->vlans && i < relay->nr_arrivals; i++) {
+		const struct arrival *arrival = relay->arrivals[i];
+
+		if (arrival->intake == intake && arrival->tags)
+			counts->vlans[counts->nr_vlans++] = arrival->name;
+	}
 }
 
 static void read_intake(const struct intake *intake, struct interface_counts *counts,
@@ -134,6 +149,7 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		books->interfaces[i].first_worker = workers;
 		read_intake(relay->intakes[i], &books->interfaces[i], &books->workers[workers]);
+		read_vlans(relay, relay->intakes[i], &books->interfaces[i]);
 		workers += count_workers(relay->intakes[i]);
 	}
 	return books;

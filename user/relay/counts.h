@@ -77,6 +77,8 @@ struct interface_counts {
 	unsigned int nr_workers;
 	struct redirect_counts *redirects; /* one for each device; owned by the books */
 	unsigned int nr_redirects;
+	const char **vlans; /* the VLANs whose packets it receives; the list is the books' */
+	unsigned int nr_vlans;
 };
 
 struct worker_counts {

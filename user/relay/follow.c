@@ -41,15 +41,16 @@ static bool concerns(const struct arrival *arrival, const struct link *link)
 {
 	return intake_has_index(arrival->intake, link->ifindex) ||
 	       (link->master && link->master == arrival->intake->ifindex) ||
-	       link->ifindex == arrival->link.ifindex || link_may_be_called(link, arrival->name);
+	       arrival_concerns(arrival, link);
 }
 
+/* VLANs have joined on interfaces of their own. */
 static bool has_joined_ipv6(const struct relay *relay, const struct intake *intake)
 {
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct route *route = relay->routes[i];
 
-		if (route->joined && route->arrival->intake == intake &&
+		if (route->joined && route->arrival->intake == intake && !route->arrival->tags &&
 		    !addr_is_ipv4(&route->rule->group))
 			return true;
 	}
@@ -83,6 +84,15 @@ static void note(const struct relay *relay, struct intake *intake, const struct 
 		intake_lose(intake, why);
 }
 
+/* As note(), of the memberships of a VLAN, whose intake is that of another interface. */
+static void note_vlan(struct arrival *arrival, const struct link_event *event)
+{
+	uint32_t mtu = event->link.mtu;
+
+	if (arrival->tags && event->link.ifindex == arrival->joined)
+		arrival->lost |= event->kind == LINK_EVENT_GONE || (mtu && mtu < IPV6_MIN_MTU);
+}
+
 static void on_link(struct follow *follow, const struct link_event *event)
 {
 	const struct relay *relay = follow->relay;
@@ -102,6 +112,7 @@ static void on_link(struct follow *follow, const struct link_event *event)
 		if (!concerns(relay->arrivals[i], &event->link))
 			continue;
 		note(relay, relay->arrivals[i]->intake, event);
+		note_vlan(relay->arrivals[i], event);
 		concerned = true;
 	}
 	if (!concerned)
@@ -161,23 +172,51 @@ static void read_watch(struct follow *follow)
 
 /* ---- intakes ---- */
 
-/* The arrival that shows how the interface of an intake is now: one whose name still means it,
- * otherwise any. NULL: none could be queried in this look. */
-static const struct arrival *find_seen(const struct relay *relay, const struct intake *intake)
+static void query_arrival(const struct relay *relay, struct arrival *arrival)
 {
-	const struct arrival *seen = NULL;
+	const struct arrival_context context = {
+		.config = &relay->config,
+		.intakes = relay->intakes,
+		.nr_intakes = relay->nr_intakes,
+	};
+
+	arrival_query(arrival, &context);
+}
+
+/* How the interface of an intake is now, as an arrival shows whose name still means it, otherwise
+ * as any does. False: none could be queried in this look. */
+static bool find_seen(const struct relay *relay, const struct intake *intake, struct link *now)
+{
+	const struct link *seen = NULL;
+	bool any = false;
+	int err;
 
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
 		const struct arrival *arrival = relay->arrivals[i];
+		const struct link *link = arrival->tags ? &arrival->base : &arrival->link;
 
 		if (arrival->intake != intake || !arrival->known)
 			continue;
-		if (arrival->link.ifindex == intake->ifindex)
-			return arrival;
-		if (!seen)
-			seen = arrival;
+		any = true;
+		if (link->ifindex == intake->ifindex) {
+			*now = *link;
+			return true;
+		}
+		if (!arrival->tags && !seen)
+			seen = link;
 	}
-	return seen;
+	if (seen || !any) {
+		if (seen)
+			*now = *seen;
+		return any;
+	}
+	/* It had only VLANs, and they are on other interfaces now. */
+	err = link_query_index(intake->ifindex, now);
+	if (err == -ENODEV) {
+		now->ifindex = 0;
+		memcpy(now->name, intake->name, sizeof(now->name));
+	}
+	return !err || err == -ENODEV;
 }
 
 /* `now`: its interface as it is now. */
@@ -197,7 +236,7 @@ static void give_up(struct relay *relay, struct intake *intake, const struct lin
 	/* What was seen before shows our program, which would now be taken for a foreign one. */
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
 		if (relay->arrivals[i]->intake == intake)
-			arrival_query(relay->arrivals[i]);
+			query_arrival(relay, relay->arrivals[i]);
 	}
 }
 
@@ -209,61 +248,75 @@ static bool close_lost(struct relay *relay, bool asked, uint64_t until_ns)
 
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		struct intake *intake = relay->intakes[i];
-		const struct arrival *seen = find_seen(relay, intake);
 		const char *why;
+		struct link now;
 
-		if (!seen || !intake_is_open(intake))
+		if (!intake_is_open(intake) || !find_seen(relay, intake, &now))
 			continue;
-		why = intake_check(intake, &seen->link, asked, &means);
+		why = intake_check(intake, &now, asked, &means);
 		if (!why)
 			why = find_lost_members(relay, intake, intake->link.mtu);
 		if (!why)
 			continue;
-		give_up(relay, intake, &seen->link, why);
+		give_up(relay, intake, &now, why);
 		if (clock_ns() >= until_ns)
 			return false;
 	}
 	return true;
 }
 
-/* The intake of the interface with this index. Two may turn out to have the same: an open one
- * counts, otherwise the first. */
-static const struct intake *find_home(const struct relay *relay, int ifindex)
+static bool is_stale(const struct relay *relay, const struct arrival *arrival)
 {
-	const struct intake *home = NULL;
+	const struct arrival_context context = {
+		.config = &relay->config,
+		.intakes = relay->intakes,
+		.nr_intakes = relay->nr_intakes,
+	};
+	int ifindex = arrival->base.ifindex;
 
-	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		const struct intake *intake = relay->intakes[i];
-
-		if (intake->ifindex == ifindex &&
-		    (!home || (intake_is_open(intake) && !intake_is_open(home))))
-			home = intake;
-	}
-	return home;
+	if (!arrival->known)
+		return false;
+	if (arrival->tags_now != arrival->tags || arrival->lost)
+		return true;
+	/* The VLAN was made anew: join again. */
+	if (arrival->tags && arrival->link.ifindex != arrival->joined)
+		return true;
+	/* Interfaces that do not exist share no intake. */
+	return ifindex ? arrival_home(&context, ifindex) != arrival->intake
+		       : arrival->intake->ifindex != 0;
 }
 
-/* Mark the arrivals whose name means another interface than that of their intake. Returns whether
- * there are any. */
-static bool find_stale(const struct relay *relay)
+/* The interface of an intake that only VLANs use has another name now. */
+static void follow_name(struct relay *relay, struct intake *intake, const struct link *now)
+{
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
+		if (relay->arrivals[i]->intake == intake && !relay->arrivals[i]->tags)
+			return;
+	}
+	memcpy(intake->name, now->name, sizeof(intake->name));
+}
+
+/* Mark the arrivals whose name means another interface than that of their intake, and those of
+ * VLANs that are received elsewhere now. Returns whether there are any. */
+static bool find_stale(struct relay *relay)
 {
 	bool any = false;
+	struct link now;
 
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		struct intake *intake = relay->intakes[i];
-		const struct arrival *seen = find_seen(relay, intake);
 
-		if (seen && !intake_is_open(intake))
-			intake->ifindex = seen->link.ifindex;
+		if (!find_seen(relay, intake, &now))
+			continue;
+		if (!intake_is_open(intake))
+			intake->ifindex = now.ifindex;
+		if (now.ifindex)
+			follow_name(relay, intake, &now);
 	}
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
 		struct arrival *arrival = relay->arrivals[i];
 
-		int ifindex = arrival->link.ifindex;
-
-		/* Interfaces that do not exist share no intake. */
-		arrival->stale =
-			arrival->known && (ifindex ? find_home(relay, ifindex) != arrival->intake
-						   : arrival->intake->ifindex != 0);
+		arrival->stale = is_stale(relay, arrival);
 		any |= arrival->stale;
 	}
 	return any;
@@ -278,11 +331,11 @@ static bool open_failed(struct follow *follow, uint64_t until_ns, bool *opened)
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		unsigned int next = follow->next_intake++ % relay->nr_intakes;
 		struct intake *intake = relay->intakes[next];
-		const struct arrival *seen = find_seen(relay, intake);
 		uint64_t due_ns = backoff_due(&intake->backoff);
+		struct link now;
 
-		if (!seen || intake->state != INTAKE_FAILED ||
-		    !intake_can_open(intake, &seen->link, &relay->config))
+		if (intake->state != INTAKE_FAILED || !find_seen(relay, intake, &now) ||
+		    !intake_can_open(intake, &now, &relay->config))
 			continue;
 		if (clock_ns() < due_ns) {
 			if (due_ns < follow->intakes_ns)
@@ -306,8 +359,11 @@ static bool look_at_intakes(struct follow *follow, bool asked, bool *opened)
 	struct relay *relay = follow->relay;
 	uint64_t until_ns = asked ? NEVER_NS : clock_ns() + TURN_NS;
 
-	for (unsigned int i = 0; i < relay->nr_arrivals; i++)
-		arrival_query(relay->arrivals[i]);
+	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
+		if (asked)
+			relay->arrivals[i]->skb_ifindex = 0;
+		query_arrival(relay, relay->arrivals[i]);
+	}
 	for (unsigned int i = 0; asked && i < relay->nr_intakes; i++)
 		backoff_forget(&relay->intakes[i]->backoff);
 	follow->intakes_ns = NEVER_NS;

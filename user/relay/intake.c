@@ -14,6 +14,7 @@
 #include "dataplane/ruleset.h"
 #include "relay/examine.h"
 #include "relay/intake_ports.h"
+#include "relay/vlans.h"
 #include "relay/offloads.h"
 
 /* ---- states ---- */
@@ -455,7 +456,13 @@ static int examine_now(struct intake *intake, const struct config *config, char 
 	intake->settings = examine_settings(config, intake->name, intake->ifindex);
 	intake->external = intake->ifindex && examine_external(&intake->link, &intake->settings);
 	err = examine(&intake->link, intake->external, why);
-	return err ? err : prevent_merging(intake, &intake->link, why);
+	if (!err)
+		err = prevent_merging(intake, &intake->link, why);
+	if (err)
+		return err;
+	if (intake->settings.offloads == OFFLOADS_MANAGE)
+		vlans_keep_tags(intake->offloads, intake, &intake->link);
+	return vlans_check(&intake->link, intake->settings.mode, OFFLOADS_REPORT, why);
 }
 
 static int attach_program(struct intake *intake, const struct config *config, char why[REASON_SIZE])
@@ -535,7 +542,7 @@ static void log_ready(const struct intake *intake)
 		  LOG_NAME("huge_pages", worker_huge_pages(worker) ? "yes" : "no"),
 		  LOG_NAME("engine", worker_engine(worker)),
 		  LOG_NAME("attach", intake->external ? "external" : "own"));
-	if (!intake->link.vlan_offload)
+	if (!ethtool_feature_is(intake->link.offloads.active, ETHTOOL_RX_VLAN))
 		return;
 	snprintf(hint, sizeof(hint),
 		 "tagged packets look untagged to XDP: if there are VLANs on %s, ethtool -K %s "
@@ -618,6 +625,8 @@ bool intake_can_open(struct intake *intake, const struct link *now, const struct
 	err = examine(now, intake->external, why);
 	if (!err)
 		err = prevent_merging(intake, now, why);
+	if (!err)
+		err = vlans_check(now, intake->settings.mode, intake->settings.offloads, why);
 	if (err)
 		report_failure(intake, err, why);
 	return !err;

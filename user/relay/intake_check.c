@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* intake_check(): the state of a running intake's interface. */
 #define LOG_FACILITY LOG_FACILITY_LINKS
+#include <errno.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "dataplane/xsk.h"
 #include "relay/intake_ports.h"
 #include "relay/merging.h"
+#include "relay/vlans.h"
 
 /* Least time between attaching a lost program and attaching it again, in case another tool keeps
  * removing it. */
@@ -89,6 +91,17 @@ static bool has_lost_device(const struct intake *intake)
 	return false;
 }
 
+/* Would untagged rules take packets of VLANs now? */
+static bool hides_tags(const struct intake *intake, const struct link *now)
+{
+	char reason[REASON_SIZE];
+	struct link link = *now;
+
+	if (intake->settings.offloads == OFFLOADS_MANAGE)
+		vlans_keep_tags(intake->offloads, intake, &link);
+	return vlans_check(&link, intake->mode, OFFLOADS_REPORT, reason) == -EOPNOTSUPP;
+}
+
 /* Has anything happened that workers, sockets or memberships do not survive? NULL: no. */
 static const char *find_loss(struct intake *intake, const struct link *now)
 {
@@ -107,6 +120,8 @@ static const char *find_loss(struct intake *intake, const struct link *now)
 		return "has another MTU now";
 	if (receives_merged(intake, now))
 		return "receives merged datagrams now";
+	if (hides_tags(intake, now))
+		return "hides the tags of its VLANs now";
 	return NULL;
 }
 

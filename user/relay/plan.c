@@ -121,8 +121,29 @@ static struct intake *find_intake(struct plan *plan, const char *name, int ifind
 	return intake;
 }
 
-/* The arrival of an interface that a fresh rule names. NULL: no memory. */
-static struct arrival *find_arrival(struct plan *plan, const char *name)
+static int query_arrival(const struct plan *plan, struct arrival *arrival)
+{
+	const struct arrival_context context = {
+		.config = plan->next,
+		.intakes = plan->intakes,
+		.nr_intakes = plan->nr_intakes,
+	};
+
+	return arrival_query(arrival, &context);
+}
+
+/* A VLAN that is not received at the interface below it. */
+static void report_obstacle(const struct arrival *arrival)
+{
+	if (*arrival->obstacle)
+		log_info("vlan-in-skb-mode", LOG_IFACE(arrival->name),
+			 LOG_TEXT("reason", arrival->obstacle));
+}
+
+/* The arrival of an interface that a fresh rule names. `before`: the arrival of the rule so far, or
+ * NULL. NULL: no memory. */
+static struct arrival *find_arrival(struct plan *plan, const char *name,
+				    const struct arrival *before)
 {
 	struct arrival *arrival = arrival_find(plan->arrivals, plan->nr_arrivals, name);
 
@@ -132,9 +153,14 @@ static struct arrival *find_arrival(struct plan *plan, const char *name)
 	if (!arrival)
 		return NULL;
 	snprintf(arrival->name, sizeof(arrival->name), "%s", name);
-	arrival_query(arrival);
+	if (before)
+		arrival->skb_ifindex = before->skb_ifindex;
+	query_arrival(plan, arrival);
+	report_obstacle(arrival);
 	arrival->fresh = true;
-	arrival->intake = find_intake(plan, name, arrival->link.ifindex);
+	arrival->tags = arrival->tags_now;
+	arrival->joined = arrival->link.ifindex;
+	arrival->intake = find_intake(plan, arrival->base.name, arrival->base.ifindex);
 	if (!arrival->intake) {
 		free(arrival);
 		return NULL;
@@ -162,7 +188,7 @@ static int renew(struct plan *plan, unsigned int i, struct route *before, bool s
 	}
 	if (route->rule->disabled)
 		return 0;
-	route->arrival = find_arrival(plan, route->rule->iface);
+	route->arrival = find_arrival(plan, route->rule->iface, before ? before->arrival : NULL);
 	if (!route->arrival)
 		return -ENOMEM;
 	/* An intake that has failed is tried again for it, because the cause may be gone. */
@@ -253,7 +279,7 @@ static int open_intakes(struct plan *plan)
 			continue;
 		for (unsigned int j = 0; j < plan->nr_arrivals; j++) {
 			if (plan->arrivals[j]->intake == intake)
-				arrival_query(plan->arrivals[j]);
+				query_arrival(plan, plan->arrivals[j]);
 		}
 		for (unsigned int j = 0; intake->plan.fresh && j < plan->nr_intakes; j++)
 			intake->first_worker += plan->intakes[j]->nr_workers;
@@ -459,10 +485,10 @@ static void settle_name(const struct plan *plan, struct intake *intake)
 	for (unsigned int i = 0; i < plan->nr_arrivals; i++) {
 		if (plan->arrivals[i]->intake != intake)
 			continue;
-		if (strcmp(plan->arrivals[i]->name, intake->name) == 0)
+		if (strcmp(plan->arrivals[i]->base.name, intake->name) == 0)
 			return;
 		if (!first)
-			first = plan->arrivals[i]->name;
+			first = plan->arrivals[i]->base.name;
 	}
 	if (first)
 		snprintf(intake->name, sizeof(intake->name), "%s", first);

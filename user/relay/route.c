@@ -64,7 +64,7 @@ static int join(struct route *route, struct membership *membership, char reason[
 	if (!addr_is_multicast(&rule->group))
 		return 0;
 	/* The interface has just been replaced; the next look notices. */
-	if (ifindex != route->arrival->intake->ifindex)
+	if (route->arrival->base.ifindex != route->arrival->intake->ifindex)
 		return explain(reason, -ENODEV, "interface %s was replaced by another one",
 			       rule->iface);
 	addr_format(&rule->group, group);

@@ -182,6 +182,7 @@ json_t *stats_interface_json(const struct books *books, const struct interface_c
 	json_t *verdicts = json_object();
 	json_t *redirected = json_object();
 	json_t *queues = json_array();
+	json_t *vlans = json_array();
 	json_t *object;
 
 	for (unsigned int i = 0; i < XMC_REASONS; i++)
@@ -195,9 +196,12 @@ json_t *stats_interface_json(const struct books *books, const struct interface_c
 			 redirect_json(&iface->redirects[i]));
 		json_decref(device);
 	}
-	object = json_pack("{s:s, s:s, s:s?, s:b, s:o, s:o, s:o}", "name", iface->name, "state",
-			   iface->state, "mode", iface->mode, "zero_copy", iface->zero_copy,
-			   "queues", queues, "verdicts", verdicts, "redirected", redirected);
+	for (unsigned int i = 0; i < iface->nr_vlans; i++)
+		json_add(&vlans, json_text_string(iface->vlans[i]));
+	object = json_pack("{s:s, s:s, s:s?, s:b, s:o, s:o, s:o, s:o}", "name", iface->name,
+			   "state", iface->state, "mode", iface->mode, "zero_copy",
+			   iface->zero_copy, "queues", queues, "verdicts", verdicts, "redirected",
+			   redirected, "vlans", vlans);
 	if (iface->reason)
 		json_put(&object, "reason", json_text_string(iface->reason));
 	if (iface->hint)
