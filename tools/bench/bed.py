@@ -110,6 +110,8 @@ class Bed:
         source, group = (SOURCE6, GROUP6) if load.families[0] == "6" else (SOURCE, GROUP)
         command = [program("xmcast-gen"), "s0", "-j", "--source", source, "--group", group,
                    "--port", PORT, "--size", load.sizes, "--flows", load.flows, *options]
+        if load.vlan:
+            command += ["--vlan", load.vlan]
         if load.size_by:
             command += ["--size-by", load.size_by]
         if load.flow_by:

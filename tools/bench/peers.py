@@ -218,9 +218,10 @@ class Receive:
 
     def start(self, bed, case, cpus):
         """Steer the flows to user space and drop them there."""
+        vlan = ("--vlan", case.load.vlan) if case.load.vlan else ()
         process = bed.relays[0].start(*pinned(
             cpus, program("xmcast-bench-receive"), IN_IFACE, "--group", GROUP, "--port", PORT,
-            "--flows", case.load.flows), name="xmcast-bench-receive")
+            "--flows", case.load.flows, *vlan), name="xmcast-bench-receive")
         process.wait_line("ready")
         return RunningReceive(process)
 

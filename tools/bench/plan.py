@@ -28,6 +28,7 @@ CHANGING = Load(sizes="64-1400")
 FLOWS_1000 = Load(flows=1000, rules=1000)
 RULES_10000 = Load(rules=10_000)
 TWO_COPIES, FOUR_COPIES = Load(fanout=2, devices=2), Load(fanout=4, devices=2)
+TAGGED = Load(vlan=100)
 MILLION = Load(rate=1_000_000)
 MILLION_LONG = Load(rate=1_000_000, seconds=10)
 IPV6 = [Load(families=families) for families in ("6", "46", "64")]
@@ -48,6 +49,7 @@ def core(extra):
     return [
         *flat_out,
         *(Case(peer, sink="xdp") for peer in (PLAIN, GSO, KERNEL_PATH, REDIRECT)),
+        Case(RECEIVE, TAGGED),
         Case(GSO, CHANGING),
         *(Case(KERNEL_PATH, load, sink="xdp") for load in (CHANGING, TWO_COPIES, FOUR_COPIES,
                                                            RULES_10000)),

@@ -44,6 +44,7 @@ static const char usage_text[] =
 	"  --group ADDR        destination to steer (default 239.1.1.1)\n"
 	"  --port N            destination port (5000)\n"
 	"  --flows N           number of consecutive ports (1)\n"
+	"  --vlan ID           their 802.1Q tag (untagged)\n"
 	"  --queue N           RX queue (0)\n"
 	"  --frames N          UMEM frames, a power of two (xmcastd's default)\n"
 	"  --rx-ring N         RX ring entries, a power of two (xmcastd's default)\n"
@@ -55,6 +56,7 @@ static const char usage_text[] =
 struct options {
 	struct rule rule; /* the first flow's input */
 	uint64_t flows;
+	uint64_t vlan; /* 0: untagged */
 	uint64_t queue;
 	uint64_t duration_ns; /* 0: until a signal */
 	struct worker_config sizes;
@@ -71,12 +73,22 @@ struct receiver {
 /* ---- command line ------------------------------------------------------------------------------
  */
 
-enum { OPT_GROUP = 256, OPT_PORT, OPT_FLOWS, OPT_QUEUE, OPT_FRAMES, OPT_RX_RING, OPT_DURATION };
+enum {
+	OPT_GROUP = 256,
+	OPT_PORT,
+	OPT_FLOWS,
+	OPT_VLAN,
+	OPT_QUEUE,
+	OPT_FRAMES,
+	OPT_RX_RING,
+	OPT_DURATION
+};
 
 static const struct option table[] = {
 	{"group", required_argument, NULL, OPT_GROUP},
 	{"port", required_argument, NULL, OPT_PORT},
 	{"flows", required_argument, NULL, OPT_FLOWS},
+	{"vlan", required_argument, NULL, OPT_VLAN},
 	{"queue", required_argument, NULL, OPT_QUEUE},
 	{"frames", required_argument, NULL, OPT_FRAMES},
 	{"rx-ring", required_argument, NULL, OPT_RX_RING},
@@ -114,6 +126,8 @@ static bool take(int option, const char *text, struct options *options)
 		return port_number(text, &options->rule.port);
 	case OPT_FLOWS:
 		return args_number(text, 1, XMC_MAX_RULES, &options->flows);
+	case OPT_VLAN:
+		return args_number(text, 1, 4094, &options->vlan);
 	case OPT_QUEUE:
 		return args_number(text, 0, XMC_MAX_QUEUES - 1, &options->queue);
 	case OPT_FRAMES:
@@ -218,6 +232,7 @@ static int add_rules(struct receiver *receiver, const struct options *options)
 	for (uint64_t i = 0; i < options->flows; i++) {
 		rule.port = (uint16_t)(options->rule.port + i);
 		rule_key(&rule, &key);
+		key.tags = options->vlan ? XMC_TAG_8021Q | (uint32_t)options->vlan : 0;
 		err = steer_add_rule(receiver->steer, &key, NULL);
 		if (err)
 			return fail("adding a rule", err);

@@ -8,6 +8,7 @@ import re
 GSO_OVER_PLAIN, XDP_OVER_PLAIN, OVER_KERNEL, OVER_SOCAT, OVER_RECEIVE = 5, 2.2, 4, 20, 0.9
 LOSSLESS_OVER_PLAIN, MIXED_OVER_ONE, RULES_COST, IPV6_OVER_IPV4 = 5, 0.7, 1.1, 0.9
 LATENCY_OVER_KERNEL_US, RESIDENT_MIB = 40, 16
+VLAN_OVER_UNTAGGED = 0.95
 # Of the kernel path.
 OVER_REDIRECT, PATH_OVER_KERNEL, PATH_OVER_USER, PATH_OVER_SOCAT = 0.9, 6, 1.5, 20
 CHANGING_OVER_USER, CHANGING_OVER_CONSTANT, COPIES_OVER_ONE, PATH_RULES_COST = 6, 0.9, 0.8, 1.05
@@ -121,12 +122,17 @@ THROUGHPUT = ("delivered/s", "received/s", "lost", "exhausted", "ring full", "se
 LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "relay ns")
 
 
+# Fields that older results do not have; all others that they miss were 1.
+MISSING = {"vlan": 0, "flow_by": "", "headers": ""}
+
+
 def flat(case, **fields):
     """Is it the standard case (flat out, 1400 B, one flow, copy and rule) except for `fields`?"""
     usual = {"sizes": "1400", "flows": 1, "fanout": 1, "devices": 1, "rules": 1, "rate": 0,
              "relays": 1, "search": False, "sink": "skb", "size_by": "", "families": "4",
-             "flow_by": "", "headers": "", **fields}
-    return all(case.get(name, 1) == value for name, value in usual.items() if value is not None)
+             "flow_by": "", "headers": "", "vlan": 0, **fields}
+    return all(case.get(name, MISSING.get(name, 1)) == value
+               for name, value in usual.items() if value is not None)
 
 
 class View:
@@ -163,12 +169,12 @@ class View:
 
 
 FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "devices", "rules", "rate",
-          "relays", "search", "families", "flow_by", "headers")
+          "relays", "search", "families", "flow_by", "headers", "vlan")
 
 
 def case_fields(case):
     """The fields that distinguish it from other cases."""
-    return {name: case.get(name, 1) for name in FIELDS}
+    return {name: case.get(name, MISSING.get(name, 1)) for name in FIELDS}
 
 
 def find(results, **fields):
@@ -378,6 +384,9 @@ def figures(results):
          *_least(_delivered(results, "gso", "socat"), OVER_SOCAT, factor)],
         ["delivered over the bare AF_XDP receive rate",
          *_least(_delivered(results, "gso", "receive"), OVER_RECEIVE, factor)],
+        ["bare AF_XDP receive rate, packets of a VLAN over untagged ones",
+         *_least(results.ratio(find(results, peer="receive", vlan=100),
+                               find(results, peer="receive"), one), VLAN_OVER_UNTAGGED, factor)],
         ["paced 1 M packets/s: lost", *_most(results.spread(million, "lost"), 0, share)],
         ["paced 1 M packets/s: buffer exhaustion",
          *_most(results.spread(million, "exhausted"), 0, share)],

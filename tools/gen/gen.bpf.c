@@ -244,6 +244,27 @@ static __always_inline bool write_frame(struct xdp_md *ctx, const struct gen_flo
 	return write_headers(ctx, flow, flow_number, size, now, pattern_sum(start, rest), headers);
 }
 
+/* Insert a tag behind the addresses of a complete frame. */
+static __always_inline bool write_tag(struct xdp_md *ctx)
+{
+	struct xmc_tag *tag;
+	__u32 *data;
+
+	if (bpf_xdp_adjust_head(ctx, -(int)sizeof(*tag)))
+		return false;
+	data = (void *)(long)ctx->data;
+	tag = (void *)(data + 3) + sizeof(__be16);
+	if ((void *)(tag + 1) > (void *)(long)ctx->data_end)
+		return false;
+	data[0] = data[1];
+	data[1] = data[2];
+	data[2] = data[3];
+	/* The type of what follows is in its place already. */
+	*(__be16 *)(data + 3) = XMC_BE16(XMC_ETH_VLAN);
+	tag->control = XMC_BE16(config.vlan);
+	return true;
+}
+
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
@@ -262,7 +283,7 @@ int generate(struct xdp_md *ctx)
 	size = next_size(flow->sequence, number);
 	ok = config.ipv6 ? write_frame(ctx, flow, number, size, now, GEN_HEADER_IPV6)
 			 : write_frame(ctx, flow, number, size, now, GEN_HEADER_IPV4);
-	if (!ok)
+	if (!ok || (config.vlan && !write_tag(ctx)))
 		return XDP_ABORTED;
 
 	pending[pending_head % PENDING].flow = number;

@@ -28,6 +28,7 @@ struct gen_config {
 	__u32 burst; /* packets of one flow in a row */
 	__u32 batch; /* frames in one round of the kernel's test loop: the last one flushes */
 	__u32 ipv6;
+	__u32 vlan;	/* id of an 802.1Q tag; 0: none */
 	__u32 size_max; /* payload of the frame that the kernel hands to the program */
 	__u32 sizes_count;
 	__u32 size_by_flow;

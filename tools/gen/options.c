@@ -16,6 +16,7 @@ static const char usage_text[] =
 	"  --src-port N        source port (40000)\n"
 	"  --dst-mac MAC       needed for a unicast destination\n"
 	"  --ttl N, --dscp N   TTL or hop limit, DSCP (16, 0)\n"
+	"  --vlan ID           tag the packets (802.1Q)\n"
 	"  --size BYTES[,...]  UDP payload, 32 to 3072; several are used in turn, see --size-by "
 	"(1400);\n"
 	"                      MIN-MAX: every packet has a random size\n"
@@ -44,6 +45,7 @@ enum {
 	OPT_MAC,
 	OPT_TTL,
 	OPT_DSCP,
+	OPT_VLAN,
 	OPT_SIZE,
 	OPT_SIZE_BY,
 	OPT_FLOWS,
@@ -63,6 +65,7 @@ static const struct option table[] = {
 	{"dst-mac", required_argument, NULL, OPT_MAC},
 	{"ttl", required_argument, NULL, OPT_TTL},
 	{"dscp", required_argument, NULL, OPT_DSCP},
+	{"vlan", required_argument, NULL, OPT_VLAN},
 	{"size", required_argument, NULL, OPT_SIZE},
 	{"size-by", required_argument, NULL, OPT_SIZE_BY},
 	{"flows", required_argument, NULL, OPT_FLOWS},
@@ -177,6 +180,10 @@ static bool take_header(int option, char *text, struct options *options)
 	case OPT_DSCP:
 		ok = args_take_number("dscp", text, 0, 63, &value);
 		options->dscp = value;
+		break;
+	case OPT_VLAN:
+		ok = args_take_number("vlan", text, 1, 4094, &value);
+		options->vlan = value;
 		break;
 	}
 	return ok;

@@ -25,6 +25,7 @@ struct options {
 	uint32_t flows, burst;
 	bool by_port, by_group, by_source; /* what differs between flows */
 	uint8_t ttl, dscp;
+	uint16_t vlan; /* 0: untagged */
 	uint64_t first_sequence;
 	bool json;
 };

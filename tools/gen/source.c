@@ -147,6 +147,7 @@ static void configure(struct source *source, const struct options *options, uint
 	config->flows = options->flows;
 	config->burst = options->burst;
 	config->ipv6 = !addr_is_ipv4(&options->group);
+	config->vlan = options->vlan;
 	config->sizes_count = options->sizes_count;
 	config->size_by_flow = options->size_by_flow;
 	config->size_span = options->size_span;
