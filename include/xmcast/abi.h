@@ -59,6 +59,7 @@ struct xmc_addr {
  */
 #define XMC_TAG_8021Q  0x1000
 #define XMC_TAG_8021AD 0x2000
+#define XMC_MAX_TAGS   2
 
 /* Key of the rule map. */
 struct xmc_rule_key {

@@ -402,14 +402,12 @@ struct xmc_start {
 	__be16 type; /* what the Ethernet header, or the last tag, says that it is */
 };
 
-/* Step over a tag, if there is one. 0; -1: it is cut off. */
+/* Step over a tag. 0; -1: it is cut off. */
 static __always_inline int xmc_step_over_tag(struct xmc_start *start, const void *data_end,
 					     __u32 *tags)
 {
 	const struct xmc_tag *tag = start->ip;
 
-	if (!xmc_is_tag(start->type))
-		return 0;
 	if ((const void *)(tag + 1) > data_end)
 		return -1;
 	*tags = xmc_add_tag(*tags, start->type, tag->control);
@@ -460,9 +458,10 @@ static __always_inline enum xmc_reason xmc_parse_frame(const void *data, const v
 	if ((const void *)(eth + 1) > data_end)
 		return XMC_MALFORMED;
 	start.type = eth->type;
-	if (xmc_is_tag(start.type) && (xmc_step_over_tag(&start, data_end, &dgram->tags) ||
-				       xmc_step_over_tag(&start, data_end, &dgram->tags)))
-		return XMC_VLAN;
+	for (int i = 0; i < XMC_MAX_TAGS && xmc_is_tag(start.type); i++) {
+		if (xmc_step_over_tag(&start, data_end, &dgram->tags))
+			return XMC_VLAN;
+	}
 	xmc_forget(eth, &start, &dgram->tags);
 	switch (start.type) {
 	case XMC_BE16(XMC_ETH_IPV4):

@@ -7,9 +7,6 @@
 #include "relay/examine.h"
 #include "relay/vlans.h"
 
-/* Tags that a rule can match (xmcast/abi.h). */
-#define MAX_TAGS 2
-
 struct arrival *arrival_find(struct arrival *const *arrivals, unsigned int count, const char *name)
 {
 	for (unsigned int i = 0; i < count; i++) {
@@ -85,7 +82,7 @@ static bool find_base(struct arrival *arrival, const struct arrival_context *con
 
 	*base = *link;
 	*tags = 0;
-	for (count = 0; is_vlan(base) && count < MAX_TAGS; count++) {
+	for (count = 0; is_vlan(base) && count < XMC_MAX_TAGS; count++) {
 		int lower = base->lower;
 
 		/* Its own intake shows that it is down. */
