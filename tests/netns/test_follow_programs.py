@@ -27,7 +27,7 @@ def program_removed():
         since = detach_link(star)
         resumes("program removed", source, output, since)
     wait_active(daemon)
-    wait_until(lambda: daemon.process.log().count("has lost its XDP program") == 2, "reports")
+    wait_until(lambda: daemon.process.log().count("interface-impaired iface=in0") == 2, "reports")
 
 
 def bpf(command, *words):
