@@ -285,7 +285,7 @@ RULE_KEYS = {"name": str, "in": str, "state": str, "path": str, "received_packet
 OUTPUT_KEYS = {"to": str, "submitted_packets": int, "sent_packets": int, "sent_bytes": int,
                "send_errors": int, "errors": dict, "dropped_packets": int, "drops": dict}
 INTERFACE_KEYS = {"name": str, "state": str, "mode": str, "zero_copy": bool, "queues": list,
-                  "verdicts": dict, "redirected": dict, "vlans": list}
+                  "verdicts": dict, "redirected": dict, "vlans": list, "missing_packets": int}
 QUEUE_KEYS = {"queue": int, "rx_dropped": int, "rx_ring_full": int, "fill_ring_empty": int}
 VERDICTS = {"steered", "forwarded", "no_rule", "no_socket", "inactive_member", "too_large", "not_ip",
             "not_udp", "vlan", "fragment", "ip_options", "malformed"}

@@ -243,6 +243,13 @@ uint64_t xsk_kernel_frames(const struct xsk *xsk)
 	return counter_read(&xsk->returned) - received;
 }
 
+uint32_t xsk_waiting(const struct xsk *xsk)
+{
+	uint32_t tail = atomic_load(&xsk->rx.tail);
+
+	return atomic_load(&xsk->rx.head) - tail;
+}
+
 bool xsk_has_lost_device(const struct xsk *xsk)
 {
 	return false;

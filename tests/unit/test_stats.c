@@ -346,7 +346,8 @@ static void test_interfaces(void **state)
 	const json_t *verdicts = json_object_get(iface, "verdicts");
 	const json_t *queue = item(iface, "queues", 1);
 
-	expect_keys(iface, "name state mode zero_copy queues verdicts redirected vlans");
+	expect_keys(iface, "name state mode zero_copy queues verdicts redirected vlans "
+			   "missing_packets");
 	assert_string_equal(text_at(iface, "name"), "eth0");
 	assert_string_equal(text_at(iface, "state"), "active");
 	assert_string_equal(text_at(iface, "mode"), "native");

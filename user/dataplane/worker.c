@@ -548,6 +548,7 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	const struct egress_counters *out = &worker->egress.counters;
 
 	memset(state, 0, sizeof(*state));
+	state->waiting = xsk_waiting(worker->xsk);
 	/* From the last stage of a packet to the first, so that a sum never has more than what it
 	 * comes from (base/counter.h). */
 	state->sent = counter_read(&out->sent);

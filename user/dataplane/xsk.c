@@ -327,6 +327,11 @@ uint64_t xsk_kernel_frames(const struct xsk *xsk)
 	return counter_read(&xsk->returned) - received;
 }
 
+uint32_t xsk_waiting(const struct xsk *xsk)
+{
+	return xsk_ring_waiting(&xsk->rx);
+}
+
 bool xsk_has_lost_device(const struct xsk *xsk)
 {
 	socklen_t length = sizeof(int);

@@ -144,6 +144,9 @@ bool xsk_has_lost_device(const struct xsk *xsk);
 /* Any thread: frames that the kernel has now (in the fill ring, in the RX ring, or held). */
 uint64_t xsk_kernel_frames(const struct xsk *xsk);
 
+/* Any thread: frames that wait in the RX ring. */
+uint32_t xsk_waiting(const struct xsk *xsk);
+
 /* Any thread. 0 or -errno. */
 int xsk_read_drops(const struct xsk *xsk, struct xsk_drops *drops);
 

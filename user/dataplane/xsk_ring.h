@@ -77,6 +77,15 @@ static inline void xsk_ring_release(struct xsk_ring *ring, uint32_t count)
 	atomic_store_explicit(ring->consumer, ring->own, memory_order_release);
 }
 
+/* Entries that wait for the consumer. Any thread; a snapshot. */
+static inline uint32_t xsk_ring_waiting(const struct xsk_ring *ring)
+{
+	/* The consumer first: it never overtakes the producer. */
+	uint32_t consumer = atomic_load_explicit(ring->consumer, memory_order_acquire);
+
+	return atomic_load_explicit(ring->producer, memory_order_acquire) - consumer;
+}
+
 /* ---- the producer ---- */
 
 /* Whether `count` entries can be written from `ring->own` on. */

@@ -85,7 +85,11 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 {
 	counts->name = intake->name;
 	counts->reason = intake_reason(intake);
-	counts->hint = intake_is_open(intake) && *intake->hint ? intake->hint : NULL;
+	counts->missing = intake->missing.before + intake->ledger.missing;
+	if (intake_is_open(intake) && *intake->missing.text)
+		counts->hint = intake->missing.text;
+	else if (intake_is_open(intake) && *intake->hint)
+		counts->hint = intake->hint;
 	counts->state = !counts->reason ? "active" : intake_is_open(intake) ? "impaired" : "failed";
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		workers[i].iface = intake->name;

@@ -69,6 +69,8 @@ struct interface_counts {
 	const char *mode;   /* "native", "skb", or NULL: not open */
 	bool zero_copy;
 	uint64_t verdicts[XMC_REASONS];
+	/* Of the steered, since the rule was added: arrived nowhere, for certain. */
+	uint64_t missing;
 	/* Its ports are members of a bond: their names, in the order of the workers. */
 	unsigned int nr_members;
 	const char *members[XMC_MAX_MEMBERS];

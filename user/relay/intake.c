@@ -343,6 +343,7 @@ static void close_parts(struct intake *intake)
 {
 	uint64_t verdicts[XMC_REASONS];
 
+	intake_audit_end(intake);
 	if (intake->steer && !steer_verdicts(intake->steer, verdicts))
 		totals_add_steered(intake->kernel.totals, verdicts);
 	dismiss(intake, &intake->now);
@@ -467,6 +468,7 @@ static int examine_now(struct intake *intake, const struct config *config, char 
 
 static int attach_program(struct intake *intake, const struct config *config, char why[REASON_SIZE])
 {
+	enum iface_mode wanted;
 	int err;
 
 	if (intake->external) {
@@ -476,7 +478,8 @@ static int attach_program(struct intake *intake, const struct config *config, ch
 				     intake->name)
 			   : 0;
 	}
-	err = steer_attach(intake->steer, intake->ifindex, intake->settings.mode, &intake->mode);
+	wanted = intake->fallback == FALLBACK_SKB ? IFACE_MODE_SKB : intake->settings.mode;
+	err = steer_attach(intake->steer, intake->ifindex, wanted, &intake->mode);
 	/* Something has changed since the interface was examined: examine it again to find the
 	 * reason. */
 	if (err == -EBUSY || err == -EEXIST || err == -EINVAL || err == -ENODEV) {
@@ -571,6 +574,7 @@ static int add_keys(struct intake *intake, char why[REASON_SIZE])
 	if (err)
 		return explain(why, err, "rule %s does not fit the XDP map", failed->rule->name);
 	set_state(intake, INTAKE_ATTACHED);
+	intake_audit(intake);
 	intake->reason[0] = '\0';
 	backoff_succeeded(&intake->backoff, clock_ns());
 	log_ready(intake);

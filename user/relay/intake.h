@@ -34,6 +34,7 @@
 #include "base/lookup.h"
 #include "dataplane/worker.h"
 #include "links/below.h"
+#include "relay/ledger.h"
 #include "relay/path.h"
 #include "relay/ports.h"
 #include "relay/schedule.h"
@@ -53,6 +54,20 @@ enum intake_state {
 	INTAKE_IMPAIRED,
 	INTAKE_LOST,
 	INTAKE_STOPPED,
+};
+
+/* How an intake receives, because packets vanish in the way that the interface has by itself
+ * (intake_audit()). */
+enum intake_fallback { FALLBACK_NONE, FALLBACK_COPY, FALLBACK_SKB };
+
+/* What is known about steered packets that have arrived nowhere. */
+struct missing {
+	uint64_t before;	/* packets, until the interface was last opened */
+	char text[REASON_SIZE]; /* for people; empty: there are none, or no longer */
+	bool reported;		/* the loss goes on, and was reported */
+	bool trial;		/* a fall-back is in use that has not proved itself */
+	bool exhausted;		/* no fall-back helps */
+	unsigned int looks;	/* with packets, and without a loss */
 };
 
 /* The rules of an intake: the ruleset of its workers, and the paths whose keys are in the XDP map.
@@ -91,6 +106,9 @@ struct intake {
 	struct backoff backoff;	      /* FAILED: when to try again */
 	uint64_t attach_ns;	      /* a lost program is not attached again before then */
 	const char *loss;	      /* LOST: why, as constant text for intake_give_up() */
+	enum intake_fallback fallback;
+	struct ledger ledger;
+	struct missing missing;
 	bool jumbo;		/* opened for packets that no frame can hold (xsk_is_jumbo()) */
 	char hint[REASON_SIZE]; /* what an administrator should know although it relays; or empty */
 	struct below below;	/* the devices below the interface, as last seen */
@@ -231,6 +249,16 @@ bool intake_has_index(const struct intake *intake, int ifindex);
  */
 int intake_prevent_merging(struct intake *intake, const struct link *now, enum iface_mode mode,
 			   char why[REASON_SIZE]);
+
+/*
+ * Compare what its program has steered with what has arrived (relay/ledger.h); call it once a
+ * second. If packets vanish, that is reported, and the intake is lost: it is opened again without
+ * zero copy, then in skb mode. What helps is kept, until the daemon ends.
+ */
+void intake_audit(struct intake *intake);
+
+/* It is stopped, and about to be closed: what is missing is final. */
+void intake_audit_end(struct intake *intake);
 
 /* Tell the program which packets are too large, after the mode or the MTU of the interface has
  * changed. 0 or -errno. */

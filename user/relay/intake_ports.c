@@ -70,7 +70,8 @@ static int open_worker(struct intake *intake, struct intake_port *port,
 		.queue = port->nr_workers,
 		.mtu = intake->link.mtu,
 		/* In skb mode packets do not come from the driver. */
-		.copy = intake->mode == IFACE_MODE_SKB || port->at.copy,
+		.copy = intake->fallback != FALLBACK_NONE || intake->mode == IFACE_MODE_SKB ||
+			port->at.copy,
 		.fail_if_busy = means->fail_if_busy,
 		.sizes = means->config->workers,
 		.egress = means->config->egress,

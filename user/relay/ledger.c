@@ -11,6 +11,11 @@ static uint64_t above(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+uint64_t ledger_missing(const struct ledger *ledger, uint64_t steered, uint64_t arrived)
+{
+	return above(steered - ledger->first_steered, arrived - ledger->first_arrived);
+}
+
 bool ledger_look(struct ledger *ledger, uint64_t steered, uint64_t arrived, unsigned int queues)
 {
 	uint64_t before, now;

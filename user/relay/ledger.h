@@ -47,4 +47,7 @@ void ledger_reset(struct ledger *ledger);
  */
 bool ledger_look(struct ledger *ledger, uint64_t steered, uint64_t arrived, unsigned int queues);
 
+/* What is missing since the first look, if no packet is on its way any more. */
+uint64_t ledger_missing(const struct ledger *ledger, uint64_t steered, uint64_t arrived);
+
 #endif

@@ -87,6 +87,7 @@ void relay_check_workers(struct relay *relay)
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++)
 			worker_check(relay->intakes[i]->workers[j], now_ns);
+		intake_audit(relay->intakes[i]);
 	}
 	output_sockets_age();
 }

@@ -101,7 +101,8 @@ int relay_fd(const struct relay *relay);
 /* Do it. 0; -EIO: a worker has failed, and the relay must end. */
 int relay_run(struct relay *relay);
 
-/* See whether the workers make progress (worker_check()); call once a second. */
+/* See whether the workers make progress (worker_check()), and whether what is steered arrives
+ * (intake_audit()); call once a second. */
 void relay_check_workers(struct relay *relay);
 
 /*

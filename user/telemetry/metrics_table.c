@@ -119,6 +119,9 @@ const struct metric metric_table[] = {
 		 "Packets that the interface received: steered to the user path, forwarded by the "
 		 "kernel path, or the reason why they were passed to the kernel."),
 
+	COUNTER(INTERFACE, "missing_packets", "xmcast_interface_missing_packets", "packets", NULL,
+		"Steered packets that were neither received nor counted as dropped."),
+
 	COUNTER(REDIRECT, "sent_packets", "xmcast_redirect_sent_packets", "packets", NULL,
 		"Packets of the kernel path that the interface redirected to the device and the "
 		"device accepted."),

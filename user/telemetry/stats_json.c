@@ -204,6 +204,7 @@ json_t *stats_interface_json(const struct books *books, const struct interface_c
 			   redirected, "vlans", vlans);
 	if (iface->reason)
 		json_put(&object, "reason", json_text_string(iface->reason));
+	json_put(&object, "missing_packets", number(iface->missing));
 	if (iface->hint)
 		json_put(&object, "hint", json_text_string(iface->hint));
 	if (iface->nr_members) {
