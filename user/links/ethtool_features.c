@@ -53,16 +53,17 @@ static int command(int fd, const char *device, void *data)
 /* The number of features that this kernel has, or -errno. */
 static int query_count(int fd, const char *device)
 {
-	struct {
+	union {
 		struct ethtool_sset_info info;
-		uint32_t count;
+		uint8_t room[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)];
 	} request = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
 	int err = command(fd, device, &request);
 
 	if (err < 0)
 		return err;
-	return request.info.sset_mask && request.count <= MAX_BITS ? (int)request.count
-								   : -EOPNOTSUPP;
+	if (!request.info.sset_mask || request.info.data[0] > MAX_BITS)
+		return -EOPNOTSUPP;
+	return (int)request.info.data[0];
 }
 
 static int query_bits(int fd, const char *device, int bits[ETHTOOL_FEATURES])
@@ -111,9 +112,10 @@ static uint32_t bit_in(const struct ethtool_get_features_block *block, int bit, 
 
 static int read_features(int fd, const char *device, struct ethtool_features *features)
 {
-	struct {
+	union {
 		struct ethtool_gfeatures head;
-		struct ethtool_get_features_block blocks[MAX_BLOCKS];
+		uint8_t room[sizeof(struct ethtool_gfeatures) +
+			     MAX_BLOCKS * sizeof(struct ethtool_get_features_block)];
 	} request = {.head = {.cmd = ETHTOOL_GFEATURES, .size = MAX_BLOCKS}};
 	const int *bits;
 	int err = find_bits(fd, device, &bits);
@@ -128,7 +130,7 @@ static int read_features(int fd, const char *device, struct ethtool_features *fe
 		if (bits[i] < 0 || bits[i] / 32 >= (int)request.head.size)
 			continue;
 		features->known |= 1U << i;
-		if (bit_in(&request.blocks[bits[i] / 32], bits[i], &changeable))
+		if (bit_in(&request.head.features[bits[i] / 32], bits[i], &changeable))
 			features->active |= 1U << i;
 		if (changeable)
 			features->changeable |= 1U << i;
@@ -138,10 +140,11 @@ static int read_features(int fd, const char *device, struct ethtool_features *fe
 
 static int write_feature(int fd, const char *device, enum ethtool_feature feature, bool on)
 {
-	struct {
+	union {
 		struct ethtool_sfeatures head;
-		struct ethtool_set_features_block blocks[MAX_BLOCKS];
-	} request = {.head = {.cmd = ETHTOOL_SFEATURES}};
+		uint8_t room[sizeof(struct ethtool_sfeatures) +
+			     MAX_BLOCKS * sizeof(struct ethtool_set_features_block)];
+	} request = {.room = {0}};
 	struct ethtool_set_features_block *block;
 	const int *bits;
 	int count = query_count(fd, device);
@@ -152,8 +155,9 @@ static int write_feature(int fd, const char *device, enum ethtool_feature featur
 	if (bits[feature] < 0 || bits[feature] >= count)
 		return -EOPNOTSUPP;
 	/* The kernel accepts all of its blocks or none. */
+	request.head.cmd = ETHTOOL_SFEATURES;
 	request.head.size = ((uint32_t)count + 31) / 32;
-	block = &request.blocks[bits[feature] / 32];
+	block = &request.head.features[bits[feature] / 32];
 	block->valid = 1U << (bits[feature] % 32);
 	block->requested = on ? block->valid : 0;
 	/* A positive result means "done, or noted": what holds now is read afterwards. */
