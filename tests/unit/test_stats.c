@@ -390,8 +390,8 @@ static void test_bond(void **state)
 	workers[1].ended = true;
 	json = stats_json(stats);
 	iface = item(json, "interfaces", 0);
-	expect_keys(iface, "name state mode zero_copy queues verdicts redirected members "
-			   "active_members");
+	expect_keys(iface, "name state mode zero_copy queues verdicts redirected vlans "
+			   "missing_packets members active_members");
 	members = json_object_get(iface, "members");
 	assert_int_equal(json_array_size(members), 2);
 	assert_string_equal(json_string_value(json_array_get(members, 0)), "in0");
