@@ -12,6 +12,12 @@
 /* The journal accepts names of up to 64 bytes. */
 #define NAME_SIZE 65
 
+static size_t put_bytes(char *entry, size_t used, const void *bytes, size_t length)
+{
+	memcpy(entry + used, bytes, length);
+	return used + length;
+}
+
 /* A field in the form for values with any bytes: NAME, newline, length as a little-endian number,
  * value, newline. */
 static size_t put_field(char *entry, size_t used, const char *name, const char *value,
@@ -22,15 +28,11 @@ static size_t put_field(char *entry, size_t used, const char *name, const char *
 
 	if (used + name_length + sizeof(number) + length + 2 > LOG_JOURNAL_SIZE)
 		return used;
-	memcpy(entry + used, name, name_length);
-	used += name_length;
-	entry[used++] = '\n';
-	memcpy(entry + used, &number, sizeof(number));
-	used += sizeof(number);
-	memcpy(entry + used, value, length);
-	used += length;
-	entry[used++] = '\n';
-	return used;
+	used = put_bytes(entry, used, name, name_length);
+	used = put_bytes(entry, used, "\n", 1);
+	used = put_bytes(entry, used, &number, sizeof(number));
+	used = put_bytes(entry, used, value, length);
+	return put_bytes(entry, used, "\n", 1);
 }
 
 static size_t put_text(char *entry, size_t used, const char *name, const char *value)
