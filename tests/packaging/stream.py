@@ -61,6 +61,18 @@ class Stream:
         before = self.received()
         wait_for(lambda: self.received() > before + ENOUGH, "packets flow")
 
+    def stop(self):
+        """End the stream, and return what the sink reports once no more packets arrive."""
+        interrupt(self._root, "xmcast-gen")
+        last = [-1]
+
+        def settled():
+            last.append(self.received())
+            return last[-1] == last[-2]
+        wait_for(settled, "no more packets")
+        interrupt(self._root, "xmcast-sink")
+        return json.loads(self._root.read("/root/sink"))
+
     def end(self):
         """Not one packet was lost, doubled, reordered or changed."""
         interrupt(self._root, "xmcast-gen")

@@ -146,9 +146,10 @@ def make_initramfs(kernel, directory):
 
 
 class Machine:
-    """`form` names the list of tests in tests/vm/guest/booted.py; `files` are put into /share."""
+    """`form` names the lists of tests in tests/vm/guest/booted.py, `only` those of them that are wanted, or none: all;
+    `files` are put into /share."""
 
-    def __init__(self, form, files):
+    def __init__(self, form, files, only=()):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         os.makedirs(STORE, exist_ok=True)
         self._kernel = run(f"{ROOT}/tests/vm/kernel", timeout=900).stdout.strip()
@@ -160,7 +161,7 @@ class Machine:
         shutil.copytree(f"{ROOT}/tests/vm/guest", share)
         for path in ("tap.py", "stream.py"):
             shutil.copy(f"{ROOT}/tests/packaging/{path}", share)
-        write(f"{share}/form", form)
+        write(f"{share}/form", " ".join((form, *only)))
         for name, path in files.items():
             (shutil.copytree if os.path.isdir(path) else shutil.copy)(path, f"{share}/{name}")
 

@@ -28,14 +28,16 @@ def main():
     """The tests of this boot."""
     os.makedirs(os.path.dirname(STAGE), exist_ok=True)
     with open("/share/form", encoding="ascii") as file:
-        stages = STAGES[file.read()]
+        form, *only = file.read().split()
+    stages = [[name for name in names if name in only or not only] for names in STAGES[form]]
     with open(STAGE, "a+", encoding="ascii") as file:
         file.seek(0)
         number = len(file.read())
         file.write(".")
     # Until everything that boots has started; degraded is the business of a test.
     subprocess.run(["systemctl", "is-system-running", "--wait"], check=False, stdout=subprocess.DEVNULL)
-    run_tests(stages[number])
+    if stages[number]:
+        run_tests(stages[number])
     print("# end of the stage", flush=True)
     # It complains that there is no D-Bus.
     subprocess.run(["systemctl", "--no-block", "reboot" if number + 1 < len(stages) else "poweroff"], check=True,

@@ -9,7 +9,6 @@ from stream import interrupt, wait_for
 from tap import check, equal, run, test
 
 PACKAGES = "xmcast xmcast-exporter xmcast-tools"
-PATTERN = {"before": "/share/before/*.deb", "now": "/share/now/*.deb"}
 
 
 def say(command):
@@ -31,7 +30,8 @@ def tree():
 @test
 def install():
     """The packages of the release before: the services are enabled and run, without rules"""
-    say(f"apt-get install -y -q -o Dpkg::Use-Pty=0 --no-install-recommends {PATTERN['before']}")
+    which = "before" if os.path.exists("/share/before") else "now"
+    say(f"apt-get install -y -q -o Dpkg::Use-Pty=0 --no-install-recommends /share/{which}/*.deb")
     for unit in ("xmcastd.service", "xmcast-exporter.service"):
         active(unit)
         equal((show("UnitFileState", unit), show("NRestarts", unit)), ("enabled", "0"), unit)
@@ -94,7 +94,7 @@ def upgrade():
     stream()
     old, pid = ctl("version")["daemon"], show("MainPID")
     restarts = time.monotonic()
-    say(f"apt-get install -y -q -o Dpkg::Use-Pty=0 --no-install-recommends {PATTERN['now']}")
+    say(f"apt-get install -y -q -o Dpkg::Use-Pty=0 --no-install-recommends /share/now/*.deb")
     active()
     check(show("MainPID") != pid, "it was not restarted")
     print(f"# the upgrade took {time.monotonic() - restarts:.0f} s", flush=True)
