@@ -13,8 +13,6 @@
  */
 #include "outputs.h"
 
-#include <xmcast/rewrite.h>
-
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Count a copy of this packet for the device. Returns how many it has had before. */
@@ -67,8 +65,7 @@ static __always_inline int make_ready(struct xdp_md *ctx, const struct xmc_copy 
 			return XDP_DROP;
 	}
 	/* The steering program has finished the checksum. */
-	if (xmc_rewrite((void *)(long)ctx->data, (const void *)(long)ctx->data_end, output,
-			(__u16)tally->sent, 0))
+	if (rewrite(ctx, output, tally, false))
 		return XDP_DROP;
 	count_sent(tally, xmc_payload_length((const void *)(long)ctx->data,
 					     (const void *)(long)ctx->data_end));

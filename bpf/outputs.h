@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include <xmcast/abi.h>
+#include <xmcast/rewrite.h>
 
 #include "pinned.h"
 
@@ -59,7 +60,19 @@ static __always_inline struct xmc_tally *tally_in(__u32 slot)
 	return array ? bpf_map_lookup_elem(array, &index) : NULL;
 }
 
-/* Per CPU, and XDP is not re-entered on one CPU. */
+/* As xmc_rewrite(), and count what has expired. `tally` is the output's. Counters are per CPU, and
+ * XDP is not re-entered on one CPU. */
+static __always_inline int rewrite(struct xdp_md *ctx, const struct xmc_output *output,
+				   struct xmc_tally *tally, bool unfinished)
+{
+	int result = xmc_rewrite((void *)(long)ctx->data, (const void *)(long)ctx->data_end, output,
+				 (__u16)tally->sent, unfinished);
+
+	if (result == XMC_TTL_EXPIRED)
+		tally->ttl_expired++;
+	return result;
+}
+
 static __always_inline void count_sent(struct xmc_tally *tally, __u32 bytes)
 {
 	tally->sent++;

@@ -24,8 +24,6 @@
 
 #include <xdp/xdp_helpers.h>
 
-#include <xmcast/rewrite.h>
-
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* The program is loaded with BPF_F_XDP_HAS_FRAGS: packets may go on behind data_end. */
@@ -101,8 +99,7 @@ static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagr
 		return XDP_DROP;
 	if (output->tally != rule->tally)
 		tally = tally_in(output->tally);
-	if (!tally || xmc_rewrite((void *)(long)ctx->data, (const void *)(long)ctx->data_end,
-				  output, (__u16)tally->sent, unfinished))
+	if (!tally || rewrite(ctx, output, tally, unfinished))
 		return XDP_DROP;
 	if (bpf_redirect_map(devices, rule->target, XDP_DROP) != XDP_REDIRECT)
 		return XDP_DROP;
@@ -150,6 +147,13 @@ static __always_inline int to_outputs(struct xdp_md *ctx, const struct xmc_datag
 	return XDP_DROP;
 }
 
+/* 0.0.0.0 or :: */
+static __always_inline bool has_no_source(const struct xmc_addr *source)
+{
+	return !source->w[3] && !source->w[0] && !source->w[1] &&
+	       (!source->w[2] || xmc_addr_is_ipv4(source));
+}
+
 static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram *dgram,
 				   const struct xmc_rule *rule, const struct xmc_about *mine,
 				   __u32 length)
@@ -174,6 +178,10 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	/* Without a socket the daemon has ended: the stack gets the packet. */
 	if (!bpf_map_lookup_elem(&sockets, &slot))
 		return pass_without_socket(slot);
+	/* A packet without a source (DHCP) has none that an output could keep. The user path counts
+	 * that. */
+	if (!dgram->protocol && has_no_source(&dgram->source))
+		return to_user(ctx, mine, length);
 	/* From here on the packet cannot go to the user path in native mode. */
 	if (dgram->ip_offset != XMC_AT_IP && (skb || cut_tags(ctx, dgram)))
 		return to_user(ctx, mine, length);

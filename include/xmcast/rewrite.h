@@ -241,6 +241,8 @@ static __always_inline enum xmc_checksum xmc_finish(void *data, const void *data
 
 /* ---- rewriting ---- */
 
+#define XMC_TTL_EXPIRED 1
+
 static __always_inline void xmc_rewrite_eth(struct xmc_eth *eth, const struct xmc_output *output,
 					    __be16 type)
 {
@@ -249,11 +251,35 @@ static __always_inline void xmc_rewrite_eth(struct xmc_eth *eth, const struct xm
 	eth->type = type;
 }
 
+/* The TTL or hop limit with which a packet leaves that came with this one. */
+static __always_inline __u8 xmc_new_ttl(const struct xmc_output *output, __u8 ttl)
+{
+	if (output->flags & XMC_KEEP_TTL)
+		return ttl;
+	if (output->flags & XMC_DECREMENT_TTL)
+		return ttl ? ttl - 1 : 0;
+	return output->ttl;
+}
+
+/* The same for the traffic class. Of its own a packet keeps the DSCP, not the ECN bits, which
+ * belong to the flow between its sender and the relay. */
+static __always_inline __u8 xmc_new_tos(const struct xmc_output *output, __u8 tos)
+{
+	return output->flags & XMC_KEEP_TOS ? tos & 0xfc : output->tos;
+}
+
+/* Is a packet dropped that would leave with this TTL? */
+static __always_inline int xmc_has_expired(const struct xmc_output *output, __u8 ttl)
+{
+	return !ttl && output->flags & (XMC_KEEP_TTL | XMC_DECREMENT_TTL);
+}
+
 /* `before` and `after`: the sums of the addresses. A finished checksum is updated incrementally
  * (RFC 1624, equation 3); of an unfinished one only the pseudo-header is in the field. */
 static __always_inline void xmc_rewrite_udp(struct xmc_udp *udp, const struct xmc_output *output,
 					    __u64 before, __u64 after, int unfinished)
 {
+	__be16 source_port = output->flags & XMC_KEEP_SOURCE ? udp->source : output->source_port;
 	__be16 port = output->port ? output->port : udp->destination;
 	__u16 field = udp->checksum;
 
@@ -262,8 +288,8 @@ static __always_inline void xmc_rewrite_udp(struct xmc_udp *udp, const struct xm
 		udp->checksum = xmc_fold(after + xmc_sum_udp_length(udp));
 	else if (field)
 		udp->checksum = xmc_udp_checksum((__u16)~field + XMC_MINUS(before) + after +
-						 output->source_port + port);
-	udp->source = output->source_port;
+						 source_port + port);
+	udp->source = source_port;
 	udp->destination = port;
 }
 
@@ -276,21 +302,28 @@ static __always_inline int xmc_rewrite_ipv4(void *data, const void *data_end,
 	struct xmc_udp *udp = (void *)(bytes + XMC_AT_UDP_IPV4);
 	__be16 id_be = XMC_BE16(id);
 	__u64 before, after;
+	__be32 source;
+	__u8 ttl, tos;
 
 	if ((const void *)(ip + 1) > data_end)
 		return -1;
+	ttl = xmc_new_ttl(output, ip->ttl);
+	if (xmc_has_expired(output, ttl))
+		return XMC_TTL_EXPIRED;
+	tos = xmc_new_tos(output, ip->tos);
+	source = output->flags & XMC_KEEP_SOURCE ? ip->source : output->source.w[3];
 	before = xmc_sum_ipv4_addrs(ip);
-	after = (__u64)output->source.w[3] + output->destination.w[3];
+	after = (__u64)source + output->destination.w[3];
 	/* Not of the bytes in the packet: reading words of which parts have just been written is
 	 * slow. */
-	ip->checksum = (__u16)~xmc_fold(after + XMC_BE16(ip->version_ihl << 8 | output->tos) +
-					ip->total_length + id_be +
-					XMC_BE16(output->ttl << 8 | ip->protocol));
-	ip->tos = output->tos;
+	ip->checksum =
+		(__u16)~xmc_fold(after + XMC_BE16(ip->version_ihl << 8 | tos) + ip->total_length +
+				 id_be + XMC_BE16(ttl << 8 | ip->protocol));
+	ip->tos = tos;
 	ip->id = id_be;
 	ip->fragment = 0;
-	ip->ttl = output->ttl;
-	ip->source = output->source.w[3];
+	ip->ttl = ttl;
+	ip->source = source;
 	ip->destination = output->destination.w[3];
 	if (ip->protocol == XMC_PROTO_UDP) {
 		if ((const void *)(udp + 1) > data_end)
@@ -308,13 +341,19 @@ static __always_inline int xmc_rewrite_ipv6(void *data, const void *data_end,
 	struct xmc_ipv6 *ip = (void *)(bytes + XMC_AT_IP);
 	struct xmc_udp *udp = (void *)(bytes + XMC_AT_UDP_IPV6);
 	__u64 before;
+	__u8 ttl, tos;
 
 	if ((const void *)(ip + 1) > data_end)
 		return -1;
+	ttl = xmc_new_ttl(output, ip->hop_limit);
+	if (xmc_has_expired(output, ttl))
+		return XMC_TTL_EXPIRED;
+	tos = xmc_new_tos(output, XMC_BE32(ip->version_class_label) >> 20);
 	before = xmc_sum_ipv6_addrs(ip);
-	ip->version_class_label = XMC_BE32(6U << 28 | (__u32)output->tos << 20);
-	ip->hop_limit = output->ttl;
-	ip->source = output->source;
+	ip->version_class_label = XMC_BE32(6U << 28 | (__u32)tos << 20);
+	ip->hop_limit = ttl;
+	if (!(output->flags & XMC_KEEP_SOURCE))
+		ip->source = output->source;
 	ip->destination = output->destination;
 	if (ip->next_header == XMC_PROTO_UDP) {
 		if ((const void *)(udp + 1) > data_end)
@@ -329,7 +368,8 @@ static __always_inline int xmc_rewrite_ipv6(void *data, const void *data_end,
  * Give the packet the headers of an output: Ethernet, IP, and UDP with its checksum, which is none
  * or finished; or unfinished, and stays so, if `unfinished` is not 0. `id`: identification of the
  * IPv4 packet, in host order. The family is that of the packet, and must be that of the output.
- * 0; -1: the frame is too short, and changed in part: drop it.
+ * 0; XMC_TTL_EXPIRED: its TTL or hop limit would be 0, and nothing has changed: drop it; -1: the
+ * frame is too short, and changed in part: drop it.
  */
 static __always_inline int xmc_rewrite(void *data, const void *data_end,
 				       const struct xmc_output *output, __u16 id, int unfinished)

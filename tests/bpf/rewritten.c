@@ -92,6 +92,37 @@ static bool is_unfinished(const struct packet *packet)
 	return field ? field % 65535 == sum_pseudo(packet) : !is_ipv4(packet);
 }
 
+/* The output without anything that the packet keeps. */
+static struct xmc_output settle(const struct packet *packet, const struct xmc_output *output)
+{
+	const uint8_t *bytes = packet->bytes;
+	struct xmc_output settled = *output;
+
+	if (output->flags & XMC_KEEP_SOURCE) {
+		if (is_ipv4(packet))
+			memcpy(settled.source.b + 12, bytes + 26, 4);
+		else
+			memcpy(settled.source.b, bytes + 22, 16);
+		if (is_udp(packet))
+			memcpy(&settled.source_port, bytes + udp_at(packet), 2);
+	}
+	if (output->flags & (XMC_KEEP_TTL | XMC_DECREMENT_TTL))
+		settled.ttl = (uint8_t)(bytes[is_ipv4(packet) ? 22 : 21] -
+					!!(output->flags & XMC_DECREMENT_TTL));
+	if (output->flags & XMC_KEEP_TOS)
+		settled.tos = is_ipv4(packet) ? bytes[15] / 4 * 4
+					      : (uint8_t)(bytes[14] % 16 * 16 + bytes[15] / 64 * 4);
+	return settled;
+}
+
+bool expected_to_expire(const struct packet *packet, const struct xmc_output *output)
+{
+	unsigned int ttl = packet->bytes[is_ipv4(packet) ? 22 : 21];
+
+	return (output->flags & XMC_KEEP_TTL && ttl < 1) ||
+	       (output->flags & XMC_DECREMENT_TTL && ttl < 2);
+}
+
 static void rewrite_addresses(struct packet *packet, const struct xmc_output *output, uint16_t id)
 {
 	uint8_t *bytes = packet->bytes;
@@ -130,11 +161,12 @@ void rewrite_expected(struct packet *packet, const struct xmc_output *output, ui
 	bool udp = is_udp(packet);
 	bool none = udp && is_ipv4(packet) && !packet_get16(packet, udp_at(packet) + 6);
 	uint32_t error = udp && !is_unfinished(packet) ? sum_all(packet) : 0;
+	struct xmc_output settled = settle(packet, output);
 
-	rewrite_addresses(packet, output, id);
+	rewrite_addresses(packet, &settled, id);
 	if (!udp)
 		return;
-	rewrite_ports(packet, output);
+	rewrite_ports(packet, &settled);
 	/* A wrong checksum must be as wrong as before. */
 	if (!none)
 		complete(packet, error);
@@ -143,8 +175,10 @@ void rewrite_expected(struct packet *packet, const struct xmc_output *output, ui
 void rewrite_expected_unfinished(struct packet *packet, const struct xmc_output *output,
 				 uint16_t id)
 {
-	rewrite_addresses(packet, output, id);
-	rewrite_ports(packet, output);
+	struct xmc_output settled = settle(packet, output);
+
+	rewrite_addresses(packet, &settled, id);
+	rewrite_ports(packet, &settled);
 	write_checksum(packet, WRITTEN_UNFINISHED);
 }
 

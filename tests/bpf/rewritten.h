@@ -6,6 +6,7 @@
 #ifndef XMCAST_TESTS_REWRITTEN_H
 #define XMCAST_TESTS_REWRITTEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <xmcast/abi.h>
@@ -20,6 +21,9 @@ void write_checksum(struct packet *packet, enum written written);
 
 /* The packet as it must leave by this output; `id`: identification, if it is IPv4. */
 void rewrite_expected(struct packet *packet, const struct xmc_output *output, uint16_t id);
+
+/* It must not leave: its TTL would be 0. */
+bool expected_to_expire(const struct packet *packet, const struct xmc_output *output);
 
 /* As before, of a packet with an unfinished checksum that must stay unfinished. */
 void rewrite_expected_unfinished(struct packet *packet, const struct xmc_output *output,

@@ -238,6 +238,94 @@ static void test_ttl_and_tos(void **state)
 	}
 }
 
+static void expect_dropped(const struct packet *packet)
+{
+	struct packet made = *packet;
+	enum xmc_reason reason;
+
+	assert_int_equal(forward_env_run(&made, &reason), XDP_DROP);
+	assert_int_equal(reason, XMC_FORWARDED);
+}
+
+/* What a packet keeps, in every combination, with every TTL and DSCP; ECN is not kept. */
+static void test_kept_headers(void **state)
+{
+	static const uint8_t ttls[] = {0, 1, 2, 3, 64, 254, 255};
+	struct xmc_tally tally;
+	struct packet packet;
+
+	forward_env_need();
+	for (unsigned int i = 0; i < COUNT(families) * 16 * WRITTENS; i++) {
+		unsigned int family = i % COUNT(families), flags = i / COUNT(families) % 16;
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture;
+		uint64_t expired = 0;
+
+		if (flags & XMC_KEEP_TTL && flags & XMC_DECREMENT_TTL)
+			continue;
+		fixture = begin(family, &key, 6000);
+		fixture.output.header.flags = flags;
+		fixture.output.header.tos = 0x88;
+		assert_int_equal(forward_set(fixture.forward, &fixture.output), 0);
+		for (unsigned int j = 0; j < COUNT(ttls) * 256; j++) {
+			build(&packet, family, j % 67, WRITTEN_COMPLETE);
+			packet_set8(&packet, family ? 21 : 22, ttls[j / 256]);
+			if (family) {
+				packet_set8(&packet, 14, (uint8_t)(0x60 + j % 256 / 16));
+				packet_set8(&packet, 15, (uint8_t)(j % 16 * 16 + 7));
+			} else {
+				packet_set8(&packet, 15, (uint8_t)j);
+				packet_fix_ipv4_checksum(&packet);
+			}
+			packet_set16(&packet, family ? 54 : 34, (uint16_t)(j * 37));
+			write_checksum(&packet, i / COUNT(families) / 16);
+			if (expected_to_expire(&packet, &fixture.output.header)) {
+				expect_dropped(&packet);
+				expired++;
+			} else {
+				expect_forwarded(&fixture, &packet, "kept headers");
+			}
+		}
+		forward_read_output(fixture.forward, 0, &tally);
+		assert_int_equal(tally.ttl_expired, expired);
+		assert_int_equal(tally.sent, COUNT(ttls) * 256 - expired);
+		end(&fixture);
+	}
+}
+
+/* 0.0.0.0 and :: cannot be kept: the user path takes the packet, which counts it. */
+static void test_no_source(void **state)
+{
+	struct packet packet, made;
+	enum xmc_reason reason;
+
+	forward_env_need();
+	for (unsigned int family = 0; family < COUNT(families); family++) {
+		struct xmc_rule_key key = key_of(family, PORT);
+		struct fixture fixture = begin(family, &key, 6000);
+
+		for (unsigned int byte = 0; byte <= (family ? 16U : 4U); byte++) {
+			build(&packet, family, 20, WRITTEN_COMPLETE);
+			memset(packet.bytes + (family ? 22 : 26), 0, family ? 16 : 4);
+			/* Any other address is a source, whatever byte of it is not 0. */
+			if (byte)
+				packet_set8(&packet, (family ? 22 : 26) + byte - 1, 1);
+			if (!family)
+				packet_fix_ipv4_checksum(&packet);
+			write_checksum(&packet, WRITTEN_COMPLETE);
+			if (byte) {
+				expect_forwarded(&fixture, &packet, "a source");
+				continue;
+			}
+			made = packet;
+			assert_int_equal(forward_env_run(&made, &reason), XDP_REDIRECT);
+			assert_int_equal(reason, XMC_STEERED);
+			expect_equal(&made, &packet, "no source");
+		}
+		end(&fixture);
+	}
+}
+
 /* A checksum that comes out as 0 is sent as 0xffff: 0 would mean that there is none. */
 static void test_checksum_of_zero(void **state)
 {
@@ -338,15 +426,6 @@ static void test_protocol_without_payload(void **state)
 	packet_set8(&packet, 20, 0);
 	expect_passed(&packet, XMC_NOT_UDP);
 	end(&fixture);
-}
-
-static void expect_dropped(const struct packet *packet)
-{
-	struct packet made = *packet;
-	enum xmc_reason reason;
-
-	assert_int_equal(forward_env_run(&made, &reason), XDP_DROP);
-	assert_int_equal(reason, XMC_FORWARDED);
 }
 
 static void test_counters_and_mtu(void **state)
@@ -555,8 +634,9 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-/* As the program does it. False: the packet does not belong to the rule. */
-static bool rewrite_here(struct packet *packet, const struct fixture *fixture)
+/* As the program does it. False: the packet does not belong to the rule. *expired: it must be
+ * dropped. */
+static bool rewrite_here(struct packet *packet, const struct fixture *fixture, bool *expired)
 {
 	uint8_t *end = packet->bytes + packet->length;
 	struct xmc_datagram dgram;
@@ -570,9 +650,21 @@ static bool rewrite_here(struct packet *packet, const struct fixture *fixture)
 	if (xmc_checksum_kind(packet->bytes, end) == XMC_CHECKSUM_UNFINISHED)
 		assert_int_equal(xmc_finish(packet->bytes, end, 0), XMC_CHECKSUM_FINISHED);
 	assert_int_equal(xmc_payload_length(packet->bytes, end), dgram.payload_length);
+	*expired = expected_to_expire(packet, &fixture->output.header);
 	assert_int_equal(xmc_rewrite(packet->bytes, end, &fixture->output.header, fixture->sent, 0),
-			 0);
+			 *expired ? XMC_TTL_EXPIRED : 0);
 	return true;
+}
+
+/* What packets keep from now on. */
+static void choose_flags(struct fixture *fixture)
+{
+	uint32_t flags = walk_below(16);
+
+	if (flags & XMC_KEEP_TTL)
+		flags &= ~(uint32_t)XMC_DECREMENT_TTL;
+	fixture->output.header.flags = flags;
+	assert_int_equal(forward_set(fixture->forward, &fixture->output), 0);
 }
 
 static void check_random(struct fixture *fixture, uint64_t index, uint64_t *forwarded)
@@ -580,6 +672,7 @@ static void check_random(struct fixture *fixture, uint64_t index, uint64_t *forw
 	struct packet packet, made, here, wanted;
 	enum xmc_reason reason;
 	uint32_t action;
+	bool expired;
 	char what[40];
 
 	snprintf(what, sizeof(what), "packet %" PRIu64, index);
@@ -595,12 +688,16 @@ static void check_random(struct fixture *fixture, uint64_t index, uint64_t *forw
 		walk_mutate(&packet);
 	made = here = wanted = packet;
 	action = forward_env_run(&made, &reason);
-	if (!rewrite_here(&here, fixture)) {
+	if (!rewrite_here(&here, fixture, &expired)) {
 		assert_int_equal(action, XDP_PASS);
 		expect_equal(&made, &packet, what);
 		return;
 	}
 	assert_int_equal(reason, XMC_FORWARDED);
+	if (expired) {
+		assert_int_equal(action, XDP_DROP);
+		return;
+	}
 	assert_int_equal(action, XDP_REDIRECT);
 	expect_equal(&made, &here, what);
 	rewrite_expected(&wanted, &fixture->output.header, fixture->sent++);
@@ -621,8 +718,11 @@ static void test_random(void **state)
 		struct xmc_rule_key key = key_of(family, PORT);
 		struct fixture fixture = begin(family, &key, family ? 0 : 6000);
 
-		for (uint64_t i = 0; i < packets / COUNT(families); i++)
+		for (uint64_t i = 0; i < packets / COUNT(families); i++) {
+			if (i % 500 == 0)
+				choose_flags(&fixture);
 			check_random(&fixture, i, &forwarded);
+		}
 		end(&fixture);
 	}
 	fprintf(stderr, "forwarded=%" PRIu64 "\n", forwarded);
@@ -637,6 +737,8 @@ int main(void)
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_ttl_and_tos),
+		cmocka_unit_test(test_kept_headers),
+		cmocka_unit_test(test_no_source),
 		cmocka_unit_test(test_checksum_of_zero),
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_protocol_without_payload),

@@ -18,10 +18,11 @@ SECOND = {V4: "10.2.0.50", V6: "fd02:0::50"}  # another address of the relay's o
 SOURCES = {V4: "10.9.{}.9", V6: "2001:db8:{}::9"}
 
 
-def each(*paths):
+def each(*paths, families=(V4, V6)):
     """Decorator of a test with a family and a path as its arguments: one test for each."""
     def decorate(function):
-        for family, six in ((V4, ""), (V6, "6")):
+        for family in families:
+            six = "6" if family is V6 else ""
             for path in paths:
                 one = functools.partial(function, family, path)
                 one.__name__ = function.__name__ + six + ("" if path == "user" else f"_{path}")
@@ -119,7 +120,7 @@ class Bench:
 
 # ---- from ADDR ------------------------------------------------------------------------------
 
-@each("user")
+@each("user", "kernel")
 def address(family, path):
     """from ADDR: the datagrams carry that address of this host, to a group and to a host"""
     bench = Bench(family, path)
@@ -134,7 +135,7 @@ def address(family, path):
     bench.finish(3)
 
 
-@each("user")
+@each("user", "kernel")
 def address_and_port(family, path):
     """from ADDR:PORT: outputs of one rule and of others share address and port, also to one destination"""
     bench = Bench(family, path)
@@ -151,7 +152,7 @@ def address_and_port(family, path):
     bench.finish(40)
 
 
-@each("user")
+@each("user", "kernel")
 def address_comes_and_goes(family, path):
     """from ADDR while the host does not have it: pending with the reason, datagrams are counted, nothing
     leaves; it resumes within a second of the address"""
@@ -196,7 +197,7 @@ def no_address_of_its_own():
 
 # ---- from keep ------------------------------------------------------------------------------
 
-@each("user")
+@each("user", "kernel")
 def keep(family, path):
     """from keep: source address and port are those of each packet, from the first one on"""
     bench = Bench(family, path)
@@ -213,7 +214,7 @@ def keep(family, path):
     bench.finish(30)
 
 
-@each("user")
+@each("user", "kernel")
 def keep_many(family, path):
     """from keep, 200 sources that take turns: each datagram carries its own, in order, and the books close"""
     bench = Bench(family, path)
@@ -231,18 +232,18 @@ def keep_many(family, path):
     equal(rule_of(stats, "k")["outputs"][0]["sent_packets"], rounds * sources, "sent")
 
 
-@test
-def keep_nothing():
+@each("user", "kernel", families=(V4,))
+def keep_nothing(_family, path):
     """from keep of a packet that has no source (0.0.0.0, as DHCP has): dropped and counted, never sent from
     an address that the kernel chooses"""
-    bench = Bench(V4)
+    bench = Bench(V4, path)
     bench.start(bench.rule(f"{bench.group()} from keep", f"{bench.group(2)}"))
     bench.send(b"x", source="0.0.0.0")
     bench.expect(bench.capture.take(1)[0], b"x", source="10.2.0.1", to=V4.out(2))
     bench.finish(1, no_source=1)
 
 
-@each("user")
+@each("user", "kernel")
 def keep_any_port(family, path):
     """from keep of the source ports 0 and 53, with which no socket of the relay can be bound: as they came"""
     bench = Bench(family, path)
@@ -334,7 +335,7 @@ def idle_ports_close():
 
 # ---- ttl and dscp ---------------------------------------------------------------------------
 
-@each("user")
+@each("user", "kernel")
 def kept_headers(family, path):
     """ttl keep, ttl dec and dscp keep: as they came, or one less; a TTL that would be 0 is counted"""
     bench = Bench(family, path, second=False)

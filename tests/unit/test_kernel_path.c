@@ -325,6 +325,41 @@ static void test_headers(void **state)
 	assert_memory_equal(&out[0].header.source, &hops[GROUP].source, 16);
 }
 
+/* `from`, and what packets keep. */
+static void test_kept_headers(void **state)
+{
+	const struct forward_output *out = forwards[0].outputs;
+
+	outputs[0].from_kept = true;
+	outputs[0].ttl = RULE_TTL_DECREMENTED;
+	outputs[0].dscp = RULE_DSCP_KEPT;
+	outputs[1].ttl = RULE_TTL_KEPT;
+	addr_parse("10.0.0.77", &outputs[1].from);
+	/* Neither needs an address that the kernel chooses. */
+	memset(&hops[GROUP].source, 0, sizeof(hops[GROUP].source));
+	memset(&hops[HOST].source, 0, sizeof(hops[HOST].source));
+	start(true);
+	assert_int_equal(in_map.target, KEY_FORWARD);
+	assert_null(read_now().rule.path_reason);
+	assert_int_equal(out[0].ifindex, 1);
+	assert_int_equal(out[0].header.flags, XMC_KEEP_SOURCE | XMC_DECREMENT_TTL | XMC_KEEP_TOS);
+	assert_int_equal(out[1].ifindex, 2);
+	assert_int_equal(out[1].header.flags, XMC_KEEP_TTL);
+	assert_int_equal(out[1].header.tos, 40);
+	assert_memory_equal(&out[1].header.source, &outputs[1].from, 16);
+	assert_int_equal(ntohs(out[1].header.source_port), 40000);
+	/* What has expired is withheld, and not lost. */
+	forwards[0].rule.received = 10;
+	forwards[0].sent[0] = (struct xmc_tally){.sent = 7, .ttl_expired = 3};
+	forwards[0].sent[1] = (struct xmc_tally){.sent = 10};
+	kernel_path_settle(kernel);
+	assert_int_equal(read_now().outputs[0].withheld[WITHHELD_TTL_EXPIRED], 3);
+	assert_int_equal(read_now().outputs[0].not_copied, 0);
+	assert_int_equal(read_now().outputs[0].submitted, 7);
+	assert_int_equal(totals.withheld, 3);
+	assert_int_equal(totals.sent, 17);
+}
+
 /* ---- what is in the way ---- */
 
 static void no_address(void)
@@ -752,6 +787,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_headers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_kept_headers, set_up, tear_down),
 		cmocka_unit_test_setup(test_obstacles, set_up),
 		cmocka_unit_test_setup_teardown(test_neighbours, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_copied, set_up, tear_down),

@@ -105,12 +105,13 @@ static void examine_neighbour(const struct kernel_side *side, const struct rule_
 
 /* What the kernel would do with the output's packets. `named`: the interface that it names, or all
  * zero. */
-static void judge_route(struct finding *finding, const struct link *named)
+static void judge_route(const struct rule_output *output, struct finding *finding,
+			const struct link *named)
 {
 	switch (finding->hop.kind) {
 	case NEXT_HOP_GROUP:
 	case NEXT_HOP_HOST:
-		if (addr_is_any(&finding->hop.source))
+		if (addr_is_any(&finding->hop.source) && !output_has_from(output))
 			withhold(finding, WITHHELD_NO_SOURCE, "no address to send from");
 		break;
 	case NEXT_HOP_UNREACHABLE:
@@ -145,14 +146,15 @@ static void examine_route(const struct kernel_side *side, const struct rule_outp
 	else if (err)
 		wait_for_query(finding, err, output->iface);
 	else
-		judge_route(finding, &named);
+		judge_route(output, finding, &named);
 }
 
 /* `socket`: NULL if the packets have no ports. */
-static void examine_port(struct output_socket *socket, struct finding *finding)
+static void examine_port(const struct rule_output *output, struct output_socket *socket,
+			 struct finding *finding)
 {
 	uint16_t port = 0;
-	int err = socket ? output_socket_port(socket, &port) : 0;
+	int err = socket && !output->from_kept ? output_socket_port(socket, &port) : 0;
 
 	if (err)
 		wait_for(finding, -err, "no UDP source port is available: %s", strerror(-err));
@@ -160,17 +162,36 @@ static void examine_port(struct output_socket *socket, struct finding *finding)
 		finding->out.header.source_port = htons(port);
 }
 
+/* The addresses, ports and other values with which the packets leave. */
+static void write_header(const struct rule *rule, const struct rule_output *output,
+			 struct finding *finding)
+{
+	struct xmc_output *header = &finding->out.header;
+
+	header->source = addr_is_any(&output->from) ? finding->hop.source : output->from;
+	header->destination = output->to;
+	header->port = htons(rule_output_port(rule, output));
+	if (output->from_kept)
+		header->flags |= XMC_KEEP_SOURCE;
+	if (output->ttl == RULE_TTL_KEPT)
+		header->flags |= XMC_KEEP_TTL;
+	else if (output->ttl == RULE_TTL_DECREMENTED)
+		header->flags |= XMC_DECREMENT_TTL;
+	else
+		header->ttl = (uint8_t)output->ttl;
+	if (output->dscp == RULE_DSCP_KEPT)
+		header->flags |= XMC_KEEP_TOS;
+	else
+		header->tos = (uint8_t)(output->dscp << 2);
+}
+
 static void examine_output(const struct kernel_side *side, const struct rule *rule,
 			   const struct rule_output *output, struct output_socket *socket,
 			   struct finding *finding)
 {
-	struct xmc_output *header = &finding->out.header;
-
 	*finding = (struct finding){};
 	if (output_is_limited(output))
 		refuse(finding, "rate limits need the user path");
-	else if (output_keeps_headers(output) || !addr_is_any(&output->from))
-		refuse(finding, "from, ttl keep, ttl dec and dscp keep need the user path");
 	else if (addr_is_ipv4(&output->to) != addr_is_ipv4(&rule->group))
 		refuse(finding, "a change of the address family needs the user path");
 	if (!*finding->reason)
@@ -180,15 +201,11 @@ static void examine_output(const struct kernel_side *side, const struct rule *ru
 	if (!*finding->reason)
 		examine_neighbour(side, output, finding);
 	if (!*finding->reason)
-		examine_port(socket, finding);
+		examine_port(output, socket, finding);
 	if (*finding->reason)
 		return;
 	finding->out.ifindex = finding->hop.ifindex;
-	header->source = finding->hop.source;
-	header->destination = output->to;
-	header->port = htons(rule_output_port(rule, output));
-	header->ttl = (uint8_t)output->ttl;
-	header->tos = (uint8_t)(output->dscp << 2);
+	write_header(rule, output, finding);
 }
 
 const char *kernel_examine_rule(const struct kernel_side *side, const struct rule *rule,

@@ -171,7 +171,8 @@ static struct xmc_tally sum_rule(const struct kernel_path *kernel)
 static void account(struct kernel_output *output, const struct xmc_tally *received,
 		    const struct xmc_tally *sent)
 {
-	uint64_t known = received->too_large + sent->sent + output->unusable + output->not_copied;
+	uint64_t known = received->too_large + sent->sent + sent->ttl_expired + output->unusable +
+			 output->not_copied;
 	uint64_t missing = received->received - known;
 	int error = output->error ? output->error : output->error_before;
 
@@ -203,7 +204,8 @@ static void account_again(const struct kernel_path *kernel, struct kernel_output
 static uint64_t too_large(const struct kernel_output *output, const struct xmc_tally *rule,
 			  const struct xmc_tally *sent)
 {
-	uint64_t rest = rule->received - sent->sent - output->unusable - output->not_copied;
+	uint64_t rest = rule->received - sent->sent - sent->ttl_expired - output->unusable -
+			output->not_copied;
 
 	return rule->too_large < rest ? rule->too_large : rest;
 }
@@ -249,6 +251,7 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		}
 		for (unsigned int k = 0; k < WITHHELD_REASONS; k++)
 			outputs[i].withheld[k] += output->withheld[k];
+		outputs[i].withheld[WITHHELD_TTL_EXPIRED] += sent[i].ttl_expired;
 		outputs[i].errors[send_error_slot(EMSGSIZE)] += large;
 		outputs[i].sent += sent[i].sent;
 		outputs[i].sent_bytes += sent[i].sent_bytes;
@@ -257,7 +260,7 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		totals.sent += sent[i].sent;
 		totals.sent_bytes += sent[i].sent_bytes;
 		totals.send_errors += refused + large;
-		totals.withheld += output->unusable - refused;
+		totals.withheld += output->unusable - refused + sent[i].ttl_expired;
 	}
 	if (settled || at_rest) {
 		kernel->seen = rule;
@@ -338,41 +341,63 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 	kernel->hosts |= finding->is_host;
 }
 
+/* Examine the rule and set its forward if packets can take it. *next: what its key shall have.
+ * Returns what is in the way of the rule or of some outputs, or NULL. */
+static const char *decide(const struct kernel_path *kernel, struct place *place,
+			  struct finding *findings, struct key_value *next)
+{
+	const char *reason = kernel_examine_rule(place->side, kernel->rule, place->tags);
+	bool lasting = true;
+	const char *failure;
+
+	*next = (struct key_value){.target = kernel->strict ? KEY_NONE : KEY_USER};
+	if (!reason)
+		reason = kernel_examine_outputs(place->side, kernel->rule, kernel->stream, findings,
+						&lasting);
+	if (reason && (lasting || !kernel->strict))
+		return reason;
+	failure = set_forward(kernel, place, findings);
+	if (failure)
+		return failure;
+	*next = (struct key_value){.target = KEY_FORWARD, .forward = place->forward};
+	return reason;
+}
+
+static int write_key(const struct kernel_path *kernel, const struct place *place,
+		     struct key_value next)
+{
+	struct xmc_rule_key key;
+
+	rule_key(kernel->rule, &key);
+	key.tags = place->tags;
+	return kernel_side_change(place->side, &key, place->value, next);
+}
+
+static void log_pending(const struct kernel_path *kernel, const char *reason)
+{
+	if (strcmp(reason, kernel->reason) != 0)
+		log_error("rule-pending", LOG_NAME("rule", kernel->rule->name),
+			  LOG_ERROR(-EOPNOTSUPP), LOG_TEXT("reason", reason));
+}
+
 /* `keyed`: its key is in the XDP map. */
 static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 {
 	struct finding findings[XMC_MAX_COPIES] = {};
-	const char *reason = kernel_examine_rule(place->side, kernel->rule, place->tags);
-	bool lasting = reason != NULL;
-	struct key_value next = {.target = KEY_NONE};
-	struct xmc_rule_key key;
-	int err;
+	struct key_value next;
+	const char *reason = decide(kernel, place, findings, &next);
+	int err = keyed ? write_key(kernel, place, next) : 0;
+	bool used;
 
-	if (!reason)
-		reason = kernel_examine_outputs(place->side, kernel->rule, kernel->stream, findings,
-						&lasting);
-	if (!reason || (kernel->strict && !lasting)) {
-		const char *failure = set_forward(kernel, place, findings);
-
-		next.target = failure ? KEY_NONE : KEY_FORWARD;
-		reason = failure ? failure : reason;
-	}
-	if (next.target == KEY_FORWARD)
-		next.forward = place->forward;
-	else if (!kernel->strict)
-		next.target = KEY_USER;
-	rule_key(kernel->rule, &key);
-	key.tags = place->tags;
-	err = keyed ? kernel_side_change(place->side, &key, place->value, next) : 0;
 	if (err) {
 		next = place->value;
 		reason = explain_forward(err);
 	}
+	used = kernel->strict || next.target == KEY_FORWARD;
 	for (unsigned int i = 0; i < kernel->rule->nr_outputs && i < XMC_MAX_COPIES; i++)
-		note_output(kernel, i, &findings[i], kernel->strict || next.target == KEY_FORWARD);
-	if (next.target == KEY_NONE && strcmp(reason, kernel->reason) != 0)
-		log_error("rule-pending", LOG_NAME("rule", kernel->rule->name),
-			  LOG_ERROR(-EOPNOTSUPP), LOG_TEXT("reason", reason));
+		note_output(kernel, i, &findings[i], used);
+	if (next.target == KEY_NONE)
+		log_pending(kernel, reason);
 	place->value = next;
 	snprintf(kernel->reason, sizeof(kernel->reason), "%s", reason ? reason : "");
 }

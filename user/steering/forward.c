@@ -301,8 +301,10 @@ static int check(const struct forward *forward, const struct forward_output *out
 			continue;
 		if (!first)
 			first = header;
-		if (xmc_family_of(&header->source) != xmc_family_of(&header->destination) ||
-		    xmc_family_of(&header->source) != xmc_family_of(&first->source))
+		if (xmc_family_of(&header->destination) != xmc_family_of(&first->destination))
+			return -EINVAL;
+		if (!(header->flags & XMC_KEEP_SOURCE) &&
+		    xmc_family_of(&header->source) != xmc_family_of(&header->destination))
 			return -EINVAL;
 		usable++;
 	}
