@@ -43,27 +43,24 @@ def wait_received(namespace):
     wait_until(quiet, "the receiver is quiet", pause=0.1)
 
 
-# The kernel has been seen not to call the tracepoint program for some bulks, about one run in ten, without
-# counting that as missed. Then a device's counters are too low. What a rule and its outputs count is
-# exact in every run.
-OVERLOAD_RUNS = 5
+def carry(star, *rules, **options):
+    """Start a daemon with rules on the kernel path and wait until they are active. What arrives is processed
+    in threads of the kernel: not all kernels run tracepoint programs in all processes that a softirq may
+    interrupt (docs/kernel-path.md), and then the counters of devices are too low."""
+    daemon = Daemon(star.relay, *rules)
+    wait_rule(daemon, *(rule.split()[0] for rule in rules), **options)
+    for number in range(len(star.sources)):
+        star.relay.run("unshare", "--mount", "sh", "-c", "mount -t sysfs sysfs /sys && "
+                       f"echo 1 > /sys/class/net/in{number}/threaded")
+    return daemon
 
 
 @test
 def overload():
     """Flat out, with more copies than a device accepts: each packet is sent, or counted with a reason"""
     star = star_for(V4, receivers=2)
-    for _ in range(OVERLOAD_RUNS):
-        if overload_is_counted(star):
-            return
-    check(False, f"the counters of the devices were too low in each of {OVERLOAD_RUNS} runs")
-
-
-def overload_is_counted(star):
-    """One run. Returns whether the tracepoint program saw every bulk."""
     outputs = [Output(to, 6000, device=0) for to in COPIES] + [Output("239.2.3.1", device=1)]
-    daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_rule(daemon, "k")
+    daemon = carry(star, kernel_rule(V4, outputs))
     sinks = [Sink(namespace, "r0", "--port", "6000") for namespace in star.receivers]
     sent = generate(star.source, "s0", "--duration", "1", "--size", "64-1400")
     stats = daemon.settle(sent["sent_packets"])
@@ -71,26 +68,18 @@ def overload_is_counted(star):
     equal(rule["received_packets"], sent["sent_packets"], "received")
     equal(rule["received_bytes"], sent["sent_bytes"], "bytes received")
     redirected = interface_of(stats, "in0")["redirected"]
-    handed = sum(output["sent_packets"] for output in rule["outputs"])
-    seen = sum(device["sent_packets"] + device["dropped_packets"] for device in redirected.values())
-    check(seen <= handed, f"devices have {seen} packets, the outputs handed them {handed}")
     check(redirected["out0"]["drops"]["ring_full"] > 0,
           f"8 copies fit the ring of the device: no overload: {redirected}")
-    if seen == handed:
-        check_devices(stats, {"k": outputs})
+    check_devices(stats, {"k": outputs})
     for device, sink in enumerate(sinks):
         wait_received(star.receivers[device])
         report = sink.stop()
-        if seen == handed:
-            equal(report["received_packets"], redirected[f"out{device}"]["sent_packets"],
-                  f"received behind out{device}, against sent by it")
+        equal(report["received_packets"], redirected[f"out{device}"]["sent_packets"],
+              f"received behind out{device}, against sent by it")
         for fault in ("duplicated", "reordered", "corrupted", "malformed"):
             equal(report[fault], 0, fault)
     diagnose(f"{sent['sent_packets']} packets; out0 sent {redirected['out0']['sent_packets']}, "
-             f"dropped {redirected['out0']['dropped_packets']}; not seen by the tracepoint program: "
-             f"{handed - seen}")
-    daemon.stop()
-    return seen == handed
+             f"dropped {redirected['out0']['dropped_packets']}")
 
 
 @test
@@ -101,25 +90,24 @@ def unusable_outputs():
     star.receiver.ip("link set r0 arp off")
     outputs = [Output("239.2.2.1"), Output("239.2.2.2", device=1), Output("10.2.0.2"),
                Output("239.2.2.3", device=7), Output("239.2.2.4", 6001)]
-    daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_rule(daemon, "k", impaired=True)
+    daemon = carry(star, kernel_rule(V4, outputs), impaired=True)
 
     def reasons():
         found = daemon_reasons(daemon)
         return found if len(found) == 3 else None
 
     found = wait_until(reasons, "three outputs have a reason")
-    sent = generate(star.source, "s0", "--count", "1000", "--rate", "10000")
-    equal(sent["sent_packets"], 1000, "sent by the generator")
-    stats = daemon.settle(1000)
+    sent = generate(star.source, "s0", "--count", "1000", "--rate", "10000")["sent_packets"]
+    check(sent > 0, "nothing was sent")
+    stats = daemon.settle(sent)
     counts = rule_of(stats, "k")["outputs"]
     for number, reason in ((1, "ENETDOWN"), (2, "unreachable"), (3, "ENODEV")):
         lost = {name: count for key in ("errors", "drops")
                 for name, count in counts[number][key].items() if count}
-        equal(lost, {reason: 1000}, f"lost to {counts[number]['to']}")
+        equal(lost, {reason: sent}, f"lost to {counts[number]['to']}")
         equal(counts[number]["sent_packets"], 0, f"sent to {counts[number]['to']}")
     for number in (0, 4):
-        equal(counts[number]["sent_packets"], 1000, f"sent to {counts[number]['to']}")
+        equal(counts[number]["sent_packets"], sent, f"sent to {counts[number]['to']}")
     check_devices(stats, {"k": outputs})
     for to, word in (("239.2.2.2", "out1"), ("239.2.2.3", "out7"), ("10.2.0.2", "10.2.0.2")):
         check(any(word in reason for name, reason in found.items() if to in name),
@@ -131,8 +119,7 @@ def while_a_device_flaps():
     """An output that stops and starts sending under load: the books close, no packet is counted twice"""
     star = star_for(V4, receivers=2)
     outputs = [Output("239.2.2.1"), *(Output(to, device=1) for to in COPIES[1:5])]
-    daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_rule(daemon, "k")
+    daemon = carry(star, kernel_rule(V4, outputs))
     generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "100000")
     daemon.wait_steered(1)
     for _ in range(15):
@@ -155,12 +142,12 @@ def two_inputs():
     """What two inputs redirect to one device is counted for each of them"""
     star = star_for(V4, sources=2)
     outputs = [[Output("239.2.2.1")], [Output("239.2.2.2"), Output("239.2.2.3")]]
-    daemon = Daemon(star.relay, *(kernel_rule(V4, outputs[i], name=f"k{i}", iface=f"in{i}")
-                                  for i in range(2)))
-    wait_rule(daemon, "k0", "k1")
-    counts = (1000, 300)
-    for namespace, count in zip(star.sources, counts):
-        generate(namespace, "s0", "--count", count, "--rate", "20000", "--size", "64-1400")
+    daemon = carry(star, *(kernel_rule(V4, outputs[i], name=f"k{i}", iface=f"in{i}")
+                           for i in range(2)))
+    counts = [generate(namespace, "s0", "--count", count, "--rate", "20000", "--size",
+                       "64-1400")["sent_packets"]
+              for namespace, count in zip(star.sources, (1000, 300))]
+    check(all(counts), f"sent: {counts}")
     stats = daemon.settle(sum(counts))
     for i, count in enumerate(counts):
         equal(rule_of(stats, f"k{i}")["received_packets"], count, f"received on in{i}")
@@ -172,8 +159,7 @@ def while_packets_flow():
     """Counters that are read under load never decrease, and report no loss where there is none"""
     star = star_for(V4, receivers=2)
     outputs = [Output("239.2.2.1"), Output("239.2.2.2"), Output("239.2.2.3", device=1)]
-    daemon = Daemon(star.relay, kernel_rule(V4, outputs))
-    wait_rule(daemon, "k")
+    daemon = carry(star, kernel_rule(V4, outputs))
     generator = start(star.source, program("xmcast-gen"), "s0", "-j", "--rate", "20000")
     before = daemon.wait_steered(1)
     for _ in range(100):
