@@ -23,6 +23,7 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
+sys.path.append(os.path.join(ROOT, "tests", "packaging"))
 
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
@@ -30,8 +31,8 @@ from netns import (PATIENCE, CommandFailed, Namespace, Timeout, backlog_empty,  
                    run, veth, wait_until, work_directory)
 from sockets import (checksum, group_mac, packet_socket, receive, receiver, sender,  # noqa: E402,F401
                      silent, udp_frame)
+from tap import BUILD, Skip, check, equal, test, tests  # noqa: E402,F401
 
-BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
 EXPECTED_SKIPS = os.environ.get("XMCAST_EXPECTED_SKIPS", "tests/expected-skips")
 SANITIZED = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion `")
 
@@ -40,35 +41,8 @@ EXIT_PERMISSION, EXIT_CONFIG = 77, 78
 
 # ---- tests and how they are run --------------------------------------------------------------
 
-_tests = []
 _daemons = []
 _started = []
-
-
-class Skip(Exception):
-    """This test cannot run here; the text is the reason."""
-
-
-def test(function):
-    """Decorator of a test. The first line of the docstring is its description."""
-    _tests.append(function)
-    return function
-
-
-def check(condition, message):
-    """Fail with this message unless the condition holds."""
-    if not condition:
-        raise AssertionError(message)
-
-
-def equal(seen, expected, what):
-    """Fail unless both are equal."""
-    check(seen == expected, f"{what}: {_short(seen)}, expected {_short(expected)}")
-
-
-def _short(value, most=400):
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def need(*tools):
@@ -108,13 +82,13 @@ def main():
     """Run the tests that the command line names, or all. Does not return."""
     names = sys.argv[1:]
     if names == ["-l"]:
-        for function in _tests:
+        for function in tests:
             print(f"{function.__name__:32} {_describe(function)}")
         sys.exit(0)
-    unknown = set(names) - {function.__name__ for function in _tests}
+    unknown = set(names) - {function.__name__ for function in tests}
     if unknown:
         sys.exit(f"no such test: {' '.join(sorted(unknown))} (-l lists them)")
-    chosen = [function for function in _tests if not names or function.__name__ in names]
+    chosen = [function for function in tests if not names or function.__name__ in names]
     unusable = _unusable()
     netns.prepare()
     print(f"1..{len(chosen)}", flush=True)

@@ -10,7 +10,7 @@ import traceback
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
 
-_tests = []
+tests = []
 
 
 class Skip(Exception):
@@ -18,8 +18,8 @@ class Skip(Exception):
 
 
 def test(function):
-    """Decorator of a test."""
-    _tests.append(function)
+    """Decorator of a test. The first line of the docstring is its description."""
+    tests.append(function)
     return function
 
 
@@ -31,7 +31,12 @@ def check(condition, message):
 
 def equal(seen, expected, what):
     """Fail unless both are equal."""
-    check(seen == expected, f"{what}: {seen!r}, expected {expected!r}")
+    check(seen == expected, f"{what}: {_short(seen)}, expected {_short(expected)}")
+
+
+def _short(value, most=400):
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def run(*command, good=True, timeout=300, **options):
@@ -77,7 +82,7 @@ def _result(function):
 
 def run_tests(names=()):
     """Run the tests with these names in this order, or all. False: one failed, or there was none."""
-    chosen = [function for name in names for function in _tests if function.__name__ == name] if names else _tests
+    chosen = [function for name in names for function in tests if function.__name__ == name] if names else tests
     print(f"1..{len(chosen)}", flush=True)
     good = bool(chosen)
     for number, function in enumerate(chosen, 1):
