@@ -364,13 +364,14 @@ def _text(address_):
 
 # ---- broadcast ------------------------------------------------------------------------------
 
-@test
-def broadcast():
+@each("user", "kernel", families=(V4,))
+def broadcast(_family, path):
     """255.255.255.255 and a subnet's broadcast address, as inputs and as outputs, with and without `from`"""
-    bench = Bench(V4)
-    bench.start("a in 255.255.255.255:5000@in0 out 255.255.255.255:6000@out0 out 10.2.0.255:6001@out0 "
-                "from keep out 10.2.0.255:6002",
-                "b in 10.1.0.255:5000@in0 out 255.255.255.255:6003@out0 from 10.2.0.50:5000 ttl dec")
+    bench = Bench(V4, path)
+    bench.start(f"a in 255.255.255.255:5000@in0 path {path} out 255.255.255.255:6000@out0 "
+                "out 10.2.0.255:6001@out0 from keep out 10.2.0.255:6002",
+                f"b in 10.1.0.255:5000@in0 path {path} out 255.255.255.255:6003@out0 "
+                "from 10.2.0.50:5000 ttl dec")
     for to in ("255.255.255.255", "10.1.0.255"):
         packet = ip(V4.source, to, UDP, udp(V4.source, to, (40000, 5000), b"all"))
         bench.wire.send(frame(packet, BROADCAST_MAC))

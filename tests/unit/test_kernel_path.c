@@ -317,6 +317,10 @@ static void test_headers(void **state)
 	assert_string_equal(read_now().rule.path, "kernel");
 	assert_null(read_now().rule.path_reason);
 	assert_null(kernel_path_reason(kernel));
+	/* The second output's address turns out to be a broadcast address. */
+	hops[HOST].kind = NEXT_HOP_BROADCAST;
+	kernel_path_update(kernel);
+	assert_memory_equal(out[1].header.mac_to, "\xff\xff\xff\xff\xff\xff", MAC_LENGTH);
 	/* A change of anything is followed by the next update. */
 	links[1].mac[0] = 4;
 	addr_parse("10.0.0.9", &hops[GROUP].source);
@@ -407,11 +411,6 @@ static void local(void)
 	hops[HOST].kind = NEXT_HOP_LOCAL;
 }
 
-static void broadcast(void)
-{
-	hops[HOST].kind = NEXT_HOP_BROADCAST;
-}
-
 static void tunnel(void)
 {
 	hops[HOST].kind = NEXT_HOP_ENCAPSULATED;
@@ -479,7 +478,6 @@ static const struct {
 	{no_query, ENOBUFS, false,
 	 "the state of the output cannot be queried: No buffer space available"},
 	{local, 0, true, "the destination is an address of this host"},
-	{broadcast, 0, true, "the destination is a broadcast address"},
 	{tunnel, 0, true, "the route puts packets into a tunnel"},
 	{no_transmit, 0, true,
 	 "output interface eth2 cannot transmit redirected packets: see docs/kernel-path.md"},

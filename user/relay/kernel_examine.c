@@ -88,10 +88,12 @@ static void examine_neighbour(const struct kernel_side *side, const struct rule_
 	int err;
 
 	finding->is_host = hop->kind == NEXT_HOP_HOST;
-	if (!finding->is_host) {
+	if (hop->kind == NEXT_HOP_BROADCAST)
+		memset(finding->out.header.mac_to, 0xff, MAC_LENGTH);
+	else if (!finding->is_host)
 		group_mac(&output->to, finding->out.header.mac_to);
+	if (!finding->is_host)
 		return;
-	}
 	err = neighbour_find(netlink, hop->ifindex, &hop->via, finding->out.header.mac_to);
 	finding->resolved = !err;
 	if (err && err != -EAGAIN) {
@@ -111,6 +113,7 @@ static void judge_route(const struct rule_output *output, struct finding *findin
 	switch (finding->hop.kind) {
 	case NEXT_HOP_GROUP:
 	case NEXT_HOP_HOST:
+	case NEXT_HOP_BROADCAST:
 		if (addr_is_any(&finding->hop.source) && !output_has_from(output))
 			withhold(finding, WITHHELD_NO_SOURCE, "no address to send from");
 		break;
@@ -124,9 +127,6 @@ static void judge_route(const struct rule_output *output, struct finding *findin
 		break;
 	case NEXT_HOP_LOCAL:
 		refuse(finding, "the destination is an address of this host");
-		break;
-	case NEXT_HOP_BROADCAST:
-		refuse(finding, "the destination is a broadcast address");
 		break;
 	case NEXT_HOP_ENCAPSULATED:
 		refuse(finding, "the route puts packets into a tunnel");
