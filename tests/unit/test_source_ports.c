@@ -76,11 +76,38 @@ static void test_wishes(void **state)
 	assert_false(source_ports_want(&ports, htons(5001)));
 	/* Its place among the wishes is taken: it will be wished again. */
 	assert_false(source_ports_want(&ports, htons(5000 + SOURCE_PORT_WISHES)));
+	assert_true(source_ports_has_wishes(&ports));
+	assert_false(source_ports_has_wishes(&ports));
 	assert_int_equal(source_ports_next_wish(&ports) + source_ports_next_wish(&ports),
 			 htons(5000) + htons(5001));
 	assert_int_equal(source_ports_next_wish(&ports), 0);
 	assert_true(source_ports_want(&ports, htons(5000 + SOURCE_PORT_WISHES)));
 	assert_int_equal(source_ports_next_wish(&ports), htons(5000 + SOURCE_PORT_WISHES));
+}
+
+static void test_pause(void **state)
+{
+	source_ports_init(&ports);
+	source_ports_pause(&ports);
+	assert_false(source_ports_want(&ports, htons(5000)));
+	assert_false(source_ports_has_wishes(&ports));
+	assert_int_equal(source_ports_next_wish(&ports), 0);
+	source_ports_age(&ports);
+	assert_true(source_ports_want(&ports, htons(5000)));
+	assert_int_equal(source_ports_next_wish(&ports), htons(5000));
+	/* Too many in one second. */
+	source_ports_init(&ports);
+	for (int i = 0; i < SOURCE_PORT_OPENINGS; i++) {
+		assert_true(source_ports_want(&ports, htons(5000)));
+		assert_true(source_ports_has_wishes(&ports));
+		assert_int_equal(source_ports_next_wish(&ports), htons(5000));
+		assert_true(add(htons(7)) >= 0);
+		source_ports_close(&ports);
+	}
+	assert_false(source_ports_want(&ports, htons(5000)));
+	source_ports_age(&ports);
+	assert_true(source_ports_want(&ports, htons(5000)));
+	source_ports_close(&ports);
 }
 
 static void test_idle(void **state)
@@ -200,9 +227,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_take),   cmocka_unit_test(test_every_port_has_places),
-		cmocka_unit_test(test_wishes), cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_in_use), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_race),
+		cmocka_unit_test(test_wishes), cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_idle),   cmocka_unit_test(test_in_use),
+		cmocka_unit_test(test_full),   cmocka_unit_test(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,10 @@
  * nothing (ENODEV). */
 #define NO_INTERFACE INT_MAX
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* How often the port of `from ADDR:PORT` is tried while it cannot be bound. */
+#define RETRY_SECONDS 10
+
+#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
 
 /* What a descriptor of an output is for. */
 enum role {
@@ -41,6 +44,7 @@ struct output_socket {
 	unsigned int send_buffer;
 	/* An output that sends from given ports. */
 	struct source_ports *ports;
+	unsigned int wait;	    /* seconds until the port of `from ADDR:PORT` is tried again */
 	struct output_socket *next; /* in `served` */
 };
 
@@ -244,7 +248,8 @@ static int open_descriptor(struct output_socket *own, enum role role, in_port_t 
 
 /* ---- source ports ---- */
 
-static void open_port(struct output_socket *socket, in_port_t port)
+/* False: it has no socket now. */
+static bool open_port(struct output_socket *socket, in_port_t port)
 {
 	const char *step;
 	int slot = source_ports_make_room(socket->ports, port);
@@ -252,18 +257,29 @@ static void open_port(struct output_socket *socket, in_port_t port)
 
 	if (fd >= 0)
 		source_ports_put(socket->ports, slot, port, fd);
+	return fd >= 0;
+}
+
+/* Unless it has a socket. What is in the way may go away. */
+static void open_given_port(struct output_socket *socket)
+{
+	open_port(socket, htons(socket->output.from_port));
+	socket->wait = RETRY_SECONDS;
 }
 
 static void serve(struct output_socket *socket)
 {
 	in_port_t port;
 
+	if (!source_ports_has_wishes(socket->ports))
+		return;
 	/* Bounded: an egress thread may wish faster than sockets are opened. */
 	for (unsigned int i = 0; i < SOURCE_PORT_WISHES; i++) {
 		port = source_ports_next_wish(socket->ports);
 		if (!port)
 			return;
-		open_port(socket, port);
+		if (!open_port(socket, port))
+			source_ports_pause(socket->ports);
 	}
 }
 
@@ -276,10 +292,10 @@ void output_sockets_serve(void)
 void output_sockets_age(void)
 {
 	for (struct output_socket *socket = served; socket; socket = socket->next) {
-		if (socket->output.from_port)
-			open_port(socket, htons(socket->output.from_port));
-		else
+		if (!socket->output.from_port)
 			source_ports_age(socket->ports);
+		else if (!socket->wait--)
+			open_given_port(socket);
 		serve(socket);
 	}
 }
@@ -293,7 +309,7 @@ static int open_ports(struct output_socket *socket)
 	socket->next = served;
 	served = socket;
 	if (socket->output.from_port)
-		open_port(socket, htons(socket->output.from_port));
+		open_given_port(socket);
 	return 0;
 }
 

@@ -34,7 +34,8 @@ bool source_ports_want(struct source_ports *ports, in_port_t port)
 {
 	_Atomic in_port_t *wish = &ports->wishes[ntohs(port) % SOURCE_PORT_WISHES];
 
-	if (atomic_load_explicit(wish, memory_order_relaxed))
+	if (atomic_load_explicit(&ports->paused, memory_order_relaxed) ||
+	    atomic_load_explicit(wish, memory_order_relaxed))
 		return false;
 	atomic_store_explicit(wish, port, memory_order_release);
 	return !atomic_exchange(&ports->asked, true);
@@ -42,8 +43,6 @@ bool source_ports_want(struct source_ports *ports, in_port_t port)
 
 in_port_t source_ports_next_wish(struct source_ports *ports)
 {
-	/* First, so that a wish that is made from here on wakes the main thread again. */
-	atomic_store(&ports->asked, false);
 	for (unsigned int i = 0; i < SOURCE_PORT_WISHES; i++) {
 		in_port_t port = atomic_exchange(&ports->wishes[i], 0);
 
@@ -74,14 +73,23 @@ int source_ports_make_room(struct source_ports *ports, in_port_t port)
 
 void source_ports_put(struct source_ports *ports, int slot, in_port_t port, int fd)
 {
+	if (++ports->openings == SOURCE_PORT_OPENINGS)
+		source_ports_pause(ports);
 	ports->slots[slot].fd = fd;
 	ports->slots[slot].idle = 0;
 	atomic_store(&ports->slots[slot].used, true);
 	atomic_store(&ports->slots[slot].port, port);
 }
 
+void source_ports_pause(struct source_ports *ports)
+{
+	atomic_store_explicit(&ports->paused, true, memory_order_relaxed);
+}
+
 void source_ports_age(struct source_ports *ports)
 {
+	ports->openings = 0;
+	atomic_store_explicit(&ports->paused, false, memory_order_relaxed);
 	for (unsigned int i = 0; i < SOURCE_PORTS; i++) {
 		struct source_port *slot = &ports->slots[i];
 

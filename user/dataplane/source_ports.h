@@ -28,6 +28,10 @@
 /* Ports that may be wanted at once. */
 #define SOURCE_PORT_WISHES 16
 
+/* Sockets that are opened in one second, at most: whoever sends from ever other ports shall not
+ * keep the main thread busy. */
+#define SOURCE_PORT_OPENINGS 256
+
 /* Seconds without a datagram after which a port's socket is closed. */
 #define SOURCE_PORT_IDLE 10
 
@@ -42,7 +46,9 @@ struct source_port {
 struct source_ports {
 	struct source_port slots[SOURCE_PORTS];
 	_Atomic in_port_t wishes[SOURCE_PORT_WISHES]; /* ports without a socket; 0: none */
-	atomic_bool asked; /* the main thread has been woken because of them */
+	atomic_bool asked;     /* the main thread has been woken because of them */
+	atomic_bool paused;    /* no wishes in this second */
+	unsigned int openings; /* in this second; the main thread's */
 };
 
 void source_ports_init(struct source_ports *ports);
@@ -87,8 +93,15 @@ static inline void source_ports_give_back(struct source_ports *ports, int slot)
 	atomic_fetch_sub(&ports->slots[slot].sends, 1);
 }
 
-/* A socket for this port is wanted. True: wake the main thread. */
+/* A socket for this port is wanted. True: wake the main thread. Nothing is wanted while wishes are
+ * paused. */
 bool source_ports_want(struct source_ports *ports, in_port_t port);
+
+/* Do egress threads want any? Then take the wishes out. */
+static inline bool source_ports_has_wishes(struct source_ports *ports)
+{
+	return atomic_exchange(&ports->asked, false);
+}
 
 /* Take a wish out. 0: there is none. */
 in_port_t source_ports_next_wish(struct source_ports *ports);
@@ -99,6 +112,9 @@ int source_ports_make_room(struct source_ports *ports, in_port_t port);
 
 /* Egress threads may use the socket from now on. The table owns the descriptor. */
 void source_ports_put(struct source_ports *ports, int slot, in_port_t port, int fd);
+
+/* No socket could be opened: no wishes until source_ports_age(). */
+void source_ports_pause(struct source_ports *ports);
 
 /* Once a second: close the sockets that have been idle for SOURCE_PORT_IDLE seconds. */
 void source_ports_age(struct source_ports *ports);
