@@ -107,6 +107,30 @@ def becomes_a_user():
     daemon.settle(steered=2)
 
 
+@test
+def keeps_sources_as_a_user():
+    """As an ordinary user, with the filters of system calls: `from keep` and `from ADDR:PORT`, a new source port"""
+    star = Star()
+    os.chmod(work_directory(), 0o1777)
+    daemon = Daemon(star.relay, config=config("{ user: nobody }").replace(RULE, (
+        "{ in: 239.1.1.1:5000@in0, out: [ { to: 239.2.2.2:6000@out0, from: keep },"
+        " { to: 239.2.2.3:6000@out0, from: 10.2.0.1:7000 } ] }")))
+    outputs = [receiver(star.receiver, 6000, group, "10.2.0.2") for group in ("239.2.2.2", "239.2.2.3")]
+    source = sender(star.source, "10.1.0.1")
+    port = source.getsockname()[1]
+    for _ in range(5):
+        source.sendto(b"x", ("239.1.1.1", 5000))
+        equal([receive(output)[1] for output in outputs], [("10.1.0.1", port), ("10.2.0.1", 7000)], "sources")
+
+    def has_socket():
+        return f":{port:04X} " in star.relay.read("/proc/net/udp")
+
+    wait_until(has_socket, f"a socket for port {port}")
+    source.sendto(b"x", ("239.1.1.1", 5000))
+    equal([receive(output)[1] for output in outputs], [("10.1.0.1", port), ("10.2.0.1", 7000)], "sources")
+    daemon.settle(steered=6)
+
+
 def refused(daemon, code, *words):
     """Check that the daemon ends by itself with this code and logs these words."""
     equal(daemon.process.wait(), code, f"exit code; log:\n{daemon.process.log()}\n")
