@@ -400,6 +400,26 @@ def broadcast_appears():
     bench.finish(1)
 
 
+@test
+def broadcast_without_carrier():
+    """Broadcasts for an interface without carrier, which the rule does not name, are counted as such"""
+    bench = Bench(V4)
+    bench.start(bench.rule("10.2.0.255:6000"))
+    bench.star.receiver.ip("link set r0 down")
+
+    def reason():
+        return rule_of(bench.daemon.stats(), "k")["outputs"][0].get("reason")
+
+    wait_until(reason, "the output has a reason")
+    bench.send(b"lost")
+    equal(rule_of(bench.daemon.settle(steered=1), "k")["outputs"][0]["drops"]["no_carrier"], 1, "no_carrier")
+    bench.star.receiver.ip("link set r0 up")
+    wait_until(lambda: not reason(), "the output works again")
+    bench.capture = Capture(bench.star.receiver, "r0")  # the other one has seen the interface go down
+    bench.send(b"sent")
+    bench.expect(bench.capture.take(1)[0], b"sent", to="10.2.0.255", source="10.2.0.1", mac=BROADCAST_MAC)
+
+
 # ---- changes --------------------------------------------------------------------------------
 
 @test

@@ -80,7 +80,8 @@ void reach_update(struct reach *reach, struct redirects *redirects,
 	if (!err)
 		err = redirects_find_index(redirects, hop.ifindex, &link);
 	/* What the kernel reports, or delivers to this host. */
-	if (err || (hop.kind != NEXT_HOP_GROUP && hop.kind != NEXT_HOP_HOST))
+	if (err || (hop.kind != NEXT_HOP_GROUP && hop.kind != NEXT_HOP_HOST &&
+		    hop.kind != NEXT_HOP_BROADCAST))
 		return;
 	if (!link.up)
 		return;
