@@ -400,7 +400,7 @@ int output_socket_port(struct output_socket *socket, uint16_t *port)
 	struct sockaddr_in6 own = {.sin6_family = is_ipv4 ? AF_INET : AF_INET6};
 	socklen_t length = is_ipv4 ? sizeof(struct sockaddr_in) : sizeof(own);
 
-	if (socket->output.from_port) {
+	if (socket->ports) {
 		*port = socket->output.from_port;
 		return 0;
 	}
