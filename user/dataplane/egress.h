@@ -14,21 +14,23 @@
  * thread through ingress and the queue, as a marker (worker.h). The thread answers a marker with
  * `acknowledged` and a write to `notify_fd`, and everything else by incrementing `beats`.
  *
- * Batches: what the queue holds for one output leaves with one send, if GSO is on (gso.h); nothing
- * waits for more to come.
+ * Batches: what the queue holds for one output leaves with one send, if GSO is on (gso.h) and the
+ * headers are the same (send_request.h); nothing waits for more to come. An output of `from keep`
+ * gathers for each source by itself.
  *
- * Order: the datagrams of a stream leave on each output in the order of their arrival. Entries are
- * taken in order, the sends of one output are submitted in order, and MSG_DONTWAIT keeps the kernel
- * from parking one of them. The datagrams of a refused batch are sent one by one when its
- * completion reports the refusal, so until then nothing is handed over that could be accepted
- * (gso_must_wait()). One case remains: the route changes between two sends of one submission,
- * within tens of microseconds, so that the kernel refuses a batch and accepts the datagrams behind
- * it.
+ * Order: the datagrams of a stream leave on each output in the order of their arrival; with `from
+ * keep`, those of one source do. Entries are taken in order, the sends of one output are submitted
+ * in order, and MSG_DONTWAIT keeps the kernel from parking one of them. The datagrams of a refused
+ * batch are sent one by one when its completion reports the refusal, so until then nothing is
+ * handed over that could be accepted (gso_must_wait()). One case remains: the route changes between
+ * two sends of one submission, within tens of microseconds, so that the kernel refuses a batch and
+ * accepts the datagrams behind it.
  *
  * Limits: a datagram over the limit of its output (rate_limit.h) is counted and ends here. An
  * output without a limit costs one comparison.
  *
- * Withheld: what the kernel would accept and then drop (withheld.h) is counted and ends here, too.
+ * Withheld: what the kernel would accept and then drop, what has no source, and what has no TTL
+ * left (withheld.h), is counted and ends here, too.
  */
 #ifndef XMCAST_DATAPLANE_EGRESS_H
 #define XMCAST_DATAPLANE_EGRESS_H

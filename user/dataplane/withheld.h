@@ -2,7 +2,7 @@
 /*
  * Why datagrams of an output are withheld: the kernel would accept them, report success, and drop
  * them afterwards, so they are not handed to it. The main thread finds out (relay/reach.h), the
- * egress threads count.
+ * egress threads count. Of single packets the egress threads find out (send_request.h).
  */
 #ifndef XMCAST_DATAPLANE_WITHHELD_H
 #define XMCAST_DATAPLANE_WITHHELD_H
