@@ -141,9 +141,10 @@ struct rig {
 
 static struct rig *new_rig(const char *to)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig *rig = aligned_alloc(CACHE_LINE, sizeof(*rig));
 
 	assert_non_null(rig);
+	memset(rig, 0, sizeof(*rig));
 	memset(&rig->request, 0xa5, sizeof(rig->request));
 	rig->output.rule.to = address(to);
 	rig->output.rule.ttl = 8;

@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/counter.h"
 #include "dataplane/source_ports.h"
 
 /* The kernel numbers interfaces from 1 and never reaches this. A socket that is bound to it sends

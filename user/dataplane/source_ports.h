@@ -15,9 +15,12 @@
 #define XMCAST_DATAPLANE_SOURCE_PORTS_H
 
 #include <netinet/in.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/counter.h"
 
 /* Sockets of one output. */
 #define SOURCE_PORTS 256
@@ -44,7 +47,7 @@ struct source_port {
 };
 
 struct source_ports {
-	struct source_port slots[SOURCE_PORTS];
+	alignas(CACHE_LINE) struct source_port slots[SOURCE_PORTS];
 	_Atomic in_port_t wishes[SOURCE_PORT_WISHES]; /* ports without a socket; 0: none */
 	atomic_bool asked;     /* the main thread has been woken because of them */
 	atomic_bool paused;    /* no wishes in this second */
