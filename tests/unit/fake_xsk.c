@@ -149,6 +149,25 @@ void xsk_close(struct xsk *xsk)
 	free(xsk);
 }
 
+int xsk_adopt(struct xsk **out, const struct xsk_adoption *from)
+{
+	return -EINVAL; /* nobody shares plain memory */
+}
+
+void xsk_resume(struct xsk *xsk)
+{
+}
+
+void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
+{
+	*as = (struct xsk_adoption){-1, -1, -1, xsk->frames, 1U << xsk->frame_shift, xsk->rx_size};
+}
+
+uint64_t xsk_uncertain(const struct xsk *xsk)
+{
+	return 0;
+}
+
 int xsk_fd(const struct xsk *xsk)
 {
 	return xsk->fd;

@@ -225,6 +225,8 @@ void ingress_run(struct ingress *ingress)
 		bool stop = atomic_load_explicit(&ingress->stop, memory_order_acquire);
 
 		counter_add(&ingress->counters.beats, 1);
+		if (stop && atomic_load_explicit(&ingress->leave, memory_order_relaxed))
+			return;
 		change_ruleset(ingress);
 		if (receive(ingress)) {
 			spin_reset(&spin, ingress->wakeup);

@@ -60,6 +60,7 @@ struct ingress {
 	_Atomic(const struct ruleset *) next;
 	_Atomic uint64_t next_generation;
 	atomic_bool stop;
+	atomic_bool leave; /* with `stop`: end at once, and leave the RX ring to a successor */
 
 	/* The thread's own. */
 	const struct ruleset *ruleset;
@@ -71,7 +72,7 @@ struct ingress {
 	alignas(CACHE_LINE) struct ingress_counters counters;
 };
 
-/* Run until `stop` is set and the RX ring is empty. The ingress thread. */
+/* Run until `stop` is set and the RX ring is empty, or `leave` is set. The ingress thread. */
 void ingress_run(struct ingress *ingress);
 
 #endif

@@ -49,7 +49,8 @@ struct worker {
 	int egress_cpu;
 	bool ingress_runs;
 	bool egress_runs;
-	sem_t ready;	    /* posted by a starting thread: it is ready for packets, or failed */
+	bool resumes; /* another process, or this one before worker_pause(), has used the socket */
+	sem_t ready;  /* posted by a starting thread: it is ready for packets, or failed */
 	int ingress_result; /* 0 or why */
 	int egress_result;
 	sem_t ingress_ended;
@@ -112,10 +113,27 @@ static void *egress_main(void *arg)
 	return NULL;
 }
 
-static int open_channels(struct worker *worker)
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* SEQPACKET keeps records whole, and reads 0 once the other end is closed. */
+static int open_stream(struct worker *worker)
 {
 	int stream[2];
 
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, stream))
+		return -errno;
+	close_fd(worker->egress.command_fd);
+	worker->command_fd = stream[0];
+	worker->egress.command_fd = stream[1];
+	return 0;
+}
+
+static int open_channels(struct worker *worker)
+{
 	worker->ingress.egress_wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	worker->ingress.control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	worker->egress.notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -123,12 +141,7 @@ static int open_channels(struct worker *worker)
 	    worker->egress.notify_fd < 0)
 		return -errno;
 	worker->egress.wakeup_fd = worker->ingress.egress_wakeup_fd;
-	/* SEQPACKET keeps records whole, and reads 0 once the other end is closed. */
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, stream))
-		return -errno;
-	worker->command_fd = stream[0];
-	worker->egress.command_fd = stream[1];
-	return 0;
+	return open_stream(worker);
 }
 
 /* The threads of all workers take the CPUs of the list in turn. */
@@ -148,6 +161,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		.copy = options->copy,
 		.fail_if_busy = options->fail_if_busy,
 	};
+	unsigned int frames = options->adopt ? options->adopt->frames : options->sizes.frames;
 	struct worker *worker;
 	int err;
 
@@ -167,9 +181,11 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	sem_init(&worker->egress_ended, 0, 0);
 	err = open_channels(worker);
 	if (!err)
-		err = frame_queue_init(&worker->queue, options->sizes.frames + MARKERS);
+		err = frame_queue_init(&worker->queue, frames + MARKERS);
 	if (!err)
-		err = xsk_open(&worker->xsk, &xsk);
+		err = options->adopt ? xsk_adopt(&worker->xsk, options->adopt)
+				     : xsk_open(&worker->xsk, &xsk);
+	worker->resumes = options->adopt;
 	if (err) {
 		worker_close(worker);
 		return err;
@@ -181,12 +197,6 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	worker->egress.engine = options->egress.engine;
 	*out = worker;
 	return 0;
-}
-
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
 }
 
 void worker_close(struct worker *worker)
@@ -260,6 +270,11 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset)
 	int err;
 
 	worker->ingress.ruleset = ruleset;
+	if (worker->resumes)
+		xsk_resume(worker->xsk);
+	err = worker->command_fd < 0 ? open_stream(worker) : 0;
+	if (err)
+		return err;
 	err = start_thread(&worker->egress_thread, egress_main, worker, "out", worker->egress_cpu);
 	if (err)
 		return err;
@@ -475,6 +490,23 @@ int worker_stop(struct worker *worker)
 	return audit(worker);
 }
 
+int worker_pause(struct worker *worker)
+{
+	int err;
+
+	atomic_store(&worker->ingress.leave, true);
+	err = worker_stop(worker);
+	atomic_store(&worker->ingress.leave, false);
+	atomic_store(&worker->ingress.stop, false);
+	worker->resumes = true;
+	return err;
+}
+
+void worker_describe(const struct worker *worker, struct xsk_adoption *as)
+{
+	xsk_describe(worker->xsk, as);
+}
+
 int worker_xsk_fd(const struct worker *worker)
 {
 	return xsk_fd(worker->xsk);
@@ -570,4 +602,5 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	state->frames = xsk_frames(worker->xsk);
 	state->kernel_frames = xsk_kernel_frames(worker->xsk);
 	xsk_read_drops(worker->xsk, &state->kernel);
+	state->uncertain = xsk_uncertain(worker->xsk);
 }

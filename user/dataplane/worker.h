@@ -13,6 +13,10 @@
  *     worker_stop()   drain the RX ring, then the queue, then what is in flight; end both threads
  *     worker_close()
  *
+ * Hand-over to another process: worker_pause() instead of worker_stop() leaves the RX ring, which
+ * the successor's worker continues with (worker_options.adopt); if that fails, worker_start() goes
+ * on with it here.
+ *
  * How a packet travels (xsk.h: who owns its frame when)
  *
  *     xmcast_steer()             bpf/steer.bpf.c: redirects it to the RX ring of the queue's socket
@@ -64,6 +68,8 @@ struct worker_options {
 	bool fail_if_busy; /* see xsk_options */
 	struct worker_config sizes;
 	struct egress_config egress;
+	/* The socket of another process; NULL: open one. Its sizes are those of `sizes`. */
+	const struct xsk_adoption *adopt;
 };
 
 /* Everything about a worker that can be read while it runs; a snapshot. */
@@ -87,13 +93,14 @@ struct worker_state {
 	uint64_t kernel_frames;	 /* frames in the fill ring and the RX ring */
 	unsigned int frames;	 /* all */
 	struct xsk_drops kernel; /* dropped by the kernel on our socket */
+	uint64_t uncertain;	 /* see xsk_uncertain() */
 };
 
-/* 0 or -errno as xsk_open(). */
+/* 0 or -errno as xsk_open() or xsk_adopt(). */
 int worker_open(struct worker **out, const struct worker_options *options);
 
-/* Start with this ruleset. 0, or -errno if the egress thread's engine or a thread could not be
- * created; then no thread runs. */
+/* Start with this ruleset, for the first time or after worker_pause(). 0, or -errno if the egress
+ * thread's engine or a thread could not be created; then no thread runs. */
 int worker_start(struct worker *worker, const struct ruleset *ruleset);
 
 /*
@@ -128,6 +135,15 @@ void worker_describe_stuck(const struct worker *worker, struct worker_stuck *stu
  * was never started.
  */
 int worker_stop(struct worker *worker);
+
+/*
+ * As worker_stop(), but packets in the RX ring, and those that arrive, stay there; the socket stays
+ * open. All that was taken out before has been sent: its frames are in the fill ring.
+ */
+int worker_pause(struct worker *worker);
+
+/* What a successor needs to adopt the socket. */
+void worker_describe(const struct worker *worker, struct xsk_adoption *as);
 
 void worker_close(struct worker *worker); /* stopped, stuck, or never started; accepts NULL */
 

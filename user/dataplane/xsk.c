@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -11,7 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dataplane/umem.h"
+#include "dataplane/ledger.h"
+#include "dataplane/memory_file.h"
 #include "dataplane/xsk_ring.h"
 
 /* The kernel reserves this much in front of every packet (XDP_PACKET_HEADROOM). */
@@ -47,12 +49,14 @@ struct xsk {
 	counter_t returned; /* frames put into the fill ring, the first filling included */
 
 	/* Constant after open. */
-	alignas(CACHE_LINE) struct umem umem;
+	alignas(CACHE_LINE) struct memory_file umem;
+	struct ledger ledger;
 	unsigned int frames;
 	unsigned int frame_shift;
 	bool zero_copy;
 	bool pieces; /* it receives packets in several frames */
 	int fd;
+	uint64_t uncertain; /* see xsk_uncertain(); main thread */
 #ifdef XMC_DEBUG
 	_Atomic uint8_t *owner;
 #endif
@@ -148,32 +152,48 @@ static bool query_zero_copy(int fd)
 	       (options.flags & XDP_OPTIONS_ZEROCOPY);
 }
 
+/* Nothing of it is open yet. NULL: no memory. */
+static struct xsk *new_xsk(unsigned int frames, unsigned int frame_size)
+{
+	struct xsk *xsk = aligned_alloc(CACHE_LINE, sizeof(*xsk));
+
+	if (!xsk)
+		return NULL;
+	memset(xsk, 0, sizeof(*xsk));
+	xsk->frames = frames;
+	xsk->frame_shift = (unsigned int)__builtin_ctz(frame_size);
+	xsk->umem = MEMORY_FILE_CLOSED;
+	xsk->ledger = LEDGER_CLOSED;
+	xsk->fd = -1;
+#ifdef XMC_DEBUG
+	xsk->owner = malloc(frames);
+	if (!xsk->owner) {
+		xsk_close(xsk);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < frames; i++)
+		atomic_init(&xsk->owner[i], OWNER_EGRESS);
+#endif
+	return xsk;
+}
+
 /* `flags`: XDP_ZEROCOPY or XDP_COPY, and XDP_USE_SG. */
 static int open_with(struct xsk **out, const struct xsk_options *options, unsigned int frame_size,
 		     uint16_t flags)
 {
-	struct xsk *xsk;
+	struct xsk *xsk = new_xsk(options->frames, frame_size);
 	int err;
 
-	xsk = aligned_alloc(CACHE_LINE, sizeof(*xsk));
 	if (!xsk)
 		return -ENOMEM;
-	memset(xsk, 0, sizeof(*xsk));
-	xsk->frames = options->frames;
-	xsk->frame_shift = (unsigned int)__builtin_ctz(frame_size);
 	xsk->pieces = flags & XDP_USE_SG;
-	xsk->umem = UMEM_CLOSED;
 	xsk->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	err = xsk->fd < 0 ? -errno : 0;
-#ifdef XMC_DEBUG
-	xsk->owner = malloc(options->frames);
 	if (!err)
-		err = xsk->owner ? 0 : -ENOMEM;
-	for (uint32_t i = 0; !err && i < options->frames; i++)
-		atomic_init(&xsk->owner[i], OWNER_EGRESS);
-#endif
+		err = memory_file_open(&xsk->umem, "xmcast-frames",
+				       (size_t)options->frames * frame_size, true);
 	if (!err)
-		err = umem_open(&xsk->umem, (size_t)options->frames * frame_size);
+		err = ledger_open(&xsk->ledger, options->frames);
 	if (!err)
 		err = register_umem(xsk);
 	if (!err)
@@ -220,11 +240,121 @@ void xsk_close(struct xsk *xsk)
 	xsk_ring_unmap(&xsk->fill);
 	if (xsk->fd >= 0)
 		close(xsk->fd);
-	umem_close(&xsk->umem);
+	memory_file_close(&xsk->umem);
+	ledger_close(&xsk->ledger);
 #ifdef XMC_DEBUG
 	free(xsk->owner);
 #endif
 	free(xsk);
+}
+
+/* ---- continuing with a used socket ---- */
+
+/* Publish what the last user of the fill ring has written, but not published. */
+static void finish_return(struct xsk *xsk)
+{
+	uint32_t count = atomic_load(&xsk->ledger.page->written) - xsk->fill.own;
+
+	if (count > xsk->frames)
+		return; /* not a position behind ours */
+	for (uint32_t i = 0; i < count; i++)
+		ledger_give(&xsk->ledger,
+			    (uint32_t)(*xsk_ring_address(&xsk->fill, i) >> xsk->frame_shift) %
+				    xsk->frames);
+	xsk_ring_publish(&xsk->fill, count);
+}
+
+/* No thread uses the socket, but its last users may have stopped anywhere: see ledger.h. */
+static void recover(struct xsk *xsk)
+{
+	uint32_t waiting;
+
+	finish_return(xsk);
+	waiting = xsk_ring_available(&xsk->rx, xsk->rx.size);
+	for (uint32_t i = 0; i < waiting; i++)
+		ledger_give(&xsk->ledger,
+			    (uint32_t)(xsk_ring_packet(&xsk->rx, i)->addr >> xsk->frame_shift) %
+				    xsk->frames);
+	atomic_store(&xsk->received, 0);
+	atomic_store(&xsk->returned, xsk->frames);
+	for (uint32_t frame = 0; frame < xsk->frames; frame++) {
+#ifdef XMC_DEBUG
+		atomic_store(&xsk->owner[frame],
+			     xsk->ledger.page->taken[frame] ? OWNER_EGRESS : OWNER_KERNEL);
+#endif
+		if (!atomic_load(&xsk->ledger.page->taken[frame]))
+			continue;
+		xsk->uncertain++;
+		atomic_fetch_sub(&xsk->returned, 1);
+		xsk_return(xsk, &frame, 1);
+	}
+}
+
+static bool is_xsk(int fd)
+{
+	int domain = 0;
+	socklen_t length = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_XDP;
+}
+
+int xsk_adopt(struct xsk **out, const struct xsk_adoption *from)
+{
+	struct xsk *xsk;
+	int err;
+
+	if (!is_xsk(from->socket_fd) || !from->frames || from->frames & (from->frames - 1) ||
+	    (from->frame_size != 2048 && from->frame_size != 4096))
+		return -EINVAL;
+	xsk = new_xsk(from->frames, from->frame_size);
+	if (!xsk)
+		return -ENOMEM;
+	xsk->pieces = from->pieces;
+	xsk->fd = fcntl(from->socket_fd, F_DUPFD_CLOEXEC, 0);
+	err = xsk->fd < 0 ? -errno : 0;
+	if (!err && xsk_has_lost_device(xsk))
+		err = -ENODEV;
+	if (!err)
+		err = memory_file_adopt(&xsk->umem, from->frames_fd,
+					(size_t)from->frames * from->frame_size);
+	if (!err)
+		err = ledger_adopt(&xsk->ledger, from->ledger_fd, from->frames);
+	if (!err)
+		err = xsk_ring_map(&xsk->fill, xsk->fd, XSK_RING_FILL, 2 * from->frames);
+	if (!err)
+		err = xsk_ring_map(&xsk->rx, xsk->fd, XSK_RING_RX, from->rx_ring);
+	if (err) {
+		xsk_close(xsk);
+		return err;
+	}
+	xsk->zero_copy = query_zero_copy(xsk->fd);
+	*out = xsk;
+	return 0;
+}
+
+void xsk_resume(struct xsk *xsk)
+{
+	xsk_ring_refresh(&xsk->fill, XSK_RING_FILL);
+	xsk_ring_refresh(&xsk->rx, XSK_RING_RX);
+	recover(xsk);
+}
+
+void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
+{
+	*as = (struct xsk_adoption){
+		.socket_fd = xsk->fd,
+		.frames_fd = xsk->umem.fd,
+		.ledger_fd = xsk->ledger.file.fd,
+		.frames = xsk->frames,
+		.frame_size = 1U << xsk->frame_shift,
+		.rx_ring = xsk->rx.size,
+		.pieces = xsk->pieces,
+	};
+}
+
+uint64_t xsk_uncertain(const struct xsk *xsk)
+{
+	return xsk->uncertain;
 }
 
 int xsk_fd(const struct xsk *xsk)
@@ -271,6 +401,7 @@ unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int
 		frames[i].length = (uint16_t)desc->len;
 		frames[i].more = desc->options & XDP_PKT_CONTD;
 		xsk_hand_over(xsk, frames[i].index, OWNER_KERNEL, OWNER_INGRESS);
+		ledger_take(&xsk->ledger, frames[i].index);
 	}
 	xsk_ring_release(&xsk->rx, count);
 	counter_add(&xsk->received, count);
@@ -289,6 +420,9 @@ void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
 	assert(xsk_ring_has_room(&xsk->fill, count));
 	for (unsigned int i = 0; i < count; i++)
 		*xsk_ring_address(&xsk->fill, i) = (uint64_t)frames[i] << xsk->frame_shift;
+	ledger_written(&xsk->ledger, xsk->fill.own + count);
+	for (unsigned int i = 0; i < count; i++)
+		ledger_give(&xsk->ledger, frames[i]);
 	xsk_ring_publish(&xsk->fill, count);
 	if (!xsk->zero_copy)
 		return;

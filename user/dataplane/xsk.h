@@ -104,6 +104,35 @@ uint32_t xsk_capacity(const struct xsk *xsk);
 int xsk_open(struct xsk **out, const struct xsk_options *options);
 void xsk_close(struct xsk *xsk); /* accepts NULL */
 
+/* ---- from one process to the next ---- */
+
+/* What another process needs to go on with a socket. The descriptors are borrowed. */
+struct xsk_adoption {
+	int socket_fd;
+	int frames_fd; /* memory_file.h */
+	int ledger_fd; /* ledger.h */
+	unsigned int frames;
+	unsigned int frame_size;
+	unsigned int rx_ring;
+	bool pieces; /* xsk_has_pieces() */
+};
+
+void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as);
+
+/*
+ * Map the rings and frames of a bound socket that another process uses or has used: nothing is
+ * changed before xsk_resume(). 0; -EINVAL: a descriptor is not what it should be; -ENODEV: the
+ * socket's interface is gone; -errno.
+ */
+int xsk_adopt(struct xsk **out, const struct xsk_adoption *from);
+
+/* Go on where the last user of the socket has stopped, which no thread is any more: this or another
+ * process. Frames that it had taken out of the RX ring and not returned are returned now. */
+void xsk_resume(struct xsk *xsk);
+
+/* Frames that were in a process when it was killed: their packets were sent, or lost. */
+uint64_t xsk_uncertain(const struct xsk *xsk);
+
 int xsk_fd(const struct xsk *xsk);
 bool xsk_zero_copy(const struct xsk *xsk);
 bool xsk_huge_pages(const struct xsk *xsk);

@@ -50,6 +50,9 @@ int xsk_ring_create(int fd, enum xsk_ring_kind kind, uint32_t size);
  * the ring is smaller, or `fd` is no AF_XDP socket). */
 int xsk_ring_map(struct xsk_ring *ring, int fd, enum xsk_ring_kind kind, uint32_t size);
 
+/* Read the positions of a mapped ring again, because another process has used it meanwhile. */
+void xsk_ring_refresh(struct xsk_ring *ring, enum xsk_ring_kind kind);
+
 /* A mapped ring keeps its socket, and with it the queue, even after close(2). Accepts a ring that
  * is all zero. */
 void xsk_ring_unmap(struct xsk_ring *ring);
