@@ -44,7 +44,7 @@ struct forwards {
 	struct xmc_tally *per_cpu; /* scratch for one tally */
 };
 
-int forwards_open(struct forwards **out, const struct pins *pins)
+int forwards_open(struct forwards **out, const struct pins *pins, bool shared)
 {
 	struct forwards *forwards = calloc(1, sizeof(*forwards));
 	int err;
@@ -56,6 +56,10 @@ int forwards_open(struct forwards **out, const struct pins *pins)
 		   sizeof(struct xmc_output));
 	slots_init(&forwards->tallies, pins->fds[PIN_TALLIES], BPF_MAP_TYPE_PERCPU_ARRAY,
 		   sizeof(struct xmc_tally));
+	if (shared) {
+		slots_share(&forwards->outputs);
+		slots_share(&forwards->tallies);
+	}
 	forwards->nr_cpus = libbpf_num_possible_cpus();
 	err = forwards->nr_cpus < 0 ? forwards->nr_cpus : 0;
 	if (!err)
@@ -69,6 +73,12 @@ int forwards_open(struct forwards **out, const struct pins *pins)
 	else
 		*out = forwards;
 	return err;
+}
+
+void forwards_drop_shared(struct forwards *forwards)
+{
+	slots_drop_foreign(&forwards->outputs);
+	slots_drop_foreign(&forwards->tallies);
 }
 
 /* For tdestroy(3): the forwards belong to the caller. */

@@ -82,9 +82,12 @@ static inline void tally_add(struct xmc_tally *sum, const struct xmc_tally *tall
 
 /* ---- for steer.c ---- */
 
-/* The maps are those of the steering program. 0 or -errno; nothing is loaded before the first
- * forward is set. */
-int forwards_open(struct forwards **out, const struct pins *pins);
+/* The maps are those of the steering program; `shared`: the outputs and tallies of another process
+ * are in them, too. 0 or -errno; nothing is loaded before the first forward is set. */
+int forwards_open(struct forwards **out, const struct pins *pins, bool shared);
+
+/* No packet can reach the other process's outputs any more: remove them. */
+void forwards_drop_shared(struct forwards *forwards);
 
 /* Accepts NULL. */
 void forwards_close(struct forwards *forwards);

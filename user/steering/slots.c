@@ -13,19 +13,54 @@ void slots_init(struct slots *slots, int map_fd, enum bpf_map_type type, unsigne
 	slots->map_fd = map_fd;
 	slots->type = type;
 	slots->value_size = value_size;
+	memset(slots->chunk_fds, 0xff, sizeof(slots->chunk_fds));
+	memset(slots->used, 0xff, sizeof(slots->used));
 }
 
 void slots_free(struct slots *slots)
 {
-	while (slots->nr_chunks)
-		close(slots->chunk_fds[--slots->nr_chunks]);
+	for (unsigned int i = 0; i < slots->nr_chunks; i++) {
+		if (slots->chunk_fds[i] >= 0)
+			close(slots->chunk_fds[i]);
+	}
+	slots->nr_chunks = 0;
 }
 
+void slots_share(struct slots *slots)
+{
+	for (uint32_t chunk = 0; chunk < XMC_CHUNKS; chunk++) {
+		uint32_t id;
+
+		slots->foreign[chunk] = !bpf_map_lookup_elem(slots->map_fd, &chunk, &id);
+	}
+}
+
+void slots_drop_foreign(struct slots *slots)
+{
+	for (uint32_t chunk = 0; chunk < XMC_CHUNKS; chunk++) {
+		if (slots->foreign[chunk] && !bpf_map_delete_elem(slots->map_fd, &chunk))
+			slots->foreign[chunk] = false;
+	}
+}
+
+static void mark(struct slots *slots, uint32_t first, unsigned int count, bool used)
+{
+	for (uint32_t slot = first; slot < first + count; slot++) {
+		if (used)
+			slots->used[slot / 64] |= 1ULL << slot % 64;
+		else
+			slots->used[slot / 64] &= ~(1ULL << slot % 64);
+	}
+}
+
+/* Returns the index of the new array, or -errno. */
 static int add_chunk(struct slots *slots)
 {
-	uint32_t chunk = slots->nr_chunks;
+	uint32_t chunk = 0;
 	int fd, err;
 
+	while (chunk < XMC_CHUNKS && (slots->chunk_fds[chunk] >= 0 || slots->foreign[chunk]))
+		chunk++;
 	if (chunk == XMC_CHUNKS)
 		return -E2BIG;
 	fd = bpf_map_create(slots->type, "xmcast_chunk", sizeof(__u32), slots->value_size,
@@ -37,8 +72,11 @@ static int add_chunk(struct slots *slots)
 		close(fd);
 		return err;
 	}
-	slots->chunk_fds[slots->nr_chunks++] = fd;
-	return 0;
+	slots->chunk_fds[chunk] = fd;
+	mark(slots, chunk * XMC_CHUNK, XMC_CHUNK, false);
+	if (slots->nr_chunks <= chunk)
+		slots->nr_chunks = chunk + 1;
+	return (int)chunk;
 }
 
 static bool is_used(const struct slots *slots, uint32_t slot)
@@ -60,29 +98,19 @@ static uint32_t find_run(const struct slots *slots, unsigned int count, uint32_t
 	return end;
 }
 
-static void mark(struct slots *slots, uint32_t first, unsigned int count, bool used)
-{
-	for (uint32_t slot = first; slot < first + count; slot++) {
-		if (used)
-			slots->used[slot / 64] |= 1ULL << slot % 64;
-		else
-			slots->used[slot / 64] &= ~(1ULL << slot % 64);
-	}
-}
-
 int slots_take(struct slots *slots, unsigned int count, uint32_t *first)
 {
 	uint32_t end = slots->nr_chunks * XMC_CHUNK;
 	uint32_t found = find_run(slots, count, slots->next, end);
-	int err;
 
 	if (found == end)
 		found = find_run(slots, count, 0, end);
 	if (found == end) {
-		err = add_chunk(slots);
-		if (err)
-			return err;
-		found = end;
+		int chunk = add_chunk(slots);
+
+		if (chunk < 0)
+			return chunk;
+		found = (uint32_t)chunk * XMC_CHUNK;
 	}
 	mark(slots, found, count, true);
 	slots->next = found + count;

@@ -12,6 +12,7 @@
 #ifndef XMCAST_STEERING_SLOTS_H
 #define XMCAST_STEERING_SLOTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <linux/bpf.h>
@@ -21,15 +22,22 @@ struct slots {
 	int map_fd; /* the outer map, borrowed */
 	enum bpf_map_type type;
 	unsigned int value_size;
-	int chunk_fds[XMC_CHUNKS];		    /* the first nr_chunks */
-	uint64_t used[XMC_CHUNKS * XMC_CHUNK / 64]; /* a bit for each slot */
-	unsigned int nr_chunks;
-	uint32_t next; /* where to look for free slots first */
+	int chunk_fds[XMC_CHUNKS];		    /* -1: not ours */
+	bool foreign[XMC_CHUNKS];		    /* another process has put an array there */
+	uint64_t used[XMC_CHUNKS * XMC_CHUNK / 64]; /* a bit for each slot that is not free */
+	unsigned int nr_chunks;			    /* our arrays are among the first nr_chunks */
+	uint32_t next;				    /* where to look for free slots first */
 };
 
-/* `type` and `value_size` are those of the inner arrays. */
+/* `type` and `value_size` are those of the inner arrays. The map is empty, unless slots_share() is
+ * called next. */
 void slots_init(struct slots *slots, int map_fd, enum bpf_map_type type, unsigned int value_size);
 void slots_free(struct slots *slots);
+
+/* Another process uses the map as well: its arrays stay as they are, until slots_drop_foreign()
+ * removes them. */
+void slots_share(struct slots *slots);
+void slots_drop_foreign(struct slots *slots);
 
 /* Take `count` slots in a row (at most XMC_MAX_COPIES), whose entries have any value. 0; -E2BIG:
  * there is no room; -errno. */

@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +33,11 @@ struct steer {
 	const char *no_forwards;      /* why no rule can take the kernel path; NULL: all can */
 	uint64_t before[XMC_REASONS]; /* what the external program had counted before */
 	bool external;		      /* steer_open_pinned() has taken the maps over */
-	int link_fd;		      /* -1: not attached */
-	int claim_fd;		      /* of our program while attached, or of the maps; -1: none */
+	int link_fd;		      /* -1: not attached, and no link to adopt */
+	bool shared;		      /* the link is another process's as well */
+	bool shared_maps;	      /* so are outputs and tallies */
+	enum iface_mode adopted_mode;
+	int claim_fd; /* of our program while attached, or of the maps; -1: none */
 	int nr_cpus;
 	uint64_t *per_cpu; /* scratch for reading one verdict */
 };
@@ -130,7 +134,8 @@ static int load_user(struct steer *steer, bool frags)
 	return 0;
 }
 
-static int load_full(struct steer *steer, bool frags)
+/* `from`: use its maps of the kernel path; NULL: new ones. */
+static int load_full(struct steer *steer, bool frags, const struct steer_adoption *from)
 {
 	int err;
 
@@ -139,6 +144,10 @@ static int load_full(struct steer *steer, bool frags)
 		return -errno;
 	steer->full->rodata->frags = frags;
 	err = frags ? accept_frags(steer->full->progs.xmcast_steer) : 0;
+	if (!err && from)
+		err = bpf_map__reuse_fd(steer->full->maps.outputs, from->outputs_fd);
+	if (!err && from)
+		err = bpf_map__reuse_fd(steer->full->maps.tallies, from->tallies_fd);
 	if (!err)
 		err = steer_bpf__load(steer->full);
 	if (err) {
@@ -146,30 +155,61 @@ static int load_full(struct steer *steer, bool frags)
 		steer->full = NULL;
 		return err;
 	}
+	steer->shared_maps = from != NULL;
 	take_maps(steer, steer->full->obj);
 	return 0;
 }
 
-static int load_own(struct steer *steer, bool frags)
+/* Maps of another version do not fit. Then a few packets that are on their way when the program is
+ * replaced may get the wrong headers or be dropped, and only if they have several outputs. */
+static int load_both_paths(struct steer *steer, bool frags, const struct steer_adoption *from)
+{
+	int err = from && from->outputs_fd >= 0 ? load_full(steer, frags, from) : -ENOENT;
+
+	return err ? load_full(steer, frags, NULL) : 0;
+}
+
+static int load_own(struct steer *steer, bool frags, const struct steer_adoption *from)
 {
 	int err;
 
 	steer->no_forwards = missing_right();
-	err = steer->no_forwards ? load_user(steer, frags) : load_full(steer, frags);
+	err = steer->no_forwards ? load_user(steer, frags) : load_both_paths(steer, frags, from);
 	if (err && err != -ENOMEM && !steer->no_forwards) {
 		steer->no_forwards = "the kernel refuses the XDP program: xmcastd -d shows more";
 		err = load_user(steer, frags);
 	}
-	return err ? err : forwards_open(&steer->forwards, &steer->pins);
+	return err ? err : forwards_open(&steer->forwards, &steer->pins, steer->shared_maps);
 }
 
-int steer_open(struct steer **out, bool frags)
+static bool is_link_of(int fd, int ifindex)
+{
+	struct bpf_link_info info = {};
+	__u32 size = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == BPF_LINK_TYPE_XDP &&
+	       info.xdp.ifindex == (__u32)ifindex;
+}
+
+static int keep_link(struct steer *steer, const struct steer_adoption *from, int ifindex)
+{
+	if (!is_link_of(from->link_fd, ifindex))
+		return -ESTALE;
+	steer->link_fd = fcntl(from->link_fd, F_DUPFD_CLOEXEC, 0);
+	steer->shared = true;
+	steer->adopted_mode = from->mode;
+	return steer->link_fd < 0 ? -errno : 0;
+}
+
+int steer_open_after(struct steer **out, bool frags, const struct steer_adoption *from, int ifindex)
 {
 	struct steer *steer = NULL;
 	int err = steer_new(&steer);
 
+	if (!err && from)
+		err = keep_link(steer, from, ifindex);
 	if (!err)
-		err = load_own(steer, frags);
+		err = load_own(steer, frags, from);
 	if (err)
 		steer_close(steer);
 	else
@@ -217,7 +257,7 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 	if (!err)
 		err = pins_purge(&steer->pins);
 	if (!err)
-		err = forwards_open(&steer->forwards, &steer->pins);
+		err = forwards_open(&steer->forwards, &steer->pins, false);
 	if (!err)
 		err = steer_verdicts(steer, counted);
 	if (err) {
@@ -227,6 +267,11 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 	memcpy(steer->before, counted, sizeof(counted));
 	steer->no_forwards = missing_right();
 	return 0;
+}
+
+int steer_open(struct steer **out, bool frags)
+{
+	return steer_open_after(out, frags, NULL, 0);
 }
 
 int steer_open_pinned(struct steer **out, const char *directory, int ifindex,
@@ -405,6 +450,17 @@ int steer_set_mode(struct steer *steer, enum iface_mode mode)
 	return err;
 }
 
+/* Without a claim, another xmcastd only misses that the program is one of its kind. */
+static void claim_program(struct steer *steer)
+{
+	if (steer->claim_fd >= 0)
+		return;
+	steer->claim_fd = claim_take(CLAIM_PROGRAM, steer_program_id(steer));
+	if (steer->claim_fd < 0)
+		log_debug("claim-failed", LOG_UINT("program", steer_program_id(steer)),
+			  LOG_ERROR(steer->claim_fd));
+}
+
 static int attach_mode(struct steer *steer, int ifindex, enum iface_mode mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
@@ -417,11 +473,7 @@ static int attach_mode(struct steer *steer, int ifindex, enum iface_mode mode)
 	if (fd < 0)
 		return fd;
 	steer->link_fd = fd;
-	/* Without a claim, another xmcastd only misses that the program is one of its kind. */
-	steer->claim_fd = claim_take(CLAIM_PROGRAM, steer_program_id(steer));
-	if (steer->claim_fd < 0)
-		log_debug("claim-failed", LOG_UINT("program", steer_program_id(steer)),
-			  LOG_ERROR(steer->claim_fd));
+	claim_program(steer);
 	return 0;
 }
 
@@ -444,6 +496,45 @@ int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum 
 	return attach_mode(steer, ifindex, IFACE_MODE_SKB);
 }
 
+/* ---- from one process to the next ---- */
+
+bool steer_describe(const struct steer *steer, struct steer_adoption *as)
+{
+	*as = (struct steer_adoption){
+		.link_fd = steer->link_fd,
+		.outputs_fd = steer->pins.fds[PIN_OUTPUTS],
+		.tallies_fd = steer->pins.fds[PIN_TALLIES],
+	};
+	return !steer->external && steer->link_fd >= 0;
+}
+
+int steer_adopt(struct steer *steer, enum iface_mode *mode)
+{
+	*mode = steer->adopted_mode;
+	return steer_set_mode(steer, *mode);
+}
+
+int steer_replace(struct steer *steer)
+{
+	int err = bpf_link_update(steer->link_fd, bpf_program__fd(own_program(steer)), NULL);
+
+	if (!err)
+		claim_program(steer);
+	return err;
+}
+
+void steer_set_owner(struct steer *steer, bool owner)
+{
+	steer->shared = !owner;
+}
+
+void steer_settle(struct steer *steer)
+{
+	if (steer->shared_maps)
+		forwards_drop_shared(steer->forwards);
+	steer->shared_maps = false;
+}
+
 void steer_detach(struct steer *steer)
 {
 	if (steer->external) {
@@ -457,7 +548,8 @@ void steer_detach(struct steer *steer)
 	if (steer->link_fd < 0)
 		return;
 	/* Closing the link would detach as well, but at a time that the kernel chooses. */
-	bpf_link_detach(steer->link_fd);
+	if (!steer->shared)
+		bpf_link_detach(steer->link_fd);
 	close(steer->link_fd);
 	steer->link_fd = -1;
 	if (steer->claim_fd >= 0)

@@ -28,6 +28,14 @@ struct forward;
 struct forwards;
 struct steer;
 
+/* What another process has of its steering of an interface. The descriptors are borrowed. */
+struct steer_adoption {
+	int link_fd;	/* by which its program is attached */
+	int outputs_fd; /* its maps of the kernel path; -1: its program has none */
+	int tallies_fd;
+	enum iface_mode mode; /* in which the program is attached */
+};
+
 /*
  * Load our program and its maps. The program for both paths needs CAP_PERFMON; without it, the one
  * for the user path only is loaded, see steer_can_forward(). `frags`: it accepts packets in several
@@ -35,6 +43,15 @@ struct steer;
  * capability is missing).
  */
 int steer_open(struct steer **out, bool frags);
+
+/*
+ * The same, for steer_replace() to put our program in the place of another process's (see below;
+ * NULL: there is none). The maps outputs and tallies are shared with it, because packets of both
+ * programs may be in one bulk for a device, and the kernel runs the xmcast_copy of the first one
+ * for all of them. 0; -ESTALE: the link is not that of an XDP program on the interface; -errno.
+ */
+int steer_open_after(struct steer **out, bool frags, const struct steer_adoption *from,
+		     int ifindex);
 
 /*
  * Use the maps of an external program, pinned in `directory` (steering/pins.h). Rules and sockets
@@ -120,6 +137,30 @@ int steer_set_mode(struct steer *steer, enum iface_mode mode);
  * others: the driver refused.
  */
 int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum iface_mode *mode);
+
+/* ---- from one process to the next ---- */
+
+/* What a successor needs. False: the program is external, or not attached. */
+bool steer_describe(const struct steer *steer, struct steer_adoption *as);
+
+/* Instead of steer_attach(), with the link that steer_open_after() was called with: note the mode.
+ * The other process's program goes on until steer_replace(). 0 or -errno. */
+int steer_adopt(struct steer *steer, enum iface_mode *mode);
+
+/*
+ * Let our program take the place of the one that is attached by our link, from one packet to the
+ * next. The successor calls it once all rules are in its maps; the other process, to go on after
+ * all. 0 or -errno.
+ */
+int steer_replace(struct steer *steer);
+
+/* The link is, or is not, ours alone: steer_detach() detaches only then. */
+void steer_set_owner(struct steer *steer, bool owner);
+
+/* The other process has ended: remove what it has left in the shared maps. */
+void steer_settle(struct steer *steer);
+
+/* ---- */
 
 /*
  * Detach our program; or empty the maps of an external one, which stays and passes everything to
