@@ -2,6 +2,7 @@
 #include "membership/membership.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <search.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 struct member {
 	struct membership_entry what; /* first, for compare() */
 	unsigned int joins;	      /* that have not been undone */
+	bool adopted;		      /* another process has joined it, and it was not used since */
 	struct holder *holder;
 };
 
@@ -38,6 +40,7 @@ struct membership {
 	struct socket_set sets[SETS];
 	void *members; /* tsearch(3) tree of struct member */
 	unsigned int count;
+	bool shared; /* with another process, so nothing may be left */
 };
 
 static int compare(const void *a, const void *b)
@@ -161,6 +164,17 @@ static int join_at(struct holder *holder, struct member *member)
 	return 0;
 }
 
+/* The socket of an adopted membership has it in fact: then the kernel refuses another join. */
+static int check_adopted(struct member *member)
+{
+	int err = change(member->holder->fd, &member->what, true);
+
+	if (err && err != -EADDRINUSE && err != -EADDRNOTAVAIL)
+		return err;
+	member->adopted = false;
+	return 0;
+}
+
 /* Join on a socket that has room, or on a new one. */
 static int join(struct membership *membership, struct member *member)
 {
@@ -210,9 +224,10 @@ int membership_join(struct membership *membership, const struct xmc_addr *group,
 		return -ENOMEM;
 	}
 	if (*found != member) { /* joined already, by a rule with another port */
-		(*found)->joins++;
 		free(member);
-		return 0;
+		err = (*found)->adopted ? check_adopted(*found) : 0;
+		(*found)->joins += !err;
+		return err;
 	}
 	err = join(membership, member);
 	if (err) {
@@ -256,28 +271,31 @@ const char *membership_limit(int err, const struct xmc_addr *group)
 	}
 }
 
+static void drop(struct membership *membership, struct member *member)
+{
+	struct holder *holder = member->holder;
+
+	/* Fails if the interface is gone; join_at() copes with what that leaves behind. */
+	change(holder->fd, &member->what, false);
+	holder->full = false;
+	if (--holder->members == 0)
+		remove_holder(set_of(membership, &member->what), holder);
+	tdelete(member, &membership->members, compare);
+	free(member);
+	membership->count--;
+}
+
 void membership_leave(struct membership *membership, const struct xmc_addr *group,
 		      const struct xmc_addr *source, int ifindex)
 {
 	struct membership_entry what;
 	struct member **found;
-	struct member *member;
-	struct holder *holder;
 
 	describe(&what, group, source, ifindex);
 	found = tfind(&what, &membership->members, compare);
-	if (!found || --(*found)->joins)
+	if (!found || --(*found)->joins || membership->shared)
 		return;
-	member = *found;
-	holder = member->holder;
-	/* Fails if the interface is gone; join_at() copes with what that leaves behind. */
-	change(holder->fd, &what, false);
-	holder->full = false;
-	if (--holder->members == 0)
-		remove_holder(set_of(membership, &what), holder);
-	tdelete(member, &membership->members, compare);
-	free(member);
-	membership->count--;
+	drop(membership, *found);
 }
 
 struct lister {
@@ -302,4 +320,135 @@ int membership_list(const struct membership *membership, struct membership_entry
 	twalk_r(membership->members, list_member, &lister);
 	*list = lister.list;
 	return lister.count;
+}
+
+/* ---- from one process to the next ---- */
+
+struct describer {
+	struct membership_held *list;
+	int count;
+};
+
+static void describe_member(const void *node, VISIT visit, void *closure)
+{
+	const struct member *member = *(struct member *const *)node;
+	struct describer *describer = closure;
+
+	if (visit == postorder || visit == leaf)
+		describer->list[describer->count++] =
+			(struct membership_held){member->what, member->holder->fd};
+}
+
+int membership_describe(const struct membership *membership, struct membership_held **list)
+{
+	struct describer describer = {calloc(membership->count + 1, sizeof(**list)), 0};
+
+	if (!describer.list)
+		return -ENOMEM;
+	twalk_r(membership->members, describe_member, &describer);
+	*list = describer.list;
+	return describer.count;
+}
+
+static bool has_family(int fd, int family)
+{
+	int domain = 0;
+	socklen_t length = sizeof(domain);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) && domain == family;
+}
+
+static int adopt_socket(struct membership *membership, const struct membership_held *held,
+			struct holder **holder)
+{
+	struct socket_set *set = set_of(membership, &held->what);
+	int err = has_family(held->fd, addr_family(&held->what.group)) ? 0 : -ENOTSOCK;
+
+	if (!err)
+		err = add_holder(set, addr_family(&held->what.group));
+	if (err)
+		return err;
+	*holder = set->holders[set->count - 1];
+	if (dup3(held->fd, (*holder)->fd, O_CLOEXEC) >= 0)
+		return 0;
+	err = -errno;
+	remove_holder(set, *holder);
+	return err;
+}
+
+static int adopt_member(struct membership *membership, const struct membership_entry *what,
+			struct holder *holder)
+{
+	struct member *member = calloc(1, sizeof(*member));
+	struct member **found;
+
+	if (!member)
+		return -ENOMEM;
+	member->what = *what;
+	member->adopted = true;
+	member->holder = holder;
+	found = tsearch(member, &membership->members, compare);
+	if (!found || *found != member) {
+		free(member);
+		return found ? 0 : -ENOMEM;
+	}
+	holder->members++;
+	membership->count++;
+	return 0;
+}
+
+/* The holder that has adopted the descriptor of list[i], or NULL. */
+static struct holder *find_adopted(const struct membership_held *list, struct holder *const *owners,
+				   unsigned int i)
+{
+	for (unsigned int j = i; j-- > 0;) {
+		if (list[j].fd == list[i].fd)
+			return owners[j];
+	}
+	return NULL;
+}
+
+int membership_adopt(struct membership *membership, const struct membership_held *list,
+		     unsigned int count)
+{
+	struct holder **owners = calloc(count + 1UL, sizeof(*owners));
+	int err = owners ? 0 : -ENOMEM;
+
+	membership->shared = true;
+	for (unsigned int i = 0; !err && i < count; i++) {
+		owners[i] = find_adopted(list, owners, i);
+		if (!owners[i])
+			err = adopt_socket(membership, &list[i], &owners[i]);
+		if (!err)
+			err = adopt_member(membership, &list[i].what, owners[i]);
+	}
+	free(owners);
+	return err;
+}
+
+struct unused {
+	struct member **list;
+	unsigned int count;
+};
+
+static void note_unused(const void *node, VISIT visit, void *closure)
+{
+	struct member *member = *(struct member *const *)node;
+	struct unused *unused = closure;
+
+	if ((visit == postorder || visit == leaf) && !member->joins)
+		unused->list[unused->count++] = member;
+}
+
+void membership_settle(struct membership *membership)
+{
+	struct unused unused = {calloc(membership->count + 1, sizeof(*unused.list)), 0};
+
+	membership->shared = false;
+	if (!unused.list)
+		return; /* they stay joined, until the process ends */
+	twalk_r(membership->members, note_unused, &unused);
+	for (unsigned int i = 0; i < unused.count; i++)
+		drop(membership, unused.list[i]);
+	free(unused.list);
 }

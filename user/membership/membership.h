@@ -49,4 +49,26 @@ struct membership_entry {
  * number, or -ENOMEM. */
 int membership_list(const struct membership *membership, struct membership_entry **list);
 
+/* ---- from one process to the next ---- */
+
+/* A membership, and the socket that has it, which is borrowed. */
+struct membership_held {
+	struct membership_entry what;
+	int fd;
+};
+
+/* All memberships: the caller frees *list. Returns their number, or -ENOMEM. */
+int membership_describe(const struct membership *membership, struct membership_held **list);
+
+/*
+ * Go on with the sockets of another process, which are duplicated: membership_join() of what they
+ * have joined sends nothing. Nothing is left before membership_settle(). To be called before the
+ * first join. 0; -ENOTSOCK: one is no socket of its family; -EMFILE, -ENOMEM.
+ */
+int membership_adopt(struct membership *membership, const struct membership_held *list,
+		     unsigned int count);
+
+/* The other process has ended: leave what nobody has joined or what was left since. */
+void membership_settle(struct membership *membership);
+
 #endif
