@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/filter.h>
 #include <linux/in.h>
@@ -353,6 +354,42 @@ int output_socket_open(struct output_socket **out, const struct rule_output *out
 		output_socket_put(new);
 		return err;
 	}
+	*out = new;
+	return 0;
+}
+
+static bool has_option(int fd, int option, int value)
+{
+	socklen_t length = sizeof(int);
+	int has = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, option, &has, &length) && has == value;
+}
+
+int output_socket_adopt(struct output_socket **out, int fd, const struct rule_output *output,
+			uint16_t port)
+{
+	struct output_socket *new;
+	socklen_t length = sizeof(int);
+
+	if (!has_option(fd, SO_DOMAIN, addr_family(&output->to)) ||
+	    !has_option(fd, SO_TYPE, SOCK_DGRAM) || !has_option(fd, SO_PROTOCOL, IPPROTO_UDP))
+		return -ENOTSOCK;
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return -ENOMEM;
+	new->references = 1;
+	new->output = *output;
+	new->port = port;
+	new->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (new->fd < 0 || getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &new->ifindex, &length)) {
+		int err = -errno;
+
+		output_socket_put(new);
+		return err;
+	}
+	if (new->ifindex == NO_INTERFACE)
+		new->ifindex = 0;
 	*out = new;
 	return 0;
 }

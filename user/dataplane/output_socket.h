@@ -67,6 +67,14 @@ struct source_ports;
 int output_socket_open(struct output_socket **out, const struct rule_output *output, uint16_t port,
 		       unsigned int send_buffer, const char **step);
 
+/*
+ * Go on with the socket of another process, which opened it for this output and port. The
+ * descriptor is duplicated; its source port, its options and what it has queued stay. 0;
+ * -ENOTSOCK: it is no UDP socket of this family; -errno.
+ */
+int output_socket_adopt(struct output_socket **out, int fd, const struct rule_output *output,
+			uint16_t port);
+
 struct output_socket *output_socket_hold(struct output_socket *socket);
 
 /* Drop a reference; the last one closes the socket. Accepts NULL. */

@@ -62,7 +62,7 @@ static int open_output(struct output *output, const struct stream *stream,
 	for (unsigned int i = 0; before && i < before->nr_outputs && !output->socket; i++) {
 		struct output_socket *socket = before->outputs[i].socket;
 
-		if (output_socket_fits(socket, rule, port))
+		if (socket && output_socket_fits(socket, rule, port))
 			output->socket = output_socket_hold(socket);
 	}
 	if (!output->socket)
@@ -141,6 +141,34 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 	return 0;
 fail:
 	close_stream(stream);
+	return err;
+}
+
+int stream_adopt(struct stream **out, const struct rule *rule, const int *fds)
+{
+	struct stream *stream = calloc(1, sizeof(*stream));
+	int err = 0;
+
+	if (!stream)
+		return -ENOMEM;
+	stream->references = 1;
+	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
+	if (!stream->outputs)
+		err = -ENOMEM;
+	for (; !err && stream->nr_outputs < rule->nr_outputs; stream->nr_outputs++) {
+		unsigned int i = stream->nr_outputs;
+
+		/* One with ports of its own has more sockets behind it, and is opened anew: the
+		 * same ports, which both processes can have. */
+		if (fds[i] >= 0 && !rule->outputs[i].from_kept && !rule->outputs[i].from_port)
+			err = output_socket_adopt(&stream->outputs[i].socket, fds[i],
+						  &rule->outputs[i],
+						  rule_output_port(rule, &rule->outputs[i]));
+	}
+	if (err)
+		close_stream(stream);
+	else
+		*out = stream;
 	return err;
 }
 

@@ -116,6 +116,13 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
  * being gathered still leave. */
 void stream_withhold(struct stream *stream, unsigned int i, enum withheld reason);
 
+/*
+ * What another process has left of this rule's stream: for `before` of stream_open(), and for
+ * nothing else. fds[i] is the socket of output i (output_socket_adopt()); -1: there is none. One
+ * reference. 0; -errno: a socket is not what it should be.
+ */
+int stream_adopt(struct stream **out, const struct rule *rule, const int *fds);
+
 /* The route of output i has changed: forget its GSO state (gso.h). */
 void stream_route_changed(struct stream *stream, unsigned int i);
 
