@@ -160,7 +160,7 @@ void xsk_resume(struct xsk *xsk)
 
 void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
 {
-	*as = (struct xsk_adoption){-1, -1, -1, xsk->frames, 1U << xsk->frame_shift, xsk->rx_size};
+	*as = (struct xsk_adoption){.socket_fd = -1, .frames_fd = -1, .ledger_fd = -1};
 }
 
 uint64_t xsk_uncertain(const struct xsk *xsk)

@@ -154,6 +154,55 @@ int listener_open(struct listener **out, const char *path, gid_t group)
 	return err;
 }
 
+/* Does the socket listen at this address? */
+static bool listens_at(int fd, const struct sockaddr_un *address)
+{
+	struct sockaddr_un own = {};
+	socklen_t length = sizeof(own), size = sizeof(int);
+	int listens = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) && listens &&
+	       !getsockname(fd, (struct sockaddr *)&own, &length) && own.sun_family == AF_UNIX &&
+	       strncmp(own.sun_path, address->sun_path, sizeof(own.sun_path)) == 0;
+}
+
+int listener_adopt(struct listener **out, const char *path, int fd, int lock_fd)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+	struct stat status;
+	int err = 0;
+
+	if (!listener)
+		return -ENOMEM;
+	listener->fd = listener->lock_fd = -1;
+	listener->address.sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(listener->address.sun_path))
+		err = -ENAMETOOLONG;
+	else
+		strcpy(listener->address.sun_path, path);
+	if (!err && !listens_at(fd, &listener->address))
+		err = -ENOTSOCK;
+	if (!err) {
+		listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		listener->lock_fd = fcntl(lock_fd, F_DUPFD_CLOEXEC, 0);
+		if (listener->fd < 0 || listener->lock_fd < 0 || lstat(path, &status))
+			err = -errno;
+	}
+	if (err) {
+		listener_close(listener);
+		return err;
+	}
+	listener->device = status.st_dev;
+	listener->inode = status.st_ino;
+	*out = listener;
+	return 0;
+}
+
+void listener_set_owner(struct listener *listener, bool owner)
+{
+	listener->bound = owner;
+}
+
 void listener_close(struct listener *listener)
 {
 	const char *path;
@@ -176,4 +225,9 @@ void listener_close(struct listener *listener)
 int listener_fd(const struct listener *listener)
 {
 	return listener->fd;
+}
+
+int listener_lock_fd(const struct listener *listener)
+{
+	return listener->lock_fd;
 }

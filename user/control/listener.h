@@ -11,6 +11,7 @@
 #ifndef XMCAST_CONTROL_LISTENER_H
 #define XMCAST_CONTROL_LISTENER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct listener;
@@ -24,10 +25,19 @@ struct listener;
  */
 int listener_open(struct listener **out, const char *path, gid_t group);
 
+/* Go on with the listening socket of another process, and its lock: the descriptors are duplicated.
+ * The socket file is the other process's until listener_set_owner(). 0; -ENOTSOCK: it does not
+ * listen at this path; -errno. */
+int listener_adopt(struct listener **out, const char *path, int fd, int lock_fd);
+
+/* Whether listener_close() removes the socket file. */
+void listener_set_owner(struct listener *listener, bool owner);
+
 /* Remove the socket file, if it is still ours. Accepts NULL. */
 void listener_close(struct listener *listener);
 
 /* Non-blocking; readable when a client wants to connect. */
 int listener_fd(const struct listener *listener);
+int listener_lock_fd(const struct listener *listener);
 
 #endif

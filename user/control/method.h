@@ -35,8 +35,8 @@ enum {
 	CONTROL_NOT_FOUND = -32004,
 };
 
-/* What a client may do, and what a method needs. */
-enum control_access { CONTROL_READ, CONTROL_CHANGE };
+/* What a client may do, and what a method needs. CONTROL_OWN: only root and the daemon's user. */
+enum control_access { CONTROL_READ, CONTROL_CHANGE, CONTROL_OWN };
 
 /* The outcome of a method; starts zeroed. A method sets `result`, or calls control_fail(). Neither
  * means that there was no memory. */
@@ -46,6 +46,9 @@ struct control_reply {
 	char message[256]; /* of the error: one line, for people */
 	json_t *data;	   /* of the error, or NULL; a new reference, handed over */
 	bool monitor;	   /* from now on the client gets all events (control_server_publish()) */
+	/* Called once the answer is sent: the connection, which is non-blocking, is the callee's
+	 * from then on. NULL: it stays the server's. */
+	void (*take)(void *context, int fd);
 };
 
 /* Answer with this error. A message that is too long is cut. */

@@ -44,6 +44,15 @@ static bool has_group(int fd, gid_t group)
 	return found;
 }
 
+bool peer_is_owner(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
 enum control_access peer_access(int fd, const struct peer_policy *policy)
 {
 	struct ucred peer;
@@ -51,7 +60,7 @@ enum control_access peer_access(int fd, const struct peer_policy *policy)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
 		return CONTROL_READ;
-	if (peer.uid == 0 || peer.uid == geteuid())
+	if (peer_is_owner(fd))
 		return CONTROL_CHANGE;
 	if (policy->has_group && (peer.gid == policy->group || has_group(fd, policy->group)))
 		return CONTROL_CHANGE;

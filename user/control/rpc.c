@@ -131,8 +131,9 @@ static void call(const struct rpc *rpc, const json_t *request, struct control_re
 	if (!method)
 		control_fail(reply, RPC_NO_METHOD, "no such method");
 	else if (method->access > rpc->access)
-		control_fail(reply, CONTROL_FORBIDDEN,
-			     "%s is for root and for members of control.admin_group", method->name);
+		control_fail(reply, CONTROL_FORBIDDEN, "%s is for root and for %s", method->name,
+			     method->access == CONTROL_OWN ? "the daemon's user"
+							   : "members of control.admin_group");
 	else if (check_params(method, params, reply))
 		method->call(rpc->context, params, reply);
 	if (!reply->result && !reply->code)
@@ -167,6 +168,7 @@ static int answer_request(const struct rpc *rpc, const json_t *request, struct r
 
 	call(rpc, request, &reply);
 	answer->monitor = reply.monitor;
+	answer->take = reply.take;
 	json = reply_json(&reply, id ? id : json_null());
 	/* Without an id it is a notification: executed, but not answered. */
 	if (!id) {

@@ -25,7 +25,8 @@ struct rpc {
 struct rpc_answer {
 	char *line; /* malloc()ed, ends with a newline; NULL: none is due (a notification) */
 	size_t length;
-	bool monitor; /* as in struct control_reply */
+	bool monitor; /* this and `take` as in struct control_reply */
+	void (*take)(void *context, int fd);
 };
 
 /* Execute the request [line, line+length), which has no newline. 0; -ENOMEM: there is no memory

@@ -71,6 +71,7 @@ static int add_session(struct control_server *server, int fd, enum control_acces
 	if (!session)
 		return -ENOMEM;
 	session->credit = CONTROL_BURST;
+	session->owner = peer_is_owner(fd);
 	session->watched = event.events;
 	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
 		err = -errno;
@@ -246,13 +247,15 @@ static int give_answer(struct session *session, struct rpc_answer *answer, uint6
 		err = session_answer(session, answer->line, answer->length, now);
 	free(answer->line);
 	session->monitor |= answer->monitor;
+	session->take = answer->take;
 	return err ? err : session_send(session, now);
 }
 
 /* Answer the first request, if there is one and the client may make one now. 0 or -errno. */
 static int answer_line(struct control_server *server, struct session *session, uint64_t now)
 {
-	const struct rpc rpc = {server->methods, server->context, session->access};
+	const struct rpc rpc = {server->methods, server->context,
+				session->owner ? CONTROL_OWN : session->access};
 	struct rpc_answer answer = {0};
 	const char *line;
 	size_t length;
@@ -308,6 +311,18 @@ static int serve_session(struct control_server *server, struct session *session,
 	return watch(server, session);
 }
 
+/* Another part of the daemon goes on with the connection. */
+static void give_away(struct control_server *server, struct session *session)
+{
+	void (*take)(void *context, int fd) = session->take;
+	int fd = session->fd;
+
+	epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	session->fd = -1;
+	close_session(server, session);
+	take(server->context, fd);
+}
+
 static void serve(struct control_server *server, const struct epoll_event *event)
 {
 	struct session *session = event->data.ptr;
@@ -315,6 +330,8 @@ static void serve(struct control_server *server, const struct epoll_event *event
 
 	if (err)
 		drop_session(server, session, err);
+	else if (session->take && !session_is_sending(session))
+		give_away(server, session);
 }
 
 /* Serve all clients that may change things, and the reader that was served longest ago. Returns
@@ -406,7 +423,10 @@ int control_server_open(struct control_server **out, const struct control_option
 	if (!err)
 		err = control_server_set_admins(server, options->admin_group);
 	if (!err)
-		err = listener_open(&server->listener, options->path, group);
+		err = options->adopt
+			      ? listener_adopt(&server->listener, options->path,
+					       options->adopt->listen_fd, options->adopt->lock_fd)
+			      : listener_open(&server->listener, options->path, group);
 	if (err)
 		goto out;
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -440,6 +460,19 @@ void control_server_close(struct control_server *server)
 	if (server->epoll_fd >= 0)
 		close(server->epoll_fd);
 	free(server);
+}
+
+void control_server_describe(const struct control_server *server, struct control_adoption *as)
+{
+	as->listen_fd = listener_fd(server->listener);
+	as->lock_fd = listener_lock_fd(server->listener);
+}
+
+void control_server_set_owner(struct control_server *server, bool owner)
+{
+	if (!owner)
+		epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, listener_fd(server->listener), NULL);
+	listener_set_owner(server->listener, owner);
 }
 
 int control_server_fd(const struct control_server *server)

@@ -39,10 +39,19 @@
 
 struct control_server;
 
+/* The listening socket of another process, and the descriptor of its lock. Borrowed. */
+struct control_adoption {
+	int listen_fd;
+	int lock_fd;
+};
+
 struct control_options {
 	const char *path;
 	const char *group;	 /* of the socket file: a name or a number; NULL or "": our own */
 	const char *admin_group; /* may change things; NULL or "": only root and our own user */
+	/* Go on with the socket of another process, so that no client is refused; NULL: open one.
+	 */
+	const struct control_adoption *adopt;
 };
 
 /*
@@ -56,6 +65,13 @@ int control_server_open(struct control_server **out, const struct control_option
 /* Close all clients and remove the socket file. Events that are queued are sent first, as far as
  * the clients read them. Accepts NULL. */
 void control_server_close(struct control_server *server);
+
+/* For another process to go on with the socket. */
+void control_server_describe(const struct control_server *server, struct control_adoption *as);
+
+/* Whether the socket file is removed when the server is closed. If not, another process goes on
+ * with it, and no client is accepted any more. */
+void control_server_set_owner(struct control_server *server, bool owner);
 
 /* A descriptor that is readable when control_server_run() has something to do. */
 int control_server_fd(const struct control_server *server);

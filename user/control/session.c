@@ -25,7 +25,8 @@ void session_free(struct session *session)
 {
 	if (!session)
 		return;
-	close(session->fd);
+	if (session->fd >= 0)
+		close(session->fd);
 	lines_clear(&session->requests);
 	text_free(&session->out);
 	free(session);

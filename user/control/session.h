@@ -28,6 +28,7 @@
 struct session {
 	int fd;
 	enum control_access access;
+	bool owner;	     /* root or the daemon's user */
 	bool monitor;	     /* gets events */
 	bool ended;	     /* sends no more; closed once its answers are sent */
 	uint32_t watched;    /* epoll events that are asked for */
@@ -43,6 +44,9 @@ struct session {
 	size_t answer_left;
 	uint64_t answer_ns; /* when that answer was queued */
 	uint64_t lost;	    /* events without room that were not reported to the client yet */
+
+	/* Who gets the socket once all is sent (struct control_reply), or NULL. */
+	void (*take)(void *context, int fd);
 };
 
 /* Take over a connected socket. NULL: no memory; then the socket stays the caller's. */

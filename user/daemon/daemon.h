@@ -34,6 +34,24 @@ struct service {
 	int timer_fd;	       /* of its watchdog, or -1 */
 };
 
+/* A process that asks for our place (daemon/hand_over.h). */
+enum successor_state {
+	SUCCESSOR_NONE,
+	SUCCESSOR_CONNECTED,
+	SUCCESSOR_OFFERED,
+	SUCCESSOR_PAUSED,
+	SUCCESSOR_COMMITTED,
+};
+
+struct successor {
+	enum successor_state state;
+	int fd;		      /* -1: there is none */
+	uint64_t source;      /* epoll data */
+	unsigned int seconds; /* since it connected */
+};
+
+struct take_over;
+
 struct daemon {
 	struct options options;
 	struct config config; /* until relay_open(); then it is the relay's */
@@ -44,6 +62,8 @@ struct daemon {
 	struct event_counts event_counts;
 	struct control_server *control;
 	struct service service;
+	struct successor successor;
+	struct take_over *take_over; /* whose place we take; NULL: nobody's */
 	struct reload_state reload;
 	struct config_text text;
 	int epoll_fd;

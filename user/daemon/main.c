@@ -25,12 +25,14 @@
 #include "base/streams.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
+#include "daemon/hand_over.h"
 #include "daemon/methods.h"
 #include "daemon/reload.h"
 #include "daemon/rights.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
 #include "daemon/statistics.h"
+#include "daemon/take_over.h"
 #include "daemon/watchdog.h"
 #include "rules/aliases.h"
 
@@ -41,6 +43,7 @@ enum source {
 	SOURCE_SECOND,
 	SOURCE_CONTROL,
 	SOURCE_SERVICE,
+	SOURCE_SUCCESSOR,
 };
 
 /* Larger blocks have a mapping of their own, which free(3) returns to the kernel. This is glibc's
@@ -201,6 +204,7 @@ static struct failure open_control(struct daemon *daemon)
 		.path = daemon->options.socket,
 		.group = daemon->config.control.group,
 		.admin_group = daemon->config.control.admin_group,
+		.adopt = take_over_control(daemon),
 	};
 	int err = control_server_open(&daemon->control, &options, daemon_methods, daemon);
 	struct failure failed = control_failure(err);
@@ -211,6 +215,16 @@ static struct failure open_control(struct daemon *daemon)
 	else
 		failed = failure(watch(daemon, control_server_fd(daemon->control), SOURCE_CONTROL));
 	return failed;
+}
+
+static struct failure open_predecessor(struct daemon *daemon)
+{
+	int err = take_over_open(daemon);
+
+	daemon->successor.source = SOURCE_SUCCESSOR;
+	if (err == -EPROTO)
+		return (struct failure){EXIT_REFUSED, "the running daemon cannot be taken over"};
+	return failure(err);
 }
 
 static struct failure open_service(struct daemon *daemon)
@@ -237,12 +251,17 @@ static struct failure open_relay(struct daemon *daemon)
 	if (!daemon->sampler)
 		return failure(-ENOMEM);
 	log_watch(on_event, daemon);
-	return failure(relay_open(&daemon->relay, &daemon->config));
+	return failure(take_over_relay(daemon));
 }
 
 static struct failure watch_relay(struct daemon *daemon)
 {
 	return failure(watch(daemon, relay_fd(daemon->relay), SOURCE_RELAY));
+}
+
+static struct failure settle(struct daemon *daemon)
+{
+	return failure(take_over_settle(daemon));
 }
 
 /* In this order. 0, or the exit code, after a record that names the step, whatever else the step
@@ -253,9 +272,17 @@ static int start(struct daemon *daemon)
 		const char *name;
 		struct failure (*run)(struct daemon *daemon);
 	} steps[] = {
-		{"epoll", open_epoll}, {"signals", open_signals}, {"timer", open_timer},
-		{"user", become_user}, {"control", open_control}, {"service", open_service},
-		{"rights", confine},   {"relay", open_relay},	  {"watch", watch_relay},
+		{"epoll", open_epoll},
+		{"signals", open_signals},
+		{"timer", open_timer},
+		{"user", become_user},
+		{"predecessor", open_predecessor},
+		{"control", open_control},
+		{"service", open_service},
+		{"rights", confine},
+		{"relay", open_relay},
+		{"watch", watch_relay},
+		{"settings", settle},
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -294,6 +321,7 @@ static void on_second(struct daemon *daemon)
 	relay_check_workers(daemon->relay);
 	control_server_tick(daemon->control, clock_ns());
 	service_second(daemon);
+	hand_over_second(daemon);
 	daemon->seconds += (unsigned int)expirations;
 	interval = relay_config(daemon->relay)->stats_interval;
 	if (!interval || daemon->seconds < interval)
@@ -348,6 +376,8 @@ static int serve_source(struct daemon *daemon, enum source source)
 	case SOURCE_SERVICE:
 		service_run(daemon);
 		break;
+	case SOURCE_SUCCESSOR:
+		return hand_over_run(daemon);
 	}
 	return 0;
 }
@@ -377,6 +407,7 @@ static int run(struct daemon *daemon)
 static int serve(struct daemon *daemon)
 {
 	int code = start(daemon);
+	bool handed_over;
 
 	if (!daemon->relay)
 		return code;
@@ -394,9 +425,12 @@ static int serve(struct daemon *daemon)
 	watchdog_leave(daemon);
 	service_stopping(daemon);
 	signals_arm_second();
+	handed_over = hand_over_release(daemon);
 	if (relay_stop(daemon->relay) && !code)
 		code = EXIT_INTERNAL;
 	watchdog_leave(daemon);
+	if (handed_over)
+		hand_over_finish(daemon);
 	statistics_log(daemon, "final-statistics");
 	return code;
 }
@@ -427,8 +461,11 @@ static void close_fd(int fd)
 
 int main(int argc, char **argv)
 {
-	struct daemon daemon = {
-		.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .service.timer_fd = -1};
+	struct daemon daemon = {.epoll_fd = -1,
+				.signal_fd = -1,
+				.timer_fd = -1,
+				.service.timer_fd = -1,
+				.successor.fd = -1};
 	int code;
 
 	mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);
@@ -445,12 +482,14 @@ int main(int argc, char **argv)
 		code = run_daemon(&daemon);
 	}
 	relay_close(daemon.relay);
+	take_over_close(&daemon);
 	sampler_free(daemon.sampler);
 	log_watch(NULL, NULL);
 	control_server_close(daemon.control);
 	service_close(&daemon);
 	free(daemon.text.text);
 	config_free(&daemon.config);
+	close_fd(daemon.successor.fd);
 	close_fd(daemon.timer_fd);
 	close_fd(daemon.signal_fd);
 	close_fd(daemon.epoll_fd);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
+#include "daemon/hand_over.h"
 #include "daemon/methods_config.h"
 #include "daemon/methods_rules.h"
 #include "daemon/statistics.h"
@@ -356,6 +357,7 @@ const struct control_method daemon_methods[] = {
 	{"group.list", CONTROL_READ, page_keys, method_group_list},
 	{"log.show", CONTROL_READ, NULL, method_log_show},
 	{"log.set", CONTROL_CHANGE, log_keys, method_log_set},
+	{"daemon.hand_over", CONTROL_OWN, NULL, hand_over_method},
 	{"monitor.start", CONTROL_READ, NULL, method_monitor_start},
 	{},
 };

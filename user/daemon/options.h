@@ -16,8 +16,9 @@ struct options {
 	const char **rules; /* the texts of --rule; freed by options_free() */
 	size_t nr_rules;
 	bool check;
-	bool debug;    /* log all levels of all facilities */
-	bool log_json; /* log_json and syslog override `logging:` of the configuration */
+	bool take_over; /* the place of the running daemon */
+	bool debug;	/* log all levels of all facilities */
+	bool log_json;	/* log_json and syslog override `logging:` of the configuration */
 	bool syslog;
 	bool help;
 	bool version;

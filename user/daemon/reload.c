@@ -221,6 +221,19 @@ int daemon_reload(struct daemon *daemon, struct reload_result *result, struct er
 	return 0;
 }
 
+int daemon_change_config(struct daemon *daemon, struct config *next)
+{
+	struct reload_result result = {};
+	int err = apply(daemon, next, &result);
+
+	if (err)
+		log_event(LOG_LEVEL_ERROR, "reload-refused", LOG_UINT("errors", 0),
+			  LOG_TEXT("reason", *result.reason ? result.reason : strerror(-err)));
+	else if (result.change.added || result.change.removed || result.change.replaced)
+		emit_change(daemon, "rules-changed", &result.change, result.nr_restart);
+	return err == -EIO ? err : 0;
+}
+
 /* ---- changes ---- */
 
 static void save_change(struct daemon *daemon)

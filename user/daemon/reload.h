@@ -42,6 +42,10 @@ int daemon_change_rules(struct daemon *daemon, const struct rule_operation *oper
  * (-ENOENT: the daemon was started without a file). */
 int daemon_save(struct daemon *daemon, size_t *bytes);
 
+/* Change to a configuration after the place of another process was taken, whose configuration runs.
+ * Differences that cannot be applied now are logged. 0; -EIO: the relay must end. */
+int daemon_change_config(struct daemon *daemon, struct config *next);
+
 /* Apply the settings of the running configuration that are not the relay's: log, administrators. */
 void daemon_use_settings(struct daemon *daemon);
 

@@ -225,7 +225,9 @@ void ingress_run(struct ingress *ingress)
 		bool stop = atomic_load_explicit(&ingress->stop, memory_order_acquire);
 
 		counter_add(&ingress->counters.beats, 1);
-		if (stop && atomic_load_explicit(&ingress->leave, memory_order_relaxed))
+		/* All frames of a packet go the same way. */
+		if (stop && !ingress->nr_pieces &&
+		    atomic_load_explicit(&ingress->leave, memory_order_relaxed))
 			return;
 		change_ruleset(ingress);
 		if (receive(ingress)) {

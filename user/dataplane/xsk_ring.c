@@ -64,12 +64,6 @@ int xsk_ring_map(struct xsk_ring *ring, int fd, enum xsk_ring_kind kind, uint32_
 	return 0;
 }
 
-void xsk_ring_refresh(struct xsk_ring *ring, enum xsk_ring_kind kind)
-{
-	ring->own = atomic_load(kind == XSK_RING_RX ? ring->consumer : ring->producer);
-	ring->other = atomic_load(kind == XSK_RING_RX ? ring->producer : ring->consumer);
-}
-
 void xsk_ring_unmap(struct xsk_ring *ring)
 {
 	if (ring->mapping)

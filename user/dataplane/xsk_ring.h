@@ -51,7 +51,11 @@ int xsk_ring_create(int fd, enum xsk_ring_kind kind, uint32_t size);
 int xsk_ring_map(struct xsk_ring *ring, int fd, enum xsk_ring_kind kind, uint32_t size);
 
 /* Read the positions of a mapped ring again, because another process has used it meanwhile. */
-void xsk_ring_refresh(struct xsk_ring *ring, enum xsk_ring_kind kind);
+static inline void xsk_ring_refresh(struct xsk_ring *ring, enum xsk_ring_kind kind)
+{
+	ring->own = atomic_load(kind == XSK_RING_RX ? ring->consumer : ring->producer);
+	ring->other = atomic_load(kind == XSK_RING_RX ? ring->producer : ring->consumer);
+}
 
 /* A mapped ring keeps its socket, and with it the queue, even after close(2). Accepts a ring that
  * is all zero. */

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "dataplane/ruleset.h"
 #include "relay/examine.h"
+#include "relay/inheritance.h"
 #include "relay/intake_ports.h"
 #include "relay/vlans.h"
 #include "relay/offloads.h"
@@ -353,6 +354,7 @@ static void close_parts(struct intake *intake)
 	intake_close_ports(intake);
 	offloads_release(intake->offloads, intake);
 	intake->steer = NULL;
+	intake->adopted = false;
 	intake_describe(intake);
 	lineup_free(&intake->now);
 	lineup_free(&intake->other);
@@ -401,8 +403,20 @@ int intake_set_capacity(struct intake *intake)
 	return steer_set_capacity(intake->steer, capacity);
 }
 
+static int open_own_program(struct intake *intake, const struct inheritance *inheritance)
+{
+	const struct steer_adoption *from = inheritance_steering(inheritance, intake->ifindex);
+	int err = -ESTALE;
+
+	if (from)
+		err = steer_open_after(&intake->steer, intake->jumbo, from, intake->ifindex);
+	intake->adopted = !err;
+	return err == -ESTALE ? steer_open(&intake->steer, intake->jumbo) : err;
+}
+
 /* Load our program, or open the maps of an external one. */
-static int open_program(struct intake *intake, char why[REASON_SIZE])
+static int open_program(struct intake *intake, const struct inheritance *inheritance,
+			char why[REASON_SIZE])
 {
 	char directory[PINS_PATH_SIZE];
 	char text[PINS_TEXT_SIZE];
@@ -424,7 +438,7 @@ static int open_program(struct intake *intake, char why[REASON_SIZE])
 		return err == -EBUSY ? err : -ENXIO;
 	}
 	intake->jumbo = xsk_is_jumbo(intake->link.mtu);
-	err = steer_open(&intake->steer, intake->jumbo);
+	err = open_own_program(intake, inheritance);
 	if (err == -EPERM || err == -EACCES)
 		return explain(why, err,
 			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");
@@ -447,14 +461,18 @@ static int prevent_merging(struct intake *intake, const struct link *now, char w
 }
 
 /* Query the interface: can it carry an intake? */
-static int examine_now(struct intake *intake, const struct config *config, char why[REASON_SIZE])
+static int examine_now(struct intake *intake, const struct intake_means *means,
+		       char why[REASON_SIZE])
 {
 	int err = link_query(intake->name, &intake->link);
 
 	if (err && err != -ENODEV)
 		return explain(why, err, "interface %s cannot be queried", intake->name);
 	intake->ifindex = intake->link.ifindex;
-	intake->settings = examine_settings(config, intake->name, intake->ifindex);
+	intake->settings = examine_settings(means->config, intake->name, intake->ifindex);
+	/* The program is that of the predecessor, whose place ours takes. */
+	if (inheritance_steering(means->inheritance, intake->ifindex))
+		intake->link.xdp_program = 0;
 	intake->external = intake->ifindex && examine_external(&intake->link, &intake->settings);
 	err = examine(&intake->link, intake->external, why);
 	if (!err)
@@ -466,11 +484,18 @@ static int examine_now(struct intake *intake, const struct config *config, char 
 	return vlans_check(&intake->link, intake->settings.mode, OFFLOADS_REPORT, why);
 }
 
-static int attach_program(struct intake *intake, const struct config *config, char why[REASON_SIZE])
+static int attach_program(struct intake *intake, const struct intake_means *means,
+			  char why[REASON_SIZE])
 {
 	enum iface_mode wanted;
 	int err;
 
+	/* The predecessor's is attached, and goes on until our keys are there (add_keys()). */
+	if (intake->adopted) {
+		err = steer_adopt(intake->steer, &intake->mode);
+		return err ? explain(why, err, "the maps of %s cannot be written", intake->name)
+			   : 0;
+	}
 	if (intake->external) {
 		intake->mode = intake->link.xdp_skb ? IFACE_MODE_SKB : IFACE_MODE_NATIVE;
 		err = steer_set_mode(intake->steer, intake->mode);
@@ -483,7 +508,7 @@ static int attach_program(struct intake *intake, const struct config *config, ch
 	/* Something has changed since the interface was examined: examine it again to find the
 	 * reason. */
 	if (err == -EBUSY || err == -EEXIST || err == -EINVAL || err == -ENODEV) {
-		int again = examine_now(intake, config, why);
+		int again = examine_now(intake, means, why);
 
 		if (again)
 			return again;
@@ -503,12 +528,12 @@ static int attach_program(struct intake *intake, const struct config *config, ch
 static int open_parts(struct intake *intake, const struct intake_means *means,
 		      char why[REASON_SIZE])
 {
-	int err = examine_now(intake, means->config, why);
+	int err = examine_now(intake, means, why);
 
 	if (!err)
-		err = open_program(intake, why);
+		err = open_program(intake, means->inheritance, why);
 	if (!err)
-		err = attach_program(intake, means->config, why);
+		err = attach_program(intake, means, why);
 	if (!err)
 		err = intake_open_ports(intake, means, why);
 	if (!err)
@@ -573,6 +598,10 @@ static int add_keys(struct intake *intake, char why[REASON_SIZE])
 	err = take_keys(intake, &intake->now, &none, &failed);
 	if (err)
 		return explain(why, err, "rule %s does not fit the XDP map", failed->rule->name);
+	/* From one packet to the next. */
+	err = intake->adopted ? steer_replace(intake->steer) : 0;
+	if (err)
+		return explain(why, err, "the XDP program of %s cannot be replaced", intake->name);
 	set_state(intake, INTAKE_ATTACHED);
 	intake_audit(intake);
 	intake->reason[0] = '\0';

@@ -118,6 +118,7 @@ struct intake {
 	enum iface_mode mode;	   /* of the attached program */
 	uint32_t program;	   /* id of the program, own or external; 0: not known */
 	bool external;		   /* an administrator attached it (steering/pins.h) */
+	bool adopted;		   /* it takes the place of a predecessor's program */
 	struct offloads *offloads; /* of the relay; the intake is a user of it */
 	bool on_members;	   /* the ports are members of a bond */
 	unsigned int nr_ports;
@@ -182,7 +183,8 @@ struct intake_means {
 	/* An RX queue that is busy is -EBUSY at once, which is not reported at first (BUSY_TRIES).
 	 * Otherwise wait for it for some seconds. */
 	bool fail_if_busy;
-	const struct tagged_path *paths; /* of its rules; for STARTED */
+	const struct inheritance *inheritance; /* of a predecessor, or NULL */
+	const struct tagged_path *paths;       /* of its rules; for STARTED */
 	unsigned int nr_paths;
 };
 

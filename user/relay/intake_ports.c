@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 
 #include "base/log.h"
+#include "relay/inheritance.h"
 
 /* How long an opening intake waits for RX queues that were in use a moment ago, in ms. Failing at
  * once would detach the program again, which interrupts some network cards for seconds. */
@@ -60,6 +61,25 @@ static bool shard_is_used(const struct intake *intake, unsigned int shard)
 	return false;
 }
 
+/* A socket of the predecessor that is unusable is opened anew. */
+static int adopt_worker(struct worker **worker, const struct intake *intake,
+			struct worker_options *options, const struct inheritance *inheritance)
+{
+	int err;
+
+	options->adopt = intake->adopted
+				 ? inheritance_socket(inheritance, options->iface, options->queue)
+				 : NULL;
+	if (!options->adopt)
+		return -ENOENT;
+	err = worker_open(worker, options);
+	if (err)
+		log_warning("socket-not-taken-over", LOG_IFACE(options->iface),
+			    LOG_UINT("queue", options->queue), LOG_ERROR(err));
+	options->adopt = NULL;
+	return err;
+}
+
 /* Open a worker for the next RX queue of the port. `patience_ms`: how long to wait if it is in use;
  * what is left of it is written back. */
 static int open_worker(struct intake *intake, struct intake_port *port,
@@ -82,7 +102,8 @@ static int open_worker(struct intake *intake, struct intake_port *port,
 	while (shard_is_used(intake, options.shard))
 		options.shard++;
 	options.index = intake->first_worker + options.shard;
-	while ((err = worker_open(&worker, &options)) == -EBUSY && *patience_ms > 0) {
+	err = adopt_worker(&worker, intake, &options, means->inheritance);
+	while (err && (err = worker_open(&worker, &options)) == -EBUSY && *patience_ms > 0) {
 		*patience_ms -= BUSY_STEP_MS;
 		poll(NULL, 0, BUSY_STEP_MS);
 	}

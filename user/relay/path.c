@@ -44,7 +44,8 @@ static void examine_outputs(struct path *path, struct redirects *redirects)
 
 int path_open(struct path **out, const struct path_request *request, char reason[REASON_SIZE])
 {
-	const struct stream *before = request->replaced ? request->replaced->stream : NULL;
+	const struct stream *before =
+		request->replaced ? request->replaced->stream : request->inherited;
 	struct stream_failure failure = {NULL, "memory"};
 	struct path *path = calloc(1, sizeof(*path));
 	int err = -ENOMEM;

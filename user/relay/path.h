@@ -48,6 +48,8 @@ struct path_request {
 	struct redirects *redirects; /* of the relay */
 	/* Outputs to the same destinations keep the sockets of this one. NULL: there is none. */
 	const struct path *replaced;
+	/* Likewise, of another process (inheritance.h). NULL: there is none. */
+	const struct stream *inherited;
 };
 
 /*

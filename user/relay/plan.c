@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/lookup.h"
+#include "relay/inheritance.h"
 #include "rules/config.h"
 
 enum plan_kind {
@@ -180,6 +181,8 @@ static int renew(struct plan *plan, unsigned int i, struct route *before, bool s
 	plan->routes[i] = route;
 	route->plan.fresh = true;
 	route->plan.replaced = before;
+	inheritance_rule(plan->relay->inheritance, route->rule->name, &route->id, &route->since_ns);
+	route->plan.inherited = inheritance_stream(plan->relay->inheritance, route->rule->name);
 	/* The rule only moves to another intake: it keeps its counters and sockets. */
 	if (same_rule) {
 		route->id = before->id;
@@ -247,6 +250,7 @@ static int bring_up(struct plan *plan, struct intake *intake, enum intake_state 
 	const struct intake_means means = {
 		.config = plan->next,
 		.epoll_fd = plan->relay->epoll_fd,
+		.inheritance = plan->relay->inheritance,
 		.fail_if_busy = plan->kind == FOLLOW,
 		.paths = paths,
 		.nr_paths = nr_paths,
@@ -653,6 +657,9 @@ static int run(struct plan *plan, struct intake *raised)
 		err = open_intakes(plan);
 	if (!err)
 		err = open_routes(plan);
+	/* All is prepared. Between here and the start of the workers packets wait. */
+	if (!err)
+		err = inheritance_pause(plan->relay->inheritance);
 	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
 		err = stage_intake(plan, plan->intakes[i]);
 	if (!err)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "dataplane/output_socket.h"
 #include "relay/follow.h"
+#include "relay/inheritance.h"
 #include "relay/plan.h"
 #include "relay/state.h"
 
@@ -24,15 +25,34 @@
 
 int relay_open(struct relay **out, struct config *config)
 {
+	return relay_open_after(out, config, NULL);
+}
+
+static int open_membership(struct relay *relay)
+{
+	const struct membership_held *list;
+	unsigned int count;
+	int err = membership_open(&relay->membership);
+
+	list = inheritance_memberships(relay->inheritance, &count);
+	if (!err && list)
+		err = membership_adopt(relay->membership, list, count);
+	return err;
+}
+
+int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance)
+{
 	struct relay *relay = calloc(1, sizeof(*relay));
 	int err;
 
 	if (!relay)
 		return -ENOMEM;
 	config_init(&relay->config);
-	relay->started_ns = clock_ns();
+	relay->inheritance = inheritance;
+	relay->started_ns = inheritance_started_ns(inheritance, clock_ns());
+	relay->next_id = inheritance_next_id(inheritance);
 	relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	err = relay->epoll_fd < 0 ? -errno : membership_open(&relay->membership);
+	err = relay->epoll_fd < 0 ? -errno : open_membership(relay);
 	if (!err)
 		err = redirects_open(&relay->redirects);
 	if (!err)
@@ -49,6 +69,20 @@ int relay_open(struct relay **out, struct config *config)
 	follow_rules_changed(relay->follow);
 	*out = relay;
 	return 0;
+}
+
+void relay_settle(struct relay *relay)
+{
+	for (unsigned int i = 0; relay->inheritance && i < relay->nr_intakes; i++) {
+		struct intake *intake = relay->intakes[i];
+
+		if (!intake->steer)
+			continue;
+		steer_set_owner(intake->steer, true);
+		steer_settle(intake->steer);
+	}
+	membership_settle(relay->membership);
+	relay->inheritance = NULL;
 }
 
 int relay_fd(const struct relay *relay)
@@ -76,7 +110,8 @@ int relay_run(struct relay *relay)
 	/* The workers' descriptors are edge-triggered: fetching their events is enough. */
 	epoll_wait(relay->epoll_fd, events, EVENTS, 0);
 	output_sockets_serve();
-	follow_run(relay->follow);
+	if (!relay->frozen)
+		follow_run(relay->follow);
 	return has_failed(relay) ? -EIO : 0;
 }
 
@@ -138,6 +173,8 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
 {
 	int err;
 
+	if (relay->frozen)
+		return explain(reason, -EBUSY, "another xmcastd is taking over: try again");
 	follow_sync(relay->follow);
 	err = plan_change(relay, config, change, reason);
 	follow_rules_changed(relay->follow);
@@ -146,7 +183,8 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
 
 int relay_retry(struct relay *relay)
 {
-	follow_retry(relay->follow);
+	if (!relay->frozen)
+		follow_retry(relay->follow);
 	return relay->broken ? -EIO : 0;
 }
 

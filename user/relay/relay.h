@@ -83,6 +83,7 @@
 #include "rules/config.h"
 #include "steering/pins.h"
 
+struct inheritance;
 struct relay;
 
 /* ---- life ---- */
@@ -93,6 +94,18 @@ struct relay;
  * interfaces; -ENOMEM, -EMFILE.
  */
 int relay_open(struct relay **out, struct config *config);
+
+/*
+ * The same, with what a predecessor has left (inheritance.h); NULL: there is none. `config` is the
+ * predecessor's: apply another one afterwards. Until relay_settle() the predecessor could go on: if
+ * this relay is closed before, nothing of it is detached or left. -EPIPE: the predecessor has not
+ * paused.
+ */
+int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance);
+
+/* The predecessor has released everything: what nobody needs is closed and left. The inheritance
+ * can be freed. */
+void relay_settle(struct relay *relay);
 
 /* Readable when relay_run() has something to do: a worker has failed, or the network has changed.
  */
@@ -122,9 +135,9 @@ void relay_close(struct relay *relay); /* accepts NULL */
  *
  * A rule that the network does not let run (its interface does not exist, or is down) is accepted
  * and `pending`; a shortage of this process (descriptors, memory, memberships, room in the XDP map)
- * makes the whole change fail. 0: *config has become the relay's and is left empty, and
- * *change says what differs. -errno: nothing has changed, *config is still the caller's, and
- * `reason` says why. -EIO: a worker has failed, and the relay must end.
+ * makes the whole change fail. -EBUSY: a successor is taking over. 0: *config has become the
+ * relay's and is left empty, and *change says what differs. -errno: nothing has changed, *config is
+ * still the caller's, and `reason` says why. -EIO: a worker has failed, and the relay must end.
  */
 int relay_apply(struct relay *relay, struct config *config, struct relay_change *change,
 		char reason[REASON_SIZE]);

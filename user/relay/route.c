@@ -31,6 +31,7 @@ static int open_path(struct route *route, const struct config *config, char reas
 		.egress = &config->egress,
 		.redirects = route->arrival->intake->kernel.redirects,
 		.replaced = before,
+		.inherited = route->plan.inherited,
 	};
 	int err;
 

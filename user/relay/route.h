@@ -32,10 +32,11 @@ struct route {
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
 		struct route *replaced; /* the route of the same name that it replaces, or NULL */
-		bool fresh;		/* the plan made it */
-		bool kept;		/* it was there before the plan, and stays */
-		bool opened;		/* the plan opened it, or tried to */
-		bool shadowed;		/* another rule has the same input */
+		const struct stream *inherited; /* what a predecessor has left of it, or NULL */
+		bool fresh;			/* the plan made it */
+		bool kept;			/* it was there before the plan, and stays */
+		bool opened;			/* the plan opened it, or tried to */
+		bool shadowed;			/* another rule has the same input */
 	} plan;
 };
 

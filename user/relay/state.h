@@ -8,6 +8,7 @@
 #include "relay/route.h"
 
 struct follow;
+struct inheritance;
 
 struct relay {
 	struct config config;  /* what runs; its rules are those of the routes */
@@ -24,6 +25,10 @@ struct relay {
 	uint64_t generation;	     /* grows by one with every change of the configuration */
 	uint64_t next_id;	     /* of the next route */
 	uint64_t started_ns;
+	bool frozen; /* offered to a successor: nothing changes (hand_over.h) */
+	bool paused; /* no thread runs */
+	struct inheritance
+		*inheritance;  /* what a predecessor has left, until relay_settle(); borrowed */
 	bool broken;	       /* a worker has failed in a change or while it was stopped:
 				  relay_run() returns -EIO */
 	int epoll_fd;	       /* readable when relay_run() has something to do */

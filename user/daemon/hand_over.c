@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_DAEMON
+#include "daemon/hand_over.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/bundle.h"
+#include "base/json_build.h"
+#include "base/json_text.h"
+#include "base/log.h"
+#include "relay/hand_over.h"
+
+/* The successor reads at once: it waits for nothing else. */
+#define SEND_MS 5000
+
+static void log_state(const char *event, int err)
+{
+	log_event(err ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, event, err ? LOG_ERROR(err) : LOG_NONE);
+}
+
+/* The successor has gone, or has to go. 0 or -EIO. */
+static int withdraw(struct daemon *daemon, int err)
+{
+	struct successor *successor = &daemon->successor;
+	bool offered = successor->state >= SUCCESSOR_OFFERED;
+
+	close(successor->fd);
+	successor->fd = -1;
+	successor->state = SUCCESSOR_NONE;
+	if (!offered)
+		return 0;
+	log_state("hand-over-failed", err);
+	return relay_withdraw(daemon->relay);
+}
+
+/* ---- the method ---- */
+
+static void take_connection(void *context, int fd)
+{
+	struct daemon *daemon = context;
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = daemon->successor.source};
+
+	if (daemon->successor.state != SUCCESSOR_NONE ||
+	    epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
+		close(fd);
+		return;
+	}
+	daemon->successor.fd = fd;
+	daemon->successor.state = SUCCESSOR_CONNECTED;
+	daemon->successor.seconds = 0;
+}
+
+void hand_over_method(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct daemon *daemon = context;
+
+	if (daemon->successor.state != SUCCESSOR_NONE || daemon->stopping) {
+		control_fail(reply, CONTROL_REFUSED, "%s",
+			     daemon->stopping ? "the daemon is stopping"
+					      : "another xmcastd is taking over");
+		return;
+	}
+	reply->take = take_connection;
+	reply->result = json_object();
+}
+
+/* ---- its commands ---- */
+
+/* The control socket is the daemon's, not the relay's. */
+static json_t *describe_control(const struct daemon *daemon, struct hand_over *offer)
+{
+	struct control_adoption as;
+
+	control_server_describe(daemon->control, &as);
+	return json_pack("{s:o, s:i, s:i}", "path", json_text_string(daemon->options.socket),
+			 "listener", hand_over_add(offer, as.listen_fd), "lock",
+			 hand_over_add(offer, as.lock_fd));
+}
+
+static int send_offer(struct daemon *daemon)
+{
+	struct hand_over offer = {};
+	int err = relay_offer(daemon->relay, &offer);
+	size_t length;
+	char *text = NULL;
+
+	if (!err) {
+		json_put(&offer.manifest, "control", describe_control(daemon, &offer));
+		text = offer.manifest ? json_text_line(offer.manifest, &length) : NULL;
+		err = text ? bundle_send(daemon->successor.fd, text, length, offer.fds,
+					 offer.nr_fds, SEND_MS)
+			   : -ENOMEM;
+	}
+	daemon->successor.state = SUCCESSOR_OFFERED;
+	if (!err)
+		log_state("hand-over-offered", 0);
+	free(text);
+	hand_over_free(&offer);
+	return err;
+}
+
+static int pause_relay(struct daemon *daemon)
+{
+	const char answer = HAND_OVER_PAUSED;
+	int err = relay_pause(daemon->relay);
+
+	if (err)
+		return err;
+	daemon->successor.state = SUCCESSOR_PAUSED;
+	return send(daemon->successor.fd, &answer, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? 0
+											: -EPIPE;
+}
+
+static int obey(struct daemon *daemon, char command)
+{
+	switch (command) {
+	case HAND_OVER_OFFER:
+		return daemon->successor.state == SUCCESSOR_CONNECTED ? send_offer(daemon)
+								      : -EPROTO;
+	case HAND_OVER_PAUSE:
+		return daemon->successor.state == SUCCESSOR_OFFERED ? pause_relay(daemon) : -EPROTO;
+	case HAND_OVER_COMMIT:
+		if (daemon->successor.state != SUCCESSOR_PAUSED)
+			return -EPROTO;
+		daemon->successor.state = SUCCESSOR_COMMITTED;
+		daemon->stopping = true;
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+int hand_over_run(struct daemon *daemon)
+{
+	char command = 0;
+	ssize_t n = recv(daemon->successor.fd, &command, 1, MSG_DONTWAIT);
+	int err;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	err = n == 1 ? obey(daemon, command) : n < 0 ? -errno : -EPIPE;
+	if (err == -EIO)
+		return err;
+	return err ? withdraw(daemon, err) : 0;
+}
+
+void hand_over_second(struct daemon *daemon)
+{
+	if ((daemon->successor.state == SUCCESSOR_CONNECTED ||
+	     daemon->successor.state == SUCCESSOR_OFFERED) &&
+	    ++daemon->successor.seconds > HAND_OVER_SECONDS)
+		withdraw(daemon, -ETIMEDOUT);
+}
+
+/* ---- the end ---- */
+
+bool hand_over_release(struct daemon *daemon)
+{
+	if (daemon->successor.state != SUCCESSOR_COMMITTED)
+		return false;
+	log_state("handed-over", 0);
+	control_server_set_owner(daemon->control, false);
+	relay_release(daemon->relay);
+	return true;
+}
+
+void hand_over_finish(struct daemon *daemon)
+{
+	json_t *account = relay_account(daemon->relay);
+	size_t length;
+	char *text = account ? json_text_line(account, &length) : NULL;
+	int err =
+		text ? bundle_send(daemon->successor.fd, text, length, NULL, 0, SEND_MS) : -ENOMEM;
+
+	if (err)
+		log_warning("counters-not-handed-over", LOG_ERROR(err));
+	free(text);
+	json_decref(account);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_DAEMON
+#include "daemon/take_over.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/bundle.h"
+#include "base/clock.h"
+#include "base/json_text.h"
+#include "base/log.h"
+#include "control/client.h"
+#include "daemon/hand_over.h"
+#include "daemon/reload.h"
+#include "relay/hand_over.h"
+#include "relay/inheritance.h"
+
+/* The predecessor sends its descriptors at once; its threads end when all that they have taken is
+ * sent; its counters are final after a grace period of the kernel. */
+#define OFFER_MS   5000
+#define PAUSE_MS   10000
+#define ACCOUNT_MS 10000
+
+struct take_over {
+	int fd; /* to the predecessor */
+	struct bundle bundle;
+	json_t *manifest;
+	struct inheritance *inheritance;
+	struct control_adoption control;
+	bool has_control;
+	uint64_t paused_ns; /* when the predecessor was asked to pause */
+};
+
+/* ---- connecting ---- */
+
+/* The connection, after the predecessor has accepted. -errno; -ECONNREFUSED, -ENOENT: nobody
+ * listens. */
+static int ask(const char *path)
+{
+	struct control_client *client = NULL;
+	json_t *answer = NULL;
+	int err = control_client_open(&client, path);
+	int fd = -1;
+
+	if (!err)
+		err = control_client_call(client, "daemon.hand_over", NULL, &answer);
+	if (err > 0) {
+		const char *reason = json_string_value(json_object_get(answer, "message"));
+
+		log_error("take-over-refused", LOG_TEXT("reason", reason ? reason : ""));
+		err = -EPROTO;
+	}
+	json_decref(answer);
+	if (!err) {
+		fd = fcntl(control_client_fd(client), F_DUPFD_CLOEXEC, 0);
+		err = fd < 0 ? -errno : 0;
+	}
+	control_client_close(client);
+	return err ? err : fd;
+}
+
+static int command(const struct take_over *take, char byte)
+{
+	ssize_t n = send(take->fd, &byte, 1, MSG_NOSIGNAL);
+
+	return n == 1 ? 0 : n < 0 && errno != ECONNRESET ? -errno : -EPIPE;
+}
+
+/* Of the predecessor's control socket, if it listens at our path. */
+static void find_control(struct take_over *take, const char *path)
+{
+	const json_t *control = json_object_get(take->manifest, "control");
+	const char *where = json_string_value(json_object_get(control, "path"));
+	json_int_t listener = json_integer_value(json_object_get(control, "listener"));
+	json_int_t lock = json_integer_value(json_object_get(control, "lock"));
+
+	take->has_control = where && strcmp(where, path) == 0 && listener >= 0 && lock >= 0 &&
+			    listener < take->bundle.nr_fds && lock < take->bundle.nr_fds;
+	if (take->has_control)
+		take->control = (struct control_adoption){take->bundle.fds[listener],
+							  take->bundle.fds[lock]};
+}
+
+static int pause_predecessor(void *context)
+{
+	struct take_over *take = context;
+	struct pollfd fd = {.fd = take->fd, .events = POLLIN};
+	char answer = 0;
+	int err = command(take, HAND_OVER_PAUSE);
+
+	take->paused_ns = clock_ns();
+	if (err)
+		return err;
+	/* Restarted by a signal, which the main loop handles later. */
+	while (poll(&fd, 1, PAUSE_MS) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	if (!fd.revents)
+		return -ETIMEDOUT;
+	return recv(take->fd, &answer, 1, MSG_DONTWAIT) == 1 && answer == HAND_OVER_PAUSED ? 0
+											   : -EPIPE;
+}
+
+static int inherit(struct take_over *take, const char *path)
+{
+	char reason[REASON_SIZE] = "";
+	int err = json_text_read(&take->manifest, take->bundle.text, take->bundle.length, 0, NULL);
+
+	if (!err)
+		err = inheritance_new(&take->inheritance, take->manifest, take->bundle.fds,
+				      take->bundle.nr_fds, reason);
+	if (err) {
+		log_error("take-over-refused", LOG_ERROR(err), LOG_TEXT("reason", reason));
+		return -EPROTO;
+	}
+	inheritance_set_pause(take->inheritance, pause_predecessor, take);
+	find_control(take, path);
+	return 0;
+}
+
+int take_over_open(struct daemon *daemon)
+{
+	struct take_over *take;
+	int fd, err;
+
+	if (!daemon->options.take_over)
+		return 0;
+	fd = ask(daemon->options.socket);
+	if (fd == -ENOENT || fd == -ECONNREFUSED) {
+		log_info("nothing-to-take-over", LOG_TEXT("socket", daemon->options.socket));
+		return 0;
+	}
+	if (fd < 0)
+		return fd;
+	take = calloc(1, sizeof(*take));
+	if (!take) {
+		close(fd);
+		return -ENOMEM;
+	}
+	daemon->take_over = take;
+	take->fd = fd;
+	err = command(take, HAND_OVER_OFFER);
+	if (!err)
+		err = bundle_receive(&take->bundle, take->fd, false, OFFER_MS);
+	if (!err)
+		err = inherit(take, daemon->options.socket);
+	return err;
+}
+
+const struct control_adoption *take_over_control(const struct daemon *daemon)
+{
+	const struct take_over *take = daemon->take_over;
+
+	return take && take->has_control ? &take->control : NULL;
+}
+
+/* ---- relaying ---- */
+
+/* Without its counters the relay goes on all the same. */
+static void receive_account(struct daemon *daemon)
+{
+	struct bundle bundle;
+	json_t *account = NULL;
+	int err = bundle_receive(&bundle, daemon->take_over->fd, false, ACCOUNT_MS);
+
+	if (!err) {
+		err = json_text_read(&account, bundle.text, bundle.length, 0, NULL);
+		bundle_free(&bundle);
+	}
+	if (!err)
+		err = relay_carry(daemon->relay, account);
+	if (err)
+		log_warning("counters-not-taken-over", LOG_ERROR(err));
+	json_decref(account);
+}
+
+int take_over_relay(struct daemon *daemon)
+{
+	struct take_over *take = daemon->take_over;
+	uint64_t ns;
+	int err;
+
+	if (!take)
+		return relay_open(&daemon->relay, &daemon->config);
+	err = relay_open_after(&daemon->relay, inheritance_config(take->inheritance),
+			       take->inheritance);
+	ns = clock_ns() - take->paused_ns;
+	if (!err)
+		err = command(take, HAND_OVER_COMMIT);
+	if (err && daemon->relay) {
+		relay_stop(daemon->relay);
+		relay_close(daemon->relay);
+		daemon->relay = NULL;
+	}
+	if (err)
+		return err;
+	control_server_set_owner(daemon->control, true);
+	receive_account(daemon);
+	relay_settle(daemon->relay);
+	log_event(LOG_LEVEL_INFO, "taken-over",
+		  LOG_TEXT("predecessor", inheritance_version(take->inheritance)),
+		  LOG_UINT("pause_us", ns / 1000));
+	return 0;
+}
+
+int take_over_settle(struct daemon *daemon)
+{
+	struct config own;
+	int err;
+
+	if (!daemon->take_over)
+		return 0;
+	take_over_close(daemon);
+	own = daemon->config;
+	config_init(&daemon->config);
+	err = daemon_change_config(daemon, &own);
+	config_free(&own);
+	return err;
+}
+
+void take_over_close(struct daemon *daemon)
+{
+	struct take_over *take = daemon->take_over;
+
+	if (!take)
+		return;
+	daemon->take_over = NULL;
+	inheritance_free(take->inheritance);
+	json_decref(take->manifest);
+	bundle_free(&take->bundle);
+	close(take->fd);
+	free(take);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_RULES
+#include "relay/hand_over.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <xmcast/abi.h>
+
+#include "base/json_build.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "dataplane/stream.h"
+#include "relay/state.h"
+#include "rules/write.h"
+
+int hand_over_add(struct hand_over *offer, int fd)
+{
+	unsigned int room = offer->room ? 2 * offer->room : 64;
+
+	if (fd < 0)
+		return -1;
+	if (offer->nr_fds == offer->room) {
+		int *larger = reallocarray(offer->fds, room, sizeof(*larger));
+
+		if (!larger)
+			return -1;
+		offer->fds = larger;
+		offer->room = room;
+	}
+	offer->fds[offer->nr_fds] = fd;
+	return (int)offer->nr_fds++;
+}
+
+void hand_over_free(struct hand_over *offer)
+{
+	json_decref(offer->manifest);
+	free(offer->fds);
+	*offer = (struct hand_over){};
+}
+
+/* ---- the manifest ---- */
+
+static json_t *describe_worker(struct hand_over *offer, const struct worker *worker)
+{
+	struct xsk_adoption as;
+
+	worker_describe(worker, &as);
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "device",
+			 worker_interface(worker), "queue", (int)worker_queue(worker), "socket",
+			 hand_over_add(offer, as.socket_fd), "memory",
+			 hand_over_add(offer, as.frames_fd), "ledger",
+			 hand_over_add(offer, as.ledger_fd), "frames", (int)as.frames, "frame_size",
+			 (int)as.frame_size, "rx_ring", (int)as.rx_ring, "pieces", as.pieces);
+}
+
+/* An external program, whose pinned maps a successor opens anew, is not described. */
+static json_t *describe_intake(struct hand_over *offer, const struct intake *intake)
+{
+	json_t *sockets = json_array();
+	struct steer_adoption as;
+
+	if (!steer_describe(intake->steer, &as)) {
+		json_decref(sockets);
+		return json_object();
+	}
+	for (unsigned int i = 0; i < intake->nr_workers; i++)
+		json_add(&sockets, describe_worker(offer, intake->workers[i]));
+	return json_pack("{s:s, s:i, s:b, s:i, s:i, s:i, s:o}", "name", intake->name, "ifindex",
+			 intake->ifindex, "skb", intake->mode == IFACE_MODE_SKB, "link",
+			 hand_over_add(offer, as.link_fd), "outputs",
+			 hand_over_add(offer, as.outputs_fd), "tallies",
+			 hand_over_add(offer, as.tallies_fd), "sockets", sockets);
+}
+
+static json_t *describe_route(struct hand_over *offer, const struct route *route)
+{
+	const struct stream *stream = route->path ? route->path->stream : NULL;
+	json_t *sockets = json_array();
+
+	for (unsigned int i = 0; stream && i < stream->nr_outputs; i++)
+		json_add(&sockets, json_integer(hand_over_add(offer, stream->outputs[i].fd)));
+	return json_pack("{s:s, s:I, s:I, s:o}", "name", route->rule->name, "id",
+			 (json_int_t)route->id, "since_ns", (json_int_t)route->since_ns, "sockets",
+			 sockets);
+}
+
+/* Several memberships have one socket, which is described once. */
+static json_t *describe_memberships(struct hand_over *offer, const struct membership *membership)
+{
+	struct membership_held *list = NULL;
+	int count = membership_describe(membership, &list);
+	unsigned int first = offer->nr_fds;
+	json_t *array = count < 0 ? NULL : json_array();
+
+	for (int i = 0; i < count; i++) {
+		const struct membership_entry *what = &list[i].what;
+		char group[ADDR_TEXT_SIZE], source[ADDR_TEXT_SIZE];
+		unsigned int index = first;
+
+		while (index < offer->nr_fds && offer->fds[index] != list[i].fd)
+			index++;
+		if (index == offer->nr_fds)
+			hand_over_add(offer, list[i].fd);
+		json_add(&array,
+			 json_pack("{s:s, s:s, s:i, s:i}", "group",
+				   addr_format(&what->group, group), "source",
+				   addr_is_any(&what->source) ? ""
+							      : addr_format(&what->source, source),
+				   "ifindex", what->ifindex, "socket", (int)index));
+	}
+	free(list);
+	return array;
+}
+
+static json_t *describe(const struct relay *relay, struct hand_over *offer)
+{
+	json_t *interfaces = json_array();
+	json_t *rules = json_array();
+	size_t length;
+	char *config = config_write(&relay->config, &length);
+	json_t *manifest;
+
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		if (relay->intakes[i]->state == INTAKE_ATTACHED ||
+		    relay->intakes[i]->state == INTAKE_IMPAIRED)
+			json_add(&interfaces, describe_intake(offer, relay->intakes[i]));
+	}
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+		json_add(&rules, describe_route(offer, relay->routes[i]));
+	manifest = json_pack("{s:i, s:s, s:i, s:I, s:I, s:s, s:o, s:o, s:o}", "format",
+			     HAND_OVER_FORMAT, "version", xmc_version, "abi", XMC_ABI_VERSION,
+			     "started_ns", (json_int_t)relay->started_ns, "next_id",
+			     (json_int_t)relay->next_id, "config", config ? config : "",
+			     "interfaces", interfaces, "rules", rules, "memberships",
+			     describe_memberships(offer, relay->membership));
+	free(config);
+	return config ? manifest : NULL;
+}
+
+/* ---- states ---- */
+
+int relay_offer(struct relay *relay, struct hand_over *offer)
+{
+	*offer = (struct hand_over){};
+	if (relay->frozen)
+		return -EBUSY;
+	offer->manifest = describe(relay, offer);
+	relay->frozen = offer->manifest != NULL;
+	return offer->manifest ? 0 : -ENOMEM;
+}
+
+int relay_pause(struct relay *relay)
+{
+	int result = 0;
+
+	relay->paused = true;
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
+			int err = worker_pause(relay->intakes[i]->workers[j]);
+
+			if (err)
+				result = err;
+		}
+	}
+	relay->broken |= result != 0;
+	return result ? -EIO : 0;
+}
+
+/* The successor may have put its program in place of ours. */
+static int resume_intake(struct intake *intake)
+{
+	int err = 0;
+
+	if (!intake_is_open(intake))
+		return 0;
+	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
+		err = worker_start(intake->workers[i], intake->now.ruleset);
+	if (!err && !intake->external && intake->state != INTAKE_STOPPED)
+		err = steer_replace(intake->steer);
+	return err;
+}
+
+int relay_withdraw(struct relay *relay)
+{
+	int result = 0;
+
+	for (unsigned int i = 0; relay->paused && i < relay->nr_intakes; i++) {
+		int err = resume_intake(relay->intakes[i]);
+
+		if (!err)
+			continue;
+		log_error("resume-failed", LOG_IFACE(relay->intakes[i]->name), LOG_ERROR(err));
+		result = -EIO;
+	}
+	relay->paused = relay->frozen = false;
+	relay->broken |= result != 0;
+	return result;
+}
+
+void relay_release(struct relay *relay)
+{
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		if (relay->intakes[i]->steer)
+			steer_set_owner(relay->intakes[i]->steer, false);
+	}
+}
+
+json_t *relay_account(const struct relay *relay)
+{
+	return json_object();
+}
+
+int relay_carry(struct relay *relay, const json_t *account)
+{
+	return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a process that relayed before has left to this one (hand_over.h has the whole picture): its
+ * configuration, its descriptors, and what they are. Whatever is opened asks here first whether it
+ * can be adopted. What does not fit is opened anew, as if there had been no predecessor.
+ *
+ *     inheritance_new()     parse and check the manifest
+ *     relay_open_after()    with the predecessor's configuration: prepare, pause it, go on
+ *     relay_settle()        it has released everything: what was not needed is closed and left
+ *     relay_carry()         its counters
+ *     inheritance_free()
+ *
+ * The manifest comes from a process of the same user or of root, or from the service manager's
+ * store; it is checked nevertheless: it may be of another version. Main thread.
+ */
+#ifndef XMCAST_RELAY_INHERITANCE_H
+#define XMCAST_RELAY_INHERITANCE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "membership/membership.h"
+#include "dataplane/xsk.h"
+#include "relay/reason.h"
+#include "rules/config.h"
+#include "steering/steer.h"
+
+struct inheritance;
+struct stream;
+
+/*
+ * `fds` are the descriptors that the manifest numbers; they stay the caller's, and must stay open
+ * as long as the inheritance. `pause`: called once when everything is prepared; returns 0 when no
+ * thread of the predecessor runs any more, or -errno: then nothing is adopted and
+ * relay_open_after() fails. NULL: it has ended.
+ *
+ * 0; -EPROTO: another format, or not a manifest: `reason` says why; -ENOMEM.
+ */
+int inheritance_new(struct inheritance **out, const json_t *manifest, const int *fds,
+		    unsigned int nr_fds, char reason[REASON_SIZE]);
+void inheritance_set_pause(struct inheritance *inheritance, int (*pause)(void *context),
+			   void *context);
+void inheritance_free(struct inheritance *inheritance); /* accepts NULL */
+
+/* Of the predecessor; for messages. */
+const char *inheritance_version(const struct inheritance *inheritance);
+
+/* Its configuration as it ran; handed over to the caller once. */
+struct config *inheritance_config(struct inheritance *inheritance);
+
+/* ---- for the relay: all accept NULL, and then find nothing ---- */
+
+/* Since when the predecessor, or the first of its predecessors, has been running; the next id of a
+ * rule. */
+uint64_t inheritance_started_ns(const struct inheritance *inheritance, uint64_t otherwise);
+uint64_t inheritance_next_id(const struct inheritance *inheritance);
+
+/* Pause the predecessor, unless it is paused. 0 or -errno. */
+int inheritance_pause(struct inheritance *inheritance);
+
+/* How the interface with this index was steered. NULL: it was not. */
+const struct steer_adoption *inheritance_steering(const struct inheritance *inheritance,
+						  int ifindex);
+
+/* The AF_XDP socket of an RX queue of a device, by its name. NULL: there was none. */
+const struct xsk_adoption *inheritance_socket(const struct inheritance *inheritance,
+					      const char *device, unsigned int queue);
+
+/* The sockets of a rule's outputs, for `before` of stream_open(); borrowed. NULL: none. */
+const struct stream *inheritance_stream(const struct inheritance *inheritance, const char *rule);
+
+/* When the rule was defined, and its id. False: it was not there. */
+bool inheritance_rule(const struct inheritance *inheritance, const char *rule, uint64_t *id,
+		      uint64_t *since_ns);
+
+/* All memberships. */
+const struct membership_held *inheritance_memberships(const struct inheritance *inheritance,
+						      unsigned int *count);
+
+#endif
