@@ -435,7 +435,7 @@ static void check_transmits(enum iface_mode mode)
 	make_outputs(&output, 1, false);
 	forward = forward_env_add(&key, &output, 1);
 	packet_build_text(&packet, SOURCE, GROUP, PORT, 60);
-	assert_int_equal(transmits_open(&transmits), 0);
+	assert_int_equal(transmits_open(&transmits, NULL), 0);
 	forward_env_send(&packet); /* not watched yet */
 	expect_frame(0, &packet, &output.header);
 	assert_int_equal(transmits_watch(transmits, forward_env.in, out, skb), 0);
@@ -494,7 +494,7 @@ static void test_refusing_device(void **state)
 	attach(IFACE_MODE_NATIVE);
 	make_outputs(&output, 1, false);
 	forward = forward_env_add(&key, &output, 1);
-	assert_int_equal(transmits_open(&transmits), 0);
+	assert_int_equal(transmits_open(&transmits, NULL), 0);
 	assert_int_equal(transmits_watch(transmits, forward_env.in, forward_env.out[0], false), 0);
 	set("ethtool -K far1 gro off");
 	packet_build_text(&packet, SOURCE, GROUP, PORT, 60);
@@ -550,7 +550,7 @@ static int open_without_perfmon(void)
 		return 3;
 	if (steer_attach(steer, forward_env.in, IFACE_MODE_NATIVE, &mode))
 		return 4;
-	if (transmits_open(&transmits) != -EPERM)
+	if (transmits_open(&transmits, NULL) != -EPERM)
 		return 5;
 	steer_close(steer);
 	return bpf_obj_get_info_by_fd(forward_env.program_fd, &info, &size) != 0;

@@ -5,10 +5,12 @@
 XMCAST_TAKE_OVERS: how many times (10). XMCAST_TAKE_OVER_RATE: packets/s meanwhile (20000).
 """
 
+import contextlib
 import json
 import os
-import re
+import socket
 
+from harness import netns  # pylint: disable=ungrouped-imports
 from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, main, program,
                      start, test)
 
@@ -44,21 +46,80 @@ class Stream:
         return json.loads(self.process.output)
 
 
-@test
-def planned():
-    """Planned restarts under load: no packet is lost, doubled or reordered"""
-    star = Star()
-    daemon = Daemon(star.relay, RULE)
-    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
-    stream = Stream(star.source, RATE, "--count", str(RATE * TIMES), "--flows", "1")
+class Wire:
+    """What passes an interface: the IGMP and MLD messages of the other side."""
+
+    def __init__(self, namespace, device):
+        with namespace.entered():
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+            self.socket.bind((device, 3))
+            self.socket.setblocking(False)
+
+    def messages(self):
+        """The reports and leaves that were seen so far."""
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet, address = self.socket.recvfrom(256)
+                if address[2] == socket.PACKET_OUTGOING:
+                    continue
+                if packet[:1] == b"\x46" or packet[9:10] == b"\x02" and packet[0] >> 4 == 4:
+                    found.append("IGMP")
+                elif packet[0] >> 4 == 6 and packet[6:7] == b"\0":
+                    found.append("MLD")
+        return found
+
+
+def check_counters(daemon, sent, rules=1):
+    """The counters have gone on: those of all processes add up to what was sent."""
+    stats = daemon.settle(sent["sent_packets"])
+    equal(stats["generation"], 1, "generation of the configuration")
+    for rule in stats["rules"][:rules]:
+        for output in rule["outputs"]:
+            equal(output["sent_packets"], sent["sent_packets"], f"sent to {output['to']}")
+    return stats
+
+
+def restarts(star, rule, rate, *, sinks, flows=1):
+    """Take over TIMES times while a stream passes. Returns the last daemon and the counters."""
+    daemon = Daemon(star.relay, rule)
+    wire = Wire(star.source, "s0")
+    joined = wire.messages()
+    started = daemon.stats()["uptime_seconds"]
+    receivers = sinks()
+    stream = Stream(star.source, rate, "--count", str(rate * TIMES), "--flows", str(flows))
     pauses = []
     for _ in range(TIMES):
-        daemon = take_over(daemon, RULE)
+        daemon = take_over(daemon, rule)
         pauses.append(pause_us(daemon))
     sent = stream.report()
-    check_clean(sink.stop(), sent)
-    diagnose(f"{TIMES} take-overs at {RATE} packets/s, pauses in ms: "
+    for sink in receivers:
+        check_clean(sink.stop(), sent)
+    stats = check_counters(daemon, sent)
+    check(stats["uptime_seconds"] >= started, "the uptime has gone on")
+    equal(wire.messages(), [], f"IGMP and MLD messages during the restarts ({len(joined)} before)")
+    diagnose(f"{TIMES} take-overs at {rate} packets/s, pauses in ms: "
              f"{' '.join(f'{us / 1000:.1f}' for us in pauses)}")
+    return daemon, stats
+
+
+@test
+def planned():
+    """Planned restarts under load: no packet is lost, doubled or reordered, all are counted"""
+    star = Star()
+    restarts(star, RULE, RATE, sinks=lambda: [
+        Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")])
+
+
+@test
+def kernel_path():
+    """The same on the kernel path, with one output and with several"""
+    for outputs in ("out 239.2.2.2:6000@out0", "out 239.2.2.2:6000@out0 out 239.2.2.3:6001@out0"):
+        star = Star()
+        star.receiver.run("ethtool", "-K", "r0", "gro", "on")
+        restarts(star, f"cam1 in 239.1.1.1:5000@in0 path kernel {outputs}", RATE, sinks=lambda: [
+            Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")])
+        netns.clean_up()
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ void xsk_resume(struct xsk *xsk)
 
 void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
 {
-	*as = (struct xsk_adoption){.socket_fd = -1, .frames_fd = -1, .ledger_fd = -1};
+	*as = (struct xsk_adoption){.socket_fd = -1, .frames_fd = -1, .record_fd = -1};
 }
 
 uint64_t xsk_uncertain(const struct xsk *xsk)

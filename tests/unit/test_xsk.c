@@ -4,7 +4,7 @@
  * thread: it takes frames from the fill ring; if that is empty it sets its flag, looks once more
  * and stops until the system call of xsk_return() wakes it. Whatever the two interleave like, it
  * must never be stopped while a frame is in the ring. And what a successor finds, wherever a
- * process was killed (ledger.h).
+ * process was killed (frame_record.h).
  */
 #include "watchdog.h"
 
@@ -95,7 +95,7 @@ static void test_driver_is_woken(void **state)
 		.entries = fake.ring,
 	};
 	fake.xsk.zero_copy = true;
-	assert_int_equal(ledger_open(&fake.xsk.ledger, 1), 0);
+	assert_int_equal(frame_record_open(&fake.xsk.record, 1), 0);
 #ifdef XMC_DEBUG
 	fake.xsk.frames = 1;
 	fake.xsk.owner = calloc(1, 1);
@@ -121,7 +121,7 @@ static void test_driver_is_woken(void **state)
 #ifdef XMC_DEBUG
 	free(fake.xsk.owner);
 #endif
-	ledger_close(&fake.xsk.ledger);
+	frame_record_close(&fake.xsk.record);
 	watchdog_stop();
 }
 
@@ -159,7 +159,7 @@ static void use(struct used *used)
 		.flags = &used->flags,
 		.entries = used->rx,
 	};
-	assert_int_equal(ledger_open(&used->xsk.ledger, FRAMES), 0);
+	assert_int_equal(frame_record_open(&used->xsk.record, FRAMES), 0);
 #ifdef XMC_DEBUG
 	used->xsk.owner = malloc(FRAMES);
 	memset((void *)used->xsk.owner, OWNER_EGRESS, FRAMES);
@@ -170,7 +170,7 @@ static void use(struct used *used)
 
 static void end_use(struct used *used)
 {
-	ledger_close(&used->xsk.ledger);
+	frame_record_close(&used->xsk.record);
 #ifdef XMC_DEBUG
 	free(used->xsk.owner);
 #endif
@@ -274,7 +274,7 @@ static void test_killed_while_returning(void **state)
 		xsk_return(&used.xsk, frames, 3);
 		used.positions[0] -= 3;
 		for (unsigned int i = given; i < 3; i++)
-			ledger_take(&used.xsk.ledger, frames[i]);
+			frame_record_take(&used.xsk.record, frames[i]);
 		xsk_resume(&used.xsk);
 		check_frames(&used, 2);
 		assert_int_equal(xsk_uncertain(&used.xsk), 0);

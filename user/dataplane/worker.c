@@ -49,6 +49,7 @@ struct worker {
 	int egress_cpu;
 	bool ingress_runs;
 	bool egress_runs;
+	bool adopted; /* the socket is another process's */
 	bool resumes; /* another process, or this one before worker_pause(), has used the socket */
 	sem_t ready;  /* posted by a starting thread: it is ready for packets, or failed */
 	int ingress_result; /* 0 or why */
@@ -64,6 +65,7 @@ struct worker {
 	uint64_t stuck_after_ns; /* a thread that is overdue for this long is stuck; 0: never */
 	struct heartbeat ingress_heartbeat;
 	struct heartbeat egress_heartbeat;
+	struct worker_state before; /* counted by another process: worker_carry() */
 };
 
 /* Of all workers; the main thread's. */
@@ -185,7 +187,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	if (!err)
 		err = options->adopt ? xsk_adopt(&worker->xsk, options->adopt)
 				     : xsk_open(&worker->xsk, &xsk);
-	worker->resumes = options->adopt;
+	worker->adopted = worker->resumes = options->adopt;
 	if (err) {
 		worker_close(worker);
 		return err;
@@ -574,6 +576,27 @@ int worker_notify_fd(const struct worker *worker)
 	return worker->egress.notify_fd;
 }
 
+void worker_state_add(struct worker_state *sum, const struct worker_state *state)
+{
+	sum->sent += state->sent;
+	sum->sent_bytes += state->sent_bytes;
+	sum->send_errors += state->send_errors;
+	sum->submitted += state->submitted;
+	sum->rate_limited += state->rate_limited;
+	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
+		sum->drops[i] += state->drops[i];
+	sum->received += state->received;
+	sum->wakeups += state->wakeups;
+	sum->sleeps += state->sleeps;
+	sum->submits += state->submits;
+	sum->sends += state->sends;
+	sum->cq_overflows += state->cq_overflows;
+	sum->kernel.rx_dropped += state->kernel.rx_dropped;
+	sum->kernel.rx_ring_full += state->kernel.rx_ring_full;
+	sum->kernel.fill_ring_empty += state->kernel.fill_ring_empty;
+	sum->uncertain += state->uncertain;
+}
+
 void worker_read(const struct worker *worker, struct worker_state *state)
 {
 	const struct ingress_counters *in = &worker->ingress.counters;
@@ -603,4 +626,12 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	state->kernel_frames = xsk_kernel_frames(worker->xsk);
 	xsk_read_drops(worker->xsk, &state->kernel);
 	state->uncertain = xsk_uncertain(worker->xsk);
+	worker_state_add(state, &worker->before);
+}
+
+void worker_carry(struct worker *worker, const struct worker_state *before)
+{
+	worker->before = *before;
+	if (worker->adopted)
+		worker->before.kernel = (struct xsk_drops){};
 }

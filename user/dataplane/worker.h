@@ -96,6 +96,9 @@ struct worker_state {
 	uint64_t uncertain;	 /* see xsk_uncertain() */
 };
 
+/* Add the counters of one to another; not the gauges (queued, in_flight, kernel_frames, frames). */
+void worker_state_add(struct worker_state *sum, const struct worker_state *state);
+
 /* 0 or -errno as xsk_open() or xsk_adopt(). */
 int worker_open(struct worker **out, const struct worker_options *options);
 
@@ -171,5 +174,9 @@ bool worker_failed(const struct worker *worker);
 int worker_notify_fd(const struct worker *worker);
 
 void worker_read(const struct worker *worker, struct worker_state *state);
+
+/* Add what the worker of another process has counted; gauges are ignored. What the kernel has
+ * dropped is not added if the socket is the same, because the kernel counts on. */
+void worker_carry(struct worker *worker, const struct worker_state *before);
 
 #endif

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dataplane/ledger.h"
+#include "dataplane/frame_record.h"
 #include "dataplane/memory_file.h"
 #include "dataplane/xsk_ring.h"
 
@@ -50,7 +50,7 @@ struct xsk {
 
 	/* Constant after open. */
 	alignas(CACHE_LINE) struct memory_file umem;
-	struct ledger ledger;
+	struct frame_record record;
 	unsigned int frames;
 	unsigned int frame_shift;
 	bool zero_copy;
@@ -163,7 +163,7 @@ static struct xsk *new_xsk(unsigned int frames, unsigned int frame_size)
 	xsk->frames = frames;
 	xsk->frame_shift = (unsigned int)__builtin_ctz(frame_size);
 	xsk->umem = MEMORY_FILE_CLOSED;
-	xsk->ledger = LEDGER_CLOSED;
+	xsk->record = FRAME_RECORD_CLOSED;
 	xsk->fd = -1;
 #ifdef XMC_DEBUG
 	xsk->owner = malloc(frames);
@@ -193,7 +193,7 @@ static int open_with(struct xsk **out, const struct xsk_options *options, unsign
 		err = memory_file_open(&xsk->umem, "xmcast-frames",
 				       (size_t)options->frames * frame_size, true);
 	if (!err)
-		err = ledger_open(&xsk->ledger, options->frames);
+		err = frame_record_open(&xsk->record, options->frames);
 	if (!err)
 		err = register_umem(xsk);
 	if (!err)
@@ -241,7 +241,7 @@ void xsk_close(struct xsk *xsk)
 	if (xsk->fd >= 0)
 		close(xsk->fd);
 	memory_file_close(&xsk->umem);
-	ledger_close(&xsk->ledger);
+	frame_record_close(&xsk->record);
 #ifdef XMC_DEBUG
 	free(xsk->owner);
 #endif
@@ -253,18 +253,18 @@ void xsk_close(struct xsk *xsk)
 /* Publish what the last user of the fill ring has written, but not published. */
 static void finish_return(struct xsk *xsk)
 {
-	uint32_t count = atomic_load(&xsk->ledger.page->written) - xsk->fill.own;
+	uint32_t count = atomic_load(&xsk->record.page->written) - xsk->fill.own;
 
 	if (count > xsk->frames)
 		return; /* not a position behind ours */
 	for (uint32_t i = 0; i < count; i++)
-		ledger_give(&xsk->ledger,
-			    (uint32_t)(*xsk_ring_address(&xsk->fill, i) >> xsk->frame_shift) %
-				    xsk->frames);
+		frame_record_give(&xsk->record,
+				  (uint32_t)(*xsk_ring_address(&xsk->fill, i) >> xsk->frame_shift) %
+					  xsk->frames);
 	xsk_ring_publish(&xsk->fill, count);
 }
 
-/* No thread uses the socket, but its last users may have stopped anywhere: see ledger.h. */
+/* No thread uses the socket, but its last users may have stopped anywhere: see frame_record.h. */
 static void recover(struct xsk *xsk)
 {
 	uint32_t waiting;
@@ -272,17 +272,17 @@ static void recover(struct xsk *xsk)
 	finish_return(xsk);
 	waiting = xsk_ring_available(&xsk->rx, xsk->rx.size);
 	for (uint32_t i = 0; i < waiting; i++)
-		ledger_give(&xsk->ledger,
-			    (uint32_t)(xsk_ring_packet(&xsk->rx, i)->addr >> xsk->frame_shift) %
-				    xsk->frames);
+		frame_record_give(&xsk->record, (uint32_t)(xsk_ring_packet(&xsk->rx, i)->addr >>
+							   xsk->frame_shift) %
+							xsk->frames);
 	atomic_store(&xsk->received, 0);
 	atomic_store(&xsk->returned, xsk->frames);
 	for (uint32_t frame = 0; frame < xsk->frames; frame++) {
 #ifdef XMC_DEBUG
 		atomic_store(&xsk->owner[frame],
-			     xsk->ledger.page->taken[frame] ? OWNER_EGRESS : OWNER_KERNEL);
+			     xsk->record.page->taken[frame] ? OWNER_EGRESS : OWNER_KERNEL);
 #endif
-		if (!atomic_load(&xsk->ledger.page->taken[frame]))
+		if (!atomic_load(&xsk->record.page->taken[frame]))
 			continue;
 		xsk->uncertain++;
 		atomic_fetch_sub(&xsk->returned, 1);
@@ -318,7 +318,7 @@ int xsk_adopt(struct xsk **out, const struct xsk_adoption *from)
 		err = memory_file_adopt(&xsk->umem, from->frames_fd,
 					(size_t)from->frames * from->frame_size);
 	if (!err)
-		err = ledger_adopt(&xsk->ledger, from->ledger_fd, from->frames);
+		err = frame_record_adopt(&xsk->record, from->record_fd, from->frames);
 	if (!err)
 		err = xsk_ring_map(&xsk->fill, xsk->fd, XSK_RING_FILL, 2 * from->frames);
 	if (!err)
@@ -344,7 +344,7 @@ void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
 	*as = (struct xsk_adoption){
 		.socket_fd = xsk->fd,
 		.frames_fd = xsk->umem.fd,
-		.ledger_fd = xsk->ledger.file.fd,
+		.record_fd = xsk->record.file.fd,
 		.frames = xsk->frames,
 		.frame_size = 1U << xsk->frame_shift,
 		.rx_ring = xsk->rx.size,
@@ -401,7 +401,7 @@ unsigned int xsk_receive(struct xsk *xsk, struct xsk_frame *frames, unsigned int
 		frames[i].length = (uint16_t)desc->len;
 		frames[i].more = desc->options & XDP_PKT_CONTD;
 		xsk_hand_over(xsk, frames[i].index, OWNER_KERNEL, OWNER_INGRESS);
-		ledger_take(&xsk->ledger, frames[i].index);
+		frame_record_take(&xsk->record, frames[i].index);
 	}
 	xsk_ring_release(&xsk->rx, count);
 	counter_add(&xsk->received, count);
@@ -420,9 +420,9 @@ void xsk_return(struct xsk *xsk, const uint32_t *frames, unsigned int count)
 	assert(xsk_ring_has_room(&xsk->fill, count));
 	for (unsigned int i = 0; i < count; i++)
 		*xsk_ring_address(&xsk->fill, i) = (uint64_t)frames[i] << xsk->frame_shift;
-	ledger_written(&xsk->ledger, xsk->fill.own + count);
+	frame_record_written(&xsk->record, xsk->fill.own + count);
 	for (unsigned int i = 0; i < count; i++)
-		ledger_give(&xsk->ledger, frames[i]);
+		frame_record_give(&xsk->record, frames[i]);
 	xsk_ring_publish(&xsk->fill, count);
 	if (!xsk->zero_copy)
 		return;

@@ -110,7 +110,7 @@ void xsk_close(struct xsk *xsk); /* accepts NULL */
 struct xsk_adoption {
 	int socket_fd;
 	int frames_fd; /* memory_file.h */
-	int ledger_fd; /* ledger.h */
+	int record_fd; /* frame_record.h */
 	unsigned int frames;
 	unsigned int frame_size;
 	unsigned int rx_ring;

@@ -27,6 +27,18 @@ uint64_t kernel_drops(const struct worker_state *state)
 	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
 }
 
+void output_counts_add(struct output_counts *sum, const struct output_counts *counts)
+{
+	sum->submitted += counts->submitted;
+	sum->sent += counts->sent;
+	sum->sent_bytes += counts->sent_bytes;
+	for (unsigned int i = 0; i < SEND_ERRORS; i++)
+		sum->errors[i] += counts->errors[i];
+	sum->rate_limited += counts->rate_limited;
+	sum->not_copied += counts->not_copied;
+	sum->gso_refused += counts->gso_refused;
+}
+
 void totals_add_steered(struct total_counts *totals, const uint64_t verdicts[XMC_REASONS])
 {
 	totals->steered += verdicts[XMC_STEERED] + verdicts[XMC_FORWARDED];

@@ -51,6 +51,7 @@ struct rule_counts {
 	 * because few readers need them. */
 	const struct histogram *latency;
 	unsigned int nr_latency;
+	const struct histogram *carried_latency; /* of another process, or NULL */
 	unsigned int first_output; /* its outputs, in the rule's order, among the books' outputs */
 };
 
@@ -104,6 +105,9 @@ struct total_counts {
 	uint64_t dropped;	   /* steered, but dropped by the kernel or by an ingress thread */
 	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
 };
+
+/* Add the counters of one to another. */
+void output_counts_add(struct output_counts *sum, const struct output_counts *counts);
 
 /* What a change of the configuration did to the rules. */
 struct relay_change {

@@ -49,8 +49,8 @@ static json_t *describe_worker(struct hand_over *offer, const struct worker *wor
 	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "device",
 			 worker_interface(worker), "queue", (int)worker_queue(worker), "socket",
 			 hand_over_add(offer, as.socket_fd), "memory",
-			 hand_over_add(offer, as.frames_fd), "ledger",
-			 hand_over_add(offer, as.ledger_fd), "frames", (int)as.frames, "frame_size",
+			 hand_over_add(offer, as.frames_fd), "record",
+			 hand_over_add(offer, as.record_fd), "frames", (int)as.frames, "frame_size",
 			 (int)as.frame_size, "rx_ring", (int)as.rx_ring, "pieces", as.pieces);
 }
 
@@ -83,6 +83,21 @@ static json_t *describe_route(struct hand_over *offer, const struct route *route
 	return json_pack("{s:s, s:I, s:I, s:o}", "name", route->rule->name, "id",
 			 (json_int_t)route->id, "since_ns", (json_int_t)route->since_ns, "sockets",
 			 sockets);
+}
+
+static json_t *describe_redirects(struct hand_over *offer, const struct redirects *redirects)
+{
+	struct transmits_adoption as;
+	json_t *links = json_array();
+
+	if (!redirects_describe(redirects, &as)) {
+		json_decref(links);
+		return json_object();
+	}
+	for (unsigned int i = 0; i < TRANSMITS_PARTS; i++)
+		json_add(&links, json_integer(hand_over_add(offer, as.link_fds[i])));
+	return json_pack("{s:i, s:i, s:o}", "pairs", hand_over_add(offer, as.pairs_fd), "skb_pairs",
+			 hand_over_add(offer, as.skb_pairs_fd), "links", links);
 }
 
 /* Several memberships have one socket, which is described once. */
@@ -128,12 +143,13 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 	}
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
 		json_add(&rules, describe_route(offer, relay->routes[i]));
-	manifest = json_pack("{s:i, s:s, s:i, s:I, s:I, s:s, s:o, s:o, s:o}", "format",
-			     HAND_OVER_FORMAT, "version", xmc_version, "abi", XMC_ABI_VERSION,
-			     "started_ns", (json_int_t)relay->started_ns, "next_id",
-			     (json_int_t)relay->next_id, "config", config ? config : "",
-			     "interfaces", interfaces, "rules", rules, "memberships",
-			     describe_memberships(offer, relay->membership));
+	manifest = json_pack(
+		"{s:i, s:s, s:i, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "format",
+		HAND_OVER_FORMAT, "version", xmc_version, "abi", XMC_ABI_VERSION, "started_ns",
+		(json_int_t)relay->started_ns, "next_id", (json_int_t)relay->next_id, "generation",
+		(json_int_t)relay->generation, "config", config ? config : "", "interfaces",
+		interfaces, "redirects", describe_redirects(offer, relay->redirects), "rules",
+		rules, "memberships", describe_memberships(offer, relay->membership));
 	free(config);
 	return config ? manifest : NULL;
 }
@@ -204,14 +220,5 @@ void relay_release(struct relay *relay)
 		if (relay->intakes[i]->steer)
 			steer_set_owner(relay->intakes[i]->steer, false);
 	}
-}
-
-json_t *relay_account(const struct relay *relay)
-{
-	return json_object();
-}
-
-int relay_carry(struct relay *relay, const json_t *account)
-{
-	return 0;
+	redirects_set_owner(relay->redirects, false);
 }

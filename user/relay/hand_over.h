@@ -30,7 +30,7 @@
  *     relay_withdraw() leads from OFFERED or PAUSED back to SERVING: the successor has ended, or has
  *     given up. Only the end of the connection says so, never a time-out: from "paused" on the
  *     successor may use the rings for as long as it lives. What it had in flight when it was killed
- *     is counted (dataplane/ledger.h).
+ *     is counted (dataplane/frame_record.h).
  *
  * No packet is lost as long as the RX rings hold what arrives between the pause and the start of the
  * successor's threads; what does not fit is counted by the kernel as rx_ring_full. Main thread.

@@ -37,6 +37,9 @@ struct inheritance {
 	struct config config;
 	uint64_t started_ns;
 	uint64_t next_id;
+	uint64_t generation;
+	struct transmits_adoption transmits;
+	bool has_transmits;
 	unsigned int nr_steerings, nr_sockets, nr_rules, nr_memberships;
 	struct inherited_steering *steerings;
 	struct inherited_socket *sockets;
@@ -142,7 +145,7 @@ static void read_socket(struct reading *reading, const json_t *object,
 	socket->queue = (unsigned int)read_number(reading, object, "queue", 0, INT32_MAX);
 	as->socket_fd = read_fd(reading, object, "socket");
 	as->frames_fd = read_fd(reading, object, "memory");
-	as->ledger_fd = read_fd(reading, object, "ledger");
+	as->record_fd = read_fd(reading, object, "record");
 	as->frames = (unsigned int)read_number(reading, object, "frames", 1, 1 << 24);
 	as->frame_size = (unsigned int)read_number(reading, object, "frame_size", 2048, 4096);
 	as->rx_ring = (unsigned int)read_number(reading, object, "rx_ring", 1, 1 << 24);
@@ -260,6 +263,23 @@ static void read_memberships(struct inheritance *inheritance, struct reading *re
 	}
 }
 
+static void read_redirects(struct inheritance *inheritance, struct reading *reading,
+			   const json_t *manifest)
+{
+	const json_t *redirects = json_object_get(manifest, "redirects");
+	struct transmits_adoption *as = &inheritance->transmits;
+	const json_t *links;
+
+	if (!json_object_size(redirects))
+		return;
+	as->pairs_fd = read_fd(reading, redirects, "pairs");
+	as->skb_pairs_fd = read_fd(reading, redirects, "skb_pairs");
+	links = read_array(reading, redirects, "links");
+	for (unsigned int i = 0; i < TRANSMITS_PARTS; i++)
+		as->link_fds[i] = read_fd_value(reading, json_array_get(links, i));
+	inheritance->has_transmits = !reading->err;
+}
+
 static int read_config(struct inheritance *inheritance, const json_t *manifest)
 {
 	const json_t *text = json_object_get(manifest, "config");
@@ -295,6 +315,9 @@ static int read_manifest(struct inheritance *inheritance, const json_t *manifest
 	inheritance->started_ns =
 		(uint64_t)read_number(&reading, manifest, "started_ns", 0, INT64_MAX);
 	inheritance->next_id = (uint64_t)read_number(&reading, manifest, "next_id", 0, INT64_MAX);
+	inheritance->generation =
+		(uint64_t)read_number(&reading, manifest, "generation", 0, INT64_MAX);
+	read_redirects(inheritance, &reading, manifest);
 	if (!reading.err)
 		reading.err = read_config(inheritance, manifest);
 	if (!reading.err)
@@ -363,6 +386,16 @@ struct config *inheritance_config(struct inheritance *inheritance)
 uint64_t inheritance_started_ns(const struct inheritance *inheritance, uint64_t otherwise)
 {
 	return inheritance ? inheritance->started_ns : otherwise;
+}
+
+uint64_t inheritance_generation(const struct inheritance *inheritance)
+{
+	return inheritance ? inheritance->generation : 0;
+}
+
+const struct transmits_adoption *inheritance_transmits(const struct inheritance *inheritance)
+{
+	return inheritance && inheritance->has_transmits ? &inheritance->transmits : NULL;
 }
 
 uint64_t inheritance_next_id(const struct inheritance *inheritance)

@@ -25,6 +25,7 @@
 #include "relay/reason.h"
 #include "rules/config.h"
 #include "steering/steer.h"
+#include "steering/transmits.h"
 
 struct inheritance;
 struct stream;
@@ -51,9 +52,10 @@ struct config *inheritance_config(struct inheritance *inheritance);
 
 /* ---- for the relay: all accept NULL, and then find nothing ---- */
 
-/* Since when the predecessor, or the first of its predecessors, has been running; the next id of a
- * rule. */
+/* Since when the predecessor, or the first of its predecessors, has been running; the generation of
+ * its configuration; the next id of a rule. */
 uint64_t inheritance_started_ns(const struct inheritance *inheritance, uint64_t otherwise);
+uint64_t inheritance_generation(const struct inheritance *inheritance);
 uint64_t inheritance_next_id(const struct inheritance *inheritance);
 
 /* Pause the predecessor, unless it is paused. 0 or -errno. */
@@ -73,6 +75,9 @@ const struct stream *inheritance_stream(const struct inheritance *inheritance, c
 /* When the rule was defined, and its id. False: it was not there. */
 bool inheritance_rule(const struct inheritance *inheritance, const char *rule, uint64_t *id,
 		      uint64_t *since_ns);
+
+/* What counts packets on the kernel path. NULL: nothing. */
+const struct transmits_adoption *inheritance_transmits(const struct inheritance *inheritance);
 
 /* All memberships. */
 const struct membership_held *inheritance_memberships(const struct inheritance *inheritance,

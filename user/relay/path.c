@@ -87,6 +87,7 @@ void path_put(struct path *path)
 	kernel_path_free(path->kernel);
 	stream_put(path->stream);
 	free(path->reaches);
+	free(path->carried);
 	free(path);
 }
 
@@ -223,9 +224,29 @@ static void read_stream(const struct stream *stream, struct rule_counts *counts,
 	}
 }
 
+static void add_carried(const struct path *path, struct rule_counts *counts,
+			struct output_counts *outputs)
+{
+	const struct carried *carried = path->carried;
+
+	counts->received += carried->rule.received;
+	counts->received_bytes += carried->rule.received_bytes;
+	counts->carried_latency = &carried->latency;
+	for (unsigned int i = 0; i < path->rule->nr_outputs; i++)
+		output_counts_add(&outputs[i], &carried->outputs[i]);
+}
+
+void path_carry(struct path *path, struct carried *carried)
+{
+	free(path->carried);
+	path->carried = carried;
+}
+
 void path_read(const struct path *path, struct rule_counts *counts, struct output_counts *outputs)
 {
 	if (path->stream)
 		read_stream(path->stream, counts, outputs);
 	kernel_path_read(path->kernel, counts, outputs);
+	if (path->carried)
+		add_carried(path, counts, outputs);
 }

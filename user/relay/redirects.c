@@ -28,9 +28,11 @@ struct pair {
 
 struct redirects {
 	struct netlink *netlink;
-	struct transmits *transmits; /* NULL: nothing is watched, or see `error` */
-	int error;		     /* of the last try to open it */
-	uint64_t retry_ns;	     /* when to try again */
+	struct transmits *transmits;	       /* NULL: nothing is watched, or see `error` */
+	const struct transmits_adoption *from; /* of another process, or NULL */
+	bool adopted;			       /* its counters go on */
+	int error;			       /* of the last try to open it */
+	uint64_t retry_ns;		       /* when to try again */
 	unsigned int nr_links, max_links;
 	struct link *links; /* as queried since redirects_look(); ifindex 0: does not exist */
 	unsigned int nr_pairs, max_pairs;
@@ -145,7 +147,10 @@ static int open_transmits(struct redirects *redirects)
 	if (redirects->transmits)
 		return 0;
 	if (!redirects->error || now_ns >= redirects->retry_ns) {
-		redirects->error = transmits_open(&redirects->transmits);
+		redirects->error = transmits_open(&redirects->transmits, redirects->from);
+		redirects->adopted = !redirects->error && redirects->from;
+		if (redirects->error && redirects->from)
+			redirects->error = transmits_open(&redirects->transmits, NULL);
 		redirects->retry_ns = now_ns + RETRY_NS;
 	}
 	return redirects->error;
@@ -326,4 +331,52 @@ struct redirect_counts *redirects_counts(const struct redirects *redirects, int 
 		return list;
 	free(list);
 	return NULL;
+}
+
+/* ---- from one process to the next ---- */
+
+bool redirects_describe(const struct redirects *redirects, struct transmits_adoption *as)
+{
+	if (redirects->transmits)
+		transmits_describe(redirects->transmits, as);
+	return redirects->transmits != NULL;
+}
+
+void redirects_adopt(struct redirects *redirects, const struct transmits_adoption *from)
+{
+	redirects->from = from;
+}
+
+void redirects_set_owner(struct redirects *redirects, bool owner)
+{
+	redirects->from = NULL;
+	if (redirects->transmits)
+		transmits_set_owner(redirects->transmits, owner);
+}
+
+static struct pair *find_device(const struct redirects *redirects, int from, const char *device)
+{
+	for (unsigned int i = 0; i < redirects->nr_pairs; i++) {
+		if (redirects->pairs[i].from == from &&
+		    strcmp(redirects->pairs[i].name, device) == 0)
+			return &redirects->pairs[i];
+	}
+	return NULL;
+}
+
+void redirects_carry(struct redirects *redirects, int from, const char *device,
+		     const struct xmc_device_counts *all, const struct xmc_device_counts *before)
+{
+	struct pair *pair = find_device(redirects, from, device);
+
+	if (pair)
+		add_counts(&pair->before, redirects->adopted ? before : all);
+}
+
+void redirects_before(const struct redirects *redirects, int from, const char *device,
+		      struct xmc_device_counts *before)
+{
+	const struct pair *pair = find_device(redirects, from, device);
+
+	*before = pair ? pair->before : (struct xmc_device_counts){};
 }

@@ -16,6 +16,7 @@
 #include "links/link.h"
 #include "links/netlink.h"
 #include "relay/counts.h"
+#include "steering/transmits.h"
 
 /* How long a device that has refused packets is not used. */
 #define REFUSED_NS (30 * NS_PER_SECOND)
@@ -49,6 +50,27 @@ int redirects_watch(struct redirects *redirects, int from, int to, bool skb);
 
 /* The intake is closed: forget its counters. */
 void redirects_forget(struct redirects *redirects, int from);
+
+/* ---- from one process to the next ---- */
+
+/* What a successor needs to count on. False: nothing is counted. */
+bool redirects_describe(const struct redirects *redirects, struct transmits_adoption *as);
+
+/* Go on with the counters of another process, whose descriptors stay open until
+ * redirects_set_owner(). NULL: there is none. */
+void redirects_adopt(struct redirects *redirects, const struct transmits_adoption *from);
+
+/* See transmits_set_owner(). */
+void redirects_set_owner(struct redirects *redirects, bool owner);
+
+/* Add what another process has counted for packets from an intake to a device of this name: `all`,
+ * or only `before`, which its maps do not have, if they were adopted. */
+void redirects_carry(struct redirects *redirects, int from, const char *device,
+		     const struct xmc_device_counts *all, const struct xmc_device_counts *before);
+
+/* What its maps do not have: of devices that had the same name before, and of processes. */
+void redirects_before(const struct redirects *redirects, int from, const char *device,
+		      struct xmc_device_counts *before);
 
 /* Does any intake redirect packets to this device? */
 bool redirects_use(const struct redirects *redirects, int to);

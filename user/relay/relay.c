@@ -51,10 +51,13 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	relay->inheritance = inheritance;
 	relay->started_ns = inheritance_started_ns(inheritance, clock_ns());
 	relay->next_id = inheritance_next_id(inheritance);
+	relay->generation = inheritance_generation(inheritance);
 	relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	err = relay->epoll_fd < 0 ? -errno : open_membership(relay);
 	if (!err)
 		err = redirects_open(&relay->redirects);
+	if (!err)
+		redirects_adopt(relay->redirects, inheritance_transmits(inheritance));
 	if (!err)
 		err = offloads_open(&relay->offloads);
 	/* Listen before looking, so that no change is missed. */
@@ -81,6 +84,7 @@ void relay_settle(struct relay *relay)
 		steer_set_owner(intake->steer, true);
 		steer_settle(intake->steer);
 	}
+	redirects_set_owner(relay->redirects, true);
 	membership_settle(relay->membership);
 	relay->inheritance = NULL;
 }

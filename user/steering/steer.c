@@ -30,12 +30,13 @@ struct steer {
 	struct shapes shapes;
 	struct grace grace;
 	struct forwards *forwards;
-	const char *no_forwards;      /* why no rule can take the kernel path; NULL: all can */
-	uint64_t before[XMC_REASONS]; /* what the external program had counted before */
-	bool external;		      /* steer_open_pinned() has taken the maps over */
-	int link_fd;		      /* -1: not attached, and no link to adopt */
-	bool shared;		      /* the link is another process's as well */
-	bool shared_maps;	      /* so are outputs and tallies */
+	const char *no_forwards; /* why no rule can take the kernel path; NULL: all can */
+	/* What the external program had counted before; less what other processes have counted. */
+	uint64_t before[XMC_REASONS];
+	bool external;	  /* steer_open_pinned() has taken the maps over */
+	int link_fd;	  /* -1: not attached, and no link to adopt */
+	bool shared;	  /* the link is another process's as well */
+	bool shared_maps; /* so are outputs and tallies */
 	enum iface_mode adopted_mode;
 	int claim_fd; /* of our program while attached, or of the maps; -1: none */
 	int nr_cpus;
@@ -573,6 +574,12 @@ int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
 		verdicts[reason] -= steer->before[reason];
 	}
 	return 0;
+}
+
+void steer_carry(struct steer *steer, const uint64_t verdicts[XMC_REASONS])
+{
+	for (unsigned int reason = 0; reason < XMC_REASONS; reason++)
+		steer->before[reason] -= verdicts[reason];
 }
 
 bool steer_is_ours(uint32_t program_id)

@@ -173,6 +173,9 @@ void steer_detach(struct steer *steer);
 /* Packets counted under each reason, summed over the CPUs. 0 or -errno. */
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS]);
 
+/* Add what another process's program has counted. */
+void steer_carry(struct steer *steer, const uint64_t verdicts[XMC_REASONS]);
+
 /* Whether an xmcastd of this network namespace, run by root or by our user, has attached the XDP
  * program with this id (steering/claim.h). */
 bool steer_is_ours(uint32_t program_id);

@@ -4,10 +4,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "transmit.skel.h"
 
@@ -22,7 +24,9 @@ enum part { PART_BULK, PART_ERROR, PART_REFUSED, PART_PACKET, NR_PARTS };
 
 struct transmits {
 	struct transmit_bpf *skel;
-	struct bpf_link *links[NR_PARTS]; /* NULL: not attached */
+	struct bpf_link *links[NR_PARTS]; /* NULL: not attached, or by another process: */
+	int adopted_fds[NR_PARTS];	  /* its link; -1: none */
+	bool shared;			  /* the maps are another process's, too */
 	struct pair *pairs;
 	size_t nr_pairs;
 	int nr_cpus;
@@ -31,9 +35,28 @@ struct transmits {
 
 /* ---- open and close ---- */
 
-static int load(struct transmits *transmits)
+/* The programs of another process are attached already; ours are loaded as well, for the
+ * tracepoints that it has not needed. */
+static int adopt(struct transmits *transmits, const struct transmits_adoption *from)
+{
+	int err = bpf_map__reuse_fd(transmits->skel->maps.pairs, from->pairs_fd);
+
+	if (!err)
+		err = bpf_map__reuse_fd(transmits->skel->maps.skb_pairs, from->skb_pairs_fd);
+	for (enum part part = 0; !err && part < NR_PARTS; part++) {
+		if (from->link_fds[part] < 0)
+			continue;
+		transmits->adopted_fds[part] = fcntl(from->link_fds[part], F_DUPFD_CLOEXEC, 0);
+		err = transmits->adopted_fds[part] < 0 ? -errno : 0;
+	}
+	transmits->shared = true;
+	return err;
+}
+
+static int load(struct transmits *transmits, const struct transmits_adoption *from)
 {
 	struct stat status;
+	int err;
 
 	if (stat("/proc/self/ns/net", &status))
 		return -errno;
@@ -41,16 +64,18 @@ static int load(struct transmits *transmits)
 	if (!transmits->skel)
 		return -errno;
 	transmits->skel->rodata->netns = (__u32)status.st_ino;
-	return transmit_bpf__load(transmits->skel);
+	err = from ? adopt(transmits, from) : 0;
+	return err ? err : transmit_bpf__load(transmits->skel);
 }
 
-int transmits_open(struct transmits **out)
+int transmits_open(struct transmits **out, const struct transmits_adoption *from)
 {
 	struct transmits *transmits = calloc(1, sizeof(*transmits));
 	int err;
 
 	if (!transmits)
 		return -ENOMEM;
+	memset(transmits->adopted_fds, 0xff, sizeof(transmits->adopted_fds));
 	transmits->nr_cpus = libbpf_num_possible_cpus();
 	err = transmits->nr_cpus < 0 ? transmits->nr_cpus : 0;
 	if (!err)
@@ -59,7 +84,7 @@ int transmits_open(struct transmits **out)
 	if (!err && !transmits->per_cpu)
 		err = -ENOMEM;
 	if (!err)
-		err = load(transmits);
+		err = load(transmits, from);
 	if (err)
 		transmits_close(transmits);
 	else
@@ -71,6 +96,9 @@ static void detach(struct transmits *transmits, enum part part)
 {
 	bpf_link__destroy(transmits->links[part]);
 	transmits->links[part] = NULL;
+	if (transmits->adopted_fds[part] >= 0)
+		close(transmits->adopted_fds[part]);
+	transmits->adopted_fds[part] = -1;
 }
 
 void transmits_close(struct transmits *transmits)
@@ -128,7 +156,7 @@ static int attach(struct transmits *transmits)
 	for (enum part part = 0; part < NR_PARTS; part++) {
 		if (!needed[part])
 			detach(transmits, part);
-		if (!needed[part] || transmits->links[part])
+		if (!needed[part] || transmits->links[part] || transmits->adopted_fds[part] >= 0)
 			continue;
 		transmits->links[part] = bpf_program__attach(program_of(transmits, part));
 		if (!transmits->links[part])
@@ -151,17 +179,27 @@ static int set_mode(struct transmits *transmits, struct pair *pair, bool skb)
 	return attach(transmits);
 }
 
+/* The counters of another process go on. */
 static int add_entry(struct transmits *transmits, const struct pair *pair)
 {
+	int err;
+
 	memset(transmits->per_cpu, 0, (size_t)transmits->nr_cpus * sizeof(*transmits->per_cpu));
-	return bpf_map_update_elem(bpf_map__fd(transmits->skel->maps.pairs), &pair->key,
-				   transmits->per_cpu, BPF_NOEXIST);
+	err = bpf_map_update_elem(bpf_map__fd(transmits->skel->maps.pairs), &pair->key,
+				  transmits->per_cpu, BPF_NOEXIST);
+	return err == -EEXIST && transmits->shared ? 0 : err;
+}
+
+static void forget(const struct transmits *transmits, const struct xmc_device_key *key)
+{
+	bpf_map_delete_elem(bpf_map__fd(transmits->skel->maps.skb_pairs), key);
+	bpf_map_delete_elem(bpf_map__fd(transmits->skel->maps.pairs), key);
 }
 
 static void remove_pair(struct transmits *transmits, struct pair *pair)
 {
-	bpf_map_delete_elem(bpf_map__fd(transmits->skel->maps.skb_pairs), &pair->key);
-	bpf_map_delete_elem(bpf_map__fd(transmits->skel->maps.pairs), &pair->key);
+	if (!transmits->shared)
+		forget(transmits, &pair->key);
 	*pair = transmits->pairs[--transmits->nr_pairs];
 	/* Only detaches, which cannot fail. */
 	attach(transmits);
@@ -206,6 +244,37 @@ void transmits_unwatch(struct transmits *transmits, int from, int to)
 	if (!pair || --pair->users)
 		return;
 	remove_pair(transmits, pair);
+}
+
+/* ---- from one process to the next ---- */
+
+void transmits_describe(const struct transmits *transmits, struct transmits_adoption *as)
+{
+	_Static_assert((int)TRANSMITS_PARTS == (int)NR_PARTS, "a link for each program");
+	as->pairs_fd = bpf_map__fd(transmits->skel->maps.pairs);
+	as->skb_pairs_fd = bpf_map__fd(transmits->skel->maps.skb_pairs);
+	for (enum part part = 0; part < NR_PARTS; part++)
+		as->link_fds[part] = transmits->links[part] ? bpf_link__fd(transmits->links[part])
+							    : transmits->adopted_fds[part];
+}
+
+void transmits_set_owner(struct transmits *transmits, bool owner)
+{
+	int fd = bpf_map__fd(transmits->skel->maps.pairs);
+	struct xmc_device_key key, next;
+	const struct xmc_device_key *at = NULL;
+
+	transmits->shared = !owner;
+	while (owner && !bpf_map_get_next_key(fd, at, &next)) {
+		if (find(transmits, (int)next.from, (int)next.to)) {
+			key = next;
+			at = &key;
+		} else {
+			forget(transmits, &next);
+		}
+	}
+	if (owner)
+		attach(transmits);
 }
 
 int transmits_read(const struct transmits *transmits, int from, int to,

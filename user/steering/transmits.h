@@ -22,9 +22,26 @@
 
 struct transmits;
 
-/* Load the programs. 0; -EPERM, -EACCES: a capability is missing; -ENOENT, -ESRCH: the kernel has
- * no BTF, or not these tracepoints; -errno. */
-int transmits_open(struct transmits **out);
+/* The attached programs and the maps of another process, which count on while this one goes on with
+ * them. Borrowed; -1: not attached. */
+#define TRANSMITS_PARTS 4
+
+struct transmits_adoption {
+	int pairs_fd;
+	int skb_pairs_fd;
+	int link_fds[TRANSMITS_PARTS];
+};
+
+void transmits_describe(const struct transmits *transmits, struct transmits_adoption *as);
+
+/* Load the programs; `from`: go on with those of another process, whose counters stay (NULL: there
+ * are none). Until transmits_set_owner() no counter is removed. 0; -EPERM, -EACCES: a capability is
+ * missing; -ENOENT, -ESRCH: the kernel has no BTF, or not these tracepoints; -errno. */
+int transmits_open(struct transmits **out, const struct transmits_adoption *from);
+
+/* The counters are ours alone: those of pairs that are not watched are removed. Or they are another
+ * process's, and stay when this one closes. */
+void transmits_set_owner(struct transmits *transmits, bool owner);
 
 /* Accepts NULL. */
 void transmits_close(struct transmits *transmits);

@@ -44,6 +44,8 @@ static json_t *latency_json(const struct rule_counts *rule)
 
 	for (unsigned int i = 0; i < rule->nr_latency; i++)
 		histogram_sum(&rule->latency[i], &counts);
+	if (rule->carried_latency)
+		histogram_sum(rule->carried_latency, &counts);
 	if (!counts.samples)
 		return json_null();
 	buckets = json_array();

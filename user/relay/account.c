@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counters from one process to the next, as JSON with names, because the processes may be of
+ * different versions: what one of them does not know is left out. See hand_over.h. */
+#define LOG_FACILITY LOG_FACILITY_RULES
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_build.h"
+#include "base/log.h"
+#include "relay/hand_over.h"
+#include "relay/state.h"
+
+/* A counter of a struct: its key and place. */
+struct place {
+	const char *key;
+	size_t offset;
+};
+
+#define PLACE(type, member)                                                                        \
+	{                                                                                          \
+#member, offsetof(struct type, member)                                             \
+	}
+
+static const struct place rule_places[] = {
+	PLACE(rule_counts, received),
+	PLACE(rule_counts, received_bytes),
+	{},
+};
+
+static const struct place output_places[] = {
+	PLACE(output_counts, submitted),
+	PLACE(output_counts, sent),
+	PLACE(output_counts, sent_bytes),
+	PLACE(output_counts, rate_limited),
+	PLACE(output_counts, not_copied),
+	PLACE(output_counts, gso_refused),
+	{},
+};
+
+static const struct place worker_places[] = {
+	PLACE(worker_state, submitted),
+	PLACE(worker_state, sent),
+	PLACE(worker_state, sent_bytes),
+	PLACE(worker_state, send_errors),
+	PLACE(worker_state, rate_limited),
+	PLACE(worker_state, received),
+	PLACE(worker_state, wakeups),
+	PLACE(worker_state, sleeps),
+	PLACE(worker_state, submits),
+	PLACE(worker_state, sends),
+	PLACE(worker_state, cq_overflows),
+	PLACE(worker_state, kernel.rx_dropped),
+	PLACE(worker_state, kernel.rx_ring_full),
+	PLACE(worker_state, kernel.fill_ring_empty),
+	PLACE(worker_state, uncertain),
+	{},
+};
+
+static const struct place total_places[] = {
+	PLACE(total_counts, steered),	       PLACE(total_counts, received),
+	PLACE(total_counts, submitted),	       PLACE(total_counts, sent),
+	PLACE(total_counts, sent_bytes),       PLACE(total_counts, send_errors),
+	PLACE(total_counts, rate_limited),     PLACE(total_counts, dropped),
+	PLACE(total_counts, buffer_exhausted), {},
+};
+
+/* Counters in an array: the name of each. */
+static const char *const verdict_names[XMC_REASONS] = XMC_REASON_NAMES;
+static const char *const drop_names[INGRESS_DROPS] = INGRESS_DROP_NAMES;
+static const char *const device_drop_names[XMC_DEVICE_DROPS] = XMC_DEVICE_DROP_NAMES;
+
+static const char *error_names[SEND_ERRORS];
+
+static void name_errors(void)
+{
+	for (unsigned int i = 0; i < SEND_ERRORS; i++)
+		error_names[i] = send_error_name(i);
+}
+
+/* ---- writing; zeros are left out ---- */
+
+static void put_number(json_t **object, const char *key, uint64_t value)
+{
+	if (value)
+		json_put(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *write_places(const void *counts, const struct place *places)
+{
+	json_t *object = json_object();
+
+	for (; places->key; places++) {
+		uint64_t value;
+
+		memcpy(&value, (const char *)counts + places->offset, sizeof(value));
+		put_number(&object, places->key, value);
+	}
+	return object;
+}
+
+static json_t *write_array(const uint64_t *values, const char *const *names, unsigned int count)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < count; i++)
+		put_number(&object, names[i], values[i]);
+	return object;
+}
+
+static json_t *write_latency(const struct rule_counts *counts)
+{
+	struct histogram_counts sum = {};
+	json_t *buckets = json_array();
+
+	for (unsigned int i = 0; i < counts->nr_latency; i++)
+		histogram_sum(&counts->latency[i], &sum);
+	if (counts->carried_latency)
+		histogram_sum(counts->carried_latency, &sum);
+	for (unsigned int i = 0; sum.samples && i < HISTOGRAM_BUCKETS; i++)
+		json_add(&buckets, json_integer((json_int_t)sum.buckets[i]));
+	return json_pack("{s:I, s:I, s:o}", "max", (json_int_t)sum.max_ns, "sum",
+			 (json_int_t)sum.sum_ns, "buckets", buckets);
+}
+
+static json_t *write_output(const struct output_counts *counts)
+{
+	json_t *object = write_places(counts, output_places);
+
+	json_put(&object, "errors", write_array(counts->errors, error_names, SEND_ERRORS));
+	return object;
+}
+
+static json_t *write_rule(const struct books *books, const struct rule_counts *counts)
+{
+	json_t *object = write_places(counts, rule_places);
+	json_t *outputs = json_array();
+
+	for (unsigned int i = 0; i < counts->rule->nr_outputs; i++)
+		json_add(&outputs, write_output(&books->outputs[counts->first_output + i]));
+	json_put(&object, "name", json_string(counts->rule->name));
+	json_put(&object, "latency", write_latency(counts));
+	json_put(&object, "outputs", outputs);
+	return object;
+}
+
+static json_t *write_device(const struct xmc_device_counts *counts)
+{
+	json_t *object =
+		write_array((const uint64_t *)counts->dropped, device_drop_names, XMC_DEVICE_DROPS);
+
+	put_number(&object, "sent", counts->sent);
+	return object;
+}
+
+static json_t *write_redirects(const struct relay *relay, const struct intake *intake,
+			       const struct interface_counts *counts)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < counts->nr_redirects; i++) {
+		const struct redirect_counts *redirect = &counts->redirects[i];
+		struct xmc_device_counts all = {.sent = redirect->sent}, before;
+
+		memcpy(all.dropped, redirect->dropped, sizeof(all.dropped));
+		redirects_before(relay->redirects, intake->ifindex, redirect->device, &before);
+		json_add(&list, json_pack("{s:s, s:o, s:o}", "device", redirect->device, "all",
+					  write_device(&all), "before", write_device(&before)));
+	}
+	return list;
+}
+
+static json_t *write_interface(const struct relay *relay, const struct books *books, unsigned int i)
+{
+	const struct interface_counts *counts = &books->interfaces[i];
+	json_t *workers = json_array();
+
+	for (unsigned int j = 0; j < counts->nr_workers; j++) {
+		const struct worker_counts *worker = &books->workers[counts->first_worker + j];
+		json_t *object = write_places(&worker->state, worker_places);
+
+		json_put(&object, "drops",
+			 write_array(worker->state.drops, drop_names, INGRESS_DROPS));
+		json_put(&object, "device", json_string(worker_interface(worker->worker)));
+		json_put(&object, "queue", json_integer(worker->queue));
+		json_add(&workers, object);
+	}
+	return json_pack("{s:s, s:o, s:o, s:o}", "name", counts->name, "verdicts",
+			 write_array(counts->verdicts, verdict_names, XMC_REASONS), "redirects",
+			 write_redirects(relay, relay->intakes[i], counts), "workers", workers);
+}
+
+json_t *relay_account(const struct relay *relay)
+{
+	struct books *books = relay_books(relay, 0, SIZE_MAX);
+	json_t *rules = json_array();
+	json_t *interfaces = json_array();
+	json_t *account;
+
+	if (!books) {
+		json_decref(rules);
+		json_decref(interfaces);
+		return NULL;
+	}
+	name_errors();
+	for (unsigned int i = 0; i < books->nr_rules; i++)
+		json_add(&rules, write_rule(books, &books->rules[i]));
+	for (unsigned int i = 0; i < books->nr_interfaces; i++)
+		json_add(&interfaces, write_interface(relay, books, i));
+	account =
+		json_pack("{s:o, s:o, s:o}", "retired", write_places(&books->retired, total_places),
+			  "rules", rules, "interfaces", interfaces);
+	books_free(books);
+	return account;
+}
+
+/* ---- reading; what is missing is 0 ---- */
+
+static uint64_t get_number(const json_t *object, const char *key)
+{
+	json_int_t value = json_integer_value(json_object_get(object, key));
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+static void read_places(const json_t *object, void *counts, const struct place *places)
+{
+	for (; places->key; places++) {
+		uint64_t value = get_number(object, places->key);
+
+		memcpy((char *)counts + places->offset, &value, sizeof(value));
+	}
+}
+
+static void read_array(const json_t *object, uint64_t *values, const char *const *names,
+		       unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		values[i] = get_number(object, names[i]);
+}
+
+static void read_latency(const json_t *object, struct histogram *latency)
+{
+	const json_t *buckets = json_object_get(object, "buckets");
+
+	if (json_array_size(buckets) != HISTOGRAM_BUCKETS)
+		return;
+	atomic_init(&latency->max_ns, get_number(object, "max"));
+	atomic_init(&latency->sum_ns, get_number(object, "sum"));
+	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++)
+		atomic_init(&latency->buckets[i],
+			    (uint64_t)json_integer_value(json_array_get(buckets, i)));
+}
+
+/* Its outputs are those of the rule, because the relay runs the predecessor's configuration. */
+static int carry_rule(const struct route *route, const json_t *object)
+{
+	unsigned int count = route->rule->nr_outputs;
+	const json_t *outputs = json_object_get(object, "outputs");
+	const char *name = json_string_value(json_object_get(object, "name"));
+	struct carried *carried;
+
+	if (!name || strcmp(name, route->rule->name) != 0 || json_array_size(outputs) != count)
+		return -EPROTO;
+	if (!route->path)
+		return 0;
+	carried = calloc(1, sizeof(*carried) + count * sizeof(carried->outputs[0]));
+	if (!carried)
+		return -ENOMEM;
+	read_places(object, &carried->rule, rule_places);
+	read_latency(json_object_get(object, "latency"), &carried->latency);
+	for (unsigned int i = 0; i < count; i++) {
+		const json_t *output = json_array_get(outputs, i);
+
+		read_places(output, &carried->outputs[i], output_places);
+		read_array(json_object_get(output, "errors"), carried->outputs[i].errors,
+			   error_names, SEND_ERRORS);
+	}
+	path_carry(route->path, carried);
+	return 0;
+}
+
+static struct worker *find_worker(const struct intake *intake, const json_t *object)
+{
+	const char *device = json_string_value(json_object_get(object, "device"));
+	uint64_t queue = get_number(object, "queue");
+
+	for (unsigned int i = 0; device && intake && i < intake->nr_workers; i++) {
+		if (worker_queue(intake->workers[i]) == queue &&
+		    strcmp(worker_interface(intake->workers[i]), device) == 0)
+			return intake->workers[i];
+	}
+	return NULL;
+}
+
+/* What has no place in the relay any more stays in its totals. */
+static void carry_worker(struct relay *relay, const struct intake *intake, const json_t *object)
+{
+	struct worker *worker = find_worker(intake, object);
+	struct worker_state state = {};
+
+	read_places(object, &state, worker_places);
+	read_array(json_object_get(object, "drops"), state.drops, drop_names, INGRESS_DROPS);
+	if (worker)
+		worker_carry(worker, &state);
+	else
+		totals_add_worker(&relay->retired, &state);
+}
+
+static void carry_device(const struct relay *relay, const struct intake *intake,
+			 const json_t *object)
+{
+	const char *device = json_string_value(json_object_get(object, "device"));
+	struct xmc_device_counts counts[2] = {};
+	static const char *const keys[] = {"all", "before"};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const json_t *part = json_object_get(object, keys[i]);
+
+		counts[i].sent = get_number(part, "sent");
+		read_array(part, (uint64_t *)counts[i].dropped, device_drop_names,
+			   XMC_DEVICE_DROPS);
+	}
+	if (device)
+		redirects_carry(relay->redirects, intake->ifindex, device, &counts[0], &counts[1]);
+}
+
+static void carry_interface(struct relay *relay, const json_t *object)
+{
+	const char *name = json_string_value(json_object_get(object, "name"));
+	const json_t *redirects = json_object_get(object, "redirects");
+	const json_t *workers = json_object_get(object, "workers");
+	uint64_t verdicts[XMC_REASONS] = {};
+	struct intake *intake = NULL;
+	const json_t *value;
+	size_t i;
+
+	for (unsigned int j = 0; name && j < relay->nr_intakes; j++) {
+		if (strcmp(relay->intakes[j]->name, name) == 0)
+			intake = relay->intakes[j];
+	}
+	read_array(json_object_get(object, "verdicts"), verdicts, verdict_names, XMC_REASONS);
+	if (intake && intake->steer)
+		steer_carry(intake->steer, verdicts);
+	else
+		totals_add_steered(&relay->retired, verdicts);
+	json_array_foreach(workers, i, value) carry_worker(relay, intake, value);
+	json_array_foreach(redirects, i, value)
+	{
+		if (intake)
+			carry_device(relay, intake, value);
+	}
+}
+
+static void totals_add(struct total_counts *sum, const json_t *object)
+{
+	for (const struct place *place = total_places; place->key; place++)
+		*(uint64_t *)((char *)sum + place->offset) += get_number(object, place->key);
+}
+
+int relay_carry(struct relay *relay, const json_t *account)
+{
+	const json_t *interfaces = json_object_get(account, "interfaces");
+	const json_t *rules = json_object_get(account, "rules");
+	const json_t *value;
+	int err = 0;
+	size_t i;
+
+	if (!json_is_array(rules) || !json_is_array(interfaces) ||
+	    json_array_size(rules) != relay->config.nr_rules)
+		return -EPROTO;
+	name_errors();
+	json_array_foreach(rules, i, value)
+	{
+		if (!err)
+			err = carry_rule(relay->routes[i], value);
+	}
+	json_array_foreach(interfaces, i, value) carry_interface(relay, value);
+	totals_add(&relay->retired, json_object_get(account, "retired"));
+	return err;
+}
