@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/bundle.h"
-#include "base/clock.h"
 #include "base/json_text.h"
 #include "base/log.h"
 #include "control/client.h"
@@ -33,7 +32,6 @@ struct take_over {
 	struct inheritance *inheritance;
 	struct control_adoption control;
 	bool has_control;
-	uint64_t paused_ns; /* when the predecessor was asked to pause */
 };
 
 /* ---- connecting ---- */
@@ -93,7 +91,6 @@ static int pause_predecessor(void *context)
 	char answer = 0;
 	int err = command(take, HAND_OVER_PAUSE);
 
-	take->paused_ns = clock_ns();
 	if (err)
 		return err;
 	/* Restarted by a signal, which the main loop handles later. */
@@ -183,14 +180,12 @@ static void receive_account(struct daemon *daemon)
 int take_over_relay(struct daemon *daemon)
 {
 	struct take_over *take = daemon->take_over;
-	uint64_t ns;
 	int err;
 
 	if (!take)
 		return relay_open(&daemon->relay, &daemon->config);
 	err = relay_open_after(&daemon->relay, inheritance_config(take->inheritance),
 			       take->inheritance);
-	ns = clock_ns() - take->paused_ns;
 	if (!err)
 		err = command(take, HAND_OVER_COMMIT);
 	if (err && daemon->relay) {
@@ -205,7 +200,7 @@ int take_over_relay(struct daemon *daemon)
 	relay_settle(daemon->relay);
 	log_event(LOG_LEVEL_INFO, "taken-over",
 		  LOG_TEXT("predecessor", inheritance_version(take->inheritance)),
-		  LOG_UINT("pause_us", ns / 1000));
+		  LOG_UINT("gap_us", inheritance_gap_ns(take->inheritance) / 1000));
 	return 0;
 }
 

@@ -583,6 +583,7 @@ void worker_state_add(struct worker_state *sum, const struct worker_state *state
 	sum->send_errors += state->send_errors;
 	sum->submitted += state->submitted;
 	sum->rate_limited += state->rate_limited;
+	sum->withheld += state->withheld;
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		sum->drops[i] += state->drops[i];
 	sum->received += state->received;

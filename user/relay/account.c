@@ -45,6 +45,7 @@ static const struct place worker_places[] = {
 	PLACE(worker_state, sent_bytes),
 	PLACE(worker_state, send_errors),
 	PLACE(worker_state, rate_limited),
+	PLACE(worker_state, withheld),
 	PLACE(worker_state, received),
 	PLACE(worker_state, wakeups),
 	PLACE(worker_state, sleeps),
@@ -59,17 +60,25 @@ static const struct place worker_places[] = {
 };
 
 static const struct place total_places[] = {
-	PLACE(total_counts, steered),	       PLACE(total_counts, received),
-	PLACE(total_counts, submitted),	       PLACE(total_counts, sent),
-	PLACE(total_counts, sent_bytes),       PLACE(total_counts, send_errors),
-	PLACE(total_counts, rate_limited),     PLACE(total_counts, dropped),
-	PLACE(total_counts, buffer_exhausted), {},
+	PLACE(total_counts, steered),
+	PLACE(total_counts, received),
+	PLACE(total_counts, submitted),
+	PLACE(total_counts, sent),
+	PLACE(total_counts, sent_bytes),
+	PLACE(total_counts, send_errors),
+	PLACE(total_counts, rate_limited),
+	PLACE(total_counts, withheld),
+	PLACE(total_counts, dropped),
+	PLACE(total_counts, buffer_exhausted),
+	{},
 };
 
 /* Counters in an array: the name of each. */
 static const char *const verdict_names[XMC_REASONS] = XMC_REASON_NAMES;
 static const char *const drop_names[INGRESS_DROPS] = INGRESS_DROP_NAMES;
 static const char *const device_drop_names[XMC_DEVICE_DROPS] = XMC_DEVICE_DROP_NAMES;
+
+static const char *const withheld_names[WITHHELD_REASONS] = WITHHELD_NAMES;
 
 static const char *error_names[SEND_ERRORS];
 
@@ -129,6 +138,8 @@ static json_t *write_output(const struct output_counts *counts)
 	json_t *object = write_places(counts, output_places);
 
 	json_put(&object, "errors", write_array(counts->errors, error_names, SEND_ERRORS));
+	json_put(&object, "withheld",
+		 write_array(counts->withheld, withheld_names, WITHHELD_REASONS));
 	return object;
 }
 
@@ -276,6 +287,8 @@ static int carry_rule(const struct route *route, const json_t *object)
 		read_places(output, &carried->outputs[i], output_places);
 		read_array(json_object_get(output, "errors"), carried->outputs[i].errors,
 			   error_names, SEND_ERRORS);
+		read_array(json_object_get(output, "withheld"), carried->outputs[i].withheld,
+			   withheld_names, WITHHELD_REASONS);
 	}
 	path_carry(route->path, carried);
 	return 0;

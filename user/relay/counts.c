@@ -35,6 +35,8 @@ void output_counts_add(struct output_counts *sum, const struct output_counts *co
 	for (unsigned int i = 0; i < SEND_ERRORS; i++)
 		sum->errors[i] += counts->errors[i];
 	sum->rate_limited += counts->rate_limited;
+	for (unsigned int i = 0; i < WITHHELD_REASONS; i++)
+		sum->withheld[i] += counts->withheld[i];
 	sum->not_copied += counts->not_copied;
 	sum->gso_refused += counts->gso_refused;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/lookup.h"
 #include "dataplane/stream.h"
@@ -46,6 +47,8 @@ struct inheritance {
 	struct inherited_rule *rules;
 	struct lookup by_name;
 	struct membership_held *memberships;
+	uint64_t paused_ns; /* when it was asked to pause */
+	uint64_t relaying_ns;
 	int (*pause)(void *context); /* NULL: there is nothing to pause any more */
 	void *context;
 };
@@ -407,11 +410,24 @@ int inheritance_pause(struct inheritance *inheritance)
 {
 	int err = 0;
 
+	if (inheritance)
+		inheritance->paused_ns = clock_ns();
 	if (inheritance && inheritance->pause)
 		err = inheritance->pause(inheritance->context);
 	if (inheritance && !err)
 		inheritance->pause = NULL;
 	return err;
+}
+
+void inheritance_note_relaying(struct inheritance *inheritance)
+{
+	if (inheritance)
+		inheritance->relaying_ns = clock_ns();
+}
+
+uint64_t inheritance_gap_ns(const struct inheritance *inheritance)
+{
+	return inheritance->relaying_ns - inheritance->paused_ns;
 }
 
 const struct steer_adoption *inheritance_steering(const struct inheritance *inheritance,

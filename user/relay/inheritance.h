@@ -61,6 +61,12 @@ uint64_t inheritance_next_id(const struct inheritance *inheritance);
 /* Pause the predecessor, unless it is paused. 0 or -errno. */
 int inheritance_pause(struct inheritance *inheritance);
 
+/* The threads read the rings again. */
+void inheritance_note_relaying(struct inheritance *inheritance);
+
+/* For how long nobody read the rings, in ns. */
+uint64_t inheritance_gap_ns(const struct inheritance *inheritance);
+
 /* How the interface with this index was steered. NULL: it was not. */
 const struct steer_adoption *inheritance_steering(const struct inheritance *inheritance,
 						  int ifindex);

@@ -662,6 +662,7 @@ static int run(struct plan *plan, struct intake *raised)
 		err = inheritance_pause(plan->relay->inheritance);
 	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
 		err = stage_intake(plan, plan->intakes[i]);
+	inheritance_note_relaying(plan->relay->inheritance);
 	if (!err)
 		err = switch_over(plan);
 	if (!err)

@@ -51,7 +51,8 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	relay->inheritance = inheritance;
 	relay->started_ns = inheritance_started_ns(inheritance, clock_ns());
 	relay->next_id = inheritance_next_id(inheritance);
-	relay->generation = inheritance_generation(inheritance);
+	/* The plan counts its configuration, which is the predecessor's. */
+	relay->generation = inheritance ? inheritance_generation(inheritance) - 1 : 0;
 	relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	err = relay->epoll_fd < 0 ? -errno : open_membership(relay);
 	if (!err)
