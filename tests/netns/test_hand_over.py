@@ -12,7 +12,8 @@ import socket
 
 from harness import netns  # pylint: disable=ungrouped-imports
 from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, main, program,
-                     start, test, wait_until)
+                     start, test, wait_until, work_directory)
+from manager import Manager
 
 TIMES = int(os.environ.get("XMCAST_TAKE_OVERS", "10"))
 RATE = int(os.environ.get("XMCAST_TAKE_OVER_RATE", "20000"))
@@ -122,6 +123,60 @@ def kernel_path():
         restarts(star, f"cam1 in 239.1.1.1:5000@in0 path kernel {outputs}", RATE, sinks=lambda: [
             Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")])
         netns.clean_up()
+
+
+def stored_daemon(star, manager, rule, socket_path=None):
+    """A daemon that the manager starts, with what the last one has left."""
+    arguments = ["--store", *(("--socket", socket_path) if socket_path else ())]
+    daemon = Daemon(star.relay, rule, arguments=arguments, prefix=manager.prefix())
+    daemon.socket = socket_path or daemon.socket
+    return daemon
+
+
+@test
+def store():
+    """The service manager restarts the daemon: nothing is lost, as long as the rings hold what arrives"""
+    star = Star()
+    manager = Manager(work_directory())
+    daemon = stored_daemon(star, manager, RULE)
+    path = daemon.socket
+    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
+    rate = RATE // 4  # the programs start anew, on a machine that may be busy
+    stream = Stream(star.source, rate, "--count", str(rate * TIMES))
+    for _ in range(TIMES):
+        daemon.stop()
+        daemon = stored_daemon(star, manager, RULE, path)
+        check(daemon.process.find_line(r"taken-over\b.*\bfrom=store\b"), "it has found the store")
+    sent = stream.report()
+    check_clean(sink.stop(), sent)
+    check_counters(daemon, sent)
+
+
+@test
+def killed():
+    """kill -9 with a holder of the descriptors: what waits in the rings is relayed, the rest is counted"""
+    star = Star()
+    manager = Manager(work_directory())
+    daemon = stored_daemon(star, manager, RULE)
+    path = daemon.socket
+    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
+    rate = RATE // 4
+    stream = Stream(star.source, rate, "--count", str(rate * TIMES))
+    uncertain = 0
+    for _ in range(TIMES):
+        daemon.kill()
+        daemon = stored_daemon(star, manager, RULE, path)
+        check(daemon.process.find_line(r"taken-over\b.*\bfrom=store\b"), "it has found the store")
+        uncertain += sum(worker["uncertain_frames"] for worker in daemon.stats()["workers"])
+    sent = stream.report()
+    daemon.settle()  # the books of the last one close, though its predecessor's are lost
+    report = sink.stop()
+    missing = sent["sent_packets"] - report["received_packets"] + report["duplicated"]
+    diagnose(f"{TIMES} kills at {rate} packets/s: {report['lost']} lost, {report['duplicated']} doubled, "
+             f"{report['reordered']} reordered, {uncertain} frames uncertain")
+    check(missing <= uncertain, f"{missing} packets lost, {uncertain} frames uncertain")
+    for fault in ("duplicated", "reordered", "corrupted", "malformed"):
+        equal(report[fault], 0, fault)
 
 
 if __name__ == "__main__":

@@ -163,6 +163,11 @@ void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
 	*as = (struct xsk_adoption){.socket_fd = -1, .frames_fd = -1, .record_fd = -1};
 }
 
+uint32_t xsk_taken_before(const struct xsk *xsk)
+{
+	return 0;
+}
+
 uint64_t xsk_uncertain(const struct xsk *xsk)
 {
 	return 0;

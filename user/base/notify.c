@@ -3,12 +3,14 @@
 #include "base/notify.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -237,6 +239,39 @@ void notify_alive(struct notify *notify)
 {
 	if (notify)
 		send_message(notify, "WATCHDOG=1");
+}
+
+/* FDPOLL=0: the manager must not drop a socket because poll(2) reports an error for it. */
+int notify_store(struct notify *notify, const char *name, int fd)
+{
+	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(fd))] = {};
+	char text[MESSAGE_SIZE];
+	struct iovec data = {text, 0};
+	struct msghdr message = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+	ssize_t n;
+
+	if (!notify)
+		return -ENOTCONN;
+	data.iov_len = (size_t)snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+	message.msg_name = &notify->address;
+	message.msg_namelen = notify->length;
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	do {
+		n = sendmsg(notify->fd, &message, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return 0;
+	log_failure(notify, errno);
+	return -errno;
 }
 
 uint64_t notify_watchdog_ns(const struct notify *notify)

@@ -43,6 +43,11 @@ void notify_stopping(struct notify *notify);
 /* STATUS=text, if it has changed; one line, UTF-8. */
 void notify_status(struct notify *notify, const char *text);
 
+/* FDSTORE=1: the manager keeps this descriptor, by this name, beyond the end of the process, and
+ * passes it to the next one (LISTEN_FDS). 0; -ENOTCONN: there is no manager; -errno, which is
+ * logged. */
+int notify_store(struct notify *notify, const char *name, int fd);
+
 /* WATCHDOG=1: a heartbeat. Not kept if it cannot be sent. */
 void notify_alive(struct notify *notify);
 

@@ -50,6 +50,7 @@ struct successor {
 	unsigned int seconds; /* since it connected */
 };
 
+struct store;
 struct take_over;
 
 struct daemon {
@@ -63,6 +64,8 @@ struct daemon {
 	struct control_server *control;
 	struct service service;
 	struct successor successor;
+	struct store *store;	     /* of the service manager; NULL: not used */
+	uint64_t stored;	     /* relay_changes() of what is in it */
 	struct take_over *take_over; /* whose place we take; NULL: nobody's */
 	struct reload_state reload;
 	struct config_text text;

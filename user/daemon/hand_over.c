@@ -13,7 +13,6 @@
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "base/log.h"
-#include "relay/hand_over.h"
 
 /* The successor reads at once: it waits for nothing else. */
 #define SEND_MS 5000
@@ -82,21 +81,33 @@ static json_t *describe_control(const struct daemon *daemon, struct hand_over *o
 			 hand_over_add(offer, as.lock_fd));
 }
 
+int hand_over_describe(const struct daemon *daemon, bool account, struct hand_over *offer,
+		       char **text, size_t *length)
+{
+	int err = relay_describe(daemon->relay, offer);
+
+	*text = NULL;
+	if (err)
+		return err;
+	json_put(&offer->manifest, "control", describe_control(daemon, offer));
+	if (account)
+		json_put(&offer->manifest, "account", relay_account(daemon->relay));
+	*text = offer->manifest ? json_text_line(offer->manifest, length) : NULL;
+	return *text ? 0 : -ENOMEM;
+}
+
 static int send_offer(struct daemon *daemon)
 {
 	struct hand_over offer = {};
-	int err = relay_offer(daemon->relay, &offer);
 	size_t length;
-	char *text = NULL;
+	char *text;
+	int err = hand_over_describe(daemon, false, &offer, &text, &length);
 
-	if (!err) {
-		json_put(&offer.manifest, "control", describe_control(daemon, &offer));
-		text = offer.manifest ? json_text_line(offer.manifest, &length) : NULL;
-		err = text ? bundle_send(daemon->successor.fd, text, length, offer.fds,
-					 offer.nr_fds, SEND_MS)
-			   : -ENOMEM;
-	}
+	relay_freeze(daemon->relay);
 	daemon->successor.state = SUCCESSOR_OFFERED;
+	if (!err)
+		err = bundle_send(daemon->successor.fd, text, length, offer.fds, offer.nr_fds,
+				  SEND_MS);
 	if (!err)
 		log_state("hand-over-offered", 0);
 	free(text);

@@ -21,6 +21,7 @@
 
 #include "control/method.h"
 #include "daemon/daemon.h"
+#include "relay/hand_over.h"
 
 /* The commands, a byte each. */
 #define HAND_OVER_OFFER	 'o'
@@ -30,6 +31,14 @@
 
 /* How long a successor may take to prepare. */
 #define HAND_OVER_SECONDS 30
+
+/*
+ * What a next process needs, as a text and the descriptors that it numbers, which are borrowed;
+ * `account`: with the counters. The caller frees the text, and calls hand_over_free(). 0 or
+ * -ENOMEM.
+ */
+int hand_over_describe(const struct daemon *daemon, bool account, struct hand_over *offer,
+		       char **text, size_t *length);
 
 /* The method daemon.hand_over. */
 void hand_over_method(void *context, const json_t *params, struct control_reply *reply);

@@ -399,6 +399,7 @@ static int run(struct daemon *daemon)
 			return -EIO;
 		if (daemon->sampling)
 			statistics_sample_part(daemon);
+		service_keep(daemon);
 	}
 	return 0;
 }
@@ -415,6 +416,7 @@ static int serve(struct daemon *daemon)
 		int err;
 
 		log_ready(daemon);
+		service_keep(daemon);
 		service_ready(daemon);
 		err = run(daemon);
 		if (err) {
@@ -426,6 +428,8 @@ static int serve(struct daemon *daemon)
 	service_stopping(daemon);
 	signals_arm_second();
 	handed_over = hand_over_release(daemon);
+	if (!handed_over && service_leave(daemon, code))
+		log_info("left-in-store");
 	if (relay_stop(daemon->relay) && !code)
 		code = EXIT_INTERNAL;
 	watchdog_leave(daemon);
@@ -445,6 +449,8 @@ static int run_daemon(struct daemon *daemon)
 	if (code)
 		return code;
 	start_log(daemon);
+	if (!daemon->options.check)
+		service_open_store(daemon);
 	if (daemon->options.check) {
 		printf("configuration is good: %u rule%s\n", daemon->config.nr_rules,
 		       daemon->config.nr_rules == 1 ? "" : "s");

@@ -18,7 +18,14 @@
 #include "rules/grammar.h"
 #include "rules/settings.h"
 
-enum { OPTION_RULE = 256, OPTION_SOCKET, OPTION_LOG_JSON, OPTION_SYSLOG, OPTION_TAKE_OVER };
+enum {
+	OPTION_RULE = 256,
+	OPTION_SOCKET,
+	OPTION_LOG_JSON,
+	OPTION_SYSLOG,
+	OPTION_TAKE_OVER,
+	OPTION_STORE
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -26,6 +33,7 @@ static const struct option long_options[] = {
 	{"test", no_argument, NULL, 't'},
 	{"socket", required_argument, NULL, OPTION_SOCKET},
 	{"take-over", no_argument, NULL, OPTION_TAKE_OVER},
+	{"store", no_argument, NULL, OPTION_STORE},
 	{"log-json", no_argument, NULL, OPTION_LOG_JSON},
 	{"syslog", no_argument, NULL, OPTION_SYSLOG},
 	{"debug", no_argument, NULL, 'd'},
@@ -37,7 +45,7 @@ static const struct option long_options[] = {
 void options_help(void)
 {
 	puts("usage: xmcastd [-c FILE] [--rule \"RULE\"]... [-t] [--socket PATH]\n"
-	     "               [--take-over] [--log-json] [--syslog] [-d] [-V] [-h]\n"
+	     "               [--take-over] [--store] [--log-json] [--syslog] [-d] [-V] [-h]\n"
 	     "\n"
 	     "Relay UDP multicast: an XDP program takes the packets that match a rule out of an\n"
 	     "interface, and xmcastd sends their payload to every output of the rule. It runs in\n"
@@ -54,6 +62,9 @@ void options_help(void)
 	     "      --take-over    take the place of the daemon at the control socket: no packet "
 	     "is\n"
 	     "                     lost, and it exits with code 0; if this fails, it goes on\n"
+	     "      --store        keep the descriptors in the service manager's store (FDSTORE), "
+	     "so\n"
+	     "                     that a restart loses no packet\n"
 	     "      --log-json     log one JSON object per line; overrides `logging: { format: }`\n"
 	     "      --syslog       log to /dev/log instead of stderr; overrides `logging: { to: "
 	     "}`\n"
@@ -143,6 +154,9 @@ int options_parse(struct options *options, int argc, char **argv)
 			break;
 		case OPTION_TAKE_OVER:
 			options->take_over = true;
+			break;
+		case OPTION_STORE:
+			options->store = true;
 			break;
 		case OPTION_LOG_JSON:
 			options->log_json = true;

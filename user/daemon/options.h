@@ -17,6 +17,7 @@ struct options {
 	size_t nr_rules;
 	bool check;
 	bool take_over; /* the place of the running daemon */
+	bool store;	/* use the service manager's store of descriptors */
 	bool debug;	/* log all levels of all facilities */
 	bool log_json;	/* log_json and syslog override `logging:` of the configuration */
 	bool syslog;

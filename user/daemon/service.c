@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_DAEMON
 #include "daemon/service.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "daemon/hand_over.h"
+#include "daemon/store.h"
 
 void service_open(struct daemon *daemon)
 {
@@ -15,11 +20,58 @@ void service_open(struct daemon *daemon)
 	notify_open(&daemon->service.notify);
 }
 
+void service_open_store(struct daemon *daemon)
+{
+	int err = daemon->options.store ? store_open(&daemon->store, daemon->service.notify) : 0;
+
+	if (err)
+		log_warning("store-unavailable", LOG_ERROR(err),
+			    LOG_TEXT("hint", "a restart interrupts the streams"));
+}
+
+/* `account`: with the counters, which are final. */
+static int store(struct daemon *daemon, bool account)
+{
+	struct hand_over offer = {};
+	size_t length;
+	char *text;
+	int err = hand_over_describe(daemon, account, &offer, &text, &length);
+
+	if (!err)
+		err = store_put(daemon->store, text, length, offer.fds, offer.nr_fds);
+	if (err)
+		log_warning("store-failed", LOG_UINT("descriptors", offer.nr_fds), LOG_ERROR(err),
+			    LOG_TEXT("hint", "a restart interrupts the streams"));
+	free(text);
+	hand_over_free(&offer);
+	return err;
+}
+
+void service_keep(struct daemon *daemon)
+{
+	if (!daemon->store || daemon->stored == relay_changes(daemon->relay) ||
+	    daemon->successor.state != SUCCESSOR_NONE)
+		return;
+	daemon->stored = relay_changes(daemon->relay);
+	store(daemon, false);
+}
+
+bool service_leave(struct daemon *daemon, bool failed)
+{
+	if (!daemon->store || failed || relay_pause(daemon->relay) || store(daemon, true))
+		return false;
+	control_server_set_owner(daemon->control, false);
+	relay_release(daemon->relay);
+	return true;
+}
+
 void service_close(struct daemon *daemon)
 {
 	if (daemon->service.timer_fd >= 0)
 		close(daemon->service.timer_fd);
 	daemon->service.timer_fd = -1;
+	store_close(daemon->store);
+	daemon->store = NULL;
 	notify_close(daemon->service.notify);
 	daemon->service.notify = NULL;
 }

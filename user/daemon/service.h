@@ -14,9 +14,19 @@
 void service_open(struct daemon *daemon);
 void service_close(struct daemon *daemon);
 
+/* Use the manager's store of descriptors, if the options say so. */
+void service_open_store(struct daemon *daemon);
+
 /* Have the main loop call service_run() at half of the watchdog's interval. 0 or -errno. */
 int service_watch(struct daemon *daemon, uint64_t epoll_data);
 void service_run(struct daemon *daemon);
+
+/* Keep in the manager's store what a next process needs, if it has changed (`--store`). */
+void service_keep(struct daemon *daemon);
+
+/* The main loop has ended: leave everything to a next process. False: there is no store, or it is
+ * stopped because of an error. */
+bool service_leave(struct daemon *daemon, bool failed);
 
 /* Started, or finished reloading. */
 void service_ready(struct daemon *daemon);

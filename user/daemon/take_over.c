@@ -16,7 +16,7 @@
 #include "control/client.h"
 #include "daemon/hand_over.h"
 #include "daemon/reload.h"
-#include "relay/hand_over.h"
+#include "daemon/store.h"
 #include "relay/inheritance.h"
 
 /* The predecessor sends its descriptors at once; its threads end when all that they have taken is
@@ -26,7 +26,7 @@
 #define ACCOUNT_MS 10000
 
 struct take_over {
-	int fd; /* to the predecessor */
+	int fd; /* to the predecessor; -1: it has ended */
 	struct bundle bundle;
 	json_t *manifest;
 	struct inheritance *inheritance;
@@ -116,38 +116,77 @@ static int inherit(struct take_over *take, const char *path)
 		log_error("take-over-refused", LOG_ERROR(err), LOG_TEXT("reason", reason));
 		return -EPROTO;
 	}
-	inheritance_set_pause(take->inheritance, pause_predecessor, take);
 	find_control(take, path);
+	return 0;
+}
+
+/* What a running daemon offers. */
+static int receive_offer(struct take_over *take, const char *path)
+{
+	int err = command(take, HAND_OVER_OFFER);
+
+	if (!err)
+		err = bundle_receive(&take->bundle, take->fd, false, OFFER_MS);
+	if (!err)
+		err = inherit(take, path);
+	if (!err)
+		inheritance_set_pause(take->inheritance, pause_predecessor, take);
+	return err;
+}
+
+static int new_take_over(struct daemon *daemon, int fd)
+{
+	daemon->take_over = calloc(1, sizeof(*daemon->take_over));
+	if (!daemon->take_over)
+		return -ENOMEM;
+	daemon->take_over->fd = fd;
+	return 0;
+}
+
+/* What cannot be used is removed, so that the kernel frees it: everything is opened anew. */
+static int open_stored(struct daemon *daemon)
+{
+	struct bundle bundle;
+	int err = store_get(daemon->store, &bundle);
+
+	if (err == -ENOENT)
+		return 0;
+	if (!err)
+		err = new_take_over(daemon, -1);
+	if (!err) {
+		daemon->take_over->bundle = bundle;
+		err = inherit(daemon->take_over, daemon->options.socket);
+	} else {
+		bundle_free(&bundle);
+	}
+	if (err) {
+		take_over_close(daemon);
+		store_clear(daemon->store);
+	} else if (!json_object_get(daemon->take_over->manifest, "account")) {
+		inheritance_forget_counters(daemon->take_over->inheritance);
+	}
 	return 0;
 }
 
 int take_over_open(struct daemon *daemon)
 {
-	struct take_over *take;
-	int fd, err;
+	int fd = daemon->options.take_over ? ask(daemon->options.socket) : -ENOENT;
+	int err;
 
-	if (!daemon->options.take_over)
-		return 0;
-	fd = ask(daemon->options.socket);
 	if (fd == -ENOENT || fd == -ECONNREFUSED) {
-		log_info("nothing-to-take-over", LOG_TEXT("socket", daemon->options.socket));
+		if (daemon->store)
+			return open_stored(daemon);
+		if (daemon->options.take_over)
+			log_info("nothing-to-take-over",
+				 LOG_TEXT("socket", daemon->options.socket));
 		return 0;
 	}
 	if (fd < 0)
 		return fd;
-	take = calloc(1, sizeof(*take));
-	if (!take) {
+	err = new_take_over(daemon, fd);
+	if (err)
 		close(fd);
-		return -ENOMEM;
-	}
-	daemon->take_over = take;
-	take->fd = fd;
-	err = command(take, HAND_OVER_OFFER);
-	if (!err)
-		err = bundle_receive(&take->bundle, take->fd, false, OFFER_MS);
-	if (!err)
-		err = inherit(take, daemon->options.socket);
-	return err;
+	return err ? err : receive_offer(daemon->take_over, daemon->options.socket);
 }
 
 const struct control_adoption *take_over_control(const struct daemon *daemon)
@@ -159,17 +198,31 @@ const struct control_adoption *take_over_control(const struct daemon *daemon)
 
 /* ---- relaying ---- */
 
-/* Without its counters the relay goes on all the same. */
-static void receive_account(struct daemon *daemon)
+/* The counters of the predecessor: in the store, or once they are final. -ENODATA: it was killed.
+ */
+static int get_account(const struct take_over *take, json_t **account)
 {
 	struct bundle bundle;
-	json_t *account = NULL;
-	int err = bundle_receive(&bundle, daemon->take_over->fd, false, ACCOUNT_MS);
+	int err;
 
+	if (take->fd < 0) {
+		*account = json_incref(json_object_get(take->manifest, "account"));
+		return *account ? 0 : -ENODATA;
+	}
+	err = bundle_receive(&bundle, take->fd, false, ACCOUNT_MS);
 	if (!err) {
-		err = json_text_read(&account, bundle.text, bundle.length, 0, NULL);
+		err = json_text_read(account, bundle.text, bundle.length, 0, NULL);
 		bundle_free(&bundle);
 	}
+	return err;
+}
+
+/* Without its counters the relay goes on all the same. */
+static void carry_account(struct daemon *daemon)
+{
+	json_t *account = NULL;
+	int err = get_account(daemon->take_over, &account);
+
 	if (!err)
 		err = relay_carry(daemon->relay, account);
 	if (err)
@@ -186,7 +239,7 @@ int take_over_relay(struct daemon *daemon)
 		return relay_open(&daemon->relay, &daemon->config);
 	err = relay_open_after(&daemon->relay, inheritance_config(take->inheritance),
 			       take->inheritance);
-	if (!err)
+	if (!err && take->fd >= 0)
 		err = command(take, HAND_OVER_COMMIT);
 	if (err && daemon->relay) {
 		relay_stop(daemon->relay);
@@ -196,10 +249,11 @@ int take_over_relay(struct daemon *daemon)
 	if (err)
 		return err;
 	control_server_set_owner(daemon->control, true);
-	receive_account(daemon);
+	carry_account(daemon);
 	relay_settle(daemon->relay);
 	log_event(LOG_LEVEL_INFO, "taken-over",
 		  LOG_TEXT("predecessor", inheritance_version(take->inheritance)),
+		  LOG_NAME("from", take->fd >= 0 ? "process" : "store"),
 		  LOG_UINT("gap_us", inheritance_gap_ns(take->inheritance) / 1000));
 	return 0;
 }
@@ -229,6 +283,7 @@ void take_over_close(struct daemon *daemon)
 	inheritance_free(take->inheritance);
 	json_decref(take->manifest);
 	bundle_free(&take->bundle);
-	close(take->fd);
+	if (take->fd >= 0)
+		close(take->fd);
 	free(take);
 }

@@ -57,6 +57,7 @@ struct xsk {
 	bool pieces; /* it receives packets in several frames */
 	int fd;
 	uint64_t uncertain; /* see xsk_uncertain(); main thread */
+	uint32_t taken_before;
 #ifdef XMC_DEBUG
 	_Atomic uint8_t *owner;
 #endif
@@ -269,6 +270,7 @@ static void recover(struct xsk *xsk)
 {
 	uint32_t waiting;
 
+	xsk->taken_before = xsk->rx.own;
 	finish_return(xsk);
 	waiting = xsk_ring_available(&xsk->rx, xsk->rx.size);
 	for (uint32_t i = 0; i < waiting; i++)
@@ -350,6 +352,11 @@ void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
 		.rx_ring = xsk->rx.size,
 		.pieces = xsk->pieces,
 	};
+}
+
+uint32_t xsk_taken_before(const struct xsk *xsk)
+{
+	return xsk->taken_before;
 }
 
 uint64_t xsk_uncertain(const struct xsk *xsk)

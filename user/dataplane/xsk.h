@@ -130,6 +130,10 @@ int xsk_adopt(struct xsk **out, const struct xsk_adoption *from);
  * process. Frames that it had taken out of the RX ring and not returned are returned now. */
 void xsk_resume(struct xsk *xsk);
 
+/* Frames that the users of an adopted socket before us have taken out of the RX ring, modulo 2^32.
+ */
+uint32_t xsk_taken_before(const struct xsk *xsk);
+
 /* Frames that were in a process when it was killed: their packets were sent, or lost. */
 uint64_t xsk_uncertain(const struct xsk *xsk);
 

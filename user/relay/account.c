@@ -354,9 +354,8 @@ static void carry_interface(struct relay *relay, const json_t *object)
 			intake = relay->intakes[j];
 	}
 	read_array(json_object_get(object, "verdicts"), verdicts, verdict_names, XMC_REASONS);
-	if (intake && intake->steer)
-		steer_carry(intake->steer, verdicts);
-	else
+	/* What the kernel still counts is read when it is final (steer_settle()). */
+	if (!intake || !intake->adopted)
 		totals_add_steered(&relay->retired, verdicts);
 	json_array_foreach(workers, i, value) carry_worker(relay, intake, value);
 	json_array_foreach(redirects, i, value)

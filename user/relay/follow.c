@@ -232,6 +232,7 @@ static void give_up(struct relay *relay, struct intake *intake, const struct lin
 			route_leave(route, relay->membership);
 	}
 	intake_give_up(intake, why);
+	relay->changes++;
 	intake->ifindex = now->ifindex;
 	/* What was seen before shows our program, which would now be taken for a foreign one. */
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {

@@ -58,19 +58,25 @@ static json_t *describe_worker(struct hand_over *offer, const struct worker *wor
 static json_t *describe_intake(struct hand_over *offer, const struct intake *intake)
 {
 	json_t *sockets = json_array();
+	json_t *counted = json_array();
 	struct steer_adoption as;
 
 	if (!steer_describe(intake->steer, &as)) {
 		json_decref(sockets);
+		json_decref(counted);
 		return json_object();
 	}
+	for (unsigned int i = 0; i < XMC_REASONS; i++)
+		json_add(&counted, json_integer((json_int_t)as.counted[i]));
 	for (unsigned int i = 0; i < intake->nr_workers; i++)
 		json_add(&sockets, describe_worker(offer, intake->workers[i]));
-	return json_pack("{s:s, s:i, s:b, s:i, s:i, s:i, s:o}", "name", intake->name, "ifindex",
-			 intake->ifindex, "skb", intake->mode == IFACE_MODE_SKB, "link",
+	return json_pack("{s:s, s:i, s:b, s:i, s:i, s:i, s:i, s:o, s:I, s:o}", "name", intake->name,
+			 "ifindex", intake->ifindex, "skb", intake->mode == IFACE_MODE_SKB, "link",
 			 hand_over_add(offer, as.link_fd), "outputs",
 			 hand_over_add(offer, as.outputs_fd), "tallies",
-			 hand_over_add(offer, as.tallies_fd), "sockets", sockets);
+			 hand_over_add(offer, as.tallies_fd), "verdicts",
+			 hand_over_add(offer, as.verdicts_fd), "counted", counted, "steered",
+			 (json_int_t)as.steered, "sockets", sockets);
 }
 
 static json_t *describe_route(struct hand_over *offer, const struct route *route)
@@ -156,14 +162,21 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 
 /* ---- states ---- */
 
-int relay_offer(struct relay *relay, struct hand_over *offer)
+int relay_describe(const struct relay *relay, struct hand_over *offer)
 {
 	*offer = (struct hand_over){};
-	if (relay->frozen)
-		return -EBUSY;
 	offer->manifest = describe(relay, offer);
-	relay->frozen = offer->manifest != NULL;
 	return offer->manifest ? 0 : -ENOMEM;
+}
+
+uint64_t relay_changes(const struct relay *relay)
+{
+	return relay->changes;
+}
+
+void relay_freeze(struct relay *relay)
+{
+	relay->frozen = true;
 }
 
 int relay_pause(struct relay *relay)

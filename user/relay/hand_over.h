@@ -17,7 +17,7 @@
  *
  *     this process                                  the successor
  *     SERVING   relays                              reads its configuration, connects
- *        │ relay_offer()          ── manifest, descriptors ──▶  prepares everything: programs,
+ *        │ relay_freeze()         ── manifest, descriptors ──▶  prepares everything: programs,
  *     OFFERED   relays; nothing of it changes                   maps, sockets; touches no ring
  *        │ relay_pause()          ◀── "pause" ────────────────
  *     PAUSED    threads have ended, each frame is   ── "paused" ──▶ starts its threads, replaces
@@ -62,12 +62,15 @@ struct hand_over {
 int hand_over_add(struct hand_over *offer, int fd);
 void hand_over_free(struct hand_over *offer);
 
-/*
- * Describe all that runs. From now on nothing of it changes: relay_apply() and relay_retry() fail
- * with -EBUSY, and the network is not followed. 0; -EBUSY: it was offered already; -ENOMEM. Free
- * *offer in any case.
- */
-int relay_offer(struct relay *relay, struct hand_over *offer);
+/* Describe all that runs. 0 or -ENOMEM. Free *offer in any case. */
+int relay_describe(const struct relay *relay, struct hand_over *offer);
+
+/* A number that changes whenever relay_describe() may describe something else. */
+uint64_t relay_changes(const struct relay *relay);
+
+/* It is offered to a successor: from now on nothing of it changes. relay_apply() and relay_retry()
+ * fail with -EBUSY, and the network is not followed. */
+void relay_freeze(struct relay *relay);
 
 /* End all threads, and leave what arrives in the RX rings. 0; -EIO: a worker has failed, and the
  * relay must end. */
@@ -80,8 +83,9 @@ int relay_withdraw(struct relay *relay);
  * relay_close() only closes. */
 void relay_release(struct relay *relay);
 
-/* The counters of everything, for relay_carry() of the successor; final after relay_release() and
- * relay_stop(). NULL: no memory. */
+/* The counters of everything, for relay_carry() of the successor; final after relay_pause() or,
+ * with what the program has counted since, after relay_release() and relay_stop(). NULL: no memory.
+ */
 json_t *relay_account(const struct relay *relay);
 
 /* The successor: add the counters of the predecessor to those of the same rules and interfaces. 0;

@@ -41,6 +41,7 @@ struct inheritance {
 	uint64_t generation;
 	struct transmits_adoption transmits;
 	bool has_transmits;
+	bool forgotten; /* its counters are lost */
 	unsigned int nr_steerings, nr_sockets, nr_rules, nr_memberships;
 	struct inherited_steering *steerings;
 	struct inherited_socket *sockets;
@@ -159,7 +160,7 @@ static void read_interface(struct inheritance *inheritance, struct reading *read
 			   const json_t *object)
 {
 	struct inherited_steering *steering = &inheritance->steerings[inheritance->nr_steerings];
-	const json_t *sockets, *value;
+	const json_t *sockets, *counted, *value;
 	size_t i;
 
 	/* Nothing of it can be adopted. */
@@ -172,6 +173,16 @@ static void read_interface(struct inheritance *inheritance, struct reading *read
 	steering->adoption.link_fd = read_fd(reading, object, "link");
 	steering->adoption.outputs_fd = read_fd(reading, object, "outputs");
 	steering->adoption.tallies_fd = read_fd(reading, object, "tallies");
+	steering->adoption.verdicts_fd = read_fd(reading, object, "verdicts");
+	steering->adoption.steered =
+		(uint64_t)read_number(reading, object, "steered", 0, INT64_MAX);
+	/* Of another version, the reasons have other numbers. */
+	counted = read_array(reading, object, "counted");
+	if (json_array_size(counted) != XMC_REASONS)
+		steering->adoption.verdicts_fd = -1;
+	for (i = 0; i < XMC_REASONS; i++)
+		steering->adoption.counted[i] =
+			(uint64_t)json_integer_value(json_array_get(counted, i));
 	sockets = read_array(reading, object, "sockets");
 	json_array_foreach(sockets, i, value)
 		read_socket(reading, value, &inheritance->sockets[inheritance->nr_sockets++]);
@@ -372,6 +383,23 @@ void inheritance_free(struct inheritance *inheritance)
 	free(inheritance->rules);
 	free(inheritance->memberships);
 	free(inheritance);
+}
+
+/* What the tracepoints have counted belongs to the counters that are lost. */
+void inheritance_forget_counters(struct inheritance *inheritance)
+{
+	uint64_t now_ns = clock_ns();
+
+	inheritance->forgotten = true;
+	inheritance->started_ns = now_ns;
+	inheritance->has_transmits = false;
+	for (unsigned int i = 0; i < inheritance->nr_rules; i++)
+		inheritance->rules[i].since_ns = now_ns;
+}
+
+bool inheritance_has_forgotten(const struct inheritance *inheritance)
+{
+	return inheritance && inheritance->forgotten;
 }
 
 const char *inheritance_version(const struct inheritance *inheritance)

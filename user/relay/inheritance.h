@@ -44,6 +44,12 @@ void inheritance_set_pause(struct inheritance *inheritance, int (*pause)(void *c
 			   void *context);
 void inheritance_free(struct inheritance *inheritance); /* accepts NULL */
 
+/* The predecessor was killed, and its counters are lost: those of the successor begin now. */
+void inheritance_forget_counters(struct inheritance *inheritance);
+
+/* Are they lost? Accepts NULL. */
+bool inheritance_has_forgotten(const struct inheritance *inheritance);
+
 /* Of the predecessor; for messages. */
 const char *inheritance_version(const struct inheritance *inheritance);
 

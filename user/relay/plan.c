@@ -62,6 +62,9 @@ static bool is_network(int err)
 /* Does this error of one rule or intake make the whole plan fail? */
 static bool is_failure(const struct plan *plan, int err)
 {
+	/* What cannot be adopted is busy as long as the predecessor has it. */
+	if (err == -EBUSY && plan->relay->inheritance)
+		return false;
 	if (!err || plan->kind == FOLLOW)
 		return false;
 	return is_fatal(err) || (plan->kind == CHANGE && !is_network(err));
@@ -669,6 +672,7 @@ static int run(struct plan *plan, struct intake *raised)
 		commit(plan);
 	else
 		revert(plan);
+	plan->relay->changes++;
 	free(plan->routes);
 	free(plan->arrivals);
 	free(plan->intakes);

@@ -75,6 +75,22 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	return 0;
 }
 
+/*
+ * The counters of a killed predecessor are lost, but the kernel's are not: of the packets that were
+ * steered, those belong to our counters that the predecessor had not received. (A packet in several
+ * frames counts as one steered and several received: then all of it stays.)
+ */
+static void forget_received(struct intake *intake)
+{
+	uint32_t before = 0;
+
+	for (unsigned int i = 0; i < intake->nr_workers; i++)
+		before += worker_forget(intake->workers[i]);
+	steer_set_carried(intake->steer, XMC_FORWARDED, 0);
+	steer_set_carried(intake->steer, XMC_STEERED,
+			  (uint32_t)steer_steered_before(intake->steer) - before);
+}
+
 void relay_settle(struct relay *relay)
 {
 	for (unsigned int i = 0; relay->inheritance && i < relay->nr_intakes; i++) {
@@ -84,6 +100,8 @@ void relay_settle(struct relay *relay)
 			continue;
 		steer_set_owner(intake->steer, true);
 		steer_settle(intake->steer);
+		if (intake->adopted && inheritance_has_forgotten(relay->inheritance))
+			forget_received(intake);
 	}
 	redirects_set_owner(relay->redirects, true);
 	membership_settle(relay->membership);

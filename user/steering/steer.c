@@ -38,7 +38,10 @@ struct steer {
 	bool shared;	  /* the link is another process's as well */
 	bool shared_maps; /* so are outputs and tallies */
 	enum iface_mode adopted_mode;
-	int claim_fd; /* of our program while attached, or of the maps; -1: none */
+	int adopted_verdicts_fd; /* -1: none */
+	uint64_t adopted_counts[XMC_REASONS];
+	uint64_t steered; /* see steer_steered_before() */
+	int claim_fd;	  /* of our program while attached, or of the maps; -1: none */
 	int nr_cpus;
 	uint64_t *per_cpu; /* scratch for reading one verdict */
 };
@@ -82,7 +85,7 @@ static int steer_new(struct steer **out)
 	libbpf_set_print(log_libbpf);
 	if (!steer)
 		return -ENOMEM;
-	steer->link_fd = steer->claim_fd = -1;
+	steer->link_fd = steer->claim_fd = steer->adopted_verdicts_fd = -1;
 	steer->pins = pins_none;
 	steer->grace = GRACE_CLOSED;
 	*out = steer;
@@ -192,6 +195,16 @@ static bool is_link_of(int fd, int ifindex)
 	       info.xdp.ifindex == (__u32)ifindex;
 }
 
+static bool is_verdicts_map(int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &size) &&
+	       info.type == BPF_MAP_TYPE_PERCPU_ARRAY && info.value_size == sizeof(uint64_t) &&
+	       info.max_entries == XMC_REASONS;
+}
+
 static int keep_link(struct steer *steer, const struct steer_adoption *from, int ifindex)
 {
 	if (!is_link_of(from->link_fd, ifindex))
@@ -199,6 +212,10 @@ static int keep_link(struct steer *steer, const struct steer_adoption *from, int
 	steer->link_fd = fcntl(from->link_fd, F_DUPFD_CLOEXEC, 0);
 	steer->shared = true;
 	steer->adopted_mode = from->mode;
+	memcpy(steer->adopted_counts, from->counted, sizeof(from->counted));
+	steer->steered = from->steered;
+	if (is_verdicts_map(from->verdicts_fd))
+		steer->adopted_verdicts_fd = fcntl(from->verdicts_fd, F_DUPFD_CLOEXEC, 0);
 	return steer->link_fd < 0 ? -errno : 0;
 }
 
@@ -322,6 +339,8 @@ void steer_close(struct steer *steer)
 	steer_user_bpf__destroy(steer->user);
 	if (steer->claim_fd >= 0)
 		close(steer->claim_fd);
+	if (steer->adopted_verdicts_fd >= 0)
+		close(steer->adopted_verdicts_fd);
 	grace_close(&steer->grace);
 	free(steer->per_cpu);
 	free(steer);
@@ -505,7 +524,11 @@ bool steer_describe(const struct steer *steer, struct steer_adoption *as)
 		.link_fd = steer->link_fd,
 		.outputs_fd = steer->pins.fds[PIN_OUTPUTS],
 		.tallies_fd = steer->pins.fds[PIN_TALLIES],
+		.verdicts_fd = steer->pins.fds[PIN_VERDICTS],
 	};
+	for (unsigned int reason = 0; reason < XMC_REASONS; reason++)
+		as->counted[reason] = 0 - steer->before[reason];
+	as->steered = steer->steered;
 	return !steer->external && steer->link_fd >= 0;
 }
 
@@ -529,11 +552,47 @@ void steer_set_owner(struct steer *steer, bool owner)
 	steer->shared = !owner;
 }
 
+static int read_verdicts(const struct steer *steer, int fd, uint64_t verdicts[XMC_REASONS])
+{
+	for (__u32 reason = 0; reason < XMC_REASONS; reason++) {
+		int err = bpf_map_lookup_elem(fd, &reason, steer->per_cpu);
+
+		if (err)
+			return err;
+		verdicts[reason] = 0;
+		for (int cpu = 0; cpu < steer->nr_cpus; cpu++)
+			verdicts[reason] += steer->per_cpu[cpu];
+	}
+	return 0;
+}
+
 void steer_settle(struct steer *steer)
 {
+	uint64_t counted[XMC_REASONS];
+
 	if (steer->shared_maps)
 		forwards_drop_shared(steer->forwards);
 	steer->shared_maps = false;
+	if (steer->adopted_verdicts_fd < 0)
+		return;
+	if (!wait_for_packets(steer) &&
+	    !read_verdicts(steer, steer->adopted_verdicts_fd, counted)) {
+		for (unsigned int reason = 0; reason < XMC_REASONS; reason++)
+			steer->before[reason] -= counted[reason] + steer->adopted_counts[reason];
+		steer->steered += counted[XMC_STEERED];
+	}
+	close(steer->adopted_verdicts_fd);
+	steer->adopted_verdicts_fd = -1;
+}
+
+uint64_t steer_steered_before(const struct steer *steer)
+{
+	return steer->steered;
+}
+
+void steer_set_carried(struct steer *steer, enum xmc_reason reason, uint64_t packets)
+{
+	steer->before[reason] = 0 - packets;
 }
 
 void steer_detach(struct steer *steer)
@@ -561,25 +620,11 @@ void steer_detach(struct steer *steer)
 
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
 {
-	int fd = steer->pins.fds[PIN_VERDICTS];
+	int err = read_verdicts(steer, steer->pins.fds[PIN_VERDICTS], verdicts);
 
-	for (__u32 reason = 0; reason < XMC_REASONS; reason++) {
-		int err = bpf_map_lookup_elem(fd, &reason, steer->per_cpu);
-
-		if (err)
-			return err;
-		verdicts[reason] = 0;
-		for (int cpu = 0; cpu < steer->nr_cpus; cpu++)
-			verdicts[reason] += steer->per_cpu[cpu];
+	for (unsigned int reason = 0; !err && reason < XMC_REASONS; reason++)
 		verdicts[reason] -= steer->before[reason];
-	}
-	return 0;
-}
-
-void steer_carry(struct steer *steer, const uint64_t verdicts[XMC_REASONS])
-{
-	for (unsigned int reason = 0; reason < XMC_REASONS; reason++)
-		steer->before[reason] -= verdicts[reason];
+	return err;
 }
 
 bool steer_is_ours(uint32_t program_id)

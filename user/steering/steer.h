@@ -33,7 +33,10 @@ struct steer_adoption {
 	int link_fd;	/* by which its program is attached */
 	int outputs_fd; /* its maps of the kernel path; -1: its program has none */
 	int tallies_fd;
-	enum iface_mode mode; /* in which the program is attached */
+	int verdicts_fd;	       /* its counters, which may still grow */
+	enum iface_mode mode;	       /* in which the program is attached */
+	uint64_t counted[XMC_REASONS]; /* by its predecessors: not in its map */
+	uint64_t steered; /* likewise, by all since the sockets exist, also if counters were lost */
 };
 
 /*
@@ -157,8 +160,16 @@ int steer_replace(struct steer *steer);
 /* The link is, or is not, ours alone: steer_detach() detaches only then. */
 void steer_set_owner(struct steer *steer, bool owner);
 
-/* The other process has ended: remove what it has left in the shared maps. */
+/* The other process has ended: remove what it has left in the shared maps. Then, a grace period
+ * after steer_replace(): what its program and those before have counted is added to
+ * steer_verdicts(). */
 void steer_settle(struct steer *steer);
+
+/* Packets that the programs of all processes before have steered since the sockets exist. */
+uint64_t steer_steered_before(const struct steer *steer);
+
+/* Set what is added to steer_verdicts(), because the other counters of those before are lost. */
+void steer_set_carried(struct steer *steer, enum xmc_reason reason, uint64_t packets);
 
 /* ---- */
 
@@ -172,9 +183,6 @@ void steer_detach(struct steer *steer);
 
 /* Packets counted under each reason, summed over the CPUs. 0 or -errno. */
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS]);
-
-/* Add what another process's program has counted. */
-void steer_carry(struct steer *steer, const uint64_t verdicts[XMC_REASONS]);
 
 /* Whether an xmcastd of this network namespace, run by root or by our user, has attached the XDP
  * program with this id (steering/claim.h). */

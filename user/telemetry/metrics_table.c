@@ -158,6 +158,8 @@ const struct metric metric_table[] = {
 		"Sends of one or more datagrams."),
 	COUNTER(WORKER, "cq_overflows", "xmcast_worker_cq_overflows", NULL, NULL,
 		"Completions that did not fit into the completion ring at once."),
+	COUNTER(WORKER, "uncertain_frames", "xmcast_worker_uncertain_frames", NULL, NULL,
+		"Frames that were in a process when it was killed: their packets were sent or lost."),
 
 	COUNTERS(TOP, "events", "xmcast_events", NULL, "event",
 		 "Events by name, as in the log and in xmcastctl monitor."),

@@ -225,14 +225,15 @@ json_t *stats_worker_json(const struct worker_counts *worker)
 
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		json_put(&drops, names[i], number(state->drops[i]));
-	object = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	object = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			   "interface", worker->iface, "queue", queue_number(worker),
 			   "received_packets", number(state->received), "drops", drops, "frames",
 			   number(state->frames), "kernel_frames", number(state->kernel_frames),
 			   "queued_frames", number(state->queued), "in_flight_frames",
 			   number(state->in_flight), "wakeups", number(state->wakeups), "sleeps",
 			   number(state->sleeps), "submits", number(state->submits), "sends",
-			   number(state->sends), "cq_overflows", number(state->cq_overflows));
+			   number(state->sends), "cq_overflows", number(state->cq_overflows),
+			   "uncertain_frames", number(state->uncertain));
 	if (worker->member)
 		json_put(&object, "member", json_text_string(worker->member));
 	return object;
