@@ -5,18 +5,23 @@
 XMCAST_TAKE_OVERS: how many times (10). XMCAST_TAKE_OVER_RATE: packets/s meanwhile (20000).
 """
 
+import array
 import contextlib
 import json
 import os
 import socket
+import struct
+import threading
 
 from harness import netns  # pylint: disable=ungrouped-imports
 from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, main, program,
-                     start, test, wait_until, work_directory)
+                     receiver, sender, start, test, wait_until, work_directory)
+from control import Client, Refused
 from manager import Manager
 
 TIMES = int(os.environ.get("XMCAST_TAKE_OVERS", "10"))
 RATE = int(os.environ.get("XMCAST_TAKE_OVER_RATE", "20000"))
+NOBODY = 65534
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
 
@@ -177,6 +182,176 @@ def killed():
     check(missing <= uncertain, f"{missing} packets lost, {uncertain} frames uncertain")
     for fault in ("duplicated", "reordered", "corrupted", "malformed"):
         equal(report[fault], 0, fault)
+
+
+class Successor:
+    """A process that asks for the place of a daemon, and does what the test wants."""
+
+    def __init__(self, daemon):
+        self.client = Client(daemon.socket)
+        self.client.call("daemon.hand_over")
+
+    def send(self, command):
+        """A command of daemon/hand_over.h."""
+        self.client.send(command)
+
+    def offer(self):
+        """Ask for the descriptors. Returns the manifest; the descriptors are closed."""
+        self.send(b"o")
+        header, fds = self._receive(24)
+        _, length, count = struct.unpack("QQQ", header)
+        text = os.pread(fds[0], length, 0)
+        received = 0
+        while received < count:
+            _, more = self._receive(8)
+            fds += more
+            received += len(more)
+        for fd in fds:
+            os.close(fd)
+        return json.loads(text)
+
+    def pause(self):
+        """Have the daemon pause."""
+        self.send(b"p")
+        equal(self.client.socket.recv(1), b"P", "answer to the pause")
+
+    def _receive(self, size):
+        data, ancillary, _, _ = self.client.socket.recvmsg(size, socket.CMSG_SPACE(1024))
+        equal(len(data), size, "bytes of a message")
+        return data, [fd for _, _, part in ancillary for fd in array.array("i", part)]
+
+    def end(self):
+        """It ends, however."""
+        self.client.close()
+
+
+def resumed(daemon, count):
+    """Wait until a daemon has noticed that its successor has ended, for the `count`-th time."""
+    wait_until(lambda: len([line for line in daemon.process.lines if "hand-over-failed" in line])
+               == count, "the hand-over has failed")
+
+
+@test
+def successor_ends():
+    """The successor ends at every step, under load: the daemon goes on, and no packet is lost"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
+    stream = Stream(star.source, RATE, "--count", str(RATE * 3))
+    Successor(daemon).end()
+    for number, step in enumerate((lambda s: s.offer(), lambda s: (s.offer(), s.pause())) * 2, 1):
+        successor = Successor(daemon)
+        step(successor)
+        change = daemon.ctl("rule", "add", "x in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0",
+                            check=False)
+        check("is taking over" in change.stderr, f"a change meanwhile: {change.stderr}")
+        successor.end()
+        resumed(daemon, number)
+    sent = stream.report()
+    check_clean(sink.stop(), sent)
+    check_counters(daemon, sent)
+    daemon.ctl("rule", "add", "x in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0")
+    check(take_over(daemon, RULE).stats(), "a later successor takes over")
+
+
+@test
+def hostile_successor():
+    """Commands out of order and nonsense end the hand-over, and nothing else"""
+    daemon = Daemon(Star().relay, RULE)
+    for words in (b"p", b"c", b"P", b"x", b"oc", b"oo", b"\0" * 100, b"ocp"):
+        successor = Successor(daemon)
+        successor.send(words)
+        successor.client.socket.settimeout(30)
+        with contextlib.suppress(ConnectionResetError):
+            while successor.client.socket.recv(65536):
+                pass
+        successor.end()
+    successor = Successor(daemon)
+    try:
+        Successor(daemon)
+        check(False, "two successors at once")
+    except Refused as refusal:
+        check("taking over" in refusal.message, refusal.message)
+    successor.end()
+    equal(daemon.stats()["rules"][0]["state"], "active", "state of the rule")
+
+
+@test
+def rights():
+    """Only root and the daemon's user may take over, not administrators"""
+    config = (f"rules: [ '{RULE}' ]\ncontrol: {{ group: '{NOBODY}', admin_group: '{NOBODY}' }}\n")
+    daemon = Daemon(Star().relay, config=config)
+    os.chmod(work_directory(), 0o755)
+    with Client(daemon.socket, NOBODY, NOBODY) as client:
+        client.call("rule.disable", names=["cam1"])
+        try:
+            client.call("daemon.hand_over")
+            check(False, "an administrator got the descriptors")
+        except Refused as refusal:
+            equal(refusal.code, -32003, "code")
+    check(Successor(daemon).offer()["format"], "root gets them")
+
+
+@test
+def no_predecessor():
+    """--take-over without a running daemon starts as usual; with a bad configuration nothing happens"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE, arguments=("--take-over",))
+    check(daemon.process.find_line("nothing-to-take-over"), "it is logged")
+    bad = start(star.relay, program("xmcastd"), "--socket", daemon.socket, "--take-over", "--rule",
+                "nonsense", name="xmcastd, bad")
+    equal(bad.wait(), 78, "exit code with a bad rule")
+    equal(daemon.stats()["rules"][0]["state"], "active", "state of the rule")
+    check(not daemon.process.find_line("hand-over-offered"), "nothing was asked for")
+
+
+@test
+def other_configuration():
+    """The successor has other rules: what both have goes on without a loss, the rest changes"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE, "old in 239.1.1.2:5000@in0 out 239.2.2.4:6000@out0")
+    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
+    stream = Stream(star.source, RATE, "--count", str(RATE * 2))
+    daemon = take_over(daemon, RULE, "new in 239.1.1.3:5000@in0 out 239.2.2.5:6000@out0")
+    sent = stream.report()
+    check_clean(sink.stop(), sent)
+    stats = daemon.stats()
+    equal(sorted(rule["name"] for rule in stats["rules"]), ["cam1", "new"], "rules")
+    equal({rule["state"] for rule in stats["rules"]}, {"active"}, "states")
+    groups = [entry["group"] for entry in Client(daemon.socket).call("group.list")["groups"]]
+    equal(groups, ["239.1.1.1", "239.1.1.3"], "joined groups")
+
+
+@test
+def clients():
+    """No client is refused, and the source port stays"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    source = sender(star.source, "10.1.0.1")
+    ports = set()
+    for _ in range(2):
+        source.sendto(b"payload", ("239.1.1.1", 5000))
+        ports.add(output.recvfrom(100)[1])
+        refused = []
+        done = threading.Event()
+
+        def connect(path=daemon.socket):
+            while not done.is_set():
+                try:
+                    Client(path).close()
+                except OSError as error:
+                    refused.append(error)
+
+        thread = threading.Thread(target=connect)
+        thread.start()
+        daemon = take_over(daemon, RULE)
+        done.set()
+        thread.join()
+        equal(refused, [], "refused connections")
+    source.sendto(b"payload", ("239.1.1.1", 5000))
+    ports.add(output.recvfrom(100)[1])
+    equal(len(ports), 1, f"source ports of the output: {ports}")
 
 
 if __name__ == "__main__":

@@ -439,7 +439,7 @@ static void test_workers(void **state)
 	assert_int_equal(json_array_size(json_object_get(json, "workers")), 3);
 	expect_keys(worker, "interface queue received_packets drops frames kernel_frames "
 			    "queued_frames in_flight_frames wakeups sleeps submits sends "
-			    "cq_overflows");
+			    "cq_overflows uncertain_frames");
 	assert_string_equal(text_at(worker, "interface"), "br-lan");
 	expect_keys(json_object_get(worker, "drops"), "invalid no_rule too_large");
 	assert_int_equal(at(json_object_get(worker, "drops"), "invalid"), 300);

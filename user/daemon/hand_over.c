@@ -17,11 +17,6 @@
 /* The successor reads at once: it waits for nothing else. */
 #define SEND_MS 5000
 
-static void log_state(const char *event, int err)
-{
-	log_event(err ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, event, err ? LOG_ERROR(err) : LOG_NONE);
-}
-
 /* The successor has gone, or has to go. 0 or -EIO. */
 static int withdraw(struct daemon *daemon, int err)
 {
@@ -33,7 +28,7 @@ static int withdraw(struct daemon *daemon, int err)
 	successor->state = SUCCESSOR_NONE;
 	if (!offered)
 		return 0;
-	log_state("hand-over-failed", err);
+	log_event(LOG_LEVEL_WARNING, "hand-over-failed", LOG_ERROR(err));
 	return relay_withdraw(daemon->relay);
 }
 
@@ -109,7 +104,7 @@ static int send_offer(struct daemon *daemon)
 		err = bundle_send(daemon->successor.fd, text, length, offer.fds, offer.nr_fds,
 				  SEND_MS);
 	if (!err)
-		log_state("hand-over-offered", 0);
+		log_info("hand-over-offered");
 	free(text);
 	hand_over_free(&offer);
 	return err;
@@ -174,7 +169,7 @@ bool hand_over_release(struct daemon *daemon)
 {
 	if (daemon->successor.state != SUCCESSOR_COMMITTED)
 		return false;
-	log_state("handed-over", 0);
+	log_event(LOG_LEVEL_INFO, "handed-over");
 	control_server_set_owner(daemon->control, false);
 	relay_release(daemon->relay);
 	return true;
