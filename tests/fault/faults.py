@@ -127,12 +127,12 @@ class Place:
         self.config = os.path.join(self.directory, "xmcast.yaml")
         self.sent = 0
 
-    def start(self, config, ready=True):
-        """Start a daemon with this configuration, whose calls may fail."""
+    def start(self, config, ready=True, arguments=()):
+        """Start a daemon with this configuration and these further arguments, whose calls may fail."""
         self.write_config(config)
         tools = os.path.join(BUILD, "tests", "fault")
         os.environ["ASAN_OPTIONS"] = "verify_asan_link_order=0"
-        return Daemon(self.star.relay, arguments=("-c", self.config), ready=ready, prefix=(
+        return Daemon(self.star.relay, arguments=("-c", self.config, *arguments), ready=ready, prefix=(
             os.path.join(tools, "supervise"), self.page.path, os.path.join(tools, "preload.so")),
                       not_ours=SANITIZERS_OWN)
 

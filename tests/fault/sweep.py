@@ -147,6 +147,40 @@ def shut_down(place, number, force):
     return calls, fault, f"exit {check_end(place, daemon, fault, allowed)}"
 
 
+def take_over(place, number, force):
+    """A fault while a daemon takes over from another one: in either, from main() of the successor on."""
+    old = place.start(CONFIG)
+    place.relays(old)
+    place.page.arm(number, force, at_start=True)
+    new = place.start(CONFIG, ready=False, arguments=("--socket", old.socket, "--take-over"))
+    new.socket = old.socket
+    wait_until(lambda: new.process.returncode is not None or
+               new.process.find_line(r"^\w+\s+ready\b"), "the successor is ready, or has ended")
+    if new.process.returncode is None and new.process.find_line(r"taken-over"):
+        old.process.wait()
+    calls, fault = place.page.disarm()
+    ended = [daemon for daemon in (old, new) if daemon.process.returncode is not None]
+    for daemon in ended:
+        check_code(daemon, {0, *ENDS} if fault else {0})
+    if len(ended) == 2:  # the successor has failed after the commit
+        return calls, fault, f"exit {check_end(place, new, fault, {70})}"
+    alive = old if ended == [new] else new
+    heal(place, alive)
+    finish(place, alive, fault)
+    return calls, fault, "taken over" if alive is new else "refused"
+
+
+def check_code(daemon, allowed):
+    """Check the exit code of a daemon whose partner may have everything that it leaves."""
+    log = daemon.process.log()
+    if sanitizer_report(daemon.process):
+        raise Wrong(f"sanitizer report:\n{log}")
+    if daemon.process.returncode not in allowed:
+        raise Wrong(f"exit {daemon.process.returncode}:\n{log}")
+    if not all(count == "0" for count in re.findall(r"frame-audit.*leaked=(-?\d+)", log)):
+        raise Wrong(f"frames leaked:\n{log}")
+
+
 # ---- one fault after another in a daemon that keeps running -------------------------------------
 
 class Runner:
@@ -348,7 +382,7 @@ def interface(runner):
     return []
 
 
-FRESH = {"start": start_up, "stop": shut_down}
+FRESH = {"start": start_up, "stop": shut_down, "take-over": take_over}
 LASTING = {"change": change_rules, "reload": reload, "save": save, "query": query,
            "monitor": monitor, "traffic": traffic, "interface": interface}
 

@@ -41,6 +41,12 @@ def stop():
 
 
 @test
+def take_over():
+    """A daemon takes over from another one, and a call of either fails"""
+    sample("take-over", 40)
+
+
+@test
 def change():
     """Rules are added, replaced and deleted"""
     sample("change", 40)

@@ -45,9 +45,10 @@ enum successor_state {
 
 struct successor {
 	enum successor_state state;
-	int fd;		      /* -1: there is none */
-	uint64_t source;      /* epoll data */
-	unsigned int seconds; /* since it connected */
+	int fd;		       /* -1: there is none */
+	uint64_t source;       /* epoll data */
+	uint64_t relay_source; /* likewise, of the relay */
+	unsigned int seconds;  /* since it connected */
 };
 
 struct store;

@@ -17,6 +17,19 @@
 /* The successor reads at once: it waits for nothing else. */
 #define SEND_MS 5000
 
+/* While the relay is frozen, announcements of the network are not read: they must not keep the main
+ * loop busy. */
+static void watch_relay(const struct daemon *daemon, bool frozen)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | (frozen ? EPOLLET : 0),
+		.data.u64 = daemon->successor.relay_source,
+	};
+
+	if (epoll_ctl(daemon->epoll_fd, EPOLL_CTL_MOD, relay_fd(daemon->relay), &event))
+		log_debug("relay-watch-failed", LOG_ERROR(-errno));
+}
+
 /* The successor has gone, or has to go. 0 or -EIO. */
 static int withdraw(struct daemon *daemon, int err)
 {
@@ -29,6 +42,7 @@ static int withdraw(struct daemon *daemon, int err)
 	if (!offered)
 		return 0;
 	log_event(LOG_LEVEL_WARNING, "hand-over-failed", LOG_ERROR(err));
+	watch_relay(daemon, false);
 	return relay_withdraw(daemon->relay);
 }
 
@@ -99,6 +113,7 @@ static int send_offer(struct daemon *daemon)
 	int err = hand_over_describe(daemon, false, &offer, &text, &length);
 
 	relay_freeze(daemon->relay);
+	watch_relay(daemon, true);
 	daemon->successor.state = SUCCESSOR_OFFERED;
 	if (!err)
 		err = bundle_send(daemon->successor.fd, text, length, offer.fds, offer.nr_fds,

@@ -222,6 +222,7 @@ static struct failure open_predecessor(struct daemon *daemon)
 	int err = take_over_open(daemon);
 
 	daemon->successor.source = SOURCE_SUCCESSOR;
+	daemon->successor.relay_source = SOURCE_RELAY;
 	if (err == -EPROTO)
 		return (struct failure){EXIT_REFUSED, "the running daemon cannot be taken over"};
 	return failure(err);

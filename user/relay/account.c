@@ -193,8 +193,12 @@ static json_t *write_interface(const struct relay *relay, const struct books *bo
 
 		json_put(&object, "drops",
 			 write_array(worker->state.drops, drop_names, INGRESS_DROPS));
-		json_put(&object, "device", json_string(worker_interface(worker->worker)));
-		json_put(&object, "queue", json_integer(worker->queue));
+		/* The sum of those that are gone has neither. */
+		if (worker->worker) {
+			json_put(&object, "device",
+				 json_string(worker_interface(worker->worker)));
+			json_put(&object, "queue", json_integer(worker->queue));
+		}
 		json_add(&workers, object);
 	}
 	return json_pack("{s:s, s:o, s:o, s:o}", "name", counts->name, "verdicts",
@@ -308,7 +312,7 @@ static struct worker *find_worker(const struct intake *intake, const json_t *obj
 }
 
 /* What has no place in the relay any more stays in its totals. */
-static void carry_worker(struct relay *relay, const struct intake *intake, const json_t *object)
+static void carry_worker(struct relay *relay, struct intake *intake, const json_t *object)
 {
 	struct worker *worker = find_worker(intake, object);
 	struct worker_state state = {};
@@ -317,6 +321,8 @@ static void carry_worker(struct relay *relay, const struct intake *intake, const
 	read_array(json_object_get(object, "drops"), state.drops, drop_names, INGRESS_DROPS);
 	if (worker)
 		worker_carry(worker, &state);
+	else if (intake && intake_is_open(intake))
+		worker_state_add(&intake->closed, &state);
 	else
 		totals_add_worker(&relay->retired, &state);
 }

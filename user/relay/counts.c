@@ -1,26 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "relay/counts.h"
 
-void worker_state_add(struct worker_state *sum, const struct worker_state *state)
-{
-	sum->submitted += state->submitted;
-	sum->sent += state->sent;
-	sum->sent_bytes += state->sent_bytes;
-	sum->send_errors += state->send_errors;
-	sum->rate_limited += state->rate_limited;
-	sum->received += state->received;
-	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
-		sum->drops[i] += state->drops[i];
-	sum->wakeups += state->wakeups;
-	sum->sleeps += state->sleeps;
-	sum->submits += state->submits;
-	sum->sends += state->sends;
-	sum->cq_overflows += state->cq_overflows;
-	sum->kernel.rx_dropped += state->kernel.rx_dropped;
-	sum->kernel.rx_ring_full += state->kernel.rx_ring_full;
-	sum->kernel.fill_ring_empty += state->kernel.fill_ring_empty;
-}
-
 uint64_t kernel_drops(const struct worker_state *state)
 {
 	/* rx_dropped includes those that found the fill ring empty. */

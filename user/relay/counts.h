@@ -117,9 +117,6 @@ struct relay_change {
 	unsigned int pending; /* of those added and replaced */
 };
 
-/* Add the counters of a worker that ends. Not what a worker holds, such as frames. */
-void worker_state_add(struct worker_state *sum, const struct worker_state *state);
-
 /* Packets that the kernel dropped on a worker's socket, each counted once. */
 uint64_t kernel_drops(const struct worker_state *state);
 
