@@ -247,6 +247,28 @@ static void test_withheld(void **state)
 		    "errors=no_carrier:2,unreachable:5\n");
 }
 
+/* What others report is an event of its own, which ends later. */
+static void test_icmp(void **state)
+{
+	struct bench *bench = *state;
+	struct output_counts *output = &bench->books->outputs[0];
+
+	output->icmp[ICMP_SAYS_REFUSED] = 3;
+	pass(bench, "icmp-errors rule=r0 output=239.2.2.2:6000@eth1 errors=refused:3\n");
+	output->icmp[ICMP_SAYS_REFUSED] = 4;
+	pass(bench, "");
+	output->withheld[WITHHELD_UNREACHABLE] = 1;
+	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=unreachable:1\n");
+	for (unsigned int i = 2; i < SAMPLER_ICMP_QUIET; i++)
+		pass(bench, i == 1 + SAMPLER_QUIET
+				    ? "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n"
+				    : "");
+	pass(bench, "icmp-errors-ended rule=r0 output=239.2.2.2:6000@eth1\n");
+	/* Counted from 0 again. */
+	output->icmp[ICMP_SAYS_REFUSED] = 1;
+	pass(bench, "icmp-errors rule=r0 output=239.2.2.2:6000@eth1 errors=refused:1\n");
+}
+
 static void test_not_copied(void **state)
 {
 	struct bench *bench = *state;
@@ -534,7 +556,8 @@ int main(void)
 		TEST(test_gone),	 TEST(test_new_rules),
 		TEST(test_parts),	 TEST(test_change_between_parts),
 		TEST(test_not_copied),	 TEST(test_paths),
-		TEST(test_withheld),	 TEST(test_devices),
+		TEST(test_withheld),	 TEST(test_icmp),
+		TEST(test_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

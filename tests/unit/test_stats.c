@@ -51,6 +51,7 @@ static struct stats *make(void)
 		output->submitted = 100 + 4 * i;
 		output->rate_limited = 10 * i;
 		output->not_copied = 7 * i;
+		output->icmp[ICMP_SAYS_REFUSED] = 40 * i;
 		output->withheld[WITHHELD_NO_CARRIER] = 1000 * i;
 		output->withheld[WITHHELD_UNREACHABLE] = 2000 * i;
 		output->withheld[WITHHELD_NO_SOURCE] = 3000 * i;
@@ -243,9 +244,9 @@ static void test_rules(void **state)
 	assert_true(json_is_null(json_object_get(rule, "latency")));
 	assert_int_equal(json_array_size(json_object_get(rule, "outputs")), 2);
 	assert_string_equal(text_at(item(rule, "outputs", 0), "to"), "239.2.2.2:6000@eth1");
-	expect_keys(output,
-		    "to submitted_packets sent_packets sent_bytes send_errors errors "
-		    "dropped_packets drops gso_refused_batches gso_segments gso_max_bytes " RATES);
+	expect_keys(output, "to submitted_packets sent_packets sent_bytes send_errors errors "
+			    "dropped_packets drops icmp_errors gso_refused_batches gso_segments "
+			    "gso_max_bytes " RATES);
 	assert_string_equal(text_at(output, "to"), "10.0.0.100:6001");
 	assert_int_equal(at(output, "submitted_packets"), 104);
 	assert_int_equal(at(output, "sent_packets"), 101);
@@ -262,6 +263,9 @@ static void test_rules(void **state)
 	assert_int_equal(at(json_object_get(output, "drops"), "no_source"), 3000);
 	assert_int_equal(at(json_object_get(output, "drops"), "rate_limited"), 10);
 	assert_int_equal(at(json_object_get(output, "drops"), "not_copied"), 7);
+	expect_keys(json_object_get(output, "icmp_errors"),
+		    "refused unreachable prohibited expired too_large");
+	assert_int_equal(at(json_object_get(output, "icmp_errors"), "refused"), 40);
 	expect_keys(json_object_get(output, "errors"), "EAGAIN other");
 	assert_int_equal(at(json_object_get(output, "errors"), "EAGAIN"), 1);
 	assert_int_equal(at(json_object_get(output, "errors"), "other"), 2);

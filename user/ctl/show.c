@@ -45,6 +45,18 @@ static void add_counts(const json_t *object, char text[SHOW_TEXT_SIZE])
 	}
 }
 
+/* Append what others have reported: "ICMP: refused 3". */
+static void add_icmp(const json_t *object, char text[SHOW_TEXT_SIZE])
+{
+	char counts[SHOW_TEXT_SIZE] = "";
+	size_t used = strlen(text);
+
+	add_counts(object, counts);
+	if (*counts)
+		snprintf(text + used, SHOW_TEXT_SIZE - used, "%sICMP: %s", used ? "; " : "",
+			 counts);
+}
+
 /* Start `text` with the reason that an object has, if it has one. */
 static void begin_with_reason(const json_t *object, char text[SHOW_TEXT_SIZE])
 {
@@ -72,6 +84,7 @@ const char *show_losses(const json_t *output, char text[SHOW_TEXT_SIZE])
 	begin_with_reason(output, text);
 	add_counts(json_object_get(output, "errors"), text);
 	add_counts(json_object_get(output, "drops"), text);
+	add_icmp(json_object_get(output, "icmp_errors"), text);
 	return *text ? text : "-";
 }
 

@@ -454,6 +454,17 @@ struct source_ports *output_socket_ports(const struct output_socket *socket)
 	return socket->ports;
 }
 
+bool output_socket_has_port(const struct output_socket *socket, uint16_t port)
+{
+	struct sockaddr_in6 own = {0};
+	socklen_t length = sizeof(own);
+
+	if (socket->ports)
+		return port && socket->output.from_port == port;
+	return port && !getsockname(socket->fd, (struct sockaddr *)&own, &length) &&
+	       ntohs(own.sin6_port) == port; /* in the same place as sin_port */
+}
+
 int output_socket_ifindex(const struct output_socket *socket)
 {
 	return socket->ifindex;

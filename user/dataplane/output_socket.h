@@ -105,6 +105,9 @@ void output_sockets_age(void);
  * Returns 0 or -errno (-EAGAIN: no port is free). */
 int output_socket_port(struct output_socket *socket, uint16_t *port);
 
+/* Does it send from this UDP port? Assigns none. */
+bool output_socket_has_port(const struct output_socket *socket, uint16_t port);
+
 /* Index of the interface that the output names; 0: it names none, or that does not exist. */
 int output_socket_ifindex(const struct output_socket *socket);
 

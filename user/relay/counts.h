@@ -14,6 +14,7 @@
 #include "dataplane/send_error.h"
 #include "dataplane/withheld.h"
 #include "dataplane/worker.h"
+#include "links/icmp_parse.h"
 #include "relay/reason.h"
 #include "rules/rule.h"
 
@@ -29,6 +30,7 @@ struct output_counts {
 	uint64_t errors[SEND_ERRORS];
 	uint64_t rate_limited;		     /* datagrams not submitted: above the output's limit */
 	uint64_t withheld[WITHHELD_REASONS]; /* not submitted: they could not have left */
+	uint64_t icmp[ICMP_KINDS]; /* what others report about what was sent; can be forged */
 	uint64_t not_copied; /* kernel path: packets of which the kernel made no copy for it */
 	unsigned int gso_segments; /* most datagrams in one send now; 1: none are gathered */
 	unsigned int gso_max_size; /* largest datagrams that are still gathered, in bytes */

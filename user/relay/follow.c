@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "links/icmp.h"
 #include "links/watch.h"
 #include "relay/outputs.h"
 #include "relay/passes.h"
@@ -20,6 +21,10 @@
 /* How long one turn may keep the main thread busy if many interfaces change at once: control
  * clients and the service manager's watchdog are waiting. */
 #define TURN_NS (40 * NS_PER_MS)
+
+/* How often ICMP errors are read, and how many of each family at most. */
+#define ICMP_EVERY_NS (400 * NS_PER_MS)
+#define ICMP_MESSAGES 128
 
 struct follow {
 	struct relay *relay;
@@ -32,6 +37,7 @@ struct follow {
 	uint64_t generation;	/* of the configuration from which they were collected */
 	unsigned int next_rule; /* where the round through all outputs continues */
 	struct passes passes;
+	uint64_t icmp_ns; /* when ICMP was last read */
 };
 
 /* ---- what is announced ---- */
@@ -132,9 +138,9 @@ static void on_event(void *context, const struct link_event *event)
 		break;
 	case LINK_EVENT_ADDRESS:
 		follow->schedule.routes_changed = true;
-		/* Kernel paths have addresses in their headers, and outputs may name one: they do
-		 * not wait for a round. */
-		follow->schedule.changed |= follow->passes.has_kernel || follow->passes.has_from;
+		/* Kernel paths have addresses in their headers, and without an address nothing is
+		 * sent: they do not wait for a round. */
+		follow->schedule.changed = true;
 		schedule_expect(&follow->schedule);
 		break;
 	case LINK_EVENT_ROUTE:
@@ -408,7 +414,7 @@ static void report_output(const struct relay *relay, const struct output_interfa
 /* False: not all could be queried; look again soon. */
 static bool look_at_outputs(struct follow *follow)
 {
-	bool all = outputs_query(&follow->outputs);
+	bool all = outputs_query(&follow->outputs, redirects_netlink(follow->relay->redirects));
 
 	for (unsigned int i = 0; i < follow->outputs.count; i++) {
 		if (follow->outputs.list[i].news)
@@ -432,6 +438,27 @@ static void apply_outputs(struct follow *follow, bool every)
 			done &= outputs_apply(&follow->outputs, route->path, route->rule, every);
 	}
 	outputs_settle(&follow->outputs, done);
+}
+
+/* ---- ICMP ---- */
+
+static void on_icmp(void *context, const struct icmp_error *error)
+{
+	const struct relay *relay = context;
+
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		if (relay->routes[i]->path)
+			path_count_icmp(relay->routes[i]->path, error);
+	}
+}
+
+/* Anybody can send any number of them: in looks only, and not in each. */
+static void read_icmp(struct follow *follow)
+{
+	if (follow->schedule.looked_ns < follow->icmp_ns + ICMP_EVERY_NS)
+		return;
+	follow->icmp_ns = follow->schedule.looked_ns;
+	icmp_read(follow->relay->icmp, ICMP_MESSAGES, on_icmp, follow->relay);
 }
 
 /* ---- looking ---- */
@@ -487,6 +514,7 @@ static void look(struct follow *follow, bool asked)
 	bool waiting;
 
 	schedule->looked_ns = clock_ns();
+	read_icmp(follow);
 	schedule->changed = !look_at_intakes(follow, asked, &opened);
 	if (follow->generation != relay->generation) {
 		if (outputs_collect(&follow->outputs, &relay->config)) {

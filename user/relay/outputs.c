@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "relay/outputs.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <xmcast/packet.h>
+
+#include "links/next_hop.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -102,10 +107,23 @@ bool outputs_concern(const struct outputs *outputs, const struct link *link)
 	return false;
 }
 
-static bool query(struct output_interface *interface)
+/* Would an IPv4 packet to a group leave by the interface with source 0.0.0.0? */
+static bool has_no_source(struct netlink *netlink, const struct link *link)
+{
+	struct xmc_addr group;
+	struct next_hop hop;
+
+	xmc_addr_from_ipv4(&group, htonl(INADDR_ALLHOSTS_GROUP));
+	return link->ifindex && link->up &&
+	       !next_hop_find(netlink, &group, NULL, link->ifindex, 0, &hop) &&
+	       hop.kind == NEXT_HOP_GROUP && addr_is_any(&hop.source);
+}
+
+static bool query(struct output_interface *interface, struct netlink *netlink)
 {
 	enum withheld withheld = WITHHELD_NOTHING;
 	const char *reason = NULL;
+	bool no_source;
 	struct link now;
 	int err = link_query(interface->name, &now);
 
@@ -121,23 +139,25 @@ static bool query(struct output_interface *interface)
 		reason = "its output interface has no carrier";
 		withheld = WITHHELD_NO_CARRIER;
 	}
+	no_source = has_no_source(netlink, &now);
 	interface->news = interface->reason != reason;
 	interface->changed |= interface->news || interface->link.ifindex != now.ifindex ||
-			      interface->link.mtu != now.mtu;
+			      interface->link.mtu != now.mtu || interface->no_source != no_source;
 	interface->known = true;
 	interface->link = now;
 	interface->reason = reason;
 	interface->withheld = withheld;
+	interface->no_source = no_source;
 	return true;
 }
 
-bool outputs_query(struct outputs *outputs)
+bool outputs_query(struct outputs *outputs, struct netlink *netlink)
 {
 	bool all = true;
 
 	for (unsigned int i = 0; i < outputs->count; i++) {
 		outputs->list[i].news = false;
-		all &= query(&outputs->list[i]);
+		all &= query(&outputs->list[i], netlink);
 	}
 	return all;
 }
@@ -148,13 +168,22 @@ bool outputs_apply(const struct outputs *outputs, struct path *path, const struc
 	bool done = true;
 
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
-		const char *name = rule->outputs[i].iface;
-		const struct output_interface *interface = *name ? find(outputs, name) : NULL;
+		const struct rule_output *output = &rule->outputs[i];
+		const struct output_interface *interface =
+			*output->iface ? find(outputs, output->iface) : NULL;
+		enum withheld withheld;
+		const char *reason;
 
 		if (!interface || !interface->known || !(every || interface->changed))
 			continue;
-		if (path_follow(path, i, interface->link.ifindex, interface->reason,
-				interface->withheld))
+		reason = interface->reason;
+		withheld = interface->withheld;
+		if (!reason && interface->no_source && addr_is_ipv4(&output->to) &&
+		    addr_is_any(&output->from) && !output->from_kept) {
+			reason = "no address to send from";
+			withheld = WITHHELD_NO_SOURCE;
+		}
+		if (path_follow(path, i, interface->link.ifindex, reason, withheld))
 			done = false;
 	}
 	return done;

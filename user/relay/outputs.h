@@ -7,6 +7,7 @@
 #define XMCAST_RELAY_OUTPUTS_H
 
 #include "links/link.h"
+#include "links/netlink.h"
 #include "relay/path.h"
 
 /* An interface that outputs name. */
@@ -18,6 +19,7 @@ struct output_interface {
 	bool news;		/* the last outputs_query() has changed `reason` */
 	const char *reason;	/* why nothing can leave by it, constant text, or NULL */
 	enum withheld withheld; /* whether the kernel would hide that */
+	bool no_source;		/* this host has no IPv4 address to send from by it */
 };
 
 /* Each once, by name. Starts as all zero. */
@@ -34,9 +36,10 @@ void outputs_free(struct outputs *outputs);
 /* Is this one of them, by any of its names or by its index? */
 bool outputs_concern(const struct outputs *outputs, const struct link *link);
 
-/* Query all of them. False: one could not be queried (no memory, no descriptor); look again soon.
+/* Query all of them; `netlink` for routes. False: one could not be queried (no memory, no
+ * descriptor); look again soon.
  */
-bool outputs_query(struct outputs *outputs);
+bool outputs_query(struct outputs *outputs, struct netlink *netlink);
 
 /* Move the outputs of a rule to their interfaces: those that have changed, or all (`every`: the
  * path is new). False: not all could be moved. */

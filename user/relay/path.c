@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "relay/path.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,24 @@ bool path_keep_neighbours(struct path *path, struct redirects *redirects, uint64
 	return due;
 }
 
+/* Can a datagram with these ports have been sent by the output? */
+static bool has_sent(const struct output *output, const struct icmp_error *error)
+{
+	in_port_t port = ((const struct sockaddr_in *)&output->to)->sin_port;
+
+	return addr_equal(&output->rule.to, &error->destination) &&
+	       (!port || ntohs(port) == error->destination_port) &&
+	       output_socket_has_port(output->socket, error->source_port);
+}
+
+void path_count_icmp(struct path *path, const struct icmp_error *error)
+{
+	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++) {
+		if (has_sent(&path->stream->outputs[i], error))
+			path->reaches[i].icmp[error->kind]++;
+	}
+}
+
 const char *path_reason(const struct path *path)
 {
 	const struct stream *stream = path->stream;
@@ -246,6 +265,8 @@ void path_read(const struct path *path, struct rule_counts *counts, struct outpu
 {
 	if (path->stream)
 		read_stream(path->stream, counts, outputs);
+	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++)
+		memcpy(outputs[i].icmp, path->reaches[i].icmp, sizeof(outputs[i].icmp));
 	kernel_path_read(path->kernel, counts, outputs);
 	if (path->carried)
 		add_carried(path, counts, outputs);

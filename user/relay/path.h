@@ -17,6 +17,7 @@
 #define XMCAST_RELAY_PATH_H
 
 #include "relay/counts.h"
+#include "links/icmp_parse.h"
 #include "relay/kernel_path.h"
 #include "relay/reach.h"
 #include "rules/config.h"
@@ -27,6 +28,7 @@ struct output_reach {
 	/* About the interface that it names, see path_follow(). */
 	const char *reason;
 	enum withheld withheld;
+	uint64_t icmp[ICMP_KINDS]; /* what others have reported about it */
 };
 
 struct path {
@@ -102,6 +104,9 @@ bool path_keep_neighbours(struct path *path, struct redirects *redirects, uint64
 
 /* Addresses or routes have changed: forget what output `i` has learned about its route. */
 void path_refresh(struct path *path, unsigned int i);
+
+/* Somebody reports something about a datagram: count it, if it can be one of this path. */
+void path_count_icmp(struct path *path, const struct icmp_error *error);
 
 /* Why nothing can leave by any output, until the next update; NULL: something can. */
 const char *path_reason(const struct path *path);

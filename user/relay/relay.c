@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "dataplane/output_socket.h"
+#include "links/icmp.h"
 #include "relay/follow.h"
 #include "relay/inheritance.h"
 #include "relay/plan.h"
@@ -59,6 +60,8 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 		err = redirects_open(&relay->redirects);
 	if (!err)
 		redirects_adopt(relay->redirects, inheritance_transmits(inheritance));
+	if (!err)
+		err = icmp_open(&relay->icmp);
 	if (!err)
 		err = offloads_open(&relay->offloads);
 	/* Listen before looking, so that no change is missed. */
@@ -179,6 +182,7 @@ void relay_close(struct relay *relay)
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++)
 		free(relay->arrivals[i]);
 	redirects_close(relay->redirects);
+	icmp_close(relay->icmp);
 	offloads_close(relay->offloads);
 	free(relay->routes);
 	free(relay->arrivals);

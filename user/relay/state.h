@@ -8,6 +8,7 @@
 #include "relay/route.h"
 
 struct follow;
+struct icmp;
 struct inheritance;
 
 struct relay {
@@ -19,6 +20,7 @@ struct relay {
 	struct intake **intakes; /* one for each interface that these names mean */
 	struct membership *membership;
 	struct redirects *redirects;
+	struct icmp *icmp;
 	struct offloads *offloads;
 	struct total_counts retired; /* counters of intakes that were closed, and what kernel paths
 					had sent when they were last read */

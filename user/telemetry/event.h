@@ -18,9 +18,10 @@ json_t *event_json(const struct log_record *record);
 /* All names of docs/control-protocol.md except events-lost, which concerns one client only. They
  * are counted from 0 on, because rates would miss the first event of a counter that starts at 1. */
 #define EVENT_NAMES                                                                                \
-	"flowing", "silent", "dropping", "dropping-ended", "active", "pending", "path-changed",    \
-		"rules-changed", "device-dropping", "device-dropping-ended", "interface-impaired", \
-		"interface-recovered", "interface-ready", "interface-failed", "buffer-exhausted",  \
+	"flowing", "silent", "dropping", "dropping-ended", "icmp-errors", "icmp-errors-ended",     \
+		"active", "pending", "path-changed", "rules-changed", "device-dropping",           \
+		"device-dropping-ended", "interface-impaired", "interface-recovered",              \
+		"interface-ready", "interface-failed", "buffer-exhausted",                         \
 		"buffer-exhausted-ended", "reloaded", "reload-refused", "events-suppressed",       \
 		"stopping", "worker-stuck", "packets-missing", "packets-missing-ended",            \
 		"taken-over", "handed-over", "hand-over-failed"

@@ -100,6 +100,9 @@ const struct metric metric_table[] = {
 		 "its limit; not_copied: the kernel path made no copy of the packet for it; "
 		 "no_carrier, unreachable, no_source: it could not have left; ttl_expired: its "
 		 "TTL would have been 0."),
+	COUNTERS(OUTPUT, "icmp_errors", "xmcast_output_icmp_errors", NULL, "error",
+		 "ICMP errors about datagrams of the output, which others have sent or forged; "
+		 "refused: no program receives on the port."),
 	GAUGE(OUTPUT, NUMBER, "peak_pps", "xmcast_output_sent_peak_packets_per_second", NULL, NULL,
 	      0, "Highest rate of the output in any second since peaks were reset."),
 	GAUGE(OUTPUT, NUMBER, "last_packet_seconds", "xmcast_output_last_packet_age_seconds",

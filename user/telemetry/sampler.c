@@ -21,18 +21,44 @@
 #define LOSSES		  (LOSS_WITHHELD + WITHHELD_REASONS)
 
 /* What an output is called in events, also once its rule is gone. */
-struct dropping {
+struct output_name {
 	char rule[RULE_NAME_SIZE];
 	char output[ENDPOINT_TEXT_SIZE];
+};
+
+/* Something about an output that begins with an event and ends with another one. */
+struct trouble {
+	struct output_name *output; /* NULL: it has none */
+	uint32_t quiet;		    /* samples without more of it */
+};
+
+/* What the events of a trouble are called. */
+struct trouble_events {
+	const char *begun, *ended;
+	unsigned int quiet; /* samples without more of it after which it has ended */
+};
+
+static const struct trouble_events dropping_events = {
+	"dropping",
+	"dropping-ended",
+	SAMPLER_QUIET,
+};
+
+/* A host reports one in many packets, a second apart or more. */
+static const struct trouble_events icmp_events = {
+	"icmp-errors",
+	"icmp-errors-ended",
+	SAMPLER_ICMP_QUIET,
 };
 
 /* What is remembered of an output: 304 bytes. */
 struct output_meter {
 	struct rates rates; /* of what was sent */
 	uint64_t nr_losses;
-	uint32_t losses[LOSSES];   /* the counters' low halves: only differences matter */
-	uint32_t quiet;		   /* samples without another loss */
-	struct dropping *dropping; /* NULL: it drops nothing */
+	uint32_t losses[LOSSES]; /* the counters' low halves: only differences matter */
+	uint32_t icmp[ICMP_KINDS];
+	struct trouble dropping;
+	struct trouble reported; /* by ICMP */
 };
 
 /* Which path an active rule uses. */
@@ -117,15 +143,15 @@ static void emit_path(struct sampler *sampler, bool bad, const struct rule_count
 				LOG_TEXT("reason", counts->path_reason));
 }
 
-/* No errors: it drops nothing any more. */
-static void emit_output(struct sampler *sampler, const struct dropping *dropping,
-			const struct log_count *errors, unsigned int nr_errors)
+/* No errors: it has ended. */
+static void emit_output(struct sampler *sampler, const struct trouble_events *events,
+			const struct output_name *name, const struct log_count *errors,
+			unsigned int nr_errors)
 {
 	if (may_emit(sampler))
 		log_write_event(LOG_FACILITY_EGRESS, nr_errors ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-				nr_errors ? "dropping" : "dropping-ended",
-				LOG_NAME("rule", dropping->rule),
-				LOG_NAME("output", dropping->output),
+				nr_errors ? events->begun : events->ended,
+				LOG_NAME("rule", name->rule), LOG_NAME("output", name->output),
 				nr_errors ? LOG_COUNTS("errors", errors, nr_errors) : LOG_NONE);
 }
 
@@ -170,8 +196,10 @@ static struct meter *meter_new(const struct rule_counts *counts)
 
 static void meter_free(struct meter *meter)
 {
-	for (unsigned int i = 0; meter && i < meter->nr_outputs; i++)
-		free(meter->outputs[i].dropping);
+	for (unsigned int i = 0; meter && i < meter->nr_outputs; i++) {
+		free(meter->outputs[i].dropping.output);
+		free(meter->outputs[i].reported.output);
+	}
 	free(meter);
 }
 
@@ -227,11 +255,21 @@ static struct meter *add_meter(struct sampler *sampler, unsigned int place,
 	return meter;
 }
 
+static void end_trouble(struct sampler *sampler, const struct trouble_events *events,
+			struct trouble *trouble)
+{
+	if (!trouble->output)
+		return;
+	emit_output(sampler, events, trouble->output, NULL, 0);
+	free(trouble->output);
+	trouble->output = NULL;
+}
+
 static void end_rule(struct sampler *sampler, struct meter *meter)
 {
 	for (unsigned int i = 0; i < meter->nr_outputs; i++) {
-		if (meter->outputs[i].dropping)
-			emit_output(sampler, meter->outputs[i].dropping, NULL, 0);
+		end_trouble(sampler, &dropping_events, &meter->outputs[i].dropping);
+		end_trouble(sampler, &icmp_events, &meter->outputs[i].reported);
 	}
 	meter_free(meter);
 }
@@ -393,35 +431,64 @@ static unsigned int new_losses(struct output_meter *meter, const struct output_c
 	return count;
 }
 
-static void begin_dropping(struct sampler *sampler, struct output_meter *meter, const char *rule,
+/* The ICMP errors since the last sample, by name. Returns how many names there are. */
+static unsigned int new_reports(struct output_meter *meter, const struct output_counts *counts,
+				struct log_count numbers[ICMP_KINDS])
+{
+	static const char *const names[] = ICMP_KIND_NAMES;
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < ICMP_KINDS; i++) {
+		uint32_t now = (uint32_t)counts->icmp[i];
+		/* Less than before: the path is a new one. */
+		uint32_t grown = now < meter->icmp[i] ? now : now - meter->icmp[i];
+
+		meter->icmp[i] = now;
+		if (grown)
+			numbers[count++] = (struct log_count){names[i], grown};
+	}
+	return count;
+}
+
+static void begin_trouble(struct sampler *sampler, const struct trouble_events *events,
+			  struct trouble *trouble, const char *rule,
+			  const struct output_counts *counts, const struct log_count *errors,
+			  unsigned int nr_errors)
+{
+	/* Without memory it is not reported now, but as soon as there is more of it. */
+	trouble->output = calloc(1, sizeof(*trouble->output));
+	if (!trouble->output)
+		return;
+	snprintf(trouble->output->rule, sizeof(trouble->output->rule), "%s", rule);
+	output_format(counts->rule, trouble->output->output);
+	emit_output(sampler, events, trouble->output, errors, nr_errors);
+}
+
+static void sample_trouble(struct sampler *sampler, const struct trouble_events *events,
+			   struct trouble *trouble, const char *rule,
 			   const struct output_counts *counts, const struct log_count *errors,
 			   unsigned int nr_errors)
 {
-	/* Without memory it is not reported now, but as soon as it drops more. */
-	meter->dropping = calloc(1, sizeof(*meter->dropping));
-	if (!meter->dropping)
-		return;
-	snprintf(meter->dropping->rule, sizeof(meter->dropping->rule), "%s", rule);
-	output_format(counts->rule, meter->dropping->output);
-	emit_output(sampler, meter->dropping, errors, nr_errors);
+	if (nr_errors) {
+		if (!trouble->output)
+			begin_trouble(sampler, events, trouble, rule, counts, errors, nr_errors);
+		trouble->quiet = 0;
+	} else if (trouble->output && ++trouble->quiet >= events->quiet) {
+		end_trouble(sampler, events, trouble);
+	}
 }
 
 static void sample_output(struct sampler *sampler, struct output_meter *meter, uint64_t now_ns,
 			  const char *rule, const struct output_counts *counts)
 {
-	struct log_count errors[LOSSES];
-	unsigned int nr_errors = new_losses(meter, counts, errors);
+	struct log_count losses[LOSSES], reports[ICMP_KINDS];
+	unsigned int nr_losses = new_losses(meter, counts, losses);
+	unsigned int nr_reports = new_reports(meter, counts, reports);
 
 	rates_sample(&meter->rates, now_ns, counts->sent, counts->sent_bytes);
-	if (nr_errors) {
-		if (!meter->dropping)
-			begin_dropping(sampler, meter, rule, counts, errors, nr_errors);
-		meter->quiet = 0;
-	} else if (meter->dropping && ++meter->quiet >= SAMPLER_QUIET) {
-		emit_output(sampler, meter->dropping, NULL, 0);
-		free(meter->dropping);
-		meter->dropping = NULL;
-	}
+	sample_trouble(sampler, &dropping_events, &meter->dropping, rule, counts, losses,
+		       nr_losses);
+	sample_trouble(sampler, &icmp_events, &meter->reported, rule, counts, reports, nr_reports);
 }
 
 static enum flow flow_of(const struct rates *rates, uint64_t now_ns, unsigned int silent_after,

@@ -26,6 +26,9 @@
 /* Sweeps without a new drop after which dropping has ended. */
 #define SAMPLER_QUIET 3
 
+/* The same of ICMP errors about an output. */
+#define SAMPLER_ICMP_QUIET 10
+
 struct sampler;
 
 /* NULL: no memory. */

@@ -76,6 +76,16 @@ static json_t *drops_json(const struct output_counts *output, uint64_t *sum)
 	return drops;
 }
 
+static json_t *icmp_json(const struct output_counts *output)
+{
+	static const char *const names[] = ICMP_KIND_NAMES;
+	json_t *icmp = json_object();
+
+	for (unsigned int i = 0; i < ICMP_KINDS; i++)
+		json_put(&icmp, names[i], number(output->icmp[i]));
+	return icmp;
+}
+
 static json_t *output_json(const struct output_counts *output, const struct stats_rates *rates)
 {
 	char to[ENDPOINT_TEXT_SIZE];
@@ -90,12 +100,13 @@ static json_t *output_json(const struct output_counts *output, const struct stat
 			json_put(&errors, send_error_name(i), number(output->errors[i]));
 	}
 	object = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "to",
 		output_format(output->rule, to), "submitted_packets", number(output->submitted),
 		"sent_packets", number(output->sent), "sent_bytes", number(output->sent_bytes),
 		"send_errors", number(sum), "errors", errors, "dropped_packets", number(dropped),
-		"drops", drops, "gso_refused_batches", number(output->gso_refused), "gso_segments",
-		number(output->gso_segments), "gso_max_bytes", number(output->gso_max_size));
+		"drops", drops, "icmp_errors", icmp_json(output), "gso_refused_batches",
+		number(output->gso_refused), "gso_segments", number(output->gso_segments),
+		"gso_max_bytes", number(output->gso_max_size));
 	add_rates(&object, rates);
 	if (output->reason)
 		json_put(&object, "reason", json_text_string(output->reason));

@@ -1,0 +1,287 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What counts as sent has left the host: every situation of docs/what-counts-as-sent.md, to the packet."""
+
+from follow import output_of, wait_active, wait_pending
+from harness import (Daemon, Sink, Star, check, equal, generate, interface_of, main, receive, receiver,
+                     rule_of, sender, test, wait_until)
+from ipv6 import Star6
+from kernel_rules import V4, star_for
+
+COUNT = 500
+IN = "in 239.1.1.1:5000@in0"
+
+
+def stream(daemon, star, count=COUNT, rate=2000, group="239.1.1.1"):
+    """Send this many packets through the relay, and return its counters at rest."""
+    before = daemon.settle()["totals"]["steered_packets"]
+    sent = generate(star.source, "s0", "--count", str(count), "--rate", str(rate), "--group", group)
+    return daemon.settle(before + sent["sent_packets"])
+
+
+def lost(output):
+    """What an output has lost, by reason."""
+    return {name: count for key in ("errors", "drops") for name, count in output[key].items() if count}
+
+
+def outputs(stats, rule="a"):
+    """The counters of the outputs of a rule."""
+    return rule_of(stats, rule)["outputs"]
+
+
+def expect(stats, number, sent, losses, rule="a"):
+    """An output has sent and lost exactly this."""
+    output = outputs(stats, rule)[number]
+    equal((output["sent_packets"], lost(output)), (sent, losses), f"{output['to']}: sent and lost")
+
+
+def arrivals(star, i=0):
+    """UDP datagrams that have reached the namespace of a receiver, whatever their port."""
+    for line in star.receivers[i].read("/proc/net/dev").splitlines():
+        if line.strip().startswith("r0:"):
+            return int(line.split(":")[1].split()[1])
+    raise AssertionError("no r0")
+
+
+def unplug(star, i=0):
+    """Pull the cable of an output: it stays up, without carrier."""
+    star.receivers[i].ip("link set r0 down")
+
+
+def plug(star, i=0):
+    """Plug it in again."""
+    star.receivers[i].ip("link set r0 up")
+
+
+def no_carrier(path):
+    """The outputs on one of two interfaces, named and by their route, lose their carrier, and it returns."""
+    star = star_for(V4, receivers=2)
+    daemon = Daemon(star.relay, f"a {IN} path {path} out 239.2.2.2:6000@out1 out 10.2.1.2:6001 "
+                    "out 10.2.1.2:6002@out1 out 239.2.2.2:6000@out0")
+    wait_until(lambda: rule_of(daemon.stats(), "a")["path"] == path, f"path {path}")
+    wait_active(daemon)
+    stats = stream(daemon, star)
+    for i in range(4):
+        expect(stats, i, COUNT, {})
+    unplug(star, 1)
+    if path == "user":
+        daemon.process.wait_line(r"interface-impaired iface=out1 .*has no carrier")
+    wait_until(lambda: all("has no carrier" in output_of(daemon, i).get("reason", "")
+                           for i in range(3)), "all have a reason")
+    equal(rule_of(daemon.stats(), "a")["state"], "active", "state: one output goes on")
+    stats = stream(daemon, star)
+    for i in range(3):
+        expect(stats, i, COUNT, {"no_carrier": COUNT})
+    expect(stats, 3, 2 * COUNT, {})
+    equal(stats["totals"]["withheld_packets"], 3 * COUNT, "withheld, in all")
+    daemon.process.wait_line(r"dropping rule=a output=10\.2\.1\.2:6001 errors=no_carrier:")
+    plug(star, 1)
+    if path == "user":
+        daemon.process.wait_line(r"interface-recovered iface=out1")
+    wait_until(lambda: not any("reason" in output_of(daemon, i) for i in range(3)), "no reasons")
+    stats = stream(daemon, star)
+    for i in range(3):
+        expect(stats, i, 2 * COUNT, {"no_carrier": COUNT})
+
+
+@test
+def no_carrier_user():
+    """Output's cable out: reason, event, every datagram counted as no_carrier; and in again"""
+    no_carrier("user")
+
+
+@test
+def no_carrier_kernel():
+    """The same on the kernel path"""
+    no_carrier("kernel")
+
+
+@test
+def no_carrier_alone():
+    """A rule whose only output has no carrier is pending, also from the start on"""
+    star = Star()
+    unplug(star)
+    daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@out0")
+    wait_pending(daemon, "its output interface has no carrier")
+    expect(stream(daemon, star), 0, 0, {"no_carrier": COUNT})
+    plug(star)
+    wait_active(daemon)
+    expect(stream(daemon, star), 0, COUNT, {"no_carrier": COUNT})
+
+
+def silent_hosts(star, daemon, dead, alive, words):
+    """Datagrams for hosts that nothing answers for are counted, not sent; others lose nothing; then the
+    first of them appears."""
+    stats = stream(daemon, star, 2 * COUNT)
+    for i in dead:
+        expect(stats, i, 0, {"unreachable": 2 * COUNT})
+    for i in alive:
+        expect(stats, i, 2 * COUNT, {})
+    wait_until(lambda: all(words in output_of(daemon, i).get("reason", "") for i in dead), "reasons")
+    stats = stream(daemon, star)
+    for i in dead:
+        expect(stats, i, 0, {"unreachable": 3 * COUNT})
+    for i in alive:
+        expect(stats, i, 3 * COUNT, {})
+    daemon.process.wait_line(r"dropping rule=a output=.* errors=unreachable:")
+
+
+@test
+def silent_hosts_ipv4():
+    """Hosts that do not answer ARP, and one behind a gateway that does not: unreachable, 0 sent"""
+    star = Star()
+    star.relay.ip("route add 10.9.9.0/24 via 10.2.0.79")
+    daemon = Daemon(star.relay, f"a {IN} out 10.2.0.77:6000 out 10.2.0.78:6000@out0 "
+                    "out 10.9.9.9:6000 out 10.2.0.2:6001 out 239.2.2.2:6000@out0")
+    silent_hosts(star, daemon, range(3), (3, 4), "does not answer ARP")
+    check("10.2.0.79" in output_of(daemon, 2)["reason"], "the reason names the gateway")
+    output = receiver(star.receiver, 6000)
+    star.receiver.ip("address add 10.2.0.77/24 dev r0")
+    wait_until(lambda: "reason" not in output_of(daemon, 0), "10.2.0.77 answers")
+    before = output_of(daemon, 0)
+    sender(star.source, "10.1.0.1").sendto(b"again", ("239.1.1.1", 5000))
+    equal(receive(output)[0], b"again", "payload")
+    daemon.settle()
+    after = output_of(daemon, 0)
+    equal((after["sent_packets"], lost(after)), (before["sent_packets"] + 1, lost(before)), "then")
+
+
+@test
+def silent_hosts_ipv6():
+    """The same of hosts that do not answer neighbour discovery"""
+    star = Star6()
+    daemon = Daemon(star.relay, "a in [ff3e::1]:5000@in0 out [fd02::77]:6000 "
+                    "out [fd02::78]:6000@out0 out [fd02::2]:6001 out [ff3e::2]:6000@out0")
+    wait_until(lambda: output_of(daemon, 2)["drops"]["unreachable"] == 0, "it runs")
+    before = daemon.settle()["totals"]["steered_packets"]
+    sent = generate(star.source, "s0", "--count", str(COUNT), "--rate", "2000", "--group", "ff3e::1")
+    stats = daemon.settle(before + sent["sent_packets"])
+    for i in (0, 1):
+        expect(stats, i, 0, {"unreachable": COUNT})
+    for i in (2, 3):
+        expect(stats, i, COUNT, {})
+    wait_until(lambda: "does not answer neighbour discovery" in output_of(daemon, 0).get("reason", ""),
+               "a reason")
+
+
+@test
+def silent_host_alone():
+    """A rule whose only host is silent is pending, and active as soon as it answers"""
+    star = Star()
+    daemon = Daemon(star.relay, f"a {IN} out 10.2.0.77:6000")
+    wait_pending(daemon, "10.2.0.77 does not answer ARP")
+    star.receiver.ip("address add 10.2.0.77/24 dev r0")
+    wait_active(daemon)
+    expect(stream(daemon, star), 0, COUNT, {})
+
+
+@test
+def silent_host_kernel():
+    """A silent host on the kernel path: the same counter; the other output goes on"""
+    star = star_for(V4)
+    daemon = Daemon(star.relay, f"a {IN} path kernel out 10.2.0.77:6000 out 239.2.2.2:6000@out0")
+    wait_until(lambda: rule_of(daemon.stats(), "a")["path"] == "kernel" and
+               "10.2.0.77" in output_of(daemon, 0).get("reason", ""), "the kernel path")
+    stats = stream(daemon, star)
+    expect(stats, 0, 0, {"unreachable": COUNT})
+    expect(stats, 1, COUNT, {})
+
+
+@test
+def flushed_neighbour():
+    """The neighbour's entry is deleted again and again while packets flow: each is sent or counted"""
+    star = Star()
+    daemon = Daemon(star.relay, f"a {IN} out 10.2.0.2:6000")
+    wait_active(daemon)
+    sink = Sink(star.receiver, "r0", "--port", "6000")
+    stream(daemon, star, 1)
+    source = sender(star.source, "10.1.0.1")
+    for i in range(20):
+        star.relay.ip("neigh flush dev out0")
+        source.sendto(b"%d" % i, ("239.1.1.1", 5000))
+    stats = daemon.settle()
+    output = outputs(stats)[0]
+    equal(output["sent_packets"] + sum(lost(output).values()), 21, "sent and counted")
+    check(set(lost(output)) <= {"unreachable"}, f"lost: {lost(output)}")
+    wait_until(lambda: sink.process.returncode is None, "it runs")
+    wait_until(lambda: "reason" not in output_of(daemon, 0), "no reason")
+
+
+@test
+def refused_port():
+    """A host whose port nobody listens on: its reports are counted, nothing is lost, an event tells"""
+    star = Star()
+    daemon = Daemon(star.relay, f"a {IN} out 10.2.0.2:6009 out 239.2.2.2:6000@out0")
+    star.receiver.sysctl("net/ipv4/icmp_ratelimit", 0)
+    wait_active(daemon)
+    before = arrivals(star)
+    stats = stream(daemon, star, 20, 100)
+    for i in range(2):
+        expect(stats, i, 20, {})
+    check(arrivals(star) - before >= 40, "all have left")
+    found = wait_until(lambda: output_of(daemon, 0)["icmp_errors"]["refused"] == 20, "20 reports")
+    check(found, "reports")
+    equal(sum(output_of(daemon, 1)["icmp_errors"].values()), 0, "reports about the other output")
+    equal(rule_of(daemon.stats(), "a")["state"], "active", "state")
+    check("reason" not in output_of(daemon, 0), "a report is no reason")
+    daemon.process.wait_line(r"icmp-errors rule=a output=10\.2\.0\.2:6009 errors=refused:")
+    check("ICMP: refused 20" in daemon.ctl("rule", "show", "a").stdout, "rule show")
+
+
+@test
+def errors_of_sends():
+    """What the kernel refuses is an error by errno, and nothing of it leaves"""
+    star = Star()
+    star.relay.ip("route add blackhole 10.8.0.1")
+    star.relay.ip("route add unreachable 10.8.0.2")
+    star.relay.ip("route add prohibit 10.8.0.3")
+    star.relay.ip("xfrm policy add dir out dst 10.2.0.99/32 action block")
+    star.relay.ip("neigh replace 10.2.0.99 lladdr 02:00:00:00:00:99 dev out0")
+    expected = {"10.8.0.1:6000": "EINVAL", "10.8.0.2:6000": "EHOSTUNREACH", "10.8.0.3:6000": "EACCES",
+                "10.8.0.4:6000": "ENETUNREACH", "10.2.0.99:6000": "EPERM"}
+    rule = " ".join(f"out {to}" for to in expected)
+    daemon = Daemon(star.relay, f"a {IN} {rule} out 239.2.2.2:6000@out0")
+    wait_active(daemon)
+    stats = stream(daemon, star)
+    for i, errno in enumerate(expected.values()):
+        expect(stats, i, 0, {errno: COUNT})
+    expect(stats, len(expected), COUNT, {})
+
+
+@test
+def no_source():
+    """A host without any IPv4 address: datagrams with source 0.0.0.0 are not sent"""
+    star = Star()
+    star.relay.ip("neigh replace 10.2.0.2 lladdr 02:00:00:00:00:02 dev out0")
+    daemon = Daemon(star.relay, "a in 239.1.1.1:5000@in0 out 10.2.0.2:6000@out0 "
+                    "out 239.2.2.2:6000@out0")
+    wait_active(daemon)
+    for device in ("in0", "out0"):
+        star.relay.ip(f"address flush dev {device}")
+    wait_until(lambda: all("no address to send from" in output_of(daemon, i).get("reason", "")
+                           for i in range(2)), "reasons")
+    before = arrivals(star)
+    stats = stream(daemon, star)
+    for i in range(2):
+        expect(stats, i, 0, {"no_source": COUNT})
+    check(arrivals(star) - before < 20, "something has left")
+    star.relay.ip("address add 10.2.0.1/24 dev out0")
+    wait_until(lambda: not any("reason" in output_of(daemon, i) for i in range(2)), "no reasons")
+
+
+@test
+def queue_full():
+    """A queueing discipline that is full: ENOBUFS, and what is sent leaves"""
+    star = Star()
+    star.relay.run("tc", "qdisc", "add", "dev", "out0", "root", "tbf", "rate", "200kbit", "burst",
+                   "3000", "limit", "9000")
+    daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@out0 gso off")
+    sink = Sink(star.receiver, "r0", "--port", "6000", "--idle", "3")
+    stats = stream(daemon, star, 300, 5000)
+    output = outputs(stats)[0]
+    check(set(lost(output)) == {"ENOBUFS"}, f"lost: {lost(output)}")
+    equal(output["sent_packets"] + lost(output)["ENOBUFS"], 300, "sent and refused")
+    equal(sink.report()["received_packets"], output["sent_packets"], "received")
+
+
+main()
