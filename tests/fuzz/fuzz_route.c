@@ -8,14 +8,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/genetlink.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/addr.h"
+#include "links/device_stats_parse.h"
 #include "links/features_parse.h"
 #include "links/message.h"
 #include "links/next_hop_parse.h"
@@ -167,6 +170,38 @@ static void read_family(const struct nlmsghdr *answer)
 		must(find(message, 16 + GENL_HDRLEN, CTRL_ATTR_MCAST_GROUPS, &length));
 }
 
+/* ---- counters of devices ---- */
+
+static void read_stats(const struct nlmsghdr *answer)
+{
+	const uint8_t *message = (const uint8_t *)answer, *found;
+	struct device_stats stats = {};
+	struct rtnl_link_stats64 counts;
+	size_t length;
+
+	if (device_stats_parse(answer, 1, &stats))
+		return;
+	must(read32(message + 16 + offsetof(struct if_stats_msg, ifindex)) == 1);
+	found = find(message, 16 + sizeof(struct if_stats_msg), IFLA_STATS_LINK_64, &length);
+	must(found && length >= 8 * sizeof(uint64_t));
+	memcpy(&counts, found, 8 * sizeof(uint64_t));
+	must(stats.tx_packets == counts.tx_packets && stats.tx_errors == counts.tx_errors);
+	must(stats.tx_dropped == counts.tx_dropped && !stats.queue_drops);
+}
+
+static void read_queue(const struct nlmsghdr *answer)
+{
+	const uint8_t *message = (const uint8_t *)answer;
+	struct device_stats stats = {};
+	size_t length;
+
+	if (device_stats_parse_queue(answer, 1, &stats))
+		return;
+	must(read32(message + 16 + offsetof(struct tcmsg, tcm_ifindex)) == 1);
+	must(find(message, 16 + sizeof(struct tcmsg), TCA_STATS2, &length));
+	must(!stats.tx_packets && !stats.tx_errors && !stats.tx_dropped);
+}
+
 /* Find and read the answer of this type; type 0: the acknowledgement. */
 static void ask(const uint8_t *data, size_t size, uint16_t type,
 		void (*read)(const struct nlmsghdr *answer))
@@ -196,6 +231,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ask(copy, size, RTM_NEWROUTE, read_route);
 	ask(copy, size, RTM_NEWNEIGH, read_neighbour);
 	ask(copy, size, GENL_ID_CTRL, read_family);
+	ask(copy, size, RTM_NEWSTATS, read_stats);
+	ask(copy, size, RTM_NEWQDISC, read_queue);
 	ask(copy, size, 0, NULL);
 	free(copy);
 	return 0;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What counts as sent has left the host: every situation of docs/what-counts-as-sent.md, to the packet."""
 
-from follow import output_of, wait_active, wait_pending
+from follow import output_of, plug_output, wait_active, wait_pending
 from harness import (Daemon, Sink, Star, check, equal, generate, interface_of, main, receive, receiver,
                      rule_of, sender, test, wait_until)
 from ipv6 import Star6
@@ -282,6 +282,56 @@ def queue_full():
     check(set(lost(output)) == {"ENOBUFS"}, f"lost: {lost(output)}")
     equal(output["sent_packets"] + lost(output)["ENOBUFS"], 300, "sent and refused")
     equal(sink.report()["received_packets"], output["sent_packets"], "received")
+
+
+def device_of(daemon, name):
+    """The counters of an interface by which outputs send."""
+    return next((one for one in daemon.stats()["output_interfaces"] if one["name"] == name), None)
+
+
+@test
+def queue_drops_silently():
+    """A queueing discipline that reports success and drops: counted for the interface, with an event"""
+    # A batch would count as one there.
+    star = Star(receivers=2)
+    daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@out0 gso off "
+                    "out 10.2.1.2:6000")
+    wait_until(lambda: device_of(daemon, "out0") and device_of(daemon, "out1"), "both are watched")
+    equal(device_of(daemon, "out0")["dropped_packets"], 0, "drops at first")
+    star.relay.run("tc", "qdisc", "add", "dev", "out0", "root", "blackhole")
+    stats = stream(daemon, star)
+    for i in range(2):
+        expect(stats, i, COUNT, {})
+    wait_until(lambda: device_of(daemon, "out0")["drops"]["queue"] >= COUNT, "drops of the queue")
+    drops = device_of(daemon, "out0")["drops"]
+    check(drops["queue"] < COUNT + 20, f"no more than the stream and the kernel's own: {drops}")
+    equal((drops["tx_dropped"], drops["tx_errors"]), (0, 0), "drops of the device")
+    equal(device_of(daemon, "out1")["dropped_packets"], 0, "drops of the other interface")
+    daemon.process.wait_line(r"interface-dropping interface=out0 drops=queue:")
+    check("out0" in daemon.ctl("stats", "show").stdout.split("OUTPUT_INTERFACE")[1], "stats show")
+    star.relay.run("tc", "qdisc", "del", "dev", "out0", "root")
+    daemon.process.wait_line(r"interface-dropping-ended interface=out0")
+
+
+@test
+def interface_with_outputs():
+    """The counters of output interfaces follow the rules, and interfaces that are created again"""
+    star = Star(receivers=2)
+    daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@out0 gso off")
+    wait_until(lambda: device_of(daemon, "out0"), "out0 is watched")
+    check(not device_of(daemon, "out1"), "out1 is not")
+    daemon.ctl("rule", "add", "b in 239.1.1.2:5000@in0 out 10.2.1.2:6000")
+    wait_until(lambda: device_of(daemon, "out1"), "out1 is watched")
+    stream(daemon, star)
+    wait_until(lambda: device_of(daemon, "out0")["sent_packets"] >= COUNT, "what it has sent")
+    daemon.ctl("rule", "del", "b")
+    wait_until(lambda: not device_of(daemon, "out1"), "out1 is not watched any more")
+    star.relay.ip("link del out0")
+    wait_until(lambda: "does not exist" in output_of(daemon, 0).get("reason", ""), "out0 is gone")
+    plug_output(star)
+    wait_until(lambda: output_of(daemon, 0).get("reason") is None, "out0 is there again")
+    stream(daemon, star)
+    wait_until(lambda: device_of(daemon, "out0")["sent_packets"] >= 2 * COUNT, "it goes on")
 
 
 main()

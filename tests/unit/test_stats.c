@@ -188,7 +188,8 @@ static void test_totals(void **state)
 	json_t *json = stats_json(stats);
 	const json_t *totals = json_object_get(json, "totals");
 
-	expect_keys(json, "uptime_seconds generation total totals rules interfaces workers");
+	expect_keys(json, "uptime_seconds generation total totals rules interfaces "
+			  "output_interfaces workers");
 	assert_int_equal(at(json, "uptime_seconds"), 42);
 	expect_keys(totals, "steered_packets received_packets submitted_packets sent_packets "
 			    "sent_bytes send_errors rate_limited_packets withheld_packets "
@@ -452,6 +453,31 @@ static void test_workers(void **state)
 	stats_free(stats);
 }
 
+static void test_output_interfaces(void **state)
+{
+	struct stats *stats = make();
+	const json_t *device;
+	json_t *json;
+
+	stats->books->devices = calloc(1, sizeof(*stats->books->devices));
+	assert_non_null(stats->books->devices);
+	stats->books->nr_devices = 1;
+	stats->books->devices[0] =
+		(struct device_counts){.name = "eth1", .sent = 50, .drops = {1, 20, 300}};
+	json = stats_json(stats);
+	device = item(json, "output_interfaces", 0);
+	expect_keys(device, "name sent_packets dropped_packets drops");
+	assert_string_equal(text_at(device, "name"), "eth1");
+	assert_int_equal(at(device, "sent_packets"), 50);
+	assert_int_equal(at(device, "dropped_packets"), 321);
+	expect_keys(json_object_get(device, "drops"), "queue tx_dropped tx_errors");
+	assert_int_equal(at(json_object_get(device, "drops"), "queue"), 1);
+	assert_int_equal(at(json_object_get(device, "drops"), "tx_dropped"), 20);
+	assert_int_equal(at(json_object_get(device, "drops"), "tx_errors"), 300);
+	json_decref(json);
+	stats_free(stats);
+}
+
 static void test_nothing(void **state)
 {
 	struct stats *stats = stats_new(books_new(0, 0, 0, 0));
@@ -464,7 +490,8 @@ static void test_nothing(void **state)
 				  "\"sent_packets\":0,\"sent_bytes\":0,\"send_errors\":0,"
 				  "\"rate_limited_packets\":0,\"withheld_packets\":0,"
 				  "\"dropped_packets\":0,\"buffer_exhausted_packets\":0},"
-				  "\"rules\":[],\"interfaces\":[],\"workers\":[]}");
+				  "\"rules\":[],\"interfaces\":[],"
+				  "\"output_interfaces\":[],\"workers\":[]}");
 	free(text);
 	json_decref(json);
 	stats_free(stats);
@@ -477,7 +504,7 @@ int main(void)
 		cmocka_unit_test(test_rules),	cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_parts),	cmocka_unit_test(test_interfaces),
 		cmocka_unit_test(test_bond),	cmocka_unit_test(test_redirected),
-		cmocka_unit_test(test_workers), cmocka_unit_test(test_bond),
+		cmocka_unit_test(test_workers), cmocka_unit_test(test_output_interfaces),
 		cmocka_unit_test(test_nothing),
 	};
 

@@ -348,6 +348,32 @@ static void show_vlans(const struct screen *screen, const json_t *interfaces)
 	}
 }
 
+/* What happened to packets behind the outputs: only devices that have dropped some. */
+static void show_output_devices(const struct screen *screen, const json_t *devices)
+{
+	static const struct column columns[] = {
+		{"OUTPUT_INTERFACE", "name", TEXT, 0},
+		{">SENT", "sent_packets", NUMBER, 0},
+		{">DROPPED", "dropped_packets", NUMBER, 0},
+		{"DROPS", "drops", COUNTS, 0},
+		{},
+	};
+	json_t *rows = json_array();
+	json_t *device;
+	size_t i;
+
+	json_array_foreach((json_t *)devices, i, device)
+	{
+		if (show_number(device, "dropped_packets"))
+			json_array_append(rows, device);
+	}
+	if (json_array_size(rows)) {
+		putc('\n', screen->stream);
+		show_table(screen, columns, rows, NULL);
+	}
+	json_decref(rows);
+}
+
 void show_interfaces(const struct screen *screen, const json_t *answer)
 {
 	static const struct column columns[] = {
@@ -473,6 +499,7 @@ void show_stats(const struct screen *screen, const json_t *answer)
 	show_table(screen, rules, json_object_get(answer, "rules"), "outputs");
 	putc('\n', screen->stream);
 	show_interfaces(screen, answer);
+	show_output_devices(screen, json_object_get(answer, "output_interfaces"));
 	if (screen->stats) {
 		putc('\n', screen->stream);
 		show_workers(screen, answer);

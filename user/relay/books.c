@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "relay/books.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -40,6 +41,7 @@ void books_free(struct books *books)
 	free(books->outputs);
 	free(books->interfaces);
 	free(books->workers);
+	free(books->devices);
 	free(books);
 }
 
@@ -118,6 +120,16 @@ static void read_intake(const struct intake *intake, struct interface_counts *co
 	}
 }
 
+static int read_devices(const struct output_devices *devices, struct books *books)
+{
+	books->devices = calloc(devices->count + 1UL, sizeof(*books->devices));
+	if (!books->devices)
+		return -ENOMEM;
+	for (; books->nr_devices < devices->count; books->nr_devices++)
+		books->devices[books->nr_devices] = devices->list[books->nr_devices].counts;
+	return 0;
+}
+
 struct books *books_read(const struct relay *relay, size_t first, size_t most)
 {
 	unsigned int all = relay->config.nr_rules;
@@ -149,6 +161,10 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 		outputs += routes[i]->rule->nr_outputs;
 	}
 	books->retired = relay->retired;
+	if (read_devices(&relay->devices, books)) {
+		books_free(books);
+		return NULL;
+	}
 	workers = 0;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		books->interfaces[i].first_worker = workers;

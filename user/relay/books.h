@@ -46,6 +46,8 @@ struct books {
 	struct interface_counts *interfaces;
 	unsigned int nr_workers;
 	struct worker_counts *workers;
+	unsigned int nr_devices;
+	struct device_counts *devices; /* by which outputs send; as read about a second ago */
 };
 
 /* Empty books with room for these numbers, all zero. NULL: no memory. */

@@ -6,6 +6,7 @@
 #ifndef XMCAST_RELAY_COUNTS_H
 #define XMCAST_RELAY_COUNTS_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -62,6 +63,26 @@ struct redirect_counts {
 	const char *device;
 	uint64_t sent; /* the device accepted them */
 	uint64_t dropped[XMC_DEVICE_DROPS];
+};
+
+/* What a device by which outputs send has done with the packets of all programs. */
+enum device_drop {
+	DEVICE_QUEUE,	/* dropped by its queueing discipline */
+	DEVICE_DROPPED, /* by the device: no carrier, no room, nobody behind it */
+	DEVICE_ERRORS,	/* not transmitted because of an error */
+	DEVICE_DROPS,
+};
+
+/* Their names, a contract. */
+#define DEVICE_DROP_NAMES                                                                          \
+	{                                                                                          \
+		"queue", "tx_dropped", "tx_errors"                                                 \
+	}
+
+struct device_counts {
+	char name[IF_NAMESIZE];
+	uint64_t sent; /* tx_packets */
+	uint64_t drops[DEVICE_DROPS];
 };
 
 struct interface_counts {

@@ -22,6 +22,9 @@
  * clients and the service manager's watchdog are waiting. */
 #define TURN_NS (40 * NS_PER_MS)
 
+/* How often the counters of output devices are read. */
+#define DEVICES_NS (900 * NS_PER_MS)
+
 /* How often ICMP errors are read, and how many of each family at most. */
 #define ICMP_EVERY_NS (400 * NS_PER_MS)
 #define ICMP_MESSAGES 128
@@ -37,7 +40,8 @@ struct follow {
 	uint64_t generation;	/* of the configuration from which they were collected */
 	unsigned int next_rule; /* where the round through all outputs continues */
 	struct passes passes;
-	uint64_t icmp_ns; /* when ICMP was last read */
+	uint64_t icmp_ns;    /* when ICMP was last read */
+	uint64_t devices_ns; /* when the counters of devices were last read */
 };
 
 /* ---- what is announced ---- */
@@ -461,6 +465,27 @@ static void read_icmp(struct follow *follow)
 	icmp_read(follow->relay->icmp, ICMP_MESSAGES, on_icmp, follow->relay);
 }
 
+/* ---- devices of outputs ---- */
+
+static void read_devices(struct follow *follow)
+{
+	struct relay *relay = follow->relay;
+
+	if (follow->schedule.looked_ns < follow->devices_ns + DEVICES_NS)
+		return;
+	follow->devices_ns = follow->schedule.looked_ns;
+	for (unsigned int i = 0; i < follow->outputs.count; i++)
+		output_devices_use(&relay->devices, follow->outputs.list[i].link.ifindex,
+				   follow->outputs.list[i].name);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		const struct path *path = relay->routes[i]->path;
+
+		for (unsigned int j = 0; path && path->reaches && j < path->rule->nr_outputs; j++)
+			output_devices_use(&relay->devices, path->reaches[j].reach.device, NULL);
+	}
+	output_devices_read(&relay->devices, redirects_netlink(relay->redirects));
+}
+
 /* ---- looking ---- */
 
 /* Start a round through the outputs of all rules, or do its next turn. */
@@ -515,6 +540,7 @@ static void look(struct follow *follow, bool asked)
 
 	schedule->looked_ns = clock_ns();
 	read_icmp(follow);
+	read_devices(follow);
 	schedule->changed = !look_at_intakes(follow, asked, &opened);
 	if (follow->generation != relay->generation) {
 		if (outputs_collect(&follow->outputs, &relay->config)) {

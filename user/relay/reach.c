@@ -71,6 +71,7 @@ void reach_update(struct reach *reach, struct redirects *redirects,
 	reach->withheld = WITHHELD_NOTHING;
 	*reach->reason = '\0';
 	reach->is_host = false;
+	reach->device = 0;
 	/* All that matters is its interface: see outputs.h. */
 	if (*output->iface && addr_is_multicast(&output->to) && addr_is_any(&output->from))
 		return;
@@ -83,6 +84,7 @@ void reach_update(struct reach *reach, struct redirects *redirects,
 	if (err || (hop.kind != NEXT_HOP_GROUP && hop.kind != NEXT_HOP_HOST &&
 		    hop.kind != NEXT_HOP_BROADCAST))
 		return;
+	reach->device = hop.ifindex;
 	if (!link.up)
 		return;
 	if (!link.carrier)

@@ -29,6 +29,7 @@ struct reach {
 	bool failed; /* it has not answered since it was last resolved */
 	int ifindex;
 	struct xmc_addr via;
+	int device; /* index of the interface by which it sends; 0: none, or the one it names */
 	uint64_t used_ns; /* when the kernel was last asked to keep it resolved */
 };
 

@@ -183,6 +183,7 @@ void relay_close(struct relay *relay)
 		free(relay->arrivals[i]);
 	redirects_close(relay->redirects);
 	icmp_close(relay->icmp);
+	output_devices_free(&relay->devices);
 	offloads_close(relay->offloads);
 	free(relay->routes);
 	free(relay->arrivals);

@@ -5,6 +5,7 @@
 #define XMCAST_RELAY_STATE_H
 
 #include "relay/offloads.h"
+#include "relay/output_devices.h"
 #include "relay/route.h"
 
 struct follow;
@@ -21,6 +22,7 @@ struct relay {
 	struct membership *membership;
 	struct redirects *redirects;
 	struct icmp *icmp;
+	struct output_devices devices;
 	struct offloads *offloads;
 	struct total_counts retired; /* counters of intakes that were closed, and what kernel paths
 					had sent when they were last read */

@@ -155,6 +155,9 @@ static void check_output(const struct subject *subject, unsigned int index)
 		output_error(subject, index,
 			     "a link-local address without an interface, expected "
 			     "[ADDR][:PORT]@IFACE");
+	if (addr_is_loopback(&output->to) && *output->iface && strcmp(output->iface, "lo") != 0)
+		output_error(subject, index,
+			     "a loopback address leaves by no interface, expected ADDR[:PORT]");
 	if (!rule->may_loop && rule_output_is_input(rule, output))
 		output_error(subject, index,
 			     "the output is the rule's own input: a loop, expected another "

@@ -20,11 +20,12 @@ json_t *event_json(const struct log_record *record);
 #define EVENT_NAMES                                                                                \
 	"flowing", "silent", "dropping", "dropping-ended", "icmp-errors", "icmp-errors-ended",     \
 		"active", "pending", "path-changed", "rules-changed", "device-dropping",           \
-		"device-dropping-ended", "interface-impaired", "interface-recovered",              \
-		"interface-ready", "interface-failed", "buffer-exhausted",                         \
-		"buffer-exhausted-ended", "reloaded", "reload-refused", "events-suppressed",       \
-		"stopping", "worker-stuck", "packets-missing", "packets-missing-ended",            \
-		"taken-over", "handed-over", "hand-over-failed"
+		"device-dropping-ended", "interface-dropping", "interface-dropping-ended",         \
+		"interface-impaired", "interface-recovered", "interface-ready",                    \
+		"interface-failed", "buffer-exhausted", "buffer-exhausted-ended", "reloaded",      \
+		"reload-refused", "events-suppressed", "stopping", "worker-stuck",                 \
+		"packets-missing", "packets-missing-ended", "taken-over", "handed-over",           \
+		"hand-over-failed"
 
 #define EVENT_NAME_COUNT (sizeof((const char *const[]){EVENT_NAMES}) / sizeof(const char *))
 

@@ -406,6 +406,12 @@ void metrics_add_machine(struct metrics *metrics, const json_t *stats)
 	add_object(metrics, LEVEL_CONFIG, json_object_get(stats, "config"));
 	json_array_foreach(json_object_get(stats, "interfaces"), i, item)
 		add_interface(metrics, item);
+	json_array_foreach(json_object_get(stats, "output_interfaces"), i, item)
+	{
+		text_cut(&metrics->labels, 0);
+		if (label_from(metrics, "interface", item, "name"))
+			add_object(metrics, LEVEL_DEVICE, item);
+	}
 	json_array_foreach(json_object_get(stats, "workers"), i, item)
 	{
 		text_cut(&metrics->labels, 0);

@@ -132,6 +132,12 @@ const struct metric metric_table[] = {
 		 "Packets of the kernel path that the interface redirected to the device and the "
 		 "device dropped, by reason; ring_full: its transmit ring had no room."),
 
+	COUNTER(DEVICE, "sent_packets", "xmcast_output_interface_sent_packets", "packets", NULL,
+		"Packets of all programs that an interface with outputs has transmitted."),
+	COUNTERS(DEVICE, "drops", "xmcast_output_interface_drops", NULL, "reason",
+		 "Packets of all programs that an interface with outputs has dropped; queue: its "
+		 "queueing discipline; tx_dropped, tx_errors: the device."),
+
 	COUNTER(QUEUE, "received_packets", "xmcast_xsk_received_packets", "packets", NULL,
 		"Packets read from the RX ring of the queue."),
 	COUNTER(QUEUE, "rx_dropped", "xmcast_xsk_drops", NULL, "reason=\"rx_dropped\"",

@@ -13,6 +13,7 @@ enum metric_level {
 	LEVEL_OUTPUT,	 /* rule, output */
 	LEVEL_INTERFACE, /* interface */
 	LEVEL_REDIRECT,	 /* interface, device */
+	LEVEL_DEVICE,	 /* interface: one by which outputs send */
 	LEVEL_QUEUE,	 /* interface, queue */
 	LEVEL_WORKER,	 /* interface, queue */
 	LEVEL_VERSION,	 /* none; an answer to `version` */

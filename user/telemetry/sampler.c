@@ -98,6 +98,14 @@ struct device_meter {
 	bool dropping;
 };
 
+/* What is remembered of a device by which outputs send. */
+struct output_device_meter {
+	char name[IF_NAMESIZE];
+	uint64_t drops[DEVICE_DROPS];
+	unsigned int quiet; /* samples without another drop */
+	bool dropping;
+};
+
 struct sampler {
 	unsigned int emitted; /* in this sweep */
 	uint64_t suppressed;
@@ -110,6 +118,8 @@ struct sampler {
 	struct interface_meter *interfaces;
 	unsigned int nr_devices;
 	struct device_meter *devices;
+	unsigned int nr_output_devices;
+	struct output_device_meter *output_devices;
 };
 
 /* ---- events ---- */
@@ -175,6 +185,17 @@ static void emit_device(struct sampler *sampler, const struct device_meter *mete
 			nr_drops ? "device-dropping" : "device-dropping-ended",
 			LOG_NAME("interface", meter->interface), LOG_NAME("device", meter->device),
 			nr_drops ? LOG_COUNTS("drops", drops, nr_drops) : LOG_NONE);
+}
+
+/* No drops: it drops nothing any more. */
+static void emit_output_device(struct sampler *sampler, const char *name,
+			       const struct log_count *drops, unsigned int nr_drops)
+{
+	if (may_emit(sampler))
+		log_write_event(LOG_FACILITY_EGRESS, nr_drops ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+				nr_drops ? "interface-dropping" : "interface-dropping-ended",
+				LOG_NAME("interface", name),
+				nr_drops ? LOG_COUNTS("drops", drops, nr_drops) : LOG_NONE);
 }
 
 /* ---- meters ---- */
@@ -610,6 +631,81 @@ static int sample_devices(struct sampler *sampler, const struct books *books)
 	return 0;
 }
 
+static struct output_device_meter *find_output_device(struct output_device_meter *list,
+						      unsigned int count, const char *name)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		if (strcmp(list[i].name, name) == 0)
+			return &list[i];
+	}
+	return NULL;
+}
+
+/* As match_devices(). */
+static int match_output_devices(struct sampler *sampler, const struct books *books)
+{
+	unsigned int count = books->nr_devices;
+	struct output_device_meter *next = calloc(count + 1UL, sizeof(*next));
+
+	if (!next)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < count; i++) {
+		const char *name = books->devices[i].name;
+		const struct output_device_meter *before = find_output_device(
+			sampler->output_devices, sampler->nr_output_devices, name);
+
+		if (before)
+			next[i] = *before;
+		snprintf(next[i].name, sizeof(next[i].name), "%s", name);
+	}
+	for (unsigned int i = 0; i < sampler->nr_output_devices; i++) {
+		const struct output_device_meter *before = &sampler->output_devices[i];
+
+		if (before->dropping && !find_output_device(next, count, before->name))
+			emit_output_device(sampler, before->name, NULL, 0);
+	}
+	free(sampler->output_devices);
+	sampler->output_devices = next;
+	sampler->nr_output_devices = count;
+	return 0;
+}
+
+static void sample_output_device(struct sampler *sampler, struct output_device_meter *meter,
+				 const struct device_counts *counts)
+{
+	static const char *const names[] = DEVICE_DROP_NAMES;
+	struct log_count drops[DEVICE_DROPS];
+	unsigned int nr_drops = 0;
+
+	for (unsigned int i = 0; i < DEVICE_DROPS; i++) {
+		uint64_t before = meter->drops[i], now = counts->drops[i];
+		/* Less than before: it is counted from 0 again. */
+		uint64_t grown = now < before ? now : now - before;
+
+		meter->drops[i] = now;
+		if (grown)
+			drops[nr_drops++] = (struct log_count){names[i], grown};
+	}
+	if (nr_drops) {
+		if (!meter->dropping)
+			emit_output_device(sampler, meter->name, drops, nr_drops);
+		meter->dropping = true;
+		meter->quiet = 0;
+	} else if (meter->dropping && ++meter->quiet >= SAMPLER_QUIET) {
+		emit_output_device(sampler, meter->name, NULL, 0);
+		meter->dropping = false;
+	}
+}
+
+static int sample_output_devices(struct sampler *sampler, const struct books *books)
+{
+	int err = match_output_devices(sampler, books);
+
+	for (unsigned int i = 0; !err && i < books->nr_devices; i++)
+		sample_output_device(sampler, &sampler->output_devices[i], &books->devices[i]);
+	return err;
+}
+
 static void begin_sweep(struct sampler *sampler, const struct books *books)
 {
 	sampler->sweep++;
@@ -630,6 +726,8 @@ static int end_sweep(struct sampler *sampler, const struct books *books)
 		sample_interface(sampler, &sampler->interfaces[i], books, &books->interfaces[i]);
 	if (!err)
 		err = sample_devices(sampler, books);
+	if (!err)
+		err = sample_output_devices(sampler, books);
 	if (sampler->suppressed)
 		log_write_event(LOG_FACILITY_DAEMON, LOG_LEVEL_WARNING, "events-suppressed",
 				LOG_UINT("count", sampler->suppressed));
@@ -729,5 +827,6 @@ void sampler_free(struct sampler *sampler)
 	free(sampler->meters);
 	free(sampler->interfaces);
 	free(sampler->devices);
+	free(sampler->output_devices);
 	free(sampler);
 }

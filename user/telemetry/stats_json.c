@@ -227,6 +227,21 @@ json_t *stats_interface_json(const struct books *books, const struct interface_c
 	return object;
 }
 
+static json_t *device_json(const struct device_counts *device)
+{
+	static const char *const names[] = DEVICE_DROP_NAMES;
+	json_t *drops = json_object();
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < DEVICE_DROPS; i++) {
+		sum += device->drops[i];
+		json_put(&drops, names[i], number(device->drops[i]));
+	}
+	return json_pack("{s:o, s:o, s:o, s:o}", "name", json_text_string(device->name),
+			 "sent_packets", number(device->sent), "dropped_packets", number(sum),
+			 "drops", drops);
+}
+
 json_t *stats_worker_json(const struct worker_counts *worker)
 {
 	static const char *const names[] = INGRESS_DROP_NAMES;
@@ -256,6 +271,7 @@ json_t *stats_json(const struct stats *stats)
 	json_t *rules = json_array();
 	json_t *interfaces = json_array();
 	json_t *workers = json_array();
+	json_t *devices = json_array();
 
 	for (unsigned int i = 0; i < books->nr_rules; i++)
 		json_add(&rules, stats_rule_json(stats, i));
@@ -263,8 +279,11 @@ json_t *stats_json(const struct stats *stats)
 		json_add(&interfaces, stats_interface_json(books, &books->interfaces[i]));
 	for (unsigned int i = 0; i < books->nr_workers; i++)
 		json_add(&workers, stats_worker_json(&books->workers[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
+	for (unsigned int i = 0; i < books->nr_devices; i++)
+		json_add(&devices, device_json(&books->devices[i]));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "uptime_seconds",
 			 number(books->uptime_seconds), "generation", number(books->generation),
 			 "total", number(books->all_rules), "totals", totals_json(books), "rules",
-			 rules, "interfaces", interfaces, "workers", workers);
+			 rules, "interfaces", interfaces, "output_interfaces", devices, "workers",
+			 workers);
 }
