@@ -117,6 +117,9 @@ def attacked_stream(network, daemon, rate):
     reports = [sink.stop() for sink in sinks]
     check(witness.recvmsg(1, 512, MSG_ERRQUEUE)[3], "the forged errors reach sockets that ask")
     witness.close()
+    for output, host in zip(after["rules"][0]["outputs"], (False, True, True)):
+        equal(any(output["icmp_errors"].values()), host, f"reports about {output['to']} are counted")
+        check("reason" not in output, f"a report is no reason: {output.get('reason')}")
     refused = check_outputs(before["rules"][0]["outputs"], after["rules"][0]["outputs"])
     dropped = after["totals"]["dropped_packets"] - before["totals"]["dropped_packets"]
     for report, count in zip(reports, refused):

@@ -149,6 +149,25 @@ int next_hop_parse(const struct nlmsghdr *message, const struct xmc_addr *to, st
 	return find_kind(info->rtm_type, to, &route, &hop->kind);
 }
 
+static int parse_several(const struct nlattr *attribute, void *data)
+{
+	bool *several = data;
+	unsigned int type = mnl_attr_get_type(attribute);
+
+	/* A next hop object may be a group of them. */
+	*several |= type == RTA_MULTIPATH || type == RTA_NH_ID;
+	return MNL_CB_OK;
+}
+
+bool next_hop_parse_several(const struct nlmsghdr *message)
+{
+	bool several = false;
+
+	return message->nlmsg_type == RTM_NEWROUTE &&
+	       !message_attributes(message, sizeof(struct rtmsg), parse_several, &several) &&
+	       several;
+}
+
 /* ---- neighbours ---- */
 
 struct neighbour_attributes {

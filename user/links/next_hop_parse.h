@@ -47,6 +47,10 @@ struct next_hop {
  */
 int next_hop_parse(const struct nlmsghdr *message, const struct xmc_addr *to, struct next_hop *hop);
 
+/* Does the route in this message (RTM_NEWROUTE) have several next hops? False as well if it is
+ * malformed. */
+bool next_hop_parse_several(const struct nlmsghdr *message);
+
 /* What a lookup that failed means. 0: *hop is unreachable; otherwise `error`, because it does not
  * say that the destination cannot be reached. */
 int next_hop_refuse(int error, struct next_hop *hop);
