@@ -132,8 +132,8 @@ def silent_hosts_ipv4():
     star = Star()
     star.relay.ip("route add 10.9.9.0/24 via 10.2.0.79")
     daemon = Daemon(star.relay, f"a {IN} out 10.2.0.77:6000 out 10.2.0.78:6000@out0 "
-                    "out 10.9.9.9:6000 out 10.2.0.2:6001 out 239.2.2.2:6000@out0")
-    silent_hosts(star, daemon, range(3), (3, 4), "does not answer ARP")
+                    "out 10.9.9.9:6000 out 10.2.0.77:6001 out 10.2.0.2:6001 out 239.2.2.2:6000@out0")
+    silent_hosts(star, daemon, range(4), (4, 5), "does not answer ARP")
     check("10.2.0.79" in output_of(daemon, 2)["reason"], "the reason names the gateway")
     output = receiver(star.receiver, 6000)
     star.receiver.ip("address add 10.2.0.77/24 dev r0")
@@ -162,6 +162,22 @@ def silent_hosts_ipv6():
         expect(stats, i, COUNT, {})
     wait_until(lambda: "does not answer neighbour discovery" in output_of(daemon, 0).get("reason", ""),
                "a reason")
+
+
+@test
+def several_next_hops():
+    """A route with two gateways, of which one is silent: which one a datagram takes is not known"""
+    star = Star()
+    star.relay.ip("route add 10.9.9.0/24 nexthop via 10.2.0.2 dev out0 "
+                  "nexthop via 10.2.0.79 dev out0")
+    rule = " ".join(f"out 10.9.9.{i}:6000" for i in range(1, 9))
+    daemon = Daemon(star.relay, f"a {IN} {rule} out 10.2.0.79:6000")
+    wait_until(lambda: "does not answer ARP" in output_of(daemon, 8).get("reason", ""), "it is silent")
+    check(not any("reason" in output_of(daemon, i) for i in range(8)), "no reasons")
+    stats = stream(daemon, star)
+    for i in range(8):
+        expect(stats, i, COUNT, {})
+    expect(stats, 8, 0, {"unreachable": COUNT})
 
 
 @test

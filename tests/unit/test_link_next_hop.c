@@ -100,6 +100,32 @@ static void test_gateway(void **state)
 	expect("10.22.1.1", NULL, NEXT_HOP_HOST, "out0", "10.1.0.9", "10.1.0.2");
 }
 
+static bool is_one_of_several(const char *to)
+{
+	struct xmc_addr addr = address(to);
+
+	return next_hop_is_one_of_several(netlink, &addr, NULL, 0, 0);
+}
+
+static void test_several(void **state)
+{
+	bed_run("ip route add 10.80.0.0/16 nexthop via 10.1.0.2 dev out0 nexthop via 10.1.0.3 dev "
+		"out0");
+	bed_run("ip route add 10.81.0.0/16 via 10.1.0.2");
+	bed_run("ip route add fd80::/32 nexthop via fd01::2 dev out0 nexthop via fd01::3 dev out0");
+	bed_run("ip route add fd81::/32 via fd01::2");
+	bed_run("ip nexthop add id 80 via 10.1.0.2 dev out0");
+	bed_run("ip nexthop add id 81 via 10.1.0.3 dev out0");
+	bed_run("ip nexthop add id 82 group 80/81");
+	bed_run("ip route add 10.82.0.0/16 nhid 82");
+	assert_true(is_one_of_several("10.80.0.1"));
+	assert_false(is_one_of_several("10.81.0.1"));
+	assert_true(is_one_of_several("fd80::1"));
+	assert_false(is_one_of_several("fd81::1"));
+	assert_true(is_one_of_several("10.82.0.1"));
+	assert_false(is_one_of_several("10.99.0.1")); /* no route */
+}
+
 static void test_groups(void **state)
 {
 	expect("239.1.1.1", "out0", NEXT_HOP_GROUP, "out0", "10.1.0.1", "239.1.1.1");
@@ -478,15 +504,25 @@ static void test_group_mac(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_on_link),	     cmocka_unit_test(test_gateway),
-		cmocka_unit_test(test_groups),	     cmocka_unit_test(test_of_this_host),
-		cmocka_unit_test(test_broadcast),    cmocka_unit_test(test_unreachable),
-		cmocka_unit_test(test_multipath),    cmocka_unit_test(test_dscp),
-		cmocka_unit_test(test_source),	     cmocka_unit_test(test_own_address),
-		cmocka_unit_test(test_encapsulated), cmocka_unit_test(test_resolve),
-		cmocka_unit_test(test_fail),	     cmocka_unit_test(test_changed_mac),
-		cmocka_unit_test(test_permanent),    cmocka_unit_test(test_no_neighbours),
-		cmocka_unit_test(test_rights),	     cmocka_unit_test(test_group_mac),
+		cmocka_unit_test(test_on_link),
+		cmocka_unit_test(test_gateway),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_several),
+		cmocka_unit_test(test_of_this_host),
+		cmocka_unit_test(test_broadcast),
+		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_multipath),
+		cmocka_unit_test(test_dscp),
+		cmocka_unit_test(test_source),
+		cmocka_unit_test(test_own_address),
+		cmocka_unit_test(test_encapsulated),
+		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_fail),
+		cmocka_unit_test(test_changed_mac),
+		cmocka_unit_test(test_permanent),
+		cmocka_unit_test(test_no_neighbours),
+		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_group_mac),
 		cmocka_unit_test(test_no_address), /* removes addresses */
 	};
 

@@ -29,15 +29,16 @@ static void put_address(struct nlmsghdr *request, uint16_t type, const struct xm
 		     message_address_bytes(address));
 }
 
-int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, const struct xmc_addr *from,
-		  int oif, uint8_t dscp, struct next_hop *hop)
+/* `flags`: RTM_F_…. The answer has not been parsed. */
+static int ask_route(struct netlink *netlink, const struct xmc_addr *to,
+		     const struct xmc_addr *from, int oif, uint8_t dscp, unsigned int flags,
+		     const struct nlmsghdr **answer)
 {
 	alignas(4) char buffer[REQUEST_SIZE];
 	struct nlmsghdr *request = begin(buffer, RTM_GETROUTE, 0);
 	struct rtmsg *info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-	const struct nlmsghdr *answer;
-	int err;
 
+	info->rtm_flags = flags;
 	info->rtm_family = (unsigned char)addr_family(to);
 	info->rtm_dst_len = (unsigned char)(8 * message_address_length(to));
 	info->rtm_tos = (unsigned char)(dscp << 2);
@@ -48,7 +49,24 @@ int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, const stru
 	}
 	if (oif)
 		mnl_attr_put_u32(request, RTA_OIF, (uint32_t)oif);
-	err = netlink_ask(netlink, request, RTM_NEWROUTE, &answer);
+	return netlink_ask(netlink, request, RTM_NEWROUTE, answer);
+}
+
+bool next_hop_is_one_of_several(struct netlink *netlink, const struct xmc_addr *to,
+				const struct xmc_addr *from, int oif, uint8_t dscp)
+{
+	const struct nlmsghdr *answer;
+
+	return !ask_route(netlink, to, from, oif, dscp, RTM_F_FIB_MATCH, &answer) &&
+	       next_hop_parse_several(answer);
+}
+
+int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, const struct xmc_addr *from,
+		  int oif, uint8_t dscp, struct next_hop *hop)
+{
+	const struct nlmsghdr *answer;
+	int err = ask_route(netlink, to, from, oif, dscp, 0, &answer);
+
 	err = err ? next_hop_refuse(err, hop) : next_hop_parse(answer, to, hop);
 	/* The answer says what the kernel has chosen, which is nothing then. */
 	if (!err && from && hop->kind != NEXT_HOP_UNREACHABLE)

@@ -29,6 +29,12 @@
 int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, const struct xmc_addr *from,
 		  int oif, uint8_t dscp, struct next_hop *hop);
 
+/* May the kernel choose another next hop for some packets of this route: is it one of several
+ * (multipath), or part of a next hop object, which may be a group? False as well if the question
+ * could not be answered. */
+bool next_hop_is_one_of_several(struct netlink *netlink, const struct xmc_addr *to,
+				const struct xmc_addr *from, int oif, uint8_t dscp);
+
 /* Does this host have the address? One of IPv6 that is valid on a link only: on the interface
  * `oif`. 0; -EADDRNOTAVAIL: no; other -errno: the question could not be answered. No privilege. */
 int own_address_find(struct netlink *netlink, const struct xmc_addr *address, int oif);

@@ -11,10 +11,26 @@ int output_find_source(struct redirects *redirects, const struct rule_output *ou
 	return own_address_find(redirects_netlink(redirects), &output->from, named->ifindex);
 }
 
+static uint8_t route_dscp(const struct rule_output *output)
+{
+	return output->dscp == RULE_DSCP_KEPT ? 0 : output->dscp;
+}
+
+static const struct xmc_addr *route_source(const struct rule_output *output)
+{
+	return addr_is_any(&output->from) ? NULL : &output->from;
+}
+
+bool output_route_varies(struct redirects *redirects, const struct rule_output *output,
+			 const struct link *named)
+{
+	return next_hop_is_one_of_several(redirects_netlink(redirects), &output->to,
+					  route_source(output), named->ifindex, route_dscp(output));
+}
+
 int output_route(struct redirects *redirects, const struct rule_output *output, struct link *named,
 		 struct next_hop *hop)
 {
-	uint8_t dscp = output->dscp == RULE_DSCP_KEPT ? 0 : output->dscp;
 	int err = 0;
 
 	*named = (struct link){};
@@ -24,9 +40,8 @@ int output_route(struct redirects *redirects, const struct rule_output *output, 
 		err = output_find_source(redirects, output, named);
 	if (err)
 		return err;
-	return next_hop_find(redirects_netlink(redirects), &output->to,
-			     addr_is_any(&output->from) ? NULL : &output->from, named->ifindex,
-			     dscp, hop);
+	return next_hop_find(redirects_netlink(redirects), &output->to, route_source(output),
+			     named->ifindex, route_dscp(output), hop);
 }
 
 const char *output_source_reason(const struct rule_output *output, char text[SOURCE_REASON_SIZE])

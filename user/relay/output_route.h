@@ -16,6 +16,10 @@
 int output_route(struct redirects *redirects, const struct rule_output *output, struct link *named,
 		 struct next_hop *hop);
 
+/* May some packets of the output take another next hop than output_route() has found? */
+bool output_route_varies(struct redirects *redirects, const struct rule_output *output,
+			 const struct link *named);
+
 /* Does the host have the address of `from ADDR`? 0, also if the output names none, or -errno as
  * above. `named`: as output_route() has found it. */
 int output_find_source(struct redirects *redirects, const struct rule_output *output,

@@ -38,8 +38,9 @@ static void examine_neighbour(struct reach *reach, struct netlink *netlink,
 	bool same = reach->ifindex == hop->ifindex && addr_equal(&reach->via, &hop->via);
 	bool failed = (same && reach->failed) || (!err && neighbour.failed);
 
-	if (err == -ENOENT || (!err && neighbour.unresolved)) {
-		/* If the kernel may not be asked to resolve it, only packets can do that. */
+	/* One that has failed is tried again by reach_refresh(): other outputs with the same next
+	 * hop must see that it has failed. */
+	if (err == -ENOENT) {
 		err = neighbour_use(netlink, hop->ifindex, &hop->via);
 		/* The answer may have arrived already. */
 		if (!err)
@@ -52,11 +53,13 @@ static void examine_neighbour(struct reach *reach, struct netlink *netlink,
 	reach->via = hop->via;
 	reach->resolved = !neighbour.unresolved;
 	reach->failed = neighbour.unresolved && failed;
+	if (reach->resolved || reach->unasked)
+		return;
 	if (reach->failed)
 		withhold(reach, WITHHELD_UNREACHABLE, "%s does not answer %s",
 			 addr_format(&hop->via, address),
 			 addr_is_ipv4(&hop->via) ? "ARP" : "neighbour discovery");
-	else if (neighbour.unresolved)
+	else
 		reach->withheld = WITHHELD_UNREACHABLE;
 }
 
@@ -94,6 +97,11 @@ void reach_update(struct reach *reach, struct redirects *redirects,
 		withhold(reach, WITHHELD_NO_SOURCE, "no address to send from");
 	else if (hop.kind == NEXT_HOP_HOST && resolves(&link))
 		examine_neighbour(reach, redirects_netlink(redirects), &hop);
+	if (reach->withheld == WITHHELD_UNREACHABLE &&
+	    output_route_varies(redirects, output, &named)) {
+		reach->withheld = WITHHELD_NOTHING;
+		*reach->reason = '\0';
+	}
 }
 
 bool reach_concerns(const struct reach *reach, const struct neighbour *neighbour)
@@ -109,6 +117,7 @@ bool reach_refresh(struct reach *reach, struct redirects *redirects, uint64_t no
 	if (!reach->is_host || (reach->resolved && now_ns - reach->used_ns < USE_NS))
 		return false;
 	reach->used_ns = now_ns;
-	neighbour_use(redirects_netlink(redirects), reach->ifindex, &reach->via);
+	reach->unasked =
+		neighbour_use(redirects_netlink(redirects), reach->ifindex, &reach->via) != 0;
 	return true;
 }

@@ -26,7 +26,8 @@ struct reach {
 	char reason[REACH_TEXT_SIZE]; /* why, for people; empty: nothing is wrong yet */
 	bool is_host;		      /* it sends to the MAC address of the neighbour `via` */
 	bool resolved;
-	bool failed; /* it has not answered since it was last resolved */
+	bool unasked; /* the kernel could not be asked to resolve it: only packets can do that */
+	bool failed;  /* it has not answered since it was last resolved */
 	int ifindex;
 	struct xmc_addr via;
 	int device; /* index of the interface by which it sends; 0: none, or the one it names */
