@@ -227,7 +227,8 @@ def flushed_neighbour():
 def refused_port():
     """A host whose port nobody listens on: its reports are counted, nothing is lost, an event tells"""
     star = Star()
-    daemon = Daemon(star.relay, f"a {IN} out 10.2.0.2:6009 out 239.2.2.2:6000@out0")
+    daemon = Daemon(star.relay, f"a {IN} out 10.2.0.2:6009 gso off "
+                    "out 239.2.2.2:6000@out0 gso off")
     star.receiver.sysctl("net/ipv4/icmp_ratelimit", 0)
     wait_active(daemon)
     before = arrivals(star)
