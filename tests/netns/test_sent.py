@@ -3,7 +3,7 @@
 """What counts as sent has left the host: every situation of docs/what-counts-as-sent.md, to the packet."""
 
 from follow import output_of, plug_output, wait_active, wait_pending
-from harness import (Daemon, Sink, Star, check, equal, generate, interface_of, main, receive, receiver,
+from harness import (Daemon, Sink, Skip, Star, check, equal, generate, main, receive, receiver,
                      rule_of, sender, test, wait_until)
 from ipv6 import Star6
 from kernel_rules import V4, star_for
@@ -349,6 +349,61 @@ def interface_with_outputs():
     wait_until(lambda: output_of(daemon, 0).get("reason") is None, "out0 is there again")
     stream(daemon, star)
     wait_until(lambda: device_of(daemon, "out0")["sent_packets"] >= 2 * COUNT, "it goes on")
+
+
+def need_link(namespace, arguments):
+    """Make a link, or skip if this kernel has no links of its kind."""
+    done = namespace.run("ip", "link", "add", *arguments.split(), check=False)
+    if done.returncode:
+        raise Skip(f"ip link add {arguments}: {done.stderr.strip()}")
+
+
+@test
+def stacked_no_carrier():
+    """Outputs on a VLAN and on a macvlan whose lower interface loses its carrier: no_carrier"""
+    star = Star(receivers=3)
+    need_link(star.relay, "link out1 name tagged type vlan id 5")
+    need_link(star.relay, "link out2 name mac type macvlan")
+    for device, address in (("tagged", "10.5.0.1/24"), ("mac", "10.6.0.1/24")):
+        star.relay.ip(f"address add {address} dev {device}")
+        star.relay.ip(f"link set {device} up")
+    daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@tagged out 239.2.2.2:6000@mac "
+                    "out 239.2.2.2:6000@out0")
+    wait_active(daemon)
+    for i in (1, 2):
+        unplug(star, i)
+    wait_until(lambda: all("has no carrier" in output_of(daemon, i).get("reason", "")
+                           for i in range(2)), "reasons")
+    stats = stream(daemon, star)
+    for i in range(2):
+        expect(stats, i, 0, {"no_carrier": COUNT})
+    expect(stats, 2, COUNT, {})
+    for i in (1, 2):
+        plug(star, i)
+    wait_until(lambda: not any("reason" in output_of(daemon, i) for i in range(2)), "no reasons")
+    stats = stream(daemon, star)
+    for i in range(2):
+        expect(stats, i, COUNT, {"no_carrier": COUNT})
+
+
+@test
+def egress_filters():
+    """tc filters at egress that drop are errors; those of a classful discipline count for the interface"""
+    star = Star(receivers=2)
+    tc = lambda *words: star.relay.run("tc", *words, check=False)
+    tc("qdisc", "add", "dev", "out0", "clsact")
+    done = tc("filter", "add", "dev", "out0", "egress", "protocol", "ip", "matchall", "action", "drop")
+    if done.returncode:
+        raise Skip(f"tc filter: {done.stderr.strip()}")
+    tc("qdisc", "add", "dev", "out1", "root", "handle", "1:", "htb", "default", "1")
+    tc("class", "add", "dev", "out1", "parent", "1:", "classid", "1:1", "htb", "rate", "1gbit")
+    tc("filter", "add", "dev", "out1", "parent", "1:", "protocol", "ip", "matchall", "action", "drop")
+    daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@out0 gso off out 239.2.2.2:6000@out1 gso off")
+    wait_until(lambda: device_of(daemon, "out1"), "out1 is watched")
+    stats = stream(daemon, star)
+    expect(stats, 0, 0, {"ENOBUFS": COUNT})
+    expect(stats, 1, COUNT, {})
+    wait_until(lambda: device_of(daemon, "out1")["drops"]["queue"] >= COUNT, "drops of the queue")
 
 
 main()
