@@ -51,7 +51,7 @@ static const struct trouble_events icmp_events = {
 	SAMPLER_ICMP_QUIET,
 };
 
-/* What is remembered of an output: 304 bytes. */
+/* What is remembered of an output: about 400 bytes. */
 struct output_meter {
 	struct rates rates; /* of what was sent */
 	uint64_t nr_losses;
