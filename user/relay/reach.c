@@ -119,5 +119,6 @@ bool reach_refresh(struct reach *reach, struct redirects *redirects, uint64_t no
 	reach->used_ns = now_ns;
 	reach->unasked =
 		neighbour_use(redirects_netlink(redirects), reach->ifindex, &reach->via) != 0;
-	return true;
+	/* Whether one that is not resolved answers is announced, and there may be very many. */
+	return reach->resolved;
 }
