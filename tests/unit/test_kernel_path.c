@@ -66,6 +66,12 @@ int next_hop_find(struct netlink *netlink, const struct xmc_addr *to, const stru
 	return 0;
 }
 
+bool next_hop_is_one_of_several(struct netlink *netlink, const struct xmc_addr *to,
+				const struct xmc_addr *from, int oif, uint8_t dscp)
+{
+	return false;
+}
+
 int own_address_find(struct netlink *netlink, const struct xmc_addr *address, int oif)
 {
 	return 0;
