@@ -138,23 +138,35 @@ def stored_daemon(star, manager, rule, socket_path=None):
     return daemon
 
 
-@test
-def store():
-    """The service manager restarts the daemon: nothing is lost, as long as the rings hold what arrives"""
-    star = Star()
+def stored_restarts(star, rule, rate):
+    """The manager restarts the daemon TIMES times while a stream passes: nothing is lost or uncounted."""
     manager = Manager(work_directory())
-    daemon = stored_daemon(star, manager, RULE)
+    daemon = stored_daemon(star, manager, rule)
     path = daemon.socket
     sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
-    rate = RATE // 4  # the programs start anew, on a machine that may be busy
     stream = Stream(star.source, rate, "--count", str(rate * TIMES))
     for _ in range(TIMES):
         daemon.stop()
-        daemon = stored_daemon(star, manager, RULE, path)
+        daemon = stored_daemon(star, manager, rule, path)
         check(daemon.process.find_line(r"taken-over\b.*\bfrom=store\b"), "it has found the store")
     sent = stream.report()
     check_clean(sink.stop(), sent)
     check_counters(daemon, sent)
+
+
+@test
+def store():
+    """The service manager restarts the daemon: nothing is lost, as long as the rings hold what arrives"""
+    stored_restarts(Star(), RULE, RATE // 4)  # the programs start anew, on a machine that may be busy
+
+
+@test
+def store_kernel_path():
+    """The same on the kernel path, which goes on while no process runs"""
+    star = Star()
+    star.receiver.run("ethtool", "-K", "r0", "gro", "on")
+    stored_restarts(star, RULE.replace(" out ", " path kernel out ", 1) +
+                    " out 239.2.2.3:6001@out0", RATE)
 
 
 @test

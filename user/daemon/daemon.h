@@ -65,8 +65,9 @@ struct daemon {
 	struct control_server *control;
 	struct service service;
 	struct successor successor;
-	struct store *store;	     /* of the service manager; NULL: not used */
-	uint64_t stored;	     /* relay_changes() of what is in it */
+	struct store *store; /* of the service manager; NULL: not used */
+	uint64_t stored;     /* relay_changes() of what is in it */
+	bool left; /* all was left there: the maps of programs that go on stay as they are */
 	struct take_over *take_over; /* whose place we take; NULL: nobody's */
 	struct reload_state reload;
 	struct config_text text;

@@ -429,7 +429,8 @@ static int serve(struct daemon *daemon)
 	service_stopping(daemon);
 	signals_arm_second();
 	handed_over = hand_over_release(daemon);
-	if (!handed_over && service_leave(daemon, code))
+	daemon->left = !handed_over && service_leave(daemon, code);
+	if (daemon->left)
 		log_info("left-in-store");
 	if (relay_stop(daemon->relay) && !code)
 		code = EXIT_INTERNAL;
@@ -488,7 +489,9 @@ int main(int argc, char **argv)
 	} else if (!code) {
 		code = run_daemon(&daemon);
 	}
-	relay_close(daemon.relay);
+	/* Closing would remove keys and devices of programs that go on. */
+	if (!daemon.left)
+		relay_close(daemon.relay);
 	take_over_close(&daemon);
 	sampler_free(daemon.sampler);
 	log_watch(NULL, NULL);

@@ -217,14 +217,11 @@ static int get_account(const struct take_over *take, json_t **account)
 	return err;
 }
 
-/* Without its counters the relay goes on all the same. */
-static void carry_account(struct daemon *daemon)
+/* Without its counters the relay goes on all the same. Drops the reference. */
+static void carry_account(struct daemon *daemon, json_t *account, int err)
 {
-	json_t *account = NULL;
-	int err = get_account(daemon->take_over, &account);
-
 	if (!err)
-		err = relay_carry(daemon->relay, account);
+		err = relay_carry(daemon->relay, account, daemon->take_over->inheritance);
 	if (err)
 		log_warning("counters-not-taken-over", LOG_ERROR(err));
 	json_decref(account);
@@ -233,7 +230,8 @@ static void carry_account(struct daemon *daemon)
 int take_over_relay(struct daemon *daemon)
 {
 	struct take_over *take = daemon->take_over;
-	int err;
+	json_t *account = NULL;
+	int account_err, err;
 
 	if (!take)
 		return relay_open(&daemon->relay, &daemon->config);
@@ -249,8 +247,9 @@ int take_over_relay(struct daemon *daemon)
 	if (err)
 		return err;
 	control_server_set_owner(daemon->control, true);
-	carry_account(daemon);
+	account_err = get_account(take, &account);
 	relay_settle(daemon->relay);
+	carry_account(daemon, account, account_err);
 	log_event(LOG_LEVEL_INFO, "taken-over",
 		  LOG_TEXT("predecessor", inheritance_version(take->inheritance)),
 		  LOG_NAME("from", take->fd >= 0 ? "process" : "store"),

@@ -10,7 +10,9 @@
 #include "base/json_build.h"
 #include "base/log.h"
 #include "relay/hand_over.h"
+#include "relay/inheritance.h"
 #include "relay/state.h"
+#include "steering/forward.h"
 
 /* A counter of a struct: its key and place. */
 struct place {
@@ -56,6 +58,16 @@ static const struct place worker_places[] = {
 	PLACE(worker_state, kernel.rx_ring_full),
 	PLACE(worker_state, kernel.fill_ring_empty),
 	PLACE(worker_state, uncertain),
+	{},
+};
+
+static const struct place tally_places[] = {
+	PLACE(xmc_tally, received),
+	PLACE(xmc_tally, received_bytes),
+	PLACE(xmc_tally, too_large),
+	PLACE(xmc_tally, sent),
+	PLACE(xmc_tally, sent_bytes),
+	PLACE(xmc_tally, ttl_expired),
 	{},
 };
 
@@ -143,6 +155,22 @@ static json_t *write_output(const struct output_counts *counts)
 	return object;
 }
 
+/* The counters of a forward as they are in its maps: they may still grow. */
+static json_t *write_forward(const struct route *route)
+{
+	struct xmc_tally rule, outputs[XMC_MAX_OUTPUTS];
+	json_t *list;
+	uint32_t slot;
+
+	if (!route->path || !kernel_path_describe(route->path->kernel, &slot, &rule, outputs))
+		return json_object();
+	list = json_array();
+	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
+		json_add(&list, write_places(&outputs[i], tally_places));
+	return json_pack("{s:I, s:o, s:o}", "slot", (json_int_t)slot, "rule",
+			 write_places(&rule, tally_places), "outputs", list);
+}
+
 static json_t *write_rule(const struct books *books, const struct rule_counts *counts)
 {
 	json_t *object = write_places(counts, rule_places);
@@ -195,8 +223,7 @@ static json_t *write_interface(const struct relay *relay, const struct books *bo
 			 write_array(worker->state.drops, drop_names, INGRESS_DROPS));
 		/* The sum of those that are gone has neither. */
 		if (worker->worker) {
-			json_put(&object, "device",
-				 json_string(worker_interface(worker->worker)));
+			json_put(&object, "device", json_string(worker_interface(worker->worker)));
 			json_put(&object, "queue", json_integer(worker->queue));
 		}
 		json_add(&workers, object);
@@ -219,8 +246,12 @@ json_t *relay_account(const struct relay *relay)
 		return NULL;
 	}
 	name_errors();
-	for (unsigned int i = 0; i < books->nr_rules; i++)
-		json_add(&rules, write_rule(books, &books->rules[i]));
+	for (unsigned int i = 0; i < books->nr_rules; i++) {
+		json_t *rule = write_rule(books, &books->rules[i]);
+
+		json_put(&rule, "forward", write_forward(relay->routes[i]));
+		json_add(&rules, rule);
+	}
 	for (unsigned int i = 0; i < books->nr_interfaces; i++)
 		json_add(&interfaces, write_interface(relay, books, i));
 	account =
@@ -268,8 +299,52 @@ static void read_latency(const json_t *object, struct histogram *latency)
 			    (uint64_t)json_integer_value(json_array_get(buckets, i)));
 }
 
+/* What is in a slot now, less what was in it. */
+static void read_growth(const struct forwards *forwards, const int *tally_fds, uint32_t slot,
+			const json_t *then, struct xmc_tally *growth)
+{
+	struct xmc_tally before = {}, now;
+
+	*growth = (struct xmc_tally){};
+	read_places(then, &before, tally_places);
+	if (!forwards_read_foreign(forwards, tally_fds, slot, &now))
+		return;
+	for (const struct place *place = tally_places; place->key; place++)
+		*(uint64_t *)((char *)growth + place->offset) =
+			*(uint64_t *)((char *)&now + place->offset) -
+			*(uint64_t *)((char *)&before + place->offset);
+}
+
+/* The kernel path went on between the account and the end of the predecessor's program. */
+static void carry_forward(const struct route *route, const json_t *object,
+			  const struct inheritance *inheritance)
+{
+	const struct intake *intake = route->arrival ? route->arrival->intake : NULL;
+	const struct steer_adoption *from =
+		intake ? inheritance_steering(inheritance, intake->ifindex) : NULL;
+	const json_t *outputs = json_object_get(object, "outputs");
+	uint32_t slot = (uint32_t)get_number(object, "slot");
+	struct xmc_tally rule, growth[XMC_MAX_OUTPUTS];
+	unsigned int count = route->rule->nr_outputs;
+	struct forwards *forwards;
+
+	if (!from || !intake->adopted || json_array_size(outputs) != count)
+		return;
+	forwards = steer_forwards(intake->steer);
+	/* The first output has the same slot as the rule. */
+	read_growth(forwards, from->tally_fds, slot, json_object_get(object, "rule"), &rule);
+	rule.sent = rule.sent_bytes = rule.ttl_expired = 0;
+	for (unsigned int i = 0; i < count; i++) {
+		read_growth(forwards, from->tally_fds, slot + i, json_array_get(outputs, i),
+			    &growth[i]);
+		growth[i].received = growth[i].received_bytes = growth[i].too_large = 0;
+	}
+	kernel_path_carry(route->path->kernel, &rule, growth);
+}
+
 /* Its outputs are those of the rule, because the relay runs the predecessor's configuration. */
-static int carry_rule(const struct route *route, const json_t *object)
+static int carry_rule(const struct route *route, const json_t *object,
+		      const struct inheritance *inheritance)
 {
 	unsigned int count = route->rule->nr_outputs;
 	const json_t *outputs = json_object_get(object, "outputs");
@@ -295,6 +370,8 @@ static int carry_rule(const struct route *route, const json_t *object)
 			   withheld_names, WITHHELD_REASONS);
 	}
 	path_carry(route->path, carried);
+	if (route->path->kernel)
+		carry_forward(route, json_object_get(object, "forward"), inheritance);
 	return 0;
 }
 
@@ -377,7 +454,7 @@ static void totals_add(struct total_counts *sum, const json_t *object)
 		*(uint64_t *)((char *)sum + place->offset) += get_number(object, place->key);
 }
 
-int relay_carry(struct relay *relay, const json_t *account)
+int relay_carry(struct relay *relay, const json_t *account, const struct inheritance *inheritance)
 {
 	const json_t *interfaces = json_object_get(account, "interfaces");
 	const json_t *rules = json_object_get(account, "rules");
@@ -392,7 +469,7 @@ int relay_carry(struct relay *relay, const json_t *account)
 	json_array_foreach(rules, i, value)
 	{
 		if (!err)
-			err = carry_rule(relay->routes[i], value);
+			err = carry_rule(relay->routes[i], value, inheritance);
 	}
 	json_array_foreach(interfaces, i, value) carry_interface(relay, value);
 	totals_add(&relay->retired, json_object_get(account, "retired"));

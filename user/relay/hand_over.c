@@ -54,6 +54,19 @@ static json_t *describe_worker(struct hand_over *offer, const struct worker *wor
 			 (int)as.frame_size, "rx_ring", (int)as.rx_ring, "pieces", as.pieces);
 }
 
+/* Arrays are there up to a place, with few gaps. */
+static json_t *describe_tallies(struct hand_over *offer, const struct steer_adoption *as)
+{
+	json_t *chunks = json_array();
+	unsigned int count = XMC_CHUNKS;
+
+	while (count && as->tally_fds[count - 1] < 0)
+		count--;
+	for (unsigned int i = 0; i < count; i++)
+		json_add(&chunks, json_integer(hand_over_add(offer, as->tally_fds[i])));
+	return chunks;
+}
+
 /* An external program, whose pinned maps a successor opens anew, is not described. */
 static json_t *describe_intake(struct hand_over *offer, const struct intake *intake)
 {
@@ -70,13 +83,14 @@ static json_t *describe_intake(struct hand_over *offer, const struct intake *int
 		json_add(&counted, json_integer((json_int_t)as.counted[i]));
 	for (unsigned int i = 0; i < intake->nr_workers; i++)
 		json_add(&sockets, describe_worker(offer, intake->workers[i]));
-	return json_pack("{s:s, s:i, s:b, s:i, s:i, s:i, s:i, s:o, s:I, s:o}", "name", intake->name,
-			 "ifindex", intake->ifindex, "skb", intake->mode == IFACE_MODE_SKB, "link",
-			 hand_over_add(offer, as.link_fd), "outputs",
-			 hand_over_add(offer, as.outputs_fd), "tallies",
+	return json_pack("{s:s, s:i, s:b, s:i, s:i, s:i, s:i, s:o, s:I, s:o, s:o}", "name",
+			 intake->name, "ifindex", intake->ifindex, "skb",
+			 intake->mode == IFACE_MODE_SKB, "link", hand_over_add(offer, as.link_fd),
+			 "outputs", hand_over_add(offer, as.outputs_fd), "tallies",
 			 hand_over_add(offer, as.tallies_fd), "verdicts",
 			 hand_over_add(offer, as.verdicts_fd), "counted", counted, "steered",
-			 (json_int_t)as.steered, "sockets", sockets);
+			 (json_int_t)as.steered, "tally_chunks", describe_tallies(offer, &as),
+			 "sockets", sockets);
 }
 
 static json_t *describe_route(struct hand_over *offer, const struct route *route)

@@ -88,8 +88,11 @@ void relay_release(struct relay *relay);
  */
 json_t *relay_account(const struct relay *relay);
 
-/* The successor: add the counters of the predecessor to those of the same rules and interfaces. 0;
- * -EPROTO: they are not what they should be; -ENOMEM. */
-int relay_carry(struct relay *relay, const json_t *account);
+struct inheritance;
+
+/* The successor, after relay_settle(): add the counters of the predecessor to those of the same
+ * rules and interfaces, and what its programs have counted since. 0; -EPROTO: they are not what
+ * they should be; -ENOMEM. */
+int relay_carry(struct relay *relay, const json_t *account, const struct inheritance *inheritance);
 
 #endif

@@ -160,7 +160,7 @@ static void read_interface(struct inheritance *inheritance, struct reading *read
 			   const json_t *object)
 {
 	struct inherited_steering *steering = &inheritance->steerings[inheritance->nr_steerings];
-	const json_t *sockets, *counted, *value;
+	const json_t *sockets, *counted, *chunks, *value;
 	size_t i;
 
 	/* Nothing of it can be adopted. */
@@ -176,6 +176,12 @@ static void read_interface(struct inheritance *inheritance, struct reading *read
 	steering->adoption.verdicts_fd = read_fd(reading, object, "verdicts");
 	steering->adoption.steered =
 		(uint64_t)read_number(reading, object, "steered", 0, INT64_MAX);
+	chunks = read_array(reading, object, "tally_chunks");
+	for (i = 0; i < XMC_CHUNKS; i++)
+		steering->adoption.tally_fds[i] =
+			i < json_array_size(chunks)
+				? read_fd_value(reading, json_array_get(chunks, i))
+				: -1;
 	/* Of another version, the reasons have other numbers. */
 	counted = read_array(reading, object, "counted");
 	if (json_array_size(counted) != XMC_REASONS)

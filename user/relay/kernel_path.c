@@ -39,6 +39,7 @@ struct kernel_output {
 	uint64_t withheld[WITHHELD_REASONS];
 	uint64_t unusable; /* the sum of both */
 	uint64_t not_copied;
+	struct xmc_tally last_read; /* the sum when the counters were read last */
 };
 
 /* An intake in whose line-up the rule is, and the tags of its packets there. */
@@ -64,6 +65,7 @@ struct kernel_path {
 	struct xmc_tally closed;
 	struct xmc_tally seen;
 	uint64_t seen_ns;
+	struct xmc_tally last_read;  /* the sum when the counters were read last */
 	struct total_counts *totals; /* of the relay; NULL: it has not joined a line-up yet */
 	struct total_counts counted; /* what of it has been added to them */
 	struct kernel_output outputs[];
@@ -242,6 +244,7 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		struct kernel_output *output = &kernel->outputs[i];
 		uint64_t large, refused = 0;
 
+		output->last_read = sent[i];
 		if (at_rest || settled)
 			account_again(kernel, output, at_rest, &rule, &sent[i]);
 		large = too_large(output, &rule, &sent[i]);
@@ -262,6 +265,7 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		totals.send_errors += refused + large;
 		totals.withheld += output->unusable - refused + sent[i].ttl_expired;
 	}
+	kernel->last_read = rule;
 	if (settled || at_rest) {
 		kernel->seen = rule;
 		kernel->seen_ns = now_ns;
@@ -513,6 +517,43 @@ void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *sid
 		kernel->places[0] = kernel->places[1];
 		kernel->places[1] = (struct place){};
 	}
+}
+
+/* ---- from one process to the next ---- */
+
+static struct xmc_tally tally_difference(const struct xmc_tally *sum, const struct xmc_tally *part)
+{
+	return (struct xmc_tally){
+		.received = sum->received - part->received,
+		.received_bytes = sum->received_bytes - part->received_bytes,
+		.too_large = sum->too_large - part->too_large,
+		.sent = sum->sent - part->sent,
+		.sent_bytes = sum->sent_bytes - part->sent_bytes,
+		.ttl_expired = sum->ttl_expired - part->ttl_expired,
+	};
+}
+
+bool kernel_path_describe(const struct kernel_path *kernel, uint32_t *slot, struct xmc_tally *rule,
+			  struct xmc_tally *outputs)
+{
+	const struct forward *forward = kernel ? kernel->places[0].forward : NULL;
+
+	if (!forward)
+		return false;
+	*slot = forward_slot(forward);
+	*rule = tally_difference(&kernel->last_read, &kernel->closed);
+	for (unsigned int i = 0; i < kernel->rule->nr_outputs; i++)
+		outputs[i] =
+			tally_difference(&kernel->outputs[i].last_read, &kernel->outputs[i].closed);
+	return true;
+}
+
+void kernel_path_carry(struct kernel_path *kernel, const struct xmc_tally *rule,
+		       const struct xmc_tally *outputs)
+{
+	tally_add(&kernel->closed, rule);
+	for (unsigned int i = 0; i < kernel->rule->nr_outputs; i++)
+		tally_add(&kernel->outputs[i].closed, &outputs[i]);
 }
 
 /* ---- life ---- */

@@ -111,6 +111,16 @@ bool kernel_path_is_used(const struct kernel_path *kernel);
 /* Why the rule cannot be active, constant text, or NULL. */
 const char *kernel_path_reason(const struct kernel_path *kernel);
 
+/* Its counters as another process can find them while it goes on without us: the slot, and what was
+ * in it when kernel_path_read() was called last. `outputs`: one for each output. False: it has no
+ * forward. */
+bool kernel_path_describe(const struct kernel_path *kernel, uint32_t *slot, struct xmc_tally *rule,
+			  struct xmc_tally *outputs);
+
+/* Add what it has counted meanwhile. */
+void kernel_path_carry(struct kernel_path *kernel, const struct xmc_tally *rule,
+		       const struct xmc_tally *outputs);
+
 /* No packet is on its way any more: what was received and not sent counts as lost. */
 void kernel_path_settle(struct kernel_path *kernel);
 

@@ -257,6 +257,27 @@ static void read_tally(const struct forward *forward, uint32_t tally, struct xmc
 		tally_add(sum, &forwards->per_cpu[cpu]);
 }
 
+void forwards_describe(const struct forwards *forwards, int tally_fds[XMC_CHUNKS])
+{
+	memcpy(tally_fds, forwards->tallies.chunk_fds, sizeof(forwards->tallies.chunk_fds));
+}
+
+uint32_t forward_slot(const struct forward *forward)
+{
+	return forward->tally;
+}
+
+bool forwards_read_foreign(const struct forwards *forwards, const int tally_fds[XMC_CHUNKS],
+			   uint32_t slot, struct xmc_tally *sum)
+{
+	*sum = (struct xmc_tally){};
+	if (slots_read_foreign(&forwards->tallies, tally_fds, slot, forwards->per_cpu))
+		return false;
+	for (int cpu = 0; cpu < forwards->nr_cpus; cpu++)
+		tally_add(sum, &forwards->per_cpu[cpu]);
+	return true;
+}
+
 void forward_read_rule(const struct forward *forward, struct xmc_tally *sum)
 {
 	read_tally(forward, forward->tally, sum);

@@ -80,6 +80,18 @@ static inline void tally_add(struct xmc_tally *sum, const struct xmc_tally *tall
 	sum->ttl_expired += tally->ttl_expired;
 }
 
+/* ---- from one process to the next ---- */
+
+/* The arrays of all counters, at their places; -1: none. Borrowed. */
+void forwards_describe(const struct forwards *forwards, int tally_fds[XMC_CHUNKS]);
+
+/* Where the counters of a forward are: those of output i are in the i-th slot from here on. */
+uint32_t forward_slot(const struct forward *forward);
+
+/* The counters in a slot of another process. Returns false if they cannot be read. */
+bool forwards_read_foreign(const struct forwards *forwards, const int tally_fds[XMC_CHUNKS],
+			   uint32_t slot, struct xmc_tally *sum);
+
 /* ---- for steer.c ---- */
 
 /* The maps are those of the steering program; `shared`: the outputs and tallies of another process

@@ -130,6 +130,20 @@ int slots_write(const struct slots *slots, uint32_t slot, const void *value)
 	return bpf_map_update_elem(slots->chunk_fds[slot / XMC_CHUNK], &index, value, BPF_ANY);
 }
 
+int slots_read_foreign(const struct slots *slots, const int chunk_fds[XMC_CHUNKS], uint32_t slot,
+		       void *value)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	uint32_t index = slot % XMC_CHUNK;
+	int fd = slot / XMC_CHUNK < XMC_CHUNKS ? chunk_fds[slot / XMC_CHUNK] : -1;
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) || info.type != slots->type ||
+	    info.value_size != slots->value_size)
+		return -EINVAL;
+	return bpf_map_lookup_elem(fd, &index, value);
+}
+
 int slots_read(const struct slots *slots, uint32_t slot, void *value)
 {
 	uint32_t index = slot % XMC_CHUNK;

@@ -48,4 +48,9 @@ void slots_release(struct slots *slots, uint32_t first, unsigned int count);
 int slots_write(const struct slots *slots, uint32_t slot, const void *value);
 int slots_read(const struct slots *slots, uint32_t slot, void *value);
 
+/* The same from the arrays of another process, at their places; -1: none. -EINVAL: there is none,
+ * or it is no such array. */
+int slots_read_foreign(const struct slots *slots, const int chunk_fds[XMC_CHUNKS], uint32_t slot,
+		       void *value);
+
 #endif

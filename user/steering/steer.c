@@ -529,6 +529,7 @@ bool steer_describe(const struct steer *steer, struct steer_adoption *as)
 	for (unsigned int reason = 0; reason < XMC_REASONS; reason++)
 		as->counted[reason] = 0 - steer->before[reason];
 	as->steered = steer->steered;
+	forwards_describe(steer->forwards, as->tally_fds);
 	return !steer->external && steer->link_fd >= 0;
 }
 

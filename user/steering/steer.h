@@ -34,6 +34,7 @@ struct steer_adoption {
 	int outputs_fd; /* its maps of the kernel path; -1: its program has none */
 	int tallies_fd;
 	int verdicts_fd;	       /* its counters, which may still grow */
+	int tally_fds[XMC_CHUNKS];     /* likewise, see forwards_describe() */
 	enum iface_mode mode;	       /* in which the program is attached */
 	uint64_t counted[XMC_REASONS]; /* by its predecessors: not in its map */
 	uint64_t steered; /* likewise, by all since the sockets exist, also if counters were lost */
