@@ -18,6 +18,7 @@
 #include "forward_env.h"
 #include "require.h"
 #include "rewritten.h"
+#include "dataplane/xsk.h"
 #include "steering/transmits.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -275,6 +276,70 @@ static void test_changes(void **state)
 	}
 	detach();
 	forward_env_remove(&key, forward);
+}
+
+/* ---- large packets ---- */
+
+static void expect_verdict(size_t payload, uint8_t protocol, enum xmc_reason verdict)
+{
+	struct packet packet, before;
+	enum xmc_reason reason;
+	uint32_t action;
+
+	packet_build_text(&packet, SOURCE, GROUP, PORT, payload);
+	if (protocol) {
+		packet_set8(&packet, IPV4_PROTOCOL, protocol);
+		packet_fix_ipv4_checksum(&packet);
+	}
+	before = packet;
+	action = forward_env_run(&packet, &reason);
+	assert_int_equal(reason, verdict);
+	if (verdict != XMC_TOO_LARGE)
+		return;
+	assert_int_equal(action, XDP_PASS);
+	assert_int_equal(packet.length, before.length);
+	assert_memory_equal(packet.bytes, before.bytes, before.length);
+}
+
+/* What the program does with packets in several buffers, which are those above a page here, and
+ * with those that are too large for an interface. */
+static void test_large_packets(void **state)
+{
+	struct xmc_rule_key key = packet_flow(NULL, GROUP, PORT);
+	struct xmc_rule_key other = packet_flow(NULL, GROUP, 0);
+	const struct forward_env before = forward_env;
+	struct forward *forwards[2];
+	struct forward_output output;
+
+	forward_env_need();
+	assert_int_equal(steer_open(&forward_env.steer, true), 0);
+	forward_env.program_fd = bpf_prog_get_fd_by_id(steer_program_id(forward_env.steer));
+	assert_true(forward_env.program_fd >= 0);
+	assert_int_equal(steer_set_socket(forward_env.steer, 0, xsk_fd(forward_env.xsk)), 0);
+	other.protocol = 50;
+	output = forward_env_output(0, "192.0.2.1", "239.2.2.2", 6000);
+	forwards[0] = forward_env_add(&key, &output, 1);
+	forwards[1] = forward_env_add(&other, &output, 1);
+	/* In one buffer: the kernel path. In several: the user path, which UDP only has. */
+	expect_verdict(1000, 0, XMC_FORWARDED);
+	expect_verdict(1000, 50, XMC_FORWARDED);
+	expect_verdict(9000, 0, XMC_STEERED);
+	expect_verdict(9000, 50, XMC_TOO_LARGE);
+	assert_int_equal(steer_set_capacity(forward_env.steer, 9042), 0);
+	expect_verdict(9000, 0, XMC_STEERED);
+	expect_verdict(9001, 0, XMC_TOO_LARGE);
+	/* In skb mode, what is above the MTU was merged, on either path. */
+	assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_SKB), 0);
+	assert_int_equal(steer_set_capacity(forward_env.steer, 1522), 0);
+	expect_verdict(1480, 0, XMC_FORWARDED);
+	expect_verdict(1481, 0, XMC_TOO_LARGE);
+	expect_verdict(1481, 50, XMC_TOO_LARGE);
+	assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_NATIVE), 0);
+	forward_env_remove(&other, forwards[1]);
+	forward_env_remove(&key, forwards[0]);
+	close(forward_env.program_fd);
+	steer_close(forward_env.steer);
+	forward_env = before;
 }
 
 /* In skb mode only one output is possible. */
@@ -580,6 +645,7 @@ int main(void)
 		cmocka_unit_test(test_bulk),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_skb_mode),
+		cmocka_unit_test(test_large_packets),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_device_made_again),
 		cmocka_unit_test(test_many_rules),
