@@ -75,12 +75,42 @@ static void test_failures_hold_nothing(void **state)
 	offloads_close(offloads);
 }
 
+/* What this process has switched off is restored by its successor, and not before. */
+static void test_successor_restores(void **state)
+{
+	struct offloads *offloads, *successor;
+	enum ethtool_feature feature;
+	int a, b, ifindex;
+
+	bed_run("ethtool -K out0 rx-gro-list on");
+	assert_int_equal(offloads_open(&offloads), 0);
+	assert_int_equal(offloads_open(&successor), 0);
+	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_GRO_LIST), 0);
+	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_GRO_LIST), 0);
+	for (unsigned int i = 0; offloads_get(offloads, i, &ifindex, &feature); i++) {
+		assert_int_equal(ifindex, out0);
+		assert_int_equal(feature, ETHTOOL_GRO_LIST);
+		assert_int_equal(offloads_adopt(successor, ifindex, feature), 0);
+	}
+	offloads_forget(offloads);
+	offloads_release(offloads, &a);
+	offloads_close(offloads);
+	assert_false(is_on(ETHTOOL_GRO_LIST));
+	/* Its own users come and go. */
+	assert_int_equal(offloads_switch_off(successor, &a, out0, ETHTOOL_GRO_LIST), 0);
+	offloads_release(successor, &a);
+	assert_false(is_on(ETHTOOL_GRO_LIST));
+	offloads_close(successor);
+	assert_true(is_on(ETHTOOL_GRO_LIST));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_last_user_restores),
 		cmocka_unit_test(test_close_restores),
 		cmocka_unit_test(test_failures_hold_nothing),
+		cmocka_unit_test(test_successor_restores),
 	};
 	int failed;
 

@@ -10,7 +10,7 @@
 
 /* A user needs this feature to be off, and it was on before. */
 struct hold {
-	const void *user;
+	const void *user; /* what a predecessor has left is held by the offloads themselves */
 	int ifindex;
 	enum ethtool_feature feature;
 };
@@ -109,6 +109,30 @@ void offloads_release(struct offloads *offloads, const void *user)
 		    if_indextoname((unsigned int)hold.ifindex, device))
 			switch_feature(device, hold.feature, true);
 	}
+}
+
+bool offloads_get(const struct offloads *offloads, unsigned int i, int *ifindex,
+		  enum ethtool_feature *feature)
+{
+	if (i >= offloads->count)
+		return false;
+	*ifindex = offloads->holds[i].ifindex;
+	*feature = offloads->holds[i].feature;
+	return true;
+}
+
+int offloads_adopt(struct offloads *offloads, int ifindex, enum ethtool_feature feature)
+{
+	int err = is_held(offloads, ifindex, feature, offloads) ? 0 : reserve(offloads);
+
+	if (!err && !is_held(offloads, ifindex, feature, offloads))
+		offloads->holds[offloads->count++] = (struct hold){offloads, ifindex, feature};
+	return err;
+}
+
+void offloads_forget(struct offloads *offloads)
+{
+	offloads->count = 0;
 }
 
 void offloads_close(struct offloads *offloads)

@@ -29,4 +29,16 @@ int offloads_switch_off(struct offloads *offloads, const void *user, int ifindex
 /* This user needs nothing any more: restore what no other user needs off. */
 void offloads_release(struct offloads *offloads, const void *user);
 
+/* ---- for a successor of this process ---- */
+
+/* The i-th feature that is off and was on before. False: there are no more. */
+bool offloads_get(const struct offloads *offloads, unsigned int i, int *ifindex,
+		  enum ethtool_feature *feature);
+
+/* A predecessor has switched it off: it is restored at the end. 0 or -ENOMEM. */
+int offloads_adopt(struct offloads *offloads, int ifindex, enum ethtool_feature feature);
+
+/* A successor has adopted all of it: nothing is restored. */
+void offloads_forget(struct offloads *offloads);
+
 #endif
