@@ -298,7 +298,7 @@ fault: check-root test-deps
 test-vm: check-root test-deps deb
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)XMCAST_BUILD=$(B) tests/vm/run
-	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap tests/vm/boot_packages
+	$(Q)XMCAST_BUILD=$(B) XMCAST_TEST_TIMEOUT=600 prove --timer --exec tests/run-tap tests/vm/boot_packages
 
 # Build, install and remove xmcast in a bare Debian 12, and the packages as well; some minutes.
 test-bare: check-root test-deps deb

@@ -30,7 +30,7 @@ from tap import check, run  # noqa: E402
 
 STORE = f"{ROOT}/build/vm"
 MEGABYTES = 1024
-SECONDS = 1000  # the longest time between two boots
+SECONDS = 2000  # the longest time between two boots
 BOOTS = 2  # the machine is started once more after each but the last
 PACKAGES = ("systemd", "systemd-sysv", "udev", "kmod", "iproute2", "netbase", "python3", "bpftool", "xdp-tools")
 # What our packages depend on; they are installed in the machine, where apt has no network.
