@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 
-import before
+import releases
 from bare import Root, built
 from stream import NETWORK, RULE, Stream, interrupt
 from tap import ROOT, check, equal, main, run, test
@@ -22,7 +22,7 @@ SERVICES = ["/etc/systemd/system/multi-user.target.wants/xmcast-exporter.service
 
 def provide(root):
     """Put all packages into the root: /root/before and /root/now."""
-    shutil.copytree(before.packages(), f"{root.path}/root/before")
+    shutil.copytree(releases.before(), f"{root.path}/root/before")
     os.makedirs(f"{root.path}/root/now")
     for name in PACKAGES:
         shutil.copy(built(name), f"{root.path}/root/now/{name}.deb")

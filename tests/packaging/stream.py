@@ -6,7 +6,7 @@ import time
 
 from tap import check, equal
 
-PATIENCE = 60
+PATIENCE = 180
 ENOUGH = 1000  # packets that show that a stream flows
 RULE = "  - cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0\n"
 # The network namespaces source, relay and receiver.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The packages of the release before this tree: of the newest tag that is not this commit, and while there is no
-tag, of the commit that made the packages first. They are built once, in build/before/COMMIT."""
+"""The packages of other releases. The one before is the newest tag that is not this commit, and while there is no tag,
+the commit that made the packages first: they are built once, in build/before/COMMIT. The one that follows is this tree
+with a higher number."""
 
 import glob
 import os
@@ -33,7 +34,7 @@ def abi():
     return tuple(re.search(r"#define XMC_ABI_VERSION (\d+)", text)[1] for text in texts)
 
 
-def packages():
+def before():
     """A directory with its package files, without debug symbols."""
     directory = f"{STORE}/{commit()}"
     if os.path.exists(directory):
@@ -54,3 +55,16 @@ def packages():
     finally:
         git("worktree", "remove", "--force", tree)
     return directory
+
+
+def following(source, directory):
+    """Put the package of a file into the directory, as the version after it."""
+    tree = f"{directory}/{os.path.basename(source)}.tree"
+    run("dpkg-deb", "--raw-extract", source, tree)
+    with open(f"{tree}/DEBIAN/control", encoding="utf-8") as file:
+        # Dependencies on the same version follow as well.
+        text = re.sub(r"-0upstream1\b", "-1", file.read())
+    with open(f"{tree}/DEBIAN/control", "w", encoding="utf-8") as file:
+        file.write(text)
+    run("dpkg-deb", "--root-owner-group", "-b", tree, directory)
+    shutil.rmtree(tree)
