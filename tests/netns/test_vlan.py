@@ -127,7 +127,7 @@ def trunk_on_the_kernel_path():
         reasons = {rule.get("reason") or rule.get("path_reason") for rule in daemon.stats()["rules"]}
         raise Skip(f"no kernel path here: {reasons}")
     sent = trunk_.send_all("kernel")
-    stats = daemon.settle(steered=0)
+    stats = daemon.settle(steered=sent)
     equal(interface_of(stats, "in0")["verdicts"]["forwarded"], sent, "forwarded")
     for i in range(len(STREAMS)):
         equal(rule_of(stats, f"r{i}")["outputs"][0]["sent_packets"], len(SIZES), f"sent by r{i}")

@@ -42,26 +42,22 @@ static bool has_settings(const struct arrival *arrival, const struct config *con
 {
 	const struct iface_config *own = config_iface(config, arrival->name);
 
-	return own &&
-	       (own->mode == IFACE_MODE_SKB || own->attach != IFACE_ATTACH_AUTO || own->pins[0]);
+	return own && (own->mode == IFACE_MODE_SKB || own->attach == IFACE_ATTACH_EXTERNAL ||
+		       own->pins[0]);
 }
 
-/* Could `base` receive packets with these tags? If not, the reason is set. */
+/* Could `base` receive its packets? If not, the reason is set. */
 static bool can_receive(struct arrival *arrival, const struct arrival_context *context,
-			const struct link *base, uint32_t tags)
+			const struct link *base)
 {
 	struct iface_config settings = examine_settings(context->config, base->name, base->ifindex);
 	const struct intake *home = arrival_home(context, base->ifindex);
 	bool open = home && intake_is_open(home);
 	enum iface_mode mode = open ? home->mode : settings.mode;
-	uint32_t outer = tags >> 16 ? tags >> 16 : tags;
-	char hint[REASON_SIZE];
 
-	if (!vlans_are_seen(base, mode, settings.offloads, outer & XMC_TAG_8021AD, hint)) {
+	if (vlans_check(base, mode, settings.offloads, arrival->obstacle)) {
 		if (open && mode == IFACE_MODE_SKB)
 			arrival->skb_ifindex = base->ifindex;
-		explain(arrival->obstacle, 0, "XDP does not see VLAN tags on %s: %.180s",
-			base->name, hint);
 		return false;
 	}
 	/* It would be tried natively again and again. */
@@ -105,7 +101,7 @@ static bool find_base(struct arrival *arrival, const struct arrival_context *con
 		return false;
 	}
 	if (!has_settings(arrival, context->config))
-		return can_receive(arrival, context, base, *tags);
+		return can_receive(arrival, context, base);
 	explain(arrival->obstacle, 0, "its section of the configuration asks for that");
 	return false;
 }

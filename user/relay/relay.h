@@ -16,6 +16,7 @@
  *     intake     ONE running ingress interface: its program, its workers; intake.h has its states
  *     examine    can an interface carry an intake, and with which settings?
  *     arrival    what a rule's input names, resolved; all names of one interface share an intake
+ *     vlans      does XDP see the tags of an interface's packets?
  *     path       what carries a rule's packets: the user path, and on top of it, if the rule asks
  *                for it, the kernel path
  *     kernel_path     the kernel path of a rule: what its key has, its forwards, its counters

@@ -33,8 +33,9 @@ static bool can_switch(const struct link *link, enum ethtool_feature feature,
 	       ethtool_feature_is(link->offloads.changeable, feature);
 }
 
-bool vlans_are_seen(const struct link *link, enum iface_mode mode, enum iface_offloads offloads,
-		    bool tags_8021ad, char hint[REASON_SIZE])
+/* Does it see tags of 802.1Q, or of 802.1ad? If not, `hint` is how to change that. */
+static bool are_seen(const struct link *link, enum iface_mode mode, enum iface_offloads offloads,
+		     bool tags_8021ad, char hint[REASON_SIZE])
 {
 	enum ethtool_feature feature = tags_8021ad ? ETHTOOL_RX_VLAN_STAG : ETHTOOL_RX_VLAN;
 
@@ -68,7 +69,7 @@ int vlans_check(const struct link *link, enum iface_mode mode, enum iface_offloa
 	int found;
 
 	for (int i = 0; i < 2; i++)
-		hidden[i] = !vlans_are_seen(link, mode, offloads, i, hint[i]);
+		hidden[i] = !are_seen(link, mode, offloads, i, hint[i]);
 	if (!hidden[0] && !hidden[1])
 		return 0;
 	found = link_find_vlan(link->ifindex, hidden[0], hidden[1], &vlan);

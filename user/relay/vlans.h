@@ -15,16 +15,11 @@
 #include "rules/config.h"
 
 /*
- * Does XDP see tags of 802.1Q, or of 802.1ad, on this link? `mode`: of the program, or the one that
- * will be tried. If not, `hint` is how to change that. An offload that `offloads: manage` switches
- * off is as good as off.
+ * Does XDP see the tags of all VLANs on this link? `mode`: of the program, or the one that will be
+ * tried. An offload that `offloads: manage` switches off is as good as off. 0: it does, or there
+ * are no VLANs; -EOPNOTSUPP: not all, and `reason` says what to do; other -errno: this cannot be
+ * found out, with a reason.
  */
-bool vlans_are_seen(const struct link *link, enum iface_mode mode, enum iface_offloads offloads,
-		    bool tags_8021ad, char hint[REASON_SIZE]);
-
-/* May untagged rules of an intake on this link take packets of VLANs? Only links with VLANs are
- * asked for. 0: no; -EOPNOTSUPP: yes, and `reason` says why and what to do; other -errno: this
- * cannot be found out, with a reason. */
 int vlans_check(const struct link *link, enum iface_mode mode, enum iface_offloads offloads,
 		char reason[REASON_SIZE]);
 
