@@ -69,6 +69,11 @@ int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 	return link->ifindex == unsuited ? explain(reason, -EEXIST, "it is unsuited") : 0;
 }
 
+bool intake_has_index(const struct intake *intake, int ifindex)
+{
+	return intake && intake->ifindex == ifindex;
+}
+
 static struct link *add_link(int ifindex, const char *name, const char *kind, int lower)
 {
 	struct link *link = &links[ifindex];
@@ -279,6 +284,7 @@ static void test_concerns(void **state)
 {
 	struct link event = {.ifindex = OTHER};
 
+	arrival.intake = &intake;
 	query("eth0.ad.5");
 	for (int i = ETH0; i <= NESTED; i++)
 		assert_true(arrival_concerns(&arrival, &links[i]));
