@@ -343,6 +343,51 @@ static void test_parts(void **state)
 	stats_free(stats);
 }
 
+/* Where the packets of a VLAN are received. */
+static void test_vlans(void **state)
+{
+	static const struct {
+		uint32_t tags;
+		const char *text;
+	} cases[] = {
+		{0x1064, "802.1Q 100"},
+		{0x2ffe, "802.1ad 4094"},
+		{0x20c81005, "802.1ad 200, 802.1Q 5"},
+	};
+	static const char *list[] = {"eth0.100", "eth0.200"};
+	struct stats *stats = make();
+	struct rule_counts *rule = &stats->books->rules[0];
+	json_t *json;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		rule->tags = cases[i].tags;
+		rule->vlan_base = "eth0";
+		json = stats_rule_json(stats, 0);
+		expect_keys(json_object_get(json, "vlan"), "interface tags");
+		assert_string_equal(text_at(json_object_get(json, "vlan"), "interface"), "eth0");
+		assert_string_equal(text_at(json_object_get(json, "vlan"), "tags"), cases[i].text);
+		json_decref(json);
+	}
+	rule->tags = 0;
+	rule->vlan_reason = "XDP does not see VLAN tags";
+	json = stats_rule_json(stats, 0);
+	expect_keys(json_object_get(json, "vlan"), "reason");
+	json_decref(json);
+	json = stats_json(stats);
+	assert_int_equal(json_array_size(json_object_get(item(json, "interfaces", 0), "vlans")), 0);
+	json_decref(json);
+	stats->books->interfaces[0].vlans = malloc(sizeof(list));
+	assert_non_null(stats->books->interfaces[0].vlans);
+	memcpy(stats->books->interfaces[0].vlans, list, sizeof(list));
+	stats->books->interfaces[0].nr_vlans = 2;
+	json = stats_json(stats);
+	assert_string_equal(json_string_value(json_array_get(
+				    json_object_get(item(json, "interfaces", 0), "vlans"), 1)),
+			    "eth0.200");
+	json_decref(json);
+	stats_free(stats);
+}
+
 static void test_interfaces(void **state)
 {
 	struct stats *stats = make();
@@ -500,11 +545,17 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sums),	cmocka_unit_test(test_totals),
-		cmocka_unit_test(test_rules),	cmocka_unit_test(test_latency),
-		cmocka_unit_test(test_parts),	cmocka_unit_test(test_interfaces),
-		cmocka_unit_test(test_bond),	cmocka_unit_test(test_redirected),
-		cmocka_unit_test(test_workers), cmocka_unit_test(test_output_interfaces),
+		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_latency),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_vlans),
+		cmocka_unit_test(test_bond),
+		cmocka_unit_test(test_redirected),
+		cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_output_interfaces),
 		cmocka_unit_test(test_nothing),
 	};
 

@@ -243,6 +243,19 @@ static void show_path(const struct screen *screen, const json_t *rule)
 		screen_print(screen, " (%s)", json_string_value(reason));
 }
 
+/* Where the packets of a VLAN are received; nothing if the input is none. */
+static void show_vlan(const struct screen *screen, const json_t *rule)
+{
+	const json_t *vlan = json_object_get(rule, "vlan");
+
+	if (json_is_string(json_object_get(vlan, "reason")))
+		screen_print(screen, "\n  VLAN      by itself, in skb mode: %s",
+			     show_text(vlan, "reason"));
+	else if (vlan)
+		screen_print(screen, "\n  VLAN      received by %s, tagged %s",
+			     show_text(vlan, "interface"), show_text(vlan, "tags"));
+}
+
 void show_rule(const struct screen *screen, const json_t *answer)
 {
 	static const struct column columns[] = {
@@ -274,6 +287,7 @@ void show_rule(const struct screen *screen, const json_t *answer)
 		screen_print(screen, ", last packet %s ago",
 			     screen_seconds(json_integer_value(last), ago));
 	show_path(screen, answer);
+	show_vlan(screen, answer);
 	screen_print(screen, "\n  received  %lld packets, %lld bytes\n",
 		     show_number(answer, "received_packets"),
 		     show_number(answer, "received_bytes"));

@@ -45,6 +45,15 @@ void books_free(struct books *books)
 	free(books);
 }
 
+static void read_arrival(const struct arrival *arrival, struct rule_counts *counts)
+{
+	counts->tags = arrival->tags;
+	if (arrival->tags)
+		counts->vlan_base = arrival->intake->name;
+	else if (*arrival->obstacle)
+		counts->vlan_reason = arrival->obstacle;
+}
+
 static void read_route(const struct route *route, enum rule_path wanted, struct rule_counts *counts,
 		       struct output_counts *outputs)
 {
@@ -56,6 +65,8 @@ static void read_route(const struct route *route, enum rule_path wanted, struct 
 	counts->reason = route_reason(route);
 	counts->state = !route->arrival ? "disabled" : counts->reason ? "pending" : "active";
 	counts->path = wanted == RULE_PATH_KERNEL ? "kernel" : "user";
+	if (route->arrival)
+		read_arrival(route->arrival, counts);
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
 		outputs[i].rule = &route->rule->outputs[i];
 	if (path)

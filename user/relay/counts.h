@@ -48,6 +48,10 @@ struct rule_counts {
 	const char *reason;	 /* why it is pending, or NULL */
 	const char *path;	 /* which path carries its packets: "user" or "kernel" */
 	const char *path_reason; /* why not the kernel path, or what that waits for, or NULL */
+	const char *vlan_base;	 /* the interface at which the packets of a VLAN are received, */
+	uint32_t
+		tags; /* with these tags (struct xmc_rule_key); NULL and 0: no VLAN, or by itself */
+	const char *vlan_reason; /* why it is received by itself, or NULL */
 	uint64_t received;
 	uint64_t received_bytes; /* UDP payload */
 	/* Live counters, one histogram for each shard. They are summed up where they are needed,

@@ -113,6 +113,31 @@ static json_t *output_json(const struct output_counts *output, const struct stat
 	return object;
 }
 
+/* "802.1ad 200, 802.1Q 100": the outer tag first. */
+static json_t *tags_json(uint32_t tags)
+{
+	char text[2][16] = {};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned int tag = tags >> 16 * (1 - i) & 0xffff;
+
+		if (tag)
+			snprintf(text[i], sizeof(text[i]), "802.1%s %u",
+				 tag & XMC_TAG_8021AD ? "ad" : "Q", tag & 0xfff);
+	}
+	return json_sprintf("%s%s%s", text[0], *text[0] ? ", " : "", text[1]);
+}
+
+/* NULL: the input is no VLAN. */
+static json_t *vlan_json(const struct rule_counts *rule)
+{
+	if (rule->tags)
+		return json_pack("{s:o, s:o}", "interface", json_text_string(rule->vlan_base),
+				 "tags", tags_json(rule->tags));
+	return rule->vlan_reason ? json_pack("{s:o}", "reason", json_text_string(rule->vlan_reason))
+				 : NULL;
+}
+
 json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 {
 	const struct rule_counts *rule = &stats->books->rules[index];
@@ -138,6 +163,8 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 		json_put(&object, "reason", json_text_string(rule->reason));
 	if (rule->path_reason)
 		json_put(&object, "path_reason", json_text_string(rule->path_reason));
+	if (rule->tags || rule->vlan_reason)
+		json_put(&object, "vlan", vlan_json(rule));
 	if (!addr_is_any(&rule->rule->source))
 		json_put(&object, "source", json_string(source_format(rule->rule, source)));
 	return object;
