@@ -127,6 +127,7 @@ static int set_up(void **state)
 static void query(const char *name)
 {
 	snprintf(arrival.name, sizeof(arrival.name), "%s", name);
+	context.last.link.ifindex = 0;
 	assert_int_equal(arrival_query(&arrival, &context), 0);
 	assert_true(arrival.known);
 	assert_string_equal(arrival.link.name, name);

@@ -46,32 +46,54 @@ static bool has_settings(const struct arrival *arrival, const struct config *con
 		       own->pins[0]);
 }
 
-/* Could `base` receive its packets? If not, the reason is set. */
-static bool can_receive(struct arrival *arrival, const struct arrival_context *context,
-			const struct link *base)
+/* Could `base` receive packets of VLANs? */
+static void judge(struct arrival_context *context, const struct link *base)
 {
 	struct iface_config settings = examine_settings(context->config, base->name, base->ifindex);
 	const struct intake *home = arrival_home(context, base->ifindex);
-	bool open = home && intake_is_open(home);
-	enum iface_mode mode = open ? home->mode : settings.mode;
+	struct judgement *judgement = &context->last;
+	enum iface_mode mode = settings.mode;
 
-	if (vlans_check(base, mode, settings.offloads, arrival->obstacle)) {
-		if (open && mode == IFACE_MODE_SKB)
-			arrival->skb_ifindex = base->ifindex;
-		return false;
-	}
+	*judgement = (struct judgement){.link = *base};
+	judgement->open = home && intake_is_open(home);
+	if (judgement->open)
+		mode = home->mode;
+	judgement->skb = judgement->open && mode == IFACE_MODE_SKB;
+	judgement->hides = vlans_check(base, mode, settings.offloads, judgement->obstacle) != 0;
+	if (!judgement->hides && !judgement->open)
+		examine(base, examine_external(base, &settings), judgement->obstacle);
+}
+
+/* Could `base` receive its packets? If not, the reason is set. */
+static bool can_receive(struct arrival *arrival, struct arrival_context *context,
+			const struct link *base)
+{
+	const struct judgement *judgement = &context->last;
+
+	if (judgement->link.ifindex != base->ifindex)
+		judge(context, base);
+	if (judgement->hides && judgement->skb)
+		arrival->skb_ifindex = base->ifindex;
+	memcpy(arrival->obstacle, judgement->obstacle, sizeof(arrival->obstacle));
 	/* It would be tried natively again and again. */
-	if (!open && arrival->skb_ifindex == base->ifindex) {
+	if (!judgement->open && !*arrival->obstacle && arrival->skb_ifindex == base->ifindex)
 		explain(arrival->obstacle, 0, "XDP does not see VLAN tags on %s in skb mode",
 			base->name);
-		return false;
-	}
-	return open || !examine(base, examine_external(base, &settings), arrival->obstacle);
+	return !*arrival->obstacle;
+}
+
+/* Query the interface below a VLAN. */
+static int query_lower(const struct arrival_context *context, int ifindex, struct link *link)
+{
+	if (context->last.link.ifindex != ifindex)
+		return link_query_index(ifindex, link);
+	*link = context->last.link;
+	return 0;
 }
 
 /* Find the interface below the VLAN `link`, and the tags of its packets there. False: `link` has to
  * receive by itself, and `obstacle` says why, unless it cannot run anyway. */
-static bool find_base(struct arrival *arrival, const struct arrival_context *context,
+static bool find_base(struct arrival *arrival, struct arrival_context *context,
 		      const struct link *link, struct link *base, uint32_t *tags)
 {
 	unsigned int count;
@@ -90,7 +112,7 @@ static bool find_base(struct arrival *arrival, const struct arrival_context *con
 		*tags |= (base->vlan_id | (base->vlan_8021ad ? XMC_TAG_8021AD : XMC_TAG_8021Q))
 			 << 16 * count;
 		arrival->lowest = lower;
-		if (link_query_index(lower, base))
+		if (query_lower(context, lower, base))
 			return false;
 	}
 	if (is_vlan(base)) {
@@ -106,7 +128,7 @@ static bool find_base(struct arrival *arrival, const struct arrival_context *con
 	return false;
 }
 
-int arrival_query(struct arrival *arrival, const struct arrival_context *context)
+int arrival_query(struct arrival *arrival, struct arrival_context *context)
 {
 	struct link now, base;
 	uint32_t tags;

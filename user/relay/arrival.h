@@ -47,11 +47,23 @@ struct arrival {
 	bool used;  /* by a rule of the plan */
 };
 
+/* An interface below VLANs, and what it cannot do for them. */
+struct judgement {
+	struct link link;	    /* ifindex 0: there is none */
+	bool hides;		    /* XDP does not see tags there */
+	bool open;		    /* its intake is open */
+	bool skb;		    /* in skb mode */
+	char obstacle[REASON_SIZE]; /* empty: it can receive them */
+};
+
 /* What decides where packets are received. */
 struct arrival_context {
 	const struct config *config;
 	struct intake *const *intakes;
 	unsigned int nr_intakes;
+	/* The interface that was judged last, so that many VLANs on it cost one judgement, as long
+	 * as the context is used. All 0 at first. */
+	struct judgement last;
 };
 
 /* The arrival with this name that is not stale, or NULL. */
@@ -59,7 +71,7 @@ struct arrival *arrival_find(struct arrival *const *arrivals, unsigned int count
 
 /* Query the interface, and what it is on, and update everything that was last seen. 0, also if it
  * does not exist; -errno: it could not be queried, and all is as it was. */
-int arrival_query(struct arrival *arrival, const struct arrival_context *context);
+int arrival_query(struct arrival *arrival, struct arrival_context *context);
 
 /* Does this change of a link concern it? */
 bool arrival_concerns(const struct arrival *arrival, const struct link *link);

@@ -182,15 +182,13 @@ static void read_watch(struct follow *follow)
 
 /* ---- intakes ---- */
 
-static void query_arrival(const struct relay *relay, struct arrival *arrival)
+static struct arrival_context context_of(const struct relay *relay)
 {
-	const struct arrival_context context = {
+	return (struct arrival_context){
 		.config = &relay->config,
 		.intakes = relay->intakes,
 		.nr_intakes = relay->nr_intakes,
 	};
-
-	arrival_query(arrival, &context);
 }
 
 /* How the interface of an intake is now, as an arrival shows whose name still means it, otherwise
@@ -233,6 +231,8 @@ static bool find_seen(const struct relay *relay, const struct intake *intake, st
 static void give_up(struct relay *relay, struct intake *intake, const struct link *now,
 		    const char *why)
 {
+	struct arrival_context context;
+
 	if (intake_stop(intake))
 		relay->broken = true;
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
@@ -244,10 +244,11 @@ static void give_up(struct relay *relay, struct intake *intake, const struct lin
 	intake_give_up(intake, why);
 	relay->changes++;
 	intake->ifindex = now->ifindex;
+	context = context_of(relay);
 	/* What was seen before shows our program, which would now be taken for a foreign one. */
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
 		if (relay->arrivals[i]->intake == intake)
-			query_arrival(relay, relay->arrivals[i]);
+			arrival_query(relay->arrivals[i], &context);
 	}
 }
 
@@ -278,11 +279,7 @@ static bool close_lost(struct relay *relay, bool asked, uint64_t until_ns)
 
 static bool is_stale(const struct relay *relay, const struct arrival *arrival)
 {
-	const struct arrival_context context = {
-		.config = &relay->config,
-		.intakes = relay->intakes,
-		.nr_intakes = relay->nr_intakes,
-	};
+	const struct arrival_context context = context_of(relay);
 	int ifindex = arrival->base.ifindex;
 
 	if (!arrival->known)
@@ -369,11 +366,12 @@ static bool look_at_intakes(struct follow *follow, bool asked, bool *opened)
 {
 	struct relay *relay = follow->relay;
 	uint64_t until_ns = asked ? NEVER_NS : clock_ns() + TURN_NS;
+	struct arrival_context context = context_of(relay);
 
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {
 		if (asked)
 			relay->arrivals[i]->skb_ifindex = 0;
-		query_arrival(relay, relay->arrivals[i]);
+		arrival_query(relay->arrivals[i], &context);
 	}
 	for (unsigned int i = 0; asked && i < relay->nr_intakes; i++)
 		backoff_forget(&relay->intakes[i]->backoff);

@@ -127,7 +127,7 @@ static struct intake *find_intake(struct plan *plan, const char *name, int ifind
 
 static int query_arrival(const struct plan *plan, struct arrival *arrival)
 {
-	const struct arrival_context context = {
+	struct arrival_context context = {
 		.config = plan->next,
 		.intakes = plan->intakes,
 		.nr_intakes = plan->nr_intakes,
