@@ -5,13 +5,14 @@
 Most of it needs VLAN devices (CONFIG_VLAN_8021Q).
 """
 
+import os
 import struct
 
 from follow import reopens
 from harness import (Daemon, Skip, Star, check, equal, group_mac, interface_of, main, packet_socket, receive,
                      receiver, rule_of, sender, silent, test, udp_frame, wait_until)
 from ipv4 import groups
-from netns import CommandFailed
+from netns import CommandFailed, run
 
 GROUP, MAC = "239.1.1.1", group_mac("239.1.1.1")
 SIZES = (0, 1, 17, 18, 63, 64, 255, 512, 1000, 1399, 1400, 1471, 1472)
@@ -291,6 +292,52 @@ def many():
     sender(star.source, "10.100.0.1").sendto(b"one of many", (GROUP, 5000))
     equal(receive(output)[0], b"one of many", "payload")
     equal(rule_of(daemon.settle(steered=1), "r100")["received_packets"], 1, "received")
+
+
+def card(address, namespace, name):
+    """Move the network card of the virtual machine with this address (tests/vm/run --nics) into a namespace."""
+    for device in os.listdir("/sys/class/net"):
+        with open(f"/sys/class/net/{device}/address", encoding="ascii") as file:
+            if file.read().strip() == address:
+                run("ip", "link", "set", device, "netns", namespace.name, "name", name)
+                return
+    raise Skip("needs network cards: tests/vm/run --nics")
+
+
+def offload(star):
+    """Does the input remove tags?"""
+    return "rx-vlan-offload: on" in star.relay.run("ethtool", "-k", "in0").stdout
+
+
+@test
+def offloads_managed():
+    """`offloads: manage` on a card that removes tags (e1000e): off while the daemon runs, and on again"""
+    star = Star()
+    star.relay.ip("link del in0")
+    card("52:54:00:00:00:01", star.source, "s0")
+    card("52:54:00:00:00:04", star.relay, "in0")
+    for namespace, device, end in ((star.source, "s0", 1), (star.relay, "in0", 2)):
+        namespace.ip(f"address add 10.1.0.{end}/24 dev {device}")
+        namespace.ip(f"link set {device} up")
+        vlan(namespace, device, f"{device}.100", 100, f"10.100.0.{end}")
+    check(offload(star), "this card does not remove tags")
+    rules = "".join(f"  - {{ name: r{i}, in: \"{GROUP}:5000@{name}\", out: [\"239.2.2.2:{6000 + i}@out0\"] }}\n"
+                    for i, name in enumerate(("in0", "in0.100")))
+    daemon = reopens(Daemon(star.relay, config=f"rules:\n{rules}interfaces:\n  in0: {{ offloads: manage }}\n"))
+    wait_states(daemon, "both run")
+    check(not offload(star), "tags are still removed")
+    equal(interface_of(daemon.stats(), "in0")["vlans"], ["in0.100"], "VLANs")
+    outputs = [receiver(star.receiver, 6000 + i, "239.2.2.2", "10.2.0.2") for i in range(2)]
+    senders = [sender(star.source, address) for address in ("10.1.0.1", "10.100.0.1")]
+    wait_until(lambda: "LOWER_UP" in star.relay.ip("link show in0"), "the card has a carrier")
+    for number in range(50):
+        for sock, output in zip(senders, outputs):
+            sock.sendto(b"%d" % number, (GROUP, 5000))
+            equal(receive(output)[0], b"%d" % number, "payload")
+    check(all(map(silent, outputs)), "a rule has taken packets of the other")
+    daemon.settle(steered=100)
+    daemon.stop()
+    check(offload(star), "the feature was not restored")
 
 
 def tagged(frame, *tags):
