@@ -199,6 +199,32 @@ int steer_env_remove_rule(struct steer_env *env, const struct xmc_rule_key *key)
 	return err;
 }
 
+static const struct pins *pins_of(const struct steer_env *env)
+{
+	static struct pins pins;
+
+	pins = pins_none;
+	pins.fds[PIN_ABOUT] = bpf_map__fd(env->skel->maps.about);
+	return &pins;
+}
+
+int steer_env_set_capacity(struct steer_env *env, uint32_t bytes)
+{
+	return pins_set_capacity(pins_of(env), bytes);
+}
+
+int steer_env_set_member(struct steer_env *env, bool members, uint32_t value)
+{
+	int fd = bpf_map__fd(env->skel->maps.members);
+	__u32 loopback = if_nametoindex("lo");
+	int err = 0;
+
+	bpf_map_delete_elem(fd, &loopback);
+	if (members && value != XMC_SOCKET_SLOTS)
+		err = bpf_map_update_elem(fd, &loopback, &value, BPF_ANY);
+	return err ? err : pins_set_members(pins_of(env), members);
+}
+
 unsigned int steer_env_shapes(struct steer_env *env, enum xmc_family family,
 			      enum xmc_shape_state state)
 {

@@ -59,6 +59,13 @@ unsigned int steer_env_shapes(struct steer_env *env, enum xmc_family family,
 int steer_env_add_socket(struct steer_env *env, uint32_t queue);
 int steer_env_remove_socket(struct steer_env *env, uint32_t queue);
 
+/* As steer_set_capacity(). */
+int steer_env_set_capacity(struct steer_env *env, uint32_t bytes);
+
+/* The program runs on the members of a bond; the loopback interface is the one with this value in
+ * the map members, or with XMC_SOCKET_SLOTS is none. false: it runs on an interface itself. */
+int steer_env_set_member(struct steer_env *env, bool members, uint32_t value);
+
 /* Run the program on the packet. 0; -errno: the kernel refused. */
 int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result);
 

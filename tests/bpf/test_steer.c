@@ -115,6 +115,53 @@ static void test_no_socket(void **state)
 	expect(&packet, XMC_STEERED);
 }
 
+/* A packet that does not fit the sockets goes to the stack, if it matches a rule. */
+static void test_capacity(void **state)
+{
+	struct packet packet;
+
+	begin();
+	build4(&packet, 1000); /* 1042 bytes */
+	assert_int_equal(steer_env_set_capacity(env, 1042), 0);
+	expect(&packet, XMC_STEERED);
+	assert_int_equal(steer_env_set_capacity(env, 1041), 0);
+	expect(&packet, XMC_TOO_LARGE);
+	packet_build_text(&packet, SOURCE4, GROUP4, PORT + 1, 1000);
+	expect(&packet, XMC_NO_RULE);
+	build6(&packet, 979);
+	expect(&packet, XMC_STEERED);
+	packet_add_tag(&packet, 0x8100, 0); /* counts as well */
+	expect(&packet, XMC_TOO_LARGE);
+	assert_int_equal(steer_env_set_capacity(env, 0), 0);
+	expect(&packet, XMC_STEERED);
+}
+
+/* On the members of a bond each has slots of its own. */
+static void test_members(void **state)
+{
+	struct packet packet;
+
+	begin();
+	build4(&packet, 10);
+	assert_int_equal(steer_env_set_member(env, true, 0), 0);
+	expect(&packet, XMC_STEERED);
+	assert_int_equal(steer_env_set_member(env, true, XMC_MAX_QUEUES), 0);
+	expect(&packet, XMC_NO_SOCKET);
+	assert_int_equal(steer_env_add_socket(env, XMC_MAX_QUEUES), 0);
+	expect(&packet, XMC_STEERED);
+	assert_int_equal(steer_env_remove_socket(env, XMC_MAX_QUEUES), 0);
+	/* It is no member, or the bond does not use it. */
+	assert_int_equal(steer_env_set_member(env, true, XMC_SOCKET_SLOTS), 0);
+	expect(&packet, XMC_NO_SOCKET);
+	assert_int_equal(steer_env_set_member(env, true, XMC_INACTIVE_SLOT), 0);
+	expect(&packet, XMC_INACTIVE_MEMBER);
+	packet_build_text(&packet, SOURCE4, GROUP4, PORT + 1, 10);
+	expect(&packet, XMC_NO_RULE);
+	assert_int_equal(steer_env_set_member(env, false, 0), 0);
+	build4(&packet, 10);
+	expect(&packet, XMC_STEERED);
+}
+
 /* The key of a rule for a source prefix. */
 static struct xmc_rule_key prefix_key(const char *source, uint8_t host_bits, const char *group)
 {
@@ -323,7 +370,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_steered),	    cmocka_unit_test(test_no_rule),
 		cmocka_unit_test(test_source_rule), cmocka_unit_test(test_unicast_destination),
-		cmocka_unit_test(test_no_socket),   cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_no_socket),   cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_members),	    cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_any_port),    cmocka_unit_test(test_shapes_of_ports),
 		cmocka_unit_test(test_shapes),	    cmocka_unit_test(test_most_specific),
 	};

@@ -254,6 +254,12 @@ static void test_bond_in_skb_mode(void **state)
 	expect_itself("eth0.100", "in skb mode");
 	arrival.skb_ifindex = 0;
 	expect_below("eth0.100", ETH0, 0x1064);
+	/* An untagged rule waits on the bond. */
+	context.nr_intakes = 1;
+	intake.state = INTAKE_FAILED;
+	expect_below("eth0.100", ETH0, 0x1064);
+	intake.hides_tags = true;
+	expect_itself("eth0.100", "does not see VLAN tags");
 }
 
 /* What another tool does to the interface below. An intake that runs there is proof. */

@@ -58,7 +58,9 @@ static void judge(struct arrival_context *context, const struct link *base)
 	judgement->open = home && intake_is_open(home);
 	if (judgement->open)
 		mode = home->mode;
-	judgement->skb = judgement->open && mode == IFACE_MODE_SKB;
+	else if (home && home->hides_tags)
+		mode = IFACE_MODE_SKB;
+	judgement->skb = home && mode == IFACE_MODE_SKB;
 	judgement->hides = vlans_check(base, mode, settings.offloads, judgement->obstacle) != 0;
 	if (!judgement->hides && !judgement->open)
 		examine(base, examine_external(base, &settings), judgement->obstacle);

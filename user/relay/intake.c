@@ -522,7 +522,10 @@ static int attach_program(struct intake *intake, const struct intake_means *mean
 	if (err)
 		return intake_explain_shortage(why, err, intake->name,
 					       "the driver accepts no XDP program");
-	return 0;
+	/* In skb mode XDP may see less than in the mode for which it was examined. */
+	err = vlans_check(&intake->link, intake->mode, OFFLOADS_REPORT, why);
+	intake->hides_tags = err == -EOPNOTSUPP;
+	return err;
 }
 
 static int open_parts(struct intake *intake, const struct intake_means *means,
@@ -659,7 +662,8 @@ bool intake_can_open(struct intake *intake, const struct link *now, const struct
 	if (!err)
 		err = prevent_merging(intake, now, why);
 	if (!err)
-		err = vlans_check(now, intake->settings.mode, intake->settings.offloads, why);
+		err = vlans_check(now, intake->hides_tags ? IFACE_MODE_SKB : intake->settings.mode,
+				  intake->settings.offloads, why);
 	if (err)
 		report_failure(intake, err, why);
 	return !err;

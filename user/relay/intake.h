@@ -104,8 +104,9 @@ struct intake {
 	struct link link;	  /* the interface when it was opened, and its MTU now */
 	struct iface_config settings; /* of the interface, when it was opened */
 	struct backoff backoff;	      /* FAILED: when to try again */
-	uint64_t attach_ns;	      /* a lost program is not attached again before then */
-	const char *loss;	      /* LOST: why, as constant text for intake_give_up() */
+	bool hides_tags; /* in skb mode, which is all that it accepts, XDP does not see VLAN tags */
+	uint64_t attach_ns; /* a lost program is not attached again before then */
+	const char *loss;   /* LOST: why, as constant text for intake_give_up() */
 	enum intake_fallback fallback;
 	struct ledger ledger;
 	struct missing missing;
