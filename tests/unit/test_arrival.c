@@ -52,6 +52,17 @@ int link_find_vlan(int lower, bool tags_8021q, bool tags_8021ad, struct link *vl
 	return 0;
 }
 
+int link_query_ports(int master, struct link *list, unsigned int most, unsigned int *count)
+{
+	*count = 0;
+	for (int i = 1; i < MAX; i++) {
+		if (links[i].ifindex && links[i].master == master)
+			list[(*count)++] = links[i];
+	}
+	assert_true(*count <= most);
+	return 0;
+}
+
 struct iface_config examine_settings(const struct config *config, const char *name, int ifindex)
 {
 	const struct iface_config *section = config_iface(config, name);
@@ -239,6 +250,25 @@ static void test_stacked(void **state)
 	expect_below("eth0.100", ETH0, 0x1064);
 }
 
+/* Of a bond, its members remove the tags, or not; its own feature means nothing. */
+static void test_bond_members(void **state)
+{
+	char reason[REASON_SIZE] = "";
+
+	strcpy(links[ETH0].kind, LINK_KIND_BOND);
+	links[ETH0].offloads.active = 1 << ETHTOOL_RX_VLAN;
+	expect_below("eth0.100", ETH0, 0x1064);
+	for (int i = OTHER; i <= OTHER + 1; i++)
+		add_link(i, i == OTHER ? "m0" : "m1", "", 0)->master = ETH0;
+	expect_below("eth0.100", ETH0, 0x1064);
+	links[OTHER + 1].offloads.active = 1 << ETHTOOL_RX_VLAN;
+	expect_itself("eth0.100", "ethtool -K m1 rx-vlan-hw-parse off");
+	assert_true(arrival_concerns(&arrival, &links[OTHER]));
+	assert_int_equal(vlans_check(&links[ETH0], IFACE_MODE_AUTO, OFFLOADS_MANAGE, reason), 0);
+	assert_int_equal(vlans_check(&links[ETH0], IFACE_MODE_SKB, OFFLOADS_MANAGE, reason),
+			 -EOPNOTSUPP);
+}
+
 /* Native mode was refused: it is not tried again and again. */
 static void test_bond_in_skb_mode(void **state)
 {
@@ -345,6 +375,7 @@ int main(void)
 		cmocka_unit_test_setup(test_down, set_up),
 		cmocka_unit_test_setup(test_removed_tags, set_up),
 		cmocka_unit_test_setup(test_stacked, set_up),
+		cmocka_unit_test_setup(test_bond_members, set_up),
 		cmocka_unit_test_setup(test_bond_in_skb_mode, set_up),
 		cmocka_unit_test_setup(test_unsuited, set_up),
 		cmocka_unit_test_setup(test_settings, set_up),

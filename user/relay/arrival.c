@@ -159,9 +159,10 @@ bool arrival_concerns(const struct arrival *arrival, const struct link *link)
 	if (link->ifindex == arrival->link.ifindex || link->ifindex == arrival->base.ifindex ||
 	    link_may_be_called(link, arrival->name))
 		return true;
-	/* What a VLAN is on; and VLANs that come and go, because untagged rules beside them need
-	 * their tags to be seen. */
+	/* What a VLAN is on, and the members of that; and VLANs that come and go, because untagged
+	 * rules beside them need their tags to be seen. */
 	return (link->ifindex &&
 		(link->ifindex == arrival->link.lower || link->ifindex == arrival->lowest)) ||
-	       (link->lower && link->lower == arrival->base.ifindex);
+	       (link->lower && link->lower == arrival->base.ifindex) ||
+	       (link->master && link->master == arrival->lowest);
 }
