@@ -514,7 +514,10 @@ static int attach_program(struct intake *intake, const struct intake_means *mean
 			return again;
 	}
 	if (err == -EBUSY || err == -EEXIST)
-		return explain(why, -EEXIST, "another XDP program is attached to %s", intake->name);
+		return explain(why, -EEXIST,
+			       "another XDP program is attached to %s, or to an interface on it, "
+			       "such as a VLAN",
+			       intake->name);
 	if (err && intake->settings.mode == IFACE_MODE_NATIVE)
 		return intake_explain_shortage(
 			why, err, intake->name,

@@ -275,23 +275,42 @@ static int bring_up(struct plan *plan, struct intake *intake, enum intake_state 
 	return 0;
 }
 
+static int open_intake(struct plan *plan, struct intake *intake)
+{
+	for (unsigned int j = 0; j < plan->nr_arrivals; j++) {
+		if (plan->arrivals[j]->intake == intake)
+			query_arrival(plan, plan->arrivals[j]);
+	}
+	for (unsigned int j = 0; intake->plan.fresh && j < plan->nr_intakes; j++)
+		intake->first_worker += plan->intakes[j]->nr_workers;
+	return bring_up(plan, intake, INTAKE_OPEN, NULL, 0);
+}
+
+static int compare_ages(const void *a, const void *b)
+{
+	return (*(struct intake *const *)a)->ifindex - (*(struct intake *const *)b)->ifindex;
+}
+
+/*
+ * The oldest interface first: the kernel accepts no program on an interface below one that has a
+ * program already, such as a VLAN in skb mode, and an interface is older than a VLAN on it.
+ */
 static int open_intakes(struct plan *plan)
 {
+	struct intake **raised = calloc(plan->nr_intakes + 1UL, sizeof(struct intake *));
+	unsigned int count = 0;
 	int err = 0;
 
-	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++) {
-		struct intake *intake = plan->intakes[i];
-
-		if (!intake->plan.raised)
-			continue;
-		for (unsigned int j = 0; j < plan->nr_arrivals; j++) {
-			if (plan->arrivals[j]->intake == intake)
-				query_arrival(plan, plan->arrivals[j]);
-		}
-		for (unsigned int j = 0; intake->plan.fresh && j < plan->nr_intakes; j++)
-			intake->first_worker += plan->intakes[j]->nr_workers;
-		err = bring_up(plan, intake, INTAKE_OPEN, NULL, 0);
+	if (!raised)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
+		if (plan->intakes[i]->plan.raised)
+			raised[count++] = plan->intakes[i];
 	}
+	qsort(raised, count, sizeof(struct intake *), compare_ages);
+	for (unsigned int i = 0; !err && i < count; i++)
+		err = open_intake(plan, raised[i]);
+	free(raised);
 	return err;
 }
 
