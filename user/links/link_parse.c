@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "links/linkinfo_parse.h"
 #include "links/message.h"
 
 /* While a message is parsed: IFLA_LINK is an index in another network namespace. */

@@ -8,6 +8,7 @@
 #ifndef XMCAST_LINKS_LINK_PARSE_H
 #define XMCAST_LINKS_LINK_PARSE_H
 
+#include <libmnl/libmnl.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -106,6 +107,10 @@ struct link_event {
  * with wrong lengths (then *length is 0, since nothing further can be read).
  */
 int link_parse(const void **data, size_t *length, struct link_event *event);
+
+/* A part of it: parse the attribute IFLA_LINKINFO into `link`. MNL_CB_OK or MNL_CB_ERROR. Source:
+ * bond_fill_info() in drivers/net/bonding/bond_netlink.c. */
+int linkinfo_parse(const struct nlattr *attr, struct link *link);
 
 /* The same for generic netlink: announcements of the family "netdev". */
 int link_parse_features(const void **data, size_t *length, const struct features_family *family,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "links/linkinfo_parse.h"
-
+/* linkinfo_parse(): the kind of a virtual link, bonds with their members, and VLANs. */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>

@@ -29,6 +29,14 @@ bool examine_external(const struct link *link, const struct iface_config *settin
 	return link->xdp_program && !steer_is_ours(link->xdp_program) && pins_exist(directory);
 }
 
+/* The program of a bond without members would keep those out that do not support native XDP. */
+static bool is_empty_bond(const struct link *link)
+{
+	unsigned int count = 1;
+
+	return link_is_bond(link) && !link_query_ports(link->ifindex, NULL, 0, &count) && !count;
+}
+
 int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 {
 	const char *name = link->name;
@@ -58,6 +66,8 @@ int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 	if (!link->up)
 		return explain(reason, -ENETDOWN, "interface %s is down: run \"ip link set %s up\"",
 			       name, name);
+	if (is_empty_bond(link))
+		return explain(reason, -ENXIO, "bond %s has no members", name);
 	if (link->rx_queues > XMC_MAX_QUEUES)
 		return explain(reason, -E2BIG,
 			       "%s has %u RX queues, at most %u are supported: \"ethtool -L %s "

@@ -15,8 +15,8 @@
 #include "relay/examine.h"
 #include "relay/inheritance.h"
 #include "relay/intake_ports.h"
-#include "relay/vlans.h"
 #include "relay/offloads.h"
+#include "relay/vlans.h"
 
 /* ---- states ---- */
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dataplane/xsk.h"
-#include "relay/intake_ports.h"
+#include "relay/intake.h"
 #include "relay/merging.h"
 #include "relay/vlans.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The sockets and workers of an intake, by port (ports.h). */
 #define LOG_FACILITY LOG_FACILITY_LINKS
-#include "relay/intake_ports.h"
+#include "relay/intake.h"
 
 #include <errno.h>
 #include <poll.h>
