@@ -16,8 +16,8 @@
 enum kind {
 	TEXT,
 	NUMBER,
-	NUMBER_OF, /* "-" if there is no object */
-	UNITS,	   /* a number, shortened; "-" if it is missing */
+	QUEUE, /* its number, with the member of a bond; "-" if there is no object */
+	UNITS, /* a number, shortened; "-" if it is missing */
 	SECONDS,
 	COPY,	     /* a boolean: zero copy? */
 	SOURCE,	     /* null: any */
@@ -73,6 +73,21 @@ static const char *rule_input(const json_t *rule, char text[SHOW_TEXT_SIZE])
 	return text;
 }
 
+/* Of a bond: the member, and its queue; "left" stands for those of members that have left. */
+static const char *queue_name(const json_t *object, char text[SHOW_TEXT_SIZE])
+{
+	const json_t *queue = json_object_get(object, "queue");
+	const json_t *member = json_object_get(object, "member");
+
+	if (!object)
+		return "-";
+	if (json_is_null(queue))
+		return "left";
+	snprintf(text, SHOW_TEXT_SIZE, "%.60s%s%lld", member ? show_text(object, "member") : "",
+		 member ? "/" : "", json_integer_value(queue));
+	return text;
+}
+
 /* The text of a cell: in `text`, or part of the JSON. */
 static const char *cell(const struct column *column, const struct row *row,
 			char text[SHOW_TEXT_SIZE])
@@ -84,10 +99,8 @@ static const char *cell(const struct column *column, const struct row *row,
 	switch (column->kind) {
 	case TEXT:
 		return show_text(object, column->key);
-	case NUMBER_OF:
-		if (!object)
-			return "-";
-		/* fall through */
+	case QUEUE:
+		return queue_name(object, text);
 	case NUMBER:
 		snprintf(text, SHOW_TEXT_SIZE, "%lld", number);
 		return text;
@@ -395,7 +408,7 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 		{"STATE", "state", TEXT, PAINTED},
 		{"MODE", "mode", TEXT, 0},
 		{"COPY", "zero_copy", COPY, 0},
-		{">QUEUE", "queue", NUMBER_OF, CHILD},
+		{">QUEUE", "queue", QUEUE, CHILD},
 		{">RECEIVED", "received_packets", NUMBER, CHILD},
 		{">RX_DROPPED", "rx_dropped", NUMBER, CHILD},
 		{">RING_FULL", "rx_ring_full", NUMBER, CHILD},
@@ -410,6 +423,28 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 	show_hints(screen, json_object_get(answer, "interfaces"));
 }
 
+/* The members of a bond, and which of them it uses. */
+static void show_members(const struct screen *screen, const json_t *answer)
+{
+	const json_t *active = json_object_get(answer, "active_members");
+	const json_t *member;
+	const json_t *other;
+	const char *comma = "  members: ";
+	size_t i, j;
+
+	json_array_foreach(json_object_get(answer, "members"), i, member)
+	{
+		bool used = false;
+
+		json_array_foreach(active, j, other) used |= json_equal(member, other);
+		screen_print(screen, "%s%s%s", comma, json_string_value(member),
+			     used ? " (active)" : "");
+		comma = ", ";
+	}
+	if (json_array_size(json_object_get(answer, "members")))
+		screen_print(screen, "\n");
+}
+
 void show_interface(const struct screen *screen, const json_t *answer)
 {
 	const json_t *attach = json_object_get(answer, "attach");
@@ -421,6 +456,7 @@ void show_interface(const struct screen *screen, const json_t *answer)
 		     show_text(answer, "name"), show_number(answer, "ifindex"),
 		     show_number(answer, "mtu"), show_number(answer, "rx_queues"),
 		     show_number(answer, "program_id"), show_number(answer, "rules"));
+	show_members(screen, answer);
 	/* Older daemons do not report it. */
 	if (json_is_object(attach))
 		screen_print(screen, "  attached by: %s, pins %s, maps %s\n",
@@ -434,7 +470,7 @@ void show_workers(const struct screen *screen, const json_t *answer)
 {
 	static const struct column columns[] = {
 		{"INTERFACE", "interface", TEXT, 0},
-		{">QUEUE", "queue", NUMBER, 0},
+		{">QUEUE", "queue", QUEUE, 0},
 		{"ENGINE", "engine", ENGINE, NO_STATS},
 		{"ENGINE", "engine", TEXT, STATS},
 		{">RECEIVED", "received_packets", NUMBER, 0},

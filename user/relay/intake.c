@@ -613,7 +613,7 @@ static int add_keys(struct intake *intake, char why[REASON_SIZE])
 	intake->reason[0] = '\0';
 	backoff_succeeded(&intake->backoff, clock_ns());
 	log_ready(intake);
-	intake_note_bridge(intake, &intake->link);
+	intake_note_place(intake, &intake->link);
 	if (intake->external)
 		intake_check_external(intake);
 	return 0;

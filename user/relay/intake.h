@@ -267,9 +267,9 @@ void intake_audit_end(struct intake *intake);
  * changed. 0 or -errno. */
 int intake_set_capacity(struct intake *intake);
 
-/* Notice whether its interface, which is `now`, is a port of a bridge: that is logged, and `hint`.
- */
-void intake_note_bridge(struct intake *intake, const struct link *now);
+/* Notice whether its interface, which is `now`, is a port of a bridge or bond, which is logged, or
+ * a bond that has to run in skb mode, and set `hint`. */
+void intake_note_place(struct intake *intake, const struct link *now);
 
 /* This link, which has changed, is the interface of the intake, or below it, or will be: look at
  * the devices below it again. */

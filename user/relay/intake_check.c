@@ -35,31 +35,51 @@ int intake_prevent_merging(struct intake *intake, const struct link *now, enum i
 			       intake->offloads, intake, why);
 }
 
-/* The bridge of which the link is a port. False: it is not. */
-static bool find_bridge(const struct link *link, struct link *bridge)
+/* The bridge or bond of which the link is a port. False: it is not. */
+static bool find_master(const struct link *link, struct link *master)
 {
 	char name[IF_NAMESIZE];
 
 	return link->master && if_indextoname((unsigned int)link->master, name) &&
-	       !link_query(name, bridge) && strcmp(bridge->kind, LINK_KIND_BRIDGE) == 0;
+	       !link_query(name, master);
 }
 
-void intake_note_bridge(struct intake *intake, const struct link *now)
+static void note_master(struct intake *intake, const struct link *master, bool known)
 {
-	struct link bridge;
+	if (strcmp(master->kind, LINK_KIND_BRIDGE) == 0) {
+		explain(intake->hint, 0,
+			"%s is a port of the bridge %s: it answers no membership queries, so that "
+			"a snooping switch ends the stream, and other ports of the bridge no "
+			"longer receive it: name %s in the rules",
+			intake->name, master->name, master->name);
+		if (!known)
+			log_warning("bridge-port", LOG_IFACE(intake->name),
+				    LOG_NAME("bridge", master->name),
+				    LOG_TEXT("hint", intake->hint));
+	} else if (link_is_bond(master)) {
+		explain(intake->hint, 0,
+			"%s is a member of the bond %s: what arrives by other members is not "
+			"relayed, and the bond no longer receives the stream: name %s in the rules",
+			intake->name, master->name, master->name);
+		if (!known)
+			log_warning("bond-port", LOG_IFACE(intake->name),
+				    LOG_NAME("bond", master->name), LOG_TEXT("hint", intake->hint));
+	}
+}
+
+void intake_note_place(struct intake *intake, const struct link *now)
+{
 	bool known = *intake->hint;
+	struct link master;
 
 	intake->hint[0] = '\0';
-	if (!find_bridge(now, &bridge))
-		return;
-	explain(intake->hint, 0,
-		"%s is a port of the bridge %s: it answers no membership queries, so that a "
-		"snooping switch ends the stream, and other ports of the bridge no longer receive "
-		"it: name %s in the rules",
-		intake->name, bridge.name, bridge.name);
-	if (!known)
-		log_warning("bridge-port", LOG_IFACE(intake->name), LOG_NAME("bridge", bridge.name),
-			    LOG_TEXT("hint", intake->hint));
+	if (find_master(now, &master))
+		note_master(intake, &master, known);
+	if (link_is_bond(now) && !intake->on_members && intake->settings.mode == IFACE_MODE_AUTO)
+		explain(intake->hint, 0,
+			"the members of %s, or its mode, do not support native XDP: skb mode is "
+			"slower, see docs/network-cards.md",
+			intake->name);
 }
 
 bool intake_is_above(struct intake *intake, const struct link *changed)
@@ -265,7 +285,7 @@ const char *intake_check(struct intake *intake, const struct link *now, bool ask
 	}
 	if (intake->link.master != now->master) {
 		intake->link.master = now->master;
-		intake_note_bridge(intake, now);
+		intake_note_place(intake, now);
 	}
 	if (!now->up) {
 		explain(down, 0, "is down: run \"ip link set %s up\"", intake->name);

@@ -61,6 +61,12 @@ static void examine_device(const struct kernel_side *side, struct finding *findi
 			 link.name);
 	else if (link.type != ARPHRD_ETHER)
 		refuse(finding, "output interface %s is no Ethernet interface", link.name);
+	else if (link_is_bond(&link) && !link.features_known)
+		/* Such a kernel hands packets to members without asking whether they can. */
+		refuse(finding,
+		       "output interface %s is a bond: whether its members can transmit redirected "
+		       "packets is known from Linux 6.3 on",
+		       link.name);
 	else if (link.features_known && !(link.xdp_features & LINK_XDP_NDO_XMIT))
 		refuse(finding,
 		       "output interface %s cannot transmit redirected packets: see "
