@@ -14,7 +14,6 @@
 #include "dataplane/ruleset.h"
 #include "relay/examine.h"
 #include "relay/inheritance.h"
-#include "relay/intake_ports.h"
 #include "relay/offloads.h"
 #include "relay/vlans.h"
 
@@ -536,6 +535,8 @@ static int open_parts(struct intake *intake, const struct intake_means *means,
 {
 	int err = examine_now(intake, means, why);
 
+	if (!err)
+		err = intake_limit_queues(intake, why);
 	if (!err)
 		err = open_program(intake, means->inheritance, why);
 	if (!err)

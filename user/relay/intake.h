@@ -297,9 +297,13 @@ void intake_give_up(struct intake *intake, const char *why);
 
 /* ---- its ports (intake_ports.c): for intake.c and intake_check.c ---- */
 
-/* Find the ports, and open a worker for each RX queue that is served. The program is attached,
- * `link` is the interface as it was before that. 0 or -errno, and `why` says why (empty: it is not
- * to be logged). */
+/* Before the program is attached: forget the setting `queues` if it covers all RX queues. Then it
+ * is to cover those as well that the driver adds for the program. virtio-net adds one for each CPU,
+ * if the host has provided them, and the host uses all of them. 0 or -errno with `why`. */
+int intake_limit_queues(struct intake *intake, char why[REASON_SIZE]);
+
+/* Find the ports, and open a worker for each RX queue that is served. The program is attached. 0 or
+ * -errno, and `why` says why (empty: it is not to be logged). */
 int intake_open_ports(struct intake *intake, const struct intake_means *means,
 		      char why[REASON_SIZE]);
 

@@ -247,16 +247,20 @@ static void log_member(const struct intake *intake, const struct port *at, const
 
 /* ---- up and down ---- */
 
-/* The setting `queues` does not limit the number of RX queues that the interface had before: then
- * it does not limit those either that the driver adds for the program. virtio-net adds one for each
- * CPU, if the host has provided them, and the host uses all of them. */
-static bool limits(const struct ports *before, unsigned int queues)
+int intake_limit_queues(struct intake *intake, char why[REASON_SIZE])
 {
-	for (unsigned int i = 0; i < before->count; i++) {
-		if (queues && queues < before->list[i].rx_queues)
-			return true;
+	unsigned int *queues = &intake->settings.queues;
+	struct ports ports;
+	int err = ports_find(&intake->link, intake->settings.mode, &intake->settings, &ports);
+
+	if (err)
+		return explain(why, err, "the members of %s cannot be queried", intake->name);
+	for (unsigned int i = 0; i < ports.count; i++) {
+		if (*queues < ports.list[i].rx_queues)
+			return 0;
 	}
-	return false;
+	*queues = 0;
+	return 0;
 }
 
 static void log_unserved(const struct port *at)
@@ -295,17 +299,13 @@ static int open_all(struct intake *intake, const struct ports *ports,
 int intake_open_ports(struct intake *intake, const struct intake_means *means,
 		      char why[REASON_SIZE])
 {
-	struct ports before, ports;
+	struct ports ports;
 	struct link now;
-	int err = ports_find(&intake->link, intake->mode, &intake->settings, &before);
+	int err = link_query(intake->name, &now);
 
-	if (!err)
-		err = link_query(intake->name, &now);
 	if (err)
 		return explain(why, err, "interface %s cannot be queried", intake->name);
 	intake->link.rx_queues = now.rx_queues;
-	if (!limits(&before, intake->settings.queues))
-		intake->settings.queues = 0;
 	err = ports_find(&intake->link, intake->mode, &intake->settings, &ports);
 	if (err)
 		return explain(why, err, "the members of %s cannot be queried", intake->name);
