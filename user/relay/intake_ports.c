@@ -288,6 +288,10 @@ static int open_all(struct intake *intake, const struct ports *ports,
 	intake->workers = calloc(intake->room, sizeof(struct worker *));
 	if (!intake->workers)
 		return explain_worker(intake, &ports->list[0], -ENOMEM, 0, false, why);
+	if (ports->left_out)
+		log_warning("members-not-served", LOG_IFACE(intake->name),
+			    LOG_UINT("served", ports->count),
+			    LOG_UINT("of", ports->count + ports->left_out));
 	for (unsigned int i = 0; !err && i < ports->count; i++) {
 		err = open_port(intake, add_port(intake, &ports->list[i]), means, &patience_ms,
 				why);
