@@ -351,6 +351,32 @@ def interface_with_outputs():
     wait_until(lambda: device_of(daemon, "out0")["sent_packets"] >= 2 * COUNT, "it goes on")
 
 
+@test
+def bridge_without_forwarding_port():
+    """An output on a bridge whose port loses its carrier, or blocks: no_carrier"""
+    star = Star(receivers=2)
+    star.relay.ip("link add br0 type bridge")
+    star.relay.ip("link set out1 master br0")
+    star.relay.ip("address add 10.7.0.1/24 dev br0")
+    star.relay.ip("link set br0 up")
+    daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@br0 out 239.2.2.2:6000@out0")
+    wait_active(daemon)
+    expected = 0
+    for stop, go in ((lambda: unplug(star, 1), lambda: plug(star, 1)),
+                     (lambda: star.relay.run("bridge", "link", "set", "dev", "out1", "state", "0"),
+                      lambda: star.relay.run("bridge", "link", "set", "dev", "out1", "state", "3"))):
+        wait_until(lambda: "reason" not in output_of(daemon, 0), "no reason")
+        stop()
+        wait_until(lambda: "has no carrier" in output_of(daemon, 0).get("reason", ""), "a reason")
+        expected += COUNT
+        expect(stream(daemon, star), 0, 0, {"no_carrier": expected})
+        go()
+    wait_until(lambda: "reason" not in output_of(daemon, 0), "no reason")
+    stats = stream(daemon, star)
+    expect(stats, 0, COUNT, {"no_carrier": expected})
+    expect(stats, 1, 3 * COUNT, {})
+
+
 def need_link(namespace, arguments):
     """Make a link, or skip if this kernel has no links of its kind."""
     done = namespace.run("ip", "link", "add", *arguments.split(), check=False)
