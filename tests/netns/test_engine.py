@@ -183,7 +183,8 @@ def unresolved_neighbour():
     output, _ = burst(star, daemon)
     equal(output["send_errors"], 0, "errors of the reachable output")
     silent = daemon.stats()["rules"][0]["outputs"][1]
-    equal(silent["submitted_packets"], output["submitted_packets"], "submitted to both")
+    equal((silent["submitted_packets"], silent["drops"]["unreachable"]),
+          (0, output["submitted_packets"]), "submitted to it, and withheld from it")
     equal(rule_of(daemon.stats(), "other")["state"], "active", "state of the other rule")
 
 
