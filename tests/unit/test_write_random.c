@@ -101,7 +101,8 @@ static struct rule_output pick_output(const struct rule *rule, unsigned int numb
 		output.from = pick_addr(false);
 		output.from_port = rule->protocol ? 0 : (uint16_t)pick_or(0, 1, UINT16_MAX);
 	}
-	if (group || pick(2))
+	/* A loopback address leaves by no interface. */
+	if (group || (pick(2) && !addr_is_loopback(&output.to)))
 		pick_iface(output.iface);
 	return output;
 }
