@@ -468,12 +468,14 @@ void kernel_path_join(struct kernel_path *kernel, struct kernel_side *side, uint
 {
 	struct place *place;
 
-	if (!kernel || find_place(kernel, side, tags))
+	if (!kernel)
+		return;
+	kernel->totals = side->totals;
+	if (find_place(kernel, side, tags))
 		return;
 	place = &kernel->places[kernel->places[0].side ? 1 : 0];
 	place->side = side;
 	place->tags = tags;
-	kernel->totals = side->totals;
 	update(kernel, place, false);
 }
 
