@@ -342,18 +342,20 @@ def kept_headers(family, path):
     bench.start(bench.rule(f"{bench.group(1)} ttl keep dscp keep", f"{bench.group(2)} ttl dec",
                            f"{bench.group(3)} dscp keep ttl 5", f"{bench.group(4)} dscp ef from keep ttl dec"))
     relay = family.relay.format(0)
-    cases = [(16, 0), (255, 0xb8), (2, 0x03), (1, 0xff), (64, 0x04), (64, 0xfc)]
+    cases = [(16, 0), (255, 0xb8), (2, 0x03), (1, 0xff), (64, 0x04), (64, 0xfc), (0, 0x08)]
     for ttl, tos in cases:
         payload = b"%d %d" % (ttl, tos)
         bench.send(payload, ttl=ttl, tos=tos)
-        wanted = {1: (relay, ttl, tos & 0xfc), 3: (relay, 5, tos & 0xfc)}
+        wanted = {3: (relay, 5, tos & 0xfc)}
+        if ttl > 0:
+            wanted |= {1: (relay, ttl, tos & 0xfc)}
         if ttl > 1:
             wanted |= {2: (relay, ttl - 1, 0), 4: (family.source, ttl - 1, 46 << 2)}
         copies = {copy.destination: copy for copy in bench.capture.take(len(wanted))}
         for number, (source, left, class_) in wanted.items():
             bench.expect(copies[_text(family.out(number))], payload, source=_text(source), ttl=left,
                          tos=class_, to=family.out(number), sport=40000 if number == 4 else None)
-    bench.finish(len(cases), ttl_expired=2)
+    bench.finish(len(cases), ttl_expired=5)
 
 
 def _text(address_):
