@@ -276,19 +276,14 @@ static bool parse_from(const struct word *word, void *object, struct errors *err
 	return may_be_source(&output->from, word, errors);
 }
 
-const char *from_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE])
-{
-	*text = '\0';
-	if (output->from_kept)
-		return strcpy(text, KEEP);
-	if (addr_is_any(&output->from))
-		return text;
-	return endpoint_format(&output->from, output->from_port, NULL, text);
-}
-
 static void format_from(const void *object, char *text)
 {
-	from_format(object, text);
+	const struct rule_output *output = object;
+
+	if (output->from_kept)
+		strcpy(text, KEEP);
+	else if (!addr_is_any(&output->from))
+		endpoint_format(&output->from, output->from_port, NULL, text);
 }
 
 bool output_has_from(const struct rule_output *output)

@@ -165,9 +165,6 @@ const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE]);
 /* The port to which the output sends: RULE_PORT_KEPT only of a rule whose input has any port. */
 uint16_t rule_output_port(const struct rule *rule, const struct rule_output *output);
 
-/* "keep", "10.0.0.1", "[2001:db8::1]:5000": the output's `from`; empty: none. Returns `text`. */
-const char *from_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE]);
-
 /* "239.1.1.1:5000@eth0", "[ff3e::1]:any@eth0", "239.1.1.1/50@eth0": the rule's input as the grammar
  * has it. A protocol is a number, which means the same on every host. Returns `text`. */
 const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE]);
