@@ -101,8 +101,8 @@ void output_sockets_serve(void);
 void output_sockets_age(void);
 
 /* The UDP port from which the output sends, which is assigned now if it has none yet: packets that
- * leave on the kernel path have it as their source port, too. 0 with `from keep`: they have several.
- * Returns 0 or -errno (-EAGAIN: no port is free). */
+ * leave on the kernel path have it as their source port, too. 0 with `from keep`: they have
+ * several. Returns 0 or -errno (-EAGAIN: no port is free). */
 int output_socket_port(struct output_socket *socket, uint16_t *port);
 
 /* Does it send from this UDP port? Assigns none. */
