@@ -250,6 +250,23 @@ def vlan_device_changes():
 
 
 @test
+def taken_over():
+    """A successor takes over from the daemon (--take-over): the VLANs stay native, and the counters go on"""
+    trunk_ = Trunk()
+    tags_in_frames(trunk_.star)
+    daemon = Daemon(trunk_.star.relay, *trunk_.rules)
+    sent = trunk_.send_all("before")
+    successor = reopens(Daemon(trunk_.star.relay, *trunk_.rules,
+                               arguments=("--socket", daemon.socket, "--take-over")))
+    successor.socket = daemon.socket
+    equal(daemon.process.wait(), 0, "exit code of the predecessor")
+    equal(modes(successor), {"in0": "native"}, "modes")
+    sent += trunk_.send_all("after")
+    stats = successor.settle(steered=sent)
+    equal(sum(rule["received_packets"] for rule in stats["rules"]), sent, "received")
+
+
+@test
 def foreign_program():
     """Another XDP program on the trunk: the VLAN is received in skb mode, and natively once that is gone"""
     trunk_ = Trunk()

@@ -7,6 +7,7 @@
 
 #include "relay/arrival.h"
 #include "relay/examine.h"
+#include "relay/inheritance.h"
 #include "relay/vlans.h"
 #include "rules/config.h"
 
@@ -78,6 +79,16 @@ bool examine_external(const struct link *link, const struct iface_config *settin
 int examine(const struct link *link, bool external, char reason[REASON_SIZE])
 {
 	return link->ifindex == unsuited ? explain(reason, -EEXIST, "it is unsuited") : 0;
+}
+
+static bool inherited;
+
+const struct steer_adoption *inheritance_steering(const struct inheritance *inheritance,
+						  int ifindex)
+{
+	static const struct steer_adoption adoption;
+
+	return inherited && ifindex == 1 ? &adoption : NULL;
 }
 
 bool intake_has_index(const struct intake *intake, int ifindex)
@@ -303,6 +314,12 @@ static void test_unsuited(void **state)
 	expect_itself("eth0.100", "it is unsuited");
 	intake.state = INTAKE_ATTACHED;
 	expect_below("eth0.100", ETH0, 0x1064);
+	/* So is the program of a predecessor, whose place this process takes. */
+	context.nr_intakes = 0;
+	expect_itself("eth0.100", "it is unsuited");
+	inherited = true;
+	expect_below("eth0.100", ETH0, 0x1064);
+	inherited = false;
 }
 
 static void test_settings(void **state)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "relay/examine.h"
+#include "relay/inheritance.h"
 #include "relay/vlans.h"
 
 struct arrival *arrival_find(struct arrival *const *arrivals, unsigned int count, const char *name)
@@ -55,8 +56,9 @@ static void judge(struct arrival_context *context, const struct link *base)
 	enum iface_mode mode = settings.mode;
 
 	*judgement = (struct judgement){.link = *base};
-	judgement->open = home && intake_is_open(home);
-	if (judgement->open)
+	judgement->open = (home && intake_is_open(home)) ||
+			  inheritance_steering(context->inheritance, base->ifindex);
+	if (home && intake_is_open(home))
 		mode = home->mode;
 	else if (home && home->hides_tags)
 		mode = IFACE_MODE_SKB;

@@ -24,6 +24,8 @@
 
 #include "relay/intake.h"
 
+struct inheritance;
+
 struct arrival {
 	char name[IF_NAMESIZE];
 	struct intake *intake;
@@ -51,7 +53,7 @@ struct arrival {
 struct judgement {
 	struct link link;	    /* ifindex 0: there is none */
 	bool hides;		    /* XDP does not see tags there */
-	bool open;		    /* its intake is open */
+	bool open;		    /* its intake is open, or was in the predecessor */
 	bool skb;		    /* in skb mode */
 	char obstacle[REASON_SIZE]; /* empty: it can receive them */
 };
@@ -61,6 +63,9 @@ struct arrival_context {
 	const struct config *config;
 	struct intake *const *intakes;
 	unsigned int nr_intakes;
+	/* Of a predecessor whose place this process takes: its program on an interface is no
+	 * obstacle. NULL: there is none. */
+	const struct inheritance *inheritance;
 	/* The interface that was judged last, so that many VLANs on it cost one judgement, as long
 	 * as the context is used. All 0 at first. */
 	struct judgement last;

@@ -188,6 +188,7 @@ static struct arrival_context context_of(const struct relay *relay)
 		.config = &relay->config,
 		.intakes = relay->intakes,
 		.nr_intakes = relay->nr_intakes,
+		.inheritance = relay->inheritance,
 	};
 }
 

@@ -131,6 +131,7 @@ static int query_arrival(const struct plan *plan, struct arrival *arrival)
 		.config = plan->next,
 		.intakes = plan->intakes,
 		.nr_intakes = plan->nr_intakes,
+		.inheritance = plan->relay->inheritance,
 	};
 
 	return arrival_query(arrival, &context);
