@@ -313,6 +313,7 @@ def many():
 
 def card(address, namespace, name):
     """Move the network card of the virtual machine with this address (tests/vm/run --nics) into a namespace."""
+    run("modprobe", "-a", "virtio_net", "e1000e", check=False)
     for device in os.listdir("/sys/class/net"):
         with open(f"/sys/class/net/{device}/address", encoding="ascii") as file:
             if file.read().strip() == address:
