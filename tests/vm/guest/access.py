@@ -86,7 +86,8 @@ def exporter():
 def instances():
     """xmcastd@lan and xmcastd@wan, each with its file, socket and interface; xmcastctl -I NAME; all at once"""
     network()
-    shell("ip link add in1 type dummy && ip link set in1 up && ip link add in2 type dummy && ip link set in2 up")
+    shell("for n in 1 2; do ip link add in$n type veth peer name s$n netns source; ip link set in$n up; "
+          "ip -n source link set s$n up; done")
     for number, name in enumerate(("lan", "wan"), 1):
         write(f"/etc/xmcast/{name}.yaml", f"rules:\n  - {name}1 in 239.1.2.{number}:5000@in{number} out "
               f"239.2.2.2:700{number}@out0\n")

@@ -90,7 +90,6 @@ def external_upgraded():
 @test
 def upgrade():
     """To the packages of now while a stream is relayed: the service is restarted, and rules and stream survive"""
-    write("/var/lib/xmcast/kept.yaml", "rules: []\n")
     stream()
     old, pid = ctl("version")["daemon"], show("MainPID")
     restarts = time.monotonic()
@@ -115,6 +114,7 @@ def upgrade():
 @test
 def remove_and_purge():
     """apt-get remove stops all units and keeps the configuration; purge leaves no file; no BPF program is left"""
+    write("/var/lib/xmcast/kept.yaml", "rules: []\n")
     say(f"apt-get remove -y -q -o Dpkg::Use-Pty=0 {PACKAGES}")
     for unit in ("xmcastd.service", "xmcast-exporter.service", "xmcastd@lan.service", "xmcastd@wan.service"):
         check(show("ActiveState", unit) != "active", f"{unit} still runs")

@@ -17,7 +17,7 @@ def enable():
     write(CONFIG, "rules:\n" + RULE)
     run("systemctl", "enable", "--now", "xmcastd")
     run("xmcastctl", "ping")  # at once
-    equal(rules(), {"cam1": "active"}, "rules")
+    equal(rules(), {"cam1": "active"}, f"rules {ctl('rule', 'list')}")
     equal((show("Type"), show("NotifyAccess"), show("SubState"), show("UnitFileState")),
           ("notify", "main", "running", "enabled"), "the unit")
     wait_for(lambda: show("StatusText").startswith("rules: 1 active, 0 pending; interfaces: 1"),
@@ -106,7 +106,8 @@ def late_interfaces():
 @test
 def instances_after_reboot():
     """The enabled instances run as well, and follow their interfaces"""
-    shell("ip link add in1 type dummy && ip link set in1 up && ip link add in2 type dummy && ip link set in2 up")
+    shell("for n in 1 2; do ip link add in$n type veth peer name s$n netns source; ip link set in$n up; "
+          "ip -n source link set s$n up; done")
     for name in ("lan", "wan"):
         equal((show("ActiveState", f"xmcastd@{name}"), show("NRestarts", f"xmcastd@{name}")), ("active", "0"), name)
         wait_for(lambda name=name: rules("-I", name) == {f"{name}1": "active"}, f"the rule of {name}")
