@@ -9,6 +9,7 @@ import sys
 import access  # pylint: disable=unused-import
 import hardship  # pylint: disable=unused-import
 import packages  # pylint: disable=unused-import
+import restarts  # pylint: disable=unused-import
 import service  # pylint: disable=unused-import
 from tap import run_tests
 
@@ -17,8 +18,8 @@ STAGES = {
     "short": (("tree", "enable", "relay", "reload", "watchdog"),
               ("after_reboot", "relay")),
     "long": (("install", "external", "upgrade", "external_upgraded", "enable", "relay", "reload", "socket_modes",
-              "journal_fields", "security", "exporter", "watchdog", "crash", "stopped", "instances", "restart_limit",
-              "cpu_weight", "full_disk", "clock_set_back"),
+              "journal_fields", "security", "exporter", "watchdog", "crash", "stopped", "watch_sees", "restarts",
+              "killed", "upgrade_unseen", "instances", "restart_limit", "cpu_weight", "full_disk", "clock_set_back"),
              ("late_interfaces", "relay", "instances_after_reboot", "remove_and_purge")),
 }
 STAGE = "/var/lib/boot-test/stage"
