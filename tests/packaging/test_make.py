@@ -37,7 +37,7 @@ def directories():
             check(path in files, f"{path} is missing in {files}")
         with open(f"{root}/opt/units/xmcastd.service", encoding="utf-8") as file:
             unit = file.read()
-        for line in ("ExecStart=/opt/sbin/xmcastd -c ${XMCAST_CONFIG}",
+        for line in ("ExecStart=/opt/sbin/xmcastd -c ${XMCAST_CONFIG} --store",
                      "ExecReload=/opt/bin/xmcastctl config reload",
                      "Environment=XMCAST_CONFIG=/opt/etc/xmcast/xmcast.yaml"):
             check(line + "\n" in unit, f"{line} is missing")
