@@ -21,9 +21,9 @@
 
 /* The predecessor sends its descriptors at once; its threads end when all that they have taken is
  * sent; its counters are final after a grace period of the kernel. */
-#define OFFER_MS   5000
-#define PAUSE_MS   10000
-#define ACCOUNT_MS 10000
+#define OFFER_MS   30000
+#define PAUSE_MS   30000
+#define ACCOUNT_MS 30000
 
 struct take_over {
 	int fd; /* to the predecessor; -1: it has ended */

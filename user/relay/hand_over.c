@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "dataplane/stream.h"
+#include "relay/inheritance.h"
 #include "relay/state.h"
 #include "rules/write.h"
 

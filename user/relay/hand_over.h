@@ -43,13 +43,6 @@
 
 #include "relay/relay.h"
 
-/* The version of the manifest: raised when a successor must not read an older one. */
-#define HAND_OVER_FORMAT 1
-
-/* Descriptors in one hand-over, and bytes of a manifest's text. */
-#define HAND_OVER_MOST_FDS   65536
-#define HAND_OVER_MOST_BYTES (256U << 20)
-
 /* What a successor gets. In the manifest, descriptors are indexes of `fds`; -1: there is none. */
 struct hand_over {
 	json_t *manifest; /* owned; NULL: no memory */

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/lookup.h"
 #include "dataplane/stream.h"
-#include "relay/hand_over.h"
 #include "rules/schema.h"
 
 struct inherited_socket {

@@ -27,6 +27,9 @@
 #include "steering/steer.h"
 #include "steering/transmits.h"
 
+/* The version of the manifest (hand_over.h): raised when a successor must not read an older one. */
+#define HAND_OVER_FORMAT 1
+
 struct inheritance;
 struct stream;
 
@@ -82,10 +85,10 @@ const struct xsk_adoption *inheritance_socket(const struct inheritance *inherita
 					      const char *device, unsigned int queue);
 
 /* The sockets of a rule's outputs, for `before` of stream_open(); borrowed. NULL: none. */
-const struct stream *inheritance_stream(const struct inheritance *inheritance, const char *rule);
+const struct stream *inheritance_stream(const struct inheritance *inheritance, const char *name);
 
 /* When the rule was defined, and its id. False: it was not there. */
-bool inheritance_rule(const struct inheritance *inheritance, const char *rule, uint64_t *id,
+bool inheritance_rule(const struct inheritance *inheritance, const char *name, uint64_t *id,
 		      uint64_t *since_ns);
 
 /* What counts packets on the kernel path. NULL: nothing. */
