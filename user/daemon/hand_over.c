@@ -90,6 +90,16 @@ static json_t *describe_control(const struct daemon *daemon, struct hand_over *o
 			 hand_over_add(offer, as.lock_fd));
 }
 
+/* All counters: the relay's, and those of the process. */
+static json_t *describe_account(const struct daemon *daemon)
+{
+	json_t *account = relay_account(daemon->relay);
+
+	json_put(&account, "events", event_counts_json(&daemon->event_counts));
+	json_put(&account, "reloads", json_integer((json_int_t)daemon->reload.count));
+	return account;
+}
+
 int hand_over_describe(const struct daemon *daemon, bool account, struct hand_over *offer,
 		       char **text, size_t *length)
 {
@@ -100,7 +110,7 @@ int hand_over_describe(const struct daemon *daemon, bool account, struct hand_ov
 		return err;
 	json_put(&offer->manifest, "control", describe_control(daemon, offer));
 	if (account)
-		json_put(&offer->manifest, "account", relay_account(daemon->relay));
+		json_put(&offer->manifest, "account", describe_account(daemon));
 	*text = offer->manifest ? json_text_line(offer->manifest, length) : NULL;
 	return *text ? 0 : -ENOMEM;
 }
@@ -192,7 +202,7 @@ bool hand_over_release(struct daemon *daemon)
 
 void hand_over_finish(struct daemon *daemon)
 {
-	json_t *account = relay_account(daemon->relay);
+	json_t *account = describe_account(daemon);
 	size_t length;
 	char *text = account ? json_text_line(account, &length) : NULL;
 	int err =

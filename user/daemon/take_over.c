@@ -222,6 +222,8 @@ static void carry_account(struct daemon *daemon, json_t *account, int err)
 {
 	if (!err)
 		err = relay_carry(daemon->relay, account, daemon->take_over->inheritance);
+	event_counts_carry(&daemon->event_counts, json_object_get(account, "events"));
+	daemon->reload.count += (uint64_t)json_integer_value(json_object_get(account, "reloads"));
 	if (err)
 		log_warning("counters-not-taken-over", LOG_ERROR(err));
 	json_decref(account);

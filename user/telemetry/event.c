@@ -71,3 +71,11 @@ json_t *event_counts_json(const struct event_counts *counts)
 	json_put(&object, "other", number(counts->others));
 	return object;
 }
+
+void event_counts_carry(struct event_counts *counts, const json_t *before)
+{
+	for (size_t i = 0; i < EVENT_NAME_COUNT; i++)
+		counts->counts[i] +=
+			(uint64_t)json_integer_value(json_object_get(before, names[i]));
+	counts->others += (uint64_t)json_integer_value(json_object_get(before, "other"));
+}

@@ -37,6 +37,9 @@ struct event_counts {
 
 void event_count(struct event_counts *counts, const struct log_record *record);
 
+/* Add what event_counts_json() of another process has written. */
+void event_counts_carry(struct event_counts *counts, const json_t *before);
+
 /* {NAME: NUMBER…}. The caller's reference; NULL: no memory. */
 json_t *event_counts_json(const struct event_counts *counts);
 
