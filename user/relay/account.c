@@ -92,6 +92,8 @@ static const char *const device_drop_names[XMC_DEVICE_DROPS] = XMC_DEVICE_DROP_N
 
 static const char *const withheld_names[WITHHELD_REASONS] = WITHHELD_NAMES;
 
+static const char *const icmp_names[ICMP_KINDS] = ICMP_KIND_NAMES;
+
 static const char *error_names[SEND_ERRORS];
 
 static void name_errors(void)
@@ -152,6 +154,7 @@ static json_t *write_output(const struct output_counts *counts)
 	json_put(&object, "errors", write_array(counts->errors, error_names, SEND_ERRORS));
 	json_put(&object, "withheld",
 		 write_array(counts->withheld, withheld_names, WITHHELD_REASONS));
+	json_put(&object, "icmp", write_array(counts->icmp, icmp_names, ICMP_KINDS));
 	return object;
 }
 
@@ -368,6 +371,8 @@ static int carry_rule(const struct route *route, const json_t *object,
 			   error_names, SEND_ERRORS);
 		read_array(json_object_get(output, "withheld"), carried->outputs[i].withheld,
 			   withheld_names, WITHHELD_REASONS);
+		read_array(json_object_get(output, "icmp"), carried->outputs[i].icmp, icmp_names,
+			   ICMP_KINDS);
 	}
 	path_carry(route->path, carried);
 	if (route->path->kernel)

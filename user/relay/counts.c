@@ -17,6 +17,8 @@ void output_counts_add(struct output_counts *sum, const struct output_counts *co
 	sum->rate_limited += counts->rate_limited;
 	for (unsigned int i = 0; i < WITHHELD_REASONS; i++)
 		sum->withheld[i] += counts->withheld[i];
+	for (unsigned int i = 0; i < ICMP_KINDS; i++)
+		sum->icmp[i] += counts->icmp[i];
 	sum->not_copied += counts->not_copied;
 	sum->gso_refused += counts->gso_refused;
 }
