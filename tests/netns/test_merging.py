@@ -42,9 +42,9 @@ class Stacked(Star):
         self.relay.ip("link set up0 up")
         self.relay.ip("addr add 10.1.0.2/24 dev up0")
 
-    def start(self, offloads="report"):
+    def start(self, offloads="report", arguments=()):
         """A daemon with a rule on up0."""
-        return reopens(Daemon(self.relay, config=(
+        return reopens(Daemon(self.relay, arguments=arguments, config=(
             "rules: [ a in 239.1.1.1:5000@up0 out 239.2.2.2:6000@out0 ]\n"
             f"interfaces: {{ up0: {{ offloads: {offloads} }} }}\n")))
 
@@ -109,6 +109,24 @@ def managed():
     equal(rule_of(daemon.stats(), "a")["state"], "active", "state")
     daemon.stop()
     equal(features_of(star, "in0"), set(FEATURES), "restored")
+
+
+@test
+def handed_over():
+    """offloads: manage. A successor that takes over restores them at its end, and its predecessor does not"""
+    star = Stacked("bridge")
+    switch(star, "in0", "rx-gro-list", "on")
+    daemon = star.start("manage")
+    star.burst(daemon)
+    successor = star.start("manage", ("--socket", daemon.socket, "--take-over"))
+    successor.socket = daemon.socket
+    equal(daemon.process.wait(), 0, "exit code of the predecessor")
+    check("to=on" not in daemon.process.log(), "switched on by the predecessor")
+    equal(features_of(star, "in0"), set(), "features that merge")
+    star.burst(successor)
+    equal(interface_of(successor.stats(), "up0")["missing_packets"], 0, "missing")
+    successor.stop()
+    equal(features_of(star, "in0"), {"rx-gro-list"}, "restored")
 
 
 @test

@@ -477,6 +477,9 @@ int relay_carry(struct relay *relay, const json_t *account, const struct inherit
 			err = carry_rule(relay->routes[i], value, inheritance);
 	}
 	json_array_foreach(interfaces, i, value) carry_interface(relay, value);
+	/* What waits in the rings was counted as steered by the predecessor. */
+	for (unsigned int j = 0; j < relay->nr_intakes; j++)
+		ledger_reset(&relay->intakes[j]->ledger);
 	totals_add(&relay->retired, json_object_get(account, "retired"));
 	return err;
 }

@@ -149,6 +149,19 @@ static json_t *describe_memberships(struct hand_over *offer, const struct member
 	return array;
 }
 
+/* What the successor has to switch on again at its end. */
+static json_t *describe_offloads(const struct offloads *offloads)
+{
+	json_t *array = json_array();
+	enum ethtool_feature feature;
+	int ifindex;
+
+	for (unsigned int i = 0; offloads_get(offloads, i, &ifindex, &feature); i++)
+		json_add(&array, json_pack("{s:i, s:s}", "ifindex", ifindex, "feature",
+					   ethtool_feature_names[feature]));
+	return array;
+}
+
 static json_t *describe(const struct relay *relay, struct hand_over *offer)
 {
 	json_t *interfaces = json_array();
@@ -165,12 +178,13 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
 		json_add(&rules, describe_route(offer, relay->routes[i]));
 	manifest = json_pack(
-		"{s:i, s:s, s:i, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "format",
+		"{s:i, s:s, s:i, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "format",
 		HAND_OVER_FORMAT, "version", xmc_version, "abi", XMC_ABI_VERSION, "started_ns",
 		(json_int_t)relay->started_ns, "next_id", (json_int_t)relay->next_id, "generation",
 		(json_int_t)relay->generation, "config", config ? config : "", "interfaces",
 		interfaces, "redirects", describe_redirects(offer, relay->redirects), "rules",
-		rules, "memberships", describe_memberships(offer, relay->membership));
+		rules, "memberships", describe_memberships(offer, relay->membership), "offloads",
+		describe_offloads(relay->offloads));
 	free(config);
 	return config ? manifest : NULL;
 }
@@ -249,4 +263,5 @@ void relay_release(struct relay *relay)
 			steer_set_owner(relay->intakes[i]->steer, false);
 	}
 	redirects_set_owner(relay->redirects, false);
+	offloads_forget(relay->offloads);
 }

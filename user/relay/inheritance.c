@@ -47,6 +47,8 @@ struct inheritance {
 	struct inherited_rule *rules;
 	struct lookup by_name;
 	struct membership_held *memberships;
+	unsigned int nr_offloads;
+	struct inherited_offload *offloads;
 	uint64_t paused_ns; /* when it was asked to pause */
 	uint64_t relaying_ns;
 	int (*pause)(void *context); /* NULL: there is nothing to pause any more */
@@ -299,6 +301,33 @@ static void read_redirects(struct inheritance *inheritance, struct reading *read
 	inheritance->has_transmits = !reading->err;
 }
 
+/* Older versions switch nothing off. */
+static void read_offloads(struct inheritance *inheritance, struct reading *reading,
+			  const json_t *manifest)
+{
+	const json_t *list = json_object_get(manifest, "offloads");
+	const json_t *value;
+	size_t i;
+
+	inheritance->offloads =
+		new_array(reading, json_array_size(list), sizeof(*inheritance->offloads));
+	if (!inheritance->offloads)
+		return;
+	json_array_foreach(list, i, value)
+	{
+		struct inherited_offload *into = &inheritance->offloads[inheritance->nr_offloads];
+		char name[ETHTOOL_NAME_SIZE];
+
+		into->ifindex = (int)read_number(reading, value, "ifindex", 1, INT32_MAX);
+		read_string(reading, value, "feature", name, sizeof(name));
+		for (into->feature = 0; into->feature < ETHTOOL_FEATURES; into->feature++) {
+			if (strcmp(name, ethtool_feature_names[into->feature]) == 0)
+				break;
+		}
+		inheritance->nr_offloads += into->feature < ETHTOOL_FEATURES;
+	}
+}
+
 static int read_config(struct inheritance *inheritance, const json_t *manifest)
 {
 	const json_t *text = json_object_get(manifest, "config");
@@ -345,6 +374,8 @@ static int read_manifest(struct inheritance *inheritance, const json_t *manifest
 		read_rules(inheritance, &reading, manifest);
 	if (!reading.err)
 		read_memberships(inheritance, &reading, manifest);
+	if (!reading.err)
+		read_offloads(inheritance, &reading, manifest);
 	if (reading.err)
 		explain(reason, reading.err, "its manifest cannot be used: %s",
 			strerror(-reading.err));
@@ -387,6 +418,7 @@ void inheritance_free(struct inheritance *inheritance)
 	free(inheritance->sockets);
 	free(inheritance->rules);
 	free(inheritance->memberships);
+	free(inheritance->offloads);
 	free(inheritance);
 }
 
@@ -510,6 +542,13 @@ bool inheritance_rule(const struct inheritance *inheritance, const char *name, u
 	*id = rule->id;
 	*since_ns = rule->since_ns;
 	return true;
+}
+
+const struct inherited_offload *inheritance_offloads(const struct inheritance *inheritance,
+						     unsigned int *count)
+{
+	*count = inheritance ? inheritance->nr_offloads : 0;
+	return inheritance ? inheritance->offloads : NULL;
 }
 
 const struct membership_held *inheritance_memberships(const struct inheritance *inheritance,

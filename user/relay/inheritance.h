@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "membership/membership.h"
+#include "links/ethtool_features.h"
 #include "dataplane/xsk.h"
 #include "relay/reason.h"
 #include "rules/config.h"
@@ -93,6 +94,14 @@ bool inheritance_rule(const struct inheritance *inheritance, const char *name, u
 
 /* What counts packets on the kernel path. NULL: nothing. */
 const struct transmits_adoption *inheritance_transmits(const struct inheritance *inheritance);
+
+/* Features of devices that it had switched off (relay/offloads.h). */
+struct inherited_offload {
+	int ifindex;
+	enum ethtool_feature feature;
+};
+const struct inherited_offload *inheritance_offloads(const struct inheritance *inheritance,
+						     unsigned int *count);
 
 /* All memberships. */
 const struct membership_held *inheritance_memberships(const struct inheritance *inheritance,

@@ -41,6 +41,18 @@ static int open_membership(struct relay *relay)
 	return err;
 }
 
+static int open_offloads(struct relay *relay)
+{
+	const struct inherited_offload *list;
+	unsigned int count;
+	int err = offloads_open(&relay->offloads);
+
+	list = inheritance_offloads(relay->inheritance, &count);
+	for (unsigned int i = 0; !err && i < count; i++)
+		err = offloads_adopt(relay->offloads, list[i].ifindex, list[i].feature);
+	return err;
+}
+
 int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
@@ -63,7 +75,7 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	if (!err)
 		err = icmp_open(&relay->icmp);
 	if (!err)
-		err = offloads_open(&relay->offloads);
+		err = open_offloads(relay);
 	/* Listen before looking, so that no change is missed. */
 	if (!err)
 		err = follow_open(&relay->follow, relay);
@@ -105,6 +117,7 @@ void relay_settle(struct relay *relay)
 		steer_settle(intake->steer);
 		if (intake->adopted && inheritance_has_forgotten(relay->inheritance))
 			forget_received(intake);
+		ledger_reset(&intake->ledger);
 	}
 	redirects_set_owner(relay->redirects, true);
 	membership_settle(relay->membership);
@@ -148,7 +161,9 @@ void relay_check_workers(struct relay *relay)
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++)
 			worker_check(relay->intakes[i]->workers[j], now_ns);
-		intake_audit(relay->intakes[i]);
+		/* From now on a successor may read the rings. */
+		if (!relay->frozen)
+			intake_audit(relay->intakes[i]);
 	}
 	output_sockets_age();
 }
