@@ -91,6 +91,7 @@ static const char *const drop_names[INGRESS_DROPS] = INGRESS_DROP_NAMES;
 static const char *const device_drop_names[XMC_DEVICE_DROPS] = XMC_DEVICE_DROP_NAMES;
 
 static const char *const withheld_names[WITHHELD_REASONS] = WITHHELD_NAMES;
+static const char *const icmp_names[ICMP_KINDS] = ICMP_KIND_NAMES;
 
 static const char *const icmp_names[ICMP_KINDS] = ICMP_KIND_NAMES;
 
