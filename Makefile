@@ -297,7 +297,7 @@ fault: check-root test-deps
 # boots, see tests/vm/machine.py. `test` runs short forms of both.
 test-vm: check-root test-deps deb
 	$(Q)$(MAKE) --no-print-directory test-programs
-	$(Q)XMCAST_BUILD=$(B) tests/vm/run
+	$(Q)XMCAST_BUILD=$(B) tests/vm/run --nics
 	$(Q)XMCAST_BUILD=$(B) XMCAST_TEST_TIMEOUT=600 prove --timer --exec tests/run-tap tests/vm/boot_packages
 
 # Build, install and remove xmcast in a bare Debian 12, and the packages as well; some minutes.
@@ -359,7 +359,7 @@ soak: check-root test-deps
 # ---- checks -------------------------------------------------------------------------------------
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
-SHELL_FILES := tests/fuzz/run .ci/run packaging/debian/xmcast.prerm packaging/debian/xmcast.postrm $(wildcard packaging/completion/*.bash) $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run kernel init inside suite short test_debian))
+SHELL_FILES := tests/fuzz/run .ci/run packaging/debian/xmcast.prerm packaging/debian/xmcast.postrm $(wildcard packaging/completion/*.bash) $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run switch kernel init inside suite short test_debian))
 ANALYZED := $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES)))
 lint: lint-deps build-deps $(SKELS)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
