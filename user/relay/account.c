@@ -93,8 +93,6 @@ static const char *const device_drop_names[XMC_DEVICE_DROPS] = XMC_DEVICE_DROP_N
 static const char *const withheld_names[WITHHELD_REASONS] = WITHHELD_NAMES;
 static const char *const icmp_names[ICMP_KINDS] = ICMP_KIND_NAMES;
 
-static const char *const icmp_names[ICMP_KINDS] = ICMP_KIND_NAMES;
-
 static const char *error_names[SEND_ERRORS];
 
 static void name_errors(void)
