@@ -358,6 +358,18 @@ def offloads_managed():
     check(offload(star), "the feature was not restored")
 
 
+@test
+def upper_interface_first():
+    """A rule on an interface on top of another one, in skb mode, before a rule on that: both programs are attached"""
+    star = Star()
+    star.relay.ip("link add link in0 name upper type macvlan mode bridge")
+    star.relay.ip("link set upper up")
+    daemon = Daemon(star.relay, f"a in {GROUP}:5000@upper out 239.2.2.2:6000@out0",
+                    f"b in {GROUP}:5001@in0 out 239.2.2.2:6001@out0")
+    equal(modes(daemon), {"upper": "skb", "in0": "native"}, "modes")
+    wait_states(daemon, "both run")
+
+
 def tagged(frame, *tags):
     """Insert tags behind the addresses, the outermost first."""
     return frame[:12] + b"".join(struct.pack("!HH", *tag) for tag in tags) + frame[12:]
