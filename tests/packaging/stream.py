@@ -42,7 +42,7 @@ class Stream:
     """Starts when the daemon relays. `ctl` is the command that runs xmcastctl, `log` one that shows the daemon's log."""
 
     def __init__(self, root, ctl, log, rate=2000):
-        self._root, self._ctl = root, ctl
+        self._root, self._ctl, self._log = root, ctl, log
         wait_for(lambda: '"active"' in root.run(f"{ctl} -j rule list", good=False).stdout,
                  lambda: root.run(log).stdout)
         root.run("nohup ip netns exec receiver xmcast-sink r0 -j --port 6000 --expect /root/gen >/root/sink "
@@ -59,7 +59,8 @@ class Stream:
     def flows(self):
         """Packets arrive at the daemon."""
         before = self.received()
-        wait_for(lambda: self.received() > before + ENOUGH, "packets flow")
+        wait_for(lambda: self.received() > before + ENOUGH,
+                 lambda: "packets flow\n" + self._root.run(f"{self._ctl} stats show; {self._log}").stdout)
 
     def stop(self):
         """End the stream, and return what the sink reports once no more packets arrive."""
