@@ -90,7 +90,8 @@ void rig_deliver(struct rig *rig, unsigned int flow, uint32_t count, lab_lengths
 void rig_receive(struct rig *rig)
 {
 	if (!rig->ruleset)
-		assert_int_equal(ruleset_new(&rig->ruleset, rig->streams, NULL, rig->nr_streams), 0);
+		assert_int_equal(ruleset_new(&rig->ruleset, rig->streams, NULL, rig->nr_streams),
+				 0);
 	rig->ingress.ruleset = rig->ruleset;
 	ingress_run(&rig->ingress);
 	assert_int_equal(frame_queue_length(&rig->queue) + counter_read(&rig->xsk->returned) -

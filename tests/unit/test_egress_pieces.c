@@ -38,7 +38,8 @@ static void deliver(struct rig *rig, uint32_t count, lab_lengths lengths, size_t
 static void relay(struct rig *rig)
 {
 	if (!rig->ruleset)
-		assert_int_equal(ruleset_new(&rig->ruleset, rig->streams, NULL, rig->nr_streams), 0);
+		assert_int_equal(ruleset_new(&rig->ruleset, rig->streams, NULL, rig->nr_streams),
+				 0);
 	rig->ingress.ruleset = rig->ruleset;
 	ingress_run(&rig->ingress);
 	rig_send_all_queued(rig);
