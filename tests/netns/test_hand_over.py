@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 from harness import netns  # pylint: disable=ungrouped-imports
 from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, main, program,
@@ -360,6 +361,7 @@ def clients():
                     Client(path).close()
                 except OSError as error:
                     refused.append(error)
+                time.sleep(0.001)
 
         thread = threading.Thread(target=connect)
         thread.start()

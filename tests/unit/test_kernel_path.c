@@ -179,6 +179,11 @@ int forward_set(struct forward *forward, const struct forward_output *outputs)
 	return forward_error;
 }
 
+uint32_t forward_slot(const struct forward *forward)
+{
+	return 0;
+}
+
 void forward_read_rule(const struct forward *forward, struct xmc_tally *sum)
 {
 	*sum = forward->rule;

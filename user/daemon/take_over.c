@@ -36,9 +36,10 @@ struct take_over {
 
 /* ---- connecting ---- */
 
-/* The connection, after the predecessor has accepted. -errno; -ECONNREFUSED, -ENOENT: nobody
- * listens. */
-static int ask(const char *path)
+/* A daemon with very many clients closes idle ones to make room, also one that is about to ask. */
+#define TRIES 10
+
+static int ask_once(const char *path)
 {
 	struct control_client *client = NULL;
 	json_t *answer = NULL;
@@ -60,6 +61,17 @@ static int ask(const char *path)
 	}
 	control_client_close(client);
 	return err ? err : fd;
+}
+
+/* The connection, after the predecessor has accepted. -errno; -ECONNREFUSED, -ENOENT: nobody
+ * listens. */
+static int ask(const char *path)
+{
+	int fd = -ECONNRESET;
+
+	for (unsigned int i = 0; i < TRIES && (fd == -ECONNRESET || fd == -EPIPE); i++)
+		fd = ask_once(path);
+	return fd;
 }
 
 static int command(const struct take_over *take, char byte)
