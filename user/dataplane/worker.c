@@ -630,18 +630,9 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	worker_state_add(state, &worker->before);
 }
 
-uint32_t worker_forget(struct worker *worker)
+uint32_t worker_taken_before(const struct worker *worker)
 {
-	struct xsk_drops dropped = {};
-
-	if (!worker->adopted)
-		return 0;
-	xsk_read_drops(worker->xsk, &dropped);
-	worker->before.kernel.rx_dropped = 0 - dropped.rx_dropped;
-	worker->before.kernel.rx_ring_full = 0 - dropped.rx_ring_full;
-	worker->before.kernel.fill_ring_empty = 0 - dropped.fill_ring_empty;
-	return xsk_taken_before(worker->xsk) + (uint32_t)dropped.rx_dropped +
-	       (uint32_t)dropped.rx_ring_full;
+	return worker->adopted ? xsk_taken_before(worker->xsk) : 0;
 }
 
 void worker_carry(struct worker *worker, const struct worker_state *before)

@@ -175,12 +175,8 @@ int worker_notify_fd(const struct worker *worker);
 
 void worker_read(const struct worker *worker, struct worker_state *state);
 
-/*
- * The last user of the adopted socket was killed, and its counters are lost: what the kernel has
- * dropped on the socket begins at 0 now. Returns the packets that it had received or that were
- * dropped, modulo 2^32; a packet in several frames counts as several.
- */
-uint32_t worker_forget(struct worker *worker);
+/* See xsk_taken_before(); 0 if the socket was not adopted. */
+uint32_t worker_taken_before(const struct worker *worker);
 
 /* Add what the worker of another process has counted; gauges are ignored. What the kernel has
  * dropped is not added if the socket is the same, because the kernel counts on. */

@@ -91,16 +91,17 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 }
 
 /*
- * The counters of a killed predecessor are lost, but the kernel's are not: of the packets that were
- * steered, those belong to our counters that the predecessor had not received. (A packet in several
- * frames counts as one steered and several received: then all of it stays.)
+ * The counters of a killed predecessor are lost, but the kernel's are not: what it has dropped on
+ * the sockets stays, and of the packets that were steered, those that the predecessor had not
+ * received. (A packet in several frames counts as one steered and several received: then all of it
+ * stays.)
  */
 static void forget_received(struct intake *intake)
 {
 	uint32_t before = 0;
 
 	for (unsigned int i = 0; i < intake->nr_workers; i++)
-		before += worker_forget(intake->workers[i]);
+		before += worker_taken_before(intake->workers[i]);
 	steer_set_carried(intake->steer, XMC_FORWARDED, 0);
 	steer_set_carried(intake->steer, XMC_STEERED,
 			  (uint32_t)steer_steered_before(intake->steer) - before);
