@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A restart that nobody sees: a successor takes over from the running daemon (--take-over).
 
-XMCAST_TAKE_OVERS: how many times (10). XMCAST_TAKE_OVER_RATE: packets/s meanwhile (20000).
-XMCAST_TAKE_OVER_FLOWS: in so many flows (1). XMCAST_TAKE_OVER_FRAMES: workers.frames (16384). The targets are 100 times at 200,000 packets/s in 50 flows
+XMCAST_TAKE_OVERS: how many times (10). XMCAST_TAKE_OVER_RATE: packets/s meanwhile (10000).
+XMCAST_TAKE_OVER_FLOWS: in so many flows (1). XMCAST_TAKE_OVER_FRAMES: workers.frames (32768: they hold 3 s). The targets are 100 times at 200,000 packets/s in 50 flows
 on the user path and at 1,000,000 on the kernel path, on an idle machine.
 """
 
@@ -24,8 +24,8 @@ from manager import Manager
 
 TIMES = int(os.environ.get("XMCAST_TAKE_OVERS", "10"))
 FLOWS = int(os.environ.get("XMCAST_TAKE_OVER_FLOWS", "1"))
-FRAMES = int(os.environ.get("XMCAST_TAKE_OVER_FRAMES", "16384"))
-RATE = int(os.environ.get("XMCAST_TAKE_OVER_RATE", "20000"))
+FRAMES = int(os.environ.get("XMCAST_TAKE_OVER_FRAMES", "32768"))
+RATE = int(os.environ.get("XMCAST_TAKE_OVER_RATE", "10000"))
 NOBODY = 65534
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
