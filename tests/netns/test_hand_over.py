@@ -3,8 +3,9 @@
 """A restart that nobody sees: a successor takes over from the running daemon (--take-over).
 
 XMCAST_TAKE_OVERS: how many times (10). XMCAST_TAKE_OVER_RATE: packets/s meanwhile (10000).
-XMCAST_TAKE_OVER_FLOWS: in so many flows (1). XMCAST_TAKE_OVER_FRAMES: workers.frames (32768: they hold 3 s). The targets are 100 times at 200,000 packets/s in 50 flows
-on the user path and at 1,000,000 on the kernel path, on an idle machine.
+XMCAST_TAKE_OVER_FLOWS: in so many flows (1). XMCAST_TAKE_OVER_FRAMES: workers.frames (32768, which hold
+what arrives within 3 s). The targets, on an idle machine, are 100 times at 200,000 packets/s in 50 flows
+on the user path, and at 1,000,000 on the kernel path.
 """
 
 import array
