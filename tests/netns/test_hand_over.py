@@ -86,6 +86,7 @@ def check_counters(daemon, sent, rules=1):
     """The counters have gone on: those of all processes add up to what was sent."""
     stats = daemon.settle(sent["sent_packets"])
     equal(stats["generation"], 1, "generation of the configuration")
+    equal(stats["events"]["packets-missing"], 0, "false alarms of the audit")
     for rule in stats["rules"][:rules]:
         for output in rule["outputs"]:
             equal(output["sent_packets"], sent["sent_packets"], f"sent to {output['to']}")

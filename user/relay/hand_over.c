@@ -246,6 +246,8 @@ int relay_withdraw(struct relay *relay)
 	for (unsigned int i = 0; relay->paused && i < relay->nr_intakes; i++) {
 		int err = resume_intake(relay->intakes[i]);
 
+		/* The successor may have received packets that were steered. */
+		ledger_reset(&relay->intakes[i]->ledger);
 		if (!err)
 			continue;
 		log_error("resume-failed", LOG_IFACE(relay->intakes[i]->name), LOG_ERROR(err));

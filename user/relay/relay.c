@@ -118,6 +118,7 @@ void relay_settle(struct relay *relay)
 		steer_settle(intake->steer);
 		if (intake->adopted && inheritance_has_forgotten(relay->inheritance))
 			forget_received(intake);
+		/* What was steered before has just been added. */
 		ledger_reset(&intake->ledger);
 	}
 	redirects_set_owner(relay->redirects, true);
@@ -162,7 +163,7 @@ void relay_check_workers(struct relay *relay)
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++)
 			worker_check(relay->intakes[i]->workers[j], now_ns);
-		/* From now on a successor may read the rings. */
+		/* A successor may read the rings while this relay is paused. */
 		if (!relay->frozen)
 			intake_audit(relay->intakes[i]);
 	}
