@@ -194,11 +194,6 @@ void forward_read_output(const struct forward *forward, unsigned int i, struct x
 	*sum = forward->sent[i];
 }
 
-uint32_t forward_slot(const struct forward *forward)
-{
-	return 0;
-}
-
 void forward_close(struct forward *forward)
 {
 	forward->open = false;
