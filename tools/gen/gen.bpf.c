@@ -158,6 +158,9 @@ static __always_inline __u32 pattern_sum(__u32 start, __u32 rest)
 	__u32 end = start + rest;
 	__u32 sum;
 
+	/* Otherwise the compiler leaves out the masks: it knows the bounds, but the verifier of
+	 * Linux 6.1 has forgotten them here. */
+	barrier_var(end);
 	sum = pattern_sums[(end / 2) & (PATTERN_SIZE / 2 - 1)] -
 	      pattern_sums[(start / 2) & (PATTERN_SIZE / 2 - 1)];
 	if (end & 1)
