@@ -408,13 +408,14 @@ def never_read():
     other.call("ping")
 
 
-def limit_descriptors(daemon):
-    """Leave the daemon a few descriptors more than it has open. Returns how many."""
+def limit_descriptors(daemon, free=8):
+    """Leave the daemon this number of free descriptors, fewer than it serves clients. Returns it."""
     pid = daemon.process.pid
-    opened = [int(name) for name in os.listdir(f"/proc/{pid}/fd")]
-    limit = max(opened) + 3
+    opened = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    unused = [number for number in range(len(opened) + free) if number not in opened]
+    limit = unused[free - 1] + 1
     run("prlimit", f"--pid={pid}", f"--nofile={limit}:{limit}")
-    return limit - len(opened)
+    return free
 
 
 @test
