@@ -169,9 +169,11 @@ def links():
     yield "steered", put(whole, 6, 1, 0, 0x5e, 1, 1, 1), b"link"  # a group as the sender
     # The UDP checksum is left to the final receiver.
     yield "steered", put(whole, 40, 0xba, 0xad), b"link"
-    for tag in ("81000007", "81000000", "8100efff", "88a80007", "88a8000781000007",
-                "8100000781000008", "8100" "0001" * 9):
+    for tag in ("81000007", "8100efff", "88a80007", "88a8000781000007", "8100000781000008",
+                "8100000081000007", "810000008100000081000000", "8100" "0001" * 9):
         yield "vlan", whole[:12] + bytes.fromhex(tag) + whole[12:], None
+    for tag in ("81000000", "8100e000", "88a80000", "88a8000081000000"):  # only a priority
+        yield "steered", whole[:12] + bytes.fromhex(tag) + whole[12:], b"link"
     yield "vlan", whole[:12] + b"\x81\x00", None
     yield "vlan", whole[:12] + b"\x88\xa8\0", None
     for ethertype in (0, 46, 1500, 0x0801, 0x0008, 0x0806, 0x9100, 0x88e5, 0x88cc, 0x8847, 0xffff):
@@ -248,8 +250,16 @@ def judge(data):
             return "steered", data[at + 8:at + half(at + 4)]
         return "no_rule", None
 
-    kind = half(12)
-    if kind in (0x8100, 0x88a8):
+    kind, tagged = half(12), False
+    for _ in range(2):
+        if kind not in (0x8100, 0x88a8):
+            break
+        if len(data) < 18:
+            return "vlan", None
+        tagged = tagged or half(14) & 0xfff != 0
+        data = data[:12] + data[16:]
+        kind = half(12)
+    if tagged or kind in (0x8100, 0x88a8):
         return "vlan", None
     if kind == 0x0800:
         header = len(data) >= 34 and (data[14] & 15) * 4

@@ -273,15 +273,6 @@ def interface_down():
 
 
 @test
-def mtu_too_large():
-    """An MTU that no frame size can hold"""
-    star = Star(sources=2)
-    star.sources[1].ip("link set s0 mtu 9000")
-    star.relay.ip("link set in1 mtu 9000")
-    pending(star, "in 239.1.1.1:5000@in1 out 239.2.2.2:6001@out0", "MTU", "9000")
-
-
-@test
 def all_pending():
     """If every rule is pending, the daemon keeps running and reports it"""
     relay = Namespace("relay")

@@ -166,12 +166,14 @@ bool path_keep_neighbours(struct path *path, struct redirects *redirects, uint64
 	return due;
 }
 
-/* Can a datagram with these ports have been sent by the output? */
+/* Can a datagram with these ports have been sent by the output, so that somebody may report about
+ * it? Nobody may about datagrams to a group (RFC 1122 section 3.2.2, RFC 4443 section 2.4). */
 static bool has_sent(const struct output *output, const struct icmp_error *error)
 {
 	in_port_t port = ((const struct sockaddr_in *)&output->to)->sin_port;
 
-	return addr_equal(&output->rule.to, &error->destination) &&
+	return !addr_is_multicast(&error->destination) &&
+	       addr_equal(&output->rule.to, &error->destination) &&
 	       (!port || ntohs(port) == error->destination_port) &&
 	       output_socket_has_port(output->socket, error->source_port);
 }
