@@ -6,7 +6,7 @@ import time
 
 from follow import (RULE, reopens, output_of, plug_input, plug_output, resumes, states, wait_active,
                     wait_pending)
-from harness import (Daemon, Star, equal, generate, know, main, receive, receiver, sender, silent,
+from harness import (Daemon, Star, check, equal, generate, know, main, receive, receiver, sender, silent,
                      test, wait_until)
 from netns import Namespace
 
@@ -114,6 +114,30 @@ def output_mtu():
     for namespace, device in ((star.relay, "out0"), (star.receiver, "r0")):
         namespace.ip(f"link set {device} mtu 1500")
     wait_until(lambda: sizes() == 65535, "batches have their full size again")
+
+
+@test
+def mtu_between_looks():
+    """The output's MTU is smaller for a moment, between two looks: what batches have learned is forgotten"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    source = sender(star.source, "10.1.0.1")
+
+    def refused():
+        return output_of(daemon, 0)["gso_refused_batches"]
+
+    learned = 0
+    for i in range(10):
+        before = refused()
+        # The alias is announced, too. Looks are at least 50 ms apart.
+        star.relay.run("ip", "-batch", "-", input=f"link set out0 alias x{i}\nlink set out0 mtu 1000\n")
+        for _ in range(200):
+            source.sendto(bytes(1400), ("239.1.1.1", 5000))
+        star.relay.ip("link set out0 mtu 1500")
+        daemon.settle(steered=200 * (i + 1))
+        learned += refused() > before
+        wait_until(lambda: output_of(daemon, 0)["gso_max_bytes"] == 65535, "batches have their full size again")
+    check(learned, "no batch was refused")
 
 
 @test

@@ -106,7 +106,7 @@ static void note_vlan(struct arrival *arrival, const struct link_event *event)
 static void on_link(struct follow *follow, const struct link_event *event)
 {
 	const struct relay *relay = follow->relay;
-	bool concerned = outputs_concern(&follow->outputs, &event->link) ||
+	bool concerned = outputs_note(&follow->outputs, &event->link) ||
 			 redirects_use(relay->redirects, event->link.ifindex) ||
 			 follow->passes.has_unnamed;
 

@@ -92,19 +92,21 @@ void outputs_free(struct outputs *outputs)
 	*outputs = (struct outputs){};
 }
 
-bool outputs_concern(const struct outputs *outputs, const struct link *link)
+bool outputs_note(struct outputs *outputs, const struct link *link)
 {
-	if (link->more_names || (*link->name && find(outputs, link->name)))
-		return true;
-	for (unsigned int i = 0; i < LINK_ALTERNATIVES; i++) {
-		if (*link->alternatives[i] && find(outputs, link->alternatives[i]))
-			return true;
-	}
+	bool concerned = link->more_names || (*link->name && find(outputs, link->name));
+
+	for (unsigned int i = 0; i < LINK_ALTERNATIVES; i++)
+		concerned |= *link->alternatives[i] && find(outputs, link->alternatives[i]);
 	for (unsigned int i = 0; i < outputs->count; i++) {
-		if (outputs->list[i].link.ifindex == link->ifindex)
-			return true;
+		struct output_interface *interface = &outputs->list[i];
+
+		if (interface->link.ifindex != link->ifindex)
+			continue;
+		concerned = true;
+		interface->changed |= link->mtu && link->mtu != interface->link.mtu;
 	}
-	return false;
+	return concerned;
 }
 
 /* Would an IPv4 packet to a group leave by the interface with source 0.0.0.0? */

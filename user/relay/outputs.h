@@ -33,8 +33,10 @@ struct outputs {
 int outputs_collect(struct outputs *outputs, const struct config *config);
 void outputs_free(struct outputs *outputs);
 
-/* Is this one of them, by any of its names or by its index? */
-bool outputs_concern(const struct outputs *outputs, const struct link *link);
+/* Is the announced link one of them, by any of its names or by its index? If it has another MTU than
+ * in the last query it has changed, even if the next query finds it as it was: what outputs have
+ * learned about batches in the meantime does not hold any more. */
+bool outputs_note(struct outputs *outputs, const struct link *link);
 
 /* Query all of them; `netlink` for routes. False: one could not be queried (no memory, no
  * descriptor); look again soon.

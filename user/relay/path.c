@@ -166,14 +166,21 @@ bool path_keep_neighbours(struct path *path, struct redirects *redirects, uint64
 	return due;
 }
 
-/* Can a datagram with these ports have been sent by the output, so that somebody may report about
- * it? Nobody may about datagrams to a group (RFC 1122 section 3.2.2, RFC 4443 section 2.4). */
+/* May anybody report this about a datagram to a group? (RFC 1122 section 3.2.2, RFC 4443 section
+ * 2.4) */
+static bool is_allowed_about_groups(const struct icmp_error *error)
+{
+	return error->kind == ICMP_SAYS_TOO_LARGE && !addr_is_ipv4(&error->destination);
+}
+
+/* Can a datagram with these ports have been sent by the output, and have caused the report? */
 static bool has_sent(const struct output *output, const struct icmp_error *error)
 {
 	in_port_t port = ((const struct sockaddr_in *)&output->to)->sin_port;
 
-	return !addr_is_multicast(&error->destination) &&
-	       addr_equal(&output->rule.to, &error->destination) &&
+	if (addr_is_multicast(&error->destination) && !is_allowed_about_groups(error))
+		return false;
+	return addr_equal(&output->rule.to, &error->destination) &&
 	       (!port || ntohs(port) == error->destination_port) &&
 	       output_socket_has_port(output->socket, error->source_port);
 }
