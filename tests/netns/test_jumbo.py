@@ -62,21 +62,13 @@ def config(mode, rule=RULE):
 
 
 @test
-def native():
-    """MTU 9000, native: every size up to 8,972 bytes, whole and in order"""
+def every_size():
+    """MTU 9000, native and skb mode: every size up to 8,972 bytes, whole and in order"""
     star = Star(mtu=9000, out_mtu=9000)
-    daemon = Daemon(star.relay, config=config("native"))
-    relay_exactly(star, daemon, SIZES)
-    daemon.stop()
-
-
-@test
-def skb():
-    """MTU 9000, skb mode: the same"""
-    star = Star(mtu=9000, out_mtu=9000)
-    daemon = Daemon(star.relay, config=config("skb"))
-    relay_exactly(star, daemon, SIZES)
-    daemon.stop()
+    for mode in ("native", "skb"):
+        daemon = Daemon(star.relay, config=config(mode))
+        relay_exactly(star, daemon, SIZES)
+        daemon.stop()
 
 
 @test

@@ -45,33 +45,29 @@ static void relay(struct rig *rig)
 	rig_send_all_queued(rig);
 }
 
-static void test_whole_and_in_order(void **state)
+static void expect_relayed(void **state, uint32_t count, lab_lengths lengths)
 {
 	struct rig *rig = rig_open_for(state, 9000);
 	struct stream *stream;
 	struct sink sink;
 
-	stream = rig_add(rig, &sink, mixed, 64);
-	deliver(rig, 190, mixed, PIECE);
+	stream = rig_add(rig, &sink, lengths, 64);
+	deliver(rig, count, lengths, PIECE);
 	relay(rig);
-	rig_expect_counts(stream, 0, 190, 190, 0);
+	rig_expect_counts(stream, 0, count, count, 0);
 	rig_expect_all(rig, &sink);
 	rig_close(rig);
+}
+
+static void test_whole_and_in_order(void **state)
+{
+	expect_relayed(state, 190, mixed);
 }
 
 /* The boundary of one look at the RX ring, 64 frames, is inside a packet. */
 static void test_across_looks(void **state)
 {
-	struct rig *rig = rig_open_for(state, 9000);
-	struct stream *stream;
-	struct sink sink;
-
-	stream = rig_add(rig, &sink, large, 64);
-	deliver(rig, 100, large, PIECE);
-	relay(rig);
-	rig_expect_counts(stream, 0, 100, 100, 0);
-	rig_expect_all(rig, &sink);
-	rig_close(rig);
+	expect_relayed(state, 100, large);
 }
 
 static void test_several_outputs(void **state)

@@ -155,7 +155,7 @@ static int new_take_over(struct daemon *daemon, int fd)
 	return 0;
 }
 
-/* What cannot be used is removed, so that the kernel frees it: everything is opened anew. */
+/* What cannot be used is removed, so that the kernel frees it: everything is opened again. */
 static int open_stored(struct daemon *daemon)
 {
 	struct bundle bundle;

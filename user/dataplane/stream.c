@@ -158,7 +158,7 @@ int stream_adopt(struct stream **out, const struct rule *rule, const int *fds)
 	for (; !err && stream->nr_outputs < rule->nr_outputs; stream->nr_outputs++) {
 		unsigned int i = stream->nr_outputs;
 
-		/* One with ports of its own has more sockets behind it, and is opened anew: the
+		/* One with ports of its own has more sockets behind it, and is opened again: the
 		 * same ports, which both processes can have. */
 		if (fds[i] >= 0 && !rule->outputs[i].from_kept && !rule->outputs[i].from_port)
 			err = output_socket_adopt(&stream->outputs[i].socket, fds[i],

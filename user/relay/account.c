@@ -450,7 +450,7 @@ static void carry_interface(struct relay *relay, const json_t *object)
 		if (intake)
 			carry_device(relay, intake, value);
 	}
-	/* The audit begins anew: what the workers have received has just been added. */
+	/* The audit begins again: what the workers have received has just been added. */
 	if (intake)
 		ledger_reset(&intake->ledger);
 }

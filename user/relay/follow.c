@@ -287,7 +287,7 @@ static bool is_stale(const struct relay *relay, const struct arrival *arrival)
 		return false;
 	if (arrival->tags_now != arrival->tags || arrival->lost)
 		return true;
-	/* The VLAN was made anew: join again. */
+	/* The VLAN was created again: join again. */
 	if (arrival->tags && arrival->link.ifindex != arrival->joined)
 		return true;
 	/* Interfaces that do not exist share no intake. */

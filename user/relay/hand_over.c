@@ -68,7 +68,7 @@ static json_t *describe_tallies(struct hand_over *offer, const struct steer_adop
 	return chunks;
 }
 
-/* An external program, whose pinned maps a successor opens anew, is not described. */
+/* An external program, whose pinned maps a successor opens again, is not described. */
 static json_t *describe_intake(struct hand_over *offer, const struct intake *intake)
 {
 	json_t *sockets = json_array();

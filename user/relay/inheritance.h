@@ -2,7 +2,7 @@
 /*
  * What a process that relayed before has left to this one (hand_over.h has the whole picture): its
  * configuration, its descriptors, and what they are. Whatever is opened asks here first whether it
- * can be adopted. What does not fit is opened anew, as if there had been no predecessor.
+ * can be adopted. What does not fit is opened again, as if there had been no predecessor.
  *
  *     inheritance_new()     parse and check the manifest
  *     relay_open_after()    with the predecessor's configuration: prepare, pause it, go on

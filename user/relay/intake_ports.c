@@ -62,7 +62,7 @@ static bool shard_is_used(const struct intake *intake, unsigned int shard)
 	return false;
 }
 
-/* A socket of the predecessor that is unusable is opened anew. */
+/* A socket of the predecessor that is unusable is opened again. */
 static int adopt_worker(struct worker **worker, const struct intake *intake,
 			struct worker_options *options, const struct inheritance *inheritance)
 {

@@ -37,7 +37,7 @@ struct ledger {
 	unsigned int quiet; /* looks since then */
 };
 
-/* Forget everything: the counters start anew. */
+/* Forget everything: the counters start again. */
 void ledger_reset(struct ledger *ledger);
 
 /*

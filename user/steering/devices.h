@@ -38,7 +38,7 @@ int devices_hold(struct devices *devices, const int *ifindexes, unsigned int cou
 		 uint32_t *target);
 
 /* Of what was held: does the kernel still have all of it? It forgets devices that cease to exist or
- * leave the network namespace, even if they come back with the same index. Then hold it anew. */
+ * leave the network namespace, even if they come back with the same index. Then hold it again. */
 bool devices_are_complete(const struct devices *devices, unsigned int count, uint32_t target);
 
 /* Of what was held; no packet may use it any more. */
