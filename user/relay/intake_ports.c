@@ -382,6 +382,9 @@ static void take_port(struct intake *intake, const struct port *at,
 	if (!port)
 		return;
 	err = open_port(intake, port, means, &patience_ms, why);
+	/* Its sockets may hold smaller packets than the others': before packets are steered to it. */
+	if (!err)
+		err = intake_set_capacity(intake);
 	if (!err)
 		err = start_port(intake, port, means->epoll_fd, why);
 	if (!err) {
