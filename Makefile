@@ -106,7 +106,7 @@ BPF_CFLAGS = -target bpf -mcpu=$(BPF_CPU) -O2 -g -ffile-prefix-map=$(CURDIR)=. -
 	-Iinclude -Ivmlinux -Itools
 
 # Everything except the main.c files: the programs' own parts too, so that tests can link them.
-MODULES := base rules links steering dataplane membership relay telemetry control daemon ctl exporter
+MODULES := base rules import links steering dataplane membership relay telemetry control daemon ctl exporter
 LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c tests/bpf/*.bpf.c)))

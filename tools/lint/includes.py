@@ -22,7 +22,7 @@ import sys
 LAYERS = (
     ("base",),
     ("links", "rules"),
-    ("membership", "steering", "dataplane"),
+    ("membership", "steering", "dataplane", "import"),
     ("relay",),
     ("control", "telemetry"),
     ("daemon",),
@@ -30,7 +30,7 @@ LAYERS = (
 
 PROGRAMS = ("ctl", "exporter", "cluster")
 # steering: "xmcastctl iface detach" removes programs and pins without a daemon.
-PROGRAM_MAY_USE = ("base", "rules", "steering", "control", "telemetry")
+PROGRAM_MAY_USE = ("base", "rules", "import", "steering", "control", "telemetry")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 

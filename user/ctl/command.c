@@ -58,6 +58,14 @@ static const struct command config_verbs[] = {
 	{},
 };
 
+#define IMPORT_ARGUMENTS " [-o OUTPUT] FILE|-- TEXT"
+static const struct command import_verbs[] = {
+	{.name = "smcroute", .usage = "import smcroute" IMPORT_ARGUMENTS,
+	 .help = "print a configuration that does what an smcroute.conf says",
+	 .arguments = ARGUMENTS_OPTIONS_FILE, .least = 1, .most = -1, .run = verb_import},
+	{},
+};
+
 static const struct command stats_verbs[] = {
 	{.name = "show", .alias = "list", .usage = "stats show",
 	 .help = "show all counters",
@@ -111,6 +119,7 @@ static const struct command log_verbs[] = {
 const struct command ctl_objects[] = {
 	{.name = "rule", .topic = "what is relayed", .verbs = rule_verbs},
 	{.name = "config", .topic = "the whole configuration", .verbs = config_verbs},
+	{.name = "import", .topic = "from other relays", .verbs = import_verbs},
 	{.name = "stats", .topic = "counters", .verbs = stats_verbs},
 	{.name = "iface", .topic = "interfaces", .verbs = iface_verbs},
 	{.name = "worker", .topic = "the threads that relay", .verbs = worker_verbs},
@@ -307,7 +316,8 @@ int command_run(struct ctl *ctl, char **words, int count)
 		words++;
 		count--;
 	} else if (count && words[0][0] == '-' && words[0][1] &&
-		   command->arguments != ARGUMENTS_OPTIONS) {
+		   command->arguments != ARGUMENTS_OPTIONS &&
+		   command->arguments != ARGUMENTS_OPTIONS_FILE) {
 		/* Not the name of a rule, a file or an interface, unless it follows "--". */
 		return ctl_usage(command->usage, "\"%s\": options stand before the object",
 				 words[0]);

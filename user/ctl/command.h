@@ -16,6 +16,7 @@ enum arguments {
 	ARGUMENTS_FILE,
 	ARGUMENTS_LOG,
 	ARGUMENTS_OPTIONS, /* options of its own: "[-x" in its usage */
+	ARGUMENTS_OPTIONS_FILE,
 	ARGUMENTS_COMMAND,
 };
 
@@ -63,6 +64,7 @@ VERB(verb_named);      /* rule show, iface show */
 VERB(verb_config_check);
 VERB(verb_config_show);
 VERB(verb_config_save);
+VERB(verb_import);
 VERB(verb_iface_detach);
 VERB(verb_log_set);
 VERB(verb_ping);

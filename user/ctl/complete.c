@@ -237,6 +237,12 @@ static void arguments(struct ctl *ctl, const struct command *command, char **wor
 	case ARGUMENTS_LOG:
 		log_words(word, count);
 		break;
+	case ARGUMENTS_OPTIONS_FILE:
+		if (*word == '-')
+			own_options(command->usage, word);
+		else
+			puts("<file>");
+		break;
 	case ARGUMENTS_OPTIONS:
 		if (count > 1 && strcmp(words[count - 2], "--exec") == 0)
 			puts("<file>");

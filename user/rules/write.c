@@ -124,7 +124,7 @@ static void put_fields(const struct field *fields, const void *object, unsigned 
 	}
 }
 
-static void put_rule(const struct rule *rule, FILE *stream)
+void config_write_rule(const struct rule *rule, FILE *stream)
 {
 	put_fields(rule_fields, rule, 2, stream);
 	fputs("    out:\n", stream);
@@ -202,7 +202,7 @@ static void put_config(const struct config *config, FILE *stream)
 
 	fputs(config->nr_rules ? "rules:\n" : "rules: []\n", stream);
 	for (unsigned int i = 0; i < config->nr_rules; i++)
-		put_rule(&config->rules[i], stream);
+		config_write_rule(&config->rules[i], stream);
 	if (config->nr_ifaces)
 		fputs("\n" SETTING_IFACES ":\n", stream);
 	setting_defaults(&usual, true);

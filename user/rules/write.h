@@ -4,6 +4,7 @@
 #define XMCAST_RULES_WRITE_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "rules/config.h"
 
@@ -17,5 +18,8 @@
  * than config_parse_yaml() accepts.
  */
 char *config_write(const struct config *config, size_t *length);
+
+/* Write one rule as an item of `rules`, in block style. */
+void config_write_rule(const struct rule *rule, FILE *stream);
 
 #endif

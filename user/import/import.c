@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "import/import.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define ROUTED                                                                                     \
+	"The outputs keep source address, UDP source port and DSCP, and take one off the TTL, "    \
+	"as\n"                                                                                     \
+	"kernel multicast routing does. Without `from`, `ttl` and `dscp` this host sends them "    \
+	"in\n"                                                                                     \
+	"its own name. Rules carry UDP; other IP protocols need rules of their own.\n"
+
+const struct import_peer import_peers[] = {
+	{.name = "smcroute", .heading = ROUTED, .read = smcroute_read},
+	{},
+};
+
+const struct import_peer *import_peer(const char *name)
+{
+	for (const struct import_peer *peer = import_peers; peer->name; peer++) {
+		if (strcmp(peer->name, name) == 0)
+			return peer;
+	}
+	return NULL;
+}
+
+static char *write(const struct import_peer *peer, struct sheet *sheet, size_t *length,
+		   struct sheet_count *count)
+{
+	char *heading =
+		text_format("Imported from a configuration of %s by xmcastctl: each line of it,\n"
+			    "and below it the rules that do the same.\n%s",
+			    peer->name, peer->heading);
+	char *text = heading ? sheet_write(sheet, heading, length, count) : NULL;
+
+	free(heading);
+	return text;
+}
+
+char *import_configuration(const struct import_peer *peer, const struct import_source *source,
+			   size_t *length, struct sheet_count *count, struct errors *errors)
+{
+	struct position at = {.file = source->file};
+	struct sheet *sheet = NULL;
+	char *text = NULL;
+	int err;
+
+	if (source->length > IMPORT_BYTES_MAX) {
+		errors_add(errors, &at, NULL, 0, "too long, expected at most %u bytes",
+			   IMPORT_BYTES_MAX);
+		errno = EINVAL;
+		return NULL;
+	}
+	err = sheet_new(&sheet, source->file);
+	if (!err)
+		err = peer->read(source, sheet, errors);
+	if (!err) {
+		text = write(peer, sheet, length, count);
+		err = text ? 0 : -ENOMEM;
+	}
+	sheet_free(sheet);
+	errno = -err;
+	return text;
+}
