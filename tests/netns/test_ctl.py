@@ -162,6 +162,10 @@ def usage_errors():
     daemon = serve()
     for words, said in (
             ("", "usage: xmcastctl"), ("nonsense", "unknown object \"nonsense\""),
+            ("reload", "unknown object \"reload\", did you mean `config reload`?"),
+            ("del cam1", "did you mean `rule del`?"), ("status", "did you mean `rule list` or `ping`?"),
+            ("list", "did you mean `rule list` or `stats show` or"), ("ruel", "did you mean rule?"),
+            ("rule lst", "unknown verb \"lst\" of rule, did you mean list?"),
             ("rule nonsense", "unknown verb \"nonsense\""), ("rule d x", "del disable"),
             ("rule re", "too few arguments"), ("config s", "show save"), ("m", "metrics monitor"),
             ("rule show", "usage: xmcastctl [OPTIONS] rule show NAME"),

@@ -145,9 +145,9 @@ static const struct {
 	  {3, 1, "", "no rule of this name"},
 	  {4, 1, "\\x1b", "no rule of this name"}}},
 	{{{RULE_ADD, "  a in 239.1.1.4:1@x out 1.1.1.1:1"}},
-	 {{1, 3, "a", "duplicate rule name: a rule already has it"}}},
+	 {{1, 3, "a", "duplicate name: the rule for"}}},
 	{{{RULE_REPLACE, "d in 239.1.1.4:1@x out 1.1.1.1:1"}},
-	 {{1, 1, "d", "no rule of this name, expected one that exists"}}},
+	 {{1, 1, "d", "no rule of this name"}}},
 	{{{RULE_REPLACE, "in 239.1.1.1:1@x out 1.1.1.1:1"}},
 	 {{1, 1, "239.1.1.1:1@x", "no rule of this name"}}},
 	/* names that an earlier operation deleted or added */
@@ -156,9 +156,9 @@ static const struct {
 	  {3, 1, "a", "no rule of this name"},
 	  {4, 1, "a", "no rule of this name"}}},
 	{{{RULE_DELETE, "a"}, {RULE_ADD, A}, {RULE_ADD, A}},
-	 {{3, 1, "a", "duplicate rule name: a rule (line 2) already has it"},
+	 {{3, 1, "a", "duplicate name: the rule for"},
 	  {3, 6, "239.1.1.1:1@x", "duplicate input: rule a (line 2) already has it"}}},
-	{{{RULE_ADD, A}, {RULE_DELETE, "a"}}, {{1, 1, "a", "duplicate rule name"}}},
+	{{{RULE_ADD, A}, {RULE_DELETE, "a"}}, {{1, 1, "a", "duplicate name"}}},
 	{{{RULE_ENABLE, "d"}, {RULE_ADD, "d in 239.1.1.4:1@x out 1.1.1.1:1"}},
 	 {{1, 1, "d", "no rule of this name"}}},
 	/* inputs */
@@ -299,7 +299,7 @@ static void test_many(void **state)
 	config_init(&config);
 	apply_many(&config, RULE_ADD, MANY, 1, NULL);
 	assert_int_equal(config.nr_rules, MANY);
-	apply_many(&config, RULE_ADD, MANY, 2, "duplicate rule name");
+	apply_many(&config, RULE_ADD, MANY, 2, "duplicate name");
 	apply_many(&config, RULE_REPLACE, MANY, 3, NULL);
 	assert_int_equal(config.rules[MANY - 1].group.b[13], 3);
 	apply_many(&config, RULE_DISABLE, MANY, 0, NULL);

@@ -224,11 +224,10 @@ static const struct bad {
 	 {{1, 4, "[2001:db8::1]:any@a", "any port of a host"}}},
 	{"in 10.0.0.1:any out 1.1.1.1",
 	 {{1, 4, "10.0.0.1:any", "no interface"}, {1, 4, "10.0.0.1:any", "any port of a host"}}},
-	{"in 239.1.1.1:ANY@a out 1.1.1.1",
-	 {{1, 14, "ANY",
+	{"in 239.1.1.1:anyone@a out 1.1.1.1",
+	 {{1, 14, "anyone",
 	   "not a valid port, expected a number from 1 to 65535, or `any` for every port of a "
 	   "group"}}},
-	{"in 239.1.1.1:anyone@a out 1.1.1.1", {{1, 14, "anyone", "not a valid port"}}},
 	{"in 239.1.1.1@a out 1.1.1.1",
 	 {{1, 4, "239.1.1.1",
 	   "no port, expected GROUP:PORT@IFACE, or `any` for every port of a group"}}},
@@ -289,7 +288,6 @@ static const struct bad {
 	{IN "out 1.1.1.1:1 from out 1.1.1.2:1", {{1, 32, "from", "nothing after it"}}},
 	{IN "from keep out 1.1.1.1:1", {{1, 18, "from", "no output before it"}}},
 	{IN "out 1.1.1.1:1 from keep from keep", {{1, 42, "from", "given twice for one output"}}},
-	{IN "out 1.1.1.1:1 from Keep", {{1, 37, "Keep", "host names are not resolved"}}},
 	{IN "out 1.1.1.1:1 from 1.1.1.2:0",
 	 {{1, 45, "0", "expected a number from 1 to 65535, or no port at all for a free one"}}},
 	{IN "out 1.1.1.1:1 from 1.1.1.2:any", {{1, 45, "any", "not a valid port"}}},
@@ -347,7 +345,6 @@ static const struct bad {
 	 {{1, 18, "path", "nothing after it, expected one of user, kernel, auto"}}},
 	{IN "path fast out 1.1.1.1:1",
 	 {{1, 23, "fast", "not a valid path, expected one of user, kernel, auto"}}},
-	{IN "path Kernel out 1.1.1.1:1", {{1, 23, "Kernel", "not a valid path"}}},
 	{IN "path auto path auto out 1.1.1.1:1", {{1, 28, "path", "given twice"}}},
 	{IN "out 1.1.1.1:1 path auto", {{1, 32, "path", "path after an output"}}},
 	{"path " IN "out 1.1.1.1:1",
@@ -407,7 +404,7 @@ static const struct bad {
 	{IN "out 1.1.1.1:1 dscp 64", {{1, 37, "64", "not a valid dscp, expected a number from 0"}}},
 	{IN "out 1.1.1.1:1 gso 0", {{1, 36, "0", "not a valid gso, expected on, off or a number"}}},
 	{IN "out 1.1.1.1:1 gso 2 gso on", {{1, 38, "gso", "given twice for one output"}}},
-	{IN "out 1.1.1.1:1 dscp af44", {{1, 37, "af44", "or a name such as ef"}}},
+	{IN "out 1.1.1.1:1 dscp best", {{1, 37, "best", "or a name such as ef"}}},
 	{IN "out 1.1.1.1:1 dscp e", {{1, 37, "e", "not a valid dscp"}}},
 	{IN "out 1.1.1.1:1 dscp out 1.1.1.2:1", {{1, 32, "dscp", "nothing after it"}}},
 	/* order and repetition */
@@ -425,8 +422,9 @@ static const struct bad {
 	 {{1, 18, "x", "expected `source`, `path`, `disabled`, `may_loop` or `out`"}}},
 	{IN "source 1.1.1.1 x out 1.1.1.1:1",
 	 {{1, 33, "x", "expected `path`, `disabled`, `may_loop` or `out`"}}},
-	{IN "out 1.1.1.1:1 TTL 5",
-	 {{1, 32, "TTL",
+	{IN "out 1.1.1.1:1 TTL 5", {{1, 32, "TTL", "unexpected word, did you mean ttl?"}}},
+	{IN "out 1.1.1.1:1 hops 5",
+	 {{1, 32, "hops",
 	   "expected `from`, `ttl`, `dscp`, `gso`, `rate`, `pps`, `burst` or `out`"}}},
 	{IN "may_loop may_loop out 1.1.1.1:1", {{1, 27, "may_loop", "given twice"}}},
 	{IN "out 1.1.1.1:1 may_loop", {{1, 32, "may_loop", "may_loop after an output"}}},
@@ -444,7 +442,6 @@ static const struct bad {
 	{IN "out 1.1.1.1:1 rate 50",
 	 {{1, 37, "50", "not a valid rate, expected a rate from 1kbit to 400gbit"}}},
 	{IN "out 1.1.1.1:1 rate mbit", {{1, 37, "mbit", "not a valid rate"}}},
-	{IN "out 1.1.1.1:1 rate 1Mbit", {{1, 37, "1Mbit", "not a valid rate"}}},
 	{IN "out 1.1.1.1:1 rate 1.5mbit", {{1, 37, "1.5mbit", "not a valid rate"}}},
 	{IN "out 1.1.1.1:1 rate 999bit", {{1, 37, "999bit", "not a valid rate"}}},
 	{IN "out 1.1.1.1:1 rate 401gbit", {{1, 37, "401gbit", "not a valid rate"}}},
@@ -477,9 +474,9 @@ static void test_bad(void **state)
 		struct errors errors = {0};
 		struct rule rule;
 
-		assert_int_equal(grammar_parse_rule(bad[i].text, strlen(bad[i].text), &start, &rule,
-						    &where, &errors),
-				 -EINVAL);
+		if (grammar_parse_rule(bad[i].text, strlen(bad[i].text), &start, &rule, &where,
+				       &errors) != -EINVAL)
+			fail_msg("<%s> is accepted", bad[i].text);
 		expect_errors(&errors, bad[i].errors, bad[i].text);
 		assert_null(rule.outputs);
 		assert_null(where.outputs);

@@ -15,11 +15,11 @@ static const struct {
 } bad[] = {
 	/* names */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "a in 239.1.1.2:1@a out 1.1.1.1:1"},
-	 {{2, 1, "a", "duplicate rule name: a rule (line 1) already has it"}}},
+	 {{2, 1, "a", "duplicate name: the rule for"}}},
 	{{"in 239.1.1.1:1@a out 1.1.1.1:1", "239.1.1.1:1@a in 239.1.1.2:1@a out 1.1.1.1:1"},
-	 {{2, 1, "239.1.1.1:1@a", "duplicate rule name"}}},
+	 {{2, 1, "239.1.1.1:1@a", "duplicate name"}}},
 	{{"239.1.1.1:1@a in 239.1.1.2:1@a out 1.1.1.1:1", " in 239.1.1.1:1@a out 1.1.1.1:1"},
-	 {{2, 2, "239.1.1.1:1@a", "duplicate rule name"}}},
+	 {{2, 2, "239.1.1.1:1@a", "duplicate name"}}},
 	/* inputs */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "b in 239.1.1.1:1@a out 1.1.1.2:1"},
 	 {{2, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"}}},
@@ -38,9 +38,9 @@ static const struct {
 	/* both; and three of a kind */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1", "a in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "a in 239.1.1.2:1@a out 1.1.1.1:1"},
-	 {{2, 1, "a", "duplicate rule name: a rule (line 1) already has it"},
+	 {{2, 1, "a", "duplicate name: the rule for"},
 	  {2, 6, "239.1.1.1:1@a", "duplicate input: rule a (line 1) already has it"},
-	  {3, 1, "a", "duplicate rule name: a rule (line 1) already has it"}}},
+	  {3, 1, "a", "duplicate name: the rule for"}}},
 	/* loops */
 	{{"a in 239.1.1.1:1@a out 239.1.1.1:1@a"},
 	 {{1, 24, "239.1.1.1:1@a", "the output is the rule's own input"}}},
@@ -140,7 +140,7 @@ static const struct {
 	/* a rule that cannot be parsed does not prevent checks of the others */
 	{{"a in 239.1.1.1:1@a", "b in 239.1.1.1:1@a out 1.1.1.1:1",
 	  "b in 239.1.1.2:1@a out 1.1.1.1:1"},
-	 {{1, 6, "239.1.1.1:1@a", "no output after it"}, {3, 1, "b", "duplicate rule name"}}},
+	 {{1, 6, "239.1.1.1:1@a", "no output after it"}, {3, 1, "b", "duplicate name"}}},
 };
 
 static size_t count_texts(const char *const *texts)
@@ -218,7 +218,7 @@ static void test_good(void **state)
 static void test_add_later(void **state)
 {
 	static const struct expected duplicates[] = {
-		{1, 1, "a", "duplicate rule name: a rule already has it"},
+		{1, 1, "a", "duplicate name: the rule for"},
 		{1, 6, "239.1.1.1:1@a", "duplicate input: rule a already has it"},
 		{0},
 	};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/exit_codes.h"
+#include "base/near.h"
 #include "ctl/show.h"
 #include "steering/pins.h"
 
@@ -177,13 +178,79 @@ const struct command *command_find(const struct command *list, const char *word,
 	return count == 1 ? found : NULL;
 }
 
+/* Words of other programs. */
+static const struct {
+	const char *word, *hint;
+} foreign[] = {
+	{"status", "did you mean `rule list` or `ping`?"},
+	{"start", "did you mean `rule enable`, or \"systemctl start xmcastd\"?"},
+	{"stop", "did you mean `rule disable`, or \"systemctl stop xmcastd\"?"},
+	{"restart", "did you mean `config reload`, or \"systemctl restart xmcastd\"?"},
+	{"route", "did you mean `rule`?"},
+	{"mroute", "did you mean `rule`?"},
+};
+
+/* A verb without its object: write with which objects it is one. */
+static bool suggest_object_of(const char *word)
+{
+	unsigned int found = 0;
+
+	for (const struct command *object = ctl_objects; object->name; object++) {
+		for (const struct command *verb = object->verbs; verb && verb->name; verb++) {
+			if (strcmp(word, verb->name) == 0 ||
+			    (verb->alias && strcmp(word, verb->alias) == 0))
+				fprintf(stderr, "%s `%s %s`", found++ ? " or" : ", did you mean",
+					object->name, verb->name);
+		}
+	}
+	if (found)
+		fputc('?', stderr);
+	return found;
+}
+
+/* Write what may be meant by a word that is no object. False: nothing is known. */
+static bool suggest_object(const char *word)
+{
+	struct near near = {.word = word, .length = strlen(word)};
+	char question[NEAR_TEXT_SIZE];
+
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		if (strcmp(word, foreign[i].word) == 0) {
+			fprintf(stderr, ", %s", foreign[i].hint);
+			return true;
+		}
+	}
+	if (suggest_object_of(word))
+		return true;
+	for (const struct command *object = ctl_objects; object->name; object++)
+		near_offer(&near, object->name, strlen(object->name));
+	fputs(near_question(&near, question), stderr);
+	return near.name;
+}
+
+static bool suggest_verb(const struct command *verbs, const char *word)
+{
+	struct near near = {.word = word, .length = strlen(word)};
+	char question[NEAR_TEXT_SIZE];
+
+	for (; verbs->name; verbs++)
+		near_offer(&near, verbs->name, strlen(verbs->name));
+	fputs(near_question(&near, question), stderr);
+	return near.name;
+}
+
 /* Not found: which words are expected. `object`: what the list's verbs belong to, or NULL. */
 static int unknown(const struct command *list, const char *object, const char *word,
 		   unsigned int candidates)
 {
-	screen_print_to(stderr, "xmcastctl: %s %s \"%s\"%s%s, expected one of",
-			candidates ? "ambiguous" : "unknown", object ? "verb" : "object", word,
-			object ? " of " : "", object ? object : "");
+	screen_print_to(stderr, "xmcastctl: %s %s \"%s\"%s%s", candidates ? "ambiguous" : "unknown",
+			object ? "verb" : "object", word, object ? " of " : "",
+			object ? object : "");
+	if (!candidates && (object ? suggest_verb(list, word) : suggest_object(word))) {
+		fputc('\n', stderr);
+		return EXIT_USAGE;
+	}
+	fputs(", expected one of", stderr);
 	for (; list->name; list++) {
 		if (!candidates || strncmp(word, list->name, strlen(word)) == 0)
 			fprintf(stderr, " %s", list->name);

@@ -2,11 +2,13 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 
 #include "base/exit_codes.h"
 #include "base/text.h"
@@ -21,20 +23,38 @@
 /* No list is longer (65,536 rules; memberships are fewer): a larger total is an error. */
 #define MAX_ITEMS 1000000
 
+/* Print what to do about a socket at which nobody answers, or that refuses us. */
+static void print_hint(const struct ctl *ctl, int err)
+{
+	struct stat status;
+	struct group *group;
+
+	if (err == -ENOENT || err == -ECONNREFUSED) {
+		fputs("xmcastctl: is xmcastd running? See \"systemctl status xmcastd\". If it has "
+		      "another socket,\n"
+		      "xmcastctl: name it with --socket PATH, or its instance with -I NAME\n",
+		      ctl->errors);
+		return;
+	}
+	if (err != -EACCES)
+		return;
+	group = stat(ctl->options.socket, &status) ? NULL : getgrgid(status.st_gid);
+	screen_print_to(ctl->errors,
+			"xmcastctl: only root and the members of the socket's group%s%s may "
+			"connect:\n"
+			"xmcastctl: become a member of it, or set `control: { group: }` in the "
+			"daemon's file\n",
+			group ? " " : "", group ? group->gr_name : "");
+}
+
 int ctl_no_answer(const struct ctl *ctl, int err)
 {
-	const char *hint = "";
-
-	if (err == -EACCES)
-		hint = ": only root and the members of the socket's group may connect";
-	else if (err == -ENOENT || err == -ECONNREFUSED)
-		hint = ": is xmcastd running, with this --socket?";
-	screen_print_to(ctl->errors, "xmcastctl: no answer from xmcastd at %s: %s%s\n",
+	screen_print_to(ctl->errors, "xmcastctl: no answer from xmcastd at %s: %s\n",
 			ctl->options.socket,
 			err == -EPROTO	     ? "the answer is not of its protocol"
 			: err == -ECONNRESET ? "it has closed the connection"
-					     : strerror(-err),
-			hint);
+					     : strerror(-err));
+	print_hint(ctl, err);
 	return EXIT_UNREACHABLE;
 }
 

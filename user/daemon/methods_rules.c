@@ -82,6 +82,7 @@ void method_rule_show(void *context, const json_t *params, struct control_reply 
 	struct daemon *daemon = context;
 	const char *name = control_param_string(params, "name", reply);
 	const struct config *config = relay_config(daemon->relay);
+	char text[NO_RULE_TEXT_SIZE];
 	struct stats *stats;
 	unsigned int rule;
 	json_t *more;
@@ -90,7 +91,8 @@ void method_rule_show(void *context, const json_t *params, struct control_reply 
 		return;
 	rule = find_rule(config, name);
 	if (rule == config->nr_rules) {
-		control_fail(reply, CONTROL_NOT_FOUND, "no rule %s", name);
+		control_fail(reply, CONTROL_NOT_FOUND, "%.127s: %s", name,
+			     no_rule_text(config, name, text));
 		return;
 	}
 	stats = statistics_now(daemon, rule, 1);

@@ -79,8 +79,12 @@ static int parse(const struct change *change, const char *text, const struct pos
 
 static void unknown_name(struct change *change, const struct position *at, const char *name)
 {
-	errors_add(change->errors, at, name, strlen(name),
-		   "no rule of this name, expected one that exists");
+	char text[NO_RULE_TEXT_SIZE];
+
+	/* The search costs a look at every rule, so one is enough. */
+	errors_add(change->errors, at, name, strlen(name), "%s",
+		   change->errors->count ? NO_RULE
+					 : no_rule_text(&change->draft.config, name, text));
 }
 
 static bool same_input(const struct rule *a, const struct rule *b)
@@ -97,20 +101,15 @@ static bool same_input(const struct rule *a, const struct rule *b)
 static void report_taken(struct change *change, const struct rule *taken, const struct rule *rule,
 			 struct rule_positions *where)
 {
-	const struct rule_positions *first = positions_of(change, taken);
-	char text[ENDPOINT_TEXT_SIZE], line[LINE_TEXT_SIZE];
+	const struct placed_rule before = {taken, positions_of(change, taken)};
+	const struct placed_rule added = {rule, where};
 
 	where->name_reported = true;
 	where->input_reported = !where->named && same_input(taken, rule);
-	input_format(rule, text);
 	if (where->input_reported)
-		errors_add(change->errors, &where->at[RULE_INPUT], text, strlen(text),
-			   "duplicate input: rule %s%s already has it", taken->name,
-			   position_line(&first->at[RULE_INPUT], line));
+		report_same_input(&added, &before, change->errors);
 	else
-		errors_add(change->errors, &where->at[RULE_NAME], rule->name, strlen(rule->name),
-			   "duplicate rule name: a rule%s already has it",
-			   position_line(&first->at[RULE_NAME], line));
+		report_same_name(&added, &before, change->errors);
 }
 
 static int add(struct change *change, const char *text, const struct position *at)

@@ -2,9 +2,11 @@
 #include "rules/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/near.h"
 #include "rules/settings.h"
 
 void config_init(struct config *config)
@@ -84,6 +86,18 @@ bool config_equal(const struct config *a, const struct config *b)
 enum rule_path rule_path(const struct config *config, const struct rule *rule)
 {
 	return rule->path == RULE_PATH_DEFAULT ? config->relay.path : (enum rule_path)rule->path;
+}
+
+const char *no_rule_text(const struct config *config, const char *name,
+			 char text[NO_RULE_TEXT_SIZE])
+{
+	struct near near = {.word = name, .length = strlen(name)};
+	char question[NEAR_TEXT_SIZE];
+
+	for (unsigned int i = 0; i < config->nr_rules; i++)
+		near_offer(&near, config->rules[i].name, strlen(config->rules[i].name));
+	snprintf(text, NO_RULE_TEXT_SIZE, NO_RULE "%s", near_question(&near, question));
+	return text;
 }
 
 const struct iface_config *config_iface(const struct config *config, const char *name)

@@ -23,6 +23,13 @@ void config_free(struct config *config);
 /* The path that the rule asks for, by itself or by `relay.path`: never RULE_PATH_DEFAULT. */
 enum rule_path rule_path(const struct config *config, const struct rule *rule);
 
+/* What is said of a name that no rule has, with the name that may be meant. Looks at all rules.
+ * Returns `text`. */
+#define NO_RULE		  "no rule of this name"
+#define NO_RULE_TEXT_SIZE 128
+const char *no_rule_text(const struct config *config, const char *name,
+			 char text[NO_RULE_TEXT_SIZE]);
+
 /* The interface's section of the file, or NULL if it has none (then the defaults hold). */
 const struct iface_config *config_iface(const struct config *config, const char *name);
 

@@ -18,6 +18,29 @@ const char *position_line(const struct position *at, char text[LINE_TEXT_SIZE])
 	return text;
 }
 
+void report_same_input(const struct placed_rule *rule, const struct placed_rule *before,
+		       struct errors *errors)
+{
+	char text[ENDPOINT_TEXT_SIZE], line[LINE_TEXT_SIZE];
+
+	input_format(rule->rule, text);
+	errors_add(errors, &rule->where->at[RULE_INPUT], text, strlen(text),
+		   "duplicate input: rule %s%s already has it", before->rule->name,
+		   position_line(&before->where->at[RULE_INPUT], line));
+}
+
+void report_same_name(const struct placed_rule *rule, const struct placed_rule *before,
+		      struct errors *errors)
+{
+	const char *name = rule->rule->name;
+	char text[ENDPOINT_TEXT_SIZE], line[LINE_TEXT_SIZE];
+
+	errors_add(errors, &rule->where->at[RULE_NAME], name, strlen(name),
+		   "duplicate name: the rule for %s%s already has it",
+		   input_format(before->rule, text),
+		   position_line(&before->where->at[RULE_NAME], line));
+}
+
 void rule_positions_free(struct rule_positions *where)
 {
 	free(where->outputs);

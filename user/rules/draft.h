@@ -27,6 +27,18 @@ struct rule_positions {
 #define LINE_TEXT_SIZE 24
 const char *position_line(const struct position *at, char text[LINE_TEXT_SIZE]);
 
+/* One rule of a configuration, and where it stands. */
+struct placed_rule {
+	const struct rule *rule;
+	struct rule_positions *where;
+};
+
+/* Append the error that a rule has the input, or the name, of one that was there before. */
+void report_same_input(const struct placed_rule *rule, const struct placed_rule *before,
+		       struct errors *errors);
+void report_same_name(const struct placed_rule *rule, const struct placed_rule *before,
+		      struct errors *errors);
+
 void rule_positions_free(struct rule_positions *where);
 
 /* Append an output to a rule under construction. One more than XMC_MAX_OUTPUTS are kept, for the

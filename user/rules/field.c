@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
+
+#include "base/near.h"
 
 bool field_is_text(const struct field *field)
 {
@@ -66,13 +67,10 @@ bool field_equal(const struct field *field, const void *a, const void *b)
 
 /* ---- reading ---- */
 
-static bool find_choice(const struct choice *choice, bool any_case, const struct word *word,
-			uint64_t *number)
+static bool find_choice(const struct choice *choice, const struct word *word, uint64_t *number)
 {
 	for (; choice && choice->name; choice++) {
-		if (strlen(choice->name) == word->length &&
-		    (any_case ? strncasecmp : strncmp)(choice->name, word->text, word->length) ==
-			    0) {
+		if (word_is_any_case(word, choice->name)) {
 			*number = choice->value;
 			return true;
 		}
@@ -82,8 +80,7 @@ static bool find_choice(const struct choice *choice, bool any_case, const struct
 
 static bool parse_choice(const struct field *field, const struct word *word, uint64_t *number)
 {
-	return find_choice(field->choices, field->any_case, word, number) ||
-	       find_choice(field->also, field->any_case, word, number);
+	return find_choice(field->choices, word, number) || find_choice(field->also, word, number);
 }
 
 static bool parse_number(const struct field *field, const struct word *word, uint64_t *number)
@@ -151,13 +148,30 @@ struct list {
 	uint16_t items[];
 };
 
-bool field_parse(const struct field *field, const struct word *word, void *object,
-		 struct errors *errors)
+/* A misspelt word of the choices is named; otherwise all that is possible is. */
+static void report(const struct field *field, const struct word *word, struct errors *errors)
 {
 	const char *dot = strrchr(field->name, '.');
 	const char *what = field->what ? field->what : dot ? dot + 1 : field->name;
+	const struct choice *const lists[] = {field->choices, field->also};
+	struct near near = {.word = word->text, .length = word->length};
+	char expected[FIELD_TEXT_SIZE], question[NEAR_TEXT_SIZE];
+
+	for (size_t i = 0; i < 2 && field->type != FIELD_UNITS; i++) {
+		for (const struct choice *choice = lists[i]; choice && choice->name; choice++)
+			near_offer(&near, choice->name, strlen(choice->name));
+	}
+	if (near.name)
+		word_error(errors, word, "not a valid %s%s", what, near_question(&near, question));
+	else
+		word_error(errors, word, "not a valid %s, expected %s", what,
+			   field_expected(field, expected));
+}
+
+bool field_parse(const struct field *field, const struct word *word, void *object,
+		 struct errors *errors)
+{
 	struct list *list = (struct list *)((char *)object + field->offset);
-	char expected[FIELD_TEXT_SIZE];
 	uint64_t number = 0;
 	bool valid, on;
 
@@ -187,8 +201,7 @@ bool field_parse(const struct field *field, const struct word *word, void *objec
 			field_set_number(field, object, number);
 	}
 	if (!valid)
-		word_error(errors, word, "not a valid %s, expected %s", what,
-			   field_expected(field, expected));
+		report(field, word, errors);
 	return valid;
 }
 

@@ -49,7 +49,6 @@ struct field {
 	bool (*parse)(const struct word *word, void *object, struct errors *errors);
 	void (*format)(const void *object, char *text);
 	bool required;	  /* in the file */
-	bool any_case;	  /* of the words of `choices` */
 	bool live;	  /* a setting that a reload applies; others need a restart */
 	const char *key;  /* the key in the file, if this FIELD_SWITCH has the opposite value there:
 			     `disabled` is `enabled: no` */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/near.h"
+
 #define FORM_IN	 "`in GROUP:PORT@IFACE`"
 #define FORM_OUT "`out DEST[:PORT][@IFACE]`"
 
@@ -131,25 +133,62 @@ static void parse_option(struct parser *parser, const struct word *keyword,
 		field_parse(option, &operand, object, parser->errors);
 }
 
-/* A word that begins no clause: report it, and go on at the next that does. */
-static void skip_stray(struct parser *parser)
+/* What other tools write between input and output. */
+static bool is_arrow(const struct word *word)
+{
+	return word_is(word, "->") || word_is(word, "=>") || word_is(word, "-->") ||
+	       word_is(word, ">");
+}
+
+/* "ttl=8", "ttl:8": the length of the keyword, or 0. */
+static size_t glued_keyword(const struct word *word)
+{
+	for (size_t i = 1; i + 1 < word->length; i++) {
+		struct word keyword = word_part(word, 0, i);
+
+		if ((word->text[i] == '=' || word->text[i] == ':') && word_is_keyword(&keyword))
+			return i;
+	}
+	return 0;
+}
+
+static void report_stray(struct parser *parser)
 {
 	const struct field *table = parser->seen_out ? output_fields : rule_fields;
 	unsigned int seen = parser->seen_out ? 0 : parser->seen;
-	char expected[256] = "";
-	size_t used = 0;
+	struct word *word = &parser->word;
+	struct near near = {.word = word->text, .length = word->length};
+	char expected[256] = "", question[NEAR_TEXT_SIZE];
+	size_t used = 0, glued = glued_keyword(word);
 
-	for (size_t i = parser->seen_out ? OUTPUT_FIRST_OPTION : RULE_FIRST_OPTION; table[i].name;
-	     i++) {
+	for (size_t i = parser->seen_out ? OUTPUT_FIRST_OPTION : RULE_FIRST_OPTION;
+	     parser->seen_in && table[i].name; i++) {
+		near_offer(&near, table[i].name, strlen(table[i].name));
 		if (!(seen & 1u << i))
 			used += (size_t)snprintf(expected + used, sizeof(expected) - used, "%s`%s`",
 						 used ? ", " : "", table[i].name);
 	}
-	if (parser->seen_in)
-		word_error(parser->errors, &parser->word, "unexpected word, expected %s%s`out`",
-			   expected, used ? " or " : "");
+	near_offer(&near, parser->seen_in ? "out" : "in", parser->seen_in ? 3 : 2);
+	if (is_arrow(word))
+		word_error(parser->errors, word,
+			   "no arrow in a rule, expected " FORM_IN " and " FORM_OUT);
+	else if (glued)
+		word_error(parser->errors, word, "expected a space behind `%.*s`", (int)glued,
+			   word->text);
+	else if (near.name)
+		word_error(parser->errors, word, "unexpected word%s",
+			   near_question(&near, question));
+	else if (parser->seen_in)
+		word_error(parser->errors, word, "unexpected word, expected %s%s`out`", expected,
+			   used ? " or " : "");
 	else
-		word_error(parser->errors, &parser->word, "unexpected word, expected " FORM_IN);
+		word_error(parser->errors, word, "unexpected word, expected " FORM_IN);
+}
+
+/* A word that begins no clause: report it, and go on at the next that does. */
+static void skip_stray(struct parser *parser)
+{
+	report_stray(parser);
 	parser->complained = true;
 	while (!at_end(parser) && !word_is_keyword(&parser->word))
 		next_word(parser);

@@ -17,10 +17,12 @@
 /* ---- names and endpoints ---- */
 
 static const struct endpoint_form input_form = {
-	"GROUP:PORT@IFACE", "`any` for every port of a group", .any_port = true, .protocol = true};
-static const struct endpoint_form output_form = {
-	"DEST[:PORT][@IFACE]", "no port at all to keep each datagram's", .no_port = true};
-static const struct endpoint_form from_form = {"ADDR[:PORT]", "no port at all for a free one",
+	"GROUP:PORT@IFACE", "`any` for every port of a group", ": write a rule for each",
+	.any_port = true, .protocol = true};
+static const struct endpoint_form output_form = {"DEST[:PORT][@IFACE]",
+						 "no port at all to keep each datagram's",
+						 ": write an output for each", .no_port = true};
+static const struct endpoint_form from_form = {"ADDR[:PORT]", "no port at all for a free one", "",
 					       .no_port = true};
 
 bool name_byte_is_valid(char byte)
@@ -261,7 +263,7 @@ static bool parse_from(const struct word *word, void *object, struct errors *err
 	char iface[IF_NAMESIZE];
 	struct word protocol;
 
-	output->from_kept = word_is(word, KEEP);
+	output->from_kept = word_is_any_case(word, KEEP);
 	if (output->from_kept)
 		return true;
 	if (!word_parse_endpoint(word, &from_form, &output->from, &output->from_port, &protocol,
@@ -378,7 +380,7 @@ const struct field output_fields[OUTPUT_FIELDS + 1] = {
 	 .form = "N|keep|dec", .unset = "1 to a group, 64 to a host", .example = "8",
 	 .help = "TTL or hop limit: a number, keep for that of each packet, or dec for one less, "
 		 "which drops packets that would be left with 0."},
-	{"dscp", FIELD_NUMBER, OUTPUT(dscp), .max = 63, .choices = dscp_names, .any_case = true,
+	{"dscp", FIELD_NUMBER, OUTPUT(dscp), .max = 63, .choices = dscp_names,
 	 .expected = "a number from 0 to 63 or a name such as ef, af41, cs5, keep",
 	 .form = "N|NAME|keep", .unset = "0", .example = "af41",
 	 .help = "Differentiated services code point; keep: that of each packet."},

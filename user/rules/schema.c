@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/near.h"
 #include "rules/draft.h"
 #include "rules/grammar.h"
 #include "rules/settings.h"
 #include "rules/validate.h"
+#include "rules/yaml_problem.h"
 #include "rules/yaml_reader.h"
 
 struct load {
@@ -29,16 +31,11 @@ struct load {
 static bool expect_kind(struct load *load, const struct yaml_value *value, unsigned int kinds,
 			const char *expected)
 {
-	/* YAML reads an IPv6 address without quotes as a list. */
-	bool ipv6 = value->kind == YAML_LIST && !(kinds & LIST) &&
-		    memchr(value->word.text, ':', value->word.length);
-
 	if (kinds & 1u << value->kind)
 		return true;
 	if (value->kind != YAML_REFUSED && value->kind != YAML_END)
-		word_error(load->errors, &value->word, "%s, expected %s%s",
-			   yaml_is_null(value) ? "no value" : "wrong type", expected,
-			   ipv6 ? ", in quotes because of the brackets" : "");
+		word_error(load->errors, &value->word, "%s, expected %s",
+			   yaml_is_null(value) ? "no value" : "wrong type", expected);
 	yaml_skip(load->reader, value);
 	return false;
 }
@@ -74,9 +71,29 @@ static void list_name(char names[FIELD_TEXT_SIZE], const char *name, size_t leng
 		 name);
 }
 
-static void unknown_key(struct load *load, const struct word *key, const char *names)
+#define GLUED "no space behind the colon, expected `%.*s: `"
+
+/* `elsewhere`: where the key would be right, or NULL. */
+static void unknown_key(struct load *load, const struct word *key, const char *names,
+			const char *elsewhere)
 {
-	word_error(load->errors, key, "unknown key, expected one of %s", names);
+	unsigned int glued = yaml_glued_key(key->text, key->text + key->length);
+	struct near near = {.word = key->text, .length = key->length};
+	char question[NEAR_TEXT_SIZE];
+	size_t length;
+
+	for (const char *name = names; *name; name += length + (name[length] ? 2 : 0)) {
+		length = strcspn(name, ",");
+		near_offer(&near, name, length);
+	}
+	if (glued)
+		word_error(load->errors, key, GLUED, (int)glued, key->text);
+	else if (elsewhere)
+		word_error(load->errors, key, "%s", elsewhere);
+	else if (near.name)
+		word_error(load->errors, key, "unknown key%s", near_question(&near, question));
+	else
+		word_error(load->errors, key, "unknown key, expected one of %s", names);
 	skip_value(load);
 }
 
@@ -88,8 +105,25 @@ struct rule_object {
 	struct rule_positions where;
 };
 
-static void read_outputs(struct load *load, const struct yaml_value *list,
+static void read_outputs(struct load *load, const struct yaml_value *value,
 			 struct rule_object *rule);
+
+static bool has_key(const struct field *fields, const struct word *key)
+{
+	while (fields->name && !word_is(key, rule_field_key(fields)))
+		fields++;
+	return fields->name;
+}
+
+/* What to do with the key of a rule in an output, and the other way round; NULL: it is neither. */
+static const char *key_elsewhere(const struct word *key, bool of_rule)
+{
+	if (of_rule && has_key(output_fields, key))
+		return "a key of an output, expected it below `out:`, beside `to:`";
+	if (!of_rule && has_key(rule_fields, key))
+		return "a key of the rule, expected it beside `out:`";
+	return NULL;
+}
 
 /* Read a mapping whose keys are these fields of the object. Their places go to `at`. The mapping of
  * a rule has the list of its outputs as well; `rule` is NULL for an output. */
@@ -110,7 +144,7 @@ static void read_mapping(struct load *load, const struct yaml_value *mapping,
 		for (i = 0; i < out && !word_is(&key.word, rule_field_key(&fields[i])); i++)
 			;
 		if (i == out && !(rule && word_is(&key.word, "out"))) {
-			unknown_key(load, &key.word, names);
+			unknown_key(load, &key.word, names, key_elsewhere(&key.word, rule));
 			continue;
 		}
 		if (seen & 1u << i)
@@ -142,29 +176,54 @@ static void read_mapping(struct load *load, const struct yaml_value *mapping,
 		rule->where.named = seen & 1u << RULE_NAME;
 }
 
-static void read_outputs(struct load *load, const struct yaml_value *list, struct rule_object *rule)
+static bool has_space(const struct word *word)
+{
+	for (size_t i = 0; i < word->length; i++) {
+		if (byte_is_space(word->text[i]))
+			return true;
+	}
+	return false;
+}
+
+static void read_output(struct load *load, const struct yaml_value *item, struct rule_object *rule)
+{
+	struct rule_output output = {.port = 0};
+	struct position at[OUTPUT_FIELDS] = {[OUTPUT_TO] = item->word.at};
+
+	if (!expect_kind(load, item, SCALAR | MAPPING,
+			 "a mapping with `to`, or DEST[:PORT][@IFACE]"))
+		return;
+	if (item->kind == YAML_SCALAR && has_space(&item->word))
+		word_error(load->errors, &item->word,
+			   "more than one word, expected one output behind each `- `, and options "
+			   "as keys beside `to:`");
+	else if (item->kind == YAML_SCALAR)
+		field_parse(&output_fields[OUTPUT_TO], &item->word, &output, load->errors);
+	else
+		read_mapping(load, item, output_fields, &output, at, NULL);
+	if (rule_add_output(&rule->rule, &rule->where, &output, &at[OUTPUT_TO]))
+		yaml_fail(load->reader, -ENOMEM);
+}
+
+/* A list, or the only output. */
+static void read_outputs(struct load *load, const struct yaml_value *value,
+			 struct rule_object *rule)
 {
 	struct yaml_value item;
 	unsigned int items = 0;
 
-	if (!expect_kind(load, list, LIST, "a list of outputs"))
+	if (yaml_is_null(value)) {
+		expect_kind(load, value, LIST, "a list of outputs");
 		return;
-	for (; (item = yaml_read(load->reader)).kind != YAML_END; items++) {
-		struct rule_output output = {.port = 0};
-		struct position at[OUTPUT_FIELDS] = {[OUTPUT_TO] = item.word.at};
-
-		if (!expect_kind(load, &item, SCALAR | MAPPING,
-				 "a mapping with `to`, or DEST[:PORT][@IFACE]"))
-			continue;
-		if (item.kind == YAML_SCALAR)
-			field_parse(&output_fields[OUTPUT_TO], &item.word, &output, load->errors);
-		else
-			read_mapping(load, &item, output_fields, &output, at, NULL);
-		if (rule_add_output(&rule->rule, &rule->where, &output, &at[OUTPUT_TO]))
-			yaml_fail(load->reader, -ENOMEM);
 	}
+	if (value->kind != YAML_LIST) {
+		read_output(load, value, rule);
+		return;
+	}
+	for (; (item = yaml_read(load->reader)).kind != YAML_END; items++)
+		read_output(load, &item, rule);
 	if (!items && !yaml_error(load->reader))
-		word_error(load->errors, &list->word, "no outputs, expected at least one");
+		word_error(load->errors, &value->word, "no outputs, expected at least one");
 }
 
 /* One item of the list: a mapping, or a line of the grammar. */
@@ -172,9 +231,12 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 {
 	struct rule_object rule = {.where.at[RULE_NAME] = item->word.at};
 	unsigned int before = load->errors->count;
+	unsigned int glued = yaml_glued_key(item->word.text, item->word.text + item->word.length);
 	int err = 0;
 
-	if (item->kind == YAML_SCALAR) {
+	if (item->kind == YAML_SCALAR && glued && !has_space(&item->word)) {
+		word_error(load->errors, &item->word, GLUED, (int)glued, item->word.text);
+	} else if (item->kind == YAML_SCALAR) {
 		err = grammar_parse_rule(item->word.text, item->word.length, &item->word.at,
 					 &rule.rule, &rule.where, load->errors);
 	} else {
@@ -191,12 +253,16 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 		yaml_fail(load->reader, err);
 }
 
-/* `[]` is a daemon that gets its rules while it runs. */
+/* `[]` is a daemon that gets its rules while it runs. One line is the only rule. */
 static void read_rules(struct load *load, const struct yaml_value *list)
 {
 	struct yaml_value item;
 
-	if (!expect_kind(load, list, LIST, "a list of rules"))
+	if (list->kind == YAML_SCALAR && !yaml_is_null(list)) {
+		read_rule(load, list);
+		return;
+	}
+	if (!expect_kind(load, list, LIST, "a list of rules, each behind `- `"))
 		return;
 	while ((item = yaml_read(load->reader)).kind != YAML_END) {
 		if (expect_kind(load, &item, SCALAR | MAPPING, "a rule"))
@@ -250,11 +316,12 @@ static void list_keys(const char *section, char names[FIELD_TEXT_SIZE])
 static void read_setting(struct load *load, const struct field *setting,
 			 const struct yaml_value *value, void *object, uint64_t seen)
 {
-	bool list = setting->type == FIELD_LIST;
+	bool list = setting->type == FIELD_LIST && value->kind != YAML_SCALAR;
 	char expected[FIELD_TEXT_SIZE];
 	struct yaml_value item;
 
 	field_expected(setting, expected);
+	/* A scalar is a list of one. */
 	if (!expect_kind(load, value, list ? LIST : SCALAR, list ? "a list of numbers" : expected))
 		return;
 	if (!list)
@@ -321,7 +388,7 @@ static void read_section(struct load *load, const char *section, const struct ya
 		char name[64];
 
 		if (!setting->name && (*section || !word_is(&key.word, "rules"))) {
-			unknown_key(load, &key.word, names);
+			unknown_key(load, &key.word, names, NULL);
 			continue;
 		}
 		if (keys & bit)

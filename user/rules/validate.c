@@ -294,26 +294,22 @@ static int compare_places(const void *a, const void *b, void *context)
 
 static void check_duplicates(struct check *check, uint32_t index)
 {
-	const struct rule *rules = check->draft->config.rules, *rule = &rules[index];
-	const struct rule_positions *at = check->draft->rules_at, *where = &at[index];
+	const struct rule *rules = check->draft->config.rules;
+	struct rule_positions *at = check->draft->rules_at;
+	const struct placed_rule rule = {&rules[index], &at[index]};
 	uint32_t by_name = lookup_add(&check->by_name, index);
 	uint32_t by_input = lookup_add(&check->by_input, index);
-	char text[ENDPOINT_TEXT_SIZE], line[LINE_TEXT_SIZE];
 
-	if (!where->at[RULE_NAME].line)
+	if (!rule.where->at[RULE_NAME].line)
 		return;
-	if (by_input != LOOKUP_NONE && !where->input_reported) {
-		input_format(rule, text);
-		errors_add(check->errors, &where->at[RULE_INPUT], text, strlen(text),
-			   "duplicate input: rule %s%s already has it", rules[by_input].name,
-			   position_line(&at[by_input].at[RULE_INPUT], line));
-	}
+	if (by_input != LOOKUP_NONE && !rule.where->input_reported)
+		report_same_input(&rule, &(struct placed_rule){&rules[by_input], &at[by_input]},
+				  check->errors);
 	/* A derived name is duplicate because the input is: say so once. */
-	if (by_name != LOOKUP_NONE && !where->name_reported &&
-	    (where->named || by_input == LOOKUP_NONE))
-		errors_add(check->errors, &where->at[RULE_NAME], rule->name, strlen(rule->name),
-			   "duplicate rule name: a rule%s already has it",
-			   position_line(&at[by_name].at[RULE_NAME], line));
+	if (by_name != LOOKUP_NONE && !rule.where->name_reported &&
+	    (rule.where->named || by_input == LOOKUP_NONE))
+		report_same_name(&rule, &(struct placed_rule){&rules[by_name], &at[by_name]},
+				 check->errors);
 }
 
 /* A packet is looked up once for each shape of its interface and family, hence a limit. */

@@ -23,6 +23,11 @@ bool word_is(const struct word *word, const char *text)
 	return word->length == strlen(text) && memcmp(word->text, text, word->length) == 0;
 }
 
+bool word_is_any_case(const struct word *word, const char *text)
+{
+	return word->length == strlen(text) && strncasecmp(word->text, text, word->length) == 0;
+}
+
 void position_advance(struct position *at, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
@@ -80,8 +85,10 @@ bool word_parse_number(const struct word *word, const char *what, unsigned int m
 
 bool word_to_bool(const struct word *word, bool *value)
 {
-	*value = word_is(word, "yes") || word_is(word, "on") || word_is(word, "true");
-	return *value || word_is(word, "no") || word_is(word, "off") || word_is(word, "false");
+	*value = word_is_any_case(word, "yes") || word_is_any_case(word, "on") ||
+		 word_is_any_case(word, "true");
+	return *value || word_is_any_case(word, "no") || word_is_any_case(word, "off") ||
+	       word_is_any_case(word, "false");
 }
 
 /* ---- interfaces ---- */
@@ -272,6 +279,34 @@ static bool split_host(const struct word *head, const struct endpoint_form *form
 	return split_port(head, split, form, parts, errors);
 }
 
+/* "5000-5010", as other tools write it. */
+static bool is_span(const struct word *word)
+{
+	const char *dash = memchr(word->text, '-', word->length);
+	struct word first, last;
+	unsigned int number;
+
+	if (!dash)
+		return false;
+	first = word_part(word, 0, (size_t)(dash - word->text));
+	last = word_part(word, first.length + 1, word->length);
+	return word_to_number(&first, &number) && word_to_number(&last, &number);
+}
+
+/* What other tools accept for an endpoint, and xmcast does not. */
+static bool is_foreign(const struct word *word, const struct word *head,
+		       const struct endpoint_form *form, struct errors *errors)
+{
+	if (memmem(head->text, head->length, "://", 3))
+		word_error(errors, word, "a URL, expected %s", form->text);
+	else if (memchr(head->text, ',', head->length))
+		word_error(errors, head, "a list, expected one address and one port%s",
+			   form->several);
+	else
+		return false;
+	return true;
+}
+
 /* The port, or 0 for any and for none. */
 static bool parse_port(const struct endpoint *parts, const struct endpoint_form *form,
 		       uint16_t *port, struct errors *errors)
@@ -279,8 +314,13 @@ static bool parse_port(const struct endpoint *parts, const struct endpoint_form 
 	unsigned int number;
 
 	*port = 0;
-	if (!parts->port.text || (form->any_port && word_is(&parts->port, "any")))
+	if (!parts->port.text || (form->any_port && word_is_any_case(&parts->port, "any")))
 		return true;
+	if (is_span(&parts->port)) {
+		word_error(errors, &parts->port, "a span of ports, expected one port, or %s%s",
+			   form->every_port, form->several);
+		return false;
+	}
 	if (!word_to_number(&parts->port, &number) || number < 1 || number > PORT_MAX) {
 		word_error(errors, &parts->port,
 			   "not a valid port, expected a number from 1 to %d, or %s", PORT_MAX,
@@ -301,9 +341,13 @@ bool word_parse_endpoint(const struct word *word, const struct endpoint_form *fo
 	size_t end = at ? (size_t)(at - word->text) : word->length;
 	struct word head = word_part(word, 0, end);
 	struct endpoint parts = {.port = {0}};
-	bool valid = split_host(&head, form, &parts, errors);
+	bool valid;
 
 	memset(iface, 0, IF_NAMESIZE);
+	*protocol = parts.protocol;
+	if (is_foreign(word, &head, form, errors))
+		return false;
+	valid = split_host(&head, form, &parts, errors);
 	if (valid) {
 		valid = word_parse_address(&parts.address, parts.bracketed, addr, errors);
 		valid = parse_port(&parts, form, port, errors) && valid;

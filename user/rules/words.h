@@ -31,6 +31,9 @@ struct word {
 
 bool word_is(const struct word *word, const char *text);
 
+/* The same in upper or lower case. */
+bool word_is_any_case(const struct word *word, const char *text);
+
 /* The part [from, to) of a word. */
 struct word word_part(const struct word *word, size_t from, size_t to);
 
@@ -55,7 +58,7 @@ bool word_to_number(const struct word *word, unsigned int *number);
 bool word_parse_number(const struct word *word, const char *what, unsigned int min,
 		       unsigned int max, unsigned int *number, struct errors *errors);
 
-/* yes, true, on; no, false, off. Appends no error. */
+/* yes, true, on; no, false, off; in any case. Appends no error. */
 bool word_to_bool(const struct word *word, bool *value);
 #define WORD_BOOL_EXPECTED "one of yes, no, on, off, true, false"
 
@@ -72,6 +75,7 @@ bool word_parse_address(const struct word *word, bool bracketed, struct xmc_addr
 struct endpoint_form {
 	const char *text;	/* for messages: "GROUP:PORT@IFACE" */
 	const char *every_port; /* for messages: what to write for every port */
+	const char *several;	/* for messages: what to write for several addresses or ports */
 	bool any_port;		/* PORT may be `any` */
 	bool no_port;		/* :PORT may be missing */
 	bool protocol;		/* /PROTO may stand instead of :PORT */

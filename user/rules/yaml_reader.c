@@ -9,6 +9,7 @@
 #include <yaml.h>
 
 #include "base/unicode.h"
+#include "rules/yaml_problem.h"
 
 /* An error shows less of a word than this. Without a bound, every value in a file that is one long
  * line would cost a walk to its end. */
@@ -28,6 +29,13 @@ struct yaml_reader {
 	unsigned int documents;
 	int err;
 };
+
+static void measure(const struct yaml_reader *reader, struct word *word)
+{
+	while (word->length < WORD_LOOK && word->text + word->length < reader->end &&
+	       !byte_is_space(word->text[word->length]))
+		word->length++;
+}
 
 /* The word at a mark of libyaml. Marks rise, so that a file costs one pass. */
 static struct word word_at(struct yaml_reader *reader, const yaml_mark_t *mark)
@@ -51,9 +59,17 @@ static struct word word_at(struct yaml_reader *reader, const yaml_mark_t *mark)
 	}
 	word.text = reader->byte;
 	word.at = reader->at;
-	while (word.length < WORD_LOOK && word.text + word.length < reader->end &&
-	       !byte_is_space(word.text[word.length]))
-		word.length++;
+	measure(reader, &word);
+	return word;
+}
+
+/* The word at a byte. */
+static struct word word_from(const struct yaml_reader *reader, const char *byte)
+{
+	struct word word = {.text = byte, .at = {reader->at.file, 1, 1}};
+
+	position_advance(&word.at, reader->bytes, (size_t)(byte - reader->bytes));
+	measure(reader, &word);
 	return word;
 }
 
@@ -167,6 +183,12 @@ static struct yaml_value scalar(struct yaml_reader *reader)
 	}
 	word_at(reader, &event->end_mark);
 	value.word.length = (size_t)(reader->byte - value.word.text);
+	/* A key in the line below a value. The next read reports that. */
+	if (value.plain && reader->byte < reader->end && *reader->byte == ':' &&
+	    memchr(value.word.text, '\n', value.word.length)) {
+		value.kind = YAML_REFUSED;
+		return value;
+	}
 	strip_style(&value.word, style);
 	if (has_escapes(&value.word, style)) {
 		value.word.text = (const char *)event->data.scalar.value;
@@ -177,6 +199,20 @@ static struct yaml_value scalar(struct yaml_reader *reader)
 
 /* ---- events ---- */
 
+/* "[ff3e::1]": what is a list for YAML is meant as an address. */
+static bool is_bracketed_address(const struct word *word)
+{
+	const char *end = memchr(word->text, ']', word->length);
+	size_t length = end ? (size_t)(end - word->text) : 0, colons = 0;
+
+	for (size_t i = 1; i < length; i++) {
+		if (!strchr("0123456789abcdefABCDEF:.", word->text[i]))
+			return false;
+		colons += word->text[i] == ':';
+	}
+	return colons >= 2;
+}
+
 static struct yaml_value collection(struct yaml_reader *reader, enum yaml_kind kind,
 				    const yaml_char_t *anchor, const yaml_char_t *tag)
 {
@@ -184,6 +220,14 @@ static struct yaml_value collection(struct yaml_reader *reader, enum yaml_kind k
 				   .word = word_at(reader, &reader->event.start_mark)};
 
 	has_properties(reader, &value.word, anchor, tag);
+	if (kind == YAML_LIST && is_bracketed_address(&value.word)) {
+		word_error(reader->errors, &value.word,
+			   "brackets begin a list in YAML, expected an IPv6 address in quotes, as "
+			   "in \"[ff3e::1]:5000@eth0\"");
+		yaml_fail(reader, -EINVAL);
+		value.kind = YAML_END;
+		return value;
+	}
 	if (++reader->depth > YAML_DEPTH_MAX) {
 		word_error(reader->errors, &value.word,
 			   "nested too deeply, expected at most %d levels", YAML_DEPTH_MAX);
@@ -197,17 +241,23 @@ static struct yaml_value collection(struct yaml_reader *reader, enum yaml_kind k
 static void syntax_error(struct yaml_reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
-	const char *context = parser->context ? parser->context : "";
+	struct yaml_stop stop = {.bytes = reader->bytes,
+				 .end = reader->end,
+				 .problem = parser->problem ? parser->problem : ""};
+	char message[YAML_PROBLEM_SIZE];
+	const char *at;
 	struct word word;
 
 	if (parser->error == YAML_MEMORY_ERROR) {
 		yaml_fail(reader, -ENOMEM);
 		return;
 	}
-	word = word_at(reader, &parser->problem_mark);
-	word_error(reader->errors, &word, "%s: %s%s%s",
-		   word.text == reader->end ? "the file ends too early" : "not valid YAML", context,
-		   *context ? ": " : "", parser->problem);
+	stop.begin = word_at(reader, &parser->context_mark).text;
+	stop.at = word_at(reader, &parser->problem_mark).text;
+	at = yaml_problem(&stop, message);
+	word = word_from(reader, at);
+	word_error(reader->errors, &word, "%s%s",
+		   at == reader->end ? "the file ends too early: " : "", message);
 	yaml_fail(reader, -EINVAL);
 }
 
