@@ -51,7 +51,9 @@ struct worker {
 	bool egress_runs;
 	bool adopted; /* the socket is another process's */
 	bool resumes; /* another process, or this one before worker_pause(), has used the socket */
+	bool relays;  /* the threads use the rings, since worker_go() */
 	sem_t ready;  /* posted by a starting thread: it is ready for packets, or failed */
+	sem_t go;     /* posted once the ingress thread may use the RX ring, or has to end */
 	int ingress_result; /* 0 or why */
 	int egress_result;
 	sem_t ingress_ended;
@@ -71,12 +73,19 @@ struct worker {
 /* Of all workers; the main thread's. */
 static const struct worker *first_stuck;
 
+static void wait_for(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) && errno == EINTR)
+		;
+}
+
 static void *ingress_main(void *arg)
 {
 	struct worker *worker = arg;
 
 	worker->ingress_result = sandbox_enter(SANDBOX_INGRESS);
 	sem_post(&worker->ready);
+	wait_for(&worker->go);
 	if (!worker->ingress_result)
 		ingress_run(&worker->ingress);
 	sem_post(&worker->ingress_ended);
@@ -179,6 +188,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 	worker->ingress.control_fd = worker->ingress.egress_wakeup_fd = -1;
 	worker->egress.notify_fd = worker->egress.command_fd = worker->command_fd = -1;
 	sem_init(&worker->ready, 0, 0);
+	sem_init(&worker->go, 0, 0);
 	sem_init(&worker->ingress_ended, 0, 0);
 	sem_init(&worker->egress_ended, 0, 0);
 	err = open_channels(worker);
@@ -213,6 +223,7 @@ void worker_close(struct worker *worker)
 	close_fd(worker->egress.command_fd);
 	close_fd(worker->command_fd);
 	sem_destroy(&worker->ready);
+	sem_destroy(&worker->go);
 	sem_destroy(&worker->ingress_ended);
 	sem_destroy(&worker->egress_ended);
 	free(worker);
@@ -261,26 +272,16 @@ static int start_thread(pthread_t *thread, void *(*run)(void *), struct worker *
 	return 0;
 }
 
-static void wait_ready(struct worker *worker)
+int worker_prepare(struct worker *worker)
 {
-	while (sem_wait(&worker->ready) && errno == EINTR)
-		;
-}
+	int err = worker->command_fd < 0 ? open_stream(worker) : 0;
 
-int worker_start(struct worker *worker, const struct ruleset *ruleset)
-{
-	int err;
-
-	worker->ingress.ruleset = ruleset;
-	if (worker->resumes)
-		xsk_resume(worker->xsk);
-	err = worker->command_fd < 0 ? open_stream(worker) : 0;
 	if (err)
 		return err;
 	err = start_thread(&worker->egress_thread, egress_main, worker, "out", worker->egress_cpu);
 	if (err)
 		return err;
-	wait_ready(worker);
+	wait_for(&worker->ready);
 	if (worker->egress_result) {
 		pthread_join(worker->egress_thread, NULL);
 		return worker->egress_result;
@@ -292,11 +293,29 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset)
 		worker_stop(worker);
 		return err;
 	}
-	wait_ready(worker);
+	wait_for(&worker->ready);
 	worker->ingress_runs = true;
 	if (worker->ingress_result)
 		worker_stop(worker);
 	return worker->ingress_result;
+}
+
+void worker_go(struct worker *worker, const struct ruleset *ruleset)
+{
+	worker->ingress.ruleset = ruleset;
+	if (worker->resumes)
+		xsk_resume(worker->xsk);
+	worker->relays = true;
+	sem_post(&worker->go);
+}
+
+int worker_start(struct worker *worker, const struct ruleset *ruleset)
+{
+	int err = worker_prepare(worker);
+
+	if (!err)
+		worker_go(worker, ruleset);
+	return err;
 }
 
 static void wake_ingress(struct worker *worker)
@@ -350,6 +369,8 @@ static bool look(const struct worker *worker, struct heartbeat *heartbeat, pthre
 
 void worker_check(struct worker *worker, uint64_t now_ns)
 {
+	if (!worker->relays)
+		return;
 	if (worker->ingress_runs && look(worker, &worker->ingress_heartbeat, worker->ingress_thread,
 					 &worker->ingress.counters.beats, now_ns))
 		wake_ingress(worker);
@@ -434,7 +455,7 @@ int worker_update(struct worker *worker, const struct ruleset *ruleset)
 	uint64_t generation = ++worker->generation;
 	int err = 0;
 
-	if (!worker->ingress_runs) {
+	if (!worker->relays) {
 		worker->ingress.ruleset = ruleset;
 		return 0;
 	}
@@ -466,10 +487,15 @@ static int audit(const struct worker *worker)
 
 int worker_stop(struct worker *worker)
 {
-	bool started = worker->egress_runs;
+	bool relayed = worker->relays;
 
 	if (worker->ingress_runs) {
+		/* Without an order to go, the RX ring is not its own. */
+		if (!relayed)
+			atomic_store(&worker->ingress.leave, true);
 		atomic_store(&worker->ingress.stop, true);
+		if (!relayed)
+			sem_post(&worker->go);
 		wake_ingress(worker);
 		if (!join(worker, worker->ingress_thread, &worker->ingress_ended,
 			  &worker->ingress_heartbeat))
@@ -485,7 +511,8 @@ int worker_stop(struct worker *worker)
 			return -EIO;
 		worker->egress_runs = false;
 	}
-	if (!started)
+	worker->relays = false;
+	if (!relayed)
 		return 0;
 	if (atomic_load(&worker->failed))
 		return -EIO;

@@ -4,13 +4,14 @@
  * with its AF_XDP socket (xsk.h), an ingress thread (ingress.h), an egress thread (egress.h), and
  * the frame queue between them.
  *
- *     worker_open()   memory, bound socket, every frame in the fill ring
- *     worker_start()  both threads run
+ *     worker_open()    memory, bound socket, every frame in the fill ring
+ *     worker_prepare() both threads are there, and wait
+ *     worker_go()      they run
  *       … the caller puts worker_xsk_fd() into the XSKMAP and attaches the XDP program …
  *       worker_update() whenever rules change
  *       worker_check()  about once a second
  *       … the caller detaches the XDP program …
- *     worker_stop()   drain the RX ring, then the queue, then what is in flight; end both threads
+ *     worker_stop()    drain the RX ring, then the queue, then what is in flight; end both threads
  *     worker_close()
  *
  * Hand-over to another process: worker_pause() instead of worker_stop() leaves the RX ring, which
@@ -102,8 +103,15 @@ void worker_state_add(struct worker_state *sum, const struct worker_state *state
 /* 0 or -errno as xsk_open() or xsk_adopt(). */
 int worker_open(struct worker **out, const struct worker_options *options);
 
-/* Start with this ruleset, for the first time or after worker_pause(). 0, or -errno if the egress
- * thread's engine or a thread could not be created; then no thread runs. */
+/* Create the threads, for the first time or after worker_pause(): they use no ring before
+ * worker_go(), which is all that lasts between two processes. 0, or -errno if the egress thread's
+ * engine or a thread could not be created; then no thread runs. */
+int worker_prepare(struct worker *worker);
+
+/* Run with this ruleset. No other process uses the rings any more. */
+void worker_go(struct worker *worker, const struct ruleset *ruleset);
+
+/* Both of these. */
 int worker_start(struct worker *worker, const struct ruleset *ruleset);
 
 /*

@@ -471,6 +471,11 @@ uint64_t inheritance_next_id(const struct inheritance *inheritance)
 	return inheritance ? inheritance->next_id : 0;
 }
 
+bool inheritance_is_running(const struct inheritance *inheritance)
+{
+	return inheritance && inheritance->pause;
+}
+
 int inheritance_pause(struct inheritance *inheritance)
 {
 	int err = 0;

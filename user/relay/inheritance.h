@@ -68,6 +68,9 @@ uint64_t inheritance_started_ns(const struct inheritance *inheritance, uint64_t 
 uint64_t inheritance_generation(const struct inheritance *inheritance);
 uint64_t inheritance_next_id(const struct inheritance *inheritance);
 
+/* Does the predecessor still relay? */
+bool inheritance_is_running(const struct inheritance *inheritance);
+
 /* Pause the predecessor, unless it is paused. 0 or -errno. */
 int inheritance_pause(struct inheritance *inheritance);
 

@@ -402,17 +402,6 @@ int intake_set_capacity(struct intake *intake)
 	return steer_set_capacity(intake->steer, capacity);
 }
 
-static int open_own_program(struct intake *intake, const struct inheritance *inheritance)
-{
-	const struct steer_adoption *from = inheritance_steering(inheritance, intake->ifindex);
-	int err = -ESTALE;
-
-	if (from)
-		err = steer_open_after(&intake->steer, intake->jumbo, from, intake->ifindex);
-	intake->adopted = !err;
-	return err == -ESTALE ? steer_open(&intake->steer, intake->jumbo) : err;
-}
-
 /* Load our program, or open the maps of an external one. */
 static int open_program(struct intake *intake, const struct inheritance *inheritance,
 			char why[REASON_SIZE])
@@ -437,7 +426,9 @@ static int open_program(struct intake *intake, const struct inheritance *inherit
 		return err == -EBUSY ? err : -ENXIO;
 	}
 	intake->jumbo = xsk_is_jumbo(intake->link.mtu);
-	err = open_own_program(intake, inheritance);
+	err = steer_open_after(
+		&intake->steer, intake->jumbo,
+		intake->adopted ? inheritance_steering(inheritance, intake->ifindex) : NULL);
 	if (err == -EPERM || err == -EACCES)
 		return explain(why, err,
 			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");
@@ -491,7 +482,7 @@ static int attach_program(struct intake *intake, const struct intake_means *mean
 
 	/* The predecessor's is attached, and goes on until our keys are there (add_keys()). */
 	if (intake->adopted) {
-		err = steer_adopt(intake->steer, &intake->mode);
+		err = steer_set_mode(intake->steer, intake->mode);
 		return err ? explain(why, err, "the maps of %s cannot be written", intake->name)
 			   : 0;
 	}
@@ -530,6 +521,24 @@ static int attach_program(struct intake *intake, const struct intake_means *mean
 	return err;
 }
 
+/* Can the program of the predecessor be replaced by ours, once that is loaded? */
+static void look_for_program(struct intake *intake, const struct inheritance *inheritance)
+{
+	const struct steer_adoption *from = inheritance_steering(inheritance, intake->ifindex);
+
+	intake->adopted = from && !intake->external && steer_is_attached(from, intake->ifindex);
+	if (intake->adopted)
+		intake->mode = from->mode;
+}
+
+static int place_program(struct intake *intake, const struct intake_means *means,
+			 char why[REASON_SIZE])
+{
+	int err = open_program(intake, means->inheritance, why);
+
+	return err ? err : attach_program(intake, means, why);
+}
+
 static int open_parts(struct intake *intake, const struct intake_means *means,
 		      char why[REASON_SIZE])
 {
@@ -537,10 +546,11 @@ static int open_parts(struct intake *intake, const struct intake_means *means,
 
 	if (!err)
 		err = intake_limit_queues(intake, why);
-	if (!err)
-		err = open_program(intake, means->inheritance, why);
-	if (!err)
-		err = attach_program(intake, means, why);
+	if (err)
+		return err;
+	look_for_program(intake, means->inheritance);
+	if (!intake->adopted || inheritance_is_running(means->inheritance))
+		err = place_program(intake, means, why);
 	if (!err)
 		err = intake_open_ports(intake, means, why);
 	if (!err)
@@ -554,10 +564,9 @@ static int start(struct intake *intake, const struct intake_means *means, char w
 
 	if (err)
 		return explain(why, err, "no memory for the rules of %s", intake->name);
-	err = intake_start_ports(intake, means->epoll_fd, why);
-	if (!err)
-		set_state(intake, INTAKE_STARTED);
-	return err;
+	intake_start_ports(intake);
+	set_state(intake, INTAKE_STARTED);
+	return 0;
 }
 
 /* One line with everything that was detected. */
@@ -587,12 +596,18 @@ static void log_ready(const struct intake *intake)
 }
 
 /* The keys come last: now packets are steered. */
-static int add_keys(struct intake *intake, char why[REASON_SIZE])
+static int add_keys(struct intake *intake, const struct intake_means *means, char why[REASON_SIZE])
 {
 	const struct lineup none = {};
 	const struct path *failed;
-	int err;
+	int err = 0;
 
+	if (!intake->steer)
+		err = place_program(intake, means, why);
+	if (!err)
+		err = intake_steer_ports(intake, why);
+	if (err)
+		return err;
 	err = intake_set_capacity(intake);
 	if (err)
 		return explain(why, err, "the maps of %s cannot be written", intake->name);
@@ -628,7 +643,7 @@ int intake_bring_up(struct intake *intake, enum intake_state state,
 
 	while (!err && intake->state < state) {
 		if (intake->state == INTAKE_STARTED)
-			err = add_keys(intake, why);
+			err = add_keys(intake, means, why);
 		else if (intake->state == INTAKE_OPEN)
 			err = start(intake, means, why);
 		else

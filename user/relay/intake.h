@@ -17,8 +17,9 @@
  *     NEW         nothing is open, nothing was tried
  *     FAILED      nothing is open, because of `reason`: there is no such interface, or it is unsuited
  *     OPEN        program attached, but without rules, so that it passes all packets; sockets
- *                 bound, every frame in a fill ring; no thread runs
- *     STARTED     the threads run, the sockets are in their map; nothing arrives yet
+ *                 bound, every frame in a fill ring; threads wait. Of a predecessor that has ended:
+ *                 its program is attached, its rules are there, and packets wait
+ *     STARTED     the threads run; nothing arrives yet, unless a predecessor's program steers
  *     ATTACHED    the keys of its rules are in the XDP map, and packets are relayed
  *     IMPAIRED    as ATTACHED, but none can arrive, because of `reason`: it is down, for example
  *     LOST        as ATTACHED, but the interface or memberships were lost: given up at the next look
@@ -193,8 +194,11 @@ struct intake_means {
  * Bring an intake up from its present state to OPEN, STARTED or ATTACHED, one state after the
  * other. This is the only way up. To OPEN: examine the interface, load and attach the program, bind
  * the sockets. The program comes first, because only then it is known in which mode it runs, and
- * how many RX queues the driver has for it. To STARTED: start the threads. To ATTACHED: add the
+ * how many RX queues the driver has for it. To STARTED: let the threads run. To ATTACHED: add the
  * keys of its rules.
+ *
+ * The program of a predecessor that has ended still steers to the sockets, which nobody reads. So
+ * the threads run first, and our program, which takes the kernel 100 ms to check, is loaded last.
  *
  * 0; -EPERM, -EACCES: a right is missing; -EBUSY: another xmcastd has the interface, or an RX queue
  * is in use; other -errno. On failure it is closed and FAILED. The reason is logged unless it is
@@ -302,13 +306,17 @@ void intake_give_up(struct intake *intake, const char *why);
  * if the host has provided them, and the host uses all of them. 0 or -errno with `why`. */
 int intake_limit_queues(struct intake *intake, char why[REASON_SIZE]);
 
-/* Find the ports, and open a worker for each RX queue that is served. The program is attached. 0 or
- * -errno, and `why` says why (empty: it is not to be logged). */
+/* Find the ports, and open a worker for each RX queue that is served, with threads that wait. The
+ * program is attached, ours or a predecessor's. 0 or -errno, and `why` says why (empty: it is not
+ * to be logged). */
 int intake_open_ports(struct intake *intake, const struct intake_means *means,
 		      char why[REASON_SIZE]);
 
-/* Start the threads, and let the program steer packets to the sockets. 0 or -errno with `why`. */
-int intake_start_ports(struct intake *intake, int epoll_fd, char why[REASON_SIZE]);
+/* Let the threads run, with the ruleset of the intake. */
+void intake_start_ports(const struct intake *intake);
+
+/* Let the program steer packets to the sockets. 0 or -errno with `why`. */
+int intake_steer_ports(struct intake *intake, char why[REASON_SIZE]);
 
 /* End the threads in order. 0 or -EIO (worker_stop()). */
 int intake_stop_ports(struct intake *intake);

@@ -81,8 +81,18 @@ static int adopt_worker(struct worker **worker, const struct intake *intake,
 	return err;
 }
 
-/* Open a worker for the next RX queue of the port. `patience_ms`: how long to wait if it is in use;
- * what is left of it is written back. */
+/* Watch the worker before its threads start, so that its failure cannot be missed. */
+static int prepare_worker(struct worker *worker, int epoll_fd)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, worker_notify_fd(worker), &event))
+		return -errno;
+	return worker_prepare(worker);
+}
+
+/* Open a worker for the next RX queue of the port, whose threads wait for worker_go().
+ * `patience_ms`: how long to wait if the queue is in use; what is left of it is written back. */
 static int open_worker(struct intake *intake, struct intake_port *port,
 		       const struct intake_means *means, int *patience_ms, char why[REASON_SIZE])
 {
@@ -113,34 +123,15 @@ static int open_worker(struct intake *intake, struct intake_port *port,
 				      why);
 	port->workers[port->nr_workers++] = worker;
 	intake->workers[intake->nr_workers++] = worker;
-	return 0;
+	err = prepare_worker(worker, means->epoll_fd);
+	return err ? explain(why, err, "the threads of %s queue %u do not start", port->at.name,
+			     options.queue)
+		   : 0;
 }
 
 static unsigned int slot_of(const struct intake_port *port, unsigned int queue)
 {
 	return port->number * XMC_MAX_QUEUES + queue;
-}
-
-/* Watch the worker before it starts, so that its failure cannot be missed. */
-static int start_worker(struct intake *intake, const struct intake_port *port, unsigned int queue,
-			int epoll_fd, char why[REASON_SIZE])
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-	struct worker *worker = port->workers[queue];
-	int err = 0;
-
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, worker_notify_fd(worker), &event))
-		err = -errno;
-	if (!err)
-		err = worker_start(worker, intake->now.ruleset);
-	if (err)
-		return explain(why, err, "the threads of %s queue %u do not start", port->at.name,
-			       queue);
-	err = steer_set_socket(intake->steer, slot_of(port, queue), worker_xsk_fd(worker));
-	if (err)
-		return explain(why, err, "no place in the XSKMAP for queue %u of %s", queue,
-			       port->at.name);
-	return 0;
 }
 
 /* ---- ports ---- */
@@ -202,14 +193,21 @@ static int set_member(struct intake *intake, const struct intake_port *port, cha
 	return err ? explain(why, err, "no place in the map of members for %s", port->at.name) : 0;
 }
 
-static int start_port(struct intake *intake, const struct intake_port *port, int epoll_fd,
-		      char why[REASON_SIZE])
+static void start_port(const struct intake *intake, const struct intake_port *port)
+{
+	for (unsigned int i = 0; i < port->nr_workers; i++)
+		worker_go(port->workers[i], intake->now.ruleset);
+}
+
+static int steer_port(struct intake *intake, const struct intake_port *port, char why[REASON_SIZE])
 {
 	int err = 0;
 
 	for (unsigned int i = 0; !err && i < port->nr_workers; i++)
-		err = start_worker(intake, port, i, epoll_fd, why);
-	return err ? err : set_member(intake, port, why);
+		err = steer_set_socket(intake->steer, slot_of(port, i),
+				       worker_xsk_fd(port->workers[i]));
+	return err ? explain(why, err, "no place in the XSKMAP for the queues of %s", port->at.name)
+		   : set_member(intake, port, why);
 }
 
 static int stop_port(const struct intake_port *port)
@@ -318,12 +316,18 @@ int intake_open_ports(struct intake *intake, const struct intake_means *means,
 	return open_all(intake, &ports, means, why);
 }
 
-int intake_start_ports(struct intake *intake, int epoll_fd, char why[REASON_SIZE])
+void intake_start_ports(const struct intake *intake)
+{
+	for (unsigned int i = 0; i < intake->nr_ports; i++)
+		start_port(intake, &intake->ports[i]);
+}
+
+int intake_steer_ports(struct intake *intake, char why[REASON_SIZE])
 {
 	int err = 0;
 
 	for (unsigned int i = 0; !err && i < intake->nr_ports; i++)
-		err = start_port(intake, &intake->ports[i], epoll_fd, why);
+		err = steer_port(intake, &intake->ports[i], why);
 	return err;
 }
 
@@ -385,8 +389,10 @@ static void take_port(struct intake *intake, const struct port *at,
 	/* Its sockets may hold smaller packets than the others': before packets are steered to it. */
 	if (!err)
 		err = intake_set_capacity(intake);
-	if (!err)
-		err = start_port(intake, port, means->epoll_fd, why);
+	if (!err) {
+		start_port(intake, port);
+		err = steer_port(intake, port, why);
+	}
 	if (!err) {
 		log_member(intake, at, at->inactive ? "joined-inactive" : "joined");
 		log_unserved(at);

@@ -37,7 +37,6 @@ struct steer {
 	int link_fd;	  /* -1: not attached, and no link to adopt */
 	bool shared;	  /* the link is another process's as well */
 	bool shared_maps; /* so are outputs and tallies */
-	enum iface_mode adopted_mode;
 	int adopted_verdicts_fd; /* -1: none */
 	uint64_t adopted_counts[XMC_REASONS];
 	uint64_t steered; /* see steer_steered_before() */
@@ -186,12 +185,13 @@ static int load_own(struct steer *steer, bool frags, const struct steer_adoption
 	return err ? err : forwards_open(&steer->forwards, &steer->pins, steer->shared_maps);
 }
 
-static bool is_link_of(int fd, int ifindex)
+bool steer_is_attached(const struct steer_adoption *as, int ifindex)
 {
 	struct bpf_link_info info = {};
 	__u32 size = sizeof(info);
 
-	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == BPF_LINK_TYPE_XDP &&
+	return !bpf_obj_get_info_by_fd(as->link_fd, &info, &size) &&
+	       info.type == BPF_LINK_TYPE_XDP &&
 	       info.xdp.ifindex == (__u32)ifindex;
 }
 
@@ -205,13 +205,10 @@ static bool is_verdicts_map(int fd)
 	       info.max_entries == XMC_REASONS;
 }
 
-static int keep_link(struct steer *steer, const struct steer_adoption *from, int ifindex)
+static int keep_link(struct steer *steer, const struct steer_adoption *from)
 {
-	if (!is_link_of(from->link_fd, ifindex))
-		return -ESTALE;
 	steer->link_fd = fcntl(from->link_fd, F_DUPFD_CLOEXEC, 0);
 	steer->shared = true;
-	steer->adopted_mode = from->mode;
 	memcpy(steer->adopted_counts, from->counted, sizeof(from->counted));
 	steer->steered = from->steered;
 	if (is_verdicts_map(from->verdicts_fd))
@@ -219,13 +216,13 @@ static int keep_link(struct steer *steer, const struct steer_adoption *from, int
 	return steer->link_fd < 0 ? -errno : 0;
 }
 
-int steer_open_after(struct steer **out, bool frags, const struct steer_adoption *from, int ifindex)
+int steer_open_after(struct steer **out, bool frags, const struct steer_adoption *from)
 {
 	struct steer *steer = NULL;
 	int err = steer_new(&steer);
 
 	if (!err && from)
-		err = keep_link(steer, from, ifindex);
+		err = keep_link(steer, from);
 	if (!err)
 		err = load_own(steer, frags, from);
 	if (err)
@@ -289,7 +286,7 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 
 int steer_open(struct steer **out, bool frags)
 {
-	return steer_open_after(out, frags, NULL, 0);
+	return steer_open_after(out, frags, NULL);
 }
 
 int steer_open_pinned(struct steer **out, const char *directory, int ifindex,
@@ -531,12 +528,6 @@ bool steer_describe(const struct steer *steer, struct steer_adoption *as)
 	as->steered = steer->steered;
 	forwards_describe(steer->forwards, as->tally_fds);
 	return !steer->external && steer->link_fd >= 0;
-}
-
-int steer_adopt(struct steer *steer, enum iface_mode *mode)
-{
-	*mode = steer->adopted_mode;
-	return steer_set_mode(steer, *mode);
 }
 
 int steer_replace(struct steer *steer)

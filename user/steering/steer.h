@@ -52,10 +52,9 @@ int steer_open(struct steer **out, bool frags);
  * The same, for steer_replace() to put our program in the place of another process's (see below;
  * NULL: there is none). The maps outputs and tallies are shared with it, because packets of both
  * programs may be in one bulk for a device, and the kernel runs the xmcast_copy of the first one
- * for all of them. 0; -ESTALE: the link is not that of an XDP program on the interface; -errno.
+ * for all of them. 0 or -errno.
  */
-int steer_open_after(struct steer **out, bool frags, const struct steer_adoption *from,
-		     int ifindex);
+int steer_open_after(struct steer **out, bool frags, const struct steer_adoption *from);
 
 /*
  * Use the maps of an external program, pinned in `directory` (steering/pins.h). Rules and sockets
@@ -131,8 +130,7 @@ int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key);
  */
 int steer_wait(struct steer *steer);
 
-/* Set the mode in which an external program runs; steer_attach() sets that of our own. 0 or -errno.
- */
+/* Set the mode in which the program runs, unless steer_attach() does. 0 or -errno. */
 int steer_set_mode(struct steer *steer, enum iface_mode mode);
 
 /*
@@ -147,9 +145,9 @@ int steer_attach(struct steer *steer, int ifindex, enum iface_mode wanted, enum 
 /* What a successor needs. False: the program is external, or not attached. */
 bool steer_describe(const struct steer *steer, struct steer_adoption *as);
 
-/* Instead of steer_attach(), with the link that steer_open_after() was called with: note the mode.
- * The other process's program goes on until steer_replace(). 0 or -errno. */
-int steer_adopt(struct steer *steer, enum iface_mode *mode);
+/* Is the other process's link that of an XDP program on the interface? Then steer_set_mode() takes
+ * the place of steer_attach(), and its program goes on until steer_replace(). */
+bool steer_is_attached(const struct steer_adoption *as, int ifindex);
 
 /*
  * Let our program take the place of the one that is attached by our link, from one packet to the
