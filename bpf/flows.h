@@ -10,6 +10,7 @@
 #define XMCAST_FLOWS_H
 
 #include "find_rule.h"
+#include "trial.h"
 
 #define FLOW_BITS 10
 
@@ -90,6 +91,8 @@ __noinline int find_flow(const struct xmc_datagram *dgram, __u32 changes)
 	found = find_rule(dgram);
 	if (!flow || !found.rule)
 		return 0;
+	if (trial)
+		trial_found(found.shape, dgram);
 	read_rule(&found, dgram, &flow->rule);
 	flow->source = dgram->source;
 	flow->destination = dgram->destination;
@@ -108,7 +111,7 @@ static __always_inline const struct xmc_rule *rule_of(const struct xmc_datagram 
 
 	if (!flow)
 		return NULL;
-	if (flow->changes == changes && flow_is(flow, dgram))
+	if (!trial && flow->changes == changes && flow_is(flow, dgram))
 		return &flow->rule;
 	/* A full memory barrier: `changes` must have been read before the rule. It writes into what
 	 * is not read again. */

@@ -29,6 +29,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* The program is loaded with BPF_F_XDP_HAS_FRAGS: packets may go on behind data_end. */
 const volatile bool frags;
 
+/* On trial for a program that xdp-loader has attached: see cut_tags(). */
+const volatile bool trial_pinned;
+
 /*
  * Sets of devices. Set 0 has all devices, for packets with one output. The others are for packets
  * with several: a device is in such a set once for each output of a rule that leaves by it, so
@@ -83,8 +86,21 @@ static __always_inline int cut_tags(struct xdp_md *ctx, const struct xmc_datagra
 #ifdef XMC_PINNED
 	return -1; /* no program of a dispatcher may do it */
 #else
+	if (trial_pinned)
+		return -1;
 	return bpf_xdp_adjust_head(ctx, dgram->ip_offset - (int)XMC_AT_IP);
 #endif
+}
+
+/* The counters in this slot; on trial, those of the notes. */
+static __always_inline struct xmc_tally *counters_in(__u32 slot)
+{
+	struct xmc_trial *notes;
+
+	if (!trial)
+		return tally_in(slot);
+	notes = trial_notes();
+	return notes ? &notes->tally : NULL;
 }
 
 static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagram *dgram,
@@ -98,7 +114,7 @@ static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagr
 	if (!output || !devices)
 		return XDP_DROP;
 	if (output->tally != rule->tally)
-		tally = tally_in(output->tally);
+		tally = counters_in(output->tally);
 	if (!tally || rewrite(ctx, output, tally, unfinished))
 		return XDP_DROP;
 	if (bpf_redirect_map(devices, rule->target, XDP_DROP) != XDP_REDIRECT)
@@ -130,7 +146,7 @@ static __always_inline int to_devices(struct xdp_md *ctx, const struct xmc_rule 
 static __always_inline int to_outputs(struct xdp_md *ctx, const struct xmc_datagram *dgram,
 				      const struct xmc_rule *rule, enum xmc_checksum checksum)
 {
-	struct xmc_tally *tally = tally_in(rule->tally);
+	struct xmc_tally *tally = counters_in(rule->tally);
 
 	if (!tally)
 		return XDP_DROP;

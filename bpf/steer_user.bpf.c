@@ -20,13 +20,19 @@ int xmcast_steer_user(struct xdp_md *ctx)
 	const void *data_end = (const void *)(long)ctx->data_end;
 	struct xmc_datagram dgram = {};
 	enum xmc_reason reason;
+	struct found found;
 	__u32 length;
 
 	if (!mine)
 		return XDP_PASS;
 	length = bpf_xdp_get_buff_len(ctx);
 	reason = xmc_parse_frame(data, data_end, length, &dgram);
-	if (reason != XMC_STEERED || !find_rule(&dgram).rule)
+	if (reason != XMC_STEERED)
 		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
+	found = find_rule(&dgram);
+	if (!found.rule)
+		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
+	if (trial)
+		trial_found(found.shape, &dgram);
 	return to_user(ctx, mine, length);
 }

@@ -10,6 +10,7 @@
 #include <xmcast/abi.h>
 
 #include "pinned.h"
+#include "trial.h"
 
 /* The AF_XDP socket of each RX queue: see socket_slot(). */
 struct {
@@ -50,8 +51,11 @@ struct {
 
 static __always_inline int count(__u32 reason, int action)
 {
-	__u64 *counter = bpf_map_lookup_elem(&verdicts, &reason);
+	__u64 *counter;
 
+	if (trial)
+		return trial_count(reason, action);
+	counter = bpf_map_lookup_elem(&verdicts, &reason);
 	if (counter)
 		(*counter)++; /* per CPU, and XDP is not re-entered on one CPU */
 	return action;
@@ -64,7 +68,7 @@ static __always_inline const struct xmc_about *record_interface(__u32 ifindex)
 	__u32 first = 0;
 	struct xmc_about *mine = bpf_map_lookup_elem(&about, &first);
 
-	if (mine && mine->ifindex != ifindex && !(mine->members && mine->ifindex))
+	if (!trial && mine && mine->ifindex != ifindex && !(mine->members && mine->ifindex))
 		mine->ifindex = ifindex;
 	return mine;
 }

@@ -293,6 +293,17 @@ struct xmc_device_counts {
 	__u64 dropped[XMC_DEVICE_DROPS];
 };
 
+/*
+ * What the steering program notes about one packet, instead of counting it, when it runs on trial
+ * (bpf/trial.h). `reason` is XMC_REASONS before the run.
+ */
+struct xmc_trial {
+	struct xmc_rule_key key; /* of the rule that was found */
+	__u32 found;		 /* 1: there is one */
+	__u32 reason;		 /* enum xmc_reason: what would have been counted */
+	struct xmc_tally tally;	 /* likewise, on the kernel path: of the rule or its output */
+};
+
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
 _Static_assert(sizeof(struct xmc_rule_key) == 40, "rule key layout");
 _Static_assert(sizeof(struct xmc_rule) == 20, "rule layout");

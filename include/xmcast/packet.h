@@ -486,6 +486,93 @@ static __always_inline enum xmc_reason xmc_pass_reason(enum xmc_reason parsed,
 	return parsed == XMC_STEERED ? XMC_NO_RULE : parsed;
 }
 
+/* ---- packets that are not relayed ---- */
+
+/* What follows an IPv6 header in front of its payload: how the headers of RFC 8200 begin. */
+struct xmc_extension {
+	__u8 next_header;
+	__u8 length;
+	__be16 offset; /* of a fragment, and 3 flag bits in its low bits */
+	__be32 id;
+} XMC_UNALIGNED;
+
+_Static_assert(sizeof(struct xmc_extension) == 8, "IPv6 extension header");
+
+static __always_inline void xmc_describe_port(const struct xmc_udp *udp, const void *data_end,
+					      struct xmc_datagram *dgram)
+{
+	if (!dgram->protocol && (const void *)(udp + 1) <= data_end)
+		dgram->port = udp->destination;
+}
+
+static __always_inline int xmc_describe_ipv4(const struct xmc_ipv4 *ip, const void *data_end,
+					     struct xmc_datagram *dgram)
+{
+	if ((const void *)(ip + 1) > data_end || ip->version_ihl >> 4 != 4)
+		return -1;
+	xmc_addr_from_ipv4(&dgram->source, ip->source);
+	xmc_addr_from_ipv4(&dgram->destination, ip->destination);
+	dgram->protocol = ip->protocol == XMC_PROTO_UDP ? 0 : ip->protocol;
+	/* Without options, and of fragments the first one. */
+	if ((ip->version_ihl & 0xf) == 5 && !(ip->fragment & XMC_BE16(0x1fff)))
+		xmc_describe_port((const void *)(ip + 1), data_end, dgram);
+	return 0;
+}
+
+static __always_inline int xmc_describe_ipv6(const struct xmc_ipv6 *ip, const void *data_end,
+					     struct xmc_datagram *dgram)
+{
+	const struct xmc_extension *extension = (const void *)(ip + 1);
+	__u8 next = ip->next_header;
+	int fragment = next == XMC_PROTO_FRAGMENT;
+
+	dgram->source = ip->source;
+	dgram->destination = ip->destination;
+	dgram->protocol = next == XMC_PROTO_UDP ? 0 : next;
+	if (next != XMC_PROTO_HOP_BY_HOP && next != XMC_PROTO_ROUTING &&
+	    next != XMC_PROTO_DESTINATIONS && !fragment) {
+		xmc_describe_port((const void *)(ip + 1), data_end, dgram);
+		return 0;
+	}
+	if ((const void *)(extension + 1) > data_end)
+		return 0;
+	next = extension->next_header;
+	dgram->protocol = next == XMC_PROTO_UDP ? 0 : next;
+	if (fragment && !(extension->offset & XMC_BE16(0xfff8)))
+		xmc_describe_port((const void *)(extension + 1), data_end, dgram);
+	return 0;
+}
+
+/*
+ * Describe a packet that xmc_parse_frame() has refused, as far as it helps to find out for which
+ * rule it was meant: its tags, addresses, protocol (0: UDP) and port (0: it cannot be seen, because
+ * options are in front of it or it is in another fragment). The other members are undefined. 0; -1:
+ * neither IPv4 nor IPv6, or cut off.
+ */
+static __always_inline int xmc_describe_passed(const void *data, const void *data_end,
+					       struct xmc_datagram *dgram)
+{
+	const struct xmc_eth *eth = data;
+	struct xmc_start start = {.ip = eth + 1, .at = sizeof(*eth)};
+
+	dgram->tags = 0;
+	dgram->port = 0;
+	if ((const void *)(eth + 1) > data_end)
+		return -1;
+	start.type = eth->type;
+	for (int i = 0; i < XMC_MAX_TAGS && xmc_is_tag(start.type); i++) {
+		if (xmc_step_over_tag(&start, data_end, &dgram->tags))
+			return -1;
+	}
+	xmc_forget(eth, &start, &dgram->tags);
+	if (start.type == XMC_BE16(XMC_ETH_IPV4))
+		return xmc_describe_ipv4(start.ip, data_end, dgram);
+	if (start.type == XMC_BE16(XMC_ETH_IPV6) &&
+	    (const void *)((const struct xmc_ipv6 *)start.ip + 1) <= data_end)
+		return xmc_describe_ipv6(start.ip, data_end, dgram);
+	return -1;
+}
+
 /* As xmc_parse_frame(), where pointers may be subtracted. */
 static __always_inline enum xmc_reason xmc_parse(const void *data, const void *data_end,
 						 struct xmc_datagram *dgram)

@@ -13,6 +13,7 @@
 #include "control/client.h"
 #include "ctl/refusal.h"
 #include "ctl/show.h"
+#include "ctl/show_explain.h"
 #include "ctl/top_view.h"
 
 #include "must.h"
@@ -22,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void (*const shows[])(const struct screen *screen, const json_t *answer) = {
 	show_ping,    show_version, show_rules, show_rule,	 show_changed,
 	show_diff,    show_saved,   show_stats, show_interfaces, show_interface,
-	show_workers, show_groups,  show_log,	show_event,
+	show_workers, show_groups,  show_log,	show_event,	 show_explained_packet,
 };
 
 #define NR_SHOWS (sizeof(shows) / sizeof(shows[0]))

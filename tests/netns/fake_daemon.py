@@ -234,6 +234,26 @@ def set_level(params):
     return {**LEVELS, "levels": {**LEVELS["levels"], params["facility"]: params["level"]}}
 
 
+PACKET = {"source": "10.9.9.9", "destination": "239.1.1.1", "port": 5000, "protocol": 17, "vlan": None}
+
+EXPLAINED = {
+    "interface": "in0.7", "received_by": "in0", "device": "in0", "mode": "native", "vlan": "802.1Q 7", "mtu": 1500,
+    "too_long": False, "frame_bytes": 146, "packet": {**PACKET, "vlan": "802.1Q 7"},
+    "verdict": {"reason": "steered", "action": "redirect", "too_large": False, "ttl_expired": False},
+    "rule": {"name": "cam1", "in": "239.1.1.1:5000@in0.7", "source": None, "state": "active", "path": "user",
+             "path_reason": "rate limits need the user path"},
+    "near_rules": [{"name": "cam2", "in": "239.1.1.1:any@in0.7", "source": None, "differs": ["less_specific"]},
+                   {"name": "cam3", "in": "239.1.1.1:5001@in0", "source": "10.0.0.0/8",
+                    "differs": ["source", "port"]}],
+    "outputs": [{"to": "239.2.2.1:6000@out0", "route": "group", "source": "10.2.0.1", "source_port": 40000,
+                 "next_hop": None, "mac": "01:00:5e:02:02:01", "interface": "out0", "mtu": 1500, "ttl": 1,
+                 "dscp": 0, "carrier": True, "rate_bps": 1000000, "rate_pps": 100},
+                {"to": "10.2.0.3:7000", "route": "unreachable", "source": None, "source_port": None,
+                 "next_hop": None, "mac": None, "interface": None, "mtu": None, "ttl": "keep", "dscp": "keep",
+                 "carrier": None, "rate_bps": None, "rate_pps": None, "error": "Network is unreachable",
+                 "reason": "no route"}]}
+
+
 def answers(**other):
     """A table for FakeDaemon; `other`: methods that answer differently, with "_" for "."."""
     table = {
@@ -259,6 +279,7 @@ def answers(**other):
         "group.list": lambda params: page(params, "groups", [
             {"group": "239.1.1.1", "source": None, "interface": "in0"},
             {"group": "239.1.1.2", "source": "10.9.9.9", "interface": "in0"}]),
+        "explain.packet": EXPLAINED,
         "log.show": LEVELS,
         "log.set": set_level,
         "monitor.start": {},

@@ -13,6 +13,7 @@ import re
 import select
 import subprocess
 
+import wire
 from ctl_program import COMMANDS, PATIENCE, ctl, environment, many, serve, verbs
 from fake_daemon import page
 from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, ROOT, check, equal, main, program, run,
@@ -73,6 +74,14 @@ def jsons():
         check(text == "{}\n" or pretty.count("\n") > 1, f"{words} is not pretty:\n{pretty}")
 
 
+def explained_frame(source, group):
+    """A packet of two bytes with the tag 3, made without xmcastctl, in hexadecimal."""
+    packet = wire.ip(source, group, wire.UDP, wire.udp(source, group, (7, 5), bytes(2)), ttl=64, ident=0, fragment=0,
+                     label=0)
+    frame = wire.frame(packet, wire.mac_of_group(group), "02:00:00:00:00:01")
+    return (frame[:12] + b"\x81\x00\x00\x03" + frame[12:]).hex()
+
+
 @test
 def what_is_asked():
     """The requests that the commands become"""
@@ -88,6 +97,10 @@ def what_is_asked():
             ("rule en a", "rule.enable", {"names": ["a"]}),
             ("rule disable a", "rule.disable", {"names": ["a"]}),
             ("rule sh cam1", "rule.show", {"name": "cam1"}),
+            ("explain 10.9.9.9:7 to 239.1.1.1:5@x len 2 vlan 3", "explain.packet",
+             {"interface": "x", "frame": explained_frame("10.9.9.9", "239.1.1.1")}),
+            ("explain [2001:db8::9]:7 > [ff3e::1]:5@x vlan 3 len 2", "explain.packet",
+             {"interface": "x", "frame": explained_frame("2001:db8::9", "ff3e::1")}),
             ("log set all error", "log.set", {"facility": "all", "level": "error"}),
             ("stats reset", "stats.reset_peaks", {}),
             ("config rel", "config.reload", {}),
@@ -211,7 +224,7 @@ def help_everywhere():
 @test
 def every_command_is_tested():
     """Each object and verb of the help has a golden output, or a test of its own"""
-    own = {("config", "check"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",)}
+    own = {("config", "check"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",)}
     known = {tuple(words.split()[:2]) for words in COMMANDS}
     for thing, names in verbs().items():
         for words in [(thing, name) for name in names] or [(thing,)]:

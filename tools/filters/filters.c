@@ -254,10 +254,11 @@ static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
  * pinned ones; link a program to an interface or a tracepoint. No access to others' objects by id,
  * no other way to attach. */
 static const int bpf_commands[] = {
-	BPF_MAP_CREATE,	      BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM,
-	BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE, /* of constants */
-	BPF_BTF_LOAD,	      BPF_PROG_LOAD,	   BPF_OBJ_GET,		BPF_OBJ_GET_INFO_BY_FD,
-	BPF_LINK_CREATE,      BPF_LINK_DETACH,	   BPF_LINK_UPDATE,
+	BPF_MAP_CREATE,		BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,
+	BPF_MAP_DELETE_ELEM,	BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE, /* of constants */
+	BPF_BTF_LOAD,		BPF_PROG_LOAD,	      BPF_OBJ_GET,
+	BPF_OBJ_GET_INFO_BY_FD, BPF_LINK_CREATE,      BPF_LINK_DETACH,
+	BPF_LINK_UPDATE,	BPF_PROG_TEST_RUN, /* explain */
 };
 
 /* ---- building a filter ---- */

@@ -126,6 +126,11 @@ const struct command ctl_objects[] = {
 	{.name = "worker", .topic = "the threads that relay", .verbs = worker_verbs},
 	{.name = "group", .topic = "multicast memberships", .verbs = group_verbs},
 	{.name = "log", .topic = "the daemon's log", .verbs = log_verbs},
+	{.name = "explain", .topic = "what would happen to a packet",
+	 .usage = "explain SOURCE[:PORT] \\> GROUP:PORT@IFACE [len N] [ttl N] [dscp N] [vlan [ad/]ID ...]",
+	 .help = "show step by step what would happen to a packet; nothing is sent. The word `to`\n"
+		 "      is the same as \\>",
+	 .arguments = ARGUMENTS_EXPLAIN, .least = 1, .most = -1, .run = verb_explain},
 	{.name = "metrics", .topic = "counters for Prometheus", .usage = "metrics",
 	 .help = "print the counters as OpenMetrics text",
 	 .run = verb_metrics},
@@ -384,7 +389,8 @@ int command_run(struct ctl *ctl, char **words, int count)
 		count--;
 	} else if (count && words[0][0] == '-' && words[0][1] &&
 		   command->arguments != ARGUMENTS_OPTIONS &&
-		   command->arguments != ARGUMENTS_OPTIONS_FILE) {
+		   command->arguments != ARGUMENTS_OPTIONS_FILE &&
+		   command->arguments != ARGUMENTS_EXPLAIN) {
 		/* Not the name of a rule, a file or an interface, unless it follows "--". */
 		return ctl_usage(command->usage, "\"%s\": options stand before the object",
 				 words[0]);

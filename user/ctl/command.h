@@ -18,6 +18,7 @@ enum arguments {
 	ARGUMENTS_OPTIONS, /* options of its own: "[-x" in its usage */
 	ARGUMENTS_OPTIONS_FILE,
 	ARGUMENTS_COMMAND,
+	ARGUMENTS_EXPLAIN, /* a packet, or the name of a rule, or options */
 };
 
 /* An object, which has verbs or is itself a command; or a verb. */
@@ -66,6 +67,7 @@ VERB(verb_config_show);
 VERB(verb_config_save);
 VERB(verb_import);
 VERB(verb_iface_detach);
+VERB(verb_explain);
 VERB(verb_log_set);
 VERB(verb_ping);
 VERB(verb_metrics);

@@ -249,6 +249,9 @@ static void arguments(struct ctl *ctl, const struct command *command, char **wor
 		else
 			own_options(command->usage, word);
 		break;
+	case ARGUMENTS_EXPLAIN:
+		rule_names(ctl, word);
+		break;
 	case ARGUMENTS_COMMAND:
 		object = count > 1 ? command_find(ctl_objects, words[0], NULL) : NULL;
 		if (count == 1)

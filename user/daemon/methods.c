@@ -14,6 +14,7 @@
 #include "daemon/daemon.h"
 #include "daemon/hand_over.h"
 #include "daemon/methods_config.h"
+#include "daemon/methods_explain.h"
 #include "daemon/methods_rules.h"
 #include "daemon/statistics.h"
 #include "links/link.h"
@@ -333,6 +334,7 @@ static const char *const rules_keys[] = {"rules", NULL};
 static const char *const names_keys[] = {"names", NULL};
 static const char *const operations_keys[] = {"operations", NULL};
 static const char *const offset_keys[] = {"offset", NULL};
+static const char *const packet_keys[] = {"interface", "frame", NULL};
 
 const struct control_method daemon_methods[] = {
 	{"version", CONTROL_READ, NULL, method_version},
@@ -355,6 +357,7 @@ const struct control_method daemon_methods[] = {
 	{"iface.show", CONTROL_READ, name_keys, method_iface_show},
 	{"worker.list", CONTROL_READ, NULL, method_worker_list},
 	{"group.list", CONTROL_READ, page_keys, method_group_list},
+	{"explain.packet", CONTROL_READ, packet_keys, method_explain_packet},
 	{"log.show", CONTROL_READ, NULL, method_log_show},
 	{"log.set", CONTROL_CHANGE, log_keys, method_log_set},
 	{"daemon.hand_over", CONTROL_OWN, NULL, hand_over_method},

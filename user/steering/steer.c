@@ -30,6 +30,8 @@ struct steer {
 	struct shapes shapes;
 	struct grace grace;
 	struct forwards *forwards;
+	struct trial *trial;	 /* NULL: nobody has asked yet */
+	bool frags;		 /* our program accepts packets in several buffers */
 	const char *no_forwards; /* why no rule can take the kernel path; NULL: all can */
 	/* What the external program had counted before; less what other processes have counted. */
 	uint64_t before[XMC_REASONS];
@@ -176,6 +178,7 @@ static int load_own(struct steer *steer, bool frags, const struct steer_adoption
 {
 	int err;
 
+	steer->frags = frags;
 	steer->no_forwards = missing_right();
 	err = steer->no_forwards ? load_user(steer, frags) : load_both_paths(steer, frags, from);
 	if (err && err != -ENOMEM && !steer->no_forwards) {
@@ -329,6 +332,7 @@ void steer_close(struct steer *steer)
 		if (err)
 			log_error("pins-not-emptied", LOG_ERROR(err));
 	}
+	trial_close(steer->trial);
 	forwards_close(steer->forwards);
 	if (!own_program(steer))
 		pins_close(&steer->pins);
@@ -617,6 +621,24 @@ int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS])
 	for (unsigned int reason = 0; !err && reason < XMC_REASONS; reason++)
 		verdicts[reason] -= steer->before[reason];
 	return err;
+}
+
+int steer_try(struct steer *steer, int ifindex, unsigned int queue, const void *frame,
+	      size_t length, struct trial_verdict *verdict)
+{
+	const struct trial_kind kind = {
+		.full = steer->external ? !steer->no_forwards : steer->full != NULL,
+		.frags = steer->frags,
+		.pinned = steer->external,
+	};
+	int err = steer->trial ? 0 : trial_open(&steer->trial, &steer->pins, &kind);
+
+	return err ? err : trial_run(steer->trial, ifindex, queue, frame, length, verdict);
+}
+
+const uint8_t *steer_tried_frame(const struct steer *steer)
+{
+	return trial_frame(steer->trial);
 }
 
 bool steer_is_ours(uint32_t program_id)

@@ -20,6 +20,7 @@
 #include <xmcast/abi.h>
 #include "rules/config.h"
 #include "steering/pins.h"
+#include "steering/trial.h"
 
 /* Name of the program in the kernel. The one for the user path only begins with the same name. */
 #define STEER_PROGRAM_NAME "xmcast_steer"
@@ -179,6 +180,14 @@ void steer_set_carried(struct steer *steer, enum xmc_reason reason, uint64_t pac
  * fails, that is logged.
  */
 void steer_detach(struct steer *steer);
+
+/* What the program would do with this frame (steering/trial.h). The first call loads the trial,
+ * which stays. 0 or -errno as trial_open() and trial_run(). */
+int steer_try(struct steer *steer, int ifindex, unsigned int queue, const void *frame,
+	      size_t length, struct trial_verdict *verdict);
+
+/* The frame after the last steer_try() that has succeeded. */
+const uint8_t *steer_tried_frame(const struct steer *steer);
 
 /* Packets counted under each reason, summed over the CPUs. 0 or -errno. */
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS]);

@@ -45,6 +45,9 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index);
 json_t *stats_interface_json(const struct books *books, const struct interface_counts *iface);
 json_t *stats_worker_json(const struct worker_counts *worker);
 
+/* VLAN tags as text, "802.1ad 200, 802.1Q 100": the outer one first. As above. */
+json_t *stats_tags_json(uint32_t tags);
+
 /* Log the totals as this event. */
 void stats_log(const struct books *books, const char *event);
 

@@ -113,8 +113,7 @@ static json_t *output_json(const struct output_counts *output, const struct stat
 	return object;
 }
 
-/* "802.1ad 200, 802.1Q 100": the outer tag first. */
-static json_t *tags_json(uint32_t tags)
+json_t *stats_tags_json(uint32_t tags)
 {
 	char text[2][16] = {};
 
@@ -133,7 +132,7 @@ static json_t *vlan_json(const struct rule_counts *rule)
 {
 	if (rule->tags)
 		return json_pack("{s:o, s:o}", "interface", json_text_string(rule->vlan_base),
-				 "tags", tags_json(rule->tags));
+				 "tags", stats_tags_json(rule->tags));
 	return rule->vlan_reason ? json_pack("{s:o}", "reason", json_text_string(rule->vlan_reason))
 				 : NULL;
 }

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "ctl/show_explain.h"
+
+#include <string.h>
+
+/* ---- lines ---- */
+
+#define LABEL "  %-10s"
+
+static const json_t *member(const json_t *object, const char *key)
+{
+	return json_object_get(object, key);
+}
+
+static bool is(const json_t *object, const char *key, const char *value)
+{
+	const char *text = json_string_value(member(object, key));
+
+	return text && strcmp(text, value) == 0;
+}
+
+/* ---- where it arrives ---- */
+
+static void show_head(const struct screen *screen, const json_t *answer)
+{
+	const json_t *packet = member(answer, "packet");
+	long long port = show_number(packet, "port");
+
+	if (!json_is_object(packet)) {
+		screen_print(screen, "a frame of %lld bytes, arriving at %s\n",
+			     show_number(answer, "frame_bytes"), show_text(answer, "interface"));
+		return;
+	}
+	screen_print(screen, "%s > %s", show_text(packet, "source"),
+		     show_text(packet, "destination"));
+	if (port)
+		screen_print(screen, ":%lld", port);
+	if (show_number(packet, "protocol") != 17)
+		screen_print(screen, ", IP protocol %lld", show_number(packet, "protocol"));
+	screen_print(screen, ", a frame of %lld bytes%s%s, arriving at %s\n",
+		     show_number(answer, "frame_bytes"),
+		     json_is_string(member(packet, "vlan")) ? ", tagged " : "",
+		     json_is_string(member(packet, "vlan")) ? show_text(packet, "vlan") : "",
+		     show_text(answer, "interface"));
+}
+
+static void show_input(const struct screen *screen, const json_t *answer)
+{
+	screen_print(screen, LABEL, "input");
+	if (!json_is_string(member(answer, "mode"))) {
+		screen_print(screen, "xmcast does not receive at %s: %s\n",
+			     show_text(answer, "received_by"), show_text(answer, "reason"));
+		return;
+	}
+	screen_print(screen, "received by %s in %s mode", show_text(answer, "device"),
+		     show_text(answer, "mode"));
+	if (strcmp(show_text(answer, "interface"), show_text(answer, "received_by")) != 0)
+		screen_print(screen, ", for %s", show_text(answer, "interface"));
+	screen_print(screen, "\n");
+	if (json_is_string(member(answer, "reason")))
+		screen_print(screen, LABEL "%s\n", "", show_text(answer, "reason"));
+}
+
+/* ---- the verdict ---- */
+
+static const struct {
+	const char *reason;
+	const char *text;
+} verdicts[] = {
+	{"steered", "takes the packet out of the network, for the user path"},
+	{"no_rule", "no rule matches: passes the packet to this host's own network stack"},
+	{"no_socket",
+	 "a rule matches, but its RX queue is not served (`queues` of the interface, or "
+	 "the daemon is stopping): passes the packet to the stack"},
+	{"inactive_member", "a rule matches, but the bond does not use this member now: passes the "
+			    "packet to the stack"},
+	{"too_large",
+	 "a rule matches, but the packet does not fit a frame of the socket: passes it "
+	 "to the stack"},
+	{"not_ip", "neither IPv4 nor IPv6: passes it to the stack"},
+	{"not_udp", "not UDP, and no rule has its protocol: passes it to the stack"},
+	{"vlan",
+	 "no rule has this VLAN tag: passes it to the stack. The input of such a rule is the "
+	 "VLAN's interface"},
+	{"fragment",
+	 "a fragment, which xmcast does not reassemble: passes it to the stack. Have the "
+	 "sender send packets that fit the MTU"},
+	{"ip_options", "has IP options or extension headers: passes it to the stack"},
+	{"malformed", "malformed (lengths, or the IPv4 header checksum): passes it to the stack"},
+};
+
+static void show_verdict(const struct screen *screen, const json_t *answer)
+{
+	const json_t *verdict = member(answer, "verdict");
+
+	if (show_true(answer, "too_long")) {
+		screen_print(screen,
+			     LABEL "not run: the packet is larger than the MTU of %s, %lld, so it "
+				   "arrives in fragments, which xmcast does not relay\n",
+			     "XDP", show_text(answer, "received_by"), show_number(answer, "mtu"));
+		return;
+	}
+	if (!json_is_object(verdict))
+		return;
+	screen_print(screen, LABEL "%s: ", "XDP", show_text(verdict, "reason"));
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		if (is(verdict, "reason", verdicts[i].reason))
+			screen_print(screen, "%s\n", verdicts[i].text);
+	}
+	if (!is(verdict, "reason", "forwarded"))
+		return;
+	if (show_true(verdict, "too_large"))
+		screen_print(screen, "dropped, because it is larger than the MTU of an output\n");
+	else if (show_true(verdict, "ttl_expired"))
+		screen_print(screen, "dropped, because its TTL would become 0 (`ttl dec`)\n");
+	else if (is(verdict, "action", "redirect"))
+		screen_print(screen, "rewrites the packet and hands it to the output's device\n");
+	else
+		screen_print(screen, "dropped: no output can be used\n");
+}
+
+/* ---- the rule ---- */
+
+static void show_differences(const struct screen *screen, const json_t *near)
+{
+	const json_t *differs = member(near, "differs"), *name;
+	size_t i;
+
+	if (json_array_size(differs) == 1 &&
+	    strcmp(json_string_value(json_array_get(differs, 0)) ?: "", "less_specific") == 0) {
+		screen_print(screen, LABEL "%s matches as well, but is less specific\n", "",
+			     show_text(near, "name"));
+		return;
+	}
+	screen_print(screen, LABEL "%s would match but for: ", "", show_text(near, "name"));
+	json_array_foreach(differs, i, name)
+		screen_print(screen, "%s%s", i ? ", " : "", json_string_value(name) ?: "-");
+	screen_print(screen, " (in %s%s%s)\n", show_text(near, "in"),
+		     json_is_string(member(near, "source")) ? " source " : "",
+		     json_is_string(member(near, "source")) ? show_text(near, "source") : "");
+}
+
+static void show_found(const struct screen *screen, const json_t *answer)
+{
+	const json_t *rule = member(answer, "rule"), *near;
+	size_t i;
+
+	if (json_is_object(rule)) {
+		screen_print(screen, LABEL "%s: in %s%s%s\n", "rule", show_text(rule, "name"),
+			     show_text(rule, "in"),
+			     json_is_string(member(rule, "source")) ? " source " : ", any source",
+			     json_is_string(member(rule, "source")) ? show_text(rule, "source")
+								    : "");
+		screen_print(screen, LABEL "%s%s%s, %s path%s%s\n", "", show_text(rule, "state"),
+			     member(rule, "reason") ? ": " : "",
+			     member(rule, "reason") ? show_text(rule, "reason") : "",
+			     show_text(rule, "path"), member(rule, "path_reason") ? ": " : "",
+			     member(rule, "path_reason") ? show_text(rule, "path_reason") : "");
+	} else {
+		screen_print(screen, LABEL "none\n", "rule");
+	}
+	json_array_foreach(member(answer, "near_rules"), i, near) show_differences(screen, near);
+}
+
+/* ---- its outputs ---- */
+
+/* A text or a number. */
+static void show_value(const struct screen *screen, const char *before, const json_t *object,
+		       const char *key, const char *otherwise)
+{
+	const json_t *value = member(object, key);
+
+	if (json_is_string(value))
+		screen_print(screen, "%s%s", before, json_string_value(value));
+	else if (json_is_integer(value))
+		screen_print(screen, "%s%lld", before, (long long)json_integer_value(value));
+	else
+		screen_print(screen, "%s%s", otherwise ? before : "", otherwise ? otherwise : "");
+}
+
+static void show_limit(const struct screen *screen, const json_t *output, const char *key,
+		       const char *unit)
+{
+	if (json_is_integer(member(output, key)))
+		screen_print(screen, LABEL "at most %lld %s\n", "", show_number(output, key), unit);
+}
+
+static void show_output(const struct screen *screen, const json_t *output)
+{
+	screen_print(screen, LABEL "%s\n", "output", show_text(output, "to"));
+	if (member(output, "reason"))
+		screen_print(screen, LABEL "nothing leaves by it: %s\n", "",
+			     show_text(output, "reason"));
+	if (member(output, "error")) {
+		screen_print(screen, LABEL "no route: %s\n", "", show_text(output, "error"));
+		return;
+	}
+	screen_print(screen, LABEL, "");
+	show_value(screen, "by ", output, "interface", "no interface");
+	show_value(screen, ", MTU ", output, "mtu", NULL);
+	show_value(screen, ", next hop ", output, "next_hop", NULL);
+	show_value(screen, ", to ", output, "mac", "a MAC address that is not known");
+	screen_print(screen, "\n" LABEL, "");
+	show_value(screen, "from ", output, "source", "no address");
+	show_value(screen, " port ", output, "source_port", NULL);
+	show_value(screen, ", TTL ", output, "ttl", NULL);
+	show_value(screen, ", DSCP ", output, "dscp", NULL);
+	screen_print(screen, "\n");
+	show_limit(screen, output, "rate_pps", "packets/s");
+	show_limit(screen, output, "rate_bps", "bit/s");
+	if (is(output, "ttl", "keep") || is(output, "ttl", "dec") ||
+	    show_number(output, "ttl") != 1)
+		return;
+	screen_print(screen, LABEL "TTL 1: the next router drops it; `ttl N` gives it more\n", "");
+}
+
+/* ---- what others see ---- */
+
+static void show_tcpdump(const struct screen *screen, const json_t *answer)
+{
+	const json_t *verdict = member(answer, "verdict");
+
+	if (!json_is_object(verdict))
+		return;
+	screen_print(screen, LABEL, "tcpdump");
+	if (is(verdict, "action", "pass"))
+		screen_print(screen, "shows it on %s, and local sockets may receive it\n",
+			     show_text(answer, "device"));
+	else if (is(verdict, "reason", "steered"))
+		screen_print(screen,
+			     "does not show it on %s, because XDP takes it first; shows what is "
+			     "sent on the output interfaces\n",
+			     show_text(answer, "device"));
+	else
+		screen_print(
+			screen,
+			"shows it nowhere on this host: XDP takes it first, and the kernel path "
+			"hands it to the devices\n");
+}
+
+void show_explained_packet(const struct screen *screen, const json_t *answer)
+{
+	const json_t *output;
+	size_t i;
+
+	show_head(screen, answer);
+	show_input(screen, answer);
+	show_verdict(screen, answer);
+	show_found(screen, answer);
+	json_array_foreach(member(answer, "outputs"), i, output) show_output(screen, output);
+	show_tcpdump(screen, answer);
+}

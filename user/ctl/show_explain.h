@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The answers of explain.*, for people: as show.h. */
+#ifndef XMCAST_CTL_SHOW_EXPLAIN_H
+#define XMCAST_CTL_SHOW_EXPLAIN_H
+
+#include "ctl/show.h"
+
+void show_explained_packet(const struct screen *screen, const json_t *answer);
+
+#endif
