@@ -286,7 +286,7 @@ static const struct {
 	 false},
 	{"bpf: tracepoint", try_bpf_tracepoint, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"bpf: program by id", try_bpf_of_others, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
-	{"bpf: test run", try_bpf_test_run, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"bpf: test run", try_bpf_test_run, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"bpf: pin", try_bpf_pin, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"io_uring_setup", try_ring, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"io_uring_register", try_register, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
