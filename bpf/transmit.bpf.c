@@ -9,7 +9,8 @@
  *               xdp_redirect_err  as above
  *
  * They fire for all XDP programs of the machine. Only packets of one network namespace and between
- * interfaces in the map `pairs` are counted; user space creates its entries.
+ * interfaces in the map `pairs` are counted; user space creates its entries. In native mode the
+ * packets of a bond come from its members, see the map `bonds`.
  */
 #include "vmlinux.h"
 
@@ -70,6 +71,15 @@ struct {
 	__type(value, __u32);
 } skb_pairs SEC(".maps");
 
+/* Members of bonds, by their interface index: the bond, which the pairs of its packets have. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XMC_MAX_BOND_MEMBERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} bonds SEC(".maps");
+
 /* The last packet that a device did not accept in skb mode. xdp_exception does not report where it
  * came from; xdp_redirect does, which follows on the same CPU with the same program. */
 struct refused {
@@ -101,6 +111,22 @@ static __always_inline __u32 ifindex_of_target(const unsigned long long *argumen
 	return target ? BPF_CORE_READ(target, dev, ifindex) : 0;
 }
 
+/* The counters of packets in native mode. NULL: they are not counted. */
+static __always_inline struct xmc_device_counts *counts_of(__u32 from, __u32 to)
+{
+	struct xmc_device_key key = {.from = from, .to = to};
+	struct xmc_device_counts *counts = bpf_map_lookup_elem(&pairs, &key);
+	const __u32 *bond;
+
+	if (counts)
+		return counts;
+	bond = bpf_map_lookup_elem(&bonds, &from);
+	if (!bond)
+		return NULL;
+	key.from = *bond;
+	return bpf_map_lookup_elem(&pairs, &key);
+}
+
 static __always_inline __u32 reason_of(int err)
 {
 	switch (-err) {
@@ -128,12 +154,11 @@ SEC("tp_btf/xdp_devmap_xmit")
 int BPF_PROG(count_bulk, const struct net_device___xmc *from, const struct net_device___xmc *to,
 	     int sent, int drops, int err)
 {
-	struct xmc_device_key key = {.from = from->ifindex, .to = to->ifindex};
 	struct xmc_device_counts *counts;
 
 	if (!is_ours(from))
 		return 0;
-	counts = bpf_map_lookup_elem(&pairs, &key);
+	counts = counts_of(from->ifindex, to->ifindex);
 	if (!counts)
 		return 0;
 	counts->sent += sent;
@@ -147,13 +172,11 @@ SEC("tp_btf/xdp_redirect_err")
 int BPF_PROG(count_error, const struct net_device___xmc *from, const void *program,
 	     const void *target, int err, int map_type, __u32 map_id, __u32 index)
 {
-	struct xmc_device_key key = {.from = from->ifindex};
 	struct xmc_device_counts *counts;
 
 	if (map_type != BPF_MAP_TYPE_DEVMAP || !is_ours(from))
 		return 0;
-	key.to = ifindex_of_target(ctx);
-	counts = bpf_map_lookup_elem(&pairs, &key);
+	counts = counts_of(from->ifindex, ifindex_of_target(ctx));
 	if (counts)
 		counts->dropped[err ? reason_of(err) : XMC_DEVICE_OTHER]++;
 	return 0;

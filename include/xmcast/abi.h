@@ -288,6 +288,9 @@ struct xmc_device_key {
 /* Pairs of interfaces that can be counted at the same time. */
 #define XMC_MAX_DEVICE_PAIRS 4096
 
+/* Members of bonds whose packets can be counted at the same time. */
+#define XMC_MAX_BOND_MEMBERS 512
+
 struct xmc_device_counts {
 	__u64 sent;
 	__u64 dropped[XMC_DEVICE_DROPS];

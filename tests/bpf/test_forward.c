@@ -465,7 +465,7 @@ static void test_many_rules(void **state)
 /* ---- what devices do ---- */
 
 /* Wait until the device has dealt with so many packets; then the counts are as expected. */
-static void expect_counts(struct transmits *transmits, int to, uint64_t sent,
+static void expect_counts(struct transmits *transmits, int from, int to, uint64_t sent,
 			  enum xmc_device_drop drop, uint64_t dropped)
 {
 	struct xmc_device_counts counts;
@@ -473,7 +473,7 @@ static void expect_counts(struct transmits *transmits, int to, uint64_t sent,
 	for (unsigned int i = 0; i < 1000; i++) {
 		uint64_t all;
 
-		assert_int_equal(transmits_read(transmits, forward_env.in, to, &counts), 0);
+		assert_int_equal(transmits_read(transmits, from, to, &counts), 0);
 		all = counts.sent;
 		for (unsigned int j = 0; j < XMC_DEVICE_DROPS; j++)
 			all += counts.dropped[j];
@@ -509,17 +509,17 @@ static void check_transmits(enum iface_mode mode)
 		forward_env_send(&packet);
 		expect_frame(0, &packet, &output.header);
 	}
-	expect_counts(transmits, out, 20, XMC_DEVICE_OTHER, 0);
+	expect_counts(transmits, forward_env.in, out, 20, XMC_DEVICE_OTHER, 0);
 	/* The device refuses: there is no link. */
 	set("ip link set out0 down");
 	for (unsigned int i = 0; i < 5; i++)
 		forward_env_send(&packet);
-	expect_counts(transmits, out, 20, XMC_DEVICE_ENETDOWN, 5);
+	expect_counts(transmits, forward_env.in, out, 20, XMC_DEVICE_ENETDOWN, 5);
 	set("ip link set out0 up");
 	transmits_unwatch(transmits, forward_env.in, out);
 	forward_env_send(&packet);
 	expect_frame(0, &packet, &output.header);
-	expect_counts(transmits, out, 21, XMC_DEVICE_ENETDOWN, 5);
+	expect_counts(transmits, forward_env.in, out, 21, XMC_DEVICE_ENETDOWN, 5);
 	transmits_unwatch(transmits, forward_env.in, out);
 	transmits_unwatch(transmits, forward_env.in, out);
 	assert_int_equal(
@@ -535,6 +535,43 @@ static void test_transmits(void **state)
 {
 	forward_env_need();
 	check_transmits(IFACE_MODE_NATIVE);
+}
+
+/* Packets of the members of a bond count as the bond's, as long as they are members. */
+static void test_transmits_of_bond(void **state)
+{
+	const struct xmc_rule_key key = packet_flow(NULL, GROUP, PORT);
+	const int bond = 1 << 20;
+	struct forward_output output;
+	struct transmits *transmits;
+	struct forward *forward;
+	struct packet packet;
+	int out = forward_env.out[0];
+
+	forward_env_need();
+	attach(IFACE_MODE_NATIVE);
+	make_outputs(&output, 1, false);
+	forward = forward_env_add(&key, &output, 1);
+	packet_build_text(&packet, SOURCE, GROUP, PORT, 60);
+	assert_int_equal(transmits_open(&transmits, NULL), 0);
+	assert_int_equal(transmits_watch(transmits, bond, out, false), 0);
+	for (int member = 0; member < 3; member++) {
+		int from = member == 1 ? bond : forward_env.in;
+
+		assert_int_equal(
+			transmits_set_bond(transmits, forward_env.in, from == bond ? bond : 0), 0);
+		assert_int_equal(transmits_watch(transmits, from, out, false), 0);
+		for (unsigned int i = 0; i < 10; i++) {
+			forward_env_send(&packet);
+			expect_frame(0, &packet, &output.header);
+		}
+		expect_counts(transmits, from, out, 10, XMC_DEVICE_OTHER, 0);
+		transmits_unwatch(transmits, from, out);
+	}
+	expect_counts(transmits, bond, out, 10, XMC_DEVICE_OTHER, 0);
+	transmits_close(transmits);
+	detach();
+	forward_env_remove(&key, forward);
 }
 
 static void test_transmits_in_skb_mode(void **state)
@@ -650,6 +687,7 @@ int main(void)
 		cmocka_unit_test(test_device_made_again),
 		cmocka_unit_test(test_many_rules),
 		cmocka_unit_test(test_transmits),
+		cmocka_unit_test(test_transmits_of_bond),
 		cmocka_unit_test(test_transmits_in_skb_mode),
 		cmocka_unit_test(test_refusing_device),
 		cmocka_unit_test(test_without_perfmon),

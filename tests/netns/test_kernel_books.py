@@ -7,7 +7,7 @@ import signal
 from control import Client
 from harness import (Daemon, Sink, check, diagnose, equal, generate, interface_of, main, program,
                      rule_of, start, test, wait_until)
-from kernel_rules import V4, Bench, Output, kernel_rule, star_for, wait_rule
+from kernel_rules import V4, Bench, Output, kernel_rule, process_in_thread, star_for, wait_rule
 
 # Device that each output of a test leaves by, by the address that it sends to.
 COPIES = [f"239.2.2.{number}" for number in range(1, 9)]
@@ -44,14 +44,12 @@ def wait_received(namespace):
 
 
 def carry(star, *rules, **options):
-    """Start a daemon with rules on the kernel path and wait until they are active. What arrives is processed
-    in threads of the kernel: not all kernels run tracepoint programs in all processes that a softirq may
-    interrupt (docs/kernel-path.md), and then the counters of devices are too low."""
+    """Start a daemon with rules on the kernel path and wait until they are active, with exact counters of
+    devices."""
     daemon = Daemon(star.relay, *rules)
     wait_rule(daemon, *(rule.split()[0] for rule in rules), **options)
     for number in range(len(star.sources)):
-        star.relay.run("unshare", "--mount", "sh", "-c", "mount -t sysfs sysfs /sys && "
-                       f"echo 1 > /sys/class/net/in{number}/threaded")
+        process_in_thread(star.relay, f"in{number}")
     return daemon
 
 

@@ -261,10 +261,14 @@ def taken_over():
                                arguments=("--socket", daemon.socket, "--take-over")))
     successor.socket = daemon.socket
     equal(daemon.process.wait(), 0, "exit code of the predecessor")
+    wait_states(successor, "all run")
     equal(modes(successor), {"in0": "native"}, "modes")
     sent += trunk_.send_all("after")
     stats = successor.settle(steered=sent)
-    equal(sum(rule["received_packets"] for rule in stats["rules"]), sent, "received")
+    equal(stats["totals"]["received_packets"], sent, "received")
+    # Before Linux 6.4 the interface is opened again, with which the counters of its rules begin again.
+    if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 4):
+        equal(sum(rule["received_packets"] for rule in stats["rules"]), sent, "received by the rules")
 
 
 @test

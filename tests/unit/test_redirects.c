@@ -14,6 +14,7 @@
 static int out_index; /* of the only output interface */
 static unsigned int watched;
 static struct xmc_device_counts counted; /* by each pair */
+static int bonds[10];			 /* by member */
 
 int link_query(const char *name, struct link *link)
 {
@@ -49,6 +50,12 @@ void transmits_close(struct transmits *transmits)
 int transmits_watch(struct transmits *transmits, int from, int to, bool skb)
 {
 	watched++;
+	return 0;
+}
+
+int transmits_set_bond(struct transmits *transmits, int member, int bond)
+{
+	bonds[member] = bond;
 	return 0;
 }
 
@@ -91,9 +98,35 @@ static void test_created_again(void **state)
 	redirects_close(redirects);
 }
 
+/* Members of bonds are known whenever packets are counted, also those that came before. */
+static void test_bonds(void **state)
+{
+	struct redirects *redirects;
+
+	out_index = 10;
+	assert_int_equal(redirects_open(&redirects), 0);
+	for (int member = 2; member < 5; member++)
+		assert_int_equal(redirects_set_bond(redirects, member, IN), 0);
+	assert_int_equal(redirects_set_bond(redirects, 3, 0), 0);
+	assert_int_equal(redirects_set_bond(redirects, 3, 0), 0);
+	assert_int_equal(bonds[2], 0);
+	assert_int_equal(redirects_watch(redirects, IN, out_index, false), 0);
+	for (int member = 2; member < 6; member++)
+		assert_int_equal(bonds[member], member == 2 || member == 4 ? IN : 0);
+	assert_int_equal(redirects_set_bond(redirects, 2, 0), 0);
+	assert_int_equal(redirects_set_bond(redirects, 4, 5), 0);
+	assert_int_equal(redirects_set_bond(redirects, 5, IN), 0);
+	assert_int_equal(bonds[2], 0);
+	assert_int_equal(bonds[4], 5);
+	assert_int_equal(bonds[5], IN);
+	redirects_forget(redirects, IN);
+	redirects_close(redirects);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bonds),
 		cmocka_unit_test(test_created_again),
 	};
 

@@ -117,8 +117,9 @@ static json_t *describe_redirects(struct hand_over *offer, const struct redirect
 	}
 	for (unsigned int i = 0; i < TRANSMITS_PARTS; i++)
 		json_add(&links, json_integer(hand_over_add(offer, as.link_fds[i])));
-	return json_pack("{s:i, s:i, s:o}", "pairs", hand_over_add(offer, as.pairs_fd), "skb_pairs",
-			 hand_over_add(offer, as.skb_pairs_fd), "links", links);
+	return json_pack("{s:i, s:i, s:i, s:o}", "pairs", hand_over_add(offer, as.pairs_fd),
+			 "skb_pairs", hand_over_add(offer, as.skb_pairs_fd), "bonds",
+			 hand_over_add(offer, as.bonds_fd), "links", links);
 }
 
 /* Several memberships have one socket, which is described once. */

@@ -291,10 +291,12 @@ static void read_redirects(struct inheritance *inheritance, struct reading *read
 	struct transmits_adoption *as = &inheritance->transmits;
 	const json_t *links;
 
-	if (!json_object_size(redirects))
+	/* An older version does not know of the members of bonds: count anew. */
+	if (!json_object_get(redirects, "bonds"))
 		return;
 	as->pairs_fd = read_fd(reading, redirects, "pairs");
 	as->skb_pairs_fd = read_fd(reading, redirects, "skb_pairs");
+	as->bonds_fd = read_fd(reading, redirects, "bonds");
 	links = read_array(reading, redirects, "links");
 	for (unsigned int i = 0; i < TRANSMITS_PARTS; i++)
 		as->link_fds[i] = read_fd_value(reading, json_array_get(links, i));

@@ -90,7 +90,6 @@ bool intake_describe(struct intake *intake)
 	intake->kernel.mtu = intake->link.mtu;
 	intake->kernel.skb = intake->mode == IFACE_MODE_SKB;
 	intake->kernel.external = intake->external;
-	intake->kernel.members = intake->on_members;
 	return before.steer != intake->kernel.steer || before.ifindex != intake->kernel.ifindex ||
 	       before.mtu != intake->kernel.mtu || before.skb != intake->kernel.skb ||
 	       before.external != intake->kernel.external;

@@ -184,12 +184,19 @@ static int open_port(struct intake *intake, struct intake_port *port,
 	return err;
 }
 
-/* Let the program know where the packets of a member go. */
+/* Let the program know where the packets of a member go; before, on the kernel path, whose they
+ * are.
+ */
 static int set_member(struct intake *intake, const struct intake_port *port, char why[REASON_SIZE])
 {
 	unsigned int slot = port->at.inactive ? XMC_INACTIVE_SLOT : slot_of(port, 0);
-	int err = intake->on_members ? steer_set_member(intake->steer, port->at.ifindex, slot) : 0;
+	int err;
 
+	if (!intake->on_members)
+		return 0;
+	err = redirects_set_bond(intake->kernel.redirects, port->at.ifindex, intake->ifindex);
+	if (!err)
+		err = steer_set_member(intake->steer, port->at.ifindex, slot);
 	return err ? explain(why, err, "no place in the map of members for %s", port->at.name) : 0;
 }
 
@@ -234,6 +241,8 @@ static void close_port(struct intake *intake, struct intake_port *port)
 		unlist(intake, port->workers[i]);
 		worker_close(port->workers[i]);
 	}
+	if (intake->on_members)
+		redirects_set_bond(intake->kernel.redirects, port->at.ifindex, 0);
 	*port = intake->ports[--intake->nr_ports];
 }
 
@@ -386,7 +395,8 @@ static void take_port(struct intake *intake, const struct port *at,
 	if (!port)
 		return;
 	err = open_port(intake, port, means, &patience_ms, why);
-	/* Its sockets may hold smaller packets than the others': before packets are steered to it. */
+	/* Its sockets may hold smaller packets than the others': before packets are steered to it.
+	 */
 	if (!err)
 		err = intake_set_capacity(intake);
 	if (!err) {

@@ -221,9 +221,6 @@ const char *kernel_examine_rule(const struct kernel_side *side, const struct rul
 
 	if (!steer_can_forward(side->steer, &why))
 		return why;
-	/* What devices drop is counted by the interface from which it came, which is a member. */
-	if (side->members)
-		return "a bond as input needs the user path";
 	if (rule->nr_outputs > XMC_MAX_COPIES)
 		return "more than 64 outputs need the user path";
 	if (side->skb && rule->nr_outputs > 1)

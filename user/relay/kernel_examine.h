@@ -26,7 +26,6 @@ struct kernel_side {
 	unsigned int mtu;
 	bool skb;      /* its XDP program runs in skb mode */
 	bool external; /* an administrator attached it */
-	bool members;  /* or in native mode on the members of a bond */
 };
 
 /* What was found about one output. */

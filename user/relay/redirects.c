@@ -26,6 +26,12 @@ struct pair {
 	struct xmc_device_counts before;
 };
 
+/* A member of a bond that is an intake. */
+struct member {
+	int ifindex;
+	int bond;
+};
+
 struct redirects {
 	struct netlink *netlink;
 	struct transmits *transmits;	       /* NULL: nothing is watched, or see `error` */
@@ -37,6 +43,8 @@ struct redirects {
 	struct link *links; /* as queried since redirects_look(); ifindex 0: does not exist */
 	unsigned int nr_pairs, max_pairs;
 	struct pair *pairs;
+	unsigned int nr_members, max_members;
+	struct member *members;
 };
 
 int redirects_open(struct redirects **out)
@@ -59,6 +67,7 @@ void redirects_close(struct redirects *redirects)
 	netlink_close(redirects->netlink);
 	free(redirects->links);
 	free(redirects->pairs);
+	free(redirects->members);
 	free(redirects);
 }
 
@@ -139,6 +148,27 @@ static struct pair *find_pair(const struct redirects *redirects, int from, int t
 	return NULL;
 }
 
+static void close_transmits(struct redirects *redirects)
+{
+	transmits_close(redirects->transmits);
+	redirects->transmits = NULL;
+}
+
+/* Load them and tell them which interfaces are members of bonds. */
+static int load_transmits(struct redirects *redirects, const struct transmits_adoption *from)
+{
+	int err = transmits_open(&redirects->transmits, from);
+
+	if (err)
+		return err;
+	for (unsigned int i = 0; !err && i < redirects->nr_members; i++)
+		err = transmits_set_bond(redirects->transmits, redirects->members[i].ifindex,
+					 redirects->members[i].bond);
+	if (err)
+		close_transmits(redirects);
+	return err;
+}
+
 /* Without them no packet is redirected, so it is tried again and again, but not for each output. */
 static int open_transmits(struct redirects *redirects)
 {
@@ -147,13 +177,41 @@ static int open_transmits(struct redirects *redirects)
 	if (redirects->transmits)
 		return 0;
 	if (!redirects->error || now_ns >= redirects->retry_ns) {
-		redirects->error = transmits_open(&redirects->transmits, redirects->from);
+		redirects->error = load_transmits(redirects, redirects->from);
 		redirects->adopted = !redirects->error && redirects->from;
 		if (redirects->error && redirects->from)
-			redirects->error = transmits_open(&redirects->transmits, NULL);
+			redirects->error = load_transmits(redirects, NULL);
 		redirects->retry_ns = now_ns + RETRY_NS;
 	}
 	return redirects->error;
+}
+
+static int add_member(struct redirects *redirects, int member, int bond)
+{
+	int err = grow(&redirects->members, redirects->nr_members, &redirects->max_members,
+		       sizeof(*redirects->members));
+
+	if (!err)
+		redirects->members[redirects->nr_members++] = (struct member){member, bond};
+	return err;
+}
+
+int redirects_set_bond(struct redirects *redirects, int member, int bond)
+{
+	unsigned int i = 0;
+	int err = 0;
+
+	while (i < redirects->nr_members && redirects->members[i].ifindex != member)
+		i++;
+	if (!bond && i < redirects->nr_members)
+		redirects->members[i] = redirects->members[--redirects->nr_members];
+	else if (i < redirects->nr_members)
+		redirects->members[i].bond = bond;
+	else if (bond)
+		err = add_member(redirects, member, bond);
+	if (!err && redirects->transmits)
+		err = transmits_set_bond(redirects->transmits, member, bond);
+	return err;
 }
 
 /* Packets are redirected in the other mode now. */
@@ -249,10 +307,8 @@ void redirects_forget(struct redirects *redirects, int from)
 	}
 	redirects->nr_pairs = left;
 	/* Its program sees every redirect of the machine: it must not outlive its use. */
-	if (!left) {
-		transmits_close(redirects->transmits);
-		redirects->transmits = NULL;
-	}
+	if (!left)
+		close_transmits(redirects);
 }
 
 bool redirects_use(const struct redirects *redirects, int to)

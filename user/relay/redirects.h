@@ -48,6 +48,11 @@ void redirects_look(struct redirects *redirects);
  * -errno, see transmits_watch(). */
 int redirects_watch(struct redirects *redirects, int from, int to, bool skb);
 
+/* The interface `member` is a member of the bond that is the intake `bond`: in native mode, its
+ * packets count as the bond's. bond 0: it is not any more. 0 or -errno, see transmits_set_bond().
+ */
+int redirects_set_bond(struct redirects *redirects, int member, int bond);
+
 /* The intake is closed: forget its counters. */
 void redirects_forget(struct redirects *redirects, int from);
 

@@ -43,6 +43,8 @@ static int adopt(struct transmits *transmits, const struct transmits_adoption *f
 
 	if (!err)
 		err = bpf_map__reuse_fd(transmits->skel->maps.skb_pairs, from->skb_pairs_fd);
+	if (!err)
+		err = bpf_map__reuse_fd(transmits->skel->maps.bonds, from->bonds_fd);
 	for (enum part part = 0; !err && part < NR_PARTS; part++) {
 		if (from->link_fds[part] < 0)
 			continue;
@@ -237,6 +239,19 @@ int transmits_watch(struct transmits *transmits, int from, int to, bool skb)
 	return set_mode(transmits, pair, skb);
 }
 
+int transmits_set_bond(struct transmits *transmits, int member, int bond)
+{
+	int fd = bpf_map__fd(transmits->skel->maps.bonds);
+	__u32 key = (__u32)member, value = (__u32)bond;
+
+	if (bond)
+		return bpf_map_update_elem(fd, &key, &value, BPF_ANY);
+	/* Another process's programs still need the entry. */
+	if (!transmits->shared)
+		bpf_map_delete_elem(fd, &key);
+	return 0;
+}
+
 void transmits_unwatch(struct transmits *transmits, int from, int to)
 {
 	struct pair *pair = find(transmits, from, to);
@@ -253,6 +268,7 @@ void transmits_describe(const struct transmits *transmits, struct transmits_adop
 	_Static_assert((int)TRANSMITS_PARTS == (int)NR_PARTS, "a link for each program");
 	as->pairs_fd = bpf_map__fd(transmits->skel->maps.pairs);
 	as->skb_pairs_fd = bpf_map__fd(transmits->skel->maps.skb_pairs);
+	as->bonds_fd = bpf_map__fd(transmits->skel->maps.bonds);
 	for (enum part part = 0; part < NR_PARTS; part++)
 		as->link_fds[part] = transmits->links[part] ? bpf_link__fd(transmits->links[part])
 							    : transmits->adopted_fds[part];

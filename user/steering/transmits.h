@@ -29,6 +29,7 @@ struct transmits;
 struct transmits_adoption {
 	int pairs_fd;
 	int skb_pairs_fd;
+	int bonds_fd;
 	int link_fds[TRANSMITS_PARTS];
 };
 
@@ -55,6 +56,10 @@ void transmits_close(struct transmits *transmits);
  * 0; -E2BIG: more than XMC_MAX_DEVICE_PAIRS pairs; -errno: the programs cannot be attached.
  */
 int transmits_watch(struct transmits *transmits, int from, int to, bool skb);
+
+/* In native mode, packets of the member of a bond count as packets from the bond. bond 0: no
+ * longer. 0; -E2BIG: more than XMC_MAX_BOND_MEMBERS; -errno. */
+int transmits_set_bond(struct transmits *transmits, int member, int bond);
 
 /* Harmless if the pair is not watched. */
 void transmits_unwatch(struct transmits *transmits, int from, int to);
