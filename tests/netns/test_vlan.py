@@ -6,14 +6,14 @@ Most of it needs VLAN devices (CONFIG_VLAN_8021Q).
 """
 
 import os
-import shutil
 import struct
 
+from cards import has_card, load, take_card, wait_carrier
 from follow import reopens
 from harness import (Daemon, Skip, Star, check, equal, group_mac, interface_of, main, packet_socket, receive,
                      receiver, rule_of, sender, silent, test, udp_frame, wait_until)
 from ipv4 import groups
-from netns import CommandFailed, run
+from netns import CommandFailed
 
 GROUP, MAC = "239.1.1.1", group_mac("239.1.1.1")
 SIZES = (0, 1, 17, 18, 63, 64, 255, 512, 1000, 1399, 1400, 1471, 1472)
@@ -316,18 +316,6 @@ def many():
     equal(rule_of(daemon.settle(steered=1), "r100")["received_packets"], 1, "received")
 
 
-def card(address, namespace, name):
-    """Move the network card of the virtual machine with this address (tests/vm/run --nics) into a namespace."""
-    if shutil.which("modprobe"):
-        run("modprobe", "-a", "virtio_net", "e1000e", check=False)
-    for device in os.listdir("/sys/class/net"):
-        with open(f"/sys/class/net/{device}/address", encoding="ascii") as file:
-            if file.read().strip() == address:
-                run("ip", "link", "set", device, "netns", namespace.name, "name", name)
-                return
-    raise Skip("needs network cards: tests/vm/run --nics")
-
-
 def offload(star):
     """Does the input remove tags?"""
     return "rx-vlan-offload: on" in star.relay.run("ethtool", "-k", "in0").stdout
@@ -336,10 +324,13 @@ def offload(star):
 @test
 def offloads_managed():
     """`offloads: manage` on a card that removes tags (e1000e): off while the daemon runs, and on again"""
+    load("virtio_net", "e1000e")
+    if not has_card(4):
+        raise Skip("needs network cards: tests/vm/run --nics")
     star = Star()
     star.relay.ip("link del in0")
-    card("52:54:00:00:00:01", star.source, "s0")
-    card("52:54:00:00:00:04", star.relay, "in0")
+    take_card(star.source, 0, 1, "s0")
+    take_card(star.relay, 0, 4, "in0")
     for namespace, device, end in ((star.source, "s0", 1), (star.relay, "in0", 2)):
         namespace.ip(f"address add 10.1.0.{end}/24 dev {device}")
         namespace.ip(f"link set {device} up")
@@ -353,7 +344,7 @@ def offloads_managed():
     equal(interface_of(daemon.stats(), "in0")["vlans"], ["in0.100"], "VLANs")
     outputs = [receiver(star.receiver, 6000 + i, "239.2.2.2", "10.2.0.2") for i in range(2)]
     senders = [sender(star.source, address) for address in ("10.1.0.1", "10.100.0.1")]
-    wait_until(lambda: "LOWER_UP" in star.relay.ip("link show in0"), "the card has a carrier")
+    wait_carrier(star.relay, "in0")
     for number in range(50):
         for sock, output in zip(senders, outputs):
             sock.sendto(b"%d" % number, (GROUP, 5000))

@@ -8,15 +8,15 @@ XMCAST_DATAGRAMS: of each size (default 1000).
 """
 
 import functools
-import json
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "netns"))
 
 # pylint: disable=wrong-import-position
+from cards import has_card, load, take_card, wait_carrier  # noqa: E402
 from harness import (Daemon, Namespace, Skip, check, diagnose, equal, interface_of, know, main,  # noqa: E402
-                     receiver, rule_of, run, test, wait_until)
+                     receiver, rule_of, test, wait_until)
 from netns import veth  # noqa: E402
 from numbered import SIZES, Stream, check_received  # noqa: E402
 
@@ -30,34 +30,6 @@ CARDS = {"virtio": (2, "virtio_net", 1), "vmxnet3": (3, "vmxnet3", 2), "e1000e":
          "virtio_queues": (5, "virtio_net", 4)}
 
 
-def load(module):
-    """Load a kernel module: there is no udev."""
-    with open("/proc/sys/kernel/modprobe", encoding="ascii") as file:
-        run(file.read().strip(), module)
-
-
-def find_card(hub, number):
-    """The interface of a card, once it is back from the namespace of an earlier test. None: not there."""
-    address = f"52:54:00:00:{hub:02x}:{number:02x}"
-    for link in json.loads(run("ip", "-j", "-d", "link", "show").stdout):
-        if link.get("permaddr", link.get("address")) == address:
-            return link["ifname"]
-    return None
-
-
-def take_card(namespace, hub, number, name):
-    """Move a card into a namespace."""
-    found = wait_until(lambda: find_card(hub, number), f"card {number} of hub {hub}")
-    run("ip", "link", "set", found, "down")
-    run("ip", "link", "set", found, "netns", namespace.name, "name", name)
-
-
-def wait_carrier(namespace, *devices):
-    """Wait until the devices have a carrier: a card needs some time after it was set up or reset."""
-    for device in devices:
-        wait_until(lambda name=device: "LOWER_UP" in namespace.ip(f"link show {name}"), f"carrier of {device}")
-
-
 class Site:
     """A relay with one kind of card, and a source at the hubs to which these are connected.
 
@@ -67,9 +39,10 @@ class Site:
 
     def __init__(self, card):
         number, module, self.queues = CARDS[card]
-        load("virtio_net")
-        load(module)
-        if number == 5 and not find_card(0, number):
+        load("virtio_net", module)
+        if not has_card(PEER):
+            raise Skip("needs network cards: tests/vm/run --nics")
+        if not has_card(number):
             raise Skip("this machine cannot create taps, so there is no card with several queues")
         self.relay, self.source, self.receiver = map(Namespace, ("relay", "source", "receiver"))
         for hub in range(2):
