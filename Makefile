@@ -27,7 +27,7 @@ BUILD_DEPS := gcc clang make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev 
 	libncurses-dev libsmartcols-dev iproute2 ethtool python3 util-linux
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev llvm git perl iputils-ping socat xdp-tools ffmpeg multicat \
 	iperf tshark tmux bash-completion zsh fish qemu-system-x86 busybox-static gcovr systemd groff debootstrap \
-	mmdebstrap e2fsprogs
+	mmdebstrap e2fsprogs chromium-headless-shell
 LINT_DEPS := git python3 clang-format clang-tidy cppcheck shellcheck
 DEB_DEPS := build-essential dpkg-dev debhelper lintian debootstrap
 # For the tests as well, but these would start a service or enable a unit: they are unpacked below
@@ -158,6 +158,9 @@ $(B)/%.o: %.c Makefile | $(SKELS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(XCFLAGS) -MMD -MP $(DEFINES) -c -o $@ $<
+
+# The status page is part of the exporter.
+$(B)/user/exporter/page.o: $(wildcard user/exporter/page/*)
 
 # The version is in one object, which is rebuilt when the version changes.
 $(B)/user/base/version.o: DEFINES := -DXMC_VERSION='"$(VERSION)"'

@@ -13,19 +13,23 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "exporter/connections.h"
+#include "exporter/credentials.h"
+#include "exporter/events.h"
+#include "exporter/page.h"
 #include "exporter/scrape.h"
 
 /* Memory of a connection: request line and headers, twice what Prometheus sends. */
 #define REQUEST_MEMORY 8192
 
-/* For how long a text is served. The daemon computes rates once a second as well. */
+/* For how long a text is served at least. The daemon computes rates once a second as well. */
 #define TEXT_MS	   1000
 
-#define FORMATS	   2
-
 #define PLAIN_TYPE "text/plain; charset=utf-8"
+#define JSON_TYPE  "application/json; charset=utf-8"
 
-/* The answer to /metrics in one format. */
+enum answer_kind { ANSWER_PLAIN, ANSWER_OPENMETRICS, ANSWER_STATS, ANSWER_READY, ANSWERS };
+
+/* An answer that the daemon was needed for. */
 struct answer {
 	struct MHD_Response *response; /* NULL: none */
 	unsigned int status;
@@ -34,12 +38,12 @@ struct answer {
 
 struct http {
 	struct MHD_Daemon *library;
-	const char *socket;
-	int signal_fd;
+	struct http_options options;
 	bool closed;   /* a connection was, in this run of the library */
 	int reachable; /* the daemon, when last asked; -1: it was not asked yet */
+	struct events *events;
 	struct connections connections;
-	struct answer answers[FORMATS];
+	struct answer answers[ANSWERS];
 };
 
 static int64_t now_ms(void)
@@ -56,30 +60,40 @@ static void note_reachable(struct http *http, int err)
 	if (err == -EINTR)
 		return;
 	if (err && http->reachable)
-		log_warning("daemon-unreachable", LOG_TEXT("socket", http->socket), LOG_ERROR(err),
+		log_warning("daemon-unreachable", LOG_TEXT("socket", http->options.socket),
+			    LOG_ERROR(err),
 			    LOG_TEXT("hint", err == -EACCES ? "run xmcast-exporter in the group of "
 							      "the socket: see control.group"
 							    : "is xmcastd running, with this "
 							      "--socket?"));
 	else if (!err && http->reachable != 1)
-		log_info("daemon-reachable", LOG_TEXT("socket", http->socket));
+		log_info("daemon-reachable", LOG_TEXT("socket", http->options.socket));
 	http->reachable = !err;
 }
 
 /* ---- answers ---- */
 
-/* A response of this malloc()ed text, which it frees; NULL without memory. */
-static struct MHD_Response *make_response(char *text, size_t length, const char *type)
-{
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
+/* What a browser may do with any answer: nothing but show it, or load it for our own page. */
+static const char *const safe_headers[][2] = {
+	{MHD_HTTP_HEADER_CONNECTION, "close"},	  {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+	{"Content-Security-Policy", PAGE_POLICY}, {"Cross-Origin-Resource-Policy", "same-origin"},
+	{"Referrer-Policy", "no-referrer"},	  {"X-Content-Type-Options", "nosniff"},
+};
 
-	if (!response) {
-		free(text);
+/* A response of this text, which it frees unless it is constant; NULL without memory. */
+static struct MHD_Response *make_response(const char *text, size_t length, const char *type,
+					  bool constant)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		length, (char *)text, constant ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+
+	if (!response && !constant)
+		free((char *)text);
+	if (!response)
 		return NULL;
-	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	for (size_t i = 0; i < sizeof(safe_headers) / sizeof(safe_headers[0]); i++)
+		MHD_add_response_header(response, safe_headers[i][0], safe_headers[i][1]);
 	return response;
 }
 
@@ -90,61 +104,149 @@ static void forget(struct answer *answer)
 	answer->response = NULL;
 }
 
+static int scrape(struct http *http, enum answer_kind kind, char **text, size_t *length)
+{
+	const char *socket = http->options.socket;
+	int signal_fd = http->options.signal_fd;
+
+	switch (kind) {
+	case ANSWER_PLAIN:
+		return scrape_metrics(socket, signal_fd, METRICS_PLAIN, text, length);
+	case ANSWER_OPENMETRICS:
+		return scrape_metrics(socket, signal_fd, METRICS_OPENMETRICS, text, length);
+	case ANSWER_STATS:
+		return scrape_stats(socket, signal_fd, text, length);
+	default:
+		return scrape_ready(socket, signal_fd, text, length);
+	}
+}
+
 /* That the daemon does not answer is kept for as long as an answer, so that clients do not wait for
  * a stuck daemon one after the other. */
-static void make_text(struct http *http, enum metrics_format format)
+static void make_text(struct http *http, enum answer_kind kind)
 {
-	struct answer *made = &http->answers[format];
-	const char *type =
-		format == METRICS_OPENMETRICS ? METRICS_OPENMETRICS_TYPE : METRICS_PLAIN_TYPE;
+	static const char *const types[ANSWERS] = {METRICS_PLAIN_TYPE, METRICS_OPENMETRICS_TYPE,
+						   JSON_TYPE, PLAIN_TYPE};
+	struct answer *made = &http->answers[kind];
+	const char *type = types[kind];
+	int64_t began = now_ms();
+	int64_t ended;
 	char *text = NULL;
 	size_t length = 0;
-	int err = scrape(http->socket, http->signal_fd, format, &text, &length);
+	int err = scrape(http, kind, &text, &length);
 
-	note_reachable(http, err);
+	note_reachable(http, err == -EIO ? 0 : err);
+	if (!err)
+		events_connect(http->events, http->options.socket, http->options.signal_fd);
 	made->status = MHD_HTTP_OK;
 	if (err) {
 		made->status = MHD_HTTP_SERVICE_UNAVAILABLE;
 		type = PLAIN_TYPE;
-		text = text_format("xmcastd does not answer at %s: %s\n", http->socket,
-				   strerror(-err));
+		text = err == -EIO ? text_format("xmcastd answers, but a worker is stuck\n")
+				   : text_format("xmcastd does not answer at %s: %s\n",
+						 http->options.socket, strerror(-err));
 		length = text ? strlen(text) : 0;
 	}
-	made->response = text ? make_response(text, length, type) : NULL;
-	made->until_ms = now_ms() + TEXT_MS;
+	made->response = text ? make_response(text, length, type, false) : NULL;
+	ended = now_ms();
+	made->until_ms = ended + (ended - began > TEXT_MS ? ended - began : TEXT_MS);
 }
 
-static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned int status,
-				   const char *text)
+/* Answer once with this response, which may be NULL: then the connection is closed. */
+static enum MHD_Result answer_once(struct MHD_Connection *connection, unsigned int status,
+				   struct MHD_Response *response)
 {
-	char *copy = strdup(text);
-	struct MHD_Response *response = copy ? make_response(copy, strlen(copy), PLAIN_TYPE) : NULL;
-	enum MHD_Result result;
+	enum MHD_Result result =
+		response ? MHD_queue_response(connection, status, response) : MHD_NO;
 
-	if (!response)
-		return MHD_NO; /* closes the connection */
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-	result = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
+	if (response)
+		MHD_destroy_response(response);
 	return result;
+}
+
+/* `header` NULL: none. */
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned int status,
+				   const char *text, const char *header, const char *value)
+{
+	struct MHD_Response *response = make_response(text, strlen(text), PLAIN_TYPE, true);
+
+	if (response && header)
+		MHD_add_response_header(response, header, value);
+	return answer_once(connection, status, response);
+}
+
+/* Ask the daemon, unless the last answer of this kind is still served. */
+static void refresh(struct http *http, enum answer_kind kind)
+{
+	if (now_ms() >= http->answers[kind].until_ms)
+		forget(&http->answers[kind]);
+	if (!http->answers[kind].response)
+		make_text(http, kind);
+}
+
+static enum MHD_Result answer_cached(struct http *http, struct MHD_Connection *connection,
+				     enum answer_kind kind)
+{
+	struct answer *answer = &http->answers[kind];
+
+	refresh(http, kind);
+	return answer->response ? MHD_queue_response(connection, answer->status, answer->response)
+				: MHD_NO;
+}
+
+static const char *header_of(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
 static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *connection)
 {
-	const char *accept =
-		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-	enum metrics_format format = accept && strstr(accept, "application/openmetrics-text")
-					     ? METRICS_OPENMETRICS
-					     : METRICS_PLAIN;
-	struct answer *answer = &http->answers[format];
+	const char *accept = header_of(connection, MHD_HTTP_HEADER_ACCEPT);
 
-	if (now_ms() >= answer->until_ms)
-		forget(answer);
-	if (!answer->response)
-		make_text(http, format);
-	return answer->response ? MHD_queue_response(connection, answer->status, answer->response)
-				: MHD_NO;
+	return answer_cached(http, connection,
+			     accept && strstr(accept, "application/openmetrics-text")
+				     ? ANSWER_OPENMETRICS
+				     : ANSWER_PLAIN);
+}
+
+static enum MHD_Result answer_events(struct http *http, struct MHD_Connection *connection)
+{
+	const char *after = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "after");
+	size_t digits = after ? strspn(after, "0123456789") : 0;
+	size_t length;
+	char *text;
+
+	if (after && (!digits || digits > 18 || after[digits]))
+		return answer_text(connection, MHD_HTTP_BAD_REQUEST,
+				   "after: expected the id of an event\n", NULL, NULL);
+	refresh(http, ANSWER_READY); /* connects again if the daemon was restarted */
+	if (events_text(http->events, after ? strtoull(after, NULL, 10) : 0, &text, &length))
+		return MHD_NO;
+	return answer_once(connection, MHD_HTTP_OK, make_response(text, length, JSON_TYPE, false));
+}
+
+static enum MHD_Result answer_url(struct http *http, struct MHD_Connection *connection,
+				  const char *url)
+{
+	const struct page_file *file = page_file(url);
+
+	if (file)
+		return answer_once(connection, MHD_HTTP_OK,
+				   make_response(file->bytes, file->length, file->type, true));
+	if (strcmp(url, "/metrics") == 0)
+		return answer_metrics(http, connection);
+	if (strcmp(url, "/api/stats") == 0)
+		return answer_cached(http, connection, ANSWER_STATS);
+	if (strcmp(url, "/api/events") == 0)
+		return answer_events(http, connection);
+	if (strcmp(url, "/-/ready") == 0)
+		return answer_cached(http, connection, ANSWER_READY);
+	if (strcmp(url, "/-/healthy") == 0)
+		return answer_text(connection, MHD_HTTP_OK, "xmcast-exporter runs.\n", NULL, NULL);
+	return answer_text(connection, MHD_HTTP_NOT_FOUND,
+			   "Not found: try /, /metrics, /api/stats, /api/events, /-/healthy or "
+			   "/-/ready\n",
+			   NULL, NULL);
 }
 
 /* Called when the headers are complete: a body is neither expected nor read. */
@@ -155,16 +257,26 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct http *http = context;
+	const struct http_options *options = &http->options;
 
 	connection_complete(info->socket_context, now_ms());
+	if (options->local && !credentials_local_host(header_of(connection, MHD_HTTP_HEADER_HOST)))
+		return answer_text(connection, MHD_HTTP_MISDIRECTED_REQUEST,
+				   "This server is asked as localhost or by its loopback address. "
+				   "A proxy must send such a header Host.\n",
+				   NULL, NULL);
+	if (options->credentials &&
+	    !credentials_match(options->credentials,
+			       header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION))) {
+		log_warning("client-refused", LOG_TEXT("reason", "no such user or token"));
+		return answer_text(connection, MHD_HTTP_UNAUTHORIZED,
+				   "A user or token is needed.\n", MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+				   "Basic realm=\"xmcast\", charset=\"UTF-8\"");
+	}
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only.\n");
-	if (strcmp(url, "/metrics") == 0)
-		return answer_metrics(http, connection);
-	if (strcmp(url, "/") == 0)
-		return answer_text(connection, MHD_HTTP_OK,
-				   "xmcast: the metrics are at /metrics\n");
-	return answer_text(connection, MHD_HTTP_NOT_FOUND, "Not found: try /metrics\n");
+		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only.\n",
+				   MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	return answer_url(http, connection, url);
 }
 
 /* ---- connections ---- */
@@ -201,6 +313,11 @@ int http_fd(const struct http *http)
 	return MHD_get_daemon_info(http->library, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
+int http_events_fd(const struct http *http)
+{
+	return events_fd(http->events);
+}
+
 int http_wait(const struct http *http)
 {
 	int64_t now = now_ms();
@@ -211,7 +328,7 @@ int http_wait(const struct http *http)
 	    (wait < 0 || library < (MHD_UNSIGNED_LONG_LONG)wait))
 		wait = (int64_t)library;
 	/* An old text is freed, instead of being kept until the next scrape. */
-	for (unsigned int i = 0; i < FORMATS; i++) {
+	for (unsigned int i = 0; i < ANSWERS; i++) {
 		int64_t left = http->answers[i].until_ms - now;
 
 		if (http->answers[i].response && (wait < 0 || left < wait))
@@ -225,6 +342,7 @@ int http_run(struct http *http)
 	int64_t began = now_ms();
 	int fd;
 
+	events_run(http->events);
 	/* Once more after a connection was closed: at its limit the library does not watch its
 	 * listening socket, and resumes that only at the start of a run. */
 	do {
@@ -235,7 +353,7 @@ int http_run(struct http *http)
 	/* By the time before: what arrived while we waited for the daemon has not been read yet. */
 	while ((fd = connections_expire(&http->connections, began)) >= 0)
 		shut_down(fd);
-	for (unsigned int i = 0; i < FORMATS; i++) {
+	for (unsigned int i = 0; i < ANSWERS; i++) {
 		if (now_ms() >= http->answers[i].until_ms)
 			forget(&http->answers[i]);
 	}
@@ -244,27 +362,56 @@ int http_run(struct http *http)
 
 void http_probe(struct http *http)
 {
-	make_text(http, METRICS_PLAIN);
+	make_text(http, ANSWER_PLAIN);
 }
 
-int http_open(struct http **out, int listen_fd, const char *socket, int signal_fd)
+/* What the library says: about a certificate that it does not accept; later on about clients. */
+static void log_library(void *context, const char *format, va_list arguments)
 {
+	const struct http *http = context;
+	char *text = text_format_list(format, arguments);
+
+	if (text)
+		text[strcspn(text, "\n")] = '\0';
+	if (text && http->library)
+		log_debug("http-library", LOG_TEXT("reason", text));
+	else if (text)
+		log_error("http-library", LOG_TEXT("reason", text));
+	free(text);
+}
+
+int http_open(struct http **out, const struct http_options *options)
+{
+	const struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)options->certificate},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)options->key},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+	unsigned int flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
 	struct http *http = calloc(1, sizeof(*http));
 
 	if (!http)
 		return -ENOMEM;
-	http->socket = socket;
-	http->signal_fd = signal_fd;
+	http->options = *options;
 	http->reachable = -1;
-	http->library =
-		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http,
-				 MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-				 (unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				 (size_t)REQUEST_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-				 MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+	http->events = events_new();
+	if (options->certificate)
+		flags |= MHD_USE_TLS;
+	if (http->events)
+		http->library = MHD_start_daemon(
+			flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER,
+			log_library, http, MHD_OPTION_LISTEN_SOCKET, options->listen_fd,
+			MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
+			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY,
+			MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
+			on_connection, http, MHD_OPTION_ARRAY, options->certificate ? tls : none,
+			MHD_OPTION_END);
 	if (!http->library) {
+		events_free(http->events);
 		free(http);
-		return -EIO;
+		return options->certificate ? -EKEYREJECTED : -EIO;
 	}
 	*out = http;
 	return 0;
@@ -276,7 +423,8 @@ void http_close(struct http *http)
 		return;
 	MHD_quiesce_daemon(http->library); /* which would close the listening socket otherwise */
 	MHD_stop_daemon(http->library);
-	for (unsigned int i = 0; i < FORMATS; i++)
+	for (unsigned int i = 0; i < ANSWERS; i++)
 		forget(&http->answers[i]);
+	events_free(http->events);
 	free(http);
 }

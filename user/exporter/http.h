@@ -2,34 +2,50 @@
 /*
  * The HTTP server: libmicrohttpd without threads, driven by the main loop.
  *
- *     GET /metrics    what scrape.h reads from the daemon; 503 and the reason if it does not answer
- *     GET /           where the metrics are
+ *     GET /               the status page (page.h), which asks for the next two once a second
+ *     GET /api/stats      the counters, as `xmcastctl -j stats show` prints them
+ *     GET /api/events     the latest events; ?after=N: those after the one with this id
+ *     GET /metrics        the counters for Prometheus
+ *     GET /-/healthy      200: this process runs
+ *     GET /-/ready        200: the daemon relays
  *
- * A connection serves one request. connections.h decides how long it may take and which one goes if
- * there are too many; the library refuses what is too long (413, 414, 431). Scrapes within a second
- * of each other get the same text, so that no number of clients makes the daemon work more than
- * that. Main thread.
+ * What needs the daemon (scrape.h) is answered with 503 and the reason if the daemon does not
+ * answer. A connection serves one request. connections.h decides how long it may take and which one
+ * goes if there are too many; the library refuses what is too long (413, 414, 431). Requests within
+ * a second of each other get the same text, so that no number of clients makes the daemon work more
+ * than that; it is served for longer if it took longer to make. Main thread.
  */
 #ifndef XMCAST_EXPORTER_HTTP_H
 #define XMCAST_EXPORTER_HTTP_H
 
 #include <stdbool.h>
 
+struct credentials;
 struct http;
 
-/*
- * Serve the metrics of the daemon at the control socket `socket`. `listen_fd` is a listening socket
- * of any family. Both stay the caller's, and must outlive the server. A wait for the daemon ends as
- * soon as `signal_fd` is readable. 0 or -errno.
- */
-int http_open(struct http **out, int listen_fd, const char *socket, int signal_fd);
+/* All of it stays the caller's, and must outlive the server. */
+struct http_options {
+	int listen_fd;	    /* a listening socket of any family */
+	bool local;	    /* it has a loopback address: accept only requests for such a host */
+	const char *socket; /* the daemon's control socket */
+	int signal_fd;	    /* a wait for the daemon ends as soon as this is readable */
+	const char *certificate; /* PEM texts: serve TLS; NULL: plain */
+	const char *key;
+	const struct credentials *credentials; /* NULL: everybody may ask */
+};
+
+/* 0; -EKEYREJECTED: the library refuses certificate or key, and has logged why (http-library);
+ * -errno. */
+int http_open(struct http **out, const struct http_options *options);
 void http_close(struct http *http); /* accepts NULL */
 
 /* Ask the daemon once, so that the log shows from the start whether it answers. */
 void http_probe(struct http *http);
 
-/* Readable (epoll) when http_run() has something to do. */
+/* Readable when http_run() has something to do. The second one is -1 while there is no connection
+ * to the daemon. */
 int http_fd(const struct http *http);
+int http_events_fd(const struct http *http);
 
 /* Milliseconds after which http_run() has something to do anyway; -1: it has not. */
 int http_wait(const struct http *http);

@@ -30,7 +30,7 @@ static uint16_t parse_port(const char *text)
 const char *listen_parse(const char *text, struct listen_address *where)
 {
 	static const char expected[] =
-		"must be a loopback address and port, such as " LISTEN_DEFAULT ", or unix:PATH";
+		"expected an address and port, such as " LISTEN_DEFAULT ", or unix:PATH";
 	const char *colon = strrchr(text, ':');
 	char address[ADDR_TEXT_SIZE];
 	size_t length = colon ? (size_t)(colon - text) : 0;
@@ -48,9 +48,14 @@ const char *listen_parse(const char *text, struct listen_address *where)
 	address[length] = '\0';
 	where->port = parse_port(colon + 1);
 	if (!where->port || !addr_parse(address, &where->address) ||
-	    addr_is_ipv4(&where->address) == brackets || !addr_is_loopback(&where->address))
+	    addr_is_ipv4(&where->address) == brackets)
 		return expected;
 	return NULL;
+}
+
+bool listen_is_local(const struct listen_address *where)
+{
+	return where->path || addr_is_loopback(&where->address);
 }
 
 static int open_tcp(const struct listen_address *where)

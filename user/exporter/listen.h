@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The socket that HTTP clients connect to: TCP on a loopback address, or a Unix socket. */
+/* The socket that HTTP clients connect to: TCP or a Unix socket. */
 #ifndef XMCAST_EXPORTER_LISTEN_H
 #define XMCAST_EXPORTER_LISTEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <xmcast/abi.h>
@@ -20,6 +21,9 @@ struct listen_address {
 /* Parse "ADDR:PORT", "[ADDR]:PORT" or "unix:PATH"; `text` must stay valid. NULL, or what is wrong
  * with it, a constant text. Pure. */
 const char *listen_parse(const char *text, struct listen_address *where);
+
+/* Whether only processes of this host can connect: a loopback address or a Unix socket. */
+bool listen_is_local(const struct listen_address *where);
 
 struct listen_socket;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * xmcast-exporter: the metrics of a running xmcastd over HTTP.
+ * xmcast-exporter: status page and metrics of a running xmcastd over HTTP.
  *
- *     xmcastd ◀── control socket, as a reader ── xmcast-exporter ◀── HTTP, /metrics
+ *     xmcastd ◀── control socket, as a reader ── xmcast-exporter ◀── HTTP, see http.h
  *
  * It parses what strangers send, so it has as few rights as possible: it never runs as root, and
  * has no capabilities, no way to regain any, and a seccomp filter under which it can open no file
@@ -36,18 +36,29 @@
 #include "control/client.h"
 #include "control/server.h"
 #include "exporter/connections.h"
+#include "exporter/credentials.h"
 #include "exporter/http.h"
 #include "exporter/listen.h"
 
 /* Besides the connections: three streams, signals, the service manager, listening socket and lock,
- * the library's two epoll descriptors, one connection to the daemon. */
+ * the library's two epoll descriptors, two connections to the daemon. */
 #define DESCRIPTORS (CONNECTIONS_MAX + 16)
 
 struct options {
 	const char *socket;
 	char instance[CONTROL_PATH_SIZE]; /* what `socket` points to after -I */
 	struct listen_address listen;
+	const char *certificate; /* files; NULL: none */
+	const char *key;
+	const char *credentials;
 	bool unconfined;
+};
+
+/* What was read from those files. */
+struct secrets {
+	char *certificate;
+	char *key;
+	struct credentials *credentials;
 };
 
 /* ---- the command line ---- */
@@ -56,24 +67,30 @@ static void print_help(void)
 {
 	puts("usage: xmcast-exporter [--socket PATH|--instance NAME]\n"
 	     "                       [--listen ADDR:PORT|unix:PATH] [--unconfined] [-V] [-h]\n"
+	     "                       [--tls-cert FILE --tls-key FILE] [--credentials FILE]\n"
 	     "\n"
-	     "Serve the metrics of a running xmcastd over HTTP, at /metrics. Needs no privileges\n"
-	     "but to connect to the control socket, and refuses to run as root.\n"
+	     "Serve a status page of a running xmcastd over HTTP, and its metrics at /metrics.\n"
+	     "Needs no privileges but to connect to the control socket, and refuses to run as\n"
+	     "root.\n"
 	     "\n"
 	     "  -s, --socket PATH  control socket of the daemon (default $XMCAST_SOCKET, "
 	     "otherwise\n"
 	     "                     " CONTROL_DEFAULT_PATH ")\n"
 	     "  -I, --instance NAME\n"
 	     "                     control socket of the unit xmcastd@NAME\n"
-	     "  -l, --listen WHERE a loopback address and port (default " LISTEN_DEFAULT "),\n"
-	     "                     which every local user can read from; or unix:PATH, a Unix\n"
-	     "                     socket of mode 0660\n"
+	     "  -l, --listen WHERE an address and port (default " LISTEN_DEFAULT ", which every\n"
+	     "                     local user can read from); or unix:PATH, a Unix socket of mode\n"
+	     "                     0660. Addresses that other hosts can reach need the next three\n"
+	     "      --tls-cert FILE, --tls-key FILE\n"
+	     "                     serve HTTPS with this certificate and its chain, in PEM\n"
+	     "      --credentials FILE\n"
+	     "                     who may ask: lines \"user NAME PASSWORD\" or \"token TOKEN\"\n"
 	     "      --unconfined   do not install the seccomp filter\n"
 	     "  -V, --version      versions\n"
 	     "  -h, --help         this text\n"
 	     "\n"
-	     "exit codes: 0 ended by SIGTERM or SIGINT, 1 usage, 2 cannot listen there,\n"
-	     "            70 out of memory or descriptors, 77 started as root\n"
+	     "exit codes: 0 ended by SIGTERM or SIGINT, 1 usage, 2 cannot listen there or use a\n"
+	     "            file, 70 out of memory or descriptors, 77 started as root\n"
 	     "\n"
 	     "example: xmcast-exporter --listen unix:/run/xmcast-exporter/http.sock");
 }
@@ -91,6 +108,20 @@ static int usage(const char *word, const char *what)
 	return EXIT_USAGE;
 }
 
+/* -1: run; otherwise the exit code: what other hosts can reach must be encrypted and ask who they
+ * are. */
+static int check(const struct options *options)
+{
+	if (!options->certificate != !options->key)
+		return usage(options->key ? options->key : options->certificate,
+			     "--tls-cert and --tls-key belong together");
+	if (!listen_is_local(&options->listen) && (!options->certificate || !options->credentials))
+		return usage(options->listen.text,
+			     "other hosts can reach this address, so it needs --tls-cert, "
+			     "--tls-key and --credentials; 127.0.0.1, [::1] and unix:PATH do not");
+	return -1;
+}
+
 /* -1: run; otherwise the exit code. */
 static int parse(struct options *options, int argc, char **argv)
 {
@@ -98,6 +129,9 @@ static int parse(struct options *options, int argc, char **argv)
 		{"socket", required_argument, NULL, 's'},
 		{"listen", required_argument, NULL, 'l'},
 		{"instance", required_argument, NULL, 'I'},
+		{"tls-cert", required_argument, NULL, 'c'},
+		{"tls-key", required_argument, NULL, 'k'},
+		{"credentials", required_argument, NULL, 'p'},
 		{"unconfined", no_argument, NULL, 'u'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
@@ -132,6 +166,15 @@ static int parse(struct options *options, int argc, char **argv)
 			if (wrong)
 				return usage(optarg, wrong);
 			break;
+		case 'c':
+			options->certificate = optarg;
+			break;
+		case 'k':
+			options->key = optarg;
+			break;
+		case 'p':
+			options->credentials = optarg;
+			break;
 		case 'u':
 			options->unconfined = true;
 			break;
@@ -147,7 +190,7 @@ static int parse(struct options *options, int argc, char **argv)
 			return usage(word, "unknown option");
 		}
 	}
-	return optind < argc ? usage(argv[optind], "unexpected argument") : -1;
+	return optind < argc ? usage(argv[optind], "unexpected argument") : check(options);
 }
 
 /* ---- rights ---- */
@@ -189,6 +232,54 @@ static int confine(const struct options *options)
 	return err ? err : sandbox_enter(SANDBOX_EXPORTER);
 }
 
+/* ---- certificate, key, credentials ---- */
+
+static bool read_file(const char *path, bool secret, char **text)
+{
+	char reason[CREDENTIALS_REASON];
+
+	*text = path ? credentials_read(path, secret, reason) : NULL;
+	if (path && !*text)
+		log_error("file-refused", LOG_NAME("file", path), LOG_TEXT("reason", reason));
+	return !path || *text;
+}
+
+static void wipe(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+/* Before the seccomp filter, under which no file can be opened. False: one cannot be used, which
+ * was logged. */
+static bool read_secrets(const struct options *options, struct secrets *secrets)
+{
+	char reason[CREDENTIALS_REASON];
+	char *text = NULL;
+
+	*secrets = (struct secrets){0};
+	if (!read_file(options->certificate, false, &secrets->certificate) ||
+	    !read_file(options->key, true, &secrets->key) ||
+	    !read_file(options->credentials, true, &text))
+		return false;
+	if (!text)
+		return true;
+	secrets->credentials = credentials_parse(text, reason);
+	wipe(text);
+	if (!secrets->credentials)
+		log_error("file-refused", LOG_NAME("file", options->credentials),
+			  LOG_TEXT("reason", reason));
+	return secrets->credentials != NULL;
+}
+
+static void free_secrets(struct secrets *secrets)
+{
+	wipe(secrets->certificate);
+	wipe(secrets->key);
+	credentials_free(secrets->credentials);
+}
+
 /* ---- running ---- */
 
 /* SIGTERM and SIGINT become readable. */
@@ -210,11 +301,13 @@ static int open_signals(void)
 static int run(struct http *http, int signal_fd)
 {
 	struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
-			       {.fd = http_fd(http), .events = POLLIN}};
+			       {.fd = http_fd(http), .events = POLLIN},
+			       {.events = POLLIN}};
 	int err = 0;
 
 	while (!err) {
-		if (poll(fds, 2, http_wait(http)) < 0 && errno != EINTR)
+		fds[2].fd = http_events_fd(http);
+		if (poll(fds, 3, http_wait(http)) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[0].revents)
 			return 0;
@@ -223,15 +316,36 @@ static int run(struct http *http, int signal_fd)
 	return err;
 }
 
+static int open_http(struct http **http, const struct options *options,
+		     const struct secrets *secrets, int listen_fd, int signal_fd)
+{
+	const struct http_options given = {
+		.listen_fd = listen_fd,
+		.local = !options->listen.path && listen_is_local(&options->listen),
+		.socket = options->socket,
+		.signal_fd = signal_fd,
+		.certificate = secrets->certificate,
+		.key = secrets->key,
+		.credentials = secrets->credentials,
+	};
+
+	return http_open(http, &given);
+}
+
 static int serve(const struct options *options)
 {
 	struct listen_socket *listening = NULL;
+	struct secrets secrets;
 	struct notify *notify = NULL;
 	struct http *http = NULL;
 	int signal_fd;
 	int code = EXIT_INTERNAL;
 	int err;
 
+	if (!read_secrets(options, &secrets)) {
+		free_secrets(&secrets);
+		return EXIT_REFUSED;
+	}
 	notify_open(&notify); /* a failure has been logged, and nothing depends on it */
 	signal_fd = err = open_signals();
 	if (err < 0)
@@ -244,7 +358,13 @@ static int serve(const struct options *options)
 		code = EXIT_REFUSED;
 		goto out_logged;
 	}
-	err = http_open(&http, listen_fd(listening), options->socket, signal_fd);
+	err = open_http(&http, options, &secrets, listen_fd(listening), signal_fd);
+	if (err == -EKEYREJECTED) {
+		log_error("file-refused", LOG_NAME("file", options->certificate),
+			  LOG_TEXT("reason", "certificate and key cannot be used together"));
+		code = EXIT_REFUSED;
+		goto out_logged;
+	}
 	if (!err)
 		err = confine(options);
 	if (err)
@@ -264,6 +384,7 @@ out:
 out_logged:
 	http_close(http);
 	listen_close(listening);
+	free_secrets(&secrets);
 	if (signal_fd >= 0)
 		close(signal_fd);
 	notify_close(notify);

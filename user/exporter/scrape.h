@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One scrape: connect to the daemon's control socket, read version and counters, make the text.
+ * What the exporter reads from the daemon: one connection to the control socket for each text.
  *
- * Each scrape has a connection of its own, so the exporter survives restarts of the daemon without
- * any state, and holds none of the daemon's client slots in between. Main thread; waits for the
- * daemon. Needs the right to connect to the socket, and only calls methods that readers may call.
+ * Each has a connection of its own, so the exporter survives restarts of the daemon without any
+ * state. Main thread; waits for the daemon. Needs the right to connect to the socket, and only
+ * calls methods that readers may call.
+ *
+ * 0: *text is malloc()ed, the caller's, and *length bytes long. -errno: no daemon listens at the
+ * path (-ENOENT, -ECONNREFUSED), it may not be connected to (-EACCES), it does not answer
+ * (-ETIMEDOUT, -ECONNRESET), its answer is an error or none of the protocol (-EPROTO), a signal has
+ * arrived (-EINTR), -ENOMEM. `signal_fd`: whatever is waited for, stop as soon as it is readable.
  */
 #ifndef XMCAST_EXPORTER_SCRAPE_H
 #define XMCAST_EXPORTER_SCRAPE_H
@@ -17,13 +22,15 @@
  * which so gets the reason. */
 #define SCRAPE_ANSWER_MS 5000
 
-/*
- * 0: *text is malloc()ed, the caller's, and *length bytes long. -errno: no daemon listens at the
- * path (-ENOENT, -ECONNREFUSED), it may not be connected to (-EACCES), it does not answer
- * (-ETIMEDOUT, -ECONNRESET), its answer is an error or none of the protocol (-EPROTO), a signal has
- * arrived (-EINTR), -ENOMEM. `signal_fd`: whatever is waited for, stop as soon as it is readable.
- */
-int scrape(const char *socket, int signal_fd, enum metrics_format format, char **text,
-	   size_t *length);
+/* The metrics. */
+int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format, char **text,
+		   size_t *length);
+
+/* What `xmcastctl -j stats show` prints: the answer of stats.show with all rules. If rules change
+ * all the time while it is read, one may be missing or be there twice. */
+int scrape_stats(const char *socket, int signal_fd, char **text, size_t *length);
+
+/* A line that says that the daemon relays. -EIO: it answers, but a worker is stuck. */
+int scrape_ready(const char *socket, int signal_fd, char **text, size_t *length);
 
 #endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "exporter/credentials.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/addr.h"
+#include "base/trust.h"
+
+#define FILE_MOST 65536
+
+/* Bytes of what follows "Basic" or "Bearer": the base64 of two long names and a colon. */
+#define VALUE_SIZE 512
+
+enum scheme { SCHEME_BASIC, SCHEME_BEARER, SCHEMES };
+
+static const char *const schemes[] = {"Basic ", "Bearer "};
+
+struct credential {
+	enum scheme scheme;
+	char value[VALUE_SIZE]; /* what the header has behind the scheme, filled up with NULs */
+};
+
+struct credentials {
+	size_t count;
+	struct credential list[CREDENTIALS_MOST];
+};
+
+/* ---- the file ---- */
+
+static void encode_base64(const char *text, char *out)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t length = strlen(text);
+
+	for (size_t i = 0; i < length; i += 3) {
+		size_t left = length - i;
+		uint32_t bits = (uint32_t)(unsigned char)text[i] << 16;
+
+		if (left > 1)
+			bits |= (uint32_t)(unsigned char)text[i + 1] << 8;
+		if (left > 2)
+			bits |= (unsigned char)text[i + 2];
+		*out++ = digits[bits >> 18];
+		*out++ = digits[bits >> 12 & 63];
+		*out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
+		*out++ = left > 2 ? digits[bits & 63] : '=';
+	}
+}
+
+/* The words of a line, at most 4. */
+static unsigned int split(char *line, char *words[4])
+{
+	unsigned int count = 0;
+	char *rest = line;
+	char *word;
+
+	line[strcspn(line, "#")] = '\0';
+	while (count < 4 && (word = strtok_r(rest, " \t\r", &rest)))
+		words[count++] = word;
+	return count;
+}
+
+/* NULL, or what is wrong with the line. */
+static const char *add_line(struct credentials *credentials, char *line)
+{
+	char pair[2 * CREDENTIALS_LONGEST + 2];
+	struct credential *added;
+	const char *secret;
+	char *words[4];
+	unsigned int count = split(line, words);
+	bool user = count == 3 && strcmp(words[0], "user") == 0;
+
+	if (!count)
+		return NULL;
+	if (!user && (count != 2 || strcmp(words[0], "token") != 0))
+		return "expected \"user NAME PASSWORD\" or \"token TOKEN\"";
+	secret = words[count - 1];
+	if (strlen(secret) < CREDENTIALS_SHORTEST)
+		return "a password or token must have at least 16 characters";
+	if (strlen(secret) > CREDENTIALS_LONGEST || strlen(words[1]) > CREDENTIALS_LONGEST)
+		return "expected at most 128 characters";
+	if (user && strchr(words[1], ':'))
+		return "the name of a user must not have a colon";
+	if (credentials->count == CREDENTIALS_MOST)
+		return "expected at most 64 users and tokens";
+	added = &credentials->list[credentials->count++];
+	added->scheme = user ? SCHEME_BASIC : SCHEME_BEARER;
+	if (user) {
+		snprintf(pair, sizeof(pair), "%s:%s", words[1], secret);
+		encode_base64(pair, added->value);
+		explicit_bzero(pair, sizeof(pair));
+	} else {
+		strcpy(added->value, secret);
+	}
+	return NULL;
+}
+
+struct credentials *credentials_parse(const char *text, char reason[CREDENTIALS_REASON])
+{
+	struct credentials *credentials = calloc(1, sizeof(*credentials));
+	char *copy = strdup(text);
+	const char *wrong = NULL;
+	unsigned int line = 0;
+	char *rest = copy;
+
+	if (!credentials || !copy) {
+		snprintf(reason, CREDENTIALS_REASON, "%s", strerror(ENOMEM));
+		credentials_free(credentials);
+		free(copy);
+		return NULL;
+	}
+	for (char *next; !wrong && (next = strsep(&rest, "\n"));) {
+		line++;
+		wrong = add_line(credentials, next);
+	}
+	if (wrong)
+		snprintf(reason, CREDENTIALS_REASON, "line %u: %s", line, wrong);
+	else if (!credentials->count)
+		snprintf(reason, CREDENTIALS_REASON, "expected at least one user or token");
+	if (wrong || !credentials->count) {
+		credentials_free(credentials);
+		credentials = NULL;
+	}
+	explicit_bzero(copy, strlen(text));
+	free(copy);
+	return credentials;
+}
+
+void credentials_free(struct credentials *credentials)
+{
+	if (credentials)
+		explicit_bzero(credentials, sizeof(*credentials));
+	free(credentials);
+}
+
+/* ---- requests ---- */
+
+/* Without a branch or a length that depends on the bytes. */
+static unsigned int differ(const char a[VALUE_SIZE], const char b[VALUE_SIZE])
+{
+	unsigned int bits = 0;
+
+	for (size_t i = 0; i < VALUE_SIZE; i++)
+		bits |= (unsigned int)(unsigned char)(a[i] ^ b[i]);
+	return bits;
+}
+
+bool credentials_match(const struct credentials *credentials, const char *authorization)
+{
+	char value[VALUE_SIZE] = {0};
+	unsigned int scheme = 0;
+	unsigned int matches = 0;
+
+	while (authorization && scheme < SCHEMES &&
+	       strncasecmp(authorization, schemes[scheme], strlen(schemes[scheme])) != 0)
+		scheme++;
+	if (!authorization || scheme == SCHEMES)
+		return false;
+	authorization += strlen(schemes[scheme]);
+	if (strlen(authorization) >= VALUE_SIZE)
+		return false;
+	strcpy(value, authorization);
+	for (size_t i = 0; i < credentials->count; i++) {
+		const struct credential *credential = &credentials->list[i];
+
+		matches += (differ(value, credential->value) |
+			    (unsigned int)(credential->scheme ^ scheme)) == 0;
+	}
+	return matches != 0;
+}
+
+bool credentials_local_host(const char *host)
+{
+	char name[ADDR_TEXT_SIZE];
+	struct xmc_addr address;
+	bool brackets = host && *host == '[';
+	size_t length;
+
+	if (!host)
+		return true;
+	host += brackets;
+	length = strcspn(host, brackets ? "]" : ":");
+	if (length >= sizeof(name) || (brackets && !host[length]))
+		return false;
+	memcpy(name, host, length);
+	name[length] = '\0';
+	host += length + brackets;
+	if (*host && (*host != ':' || host[1 + strspn(host + 1, "0123456789")]))
+		return false;
+	if (!brackets && strcasecmp(name, "localhost") == 0)
+		return true;
+	return addr_parse(name, &address) && addr_is_ipv4(&address) != brackets &&
+	       addr_is_loopback(&address);
+}
+
+/* ---- reading ---- */
+
+static char *read_all(int fd, char reason[CREDENTIALS_REASON])
+{
+	char *text = calloc(1, FILE_MOST + 1);
+	size_t length = 0;
+	ssize_t n = 1;
+
+	while (text && n > 0 && length < FILE_MOST) {
+		n = read(fd, text + length, FILE_MOST - length);
+		length += n > 0 ? (size_t)n : 0;
+	}
+	if (text && !n && strlen(text) == length)
+		return text;
+	snprintf(reason, CREDENTIALS_REASON, "%s",
+		 !text || n < 0 ? strerror(errno)
+		 : n		? "it is longer than 64 KiB"
+				: "it is no text");
+	free(text);
+	return NULL;
+}
+
+char *credentials_read(const char *path, bool secret, char reason[CREDENTIALS_REASON])
+{
+	struct trust trust;
+	struct stat status;
+	char *text = NULL;
+	int fd = trust_open_ours(path, O_RDONLY | O_NONBLOCK, &trust);
+
+	if (fd < 0 && fd == -EACCES && trust.refused)
+		snprintf(reason, CREDENTIALS_REASON, "%.60s: %.160s", trust.where, trust.text);
+	else if (fd < 0)
+		snprintf(reason, CREDENTIALS_REASON, "%s", strerror(-fd));
+	else if (fstat(fd, &status) || !S_ISREG(status.st_mode))
+		snprintf(reason, CREDENTIALS_REASON, "it is no regular file");
+	else if (secret && status.st_mode & S_IROTH)
+		snprintf(reason, CREDENTIALS_REASON,
+			 "everybody may read it: run `chmod o-r` on it");
+	else
+		text = read_all(fd, reason);
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
