@@ -62,6 +62,10 @@ def wait_until(condition, what, timeout=PATIENCE, pause=0.02):
         time.sleep(pause)
 
 
+# What a line of the log begins with, unless the journal adds the time: left out of Process.lines.
+STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
+
+
 class Process:
     """A background process whose output is collected line by line while it runs."""
 
@@ -94,7 +98,7 @@ class Process:
     def _read_errors(self):
         for line in self._popen.stderr:
             with self._changed:
-                self.lines.append(line.rstrip("\n"))
+                self.lines.append(STAMP.sub("", line.rstrip("\n")))
                 self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()

@@ -492,6 +492,7 @@ def log_to_the_journal():
                           env={**os.environ, "JOURNAL_STREAM": stream})
             with open(path, encoding="utf-8") as log:
                 text = log.read().lstrip("\0")
+            text = re.sub(r"^\d{4}-\d\d-\d\dT\S+Z ", "", text)
             check(text.startswith(expected), text)
 
 

@@ -85,7 +85,7 @@ def alternative_names():
     equal(receive(output)[0], b"one", "payload")
     daemon.settle(steered=1)
     star.relay.ip("link property del dev out0 altname lan")
-    wait_pending(daemon, "its output interface does not exist")
+    wait_pending(daemon, "output interface lan does not exist")
     star.relay.ip("link property add dev out0 altname lan")
     wait_active(daemon)
     star.relay.ip("link property del dev in0 altname wan")

@@ -102,7 +102,7 @@ def no_carrier_alone():
     star = Star()
     unplug(star)
     daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@out0")
-    wait_pending(daemon, "its output interface has no carrier")
+    wait_pending(daemon, "output interface out0 has no carrier")
     expect(stream(daemon, star), 0, 0, {"no_carrier": COUNT})
     plug(star)
     wait_active(daemon)

@@ -479,7 +479,8 @@ static const struct {
 	bool second;
 	const char *reason;
 } obstacles[] = {
-	{no_address, -WITHHELD_NO_SOURCE, false, "no address to send from"},
+	{no_address, -WITHHELD_NO_SOURCE, false,
+	 "output interface eth1 has no address to send from"},
 	{down, ENETDOWN, false, "output interface eth1 is down"},
 	{no_carrier, -WITHHELD_NO_CARRIER, false, "output interface eth1 has no carrier"},
 	{missing, ENODEV, false, "output interface eth1 does not exist"},

@@ -2,6 +2,7 @@
 /* The log: one line for each event, cut if too long, limited in rate, written without waiting; and
  * counters with one writer. */
 #define LOG_FACILITY LOG_FACILITY_DAEMON
+#include "stamps.h"
 #include "watchdog.h"
 
 #include <endian.h>
@@ -23,6 +24,7 @@
 #include "base/log_datagram.h"
 #include "base/log_journal.h"
 #include "base/log_limiter.h"
+#include "base/clock.h"
 #include "base/log_stderr.h"
 #include "base/log_syslog.h"
 
@@ -51,13 +53,14 @@ static void capture(void)
 	reader = fds[0];
 }
 
-/* What was written since capture(); must hold `size` bytes. */
+/* What was written since capture(), without time stamps; must hold `size` bytes. */
 static size_t release(char *text, size_t size)
 {
 	ssize_t n = read(reader, text, size - 1);
 	size_t length = n > 0 ? (size_t)n : 0;
 
 	text[length] = '\0';
+	length = without_stamps(text);
 	redirect(real_stderr);
 	close(reader);
 	return length;
@@ -76,6 +79,27 @@ static void test_lines(void **state)
 	assert_string_equal(text, "error join-failed rule=cam1\n"
 				  "warn  send-failed datagrams=3\n"
 				  "info  ready rules=2\n");
+}
+
+/* Text begins with the time of day in UTC. */
+static void test_time(void **state)
+{
+	char text[256], now[CLOCK_TEXT_SIZE];
+	struct timespec before, after;
+	ssize_t n;
+
+	capture();
+	clock_gettime(CLOCK_REALTIME, &before);
+	log_info("event");
+	clock_gettime(CLOCK_REALTIME, &after);
+	n = read(reader, text, sizeof(text) - 1);
+	redirect(real_stderr);
+	close(reader);
+	assert_true(n > STAMP);
+	text[n] = '\0';
+	assert_string_equal(text + STAMP, "info  event\n");
+	assert_true(strncmp(clock_format(&before, now), text, STAMP - 1) <= 0);
+	assert_true(strncmp(clock_format(&after, now), text, STAMP - 1) >= 0);
 }
 
 static void test_levels(void **state)
@@ -102,21 +126,21 @@ static void test_cut(void **state)
 
 	memset(value, 'x', sizeof(value));
 	value[sizeof(value) - 1] = '\0';
-	for (int size = 980; size < 1040; size++) {
+	for (int size = 950; size < 1040; size++) {
 		size_t length;
 
 		capture();
 		log_info("event", LOG_NAME("value", value + sizeof(value) - 1 - size));
 		length = release(text, sizeof(text));
-		assert_true(length <= 1024);
+		assert_true(length + STAMP <= 1024);
 		assert_ptr_equal(strchr(text, '\n'), text + length - 1);
 		if (length == (size_t)size + strlen("info  event value=\n"))
 			full = length;
 	}
-	assert_true(full >= 1023); /* and it is not cut much shorter */
+	assert_true(full + STAMP >= 1023); /* and it is not cut much shorter */
 	capture();
 	log_info("event", LOG_TEXT("value", value));
-	assert_true(release(text, sizeof(text)) >= 1023);
+	assert_true(release(text, sizeof(text)) + STAMP >= 1023);
 	assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
@@ -240,6 +264,7 @@ static void test_stopped_terminal(void **state)
 		else
 			log_error("last");
 	}
+	without_stamps(text);
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		if (sscanf(line, "warn  log-lines-lost count=%u", &lost) == 1)
 			continue;
@@ -416,7 +441,7 @@ static void test_watcher(void **state)
 {
 	struct seen seen = {0};
 	struct timespec before;
-	char text[4096];
+	char text[16384];
 
 	capture();
 	clock_gettime(CLOCK_REALTIME, &before);
@@ -743,6 +768,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_errno_is_kept),

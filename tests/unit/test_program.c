@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The program of `monitor --exec`: how it is found, what it gets and does not get, and how it ends.
  * Real programs. */
+#include "stamps.h"
 #include "watchdog.h"
 
 #include <errno.h>
@@ -98,6 +99,7 @@ static void read_all(int fd, char *text, size_t size)
 	while (length < size - 1 && (n = read(fd, text + length, size - 1 - length)) > 0)
 		length += (size_t)n;
 	text[length] = '\0';
+	without_stamps(text);
 	close(fd);
 }
 

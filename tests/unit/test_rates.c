@@ -95,19 +95,20 @@ static void test_window_slides(void **state)
 {
 	struct source source = start();
 
+	/* Before the first packet the window has not begun. */
 	for (unsigned int i = 0; i < 10; i++)
 		pass(&source, NS_PER_SECOND, 0);
-	pass(&source, NS_PER_SECOND, 5000);
-	expect_second(&source, 5000);
-	expect_window(&source, 500);
-	for (unsigned int i = 0; i < 9; i++) {
+	pass(&source, NS_PER_SECOND, 5040);
+	expect_second(&source, 5040);
+	for (unsigned int i = 1; i < 10; i++) {
+		expect_window(&source, 5040 / i);
 		pass(&source, NS_PER_SECOND, 0);
 		expect_second(&source, 0);
-		expect_window(&source, 500);
 	}
+	expect_window(&source, 504);
 	pass(&source, NS_PER_SECOND, 0);
 	expect_window(&source, 0);
-	expect_peak(&source, 5000);
+	expect_peak(&source, 5040);
 }
 
 /* Packets over time, not the mean of rates: 500 in one second and 4,000 in four. */

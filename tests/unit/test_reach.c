@@ -211,7 +211,7 @@ static void test_no_carrier(void **state)
 static void test_no_source(void **state)
 {
 	memset(&hop.source, 0, sizeof(hop.source));
-	expect(WITHHELD_NO_SOURCE, "no address to send from");
+	expect(WITHHELD_NO_SOURCE, "output interface eth1 has no address to send from");
 	/* The kernel refuses those of IPv6. */
 	assert_true(addr_parse("fd00::2", &output.to));
 	expect(WITHHELD_NOTHING, "");

@@ -346,6 +346,7 @@ static void run_child(enum sandbox_role role, long (*attempt)(void))
 	long result = 1;
 
 	alarm(30);
+	tzset(); /* as log_configure() does before any thread is confined */
 	if (freopen("/dev/null", "w", stderr) == NULL)
 		_exit(1);
 	if (is_process(role)) {

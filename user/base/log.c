@@ -175,9 +175,12 @@ static bool put_stderr(const struct log_record *record, char line[LOG_JSON_SIZE]
 {
 	static const char *const journal_prefixes[] = {"<3>", "<4>", "<6>", "<7>"};
 	static const char *const names[] = {"error ", "warn  ", "info  ", "debug "};
-	const char *prefix;
+	char time[CLOCK_TEXT_SIZE], stamped[sizeof(time) + sizeof("debug ")] = "";
+	const char *prefix = journal ? journal_prefixes[record->level] : stamped;
 
-	prefix = journal ? journal_prefixes[record->level] : json ? "" : names[record->level];
+	if (!journal && !json)
+		snprintf(stamped, sizeof(stamped), "%s %s", clock_format(&record->time, time),
+			 names[record->level]);
 	return !log_stderr_write(line, print(record, prefix, line));
 }
 

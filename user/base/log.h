@@ -29,6 +29,7 @@
 
 /*
  * Where lines go.
+ * Lines of text on stderr begin with the time of day, unless the journal adds it.
  * AUTO: stderr; if that is the journal (JOURNAL_STREAM, see sd-daemon(3)), entries with fields to
  * the journal (log_journal.h), or lines with the journal's <N> instead of the level's name while it
  * does not listen. SYSLOG: /dev/log, facility LOG_DAEMON; stderr while nothing listens

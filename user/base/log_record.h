@@ -4,7 +4,7 @@
  * nothing is parsed. Both are valid UTF-8 without control characters, whatever bytes the values
  * have, and end in a newline. Pure; any thread.
  *
- *     error join-failed rule=cam1 error="No buffer space available" suppressed=3
+ *     2026-11-22T15:04:05.123Z error join-failed rule=cam1 error="No buffer space available"
  *     {"time":"2026-11-22T15:04:05.123Z","level":"error","facility":"membership",
  *      "event":"join-failed","rule":"cam1","error":"No buffer space available","suppressed":3}
  *

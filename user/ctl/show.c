@@ -151,6 +151,14 @@ static void show_names(const struct screen *screen, const json_t *names, const c
 		screen, "%s %s\n", mark, json_is_string(name) ? json_string_value(name) : "-");
 }
 
+/* Of a setting. */
+static const char *value_text(const json_t *setting, const char *key)
+{
+	const char *text = show_text(setting, key);
+
+	return *text ? text : "not set";
+}
+
 void show_diff(const struct screen *screen, const json_t *answer)
 {
 	const json_t *setting;
@@ -163,7 +171,7 @@ void show_diff(const struct screen *screen, const json_t *answer)
 		screen_print(screen, "and more rules\n");
 	json_array_foreach(json_object_get(answer, "settings"), i, setting)
 		screen_print(screen, "%s: running %s, file %s\n", show_text(setting, "setting"),
-			     show_text(setting, "running"), show_text(setting, "file"));
+			     value_text(setting, "running"), value_text(setting, "file"));
 }
 
 void show_saved(const struct screen *screen, const json_t *answer)

@@ -155,7 +155,7 @@ static int find_identity(const struct config *config, struct identity *identity)
 	}
 	if (err) {
 		log_error("user-unknown", LOG_TEXT("user", security->user),
-			  LOG_TEXT("of", security->group),
+			  *security->group ? LOG_TEXT("of", security->group) : LOG_NONE,
 			  LOG_TEXT("error", err == -ESRCH ? missing : strerror(-err)),
 			  LOG_TEXT("hint",
 				   "create it with useradd --system, or change security.user"));

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_EGRESS
 #include "dataplane/output_socket.h"
 
 #include <arpa/inet.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "dataplane/source_ports.h"
 
 /* The kernel numbers interfaces from 1 and never reaches this. A socket that is bound to it sends
@@ -332,6 +334,7 @@ int output_socket_open(struct output_socket **out, const struct rule_output *out
 		       unsigned int send_buffer, const char **step)
 {
 	bool has_ports = output->from_kept || output->from_port;
+	char text[ENDPOINT_TEXT_SIZE];
 	struct output_socket *new;
 	int err;
 
@@ -354,6 +357,8 @@ int output_socket_open(struct output_socket **out, const struct rule_output *out
 		output_socket_put(new);
 		return err;
 	}
+	log_debug("output-socket", LOG_NAME("output", output_format(output, text)),
+		  LOG_NAME("kind", has_ports ? "raw" : "udp"), LOG_INT("fd", new->fd));
 	*out = new;
 	return 0;
 }

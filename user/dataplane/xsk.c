@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_INGRESS
 #include "dataplane/xsk.h"
 
 #include <assert.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "dataplane/frame_record.h"
 #include "dataplane/memory_file.h"
 #include "dataplane/xsk_ring.h"
@@ -209,6 +211,9 @@ static int open_with(struct xsk **out, const struct xsk_options *options, unsign
 		return err;
 	}
 	xsk->zero_copy = query_zero_copy(xsk->fd);
+	log_debug("queue-bound", LOG_IFACE(options->iface), LOG_UINT("queue", options->queue),
+		  LOG_NAME("data", xsk->zero_copy ? "zero-copy" : "copy"),
+		  LOG_UINT("frames", options->frames), LOG_UINT("frame_bytes", frame_size));
 	*out = xsk;
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_MEMBERSHIP
 #include "membership/membership.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 struct member {
 	struct membership_entry what; /* first, for compare() */
@@ -207,6 +210,17 @@ static void describe(struct membership_entry *what, const struct xmc_addr *group
 	what->ifindex = ifindex;
 }
 
+static void log_change(const char *event, const struct membership_entry *what)
+{
+	char group[ADDR_TEXT_SIZE], source[ADDR_TEXT_SIZE];
+
+	log_debug(event, LOG_NAME("group", addr_format(&what->group, group)),
+		  addr_is_any(&what->source)
+			  ? LOG_NONE
+			  : LOG_NAME("source", addr_format(&what->source, source)),
+		  LOG_INT("ifindex", what->ifindex));
+}
+
 int membership_join(struct membership *membership, const struct xmc_addr *group,
 		    const struct xmc_addr *source, int ifindex)
 {
@@ -237,6 +251,7 @@ int membership_join(struct membership *membership, const struct xmc_addr *group,
 	}
 	member->joins = 1;
 	membership->count++;
+	log_change("group-joined", &member->what);
 	return 0;
 }
 
@@ -275,6 +290,7 @@ static void drop(struct membership *membership, struct member *member)
 {
 	struct holder *holder = member->holder;
 
+	log_change("group-left", &member->what);
 	/* Fails if the interface is gone; join_at() copes with what that leaves behind. */
 	change(holder->fd, &member->what, false);
 	holder->full = false;

@@ -403,15 +403,8 @@ static void report_output(const struct relay *relay, const struct output_interfa
 		log_event(LOG_LEVEL_INFO, "interface-recovered", LOG_IFACE(name));
 		return;
 	}
-	if (interface->link.up)
-		explain(reason, 0, "output interface %s has no carrier: is it plugged in?", name);
-	else if (interface->link.ifindex)
-		explain(reason, 0, "output interface %s is down: run \"ip link set %s up\"", name,
-			name);
-	else
-		explain(reason, 0, "output interface %s does not exist", name);
 	log_event(LOG_LEVEL_ERROR, "interface-impaired", LOG_IFACE(name),
-		  LOG_TEXT("reason", reason));
+		  LOG_TEXT("reason", output_interface_explain(interface, reason)));
 }
 
 /* False: not all could be queried; look again soon. */

@@ -121,7 +121,9 @@ static void judge_route(const struct rule_output *output, struct finding *findin
 	case NEXT_HOP_HOST:
 	case NEXT_HOP_BROADCAST:
 		if (addr_is_any(&finding->hop.source) && !output_has_from(output))
-			withhold(finding, WITHHELD_NO_SOURCE, "no address to send from");
+			withhold(finding, WITHHELD_NO_SOURCE, "%s%s%sno address to send from",
+				 named->ifindex ? "output interface " : "", named->name,
+				 named->ifindex ? " has " : "");
 		break;
 	case NEXT_HOP_UNREACHABLE:
 		/* The routes of an interface go when it is set down. */

@@ -134,11 +134,11 @@ static bool query(struct output_interface *interface, struct netlink *netlink)
 		return false;
 	if (err) {
 		now = (struct link){};
-		reason = "its output interface does not exist";
+		reason = "does not exist";
 	} else if (!now.up) {
-		reason = "its output interface is down";
+		reason = "is down";
 	} else if (!now.carrier) {
-		reason = "its output interface has no carrier";
+		reason = "has no carrier";
 		withheld = WITHHELD_NO_CARRIER;
 	}
 	no_source = has_no_source(netlink, &now);
@@ -151,6 +151,20 @@ static bool query(struct output_interface *interface, struct netlink *netlink)
 	interface->withheld = withheld;
 	interface->no_source = no_source;
 	return true;
+}
+
+const char *output_interface_explain(const struct output_interface *interface,
+				     char reason[REASON_SIZE])
+{
+	const char *name = interface->name;
+
+	if (!interface->link.ifindex || interface->link.up)
+		explain(reason, 0, "output interface %s %s%s", name, interface->reason,
+			interface->link.ifindex ? ": is it plugged in?" : "");
+	else
+		explain(reason, 0, "output interface %s %s: run \"ip link set %s up\"", name,
+			interface->reason, name);
+	return reason;
 }
 
 bool outputs_query(struct outputs *outputs, struct netlink *netlink)
@@ -173,16 +187,19 @@ bool outputs_apply(const struct outputs *outputs, struct path *path, const struc
 		const struct rule_output *output = &rule->outputs[i];
 		const struct output_interface *interface =
 			*output->iface ? find(outputs, output->iface) : NULL;
+		char text[REASON_SIZE];
 		enum withheld withheld;
 		const char *reason;
 
 		if (!interface || !interface->known || !(every || interface->changed))
 			continue;
-		reason = interface->reason;
+		reason = interface->reason ? output_interface_explain(interface, text) : NULL;
 		withheld = interface->withheld;
 		if (!reason && interface->no_source && addr_is_ipv4(&output->to) &&
 		    addr_is_any(&output->from) && !output->from_kept) {
-			reason = "no address to send from";
+			explain(text, 0, "output interface %s has no address to send from",
+				interface->name);
+			reason = text;
 			withheld = WITHHELD_NO_SOURCE;
 		}
 		if (path_follow(path, i, interface->link.ifindex, reason, withheld))

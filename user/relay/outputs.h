@@ -17,7 +17,7 @@ struct output_interface {
 	bool known;		/* it has been queried; until then outputs stay as they are */
 	bool changed;		/* since the last outputs_settle() */
 	bool news;		/* the last outputs_query() has changed `reason` */
-	const char *reason;	/* why nothing can leave by it, constant text, or NULL */
+	const char *reason;	/* why nothing can leave by it: "is down"; constant, or NULL */
 	enum withheld withheld; /* whether the kernel would hide that */
 	bool no_source;		/* this host has no IPv4 address to send from by it */
 };
@@ -28,14 +28,18 @@ struct outputs {
 	unsigned int count;
 };
 
+/* Its reason as a sentence that names it, and says what to do. Returns `reason`. */
+const char *output_interface_explain(const struct output_interface *interface,
+				     char reason[REASON_SIZE]);
+
 /* Collect the names from the rules. What is known about an interface stays known. 0; -ENOMEM:
  * nothing has changed. */
 int outputs_collect(struct outputs *outputs, const struct config *config);
 void outputs_free(struct outputs *outputs);
 
-/* Is the announced link one of them, by any of its names or by its index? If it has another MTU than
- * in the last query it has changed, even if the next query finds it as it was: what outputs have
- * learned about batches in the meantime does not hold any more. */
+/* Is the announced link one of them, by any of its names or by its index? If it has another MTU
+ * than in the last query it has changed, even if the next query finds it as it was: what outputs
+ * have learned about batches in the meantime does not hold any more. */
 bool outputs_note(struct outputs *outputs, const struct link *link);
 
 /* Query all of them; `netlink` for routes. False: one could not be queried (no memory, no

@@ -31,7 +31,7 @@ static void apply_output(struct path *path, unsigned int i)
 	const struct output_reach *known = &path->reaches[i];
 	const char *reason = *known->reach.reason ? known->reach.reason : NULL;
 
-	path->stream->outputs[i].reason = known->reason ? known->reason : reason;
+	path->stream->outputs[i].reason = *known->reason ? known->reason : reason;
 	stream_withhold(path->stream, i, known->withheld ? known->withheld : known->reach.withheld);
 }
 
@@ -111,7 +111,12 @@ int path_follow(struct path *path, unsigned int i, int ifindex, const char *reas
 	if (!path->stream)
 		return 0;
 	err = output_socket_follow(path->stream->outputs[i].socket, ifindex);
-	path->reaches[i].reason = err ? "its socket cannot follow its output interface" : reason;
+	if (err)
+		explain(path->reaches[i].reason, 0,
+			"the socket cannot be moved to output interface %s: %s",
+			path->stream->outputs[i].rule.iface, strerror(-err));
+	else
+		explain(path->reaches[i].reason, 0, "%s", reason ? reason : "");
 	path->reaches[i].withheld = withheld;
 	apply_output(path, i);
 	if (!err)

@@ -20,13 +20,13 @@
 #include "links/icmp_parse.h"
 #include "relay/kernel_path.h"
 #include "relay/reach.h"
+#include "relay/reason.h"
 #include "rules/config.h"
 
 /* What is known about an output of the stream. */
 struct output_reach {
 	struct reach reach;
-	/* About the interface that it names, see path_follow(). */
-	const char *reason;
+	char reason[REASON_SIZE]; /* about the interface that it names, see path_follow() */
 	enum withheld withheld;
 	uint64_t icmp[ICMP_KINDS]; /* what others have reported about it */
 };
@@ -83,7 +83,7 @@ bool path_fits(const struct path *path, unsigned int nr_queues);
 
 /*
  * The interface that output `i` names has this index now; 0: it does not exist. `reason`: why
- * nothing can leave by it, constant text, or NULL; `withheld`: whether the kernel would hide that.
+ * nothing can leave by it, or NULL; `withheld`: whether the kernel would hide that.
  * 0; -errno: the output cannot be moved to it, and has this as its reason.
  */
 int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason,

@@ -94,7 +94,8 @@ void reach_update(struct reach *reach, struct redirects *redirects,
 		withhold(reach, WITHHELD_NO_CARRIER, "output interface %s has no carrier",
 			 link.name);
 	else if (addr_is_ipv4(&output->to) && addr_is_any(&hop.source) && !output_has_from(output))
-		withhold(reach, WITHHELD_NO_SOURCE, "no address to send from");
+		withhold(reach, WITHHELD_NO_SOURCE,
+			 "output interface %s has no address to send from", link.name);
 	else if (hop.kind == NEXT_HOP_HOST && resolves(&link))
 		examine_neighbour(reach, redirects_netlink(redirects), &hop);
 	if (reach->withheld == WITHHELD_UNREACHABLE &&

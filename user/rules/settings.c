@@ -130,7 +130,7 @@ const struct field setting_list[] = {
 		 "exits with code 70. 0: never."},
 
 	{"statistics.interval", FIELD_NUMBER, CONFIG(stats_interval), .live = true, .max = 86400,
-	 .value = 10, .what = "number of seconds",
+	 .value = 600, .what = "number of seconds",
 	 .help = "Seconds between two lines of statistics in the log. 0: none."},
 
 	/* The socket is given to its group when it is made. */

@@ -495,6 +495,9 @@ static int attach_mode(struct steer *steer, int ifindex, enum iface_mode mode)
 		return fd;
 	steer->link_fd = fd;
 	claim_program(steer);
+	log_debug("program-attached", LOG_INT("ifindex", ifindex),
+		  LOG_NAME("xdp_mode", mode == IFACE_MODE_SKB ? "skb" : "native"),
+		  LOG_UINT("program", steer_program_id(steer)));
 	return 0;
 }
 

@@ -57,6 +57,11 @@ void rates_sample(struct rates *rates, uint64_t now_ns, uint64_t packets, uint64
 	/* The caller's clock may also stand still or go back. */
 	if (now_ns < rates->sampled_ns || took < SHORTEST_NS)
 		return;
+	/* The window begins with the first packet: the time before it would thin out its rate. */
+	if (!packets) {
+		rates->sampled_ns = now_ns;
+		return;
+	}
 	if (took > LONGEST_NS) {
 		memset(rates->samples, 0, sizeof(rates->samples));
 		set_base(rates, now_ns, packets, bytes);

@@ -54,8 +54,8 @@ void rates_sample(struct rates *rates, uint64_t now_ns, uint64_t packets, uint64
 /* The rates of the last sample; 0 before the first one. */
 struct rate rates_second(const struct rates *rates);
 
-/* The rates over the last ten seconds, or since the start: the sum of the samples over the sum of
- * their durations. */
+/* The rates over the last ten seconds, or since the sample with the first packet: the sum of the
+ * samples over the sum of their durations. */
 struct rate rates_window(const struct rates *rates);
 
 /* Restart the peaks from the current rates_second(). */
