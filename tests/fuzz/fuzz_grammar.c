@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_again(const struct rule *rule, const struct position *at)
 {
 	struct errors errors = {0};
-	char *text = rule_format(rule);
+	char *text = rule_format(rule, NULL);
 	struct rule again;
 
 	must(text);

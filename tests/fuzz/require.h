@@ -20,7 +20,7 @@ static inline void require_rules_again(const struct config *config)
 
 	must(texts);
 	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		texts[i] = rule_format(&config->rules[i]);
+		texts[i] = rule_format(&config->rules[i], NULL);
 		must(texts[i]);
 	}
 	config_init(&again);

@@ -56,7 +56,7 @@ static void expect_rules(const struct config *config, const char *const *texts, 
 
 		if (count >= config->nr_rules)
 			fail_msg("%s: rule %u is missing", what, count);
-		text = rule_format(&config->rules[count]);
+		text = rule_format(&config->rules[count], NULL);
 		assert_non_null(text);
 		assert_string_equal(text, texts[count]);
 		free(text);
@@ -439,7 +439,7 @@ static void expect_model(const struct config *config, const struct model *model)
 {
 	assert_int_equal(config->nr_rules, model->count);
 	for (unsigned int i = 0; i < model->count; i++) {
-		char expected[80], *text = rule_format(&config->rules[i]);
+		char expected[80], *text = rule_format(&config->rules[i], NULL);
 
 		assert_non_null(text);
 		model_text(&model->rules[i], expected);

@@ -96,7 +96,7 @@ static const struct {
 	 "restart workers.rx_ring:  -> 128\n"
 	 "restart workers.cpus:  -> [1, 2]\n"
 	 "restart workers.watchdog: 10 -> 0\n"
-	 "live statistics.interval: 10 -> 0\n"
+	 "live statistics.interval: 600 -> 0\n"
 	 "restart control.group:  -> g\n"
 	 "live control.admin_group:  -> yes\n"
 	 "live control.save_changes: no -> yes\n"

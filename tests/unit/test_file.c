@@ -72,7 +72,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.workers.nr_cpus, 0);
 	assert_int_equal(config.workers.watchdog, 10);
 	assert_int_equal(config.egress.send_buffer, 4 << 20);
-	assert_int_equal(config.stats_interval, 10);
+	assert_int_equal(config.stats_interval, 600);
 	config_free(&config);
 }
 

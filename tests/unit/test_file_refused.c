@@ -44,8 +44,8 @@ static const struct {
 	{RULES "rule: []\n", {{2, 1, "rule", "unknown key, did you mean rules?"}}},
 	{RULES "filters: []\n",
 	 {{2, 1, "filters",
-	   "expected one of rules, interfaces, relay, egress, workers, statistics, control, "
-	   "logging, "
+	   "expected one of rules, interfaces, defaults, relay, egress, workers, statistics, "
+	   "control, logging, "
 	   "events, security"}}},
 	{RULES "rules: [in 1.1.1.3:1@a out 1.1.1.2:1]\n", {{2, 1, "rules", "duplicate key"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  to: []\n  dest: []\n",

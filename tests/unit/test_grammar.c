@@ -153,7 +153,7 @@ static void test_good(void **state)
 {
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		struct rule rule = parse_rule(good[i][0]), again;
-		char *text = rule_format(&rule);
+		char *text = rule_format(&rule, NULL);
 
 		assert_string_equal(text, good[i][1]);
 		again = parse_rule(text);
@@ -284,7 +284,7 @@ static const struct bad {
 	 {{1, 25, "255.255.255.255", "a broadcast address cannot be a source, expected"}}},
 	/* sources of what is sent */
 	{IN "out 1.1.1.1:1 from",
-	 {{1, 32, "from", "nothing after it, expected ADDR[:PORT] or keep"}}},
+	 {{1, 32, "from", "nothing after it, expected ADDR[:PORT], keep or auto"}}},
 	{IN "out 1.1.1.1:1 from out 1.1.1.2:1", {{1, 32, "from", "nothing after it"}}},
 	{IN "from keep out 1.1.1.1:1", {{1, 18, "from", "no output before it"}}},
 	{IN "out 1.1.1.1:1 from keep from keep", {{1, 42, "from", "given twice for one output"}}},
@@ -539,10 +539,10 @@ static void test_positions(void **state)
 	assert_int_equal(where.at[RULE_INPUT].column, 13);
 	assert_int_equal(where.at[RULE_SOURCE].line, 11);
 	assert_int_equal(where.at[RULE_SOURCE].column, 9);
-	assert_int_equal(where.outputs[0].line, 11);
-	assert_int_equal(where.outputs[0].column, 21);
-	assert_int_equal(where.outputs[1].line, 12);
-	assert_int_equal(where.outputs[1].column, 5);
+	assert_int_equal(where.outputs[0].at.line, 11);
+	assert_int_equal(where.outputs[0].at.column, 21);
+	assert_int_equal(where.outputs[1].at.line, 12);
+	assert_int_equal(where.outputs[1].at.column, 5);
 	rule_free(&rule);
 	rule_positions_free(&where);
 }

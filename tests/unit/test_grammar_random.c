@@ -121,7 +121,7 @@ static void test_format_is_inverse(void **state)
 
 	for (int i = 0; i < 20000; i++) {
 		struct rule rule = random_rule(&seed), again;
-		char *text = rule_format(&rule);
+		char *text = rule_format(&rule, NULL);
 
 		assert_non_null(text);
 		again = parse_rule(text);

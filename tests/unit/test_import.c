@@ -59,7 +59,7 @@ static void expect_rules(const struct import_case *test, const struct config *co
 	for (unsigned int i = 0; i < count; i++) {
 		if (!rule_equal(&config->rules[i], &expected.rules[i]))
 			fail_msg("rule %u of <%s> is %s instead of <%s>", i, test->text,
-				 rule_format(&config->rules[i]), test->rules[i]);
+				 rule_format(&config->rules[i], NULL), test->rules[i]);
 	}
 	config_free(&expected);
 }

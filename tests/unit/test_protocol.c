@@ -169,7 +169,7 @@ static void test_missing_file(void **state)
 {
 	struct rule rule = parse_rule("in 239.1.1.1/esp@eth0 path kernel out 239.2.2.2@eth1"),
 		    again;
-	char *text = rule_format(&rule);
+	char *text = rule_format(&rule, NULL);
 	struct errors errors = {0};
 	uint8_t protocol;
 

@@ -13,7 +13,8 @@ _Static_assert(sizeof(struct control_config) == 67, "control");
 _Static_assert(sizeof(struct log_config) == 40, "logging");
 _Static_assert(sizeof(struct events_config) == 4, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
-_Static_assert(sizeof(struct config) == 512, "config");
+_Static_assert(sizeof(struct default_config) == 80, "defaults");
+_Static_assert(sizeof(struct config) == 592, "config");
 
 #define CONFIGS 3000
 
@@ -239,6 +240,9 @@ static void random_config(struct config *config)
 
 	config_init(config);
 	config->relay.path = (enum rule_path)(RULE_PATH_USER + pick(3));
+	config->defaults.output.from_kept = pick(2);
+	config->defaults.output.ttl = (uint16_t)pick(RULE_TTL_DECREMENTED + 1);
+	config->defaults.output.dscp = (uint8_t)pick(RULE_DSCP_KEPT + 1);
 	config->rules = calloc(count + 1, sizeof(*config->rules));
 	assert_non_null(config->rules);
 	for (; config->nr_rules < count; config->nr_rules++)
@@ -254,7 +258,7 @@ static void random_config(struct config *config)
 	config->control.save_changes = pick(2);
 	pick_logging(&config->logging);
 	config->events.silent_after = pick_or(3, 1, 86400);
-	config->stats_interval = pick_or(10, 0, 86401);
+	config->stats_interval = pick_or(600, 0, 86401);
 	pick_group(config->security.user);
 	if (config->security.user[0])
 		pick_group(config->security.group);

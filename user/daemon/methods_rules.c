@@ -16,11 +16,11 @@
 
 /* ---- reading ---- */
 
-static json_t *rule_json(const struct stats *stats, unsigned int index)
+static json_t *rule_json(const struct daemon *daemon, const struct stats *stats, unsigned int index)
 {
 	const struct rule_counts *counts = &stats->books->rules[index];
 	const struct stats_rates *rates = &stats->rules[index];
-	char *text = rule_format(counts->rule);
+	char *text = rule_format(counts->rule, &relay_config(daemon->relay)->defaults);
 	json_t *json;
 
 	if (!text)
@@ -54,7 +54,7 @@ void method_rule_list(void *context, const json_t *params, struct control_reply 
 	stats = statistics_now(daemon, page.offset, page.limit);
 	rules = json_array();
 	for (unsigned int i = 0; stats && rules && i < stats->books->nr_rules; i++) {
-		if (!append(rules, rule_json(stats, i))) {
+		if (!append(rules, rule_json(daemon, stats, i))) {
 			json_decref(rules);
 			rules = NULL;
 		}
@@ -99,7 +99,7 @@ void method_rule_show(void *context, const json_t *params, struct control_reply 
 	if (!stats)
 		return;
 	/* The keys of rule.list and the counters. Keys in both are equal, except "outputs". */
-	reply->result = rule_json(stats, 0);
+	reply->result = rule_json(daemon, stats, 0);
 	more = stats_rule_json(stats, 0);
 	if (!reply->result || !more || json_object_update(reply->result, more)) {
 		json_decref(reply->result);

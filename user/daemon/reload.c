@@ -22,11 +22,14 @@
 static bool has_rule(const struct config *config, const char *text)
 {
 	const struct position at = {"", 1, 1};
+	struct rule_positions where;
 	struct errors errors = {0};
 	bool found = false;
 	struct rule rule;
 
-	if (!grammar_parse_rule(text, strlen(text), &at, &rule, NULL, &errors)) {
+	if (!grammar_parse_rule(text, strlen(text), &at, &rule, &where, &errors)) {
+		rule_complete(&rule, &where, &config->defaults);
+		rule_positions_free(&where);
 		for (unsigned int i = 0; !found && i < config->nr_rules; i++) {
 			rule.disabled = config->rules[i].disabled;
 			found = rule_equal(&rule, &config->rules[i]);

@@ -296,7 +296,7 @@ static void put_item(struct writing *writing, const struct item *item, const cha
 		put_comment("    not carried over: ", item->text, stream);
 		count_lost(writing, item);
 	} else if (!item->refusal) {
-		config_write_rule(&writing->config->rules[writing->rule++], stream);
+		config_write_rule(&writing->config->rules[writing->rule++], NULL, stream);
 	} else {
 		if (writing->refused++ < REFUSED_SHOWN)
 			put_refused(item, stream);

@@ -73,6 +73,8 @@ static int parse(const struct change *change, const char *text, const struct pos
 	err = grammar_parse_rule(line, strlen(line), at, rule, where, change->errors);
 	if (err == -EINVAL)
 		guess_name(line, rule);
+	if (!err)
+		rule_complete(rule, where, &change->draft.config.defaults);
 	free(line);
 	return err;
 }

@@ -52,29 +52,28 @@ int rule_add_output(struct rule *rule, struct rule_positions *where,
 {
 	unsigned int used = rule->nr_outputs;
 	struct rule_output *outputs = array_grow(rule->outputs, used, sizeof(*outputs));
-	struct position *positions;
+	struct output_place *places;
 
 	if (!outputs)
 		return -ENOMEM;
 	rule->outputs = outputs;
-	positions = array_grow(where->outputs, used, sizeof(*positions));
-	if (!positions)
+	places = array_grow(where->outputs, used, sizeof(*places));
+	if (!places)
 		return -ENOMEM;
-	where->outputs = positions;
+	where->outputs = places;
 	if (used > XMC_MAX_OUTPUTS)
 		return 0;
 	outputs[used] = *output;
-	positions[used] = *at;
+	places[used] = (struct output_place){.at = *at};
 	rule->nr_outputs++;
 	return 0;
 }
 
-void rule_complete(struct rule *rule, const struct rule_positions *where)
+void rule_complete(struct rule *rule, const struct rule_positions *where,
+		   const struct default_config *defaults)
 {
-	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
-		if (!rule->outputs[i].ttl)
-			rule->outputs[i].ttl = rule_default_ttl(&rule->outputs[i].to);
-	}
+	for (unsigned int i = 0; i < rule->nr_outputs; i++)
+		output_complete(&rule->outputs[i], where->outputs[i].given, defaults);
 	if (!where->named)
 		rule_derive_name(rule);
 }

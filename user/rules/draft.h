@@ -9,6 +9,12 @@
 #include "base/errors.h"
 #include "rules/config.h"
 
+/* Where an output stands, and what it says. */
+struct output_place {
+	struct position at; /* of DEST[:PORT][@IFACE] */
+	unsigned int given; /* a bit for each field of the output */
+};
+
 /* Where the words of a rule stand: kept while parsing, so that later checks can name the place. All
  * zero: the rule was accepted earlier, and nothing is reported about it. */
 struct rule_positions {
@@ -18,8 +24,8 @@ struct rule_positions {
 	/* Of the values, or of the words of flags. The rule's own place is that of its name, even
 	 * if it has none; line 0: accepted. */
 	struct position at[RULE_FIELDS];
-	struct position *outputs; /* DEST[:PORT][@IFACE], one per output */
-	struct position enabled;  /* where an accepted rule has been enabled; line 0: it was not */
+	struct output_place *outputs; /* one per output */
+	struct position enabled; /* where an accepted rule has been enabled; line 0: it was not */
 };
 
 /* " (line 4)" if the position is in the input, otherwise nothing. For messages about another rule.
@@ -46,8 +52,10 @@ void rule_positions_free(struct rule_positions *where);
 int rule_add_output(struct rule *rule, struct rule_positions *where,
 		    const struct rule_output *output, const struct position *at);
 
-/* Complete a rule that was parsed, in either form: what it does not say gets its default. */
-void rule_complete(struct rule *rule, const struct rule_positions *where);
+/* Complete a rule that was parsed, in either form: what it does not say gets its default. May be
+ * called again with other defaults. */
+void rule_complete(struct rule *rule, const struct rule_positions *where,
+		   const struct default_config *defaults);
 
 struct draft {
 	struct config config;

@@ -172,7 +172,7 @@ static bool report_at(struct feedback *graph, const struct node *node, const cha
 	const char *word = rule->name;
 
 	if (where->at[RULE_NAME].line) {
-		at = &where->outputs[output];
+		at = &where->outputs[output].at;
 		word = output_format(&rule->outputs[output], text);
 	}
 	if (!at->line)

@@ -123,10 +123,14 @@ static void parse_option(struct parser *parser, const struct word *keyword,
 	if ((!flag && !take_operand(parser, keyword, field_expected(option, expected), &operand)) ||
 	    repeated || misplaced)
 		return;
-	if (of_output)
-		object = &parser->rule->outputs[parser->rule->nr_outputs - 1];
-	else
+	if (of_output) {
+		unsigned int last = parser->rule->nr_outputs - 1;
+
+		object = &parser->rule->outputs[last];
+		parser->where->outputs[last].given |= 1u << index;
+	} else {
 		parser->where->at[index] = operand.at;
+	}
 	if (flag)
 		field_set_number(option, object, true);
 	else
@@ -303,7 +307,7 @@ int grammar_parse_rule(const char *text, size_t length, const struct position *a
 	if (err) {
 		rule_free(rule);
 	} else {
-		rule_complete(rule, &own);
+		rule_complete(rule, &own, NULL);
 		if (where) {
 			*where = own;
 			return 0;

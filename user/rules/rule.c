@@ -3,12 +3,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <xmcast/packet.h>
 
+#include "rules/model.h"
 #include "rules/protocol.h"
 
 #define TTL_TO_GROUP 1
@@ -256,6 +258,7 @@ static bool parse_source(const struct word *word, void *object, struct errors *e
 /* ---- options of an output ---- */
 
 #define KEEP "keep"
+#define AUTO "auto"
 
 static bool parse_from(const struct word *word, void *object, struct errors *errors)
 {
@@ -266,6 +269,11 @@ static bool parse_from(const struct word *word, void *object, struct errors *err
 	output->from_kept = word_is_any_case(word, KEEP);
 	if (output->from_kept)
 		return true;
+	if (word_is_any_case(word, AUTO)) {
+		output->from = (struct xmc_addr){0};
+		output->from_port = 0;
+		return true;
+	}
 	if (!word_parse_endpoint(word, &from_form, &output->from, &output->from_port, &protocol,
 				 iface, errors))
 		return false;
@@ -323,15 +331,14 @@ static const struct choice rate_units[] = {
 	{"bit", 1}, {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {0}};
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
 /* The IANA registry. Of two names for one value the first is written. */
-static const struct choice dscp_names[] = {
+const struct choice output_dscps[] = {
 	{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},  {"cs3", 24},	{"cs4", 32},
 	{"cs5", 40},	{"cs6", 48},  {"cs7", 56},  {"af11", 10}, {"af12", 12}, {"af13", 14},
 	{"af21", 18},	{"af22", 20}, {"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30},
 	{"af41", 34},	{"af42", 36}, {"af43", 38}, {"ef", 46},	  {"le", 1},	{"voice-admit", 44},
 	{"keep", 64},	{0}};
-_Static_assert(RULE_DSCP_KEPT == 64, "the last of dscp_names");
-static const struct choice ttl_words[] = {
-	{KEEP, RULE_TTL_KEPT}, {"dec", RULE_TTL_DECREMENTED}, {0}};
+_Static_assert(RULE_DSCP_KEPT == 64, "the last of output_dscps");
+const struct choice output_ttls[] = {{KEEP, RULE_TTL_KEPT}, {"dec", RULE_TTL_DECREMENTED}, {0}};
 
 const struct choice rule_paths[] = {
 	{"user", RULE_PATH_USER}, {"kernel", RULE_PATH_KERNEL}, {"auto", RULE_PATH_AUTO}, {0}};
@@ -371,16 +378,18 @@ const struct field output_fields[OUTPUT_FIELDS + 1] = {
 	{"to", FIELD_OTHER, OUTPUT(to), .required = true, .parse = parse_to, .format = format_to,
 	 .expected = "DEST[:PORT][@IFACE]"},
 	{"from", FIELD_OTHER, FIELDS(struct rule_output, from_port, from_kept), .parse = parse_from,
-	 .format = format_from, .expected = "ADDR[:PORT] or keep", .form = "ADDR[:PORT]|keep",
-	 .unset = "an address and a port that the kernel chooses", .example = "10.0.0.1",
-	 .help = "The source of what is sent: an address of this host and a UDP port, or keep for "
-		 "the address and the port with which each packet came."},
-	{"ttl", FIELD_NUMBER, OUTPUT(ttl), .min = 1, .max = UINT8_MAX, .choices = ttl_words,
+	 .format = format_from, .expected = "ADDR[:PORT], keep or auto",
+	 .form = "ADDR[:PORT]|keep|auto", .unset = "an address and a port that the kernel chooses",
+	 .example = "10.0.0.1",
+	 .help = "The source of what is sent: an address of this host and a UDP port, keep for "
+		 "the address and the port with which each packet came, or auto for those that the "
+		 "kernel chooses."},
+	{"ttl", FIELD_NUMBER, OUTPUT(ttl), .min = 1, .max = UINT8_MAX, .choices = output_ttls,
 	 .format = format_ttl, .expected = "a number from 1 to 255, keep or dec",
 	 .form = "N|keep|dec", .unset = "1 to a group, 64 to a host", .example = "8",
 	 .help = "TTL or hop limit: a number, keep for that of each packet, or dec for one less, "
 		 "which drops packets that would be left with 0."},
-	{"dscp", FIELD_NUMBER, OUTPUT(dscp), .max = 63, .choices = dscp_names,
+	{"dscp", FIELD_NUMBER, OUTPUT(dscp), .max = 63, .choices = output_dscps,
 	 .expected = "a number from 0 to 63 or a name such as ef, af41, cs5, keep",
 	 .form = "N|NAME|keep", .unset = "0", .example = "af41",
 	 .help = "Differentiated services code point; keep: that of each packet."},
@@ -408,12 +417,36 @@ const char *rule_field_key(const struct field *field)
 }
 
 const char *rule_field_format(const struct field *field, const void *object,
-			      char text[FIELD_TEXT_SIZE])
+			      const struct rule_output *usual, char text[FIELD_TEXT_SIZE])
 {
+	bool other = usual && !field->required && !field_equal(field, object, usual);
+
 	field_format(field, object, text);
-	if (!field->format && field_number(field, object) == field->value)
+	/* A built-in default that is not the usual value. */
+	if (other && !*text && field->type == FIELD_NUMBER)
+		sprintf(text, "%" PRIu64, field_number(field, object));
+	else if (other && !*text)
+		strcpy(text, AUTO);
+	else if (!other && !field->required &&
+		 (usual || (!field->format && field_number(field, object) == field->value)))
 		text[0] = '\0';
 	return text;
+}
+
+void output_complete(struct rule_output *output, unsigned int given,
+		     const struct default_config *defaults)
+{
+	static const unsigned int fields[] = {OUTPUT_FROM, OUTPUT_TTL, OUTPUT_DSCP};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && defaults; i++) {
+		const struct field *field = &output_fields[fields[i]];
+
+		if (!(given & 1u << fields[i]))
+			memcpy((char *)output + field->offset,
+			       (const char *)&defaults->output + field->offset, field->size);
+	}
+	if (!output->ttl || (!(given & 1u << OUTPUT_TTL) && !(defaults && defaults->output.ttl)))
+		output->ttl = rule_default_ttl(&output->to);
 }
 
 /* ---- rules ---- */
@@ -514,12 +547,13 @@ bool output_is_limited(const struct rule_output *output)
 	return output->rate_bps || output->rate_pps;
 }
 
-static void put_options(const struct field *options, const void *object, FILE *stream)
+static void put_options(const struct field *options, const void *object,
+			const struct rule_output *usual, FILE *stream)
 {
 	char text[FIELD_TEXT_SIZE];
 
 	for (; options->name; options++) {
-		if (!*rule_field_format(options, object, text))
+		if (!*rule_field_format(options, object, usual, text))
 			continue;
 		fprintf(stream, " %s", options->name);
 		if (options->type != FIELD_SWITCH)
@@ -527,7 +561,7 @@ static void put_options(const struct field *options, const void *object, FILE *s
 	}
 }
 
-char *rule_format(const struct rule *rule)
+char *rule_format(const struct rule *rule, const struct default_config *defaults)
 {
 	char endpoint[ENDPOINT_TEXT_SIZE];
 	char *text = NULL;
@@ -538,10 +572,13 @@ char *rule_format(const struct rule *rule)
 	if (!stream)
 		return NULL;
 	fprintf(stream, "%s in %s", rule->name, input_format(rule, endpoint));
-	put_options(rule_options, rule, stream);
+	put_options(rule_options, rule, NULL, stream);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		struct rule_output usual = {.to = rule->outputs[i].to};
+
+		output_complete(&usual, 0, defaults);
 		fprintf(stream, " out %s", output_format(&rule->outputs[i], endpoint));
-		put_options(output_options, &rule->outputs[i], stream);
+		put_options(output_options, &rule->outputs[i], &usual, stream);
 	}
 	failed = ferror(stream);
 	if (fclose(stream) == 0 && !failed)

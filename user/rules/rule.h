@@ -54,6 +54,8 @@ enum rule_path {
 #define RULE_TTL_DECREMENTED 257
 #define RULE_DSCP_KEPT	     64
 
+struct default_config;
+
 /* One destination of a rule. */
 struct rule_output {
 	struct xmc_addr to; /* a group, a host, or a broadcast address */
@@ -112,9 +114,12 @@ struct rule {
 #define OUTPUT_TO	    0
 #define OUTPUT_FIRST_OPTION 1
 #define OUTPUT_FROM	    1
+#define OUTPUT_TTL	    2
+#define OUTPUT_DSCP	    3
 #define OUTPUT_FIELDS	    8
 
-extern const struct choice rule_paths[]; /* also of the setting relay.path */
+/* Also of settings. */
+extern const struct choice rule_paths[], output_ttls[], output_dscps[];
 extern const struct field rule_fields[RULE_FIELDS + 1];
 extern const struct field output_fields[OUTPUT_FIELDS + 1];
 
@@ -125,9 +130,10 @@ extern const struct field output_fields[OUTPUT_FIELDS + 1];
 /* The key in the file. */
 const char *rule_field_key(const struct field *field);
 
-/* The value as text; empty if it is the default, which is not written. Returns `text`. */
+/* The value as text; empty if it is the default, which is not written. `usual`: of an output, one
+ * that has the values that are not written; NULL: the built-in ones. Returns `text`. */
 const char *rule_field_format(const struct field *field, const void *object,
-			      char text[FIELD_TEXT_SIZE]);
+			      const struct rule_output *usual, char text[FIELD_TEXT_SIZE]);
 
 /* in, out, and every option: what begins a clause and so cannot be a NAME. */
 bool word_is_keyword(const struct word *word);
@@ -192,8 +198,13 @@ bool output_keeps_headers(const struct rule_output *output);
 /* The default TTL of an output to this address: 1 to a group, 64 to a host or by broadcast. */
 uint8_t rule_default_ttl(const struct xmc_addr *to);
 
-/* Write the rule in the grammar, NAME first, every option that is not a default: parsing it gives
- * the same rule. Returns a malloc()ed string, or NULL without memory. */
-char *rule_format(const struct rule *rule);
+/* Give an output what it does not say; `given` has a bit for each field that it does. `defaults`:
+ * NULL: the built-in ones. */
+void output_complete(struct rule_output *output, unsigned int given,
+		     const struct default_config *defaults);
+
+/* Write the rule in the grammar, NAME first, every option that is not a default: parsing it with
+ * the same defaults gives the same rule. Returns a malloc()ed string, or NULL without memory. */
+char *rule_format(const struct rule *rule, const struct default_config *defaults);
 
 #endif

@@ -126,10 +126,11 @@ static const char *key_elsewhere(const struct word *key, bool of_rule)
 }
 
 /* Read a mapping whose keys are these fields of the object. Their places go to `at`. The mapping of
- * a rule has the list of its outputs as well; `rule` is NULL for an output. */
-static void read_mapping(struct load *load, const struct yaml_value *mapping,
-			 const struct field *fields, void *object, struct position *at,
-			 struct rule_object *rule)
+ * a rule has the list of its outputs as well; `rule` is NULL for an output. Returns a bit for each
+ * field that was there. */
+static unsigned int read_mapping(struct load *load, const struct yaml_value *mapping,
+				 const struct field *fields, void *object, struct position *at,
+				 struct rule_object *rule)
 {
 	char names[FIELD_TEXT_SIZE] = "", expected[FIELD_TEXT_SIZE];
 	struct yaml_value key, value;
@@ -163,7 +164,7 @@ static void read_mapping(struct load *load, const struct yaml_value *mapping,
 		}
 	}
 	if (yaml_error(load->reader))
-		return;
+		return seen;
 	for (i = 0; i < out; i++) {
 		if (fields[i].required && !(seen & 1u << i))
 			word_error(load->errors, &mapping->word, "no `%s:` here, expected %s",
@@ -174,6 +175,7 @@ static void read_mapping(struct load *load, const struct yaml_value *mapping,
 			   "no `out:` here, expected a list of outputs");
 	if (rule)
 		rule->where.named = seen & 1u << RULE_NAME;
+	return seen;
 }
 
 static bool has_space(const struct word *word)
@@ -189,6 +191,7 @@ static void read_output(struct load *load, const struct yaml_value *item, struct
 {
 	struct rule_output output = {.port = 0};
 	struct position at[OUTPUT_FIELDS] = {[OUTPUT_TO] = item->word.at};
+	unsigned int given = 0;
 
 	if (!expect_kind(load, item, SCALAR | MAPPING,
 			 "a mapping with `to`, or DEST[:PORT][@IFACE]"))
@@ -200,9 +203,11 @@ static void read_output(struct load *load, const struct yaml_value *item, struct
 	else if (item->kind == YAML_SCALAR)
 		field_parse(&output_fields[OUTPUT_TO], &item->word, &output, load->errors);
 	else
-		read_mapping(load, item, output_fields, &output, at, NULL);
+		given = read_mapping(load, item, output_fields, &output, at, NULL);
 	if (rule_add_output(&rule->rule, &rule->where, &output, &at[OUTPUT_TO]))
 		yaml_fail(load->reader, -ENOMEM);
+	else
+		rule->where.outputs[rule->rule.nr_outputs - 1].given = given;
 }
 
 /* A list, or the only output. */
@@ -241,7 +246,7 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 					 &rule.rule, &rule.where, load->errors);
 	} else {
 		read_mapping(load, item, rule_fields, &rule.rule, rule.where.at, &rule);
-		rule_complete(&rule.rule, &rule.where);
+		rule_complete(&rule.rule, &rule.where, NULL);
 	}
 	/* One rule too many is kept, for the error about it. */
 	if (!err && load->errors->count == before && load->draft.config.nr_rules <= XMC_MAX_RULES)
@@ -437,6 +442,10 @@ static int load_document(struct load *load, const char *file)
 			   "an empty file, expected `rules:` with a list of rules");
 	else if (root.kind != YAML_END)
 		read_section(load, "", &root, &load->draft.config, &seen);
+	/* The defaults may stand behind the rules. */
+	for (unsigned int i = 0; i < load->draft.config.nr_rules; i++)
+		rule_complete(&load->draft.config.rules[i], &load->draft.rules_at[i],
+			      &load->draft.config.defaults);
 	/* Up to the end of the file: a second document is an error, too. */
 	while (yaml_read(load->reader).kind != YAML_END)
 		;

@@ -34,6 +34,41 @@ static const struct choice gso_words[] = {{"on", GSO_MAX_SEGMENTS}, {"off", 1}, 
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {0}};
 static const struct choice on_off[] = {{"on", true}, {"off", false}, {0}};
 
+/* ---- options of outputs as settings ---- */
+
+static bool parse_default_from(const struct word *word, void *object, struct errors *errors)
+{
+	struct config *config = object;
+
+	return field_parse(&output_fields[OUTPUT_FROM], word, &config->defaults.output, errors);
+}
+
+static void format_default_from(const void *object, char *text)
+{
+	const struct config *config = object;
+
+	field_format(&output_fields[OUTPUT_FROM], &config->defaults.output, text);
+}
+
+/* Not what is between the numbers and the words. */
+static bool parse_default_ttl(const struct word *word, void *object, struct errors *errors)
+{
+	struct config *config = object;
+
+	return field_parse(&output_fields[OUTPUT_TTL], word, &config->defaults.output, errors);
+}
+
+/* The default is not written. */
+static void format_default_dscp(const void *object, char *text)
+{
+	const struct config *config = object;
+
+	if (config->defaults.output.dscp)
+		field_format(&output_fields[OUTPUT_DSCP], &config->defaults.output, text);
+	else
+		*text = '\0';
+}
+
 /* ---- the table ---- */
 
 #define CONFIG(field) FIELD(struct config, field)
@@ -79,6 +114,20 @@ const struct field setting_list[] = {
 		 "that are merged. report: the rules are pending, and the reason has the ethtool "
 		 "command. manage: xmcastd switches them off while it runs, and on again at the "
 		 "end."},
+
+	{"defaults.from", FIELD_OTHER, CONFIG(defaults), .live = true, .parse = parse_default_from,
+	 .format = format_default_from, .what = "source", .expected = "ADDR[:PORT], keep or auto",
+	 .form = "ADDR[:PORT]|keep|auto", .unset = "auto", .example = "keep",
+	 .help = "The source of what is sent, as of an output."},
+	{"defaults.ttl", FIELD_NUMBER, CONFIG(defaults.output.ttl), .live = true, .min = 1,
+	 .max = RULE_TTL_DECREMENTED, .parse = parse_default_ttl, .choices = output_ttls,
+	 .form = "N|keep|dec", .expected = "a number from 1 to 255, keep or dec",
+	 .unset = "1 to a group, 64 to a host", .example = "8",
+	 .help = "TTL or hop limit, as of an output."},
+	{"defaults.dscp", FIELD_NUMBER, CONFIG(defaults.output.dscp), .live = true, .max = 63,
+	 .choices = output_dscps, .format = format_default_dscp, .unset = "0", .example = "af41",
+	 .expected = "a number from 0 to 63 or a name such as ef, af41, cs5, keep",
+	 .form = "N|NAME|keep", .help = "Differentiated services code point, as of an output."},
 
 	/* What the kernel path bypasses may be what protects a network, so it is never a default.
 	 */
@@ -189,6 +238,7 @@ _Static_assert(sizeof(setting_list) / sizeof(setting_list[0]) <= 64, "a bit each
 
 const struct setting_section setting_sections[] = {
 	{SETTING_IFACES, "Interfaces of inputs, by the names that the rules use."},
+	{"defaults", "Options of outputs that do not give them, of all rules."},
 	{"relay", "How packets travel from input to output."},
 	{"egress", "How packets are sent on the user path."},
 	{"workers", "There is one worker for each RX queue of each input interface."},

@@ -36,7 +36,7 @@ static void output_error(const struct subject *subject, unsigned int index, cons
 	char text[ENDPOINT_TEXT_SIZE];
 
 	output_format(&subject->rule->outputs[index], text);
-	errors_add(subject->errors, &subject->where->outputs[index], text, strlen(text), "%s",
+	errors_add(subject->errors, &subject->where->outputs[index].at, text, strlen(text), "%s",
 		   message);
 }
 

@@ -104,14 +104,14 @@ static void put_text(const char *text, FILE *stream)
 /* --- rules --- */
 
 /* A line for each field that is not the default, the first one as an item of a list. */
-static void put_fields(const struct field *fields, const void *object, unsigned int indent,
-		       FILE *stream)
+static void put_fields(const struct field *fields, const void *object,
+		       const struct rule_output *usual, unsigned int indent, FILE *stream)
 {
 	const char *item = "- ";
 	char text[FIELD_TEXT_SIZE];
 
 	for (; fields->name; fields++) {
-		if (!*rule_field_format(fields, object, text))
+		if (!*rule_field_format(fields, object, usual, text))
 			continue;
 		fprintf(stream, "%*s%s%s: ", (int)indent, "", item, rule_field_key(fields));
 		item = "  ";
@@ -124,12 +124,16 @@ static void put_fields(const struct field *fields, const void *object, unsigned 
 	}
 }
 
-void config_write_rule(const struct rule *rule, FILE *stream)
+void config_write_rule(const struct rule *rule, const struct default_config *defaults, FILE *stream)
 {
-	put_fields(rule_fields, rule, 2, stream);
+	put_fields(rule_fields, rule, NULL, 2, stream);
 	fputs("    out:\n", stream);
-	for (unsigned int i = 0; i < rule->nr_outputs; i++)
-		put_fields(output_fields, &rule->outputs[i], 6, stream);
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		struct rule_output usual = {.to = rule->outputs[i].to};
+
+		output_complete(&usual, 0, defaults);
+		put_fields(output_fields, &rule->outputs[i], &usual, 6, stream);
+	}
 }
 
 /* --- settings --- */
@@ -202,7 +206,7 @@ static void put_config(const struct config *config, FILE *stream)
 
 	fputs(config->nr_rules ? "rules:\n" : "rules: []\n", stream);
 	for (unsigned int i = 0; i < config->nr_rules; i++)
-		config_write_rule(&config->rules[i], stream);
+		config_write_rule(&config->rules[i], &config->defaults, stream);
 	if (config->nr_ifaces)
 		fputs("\n" SETTING_IFACES ":\n", stream);
 	setting_defaults(&usual, true);

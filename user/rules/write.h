@@ -19,7 +19,8 @@
  */
 char *config_write(const struct config *config, size_t *length);
 
-/* Write one rule as an item of `rules`, in block style. */
-void config_write_rule(const struct rule *rule, FILE *stream);
+/* Write one rule as an item of `rules`, in block style. `defaults`: of the file, or NULL. */
+void config_write_rule(const struct rule *rule, const struct default_config *defaults,
+		       FILE *stream);
 
 #endif
