@@ -7,6 +7,7 @@
 #: make fuzz        libFuzzer on every parser, TIME=60 seconds or FUZZ_RUNS=N each; FUZZ_TARGETS=; fuzz-merge
 #: make fault       make every system call and allocation of the daemon fail once (root)
 #: make soak        HOURS=0.5: mixed traffic at half of the throughput while everything else changes (root)
+#:                  soak-restarts: what 100 restarts of each kind cost a stream (root)
 #: make bench       ratios against other relays and the bare receive rate (root); bench-full
 #: make coverage    the tests in an instrumented build, then their coverage of user/ (root)
 #: make install     and uninstall; DESTDIR= PREFIX=/usr/local bindir= sbindir= sysconfdir= mandir= unitdir=
@@ -121,7 +122,7 @@ PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-exporter $(B)/xmcast-gen $(B
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive $(B)/xmcast-bench-redirect
 REFERENCE := $(B)/xmcast-reference
 
-.PHONY: all help demo test test-bare bench bench-full soak lint format install uninstall dist deb clean vmlinux \
+.PHONY: all help demo test test-bare bench bench-full soak soak-restarts lint format install uninstall dist deb clean vmlinux \
 	deps build-deps test-deps lint-deps deb-deps
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -358,6 +359,11 @@ HOURS ?= 0.5
 soak: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)XMCAST_BUILD=$(B) tests/soak/soak.py --hours $(HOURS) $(SOAK_FLAGS)
+
+# About 10 minutes. SOAK_FLAGS: see tests/soak/restarts.py --help.
+soak-restarts: check-root test-deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)XMCAST_BUILD=$(B) tests/soak/restarts.py $(SOAK_FLAGS)
 
 # ---- checks -------------------------------------------------------------------------------------
 

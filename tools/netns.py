@@ -69,7 +69,8 @@ STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 class Process:
     """A background process whose output is collected line by line while it runs."""
 
-    def __init__(self, command, name=None):
+    def __init__(self, command, name=None, fds=()):
+        """`fds`: descriptors that it inherits, under the same numbers."""
         self.name = name or os.path.basename(command[0])
         self.lines = []  # stderr, without newlines
         self.output = ""  # stdout, complete after wait()
@@ -78,7 +79,8 @@ class Process:
         # themselves with the program, so `pid` is the program's.
         self._popen = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE, text=True, errors="replace")
+                                       stderr=subprocess.PIPE, text=True, errors="replace",
+                                       pass_fds=fds)
         self._readers = [threading.Thread(target=self._read_errors, daemon=True),
                          threading.Thread(target=self._read_output, daemon=True)]
         for reader in self._readers:
@@ -157,9 +159,9 @@ class Process:
         return self.wait(timeout)
 
     def kill(self):
-        """Send SIGKILL and wait until it ends."""
+        """Send SIGKILL and wait until it ends, without a deadline: with one, Python polls."""
         self._popen.kill()
-        self._popen.wait(PATIENCE)
+        self._popen.wait()
 
 
 class Namespace:
@@ -187,9 +189,9 @@ class Namespace:
         """Run a command inside and wait for it; see run()."""
         return run(*self.command(*command), **options)
 
-    def start(self, *command, name=None):
-        """Start a background process inside."""
-        return Process(self.command(*command), name or os.path.basename(str(command[0])))
+    def start(self, *command, name=None, fds=()):
+        """Start a background process inside; see Process."""
+        return Process(self.command(*command), name or os.path.basename(str(command[0])), fds)
 
     def ip(self, arguments):
         """Run `ip ARGUMENTS` inside; returns its output."""

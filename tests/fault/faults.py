@@ -127,14 +127,15 @@ class Place:
         self.config = os.path.join(self.directory, "xmcast.yaml")
         self.sent = 0
 
-    def start(self, config, ready=True, arguments=()):
-        """Start a daemon with this configuration and these further arguments, whose calls may fail."""
+    def start(self, config, ready=True, arguments=(), manager=None):
+        """Start a daemon with this configuration and these further arguments, whose calls may fail.
+        `manager`: with what this service manager has stored."""
         self.write_config(config)
         tools = os.path.join(BUILD, "tests", "fault")
         os.environ["ASAN_OPTIONS"] = "verify_asan_link_order=0"
         return Daemon(self.star.relay, arguments=("-c", self.config, *arguments), ready=ready, prefix=(
-            os.path.join(tools, "supervise"), self.page.path, os.path.join(tools, "preload.so")),
-                      not_ours=SANITIZERS_OWN)
+            *(manager.prefix() if manager else ()), os.path.join(tools, "supervise"), self.page.path,
+            os.path.join(tools, "preload.so")), not_ours=SANITIZERS_OWN, fds=manager.fds() if manager else ())
 
     def write_config(self, config):
         """Write the file that the next start or reload reads."""

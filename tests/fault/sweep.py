@@ -25,9 +25,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "netns"))
 
 # pylint: disable=wrong-import-position
-from harness import PATIENCE, Timeout, check, netns, sanitizer_report, wait_until  # noqa: E402
+from harness import (PATIENCE, Timeout, check, netns, sanitizer_report, wait_until,  # noqa: E402
+                     work_directory)
 from control import Client, Refused  # noqa: E402
 from faults import SANITIZERS_OWN, Place, descriptors  # noqa: E402
+from manager import Manager  # noqa: E402
 
 ENDS = {2: "refused", 70: "internal", 77: "permission", 78: "configuration"}
 
@@ -116,10 +118,12 @@ def is_ready(place, daemon):
     return False
 
 
-def start_up(place, number, force):
+def start_up(place, number, force, *, arguments=(), manager=None):
     """A fault between main() and the readiness line."""
     place.page.arm(number, force, at_start=True)
-    daemon = place.start(CONFIG, ready=False)
+    daemon = place.start(CONFIG, ready=False, arguments=arguments, manager=manager)
+    if manager:
+        manager.forget(for_good=True)  # what is left behind then is the daemon's fault
     process = daemon.process
     wait_until(lambda: process.returncode is not None or is_ready(place, daemon), "ready, or ended")
     calls, fault = place.page.disarm()
@@ -145,6 +149,15 @@ def shut_down(place, number, force):
     calls, fault = place.page.disarm()
     allowed = {0, 70} if fault else {0}
     return calls, fault, f"exit {check_end(place, daemon, fault, allowed)}"
+
+
+def killed(place, number, force):
+    """A fault while the next daemon goes on with what a killed one has left in the manager's store."""
+    manager = Manager(work_directory())
+    old = place.start(CONFIG, arguments=("--store",), manager=manager)
+    place.relays(old)
+    old.kill()
+    return start_up(place, number, force, arguments=("--store",), manager=manager)
 
 
 def take_over(place, number, force):
@@ -382,7 +395,8 @@ def interface(runner):
     return []
 
 
-FRESH = {"start": start_up, "stop": shut_down, "take-over": take_over}
+FRESH = {"start": start_up, "stop": shut_down, "take-over": take_over,
+         "killed": killed}
 LASTING = {"change": change_rules, "reload": reload, "save": save, "query": query,
            "monitor": monitor, "traffic": traffic, "interface": interface}
 

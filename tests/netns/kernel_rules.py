@@ -67,14 +67,6 @@ def star_for(family, **options):
     return star
 
 
-def process_in_thread(namespace, device):
-    """What arrives by the device is processed in a thread of the kernel: not all kernels run tracepoint programs
-    in all processes that a softirq may interrupt (docs/kernel-path.md), and then the counters of devices are too
-    low."""
-    namespace.run("unshare", "--mount", "sh", "-c",
-                  f"mount -t sysfs sysfs /sys && echo 1 > /sys/class/net/{device}/threaded")
-
-
 def kernel_rule(family, outputs, *, name="k", port=5000, iface="in0", more=""):
     # pylint: disable=too-many-arguments
     """A rule on the kernel path as text. `port`: "any", or "/50" for another protocol."""
@@ -106,6 +98,8 @@ def wait_rule(daemon, *names, path="kernel", state="active", reason="", impaired
     except netns.Timeout:
         seen = [rule for rule in rules if not is_so(rule)]
         raise AssertionError(f"not {state} on the {path} path for {reason!r}: {seen[:1]}") from None
+    if (path, state) == ("kernel", "active"):
+        daemon.thread_inputs()
     return rules[0]
 
 

@@ -1,46 +1,52 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """A service manager as far as xmcastd needs one: its notification socket, and its store of descriptors
-(sd_notify(3), FDSTORE=1; sd_listen_fds(3)).
-
-As a program, it runs a command with what the manager has stored: manager.py SOCKET COMMAND…
-"""
+(sd_notify(3), FDSTORE=1; sd_listen_fds(3))."""
 
 import array
+import fcntl
 import os
 import socket
-import sys
 import threading
 
 MOST = 64  # descriptors
+FIRST = 200  # number of the first one that is stored: none of those that sd_listen_fds(3) uses
 
 
 class Manager:
-    """Listens in two threads until the test program ends."""
+    """Listens in a thread until the test program ends."""
 
     count = 0
 
     def __init__(self, directory, most=MOST):
         """`most`: descriptors that it stores, as FileDescriptorStoreMax=."""
         Manager.count += 1
-        self.path, self.most = os.path.join(directory, f"manager{Manager.count}"), most
+        self.path, self.most = os.path.join(directory, f"manager{Manager.count}.notify"), most
         self.stored, self.lines = {}, []
         self.lock = threading.Lock()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.notify.bind(self.path + ".notify")
-        self.server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.server.bind(self.path)
-        self.server.listen()
-        for run in (self._collect, self._serve):
-            threading.Thread(target=run, daemon=True).start()
+        self.notify.bind(self.path)
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def fds(self):
+        """What a program inherits that is started with prefix()."""
+        with self.lock:
+            return list(self.stored.values())
 
     def prefix(self):
-        """The command that starts a program as this manager would."""
-        return [sys.executable, __file__, self.path]
-
-    def forget(self):
-        """Close all that is stored, as when a service is stopped."""
+        """The command that starts a program as this manager would: at once, because meanwhile nobody reads
+        the rings."""
         with self.lock:
+            moves = " ".join(f"{3 + i}<&{fd} {fd}<&-" for i, fd in enumerate(self.stored.values()))
+            names = ":".join(self.stored)
+        return ["bash", "-c", f"exec {moves}; export NOTIFY_SOCKET={self.path} LISTEN_PID=$$ "
+                f"LISTEN_FDS={len(names.split(':')) if names else 0} LISTEN_FDNAMES={names}; exec \"$@\"",
+                "manager"]
+
+    def forget(self, for_good=False):
+        """Close all that is stored, as when a service is stopped. `for_good`: store nothing any more."""
+        with self.lock:
+            if for_good:
+                self.most = 0
             for descriptor in self.stored.values():
                 os.close(descriptor)
             self.stored.clear()
@@ -58,39 +64,6 @@ class Manager:
 
     def _store(self, name, descriptor):
         known = [os.fstat(fd).st_ino for fd in self.stored.values()]
-        if os.fstat(descriptor).st_ino in known or len(self.stored) >= self.most:
-            os.close(descriptor)
-        else:
-            self.stored[name] = descriptor
-
-    def _serve(self):
-        while True:
-            client, _ = self.server.accept()
-            with self.lock:
-                names = list(self.stored)
-                fds = [self.stored[name] for name in names]
-                message = [":".join([self.path, *names]).encode()]
-                ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-                client.sendmsg(message, ancillary)
-            client.close()
-
-
-def execute(path, command):
-    """Run a command in place of this program, with what the manager has stored."""
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.connect(path)
-    data, ancillary, _, _ = client.recvmsg(4096, socket.CMSG_SPACE(4 * MOST))
-    client.close()
-    passed = [fd for _, _, fds in ancillary for fd in array.array("i", fds)]
-    high = [os.dup2(fd, 200 + i) for i, fd in enumerate(passed)]
-    for i, fd in enumerate(high):
-        os.dup2(fd, 3 + i, inheritable=True)
-    os.closerange(3 + len(high), 300)
-    os.environ.update(NOTIFY_SOCKET=path + ".notify", LISTEN_PID=str(os.getpid()),
-                      LISTEN_FDS=str(len(high)),
-                      LISTEN_FDNAMES=":".join(data.decode().split(":")[1:]))
-    os.execvp(command[0], command)
-
-
-if __name__ == "__main__":
-    execute(sys.argv[1], sys.argv[2:])
+        if os.fstat(descriptor).st_ino not in known and len(self.stored) < self.most:
+            self.stored[name] = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST)
+        os.close(descriptor)

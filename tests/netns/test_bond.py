@@ -11,12 +11,12 @@ import signal
 import time
 
 from follow import reopens, wait_active, wait_pending
-from harness import (CommandFailed, Daemon, Namespace, Sink, Skip, check, diagnose, equal, interface_of, know, main,
-                     packet_socket, program, receive, receiver, rule_of, sender, silent, start, test, udp_frame,
+from harness import (CommandFailed, Daemon, Namespace, Sink, Skip, check, check_clean, diagnose, equal, interface_of, know,
+                     main, packet_socket, program, receive, receiver, rule_of, sender, silent, start, test, udp_frame,
                      group_mac, wait_until)
-from kernel_rules import process_in_thread
 from netns import veth
 from numbered import Stream, check_received
+from restarts import Wire, take_over
 
 RATE = int(os.environ.get("XMCAST_BOND_RATE", "100000"))
 RULE = "a in 239.1.1.1:5000@bond0 out 239.2.2.2:6000@out0"
@@ -321,8 +321,7 @@ def kernel_path():
     site.receiver.run("ethtool", "-K", "r0", "gro", "on")  # needed to receive redirected frames
     outputs = [site.output(), receiver(site.receiver, 6001, "239.2.2.3", "10.2.0.2")]
     daemon = site.start(RULE.replace(" out ", " path kernel out ") + " out 239.2.2.3:6001@out0")
-    for member in ("in0", "in1"):
-        process_in_thread(site.relay, member)
+    daemon.thread_inputs()
     stream = Stream(site.source, "10.1.0.1")
     stream.send(50)
     for output in outputs:
@@ -405,6 +404,34 @@ def active_member_fails():
     equal(stats["totals"]["sent_packets"] + stats["totals"]["send_errors"] + stats["totals"]["dropped_packets"],
           verdicts["steered"], "sent and dropped, of those steered")
     check(arrived <= sent["sent_packets"], f"{arrived} arrived of {sent['sent_packets']}")
+
+
+@test
+def handed_over():
+    """A successor takes the bond over: the sockets of all members, and which of them the bond uses"""
+    failover = Failover()
+    site = failover.site
+    failover.wait_more("the stream is relayed")
+    wire = Wire(site.source, "bond1")
+    for _ in range(2):
+        failover.daemon = take_over(failover.daemon, RULE)
+        failover.wait_more("the successor relays the stream")
+    for text in ("interface-failed", "socket-not-taken-over", "member-changed"):
+        check(not failover.daemon.process.find_line(text), f"{text}:\n{failover.daemon.process.log()}")
+    failover.source.stop(signal.SIGINT)
+    sent = json.loads(failover.source.output)["sent_packets"]
+    stats = failover.daemon.settle(sent)
+    check_clean(failover.sink.stop(), {"sent_packets": sent, "dropped_packets": 0})
+    bond = interface_of(stats, "bond0")
+    equal((bond["members"], bond["active_members"]), (["in0", "in1"], ["in0"]), "members, active ones")
+    equal(wire.messages(), [], "IGMP and MLD messages")
+    # The other member's socket was taken over as well.
+    output = site.output()
+    site.source.ip("link set bond1 type bond active_slave s1")
+    site.activate(failover.daemon, "in1")
+    relays(site, failover.daemon, output, 50)
+    equal([queue["received_packets"] for queue in bond_of(failover.daemon)["queues"]], [sent, 200],
+          "received by the members")
 
 
 main()

@@ -47,6 +47,12 @@ def take_over():
 
 
 @test
+def killed():
+    """A daemon goes on with what a killed one has left in the service manager's store, and a call fails"""
+    sample("killed", 25)
+
+
+@test
 def change():
     """Rules are added, replaced and deleted"""
     sample("change", 40)

@@ -1,210 +1,117 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A restart that nobody sees: a successor takes over from the running daemon (--take-over).
-
-XMCAST_TAKE_OVERS: how many times (10). XMCAST_TAKE_OVER_RATE: packets/s meanwhile (10000).
-XMCAST_TAKE_OVER_FLOWS: in so many flows (1). XMCAST_TAKE_OVER_FRAMES: workers.frames (32768, which hold
-what arrives within 3 s). The targets, on an idle machine, are 100 times at 200,000 packets/s in 50 flows
-on the user path, and at 1,000,000 on the kernel path.
-"""
+"""A restart that nobody sees: a successor takes over from the running daemon (--take-over), or the service
+manager restarts it (--store). The long form is tests/soak/restarts.py."""
 
 import array
 import contextlib
 import json
 import os
+import re
 import socket
 import struct
 import threading
 import time
 
 from harness import netns  # pylint: disable=ungrouped-imports
-from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, main, program, queue_drops,
-                     receiver, sender, start, test, wait_until, work_directory)
+from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, main, program, receiver,
+                     sender, start, test, wait_until, work_directory)
 from control import Client, Refused
-from manager import Manager
+from restarts import RULE, Load, Stream, planned, stored, take_over
 
-TIMES = int(os.environ.get("XMCAST_TAKE_OVERS", "10"))
-FLOWS = int(os.environ.get("XMCAST_TAKE_OVER_FLOWS", "1"))
-FRAMES = int(os.environ.get("XMCAST_TAKE_OVER_FRAMES", "32768"))
-RATE = int(os.environ.get("XMCAST_TAKE_OVER_RATE", "10000"))
+RATE = 10000
+LOAD = Load(times=10, rate=RATE)
+# The programs start anew, on a machine that may be busy: what arrives meanwhile has to fit the rings.
+STORE_LOAD = Load(times=10, rate=RATE // 4)
+KERNEL_RULES = [RULE.replace(" out ", " path kernel out ", 1) + more for more in ("", " out 239.2.2.3:6001@out0")]
 NOBODY = 65534
-RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
 
 
-def take_over(daemon, *rules, arguments=(), **options):
-    """Start a successor of the daemon, and wait until it relays and the daemon has ended. Returns it."""
-    successor = Daemon(daemon.namespace, *rules, arguments=("--socket", daemon.socket, "--take-over",
-                                                            *arguments), **options)
-    successor.socket = daemon.socket
-    equal(daemon.process.wait(), 0, "exit code of the predecessor")
-    return successor
-
-
-def gap_us(daemon):
-    """For how long nobody read the RX rings when this daemon took over."""
-    return int(daemon.process.wait_line(r"taken-over\b.*\bgap_us=(\d+)")[1])
-
-
-class Stream:
-    """A stream that xmcast-gen sends in the background."""
-
-    def __init__(self, source, rate, *options):
-        self.process = start(source, program("xmcast-gen"), "s0", "-j", "--rate", str(rate),
-                             *options, name="xmcast-gen")
-
-    def report(self):
-        """Wait until it has ended."""
-        self.process.wait(120)
-        return json.loads(self.process.output)
-
-
-class Wire:
-    """What passes an interface: the IGMP and MLD messages of the other side."""
-
-    def __init__(self, namespace, device):
-        with namespace.entered():
-            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
-            self.socket.bind((device, 3))
-            self.socket.setblocking(False)
-
-    def messages(self):
-        """The reports and leaves that were seen so far."""
-        found = []
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                packet, address = self.socket.recvfrom(256)
-                if address[2] == socket.PACKET_OUTGOING:
-                    continue
-                if packet[:1] == b"\x46" or packet[9:10] == b"\x02" and packet[0] >> 4 == 4:
-                    found.append("IGMP")
-                elif packet[0] >> 4 == 6 and packet[6:7] == b"\0":
-                    found.append("MLD")
-        return found
-
-
-def check_counters(daemon, sent, rules=1):
-    """The counters have gone on: those of all processes add up to what was sent."""
-    stats = daemon.settle(sent["sent_packets"])
+def check_unseen(outcome):
+    """No packet was lost, doubled or reordered, the counters have gone on, and no switch has noticed."""
+    diagnose(outcome.text())
+    equal((outcome.lost, outcome.doubled, outcome.reordered), (0, 0, 0), "lost, doubled, reordered")
+    equal(outcome.messages, [], "IGMP and MLD messages during the restarts")
+    stats = outcome.stats
     equal(stats["generation"], 1, "generation of the configuration")
     equal(stats["events"]["packets-missing"], 0, "false alarms of the audit")
-    for rule in stats["rules"][:rules]:
-        for output in rule["outputs"]:
-            equal(output["sent_packets"], sent["sent_packets"], f"sent to {output['to']}")
-    return stats
+    for output in stats["rules"][0]["outputs"]:
+        equal(output["sent_packets"], outcome.sent, f"sent to {output['to']}")
 
 
-def restarts(star, rule, rate, *, sinks):
-    """Take over TIMES times while a stream passes. Returns the last daemon and the counters."""
-    star.relay.sysctl("net/ipv4/conf/in0/igmpv3_unsolicited_report_interval", 10)
-    wire = Wire(star.source, "s0")
-    config = f"rules: [ '{rule}' ]\nworkers: {{ frames: {FRAMES} }}\n"
-    daemon = Daemon(star.relay, config=config)
-    joins = []
-    wait_until(lambda: joins.extend(wire.messages()) or len(joins) == 2, "the join is seen, twice")
-    started = daemon.stats()["uptime_seconds"]
-    receivers = sinks()
-    stream = Stream(star.source, rate, "--count", str(rate * TIMES), "--flows", str(FLOWS), "--flow-by", "source")
-    gaps = []
-    for _ in range(TIMES):
-        daemon = take_over(daemon, config=config)
-        gaps.append(gap_us(daemon))
-    sent = stream.report()
-    for sink in receivers:
-        check_clean(sink.stop(), sent)
-    stats = check_counters(daemon, sent)
-    check(stats["uptime_seconds"] >= started, "the uptime has gone on")
-    equal(stats["events"]["taken-over"], TIMES, "events of all processes")
-    equal(wire.messages(), [], "IGMP and MLD messages during the restarts")
-    diagnose(f"{TIMES} take-overs at {rate} packets/s, gaps in ms: "
-             f"{' '.join(f'{us / 1000:.1f}' for us in gaps)}")
-    return daemon, stats
+def kernel_star():
+    """A star whose receiver accepts redirected packets."""
+    star = Star()
+    star.receiver.run("ethtool", "-K", "r0", "gro", "on")
+    return star
 
 
 @test
-def planned():
+def take_overs():
     """Planned restarts under load: no packet is lost, doubled or reordered, all are counted"""
-    star = Star()
-    restarts(star, RULE, RATE, sinks=lambda: [
-        Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")])
+    check_unseen(planned(Star(), LOAD))
 
 
 @test
 def kernel_path():
     """The same on the kernel path, with one output and with several"""
-    for outputs in ("out 239.2.2.2:6000@out0", "out 239.2.2.2:6000@out0 out 239.2.2.3:6001@out0"):
-        star = Star()
-        star.receiver.run("ethtool", "-K", "r0", "gro", "on")
-        restarts(star, f"cam1 in 239.1.1.1:5000@in0 path kernel {outputs}", RATE, sinks=lambda: [
-            Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")])
+    for rule in KERNEL_RULES:
+        check_unseen(planned(kernel_star(), LOAD, rule))
         netns.clean_up()
-
-
-def stored_daemon(star, manager, rule, socket_path=None):
-    """A daemon that the manager starts, with what the last one has left."""
-    arguments = ["--store", *(("--socket", socket_path) if socket_path else ())]
-    daemon = Daemon(star.relay, rule, arguments=arguments, prefix=manager.prefix())
-    daemon.socket = socket_path or daemon.socket
-    return daemon
-
-
-def stored_restarts(star, rule, rate):
-    """The manager restarts the daemon TIMES times while a stream passes: nothing is lost or uncounted."""
-    manager = Manager(work_directory())
-    daemon = stored_daemon(star, manager, rule)
-    path = daemon.socket
-    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
-    stream = Stream(star.source, rate, "--count", str(rate * TIMES))
-    for _ in range(TIMES):
-        daemon.stop()
-        daemon = stored_daemon(star, manager, rule, path)
-        check(daemon.process.find_line(r"taken-over\b.*\bfrom=store\b"), "it has found the store")
-    sent = stream.report()
-    check_clean(sink.stop(), sent)
-    check_counters(daemon, sent)
 
 
 @test
 def store():
     """The service manager restarts the daemon: nothing is lost, as long as the rings hold what arrives"""
-    stored_restarts(Star(), RULE, RATE // 4)  # the programs start anew, on a machine that may be busy
+    check_unseen(stored(Star(), STORE_LOAD))
 
 
 @test
 def store_kernel_path():
     """The same on the kernel path, which goes on while no process runs"""
-    star = Star()
-    star.receiver.run("ethtool", "-K", "r0", "gro", "on")
-    stored_restarts(star, RULE.replace(" out ", " path kernel out ", 1) +
-                    " out 239.2.2.3:6001@out0", RATE)
+    check_unseen(stored(kernel_star(), LOAD, KERNEL_RULES[1]))
 
 
 @test
 def killed():
     """kill -9 with a holder of the descriptors: what waits in the rings is relayed, the rest is counted"""
-    star = Star()
-    manager = Manager(work_directory())
-    daemon = stored_daemon(star, manager, RULE)
-    path = daemon.socket
-    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
-    rate = RATE // 4
-    stream = Stream(star.source, rate, "--count", str(rate * TIMES))
-    uncertain = 0
-    for _ in range(TIMES):
-        daemon.kill()
-        daemon = stored_daemon(star, manager, RULE, path)
-        check(daemon.process.find_line(r"taken-over\b.*\bfrom=store\b"), "it has found the store")
-        uncertain += sum(worker["uncertain_frames"] for worker in daemon.stats()["workers"])
-    sent = stream.report()
-    stats = daemon.settle()  # the books of the last one close, though its predecessor's are lost
-    dropped = sum(queue_drops(queue) for queue in stats["interfaces"][0]["queues"])
-    report = sink.stop()
-    missing = sent["sent_packets"] - report["received_packets"] + report["duplicated"]
-    diagnose(f"{TIMES} kills at {rate} packets/s: {report['lost']} lost, {report['duplicated']} doubled, "
-             f"{report['reordered']} reordered, {uncertain} frames uncertain, {dropped} did not fit the ring")
-    check(dropped <= missing <= uncertain + dropped,
-          f"{missing} packets lost, {uncertain} frames uncertain, {dropped} dropped by the kernel")
-    for fault in ("duplicated", "reordered", "corrupted", "malformed"):
-        equal(report[fault], 0, fault)
+    outcome = stored(Star(), STORE_LOAD, end=Daemon.kill, counted=False)
+    diagnose(outcome.text())
+    check(outcome.dropped <= outcome.lost <= outcome.uncertain + outcome.dropped,
+          f"{outcome.lost} packets lost, {outcome.uncertain} frames uncertain, {outcome.dropped} dropped by the "
+          "kernel")
+    equal((outcome.doubled, outcome.reordered), (0, 0), "doubled, reordered")
+    equal(outcome.messages, [], "IGMP and MLD messages")
+
+
+def change_abi(manager):
+    """Have the manifest that the manager stores say that another version of the maps has written it."""
+    changed = 0
+    for name, fd in list(manager.stored.items()):
+        if not name.endswith("-out"):
+            continue
+        with socket.socket(fileno=os.dup(fd)) as pair, contextlib.suppress(BlockingIOError):
+            _, ancillary, _, _ = pair.recvmsg(24, socket.CMSG_SPACE(4), socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            text, = array.array("i", ancillary[0][2])
+            before = os.pread(text, os.fstat(text).st_size, 0)
+            after = re.sub(rb'"abi": ?\d', lambda match: match[0][:-1] + b"0", before)
+            changed += os.pwrite(text, after, 0) > 0 and after != before
+            os.close(text)
+    equal(changed, 1, "manifests that were changed")
+
+
+@test
+def other_abi():
+    """The predecessor's maps are laid out differently: no stream is interrupted, and it is logged"""
+    for rule, kernel in ((RULE, False), (KERNEL_RULES[1], True)):
+        # What the kernel path counts while no process runs is lost.
+        outcome = stored(kernel_star() if kernel else Star(), Load(times=2, rate=RATE // 4), rule,
+                         between=change_abi, counted=not kernel)
+        equal((outcome.lost, outcome.doubled, outcome.reordered), (0, 0, 0), "lost, doubled, reordered")
+        equal(outcome.messages, [], "IGMP and MLD messages")
+        check(outcome.daemon.process.find_line("not-taken-over .*ABI version 0"), "it was logged")
+        diagnose(outcome.text())
+        netns.clean_up()
 
 
 class Successor:
@@ -260,7 +167,7 @@ def successor_ends():
     star = Star()
     daemon = Daemon(star.relay, RULE)
     sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
-    stream = Stream(star.source, RATE, "--count", str(RATE * 3))
+    stream = Stream(star.source, LOAD)
     Successor(daemon).end()
     for number, step in enumerate((lambda s: s.offer(), lambda s: (s.offer(), s.pause())) * 2, 1):
         successor = Successor(daemon)
@@ -270,9 +177,10 @@ def successor_ends():
         check("is taking over" in change.stderr, f"a change meanwhile: {change.stderr}")
         successor.end()
         resumed(daemon, number)
-    sent = stream.report()
+    sent = stream.stop()
+    stats = daemon.settle(sent["sent_packets"])
     check_clean(sink.stop(), sent)
-    check_counters(daemon, sent)
+    equal(stats["rules"][0]["outputs"][0]["sent_packets"], sent["sent_packets"], "sent")
     daemon.ctl("rule", "add", "x in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0")
     check(take_over(daemon, RULE).stats(), "a later successor takes over")
 
@@ -334,11 +242,13 @@ def other_configuration():
     star = Star()
     daemon = Daemon(star.relay, RULE, "old in 239.1.1.2:5000@in0 out 239.2.2.4:6000@out0")
     sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
-    stream = Stream(star.source, RATE, "--count", str(RATE * 2))
+    stream = Stream(star.source, LOAD)
+    daemon.wait_steered(1)
     daemon = take_over(daemon, RULE, "new in 239.1.1.3:5000@in0 out 239.2.2.5:6000@out0")
-    sent = stream.report()
+    daemon.wait_steered(daemon.stats()["totals"]["steered_packets"] + 1)
+    sent = stream.stop()
+    stats = daemon.settle(sent["sent_packets"])
     check_clean(sink.stop(), sent)
-    stats = daemon.stats()
     equal(sorted(rule["name"] for rule in stats["rules"]), ["cam1", "new"], "rules")
     equal({rule["state"] for rule in stats["rules"]}, {"active"}, "states")
     groups = [entry["group"] for entry in Client(daemon.socket).call("group.list")["groups"]]

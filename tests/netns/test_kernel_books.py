@@ -7,7 +7,7 @@ import signal
 from control import Client
 from harness import (Daemon, Sink, check, diagnose, equal, generate, interface_of, main, program,
                      rule_of, start, test, wait_until)
-from kernel_rules import V4, Bench, Output, kernel_rule, process_in_thread, star_for, wait_rule
+from kernel_rules import V4, Bench, Output, kernel_rule, star_for, wait_rule
 
 # Device that each output of a test leaves by, by the address that it sends to.
 COPIES = [f"239.2.2.{number}" for number in range(1, 9)]
@@ -44,12 +44,9 @@ def wait_received(namespace):
 
 
 def carry(star, *rules, **options):
-    """Start a daemon with rules on the kernel path and wait until they are active, with exact counters of
-    devices."""
+    """Start a daemon with rules on the kernel path and wait until they are active."""
     daemon = Daemon(star.relay, *rules)
     wait_rule(daemon, *(rule.split()[0] for rule in rules), **options)
-    for number in range(len(star.sources)):
-        process_in_thread(star.relay, f"in{number}")
     return daemon
 
 

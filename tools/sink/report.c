@@ -159,6 +159,7 @@ static json_t *flow_json(const struct report *report, const struct flow_record *
 	}
 	latency_add(&latency, stats);
 	json_object_set_new(json, "latency_ns", latency_json(&latency));
+	json_object_set_new(json, "longest_gap_ns", json_integer(stats->gap_max));
 	return json;
 }
 
@@ -185,6 +186,20 @@ static unsigned count_runs(const struct report *report)
 	return runs;
 }
 
+/* Of any flow. */
+static uint64_t longest_gap(const struct report *report)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < report->flows.count; i++) {
+		uint64_t gap = report->flows.records[i].stats.gap_max;
+
+		if (gap > longest)
+			longest = gap;
+	}
+	return longest;
+}
+
 static void print_json(const struct report *report, const struct faults *faults,
 		       const struct latency *latency, bool clean)
 {
@@ -206,6 +221,7 @@ static void print_json(const struct report *report, const struct faults *faults,
 	json_object_set_new(json, "unplaced", json_integer(totals->unplaced));
 	json_object_set_new(json, "overrun", json_integer(report->overrun));
 	json_object_set_new(json, "latency_ns", latency_json(latency));
+	json_object_set_new(json, "longest_gap_ns", json_integer(longest_gap(report)));
 	json_object_set_new(json, "flows", flows);
 	json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	putchar('\n');
@@ -248,6 +264,7 @@ static void print_text(const struct report *report, const struct faults *faults,
 		       latency->min / 1e3, percentile(latency, 0.5) / 1e3,
 		       percentile(latency, 0.9) / 1e3, percentile(latency, 0.99) / 1e3,
 		       percentile(latency, 0.999) / 1e3, latency->max / 1e3);
+	printf("longest gap in a flow: %.1f ms\n", longest_gap(report) / 1e6);
 	if (faults->stale)
 		printf("too old to classify as late or duplicated: %" PRIu64 "\n", faults->stale);
 	if (faults->unexpected)

@@ -61,6 +61,8 @@ struct flow_stats {
 	__u64 last;  /* highest */
 	__u64 latency_min;
 	__u64 latency_max;
+	__u64 arrived_ns;	 /* the last packet */
+	__u64 gap_max;		 /* longest time from one packet to the next */
 	__u64 tags[TRACK_WORDS]; /* which 64 numbers the word covers: sequence / 64 + 1 */
 	__u64 seen[TRACK_WORDS];
 	__u32 histogram[TRACK_BUCKETS];
@@ -189,7 +191,12 @@ static __always_inline void track_packet(struct flow_stats *stats, const struct 
 	if (!stats->received) {
 		stats->first = stats->last = sequence;
 		stats->latency_min = latency;
+		stats->arrived_ns = now;
 	}
+	/* The clocks of two CPUs may differ a little. */
+	if (now > stats->arrived_ns && now - stats->arrived_ns > stats->gap_max)
+		stats->gap_max = now - stats->arrived_ns;
+	stats->arrived_ns = now;
 	stats->received++;
 	stats->bytes += arrival->length;
 	stats->corrupted += arrival->corrupted;

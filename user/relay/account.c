@@ -426,7 +426,8 @@ static void carry_device(const struct relay *relay, const struct intake *intake,
 		redirects_carry(relay->redirects, intake->ifindex, device, &counts[0], &counts[1]);
 }
 
-static void carry_interface(struct relay *relay, const json_t *object)
+static void carry_interface(struct relay *relay, const json_t *object,
+			    const struct inheritance *inheritance)
 {
 	const char *name = json_string_value(json_object_get(object, "name"));
 	const json_t *redirects = json_object_get(object, "redirects");
@@ -444,6 +445,12 @@ static void carry_interface(struct relay *relay, const json_t *object)
 	/* What the kernel still counts is read when it is final (steer_settle()). */
 	if (!intake || !intake->adopted)
 		totals_add_steered(&relay->retired, verdicts);
+	else if (inheritance_has_other_abi(inheritance))
+		/* Together with the counters of the rules, which are in maps that do not fit. */
+		steer_set_carried(intake->steer, XMC_FORWARDED, verdicts[XMC_FORWARDED]);
+	if (intake && intake->adopted && !inheritance_has_verdicts(inheritance))
+		for (i = 0; i < XMC_REASONS; i++)
+			steer_set_carried(intake->steer, (enum xmc_reason)i, verdicts[i]);
 	json_array_foreach(workers, i, value) carry_worker(relay, intake, value);
 	json_array_foreach(redirects, i, value)
 	{
@@ -478,7 +485,7 @@ int relay_carry(struct relay *relay, const json_t *account, const struct inherit
 		if (!err)
 			err = carry_rule(relay->routes[i], value, inheritance);
 	}
-	json_array_foreach(interfaces, i, value) carry_interface(relay, value);
+	json_array_foreach(interfaces, i, value) carry_interface(relay, value, inheritance);
 	/* What waits in the rings was counted as steered by the predecessor. */
 	for (unsigned int j = 0; j < relay->nr_intakes; j++)
 		ledger_reset(&relay->intakes[j]->ledger);

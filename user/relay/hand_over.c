@@ -7,6 +7,7 @@
 
 #include <xmcast/abi.h>
 
+#include "base/clock.h"
 #include "base/json_build.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -94,6 +95,17 @@ static json_t *describe_intake(struct hand_over *offer, const struct intake *int
 			 "sockets", sockets);
 }
 
+/* The order in which programs count packets. */
+static json_t *describe_reasons(void)
+{
+	static const char *const names[XMC_REASONS] = XMC_REASON_NAMES;
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < XMC_REASONS; i++)
+		json_add(&list, json_string(names[i]));
+	return list;
+}
+
 static json_t *describe_route(struct hand_over *offer, const struct route *route)
 {
 	const struct stream *stream = route->path ? route->path->stream : NULL;
@@ -178,14 +190,17 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 	}
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
 		json_add(&rules, describe_route(offer, relay->routes[i]));
-	manifest = json_pack(
-		"{s:i, s:s, s:i, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "format",
-		HAND_OVER_FORMAT, "version", xmc_version, "abi", XMC_ABI_VERSION, "started_ns",
-		(json_int_t)relay->started_ns, "next_id", (json_int_t)relay->next_id, "generation",
-		(json_int_t)relay->generation, "config", config ? config : "", "interfaces",
-		interfaces, "redirects", describe_redirects(offer, relay->redirects), "rules",
-		rules, "memberships", describe_memberships(offer, relay->membership), "offloads",
-		describe_offloads(relay->offloads));
+	manifest = json_pack("{s:i, s:s, s:i, s:o, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o}",
+			     "format", HAND_OVER_FORMAT, "version", xmc_version, "abi",
+			     XMC_ABI_VERSION, "reasons", describe_reasons(), "started_ns",
+			     (json_int_t)relay->started_ns, "next_id", (json_int_t)relay->next_id,
+			     "generation", (json_int_t)relay->generation, "config",
+			     config ? config : "", "interfaces", interfaces, "redirects",
+			     describe_redirects(offer, relay->redirects), "rules", rules,
+			     "memberships", describe_memberships(offer, relay->membership),
+			     "offloads", describe_offloads(relay->offloads));
+	if (relay->paused_ns)
+		json_put(&manifest, "paused_ns", json_integer((json_int_t)relay->paused_ns));
 	free(config);
 	return config ? manifest : NULL;
 }
@@ -213,7 +228,7 @@ int relay_pause(struct relay *relay)
 {
 	int result = 0;
 
-	relay->paused = true;
+	relay->paused_ns = clock_ns();
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
 			int err = worker_pause(relay->intakes[i]->workers[j]);
@@ -244,7 +259,7 @@ int relay_withdraw(struct relay *relay)
 {
 	int result = 0;
 
-	for (unsigned int i = 0; relay->paused && i < relay->nr_intakes; i++) {
+	for (unsigned int i = 0; relay->paused_ns && i < relay->nr_intakes; i++) {
 		int err = resume_intake(relay->intakes[i]);
 
 		/* The successor may have received packets that were steered. */
@@ -254,7 +269,8 @@ int relay_withdraw(struct relay *relay)
 		log_error("resume-failed", LOG_IFACE(relay->intakes[i]->name), LOG_ERROR(err));
 		result = -EIO;
 	}
-	relay->paused = relay->frozen = false;
+	relay->paused_ns = 0;
+	relay->frozen = false;
 	relay->broken |= result != 0;
 	return result;
 }

@@ -40,7 +40,9 @@ struct inheritance {
 	uint64_t generation;
 	struct transmits_adoption transmits;
 	bool has_transmits;
-	bool forgotten; /* its counters are lost */
+	bool other_abi;	     /* its maps are laid out differently */
+	bool other_verdicts; /* it counts by other reasons, or in another order */
+	bool forgotten;	     /* its counters are lost */
 	unsigned int nr_steerings, nr_sockets, nr_rules, nr_memberships;
 	struct inherited_steering *steerings;
 	struct inherited_socket *sockets;
@@ -49,7 +51,7 @@ struct inheritance {
 	struct membership_held *memberships;
 	unsigned int nr_offloads;
 	struct inherited_offload *offloads;
-	uint64_t paused_ns; /* when it was asked to pause */
+	uint64_t paused_ns; /* when it has paused; if it was killed, when we have noticed */
 	uint64_t relaying_ns;
 	int (*pause)(void *context); /* NULL: there is nothing to pause any more */
 	void *context;
@@ -157,6 +159,13 @@ static void read_socket(struct reading *reading, const json_t *object,
 	as->pieces = json_is_true(json_object_get(object, "pieces"));
 }
 
+/* Its program goes on with its own maps until ours takes its place. */
+static void forget_maps(struct steer_adoption *adoption)
+{
+	adoption->outputs_fd = adoption->tallies_fd = -1;
+	memset(adoption->tally_fds, 0xff, sizeof(adoption->tally_fds));
+}
+
 static void read_interface(struct inheritance *inheritance, struct reading *reading,
 			   const json_t *object)
 {
@@ -183,9 +192,10 @@ static void read_interface(struct inheritance *inheritance, struct reading *read
 			i < json_array_size(chunks)
 				? read_fd_value(reading, json_array_get(chunks, i))
 				: -1;
-	/* Of another version, the reasons have other numbers. */
 	counted = read_array(reading, object, "counted");
-	if (json_array_size(counted) != XMC_REASONS)
+	if (inheritance->other_abi)
+		forget_maps(&steering->adoption);
+	if (inheritance->other_verdicts || json_array_size(counted) != XMC_REASONS)
 		steering->adoption.verdicts_fd = -1;
 	for (i = 0; i < XMC_REASONS; i++)
 		steering->adoption.counted[i] =
@@ -300,7 +310,35 @@ static void read_redirects(struct inheritance *inheritance, struct reading *read
 	links = read_array(reading, redirects, "links");
 	for (unsigned int i = 0; i < TRANSMITS_PARTS; i++)
 		as->link_fds[i] = read_fd_value(reading, json_array_get(links, i));
-	inheritance->has_transmits = !reading->err;
+	inheritance->has_transmits = !reading->err && !inheritance->other_abi;
+}
+
+static void read_abi(struct inheritance *inheritance, struct reading *reading,
+		     const json_t *manifest)
+{
+	int abi = (int)read_number(reading, manifest, "abi", 0, INT32_MAX);
+	char reason[REASON_SIZE];
+
+	inheritance->other_abi = abi != XMC_ABI_VERSION;
+	if (reading->err || !inheritance->other_abi)
+		return;
+	explain(reason, 0,
+		"they have ABI version %d, this xmcastd has version %d; no stream is interrupted",
+		abi, XMC_ABI_VERSION);
+	log_warning("not-taken-over", LOG_TEXT("part", "the XDP maps of the kernel path"),
+		    LOG_TEXT("reason", reason));
+}
+
+static void read_reasons(struct inheritance *inheritance, const json_t *manifest)
+{
+	static const char *const names[XMC_REASONS] = XMC_REASON_NAMES;
+	const json_t *list = json_object_get(manifest, "reasons");
+
+	for (unsigned int i = 0; list && i < XMC_REASONS; i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		inheritance->other_verdicts |= !name || strcmp(name, names[i]) != 0;
+	}
 }
 
 /* Older versions switch nothing off. */
@@ -367,6 +405,12 @@ static int read_manifest(struct inheritance *inheritance, const json_t *manifest
 	inheritance->next_id = (uint64_t)read_number(&reading, manifest, "next_id", 0, INT64_MAX);
 	inheritance->generation =
 		(uint64_t)read_number(&reading, manifest, "generation", 0, INT64_MAX);
+	inheritance->paused_ns =
+		json_object_get(manifest, "paused_ns")
+			? (uint64_t)read_number(&reading, manifest, "paused_ns", 0, INT64_MAX)
+			: clock_ns();
+	read_abi(inheritance, &reading, manifest);
+	read_reasons(inheritance, manifest);
 	read_redirects(inheritance, &reading, manifest);
 	if (!reading.err)
 		reading.err = read_config(inheritance, manifest);
@@ -436,6 +480,16 @@ void inheritance_forget_counters(struct inheritance *inheritance)
 		inheritance->rules[i].since_ns = now_ns;
 }
 
+bool inheritance_has_other_abi(const struct inheritance *inheritance)
+{
+	return inheritance->other_abi;
+}
+
+bool inheritance_has_verdicts(const struct inheritance *inheritance)
+{
+	return !inheritance->other_verdicts;
+}
+
 bool inheritance_has_forgotten(const struct inheritance *inheritance)
 {
 	return inheritance && inheritance->forgotten;
@@ -482,10 +536,10 @@ int inheritance_pause(struct inheritance *inheritance)
 {
 	int err = 0;
 
-	if (inheritance)
+	if (inheritance && inheritance->pause) {
 		inheritance->paused_ns = clock_ns();
-	if (inheritance && inheritance->pause)
 		err = inheritance->pause(inheritance->context);
+	}
 	if (inheritance && !err)
 		inheritance->pause = NULL;
 	return err;

@@ -54,6 +54,12 @@ void inheritance_forget_counters(struct inheritance *inheritance);
 /* Are they lost? Accepts NULL. */
 bool inheritance_has_forgotten(const struct inheritance *inheritance);
 
+/* Are its maps laid out differently? Then those of the kernel path are not used. */
+bool inheritance_has_other_abi(const struct inheritance *inheritance);
+
+/* Do its programs count packets under the same reasons as ours? Then their maps are read. */
+bool inheritance_has_verdicts(const struct inheritance *inheritance);
+
 /* Of the predecessor; for messages. */
 const char *inheritance_version(const struct inheritance *inheritance);
 
@@ -77,7 +83,9 @@ int inheritance_pause(struct inheritance *inheritance);
 /* The threads read the rings again. */
 void inheritance_note_relaying(struct inheritance *inheritance);
 
-/* For how long nobody read the rings, in ns. */
+/* For how long nobody read the rings, in ns; if the predecessor was killed, since
+ * inheritance_new().
+ */
 uint64_t inheritance_gap_ns(const struct inheritance *inheritance);
 
 /* How the interface with this index was steered. NULL: it was not. */

@@ -425,9 +425,9 @@ static int open_program(struct intake *intake, const struct inheritance *inherit
 		return err == -EBUSY ? err : -ENXIO;
 	}
 	intake->jumbo = xsk_is_jumbo(intake->link.mtu);
-	err = steer_open_after(
-		&intake->steer, intake->jumbo,
-		intake->adopted ? inheritance_steering(inheritance, intake->ifindex) : NULL);
+	err = steer_open_after(&intake->steer, intake->jumbo,
+			       intake->adopted ? inheritance_steering(inheritance, intake->ifindex)
+					       : NULL);
 	if (err == -EPERM || err == -EACCES)
 		return explain(why, err,
 			       "no right to load the XDP program: CAP_BPF, CAP_NET_ADMIN");

@@ -116,7 +116,8 @@ void relay_settle(struct relay *relay)
 			continue;
 		steer_set_owner(intake->steer, true);
 		steer_settle(intake->steer);
-		if (intake->adopted && inheritance_has_forgotten(relay->inheritance))
+		if (intake->adopted && inheritance_has_forgotten(relay->inheritance) &&
+		    inheritance_has_verdicts(relay->inheritance))
 			forget_received(intake);
 		/* What was steered before has just been added. */
 		ledger_reset(&intake->ledger);

@@ -29,9 +29,9 @@ struct relay {
 	uint64_t generation;	     /* grows by one with every change of the configuration */
 	uint64_t next_id;	     /* of the next route */
 	uint64_t started_ns;
-	uint64_t changes; /* of routes and intakes: plans, and intakes given up */
-	bool frozen;	  /* offered to a successor: nothing changes (hand_over.h) */
-	bool paused;	  /* no thread runs */
+	uint64_t changes;   /* of routes and intakes: plans, and intakes given up */
+	bool frozen;	    /* offered to a successor: nothing changes (hand_over.h) */
+	uint64_t paused_ns; /* since when no thread runs; 0: they run */
 	struct inheritance
 		*inheritance;  /* what a predecessor has left, until relay_settle(); borrowed */
 	bool broken;	       /* a worker has failed in a change or while it was stopped:

@@ -35,10 +35,10 @@ struct steer {
 	const char *no_forwards; /* why no rule can take the kernel path; NULL: all can */
 	/* What the external program had counted before; less what other processes have counted. */
 	uint64_t before[XMC_REASONS];
-	bool external;	  /* steer_open_pinned() has taken the maps over */
-	int link_fd;	  /* -1: not attached, and no link to adopt */
-	bool shared;	  /* the link is another process's as well */
-	bool shared_maps; /* so are outputs and tallies */
+	bool external;		 /* steer_open_pinned() has taken the maps over */
+	int link_fd;		 /* -1: not attached, and no link to adopt */
+	bool shared;		 /* the link is another process's as well */
+	bool shared_maps;	 /* so are outputs and tallies */
 	int adopted_verdicts_fd; /* -1: none */
 	uint64_t adopted_counts[XMC_REASONS];
 	uint64_t steered; /* see steer_steered_before() */
@@ -194,8 +194,7 @@ bool steer_is_attached(const struct steer_adoption *as, int ifindex)
 	__u32 size = sizeof(info);
 
 	return !bpf_obj_get_info_by_fd(as->link_fd, &info, &size) &&
-	       info.type == BPF_LINK_TYPE_XDP &&
-	       info.xdp.ifindex == (__u32)ifindex;
+	       info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == (__u32)ifindex;
 }
 
 static bool is_verdicts_map(int fd)
