@@ -8,11 +8,14 @@ SIGTERM or SIGHUP. What remains after a SIGKILL is removed by the next program t
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -30,6 +33,7 @@ PATIENCE = 30
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
+_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
 
 
 class CommandFailed(Exception):
@@ -230,9 +234,17 @@ class Namespace:
         run("ip", "netns", "del", self.name, check=False)
 
 
+def running(namespace, name):
+    """Does an interface transmit? From its carrier to there the kernel needs some time, longer on a busy
+    machine, and meanwhile drops packets without counting them (net/core/link_watch.c)."""
+    with namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
+    return bool(struct.unpack("16sH14x", answer)[1] & _IFF_RUNNING)
+
+
 def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1500, queues=1):
     """Create a veth pair between two namespaces. Addresses are written as "10.0.0.1/24". Both ends are
-    up when it returns. Multicast is routed out of the near end."""
+    up when it returns, and the near end transmits. Multicast is routed out of the near end."""
     many = f"numtxqueues {queues} numrxqueues {queues}"
     near.ip(f"link add {near_name} mtu {mtu} {many} type veth "
             f"peer name {far_name} netns {far.name} mtu {mtu} {many}")
@@ -240,6 +252,7 @@ def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1
         if addr:
             namespace.ip(f"address add {addr} dev {name}")
         namespace.ip(f"link set {name} up")
+    wait_until(lambda: running(near, near_name), f"{near_name} transmits")
 
 
 def backlog_empty():

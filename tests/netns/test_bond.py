@@ -43,6 +43,11 @@ def add_member(namespace, bond, member):
     namespace.ip(f"link set {member} up")
 
 
+def kernel_version():
+    """Of the running kernel: the first two numbers."""
+    return tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
+
+
 class Site:
     """A relay whose input is a bond, and the source at the other ends of its members.
 
@@ -351,7 +356,7 @@ def kernel_path():
 @test
 def kernel_path_output():
     """A bond as output of the kernel path, on a kernel that would not ask whether its members can transmit"""
-    if tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) >= (6, 3):
+    if kernel_version() >= (6, 3):
         raise Skip("the kernel knows whether the members can transmit")
     site = Site()
     daemon = Daemon(site.relay, "a in 239.1.1.1:5000@out0 path kernel out 239.2.2.2:6000@bond0")
@@ -409,6 +414,8 @@ def active_member_fails():
 @test
 def handed_over():
     """A successor takes the bond over: the sockets of all members, and which of them the bond uses"""
+    if kernel_version() < (6, 4):
+        raise Skip("before Linux 6.4 AF_XDP sockets cannot be taken over (docs/restart.md)")
     failover = Failover()
     site = failover.site
     failover.wait_more("the stream is relayed")
