@@ -19,9 +19,9 @@
  *     SERVING   relays                              reads its configuration, connects
  *        │ relay_freeze()         ── manifest, descriptors ──▶  prepares everything: programs,
  *     OFFERED   relays; nothing of it changes                   maps, sockets; touches no ring
- *        │ relay_pause()          ◀── "pause" ────────────────
- *     PAUSED    threads have ended, each frame is   ── "paused" ──▶ starts its threads, replaces
- *        │      in a ring; packets wait in the RX       the program: it relays
+ *        │ relay_pause()          ◀── "pause" ────────────────  its threads wait
+ *     PAUSED    threads have ended, each frame is   ── "paused" ──▶ lets them run, replaces the
+ *        │      in a ring; packets wait in the RX       program: it relays
  *        │      rings
  *        │ relay_release()        ◀── "commit" ───────────────  it cannot fail any more
  *     RELEASED  counts what its program has still   ── counters ──▶ adds them to its own, and
@@ -31,6 +31,9 @@
  *     given up. Only the end of the connection says so, never a time-out: from "paused" on the
  *     successor may use the rings for as long as it lives. What it had in flight when it was killed
  *     is counted (dataplane/frame_record.h).
+ *
+ *     If this process has ended, and left its descriptors in a store, packets wait until the next one
+ *     has been started. So its threads run first, and its programs are loaded after that.
  *
  * No packet is lost as long as the RX rings hold what arrives between the pause and the start of the
  * successor's threads; what does not fit is counted by the kernel as rx_ring_full. Main thread.
