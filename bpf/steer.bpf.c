@@ -234,10 +234,10 @@ int xmcast_steer(struct xdp_md *ctx)
 	length = frags ? bpf_xdp_get_buff_len(ctx) : data_end - data;
 	reason = xmc_parse_frame(data, data_end, length, &dgram);
 	if (reason != XMC_STEERED && !(reason == XMC_NOT_UDP && dgram.protocol))
-		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
+		return pass(ctx, reason, &dgram);
 	rule = rule_of(&dgram, changes);
 	if (!rule)
-		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
+		return pass(ctx, reason, &dgram);
 	if (rule->kind != XMC_TO_USER)
 		return forward(ctx, &dgram, rule, mine, length);
 	return to_user(ctx, mine, length);

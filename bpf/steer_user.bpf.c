@@ -28,10 +28,10 @@ int xmcast_steer_user(struct xdp_md *ctx)
 	length = bpf_xdp_get_buff_len(ctx);
 	reason = xmc_parse_frame(data, data_end, length, &dgram);
 	if (reason != XMC_STEERED)
-		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
+		return pass(ctx, reason, &dgram);
 	found = find_rule(&dgram);
 	if (!found.rule)
-		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
+		return pass(ctx, reason, &dgram);
 	if (trial)
 		trial_found(found.shape, &dgram);
 	return to_user(ctx, mine, length);

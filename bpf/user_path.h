@@ -9,6 +9,7 @@
 
 #include <xmcast/abi.h>
 
+#include "passed.h"
 #include "pinned.h"
 #include "trial.h"
 
@@ -59,6 +60,17 @@ static __always_inline int count(__u32 reason, int action)
 	if (counter)
 		(*counter)++; /* per CPU, and XDP is not re-entered on one CPU */
 	return action;
+}
+
+/* No rule takes the packet, because of what the parser says, or because none matches. */
+static __always_inline int pass(struct xdp_md *ctx, enum xmc_reason parsed,
+				const struct xmc_datagram *dgram)
+{
+	__u32 reason = xmc_pass_reason(parsed, dgram);
+
+	if (!trial && passed_matters(reason, dgram))
+		note_passed(ctx, reason);
+	return count(reason, XDP_PASS);
 }
 
 /* The interface is written only when it changes, so that the cache line stays shared by all CPUs;

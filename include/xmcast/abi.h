@@ -13,7 +13,7 @@
 #endif
 
 /* Incremented with every incompatible change of the layouts below or of their meaning. */
-#define XMC_ABI_VERSION 6
+#define XMC_ABI_VERSION 7
 
 /* Rules of one daemon. Sizes the rule map (a hash without preallocation: unused slots cost nothing)
  * and bounds what a file may ask for. */
@@ -297,6 +297,25 @@ struct xmc_device_counts {
 };
 
 /*
+ * A note about packets that no rule takes (bpf/passed.h), per CPU. `packets`: since it has this
+ * place. Port and protocol as in struct xmc_datagram, 0 if they cannot be seen.
+ */
+struct xmc_passed {
+	struct xmc_addr source;
+	struct xmc_addr destination;
+	__be16 port;
+	__u8 protocol;
+	__u8 reason; /* enum xmc_reason */
+	__u32 tags;
+	__u64 packets; /* 0: there is no note here */
+	__u64 last_ns; /* CLOCK_MONOTONIC of the last one, to some milliseconds */
+	__u32 group;   /* 1: they are for a group of hosts (Ethernet) */
+	__u32 pad;
+};
+
+#define XMC_PASSED_NOTES 1024
+
+/*
  * What the steering program notes about one packet, instead of counting it, when it runs on trial
  * (bpf/trial.h). `reason` is XMC_REASONS before the run.
  */
@@ -317,5 +336,6 @@ _Static_assert(sizeof(struct xmc_device_key) == 8, "device key layout");
 _Static_assert(sizeof(struct xmc_device_counts) == 8 * (1 + XMC_DEVICE_DROPS),
 	       "device counts layout");
 _Static_assert(sizeof(struct xmc_shape) == 20, "shape layout");
+_Static_assert(sizeof(struct xmc_passed) == 64, "note layout");
 
 #endif

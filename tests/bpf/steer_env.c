@@ -447,3 +447,24 @@ int steer_env_find(struct steer_env *env, const struct packet *packet, uint32_t 
 	*number = opts.retval - 1;
 	return 1;
 }
+
+int steer_env_passed(struct steer_env *env, struct xmc_passed *notes, unsigned int most)
+{
+	struct xmc_passed *per_cpu = calloc((size_t)env->cpus, sizeof(*per_cpu));
+	unsigned int count = 0;
+	int err = per_cpu ? 0 : -ENOMEM;
+
+	for (__u32 place = 0; !err && place < XMC_PASSED_NOTES; place++) {
+		err = bpf_map_lookup_elem(bpf_map__fd(env->skel->maps.passed), &place, per_cpu);
+		for (int cpu = 0; !err && cpu < env->cpus; cpu++) {
+			if (per_cpu[cpu].packets && count < most)
+				notes[count++] = per_cpu[cpu];
+		}
+		memset(per_cpu, 0, (size_t)env->cpus * sizeof(*per_cpu));
+		if (!err)
+			err = bpf_map_update_elem(bpf_map__fd(env->skel->maps.passed), &place,
+						  per_cpu, BPF_ANY);
+	}
+	free(per_cpu);
+	return err ? err : (int)count;
+}

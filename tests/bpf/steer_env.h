@@ -69,6 +69,10 @@ int steer_env_set_member(struct steer_env *env, bool members, uint32_t value);
 /* Run the program on the packet. 0; -errno: the kernel refused. */
 int steer_env_run(struct steer_env *env, const struct packet *packet, struct steer_result *result);
 
+/* The notes about passed packets (bpf/passed.h), at most `most`, and forget them. Their
+ * number, or -errno. */
+int steer_env_passed(struct steer_env *env, struct xmc_passed *notes, unsigned int most);
+
 /* Which rule the program finds for the packet. 1: *number is the rule's; 0: none; -errno. */
 int steer_env_find(struct steer_env *env, const struct packet *packet, uint32_t *number);
 

@@ -75,6 +75,21 @@ static void check_rewriting(const uint8_t *data, size_t size, const struct xmc_d
 	free(frame);
 }
 
+/* What is said about a refused packet is what the parser says about one that it accepts. */
+static void check_description(const uint8_t *data, size_t size, const struct xmc_datagram *accepted)
+{
+	struct xmc_datagram dgram = {};
+	int err = xmc_describe_passed(data, data + size, &dgram);
+
+	must(err == 0 || err == -1);
+	if (!accepted)
+		return;
+	must(!err && dgram.tags == accepted->tags && dgram.protocol == accepted->protocol);
+	must(dgram.port == accepted->port);
+	must(memcmp(&dgram.source, &accepted->source, sizeof(dgram.source)) == 0);
+	must(memcmp(&dgram.destination, &accepted->destination, sizeof(dgram.source)) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reference reference = {};
@@ -93,8 +108,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* A datagram to port 0. */
 	must(reason != XMC_NO_RULE || (reference.payload_offset == 0 && !reference.key.port));
 	must(reason != XMC_NOT_UDP || dgram.protocol == reference.key.protocol);
-	if (reason != XMC_STEERED && !(reason == XMC_NOT_UDP && dgram.protocol))
+	if (reason != XMC_STEERED && !(reason == XMC_NOT_UDP && dgram.protocol)) {
+		check_description(data, size, NULL);
 		return 0;
+	}
+	check_description(data, size, &dgram);
 	must((dgram.port != 0) == (reason == XMC_STEERED));
 	check_rewriting(data, size, &dgram);
 	check_datagram(&dgram, &reference, size);

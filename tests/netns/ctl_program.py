@@ -15,7 +15,7 @@ COMMANDS = ("rule list", "rule list cam[12]", "rule show cam1",
             "rule replace cam1 in 239.1.1.1:5000@in0 out 10.2.0.3:7009", "rule enable spare4",
             "rule disable cam1", "config show", "config save", "config reload", "config diff",
             "stats show", "stats reset-peaks", "iface list", "iface show in0", "worker list",
-            "explain 10.9.9.9 > 239.1.1.1:5000@in0.7", "group list", "log show", "log set steering debug", "ping", "version")
+            "explain 10.9.9.9 > 239.1.1.1:5000@in0.7", "explain cam1", "group list", "log show", "log set steering debug", "ping", "version")
 
 
 def serve(**other):

@@ -254,6 +254,22 @@ EXPLAINED = {
                  "reason": "no route"}]}
 
 
+EXPLAINED_RULE = {
+    "rule": {"name": "cam1", "in": "239.1.1.1:5000@in0", "source": "10.9.9.9", "state": "active", "path": "user",
+             "flow": "silent", "received_packets": 500, "last_packet_seconds": 77},
+    "input": {"interface": "in0", "received_by": "in0", "exists": True, "up": True, "carrier": True, "mtu": 1500,
+              "vlan": None, "joined": True, "querier": {"address": "10.1.0.1", "seconds": 12}},
+    "passed": [{"interface": "in0", "source": "10.9.9.8", "port": 5000, "vlan": "802.1Q 7", "reason": "vlan",
+                "differs": ["source", "vlan"], "packets": 3, "seconds": 1},
+               {"interface": "in0", "source": "10.9.9.9", "port": None, "vlan": None, "reason": "fragment",
+                "differs": [], "packets": 1, "seconds": 2}],
+    "outputs": EXPLAINED["outputs"][:1],
+    "findings": [{"severity": "problem", "cause": "wrong_vlan", "about": "input", "text": "packets arrive tagged",
+                  "next": "ip link add link in0 name in0.7 type vlan id 7"},
+                 {"severity": "hint", "cause": "ttl_1", "about": "239.2.2.1:6000@out0",
+                  "text": "TTL 1: no router forwards it", "next": None}]}
+
+
 def answers(**other):
     """A table for FakeDaemon; `other`: methods that answer differently, with "_" for "."."""
     table = {
@@ -280,6 +296,7 @@ def answers(**other):
             {"group": "239.1.1.1", "source": None, "interface": "in0"},
             {"group": "239.1.1.2", "source": "10.9.9.9", "interface": "in0"}]),
         "explain.packet": EXPLAINED,
+        "explain.rule": EXPLAINED_RULE,
         "log.show": LEVELS,
         "log.set": set_level,
         "monitor.start": {},

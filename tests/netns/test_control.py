@@ -76,7 +76,7 @@ def every_method():
         check(seen["program_id"] > 0 and seen["mode"] == "native", f"program: {seen}")
         equal((seen["attach"]["by"], seen["attach"]["pins"], set(seen["attach"]["maps"])),
               ("own", None, {"rules", "shapes", "sockets", "verdicts", "outputs", "tallies",
-                             "device_sets", "members", "about"}), "attachment")
+                             "device_sets", "members", "passed", "about"}), "attachment")
         check(all(number > 0 for number in seen["attach"]["maps"].values()), f"maps: {seen}")
         equal(set(interface_of(stats, "in0")) - set(seen), set(), "keys missing in iface.show")
     workers = client.call("worker.list")["workers"]

@@ -4,8 +4,8 @@
 
 import json
 
-from harness import (EXIT_REFUSED, EXIT_USAGE, Daemon, Star, check, equal, main, packet_socket, rule_of, test,
-                     wait_until)
+from harness import (EXIT_REFUSED, EXIT_USAGE, Daemon, Star, Timeout, check, checksum, equal, main, packet_socket, rule_of,
+                     test, wait_until)
 from kernel_rules import V4, star_for, wait_rule
 from wire import UDP, Capture, frame, ip, mac_of_group, udp
 
@@ -170,6 +170,193 @@ def bad_words():
         done = daemon.ctl("explain", *words, check=False)
         equal(done.returncode, EXIT_USAGE, f"exit code of {words}")
         check(message in done.stderr, f"{words}: {done.stderr}")
+
+
+# ---- why a rule does not relay -----------------------------------------------------------------
+
+def findings(daemon, rule="a"):
+    """Of explain RULE: the causes of the problems, in order, and all that was found, by cause."""
+    found = json.loads(daemon.ctl("-j", "explain", rule).stdout)["findings"]
+    return [one["cause"] for one in found if one["severity"] == "problem"], {one["cause"]: one
+                                                                                  for one in reversed(found)}
+
+
+def the_cause(daemon, cause, words, about="input", rule="a"):
+    """The first problem that `explain RULE` names, once it does; its text has these words, and there is a next
+    command. The text for people has it as well."""
+    def is_found():
+        nonlocal found
+        causes, found = findings(daemon, rule)
+        return causes[:1] == [cause]
+
+    found = {}
+    try:
+        wait_until(is_found, f"the cause is {cause}")
+    except Timeout:
+        raise AssertionError(f"not {cause}: {json.dumps(found, indent=1)}") from None
+    one = found[cause]
+    check(words in one["text"], f"{words!r} is not in {one['text']!r}")
+    equal(one["about"], about, "what it is about")
+    check(one["next"], f"no next command: {one}")
+    text = daemon.ctl("explain", rule).stdout
+    check(one["text"] in text and one["next"] in text, text)
+
+
+def all_is_well(daemon, star, rule="a"):
+    """Packets pass, and explain finds no problem."""
+    before = rule_of(daemon.settle(), rule)["received_packets"]
+    send(star)
+    wait_until(lambda: rule_of(daemon.stats(), rule)["received_packets"] == before + 1, "it is relayed")
+    wait_until(lambda: findings(daemon, rule)[0] == [], "no problem is found")
+
+
+def relaying(star, outputs=OUTPUTS, more=""):
+    """A daemon with one rule that relays."""
+    return Daemon(star.relay, f"a in {GROUP}:5000@in0{more} {outputs}")
+
+
+@test
+def no_sender():
+    """Cause 1: nobody sends, with a querier and without one; and it is found no longer once somebody does"""
+    star = Star()
+    daemon = relaying(star)
+    the_cause(daemon, "no_sender", f"no packet to {GROUP} has ever arrived on in0")
+    check("no_querier" in findings(daemon)[1], "no querier is not a hint")
+    query = bytes.fromhex("1164ec1e00000000027d0000")
+    header = bytearray(ip("10.1.0.1", "224.0.0.1", 2, b"", ttl=1)[:20] + bytes.fromhex("94040000") + query)
+    header[0], header[2:4], header[10:12] = 0x46, len(header).to_bytes(2, "big"), bytes(2)
+    header[10:12] = checksum(bytes(header[:24])).to_bytes(2, "big")
+    packet_socket(star.source, "s0").send(frame(bytes(header), mac_of_group("224.0.0.1")))
+    wait_until(lambda: "10.1.0.1" in findings(daemon)[1].get("querier", {}).get("text", ""), "the querier is seen")
+    all_is_well(daemon, star)
+
+
+@test
+def wrong_tag():
+    """Cause 2: packets arrive with a VLAN tag"""
+    star = Star()
+    star.relay.run("ethtool", "-K", "in0", "rxvlan", "off")
+    daemon = relaying(star)
+    packet = frame(ip(SOURCE, GROUP, UDP, udp(SOURCE, GROUP, (7000, 5000), b"x")), mac_of_group(GROUP))
+    for _ in range(3):
+        packet_socket(star.source, "s0").send(packet[:12] + bytes.fromhex("81000007") + packet[12:])
+    the_cause(daemon, "wrong_vlan", "arrive on in0 with the VLAN tag 7, from 10.9.9.9 (3 packets")
+    all_is_well_but(daemon, star, "wrong_vlan")
+
+
+def all_is_well_but(daemon, star, cause):
+    """Packets that are right are relayed; the others stay a finding."""
+    before = rule_of(daemon.settle(), "a")["received_packets"]
+    send(star)
+    wait_until(lambda: rule_of(daemon.stats(), "a")["received_packets"] == before + 1, "it is relayed")
+    equal(findings(daemon)[0], [cause], "problems")
+
+
+@test
+def wrong_source():
+    """Cause 3: packets arrive from another source; and to another port, and before the rule was there"""
+    star = Star()
+    daemon = relaying(star, more=f" source {SOURCE}")
+    send(star, "10.9.9.8")
+    the_cause(daemon, "wrong_source", "from 10.9.9.8 (1 packet")
+    daemon.ctl("rule", "replace", "a", "in", f"{GROUP}:5001@in0", *OUTPUTS.split())
+    the_cause(daemon, "no_sender", "has ever arrived")
+    send(star)
+    the_cause(daemon, "wrong_port", "for port 5000, from 10.9.9.9 (1 packet")
+
+
+@test
+def fragments():
+    """Cause 4: packets arrive in fragments, of which the first names the port, or with IP options"""
+    star = Star()
+    daemon = relaying(star)
+    body = udp(SOURCE, GROUP, (7000, 5000), bytes(2000))
+    for part, place in ((body[:1480], 0x2000), (body[1480:], 1480 // 8)):
+        packet_socket(star.source, "s0").send(frame(ip(SOURCE, GROUP, UDP, part, fragment=place),
+                                                    mac_of_group(GROUP)))
+    the_cause(daemon, "fragments", "in fragments, from 10.9.9.9 (1 packet")
+    passed = json.loads(daemon.ctl("-j", "explain", "a").stdout)["passed"]
+    equal(sorted((one["reason"], one["port"]) for one in passed if one["port"]), [("fragment", 5000)], "passed")
+
+
+@test
+def no_carrier():
+    """Cause 5: the cable of the output is out; or of the input; or an interface is down"""
+    star = Star()
+    daemon = relaying(star, "out 239.2.2.2:6000@out0")
+    for device, end, namespace, cause, about in (
+            ("out0", "r0", star.receiver, "output_no_carrier", "239.2.2.2:6000@out0"),
+            ("in0", "s0", star.source, "input_no_carrier", "input")):
+        namespace.ip(f"link set {end} down")
+        the_cause(daemon, cause, f"{device} has no carrier", about)
+        namespace.ip(f"link set {end} up")
+    star.relay.ip("link set out0 down")
+    the_cause(daemon, "output_down", "output interface out0 is down", "239.2.2.2:6000@out0")
+    star.relay.ip("link set out0 up")
+    star.relay.ip("link set in0 down")
+    the_cause(daemon, "input_down", "interface in0 is down")
+
+
+@test
+def no_neighbour():
+    """Cause 6: the receiver does not answer ARP"""
+    star = Star()
+    daemon = relaying(star, "out 10.2.0.9:6001@out0")
+    the_cause_of_output(daemon, star, "no_neighbour", "10.2.0.9 does not answer ARP on out0", "10.2.0.9:6001@out0")
+
+
+def the_cause_of_output(daemon, star, cause, words, about):
+    """As the_cause(), while packets arrive, so that the input is no cause."""
+    def is_found():
+        send(star)
+        return findings(daemon)[0][:1] == [cause]
+
+    wait_until(is_found, f"the cause is {cause}")
+    the_cause(daemon, cause, words, about)
+
+
+@test
+def small_mtu():
+    """Cause 7: the packets do not fit the MTU of the output"""
+    star = Star(out_mtu=1300)
+    daemon = relaying(star)
+
+    def is_found():
+        send(star, payload=bytes(1400))
+        return findings(daemon)[0][:1] == ["mtu"]
+
+    wait_until(is_found, "the cause is the MTU")
+    the_cause(daemon, "mtu", "datagrams of 1400 bytes on average do not fit the MTU of out0, 1300",
+              "239.2.2.2:6000@out0")
+
+
+@test
+def ttl_used_up():
+    """Cause 8: the TTL is used up at a router"""
+    star = Star()
+    star.receiver.ip("address add 10.77.0.1/24 dev lo")
+    star.receiver.sysctl("net/ipv4/ip_forward", 1)
+    star.receiver.ip("link add d0 type veth peer name d1")
+    star.receiver.ip("address add 10.88.0.1/24 dev d0")
+    star.receiver.ip("link set d0 up")
+    star.receiver.ip("link set d1 up")
+    star.relay.ip("route add 10.88.0.0/24 via 10.2.0.2 dev out0")
+    daemon = relaying(star, "out 10.88.0.5:6001 ttl 1")
+    the_cause_of_output(daemon, star, "ttl_expired", "their TTL is used up", "10.88.0.5:6001")
+
+
+@test
+def disabled_rule():
+    """A rule that is disabled, and names of rules that look like packets"""
+    star = Star()
+    daemon = Daemon(star.relay, f"in {GROUP}:5000@in0 source {SOURCE} {OUTPUTS}", f"off in {GROUP}:5001@in0 disabled "
+                    f"{OUTPUTS}")
+    the_cause(daemon, "disabled", "the rule is disabled", "rule", "off")
+    name = f"{SOURCE}>{GROUP}:5000@in0"
+    equal(explain(daemon, name)["verdict"]["reason"], "steered", "it is a packet")
+    equal(json.loads(daemon.ctl("-j", "explain", "rule", name).stdout)["rule"]["name"], name, "it is a rule")
+    done = daemon.ctl("explain", "nonsense", check=False)
+    equal((done.returncode, "no rule nonsense" in done.stderr), (EXIT_REFUSED, True), done.stderr)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from harness import (Daemon, Skip, Star, check, diagnose, equal, interface_of, m
 from traffic import Traffic
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
-MAPS = ("about", "device_sets", "members", "outputs", "rules", "shapes", "sockets", "tallies", "verdicts")
+MAPS = ("about", "device_sets", "members", "outputs", "passed", "rules", "shapes", "sockets", "tallies", "verdicts")
 
 
 @contextlib.contextmanager
@@ -192,8 +192,8 @@ def unfit():
         os.remove(about)
         wait_reason(daemon, "the map about is missing")
         for kind, entries, size, pattern in (
-                ("array", "7", "16",
-                 "they have ABI version 7, this xmcastd needs [0-9]+: .*iface detach"),
+                ("array", "99", "16",
+                 "they have ABI version 99, this xmcastd needs [0-9]+: .*iface detach"),
                 ("hash", "1", "16", "about is not one of xmcast's: type 1, key 4, value 16")):
             run("bpftool", "map", "create", about, "type", kind, "key", "4", "value", size,
                 "entries", entries, "name", "about")

@@ -126,10 +126,11 @@ const struct command ctl_objects[] = {
 	{.name = "worker", .topic = "the threads that relay", .verbs = worker_verbs},
 	{.name = "group", .topic = "multicast memberships", .verbs = group_verbs},
 	{.name = "log", .topic = "the daemon's log", .verbs = log_verbs},
-	{.name = "explain", .topic = "what would happen to a packet",
-	 .usage = "explain SOURCE[:PORT] \\> GROUP:PORT@IFACE [len N] [ttl N] [dscp N] [vlan [ad/]ID ...]",
-	 .help = "show step by step what would happen to a packet; nothing is sent. The word `to`\n"
-		 "      is the same as \\>",
+	{.name = "explain", .topic = "why nothing arrives",
+	 .usage = "explain RULE_NAME | SOURCE[:PORT] \\> GROUP:PORT@IFACE [len N] [ttl N] [dscp N] [vlan [ad/]ID ...]",
+	 .help = "show why a rule is pending, silent or losing packets, and the next command to run;\n"
+		 "      or step by step what would happen to a packet, of which nothing is sent. The\n"
+		 "      word `to` is the same as \\>; behind the word `rule` there is a name in any case",
 	 .arguments = ARGUMENTS_EXPLAIN, .least = 1, .most = -1, .run = verb_explain},
 	{.name = "metrics", .topic = "counters for Prometheus", .usage = "metrics",
 	 .help = "print the counters as OpenMetrics text",

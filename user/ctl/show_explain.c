@@ -211,7 +211,7 @@ static void show_output(const struct screen *screen, const json_t *output)
 	if (is(output, "ttl", "keep") || is(output, "ttl", "dec") ||
 	    show_number(output, "ttl") != 1)
 		return;
-	screen_print(screen, LABEL "TTL 1: the next router drops it; `ttl N` gives it more\n", "");
+	screen_print(screen, LABEL "TTL 1: no router forwards it; `ttl N` gives it more\n", "");
 }
 
 /* ---- what others see ---- */
@@ -249,4 +249,87 @@ void show_explained_packet(const struct screen *screen, const json_t *answer)
 	show_found(screen, answer);
 	json_array_foreach(member(answer, "outputs"), i, output) show_output(screen, output);
 	show_tcpdump(screen, answer);
+}
+
+/* ---- a rule ---- */
+
+static void show_findings(const struct screen *screen, const json_t *answer)
+{
+	const json_t *findings = member(answer, "findings"), *finding;
+	bool problem = false;
+	size_t i;
+
+	json_array_foreach(findings, i, finding)
+	{
+		problem |= is(finding, "severity", "problem");
+		screen_print(screen, LABEL "%s: %s\n", show_text(finding, "severity"),
+			     show_text(finding, "about"), show_text(finding, "text"));
+		if (json_is_string(member(finding, "next")))
+			screen_print(screen, LABEL "next: %s\n", "", show_text(finding, "next"));
+	}
+	if (!problem)
+		screen_print(screen, LABEL "no problem was found\n", "");
+}
+
+static void show_rule_input(const struct screen *screen, const json_t *answer)
+{
+	const json_t *input = member(answer, "input"), *querier = member(input, "querier");
+
+	if (!json_is_object(input))
+		return;
+	screen_print(screen, LABEL "%s", "input", show_text(input, "interface"));
+	if (!show_true(input, "exists"))
+		screen_print(screen, ", which does not exist");
+	else
+		screen_print(screen, ", %s, %s, MTU %lld", show_true(input, "up") ? "up" : "down",
+			     show_true(input, "carrier") ? "with carrier" : "no carrier",
+			     show_number(input, "mtu"));
+	if (json_is_string(member(input, "vlan")))
+		screen_print(screen, ", received by %s with the tags %s",
+			     show_text(input, "received_by"), show_text(input, "vlan"));
+	screen_print(screen, "%s\n", show_true(input, "joined") ? ", group joined" : "");
+	if (json_is_object(querier))
+		screen_print(screen, LABEL "last query for members by %s, %lld s ago\n", "",
+			     show_text(querier, "address"), show_number(querier, "seconds"));
+}
+
+static void show_passed(const struct screen *screen, const json_t *answer)
+{
+	const json_t *passed;
+	size_t i;
+
+	json_array_foreach(member(answer, "passed"), i, passed)
+	{
+		screen_print(screen, LABEL "%lld packet%s on %s from %s", i ? "" : "passed",
+			     show_number(passed, "packets"),
+			     show_number(passed, "packets") == 1 ? "" : "s",
+			     show_text(passed, "interface"), show_text(passed, "source"));
+		if (json_is_integer(member(passed, "port")))
+			screen_print(screen, " for port %lld", show_number(passed, "port"));
+		if (json_is_string(member(passed, "vlan")))
+			screen_print(screen, ", tagged %s", show_text(passed, "vlan"));
+		screen_print(screen, ": %s, %lld s ago\n", show_text(passed, "reason"),
+			     show_number(passed, "seconds"));
+	}
+}
+
+void show_explained_rule(const struct screen *screen, const json_t *answer)
+{
+	const json_t *rule = member(answer, "rule"), *output;
+	size_t i;
+
+	screen_print(screen, "%s: in %s%s%s; %s, %s path, %s, %lld packets received",
+		     show_text(rule, "name"), show_text(rule, "in"),
+		     json_is_string(member(rule, "source")) ? " source " : "",
+		     json_is_string(member(rule, "source")) ? show_text(rule, "source") : "",
+		     show_text(rule, "state"), show_text(rule, "path"), show_text(rule, "flow"),
+		     show_number(rule, "received_packets"));
+	if (json_is_integer(member(rule, "last_packet_seconds")))
+		screen_print(screen, ", the last %lld s ago",
+			     show_number(rule, "last_packet_seconds"));
+	screen_print(screen, "\n");
+	show_findings(screen, answer);
+	show_rule_input(screen, answer);
+	show_passed(screen, answer);
+	json_array_foreach(member(answer, "outputs"), i, output) show_output(screen, output);
 }

@@ -5,6 +5,7 @@
 
 #include "ctl/show.h"
 
+void show_explained_rule(const struct screen *screen, const json_t *answer);
 void show_explained_packet(const struct screen *screen, const json_t *answer);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* explain: what would happen to a packet. */
+/* explain: what would happen to a packet; why a rule does not relay. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +51,17 @@ static int explain_packet(struct ctl *ctl, const struct command *command, char *
 	return ctl_call_and_show(ctl, "explain.packet", params, show_explained_packet);
 }
 
+/* One word is the name of a rule, unless it has the sign of a packet. Derived names may have that,
+ * too: behind the word `rule` it is a name in any case. */
 int verb_explain(struct ctl *ctl, const struct command *command, char **words, int count)
 {
-	return explain_packet(ctl, command, words, count);
+	bool named = count == 2 && strcmp(words[0], "rule") == 0;
+	json_t *params;
+
+	if (!named && (count > 1 || strchr(words[0], '>') || strchr(words[0], ' ')))
+		return explain_packet(ctl, command, words, count);
+	params = json_pack("{s:s}", "name", words[count - 1]);
+	if (!params)
+		return ctl_usage(command->usage, "\"%s\" is not UTF-8", words[count - 1]);
+	return ctl_call_and_show(ctl, "explain.rule", params, show_explained_rule);
 }

@@ -357,6 +357,7 @@ const struct control_method daemon_methods[] = {
 	{"iface.show", CONTROL_READ, name_keys, method_iface_show},
 	{"worker.list", CONTROL_READ, NULL, method_worker_list},
 	{"group.list", CONTROL_READ, page_keys, method_group_list},
+	{"explain.rule", CONTROL_READ, name_keys, method_explain_rule},
 	{"explain.packet", CONTROL_READ, packet_keys, method_explain_packet},
 	{"log.show", CONTROL_READ, NULL, method_log_show},
 	{"log.set", CONTROL_CHANGE, log_keys, method_log_set},

@@ -9,9 +9,13 @@
 
 #include <xmcast/packet.h>
 
+#include "base/clock.h"
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "daemon/daemon.h"
+#include "daemon/diagnosis.h"
+#include "daemon/methods_rules.h"
+#include "daemon/statistics.h"
 #include "relay/inspect.h"
 #include "telemetry/stats.h"
 
@@ -43,7 +47,7 @@ static size_t parse_frame(const char *text, uint8_t frame[TRIAL_FRAME_MAX])
 	return length / 2;
 }
 
-/* ---- the answer ---- */
+/* ---- a packet ---- */
 
 static json_t *address_json(const struct xmc_addr *address)
 {
@@ -129,10 +133,8 @@ static json_t *source_json(const struct rule_output *output, const struct inspec
 	return address_json(addr_is_any(&output->from) ? &to->hop.source : &output->from);
 }
 
-static json_t *output_json(const struct inspected_packet *packet, unsigned int i)
+static json_t *output_json(const struct inspected_output *to, const struct output_counts *counts)
 {
-	const struct inspected_output *to = &packet->outputs[i];
-	const struct output_counts *counts = &packet->books->outputs[i];
 	const struct rule_output *output = counts->rule;
 	bool host = !to->error && to->hop.kind == NEXT_HOP_HOST;
 	char text[ENDPOINT_TEXT_SIZE];
@@ -162,9 +164,8 @@ static json_t *output_json(const struct inspected_packet *packet, unsigned int i
 	return object;
 }
 
-static json_t *rule_json(const struct inspected_packet *packet)
+static json_t *rule_json(const struct rule_counts *counts)
 {
-	const struct rule_counts *counts = packet->books ? packet->books->rules : NULL;
 	char in[ENDPOINT_TEXT_SIZE], source[SOURCE_TEXT_SIZE];
 	json_t *object;
 
@@ -218,14 +219,15 @@ static json_t *answer_json(const struct inspected_packet *packet)
 	json_t *object;
 
 	for (unsigned int i = 0; i < count; i++)
-		json_add(&outputs, output_json(packet, i));
+		json_add(&outputs, output_json(&packet->outputs[i], &packet->books->outputs[i]));
 	object = json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:i, s:b, s:i, s:o, s:o, s:o, s:o, s:o}",
 			   "interface", packet->arrival, "received_by", packet->iface, "device",
 			   *packet->port ? packet->port : NULL, "mode", packet->mode, "vlan",
 			   packet->tags ? stats_tags_json(packet->tags) : json_null(), "mtu",
 			   (int)packet->mtu, "too_long", packet->too_long, "frame_bytes",
 			   (int)packet->length, "packet", packet_json(packet), "verdict",
-			   verdict_json(&packet->verdict), "rule", rule_json(packet), "near_rules",
+			   verdict_json(&packet->verdict), "rule",
+			   rule_json(packet->books ? packet->books->rules : NULL), "near_rules",
 			   near_json(packet), "outputs", outputs);
 	if (packet->reason)
 		json_put(&object, "reason", json_text_string(packet->reason));
@@ -261,4 +263,100 @@ void method_explain_packet(void *context, const json_t *params, struct control_r
 	}
 	reply->result = answer_json(&packet);
 	inspected_packet_free(&packet);
+}
+
+/* ---- a rule ---- */
+
+static uint64_t seconds_since(const struct inspected_rule *inspected, uint64_t ns)
+{
+	return ns < inspected->now_ns ? (inspected->now_ns - ns) / NS_PER_SECOND : 0;
+}
+
+/* null: the rule is disabled. */
+static json_t *input_json(const struct inspected_rule *inspected)
+{
+	const struct link *link = &inspected->input;
+	json_t *querier = json_null();
+	json_t *object;
+
+	if (!inspected->iface)
+		return json_null();
+	if (inspected->querier_seen)
+		querier = json_pack("{s:o, s:I}", "address", address_json(&inspected->querier),
+				    "seconds",
+				    (json_int_t)seconds_since(inspected, inspected->querier_ns));
+	object = json_pack("{s:s, s:s, s:b, s:b, s:b, s:i, s:o, s:b, s:o}", "interface",
+			   inspected->rule->iface, "received_by", inspected->iface, "exists",
+			   link->ifindex != 0, "up", link->up, "carrier", link->carrier, "mtu",
+			   (int)link->mtu, "vlan",
+			   inspected->tags ? stats_tags_json(inspected->tags) : json_null(),
+			   "joined", inspected->joined, "querier", querier);
+	if (inspected->reason)
+		json_put(&object, "reason", json_text_string(inspected->reason));
+	return object;
+}
+
+static json_t *passed_json(const struct inspected_rule *inspected)
+{
+	static const char *const reasons[] = XMC_REASON_NAMES;
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < inspected->nr_passed; i++) {
+		const struct passed_packets *passed = &inspected->passed[i];
+		const struct xmc_passed *note = &passed->note;
+
+		json_add(&list,
+			 json_pack("{s:s, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "interface",
+				   passed->iface, "source", address_json(&note->source), "port",
+				   number_or_null(ntohs(note->port)), "vlan",
+				   note->tags ? stats_tags_json(note->tags) : json_null(), "reason",
+				   reasons[note->reason < XMC_REASONS ? note->reason : 0],
+				   "differs", differs_json(passed->differs), "packets",
+				   (json_int_t)note->packets, "seconds",
+				   (json_int_t)seconds_since(inspected, note->last_ns)));
+	}
+	return list;
+}
+
+static json_t *explained_rule_json(const struct inspected_rule *inspected,
+				   const struct stats *stats)
+{
+	uint64_t last = stats->rules->last_packet_seconds;
+	json_t *outputs = json_array();
+	json_t *rule = rule_json(stats->books->rules);
+
+	json_put(&rule, "flow", json_string(flow_name(stats->rules->flow)));
+	json_put(&rule, "received_packets",
+		 json_integer((json_int_t)stats->books->rules->received));
+	json_put(&rule, "last_packet_seconds",
+		 last == STATS_NEVER ? json_null() : json_integer((json_int_t)last));
+	for (unsigned int i = 0; i < inspected->rule->nr_outputs; i++)
+		json_add(&outputs, output_json(&inspected->outputs[i], &stats->books->outputs[i]));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "rule", rule, "input", input_json(inspected),
+			 "passed", passed_json(inspected), "outputs", outputs, "findings",
+			 diagnosis_json(inspected, stats));
+}
+
+void method_explain_rule(void *context, const json_t *params, struct control_reply *reply)
+{
+	const char *name = control_param_string(params, "name", reply);
+	struct daemon *daemon = context;
+	const struct config *config = relay_config(daemon->relay);
+	struct inspected_rule inspected;
+	struct stats *stats;
+	unsigned int index;
+
+	if (!name)
+		return;
+	index = method_find_rule(config, name);
+	if (index == config->nr_rules) {
+		control_fail(reply, CONTROL_NOT_FOUND, "no rule %s", name);
+		return;
+	}
+	stats = statistics_now(daemon, index, 1);
+	if (stats && !relay_inspect_rule(daemon->relay, index, &inspected)) {
+		reply->result = explained_rule_json(&inspected, stats);
+		inspected_rule_free(&inspected);
+	}
+	stats_free(stats);
 }

@@ -5,6 +5,7 @@
 
 #include "control/method.h"
 
+void method_explain_rule(void *context, const json_t *params, struct control_reply *reply);
 void method_explain_packet(void *context, const json_t *params, struct control_reply *reply);
 
 #endif

@@ -67,8 +67,7 @@ void method_rule_list(void *context, const json_t *params, struct control_reply 
 	stats_free(stats);
 }
 
-/* Its index; the number of rules if there is none of that name. */
-static unsigned int find_rule(const struct config *config, const char *name)
+unsigned int method_find_rule(const struct config *config, const char *name)
 {
 	unsigned int i = 0;
 
@@ -89,7 +88,7 @@ void method_rule_show(void *context, const json_t *params, struct control_reply 
 
 	if (!name)
 		return;
-	rule = find_rule(config, name);
+	rule = method_find_rule(config, name);
 	if (rule == config->nr_rules) {
 		control_fail(reply, CONTROL_NOT_FOUND, "%.127s: %s", name,
 			     no_rule_text(config, name, text));

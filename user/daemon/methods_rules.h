@@ -16,6 +16,9 @@ void method_rule_enable(void *context, const json_t *params, struct control_repl
 void method_rule_disable(void *context, const json_t *params, struct control_reply *reply);
 void method_rule_change(void *context, const json_t *params, struct control_reply *reply);
 
+/* The index of the rule with this name; the number of rules if there is none. */
+unsigned int method_find_rule(const struct config *config, const char *name);
+
 /* The result of a change, as these methods answer it. NULL: no memory. */
 json_t *change_json(const struct daemon *daemon, const struct relay_change *change);
 

@@ -8,6 +8,7 @@
 
 #include <xmcast/packet.h>
 
+#include "base/clock.h"
 #include "dataplane/output_socket.h"
 #include "dataplane/stream.h"
 #include "relay/output_route.h"
@@ -169,25 +170,22 @@ static void inspect_output(struct redirects *redirects, const struct rule_output
 		output_socket_port(socket, &to->source_port);
 }
 
-static int inspect_outputs(const struct relay *relay, unsigned int index,
-			   struct inspected_packet *packet)
+/* One for each output; the caller frees them. NULL: no memory. */
+static struct inspected_output *inspect_outputs(const struct relay *relay,
+						const struct route *route)
 {
-	const struct route *route = relay->routes[index];
 	const struct stream *stream = route->path ? route->path->stream : NULL;
 	unsigned int count = route->rule->nr_outputs;
+	struct inspected_output *outputs = calloc(count, sizeof(*outputs));
 
-	packet->books = books_read(relay, index, 1);
-	packet->outputs = calloc(count, sizeof(*packet->outputs));
-	if (!packet->books || !packet->outputs)
-		return -ENOMEM;
 	redirects_look(relay->redirects);
-	for (unsigned int i = 0; i < count; i++)
+	for (unsigned int i = 0; outputs && i < count; i++)
 		inspect_output(relay->redirects, &route->rule->outputs[i],
-			       stream ? stream->outputs[i].socket : NULL, &packet->outputs[i]);
-	return 0;
+			       stream ? stream->outputs[i].socket : NULL, &outputs[i]);
+	return outputs;
 }
 
-/* ---- all of it ---- */
+/* ---- a packet ---- */
 
 static int find_rule(const struct relay *relay, const struct intake *intake,
 		     struct inspected_packet *packet)
@@ -200,7 +198,9 @@ static int find_rule(const struct relay *relay, const struct intake *intake,
 		if (!has_key(relay->routes[i], intake, &packet->verdict.key))
 			continue;
 		found = relay->routes[i]->rule;
-		err = inspect_outputs(relay, i, packet);
+		packet->books = books_read(relay, i, 1);
+		packet->outputs = inspect_outputs(relay, relay->routes[i]);
+		err = packet->books && packet->outputs ? 0 : -ENOMEM;
 	}
 	find_near(relay, intake, found, packet);
 	return err;
@@ -276,4 +276,151 @@ void inspected_packet_free(struct inspected_packet *packet)
 	free(packet->outputs);
 	packet->books = NULL;
 	packet->outputs = NULL;
+}
+
+/* ---- a rule ---- */
+
+/* One intake whose notes are read. */
+struct reading {
+	const struct intake *intake;
+	const struct route *route;
+	struct inspected_rule *inspected;
+};
+
+/* Is it the question of a multicast router to all hosts: who is a member? (RFC 2236, RFC 2710) */
+static bool is_query(const struct xmc_passed *note)
+{
+	const struct xmc_addr all_hosts4 = {.b = {[10] = 0xff, 0xff, 224, 0, 0, 1}};
+	const struct xmc_addr all_hosts6 = {.b = {0xff, 0x02, [15] = 1}};
+
+	return (note->protocol == IPPROTO_IGMP && addr_equal(&note->destination, &all_hosts4)) ||
+	       (note->protocol == IPPROTO_ICMPV6 && addr_equal(&note->destination, &all_hosts6));
+}
+
+static void note_query(const struct xmc_passed *note, const struct reading *reading)
+{
+	struct inspected_rule *inspected = reading->inspected;
+
+	if (reading->intake != reading->route->arrival->intake ||
+	    addr_is_ipv4(&note->destination) != addr_is_ipv4(&inspected->rule->group) ||
+	    note->last_ns < inspected->querier_ns)
+		return;
+	inspected->querier_seen = true;
+	inspected->querier = note->source;
+	inspected->querier_ns = note->last_ns;
+}
+
+static bool is_same_kind(const struct passed_packets *known, const struct xmc_passed *note,
+			 const char *iface)
+{
+	return known->iface == iface && known->note.reason == note->reason &&
+	       known->note.port == note->port && known->note.tags == note->tags &&
+	       addr_equal(&known->note.source, &note->source);
+}
+
+/* The note of another CPU about such packets, or a place for the first one. NULL: no room. */
+static struct passed_packets *find_kind(struct inspected_rule *inspected,
+					const struct xmc_passed *note, const char *iface)
+{
+	struct passed_packets *known = inspected->passed;
+
+	for (unsigned int i = 0; i < inspected->nr_passed; i++, known++) {
+		if (is_same_kind(known, note, iface))
+			return known;
+	}
+	return inspected->nr_passed < PASSED_PACKETS ? &inspected->passed[inspected->nr_passed++]
+						     : NULL;
+}
+
+/* In what do these packets differ from those of the rule? What cannot be seen does not differ. */
+static unsigned int note_differs(const struct xmc_passed *note, const struct reading *reading)
+{
+	struct xmc_datagram dgram = {.source = note->source,
+				     .destination = note->destination,
+				     .port = note->port,
+				     .protocol = note->protocol,
+				     .tags = note->tags};
+	unsigned int differs = compare(reading->route, reading->intake, &dgram);
+
+	return differs & ~(NEAR_SPECIFIC | (note->port ? 0U : NEAR_PORT));
+}
+
+static void read_note(void *context, const struct xmc_passed *note)
+{
+	const struct reading *reading = context;
+	struct inspected_rule *inspected = reading->inspected;
+	struct passed_packets *known;
+	unsigned int differs;
+
+	if (is_query(note))
+		note_query(note, reading);
+	/* What came before the rule was there says nothing about it. */
+	if (note->protocol != inspected->rule->protocol ||
+	    !addr_equal(&note->destination, &inspected->rule->group) ||
+	    note->last_ns < reading->route->since_ns)
+		return;
+	differs = note_differs(note, reading);
+	if (!differs && note->reason != XMC_FRAGMENT && note->reason != XMC_IP_OPTIONS)
+		return;
+	known = find_kind(inspected, note, reading->intake->name);
+	if (!known)
+		return;
+	if (known->note.packets)
+		known->note.packets += note->packets;
+	else
+		known->note = *note;
+	if (known->note.last_ns < note->last_ns)
+		known->note.last_ns = note->last_ns;
+	known->iface = reading->intake->name;
+	known->differs = differs;
+}
+
+static int compare_passed(const void *a, const void *b)
+{
+	uint64_t first = ((const struct passed_packets *)a)->note.packets;
+	uint64_t second = ((const struct passed_packets *)b)->note.packets;
+
+	return (first < second) - (first > second);
+}
+
+static void read_notes(const struct relay *relay, const struct route *route,
+		       struct inspected_rule *inspected)
+{
+	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
+		struct reading reading = {relay->intakes[i], route, inspected};
+
+		/* Without memory there is less to tell. */
+		if (relay->intakes[i]->steer)
+			steer_read_passed(relay->intakes[i]->steer, read_note, &reading);
+	}
+	qsort(inspected->passed, inspected->nr_passed, sizeof(inspected->passed[0]),
+	      compare_passed);
+}
+
+int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected_rule *inspected)
+{
+	const struct route *route = relay->routes[index];
+	const struct arrival *arrival = route->arrival;
+
+	*inspected = (struct inspected_rule){.rule = route->rule, .now_ns = clock_ns()};
+	inspected->outputs = inspect_outputs(relay, route);
+	if (!inspected->outputs)
+		return -ENOMEM;
+	if (!arrival)
+		return 0;
+	inspected->iface = arrival->intake->name;
+	inspected->reason = intake_reason(arrival->intake);
+	inspected->tags = arrival->tags;
+	inspected->joined = route->joined != 0;
+	/* As it is now: it may have changed since it was looked at last. */
+	if (link_query(arrival->name, &inspected->input))
+		inspected->input = (struct link){};
+	read_notes(relay, route, inspected);
+	return 0;
+}
+
+void inspected_rule_free(struct inspected_rule *inspected)
+{
+	free(inspected->outputs);
+	inspected->outputs = NULL;
 }

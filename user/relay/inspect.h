@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What would happen to a packet, step by step, for people: where it arrives, what the steering
+ * Questions of people who look for packets. Of a packet: where it arrives, what the steering
  * program would do with it (steering/trial.h), which rule gets it, and how each output would send
- * it now. Nothing is sent, counted or changed, except that an output without a source port gets
- * one. Main thread.
+ * it now. Of a rule: how its input and its outputs are now, and which packets arrive that are
+ * almost its own. Nothing is sent, counted or changed, except that an output without a source port
+ * gets one. Main thread.
  */
 #ifndef XMCAST_RELAY_INSPECT_H
 #define XMCAST_RELAY_INSPECT_H
@@ -70,5 +71,35 @@ struct inspected_packet {
 int relay_inspect_packet(struct relay *relay, const char *iface, const void *frame, size_t length,
 			 struct inspected_packet *packet, char reason[REASON_SIZE]);
 void inspected_packet_free(struct inspected_packet *packet);
+
+/* Packets that no rule takes, which a rule may have been meant to take (bpf/passed.h). */
+struct passed_packets {
+	struct xmc_passed note; /* of all CPUs */
+	const char *iface;	/* where they arrive */
+	unsigned int differs;	/* NEAR_…; 0: only in what the note's reason says */
+};
+
+/* How many kinds of them are kept. */
+#define PASSED_PACKETS 16
+
+struct inspected_rule {
+	const struct rule *rule;
+	const char *iface;  /* where its packets are received; NULL: the rule is disabled */
+	const char *reason; /* why that does not receive, or NULL */
+	struct link input;  /* the interface that the rule names; ifindex 0: it does not exist */
+	uint32_t tags;	    /* that its packets have where they are received */
+	bool joined;	    /* the kernel is a member of the group for it */
+	bool querier_seen;  /* a multicast router has asked who is a member: the last one, */
+	struct xmc_addr querier;
+	uint64_t querier_ns; /* and when (CLOCK_MONOTONIC) */
+	uint64_t now_ns;
+	unsigned int nr_passed; /* the most frequent first */
+	struct passed_packets passed[PASSED_PACKETS];
+	struct inspected_output *outputs;
+};
+
+/* Inspect the rule with this index in the configuration. 0, then inspected_rule_free(); -ENOMEM. */
+int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected_rule *inspected);
+void inspected_rule_free(struct inspected_rule *inspected);
 
 #endif

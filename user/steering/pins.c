@@ -16,7 +16,7 @@
 
 const char *const pin_names[NR_PINS] = {
 	"rules",   "shapes",  "sockets",     "members", "verdicts",
-	"outputs", "tallies", "device_sets", "about",
+	"outputs", "tallies", "device_sets", "passed",	"about",
 };
 
 const struct pins pins_none = {.fds = {[0 ... NR_PINS - 1] = -1}};
@@ -38,6 +38,7 @@ static const struct {
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_MAX_DEVICE_SETS},
+	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(struct xmc_passed), XMC_PASSED_NOTES},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
 };
 

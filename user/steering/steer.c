@@ -643,6 +643,22 @@ const uint8_t *steer_tried_frame(const struct steer *steer)
 	return trial_frame(steer->trial);
 }
 
+int steer_read_passed(const struct steer *steer, steer_passed_handler *handle, void *context)
+{
+	struct xmc_passed *notes = calloc((size_t)steer->nr_cpus, sizeof(*notes));
+	int err = notes ? 0 : -ENOMEM;
+
+	for (__u32 place = 0; !err && place < XMC_PASSED_NOTES; place++) {
+		err = bpf_map_lookup_elem(steer->pins.fds[PIN_PASSED], &place, notes);
+		for (int cpu = 0; !err && cpu < steer->nr_cpus; cpu++) {
+			if (notes[cpu].packets)
+				handle(context, &notes[cpu]);
+		}
+	}
+	free(notes);
+	return err;
+}
+
 bool steer_is_ours(uint32_t program_id)
 {
 	return claim_is_genuine(CLAIM_PROGRAM, program_id);

@@ -189,6 +189,10 @@ int steer_try(struct steer *steer, int ifindex, unsigned int queue, const void *
 /* The frame after the last steer_try() that has succeeded. */
 const uint8_t *steer_tried_frame(const struct steer *steer);
 
+/* Call `handle` for each note about packets that no rule takes, of each CPU. 0 or -errno. */
+typedef void steer_passed_handler(void *context, const struct xmc_passed *note);
+int steer_read_passed(const struct steer *steer, steer_passed_handler *handle, void *context);
+
 /* Packets counted under each reason, summed over the CPUs. 0 or -errno. */
 int steer_verdicts(const struct steer *steer, uint64_t verdicts[XMC_REASONS]);
 
