@@ -27,7 +27,7 @@ BUILD_DEPS := gcc clang make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev 
 	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
 	libncurses-dev libsmartcols-dev iproute2 ethtool python3 util-linux
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev llvm git perl iputils-ping socat xdp-tools ffmpeg multicat \
-	iperf tshark tmux bash-completion zsh fish qemu-system-x86 busybox-static gcovr systemd groff debootstrap \
+	iperf tcpdump tshark tmux bash-completion zsh fish qemu-system-x86 busybox-static gcovr systemd groff debootstrap \
 	mmdebstrap e2fsprogs chromium-headless-shell
 LINT_DEPS := git python3 clang-format clang-tidy cppcheck shellcheck
 DEB_DEPS := build-essential dpkg-dev debhelper lintian debootstrap

@@ -117,7 +117,7 @@ def prefixes():
     for short, full in (("r", "rule list"), ("rule", "rule list"), ("r l", "rule list"),
                         ("rule ls", "rule list"), ("st", "stats show"), ("i", "iface list"),
                         ("w", "worker list"), ("g show", "group list"), ("l", "log show"),
-                        ("c", "config show"), ("c d", "config diff"), ("p", "ping"),
+                        ("co", "config show"), ("co d", "config diff"), ("p", "ping"),
                         ("v", "version")):
         equal(ctl(daemon, *short.split()).stdout, ctl(daemon, *full.split()).stdout, short)
 
@@ -224,7 +224,8 @@ def help_everywhere():
 @test
 def every_command_is_tested():
     """Each object and verb of the help has a golden output, or a test of its own"""
-    own = {("config", "check"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",)}
+    own = {("config", "check"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",),
+           ("capture",)}
     known = {tuple(words.split()[:2]) for words in COMMANDS}
     for thing, names in verbs().items():
         for words in [(thing, name) for name in names] or [(thing,)]:

@@ -144,6 +144,14 @@ const struct command ctl_objects[] = {
 	 .usage = "top [-b] [-d SECONDS] [-n TIMES] [-o name|pps|bps|drops|exhausted]",
 	 .help = "show live rates of rules and outputs; -b: as plain text",
 	 .arguments = ARGUMENTS_OPTIONS, .most = -1, .run = verb_top},
+	{.name = "capture", .topic = "packets of a rule, before and after",
+	 .usage = "capture RULE|IFACE [-w FILE] [-c N] [-s BYTES] [--rate N] [FILTER]",
+	 .help = "print packets of a rule, or of all rules with an input on IFACE, as they come\n"
+		 "      and as they are sent, until interrupted; -w: as pcapng, \"-\": to stdout;\n"
+		 "      -c: until N were written; -s: bytes of each that are kept; --rate: received\n"
+		 "      packets a second, at most (default 1000); FILTER: all of src ADDR, dst ADDR,\n"
+		 "      host ADDR, [src|dst] port N, len N[-M], in, out; \"not\" in front of one",
+	 .arguments = ARGUMENTS_OPTIONS, .least = 1, .most = -1, .run = verb_capture},
 	{.name = "ping", .topic = "is the daemon alive?", .usage = "ping",
 	 .help = "check that the daemon answers and every worker makes progress",
 	 .run = verb_ping},

@@ -73,6 +73,7 @@ VERB(verb_ping);
 VERB(verb_metrics);
 VERB(verb_monitor);
 VERB(verb_top);
+VERB(verb_capture);
 VERB(verb_help);
 
 #endif

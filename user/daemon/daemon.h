@@ -51,6 +51,23 @@ struct successor {
 	unsigned int seconds;  /* since it connected */
 };
 
+/* The capture of a client (daemon/capture.h). */
+enum capture_state {
+	CAPTURE_NONE,
+	CAPTURE_PREPARED,  /* its answer is being sent */
+	CAPTURE_CONNECTED, /* the client has not begun */
+	CAPTURE_RUNNING,
+};
+
+struct capture_service {
+	enum capture_state state;
+	struct capture *capture; /* NULL: there is none */
+	int fd;			 /* -1: there is none */
+	uint64_t source;	 /* epoll data */
+	int pid;		 /* of the client, as it connected */
+	unsigned int seconds;	 /* since it was prepared */
+};
+
 struct store;
 struct take_over;
 
@@ -65,6 +82,7 @@ struct daemon {
 	struct control_server *control;
 	struct service service;
 	struct successor successor;
+	struct capture_service capture;
 	struct store *store; /* of the service manager; NULL: not used */
 	uint64_t stored;     /* relay_changes() of what is in it */
 	bool left; /* all was left there: the maps of programs that go on stay as they are */

@@ -13,6 +13,7 @@
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "daemon/capture.h"
 
 /* The successor reads at once: it waits for nothing else. */
 #define SEND_MS 5000
@@ -120,8 +121,11 @@ static int send_offer(struct daemon *daemon)
 	struct hand_over offer = {};
 	size_t length;
 	char *text;
-	int err = hand_over_describe(daemon, false, &offer, &text, &length);
+	int err = capture_end(daemon, "another xmcastd takes over");
 
+	if (err)
+		return err;
+	err = hand_over_describe(daemon, false, &offer, &text, &length);
 	relay_freeze(daemon->relay);
 	watch_relay(daemon, true);
 	daemon->successor.state = SUCCESSOR_OFFERED;

@@ -24,6 +24,7 @@
 #include "base/sandbox.h"
 #include "base/streams.h"
 #include "base/version.h"
+#include "daemon/capture.h"
 #include "daemon/daemon.h"
 #include "daemon/hand_over.h"
 #include "daemon/methods.h"
@@ -44,6 +45,7 @@ enum source {
 	SOURCE_CONTROL,
 	SOURCE_SERVICE,
 	SOURCE_SUCCESSOR,
+	SOURCE_CAPTURE,
 };
 
 /* Larger blocks have a mapping of their own, which free(3) returns to the kernel. This is glibc's
@@ -222,6 +224,7 @@ static struct failure open_predecessor(struct daemon *daemon)
 	int err = take_over_open(daemon);
 
 	daemon->successor.source = SOURCE_SUCCESSOR;
+	daemon->capture.source = SOURCE_CAPTURE;
 	daemon->successor.relay_source = SOURCE_RELAY;
 	if (err == -EPROTO)
 		return (struct failure){EXIT_REFUSED, "the running daemon cannot be taken over"};
@@ -311,24 +314,28 @@ static void log_ready(struct daemon *daemon)
 
 /* ---- the main loop ---- */
 
-static void on_second(struct daemon *daemon)
+/* 0, or -EIO: the relay must end. */
+static int on_second(struct daemon *daemon)
 {
 	unsigned int interval;
 	uint64_t expirations;
+	int err;
 
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
-		return;
+		return 0;
 	statistics_begin_sample(daemon);
 	relay_check_workers(daemon->relay);
 	control_server_tick(daemon->control, clock_ns());
 	service_second(daemon);
 	hand_over_second(daemon);
+	err = capture_second(daemon);
 	daemon->seconds += (unsigned int)expirations;
 	interval = relay_config(daemon->relay)->stats_interval;
 	if (!interval || daemon->seconds < interval)
-		return;
+		return err;
 	daemon->seconds = 0;
 	statistics_log(daemon, "statistics");
+	return err;
 }
 
 static void reload(struct daemon *daemon)
@@ -369,8 +376,7 @@ static int serve_source(struct daemon *daemon, enum source source)
 		on_signal(daemon);
 		break;
 	case SOURCE_SECOND:
-		on_second(daemon);
-		break;
+		return on_second(daemon);
 	case SOURCE_CONTROL:
 		control_server_run(daemon->control);
 		break;
@@ -379,6 +385,8 @@ static int serve_source(struct daemon *daemon, enum source source)
 		break;
 	case SOURCE_SUCCESSOR:
 		return hand_over_run(daemon);
+	case SOURCE_CAPTURE:
+		return capture_run(daemon);
 	}
 	return 0;
 }
@@ -434,6 +442,7 @@ static int serve(struct daemon *daemon)
 		log_info("left-in-store");
 	if (relay_stop(daemon->relay) && !code)
 		code = EXIT_INTERNAL;
+	capture_end(daemon, "the daemon ends");
 	watchdog_leave(daemon);
 	if (handed_over)
 		hand_over_finish(daemon);
@@ -473,7 +482,8 @@ int main(int argc, char **argv)
 				.signal_fd = -1,
 				.timer_fd = -1,
 				.service.timer_fd = -1,
-				.successor.fd = -1};
+				.successor.fd = -1,
+				.capture.fd = -1};
 	int code;
 
 	mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);

@@ -11,6 +11,7 @@
 #include "base/json_text.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "daemon/capture.h"
 #include "daemon/daemon.h"
 #include "daemon/hand_over.h"
 #include "daemon/methods_config.h"
@@ -335,6 +336,8 @@ static const char *const names_keys[] = {"names", NULL};
 static const char *const operations_keys[] = {"operations", NULL};
 static const char *const offset_keys[] = {"offset", NULL};
 static const char *const packet_keys[] = {"interface", "frame", NULL};
+static const char *const capture_keys[] = {"of", "rate", "snap", NULL};
+static const char *const output_keys[] = {"rule", "output", NULL};
 
 const struct control_method daemon_methods[] = {
 	{"version", CONTROL_READ, NULL, method_version},
@@ -361,6 +364,8 @@ const struct control_method daemon_methods[] = {
 	{"explain.packet", CONTROL_READ, packet_keys, method_explain_packet},
 	{"log.show", CONTROL_READ, NULL, method_log_show},
 	{"log.set", CONTROL_CHANGE, log_keys, method_log_set},
+	{"capture.start", CONTROL_CHANGE, capture_keys, method_capture_start},
+	{"capture.headers", CONTROL_CHANGE, output_keys, method_capture_headers},
 	{"daemon.hand_over", CONTROL_OWN, NULL, hand_over_method},
 	{"monitor.start", CONTROL_READ, NULL, method_monitor_start},
 	{},

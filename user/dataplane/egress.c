@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wakeup.h"
+#include "dataplane/capture.h"
 #include "dataplane/engine.h"
 #include "dataplane/send_request.h"
 #include "dataplane/source_ports.h"
@@ -56,6 +57,7 @@ struct egress_loop {
 	struct send_request *free_requests;
 	unsigned int in_flight;	   /* requests at the kernel */
 	struct output_shard *open; /* outputs with an open request */
+	struct capture_tap *tap;   /* NULL: nothing is captured */
 
 	uint16_t *references; /* per frame: its unfinished sends */
 	/* Per frame: the next one of the same packet, or LAST_PIECE. NULL: packets have one frame
@@ -311,6 +313,8 @@ static int send_open_request(struct egress_loop *loop, struct send_request *requ
 			return err;
 	}
 	send_request_write(request);
+	if (loop->tap)
+		capture_submitted(loop->tap, request);
 	engine_send(loop->engine, &request->send);
 	gso_begin(&to->gso, request->count, request->segment_size);
 	loop->in_flight++;
@@ -544,6 +548,7 @@ static void acknowledge(struct egress_loop *loop)
 	int err;
 
 	loop->marker_waits = false;
+	loop->tap = loop->egress->next_tap;
 	atomic_store(&loop->egress->acknowledged, loop->marker);
 	err = wakeup_send(loop->egress->notify_fd);
 	if (err)

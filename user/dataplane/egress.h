@@ -72,6 +72,8 @@ struct egress {
 	int wakeup_fd;	/* eventfd, written by ingress */
 	int command_fd; /* read end of the command stream: struct egress_command (engine.h) */
 	int notify_fd;	/* eventfd, written by us: an acknowledgement, or the thread has failed */
+	/* Of datagrams behind the next marker. NULL: none is captured. */
+	struct capture_tap *next_tap;
 
 	/* Egress to the main thread. */
 	_Atomic uint64_t acknowledged; /* generation of the ruleset that all later frames have */

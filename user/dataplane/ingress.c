@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/wakeup.h"
 #include "dataplane/spin.h"
@@ -66,6 +67,37 @@ static void publish(struct ingress *ingress)
 		log_error("ingress-wakeup-failed", LOG_ERROR(err));
 }
 
+/* ---- capture ---- */
+
+static void capture_packet(struct ingress *ingress, const struct xsk_frame *frame, uint32_t length,
+			   uint64_t now_ns)
+{
+	uint8_t *data = xsk_frame(ingress->xsk, frame->index) + frame->offset;
+	const struct iovec part = {data, frame->length};
+	const struct stream *stream = NULL;
+	struct xmc_datagram dgram;
+
+	if (xmc_parse_frame(data, data + frame->length, length, &dgram) == XMC_STEERED)
+		stream = ruleset_find(ingress->ruleset, &dgram);
+	capture_received(ingress->tap, stream ? &stream->rule : NULL, frame->index, &part, length,
+			 now_ns);
+}
+
+/* A pass of its own over the packets in one frame each, so that packets cost nothing while there is
+ * no capture. */
+static void capture_packets(struct ingress *ingress, const struct xsk_frame *frames,
+			    unsigned int count)
+{
+	bool more = ingress->nr_pieces;
+	uint64_t now_ns = clock_ns();
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (!more && !frames[i].more)
+			capture_packet(ingress, &frames[i], frames[i].length, now_ns);
+		more = frames[i].more;
+	}
+}
+
 /* ---- packets in several frames ---- */
 
 static uint32_t sum_lengths(const struct ingress *ingress)
@@ -115,6 +147,8 @@ static void end_packet(struct ingress *ingress)
 {
 	struct frame_entry entry = {.kind = FRAME_DATA, .frame = ingress->pieces[0].index};
 
+	if (ingress->tap)
+		capture_packet(ingress, &ingress->pieces[0], sum_lengths(ingress), clock_ns());
 	if (ingress->too_large)
 		counter_add(&ingress->counters.drops[INGRESS_TOO_LARGE], 1);
 	else
@@ -171,6 +205,8 @@ static unsigned int receive(struct ingress *ingress)
 	if (!count)
 		return 0;
 	counter_add(&ingress->counters.received, count_packets(frames, count));
+	if (ingress->tap)
+		capture_packets(ingress, frames, count);
 	for (unsigned int i = 0; i < count; i++) {
 		if (i + 1 < count)
 			__builtin_prefetch(xsk_frame(ingress->xsk, frames[i + 1].index) +
@@ -195,6 +231,7 @@ static void change_ruleset(struct ingress *ingress)
 		return;
 	marker.generation = atomic_load_explicit(&ingress->next_generation, memory_order_relaxed);
 	ingress->ruleset = atomic_exchange_explicit(&ingress->next, NULL, memory_order_acq_rel);
+	ingress->tap = ingress->next_tap;
 	frame_queue_push(ingress->queue, &marker);
 	publish(ingress);
 }

@@ -19,6 +19,7 @@
 
 #include "base/counter.h"
 #include "base/log.h"
+#include "dataplane/capture.h"
 #include "dataplane/frame_queue.h"
 #include "dataplane/ruleset.h"
 #include "dataplane/xsk.h"
@@ -59,11 +60,13 @@ struct ingress {
 	 * its marker, and the order to end as soon as the RX ring is empty. */
 	_Atomic(const struct ruleset *) next;
 	_Atomic uint64_t next_generation;
+	struct capture_tap *next_tap; /* written before `next` */
 	atomic_bool stop;
 	atomic_bool leave; /* with `stop`: end at once, and leave the RX ring to a successor */
 
 	/* The thread's own. */
 	const struct ruleset *ruleset;
+	struct capture_tap *tap; /* NULL: nothing is captured */
 	struct log_limit wakeup_limit;
 	/* A packet in several frames, of which the last has not been received yet. */
 	struct xsk_frame pieces[XSK_MAX_PIECES];

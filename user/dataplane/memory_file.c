@@ -36,7 +36,8 @@ static int map(struct memory_file *file)
 	return 0;
 }
 
-static int open_file(struct memory_file *file, const char *name, size_t size, unsigned int huge)
+/* Not mapped or sealed yet. */
+static int create_file(struct memory_file *file, const char *name, size_t size, unsigned int huge)
 {
 	int err = 0;
 
@@ -44,8 +45,20 @@ static int open_file(struct memory_file *file, const char *name, size_t size, un
 	file->fd = create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | huge);
 	if (file->fd < 0)
 		return file->fd;
-	if (ftruncate(file->fd, (off_t)size) ||
-	    fcntl(file->fd, F_ADD_SEALS, SIZE_SEALS | F_SEAL_SEAL))
+	if (ftruncate(file->fd, (off_t)size))
+		err = -errno;
+	if (err)
+		memory_file_close(file);
+	return err;
+}
+
+static int open_file(struct memory_file *file, const char *name, size_t size, unsigned int huge)
+{
+	int err = create_file(file, name, size, huge);
+
+	if (err)
+		return err;
+	if (fcntl(file->fd, F_ADD_SEALS, SIZE_SEALS | F_SEAL_SEAL))
 		err = -errno;
 	if (!err)
 		err = map(file);
@@ -59,6 +72,21 @@ int memory_file_open(struct memory_file *file, const char *name, size_t size, bo
 	if (huge && !open_file(file, name, size, MFD_HUGETLB))
 		return 0;
 	return open_file(file, name, size, 0);
+}
+
+int memory_file_open_shown(struct memory_file *file, const char *name, size_t size)
+{
+	int err = create_file(file, name, size, 0);
+
+	if (err)
+		return err;
+	err = map(file);
+	/* Mappings that are there stay writable. */
+	if (!err && fcntl(file->fd, F_ADD_SEALS, SIZE_SEALS | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL))
+		err = -errno;
+	if (err)
+		memory_file_close(file);
+	return err;
 }
 
 /* A file that could shrink would end the process with SIGBUS. */

@@ -65,7 +65,7 @@ enum withheld send_key_keep(struct send_key *key, const struct rule_output *rule
 
 /* ---- the message ---- */
 
-static const struct xmc_addr *source_of(const struct send_request *request)
+const struct xmc_addr *send_request_source(const struct send_request *request)
 {
 	const struct rule_output *rule = &request->to->output->rule;
 
@@ -107,7 +107,7 @@ static void add_number(struct msghdr *message, bool is_ipv4, int type4, int type
 static void write_control(struct send_request *request)
 {
 	const struct rule_output *rule = &request->to->output->rule;
-	const struct xmc_addr *source = source_of(request);
+	const struct xmc_addr *source = send_request_source(request);
 	struct msghdr *message = &request->send.message;
 	uint16_t segment = (uint16_t)request->segment_size;
 	bool is_ipv4 = addr_is_ipv4(&rule->to);
@@ -126,23 +126,21 @@ static void write_control(struct send_request *request)
 		message->msg_control = NULL;
 }
 
-/* The port to which the request's datagrams go, in network order. */
-static in_port_t destination_port(const struct send_request *request)
+in_port_t send_request_port(const struct send_request *request)
 {
 	return request->key.port ? request->key.port
 				 : ((const struct sockaddr_in *)&request->to->output->to)->sin_port;
 }
 
-/* The sum of the payload's words. A piece that begins at an odd byte has its bytes in the other
+/* A piece that begins at an odd byte has its bytes in the other
  * halves of the words (RFC 1071 section 2 B). */
-static __u64 sum_payload(const struct send_request *request)
+__u64 send_payload_sum(const struct iovec *pieces, unsigned int count)
 {
-	unsigned int pieces = request->pieces ? request->pieces : 1;
 	bool odd = false;
 	__u64 sum = 0;
 
-	for (unsigned int i = 0; i < pieces; i++) {
-		const struct iovec *piece = &request->payloads[i];
+	for (unsigned int i = 0; i < count; i++) {
+		const struct iovec *piece = &pieces[i];
 		const uint8_t *bytes = piece->iov_base;
 		__u64 part = 0;
 
@@ -162,13 +160,13 @@ static void write_header(struct send_request *request)
 	__u64 sum;
 
 	header->source = send_source_port(output, &request->key);
-	header->destination = destination_port(request);
+	header->destination = send_request_port(request);
 	header->length = htons((uint16_t)(sizeof(*header) + request->bytes));
 	header->checksum = 0;
 	if (!addr_is_ipv4(&output->rule.to))
 		return;
-	sum = sum_payload(request);
-	sum += (__u64)source_of(request)->w[3] + output->rule.to.w[3] + header->source +
+	sum = send_payload_sum(request->payloads, request->pieces ? request->pieces : 1);
+	sum += (__u64)send_request_source(request)->w[3] + output->rule.to.w[3] + header->source +
 	       header->destination + header->length + xmc_sum_udp_length(header);
 	header->checksum = xmc_udp_checksum(sum);
 }
@@ -217,5 +215,5 @@ const char *send_request_to(const struct send_request *request, char text[ENDPOI
 {
 	const struct rule_output *rule = &request->to->output->rule;
 
-	return endpoint_format(&rule->to, ntohs(destination_port(request)), rule->iface, text);
+	return endpoint_format(&rule->to, ntohs(send_request_port(request)), rule->iface, text);
 }

@@ -98,6 +98,15 @@ static inline in_port_t send_source_port(const struct output *output, const stru
 	return output->rule.from_kept ? key->source_port : htons(output->rule.from_port);
 }
 
+/* The source address with which the request's datagrams leave; all zero: the kernel chooses. */
+const struct xmc_addr *send_request_source(const struct send_request *request);
+
+/* The port to which they go, in network order. */
+in_port_t send_request_port(const struct send_request *request);
+
+/* The sum of the words of one payload, which may be in several pieces. */
+__u64 send_payload_sum(const struct iovec *pieces, unsigned int count);
+
 /* Write request->send, of a request with at least one datagram. */
 void send_request_write(struct send_request *request);
 

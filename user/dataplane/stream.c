@@ -53,6 +53,7 @@ static int open_output(struct output *output, const struct stream *stream,
 	uint16_t port = rule_output_port(&stream->rule, rule);
 	int err = 0;
 
+	output->stream = stream;
 	output->rule = *rule;
 	failure->output = rule;
 	failure->step = "memory";

@@ -65,6 +65,7 @@ struct output_shard {
 
 /* One output; constant except for its shards and `reason`. */
 struct output {
+	const struct stream *stream;
 	struct rule_output rule;
 	struct output_socket *socket;
 	int fd;			    /* the socket's */

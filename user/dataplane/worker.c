@@ -63,6 +63,8 @@ struct worker {
 
 	int command_fd; /* write end of the command stream */
 	uint64_t generation;
+	const struct ruleset *ruleset; /* in use */
+	struct capture_tap *tap;       /* likewise; NULL: none */
 
 	uint64_t stuck_after_ns; /* a thread that is overdue for this long is stuck; 0: never */
 	struct heartbeat ingress_heartbeat;
@@ -216,6 +218,7 @@ void worker_close(struct worker *worker)
 	if (!worker || worker->ingress_heartbeat.stuck || worker->egress_heartbeat.stuck)
 		return;
 	xsk_close(worker->xsk);
+	capture_tap_free(worker->tap);
 	frame_queue_destroy(&worker->queue);
 	close_fd(worker->ingress.egress_wakeup_fd);
 	close_fd(worker->ingress.control_fd);
@@ -302,7 +305,13 @@ int worker_prepare(struct worker *worker)
 
 void worker_go(struct worker *worker, const struct ruleset *ruleset)
 {
-	worker->ingress.ruleset = ruleset;
+	worker->ruleset = worker->ingress.ruleset = ruleset;
+	worker->ingress.tap = NULL;
+	/* By a marker in front of all packets both threads get the tap. */
+	if (worker->tap) {
+		atomic_store(&worker->ingress.next_generation, worker->generation);
+		atomic_store(&worker->ingress.next, ruleset);
+	}
 	if (worker->resumes)
 		xsk_resume(worker->xsk);
 	worker->relays = true;
@@ -455,6 +464,7 @@ int worker_update(struct worker *worker, const struct ruleset *ruleset)
 	uint64_t generation = ++worker->generation;
 	int err = 0;
 
+	worker->ruleset = ruleset;
 	if (!worker->relays) {
 		worker->ingress.ruleset = ruleset;
 		return 0;
@@ -464,6 +474,24 @@ int worker_update(struct worker *worker, const struct ruleset *ruleset)
 	wake_ingress(worker);
 	while (!err && atomic_load(&worker->egress.acknowledged) != generation)
 		err = wait_notified(worker);
+	return err;
+}
+
+int worker_capture(struct worker *worker, struct capture *capture)
+{
+	struct capture_tap *before = worker->tap;
+	struct capture_tap *tap = NULL;
+	int err;
+
+	if (capture)
+		tap = capture_tap_new(capture, worker->iface, xsk_frames(worker->xsk));
+	if (capture && !tap)
+		return -ENOMEM;
+	worker->tap = worker->ingress.next_tap = worker->egress.next_tap = tap;
+	err = worker_update(worker, worker->ruleset);
+	/* A thread that is stuck may use it for ever. */
+	if (!err)
+		capture_tap_free(before);
 	return err;
 }
 

@@ -51,6 +51,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/capture.h"
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
 #include "dataplane/ruleset.h"
@@ -120,6 +121,13 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset);
  * -errno if a thread has failed or is stuck.
  */
 int worker_update(struct worker *worker, const struct ruleset *ruleset);
+
+/*
+ * Capture the worker's packets from now on; NULL: capture none. Waits as worker_update(), and then
+ * nothing uses the capture before. 0; -ENOMEM: all is as before; -errno: a thread has failed or is
+ * stuck.
+ */
+int worker_capture(struct worker *worker, struct capture *capture);
 
 /* Look at the heartbeats of both threads, and wake a thread that may be asleep, so that its
  * heartbeat moves until the next call. Never waits. */

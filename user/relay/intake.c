@@ -283,6 +283,18 @@ int intake_switch(struct intake *intake)
 	return 0;
 }
 
+int intake_capture(struct intake *intake, struct capture *capture)
+{
+	int err = 0;
+
+	if (intake->capture == capture)
+		return 0;
+	intake->capture = capture;
+	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
+		err = worker_capture(intake->workers[i], capture);
+	return err;
+}
+
 /* After the switch, so that no packet arrives for which the workers have no rule. */
 int intake_take_keys(struct intake *intake, const struct path **failed)
 {

@@ -132,6 +132,7 @@ struct intake {
 	/* The sum of workers that ended because their member left the bond: with the counters of
 	 * the others, these are what belongs to the verdicts of `steer`. */
 	struct worker_state closed;
+	struct capture *capture;	 /* of its packets; NULL: none */
 	char member_reason[REASON_SIZE]; /* why the last member that came has no workers, or empty
 					  */
 	struct lineup now;
@@ -232,6 +233,10 @@ int intake_switch(struct intake *intake);
 int intake_take_keys(struct intake *intake, const struct path **failed);
 void intake_commit(struct intake *intake);
 int intake_revert(struct intake *intake);
+
+/* Capture its packets, or none (NULL), with all workers that it has or will have. Does nothing if
+ * it does already. 0 or -errno as worker_capture(). */
+int intake_capture(struct intake *intake, struct capture *capture);
 
 /* ---- watching it ---- */
 

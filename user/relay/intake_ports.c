@@ -123,7 +123,10 @@ static int open_worker(struct intake *intake, struct intake_port *port,
 				      why);
 	port->workers[port->nr_workers++] = worker;
 	intake->workers[intake->nr_workers++] = worker;
-	err = prepare_worker(worker, means->epoll_fd);
+	if (intake->capture)
+		err = worker_capture(worker, intake->capture);
+	if (!err)
+		err = prepare_worker(worker, means->epoll_fd);
 	return err ? explain(why, err, "the threads of %s queue %u do not start", port->at.name,
 			     options.queue)
 		   : 0;

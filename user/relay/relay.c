@@ -168,6 +168,8 @@ void relay_check_workers(struct relay *relay)
 		if (!relay->frozen)
 			intake_audit(relay->intakes[i]);
 	}
+	if (!relay->frozen && relay_follow_capture(relay))
+		relay->broken = true;
 	output_sockets_age();
 }
 

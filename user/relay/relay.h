@@ -30,6 +30,7 @@
  *     outputs    the interfaces that outputs name
  *     schedule   when to look at the network, when to try again
  *     books      a snapshot of all counters
+ *     capture    copies of packets for an administrator: of which intake, and with which headers
  *     state      the struct that plan, follow, books and relay share; counts: plain numbers;
  *                reason: why something does not run, in one sentence
  *
@@ -79,6 +80,8 @@
 #define XMCAST_RELAY_RELAY_H
 
 #include "base/log.h"
+#include "dataplane/capture.h"
+#include "links/next_hop_parse.h"
 #include "membership/membership.h"
 #include "relay/books.h"
 #include "rules/config.h"
@@ -192,6 +195,35 @@ struct relay_attachment {
 /* `iface`: as relay_interface() returns it. False: it is not open. */
 bool relay_attachment(const struct relay *relay, const char *iface,
 		      struct relay_attachment *attachment);
+
+/* ---- capture (dataplane/capture.h) ---- */
+
+/* Is there such a rule, or does a rule's input name this interface? */
+bool relay_can_capture(const struct relay *relay, const struct capture_options *options);
+
+/* Capture from now on, until it is called with NULL; then nothing uses the capture any more. 0;
+ * -ENOMEM: nothing is captured; -EIO: a worker has failed, and the relay must end. */
+int relay_capture(struct relay *relay, struct capture *capture);
+
+/* Rules or intakes may have changed: capture where the packets arrive now. Returns as above. */
+int relay_follow_capture(struct relay *relay);
+
+/* The headers with which the datagrams of an output would leave now, as far as the kernel chooses
+ * them. What is not known is all zero. */
+struct output_headers {
+	char to[ENDPOINT_TEXT_SIZE]; /* as in the rule: output_format() */
+	char iface[IF_NAMESIZE];
+	struct xmc_addr source;
+	uint16_t source_port; /* host order; 0 with `from keep` */
+	uint8_t mac_to[MAC_LENGTH];
+	uint8_t mac_from[MAC_LENGTH];
+};
+
+/* 0; -ENOENT: there is no such rule, or it has no such output. */
+int relay_output_headers(struct relay *relay, const char *rule, unsigned int output,
+			 struct output_headers *headers);
+
+/* ---- */
 
 /* The joined groups, as membership_list() returns them. */
 int relay_memberships(const struct relay *relay, struct membership_entry **list);

@@ -33,11 +33,12 @@ struct relay {
 	bool frozen;	    /* offered to a successor: nothing changes (hand_over.h) */
 	uint64_t paused_ns; /* since when no thread runs; 0: they run */
 	struct inheritance
-		*inheritance;  /* what a predecessor has left, until relay_settle(); borrowed */
-	bool broken;	       /* a worker has failed in a change or while it was stopped:
-				  relay_run() returns -EIO */
-	int epoll_fd;	       /* readable when relay_run() has something to do */
-	struct follow *follow; /* NULL while the relay starts */
+		*inheritance;	 /* what a predecessor has left, until relay_settle(); borrowed */
+	bool broken;		 /* a worker has failed in a change or while it was stopped:
+				    relay_run() returns -EIO */
+	struct capture *capture; /* borrowed; NULL: none */
+	int epoll_fd;		 /* readable when relay_run() has something to do */
+	struct follow *follow;	 /* NULL while the relay starts */
 };
 
 #endif
