@@ -26,7 +26,8 @@ static void check_again(const char *text, size_t length, unsigned int rules)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct import_source source = {(const char *)data + 1, size - 1, "fuzz"};
+	struct import_source source = {
+		.bytes = (const char *)data + 1, .length = size - 1, .file = "fuzz"};
 	const struct import_peer *peer = import_peers;
 	struct errors errors = {0};
 	struct sheet_count count;

@@ -62,7 +62,20 @@ static const struct command config_verbs[] = {
 #define IMPORT_ARGUMENTS " [-o OUTPUT] FILE|-- TEXT"
 static const struct command import_verbs[] = {
 	{.name = "smcroute", .usage = "import smcroute" IMPORT_ARGUMENTS,
-	 .help = "print a configuration that does what an smcroute.conf says",
+	 .help = "print a configuration that does what an smcroute.conf says; -o: write it to a\n"
+		 "      file. TEXT: the configuration itself. The daemon need not run",
+	 .arguments = ARGUMENTS_OPTIONS_FILE, .least = 1, .most = -1, .run = verb_import},
+	{.name = "igmpproxy", .usage = "import igmpproxy" IMPORT_ARGUMENTS,
+	 .help = "the same for an igmpproxy.conf",
+	 .arguments = ARGUMENTS_OPTIONS_FILE, .least = 1, .most = -1, .run = verb_import},
+	{.name = "mcr", .usage = "import mcr" IMPORT_ARGUMENTS,
+	 .help = "the same for the JSON5 of MCR (mcrd)",
+	 .arguments = ARGUMENTS_OPTIONS_FILE, .least = 1, .most = -1, .run = verb_import},
+	{.name = "socat", .usage = "import socat" IMPORT_ARGUMENTS,
+	 .help = "the same for commands of socat: in a script, in a unit, or after --",
+	 .arguments = ARGUMENTS_OPTIONS_FILE, .least = 1, .most = -1, .run = verb_import},
+	{.name = "udp-broadcast-relay", .usage = "import udp-broadcast-relay" IMPORT_ARGUMENTS,
+	 .help = "the same for commands of udp-broadcast-relay-redux or udpbroadcastrelay",
 	 .arguments = ARGUMENTS_OPTIONS_FILE, .least = 1, .most = -1, .run = verb_import},
 	{},
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* import PEER: the configuration of another relay as one of ours. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +80,41 @@ static int read_file(const char *file, struct text *text)
 	if (stream && !is_stdin)
 		fclose(stream);
 	return err;
+}
+
+static bool is_address(const struct sockaddr *sockaddr, const struct xmc_addr *addr)
+{
+	char text[ADDR_TEXT_SIZE];
+	struct xmc_addr own;
+
+	if (!sockaddr)
+		return false;
+	if (sockaddr->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)sockaddr)->sin_addr, text,
+			  sizeof(text));
+	else if (sockaddr->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)sockaddr)->sin6_addr, text,
+			  sizeof(text));
+	else
+		return false;
+	return addr_parse(text, &own) && addr_equal(&own, addr);
+}
+
+/* The interface of this machine that has an address. */
+static bool iface_of(const struct xmc_addr *addr, char name[IF_NAMESIZE])
+{
+	struct ifaddrs *list;
+	bool found = false;
+
+	if (getifaddrs(&list))
+		return false;
+	for (struct ifaddrs *one = list; one && !found; one = one->ifa_next) {
+		found = is_address(one->ifa_addr, addr) && strlen(one->ifa_name) < IF_NAMESIZE;
+		if (found)
+			strcpy(name, one->ifa_name);
+	}
+	freeifaddrs(list);
+	return found;
 }
 
 /* The words as one line. Those of a command are escaped, so that they stay the words that the
@@ -165,7 +202,7 @@ VERB(verb_import)
 	struct arguments_of_import arguments = {0};
 	int code = parse(command, words, count, &arguments);
 	struct errors errors = {0};
-	struct import_source source;
+	struct import_source source = {.iface_of = iface_of};
 	struct text text = {0};
 	int err;
 

@@ -6,17 +6,23 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "import/routed.h"
 
-#define ROUTED                                                                                     \
-	"The outputs keep source address, UDP source port and DSCP, and take one off the TTL, "    \
-	"as\n"                                                                                     \
-	"kernel multicast routing does. Without `from`, `ttl` and `dscp` this host sends them "    \
-	"in\n"                                                                                     \
-	"its own name. Rules carry UDP; other IP protocols need rules of their own.\n"
+#define OWN_NAME "The outputs are sent by this host: from its own address, with a new TTL.\n"
 
 const struct import_peer import_peers[] = {
-	{.name = "smcroute", .heading = ROUTED, .read = smcroute_read},
-	{},
+	{"smcroute", false, ROUTED_HEADING, smcroute_read},
+	{"igmpproxy", false,
+	 ROUTED_HEADING
+	 "igmpproxy forwards a group while a host behind an interface has joined it; a rule\n"
+	 "forwards while it is enabled.\n",
+	 igmpproxy_read},
+	{"mcr", false, OWN_NAME, mcr_read},
+	{"socat", true, OWN_NAME, socat_read},
+	{"udp-broadcast-relay", true,
+	 "A rule for each interface: what arrives by it leaves by the others.\n",
+	 udp_broadcast_relay_read},
+	{0},
 };
 
 const struct import_peer *import_peer(const char *name)

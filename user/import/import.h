@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/addr.h"
 #include "base/errors.h"
 #include "import/sheet.h"
 
@@ -23,6 +24,8 @@ struct import_source {
 	const char *bytes;
 	size_t length;
 	const char *file; /* as the user named it; must outlive the errors */
+	/* Find the interface that has this address; false: none has. NULL: not on this machine. */
+	bool (*iface_of)(const struct xmc_addr *addr, char name[IF_NAMESIZE]);
 };
 
 /* A program whose configuration can be imported. */
@@ -55,5 +58,9 @@ char *import_configuration(const struct import_peer *peer, const struct import_s
 	int name(const struct import_source *source, struct sheet *sheet, struct errors *errors)
 
 IMPORT_READER(smcroute_read);
+IMPORT_READER(igmpproxy_read);
+IMPORT_READER(mcr_read);
+IMPORT_READER(socat_read);
+IMPORT_READER(udp_broadcast_relay_read);
 
 #endif

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <xmcast/packet.h>
-
 bool reading_line(struct reading *reading, struct word *line)
 {
 	const char *end;
@@ -46,60 +44,4 @@ void reading_add_address(struct text *text, const struct word *word)
 	text_add(text, bare ? "[" : "");
 	text_add_bytes(text, word->text, word->length);
 	text_add(text, bare ? "]" : "");
-}
-
-/* ---- ranges of groups ---- */
-
-bool group_range_parse(const struct word *word, struct group_range *range, struct errors *errors)
-{
-	const char *slash = memchr(word->text, '/', word->length);
-	size_t end = slash ? (size_t)(slash - word->text) : word->length;
-	struct word address = word_part(word, 0, end);
-	struct xmc_addr mask;
-	unsigned int width;
-	unsigned int bits;
-
-	range->host_bits = 0;
-	if (!word_parse_address(&address, false, &range->first, errors))
-		return false;
-	if (!addr_is_multicast(&range->first)) {
-		word_error(errors, word, "not a multicast group");
-		return false;
-	}
-	if (!slash)
-		return true;
-	width = addr_is_ipv4(&range->first) ? 32 : 128;
-	address = word_part(word, end + 1, word->length);
-	if (!word_parse_number(&address, "prefix length", 0, width, &bits, errors))
-		return false;
-	range->host_bits = width - bits;
-	xmc_mask_from_host_bits(&mask, range->host_bits);
-	xmc_addr_mask(&range->first, &range->first, &mask);
-	return true;
-}
-
-unsigned int group_range_count(const struct group_range *range)
-{
-	return range->host_bits > 8 ? READING_RANGE_MAX + 1 : 1U << range->host_bits;
-}
-
-_Static_assert(READING_RANGE_MAX == 1 << 8, "the lowest byte of an address counts them");
-
-const char *group_range_format(const struct group_range *range, unsigned int index,
-			       char text[ENDPOINT_TEXT_SIZE])
-{
-	struct xmc_addr group = range->first;
-
-	group.b[sizeof(group.b) - 1] |= (unsigned char)index;
-	return endpoint_format(&group, 0, NULL, text);
-}
-
-bool group_range_has(const struct group_range *range, const struct xmc_addr *group)
-{
-	struct xmc_addr mask;
-	struct xmc_addr masked;
-
-	xmc_mask_from_host_bits(&mask, range->host_bits);
-	xmc_addr_mask(&masked, group, &mask);
-	return addr_equal(&masked, &range->first);
 }

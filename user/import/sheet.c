@@ -17,7 +17,7 @@
 /* Refused rules of one line that are shown; a range of groups may be 256. */
 #define REFUSED_SHOWN 4
 
-enum item_kind { ITEM_LINE, ITEM_LOST, ITEM_NOTE, ITEM_RULE };
+enum item_kind { ITEM_LINE, ITEM_HEADING, ITEM_LOST, ITEM_NOTE, ITEM_RULE };
 
 struct item {
 	enum item_kind kind;
@@ -78,13 +78,24 @@ static void add(struct sheet *sheet, enum item_kind kind, char *text)
 
 void sheet_line(struct sheet *sheet, unsigned int number, const char *text, size_t length)
 {
-	sheet->line = number;
-	sheet->full = false;
+	sheet_return(sheet, number);
 	while (length && (text[length - 1] == '\r' || text[length - 1] == '\n'))
 		length--;
 	add(sheet, ITEM_LINE,
 	    text_format("%.*s%s", (int)(length < LINE_LOOK ? length : LINE_LOOK), text,
 			length > LINE_LOOK ? "..." : ""));
+}
+
+void sheet_heading(struct sheet *sheet, const char *title)
+{
+	sheet_return(sheet, 0);
+	add(sheet, ITEM_HEADING, strdup(title));
+}
+
+void sheet_return(struct sheet *sheet, unsigned int number)
+{
+	sheet->line = number;
+	sheet->full = false;
 }
 
 static void add_list(struct sheet *sheet, enum item_kind kind, const char *format,
@@ -129,6 +140,11 @@ void sheet_rule(struct sheet *sheet, const char *text)
 		sheet->rule_bytes += length;
 		add(sheet, ITEM_RULE, strdup(text));
 	}
+}
+
+bool sheet_is_full(const struct sheet *sheet)
+{
+	return sheet->full;
 }
 
 void sheet_errors(struct sheet *sheet, struct errors *errors)
@@ -245,15 +261,18 @@ static void put_escaped(const char *text, size_t length, FILE *stream)
 	}
 }
 
-/* A comment for each line of the text. */
+/* A comment for each line of the text, the further ones below the beginning of the first. */
 static void put_comment(const char *begin, const char *text, FILE *stream)
 {
+	int indent = 0;
+
 	do {
 		size_t length = strcspn(text, "\n");
 
-		fprintf(stream, "  # %s", begin);
+		fprintf(stream, "  # %*s%s", indent, "", indent ? "" : begin);
 		put_escaped(text, length, stream);
 		fputc('\n', stream);
+		indent = (int)strlen(begin);
 		text += length;
 	} while (*text++);
 }
@@ -290,6 +309,10 @@ static void put_item(struct writing *writing, const struct item *item, const cha
 		fprintf(stream, ":%u: ", item->line);
 		put_escaped(item->text, strlen(item->text), stream);
 		fputc('\n', stream);
+	} else if (item->kind == ITEM_HEADING) {
+		writing->refused = 0;
+		fputc('\n', stream);
+		put_comment("", item->text, stream);
 	} else if (item->kind == ITEM_NOTE) {
 		put_comment("    note: ", item->text, stream);
 	} else if (item->kind == ITEM_LOST) {

@@ -10,6 +10,7 @@
 #ifndef XMCAST_IMPORT_SHEET_H
 #define XMCAST_IMPORT_SHEET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/errors.h"
@@ -30,14 +31,24 @@ void sheet_free(struct sheet *sheet);
 /* A line of the configuration. Notes and rules that follow belong to it. */
 void sheet_line(struct sheet *sheet, unsigned int number, const char *text, size_t length);
 
+/* The title of rules and notes that come from no single line. */
+void sheet_heading(struct sheet *sheet, const char *title);
+
+/* Notes and rules that follow belong to this line, which has been there before. */
+void sheet_return(struct sheet *sheet, unsigned int number);
+
 /* What the line says and the rules do not do, and why. */
 void sheet_lost(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What the rules do in another way, or without being told. */
 void sheet_note(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A rule in our grammar. It is valid or not: sheet_write() finds out. */
+/* A rule in our grammar, valid or not: sheet_write() finds out. NULL: there was no memory for it.
+ */
 void sheet_rule(struct sheet *sheet, const char *text);
+
+/* Whether a rule of the current line found no room, as will further ones. */
+bool sheet_is_full(const struct sheet *sheet);
 
 /* Each error as something that is lost. Empties the list. */
 void sheet_errors(struct sheet *sheet, struct errors *errors);

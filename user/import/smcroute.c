@@ -11,9 +11,7 @@
 
 #include "import/import.h"
 #include "import/reading.h"
-
-/* What the kernel does to the headers of what it routes. */
-#define ROUTED_OUTPUT " from keep ttl dec dscp keep"
+#include "import/routed.h"
 
 /* IPv4 multicast routing has 32 virtual interfaces; a rule has no more outputs than this. */
 #define OUTPUTS_MAX (XMC_MAX_OUTPUTS + 1)
@@ -44,11 +42,8 @@ static void phyint(struct sheet *sheet, struct word *line)
 					  "its group instead");
 		else if (!word_is(&word, "ttl-threshold") && !word_is(&word, "threshold"))
 			sheet_lost(sheet, "%.*s: unknown", READING_WORD(word));
-		else if (reading_word(line, &word) && !word_is(&word, "1"))
-			sheet_lost(sheet,
-				   "ttl-threshold %.*s: outputs have no threshold; a TTL above 1 "
-				   "is enough to leave by this interface",
-				   READING_WORD(word));
+		else if (reading_word(line, &word))
+			routed_threshold(sheet, "ttl-threshold", &word);
 	}
 }
 
@@ -96,7 +91,6 @@ static void mroute(struct sheet *sheet, struct word *line)
 {
 	char group[ENDPOINT_TEXT_SIZE];
 	struct group_range range;
-	struct errors errors = {0};
 	struct route route;
 	unsigned int count;
 
@@ -111,22 +105,13 @@ static void mroute(struct sheet *sheet, struct word *line)
 			   READING_WORD(route.from));
 		return;
 	}
-	if (!group_range_parse(&route.group, &range, &errors)) {
-		sheet_errors(sheet, &errors);
+	if (!group_range_parse(&route.group, &range, sheet))
 		return;
-	}
 	count = group_range_count(&range);
-	if (count > READING_RANGE_MAX) {
-		sheet_lost(sheet,
-			   "%.*s: a rule has one group, and a range of more than %u is not "
-			   "expanded: write a rule for each group that is in use",
-			   READING_WORD(route.group), READING_RANGE_MAX);
-		return;
-	}
 	if (count > 1)
 		sheet_note(sheet, "a rule for each of the %u groups, each of which is joined",
 			   count);
-	for (unsigned int i = 0; i < count; i++)
+	for (unsigned int i = 0; i < count && !sheet_is_full(sheet); i++)
 		add_rule(sheet, &route, group_range_format(&range, i, group));
 }
 
