@@ -6,10 +6,12 @@ the packets leave as that relay sends them. The words themselves are tested in t
 import contextlib
 import json
 import os
+import re
+import shlex
 import socket as sockets
 
-from harness import (EXIT_REFUSED, EXIT_USAGE, Daemon, Star, check, equal, main, need, program, receive,
-                     receiver, run, sender, start, test, wait_until, work_directory, write_file)
+from harness import (EXIT_REFUSED, EXIT_USAGE, ROOT, Daemon, Star, check, equal, main, need, program,
+                     receive, receiver, run, sender, start, test, wait_until, work_directory, write_file)
 from ipv4 import groups
 
 SOURCE = "10.1.0.1"
@@ -136,6 +138,26 @@ def what_it_prints():
                             input=line).stdout)
     equal((answer["rules"], answer["lost_lines"]), (1, 0), "-j")
     check("# stdin:1: mroute" in answer["text"], answer["text"])
+
+
+@test
+def page():
+    """docs/coming-from.md: the commands are in the grammar, and one prints what stands there"""
+    with open(os.path.join(ROOT, "docs/coming-from.md"), encoding="utf-8") as file:
+        text = file.read()
+    commands = [shlex.split(line) for line in re.findall(r"^    xmcastctl (import .*)", text, re.M)]
+    equal([words[1] for words in commands],
+          ["smcroute", "igmpproxy", "mcr", "socat", "socat", "udp-broadcast-relay"], "commands")
+    for words in commands:
+        if "--" in words:
+            printed = imported(words[1], *words[2:])[0]
+        else:
+            # The files of the examples are not on this machine: that is what stops it.
+            words = words[:words.index("|")] if "|" in words else words
+            check("cannot read /etc/" in imported(words[1], *words[2:], code=EXIT_REFUSED)[1], words)
+        if words[1] == "socat" and "--" in words:
+            check("".join(f"    {line}".rstrip() + "\n" for line in printed.splitlines()) in text,
+                  f"not in the page:\n{printed}")
 
 
 @test
