@@ -165,6 +165,9 @@ def refused():
     """Wrong command lines and files that cannot be read write nothing"""
     for words in ((), ("-o",), ("-x", "file"), ("a", "b"), ("--",)):
         check("usage: " in imported("smcroute", *words, code=EXIT_USAGE)[1], words)
+    done = run(program("xmcastctl"), "import", check=False)
+    equal((done.returncode, done.stdout), (EXIT_USAGE, ""), "without a peer")
+    check(all(f"import {peer} " in done.stderr for peer in ("smcroute", "igmpproxy", "mcr", "socat")), done)
     check("cannot read /nonexistent" in imported("smcroute", "/nonexistent", code=EXIT_REFUSED)[1],
           "a file that does not exist")
     check("cannot read /" in imported("smcroute", "/", code=EXIT_REFUSED)[1], "a directory")

@@ -78,14 +78,14 @@ def no_carrier():
     """The output has no carrier, or is down: the reason, and what ip shows"""
     star = Star()
     daemon = Daemon(star.relay, RULE)
-    says("its output interface has no carrier", "its output interface is down", "`NO-CARRIER`", "`DOWN`")
+    says("output interface eth1 has no carrier", "output interface eth1 is down", "`NO-CARRIER`", "`DOWN`")
     star.receiver.ip("link set r0 down")
-    shows(daemon, "xmcastctl rule show cam1", r"pending \(its output interface has no carrier\)")
+    shows(daemon, "xmcastctl rule show cam1", r"pending \(output interface out0 has no carrier")
     shows(daemon, "ip -br link show eth1", "NO-CARRIER")
     star.receiver.ip("link set r0 up")
     shows(daemon, "xmcastctl rule show cam1", "state +active")
     star.relay.ip("link set out0 down")
-    shows(daemon, "xmcastctl rule show cam1", r"pending \(its output interface is down\)")
+    shows(daemon, "xmcastctl rule show cam1", r"pending \(output interface out0 is down")
     check(",UP" not in shows(daemon, "ip -br link show eth1", "DOWN"), "not up")
 
 
@@ -129,6 +129,17 @@ def not_taken():
              "--rate", "1000")
     verdict(daemon, "vlan", 5)
     equal(daemon.stats()["totals"]["steered_packets"], 0, "steered")
+
+
+@test
+def explained():
+    """explain: a packet that matches, with a TTL that is too small; one that does not, and why"""
+    star = Star()
+    daemon = Daemon(star.relay, f"cam1 in {GROUP}:5000@in0 source 10.9.0.0/16 out {OUT}:6000@out0")
+    command = f"xmcastctl explain 10.9.9.9 to {GROUP}:5000@eth0"
+    shows(daemon, command, "steered", "TTL 1: the next router drops it")
+    check("but for: source" in daemon.ctl("explain", "10.1.9.9", "to", f"{GROUP}:5000@in0").stdout,
+          "the word that does not match")
 
 
 @test

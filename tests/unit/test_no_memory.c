@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/json_text.h"
 #include "control/rpc.h"
+#include "import/import.h"
 #include "membership/membership.h"
 #include "rules/change.h"
 #include "rules/diff.h"
@@ -106,6 +107,63 @@ static char *parse_rules(int *err)
 	config_init(&config);
 	*err = config_add_rules(&config, texts, 3, "x", &errors);
 	return outcome(&config, &errors, err);
+}
+
+/* ---- imports ---- */
+
+static char *import(const char *peer, const char *bytes, int *err)
+{
+	struct import_source source = {.bytes = bytes, .length = strlen(bytes), .file = "x"};
+	struct errors errors = {0};
+	struct sheet_count count;
+	size_t length;
+	char *text = import_configuration(import_peer(peer), &source, &length, &count, &errors);
+
+	*err = text ? 0 : -errno;
+	errors_free(&errors);
+	return text;
+}
+
+static char *import_smcroute(int *err)
+{
+	return import("smcroute",
+		      "mroute from a source 10.0.0.0/8 group 239.1.1.2/31 to b c\n"
+		      "mroute from a source 10.0.0.1/8 group 239.1.1.2 to b\n"
+		      "mroute from a group 239.1.1.2 to b\nmroute from a group 239.1.1.2 to a/ b/",
+		      err);
+}
+
+static char *import_igmpproxy(int *err)
+{
+	return import("igmpproxy",
+		      "quickleave phyint a upstream altnet 10.0.0.0/8 whitelist 239.1.1.2/31\n"
+		      "phyint b downstream threshold 3 whitelist 239.1.1.x",
+		      err);
+}
+
+static char *import_mcr(int *err)
+{
+	return import(
+		"mcr",
+		"{ rules: [ { name: 'a b', input: { interface: 'a', group: '239.1.1.1', port: 5 "
+		"}, outputs: [ { interface: 'b', group: '239.1.1.2', port: 6 } ] } ], x: [{}] }",
+		err);
+}
+
+static char *import_socat(int *err)
+{
+	return import(
+		"socat",
+		"x socat -u 'UDP4-RECV:5',ip-add-membership=239.1.1.1:a UDP4:10.0.0.1:5 2>&1\n"
+		"socat UDP4-RECV:5,x UDP4-DATAGRAM:239.1.1.1:6",
+		err);
+}
+
+static char *import_broadcast(int *err)
+{
+	return import("udp-broadcast-relay",
+		      "udpbroadcastrelay --id 1 --port 5 --dev a --dev b -s 10.0.0.1 --blockid 3",
+		      err);
 }
 
 static char *parse_document(int *err)
@@ -433,6 +491,11 @@ static const struct {
 	work run;
 } works[] = {
 	{"rules of the grammar", parse_rules},
+	{"import smcroute", import_smcroute},
+	{"import igmpproxy", import_igmpproxy},
+	{"import mcr", import_mcr},
+	{"import socat", import_socat},
+	{"import udp-broadcast-relay", import_broadcast},
 	{"a document", parse_document},
 	{"a document that is refused", refuse_document},
 	{"a file", read_file},

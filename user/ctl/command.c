@@ -399,6 +399,10 @@ int command_run(struct ctl *ctl, char **words, int count)
 		if (!command)
 			return unknown(object->verbs, object->name, words[1], candidates);
 		used = 2;
+	} else if (command->verbs && command->verbs->least) {
+		/* No verb can be the default: none does anything without arguments. */
+		command_help(stderr, words, 1);
+		return EXIT_USAGE;
 	} else if (command->verbs) {
 		command = command->verbs;
 	}

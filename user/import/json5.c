@@ -228,9 +228,12 @@ static bool read_member(struct json5 *json5, json_t *object)
 		read = fail(json5, "expected : behind the name of a member");
 	if (read)
 		value = read_value(json5);
-	if (value)
-		read = keep(json5,
-			    name.failed || json_object_set_new(object, name.bytes, value) ? -1 : 0);
+	if (value && name.failed) {
+		json_decref(value);
+		read = keep(json5, -1);
+	} else if (value) {
+		read = keep(json5, json_object_set_new(object, name.bytes, value));
+	}
 	text_free(&name);
 	return read && value;
 }

@@ -147,6 +147,13 @@ bool sheet_is_full(const struct sheet *sheet)
 	return sheet->full;
 }
 
+/* Of errors beyond a number, and of those that there is no memory for, only the count is kept. The
+ * former are found again in the next pass. */
+static bool errors_are_complete(const struct errors *errors)
+{
+	return errors->kept == errors->count || errors->kept == ERRORS_MAX;
+}
+
 void sheet_errors(struct sheet *sheet, struct errors *errors)
 {
 	for (unsigned int i = 0; i < errors->kept; i++) {
@@ -156,8 +163,7 @@ void sheet_errors(struct sheet *sheet, struct errors *errors)
 			   error->word ? error->word : "", error->word ? "': " : "",
 			   error->message);
 	}
-	if (errors->count && !errors->kept)
-		sheet->failed = true;
+	sheet->failed |= !errors_are_complete(errors);
 	errors_free(errors);
 }
 
@@ -207,7 +213,6 @@ static int pass(struct sheet *sheet, struct item **rules, const char **texts, st
 		struct config *config)
 {
 	unsigned int count = 0;
-	unsigned int refused = 0;
 	int err;
 
 	for (unsigned int i = 0; i < sheet->count; i++) {
@@ -219,12 +224,14 @@ static int pass(struct sheet *sheet, struct item **rules, const char **texts, st
 		rules[count++] = item;
 	}
 	err = config_add_rules(config, texts, count, "import", errors);
-	if (err != -EINVAL)
-		return err;
-	for (unsigned int i = 0; i < errors->kept; i++)
-		refused += refuse(rules, count, &errors->list[i]);
+	if (err == -EINVAL)
+		err = errors_are_complete(errors) ? -EAGAIN : -ENOMEM;
+	for (unsigned int i = 0; i < errors->kept && err == -EAGAIN; i++) {
+		if (!refuse(rules, count, &errors->list[i]))
+			err = -ENOMEM;
+	}
 	errors_free(errors);
-	return refused ? -EAGAIN : -ENOMEM;
+	return err;
 }
 
 /* 0, then *config has the valid rules in the order of the items; -ENOMEM. */

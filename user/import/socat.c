@@ -366,6 +366,8 @@ static void add_rules(const struct socat *socat, struct address *in, const struc
 		add_membership(socat, in, in->memberships[i], port, &rule);
 	if (!in->nr_memberships && is_address(bind, &addr) && !addr_is_any(&addr))
 		add_rule(socat, in, bind, bind, port, in->range, &rule);
+	else if (!in->nr_memberships && rule.outputs.failed)
+		sheet_rule(socat->sheet, NULL);
 	else if (!in->nr_memberships)
 		sheet_lost(socat->sheet,
 			   "a rule names what it receives, and neither a group nor an address is "
