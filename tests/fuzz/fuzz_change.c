@@ -13,8 +13,12 @@
 #include "require.h"
 #include "rules/change.h"
 #include "rules/diff.h"
+#include "rules/range.h"
 
 #define LIST_MAX 64
+
+/* Longer ranges would make the model slow, which looks at every rule. */
+#define RANGE_MOST 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,6 +30,19 @@ static const struct {
 	{"enable ", RULE_ENABLE}, {"disable ", RULE_DISABLE},
 };
 
+/* Of a text or a name. */
+static unsigned int rules_of(const char *text)
+{
+	struct word word = {.text = text, .length = strlen(text)};
+	struct position at = {"", 1, 1};
+	struct errors ignored = {0};
+	unsigned int most = word_range_count(&word);
+	unsigned int count = range_count(text, word.length, &at, true, &ignored);
+
+	errors_free(&ignored);
+	return most > count ? most : count;
+}
+
 /* A line as an operation. False: it is none. */
 static bool parse_line(const char *line, struct rule_operation *operation)
 {
@@ -35,7 +52,7 @@ static bool parse_line(const char *line, struct rule_operation *operation)
 		if (strncmp(line, verbs[i].word, length) != 0)
 			continue;
 		*operation = (struct rule_operation){verbs[i].verb, line + length};
-		return true;
+		return rules_of(line + length) <= RANGE_MOST;
 	}
 	return false;
 }
@@ -60,15 +77,17 @@ static void model_delete(struct config *model, struct rule *rule)
 	model->nr_rules--;
 }
 
-/* Add or replace a rule; the operation must be possible. */
-static void model_say(struct config *model, const struct rule_operation *operation)
+/* Add or replace a rule, of a range that with this index; the operation must be possible. */
+static void model_say(struct config *model, const struct rule_operation *operation,
+		      unsigned int index)
 {
+	struct grammar_range member = {.index = index};
 	struct position at = {"model", 1, 1};
 	struct errors errors = {0};
 	struct rule rule, *found;
 
-	must(grammar_parse_rule(operation->text, strlen(operation->text), &at, &rule, NULL,
-				&errors) == 0);
+	must(grammar_parse_member(operation->text, strlen(operation->text), &at, &member, &rule,
+				  NULL, &errors) == 0);
 	found = model_find(model, rule.name);
 	must((operation->verb == RULE_ADD) == !found);
 	if (found) {
@@ -83,18 +102,28 @@ static void model_say(struct config *model, const struct rule_operation *operati
 
 static void model_apply(struct config *model, const struct rule_operation *operation)
 {
-	struct rule *found;
+	struct word name = {.text = operation->text, .length = strlen(operation->text)};
+	struct position at = {"", 1, 1};
+	struct errors errors = {0};
+	unsigned int count = word_range_count(&name);
+	char room[RANGE_WORD_SIZE];
 
 	if (operation->verb == RULE_ADD || operation->verb == RULE_REPLACE) {
-		model_say(model, operation);
+		count = range_count(name.text, name.length, &at, true, &errors);
+		for (unsigned int i = 0; i < count; i++)
+			model_say(model, operation, i);
 		return;
 	}
-	found = model_find(model, operation->text);
-	must(found);
-	if (operation->verb == RULE_DELETE)
-		model_delete(model, found);
-	else
-		found->disabled = operation->verb == RULE_DISABLE;
+	for (unsigned int i = 0; i < count; i++) {
+		const char *text = count > 1 ? word_of_range(&name, i, room).text : name.text;
+		struct rule *found = model_find(model, text);
+
+		must(found);
+		if (operation->verb == RULE_DELETE)
+			model_delete(model, found);
+		else
+			found->disabled = operation->verb == RULE_DISABLE;
+	}
 }
 
 /* --- checks --- */

@@ -148,7 +148,7 @@ static const char *const changes[][2] = {
 	/* addresses */
 	{"add in 239.1.0.0/16:5000@eth0" OUT,
 	 "x:1:4: '239.1.0.0/16': one address per rule and output, prefixes are not supported "
-	 "here\n"},
+	 "here: a range such as 239.1.1.{1..50} is a rule for each address\n"},
 	{"add in camera.example:5000@eth0" OUT,
 	 "x:1:4: 'camera.example': not an address: host names are not resolved, expected an IPv4 "
 	 "address or an IPv6 address in brackets\n"},
@@ -160,13 +160,13 @@ static const char *const changes[][2] = {
 	 "x:1:28: 'udp://10.0.0.1:6000': a URL, expected DEST[:PORT][@IFACE]\n"},
 	{"add in 239.1.1.9:5000-5010@eth0" OUT,
 	 "x:1:14: '5000-5010': a span of ports, expected one port, or `any` for every port of a "
-	 "group: write a rule for each\n"},
+	 "group: write a rule for each, or a range such as {1..50}\n"},
 	{"add in 239.1.1.8,239.1.1.9:5000@eth0" OUT,
 	 "x:1:4: '239.1.1.8,239.1.1.9:5000': a list, expected one address and one port: write a "
-	 "rule for each\n"},
+	 "rule for each, or a range such as {1..50}\n"},
 	{"add in 239.1.1.9:5000,5001@eth0" OUT,
 	 "x:1:4: '239.1.1.9:5000,5001': a list, expected one address and one port: write a rule "
-	 "for each\n"},
+	 "for each, or a range such as {1..50}\n"},
 	{"add in 239.1.1.9:5000@eth0 out 10.0.0.1:6000,10.0.0.2:6000",
 	 "x:1:28: '10.0.0.1:6000,10.0.0.2:6000': a list, expected one address and one port: write "
 	 "an output for each\n"},

@@ -3,7 +3,7 @@
 #include "config_text.h"
 
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
-_Static_assert(sizeof(struct rule) == 200, "rule");
+_Static_assert(sizeof(struct rule) == 216, "rule");
 _Static_assert(sizeof(struct rule_output) == 80, "output");
 _Static_assert(sizeof(struct iface_config) == 292, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");

@@ -22,7 +22,7 @@ static const struct command rule_verbs[] = {
 	 .arguments = ARGUMENTS_RULE_TEXT, .least = 1, .most = -1,
 	 .run = verb_rule_text, .method = "rule.add", .show = show_changed},
 	{.name = "del", .alias = "delete", .usage = "rule del NAME [NAME ...]",
-	 .help = "delete rules",
+	 .help = "delete rules; cam{1..50} are all of a range",
 	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
 	 .run = verb_rule_names, .method = "rule.del", .show = show_changed},
 	{.name = "replace", .usage = "rule replace RULE",

@@ -8,6 +8,7 @@
 #include "base/exit_codes.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
+#include "rules/range.h"
 #include "telemetry/metrics.h"
 
 /* ---- rule ---- */
@@ -57,12 +58,80 @@ static int filter(json_t *answer, const char *pattern)
 	return err | json_object_set_new(answer, "rules", kept);
 }
 
+static bool same(const json_t *a, const json_t *b, const char *key)
+{
+	const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+
+	return x == y || json_equal(x, y);
+}
+
+/* The number of rules from one on that are of its range; *alike: all are in the same state. */
+static size_t range_length(const json_t *rules, size_t from, bool *alike)
+{
+	static const char *const keys[] = {"state", "reason", "path", "flow"};
+	const json_t *first = json_array_get(rules, from), *rule;
+	size_t count = 1;
+
+	*alike = true;
+	if (!json_object_get(first, "range"))
+		return 1;
+	for (; (rule = json_array_get(rules, from + count)) && same(first, rule, "range");
+	     count++) {
+		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+			*alike &= same(first, rule, keys[i]);
+	}
+	return count;
+}
+
+/* One row for all rules of a range: with its name and text, and the sums. */
+static bool fold_rules(json_t *first, const json_t *rules, size_t from, size_t count)
+{
+	static const char *const sums[] = {"rate_pps", "rate_bps", "outputs"};
+	const char *text = show_text(first, "range"), *name;
+	size_t length = range_name(text, &name);
+	json_t *row;
+
+	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+		json_int_t sum = 0;
+
+		for (size_t j = from; j < from + count; j++)
+			sum += show_number(json_array_get(rules, j), sums[i]);
+		if (json_object_set_new(first, sums[i], json_integer(sum)))
+			return false;
+	}
+	row = json_pack("{s:s%, s:s++}", "name", name, length, "rule",
+			name == text ? "" : "(no name)", name == text ? "" : " ", text);
+	length = row ? (size_t)json_object_update(first, row) : 1;
+	json_decref(row);
+	return !length;
+}
+
+/* Fold the rules of each range into one row, unless their states differ. */
+static int fold(json_t *answer)
+{
+	json_t *rules = json_object_get(answer, "rules"), *rows = json_array();
+	bool good = rows;
+
+	for (size_t i = 0, count; good && i < json_array_size(rules); i += count) {
+		bool alike;
+
+		count = range_length(rules, i, &alike);
+		if (alike && count > 1)
+			good = fold_rules(json_array_get(rules, i), rules, i, count);
+		for (size_t j = i; good && j < i + (alike ? 1 : count); j++)
+			good = !json_array_append(rows, json_array_get(rules, j));
+	}
+	good = good && !json_object_set(answer, "rules", rows);
+	json_decref(rows);
+	return good ? 0 : -1;
+}
+
 int verb_rule_list(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	json_t *answer;
 	int code = ctl_fetch(ctl, "rule.list", "rules", &answer);
 
-	if (!code && count && filter(answer, words[0])) {
+	if (!code && (count ? filter(answer, words[0]) : !ctl->options.json && fold(answer))) {
 		fputs("xmcastctl: out of memory\n", stderr);
 		code = EXIT_REFUSED;
 	}

@@ -10,6 +10,7 @@
 #include "daemon/daemon.h"
 #include "daemon/reload.h"
 #include "daemon/statistics.h"
+#include "rules/range.h"
 
 /* Twice the number of rules, so that a whole configuration can be replaced at once. */
 #define OPERATIONS_MAX (2 * XMC_MAX_RULES)
@@ -20,18 +21,20 @@ static json_t *rule_json(const struct daemon *daemon, const struct stats *stats,
 {
 	const struct rule_counts *counts = &stats->books->rules[index];
 	const struct stats_rates *rates = &stats->rules[index];
+	const struct range *range = counts->rule->range;
 	char *text = rule_format(counts->rule, &relay_config(daemon->relay)->defaults);
 	json_t *json;
 
 	if (!text)
 		return NULL;
-	json = json_pack("{s:s, s:s, s:b, s:s, s:o*, s:s, s:o*, s:s, s:I, s:I, s:i}", "name",
-			 counts->rule->name, "rule", text, "enabled", !counts->rule->disabled,
-			 "state", counts->state, "reason", json_text_string(counts->reason), "path",
-			 counts->path, "path_reason", json_text_string(counts->path_reason), "flow",
-			 flow_name(rates->flow), "rate_pps", (json_int_t)rates->second.pps,
-			 "rate_bps", (json_int_t)rates->second.bps, "outputs",
-			 (int)counts->rule->nr_outputs);
+	json = json_pack("{s:s, s:s, s:o*, s:b, s:s, s:o*, s:s, s:o*, s:s, s:I, s:I, s:i}", "name",
+			 counts->rule->name, "rule", text, "range",
+			 json_text_string(range ? range->text : NULL), "enabled",
+			 !counts->rule->disabled, "state", counts->state, "reason",
+			 json_text_string(counts->reason), "path", counts->path, "path_reason",
+			 json_text_string(counts->path_reason), "flow", flow_name(rates->flow),
+			 "rate_pps", (json_int_t)rates->second.pps, "rate_bps",
+			 (json_int_t)rates->second.bps, "outputs", (int)counts->rule->nr_outputs);
 	free(text);
 	return json;
 }

@@ -14,20 +14,23 @@
 #include "rules/diff.h"
 #include "rules/file.h"
 #include "rules/grammar.h"
+#include "rules/range.h"
 #include "rules/save.h"
 #include "rules/settings.h"
 #include "rules/write.h"
 
-/* Whether the configuration has the rule that a text describes, enabled or disabled. */
-static bool has_rule(const struct config *config, const char *text)
+/* Whether the configuration has the rule that a text describes, enabled or disabled; of a range:
+ * the rule with this index. */
+static bool has_rule(const struct config *config, const char *text, unsigned int index)
 {
+	const struct grammar_range member = {.index = index};
 	const struct position at = {"", 1, 1};
 	struct rule_positions where;
 	struct errors errors = {0};
 	bool found = false;
 	struct rule rule;
 
-	if (!grammar_parse_rule(text, strlen(text), &at, &rule, &where, &errors)) {
+	if (!grammar_parse_member(text, strlen(text), &at, &member, &rule, &where, &errors)) {
 		rule_complete(&rule, &where, &config->defaults);
 		rule_positions_free(&where);
 		for (unsigned int i = 0; !found && i < config->nr_rules; i++) {
@@ -40,6 +43,19 @@ static bool has_rule(const struct config *config, const char *text)
 	return found;
 }
 
+/* Whether it has all that the text describes. */
+static bool has_rules(const struct config *config, const char *text)
+{
+	const struct position at = {"", 1, 1};
+	struct errors errors = {0};
+	unsigned int count = range_count(text, strlen(text), &at, true, &errors), found = 0;
+
+	errors_free(&errors);
+	while (found < count && has_rule(config, text, found))
+		found++;
+	return count && found == count;
+}
+
 /* Add the rules of the command line, except those that have been saved into the file. */
 static int add_rules(const struct options *options, struct config *config, struct errors *errors)
 {
@@ -50,7 +66,7 @@ static int add_rules(const struct options *options, struct config *config, struc
 	if (!texts)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < options->nr_rules; i++) {
-		if (!has_rule(config, options->rules[i]))
+		if (!has_rules(config, options->rules[i]))
 			texts[count++] = options->rules[i];
 	}
 	err = config_add_rules(config, texts, count, "--rule", errors);

@@ -7,6 +7,7 @@
 
 #include "base/lookup.h"
 #include "rules/grammar.h"
+#include "rules/range.h"
 #include "rules/validate.h"
 
 /* The name is what a rule is looked up by. */
@@ -56,27 +57,29 @@ static void guess_name(const char *text, struct rule *rule)
 	errors_free(&ignored);
 }
 
-/* Parse a rule of the list. 0, -ENOMEM, or -EINVAL; then at most its name is known. */
-static int parse(const struct change *change, const char *text, const struct position *at,
-		 struct rule *rule, struct rule_positions *where)
-{
-	char *line = strdup(text);
-	int err;
+/* One rule of a text, as add() and replace() take it. */
+struct parsed {
+	struct position at;
+	const char *line; /* without line ends: the grammar counts lines and we count operations */
+	struct range *range; /* NULL: the only one */
+	unsigned int index;
+};
 
-	if (!line)
-		return -ENOMEM;
-	/* The grammar counts lines and we count operations. */
-	for (char *byte = line; *byte; byte++) {
-		if (*byte == '\n')
-			*byte = ' ';
-	}
-	err = grammar_parse_rule(line, strlen(line), at, rule, where, change->errors);
-	if (err == -EINVAL)
-		guess_name(line, rule);
-	if (!err)
-		rule_complete(rule, where, &change->draft.config.defaults);
-	free(line);
-	return err;
+/* Parse a rule of the list. 0, -ENOMEM, or -EINVAL; then at most its name is known. */
+static int parse(const struct change *change, const struct parsed *parsed, struct rule *rule,
+		 struct rule_positions *where)
+{
+	const struct grammar_range member = {.index = parsed->index};
+	int err = grammar_parse_member(parsed->line, strlen(parsed->line), &parsed->at, &member,
+				       rule, where, change->errors);
+
+	if (err == -EINVAL && !parsed->range)
+		guess_name(parsed->line, rule);
+	if (err)
+		return err;
+	rule_complete(rule, where, &change->draft.config.defaults);
+	rule->range = range_hold(parsed->range);
+	return 0;
 }
 
 static void unknown_name(struct change *change, const struct position *at, const char *name)
@@ -114,11 +117,11 @@ static void report_taken(struct change *change, const struct rule *taken, const 
 		report_same_name(&added, &before, change->errors);
 }
 
-static int add(struct change *change, const char *text, const struct position *at)
+static int add(struct change *change, const struct parsed *parsed)
 {
 	struct rule_positions where;
 	struct rule rule;
-	int err = parse(change, text, at, &rule, &where);
+	int err = parse(change, parsed, &rule, &where);
 	const struct rule *taken;
 
 	if (err == -ENOMEM)
@@ -135,11 +138,11 @@ static int add(struct change *change, const char *text, const struct position *a
 	return err;
 }
 
-static int replace(struct change *change, const char *text, const struct position *at)
+static int replace(struct change *change, const struct parsed *parsed)
 {
 	struct rule_positions where;
 	struct rule rule, *found;
-	int err = parse(change, text, at, &rule, &where);
+	int err = parse(change, parsed, &rule, &where);
 
 	if (err)
 		return err == -ENOMEM ? err : 0;
@@ -157,24 +160,72 @@ static int replace(struct change *change, const char *text, const struct positio
 	return 0;
 }
 
+/* Add or replace the rules of a text: one, or those of a range, of which those behind an error have
+ * the same error. */
+static int operate_text(struct change *change, const struct rule_operation *operation,
+			const struct position *at)
+{
+	int (*run)(struct change *, const struct parsed *) =
+		operation->verb == RULE_ADD ? add : replace;
+	unsigned int before = change->errors->count, count;
+	struct parsed parsed = {.at = *at};
+	char *line = strdup(operation->text);
+	int err = line ? 0 : -ENOMEM;
+
+	if (err)
+		return err;
+	for (char *byte = line; *byte; byte++) {
+		if (*byte == '\n')
+			*byte = ' ';
+	}
+	parsed.line = line;
+	count = range_count(line, strlen(line), at, false, change->errors);
+	if (count > 1) {
+		parsed.range = range_new(line, strlen(line), count);
+		err = parsed.range ? 0 : -ENOMEM;
+	}
+	for (; parsed.index < count && !err; parsed.index++) {
+		if (parsed.index && change->errors->count != before)
+			break;
+		err = run(change, &parsed);
+	}
+	range_put(parsed.range);
+	free(line);
+	return err;
+}
+
+static void operate_name(struct change *change, enum rule_verb verb, const char *name,
+			 const struct position *at)
+{
+	struct rule *rule = find_rule(change, name);
+
+	if (!rule) {
+		unknown_name(change, at, name);
+	} else if (verb == RULE_DELETE) {
+		drop(change, rule);
+	} else {
+		rule->disabled = verb == RULE_DISABLE;
+		if (!rule->disabled)
+			positions_of(change, rule)->enabled = *at;
+	}
+}
+
 static int operate(struct change *change, const struct rule_operation *operation,
 		   const struct position *at)
 {
-	struct rule *rule;
+	struct word name = {.text = operation->text, .length = strlen(operation->text)};
+	unsigned int before = change->errors->count, count;
+	char room[RANGE_WORD_SIZE];
 
-	if (operation->verb == RULE_ADD)
-		return add(change, operation->text, at);
-	if (operation->verb == RULE_REPLACE)
-		return replace(change, operation->text, at);
-	rule = find_rule(change, operation->text);
-	if (!rule) {
-		unknown_name(change, at, operation->text);
-	} else if (operation->verb == RULE_DELETE) {
-		drop(change, rule);
-	} else {
-		rule->disabled = operation->verb == RULE_DISABLE;
-		if (!rule->disabled)
-			positions_of(change, rule)->enabled = *at;
+	if (operation->verb == RULE_ADD || operation->verb == RULE_REPLACE)
+		return operate_text(change, operation, at);
+	count = word_has_range(&name) ? word_range_count(&name) : 1;
+	if (count == 1)
+		operate_name(change, operation->verb, operation->text, at);
+	for (unsigned int i = 0; i < count && count > 1 && change->errors->count == before; i++) {
+		struct word member = word_of_range(&name, i, room);
+
+		operate_name(change, operation->verb, member.text == room ? room : name.text, at);
 	}
 	return 0;
 }
@@ -203,6 +254,17 @@ static int operate_all(struct change *change, const struct rule_operation *opera
 	return err;
 }
 
+/* How many rules a text may become. */
+static unsigned int rules_of(const char *text)
+{
+	const struct position nowhere = {.file = "", .line = 1, .column = 1};
+	struct errors ignored = {0};
+	unsigned int count = range_count(text, strlen(text), &nowhere, true, &ignored);
+
+	errors_free(&ignored);
+	return count;
+}
+
 int config_change(const struct config *running, const struct rule_operation *operations,
 		  size_t count, const char *label, struct config *result, struct errors *errors)
 {
@@ -218,7 +280,12 @@ int config_change(const struct config *running, const struct rule_operation *ope
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < count; i++)
-		adds += operations[i].verb == RULE_ADD;
+		adds += operations[i].verb == RULE_ADD ? rules_of(operations[i].text) : 0;
+	if (adds > RULE_OPERATIONS_MAX) {
+		errors_add(errors, &(struct position){.file = label}, NULL, 0,
+			   "too many rules, expected at most %u", XMC_MAX_RULES);
+		return -EINVAL;
+	}
 	/* Names are looked up in place, so the rules must not move. */
 	err = draft_init_from(&change.draft, running, adds);
 	if (!err)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/near.h"
+#include "rules/range.h"
 
 #define FORM_IN	 "`in GROUP:PORT@IFACE`"
 #define FORM_OUT "`out DEST[:PORT][@IFACE]`"
@@ -16,6 +17,8 @@ struct parser {
 	struct position at; /* of *next */
 	struct word word;   /* the current word; length 0: the end */
 	struct word last;   /* the word before it: an error about a missing word points at it */
+	struct grammar_range range;
+	char room[RANGE_WORD_SIZE]; /* of the last operand */
 
 	struct rule *rule;
 	struct rule_positions *where;
@@ -30,15 +33,21 @@ struct parser {
 
 static void next_word(struct parser *parser)
 {
+	const char *begin = parser->next;
+
 	if (parser->word.length)
 		parser->last = parser->word;
-	while (parser->next < parser->end && byte_is_space(*parser->next))
-		position_advance(&parser->at, parser->next++, 1);
-	parser->word.text = parser->next;
-	parser->word.at = parser->at;
+	while (begin < parser->end && byte_is_space(*begin))
+		begin++;
+	if (!parser->range.fixed)
+		position_advance(&parser->at, parser->next, (size_t)(begin - parser->next));
+	parser->next = begin;
 	while (parser->next < parser->end && !byte_is_space(*parser->next))
-		position_advance(&parser->at, parser->next++, 1);
-	parser->word.length = (size_t)(parser->next - parser->word.text);
+		parser->next++;
+	parser->word = (struct word){begin, (size_t)(parser->next - begin), parser->at,
+				     parser->range.fixed};
+	if (!parser->range.fixed)
+		position_advance(&parser->at, begin, parser->word.length);
 }
 
 static bool at_end(const struct parser *parser)
@@ -55,7 +64,7 @@ static bool take_operand(struct parser *parser, const struct word *keyword, cons
 		parser->complained |= at_end(parser);
 		return false;
 	}
-	*operand = parser->word;
+	*operand = word_of_range(&parser->word, parser->range.index, parser->room);
 	next_word(parser);
 	return true;
 }
@@ -235,8 +244,10 @@ static int parse_rule(struct parser *parser)
 		return 0;
 	}
 	if (!word_is_keyword(&parser->word)) {
+		struct word name = word_of_range(&parser->word, parser->range.index, parser->room);
+
 		parser->where->named = true;
-		field_parse(&rule_fields[RULE_NAME], &parser->word, rule, parser->errors);
+		field_parse(&rule_fields[RULE_NAME], &name, rule, parser->errors);
 		next_word(parser);
 	}
 	while (!at_end(parser) && !err)
@@ -286,12 +297,22 @@ void grammar_print(FILE *stream, const char *indent)
 int grammar_parse_rule(const char *text, size_t length, const struct position *at,
 		       struct rule *rule, struct rule_positions *where, struct errors *errors)
 {
+	static const struct grammar_range first = {.index = 0};
+
+	return grammar_parse_member(text, length, at, &first, rule, where, errors);
+}
+
+int grammar_parse_member(const char *text, size_t length, const struct position *at,
+			 const struct grammar_range *range, struct rule *rule,
+			 struct rule_positions *where, struct errors *errors)
+{
 	struct rule_positions own = {0};
 	unsigned int before = errors->count;
 	struct parser parser = {
 		.next = text,
 		.end = text + length,
 		.at = *at,
+		.range = *range,
 		.rule = rule,
 		.where = &own,
 		.errors = errors,

@@ -5,6 +5,7 @@
  *     [NAME] in GROUP(:PORT|:any|/PROTO)@IFACE [OPTION ...]
  *         out DEST[:PORT][@IFACE] [OPTION ...] [out ...]
  *
+ * "{1..50}" in a word makes several rules of one (range.h): grammar_parse_rule() gives the first.
  * Words are separated by spaces, tabs or line ends. The options, of the rule and of each output,
  * are those of the tables in rule.h, in any order. Pure; any thread. What can only be checked with
  * the other rules or with all outputs (duplicates, limits) is up to validate.h.
@@ -25,6 +26,17 @@
  */
 int grammar_parse_rule(const char *text, size_t length, const struct position *at,
 		       struct rule *rule, struct rule_positions *where, struct errors *errors);
+
+/* A text with ranges (range.h), which range_count() has accepted. */
+struct grammar_range {
+	unsigned int index; /* which of the rules */
+	bool fixed;	    /* all words stand at `at`: the text was put together */
+};
+
+/* The same for one rule of a range. */
+int grammar_parse_member(const char *text, size_t length, const struct position *at,
+			 const struct grammar_range *range, struct rule *rule,
+			 struct rule_positions *where, struct errors *errors);
 
 /* Print the grammar with every option, for people: lines that begin with the indent and have at
  * most 80 columns. */

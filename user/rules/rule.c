@@ -12,6 +12,7 @@
 
 #include "rules/model.h"
 #include "rules/protocol.h"
+#include "rules/range.h"
 
 #define TTL_TO_GROUP 1
 #define TTL_TO_HOST  64
@@ -19,8 +20,8 @@
 /* ---- names and endpoints ---- */
 
 static const struct endpoint_form input_form = {
-	"GROUP:PORT@IFACE", "`any` for every port of a group", ": write a rule for each",
-	.any_port = true, .protocol = true};
+	"GROUP:PORT@IFACE", "`any` for every port of a group",
+	": write a rule for each, or a range such as {1..50}", .any_port = true, .protocol = true};
 static const struct endpoint_form output_form = {"DEST[:PORT][@IFACE]",
 						 "no port at all to keep each datagram's",
 						 ": write an output for each", .no_port = true};
@@ -454,6 +455,7 @@ void output_complete(struct rule_output *output, unsigned int given,
 void rule_free(struct rule *rule)
 {
 	free(rule->outputs);
+	range_put(rule->range);
 	memset(rule, 0, sizeof(*rule));
 }
 
@@ -466,6 +468,7 @@ int rule_copy(struct rule *copy, const struct rule *rule)
 		return -ENOMEM;
 	}
 	memcpy(copy->outputs, rule->outputs, rule->nr_outputs * sizeof(*copy->outputs));
+	range_hold(copy->range);
 	return 0;
 }
 

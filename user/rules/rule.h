@@ -55,6 +55,7 @@ enum rule_path {
 #define RULE_DSCP_KEPT	     64
 
 struct default_config;
+struct range;
 
 /* One destination of a rule. */
 struct rule_output {
@@ -92,6 +93,7 @@ struct rule {
 	uint8_t path;		 /* enum rule_path as written: see rule_path() in config.h */
 	bool disabled;		 /* defined, but not relaying */
 	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
+	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;
 };
@@ -149,7 +151,8 @@ void rule_free(struct rule *rule);
 /* Copy a rule with its outputs; the copy is the caller's. 0 or -ENOMEM. */
 int rule_copy(struct rule *copy, const struct rule *rule);
 
-/* Whether both say the same: name, input, options, and the same outputs in the same order. */
+/* Whether both say the same: name, input, options, and the same outputs in the same order, whatever
+ * range they are of. */
 bool rule_equal(const struct rule *a, const struct rule *b);
 
 /* Set the name that a rule without one gets: its input, such as "GROUP:PORT@IFACE", behind

@@ -42,9 +42,10 @@ void position_advance(struct position *at, const char *text, size_t length)
 
 struct word word_part(const struct word *word, size_t from, size_t to)
 {
-	struct word part = {word->text + from, to - from, word->at};
+	struct word part = {word->text + from, to - from, word->at, word->fixed};
 
-	position_advance(&part.at, word->text, from);
+	if (!word->fixed)
+		position_advance(&part.at, word->text, from);
 	return part;
 }
 
@@ -166,7 +167,9 @@ static void explain_address(const struct word *word, bool bracketed, struct erro
 		plain += byte == '.' || (byte >= '0' && byte <= '9');
 		letters += (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 	}
-	if (memchr(word->text, '%', word->length))
+	if (memchr(word->text, '{', word->length))
+		word_error(errors, word, "not a range, expected {FIRST..LAST}, such as {1..50}");
+	else if (memchr(word->text, '%', word->length))
 		word_error(errors, word,
 			   "not an address: name the interface behind the port, as in "
 			   "[ADDR]:PORT@IFACE");
@@ -181,7 +184,8 @@ static void explain_address(const struct word *word, bool bracketed, struct erro
 			   "GROUP/PROTO@IFACE");
 	else if (slash)
 		word_error(errors, word,
-			   "one address per rule and output, prefixes are not supported here");
+			   "one address per rule and output, prefixes are not supported here: a "
+			   "range such as 239.1.1.{1..50} is a rule for each address");
 	else if (bracketed)
 		word_error(errors, word,
 			   "not an address, expected an IPv6 address in the brackets");

@@ -23,6 +23,7 @@ struct word {
 	const char *text;
 	size_t length;
 	struct position at;
+	bool fixed; /* its parts have its own place: it was put together */
 };
 
 /* Append an error about this word. */

@@ -7,6 +7,8 @@
 #include <strings.h>
 
 #include "base/unicode.h"
+#include "rules/grammar.h"
+#include "rules/range.h"
 #include "rules/settings.h"
 #include "rules/yaml_reader.h"
 
@@ -136,6 +138,48 @@ void config_write_rule(const struct rule *rule, const struct default_config *def
 	}
 }
 
+/* Whether the rules from `first` on are those of its range, all of them and unchanged. */
+static bool range_is_whole(const struct config *config, unsigned int first)
+{
+	static const struct position at = {"", 1, 1};
+	const struct range *range = config->rules[first].range;
+	bool whole = range && config->nr_rules - first >= range->count;
+
+	for (unsigned int i = 0; whole && i < range->count; i++) {
+		const struct grammar_range member = {i, true};
+		struct rule_positions where;
+		struct errors ignored = {0};
+		struct rule rule;
+
+		whole = config->rules[first + i].range == range &&
+			!grammar_parse_member(range->text, strlen(range->text), &at, &member, &rule,
+					      &where, &ignored);
+		errors_free(&ignored);
+		if (!whole)
+			break;
+		rule_complete(&rule, &where, &config->defaults);
+		whole = rule_equal(&rule, &config->rules[first + i]);
+		rule_free(&rule);
+		rule_positions_free(&where);
+	}
+	return whole;
+}
+
+/* A rule, or all of a range as one line. Returns how many rules these are. */
+static unsigned int put_rules(const struct config *config, unsigned int first, FILE *stream)
+{
+	const struct rule *rule = &config->rules[first];
+
+	if (!range_is_whole(config, first)) {
+		config_write_rule(rule, &config->defaults, stream);
+		return 1;
+	}
+	fputs("  - ", stream);
+	put_text(rule->range->text, stream);
+	fputc('\n', stream);
+	return rule->range->count;
+}
+
 /* --- settings --- */
 
 /* Write the keys "a.b.c" of a setting, one below the other, except those that stand there from the
@@ -205,8 +249,8 @@ static void put_config(const struct config *config, FILE *stream)
 	struct config defaults;
 
 	fputs(config->nr_rules ? "rules:\n" : "rules: []\n", stream);
-	for (unsigned int i = 0; i < config->nr_rules; i++)
-		config_write_rule(&config->rules[i], &config->defaults, stream);
+	for (unsigned int i = 0; i < config->nr_rules;)
+		i += put_rules(config, i, stream);
 	if (config->nr_ifaces)
 		fputs("\n" SETTING_IFACES ":\n", stream);
 	setting_defaults(&usual, true);
