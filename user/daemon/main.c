@@ -440,7 +440,8 @@ static int serve(struct daemon *daemon)
 	daemon->left = !handed_over && service_leave(daemon, code);
 	if (daemon->left)
 		log_info("left-in-store");
-	if (relay_stop(daemon->relay) && !code)
+	/* What is left goes on: nobody waits for final counters, and packets wait. */
+	if (!daemon->left && relay_stop(daemon->relay) && !code)
 		code = EXIT_INTERNAL;
 	capture_end(daemon, "the daemon ends");
 	watchdog_leave(daemon);
