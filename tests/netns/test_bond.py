@@ -11,9 +11,9 @@ import signal
 import time
 
 from follow import reopens, wait_active, wait_pending
-from harness import (CommandFailed, Daemon, Namespace, Sink, Skip, check, check_clean, diagnose, equal, interface_of, know,
-                     main, packet_socket, program, receive, receiver, rule_of, sender, silent, start, test, udp_frame,
-                     group_mac, wait_until)
+from harness import (CommandFailed, Daemon, Namespace, Sink, Skip, check, check_clean, diagnose, equal,
+                     group_mac, interface_of, know, main, packet_socket, program, receive, receiver,
+                     rule_of, sender, silent, start, test, udp_frame, wait_until)
 from netns import veth
 from numbered import Stream, check_received
 from restarts import Wire, take_over

@@ -20,7 +20,6 @@ import dataclasses
 import os
 import re
 import shutil
-import subprocess
 import sys
 import traceback
 
@@ -73,8 +72,16 @@ def other_build():
         text = file.read()
     with open(path, "w", encoding="utf-8") as file:
         file.write(re.sub(r"(#define XMC_ABI_VERSION) (\d+)", lambda m: f"{m[1]} {int(m[2]) + 1}", text))
-    subprocess.run(["make", "-s", "-C", tree, "B=build", f"-j{os.cpu_count()}", "build/xmcastd"], check=True)
+    netns.run("make", "-C", tree, "B=build", f"-j{os.cpu_count()}", "build/xmcastd", timeout=900)
     return os.path.join(tree, "build")
+
+
+def upgrade(load):
+    """Take over back and forth between two builds."""
+    outcome = planned(Star(), load, build=other_build())
+    if not outcome.daemon.process.find_line("not-taken-over .*ABI version"):
+        raise AssertionError(f"the other ABI was not logged:\n{outcome.daemon.process.log()}")
+    return outcome
 
 
 def rows(options):
@@ -92,8 +99,7 @@ def rows(options):
                    lambda load: planned(kernel_star(), load, kernel_rule)),
         "killed": ("kill -9", Limit(lost=100, gap_ms=250), Load(rate=slow, **common),
                    lambda load: stored(Star(), load, end=Daemon.kill, counted=False)),
-        "upgrade": ("upgrade to another ABI", Limit(gap_ms=300), Load(rate=slow, **common),
-                    lambda load: planned(Star(), load, build=other_build())),
+        "upgrade": ("upgrade to another ABI", Limit(gap_ms=300), Load(rate=slow, **common), upgrade),
     }
 
 
