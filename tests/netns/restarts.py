@@ -125,6 +125,12 @@ class Wire:
         return found
 
 
+    def wait_join(self):
+        """Wait for the report of a join, which is repeated once (robustness variable 2)."""
+        joins = []
+        wait_until(lambda: joins.extend(self.messages()) or len(joins) == 2, "the join is seen, twice")
+
+
 class Run:
     """A stream through a daemon that is restarted: start it, restart it load.times times, end it."""
 
@@ -133,9 +139,9 @@ class Run:
         # Reports are repeated at once, not within a second (RFC 3376, 8.11).
         star.relay.sysctl("net/ipv4/conf/in0/igmpv3_unsolicited_report_interval", 10)
         self.load, self.gaps, self.uncertain = load, [], 0
-        self.wire, joins = Wire(star.source, "s0"), []
+        self.wire = Wire(star.source, "s0")
         self.daemon = daemon = begin()
-        wait_until(lambda: joins.extend(self.wire.messages()) or len(joins) == 2, "the join is seen, twice")
+        self.wire.wait_join()
         self.started = daemon.stats()["uptime_seconds"]
         self.sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2", *load.sink)
         self.stream = Stream(star.source, load)

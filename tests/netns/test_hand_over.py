@@ -17,7 +17,8 @@ from harness import netns  # pylint: disable=ungrouped-imports
 from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, main, program, receiver,
                      sender, start, test, wait_until, work_directory)
 from control import Client, Refused
-from restarts import RULE, Load, Stream, planned, stored, take_over
+from ipv6 import Star6
+from restarts import RULE, Load, Stream, Wire, planned, stored, take_over
 
 RATE = 10000
 LOAD = Load(times=10, rate=RATE)
@@ -82,6 +83,24 @@ def killed():
           "kernel")
     equal((outcome.doubled, outcome.reordered), (0, 0), "doubled, reordered")
     equal(outcome.messages, [], "IGMP and MLD messages")
+
+
+@test
+def memberships6():
+    """IPv6: the group stays joined, and no switch sees a message about it"""
+    star = Star6()
+    wire = Wire(star.source, "s0")
+    rule = "six in [ff3e::1:1]:5000@in0 out [ff3e::2:1]:6000@out0"
+    quiet = []
+    wait_until(lambda: quiet.append(wire.messages()) or len(quiet) > 2 and not any(quiet[-3:]),
+               "the interfaces have joined their own groups", pause=0.1)
+    daemon = Daemon(star.relay, rule)
+    wire.wait_join()
+    for _ in range(2):
+        daemon = take_over(daemon, rule)
+    groups = [entry["group"] for entry in Client(daemon.socket).call("group.list")["groups"]]
+    equal(groups, ["ff3e::1:1"], "joined groups")
+    equal(wire.messages(), [], "MLD messages during the restarts")
 
 
 def change_abi(manager):
