@@ -137,7 +137,10 @@ def explained():
     star = Star()
     daemon = Daemon(star.relay, f"cam1 in {GROUP}:5000@in0 source 10.9.0.0/16 out {OUT}:6000@out0")
     command = f"xmcastctl explain 10.9.9.9 to {GROUP}:5000@eth0"
-    shows(daemon, command, "steered", "TTL 1: the next router drops it")
+    shows(daemon, command, "steered", "TTL 1: ")
+    send(star)
+    shows(daemon, "xmcastctl explain cam1", "problem .*10.1.0.1")
+    says("xmcastctl capture cam1")
     check("but for: source" in daemon.ctl("explain", "10.1.9.9", "to", f"{GROUP}:5000@in0").stdout,
           "the word that does not match")
 

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "systemctl reload xmcastd": ("tests/vm/guest", '"systemctl", "reload", "xmcastd"'),
     "systemctl enable --now xmcast-exporter":
         ("tests/vm/guest/access.py", '"systemctl", "enable", "--now", "xmcast-exporter"'),
+    "xmcastctl capture cam1": ("tests/netns/test_capture.py", '"capture", *arguments'),
     "journalctl -u xmcastd XMCAST_RULE=cam1": ("tests/vm/guest/access.py", "XMCAST_RULE=cam1"),
 }
 

@@ -83,7 +83,8 @@ static void altnet(struct proxy *proxy, const struct phyint *phyint)
 	struct word *word = &proxy->word;
 
 	if (phyint->role != ROLE_UPSTREAM)
-		sheet_note(proxy->sheet, "altnet %.*s: not needed: nobody's joins are looked at",
+		sheet_note(proxy->sheet,
+			   "altnet %.*s: not needed: joins of receivers do not matter",
 			   READING_WORD(*word));
 	else if (proxy->nr_networks == NETWORKS_MAX)
 		sheet_lost(proxy->sheet, "altnet %.*s: more than %u networks", READING_WORD(*word),
@@ -168,7 +169,7 @@ static bool read_global(struct proxy *proxy)
 		{"quickleave", false, true,
 		 "a rule stays joined while it is enabled: rules that follow the joins of "
 		 "receivers (`when joined`) are not available yet"},
-		{"hashtablesize", true, false, "not needed: nobody's joins are looked at"},
+		{"hashtablesize", true, false, "not needed: joins of receivers do not matter"},
 		{"defaultdown", false, true,
 		 "an output names its interface: add one for each interface without a phyint"},
 		{"rescanvif", false, false, "not needed: rules wait for their interfaces"},
@@ -241,7 +242,7 @@ static void add_group(const struct proxy *proxy, unsigned int upstream, unsigned
 	group_range_format(range, index, group);
 	for (unsigned int i = 0; i < proxy->nr_phyints; i++) {
 		if (proxy->phyints[i].role == ROLE_DOWNSTREAM && allows(proxy, i, range, index))
-			text_add_format(&outputs, " out %s@%.*s" ROUTED_OUTPUT, group,
+			text_add_format(&outputs, " out %s@%.*s", group,
 					READING_WORD(proxy->phyints[i].name));
 	}
 	if (outputs.length && allows(proxy, upstream, range, index)) {
@@ -269,7 +270,7 @@ static void describe(const struct proxy *proxy, const struct phyint *upstream)
 		sheet_lost(proxy->sheet,
 			   "no whitelist names a group, and a rule needs one: for each group that "
 			   "receivers join, add\n  - in GROUP:any@%.*s out "
-			   "GROUP@DOWNSTREAM" ROUTED_OUTPUT,
+			   "GROUP@DOWNSTREAM",
 			   READING_WORD(upstream->name));
 }
 

@@ -11,16 +11,16 @@
 #define OWN_NAME "The outputs are sent by this host: from its own address, with a new TTL.\n"
 
 const struct import_peer import_peers[] = {
-	{"smcroute", false, ROUTED_HEADING, smcroute_read},
+	{"smcroute", false, ROUTED_HEADING, ROUTED_DEFAULTS, smcroute_read},
 	{"igmpproxy", false,
 	 ROUTED_HEADING
 	 "igmpproxy forwards a group while a host behind an interface has joined it; a rule\n"
 	 "forwards while it is enabled.\n",
-	 igmpproxy_read},
-	{"mcr", false, OWN_NAME, mcr_read},
-	{"socat", true, OWN_NAME, socat_read},
+	 ROUTED_DEFAULTS, igmpproxy_read},
+	{"mcr", false, OWN_NAME, NULL, mcr_read},
+	{"socat", true, OWN_NAME, NULL, socat_read},
 	{"udp-broadcast-relay", true,
-	 "A rule for each interface: what arrives by it leaves by the others.\n",
+	 "A rule for each interface: what arrives by it leaves by the others.\n", NULL,
 	 udp_broadcast_relay_read},
 	{0},
 };
@@ -41,7 +41,7 @@ static char *write(const struct import_peer *peer, struct sheet *sheet, size_t *
 		text_format("Imported from a configuration of %s by xmcastctl: each line of it,\n"
 			    "and below it the rules that do the same.\n%s",
 			    peer->name, peer->heading);
-	char *text = heading ? sheet_write(sheet, heading, length, count) : NULL;
+	char *text = heading ? sheet_write(sheet, heading, peer->defaults, length, count) : NULL;
 
 	free(heading);
 	return text;

@@ -30,9 +30,10 @@ struct import_source {
 
 /* A program whose configuration can be imported. */
 struct import_peer {
-	const char *name;    /* NULL ends the list */
-	bool commands;	     /* its configuration is its command line */
-	const char *heading; /* what holds for every rule that comes from it */
+	const char *name;     /* NULL ends the list */
+	bool commands;	      /* its configuration is its command line */
+	const char *heading;  /* what holds for every rule that comes from it */
+	const char *defaults; /* the section `defaults` of the result; NULL: none */
 	/* Fill the sheet. 0, -EINVAL (errors appended) if this is not such a configuration at all,
 	 * or -ENOMEM. */
 	int (*read)(const struct import_source *source, struct sheet *sheet, struct errors *errors);

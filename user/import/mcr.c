@@ -161,7 +161,7 @@ static void add_rule(struct mcr *mcr, const json_t *rule)
 		add_endpoint(input, false, &text);
 	}
 	if (protocol && !esp && strcmp(protocol, "udp") != 0)
-		sheet_lost(mcr->sheet, "protocol %.100s: taken as UDP, as MCR does", protocol);
+		sheet_lost(mcr->sheet, "protocol %.100s: treated as UDP, as MCR does", protocol);
 	report_others(mcr->sheet, rule, "name input outputs");
 	report_others(mcr->sheet, input, "interface group port protocol");
 	json_array_foreach(outputs, i, output)

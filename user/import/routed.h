@@ -10,15 +10,13 @@
 #include "import/sheet.h"
 #include "rules/words.h"
 
-/* Of an output: what the kernel does to the headers of what it routes. */
-#define ROUTED_OUTPUT " from keep ttl dec dscp keep"
-
-/* For the heading of the result. */
+/* What the kernel does to the headers of what it routes, for `defaults` and in words. */
+#define ROUTED_DEFAULTS "defaults: { from: keep, ttl: dec, dscp: keep }"
 #define ROUTED_HEADING                                                                             \
 	"The outputs keep source address, UDP source port and DSCP, and take one off the TTL, "    \
 	"as\n"                                                                                     \
-	"kernel multicast routing does. Without `from`, `ttl` and `dscp` this host sends in its\n" \
-	"own name. The rules carry UDP; other IP protocols need rules of their own.\n"
+	"kernel multicast routing does. Without the line `defaults` this host sends in its own\n"  \
+	"name. The rules carry UDP; other IP protocols need rules of their own.\n"
 
 /* The TTL threshold of an interface: the kernel forwards by it what has a higher TTL. */
 void routed_threshold(struct sheet *sheet, const char *keyword, const struct word *threshold);

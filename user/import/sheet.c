@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "rules/array.h"
 #include "rules/change.h"
+#include "rules/schema.h"
 #include "rules/write.h"
 
 /* Bytes of a line that a comment repeats: enough to recognise it. */
@@ -234,15 +235,30 @@ static int pass(struct sheet *sheet, struct item **rules, const char **texts, st
 	return err;
 }
 
+/* 0 or -ENOMEM. */
+static int set_defaults(struct config *config, const char *defaults, struct errors *errors)
+{
+	char *text = text_format("%s\nrules: []\n", defaults);
+	int err =
+		text ? config_parse_yaml(text, strlen(text), "defaults", config, errors) : -ENOMEM;
+
+	free(text);
+	return err;
+}
+
 /* 0, then *config has the valid rules in the order of the items; -ENOMEM. */
-static int check(struct sheet *sheet, struct config *config)
+static int check(struct sheet *sheet, const char *defaults, struct config *config)
 {
 	struct item **rules = calloc(sheet->rules + 1UL, sizeof(struct item *));
 	const char **texts = calloc(sheet->rules + 1UL, sizeof(*texts));
 	struct errors *errors = calloc(1, sizeof(*errors));
-	int err = rules && texts && errors ? -EAGAIN : -ENOMEM;
+	int err = rules && texts && errors ? 0 : -ENOMEM;
 
 	config_init(config);
+	if (!err && defaults)
+		err = set_defaults(config, defaults, errors);
+	if (!err)
+		err = -EAGAIN;
 	while (err == -EAGAIN)
 		err = pass(sheet, rules, texts, errors, config);
 	free(rules);
@@ -326,7 +342,8 @@ static void put_item(struct writing *writing, const struct item *item, const cha
 		put_comment("    not carried over: ", item->text, stream);
 		count_lost(writing, item);
 	} else if (!item->refusal) {
-		config_write_rule(&writing->config->rules[writing->rule++], NULL, stream);
+		config_write_rule(&writing->config->rules[writing->rule++],
+				  &writing->config->defaults, stream);
 	} else {
 		if (writing->refused++ < REFUSED_SHOWN)
 			put_refused(item, stream);
@@ -336,13 +353,9 @@ static void put_item(struct writing *writing, const struct item *item, const cha
 	}
 }
 
-static void put_all(const struct sheet *sheet, const struct config *config, const char *heading,
-		    FILE *stream, struct sheet_count *count)
+static void put_heading(const char *heading, FILE *stream)
 {
-	struct writing writing = {.config = config, .stream = stream, .count = count};
-
-	*count = (struct sheet_count){.rules = config->nr_rules};
-	while (heading && *heading) {
+	while (*heading) {
 		size_t length = strcspn(heading, "\n");
 
 		fputs("# ", stream);
@@ -350,12 +363,20 @@ static void put_all(const struct sheet *sheet, const struct config *config, cons
 		fputc('\n', stream);
 		heading += length + (heading[length] == '\n');
 	}
+}
+
+static void put_all(const struct sheet *sheet, const struct config *config, FILE *stream,
+		    struct sheet_count *count)
+{
+	struct writing writing = {.config = config, .stream = stream, .count = count};
+
+	*count = (struct sheet_count){.rules = config->nr_rules};
 	fputs(config->nr_rules ? "rules:\n" : "rules: []\n", stream);
 	for (unsigned int i = 0; i < sheet->count; i++)
 		put_item(&writing, &sheet->items[i], sheet->file);
 }
 
-char *sheet_write(struct sheet *sheet, const char *heading, size_t *length,
+char *sheet_write(struct sheet *sheet, const char *heading, const char *defaults, size_t *length,
 		  struct sheet_count *count)
 {
 	struct config config;
@@ -363,11 +384,15 @@ char *sheet_write(struct sheet *sheet, const char *heading, size_t *length,
 	FILE *stream;
 	bool failed;
 
-	if (sheet->failed || check(sheet, &config))
+	if (sheet->failed || check(sheet, defaults, &config))
 		return NULL;
 	stream = open_memstream(&text, length);
-	if (stream)
-		put_all(sheet, &config, heading, stream, count);
+	if (stream) {
+		put_heading(heading, stream);
+		if (defaults)
+			fprintf(stream, "%s\n", defaults);
+		put_all(sheet, &config, stream, count);
+	}
 	config_free(&config);
 	if (!stream)
 		return NULL;

@@ -61,11 +61,12 @@ struct sheet_count {
 /*
  * Check all rules, by themselves and with each other, and write the configuration:
  * config_parse_yaml() accepts it, with these rules. A rule that is refused becomes a comment, with
- * the errors. `heading`: lines of comments to begin with, without '#'; NULL: none.
+ * the errors. `heading`: lines of comments to begin with, without '#'. `defaults`: the section of
+ * the configuration that has the options of outputs which the rules leave out; NULL: none.
  *
  * Returns a malloc()ed string and its length, or NULL without memory.
  */
-char *sheet_write(struct sheet *sheet, const char *heading, size_t *length,
+char *sheet_write(struct sheet *sheet, const char *heading, const char *defaults, size_t *length,
 		  struct sheet_count *count);
 
 #endif

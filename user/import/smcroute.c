@@ -81,8 +81,7 @@ static void add_rule(struct sheet *sheet, const struct route *route, const char 
 		text_add_format(&text, " source %.*s", READING_WORD(route->source));
 	}
 	for (unsigned int i = 0; i < route->nr_to; i++)
-		text_add_format(&text, " out %s@%.*s" ROUTED_OUTPUT, group,
-				READING_WORD(route->to[i]));
+		text_add_format(&text, " out %s@%.*s", group, READING_WORD(route->to[i]));
 	sheet_rule(sheet, text.failed ? NULL : text.bytes);
 	text_free(&text);
 }

@@ -64,7 +64,8 @@ static bool read_option(struct broadcast *broadcast, const char *option, const c
 	else if (strcmp(option, "blockcidr") == 0 || strcmp(option, "blockid") == 0 ||
 		 strcmp(option, "msearch") == 0)
 		sheet_lost(sheet,
-			   "%s %.100s: not available: what is not to be relayed cannot be named",
+			   "%s %.100s: not available: a rule names what it relays and has no "
+			   "exceptions",
 			   option, value ? value : "");
 	else if (strcmp(option, "t") == 0 || strcmp(option, "ttl-id") == 0)
 		return false;
