@@ -368,7 +368,7 @@ soak-restarts: check-root test-deps
 # ---- checks -------------------------------------------------------------------------------------
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
-SHELL_FILES := tests/fuzz/run .ci/run packaging/debian/xmcast.prerm packaging/debian/xmcast.postrm $(wildcard packaging/completion/*.bash) $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run switch kernel init inside suite short test_debian))
+SHELL_FILES := tests/fuzz/run .ci/run $(wildcard packaging/debian/*.p*inst packaging/debian/*.p*rm) $(wildcard packaging/completion/*.bash) $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run switch kernel init inside suite short test_debian))
 ANALYZED := $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES)))
 lint: lint-deps build-deps $(SKELS)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)

@@ -11,6 +11,7 @@ from packages import say
 from stream import wait_for
 from tap import check, equal, run, test
 
+UNITS = ("xmcastd.service", "xmcastd@lan.service", "xmcastd@wan.service")
 RESTARTS = 10
 KILLS = 10
 MOST_UNCERTAIN = 20  # packets that were in the process when it was killed, over all kills
@@ -82,12 +83,14 @@ def restarts():
 
 @test
 def upgrade_unseen():
-    """To the next packages beside a stream: no packet lost, doubled or reordered, no IGMP on the wire"""
+    """To the next packages beside a stream: no packet lost, doubled or reordered, no IGMP; instances are restarted too"""
     packets, watch = stream(), MembershipWatch()
-    pid = show("MainPID")
+    pids = {unit: show("MainPID", unit) for unit in UNITS}
+    check("0" not in pids.values(), f"not all run: {pids}")
     say("apt-get install -y -q -o Dpkg::Use-Pty=0 --no-install-recommends /share/next/*.deb")
-    active()
-    check(show("MainPID") != pid, "it was not restarted")
+    for unit, pid in pids.items():
+        active(unit)
+        check(show("MainPID", unit) != pid, f"{unit} was not restarted")
     packets.flows()
     packets.end()
     equal(watch.count(), 0, "messages of IGMP and MLD")
