@@ -458,7 +458,7 @@ DIST = build/xmcast-$(VERSION:v%=%).tar.gz
 
 dist:
 	$(call say,DIST,$(DIST))
-	$(Q)mkdir -p build/dist && echo '$(VERSION)' >build/dist/.version
+	$(Q)mkdir -p build/dist && printf '%s\n' '$(VERSION)' '$(DEB_MAINTAINER)' >build/dist/.version
 	$(Q)$(SOURCE_FILES) | LC_ALL=C sort | while read -r file; do \
 		[ ! -e "$$file" ] || echo "$$file"; done | \
 		tar -c --owner=0 --group=0 --numeric-owner --mode=u+rwX,go=rX --mtime=@$(SOURCE_TIME) \
@@ -468,8 +468,10 @@ dist:
 # Debian's order of versions: a candidate sorts before its release, commits after a tag behind it, and a dash
 # would separate the revision of the package.
 DEB_VERSION = $(subst -,+,$(subst -rc,~rc,$(VERSION:v%=%)))
-# Who answers for the packages: set it if you give them to others.
-DEB_MAINTAINER ?= xmcast maintainers <maintainers@xmcast.invalid>
+# Who answers for the packages: the committer of what they are made of, unless whoever gives them to others says so.
+# Without quotes, dollars, ampersands and slashes: they mean something to the shell or to sed.
+DEB_MAINTAINER ?= $(shell if [ -e .version ]; then sed -n 2p .version; else git log -1 --format='%cn <%ce>'; fi | \
+	tr -d '\042\044\046\047\057\134\140')
 DEB_TREE = build/deb/xmcast-$(VERSION:v%=%)
 deb: build-deps deb-deps dist
 	$(Q)rm -rf build/deb && mkdir -p build/deb
