@@ -32,7 +32,7 @@ STORE = f"{ROOT}/build/vm"
 MEGABYTES = 1024
 SECONDS = 2000  # the longest time between two boots
 BOOTS = 2  # the machine is started once more after each but the last
-PACKAGES = ("systemd", "systemd-sysv", "udev", "kmod", "iproute2", "netbase", "python3", "bpftool", "xdp-tools")
+PACKAGES = ("systemd", "systemd-sysv", "udev", "kmod", "iproute2", "ethtool", "netbase", "python3", "bpftool", "xdp-tools")
 # What our packages depend on; they are installed in the machine, where apt has no network.
 LIBRARIES = ("libbpf1", "libxdp1", "liburing2", "libyaml-0-2", "libjansson4", "libmnl0", "libcap-ng0", "libseccomp2",
              "libmicrohttpd12", "libncursesw6", "libsmartcols1")

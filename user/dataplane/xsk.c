@@ -57,6 +57,7 @@ struct xsk {
 	unsigned int frame_shift;
 	bool zero_copy;
 	bool pieces; /* it receives packets in several frames */
+	bool adoptable;
 	int fd;
 	uint64_t uncertain; /* see xsk_uncertain(); main thread */
 	uint32_t taken_before;
@@ -146,6 +147,16 @@ static int bind_socket(const struct xsk *xsk, const struct xsk_options *options,
 	return -EBUSY;
 }
 
+/* Before Linux 6.4 the rings of a bound socket cannot be mapped once more. */
+static bool can_be_adopted(const struct xsk *xsk)
+{
+	struct xsk_ring ring = {};
+	int err = xsk_ring_map(&ring, xsk->fd, XSK_RING_RX, xsk->rx.size);
+
+	xsk_ring_unmap(&ring);
+	return !err;
+}
+
 static bool query_zero_copy(int fd)
 {
 	struct xdp_options options = {};
@@ -211,6 +222,7 @@ static int open_with(struct xsk **out, const struct xsk_options *options, unsign
 		return err;
 	}
 	xsk->zero_copy = query_zero_copy(xsk->fd);
+	xsk->adoptable = can_be_adopted(xsk);
 	log_debug("queue-bound", LOG_IFACE(options->iface), LOG_UINT("queue", options->queue),
 		  LOG_NAME("data", xsk->zero_copy ? "zero-copy" : "copy"),
 		  LOG_UINT("frames", options->frames), LOG_UINT("frame_bytes", frame_size));
@@ -310,6 +322,8 @@ int xsk_adopt(struct xsk **out, const struct xsk_adoption *from)
 	struct xsk *xsk;
 	int err;
 
+	if (from->socket_fd < 0)
+		return -EOPNOTSUPP;
 	if (!is_xsk(from->socket_fd) || !from->frames || from->frames & (from->frames - 1) ||
 	    (from->frame_size != 2048 && from->frame_size != 4096))
 		return -EINVAL;
@@ -317,6 +331,7 @@ int xsk_adopt(struct xsk **out, const struct xsk_adoption *from)
 	if (!xsk)
 		return -ENOMEM;
 	xsk->pieces = from->pieces;
+	xsk->adoptable = true;
 	xsk->fd = fcntl(from->socket_fd, F_DUPFD_CLOEXEC, 0);
 	err = xsk->fd < 0 ? -errno : 0;
 	if (!err && xsk_has_lost_device(xsk))
@@ -349,9 +364,9 @@ void xsk_resume(struct xsk *xsk)
 void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
 {
 	*as = (struct xsk_adoption){
-		.socket_fd = xsk->fd,
-		.frames_fd = xsk->umem.fd,
-		.record_fd = xsk->record.file.fd,
+		.socket_fd = xsk->adoptable ? xsk->fd : -1,
+		.frames_fd = xsk->adoptable ? xsk->umem.fd : -1,
+		.record_fd = xsk->adoptable ? xsk->record.file.fd : -1,
 		.frames = xsk->frames,
 		.frame_size = 1U << xsk->frame_shift,
 		.rx_ring = xsk->rx.size,

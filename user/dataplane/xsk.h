@@ -106,7 +106,9 @@ void xsk_close(struct xsk *xsk); /* accepts NULL */
 
 /* ---- from one process to the next ---- */
 
-/* What another process needs to go on with a socket. The descriptors are borrowed. */
+/* What another process needs to go on with a socket. The descriptors are borrowed. They are -1 if
+ * the kernel does not let another process map the rings (before Linux 6.4): then the socket must
+ * not outlive its process, because it would keep the queue busy. */
 struct xsk_adoption {
 	int socket_fd;
 	int frames_fd; /* memory_file.h */
@@ -121,8 +123,8 @@ void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as);
 
 /*
  * Map the rings and frames of a bound socket that another process uses or has used: nothing is
- * changed before xsk_resume(). 0; -EINVAL: a descriptor is not what it should be; -ENODEV: the
- * socket's interface is gone; -errno.
+ * changed before xsk_resume(). 0; -EOPNOTSUPP: the kernel cannot do that; -EINVAL: a descriptor is
+ * not what it should be; -ENODEV: the socket's interface is gone; -errno.
  */
 int xsk_adopt(struct xsk **out, const struct xsk_adoption *from);
 

@@ -103,7 +103,7 @@ static int open_worker(struct intake *intake, struct intake_port *port,
 		/* In skb mode packets do not come from the driver. */
 		.copy = intake->fallback != FALLBACK_NONE || intake->mode == IFACE_MODE_SKB ||
 			port->at.copy,
-		.fail_if_busy = means->fail_if_busy,
+		.fail_if_busy = means->fail_if_busy || inheritance_is_running(means->inheritance),
 		.sizes = means->config->workers,
 		.egress = means->config->egress,
 	};

@@ -23,6 +23,8 @@ ip addr add 10.2.0.1/24 dev out0
 ip link set out0 up
 ip -n receiver addr add 10.2.0.2/24 dev r0
 ip -n receiver link set r0 up
+# A veth accepts what XDP redirects to it only if its other end has GRO or a program.
+ip netns exec receiver ethtool -K r0 gro on
 """
 
 

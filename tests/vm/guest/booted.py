@@ -19,7 +19,8 @@ STAGES = {
               ("after_reboot", "relay")),
     "long": (("install", "external", "upgrade", "external_upgraded", "enable", "relay", "reload", "socket_modes",
               "journal_fields", "security", "exporter", "watchdog", "crash", "stopped", "watch_sees", "restarts",
-              "killed", "instances", "upgrade_unseen", "restart_limit", "cpu_weight", "full_disk", "clock_set_back"),
+              "killed", "user_path", "instances", "upgrade_unseen", "restart_limit", "cpu_weight", "full_disk",
+              "clock_set_back"),
              ("late_interfaces", "relay", "instances_after_reboot", "remove_and_purge")),
 }
 STAGE = "/var/lib/boot-test/stage"
