@@ -63,7 +63,7 @@ def _check_unit(root, prefix, name):
     with open(f"{root}{prefix}/lib/systemd/system/{name}", encoding="utf-8") as file:
         text = file.read()
     check(f"ExecStart={prefix}/" in text and "/usr/local" not in text, text)
-    for executable in re.findall(r"^Exec\w+=(\S+)", text, re.M):
+    for executable in re.findall(r"^Exec\w+=\+?(\S+)", text, re.M):
         check(os.access(root + executable, os.X_OK), f"{executable} is not installed")
     # The programs are only below DESTDIR; everything else must be right.
     plain = write_file(name, text.replace(prefix, root + prefix))

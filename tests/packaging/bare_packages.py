@@ -50,8 +50,10 @@ def check_installed(root):
         headers = run("readelf", "-hldW", root.path + path).stdout
         for sign in ("DYN (Position-Independent", "GNU_RELRO", "BIND_NOW"):
             check(sign in headers, f"{path}: no {sign}")
+    for name in PACKAGES:
+        built(f"{name}-dbgsym")
     units = run("grep", "-h", "^Exec", *glob.glob(f"{root.path}/lib/systemd/system/xmcast*")).stdout
-    for program in re.findall(r"=(\S+)", units):
+    for program in re.findall(r"=\+?(\S+)", units):
         check(root.exists(program), f"{program} of a unit is missing")
 
 

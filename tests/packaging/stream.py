@@ -43,8 +43,10 @@ class Stream:
 
     def __init__(self, root, ctl, log, rate=2000):
         self._root, self._ctl, self._log = root, ctl, log
+        for name in {"xmcast-gen", "xmcast-sink"}.intersection(root.processes()):  # of a test that has failed
+            interrupt(root, name)
         wait_for(lambda: '"active"' in root.run(f"{ctl} -j rule list", good=False).stdout,
-                 lambda: root.run(log).stdout)
+                 lambda: root.run(f"{ctl} rule list; {log}").stdout)
         root.run("nohup ip netns exec receiver xmcast-sink r0 -j --port 6000 --expect /root/gen >/root/sink "
                  "2>/root/sink.err </dev/null &")
         wait_for(lambda: "ready" in root.read("/root/sink.err"), "the sink is ready")

@@ -38,7 +38,7 @@ def directories():
         with open(f"{root}/opt/units/xmcastd.service", encoding="utf-8") as file:
             unit = file.read()
         for line in ("ExecStart=/opt/sbin/xmcastd -c ${XMCAST_CONFIG} --store",
-                     "ExecReload=/opt/bin/xmcastctl config reload",
+                     "ExecReload=+/opt/bin/xmcastctl config reload",
                      "Environment=XMCAST_CONFIG=/opt/etc/xmcast/xmcast.yaml"):
             check(line + "\n" in unit, f"{line} is missing")
         outside = [path for path in files if not path.startswith("opt/")]
