@@ -12,8 +12,8 @@ from stream import wait_for
 from tap import check, equal, run, test
 
 UNITS = ("xmcastd.service", "xmcastd@lan.service", "xmcastd@wan.service")
-RESTARTS = 10
-KILLS = 10
+RESTARTS = 5
+KILLS = 5
 CLONE_NEWNET, ETH_P_ALL, SO_ATTACH_FILTER, PACKET_OUTGOING = 0x40000000, 3, 26, 4
 # IGMP, or IPv6 with hop-by-hop options, as MLD has.
 FILTER = ((0x28, 0, 0, 12), (0x15, 0, 2, 0x0800), (0x30, 0, 0, 23), (0x15, 3, 4, 2), (0x15, 0, 3, 0x86dd),
