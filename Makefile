@@ -268,8 +268,9 @@ check-root:
 # All tests in one run; its last line is the result. XMCAST_REQUIRE=1 turns skips into failures.
 test: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory test-programs
-	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) \
-		prove --timer --exec tests/run-tap $(TESTS)
+	$(if $(filter tests/vm/%,$(TESTS)),$(Q)tests/vm/kernel >/dev/null)
+	$(Q)XMCAST_BUILD=$(B) $(if $(SAN_THREAD),XMCAST_CHURN_RATE=5000) HARNESS_RULESFILE=tests/rules.yml \
+		prove -j2 --timer --exec tests/run-tap $(TESTS)
 
 # Line and branch coverage of user/ by the tests. Branches are gcov's (each outcome of a condition and of
 # each part of && and ||), except on lines without code. The first run of each program creates the files

@@ -31,7 +31,7 @@ def sample(stage, count):
 @test
 def start():
     """Start-up"""
-    sample("start", 40)
+    sample("start", 20)
 
 
 @test
@@ -43,7 +43,7 @@ def stop():
 @test
 def take_over():
     """A daemon takes over from another one, and a call of either fails"""
-    sample("take-over", 40)
+    sample("take-over", 20)
 
 
 @test
@@ -55,13 +55,13 @@ def killed():
 @test
 def change():
     """Rules are added, replaced and deleted"""
-    sample("change", 40)
+    sample("change", 20)
 
 
 @test
 def reload():
     """Another configuration is read"""
-    sample("reload", 30)
+    sample("reload", 15)
 
 
 @test
