@@ -5,6 +5,7 @@ import os
 
 from bed import (CONFIG, RULE, active, ctl, drop_in, fails, journal, journal_of_manager, network, rules, shell, show,
                  sleep_until, stream, write)
+from packages import say
 from stream import wait_for
 from tap import check, equal, run, test
 
@@ -94,12 +95,14 @@ def after_reboot():
 def late_interfaces():
     """After a reboot interfaces come 20 s late: the service waits for no network-online.target, and needs no restart"""
     waits()
+    say("cat /proc/uptime; systemctl status --no-pager --lines=10 xmcastd; xmcastctl rule list")
     pid = show("MainPID")
     check("network-online.target" not in show("After") + show("Wants") + show("Requires"), show("After"))
     sleep_until(int(show("ActiveEnterTimestampMonotonic")) / 1e6 + 20)
     waits()
     network()
     wait_for(lambda: rules() == {"cam1": "active"}, lambda: str(ctl("rule", "list")))
+    say("xmcastctl rule list")
     equal(show("MainPID"), pid, "process")
 
 
