@@ -12,7 +12,8 @@ PATIENCE = 30
 # Every object and verb, with words that it takes.
 COMMANDS = ("rule list", "rule list cam[12]", "rule show cam1",
             "rule add cam9 in 239.1.1.9:5000@in0 out 10.2.0.3:7009", "rule del cam1 cam2",
-            "rule replace cam1 in 239.1.1.1:5000@in0 out 10.2.0.3:7009", "rule enable spare4",
+            "rule replace cam1 in 239.1.1.1:5000@in0 out 10.2.0.3:7009", "rule set cam1 ttl 9",
+            "rule rename cam1 cam9", "rule enable spare4",
             "rule disable cam1", "config show", "config save", "config reload", "config diff",
             "stats show", "stats reset-peaks", "iface list", "iface show in0", "worker list",
             "explain 10.9.9.9 > 239.1.1.1:5000@in0.7", "explain cam1", "group list", "log show", "log set steering debug", "ping", "version")
@@ -46,7 +47,7 @@ def verbs():
     listed = {}
     for line in ctl(None, "help").stdout.split("objects and verbs:\n")[1].split("\n\n")[0].split(
             "\n"):
-        words = line[:59].split()
+        words = line[:63].split()
         listed[words[0]] = words[1:]
     return listed
 

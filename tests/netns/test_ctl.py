@@ -111,15 +111,64 @@ def what_is_asked():
 
 
 @test
+def patterns():
+    """A pattern stands for the rules of that name, in every verb that takes rules; without one, nothing is asked"""
+    daemon = serve()
+    names = [rule["name"] for rule in json.loads(ctl(daemon, "-j", "rule", "list", "cam?").stdout)["rules"]]
+    check(len(names) > 1, names)
+    for verb in ("del", "enable", "disable"):
+        daemon.requests.clear()
+        ctl(daemon, "rule", verb, "spare4", "cam?")
+        equal(daemon.requests[-1], (f"rule.{verb}", {"names": ["spare4", *names]}), verb)
+    daemon.requests.clear()
+    ctl(daemon, "rule", "show", "cam?")
+    equal([params["name"] for method, params in daemon.requests if method == "rule.show"], names, "show")
+    daemon.requests.clear()
+    done = ctl(daemon, "rule", "del", "cam1", "x*", code=EXIT_REFUSED)
+    check('no rule matches "x*"' in done.stderr, done.stderr)
+    equal([method for method, _ in daemon.requests], ["rule.list"], "requests")
+
+
+@test
+def rules_edited():
+    """rule set and rule rename: the text that the daemon is asked to put in the place of the old one"""
+    rule = ("r in 239.1.1.1:5000@in0 path user out 239.2.2.2:6000@out0 ttl 8 dscp ef out 10.0.0.1 from keep")
+    daemon = serve(rule_show={"name": "r", "rule": rule})
+    for words, text in (
+            ("ttl 9", "r in 239.1.1.1:5000@in0 path user out 239.2.2.2:6000@out0 dscp ef ttl 9 out 10.0.0.1 from keep "
+             "ttl 9"),
+            ("out 10.0.0.1 ttl keep from default",
+             "r in 239.1.1.1:5000@in0 path user out 239.2.2.2:6000@out0 ttl 8 dscp ef out 10.0.0.1 ttl keep"),
+            ("path default may_loop yes",
+             "r in 239.1.1.1:5000@in0 may_loop out 239.2.2.2:6000@out0 ttl 8 dscp ef out 10.0.0.1 from keep"),
+            ("may_loop no", rule)):
+        daemon.requests.clear()
+        ctl(daemon, "rule", "set", "r", *words.split())
+        equal(daemon.requests[-1], ("rule.replace", {"rules": [text]}), words)
+    daemon.requests.clear()
+    for words in (("set", "r", "out", "10.0.0.2", "ttl", "9"), ("set", "r", "tll", "9"), ("set", "r", "ttl", "9", "dscp"),
+                  ("set", "r", "ttl", "9 out 10.0.0.9"), ("set", "r", "ttl", "out"), ("rename", "r", "a b"),
+                  ("rename", "r", "in"), ("rename", "r", "")):
+        ctl(daemon, "rule", *words, code=EXIT_USAGE)
+    check(all(method == "rule.show" for method, _ in daemon.requests), daemon.requests)
+    ctl(daemon, "rule", "rename", "r", "new")
+    equal(daemon.requests[-1], ("rule.change", {"operations": [
+        {"do": "del", "name": "r"}, {"do": "add", "rule": "new" + rule[1:]}]}), "rename")
+
+
+@test
 def prefixes():
     """Objects and verbs may be shortened; without a verb it is the first"""
     daemon = serve()
     for short, full in (("r", "rule list"), ("rule", "rule list"), ("r l", "rule list"),
-                        ("rule ls", "rule list"), ("st", "stats show"), ("i", "iface list"),
+                        ("rule ls", "rule list"), ("st", "stats show"), ("if", "iface list"),
+                        ("rule -s list", "-s rule list"), ("rule list -br", "-br rule list"),
+                        ("config -j diff --exit-code", "-j config diff"),
                         ("w", "worker list"), ("g show", "group list"), ("l", "log show"),
                         ("co", "config show"), ("co d", "config diff"), ("p", "ping"),
                         ("v", "version")):
-        equal(ctl(daemon, *short.split()).stdout, ctl(daemon, *full.split()).stdout, short)
+        code = EXIT_REFUSED if "--exit-code" in short else EXIT_DONE
+        equal(ctl(daemon, *short.split(), code=code).stdout, ctl(daemon, *full.split()).stdout, short)
 
 
 @test
@@ -180,12 +229,13 @@ def usage_errors():
             ("list", "did you mean `rule list` or `stats show` or"), ("ruel", "did you mean rule?"),
             ("rule lst", "unknown verb \"lst\" of rule, did you mean list?"),
             ("rule nonsense", "unknown verb \"nonsense\""), ("rule d x", "del disable"),
-            ("rule re", "too few arguments"), ("config s", "show save"), ("m", "metrics monitor"),
+            ("rule re", "replace rename"), ("config s", "show save"), ("m", "metrics monitor"),
             ("rule show", "usage: xmcastctl [OPTIONS] rule show NAME"),
-            ("rule show a b", "unexpected argument \"b\""),
             ("rule add", "usage: xmcastctl [OPTIONS] rule add RULE\n        [NAME] in"),
             ("rule del", "rule del NAME"), ("rule list a b", "rule list [PATTERN]"),
-            ("rule list -j", "options stand before the object"),
+            ("rule -z list", "unknown or ambiguous option \"-z\""), ("-rule", "did you mean `rule`?"),
+            ("rule set a ttl", "too few arguments"), ("rule rename a", "too few arguments"),
+            ("config diff x", "config diff [--exit-code]"),
             ("config check", "config check FILE"), ("config show x", "usage"),
             ("stats show x", "stats show"), ("iface show", "iface show NAME"),
             ("log set daemon", "log set FACILITY"), ("ping x", "unexpected"),
@@ -226,6 +276,7 @@ def every_command_is_tested():
     """Each object and verb of the help has a golden output, or a test of its own"""
     own = {("config", "check"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",),
            ("capture",)}
+    own |= {("import", peer) for peer in verbs()["import"]}  # test_import
     known = {tuple(words.split()[:2]) for words in COMMANDS}
     for thing, names in verbs().items():
         for words in [(thing, name) for name in names] or [(thing,)]:
@@ -254,20 +305,33 @@ def on_terminal(daemon, *words, columns=80, env=None):
     return text.decode().replace("\r\n", "\n")
 
 
+# Cells of the columns that are never cut, and their headings.
+WHOLE = ("REASON", "VERDICTS", "DROPS", "interface gone0", "no such interface", "no_rule", "EAGAIN", "steered ",
+         "cannot transmit")
+
+
 @test
 def tables_fit():
     """On a terminal no line is wider than it is; COLUMNS counts; elsewhere nothing is cut"""
     daemon = serve()
+    reasons = {"-s rule": ["interface gone0 is missing"], "worker list": ["no_rule 1"],
+               "stats": ["interface gone0 is missing", "no such interface"]}
     for words in ("rule", "-s rule", "stats", "-s stats", "worker list", "rule show cam1", "group"):
         for columns in (200, 80, 40, 10, 1):
             text = on_terminal(daemon, "-c=never", *words.split(), columns=columns)
             lines = [line for line in text.split("\n") if "  " in line.strip()]
+            # A reason is never cut: it goes on behind the edge.
+            lines = [line for line in lines if not any(reason in line for reason in WHOLE)]
             if "rule show" not in words:
                 check(all(len(line) <= columns for line in lines), f"{words}, {columns}:\n{text}")
+            if columns >= 40:
+                check(all(reason in text for reason in reasons.get(words, ())), f"{words}, {columns}:\n{text}")
     wide = on_terminal(daemon, "-c=never", "-s", "rule", columns=80,
                        env=environment(COLUMNS="300"))
     check("~" not in wide and max(map(len, wide.split("\n"))) > 100, wide)
-    check("~" in on_terminal(daemon, "-c=never", "-s", "rule", columns=60), "nothing was cut")
+    check("~" in on_terminal(daemon, "-c=never", "-s", "rule", columns=20), "nothing was cut")
+    piped = run(program("xmcastctl"), "--socket", daemon.path, "stats", env=environment(COLUMNS="80")).stdout
+    equal(piped, on_terminal(daemon, "-c=never", "stats", columns=80), "in a pipe whose COLUMNS is 80, as watch(1) has it")
 
 
 @test

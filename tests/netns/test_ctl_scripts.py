@@ -334,7 +334,15 @@ def completion_candidates():
     for verb in ("show", "del", "enable", "disable", "list"):
         equal(complete(daemon, "rule", verb, ""), names, verb)
     equal(complete(daemon, "-j", "rule", "del", "cam1", "s"), ["spare4"], "second name")
-    equal(complete(daemon, "rule", "show", "cam1", ""), [], "no second name")
+    equal(complete(daemon, "rule", "show", "cam1", "s"), ["spare4"], "second name")
+    equal(complete(daemon, "rule", "list", "cam1", ""), [], "no second pattern")
+    for words, offered in (("rule add x i", ["in"]), ("rule add x in 239.1.1.1:1@x t", []),
+                           ("rule add x in 239.1.1.1:1@x p", ["path"]),
+                           ("rule add x in 239.1.1.1:1@x out 10.0.0.1 t", ["ttl"]),
+                           ("rule add x in 239.1.1.1:1@x out 10.0.0.1 dscp e", ["ef"]),
+                           ("rule set c", ["cam1", "cam2", "cam3"]), ("rule set cam1 tt", ["ttl"]),
+                           ("rule set cam1 path k", ["kernel"]), ("top -o d", ["drops"])):
+        equal(complete(daemon, *words.split()), offered, words)
     equal(complete(daemon, "iface", "show", ""), ["in0", "in1"], "interfaces")
     equal(complete(daemon, "rule", "add", "x", "in", "239.1.1.1:5000@"),
           ["239.1.1.1:5000@in0", "239.1.1.1:5000@in1"], "interfaces in a rule")
@@ -427,11 +435,15 @@ def real_daemon():
                                          "  - spare4 in 239.1.1.4:5000@in0 out 10.2.0.2:4\n")
     for words in ("rule add cam2 in 239.1.1.2:5000@in0 out 10.2.0.2:2", *COMMANDS, "metrics",
                   "top -b -n 1"):
-        if words in ("rule del cam1 cam2", "rule replace cam1 in 239.1.1.1:5000@in0 out "
+        if words in ("rule del cam1 cam2", "rule rename cam1 cam9", "explain 10.9.9.9 > 239.1.1.1:5000@in0.7", "rule replace cam1 in 239.1.1.1:5000@in0 out "
                      "10.2.0.3:7009"):
             continue
         daemon.ctl(*words.split())
-    daemon.ctl("rule", "del", "cam1", "cam2", "cam9")
+    equal(daemon.ctl("rule", "rename", "cam9", "cam10").stdout, "renamed cam9 to cam10\n", "rename")
+    daemon.ctl("rule", "set", "cam10", "out", "10.2.0.3:7009", "ttl", "7", "gso", "off")
+    equal(json.loads(daemon.ctl("-j", "rule", "show", "cam10").stdout)["rule"],
+          "cam10 in 239.1.1.9:5000@in0 out 10.2.0.3:7009 ttl 7 gso off", "set")
+    equal(daemon.ctl("rule", "del", "cam*").stdout, "deleted cam1\ndeleted cam2\ndeleted cam10\n", "del")
     names = [f"r{i}" for i in range(1200)]
     batch_file = write_file("real", "".join(
         f"rule add {name} in 239.7.{i >> 8}.{i & 255}:5000@in0 out 10.2.0.2:{i + 1}\n"

@@ -70,14 +70,30 @@ static void test_no_rows(void **state)
 	table_add(NULL, "nothing");
 }
 
-static void test_empty_cells(void **state)
+static struct table *with_empty_cells(void)
 {
-	struct table *table = table_new("A B");
+	struct table *table = table_new("A B C D");
 
 	table_add(table, "%s", "");
 	table_add(table, "b");
-	expect(table, "A  B\n"
-		      "   b\n");
+	table_add(table, "-");
+	table_add(table, "-");
+	table_add(table, "a");
+	table_add(table, "%s", "");
+	table_add(table, "-");
+	table_add(table, "%s", "");
+	return table;
+}
+
+/* Columns that say nothing are left out, unless a program may count them. */
+static void test_empty_cells(void **state)
+{
+	expect(with_empty_cells(), "A  B\n"
+				   "   b\n"
+				   "a  \n");
+	expect_on((struct screen){.brief = true}, with_empty_cells(),
+		  "   b  -  -\n"
+		  "a     -  \n");
 }
 
 static void test_many_rows(void **state)
@@ -116,6 +132,31 @@ static void test_narrow(void **state)
 	expect_on((struct screen){.width = 31}, rows(),
 		  "NAME             N  INPUT\n"
 		  "a-name-of-~  12345  239.1.1.1:~\n");
+}
+
+static struct table *ranked(void)
+{
+	struct table *table = table_new("NAME 2IN 1>PPS !REASON");
+
+	table_add(table, "cam1");
+	table_add(table, "239.1.1.1:5000@eth0");
+	table_add(table, "12345");
+	table_add(table, "interface eth0 does not exist");
+	return table;
+}
+
+/* The least important columns go first; a reason is whole, also behind the edge. */
+static void test_importance(void **state)
+{
+	expect_on((struct screen){.width = 70}, ranked(),
+		  "NAME  IN                     PPS  REASON\n"
+		  "cam1  239.1.1.1:5000@eth0  12345  interface eth0 does not exist\n");
+	expect_on((struct screen){.width = 42}, ranked(),
+		  "NAME    PPS  REASON\n"
+		  "cam1  12345  interface eth0 does not exist\n");
+	expect_on((struct screen){.width = 12}, ranked(),
+		  "NAME  REASON\n"
+		  "cam1  interface eth0 does not exist\n");
 }
 
 static void test_escaped(void **state)
@@ -254,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_empty_cells),
 		cmocka_unit_test(test_many_rows),
 		cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_importance),
 		cmocka_unit_test(test_escaped),
 		cmocka_unit_test(test_brief),
 		cmocka_unit_test(test_colours),

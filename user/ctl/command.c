@@ -13,30 +13,39 @@ static const struct command rule_verbs[] = {
 	{.name = "list", .alias = "ls", .usage = "rule list [PATTERN]",
 	 .help = "show rules with their states and rates; PATTERN as in a shell",
 	 .arguments = ARGUMENTS_RULE_NAMES, .most = 1, .run = verb_rule_list},
-	{.name = "show", .usage = "rule show NAME",
-	 .help = "show one rule: counters, rates, latency, outputs",
-	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = 1,
-	 .run = verb_named, .method = "rule.show", .show = show_rule},
+	{.name = "show", .usage = "rule show NAME|PATTERN [...]",
+	 .help = "show rules in full: counters, rates, latency, outputs",
+	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
+	 .run = verb_rule_show, .method = "rule.show", .show = show_rule},
 	{.name = "add", .usage = "rule add RULE",
 	 .help = "add a rule",
 	 .arguments = ARGUMENTS_RULE_TEXT, .least = 1, .most = -1,
-	 .run = verb_rule_text, .method = "rule.add", .show = show_changed},
-	{.name = "del", .alias = "delete", .usage = "rule del NAME [NAME ...]",
+	 .run = verb_rule_text, .method = "rule.add", .done = "added"},
+	{.name = "del", .alias = "delete", .usage = "rule del NAME|PATTERN [...]",
 	 .help = "delete rules; cam{1..50} are all of a range",
 	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
-	 .run = verb_rule_names, .method = "rule.del", .show = show_changed},
+	 .run = verb_rule_names, .method = "rule.del", .done = "deleted"},
 	{.name = "replace", .usage = "rule replace RULE",
 	 .help = "replace an existing rule",
 	 .arguments = ARGUMENTS_RULE_TEXT, .least = 1, .most = -1,
-	 .run = verb_rule_text, .method = "rule.replace", .show = show_changed},
-	{.name = "enable", .usage = "rule enable NAME [NAME ...]",
+	 .run = verb_rule_text, .method = "rule.replace", .done = "replaced"},
+	{.name = "set", .usage = "rule set NAME [out DEST] OPTION VALUE [...]",
+	 .help = "change options of a rule, and of one or all of its outputs: ttl 8, path kernel;\n"
+		 "      VALUE may be `default`",
+	 .arguments = ARGUMENTS_RULE_SET, .least = 3, .most = -1,
+	 .run = verb_rule_set, .method = "rule.replace", .done = "changed"},
+	{.name = "rename", .usage = "rule rename NAME NEW",
+	 .help = "give a rule another name; its counters start again at 0",
+	 .arguments = ARGUMENTS_RULE_NAMES, .least = 2, .most = 2,
+	 .run = verb_rule_rename, .method = "rule.change", .done = "renamed"},
+	{.name = "enable", .usage = "rule enable NAME|PATTERN [...]",
 	 .help = "re-enable rules",
 	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
-	 .run = verb_rule_names, .method = "rule.enable", .show = show_enabled},
-	{.name = "disable", .usage = "rule disable NAME [NAME ...]",
+	 .run = verb_rule_names, .method = "rule.enable", .done = "enabled"},
+	{.name = "disable", .usage = "rule disable NAME|PATTERN [...]",
 	 .help = "disable rules without deleting them",
 	 .arguments = ARGUMENTS_RULE_NAMES, .least = 1, .most = -1,
-	 .run = verb_rule_names, .method = "rule.disable", .show = show_disabled},
+	 .run = verb_rule_names, .method = "rule.disable", .done = "disabled"},
 	{},
 };
 
@@ -53,9 +62,10 @@ static const struct command config_verbs[] = {
 	{.name = "reload", .usage = "config reload",
 	 .help = "have the daemon read its file again",
 	 .method = "config.reload", .show = show_changed},
-	{.name = "diff", .usage = "config diff",
-	 .help = "show what a reload would change",
-	 .method = "config.diff", .show = show_diff},
+	{.name = "diff", .usage = "config diff [--exit-code]",
+	 .help = "show what a reload would change: what runs (-), what the file says (+);\n"
+		 "      --exit-code: exit with 2 if that is anything",
+	 .arguments = ARGUMENTS_OPTIONS, .most = 1, .run = verb_config_diff},
 	{},
 };
 
@@ -300,7 +310,7 @@ static void help_all(FILE *stream)
 
 		for (; verb && verb->name; verb++)
 			used += fprintf(stream, " %s", verb->name);
-		fprintf(stream, "%*s%s\n", used < 59 ? 59 - used : 1, "", object->topic);
+		fprintf(stream, "%*s%s\n", used < 63 ? 63 - used : 1, "", object->topic);
 	}
 	fputs("\nObjects and verbs may be shortened as long as they are unambiguous; the first "
 	      "verb is the\n"
@@ -381,6 +391,29 @@ static int call(struct ctl *ctl, const struct command *command)
 	return code;
 }
 
+/* Commands with options of their own, and those whose words may begin with a dash. */
+static bool has_options(const struct command *command)
+{
+	return command->arguments == ARGUMENTS_OPTIONS ||
+	       command->arguments == ARGUMENTS_OPTIONS_FILE ||
+	       command->arguments == ARGUMENTS_EXPLAIN || strstr(command->usage, "[--");
+}
+
+int command_mixed_words(char **words, int count)
+{
+	const struct command *command = command_find(ctl_objects, words[0], NULL);
+	int at = 0;
+
+	if (command && command->verbs) {
+		const struct command *verbs = command->verbs;
+
+		for (at = 1; at < count && words[at][0] == '-';)
+			at++;
+		command = at < count ? command_find(verbs, words[at], NULL) : verbs;
+	}
+	return command && has_options(command) && at < count ? at + 1 : count;
+}
+
 int command_run(struct ctl *ctl, char **words, int count)
 {
 	const struct command *command;
@@ -410,17 +443,6 @@ int command_run(struct ctl *ctl, char **words, int count)
 	count -= used;
 	if (asks_for_help(command, words, count))
 		return verb_help(ctl, NULL, words - used, used);
-	if (count && strcmp(words[0], "--") == 0) {
-		words++;
-		count--;
-	} else if (count && words[0][0] == '-' && words[0][1] &&
-		   command->arguments != ARGUMENTS_OPTIONS &&
-		   command->arguments != ARGUMENTS_OPTIONS_FILE &&
-		   command->arguments != ARGUMENTS_EXPLAIN) {
-		/* Not the name of a rule, a file or an interface, unless it follows "--". */
-		return ctl_usage(command->usage, "\"%s\": options stand before the object",
-				 words[0]);
-	}
 	if (count < command->least)
 		return ctl_usage(command->usage, "too few arguments");
 	if (command->most >= 0 && count > command->most)

@@ -13,6 +13,7 @@ enum arguments {
 	ARGUMENTS_RULE_NAMES,
 	ARGUMENTS_INTERFACE,
 	ARGUMENTS_RULE_TEXT,
+	ARGUMENTS_RULE_SET, /* a name, then options of rules and outputs */
 	ARGUMENTS_FILE,
 	ARGUMENTS_LOG,
 	ARGUMENTS_OPTIONS, /* options of its own: "[-x" in its usage */
@@ -39,6 +40,7 @@ struct command {
 	const char *method;
 	const char *list; /* NULL, or the list that the method answers in pages */
 	void (*show)(const struct screen *screen, const json_t *answer);
+	const char *done; /* of a change of rules: "added" */
 };
 
 extern const struct command ctl_objects[];
@@ -47,6 +49,10 @@ extern const struct command ctl_objects[];
  * otherwise NULL, and then *candidates (may be NULL) is the number that begin with it. */
 const struct command *command_find(const struct command *list, const char *word,
 				   unsigned int *candidates);
+
+/* How many of the words may have xmcastctl's own options among them: all, but of a command that has
+ * options itself only those up to its name. */
+int command_mixed_words(char **words, int count);
 
 /* Run a command. Returns an exit code, after printing an error if the words are wrong. */
 int command_run(struct ctl *ctl, char **words, int count);
@@ -59,11 +65,15 @@ int command_help(FILE *stream, char **words, int count);
 #define VERB(name) int name(struct ctl *ctl, const struct command *command, char **words, int count)
 
 VERB(verb_rule_list);
+VERB(verb_rule_show);
 VERB(verb_rule_text);  /* add, replace */
 VERB(verb_rule_names); /* del, enable, disable */
-VERB(verb_named);      /* rule show, iface show */
+VERB(verb_rule_rename);
+VERB(verb_rule_set);
+VERB(verb_named); /* iface show */
 VERB(verb_config_check);
 VERB(verb_config_show);
+VERB(verb_config_diff);
 VERB(verb_config_save);
 VERB(verb_import);
 VERB(verb_iface_detach);

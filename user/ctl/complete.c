@@ -99,18 +99,35 @@ static const struct field *find_option(const struct field *options, const char *
 	return options->name ? options : NULL;
 }
 
-/* What follows "gso" and the like: the words in "on|off|N". */
+/* The words in "on|off|N". */
+static void choices_of_form(const char *form, size_t length, const char *word)
+{
+	while (length) {
+		size_t part = strcspn(form, "| ]");
+		char *text;
+
+		part = part < length ? part : length;
+		text = *form >= 'a' && *form <= 'z' ? text_format("%.*s", (int)part, form) : NULL;
+		if (text)
+			candidate(text, word);
+		free(text);
+		part += part < length;
+		form += part;
+		length -= part;
+	}
+}
+
+/* What follows "gso" and the like. */
 static void option_values(const struct field *option, const char *word)
 {
-	char text[FIELD_TEXT_SIZE];
-	char *rest = text;
-	char *form;
+	char form[FIELD_TEXT_SIZE];
 
-	field_form(option, text);
-	while ((form = strsep(&rest, "|"))) {
-		if (*form >= 'a' && *form <= 'z')
-			candidate(form, word);
-	}
+	for (const struct choice *choice = option->choices;
+	     choice && choice->name && option->type != FIELD_UNITS; choice++)
+		candidate(choice->name, word);
+	field_form(option, form);
+	if (!option->choices || option->type == FIELD_UNITS)
+		choices_of_form(form, strlen(form), word);
 }
 
 /* "GROUP/", a name of /etc/protocols that may stand there, "@" and an interface. */
@@ -159,6 +176,28 @@ static void endpoint(struct ctl *ctl, const char *word, bool is_input)
 	free(prefix);
 }
 
+static void options(const struct field *option, const char *word)
+{
+	for (; option->name; option++)
+		candidate(option->name, word);
+}
+
+/* What may begin here: `in`, then options of the rule and `out`, then options of an output. */
+static void clauses(char **words, int count, const char *word)
+{
+	bool seen_in = false, seen_out = false;
+
+	for (int i = 0; i < count - 1; i++) {
+		seen_in |= strcmp(words[i], "in") == 0;
+		seen_out |= seen_in && strcmp(words[i], "out") == 0;
+	}
+	candidate(seen_in ? "out" : "in", word);
+	if (seen_out)
+		options(output_options, word);
+	else if (seen_in)
+		options(rule_options, word);
+}
+
 static void rule_text(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	const char *word = words[count - 1];
@@ -172,14 +211,29 @@ static void rule_text(struct ctl *ctl, const struct command *command, char **wor
 	} else if (option && option->type != FIELD_SWITCH) {
 		option_values(option, word);
 	} else {
-		candidate("in", word);
-		candidate("out", word);
-		for (option = rule_options; option->name; option++)
-			candidate(option->name, word);
-		for (option = output_options; option->name; option++)
-			candidate(option->name, word);
+		clauses(words, count, word);
 		if (count == 1 && strcmp(command->name, "replace") == 0)
 			rule_names(ctl, word);
+	}
+}
+
+/* "rule set NAME [out DEST] OPTION VALUE ...": options and values alternate. */
+static void rule_settings(struct ctl *ctl, char **words, int count)
+{
+	const char *word = words[count - 1];
+	const char *before = count > 1 ? words[count - 2] : "";
+	const struct field *option = find_option(rule_options, before);
+
+	if (!option)
+		option = find_option(output_options, before);
+	if (count == 1) {
+		rule_names(ctl, word);
+	} else if (count % 2 == 0) {
+		candidate("out", word);
+		options(rule_options, word);
+		options(output_options, word);
+	} else if (option) {
+		option_values(option, word);
 	}
 }
 
@@ -212,6 +266,22 @@ static void own_options(const char *usage, const char *word)
 	}
 }
 
+/* The values of an option of the command: "[-o name|pps]". False: it has none to choose from. */
+static bool own_values(const char *usage, const char *option, const char *word)
+{
+	size_t length = strlen(option);
+
+	while (*option == '-' && (usage = strstr(usage, "[-"))) {
+		usage++;
+		if (strncmp(usage, option, length) == 0 && usage[length] == ' ') {
+			usage += length + 1;
+			choices_of_form(usage, strcspn(usage, " ]"), word);
+			return true;
+		}
+	}
+	return false;
+}
+
 static void arguments(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	const char *word = words[count - 1];
@@ -231,6 +301,9 @@ static void arguments(struct ctl *ctl, const struct command *command, char **wor
 	case ARGUMENTS_RULE_TEXT:
 		rule_text(ctl, command, words, count);
 		break;
+	case ARGUMENTS_RULE_SET:
+		rule_settings(ctl, words, count);
+		break;
 	case ARGUMENTS_FILE:
 		puts("<file>");
 		break;
@@ -246,7 +319,7 @@ static void arguments(struct ctl *ctl, const struct command *command, char **wor
 	case ARGUMENTS_OPTIONS:
 		if (count > 1 && strcmp(words[count - 2], "--exec") == 0)
 			puts("<file>");
-		else
+		else if (count < 2 || !own_values(command->usage, words[count - 2], word))
 			own_options(command->usage, word);
 		break;
 	case ARGUMENTS_EXPLAIN:
@@ -294,7 +367,7 @@ int complete_run(struct ctl *ctl, char **words, int count)
 	if (!count)
 		return EXIT_DONE;
 	/* All but the last word, which is being typed. */
-	parsed = ctl_options_parse(&ctl->options, count, words - 1);
+	parsed = ctl_options_parse(&ctl->options, count, words - 1, false);
 	first = parsed.first - 1;
 	if (parsed.needs_instance && first == count - 1)
 		ctl_options_complete_instance(words[first], stdout);

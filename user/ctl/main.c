@@ -46,6 +46,18 @@ static int run(struct ctl *ctl, char **words, int count)
 	return command_run(ctl, words, count);
 }
 
+static void print_problem(const struct ctl_options_result *parsed)
+{
+	const char *word = parsed->word + strspn(parsed->word, "-");
+	const struct command *object = command_find(ctl_objects, word, NULL);
+
+	screen_print_to(stderr, "xmcastctl: %s \"%s\"", parsed->problem, parsed->word);
+	if (object && strcmp(object->name, word) == 0)
+		fprintf(stderr, "; did you mean `%s`?\n", word);
+	else
+		fputs("; see xmcastctl --help\n", stderr);
+}
+
 int main(int argc, char **argv)
 {
 	struct ctl ctl = {.errors = stderr};
@@ -54,10 +66,15 @@ int main(int argc, char **argv)
 
 	streams_reserve();
 	setlocale(LC_CTYPE, ""); /* which characters the terminal can show */
-	parsed = ctl_options_parse(&ctl.options, argc, argv);
+	parsed = ctl_options_parse(&ctl.options, argc, argv, false);
+	/* Options may also follow the object, unless the command has some itself. */
+	if (!parsed.problem && parsed.first < argc && strcmp(argv[parsed.first], "complete") != 0) {
+		int mixed = command_mixed_words(argv + parsed.first, argc - parsed.first);
+
+		parsed = ctl_options_parse(&ctl.options, parsed.first + mixed, argv, true);
+	}
 	if (parsed.problem) {
-		screen_print_to(stderr, "xmcastctl: %s \"%s\"; see xmcastctl --help\n",
-				parsed.problem, parsed.word);
+		print_problem(&parsed);
 		return EXIT_USAGE;
 	}
 	screen_init(&ctl.screen);

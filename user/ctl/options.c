@@ -104,7 +104,18 @@ static const char *set(struct ctl_options *options, int letter, char *value, con
 	}
 }
 
-struct ctl_options_result ctl_options_parse(struct ctl_options *options, int argc, char **argv)
+/* The index of the word that getopt() parses next. */
+static int next_option(int argc, char **argv)
+{
+	int at = optind ? optind : 1;
+
+	while (at < argc - 1 && (argv[at][0] != '-' || !argv[at][1]))
+		at++;
+	return at;
+}
+
+struct ctl_options_result ctl_options_parse(struct ctl_options *options, int argc, char **argv,
+					    bool anywhere)
 {
 	const char *socket = getenv("XMCAST_SOCKET");
 	struct option table[NR_KNOWN + 1] = {0};
@@ -121,10 +132,11 @@ struct ctl_options_result ctl_options_parse(struct ctl_options *options, int arg
 	while (!result.problem) {
 		int letter;
 
-		/* '+' stops at the first word that is no option, so this is the one that is parsed
-		 * next. The letter c has no value: "-cs" is -c and -s. */
-		result.word = argv[optind ? optind : 1];
-		letter = getopt_long_only(argc, argv, "+:jpscb:I:Vh", table, NULL);
+		/* '+' stops at the first word that is no option. The letter c has no value: "-cs"
+		 * is -c and -s. */
+		result.word = argv[next_option(argc, argv)];
+		letter = getopt_long_only(argc, argv, anywhere ? ":jpscb:I:Vh" : "+:jpscb:I:Vh",
+					  table, NULL);
 		if (letter == -1)
 			break;
 		result.problem = set(options, letter, optarg, result.word);

@@ -40,8 +40,12 @@ struct ctl_options_result {
  * Defaults from the environment (XMCAST_SOCKET, NO_COLOR), then the options in argv[1] and
  * following, up to the first problem. The strings stay argv's or the environment's. Prints nothing.
  * Uses getopt, whose state is global.
+ *
+ * `anywhere`: options may stand between and behind the other words, up to "--"; these are moved to
+ * the end of argv. Otherwise parsing stops at the first word that is not an option.
  */
-struct ctl_options_result ctl_options_parse(struct ctl_options *options, int argc, char **argv);
+struct ctl_options_result ctl_options_parse(struct ctl_options *options, int argc, char **argv,
+					    bool anywhere);
 
 void ctl_options_help(FILE *stream);
 

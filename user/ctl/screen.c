@@ -60,18 +60,23 @@ enum colour screen_state_colour(const char *state)
 	return COLOUR_NONE;
 }
 
-static unsigned int terminal_width(void)
+/* COLUMNS; 0: not set, or not a width. */
+static unsigned int wanted_width(void)
 {
 	const char *columns = getenv("COLUMNS");
-	struct winsize size = {0};
 	char *end;
 	unsigned long wanted;
 
-	if (columns && *columns) {
-		wanted = strtoul(columns, &end, 10);
-		if (!*end && wanted > 0 && wanted <= MAX_WIDTH)
-			return (unsigned int)wanted;
-	}
+	if (!columns || !*columns)
+		return 0;
+	wanted = strtoul(columns, &end, 10);
+	return *end || wanted > MAX_WIDTH ? 0 : (unsigned int)wanted;
+}
+
+static unsigned int terminal_width(void)
+{
+	struct winsize size = {0};
+
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
 		return size.ws_col;
 	return DEFAULT_WIDTH;
@@ -80,7 +85,10 @@ static unsigned int terminal_width(void)
 void screen_init(struct screen *screen)
 {
 	*screen = (struct screen){.stream = stdout, .terminal = isatty(STDOUT_FILENO)};
-	screen->width = screen->terminal ? terminal_width() : 0;
+	/* watch(1) shows a pipe on a terminal, and sets COLUMNS. */
+	screen->width = wanted_width();
+	if (!screen->width && screen->terminal)
+		screen->width = terminal_width();
 }
 
 /* The bytes of the character at `text`, and its columns; 0: not one to be shown. Characters without

@@ -36,7 +36,8 @@ const char *screen_colour(enum colour colour);
 /* The colour of a state of a rule or an interface, of a rule's flow, or of an event. */
 enum colour screen_state_colour(const char *state);
 
-/* stdout as the environment describes it: a terminal or not, and its width (80 if unknown). */
+/* stdout as the environment describes it: a terminal or not, and the width of that (COLUMNS, which
+ * also limits what goes to a pipe; 80 if unknown). */
 void screen_init(struct screen *screen);
 
 /* ---- text ---- */

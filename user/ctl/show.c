@@ -109,23 +109,12 @@ void show_version(const struct screen *screen, const json_t *answer)
 		     show_text(answer, "daemon"), show_number(answer, "protocol"));
 }
 
-static void show_pending(const struct screen *screen, const json_t *answer)
+void show_pending(const struct screen *screen, const json_t *answer)
 {
 	if (show_number(answer, "pending") > 0)
 		screen_print(screen,
 			     "pending: %lld; \"xmcastctl -s rule list\" shows the reasons\n",
 			     show_number(answer, "pending"));
-}
-
-void show_enabled(const struct screen *screen, const json_t *answer)
-{
-	screen_print(screen, "enabled %lld\n", show_number(answer, "replaced"));
-	show_pending(screen, answer);
-}
-
-void show_disabled(const struct screen *screen, const json_t *answer)
-{
-	screen_print(screen, "disabled %lld\n", show_number(answer, "replaced"));
 }
 
 void show_changed(const struct screen *screen, const json_t *answer)
@@ -142,13 +131,11 @@ void show_changed(const struct screen *screen, const json_t *answer)
 			     json_is_string(setting) ? json_string_value(setting) : "-");
 }
 
-static void show_names(const struct screen *screen, const json_t *names, const char *mark)
+static void show_side(const struct screen *screen, const json_t *rule, const char *side,
+		      const char *mark)
 {
-	const json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name) screen_print(
-		screen, "%s %s\n", mark, json_is_string(name) ? json_string_value(name) : "-");
+	if (json_is_string(json_object_get(rule, side)))
+		screen_print(screen, "%s %s\n", mark, show_text(rule, side));
 }
 
 /* Of a setting. */
@@ -161,17 +148,19 @@ static const char *value_text(const json_t *setting, const char *key)
 
 void show_diff(const struct screen *screen, const json_t *answer)
 {
-	const json_t *setting;
+	const json_t *item;
 	size_t i;
 
-	show_names(screen, json_object_get(answer, "removed"), "-");
-	show_names(screen, json_object_get(answer, "added"), "+");
-	show_names(screen, json_object_get(answer, "changed"), "~");
+	json_array_foreach(json_object_get(answer, "rules"), i, item)
+	{
+		show_side(screen, item, "running", "-");
+		show_side(screen, item, "file", "+");
+	}
 	if (show_true(answer, "more"))
 		screen_print(screen, "and more rules\n");
-	json_array_foreach(json_object_get(answer, "settings"), i, setting)
-		screen_print(screen, "%s: running %s, file %s\n", show_text(setting, "setting"),
-			     value_text(setting, "running"), value_text(setting, "file"));
+	json_array_foreach(json_object_get(answer, "settings"), i, item)
+		screen_print(screen, "%s: running %s, file %s\n", show_text(item, "setting"),
+			     value_text(item, "running"), value_text(item, "file"));
 }
 
 void show_saved(const struct screen *screen, const json_t *answer)

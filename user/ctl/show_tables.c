@@ -39,7 +39,7 @@ enum column_flag {
 };
 
 struct column {
-	const char *heading; /* ">HEADING" is aligned to the right; NULL ends a table */
+	const char *heading; /* with marks, as in table.h; NULL ends a table */
 	const char *key;
 	enum kind kind;
 	unsigned int flags;
@@ -109,6 +109,8 @@ static const char *cell(const struct column *column, const struct row *row,
 	case SECONDS:
 		return screen_seconds(number, text);
 	case COPY:
+		if (strcmp(show_text(object, "state"), "failed") == 0)
+			return "-";
 		return json_is_true(value) ? "zero" : "copy";
 	case SOURCE:
 		return json_is_string(value) ? json_string_value(value) : "any";
@@ -199,15 +201,15 @@ void show_rules(const struct screen *screen, const json_t *answer)
 {
 	static const struct column columns[] = {
 		{"NAME", "name", TEXT, 0},
-		{"IN", NULL, INPUT, LONG},
-		{">OUT", "outputs", NUMBER, LONG},
+		{"4IN", NULL, INPUT, LONG},
+		{"6>OUT", "outputs", NUMBER, LONG},
 		{"STATE", "state", TEXT, PAINTED},
-		{"PATH", "path", TEXT, LONG},
+		{"5PATH", "path", TEXT, LONG},
 		{"FLOW", "flow", TEXT, PAINTED},
 		{">PPS", "rate_pps", UNITS, 0},
-		{">BPS", "rate_bps", UNITS, LONG},
-		{"REASON", NULL, WHY, LONG | STATS},
-		{"RULE", "rule", TEXT, LONG | STATS},
+		{"3>BPS", "rate_bps", UNITS, LONG},
+		{"!REASON", NULL, WHY, LONG | STATS},
+		{"7RULE", "rule", TEXT, LONG | STATS},
 		{},
 	};
 
@@ -407,13 +409,13 @@ void show_interfaces(const struct screen *screen, const json_t *answer)
 		{"INTERFACE", "name", TEXT, 0},
 		{"STATE", "state", TEXT, PAINTED},
 		{"MODE", "mode", TEXT, 0},
-		{"COPY", "zero_copy", COPY, 0},
+		{"5COPY", "zero_copy", COPY, 0},
 		{">QUEUE", "queue", QUEUE, CHILD},
 		{">RECEIVED", "received_packets", NUMBER, CHILD},
-		{">RX_DROPPED", "rx_dropped", NUMBER, CHILD},
-		{">RING_FULL", "rx_ring_full", NUMBER, CHILD},
-		{">FILL_EMPTY", "fill_ring_empty", NUMBER, CHILD},
-		{"VERDICTS", "verdicts", REASON, 0},
+		{"2>RX_DROPPED", "rx_dropped", NUMBER, CHILD},
+		{"3>RING_FULL", "rx_ring_full", NUMBER, CHILD},
+		{"4>FILL_EMPTY", "fill_ring_empty", NUMBER, CHILD},
+		{"!VERDICTS", "verdicts", REASON, 0},
 		{},
 	};
 
@@ -475,15 +477,15 @@ void show_workers(const struct screen *screen, const json_t *answer)
 		{"ENGINE", "engine", TEXT, STATS},
 		{">RECEIVED", "received_packets", NUMBER, 0},
 		{">FRAMES", "frames", NUMBER, 0},
-		{">KERNEL", "kernel_frames", NUMBER, STATS},
-		{">QUEUED", "queued_frames", NUMBER, 0},
-		{">IN_FLIGHT", "in_flight_frames", NUMBER, 0},
-		{">UMEM", "umem_bytes", UNITS, STATS}, /* known to worker.list only */
-		{">WAKEUPS", "wakeups", NUMBER, STATS},
-		{">SLEEPS", "sleeps", NUMBER, STATS},
-		{">SUBMITS", "submits", NUMBER, STATS},
-		{">SENDS", "sends", NUMBER, STATS},
-		{"DROPS", "drops", COUNTS, 0},
+		{"5>KERNEL", "kernel_frames", NUMBER, STATS},
+		{"3>QUEUED", "queued_frames", NUMBER, 0},
+		{"4>IN_FLIGHT", "in_flight_frames", NUMBER, 0},
+		{"6>UMEM", "umem_bytes", UNITS, STATS}, /* known to worker.list only */
+		{"9>WAKEUPS", "wakeups", NUMBER, STATS},
+		{"8>SLEEPS", "sleeps", NUMBER, STATS},
+		{"7>SUBMITS", "submits", NUMBER, STATS},
+		{"7>SENDS", "sends", NUMBER, STATS},
+		{"!DROPS", "drops", COUNTS, 0},
 		{},
 	};
 
@@ -530,22 +532,25 @@ void show_stats(const struct screen *screen, const json_t *answer)
 	static const struct column rules[] = {
 		{"RULE", "name", TEXT, 0},
 		{"STATE", "state", TEXT, PAINTED},
-		{"PATH", "path", TEXT, 0},
-		{"IN", NULL, INPUT, 0},
+		{"6PATH", "path", TEXT, 0},
+		{"7IN", NULL, INPUT, 0},
 		{">RECEIVED", "received_packets", NUMBER, 0},
-		{">PPS", "rate_pps", UNITS, 0},
-		{">BPS", "rate_bps", UNITS, 0},
-		{">PEAK", "peak_pps", UNITS, STATS},
-		{"OUT", "to", TEXT, CHILD},
+		{"3>PPS", "rate_pps", UNITS, 0},
+		{"5>BPS", "rate_bps", UNITS, 0},
+		{"9>PEAK", "peak_pps", UNITS, STATS},
+		{"4OUT", "to", TEXT, CHILD},
 		{">SENT", "sent_packets", NUMBER, CHILD},
-		{">ERRORS", "send_errors", NUMBER, CHILD},
-		{">GSO", "gso_segments", NUMBER, CHILD | STATS},
-		{"REASONS", NULL, RULE_LOSSES, CHILD},
+		{"2>ERRORS", "send_errors", NUMBER, CHILD},
+		{"8>GSO", "gso_segments", NUMBER, CHILD | STATS},
+		{"!REASONS", NULL, RULE_LOSSES, CHILD},
 		{},
 	};
 
-	show_totals(screen, answer);
-	putc('\n', screen->stream);
+	/* Without headings nobody could tell one total from another. */
+	if (!screen->brief) {
+		show_totals(screen, answer);
+		putc('\n', screen->stream);
+	}
 	show_table(screen, rules, json_object_get(answer, "rules"), "outputs");
 	putc('\n', screen->stream);
 	show_interfaces(screen, answer);

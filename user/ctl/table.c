@@ -20,8 +20,23 @@ struct table {
 	size_t next;		    /* its column */
 	size_t columns;
 	bool right[TABLE_COLUMNS];
+	bool whole[TABLE_COLUMNS];
+	bool hidden[TABLE_COLUMNS];
+	unsigned int rank[TABLE_COLUMNS];
+	bool filled[TABLE_COLUMNS];   /* has a cell that says something */
 	size_t widest[TABLE_COLUMNS]; /* cell, without the heading */
 };
+
+/* Read the marks before a heading, see table.h. Returns the heading. */
+static const char *read_marks(struct table *table, size_t column, const char *word)
+{
+	table->whole[column] = *word == '!';
+	word += *word == '!';
+	if (*word >= '1' && *word <= '9')
+		table->rank[column] = (unsigned int)(*word++ - '0');
+	table->right[column] = *word == '>';
+	return word + (*word == '>');
+}
 
 struct table *table_new(const char *headings)
 {
@@ -33,10 +48,11 @@ struct table *table_new(const char *headings)
 	if (table)
 		table->scols = scols_new_table();
 	while (table && copy && table->columns < TABLE_COLUMNS && (word = strsep(&rest, " "))) {
-		bool right = *word == '>';
+		size_t column = table->columns++;
+		const char *heading = read_marks(table, column, word);
 
-		table->right[table->columns++] = right;
-		scols_table_new_column(table->scols, word + right, 0, right ? SCOLS_FL_RIGHT : 0);
+		scols_table_new_column(table->scols, heading, 0,
+				       table->right[column] ? SCOLS_FL_RIGHT : 0);
 	}
 	free(copy);
 	if (!table || !table->scols || scols_table_get_ncols(table->scols) == table->columns)
@@ -58,6 +74,7 @@ void table_add_painted(struct table *table, enum colour colour, const char *text
 	cell = scols_line_get_cell(table->line, table->next);
 	if (colour != COLOUR_NONE && *escaped)
 		scols_cell_set_color(cell, screen_colour(colour));
+	table->filled[table->next] |= *escaped && strcmp(escaped, "-") != 0;
 	width = screen_width(escaped);
 	if (width > table->widest[table->next])
 		table->widest[table->next] = width;
@@ -84,10 +101,66 @@ static size_t *widest_text(const struct table *table, size_t *widths)
 	size_t *found = NULL;
 
 	for (size_t i = 0; i < table->columns; i++) {
-		if (!table->right[i] && widths[i] > NARROWEST && (!found || widths[i] > *found))
+		if (!table->right[i] && !table->whole[i] && !table->hidden[i] &&
+		    widths[i] > NARROWEST && (!found || widths[i] > *found))
 			found = &widths[i];
 	}
 	return found;
+}
+
+static void hide(struct table *table, size_t column)
+{
+	struct libscols_column *scols = scols_table_get_column(table->scols, column);
+
+	table->hidden[column] = true;
+	scols_column_set_flags(scols, SCOLS_FL_HIDDEN);
+}
+
+/* What a column takes, with a gap. One that is never cut counts as a third of the screen at most: a
+ * long reason in it continues on the next line of the screen. */
+static size_t counted(const struct table *table, size_t column, size_t width, size_t most)
+{
+	return (table->whole[column] && width > most / 3 ? most / 3 : width) + GAP_WIDTH;
+}
+
+/* The part of it that is taken by columns which are never cut. */
+static size_t whole_width(const struct table *table, const size_t *widths, size_t most)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < table->columns; i++) {
+		if (table->whole[i] && !table->hidden[i])
+			total += counted(table, i, widths[i], most);
+	}
+	return total;
+}
+
+/* The width of all visible columns. */
+static size_t total_width(const struct table *table, const size_t *widths, size_t most)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < table->columns; i++) {
+		if (!table->hidden[i])
+			total += counted(table, i, widths[i], most);
+	}
+	return total ? total - GAP_WIDTH : 0;
+}
+
+/* Hide the least important column. False: none can be hidden. */
+static bool hide_one(struct table *table)
+{
+	size_t found = table->columns;
+
+	for (size_t i = 0; i < table->columns; i++) {
+		if (table->rank[i] && !table->hidden[i] &&
+		    (found == table->columns || table->rank[i] >= table->rank[found]))
+			found = i;
+	}
+	if (found == table->columns)
+		return false;
+	hide(table, found);
+	return true;
 }
 
 /* Cut the cells of a column, and its heading. */
@@ -106,12 +179,12 @@ static void cut_column(const struct table *table, size_t column, size_t width)
 	}
 }
 
-static void fit(const struct table *table, bool headings, size_t most)
+static void fit(struct table *table, bool headings, size_t most)
 {
-	size_t total = GAP_WIDTH * (table->columns - 1);
 	size_t widths[TABLE_COLUMNS];
 	size_t left = most;
 	size_t *column;
+	size_t whole;
 
 	for (size_t i = 0; i < table->columns; i++) {
 		struct libscols_column *scols = scols_table_get_column(table->scols, i);
@@ -120,22 +193,25 @@ static void fit(const struct table *table, bool headings, size_t most)
 		widths[i] = table->widest[i];
 		if (headings && strlen(heading) > widths[i])
 			widths[i] = strlen(heading);
-		if (widths[i] > most)
+		if (widths[i] > most && !table->whole[i])
 			widths[i] = most;
-		total += widths[i];
 	}
-	for (; total > most && (column = widest_text(table, widths)); total--)
+	while (total_width(table, widths, most) > most && hide_one(table))
+		;
+	while (total_width(table, widths, most) > most && (column = widest_text(table, widths)))
 		--*column;
 	/* What still does not fit is cut at the edge of the screen. */
+	whole = whole_width(table, widths, most);
+	left -= whole < left ? whole : left;
 	for (size_t i = 0; i < table->columns; i++) {
-		struct libscols_column *scols = scols_table_get_column(table->scols, i);
-
+		if (table->hidden[i] || table->whole[i])
+			continue;
 		if (widths[i] > left)
 			widths[i] = left;
 		if (widths[i])
 			cut_column(table, i, widths[i]);
 		else
-			scols_column_set_flags(scols, SCOLS_FL_HIDDEN);
+			hide(table, i);
 		left -= widths[i];
 		left -= left < GAP_WIDTH ? left : GAP_WIDTH;
 	}
@@ -148,6 +224,11 @@ void table_print(struct table *table, const struct screen *screen)
 	if (!table)
 		return;
 	if (screen && table->scols) {
+		/* Programs that read a brief table count its columns. */
+		for (size_t i = 0; i < table->columns && !screen->brief; i++) {
+			if (!table->filled[i] && scols_table_get_nlines(table->scols))
+				hide(table, i);
+		}
 		if (screen->width)
 			fit(table, !screen->brief, screen->width);
 		for (size_t i = 0; (column = scols_table_get_column(table->scols, i)); i++) {

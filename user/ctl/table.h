@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Tables for people, laid out by libsmartcols: columns as wide as their widest cell, numbers
- * aligned to the right. libsmartcols itself would truncate numbers and leave no mark, so what does
- * not fit the screen is cut here: columns of text give way first, the widest of them first, and a
- * cell that was cut ends in '~'. Cells are escaped (screen.h). One thread.
+ * aligned to the right. A column whose cells all say nothing ("-") is left out. libsmartcols itself
+ * would truncate numbers and leave no mark, so it is decided here what gives way if a table does
+ * not fit the screen: the least important columns are left out, then columns of text are cut, the
+ * widest of them first; a cell that was cut ends in '~'. Cells are escaped (screen.h). One thread.
  */
 #ifndef XMCAST_CTL_TABLE_H
 #define XMCAST_CTL_TABLE_H
@@ -14,8 +15,9 @@
 
 struct table;
 
-/* `headings`: one per column, separated by spaces; ">HEADING" aligns the column to the right. NULL:
- * no memory, which the other functions accept. */
+/* `headings`: one per column, separated by spaces, each with marks before it, in this order: "!",
+ * its cells are never cut; a digit, the column may be left out, the highest digit first; ">", it is
+ * aligned to the right. NULL: no memory, which the other functions accept. */
 struct table *table_new(const char *headings);
 
 /* Append the next cell, row by row; copied. If there is no memory, the table has less to show. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* config check|show|save */
+/* config check|show|save|diff */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +176,37 @@ int verb_config_save(struct ctl *ctl, const struct command *command, char **word
 	answer = json_pack("{s:o, s:I}", "path", json_text_string(words[0]), "bytes",
 			   (json_int_t)length);
 	code = ctl_show(ctl, answer, show_saved);
+	json_decref(answer);
+	return code;
+}
+
+/* ---- diff ---- */
+
+static bool differs(const json_t *diff)
+{
+	static const char *const lists[] = {"added", "removed", "changed", "settings"};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (json_array_size(json_object_get(diff, lists[i])))
+			return true;
+	}
+	return false;
+}
+
+int verb_config_diff(struct ctl *ctl, const struct command *command, char **words, int count)
+{
+	bool wanted = count && strcmp(words[0], "--exit-code") == 0;
+	json_t *answer;
+	int code;
+
+	if (count && !wanted)
+		return ctl_usage(command->usage, "unexpected argument \"%s\"", words[0]);
+	code = ctl_call(ctl, "config.diff", NULL, &answer);
+	if (code)
+		return code;
+	code = ctl_show(ctl, answer, show_diff);
+	if (!code && wanted && differs(answer))
+		code = EXIT_REFUSED;
 	json_decref(answer);
 	return code;
 }

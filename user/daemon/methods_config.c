@@ -21,6 +21,9 @@
 /* Names of each kind in one answer. */
 #define NAMES_MOST 500
 
+/* Bytes of the rules' texts in one answer, but for the last one. */
+#define TEXT_MOST (256u << 10)
+
 /* JSON is UTF-8, so a piece must not end within a character of the text. */
 static size_t piece_length(const char *text, size_t left)
 {
@@ -143,11 +146,47 @@ static json_t *settings_json(const struct config_diff *diff)
 	return list;
 }
 
+/* What both configurations say of the rules that differ, as long as the answer has room. */
+struct texts {
+	json_t *list;
+	size_t room;
+	const struct default_config *running, *file;
+};
+
+/* `item` becomes NULL if there is no memory. A rule that is NULL has no text. */
+static void add_text(struct texts *texts, json_t **item, const char *key, const struct rule *rule,
+		     const struct default_config *defaults)
+{
+	char *text = rule ? rule_format(rule, defaults) : NULL;
+	size_t length = text ? strlen(text) : 0;
+
+	if (rule && *item && (!text || json_object_set_new(*item, key, json_string(text)))) {
+		json_decref(*item);
+		*item = NULL;
+	}
+	texts->room -= length < texts->room ? length : texts->room;
+	free(text);
+}
+
+/* A rule that one of them does not have is NULL. */
+static void add_texts(struct texts *texts, const struct rule *running, const struct rule *file)
+{
+	json_t *item;
+
+	if (!texts->list || !texts->room)
+		return;
+	item = json_pack("{s:s}", "name", running ? running->name : file->name);
+	add_text(texts, &item, "running", running, texts->running);
+	add_text(texts, &item, "file", file, texts->file);
+	json_add(&texts->list, item);
+}
+
 static json_t *diff_json(const struct config *running, const struct config *file)
 {
 	json_t *added = json_array();
 	json_t *removed = json_array();
 	json_t *changed = json_array();
+	struct texts texts = {json_array(), TEXT_MOST, &running->defaults, &file->defaults};
 	struct config_diff diff;
 	bool more = false;
 	json_t *json;
@@ -156,15 +195,28 @@ static json_t *diff_json(const struct config *running, const struct config *file
 		json_decref(added);
 		added = NULL;
 	}
-	for (unsigned int i = 0; i < diff.nr_added; i++)
-		add_name(added, &file->rules[diff.added[i]], &more);
-	for (unsigned int i = 0; i < diff.nr_removed; i++)
-		add_name(removed, &running->rules[diff.removed[i]], &more);
-	for (unsigned int i = 0; i < diff.nr_changed; i++)
-		add_name(changed, &file->rules[diff.changed[i].after], &more);
+	for (unsigned int i = 0; i < diff.nr_removed; i++) {
+		const struct rule *rule = &running->rules[diff.removed[i]];
+
+		add_name(removed, rule, &more);
+		add_texts(&texts, rule, NULL);
+	}
+	for (unsigned int i = 0; i < diff.nr_changed; i++) {
+		const struct rule *rule = &file->rules[diff.changed[i].after];
+
+		add_name(changed, rule, &more);
+		add_texts(&texts, &running->rules[diff.changed[i].before], rule);
+	}
+	for (unsigned int i = 0; i < diff.nr_added; i++) {
+		const struct rule *rule = &file->rules[diff.added[i]];
+
+		add_name(added, rule, &more);
+		add_texts(&texts, NULL, rule);
+	}
 	/* NULL if any part is NULL because memory has run out. */
-	json = json_pack("{s:o, s:o, s:o, s:o, s:b}", "added", added, "removed", removed, "changed",
-			 changed, "settings", settings_json(&diff), "more", more);
+	json = json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "added", added, "removed", removed,
+			 "changed", changed, "rules", texts.list, "settings", settings_json(&diff),
+			 "more", more || !texts.room);
 	config_diff_free(&diff);
 	return json;
 }
