@@ -5,7 +5,7 @@
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
 _Static_assert(sizeof(struct rule) == 216, "rule");
 _Static_assert(sizeof(struct rule_output) == 80, "output");
-_Static_assert(sizeof(struct iface_config) == 292, "interfaces");
+_Static_assert(sizeof(struct iface_config) == 296, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 272, "workers");
@@ -14,7 +14,7 @@ _Static_assert(sizeof(struct log_config) == 40, "logging");
 _Static_assert(sizeof(struct events_config) == 4, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
 _Static_assert(sizeof(struct default_config) == 80, "defaults");
-_Static_assert(sizeof(struct config) == 592, "config");
+_Static_assert(sizeof(struct config) == 608, "config");
 
 #define CONFIGS 3000
 

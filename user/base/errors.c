@@ -106,12 +106,26 @@ void errors_print(const struct errors *errors, FILE *stream)
 			errors->count - errors->kept == 1 ? "" : "s");
 }
 
+const char *errors_keep_name(struct errors *errors, const char *name)
+{
+	char **names = reallocarray(errors->names, errors->nr_names + 1UL, sizeof(*errors->names));
+
+	if (!names)
+		return NULL;
+	errors->names = names;
+	names[errors->nr_names] = strdup(name);
+	return names[errors->nr_names] ? names[errors->nr_names++] : NULL;
+}
+
 void errors_free(struct errors *errors)
 {
 	for (unsigned int i = 0; i < errors->kept; i++) {
 		free(errors->list[i].word);
 		free(errors->list[i].message);
 	}
-	errors->count = 0;
-	errors->kept = 0;
+	for (unsigned int i = 0; i < errors->nr_names; i++)
+		free(errors->names[i]);
+	free(errors->names);
+	errors->names = NULL;
+	errors->count = errors->kept = errors->nr_names = 0;
 }

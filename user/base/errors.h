@@ -14,7 +14,8 @@
 
 /* The position of a word in an input. Line and column start at 1; a column counts characters. */
 struct position {
-	const char *file;  /* as the user named it, or "--rule"; must outlive the list */
+	const char *file;  /* as the user named it, or "--rule"; must outlive the list: see
+			      errors_keep_name() */
 	unsigned int line; /* 0: the input as a whole */
 	unsigned int column;
 };
@@ -31,7 +32,12 @@ struct errors {
 	unsigned int count; /* all errors, including those past ERRORS_MAX */
 	unsigned int kept;  /* the first ERRORS_MAX found; those of a file by line and column */
 	struct input_error list[ERRORS_MAX];
+	unsigned int nr_names;
+	char **names; /* see errors_keep_name() */
 };
+
+/* A copy of a file's name that lives as long as the errors. NULL: no memory. */
+const char *errors_keep_name(struct errors *errors, const char *name);
 
 /* Add an error about the word [word, word+length) at `at`: before those of the same file with a
  * later position, otherwise at the end. `word` may be NULL (no word: an error about the file as a

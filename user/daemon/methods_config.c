@@ -61,16 +61,16 @@ void method_config_show(void *context, const json_t *params, struct control_repl
 void method_config_save(void *context, const json_t *params, struct control_reply *reply)
 {
 	struct daemon *daemon = context;
+	const char *path;
 	size_t bytes;
-	int err = daemon_save(daemon, &bytes);
+	int err = daemon_save(daemon, &bytes, &path);
 
-	if (err == -ENOENT && !daemon->options.config)
+	if (err == -ENOENT && !path)
 		control_fail(reply, CONTROL_FAILED,
 			     "the daemon was started without a configuration file; \"xmcastctl "
 			     "config save FILE\" writes one");
 	else if (err)
-		control_fail(reply, CONTROL_FAILED, "%s: %s", daemon->options.config,
-			     config_save_reason(err));
+		control_fail(reply, CONTROL_FAILED, "%s: %s", path, config_save_reason(err));
 	else
 		reply->result =
 			json_pack("{s:o, s:I}", "path", json_text_string(daemon->options.config),

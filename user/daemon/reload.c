@@ -153,8 +153,12 @@ static int keep_settings(const struct relay *relay, struct config *next)
 	if (!ifaces)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < running->nr_ifaces; i++) {
-		if (relay_interface(relay, running->ifaces[i].name))
-			ifaces[count++] = running->ifaces[i];
+		const struct iface_config *same = config_iface(next, running->ifaces[i].name);
+
+		if (!relay_interface(relay, running->ifaces[i].name))
+			continue;
+		ifaces[count] = running->ifaces[i];
+		ifaces[count++].file = same ? same->file : 0;
 	}
 	for (unsigned int i = 0; i < next->nr_ifaces; i++) {
 		if (!relay_interface(relay, next->ifaces[i].name))
@@ -257,15 +261,15 @@ int daemon_change_config(struct daemon *daemon, struct config *next)
 
 static void save_change(struct daemon *daemon)
 {
+	const char *path;
 	size_t bytes;
 	int err;
 
 	if (!relay_config(daemon->relay)->control.save_changes)
 		return;
-	err = daemon_save(daemon, &bytes);
+	err = daemon_save(daemon, &bytes, &path);
 	if (err)
-		log_error("save-failed",
-			  LOG_TEXT("path", daemon->options.config ? daemon->options.config : ""),
+		log_error("save-failed", LOG_TEXT("path", path ? path : ""),
 			  LOG_TEXT("error", config_save_reason(err)),
 			  LOG_TEXT("hint", "the change is applied, but not in the file"));
 }
@@ -311,16 +315,41 @@ const struct config_text *daemon_config_text(struct daemon *daemon)
 	return text->text ? text : NULL;
 }
 
-int daemon_save(struct daemon *daemon, size_t *bytes)
+/* What is from this file, see config_write_file(). Adds its bytes. */
+static int save_file(const struct config *config, unsigned int file, const char *path,
+		     size_t *bytes)
 {
-	const struct config_text *text;
+	size_t length = 0;
+	char *text = config_write_file(config, file, &length);
+	int err = text ? config_save_file(path, text, length, CONFIG_MODE_IF_NEW) : -errno;
 
-	if (!daemon->options.config)
+	free(text);
+	if (!err)
+		*bytes += length;
+	return err;
+}
+
+int daemon_save(struct daemon *daemon, size_t *bytes, const char **path)
+{
+	const struct config *config = relay_config(daemon->relay);
+	int err = 0;
+
+	*bytes = 0;
+	*path = daemon->options.config;
+	if (!*path)
 		return -ENOENT;
-	text = daemon_config_text(daemon);
-	if (!text)
-		return -ENOMEM;
-	*bytes = text->length;
-	return config_save_file(daemon->options.config, text->text, text->length,
-				CONFIG_MODE_IF_NEW);
+	/* A rule that has moved to the configuration file must not be in both, whatever happens. */
+	for (unsigned int i = 0; i < config->nr_parts && !err; i++) {
+		if (!config->parts[i].changed)
+			continue;
+		*path = config->parts[i].path;
+		err = save_file(config, i + 1, *path, bytes);
+	}
+	if (err)
+		return err;
+	*path = daemon->options.config;
+	err = save_file(config, 0, *path, bytes);
+	if (!err)
+		relay_config_saved(daemon->relay);
+	return err;
 }

@@ -38,9 +38,11 @@ int daemon_change_rules(struct daemon *daemon, const struct rule_operation *oper
 			size_t count, const char *label, struct relay_change *change,
 			struct errors *errors, char reason[REASON_SIZE]);
 
-/* Replace the configuration file by the running configuration. 0 and the number of bytes, or -errno
- * (-ENOENT: the daemon was started without a file). */
-int daemon_save(struct daemon *daemon, size_t *bytes);
+/* Replace the configuration file by the running configuration: its settings and the rules that are
+ * not from conf.d. Files of conf.d are replaced, before it, if rules that are from there have
+ * changed. 0 and the number of bytes, or -errno and the file that could not be written (-ENOENT
+ * with NULL: the daemon was started without a file). */
+int daemon_save(struct daemon *daemon, size_t *bytes, const char **path);
 
 /* Change to a configuration after the place of another process was taken, whose configuration runs.
  * Differences that cannot be applied now are logged. 0; -EIO: the relay must end. */

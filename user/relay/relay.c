@@ -253,6 +253,12 @@ const struct config *relay_config(const struct relay *relay)
 	return &relay->config;
 }
 
+void relay_config_saved(struct relay *relay)
+{
+	for (unsigned int i = 0; i < relay->config.nr_parts; i++)
+		relay->config.parts[i].changed = false;
+}
+
 uint64_t relay_generation(const struct relay *relay)
 {
 	return relay->generation;

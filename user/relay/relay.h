@@ -158,6 +158,9 @@ void relay_set_log_level(struct relay *relay, enum log_facility facility, enum l
 /* The running configuration, and a number that grows with each of its changes. Valid until the next
  * change. */
 const struct config *relay_config(const struct relay *relay);
+
+/* The files of conf.d have been written as the configuration says. */
+void relay_config_saved(struct relay *relay);
 uint64_t relay_generation(const struct relay *relay);
 
 struct relay_summary {

@@ -31,12 +31,20 @@ static struct rule_positions *positions_of(const struct change *change, const st
 	return &change->draft.rules_at[rule - change->draft.config.rules];
 }
 
+/* The file of conf.d that the rule is from has to be saved. */
+static void mark_part(struct change *change, const struct rule *rule)
+{
+	if (rule->file)
+		change->draft.config.parts[rule->file - 1].changed = true;
+}
+
 /* The rule will not be checked with the others, so it is now, unless it was accepted earlier or
  * could not be parsed. */
 static void drop(struct change *change, struct rule *rule)
 {
 	struct rule_positions *where = positions_of(change, rule);
 
+	mark_part(change, rule);
 	if (where->at[RULE_NAME].line && rule->nr_outputs)
 		rule_validate(&change->draft.config, rule, where, change->errors);
 	draft_drop_rule(&change->draft, (unsigned int)(rule - change->draft.config.rules));
@@ -148,6 +156,7 @@ static int replace(struct change *change, const struct parsed *parsed)
 		return err == -ENOMEM ? err : 0;
 	found = find_rule(change, rule.name);
 	if (found) {
+		rule.file = found->file;
 		drop(change, found);
 		*positions_of(change, found) = where;
 		*found = rule;
@@ -204,6 +213,7 @@ static void operate_name(struct change *change, enum rule_verb verb, const char 
 	} else if (verb == RULE_DELETE) {
 		drop(change, rule);
 	} else {
+		mark_part(change, rule);
 		rule->disabled = verb == RULE_DISABLE;
 		if (!rule->disabled)
 			positions_of(change, rule)->enabled = *at;

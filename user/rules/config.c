@@ -19,8 +19,11 @@ void config_free(struct config *config)
 {
 	for (unsigned int i = 0; i < config->nr_rules; i++)
 		rule_free(&config->rules[i]);
+	for (unsigned int i = 0; i < config->nr_parts; i++)
+		free(config->parts[i].path);
 	free(config->rules);
 	free(config->ifaces);
+	free(config->parts);
 	config_init(config);
 }
 
@@ -29,8 +32,15 @@ static int copy_arrays(struct config *copy, const struct config *config)
 {
 	copy->ifaces = calloc(config->nr_ifaces + 1UL, sizeof(*copy->ifaces));
 	copy->rules = calloc(config->nr_rules + 1UL, sizeof(*copy->rules));
-	if (!copy->ifaces || !copy->rules)
+	copy->parts = calloc(config->nr_parts + 1UL, sizeof(*copy->parts));
+	if (!copy->ifaces || !copy->rules || !copy->parts)
 		return -ENOMEM;
+	for (; copy->nr_parts < config->nr_parts; copy->nr_parts++) {
+		copy->parts[copy->nr_parts] = config->parts[copy->nr_parts];
+		copy->parts[copy->nr_parts].path = strdup(config->parts[copy->nr_parts].path);
+		if (!copy->parts[copy->nr_parts].path)
+			return -ENOMEM;
+	}
 	copy->nr_ifaces = config->nr_ifaces;
 	for (unsigned int i = 0; i < config->nr_ifaces; i++)
 		copy->ifaces[i] = config->ifaces[i];
@@ -49,7 +59,10 @@ int config_copy(struct config *copy, const struct config *config)
 	int err;
 
 	*copy = *config;
-	copy->nr_rules = copy->nr_ifaces = 0;
+	copy->nr_rules = copy->nr_ifaces = copy->nr_parts = 0;
+	copy->rules = NULL;
+	copy->ifaces = NULL;
+	copy->parts = NULL;
 	err = copy_arrays(copy, config);
 	if (err)
 		config_free(copy);

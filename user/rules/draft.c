@@ -10,10 +10,13 @@
 
 /* ---- rules ---- */
 
-const char *position_line(const struct position *at, char text[LINE_TEXT_SIZE])
+const char *position_line(const struct position *at, const struct position *from,
+			  char text[LINE_TEXT_SIZE])
 {
 	*text = '\0';
-	if (at->line)
+	if (at->line && strcmp(at->file, from->file) != 0)
+		snprintf(text, LINE_TEXT_SIZE, " (%.256s:%u)", at->file, at->line);
+	else if (at->line)
 		snprintf(text, LINE_TEXT_SIZE, " (line %u)", at->line);
 	return text;
 }
@@ -24,9 +27,10 @@ void report_same_input(const struct placed_rule *rule, const struct placed_rule 
 	char text[ENDPOINT_TEXT_SIZE], line[LINE_TEXT_SIZE];
 
 	input_format(rule->rule, text);
-	errors_add(errors, &rule->where->at[RULE_INPUT], text, strlen(text),
-		   "duplicate input: rule %s%s already has it", before->rule->name,
-		   position_line(&before->where->at[RULE_INPUT], line));
+	errors_add(
+		errors, &rule->where->at[RULE_INPUT], text, strlen(text),
+		"duplicate input: rule %s%s already has it", before->rule->name,
+		position_line(&before->where->at[RULE_INPUT], &rule->where->at[RULE_INPUT], line));
 }
 
 void report_same_name(const struct placed_rule *rule, const struct placed_rule *before,
@@ -38,7 +42,7 @@ void report_same_name(const struct placed_rule *rule, const struct placed_rule *
 	errors_add(errors, &rule->where->at[RULE_NAME], name, strlen(name),
 		   "duplicate name: the rule for %s%s already has it",
 		   input_format(before->rule, text),
-		   position_line(&before->where->at[RULE_NAME], line));
+		   position_line(&before->where->at[RULE_NAME], &rule->where->at[RULE_NAME], line));
 }
 
 void rule_positions_free(struct rule_positions *where)

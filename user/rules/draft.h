@@ -28,10 +28,11 @@ struct rule_positions {
 	struct position enabled; /* where an accepted rule has been enabled; line 0: it was not */
 };
 
-/* " (line 4)" if the position is in the input, otherwise nothing. For messages about another rule.
- * Returns `text`. */
-#define LINE_TEXT_SIZE 24
-const char *position_line(const struct position *at, char text[LINE_TEXT_SIZE]);
+/* " (line 4)" if the position is in the input, in another file " (FILE:4)", otherwise nothing. For
+ * messages about another rule, at `from`. Returns `text`. */
+#define LINE_TEXT_SIZE 320
+const char *position_line(const struct position *at, const struct position *from,
+			  char text[LINE_TEXT_SIZE]);
 
 /* One rule of a configuration, and where it stands. */
 struct placed_rule {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rules/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,10 @@
 #include "base/trust.h"
 #include "rules/schema.h"
 #include "rules/yaml_reader.h"
+
+/* How the name of a file of conf.d ends; the most files there. */
+#define PART_END  ".yaml"
+#define PARTS_MAX 1000
 
 /* Bytes of the first read; the buffer doubles, because files in /proc do not say their size. */
 #define FIRST_READ 4096
@@ -108,31 +114,209 @@ static int check_owner(const struct trust *trust, bool start, const char *path,
 	return check_groups(trust->owner, path, config, errors);
 }
 
-/* `trust`: NULL, or what trust_open() has found. */
-static int load(int fd, const char *path, const struct trust *trust, bool start,
-		struct config *config, struct errors *errors)
+/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+
+/* Files that were read, the configuration file first. */
+struct files {
+	struct config_source *sources;
+	struct trust *trusts; /* of each */
+	unsigned int count;
+	size_t bytes;
+	bool trusted; /* only if nobody else can change them */
+};
+
+/* Open a file or directory, with what trust_open() finds. The descriptor, or -errno with an error
+ * appended, except for -ENOENT. */
+static int open_path(const char *path, int flags, bool trusted, struct trust *trust,
+		     struct errors *errors)
 {
-	struct config loaded;
+	int fd;
+
+	*trust = (struct trust){.owner = TRUST_NOBODY};
+	if (trusted) {
+		fd = trust_open(path, flags, trust);
+	} else {
+		fd = open(path, flags);
+		fd = fd < 0 ? -errno : fd;
+	}
+	if (fd < 0 && trust->refused)
+		return not_trusted(errors, path, trust->where, trust->text);
+	if (fd < 0 && fd != -ENOENT)
+		return file_error(errors, path, fd, "cannot be opened");
+	return fd;
+}
+
+/* Append a file; its content is freed by files_free(). */
+static int add_file(struct files *files, int fd, const char *path, const struct trust *trust,
+		    struct errors *errors)
+{
+	struct config_source *sources =
+		reallocarray(files->sources, files->count + 1UL, sizeof(*sources));
+	struct trust *trusts;
 	struct stat status;
-	size_t length = 0;
+	size_t length;
 	char *bytes;
 	int err;
 
+	if (!sources)
+		return -ENOMEM;
+	files->sources = sources;
+	trusts = reallocarray(files->trusts, files->count + 1UL, sizeof(*trusts));
+	if (!trusts)
+		return -ENOMEM;
+	files->trusts = trusts;
 	if (fstat(fd, &status))
 		return file_error(errors, path, -errno, "cannot be examined");
 	if (!S_ISREG(status.st_mode))
 		return file_error(errors, path, -EINVAL,
 				  S_ISDIR(status.st_mode) ? "is a directory"
 							  : "is not a regular file");
-	config_init(&loaded);
 	err = read_all(fd, &bytes, &length);
+	trusts[files->count] = *trust;
+	sources[files->count++] = (struct config_source){path, bytes, length};
+	files->bytes += length;
+	return err ? file_error(errors, path, err, "cannot be read") : 0;
+}
+
+static void files_free(struct files *files)
+{
+	for (unsigned int i = 0; i < files->count; i++)
+		free((char *)files->sources[i].bytes);
+	free(files->sources);
+	free(files->trusts);
+}
+
+static int read_file(struct files *files, const char *path, struct errors *errors)
+{
+	struct trust trust;
+	int fd = open_path(path, OPEN_FLAGS, files->trusted, &trust, errors);
+	int err;
+
+	if (fd == -ENOENT)
+		return file_error(errors, path, fd, "cannot be opened");
+	if (fd < 0)
+		return fd;
+	err = add_file(files, fd, path, &trust, errors);
+	close(fd);
+	return err;
+}
+
+/* ---- conf.d ---- */
+
+bool config_parts_directory(const char *path, char directory[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	size_t before = (size_t)(name - path), length = strlen(name);
+
+	if (strcmp(name, "xmcast.yaml") == 0)
+		return snprintf(directory, PATH_MAX, "%.*sconf.d", (int)before, path) < PATH_MAX;
+	if (length > strlen(PART_END) && strcmp(name + length - strlen(PART_END), PART_END) == 0)
+		length -= strlen(PART_END);
+	return snprintf(directory, PATH_MAX, "%.*s.d", (int)(before + length), path) < PATH_MAX;
+}
+
+/* Not hidden, and not what an editor or a package manager leaves. */
+static int is_part(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && length > strlen(PART_END) &&
+	       strcmp(entry->d_name + length - strlen(PART_END), PART_END) == 0;
+}
+
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int read_parts(struct files *files, const char *directory, struct dirent **entries,
+		      int count, struct errors *errors)
+{
+	char path[PATH_MAX + NAME_MAX + 2];
+	int err = 0;
+
+	if (count > PARTS_MAX) {
+		errors_add(errors, &(struct position){.file = errors_keep_name(errors, directory)},
+			   NULL, 0, "%d files, expected at most %d", count, PARTS_MAX);
+		return -EINVAL;
+	}
+	for (int i = 0; i < count && !err; i++) {
+		const char *name;
+
+		snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
+		name = errors_keep_name(errors, path);
+		err = name ? read_file(files, name, errors) : -ENOMEM;
+		if (!err && files->bytes > YAML_BYTES_MAX) {
+			errors_add(errors, &(struct position){.file = name}, NULL, 0,
+				   "too large together with the files before, expected at most %u "
+				   "bytes",
+				   YAML_BYTES_MAX);
+			err = -EINVAL;
+		}
+	}
+	return err;
+}
+
+/* The files of conf.d, by name, if there are any. */
+static int read_directory(struct files *files, const char *path, struct errors *errors)
+{
+	char directory[PATH_MAX];
+	struct dirent **entries;
+	struct trust trust;
+	const char *name;
+	int fd, count, err;
+
+	if (!config_parts_directory(path, directory))
+		return 0;
+	name = errors_keep_name(errors, directory);
+	if (!name)
+		return -ENOMEM;
+	/* Each file is checked with the path to it. */
+	fd = open_path(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, files->trusted, &trust, errors);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	count = scandirat(fd, ".", &entries, is_part, compare_names);
+	err = count < 0 ? file_error(errors, name, -errno, "cannot be read") : 0;
+	close(fd);
 	if (err)
-		err = file_error(errors, path, err, "cannot be read");
-	else
-		err = config_parse_yaml(bytes, length, path, &loaded, errors);
-	free(bytes);
-	if (!err && trust)
-		err = check_owner(trust, start, path, &loaded, errors);
+		return err;
+	err = read_parts(files, directory, entries, count, errors);
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	return err;
+}
+
+/* ---- the whole ---- */
+
+static int check_owners(const struct files *files, bool start, const struct config *config,
+			struct errors *errors)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < files->count && !err; i++)
+		err = check_owner(&files->trusts[i], start, files->sources[i].file, config, errors);
+	return err;
+}
+
+static int load(const char *path, bool trusted, bool start, struct config *config,
+		struct errors *errors)
+{
+	struct files files = {.trusted = trusted};
+	struct config loaded;
+	int err;
+
+	config_init(&loaded);
+	err = read_file(&files, path, errors);
+	if (!err)
+		err = read_directory(&files, path, errors);
+	if (!err)
+		err = config_parse_sources(files.sources, files.count, &loaded, errors);
+	if (!err)
+		err = check_owners(&files, start, &loaded, errors);
+	files_free(&files);
 	if (err) {
 		config_free(&loaded);
 		return err;
@@ -142,33 +326,13 @@ static int load(int fd, const char *path, const struct trust *trust, bool start,
 	return 0;
 }
 
-/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-
 int config_load_file(const char *path, struct config *config, struct errors *errors)
 {
-	int fd = open(path, OPEN_FLAGS);
-	int err;
-
-	if (fd < 0)
-		return file_error(errors, path, -errno, "cannot be opened");
-	err = load(fd, path, NULL, false, config, errors);
-	close(fd);
-	return err;
+	return load(path, false, false, config, errors);
 }
 
 int config_load_trusted_file(const char *path, bool start, struct config *config,
 			     struct errors *errors)
 {
-	struct trust trust;
-	int fd = trust_open(path, OPEN_FLAGS, &trust);
-	int err;
-
-	if (fd < 0 && trust.refused)
-		return not_trusted(errors, path, trust.where, trust.text);
-	if (fd < 0)
-		return file_error(errors, path, fd, "cannot be opened");
-	err = load(fd, path, &trust, start, config, errors);
-	close(fd);
-	return err;
+	return load(path, true, start, config, errors);
 }

@@ -3,14 +3,24 @@
 #ifndef XMCAST_RULES_FILE_H
 #define XMCAST_RULES_FILE_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "base/errors.h"
 #include "rules/config.h"
 
 /*
- * Read, parse and validate the file and put the result in place of *config, which was initialised
- * before. `path` must outlive the errors. Never blocks on a FIFO: only regular files are read.
+ * The directory with further files of rules and interfaces beside a configuration file: conf.d
+ * beside xmcast.yaml, NAME.d beside NAME.yaml. Those whose names end with .yaml and do not begin
+ * with a dot are read behind the file, in the order of the bytes of their names. False: the path is
+ * too long.
+ */
+bool config_parts_directory(const char *path, char directory[PATH_MAX]);
+
+/*
+ * Read, parse and validate the file, with those of its directory, and put the result in place of
+ * *config, which was initialised before. `path` must outlive the errors. Never blocks on a FIFO:
+ * only regular files are read.
  *
  * Returns 0; -EINVAL if the content is refused, another -errno if the file cannot be read (both
  * with errors appended); -ENOMEM. On failure *config is as if never called.

@@ -35,6 +35,13 @@ struct iface_config {
 	enum iface_attach attach;
 	char pins[PINS_PATH_SIZE]; /* absolute; empty: /sys/fs/bpf/xmcast/NAME */
 	enum iface_offloads offloads;
+	uint16_t file; /* as of a rule */
+};
+
+/* A file of conf.d. */
+struct config_part {
+	char *path;
+	bool changed; /* its rules differ from what was read or saved */
 };
 
 /* `relay:` of the file. */
@@ -103,6 +110,8 @@ struct config {
 	struct rule *rules; /* in the order in which they were given */
 	unsigned int nr_ifaces;
 	struct iface_config *ifaces;
+	unsigned int nr_parts;
+	struct config_part *parts; /* rules and interfaces name them by index + 1 */
 	struct default_config defaults;
 	struct relay_config relay;
 	struct egress_config egress;

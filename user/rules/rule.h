@@ -91,6 +91,7 @@ struct rule {
 	uint8_t protocol; /* 0: UDP; otherwise an IP protocol, and there are no ports */
 	char iface[IF_NAMESIZE];
 	uint8_t path;		 /* enum rule_path as written: see rule_path() in config.h */
+	uint16_t file;		 /* of conf.d, by struct config; 0: the configuration file */
 	bool disabled;		 /* defined, but not relaying */
 	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
 	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */

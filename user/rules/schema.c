@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/near.h"
@@ -20,6 +21,9 @@ struct load {
 	struct yaml_reader *reader;
 	struct draft draft;
 	struct errors *errors;
+	const struct config_source *sources;
+	unsigned int count;  /* of them */
+	unsigned int source; /* the one that is read */
 };
 
 /* ---- values and keys ---- */
@@ -291,6 +295,7 @@ static int take_rule(struct load *load, struct rule *rule, struct rule_positions
 	/* One rule too many is kept, for the error about it. */
 	if (load->errors->count == before && load->draft.config.nr_rules <= XMC_MAX_RULES) {
 		rule->range = range_hold(range);
+		rule->file = (uint16_t)load->source;
 		err = draft_add_rule(&load->draft, rule, where);
 	}
 	rule_free(rule);
@@ -483,7 +488,7 @@ static void read_interfaces(struct load *load, const struct yaml_value *mapping)
 	    !expect_kind(load, mapping, MAPPING, "a mapping of interface names"))
 		return;
 	while (next_key(load, &key)) {
-		struct iface_config iface = {.queues = 0};
+		struct iface_config iface = {.file = (uint16_t)load->source};
 		struct position at = key.word.at;
 		uint64_t seen = 0;
 		bool valid = word_parse_iface(&key.word, iface.name, load->errors);
@@ -509,7 +514,8 @@ static void read_section(struct load *load, const char *section, const struct ya
 {
 	const struct security_config *security = &load->draft.config.security;
 	char names[FIELD_TEXT_SIZE] = "", expected[FIELD_TEXT_SIZE + 16];
-	bool no_rules = !*section;
+	/* With conf.d all rules may be there. */
+	bool part = load->source, no_rules = !*section && load->count == 1;
 	struct yaml_value key, value;
 	uint64_t keys = 0;
 
@@ -533,6 +539,14 @@ static void read_section(struct load *load, const char *section, const struct ya
 		if (keys & bit)
 			word_error(load->errors, &key.word, "duplicate key, expected it once");
 		keys |= bit;
+		if (part && !*section && setting->name && !setting_of_iface(setting)) {
+			word_error(load->errors, &key.word,
+				   "a setting, expected it in %s: a file of conf.d has `rules` and "
+				   "`interfaces`",
+				   load->sources[0].file);
+			skip_value(load);
+			continue;
+		}
 		if (setting->type == FIELD_RETIRED && !is_subsection(setting, section, &key.word)) {
 			word_error(load->errors, &key.word, "not supported any more: %s",
 				   setting->help);
@@ -571,35 +585,64 @@ static int load_document(struct load *load, const char *file)
 	struct yaml_value root = yaml_read(load->reader);
 	uint64_t seen = 0;
 
-	if (!yaml_error(load->reader) && (root.kind == YAML_END || yaml_is_null(&root)))
+	if (!yaml_error(load->reader) && !load->source &&
+	    (root.kind == YAML_END || yaml_is_null(&root)))
 		errors_add(load->errors, &(struct position){file, 1, 1}, NULL, 0,
 			   "an empty file, expected `rules:` with a list of rules");
 	else if (root.kind != YAML_END)
 		read_section(load, "", &root, &load->draft.config, &seen);
-	/* The defaults may stand behind the rules. */
-	for (unsigned int i = 0; i < load->draft.config.nr_rules; i++)
-		rule_complete(&load->draft.config.rules[i], &load->draft.rules_at[i],
-			      &load->draft.config.defaults);
 	/* Up to the end of the file: a second document is an error, too. */
 	while (yaml_read(load->reader).kind != YAML_END)
 		;
 	return yaml_error(load->reader);
 }
 
-int config_parse_yaml(const char *bytes, size_t length, const char *file, struct config *config,
-		      struct errors *errors)
+static int set_parts(struct config *config, const struct config_source *sources, unsigned int count)
+{
+	config->parts = calloc(count, sizeof(*config->parts));
+	if (!config->parts)
+		return -ENOMEM;
+	for (; config->nr_parts < count; config->nr_parts++) {
+		config->parts[config->nr_parts].path = strdup(sources[config->nr_parts].file);
+		if (!config->parts[config->nr_parts].path)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Its rules and interfaces go to the draft. What cannot be read on is no obstacle for the others.
+ */
+static int load_source(struct load *load)
+{
+	const struct config_source *source = &load->sources[load->source];
+	int err = yaml_reader_new(&load->reader, source->bytes, source->length, source->file,
+				  load->errors);
+
+	if (!err)
+		err = load_document(load, source->file);
+	yaml_reader_free(load->reader);
+	load->reader = NULL;
+	return err == -ENOMEM ? err : 0;
+}
+
+int config_parse_sources(const struct config_source *sources, unsigned int count,
+			 struct config *config, struct errors *errors)
 {
 	unsigned int before = errors->count;
-	struct load load = {.errors = errors};
-	int err;
+	struct load load = {.errors = errors, .sources = sources, .count = count};
+	struct config *draft = &load.draft.config;
+	int err = 0;
 
 	draft_init(&load.draft);
-	err = yaml_reader_new(&load.reader, bytes, length, file, errors);
-	if (!err)
-		err = load_document(&load, file);
+	for (; load.source < count && !err; load.source++)
+		err = load_source(&load);
+	/* The defaults may stand behind the rules. */
+	for (unsigned int i = 0; i < draft->nr_rules; i++)
+		rule_complete(&draft->rules[i], &load.draft.rules_at[i], &draft->defaults);
+	if (!err && count > 1)
+		err = set_parts(draft, &sources[1], count - 1);
 	if (!err)
 		err = config_validate(&load.draft, errors);
-	yaml_reader_free(load.reader);
 	if (!err && errors->count != before)
 		err = -EINVAL;
 	if (err) {
@@ -609,4 +652,12 @@ int config_parse_yaml(const char *bytes, size_t length, const char *file, struct
 	config_free(config);
 	draft_finish(&load.draft, config);
 	return 0;
+}
+
+int config_parse_yaml(const char *bytes, size_t length, const char *file, struct config *config,
+		      struct errors *errors)
+{
+	const struct config_source source = {file, bytes, length};
+
+	return config_parse_sources(&source, 1, config, errors);
 }

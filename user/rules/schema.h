@@ -19,4 +19,19 @@
 int config_parse_yaml(const char *bytes, size_t length, const char *file, struct config *config,
 		      struct errors *errors);
 
+/* The text of a file. */
+struct config_source {
+	const char *file; /* its name; must outlive the errors and be another one for each */
+	const char *bytes;
+	size_t length;
+};
+
+/*
+ * The same of several texts, which are one configuration: the first one may have everything, the
+ * others, of conf.d, rules and interfaces; they may also be empty. Rules and interfaces remember
+ * which of these they are from.
+ */
+int config_parse_sources(const struct config_source *sources, unsigned int count,
+			 struct config *config, struct errors *errors);
+
 #endif

@@ -285,6 +285,9 @@ static int compare_places(const void *a, const void *b, void *context)
 	const struct position *x = &draft->rules_at[i].at[RULE_NAME],
 			      *y = &draft->rules_at[j].at[RULE_NAME];
 
+	/* Those of several files are in the order in which these were read. */
+	if (x->line && y->line && x->file != y->file)
+		return i < j ? -1 : 1;
 	if (x->line != y->line)
 		return x->line < y->line ? -1 : 1;
 	if (x->column != y->column)
@@ -388,7 +391,8 @@ static int check_ifaces(const struct draft *draft, struct errors *errors)
 		if (before != LOOKUP_NONE)
 			errors_add(errors, &draft->ifaces_at[i], name, strlen(name),
 				   "duplicate interface: it is there already%s",
-				   position_line(&draft->ifaces_at[before], line));
+				   position_line(&draft->ifaces_at[before], &draft->ifaces_at[i],
+						 line));
 	}
 	lookup_free(&seen);
 	return err;

@@ -2,6 +2,7 @@
 #include "rules/write.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -243,18 +244,41 @@ static unsigned int put_settings(const void *object, const void *defaults, bool 
 
 /* --- the whole --- */
 
-static void put_config(const struct config *config, FILE *stream)
+/* Means every file. */
+#define EVERY UINT_MAX
+
+static void put_all_rules(const struct config *config, unsigned int file, FILE *stream)
+{
+	bool none = true;
+
+	for (unsigned int i = 0; i < config->nr_rules;) {
+		if (file != EVERY && config->rules[i].file != file) {
+			i++;
+			continue;
+		}
+		if (none)
+			fputs("rules:\n", stream);
+		none = false;
+		i += put_rules(config, i, stream);
+	}
+	if (none)
+		fputs("rules: []\n", stream);
+}
+
+static void put_config(const struct config *config, unsigned int file, FILE *stream)
 {
 	struct iface_config usual = {.queues = 0};
 	struct config defaults;
+	bool none = true;
 
-	fputs(config->nr_rules ? "rules:\n" : "rules: []\n", stream);
-	for (unsigned int i = 0; i < config->nr_rules;)
-		i += put_rules(config, i, stream);
-	if (config->nr_ifaces)
-		fputs("\n" SETTING_IFACES ":\n", stream);
+	put_all_rules(config, file, stream);
 	setting_defaults(&usual, true);
 	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
+		if (file != EVERY && config->ifaces[i].file != file)
+			continue;
+		if (none)
+			fputs("\n" SETTING_IFACES ":\n", stream);
+		none = false;
 		fputs("  ", stream);
 		put_text(config->ifaces[i].name, stream);
 		fputc(':', stream);
@@ -262,10 +286,16 @@ static void put_config(const struct config *config, FILE *stream)
 			fputs(" {}\n", stream);
 	}
 	config_init(&defaults);
-	put_settings(config, &defaults, false, stream);
+	if (!file || file == EVERY)
+		put_settings(config, &defaults, false, stream);
 }
 
 char *config_write(const struct config *config, size_t *length)
+{
+	return config_write_file(config, EVERY, length);
+}
+
+char *config_write_file(const struct config *config, unsigned int file, size_t *length)
 {
 	char *text = NULL;
 	FILE *stream = open_memstream(&text, length);
@@ -273,7 +303,7 @@ char *config_write(const struct config *config, size_t *length)
 
 	if (!stream)
 		return NULL;
-	put_config(config, stream);
+	put_config(config, file, stream);
 	failed = ferror(stream);
 	/* A stream that could not be stored may close without error and without text; *length is
 	 * not set then. */

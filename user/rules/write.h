@@ -19,6 +19,10 @@
  */
 char *config_write(const struct config *config, size_t *length);
 
+/* The same of what is from one file: 0: the configuration file, with all settings; otherwise a file
+ * of conf.d, by index + 1, with its rules and interfaces. */
+char *config_write_file(const struct config *config, unsigned int file, size_t *length);
+
 /* Write one rule as an item of `rules`, in block style. `defaults`: of the file, or NULL. */
 void config_write_rule(const struct rule *rule, const struct default_config *defaults,
 		       FILE *stream);
