@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A configuration that is being read: what schema.c (settings) and schema_rules.c have in common.
+ */
+#ifndef XMCAST_RULES_LOAD_H
+#define XMCAST_RULES_LOAD_H
+
+#include "rules/draft.h"
+#include "rules/field.h"
+#include "rules/schema.h"
+#include "rules/yaml_reader.h"
+
+struct load {
+	struct yaml_reader *reader;
+	struct draft draft;
+	struct errors *errors;
+	const struct config_source *sources;
+	unsigned int count;  /* of them */
+	unsigned int source; /* the one that is read */
+};
+
+/* Kinds of values. */
+#define SCALAR	(1u << YAML_SCALAR)
+#define LIST	(1u << YAML_LIST)
+#define MAPPING (1u << YAML_MAPPING)
+
+/* Of yaml_glued_key(): its length and the word. */
+#define GLUED "no space behind the colon, expected `%.*s: `"
+
+/* Whether the value is of one of these kinds. If not, it is reported, unless it has been, and
+ * skipped. */
+bool load_expect_kind(struct load *load, const struct yaml_value *value, unsigned int kinds,
+		      const char *expected);
+
+/* The next key of the open mapping, a word. False: the mapping has ended. */
+bool load_next_key(struct load *load, struct yaml_value *key);
+
+/* Append to "a, b, c". */
+void load_list_name(char names[FIELD_TEXT_SIZE], const char *name, size_t length);
+
+/* Report a key that is none of these, and skip its value. `elsewhere`: where it would be right, or
+ * NULL. */
+void load_unknown_key(struct load *load, const struct word *key, const char *names,
+		      const char *elsewhere);
+
+/* Read the value of `rules`. */
+void load_rules(struct load *load, const struct yaml_value *list);
+
+#endif
