@@ -257,6 +257,7 @@ def ctl_exit_codes():
         ends(daemon.ctl(*words, check=False), EXIT_USAGE)
     done = run(program("xmcastctl"), "--socket", "/nonexistent/sock", "ping", check=False)
     check("/nonexistent/sock" in ends(done, EXIT_UNREACHABLE).stderr, done.stderr)
+    check("systemctl status xmcastd" in done.stderr and "--socket PATH" in done.stderr, done.stderr)
     done = run(program("xmcastctl"), "ping", check=False,
                env={**os.environ, "XMCAST_SOCKET": daemon.socket})
     ends(done, EXIT_DONE)

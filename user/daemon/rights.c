@@ -19,6 +19,7 @@
 
 #include "base/account.h"
 #include "base/log.h"
+#include "rules/file.h"
 
 /* Made by systemd or tmpfiles.d, so it may be root's when a daemon with security.user starts. */
 #define RUN_DIRECTORY "/run/xmcast"
@@ -310,19 +311,28 @@ int rights_reduce(void)
 	return 0;
 }
 
+static void warn_unreadable(const char *path, int mode)
+{
+	if (faccessat(AT_FDCWD, path, mode, AT_EACCESS) && errno != ENOENT)
+		log_warning("config-unreadable", LOG_TEXT("path", path), LOG_ERROR(-errno),
+			    LOG_TEXT("hint", "as the user that it is now, the daemon cannot reload "
+					     "it"));
+}
+
 void rights_warn(const struct config *config, const char *path)
 {
-	char directory[PATH_MAX];
+	char directory[PATH_MAX], parts[PATH_MAX];
 	struct stat file;
 	int err = 0;
 
 	if (!path || strlen(path) >= sizeof(directory))
 		return;
 	strcpy(directory, path);
-	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS))
-		log_warning("config-unreadable", LOG_TEXT("path", path), LOG_ERROR(-errno),
-			    LOG_TEXT("hint", "as the user that it is now, the daemon cannot reload "
-					     "it"));
+	warn_unreadable(path, R_OK);
+	if (config_parts_directory(path, parts))
+		warn_unreadable(parts, R_OK | X_OK);
+	for (unsigned int i = 0; i < config->nr_parts; i++)
+		warn_unreadable(config->parts[i].path, R_OK);
 	if (!config->control.save_changes)
 		return;
 	if (faccessat(AT_FDCWD, dirname(directory), W_OK | X_OK, AT_EACCESS))
