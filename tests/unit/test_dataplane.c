@@ -435,6 +435,27 @@ static void test_never_started(void **state)
 	watchdog_stop();
 }
 
+/* Threads that wait for worker_go() leave the rings alone, also when they are stopped: they are
+ * another process's. */
+static void test_prepared(void **state)
+{
+	struct worker *worker = open_worker(state);
+	struct ruleset *ruleset = rules_of(NULL, 0);
+
+	assert_true(lab_deliver(fake_xsk_last(), 0, 0, lab_equal));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(worker_prepare(worker), 0);
+		worker_check(worker, (uint64_t)(i + 1) * 1000 * NS_PER_SECOND);
+		assert_int_equal(worker_overdue_ns(worker), 0);
+		assert_int_equal(worker_stop(worker), 0);
+		assert_int_equal(xsk_waiting(fake_xsk_last()), 1);
+	}
+	assert_int_equal(worker_prepare(worker), 0);
+	worker_go(worker, ruleset);
+	stop_worker(worker);
+	ruleset_free(ruleset);
+}
+
 static void test_open_fails(void **state)
 {
 	struct worker_options options = options_of(state);
@@ -471,6 +492,7 @@ int main(void)
 		ALL(test_change_rules_at_rest),
 		ALL(test_heartbeats),
 		ONE(test_never_started, 0, "once"),
+		ALL(test_prepared),
 		ONE(test_open_fails, 0, "once"),
 	};
 

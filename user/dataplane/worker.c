@@ -281,6 +281,8 @@ int worker_prepare(struct worker *worker)
 
 	if (err)
 		return err;
+	atomic_store(&worker->ingress.leave, false);
+	atomic_store(&worker->ingress.stop, false);
 	err = start_thread(&worker->egress_thread, egress_main, worker, "out", worker->egress_cpu);
 	if (err)
 		return err;
@@ -553,8 +555,6 @@ int worker_pause(struct worker *worker)
 
 	atomic_store(&worker->ingress.leave, true);
 	err = worker_stop(worker);
-	atomic_store(&worker->ingress.leave, false);
-	atomic_store(&worker->ingress.stop, false);
 	worker->resumes = true;
 	return err;
 }
