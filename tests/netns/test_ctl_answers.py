@@ -16,7 +16,7 @@ from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, check, equal, ma
 
 @test
 def refusals():
-    """A refusal: exit 2, every error with its place on stderr, nothing on stdout, also with -j"""
+    """A refusal: exit 2, every error with its place on stderr, with -j as JSON, nothing on stdout"""
     errors = [{"file": "rules", "line": 1, "column": 4, "word": "x", "message": "not an address"},
               {"file": "f.yaml", "line": 7, "message": "no column"},
               {"file": "f.yaml", "message": "no line"}]
@@ -27,8 +27,11 @@ def refusals():
     for option in ((), ("-j",)):
         done = ctl(daemon, *option, "rule", "add", "x", code=EXIT_REFUSED)
         equal(done.stdout, "", "stdout")
-        equal(done.stderr, "rules:1:4: 'x': not an address\nf.yaml:7: no column\n"
-              "f.yaml: no line\nxmcastctl: refused: the rules are not valid\n", "stderr")
+        if option:
+            equal(json.loads(done.stderr)["error"]["data"]["errors"], errors, "errors")
+        else:
+            equal(done.stderr, "rules:1:4: 'x': not an address\nf.yaml:7: no column\n"
+                  "f.yaml: no line\nxmcastctl: refused: the rules are not valid\n", "stderr")
         for words in ("rule del x", "rule enable x", "rule show nobody", "iface show nobody"):
             equal(ctl(daemon, *option, *words.split(), code=EXIT_REFUSED).stdout, "", words)
     done = ctl(daemon, "config", "reload", code=EXIT_REFUSED)
@@ -44,6 +47,8 @@ def daemon_away():
                    *words.split(), check=False, timeout=5)
         equal((done.returncode, done.stdout), (EXIT_UNREACHABLE, ""), words)
         check(path in done.stderr, done.stderr)
+        if words != "top -b":
+            check(path in json.loads(done.stderr)["error"]["message"], done.stderr)
     ctl(None, "--socket", "/" + "x" * 200, "ping", code=EXIT_UNREACHABLE)
 
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/exit_codes.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "rules/grammar.h"
 
@@ -47,13 +48,41 @@ static void print_hint(const struct ctl *ctl, int err)
 			group ? " " : "", group ? group->gr_name : "");
 }
 
+/* With -j: {"error": {"code", "message", "data"}}, on one line; consumes `error`. */
+static void print_json_error(const struct ctl *ctl, json_t *error)
+{
+	json_t *object = json_pack("{s:o}", "error", error);
+
+	json_dumpf(object, ctl->errors,
+		   JSON_ENSURE_ASCII | (ctl->options.pretty ? JSON_INDENT(2) : JSON_COMPACT));
+	fputc('\n', ctl->errors);
+	json_decref(object);
+}
+
+static void print_refusal(const struct ctl *ctl, json_t *error)
+{
+	if (ctl->options.json)
+		print_json_error(ctl, json_incref(error));
+	else
+		refusal_print(ctl->errors, error, ctl->places);
+}
+
 int ctl_no_answer(const struct ctl *ctl, int err)
 {
+	const char *reason = err == -EPROTO	  ? "the answer is not of its protocol"
+			     : err == -ECONNRESET ? "it has closed the connection"
+						  : strerror(-err);
+
+	if (ctl->options.json) {
+		char *message = text_format("no answer from xmcastd at %s: %s", ctl->options.socket,
+					    reason);
+
+		print_json_error(ctl, json_pack("{s:o}", "message", json_text_string(message)));
+		free(message);
+		return EXIT_UNREACHABLE;
+	}
 	screen_print_to(ctl->errors, "xmcastctl: no answer from xmcastd at %s: %s\n",
-			ctl->options.socket,
-			err == -EPROTO	     ? "the answer is not of its protocol"
-			: err == -ECONNRESET ? "it has closed the connection"
-					     : strerror(-err));
+			ctl->options.socket, reason);
 	print_hint(ctl, err);
 	return EXIT_UNREACHABLE;
 }
@@ -114,7 +143,7 @@ int ctl_call(struct ctl *ctl, const char *method, json_t *params, json_t **resul
 		return 0;
 	}
 	if (err == 1) {
-		refusal_print(ctl->errors, answer, ctl->places);
+		print_refusal(ctl, answer);
 		code = EXIT_REFUSED;
 	} else if (err == -EMSGSIZE) {
 		fputs("xmcastctl: the request is larger than 8 MiB, the most that xmcastd "
