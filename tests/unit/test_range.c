@@ -148,6 +148,8 @@ static const char *const bad[][2] = {
 	 "x:1:4: '0': not a valid port, expected a number from 1 to 65535, or `any` for every port "
 	 "of a group\n"
 	 "x:1:40: '0': not a valid ttl, expected a number from 1 to 255, keep or dec\n"},
+	{"cam{{1..3}..3} in 239.1.1.{1..3}:1@a out 10.0.0.1",
+	 "x:1:1: 'cam{{1..3}..3}': a range in a range, or in a word of more than 191 bytes\n"},
 	{"a{1..2} in 239.1.1.{1..2}:1@a out 10.0.0.1",
 	 "x:1:1: 'a1': duplicate name: the rule for 1.1.1.1:1@a already has it\n"},
 };

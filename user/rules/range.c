@@ -83,7 +83,7 @@ struct word word_of_range(const struct word *word, unsigned int index, char room
 	}
 	made.length += (size_t)snprintf(room + made.length, RANGE_WORD_SIZE - made.length, "%.*s",
 					(int)(word->length - from), word->text + from);
-	return made.length < RANGE_WORD_SIZE ? made : *word;
+	return made.length < RANGE_WORD_SIZE && !word_has_range(&made) ? made : *word;
 }
 
 /* ---- whole rules ---- */
@@ -123,8 +123,14 @@ struct survey {
 /* All ranges of one word. */
 static void survey_word(struct survey *survey, const struct word *word, struct errors *errors)
 {
+	char room[RANGE_WORD_SIZE];
 	struct span span;
 
+	if (word_has_range(word) && word_of_range(word, 0, room).text != room) {
+		word_error(errors, word, "a range in a range, or in a word of more than %d bytes",
+			   RANGE_WORD_SIZE - 1);
+		survey->failed = true;
+	}
 	for (size_t from = 0; !survey->failed && next_span(word, from, &span); from = span.to) {
 		unsigned int count = count_of(&span);
 

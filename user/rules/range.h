@@ -38,7 +38,7 @@ bool word_has_range(const struct word *word);
 unsigned int word_range_count(const struct word *word);
 
 /* The word of a rule of the range: with its numbers put in. The text is in `room`; what does not
- * fit there, and a word without a range, stays as it is. */
+ * fit there, a range in a range, and a word without one, stays as it is. */
 struct word word_of_range(const struct word *word, unsigned int index, char room[RANGE_WORD_SIZE]);
 
 /*
