@@ -275,7 +275,7 @@ def help_everywhere():
 def every_command_is_tested():
     """Each object and verb of the help has a golden output, or a test of its own"""
     own = {("config", "check"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",),
-           ("capture",)}
+           ("capture",), ("check",)}
     own |= {("import", peer) for peer in verbs()["import"]}  # test_import
     known = {tuple(words.split()[:2]) for words in COMMANDS}
     for thing, names in verbs().items():

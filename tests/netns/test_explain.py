@@ -3,9 +3,11 @@
 """xmcastctl explain: what it says about a packet is what happens to one, and nothing is disturbed."""
 
 import json
+import re
+import struct
 
-from harness import (EXIT_REFUSED, EXIT_USAGE, Daemon, Star, Timeout, check, checksum, equal, main, packet_socket, rule_of,
-                     test, wait_until)
+from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_USAGE, Daemon, Star, Timeout, check, checksum, equal, main, need,
+                     packet_socket, program, rule_of, run, test, wait_until, write_file)
 from kernel_rules import V4, star_for, wait_rule
 from wire import UDP, Capture, frame, ip, mac_of_group, udp
 
@@ -357,6 +359,130 @@ def disabled_rule():
     equal(json.loads(daemon.ctl("-j", "explain", "rule", name).stdout)["rule"]["name"], name, "it is a rule")
     done = daemon.ctl("explain", "nonsense", check=False)
     equal((done.returncode, "no rule nonsense" in done.stderr), (EXIT_REFUSED, True), done.stderr)
+
+
+# ---- captures ----------------------------------------------------------------------------------
+
+def pcap(name, frames, order="<", captured=None):
+    """A file with these frames, of which as many bytes were captured."""
+    text = struct.pack(f"{order}IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1)
+    for data in frames:
+        part = data[:captured]
+        text += struct.pack(f"{order}IIII", 1, 0, len(part), len(data)) + part
+    return write_file(name, text)
+
+
+@test
+def capture():
+    """--pcap: one row for each flow of a capture in pcap or pcapng, with its packets, verdict and rule"""
+    star = Star()
+    daemon = relaying(star)
+
+    def datagram(source=SOURCE, port=5000, size=100, tag=b""):
+        data = frame(ip(source, GROUP, UDP, udp(source, GROUP, (7000, port), bytes(size))), mac_of_group(GROUP))
+        return data[:12] + tag + data[12:]
+
+    frames = [datagram(), datagram(size=1400), datagram(port=5001), datagram(tag=bytes.fromhex("81000007")),
+              datagram(size=2000), bytes(60), datagram(SOURCE, 5000)]
+    expected = {("239.1.1.1", 5000, None): ("steered", "a", 4), ("239.1.1.1", 5001, None): ("no_rule", None, 1),
+                ("239.1.1.1", 5000, "802.1Q 7"): ("vlan", None, 1), None: ("not_ip", None, 1)}
+    before = counters(daemon)
+    for path in (pcap("a.pcap", frames[:4] + frames[5:] + [datagram()]),
+                 pcap("b.pcap", frames[:4] + frames[5:] + [datagram()], order=">", captured=64)):
+        answer = json.loads(daemon.ctl("-j", "explain", "--pcap", path).stdout)
+        seen = {}
+        for flow in answer["flows"]:
+            packet = flow["packet"]
+            key = (packet["destination"], packet["port"], packet["vlan"]) if packet else None
+            seen[key] = (flow["verdict"]["reason"], (flow["rule"] or {}).get("name"), flow["packets"])
+        equal(seen, expected, "flows")
+        equal(answer["packets"], 7, "packets")
+    text = daemon.ctl("explain", "--pcap", path, "in0").stdout
+    check(re.search(r"in0 +10\.9\.9\.9 +239\.1\.1\.1:5000 +- +4 +1442 +steered +a\n", text), text)
+    check("7 packets" in text, text)
+    need("editcap")
+    converted = write_file("c.pcapng", b"")
+    run("editcap", "-F", "pcapng", path, converted)
+    equal(daemon.ctl("explain", "--pcap", converted).stdout, text, "as pcapng")
+    equal(counters(daemon), before, "counters")
+    long = json.loads(daemon.ctl("-j", "explain", "--pcap", pcap("d.pcap", [frames[4]])).stdout)["flows"][0]
+    check(long["too_long"], f"larger than the MTU: {long}")
+
+
+@test
+def bad_captures():
+    """Files that are no captures, broken ones, and an interface without rules: exit code 2 with the place"""
+    star = Star()
+    daemon = relaying(star)
+    good = pcap("good.pcap", [bytes(60)])
+    with open(good, "rb") as file:
+        content = file.read()
+    for name, text, message in (
+            ("text", b"no capture at all", "at byte 4: not a capture in pcap or pcapng"),
+            ("empty", b"", "the file is empty"),
+            ("cut", content[:-3], "at byte 40: the file is cut off"),
+            ("cooked", content[:20] + struct.pack("<I", 113) + content[24:], "link type 113, expected Ethernet"),
+            ("long", content[:32] + struct.pack("<II", 1 << 30, 1 << 30), "a packet with 1073741824 of")):
+        done = daemon.ctl("explain", "--pcap", write_file(name, text), check=False)
+        equal(done.returncode, EXIT_REFUSED, f"exit code of {name}")
+        check(message in done.stderr, f"{name}: {done.stderr}")
+    done = daemon.ctl("explain", "--pcap", "/nonexistent", check=False)
+    equal((done.returncode, "No such file" in done.stderr), (EXIT_REFUSED, True), done.stderr)
+    for words in (("--pcap",), ("--pcap", good, "in0", "more"), ("--pcup", good)):
+        equal(daemon.ctl("explain", *words, check=False).returncode, EXIT_USAGE, str(words))
+    flow = json.loads(daemon.ctl("-j", "explain", "--pcap", good, "out0").stdout)["flows"][0]
+    check("no rule has an input on interface out0" in flow["error"], f"an interface without rules: {flow}")
+    check("no input there" in daemon.ctl("explain", "--pcap", good, "out0").stdout, "in the table")
+
+
+# ---- check --live ------------------------------------------------------------------------------
+
+def live(star, *rules, more="", code=EXIT_REFUSED):
+    """Check these rules against the relay's namespace: what is found, by cause."""
+    path = write_file("live.yaml", "rules:\n" + "".join(f"  - '{rule}'\n" for rule in rules) + more)
+    done = star.relay.run(program("xmcastctl"), "-j", "check", "--live", path, check=False)
+    equal(done.returncode, code, f"exit code\n{done.stdout}{done.stderr}")
+    text = star.relay.run(program("xmcastctl"), "config", "check", path, "--live", check=False)
+    equal(text.returncode, code, "exit code of config check --live")
+    found = json.loads(done.stdout)["findings"]
+    check(all(one["text"] in text.stdout for one in found), text.stdout)
+    return {one["cause"]: one for one in found}
+
+
+@test
+def check_live():
+    """A configuration against this machine: what would be pending, with exit code 2; hints do not count"""
+    star = Star()
+    found = live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}", code=EXIT_DONE)
+    equal([cause for cause, one in found.items() if one["severity"] == "problem"], [], "problems")
+    star.relay.sysctl("net/ipv4/conf/in0/rp_filter", 1)
+    check("rp_filter" in live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}", code=EXIT_DONE), "the reverse-path check")
+    star.relay.sysctl("net/ipv4/igmp_max_memberships", 0)
+    check("igmp_limit" in live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}"), "no memberships")
+    star.relay.sysctl("net/ipv4/igmp_max_memberships", 20)
+    for rule, cause, about in (
+            (f"a in {GROUP}:5000@gone0 {OUTPUTS}", "input_missing", "gone0"),
+            (f"a in {GROUP}:5000@in0 out 239.2.2.2:6000@gone1", "output_missing", "a, output 239.2.2.2:6000@gone1"),
+            (f"a in {GROUP}:5000@in0 out 10.99.0.1:6000", "no_route", "a, output 10.99.0.1:6000"),
+            (f"a in {GROUP}:5000@in0 out 239.2.2.2:6000@out0 from 10.99.0.1", "no_source", None),
+            ("a in [ff3e::1]:5000@in0 out 239.2.2.2:6000@out0", "no_ipv6", "in0")):
+        one = live(star, rule).get(cause)
+        check(one and one["severity"] == "problem" and (about in (None, one["about"])), f"{rule}: {one}")
+    star.relay.ip("link set out0 mtu 1400")
+    check("smaller_mtu" in live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}", code=EXIT_DONE), "a smaller MTU")
+    check("mtu" in live(star, f"a in {GROUP}:5000@in0 path kernel {OUTPUTS}"), "a smaller MTU on the kernel path")
+    star.receiver.ip("link set r0 down")
+    check("output_no_carrier" in live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}"), "no carrier")
+    star.source.ip("link set s0 down")
+    check("input_no_carrier" in live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}"), "no carrier at the input")
+    star.relay.ip("link set in0 down")
+    check("input_down" in live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}"), "the input is down")
+    equal(live(star, f"a in {GROUP}:5000@gone0 disabled {OUTPUTS}", code=EXIT_DONE).keys() & {"input_missing"}, set(),
+          "a disabled rule")
+    path = write_file("bad.yaml", "rules: [ nonsense ]\n")
+    done = star.relay.run(program("xmcastctl"), "check", "--live", path, check=False)
+    equal((done.returncode, "bad.yaml:1:" in done.stderr), (EXIT_REFUSED, True), done.stderr)
+    equal(run(program("xmcastctl"), "check", "--live", check=False).returncode, EXIT_USAGE, "no file")
 
 
 if __name__ == "__main__":

@@ -29,8 +29,9 @@ LAYERS = (
 )
 
 PROGRAMS = ("ctl", "exporter", "cluster")
-# steering: "xmcastctl iface detach" removes programs and pins without a daemon.
-PROGRAM_MAY_USE = ("base", "rules", "import", "steering", "control", "telemetry")
+# steering: "xmcastctl iface detach" removes programs and pins without a daemon. relay: "xmcastctl check
+# --live" asks the questions of the relay, by user/relay/survey.h.
+PROGRAM_MAY_USE = ("base", "rules", "import", "steering", "control", "telemetry", "relay")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 

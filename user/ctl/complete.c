@@ -323,6 +323,14 @@ static void arguments(struct ctl *ctl, const struct command *command, char **wor
 			own_options(command->usage, word);
 		break;
 	case ARGUMENTS_EXPLAIN:
+		if (count > 1 && strcmp(words[0], "--pcap") == 0) {
+			if (count == 2)
+				puts("<file>");
+			else if (count == 3)
+				interface_names(ctl, "", word);
+			break;
+		}
+		own_options(command->usage, word);
 		rule_names(ctl, word);
 		break;
 	case ARGUMENTS_COMMAND:

@@ -10,12 +10,13 @@
 
 #include "base/addr.h"
 #include "base/text.h"
-#include "links/next_hop.h"
 #include "rules/protocol.h"
 #include "rules/rule.h"
 
 /* Of a source that says none: the first of those that hosts choose themselves (RFC 6335). */
 #define SOURCE_PORT 49152
+
+#define MAC_LENGTH  6
 
 struct reader {
 	const char *at; /* the rest of the text */
@@ -233,9 +234,14 @@ static uint8_t *put_ethernet(const struct packet_words *packet, uint8_t *at)
 	static const uint8_t from[MAC_LENGTH] = {2, 0, 0, 0, 0, 1},
 			     host[MAC_LENGTH] = {2, 0, 0, 0, 0, 2};
 
-	if (addr_is_multicast(&packet->destination))
-		group_mac(&packet->destination, at);
-	else if (addr_is_broadcast(&packet->destination))
+	/* RFC 1112 section 6.4, RFC 2464 section 7. */
+	if (addr_is_multicast(&packet->destination) && addr_is_ipv4(&packet->destination)) {
+		memcpy(at, (const uint8_t[]){1, 0, 0x5e, packet->destination.b[13] & 0x7f}, 4);
+		memcpy(at + 4, packet->destination.b + 14, 2);
+	} else if (addr_is_multicast(&packet->destination)) {
+		memset(at, 0x33, 2);
+		memcpy(at + 2, packet->destination.b + 12, 4);
+	} else if (addr_is_broadcast(&packet->destination))
 		memset(at, 0xff, MAC_LENGTH);
 	else
 		memcpy(at, host, MAC_LENGTH);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ctl/table.h"
+
 /* ---- lines ---- */
 
 #define LABEL "  %-10s"
@@ -253,7 +255,7 @@ void show_explained_packet(const struct screen *screen, const json_t *answer)
 
 /* ---- a rule ---- */
 
-static void show_findings(const struct screen *screen, const json_t *answer)
+void show_findings(const struct screen *screen, const json_t *answer)
 {
 	const json_t *findings = member(answer, "findings"), *finding;
 	bool problem = false;
@@ -332,4 +334,66 @@ void show_explained_rule(const struct screen *screen, const json_t *answer)
 	show_rule_input(screen, answer);
 	show_passed(screen, answer);
 	json_array_foreach(member(answer, "outputs"), i, output) show_output(screen, output);
+}
+
+/* ---- a capture ---- */
+
+/* The address with the port or the protocol; text of SHOW_TEXT_SIZE bytes. */
+static const char *destination(const json_t *packet, char text[SHOW_TEXT_SIZE])
+{
+	const char *address = show_text(packet, "destination");
+	bool bracketed = strchr(address, ':') != NULL;
+	long long port = show_number(packet, "port"), protocol = show_number(packet, "protocol");
+
+	if (protocol != 17 && protocol)
+		snprintf(text, SHOW_TEXT_SIZE, "%.60s/%lld", address, protocol);
+	else if (port)
+		snprintf(text, SHOW_TEXT_SIZE, "%s%.60s%s:%lld", bracketed ? "[" : "", address,
+			 bracketed ? "]" : "", port);
+	else
+		snprintf(text, SHOW_TEXT_SIZE, "%.60s", address);
+	return text;
+}
+
+static const char *flow_verdict(const json_t *flow)
+{
+	const json_t *verdict = member(flow, "verdict");
+
+	if (member(flow, "error"))
+		return "no input there";
+	if (show_true(flow, "too_long"))
+		return "larger than the MTU";
+	return json_is_object(verdict) ? show_text(verdict, "reason") : "not received";
+}
+
+void show_explained_capture(const struct screen *screen, const json_t *answer)
+{
+	struct table *table =
+		table_new("INTERFACE SOURCE DESTINATION VLAN >PACKETS >BYTES VERDICT RULE");
+	char text[SHOW_TEXT_SIZE];
+	const json_t *flow;
+	size_t i;
+
+	json_array_foreach(member(answer, "flows"), i, flow)
+	{
+		const json_t *packet = member(flow, "packet");
+
+		table_add(table, "%s", show_text(flow, "interface"));
+		table_add(table, "%s", show_text(packet, "source"));
+		table_add(table, "%s", destination(packet, text));
+		table_add(table, "%s", show_text(packet, "vlan"));
+		table_add(table, "%lld", show_number(flow, "packets"));
+		table_add(table, "%lld", show_number(flow, "frame_bytes"));
+		table_add(table, "%s", flow_verdict(flow));
+		table_add(table, "%s", show_text(member(flow, "rule"), "name"));
+	}
+	table_print(table, screen);
+	screen_print(screen, "%lld packets", show_number(answer, "packets"));
+	if (show_number(answer, "not_ethernet"))
+		screen_print(screen, ", %lld of them no Ethernet frames: not looked at",
+			     show_number(answer, "not_ethernet"));
+	if (show_number(answer, "beyond"))
+		screen_print(screen, ", %lld of them of further flows: not looked at",
+			     show_number(answer, "beyond"));
+	screen_print(screen, "\n");
 }

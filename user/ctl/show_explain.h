@@ -5,7 +5,11 @@
 
 #include "ctl/show.h"
 
+/* The list `findings` of an answer. */
+void show_findings(const struct screen *screen, const json_t *answer);
+
 void show_explained_rule(const struct screen *screen, const json_t *answer);
+void show_explained_capture(const struct screen *screen, const json_t *answer);
 void show_explained_packet(const struct screen *screen, const json_t *answer);
 
 #endif

@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "base/exit_codes.h"
+#include "base/json_build.h"
 #include "base/json_text.h"
 #include "base/text.h"
 #include "control/errors_json.h"
 #include "ctl/command.h"
-#include "ctl/show.h"
+#include "ctl/show_explain.h"
+#include "relay/survey.h"
 #include "rules/file.h"
 #include "rules/save.h"
 
@@ -25,24 +27,83 @@ static void show_verdict(const struct screen *screen, const json_t *answer)
 {
 	long long rules = show_number(answer, "rules");
 
-	if (show_true(answer, "valid"))
-		screen_print(screen, "valid, %lld rule%s\n", rules, rules == 1 ? "" : "s");
+	if (!show_true(answer, "valid"))
+		return;
+	screen_print(screen, "valid, %lld rule%s\n", rules, rules == 1 ? "" : "s");
+	if (json_object_get(answer, "findings"))
+		show_findings(screen, answer);
+}
+
+struct findings {
+	json_t *list;
+	bool problem;
+};
+
+static void add_finding(void *context, const struct survey_finding *finding)
+{
+	struct findings *findings = context;
+
+	findings->problem |= finding->problem;
+	json_add(&findings->list,
+		 json_pack("{s:s, s:s, s:o, s:o, s:o}", "severity",
+			   finding->problem ? "problem" : "hint", "cause", finding->cause, "about",
+			   json_text_string(finding->about), "text",
+			   json_text_string(finding->text), "next",
+			   finding->next ? json_text_string(finding->next) : json_null()));
+}
+
+/* What of a valid configuration could not run on this machine. 0 or an exit code. */
+static int check_live(const struct config *config, json_t *answer)
+{
+	struct findings findings = {.list = json_array()};
+	int err = survey(config, add_finding, &findings);
+
+	if (!err && (!findings.list || json_object_set(answer, "findings", findings.list)))
+		err = -ENOMEM;
+	json_decref(findings.list);
+	if (err)
+		screen_print_to(stderr, "xmcastctl: the network cannot be queried: %s\n",
+				strerror(-err));
+	return err || findings.problem ? EXIT_REFUSED : 0;
+}
+
+/* The words are FILE and perhaps --live, in any order. NULL: they are not. */
+static const char *parse_check(char **words, int count, bool *live)
+{
+	const char *path = NULL;
+
+	*live = false;
+	for (int i = 0; i < count; i++) {
+		if (strcmp(words[i], "--live") == 0 || strcmp(words[i], "-live") == 0)
+			*live = true;
+		else if (path || (words[i][0] == '-' && words[i][1]))
+			return NULL;
+		else
+			path = words[i];
+	}
+	return path;
 }
 
 int verb_config_check(struct ctl *ctl, const struct command *command, char **words, int count)
 {
-	struct errors *errors = calloc(1, sizeof(*errors));
+	bool live;
+	const char *path = parse_check(words, count, &live);
+	struct errors *errors;
 	struct config config;
+	int refused = 0;
 	json_t *answer;
 	bool valid;
 	int code;
 
+	if (!path)
+		return ctl_usage(command->usage, "expected one FILE");
+	errors = calloc(1, sizeof(*errors));
 	if (!errors) {
 		fputs("xmcastctl: out of memory\n", stderr);
 		return EXIT_REFUSED;
 	}
 	config_init(&config);
-	valid = config_load_file(words[0], &config, errors) == 0;
+	valid = config_load_file(path, &config, errors) == 0;
 	if (!ctl->options.json)
 		errors_print(errors, stderr);
 	answer = json_pack("{s:b, s:i, s:o}", "valid", valid, "rules", (int)config.nr_rules,
@@ -51,12 +112,16 @@ int verb_config_check(struct ctl *ctl, const struct command *command, char **wor
 	if (answer && errors->count > errors->kept)
 		json_object_set_new(answer, "more",
 				    json_integer((json_int_t)(errors->count - errors->kept)));
+	if (answer && valid && live)
+		refused = check_live(&config, answer);
 	code = ctl_show(ctl, answer, show_verdict);
 	json_decref(answer);
 	config_free(&config);
 	errors_free(errors);
 	free(errors);
-	return code || valid ? code : EXIT_REFUSED;
+	if (!code && !valid)
+		code = EXIT_REFUSED;
+	return code ? code : refused;
 }
 
 /* ---- show ---- */
