@@ -3,10 +3,12 @@
 """xmcastctl explain: what it says about a packet is what happens to one, and nothing is disturbed."""
 
 import json
+import os
 import re
+import socket
 import struct
 
-from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_USAGE, Daemon, Star, Timeout, check, checksum, equal, main, need,
+from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_USAGE, Daemon, Skip, Star, Timeout, check, checksum, equal, main, need,
                      packet_socket, program, rule_of, run, test, wait_until, write_file)
 from kernel_rules import V4, star_for, wait_rule
 from wire import UDP, Capture, frame, ip, mac_of_group, udp
@@ -345,6 +347,40 @@ def ttl_used_up():
     star.relay.ip("route add 10.88.0.0/24 via 10.2.0.2 dev out0")
     daemon = relaying(star, "out 10.88.0.5:6001 ttl 1")
     the_cause_of_output(daemon, star, "ttl_expired", "their TTL is used up", "10.88.0.5:6001")
+
+
+def nftables(namespace):
+    """A chain of nftables that drops all that the namespace sends. Not by nft(8), which need not be there."""
+    def attribute(kind, data):
+        data = struct.pack("=HH", 4 + len(data), kind) + data
+        return data + bytes(-len(data) % 4)
+
+    def message(kind, flags, resource, *attributes):
+        body = struct.pack("=BBH", 2 if resource == 0 else 0, 0, socket.htons(resource)) + b"".join(attributes)
+        return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
+
+    hook = attribute(1, struct.pack("!I", 3)) + attribute(2, struct.pack("!i", 0))
+    chain = (attribute(1, b"t\0"), attribute(3, b"out\0"), attribute(4 | 0x8000, hook),
+             attribute(5, struct.pack("!I", 0)), attribute(7, b"filter\0"))
+    with namespace.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as sock:
+        sock.settimeout(30)
+        sock.send(message(0x10, 1, 10) + message(0xa00, 0x401, 0, attribute(1, b"t\0")) +
+                  message(0xa03, 0x405, 0, *chain) + message(0x11, 1, 10))
+        answer = sock.recv(4096)
+        error = struct.unpack_from("=i", answer, 16)[0]
+        if error:
+            raise Skip(f"no nftables: {os.strerror(-error)}")
+
+
+@test
+def firewall():
+    """This host's firewall refuses what the relay sends: the cause; a hint as long as nothing was refused"""
+    star = Star()
+    daemon = relaying(star)
+    nftables(star.relay)
+    hint = findings(daemon)[1]["firewall_rules"]
+    check("1 chain of nftables (t out drops by default)" in hint["text"], hint)
+    the_cause_of_output(daemon, star, "firewall", "this host's firewall has refused", "239.2.2.2:6000@out0")
 
 
 @test

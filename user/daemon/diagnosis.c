@@ -473,6 +473,28 @@ static void examine_outputs(struct diagnosis *diagnosis)
 		examine_output(diagnosis, i);
 }
 
+/* What may drop datagrams without a trace: what the firewall's rules do is not known. */
+static void examine_firewall(struct diagnosis *diagnosis)
+{
+	const struct firewall *firewall = &diagnosis->inspected->firewall;
+
+	/* It does not see what XDP redirects. */
+	if (strcmp(diagnosis->counts->path, "user") != 0)
+		return;
+	if (firewall->chains) {
+		next(diagnosis, "nft list ruleset");
+		find(diagnosis, HINT, "firewall_rules",
+		     "what this host sends passes %u chain%s of nftables (%s%s), which may drop it",
+		     firewall->chains, firewall->chains == 1 ? "" : "s", firewall->name,
+		     firewall->drops ? " drops by default" : "");
+	}
+	if (firewall->iptables) {
+		next(diagnosis, "iptables-save");
+		find(diagnosis, HINT, "firewall_rules",
+		     "iptables is in use on this host, whose rules may drop what it sends");
+	}
+}
+
 /* ---- all of it ---- */
 
 static bool has_problem(const json_t *findings)
@@ -534,6 +556,7 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 	snprintf(diagnosis.about, sizeof(diagnosis.about), "rule");
 	if (diagnosis.counts->reason && !has_problem(diagnosis.findings))
 		find(&diagnosis, PROBLEM, "pending", "%s", diagnosis.counts->reason);
+	examine_firewall(&diagnosis);
 	if (diagnosis.counts->path_reason)
 		find(&diagnosis, HINT, "not_kernel_path", "%s", diagnosis.counts->path_reason);
 	return sort(diagnosis.findings);

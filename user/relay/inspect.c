@@ -416,6 +416,8 @@ int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected
 	if (link_query(arrival->name, &inspected->input))
 		inspected->input = (struct link){};
 	read_notes(relay, route, inspected);
+	if (firewall_query(addr_is_ipv4(&route->rule->outputs->to), &inspected->firewall))
+		inspected->firewall = (struct firewall){};
 	return 0;
 }
 

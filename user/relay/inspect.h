@@ -9,6 +9,7 @@
 #ifndef XMCAST_RELAY_INSPECT_H
 #define XMCAST_RELAY_INSPECT_H
 
+#include "links/firewall.h"
 #include "links/link.h"
 #include "links/next_hop.h"
 #include "relay/books.h"
@@ -93,7 +94,8 @@ struct inspected_rule {
 	struct xmc_addr querier;
 	uint64_t querier_ns; /* and when (CLOCK_MONOTONIC) */
 	uint64_t now_ns;
-	unsigned int nr_passed; /* the most frequent first */
+	struct firewall firewall; /* all zero if it could not be queried */
+	unsigned int nr_passed;	  /* the most frequent first */
 	struct passed_packets passed[PASSED_PACKETS];
 	struct inspected_output *outputs;
 };

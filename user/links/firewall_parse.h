@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Parsing the chains of nftables: a message in, a struct out, no I/O, no state. Any thread. Source:
+ * linux/netfilter/nf_tables.h, nf_tables_fill_chain_info() in net/netfilter/nf_tables_api.c. */
+#ifndef XMCAST_LINKS_FIREWALL_PARSE_H
+#define XMCAST_LINKS_FIREWALL_PARSE_H
+
+#include <stdbool.h>
+
+#include "links/firewall.h"
+
+struct nlmsghdr;
+
+/* NFT_MSG_NEWCHAIN: count the chain if a sent packet of this family passes it. 0; -EBADMSG: wrong
+ * lengths. */
+int firewall_parse_chain(const struct nlmsghdr *message, bool ipv4, struct firewall *firewall);
+
+#endif
