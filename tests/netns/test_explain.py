@@ -10,7 +10,7 @@ import struct
 
 from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_USAGE, Daemon, Skip, Star, Timeout, check, checksum, equal, main, need,
                      packet_socket, program, rule_of, run, test, wait_until, write_file)
-from kernel_rules import V4, star_for, wait_rule
+from kernel_rules import V4, V6, star_for, wait_rule
 from wire import UDP, Capture, frame, ip, mac_of_group, udp
 
 SOURCE, GROUP = "10.9.9.9", "239.1.1.1"
@@ -93,6 +93,25 @@ def kernel_path():
         check(answer["verdict"]["too_large"], "one byte too many for the MTU of the output")
         equal(answer["verdict"]["action"], "drop", "action")
         daemon.stop()
+
+
+@test
+def ipv6():
+    """The same for IPv6; queries for members by MLD"""
+    star = star_for(V6)
+    daemon = Daemon(star.relay, f"a in [{V6.group}]:5000@in0 out [{V6.out_group}]:6000@out0 ttl 3")
+    answer = undisturbed(daemon, star, V6.source, "to", f"[{V6.group}]:5000@in0", "dscp", "ef")
+    output, = answer["outputs"]
+    equal((answer["verdict"]["reason"], answer["rule"]["name"]), ("steered", "a"), "verdict and rule")
+    query = bytes.fromhex("3a000502000001008200000027100000") + bytes(16)
+    packet_socket(star.source, "s0").send(frame(ip("fe80::77", "ff02::1", 0, query, ttl=1), mac_of_group("ff02::1")))
+    wait_until(lambda: "fe80::77" in findings(daemon)[1].get("querier", {}).get("text", ""), "the querier is seen")
+    capture = Capture(star.receiver, "r0")
+    packet_socket(star.source, "s0").send(frame(ip(V6.source, V6.group, UDP, udp(
+        V6.source, V6.group, (7000, 5000), b"x")), mac_of_group(V6.group)))
+    seen, = capture.take(1)
+    equal((output["source"], output["source_port"], output["mac"], output["ttl"]),
+          (seen.source, seen.ports[0], seen.data[:6].hex(":"), seen.data[21]), output["to"])
 
 
 @test

@@ -128,6 +128,17 @@ def used_and_left():
             equal(place.dump("rules"), [], "rules after the daemon's end")
 
 
+@test
+def explained():
+    """xmcastctl explain tries the packet with the maps of the external program; it leaves no trace in them"""
+    with loaded() as (star, place, _output):
+        daemon = start(star, place, "external")
+        before = (place.dump("verdicts"), place.dump("about"))
+        answer = json.loads(daemon.ctl("-j", "explain", "10.9.9.9", ">", "239.1.1.1:5000@in0").stdout)
+        equal((answer["verdict"]["reason"], answer["rule"]["name"]), ("steered", "a"), "verdict and rule")
+        equal((place.dump("verdicts"), place.dump("about")), before, "maps")
+
+
 @contextlib.contextmanager
 def owned_by(user, directory):
     """Give the directory to a user, and then back to root."""
