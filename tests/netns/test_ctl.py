@@ -236,7 +236,7 @@ def usage_errors():
             ("rule -z list", "unknown or ambiguous option \"-z\""), ("-rule", "did you mean `rule`?"),
             ("rule set a ttl", "too few arguments"), ("rule rename a", "too few arguments"),
             ("config diff x", "config diff [--exit-code]"),
-            ("config check", "config check FILE"), ("config show x", "usage"),
+            ("config check", "config check [--live] FILE"), ("config show x", "usage"),
             ("stats show x", "stats show"), ("iface show", "iface show NAME"),
             ("log set daemon", "log set FACILITY"), ("ping x", "unexpected"),
             ("version x", "unexpected"), ("monitor x", "unexpected"), ("top x", "top [-b]"),
