@@ -235,7 +235,7 @@ static int read_simple(struct pcap_reader *reader, size_t length, struct pcap_pa
 /* Behind the type and the length of a section block comes its byte order. */
 static int begin_section(struct pcap_reader *reader)
 {
-	uint8_t length[4], order[4];
+	uint8_t length[4], order[4] = {};
 	uint32_t magic, size;
 	int result = take_more(reader, length, sizeof(length));
 

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "links/firewall_parse.h"
 #include "links/netlink.h"
 
 /* Holds the request. */

@@ -6,9 +6,17 @@
 
 #include <stdbool.h>
 
-#include "links/firewall.h"
-
 struct nlmsghdr;
+
+/* The name of a chain with its table, for people. */
+#define FIREWALL_NAME_SIZE 80
+
+struct firewall {
+	unsigned int chains;	       /* with rules, or that drop by default */
+	bool drops;		       /* one of them drops by default: */
+	char name[FIREWALL_NAME_SIZE]; /* the first of those, otherwise the first of all */
+	bool iptables;		       /* the old iptables has tables */
+};
 
 /* NFT_MSG_NEWCHAIN: count the chain if a sent packet of this family passes it. 0; -EBADMSG: wrong
  * lengths. */
