@@ -153,6 +153,9 @@ static const struct import_case smcroute[] = {
 	 .comments = {"eth+: interfaces have"},
 	 .lost = 1},
 	{.text = "mroute from eth0 group 225.1.1.1 to eth/1", .comments = {"'eth/1'"}, .lost = 1},
+	{.text = "mroute from eth{0..2} group 225.1.1.1 to eth3",
+	 .comments = {"'{' is not expanded, in the rule: in 225.1.1.1:any@eth{0..2}"},
+	 .lost = 1},
 	/* Rules against each other */
 	{.text = "mroute from eth0 group 225.1.1.1 to eth1\n\n"
 		 "mroute from eth0 group 225.1.1.1 to eth2\n"

@@ -34,7 +34,7 @@ struct sheet {
 	unsigned int line;
 	unsigned int rules;
 	size_t rule_bytes;
-	bool full;   /* reported for this line */
+	bool full;   /* no more rules of this line, which was reported */
 	bool failed; /* out of memory */
 };
 
@@ -129,6 +129,11 @@ void sheet_rule(struct sheet *sheet, const char *text)
 
 	if (!text) {
 		sheet->failed = true;
+	} else if (strchr(text, '{')) {
+		/* None of the peers has ranges as ours: this is another program's word. */
+		if (!sheet->full)
+			sheet_lost(sheet, "'{' is not expanded, in the rule: %.200s", text);
+		sheet->full = true;
 	} else if (sheet->rules == SHEET_RULES_MAX || sheet->rule_bytes + length > SHEET_TEXT_MAX) {
 		if (!sheet->full)
 			sheet_lost(sheet,

@@ -43,11 +43,11 @@ void sheet_lost(struct sheet *sheet, const char *format, ...) __attribute__((for
 /* What the rules do in another way, or without being told. */
 void sheet_note(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A rule in our grammar, valid or not: sheet_write() finds out. NULL: there was no memory for it.
+/* One rule in our grammar, valid or not: sheet_write() finds out. NULL: there was no memory for it.
  */
 void sheet_rule(struct sheet *sheet, const char *text);
 
-/* Whether a rule of the current line found no room, as will further ones. */
+/* Whether no more rules of the current line are accepted. */
 bool sheet_is_full(const struct sheet *sheet);
 
 /* Each error as something that is lost. Empties the list. */
