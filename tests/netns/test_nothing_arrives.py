@@ -92,9 +92,10 @@ def no_carrier():
 
 @test
 def joined():
-    """The relay has joined; a switch that snoops knows its port, and forwards nothing once it has forgotten it"""
+    """A switch that snoops knows the relay's port, forgets it without a querier, and learns of it again with one"""
     source, switch, relay = Namespace("source"), Namespace("switch"), Namespace("relay")
-    switch.ip("link add br0 type bridge mcast_snooping 1 mcast_igmp_version 3")
+    # A membership lasts a second unless a querier asks for it.
+    switch.ip("link add br0 type bridge mcast_snooping 1 mcast_igmp_version 3 mcast_membership_interval 100")
     for number, (host, device) in enumerate(((source, "s0"), (relay, "in0")), 1):
         veth(host, device, switch, f"p{number}", near_addr=f"10.1.0.{number}/24")
         switch.ip(f"link set p{number} master br0")
@@ -109,10 +110,14 @@ def joined():
         return GROUP in switch.run("bridge", "mdb", "show", "dev", "br0").stdout
 
     wait_until(known, "the switch knows the group")
+    wait_until(lambda: not known(), "the switch has forgotten the group, because there is no querier")
+    shows(daemon, "xmcastctl group list", rf"{GROUP} .*in0")
+    switch.ip("address add 10.1.0.254/24 dev br0")
+    switch.ip("link set br0 type bridge mcast_querier 1 mcast_query_interval 50")
+    wait_until(known, "the switch has learned of the group from the answer to its query")
     daemon.ctl("rule", "disable", "cam1")
     wait_until(lambda: GROUP not in daemon.ctl("group", "list").stdout, "left")
     check(GROUP not in relay.run("ip", "maddress", "show", "dev", "in0").stdout, "left, says ip")
-    wait_until(lambda: not known(), "the switch has forgotten the group")
 
 
 @test
