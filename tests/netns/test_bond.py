@@ -272,6 +272,27 @@ def member_deleted():
 
 
 @test
+def member_renamed():
+    """A member gets another name, and another member its first one: each relays under the name that it has"""
+    site = Site()
+    output = site.output()
+    daemon = reopens(site.start(RULE))
+    for old, new in (("in1", "x"), ("in0", "in1"), ("x", "in0")):
+        site.relay.ip(f"link set {old} down")
+        site.relay.ip(f"link set {old} name {new}")
+        site.relay.ip(f"link set {new} up")
+    wait_until(lambda: sorted(bond_of(daemon)["members"]) == ["in0", "in1"], "the new names")
+    for member, device in (("in0", "s1"), ("in1", "s0")):
+        site.activate(daemon, member)
+        flood_one(site, device)
+        equal([receive(output)[0] for _ in range(20)], [b"two"] * 20, f"packets that came by {member}")
+        queues = {queue.get("member"): queue["received_packets"] for queue in bond_of(daemon)["queues"]}
+        equal(queues[member], 20, f"received by {member}")
+    daemon.settle(40)
+    check(daemon.process.log().count("interface-ready") == 1, "the bond was opened more than once")
+
+
+@test
 def without_members():
     """A bond without members does not get the program, which would keep members without XDP out"""
     site = Site(members=0)

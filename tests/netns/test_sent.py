@@ -352,6 +352,35 @@ def interface_with_outputs():
 
 
 @test
+def interface_renamed():
+    """Another interface gets the name of an output: what it has sent before does not count"""
+    star = Star(receivers=2)
+    other = sender(star.relay, "10.2.1.1")
+    for _ in range(10 * COUNT):
+        other.sendto(b"before", ("10.2.1.2", 9))
+    daemon = Daemon(star.relay, f"a {IN} out 239.2.2.2:6000@out0 gso off")
+    wait_until(lambda: device_of(daemon, "out0"), "out0 is watched")
+    stream(daemon, star)
+    wait_until(lambda: device_of(daemon, "out0")["sent_packets"] >= COUNT, "what it has sent")
+    for old, new in (("out0", "former"), ("out1", "out0")):
+        star.relay.ip(f"link set {old} down")
+        star.relay.ip(f"link set {old} name {new}")
+    star.relay.ip("link set out0 up")
+    wait_until(lambda: "reason" not in output_of(daemon, 0), "out0 is there again")
+    before = device_of(daemon, "out0")["sent_packets"]
+
+    def goes_on():
+        source.sendto(b"after", ("239.1.1.1", 5000))
+        return device_of(daemon, "out0")["sent_packets"] > before
+
+    source = sender(star.source, "10.1.0.1")
+    wait_until(goes_on, "its packets count")
+    sent = output_of(daemon, 0)["sent_packets"]
+    found = device_of(daemon, "out0")["sent_packets"]
+    check(found < sent + COUNT, f"{found} packets, of which the relay has sent {sent} at most")
+
+
+@test
 def bridge_without_forwarding_port():
     """An output on a bridge whose port loses its carrier, or blocks: no_carrier"""
     star = Star(receivers=2)

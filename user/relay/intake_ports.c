@@ -368,7 +368,24 @@ void intake_close_ports(struct intake *intake)
 
 /* ---- following ---- */
 
-/* A member has left the bond, or has other RX queues now. 0 or -EIO. */
+/* Was the device deleted, even if there is one with the same index again? */
+static bool has_lost_device(const struct intake_port *port)
+{
+	for (unsigned int i = 0; i < port->nr_workers; i++) {
+		if (worker_has_lost_device(port->workers[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Does the member have its workers? Under another name, it gets new ones with that name. */
+static bool is_served(const struct intake_port *port, const struct port *now)
+{
+	return now && now->queues == port->at.queues && strcmp(now->name, port->at.name) == 0 &&
+	       !has_lost_device(port);
+}
+
+/* A member has left the bond, or has other RX queues or another name now. 0 or -EIO. */
 static int drop_port(struct intake *intake, struct intake_port *port)
 {
 	int err;
@@ -440,16 +457,6 @@ static void follow_activity(struct intake *intake, const struct ports *ports, bo
 	}
 }
 
-/* Was the device deleted, even if there is one with the same index again? */
-static bool has_lost_device(const struct intake_port *port)
-{
-	for (unsigned int i = 0; i < port->nr_workers; i++) {
-		if (worker_has_lost_device(port->workers[i]))
-			return true;
-	}
-	return false;
-}
-
 static bool has_room(const struct intake *intake, const struct ports *ports)
 {
 	unsigned int sum = 0;
@@ -469,9 +476,8 @@ static const char *follow_members(struct intake *intake, const struct ports *por
 	follow_activity(intake, ports, true);
 	for (unsigned int i = 0; i < intake->nr_ports;) {
 		struct intake_port *port = &intake->ports[i];
-		const struct port *now = ports_by_index(ports, port->at.ifindex);
 
-		if (!has_lost_device(port) && now && now->queues == port->at.queues)
+		if (is_served(port, ports_by_index(ports, port->at.ifindex)))
 			i++;
 		else if (drop_port(intake, port))
 			return "has a member whose worker has failed";

@@ -40,6 +40,18 @@ static struct output_device *add(struct output_devices *devices)
 	return larger;
 }
 
+/* Another interface has the name now. One that was created again has counted from 0; if the former
+ * one still exists under another name, so may this one have, and its counters are those of others.
+ */
+static void succeed(struct output_device *device)
+{
+	char name[IF_NAMESIZE];
+
+	device->seen = (struct device_stats){};
+	if (if_indextoname((unsigned int)device->ifindex, name))
+		device->known = false;
+}
+
 void output_devices_use(struct output_devices *devices, int ifindex, const char *name)
 {
 	struct output_device *device =
@@ -54,9 +66,8 @@ void output_devices_use(struct output_devices *devices, int ifindex, const char 
 		if (!name)
 			return;
 		device = find_name(devices, name);
-		/* One that was created again has counted from 0. */
 		if (device)
-			device->seen = (struct device_stats){};
+			succeed(device);
 		else
 			device = add(devices);
 		if (!device)
