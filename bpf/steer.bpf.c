@@ -170,6 +170,19 @@ static __always_inline bool has_no_source(const struct xmc_addr *source)
 	       (!source->w[2] || xmc_addr_is_ipv4(source));
 }
 
+static __always_inline bool in_several_buffers(const struct xdp_md *ctx, __u32 length)
+{
+	return frags && length > ctx->data_end - ctx->data;
+}
+
+/* As to_user(). */
+static __always_inline int to_socket(struct xdp_md *ctx, const struct xmc_about *mine, __u32 length)
+{
+	if ((mine->capacity & XMC_ONE_BUFFER) && in_several_buffers(ctx, length))
+		return count(XMC_TOO_LARGE, XDP_PASS);
+	return to_user(ctx, mine, length);
+}
+
 static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram *dgram,
 				   const struct xmc_rule *rule, const struct xmc_about *mine,
 				   __u32 length)
@@ -179,13 +192,13 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	bool skb = mine->skb;
 
 	/* Too large for an interface in skb mode: several datagrams that were merged. */
-	if (skb && mine->capacity && length > mine->capacity)
+	if (skb && capacity_of(mine) && length > capacity_of(mine))
 		return count(XMC_TOO_LARGE, XDP_PASS);
 	/* In several buffers: the kernel copies only the first one for several devices, and few
 	 * devices can transmit the others. Other protocols than UDP have no user path. */
-	if (frags && length > ctx->data_end - ctx->data)
+	if (in_several_buffers(ctx, length))
 		return dgram->protocol ? count(XMC_TOO_LARGE, XDP_PASS)
-				       : to_user(ctx, mine, length);
+				       : to_socket(ctx, mine, length);
 	/* In skb mode all copies of a packet have the same memory. User space gives no rule with
 	 * several outputs the kernel path there, but it learns the mode only when the program is
 	 * attached. */
@@ -240,5 +253,5 @@ int xmcast_steer(struct xdp_md *ctx)
 		return pass(ctx, reason, &dgram);
 	if (rule->kind != XMC_TO_USER)
 		return forward(ctx, &dgram, rule, mine, length);
-	return to_user(ctx, mine, length);
+	return to_socket(ctx, mine, length);
 }

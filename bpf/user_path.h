@@ -113,13 +113,19 @@ static __always_inline int pass_without_socket(__u32 slot)
 	return count(slot >= XMC_INACTIVE_SLOT ? XMC_INACTIVE_MEMBER : XMC_NO_SOCKET, XDP_PASS);
 }
 
+/* Bytes that fit the sockets; 0: any. */
+static __always_inline __u32 capacity_of(const struct xmc_about *mine)
+{
+	return mine->capacity & ~XMC_ONE_BUFFER;
+}
+
 /* `length`: of the whole frame. User space finds the rule again: a socket carries frames, not what
  * was found here. */
 static __always_inline int to_user(struct xdp_md *ctx, const struct xmc_about *mine, __u32 length)
 {
 	__u32 slot = socket_slot(ctx, mine);
 
-	if (mine->capacity && length > mine->capacity)
+	if (capacity_of(mine) && length > capacity_of(mine))
 		return count(XMC_TOO_LARGE, XDP_PASS);
 	if (bpf_redirect_map(&sockets, slot, XDP_PASS) != XDP_REDIRECT)
 		return pass_without_socket(slot);

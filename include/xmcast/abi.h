@@ -217,8 +217,13 @@ struct xmc_about {
 	__u32 skb;	/* 1: the program runs in skb mode; written by the daemon */
 	__u32 changes;	/* of the maps rules and shapes, each counted after it was made */
 	__u32 members;	/* 1: it runs on the members of a bond, see the map members */
-	__u32 capacity; /* bytes of a frame that fit the sockets, headers included; 0: any */
+	__u32 capacity; /* bytes of a frame that fit the sockets, headers included; 0: any;
+			   XMC_ONE_BUFFER may be set as well */
 };
+
+/* In xmc_about.capacity: the sockets receive no packets in several buffers, whatever their length.
+ * Before Linux 6.6 the kernel drops such a packet without counting it. */
+#define XMC_ONE_BUFFER (1U << 31)
 
 /*
  * What the XDP program did with a packet. Exactly one reason is counted per packet, in a per-CPU

@@ -328,6 +328,10 @@ static void test_large_packets(void **state)
 	assert_int_equal(steer_set_capacity(forward_env.steer, 9042), 0);
 	expect_verdict(9000, 0, XMC_STEERED);
 	expect_verdict(9001, 0, XMC_TOO_LARGE);
+	/* The kernel has no sockets for several buffers, whatever their length. */
+	assert_int_equal(steer_set_capacity(forward_env.steer, 9042 | XMC_ONE_BUFFER), 0);
+	expect_verdict(9000, 0, XMC_TOO_LARGE);
+	expect_verdict(1000, 0, XMC_FORWARDED);
 	/* In skb mode, what is above the MTU was merged, on either path. */
 	assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_SKB), 0);
 	assert_int_equal(steer_set_capacity(forward_env.steer, 1522), 0);

@@ -11,10 +11,13 @@ from harness import (Daemon, Star, check, check_books, equal, interface_of, main
                      test, wait_until)
 
 FRAME = 4096 - 256 - 42  # payload that one frame holds
-SIZES = [0, 1, 1316, 1472, FRAME - 1, FRAME, FRAME + 1, 5000, 2 * FRAME, 2 * FRAME + 42, 8000, 8971, 8972]
+BUFFER = 4096 - 256 - 320 - 42  # payload that a veth hands to XDP in one buffer
+SIZES = [0, 1, 1316, 1472, BUFFER, BUFFER + 1, FRAME - 1, FRAME, FRAME + 1, 5000, 2 * FRAME, 2 * FRAME + 42, 8000, 8971, 8972]
 # Before Linux 6.6, AF_XDP sockets receive packets in one frame only.
 SEVERAL = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 6)
-LARGEST = 5 * (4096 - 256) - 42 if SEVERAL else FRAME  # the largest payload that is received
+# The largest payload that is received, by mode.
+LARGEST = {mode: 5 * (4096 - 256) - 42 if SEVERAL else BUFFER if mode == "native" else FRAME
+           for mode in ("native", "skb")}
 
 
 def payload(number, size):
@@ -22,9 +25,11 @@ def payload(number, size):
     return random.Random(number).randbytes(size)
 
 
-def send_exactly(star, daemon, sizes, outputs, *, in_order=True):
+def send_exactly(star, daemon, sizes, outputs, *, in_order=True, mode="native"):
+    # pylint: disable=too-many-arguments
     """Datagrams of these sizes arrive byte-exact and in order at each output, or, if they are too large, in the
     relay's own stack. Returns the counters."""
+    largest = LARGEST[mode]
     local = receiver(star.relay, 5000, "239.1.1.1", "10.1.0.2")
     source = sender(star.source, "10.1.0.1")
     before = daemon.stats()
@@ -32,10 +37,10 @@ def send_exactly(star, daemon, sizes, outputs, *, in_order=True):
         source.sendto(payload(i, size), ("239.1.1.1", 5000))
         if i % 10 == 9:
             daemon.wait_steered(before["totals"]["steered_packets"] +
-                                sum(size <= LARGEST for size in sizes[:i + 1]))
-    relayed = [size for size in sizes if size <= LARGEST]
+                                sum(size <= largest for size in sizes[:i + 1]))
+    relayed = [size for size in sizes if size <= largest]
     for n, output in enumerate([*outputs, local]):
-        expected = [payload(i, size) for i, size in enumerate(sizes) if (size > LARGEST) == (output is local)]
+        expected = [payload(i, size) for i, size in enumerate(sizes) if (size > largest) == (output is local)]
         found = [receive(output)[0] for _ in expected]
         if not in_order:
             found, expected = sorted(found), sorted(expected)
@@ -49,11 +54,11 @@ def send_exactly(star, daemon, sizes, outputs, *, in_order=True):
     return stats
 
 
-def relay_exactly(star, daemon, sizes, *, rounds=20):
+def relay_exactly(star, daemon, sizes, *, rounds=20, mode="native"):
     """The same for a random mix of the sizes, with one output."""
     order = random.Random(7).choices(sizes, k=rounds * len(sizes))
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-    return send_exactly(star, daemon, order, [output])
+    return send_exactly(star, daemon, order, [output], mode=mode)
 
 
 def config(mode, rule=RULE):
@@ -67,7 +72,7 @@ def every_size():
     star = Star(mtu=9000, out_mtu=9000)
     for mode in ("native", "skb"):
         daemon = Daemon(star.relay, config=config(mode))
-        relay_exactly(star, daemon, SIZES)
+        relay_exactly(star, daemon, SIZES, mode=mode)
         daemon.stop()
 
 
@@ -77,7 +82,7 @@ def small_packets():
     star = Star(mtu=9000)
     for mode in ("native", "skb"):
         daemon = Daemon(star.relay, config=config(mode))
-        relay_exactly(star, daemon, [1316], rounds=200)
+        relay_exactly(star, daemon, [1316], rounds=200, mode=mode)
         daemon.stop()
 
 
@@ -127,7 +132,8 @@ def too_large():
     for mode in ("native", "skb"):
         daemon = Daemon(star.relay, config=config(mode))
         output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
-        send_exactly(star, daemon, [LARGEST + 1, LARGEST, 40000, 100], [output])
+        largest = LARGEST[mode]
+        send_exactly(star, daemon, [largest + 1, largest, 40000, 100], [output], mode=mode)
         daemon.stop()
 
 
@@ -145,7 +151,7 @@ def changing_mtu():
         star.source.ip(f"link set s0 mtu {mtu}")
         source = sender(star.source, "10.1.0.1")
         for i in range(20):
-            size = min(mtu - 28, LARGEST) - i
+            size = min(mtu - 28, LARGEST["native"]) - i
             source.sendto(payload(i, size), ("239.1.1.1", 5000))
             check(receive(output)[0] == payload(i, size), f"{size} bytes at MTU {mtu}")
     daemon.settle(steered=80)

@@ -589,6 +589,11 @@ bool worker_zero_copy(const struct worker *worker)
 	return xsk_zero_copy(worker->xsk);
 }
 
+bool worker_has_pieces(const struct worker *worker)
+{
+	return xsk_has_pieces(worker->xsk);
+}
+
 uint32_t worker_capacity(const struct worker *worker)
 {
 	return xsk_capacity(worker->xsk);

@@ -172,6 +172,7 @@ unsigned int worker_queue(const struct worker *worker);
 unsigned int worker_shard(const struct worker *worker);
 bool worker_zero_copy(const struct worker *worker);
 uint32_t worker_capacity(const struct worker *worker); /* see xsk_capacity() */
+bool worker_has_pieces(const struct worker *worker);   /* see xsk_has_pieces() */
 size_t worker_memory(const struct worker *worker);     /* bytes of UMEM */
 bool worker_huge_pages(const struct worker *worker);
 const char *worker_engine(const struct worker *worker);

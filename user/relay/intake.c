@@ -402,14 +402,18 @@ void intake_free(struct intake *intake)
  * to the device to cut it. */
 int intake_set_capacity(struct intake *intake)
 {
-	uint32_t capacity = UINT32_MAX;
+	uint32_t capacity = UINT32_MAX & ~XMC_ONE_BUFFER;
+	bool one_buffer = false;
 
 	if (intake->mode == IFACE_MODE_SKB)
 		capacity = intake->link.mtu + XSK_LINK_OVERHEAD;
 	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		if (worker_capacity(intake->workers[i]) < capacity)
 			capacity = worker_capacity(intake->workers[i]);
+		one_buffer |= !worker_has_pieces(intake->workers[i]);
 	}
+	if (one_buffer && !intake->external)
+		capacity |= XMC_ONE_BUFFER;
 	return steer_set_capacity(intake->steer, capacity);
 }
 
@@ -421,6 +425,7 @@ static int open_program(struct intake *intake, const struct inheritance *inherit
 	char text[PINS_TEXT_SIZE];
 	int err;
 
+	intake->jumbo = xsk_is_jumbo(intake->link.mtu);
 	if (intake->external) {
 		pins_directory(intake->name, &intake->settings, directory);
 		intake->program = intake->link.xdp_program;
@@ -436,7 +441,6 @@ static int open_program(struct intake *intake, const struct inheritance *inherit
 		/* A missing right to these maps concerns this interface only. */
 		return err == -EBUSY ? err : -ENXIO;
 	}
-	intake->jumbo = xsk_is_jumbo(intake->link.mtu);
 	err = steer_open_after(&intake->steer, intake->jumbo,
 			       intake->adopted ? inheritance_steering(inheritance, intake->ifindex)
 					       : NULL);

@@ -100,7 +100,9 @@ int steer_set_member(struct steer *steer, int ifindex, unsigned int first);
 int steer_remove_member(struct steer *steer, int ifindex);
 
 /* Only packets of up to this many bytes, Ethernet header and tags included, fit the sockets: the
- * others are passed to the stack (`too_large`). 0: all fit. 0 or -errno. */
+ * others are passed to the stack (`too_large`). 0: all fit. With XMC_ONE_BUFFER, packets in several
+ * buffers do not fit either, unless CAP_PERFMON is missing: that program cannot see them. 0 or
+ * -errno. */
 int steer_set_capacity(struct steer *steer, unsigned int bytes);
 
 /* Whether rules can take the kernel path. If not, *why is the reason, a constant text. */
