@@ -112,6 +112,23 @@ def managed():
 
 
 @test
+def killed():
+    """offloads: manage. A daemon is killed: the next one restores them at its end, whether or not it needs them"""
+    star = Stacked("bridge")
+    for next_one in ("manage", "report"):
+        switch(star, "in0", "rx-gro-list", "on")
+        daemon = star.start("manage")
+        daemon.kill()
+        equal(features_of(star, "in0"), set(), "features that merge")
+        successor = star.start(next_one, ("--socket", daemon.socket))
+        successor.socket = daemon.socket
+        star.burst(successor)
+        equal(features_of(star, "in0"), set(), "features that merge")
+        successor.stop()
+        equal(features_of(star, "in0"), {"rx-gro-list"}, "restored")
+
+
+@test
 def handed_over():
     """offloads: manage. A successor that takes over restores them at its end, and its predecessor does not"""
     star = Stacked("bridge")

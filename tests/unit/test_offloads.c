@@ -4,6 +4,11 @@
 #include "watchdog.h"
 #include "link_bed.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "relay/offloads.h"
 
 static int out0;
@@ -22,7 +27,7 @@ static void test_last_user_restores(void **state)
 	int a, b;
 
 	bed_run("ethtool -K out0 rx-gro-list on rx-udp-gro-forwarding off");
-	assert_int_equal(offloads_open(&offloads), 0);
+	assert_int_equal(offloads_open(&offloads, -1), 0);
 	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_GRO_LIST), 0);
 	assert_false(is_on(ETHTOOL_GRO_LIST));
 	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_GRO_LIST), 0);
@@ -48,7 +53,7 @@ static void test_close_restores(void **state)
 	int a, b;
 
 	bed_run("ethtool -K out0 rx-gro-list on");
-	assert_int_equal(offloads_open(&offloads), 0);
+	assert_int_equal(offloads_open(&offloads, -1), 0);
 	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_GRO_LIST), 0);
 	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_RX_VLAN), 0);
 	offloads_close(offloads);
@@ -62,7 +67,7 @@ static void test_failures_hold_nothing(void **state)
 	struct offloads *offloads;
 	int a, dummy;
 
-	assert_int_equal(offloads_open(&offloads), 0);
+	assert_int_equal(offloads_open(&offloads, -1), 0);
 	assert_int_equal(offloads_switch_off(offloads, &a, 9999, ETHTOOL_GRO), -ENXIO);
 	/* A device that is gone is no reason not to restore the others. */
 	bed_run("ip link add gone0 type veth peer name gone1");
@@ -83,8 +88,8 @@ static void test_successor_restores(void **state)
 	int a, b, ifindex;
 
 	bed_run("ethtool -K out0 rx-gro-list on");
-	assert_int_equal(offloads_open(&offloads), 0);
-	assert_int_equal(offloads_open(&successor), 0);
+	assert_int_equal(offloads_open(&offloads, -1), 0);
+	assert_int_equal(offloads_open(&successor, -1), 0);
 	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_GRO_LIST), 0);
 	assert_int_equal(offloads_switch_off(offloads, &b, out0, ETHTOOL_GRO_LIST), 0);
 	for (unsigned int i = 0; offloads_get(offloads, i, &ifindex, &feature); i++) {
@@ -104,9 +109,76 @@ static void test_successor_restores(void **state)
 	assert_true(is_on(ETHTOOL_GRO_LIST));
 }
 
+/* Open offloads with a file that has these notes. */
+static struct offloads *open_noted(const char *notes, int *fd)
+{
+	struct offloads *offloads;
+
+	*fd = memfd_create("notes", MFD_CLOEXEC);
+	assert_true(*fd >= 0);
+	assert_int_equal(write(*fd, notes, strlen(notes)), strlen(notes));
+	assert_int_equal(offloads_open(&offloads, *fd), 0);
+	return offloads;
+}
+
+/* A process is killed: the next one finds the notes, and restores at its end. */
+static void test_notes(void **state)
+{
+	struct offloads *offloads, *next;
+	char text[100] = "";
+	int a, fd;
+
+	bed_run("ethtool -K out0 rx-gro-list on");
+	offloads = open_noted("", &fd);
+	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_GRO_LIST), 0);
+	assert_int_equal(offloads_open(&next, fd), 0);
+	offloads_close(next);
+	assert_true(is_on(ETHTOOL_GRO_LIST));
+	assert_int_equal(offloads_switch_off(offloads, &a, out0, ETHTOOL_GRO_LIST), 0);
+	offloads_close(offloads);
+	assert_true(is_on(ETHTOOL_GRO_LIST));
+	assert_int_equal(pread(fd, text, sizeof(text), 0), 0);
+	close(fd);
+}
+
+/* Notes that are no notes, or about another interface, change nothing. */
+static void test_bad_notes(void **state)
+{
+	char texts[][120] = {
+		"\n\n \n",
+		"1",
+		"%d lo rx-gro-list",
+		"%d out0 rx-gro-lists",
+		"%d out0 ",
+		"-%d out0 rx-gro-list",
+		"99999999999999999999 out0 rx-gro-list",
+		"0 out0 rx-gro-list",
+		"%d out0out0out0out0out0out0 rx-gro-list",
+		"%d out0 rx-gro-listrx-gro-listrx-gro-listrx-gro-list",
+		"x out0 rx-gro-list\n\xff\xff\xff",
+	};
+
+	bed_run("ethtool -K out0 rx-gro-list off");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		enum ethtool_feature feature;
+		struct offloads *offloads;
+		char text[200];
+		int ifindex, fd;
+
+		snprintf(text, sizeof(text), texts[i], out0);
+		offloads = open_noted(text, &fd);
+		assert_false(offloads_get(offloads, 0, &ifindex, &feature));
+		offloads_close(offloads);
+		close(fd);
+	}
+	assert_false(is_on(ETHTOOL_GRO_LIST));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_notes),
+		cmocka_unit_test(test_bad_notes),
 		cmocka_unit_test(test_last_user_restores),
 		cmocka_unit_test(test_close_restores),
 		cmocka_unit_test(test_failures_hold_nothing),

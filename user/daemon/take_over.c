@@ -244,13 +244,16 @@ static void carry_account(struct daemon *daemon, json_t *account, int err)
 int take_over_relay(struct daemon *daemon)
 {
 	struct take_over *take = daemon->take_over;
+	struct control_adoption control;
 	json_t *account = NULL;
 	int account_err, err;
 
+	/* The control socket's lock is a file that outlives a killed daemon and is ours alone. */
+	control_server_describe(daemon->control, &control);
 	if (!take)
-		return relay_open(&daemon->relay, &daemon->config);
+		return relay_open_after(&daemon->relay, &daemon->config, NULL, control.lock_fd);
 	err = relay_open_after(&daemon->relay, inheritance_config(take->inheritance),
-			       take->inheritance);
+			       take->inheritance, control.lock_fd);
 	if (!err && take->fd >= 0)
 		err = command(take, HAND_OVER_COMMIT);
 	if (err && daemon->relay) {

@@ -25,6 +25,15 @@ const char *const ethtool_feature_names[ETHTOOL_FEATURES] = {
 	[ETHTOOL_UDP_GRO_FORWARDING] = "rx-udp-gro-forwarding",
 };
 
+enum ethtool_feature ethtool_feature_find(const char *name)
+{
+	enum ethtool_feature feature = 0;
+
+	while (feature < ETHTOOL_FEATURES && strcmp(name, ethtool_feature_names[feature]) != 0)
+		feature++;
+	return feature;
+}
+
 void ethtool_features_find(const char *strings, unsigned int count, int bits[ETHTOOL_FEATURES])
 {
 	for (int feature = 0; feature < ETHTOOL_FEATURES; feature++) {

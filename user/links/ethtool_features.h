@@ -27,6 +27,9 @@ enum ethtool_feature {
 /* The kernel's names, which "ethtool -K DEVICE NAME on|off" accepts. */
 extern const char *const ethtool_feature_names[ETHTOOL_FEATURES];
 
+/* The feature with this name; ETHTOOL_FEATURES: none. */
+enum ethtool_feature ethtool_feature_find(const char *name);
+
 /* Sets of features, as bits 1 << enum ethtool_feature. */
 struct ethtool_features {
 	uint32_t known;	     /* this kernel has them */

@@ -360,10 +360,7 @@ static void read_offloads(struct inheritance *inheritance, struct reading *readi
 
 		into->ifindex = (int)read_number(reading, value, "ifindex", 1, INT32_MAX);
 		read_string(reading, value, "feature", name, sizeof(name));
-		for (into->feature = 0; into->feature < ETHTOOL_FEATURES; into->feature++) {
-			if (strcmp(name, ethtool_feature_names[into->feature]) == 0)
-				break;
-		}
+		into->feature = ethtool_feature_find(name);
 		inheritance->nr_offloads += into->feature < ETHTOOL_FEATURES;
 	}
 }

@@ -4,9 +4,16 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
+
+/* Room for one note, and for all: further ones are left out. */
+#define NOTE_SIZE  (16 + IF_NAMESIZE + ETHTOOL_NAME_SIZE)
+#define NOTES_SIZE (128 * NOTE_SIZE)
 
 /* A user needs this feature to be off, and it was on before. */
 struct hold {
@@ -18,13 +25,8 @@ struct hold {
 struct offloads {
 	struct hold *holds;
 	unsigned int count;
+	int notes_fd; /* -1: none */
 };
-
-int offloads_open(struct offloads **out)
-{
-	*out = calloc(1, sizeof(**out));
-	return *out ? 0 : -ENOMEM;
-}
 
 static bool is_held(const struct offloads *offloads, int ifindex, enum ethtool_feature feature,
 		    const void *user)
@@ -47,6 +49,58 @@ static int reserve(struct offloads *offloads)
 		return -ENOMEM;
 	offloads->holds = holds;
 	return 0;
+}
+
+/* ---- notes ---- */
+
+static void adopt_note(struct offloads *offloads, const char *line)
+{
+	char name[IF_NAMESIZE], feature_name[ETHTOOL_NAME_SIZE], device[IF_NAMESIZE];
+	enum ethtool_feature feature;
+	int ifindex;
+
+	_Static_assert(IF_NAMESIZE == 16 && ETHTOOL_NAME_SIZE == 32, "the widths below");
+	if (sscanf(line, "%9d %15s %31s", &ifindex, name, feature_name) != 3)
+		return;
+	feature = ethtool_feature_find(feature_name);
+	/* Another interface may have the index now. */
+	if (feature < ETHTOOL_FEATURES && if_indextoname((unsigned int)ifindex, device) &&
+	    strcmp(device, name) == 0)
+		offloads_adopt(offloads, ifindex, feature);
+}
+
+static void read_notes(struct offloads *offloads)
+{
+	char text[NOTES_SIZE];
+	char *rest = text, *line;
+	ssize_t n = pread(offloads->notes_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	while ((line = strsep(&rest, "\n")))
+		adopt_note(offloads, line);
+}
+
+/* What is not noted is not restored after a crash; nothing else depends on it. */
+static void write_notes(const struct offloads *offloads)
+{
+	char text[NOTES_SIZE];
+	char device[IF_NAMESIZE];
+	size_t length = 0;
+
+	if (offloads->notes_fd < 0)
+		return;
+	for (unsigned int i = 0; i < offloads->count && length + NOTE_SIZE < sizeof(text); i++) {
+		const struct hold *hold = &offloads->holds[i];
+
+		if (if_indextoname((unsigned int)hold->ifindex, device))
+			length += (size_t)sprintf(text + length, "%d %s %s\n", hold->ifindex,
+						  device, ethtool_feature_names[hold->feature]);
+	}
+	if (pwrite(offloads->notes_fd, text, length, 0) < 0 ||
+	    ftruncate(offloads->notes_fd, (off_t)length))
+		log_debug("offloads-not-noted", LOG_ERROR(-errno));
 }
 
 static int switch_feature(const char *device, enum ethtool_feature feature, bool on)
@@ -89,12 +143,14 @@ int offloads_switch_off(struct offloads *offloads, const void *user, int ifindex
 		err = switch_feature(device, feature, false);
 	if (!err && !is_held(offloads, ifindex, feature, user))
 		offloads->holds[offloads->count++] = (struct hold){user, ifindex, feature};
+	if (!err && !held)
+		write_notes(offloads);
 	return err;
 }
 
 void offloads_release(struct offloads *offloads, const void *user)
 {
-	unsigned int i = 0;
+	unsigned int i = 0, before = offloads->count;
 
 	while (i < offloads->count) {
 		struct hold hold = offloads->holds[i];
@@ -109,6 +165,23 @@ void offloads_release(struct offloads *offloads, const void *user)
 		    if_indextoname((unsigned int)hold.ifindex, device))
 			switch_feature(device, hold.feature, true);
 	}
+	if (offloads->count != before)
+		write_notes(offloads);
+}
+
+/* ---- open and close ---- */
+
+int offloads_open(struct offloads **out, int notes_fd)
+{
+	struct offloads *offloads = calloc(1, sizeof(*offloads));
+
+	if (!offloads)
+		return -ENOMEM;
+	offloads->notes_fd = notes_fd;
+	if (notes_fd >= 0)
+		read_notes(offloads);
+	*out = offloads;
+	return 0;
 }
 
 bool offloads_get(const struct offloads *offloads, unsigned int i, int *ifindex,
@@ -133,6 +206,7 @@ int offloads_adopt(struct offloads *offloads, int ifindex, enum ethtool_feature 
 void offloads_forget(struct offloads *offloads)
 {
 	offloads->count = 0;
+	offloads->notes_fd = -1;
 }
 
 void offloads_close(struct offloads *offloads)

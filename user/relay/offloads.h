@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Features of devices (links/ethtool_features.h) that are switched off while somebody needs that
- * (`offloads: manage`), and on again when nobody does. A daemon that is killed leaves them off.
+ * (`offloads: manage`), and on again when nobody does. A daemon that is killed leaves them off, and
+ * notes in a file from which the next one restores them at its end: a line "IFINDEX NAME FEATURE"
+ * for each.
  *
  * Main thread. Switching needs CAP_NET_ADMIN.
  */
@@ -12,8 +14,9 @@
 
 struct offloads;
 
-/* 0 or -ENOMEM. */
-int offloads_open(struct offloads **out);
+/* `notes_fd`: the file with the notes, which stays the caller's and open; -1: there is none. What a
+ * killed process has noted there is adopted. 0 or -ENOMEM. */
+int offloads_open(struct offloads **out, int notes_fd);
 
 /* Restore everything and free it. Accepts NULL. */
 void offloads_close(struct offloads *offloads);
@@ -38,7 +41,8 @@ bool offloads_get(const struct offloads *offloads, unsigned int i, int *ifindex,
 /* A predecessor has switched it off: it is restored at the end. 0 or -ENOMEM. */
 int offloads_adopt(struct offloads *offloads, int ifindex, enum ethtool_feature feature);
 
-/* A successor has adopted all of it: nothing is restored. */
+/* Another process has adopted all of it, or has it still: nothing is restored, and the notes stay.
+ */
 void offloads_forget(struct offloads *offloads);
 
 #endif

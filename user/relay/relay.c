@@ -26,7 +26,7 @@
 
 int relay_open(struct relay **out, struct config *config)
 {
-	return relay_open_after(out, config, NULL);
+	return relay_open_after(out, config, NULL, -1);
 }
 
 static int open_membership(struct relay *relay)
@@ -41,11 +41,11 @@ static int open_membership(struct relay *relay)
 	return err;
 }
 
-static int open_offloads(struct relay *relay)
+static int open_offloads(struct relay *relay, int notes_fd)
 {
 	const struct inherited_offload *list;
 	unsigned int count;
-	int err = offloads_open(&relay->offloads);
+	int err = offloads_open(&relay->offloads, notes_fd);
 
 	list = inheritance_offloads(relay->inheritance, &count);
 	for (unsigned int i = 0; !err && i < count; i++)
@@ -53,7 +53,8 @@ static int open_offloads(struct relay *relay)
 	return err;
 }
 
-int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance)
+int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance,
+		     int notes_fd)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 	int err;
@@ -75,7 +76,7 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	if (!err)
 		err = icmp_open(&relay->icmp);
 	if (!err)
-		err = open_offloads(relay);
+		err = open_offloads(relay, notes_fd);
 	/* Listen before looking, so that no change is missed. */
 	if (!err)
 		err = follow_open(&relay->follow, relay);
@@ -204,6 +205,9 @@ void relay_close(struct relay *relay)
 	redirects_close(relay->redirects);
 	icmp_close(relay->icmp);
 	output_devices_free(&relay->devices);
+	/* A predecessor that has not been replaced still needs them. */
+	if (relay->inheritance && relay->offloads)
+		offloads_forget(relay->offloads);
 	offloads_close(relay->offloads);
 	free(relay->routes);
 	free(relay->arrivals);

@@ -103,9 +103,10 @@ int relay_open(struct relay **out, struct config *config);
  * The same, with what a predecessor has left (inheritance.h); NULL: there is none. `config` is the
  * predecessor's: apply another one afterwards. Until relay_settle() the predecessor could go on: if
  * this relay is closed before, nothing of it is detached or left. -EPIPE: the predecessor has not
- * paused.
+ * paused. `notes_fd`: see offloads_open().
  */
-int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance);
+int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance,
+		     int notes_fd);
 
 /* The predecessor has released everything: what nobody needs is closed and left. The inheritance
  * can be freed. */
