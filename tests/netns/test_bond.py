@@ -15,7 +15,7 @@ from harness import (CommandFailed, Daemon, Namespace, Sink, Skip, check, check_
                      group_mac, interface_of, know, main, packet_socket, program, receive, receiver,
                      rule_of, sender, silent, start, test, udp_frame, wait_until)
 from netns import veth
-from numbered import Stream, check_received
+from numbered import Stream, check_received, in_order
 from restarts import Wire, take_over
 
 RATE = int(os.environ.get("XMCAST_BOND_RATE", "100000"))
@@ -67,6 +67,7 @@ class Site:
         if members:
             self.send_by("bond1" if source_bond else "s0")
         veth(self.relay, "out0", self.receiver, "r0", near_addr="10.2.0.1/24", far_addr="10.2.0.2/24")
+        in_order(self.receiver, "r0")
         self.receiver.ip("route add default dev r0")
         know(self.relay, "out0", "10.2.0.2", self.receiver, "r0")
 
@@ -344,7 +345,6 @@ def bond_recreated():
 def kernel_path():
     """The kernel path by either member, to two groups: what the members hand to the device is counted as the bond's"""
     site = Site()
-    site.receiver.run("ethtool", "-K", "r0", "gro", "on")  # needed to receive redirected frames
     outputs = [site.output(), receiver(site.receiver, 6001, "239.2.2.3", "10.2.0.2")]
     daemon = site.start(RULE.replace(" out ", " path kernel out ") + " out 239.2.2.3:6001@out0")
     daemon.thread_inputs()
