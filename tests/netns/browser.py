@@ -80,6 +80,8 @@ class Browser:
         params = event.get("params", {})
         if event["method"] == "Runtime.exceptionThrown":
             self.errors.append(params["exceptionDetails"])
+        elif event["method"] == "Runtime.consoleAPICalled" and params["type"] == "error":
+            self.errors.append(params)
         elif event["method"] == "Log.entryAdded" and params["entry"]["level"] == "error":
             self.errors.append(params["entry"])
         elif event["method"] == "Network.requestWillBeSent":

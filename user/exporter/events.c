@@ -132,11 +132,12 @@ void events_add(struct events *events, const json_t *event)
 int events_text(const struct events *events, uint64_t after, char **text, size_t *length)
 {
 	uint64_t oldest = events->last < EVENTS_KEPT ? 1 : events->last - EVENTS_KEPT + 1;
+	uint64_t seen = after < events->last ? after : events->last;
 	struct text whole = {0};
 
 	text_add_format(&whole, "{\"since\":%llu,\"last\":%llu,\"events\":[",
 			(unsigned long long)events->since_ms, (unsigned long long)events->last);
-	for (uint64_t id = after < oldest ? oldest : after + 1; id <= events->last; id++) {
+	for (uint64_t id = seen < oldest ? oldest : seen + 1; id <= events->last; id++) {
 		text_add(&whole, events->kept[id % EVENTS_KEPT]);
 		text_add(&whole, id < events->last ? "," : "");
 	}

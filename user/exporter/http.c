@@ -249,17 +249,11 @@ static enum MHD_Result answer_url(struct http *http, struct MHD_Connection *conn
 			   NULL, NULL);
 }
 
-/* Called when the headers are complete: a body is neither expected nor read. */
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
-				  const char *method, const char *version, const char *body,
-				  size_t *body_size, void **request)
+static enum MHD_Result answer_request(struct http *http, struct MHD_Connection *connection,
+				      const char *url, const char *method)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct http *http = context;
 	const struct http_options *options = &http->options;
 
-	connection_complete(info->socket_context, now_ms());
 	if (options->local && !credentials_local_host(header_of(connection, MHD_HTTP_HEADER_HOST)))
 		return answer_text(connection, MHD_HTTP_MISDIRECTED_REQUEST,
 				   "This server is asked as localhost or by its loopback address. "
@@ -277,6 +271,21 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only.\n",
 				   MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	return answer_url(http, connection, url);
+}
+
+/* Called when the headers are complete: a body is neither expected nor read. The client's time to
+ * read begins when there is something to read. */
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
+				  const char *method, const char *version, const char *body,
+				  size_t *body_size, void **request)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct connection *entry = info->socket_context;
+	enum MHD_Result result = answer_request(context, connection, url, method);
+
+	connection_complete(entry, now_ms());
+	return result;
 }
 
 /* ---- connections ---- */

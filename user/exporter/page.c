@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "exporter/page.h"
 
+#include <stdint.h>
 #include <string.h>
 
-/* The bytes of a file, between two symbols. The path is relative to the directory of the Makefile,
+/* The bytes of a file and their number. The path is relative to the directory of the Makefile,
  * which also knows that this object depends on the files. */
 #define EMBED(name, path)                                                                          \
-	extern const char page_##name[], page_##name##_end[];                                      \
+	extern const char page_##name[];                                                           \
+	extern const uint64_t page_##name##_length;                                                \
 	__asm__(".pushsection .rodata\n"                                                           \
 		"page_" #name ": .incbin \"user/exporter/page/" path "\"\n"                        \
-		"page_" #name "_end: .byte 0\n"                                                    \
+		"1: .byte 0\n"                                                                     \
+		".balign 8\n"                                                                      \
+		"page_" #name "_length: .quad 1b - page_" #name "\n"                               \
 		".popsection\n")
 
 EMBED(html, "index.html");
@@ -24,9 +28,9 @@ const struct page_file *page_file(const char *url)
 		{.url = "/page.js", .type = "text/javascript; charset=utf-8", .bytes = page_script},
 	};
 
-	files[0].length = (size_t)(page_html_end - page_html);
-	files[1].length = (size_t)(page_style_end - page_style);
-	files[2].length = (size_t)(page_script_end - page_script);
+	files[0].length = page_html_length;
+	files[1].length = page_style_length;
+	files[2].length = page_script_length;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (strcmp(files[i].url, url) == 0)
 			return &files[i];

@@ -532,11 +532,15 @@ function showEvents(answer) {
 
 // ---- asking ----
 
+class NoAnswer extends Error {}
+
 async function ask(url) {
-	const answer = await fetch(url, { cache: "no-store" });
+	const answer = await fetch(url, { cache: "no-store" }).catch(() => {
+		throw new NoAnswer("xmcast-exporter does not answer.");
+	});
 
 	if (!answer.ok)
-		throw new Error((await answer.text()).trim());
+		throw new NoAnswer((await answer.text()).trim());
 	return answer.json();
 }
 
@@ -568,25 +572,22 @@ function showState(reason) {
 	document.title = `${reason ? "no answer" : bad ? `${bad} with problems` : "ok"} \u00b7 xmcast`;
 }
 
-// Once a second, or as often as takes a quarter of the time: 10,000 rules are many megabytes. A page
+// Once a second, or as often as takes a tenth of the time: 10,000 rules are many megabytes, which the
+// daemon has to write. A page
 // that nobody sees asks less often.
 async function cycle() {
 	const began = performance.now();
 	let reason = "";
-
-	try {
-		update(await ask("api/stats"));
-		showAll();
-	} catch (error) {
-		reason = error instanceof TypeError ? "xmcast-exporter does not answer." : error.message;
-	}
-	try {
-		await askEvents();
-	} catch (error) {
+	const note = (error) => {
 		reason = reason || error.message;
-	}
+		if (!(error instanceof NoAnswer))
+			console.error(error);
+	};
+
+	await ask("api/stats").then(update).then(showAll).catch(note);
+	await askEvents().catch(note);
 	showState(reason);
-	const wait = Math.max(PERIOD_MS, 3 * (performance.now() - began));
+	const wait = Math.max(PERIOD_MS, 9 * (performance.now() - began));
 
 	setTimeout(cycle, document.hidden ? 10 * wait : wait);
 }
