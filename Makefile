@@ -33,7 +33,7 @@ LINT_DEPS := git python3 clang-format clang-tidy cppcheck shellcheck
 DEB_DEPS := build-essential dpkg-dev debhelper lintian debootstrap
 # For the tests as well, but these would start a service or enable a unit: they are unpacked below
 # build/unpacked and not installed. Behind a colon, the libraries that they need.
-UNPACKED := prometheus smcroute igmpproxy frr:libyang2,libc-ares2,libjson-c5
+UNPACKED := prometheus prometheus-node-exporter smcroute igmpproxy frr:libyang2,libc-ares2,libjson-c5
 
 # bpftool, ethtool and others are in directories that only a login shell of root has in its path; the tests
 # use the unpacked programs where the packages are not installed.
@@ -77,10 +77,15 @@ RELEASE := $(shell sed -n '/^## [0-9]/{s/^## \([0-9.]*\).*/\1/p;q}' CHANGELOG.md
 # version. Before the first tag, it sorts before the release: 0.1.0~COMMITS+gHASH. A tag name is outside
 # input that ends up in shell commands and C strings, so any other character makes it unknown: 0.1.0~unknown.
 IN_GIT := $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ] && echo yes)
-VERSION := $(shell if [ -e .version ]; then cat .version; elif [ -n "$(IN_GIT)" ]; then \
+VERSION := $(shell if [ -e .version ]; then sed -n 1p .version; elif [ -n "$(IN_GIT)" ]; then \
 	git describe --tags --dirty 2>/dev/null || \
 	echo "$(or $(RELEASE),0)~$$(git rev-list --count HEAD)+g$$(git describe --always --dirty --exclude='*')"; \
 	fi | grep -xE '[0-9A-Za-z.+~-]+' || echo '$(RELEASE:%=%~)unknown')
+
+# The commit and the branch, for build_info; empty outside of git. The tarball has the commit, but not the branch:
+# one commit gives the same tarball anywhere.
+REVISION := $(shell { sed -n 3p .version 2>/dev/null || { [ -z "$(IN_GIT)" ] || git rev-parse HEAD; }; } | grep -xE '[0-9a-f]+')
+BRANCH := $(shell [ -z "$(IN_GIT)" ] || git rev-parse --abbrev-ref HEAD | grep -xE '[0-9A-Za-z./_+-]+')
 
 # Coverage is measured without optimization, because the optimizer merges branches that gcov counts.
 CFLAGS ?= $(if $(COV),-O0 -g,-O2 -g)
@@ -164,10 +169,12 @@ $(B)/%.o: %.c Makefile | $(SKELS)
 $(B)/user/exporter/page.o: $(wildcard user/exporter/page/*)
 
 # The version is in one object, which is rebuilt when the version changes.
-$(B)/user/base/version.o: DEFINES := -DXMC_VERSION='"$(VERSION)"'
+$(B)/user/base/version.o: DEFINES := -DXMC_VERSION='"$(VERSION)"' -DXMC_REVISION='"$(REVISION)"' \
+	-DXMC_BRANCH='"$(BRANCH)"'
 $(B)/user/base/version.o: $(B)/gen/version
 $(B)/gen/version: FORCE
-	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+	@mkdir -p $(@D); echo '$(VERSION) $(REVISION) $(BRANCH)' | cmp -s - $@ || \
+		echo '$(VERSION) $(REVISION) $(BRANCH)' > $@
 
 # Bytecode of the programs in bpf/, tools/*/ and tests/bpf/, all in one directory: their names are unique.
 vpath %.bpf.c bpf tests/bpf $(wildcard tools/*)
@@ -423,8 +430,9 @@ install: all
 		install -m 644 docs/man/*.$$section "$(DESTDIR)$(mandir)/man$$section/" || exit 1; \
 	done
 	install -d "$(DESTDIR)$(datadir)/xmcast"
-	install -m 644 packaging/prometheus/xmcast-alerts.yml packaging/grafana/xmcast.json \
-		"$(DESTDIR)$(datadir)/xmcast/"
+	install -m 644 packaging/grafana/xmcast.json "$(DESTDIR)$(datadir)/xmcast/"
+	sed 's|file:///usr/share/doc/xmcast|file://$(docdir)|' packaging/prometheus/xmcast-alerts.yml \
+		> "$(DESTDIR)$(datadir)/xmcast/xmcast-alerts.yml"
 	install -d "$(DESTDIR)$(unitdir)" "$(DESTDIR)$(libdir)/sysusers.d" "$(DESTDIR)$(libdir)/tmpfiles.d"
 	for unit in packaging/systemd/*.service; do \
 		sed 's|/usr/local/sbin/|$(sbindir)/|; s|/usr/local/bin/|$(bindir)/|; s|/etc/|$(sysconfdir)/|' \
@@ -459,7 +467,7 @@ DIST = build/xmcast-$(VERSION:v%=%).tar.gz
 
 dist:
 	$(call say,DIST,$(DIST))
-	$(Q)mkdir -p build/dist && printf '%s\n' '$(VERSION)' '$(DEB_MAINTAINER)' >build/dist/.version
+	$(Q)mkdir -p build/dist && printf '%s\n' '$(VERSION)' '$(DEB_MAINTAINER)' '$(REVISION)' >build/dist/.version
 	$(Q)$(SOURCE_FILES) | LC_ALL=C sort | while read -r file; do \
 		[ ! -e "$$file" ] || echo "$$file"; done | \
 		tar -c --owner=0 --group=0 --numeric-owner --mode=u+rwX,go=rX --mtime=@$(SOURCE_TIME) \

@@ -40,7 +40,8 @@ static void check_sample(const char *line, const char *end, const char *header)
 	while (at < end && (islower((unsigned char)*at) || *at == '_'))
 		at++;
 	name = (size_t)(at - line);
-	must(name > strlen("xmcast_") && strncmp(line, "xmcast_", 7) == 0);
+	must((name > strlen("xmcast_") && strncmp(line, "xmcast_", 7) == 0) ||
+	     (name > strlen("process_") && strncmp(line, "process_", 8) == 0));
 	/* The header's name, and at most a suffix: "# TYPE NAME TYPE". */
 	must(header != NULL);
 	header += strlen("# TYPE ");
@@ -81,6 +82,7 @@ static void render(const json_t *json, enum metrics_format format)
 
 	metrics_add_version(metrics, json);
 	metrics_add_machine(metrics, json);
+	metrics_add_process(metrics, json);
 	metrics_add_rules(metrics, json);
 	text = metrics_text(metrics, &length);
 	must(text != NULL);

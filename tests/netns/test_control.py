@@ -59,7 +59,8 @@ def every_method():
     daemon = Daemon(star.relay, config=RULES + "workers: { frames: 256, cpus: [0] }\n")
     client = Client(daemon.socket)
     version = client.call("version")
-    equal(set(version), {"daemon", "protocol"}, "keys of version")
+    equal(set(version), {"daemon", "protocol", "revision", "branch", "kernel", "libbpf", "libxdp", "liburing"},
+          "keys of version")
     equal(version["protocol"], 1, "protocol")
     equal(client.call("ping"), {"alive": True, "workers": 2}, "ping")
     stats = client.call("stats.show")

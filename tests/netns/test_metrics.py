@@ -102,14 +102,33 @@ def numbers():
     equal(seen['xmcast_rules{state="active"}'], 1, "rules")
     for key, value in stats["totals"].items():
         equal(seen[f"xmcast_{key}_total"], value, key)
+    _process(daemon, seen)
+    check(any(name.startswith("xmcast_build_info{") and f'kernel="{os.uname().release}"' in name and
+              "libbpf=" in name for name in seen), "build_info")
+    check(abs(seen['xmcast_rule_last_packet_timestamp_seconds{rule="cam1",interface="in0"}'] - time.time()) < 60,
+          "time of the last packet")
     done = run("promtool", "check", "metrics", input=metrics(star.relay, "text/plain"), check=False)
     equal((done.returncode, done.stdout + done.stderr), (0, ""), "promtool check metrics")
     _every_metric_is_documented(seen)
 
 
+def _process(daemon, seen):
+    """process_* are about the daemon."""
+    pid = daemon.process.pid
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        pages = [int(number) * 4096 for number in file.read().split()[:2]]
+    equal(seen["process_virtual_memory_bytes"], pages[0], "address space")
+    check(seen["process_resident_memory_bytes"] > pages[1] / 2, "memory")
+    check(0 < seen["process_cpu_seconds_total"] < 600, "time of CPUs")
+    check(abs(seen["process_open_fds"] - len(os.listdir(f"/proc/{pid}/fd"))) <= 3, "descriptors")
+    check(seen["process_max_fds"] >= 1024, "descriptors at most")
+    check(-60 < time.time() - seen["process_start_time_seconds"] - daemon.stats()["uptime_seconds"] < 60,
+          "time of the start")
+
+
 def _documented():
     with open(os.path.join(ROOT, "docs", "metrics.md"), encoding="utf-8") as file:
-        return set(re.findall(r"^\| `(xmcast_\w+)`", file.read(), re.M))
+        return set(re.findall(r"^\| `((?:xmcast|process)_\w+)`", file.read(), re.M))
 
 
 def _family(name):
@@ -642,6 +661,30 @@ def _run_dashboard(server, seen):
 
 
 @test
+def dashboard():
+    """The dashboard keeps instances apart, has the alerts, and no panel covers another"""
+    with open(os.path.join(ROOT, "packaging", "grafana", "xmcast.json"), encoding="utf-8") as file:
+        panels = json.load(file)["panels"]
+    covered = {}
+    for panel in panels:
+        place = panel["gridPos"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                check((x, y) not in covered, f"{panel['title']} covers {covered.get((x, y))}")
+                covered[x, y] = panel["title"]
+        for target in panel.get("targets", ()):
+            expression, legend = target["expr"], target.get("legendFormat", "")
+            for aggregation in re.findall(r"\b(?:sum|count|min|max|avg) *(?:by *)?\([^()]*\)?", expression):
+                check(re.match(r"\w+ by \([^)]*\binstance\b", aggregation),
+                      f"{panel['title']}: {aggregation} in {expression}")
+            # A heatmap is repeated for each instance, and a table has all labels.
+            check("{{instance}}" in legend or panel["type"] == "table" or panel.get("repeat") == "instance",
+                  f"{panel['title']}: legend {legend!r}")
+    kinds = [panel["type"] for panel in panels]
+    check("alertlist" in kinds and len(set(panel["id"] for panel in panels)) == len(panels), kinds)
+
+
+@test
 def alerts_fire():
     """The alert rules are right, and fire when they should"""
     need("promtool")
@@ -651,6 +694,49 @@ def alerts_fire():
     done = run("promtool", "test", "rules", os.path.join(directory, "xmcast-alerts-test.yml"),
                check=False)
     equal(done.returncode, 0, done.stdout + done.stderr)
+    _every_alert_has_a_page()
+
+
+def _every_alert_has_a_page():
+    with open(os.path.join(ROOT, "packaging", "prometheus", "xmcast-alerts.yml"), encoding="utf-8") as file:
+        text = file.read()
+    names = re.findall(r"- alert: (\w+)", text)
+    links = re.findall(r"runbook_url: file:///usr/share/doc/xmcast/docs/alerts\.md#(\S+)", text)
+    equal(links, [name.lower() for name in names], "links")
+    with open(os.path.join(ROOT, "docs", "alerts.md"), encoding="utf-8") as file:
+        equal(re.findall(r"^## (\w+)", file.read(), re.M), names, "sections of docs/alerts.md")
+    used = {_family(name) for name in re.findall(r"\bxmcast_\w+", text)}
+    equal(used - _documented(), set(), "metrics of alerts that do not exist")
+
+
+@test
+def textfile():
+    """What `xmcastctl metrics --format prometheus` prints is served by node_exporter, beside its own metrics"""
+    need("prometheus-node-exporter", "promtool")
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    generate(star.source, "s0", "--rate", "10000", "--count", "100")
+    daemon.settle(steered=100)
+    text = daemon.ctl("metrics", "--format", "prometheus").stdout
+    equal(daemon.ctl("metrics", "--format=openmetrics").stdout.splitlines()[-1], "# EOF", "the other format")
+    check("# EOF" not in text and "process_" not in text, text[:500])
+    directory = os.path.join(work_directory(), "textfile")
+    os.mkdir(directory)
+    write_file("textfile/xmcast.prom", text)
+    node = start(star.relay, "prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
+                 f"--collector.textfile.directory={directory}", "--web.listen-address=127.0.0.1:9100")
+    node.wait_line("9100")
+
+    def served():
+        with contextlib.suppress(OSError):
+            return ask(star.relay, "/metrics", port=9100)[2]
+
+    seen = samples(wait_until(served, "node_exporter's answer"))
+    equal(seen["node_textfile_scrape_error"], 0, f"errors: {node.log()}")
+    equal(seen["xmcast_received_packets_total"], 100, "received")
+    check("process_start_time_seconds" in seen, "its own process")
+    for words in (("--format",), ("--format", "json"), ("--format=",), ("prometheus",), ("--format", "prometheus", "x")):
+        equal(daemon.ctl("metrics", *words, check=False).returncode, EXIT_USAGE, words)
 
 
 main()

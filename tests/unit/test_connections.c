@@ -144,10 +144,22 @@ static void test_limit(void **state)
 	assert_int_equal(evicted, 100 + CONNECTIONS_MAX - CONNECTIONS_KEPT);
 }
 
+/* With TLS there is time for its handshake. */
+static void test_tls(void **state)
+{
+	struct connections connections = {.tls = true};
+	int evicted;
+
+	assert_non_null(connections_add(&connections, 7, 1000, &evicted));
+	assert_int_equal(connections_expire(&connections, 1000 + TLS_REQUEST_MS - 1), -1);
+	assert_int_equal(connections_expire(&connections, 1000 + TLS_REQUEST_MS), 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request_deadline),
+		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_answer_deadline),
 		cmocka_unit_test(test_earliest_deadline),
 		cmocka_unit_test(test_oldest_incomplete_goes),

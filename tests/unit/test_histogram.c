@@ -50,24 +50,32 @@ static void test_buckets(void **state)
 		expect_bucket(((uint64_t)next_random(&random) << 32 | next_random(&random)) >>
 			      next_random(&random) % 64);
 	assert_int_equal(histogram_bucket(0), 0);
-	assert_int_equal(histogram_bucket(1023), 0);
-	assert_int_equal(histogram_bucket(1024), 1);
-	assert_int_equal(histogram_bucket(1279), 1);
-	assert_int_equal(histogram_bucket(1280), 2);
+	assert_int_equal(histogram_bucket(999), 0);
+	assert_int_equal(histogram_bucket(1000), 1);
+	assert_int_equal(histogram_bucket(1023), 1);
+	assert_int_equal(histogram_bucket(1024), 2);
+	assert_int_equal(histogram_bucket(1279), 2);
+	assert_int_equal(histogram_bucket(1280), 3);
 	assert_int_equal(histogram_bucket((1ULL << 30) - 1), HISTOGRAM_BUCKETS - 2);
 	assert_int_equal(histogram_bucket(1ULL << 30), HISTOGRAM_BUCKETS - 1);
 	assert_int_equal(histogram_bucket(UINT64_MAX), HISTOGRAM_BUCKETS - 1);
 }
 
-/* Four of equal width an octave, without a gap. */
+/* Four of equal width an octave, and the round times, without a gap. */
 static void test_bounds(void **state)
 {
-	assert_int_equal(histogram_upper(0), 1024);
-	assert_int_equal(histogram_upper(1), 1280);
-	assert_int_equal(histogram_upper(2), 1536);
-	assert_int_equal(histogram_upper(3), 1792);
-	assert_int_equal(histogram_upper(4), 2048);
-	assert_int_equal(histogram_upper(5), 2560);
+	static const unsigned int first[] = {1000, 1024, 1280, 1536, 1792, 2000,
+					     2048, 2560, 3072, 3584, 4096, 5000};
+
+	for (unsigned int i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+		assert_int_equal(histogram_upper(i), first[i]);
+	for (unsigned int i = 0; i < HISTOGRAM_ROUND; i++) {
+		uint64_t ns = histogram_round[i];
+
+		assert_int_equal(histogram_bucket(ns), histogram_bucket(ns - 1) + 1);
+		assert_true(histogram_upper(histogram_bucket(ns) - 1) == ns);
+	}
+	assert_true(histogram_round[HISTOGRAM_ROUND - 1] == NS_PER_SECOND);
 	for (unsigned int i = 1; i < HISTOGRAM_BUCKETS; i++)
 		assert_true(histogram_upper(i) > histogram_upper(i - 1));
 	assert_int_equal(histogram_upper(HISTOGRAM_BUCKETS - 2), 1 << 30);
@@ -131,7 +139,7 @@ static void test_ends(void **state)
 	counts = counts_of(histogram);
 	assert_int_equal(counts.buckets[0], 1);
 	assert_int_equal(counts.buckets[HISTOGRAM_BUCKETS - 1], 1);
-	assert_true(histogram_quantile(&counts, 500) <= 1024);
+	assert_true(histogram_quantile(&counts, 500) <= 1000);
 	assert_true(histogram_quantile(&counts, 990) > 1 << 30);
 	assert_true(histogram_quantile(&counts, 1000) == 90 * NS_PER_SECOND);
 }

@@ -29,6 +29,7 @@ static char *text_of(enum metrics_format format, const char *stats_text, const c
 	assert_non_null(metrics);
 	metrics_add_version(metrics, version);
 	metrics_add_machine(metrics, stats);
+	metrics_add_process(metrics, stats);
 	metrics_add_rules(metrics, stats);
 	text = metrics_text(metrics, &length);
 	assert_non_null(text);
@@ -94,15 +95,15 @@ static void test_latency(void **state)
 {
 	char *text = text_of(METRICS_OPENMETRICS,
 			     "{\"rules\":[{\"name\":\"a\",\"latency\":{\"sum_ns\":2500000000,"
-			     "\"buckets\":[[1024,1],[4096,2],[5120,4],[8192,8],[1073741824,16],"
-			     "[1073741825,32],[null,64]]}}]}",
+			     "\"buckets\":[[1000,1],[1024,2],[2000,4],[5120,8],[1000000000,16],"
+			     "[1073741824,32],[null,64]]}}]}",
 			     "{}");
 	static const struct {
 		const char *le;
 		unsigned int count;
 	} expected[] = {
-		{"4.096e-06", 3},    {"8.192e-06", 15},	  {"1.6384e-05", 15},  {"0.000131072", 15},
-		{"0.067108864", 15}, {"0.268435456", 15}, {"1.073741824", 31}, {"+Inf", 127},
+		{"1e-06", 1},	{"2e-06", 7}, {"5e-06", 7}, {"1e-05", 15}, {"2e-05", 15},
+		{"0.0005", 15}, {"0.1", 15},  {"0.5", 15},  {"1", 31},	   {"+Inf", 127},
 	};
 
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
@@ -145,7 +146,8 @@ static void test_nameless_rules(void **state)
 	char *text =
 		text_of(METRICS_PLAIN, "{\"rules\":[7,{\"in\":\"x@y\"},{\"name\":null}]}", "{}");
 
-	assert_non_null(strstr(text, "xmcast_rules{state=\"other\"} 0\n"));
+	assert_non_null(strstr(text, "xmcast_rules{state=\"active\"} 0\n"));
+	assert_null(strstr(text, "other"));
 	assert_null(strstr(text, "xmcast_rule_"));
 	free(text);
 }
@@ -179,7 +181,7 @@ static void test_pages(void **state)
 	snprintf(page, sizeof(page), "{\"uptime_seconds\":1,\"rules\":[%s,%s]}", rules[0],
 		 rules[1]);
 	json = parse(page);
-	whole = metrics_render(json, NULL, &length[1]);
+	whole = metrics_render(METRICS_OPENMETRICS, json, NULL, &length[1]);
 	json_decref(json);
 	assert_string_equal(parts, whole);
 	assert_int_equal(length[0], length[1]);
@@ -199,7 +201,9 @@ static void test_names(void **state)
 			assert_true(i > 0 && metric->type == metric_table[i - 1].type);
 			continue;
 		}
-		assert_int_equal(strncmp(metric->name, "xmcast_", 7), 0);
+		assert_true(strncmp(metric->name, "xmcast_", 7) == 0 ||
+			    (metric->level == LEVEL_PROCESS &&
+			     strncmp(metric->name, "process_", 8) == 0));
 		assert_int_equal(strspn(metric->name, "abcdefghijklmnopqrstuvwxyz_"),
 				 strlen(metric->name));
 		assert_string_not_equal(end, "_total");

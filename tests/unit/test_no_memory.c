@@ -447,7 +447,7 @@ static char *render_metrics(int *err)
 	char *text = NULL;
 
 	if (json && version)
-		text = metrics_render(json, version, &length);
+		text = metrics_render(METRICS_OPENMETRICS, json, version, &length);
 	json_decref(json);
 	json_decref(version);
 	stats_free(stats);

@@ -24,6 +24,7 @@ static struct stats_rates make_rates(unsigned int base)
 		.window = {.pps = base + 3, .bps = base + 4},
 		.peak = {.pps = base + 5, .bps = base + 6},
 		.last_packet_seconds = base == 2000 ? STATS_NEVER : base / 100,
+		.last_packet_time = 1800000000 + base,
 	};
 }
 
@@ -209,7 +210,9 @@ static void test_totals(void **state)
 	stats_free(stats);
 }
 
-#define RATES "rate_pps rate_bps rate_10s_pps rate_10s_bps peak_pps peak_bps last_packet_seconds"
+#define RATES                                                                                      \
+	"rate_pps rate_bps rate_10s_pps rate_10s_bps peak_pps peak_bps last_packet_seconds "       \
+	"last_packet_timestamp_seconds"
 
 static void expect_rates(const json_t *object, unsigned int base)
 {
@@ -230,7 +233,7 @@ static void test_rules(void **state)
 
 	assert_int_equal(json_array_size(json_object_get(json, "rules")), 2);
 	expect_keys(rule, "name in source state path path_reason flow received_packets "
-			  "received_bytes latency outputs " RATES);
+			  "received_bytes latency outputs path_fallback " RATES);
 	assert_string_equal(text_at(rule, "name"), "cam1");
 	assert_string_equal(text_at(rule, "in"), "239.1.1.1:5000@eth0");
 	assert_string_equal(text_at(rule, "source"), "10.9.9.9");
@@ -242,6 +245,8 @@ static void test_rules(void **state)
 	assert_string_equal(text_at(rule, "flow"), "flowing");
 	expect_rates(rule, 1000);
 	assert_int_equal(at(rule, "last_packet_seconds"), 10);
+	assert_int_equal(at(rule, "last_packet_timestamp_seconds"), 1800001000);
+	assert_true(json_is_true(json_object_get(rule, "path_fallback")));
 	assert_true(json_is_null(json_object_get(rule, "latency")));
 	assert_int_equal(json_array_size(json_object_get(rule, "outputs")), 2);
 	assert_string_equal(text_at(item(rule, "outputs", 0), "to"), "239.2.2.2:6000@eth1");
@@ -273,10 +278,12 @@ static void test_rules(void **state)
 	expect_keys(json_object_get(item(rule, "outputs", 0), "errors"), "");
 	rule = item(json, "rules", 1);
 	expect_keys(rule, "name in state reason path flow received_packets received_bytes latency "
-			  "outputs " RATES);
+			  "outputs path_fallback " RATES);
+	assert_true(json_is_false(json_object_get(rule, "path_fallback")));
 	assert_string_equal(text_at(rule, "path"), "kernel");
 	assert_string_equal(text_at(rule, "flow"), "never");
 	assert_true(json_is_null(json_object_get(rule, "last_packet_seconds")));
+	assert_true(json_is_null(json_object_get(rule, "last_packet_timestamp_seconds")));
 	assert_string_equal(text_at(rule, "state"), "pending");
 	assert_string_equal(text_at(rule, "reason"), "interface br-lan does not exist");
 	json_decref(json);

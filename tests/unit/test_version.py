@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The version that the Makefile takes from git: a tag name is outside input that reaches a shell.
+"""The version, commit and branch that the Makefile takes from git: names of tags and branches are outside input that
+reaches a shell.
 
 Prints TAP. Each case asks make for the variable in a directory of its own with a copy of the Makefile.
 """
@@ -25,18 +26,23 @@ def repository(directory, tag):
     os.makedirs(directory, exist_ok=True)
     git(directory, "init", "-q")
     git(directory, "commit", "-q", "--allow-empty", "-m", "empty")
+    git(directory, "checkout", "-q", "-b", f"branch-of-{tag}")
     git(directory, "tag", tag)
 
 
 def version(directory):
-    """The version that make writes in this directory."""
+    """The version that make writes in this directory, and the branch behind the commit; the commit must be git's."""
     shutil.copy(os.path.join(ROOT, "Makefile"), directory)
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith(("GIT_", "MAKE", "MFLAGS"))}
     subprocess.run(["make", "-C", directory, "B=out", "out/gen/version"], capture_output=True,
                    env=environment, check=False)
     with open(os.path.join(directory, "out/gen/version"), encoding="utf-8") as file:
-        return file.read().strip()
+        words = file.read().split()
+    done = subprocess.run(["git", "-C", directory, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if os.path.exists(os.path.join(directory, ".git")) and words[1:2] != [done.stdout.strip()]:
+        return f"{words}: not the commit"
+    return " ".join(words[:1] + words[2:])
 
 
 def main():
@@ -52,7 +58,7 @@ def main():
         os.makedirs(outside)
         # The Makefile itself is not committed there, so a version has no suffix for changes.
         cases = [
-            ("a tag", plain, "v1.2.3-rc1+deb"),
+            ("a tag", plain, "v1.2.3-rc1+deb branch-of-v1.2.3-rc1+deb"),
             ("a tag with characters that a shell interprets", hostile, "unknown"),
             ("a directory inside another repository", inside, "unknown"),
             ("a directory outside of any repository", outside, "unknown"),

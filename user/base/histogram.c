@@ -3,15 +3,35 @@
 
 #define STEPS (1U << HISTOGRAM_STEP_BITS)
 
-/* The lower bound of a bucket. */
-static uint64_t lower(unsigned int bucket)
+#define US(n) ((n)*1000ULL)
+#define MS(n) ((n)*1000000ULL)
+
+const uint64_t histogram_round[HISTOGRAM_ROUND] = {
+	US(1), US(2), US(5),  US(10), US(20), US(50),  US(100), US(200), US(500),  MS(1),
+	MS(2), MS(5), MS(10), MS(20), MS(50), MS(100), MS(200), MS(500), MS(1000),
+};
+
+static uint64_t cell_lower(unsigned int cell)
 {
 	unsigned int octave;
 
-	if (!bucket)
+	if (!cell)
 		return 0;
-	octave = HISTOGRAM_FIRST_OCTAVE + (bucket - 1) / STEPS;
-	return (uint64_t)(STEPS + (bucket - 1) % STEPS) << (octave - HISTOGRAM_STEP_BITS);
+	octave = HISTOGRAM_FIRST_OCTAVE + (cell - 1) / STEPS;
+	return (uint64_t)(STEPS + (cell - 1) % STEPS) << (octave - HISTOGRAM_STEP_BITS);
+}
+
+/* The lower bound of a bucket: a round time, or that of the cell which is behind as many of them.
+ */
+static uint64_t lower(unsigned int bucket)
+{
+	unsigned int round = 0;
+
+	while (round < HISTOGRAM_ROUND && histogram_bucket(histogram_round[round]) < bucket)
+		round++;
+	if (round < HISTOGRAM_ROUND && histogram_bucket(histogram_round[round]) == bucket)
+		return histogram_round[round];
+	return cell_lower(bucket - round);
 }
 
 uint64_t histogram_upper(unsigned int bucket)

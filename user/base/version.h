@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The output of `git describe` when this was built, or "unknown". */
+/* What was built, from git (Makefile). Any thread. */
 #ifndef XMCAST_BASE_VERSION_H
 #define XMCAST_BASE_VERSION_H
 
 extern const char xmc_version[];
+extern const char xmc_revision[]; /* the commit; "": unknown */
+extern const char xmc_branch[];	  /* "": unknown, as in a build from a tarball */
 
 #endif

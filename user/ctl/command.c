@@ -159,9 +159,9 @@ const struct command ctl_objects[] = {
 		 "      word `to` is the same as \\>; behind the word `rule` there is a name in any case.\n"
 		 "      --pcap: what would happen to the packets of a capture, one row for each flow",
 	 .arguments = ARGUMENTS_EXPLAIN, .least = 1, .most = -1, .run = verb_explain},
-	{.name = "metrics", .topic = "counters for Prometheus", .usage = "metrics",
-	 .help = "print the counters as OpenMetrics text",
-	 .run = verb_metrics},
+	{.name = "metrics", .topic = "counters for Prometheus", .usage = "metrics [--format openmetrics|prometheus]",
+	 .help = "print the counters as OpenMetrics, the default, or in Prometheus' text format",
+	 .arguments = ARGUMENTS_OPTIONS, .most = -1, .run = verb_metrics},
 	{.name = "monitor", .topic = "events, as they happen",
 	 .usage = "monitor [--exec PROGRAM [--timeout SECONDS]]",
 	 .help = "print events as they happen, or run PROGRAM for each, until interrupted;\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Verbs that are one call of the daemon: iface, metrics, log, ping. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/exit_codes.h"
 #include "ctl/command.h"
@@ -16,21 +17,45 @@ int verb_named(struct ctl *ctl, const struct command *command, char **words, int
 	return ctl_call_and_show(ctl, command->method, params, command->show);
 }
 
+/* "--format NAME" or "--format=NAME", or nothing. */
+static bool parse_format(char **words, int count, enum metrics_format *format)
+{
+	static const char option[] = "--format";
+	const char *name = NULL;
+
+	*format = METRICS_OPENMETRICS;
+	if (count == 2 && strcmp(words[0], option) == 0)
+		name = words[1];
+	else if (count == 1 && strncmp(words[0], "--format=", sizeof(option)) == 0)
+		name = words[0] + sizeof(option);
+	if (name && strcmp(name, "prometheus") == 0)
+		*format = METRICS_PLAIN;
+	else if (!name || strcmp(name, "openmetrics") != 0)
+		return !count;
+	return true;
+}
+
 int verb_metrics(struct ctl *ctl, const struct command *command, char **words, int count)
 {
+	enum metrics_format format;
 	json_t *version = NULL;
 	json_t *stats = NULL;
 	char *text = NULL;
 	size_t length;
 	int code;
 
+	if (!parse_format(words, count, &format))
+		return ctl_usage(command->usage,
+				 "unexpected argument \"%s\", expected --format openmetrics or "
+				 "prometheus",
+				 words[count - 1]);
 	if (ctl->options.json)
 		return ctl_usage(command->usage, "metrics are text: use -j stats show");
 	code = ctl_fetch(ctl, "stats.show", "rules", &stats);
 	if (!code)
 		code = ctl_call(ctl, "version", NULL, &version);
 	if (!code) {
-		text = metrics_render(stats, version, &length);
+		text = metrics_render(format, stats, version, &length);
 		/* Unchanged for a scraper, escaped for a terminal. */
 		if (text && ctl->screen.terminal)
 			screen_print(&ctl->screen, "%s", text);

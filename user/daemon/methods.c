@@ -2,10 +2,12 @@
 #define LOG_FACILITY LOG_FACILITY_CONTROL
 #include "daemon/methods.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "base/json_build.h"
 #include "base/json_text.h"
@@ -19,6 +21,7 @@
 #include "daemon/methods_rules.h"
 #include "daemon/statistics.h"
 #include "links/link.h"
+#include "telemetry/process.h"
 
 #define PROTOCOL 1
 
@@ -36,7 +39,14 @@ static json_t *number(uint64_t value)
 
 static void method_version(void *context, const json_t *params, struct control_reply *reply)
 {
-	reply->result = json_pack("{s:s, s:i}", "daemon", xmc_version, "protocol", PROTOCOL);
+	struct utsname kernel = {};
+
+	uname(&kernel);
+	reply->result =
+		json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s}", "daemon", xmc_version,
+			  "protocol", PROTOCOL, "revision", xmc_revision, "branch", xmc_branch,
+			  "kernel", kernel.release, "libbpf", libbpf_version_string(), "libxdp",
+			  XMC_LIBXDP_VERSION, "liburing", XMC_LIBURING_VERSION);
 }
 
 static void method_ping(void *context, const json_t *params, struct control_reply *reply)
@@ -93,6 +103,7 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 		reply->result = stats_json(stats);
 	json_put(&reply->result, "config", reload_json(&daemon->reload));
 	json_put(&reply->result, "events", event_counts_json(&daemon->event_counts));
+	json_put(&reply->result, "process", process_json());
 	stats_free(stats);
 }
 

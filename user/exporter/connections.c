@@ -45,7 +45,8 @@ struct connection *connections_add(struct connections *connections, int fd, int6
 	}
 	if (!added)
 		return NULL;
-	*added = (struct connection){CONNECTION_READING, fd, now_ms + REQUEST_MS};
+	*added = (struct connection){CONNECTION_READING, fd,
+				     now_ms + (connections->tls ? TLS_REQUEST_MS : REQUEST_MS)};
 	if (open <= CONNECTIONS_KEPT)
 		return added;
 	victim = oldest(connections, CONNECTION_READING, added);

@@ -11,6 +11,7 @@
 #ifndef XMCAST_EXPORTER_CONNECTIONS_H
 #define XMCAST_EXPORTER_CONNECTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Connections that are kept. Scrapers are few: two Prometheus servers, and people. */
@@ -20,8 +21,10 @@
  * to ten connections before it looks at any of them. */
 #define CONNECTIONS_MAX 64
 
-/* Time for the whole request line and all headers. A scraper sends them at once. */
-#define REQUEST_MS 2000
+/* Time for the whole request line and all headers. A scraper sends them at once. With TLS, its
+ * handshake is included: slow machines need seconds for it. */
+#define REQUEST_MS     2000
+#define TLS_REQUEST_MS 10000
 
 /* Time to read the answer: the default scrape_timeout of Prometheus. */
 #define ANSWER_MS 10000
@@ -39,8 +42,9 @@ struct connection {
 	int64_t deadline_ms;
 };
 
-/* All zero: none is open. */
+/* All zero: none is open, without TLS. */
 struct connections {
+	bool tls;
 	struct connection list[CONNECTIONS_MAX];
 };
 

@@ -405,6 +405,7 @@ int http_open(struct http **out, const struct http_options *options)
 		return -ENOMEM;
 	http->options = *options;
 	http->reachable = -1;
+	http->connections.tls = options->certificate != NULL;
 	http->events = events_new();
 	if (options->certificate)
 		flags |= MHD_USE_TLS;

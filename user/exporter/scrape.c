@@ -108,8 +108,10 @@ static int read_pages(struct control_client *client, struct reader *reader)
 static void add_metrics(struct reader *reader, json_t *page, bool first, bool last)
 {
 	metrics_add_rules(reader->metrics, page);
-	if (last && !reader->complete)
+	if (last && !reader->complete) {
 		metrics_add_machine(reader->metrics, page);
+		metrics_add_process(reader->metrics, page);
+	}
 	reader->complete = reader->complete || last;
 }
 

@@ -11,32 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/histogram.h"
 #include "base/text.h"
 #include "telemetry/metrics_table.h"
-
-/* The values of the label of `xmcast_rules`. All are printed, also with a count of 0; a state that
- * is not in the list counts as "other". */
-static const char *const rule_states[] = {"active", "pending", "disabled", "other"};
-#define RULE_STATES (sizeof(rule_states) / sizeof(rule_states[0]))
 
 struct metrics {
 	enum metrics_format format;
 	bool rules_added;
-	uint64_t rules[RULE_STATES];
+	json_t *states;	      /* the number of rules by state */
 	json_t *seen;	      /* the names of the rules so far, as keys */
 	struct text labels;   /* of the current object */
 	struct text *samples; /* one for each entry of metric_table that has a name */
 };
-
-/*
- * Upper bounds of the latency's buckets, as powers of 2 ns: by octaves from 4 us to 67 ms, then in
- * larger steps to 1 s. The daemon has four buckets in each octave and leaves out empty ones, but
- * rates need buckets that are always there, and 80 buckets for each of 10,000 rules are too many
- * for Prometheus.
- */
-static const unsigned char latency_bounds[] = {12, 13, 14, 15, 16, 17, 18, 19, 20,
-					       21, 22, 23, 24, 25, 26, 28, 30};
-#define LATENCY_BOUNDS sizeof(latency_bounds)
 
 /* ---- text ---- */
 
@@ -170,17 +156,19 @@ static void add_info(struct metrics *metrics, unsigned int index, const json_t *
 
 /* ---- latency ---- */
 
-/* The bucket of ours that a bucket of the daemon belongs to: the first whose upper bound is not
- * smaller, so that no latency is shown too low. LATENCY_BOUNDS is the bucket without a bound. */
+/* The daemon has several buckets between two round times and leaves out empty ones, but rates need
+ * buckets that are always there, and 100 of them for each of 10,000 rules are too many for
+ * Prometheus: ours end at the round times. Which of them a bucket of the daemon belongs to: the
+ * first whose upper bound is not smaller. HISTOGRAM_ROUND is the bucket without a bound. */
 static unsigned int bucket_slot(const json_t *bucket)
 {
 	const json_t *upper = json_array_get(bucket, 0);
 	unsigned int slot = 0;
 
 	if (!is_count(upper))
-		return LATENCY_BOUNDS;
-	while (slot < LATENCY_BOUNDS && json_integer_value(upper) > (json_int_t)1
-									    << latency_bounds[slot])
+		return HISTOGRAM_ROUND;
+	while (slot < HISTOGRAM_ROUND &&
+	       (uint64_t)json_integer_value(upper) > histogram_round[slot])
 		slot++;
 	return slot;
 }
@@ -199,7 +187,7 @@ static void add_histogram(struct metrics *metrics, unsigned int index, const jso
 {
 	const json_t *buckets = json_object_get(latency, "buckets");
 	const json_t *sum = json_object_get(latency, "sum_ns");
-	uint64_t counts[LATENCY_BOUNDS + 1] = {0};
+	uint64_t counts[HISTOGRAM_ROUND + 1] = {0};
 	uint64_t count = 0;
 	const json_t *bucket;
 	size_t i;
@@ -212,14 +200,14 @@ static void add_histogram(struct metrics *metrics, unsigned int index, const jso
 			counts[bucket_slot(bucket)] +=
 				(uint64_t)json_integer_value(json_array_get(bucket, 1));
 	}
-	for (i = 0; i < LATENCY_BOUNDS; i++) {
+	for (i = 0; i < HISTOGRAM_ROUND; i++) {
 		char le[32];
 
-		snprintf(le, sizeof(le), "%.10g", (double)(1ULL << latency_bounds[i]) / 1e9);
+		snprintf(le, sizeof(le), "%.10g", (double)histogram_round[i] / 1e9);
 		count += counts[i];
 		add_bucket(metrics, index, le, count);
 	}
-	count += counts[LATENCY_BOUNDS];
+	count += counts[HISTOGRAM_ROUND];
 	add_bucket(metrics, index, "+Inf", count);
 	if (!is_count(sum))
 		return; /* OpenMetrics: no sum, then no count either */
@@ -330,11 +318,10 @@ static void add_interface(struct metrics *metrics, const json_t *interface)
 static void count_state(struct metrics *metrics, const json_t *rule)
 {
 	const char *state = json_string_value(json_object_get(rule, "state"));
-	unsigned int i = 0;
+	json_int_t count = json_integer_value(json_object_get(metrics->states, state ? state : ""));
 
-	while (i < RULE_STATES - 1 && (!state || strcmp(state, rule_states[i]) != 0))
-		i++;
-	metrics->rules[i]++;
+	if (state && json_object_set_new(metrics->states, state, json_integer(count + 1)))
+		metrics->labels.failed = true;
 }
 
 static void add_rule(struct metrics *metrics, const json_t *rule)
@@ -377,7 +364,9 @@ struct metrics *metrics_new(enum metrics_format format)
 	metrics->format = format;
 	metrics->samples = calloc(metric_count, sizeof(*metrics->samples));
 	metrics->seen = json_object();
-	if (metrics->samples && metrics->seen)
+	/* These states are always there. */
+	metrics->states = json_pack("{s:i, s:i, s:i}", "active", 0, "pending", 0, "disabled", 0);
+	if (metrics->samples && metrics->seen && metrics->states)
 		return metrics;
 	metrics_free(metrics);
 	return NULL;
@@ -391,6 +380,7 @@ void metrics_free(struct metrics *metrics)
 		text_free(&metrics->samples[i]);
 	free(metrics->samples);
 	text_free(&metrics->labels);
+	json_decref(metrics->states);
 	json_decref(metrics->seen);
 	free(metrics);
 }
@@ -437,16 +427,27 @@ void metrics_add_version(struct metrics *metrics, const json_t *version)
 	add_object(metrics, LEVEL_VERSION, version);
 }
 
+void metrics_add_process(struct metrics *metrics, const json_t *stats)
+{
+	text_cut(&metrics->labels, 0);
+	add_object(metrics, LEVEL_PROCESS, json_object_get(stats, "process"));
+}
+
 static void add_states(struct metrics *metrics)
 {
 	unsigned int index = 0;
+	const char *state;
+	json_t *count;
 
 	while (metric_table[index].level != LEVEL_RULES)
 		index++;
-	for (unsigned int i = 0; i < RULE_STATES && metrics->rules_added; i++) {
+	if (!metrics->rules_added)
+		return;
+	json_object_foreach(metrics->states, state, count)
+	{
 		text_cut(&metrics->labels, 0);
-		add_label(&metrics->labels, "state", rule_states[i]);
-		add_value(metrics, index, (json_int_t)metrics->rules[i]);
+		add_label(&metrics->labels, "state", state);
+		add_value(metrics, index, json_integer_value(count));
 	}
 }
 
@@ -496,9 +497,10 @@ char *metrics_text(struct metrics *metrics, size_t *length)
 	return whole.bytes;
 }
 
-char *metrics_render(const json_t *stats, const json_t *version, size_t *length)
+char *metrics_render(enum metrics_format format, const json_t *stats, const json_t *version,
+		     size_t *length)
 {
-	struct metrics *metrics = metrics_new(METRICS_OPENMETRICS);
+	struct metrics *metrics = metrics_new(format);
 	char *text = NULL;
 
 	if (metrics) {

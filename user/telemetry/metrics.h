@@ -42,11 +42,16 @@ void metrics_add_rules(struct metrics *metrics, const json_t *stats);
 /* Add an answer to `version`. */
 void metrics_add_version(struct metrics *metrics, const json_t *version);
 
+/* Add process_* of an answer to `stats.show`: once. Only for a text that is scraped by itself:
+ * node_exporter, which includes the texts of others, has metrics of these names about itself. */
+void metrics_add_process(struct metrics *metrics, const json_t *stats);
+
 /* The whole text, with a NUL that *length does not count. The caller frees it. NULL: an allocation
  * failed, now or before. Nothing may be added after this call. */
 char *metrics_text(struct metrics *metrics, size_t *length);
 
-/* All of the above at once, from one answer with all rules, as OpenMetrics. */
-char *metrics_render(const json_t *stats, const json_t *version, size_t *length);
+/* All of the above but process_*, from one answer with all rules. */
+char *metrics_render(enum metrics_format format, const json_t *stats, const json_t *version,
+		     size_t *length);
 
 #endif

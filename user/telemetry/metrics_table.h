@@ -16,6 +16,7 @@ enum metric_level {
 	LEVEL_DEVICE,	 /* interface: one by which outputs send */
 	LEVEL_QUEUE,	 /* interface, queue */
 	LEVEL_WORKER,	 /* interface, queue */
+	LEVEL_PROCESS,	 /* none */
 	LEVEL_VERSION,	 /* none; an answer to `version` */
 };
 

@@ -767,7 +767,7 @@ int sampler_take(struct sampler *sampler, const struct books *books, unsigned in
 static void read_rates(const struct rates *rates, uint64_t now_ns, unsigned int silent_after,
 		       uint64_t packets, struct stats_rates *stats)
 {
-	uint64_t ago;
+	uint64_t ago = 0;
 
 	stats->flow = flow_of(rates, now_ns, silent_after, packets);
 	stats->second = rates_second(rates);
@@ -775,6 +775,8 @@ static void read_rates(const struct rates *rates, uint64_t now_ns, unsigned int 
 	stats->peak = (struct rate){.pps = rates->peak_pps, .bps = rates->peak_bps};
 	stats->last_packet_seconds =
 		rates_last_packet(rates, now_ns, packets, &ago) ? ago / NS_PER_SECOND : STATS_NEVER;
+	stats->last_packet_time =
+		(clock_read_ns(CLOCK_REALTIME) - (clock_ns() - now_ns) - ago) / NS_PER_SECOND;
 }
 
 void sampler_fill(const struct sampler *sampler, struct stats *stats, unsigned int silent_after)

@@ -22,6 +22,7 @@ struct stats_rates {
 	struct rate window; /* over the last ten */
 	struct rate peak;
 	uint64_t last_packet_seconds; /* since the last packet, or STATS_NEVER */
+	uint64_t last_packet_time;    /* its time, Unix seconds */
 };
 
 struct stats {

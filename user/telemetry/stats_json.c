@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The JSON of `xmcastctl -j stats show`: keys and their meaning are a contract, never renamed. */
+#include <string.h>
+
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "telemetry/stats.h"
@@ -35,6 +37,8 @@ static void add_rates(json_t **object, const struct stats_rates *rates)
 	json_put(object, "peak_pps", number(rates->peak.pps));
 	json_put(object, "peak_bps", number(rates->peak.bps));
 	json_put(object, "last_packet_seconds", last == STATS_NEVER ? json_null() : number(last));
+	json_put(object, "last_packet_timestamp_seconds",
+		 last == STATS_NEVER ? json_null() : number(rates->last_packet_time));
 }
 
 static json_t *latency_json(const struct rule_counts *rule)
@@ -158,6 +162,8 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 			  number(rule->received), "received_bytes", number(rule->received_bytes),
 			  "latency", latency_json(rule), "outputs", outputs);
 	add_rates(&object, rates);
+	json_put(&object, "path_fallback",
+		 json_boolean(rule->path_reason && strcmp(rule->path, "user") == 0));
 	if (rule->reason)
 		json_put(&object, "reason", json_text_string(rule->reason));
 	if (rule->path_reason)
