@@ -31,7 +31,7 @@ static uint64_t lower(unsigned int bucket)
 		round++;
 	if (round < HISTOGRAM_ROUND && histogram_bucket(histogram_round[round]) == bucket)
 		return histogram_round[round];
-	return cell_lower(bucket - round);
+	return cell_lower(bucket > round ? bucket - round : 0);
 }
 
 uint64_t histogram_upper(unsigned int bucket)

@@ -231,7 +231,7 @@ char *credentials_read(const char *path, bool secret, char reason[CREDENTIALS_RE
 	char *text = NULL;
 	int fd = trust_open_ours(path, O_RDONLY | O_NONBLOCK, &trust);
 
-	if (fd < 0 && fd == -EACCES && trust.refused)
+	if (fd == -EACCES && trust.refused)
 		snprintf(reason, CREDENTIALS_REASON, "%.60s: %.160s", trust.where, trust.text);
 	else if (fd < 0)
 		snprintf(reason, CREDENTIALS_REASON, "%s", strerror(-fd));

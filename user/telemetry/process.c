@@ -2,10 +2,9 @@
 #include "telemetry/process.h"
 
 #include <dirent.h>
-#include <inttypes.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -37,20 +36,34 @@ static void read_file(const char *path, char *text, size_t size)
 		fclose(file);
 }
 
+/* The word with this number, from 0 on, as a number; UNKNOWN: it is none. */
+static uint64_t number_at(const char *text, unsigned int word)
+{
+	char *end;
+	uint64_t value;
+
+	for (text += strspn(text, " "); word && *text; word--) {
+		text += strcspn(text, " ");
+		text += strspn(text, " ");
+	}
+	value = strtoull(text, &end, 10);
+	return end > text ? value : UNKNOWN;
+}
+
 /* The time does not change with the clock: it is read once. */
 static uint64_t start_time(void)
 {
+	uint64_t ticks = UNKNOWN;
 	char text[1024];
-	uint64_t ticks;
 	const char *at;
 
 	read_file("/proc/self/stat", text, sizeof(text));
-	/* The name in parentheses may have any character; then follow state and 18 numbers. */
+	/* The name in parentheses may have any character; 19 words stand between it and the time.
+	 */
 	at = strrchr(text, ')');
-	if (!at || sscanf(at + 1,
-			  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			  "%*d %*d %" SCNu64,
-			  &ticks) != 1)
+	if (at)
+		ticks = number_at(at + 1, 19);
+	if (ticks == UNKNOWN)
 		return UNKNOWN;
 	return (clock_read_ns(CLOCK_REALTIME) - clock_read_ns(CLOCK_BOOTTIME) +
 		ticks * (NS_PER_SECOND / (uint64_t)sysconf(_SC_CLK_TCK))) /
@@ -60,16 +73,15 @@ static uint64_t start_time(void)
 static void read_memory(struct process *process)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t resident;
-	uint64_t all;
 	char text[128];
 
 	read_file("/proc/self/statm", text, sizeof(text));
-	process->virtual_bytes = process->resident_bytes = UNKNOWN;
-	if (sscanf(text, "%" SCNu64 " %" SCNu64, &all, &resident) != 2)
-		return;
-	process->virtual_bytes = all * page;
-	process->resident_bytes = resident * page;
+	process->virtual_bytes = number_at(text, 0);
+	process->resident_bytes = number_at(text, 1);
+	if (process->virtual_bytes != UNKNOWN)
+		process->virtual_bytes *= page;
+	if (process->resident_bytes != UNKNOWN)
+		process->resident_bytes *= page;
 }
 
 static uint64_t count_descriptors(void)
