@@ -350,9 +350,8 @@ def ten_thousand_rules():
         equal(browser.evaluate("document.activeElement.id"), "search", "focus")
         browser.type("r0777")
         browser.wait("document.querySelector('#range').innerText === '1\u201310 of 10'", "what is searched for")
-        for _ in range(2):  # over what chooses and sorts; with one page, its buttons are disabled
+        for _ in range(4):  # what chooses, what sorts, the table, its first button; there is only one page
             browser.key("Tab", 9)
-        browser.key("Tab", 9)
         equal(browser.evaluate("document.activeElement.textContent"), "r07770", "the first rule")
         browser.key("Enter", 13, "\r")
         browser.wait("document.querySelector('.detail').innerText.includes('10.9.0.1:6000')", "its outputs")
@@ -369,7 +368,7 @@ def ten_thousand_rules():
 
 @test
 def leaks_nothing():
-    """Ten minutes of updates, as fast as the page shows them: it holds no more than after one minute.
+    """Ten minutes of updates, as fast as the page shows them: it holds no more than before them.
     `tests/soak/page.py` does it in real time."""
     star = Star()
     started(star.relay, *RULES)
@@ -403,14 +402,16 @@ def leaks_nothing():
                 }
                 return [model.byName.size, model.expanded.size, document.querySelectorAll("#events li").length];
             };""")
-        browser.evaluate("virtual(0, 120)")
+        # Before, as many: until then the browser compiles and caches what is used often.
+        browser.evaluate("virtual(0, 600)")
         before = browser.memory()
-        equal(browser.evaluate("virtual(120, 720)"), [4, 1, 200], "what the model has")
+        equal(browser.evaluate("virtual(600, 1200)"), [4, 1, 200], "what the model has")
         after = browser.memory()
     diagnose(f"{before} {after}")
     equal(after["JSEventListeners"], before["JSEventListeners"], "listeners")
-    check(after["Nodes"] <= before["Nodes"] + 20, f"nodes: {before} {after}")
-    check(after["JSHeapUsedSize"] < before["JSHeapUsedSize"] + 200000, f"memory: {before} {after}")
+    # A node or 200 bytes that stay for each update would be more. Rows that were just replaced may still be there.
+    check(after["Nodes"] <= before["Nodes"] + 300, f"nodes: {before} {after}")
+    check(after["JSHeapUsedSize"] < before["JSHeapUsedSize"] + 120000, f"memory: {before} {after}")
 
 
 main()

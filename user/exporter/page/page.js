@@ -7,6 +7,7 @@
 const PAGE_ROWS = 50;
 const EVENTS_SHOWN = 200;
 const MINUTE_MS = 60000;
+const LOSING_MS = 10000; // for how long after a loss a rule is marked
 const SAMPLES = 64; // of a minute; a power of two
 const PERIOD_MS = 1000;
 const SVG = "http://www.w3.org/2000/svg";
@@ -45,16 +46,18 @@ function severity(rule) {
 	return rule.data.flow === "silent" || rule.data.outputs.some((output) => output.reason) ? 1 : 0;
 }
 
-function updateRule(data, slot) {
+function updateRule(data, now, slot) {
 	let rule = model.byName.get(data.name);
 
 	if (!rule) {
-		rule = { name: data.name, rates: new Float32Array(SAMPLES).fill(NaN), lost: null };
+		rule = { name: data.name, rates: new Float32Array(SAMPLES).fill(NaN), lost: null, lostAt: -Infinity };
 		model.byName.set(data.name, rule);
 	}
 	const lost = data.outputs.reduce((total, output) => total + lostByOutput(output), 0);
 
-	rule.losing = rule.lost !== null && lost > rule.lost;
+	if (rule.lost !== null && lost > rule.lost)
+		rule.lostAt = now;
+	rule.losing = now - rule.lostAt < LOSING_MS;
 	rule.lost = lost;
 	rule.data = data;
 	rule.rates[slot] = data.rate_pps;
@@ -91,7 +94,7 @@ function update(stats) {
 	const slot = model.taken % SAMPLES;
 
 	model.times[slot] = now;
-	model.rules = stats.rules.map((rule) => updateRule(rule, slot));
+	model.rules = stats.rules.map((rule) => updateRule(rule, now, slot));
 	updateTotals(stats, now, slot);
 	for (const [name, rule] of model.byName) {
 		if (rule.seen !== model.taken) {
@@ -215,6 +218,17 @@ function duration(seconds) {
 const reasons = (...maps) => maps.flatMap((map) => Object.entries(map || {}))
 	.filter(([, count]) => count).map(([name, count]) => `${number(count)} ${name}`).join(", ");
 
+// What all outputs have lost, by reason.
+function lossReasons(outputs) {
+	const all = {};
+
+	for (const output of outputs) {
+		for (const [name, count] of Object.entries({ ...output.errors, ...output.drops }))
+			all[name] = (all[name] || 0) + count;
+	}
+	return reasons(all);
+}
+
 // ---- totals ----
 
 function showTotals() {
@@ -306,10 +320,12 @@ function showRule(row, rule) {
 	const data = rule.data;
 	const expanded = model.expanded.has(rule.name);
 	const kinds = ["", "warn", "bad", "bad"];
-	const flow = data.state !== "active" ? data.state : data.flow === "never" ? "no packet yet" : data.flow;
+	const flow = data.state !== "active" ? data.state : rule.losing ? "losing packets" :
+		data.flow === "never" ? "no packet yet" : data.flow;
 	const badge = data.state === "pending" ? "bad" : data.state !== "active" ? "" :
-		data.flow === "flowing" ? "good" : "warn";
-	const broken = data.outputs.filter((output) => output.reason);
+		rule.losing ? "bad" : data.flow === "flowing" ? "good" : "warn";
+	const broken = data.outputs.filter((output) => output.reason)
+		.map((output) => `${output.to}: ${output.reason}`);
 
 	setClass(row, kinds[rule.severity]);
 	row.dataset.rule = rule.name;
@@ -317,8 +333,8 @@ function showRule(row, rule) {
 	name.firstChild.setAttribute("aria-expanded", expanded);
 	setText(state.children[0], flow);
 	setClass(state.children[0], `badge ${badge}`);
-	setText(state.children[1], data.reason ||
-		broken.map((output) => `${output.to}: ${output.reason}`).join("; "));
+	setText(state.children[1], data.reason || broken.join("; ") ||
+		(rule.losing ? lossReasons(data.outputs) : ""));
 	setText(input.firstChild, data.source ? `${data.in} from ${data.source}` : data.in);
 	setText(pps, number(data.rate_pps));
 	setText(bps, bits(data.rate_bps));
