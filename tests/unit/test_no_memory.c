@@ -35,7 +35,7 @@
 static const char *const texts[] = {
 	"a in 239.1.1.1:5000@eth0 source 10.9.9.9 out 239.2.2.2:6000@eth1 ttl 8 out 10.0.0.1:7",
 	"b in 239.1.1.2:5000@eth0 out 239.2.2.3:6000@eth1 dscp af41",
-	"in 239.1.1.3:5000@eth1 disabled out 10.0.0.2:7",
+	"n{1..2} in 239.1.1.{3..4}:5000@eth1 disabled out 10.0.0.2:7",
 };
 
 static const char document[] =
@@ -44,6 +44,9 @@ static const char document[] =
 	"    out:\n      - { to: 239.2.2.2:6000@eth1, ttl: 8, dscp: af41, gso: 16 }\n"
 	"      - 10.0.0.100:6000\n"
 	"  - cam2 in 239.1.1.2:5000@eth0 out 239.2.2.3:6000@eth1 ttl 8\n"
+	"  - { name: 'n{1..2}', in: '239.1.2.{1..2}:1@eth0', out: { ttl: 3, to: 10.0.0.1 } }\n"
+	"  - in 239.1.3.{1..2}:1@eth0 out 10.0.0.1\n"
+	"defaults: { ttl: 9, from: keep }\n"
 	"interfaces: { eth0: { mode: skb, queues: 2 }, eth1: { mode: native } }\n"
 	"egress: { engine: sendmmsg, gso: off, wakeup: hybrid }\n"
 	"workers: { frames: 1024, cpus: [0, 1] }\n"

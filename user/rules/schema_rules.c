@@ -50,6 +50,7 @@ static void line_add(struct line *line, const struct field *field, const void *o
 static void line_add_output(struct line *line, struct text *outputs, const struct line *output)
 {
 	line->has_range |= output->has_range;
+	outputs->failed |= output->main.failed || output->options.failed;
 	text_add(outputs, output->main.bytes ? output->main.bytes : "");
 	text_add(outputs, output->options.bytes ? output->options.bytes : "");
 }
@@ -255,11 +256,13 @@ static int read_mapped(struct load *load, const struct yaml_value *item, struct 
 	int err;
 
 	if (rule->line.has_range && load->errors->count == before) {
+		if (rule->line.main.failed || rule->line.options.failed || rule->outputs.failed)
+			return -ENOMEM;
 		text_add(&rule->line.name, rule->line.main.bytes);
 		text_add(&rule->line.name,
 			 rule->line.options.bytes ? rule->line.options.bytes : "");
 		text_add(&rule->line.name, rule->outputs.bytes);
-		if (rule->line.name.failed || rule->line.options.failed || rule->outputs.failed)
+		if (rule->line.name.failed)
 			return -ENOMEM;
 		line.text = rule->line.name.bytes;
 		line.length = rule->line.name.length;

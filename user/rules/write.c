@@ -139,8 +139,9 @@ void config_write_rule(const struct rule *rule, const struct default_config *def
 	}
 }
 
-/* Whether the rules from `first` on are those of its range, all of them and unchanged. */
-static bool range_is_whole(const struct config *config, unsigned int first)
+/* Whether the rules from `first` on are those of its range, all of them and unchanged. 1, 0, or
+ * -ENOMEM. */
+static int range_is_whole(const struct config *config, unsigned int first)
 {
 	static const struct position at = {"", 1, 1};
 	const struct range *range = config->rules[first].range;
@@ -151,13 +152,15 @@ static bool range_is_whole(const struct config *config, unsigned int first)
 		struct rule_positions where;
 		struct errors ignored = {0};
 		struct rule rule;
+		int err;
 
-		whole = config->rules[first + i].range == range &&
-			!grammar_parse_member(range->text, strlen(range->text), &at, &member, &rule,
-					      &where, &ignored);
+		if (config->rules[first + i].range != range)
+			return 0;
+		err = grammar_parse_member(range->text, strlen(range->text), &at, &member, &rule,
+					   &where, &ignored);
 		errors_free(&ignored);
-		if (!whole)
-			break;
+		if (err)
+			return err == -ENOMEM ? err : 0;
 		rule_complete(&rule, &where, &config->defaults);
 		whole = rule_equal(&rule, &config->rules[first + i]);
 		rule_free(&rule);
@@ -166,12 +169,16 @@ static bool range_is_whole(const struct config *config, unsigned int first)
 	return whole;
 }
 
-/* A rule, or all of a range as one line. Returns how many rules these are. */
+/* A rule, or all of a range as one line. Returns how many rules these are; 0: no memory. */
 static unsigned int put_rules(const struct config *config, unsigned int first, FILE *stream)
 {
 	const struct rule *rule = &config->rules[first];
 
-	if (!range_is_whole(config, first)) {
+	int whole = range_is_whole(config, first);
+
+	if (whole < 0)
+		return 0;
+	if (!whole) {
 		config_write_rule(rule, &config->defaults, stream);
 		return 1;
 	}
@@ -247,8 +254,10 @@ static unsigned int put_settings(const void *object, const void *defaults, bool 
 /* Means every file. */
 #define EVERY UINT_MAX
 
-static void put_all_rules(const struct config *config, unsigned int file, FILE *stream)
+/* False: no memory. */
+static bool put_all_rules(const struct config *config, unsigned int file, FILE *stream)
 {
+	unsigned int count;
 	bool none = true;
 
 	for (unsigned int i = 0; i < config->nr_rules;) {
@@ -259,19 +268,25 @@ static void put_all_rules(const struct config *config, unsigned int file, FILE *
 		if (none)
 			fputs("rules:\n", stream);
 		none = false;
-		i += put_rules(config, i, stream);
+		count = put_rules(config, i, stream);
+		if (!count)
+			return false;
+		i += count;
 	}
 	if (none)
 		fputs("rules: []\n", stream);
+	return true;
 }
 
-static void put_config(const struct config *config, unsigned int file, FILE *stream)
+/* False: no memory. */
+static bool put_config(const struct config *config, unsigned int file, FILE *stream)
 {
 	struct iface_config usual = {.queues = 0};
 	struct config defaults;
 	bool none = true;
 
-	put_all_rules(config, file, stream);
+	if (!put_all_rules(config, file, stream))
+		return false;
 	setting_defaults(&usual, true);
 	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
 		if (file != EVERY && config->ifaces[i].file != file)
@@ -288,6 +303,7 @@ static void put_config(const struct config *config, unsigned int file, FILE *str
 	config_init(&defaults);
 	if (!file || file == EVERY)
 		put_settings(config, &defaults, false, stream);
+	return true;
 }
 
 char *config_write(const struct config *config, size_t *length)
@@ -303,8 +319,7 @@ char *config_write_file(const struct config *config, unsigned int file, size_t *
 
 	if (!stream)
 		return NULL;
-	put_config(config, file, stream);
-	failed = ferror(stream);
+	failed = !put_config(config, file, stream) || ferror(stream);
 	/* A stream that could not be stored may close without error and without text; *length is
 	 * not set then. */
 	if (fclose(stream) != 0 || failed || !text) {
