@@ -244,7 +244,7 @@ def input_recreated():
         plug_input(star)
         since = time.monotonic()
         resumes("input created again", sender(star.source, "10.1.0.1"), output, since)
-        equal(states(daemon), ("active", "active"), "states")
+        wait_until(lambda: states(daemon) == ("active", "active"), "both are active")
     paced.check()
     equal(len(re.findall("interface-failed .*in0 does not exist", daemon.process.log())), 3,
           "log lines about it")
