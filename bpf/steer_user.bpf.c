@@ -6,6 +6,8 @@
  * because Debian's Linux 6.1 then also refuses a second write into eight bytes of the stack of
  * which four have been written before, and clang does that when it has 32-bit registers.
  */
+#define XMC_USER_PATH_ONLY
+
 #include "find_rule.h"
 #include "user_path.h"
 
@@ -20,19 +22,13 @@ int xmcast_steer_user(struct xdp_md *ctx)
 	const void *data_end = (const void *)(long)ctx->data_end;
 	struct xmc_datagram dgram = {};
 	enum xmc_reason reason;
-	struct found found;
 	__u32 length;
 
 	if (!mine)
 		return XDP_PASS;
 	length = bpf_xdp_get_buff_len(ctx);
 	reason = xmc_parse_frame(data, data_end, length, &dgram);
-	if (reason != XMC_STEERED)
-		return pass(ctx, reason, &dgram);
-	found = find_rule(&dgram);
-	if (!found.rule)
-		return pass(ctx, reason, &dgram);
-	if (trial)
-		trial_found(found.shape, &dgram);
+	if (reason != XMC_STEERED || !find_rule(&dgram).rule)
+		return count(xmc_pass_reason(reason, &dgram), XDP_PASS);
 	return to_user(ctx, mine, length);
 }

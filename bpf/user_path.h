@@ -9,9 +9,13 @@
 
 #include <xmcast/abi.h>
 
-#include "passed.h"
 #include "pinned.h"
+
+/* Linux 6.1 refuses notes and trials in a program that is loaded without CAP_PERFMON. */
+#ifndef XMC_USER_PATH_ONLY
+#include "passed.h"
 #include "trial.h"
+#endif
 
 /* The AF_XDP socket of each RX queue: see socket_slot(). */
 struct {
@@ -54,8 +58,10 @@ static __always_inline int count(__u32 reason, int action)
 {
 	__u64 *counter;
 
+#ifndef XMC_USER_PATH_ONLY
 	if (trial)
 		return trial_count(reason, action);
+#endif
 	counter = bpf_map_lookup_elem(&verdicts, &reason);
 	if (counter)
 		(*counter)++; /* per CPU, and XDP is not re-entered on one CPU */
@@ -68,8 +74,10 @@ static __always_inline int pass(struct xdp_md *ctx, enum xmc_reason parsed,
 {
 	__u32 reason = xmc_pass_reason(parsed, dgram);
 
+#ifndef XMC_USER_PATH_ONLY
 	if (!trial && passed_matters(reason, dgram))
 		note_passed(ctx, reason);
+#endif
 	return count(reason, XDP_PASS);
 }
 
@@ -80,7 +88,11 @@ static __always_inline const struct xmc_about *record_interface(__u32 ifindex)
 	__u32 first = 0;
 	struct xmc_about *mine = bpf_map_lookup_elem(&about, &first);
 
-	if (!trial && mine && mine->ifindex != ifindex && !(mine->members && mine->ifindex))
+#ifndef XMC_USER_PATH_ONLY
+	if (trial)
+		return mine;
+#endif
+	if (mine && mine->ifindex != ifindex && !(mine->members && mine->ifindex))
 		mine->ifindex = ifindex;
 	return mine;
 }

@@ -223,6 +223,8 @@ static int try(struct intake *intake, const uint8_t *frame, struct inspected_pac
 	if (packet->too_long)
 		return 0;
 	err = steer_try(intake->steer, port->ifindex, 0, frame, packet->length, &packet->verdict);
+	if (err == -EOPNOTSUPP)
+		return explain(reason, err, "without CAP_PERFMON no packet can be tried");
 	if (err)
 		return explain(reason, err, "the kernel cannot run the XDP program on trial: %s",
 			       strerror(-err));

@@ -7,12 +7,9 @@
 #include <stdlib.h>
 
 #include "steer.skel.h"
-#include "steer_user.skel.h"
 
 struct trial {
-	/* One of them is loaded. */
 	struct steer_bpf *full;
-	struct steer_user_bpf *user;
 	int program_fd;
 	int notes_fd;
 	uint8_t frame[TRIAL_FRAME_MAX];
@@ -60,26 +57,6 @@ static int load_full(struct trial *trial, const struct pins *pins, const struct 
 	return 0;
 }
 
-static int load_user(struct trial *trial, const struct pins *pins, const struct trial_kind *kind)
-{
-	int err;
-
-	trial->user = steer_user_bpf__open();
-	if (!trial->user)
-		return -errno;
-	trial->user->rodata->trial = true;
-	err = share_maps(trial->user->obj, pins);
-	if (!err)
-		err = accept_frags(trial->user->progs.xmcast_steer_user, kind->frags);
-	if (!err)
-		err = steer_user_bpf__load(trial->user);
-	if (err)
-		return err;
-	trial->program_fd = bpf_program__fd(trial->user->progs.xmcast_steer_user);
-	trial->notes_fd = bpf_map__fd(trial->user->maps.trials);
-	return 0;
-}
-
 int trial_open(struct trial **out, const struct pins *pins, const struct trial_kind *kind)
 {
 	struct trial *trial = calloc(1, sizeof(*trial));
@@ -87,7 +64,7 @@ int trial_open(struct trial **out, const struct pins *pins, const struct trial_k
 
 	if (!trial)
 		return -ENOMEM;
-	err = kind->full ? load_full(trial, pins, kind) : load_user(trial, pins, kind);
+	err = kind->full ? load_full(trial, pins, kind) : -EOPNOTSUPP;
 	if (err)
 		trial_close(trial);
 	else
@@ -100,7 +77,6 @@ void trial_close(struct trial *trial)
 	if (!trial)
 		return;
 	steer_bpf__destroy(trial->full);
-	steer_user_bpf__destroy(trial->user);
 	free(trial);
 }
 

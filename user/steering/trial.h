@@ -25,7 +25,7 @@
 struct trial;
 
 struct trial_kind {
-	bool full;   /* the program for both paths, otherwise the one for the user path */
+	bool full;   /* the program for both paths; that for the user path cannot be tried */
 	bool frags;  /* it accepts packets in several buffers */
 	bool pinned; /* for an external program */
 };
@@ -40,8 +40,8 @@ struct trial_verdict {
 	size_t length;	/* of the frame afterwards, which trial_frame() returns */
 };
 
-/* Load it. `pins`: the maps, which must stay open. 0 or -errno. Takes about as long as loading the
- * attached program. */
+/* Load it. `pins`: the maps, which must stay open. 0; -EOPNOTSUPP: not `full`; -errno. Takes about
+ * as long as loading the attached program. */
 int trial_open(struct trial **out, const struct pins *pins, const struct trial_kind *kind);
 void trial_close(struct trial *trial); /* accepts NULL */
 
