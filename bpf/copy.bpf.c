@@ -11,6 +11,7 @@
  *
  * Loaded by the daemon, with the maps of the steering program.
  */
+#include "capture.h"
 #include "outputs.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -43,7 +44,8 @@ static __always_inline const struct xmc_output *find_output(__u32 *slot, __u32 i
 /* What is dropped here is in received of the rule and not in sent of the output. */
 static __always_inline int make_ready(struct xdp_md *ctx, const struct xmc_copy *copy)
 {
-	__u32 slot = copy->output;
+	__u32 mark = copy->output & XMC_CAPTURE_MARKS;
+	__u32 slot = copy->output & ~XMC_CAPTURE_MARKS;
 	const struct xmc_output *output = find_output(&slot, ctx->egress_ifindex);
 	struct xmc_tally *tally;
 	__u32 before;
@@ -69,6 +71,8 @@ static __always_inline int make_ready(struct xdp_md *ctx, const struct xmc_copy 
 		return XDP_DROP;
 	count_sent(tally, xmc_payload_length((const void *)(long)ctx->data,
 					     (const void *)(long)ctx->data_end));
+	if (can_capture && mark)
+		capture_sent(ctx, mark, output->tally);
 	return XDP_PASS;
 }
 

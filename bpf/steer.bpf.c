@@ -18,6 +18,9 @@
  *
  * Loading it needs CAP_PERFMON; bpf/steer_user.bpf.c does not, but knows only the user path.
  */
+#ifndef XMC_PINNED
+#include "capture.h"
+#endif
 #include "flows.h"
 #include "outputs.h"
 #include "user_path.h"
@@ -66,6 +69,70 @@ struct {
 } XDP_RUN_CONFIG(xmcast_steer);
 #endif
 
+/* ---- capture ---- */
+
+/* Not of an external program: see docs/capture.md. */
+#ifdef XMC_PINNED
+#define capture_no_mark()	       0
+#define capture_mark(ctx, rule)	       0
+#define capture_sent(ctx, mark, tally) 0
+#else
+
+struct xmc_capture_order capture_order;
+
+/* A window has room for another packet. Without a lock: CPUs that begin a window at the same time
+ * may take a packet more each. */
+static __always_inline bool is_in_rate(struct xmc_capture_order *order)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+
+	if (now_ns - order->began_ns >= order->window_ns) {
+		order->began_ns = now_ns;
+		order->used = 0;
+	}
+	/* Over the rate it is only read. */
+	if (order->used >= order->most)
+		return false;
+	__sync_fetch_and_add(&order->used, 1);
+	return true;
+}
+
+/* A packet of a captured rule, whose tally this is, was received. Returns its mark. */
+static __noinline int capture_received(struct xdp_md *ctx, __u32 tally)
+{
+	struct xmc_capture_tally *counts = capture_tally();
+
+	if (!counts)
+		return 0;
+	counts->received++;
+	if (!is_in_rate(&capture_order)) {
+		counts->received_limited++;
+		return XMC_CAPTURE_MISSED;
+	}
+	if (copy_packet(ctx, tally, 0, capture_order.snap)) {
+		counts->received_lost++;
+		return XMC_CAPTURE_MISSED;
+	}
+	return XMC_CAPTURE_TAKEN;
+}
+
+/* 0. The verifier does not know that, so it need not check all that follows once for packets
+ * without a mark and again for those with one: Linux 6.1 would give up. */
+static __always_inline __u32 capture_no_mark(void)
+{
+	return can_capture ? *(const volatile __u32 *)&capture_order.zero & XMC_CAPTURE_MARKS : 0;
+}
+
+static __always_inline __u32 capture_mark(struct xdp_md *ctx, const struct xmc_rule *rule)
+{
+	__u32 of = can_capture ? *(const volatile __u32 *)&capture_order.of : 0;
+
+	if (of && (of == XMC_CAPTURE_ALL || of == rule->tally + 1))
+		return (__u32)capture_received(ctx, rule->tally) & XMC_CAPTURE_MARKS;
+	return capture_no_mark();
+}
+#endif
+
 /* ---- kernel path ---- */
 
 /*
@@ -105,7 +172,7 @@ static __always_inline struct xmc_tally *counters_in(__u32 slot)
 
 static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagram *dgram,
 				     const struct xmc_rule *rule, struct xmc_tally *tally,
-				     bool unfinished)
+				     bool unfinished, __u32 mark)
 {
 	const struct xmc_output *output = output_in(rule->output);
 	__u32 all = XMC_ALL_DEVICES;
@@ -120,13 +187,15 @@ static __always_inline int to_device(struct xdp_md *ctx, const struct xmc_datagr
 	if (bpf_redirect_map(devices, rule->target, XDP_DROP) != XDP_REDIRECT)
 		return XDP_DROP;
 	count_sent(tally, dgram->payload_length);
+	if (mark)
+		capture_sent(ctx, mark, output->tally);
 	return XDP_REDIRECT;
 }
 
 static __always_inline int to_devices(struct xdp_md *ctx, const struct xmc_rule *rule,
-				      const struct xmc_tally *tally)
+				      const struct xmc_tally *tally, __u32 mark)
 {
-	struct xmc_copy copy = {.output = rule->output,
+	struct xmc_copy copy = {.output = rule->output | mark,
 				.packet = {(__u32)tally->received, tally->received >> 32}};
 	struct xmc_eth *eth = (void *)(long)ctx->data;
 	void *set;
@@ -144,7 +213,8 @@ static __always_inline int to_devices(struct xdp_md *ctx, const struct xmc_rule 
 
 /* What is dropped here is in received of the rule and not in sent of an output. */
 static __always_inline int to_outputs(struct xdp_md *ctx, const struct xmc_datagram *dgram,
-				      const struct xmc_rule *rule, enum xmc_checksum checksum)
+				      const struct xmc_rule *rule, enum xmc_checksum checksum,
+				      __u32 mark)
 {
 	struct xmc_tally *tally = counters_in(rule->tally);
 
@@ -157,9 +227,10 @@ static __always_inline int to_outputs(struct xdp_md *ctx, const struct xmc_datag
 		return XDP_DROP;
 	}
 	if (rule->kind == XMC_TO_DEVICE)
-		return to_device(ctx, dgram, rule, tally, checksum == XMC_CHECKSUM_UNFINISHED);
+		return to_device(ctx, dgram, rule, tally, checksum == XMC_CHECKSUM_UNFINISHED,
+				 mark);
 	if (rule->kind == XMC_TO_DEVICES)
-		return to_devices(ctx, rule, tally);
+		return to_devices(ctx, rule, tally, mark);
 	return XDP_DROP;
 }
 
@@ -189,6 +260,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 {
 	enum xmc_checksum checksum;
 	__u32 slot = socket_slot(ctx, mine);
+	__u32 mark = capture_no_mark();
 	bool skb = mine->skb;
 
 	/* Too large for an interface in skb mode: several datagrams that were merged. */
@@ -212,6 +284,8 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	if (!dgram->protocol && has_no_source(&dgram->source))
 		return to_user(ctx, mine, length);
 	/* From here on the packet cannot go to the user path in native mode. */
+	if (!skb)
+		mark = capture_mark(ctx, rule);
 	if (dgram->ip_offset != XMC_AT_IP && (skb || cut_tags(ctx, dgram)))
 		return to_user(ctx, mine, length);
 	checksum =
@@ -223,9 +297,11 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 		checksum = finish_checksum(ctx, skb);
 	if (checksum == XMC_CHECKSUM_EITHER)
 		return to_user(ctx, mine, length);
+	if (skb)
+		mark = capture_mark(ctx, rule);
 	/* Before the rule counts it: the books read the verdicts last (relay/books.h). */
 	count(XMC_FORWARDED, 0);
-	return to_outputs(ctx, dgram, rule, checksum);
+	return to_outputs(ctx, dgram, rule, checksum, mark);
 }
 
 /* ---- both paths ---- */

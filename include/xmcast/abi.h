@@ -158,7 +158,13 @@ struct xmc_copy {
 	__u32 packet[2]; /* number of the packet, unique on this CPU: received of its rule */
 };
 
-#define XMC_ETH_COPY 0x88b5 /* IEEE 802: for local experiments */
+/* In struct xmc_copy.output, above the slot: the packet was captured, or left out of the capture.
+ */
+#define XMC_CAPTURE_TAKEN  0x40000000
+#define XMC_CAPTURE_MISSED 0x80000000
+#define XMC_CAPTURE_MARKS  (XMC_CAPTURE_TAKEN | XMC_CAPTURE_MISSED)
+
+#define XMC_ETH_COPY	   0x88b5 /* IEEE 802: for local experiments */
 
 /* Entries of the map device_sets: one set of all devices, for rules with one output; the others for
  * rules with several, as many as there are different sets of egress interfaces. */
@@ -331,6 +337,47 @@ struct xmc_trial {
 	struct xmc_tally tally;	 /* likewise, on the kernel path: of the rule or its output */
 };
 
+/* ---- capture of the kernel path ---- */
+
+/* A copy of a packet, as it is in the ring of a capture. */
+struct xmc_captured {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u32 tally;   /* slot: of the rule, or of the output that sends it */
+	__u32 sent;    /* 0: as it was received, 1: as it is sent */
+	__u32 length;  /* of the frame */
+	__u32 bytes;   /* of it, in `data` */
+	__u8 data[];
+};
+
+/* Bytes of `data` that an entry of the ring has: the least that the frame, or what is kept of it,
+ * fits. */
+#define XMC_CAPTURE_SMALL  232
+#define XMC_CAPTURE_MIDDLE 2024
+#define XMC_CAPTURE_LARGE  16360
+
+/* What is captured. Written by the daemon, but for the last two. */
+#define XMC_CAPTURE_ALL 0xffffffff
+struct xmc_capture_order {
+	__u32 of; /* 0: nothing; the rule with this tally, less one; XMC_CAPTURE_ALL: every rule */
+	__u32 snap; /* bytes of a frame that are kept */
+	__u32 most; /* received packets in a window */
+	__u32 zero;
+	__u64 window_ns;
+	__u64 apart[12]; /* so that `of` is in a cache line that is not written */
+	__u64 began_ns;	 /* of the present window */
+	__u64 used;	 /* packets in it */
+};
+
+/* Packets that the capture is about, per CPU; of these: over the rate, no room in the ring. */
+struct xmc_capture_tally {
+	__u64 received;
+	__u64 received_limited;
+	__u64 received_lost;
+	__u64 sent;
+	__u64 sent_limited;
+	__u64 sent_lost;
+};
+
 _Static_assert(sizeof(struct xmc_addr) == 16, "address layout");
 _Static_assert(sizeof(struct xmc_rule_key) == 40, "rule key layout");
 _Static_assert(sizeof(struct xmc_rule) == 20, "rule layout");
@@ -342,5 +389,8 @@ _Static_assert(sizeof(struct xmc_device_counts) == 8 * (1 + XMC_DEVICE_DROPS),
 	       "device counts layout");
 _Static_assert(sizeof(struct xmc_shape) == 20, "shape layout");
 _Static_assert(sizeof(struct xmc_passed) == 64, "note layout");
+_Static_assert(sizeof(struct xmc_captured) == 24, "captured packet layout");
+_Static_assert(sizeof(struct xmc_capture_order) == 136, "capture order layout");
+_Static_assert(XMC_CHUNK *XMC_CHUNKS <= XMC_CAPTURE_TAKEN, "a slot and the marks of a capture fit");
 
 #endif

@@ -15,6 +15,8 @@
 
 #include <bpf/bpf.h>
 
+#include <xmcast/abi.h>
+
 /* The variables of the skeleton are memory that the program writes. */
 #include "hold.skel.h"
 #include "require.h"

@@ -344,6 +344,9 @@ def completion_candidates():
                            ("rule set cam1 path k", ["kernel"]), ("top -o d", ["drops"])):
         equal(complete(daemon, *words.split()), offered, words)
     equal(complete(daemon, "iface", "show", ""), ["in0", "in1"], "interfaces")
+    equal(complete(daemon, "capture", "in"), ["in0", "in1"], "interfaces to capture")
+    equal(complete(daemon, "capture", "cam1", "-"), ["-w", "-c", "-s", "--rate"], "options of a capture")
+    equal(complete(daemon, "capture", "cam1", "s"), ["src"], "words of a filter")
     equal(complete(daemon, "rule", "add", "x", "in", "239.1.1.1:5000@"),
           ["239.1.1.1:5000@in0", "239.1.1.1:5000@in1"], "interfaces in a rule")
     for word in ("239.1.1.1:", "239.1.1.1:an", "[ff3e::1]:a"):

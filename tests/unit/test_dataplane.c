@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "../bpf/require.h"
+#include "base/capture_ring.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "dataplane/worker.h"
@@ -396,6 +397,89 @@ static void test_change_rules_at_rest(void **state)
 	ruleset_free(ruleset);
 }
 
+/* ---- capture ---- */
+
+#define CAPTURES 8
+
+/* What a capture has seen: every packet that was taken has its copy, and no packet is in it twice.
+ */
+static void check_capture(const struct capture *capture)
+{
+	const struct capture_layout *layout = capture_memory(capture);
+	const struct capture_counts *counts = capture_counts(capture);
+	struct capture_record *record = malloc(sizeof(*record) + layout->snap);
+	struct capture_reader reader;
+	uint64_t read[CAPTURE_KINDS] = {};
+
+	assert_non_null(record);
+	capture_reader_init(&reader, counts, layout);
+	while (capture_reader_next(&reader, record, clock_ns(), true))
+		read[record->kind]++;
+	for (unsigned int i = 0; i <= CAPTURE_SENT + 1; i++)
+		assert_int_equal(counts[i].matched,
+				 counts[i].taken + counts[i].limited + counts[i].lost);
+	assert_int_equal(counts[CAPTURE_SENT + 1].taken, counts[CAPTURE_SENT].taken);
+	if (!reader.lost) {
+		assert_int_equal(read[CAPTURE_RECEIVED], counts[CAPTURE_SENT + 1].taken);
+		assert_int_equal(read[CAPTURE_SUBMITTED], counts[CAPTURE_SENT].taken);
+	}
+	free(record);
+}
+
+/* Captures begin and end while packets flow, the first before the threads start: no packet is lost,
+ * and what a capture has taken is whole. */
+static void test_captures(void **state)
+{
+	const struct capture_options options = {.rate = 5000, .snap = CAPTURE_SNAP_LEAST};
+	struct worker *worker = open_worker(state);
+	static struct feed feed; /* its thread may outlive a failed test */
+	struct capture *capture;
+	struct ruleset *ruleset;
+	struct stream *stream;
+	struct worker_state end;
+	struct sink sink;
+	pthread_t thread;
+
+	memset(&feed, 0, sizeof(feed));
+	feed.xsk = fake_xsk_last();
+	sink_open(&sink, "127.0.0.1", 0, lab_mixed);
+	feed.window = sink.room < 64 ? sink.room : 64;
+	stream = lab_stream(0, &sink.to, 1, 64);
+	ruleset = rules_of(&stream, 1);
+	assert_int_equal(capture_new(&capture, &options), 0);
+	assert_int_equal(worker_capture(worker, capture), 0);
+	start_worker(state, worker, ruleset);
+	assert_int_equal(pthread_create(&thread, NULL, feed_flows, &feed), 0);
+	for (unsigned int i = 0; i < CAPTURES; i++) {
+		for (uint32_t wanted = sink.next + 50; sink.next < wanted;) {
+			sink_expect(&sink, 1);
+			atomic_store(&feed.seen, sink.next);
+		}
+		assert_int_equal(worker_capture(worker, NULL), 0);
+		assert_true(capture_counts(capture)[CAPTURE_SENT + 1].taken > 0);
+		check_capture(capture);
+		capture_free(capture);
+		drain(&feed, &sink);
+		assert_int_equal(capture_new(&capture, &options), 0);
+		assert_int_equal(worker_capture(worker, capture), 0);
+		drain(&feed, &sink);
+	}
+	atomic_store(&feed.stop, true);
+	for (uint32_t seen = sink.next; seen < atomic_load(&feed.count); seen++)
+		sink_expect(&sink, 1);
+	atomic_store(&feed.seen, sink.next);
+	pthread_join(thread, NULL);
+	sink_expect(&sink, atomic_load(&feed.count) - sink.next);
+	end = stop_worker(worker);
+	check_capture(capture);
+	capture_free(capture);
+	expect_sent(stream, 0, atomic_load(&feed.count));
+	assert_int_equal(end.drops[INGRESS_NO_RULE], atomic_load(&feed.count));
+	sink_close(&sink);
+	ruleset_free(ruleset);
+	stream_put(stream);
+}
+
 /* ---- life ---- */
 
 /* Threads without work sleep, and their heartbeats move each time that they are woken; the seconds
@@ -490,6 +574,7 @@ int main(void)
 		ONE(test_stopped_driver, 5, "sendmmsg:spin"),
 		ALL(test_change_rules),
 		ALL(test_change_rules_at_rest),
+		ALL(test_captures),
 		ALL(test_heartbeats),
 		ONE(test_never_started, 0, "once"),
 		ALL(test_prepared),

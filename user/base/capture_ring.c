@@ -11,6 +11,9 @@
 
 #define ALIGNMENT 64
 
+/* No packet is as long. */
+#define LENGTH_MOST (1U << 20)
+
 struct slot {
 	_Atomic uint64_t state;
 	struct capture_record record;
@@ -92,7 +95,7 @@ static bool is_sound(struct capture_record *record, uint32_t snap)
 	record->iface[sizeof(record->iface) - 1] = '\0';
 	record->rule[sizeof(record->rule) - 1] = '\0';
 	return record->captured <= snap && record->captured <= record->length &&
-	       record->kind < CAPTURE_KINDS;
+	       record->length <= LENGTH_MOST && record->kind < CAPTURE_KINDS;
 }
 
 /* The slot has this state, so its record is complete. False: it was overwritten meanwhile. */
@@ -137,10 +140,23 @@ static bool give_up(struct capture_reader *reader, uint64_t now_ns, bool last)
 	return true;
 }
 
+/* The slot has a later record. Go on in the middle of what is there, so that the writers do not
+ * catch up at once. */
+static void skip_overwritten(struct capture_reader *reader, uint64_t position)
+{
+	uint32_t slots = reader->layout.slots;
+
+	if (position % slots == reader->next % slots && position >= reader->next + slots)
+		skip_to(reader, position - slots / 2);
+	else
+		skip_to(reader, reader->next + 1); /* no writer does that */
+}
+
 bool capture_reader_next(struct capture_reader *reader, struct capture_record *copy,
 			 uint64_t now_ns, bool last)
 {
-	for (;;) {
+	/* Bounded, whatever the states are. */
+	for (uint32_t i = 0; i <= reader->layout.slots; i++) {
 		const struct slot *slot = slot_at(reader, reader->next);
 		uint64_t state = state_at(reader, reader->next);
 		uint64_t wanted = 2 * reader->next + 2;
@@ -149,9 +165,7 @@ bool capture_reader_next(struct capture_reader *reader, struct capture_record *c
 			if (!give_up(reader, now_ns, last))
 				return false;
 		} else if (state > wanted) {
-			/* Overwritten: go on in the middle of what is there, so that the writers
-			 * do not catch up at once. */
-			skip_to(reader, (state - 1) / 2 - reader->layout.slots / 2);
+			skip_overwritten(reader, (state - 1) / 2);
 		} else if (copy_record(reader, slot, state, copy)) {
 			reader->next++;
 			reader->waiting_ns = 0;
@@ -160,4 +174,5 @@ bool capture_reader_next(struct capture_reader *reader, struct capture_record *c
 			reader->lost++;
 		}
 	}
+	return false;
 }

@@ -63,6 +63,7 @@ struct capture_record {
 	in_port_t source_port;	/* network order; 0: that of the output's socket */
 	in_port_t to_port;	/* network order */
 	uint16_t output;	/* index in the rule; of CAPTURE_REWRITTEN, too */
+	uint32_t serial;	/* another one of each change of the rule */
 	struct xmc_addr source; /* all zero: the kernel chooses */
 	struct xmc_addr to;
 

@@ -219,6 +219,8 @@ static int begin(struct capture_run *run)
 			      show_number(answer, "bytes") == (long long)run->layout.size
 		      ? allocate(run)
 		      : -EPROTO;
+	if (json_object_get(answer, "hint"))
+		screen_print_to(stderr, "xmcastctl: %s\n", show_text(answer, "hint"));
 	json_decref(answer);
 	if (!err)
 		err = map_ring(run);
@@ -278,6 +280,7 @@ static struct capture_place *place_of(struct capture_run *run, const struct capt
 	memcpy(fresh.iface, record->iface, sizeof(fresh.iface));
 	if (record->kind != CAPTURE_RECEIVED) {
 		memcpy(fresh.rule, record->rule, sizeof(fresh.rule));
+		fresh.serial = record->kind == CAPTURE_SUBMITTED ? record->serial : 0;
 		ask_headers(run, record, &fresh);
 	}
 	return capture_file_add(&run->file, &fresh);
@@ -462,6 +465,8 @@ int verb_capture(struct ctl *ctl, const struct command *command, char **words, i
 	};
 	int code = parse(&run, command, words, count);
 
+	if (!run.asking.errors)
+		code = refuse(&run, "/dev/null", errno);
 	if (!code) {
 		/* A reader that has gone is an error of the stream. */
 		signal(SIGPIPE, SIG_IGN);

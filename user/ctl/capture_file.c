@@ -52,13 +52,15 @@ static const char *describe(const struct capture_place *place, char text[CAPTURE
 struct capture_place *capture_file_find(struct capture_file *file,
 					const struct capture_record *record)
 {
+	uint32_t serial = record->kind == CAPTURE_SUBMITTED ? record->serial : 0;
+
 	for (uint32_t i = 0; i < file->count; i++) {
 		struct capture_place *place = &file->places[i];
 
 		if (place->kind != record->kind)
 			continue;
 		if (is_input(place) ? strcmp(place->iface, record->iface) == 0
-				    : place->output == record->output &&
+				    : place->output == record->output && place->serial == serial &&
 					      strcmp(place->rule, record->rule) == 0)
 			return place;
 	}

@@ -16,6 +16,7 @@
 struct capture_place {
 	enum capture_kind kind;
 	uint16_t output;	       /* of an output: its index in the rule */
+	uint32_t serial;	       /* of CAPTURE_SUBMITTED, as in the record */
 	char rule[CAPTURE_NAME_SIZE];  /* of an output */
 	char iface[IF_NAMESIZE];       /* that receives or sends; empty: unknown */
 	char to[80];		       /* of an output: its address, as in the rule */

@@ -178,7 +178,7 @@ const struct command ctl_objects[] = {
 		 "      -c: until N were written; -s: bytes of each that are kept; --rate: received\n"
 		 "      packets a second, at most (default 1000); FILTER: all of src ADDR, dst ADDR,\n"
 		 "      host ADDR, [src|dst] port N, len N[-M], in, out; \"not\" in front of one",
-	 .arguments = ARGUMENTS_OPTIONS, .least = 1, .most = -1, .run = verb_capture},
+	 .arguments = ARGUMENTS_CAPTURE, .least = 1, .most = -1, .run = verb_capture},
 	{.name = "ping", .topic = "is the daemon alive?", .usage = "ping",
 	 .help = "check that the daemon answers and every worker makes progress",
 	 .run = verb_ping},
@@ -400,7 +400,8 @@ static bool has_options(const struct command *command)
 {
 	return command->arguments == ARGUMENTS_OPTIONS ||
 	       command->arguments == ARGUMENTS_OPTIONS_FILE ||
-	       command->arguments == ARGUMENTS_EXPLAIN || strstr(command->usage, "[--");
+	       command->arguments == ARGUMENTS_CAPTURE || command->arguments == ARGUMENTS_EXPLAIN ||
+	       strstr(command->usage, "[--");
 }
 
 int command_mixed_words(char **words, int count)

@@ -19,6 +19,7 @@ enum arguments {
 	ARGUMENTS_OPTIONS, /* options of its own: "[-x" in its usage */
 	ARGUMENTS_OPTIONS_FILE,
 	ARGUMENTS_COMMAND,
+	ARGUMENTS_CAPTURE, /* a rule or an interface, a filter, and options */
 	ARGUMENTS_EXPLAIN, /* a packet, or the name of a rule, or options */
 };
 

@@ -282,6 +282,26 @@ static bool own_values(const char *usage, const char *option, const char *word)
 	return false;
 }
 
+/* RULE or IFACE, and behind it the words of a filter; options anywhere. */
+static void capture_words(struct ctl *ctl, const struct command *command, char **words, int count)
+{
+	static const char *const filter[] = {"src", "dst", "host", "port", "len",
+					     "in",  "out", "not",  "and"};
+	const char *word = words[count - 1];
+
+	if (count > 1 && strcmp(words[count - 2], "-w") == 0) {
+		puts("<file>");
+	} else if (*word == '-') {
+		own_options(command->usage, word);
+	} else if (count == 1) {
+		rule_names(ctl, word);
+		interface_names(ctl, "", word);
+	} else {
+		for (size_t i = 0; i < sizeof(filter) / sizeof(filter[0]); i++)
+			candidate(filter[i], word);
+	}
+}
+
 static void arguments(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	const char *word = words[count - 1];
@@ -321,6 +341,9 @@ static void arguments(struct ctl *ctl, const struct command *command, char **wor
 			puts("<file>");
 		else if (count < 2 || !own_values(command->usage, words[count - 2], word))
 			own_options(command->usage, word);
+		break;
+	case ARGUMENTS_CAPTURE:
+		capture_words(ctl, command, words, count);
 		break;
 	case ARGUMENTS_EXPLAIN:
 		if (count > 1 && strcmp(words[0], "--pcap") == 0) {

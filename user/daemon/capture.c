@@ -73,13 +73,13 @@ static int begin(struct daemon *daemon)
 		return 0;
 	}
 	service->state = CAPTURE_RUNNING;
+	err = relay_capture(daemon->relay, service->capture);
+	if (err)
+		return err == -ENOMEM ? capture_end(daemon, "out of memory") : -EIO;
 	log_info("capture-started", LOG_NAME("of", *options->rule ? options->rule : options->iface),
 		 LOG_INT("pid", service->pid), LOG_UINT("rate", options->rate),
 		 LOG_UINT("snap", options->snap));
-	err = relay_capture(daemon->relay, service->capture);
-	if (err == -ENOMEM)
-		return capture_end(daemon, "out of memory");
-	return err ? -EIO : 0;
+	return 0;
 }
 
 int capture_run(struct daemon *daemon)
@@ -215,8 +215,9 @@ void method_capture_start(void *context, const json_t *params, struct control_re
 	service->state = CAPTURE_PREPARED;
 	service->seconds = 0;
 	reply->take = take_connection;
-	reply->result = json_pack("{s:i, s:i, s:i}", "format", FORMAT, "snap", (int)layout->snap,
-				  "bytes", (int)layout->size);
+	reply->result = json_pack("{s:i, s:i, s:i, s:s*}", "format", FORMAT, "snap",
+				  (int)layout->snap, "bytes", (int)layout->size, "hint",
+				  relay_capture_hint(daemon->relay, &options));
 }
 
 /* ---- capture.headers ---- */

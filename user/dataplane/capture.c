@@ -123,23 +123,62 @@ void capture_tap_free(struct capture_tap *tap)
 
 /* ---- packet threads ---- */
 
-static void add(_Atomic uint64_t *counter)
+static void add(_Atomic uint64_t *counter, uint64_t count)
 {
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(counter, count, memory_order_relaxed);
 }
 
-/* The captured part of a packet in several parts. */
+/* Note the length of a packet in several parts, and copy as much as is kept. */
 static void copy_parts(struct capture_record *record, uint32_t snap, const struct iovec *parts,
 		       unsigned int count)
 {
-	record->captured = 0;
-	for (unsigned int i = 0; i < count && record->captured < snap; i++) {
+	record->length = record->captured = 0;
+	for (unsigned int i = 0; i < count; i++) {
 		uint32_t room = snap - record->captured;
 		uint32_t length = parts[i].iov_len < room ? (uint32_t)parts[i].iov_len : room;
 
 		memcpy(record->data + record->captured, parts[i].iov_base, length);
 		record->captured += length;
+		record->length += (uint32_t)parts[i].iov_len;
 	}
+}
+
+void capture_forwarded(struct capture *capture, const struct xmc_captured *packet,
+		       const char *iface, const struct rule *rule, unsigned int output)
+{
+	const struct iovec part = {(void *)packet->data, packet->bytes};
+	struct capture_counts *counts = packet->sent ? &capture->ring.page->counts[CAPTURE_SENT]
+						     : counts_of(capture, iface);
+	uint64_t position;
+	struct capture_record *record = rule ? capture_ring_begin(&capture->ring, &position) : NULL;
+
+	if (!record) {
+		add(&counts->lost, 1);
+		return;
+	}
+	record->time_ns = packet->time_ns;
+	record->kind = packet->sent ? CAPTURE_REWRITTEN : CAPTURE_RECEIVED;
+	record->output = (uint16_t)output;
+	snprintf(record->iface, sizeof(record->iface), "%s", iface);
+	memcpy(record->rule, rule->name, sizeof(record->rule));
+	copy_parts(record, capture->ring.layout.snap, &part, 1);
+	record->length = packet->length;
+	capture_ring_end(&capture->ring, record, position);
+	add(&counts->taken, 1);
+}
+
+void capture_count(struct capture *capture, const char *iface,
+		   const struct xmc_capture_tally *counted)
+{
+	struct capture_counts *received = counts_of(capture, iface);
+	struct capture_counts *sent = &capture->ring.page->counts[CAPTURE_SENT];
+
+	add(&received->matched, counted->received);
+	add(&received->limited, counted->received_limited);
+	add(&received->lost, counted->received_lost);
+	add(&sent->matched, counted->sent);
+	add(&sent->limited, counted->sent_limited);
+	add(&sent->lost, counted->sent_lost);
 }
 
 static bool is_wanted(const struct capture_options *options, const struct rule *rule)
@@ -149,38 +188,37 @@ static bool is_wanted(const struct capture_options *options, const struct rule *
 
 /* True: it was taken. */
 static bool take_received(struct capture *capture, struct capture_counts *counts,
-			  const struct rule *rule, const struct iovec *part, uint32_t length,
+			  const struct rule *rule, const struct iovec *parts, unsigned int count,
 			  uint64_t now_ns)
 {
 	struct capture_record *record;
 	uint64_t position;
 
-	add(&counts->matched);
+	add(&counts->matched, 1);
 	if (!rate_limit_allows(&capture->limit, 0, now_ns)) {
-		add(&counts->limited);
+		add(&counts->limited, 1);
 		return false;
 	}
 	record = capture_ring_begin(&capture->ring, &position);
 	if (!record) {
-		add(&counts->lost);
+		add(&counts->lost, 1);
 		return false;
 	}
 	record->time_ns = now_ns;
-	record->length = length;
 	record->kind = CAPTURE_RECEIVED;
 	memcpy(record->iface, counts->iface, sizeof(record->iface));
 	memcpy(record->rule, rule->name, sizeof(record->rule));
-	copy_parts(record, capture->ring.layout.snap, part, 1);
+	copy_parts(record, capture->ring.layout.snap, parts, count);
 	capture_ring_end(&capture->ring, record, position);
-	add(&counts->taken);
+	add(&counts->taken, 1);
 	return true;
 }
 
 void capture_received(struct capture_tap *tap, const struct rule *rule, uint32_t frame,
-		      const struct iovec *part, uint32_t length, uint64_t now_ns)
+		      const struct iovec *parts, unsigned int count, uint64_t now_ns)
 {
 	tap->marks[frame] = is_wanted(&tap->capture->options, rule) &&
-			    take_received(tap->capture, tap->received, rule, part, length, now_ns);
+			    take_received(tap->capture, tap->received, rule, parts, count, now_ns);
 }
 
 static void take_submitted(struct capture *capture, const struct send_request *request,
@@ -192,13 +230,10 @@ static void take_submitted(struct capture *capture, const struct send_request *r
 	struct capture_record *record = capture_ring_begin(&capture->ring, &position);
 
 	if (!record) {
-		add(&counts->lost);
+		add(&counts->lost, 1);
 		return;
 	}
 	record->time_ns = now_ns;
-	record->length = 0;
-	for (unsigned int i = 0; i < count; i++)
-		record->length += (uint32_t)parts[i].iov_len;
 	record->kind = CAPTURE_SUBMITTED;
 	record->ttl = output->rule.ttl > UINT8_MAX ? request->key.ttl : (uint8_t)output->rule.ttl;
 	record->tos = output->rule.dscp == RULE_DSCP_KEPT ? request->key.tos
@@ -207,13 +242,14 @@ static void take_submitted(struct capture *capture, const struct send_request *r
 	record->source_port = send_source_port(output, &request->key);
 	record->to_port = send_request_port(request);
 	record->output = (uint16_t)(output - output->stream->outputs);
+	record->serial = output->stream->serial;
 	record->source = *send_request_source(request);
 	record->to = output->rule.to;
 	memcpy(record->iface, output->rule.iface, sizeof(record->iface));
 	memcpy(record->rule, output->stream->rule.name, sizeof(record->rule));
 	copy_parts(record, capture->ring.layout.snap, parts, count);
 	capture_ring_end(&capture->ring, record, position);
-	add(&counts->taken);
+	add(&counts->taken, 1);
 }
 
 void capture_submitted(struct capture_tap *tap, const struct send_request *request)
@@ -228,9 +264,9 @@ void capture_submitted(struct capture_tap *tap, const struct send_request *reque
 	for (unsigned int i = 0; i < request->count; i++) {
 		const struct iovec *parts = &request->payloads[i];
 
-		add(&counts->matched);
+		add(&counts->matched, 1);
 		if (!tap->marks[request->frames[i]])
-			add(&counts->limited);
+			add(&counts->limited, 1);
 		else if (request->pieces)
 			take_submitted(capture, request, parts, request->pieces, now_ns);
 		else

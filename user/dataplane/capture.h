@@ -61,12 +61,26 @@ struct capture_tap *capture_tap_new(struct capture *capture, const char *iface,
 /* No thread uses it. Accepts NULL. */
 void capture_tap_free(struct capture_tap *tap);
 
+/* ---- the kernel path: main thread ---- */
+
+struct xmc_capture_tally;
+struct xmc_captured;
+
+/* A frame of this rule that the kernel path has captured. `iface`: that received it, or that output
+ * `output` names. NULL: no rule has it any more, and it is lost. */
+void capture_forwarded(struct capture *capture, const struct xmc_captured *packet,
+		       const char *iface, const struct rule *rule, unsigned int output);
+
+/* Add what the kernel path of this interface has counted. */
+void capture_count(struct capture *capture, const char *iface,
+		   const struct xmc_capture_tally *counted);
+
 /* ---- packet threads ---- */
 
-/* Ingress has received a packet of this rule (NULL: of none), whose first frame has this index. It
- * has `length` bytes, and begins with those of the part. */
+/* Ingress has received a packet of this rule (NULL: of none), whose first frame has this index, and
+ * which consists of these parts. */
 void capture_received(struct capture_tap *tap, const struct rule *rule, uint32_t frame,
-		      const struct iovec *part, uint32_t length, uint64_t now_ns);
+		      const struct iovec *parts, unsigned int count, uint64_t now_ns);
 
 /* Egress is about to hand over this request. */
 void capture_submitted(struct capture_tap *tap, const struct send_request *request);

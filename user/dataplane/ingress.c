@@ -69,17 +69,25 @@ static void publish(struct ingress *ingress)
 
 /* ---- capture ---- */
 
-static void capture_packet(struct ingress *ingress, const struct xsk_frame *frame, uint32_t length,
-			   uint64_t now_ns)
+/* Of `count` frames. */
+static void capture_packet(struct ingress *ingress, const struct xsk_frame *frames,
+			   unsigned int count, uint64_t now_ns)
 {
-	uint8_t *data = xsk_frame(ingress->xsk, frame->index) + frame->offset;
-	const struct iovec part = {data, frame->length};
 	const struct stream *stream = NULL;
+	struct iovec parts[XSK_MAX_PIECES];
 	struct xmc_datagram dgram;
+	const uint8_t *data;
+	uint32_t length = 0;
 
-	if (xmc_parse_frame(data, data + frame->length, length, &dgram) == XMC_STEERED)
+	for (unsigned int i = 0; i < count; i++) {
+		parts[i].iov_base = xsk_frame(ingress->xsk, frames[i].index) + frames[i].offset;
+		parts[i].iov_len = frames[i].length;
+		length += frames[i].length;
+	}
+	data = parts[0].iov_base;
+	if (xmc_parse_frame(data, data + frames[0].length, length, &dgram) == XMC_STEERED)
 		stream = ruleset_find(ingress->ruleset, &dgram);
-	capture_received(ingress->tap, stream ? &stream->rule : NULL, frame->index, &part, length,
+	capture_received(ingress->tap, stream ? &stream->rule : NULL, frames[0].index, parts, count,
 			 now_ns);
 }
 
@@ -93,7 +101,7 @@ static void capture_packets(struct ingress *ingress, const struct xsk_frame *fra
 
 	for (unsigned int i = 0; i < count; i++) {
 		if (!more && !frames[i].more)
-			capture_packet(ingress, &frames[i], frames[i].length, now_ns);
+			capture_packet(ingress, &frames[i], 1, now_ns);
 		more = frames[i].more;
 	}
 }
@@ -147,8 +155,8 @@ static void end_packet(struct ingress *ingress)
 {
 	struct frame_entry entry = {.kind = FRAME_DATA, .frame = ingress->pieces[0].index};
 
-	if (ingress->tap)
-		capture_packet(ingress, &ingress->pieces[0], sum_lengths(ingress), clock_ns());
+	if (ingress->tap && !ingress->too_large)
+		capture_packet(ingress, ingress->pieces, ingress->nr_pieces, clock_ns());
 	if (ingress->too_large)
 		counter_add(&ingress->counters.drops[INGRESS_TOO_LARGE], 1);
 	else

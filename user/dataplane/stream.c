@@ -104,6 +104,7 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure)
 {
+	static uint32_t serials;
 	struct stream *stream;
 	int err = -ENOMEM;
 
@@ -116,6 +117,7 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 	stream->rule.outputs = NULL;
 	stream->nr_shards = nr_shards;
 	stream->references = 1;
+	stream->serial = ++serials;
 	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
 	stream->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*stream->shards));
 	/* Untouched until the first sample, so that the pages of idle streams are never allocated.

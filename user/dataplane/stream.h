@@ -94,6 +94,7 @@ struct stream {
 	 * one packet in STAMP_EVERY. Written by the egress thread. */
 	struct histogram *latency;
 	unsigned int references;
+	uint32_t serial; /* of no other stream */
 };
 
 /* What went wrong in stream_open(), for the log: which output, which step. */

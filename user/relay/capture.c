@@ -47,7 +47,8 @@ int relay_follow_capture(struct relay *relay)
 
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		struct intake *intake = relay->intakes[i];
-		int err = intake_capture(intake, intake == wanted ? relay->capture : NULL);
+		int err = intake_capture(intake, intake == wanted ? relay->capture : NULL,
+					 relay->epoll_fd);
 
 		if (err)
 			result = err;
@@ -61,6 +62,20 @@ bool relay_can_capture(const struct relay *relay, const struct capture_options *
 			      : relay_interface(relay, options->iface) != NULL;
 }
 
+const char *relay_capture_hint(const struct relay *relay, const struct capture_options *options)
+{
+	const struct intake *intake = find_intake(relay, options);
+	struct tap_maps maps;
+
+	if (!intake || !intake->steer || steer_describe_tap(intake->steer, &maps))
+		return NULL;
+	return intake->external
+		       ? "an administrator attached the XDP program of the interface: packets on "
+			 "the kernel path are not captured"
+		       : "the XDP program cannot capture here: packets on the kernel path are not "
+			 "captured";
+}
+
 int relay_capture(struct relay *relay, struct capture *capture)
 {
 	int err;
@@ -72,6 +87,12 @@ int relay_capture(struct relay *relay, struct capture *capture)
 		relay_follow_capture(relay);
 	}
 	return err;
+}
+
+void relay_drain_capture(struct relay *relay)
+{
+	for (unsigned int i = 0; relay->capture && i < relay->nr_intakes; i++)
+		intake_drain_capture(relay->intakes[i]);
 }
 
 /* ---- headers ---- */

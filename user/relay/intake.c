@@ -283,18 +283,6 @@ int intake_switch(struct intake *intake)
 	return 0;
 }
 
-int intake_capture(struct intake *intake, struct capture *capture)
-{
-	int err = 0;
-
-	if (intake->capture == capture)
-		return 0;
-	intake->capture = capture;
-	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
-		err = worker_capture(intake->workers[i], capture);
-	return err;
-}
-
 /* After the switch, so that no packet arrives for which the workers have no rule. */
 int intake_take_keys(struct intake *intake, const struct path **failed)
 {
@@ -355,6 +343,7 @@ static void close_parts(struct intake *intake)
 	uint64_t verdicts[XMC_REASONS];
 
 	intake_audit_end(intake);
+	intake_close_tap(intake);
 	if (intake->steer && !steer_verdicts(intake->steer, verdicts))
 		totals_add_steered(intake->kernel.totals, verdicts);
 	dismiss(intake, &intake->now);

@@ -41,6 +41,9 @@
 #include "relay/schedule.h"
 #include "steering/steer.h"
 
+/* Rules whose packets were captured last. */
+#define INTAKE_CAPTURED_LAST 64
+
 /* Below these MTUs the kernel disables a protocol on an interface, and drops its memberships (RFC
  * 791, RFC 8200). */
 #define IPV4_MIN_MTU 68
@@ -82,6 +85,7 @@ struct lineup {
 };
 
 struct offloads;
+struct tap;
 
 /* A rule for a line-up. */
 struct tagged_path {
@@ -132,7 +136,9 @@ struct intake {
 	/* The sum of workers that ended because their member left the bond: with the counters of
 	 * the others, these are what belongs to the verdicts of `steer`. */
 	struct worker_state closed;
-	struct capture *capture;	 /* of its packets; NULL: none */
+	struct capture *capture; /* of its packets; NULL: none */
+	struct tap *tap;	 /* of the kernel path; NULL: none, or the program has none */
+	unsigned int captured_last[INTAKE_CAPTURED_LAST]; /* see intake_capture.c */
 	char member_reason[REASON_SIZE]; /* why the last member that came has no workers, or empty
 					  */
 	struct lineup now;
@@ -234,9 +240,19 @@ int intake_take_keys(struct intake *intake, const struct path **failed);
 void intake_commit(struct intake *intake);
 int intake_revert(struct intake *intake);
 
-/* Capture its packets, or none (NULL), with all workers that it has or will have. Does nothing if
- * it does already. 0 or -errno as worker_capture(). */
-int intake_capture(struct intake *intake, struct capture *capture);
+/* ---- capture (intake_capture.c) ---- */
+
+/* Capture its packets, or none (NULL): with all workers that it has or will have, and on the kernel
+ * path those of the paths that it has now. Call it again when these may have changed. `epoll_fd`:
+ * as in intake_means; readable when intake_drain_capture() has something to do. 0 or -errno as
+ * worker_capture(). */
+int intake_capture(struct intake *intake, struct capture *capture, int epoll_fd);
+
+/* Take packets that the kernel path has captured, a bounded number. True: there may be more. */
+bool intake_drain_capture(struct intake *intake);
+
+/* Before the steering program is closed: take all that it has captured. */
+void intake_close_tap(struct intake *intake);
 
 /* ---- watching it ---- */
 

@@ -495,6 +495,33 @@ bool kernel_path_has_forward(const struct kernel_path *kernel, const struct kern
 	return place && place->forward;
 }
 
+bool kernel_path_has_slot(const struct kernel_path *kernel, const struct kernel_side *side,
+			  uint32_t slot, unsigned int *output)
+{
+	for (unsigned int i = 0; kernel && i < PLACES; i++) {
+		const struct forward *forward = kernel->places[i].forward;
+
+		if (!forward || kernel->places[i].side != side)
+			continue;
+		*output = slot - forward_slot(forward);
+		if (*output < kernel->rule->nr_outputs)
+			return true;
+	}
+	return false;
+}
+
+bool kernel_path_slot(const struct kernel_path *kernel, const struct kernel_side *side,
+		      uint32_t *slot)
+{
+	for (unsigned int i = 0; kernel && i < PLACES; i++) {
+		if (kernel->places[i].side != side || !kernel->places[i].forward)
+			continue;
+		*slot = forward_slot(kernel->places[i].forward);
+		return true;
+	}
+	return false;
+}
+
 void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *side, uint32_t tags)
 {
 	struct place *place = find_place(kernel, side, tags);

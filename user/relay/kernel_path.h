@@ -83,6 +83,15 @@ struct key_value kernel_path_value(const struct kernel_path *kernel, const struc
 bool kernel_path_has_forward(const struct kernel_path *kernel, const struct kernel_side *side,
 			     uint32_t tags);
 
+/* Is the counter in this slot one of the rule on that intake? Then *output is the index of the
+ * output whose it is (the rule's own is that of the first). */
+bool kernel_path_has_slot(const struct kernel_path *kernel, const struct kernel_side *side,
+			  uint32_t slot, unsigned int *output);
+
+/* The slot of the rule's own counter on that intake. False: it has no forward there. */
+bool kernel_path_slot(const struct kernel_path *kernel, const struct kernel_side *side,
+		      uint32_t *slot);
+
 /* It has left the line-up: close its forward, keep the counters. */
 void kernel_path_leave(struct kernel_path *kernel, const struct kernel_side *side, uint32_t tags);
 

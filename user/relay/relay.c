@@ -153,9 +153,19 @@ int relay_run(struct relay *relay)
 	/* The workers' descriptors are edge-triggered: fetching their events is enough. */
 	epoll_wait(relay->epoll_fd, events, EVENTS, 0);
 	output_sockets_serve();
+	relay_drain_capture(relay);
 	if (!relay->frozen)
 		follow_run(relay->follow);
 	return has_failed(relay) ? -EIO : 0;
+}
+
+/* Without memory some packets are not captured: the relay goes on. */
+static void follow_capture(struct relay *relay)
+{
+	int err = relay_follow_capture(relay);
+
+	if (err && err != -ENOMEM)
+		relay->broken = true;
 }
 
 void relay_check_workers(struct relay *relay)
@@ -169,8 +179,8 @@ void relay_check_workers(struct relay *relay)
 		if (!relay->frozen)
 			intake_audit(relay->intakes[i]);
 	}
-	if (!relay->frozen && relay_follow_capture(relay))
-		relay->broken = true;
+	if (!relay->frozen)
+		follow_capture(relay);
 	output_sockets_age();
 }
 
@@ -230,6 +240,7 @@ int relay_apply(struct relay *relay, struct config *config, struct relay_change 
 	follow_sync(relay->follow);
 	err = plan_change(relay, config, change, reason);
 	follow_rules_changed(relay->follow);
+	follow_capture(relay);
 	return err;
 }
 

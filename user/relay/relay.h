@@ -205,12 +205,18 @@ bool relay_attachment(const struct relay *relay, const char *iface,
 /* Is there such a rule, or does a rule's input name this interface? */
 bool relay_can_capture(const struct relay *relay, const struct capture_options *options);
 
+/* What of it cannot be captured, for people: constant text, or NULL. */
+const char *relay_capture_hint(const struct relay *relay, const struct capture_options *options);
+
 /* Capture from now on, until it is called with NULL; then nothing uses the capture any more. 0;
  * -ENOMEM: nothing is captured; -EIO: a worker has failed, and the relay must end. */
 int relay_capture(struct relay *relay, struct capture *capture);
 
 /* Rules or intakes may have changed: capture where the packets arrive now. Returns as above. */
 int relay_follow_capture(struct relay *relay);
+
+/* Take what kernel paths have captured; relay_run() does it as well. */
+void relay_drain_capture(struct relay *relay);
 
 /* The headers with which the datagrams of an output would leave now, as far as the kernel chooses
  * them. What is not known is all zero. */

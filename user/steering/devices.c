@@ -76,6 +76,12 @@ static int load_copy(struct devices *devices)
 	err = bpf_map__reuse_fd(copy->maps.outputs, devices->pins->fds[PIN_OUTPUTS]);
 	if (!err)
 		err = bpf_map__reuse_fd(copy->maps.tallies, devices->pins->fds[PIN_TALLIES]);
+	copy->rodata->can_capture = devices->pins->captures_fd >= 0;
+	if (!err && copy->rodata->can_capture)
+		err = bpf_map__reuse_fd(copy->maps.captures, devices->pins->captures_fd);
+	if (!err && copy->rodata->can_capture)
+		err = bpf_map__reuse_fd(copy->maps.capture_tallies,
+					devices->pins->capture_tallies_fd);
 	if (!err)
 		err = copy_bpf__load(copy);
 	if (err)

@@ -19,7 +19,8 @@ const char *const pin_names[NR_PINS] = {
 	"outputs", "tallies", "device_sets", "passed",	"about",
 };
 
-const struct pins pins_none = {.fds = {[0 ... NR_PINS - 1] = -1}};
+const struct pins pins_none = {
+	.fds = {[0 ... NR_PINS - 1] = -1}, .captures_fd = -1, .capture_tallies_fd = -1};
 
 /* As in bpf/steer.bpf.c, bpf/find_rule.h and bpf/outputs.h. */
 static const struct {

@@ -44,6 +44,9 @@ enum pin {
 struct pins {
 	char directory[PINS_PATH_SIZE];
 	int fds[NR_PINS]; /* -1: not open */
+	/* Of our own program, not pinned; -1: there is none. */
+	int captures_fd;
+	int capture_tallies_fd;
 };
 
 extern const struct pins pins_none;

@@ -140,7 +140,8 @@ static int load_user(struct steer *steer, bool frags)
 }
 
 /* `from`: use its maps of the kernel path; NULL: new ones. */
-static int load_full(struct steer *steer, bool frags, const struct steer_adoption *from)
+static int load_full(struct steer *steer, bool frags, const struct steer_adoption *from,
+		     bool can_capture)
 {
 	int err;
 
@@ -148,6 +149,7 @@ static int load_full(struct steer *steer, bool frags, const struct steer_adoptio
 	if (!steer->full)
 		return -errno;
 	steer->full->rodata->frags = frags;
+	steer->full->rodata->can_capture = can_capture;
 	err = frags ? accept_frags(steer->full->progs.xmcast_steer) : 0;
 	if (!err && from)
 		err = bpf_map__reuse_fd(steer->full->maps.outputs, from->outputs_fd);
@@ -162,16 +164,39 @@ static int load_full(struct steer *steer, bool frags, const struct steer_adoptio
 	}
 	steer->shared_maps = from != NULL;
 	take_maps(steer, steer->full->obj);
+	if (can_capture) {
+		steer->pins.captures_fd = bpf_map__fd(steer->full->maps.captures);
+		steer->pins.capture_tallies_fd = bpf_map__fd(steer->full->maps.capture_tallies);
+	}
 	return 0;
 }
 
 /* Maps of another version do not fit. Then a few packets that are on their way when the program is
  * replaced may get the wrong headers or be dropped, and only if they have several outputs. */
-static int load_both_paths(struct steer *steer, bool frags, const struct steer_adoption *from)
+static int load_both_paths(struct steer *steer, bool frags, const struct steer_adoption *from,
+			   bool can_capture)
 {
-	int err = from && from->outputs_fd >= 0 ? load_full(steer, frags, from) : -ENOENT;
+	int err = from && from->outputs_fd >= 0 ? load_full(steer, frags, from, can_capture)
+						: -ENOENT;
 
-	return err ? load_full(steer, frags, NULL) : 0;
+	return err ? load_full(steer, frags, NULL, can_capture) : 0;
+}
+
+/* The verifiers of some kernels refuse the program with captures, which takes them about as long as
+ * to accept it: it is tried once. */
+static int load_with_captures(struct steer *steer, bool frags, const struct steer_adoption *from)
+{
+	static bool refused;
+	int err = refused ? -E2BIG : load_both_paths(steer, frags, from, true);
+
+	if (!err || err == -ENOMEM)
+		return err;
+	err = load_both_paths(steer, frags, from, false);
+	if (!err && !refused)
+		log_info("no-kernel-captures", LOG_TEXT("reason", "the kernel's verifier refuses "
+								  "the XDP program with captures"));
+	refused |= !err;
+	return err;
 }
 
 static int load_own(struct steer *steer, bool frags, const struct steer_adoption *from)
@@ -180,7 +205,7 @@ static int load_own(struct steer *steer, bool frags, const struct steer_adoption
 
 	steer->frags = frags;
 	steer->no_forwards = missing_right();
-	err = steer->no_forwards ? load_user(steer, frags) : load_both_paths(steer, frags, from);
+	err = steer->no_forwards ? load_user(steer, frags) : load_with_captures(steer, frags, from);
 	if (err && err != -ENOMEM && !steer->no_forwards) {
 		steer->no_forwards = "the kernel refuses the XDP program: xmcastd -d shows more";
 		err = load_user(steer, frags);
@@ -384,6 +409,16 @@ bool steer_can_forward(const struct steer *steer, const char **why)
 {
 	*why = steer->no_forwards;
 	return !*why;
+}
+
+bool steer_describe_tap(const struct steer *steer, struct tap_maps *maps)
+{
+	if (!steer->full || steer->pins.captures_fd < 0)
+		return false;
+	maps->order = &steer->full->bss->capture_order;
+	maps->captures_fd = bpf_map__fd(steer->full->maps.captures);
+	maps->tallies_fd = bpf_map__fd(steer->full->maps.capture_tallies);
+	return true;
 }
 
 struct forwards *steer_forwards(struct steer *steer)

@@ -108,6 +108,15 @@ int steer_set_capacity(struct steer *steer, unsigned int bytes);
 /* Whether rules can take the kernel path. If not, *why is the reason, a constant text. */
 bool steer_can_forward(const struct steer *steer, const char **why);
 
+/* For steering/tap.h: where the program captures packets. False: it does not. */
+struct tap_maps {
+	struct xmc_capture_order *order;
+	int captures_fd;
+	int tallies_fd;
+};
+
+bool steer_describe_tap(const struct steer *steer, struct tap_maps *maps);
+
 /* For forward_open() (steering/forward.h). */
 struct forwards *steer_forwards(struct steer *steer);
 

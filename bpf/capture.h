@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Captures of the kernel path: copies of packets go into a ring that the daemon reads. A packet for
+ * which there is no room is counted, and goes its way. The ring exists only during a capture.
+ *
+ * A program that is loaded without `can_capture` has none of this: the verifier removes it. That is
+ * for kernels whose verifier does not accept the whole.
+ */
+#ifndef XMCAST_CAPTURE_H
+#define XMCAST_CAPTURE_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include <xmcast/abi.h>
+
+const volatile bool can_capture;
+
+struct capture_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096); /* the daemon creates the ring, in a size of its own */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct capture_ring);
+} captures SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xmc_capture_tally);
+} capture_tallies SEC(".maps");
+
+static __always_inline struct xmc_capture_tally *capture_tally(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&capture_tallies, &first);
+}
+
+/* `room`: a constant, because the size of an entry has to be one. */
+static __always_inline int copy_bytes(struct xdp_md *ctx, void *ring, __u32 tally, __u32 sent,
+				      __u32 snap, const __u32 room)
+{
+	struct xmc_captured *captured = bpf_ringbuf_reserve(ring, sizeof(*captured) + room, 0);
+	__u32 bytes;
+
+	if (!captured)
+		return -1;
+	captured->time_ns = bpf_ktime_get_ns();
+	captured->tally = tally;
+	captured->sent = sent;
+	captured->length = bpf_xdp_get_buff_len(ctx);
+	bytes = captured->length < snap ? captured->length : snap;
+	/* The verifier has to see the bounds in the register that the helper is called with. */
+	asm volatile("" : "+r"(bytes));
+	if (bytes - 1 >= room || bpf_xdp_load_bytes(ctx, 0, captured->data, bytes)) {
+		bpf_ringbuf_discard(captured, 0);
+		return -1;
+	}
+	captured->bytes = bytes;
+	bpf_ringbuf_submit(captured, 0);
+	return 0;
+}
+
+/* Copy a packet into the ring. 0; -1: there is no room, or no ring. */
+static __always_inline int copy_packet(struct xdp_md *ctx, __u32 tally, __u32 sent, __u32 snap)
+{
+	__u32 first = 0;
+	__u32 bytes = bpf_xdp_get_buff_len(ctx);
+	void *ring = bpf_map_lookup_elem(&captures, &first);
+
+	if (!ring)
+		return -1;
+	if (bytes > snap)
+		bytes = snap;
+	if (bytes <= XMC_CAPTURE_SMALL)
+		return copy_bytes(ctx, ring, tally, sent, bytes, XMC_CAPTURE_SMALL);
+	if (bytes <= XMC_CAPTURE_MIDDLE)
+		return copy_bytes(ctx, ring, tally, sent, bytes, XMC_CAPTURE_MIDDLE);
+	if (bytes > XMC_CAPTURE_LARGE)
+		bytes = XMC_CAPTURE_LARGE;
+	return copy_bytes(ctx, ring, tally, sent, bytes, XMC_CAPTURE_LARGE);
+}
+
+/* A packet is about to be sent for the output with this tally. `mark`: of the packet; not 0. The
+ * snap length is not known here: the daemon cuts. */
+static __noinline int capture_sent(struct xdp_md *ctx, __u32 mark, __u32 tally)
+{
+	struct xmc_capture_tally *counts = capture_tally();
+
+	if (!counts)
+		return 0;
+	counts->sent++;
+	if (mark != XMC_CAPTURE_TAKEN)
+		counts->sent_limited++;
+	else if (copy_packet(ctx, tally, 1, XMC_CAPTURE_LARGE))
+		counts->sent_lost++;
+	return 0;
+}
+
+#endif
