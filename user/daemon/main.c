@@ -437,6 +437,9 @@ static int serve(struct daemon *daemon)
 	service_stopping(daemon);
 	signals_arm_second();
 	handed_over = hand_over_release(daemon);
+	/* What is left for the next process must not wait for the end of a capture. */
+	if (daemon->store)
+		capture_end(daemon, "the daemon ends");
 	daemon->left = !handed_over && service_leave(daemon, code);
 	if (daemon->left)
 		log_info("left-in-store");
