@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include <xmcast/abi.h>
+#include <xmcast/packet.h>
 
 const volatile bool can_capture;
 
@@ -43,12 +44,14 @@ static __always_inline struct xmc_capture_tally *capture_tally(void)
 	return bpf_map_lookup_elem(&capture_tallies, &first);
 }
 
-/* `room`: a constant, because the size of an entry has to be one. */
+/* `room`: a constant, because the size of an entry has to be one. `snap`: at least an Ethernet
+ * header.
+ */
 static __always_inline int copy_bytes(struct xdp_md *ctx, void *ring, __u32 tally, __u32 sent,
 				      __u32 snap, const __u32 room)
 {
 	struct xmc_captured *captured = bpf_ringbuf_reserve(ring, sizeof(*captured) + room, 0);
-	__u32 bytes;
+	__u64 bytes = snap;
 
 	if (!captured)
 		return -1;
@@ -56,16 +59,22 @@ static __always_inline int copy_bytes(struct xdp_md *ctx, void *ring, __u32 tall
 	captured->tally = tally;
 	captured->sent = sent;
 	captured->length = bpf_xdp_get_buff_len(ctx);
-	bytes = captured->length < snap ? captured->length : snap;
-	/* The verifier has to see the bounds in the register that the helper is called with. */
+	/* The verifier has to see both bounds in the register that the helper is called with: the
+	 * compiler would compare a difference, and Linux 6.1 learns nothing from `bytes != 0`. */
 	asm volatile("" : "+r"(bytes));
-	if (bytes - 1 >= room || bpf_xdp_load_bytes(ctx, 0, captured->data, bytes)) {
-		bpf_ringbuf_discard(captured, 0);
-		return -1;
-	}
+	if (bytes < sizeof(struct xmc_eth))
+		goto discard;
+	asm volatile("" : "+r"(bytes));
+	if (bytes > room)
+		goto discard;
+	if (bpf_xdp_load_bytes(ctx, 0, captured->data, bytes))
+		goto discard;
 	captured->bytes = bytes;
 	bpf_ringbuf_submit(captured, 0);
 	return 0;
+discard:
+	bpf_ringbuf_discard(captured, 0);
+	return -1;
 }
 
 /* Copy a packet into the ring. 0; -1: there is no room, or no ring. */
