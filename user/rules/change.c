@@ -179,10 +179,10 @@ static int operate_text(struct change *change, const struct rule_operation *oper
 	unsigned int before = change->errors->count, count;
 	struct parsed parsed = {.at = *at};
 	char *line = strdup(operation->text);
-	int err = line ? 0 : -ENOMEM;
+	int err = 0;
 
-	if (err)
-		return err;
+	if (!line)
+		return -ENOMEM;
 	for (char *byte = line; *byte; byte++) {
 		if (*byte == '\n')
 			*byte = ' ';
