@@ -375,6 +375,7 @@ soak-restarts: check-root test-deps
 
 # ---- checks -------------------------------------------------------------------------------------
 
+LINT_DEFINES := -DXMC_VERSION='""' -DXMC_REVISION='""' -DXMC_BRANCH='""'
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^vmlinux/')
 SHELL_FILES := tests/fuzz/run .ci/run $(wildcard packaging/debian/*.p*inst packaging/debian/*.p*rm) $(wildcard packaging/completion/*.bash) $(wildcard tools/bench/adapters/* $(addprefix tests/vm/,run switch kernel init inside suite short test_debian))
 ANALYZED := $(filter-out %.bpf.c,$(filter user/%.c tools/%.c,$(C_FILES)))
@@ -383,11 +384,11 @@ lint: lint-deps build-deps $(SKELS)
 	shellcheck $(SHELL_FILES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j2 \
 		--enable=warning,performance,portability --suppressions-list=.cppcheck \
-		-Iinclude -Iuser -Itools -DXMC_VERSION='""' user tools
+		-Iinclude -Iuser -Itools $(LINT_DEFINES) user tools
 	$(Q)$(MAKE) --no-print-directory -j2 $(ANALYZED:%.c=build/analyzed/%.done)
 	$(Q)printf "%s\n" $(ANALYZED) | \
 		xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- \
-		$(subst -I$(B)/gen,-isystem $(B)/gen,$(XCFLAGS)) -DXMC_VERSION='""' 2>/dev/null
+		$(subst -I$(B)/gen,-isystem $(B)/gen,$(XCFLAGS)) $(LINT_DEFINES) 2>/dev/null
 	tools/lint/includes.py
 
 # gcc's analyzer, one file at a time and only files that have changed; .analyzer lists the warnings that
@@ -395,7 +396,7 @@ lint: lint-deps build-deps $(SKELS)
 build/analyzed/%.done: %.c .analyzer Makefile | $(SKELS)
 	$(call say,CHECK,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)gcc -O1 $(filter-out -fsanitize%,$(XCFLAGS)) -DXMC_VERSION='""' -fanalyzer \
+	$(Q)gcc -O1 $(filter-out -fsanitize%,$(XCFLAGS)) $(LINT_DEFINES) -fanalyzer \
 		$(shell awk '$$1 == "$<" {sub(/^-W/, "-Wno-", $$2); print $$2}' .analyzer) \
 		-MMD -MP -MF $(@:.done=.d) -MT $@ -c -o /dev/null $<
 	$(Q)touch $@

@@ -363,7 +363,7 @@ static int fetch_rule(struct ctl *ctl, const struct command *command, const char
 int verb_rule_rename(struct ctl *ctl, const struct command *command, char **words, int count)
 {
 	json_t *operations, *names;
-	char *text, *renamed;
+	char *text = NULL, *renamed;
 	int code;
 
 	if (!is_word(words[1]))
