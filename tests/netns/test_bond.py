@@ -67,7 +67,7 @@ class Site:
         if members:
             self.send_by("bond1" if source_bond else "s0")
         veth(self.relay, "out0", self.receiver, "r0", near_addr="10.2.0.1/24", far_addr="10.2.0.2/24")
-        in_order(self.receiver, "r0")
+        in_order(self.relay, "out0", self.receiver, "r0")
         self.receiver.ip("route add default dev r0")
         know(self.relay, "out0", "10.2.0.2", self.receiver, "r0")
 

@@ -50,7 +50,7 @@ class Site:
             take_card(self.relay, hub, number, f"in{hub}")
             self.source.ip(f"link set s{hub} up")
         veth(self.relay, "out0", self.receiver, "r0", near_addr="10.2.0.1/24", far_addr="10.2.0.2/24")
-        in_order(self.receiver, "r0")
+        in_order(self.relay, "out0", self.receiver, "r0")
         self.receiver.ip("route add default dev r0")
         know(self.relay, "out0", "10.2.0.2", self.receiver, "r0")
 
