@@ -95,6 +95,7 @@ COV_CFLAGS := $(if $(COV),--coverage -fprofile-update=atomic -DNDEBUG -DXMC_COVE
 XCFLAGS := -std=gnu11 -Wall -Wextra $(WERROR) -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	-Wno-unused-parameter -Wvla -fno-common -fstack-protector-strong -D_GNU_SOURCE -pthread \
 	-Iinclude -Iuser -Itools -I$(B)/gen $(if $(DEBUG),-DXMC_DEBUG,) \
+	$(if $(filter thread,$(SAN)),-Wno-tsan) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -DXMC_DEBUG -DXMC_SANITIZED $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)) $(COV_CFLAGS)
 XCFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 XCFLAGS += -DXMC_LIBXDP_VERSION='"$(shell pkg-config --modversion libxdp 2>/dev/null)"' \

@@ -548,7 +548,7 @@ static void acknowledge(struct egress_loop *loop)
 	int err;
 
 	loop->marker_waits = false;
-	loop->tap = loop->egress->next_tap;
+	loop->tap = atomic_load(&loop->egress->next_tap);
 	atomic_store(&loop->egress->acknowledged, loop->marker);
 	err = wakeup_send(loop->egress->notify_fd);
 	if (err)

@@ -73,7 +73,7 @@ struct egress {
 	int command_fd; /* read end of the command stream: struct egress_command (engine.h) */
 	int notify_fd;	/* eventfd, written by us: an acknowledgement, or the thread has failed */
 	/* Of datagrams behind the next marker. NULL: none is captured. */
-	struct capture_tap *next_tap;
+	_Atomic(struct capture_tap *) next_tap; /* as ingress.next_tap */
 
 	/* Egress to the main thread. */
 	_Atomic uint64_t acknowledged; /* generation of the ruleset that all later frames have */

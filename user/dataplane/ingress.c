@@ -239,7 +239,7 @@ static void change_ruleset(struct ingress *ingress)
 		return;
 	marker.generation = atomic_load_explicit(&ingress->next_generation, memory_order_relaxed);
 	ingress->ruleset = atomic_exchange_explicit(&ingress->next, NULL, memory_order_acq_rel);
-	ingress->tap = ingress->next_tap;
+	ingress->tap = atomic_load(&ingress->next_tap);
 	frame_queue_push(ingress->queue, &marker);
 	publish(ingress);
 }

@@ -60,7 +60,8 @@ struct ingress {
 	 * its marker, and the order to end as soon as the RX ring is empty. */
 	_Atomic(const struct ruleset *) next;
 	_Atomic uint64_t next_generation;
-	struct capture_tap *next_tap; /* written before `next` */
+	/* Written before `next`; atomic, because the first marker is not waited for. */
+	_Atomic(struct capture_tap *) next_tap;
 	atomic_bool stop;
 	atomic_bool leave; /* with `stop`: end at once, and leave the RX ring to a successor */
 

@@ -489,7 +489,9 @@ int worker_capture(struct worker *worker, struct capture *capture)
 		tap = capture_tap_new(capture, worker->iface, xsk_frames(worker->xsk));
 	if (capture && !tap)
 		return -ENOMEM;
-	worker->tap = worker->ingress.next_tap = worker->egress.next_tap = tap;
+	worker->tap = tap;
+	atomic_store(&worker->ingress.next_tap, tap);
+	atomic_store(&worker->egress.next_tap, tap);
 	err = worker_update(worker, worker->ruleset);
 	/* A thread that is stuck may use it for ever. */
 	if (!err)
