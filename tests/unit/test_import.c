@@ -193,7 +193,7 @@ static const struct import_case igmpproxy[] = {
 		 "phyint eth1 downstream ratelimit 0 threshold 1\n"
 		 "phyint eth2 disabled\n",
 	 .rules = {"in 239.1.1.1:any@eth0 source 10.9.0.0/16 out 239.1.1.1@eth1" ROUTED},
-	 .comments = {"quickleave: a rule stays joined", "`when joined`) are not available yet",
+	 .comments = {"quickleave: a rule stays joined", "does not follow the joins of receivers",
 		      "sources in the networks of eth0 itself"},
 	 .lost = 2},
 	/* Words on any lines; any source; two downstream interfaces; a whitelist of one of them. */

@@ -167,8 +167,8 @@ static bool read_global(struct proxy *proxy)
 		const char *text;
 	} globals[] = {
 		{"quickleave", false, true,
-		 "a rule stays joined while it is enabled: rules that follow the joins of "
-		 "receivers (`when joined`) are not available yet"},
+		 "a rule stays joined while it is enabled, and does not follow the joins of "
+		 "receivers"},
 		{"hashtablesize", true, false, "not needed: joins of receivers do not matter"},
 		{"defaultdown", false, true,
 		 "an output names its interface: add one for each interface without a phyint"},
