@@ -35,6 +35,7 @@ static void test_matches(void **state)
 {
 	struct credentials *credentials = parse(
 		"# comment\n\n  user Aladdin open-sesame-open-sesame # him\r\ntoken " TOKEN "\n"
+		"token horse#battery#staple #\n"
 		"user \303\251 " TOKEN TOKEN);
 
 	assert_true(credentials_match(credentials,
@@ -42,6 +43,9 @@ static void test_matches(void **state)
 	assert_true(credentials_match(credentials,
 				      "bAsIc QWxhZGRpbjpvcGVuLXNlc2FtZS1vcGVuLXNlc2FtZQ=="));
 	assert_true(credentials_match(credentials, "Bearer " TOKEN));
+	/* In a word the sign begins no comment. */
+	assert_true(credentials_match(credentials, "Bearer horse#battery#staple"));
+	assert_false(credentials_match(credentials, "Bearer horse"));
 	assert_true(credentials_match(credentials,
 				      "Basic w6k6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="));
 	credentials_free(credentials);

@@ -180,16 +180,55 @@ static void test_bad(void **state)
 /* More rules than there may be: one error, and bounded work. */
 static void test_too_many(void **state)
 {
-	static struct rule_operation operations[300];
+	static struct rule_operation operations[17];
 	struct config config = parse("rules: []\n"), result;
 	struct errors errors = {0};
 
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 17; i++)
 		operations[i] =
 			(struct rule_operation){RULE_ADD, "in 239.1.1.1:{1..4096}@a out 10.0.0.1"};
-	assert_int_equal(config_change(&config, operations, 300, "x", &result, &errors), -EINVAL);
-	expect_errors(&errors, (struct expected[]){{0, 0, NULL, "too many rules"}, {0}}, "300");
+	assert_int_equal(config_change(&config, operations, 17, "x", &result, &errors), -EINVAL);
+	expect_errors(&errors, (struct expected[]){{0, 0, NULL, "too many rules"}, {0}}, "17");
 	config_free(&config);
+}
+
+/* A line that would be read 4,096 times is bounded, in a file as well as over the socket. */
+static void test_too_long(void **state)
+{
+	static char text[RANGE_TEXT_MAX + 200], file[RANGE_TEXT_MAX + 300];
+	const struct rule_operation operation = {RULE_ADD, text};
+	struct config config = parse("rules: []\n"), result;
+	struct errors errors = {0};
+	size_t used = (size_t)sprintf(text, "a{1..4096} in 239.1.1.1:{1..4096}@a");
+
+	while (used <= RANGE_TEXT_MAX)
+		used += (size_t)sprintf(text + used, " out 239.2.2.2@b");
+	assert_int_equal(config_change(&config, &operation, 1, "x", &result, &errors), -EINVAL);
+	assert_int_equal(errors.count, 1);
+	assert_non_null(strstr(errors.list[0].message, "with a range, expected at most 65536 bytes"));
+	errors_free(&errors);
+	memset(&errors, 0, sizeof(errors));
+	sprintf(file, "rules: [ %s ]\n", text);
+	assert_int_equal(config_parse_yaml(file, strlen(file), "f", &result, &errors), -EINVAL);
+	assert_int_equal(errors.count, 1);
+	errors_free(&errors);
+	config_free(&config);
+}
+
+/* A file with more rules than there may be: the rest is not read. */
+static void test_too_many_in_a_file(void **state)
+{
+	static char file[20 * 100];
+	struct errors errors = {0};
+	struct config result;
+	size_t used = (size_t)sprintf(file, "rules:\n");
+
+	for (int i = 0; i < 17; i++)
+		used += (size_t)sprintf(file + used,
+					"  - in 239.1.%d.1:{1..4096}@a out 10.0.0.1\n", i);
+	assert_int_equal(config_parse_yaml(file, used, "f", &result, &errors), -EINVAL);
+	assert_non_null(strstr(errors.list[0].message, "too many rules"));
+	errors_free(&errors);
 }
 
 int main(void)
@@ -198,6 +237,8 @@ int main(void)
 		cmocka_unit_test(test_file),	 cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_change),	 cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_too_many_in_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,15 +220,15 @@ static json_t *answer_json(const struct inspected_packet *packet)
 
 	for (unsigned int i = 0; i < count; i++)
 		json_add(&outputs, output_json(&packet->outputs[i], &packet->books->outputs[i]));
-	object = json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:i, s:b, s:i, s:o, s:o, s:o, s:o, s:o}",
-			   "interface", packet->arrival, "received_by", packet->iface, "device",
-			   *packet->port ? packet->port : NULL, "mode", packet->mode, "vlan",
-			   packet->tags ? stats_tags_json(packet->tags) : json_null(), "mtu",
-			   (int)packet->mtu, "too_long", packet->too_long, "frame_bytes",
-			   (int)packet->length, "packet", packet_json(packet), "verdict",
-			   verdict_json(&packet->verdict), "rule",
-			   rule_json(packet->books ? packet->books->rules : NULL), "near_rules",
-			   near_json(packet), "outputs", outputs);
+	object = json_pack(
+		"{s:s, s:o, s:o, s:s?, s:o, s:i, s:b, s:i, s:o, s:o, s:o, s:o, s:o}", "interface",
+		packet->arrival, "received_by", json_text_string(packet->iface), "device",
+		*packet->port ? json_text_string(packet->port) : json_null(), "mode", packet->mode,
+		"vlan", packet->tags ? stats_tags_json(packet->tags) : json_null(), "mtu",
+		(int)packet->mtu, "too_long", packet->too_long, "frame_bytes", (int)packet->length,
+		"packet", packet_json(packet), "verdict", verdict_json(&packet->verdict), "rule",
+		rule_json(packet->books ? packet->books->rules : NULL), "near_rules",
+		near_json(packet), "outputs", outputs);
 	if (packet->reason)
 		json_put(&object, "reason", json_text_string(packet->reason));
 	return object;
@@ -285,10 +285,11 @@ static json_t *input_json(const struct inspected_rule *inspected)
 		querier = json_pack("{s:o, s:I}", "address", address_json(&inspected->querier),
 				    "seconds",
 				    (json_int_t)seconds_since(inspected, inspected->querier_ns));
-	object = json_pack("{s:s, s:s, s:b, s:b, s:b, s:i, s:o, s:b, s:o}", "interface",
-			   inspected->rule->iface, "received_by", inspected->iface, "exists",
-			   link->ifindex != 0, "up", link->up, "carrier", link->carrier, "mtu",
-			   (int)link->mtu, "vlan",
+	object = json_pack("{s:s, s:o, s:b, s:b, s:b, s:i, s:o, s:b, s:o}", "interface",
+			   inspected->rule->iface, "received_by",
+			   inspected->iface ? json_text_string(inspected->iface) : json_null(),
+			   "exists", link->ifindex != 0, "up", link->up, "carrier", link->carrier,
+			   "mtu", (int)link->mtu, "vlan",
 			   inspected->tags ? stats_tags_json(inspected->tags) : json_null(),
 			   "joined", inspected->joined, "querier", querier);
 	if (inspected->reason)
@@ -306,8 +307,9 @@ static json_t *passed_json(const struct inspected_rule *inspected)
 		const struct xmc_passed *note = &passed->note;
 
 		json_add(&list,
-			 json_pack("{s:s, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "interface",
-				   passed->iface, "source", address_json(&note->source), "port",
+			 json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "interface",
+				   json_text_string(passed->iface), "source",
+				   address_json(&note->source), "port",
 				   number_or_null(ntohs(note->port)), "vlan",
 				   note->tags ? stats_tags_json(note->tags) : json_null(), "reason",
 				   reasons[note->reason < XMC_REASONS ? note->reason : 0],

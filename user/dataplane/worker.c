@@ -311,7 +311,7 @@ void worker_go(struct worker *worker, const struct ruleset *ruleset)
 	worker->ingress.tap = NULL;
 	/* By a marker in front of all packets both threads get the tap. */
 	if (worker->tap) {
-		atomic_store(&worker->ingress.next_generation, worker->generation);
+		atomic_store(&worker->ingress.next_generation, ++worker->generation);
 		atomic_store(&worker->ingress.next, ruleset);
 	}
 	if (worker->resumes)
@@ -461,9 +461,18 @@ static bool join(struct worker *worker, pthread_t thread, sem_t *ended,
 
 /* ---- update and stop ---- */
 
+/* Until both threads use the ruleset of the last marker. */
+static int wait_acknowledged(struct worker *worker)
+{
+	int err = 0;
+
+	while (!err && atomic_load(&worker->egress.acknowledged) != worker->generation)
+		err = wait_notified(worker);
+	return err;
+}
+
 int worker_update(struct worker *worker, const struct ruleset *ruleset)
 {
-	uint64_t generation = ++worker->generation;
 	int err = 0;
 
 	worker->ruleset = ruleset;
@@ -471,12 +480,14 @@ int worker_update(struct worker *worker, const struct ruleset *ruleset)
 		worker->ingress.ruleset = ruleset;
 		return 0;
 	}
-	atomic_store(&worker->ingress.next_generation, generation);
+	/* The marker that worker_go() has sent may still be under way. */
+	err = wait_acknowledged(worker);
+	if (err)
+		return err;
+	atomic_store(&worker->ingress.next_generation, ++worker->generation);
 	atomic_store(&worker->ingress.next, ruleset);
 	wake_ingress(worker);
-	while (!err && atomic_load(&worker->egress.acknowledged) != generation)
-		err = wait_notified(worker);
-	return err;
+	return wait_acknowledged(worker);
 }
 
 int worker_capture(struct worker *worker, struct capture *capture)

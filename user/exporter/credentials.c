@@ -63,7 +63,13 @@ static unsigned int split(char *line, char *words[4])
 	char *rest = line;
 	char *word;
 
-	line[strcspn(line, "#")] = '\0';
+	/* A comment begins a word, so that a password may contain the sign. */
+	for (char *at = strchr(line, '#'); at; at = strchr(at + 1, '#')) {
+		if (at == line || strchr(" \t", at[-1])) {
+			*at = '\0';
+			break;
+		}
+	}
 	while (count < 4 && (word = strtok_r(rest, " \t\r", &rest)))
 		words[count++] = word;
 	return count;

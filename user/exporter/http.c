@@ -36,6 +36,9 @@ struct answer {
 	int64_t until_ms;
 };
 
+/* Runs of the library in one turn, while connections are closed. */
+#define MOST_PASSES 4
+
 struct http {
 	struct MHD_Daemon *library;
 	struct http_options options;
@@ -330,7 +333,7 @@ int http_events_fd(const struct http *http)
 int http_wait(const struct http *http)
 {
 	int64_t now = now_ms();
-	int64_t wait = connections_wait(&http->connections, now);
+	int64_t wait = http->closed ? 0 : connections_wait(&http->connections, now);
 	MHD_UNSIGNED_LONG_LONG library;
 
 	if (MHD_get_timeout(http->library, &library) == MHD_YES &&
@@ -353,12 +356,13 @@ int http_run(struct http *http)
 
 	events_run(http->events);
 	/* Once more after a connection was closed: at its limit the library does not watch its
-	 * listening socket, and resumes that only at the start of a run. */
-	do {
+	 * listening socket, and resumes that only at the start of a run. But not for ever, whoever
+	 * connects: the rest of the work must be done as well. */
+	for (int pass = 0; !pass || (http->closed && pass < MOST_PASSES); pass++) {
 		http->closed = false;
 		if (MHD_run(http->library) != MHD_YES)
 			return -EIO;
-	} while (http->closed);
+	}
 	/* By the time before: what arrived while we waited for the daemon has not been read yet. */
 	while ((fd = connections_expire(&http->connections, began)) >= 0)
 		shut_down(fd);

@@ -320,18 +320,26 @@ static bool is_same_kind(const struct passed_packets *known, const struct xmc_pa
 	       addr_equal(&known->note.source, &note->source);
 }
 
-/* The note of another CPU about such packets, or a place for the first one. NULL: no room. */
+/* The note of another CPU about such packets, or a place for the first one, if need be that of the
+ * kind with the fewest. NULL: no room. */
 static struct passed_packets *find_kind(struct inspected_rule *inspected,
 					const struct xmc_passed *note, const char *iface)
 {
-	struct passed_packets *known = inspected->passed;
+	struct passed_packets *known = inspected->passed, *fewest = known;
 
 	for (unsigned int i = 0; i < inspected->nr_passed; i++, known++) {
 		if (is_same_kind(known, note, iface))
 			return known;
+		if (known->note.packets < fewest->note.packets)
+			fewest = known;
 	}
-	return inspected->nr_passed < PASSED_PACKETS ? &inspected->passed[inspected->nr_passed++]
-						     : NULL;
+	if (inspected->nr_passed < PASSED_PACKETS)
+		return &inspected->passed[inspected->nr_passed++];
+	/* So that many senders with few packets do not hide the one that matters. */
+	if (note->packets <= fewest->note.packets)
+		return NULL;
+	*fewest = (struct passed_packets){};
+	return fewest;
 }
 
 /* In what do these packets differ from those of the rule? What cannot be seen does not differ. */

@@ -118,13 +118,21 @@ static void select_packets(const struct intake *intake)
 
 static int change(struct intake *intake, struct capture *capture)
 {
-	int err = 0;
+	struct capture *before = intake->capture;
+	int result = 0;
 
 	intake_close_tap(intake);
 	intake->capture = capture;
-	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
-		err = worker_capture(intake->workers[i], capture);
-	return err;
+	for (unsigned int i = 0; i < intake->nr_workers && (!result || !capture); i++) {
+		int err = worker_capture(intake->workers[i], capture);
+
+		if (err)
+			result = err;
+	}
+	/* A thread that is stuck may still use it: whoever asks again gets the same answer. */
+	if (result && !capture)
+		intake->capture = before;
+	return result;
 }
 
 int intake_capture(struct intake *intake, struct capture *capture, int epoll_fd)

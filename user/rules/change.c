@@ -291,7 +291,7 @@ int config_change(const struct config *running, const struct rule_operation *ope
 	}
 	for (size_t i = 0; i < count; i++)
 		adds += operations[i].verb == RULE_ADD ? rules_of(operations[i].text) : 0;
-	if (adds > RULE_OPERATIONS_MAX) {
+	if (adds > XMC_MAX_RULES) {
 		errors_add(errors, &(struct position){.file = label}, NULL, 0,
 			   "too many rules, expected at most %u", XMC_MAX_RULES);
 		return -EINVAL;

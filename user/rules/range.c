@@ -190,6 +190,12 @@ unsigned int range_count(const char *text, size_t length, const struct position 
 		before = word;
 	}
 	check_survey(&survey, errors);
+	if (survey.count > 1 && length > RANGE_TEXT_MAX) {
+		errors_add(errors, at, NULL, 0,
+			   "a rule of %zu bytes with a range, expected at most %d bytes", length,
+			   RANGE_TEXT_MAX);
+		return 0;
+	}
 	return survey.failed ? 0 : survey.count ? survey.count : 1;
 }
 

@@ -215,7 +215,8 @@ static int read_line(struct load *load, const struct word *line, struct range *r
 	unsigned int before = load->errors->count;
 	int err = 0;
 
-	for (unsigned int i = from; i < count && !err; i++) {
+	for (unsigned int i = from;
+	     i < count && !err && load->draft.config.nr_rules <= XMC_MAX_RULES; i++) {
 		const struct grammar_range member = {i, line->fixed};
 		struct rule_positions where;
 		struct rule rule;

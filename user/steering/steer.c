@@ -31,6 +31,7 @@ struct steer {
 	struct grace grace;
 	struct forwards *forwards;
 	struct trial *trial;	 /* NULL: nobody has asked yet */
+	int trial_refused;	 /* why the kernel refused it, or 0 */
 	bool frags;		 /* our program accepts packets in several buffers */
 	const char *no_forwards; /* why no rule can take the kernel path; NULL: all can */
 	/* What the external program had counted before; less what other processes have counted. */
@@ -668,8 +669,13 @@ int steer_try(struct steer *steer, int ifindex, unsigned int queue, const void *
 		.frags = steer->frags,
 		.pinned = steer->external,
 	};
-	int err = steer->trial ? 0 : trial_open(&steer->trial, &steer->pins, &kind);
+	int err = steer->trial ? 0 : steer->trial_refused;
 
+	if (!err && !steer->trial)
+		err = trial_open(&steer->trial, &steer->pins, &kind);
+	/* A kernel that refuses the program refuses it again, and takes long to do so. */
+	if (err == -EACCES || err == -EPERM || err == -EINVAL)
+		steer->trial_refused = err;
 	return err ? err : trial_run(steer->trial, ifindex, queue, frame, length, verdict);
 }
 
