@@ -12,7 +12,7 @@ import struct
 from control import Client
 from harness import (EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, Daemon, Skip, Star, check, equal, generate,
                      group_mac, main, need, packet_socket, program, rule_of, run, start, test, udp_frame,
-                     wait_until, work_directory)
+                     wait_until, work_directory, write_file)
 from ipv6 import Star6, sender6
 from kernel_rules import V4, star_for, wait_rule
 
@@ -449,6 +449,14 @@ def refused():
         done = daemon.ctl("capture", *words.split(), check=False)
         equal(done.returncode, code, words)
         check(text in done.stderr, f"{words}: {done.stderr}")
+    old = write_file("old.pcapng", "an older capture")
+    for rule, owner, text in (("x", 0, "no rule x"), ("k", 65534, "the file of another user")):
+        os.chown(old, owner, -1)
+        done = daemon.ctl("capture", rule, "-w", old, check=False)
+        equal(done.returncode, EXIT_REFUSED, text)
+        check(text in done.stderr, done.stderr)
+        with open(old, encoding="ascii") as file:
+            equal(file.read(), "an older capture", "the file")
     check("capture-started" not in daemon.process.log(), daemon.process.log())
     with Client(daemon.socket, 65534, 0) as client:
         for method, params in (("capture.start", {"of": "k"}), ("capture.headers", {"rule": "k", "output": 0})):

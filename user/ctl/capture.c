@@ -139,9 +139,11 @@ static int refuse(const struct capture_run *run, const char *what, int err)
 	return EXIT_REFUSED;
 }
 
-/* What is captured may be confidential, so only the user may read a new file. */
+/* What is captured may be confidential: only the user may read a new file, and an existing one must
+ * be his. It keeps its contents until the capture has begun. */
 static int open_file(struct capture_run *run)
 {
+	struct stat status;
 	int fd;
 
 	run->file.format = run->path		    ? CAPTURE_PCAPNG
@@ -156,9 +158,13 @@ static int open_file(struct capture_run *run)
 	}
 	if (!run->path || strcmp(run->path, "-") == 0)
 		return 0;
-	fd = open(run->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = open(run->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	run->file.stream = fd < 0 ? NULL : fdopen(fd, "w");
-	return run->file.stream ? 0 : refuse(run, "cannot write", errno);
+	if (!run->file.stream)
+		return refuse(run, "cannot write", errno);
+	if (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_uid != geteuid())
+		return refuse(run, "the file of another user:", EPERM);
+	return 0;
 }
 
 /* A file that could shrink would end this process with SIGBUS. */
@@ -446,6 +452,9 @@ static int run_capture(struct capture_run *run)
 		code = begin(run);
 	if (code)
 		return code;
+	/* Not of a pipe or a device. */
+	if (run->file.stream != stdout && ftruncate(fileno(run->file.stream), 0) && errno != EINVAL)
+		return refuse(run, "cannot write", errno);
 	capture_file_begin(&run->file, "xmcastctl");
 	follow(run);
 	finish(run);
