@@ -291,7 +291,8 @@ int config_change(const struct config *running, const struct rule_operation *ope
 	}
 	for (size_t i = 0; i < count; i++)
 		adds += operations[i].verb == RULE_ADD ? rules_of(operations[i].text) : 0;
-	if (adds > XMC_MAX_RULES) {
+	/* Without ranges, the rule that is one too many is named. */
+	if (adds > XMC_MAX_RULES && adds > count) {
 		errors_add(errors, &(struct position){.file = label}, NULL, 0,
 			   "too many rules, expected at most %u", XMC_MAX_RULES);
 		return -EINVAL;
