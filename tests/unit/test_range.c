@@ -205,7 +205,8 @@ static void test_too_long(void **state)
 		used += (size_t)sprintf(text + used, " out 239.2.2.2@b");
 	assert_int_equal(config_change(&config, &operation, 1, "x", &result, &errors), -EINVAL);
 	assert_int_equal(errors.count, 1);
-	assert_non_null(strstr(errors.list[0].message, "with a range, expected at most 65536 bytes"));
+	assert_non_null(
+		strstr(errors.list[0].message, "with a range, expected at most 65536 bytes"));
 	errors_free(&errors);
 	memset(&errors, 0, sizeof(errors));
 	sprintf(file, "rules: [ %s ]\n", text);
@@ -224,8 +225,8 @@ static void test_too_many_in_a_file(void **state)
 	size_t used = (size_t)sprintf(file, "rules:\n");
 
 	for (int i = 0; i < 17; i++)
-		used += (size_t)sprintf(file + used,
-					"  - in 239.1.%d.1:{1..4096}@a out 10.0.0.1\n", i);
+		used += (size_t)sprintf(file + used, "  - in 239.1.%d.1:{1..4096}@a out 10.0.0.1\n",
+					i);
 	assert_int_equal(config_parse_yaml(file, used, "f", &result, &errors), -EINVAL);
 	assert_non_null(strstr(errors.list[0].message, "too many rules"));
 	errors_free(&errors);
@@ -234,8 +235,10 @@ static void test_too_many_in_a_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_file),	 cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_change),	 cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_too_many_in_a_file),

@@ -20,8 +20,8 @@
 /* Most rules of one range: a typing error must not fill the whole table. */
 #define RANGE_MAX 4096
 
-/* Longest text of a rule with a range, which is read once for each of its rules: room for all outputs
- * that a rule may have. */
+/* Longest text of a rule with a range, which is read once for each of its rules: room for all
+ * outputs that a rule may have. */
 #define RANGE_TEXT_MAX 65536
 
 /* Longest word with a range when its numbers are put in, with its NUL. */
