@@ -369,7 +369,7 @@ int verb_rule_rename(struct ctl *ctl, const struct command *command, char **word
 	if (!is_word(words[1]))
 		return ctl_usage(command->usage, "\"%s\" cannot stand here", words[1]);
 	code = fetch_rule(ctl, command, words[0], &text);
-	if (code)
+	if (!text)
 		return code;
 	/* The text begins with the old name. */
 	renamed = text_format("%s%s", words[1], text + strcspn(text, " "));

@@ -69,14 +69,14 @@ static void publish(struct ingress *ingress)
 
 /* ---- capture ---- */
 
-/* Of `count` frames. */
+/* Of `count` frames, at least one. */
 static void capture_packet(struct ingress *ingress, const struct xsk_frame *frames,
 			   unsigned int count, uint64_t now_ns)
 {
 	const struct stream *stream = NULL;
 	struct iovec parts[XSK_MAX_PIECES];
 	struct xmc_datagram dgram;
-	const uint8_t *data;
+	const uint8_t *data = xsk_frame(ingress->xsk, frames[0].index) + frames[0].offset;
 	uint32_t length = 0;
 
 	for (unsigned int i = 0; i < count; i++) {
@@ -84,7 +84,6 @@ static void capture_packet(struct ingress *ingress, const struct xsk_frame *fram
 		parts[i].iov_len = frames[i].length;
 		length += frames[i].length;
 	}
-	data = parts[0].iov_base;
 	if (xmc_parse_frame(data, data + frames[0].length, length, &dgram) == XMC_STEERED)
 		stream = ruleset_find(ingress->ruleset, &dgram);
 	capture_received(ingress->tap, stream ? &stream->rule : NULL, frames[0].index, parts, count,

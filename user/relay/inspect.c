@@ -178,8 +178,10 @@ static struct inspected_output *inspect_outputs(const struct relay *relay,
 	unsigned int count = route->rule->nr_outputs;
 	struct inspected_output *outputs = calloc(count, sizeof(*outputs));
 
+	if (!outputs)
+		return NULL;
 	redirects_look(relay->redirects);
-	for (unsigned int i = 0; outputs && i < count; i++)
+	for (unsigned int i = 0; i < count; i++)
 		inspect_output(relay->redirects, &route->rule->outputs[i],
 			       stream ? stream->outputs[i].socket : NULL, &outputs[i]);
 	return outputs;
