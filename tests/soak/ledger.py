@@ -140,9 +140,13 @@ def unsettled(stats):
     for rule in stats["rules"]:
         for output in rule["outputs"]:
             left = output["sent_packets"] + output["send_errors"]
-            if not rule["received_packets"] == output["submitted_packets"] == left:
-                wrong.append(f"{rule['name']} to {output['to']}: {rule['received_packets']} "
-                             f"received, {output['submitted_packets']} submitted, {left} left")
+            # While an output interface flaps, packets are withheld: they are drops, and never submitted.
+            submitted, dropped = output["submitted_packets"], output["dropped_packets"]
+            if rule["received_packets"] != submitted + dropped or submitted != left:
+                wrong.append(f"{rule['name']} to {output['to']}: {rule['received_packets']} received, "
+                             f"{submitted} submitted, {dropped} dropped, {left} left")
+            if sum(output["drops"].values()) != dropped:
+                wrong.append(f"{rule['name']} to {output['to']}: drops by reason")
             if sum(output["errors"].values()) != output["send_errors"]:
                 wrong.append(f"{rule['name']} to {output['to']}: errors by name")
     return wrong
