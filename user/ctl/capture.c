@@ -245,6 +245,7 @@ static void parse_mac(const char *text, uint8_t mac[6])
 {
 	unsigned int bytes[6];
 
+	/* NOLINTNEXTLINE(cert-err34-c): two digits always fit */
 	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", &bytes[0], &bytes[1], &bytes[2], &bytes[3],
 		   &bytes[4], &bytes[5]) != 6)
 		return;

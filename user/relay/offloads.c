@@ -60,6 +60,7 @@ static void adopt_note(struct offloads *offloads, const char *line)
 	int ifindex;
 
 	_Static_assert(IF_NAMESIZE == 16 && ETHTOOL_NAME_SIZE == 32, "the widths below");
+	/* NOLINTNEXTLINE(cert-err34-c): nine digits always fit */
 	if (sscanf(line, "%9d %15s %31s", &ifindex, name, feature_name) != 3)
 		return;
 	feature = ethtool_feature_find(feature_name);
@@ -196,9 +197,12 @@ bool offloads_get(const struct offloads *offloads, unsigned int i, int *ifindex,
 
 int offloads_adopt(struct offloads *offloads, int ifindex, enum ethtool_feature feature)
 {
-	int err = is_held(offloads, ifindex, feature, offloads) ? 0 : reserve(offloads);
+	int err;
 
-	if (!err && !is_held(offloads, ifindex, feature, offloads))
+	if (is_held(offloads, ifindex, feature, offloads))
+		return 0;
+	err = reserve(offloads);
+	if (!err)
 		offloads->holds[offloads->count++] = (struct hold){offloads, ifindex, feature};
 	return err;
 }
