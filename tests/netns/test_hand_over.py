@@ -22,7 +22,7 @@ from restarts import RULE, Load, Stream, Wire, planned, stored, take_over
 
 RATE = 10000
 LOAD = Load(times=10, rate=RATE)
-# The programs start anew, on a machine that may be busy: what arrives meanwhile has to fit the rings.
+# The programs start again, on a machine that may be busy: what arrives meanwhile has to fit the rings.
 STORE_LOAD = Load(times=10, rate=RATE // 4)
 KERNEL_RULES = [RULE.replace(" out ", " path kernel out ", 1) + more for more in ("", " out 239.2.2.3:6001@out0")]
 NOBODY = 65534

@@ -6,8 +6,9 @@
 
 #include "rules/draft.h"
 #include "rules/field.h"
-#include "rules/schema.h"
 #include "rules/yaml_reader.h"
+
+struct config_source;
 
 struct load {
 	struct yaml_reader *reader;

@@ -49,12 +49,6 @@ struct relay_config {
 	enum rule_path path; /* of rules that do not name one; never RULE_PATH_DEFAULT */
 };
 
-/* `defaults:` of the file: options of outputs that do not give them. */
-struct default_config {
-	struct rule_output
-		output; /* from, from_port, from_kept, ttl (0: by the address) and dscp */
-};
-
 enum egress_engine { ENGINE_IO_URING, ENGINE_SENDMMSG };
 enum egress_wakeup { WAKEUP_EVENTFD, WAKEUP_HYBRID, WAKEUP_SPIN };
 

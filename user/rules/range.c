@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/rule.h"
-
 /* "{FIRST..LAST}" in a word. */
 struct span {
 	size_t from, to; /* its bytes */
@@ -177,14 +175,14 @@ unsigned int range_count(const char *text, size_t length, const struct position 
 
 	if (!memchr(text, '{', length))
 		return 1;
-	for (bool first = true; next_word(&reader, &word); first = false) {
+	for (size_t i = 0; next_word(&reader, &word); i++) {
 		bool has_range = word_has_range(&word);
 
-		if (first && !word_is_keyword(&word)) {
-			survey.name = word;
-			survey.name_has_range = has_range;
+		if (i == 1 && word_is(&word, "in") && !word_is(&before, "in")) {
+			survey.name = before;
+			survey.name_has_range = word_has_range(&before);
 		}
-		if (has_range && !first && (word_is(&before, "in") || word_is(&before, "source")))
+		if (has_range && i && (word_is(&before, "in") || word_is(&before, "source")))
 			survey.input_has_range = true;
 		survey_word(&survey, &word, errors);
 		before = word;
@@ -254,7 +252,7 @@ size_t range_name(const char *text, const char **name)
 	struct word first = {.text = text, .length = length};
 
 	*name = text;
-	if (!word_is_keyword(&first) || !text[length])
+	if (!word_is(&first, "in") || !text[length])
 		return length;
 	*name += length + 1;
 	return strcspn(*name, " ");

@@ -10,7 +10,6 @@
 
 #include <xmcast/packet.h>
 
-#include "rules/model.h"
 #include "rules/protocol.h"
 #include "rules/range.h"
 

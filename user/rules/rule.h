@@ -54,7 +54,6 @@ enum rule_path {
 #define RULE_TTL_DECREMENTED 257
 #define RULE_DSCP_KEPT	     64
 
-struct default_config;
 struct range;
 
 /* One destination of a rule. */
@@ -75,6 +74,12 @@ struct rule_output {
 	uint32_t rate_pps;	 /* 1..RATE_PPS_MAX; 0: no limit */
 	uint32_t burst_ms;	 /* 1..BURST_MS_MAX, of both rates; 0: BURST_MS_DEFAULT */
 	char iface[IF_NAMESIZE]; /* empty: routed (unicast only) */
+};
+
+/* `defaults:` of the file: options of outputs that do not give them. */
+struct default_config {
+	struct rule_output
+		output; /* from, from_port, from_kept, ttl (0: by the address) and dscp */
 };
 
 /* One input and its outputs. */

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "rules/grammar.h"
 #include "rules/load.h"
+#include "rules/schema.h"
 #include "rules/range.h"
 #include "rules/yaml_problem.h"
 
