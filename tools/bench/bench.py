@@ -117,13 +117,17 @@ def run_case(bench, case, results, number):
 
 
 def measure_all(bench, cases, results, rounds, path):
-    """Run all cases `rounds` times. Saves after each round, so that an interrupt loses little."""
+    """Run all cases `rounds` times. Saves after each round, so that an interrupt loses little.
+
+    Every second round runs in reverse order: the first of a pair is measured on a machine that has just been idle,
+    and a fixed order would give that to the same one in every ratio.
+    """
     for number in range(1, rounds + 1):
         foreign = foreign_load()
         results.data["foreign_load"].append(foreign)
         if foreign > FOREIGN_SHARE:
             say(f"warning: other programs keep {tables.share(foreign)} of the machine busy")
-        for index, case in enumerate(cases, 1):
+        for index, case in enumerate(cases if number % 2 else reversed(cases), 1):
             say(f"round {number}/{rounds} {index:3}/{len(cases)}  {case.key:62} ", end="")
             say(run_case(bench, case, results, number))
         results.data["rounds_done"] = number
