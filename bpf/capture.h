@@ -16,6 +16,8 @@
 #include <xmcast/abi.h>
 #include <xmcast/packet.h>
 
+#include "single.h"
+
 const volatile bool can_capture;
 
 struct capture_ring {
@@ -30,19 +32,7 @@ struct {
 	__array(values, struct capture_ring);
 } captures SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct xmc_capture_tally);
-} capture_tallies SEC(".maps");
-
-static __always_inline struct xmc_capture_tally *capture_tally(void)
-{
-	__u32 first = 0;
-
-	return bpf_map_lookup_elem(&capture_tallies, &first);
-}
+SINGLE(BPF_MAP_TYPE_PERCPU_ARRAY, struct xmc_capture_tally) capture_tallies SEC(".maps");
 
 /* `room`: a constant, because the size of an entry has to be one. `snap`: at least an Ethernet
  * header.
@@ -80,9 +70,8 @@ discard:
 /* Copy a packet into the ring. 0; -1: there is no room, or no ring. */
 static __always_inline int copy_packet(struct xdp_md *ctx, __u32 tally, __u32 sent, __u32 snap)
 {
-	__u32 first = 0;
 	__u32 bytes = bpf_xdp_get_buff_len(ctx);
-	void *ring = bpf_map_lookup_elem(&captures, &first);
+	void *ring = only_value(&captures);
 
 	if (!ring)
 		return -1;
@@ -101,7 +90,7 @@ static __always_inline int copy_packet(struct xdp_md *ctx, __u32 tally, __u32 se
  * snap length is not known here: the daemon cuts. */
 static __noinline int capture_sent(struct xdp_md *ctx, __u32 mark, __u32 tally)
 {
-	struct xmc_capture_tally *counts = capture_tally();
+	struct xmc_capture_tally *counts = only_value(&capture_tallies);
 
 	if (!counts)
 		return 0;

@@ -2,8 +2,8 @@
 /*
  * Notes about packets that no rule takes: what they are, how many, and when the last one came, so
  * that a user learns that the packets which a rule waits for arrive with a VLAN tag, in fragments
- * or from another source (user/relay/diagnosis.h). They are no counters: there is one place for all
- * packets with the same hash, and who has it keeps it for as long as its packets come.
+ * or from another source (user/daemon/diagnosis.h). They are no counters: there is one place for
+ * all packets with the same hash, and who has it keeps it for as long as its packets come.
  */
 #ifndef XMCAST_PASSED_H
 #define XMCAST_PASSED_H

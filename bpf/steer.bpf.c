@@ -100,7 +100,7 @@ static __always_inline bool is_in_rate(struct xmc_capture_order *order)
 /* A packet of a captured rule, whose tally this is, was received. Returns its mark. */
 static __noinline int capture_received(struct xdp_md *ctx, __u32 tally)
 {
-	struct xmc_capture_tally *counts = capture_tally();
+	struct xmc_capture_tally *counts = only_value(&capture_tallies);
 
 	if (!counts)
 		return 0;
@@ -166,7 +166,7 @@ static __always_inline struct xmc_tally *counters_in(__u32 slot)
 
 	if (!trial)
 		return tally_in(slot);
-	notes = trial_notes();
+	notes = only_value(&trials);
 	return notes ? &notes->tally : NULL;
 }
 

@@ -15,25 +15,15 @@
 #include <xmcast/abi.h>
 #include <xmcast/packet.h>
 
+#include "single.h"
+
 const volatile bool trial;
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct xmc_trial);
-} trials SEC(".maps");
-
-static __always_inline struct xmc_trial *trial_notes(void)
-{
-	__u32 first = 0;
-
-	return bpf_map_lookup_elem(&trials, &first);
-}
+SINGLE(BPF_MAP_TYPE_ARRAY, struct xmc_trial) trials SEC(".maps");
 
 static __always_inline int trial_count(__u32 reason, int action)
 {
-	struct xmc_trial *notes = trial_notes();
+	struct xmc_trial *notes = only_value(&trials);
 
 	if (notes)
 		notes->reason = reason;
@@ -44,7 +34,7 @@ static __always_inline int trial_count(__u32 reason, int action)
 static __always_inline void trial_found(const struct xmc_shape *shape,
 					const struct xmc_datagram *dgram)
 {
-	struct xmc_trial *notes = trial_notes();
+	struct xmc_trial *notes = only_value(&trials);
 	struct xmc_rule_key key __attribute__((aligned(8))); /* see xmc_shape_key() */
 
 	if (!notes)

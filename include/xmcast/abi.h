@@ -331,10 +331,13 @@ struct xmc_passed {
  * (bpf/trial.h). `reason` is XMC_REASONS before the run.
  */
 struct xmc_trial {
+	/* On the kernel path: what would have been counted for the rule or its output. At offset 0:
+	 * clang adds the offset before the program has compared the pointer with NULL, which Linux
+	 * 6.1 refuses. */
+	struct xmc_tally tally;
 	struct xmc_rule_key key; /* of the rule that was found */
 	__u32 found;		 /* 1: there is one */
 	__u32 reason;		 /* enum xmc_reason: what would have been counted */
-	struct xmc_tally tally;	 /* likewise, on the kernel path: of the rule or its output */
 };
 
 /* ---- capture of the kernel path ---- */

@@ -27,7 +27,9 @@ def explain(daemon, *words):
 def counters(daemon):
     """All that a packet could change."""
     stats = daemon.stats()
-    return (stats["totals"], [(rule["received_packets"], rule["outputs"]) for rule in stats["rules"]],
+    return (stats["totals"], [(rule["received_packets"], [
+        {key: output[key] for key in ("submitted_packets", "sent_packets", "sent_bytes", "errors", "drops")}
+        for output in rule["outputs"]]) for rule in stats["rules"]],
             [(interface["verdicts"], interface["redirected"]) for interface in stats["interfaces"]])
 
 
