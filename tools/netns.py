@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import ctypes
 import fcntl
+import glob
 import os
 import re
 import shlex
@@ -34,6 +35,7 @@ PATIENCE = 30
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
+_SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT, _FSCONFIG_CMD_CREATE = 430, 431, 432, 6
 
 
 class CommandFailed(Exception):
@@ -206,6 +208,19 @@ class Namespace:
         with self.entered():
             _write_sysctl(path, value)
 
+    def write_sys(self, pattern, value):
+        """Write into all files of /sys that match, as seen inside."""
+        with self.entered():
+            sysfs = _syscall(_SYS_FSOPEN, b"sysfs", 0)
+            _syscall(_SYS_FSCONFIG, sysfs, _FSCONFIG_CMD_CREATE, None, None, 0)
+            mounted = _syscall(_SYS_FSMOUNT, sysfs, 0, 0)
+        os.close(sysfs)
+        for path in glob.glob(pattern, dir_fd=mounted):
+            file = os.open(path, os.O_WRONLY, dir_fd=mounted)
+            os.write(file, str(value).encode())
+            os.close(file)
+        os.close(mounted)
+
     def read(self, path):
         """Read a file of /proc/net or /proc/sys/net as seen inside."""
         with self.entered():
@@ -253,6 +268,12 @@ def veth(near, near_name, far, far_name, *, near_addr=None, far_addr=None, mtu=1
             namespace.ip(f"address add {addr} dev {name}")
         namespace.ip(f"link set {name} up")
     wait_until(lambda: running(near, near_name), f"{near_name} transmits")
+
+
+def in_order(namespace, device):
+    """Have a veth deliver in the order of transmission: by the queue of one CPU. Otherwise it delivers by that of the
+    sender's CPU, and if the sender moves to another CPU, its packets may overtake those that wait there."""
+    namespace.write_sys(f"class/net/{device}/queues/rx-*/rps_cpus", 1)
 
 
 def backlog_empty():
@@ -320,6 +341,13 @@ def _interrupted(number, _frame):
 def _setns(descriptor):
     if _libc.setns(descriptor, _CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "setns")
+
+
+def _syscall(number, *arguments):
+    result = _libc.syscall(number, *arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"system call {number}")
+    return result
 
 
 def _write_sysctl(path, value):

@@ -27,7 +27,7 @@ sys.path.append(os.path.join(ROOT, "tests", "packaging"))
 
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
-from netns import (PATIENCE, CommandFailed, Namespace, Timeout, backlog_empty,  # noqa: E402,F401
+from netns import (PATIENCE, CommandFailed, Namespace, Timeout, backlog_empty, in_order,  # noqa: E402,F401
                    run, veth, wait_until, work_directory)
 from sockets import (checksum, group_mac, packet_socket, receive, receiver, sender,  # noqa: E402,F401
                      silent, udp_frame)
@@ -614,6 +614,7 @@ class Star:
         receiver = Namespace(f"receiver{i}")
         veth(self.relay, f"out{i}", receiver, "r0", near_addr=f"10.2.{i}.1/24",
              far_addr=f"10.2.{i}.2/24", mtu=mtu)
+        in_order(receiver, "r0")
         receiver.ip("route add default dev r0")  # so that packets of any source pass
         # Known neighbours: the kernel drops packets that wait for ARP too long, and we cannot count them.
         know(self.relay, f"out{i}", f"10.2.{i}.2", receiver, "r0")

@@ -21,14 +21,6 @@ def payload(number, size):
     return struct.pack("!I", number) + bytes((number + i) % 251 for i in range(size - 4))
 
 
-def in_order(sender, near, receiver, far):
-    """Let a veth deliver in the order of transmission. What it does not hand to NAPI goes into a queue of the sender's
-    CPU; if the sender moves to another CPU, its datagrams may overtake those that wait there. A veth has NAPI with
-    GRO, and uses it for datagrams of a socket only if the sending end has no TSO (veth_skb_is_eligible_for_gro())."""
-    receiver.run("ethtool", "-K", far, "gro", "on")
-    sender.run("ethtool", "-K", near, "tso", "off")
-
-
 class Stream:
     """Datagrams from several sockets with an address of their own in a namespace, to a group."""
 

@@ -14,8 +14,8 @@ from follow import reopens, wait_active, wait_pending
 from harness import (CommandFailed, Daemon, Namespace, Sink, Skip, check, check_clean, diagnose, equal,
                      group_mac, interface_of, know, main, packet_socket, program, receive, receiver,
                      rule_of, sender, silent, start, test, udp_frame, wait_until)
-from netns import veth
-from numbered import Stream, check_received, in_order
+from netns import in_order, veth
+from numbered import Stream, check_received
 from restarts import Wire, take_over
 
 RATE = int(os.environ.get("XMCAST_BOND_RATE", "100000"))
@@ -67,7 +67,7 @@ class Site:
         if members:
             self.send_by("bond1" if source_bond else "s0")
         veth(self.relay, "out0", self.receiver, "r0", near_addr="10.2.0.1/24", far_addr="10.2.0.2/24")
-        in_order(self.relay, "out0", self.receiver, "r0")
+        in_order(self.receiver, "r0")
         self.receiver.ip("route add default dev r0")
         know(self.relay, "out0", "10.2.0.2", self.receiver, "r0")
 

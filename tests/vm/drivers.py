@@ -17,8 +17,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from cards import has_card, load, take_card, wait_carrier  # noqa: E402
 from harness import (Daemon, Namespace, Skip, check, diagnose, equal, interface_of, know, main,  # noqa: E402
                      receiver, rule_of, test, wait_until)
-from netns import veth  # noqa: E402
-from numbered import SIZES, Stream, check_received, in_order  # noqa: E402
+from netns import in_order, veth  # noqa: E402
+from numbered import SIZES, Stream, check_received  # noqa: E402
 
 DATAGRAMS = int(os.environ.get("XMCAST_DATAGRAMS", "1000"))
 
@@ -50,7 +50,7 @@ class Site:
             take_card(self.relay, hub, number, f"in{hub}")
             self.source.ip(f"link set s{hub} up")
         veth(self.relay, "out0", self.receiver, "r0", near_addr="10.2.0.1/24", far_addr="10.2.0.2/24")
-        in_order(self.relay, "out0", self.receiver, "r0")
+        in_order(self.receiver, "r0")
         self.receiver.ip("route add default dev r0")
         know(self.relay, "out0", "10.2.0.2", self.receiver, "r0")
 
