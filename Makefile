@@ -248,9 +248,9 @@ $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS): | $(COV_OBJS)
 # Counts what is read of the relay.
 $(B)/tests/unit/test_statistics: XLDFLAGS += -Wl,--wrap=relay_books
 
-# The library that the clock test preloads.
-CLOCK := $(B)/tests/netns/jumping_clock.so
-$(CLOCK): tests/netns/jumping_clock.c
+# Libraries that tests preload: a clock that jumps, a kernel that is too old to hand AF_XDP sockets over.
+PRELOADED := $(B)/tests/netns/jumping_clock.so $(B)/tests/netns/one_mapping.so
+$(PRELOADED): $(B)/%.so: %.c
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
@@ -267,7 +267,7 @@ $(FAULT_TOOLS):
 
 .PHONY: test-programs test-vm fault fuzz fuzz-merge fuzz-programs check-root FORCE
 test-programs: all $(BENCH_PROGRAMS) $(REFERENCE) $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS),$(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS) \
-	$(FAULT_TOOLS) $(CLOCK))
+	$(FAULT_TOOLS) $(PRELOADED))
 	$(if $(THREAD_TESTS),$(Q)$(MAKE) --no-print-directory SAN=thread $(THREAD_TESTS))
 
 check-root:

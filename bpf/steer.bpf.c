@@ -276,8 +276,9 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	 * attached. */
 	if (skb && rule->kind == XMC_TO_DEVICES)
 		return to_user(ctx, mine, length);
-	/* Without a socket the daemon has ended: the stack gets the packet. */
-	if (!bpf_map_lookup_elem(&sockets, &slot))
+	/* Without a socket the daemon has ended: the stack gets the packet. Only the daemon's own
+	 * link ends with it; then a socket is missing only while a successor opens its own. */
+	if (slot >= XMC_SOCKET_SLOTS || (!mine->own && !bpf_map_lookup_elem(&sockets, &slot)))
 		return pass_without_socket(slot);
 	/* A packet without a source (DHCP) has none that an output could keep. The user path counts
 	 * that. */

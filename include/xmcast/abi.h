@@ -13,7 +13,7 @@
 #endif
 
 /* Incremented with every incompatible change of the layouts below or of their meaning. */
-#define XMC_ABI_VERSION 7
+#define XMC_ABI_VERSION 8
 
 /* Rules of one daemon. Sizes the rule map (a hash without preallocation: unused slots cost nothing)
  * and bounds what a file may ask for. */
@@ -225,6 +225,8 @@ struct xmc_about {
 	__u32 members;	/* 1: it runs on the members of a bond, see the map members */
 	__u32 capacity; /* bytes of a frame that fit the sockets, headers included; 0: any;
 			   XMC_ONE_BUFFER may be set as well */
+	__u32 own; /* 1: it is attached by the daemon's own link, and all RX queues are served: the
+		      kernel path does not need the sockets */
 };
 
 /* In xmc_about.capacity: the sockets receive no packets in several buffers, whatever their length.

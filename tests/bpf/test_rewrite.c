@@ -536,7 +536,9 @@ static void test_damaged_maps(void **state)
 	end(&fixture);
 }
 
-/* Without a socket, which means that the daemon has died, the stack gets the packet as it came. */
+/* Without a socket, which means that the daemon has died, the stack gets the packet as it came;
+ * unless the program is attached by the daemon's own link: then a successor opens its sockets just
+ * now. */
 static void test_no_socket(void **state)
 {
 	int sockets = steer_pins(forward_env.steer)->fds[PIN_SOCKETS];
@@ -549,6 +551,10 @@ static void test_no_socket(void **state)
 	fixture = begin(0, &key, 6000);
 	build(&packet, 0, 100, WRITTEN_UNFINISHED);
 	assert_int_equal(bpf_map_delete_elem(sockets, &queue), 0);
+	expect_passed(&packet, XMC_NO_SOCKET);
+	assert_int_equal(steer_set_own(forward_env.steer, true), 0);
+	expect_forwarded(&fixture, &packet, "by our own link");
+	assert_int_equal(steer_set_own(forward_env.steer, false), 0);
 	expect_passed(&packet, XMC_NO_SOCKET);
 	assert_int_equal(steer_set_socket(forward_env.steer, 0, xsk_fd(forward_env.xsk)), 0);
 	expect_forwarded(&fixture, &packet, "with a socket");

@@ -5,10 +5,11 @@ descriptors (--store). For the tests, and for the long form, tests/soak/restarts
 import contextlib
 import dataclasses
 import json
+import os
 import signal
 import socket
 
-from harness import (Daemon, Sink, check, equal, program, queue_drops, start, wait_until,
+from harness import (BUILD, Daemon, Sink, check, equal, program, queue_drops, start, wait_until,
                      work_directory)
 from manager import Manager
 
@@ -26,6 +27,14 @@ class Load:
     sink: tuple = ()  # more options of the sink
     source_cpu: str = ""  # where the generator runs, which occupies its CPU in the kernel
     relay_cpus: str = ""  # where the daemons run
+    old_kernel: bool = False  # AF_XDP sockets cannot be taken over, as before Linux 6.4
+
+    def prefix(self):
+        """The command that runs the daemons."""
+        library = os.path.join(BUILD, "tests/netns/one_mapping.so")
+        preload = ["env", f"LD_PRELOAD={library}", "ASAN_OPTIONS=verify_asan_link_order=0"]
+        check(os.path.exists(library) or not self.old_kernel, f"{library} is not built")
+        return pinned(self.relay_cpus) + (preload if self.old_kernel else [])
 
 
 @dataclasses.dataclass
@@ -43,6 +52,7 @@ class Outcome:
     uncertain: int = 0  # frames that were in a process when it was killed
     dropped: int = 0  # by the kernel at the socket
     refused: int = 0  # redirected packets, by the output device
+    passed: int = 0  # to the kernel, because there was no socket
     stats: dict = None  # counters of the last daemon
     daemon: Daemon = None
 
@@ -158,7 +168,10 @@ class Run:
     def end(self, counted=True):
         """The stream ends. Returns the outcome. `counted`: the counters have gone on from the start."""
         sent = self.stream.stop()
-        stats = self.daemon.settle(sent["sent_packets"] if counted else None)
+        steered = sent["sent_packets"]
+        if self.load.old_kernel and counted:
+            steered = wait_until(lambda: self._all_seen(sent["sent_packets"]), "all packets are counted")
+        stats = self.daemon.settle(steered if counted else None)
         report = self.sink.stop()
         for fault in ("stale", "corrupted", "malformed"):
             equal(report[fault], 0, fault)
@@ -171,8 +184,14 @@ class Run:
             sent["sent_packets"] - report["received_packets"] + report["duplicated"],
             report["duplicated"], report["reordered"], report["longest_gap_ns"] / 1e6, self.gaps,
             self.wire.messages(), self.uncertain, sum(map(queue_drops, interface["queues"])),
-            sum(counts["dropped_packets"] for counts in interface["redirected"].values()), stats,
-            self.daemon)
+            sum(counts["dropped_packets"] for counts in interface["redirected"].values()),
+            interface["verdicts"]["no_socket"], stats, self.daemon)
+
+    def _all_seen(self, sent):
+        """Once all were steered or passed to the kernel: how many were steered."""
+        stats = self.daemon.stats()
+        steered = stats["totals"]["steered_packets"]
+        return steered if steered + stats["interfaces"][0]["verdicts"]["no_socket"] == sent else 0
 
 
 def _config(load, rule):
@@ -182,7 +201,7 @@ def _config(load, rule):
 def planned(star, load, rule=RULE, *, build=None):
     """Successors take over. `build`: the build directory of every other one. Returns the outcome."""
     config = _config(load, rule)
-    prefix = pinned(load.relay_cpus)
+    prefix = load.prefix()
     run = Run(star, load, lambda: Daemon(star.relay, config=config, prefix=prefix))
     for number in range(load.times):
         run.restarted(take_over(run.daemon, config=config, prefix=prefix,
@@ -196,7 +215,7 @@ def stored(star, load, rule=RULE, *, end=Daemon.stop, between=lambda manager: No
     `counted`: see Run.end(). Returns the outcome."""
     manager = Manager(work_directory())
     config = _config(load, rule)
-    prefix = pinned(load.relay_cpus)
+    prefix = load.prefix()
     run = Run(star, load, lambda: stored_daemon(star, manager, config=config, prefix=prefix))
     path = run.daemon.socket
     for _ in range(load.times):

@@ -5,6 +5,7 @@ manager restarts it (--store). The long form is tests/soak/restarts.py."""
 
 import array
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -83,6 +84,33 @@ def killed():
           "kernel")
     equal((outcome.doubled, outcome.reordered), (0, 0), "doubled, reordered")
     equal(outcome.messages, [], "IGMP and MLD messages")
+
+
+OLD_KERNEL = dataclasses.replace(LOAD, times=3, old_kernel=True)
+
+
+@test
+def old_kernel():
+    """Before Linux 6.4 sockets are opened again: what was steered is sent, the rest is counted as no_socket, no IGMP"""
+    for run in (planned, stored):
+        outcome = run(Star(), OLD_KERNEL)
+        diagnose(outcome.text())
+        equal((outcome.lost, outcome.doubled, outcome.reordered), (outcome.passed, 0, 0),
+              "lost (expected: passed to the kernel), doubled, reordered")
+        check(outcome.passed, "no packet came while there was no socket")
+        equal(outcome.messages, [], "IGMP and MLD messages")
+        log = outcome.daemon.process
+        check(log.find_line("socket-not-taken-over"), "it is logged")
+        check(not log.find_line("interface-failed"), "the interface has failed")
+        netns.clean_up()
+
+
+@test
+def old_kernel_path():
+    """There, nothing is lost on the kernel path"""
+    for run in (planned, stored):
+        check_unseen(run(kernel_star(), OLD_KERNEL, KERNEL_RULES[0]))
+        netns.clean_up()
 
 
 @test

@@ -175,7 +175,7 @@ class Machine:
         return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-kernel", linux,
                 "-initrd", f"{self._work}/initramfs.cpio",
-                "-append", "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off tsc=reliable "
+                "-append", "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off tsc=reliable no_timer_check "
                            "random.trust_cpu=on net.ifnames=0 systemd.show_status=0",
                 "-serial", f"file:{self._work}/console",
                 "-chardev", "stdio,id=tap,signal=off", "-serial", "chardev:tap",

@@ -572,9 +572,19 @@ int worker_pause(struct worker *worker)
 	return err;
 }
 
+void worker_release(struct worker *worker)
+{
+	xsk_release(worker->xsk);
+}
+
 void worker_describe(const struct worker *worker, struct xsk_adoption *as)
 {
 	xsk_describe(worker->xsk, as);
+}
+
+bool worker_can_be_adopted(const struct worker *worker)
+{
+	return xsk_can_be_adopted(worker->xsk);
 }
 
 int worker_xsk_fd(const struct worker *worker)

@@ -161,8 +161,15 @@ int worker_stop(struct worker *worker);
  */
 int worker_pause(struct worker *worker);
 
+/* After worker_stop(): close the socket, so that a successor can bind one of its own. The counters
+ * can still be read; the worker cannot be started again. */
+void worker_release(struct worker *worker);
+
 /* What a successor needs to adopt the socket. */
 void worker_describe(const struct worker *worker, struct xsk_adoption *as);
+
+/* See xsk_can_be_adopted(). */
+bool worker_can_be_adopted(const struct worker *worker);
 
 void worker_close(struct worker *worker); /* stopped, stuck, or never started; accepts NULL */
 

@@ -55,11 +55,13 @@ struct xsk {
 	struct frame_record record;
 	unsigned int frames;
 	unsigned int frame_shift;
+	uint32_t rx_size; /* entries of the RX ring */
 	bool zero_copy;
 	bool pieces; /* it receives packets in several frames */
 	bool adoptable;
-	int fd;
-	uint64_t uncertain; /* see xsk_uncertain(); main thread */
+	int fd;			/* -1: released */
+	struct xsk_drops drops; /* of a released socket */
+	uint64_t uncertain;	/* see xsk_uncertain(); main thread */
 	uint32_t taken_before;
 #ifdef XMC_DEBUG
 	_Atomic uint8_t *owner;
@@ -148,7 +150,7 @@ static int bind_socket(const struct xsk *xsk, const struct xsk_options *options,
 }
 
 /* Before Linux 6.4 the rings of a bound socket cannot be mapped once more. */
-static bool can_be_adopted(const struct xsk *xsk)
+static bool can_map_again(const struct xsk *xsk)
 {
 	struct xsk_ring ring = {};
 	int err = xsk_ring_map(&ring, xsk->fd, XSK_RING_RX, xsk->rx.size);
@@ -221,8 +223,9 @@ static int open_with(struct xsk **out, const struct xsk_options *options, unsign
 		xsk_close(xsk);
 		return err;
 	}
+	xsk->rx_size = xsk->rx.size;
 	xsk->zero_copy = query_zero_copy(xsk->fd);
-	xsk->adoptable = can_be_adopted(xsk);
+	xsk->adoptable = can_map_again(xsk);
 	log_debug("queue-bound", LOG_IFACE(options->iface), LOG_UINT("queue", options->queue),
 		  LOG_NAME("data", xsk->zero_copy ? "zero-copy" : "copy"),
 		  LOG_UINT("frames", options->frames), LOG_UINT("frame_bytes", frame_size));
@@ -264,6 +267,15 @@ void xsk_close(struct xsk *xsk)
 	free(xsk->owner);
 #endif
 	free(xsk);
+}
+
+void xsk_release(struct xsk *xsk)
+{
+	xsk_read_drops(xsk, &xsk->drops);
+	xsk_ring_unmap(&xsk->rx);
+	xsk_ring_unmap(&xsk->fill);
+	close(xsk->fd);
+	xsk->fd = -1;
 }
 
 /* ---- continuing with a used socket ---- */
@@ -349,6 +361,7 @@ int xsk_adopt(struct xsk **out, const struct xsk_adoption *from)
 		xsk_close(xsk);
 		return err;
 	}
+	xsk->rx_size = xsk->rx.size;
 	xsk->zero_copy = query_zero_copy(xsk->fd);
 	*out = xsk;
 	return 0;
@@ -369,9 +382,14 @@ void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as)
 		.record_fd = xsk->adoptable ? xsk->record.file.fd : -1,
 		.frames = xsk->frames,
 		.frame_size = 1U << xsk->frame_shift,
-		.rx_ring = xsk->rx.size,
+		.rx_ring = xsk->rx_size,
 		.pieces = xsk->pieces,
 	};
+}
+
+bool xsk_can_be_adopted(const struct xsk *xsk)
+{
+	return xsk->adoptable;
 }
 
 uint32_t xsk_taken_before(const struct xsk *xsk)
@@ -490,7 +508,7 @@ uint64_t xsk_kernel_frames(const struct xsk *xsk)
 
 uint32_t xsk_waiting(const struct xsk *xsk)
 {
-	return xsk_ring_waiting(&xsk->rx);
+	return xsk->fd < 0 ? 0 : xsk_ring_waiting(&xsk->rx);
 }
 
 bool xsk_has_lost_device(const struct xsk *xsk)
@@ -507,6 +525,10 @@ int xsk_read_drops(const struct xsk *xsk, struct xsk_drops *drops)
 	struct xdp_statistics statistics = {};
 	socklen_t length = sizeof(statistics);
 
+	if (xsk->fd < 0) {
+		*drops = xsk->drops;
+		return 0;
+	}
 	if (getsockopt(xsk->fd, SOL_XDP, XDP_STATISTICS, &statistics, &length))
 		return -errno;
 	drops->rx_dropped = statistics.rx_dropped;

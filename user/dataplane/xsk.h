@@ -104,6 +104,10 @@ uint32_t xsk_capacity(const struct xsk *xsk);
 int xsk_open(struct xsk **out, const struct xsk_options *options);
 void xsk_close(struct xsk *xsk); /* accepts NULL */
 
+/* Close the socket, which no thread uses any more, so that another process can have the queue. What
+ * it has counted can still be read, and nothing else be done. */
+void xsk_release(struct xsk *xsk);
+
 /* ---- from one process to the next ---- */
 
 /* What another process needs to go on with a socket. The descriptors are borrowed. They are -1 if
@@ -120,6 +124,9 @@ struct xsk_adoption {
 };
 
 void xsk_describe(const struct xsk *xsk, struct xsk_adoption *as);
+
+/* Does the kernel let another process map the rings? */
+bool xsk_can_be_adopted(const struct xsk *xsk);
 
 /*
  * Map the rings and frames of a bound socket that another process uses or has used: nothing is

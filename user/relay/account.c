@@ -345,7 +345,7 @@ static void carry_forward(const struct route *route, const json_t *object,
 }
 
 /* Its outputs are those of the rule, because the relay runs the predecessor's configuration. */
-static int carry_rule(const struct route *route, const json_t *object,
+static int carry_rule(struct route *route, const json_t *object,
 		      const struct inheritance *inheritance)
 {
 	unsigned int count = route->rule->nr_outputs;
@@ -355,11 +355,12 @@ static int carry_rule(const struct route *route, const json_t *object,
 
 	if (!name || strcmp(name, route->rule->name) != 0 || json_array_size(outputs) != count)
 		return -EPROTO;
-	if (!route->path)
-		return 0;
 	carried = calloc(1, sizeof(*carried) + count * sizeof(carried->outputs[0]));
 	if (!carried)
 		return -ENOMEM;
+	carried->references = 1;
+	carried_put(route->carried);
+	route->carried = carried;
 	read_places(object, &carried->rule, rule_places);
 	read_latency(json_object_get(object, "latency"), &carried->latency);
 	for (unsigned int i = 0; i < count; i++) {
@@ -373,8 +374,7 @@ static int carry_rule(const struct route *route, const json_t *object,
 		read_array(json_object_get(output, "icmp"), carried->outputs[i].icmp, icmp_names,
 			   ICMP_KINDS);
 	}
-	path_carry(route->path, carried);
-	if (route->path->kernel)
+	if (route->path && route->path->kernel)
 		carry_forward(route, json_object_get(object, "forward"), inheritance);
 	return 0;
 }

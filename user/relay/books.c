@@ -54,6 +54,18 @@ static void read_arrival(const struct arrival *arrival, struct rule_counts *coun
 		counts->vlan_reason = arrival->obstacle;
 }
 
+static void add_carried(const struct route *route, struct rule_counts *counts,
+			struct output_counts *outputs)
+{
+	const struct carried *carried = route->carried;
+
+	counts->received += carried->rule.received;
+	counts->received_bytes += carried->rule.received_bytes;
+	counts->carried_latency = &carried->latency;
+	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
+		output_counts_add(&outputs[i], &carried->outputs[i]);
+}
+
 static void read_route(const struct route *route, enum rule_path wanted, struct rule_counts *counts,
 		       struct output_counts *outputs)
 {
@@ -71,6 +83,8 @@ static void read_route(const struct route *route, enum rule_path wanted, struct 
 		outputs[i].rule = &route->rule->outputs[i];
 	if (path)
 		path_read(path, counts, outputs);
+	if (route->carried)
+		add_carried(route, counts, outputs);
 }
 
 /* Its workers, and all those of members that have left the bond as one. */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "dataplane/stream.h"
+#include "relay/follow.h"
 #include "relay/inheritance.h"
 #include "relay/state.h"
 #include "rules/write.h"
@@ -230,12 +231,10 @@ int relay_pause(struct relay *relay)
 
 	relay->paused_ns = clock_ns();
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
-		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
-			int err = worker_pause(relay->intakes[i]->workers[j]);
+		int err = intake_pause_ports(relay->intakes[i]);
 
-			if (err)
-				result = err;
-		}
+		if (err)
+			result = err;
 	}
 	relay->broken |= result != 0;
 	return result ? -EIO : 0;
@@ -244,12 +243,11 @@ int relay_pause(struct relay *relay)
 /* The successor may have put its program in place of ours. */
 static int resume_intake(struct intake *intake)
 {
-	int err = 0;
+	int err;
 
 	if (!intake_is_open(intake))
 		return 0;
-	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
-		err = worker_start(intake->workers[i], intake->now.ruleset);
+	err = intake_resume_ports(intake);
 	if (!err && !intake->external && intake->state != INTAKE_STOPPED)
 		err = steer_replace(intake->steer);
 	return err;
@@ -269,6 +267,9 @@ int relay_withdraw(struct relay *relay)
 		log_error("resume-failed", LOG_IFACE(relay->intakes[i]->name), LOG_ERROR(err));
 		result = -EIO;
 	}
+	/* Some may have to be opened again. */
+	if (relay->paused_ns)
+		follow_rules_changed(relay->follow);
 	relay->paused_ns = 0;
 	relay->frozen = false;
 	relay->broken |= result != 0;

@@ -6,7 +6,8 @@
  *
  *     what                        how it changes hands
  *     --------------------------  ----------------------------------------------------------------
- *     AF_XDP sockets, frames      the successor maps the rings and the memory (dataplane/xsk.h)
+ *     AF_XDP sockets, frames      the successor maps the rings and the memory (dataplane/xsk.h); before
+ *                                 Linux 6.4 it cannot: relay_pause() closes them, and it opens its own
  *     XDP link                    its program is replaced by the successor's, which has maps of its
  *                                 own with the same rules (steering/steer.h)
  *     sockets of outputs          duplicated: source ports and queued datagrams stay

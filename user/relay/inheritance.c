@@ -22,6 +22,7 @@ struct inherited_socket {
 
 struct inherited_steering {
 	int ifindex;
+	bool keeps_sockets; /* they cannot be adopted */
 	struct steer_adoption adoption;
 };
 
@@ -202,7 +203,12 @@ static void read_interface(struct inheritance *inheritance, struct reading *read
 			(uint64_t)json_integer_value(json_array_get(counted, i));
 	sockets = read_array(reading, object, "sockets");
 	json_array_foreach(sockets, i, value)
-		read_socket(reading, value, &inheritance->sockets[inheritance->nr_sockets++]);
+	{
+		struct inherited_socket *socket = &inheritance->sockets[inheritance->nr_sockets++];
+
+		read_socket(reading, value, socket);
+		steering->keeps_sockets |= socket->adoption.socket_fd < 0;
+	}
 }
 
 static void read_interfaces(struct inheritance *inheritance, struct reading *reading,
@@ -561,6 +567,16 @@ const struct steer_adoption *inheritance_steering(const struct inheritance *inhe
 			return &inheritance->steerings[i].adoption;
 	}
 	return NULL;
+}
+
+bool inheritance_blocks(const struct inheritance *inheritance, int ifindex)
+{
+	for (unsigned int i = 0;
+	     inheritance_is_running(inheritance) && i < inheritance->nr_steerings; i++) {
+		if (inheritance->steerings[i].ifindex == ifindex)
+			return inheritance->steerings[i].keeps_sockets;
+	}
+	return false;
 }
 
 const struct xsk_adoption *inheritance_socket(const struct inheritance *inheritance,

@@ -96,6 +96,10 @@ const struct steer_adoption *inheritance_steering(const struct inheritance *inhe
 const struct xsk_adoption *inheritance_socket(const struct inheritance *inheritance,
 					      const char *device, unsigned int queue);
 
+/* Does the running predecessor have to close its sockets of this interface before others can be
+ * bound, because the kernel does not let them be adopted? It does so when it pauses. */
+bool inheritance_blocks(const struct inheritance *inheritance, int ifindex);
+
 /* The sockets of a rule's outputs, for `before` of stream_open(); borrowed. NULL: none. */
 const struct stream *inheritance_stream(const struct inheritance *inheritance, const char *name);
 

@@ -126,6 +126,7 @@ struct intake {
 	bool external;		   /* an administrator attached it (steering/pins.h) */
 	bool adopted;		   /* it takes the place of a predecessor's program */
 	struct offloads *offloads; /* of the relay; the intake is a user of it */
+	bool released;		   /* for a successor, its sockets are closed */
 	bool on_members;	   /* the ports are members of a bond */
 	unsigned int nr_ports;
 	struct intake_port ports[XMC_MAX_MEMBERS];
@@ -341,6 +342,18 @@ int intake_steer_ports(struct intake *intake, char why[REASON_SIZE]);
 
 /* End the threads in order. 0 or -EIO (worker_stop()). */
 int intake_stop_ports(struct intake *intake);
+
+/*
+ * End the threads for a successor, and leave what is in the RX rings to it (worker_pause()).
+ * Sockets that it cannot have, because the kernel is too old (xsk_can_be_adopted()) or the program
+ * is external, are closed: from now on packets are passed to the stack (`no_socket`), and what has
+ * arrived before is sent first. 0 or -EIO.
+ */
+int intake_pause_ports(struct intake *intake);
+
+/* There is no successor after all: go on. Without its sockets, the intake is lost, and opened again
+ * at the next look. 0 or -errno. */
+int intake_resume_ports(struct intake *intake);
 
 /* Close what was stopped or never started, and add its counters to the intake's totals. */
 void intake_close_ports(struct intake *intake);

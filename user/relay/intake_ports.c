@@ -220,6 +220,12 @@ static int steer_port(struct intake *intake, const struct intake_port *port, cha
 		   : set_member(intake, port, why);
 }
 
+static void clear_sockets(const struct intake *intake, const struct intake_port *port)
+{
+	for (unsigned int i = 0; i < port->nr_workers; i++)
+		steer_clear_socket(intake->steer, slot_of(port, i));
+}
+
 static int stop_port(const struct intake_port *port)
 {
 	int result = 0;
@@ -334,9 +340,21 @@ void intake_start_ports(const struct intake *intake)
 		start_port(intake, &intake->ports[i]);
 }
 
+/* Whether the kernel path goes on while sockets are opened again. */
+static int set_own(struct intake *intake, char why[REASON_SIZE])
+{
+	bool all = true;
+	int err;
+
+	for (unsigned int i = 0; i < intake->nr_ports; i++)
+		all &= intake->ports[i].nr_workers >= intake->ports[i].at.rx_queues;
+	err = steer_set_own(intake->steer, all && !intake->external);
+	return err ? explain(why, err, "the maps of %s cannot be written", intake->name) : 0;
+}
+
 int intake_steer_ports(struct intake *intake, char why[REASON_SIZE])
 {
-	int err = 0;
+	int err = set_own(intake, why);
 
 	for (unsigned int i = 0; !err && i < intake->nr_ports; i++)
 		err = steer_port(intake, &intake->ports[i], why);
@@ -356,10 +374,62 @@ int intake_stop_ports(struct intake *intake)
 	return result;
 }
 
+/* Can a successor go on with the sockets? */
+static bool can_be_adopted(const struct intake *intake)
+{
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		if (!worker_can_be_adopted(intake->workers[i]))
+			return false;
+	}
+	return !intake->external;
+}
+
+static int release_ports(struct intake *intake)
+{
+	int err;
+
+	for (unsigned int i = 0; i < intake->nr_ports; i++)
+		clear_sockets(intake, &intake->ports[i]);
+	/* Packets that were steered before are in the RX rings then. */
+	steer_wait(intake->steer);
+	err = intake_stop_ports(intake);
+	for (unsigned int i = 0; !err && i < intake->nr_workers; i++)
+		worker_release(intake->workers[i]);
+	intake->released = !err;
+	return err;
+}
+
+int intake_pause_ports(struct intake *intake)
+{
+	int result = 0;
+
+	if (intake->nr_workers && !can_be_adopted(intake))
+		return release_ports(intake);
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
+		int err = worker_pause(intake->workers[i]);
+
+		if (err)
+			result = err;
+	}
+	return result;
+}
+
+int intake_resume_ports(struct intake *intake)
+{
+	int err = 0;
+
+	if (intake->released && intake->state != INTAKE_LOST)
+		intake_lose(intake, "was closed for another xmcastd, which has failed");
+	for (unsigned int i = 0; !intake->released && !err && i < intake->nr_workers; i++)
+		err = worker_start(intake->workers[i], intake->now.ruleset);
+	return err;
+}
+
 void intake_close_ports(struct intake *intake)
 {
 	while (intake->nr_ports)
 		close_port(intake, &intake->ports[intake->nr_ports - 1]);
+	intake->released = false;
 	totals_add_worker(intake->kernel.totals, &intake->closed);
 	intake->closed = (struct worker_state){};
 	free(intake->workers);
@@ -391,8 +461,7 @@ static int drop_port(struct intake *intake, struct intake_port *port)
 	int err;
 
 	steer_remove_member(intake->steer, port->at.ifindex);
-	for (unsigned int i = 0; i < port->nr_workers; i++)
-		steer_clear_socket(intake->steer, slot_of(port, i));
+	clear_sockets(intake, port);
 	/* Packets that were steered before are in the RX rings then. */
 	steer_wait(intake->steer);
 	err = stop_port(port);
@@ -419,6 +488,8 @@ static void take_port(struct intake *intake, const struct port *at,
 	 */
 	if (!err)
 		err = intake_set_capacity(intake);
+	if (!err)
+		err = set_own(intake, why);
 	if (!err) {
 		start_port(intake, port);
 		err = steer_port(intake, port, why);

@@ -88,7 +88,6 @@ void path_put(struct path *path)
 	kernel_path_free(path->kernel);
 	stream_put(path->stream);
 	free(path->reaches);
-	free(path->carried);
 	free(path);
 }
 
@@ -257,24 +256,6 @@ static void read_stream(const struct stream *stream, struct rule_counts *counts,
 	}
 }
 
-static void add_carried(const struct path *path, struct rule_counts *counts,
-			struct output_counts *outputs)
-{
-	const struct carried *carried = path->carried;
-
-	counts->received += carried->rule.received;
-	counts->received_bytes += carried->rule.received_bytes;
-	counts->carried_latency = &carried->latency;
-	for (unsigned int i = 0; i < path->rule->nr_outputs; i++)
-		output_counts_add(&outputs[i], &carried->outputs[i]);
-}
-
-void path_carry(struct path *path, struct carried *carried)
-{
-	free(path->carried);
-	path->carried = carried;
-}
-
 void path_read(const struct path *path, struct rule_counts *counts, struct output_counts *outputs)
 {
 	if (path->stream)
@@ -282,6 +263,4 @@ void path_read(const struct path *path, struct rule_counts *counts, struct outpu
 	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++)
 		memcpy(outputs[i].icmp, path->reaches[i].icmp, sizeof(outputs[i].icmp));
 	kernel_path_read(path->kernel, counts, outputs);
-	if (path->carried)
-		add_carried(path, counts, outputs);
 }

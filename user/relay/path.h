@@ -39,14 +39,6 @@ struct path {
 	struct stream *stream;
 	struct output_reach *reaches; /* of the stream's outputs; NULL: no stream */
 	struct kernel_path *kernel;   /* NULL: user path only */
-	struct carried *carried;      /* counted by another process; NULL: nothing. Owned */
-};
-
-/* Counters of a rule of another process. Of the structs, only the counters are used. */
-struct carried {
-	struct rule_counts rule;
-	struct histogram latency;
-	struct output_counts outputs[]; /* one for each of the rule */
 };
 
 /* What a path is opened with. */
@@ -110,9 +102,6 @@ void path_count_icmp(struct path *path, const struct icmp_error *error);
 
 /* Why nothing can leave by any output, until the next update; NULL: something can. */
 const char *path_reason(const struct path *path);
-
-/* Add the counters of another process. The path owns them from now on. */
-void path_carry(struct path *path, struct carried *carried);
 
 /* Fill in the counters of the rule and of all its outputs, and which path carries it. See books.h
  * for what holds at any moment. */

@@ -192,6 +192,7 @@ static int renew(struct plan *plan, unsigned int i, struct route *before, bool s
 		route->id = before->id;
 		route->since_ns = before->since_ns;
 		route->path = before->path ? path_hold(before->path) : NULL;
+		route->carried = carried_hold(before->carried);
 	}
 	if (route->rule->disabled)
 		return 0;
@@ -305,7 +306,8 @@ static int open_intakes(struct plan *plan)
 	if (!raised)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < plan->nr_intakes; i++) {
-		if (plan->intakes[i]->plan.raised)
+		if (plan->intakes[i]->plan.raised && !intake_is_open(plan->intakes[i]) &&
+		    !inheritance_blocks(plan->relay->inheritance, plan->intakes[i]->ifindex))
 			raised[count++] = plan->intakes[i];
 	}
 	qsort(raised, count, sizeof(struct intake *), compare_ages);
@@ -407,7 +409,8 @@ static int open_routes(struct plan *plan)
 		struct route *route = plan->routes[i];
 		const struct intake *intake = route->arrival ? route->arrival->intake : NULL;
 
-		if (!intake || !intake_is_open(intake) || route->plan.shadowed)
+		if (!intake || !intake_is_open(intake) || route->plan.shadowed ||
+		    route->plan.opened)
 			continue;
 		if (route->plan.fresh || intake->plan.raised ||
 		    (plan->kind == FOLLOW && !route->path))
@@ -418,6 +421,14 @@ static int open_routes(struct plan *plan)
 			close(reserved[i]);
 	}
 	return err;
+}
+
+/* What is open already stays as it is. */
+static int open_all(struct plan *plan)
+{
+	int err = open_intakes(plan);
+
+	return err ? err : open_routes(plan);
 }
 
 /* ---- stage ---- */
@@ -677,12 +688,13 @@ static int run(struct plan *plan, struct intake *raised)
 	if (!err)
 		err = count_users(plan);
 	if (!err)
-		err = open_intakes(plan);
-	if (!err)
-		err = open_routes(plan);
+		err = open_all(plan);
 	/* All is prepared. Between here and the start of the workers packets wait. */
 	if (!err)
 		err = inheritance_pause(plan->relay->inheritance);
+	/* What had to wait for that. */
+	if (!err && plan->relay->inheritance)
+		err = open_all(plan);
 	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
 		err = stage_intake(plan, plan->intakes[i]);
 	inheritance_note_relaying(plan->relay->inheritance);

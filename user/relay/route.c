@@ -140,8 +140,22 @@ void route_free(struct route *route, struct membership *membership)
 	if (!route)
 		return;
 	route_close(route, membership);
+	carried_put(route->carried);
 	free(route->reason);
 	free(route);
+}
+
+struct carried *carried_hold(struct carried *carried)
+{
+	if (carried)
+		carried->references++;
+	return carried;
+}
+
+void carried_put(struct carried *carried)
+{
+	if (carried && !--carried->references)
+		free(carried);
 }
 
 const char *route_reason(const struct route *route)

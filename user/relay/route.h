@@ -27,7 +27,10 @@ struct route {
 			      counters and sockets */
 	char *reason;	   /* why it has no path although its intake is open */
 	bool reported;	   /* `reason` has been logged */
-	int joined;	   /* index of the interface that has joined the group; 0: none */
+	/* Counted by another process, whether or not it has a path here; NULL: nothing. Reference.
+	 */
+	struct carried *carried;
+	int joined; /* index of the interface that has joined the group; 0: none */
 
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
@@ -39,6 +42,18 @@ struct route {
 		bool shadowed;			/* another rule has the same input */
 	} plan;
 };
+
+/* Counters of a rule of another process. Of the structs, only the counters are used. */
+struct carried {
+	unsigned int references;
+	struct rule_counts rule;
+	struct histogram latency;
+	struct output_counts outputs[]; /* one for each of the rule */
+};
+
+/* Accept NULL. carried_hold() returns its argument. */
+struct carried *carried_hold(struct carried *carried);
+void carried_put(struct carried *carried);
 
 /* A new route, not open. NULL: no memory. The rule must outlive it. */
 struct route *route_new(const struct rule *rule, uint64_t id);

@@ -252,6 +252,11 @@ int pins_set_members(const struct pins *pins, bool members)
 	return set_about(pins, offsetof(struct xmc_about, members), members);
 }
 
+int pins_set_own(const struct pins *pins, bool own)
+{
+	return set_about(pins, offsetof(struct xmc_about, own), own);
+}
+
 int pins_set_capacity(const struct pins *pins, unsigned int bytes)
 {
 	return set_about(pins, offsetof(struct xmc_about, capacity), bytes);

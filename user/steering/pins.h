@@ -99,6 +99,7 @@ int pins_purge(const struct pins *pins);
 /* Entries of the map `about`; the others are not changed. 0 or -errno. */
 int pins_set_skb(const struct pins *pins, bool skb);
 int pins_set_members(const struct pins *pins, bool members);
+int pins_set_own(const struct pins *pins, bool own);
 int pins_set_capacity(const struct pins *pins, unsigned int bytes);
 
 /* The kernel's id of a map, as bpftool shows it; 0: unknown. pins_id() is one that stands for all.

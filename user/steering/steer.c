@@ -406,6 +406,11 @@ int steer_set_capacity(struct steer *steer, unsigned int bytes)
 	return pins_set_capacity(&steer->pins, bytes);
 }
 
+int steer_set_own(struct steer *steer, bool own)
+{
+	return pins_set_own(&steer->pins, own);
+}
+
 bool steer_can_forward(const struct steer *steer, const char **why)
 {
 	*why = steer->no_forwards;

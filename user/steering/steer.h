@@ -105,6 +105,10 @@ int steer_remove_member(struct steer *steer, int ifindex);
  * -errno. */
 int steer_set_capacity(struct steer *steer, unsigned int bytes);
 
+/* The program is attached by our link, and every RX queue has a socket: the kernel path goes on
+ * while there are none, because they are opened again. 0 or -errno. */
+int steer_set_own(struct steer *steer, bool own);
+
 /* Whether rules can take the kernel path. If not, *why is the reason, a constant text. */
 bool steer_can_forward(const struct steer *steer, const char **why);
 
