@@ -15,6 +15,7 @@ COMMANDS = ("rule list", "rule list cam[12]", "rule show cam1",
             "rule replace cam1 in 239.1.1.1:5000@in0 out 10.2.0.3:7009", "rule set cam1 ttl 9",
             "rule rename cam1 cam9", "rule enable spare4",
             "rule disable cam1", "config show", "config save", "config reload", "config diff",
+            "config confirm", "config rollback", "config status",
             "stats show", "stats reset-peaks", "iface list", "iface show in0", "worker list",
             "explain 10.9.9.9 > 239.1.1.1:5000@in0.7", "explain cam1", "group list", "log show", "log set steering debug", "ping", "version")
 
@@ -47,8 +48,10 @@ def verbs():
     listed = {}
     for line in ctl(None, "help").stdout.split("objects and verbs:\n")[1].split("\n\n")[0].split(
             "\n"):
-        words = line[:63].split()
-        listed[words[0]] = words[1:]
+        if line.startswith("   "):
+            listed[next(reversed(listed))] = line.split()
+        else:
+            listed[line.split()[0]] = []
     return listed
 
 

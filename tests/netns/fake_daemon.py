@@ -161,11 +161,11 @@ RULES = [
     counters("cam2", [output("239.2.2.2:6000@out0", 500)], received=500, flow="silent",
              path="kernel"),
     counters("cam3", [output("239.2.2.3:6000@gone0", 0)], state="pending",
-             reason="interface gone0 is missing"),
+             reason="output interface gone0 does not exist"),
     counters("spare4", [output("239.2.2.4:6000@out0", 0)], state="disabled"),
 ]
 
-INTERFACE = {"name": "in0", "state": "ready", "mode": "native", "zero_copy": False,
+INTERFACE = {"name": "in0", "state": "active", "mode": "native", "zero_copy": False,
              "queues": [{"queue": 0, "received_packets": 99085, "rx_dropped": 7, "rx_ring_full": 0,
                          "fill_ring_empty": 7},
                         {"queue": 1, "received_packets": 0, "rx_dropped": 0, "rx_ring_full": 0,
@@ -173,7 +173,7 @@ INTERFACE = {"name": "in0", "state": "ready", "mode": "native", "zero_copy": Fal
              "verdicts": {"steered": 99092, "forwarded": 500, "no_rule": 0, "not_udp": 2, "ip_options": 3},
              "redirected": {"out0": {"sent_packets": 497, "dropped_packets": 3,
                                      "drops": {"ring_full": 3, "ENXIO": 0}}}}
-DOWN = {"name": "in1", "state": "failed", "reason": "no such interface", "mode": None,
+DOWN = {"name": "in1", "state": "failed", "reason": "interface in1 does not exist", "mode": None,
         "zero_copy": False, "queues": [], "verdicts": {}, "redirected": {}}
 
 WORKERS = [{"interface": "in0", "queue": queue, "received_packets": received,
@@ -203,7 +203,7 @@ def show_rule(params):
     for rule in RULES:
         if rule["name"] == params["name"]:
             return {**rule, **listed(rule), "outputs": rule["outputs"]}
-    raise Refusal(-32004, "no rule of that name")
+    raise Refusal(-32004, "no rule of this name")
 
 
 def show_interface(params):
@@ -283,6 +283,11 @@ def answers(**other):
         "config.show": show_config,
         "config.save": {"path": "/etc/xmcast/xmcast.yaml", "bytes": 1234},
         "config.reload": {**CHANGED, "needs_restart": ["workers.frames"]},
+        "config.confirm": {"saved": False, "file": "/etc/xmcast/xmcast.yaml"},
+        "config.rollback": {**CHANGED, "needs_restart": []},
+        "config.status": {"file": "/etc/xmcast/xmcast.yaml", "last_reload_successful": False,
+                          "last_reload_seconds": 1790000000, "reloads": 3, "unconfirmed": "/root/new.yaml",
+                          "rollback_in_seconds": 250, "rollback_timestamp_seconds": 1790000600},
         "config.diff": {"added": ["cam5"], "removed": ["cam2"], "changed": ["cam1"],
                         "rules": [{"name": "cam2", "running": "cam2 in 239.1.1.2:5000@in0 out 10.2.0.3"},
                                   {"name": "cam1", "running": "cam1 in 239.1.1.1:5000@in0 out 10.2.0.3",

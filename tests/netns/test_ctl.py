@@ -225,11 +225,11 @@ def usage_errors():
     for words, said in (
             ("", "usage: xmcastctl"), ("nonsense", "unknown object \"nonsense\""),
             ("reload", "unknown object \"reload\", did you mean `config reload`?"),
-            ("del cam1", "did you mean `rule del`?"), ("status", "did you mean `rule list` or `ping`?"),
+            ("del cam1", "did you mean `rule del`?"), ("status", "did you mean `rule list`, `ping` or `config status`?"),
             ("list", "did you mean `rule list` or `stats show` or"), ("ruel", "did you mean rule?"),
             ("rule lst", "unknown verb \"lst\" of rule, did you mean list?"),
             ("rule nonsense", "unknown verb \"nonsense\""), ("rule d x", "del disable"),
-            ("rule re", "replace rename"), ("config s", "show save"), ("m", "metrics monitor"),
+            ("rule re", "replace rename"), ("config s", "show status save"), ("m", "metrics monitor"),
             ("rule show", "usage: xmcastctl [OPTIONS] rule show NAME"),
             ("rule add", "usage: xmcastctl [OPTIONS] rule add RULE\n        [NAME] in"),
             ("rule del", "rule del NAME"), ("rule list a b", "rule list [PATTERN]"),
@@ -274,7 +274,7 @@ def help_everywhere():
 @test
 def every_command_is_tested():
     """Each object and verb of the help has a golden output, or a test of its own"""
-    own = {("config", "check"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",),
+    own = {("config", "check"), ("config", "apply"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",),
            ("capture",), ("check",)}
     own |= {("import", peer) for peer in verbs()["import"]}  # test_import
     known = {tuple(words.split()[:2]) for words in COMMANDS}
@@ -306,7 +306,7 @@ def on_terminal(daemon, *words, columns=80, env=None):
 
 
 # Cells of the columns that are never cut, and their headings.
-WHOLE = ("REASON", "VERDICTS", "DROPS", "interface gone0", "no such interface", "no_rule", "EAGAIN", "steered ",
+WHOLE = ("REASON", "VERDICTS", "DROPS", "interface gone0", "interface in1 does not exist", "no_rule", "EAGAIN", "steered ",
          "cannot transmit")
 
 
@@ -314,8 +314,8 @@ WHOLE = ("REASON", "VERDICTS", "DROPS", "interface gone0", "no such interface", 
 def tables_fit():
     """On a terminal no line is wider than it is; COLUMNS counts; elsewhere nothing is cut"""
     daemon = serve()
-    reasons = {"-s rule": ["interface gone0 is missing"], "worker list": ["no_rule 1"],
-               "stats": ["interface gone0 is missing", "no such interface"]}
+    reasons = {"-s rule": ["output interface gone0 does not exist"], "worker list": ["no_rule 1"],
+               "stats": ["output interface gone0 does not exist", "interface in1 does not exist"]}
     for words in ("rule", "-s rule", "stats", "-s stats", "worker list", "rule show cam1", "group"):
         for columns in (200, 80, 40, 10, 1):
             text = on_terminal(daemon, "-c=never", *words.split(), columns=columns)

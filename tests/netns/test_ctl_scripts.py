@@ -438,7 +438,7 @@ def real_daemon():
                                          "  - spare4 in 239.1.1.4:5000@in0 out 10.2.0.2:4\n")
     for words in ("rule add cam2 in 239.1.1.2:5000@in0 out 10.2.0.2:2", *COMMANDS, "metrics",
                   "top -b -n 1"):
-        if words in ("rule del cam1 cam2", "rule rename cam1 cam9", "explain 10.9.9.9 > 239.1.1.1:5000@in0.7", "rule replace cam1 in 239.1.1.1:5000@in0 out "
+        if words in ("config confirm", "config rollback", "rule del cam1 cam2", "rule rename cam1 cam9", "explain 10.9.9.9 > 239.1.1.1:5000@in0.7", "rule replace cam1 in 239.1.1.1:5000@in0 out "
                      "10.2.0.3:7009"):
             continue
         daemon.ctl(*words.split())

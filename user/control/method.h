@@ -38,10 +38,11 @@ enum {
 /* What a client may do, and what a method needs. CONTROL_OWN: only root and the daemon's user. */
 enum control_access { CONTROL_READ, CONTROL_CHANGE, CONTROL_OWN };
 
-/* The outcome of a method; starts zeroed. A method sets `result`, or calls control_fail(). Neither
- * means that there was no memory. */
+/* The outcome of a method; starts zeroed, but for `uid`. A method sets `result`, or calls
+ * control_fail(). Neither means that there was no memory. */
 struct control_reply {
-	json_t *result; /* a new reference, handed over */
+	unsigned int uid; /* the user who asks, for the log */
+	json_t *result;	  /* a new reference, handed over */
 	int code;
 	char message[256]; /* of the error: one line, for people */
 	json_t *data;	   /* of the error, or NULL; a new reference, handed over */

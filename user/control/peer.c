@@ -44,23 +44,25 @@ static bool has_group(int fd, gid_t group)
 	return found;
 }
 
-bool peer_is_owner(int fd)
+bool peer_is_owner(int fd, uid_t *uid)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
+	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-	       (peer.uid == 0 || peer.uid == geteuid());
+	*uid = known ? peer.uid : (uid_t)-1;
+	return known && (peer.uid == 0 || peer.uid == geteuid());
 }
 
 enum control_access peer_access(int fd, const struct peer_policy *policy)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
+	uid_t uid;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
 		return CONTROL_READ;
-	if (peer_is_owner(fd))
+	if (peer_is_owner(fd, &uid))
 		return CONTROL_CHANGE;
 	if (policy->has_group && (peer.gid == policy->group || has_group(fd, policy->group)))
 		return CONTROL_CHANGE;

@@ -26,7 +26,7 @@ int peer_find_option(const char *name, gid_t *group, bool *found);
  * (SO_PEERCRED, SO_PEERGROUPS). If they are unknown, it may only read. */
 enum control_access peer_access(int fd, const struct peer_policy *policy);
 
-/* Was it root or this process's user? */
-bool peer_is_owner(int fd);
+/* Was it root or this process's user? *uid: which user it was, -1 if that is unknown. */
+bool peer_is_owner(int fd, uid_t *uid);
 
 #endif

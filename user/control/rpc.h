@@ -20,6 +20,7 @@ struct rpc {
 	const struct control_method *methods; /* the last has a NULL name */
 	void *context;			      /* passed to the methods */
 	enum control_access access;	      /* of the client */
+	unsigned int uid;		      /* likewise */
 };
 
 struct rpc_answer {

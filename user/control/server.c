@@ -71,7 +71,7 @@ static int add_session(struct control_server *server, int fd, enum control_acces
 	if (!session)
 		return -ENOMEM;
 	session->credit = CONTROL_BURST;
-	session->owner = peer_is_owner(fd);
+	session->owner = peer_is_owner(fd, &session->uid);
 	session->watched = event.events;
 	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
 		err = -errno;
@@ -255,7 +255,7 @@ static int give_answer(struct session *session, struct rpc_answer *answer, uint6
 static int answer_line(struct control_server *server, struct session *session, uint64_t now)
 {
 	const struct rpc rpc = {server->methods, server->context,
-				session->owner ? CONTROL_OWN : session->access};
+				session->owner ? CONTROL_OWN : session->access, session->uid};
 	struct rpc_answer answer = {0};
 	const char *line;
 	size_t length;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/text.h"
 #include "control/lines.h"
@@ -29,6 +30,7 @@ struct session {
 	int fd;
 	enum control_access access;
 	bool owner;	     /* root or the daemon's user */
+	uid_t uid;	     /* the user, as it connected */
 	bool monitor;	     /* gets events */
 	bool ended;	     /* sends no more; closed once its answers are sent */
 	uint32_t watched;    /* epoll events that are asked for */

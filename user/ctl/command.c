@@ -56,6 +56,19 @@ static const struct command config_verbs[] = {
 	{.name = "check", .usage = "config check [--live] FILE",
 	 .help = "check a file; the daemon need not run. --live: also against this machine",
 	 .arguments = ARGUMENTS_OPTIONS_FILE, .least = 1, .most = 2, .run = verb_config_check},
+	{.name = "apply", .usage = "config apply [--confirm TIME] FILE",
+	 .help = "replace the running configuration by that of a file. --confirm: return to what ran\n"
+		 "      before after TIME (30s, 10m, 1h), unless `config confirm` is run until then",
+	 .arguments = ARGUMENTS_OPTIONS_FILE, .least = 1, .most = 3, .run = verb_config_apply},
+	{.name = "confirm", .usage = "config confirm",
+	 .help = "keep what was applied with --confirm",
+	 .method = "config.confirm", .show = show_confirmed},
+	{.name = "rollback", .usage = "config rollback",
+	 .help = "return at once to what ran before it",
+	 .method = "config.rollback", .show = show_changed},
+	{.name = "status", .usage = "config status",
+	 .help = "show the daemon's file, and what waits to be confirmed",
+	 .method = "config.status", .show = show_config_status},
 	{.name = "save", .usage = "config save [FILE]",
 	 .help = "write the running configuration to FILE, or to the daemon's own file",
 	 .arguments = ARGUMENTS_FILE, .most = 1, .run = verb_config_save},
@@ -223,7 +236,7 @@ const struct command *command_find(const struct command *list, const char *word,
 static const struct {
 	const char *word, *hint;
 } foreign[] = {
-	{"status", "did you mean `rule list` or `ping`?"},
+	{"status", "did you mean `rule list`, `ping` or `config status`?"},
 	{"start", "did you mean `rule enable`, or \"systemctl start xmcastd\"?"},
 	{"stop", "did you mean `rule disable`, or \"systemctl stop xmcastd\"?"},
 	{"restart", "did you mean `config reload`, or \"systemctl restart xmcastd\"?"},
@@ -310,11 +323,11 @@ static void help_all(FILE *stream)
 	fputs("\nobjects and verbs:\n", stream);
 	for (const struct command *object = ctl_objects; object->name; object++) {
 		const struct command *verb = object->verbs;
-		int used = fprintf(stream, "  %-8s", object->name);
-
+		fprintf(stream, "  %-8s %s\n", object->name, object->topic);
+		if (verb)
+			fprintf(stream, "%10s", "");
 		for (; verb && verb->name; verb++)
-			used += fprintf(stream, " %s", verb->name);
-		fprintf(stream, "%*s%s\n", used < 63 ? 63 - used : 1, "", object->topic);
+			fprintf(stream, " %s%s", verb->name, verb[1].name ? "" : "\n");
 	}
 	fputs("\nObjects and verbs may be shortened as long as they are unambiguous; the first "
 	      "verb is the\n"

@@ -73,6 +73,7 @@ VERB(verb_rule_rename);
 VERB(verb_rule_set);
 VERB(verb_named); /* iface show */
 VERB(verb_config_check);
+VERB(verb_config_apply);
 VERB(verb_config_show);
 VERB(verb_config_diff);
 VERB(verb_config_save);

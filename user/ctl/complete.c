@@ -333,7 +333,7 @@ static void arguments(struct ctl *ctl, const struct command *command, char **wor
 	case ARGUMENTS_OPTIONS_FILE:
 		if (*word == '-')
 			own_options(command->usage, word);
-		else
+		else if (count < 2 || strcmp(words[count - 2], "--confirm") != 0)
 			puts("<file>");
 		break;
 	case ARGUMENTS_OPTIONS:

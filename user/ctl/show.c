@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/version.h"
 #include "ctl/table.h"
 
@@ -129,6 +130,62 @@ void show_changed(const struct screen *screen, const json_t *answer)
 	json_array_foreach(json_object_get(answer, "needs_restart"), i, setting)
 		screen_print(screen, "needs a restart: %s\n",
 			     json_is_string(setting) ? json_string_value(setting) : "-");
+}
+
+/* "4 min 10 s" */
+static void show_time(const struct screen *screen, long long seconds)
+{
+	if (seconds >= 60)
+		screen_print(screen, "%lld min%s", seconds / 60, seconds % 60 ? " " : "");
+	if (seconds % 60 || !seconds)
+		screen_print(screen, "%lld s", seconds % 60);
+}
+
+static void show_rollback(const struct screen *screen, long long seconds)
+{
+	screen_print(screen, "rolled back in ");
+	show_time(screen, seconds);
+	screen_print(screen, ", unless you run: xmcastctl config confirm\n");
+}
+
+void show_unconfirmed(const struct screen *screen, const json_t *config)
+{
+	if (!json_object_get(config, "unconfirmed"))
+		return;
+	screen_print(screen, "%s is not confirmed: ", show_text(config, "unconfirmed"));
+	show_rollback(screen, show_number(config, "rollback_in_seconds"));
+}
+
+void show_applied(const struct screen *screen, const json_t *answer)
+{
+	long long seconds = show_number(answer, "confirm_seconds");
+
+	show_changed(screen, answer);
+	if (seconds)
+		show_rollback(screen, seconds);
+}
+
+void show_confirmed(const struct screen *screen, const json_t *answer)
+{
+	screen_print(screen, "confirmed\n");
+	if (!show_true(answer, "saved") && json_object_get(answer, "file"))
+		screen_print(screen,
+			     "a restart reads %s, which says something else: put the new file in "
+			     "its place, or run: xmcastctl config save\n",
+			     show_text(answer, "file"));
+}
+
+void show_config_status(const struct screen *screen, const json_t *answer)
+{
+	struct timespec loaded = {.tv_sec = show_number(answer, "last_reload_seconds")};
+	char text[CLOCK_TEXT_SIZE];
+
+	if (json_object_get(answer, "file"))
+		screen_print(screen, "file %s, read %s\n", show_text(answer, "file"),
+			     clock_format(&loaded, text));
+	if (!show_true(answer, "last_reload_successful"))
+		screen_print(screen, "the last reload was refused; its errors are in the log\n");
+	show_unconfirmed(screen, answer);
 }
 
 static void show_side(const struct screen *screen, const json_t *rule, const char *side,

@@ -36,6 +36,12 @@ void show_version(const struct screen *screen, const json_t *answer);
 void show_pending(const struct screen *screen, const json_t *answer);
 void show_changed(const struct screen *screen, const json_t *answer);
 void show_diff(const struct screen *screen, const json_t *answer);
+void show_applied(const struct screen *screen, const json_t *answer);
+void show_confirmed(const struct screen *screen, const json_t *answer);
+void show_config_status(const struct screen *screen, const json_t *answer);
+
+/* That a change waits to be confirmed, if `config`, of stats.show or config.status, says so. */
+void show_unconfirmed(const struct screen *screen, const json_t *config);
 void show_saved(const struct screen *screen, const json_t *answer);
 void show_log(const struct screen *screen, const json_t *answer);
 void show_event(const struct screen *screen, const json_t *event);

@@ -548,6 +548,7 @@ void show_stats(const struct screen *screen, const json_t *answer)
 
 	/* Without headings nobody could tell one total from another. */
 	if (!screen->brief) {
+		show_unconfirmed(screen, json_object_get(answer, "config"));
 		show_totals(screen, answer);
 		putc('\n', screen->stream);
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* config check|show|save|diff */
+/* config check|show|apply|save|diff */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/exit_codes.h"
 #include "base/json_build.h"
@@ -14,6 +15,10 @@
 #include "relay/survey.h"
 #include "rules/file.h"
 #include "rules/save.h"
+#include "rules/write.h"
+
+/* The longest time to confirm: a day, in seconds. */
+#define CONFIRM_MOST 86400
 
 /* A configuration is read in parts of 64 KiB. No valid one is longer than this. */
 #define MAX_TEXT (256U << 20)
@@ -84,44 +89,192 @@ static const char *parse_check(char **words, int count, bool *live)
 	return path;
 }
 
+/* Read a file and what is beside it. Unless -j is given, errors are printed. NULL: no memory, which
+ * is printed. */
+static struct errors *load(const struct ctl *ctl, const char *path, struct config *config,
+			   bool *valid)
+{
+	struct errors *errors = calloc(1, sizeof(*errors));
+
+	config_init(config);
+	if (!errors) {
+		fputs("xmcastctl: out of memory\n", stderr);
+		return NULL;
+	}
+	*valid = config_load_file(path, config, errors) == 0;
+	if (!ctl->options.json)
+		errors_print(errors, stderr);
+	return errors;
+}
+
+/* What a check answers. */
+static json_t *verdict_json(const struct config *config, bool valid, const struct errors *errors)
+{
+	json_t *answer = json_pack("{s:b, s:i, s:o}", "valid", valid, "rules",
+				   (int)config->nr_rules, "errors", errors_list_json(errors));
+
+	/* Only the first errors are kept. */
+	if (answer && errors->count > errors->kept)
+		json_object_set_new(answer, "more",
+				    json_integer((json_int_t)(errors->count - errors->kept)));
+	return answer;
+}
+
+static void free_errors(struct errors *errors)
+{
+	errors_free(errors);
+	free(errors);
+}
+
 int verb_config_check(struct ctl *ctl, const struct command *command, char **words, int count)
 {
-	bool live;
+	bool live, valid;
 	const char *path = parse_check(words, count, &live);
 	struct errors *errors;
 	struct config config;
 	int refused = 0;
 	json_t *answer;
-	bool valid;
 	int code;
 
 	if (!path)
 		return ctl_usage(command->usage, "expected one FILE");
-	errors = calloc(1, sizeof(*errors));
-	if (!errors) {
-		fputs("xmcastctl: out of memory\n", stderr);
+	errors = load(ctl, path, &config, &valid);
+	if (!errors)
 		return EXIT_REFUSED;
-	}
-	config_init(&config);
-	valid = config_load_file(path, &config, errors) == 0;
-	if (!ctl->options.json)
-		errors_print(errors, stderr);
-	answer = json_pack("{s:b, s:i, s:o}", "valid", valid, "rules", (int)config.nr_rules,
-			   "errors", errors_list_json(errors));
-	/* Only the first errors are kept. */
-	if (answer && errors->count > errors->kept)
-		json_object_set_new(answer, "more",
-				    json_integer((json_int_t)(errors->count - errors->kept)));
+	answer = verdict_json(&config, valid, errors);
 	if (answer && valid && live)
 		refused = check_live(&config, answer);
 	code = ctl_show(ctl, answer, show_verdict);
 	json_decref(answer);
 	config_free(&config);
-	errors_free(errors);
-	free(errors);
+	free_errors(errors);
 	if (!code && !valid)
 		code = EXIT_REFUSED;
 	return code ? code : refused;
+}
+
+/* ---- apply ---- */
+
+/* "10m": a number of minutes, or with s, m, h. False: it is none, or not from 1 s to a day. */
+static bool parse_time(const char *text, unsigned int *seconds)
+{
+	static const char units[] = "smh";
+	static const unsigned int of_unit[] = {1, 60, 3600};
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : strchr(units, 'm');
+
+	if (*text < '0' || *text > '9' || !unit || (*end && end[1]) || !number ||
+	    number > CONFIRM_MOST)
+		return false;
+	number *= of_unit[unit - units];
+	*seconds = (unsigned int)number;
+	return number <= CONFIRM_MOST;
+}
+
+/* FILE and perhaps --confirm TIME, in any order. 0 or an exit code. */
+static int parse_apply(const struct command *command, char **words, int count, const char **path,
+		       unsigned int *seconds)
+{
+	*path = NULL;
+	*seconds = 0;
+	for (int i = 0; i < count; i++) {
+		if (strcmp(words[i], "--confirm") == 0 || strcmp(words[i], "-confirm") == 0) {
+			if (++i == count || !parse_time(words[i], seconds))
+				return ctl_usage(
+					command->usage,
+					"--confirm: \"%s\": expected a time from 1s to 24h, "
+					"such as 10m",
+					i < count ? words[i] : "");
+		} else if (*path || words[i][0] == '-') {
+			return ctl_usage(command->usage, "unexpected argument \"%s\"", words[i]);
+		} else {
+			*path = words[i];
+		}
+	}
+	return *path ? 0 : ctl_usage(command->usage, "expected a FILE");
+}
+
+/* Whether it is the file that the daemon reads at its next start, whatever is confirmed. */
+static bool is_daemons_own(const json_t *status, const char *path)
+{
+	struct stat a, b;
+
+	return !stat(path, &a) && !stat(show_text(status, "file"), &b) && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+static int refuse_own_file(struct ctl *ctl, const char *path)
+{
+	json_t *status;
+	int code = ctl_call(ctl, "config.status", NULL, &status);
+
+	if (!code && is_daemons_own(status, path)) {
+		screen_print_to(
+			stderr,
+			"xmcastctl: %s is the daemon's own file: after a rollback a restart "
+			"would read it all the same\n"
+			"xmcastctl: edit a copy, apply the copy, and put it in place once it is "
+			"confirmed\n",
+			path);
+		code = EXIT_REFUSED;
+	}
+	json_decref(status);
+	return code;
+}
+
+/* The daemon gets the text, because it may not be able to read the file. */
+static int apply(struct ctl *ctl, const char *path, const struct config *config,
+		 unsigned int seconds)
+{
+	char *real = realpath(path, NULL);
+	size_t length;
+	char *text = config_write(config, &length);
+	json_t *params =
+		json_pack("{s:s, s:o, s:i}", "text", text ? text : "", "source",
+			  json_text_string(real ? real : path), "confirm_seconds", (int)seconds);
+	int code;
+
+	if (text && params) {
+		code = ctl_call_and_show(ctl, "config.apply", params, show_applied);
+	} else {
+		json_decref(params);
+		fputs("xmcastctl: out of memory\n", stderr);
+		code = EXIT_REFUSED;
+	}
+	free(text);
+	free(real);
+	return code;
+}
+
+int verb_config_apply(struct ctl *ctl, const struct command *command, char **words, int count)
+{
+	unsigned int seconds;
+	struct errors *errors;
+	struct config config;
+	const char *path;
+	bool valid;
+	int code = parse_apply(command, words, count, &path, &seconds);
+
+	if (code)
+		return code;
+	errors = load(ctl, path, &config, &valid);
+	if (!errors)
+		return EXIT_REFUSED;
+	if (!valid) {
+		json_t *answer = verdict_json(&config, valid, errors);
+
+		code = ctl->options.json ? ctl_show(ctl, answer, show_nothing) : 0;
+		json_decref(answer);
+		code = code ? code : EXIT_REFUSED;
+	} else if (seconds) {
+		code = refuse_own_file(ctl, path);
+	}
+	if (!code)
+		code = apply(ctl, path, &config, seconds);
+	config_free(&config);
+	free_errors(errors);
+	return code;
 }
 
 /* ---- show ---- */

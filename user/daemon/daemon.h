@@ -68,6 +68,16 @@ struct capture_service {
 	unsigned int seconds;	 /* since it was prepared */
 };
 
+/* An applied configuration that has to be confirmed (daemon/confirm.h). */
+struct confirmation {
+	bool awaited;
+	uint64_t until_seconds; /* Unix time of the rollback */
+	uint64_t deadline_ns;	/* the same of CLOCK_BOOTTIME, which nobody sets */
+	char *source;		/* what the client calls it */
+	struct config before;	/* what a rollback returns to */
+	bool failed;		/* the rollback was tried, and is tried again */
+};
+
 struct store;
 struct take_over;
 
@@ -88,6 +98,7 @@ struct daemon {
 	bool left; /* all was left there: the maps of programs that go on stay as they are */
 	struct take_over *take_over; /* whose place we take; NULL: nobody's */
 	struct reload_state reload;
+	struct confirmation confirmation;
 	struct config_text text;
 	int epoll_fd;
 	int signal_fd;

@@ -25,6 +25,8 @@
 #include "base/streams.h"
 #include "base/version.h"
 #include "daemon/capture.h"
+#include "daemon/confirm.h"
+#include "daemon/confirmation.h"
 #include "daemon/daemon.h"
 #include "daemon/hand_over.h"
 #include "daemon/methods.h"
@@ -329,6 +331,8 @@ static int on_second(struct daemon *daemon)
 	service_second(daemon);
 	hand_over_second(daemon);
 	err = capture_second(daemon);
+	if (!err)
+		err = confirm_second(daemon);
 	daemon->seconds += (unsigned int)expirations;
 	interval = relay_config(daemon->relay)->stats_interval;
 	if (!interval || daemon->seconds < interval)
@@ -511,6 +515,7 @@ int main(int argc, char **argv)
 	log_watch(NULL, NULL);
 	control_server_close(daemon.control);
 	service_close(&daemon);
+	confirmation_end(&daemon);
 	free(daemon.text.text);
 	config_free(&daemon.config);
 	close_fd(daemon.successor.fd);

@@ -81,14 +81,6 @@ static size_t fitting_rules(const struct config *config, const struct control_pa
 	return most;
 }
 
-/* The outcome of the last load of the configuration. */
-static json_t *reload_json(const struct reload_state *reload)
-{
-	return json_pack("{s:b, s:I, s:I}", "last_reload_successful", reload->last_successful,
-			 "last_reload_seconds", (json_int_t)reload->last_seconds, "reloads",
-			 (json_int_t)reload->count);
-}
-
 static void method_stats_show(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct daemon *daemon = context;
@@ -101,7 +93,7 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 			       fitting_rules(relay_config(daemon->relay), &page));
 	if (stats)
 		reply->result = stats_json(stats);
-	json_put(&reply->result, "config", reload_json(&daemon->reload));
+	json_put(&reply->result, "config", config_status_json(daemon));
 	json_put(&reply->result, "events", event_counts_json(&daemon->event_counts));
 	json_put(&reply->result, "process", process_json());
 	stats_free(stats);
@@ -345,6 +337,7 @@ static const char *const log_keys[] = {"facility", "level", NULL};
 static const char *const rules_keys[] = {"rules", NULL};
 static const char *const names_keys[] = {"names", NULL};
 static const char *const operations_keys[] = {"operations", NULL};
+static const char *const apply_keys[] = {"text", "source", "confirm_seconds", NULL};
 static const char *const offset_keys[] = {"offset", NULL};
 static const char *const packet_keys[] = {"interface", "frame", NULL};
 static const char *const capture_keys[] = {"of", "rate", "snap", NULL};
@@ -366,6 +359,10 @@ const struct control_method daemon_methods[] = {
 	{"config.show", CONTROL_READ, offset_keys, method_config_show},
 	{"config.save", CONTROL_CHANGE, NULL, method_config_save},
 	{"config.reload", CONTROL_CHANGE, NULL, method_config_reload},
+	{"config.apply", CONTROL_OWN, apply_keys, method_config_apply},
+	{"config.confirm", CONTROL_CHANGE, NULL, method_config_confirm},
+	{"config.rollback", CONTROL_CHANGE, NULL, method_config_rollback},
+	{"config.status", CONTROL_READ, NULL, method_config_status},
 	{"config.diff", CONTROL_READ, NULL, method_config_diff},
 	{"iface.list", CONTROL_READ, NULL, method_iface_list},
 	{"iface.show", CONTROL_READ, name_keys, method_iface_show},

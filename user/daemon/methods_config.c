@@ -9,6 +9,8 @@
 #include "base/json_text.h"
 #include "base/unicode.h"
 #include "control/errors_json.h"
+#include "daemon/confirm.h"
+#include "daemon/confirmation.h"
 #include "daemon/daemon.h"
 #include "daemon/methods_rules.h"
 #include "daemon/reload.h"
@@ -63,8 +65,14 @@ void method_config_save(void *context, const json_t *params, struct control_repl
 	struct daemon *daemon = context;
 	const char *path;
 	size_t bytes;
-	int err = daemon_save(daemon, &bytes, &path);
+	char reason[REASON_SIZE];
+	int err;
 
+	if (confirmation_blocks(daemon, reason)) {
+		control_fail(reply, CONTROL_REFUSED, "%s", reason);
+		return;
+	}
+	err = daemon_save(daemon, &bytes, &path);
 	if (err == -ENOENT && !path)
 		control_fail(reply, CONTROL_FAILED,
 			     "the daemon was started without a configuration file; \"xmcastctl "
@@ -90,31 +98,134 @@ static json_t *restart_json(const struct reload_result *result)
 	return list;
 }
 
+/* The outcome of a change of the whole configuration. */
+static void answer(const struct daemon *daemon, int err, const struct reload_result *result,
+		   const struct errors *errors, struct control_reply *reply)
+{
+	if (!err) {
+		reply->result = change_json(daemon, &result->change);
+		json_put(&reply->result, "needs_restart", restart_json(result));
+	} else if (errors && errors->count) {
+		control_fail(reply, CONTROL_REFUSED, "refused: %u error%s, nothing was changed",
+			     errors->count, errors->count == 1 ? "" : "s");
+		reply->data = errors_json(errors);
+	} else {
+		control_fail(reply, err == -EBUSY ? CONTROL_REFUSED : CONTROL_FAILED,
+			     "%s; nothing was changed", result->reason);
+	}
+}
+
 void method_config_reload(void *context, const json_t *params, struct control_reply *reply)
 {
 	struct daemon *daemon = context;
 	struct errors *errors = calloc(1, sizeof(*errors));
 	struct reload_result result;
-	int err;
 
 	if (!errors)
 		return;
-	err = daemon_reload(daemon, &result, errors);
-	if (!err) {
-		reply->result = change_json(daemon, &result.change);
-		if (json_object_set_new(reply->result, "needs_restart", restart_json(&result))) {
-			json_decref(reply->result);
-			reply->result = NULL;
-		}
-	} else if (errors->count) {
-		control_fail(reply, CONTROL_REFUSED, "refused: %u error%s, nothing was changed",
-			     errors->count, errors->count == 1 ? "" : "s");
-		reply->data = errors_json(errors);
-	} else {
-		control_fail(reply, CONTROL_FAILED, "%s; nothing was changed", result.reason);
-	}
+	answer(daemon, daemon_reload(daemon, &result, errors), &result, errors, reply);
 	errors_free(errors);
 	free(errors);
+}
+
+/* ---- apply, confirm, rollback ---- */
+
+void method_config_apply(void *context, const json_t *params, struct control_reply *reply)
+{
+	struct daemon *daemon = context;
+	struct errors *errors = NULL;
+	struct confirm_request request = {.uid = reply->uid};
+	struct reload_result result;
+	size_t seconds = 0;
+
+	request.text = control_param_string(params, "text", reply);
+	if (request.text)
+		request.source = control_param_string(params, "source", reply);
+	if (!request.source ||
+	    !control_param_unsigned(params, "confirm_seconds", 0, CONFIRM_MOST, &seconds, reply))
+		return;
+	request.seconds = (unsigned int)seconds;
+	errors = calloc(1, sizeof(*errors));
+	if (!errors)
+		return;
+	answer(daemon, confirm_apply(daemon, &request, &result, errors), &result, errors, reply);
+	json_put(&reply->result, "confirm_seconds", json_integer((json_int_t)seconds));
+	errors_free(errors);
+	free(errors);
+}
+
+static void nothing_to_confirm(struct control_reply *reply)
+{
+	control_fail(reply, CONTROL_NOT_FOUND,
+		     "no change waits to be confirmed; `xmcastctl config apply FILE --confirm "
+		     "10m` makes one");
+}
+
+/* Whether a restart would read what runs. */
+static bool is_in_file(const struct daemon *daemon)
+{
+	struct errors errors = {};
+	struct config file;
+	bool same = false;
+
+	if (!daemon_read_config(&daemon->options, false, &file, &errors)) {
+		same = config_equal(relay_config(daemon->relay), &file);
+		config_free(&file);
+	}
+	errors_free(&errors);
+	return same;
+}
+
+void method_config_confirm(void *context, const json_t *params, struct control_reply *reply)
+{
+	struct daemon *daemon = context;
+	int err = confirm_accept(daemon, reply->uid);
+
+	if (err == -ENOENT)
+		nothing_to_confirm(reply);
+	else if (err)
+		control_fail(reply, CONTROL_FAILED,
+			     "the change cannot be removed from the state directory: %s",
+			     strerror(-err));
+	else
+		reply->result = json_pack("{s:b, s:o*}", "saved", is_in_file(daemon), "file",
+					  json_text_string(daemon->options.config));
+}
+
+void method_config_rollback(void *context, const json_t *params, struct control_reply *reply)
+{
+	struct daemon *daemon = context;
+	struct reload_result result;
+	int err = confirm_roll_back(daemon, reply->uid, &result);
+
+	if (err == -ENOENT)
+		nothing_to_confirm(reply);
+	else
+		answer(daemon, err, &result, NULL, reply);
+}
+
+json_t *config_status_json(const struct daemon *daemon)
+{
+	const struct reload_state *reload = &daemon->reload;
+	const struct confirmation *confirmation = &daemon->confirmation;
+	json_t *json =
+		json_pack("{s:o*, s:b, s:I, s:I}", "file", json_text_string(daemon->options.config),
+			  "last_reload_successful", reload->last_successful, "last_reload_seconds",
+			  (json_int_t)reload->last_seconds, "reloads", (json_int_t)reload->count);
+
+	if (!confirmation->awaited)
+		return json;
+	json_put(&json, "unconfirmed", json_text_string(confirmation->source));
+	json_put(&json, "rollback_in_seconds",
+		 json_integer((json_int_t)confirmation_seconds_left(daemon)));
+	json_put(&json, "rollback_timestamp_seconds",
+		 json_integer((json_int_t)confirmation->until_seconds));
+	return json;
+}
+
+void method_config_status(void *context, const json_t *params, struct control_reply *reply)
+{
+	reply->result = config_status_json(context);
 }
 
 /* ---- diff ---- */

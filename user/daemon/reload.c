@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "daemon/confirmation.h"
 #include "daemon/service.h"
 #include "rules/change.h"
 #include "rules/diff.h"
@@ -16,6 +17,7 @@
 #include "rules/grammar.h"
 #include "rules/range.h"
 #include "rules/save.h"
+#include "rules/schema.h"
 #include "rules/settings.h"
 #include "rules/write.h"
 
@@ -82,6 +84,20 @@ int daemon_read_config(const struct options *options, bool start, struct config 
 	config_init(config);
 	if (options->config)
 		err = config_load_trusted_file(options->config, start, config, errors);
+	if (!err && options->nr_rules)
+		err = add_rules(options, config, errors);
+	if (err)
+		config_free(config);
+	return err;
+}
+
+int daemon_parse_config(const struct options *options, const char *text, const char *label,
+			struct config *config, struct errors *errors)
+{
+	int err;
+
+	config_init(config);
+	err = config_parse_yaml(text, strlen(text), label, config, errors);
 	if (!err && options->nr_rules)
 		err = add_rules(options, config, errors);
 	if (err)
@@ -193,7 +209,7 @@ static int list_restart(const struct config *running, const struct config *next,
 	return 0;
 }
 
-static int apply(struct daemon *daemon, struct config *next, struct reload_result *result)
+int daemon_apply(struct daemon *daemon, struct config *next, struct reload_result *result)
 {
 	int err = list_restart(relay_config(daemon->relay), next, result);
 
@@ -220,11 +236,15 @@ int daemon_reload(struct daemon *daemon, struct reload_result *result, struct er
 	int err;
 
 	memset(result, 0, sizeof(*result));
+	if (confirmation_blocks(daemon, result->reason)) {
+		emit_refusal(errors, result->reason);
+		return -EBUSY;
+	}
 	daemon->reload.count++;
 	service_reloading(daemon);
 	err = daemon_read_config(&daemon->options, false, &next, errors);
 	if (!err) {
-		err = apply(daemon, &next, result);
+		err = daemon_apply(daemon, &next, result);
 		config_free(&next);
 	}
 	daemon->reload.last_successful = !err;
@@ -247,7 +267,7 @@ int daemon_reload(struct daemon *daemon, struct reload_result *result, struct er
 int daemon_change_config(struct daemon *daemon, struct config *next)
 {
 	struct reload_result result = {};
-	int err = apply(daemon, next, &result);
+	int err = daemon_apply(daemon, next, &result);
 
 	if (err)
 		log_event(LOG_LEVEL_ERROR, "reload-refused", LOG_UINT("errors", 0),
@@ -259,7 +279,7 @@ int daemon_change_config(struct daemon *daemon, struct config *next)
 
 /* ---- changes ---- */
 
-static void save_change(struct daemon *daemon)
+void daemon_save_change(struct daemon *daemon)
 {
 	const char *path;
 	size_t bytes;
@@ -282,6 +302,8 @@ int daemon_change_rules(struct daemon *daemon, const struct rule_operation *oper
 	int err;
 
 	*reason = '\0';
+	if (confirmation_blocks(daemon, reason))
+		return -EBUSY;
 	err = config_change(relay_config(daemon->relay), operations, count, label, &next, errors);
 	if (err)
 		return err;
@@ -297,7 +319,7 @@ int daemon_change_rules(struct daemon *daemon, const struct rule_operation *oper
 	if (!change->added && !change->removed && !change->replaced)
 		return 0;
 	emit_change(daemon, "rules-changed", change, 0);
-	save_change(daemon);
+	daemon_save_change(daemon);
 	return 0;
 }
 
@@ -332,9 +354,13 @@ static int save_file(const struct config *config, unsigned int file, const char 
 int daemon_save(struct daemon *daemon, size_t *bytes, const char **path)
 {
 	const struct config *config = relay_config(daemon->relay);
+	char reason[REASON_SIZE];
 	int err = 0;
 
 	*bytes = 0;
+	*path = NULL;
+	if (confirmation_blocks(daemon, reason))
+		return -EBUSY;
 	*path = daemon->options.config;
 	if (!*path)
 		return -ENOENT;

@@ -22,10 +22,15 @@ struct reload_result {
 	char reason[REASON_SIZE]; /* of a failure that is not in the content */
 };
 
+/* The same of a text, instead of the file: `label` is its name in errors, and must outlive them. */
+int daemon_parse_config(const struct options *options, const char *text, const char *label,
+			struct config *config, struct errors *errors);
+
 /*
  * Read the configuration again and apply it, except for settings that need a restart. 0; -EINVAL:
- * it is not valid (errors appended); other -errno: for the reason in result->reason. In both cases
- * nothing has changed. Logs the outcome, and each error with its place.
+ * it is not valid (errors appended); other -errno: for the reason in result->reason, -EBUSY: a
+ * change waits to be confirmed. In all cases nothing has changed. Logs the outcome, and each error
+ * with its place.
  */
 int daemon_reload(struct daemon *daemon, struct reload_result *result, struct errors *errors);
 
@@ -41,8 +46,19 @@ int daemon_change_rules(struct daemon *daemon, const struct rule_operation *oper
 /* Replace the configuration file by the running configuration: its settings and the rules that are
  * not from conf.d. Files of conf.d are replaced, before it, if rules that are from there have
  * changed. 0 and the number of bytes, or -errno and the file that could not be written (-ENOENT
- * with NULL: the daemon was started without a file). */
+ * with NULL: the daemon was started without a file; -EBUSY with NULL: a change waits to be
+ * confirmed). */
 int daemon_save(struct daemon *daemon, size_t *bytes, const char **path);
+
+/*
+ * Change to *next, except for settings that need a restart, which are listed in *result. *next is
+ * the relay's then. 0; -EIO: the relay must end; other -errno, with result->reason: nothing has
+ * changed.
+ */
+int daemon_apply(struct daemon *daemon, struct config *next, struct reload_result *result);
+
+/* After a change: save it, if control.save_changes says so. A failure is logged. */
+void daemon_save_change(struct daemon *daemon);
 
 /* Change to a configuration after the place of another process was taken, whose configuration runs.
  * Differences that cannot be applied now are logged. 0; -EIO: the relay must end. */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/confirmation.h"
 #include "daemon/hand_over.h"
 #include "daemon/store.h"
 
@@ -113,12 +114,18 @@ void service_run(struct daemon *daemon)
 
 static void send_status(struct daemon *daemon)
 {
-	char text[NOTIFY_STATUS_SIZE];
+	char text[NOTIFY_STATUS_SIZE], unconfirmed[64] = "";
 	struct relay_summary sum = relay_summary(daemon->relay);
+	unsigned int left = confirmation_seconds_left(daemon);
 
-	snprintf(text, sizeof(text), "rules: %u active, %u pending; interfaces: %u; workers: %u%s",
-		 sum.active, sum.pending, sum.interfaces, sum.workers,
-		 relay_ping(daemon->relay) < 0 ? "; the heartbeat of a worker is overdue" : "");
+	if (left)
+		snprintf(unconfirmed, sizeof(unconfirmed),
+			 "; not confirmed: rolled back within %u min", (left + 59) / 60);
+	snprintf(text, sizeof(text),
+		 "rules: %u active, %u pending; interfaces: %u; workers: %u%s%s", sum.active,
+		 sum.pending, sum.interfaces, sum.workers,
+		 relay_ping(daemon->relay) < 0 ? "; the heartbeat of a worker is overdue" : "",
+		 unconfirmed);
 	notify_status(daemon->service.notify, text);
 }
 

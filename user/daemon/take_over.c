@@ -14,6 +14,7 @@
 #include "base/json_text.h"
 #include "base/log.h"
 #include "control/client.h"
+#include "daemon/confirm.h"
 #include "daemon/hand_over.h"
 #include "daemon/reload.h"
 #include "daemon/store.h"
@@ -276,15 +277,20 @@ int take_over_relay(struct daemon *daemon)
 
 int take_over_settle(struct daemon *daemon)
 {
+	bool taken = daemon->take_over;
 	struct config own;
 	int err;
 
-	if (!daemon->take_over)
-		return 0;
 	take_over_close(daemon);
-	own = daemon->config;
-	config_init(&daemon->config);
-	err = daemon_change_config(daemon, &own);
+	if (taken) {
+		own = daemon->config;
+		config_init(&daemon->config);
+	} else if (config_copy(&own, relay_config(daemon->relay))) {
+		return -ENOMEM;
+	}
+	err = confirm_resume(daemon, &own);
+	if (err == -ENOENT)
+		err = taken ? daemon_change_config(daemon, &own) : 0;
 	config_free(&own);
 	return err;
 }

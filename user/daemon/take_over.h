@@ -33,7 +33,8 @@ const struct control_adoption *take_over_control(const struct daemon *daemon);
 /* As relay_open(). */
 int take_over_relay(struct daemon *daemon);
 
-/* The relay runs: change to the own configuration. 0 or -errno: -EIO: the relay must end. */
+/* The relay runs, whether or not a place was taken: change to the own configuration, or to one that
+ * waits to be confirmed. 0 or -errno: -EIO: the relay must end. */
 int take_over_settle(struct daemon *daemon);
 
 /* Accepts that nothing was taken over. */

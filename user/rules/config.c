@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lookup.h"
 #include "base/near.h"
 #include "rules/settings.h"
 
@@ -27,13 +28,10 @@ void config_free(struct config *config)
 	config_init(config);
 }
 
-/* *copy has the plain settings already. */
-static int copy_arrays(struct config *copy, const struct config *config)
+static int copy_parts(struct config *copy, const struct config *config)
 {
-	copy->ifaces = calloc(config->nr_ifaces + 1UL, sizeof(*copy->ifaces));
-	copy->rules = calloc(config->nr_rules + 1UL, sizeof(*copy->rules));
 	copy->parts = calloc(config->nr_parts + 1UL, sizeof(*copy->parts));
-	if (!copy->ifaces || !copy->rules || !copy->parts)
+	if (!copy->parts)
 		return -ENOMEM;
 	for (; copy->nr_parts < config->nr_parts; copy->nr_parts++) {
 		copy->parts[copy->nr_parts] = config->parts[copy->nr_parts];
@@ -41,6 +39,16 @@ static int copy_arrays(struct config *copy, const struct config *config)
 		if (!copy->parts[copy->nr_parts].path)
 			return -ENOMEM;
 	}
+	return 0;
+}
+
+/* *copy has the plain settings already. */
+static int copy_arrays(struct config *copy, const struct config *config)
+{
+	copy->ifaces = calloc(config->nr_ifaces + 1UL, sizeof(*copy->ifaces));
+	copy->rules = calloc(config->nr_rules + 1UL, sizeof(*copy->rules));
+	if (!copy->ifaces || !copy->rules || copy_parts(copy, config))
+		return -ENOMEM;
 	copy->nr_ifaces = config->nr_ifaces;
 	for (unsigned int i = 0; i < config->nr_ifaces; i++)
 		copy->ifaces[i] = config->ifaces[i];
@@ -66,6 +74,35 @@ int config_copy(struct config *copy, const struct config *config)
 	err = copy_arrays(copy, config);
 	if (err)
 		config_free(copy);
+	return err;
+}
+
+int config_keep_files(struct config *next, const struct config *running)
+{
+	struct lookup names;
+	int err;
+
+	if (!running->nr_parts)
+		return 0;
+	err = lookup_init(&names, running->nr_rules, running->rules, sizeof(*running->rules), 0);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < running->nr_rules; i++)
+		lookup_add(&names, i);
+	for (unsigned int i = 0; i < next->nr_rules; i++) {
+		uint32_t index = lookup_find(&names, next->rules[i].name);
+
+		next->rules[i].file = index == LOOKUP_NONE ? 0 : running->rules[index].file;
+	}
+	lookup_free(&names);
+	for (unsigned int i = 0; i < next->nr_ifaces; i++) {
+		const struct iface_config *iface = config_iface(running, next->ifaces[i].name);
+
+		next->ifaces[i].file = iface ? iface->file : 0;
+	}
+	err = copy_parts(next, running);
+	for (unsigned int i = 0; i < next->nr_parts; i++)
+		next->parts[i].changed = true;
 	return err;
 }
 

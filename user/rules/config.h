@@ -14,6 +14,10 @@ void config_init(struct config *config);
 /* Copy all of it, rules included. 0, or -ENOMEM (then *copy is empty). */
 int config_copy(struct config *copy, const struct config *config);
 
+/* Rules and interfaces of *next are in the same files of conf.d as those of the same name in
+ * `running`, all of which have to be saved then. *next was read from one text. 0 or -ENOMEM. */
+int config_keep_files(struct config *next, const struct config *running);
+
 /* Whether both say the same: rules in the same order, sections of interfaces, every setting. */
 bool config_equal(const struct config *a, const struct config *b);
 

@@ -175,6 +175,19 @@ int config_save_file(const char *path, const char *text, size_t length, mode_t m
 	return err;
 }
 
+int config_remove_file(const char *path)
+{
+	const char *name;
+	int directory = open_directory(path, &name);
+	int err;
+
+	if (directory < 0)
+		return directory;
+	err = unlinkat(directory, name, 0) || fsync(directory) ? -errno : 0;
+	close(directory);
+	return err;
+}
+
 const char *config_save_reason(int err)
 {
 	if (err == -ELOOP)

@@ -28,6 +28,10 @@
  */
 int config_save_file(const char *path, const char *text, size_t length, mode_t mode_if_new);
 
+/* Remove a file, so that it does not come back after a crash. 0 or -errno; -ENOENT: there is none.
+ */
+int config_remove_file(const char *path);
+
 /* Why a file was not saved, for people. `err` is what config_save_file() returned. */
 const char *config_save_reason(int err);
 

@@ -25,7 +25,8 @@ json_t *event_json(const struct log_record *record);
 		"interface-failed", "buffer-exhausted", "buffer-exhausted-ended", "reloaded",      \
 		"reload-refused", "events-suppressed", "stopping", "worker-stuck",                 \
 		"packets-missing", "packets-missing-ended", "taken-over", "handed-over",           \
-		"hand-over-failed"
+		"hand-over-failed", "config-applied", "config-confirmed", "config-rolled-back",    \
+		"rollback-failed"
 
 #define EVENT_NAME_COUNT (sizeof((const char *const[]){EVENT_NAMES}) / sizeof(const char *))
 

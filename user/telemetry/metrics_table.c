@@ -46,6 +46,10 @@ const struct metric metric_table[] = {
 	GAUGE(CONFIG, NUMBER, "last_reload_seconds",
 	      "xmcast_config_last_reload_success_timestamp_seconds", "seconds", NULL, 0,
 	      "Unix time of the last load or reload that was applied."),
+	GAUGE(CONFIG, NUMBER, "rollback_timestamp_seconds",
+	      "xmcast_config_rollback_timestamp_seconds", "seconds", NULL, 0,
+	      "Unix time at which an applied configuration is rolled back unless it is confirmed. "
+	      "Absent: none waits."),
 	COUNTER(CONFIG, "reloads", "xmcast_config_reloads", NULL, NULL,
 		"Reload requests, applied or refused."),
 

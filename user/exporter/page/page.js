@@ -506,8 +506,8 @@ function showInterfaces() {
 
 const badEvents = new Set(["pending", "dropping", "icmp-errors", "interface-failed", "interface-impaired",
 	"device-dropping", "interface-dropping", "buffer-exhausted", "packets-missing", "reload-refused",
-	"worker-stuck", "hand-over-failed", "events-lost", "events-suppressed"]);
-const warnEvents = new Set(["silent", "path-changed", "stopping"]);
+	"worker-stuck", "hand-over-failed", "rollback-failed", "events-lost", "events-suppressed"]);
+const warnEvents = new Set(["silent", "path-changed", "stopping", "config-rolled-back"]);
 
 function eventText(event) {
 	const texts = [];
