@@ -484,6 +484,10 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+/* What programs that go on need: closing it would remove their keys and devices. It ends with the
+ * process, and is found here by LeakSanitizer. */
+static struct relay *volatile left_relay;
+
 int main(int argc, char **argv)
 {
 	struct daemon daemon = {.epoll_fd = -1,
@@ -507,8 +511,9 @@ int main(int argc, char **argv)
 	} else if (!code) {
 		code = run_daemon(&daemon);
 	}
-	/* Closing would remove keys and devices of programs that go on. */
-	if (!daemon.left)
+	if (daemon.left)
+		left_relay = daemon.relay;
+	else
 		relay_close(daemon.relay);
 	take_over_close(&daemon);
 	sampler_free(daemon.sampler);
