@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-#: make             build/xmcastd, xmcastctl, xmcast-exporter, xmcast-gen, xmcast-sink
+#: make             build/xmcastd, xmcastctl, xmcast-exporter, xmcast-cluster, xmcast-gen, xmcast-sink
 #: make demo        a live relay between network namespaces (root)
 #: make test        every test (root); test-bare: install in a bare Debian root (root); test-vm: under QEMU
 #: make lint        clang-format, clang-tidy, cppcheck, shellcheck, gcc's analyzer, who includes whom
@@ -24,7 +24,7 @@
 # The only lists of Debian packages: what is needed to build and to run the demo; to test, measure and fuzz;
 # to check; to make packages and try them. No package in them starts a service (tests/packaging/test_make.py).
 BUILD_DEPS := gcc clang make pkg-config bpftool libc6-dev libbpf-dev libxdp-dev liburing-dev \
-	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev \
+	libyaml-dev libjansson-dev libmnl-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev libcurl4-gnutls-dev \
 	libncurses-dev libsmartcols-dev iproute2 ethtool python3 util-linux
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev llvm git perl iputils-ping socat xdp-tools ffmpeg multicat \
 	iperf tcpdump tshark tmux bash-completion zsh fish qemu-system-x86 busybox-static gcovr systemd groff debootstrap \
@@ -33,7 +33,7 @@ LINT_DEPS := git python3 clang-format clang-tidy cppcheck shellcheck
 DEB_DEPS := build-essential dpkg-dev debhelper lintian debootstrap
 # For the tests as well, but these would start a service or enable a unit: they are unpacked below
 # build/unpacked and not installed. Behind a colon, the libraries that they need.
-UNPACKED := prometheus prometheus-node-exporter smcroute igmpproxy frr:libyang2,libc-ares2,libjson-c5
+UNPACKED := etcd-server prometheus prometheus-node-exporter smcroute igmpproxy frr:libyang2,libc-ares2,libjson-c5
 
 # bpftool, ethtool and others are in directories that only a login shell of root has in its path; the tests
 # use the unpacked programs where the packages are not installed.
@@ -113,7 +113,7 @@ BPF_CFLAGS = -target bpf -mcpu=$(BPF_CPU) -O2 -g -ffile-prefix-map=$(CURDIR)=. -
 	-Iinclude -Ivmlinux -Itools
 
 # Everything except the main.c files: the programs' own parts too, so that tests can link them.
-MODULES := base rules import links steering dataplane membership relay telemetry control daemon ctl exporter
+MODULES := base rules import links steering dataplane membership relay telemetry control daemon ctl exporter cluster
 LIB_SRCS := $(filter-out %/main.c,$(foreach m,$(MODULES),$(wildcard user/$(m)/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 SKELS := $(patsubst %.bpf.c,$(B)/gen/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tools/*/*.bpf.c tests/bpf/*.bpf.c)))
@@ -124,7 +124,7 @@ SKELS += $(B)/gen/filters.h
 # The steering program for xdp-loader: the same source, with pinned maps (docs/xdp-loader.md).
 EXTERNAL := $(B)/xmcast.bpf.o
 
-PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-exporter $(B)/xmcast-gen $(B)/xmcast-sink
+PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-exporter $(B)/xmcast-cluster $(B)/xmcast-gen $(B)/xmcast-sink
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive $(B)/xmcast-bench-redirect
 REFERENCE := $(B)/xmcast-reference
 
@@ -142,6 +142,8 @@ help:
 $(B)/xmcastd: $(B)/user/daemon/main.o $(B)/libxmcast.a
 $(B)/xmcast-exporter: LDLIBS += -lmicrohttpd
 $(B)/xmcast-exporter: $(B)/user/exporter/main.o $(B)/libxmcast.a
+$(B)/xmcast-cluster: LDLIBS += -lcurl
+$(B)/xmcast-cluster: $(B)/user/cluster/main.o $(B)/libxmcast.a
 $(B)/xmcastctl: LDLIBS += -lncursesw -ltinfo
 $(B)/xmcastctl $(B)/tests/unit/test_table $(B)/tests/fuzz/replay_answer $(B)/tests/fuzz/fuzz_answer: LDLIBS += -lsmartcols
 $(B)/xmcastctl: $(B)/user/ctl/main.o $(B)/libxmcast.a

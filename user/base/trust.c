@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -272,4 +273,50 @@ int trust_check(int fd, struct trust *trust)
 		err = -EACCES;
 	}
 	return err;
+}
+
+/* ---- reading ---- */
+
+#define FILE_MOST 65536
+
+static char *read_all(int fd, char reason[TRUST_REASON_SIZE])
+{
+	char *text = calloc(1, FILE_MOST + 1);
+	size_t length = 0;
+	ssize_t n = 1;
+
+	while (text && n > 0 && length < FILE_MOST) {
+		n = read(fd, text + length, FILE_MOST - length);
+		length += n > 0 ? (size_t)n : 0;
+	}
+	if (text && !n && strlen(text) == length)
+		return text;
+	snprintf(reason, TRUST_REASON_SIZE, "%s",
+		 !text || n < 0 ? strerror(errno)
+		 : n		? "it is longer than 64 KiB"
+				: "it is no text");
+	free(text);
+	return NULL;
+}
+
+char *trust_read(const char *path, bool secret, char reason[TRUST_REASON_SIZE])
+{
+	struct trust trust;
+	struct stat status;
+	char *text = NULL;
+	int fd = trust_open_ours(path, O_RDONLY | O_NONBLOCK, &trust);
+
+	if (fd == -EACCES && trust.refused)
+		snprintf(reason, TRUST_REASON_SIZE, "%.60s: %.160s", trust.where, trust.text);
+	else if (fd < 0)
+		snprintf(reason, TRUST_REASON_SIZE, "%s", strerror(-fd));
+	else if (fstat(fd, &status) || !S_ISREG(status.st_mode))
+		snprintf(reason, TRUST_REASON_SIZE, "it is no regular file");
+	else if (secret && status.st_mode & S_IROTH)
+		snprintf(reason, TRUST_REASON_SIZE, "everybody may read it: run `chmod o-r` on it");
+	else
+		text = read_all(fd, reason);
+	if (fd >= 0)
+		close(fd);
+	return text;
 }

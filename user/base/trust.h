@@ -58,4 +58,12 @@ int trust_open_directory_ours(const char *path, struct trust *trust);
  * to us and nobody else may write it. */
 int trust_check(int fd, struct trust *trust);
 
+/*
+ * Read a whole text file of at most 64 KiB that nobody but root and we may write and, if it is
+ * `secret`, that not everybody may read. NULL: *reason says why. The caller frees the text, which
+ * ends with a NUL.
+ */
+#define TRUST_REASON_SIZE 256
+char *trust_read(const char *path, bool secret, char reason[TRUST_REASON_SIZE]);
+
 #endif

@@ -12,9 +12,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
-#include "base/trust.h"
-
-#define FILE_MOST 65536
+#include "base/base64.h"
 
 /* Bytes of what follows "Basic" or "Bearer": the base64 of two long names and a colon. */
 #define VALUE_SIZE 512
@@ -34,27 +32,6 @@ struct credentials {
 };
 
 /* ---- the file ---- */
-
-static void encode_base64(const char *text, char *out)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t length = strlen(text);
-
-	for (size_t i = 0; i < length; i += 3) {
-		size_t left = length - i;
-		uint32_t bits = (uint32_t)(unsigned char)text[i] << 16;
-
-		if (left > 1)
-			bits |= (uint32_t)(unsigned char)text[i + 1] << 8;
-		if (left > 2)
-			bits |= (unsigned char)text[i + 2];
-		*out++ = digits[bits >> 18];
-		*out++ = digits[bits >> 12 & 63];
-		*out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
-		*out++ = left > 2 ? digits[bits & 63] : '=';
-	}
-}
 
 /* The words of a line, at most 4. */
 static unsigned int split(char *line, char *words[4])
@@ -102,7 +79,7 @@ static const char *add_line(struct credentials *credentials, char *line)
 	added->scheme = user ? SCHEME_BASIC : SCHEME_BEARER;
 	if (user) {
 		snprintf(pair, sizeof(pair), "%s:%s", words[1], secret);
-		encode_base64(pair, added->value);
+		base64_encode(pair, strlen(pair), added->value);
 		explicit_bzero(pair, sizeof(pair));
 	} else {
 		strcpy(added->value, secret);
@@ -206,49 +183,4 @@ bool credentials_local_host(const char *host)
 		return true;
 	return addr_parse(name, &address) && addr_is_ipv4(&address) != brackets &&
 	       addr_is_loopback(&address);
-}
-
-/* ---- reading ---- */
-
-static char *read_all(int fd, char reason[CREDENTIALS_REASON])
-{
-	char *text = calloc(1, FILE_MOST + 1);
-	size_t length = 0;
-	ssize_t n = 1;
-
-	while (text && n > 0 && length < FILE_MOST) {
-		n = read(fd, text + length, FILE_MOST - length);
-		length += n > 0 ? (size_t)n : 0;
-	}
-	if (text && !n && strlen(text) == length)
-		return text;
-	snprintf(reason, CREDENTIALS_REASON, "%s",
-		 !text || n < 0 ? strerror(errno)
-		 : n		? "it is longer than 64 KiB"
-				: "it is no text");
-	free(text);
-	return NULL;
-}
-
-char *credentials_read(const char *path, bool secret, char reason[CREDENTIALS_REASON])
-{
-	struct trust trust;
-	struct stat status;
-	char *text = NULL;
-	int fd = trust_open_ours(path, O_RDONLY | O_NONBLOCK, &trust);
-
-	if (fd == -EACCES && trust.refused)
-		snprintf(reason, CREDENTIALS_REASON, "%.60s: %.160s", trust.where, trust.text);
-	else if (fd < 0)
-		snprintf(reason, CREDENTIALS_REASON, "%s", strerror(-fd));
-	else if (fstat(fd, &status) || !S_ISREG(status.st_mode))
-		snprintf(reason, CREDENTIALS_REASON, "it is no regular file");
-	else if (secret && status.st_mode & S_IROTH)
-		snprintf(reason, CREDENTIALS_REASON,
-			 "everybody may read it: run `chmod o-r` on it");
-	else
-		text = read_all(fd, reason);
-	if (fd >= 0)
-		close(fd);
-	return text;
 }

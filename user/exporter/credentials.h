@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Who may ask: the users and tokens of a file, and the names under which a loopback address may be
- * asked. Pure but for credentials_read(). Any thread.
+ * asked. Pure; any thread.
  *
  * The file has one line for each, and comments after "#":
  *
@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/trust.h"
+
 /* Lines of a file; bytes of a password or token, at least and at most. Without a limit on attempts
  * a secret must be long enough not to be guessed. */
 #define CREDENTIALS_MOST     64
@@ -21,7 +23,7 @@
 #define CREDENTIALS_LONGEST  128
 
 /* Room for a reason. */
-#define CREDENTIALS_REASON 256
+#define CREDENTIALS_REASON TRUST_REASON_SIZE
 
 struct credentials;
 
@@ -39,12 +41,5 @@ bool credentials_match(const struct credentials *credentials, const char *author
  * a browser ask under the site's own name after it has changed that name's address (DNS rebinding).
  */
 bool credentials_local_host(const char *host);
-
-/*
- * Read a whole file of at most 64 KiB that nobody but root and we may write and, if it is `secret`,
- * that not everybody may read. NULL: *reason says why. The caller frees the text, which ends with a
- * NUL.
- */
-char *credentials_read(const char *path, bool secret, char reason[CREDENTIALS_REASON]);
 
 #endif

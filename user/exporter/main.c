@@ -32,6 +32,7 @@
 #include "base/notify.h"
 #include "base/sandbox.h"
 #include "base/streams.h"
+#include "base/trust.h"
 #include "base/version.h"
 #include "control/client.h"
 #include "control/server.h"
@@ -238,7 +239,7 @@ static bool read_file(const char *path, bool secret, char **text)
 {
 	char reason[CREDENTIALS_REASON];
 
-	*text = path ? credentials_read(path, secret, reason) : NULL;
+	*text = path ? trust_read(path, secret, reason) : NULL;
 	if (path && !*text)
 		log_error("file-refused", LOG_NAME("file", path), LOG_TEXT("reason", reason));
 	return !path || *text;

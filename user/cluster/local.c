@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cluster/local.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LOG_FACILITY LOG_FACILITY_CONTROL
+#include "base/clock.h"
+#include "base/json_build.h"
+#include "base/json_text.h"
+#include "base/log.h"
+#include "control/client.h"
+#include "control/lines.h"
+
+/* Pause between attempts to connect. */
+#define CONNECT_NS (50 * NS_PER_MS)
+
+/* How often the leases of the rules are read. */
+#define LIST_NS NS_PER_SECOND
+
+enum request { REQUEST_NONE, REQUEST_LIST, REQUEST_SET };
+
+struct local {
+	const char *path;
+	const struct cluster_config *config;
+	struct protocol *protocol;
+	int fd; /* -1: not connected */
+	struct lines lines;
+	char *out; /* what is being sent */
+	size_t out_length, out_sent;
+	enum request request; /* that is waited for */
+	int id;
+	uint64_t asked, connect_at, set_at, list_at;
+	bool listed;
+	bool answers;
+	char reason[160];
+	/* The leases of the pages so far. */
+	struct lease_name leases[CLUSTER_LEASES];
+	unsigned int nr_leases, offset;
+	/* Whether the daemon may have a deadline of this shard, so that it has to be ended. */
+	bool set[CLUSTER_SHARDS];
+	bool ending[CLUSTER_SHARDS]; /* the request that is waited for ends it */
+};
+
+struct local *local_new(const char *path, const struct cluster_config *config,
+			struct protocol *protocol)
+{
+	struct local *local = calloc(1, sizeof(*local));
+
+	if (!local)
+		return NULL;
+	local->path = path;
+	local->config = config;
+	local->protocol = protocol;
+	local->fd = -1;
+	local->lines.most = CONTROL_MAX_ANSWER;
+	return local;
+}
+
+static void disconnect(struct local *local)
+{
+	if (local->fd >= 0)
+		close(local->fd);
+	local->fd = -1;
+	lines_clear(&local->lines);
+	free(local->out);
+	local->out = NULL;
+	local->request = REQUEST_NONE;
+	local->listed = false;
+}
+
+void local_free(struct local *local)
+{
+	if (!local)
+		return;
+	disconnect(local);
+	free(local);
+}
+
+/* ---- the state ---- */
+
+static void set_answers(struct local *local, bool answers, const char *reason)
+{
+	if (answers && !local->answers)
+		log_info("daemon-answers", LOG_TEXT("socket", local->path));
+	else if (!answers && (local->answers || strcmp(local->reason, reason) != 0))
+		log_warning("daemon-lost", LOG_TEXT("socket", local->path),
+			    LOG_TEXT("reason", reason));
+	local->answers = answers;
+	snprintf(local->reason, sizeof(local->reason), "%s", reason);
+	protocol_set_daemon(local->protocol, answers);
+}
+
+static void lose(struct local *local, uint64_t now, const char *reason)
+{
+	disconnect(local);
+	local->connect_at = now + CONNECT_NS;
+	set_answers(local, false, reason);
+}
+
+static void connect_to(struct local *local, uint64_t now)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(local->path) >= sizeof(address.sun_path)) {
+		lose(local, now, "the path of its socket is too long");
+		return;
+	}
+	strcpy(address.sun_path, local->path);
+	local->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (local->fd < 0 || connect(local->fd, (struct sockaddr *)&address, sizeof(address)))
+		lose(local, now, strerror(errno));
+}
+
+/* ---- requests ---- */
+
+/* Takes the params. */
+static void ask(struct local *local, uint64_t now, enum request request, const char *method,
+		json_t *params)
+{
+	json_t *json = json_pack("{s:s, s:s, s:i, s:o}", "jsonrpc", "2.0", "method", method, "id",
+				 ++local->id, "params", params);
+
+	local->out = json ? json_text_line(json, &local->out_length) : NULL;
+	local->out_sent = 0;
+	json_decref(json);
+	local->request = request;
+	local->asked = now;
+	if (!local->out)
+		lose(local, now, "out of memory");
+}
+
+static void ask_list(struct local *local, uint64_t now)
+{
+	if (!local->offset)
+		local->nr_leases = 0;
+	ask(local, now, REQUEST_LIST, "lease.list",
+	    json_pack("{s:i, s:i}", "offset", (int)local->offset, "limit", 500));
+}
+
+static void ask_set(struct local *local, uint64_t now)
+{
+	json_t *list = json_array();
+	struct shard_status status;
+
+	for (unsigned int i = 0; i < protocol_shards(local->protocol); i++) {
+		int64_t epoch;
+		uint64_t until = protocol_until(local->protocol, i, now, &epoch);
+
+		local->ending[i] = !until && local->set[i];
+		if (!until && !local->set[i])
+			continue;
+		local->set[i] = true;
+		protocol_shard_name(local->protocol, i, &status);
+		json_add(&list, json_pack("{s:s, s:i, s:i, s:I, s:I}", "name", status.lease->name,
+					  "shard", (int)status.number, "from", 0, "until",
+					  (json_int_t)until, "epoch", (json_int_t)epoch));
+	}
+	local->set_at = now + LOCAL_SET_NS;
+	if (list && !json_array_size(list)) {
+		/* Nothing to set; but whether it answers. */
+		json_decref(list);
+		ask(local, now, REQUEST_SET, "ping", json_object());
+		return;
+	}
+	ask(local, now, REQUEST_SET, "lease.set", json_pack("{s:o}", "leases", list));
+}
+
+/* ---- answers ---- */
+
+static void add_lease(struct local *local, const json_t *item)
+{
+	const char *name = json_string_value(json_object_get(item, "name"));
+	json_int_t shards = json_integer_value(json_object_get(item, "shards"));
+	struct lease_name *last = local->nr_leases ? &local->leases[local->nr_leases - 1] : NULL;
+
+	if (!name || !etcd_name_valid(name) || shards < 1 || shards > CLUSTER_LEASE_SHARDS) {
+		log_warning("lease-ignored", LOG_NAME("lease", name ? name : ""),
+			    LOG_TEXT("hint", "name it with letters, digits, dots, hyphens and "
+					     "underscores"));
+		return;
+	}
+	/* One item is a shard; those of a lease are together. */
+	if ((last && strcmp(last->name, name) == 0) || local->nr_leases == CLUSTER_LEASES)
+		return;
+	last = &local->leases[local->nr_leases++];
+	*last = (struct lease_name){.shards = (unsigned int)shards};
+	snprintf(last->name, sizeof(last->name), "%s", name);
+}
+
+static void take_leases(struct local *local)
+{
+	int err = protocol_set_leases(local->protocol, local->leases, local->nr_leases);
+
+	if (err)
+		log_error("leases-refused", LOG_ERROR(err));
+	for (unsigned int i = 0; i < local->config->nr_leases; i++)
+		protocol_set_hold(local->protocol, local->config->leases[i].name,
+				  local->config->leases[i].hold);
+}
+
+static void read_list(struct local *local, uint64_t now, const json_t *result)
+{
+	const json_t *items = json_object_get(result, "leases");
+	json_int_t total = json_integer_value(json_object_get(result, "total"));
+	size_t count = json_array_size(items);
+
+	for (size_t i = 0; i < count; i++)
+		add_lease(local, json_array_get(items, i));
+	local->offset += (unsigned int)count;
+	if (count && local->offset < total && local->offset < CLUSTER_SHARDS)
+		return; /* the next page */
+	take_leases(local);
+	local->offset = 0;
+	local->listed = true;
+	local->list_at = now + LIST_NS;
+}
+
+static void read_set(struct local *local)
+{
+	for (unsigned int i = 0; i < protocol_shards(local->protocol); i++) {
+		if (!local->ending[i])
+			continue;
+		local->set[i] = local->ending[i] = false;
+		protocol_muted(local->protocol, i);
+	}
+}
+
+static void read_answer(struct local *local, uint64_t now, const char *line, size_t length)
+{
+	json_t *body = NULL;
+	int kind = control_client_parse(line, length, local->id, &body);
+	const char *message = json_string_value(json_object_get(body, "message"));
+	enum request request = local->request;
+	char reason[160];
+
+	if (kind == 2)
+		goto out; /* an event, which was not asked for */
+	if (kind < 0 || request == REQUEST_NONE) {
+		lose(local, now, "it answers something else");
+		goto out;
+	}
+	local->request = REQUEST_NONE;
+	if (kind == 1) {
+		/* What was set stays as it is, and ends by itself. */
+		snprintf(reason, sizeof(reason), "it refuses: %s", message ? message : "no reason");
+		lose(local, now, reason);
+		local->connect_at = now + NS_PER_SECOND;
+	} else if (request == REQUEST_LIST) {
+		read_list(local, now, body);
+	} else {
+		read_set(local);
+		set_answers(local, true, "");
+	}
+out:
+	json_decref(body);
+}
+
+/* ---- running ---- */
+
+static void send_more(struct local *local, uint64_t now)
+{
+	ssize_t n = send(local->fd, local->out + local->out_sent,
+			 local->out_length - local->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		lose(local, now, strerror(errno));
+		return;
+	}
+	local->out_sent += n > 0 ? (size_t)n : 0;
+	if (local->out_sent == local->out_length) {
+		free(local->out);
+		local->out = NULL;
+	}
+}
+
+static void receive(struct local *local, uint64_t now)
+{
+	ssize_t n = 1;
+
+	while (local->fd >= 0 && n > 0) {
+		const char *line;
+		size_t length;
+
+		n = lines_receive(&local->lines, local->fd);
+		while (local->fd >= 0 && (line = lines_first(&local->lines, &length))) {
+			read_answer(local, now, line, length);
+			if (local->fd >= 0)
+				lines_drop(&local->lines);
+		}
+	}
+	if (local->fd >= 0 && n != -EAGAIN && n != -EINTR)
+		lose(local, now, n ? strerror((int)-n) : "it has closed the connection");
+}
+
+static void ask_next(struct local *local, uint64_t now)
+{
+	if (!local->listed || local->offset || (now >= local->list_at && now < local->set_at))
+		ask_list(local, now);
+	else if (now >= local->set_at)
+		ask_set(local, now);
+}
+
+void local_run(struct local *local, uint64_t now)
+{
+	uint64_t patience = local->config->daemon_timeout * NS_PER_MS;
+
+	if (local->fd < 0 && now >= local->connect_at)
+		connect_to(local, now);
+	if (local->fd >= 0)
+		receive(local, now);
+	if (local->fd >= 0 && local->request != REQUEST_NONE && now - local->asked >= patience)
+		lose(local, now, "it does not answer");
+	if (local->fd >= 0 && local->request == REQUEST_NONE)
+		ask_next(local, now);
+	if (local->fd >= 0 && local->out)
+		send_more(local, now);
+}
+
+bool local_wait(const struct local *local, struct curl_waitfd *fd)
+{
+	if (local->fd < 0)
+		return false;
+	*fd = (struct curl_waitfd){
+		.fd = local->fd, .events = CURL_WAIT_POLLIN | (local->out ? CURL_WAIT_POLLOUT : 0)};
+	return true;
+}
+
+uint64_t local_next(const struct local *local)
+{
+	if (local->fd < 0)
+		return local->connect_at;
+	if (local->request != REQUEST_NONE)
+		return local->asked + local->config->daemon_timeout * NS_PER_MS;
+	return local->listed ? local->set_at : 0;
+}
+
+void local_hurry(struct local *local)
+{
+	local->set_at = 0;
+}
+
+bool local_answers(const struct local *local, const char **reason)
+{
+	*reason = local->reason;
+	return local->answers;
+}

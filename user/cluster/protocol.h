@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who holds a shard: the part of xmcast-cluster that decides. Events with their time go in;
+ * transactions for the store and deadlines for the daemon come out. No I/O and no clock, so that
+ * tests can explore it (tests/unit/test_cluster_model.c).
+ *
+ * Why no two nodes send a shard at once, with D = deadline and G = guard:
+ *
+ *   1. A node writes its key every `renew` by a transaction that compares the key's mod_revision.
+ *      It may send until D after the moment *before* the last one that succeeded.
+ *   2. Another node deletes that key only D + G after it has *seen* the key's last mod_revision,
+ *      and only if that is still the mod_revision. Seeing comes after the success, which comes
+ *      after the moment of 1. So the first node has stopped by then, if neither clock is faster
+ *      than the other by more than the share G/D. The time of day plays no role.
+ *   3. A shard is held by a term of a node (record.h). It is taken only if that term has ended,
+ *      compared in the same transaction, or if the holder passes it on.
+ *   4. A holder passes a shard on, or leaves, only when its daemon has confirmed that the shard is
+ *      muted, or when every deadline that the daemon may have has passed.
+ *
+ * Every transaction renews the node's key as well, and only one is under way. If its answer is
+ * lost, the next one shows by the key's serial which was made: an older one that arrives late fails
+ * at its comparison.
+ *
+ *     absent ──JOIN──▶ member ──RENEW, BURY, CLAIM, PASS──▶ member ──LEAVE──▶ absent
+ *        │ a key of our name:                    │ our key has gone: declared dead
+ *        ├ same host, quiet: ADOPT ▶ member      └▶ absent: everything is muted
+ *        └ quiet for D + G: CLEAR ▶ absent
+ *
+ * One thread. Times are CLOCK_MONOTONIC in ns.
+ */
+#ifndef XMCAST_CLUSTER_PROTOCOL_H
+#define XMCAST_CLUSTER_PROTOCOL_H
+
+#include <stddef.h>
+
+#include "cluster/record.h"
+
+/* Shards of one transaction. etcd accepts 128 operations and as many comparisons, of which a shard
+ * needs two. */
+#define TXN_SHARDS 60
+
+struct protocol_settings {
+	char node[CLUSTER_NAME_SIZE];
+	uint64_t instance, host; /* see struct node_record */
+	unsigned int weight;
+	uint64_t deadline, guard, renew;
+	uint64_t daemon;    /* the longest deadline that the daemon gets, and time to answer */
+	uint64_t settle;    /* how long a node is a member before it gets shards of others */
+	unsigned int moves; /* shards that are passed on in a second */
+};
+
+enum txn_kind {
+	TXN_JOIN,
+	TXN_ADOPT,
+	TXN_CLEAR,
+	TXN_RENEW,
+	TXN_BURY,
+	TXN_CLAIM,
+	TXN_PASS,
+	TXN_LEAVE
+};
+
+/* A shard of a transaction: its key must have this mod_revision (0: must not exist), and the term
+ * of this node must have ended (an empty name: any). */
+struct txn_shard {
+	char lease[CLUSTER_NAME_SIZE];
+	unsigned int number;
+	int64_t mod;
+	char ended_node[CLUSTER_NAME_SIZE];
+	int64_t ended_term;
+	struct shard_record becomes;
+};
+
+/*
+ * If our node's key has mod_revision `mod` (0: does not exist), and what the kind requires holds:
+ *
+ *   JOIN, ADOPT, RENEW   write `own` (ADOPT: our key has create_revision `other_mod`)
+ *   CLEAR, LEAVE         delete our node's key
+ *   BURY                 write `own`, delete the key of `other`, which must have `other_mod`
+ *   CLAIM                write `own` and the shards
+ *   PASS                 the same, and the key of `other` must have create_revision `other_mod`
+ *
+ * Otherwise nothing but read our node's key.
+ */
+struct txn {
+	enum txn_kind kind;
+	int64_t mod;
+	struct node_record own;
+	char other[CLUSTER_NAME_SIZE];
+	int64_t other_mod;
+	unsigned int nr_shards;
+	struct txn_shard shards[TXN_SHARDS];
+};
+
+enum answer_kind {
+	ANSWER_DONE,
+	ANSWER_REFUSED, /* a comparison failed */
+	ANSWER_UNKNOWN, /* no answer: it may have been made, or be made later */
+};
+
+struct answer {
+	enum answer_kind kind;
+	int64_t revision;	/* DONE: of what it wrote */
+	int64_t create, mod;	/* REFUSED: of our node's key; 0: there is none */
+	struct node_record own; /* REFUSED: what it has */
+};
+
+struct protocol;
+
+/* NULL: no memory. `settings` is copied. */
+struct protocol *protocol_new(const struct protocol_settings *settings);
+void protocol_free(struct protocol *protocol); /* accepts NULL */
+
+/* ---- what the rest of the program reports ---- */
+
+/* The leases that the daemon's rules name. Shards of others are forgotten. 0; -E2BIG: more than
+ * record.h allows; -ENOMEM. Then nothing has changed. */
+int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
+			unsigned int count);
+
+/* Leases whose shards go on while the store is unreachable (on_store_loss: hold). */
+void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold);
+
+/*
+ * What a key of the store has: from the watch, or from a reading of all keys. `record` NULL: the
+ * key was deleted at revision `mod`. What is older than what is known changes nothing.
+ */
+void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name, int64_t create,
+		       int64_t mod, const struct node_record *record);
+void protocol_see_shard(struct protocol *protocol, const char *lease, unsigned int number,
+			int64_t mod, const struct shard_record *record);
+
+/* A reading of all keys: begin; all have been reported as of this revision, others do not exist. */
+void protocol_reading(struct protocol *protocol);
+void protocol_see_all(struct protocol *protocol, uint64_t now, int64_t revision);
+
+/* Whether the daemon answers. If not, the node leaves until it does. */
+void protocol_set_daemon(struct protocol *protocol, bool answers);
+
+/* The daemon has confirmed that this shard is muted. */
+void protocol_muted(struct protocol *protocol, unsigned int shard);
+
+/* From now on get no shards, and pass all on; or end that. */
+void protocol_drain(struct protocol *protocol, bool drain);
+
+/* Pass the shard on to this node, if it is ours. 0; -ENOENT: no such member; -ESRCH: not ours. */
+int protocol_move(struct protocol *protocol, unsigned int shard, const char *node);
+
+/* Leave for good: mute everything, then delete the node's key. */
+void protocol_leave(struct protocol *protocol);
+
+/* ---- what it wants ---- */
+
+/* True: send *txn, and report its answer before the next call. Call it after every report, and at
+ * protocol_next(). */
+bool protocol_request(struct protocol *protocol, uint64_t now, struct txn *txn);
+void protocol_answer(struct protocol *protocol, uint64_t now, const struct answer *answer);
+
+/* When protocol_request() may have something without a report. */
+uint64_t protocol_next(const struct protocol *protocol, uint64_t now);
+
+/*
+ * The deadline to set in the daemon for the shard, and its fencing token (greater for every holder
+ * and every process); 0: it is to be muted. Counts as set from then on.
+ */
+uint64_t protocol_until(struct protocol *protocol, unsigned int shard, uint64_t now,
+			int64_t *epoch);
+
+/* Whether a shard has become ours, or has to be muted, since the last call. */
+bool protocol_hurries(struct protocol *protocol);
+
+/* ---- how it stands ---- */
+
+enum protocol_state {
+	PROTOCOL_ABSENT,
+	PROTOCOL_MEMBER,
+	PROTOCOL_LEFT,	   /* after protocol_leave() */
+	PROTOCOL_REPLACED, /* another process goes on as this node: end */
+};
+
+enum protocol_state protocol_state(const struct protocol *protocol);
+
+/* A live member of this name has another process: ours can join only when that one ends. */
+bool protocol_name_taken(const struct protocol *protocol);
+
+unsigned int protocol_shards(const struct protocol *protocol);
+
+struct shard_status {
+	const struct lease_name *lease;
+	unsigned int number;
+	const char *owner;   /* NULL: nobody */
+	const char *standby; /* the node that would be next; NULL: nobody */
+	bool ours, moving;
+};
+
+void protocol_shard(const struct protocol *protocol, unsigned int shard,
+		    struct shard_status *status);
+
+bool protocol_is_ours(const struct protocol *protocol, unsigned int shard);
+
+/* Only the lease and number, which cost nothing. */
+void protocol_shard_name(const struct protocol *protocol, unsigned int shard,
+			 struct shard_status *status);
+
+struct node_status {
+	const char *name;
+	unsigned int weight;
+	bool live, draining;
+	unsigned int shards; /* that it holds */
+	uint64_t silent;     /* since its last renewal was seen */
+};
+
+/* `index` below CLUSTER_NODES. False: no node has this index. */
+bool protocol_node(const struct protocol *protocol, unsigned int index, uint64_t now,
+		   struct node_status *status);
+
+/* The leases that were set, in their order; NULL: that was the last. */
+const struct lease_name *protocol_lease(const struct protocol *protocol, unsigned int index);
+
+/* Until when the store allows us to send; 0: no member. */
+uint64_t protocol_deadline(const struct protocol *protocol);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the cluster keeps in the store: a record for each node and one for each shard.
+ *
+ *     PREFIX/nodes/NAME            struct node_record, written anew with every renewal
+ *     PREFIX/shards/LEASE/NUMBER   struct shard_record, written when its holder changes
+ *
+ * A node's key is created when the node joins and deleted when it leaves or is declared dead. Its
+ * create_revision is unique in the store and names this stay of the node: its *term*. A shard is
+ * held by a term. So a node that was declared dead and joins again holds nothing.
+ *
+ * Data only.
+ */
+#ifndef XMCAST_CLUSTER_RECORD_H
+#define XMCAST_CLUSTER_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bytes of the names of nodes and leases, with their NUL. */
+#define CLUSTER_NAME_SIZE 64
+
+/* Hundreds of hosts are docs/scale.md's; views of this size are searched one by one. */
+#define CLUSTER_NODES	     64
+#define CLUSTER_LEASES	     64
+#define CLUSTER_SHARDS	     4096 /* of all leases */
+#define CLUSTER_LEASE_SHARDS 1024 /* of one lease */
+#define CLUSTER_WEIGHT	     16	  /* the highest: rendezvous hashing costs one hash for each unit */
+
+/* A lease that rules of the daemon name. */
+struct lease_name {
+	char name[CLUSTER_NAME_SIZE];
+	unsigned int shards;
+};
+
+struct node_record {
+	uint64_t instance; /* a random number of the process */
+	uint64_t host;	   /* a number of the daemon's host since its boot */
+	uint64_t serial;   /* of the transaction that wrote it; unique for an instance */
+	unsigned int weight;
+	bool draining; /* gets no shard */
+	unsigned int nr_leases;
+	uint64_t leases[CLUSTER_LEASES]; /* lease_hash() of each lease that its rules name */
+};
+
+struct shard_record {
+	char node[CLUSTER_NAME_SIZE]; /* the holder's name; empty: no holder yet */
+	int64_t term;
+};
+
+#endif

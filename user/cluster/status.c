@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cluster/status.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json_build.h"
+#include "base/json_text.h"
+#include "cluster/local.h"
+
+static const char *const states[] = {"absent", "member", "left", "replaced"};
+
+void status_moved(struct status *status, unsigned int shard, const char *owner)
+{
+	status->moves++;
+	status->last[shard].at = clock_ns();
+}
+
+/* ---- cluster.status ---- */
+
+static json_t *nodes_json(const struct status *status, uint64_t now)
+{
+	json_t *nodes = json_array();
+	struct node_status node;
+
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		if (protocol_node(status->protocol, i, now, &node))
+			json_add(&nodes,
+				 json_pack("{s:s, s:i, s:b, s:b, s:i, s:I}", "name", node.name,
+					   "weight", (int)node.weight, "live", node.live,
+					   "draining", node.draining, "shards", (int)node.shards,
+					   "silent_ms", (json_int_t)(node.silent / NS_PER_MS)));
+	}
+	return nodes;
+}
+
+static json_t *shard_json(const struct status *status, unsigned int index, uint64_t now)
+{
+	struct shard_status shard;
+	uint64_t moved = status->last[index].at;
+
+	protocol_shard(status->protocol, index, &shard);
+	return json_pack("{s:s, s:i, s:s?, s:s?, s:b, s:o}", "lease", shard.lease->name, "shard",
+			 (int)shard.number, "owner", shard.owner, "standby", shard.standby,
+			 "moving", shard.moving, "moved_seconds",
+			 moved ? json_integer((json_int_t)((now - moved) / NS_PER_SECOND))
+			       : json_null());
+}
+
+static json_t *store_json(const struct store *store)
+{
+	struct store_status status;
+
+	store_status(store, &status);
+	return json_pack("{s:s, s:b, s:b, s:o, s:I, s:I, s:I}", "endpoint", status.endpoint,
+			 "reachable", status.reachable, "watching", status.watching, "error",
+			 json_text_string(status.error), "failures", (json_int_t)status.failures,
+			 "watch_losses", (json_int_t)status.watch_losses, "strange_keys",
+			 (json_int_t)status.strange_keys);
+}
+
+static void method_status(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct status *status = context;
+	uint64_t now = clock_ns(), deadline = protocol_deadline(status->protocol);
+	unsigned int total = protocol_shards(status->protocol);
+	json_t *shards = json_array();
+	struct control_page page;
+	const char *reason;
+	bool answers = local_answers(status->local, &reason);
+
+	if (!control_param_page(params, &page, reply)) {
+		json_decref(shards);
+		return;
+	}
+	for (size_t i = 0; i < control_page_count(&page, total); i++)
+		json_add(&shards, shard_json(status, (unsigned int)(page.offset + i), now));
+	reply->result = json_pack(
+		"{s:s, s:s, s:I, s:I, s:{s:b, s:o}, s:o, s:o, s:i, s:o}", "node",
+		status->config->node, "state", states[protocol_state(status->protocol)],
+		"deadline_ms", (json_int_t)(deadline > now ? (deadline - now) / NS_PER_MS : 0),
+		"moves", (json_int_t)status->moves, "daemon", "answers", answers, "reason",
+		json_text_string(reason), "store", store_json(status->store), "nodes",
+		nodes_json(status, now), "total", (int)total, "shards", shards);
+}
+
+/* ---- cluster.move, cluster.drain ---- */
+
+static void method_move(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct status *status = context;
+	const char *lease = control_param_string(params, "lease", reply);
+	const char *node = lease ? control_param_string(params, "node", reply) : NULL;
+	struct shard_status shard;
+	size_t number = 0;
+
+	if (!node ||
+	    !control_param_unsigned(params, "shard", 0, CLUSTER_LEASE_SHARDS - 1, &number, reply))
+		return;
+	for (unsigned int i = 0; i < protocol_shards(status->protocol); i++) {
+		protocol_shard(status->protocol, i, &shard);
+		if (strcmp(shard.lease->name, lease) != 0 || shard.number != number)
+			continue;
+		switch (protocol_move(status->protocol, i, node)) {
+		case 0:
+			reply->result = json_object();
+			break;
+		case -ESRCH:
+			control_fail(reply, CONTROL_REFUSED, "node %s holds %s/%zu: ask it there",
+				     shard.owner ? shard.owner : "(none)", lease, number);
+			break;
+		default:
+			control_fail(reply, CONTROL_NOT_FOUND, "no live node %s", node);
+		}
+		return;
+	}
+	control_fail(reply, CONTROL_NOT_FOUND, "no shard %zu of a lease %s", number, lease);
+}
+
+static void method_drain(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct status *status = context;
+	const json_t *drain = json_object_get(params, "drain");
+
+	if (!json_is_boolean(drain)) {
+		control_fail(reply, RPC_INVALID_PARAMS, "drain: expected true or false");
+		return;
+	}
+	protocol_drain(status->protocol, json_is_true(drain));
+	reply->result = json_object();
+}
+
+static const char *const page_keys[] = {"offset", "limit", NULL};
+static const char *const move_keys[] = {"lease", "shard", "node", NULL};
+static const char *const drain_keys[] = {"drain", NULL};
+
+const struct control_method status_methods[] = {
+	{"cluster.status", CONTROL_READ, page_keys, method_status},
+	{"cluster.move", CONTROL_CHANGE, move_keys, method_move},
+	{"cluster.drain", CONTROL_CHANGE, drain_keys, method_drain},
+	{0},
+};

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cluster/view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster/rendezvous.h"
+
+void view_free(struct view *view)
+{
+	free(view->shards);
+	view->shards = NULL;
+	view->nr_shards = 0;
+}
+
+/* ---- shards ---- */
+
+static struct view_shard *find_shard(const struct view *view, const char *lease,
+				     unsigned int number)
+{
+	unsigned int first = 0;
+
+	for (unsigned int i = 0; i < view->nr_leases; i++) {
+		const struct lease_name *name = &view->leases[i].name;
+
+		if (strcmp(name->name, lease) == 0)
+			return number < name->shards ? &view->shards[first + number] : NULL;
+		first += name->shards;
+	}
+	return NULL;
+}
+
+static bool same_leases(const struct view *view, const struct lease_name *leases,
+			unsigned int count)
+{
+	if (count != view->nr_leases)
+		return false;
+	for (unsigned int i = 0; i < count; i++) {
+		if (strcmp(view->leases[i].name.name, leases[i].name) != 0 ||
+		    view->leases[i].name.shards != leases[i].shards)
+			return false;
+	}
+	return true;
+}
+
+static int count_shards(const struct lease_name *leases, unsigned int count, unsigned int *shards)
+{
+	*shards = 0;
+	if (count > CLUSTER_LEASES)
+		return -E2BIG;
+	for (unsigned int i = 0; i < count; i++) {
+		if (leases[i].shards > CLUSTER_LEASE_SHARDS)
+			return -E2BIG;
+		*shards += leases[i].shards;
+	}
+	return *shards > CLUSTER_SHARDS ? -E2BIG : 0;
+}
+
+static void enter_lease(struct view *next, const struct view *view, const struct lease_name *name)
+{
+	struct view_lease *lease = &next->leases[next->nr_leases];
+
+	*lease = (struct view_lease){.name = *name, .hash = lease_hash(name->name, name->shards)};
+	for (unsigned int i = 0; i < view->nr_leases; i++) {
+		if (strcmp(view->leases[i].name.name, name->name) == 0)
+			lease->hold = view->leases[i].hold;
+	}
+	for (unsigned int i = 0; i < name->shards; i++) {
+		const struct view_shard *known = find_shard(view, name->name, i);
+		struct view_shard *shard = &next->shards[next->nr_shards++];
+
+		*shard = known ? *known : (struct view_shard){.number = i};
+		shard->lease = next->nr_leases;
+		shard->hash = lease->hash;
+	}
+	next->nr_leases++;
+}
+
+int view_set_leases(struct view *view, const struct lease_name *leases, unsigned int count)
+{
+	struct view *next;
+	unsigned int shards;
+	int err = count_shards(leases, count, &shards);
+
+	if (err || same_leases(view, leases, count))
+		return err;
+	next = malloc(sizeof(*next));
+	if (!next)
+		return -ENOMEM;
+	*next = *view;
+	next->nr_leases = next->nr_shards = 0;
+	next->shards = calloc(shards + 1, sizeof(*next->shards));
+	if (!next->shards) {
+		free(next);
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < count; i++)
+		enter_lease(next, view, &leases[i]);
+	free(view->shards);
+	*view = *next;
+	free(next);
+	return 0;
+}
+
+bool view_see_shard(struct view *view, const char *lease, unsigned int number, int64_t mod,
+		    const struct shard_record *record)
+{
+	struct view_shard *shard = find_shard(view, lease, number);
+
+	if (!shard)
+		return false;
+	shard->listed = true;
+	if (mod <= shard->mod)
+		return false;
+	view->look = true;
+	shard->mod = record ? mod : 0;
+	shard->record = record ? *record : (struct shard_record){0};
+	*shard->move_to = '\0';
+	return true;
+}
+
+/* ---- nodes ---- */
+
+unsigned int view_find(const struct view *view, const char *name)
+{
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		if (*name && strcmp(view->nodes[i].name, name) == 0)
+			return i;
+	}
+	return NO_NODE;
+}
+
+static unsigned int free_place(const struct view *view)
+{
+	unsigned int i = 0;
+
+	while (i < CLUSTER_NODES && *view->nodes[i].name)
+		i++;
+	return i;
+}
+
+static void forget(struct view *view, uint64_t now, struct view_node *node)
+{
+	*node = (struct view_node){0};
+	view->changed = now;
+	view->look = true;
+}
+
+void view_see_node(struct view *view, uint64_t now, const char *name, int64_t term, int64_t mod,
+		   const struct node_record *record)
+{
+	unsigned int found = view_find(view, name);
+	struct view_node *node;
+
+	if (found == NO_NODE) {
+		found = record ? free_place(view) : NO_NODE;
+		if (found == NO_NODE)
+			return; /* a 65th node gets nothing from us; its own shards are its own */
+		snprintf(view->nodes[found].name, CLUSTER_NAME_SIZE, "%s", name);
+		view->nodes[found].hash = name_hash(name);
+	}
+	node = &view->nodes[found];
+	node->listed = true;
+	if (mod <= node->mod)
+		return;
+	if (!record) {
+		forget(view, now, node);
+		return;
+	}
+	if (term != node->term) {
+		node->since = view->changed = now;
+		node->live = view->look = true;
+	}
+	node->term = term;
+	node->mod = mod;
+	node->seen = now;
+	node->record = *record;
+}
+
+void view_reading(struct view *view)
+{
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++)
+		view->nodes[i].listed = false;
+	for (unsigned int i = 0; i < view->nr_shards; i++)
+		view->shards[i].listed = false;
+}
+
+void view_see_all(struct view *view, uint64_t now, int64_t revision)
+{
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		struct view_node *node = &view->nodes[i];
+
+		if (*node->name && !node->listed && node->mod <= revision)
+			forget(view, now, node);
+	}
+	for (unsigned int i = 0; i < view->nr_shards; i++) {
+		struct view_shard *shard = &view->shards[i];
+
+		if (!shard->listed && shard->mod <= revision) {
+			shard->mod = 0;
+			shard->record = (struct shard_record){0};
+		}
+	}
+	view->look = true;
+}
+
+void view_refresh(struct view *view, uint64_t now)
+{
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		struct view_node *node = &view->nodes[i];
+		bool live = *node->name && now - node->seen <= view->patience;
+
+		if (live != node->live) {
+			view->changed = now;
+			view->look = true;
+		}
+		node->live = live;
+	}
+}
+
+void view_forgive(struct view *view, uint64_t now)
+{
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		if (*view->nodes[i].name)
+			view->nodes[i].seen = now;
+	}
+}
+
+/* ---- whose a shard should be ---- */
+
+unsigned int view_holder(const struct view *view, const struct view_shard *shard)
+{
+	unsigned int node = view_find(view, shard->record.node);
+
+	return node != NO_NODE && view->nodes[node].term == shard->record.term ? node : NO_NODE;
+}
+
+static bool may_hold(const struct view_node *node, uint64_t lease)
+{
+	if (!node->live || node->record.draining)
+		return false;
+	for (unsigned int i = 0; i < node->record.nr_leases; i++) {
+		if (node->record.leases[i] == lease)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t score(const struct view_node *node, const struct view_shard *shard)
+{
+	return rendezvous_score(node->hash, node->record.weight, shard->hash, shard->number);
+}
+
+/* A selection by rank: the nodes are few, and ranks beyond 2 are rare. */
+unsigned int view_ranked(const struct view *view, const struct view_shard *shard, unsigned int rank)
+{
+	uint64_t below = UINT64_MAX;
+	unsigned int best;
+
+	do {
+		uint64_t high = 0;
+
+		best = NO_NODE;
+		for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+			uint64_t ticket;
+
+			if (!may_hold(&view->nodes[i], shard->hash))
+				continue;
+			ticket = score(&view->nodes[i], shard);
+			if (ticket < below && ticket >= high) {
+				high = ticket;
+				best = i;
+			}
+		}
+		below = high;
+	} while (rank-- && best != NO_NODE);
+	return best;
+}
+
+unsigned int view_rank(const struct view *view, const struct view_shard *shard, unsigned int node)
+{
+	uint64_t own = score(&view->nodes[node], shard);
+	unsigned int rank = 0;
+
+	if (!may_hold(&view->nodes[node], shard->hash))
+		return NO_NODE;
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		if (may_hold(&view->nodes[i], shard->hash) && score(&view->nodes[i], shard) > own)
+			rank++;
+	}
+	return rank;
+}
+
+unsigned int view_bury_rank(const struct view *view, unsigned int dead, unsigned int node)
+{
+	uint64_t own = rendezvous_score(view->nodes[node].hash, 1, view->nodes[dead].hash, 0);
+	unsigned int rank = 0;
+
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		const struct view_node *other = &view->nodes[i];
+
+		if (i != dead && other->live &&
+		    rendezvous_score(other->hash, 1, view->nodes[dead].hash, 0) > own)
+			rank++;
+	}
+	return rank;
+}

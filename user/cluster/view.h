@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a node knows of the store, which may be old, and what follows from it: who is alive, and
+ * whose a shard should be. Every decision that is made from it is compared again by the transaction
+ * that carries it out.
+ *
+ * Pure; one thread. Times are CLOCK_MONOTONIC in ns.
+ */
+#ifndef XMCAST_CLUSTER_VIEW_H
+#define XMCAST_CLUSTER_VIEW_H
+
+#include <stddef.h>
+
+#include "cluster/record.h"
+
+/* Not the index of a node. */
+#define NO_NODE CLUSTER_NODES
+
+struct view_node {
+	char name[CLUSTER_NAME_SIZE]; /* empty: a free place */
+	int64_t term, mod;	      /* the key's create_revision and mod_revision */
+	uint64_t since;		      /* when the term was first seen */
+	uint64_t seen;		      /* when the mod_revision was first seen */
+	uint64_t hash;
+	bool live;   /* renewed within `patience` */
+	bool listed; /* reported since view_reading() */
+	struct node_record record;
+};
+
+struct view_shard {
+	unsigned int lease, number;
+	uint64_t hash; /* of the lease */
+	int64_t mod;   /* of the key; 0: there is none */
+	struct shard_record record;
+	bool listed;	     /* reported since view_reading() */
+	uint64_t free_since; /* when it was first found without a holder; 0: it has one */
+	uint64_t sent_until; /* the latest deadline that the daemon may have */
+	char move_to[CLUSTER_NAME_SIZE]; /* it is to be passed on to this node; empty: it is not */
+};
+
+struct view_lease {
+	struct lease_name name;
+	uint64_t hash;
+	bool hold;
+};
+
+struct view {
+	uint64_t patience; /* how long a member may be silent */
+	uint64_t changed;  /* when a node last came or went */
+	bool look;	   /* something has changed that decisions are made from */
+	struct view_node nodes[CLUSTER_NODES];
+	struct view_lease leases[CLUSTER_LEASES];
+	unsigned int nr_leases, nr_shards;
+	struct view_shard *shards;
+};
+
+void view_free(struct view *view);
+
+/* As the functions of protocol.h. */
+int view_set_leases(struct view *view, const struct lease_name *leases, unsigned int count);
+void view_see_node(struct view *view, uint64_t now, const char *name, int64_t term, int64_t mod,
+		   const struct node_record *record);
+/* True: it has changed. */
+bool view_see_shard(struct view *view, const char *lease, unsigned int number, int64_t mod,
+		    const struct shard_record *record);
+void view_reading(struct view *view);
+void view_see_all(struct view *view, uint64_t now, int64_t revision);
+
+/* Find out who is alive. */
+void view_refresh(struct view *view, uint64_t now);
+
+/* Begin to wait for everybody anew. */
+void view_forgive(struct view *view, uint64_t now);
+
+unsigned int view_find(const struct view *view, const char *name);
+
+/* The node whose term holds the shard, or NO_NODE: that term has ended. */
+unsigned int view_holder(const struct view *view, const struct view_shard *shard);
+
+/*
+ * The index of the live node with this rank (0: first) for the shard, or NO_NODE. Nodes that drain
+ * or do not have the lease are left out.
+ */
+unsigned int view_ranked(const struct view *view, const struct view_shard *shard,
+			 unsigned int rank);
+
+/* The rank of the live node for the shard, or NO_NODE. */
+unsigned int view_rank(const struct view *view, const struct view_shard *shard, unsigned int node);
+
+/* The rank of a live node among those that may declare `dead` dead. */
+unsigned int view_bury_rank(const struct view *view, unsigned int dead, unsigned int node);
+
+#endif
