@@ -19,10 +19,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Count a copy of this packet for the device. Returns how many it has had before. */
 static __always_inline __u32 copies_before(struct xmc_tally *first, __u64 packet)
 {
-	if (first->copied == packet)
-		return ++first->copies;
-	first->copied = packet;
-	first->copies = 0;
+	if (first->copied >> XMC_COPIED_BITS == packet)
+		return ++first->copied & ((1 << XMC_COPIED_BITS) - 1);
+	first->copied = packet << XMC_COPIED_BITS;
 	return 0;
 }
 

@@ -59,7 +59,7 @@ static __always_inline bool flow_is(const struct flow *flow, const struct xmc_da
 }
 
 /* The rule, if what was read is the rule of this packet, whole. Otherwise the user path takes the
- * packet: it finds the rule by itself. */
+ * packet: it finds the rule, and looks at its lease, by itself. */
 static __always_inline void read_rule(const struct found *found, const struct xmc_datagram *dgram,
 				      struct xmc_rule *rule)
 {
@@ -69,8 +69,10 @@ static __always_inline void read_rule(const struct found *found, const struct xm
 	/* From here on only the copy counts: memory of the map is not read again. */
 	asm volatile("" ::: "memory");
 	xmc_shape_key(found->shape, dgram, &key);
-	if (rule->kind != XMC_TO_USER && rule->seal != xmc_seal(&key, rule))
+	if ((rule->kind != XMC_TO_USER || rule->lease) && rule->seal != xmc_seal(&key, rule)) {
 		rule->kind = XMC_TO_USER;
+		rule->lease = 0;
+	}
 }
 
 /*

@@ -22,6 +22,7 @@
 #include "capture.h"
 #endif
 #include "flows.h"
+#include "lease.h"
 #include "outputs.h"
 #include "user_path.h"
 
@@ -307,6 +308,27 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 
 /* ---- both paths ---- */
 
+/* The rule's lease is not held. Without a socket the daemon has ended: the stack gets the packet.
+ */
+static __always_inline int drop_standby(struct xdp_md *ctx, const struct xmc_datagram *dgram,
+					const struct xmc_rule *rule, const struct xmc_about *mine)
+{
+	__u32 slot = socket_slot(ctx, mine);
+	struct xmc_tally *tally;
+
+	if (!bpf_map_lookup_elem(&sockets, &slot))
+		return pass_without_socket(slot);
+	/* Before the rule counts it, as in forward(). */
+	count(XMC_STANDBY, 0);
+	tally = counters_in(rule->tally);
+	if (tally) {
+		tally->received++;
+		tally->received_bytes += dgram->payload_length;
+		tally->standby++;
+	}
+	return XDP_DROP;
+}
+
 SEC("xdp")
 int xmcast_steer(struct xdp_md *ctx)
 {
@@ -328,6 +350,8 @@ int xmcast_steer(struct xdp_md *ctx)
 	rule = rule_of(&dgram, changes);
 	if (!rule)
 		return pass(ctx, reason, &dgram);
+	if (rule->lease && !lease_is_held(rule->lease))
+		return drop_standby(ctx, &dgram, rule, mine);
 	if (rule->kind != XMC_TO_USER)
 		return forward(ctx, &dgram, rule, mine, length);
 	return to_socket(ctx, mine, length);

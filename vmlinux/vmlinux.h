@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The few kernel types that our BPF programs use: fixed-width integers, the XDP and tc contexts, map
- * types and return codes. All of them are kernel ABI (uapi), so no relocation is needed and no
+ * The few kernel types that our BPF programs use: fixed-width integers, the XDP and tc contexts,
+ * map types and return codes. All of them are kernel ABI (uapi), so no relocation is needed and no
  * kernel's full BTF dump. `make vmlinux` replaces this file by a full one, to look things up.
  */
 #ifndef __VMLINUX_H__
@@ -37,6 +37,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_DEVMAP = 14,
 	BPF_MAP_TYPE_XSKMAP = 17,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
@@ -69,6 +70,8 @@ struct xdp_md {
 };
 
 enum { TC_ACT_UNSPEC = -1, TC_ACT_OK = 0, TC_ACT_SHOT = 2 };
+
+struct bpf_sock;
 
 struct __sk_buff {
 	__u32 len;

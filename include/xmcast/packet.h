@@ -213,10 +213,10 @@ static __always_inline void xmc_shape_key(const struct xmc_shape *shape,
 }
 
 /*
- * A hash of a rule and its key, for the kernel path. The kernel may give the memory of a rule that
- * was replaced or removed to another rule at once, so a program that has looked up one may read
- * another, or half of both. Then the seal is wrong. (Multilinear hashing: Lemire, Kaser, "Strongly
- * universal string hashing is fast", 2014; the factors are random.)
+ * A hash of a rule and its key, for the kernel path and for leases. The kernel may give the memory
+ * of a rule that was replaced or removed to another rule at once, so a program that has looked up
+ * one may read another, or half of both. Then the seal is wrong. (Multilinear hashing: Lemire,
+ * Kaser, "Strongly universal string hashing is fast", 2014; the factors are random.)
  */
 static __always_inline __u32 xmc_seal(const struct xmc_rule_key *key, const struct xmc_rule *rule)
 {
@@ -234,7 +234,7 @@ static __always_inline __u32 xmc_seal(const struct xmc_rule_key *key, const stru
 	       0xc060724a8424f345ULL;
 	sum += key->tags * 0x9a3f7d1e60c5b24bULL;
 	sum += rule->output * 0xcb5af53ae3aaac31ULL;
-	sum += rule->target * 0x3c5a2b9f64d1d7a9ULL;
+	sum += (rule->target | (__u32)rule->lease << 16) * 0x3c5a2b9f64d1d7a9ULL;
 	sum += rule->tally * 0x5f7a0ea7e59b19bdULL;
 	sum += (rule->mtu | (__u32)rule->kind << 16 | (__u32)rule->pad << 24) *
 	       0x83b5b142866da9d5ULL;

@@ -156,7 +156,7 @@ struct forward *forward_env_add(const struct xmc_rule_key *key,
 {
 	struct forward *forward;
 
-	assert_int_equal(forward_open(&forward, steer_forwards(forward_env.steer), count), 0);
+	assert_int_equal(forward_open(&forward, steer_forwards(forward_env.steer), count, 0), 0);
 	assert_int_equal(forward_set(forward, outputs), 0);
 	assert_int_equal(steer_add_rule(forward_env.steer, key, forward), 0);
 	return forward;

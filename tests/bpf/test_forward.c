@@ -357,7 +357,7 @@ static void test_skb_mode(void **state)
 	make_outputs(outputs, 2, false);
 	outputs[1].ifindex = 0;
 	check_copies(SOURCE, GROUP, outputs, 1);
-	assert_int_equal(forward_open(&forward, steer_forwards(forward_env.steer), 2), 0);
+	assert_int_equal(forward_open(&forward, steer_forwards(forward_env.steer), 2, 0), 0);
 	assert_int_equal(forward_set(forward, outputs), 0);
 	outputs[1].ifindex = forward_env.out[1];
 	assert_int_equal(forward_set(forward, outputs), -EOPNOTSUPP);
@@ -375,9 +375,9 @@ static void test_refused(void **state)
 
 	forward_env_need();
 	forwards = steer_forwards(forward_env.steer);
-	assert_int_equal(forward_open(&forward, forwards, 0), -EINVAL);
-	assert_int_equal(forward_open(&forward, forwards, XMC_MAX_COPIES + 1), -EINVAL);
-	assert_int_equal(forward_open(&forward, forwards, 2), 0);
+	assert_int_equal(forward_open(&forward, forwards, 0, 0), -EINVAL);
+	assert_int_equal(forward_open(&forward, forwards, XMC_MAX_COPIES + 1, 0), -EINVAL);
+	assert_int_equal(forward_open(&forward, forwards, 2, 0), 0);
 	make_outputs(outputs, 2, false);
 	outputs[1].ifindex = 1000000;
 	assert_int_equal(forward_set(forward, outputs), -ENODEV);

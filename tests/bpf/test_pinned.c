@@ -101,7 +101,7 @@ static struct forward *add_rule(struct steer *steer, const struct forward_output
 	const struct xmc_rule_key key = packet_flow(NULL, GROUP, PORT);
 	struct forward *forward;
 
-	assert_int_equal(forward_open(&forward, steer_forwards(steer), count), 0);
+	assert_int_equal(forward_open(&forward, steer_forwards(steer), count, 0), 0);
 	assert_int_equal(forward_set(forward, outputs), 0);
 	assert_int_equal(steer_add_rule(steer, &key, forward), 0);
 	return forward;

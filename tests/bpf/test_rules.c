@@ -62,8 +62,8 @@ static void test_paths(void **state)
 	struct forward *first, *second;
 
 	need_steer();
-	assert_int_equal(forward_open(&first, steer_forwards(steer), 2), 0);
-	assert_int_equal(forward_open(&second, steer_forwards(steer), 1), 0);
+	assert_int_equal(forward_open(&first, steer_forwards(steer), 2, 0), 0);
+	assert_int_equal(forward_open(&second, steer_forwards(steer), 1, 0), 0);
 	assert_int_equal(steer_add_rule(steer, &key, first), 0);
 	assert_int_equal(value_of(&key).kind, XMC_TO_NOTHING);
 	assert_int_equal(steer_set_rule(steer, &key, first), 0);

@@ -560,7 +560,7 @@ def _check_totals(stats):
     outputs = [output for rule in rules for output in rule["outputs"]]
     queues = [queue for interface in interfaces for queue in interface["queues"]]
     discarded = sum(sum(worker["drops"].values()) for worker in stats["workers"])
-    forwarded = sum(i["verdicts"]["forwarded"] for i in interfaces)
+    forwarded = sum(i["verdicts"][key] for i in interfaces for key in ("forwarded", "standby"))
     equal(totals["steered_packets"], sum(i["verdicts"]["steered"] for i in interfaces) + forwarded,
           "steered")
     equal(totals["received_packets"], sum(q["received_packets"] for q in queues) + forwarded,
@@ -571,7 +571,7 @@ def _check_totals(stats):
         equal(totals[key], sum(output[key] for output in outputs), f"total {key}")
     equal(totals["rate_limited_packets"], sum(o["drops"]["rate_limited"] for o in outputs),
           "total rate_limited_packets")
-    withheld = ("no_carrier", "unreachable", "no_source", "ttl_expired")
+    withheld = ("no_carrier", "unreachable", "no_source", "ttl_expired", "standby")
     equal(totals["withheld_packets"], sum(o["drops"][key] for o in outputs for key in withheld),
           "total withheld_packets")
     equal(totals["dropped_packets"], sum(map(queue_drops, queues)) + discarded, "total drops")

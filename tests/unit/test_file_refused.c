@@ -52,7 +52,7 @@ static const struct {
 	 {{2, 3, "in:", "no `out:` here, expected a list of outputs"},
 	  {3, 3, "to", "a key of an output, expected it below `out:`"},
 	  {4, 3, "dest",
-	   "unknown key, expected one of name, in, source, path, enabled, may_loop, out"}}},
+	   "unknown key, expected one of name, in, source, path, lease, enabled, may_loop, out"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},
 	  {2, 3, "{}", "no `out:` here"}}},

@@ -105,6 +105,8 @@ int output_socket_port(struct output_socket *socket, uint16_t *port)
 
 struct forward {
 	bool open;
+	bool user; /* forward_set_user() was the last call */
+	uint16_t lease;
 	unsigned int nr_outputs;
 	struct forward_output outputs[MAX];
 	struct xmc_tally rule;
@@ -160,13 +162,14 @@ int steer_remove_rule(struct steer *steer, const struct xmc_rule_key *key)
 	return 0;
 }
 
-int forward_open(struct forward **out, struct forwards *all, unsigned int nr_outputs)
+int forward_open(struct forward **out, struct forwards *all, unsigned int nr_outputs,
+		 uint16_t lease)
 {
 	unsigned int i = 0;
 
 	while (forwards[i].open)
 		i++;
-	forwards[i] = (struct forward){.open = true, .nr_outputs = nr_outputs};
+	forwards[i] = (struct forward){.open = true, .nr_outputs = nr_outputs, .lease = lease};
 	*out = &forwards[i];
 	return 0;
 }
@@ -176,6 +179,13 @@ int forward_set(struct forward *forward, const struct forward_output *outputs)
 	if (!forward_error)
 		memcpy(forward->outputs, outputs, forward->nr_outputs * sizeof(*outputs));
 	forward->rule.received += on_its_way;
+	forward->user &= forward_error != 0;
+	return forward_error;
+}
+
+int forward_set_user(struct forward *forward)
+{
+	forward->user = true;
 	return forward_error;
 }
 
@@ -270,11 +280,16 @@ static int tear_down(void **state)
 }
 
 /* The rule joins the line-up, and its key is added to the XDP map. */
-static void start(bool strict)
+static void start_as(enum rule_path wanted, uint16_t lease)
 {
-	assert_int_equal(kernel_path_new(&kernel, &rule, &stream, strict), 0);
+	assert_int_equal(kernel_path_new(&kernel, &rule, &stream, wanted, lease), 0);
 	kernel_path_join(kernel, &side, 0);
 	in_map = kernel_path_value(kernel, &side, 0);
+}
+
+static void start(bool strict)
+{
+	start_as(strict ? RULE_PATH_KERNEL : RULE_PATH_AUTO, 0);
 }
 
 struct reading {
@@ -793,6 +808,60 @@ static void test_none(void **state)
 	kernel_path_free(NULL);
 }
 
+/* On the user path the forward of a rule with a lease counts what is dropped as standby. */
+static void test_lease_on_user_path(void **state)
+{
+	struct reading reading;
+
+	start_as(RULE_PATH_USER, 5);
+	assert_int_equal(in_map.target, KEY_USER);
+	assert_ptr_equal(in_map.forward, &forwards[0]);
+	assert_true(forwards[0].user);
+	assert_int_equal(forwards[0].lease, 5);
+	assert_false(kernel_path_is_used(kernel));
+	forwards[0].rule = (struct xmc_tally){.received = 7, .received_bytes = 70, .standby = 7};
+	let_settle();
+	read_now();
+	let_settle();
+	reading = read_now();
+	assert_string_equal(reading.rule.path, "user");
+	assert_null(reading.rule.path_reason);
+	assert_int_equal(reading.rule.received, 7);
+	assert_int_equal(reading.rule.standby, 7);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(reading.outputs[i].withheld[WITHHELD_STANDBY], 7);
+		assert_int_equal(reading.outputs[i].not_copied, 0);
+		assert_int_equal(reading.outputs[i].submitted, 0);
+	}
+}
+
+/* The same forward goes with it from path to path. */
+static void test_lease_changes_path(void **state)
+{
+	start_as(RULE_PATH_AUTO, 5);
+	assert_int_equal(in_map.target, KEY_FORWARD);
+	assert_false(forwards[0].user);
+	links[HOST].up = false;
+	kernel_path_update(kernel);
+	assert_int_equal(kernel_path_value(kernel, &side, 0).target, KEY_USER);
+	assert_true(forwards[0].user);
+	links[HOST].up = true;
+	kernel_path_update(kernel);
+	assert_int_equal(kernel_path_value(kernel, &side, 0).target, KEY_FORWARD);
+	assert_false(forwards[0].user);
+	assert_false(forwards[1].open);
+}
+
+/* Without a program that looks at leases, the rule is pending on either path. */
+static void test_lease_needs_the_program(void **state)
+{
+	cannot_forward = "CAP_PERFMON is missing";
+	start_as(RULE_PATH_USER, 5);
+	assert_int_equal(in_map.target, KEY_NONE);
+	assert_true(kernel_path_is_used(kernel));
+	assert_string_equal(kernel_path_reason(kernel), "CAP_PERFMON is missing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -806,6 +875,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_move, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_move_to_vlan, set_up, tear_down),
 		cmocka_unit_test_setup(test_none, set_up),
+		cmocka_unit_test_setup_teardown(test_lease_on_user_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lease_changes_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lease_needs_the_program, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

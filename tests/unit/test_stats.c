@@ -167,8 +167,8 @@ static void test_sums(void **state)
 	struct total_counts t;
 
 	books_sum(stats->books, &t);
-	assert_int_equal(t.steered, 1000 + 2000 + 1001 + 2001);
-	assert_int_equal(t.received, 10 + 11 + 12 + 1001 + 2001);
+	assert_int_equal(t.steered, 1000 + 2000 + 1001 + 2001 + 1002 + 2002);
+	assert_int_equal(t.received, 10 + 11 + 12 + 1001 + 2001 + 1002 + 2002);
 	assert_int_equal(t.submitted, 100 + 104 + 108);
 	assert_int_equal(t.sent, 100 + 101 + 102);
 	assert_int_equal(t.sent_bytes, 10000 + 10001 + 10002);
@@ -196,8 +196,8 @@ static void test_totals(void **state)
 			    "sent_bytes send_errors rate_limited_packets withheld_packets "
 			    "dropped_packets "
 			    "buffer_exhausted_packets");
-	assert_int_equal(at(totals, "steered_packets"), 6002);
-	assert_int_equal(at(totals, "received_packets"), 33 + 3002);
+	assert_int_equal(at(totals, "steered_packets"), 9006);
+	assert_int_equal(at(totals, "received_packets"), 33 + 6006);
 	assert_int_equal(at(totals, "submitted_packets"), 312);
 	assert_int_equal(at(totals, "sent_packets"), 303);
 	assert_int_equal(at(totals, "sent_bytes"), 30003);
@@ -263,7 +263,8 @@ static void test_rules(void **state)
 	assert_int_equal(at(output, "last_packet_seconds"), 2);
 	assert_int_equal(at(output, "dropped_packets"), 10 + 7 + 6000);
 	expect_keys(json_object_get(output, "drops"),
-		    "rate_limited not_copied no_carrier unreachable no_source ttl_expired");
+		    "rate_limited not_copied no_carrier unreachable no_source ttl_expired "
+		    "standby");
 	assert_int_equal(at(json_object_get(output, "drops"), "no_carrier"), 1000);
 	assert_int_equal(at(json_object_get(output, "drops"), "unreachable"), 2000);
 	assert_int_equal(at(json_object_get(output, "drops"), "no_source"), 3000);
@@ -409,9 +410,9 @@ static void test_interfaces(void **state)
 	assert_string_equal(text_at(iface, "state"), "active");
 	assert_string_equal(text_at(iface, "mode"), "native");
 	assert_true(json_is_true(json_object_get(iface, "zero_copy")));
-	expect_keys(verdicts,
-		    "steered forwarded no_rule no_socket inactive_member too_large not_ip not_udp "
-		    "vlan fragment ip_options malformed");
+	expect_keys(verdicts, "steered forwarded standby no_rule no_socket inactive_member "
+			      "too_large not_ip not_udp "
+			      "vlan fragment ip_options malformed");
 	assert_int_equal(at(verdicts, "steered"), 1000 + XMC_STEERED);
 	assert_int_equal(at(verdicts, "malformed"), 1000 + XMC_MALFORMED);
 	assert_int_equal(json_array_size(json_object_get(iface, "queues")), 2);

@@ -3,7 +3,7 @@
 #include "config_text.h"
 
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
-_Static_assert(sizeof(struct rule) == 216, "rule");
+_Static_assert(sizeof(struct rule) == 280, "rule");
 _Static_assert(sizeof(struct rule_output) == 80, "output");
 _Static_assert(sizeof(struct iface_config) == 296, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
@@ -150,6 +150,10 @@ static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int
 		pick_protocol(rule, relay_path);
 	pick_iface(rule->iface);
 	rule->disabled = pick(4) == 0;
+	if (!pick(3)) {
+		rule->lease_shards = (uint16_t)(1 + pick(3));
+		snprintf(rule->lease, sizeof(rule->lease), "lease-%u.a", rule->lease_shards);
+	}
 	rule->may_loop = pick(4) == 0;
 	rule->nr_outputs = 1 + pick(5);
 	rule->outputs = calloc(rule->nr_outputs, sizeof(*rule->outputs));

@@ -228,8 +228,8 @@ static void man_item(const char *key, const char *form)
 			/* "N(ms|s)": a unit. */
 			printf(" Ns Pq Li %.*s", (int)strlen(form) - 2, form + 1);
 			break;
-		} else if (strcmp(form, "[/BITS]") == 0) {
-			printf(" Ns Op Li / Ns Ar BITS");
+		} else if (strcmp(form, "[/BITS]") == 0 || strcmp(form, "[/SHARDS]") == 0) {
+			printf(" Ns Op Li / Ns Ar %.*s", (int)strlen(form) - 3, form + 2);
 			break;
 		} else if (strncmp(form, "[:PORT]", strlen("[:PORT]")) == 0) {
 			printf(" Ns Op \\&: Ns Ar PORT");

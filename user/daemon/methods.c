@@ -18,6 +18,7 @@
 #include "daemon/hand_over.h"
 #include "daemon/methods_config.h"
 #include "daemon/methods_explain.h"
+#include "daemon/methods_leases.h"
 #include "daemon/methods_rules.h"
 #include "daemon/statistics.h"
 #include "links/link.h"
@@ -333,6 +334,8 @@ static void method_log_set(void *context, const json_t *params, struct control_r
 
 static const char *const page_keys[] = {"offset", "limit", NULL};
 static const char *const name_keys[] = {"name", NULL};
+static const char *const lease_keys[] = {"leases", "name", "shard", "from", "until", "epoch", NULL};
+static const char *const shard_keys[] = {"name", "shard", NULL};
 static const char *const log_keys[] = {"facility", "level", NULL};
 static const char *const rules_keys[] = {"rules", NULL};
 static const char *const names_keys[] = {"names", NULL};
@@ -370,6 +373,9 @@ const struct control_method daemon_methods[] = {
 	{"group.list", CONTROL_READ, page_keys, method_group_list},
 	{"explain.rule", CONTROL_READ, name_keys, method_explain_rule},
 	{"explain.packet", CONTROL_READ, packet_keys, method_explain_packet},
+	{"lease.set", CONTROL_CHANGE, lease_keys, method_lease_set},
+	{"lease.list", CONTROL_READ, page_keys, method_lease_list},
+	{"lease.release", CONTROL_CHANGE, shard_keys, method_lease_release},
 	{"log.show", CONTROL_READ, NULL, method_log_show},
 	{"log.set", CONTROL_CHANGE, log_keys, method_log_set},
 	{"capture.start", CONTROL_CHANGE, capture_keys, method_capture_start},

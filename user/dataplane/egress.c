@@ -178,6 +178,28 @@ static void account(struct egress_counters *sums, struct output_shard *to, unsig
 	}
 }
 
+static void count_submitted(struct egress_counters *sums, struct output_shard *to,
+			    unsigned int count)
+{
+	counter_add(&to->submitted, count);
+	counter_add(&sums->submitted, count);
+}
+
+static void count_withheld(struct egress_counters *sums, struct output_shard *to,
+			   enum withheld reason, unsigned int count)
+{
+	counter_add(&to->withheld[reason], count);
+	counter_add(&sums->withheld, count);
+}
+
+/* ---- leases ---- */
+
+/* Nothing may leave by the output at this moment. */
+static bool is_muted(const struct output_shard *to)
+{
+	return to->lease && !lease_allows(to->lease, clock_ns());
+}
+
 /* Send the datagrams of a refused batch one by one. Returns how many the kernel accepted. */
 static unsigned int send_singly(struct egress_counters *sums, struct send_request *request)
 {
@@ -207,6 +229,17 @@ static void log_send_failed(struct egress_loop *loop, const struct send_request 
 		    LOG_UINT("datagrams", request->count), LOG_ERROR(result));
 }
 
+/* All of its datagrams are done. */
+static void end_request(struct egress_loop *loop, struct send_request *request)
+{
+	if (request->slot != NO_SLOT)
+		source_ports_give_back(request->to->output->ports, request->slot);
+	for (unsigned int i = 0; i < request->count; i++)
+		release_frame(loop, request->frames[i]);
+	request->next = loop->free_requests;
+	loop->free_requests = request;
+}
+
 static void on_sent(void *context, struct send *send, int result)
 {
 	struct egress_loop *loop = context;
@@ -216,6 +249,16 @@ static void on_sent(void *context, struct send *send, int result)
 
 	if (request->raw && result >= 0)
 		result -= (int)sizeof(request->header);
+	/* EPERM is also what a packet filter answers. */
+	if (result == -EPERM && is_muted(to)) {
+		count_withheld(counters, to, WITHHELD_STANDBY, request->count);
+		gso_end(&to->gso, request->count);
+		end_request(loop, request);
+		loop->in_flight--;
+		return;
+	}
+	if (to->lease)
+		count_submitted(counters, to, request->count);
 	if (request->count > 1 && result < 0 && gso_is_refusal(-result)) {
 		counter_add(&to->gso_refused, 1);
 		/* If no single datagram is accepted either, the refusal was not about the batch. */
@@ -229,14 +272,9 @@ static void on_sent(void *context, struct send *send, int result)
 			gso_accepted(&to->gso, request->segment_size);
 	}
 	gso_end(&to->gso, request->count);
-	if (request->slot != NO_SLOT)
-		source_ports_give_back(to->output->ports, request->slot);
 	if (request->stamp)
 		histogram_add(to->latency, stamp_age_ns(request->stamp));
-	for (unsigned int i = 0; i < request->count; i++)
-		release_frame(loop, request->frames[i]);
-	request->next = loop->free_requests;
-	loop->free_requests = request;
+	end_request(loop, request);
 	loop->in_flight--;
 }
 
@@ -293,6 +331,13 @@ static struct send_request *find_open(struct output_shard *to, const struct send
 	return request;
 }
 
+/* The lease is not held any more: its datagrams end here. */
+static void drop_request(struct egress_loop *loop, struct send_request *request)
+{
+	count_withheld(&loop->egress->counters, request->to, WITHHELD_STANDBY, request->count);
+	end_request(loop, request);
+}
+
 /* Prepare the send of an open request. */
 static int send_open_request(struct egress_loop *loop, struct send_request *request)
 {
@@ -312,6 +357,12 @@ static int send_open_request(struct egress_loop *loop, struct send_request *requ
 		if (err)
 			return err;
 	}
+	/* As late as possible, but the thread may be stopped right behind it: see
+	 * bpf/guard.bpf.c. */
+	if (is_muted(to)) {
+		drop_request(loop, request);
+		return 0;
+	}
 	send_request_write(request);
 	if (loop->tap)
 		capture_submitted(loop->tap, request);
@@ -319,8 +370,10 @@ static int send_open_request(struct egress_loop *loop, struct send_request *requ
 	gso_begin(&to->gso, request->count, request->segment_size);
 	loop->in_flight++;
 	counter_add(&loop->egress->counters.sends, 1);
-	counter_add(&to->submitted, request->count);
-	counter_add(&loop->egress->counters.submitted, request->count);
+	/* Those of a rule with a lease when it is known whether the kernel's own check lets them
+	 * pass: on_sent(). */
+	if (!to->lease)
+		count_submitted(&loop->egress->counters, to, request->count);
 	if (gso_is_trial(&to->gso, request->count, request->segment_size) ||
 	    loop->engine->prepared >= SUBMIT_AT)
 		err = push(loop, false);
@@ -484,6 +537,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	struct egress *egress = loop->egress;
 	struct stream *stream = entry->stream;
 	struct datagram datagram;
+	bool muted = false;
 	int err = 0;
 
 	begin_datagram(loop, entry, &datagram);
@@ -492,6 +546,8 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 		release_frame(loop, entry->frame);
 		return 0;
 	}
+	if (stream->lease)
+		muted = !lease_allows(stream->lease, recent_ns(loop));
 	/* Counted before the first send, which may complete before the last is prepared. */
 	loop->references[entry->frame] = (uint16_t)stream->nr_outputs;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
@@ -499,11 +555,12 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 		enum withheld withhold = atomic_load_explicit(&to->withhold, memory_order_relaxed);
 		struct send_key key;
 
+		if (muted)
+			withhold = WITHHELD_STANDBY;
 		if (!withhold)
 			withhold = send_key_make(&key, to, entry, datagram.frame);
 		if (withhold) {
-			counter_add(&to->withheld[withhold], 1);
-			counter_add(&egress->counters.withheld, 1);
+			count_withheld(&egress->counters, to, withhold, 1);
 			release_frame(loop, entry->frame);
 		} else if (to->limit &&
 			   !rate_limit_allows(to->limit, entry->length, recent_ns(loop))) {

@@ -29,6 +29,10 @@
  * Limits: a datagram over the limit of its output (rate_limit.h) is counted and ends here. An
  * output without a limit costs one comparison.
  *
+ * Leases (lease.h): a datagram of a rule whose lease is not held ends here, as `standby`: when it
+ * is taken from the queue, in front of its send, and when the kernel's own check has refused the
+ * send.
+ *
  * Withheld: what the kernel would accept and then drop, what has no source, and what has no TTL
  * left (withheld.h), is counted and ends here, too.
  */

@@ -3,6 +3,7 @@
 #include "dataplane/output_socket.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -48,6 +49,8 @@ struct output_socket {
 	struct source_ports *ports;
 	unsigned int wait;	    /* seconds until the port of `from ADDR:PORT` is tried again */
 	struct output_socket *next; /* in `served` */
+	int guard;		    /* see output_socket_guard() */
+	uint32_t lease;
 };
 
 /* All that have ports. */
@@ -250,6 +253,29 @@ static int open_descriptor(struct output_socket *own, enum role role, in_port_t 
 
 /* ---- source ports ---- */
 
+/* Without memory for it, the egress thread still checks the lease. */
+static void guard_descriptor(const struct output_socket *socket, int fd)
+{
+	int err = 0;
+
+	if (socket->guard >= 0 && socket->lease)
+		err = bpf_map_update_elem(socket->guard, &fd, &socket->lease, BPF_ANY);
+	if (err)
+		log_warning("socket-unguarded", LOG_NAME("interface", socket->output.iface),
+			    LOG_ERROR(err));
+}
+
+void output_socket_guard(struct output_socket *socket, int map, uint32_t slot)
+{
+	socket->guard = map;
+	socket->lease = slot;
+	guard_descriptor(socket, socket->fd);
+	for (unsigned int i = 0; socket->ports && i < SOURCE_PORTS; i++) {
+		if (socket->ports->slots[i].fd >= 0)
+			guard_descriptor(socket, socket->ports->slots[i].fd);
+	}
+}
+
 /* False: it has no socket now. */
 static bool open_port(struct output_socket *socket, in_port_t port)
 {
@@ -257,8 +283,10 @@ static bool open_port(struct output_socket *socket, in_port_t port)
 	int slot = source_ports_make_room(socket->ports, port);
 	int fd = slot < 0 ? -1 : open_descriptor(socket, ROLE_PORT, port, &step);
 
-	if (fd >= 0)
+	if (fd >= 0) {
+		guard_descriptor(socket, fd);
 		source_ports_put(socket->ports, slot, port, fd);
+	}
 	return fd >= 0;
 }
 

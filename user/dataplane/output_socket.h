@@ -88,6 +88,10 @@ void output_socket_put(struct output_socket *socket);
 bool output_socket_fits(const struct output_socket *socket, const struct rule_output *output,
 			uint16_t port);
 
+/* Let the kernel check the lease in this slot (0: none) before each send. `map`: the map of sockets
+ * of steering/guard.h; -1: there is none. */
+void output_socket_guard(struct output_socket *socket, int map, uint32_t slot);
+
 /* The socket; the raw one if it has ports. */
 int output_socket_fd(const struct output_socket *socket);
 

@@ -60,6 +60,9 @@ static int open_output(struct output *output, const struct stream *stream,
 	if (open_limit(output) || open_shards(output, stream, egress))
 		return -ENOMEM;
 	output->to_length = addr_to_sockaddr(&rule->to, port, &output->to);
+	/* The kernel knows the lease of a socket. */
+	if (before && !rule_lease_equal(&before->rule, &stream->rule))
+		before = NULL;
 	for (unsigned int i = 0; before && i < before->nr_outputs && !output->socket; i++) {
 		struct output_socket *socket = before->outputs[i].socket;
 
@@ -155,6 +158,8 @@ int stream_adopt(struct stream **out, const struct rule *rule, const int *fds)
 	if (!stream)
 		return -ENOMEM;
 	stream->references = 1;
+	stream->rule = *rule;
+	stream->rule.outputs = NULL;
 	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
 	if (!stream->outputs)
 		err = -ENOMEM;
@@ -173,6 +178,17 @@ int stream_adopt(struct stream **out, const struct rule *rule, const int *fds)
 	else
 		*out = stream;
 	return err;
+}
+
+void stream_set_lease(struct stream *stream, const struct xmc_lease *lease, uint32_t slot,
+		      int guard)
+{
+	stream->lease = lease;
+	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
+		output_socket_guard(stream->outputs[i].socket, guard, slot);
+		for (unsigned int j = 0; j < stream->nr_shards; j++)
+			stream->outputs[i].shards[j].lease = lease;
+	}
 }
 
 void stream_route_changed(struct stream *stream, unsigned int i)

@@ -21,6 +21,7 @@
 
 #include "base/counter.h"
 #include "base/histogram.h"
+#include "dataplane/lease.h"
 #include "dataplane/gso.h"
 #include "dataplane/rate_limit.h"
 #include "dataplane/send_error.h"
@@ -53,6 +54,7 @@ struct output_shard {
 	/* Why datagrams are not sent now: an enum withheld, written by the main thread. */
 	_Atomic uint8_t withhold;
 	const struct output *output;
+	const struct xmc_lease *lease; /* the stream's */
 	struct gso gso;
 	struct histogram *latency; /* the stream's, of this shard */
 
@@ -93,6 +95,7 @@ struct stream {
 	/* One per shard: from reception to the completion of each send, refused ones included, of
 	 * one packet in STAMP_EVERY. Written by the egress thread. */
 	struct histogram *latency;
+	const struct xmc_lease *lease; /* see stream_set_lease(); NULL: none */
 	unsigned int references;
 	uint32_t serial; /* of no other stream */
 };
@@ -113,6 +116,13 @@ struct stream_failure {
 int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_shards,
 		const struct egress_config *egress, const struct stream *before,
 		struct stream_failure *failure);
+
+/*
+ * The stream sends only while this lease, in this slot, allows it; before any thread uses the
+ * stream. `guard`: the map of sockets of steering/guard.h, or -1. `lease` must outlive the stream.
+ */
+void stream_set_lease(struct stream *stream, const struct xmc_lease *lease, uint32_t slot,
+		      int guard);
 
 /* Withhold the datagrams of output i from now on, for this reason, or send them. Those that are
  * being gathered still leave. */

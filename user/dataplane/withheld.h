@@ -13,13 +13,14 @@ enum withheld {
 	WITHHELD_UNREACHABLE, /* the next hop does not answer ARP or neighbour discovery */
 	WITHHELD_NO_SOURCE,   /* no address to send from: of this host, or of the packet */
 	WITHHELD_TTL_EXPIRED, /* the TTL that the packet would have is 0 */
+	WITHHELD_STANDBY,     /* the rule's lease is not held (xmcast/abi.h) */
 	WITHHELD_REASONS,
 };
 
 /* Their names in the object `drops`; a contract. */
 #define WITHHELD_NAMES                                                                             \
 	{                                                                                          \
-		"", "no_carrier", "unreachable", "no_source", "ttl_expired"                        \
+		"", "no_carrier", "unreachable", "no_source", "ttl_expired", "standby"             \
 	}
 
 #endif

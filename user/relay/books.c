@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "relay/leases.h"
 #include "relay/state.h"
 
 struct books *books_new(unsigned int rules, unsigned int outputs, unsigned int interfaces,
@@ -61,13 +62,14 @@ static void add_carried(const struct route *route, struct rule_counts *counts,
 
 	counts->received += carried->rule.received;
 	counts->received_bytes += carried->rule.received_bytes;
+	counts->standby += carried->rule.standby;
 	counts->carried_latency = &carried->latency;
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
 		output_counts_add(&outputs[i], &carried->outputs[i]);
 }
 
-static void read_route(const struct route *route, enum rule_path wanted, struct rule_counts *counts,
-		       struct output_counts *outputs)
+static void read_route(const struct route *route, enum rule_path wanted, uint64_t now_ns,
+		       struct rule_counts *counts, struct output_counts *outputs)
 {
 	const struct path *path = route->path;
 
@@ -75,7 +77,11 @@ static void read_route(const struct route *route, enum rule_path wanted, struct 
 	counts->since_ns = route->since_ns;
 	counts->rule = route->rule;
 	counts->reason = route_reason(route);
-	counts->state = !route->arrival ? "disabled" : counts->reason ? "pending" : "active";
+	counts->state = !route->arrival	 ? "disabled"
+			: counts->reason ? "pending"
+			: leases_mute(route->arrival->intake->kernel.leases, route->rule, now_ns)
+				? "standby"
+				: "active";
 	counts->path = wanted == RULE_PATH_KERNEL ? "kernel" : "user";
 	if (route->arrival)
 		read_arrival(route->arrival, counts);
@@ -181,8 +187,8 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 	outputs = 0;
 	for (unsigned int i = 0; i < count; i++) {
 		books->rules[i].first_output = outputs;
-		read_route(routes[i], rule_path(&relay->config, routes[i]->rule), &books->rules[i],
-			   &books->outputs[outputs]);
+		read_route(routes[i], rule_path(&relay->config, routes[i]->rule), books->taken_ns,
+			   &books->rules[i], &books->outputs[outputs]);
 		outputs += routes[i]->rule->nr_outputs;
 	}
 	books->retired = relay->retired;

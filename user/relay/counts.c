@@ -25,8 +25,10 @@ void output_counts_add(struct output_counts *sum, const struct output_counts *co
 
 void totals_add_steered(struct total_counts *totals, const uint64_t verdicts[XMC_REASONS])
 {
-	totals->steered += verdicts[XMC_STEERED] + verdicts[XMC_FORWARDED];
-	totals->received += verdicts[XMC_FORWARDED];
+	uint64_t taken = verdicts[XMC_FORWARDED] + verdicts[XMC_STANDBY];
+
+	totals->steered += verdicts[XMC_STEERED] + taken;
+	totals->received += taken;
 }
 
 void totals_add_worker(struct total_counts *totals, const struct worker_state *state)

@@ -44,7 +44,7 @@ struct rule_counts {
 	uint64_t id;
 	uint64_t since_ns; /* CLOCK_MONOTONIC: when it was defined, with counters at 0 */
 	const struct rule *rule;
-	const char *state;	 /* "active", "pending" or "disabled" */
+	const char *state;	 /* "active", "standby", "pending" or "disabled" */
 	const char *reason;	 /* why it is pending, or NULL */
 	const char *path;	 /* which path carries its packets: "user" or "kernel" */
 	const char *path_reason; /* why not the kernel path, or what that waits for, or NULL */
@@ -54,6 +54,7 @@ struct rule_counts {
 	const char *vlan_reason; /* why it is received by itself, or NULL */
 	uint64_t received;
 	uint64_t received_bytes; /* UDP payload */
+	uint64_t standby; /* of the received: dropped by the XDP program, the lease was not held */
 	/* Live counters, one histogram for each shard. They are summed up where they are needed,
 	 * because few readers need them. */
 	const struct histogram *latency;
@@ -121,8 +122,8 @@ struct worker_counts {
 };
 
 struct total_counts {
-	uint64_t steered;   /* to either path */
-	uint64_t received;  /* read from RX rings, or on the kernel path */
+	uint64_t steered;   /* to either path, or dropped as `standby` */
+	uint64_t received;  /* read from RX rings, on the kernel path, or dropped as `standby` */
 	uint64_t submitted; /* datagrams handed to the kernel, over all outputs */
 	uint64_t sent;
 	uint64_t sent_bytes;

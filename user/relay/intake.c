@@ -14,6 +14,7 @@
 #include "dataplane/ruleset.h"
 #include "relay/examine.h"
 #include "relay/inheritance.h"
+#include "relay/leases.h"
 #include "relay/offloads.h"
 #include "relay/vlans.h"
 
@@ -349,6 +350,8 @@ static void close_parts(struct intake *intake)
 	dismiss(intake, &intake->now);
 	dismiss(intake, &intake->other);
 	redirects_forget(intake->kernel.redirects, intake->kernel.ifindex);
+	if (intake->steer)
+		leases_remove_reader(intake->kernel.leases, steer_leases(intake->steer));
 	steer_close(intake->steer);
 	intake_close_ports(intake);
 	offloads_release(intake->offloads, intake);
@@ -540,6 +543,8 @@ static int place_program(struct intake *intake, const struct intake_means *means
 {
 	int err = open_program(intake, means->inheritance, why);
 
+	if (!err && leases_add_reader(intake->kernel.leases, steer_leases(intake->steer)))
+		err = explain(why, -ENOMEM, "no memory for the leases of %s", intake->name);
 	return err ? err : attach_program(intake, means, why);
 }
 

@@ -21,6 +21,7 @@
 struct kernel_side {
 	struct redirects *redirects; /* of the relay */
 	struct total_counts *totals; /* of the relay, see intake_new() */
+	struct leases *leases;	     /* of the relay */
 	struct steer *steer;	     /* NULL: the intake is not open */
 	int ifindex;
 	unsigned int mtu;

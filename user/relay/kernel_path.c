@@ -56,8 +56,9 @@ struct place {
 struct kernel_path {
 	const struct rule *rule;
 	struct stream *stream; /* NULL: another IP protocol than UDP */
-	bool strict;
-	bool hosts; /* some outputs send to a host */
+	enum rule_path wanted;
+	uint16_t lease; /* slot; 0: none */
+	bool hosts;	/* some outputs send to a host */
 	/* Why not the kernel path, or what an output waits for; may be empty. */
 	char reason[FINDING_TEXT_SIZE];
 	struct place places[PLACES];
@@ -116,6 +117,18 @@ static const char *explain_watch(int err)
 	return "what devices do with redirected packets cannot be counted: the kernel needs BTF";
 }
 
+/* A rule with more outputs than a forward can have is on the user path, where the forward needs
+ * none. */
+static int open_forward(const struct kernel_path *kernel, struct place *place)
+{
+	unsigned int count = kernel->rule->nr_outputs;
+
+	if (place->forward)
+		return 0;
+	return forward_open(&place->forward, steer_forwards(place->side->steer),
+			    count < XMC_MAX_COPIES ? count : XMC_MAX_COPIES, kernel->lease);
+}
+
 /* Give the forward these outputs, and open it before if necessary. NULL, or what is in the way. */
 static const char *set_forward(const struct kernel_path *kernel, struct place *place,
 			       const struct finding *findings)
@@ -133,10 +146,19 @@ static const char *set_forward(const struct kernel_path *kernel, struct place *p
 	}
 	if (err)
 		return explain_watch(err);
-	if (!place->forward)
-		err = forward_open(&place->forward, steer_forwards(side->steer), count);
+	err = open_forward(kernel, place);
 	if (!err)
 		err = forward_set(place->forward, outputs);
+	return err ? explain_forward(err) : NULL;
+}
+
+/* The same for the user path. */
+static const char *set_user(const struct kernel_path *kernel, struct place *place)
+{
+	int err = open_forward(kernel, place);
+
+	if (!err)
+		err = forward_set_user(place->forward);
 	return err ? explain_forward(err) : NULL;
 }
 
@@ -173,8 +195,8 @@ static struct xmc_tally sum_rule(const struct kernel_path *kernel)
 static void account(struct kernel_output *output, const struct xmc_tally *received,
 		    const struct xmc_tally *sent)
 {
-	uint64_t known = received->too_large + sent->sent + sent->ttl_expired + output->unusable +
-			 output->not_copied;
+	uint64_t known = received->too_large + received->standby + sent->sent + sent->ttl_expired +
+			 output->unusable + output->not_copied;
 	uint64_t missing = received->received - known;
 	int error = output->error ? output->error : output->error_before;
 
@@ -206,8 +228,8 @@ static void account_again(const struct kernel_path *kernel, struct kernel_output
 static uint64_t too_large(const struct kernel_output *output, const struct xmc_tally *rule,
 			  const struct xmc_tally *sent)
 {
-	uint64_t rest = rule->received - sent->sent - sent->ttl_expired - output->unusable -
-			output->not_copied;
+	uint64_t rest = rule->received - rule->standby - sent->sent - sent->ttl_expired -
+			output->unusable - output->not_copied;
 
 	return rule->too_large < rest ? rule->too_large : rest;
 }
@@ -255,6 +277,7 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		for (unsigned int k = 0; k < WITHHELD_REASONS; k++)
 			outputs[i].withheld[k] += output->withheld[k];
 		outputs[i].withheld[WITHHELD_TTL_EXPIRED] += sent[i].ttl_expired;
+		outputs[i].withheld[WITHHELD_STANDBY] += rule.standby;
 		outputs[i].errors[send_error_slot(EMSGSIZE)] += large;
 		outputs[i].sent += sent[i].sent;
 		outputs[i].sent_bytes += sent[i].sent_bytes;
@@ -263,7 +286,7 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		totals.sent += sent[i].sent;
 		totals.sent_bytes += sent[i].sent_bytes;
 		totals.send_errors += refused + large;
-		totals.withheld += output->unusable - refused + sent[i].ttl_expired;
+		totals.withheld += output->unusable - refused + sent[i].ttl_expired + rule.standby;
 	}
 	kernel->last_read = rule;
 	if (settled || at_rest) {
@@ -272,6 +295,7 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 	}
 	counts->received += rule.received;
 	counts->received_bytes += rule.received_bytes;
+	counts->standby += rule.standby;
 	if (kernel->totals)
 		add_totals(kernel, &totals);
 }
@@ -345,24 +369,44 @@ static void note_output(struct kernel_path *kernel, unsigned int i, const struct
 	kernel->hosts |= finding->is_host;
 }
 
+/* Packets take the user path for this reason, or NULL. Returns it, or what is in the way of that.
+ */
+static const char *fall_back(const struct kernel_path *kernel, struct place *place,
+			     struct key_value *next, const char *reason)
+{
+	const char *failure;
+
+	if (kernel->wanted == RULE_PATH_KERNEL)
+		return reason;
+	failure = kernel->lease ? set_user(kernel, place) : NULL;
+	if (failure)
+		return failure;
+	*next = (struct key_value){KEY_USER, kernel->lease ? place->forward : NULL};
+	return reason;
+}
+
 /* Examine the rule and set its forward if packets can take it. *next: what its key shall have.
  * Returns what is in the way of the rule or of some outputs, or NULL. */
 static const char *decide(const struct kernel_path *kernel, struct place *place,
 			  struct finding *findings, struct key_value *next)
 {
 	const char *reason = kernel_examine_rule(place->side, kernel->rule, place->tags);
-	bool lasting = true;
 	const char *failure;
+	bool lasting = true;
 
-	*next = (struct key_value){.target = kernel->strict ? KEY_NONE : KEY_USER};
+	*next = (struct key_value){.target = KEY_NONE};
+	if (kernel->lease && !steer_can_forward(place->side->steer, &failure))
+		return reason;
+	if (kernel->wanted == RULE_PATH_USER)
+		return fall_back(kernel, place, next, NULL);
 	if (!reason)
 		reason = kernel_examine_outputs(place->side, kernel->rule, kernel->stream, findings,
 						&lasting);
-	if (reason && (lasting || !kernel->strict))
-		return reason;
+	if (reason && (lasting || kernel->wanted != RULE_PATH_KERNEL))
+		return fall_back(kernel, place, next, reason);
 	failure = set_forward(kernel, place, findings);
 	if (failure)
-		return failure;
+		return fall_back(kernel, place, next, failure);
 	*next = (struct key_value){.target = KEY_FORWARD, .forward = place->forward};
 	return reason;
 }
@@ -397,7 +441,7 @@ static void update(struct kernel_path *kernel, struct place *place, bool keyed)
 		next = place->value;
 		reason = explain_forward(err);
 	}
-	used = kernel->strict || next.target == KEY_FORWARD;
+	used = next.target != KEY_USER;
 	for (unsigned int i = 0; i < kernel->rule->nr_outputs && i < XMC_MAX_COPIES; i++)
 		note_output(kernel, i, &findings[i], used);
 	if (next.target == KEY_NONE)
@@ -559,6 +603,7 @@ static struct xmc_tally tally_difference(const struct xmc_tally *sum, const stru
 		.sent = sum->sent - part->sent,
 		.sent_bytes = sum->sent_bytes - part->sent_bytes,
 		.ttl_expired = sum->ttl_expired - part->ttl_expired,
+		.standby = sum->standby - part->standby,
 	};
 }
 
@@ -588,7 +633,7 @@ void kernel_path_carry(struct kernel_path *kernel, const struct xmc_tally *rule,
 /* ---- life ---- */
 
 int kernel_path_new(struct kernel_path **out, const struct rule *rule, struct stream *stream,
-		    bool strict)
+		    enum rule_path wanted, uint16_t lease)
 {
 	struct kernel_path *kernel =
 		calloc(1, sizeof(*kernel) + rule->nr_outputs * sizeof(kernel->outputs[0]));
@@ -597,7 +642,8 @@ int kernel_path_new(struct kernel_path **out, const struct rule *rule, struct st
 		return -ENOMEM;
 	kernel->rule = rule;
 	kernel->stream = stream;
-	kernel->strict = strict;
+	kernel->wanted = wanted;
+	kernel->lease = lease;
 	*out = kernel;
 	return 0;
 }
@@ -617,7 +663,11 @@ void kernel_path_set_rule(struct kernel_path *kernel, const struct rule *rule)
 
 bool kernel_path_is_used(const struct kernel_path *kernel)
 {
-	return kernel && (kernel->strict || kernel->places[0].value.target == KEY_FORWARD);
+	const struct place *place = kernel ? &kernel->places[0] : NULL;
+
+	return kernel &&
+	       (kernel->wanted == RULE_PATH_KERNEL || place->value.target == KEY_FORWARD ||
+		(place->side && place->value.target == KEY_NONE));
 }
 
 const char *kernel_path_reason(const struct kernel_path *kernel)

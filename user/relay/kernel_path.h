@@ -16,6 +16,10 @@
  *     transmit, its MTU is too small, a     key in the XDP map
  *     rate limit, no right, skb mode
  *
+ * A rule with a lease has one in any case: while the user path carries it, its forward counts what
+ * the XDP program drops because the lease is not held. Where the program cannot do that, the rule is
+ * pending.
+ *
  * Everything is found out again in every update, so that no knowledge can be out of date: callers
  * only have to notice that something may have changed.
  *
@@ -39,13 +43,13 @@ struct kernel_path;
 /* What the XDP map of an intake has for a rule's key. */
 enum key_target {
 	KEY_NONE,    /* no key: the packets are not the rule's */
-	KEY_USER,    /* the user path */
+	KEY_USER,    /* the user path; with a forward if the rule has a lease */
 	KEY_FORWARD, /* the kernel path */
 };
 
 struct key_value {
 	enum key_target target;
-	struct forward *forward; /* KEY_FORWARD */
+	struct forward *forward; /* NULL: none */
 };
 
 /* Change a key in the XDP map from one value to another. 0 or -errno, see steer_add_rule(). */
@@ -56,10 +60,11 @@ int kernel_side_change(const struct kernel_side *side, const struct xmc_rule_key
  * anything. */
 void kernel_side_tidy(const struct kernel_side *side);
 
-/* `strict`: the rule asks for `path kernel`, otherwise for `path auto`. `stream`: its user path,
- * borrowed; NULL for a rule of another IP protocol. 0 or -ENOMEM. */
+/* `wanted`: the path that the rule asks for; RULE_PATH_USER only if it has a lease. `stream`: its
+ * user path, borrowed; NULL for a rule of another IP protocol. `lease`: the slot of its lease, or
+ * 0. 0 or -ENOMEM. */
 int kernel_path_new(struct kernel_path **out, const struct rule *rule, struct stream *stream,
-		    bool strict);
+		    enum rule_path wanted, uint16_t lease);
 
 /* It has left all line-ups. */
 void kernel_path_free(struct kernel_path *kernel);

@@ -8,6 +8,7 @@
 
 #include "dataplane/output_socket.h"
 #include "dataplane/stream.h"
+#include "relay/leases.h"
 
 static int explain_failure(char reason[REASON_SIZE], int err, const struct stream_failure *failure)
 {
@@ -48,6 +49,7 @@ int path_open(struct path **out, const struct path_request *request, char reason
 	const struct stream *before =
 		request->replaced ? request->replaced->stream : request->inherited;
 	struct stream_failure failure = {NULL, "memory"};
+	uint16_t lease = leases_find(request->leases, request->rule);
 	struct path *path = calloc(1, sizeof(*path));
 	int err = -ENOMEM;
 
@@ -63,9 +65,13 @@ int path_open(struct path **out, const struct path_request *request, char reason
 		path->reaches = calloc(request->rule->nr_outputs, sizeof(*path->reaches));
 		err = path->reaches ? 0 : -ENOMEM;
 	}
-	if (!err && request->wanted != RULE_PATH_USER)
-		err = kernel_path_new(&path->kernel, request->rule, path->stream,
-				      request->wanted == RULE_PATH_KERNEL);
+	/* What the XDP program drops of a rule with a lease is counted there, too. */
+	if (!err && (request->wanted != RULE_PATH_USER || lease))
+		err = kernel_path_new(&path->kernel, request->rule, path->stream, request->wanted,
+				      lease);
+	if (!err && path->stream && lease)
+		stream_set_lease(path->stream, leases_slot(request->leases, lease), lease,
+				 leases_guard(request->leases));
 	if (err) {
 		path_put(path);
 		return explain_failure(reason, err, &failure);

@@ -48,6 +48,7 @@ struct path_request {
 	unsigned int nr_queues;	 /* room of the intake: one shard for each */
 	const struct egress_config *egress;
 	struct redirects *redirects; /* of the relay */
+	const struct leases *leases; /* likewise; NULL: no rule has one */
 	/* Outputs to the same destinations keep the sockets of this one. NULL: there is none. */
 	const struct path *replaced;
 	/* Likewise, of another process (inheritance.h). NULL: there is none. */

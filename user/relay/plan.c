@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/lookup.h"
 #include "relay/inheritance.h"
+#include "relay/leases.h"
 #include "rules/config.h"
 
 enum plan_kind {
@@ -120,6 +121,7 @@ static struct intake *find_intake(struct plan *plan, const char *name, int ifind
 	if (!intake)
 		return NULL;
 	intake->offloads = plan->relay->offloads;
+	intake->kernel.leases = plan->relay->leases;
 	intake->plan.fresh = true;
 	plan->intakes[plan->nr_intakes++] = intake;
 	return intake;
@@ -673,7 +675,7 @@ static int prepare(struct plan *plan)
 	}
 	plan->nr_arrivals = relay->nr_arrivals;
 	plan->nr_intakes = relay->nr_intakes;
-	return 0;
+	return leases_add(relay->leases, plan->next);
 }
 
 /* Run the plan. `raised`: an intake to bring up, or NULL. */
@@ -704,6 +706,7 @@ static int run(struct plan *plan, struct intake *raised)
 		commit(plan);
 	else
 		revert(plan);
+	leases_trim(plan->relay->leases, &plan->relay->config);
 	plan->relay->changes++;
 	free(plan->routes);
 	free(plan->arrivals);

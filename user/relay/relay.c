@@ -12,6 +12,7 @@
 #include "links/icmp.h"
 #include "relay/follow.h"
 #include "relay/inheritance.h"
+#include "relay/leases.h"
 #include "relay/plan.h"
 #include "relay/state.h"
 
@@ -77,6 +78,8 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 		err = icmp_open(&relay->icmp);
 	if (!err)
 		err = open_offloads(relay, notes_fd);
+	if (!err)
+		err = leases_open(&relay->leases);
 	/* Listen before looking, so that no change is missed. */
 	if (!err)
 		err = follow_open(&relay->follow, relay);
@@ -219,6 +222,7 @@ void relay_close(struct relay *relay)
 	if (relay->inheritance && relay->offloads)
 		offloads_forget(relay->offloads);
 	offloads_close(relay->offloads);
+	leases_close(relay->leases);
 	free(relay->routes);
 	free(relay->arrivals);
 	free(relay->intakes);
@@ -374,6 +378,11 @@ bool relay_attachment(const struct relay *relay, const char *iface,
 	for (enum pin pin = 0; pin < NR_PINS; pin++)
 		attachment->maps[pin] = pins_map_id(pins, pin);
 	return true;
+}
+
+struct leases *relay_leases(const struct relay *relay)
+{
+	return relay->leases;
 }
 
 int relay_memberships(const struct relay *relay, struct membership_entry **list)

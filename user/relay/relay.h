@@ -30,6 +30,7 @@
  *     outputs    the interfaces that outputs name
  *     schedule   when to look at the network, when to try again
  *     books      a snapshot of all counters
+ *     leases     which shards of leases are held, and until when
  *     capture    copies of packets for an administrator: of which intake, and with which headers
  *     state      the struct that plan, follow, books and relay share; counts: plain numbers;
  *                reason: why something does not run, in one sentence
@@ -88,6 +89,7 @@
 #include "steering/pins.h"
 
 struct inheritance;
+struct leases;
 struct relay;
 
 /* ---- life ---- */
@@ -199,6 +201,9 @@ struct relay_attachment {
 /* `iface`: as relay_interface() returns it. False: it is not open. */
 bool relay_attachment(const struct relay *relay, const char *iface,
 		      struct relay_attachment *attachment);
+
+/* The leases that rules name (leases.h). */
+struct leases *relay_leases(const struct relay *relay);
 
 /* ---- capture (dataplane/capture.h) ---- */
 

@@ -30,6 +30,7 @@ static int open_path(struct route *route, const struct config *config, char reas
 		.nr_queues = route->arrival->intake->room,
 		.egress = &config->egress,
 		.redirects = route->arrival->intake->kernel.redirects,
+		.leases = route->arrival->intake->kernel.leases,
 		.replaced = before,
 		.inherited = route->plan.inherited,
 	};

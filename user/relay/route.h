@@ -7,6 +7,7 @@
  *     disabled   no arrival
  *     pending    its arrival's intake is not relaying; or it has no path, and `reason` says why; or
  *                nothing can leave by any of its outputs
+ *     standby    it would be active, but its lease is not held
  *     active     otherwise: it has a path, and has joined its group if that is multicast
  *
  * Main thread.

@@ -11,6 +11,7 @@
 struct follow;
 struct icmp;
 struct inheritance;
+struct leases;
 
 struct relay {
 	struct config config;  /* what runs; its rules are those of the routes */
@@ -24,6 +25,7 @@ struct relay {
 	struct icmp *icmp;
 	struct output_devices devices;
 	struct offloads *offloads;
+	struct leases *leases;
 	struct total_counts retired; /* counters of intakes that were closed, and what kernel paths
 					had sent when they were last read */
 	uint64_t generation;	     /* grows by one with every change of the configuration */

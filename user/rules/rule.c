@@ -255,6 +255,69 @@ static bool parse_source(const struct word *word, void *object, struct errors *e
 	return !slash || parse_prefix(word, &bits, rule, errors);
 }
 
+static bool is_lease_byte(char byte, bool first)
+{
+	bool alphanumeric = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+			    (byte >= '0' && byte <= '9');
+
+	return alphanumeric || (!first && (byte == '.' || byte == '_' || byte == '-'));
+}
+
+/* NAME or NAME/SHARDS. */
+static bool parse_lease(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule *rule = object;
+	const char *slash = memchr(word->text, '/', word->length);
+	size_t length = slash ? (size_t)(slash - word->text) : word->length;
+	bool valid = length > 0 && length < LEASE_NAME_SIZE;
+	unsigned int shards = 1;
+	struct word number;
+
+	for (size_t i = 0; valid && i < length; i++)
+		valid = is_lease_byte(word->text[i], i == 0);
+	if (!valid) {
+		word_error(errors, word,
+			   "not a lease, expected NAME or NAME/SHARDS: a name has 1 to %d letters, "
+			   "digits, '.', '_' and '-', and begins with a letter or digit",
+			   LEASE_NAME_SIZE - 1);
+		return false;
+	}
+	if (slash) {
+		number = word_part(word, length + 1, word->length);
+		if (!word_parse_number(&number, "number of shards", 1, LEASE_SHARDS_MAX, &shards,
+				       errors))
+			return false;
+	}
+	memset(rule->lease, 0, sizeof(rule->lease));
+	memcpy(rule->lease, word->text, length);
+	rule->lease_shards = (uint16_t)shards;
+	return true;
+}
+
+static void format_lease(const void *object, char *text)
+{
+	const struct rule *rule = object;
+
+	if (rule->lease_shards > 1)
+		sprintf(text, "%s/%u", rule->lease, rule->lease_shards);
+	else
+		strcpy(text, rule->lease);
+}
+
+unsigned int rule_shard(const struct rule *rule)
+{
+	uint32_t hash = 0x811c9dc5;
+
+	for (const char *byte = rule->name; *byte; byte++)
+		hash = (hash ^ (uint8_t)*byte) * 0x01000193;
+	return (unsigned int)((uint64_t)hash * rule->lease_shards >> 32);
+}
+
+bool rule_lease_equal(const struct rule *a, const struct rule *b)
+{
+	return field_equal(&rule_fields[RULE_LEASE], a, b);
+}
+
 /* ---- options of an output ---- */
 
 #define KEEP "keep"
@@ -348,7 +411,7 @@ const struct choice rule_paths[] = {
 #define RULE(field)   FIELD(struct rule, field)
 #define OUTPUT(field) FIELD(struct rule_output, field)
 
-/* In the order of RULE_NAME, RULE_INPUT, RULE_SOURCE, RULE_PATH. */
+/* In the order of RULE_NAME, RULE_INPUT, RULE_SOURCE, RULE_PATH, RULE_LEASE. */
 const struct field rule_fields[RULE_FIELDS + 1] = {
 	{"name", FIELD_OTHER, RULE(name), .parse = parse_name, .format = format_name,
 	 .expected = "a rule name"},
@@ -366,6 +429,12 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 		 "path keeps the "
 		 "address family, has no rate limits and at most 64 outputs, and does not use gso. "
 		 "A rule of another IP protocol than UDP needs kernel, here or in relay.path."},
+	{"lease", FIELD_OTHER, FIELDS(struct rule, lease, lease_shards), .parse = parse_lease,
+	 .format = format_lease, .expected = "NAME or NAME/SHARDS", .form = "NAME[/SHARDS]",
+	 .unset = "none", .example = "tv/16",
+	 .help = "The rule sends only while this host holds the lease (docs/leases.md). A lease "
+		 "with shards can be held in parts: each rule belongs to one of 1 to 1024 shards, "
+		 "by a hash of its name."},
 	{"disabled", FIELD_SWITCH, RULE(disabled), .key = "enabled", .choices = yes_no,
 	 .unset = "yes", .help = "no: the rule is defined, but does not relay."},
 	{"may_loop", FIELD_SWITCH, RULE(may_loop), .choices = yes_no, .unset = "no",

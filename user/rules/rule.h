@@ -54,6 +54,10 @@ enum rule_path {
 #define RULE_TTL_DECREMENTED 257
 #define RULE_DSCP_KEPT	     64
 
+/* Longest name of a lease, with its NUL; parts of a lease that can be held one by one. */
+#define LEASE_NAME_SIZE	 64
+#define LEASE_SHARDS_MAX 1024
+
 struct range;
 
 /* One destination of a rule. */
@@ -95,10 +99,12 @@ struct rule {
 	uint16_t port;	  /* host order, or RULE_PORT_ANY (of a group only) */
 	uint8_t protocol; /* 0: UDP; otherwise an IP protocol, and there are no ports */
 	char iface[IF_NAMESIZE];
-	uint8_t path;		 /* enum rule_path as written: see rule_path() in config.h */
-	uint16_t file;		 /* of conf.d, by struct config; 0: the configuration file */
-	bool disabled;		 /* defined, but not relaying */
-	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
+	uint8_t path;		     /* enum rule_path as written: see rule_path() in config.h */
+	char lease[LEASE_NAME_SIZE]; /* without which nothing is sent; empty: none is needed */
+	uint16_t lease_shards;	     /* 1..LEASE_SHARDS_MAX; 0: no lease */
+	uint16_t file;		     /* of conf.d, by struct config; 0: the configuration file */
+	bool disabled;		     /* defined, but not relaying */
+	bool may_loop;		     /* what it sends may come back to it: see feedback.h */
 	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;
@@ -116,8 +122,9 @@ struct rule {
 #define RULE_INPUT	    1
 #define RULE_SOURCE	    2
 #define RULE_PATH	    3
+#define RULE_LEASE	    4
 #define RULE_FIRST_OPTION   2
-#define RULE_FIELDS	    6
+#define RULE_FIELDS	    7
 
 #define OUTPUT_TO	    0
 #define OUTPUT_FIRST_OPTION 1
@@ -165,6 +172,16 @@ bool rule_equal(const struct rule *a, const struct rule *b);
  * "SOURCE>" if it has a source. The few bytes that an interface may have and a name may not
  * (quotes, backslash) become '_'. */
 void rule_derive_name(struct rule *rule);
+
+/*
+ * The shard of its lease that the rule belongs to: 0..lease_shards - 1. The same on every host and
+ * in every version: FNV-1a of 32 bits (draft-eastlake-fnv) over the bytes of the rule's name,
+ * without the NUL, and then `hash * shards >> 32`. "cam1" has hash 0x13ad8b2d.
+ */
+unsigned int rule_shard(const struct rule *rule);
+
+/* Whether both have the same lease, or both none. */
+bool rule_lease_equal(const struct rule *a, const struct rule *b);
 
 /* Bits of a packet's source that the rule does not look at: XMC_HOST_BITS_ONE..ANY. */
 uint8_t rule_host_bits(const struct rule *rule);

@@ -26,6 +26,7 @@ struct forward {
 	struct xmc_rule_key key;
 	bool in_use;	/* by `key` */
 	uint32_t tally; /* slot of output 0, and of the rule; those of the others follow */
+	uint16_t lease; /* slot; 0: none */
 	struct generation *now;
 	unsigned int nr_outputs;
 	struct forward_output outputs[]; /* as set, with their tallies */
@@ -173,19 +174,22 @@ static int fill_generation(struct forwards *forwards, struct generation *generat
 {
 	struct xmc_rule *rule = &generation->rule;
 	int err = slots_take(&forwards->outputs, selection->count, &rule->output);
+	uint32_t target = 0;
 
 	if (err)
 		return err;
 	err = write_outputs(forwards, selection, rule->output);
 	if (!err)
-		err = hold_devices(forwards, selection, &rule->target);
+		err = hold_devices(forwards, selection, &target);
+	rule->target = (__u16)target;
 	if (err)
 		slots_release(&forwards->outputs, rule->output, selection->count);
 	return err;
 }
 
-static int new_generation(struct generation **out, struct forwards *forwards,
-			  const struct forward_output *outputs, unsigned int nr_outputs)
+/* `outputs` NULL: the user path. */
+static int new_generation(struct generation **out, const struct forward *forward,
+			  const struct forward_output *outputs)
 {
 	struct generation *generation = calloc(1, sizeof(*generation));
 	struct selection selection;
@@ -193,17 +197,19 @@ static int new_generation(struct generation **out, struct forwards *forwards,
 
 	if (!generation)
 		return -ENOMEM;
-	select_usable(&selection, outputs, nr_outputs);
+	select_usable(&selection, outputs, outputs ? forward->nr_outputs : 0);
 	generation->count = selection.count;
 	generation->rule = (struct xmc_rule){
-		.tally = outputs[0].header.tally,
+		.lease = forward->lease,
+		.tally = forward->tally,
 		.mtu = (__u16)selection.mtu,
 		.kind = selection.count > 1   ? XMC_TO_DEVICES
 			: selection.count > 0 ? XMC_TO_DEVICE
+			: !outputs	      ? XMC_TO_USER
 					      : XMC_TO_NOTHING,
 	};
 	if (selection.count)
-		err = fill_generation(forwards, generation, &selection);
+		err = fill_generation(forward->forwards, generation, &selection);
 	if (err)
 		free(generation);
 	else
@@ -286,13 +292,17 @@ void forward_read_rule(const struct forward *forward, struct xmc_tally *sum)
 
 void forward_read_output(const struct forward *forward, unsigned int i, struct xmc_tally *sum)
 {
+	*sum = (struct xmc_tally){};
+	if (i >= forward->nr_outputs)
+		return;
 	read_tally(forward, forward->tally + i, sum);
-	sum->received = sum->received_bytes = sum->too_large = 0;
+	sum->received = sum->received_bytes = sum->too_large = sum->standby = 0;
 }
 
 /* ---- forwards ---- */
 
-int forward_open(struct forward **out, struct forwards *forwards, unsigned int nr_outputs)
+int forward_open(struct forward **out, struct forwards *forwards, unsigned int nr_outputs,
+		 uint16_t lease)
 {
 	struct forward *forward;
 	int err;
@@ -304,10 +314,11 @@ int forward_open(struct forward **out, struct forwards *forwards, unsigned int n
 		return -ENOMEM;
 	forward->forwards = forwards;
 	forward->nr_outputs = nr_outputs;
+	forward->lease = lease;
 	err = add_tallies(forward);
 	if (err)
 		goto out_free;
-	err = new_generation(&forward->now, forwards, forward->outputs, nr_outputs);
+	err = new_generation(&forward->now, forward, forward->outputs);
 	if (err)
 		goto out_tallies;
 	*out = forward;
@@ -352,23 +363,12 @@ static int write_rule(const struct forward *forward, const struct generation *ge
 	return pins_write_rule(forward->forwards->pins, &forward->key, &rule, BPF_EXIST);
 }
 
-int forward_set(struct forward *forward, const struct forward_output *outputs)
+/* From one generation to the next. `outputs`: as new_generation(). */
+static int replace(struct forward *forward, const struct forward_output *outputs)
 {
-	size_t size = forward->nr_outputs * sizeof(*outputs);
-	struct forward_output completed[XMC_MAX_COPIES];
 	struct generation *generation;
-	int err = check(forward, outputs);
+	int err = new_generation(&generation, forward, outputs);
 
-	if (err)
-		return err;
-	memcpy(completed, outputs, size);
-	for (unsigned int i = 0; i < forward->nr_outputs; i++)
-		completed[i].header.tally = forward->tally + i;
-	if (memcmp(completed, forward->outputs, size) == 0 &&
-	    devices_are_complete(forward->forwards->devices, forward->now->count,
-				 forward->now->rule.target))
-		return 0;
-	err = new_generation(&generation, forward->forwards, completed, forward->nr_outputs);
 	if (err)
 		return err;
 	err = write_rule(forward, generation);
@@ -379,8 +379,34 @@ int forward_set(struct forward *forward, const struct forward_output *outputs)
 	}
 	retire(forward->forwards, forward->now);
 	forward->now = generation;
-	memcpy(forward->outputs, completed, size);
 	return 0;
+}
+
+int forward_set(struct forward *forward, const struct forward_output *outputs)
+{
+	size_t size = forward->nr_outputs * sizeof(*outputs);
+	struct forward_output completed[XMC_MAX_COPIES];
+	int err = check(forward, outputs);
+
+	if (err)
+		return err;
+	memcpy(completed, outputs, size);
+	for (unsigned int i = 0; i < forward->nr_outputs; i++)
+		completed[i].header.tally = forward->tally + i;
+	if (forward->now->rule.kind != XMC_TO_USER &&
+	    memcmp(completed, forward->outputs, size) == 0 &&
+	    devices_are_complete(forward->forwards->devices, forward->now->count,
+				 forward->now->rule.target))
+		return 0;
+	err = replace(forward, completed);
+	if (!err)
+		memcpy(forward->outputs, completed, size);
+	return err;
+}
+
+int forward_set_user(struct forward *forward)
+{
+	return forward->now->rule.kind == XMC_TO_USER ? 0 : replace(forward, NULL);
 }
 
 void forward_close(struct forward *forward)
@@ -445,7 +471,7 @@ void forward_unuse(struct forward *forward)
 struct forward *forwards_find(const struct forwards *forwards, const struct xmc_rule *rule)
 {
 	const struct forward wanted = {.tally = rule->tally};
-	struct forward **found = rule->kind == XMC_TO_USER
+	struct forward **found = rule->kind == XMC_TO_USER && !rule->lease
 					 ? NULL
 					 : tfind(&wanted, &forwards->by_tally, compare_tallies);
 

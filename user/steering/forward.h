@@ -35,10 +35,11 @@ struct forward_output {
 
 /*
  * A forward with `nr_outputs` outputs, none of them usable yet: packets are counted and dropped.
- * `forwards` is steer_forwards(). 0; -EINVAL: no output, or more than XMC_MAX_COPIES; -E2BIG: the
- * map of tallies is full; -ENOMEM; -errno.
+ * `forwards` is steer_forwards(); `lease`: the slot of the rule's lease, or 0. 0; -EINVAL: no
+ * output, or more than XMC_MAX_COPIES; -E2BIG: the map of tallies is full; -ENOMEM; -errno.
  */
-int forward_open(struct forward **out, struct forwards *forwards, unsigned int nr_outputs);
+int forward_open(struct forward **out, struct forwards *forwards, unsigned int nr_outputs,
+		 uint16_t lease);
 
 /*
  * Set all outputs, `nr_outputs` of them. Atomic for each packet: it leaves by the old outputs with
@@ -59,9 +60,13 @@ int forward_open(struct forward **out, struct forwards *forwards, unsigned int n
  */
 int forward_set(struct forward *forward, const struct forward_output *outputs);
 
-/* What was counted since forward_open(), summed over the CPUs: of the rule received, received_bytes
- * and too_large; of output i sent, sent_bytes and ttl_expired. The others are 0. Never decreases,
- * but is all 0 if the kernel cannot read it. */
+/* Let the packets of a rule with a lease take the user path while the lease is held: the forward
+ * only counts those that are dropped because it is not. 0 or -errno as forward_set(). */
+int forward_set_user(struct forward *forward);
+
+/* What was counted since forward_open(), summed over the CPUs: of the rule received,
+ * received_bytes, too_large and standby; of output i sent, sent_bytes and ttl_expired. The others
+ * are 0. Never decreases, but is all 0 if the kernel cannot read it. */
 void forward_read_rule(const struct forward *forward, struct xmc_tally *sum);
 void forward_read_output(const struct forward *forward, unsigned int i, struct xmc_tally *sum);
 
@@ -78,6 +83,7 @@ static inline void tally_add(struct xmc_tally *sum, const struct xmc_tally *tall
 	sum->sent += tally->sent;
 	sum->sent_bytes += tally->sent_bytes;
 	sum->ttl_expired += tally->ttl_expired;
+	sum->standby += tally->standby;
 }
 
 /* ---- from one process to the next ---- */

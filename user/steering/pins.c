@@ -15,14 +15,14 @@
 #include "base/trust.h"
 
 const char *const pin_names[NR_PINS] = {
-	"rules",   "shapes",  "sockets",     "members", "verdicts",
-	"outputs", "tallies", "device_sets", "passed",	"about",
+	"rules",   "shapes",	  "sockets", "members", "verdicts", "outputs",
+	"tallies", "device_sets", "passed",  "leases",	"about",
 };
 
 const struct pins pins_none = {
 	.fds = {[0 ... NR_PINS - 1] = -1}, .captures_fd = -1, .capture_tallies_fd = -1};
 
-/* As in bpf/steer.bpf.c, bpf/find_rule.h and bpf/outputs.h. */
+/* As in bpf/steer.bpf.c, bpf/find_rule.h, bpf/outputs.h and bpf/lease.h. */
 static const struct {
 	enum bpf_map_type type;
 	unsigned int key_size;
@@ -40,6 +40,7 @@ static const struct {
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_CHUNKS},
 	{BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), sizeof(__u32), XMC_MAX_DEVICE_SETS},
 	{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(struct xmc_passed), XMC_PASSED_NOTES},
+	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_lease), XMC_LEASE_SLOTS},
 	{BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(struct xmc_about), XMC_ABI_VERSION},
 };
 

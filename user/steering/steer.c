@@ -19,6 +19,7 @@
 #include "steering/claim.h"
 #include "steering/forward.h"
 #include "steering/grace.h"
+#include "steering/leases.h"
 #include "steering/pins.h"
 #include "steering/shapes.h"
 
@@ -30,10 +31,11 @@ struct steer {
 	struct shapes shapes;
 	struct grace grace;
 	struct forwards *forwards;
-	struct trial *trial;	 /* NULL: nobody has asked yet */
-	int trial_refused;	 /* why the kernel refused it, or 0 */
-	bool frags;		 /* our program accepts packets in several buffers */
-	const char *no_forwards; /* why no rule can take the kernel path; NULL: all can */
+	struct xmc_lease *leases; /* of the map; NULL: no rule can have a lease */
+	struct trial *trial;	  /* NULL: nobody has asked yet */
+	int trial_refused;	  /* why the kernel refused it, or 0 */
+	bool frags;		  /* our program accepts packets in several buffers */
+	const char *no_forwards;  /* why no rule can take the kernel path; NULL: all can */
 	/* What the external program had counted before; less what other processes have counted. */
 	uint64_t before[XMC_REASONS];
 	bool external;		 /* steer_open_pinned() has taken the maps over */
@@ -200,6 +202,14 @@ static int load_with_captures(struct steer *steer, bool frags, const struct stee
 	return err;
 }
 
+/* The program for the user path only has none. */
+static int map_leases(struct steer *steer)
+{
+	int fd = steer->pins.fds[PIN_LEASES];
+
+	return fd < 0 ? 0 : leases_map(fd, &steer->leases);
+}
+
 static int load_own(struct steer *steer, bool frags, const struct steer_adoption *from)
 {
 	int err;
@@ -211,6 +221,8 @@ static int load_own(struct steer *steer, bool frags, const struct steer_adoption
 		steer->no_forwards = "the kernel refuses the XDP program: xmcastd -d shows more";
 		err = load_user(steer, frags);
 	}
+	if (!err)
+		err = map_leases(steer);
 	return err ? err : forwards_open(&steer->forwards, &steer->pins, steer->shared_maps);
 }
 
@@ -300,6 +312,8 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 	if (!err)
 		err = pins_purge(&steer->pins);
 	if (!err)
+		err = map_leases(steer);
+	if (!err)
 		err = forwards_open(&steer->forwards, &steer->pins, false);
 	if (!err)
 		err = steer_verdicts(steer, counted);
@@ -359,6 +373,7 @@ void steer_close(struct steer *steer)
 	}
 	trial_close(steer->trial);
 	forwards_close(steer->forwards);
+	leases_unmap(steer->leases);
 	if (!own_program(steer))
 		pins_close(&steer->pins);
 	steer_bpf__destroy(steer->full);
@@ -425,6 +440,11 @@ bool steer_describe_tap(const struct steer *steer, struct tap_maps *maps)
 	maps->captures_fd = bpf_map__fd(steer->full->maps.captures);
 	maps->tallies_fd = bpf_map__fd(steer->full->maps.capture_tallies);
 	return true;
+}
+
+struct xmc_lease *steer_leases(struct steer *steer)
+{
+	return steer->leases;
 }
 
 struct forwards *steer_forwards(struct steer *steer)

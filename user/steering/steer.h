@@ -121,6 +121,10 @@ struct tap_maps {
 
 bool steer_describe_tap(const struct steer *steer, struct tap_maps *maps);
 
+/* The leases of its rules, by slot (steering/leases.h); NULL: no rule can have one, because rules
+ * cannot take the kernel path either. */
+struct xmc_lease *steer_leases(struct steer *steer);
+
 /* For forward_open() (steering/forward.h). */
 struct forwards *steer_forwards(struct steer *steer);
 

@@ -164,6 +164,12 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 	add_rates(&object, rates);
 	json_put(&object, "path_fallback",
 		 json_boolean(rule->path_reason && strcmp(rule->path, "user") == 0));
+	if (rule->rule->lease_shards) {
+		json_put(&object, "standby_packets", number(rule->standby));
+		json_put(&object, "lease",
+			 json_pack("{s:s, s:i, s:i}", "name", rule->rule->lease, "shards",
+				   rule->rule->lease_shards, "shard", (int)rule_shard(rule->rule)));
+	}
 	if (rule->reason)
 		json_put(&object, "reason", json_text_string(rule->reason));
 	if (rule->path_reason)

@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Leases: a rule with one sends only while it is held. Two relays side by side never send one packet twice,
+whatever stops them."""
+
+import signal
+import struct
+import time
+
+from harness import (Daemon, Namespace, Star, backlog_empty, check, equal, interface_of, main, receiver, rule_of,
+                     sender, test, veth, wait_until)
+from control import Client
+
+RULE = "cam1 in 239.1.1.1:5000@in0 lease tv out 239.2.2.2:6000@out0"
+KERNEL_RULE = RULE.replace(" out ", " path kernel out ", 1)
+GROUP = ("239.1.1.1", 5000)
+SECOND = 10 ** 9
+FOREVER = 3600 * SECOND
+
+
+def now():
+    """CLOCK_MONOTONIC, the clock of leases."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def hold(daemon, duration=FOREVER, **more):
+    """Give the daemon the lease for this time."""
+    with Client(daemon.socket) as client:
+        return client.call("lease.set", **({"name": "tv", "until": now() + duration} | more))
+
+
+def release(daemon):
+    """Take it away."""
+    with Client(daemon.socket) as client:
+        client.call("lease.release", name="tv")
+
+
+def state(daemon):
+    """The state of the rule, and of its shard."""
+    with Client(daemon.socket) as client:
+        shard, = client.call("lease.list")["leases"]
+    return rule_of(daemon.stats(), "cam1")["state"], shard["state"]
+
+
+class Numbers:
+    """Numbered datagrams to the relays."""
+
+    def __init__(self, namespace, address):
+        self.socket = sender(namespace, address)
+        self.sent = 0
+
+    def send(self, count):
+        """Send so many. Returns their numbers."""
+        first = self.sent
+        for number in range(first, first + count):
+            self.socket.sendto(struct.pack("!I", number), GROUP)
+            if number % 16 == 15:
+                time.sleep(0.002)  # the ring of a veth has 256 entries
+        self.sent += count
+        return list(range(first, self.sent))
+
+
+def received(sock):
+    """The numbers that have arrived."""
+    wait_until(backlog_empty, "the receiver has taken in what was sent to it")
+    numbers = []
+    sock.setblocking(False)
+    try:
+        while True:
+            numbers.append(struct.unpack("!I", sock.recv(64)[:4])[0])
+    except BlockingIOError:
+        return numbers
+
+
+def settled(daemon, packets):
+    """Wait until the daemon has received so many packets and is at rest. Returns the rule's counters."""
+    daemon.settle(packets)
+    return rule_of(daemon.stats(), "cam1")
+
+
+def check_one(rule):
+    """A daemon alone: standby, held, released, held until it ends by itself."""
+    star = Star()
+    star.receiver.run("ethtool", "-K", "r0", "gro", "on")
+    daemon = Daemon(star.relay, rule)
+    daemon.thread_inputs()
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    numbers = Numbers(star.source, "10.1.0.1")
+    equal(state(daemon), ("standby", "standby"), "without a lease")
+    numbers.send(10)
+    counts = settled(daemon, 10)
+    equal((counts["received_packets"], counts["standby_packets"]), (10, 10), "received, dropped as standby")
+    equal(counts["outputs"][0]["drops"]["standby"], 10, "standby of the output")
+    equal(interface_of(daemon.stats(), "in0")["verdicts"]["standby"], 10, "verdicts")
+    hold(daemon)
+    equal(state(daemon), ("active", "held"), "with it")
+    expected = numbers.send(20)
+    settled(daemon, 30)
+    equal(received(output), expected, "sent while the lease is held")
+    release(daemon)
+    equal(state(daemon), ("standby", "standby"), "released")
+    numbers.send(5)
+    equal(settled(daemon, 35)["standby_packets"], 15, "dropped as standby")
+    hold(daemon, SECOND // 5)
+    wait_until(lambda: state(daemon) == ("standby", "standby"), "the lease has ended by itself")
+    numbers.send(5)
+    equal(settled(daemon, 40)["standby_packets"], 20, "dropped after its time")
+    hold(daemon, FOREVER, **{"from": now() + FOREVER // 2})
+    numbers.send(5)
+    equal(settled(daemon, 45)["standby_packets"], 25, "dropped before its time")
+    equal(received(output), [], "sent without a lease")
+
+
+@test
+def one_user():
+    """The user path: standby, held, released, ended, not yet begun; every packet is counted"""
+    check_one(RULE)
+
+
+@test
+def one_kernel():
+    """The same on the kernel path"""
+    check_one(KERNEL_RULE)
+
+
+class Pair:
+    """Two relays between one source and one receiver, all behind a switch.
+
+        source s0 10.1.0.1 ─┬─ in0 relay a out0 ─┬─ r0 10.2.0.9 receiver
+                            └─ in0 relay b out0 ─┘
+    """
+
+    def __init__(self, rule):
+        self.switch = Namespace("switch")
+        for bridge in ("inside", "outside"):
+            self.switch.ip(f"link add {bridge} up type bridge mcast_snooping 0")
+        self.source, self.receiver = Namespace("source"), Namespace("receiver")
+        self.plug(self.source, "s0", "inside", "10.1.0.1/24")
+        self.plug(self.receiver, "r0", "outside", "10.2.0.9/24")
+        self.relays = [Namespace(name) for name in ("a", "b")]
+        for i, relay in enumerate(self.relays, 1):
+            self.plug(relay, "in0", "inside", f"10.1.0.{10 + i}/24")
+            self.plug(relay, "out0", "outside", f"10.2.0.{i}/24")
+        self.rule = rule
+        self.daemons = [Daemon(relay, rule) for relay in self.relays]
+        self.output = receiver(self.receiver, 6000, "239.2.2.2", "10.2.0.9")
+        self.numbers = Numbers(self.source, "10.1.0.1")
+
+    def plug(self, namespace, device, bridge, address):
+        """Connect a device of a namespace to a bridge of the switch."""
+        port = f"{namespace.name.rsplit('-', 1)[-1]}-{device}"
+        veth(namespace, device, self.switch, port, near_addr=address)
+        self.switch.ip(f"link set {port} master {bridge} up")
+        namespace.run("ethtool", "-K", device, "gro", "on")
+        self.switch.run("ethtool", "-K", port, "gro", "on")
+
+    def settle(self):
+        """Both have received everything."""
+        return [settled(daemon, self.numbers.sent) for daemon in self.daemons]
+
+
+def check_pair(rule):
+    """The lease goes from one relay to the other: at a moment, by release, because it ends."""
+    pair = Pair(rule)
+    a, b = pair.daemons
+    hold(a)
+    expected = pair.numbers.send(200)
+    pair.settle()
+    equal(received(pair.output), expected, "sent by a")
+    # At a moment, while packets flow. A relay may see a packet later than the other one: hence the gap, which no
+    # delay of a machine fills.
+    moment = now() + SECOND // 10
+    hold(a, until=moment)
+    hold(b, **{"from": moment + SECOND})
+    expected = []
+    while now() < moment + SECOND + SECOND // 10:
+        expected += pair.numbers.send(5)
+    last = pair.numbers.send(50)
+    counts = pair.settle()
+    arrived = received(pair.output)
+    equal(len(set(arrived)), len(arrived), "packets without those that arrived twice")
+    equal(sum(count["outputs"][0]["sent_packets"] for count in counts), len(arrived) + 200, "sent by both")
+    check(set(last) <= set(arrived) <= set(expected + last), "what was sent after the moment arrives")
+    check(state(a)[0] == "standby" and state(b)[0] == "active", "a is standby, b active")
+    # a again, because b gives it up.
+    release(b)
+    hold(a)
+    expected = pair.numbers.send(100)
+    pair.settle()
+    equal(received(pair.output), expected, "sent by a again")
+
+
+@test
+def pair_user():
+    """Two relays, one lease: it moves at a moment and by release, 0 doubled"""
+    check_pair(RULE)
+
+
+@test
+def pair_kernel():
+    """The same on the kernel path"""
+    check_pair(KERNEL_RULE)
+
+
+def wait_past(moment):
+    """Wait until this moment has passed."""
+    wait_until(lambda: now() > moment, "the moment has passed")
+
+
+def check_stopped(rule):
+    """The holder is stopped with packets in its rings, the lease ends, the other takes it."""
+    pair = Pair(rule)
+    a, b = pair.daemons
+    hold(a)
+    pair.numbers.send(10)
+    pair.settle()
+    received(pair.output)
+    end = now() + SECOND // 2
+    hold(a, until=end)
+    a.process.send_signal(signal.SIGSTOP)
+    first = pair.numbers.send(100)
+    wait_past(end + 2 * 10 ** 7)
+    by_a = received(pair.output)  # the kernel path goes on without the process
+    hold(b)
+    second = pair.numbers.send(100)
+    wait_until(lambda: rule_of(b.stats(), "cam1")["received_packets"] == pair.numbers.sent, "b has them")
+    a.process.send_signal(signal.SIGCONT)
+    counts = pair.settle()
+    arrived = received(pair.output)
+    equal(arrived, second, "sent after the lease of a had ended")
+    check(set(by_a) <= set(first), "sent before")
+    equal(counts[0]["outputs"][0]["drops"]["standby"] + len(by_a), 200, "standby of a, and what it had sent")
+
+
+@test
+def stopped_user():
+    """SIGSTOP with packets in the rings, then SIGCONT after the deadline: nothing stale is sent, all is counted"""
+    check_stopped(RULE)
+
+
+@test
+def stopped_kernel():
+    """The same on the kernel path, which goes on until the deadline"""
+    check_stopped(KERNEL_RULE)
+
+
+@test
+def killed():
+    """kill -9 of the holder: the other one sends on, and the killed one comes back as standby"""
+    pair = Pair(RULE)
+    a, b = pair.daemons
+    end = now() + SECOND // 5
+    hold(a, until=end)
+    a.kill()
+    wait_past(end)
+    hold(b)
+    expected = pair.numbers.send(100)
+    settled(b, 100)
+    equal(received(pair.output), expected, "sent by b")
+    again = Daemon(pair.relays[0], RULE)
+    equal(state(again), ("standby", "standby"), "of a that is back")
+    expected = pair.numbers.send(100)
+    settled(again, 100)
+    settled(b, 200)
+    equal(received(pair.output), expected, "sent by b alone")
+
+
+@test
+def control():
+    """Control requests: bad ones change nothing, epochs fence, one request renews many shards, pages"""
+    star = Star()
+    rules = [f"r{i} in 239.1.1.1:{5000 + i}@in0 lease tv/16 out 239.2.2.2:{6000 + i}@out0" for i in range(40)]
+    daemon = Daemon(star.relay, *rules, "solo in 239.1.1.9:1@in0 lease radio out 239.2.2.9:1@out0")
+    with Client(daemon.socket) as client:
+        listed = client.call("lease.list", limit=500)
+        equal((listed["total"], len(listed["leases"]), listed["guarded"]), (17, 17, True), "leases")
+        equal(sum(entry["rules"] for entry in listed["leases"]), 41, "rules of all shards")
+        equal(len(client.call("lease.list", offset=10, limit=3)["leases"]), 3, "a page")
+        until = now() + FOREVER
+        many = [{"name": "tv", "shard": i, "until": until, "epoch": 7} for i in range(16)]
+        equal(client.call("lease.set", leases=many)["set"], 16, "set in one request")
+
+        def states():
+            return {(entry["name"], entry["shard"]): (entry["state"], entry["epoch"], entry["until"])
+                    for entry in client.call("lease.list", limit=500)["leases"]}
+
+        before = states()
+        equal(sum(held == "held" for held, _, _ in before.values()), 16, "held")
+        for bad, code in (({}, -32602), ({"name": "tv"}, -32602), ({"name": "tv", "until": -1}, -32602),
+                          ({"name": "tv", "until": 1.5}, -32602), ({"name": 7, "until": 1}, -32602),
+                          ({"name": "tv", "until": until, "shard": 1024}, -32602),
+                          ({"name": "tv", "until": until, "more": 1}, -32602),
+                          ({"name": "tv", "until": until, "leases": many}, -32602),
+                          ({"leases": []}, -32602), ({"leases": [1]}, -32602),
+                          ({"leases": many + [{"name": "tv"}]}, -32602),
+                          ({"name": "none", "until": until}, -32004),
+                          ({"name": "tv", "until": until, "shard": 16}, -32004),
+                          ({"name": "tv", "until": until, "shard": 3, "epoch": 6}, -32001),
+                          ({"leases": many[:3] + [dict(many[3], epoch=6)]}, -32001)):
+            equal(client.code("lease.set", **bad), code, f"code of {bad}")
+        equal(client.code("lease.release", name="none"), -32004, "release of nothing")
+        equal(states(), before, "nothing has changed")
+        client.call("lease.set", name="tv", shard=3, until=0, epoch=8)
+        equal(states()["tv", 3][:2], ("standby", 8), "ended with a higher epoch")
+        client.call("lease.release", name="tv")
+        check(all(held == "standby" for held, _, _ in states().values()), "all released")
+    with Client(daemon.socket, uid=65534, gid=0) as reader:
+        equal(len(reader.call("lease.list")["leases"]), 17, "for a reader")
+        equal(reader.code("lease.set", name="tv", until=until), -32003, "a reader may not set")
+
+
+if __name__ == "__main__":
+    main()

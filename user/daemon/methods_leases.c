@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/methods_leases.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json_build.h"
+#include "daemon/daemon.h"
+#include "relay/leases.h"
+
+/* ---- lease.set ---- */
+
+/* What a change is made of: in the request itself, or in each item of "leases". */
+static const char expected[] =
+	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"from\" and "
+	"\"epoch\" as needed, all numbers from 0 on";
+
+static bool read_number(const json_t *object, const char *key, json_int_t most, bool needed,
+			json_int_t *number)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (!value)
+		return !needed;
+	*number = json_integer_value(value);
+	return json_is_integer(value) && *number >= 0 && *number <= most;
+}
+
+static bool read_change(const json_t *object, struct lease_change *change)
+{
+	json_int_t shard = -1, from = 0, until = 0, epoch = -1;
+	size_t keys = 1;
+
+	change->name = json_string_value(json_object_get(object, "name"));
+	if (!change->name || !read_number(object, "shard", LEASE_SHARDS_MAX - 1, false, &shard) ||
+	    !read_number(object, "from", INT64_MAX, false, &from) ||
+	    !read_number(object, "until", INT64_MAX, true, &until) ||
+	    !read_number(object, "epoch", INT64_MAX, false, &epoch))
+		return false;
+	for (size_t i = 0; i < 4; i++)
+		keys += json_object_get(object, (const char *[]){"shard", "from", "until",
+								 "epoch"}[i]) != NULL;
+	change->shard = (int)shard;
+	change->from_ns = (uint64_t)from;
+	change->until_ns = (uint64_t)until;
+	change->epoch = epoch < 0 ? LEASE_SAME_EPOCH : (uint64_t)epoch;
+	return json_object_size(object) == keys;
+}
+
+static void set(const struct daemon *daemon, const struct lease_change *changes, size_t count,
+		struct control_reply *reply)
+{
+	char reason[REASON_SIZE];
+	int err = leases_change(relay_leases(daemon->relay), changes, (unsigned int)count, reason);
+
+	if (err)
+		control_fail(reply, err == -ENOENT ? CONTROL_NOT_FOUND : CONTROL_REFUSED,
+			     "%s; nothing was changed", reason);
+	else
+		reply->result = json_pack("{s:I}", "set", (json_int_t)count);
+}
+
+void method_lease_set(void *context, const json_t *params, struct control_reply *reply)
+{
+	const json_t *list = json_object_get(params, "leases");
+	struct lease_change *changes;
+	size_t count = 1;
+
+	if (list && json_object_size(params) != 1) {
+		control_fail(reply, RPC_INVALID_PARAMS, "leases: expected no other key beside it");
+		return;
+	}
+	if (list) {
+		list = control_param_objects(params, "leases", XMC_LEASE_SLOTS, reply);
+		if (!list)
+			return;
+		count = json_array_size(list);
+	}
+	changes = calloc(count, sizeof(*changes));
+	if (!changes)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (read_change(list ? json_array_get(list, i) : params, &changes[i]))
+			continue;
+		if (list)
+			control_fail(reply, RPC_INVALID_PARAMS, "leases: item %zu: expected %s",
+				     i + 1, expected);
+		else
+			control_fail(reply, RPC_INVALID_PARAMS, "expected %s", expected);
+		goto out;
+	}
+	set(context, changes, count, reply);
+out:
+	free(changes);
+}
+
+/* ---- lease.release ---- */
+
+void method_lease_release(void *context, const json_t *params, struct control_reply *reply)
+{
+	const char *name = control_param_string(params, "name", reply);
+	const struct daemon *daemon = context;
+	char reason[REASON_SIZE];
+	size_t shard = SIZE_MAX;
+
+	if (!name ||
+	    !control_param_unsigned(params, "shard", 0, LEASE_SHARDS_MAX - 1, &shard, reply))
+		return;
+	if (leases_release(relay_leases(daemon->relay), name, shard == SIZE_MAX ? -1 : (int)shard,
+			   reason))
+		control_fail(reply, CONTROL_NOT_FOUND, "%s", reason);
+	else
+		reply->result = json_object();
+}
+
+/* ---- lease.list ---- */
+
+/* The page that is being filled. */
+struct listing {
+	json_t *list;
+	uint64_t now_ns;
+	struct control_page page;
+	size_t index;
+};
+
+static void list_shard(void *context, const struct lease_state *state)
+{
+	struct listing *listing = context;
+	size_t i = listing->index++;
+	uint64_t remaining_ns = state->held ? state->until_ns - listing->now_ns : 0;
+
+	if (i < listing->page.offset || i - listing->page.offset >= listing->page.limit)
+		return;
+	json_add(&listing->list,
+		 json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:i}", "name", state->name,
+			   "shards", (int)state->shards, "shard", (int)state->shard, "state",
+			   state->held ? "held" : "standby", "from", (json_int_t)state->from_ns,
+			   "until", (json_int_t)state->until_ns, "remaining_ns",
+			   (json_int_t)remaining_ns, "epoch", (json_int_t)state->epoch, "rules",
+			   (int)state->rules));
+}
+
+void method_lease_list(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct daemon *daemon = context;
+	const struct leases *leases = relay_leases(daemon->relay);
+	struct listing listing = {.now_ns = clock_ns()};
+
+	if (!control_param_page(params, &listing.page, reply))
+		return;
+	listing.list = json_array();
+	leases_list(leases, listing.now_ns, list_shard, &listing);
+	reply->result = json_pack("{s:i, s:I, s:b, s:I, s:o}", "total", (int)listing.index,
+				  "generation", (json_int_t)relay_generation(daemon->relay),
+				  "guarded", leases_guard(leases) >= 0, "now",
+				  (json_int_t)listing.now_ns, "leases", listing.list);
+}

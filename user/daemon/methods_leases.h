@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Methods of the control socket: lease.set, lease.list, lease.release. Main thread. */
+#ifndef XMCAST_DAEMON_METHODS_LEASES_H
+#define XMCAST_DAEMON_METHODS_LEASES_H
+
+#include "control/method.h"
+
+void method_lease_set(void *context, const json_t *params, struct control_reply *reply);
+void method_lease_list(void *context, const json_t *params, struct control_reply *reply);
+void method_lease_release(void *context, const json_t *params, struct control_reply *reply);
+
+#endif

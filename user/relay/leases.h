@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The leases that the rules of the configuration name: which of their shards are held, and until
+ * when. Who holds a lease is decided outside of the daemon (lease.set); here the decision is
+ * written where packets are checked:
+ *
+ *     leases ─┬─▶ each steering program    XDP, per packet        (bpf/lease.h)
+ *             ├─▶ the egress threads       before each batch      (dataplane/lease.h)
+ *             └─▶ the guard                next to the wire       (bpf/guard.bpf.c)
+ *
+ * A shard that nobody renews ends by itself. Each lease has consecutive slots, one for each shard,
+ * as long as a rule names it.
+ *
+ * Main thread; the egress threads read the slots.
+ */
+#ifndef XMCAST_RELAY_LEASES_H
+#define XMCAST_RELAY_LEASES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xmcast/abi.h>
+#include "relay/reason.h"
+#include "rules/config.h"
+
+struct leases;
+
+/* 0 or -ENOMEM. */
+int leases_open(struct leases **out);
+void leases_close(struct leases *leases); /* accepts NULL */
+
+/* ---- for the rules ---- */
+
+/* Give the leases of a configuration slots. 0; -ENOSPC: too many shards, also with those of the
+ * configuration that it replaces; -ENOMEM. */
+int leases_add(struct leases *leases, const struct config *config);
+
+/* Forget those that the configuration does not name. No packet reads their slots any more. */
+void leases_trim(struct leases *leases, const struct config *config);
+
+/* The slot of the rule's shard; 0: it has no lease, or `leases` is NULL. */
+uint16_t leases_find(const struct leases *leases, const struct rule *rule);
+
+/* What the egress threads read. Valid as long as `leases`. */
+const struct xmc_lease *leases_slot(const struct leases *leases, uint16_t slot);
+
+/* See stream_set_lease(). */
+int leases_guard(const struct leases *leases);
+
+/* Keep a map of leases (steering/leases.h) up to date. NULL is ignored. 0 or -ENOMEM. */
+int leases_add_reader(struct leases *leases, struct xmc_lease *map);
+void leases_remove_reader(struct leases *leases, const struct xmc_lease *map);
+
+/* ---- for the administrator ---- */
+
+/* A change of a shard. */
+struct lease_change {
+	const char *name;
+	int shard;		    /* -1: all of them */
+	uint64_t from_ns, until_ns; /* CLOCK_MONOTONIC */
+	uint64_t epoch;		    /* LEASE_SAME_EPOCH: the last one of each shard */
+};
+
+#define LEASE_SAME_EPOCH UINT64_MAX
+
+/*
+ * Change them all, or none. Until the past: the shard ends now. A shard's epoch never decreases:
+ * whoever has lost it to somebody with a higher one cannot change it any more. 0; -ENOENT: there is
+ * no such lease, or shard; -ESTALE: an epoch is lower; then `reason` says which.
+ */
+int leases_change(struct leases *leases, const struct lease_change *changes, unsigned int count,
+		  char reason[REASON_SIZE]);
+
+/* End a shard, or all of them (`shard` -1), whatever the epoch. 0 or -ENOENT. */
+int leases_release(struct leases *leases, const char *name, int shard, char reason[REASON_SIZE]);
+
+/* A shard, as it is now. */
+struct lease_state {
+	const char *name;
+	unsigned int shards, shard;
+	uint64_t from_ns, until_ns;
+	uint64_t epoch;	    /* the last one; 0: never set */
+	bool held;	    /* now */
+	unsigned int rules; /* that are in it, disabled ones included */
+};
+
+/* Call `handle` for each shard of each lease, in a fixed order. */
+typedef void lease_handler(void *context, const struct lease_state *state);
+void leases_list(const struct leases *leases, uint64_t now_ns, lease_handler *handle,
+		 void *context);
+
+/* Does the rule have a lease that is not held now? */
+bool leases_mute(const struct leases *leases, const struct rule *rule, uint64_t now_ns);
+
+#endif
