@@ -294,7 +294,7 @@ coverage: check-root test-deps
 coverage-run:
 	$(Q)find $(B) -name '*.gcda' -delete
 	$(Q)$(B)/xmcastd -V >$(B)/version && $(B)/xmcastctl -V >>$(B)/version && \
-		$(B)/xmcast-exporter -V >>$(B)/version
+		$(B)/xmcast-exporter -V >>$(B)/version && $(B)/xmcast-cluster -V >>$(B)/version
 	$(Q)find $(B) -type d -exec chmod a+rwx {} + && find $(B) -name '*.gcda' -exec chmod a+rw {} +
 	$(Q)XMCAST_BUILD=$(B) prove --timer --exec tests/run-tap $(COVERAGE_TESTS)
 	$(Q)gcovr -j2 --root . --filter user/ --exclude-unreachable-branches --exclude-throw-branches \
@@ -412,7 +412,7 @@ format:
 # xmcastd@.service, for one of several daemons, is xmcastd.service with its own file, socket and directories.
 install: all
 	install -d "$(DESTDIR)$(sbindir)" "$(DESTDIR)$(bindir)" "$(DESTDIR)$(sysconfdir)/xmcast"
-	install -m 755 $(B)/xmcastd $(B)/xmcast-exporter "$(DESTDIR)$(sbindir)/"
+	install -m 755 $(B)/xmcastd $(B)/xmcast-exporter $(B)/xmcast-cluster "$(DESTDIR)$(sbindir)/"
 	install -m 755 $(B)/xmcastctl $(B)/xmcast-gen $(B)/xmcast-sink "$(DESTDIR)$(bindir)/"
 	install -d "$(DESTDIR)$(libdir)/xmcast"
 	install -m 644 $(EXTERNAL) "$(DESTDIR)$(libdir)/xmcast/"
@@ -421,9 +421,9 @@ install: all
 	install -m 644 packaging/completion/xmcast.bash "$(DESTDIR)$(bashdir)/xmcastd"
 	install -m 644 packaging/completion/xmcast.zsh "$(DESTDIR)$(zshdir)/_xmcast"
 	install -m 644 packaging/completion/xmcast.fish "$(DESTDIR)$(fishdir)/xmcastd.fish"
-	for program in xmcast-exporter xmcast-gen xmcast-sink; do \
+	for program in xmcast-exporter xmcast-cluster xmcast-gen xmcast-sink; do \
 		ln -sf xmcastd "$(DESTDIR)$(bashdir)/$$program" || exit 1; done
-	for program in xmcastctl xmcast-exporter xmcast-gen xmcast-sink; do \
+	for program in xmcastctl xmcast-exporter xmcast-cluster xmcast-gen xmcast-sink; do \
 		ln -sf xmcastd.fish "$(DESTDIR)$(fishdir)/$$program.fish" || exit 1; done
 	install -m 644 docs/xmcast.yaml "$(DESTDIR)$(sysconfdir)/xmcast/xmcast.yaml.example"
 	install -d "$(DESTDIR)$(docdir)/docs"

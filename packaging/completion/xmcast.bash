@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Completion of xmcastd, xmcast-exporter, xmcast-gen and xmcast-sink for bash. The options come from the
+# Completion of xmcastd, xmcast-exporter, xmcast-cluster, xmcast-gen and xmcast-sink for bash. The options come from the
 # program's own help. It runs the program that PATH leads to, and never the word that was typed
 # (xmcastctl.bash says why).
 
@@ -25,4 +25,4 @@ _xmcast_program()
 	esac
 }
 
-complete -F _xmcast_program xmcastd xmcast-exporter xmcast-gen xmcast-sink
+complete -F _xmcast_program xmcastd xmcast-exporter xmcast-cluster xmcast-gen xmcast-sink

@@ -19,7 +19,7 @@ function __xmcast_options
 end
 
 complete -c xmcastctl -f -a '(__xmcast_ctl)'
-for program in xmcastd xmcast-exporter xmcast-gen xmcast-sink
+for program in xmcastd xmcast-exporter xmcast-cluster xmcast-gen xmcast-sink
     complete -c $program -n 'string match -q -- "-*" (commandline -ct)' -a "(__xmcast_options $program)"
 end
 for program in xmcast-gen xmcast-sink

@@ -1,4 +1,4 @@
-#compdef xmcastctl xmcastd xmcast-exporter xmcast-gen xmcast-sink
+#compdef xmcastctl xmcastd xmcast-exporter xmcast-cluster xmcast-gen xmcast-sink
 # SPDX-License-Identifier: BSD-2-Clause
 # Completion of all programs of xmcast for zsh. It knows nothing itself: `xmcastctl complete WORD…` prints
 # what the last word may become, and the options of the other programs come from their help. It runs the

@@ -21,23 +21,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void (*const shows[])(const struct screen *screen, const json_t *answer) = {
-	show_ping,
-	show_version,
-	show_rules,
-	show_rule,
-	show_changed,
-	show_diff,
-	show_saved,
-	show_stats,
-	show_interfaces,
-	show_interface,
-	show_workers,
-	show_groups,
-	show_log,
-	show_event,
-	show_explained_packet,
-	show_explained_rule,
-	show_explained_capture,
+	show_ping,	     show_version,
+	show_rules,	     show_rule,
+	show_changed,	     show_diff,
+	show_saved,	     show_stats,
+	show_interfaces,     show_interface,
+	show_workers,	     show_groups,
+	show_cluster,	     show_log,
+	show_event,	     show_explained_packet,
+	show_explained_rule, show_explained_capture,
 };
 
 #define NR_SHOWS (sizeof(shows) / sizeof(shows[0]))

@@ -276,6 +276,7 @@ def every_command_is_tested():
     """Each object and verb of the help has a golden output, or a test of its own"""
     own = {("config", "check"), ("config", "apply"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",),
            ("capture",), ("check",)}
+    own |= {("cluster", verb) for verb in verbs()["cluster"]}  # test_cluster
     own |= {("import", peer) for peer in verbs()["import"]}  # test_import
     known = {tuple(words.split()[:2]) for words in COMMANDS}
     for thing, names in verbs().items():

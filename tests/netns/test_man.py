@@ -41,6 +41,13 @@ def exporter_options():
 
 
 @test
+def cluster_options():
+    """xmcast-cluster.8 has every option of xmcast-cluster --help"""
+    has_options("xmcast-cluster.8", rendered("xmcast-cluster.8"),
+                run(program("xmcast-cluster"), "--help").stdout, least=7)
+
+
+@test
 def client_commands():
     """xmcastctl.8 has every option, object and verb of xmcastctl help"""
     text = rendered("xmcastctl.8")

@@ -15,8 +15,9 @@ from bare import Root, built
 from stream import NETWORK, RULE, Stream, interrupt
 from tap import ROOT, check, equal, main, run, test
 
-PACKAGES = ("xmcast", "xmcast-exporter", "xmcast-tools")
-SERVICES = ["/etc/systemd/system/multi-user.target.wants/xmcast-exporter.service",
+PACKAGES = ("xmcast", "xmcast-exporter", "xmcast-cluster", "xmcast-tools")
+SERVICES = ["/etc/systemd/system/multi-user.target.wants/xmcast-cluster.service",
+            "/etc/systemd/system/multi-user.target.wants/xmcast-exporter.service",
             "/etc/systemd/system/multi-user.target.wants/xmcastd.service"]
 
 

@@ -11,7 +11,7 @@ import tempfile
 from tap import BUILD, ROOT, Skip, check, clean_environment, equal, main, run, test
 
 DIRECTORY = f"{ROOT}/packaging/completion"
-PROGRAMS = ("xmcastd", "xmcast-exporter", "xmcast-gen", "xmcast-sink")
+PROGRAMS = ("xmcastd", "xmcast-exporter", "xmcast-cluster", "xmcast-gen", "xmcast-sink")
 
 
 def environment():

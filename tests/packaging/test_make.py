@@ -202,7 +202,7 @@ def unpacked():
         name = package.split(":")[0]
         status = run("dpkg-query", "-W", "-f=${Status}", name, good=False).stdout
         check("ok installed" in status or os.path.exists(f"{directory}/.{name}"), f"no {name}")
-    for name in ("smcrouted", "igmpproxy", "prometheus", "promtool", "prometheus-node-exporter"):
+    for name in ("smcrouted", "igmpproxy", "prometheus", "promtool", "prometheus-node-exporter", "etcd"):
         check(any(os.path.exists(f"{place}/{name}") and
                   os.stat(f"{place}/{name}").st_mode & stat.S_IXUSR for place in path),
               f"{name} is not in {path}")

@@ -109,7 +109,7 @@ static void log_shards(struct agent *agent)
 			continue;
 		agent->ours[i] = ours;
 		protocol_shard(agent->protocol, i, &shard);
-		status_moved(&agent->status, i, shard.owner);
+		status_moved(&agent->status, i, shard.owner, protocol_why(agent->protocol, i));
 		if (ours)
 			log_info("shard-held", LOG_NAME("lease", shard.lease->name),
 				 LOG_UINT("shard", shard.number));

@@ -14,9 +14,6 @@
 
 #include "cluster/config.h"
 
-/* Where it listens itself by default. */
-#define AGENT_DEFAULT_PATH "/run/xmcast-cluster/cluster.sock"
-
 struct agent_options {
 	const char *daemon_socket;
 	const char *socket; /* its own */

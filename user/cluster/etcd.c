@@ -120,7 +120,8 @@ static json_t *node_value(const struct node_record *record, const struct protoco
 
 static json_t *shard_value(const struct shard_record *record)
 {
-	return json_pack("{s:s, s:I}", "node", record->node, "term", (json_int_t)record->term);
+	return json_pack("{s:s, s:I, s:b}", "node", record->node, "term", (json_int_t)record->term,
+			 "pinned", record->pinned);
 }
 
 static char *body_of(json_t *json)
@@ -298,7 +299,8 @@ static bool read_shard(const json_t *value, struct shard_record *record)
 {
 	const char *node = json_string_value(json_object_get(value, "node"));
 
-	*record = (struct shard_record){.term = number_of(value, "term")};
+	*record = (struct shard_record){.term = number_of(value, "term"),
+					.pinned = json_is_true(json_object_get(value, "pinned"))};
 	if (!node || !etcd_name_valid(node) || record->term < 1)
 		return false;
 	snprintf(record->node, sizeof(record->node), "%s", node);

@@ -4,7 +4,7 @@
  * /v3/kv/range, /v3/watch, /v3/auth/authenticate), and how records are written in keys and values:
  *
  *     PREFIX/nodes/NAME            {"instance","host","serial","weight","draining","leases":["tv/16"]}
- *     PREFIX/shards/LEASE/NUMBER   {"node","term"}
+ *     PREFIX/shards/LEASE/NUMBER   {"node","term","pinned"}
  *
  * Everything that comes from etcd is checked; it may be written by anybody who may write there.
  * Pure; any thread. Bodies are malloc()ed texts, NULL: no memory.

@@ -48,7 +48,7 @@ static void print_help(void)
 	     "otherwise\n"
 	     "                     " CONTROL_DEFAULT_PATH ")\n"
 	     "  -s, --socket PATH  where to listen for xmcastctl cluster (default\n"
-	     "                     " AGENT_DEFAULT_PATH ")\n"
+	     "                     " CONTROL_CLUSTER_PATH ")\n"
 	     "  -g, --group GROUP  who may connect there (default: the group that it runs as)\n"
 	     "  -V, --version      versions\n"
 	     "  -h, --help         this text\n"
@@ -88,7 +88,7 @@ static int parse(struct options *options, int argc, char **argv)
 		.config = CLUSTER_DEFAULT_CONFIG,
 		.agent.daemon_socket =
 			environment && *environment ? environment : CONTROL_DEFAULT_PATH,
-		.agent.socket = AGENT_DEFAULT_PATH,
+		.agent.socket = CONTROL_CLUSTER_PATH,
 	};
 	opterr = 0;
 	for (;;) {

@@ -61,6 +61,12 @@ void protocol_free(struct protocol *protocol)
 
 /* ---- reports ---- */
 
+static bool is_ours(const struct protocol *protocol, const struct view_shard *shard)
+{
+	return protocol->term && shard->record.term == protocol->term &&
+	       strcmp(shard->record.node, protocol->settings.node) == 0;
+}
+
 int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
 			unsigned int count)
 {
@@ -87,8 +93,14 @@ void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name
 void protocol_see_shard(struct protocol *protocol, const char *lease, unsigned int number,
 			int64_t mod, const struct shard_record *record)
 {
-	if (view_see_shard(&protocol->view, lease, number, mod, record))
-		protocol->hurry = true;
+	struct view_shard *shard = view_see_shard(&protocol->view, lease, number, mod, record);
+
+	if (!shard)
+		return;
+	/* The watch may be faster than the answer to our own claim. */
+	if (is_ours(protocol, shard) && !(protocol->busy && protocol->txn.kind == TXN_CLAIM))
+		shard->why = NULL;
+	protocol->hurry = true;
 }
 
 void protocol_reading(struct protocol *protocol)
@@ -124,12 +136,6 @@ void protocol_leave(struct protocol *protocol)
 }
 
 /* ---- deadlines ---- */
-
-static bool is_ours(const struct protocol *protocol, const struct view_shard *shard)
-{
-	return protocol->term && shard->record.term == protocol->term &&
-	       strcmp(shard->record.node, protocol->settings.node) == 0;
-}
 
 /* A LEAVE that is under way, or whose answer is missing, may be made: even if the daemon answers
  * again, nothing may be sent until that is known. */
@@ -308,6 +314,7 @@ static bool claim(struct protocol *protocol, uint64_t now, unsigned int own)
 			continue;
 		if (!found++)
 			start(protocol, now, TXN_CLAIM, protocol->mod);
+		shard->why = *shard->record.node ? "its holder was gone" : "nobody held it";
 		entry = add_shard(protocol, shard, protocol->settings.node, protocol->term);
 		snprintf(entry->ended_node, CLUSTER_NAME_SIZE, "%s", shard->record.node);
 		entry->ended_term = shard->record.term;
@@ -337,7 +344,8 @@ static bool pass(struct protocol *protocol, uint64_t now)
 		to = node;
 		if (!found++)
 			start(protocol, now, TXN_PASS, protocol->mod);
-		add_shard(protocol, shard, shard->move_to, protocol->view.nodes[node].term);
+		add_shard(protocol, shard, shard->move_to, protocol->view.nodes[node].term)
+			->becomes.pinned = shard->move_pins;
 	}
 	if (!found)
 		return false;
@@ -360,12 +368,15 @@ static void plan_moves(struct protocol *protocol, uint64_t now, unsigned int own
 		struct view_shard *shard = &protocol->view.shards[i];
 		unsigned int best;
 
-		if (!is_ours(protocol, shard) || *shard->move_to)
+		if (!is_ours(protocol, shard) || *shard->move_to ||
+		    (shard->record.pinned && !protocol->drain))
 			continue;
 		best = view_ranked(&protocol->view, shard, 0);
 		if (best == NO_NODE || best == own)
 			continue;
 		snprintf(shard->move_to, CLUSTER_NAME_SIZE, "%s", protocol->view.nodes[best].name);
+		shard->move_pins = false;
+		shard->why = protocol->drain ? "drained" : "rebalanced";
 		protocol->hurry = true;
 		moves--;
 	}
@@ -382,6 +393,8 @@ int protocol_move(struct protocol *protocol, unsigned int index, const char *nod
 		return -ESRCH;
 	if (to == NO_NODE || !protocol->view.nodes[to].live)
 		return -ENOENT;
+	shard->move_pins = view_ranked(&protocol->view, shard, 0) != to;
+	shard->why = "moved by hand";
 	protocol->hurry = true;
 	if (strcmp(node, protocol->settings.node) != 0)
 		snprintf(shard->move_to, CLUSTER_NAME_SIZE, "%s", protocol->view.nodes[to].name);
@@ -580,6 +593,15 @@ void protocol_shard_name(const struct protocol *protocol, unsigned int index,
 
 	*status = (struct shard_status){.lease = &protocol->view.leases[shard->lease].name,
 					.number = shard->number};
+}
+
+const char *protocol_why(const struct protocol *protocol, unsigned int index)
+{
+	const struct view_shard *shard = &protocol->view.shards[index];
+
+	if (!protocol->term)
+		return is_ending(protocol) ? "the node left" : "the node was declared dead";
+	return shard->why ? shard->why : "passed on by its holder";
 }
 
 bool protocol_is_ours(const struct protocol *protocol, unsigned int index)

@@ -196,6 +196,9 @@ struct shard_status {
 void protocol_shard(const struct protocol *protocol, unsigned int shard,
 		    struct shard_status *status);
 
+/* Why the shard has come to us, or left us, in a few words; constant text. */
+const char *protocol_why(const struct protocol *protocol, unsigned int shard);
+
 bool protocol_is_ours(const struct protocol *protocol, unsigned int shard);
 
 /* Only the lease and number, which cost nothing. */

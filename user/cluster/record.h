@@ -46,6 +46,7 @@ struct node_record {
 struct shard_record {
 	char node[CLUSTER_NAME_SIZE]; /* the holder's name; empty: no holder yet */
 	int64_t term;
+	bool pinned; /* it was moved there by hand, so it stays there */
 };
 
 #endif

@@ -2,6 +2,7 @@
 #include "cluster/status.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,10 +12,14 @@
 
 static const char *const states[] = {"absent", "member", "left", "replaced"};
 
-void status_moved(struct status *status, unsigned int shard, const char *owner)
+void status_moved(struct status *status, unsigned int shard, const char *owner, const char *why)
 {
+	struct status_move *last = &status->last[shard];
+
 	status->moves++;
-	status->last[shard].at = clock_ns();
+	last->at = clock_ns();
+	last->why = why;
+	snprintf(last->owner, sizeof(last->owner), "%s", owner ? owner : "nobody");
 }
 
 /* ---- cluster.status ---- */
@@ -25,27 +30,36 @@ static json_t *nodes_json(const struct status *status, uint64_t now)
 	struct node_status node;
 
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
-		if (protocol_node(status->protocol, i, now, &node))
-			json_add(&nodes,
-				 json_pack("{s:s, s:i, s:b, s:b, s:i, s:I}", "name", node.name,
-					   "weight", (int)node.weight, "live", node.live,
-					   "draining", node.draining, "shards", (int)node.shards,
-					   "silent_ms", (json_int_t)(node.silent / NS_PER_MS)));
+		const char *state;
+
+		if (!protocol_node(status->protocol, i, now, &node))
+			continue;
+		state = !node.live ? "silent" : node.draining ? "draining" : "active";
+		json_add(&nodes,
+			 json_pack("{s:s, s:s, s:i, s:i, s:I}", "name", node.name, "state", state,
+				   "weight", (int)node.weight, "shards", (int)node.shards,
+				   "silent_ms", (json_int_t)(node.silent / NS_PER_MS)));
 	}
 	return nodes;
 }
 
 static json_t *shard_json(const struct status *status, unsigned int index, uint64_t now)
 {
+	const struct status_move *last = &status->last[index];
+	char text[2 * CLUSTER_NAME_SIZE + 64] = "";
 	struct shard_status shard;
-	uint64_t moved = status->last[index].at;
 
 	protocol_shard(status->protocol, index, &shard);
-	return json_pack("{s:s, s:i, s:s?, s:s?, s:b, s:o}", "lease", shard.lease->name, "shard",
-			 (int)shard.number, "owner", shard.owner, "standby", shard.standby,
-			 "moving", shard.moving, "moved_seconds",
-			 moved ? json_integer((json_int_t)((now - moved) / NS_PER_SECOND))
-			       : json_null());
+	if (last->at)
+		snprintf(text, sizeof(text), "%llu s ago to %s: %s",
+			 (unsigned long long)((now - last->at) / NS_PER_SECOND), last->owner,
+			 last->why);
+	return json_pack("{s:s, s:i, s:s?, s:s?, s:s, s:s?}", "lease", shard.lease->name, "shard",
+			 (int)shard.number, "owner", shard.owner, "standby", shard.standby, "state",
+			 shard.moving  ? "moving"
+			 : shard.owner ? "held"
+				       : "free",
+			 "last_move", last->at ? text : NULL);
 }
 
 static json_t *store_json(const struct store *store)

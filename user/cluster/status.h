@@ -15,6 +15,8 @@ struct local;
 /* How a shard came to where it is. */
 struct status_move {
 	uint64_t at; /* CLOCK_MONOTONIC; 0: it has not moved since we run */
+	char owner[CLUSTER_NAME_SIZE];
+	const char *why; /* constant text */
 };
 
 /* What the methods read: the context of the server. */
@@ -30,6 +32,6 @@ struct status {
 extern const struct control_method status_methods[];
 
 /* A shard has become ours, or another one's. */
-void status_moved(struct status *status, unsigned int shard, const char *owner);
+void status_moved(struct status *status, unsigned int shard, const char *owner, const char *why);
 
 #endif

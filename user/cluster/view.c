@@ -104,21 +104,21 @@ int view_set_leases(struct view *view, const struct lease_name *leases, unsigned
 	return 0;
 }
 
-bool view_see_shard(struct view *view, const char *lease, unsigned int number, int64_t mod,
-		    const struct shard_record *record)
+struct view_shard *view_see_shard(struct view *view, const char *lease, unsigned int number,
+				  int64_t mod, const struct shard_record *record)
 {
 	struct view_shard *shard = find_shard(view, lease, number);
 
 	if (!shard)
-		return false;
+		return NULL;
 	shard->listed = true;
 	if (mod <= shard->mod)
-		return false;
+		return NULL;
 	view->look = true;
 	shard->mod = record ? mod : 0;
 	shard->record = record ? *record : (struct shard_record){0};
 	*shard->move_to = '\0';
-	return true;
+	return shard;
 }
 
 /* ---- nodes ---- */

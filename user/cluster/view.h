@@ -34,7 +34,9 @@ struct view_shard {
 	struct shard_record record;
 	bool listed;	     /* reported since view_reading() */
 	uint64_t free_since; /* when it was first found without a holder; 0: it has one */
-	uint64_t sent_until; /* the latest deadline that the daemon may have */
+	const char *why; /* we claimed it or pass it on, constant text; NULL: another node did */
+	uint64_t sent_until;		 /* the latest deadline that the daemon may have */
+	bool move_pins;			 /* and to stay there */
 	char move_to[CLUSTER_NAME_SIZE]; /* it is to be passed on to this node; empty: it is not */
 };
 
@@ -60,9 +62,9 @@ void view_free(struct view *view);
 int view_set_leases(struct view *view, const struct lease_name *leases, unsigned int count);
 void view_see_node(struct view *view, uint64_t now, const char *name, int64_t term, int64_t mod,
 		   const struct node_record *record);
-/* True: it has changed. */
-bool view_see_shard(struct view *view, const char *lease, unsigned int number, int64_t mod,
-		    const struct shard_record *record);
+/* NULL: nothing has changed. */
+struct view_shard *view_see_shard(struct view *view, const char *lease, unsigned int number,
+				  int64_t mod, const struct shard_record *record);
 void view_reading(struct view *view);
 void view_see_all(struct view *view, uint64_t now, int64_t revision);
 

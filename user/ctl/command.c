@@ -143,6 +143,22 @@ static const struct command group_verbs[] = {
 	{},
 };
 
+static const struct command cluster_verbs[] = {
+	{.name = "status", .alias = "show", .usage = "cluster status",
+	 .help = "show nodes and shards of leases, as xmcast-cluster of this host sees them",
+	 .method = "cluster.status", .run = verb_cluster_status},
+	{.name = "move", .usage = "cluster move LEASE/SHARD NODE",
+	 .help = "pass a shard that this host holds on to another node",
+	 .least = 2, .most = 2, .run = verb_cluster_move, .method = "cluster.move"},
+	{.name = "drain", .usage = "cluster drain",
+	 .help = "pass all shards of this host on, and take no others",
+	 .run = verb_cluster_drain, .method = "cluster.drain"},
+	{.name = "undrain", .usage = "cluster undrain",
+	 .help = "end that: shards come back after some time",
+	 .run = verb_cluster_drain, .method = "cluster.drain"},
+	{},
+};
+
 static const struct command log_verbs[] = {
 	{.name = "show", .alias = "list", .usage = "log show",
 	 .help = "show the log levels, and where the log goes",
@@ -161,6 +177,7 @@ const struct command ctl_objects[] = {
 	{.name = "iface", .topic = "interfaces", .verbs = iface_verbs},
 	{.name = "worker", .topic = "the threads that relay", .verbs = worker_verbs},
 	{.name = "group", .topic = "multicast memberships", .verbs = group_verbs},
+	{.name = "cluster", .topic = "which host relays", .verbs = cluster_verbs},
 	{.name = "log", .topic = "the daemon's log", .verbs = log_verbs},
 	{.name = "check", .topic = "a file, before it is used", .usage = "check [--live] FILE",
 	 .help = "as config check",

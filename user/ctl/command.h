@@ -87,5 +87,8 @@ VERB(verb_monitor);
 VERB(verb_top);
 VERB(verb_capture);
 VERB(verb_help);
+VERB(verb_cluster_status);
+VERB(verb_cluster_move);
+VERB(verb_cluster_drain); /* undrain, too */
 
 #endif

@@ -30,6 +30,11 @@ static void print_hint(const struct ctl *ctl, int err)
 	struct stat status;
 	struct group *group;
 
+	if (ctl->peer && (err == -ENOENT || err == -ECONNREFUSED)) {
+		fprintf(ctl->errors, "xmcastctl: is %s running? See \"systemctl status %s\".\n",
+			ctl->peer, ctl->peer);
+		return;
+	}
 	if (err == -ENOENT || err == -ECONNREFUSED) {
 		fputs("xmcastctl: is xmcastd running? See \"systemctl status xmcastd\". If it has "
 		      "another socket,\n"
@@ -72,16 +77,17 @@ int ctl_no_answer(const struct ctl *ctl, int err)
 	const char *reason = err == -EPROTO	  ? "the answer is not of its protocol"
 			     : err == -ECONNRESET ? "it has closed the connection"
 						  : strerror(-err);
+	const char *peer = ctl->peer ? ctl->peer : "xmcastd";
 
 	if (ctl->options.json) {
-		char *message = text_format("no answer from xmcastd at %s: %s", ctl->options.socket,
-					    reason);
+		char *message = text_format("no answer from %s at %s: %s", peer,
+					    ctl->options.socket, reason);
 
 		print_json_error(ctl, json_pack("{s:o}", "message", json_text_string(message)));
 		free(message);
 		return EXIT_UNREACHABLE;
 	}
-	screen_print_to(ctl->errors, "xmcastctl: no answer from xmcastd at %s: %s\n",
+	screen_print_to(ctl->errors, "xmcastctl: no answer from %s at %s: %s\n", peer,
 			ctl->options.socket, reason);
 	print_hint(ctl, err);
 	return EXIT_UNREACHABLE;

@@ -17,6 +17,7 @@
 struct ctl {
 	struct ctl_options options;
 	struct screen screen;
+	const char *peer;	       /* who is asked; NULL: xmcastd */
 	struct control_client *client; /* NULL until the first call */
 	FILE *errors;		       /* for failed calls: stderr */
 	const struct places *places;   /* for refusals; NULL: places are shown as received */

@@ -504,6 +504,40 @@ void show_groups(const struct screen *screen, const json_t *answer)
 	show_table(screen, columns, json_object_get(answer, "groups"), NULL);
 }
 
+void show_cluster(const struct screen *screen, const json_t *answer)
+{
+	static const struct column nodes[] = {
+		{"NODE", "name", TEXT, 0},
+		{"STATE", "state", TEXT, PAINTED},
+		{">WEIGHT", "weight", NUMBER, 0},
+		{">SHARDS", "shards", NUMBER, 0},
+		{"2>SILENT_MS", "silent_ms", NUMBER, 0},
+		{},
+	};
+	static const struct column shards[] = {
+		{"LEASE", "lease", TEXT, 0},
+		{">SHARD", "shard", NUMBER, 0},
+		{"OWNER", "owner", TEXT, 0},
+		{"STANDBY", "standby", TEXT, 0},
+		{"STATE", "state", TEXT, PAINTED},
+		{"1LAST_MOVE", "last_move", TEXT, 0},
+		{},
+	};
+	const json_t *daemon = json_object_get(answer, "daemon");
+	const json_t *store = json_object_get(answer, "store");
+
+	screen_print(screen, "node %s: %s, deadline in %lld ms\n", show_text(answer, "node"),
+		     show_text(answer, "state"), show_number(answer, "deadline_ms"));
+	if (!show_true(daemon, "answers"))
+		screen_print(screen, "xmcastd does not answer: %s\n", show_text(daemon, "reason"));
+	if (!show_true(store, "reachable"))
+		screen_print(screen, "etcd does not answer: %s\n", show_text(store, "error"));
+	putc('\n', screen->stream);
+	show_table(screen, nodes, json_object_get(answer, "nodes"), NULL);
+	putc('\n', screen->stream);
+	show_table(screen, shards, json_object_get(answer, "shards"), NULL);
+}
+
 /* ---- counters ---- */
 
 static void show_totals(const struct screen *screen, const json_t *answer)

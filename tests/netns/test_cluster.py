@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""xmcast-cluster with a real etcd of three members: which daemon holds which lease.
+
+The daemons here are stand-ins that accept deadlines and obey them; the real ones, with packets on the wire,
+are in test_failover.py. Whenever the deadlines are looked at, no shard may be held twice."""
+
+import os
+import re
+import signal
+import threading
+import time
+
+import fake_daemon
+from cluster import Agent, hosts
+from harness import (EXIT_CONFIG, EXIT_REFUSED, EXIT_UNREACHABLE, check, diagnose, equal, main, program, run,
+                     test, wait_until, work_directory, write_file)
+
+SHARDS = 4
+EVERY = list(range(SHARDS))
+
+
+class Leases(fake_daemon.FakeDaemon):
+    """A daemon with a lease of some shards and nothing else."""
+
+    def __init__(self, name):
+        self.until, self.epochs = {}, {}
+        self.hangs = threading.Event()
+        super().__init__(os.path.join(work_directory(), f"{name}.sock"),
+                         {"ping": self.answered({}), "lease.list": self.list, "lease.set": self.set})
+
+    def answered(self, answer):
+        """An answer, unless it hangs."""
+        def give(_params):
+            while self.hangs.is_set():
+                time.sleep(0.01)
+            return answer
+        return give
+
+    def list(self, _params):
+        """lease.list"""
+        return {"total": SHARDS, "leases": [{"name": "radio", "shards": SHARDS, "shard": i}
+                                            for i in EVERY]}
+
+    def set(self, params):
+        """lease.set, which refuses older epochs as the daemon does."""
+        self.answered(None)(params)
+        for lease in params["leases"]:
+            if lease["epoch"] < self.epochs.get(lease["shard"], 0):
+                return fake_daemon.Refusal(-32001, "older epoch")
+        for lease in params["leases"]:
+            self.until[lease["shard"]] = lease["until"]
+            self.epochs[lease["shard"]] = lease["epoch"]
+        return {}
+
+    def held(self):
+        """The shards that it would send now."""
+        now = time.monotonic_ns()
+        return [shard for shard, until in sorted(self.until.items()) if until > now]
+
+
+class Bed:
+    """Three hosts with etcd; two of them, or more, with a daemon and an agent."""
+
+    def __init__(self, count=2, more="settle: 1s\n"):
+        self.hosts = hosts()
+        for host in self.hosts[:count]:
+            host.daemon = Leases(host.name)
+            host.agent = Agent(host, host.daemon.path, more=more)
+        self.relays = self.hosts[:count]
+        self.wait_shared()
+
+    def held(self):
+        """The shards that each daemon holds. No shard may be in two of them."""
+        held = [host.daemon.held() for host in self.relays]
+        every = [shard for shards in held for shard in shards]
+        equal(len(every), len(set(every)), f"shards held once: {held}")
+        return held
+
+    def all_held(self):
+        """Is every shard held?"""
+        return sorted(sum(self.held(), [])) == EVERY
+
+    def wait_shared(self):
+        """Wait until every shard is held, and every node has one."""
+        wait_until(lambda: self.all_held() and all(self.held()), "every node has its shards", pause=0.002)
+
+    def wait_outage(self, what, holder):
+        """Wait until others hold all shards of a node. The outage is printed."""
+        begin = time.monotonic()
+        wait_until(lambda: self.all_held() and not self.relays[holder].daemon.held(),
+                   f"{what}: the others hold its shards", pause=0.002)
+        diagnose(f"{what}: {1000 * (time.monotonic() - begin):.0f} ms until the others held its shards")
+
+
+@test
+def nodes_take_over():
+    """SIGTERM, SIGKILL, SIGSTOP of an agent, a daemon that hangs, a member of etcd that dies"""
+    bed = Bed()
+    first, second = bed.relays
+    second.agent.stop()
+    equal(bed.held(), [first.daemon.held(), []], "muted before it has ended")
+    bed.wait_outage("SIGTERM", 1)
+    second.agent.start()
+    bed.wait_shared()
+    # Killed and started again at once: it goes on, with a higher epoch.
+    before = dict(second.daemon.epochs)
+    second.agent.process.kill()
+    second.agent.start()
+    wait_until(lambda: all(second.daemon.epochs[s] > before[s] for s in second.daemon.held() or EVERY),
+               "it goes on")
+    bed.wait_shared()
+    first.agent.process.send_signal(signal.SIGSTOP)
+    bed.wait_outage("agent SIGSTOP", 0)
+    first.agent.process.send_signal(signal.SIGCONT)
+    first.agent.process.wait_line("cluster-left")
+    bed.wait_shared()
+    first.daemon.hangs.set()
+    bed.wait_outage("daemon hangs", 0)
+    first.daemon.hangs.clear()
+    bed.wait_shared()
+    leader = next(host for host in bed.hosts if host.etcd.leads())
+    leader.etcd.process.kill()
+    wait_until(lambda: bed.all_held() and any(host.etcd.leads() for host in bed.hosts if host != leader),
+               "another leader, and all shards are held")
+    bed.wait_shared()
+
+
+@test
+def partition():
+    """A node that is cut off is muted, one that holds goes on; afterwards it takes part again"""
+    bed = Bed(more="settle: 1s\n")
+    first = bed.relays[0]
+    first.switch.cut(first.port)
+    bed.wait_outage("cut off", 0)
+    first.switch.mend(first.port)
+    bed.wait_shared()
+    # Without a majority of etcd everything is muted, and comes back with it.
+    for host in bed.hosts[1:]:
+        host.etcd.process.kill()
+    wait_until(lambda: bed.held() == [[], []], "muted without etcd", pause=0.002)
+    for host in bed.hosts[1:]:
+        host.etcd.start()
+    bed.wait_shared()
+
+
+@test
+def store_loss_held():
+    """on_store_loss: hold goes on without etcd, and says so at the start"""
+    bed = Bed(more="settle: 1s\nleases: { radio: { on_store_loss: hold } }\n")
+    for host in bed.relays:
+        check(host.agent.process.find_line(r"lease-holds lease=radio"), "a warning")
+    for host in bed.hosts:
+        host.etcd.process.kill()
+    before = [host.agent.status()["store"]["failures"] for host in bed.relays]
+    wait_until(lambda: all(host.agent.status()["store"]["failures"] > failures + 20 and
+                           not host.agent.status()["deadline_ms"]
+                           for host, failures in zip(bed.relays, before)),
+               "no deadline is left")
+    wait_until(bed.all_held, "all shards are held")
+
+
+@test
+def moves():
+    """xmcastctl cluster status, move, drain and undrain; a third node gets its shards; each only once"""
+    bed = Bed(more="settle: 1s\nmoves: 1000\n")
+    first, second = bed.relays
+
+    def ctl(host, *words, code=0):
+        done = run(program("xmcastctl"), "--socket", host.agent.socket, "cluster", *words, check=False)
+        equal(done.returncode, code, f"{words}: {done.stderr}")
+        return done.stdout if code == 0 else done.stderr
+
+    ctl(first, "drain")
+    wait_until(lambda: bed.held() == [[], EVERY], "drained", pause=0.002)
+    check(re.search(r"a +draining .*\n", ctl(second, "status")), "a drains")
+    ctl(first, "undrain")
+    bed.wait_shared()
+    shard = first.daemon.held()[0]
+    check("ask it there" in ctl(second, "move", f"radio/{shard}", "b", code=EXIT_REFUSED), "not here")
+    check("no live node" in ctl(first, "move", f"radio/{shard}", "x", code=EXIT_REFUSED), "unknown")
+    check("no shard" in ctl(first, "move", "tv/0", "b", code=EXIT_REFUSED), "unknown")
+    ctl(first, "move", f"radio/{shard}", "b")
+    wait_until(lambda: bed.all_held() and shard in second.daemon.held(), "moved", pause=0.002)
+    bed.wait_shared()
+    status = ctl(first, "status")
+    for pattern in (r"node a: active|node a: member", r"\nb +active", rf"\nradio +{shard} +b +a +held .*by hand"):
+        check(re.search(pattern, status), f"no {pattern} in\n{status}")
+    third = bed.hosts[2]
+    third.daemon = Leases("c")
+    third.agent = Agent(third, third.daemon.path, more="settle: 1s\nmoves: 1000\n")
+    bed.relays.append(third)
+    bed.wait_shared()
+    check("systemctl status xmcast-cluster" in
+          run(program("xmcastctl"), "--socket", "/nowhere", "cluster", "status", check=False).stderr, "hint")
+
+
+@test
+def one_agent_each():
+    """A second agent of a node, or at the same socket, is refused; so is a bad configuration"""
+    bed = Bed(count=1)
+    host = bed.relays[0]
+    again = Agent.__new__(Agent)
+    again.__dict__.update(host.agent.__dict__)
+    again.start(wait=False)
+    equal(again.process.wait(), EXIT_REFUSED, "the same socket")
+    again.socket += ".2"
+    again.start(wait=False)
+    equal(again.process.wait(), EXIT_REFUSED, "the same node")
+    check(again.process.find_line("node-taken"), again.process.log())
+    check(bed.all_held(), "nothing has changed")
+    bad = write_file("bad.yaml", "node: a b\ndeadline: 1s\nrenew: 900ms\netcd: { endpoint: x }\nleases: { tv: x }\n")
+    done = run(program("xmcast-cluster"), "-t", "-c", bad, check=False)
+    equal(done.returncode, EXIT_CONFIG, "exit code")
+    for text in ("bad.yaml:1:7: 'a b': not a valid name", "bad.yaml:4:9: 'endpoint': unknown key, did you mean endpoints?",
+                 "bad.yaml:5:15: 'x': wrong type"):
+        check(text in done.stderr, f"no {text!r} in\n{done.stderr}")
+
+
+main()

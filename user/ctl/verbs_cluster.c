@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The verbs of the object cluster: they ask xmcast-cluster instead of xmcastd, by the same
+ * protocol. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/exit_codes.h"
+#include "control/server.h"
+#include "ctl/command.h"
+#include "ctl/show.h"
+
+/* The socket of the daemon, unless --socket names one, is not the one to ask. */
+static void ask_cluster(struct ctl *ctl)
+{
+	const char *environment = getenv("XMCAST_SOCKET");
+	const char *own = getenv("XMCAST_CLUSTER_SOCKET");
+
+	ctl->peer = "xmcast-cluster";
+	if (ctl->options.socket == environment ||
+	    strcmp(ctl->options.socket, CONTROL_DEFAULT_PATH) == 0)
+		ctl->options.socket = own && *own ? own : CONTROL_CLUSTER_PATH;
+}
+
+int verb_cluster_status(struct ctl *ctl, const struct command *command, char **words, int count)
+{
+	json_t *answer;
+	int code;
+
+	ask_cluster(ctl);
+	code = ctl_fetch(ctl, "cluster.status", "shards", &answer);
+	if (!code)
+		code = ctl_show(ctl, answer, show_cluster);
+	json_decref(answer);
+	return code;
+}
+
+/* "tv/3", or "tv" for the shard 0. */
+static json_t *parse_shard(const char *word, const char *node)
+{
+	const char *slash = strrchr(word, '/');
+	size_t length = slash ? (size_t)(slash - word) : strlen(word);
+	double number = 0;
+
+	if (slash && (!ctl_parse_number(slash + 1, 0, 1023, &number) || number != (int)number))
+		return NULL;
+	return json_pack("{s:s%, s:i, s:s}", "lease", word, length, "shard", (int)number, "node",
+			 node);
+}
+
+int verb_cluster_move(struct ctl *ctl, const struct command *command, char **words, int count)
+{
+	json_t *params = parse_shard(words[0], words[1]);
+
+	if (!params)
+		return ctl_usage(command->usage, "\"%s\" is no shard, expected LEASE/NUMBER",
+				 words[0]);
+	ask_cluster(ctl);
+	return ctl_call_and_show(ctl, command->method, params, show_nothing);
+}
+
+int verb_cluster_drain(struct ctl *ctl, const struct command *command, char **words, int count)
+{
+	bool drain = strcmp(command->name, "drain") == 0;
+
+	ask_cluster(ctl);
+	return ctl_call_and_show(ctl, command->method, json_pack("{s:b}", "drain", drain),
+				 show_nothing);
+}
