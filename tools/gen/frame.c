@@ -88,6 +88,9 @@ void frame_template(const struct options *options, const uint8_t source_mac[6], 
 		    struct gen_flow *flow)
 {
 	struct xmc_eth *eth = (void *)flow->header;
+	struct xmc_tag *tag = options->vlan ? (void *)(eth + 1) : NULL;
+	void *ip = tag ? (void *)(tag + 1) : (void *)(eth + 1);
+	struct xmc_half *type = (void *)((uint8_t *)ip - sizeof(*type));
 	struct xmc_addr source = flow_source(options, number), group;
 	struct xmc_udp *udp;
 	uint16_t port;
@@ -100,12 +103,16 @@ void frame_template(const struct options *options, const uint8_t source_mac[6], 
 	else
 		multicast_mac(&group, eth->destination);
 	memcpy(eth->source, source_mac, 6);
+	if (tag) {
+		eth->type = XMC_BE16(XMC_ETH_VLAN);
+		tag->control = XMC_BE16(options->vlan);
+	}
 	if (addr_is_ipv4(&group)) {
-		eth->type = XMC_BE16(XMC_ETH_IPV4);
-		udp = ipv4_template(options, &source, &group, (void *)(eth + 1), flow);
+		type->value = XMC_BE16(XMC_ETH_IPV4);
+		udp = ipv4_template(options, &source, &group, ip, flow);
 	} else {
-		eth->type = XMC_BE16(XMC_ETH_IPV6);
-		udp = ipv6_template(options, &source, &group, (void *)(eth + 1), flow);
+		type->value = XMC_BE16(XMC_ETH_IPV6);
+		udp = ipv6_template(options, &source, &group, ip, flow);
 	}
 	udp->source =
 		XMC_BE16((uint16_t)(options->source_port + (options->by_source ? number : 0)));

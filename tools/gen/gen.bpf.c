@@ -185,7 +185,7 @@ static __always_inline void write_ipv4(struct xmc_ipv4 *ip, const struct gen_flo
 /* Headers and probe at the start of the frame, and all checksums. `headers` is a constant. */
 static __always_inline bool write_headers(struct xdp_md *ctx, const struct gen_flow *flow,
 					  __u32 flow_number, __u32 size, __u64 now, __u32 sum,
-					  const __u32 headers)
+					  const __u32 headers, bool ipv6)
 {
 	void *data = (void *)(long)ctx->data;
 	void *data_end = (void *)(long)ctx->data_end;
@@ -215,16 +215,17 @@ static __always_inline bool write_headers(struct xdp_md *ctx, const struct gen_f
 	 */
 	checksum = ~probe_fold((__u64)flow->udp_sum + 2 * length + 0xffff + sum);
 	udp[3] = checksum ? checksum : 0xffff;
-	if (headers == GEN_HEADER_IPV4)
-		write_ipv4(data + sizeof(struct xmc_eth), flow, (__u16)flow->sequence, size);
+	if (ipv6)
+		*(__be16 *)((void *)udp - sizeof(struct xmc_ipv6) + 4) = length;
 	else
-		*(__be16 *)(data + sizeof(struct xmc_eth) + 4) = length;
+		write_ipv4((void *)udp - sizeof(struct xmc_ipv4), flow, (__u16)flow->sequence,
+			   size);
 	return true;
 }
 
 static __always_inline bool write_frame(struct xdp_md *ctx, const struct gen_flow *flow,
 					__u32 flow_number, __u32 size, __u64 now,
-					const __u32 headers)
+					const __u32 headers, bool ipv6)
 {
 	__u32 start = probe_pattern_start(flow_number, flow->sequence);
 	__u32 rest = size - sizeof(struct probe);
@@ -244,28 +245,26 @@ static __always_inline bool write_frame(struct xdp_md *ctx, const struct gen_flo
 					less + 1))
 			return false;
 	}
-	return write_headers(ctx, flow, flow_number, size, now, pattern_sum(start, rest), headers);
+	return write_headers(ctx, flow, flow_number, size, now, pattern_sum(start, rest), headers,
+			     ipv6);
 }
 
-/* Insert a tag behind the addresses of a complete frame. */
-static __always_inline bool write_tag(struct xdp_md *ctx)
+static __always_inline bool write(struct xdp_md *ctx, const struct gen_flow *flow,
+				  __u32 flow_number, __u32 size, __u64 now)
 {
-	struct xmc_tag *tag;
-	__u32 *data;
-
-	if (bpf_xdp_adjust_head(ctx, -(int)sizeof(*tag)))
-		return false;
-	data = (void *)(long)ctx->data;
-	tag = (void *)(data + 3) + sizeof(__be16);
-	if ((void *)(tag + 1) > (void *)(long)ctx->data_end)
-		return false;
-	data[0] = data[1];
-	data[1] = data[2];
-	data[2] = data[3];
-	/* The type of what follows is in its place already. */
-	*(__be16 *)(data + 3) = XMC_BE16(XMC_ETH_VLAN);
-	tag->control = XMC_BE16(config.vlan);
-	return true;
+	switch (config.headers) {
+	case GEN_HEADER_IPV4:
+		return write_frame(ctx, flow, flow_number, size, now, GEN_HEADER_IPV4, false);
+	case GEN_HEADER_IPV4 + GEN_TAG:
+		return write_frame(ctx, flow, flow_number, size, now, GEN_HEADER_IPV4 + GEN_TAG,
+				   false);
+	case GEN_HEADER_IPV6:
+		return write_frame(ctx, flow, flow_number, size, now, GEN_HEADER_IPV6, true);
+	case GEN_HEADER_IPV6 + GEN_TAG:
+		return write_frame(ctx, flow, flow_number, size, now, GEN_HEADER_IPV6 + GEN_TAG,
+				   true);
+	}
+	return false;
 }
 
 SEC("xdp")
@@ -274,7 +273,6 @@ int generate(struct xdp_md *ctx)
 	struct gen_flow *flow;
 	__u32 number, size;
 	__u64 now;
-	bool ok;
 
 	now = may_send();
 	if (!now)
@@ -284,9 +282,7 @@ int generate(struct xdp_md *ctx)
 	if (!flow)
 		return XDP_ABORTED;
 	size = next_size(flow->sequence, number);
-	ok = config.ipv6 ? write_frame(ctx, flow, number, size, now, GEN_HEADER_IPV6)
-			 : write_frame(ctx, flow, number, size, now, GEN_HEADER_IPV4);
-	if (!ok || (config.vlan && !write_tag(ctx)))
+	if (!write(ctx, flow, number, size, now))
 		return XDP_ABORTED;
 
 	pending[pending_head % PENDING].flow = number;

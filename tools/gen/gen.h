@@ -14,9 +14,10 @@
 #define GEN_MAX_FLOWS 65536
 #define GEN_MAX_SIZES 16 /* a power of two */
 
-/* Ethernet, IPv4 or IPv6, UDP. */
+/* Bytes of Ethernet, IPv4 or IPv6, UDP; and of a VLAN tag. */
 #define GEN_HEADER_IPV4 42
 #define GEN_HEADER_IPV6 62
+#define GEN_TAG		4
 
 struct gen_config {
 	__u64 rate_pps;	   /* 0: flat out */
@@ -25,10 +26,9 @@ struct gen_config {
 	__u32 run;
 	__u32 ifindex;
 	__u32 flows;
-	__u32 burst; /* packets of one flow in a row */
-	__u32 batch; /* frames in one round of the kernel's test loop: the last one flushes */
-	__u32 ipv6;
-	__u32 vlan;	/* id of an 802.1Q tag; 0: none */
+	__u32 burst;	/* packets of one flow in a row */
+	__u32 batch;	/* frames in one round of the kernel's test loop: the last one flushes */
+	__u32 headers;	/* bytes of them: GEN_HEADER_*, with a tag or without */
 	__u32 size_max; /* payload of the frame that the kernel hands to the program */
 	__u32 sizes_count;
 	__u32 size_by_flow;
@@ -38,7 +38,7 @@ struct gen_config {
 
 /* One flow: its headers, complete except for what differs by packet (lengths, id, checksums). */
 struct gen_flow {
-	__u64 header[8]; /* GEN_HEADER_* bytes */
+	__u64 header[9]; /* the bytes of gen_config.headers */
 	__u64 sequence;	 /* of its next packet */
 	__u64 queued;
 	__u64 queued_bytes; /* payload */

@@ -146,8 +146,8 @@ static void configure(struct source *source, const struct options *options, uint
 	config->ifindex = ifindex;
 	config->flows = options->flows;
 	config->burst = options->burst;
-	config->ipv6 = !addr_is_ipv4(&options->group);
-	config->vlan = options->vlan;
+	config->headers = (addr_is_ipv4(&options->group) ? GEN_HEADER_IPV4 : GEN_HEADER_IPV6) +
+			  (options->vlan ? GEN_TAG : 0);
 	config->sizes_count = options->sizes_count;
 	config->size_by_flow = options->size_by_flow;
 	config->size_span = options->size_span;
@@ -280,13 +280,11 @@ static void *watch(void *arg)
 /* Few long test runs, because each takes tens of milliseconds to set up. */
 static int run_program(struct source *source)
 {
-	uint8_t template[GEN_HEADER_IPV6 + PROBE_SIZE_MAX] = {};
+	uint8_t template[GEN_HEADER_IPV6 + GEN_TAG + PROBE_SIZE_MAX] = {};
 	struct gen_config *config = &source->bpf->bss->config;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = template,
-		    .data_size_in =
-			    config->size_max + (config->ipv6 ? GEN_HEADER_IPV6 : GEN_HEADER_IPV4),
-		    .repeat = REPEAT, .batch_size = config->batch,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+		    .data_size_in = config->size_max + config->headers, .repeat = REPEAT,
+		    .batch_size = config->batch, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	int fd = bpf_program__fd(source->bpf->progs.generate);
 
 	while (!*(volatile __u32 *)&source->bpf->bss->state.done) {
