@@ -30,8 +30,15 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The program is loaded with BPF_F_XDP_HAS_FRAGS: packets may go on behind data_end. */
+/* The program is loaded with BPF_F_XDP_HAS_FRAGS: packets may go on behind data_end. An external
+ * one is, because its object is the same for all interfaces. */
+#ifdef XMC_PINNED
+#define frags	      true
+#define STEER_SECTION "xdp.frags"
+#else
 const volatile bool frags;
+#define STEER_SECTION "xdp"
+#endif
 
 /* On trial for a program that xdp-loader has attached: see cut_tags(). */
 const volatile bool trial_pinned;
@@ -329,7 +336,7 @@ static __always_inline int drop_standby(struct xdp_md *ctx, const struct xmc_dat
 	return XDP_DROP;
 }
 
-SEC("xdp")
+SEC(STEER_SECTION)
 int xmcast_steer(struct xdp_md *ctx)
 {
 	const struct xmc_about *mine = record_interface(ctx->ingress_ifindex);

@@ -18,14 +18,15 @@ class Bpffs:
         os.makedirs(self.root, exist_ok=True)
         run("mount", "-t", "bpf", "bpf", self.root)
 
-    def loader(self, namespace, *arguments, **options):
+    def loader(self, namespace, *arguments, alone=False, **options):
         """Run xdp-loader with its own pins in there as well."""
-        return namespace.run("env", f"LIBXDP_BPFFS={self.root}", "xdp-loader", *arguments, **options)
+        skip = ["LIBXDP_SKIP_DISPATCHER=1"] if alone else []
+        return namespace.run("env", f"LIBXDP_BPFFS={self.root}", *skip, "xdp-loader", *arguments, **options)
 
-    def load(self, namespace, device="in0", pins=None):
-        """As in docs/xdp-loader.md."""
+    def load(self, namespace, device="in0", pins=None, alone=False):
+        """As in docs/xdp-loader.md. `alone`: without a dispatcher."""
         self.loader(namespace, "load", "-m", "native", "-p", pins or self.pins, device,
-                    os.path.join(BUILD, "xmcast.bpf.o"))
+                    os.path.join(BUILD, "xmcast.bpf.o"), alone=alone)
 
     def unload(self, namespace, device="in0"):
         """Detach all programs; the pins stay."""

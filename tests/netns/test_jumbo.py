@@ -6,6 +6,7 @@ import os
 import random
 import re
 
+from bpffs import bpffs
 from follow import RULE, reopens, wait_active
 from harness import (Daemon, Star, check, check_books, equal, interface_of, main, receive, receiver, rule_of, sender,
                      test, wait_until)
@@ -134,6 +135,26 @@ def too_large():
         output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
         largest = LARGEST[mode]
         send_exactly(star, daemon, [largest + 1, largest, 40000, 100], [output], mode=mode)
+        daemon.stop()
+
+
+@test
+def external_program():
+    """A program that somebody else has attached: relays the same sizes, and is opened once"""
+    star = Star(mtu=9000, out_mtu=9000)
+    with bpffs() as place:
+        place.load(star.relay, alone=True)
+        daemon = Daemon(star.relay, config=f"rules: [ {RULE} ]\n"
+                        f"interfaces: {{ in0: {{ attach: external, pins: {place.pins} }} }}")
+        source = sender(star.source, "10.1.0.1")
+
+        def active():
+            source.sendto(b"which shows that the program is attached", ("239.1.1.1", 5001))
+            return rule_of(daemon.stats(), "a")["state"] == "active"
+
+        wait_until(active, "the rule is active")
+        relay_exactly(star, daemon, SIZES, rounds=5)
+        equal(daemon.process.log().count("interface-ready"), 1, "times that the interface was opened")
         daemon.stop()
 
 

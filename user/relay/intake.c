@@ -404,7 +404,7 @@ int intake_set_capacity(struct intake *intake)
 			capacity = worker_capacity(intake->workers[i]);
 		one_buffer |= !worker_has_pieces(intake->workers[i]);
 	}
-	if (one_buffer && !intake->external)
+	if (one_buffer)
 		capacity |= XMC_ONE_BUFFER;
 	return steer_set_capacity(intake->steer, capacity);
 }

@@ -34,7 +34,7 @@ struct steer {
 	struct xmc_lease *leases; /* of the map; NULL: no rule can have a lease */
 	struct trial *trial;	  /* NULL: nobody has asked yet */
 	int trial_refused;	  /* why the kernel refused it, or 0 */
-	bool frags;		  /* our program accepts packets in several buffers */
+	bool frags;		  /* the program accepts packets in several buffers */
 	const char *no_forwards;  /* why no rule can take the kernel path; NULL: all can */
 	/* What the external program had counted before; less what other processes have counted. */
 	uint64_t before[XMC_REASONS];
@@ -305,7 +305,7 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 				 : strerror(-steer->claim_fd));
 		return steer->claim_fd;
 	}
-	steer->external = true;
+	steer->external = steer->frags = true;
 	err = pins_empty(&steer->pins);
 	if (!err)
 		err = grace_wait(&steer->grace);
