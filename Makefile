@@ -427,7 +427,7 @@ install: all
 		ln -sf xmcastd.fish "$(DESTDIR)$(fishdir)/$$program.fish" || exit 1; done
 	install -m 644 docs/xmcast.yaml "$(DESTDIR)$(sysconfdir)/xmcast/xmcast.yaml.example"
 	install -d "$(DESTDIR)$(docdir)/docs"
-	install -m 644 README.md CHANGELOG.md LICENSE SECURITY.md "$(DESTDIR)$(docdir)/"
+	install -m 644 README.md CHANGELOG.md CONTRIBUTING.md LICENSE SECURITY.md "$(DESTDIR)$(docdir)/"
 	install -m 644 $(wildcard docs/*.*) "$(DESTDIR)$(docdir)/docs/"
 	for section in 1 5 8; do \
 		install -d "$(DESTDIR)$(mandir)/man$$section" && \

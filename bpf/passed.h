@@ -17,7 +17,7 @@
 
 #include "pinned.h"
 
-/* A place is free when nothing has come for so long. */
+/* A place is free when nothing has come for this time. */
 #define PASSED_FREE_NS 1000000000ULL
 
 struct {

@@ -248,8 +248,8 @@ struct xmc_shape {
 
 /*
  * Value of the map `about`. The map has XMC_ABI_VERSION entries, so that the version can be read
- * from the moment at which the maps are created, whoever loads the program. Only the first entry is
- * used.
+ * from the moment at which the maps are created, whichever program loads them. Only the first entry
+ * is used.
  */
 struct xmc_about {
 	__u32 ifindex;	/* ingress interface of the last packet; 0: none since it was cleared */

@@ -279,6 +279,14 @@ def config_save_to_file():
     done = ctl(daemon, "config", "save", path + ".link", code=EXIT_REFUSED)
     check("a symbolic link" in done.stderr, done.stderr)
     os.unlink(path + ".link")
+    parts = os.path.join(work_directory(), "saved.d")
+    os.mkdir(parts)
+    ctl(daemon, "config", "save", path)
+    with open(f"{parts}/a.yaml", "w", encoding="ascii") as file:
+        file.write("rules: []\n")
+    done = ctl(daemon, "config", "save", path, code=EXIT_REFUSED)
+    check("would then be in two files" in done.stderr, done.stderr)
+    os.unlink(f"{parts}/a.yaml")
     daemon = serve(config_show=Refusal(-32002, "no"))
     ctl(daemon, "config", "save", path, code=EXIT_REFUSED)
     equal([name for name in os.listdir(work_directory()) if name.startswith("saved.yaml")],

@@ -16,6 +16,8 @@ import time
 import urllib.parse
 
 from control import Client
+from fake_daemon import TOTALS, FakeDaemon, counters, output, page
+from fake_daemon import answers as fake_answers
 from harness import (EXIT_PERMISSION, EXIT_REFUSED, EXIT_USAGE, ROOT, Daemon, Exporter, Namespace,
                      Passage, Sink, Star, check, check_clean, diagnose, equal, generate, lossless,
                      main, need, program, receiver, rule_of, run, sender, start, test, wait_until,
@@ -496,6 +498,40 @@ def clients_that_do_not_read():
     check("# EOF" in metrics(star.relay), "no metrics")
     for sock in held:
         sock.close()
+    daemon.stop()
+
+
+@test
+def slow_readers_of_large_answers():
+    """Clients that do not read old answers are closed and counted before these take much memory"""
+    star = Star()
+    rules = [counters(f"r{i}" + "x" * 6000, [output("10.0.0.1:1", 10)], received=10) for i in range(40)]
+    daemon = FakeDaemon(os.path.join(work_directory(), "large.sock"), fake_answers(
+        stats_show=lambda params: page(params, "rules", rules, uptime_seconds=65, totals=TOTALS, interfaces=[],
+                                       workers=[])))
+    os.chmod(daemon.path, 0o666)
+    exporter = Exporter(star.relay, daemon.path)
+    held = []
+
+    def full():
+        for accept in (b"text/plain", b"application/openmetrics-text"):
+            held.append(connect(star.relay, receive_buffer=4096))
+            held[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: " + accept + b"\r\n\r\n")
+            held[-1].recv(1)  # the answer, or nothing of a connection that was closed
+        return exporter.process.find_line("slow-clients-closed")
+
+    wait_until(full, "old answers are too large together", pause=0.5)
+    wait_until(lambda: ask(star.relay, "/metrics")[0] == 200, "an answer")
+    closed = samples(metrics(star.relay))["xmcast_exporter_closed_clients_total"]
+    check(closed >= 4, f"{closed} clients closed")
+    with open(f"/proc/{exporter.process.pid}/status", encoding="ascii") as file:
+        memory = int(re.search(r"VmHWM:\s+(\d+)", file.read())[1]) >> 10
+    text = len(metrics(star.relay)) >> 20
+    diagnose(f"one answer has {text} MiB, the exporter at most {memory} MiB")
+    check(memory < 64 + 6 * text + 32, f"{memory} MiB")
+    for sock in held:
+        sock.close()
+    exporter.stop()
     daemon.stop()
 
 

@@ -255,7 +255,7 @@ def not_trusted():
     refused(Daemon(star.relay, arguments=("-c", path), ready=False), EXIT_CONFIG, path,
             "unsafe mode 0666, group 0: run `chmod go-w` on it")
     os.chmod(work_directory(), 0o777)
-    refused(Daemon(star.relay, RULE, ready=False), EXIT_PERMISSION, "control-folder-refused",
+    refused(Daemon(star.relay, RULE, ready=False), EXIT_PERMISSION, "control-directory-refused",
             "mode 0777")
     os.chmod(work_directory(), 0o700)
 

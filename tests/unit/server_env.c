@@ -60,13 +60,24 @@ static void emit(void *context, const json_t *params, struct control_reply *repl
 	reply->result = json_null();
 }
 
+/* Counts as 100. */
+static void dear(void *context, const json_t *params, struct control_reply *reply)
+{
+	reply->cost = 99;
+	reply->result = json_null();
+}
+
 static const char *const large_keys[] = {"bytes", NULL};
 static const char *const emit_keys[] = {"number", NULL};
 
 const struct control_method methods[] = {
-	{"echo", CONTROL_READ, NULL, echo},	  {"large", CONTROL_READ, large_keys, large},
-	{"change", CONTROL_CHANGE, NULL, change}, {"watch", CONTROL_READ, NULL, watch},
-	{"emit", CONTROL_READ, emit_keys, emit},  {},
+	{"echo", CONTROL_READ, NULL, echo},
+	{"large", CONTROL_READ, large_keys, large},
+	{"change", CONTROL_CHANGE, NULL, change},
+	{"watch", CONTROL_READ, NULL, watch},
+	{"emit", CONTROL_READ, emit_keys, emit},
+	{"dear", CONTROL_READ, NULL, dear},
+	{},
 };
 
 bool has_work(void)

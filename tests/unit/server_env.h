@@ -18,7 +18,7 @@ extern struct control_server *server;
 
 /*
  * Its methods: echo (answers with params), large {bytes}, change (for administrators), watch (as
- * monitor.start), emit (publishes params as an event).
+ * monitor.start), emit (publishes params as an event), dear (counts as 100 requests).
  */
 extern const struct control_method methods[];
 

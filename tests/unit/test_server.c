@@ -38,7 +38,7 @@ static void test_mode(void **state)
 	assert_int_equal(close_server(state), 0);
 }
 
-static void test_folder_is_made(void **state)
+static void test_directory_is_made(void **state)
 {
 	struct stat status;
 	char parent[64];
@@ -531,7 +531,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mode),
-		cmocka_unit_test(test_folder_is_made),
+		cmocka_unit_test(test_directory_is_made),
 		cmocka_unit_test(test_stale_socket),
 		cmocka_unit_test(test_live_socket),
 		cmocka_unit_test(test_not_ours),

@@ -292,6 +292,29 @@ static void test_too_often(void **state)
 	serve();
 }
 
+/* What costs the server much leaves less credit, but never keeps a client for good. */
+static void test_dear_requests(void **state)
+{
+	int fd = connect_reader();
+
+	for (int i = 0; i < 4; i++)
+		put_call(fd, "dear", i);
+	serve();
+	for (int i = 0; i < 4; i++) {
+		json_t *answer;
+
+		if (i >= 2) {
+			expect_nothing(fd);
+			tick(0);
+		}
+		answer = get(fd);
+		assert_int_equal(json_integer_value(json_object_get(answer, "id")), i);
+		json_decref(answer);
+	}
+	close(fd);
+	serve();
+}
+
 /* A client that waits for credit and disconnects. */
 static void test_too_often_and_gone(void **state)
 {
@@ -438,6 +461,7 @@ int main(void)
 		SERVED(test_busy_ones_stay),
 		SERVED(test_all_busy),
 		SERVED(test_too_often),
+		SERVED(test_dear_requests),
 		SERVED(test_too_often_and_gone),
 		SERVED(test_answer_not_read),
 		SERVED(test_no_descriptor),

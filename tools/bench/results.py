@@ -31,8 +31,10 @@ def describe_machine():
     """The properties of this machine that a reader needs to judge the figures."""
     with open("/proc/meminfo", encoding="ascii") as file:
         memory = int(re.search(r"MemTotal:\s+(\d+)", file.read())[1])
+    # Without what names one build of it.
+    kernel = re.match(r"[\d.]+\d", os.uname().release)[0]
     return {"cpu": _cpu_model(), "cores": len(os.sched_getaffinity(0)), "virtual": _hypervisor(),
-            "memory_kib": memory, "kernel": os.uname().release}
+            "memory_kib": memory, "kernel": kernel}
 
 
 class Results:

@@ -258,7 +258,7 @@ static const int bpf_commands[] = {
 	BPF_MAP_DELETE_ELEM,	BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE, /* of constants */
 	BPF_BTF_LOAD,		BPF_PROG_LOAD,	      BPF_OBJ_GET,
 	BPF_OBJ_GET_INFO_BY_FD, BPF_LINK_CREATE,      BPF_LINK_DETACH,
-	BPF_LINK_UPDATE,	BPF_PROG_TEST_RUN, /* explain */
+	BPF_LINK_UPDATE,	BPF_PROG_TEST_RUN,    BPF_MAP_LOOKUP_BATCH, /* explain */
 };
 
 /* ---- building a filter ---- */

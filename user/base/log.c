@@ -56,7 +56,7 @@ const struct log_config log_config_default = {
 
 /* Find out whether LOG_TARGET_AUTO means the journal. JOURNAL_STREAM names the socket that the
  * journal gave us, and stderr may have been redirected since. If it names something that is no
- * socket, whoever set it reads lines only. */
+ * socket, its setter reads lines only. */
 static void look_for_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lines to stderr without waiting for whoever reads it: a stalled pipe, a terminal after Ctrl-S, a
+ * Lines to stderr without waiting for their reader: a stalled pipe, a terminal after Ctrl-S, a
  * slow journal.
  *
  * stderr is shared with the programs that started us, so O_NONBLOCK must not be set on it, and poll

@@ -36,7 +36,7 @@ uint32_t lookup_find(const struct lookup *lookup, const void *key);
  * otherwise LOOKUP_NONE. */
 uint32_t lookup_add(struct lookup *lookup, uint32_t index);
 
-/* The hash of any bytes. Whoever could craft collisions may change the rules anyway. */
+/* The hash of any bytes. A user who could craft collisions may change the rules anyway. */
 uint32_t lookup_hash(const void *bytes, size_t length);
 
 #endif

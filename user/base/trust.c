@@ -75,7 +75,7 @@ static int check_file(struct trust *trust, int fd, const char *where)
 	if (S_ISLNK(status.st_mode)) /* O_PATH opens one that has just been put there */
 		return -ELOOP;
 	err = check_owner(trust, &status, where);
-	/* Entries of a sticky directory belong to their owners, whoever may add others. */
+	/* Entries of a sticky directory belong to their owners; other users can only add some. */
 	if (err || (S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX)))
 		return err;
 	return check_writers(trust, fd, &status, where);
@@ -218,7 +218,7 @@ static int walk_path(const char *path, int flags, struct trust *trust)
 	trust_init(trust);
 	if (!*path)
 		return -ENOENT;
-	/* A relative path as well: whoever can rename a directory above changes what it leads to.
+	/* A relative path as well: renaming a directory above changes what it leads to.
 	 */
 	if (path[0] != '/' && !getcwd(top, sizeof(top)))
 		return -errno;

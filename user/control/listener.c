@@ -28,8 +28,8 @@ struct listener {
 	ino_t inode;
 };
 
-/* Create the directory if it is missing. Whoever could replace it, or what is in it, could answer
- * clients in our place. */
+/* Create the directory if it is missing. A user who could replace it, or what is in it, could
+ * answer clients in our place. */
 static int prepare_directory(const char *path)
 {
 	char parent[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -39,7 +39,7 @@ static int prepare_directory(const char *path)
 	strcpy(parent, path);
 	if (mkdir(dirname(parent), 0755) && errno != EEXIST) {
 		err = -errno;
-		log_debug("control-folder-failed", LOG_TEXT("path", path), LOG_ERROR(err));
+		log_debug("control-directory-failed", LOG_TEXT("path", path), LOG_ERROR(err));
 		return err;
 	}
 	fd = trust_open_directory_ours(path, &trust);
@@ -47,7 +47,7 @@ static int prepare_directory(const char *path)
 		close(fd);
 	if (fd >= 0 || !trust.refused)
 		return 0; /* other errors show when the directory is used */
-	log_error("control-folder-refused", LOG_TEXT("path", trust.where),
+	log_error("control-directory-refused", LOG_TEXT("path", trust.where),
 		  LOG_TEXT("reason", trust.text));
 	return fd;
 }
@@ -66,7 +66,7 @@ static int lock(struct listener *listener)
 		return -errno;
 	/* In a directory like /tmp another user can create the file, to lock us out. */
 	if (!S_ISREG(status.st_mode) || trust_check(listener->lock_fd, &trust)) {
-		log_error("control-folder-refused", LOG_TEXT("path", path),
+		log_error("control-directory-refused", LOG_TEXT("path", path),
 			  LOG_TEXT("reason", trust.text));
 		return -EACCES;
 	}

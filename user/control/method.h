@@ -47,6 +47,7 @@ struct control_reply {
 	char message[256]; /* of the error: one line, for people */
 	json_t *data;	   /* of the error, or NULL; a new reference, handed over */
 	bool monitor;	   /* from now on the client gets all events (control_server_publish()) */
+	unsigned int cost; /* further requests that it counts as, if a reader has made it */
 	/* Called once the answer is sent: the connection, which is non-blocking, is the callee's
 	 * from then on. NULL: it stays the server's. */
 	void (*take)(void *context, int fd);

@@ -168,6 +168,7 @@ static int answer_request(const struct rpc *rpc, const json_t *request, struct r
 
 	call(rpc, request, &reply);
 	answer->monitor = reply.monitor;
+	answer->cost = reply.cost;
 	answer->take = reply.take;
 	json = reply_json(&reply, id ? id : json_null());
 	/* Without an id it is a notification: executed, but not answered. */

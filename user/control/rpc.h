@@ -26,7 +26,8 @@ struct rpc {
 struct rpc_answer {
 	char *line; /* malloc()ed, ends with a newline; NULL: none is due (a notification) */
 	size_t length;
-	bool monitor; /* this and `take` as in struct control_reply */
+	bool monitor; /* this, `cost` and `take` as in struct control_reply */
+	unsigned int cost;
 	void (*take)(void *context, int fd);
 };
 

@@ -268,6 +268,9 @@ static int answer_line(struct control_server *server, struct session *session, u
 			return 0;
 		session->credit -= session->access == CONTROL_READ;
 		err = rpc_run(&rpc, line, length, &answer);
+		if (session->access == CONTROL_READ)
+			session->credit -=
+				answer.cost < session->credit ? answer.cost : session->credit;
 		lines_drop(&session->requests);
 	} else if (lines_is_full(&session->requests)) {
 		snprintf(text, sizeof(text), "request longer than %zu bytes",

@@ -55,7 +55,7 @@ struct capture_run {
 	uint64_t written;
 	uint64_t filtered; /* not wanted */
 	uint64_t unplaced; /* no memory for its place */
-	bool full;	   /* so many as wanted are written */
+	bool full;	   /* as many as wanted are written */
 	int code;
 };
 

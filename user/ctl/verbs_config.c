@@ -380,6 +380,16 @@ int verb_config_save(struct ctl *ctl, const struct command *command, char **word
 
 	if (!count)
 		return ctl_call_and_show(ctl, "config.save", NULL, show_saved);
+	if (config_has_parts(words[0])) {
+		screen_print_to(
+			stderr,
+			"xmcastctl: beside %s there is a directory of further files "
+			"(conf.d), whose rules would then be in two files\n"
+			"xmcastctl: save to another directory, or have the daemon save each "
+			"rule where it is from: xmcastctl config save\n",
+			words[0]);
+		return EXIT_REFUSED;
+	}
 	code = fetch_text(ctl, &text, &generation);
 	if (code)
 		return code;

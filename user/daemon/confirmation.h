@@ -10,8 +10,8 @@
 
 #include "daemon/daemon.h"
 
-/* It is awaited for so many seconds from now on. *before, what a rollback returns to, is moved;
- * `source`, its name, is malloc()ed, and the daemon's from now on. */
+/* It is awaited for this number of seconds from now on. *before, what a rollback returns to, is
+ * moved; `source`, its name, is malloc()ed, and the daemon's from now on. */
 void confirmation_await(struct daemon *daemon, char *source, struct config *before,
 			uint64_t seconds);
 

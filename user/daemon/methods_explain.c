@@ -19,6 +19,9 @@
 #include "relay/inspect.h"
 #include "telemetry/stats.h"
 
+/* Of an explanation, in requests of a reader: some 100 us of the main thread are one. */
+#define COST_PER_INTERFACE 2
+
 /* ---- a frame in hexadecimal ---- */
 
 static int digit(char c)
@@ -356,6 +359,8 @@ void method_explain_rule(void *context, const json_t *params, struct control_rep
 		return;
 	}
 	stats = statistics_now(daemon, index, 1);
+	/* It reads what each interface has passed. */
+	reply->cost = COST_PER_INTERFACE * relay_summary(daemon->relay).interfaces;
 	if (stats && !relay_inspect_rule(daemon->relay, index, &inspected)) {
 		reply->result = explained_rule_json(&inspected, stats);
 		inspected_rule_free(&inspected);

@@ -202,7 +202,8 @@ static void give_leftovers(int directory, const char *name, const struct identit
 		int err = give_file(directory, names[i], identity);
 
 		if (err)
-			log_debug("user-folder-failed", LOG_TEXT("path", names[i]), LOG_ERROR(err));
+			log_debug("user-directory-failed", LOG_TEXT("path", names[i]),
+				  LOG_ERROR(err));
 	}
 }
 
@@ -225,7 +226,7 @@ static void prepare_directory(const char *socket, const struct identity *identit
 		return;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fchown(fd, identity->user, identity->group))
-		log_debug("user-folder-failed", LOG_TEXT("path", path), LOG_ERROR(-errno));
+		log_debug("user-directory-failed", LOG_TEXT("path", path), LOG_ERROR(-errno));
 	else
 		give_leftovers(fd, basename(name), identity);
 	if (fd >= 0)

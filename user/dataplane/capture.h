@@ -54,7 +54,7 @@ const struct capture_layout *capture_memory(const struct capture *capture);
 /* CAPTURE_COUNTS of them. */
 const struct capture_counts *capture_counts(const struct capture *capture);
 
-/* The tap of a worker of this interface with so many frames. NULL: no memory. */
+/* The tap of a worker of this interface with this number of frames. NULL: no memory. */
 struct capture_tap *capture_tap_new(struct capture *capture, const char *iface,
 				    unsigned int frames);
 

@@ -24,7 +24,7 @@ struct memory_file {
  * them. 0 or -errno. On failure it is closed. */
 int memory_file_open(struct memory_file *file, const char *name, size_t size, bool huge);
 
-/* The same, in small pages, and sealed so that whoever else gets the descriptor can only read it: a
+/* The same, in small pages, and sealed so that other owners of the descriptor can only read it: a
  * mapping of its own cannot be writable, and the file cannot be written to. */
 int memory_file_open_shown(struct memory_file *file, const char *name, size_t size);
 

@@ -31,7 +31,7 @@
 /* Ports that may be wanted at once. */
 #define SOURCE_PORT_WISHES 16
 
-/* Sockets that are opened in one second, at most: whoever sends from ever other ports shall not
+/* Sockets that are opened in one second, at most: senders that change their ports shall not
  * keep the main thread busy. */
 #define SOURCE_PORT_OPENINGS 256
 

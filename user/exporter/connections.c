@@ -87,6 +87,13 @@ int connections_expire(struct connections *connections, int64_t now_ms)
 	return -1;
 }
 
+int connections_end_answering(struct connections *connections)
+{
+	struct connection *connection = oldest(connections, CONNECTION_ANSWERING, NULL);
+
+	return connection ? end(connection) : -1;
+}
+
 int64_t connections_wait(const struct connections *connections, int64_t now_ms)
 {
 	int64_t wait = -1;

@@ -67,6 +67,10 @@ void connection_remove(struct connection *connection);
  * down; -1: there is none (any more). */
 int connections_expire(struct connections *connections, int64_t now_ms);
 
+/* The descriptor of a connection whose client reads its answer, which is marked as ended and to be
+ * shut down; -1: there is none (any more). */
+int connections_end_answering(struct connections *connections);
+
 /* Milliseconds until the next deadline, 0 if it has passed, -1 if there is none. */
 int64_t connections_wait(const struct connections *connections, int64_t now_ms);
 

@@ -21,6 +21,10 @@
 /* Memory of a connection: request line and headers, twice what Prometheus sends. */
 #define REQUEST_MEMORY 8192
 
+/* Bytes of texts that clients are still reading, above which no further one is made: several of the
+ * largest. */
+#define HELD_MOST (64u << 20)
+
 /* For how long a text is served at least. The daemon computes rates once a second as well. */
 #define TEXT_MS	   1000
 
@@ -47,6 +51,15 @@ struct http {
 	struct events *events;
 	struct connections connections;
 	struct answer answers[ANSWERS];
+	size_t held;		 /* bytes of all texts that are not freed yet */
+	uint64_t closed_clients; /* shut down by us, so far */
+};
+
+/* A text that the library frees once nobody reads it any more. */
+struct held_text {
+	struct http *http;
+	char *text;
+	size_t length;
 };
 
 static int64_t now_ms(void)
@@ -83,21 +96,51 @@ static const char *const safe_headers[][2] = {
 	{"Referrer-Policy", "no-referrer"},	  {"X-Content-Type-Options", "nosniff"},
 };
 
-/* A response of this text, which it frees unless it is constant; NULL without memory. */
-static struct MHD_Response *make_response(const char *text, size_t length, const char *type,
-					  bool constant)
+static struct MHD_Response *add_headers(struct MHD_Response *response, const char *type)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		length, (char *)text, constant ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
-
-	if (!response && !constant)
-		free((char *)text);
 	if (!response)
 		return NULL;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	for (size_t i = 0; i < sizeof(safe_headers) / sizeof(safe_headers[0]); i++)
 		MHD_add_response_header(response, safe_headers[i][0], safe_headers[i][1]);
 	return response;
+}
+
+/* A response of a constant text; NULL without memory. */
+static struct MHD_Response *make_constant(const char *text, size_t length, const char *type)
+{
+	return add_headers(
+		MHD_create_response_from_buffer(length, (char *)text, MHD_RESPMEM_PERSISTENT),
+		type);
+}
+
+static void free_held(void *context)
+{
+	struct held_text *held = context;
+
+	held->http->held -= held->length;
+	free(held->text);
+	free(held);
+}
+
+/* The same of a text that it frees, in any case. */
+static struct MHD_Response *make_response(struct http *http, char *text, size_t length,
+					  const char *type)
+{
+	struct held_text *held = malloc(sizeof(*held));
+	struct MHD_Response *response;
+
+	if (!held) {
+		free(text);
+		return NULL;
+	}
+	*held = (struct held_text){http, text, length};
+	http->held += length;
+	response = MHD_create_response_from_buffer_with_free_callback_cls(length, text, free_held,
+									  held);
+	if (!response)
+		free_held(held);
+	return add_headers(response, type);
 }
 
 static void forget(struct answer *answer)
@@ -111,12 +154,13 @@ static int scrape(struct http *http, enum answer_kind kind, char **text, size_t 
 {
 	const char *socket = http->options.socket;
 	int signal_fd = http->options.signal_fd;
+	uint64_t closed = http->closed_clients;
 
 	switch (kind) {
 	case ANSWER_PLAIN:
-		return scrape_metrics(socket, signal_fd, METRICS_PLAIN, text, length);
+		return scrape_metrics(socket, signal_fd, METRICS_PLAIN, closed, text, length);
 	case ANSWER_OPENMETRICS:
-		return scrape_metrics(socket, signal_fd, METRICS_OPENMETRICS, text, length);
+		return scrape_metrics(socket, signal_fd, METRICS_OPENMETRICS, closed, text, length);
 	case ANSWER_STATS:
 		return scrape_stats(socket, signal_fd, text, length);
 	default:
@@ -150,7 +194,7 @@ static void make_text(struct http *http, enum answer_kind kind)
 						 http->options.socket, strerror(-err));
 		length = text ? strlen(text) : 0;
 	}
-	made->response = text ? make_response(text, length, type, false) : NULL;
+	made->response = text ? make_response(http, text, length, type) : NULL;
 	ended = now_ms();
 	made->until_ms = ended + (ended - began > TEXT_MS ? ended - began : TEXT_MS);
 }
@@ -171,20 +215,38 @@ static enum MHD_Result answer_once(struct MHD_Connection *connection, unsigned i
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned int status,
 				   const char *text, const char *header, const char *value)
 {
-	struct MHD_Response *response = make_response(text, strlen(text), PLAIN_TYPE, true);
+	struct MHD_Response *response = make_constant(text, strlen(text), PLAIN_TYPE);
 
 	if (response && header)
 		MHD_add_response_header(response, header, value);
 	return answer_once(connection, status, response);
 }
 
-/* Ask the daemon, unless the last answer of this kind is still served. */
-static void refresh(struct http *http, enum answer_kind kind)
+/* The library notices, and closes it. */
+static void shut_down(struct http *http, int fd)
 {
+	shutdown(fd, SHUT_RDWR);
+	http->closed_clients++;
+}
+
+/* Ask the daemon, unless the last answer of this kind is still served. False: clients that read
+ * slowly hold too many old ones. They are closed, and with them the texts go. */
+static bool refresh(struct http *http, enum answer_kind kind)
+{
+	int fd;
+
 	if (now_ms() >= http->answers[kind].until_ms)
 		forget(&http->answers[kind]);
-	if (!http->answers[kind].response)
-		make_text(http, kind);
+	if (http->answers[kind].response)
+		return true;
+	if (http->held > HELD_MOST) {
+		log_warning("slow-clients-closed", LOG_UINT("bytes", http->held));
+		while ((fd = connections_end_answering(&http->connections)) >= 0)
+			shut_down(http, fd);
+		return false;
+	}
+	make_text(http, kind);
+	return true;
 }
 
 static enum MHD_Result answer_cached(struct http *http, struct MHD_Connection *connection,
@@ -192,7 +254,10 @@ static enum MHD_Result answer_cached(struct http *http, struct MHD_Connection *c
 {
 	struct answer *answer = &http->answers[kind];
 
-	refresh(http, kind);
+	if (!refresh(http, kind))
+		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+				   "Clients that read slowly held too much memory; try again.\n",
+				   MHD_HTTP_HEADER_RETRY_AFTER, "1");
 	return answer->response ? MHD_queue_response(connection, answer->status, answer->response)
 				: MHD_NO;
 }
@@ -225,7 +290,7 @@ static enum MHD_Result answer_events(struct http *http, struct MHD_Connection *c
 	refresh(http, ANSWER_READY); /* connects again if the daemon was restarted */
 	if (events_text(http->events, after ? strtoull(after, NULL, 10) : 0, &text, &length))
 		return MHD_NO;
-	return answer_once(connection, MHD_HTTP_OK, make_response(text, length, JSON_TYPE, false));
+	return answer_once(connection, MHD_HTTP_OK, make_response(http, text, length, JSON_TYPE));
 }
 
 static enum MHD_Result answer_url(struct http *http, struct MHD_Connection *connection,
@@ -235,7 +300,7 @@ static enum MHD_Result answer_url(struct http *http, struct MHD_Connection *conn
 
 	if (file)
 		return answer_once(connection, MHD_HTTP_OK,
-				   make_response(file->bytes, file->length, file->type, true));
+				   make_constant(file->bytes, file->length, file->type));
 	if (strcmp(url, "/metrics") == 0)
 		return answer_metrics(http, connection);
 	if (strcmp(url, "/api/stats") == 0)
@@ -293,12 +358,6 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 /* ---- connections ---- */
 
-/* The library notices, and closes it. */
-static void shut_down(int fd)
-{
-	shutdown(fd, SHUT_RDWR);
-}
-
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -315,7 +374,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 	/* Never NULL: the library has the same limit. */
 	*socket_context = connections_add(&http->connections, info->connect_fd, now_ms(), &evicted);
 	if (evicted >= 0)
-		shut_down(evicted);
+		shut_down(http, evicted);
 }
 
 /* ---- running ---- */
@@ -356,8 +415,8 @@ int http_run(struct http *http)
 
 	events_run(http->events);
 	/* Once more after a connection was closed: at its limit the library does not watch its
-	 * listening socket, and resumes that only at the start of a run. But not for ever, whoever
-	 * connects: the rest of the work must be done as well. */
+	 * listening socket, and resumes that only at the start of a run. But not for ever:
+	 * the rest of the work must be done as well. */
 	for (int pass = 0; !pass || (http->closed && pass < MOST_PASSES); pass++) {
 		http->closed = false;
 		if (MHD_run(http->library) != MHD_YES)
@@ -365,7 +424,7 @@ int http_run(struct http *http)
 	}
 	/* By the time before: what arrived while we waited for the daemon has not been read yet. */
 	while ((fd = connections_expire(&http->connections, began)) >= 0)
-		shut_down(fd);
+		shut_down(http, fd);
 	for (unsigned int i = 0; i < ANSWERS; i++) {
 		if (now_ms() >= http->answers[i].until_ms)
 			forget(&http->answers[i]);

@@ -115,8 +115,8 @@ static void add_metrics(struct reader *reader, json_t *page, bool first, bool la
 	reader->complete = reader->complete || last;
 }
 
-int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format, char **text,
-		   size_t *length)
+int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format,
+		   uint64_t closed_clients, char **text, size_t *length)
 {
 	struct reader reader = {.metrics = metrics_new(format), .add = add_metrics};
 	struct control_client *client = NULL;
@@ -126,6 +126,8 @@ int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format
 	if (!err)
 		err = ask(client, "version", NULL, &version);
 	if (!err) {
+		json_object_set_new(version, "exporter_closed_clients",
+				    json_integer((json_int_t)closed_clients));
 		metrics_add_version(reader.metrics, version);
 		json_decref(version);
 		err = read_pages(client, &reader);

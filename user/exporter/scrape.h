@@ -15,6 +15,7 @@
 #define XMCAST_EXPORTER_SCRAPE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "telemetry/metrics.h"
 
@@ -22,9 +23,9 @@
  * which so gets the reason. */
 #define SCRAPE_ANSWER_MS 5000
 
-/* The metrics. */
-int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format, char **text,
-		   size_t *length);
+/* The metrics, with the number of clients that the exporter has closed. */
+int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format,
+		   uint64_t closed_clients, char **text, size_t *length);
 
 /* What `xmcastctl -j stats show` prints: the answer of stats.show with all rules. If rules change
  * all the time while it is read, one may be missing or be there twice. */

@@ -129,7 +129,7 @@ static int change(struct intake *intake, struct capture *capture)
 		if (err)
 			result = err;
 	}
-	/* A thread that is stuck may still use it: whoever asks again gets the same answer. */
+	/* A thread that is stuck may still use it: a second request gets the same answer. */
 	if (result && !capture)
 		intake->capture = before;
 	return result;

@@ -190,7 +190,7 @@ static struct xmc_tally sum_rule(const struct kernel_path *kernel)
 	return sum;
 }
 
-/* `received` was read so long before `sent` that none of these packets is on its way. Those that
+/* `received` was read long enough before `sent`: none of these packets is on its way. Those that
  * the output has not sent are lost: it was not usable, or the kernel did not make a copy for it. */
 static void account(struct kernel_output *output, const struct xmc_tally *received,
 		    const struct xmc_tally *sent)

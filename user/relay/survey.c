@@ -206,7 +206,7 @@ static void check_device(struct surveyor *surveyor, const struct rule *rule,
 		     device->name);
 	}
 	if (kernel && device->features_known && !(device->xdp_features & LINK_XDP_NDO_XMIT))
-		find(surveyor, true, "not_kernel_path",
+		find(surveyor, true, "output",
 		     "output interface %s cannot transmit redirected packets now: see "
 		     "docs/kernel-path.md",
 		     device->name);

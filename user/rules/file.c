@@ -97,7 +97,7 @@ static int check_groups(uid_t owner, const char *path, const struct config *conf
 	return 0;
 }
 
-/* Whoever can change the file decides what the daemon does, and as which user. At the start, the
+/* A user who can change the file decides what the daemon does, and as which user. At the start, the
  * user that the file itself names may own it: as root, the daemon does nothing but become it. */
 static int check_owner(const struct trust *trust, bool start, const char *path,
 		       const struct config *config, struct errors *errors)
@@ -224,6 +224,21 @@ static int is_part(const struct dirent *entry)
 
 	return entry->d_name[0] != '.' && length > strlen(PART_END) &&
 	       strcmp(entry->d_name + length - strlen(PART_END), PART_END) == 0;
+}
+
+bool config_has_parts(const char *path)
+{
+	char directory[PATH_MAX];
+	struct dirent **entries;
+	int count = config_parts_directory(path, directory)
+			    ? scandir(directory, &entries, is_part, NULL)
+			    : -1;
+
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	if (count >= 0)
+		free(entries);
+	return count > 0;
 }
 
 static int compare_names(const struct dirent **a, const struct dirent **b)

@@ -17,6 +17,9 @@
  */
 bool config_parts_directory(const char *path, char directory[PATH_MAX]);
 
+/* Whether there are such files beside the configuration file. */
+bool config_has_parts(const char *path);
+
 /*
  * Read, parse and validate the file, with those of its directory, and put the result in place of
  * *config, which was initialised before. `path` must outlive the errors. Never blocks on a FIFO:

@@ -18,7 +18,7 @@
  * write the same.
  *
  * Links are not followed in the directory: a path that is a symbolic link is refused, because
- * whoever may write to the directory could lead it anywhere.
+ * a user who may write to the directory could lead it anywhere.
  *
  * Needs the right to write to the directory, and to give a file to the owner of the old one.
  *

@@ -48,8 +48,8 @@ bool byte_is_space(char byte);
 /* Printable ASCII other than a space. */
 bool byte_is_printable(char byte);
 
-/* The length of the word without the commas, colons and semicolons at its end: whoever writes one
- * there does not mean it to be part of a name. */
+/* The length of the word without the commas, colons and semicolons at its end, which
+ * are not meant to be part of a name. */
 size_t word_without_punctuation(const struct word *word);
 
 /* A decimal number of at most 9 digits, without sign or leading zeros. Appends no error. */

@@ -23,6 +23,9 @@
 #include "steering/pins.h"
 #include "steering/shapes.h"
 
+/* Notes of one system call. */
+#define PASSED_AT_ONCE 128
+
 struct steer {
 	/* Our program, for both paths or for the user path. Both NULL: an external one. */
 	struct steer_bpf *full;
@@ -711,18 +714,26 @@ const uint8_t *steer_tried_frame(const struct steer *steer)
 
 int steer_read_passed(const struct steer *steer, steer_passed_handler *handle, void *context)
 {
-	struct xmc_passed *notes = calloc((size_t)steer->nr_cpus, sizeof(*notes));
+	size_t cpus = (size_t)steer->nr_cpus;
+	struct xmc_passed *notes = calloc(PASSED_AT_ONCE * cpus, sizeof(*notes));
+	__u32 places[PASSED_AT_ONCE], next = 0;
+	bool begun = false;
 	int err = notes ? 0 : -ENOMEM;
 
-	for (__u32 place = 0; !err && place < XMC_PASSED_NOTES; place++) {
-		err = bpf_map_lookup_elem(steer->pins.fds[PIN_PASSED], &place, notes);
-		for (int cpu = 0; !err && cpu < steer->nr_cpus; cpu++) {
-			if (notes[cpu].packets)
-				handle(context, &notes[cpu]);
+	while (!err) {
+		__u32 count = PASSED_AT_ONCE;
+
+		/* -ENOENT: these are the last. */
+		err = bpf_map_lookup_batch(steer->pins.fds[PIN_PASSED], begun ? &next : NULL, &next,
+					   places, notes, &count, NULL);
+		begun = true;
+		for (size_t i = 0; (!err || err == -ENOENT) && i < count * cpus; i++) {
+			if (notes[i].packets)
+				handle(context, &notes[i]);
 		}
 	}
 	free(notes);
-	return err;
+	return err == -ENOENT ? 0 : err;
 }
 
 bool steer_is_ours(uint32_t program_id)

@@ -39,7 +39,7 @@ void metrics_add_machine(struct metrics *metrics, const json_t *stats);
  * memory. A rule whose name was added before is skipped, because a series must not occur twice. */
 void metrics_add_rules(struct metrics *metrics, const json_t *stats);
 
-/* Add an answer to `version`. */
+/* Add an answer to `version`, in which xmcast-exporter has its own counters as well. */
 void metrics_add_version(struct metrics *metrics, const json_t *version);
 
 /* Add process_* of an answer to `stats.show`: once. Only for a text that is scraped by itself:

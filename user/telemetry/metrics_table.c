@@ -26,6 +26,8 @@ const struct metric metric_table[] = {
 	     "daemon=version revision=revision branch=branch kernel=kernel libbpf=libbpf "
 	     "libxdp=libxdp liburing=liburing",
 	     "What the daemon was built from, and the kernel and libraries that it uses."),
+	COUNTER(VERSION, "exporter_closed_clients", "xmcast_exporter_closed_clients", NULL, NULL,
+		"Clients that xmcast-exporter closed: too slow, too many, or in the way of others."),
 
 	GAUGE(PROCESS, NUMBER, "start_time_seconds", "process_start_time_seconds", "seconds", NULL, 0,
 	      "Unix time at which the daemon started."),
