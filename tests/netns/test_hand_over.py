@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import threading
@@ -230,6 +231,70 @@ def successor_ends():
     equal(stats["rules"][0]["outputs"][0]["sent_packets"], sent["sent_packets"], "sent")
     daemon.ctl("rule", "add", "x in 239.1.1.9:5000@in0 out 239.2.2.9:6000@out0")
     check(take_over(daemon, RULE).stats(), "a later successor takes over")
+
+
+def lives_on(star, kill, *, old_kernel=False):
+    """Start a successor under load, and have kill(predecessor, successor) end one of them. The other one relays, and
+    its books close. Returns it."""
+    prefix = dataclasses.replace(LOAD, old_kernel=old_kernel).prefix()
+    config = f"rules: [ '{RULE}' ]\nworkers: {{ frames: 16384 }}\n"
+    daemon = Daemon(star.relay, config=config, prefix=prefix)
+    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
+    stream = Stream(star.source, LOAD)
+    daemon.wait_steered(1000)
+    successor = Daemon(star.relay, config=config, ready=False, prefix=prefix,
+                       arguments=("--socket", daemon.socket, "--take-over"))
+    successor.socket = daemon.socket
+    kill(daemon, successor)
+    survivor = successor if daemon.process.returncode is not None else daemon
+    survivor.process.wait_line(r"^\w+\s+ready\b")
+    survivor.retired = old_kernel  # it may have opened its interface again
+    survivor.wait_steered(survivor.stats()["totals"]["steered_packets"] + 1000)
+    sent = stream.stop()
+    stats = survivor.settle()
+    report = sink.stop()
+    uncertain = stats["workers"][0]["uncertain_frames"]
+    passed = stats["interfaces"][0]["verdicts"]["no_socket"]
+    missing = sent["sent_packets"] - report["received_packets"]
+    diagnose(f"{missing} lost, {uncertain} frames uncertain, {passed} passed to the kernel")
+    equal((report["duplicated"], report["reordered"]), (0, 0), "doubled, reordered")
+    check(old_kernel or missing <= uncertain + passed, f"{missing} packets lost")
+    return survivor
+
+
+def at_line(victim, watched, pattern):
+    """kill() of lives_on(): end the victim when the log of `watched` has the line. 0: predecessor, 1: successor."""
+    def kill(*daemons):
+        daemons[watched].process.wait_line(pattern)
+        daemons[victim].kill()
+    return kill
+
+
+def stopped(daemon, _):
+    """kill() of lives_on(): the predecessor hangs after its offer, and is killed once it is waited for."""
+    daemon.process.wait_line("hand-over-offered")
+    daemon.process.send_signal(signal.SIGSTOP)
+    daemon.kill()
+
+
+@test
+def predecessor_killed():
+    """kill -9 of the predecessor at every step: the successor goes on with what it has been offered"""
+    for kill in (at_line(0, 1, "."), at_line(0, 0, "hand-over-offered"), stopped, at_line(0, 0, "frame-audit"),
+                 at_line(0, 0, "handed-over")):
+        survivor = lives_on(Star(), kill)
+        check(survivor.process.find_line("ready"), "the successor")
+        netns.clean_up()
+
+
+@test
+def successor_killed():
+    """kill -9 of the successor before it has taken over: the predecessor goes on, also before Linux 6.4"""
+    for old in (False, True):
+        for kill in (at_line(1, 0, "hand-over-offered"), at_line(1, 0, "frame-audit")):
+            survivor = lives_on(Star(), kill, old_kernel=old)
+            resumed(survivor, 1)
+            netns.clean_up()
 
 
 @test

@@ -177,6 +177,11 @@ uint32_t xsk_taken_before(const struct xsk *xsk)
 	return 0;
 }
 
+uint32_t xsk_taken_meanwhile(const struct xsk *xsk)
+{
+	return 0;
+}
+
 uint64_t xsk_uncertain(const struct xsk *xsk)
 {
 	return 0;

@@ -46,6 +46,7 @@ enum successor_state {
 struct successor {
 	enum successor_state state;
 	int fd;		       /* -1: there is none */
+	int process_fd;	       /* pidfd of this process, for it; -1: unavailable */
 	uint64_t source;       /* epoll data */
 	uint64_t relay_source; /* likewise, of the relay */
 	unsigned int seconds;  /* since it connected */

@@ -110,6 +110,8 @@ int hand_over_describe(const struct daemon *daemon, bool account, struct hand_ov
 	if (err)
 		return err;
 	json_put(&offer->manifest, "control", describe_control(daemon, offer));
+	json_put(&offer->manifest, "process",
+		 json_integer(hand_over_add(offer, daemon->successor.process_fd)));
 	if (account)
 		json_put(&offer->manifest, "account", describe_account(daemon));
 	*text = offer->manifest ? json_text_line(offer->manifest, length) : NULL;

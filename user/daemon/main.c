@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <malloc.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,6 +56,11 @@ enum source {
  * initial value, but unless it is set glibc raises it to the size of each such block that is freed:
  * the next worker's arrays then come from the heap, and leave holes of megabytes there. */
 #define OWN_MAPPING_BYTES (128 * 1024)
+
+/* A predecessor that was killed a moment ago, and had nothing handed over, may still have the lock
+ * of the control socket. */
+#define LOCK_TRIES   100
+#define LOCK_STEP_MS 20
 
 /* ---- configuration ---- */
 
@@ -210,8 +217,15 @@ static struct failure open_control(struct daemon *daemon)
 		.admin_group = daemon->config.control.admin_group,
 		.adopt = take_over_control(daemon),
 	};
-	int err = control_server_open(&daemon->control, &options, daemon_methods, daemon);
-	struct failure failed = control_failure(err);
+	unsigned int tries = options.adopt || !daemon->options.take_over ? 1 : LOCK_TRIES;
+	struct failure failed;
+	int err;
+
+	while ((err = control_server_open(&daemon->control, &options, daemon_methods, daemon)) ==
+		       -EADDRINUSE &&
+	       --tries)
+		poll(NULL, 0, LOCK_STEP_MS);
+	failed = control_failure(err);
 
 	if (failed.code)
 		log_write(LOG_FACILITY_CONTROL, LOG_LEVEL_ERROR, "control-failed",
@@ -225,6 +239,7 @@ static struct failure open_predecessor(struct daemon *daemon)
 {
 	int err = take_over_open(daemon);
 
+	daemon->successor.process_fd = pidfd_open(getpid(), 0);
 	daemon->successor.source = SOURCE_SUCCESSOR;
 	daemon->capture.source = SOURCE_CAPTURE;
 	daemon->successor.relay_source = SOURCE_RELAY;
@@ -494,7 +509,7 @@ int main(int argc, char **argv)
 				.signal_fd = -1,
 				.timer_fd = -1,
 				.service.timer_fd = -1,
-				.successor.fd = -1,
+				.successor = {.fd = -1, .process_fd = -1},
 				.capture.fd = -1};
 	int code;
 
@@ -524,6 +539,7 @@ int main(int argc, char **argv)
 	free(daemon.text.text);
 	config_free(&daemon.config);
 	close_fd(daemon.successor.fd);
+	close_fd(daemon.successor.process_fd);
 	close_fd(daemon.timer_fd);
 	close_fd(daemon.signal_fd);
 	close_fd(daemon.epoll_fd);

@@ -26,8 +26,12 @@
 #define PAUSE_MS   30000
 #define ACCOUNT_MS 30000
 
+/* A process that is killed closes its connections a moment before it has ended. */
+#define END_MS 2000
+
 struct take_over {
-	int fd; /* to the predecessor; -1: it has ended */
+	int fd;	     /* to the predecessor; -1: it has ended */
+	int process; /* its pidfd, of the bundle; -1: unknown */
 	struct bundle bundle;
 	json_t *manifest;
 	struct inheritance *inheritance;
@@ -37,10 +41,9 @@ struct take_over {
 
 /* ---- connecting ---- */
 
-/* A daemon with very many clients closes idle ones to make room, also one that is about to ask. */
-#define TRIES 10
-
-static int ask_once(const char *path)
+/* The connection, after the predecessor has accepted. -errno; -ECONNREFUSED, -ENOENT: nobody
+ * listens. */
+static int ask(const char *path)
 {
 	struct control_client *client = NULL;
 	json_t *answer = NULL;
@@ -62,17 +65,6 @@ static int ask_once(const char *path)
 	}
 	control_client_close(client);
 	return err ? err : fd;
-}
-
-/* The connection, after the predecessor has accepted. -errno; -ECONNREFUSED, -ENOENT: nobody
- * listens. */
-static int ask(const char *path)
-{
-	int fd = -ECONNRESET;
-
-	for (unsigned int i = 0; i < TRIES && (fd == -ECONNRESET || fd == -EPIPE); i++)
-		fd = ask_once(path);
-	return fd;
 }
 
 static int command(const struct take_over *take, char byte)
@@ -97,9 +89,25 @@ static void find_control(struct take_over *take, const char *path)
 							  take->bundle.fds[lock]};
 }
 
-static int pause_predecessor(void *context)
+/*
+ * The predecessor does not answer. If it was killed, nobody uses the rings any more: that is as
+ * good as a pause, but its counters are lost. Otherwise it goes on. 0 or `err`.
+ */
+static int go_on_without(struct take_over *take, int err)
 {
-	struct take_over *take = context;
+	struct pollfd process = {.fd = take->process, .events = POLLIN};
+
+	if (err != -EPIPE || poll(&process, 1, END_MS) <= 0)
+		return err;
+	log_warning("predecessor-ended");
+	close(take->fd);
+	take->fd = -1;
+	inheritance_forget_counters(take->inheritance);
+	return 0;
+}
+
+static int ask_for_pause(const struct take_over *take)
+{
 	struct pollfd fd = {.fd = take->fd, .events = POLLIN};
 	char answer = 0;
 	int err = command(take, HAND_OVER_PAUSE);
@@ -117,9 +125,26 @@ static int pause_predecessor(void *context)
 											   : -EPIPE;
 }
 
+static int pause_predecessor(void *context)
+{
+	struct take_over *take = context;
+	int err = ask_for_pause(take);
+
+	return err ? go_on_without(take, err) : 0;
+}
+
+static int end_predecessor(void *context)
+{
+	struct take_over *take = context;
+	int err = take->fd < 0 ? 0 : command(take, HAND_OVER_COMMIT);
+
+	return err ? go_on_without(take, err) : 0;
+}
+
 static int inherit(struct take_over *take, const char *path)
 {
 	char reason[REASON_SIZE] = "";
+	const json_t *process;
 	int err = json_text_read(&take->manifest, take->bundle.text, take->bundle.length, 0, NULL);
 
 	if (!err)
@@ -130,6 +155,10 @@ static int inherit(struct take_over *take, const char *path)
 		return -EPROTO;
 	}
 	find_control(take, path);
+	process = json_object_get(take->manifest, "process");
+	if (json_is_integer(process) && json_integer_value(process) >= 0 &&
+	    json_integer_value(process) < take->bundle.nr_fds)
+		take->process = take->bundle.fds[json_integer_value(process)];
 	return 0;
 }
 
@@ -143,7 +172,8 @@ static int receive_offer(struct take_over *take, const char *path)
 	if (!err)
 		err = inherit(take, path);
 	if (!err)
-		inheritance_set_pause(take->inheritance, pause_predecessor, take);
+		inheritance_set_predecessor(take->inheritance, pause_predecessor, end_predecessor,
+					    take);
 	return err;
 }
 
@@ -153,6 +183,7 @@ static int new_take_over(struct daemon *daemon, int fd)
 	if (!daemon->take_over)
 		return -ENOMEM;
 	daemon->take_over->fd = fd;
+	daemon->take_over->process = -1;
 	return 0;
 }
 
@@ -181,25 +212,38 @@ static int open_stored(struct daemon *daemon)
 	return 0;
 }
 
+/* A daemon with very many clients closes idle ones to make room, also one that is about to ask; and
+ * it may be killed before it has offered something. */
+#define TRIES 10
+
+static int open_running(struct daemon *daemon)
+{
+	int err = -EPIPE;
+
+	for (unsigned int i = 0; i < TRIES && (err == -EPIPE || err == -ECONNRESET); i++) {
+		int fd = ask(daemon->options.socket);
+
+		take_over_close(daemon);
+		err = fd < 0 ? fd : new_take_over(daemon, fd);
+		if (!err)
+			err = receive_offer(daemon->take_over, daemon->options.socket);
+		else if (fd >= 0)
+			close(fd);
+	}
+	return err;
+}
+
 int take_over_open(struct daemon *daemon)
 {
-	int fd = daemon->options.take_over ? ask(daemon->options.socket) : -ENOENT;
-	int err;
+	int err = daemon->options.take_over ? open_running(daemon) : -ENOENT;
 
-	if (fd == -ENOENT || fd == -ECONNREFUSED) {
-		if (daemon->store)
-			return open_stored(daemon);
-		if (daemon->options.take_over)
-			log_info("nothing-to-take-over",
-				 LOG_TEXT("socket", daemon->options.socket));
-		return 0;
-	}
-	if (fd < 0)
-		return fd;
-	err = new_take_over(daemon, fd);
-	if (err)
-		close(fd);
-	return err ? err : receive_offer(daemon->take_over, daemon->options.socket);
+	if (err != -ENOENT && err != -ECONNREFUSED)
+		return err;
+	if (daemon->store)
+		return open_stored(daemon);
+	if (daemon->options.take_over)
+		log_info("nothing-to-take-over", LOG_TEXT("socket", daemon->options.socket));
+	return 0;
 }
 
 const struct control_adoption *take_over_control(const struct daemon *daemon)
@@ -255,17 +299,12 @@ int take_over_relay(struct daemon *daemon)
 		return relay_open_after(&daemon->relay, &daemon->config, NULL, control.lock_fd);
 	err = relay_open_after(&daemon->relay, inheritance_config(take->inheritance),
 			       take->inheritance, control.lock_fd);
-	if (!err && take->fd >= 0)
-		err = command(take, HAND_OVER_COMMIT);
-	if (err && daemon->relay) {
-		relay_stop(daemon->relay);
-		relay_close(daemon->relay);
-		daemon->relay = NULL;
-	}
 	if (err)
 		return err;
 	control_server_set_owner(daemon->control, true);
 	account_err = get_account(take, &account);
+	if (account_err)
+		inheritance_forget_counters(take->inheritance);
 	relay_settle(daemon->relay);
 	carry_account(daemon, account, account_err);
 	log_event(LOG_LEVEL_INFO, "taken-over",

@@ -713,6 +713,11 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	worker_state_add(state, &worker->before);
 }
 
+uint32_t worker_taken_meanwhile(const struct worker *worker)
+{
+	return xsk_taken_meanwhile(worker->xsk);
+}
+
 uint32_t worker_taken_before(const struct worker *worker)
 {
 	return worker->adopted ? xsk_taken_before(worker->xsk) : 0;

@@ -63,6 +63,7 @@ struct xsk {
 	struct xsk_drops drops; /* of a released socket */
 	uint64_t uncertain;	/* see xsk_uncertain(); main thread */
 	uint32_t taken_before;
+	uint32_t taken_meanwhile;
 #ifdef XMC_DEBUG
 	_Atomic uint8_t *owner;
 #endif
@@ -369,8 +370,11 @@ int xsk_adopt(struct xsk **out, const struct xsk_adoption *from)
 
 void xsk_resume(struct xsk *xsk)
 {
+	uint32_t own = xsk->rx.own;
+
 	xsk_ring_refresh(&xsk->fill, XSK_RING_FILL);
 	xsk_ring_refresh(&xsk->rx, XSK_RING_RX);
+	xsk->taken_meanwhile = xsk->rx.own - own;
 	recover(xsk);
 }
 
@@ -395,6 +399,11 @@ bool xsk_can_be_adopted(const struct xsk *xsk)
 uint32_t xsk_taken_before(const struct xsk *xsk)
 {
 	return xsk->taken_before;
+}
+
+uint32_t xsk_taken_meanwhile(const struct xsk *xsk)
+{
+	return xsk->taken_meanwhile;
 }
 
 uint64_t xsk_uncertain(const struct xsk *xsk)

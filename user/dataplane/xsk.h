@@ -143,6 +143,10 @@ void xsk_resume(struct xsk *xsk);
  */
 uint32_t xsk_taken_before(const struct xsk *xsk);
 
+/* Frames that another process has taken out of the RX ring between the last pause here and
+ * xsk_resume(). */
+uint32_t xsk_taken_meanwhile(const struct xsk *xsk);
+
 /* Frames that were in a process when it was killed: their packets were sent, or lost. */
 uint64_t xsk_uncertain(const struct xsk *xsk);
 

@@ -240,7 +240,7 @@ int relay_pause(struct relay *relay)
 	return result ? -EIO : 0;
 }
 
-/* The successor may have put its program in place of ours. */
+/* The successor may have taken packets out of the rings, and put its program in place of ours. */
 static int resume_intake(struct intake *intake)
 {
 	int err;
@@ -248,6 +248,8 @@ static int resume_intake(struct intake *intake)
 	if (!intake_is_open(intake))
 		return 0;
 	err = intake_resume_ports(intake);
+	for (unsigned int i = 0; !err && !intake->released && i < intake->nr_workers; i++)
+		steer_subtract(intake->steer, worker_taken_meanwhile(intake->workers[i]));
 	if (!err && !intake->external && intake->state != INTAKE_STOPPED)
 		err = steer_replace(intake->steer);
 	return err;

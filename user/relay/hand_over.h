@@ -21,10 +21,10 @@
  *        │ relay_freeze()         ── manifest, descriptors ──▶  prepares everything: programs,
  *     OFFERED   relays; nothing of it changes                   maps, sockets; touches no ring
  *        │ relay_pause()          ◀── "pause" ────────────────  its threads wait
- *     PAUSED    threads have ended, each frame is   ── "paused" ──▶ lets them run, replaces the
- *        │      in a ring; packets wait in the RX       program: it relays
+ *     PAUSED    threads have ended, each frame is   ── "paused" ──▶ lets them run: it relays what
+ *        │      in a ring; packets wait in the RX       the program of this process steers
  *        │      rings
- *        │ relay_release()        ◀── "commit" ───────────────  it cannot fail any more
+ *        │ relay_release()        ◀── "commit" ───────────────  replaces the program
  *     RELEASED  counts what its program has still   ── counters ──▶ adds them to its own, and
  *               counted, closes, exits 0                        serves the control socket
  *
@@ -32,6 +32,9 @@
  *     given up. Only the end of the connection says so, never a time-out: from "paused" on the
  *     successor may use the rings for as long as it lives. What it had in flight when it was killed
  *     is counted (dataplane/frame_record.h).
+ *
+ *     If this process is killed after the offer, the successor goes on as after "paused", and its
+ *     counters begin at 0: it has the pidfd of this process, which tells an end from a refusal.
  *
  *     If this process has ended, and left its descriptors in a store, packets wait until the next one
  *     has been started. So its threads run first, and its programs are loaded after that.

@@ -54,7 +54,8 @@ struct inheritance {
 	struct inherited_offload *offloads;
 	uint64_t paused_ns; /* when it has paused; if it was killed, when we have noticed */
 	uint64_t relaying_ns;
-	int (*pause)(void *context); /* NULL: there is nothing to pause any more */
+	int (*pause)(void *context);  /* NULL: there is nothing to pause any more */
+	int (*commit)(void *context); /* NULL: it has ended */
 	void *context;
 };
 
@@ -448,10 +449,11 @@ int inheritance_new(struct inheritance **out, const json_t *manifest, const int 
 	return err;
 }
 
-void inheritance_set_pause(struct inheritance *inheritance, int (*pause)(void *context),
-			   void *context)
+void inheritance_set_predecessor(struct inheritance *inheritance, int (*pause)(void *context),
+				 int (*commit)(void *context), void *context)
 {
 	inheritance->pause = pause;
+	inheritance->commit = commit;
 	inheritance->context = context;
 }
 
@@ -548,10 +550,12 @@ int inheritance_pause(struct inheritance *inheritance)
 	return err;
 }
 
-void inheritance_note_relaying(struct inheritance *inheritance)
+int inheritance_commit(struct inheritance *inheritance)
 {
-	if (inheritance)
-		inheritance->relaying_ns = clock_ns();
+	if (!inheritance)
+		return 0;
+	inheritance->relaying_ns = clock_ns();
+	return inheritance->commit ? inheritance->commit(inheritance->context) : 0;
 }
 
 uint64_t inheritance_gap_ns(const struct inheritance *inheritance)

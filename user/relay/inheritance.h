@@ -38,14 +38,16 @@ struct stream;
  * `fds` are the descriptors that the manifest numbers; they stay the caller's, and must stay open
  * as long as the inheritance. `pause`: called once when everything is prepared; returns 0 when no
  * thread of the predecessor runs any more, or -errno: then nothing is adopted and
- * relay_open_after() fails. NULL: it has ended.
+ * relay_open_after() fails. NULL: it has ended. `commit`: called
+ * once when the threads run: the predecessor ends. 0 or -errno: it goes on, and relay_open_after()
+ * fails.
  *
  * 0; -EPROTO: another format, or not a manifest: `reason` says why; -ENOMEM.
  */
 int inheritance_new(struct inheritance **out, const json_t *manifest, const int *fds,
 		    unsigned int nr_fds, char reason[REASON_SIZE]);
-void inheritance_set_pause(struct inheritance *inheritance, int (*pause)(void *context),
-			   void *context);
+void inheritance_set_predecessor(struct inheritance *inheritance, int (*pause)(void *context),
+				 int (*commit)(void *context), void *context);
 void inheritance_free(struct inheritance *inheritance); /* accepts NULL */
 
 /* The predecessor was killed, and its counters are lost: those of the successor begin now. */
@@ -80,8 +82,8 @@ bool inheritance_is_running(const struct inheritance *inheritance);
 /* Pause the predecessor, unless it is paused. 0 or -errno. */
 int inheritance_pause(struct inheritance *inheritance);
 
-/* The threads read the rings again. */
-void inheritance_note_relaying(struct inheritance *inheritance);
+/* The threads read the rings again: there is no way back. 0 or -errno. */
+int inheritance_commit(struct inheritance *inheritance);
 
 /* For how long nobody read the rings, in ns; if the predecessor was killed, since
  * inheritance_new().

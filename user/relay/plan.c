@@ -699,7 +699,10 @@ static int run(struct plan *plan, struct intake *raised)
 		err = open_all(plan);
 	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
 		err = stage_intake(plan, plan->intakes[i]);
-	inheritance_note_relaying(plan->relay->inheritance);
+	/* Before the programs are replaced: if a successor is killed before it commits, only the
+	 * predecessor's programs have counted what was steered. */
+	if (!err)
+		err = inheritance_commit(plan->relay->inheritance);
 	if (!err)
 		err = switch_over(plan);
 	if (!err)

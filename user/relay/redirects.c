@@ -429,6 +429,21 @@ void redirects_carry(struct redirects *redirects, int from, const char *device,
 		add_counts(&pair->before, redirects->adopted ? before : all);
 }
 
+void redirects_forget_counters(struct redirects *redirects)
+{
+	for (unsigned int i = 0; redirects->adopted && i < redirects->nr_pairs; i++) {
+		struct pair *pair = &redirects->pairs[i];
+		struct xmc_device_counts counts;
+
+		pair->before = (struct xmc_device_counts){};
+		if (read_pair(redirects, pair, &counts))
+			continue;
+		pair->before.sent = 0 - counts.sent;
+		for (unsigned int j = 0; j < XMC_DEVICE_DROPS; j++)
+			pair->before.dropped[j] = 0 - counts.dropped[j];
+	}
+}
+
 void redirects_before(const struct redirects *redirects, int from, const char *device,
 		      struct xmc_device_counts *before)
 {

@@ -73,6 +73,10 @@ void redirects_set_owner(struct redirects *redirects, bool owner);
 void redirects_carry(struct redirects *redirects, int from, const char *device,
 		     const struct xmc_device_counts *all, const struct xmc_device_counts *before);
 
+/* The counters of the other process are lost, and so is what its maps, which were adopted, have
+ * counted until now. */
+void redirects_forget_counters(struct redirects *redirects);
+
 /* What its maps do not have: of devices that had the same name before, and of processes. */
 void redirects_before(const struct redirects *redirects, int from, const char *device,
 		      struct xmc_device_counts *before);

@@ -111,6 +111,19 @@ static void forget_received(struct intake *intake)
 			  (uint32_t)steer_steered_before(intake->steer) - before);
 }
 
+/* It may have been killed after it had offered them. */
+static void begin_counting(struct relay *relay)
+{
+	relay->started_ns = inheritance_started_ns(relay->inheritance, relay->started_ns);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		struct route *route = relay->routes[i];
+
+		inheritance_rule(relay->inheritance, route->rule->name, &route->id,
+				 &route->since_ns);
+	}
+	redirects_forget_counters(relay->redirects);
+}
+
 void relay_settle(struct relay *relay)
 {
 	for (unsigned int i = 0; relay->inheritance && i < relay->nr_intakes; i++) {
@@ -126,6 +139,8 @@ void relay_settle(struct relay *relay)
 		/* What was steered before has just been added. */
 		ledger_reset(&intake->ledger);
 	}
+	if (inheritance_has_forgotten(relay->inheritance))
+		begin_counting(relay);
 	redirects_set_owner(relay->redirects, true);
 	membership_settle(relay->membership);
 	relay->inheritance = NULL;

@@ -652,6 +652,11 @@ uint64_t steer_steered_before(const struct steer *steer)
 	return steer->steered;
 }
 
+void steer_subtract(struct steer *steer, uint64_t packets)
+{
+	steer->before[XMC_STEERED] += packets;
+}
+
 void steer_set_carried(struct steer *steer, enum xmc_reason reason, uint64_t packets)
 {
 	steer->before[reason] = 0 - packets;

@@ -187,6 +187,10 @@ void steer_settle(struct steer *steer);
 /* Packets that the programs of all processes before have steered since the sockets exist. */
 uint64_t steer_steered_before(const struct steer *steer);
 
+/* Packets that it has steered are another process's, which has received them: count them no more.
+ */
+void steer_subtract(struct steer *steer, uint64_t packets);
+
 /* Set what is added to steer_verdicts(), because the other counters of those before are lost. */
 void steer_set_carried(struct steer *steer, enum xmc_reason reason, uint64_t packets);
 
