@@ -10,9 +10,13 @@ which are connected by a bridge for management.
 import base64
 import json
 import os
+import socket
+import struct
+import threading
+import time
 import urllib.request
 
-from harness import (BUILD, EXIT_DONE, Namespace, Skip, check, equal, program, run, start, wait_until,
+from harness import (EXIT_DONE, Daemon, Namespace, Skip, equal, program, receiver, start, wait_until,
                      work_directory, write_file)
 
 CONTROL_TIMEOUT = 10
@@ -132,12 +136,11 @@ class Agent:
         equal(self.process.stop(), EXIT_DONE, f"exit code of {self.process.name}")
 
 
-def call(path, line):
+def call(path, line, timeout=CONTROL_TIMEOUT):
     """A request to a control socket: the answer, or None if nobody answers."""
-    import socket  # pylint: disable=import-outside-toplevel
     try:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(CONTROL_TIMEOUT)
+            client.settimeout(timeout)
             client.connect(path)
             client.sendall(line.encode() + b"\n")
             with client.makefile("rb") as answers:
@@ -157,6 +160,82 @@ class Host:
         switch.plug(self.namespace, "m0", self.port, f"10.9.0.{number}/24")
         self.etcd = Etcd(self.namespace, number, members) if number in members else None
         self.agent = self.daemon = None
+
+
+class Relays:
+    """Three hosts with a real daemon each, which see one stream and are to send it once.
+
+        source  s0 10.1.0.9 ── bridge ── in0 10.1.0.N  host N  out0 10.2.0.N ── bridge ── r0 10.2.0.9  receiver
+    """
+
+    RULE = "a in 239.1.1.1:5000@in0 lease radio out 239.2.2.2:6000@out0"
+
+    def __init__(self, count=3, more="settle: 3600s\n"):
+        self.hosts = hosts()
+        self.inside, self.outside = Switch("in"), Switch("out")
+        self.source, self.receiver = Namespace("source"), Namespace("receiver")
+        self.inside.plug(self.source, "s0", "s", "10.1.0.9/24")
+        self.outside.plug(self.receiver, "r0", "r", "10.2.0.9/24")
+        self.relays = self.hosts[:count]
+        for host in self.relays:
+            self.inside.plug(host.namespace, "in0", host.port, f"10.1.0.{host.number}/24")
+            self.outside.plug(host.namespace, "out0", host.port, f"10.2.0.{host.number}/24")
+            host.daemon = Daemon(host.namespace, self.RULE)
+            host.agent = Agent(host, host.daemon.socket, more=more)
+        wait_until(self.owner, "a host holds the lease")
+
+    def owner(self):
+        """The host whose daemon holds the lease, or None. Daemons that do not run hold nothing."""
+        for host in self.relays:
+            answer = call(host.daemon.socket, json.dumps(
+                {"jsonrpc": "2.0", "id": 1, "method": "lease.list"}), 0.2)
+            if answer and answer["result"]["leases"][0]["state"] == "held":
+                return host
+        return None
+
+    def members(self):
+        """How many nodes are members, as all agents see it; None: they do not agree."""
+        seen = {tuple(sorted(node["name"] for node in status["nodes"] if node["state"] == "active"))
+                if status and status["state"] == "member" else None
+                for status in (host.agent.status() for host in self.relays)}
+        return len(seen.pop() or ()) if len(seen) == 1 else None
+
+
+class Stream:
+    """What a receiver sees of a Traffic: each number once, and how long there was nothing."""
+
+    def __init__(self, namespace, group="239.2.2.2", port=6000, address="10.2.0.9"):
+        self._socket = receiver(namespace, port, group, address)
+        self._socket.settimeout(0.2)
+        self._seen, self._end = set(), threading.Event()
+        self.packets = self.doubled = 0
+        self.last, self.gap = None, 0
+        self._thread = threading.Thread(target=self._receive, daemon=True)
+        self._thread.start()
+
+    def _receive(self):
+        while not self._end.is_set():
+            try:
+                number = struct.unpack("!Q", self._socket.recv(2048)[:8])[0]
+            except TimeoutError:
+                continue
+            now = time.monotonic()
+            self.gap = max(self.gap, now - (self.last or now))
+            self.last = now
+            self.packets += 1
+            self.doubled += number in self._seen
+            self._seen.add(number)
+
+    def wait_more(self, packets=100):
+        """Wait until it flows."""
+        goal = self.packets + packets
+        wait_until(lambda: self.packets > goal, "packets arrive")
+
+    def stop(self):
+        """Stop receiving."""
+        self._end.set()
+        self._thread.join()
+        self._socket.close()
 
 
 def hosts(count=3):

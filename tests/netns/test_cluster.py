@@ -16,7 +16,7 @@ from cluster import Agent, hosts
 from harness import (EXIT_CONFIG, EXIT_REFUSED, EXIT_UNREACHABLE, check, diagnose, equal, main, program, run,
                      test, wait_until, work_directory, write_file)
 
-SHARDS = 4
+SHARDS = 8
 EVERY = list(range(SHARDS))
 
 

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Three real relays with one stream, three members of etcd: whatever fails, the stream goes on from another
+host, and no packet leaves twice. Outages are printed: what they are depends on the machine."""
+
+import contextlib
+import signal
+
+from cluster import Relays, Stream
+from harness import diagnose, equal, main, test, wait_until
+from traffic import Traffic
+
+
+class Failover:
+    """Relays with a stream through them."""
+
+    def __init__(self, rate=2000):
+        self.relays = Relays()
+        wait_until(lambda: self.relays.members() == 3, "three members")
+        self.traffic = Traffic(self.relays.source, "10.1.0.9", "239.1.1.1", 5000, rate)
+        self.stream = Stream(self.relays.receiver)
+        self.stream.wait_more()
+
+    @contextlib.contextmanager
+    def fault(self, what):
+        """Within it the owner is made to fail; another one takes over, and nothing is doubled."""
+        owner = self.relays.owner()
+        self.stream.gap = 0
+        yield owner
+        wait_until(lambda: self.relays.owner() not in (None, owner), f"{what}: another owner")
+        self.stream.wait_more()
+        diagnose(f"{what}: nothing for {1000 * self.stream.gap:.0f} ms")
+        equal(self.stream.doubled, 0, f"{what}: packets that came twice")
+
+    def recover(self):
+        """Wait until all three are members again. Nothing is doubled meanwhile."""
+        wait_until(lambda: self.relays.members() == 3, "three members again")
+        self.stream.wait_more()
+        equal(self.stream.doubled, 0, "packets that came twice")
+
+    def end(self):
+        """The stream ends."""
+        self.traffic.stop()
+        self.stream.stop()
+
+
+
+@test
+def processes():
+    """SIGKILL and SIGSTOP of the relay, of the agent, and of both"""
+    bed = Failover()
+    with bed.fault("agent SIGKILL") as owner:
+        owner.agent.process.kill()
+    owner.agent.start()
+    bed.recover()
+    with bed.fault("relay SIGSTOP") as owner:
+        owner.daemon.process.send_signal(signal.SIGSTOP)
+    owner.daemon.process.send_signal(signal.SIGCONT)
+    bed.recover()
+    with bed.fault("both SIGSTOP") as owner:
+        owner.daemon.process.send_signal(signal.SIGSTOP)
+        owner.agent.process.send_signal(signal.SIGSTOP)
+    owner.agent.process.send_signal(signal.SIGCONT)
+    owner.daemon.process.send_signal(signal.SIGCONT)
+    bed.recover()
+    with bed.fault("agent SIGSTOP") as owner:
+        owner.agent.process.send_signal(signal.SIGSTOP)
+    owner.agent.process.send_signal(signal.SIGCONT)
+    bed.recover()
+    with bed.fault("agent SIGTERM") as owner:
+        owner.agent.stop()
+    owner.agent.start()
+    bed.recover()
+    with bed.fault("relay SIGKILL") as owner:
+        owner.daemon.kill()
+    bed.relays.relays.remove(owner)
+    bed.end()
+
+
+@test
+def hosts_and_cables():
+    """A partition heals; a host dies with its member of etcd, the leader if it is there"""
+    bed = Failover()
+    with bed.fault("cut off") as owner:
+        owner.switch.cut(owner.port)
+    owner.switch.mend(owner.port)
+    bed.recover()
+    with bed.fault("host dies") as owner:
+        diagnose(f"etcd of the host {'leads' if owner.etcd.leads() else 'follows'}")
+        for process in (owner.etcd.process, owner.daemon.process, owner.agent.process):
+            process.kill()
+    bed.end()
+
+
+main()
