@@ -113,19 +113,25 @@ def managed():
 
 @test
 def killed():
-    """offloads: manage. A daemon is killed: the next one restores them at its end, whether or not it needs them"""
+    """offloads: manage. A daemon is killed and the port renamed: the next one restores them at its end"""
     star = Stacked("bridge")
     for next_one in ("manage", "report"):
         switch(star, "in0", "rx-gro-list", "on")
         daemon = star.start("manage")
         daemon.kill()
         equal(features_of(star, "in0"), set(), "features that merge")
+        star.relay.ip("link set in0 down")
+        star.relay.ip("link set in0 name port")
+        star.relay.ip("link set port up")
         successor = star.start(next_one, ("--socket", daemon.socket))
         successor.socket = daemon.socket
         star.burst(successor)
-        equal(features_of(star, "in0"), set(), "features that merge")
+        equal(features_of(star, "port"), set(), "features that merge")
         successor.stop()
-        equal(features_of(star, "in0"), {"rx-gro-list"}, "restored")
+        equal(features_of(star, "port"), {"rx-gro-list"}, "restored")
+        star.relay.ip("link set port down")
+        star.relay.ip("link set port name in0")
+        star.relay.ip("link set in0 up")
 
 
 @test

@@ -11,7 +11,7 @@ import struct
 from harness import (ROOT, Daemon, Namespace, Sink, Skip, Star, backlog_empty, check, check_clean, equal,
                      generate, know, main, need, receive, receiver, run, sender, silent, start, test, veth, wait_until)
 from ipv6 import Star6
-from netns import work_directory
+from netns import in_order, work_directory
 
 IN, OUT = "239.1.1.1", "239.2.2.2"
 RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
@@ -119,6 +119,7 @@ class Chain:
         for number, (near, far) in enumerate(zip(self.spaces, self.spaces[1:]), 1):
             veth(near, "right", far, "left", near_addr=f"10.{number}.0.1/24",
                  far_addr=f"10.{number}.0.2/24")
+            in_order(far, "left")
         for number, space in enumerate(self.spaces):
             for other in range(1, len(self.spaces)):
                 if other < number:

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "relay/offloads.h"
@@ -147,17 +148,22 @@ static void test_bad_notes(void **state)
 	char texts[][120] = {
 		"\n\n \n",
 		"1",
-		"%d lo rx-gro-list",
-		"%d out0 rx-gro-lists",
-		"%d out0 ",
-		"-%d out0 rx-gro-list",
-		"99999999999999999999 out0 rx-gro-list",
-		"0 out0 rx-gro-list",
-		"%d out0out0out0out0out0out0 rx-gro-list",
-		"%d out0 rx-gro-listrx-gro-listrx-gro-listrx-gro-list",
-		"x out0 rx-gro-list\n\xff\xff\xff",
+		"1%lu %d rx-gro-list",
+		"%lu 99999 rx-gro-list",
+		"%lu %d rx-gro-lists",
+		"%lu %d ",
+		"%lu",
+		"%lu -%d rx-gro-list",
+		"%lu 99999999999999999999 rx-gro-list",
+		"99999999999999999999 1 rx-gro-list",
+		"%lu 0 rx-gro-list",
+		"%lu %d rx-gro-listrx-gro-listrx-gro-listrx-gro-list",
+		"x 1 rx-gro-list\n\xff\xff\xff",
 	};
 
+	struct stat own;
+
+	assert_int_equal(stat("/proc/self/ns/net", &own), 0);
 	bed_run("ethtool -K out0 rx-gro-list off");
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		enum ethtool_feature feature;
@@ -165,7 +171,7 @@ static void test_bad_notes(void **state)
 		char text[200];
 		int ifindex, fd;
 
-		snprintf(text, sizeof(text), texts[i], out0);
+		snprintf(text, sizeof(text), texts[i], own.st_ino, out0);
 		offloads = open_noted(text, &fd);
 		assert_false(offloads_get(offloads, 0, &ifindex, &feature));
 		offloads_close(offloads);

@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 
 /* Room for one note, and for all: further ones are left out. */
-#define NOTE_SIZE  (16 + IF_NAMESIZE + ETHTOOL_NAME_SIZE)
+#define NOTE_SIZE  (32 + ETHTOOL_NAME_SIZE)
 #define NOTES_SIZE (128 * NOTE_SIZE)
 
 /* A user needs this feature to be off, and it was on before. */
@@ -25,7 +26,8 @@ struct hold {
 struct offloads {
 	struct hold *holds;
 	unsigned int count;
-	int notes_fd; /* -1: none */
+	int notes_fd;	     /* -1: none */
+	unsigned long netns; /* inode of the network namespace */
 };
 
 static bool is_held(const struct offloads *offloads, int ifindex, enum ethtool_feature feature,
@@ -55,18 +57,19 @@ static int reserve(struct offloads *offloads)
 
 static void adopt_note(struct offloads *offloads, const char *line)
 {
-	char name[IF_NAMESIZE], feature_name[ETHTOOL_NAME_SIZE], device[IF_NAMESIZE];
+	char feature_name[ETHTOOL_NAME_SIZE], device[IF_NAMESIZE];
 	enum ethtool_feature feature;
+	unsigned long netns;
 	int ifindex;
 
-	_Static_assert(IF_NAMESIZE == 16 && ETHTOOL_NAME_SIZE == 32, "the widths below");
-	/* NOLINTNEXTLINE(cert-err34-c): nine digits always fit */
-	if (sscanf(line, "%9d %15s %31s", &ifindex, name, feature_name) != 3)
+	_Static_assert(ETHTOOL_NAME_SIZE == 32, "the width below");
+	/* NOLINTNEXTLINE(cert-err34-c): so many digits always fit */
+	if (sscanf(line, "%10lu %9d %31s", &netns, &ifindex, feature_name) != 3)
 		return;
 	feature = ethtool_feature_find(feature_name);
-	/* Another interface may have the index now. */
-	if (feature < ETHTOOL_FEATURES && if_indextoname((unsigned int)ifindex, device) &&
-	    strcmp(device, name) == 0)
+	/* The kernel gives an index to no other interface of the namespace. */
+	if (feature < ETHTOOL_FEATURES && netns == offloads->netns &&
+	    if_indextoname((unsigned int)ifindex, device))
 		offloads_adopt(offloads, ifindex, feature);
 }
 
@@ -87,7 +90,6 @@ static void read_notes(struct offloads *offloads)
 static void write_notes(const struct offloads *offloads)
 {
 	char text[NOTES_SIZE];
-	char device[IF_NAMESIZE];
 	size_t length = 0;
 
 	if (offloads->notes_fd < 0)
@@ -95,9 +97,8 @@ static void write_notes(const struct offloads *offloads)
 	for (unsigned int i = 0; i < offloads->count && length + NOTE_SIZE < sizeof(text); i++) {
 		const struct hold *hold = &offloads->holds[i];
 
-		if (if_indextoname((unsigned int)hold->ifindex, device))
-			length += (size_t)sprintf(text + length, "%d %s %s\n", hold->ifindex,
-						  device, ethtool_feature_names[hold->feature]);
+		length += (size_t)sprintf(text + length, "%lu %d %s\n", offloads->netns,
+					  hold->ifindex, ethtool_feature_names[hold->feature]);
 	}
 	if (pwrite(offloads->notes_fd, text, length, 0) < 0 ||
 	    ftruncate(offloads->notes_fd, (off_t)length))
@@ -172,6 +173,13 @@ void offloads_release(struct offloads *offloads, const void *user)
 
 /* ---- open and close ---- */
 
+static unsigned long own_netns(void)
+{
+	struct stat netns;
+
+	return stat("/proc/self/ns/net", &netns) ? 0 : netns.st_ino;
+}
+
 int offloads_open(struct offloads **out, int notes_fd)
 {
 	struct offloads *offloads = calloc(1, sizeof(*offloads));
@@ -179,6 +187,7 @@ int offloads_open(struct offloads **out, int notes_fd)
 	if (!offloads)
 		return -ENOMEM;
 	offloads->notes_fd = notes_fd;
+	offloads->netns = own_netns();
 	if (notes_fd >= 0)
 		read_notes(offloads);
 	*out = offloads;

@@ -2,8 +2,8 @@
 /*
  * Features of devices (links/ethtool_features.h) that are switched off while somebody needs that
  * (`offloads: manage`), and on again when nobody does. A daemon that is killed leaves them off, and
- * notes in a file from which the next one restores them at its end: a line "IFINDEX NAME FEATURE"
- * for each.
+ * notes in a file from which the next one restores them at its end: a line "NETNS IFINDEX FEATURE"
+ * for each, with the inode of the network namespace.
  *
  * Main thread. Switching needs CAP_NET_ADMIN.
  */
