@@ -5,6 +5,7 @@ on the wire, compared byte by byte with frames that wire.py builds."""
 
 import contextlib
 import functools
+import os
 import re
 import socket
 
@@ -317,6 +318,26 @@ def beside_applications():
                 relay_and_ask(sock, 5)
     client.close()
     bench.finish(61)
+
+
+@test
+def few_descriptors():
+    """More source ports than there are descriptors: all is relayed, and clients and changes find theirs"""
+    bench = Bench(V4)
+    limit = 300
+    bench.start(bench.rule(f"{bench.group()} from keep"), prefix=("prlimit", f"--nofile={limit}:{limit}"))
+    descriptors = f"/proc/{bench.daemon.process.pid}/fd"
+
+    def used_up():
+        for port in range(10000, 10000 + limit):
+            bench.send(b"x", sport=port)
+        return len(os.listdir(descriptors)) >= limit * 3 // 4
+
+    wait_until(used_up, "the descriptors for ports are used up")
+    bench.daemon.ctl("rule", "add", bench.rule(f"{bench.group(2)} from {SECOND[V4]}", name="more", port=5001))
+    wait_rule(bench.daemon, "more", path="user")
+    stats = bench.daemon.settle()
+    equal(rule_of(stats, "k")["outputs"][0]["sent_packets"], rule_of(stats, "k")["received_packets"], "sent")
 
 
 @test

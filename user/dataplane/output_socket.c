@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -276,6 +277,16 @@ void output_socket_guard(struct output_socket *socket, int map, uint32_t slot)
 	}
 }
 
+/* Who sends from many ports must not use up the descriptors that interfaces and control clients
+ * need: the kernel gives the lowest free number. */
+static bool is_spare(int fd)
+{
+	struct rlimit limit;
+
+	return !getrlimit(RLIMIT_NOFILE, &limit) &&
+	       (rlim_t)fd < limit.rlim_cur - limit.rlim_cur / 4;
+}
+
 /* False: it has no socket now. */
 static bool open_port(struct output_socket *socket, in_port_t port)
 {
@@ -283,11 +294,15 @@ static bool open_port(struct output_socket *socket, in_port_t port)
 	int slot = source_ports_make_room(socket->ports, port);
 	int fd = slot < 0 ? -1 : open_descriptor(socket, ROLE_PORT, port, &step);
 
-	if (fd >= 0) {
-		guard_descriptor(socket, fd);
-		source_ports_put(socket->ports, slot, port, fd);
+	if (fd < 0)
+		return false;
+	if (!is_spare(fd)) {
+		close(fd);
+		return false;
 	}
-	return fd >= 0;
+	guard_descriptor(socket, fd);
+	source_ports_put(socket->ports, slot, port, fd);
+	return true;
 }
 
 /* Unless it has a socket. What is in the way may go away. */
