@@ -164,7 +164,7 @@ def prefixes():
                         ("rule ls", "rule list"), ("st", "stats show"), ("if", "iface list"),
                         ("rule -s list", "-s rule list"), ("rule list -br", "-br rule list"),
                         ("config -j diff --exit-code", "-j config diff"),
-                        ("w", "worker list"), ("g show", "group list"), ("l", "log show"),
+                        ("w", "worker list"), ("g show", "group list"), ("lo", "log show"),
                         ("co", "config show"), ("co d", "config diff"), ("p", "ping"),
                         ("v", "version")):
         code = EXIT_REFUSED if "--exit-code" in short else EXIT_DONE
@@ -275,7 +275,7 @@ def help_everywhere():
 def every_command_is_tested():
     """Each object and verb of the help has a golden output, or a test of its own"""
     own = {("config", "check"), ("config", "apply"), ("iface", "detach"), ("monitor",), ("top",), ("help",), ("metrics",), ("explain",),
-           ("capture",), ("check",)}
+           ("capture",), ("check",), ("lease", "list"), ("lease", "set"), ("lease", "release")}
     own |= {("cluster", verb) for verb in verbs()["cluster"]}  # test_cluster
     own |= {("import", peer) for peer in verbs()["import"]}  # test_import
     known = {tuple(words.split()[:2]) for words in COMMANDS}

@@ -3,13 +3,15 @@
 """Leases: a rule with one sends only while it is held. Two relays side by side never send one packet twice,
 whatever stops them."""
 
+import json
 import signal
 import struct
 import time
 
-from harness import (Daemon, Namespace, Star, backlog_empty, check, equal, interface_of, main, receiver, rule_of,
+from harness import (EXIT_REFUSED, EXIT_USAGE, Daemon, Namespace, Star, backlog_empty, check, equal, interface_of, main, receiver, rule_of,
                      sender, test, veth, wait_until)
 from control import Client
+from restarts import take_over
 
 RULE = "cam1 in 239.1.1.1:5000@in0 lease tv out 239.2.2.2:6000@out0"
 KERNEL_RULE = RULE.replace(" out ", " path kernel out ", 1)
@@ -307,6 +309,98 @@ def control():
     with Client(daemon.socket, uid=65534, gid=0) as reader:
         equal(len(reader.call("lease.list")["leases"]), 17, "for a reader")
         equal(reader.code("lease.set", name="tv", until=until), -32003, "a reader may not set")
+
+
+@test
+def by_hand():
+    """xmcastctl: set for a duration, list, release; events of what has happened; what explain says"""
+    star = Star()
+    daemon = Daemon(star.relay, config="rules: [in 239.1.1.1:5000@in0 lease tv/2 out 239.2.2.2:6000@out0]\n"
+                                       "events: { unheld_after: 1 }\n")
+    with Client(daemon.socket) as monitor:
+        monitor.call("monitor.start")
+
+        def event(name):
+            while True:
+                params = monitor.line()["params"]
+                if params["event"] == name:
+                    return params["lease"], params["shard"], params["shards"]
+
+        equal(event("lease-unheld"), ("tv", 0, 2), "shards without a holder")
+        daemon.ctl("lease", "set", "tv", "for", "1h")
+        equal(event("lease-held"), ("tv", 0, 2), "held")
+        daemon.ctl("lease", "set", "tv/1", "for", "100ms")
+        equal(event("lease-expired"), ("tv", 1, 1), "expired")
+        listed = daemon.ctl("lease", "list").stdout.split()
+        equal([word for word in listed if word in ("held", "standby")], ["held", "standby"], "states")
+        daemon.ctl("lease", "release", "tv")
+        equal(event("lease-standby"), ("tv", 0, 1), "released")
+    check("XmcastLease" not in daemon.ctl("metrics").stdout and
+          "xmcast_lease_standby_shards 2" in daemon.ctl("metrics").stdout, "metrics")
+    found = json.loads(daemon.ctl("-j", "explain", daemon.stats()["rules"][0]["name"], check=False).stdout)
+    check("standby" in json.dumps(found), f"explain: {found}")
+    for words in (("set", "tv"), ("set", "tv", "for", "5"), ("set", "tv", "for", "-5s"), ("set", "tv", "for", "8000h"),
+                  ("set", "tv", "until", "5s"), ("set", "tv/x", "for", "5s"), ("set", "tv/1024", "for", "5s"),
+                  ("release", "tv/"), ("release",)):
+        equal(daemon.ctl("lease", *words, check=False).returncode, EXIT_USAGE, f"exit code of {words}")
+    for words in (("set", "radio", "for", "5s"), ("release", "tv/7")):
+        equal(daemon.ctl("lease", *words, check=False).returncode, EXIT_REFUSED, f"exit code of {words}")
+
+
+@test
+def refused():
+    """Rules that do not agree about the shards of a lease are refused; a lease goes with its last rule"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    other = "cam2 in 239.1.1.2:5000@in0 lease tv/2 out 239.2.2.2:6001@out0"
+    with Client(daemon.socket) as client:
+        equal(client.code("rule.add", rules=[other]), -32001, "another number of shards")
+        hold(daemon, epoch=5)
+        client.call("rule.replace", rules=[RULE.replace("lease tv", "lease tv/2")])
+        listed = client.call("lease.list")["leases"]
+        equal([(entry["shards"], entry["state"], entry["epoch"]) for entry in listed], [(2, "standby", 0)] * 2,
+              "a lease with other shards is another one")
+        client.call("rule.replace", rules=[RULE.replace("lease tv ", "")])
+        equal(client.call("lease.list")["leases"], [], "leases of rules without any")
+        equal(daemon.stats()["rules"][0]["state"], "active", "a rule without a lease")
+
+
+def check_taken_over(rule):
+    """A successor knows what is held, until when, and the epoch; counters go on."""
+    star = Star()
+    star.receiver.run("ethtool", "-K", "r0", "gro", "on")
+    daemon = Daemon(star.relay, rule)
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    numbers = Numbers(star.source, "10.1.0.1")
+    numbers.send(10)
+    settled(daemon, 10)
+    until = now() + FOREVER
+    hold(daemon, until=until, epoch=9)
+    daemon = take_over(daemon, rule)
+    with Client(daemon.socket) as client:
+        shard, = client.call("lease.list")["leases"]
+        equal((shard["state"], shard["until"], shard["epoch"]), ("held", until, 9), "of the successor")
+        equal(client.code("lease.set", name="tv", until=until, epoch=8), -32001, "a lower epoch")
+    expected = numbers.send(20)
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["outputs"][0]["sent_packets"] == 20, "all are sent")
+    equal(received(output), expected, "sent by the successor")
+    counts = rule_of(daemon.stats(), "cam1")
+    equal((counts["received_packets"], counts["standby_packets"]), (30, 10), "received, and standby")
+    release(daemon)
+    daemon = take_over(daemon, rule)
+    equal(state(daemon), ("standby", "standby"), "released before")
+
+
+@test
+def taken_over_user():
+    """--take-over keeps deadlines, epochs and counters"""
+    check_taken_over(RULE)
+
+
+@test
+def taken_over_kernel():
+    """The same on the kernel path"""
+    check_taken_over(KERNEL_RULE)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 272, "workers");
 _Static_assert(sizeof(struct control_config) == 67, "control");
 _Static_assert(sizeof(struct log_config) == 40, "logging");
-_Static_assert(sizeof(struct events_config) == 4, "events");
+_Static_assert(sizeof(struct events_config) == 8, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
 _Static_assert(sizeof(struct default_config) == 80, "defaults");
 _Static_assert(sizeof(struct config) == 608, "config");
@@ -262,6 +262,7 @@ static void random_config(struct config *config)
 	config->control.save_changes = pick(2);
 	pick_logging(&config->logging);
 	config->events.silent_after = pick_or(3, 1, 86400);
+	config->events.unheld_after = pick_or(0, 1, 86400);
 	config->stats_interval = pick_or(600, 0, 86401);
 	pick_group(config->security.user);
 	if (config->security.user[0])

@@ -159,6 +159,21 @@ static const struct command cluster_verbs[] = {
 	{},
 };
 
+static const struct command lease_verbs[] = {
+	{.name = "list", .alias = "show", .usage = "lease list",
+	 .help = "show the shards of all leases: held or standby, and for how long",
+	 .method = "lease.list", .list = "leases", .show = show_leases},
+	{.name = "set", .usage = "lease set NAME[/SHARD] for DURATION",
+	 .help = "hold a lease, or one shard of it, for 500ms, 10s, 5m, 1h, from now on",
+	 .arguments = ARGUMENTS_LEASE, .least = 3, .most = 3,
+	 .run = verb_lease_set, .method = "lease.set", .show = show_nothing},
+	{.name = "release", .usage = "lease release NAME[/SHARD]",
+	 .help = "end a lease, or one shard of it, now",
+	 .arguments = ARGUMENTS_LEASE, .least = 1, .most = 1,
+	 .run = verb_lease_release, .method = "lease.release", .show = show_nothing},
+	{},
+};
+
 static const struct command log_verbs[] = {
 	{.name = "show", .alias = "list", .usage = "log show",
 	 .help = "show the log levels, and where the log goes",
@@ -178,6 +193,7 @@ const struct command ctl_objects[] = {
 	{.name = "worker", .topic = "the threads that relay", .verbs = worker_verbs},
 	{.name = "group", .topic = "multicast memberships", .verbs = group_verbs},
 	{.name = "cluster", .topic = "which host relays", .verbs = cluster_verbs},
+	{.name = "lease", .topic = "what this host may send", .verbs = lease_verbs},
 	{.name = "log", .topic = "the daemon's log", .verbs = log_verbs},
 	{.name = "check", .topic = "a file, before it is used", .usage = "check [--live] FILE",
 	 .help = "as config check",

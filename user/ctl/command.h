@@ -16,6 +16,7 @@ enum arguments {
 	ARGUMENTS_RULE_SET, /* a name, then options of rules and outputs */
 	ARGUMENTS_FILE,
 	ARGUMENTS_LOG,
+	ARGUMENTS_LEASE,
 	ARGUMENTS_OPTIONS, /* options of its own: "[-x" in its usage */
 	ARGUMENTS_OPTIONS_FILE,
 	ARGUMENTS_COMMAND,
@@ -80,6 +81,8 @@ VERB(verb_config_save);
 VERB(verb_import);
 VERB(verb_iface_detach);
 VERB(verb_explain);
+VERB(verb_lease_set);
+VERB(verb_lease_release);
 VERB(verb_log_set);
 VERB(verb_ping);
 VERB(verb_metrics);

@@ -255,6 +255,30 @@ static void log_words(const char *word, int count)
 		candidate("all", word);
 }
 
+static void lease_words(struct ctl *ctl, const char *word, int count)
+{
+	static const char *const behind[] = {"for", "10s"};
+	json_t *answer = NULL;
+	const json_t *lease;
+	size_t i;
+
+	if (count > 1) {
+		candidate(behind[count > 2], word);
+		return;
+	}
+	if (ctl_fetch(ctl, "lease.list", "leases", &answer))
+		return;
+	/* Each name once: its shards follow each other. */
+	json_array_foreach(json_object_get(answer, "leases"), i, lease)
+	{
+		const char *name = json_string_value(json_object_get(lease, "name"));
+
+		if (name && !json_integer_value(json_object_get(lease, "shard")))
+			candidate(name, word);
+	}
+	json_decref(answer);
+}
+
 /* Options of a command itself, as its usage has them: "[-b] [-d SECONDS]". */
 static void own_options(const char *usage, const char *word)
 {
@@ -329,6 +353,9 @@ static void arguments(struct ctl *ctl, const struct command *command, char **wor
 		break;
 	case ARGUMENTS_LOG:
 		log_words(word, count);
+		break;
+	case ARGUMENTS_LEASE:
+		lease_words(ctl, word, count);
 		break;
 	case ARGUMENTS_OPTIONS_FILE:
 		if (*word == '-')

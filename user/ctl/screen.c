@@ -34,15 +34,25 @@ enum colour screen_state_colour(const char *state)
 		const char *state;
 		enum colour colour;
 	} colours[] = {
-		{"active", COLOUR_GOOD},	  {"flowing", COLOUR_GOOD},
-		{"interface-ready", COLOUR_GOOD}, {"interface-recovered", COLOUR_GOOD},
-		{"pending", COLOUR_WARN},	  {"silent", COLOUR_WARN},
-		{"impaired", COLOUR_WARN},	  {"interface-impaired", COLOUR_WARN},
-		{"events-lost", COLOUR_WARN},	  {"config-rolled-back", COLOUR_WARN},
-		{"failed", COLOUR_BAD},		  {"interface-failed", COLOUR_BAD},
-		{"dropping", COLOUR_BAD},	  {"buffer-exhausted", COLOUR_BAD},
-		{"reload-refused", COLOUR_BAD},	  {"rollback-failed", COLOUR_BAD},
-		{"disabled", COLOUR_DIM},	  {"never", COLOUR_DIM},
+		{"held", COLOUR_GOOD},
+		{"active", COLOUR_GOOD},
+		{"flowing", COLOUR_GOOD},
+		{"interface-ready", COLOUR_GOOD},
+		{"interface-recovered", COLOUR_GOOD},
+		{"pending", COLOUR_WARN},
+		{"silent", COLOUR_WARN},
+		{"impaired", COLOUR_WARN},
+		{"interface-impaired", COLOUR_WARN},
+		{"events-lost", COLOUR_WARN},
+		{"config-rolled-back", COLOUR_WARN},
+		{"failed", COLOUR_BAD},
+		{"interface-failed", COLOUR_BAD},
+		{"dropping", COLOUR_BAD},
+		{"buffer-exhausted", COLOUR_BAD},
+		{"reload-refused", COLOUR_BAD},
+		{"rollback-failed", COLOUR_BAD},
+		{"disabled", COLOUR_DIM},
+		{"never", COLOUR_DIM},
 	};
 
 	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {

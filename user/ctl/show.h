@@ -54,6 +54,7 @@ void show_interface(const struct screen *screen, const json_t *answer);
 void show_workers(const struct screen *screen, const json_t *answer);
 void show_groups(const struct screen *screen, const json_t *answer);
 void show_cluster(const struct screen *screen, const json_t *answer);
+void show_leases(const struct screen *screen, const json_t *answer);
 void show_stats(const struct screen *screen, const json_t *answer);
 
 #endif

@@ -70,6 +70,9 @@ static const struct {
 	const char *text;
 } verdicts[] = {
 	{"steered", "takes the packet out of the network, for the user path"},
+	{"standby",
+	 "a rule matches, but its lease is not held on this host: drops the packet, which the "
+	 "holder sends"},
 	{"no_rule", "no rule matches: passes the packet to this host's own network stack"},
 	{"no_socket",
 	 "a rule matches, but its RX queue is not served (`queues` of the interface, or "

@@ -19,15 +19,16 @@ enum kind {
 	QUEUE, /* its number, with the member of a bond; "-" if there is no object */
 	UNITS, /* a number, shortened; "-" if it is missing */
 	SECONDS,
-	COPY,	     /* a boolean: zero copy? */
-	SOURCE,	     /* null: any */
-	ENGINE,	     /* of "io_uring:FLAG,FLAG…" the part before the colon */
-	INPUT,	     /* of a rule */
-	COUNTS,	     /* the counts in an object that are not 0 */
-	REASON,	     /* why the object is not active, and counts */
-	WHY,	     /* why a rule is not active, or not on the kernel path */
-	LOSSES,	     /* of an output */
-	RULE_LOSSES, /* the same; in the first row of a rule, why the rule is not active */
+	MILLISECONDS, /* of nanoseconds; "-": 0 */
+	COPY,	      /* a boolean: zero copy? */
+	SOURCE,	      /* null: any */
+	ENGINE,	      /* of "io_uring:FLAG,FLAG…" the part before the colon */
+	INPUT,	      /* of a rule */
+	COUNTS,	      /* the counts in an object that are not 0 */
+	REASON,	      /* why the object is not active, and counts */
+	WHY,	      /* why a rule is not active, or not on the kernel path */
+	LOSSES,	      /* of an output */
+	RULE_LOSSES,  /* the same; in the first row of a rule, why the rule is not active */
 };
 
 enum column_flag {
@@ -108,6 +109,11 @@ static const char *cell(const struct column *column, const struct row *row,
 		return value ? screen_units(number, text) : "-";
 	case SECONDS:
 		return screen_seconds(number, text);
+	case MILLISECONDS:
+		if (!number)
+			return "-";
+		snprintf(text, SHOW_TEXT_SIZE, "%lld ms", number / 1000000);
+		return text;
 	case COPY:
 		if (strcmp(show_text(object, "state"), "failed") == 0)
 			return "-";
@@ -536,6 +542,27 @@ void show_cluster(const struct screen *screen, const json_t *answer)
 	show_table(screen, nodes, json_object_get(answer, "nodes"), NULL);
 	putc('\n', screen->stream);
 	show_table(screen, shards, json_object_get(answer, "shards"), NULL);
+}
+
+void show_leases(const struct screen *screen, const json_t *answer)
+{
+	static const struct column columns[] = {
+		{"LEASE", "name", TEXT, 0},
+		{">SHARD", "shard", NUMBER, 0},
+		{"STATE", "state", TEXT, PAINTED},
+		{">LEFT", "remaining_ns", MILLISECONDS, 0},
+		{">EPOCH", "epoch", NUMBER, LONG},
+		{">RULES", "rules", NUMBER, LONG},
+		{">RECEIVED", "received_packets", NUMBER, LONG},
+		{">DOWN", "outputs_down", NUMBER, STATS},
+		{},
+	};
+
+	show_table(screen, columns, json_object_get(answer, "leases"), NULL);
+	if (json_is_false(json_object_get(answer, "guarded")) &&
+	    json_array_size(json_object_get(answer, "leases")))
+		screen_print(screen, "The kernel does not check leases behind the egress threads: "
+				     "see lease-unguarded in the log.\n");
 }
 
 /* ---- counters ---- */

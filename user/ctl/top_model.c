@@ -65,16 +65,23 @@ long long top_model_sum(const json_t *list, const char *key)
 	return (long long)total;
 }
 
+/* What is dropped as standby is no loss: another host sends it. */
 long long top_model_lost(const json_t *output)
 {
 	return (long long)((unsigned long long)show_number(output, "send_errors") +
-			   (unsigned long long)show_number(output, "dropped_packets"));
+			   (unsigned long long)show_number(output, "dropped_packets") -
+			   (unsigned long long)show_number(json_object_get(output, "drops"),
+							   "standby"));
 }
 
 static long long lost_by_all(const json_t *outputs)
 {
-	return (long long)((unsigned long long)top_model_sum(outputs, "send_errors") +
-			   (unsigned long long)top_model_sum(outputs, "dropped_packets"));
+	unsigned long long lost = 0;
+	const json_t *output;
+	size_t i;
+
+	json_array_foreach(outputs, i, output) lost += (unsigned long long)top_model_lost(output);
+	return (long long)lost;
 }
 
 /* Note a counter in `counters`, and its change since the last sample. */

@@ -556,6 +556,12 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 	snprintf(diagnosis.about, sizeof(diagnosis.about), "rule");
 	if (diagnosis.counts->reason && !has_problem(diagnosis.findings))
 		find(&diagnosis, PROBLEM, "pending", "%s", diagnosis.counts->reason);
+	if (strcmp(diagnosis.counts->state, "standby") == 0) {
+		next(&diagnosis, "xmcastctl lease list");
+		find(&diagnosis, PROBLEM, "standby",
+		     "this host does not hold lease %s, shard %u: the holder sends, or nobody does",
+		     rule->lease, rule_shard(rule));
+	}
 	examine_firewall(&diagnosis);
 	if (diagnosis.counts->path_reason)
 		find(&diagnosis, HINT, "not_kernel_path", "%s", diagnosis.counts->path_reason);

@@ -97,6 +97,7 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 	json_put(&reply->result, "config", config_status_json(daemon));
 	json_put(&reply->result, "events", event_counts_json(&daemon->event_counts));
 	json_put(&reply->result, "process", process_json());
+	json_put(&reply->result, "leases", method_lease_counts(daemon));
 	stats_free(stats);
 }
 
@@ -334,7 +335,8 @@ static void method_log_set(void *context, const json_t *params, struct control_r
 
 static const char *const page_keys[] = {"offset", "limit", NULL};
 static const char *const name_keys[] = {"name", NULL};
-static const char *const lease_keys[] = {"leases", "name", "shard", "from", "until", "epoch", NULL};
+static const char *const lease_keys[] = {"leases", "name",  "shard",	 "from",
+					 "until",  "epoch", "elsewhere", NULL};
 static const char *const shard_keys[] = {"name", "shard", NULL};
 static const char *const log_keys[] = {"facility", "level", NULL};
 static const char *const rules_keys[] = {"rules", NULL};

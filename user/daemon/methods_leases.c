@@ -14,8 +14,8 @@
 
 /* What a change is made of: in the request itself, or in each item of "leases". */
 static const char expected[] =
-	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"from\" and "
-	"\"epoch\" as needed, all numbers from 0 on";
+	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"from\", \"epoch\" and "
+	"\"elsewhere\" as needed, all numbers from 0 on";
 
 static bool read_number(const json_t *object, const char *key, json_int_t most, bool needed,
 			json_int_t *number)
@@ -30,22 +30,24 @@ static bool read_number(const json_t *object, const char *key, json_int_t most, 
 
 static bool read_change(const json_t *object, struct lease_change *change)
 {
-	json_int_t shard = -1, from = 0, until = 0, epoch = -1;
-	size_t keys = 1;
+	static const char *const optional[] = {"shard", "from", "epoch", "elsewhere"};
+	json_int_t shard = -1, from = 0, until = 0, epoch = -1, elsewhere = 0;
+	size_t keys = 2;
 
 	change->name = json_string_value(json_object_get(object, "name"));
 	if (!change->name || !read_number(object, "shard", LEASE_SHARDS_MAX - 1, false, &shard) ||
 	    !read_number(object, "from", INT64_MAX, false, &from) ||
 	    !read_number(object, "until", INT64_MAX, true, &until) ||
-	    !read_number(object, "epoch", INT64_MAX, false, &epoch))
+	    !read_number(object, "epoch", INT64_MAX, false, &epoch) ||
+	    !read_number(object, "elsewhere", INT64_MAX, false, &elsewhere))
 		return false;
-	for (size_t i = 0; i < 4; i++)
-		keys += json_object_get(object, (const char *[]){"shard", "from", "until",
-								 "epoch"}[i]) != NULL;
+	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
+		keys += json_object_get(object, optional[i]) != NULL;
 	change->shard = (int)shard;
 	change->from_ns = (uint64_t)from;
 	change->until_ns = (uint64_t)until;
 	change->epoch = epoch < 0 ? LEASE_SAME_EPOCH : (uint64_t)epoch;
+	change->elsewhere_ns = (uint64_t)elsewhere;
 	return json_object_size(object) == keys;
 }
 
@@ -117,29 +119,70 @@ void method_lease_release(void *context, const json_t *params, struct control_re
 
 /* ---- lease.list ---- */
 
+/* What is known of the rules of each shard, by its slot. */
+struct of_shard {
+	uint64_t received;
+	unsigned int outputs_down;
+};
+
 /* The page that is being filled. */
 struct listing {
 	json_t *list;
 	uint64_t now_ns;
 	struct control_page page;
 	size_t index;
+	const struct of_shard *shards;
 };
 
 static void list_shard(void *context, const struct lease_state *state)
 {
 	struct listing *listing = context;
+	const struct of_shard *shard = &listing->shards[state->slot];
 	size_t i = listing->index++;
 	uint64_t remaining_ns = state->held ? state->until_ns - listing->now_ns : 0;
 
 	if (i < listing->page.offset || i - listing->page.offset >= listing->page.limit)
 		return;
 	json_add(&listing->list,
-		 json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:i}", "name", state->name,
-			   "shards", (int)state->shards, "shard", (int)state->shard, "state",
-			   state->held ? "held" : "standby", "from", (json_int_t)state->from_ns,
-			   "until", (json_int_t)state->until_ns, "remaining_ns",
-			   (json_int_t)remaining_ns, "epoch", (json_int_t)state->epoch, "rules",
-			   (int)state->rules));
+		 json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:i}", "name",
+			   state->name, "shards", (int)state->shards, "shard", (int)state->shard,
+			   "state", state->held ? "held" : "standby", "from",
+			   (json_int_t)state->from_ns, "until", (json_int_t)state->until_ns,
+			   "remaining_ns", (json_int_t)remaining_ns, "epoch",
+			   (json_int_t)state->epoch, "rules", (int)state->rules, "received_packets",
+			   (json_int_t)shard->received, "outputs_down", (int)shard->outputs_down));
+}
+
+/* A rule is down if it is pending, or if something keeps packets from one of its outputs. */
+static bool is_down(const struct books *books, const struct rule_counts *counts)
+{
+	bool down = counts->reason;
+
+	for (unsigned int i = 0; i < counts->rule->nr_outputs; i++)
+		down |= books->outputs[counts->first_output + i].reason != NULL;
+	return down;
+}
+
+/* NULL: no memory. */
+static struct of_shard *count_shards(const struct daemon *daemon)
+{
+	const struct leases *leases = relay_leases(daemon->relay);
+	struct books *books = relay_books(daemon->relay, 0, SIZE_MAX);
+	struct of_shard *shards = calloc(XMC_LEASE_SLOTS, sizeof(*shards));
+
+	for (unsigned int i = 0; books && shards && i < books->nr_rules; i++) {
+		const struct rule_counts *counts = &books->rules[i];
+		struct of_shard *shard = &shards[leases_find(leases, counts->rule)];
+
+		shard->received += counts->received;
+		shard->outputs_down += !counts->rule->disabled && is_down(books, counts);
+	}
+	if (!books) {
+		free(shards);
+		shards = NULL;
+	}
+	books_free(books);
+	return shards;
 }
 
 void method_lease_list(void *context, const json_t *params, struct control_reply *reply)
@@ -147,13 +190,44 @@ void method_lease_list(void *context, const json_t *params, struct control_reply
 	const struct daemon *daemon = context;
 	const struct leases *leases = relay_leases(daemon->relay);
 	struct listing listing = {.now_ns = clock_ns()};
+	struct of_shard *shards;
 
 	if (!control_param_page(params, &listing.page, reply))
 		return;
+	shards = count_shards(daemon);
+	if (!shards)
+		return;
+	listing.shards = shards;
 	listing.list = json_array();
 	leases_list(leases, listing.now_ns, list_shard, &listing);
-	reply->result = json_pack("{s:i, s:I, s:b, s:I, s:o}", "total", (int)listing.index,
-				  "generation", (json_int_t)relay_generation(daemon->relay),
-				  "guarded", leases_guard(leases) >= 0, "now",
-				  (json_int_t)listing.now_ns, "leases", listing.list);
+	reply->result =
+		json_pack("{s:i, s:I, s:b, s:i, s:I, s:o}", "total", (int)listing.index,
+			  "generation", (json_int_t)relay_generation(daemon->relay), "guarded",
+			  leases_guard(leases) >= 0, "unheld", (int)leases_unheld(leases), "now",
+			  (json_int_t)listing.now_ns, "leases", listing.list);
+	free(shards);
+}
+
+/* ---- counts ---- */
+
+struct counts {
+	int held, all;
+};
+
+static void count_shard(void *context, const struct lease_state *state)
+{
+	struct counts *counts = context;
+
+	counts->held += state->held;
+	counts->all++;
+}
+
+json_t *method_lease_counts(const struct daemon *daemon)
+{
+	const struct leases *leases = relay_leases(daemon->relay);
+	struct counts counts = {};
+
+	leases_list(leases, clock_ns(), count_shard, &counts);
+	return json_pack("{s:i, s:i, s:i}", "held_shards", counts.held, "standby_shards",
+			 counts.all - counts.held, "unheld_shards", (int)leases_unheld(leases));
 }

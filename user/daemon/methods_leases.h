@@ -5,8 +5,13 @@
 
 #include "control/method.h"
 
+struct daemon;
+
 void method_lease_set(void *context, const json_t *params, struct control_reply *reply);
 void method_lease_list(void *context, const json_t *params, struct control_reply *reply);
+/* How many shards are held, standby and unheld. */
+json_t *method_lease_counts(const struct daemon *daemon);
+
 void method_lease_release(void *context, const json_t *params, struct control_reply *reply);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "relay/hand_over.h"
 #include "relay/inheritance.h"
+#include "relay/leases.h"
 #include "relay/state.h"
 #include "steering/forward.h"
 
@@ -28,6 +29,7 @@ struct place {
 static const struct place rule_places[] = {
 	PLACE(rule_counts, received),
 	PLACE(rule_counts, received_bytes),
+	PLACE(rule_counts, standby),
 	{},
 };
 
@@ -62,13 +64,10 @@ static const struct place worker_places[] = {
 };
 
 static const struct place tally_places[] = {
-	PLACE(xmc_tally, received),
-	PLACE(xmc_tally, received_bytes),
-	PLACE(xmc_tally, too_large),
-	PLACE(xmc_tally, sent),
-	PLACE(xmc_tally, sent_bytes),
-	PLACE(xmc_tally, ttl_expired),
-	{},
+	PLACE(xmc_tally, received),   PLACE(xmc_tally, received_bytes),
+	PLACE(xmc_tally, too_large),  PLACE(xmc_tally, sent),
+	PLACE(xmc_tally, sent_bytes), PLACE(xmc_tally, ttl_expired),
+	PLACE(xmc_tally, standby),    {},
 };
 
 static const struct place total_places[] = {
@@ -256,9 +255,9 @@ json_t *relay_account(const struct relay *relay)
 	}
 	for (unsigned int i = 0; i < books->nr_interfaces; i++)
 		json_add(&interfaces, write_interface(relay, books, i));
-	account =
-		json_pack("{s:o, s:o, s:o}", "retired", write_places(&books->retired, total_places),
-			  "rules", rules, "interfaces", interfaces);
+	account = json_pack("{s:o, s:o, s:o, s:o}", "retired",
+			    write_places(&books->retired, total_places), "rules", rules,
+			    "interfaces", interfaces, "leases", leases_describe(relay->leases));
 	books_free(books);
 	return account;
 }
@@ -340,6 +339,7 @@ static void carry_forward(const struct route *route, const json_t *object,
 		read_growth(forwards, from->tally_fds, slot + i, json_array_get(outputs, i),
 			    &growth[i]);
 		growth[i].received = growth[i].received_bytes = growth[i].too_large = 0;
+		growth[i].standby = 0;
 	}
 	kernel_path_carry(route->path->kernel, &rule, growth);
 }
@@ -490,5 +490,6 @@ int relay_carry(struct relay *relay, const json_t *account, const struct inherit
 	for (unsigned int j = 0; j < relay->nr_intakes; j++)
 		ledger_reset(&relay->intakes[j]->ledger);
 	totals_add(&relay->retired, json_object_get(account, "retired"));
+	leases_adopt(relay->leases, json_object_get(account, "leases"), true);
 	return err;
 }

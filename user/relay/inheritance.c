@@ -50,6 +50,7 @@ struct inheritance {
 	struct inherited_rule *rules;
 	struct lookup by_name;
 	struct membership_held *memberships;
+	json_t *leases; /* as the manifest has them; NULL: it has none */
 	unsigned int nr_offloads;
 	struct inherited_offload *offloads;
 	uint64_t paused_ns; /* when it has paused; if it was killed, when we have noticed */
@@ -426,6 +427,7 @@ static int read_manifest(struct inheritance *inheritance, const json_t *manifest
 		read_memberships(inheritance, &reading, manifest);
 	if (!reading.err)
 		read_offloads(inheritance, &reading, manifest);
+	inheritance->leases = json_incref(json_object_get(manifest, "leases"));
 	if (reading.err)
 		explain(reason, reading.err, "its manifest cannot be used: %s",
 			strerror(-reading.err));
@@ -470,6 +472,7 @@ void inheritance_free(struct inheritance *inheritance)
 	free(inheritance->rules);
 	free(inheritance->memberships);
 	free(inheritance->offloads);
+	json_decref(inheritance->leases);
 	free(inheritance);
 }
 
@@ -620,6 +623,11 @@ bool inheritance_rule(const struct inheritance *inheritance, const char *name, u
 	*id = rule->id;
 	*since_ns = rule->since_ns;
 	return true;
+}
+
+const json_t *inheritance_leases(const struct inheritance *inheritance)
+{
+	return inheritance ? inheritance->leases : NULL;
 }
 
 const struct inherited_offload *inheritance_offloads(const struct inheritance *inheritance,

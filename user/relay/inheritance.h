@@ -120,6 +120,9 @@ struct inherited_offload {
 const struct inherited_offload *inheritance_offloads(const struct inheritance *inheritance,
 						     unsigned int *count);
 
+/* Its leases, for leases_adopt(). NULL: none. */
+const json_t *inheritance_leases(const struct inheritance *inheritance);
+
 /* All memberships. */
 const struct membership_held *inheritance_memberships(const struct inheritance *inheritance,
 						      unsigned int *count);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json_build.h"
 #include "base/log.h"
 #include "steering/guard.h"
 #include "steering/leases.h"
@@ -14,7 +15,11 @@
 /* What is known of a shard besides its slot. */
 struct shard {
 	uint64_t epoch;
+	uint64_t elsewhere_ns; /* see struct lease_change */
+	uint64_t seen_ns;      /* when somebody was last known to hold it */
 	unsigned int rules;
+	bool held;   /* as it was reported */
+	bool unheld; /* likewise */
 };
 
 struct lease {
@@ -206,6 +211,8 @@ static int add(struct leases *leases, const struct rule *rule)
 	memcpy(lease->name, rule->lease, sizeof(lease->name));
 	lease->shards = shards;
 	lease->first = take_slots(leases, shards);
+	for (unsigned int i = 0; i < shards; i++)
+		lease->state[i].seen_ns = clock_ns();
 	if (!lease->first) {
 		free(lease);
 		return -ENOSPC;
@@ -322,6 +329,89 @@ static void apply(struct leases *leases, unsigned int slot, uint64_t from_ns, ui
 	write_slot(leases, slot, from_ns, until_ns);
 }
 
+/* ---- events ---- */
+
+static bool is_held(const struct xmc_lease *slot, uint64_t now_ns)
+{
+	return slot->from_ns <= now_ns && now_ns < slot->until_ns;
+}
+
+/* The shards of a lease to which the same has happened, for one event. */
+struct happening {
+	unsigned int count, first; /* the number of the first one */
+};
+
+static void happen(struct happening *happening, unsigned int shard)
+{
+	if (!happening->count++)
+		happening->first = shard;
+}
+
+/* `alone`: nobody has asked for what has changed. */
+static void report_changes(const struct leases *leases, struct lease *lease, uint64_t now_ns,
+			   bool alone)
+{
+	struct happening held = {}, ended = {};
+
+	for (unsigned int i = 0; i < lease->shards; i++) {
+		bool now = is_held(&leases->slots[lease->first + i], now_ns);
+
+		if (now != lease->state[i].held)
+			happen(now ? &held : &ended, i);
+		lease->state[i].held = now;
+	}
+	if (held.count)
+		log_event(LOG_LEVEL_INFO, "lease-held", LOG_NAME("lease", lease->name),
+			  LOG_UINT("shard", held.first), LOG_UINT("shards", held.count));
+	if (ended.count && alone)
+		log_event(LOG_LEVEL_WARNING, "lease-expired", LOG_NAME("lease", lease->name),
+			  LOG_UINT("shard", ended.first), LOG_UINT("shards", ended.count));
+	else if (ended.count)
+		log_event(LOG_LEVEL_INFO, "lease-standby", LOG_NAME("lease", lease->name),
+			  LOG_UINT("shard", ended.first), LOG_UINT("shards", ended.count));
+}
+
+static void report_unheld(struct lease *lease, uint64_t now_ns, unsigned int unheld_after)
+{
+	struct happening unheld = {};
+
+	for (unsigned int i = 0; i < lease->shards; i++) {
+		struct shard *shard = &lease->state[i];
+		bool now;
+
+		if (shard->held || now_ns < shard->elsewhere_ns)
+			shard->seen_ns = now_ns;
+		now = unheld_after && now_ns - shard->seen_ns >= unheld_after * NS_PER_SECOND;
+		if (now && !shard->unheld)
+			happen(&unheld, i);
+		shard->unheld = now;
+	}
+	if (unheld.count)
+		log_event(LOG_LEVEL_WARNING, "lease-unheld", LOG_NAME("lease", lease->name),
+			  LOG_UINT("shard", unheld.first), LOG_UINT("shards", unheld.count));
+}
+
+void leases_look(struct leases *leases, uint64_t now_ns, unsigned int unheld_after)
+{
+	for (unsigned int i = 0; i < leases->nr_leases; i++) {
+		report_changes(leases, leases->list[i], now_ns, true);
+		report_unheld(leases->list[i], now_ns, unheld_after);
+	}
+}
+
+unsigned int leases_unheld(const struct leases *leases)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < leases->nr_leases; i++) {
+		for (unsigned int j = 0; j < leases->list[i]->shards; j++)
+			count += leases->list[i]->state[j].unheld;
+	}
+	return count;
+}
+
+/* ---- changes ---- */
+
 static int check(const struct leases *leases, const struct lease_change *change,
 		 char reason[REASON_SIZE])
 {
@@ -349,6 +439,7 @@ static void carry_out(struct leases *leases, const struct lease_change *change, 
 	for (i = first_shard(change->shard, lease, &end); i < end; i++) {
 		if (change->epoch != LEASE_SAME_EPOCH)
 			lease->state[i].epoch = change->epoch;
+		lease->state[i].elsewhere_ns = change->elsewhere_ns;
 		apply(leases, lease->first + i, change->from_ns, change->until_ns, now_ns);
 	}
 }
@@ -366,6 +457,8 @@ int leases_change(struct leases *leases, const struct lease_change *changes, uns
 	}
 	for (unsigned int i = 0; i < count; i++)
 		carry_out(leases, &changes[i], now_ns);
+	for (unsigned int i = 0; i < leases->nr_leases; i++)
+		report_changes(leases, leases->list[i], now_ns, false);
 	return 0;
 }
 
@@ -375,11 +468,6 @@ int leases_release(struct leases *leases, const char *name, int shard, char reas
 		.name = name, .shard = shard, .epoch = LEASE_SAME_EPOCH};
 
 	return leases_change(leases, &change, 1, reason);
-}
-
-static bool is_held(const struct xmc_lease *slot, uint64_t now_ns)
-{
-	return slot->from_ns <= now_ns && now_ns < slot->until_ns;
 }
 
 void leases_list(const struct leases *leases, uint64_t now_ns, lease_handler *handle, void *context)
@@ -398,6 +486,7 @@ void leases_list(const struct leases *leases, uint64_t now_ns, lease_handler *ha
 				.epoch = lease->state[j].epoch,
 				.held = is_held(slot, now_ns),
 				.rules = lease->state[j].rules,
+				.slot = (uint16_t)(lease->first + j),
 			};
 
 			handle(context, &state);
@@ -410,4 +499,61 @@ bool leases_mute(const struct leases *leases, const struct rule *rule, uint64_t 
 	uint16_t slot = leases_find(leases, rule);
 
 	return slot && !is_held(&leases->slots[slot], now_ns);
+}
+
+/* ---- from one process to the next ---- */
+
+json_t *leases_describe(const struct leases *leases)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < leases->nr_leases; i++) {
+		const struct lease *lease = leases->list[i];
+
+		for (unsigned int j = 0; j < lease->shards; j++) {
+			const struct xmc_lease *slot = &leases->slots[lease->first + j];
+
+			if (!slot->until_ns && !lease->state[j].epoch)
+				continue;
+			json_add(&list,
+				 json_pack("{s:s, s:i, s:i, s:I, s:I, s:I}", "name", lease->name,
+					   "shards", (int)lease->shards, "shard", (int)j, "from",
+					   (json_int_t)slot->from_ns, "until",
+					   (json_int_t)slot->until_ns, "epoch",
+					   (json_int_t)lease->state[j].epoch));
+		}
+	}
+	return list;
+}
+
+static uint64_t get_number(const json_t *object, const char *key)
+{
+	json_int_t number = json_integer_value(json_object_get(object, key));
+
+	return number > 0 ? (uint64_t)number : 0;
+}
+
+void leases_adopt(struct leases *leases, const json_t *list, bool held)
+{
+	uint64_t now_ns = clock_ns();
+	const json_t *object;
+	size_t i;
+
+	json_array_foreach(list, i, object)
+	{
+		const char *name = json_string_value(json_object_get(object, "name"));
+		uint64_t shards = get_number(object, "shards"), shard = get_number(object, "shard");
+		struct lease *lease = name && shards <= LEASE_SHARDS_MAX && shard < shards
+					      ? find(leases, name, (unsigned int)shards)
+					      : NULL;
+
+		if (!lease)
+			continue;
+		lease->state[shard].epoch = get_number(object, "epoch");
+		if (held)
+			write_slot(leases, lease->first + (unsigned int)shard,
+				   get_number(object, "from"), get_number(object, "until"));
+		/* The predecessor has reported it. */
+		lease->state[shard].held = is_held(&leases->slots[lease->first + shard], now_ns);
+	}
 }

@@ -16,6 +16,7 @@
 #ifndef XMCAST_RELAY_LEASES_H
 #define XMCAST_RELAY_LEASES_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,6 +60,8 @@ struct lease_change {
 	int shard;		    /* -1: all of them */
 	uint64_t from_ns, until_ns; /* CLOCK_MONOTONIC */
 	uint64_t epoch;		    /* LEASE_SAME_EPOCH: the last one of each shard */
+	/* Another host holds it until then, as far as is known; 0: unknown. */
+	uint64_t elsewhere_ns;
 };
 
 #define LEASE_SAME_EPOCH UINT64_MAX
@@ -82,12 +85,30 @@ struct lease_state {
 	uint64_t epoch;	    /* the last one; 0: never set */
 	bool held;	    /* now */
 	unsigned int rules; /* that are in it, disabled ones included */
+	uint16_t slot;
 };
 
 /* Call `handle` for each shard of each lease, in a fixed order. */
 typedef void lease_handler(void *context, const struct lease_state *state);
 void leases_list(const struct leases *leases, uint64_t now_ns, lease_handler *handle,
 		 void *context);
+
+/* Once a second: report shards that have ended or begun by themselves, and, after `unheld_after`
+ * seconds (0: never), those that neither this host nor another one holds. */
+void leases_look(struct leases *leases, uint64_t now_ns, unsigned int unheld_after);
+
+/* Shards that leases_look() has reported as unheld. */
+unsigned int leases_unheld(const struct leases *leases);
+
+/* ---- from one process to the next ---- */
+
+/* What a successor needs: a list. The caller's reference; NULL: no memory. Times of CLOCK_MONOTONIC
+ * do not outlive a reboot, and neither does what they are handed over with. */
+json_t *leases_describe(const struct leases *leases);
+
+/* Take over what the leases that are here were in another process. `held`: also whether they are
+ * held, not only their epochs. What does not fit is ignored. */
+void leases_adopt(struct leases *leases, const json_t *list, bool held);
 
 /* Does the rule have a lease that is not held now? */
 bool leases_mute(const struct leases *leases, const struct rule *rule, uint64_t now_ns);

@@ -54,6 +54,19 @@ static int open_offloads(struct relay *relay, int notes_fd)
 	return err;
 }
 
+/* Of a predecessor that was killed it is not known what it has held in the end. */
+static int open_leases(struct relay *relay, const struct config *config)
+{
+	int err = leases_open(&relay->leases);
+
+	if (!err)
+		err = leases_add(relay->leases, config);
+	if (!err)
+		leases_adopt(relay->leases, inheritance_leases(relay->inheritance),
+			     !inheritance_has_forgotten(relay->inheritance));
+	return err;
+}
+
 int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance,
 		     int notes_fd)
 {
@@ -79,7 +92,7 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	if (!err)
 		err = open_offloads(relay, notes_fd);
 	if (!err)
-		err = leases_open(&relay->leases);
+		err = open_leases(relay, config);
 	/* Listen before looking, so that no change is missed. */
 	if (!err)
 		err = follow_open(&relay->follow, relay);
@@ -199,6 +212,7 @@ void relay_check_workers(struct relay *relay)
 	}
 	if (!relay->frozen)
 		follow_capture(relay);
+	leases_look(relay->leases, now_ns, relay->config.events.unheld_after);
 	output_sockets_age();
 }
 

@@ -87,6 +87,8 @@ struct control_config {
 /* `events:` of the file. */
 struct events_config {
 	unsigned int silent_after; /* seconds without a packet until a rule counts as silent */
+	unsigned int
+		unheld_after; /* seconds until a lease without a holder is reported; 0: never */
 };
 
 /* `security:` of the file: what the daemon gives up (daemon/rights.h, base/sandbox.h). */

@@ -32,6 +32,7 @@ static const struct choice log_targets[] = {{"auto", LOG_TARGET_AUTO},
 static const struct choice log_formats[] = {{"text", false}, {"json", true}, {0}};
 static const struct choice gso_words[] = {{"on", GSO_MAX_SEGMENTS}, {"off", 1}, {0}};
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {0}};
+static const struct choice never[] = {{"never", 0}, {0}};
 static const struct choice on_off[] = {{"on", true}, {"off", false}, {0}};
 
 /* ---- options of outputs as settings ---- */
@@ -213,6 +214,12 @@ const struct field setting_list[] = {
 	{"events.silent_after", FIELD_NUMBER, CONFIG(events.silent_after), .live = true, .min = 1,
 	 .max = 86400, .value = 3, .what = "number of seconds",
 	 .help = "Seconds without a packet after which a rule counts as silent."},
+	/* A host that is the standby of another one holds nothing for weeks, and only whoever hands
+	 * out leases knows that the other one does. */
+	{"events.unheld_after", FIELD_NUMBER, CONFIG(events.unheld_after), .live = true, .min = 1,
+	 .max = 86400, .choices = never, .what = "number of seconds",
+	 .help = "Seconds without a holder after which a lease is reported as unheld: neither this "
+		 "host nor, as far as the daemon was told, another one holds it."},
 	{"events.hook", FIELD_RETIRED,
 	 .help = "xmcastd runs no programs: use `xmcastctl monitor --exec PROGRAM`, or the unit "
 		 "xmcast-monitor@.service"},

@@ -228,7 +228,8 @@ struct check {
 	uint32_t *order;      /* indexes of the rules, in the order in which they are checked */
 	struct input *inputs; /* of each rule */
 	unsigned int *shapes; /* by the first rule of an interface and family: shapes there */
-	struct lookup by_name, by_input, by_family, by_shape;
+	struct lookup by_name, by_input, by_family, by_shape, by_lease;
+	unsigned int shards; /* of all leases so far */
 };
 
 static int check_init(struct check *check)
@@ -260,6 +261,10 @@ static int check_init(struct check *check)
 		err = lookup_init(&check->by_family, count, check->inputs, sizeof(struct input),
 				  offsetof(struct input, shape));
 	if (!err)
+		err = lookup_init(&check->by_lease, count,
+				  (const char *)config->rules + offsetof(struct rule, lease),
+				  sizeof(*config->rules), LEASE_NAME_SIZE);
+	if (!err)
 		err = lookup_init(&check->by_shape, count, check->inputs, sizeof(struct input),
 				  offsetof(struct input, key));
 	return err;
@@ -271,6 +276,7 @@ static void check_free(struct check *check)
 	lookup_free(&check->by_input);
 	lookup_free(&check->by_family);
 	lookup_free(&check->by_shape);
+	lookup_free(&check->by_lease);
 	free(check->order);
 	free(check->inputs);
 	free(check->shapes);
@@ -313,6 +319,35 @@ static void check_duplicates(struct check *check, uint32_t index)
 	    (rule.where->named || by_input == LOOKUP_NONE))
 		report_same_name(&rule, &(struct placed_rule){&rules[by_name], &at[by_name]},
 				 check->errors);
+}
+
+static void check_lease(struct check *check, uint32_t index)
+{
+	const struct rule *rule = &check->draft->config.rules[index];
+	struct rule_positions *at = check->draft->rules_at;
+	const struct position *where = &at[index].at[RULE_LEASE];
+	char text[FIELD_TEXT_SIZE], line[LINE_TEXT_SIZE];
+	const struct rule *first;
+	uint32_t before;
+
+	if (!rule->lease_shards)
+		return;
+	field_format(&rule_fields[RULE_LEASE], rule, text);
+	before = lookup_add(&check->by_lease, index);
+	if (before == LOOKUP_NONE) {
+		check->shards += rule->lease_shards;
+		if (check->shards >= XMC_LEASE_SLOTS && where->line)
+			errors_add(check->errors, where, text, strlen(text),
+				   "too many shards of leases, expected at most %d in all",
+				   XMC_LEASE_SLOTS - 1);
+		return;
+	}
+	first = &check->draft->config.rules[before];
+	if (first->lease_shards != rule->lease_shards && where->line)
+		errors_add(check->errors, where, text, strlen(text),
+			   "another number of shards, expected %u as in rule %s%s",
+			   first->lease_shards, first->name,
+			   position_line(&at[before].at[RULE_LEASE], where, line));
 }
 
 /* A packet is looked up once for each shape of its interface and family, hence a limit. */
@@ -365,6 +400,7 @@ static int check_rules(const struct draft *draft, struct errors *errors)
 			rule_validate(config, &config->rules[index], &draft->rules_at[index],
 				      errors);
 		check_duplicates(&check, index);
+		check_lease(&check, index);
 	}
 	for (uint32_t i = 0; i < config->nr_rules; i++)
 		check_shape(&check, check.order[i]);

@@ -55,6 +55,13 @@ const struct metric metric_table[] = {
 	COUNTER(CONFIG, "reloads", "xmcast_config_reloads", NULL, NULL,
 		"Reload requests, applied or refused."),
 
+	GAUGE(LEASES, NUMBER, "held_shards", "xmcast_lease_held_shards", NULL, NULL, 0,
+	      "Shards of leases that this host holds."),
+	GAUGE(LEASES, NUMBER, "standby_shards", "xmcast_lease_standby_shards", NULL, NULL, 0,
+	      "Shards of leases that this host does not hold."),
+	GAUGE(LEASES, NUMBER, "unheld_shards", "xmcast_lease_unheld_shards", NULL, NULL, 0,
+	      "Shards of leases without a known holder for longer than events.unheld_after."),
+
 	{LEVEL_RULES, KIND_NUMBER, TYPE_GAUGE, NULL, "xmcast_rules", NULL, NULL, 0,
 	 "Rules by state."},
 
@@ -86,7 +93,7 @@ const struct metric metric_table[] = {
 	GAUGE(RULE, BOOLEAN, "path_fallback", "xmcast_rule_path_fallback", NULL, NULL, 0,
 	      "Whether the user path carries the rule although it may use the kernel path."),
 	GAUGE(RULE, TEXT_IS, "state", "xmcast_rule_active", NULL, "active", 0,
-	      "Whether the rule is active: 0 if it is pending or disabled."),
+	      "Whether the rule is active: 0 if it is pending, standby or disabled."),
 	GAUGE(RULE, TEXT_IS, "flow", "xmcast_rule_flowing", NULL, "flowing", 0,
 	      "Whether a packet of the rule has arrived within the last events.silent_after "
 	      "seconds."),
@@ -118,7 +125,7 @@ const struct metric metric_table[] = {
 		 "Datagrams of the output that were not handed to the kernel; rate_limited: over "
 		 "its limit; not_copied: the kernel path made no copy of the packet for it; "
 		 "no_carrier, unreachable, no_source: it could not have left; ttl_expired: its "
-		 "TTL would have been 0."),
+		 "TTL would have been 0; standby: the lease of the rule was not held."),
 	COUNTERS(OUTPUT, "icmp_errors", "xmcast_output_icmp_errors", NULL, "error",
 		 "ICMP errors about datagrams of the output, which others have sent or forged; "
 		 "refused: no program receives on the port."),

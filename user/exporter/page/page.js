@@ -33,7 +33,8 @@ const model = {
 };
 
 const sum = (counts) => Object.values(counts || {}).reduce((total, n) => total + n, 0);
-const lostByOutput = (output) => output.send_errors + output.dropped_packets;
+// What is dropped as standby is no loss: another host sends it.
+const lostByOutput = (output) => output.send_errors + output.dropped_packets - (output.drops.standby || 0);
 
 // How bad: 3 pending, 2 packets are being lost, 1 silent or an output cannot send, 0 fine.
 function severity(rule) {
@@ -273,6 +274,7 @@ const filters = {
 	problems: (rule) => rule.severity > 0,
 	active: (rule) => rule.data.state === "active",
 	pending: (rule) => rule.data.state === "pending",
+	standby: (rule) => rule.data.state === "standby",
 	disabled: (rule) => rule.data.state === "disabled",
 	silent: (rule) => rule.data.state === "active" && rule.data.flow !== "flowing",
 	losing: (rule) => rule.losing,
@@ -504,7 +506,7 @@ function showInterfaces() {
 
 // ---- events ----
 
-const badEvents = new Set(["pending", "dropping", "icmp-errors", "interface-failed", "interface-impaired",
+const badEvents = new Set(["lease-expired", "lease-unheld", "pending", "dropping", "icmp-errors", "interface-failed", "interface-impaired",
 	"device-dropping", "interface-dropping", "buffer-exhausted", "packets-missing", "reload-refused",
 	"worker-stuck", "hand-over-failed", "rollback-failed", "events-lost", "events-suppressed"]);
 const warnEvents = new Set(["silent", "path-changed", "stopping", "config-rolled-back"]);
