@@ -8,6 +8,7 @@
 #: make fault       make every system call and allocation of the daemon fail once (root)
 #: make soak        HOURS=0.5: mixed traffic at half of the throughput while everything else changes (root)
 #:                  soak-restarts: what 100 restarts of each kind cost a stream (root)
+#:                  soak-cluster: 200 random faults of three relays, and no packet twice (root)
 #: make bench       ratios against other relays and the bare receive rate (root); bench-full
 #: make coverage    the tests in an instrumented build, then their coverage of user/ (root)
 #: make install     and uninstall; DESTDIR= PREFIX=/usr/local bindir= sbindir= sysconfdir= mandir= unitdir=
@@ -128,7 +129,7 @@ PROGRAMS := $(B)/xmcastd $(B)/xmcastctl $(B)/xmcast-exporter $(B)/xmcast-cluster
 BENCH_PROGRAMS := $(B)/xmcast-bench-receive $(B)/xmcast-bench-redirect
 REFERENCE := $(B)/xmcast-reference
 
-.PHONY: all help demo test test-bare bench bench-full soak soak-restarts lint format install uninstall dist deb clean vmlinux \
+.PHONY: all help demo test test-bare bench bench-full soak soak-restarts soak-cluster lint format install uninstall dist deb clean vmlinux \
 	deps build-deps test-deps lint-deps deb-deps
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -375,6 +376,11 @@ soak: check-root test-deps
 soak-restarts: check-root test-deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)XMCAST_BUILD=$(B) tests/soak/restarts.py $(SOAK_FLAGS)
+
+# About 5 minutes. SOAK_FLAGS: see tests/soak/cluster.py --help.
+soak-cluster: check-root test-deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)XMCAST_BUILD=$(B) tests/soak/cluster.py $(SOAK_FLAGS)
 
 # ---- checks -------------------------------------------------------------------------------------
 
