@@ -84,6 +84,9 @@ static const struct {
 	{{"a in [ff3e::1]:1@a out 127.0.0.1:1@b out [::1]:1@b out 127.0.0.2:1@lo out [::1]:2"},
 	 {{1, 24, "127.0.0.1:1@b", "a loopback address leaves by no interface"},
 	  {1, 42, "[::1]:1@b", "a loopback address leaves by no interface"}}},
+	{{"a in 239.1.1.1:1@a out 239.1.1.2:1@b from 127.0.0.1 out 1.1.1.1:1 from 127.0.0.1 "
+	  "out 239.1.1.2:1@lo from 127.0.0.1 out 127.0.0.1:2 from 127.0.0.1"},
+	 {{1, 24, "239.1.1.2:1@b", "`from` a loopback address leaves by no interface"}}},
 	{{"a in [ff01::1]:1@a out 1.1.1.1:1"},
 	 {{1, 6, "[ff01::1]:1@a", "interface-local scope is on no wire"}}},
 	{{"a in [ff10::1]:1@a out 1.1.1.1:1"},

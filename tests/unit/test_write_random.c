@@ -98,11 +98,13 @@ static struct rule_output pick_output(const struct rule *rule, unsigned int numb
 	if (output_is_limited(&output) && pick(2))
 		output.burst_ms = 1 + pick(BURST_MS_MAX);
 	output.ttl = (uint16_t)pick_or(rule_default_ttl(&output.to), 1, RULE_TTL_DECREMENTED);
+	/* A loopback address leaves by no interface. */
 	if (!output.from_kept && pick(2)) {
-		output.from = pick_addr(false);
+		do
+			output.from = pick_addr(false);
+		while (addr_is_loopback(&output.from));
 		output.from_port = rule->protocol ? 0 : (uint16_t)pick_or(0, 1, UINT16_MAX);
 	}
-	/* A loopback address leaves by no interface. */
 	if (group || (pick(2) && !addr_is_loopback(&output.to)))
 		pick_iface(output.iface);
 	return output;

@@ -114,6 +114,12 @@ static void check_kernel_output(const struct subject *subject, unsigned int inde
 			     "too many outputs for the kernel path, expected at most 64");
 }
 
+/* It names an interface by which packets leave. */
+static bool leaves_host(const struct rule_output *output)
+{
+	return *output->iface && strcmp(output->iface, "lo") != 0;
+}
+
 /* A packet has one family: that of its source is that of its destination. */
 static void check_from(const struct subject *subject, unsigned int index)
 {
@@ -135,6 +141,10 @@ static void check_from(const struct subject *subject, unsigned int index)
 		output_error(subject, index,
 			     "`from` a link-local address without an interface, expected "
 			     "[ADDR][:PORT]@IFACE");
+	if (addr_is_loopback(&output->from) && leaves_host(output))
+		output_error(subject, index,
+			     "`from` a loopback address leaves by no interface, expected another "
+			     "address of this host");
 	if (output->from_port && rule->protocol)
 		output_error(subject, index,
 			     "`from` a port, which the IP protocol of the input does not have, "
@@ -155,7 +165,7 @@ static void check_output(const struct subject *subject, unsigned int index)
 		output_error(subject, index,
 			     "a link-local address without an interface, expected "
 			     "[ADDR][:PORT]@IFACE");
-	if (addr_is_loopback(&output->to) && *output->iface && strcmp(output->iface, "lo") != 0)
+	if (addr_is_loopback(&output->to) && leaves_host(output))
 		output_error(subject, index,
 			     "a loopback address leaves by no interface, expected ADDR[:PORT]");
 	if (!rule->may_loop && rule_output_is_input(rule, output))
