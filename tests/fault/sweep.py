@@ -160,6 +160,27 @@ def killed(place, number, force):
     return start_up(place, number, force, arguments=("--store",), manager=manager)
 
 
+def restarted(place, number, force):
+    """A fault while a daemon leaves everything in the manager's store; the next one goes on, or begins again."""
+    manager = Manager(work_directory())
+    old = place.start(CONFIG, arguments=("--store",), manager=manager)
+    place.relays(old)
+    place.page.arm(number, force)
+    old.process.send_signal(signal.SIGTERM)
+    old.process.wait()
+    calls, fault = place.page.disarm()
+    check_code(old, {0, 70} if fault else {0})
+    new = place.start(CONFIG, arguments=("--socket", old.socket, "--store"), manager=manager)
+    manager.forget(for_good=True)
+    new.socket = old.socket
+    heal(place, new)
+    taken = new.process.find_line("taken-over")
+    if not fault and not taken:
+        raise Wrong(f"nothing was left:\n{old.process.log()}")
+    finish(place, new, fault)
+    return calls, fault, "works" if taken else "opened again"
+
+
 def take_over(place, number, force):
     """A fault while a daemon takes over from another one: in either, from main() of the successor on."""
     old = place.start(CONFIG)
@@ -396,7 +417,7 @@ def interface(runner):
 
 
 FRESH = {"start": start_up, "stop": shut_down, "take-over": take_over,
-         "killed": killed}
+         "killed": killed, "restarted": restarted}
 LASTING = {"change": change_rules, "reload": reload, "save": save, "query": query,
            "monitor": monitor, "traffic": traffic, "interface": interface}
 

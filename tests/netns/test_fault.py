@@ -53,6 +53,12 @@ def killed():
 
 
 @test
+def restarted():
+    """A daemon leaves everything in the service manager's store, a call fails, and the next one goes on"""
+    sample("restarted", 12)
+
+
+@test
 def change():
     """Rules are added, replaced and deleted"""
     sample("change", 20)

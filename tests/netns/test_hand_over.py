@@ -20,7 +20,8 @@ from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, ma
                      sender, start, test, wait_until, work_directory)
 from control import Client, Refused
 from ipv6 import Star6
-from restarts import RULE, Load, Stream, Wire, planned, stored, take_over
+from manager import Manager
+from restarts import RULE, Load, Stream, Wire, planned, stored, stored_daemon, take_over
 
 RATE = 10000
 LOAD = Load(times=10, rate=RATE)
@@ -295,6 +296,64 @@ def successor_killed():
             survivor = lives_on(Star(), kill, old_kernel=old)
             resumed(survivor, 1)
             netns.clean_up()
+
+
+@test
+def socket_removed():
+    """Somebody has removed the socket file: the next process makes a new one"""
+    star, manager = Star(), Manager(work_directory())
+    daemon = stored_daemon(star, manager, RULE)
+    os.unlink(daemon.socket)
+    daemon.stop()
+    daemon = stored_daemon(star, manager, RULE, socket_path=daemon.socket)
+    equal(daemon.stats()["rules"][0]["state"], "active", "state of the rule")
+
+
+@test
+def poor_successor():
+    """A successor without descriptors or memory ends with a reason: the predecessor goes on, and no packet is lost"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
+    stream = Stream(star.source, LOAD)
+    daemon.wait_steered(1)
+    for limit in ("--nofile=12", "--nofile=40", "--as=40000000"):
+        successor = Daemon(star.relay, RULE, ready=False, prefix=("prlimit", limit),
+                           arguments=("--socket", daemon.socket, "--take-over"))
+        check(successor.process.wait() in (70, 127), f"{limit}: exit {successor.process.returncode}")
+        check(successor.process.log().strip(), f"{limit}: no reason")
+    check(daemon.ctl("rule", "list"), "it answers")
+    sent = stream.stop()
+    stats = daemon.settle(sent["sent_packets"])
+    check_clean(sink.stop(), sent)
+    equal(stats["rules"][0]["outputs"][0]["sent_packets"], sent["sent_packets"], "sent")
+
+
+@test
+def two_successors():
+    """Two successors at once: one takes over, the other one is refused; no packet is lost"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE)
+    sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
+    stream = Stream(star.source, LOAD)
+    for _ in range(3):
+        daemon.wait_steered(daemon.stats()["totals"]["steered_packets"] + 1)
+        both = [Daemon(star.relay, RULE, ready=False, arguments=("--socket", daemon.socket, "--take-over"))
+                for _ in range(2)]
+        equal(daemon.process.wait(), 0, "exit code of the predecessor")
+        for successor in both:
+            successor.socket = daemon.socket
+            wait_until(lambda daemon=successor: daemon.process.returncode is not None or
+                       daemon.process.find_line(r"^\w+\s+ready\b"), "ready, or ended")
+        ended = [successor for successor in both if successor.process.returncode is not None]
+        # The slower one may also have come when the other one relayed already: then it took over from that.
+        check(all(successor.process.returncode in (0, 2) for successor in ended), "exit code of the other one")
+        equal(len(ended), 1, "successors that ended")
+        (daemon,) = set(both) - set(ended)
+    sent = stream.stop()
+    stats = daemon.settle(sent["sent_packets"])
+    check_clean(sink.stop(), sent)
+    equal(stats["rules"][0]["outputs"][0]["sent_packets"], sent["sent_packets"], "sent")
 
 
 @test

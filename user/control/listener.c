@@ -166,10 +166,25 @@ static bool listens_at(int fd, const struct sockaddr_un *address)
 	       strncmp(own.sun_path, address->sun_path, sizeof(own.sun_path)) == 0;
 }
 
-int listener_adopt(struct listener **out, const char *path, int fd, int lock_fd)
+static int adopt_file(struct listener *listener, int fd, gid_t group)
+{
+	const char *path = listener->address.sun_path;
+	struct stat status;
+	int err;
+
+	if (lstat(path, &status)) {
+		err = errno == ENOENT ? prepare_directory(path) : -errno;
+		return err ? err : bind_and_listen(listener, group);
+	}
+	listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	listener->device = status.st_dev;
+	listener->inode = status.st_ino;
+	return listener->fd < 0 ? -errno : 0;
+}
+
+int listener_adopt(struct listener **out, const char *path, int fd, int lock_fd, gid_t group)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
-	struct stat status;
 	int err = 0;
 
 	if (!listener)
@@ -183,19 +198,14 @@ int listener_adopt(struct listener **out, const char *path, int fd, int lock_fd)
 	if (!err && !listens_at(fd, &listener->address))
 		err = -ENOTSOCK;
 	if (!err) {
-		listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		listener->lock_fd = fcntl(lock_fd, F_DUPFD_CLOEXEC, 0);
-		if (listener->fd < 0 || listener->lock_fd < 0 || lstat(path, &status))
-			err = -errno;
+		err = listener->lock_fd < 0 ? -errno : adopt_file(listener, fd, group);
 	}
-	if (err) {
+	if (err)
 		listener_close(listener);
-		return err;
-	}
-	listener->device = status.st_dev;
-	listener->inode = status.st_ino;
-	*out = listener;
-	return 0;
+	else
+		*out = listener;
+	return err;
 }
 
 void listener_set_owner(struct listener *listener, bool owner)

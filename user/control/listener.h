@@ -26,9 +26,10 @@ struct listener;
 int listener_open(struct listener **out, const char *path, gid_t group);
 
 /* Go on with the listening socket of another process, and its lock: the descriptors are duplicated.
- * The socket file is the other process's until listener_set_owner(). 0; -ENOTSOCK: it does not
+ * The socket file is the other process's until listener_set_owner(). If somebody has removed it,
+ * only the lock is adopted, and a new one is made as by listener_open(). 0; -ENOTSOCK: it does not
  * listen at this path; -errno. */
-int listener_adopt(struct listener **out, const char *path, int fd, int lock_fd);
+int listener_adopt(struct listener **out, const char *path, int fd, int lock_fd, gid_t group);
 
 /* Whether listener_close() removes the socket file. */
 void listener_set_owner(struct listener *listener, bool owner);

@@ -426,10 +426,10 @@ int control_server_open(struct control_server **out, const struct control_option
 	if (!err)
 		err = control_server_set_admins(server, options->admin_group);
 	if (!err)
-		err = options->adopt
-			      ? listener_adopt(&server->listener, options->path,
-					       options->adopt->listen_fd, options->adopt->lock_fd)
-			      : listener_open(&server->listener, options->path, group);
+		err = options->adopt ? listener_adopt(&server->listener, options->path,
+						      options->adopt->listen_fd,
+						      options->adopt->lock_fd, group)
+				     : listener_open(&server->listener, options->path, group);
 	if (err)
 		goto out;
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -40,9 +40,12 @@ static int store(struct daemon *daemon, bool account)
 
 	if (!err)
 		err = store_put(daemon->store, text, length, offer.fds, offer.nr_fds);
-	if (err)
+	if (err) {
+		/* What was stored before is not what there is now. */
+		store_clear(daemon->store);
 		log_warning("store-failed", LOG_UINT("descriptors", offer.nr_fds), LOG_ERROR(err),
 			    LOG_TEXT("hint", "a restart interrupts the streams"));
+	}
 	free(text);
 	hand_over_free(&offer);
 	return err;

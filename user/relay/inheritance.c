@@ -540,6 +540,11 @@ bool inheritance_is_running(const struct inheritance *inheritance)
 	return inheritance && inheritance->pause;
 }
 
+bool inheritance_can_return(const struct inheritance *inheritance)
+{
+	return inheritance && inheritance->commit && !inheritance->forgotten;
+}
+
 int inheritance_pause(struct inheritance *inheritance)
 {
 	int err = 0;
@@ -555,10 +560,16 @@ int inheritance_pause(struct inheritance *inheritance)
 
 int inheritance_commit(struct inheritance *inheritance)
 {
+	int err = 0;
+
 	if (!inheritance)
 		return 0;
 	inheritance->relaying_ns = clock_ns();
-	return inheritance->commit ? inheritance->commit(inheritance->context) : 0;
+	if (inheritance->commit)
+		err = inheritance->commit(inheritance->context);
+	if (!err)
+		inheritance->commit = NULL;
+	return err;
 }
 
 uint64_t inheritance_gap_ns(const struct inheritance *inheritance)

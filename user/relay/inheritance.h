@@ -79,6 +79,9 @@ uint64_t inheritance_next_id(const struct inheritance *inheritance);
 /* Does the predecessor still relay? */
 bool inheritance_is_running(const struct inheritance *inheritance);
 
+/* Does the predecessor go on if this process fails? */
+bool inheritance_can_return(const struct inheritance *inheritance);
+
 /* Pause the predecessor, unless it is paused. 0 or -errno. */
 int inheritance_pause(struct inheritance *inheritance);
 

@@ -60,15 +60,17 @@ static bool is_network(int err)
 	return false;
 }
 
-/* Does this error of one rule or intake make the whole plan fail? */
-static bool is_failure(const struct plan *plan, int err)
+/* Does this error of one rule or intake make the whole plan fail? `runs`: a predecessor has it
+ * running. If the plan fails, the predecessor goes on. */
+static bool is_failure(const struct plan *plan, int err, bool runs)
 {
 	/* What cannot be adopted is busy as long as the predecessor has it. */
 	if (err == -EBUSY && plan->relay->inheritance)
 		return false;
 	if (!err || plan->kind == FOLLOW)
 		return false;
-	return is_fatal(err) || (plan->kind == CHANGE && !is_network(err));
+	runs = runs && inheritance_can_return(plan->relay->inheritance);
+	return is_fatal(err) || ((plan->kind == CHANGE || runs) && !is_network(err));
 }
 
 /* Set why the plan fails: `subject` (may be empty) and `reason` (NULL: the meaning of `err`).
@@ -264,7 +266,7 @@ static int bring_up(struct plan *plan, struct intake *intake, enum intake_state 
 	};
 	int err = intake_bring_up(intake, state, &means);
 
-	if (is_failure(plan, err))
+	if (is_failure(plan, err, inheritance_steering(plan->relay->inheritance, intake->ifindex)))
 		return fail(plan, err, "", intake->reason);
 	if (!err)
 		return 0;
@@ -393,7 +395,7 @@ static int open_route(struct plan *plan, struct route *route)
 
 	route->plan.opened = true;
 	route->arrival->intake->plan.changes |= !err;
-	if (is_failure(plan, err))
+	if (is_failure(plan, err, route->plan.inherited))
 		return fail(plan, err, route->rule->name, route->reason);
 	if (err)
 		route_report(route, err);
