@@ -117,9 +117,9 @@ def processes_of(unit):
     return Here.read(path).split() if show("ControlGroup", unit) and os.path.exists(path) else []
 
 
-def drop_in(text, unit="xmcastd.service"):
+def drop_in(text, unit="xmcastd.service", name="test"):
     """Settings of a unit until the next boot, or none."""
-    path = f"/run/systemd/system/{unit}.d/test.conf"
+    path = f"/run/systemd/system/{unit}.d/{name}.conf"
     os.makedirs(os.path.dirname(path), exist_ok=True)
     write(path, text)
     run("systemctl", "daemon-reload")
