@@ -423,7 +423,7 @@ def disabled_rule():
     equal(explain(daemon, name)["verdict"]["reason"], "steered", "it is a packet")
     equal(json.loads(daemon.ctl("-j", "explain", "rule", name).stdout)["rule"]["name"], name, "it is a rule")
     done = daemon.ctl("explain", "nonsense", check=False)
-    equal((done.returncode, "no rule nonsense" in done.stderr), (EXIT_REFUSED, True), done.stderr)
+    equal((done.returncode, "nonsense: no rule of this name" in done.stderr), (EXIT_REFUSED, True), done.stderr)
 
 
 # ---- captures ----------------------------------------------------------------------------------

@@ -41,6 +41,9 @@ static const char *const files[][2] = {
 	 "f:3:1: '': a tab, expected spaces: YAML is not indented with tabs\n"},
 	{R IN "  out:\n  \t- 10.0.0.1:6000\n",
 	 "f:4:3: '': a tab, expected spaces: YAML is not indented with tabs\n"},
+	/* words of a line as keys */
+	{R IN "  disabled: True\n  out: 10.0.0.1:6000\n",
+	 "f:3:3: 'disabled': a word of a rule on one line, expected `enabled: no`\n"},
 	/* no space behind a colon */
 	{R "- name:cam1\n  in: 239.1.1.1:5000@eth0\n  out: 10.0.0.1:6000\n",
 	 "f:2:3: 'name:cam1': no space behind the colon, expected `name: `\n"},

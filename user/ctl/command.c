@@ -11,7 +11,8 @@
 /* clang-format off */
 static const struct command rule_verbs[] = {
 	{.name = "list", .alias = "ls", .usage = "rule list [PATTERN]",
-	 .help = "show rules with their states and rates; PATTERN as in a shell",
+	 .help = "show rules with their states and rates, and why some are pending; PATTERN as in\n"
+		 "      a shell; with -s also why one is not on the kernel path, and the whole rule",
 	 .arguments = ARGUMENTS_RULE_NAMES, .most = 1, .run = verb_rule_list},
 	{.name = "show", .usage = "rule show NAME|PATTERN [...]",
 	 .help = "show rules in full: counters, rates, latency, outputs",

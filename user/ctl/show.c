@@ -114,7 +114,7 @@ void show_pending(const struct screen *screen, const json_t *answer)
 {
 	if (show_number(answer, "pending") > 0)
 		screen_print(screen,
-			     "pending: %lld; \"xmcastctl -s rule list\" shows the reasons\n",
+			     "pending: %lld; \"xmcastctl rule list\" shows the reasons\n",
 			     show_number(answer, "pending"));
 }
 
@@ -183,9 +183,14 @@ void show_config_status(const struct screen *screen, const json_t *answer)
 	if (json_object_get(answer, "file"))
 		screen_print(screen, "file %s, read %s\n", show_text(answer, "file"),
 			     clock_format(&loaded, text));
+	else
+		screen_print(screen, "no file: the rules are from the command line (--rule)\n");
 	if (!show_true(answer, "last_reload_successful"))
 		screen_print(screen, "the last reload was refused; its errors are in the log\n");
-	show_unconfirmed(screen, answer);
+	if (json_object_get(answer, "unconfirmed"))
+		show_unconfirmed(screen, answer);
+	else
+		screen_print(screen, "nothing waits to be confirmed\n");
 }
 
 static void show_side(const struct screen *screen, const json_t *rule, const char *side,

@@ -214,6 +214,7 @@ void show_rules(const struct screen *screen, const json_t *answer)
 		{"FLOW", "flow", TEXT, PAINTED},
 		{">PPS", "rate_pps", UNITS, 0},
 		{"3>BPS", "rate_bps", UNITS, LONG},
+		{"!REASON", "reason", TEXT, LONG | NO_STATS},
 		{"!REASON", NULL, WHY, LONG | STATS},
 		{"7RULE", "rule", TEXT, LONG | STATS},
 		{},

@@ -35,7 +35,7 @@ static int state_path(const struct daemon *daemon, char path[PATH_MAX])
 
 	if (before + strlen(daemon->options.socket) + 2 > PATH_MAX)
 		return -ENAMETOOLONG;
-	sprintf(path + before, "-%s", daemon->options.socket);
+	sprintf(path + before, "-%s", daemon->options.socket + (*daemon->options.socket == '/'));
 	for (char *at = path + before; *at; at++)
 		*at = *at == '/' ? '-' : *at;
 	return 0;
@@ -65,7 +65,11 @@ int confirmation_write(const struct daemon *daemon, const char *config, const ch
 	free(text);
 	if (!err || err == -ENOMEM)
 		return err;
-	return failed(path, err, config_save_reason(err), reason);
+	return failed(path, err,
+		      err == -ENOENT ? "cannot be written: create the directory, where the daemon "
+				       "keeps over a restart what is not confirmed"
+				     : config_save_reason(err),
+		      reason);
 }
 
 int confirmation_remove(const struct daemon *daemon, char reason[REASON_SIZE])

@@ -348,6 +348,7 @@ void method_explain_rule(void *context, const json_t *params, struct control_rep
 	struct daemon *daemon = context;
 	const struct config *config = relay_config(daemon->relay);
 	struct inspected_rule inspected;
+	char text[NO_RULE_TEXT_SIZE];
 	struct stats *stats;
 	unsigned int index;
 
@@ -355,7 +356,8 @@ void method_explain_rule(void *context, const json_t *params, struct control_rep
 		return;
 	index = method_find_rule(config, name);
 	if (index == config->nr_rules) {
-		control_fail(reply, CONTROL_NOT_FOUND, "no rule %s", name);
+		control_fail(reply, CONTROL_NOT_FOUND, "%.127s: %s", name,
+			     no_rule_text(config, name, text));
 		return;
 	}
 	stats = statistics_now(daemon, index, 1);

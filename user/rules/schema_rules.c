@@ -71,6 +71,8 @@ static const char *key_elsewhere(const struct word *key, bool of_rule)
 {
 	if (of_rule && has_key(output_fields, key))
 		return "a key of an output, expected it below `out:`, beside `to:`";
+	if (of_rule && word_is(key, "disabled"))
+		return "a word of a rule on one line, expected `enabled: no`";
 	if (!of_rule && has_key(rule_fields, key))
 		return "a key of the rule, expected it beside `out:`";
 	return NULL;
