@@ -10,6 +10,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/read_all.h"
+
 /* As the kernel limits it (path_resolution(7)). */
 #define MOST_LINKS 40
 
@@ -279,22 +281,18 @@ int trust_check(int fd, struct trust *trust)
 
 #define FILE_MOST 65536
 
-static char *read_all(int fd, char reason[TRUST_REASON_SIZE])
+static char *read_text(int fd, char reason[TRUST_REASON_SIZE])
 {
-	char *text = calloc(1, FILE_MOST + 1);
-	size_t length = 0;
-	ssize_t n = 1;
+	size_t length;
+	char *text;
+	int err = read_all(fd, FILE_MOST, &text, &length);
 
-	while (text && n > 0 && length < FILE_MOST) {
-		n = read(fd, text + length, FILE_MOST - length);
-		length += n > 0 ? (size_t)n : 0;
-	}
-	if (text && !n && strlen(text) == length)
+	if (!err && length <= FILE_MOST && strlen(text) == length)
 		return text;
 	snprintf(reason, TRUST_REASON_SIZE, "%s",
-		 !text || n < 0 ? strerror(errno)
-		 : n		? "it is longer than 64 KiB"
-				: "it is no text");
+		 err		      ? strerror(-err)
+		 : length > FILE_MOST ? "it is longer than 64 KiB"
+				      : "it is no text");
 	free(text);
 	return NULL;
 }
@@ -315,7 +313,7 @@ char *trust_read(const char *path, bool secret, char reason[TRUST_REASON_SIZE])
 	else if (secret && status.st_mode & S_IROTH)
 		snprintf(reason, TRUST_REASON_SIZE, "everybody may read it: run `chmod o-r` on it");
 	else
-		text = read_all(fd, reason);
+		text = read_text(fd, reason);
 	if (fd >= 0)
 		close(fd);
 	return text;

@@ -87,6 +87,9 @@ const json_t *control_param_objects(const json_t *params, const char *key, size_
 bool control_param_unsigned(const json_t *params, const char *key, size_t least, size_t most,
 			    size_t *value, struct control_reply *reply);
 
+/* The longest time to confirm of config.apply: a day, in seconds. */
+#define CONTROL_CONFIRM_MOST 86400
+
 /* Items in one answer. */
 #define CONTROL_PAGE_MOST    500
 #define CONTROL_PAGE_DEFAULT 100

@@ -91,14 +91,6 @@ static void interface_names(struct ctl *ctl, const char *prefix, const char *wor
 
 /* ---- inside a rule ---- */
 
-/* The option that has this keyword, or NULL. */
-static const struct field *find_option(const struct field *options, const char *word)
-{
-	while (options->name && strcmp(options->name, word) != 0)
-		options++;
-	return options->name ? options : NULL;
-}
-
 /* The words in "on|off|N". */
 static void choices_of_form(const char *form, size_t length, const char *word)
 {
@@ -202,10 +194,10 @@ static void rule_text(struct ctl *ctl, const struct command *command, char **wor
 {
 	const char *word = words[count - 1];
 	const char *before = count > 1 ? words[count - 2] : "";
-	const struct field *option = find_option(rule_options, before);
+	const struct field *option = field_find(rule_options, before);
 
 	if (!option)
-		option = find_option(output_options, before);
+		option = field_find(output_options, before);
 	if (strchr(word, '@') || strcmp(before, "in") == 0 || strcmp(before, "out") == 0) {
 		endpoint(ctl, word, strcmp(before, "in") == 0);
 	} else if (option && option->type != FIELD_SWITCH) {
@@ -222,10 +214,10 @@ static void rule_settings(struct ctl *ctl, char **words, int count)
 {
 	const char *word = words[count - 1];
 	const char *before = count > 1 ? words[count - 2] : "";
-	const struct field *option = find_option(rule_options, before);
+	const struct field *option = field_find(rule_options, before);
 
 	if (!option)
-		option = find_option(output_options, before);
+		option = field_find(output_options, before);
 	if (count == 1) {
 		rule_names(ctl, word);
 	} else if (count % 2 == 0) {

@@ -93,6 +93,12 @@ int ctl_no_answer(const struct ctl *ctl, int err)
 	return EXIT_UNREACHABLE;
 }
 
+int ctl_no_memory(void)
+{
+	fputs("xmcastctl: out of memory\n", stderr);
+	return EXIT_REFUSED;
+}
+
 void ctl_print_usage(FILE *stream, const char *usage)
 {
 	fprintf(stream, "%s\n", usage);

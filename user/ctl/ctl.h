@@ -40,6 +40,9 @@ int ctl_fetch(struct ctl *ctl, const char *method, const char *list, json_t **re
 /* Print why there is no answer (`err`: -errno). Returns EXIT_UNREACHABLE. */
 int ctl_no_answer(const struct ctl *ctl, int err);
 
+/* Print that there is no memory. Returns EXIT_REFUSED. */
+int ctl_no_memory(void);
+
 /* Print a usage, and the grammar of RULE if that is in it. */
 void ctl_print_usage(FILE *stream, const char *usage);
 

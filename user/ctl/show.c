@@ -113,8 +113,7 @@ void show_version(const struct screen *screen, const json_t *answer)
 void show_pending(const struct screen *screen, const json_t *answer)
 {
 	if (show_number(answer, "pending") > 0)
-		screen_print(screen,
-			     "pending: %lld; \"xmcastctl rule list\" shows the reasons\n",
+		screen_print(screen, "pending: %lld; \"xmcastctl rule list\" shows the reasons\n",
 			     show_number(answer, "pending"));
 }
 

@@ -124,6 +124,20 @@ static void show_verdict(const struct screen *screen, const json_t *answer)
 		screen_print(screen, "dropped: no output can be used\n");
 }
 
+/* A text or a number. */
+static void show_value(const struct screen *screen, const char *before, const json_t *object,
+		       const char *key, const char *otherwise)
+{
+	const json_t *value = member(object, key);
+
+	if (json_is_string(value))
+		screen_print(screen, "%s%s", before, json_string_value(value));
+	else if (json_is_integer(value))
+		screen_print(screen, "%s%lld", before, (long long)json_integer_value(value));
+	else
+		screen_print(screen, "%s%s", otherwise ? before : "", otherwise ? otherwise : "");
+}
+
 /* ---- the rule ---- */
 
 static void show_differences(const struct screen *screen, const json_t *near)
@@ -140,9 +154,9 @@ static void show_differences(const struct screen *screen, const json_t *near)
 	screen_print(screen, LABEL "%s would match but for: ", "", show_text(near, "name"));
 	json_array_foreach(differs, i, name)
 		screen_print(screen, "%s%s", i ? ", " : "", json_string_value(name) ?: "-");
-	screen_print(screen, " (in %s%s%s)\n", show_text(near, "in"),
-		     json_is_string(member(near, "source")) ? " source " : "",
-		     json_is_string(member(near, "source")) ? show_text(near, "source") : "");
+	screen_print(screen, " (in %s", show_text(near, "in"));
+	show_value(screen, " source ", near, "source", NULL);
+	screen_print(screen, ")\n");
 }
 
 static void show_found(const struct screen *screen, const json_t *answer)
@@ -151,16 +165,17 @@ static void show_found(const struct screen *screen, const json_t *answer)
 	size_t i;
 
 	if (json_is_object(rule)) {
-		screen_print(screen, LABEL "%s: in %s%s%s\n", "rule", show_text(rule, "name"),
-			     show_text(rule, "in"),
-			     json_is_string(member(rule, "source")) ? " source " : ", any source",
-			     json_is_string(member(rule, "source")) ? show_text(rule, "source")
-								    : "");
-		screen_print(screen, LABEL "%s%s%s, %s path%s%s\n", "", show_text(rule, "state"),
-			     member(rule, "reason") ? ": " : "",
-			     member(rule, "reason") ? show_text(rule, "reason") : "",
-			     show_text(rule, "path"), member(rule, "path_reason") ? ": " : "",
-			     member(rule, "path_reason") ? show_text(rule, "path_reason") : "");
+		screen_print(screen, LABEL "%s: in %s", "rule", show_text(rule, "name"),
+			     show_text(rule, "in"));
+		if (json_is_string(member(rule, "source")))
+			screen_print(screen, " source %s\n", show_text(rule, "source"));
+		else
+			screen_print(screen, ", any source\n");
+		screen_print(screen, LABEL "%s", "", show_text(rule, "state"));
+		show_value(screen, ": ", rule, "reason", NULL);
+		screen_print(screen, ", %s path", show_text(rule, "path"));
+		show_value(screen, ": ", rule, "path_reason", NULL);
+		screen_print(screen, "\n");
 	} else {
 		screen_print(screen, LABEL "none\n", "rule");
 	}
@@ -168,20 +183,6 @@ static void show_found(const struct screen *screen, const json_t *answer)
 }
 
 /* ---- its outputs ---- */
-
-/* A text or a number. */
-static void show_value(const struct screen *screen, const char *before, const json_t *object,
-		       const char *key, const char *otherwise)
-{
-	const json_t *value = member(object, key);
-
-	if (json_is_string(value))
-		screen_print(screen, "%s%s", before, json_string_value(value));
-	else if (json_is_integer(value))
-		screen_print(screen, "%s%lld", before, (long long)json_integer_value(value));
-	else
-		screen_print(screen, "%s%s", otherwise ? before : "", otherwise ? otherwise : "");
-}
 
 static void show_limit(const struct screen *screen, const json_t *output, const char *key,
 		       const char *unit)
@@ -323,11 +324,10 @@ void show_explained_rule(const struct screen *screen, const json_t *answer)
 	const json_t *rule = member(answer, "rule"), *output;
 	size_t i;
 
-	screen_print(screen, "%s: in %s%s%s; %s, %s path, %s, %lld packets received",
-		     show_text(rule, "name"), show_text(rule, "in"),
-		     json_is_string(member(rule, "source")) ? " source " : "",
-		     json_is_string(member(rule, "source")) ? show_text(rule, "source") : "",
-		     show_text(rule, "state"), show_text(rule, "path"), show_text(rule, "flow"),
+	screen_print(screen, "%s: in %s", show_text(rule, "name"), show_text(rule, "in"));
+	show_value(screen, " source ", rule, "source", NULL);
+	screen_print(screen, "; %s, %s path, %s, %lld packets received", show_text(rule, "state"),
+		     show_text(rule, "path"), show_text(rule, "flow"),
 		     show_number(rule, "received_packets"));
 	if (json_is_integer(member(rule, "last_packet_seconds")))
 		screen_print(screen, ", the last %lld s ago",

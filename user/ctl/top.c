@@ -274,10 +274,8 @@ int verb_top(struct ctl *ctl, const struct command *command, char **words, int c
 	int code;
 
 	top.model = top_model_new();
-	if (!top.model) {
-		fputs("xmcastctl: out of memory\n", stderr);
-		return EXIT_REFUSED;
-	}
+	if (!top.model)
+		return ctl_no_memory();
 	code = parse(&top, command, words, count);
 	if (!code && ctl->options.json)
 		code = ctl_usage(command->usage, "top is for people: use -j stats show");

@@ -312,8 +312,17 @@ static void move_key(struct top_model *model, int key)
 
 bool top_model_key(struct top_model *model, int key)
 {
+	static const char sort_keys[] = "npbdx";
+	const char *sort;
+
 	if (model->searching) {
 		search_key(model, key);
+		return false;
+	}
+	/* In the order of enum top_sort. */
+	sort = key > 0 && key < 0x80 ? strchr(sort_keys, key) : NULL;
+	if (sort) {
+		sort_key(model, (enum top_sort)(sort - sort_keys));
 		return false;
 	}
 	switch (key) {
@@ -332,21 +341,6 @@ bool top_model_key(struct top_model *model, int key)
 	case 'h':
 	case '?':
 		model->help = !model->help;
-		break;
-	case 'n':
-		sort_key(model, TOP_NAME);
-		break;
-	case 'p':
-		sort_key(model, TOP_PPS);
-		break;
-	case 'b':
-		sort_key(model, TOP_BPS);
-		break;
-	case 'd':
-		sort_key(model, TOP_DROPS);
-		break;
-	case 'x':
-		sort_key(model, TOP_EXHAUSTED);
 		break;
 	case TOP_KEY_ENTER:
 		toggle_outputs(model);

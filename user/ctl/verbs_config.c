@@ -10,15 +10,13 @@
 #include "base/json_text.h"
 #include "base/text.h"
 #include "control/errors_json.h"
+#include "control/method.h"
 #include "ctl/command.h"
 #include "ctl/show_explain.h"
 #include "relay/survey.h"
 #include "rules/file.h"
 #include "rules/save.h"
 #include "rules/write.h"
-
-/* The longest time to confirm: a day, in seconds. */
-#define CONFIRM_MOST 86400
 
 /* A configuration is read in parts of 64 KiB. No valid one is longer than this. */
 #define MAX_TEXT (256U << 20)
@@ -98,7 +96,7 @@ static struct errors *load(const struct ctl *ctl, const char *path, struct confi
 
 	config_init(config);
 	if (!errors) {
-		fputs("xmcastctl: out of memory\n", stderr);
+		ctl_no_memory();
 		return NULL;
 	}
 	*valid = config_load_file(path, config, errors) == 0;
@@ -165,11 +163,11 @@ static bool parse_time(const char *text, unsigned int *seconds)
 	const char *unit = *end ? strchr(units, *end) : strchr(units, 'm');
 
 	if (*text < '0' || *text > '9' || !unit || (*end && end[1]) || !number ||
-	    number > CONFIRM_MOST)
+	    number > CONTROL_CONFIRM_MOST)
 		return false;
 	number *= of_unit[unit - units];
 	*seconds = (unsigned int)number;
-	return number <= CONFIRM_MOST;
+	return number <= CONTROL_CONFIRM_MOST;
 }
 
 /* FILE and perhaps --confirm TIME, in any order. 0 or an exit code. */
@@ -239,8 +237,7 @@ static int apply(struct ctl *ctl, const char *path, const struct config *config,
 		code = ctl_call_and_show(ctl, "config.apply", params, show_applied);
 	} else {
 		json_decref(params);
-		fputs("xmcastctl: out of memory\n", stderr);
-		code = EXIT_REFUSED;
+		code = ctl_no_memory();
 	}
 	free(text);
 	free(real);

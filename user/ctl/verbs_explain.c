@@ -48,10 +48,8 @@ static int explain_packet(struct ctl *ctl, const struct command *command, char *
 	if (err == -EINVAL)
 		return ctl_usage(command->usage, "that is no packet");
 	params = err ? NULL : frame_params(packet.iface, frame, packet_words_build(&packet, frame));
-	if (!params) {
-		fputs("xmcastctl: out of memory\n", stderr);
-		return EXIT_REFUSED;
-	}
+	if (!params)
+		return ctl_no_memory();
 	return ctl_call_and_show(ctl, "explain.packet", params, show_explained_packet);
 }
 
@@ -159,10 +157,8 @@ static int explain_capture(struct ctl *ctl, const struct command *command, char 
 		return ctl_usage(command->usage, count < 2 ? "--pcap needs a FILE"
 							   : "too many words behind --pcap");
 	flows = calloc(1, sizeof(*flows));
-	if (!flows) {
-		fputs("xmcastctl: out of memory\n", stderr);
-		return EXIT_REFUSED;
-	}
+	if (!flows)
+		return ctl_no_memory();
 	code = read_capture(words[1], flows);
 	if (!code)
 		code = explain_flows(ctl, command, words[1], count > 2 ? words[2] : NULL, flows);

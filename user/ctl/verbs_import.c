@@ -188,7 +188,7 @@ static int import(struct ctl *ctl, const struct import_peer *peer, const char *o
 	else if (errors->count)
 		errors_print(errors, stderr);
 	else
-		fputs("xmcastctl: out of memory\n", stderr);
+		ctl_no_memory();
 	if (!code)
 		report(source->file, &count);
 	free(text);

@@ -12,12 +12,6 @@
 #include "rules/grammar.h"
 #include "rules/range.h"
 
-static int no_memory(void)
-{
-	fputs("xmcastctl: out of memory\n", stderr);
-	return EXIT_REFUSED;
-}
-
 /* ---- patterns ---- */
 
 /* As in a shell. But derived names contain IPv6 addresses in brackets, so brackets also match
@@ -83,7 +77,7 @@ static int append_matches(json_t *names, const json_t *rules, const char *patter
 
 		if (json_is_string(name) && matches(pattern, json_string_value(name)) &&
 		    json_array_append(names, name))
-			return no_memory();
+			return ctl_no_memory();
 	}
 	if (json_array_size(names) > before)
 		return 0;
@@ -193,7 +187,7 @@ int verb_rule_list(struct ctl *ctl, const struct command *command, char **words,
 	int code = ctl_fetch(ctl, "rule.list", "rules", &answer);
 
 	if (!code && (count ? filter(answer, words[0]) : !ctl->options.json && fold(answer)))
-		code = no_memory();
+		code = ctl_no_memory();
 	if (!code)
 		code = ctl_show(ctl, answer, show_rules);
 	json_decref(answer);
@@ -254,22 +248,6 @@ static int change(struct ctl *ctl, const char *method, json_t *params, const cha
 	return code;
 }
 
-/* The words with single spaces between them. malloc()ed; NULL: no memory. */
-static char *join(char **words, int count)
-{
-	size_t size = 1;
-	char *text;
-	char *end;
-
-	for (int i = 0; i < count; i++)
-		size += strlen(words[i]) + 1;
-	text = malloc(size);
-	end = text;
-	for (int i = 0; text && i < count; i++)
-		end += sprintf(end, "%s%s", i ? " " : "", words[i]);
-	return text;
-}
-
 /* The name of the rule, which may be derived from its input; NULL: the daemon will say what is
  * wrong with the text. */
 static json_t *name_in(const char *text)
@@ -299,19 +277,22 @@ static json_t *name_in(const char *text)
 /* add, replace */
 int verb_rule_text(struct ctl *ctl, const struct command *command, char **words, int count)
 {
-	char *text = join(words, count);
-	json_t *params = text ? json_pack("{s:[s]}", "rules", text) : NULL;
-	json_t *names = json_array();
+	struct text text = {0};
+	json_t *params, *names = json_array();
 	int code;
 
+	for (int i = 0; i < count; i++)
+		text_add_format(&text, "%s%s", i ? " " : "", words[i]);
+	params = text.failed ? NULL : json_pack("{s:[s]}", "rules", text.bytes);
 	if (params) {
-		json_array_append_new(names, name_in(text));
+		json_array_append_new(names, name_in(text.bytes));
 		code = change(ctl, command->method, params, command->done, names);
 	} else {
-		code = ctl_usage(command->usage, "the rule is not UTF-8");
+		code = text.failed ? ctl_no_memory()
+				   : ctl_usage(command->usage, "the rule is not UTF-8");
 	}
 	json_decref(names);
-	free(text);
+	text_free(&text);
 	return code;
 }
 
@@ -354,7 +335,7 @@ static int fetch_rule(struct ctl *ctl, const struct command *command, const char
 	if (!json_is_string(rule))
 		code = ctl_no_answer(ctl, -EPROTO);
 	else if (!(*text = strdup(json_string_value(rule))))
-		code = no_memory();
+		code = ctl_no_memory();
 	json_decref(answer);
 	return code;
 }
@@ -397,13 +378,6 @@ struct setting {
 	const char *value; /* "default": none */
 };
 
-static const struct field *find_field(const struct field *fields, const char *word)
-{
-	while (fields->name && strcmp(fields->name, word) != 0)
-		fields++;
-	return fields->name ? fields : NULL;
-}
-
 static void add_setting(struct text *text, const struct setting *setting)
 {
 	bool on = false;
@@ -436,7 +410,7 @@ static bool edit(char *rule, const struct setting *setting, struct text *text)
 	text_add_format(text, "%s", strsep(&rule, " ")); /* the name */
 	while ((word = strsep(&rule, " "))) {
 		bool is_out = strcmp(word, "out") == 0;
-		const struct field *field = find_field(options, word);
+		const struct field *field = field_find(options, word);
 
 		if (is_out && inside)
 			add_setting(text, setting);
@@ -471,10 +445,10 @@ static int apply(const struct command *command, char **rule, const char *option,
 	struct setting setting = *wanted;
 	struct text text = {0};
 
-	setting.field = find_field(rule_options, option);
+	setting.field = field_find(rule_options, option);
 	setting.of_rule = setting.field;
 	if (!setting.field)
-		setting.field = find_field(output_options, option);
+		setting.field = field_find(output_options, option);
 	if (!setting.field)
 		return ctl_usage(command->usage, "\"%s\" is not an option of a rule or an output",
 				 option);
@@ -485,7 +459,7 @@ static int apply(const struct command *command, char **rule, const char *option,
 		return ctl_usage(command->usage, "the rule has no output \"%s\"", setting.to);
 	}
 	if (text.failed)
-		return no_memory();
+		return ctl_no_memory();
 	free(*rule);
 	*rule = text.bytes;
 	return 0;

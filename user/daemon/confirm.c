@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/method.h"
 #include "daemon/confirmation.h"
 
 /* Instead of a user: the daemon itself. */
@@ -170,7 +171,7 @@ static uint64_t left_of(const json_t *state)
 	json_int_t until = json_integer_value(json_object_get(state, "until"));
 	json_int_t now = (json_int_t)time(NULL);
 
-	return seconds <= CONFIRM_MOST && until > now && until - now <= seconds
+	return seconds <= CONTROL_CONFIRM_MOST && until > now && until - now <= seconds
 		       ? (uint64_t)(until - now)
 		       : 0;
 }

@@ -27,9 +27,6 @@
 #include "daemon/daemon.h"
 #include "daemon/reload.h"
 
-/* The longest time to confirm: a day, in seconds. */
-#define CONFIRM_MOST 86400
-
 /* A configuration of a client. */
 struct confirm_request {
 	const char *text;     /* as YAML */

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json_text.h"
+#include "base/read_all.h"
 #include "base/trust.h"
 #include "rules/save.h"
 #include "rules/yaml_reader.h"
@@ -82,25 +82,6 @@ int confirmation_remove(const struct daemon *daemon, char reason[REASON_SIZE])
 	return err && err != -ENOENT ? failed(path, err, strerror(-err), reason) : 0;
 }
 
-static int read_bytes(int fd, char **text, size_t *length)
-{
-	struct stat status;
-	ssize_t n = 1;
-
-	*text = NULL;
-	*length = 0;
-	if (fstat(fd, &status))
-		return -errno;
-	if (!S_ISREG(status.st_mode) || (size_t)status.st_size > STATE_MOST)
-		return -EBADMSG;
-	*text = malloc((size_t)status.st_size + 1);
-	while (*text && n > 0 && *length < (size_t)status.st_size) {
-		n = read(fd, *text + *length, (size_t)status.st_size - *length);
-		*length += n > 0 ? (size_t)n : 0;
-	}
-	return !*text ? -ENOMEM : n < 0 ? -errno : 0;
-}
-
 int confirmation_read(const struct daemon *daemon, json_t **state, char reason[REASON_SIZE])
 {
 	struct trust trust;
@@ -117,10 +98,12 @@ int confirmation_read(const struct daemon *daemon, json_t **state, char reason[R
 		return failed(trust.where, fd, trust.text, reason);
 	if (fd < 0)
 		return fd == -ENOENT ? fd : failed(path, fd, strerror(-fd), reason);
-	err = read_bytes(fd, &text, &length);
+	err = read_all(fd, STATE_MOST, &text, &length);
 	close(fd);
 	if (!err)
-		err = json_text_read(state, text, length, JSON_REJECT_DUPLICATES, NULL);
+		err = length > STATE_MOST
+			      ? -EFBIG
+			      : json_text_read(state, text, length, JSON_REJECT_DUPLICATES, NULL);
 	free(text);
 	if (!err)
 		return 0;

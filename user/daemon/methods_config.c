@@ -141,8 +141,8 @@ void method_config_apply(void *context, const json_t *params, struct control_rep
 	request.text = control_param_string(params, "text", reply);
 	if (request.text)
 		request.source = control_param_string(params, "source", reply);
-	if (!request.source ||
-	    !control_param_unsigned(params, "confirm_seconds", 0, CONFIRM_MOST, &seconds, reply))
+	if (!request.source || !control_param_unsigned(params, "confirm_seconds", 0,
+						       CONTROL_CONFIRM_MOST, &seconds, reply))
 		return;
 	request.seconds = (unsigned int)seconds;
 	errors = calloc(1, sizeof(*errors));

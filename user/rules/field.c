@@ -168,6 +168,13 @@ static void report(const struct field *field, const struct word *word, struct er
 			   field_expected(field, expected));
 }
 
+const struct field *field_find(const struct field *list, const char *name)
+{
+	while (list->name && strcmp(list->name, name) != 0)
+		list++;
+	return list->name ? list : NULL;
+}
+
 bool field_parse(const struct field *field, const struct word *word, void *object,
 		 struct errors *errors)
 {

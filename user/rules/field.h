@@ -71,6 +71,9 @@ struct field {
 /* Longest value as text, with its NUL: a list of 128 numbers. */
 #define FIELD_TEXT_SIZE 1024
 
+/* The field of a list that has this name, or NULL. */
+const struct field *field_find(const struct field *list, const char *name);
+
 /* Set the object's field to the value that the word says; of FIELD_LIST the word is an item, and is
  * appended. False: it is none, and an error was appended. */
 bool field_parse(const struct field *field, const struct word *word, void *object,

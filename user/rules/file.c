@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/account.h"
+#include "base/read_all.h"
 #include "base/trust.h"
 #include "rules/schema.h"
 #include "rules/yaml_reader.h"
@@ -19,9 +20,6 @@
 /* How the name of a file of conf.d ends; the most files there. */
 #define PART_END  ".yaml"
 #define PARTS_MAX 1000
-
-/* Bytes of the first read; the buffer doubles, because files in /proc do not say their size. */
-#define FIRST_READ 4096
 
 static int file_error(struct errors *errors, const char *path, int err, const char *message)
 {
@@ -32,31 +30,6 @@ static int file_error(struct errors *errors, const char *path, int err, const ch
 	errors_add(errors, &at, NULL, 0, "%s%s%s, expected a readable file", message,
 		   err == -EINVAL ? "" : ": ", err == -EINVAL ? "" : strerror(-err));
 	return err;
-}
-
-/* Read until the end, or until there is more than is allowed. *bytes is the caller's, also on
- * failure. 0 or -errno. */
-static int read_all(int fd, char **bytes, size_t *length)
-{
-	size_t room = 0;
-	ssize_t count = 1;
-
-	*bytes = NULL;
-	*length = 0;
-	while (count > 0 && *length <= YAML_BYTES_MAX) {
-		if (*length == room) {
-			char *larger = realloc(*bytes, room ? 2 * room : FIRST_READ);
-
-			if (!larger)
-				return -ENOMEM;
-			*bytes = larger;
-			room = room ? 2 * room : FIRST_READ;
-		}
-		count = read(fd, *bytes + *length, room - *length);
-		if (count > 0)
-			*length += (size_t)count;
-	}
-	return count < 0 ? -errno : 0;
 }
 
 static int not_trusted(struct errors *errors, const char *path, const char *where, const char *text)
@@ -172,7 +145,7 @@ static int add_file(struct files *files, int fd, const char *path, const struct 
 		return file_error(errors, path, -EINVAL,
 				  S_ISDIR(status.st_mode) ? "is a directory"
 							  : "is not a regular file");
-	err = read_all(fd, &bytes, &length);
+	err = read_all(fd, YAML_BYTES_MAX, &bytes, &length);
 	trusts[files->count] = *trust;
 	sources[files->count++] = (struct config_source){path, bytes, length};
 	files->bytes += length;
