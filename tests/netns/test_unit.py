@@ -91,7 +91,7 @@ def rights():
     # The leak checker of a sanitized build wants ptrace(2), which the unit forbids.
     as_unit = ("env", "ASAN_OPTIONS=detect_leaks=0", LAUNCHER, UNIT, str(UID), directory)
     daemon = Daemon(star.relay, config=config, prefix=(
-        "env", f"NOTIFY_SOCKET={manager}", *as_unit))
+        "env", f"NOTIFY_SOCKET={manager}", f"STATE_DIRECTORY={directory}", *as_unit))
     os.chown(daemon.config, UID, UID)
     status = {}
     with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
@@ -119,6 +119,10 @@ def rights():
     wait_until(lambda: len(re.findall(r"\breloaded\b", daemon.process.log())) == 2, "two reloads")
     source.sendto(b"two", ("239.1.1.2", 5000))
     equal(receive(output)[0], b"two", "payload")
+    # What is kept over a restart until it is confirmed.
+    daemon.ctl("config", "apply", "--confirm", "1h", write_file("less.yaml", f"rules:\n  - {RULE}\n"))
+    check(any(name.startswith("unconfirmed-") for name in os.listdir(directory)), "it is kept")
+    daemon.ctl("config", "rollback")
     daemon.settle()
     # What it may not: the test of the launcher itself.
     for command in ("touch /etc/xmc-forbidden", "unshare -r true", "chown 0 " + daemon.config,
