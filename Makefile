@@ -399,6 +399,7 @@ lint: lint-deps build-deps $(SKELS)
 		xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- \
 		$(subst -I$(B)/gen,-isystem $(B)/gen,$(XCFLAGS)) $(LINT_DEFINES) 2>/dev/null
 	tools/lint/includes.py
+	tools/lint/words.py
 
 # gcc's analyzer, one file at a time and only files that have changed; .analyzer lists the warnings that
 # are turned off, with the reasons.

@@ -16,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The input under way, for whoever reads why the target ended us. */
+/* The input under way, for a reader of why the target ended us. */
 static char current[8192];
 
 static void name_input(int number)

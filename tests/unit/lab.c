@@ -22,7 +22,7 @@
 
 #define RECEIVE_BUFFER (16 << 20)
 
-/* A sink waits at most so long. */
+/* A sink waits at most for this time. */
 #define RECEIVE_SECONDS 60
 
 bool lab_run(const char *command)

@@ -15,7 +15,7 @@
 
 #define STRANGER 65534
 
-/* A server that still has something to do after so many runs is spinning. */
+/* A server that still has something to do after this number of runs is spinning. */
 #define MANY_RUNS 100000
 
 char directory[] = "/tmp/xmcast-server-XXXXXX";

@@ -39,7 +39,7 @@ bool has_work(void);
 /* Run the server until it has nothing to do. */
 void serve(void);
 
-/* Call control_server_tick() so many seconds in the future, then serve(). */
+/* Call control_server_tick() this number of seconds in the future, then serve(). */
 void tick(unsigned int seconds);
 
 /* Skip the test unless it runs as root, and so can connect as another user. */

@@ -150,7 +150,7 @@ static void test_bad(void **state)
 		"(xmcast.yaml:3)\n");
 }
 
-/* Whoever can change one of them decides what the daemon does. */
+/* A user who can change one of them decides what the daemon does. */
 static void test_trust(void **state)
 {
 	char expected[300];

@@ -345,7 +345,7 @@ static void test_config(void **state)
 	assert_int_equal(load(NAMES, 0, 0640, AT_RELOAD), 0);
 }
 
-/* Whoever owns the directory can swap the file, and so counts as its owner. */
+/* The owner of the directory can swap the file, and so counts as its owner. */
 static void test_config_directory(void **state)
 {
 	assert_int_equal(chown(directory, STRANGER, 0), 0);

@@ -68,8 +68,8 @@ struct lease_change {
 
 /*
  * Change them all, or none. Until the past: the shard ends now. A shard's epoch never decreases:
- * whoever has lost it to somebody with a higher one cannot change it any more. 0; -ENOENT: there is
- * no such lease, or shard; -ESTALE: an epoch is lower; then `reason` says which.
+ * a holder that has lost it to one with a higher epoch cannot change it any more. 0; -ENOENT: there
+ * is no such lease, or shard; -ESTALE: an epoch is lower; then `reason` says which.
  */
 int leases_change(struct leases *leases, const struct lease_change *changes, unsigned int count,
 		  char reason[REASON_SIZE]);

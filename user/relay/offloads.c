@@ -63,7 +63,7 @@ static void adopt_note(struct offloads *offloads, const char *line)
 	int ifindex;
 
 	_Static_assert(ETHTOOL_NAME_SIZE == 32, "the width below");
-	/* NOLINTNEXTLINE(cert-err34-c): so many digits always fit */
+	/* NOLINTNEXTLINE(cert-err34-c): this number of digits always fits */
 	if (sscanf(line, "%10lu %9d %31s", &netns, &ifindex, feature_name) != 3)
 		return;
 	feature = ethtool_feature_find(feature_name);
