@@ -63,6 +63,8 @@ def every_method():
           "keys of version")
     equal(version["protocol"], 1, "protocol")
     equal(client.call("ping"), {"alive": True, "workers": 2}, "ping")
+    equal(set(client.call("config.status")), {"file", "last_reload_successful", "last_reload_seconds", "reloads"},
+          "keys of config.status")
     stats = client.call("stats.show")
     check({"uptime_seconds", "generation", "total", "totals", "rules", "interfaces",
            "workers"} <= set(stats), f"keys of stats.show: {sorted(stats)}")
@@ -77,7 +79,7 @@ def every_method():
         check(seen["program_id"] > 0 and seen["mode"] == "native", f"program: {seen}")
         equal((seen["attach"]["by"], seen["attach"]["pins"], set(seen["attach"]["maps"])),
               ("own", None, {"rules", "shapes", "sockets", "verdicts", "outputs", "tallies",
-                             "device_sets", "members", "passed", "about"}), "attachment")
+                             "device_sets", "leases", "members", "passed", "about"}), "attachment")
         check(all(number > 0 for number in seen["attach"]["maps"].values()), f"maps: {seen}")
         equal(set(interface_of(stats, "in0")) - set(seen), set(), "keys missing in iface.show")
     workers = client.call("worker.list")["workers"]
