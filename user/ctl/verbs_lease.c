@@ -9,7 +9,7 @@
 #include "ctl/show.h"
 #include "rules/rule.h"
 
-/* A week: whoever wants a lease for longer wants a rule without one. */
+/* A week: for longer than that, a rule without a lease is meant. */
 #define LONGEST_SECONDS (7.0 * 24 * 3600)
 
 /* {"name": NAME} of NAME, or with "shard" of NAME/SHARD. NULL after printing what is wrong. */

@@ -214,7 +214,7 @@ const struct field setting_list[] = {
 	{"events.silent_after", FIELD_NUMBER, CONFIG(events.silent_after), .live = true, .min = 1,
 	 .max = 86400, .value = 3, .what = "number of seconds",
 	 .help = "Seconds without a packet after which a rule counts as silent."},
-	/* A host that is the standby of another one holds nothing for weeks, and only whoever hands
+	/* A host that is the standby of another one holds nothing for weeks, and only what hands
 	 * out leases knows that the other one does. */
 	{"events.unheld_after", FIELD_NUMBER, CONFIG(events.unheld_after), .live = true, .min = 1,
 	 .max = 86400, .choices = never, .what = "number of seconds",
