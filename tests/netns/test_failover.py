@@ -78,6 +78,22 @@ def processes():
 
 
 @test
+def inputs_and_outputs():
+    """The input is lost on the owner only, or its output: another one relays, and the agent stays a member"""
+    bed = Failover()
+    with bed.fault("input lost") as owner:
+        bed.relays.inside.cut(owner.port)
+    bed.relays.inside.mend(owner.port)
+    bed.recover()
+    # At most one such move in ten seconds, but by each node.
+    with bed.fault("output down") as owner:
+        owner.namespace.ip("link set out0 down")
+    owner.namespace.ip("link set out0 up")
+    bed.recover()
+    bed.end()
+
+
+@test
 def hosts_and_cables():
     """A partition heals; a host dies with its member of etcd, the leader if it is there"""
     bed = Failover()

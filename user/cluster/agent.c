@@ -150,6 +150,7 @@ int agent_open(struct agent **out, const struct cluster_config *config,
 		.guard = config->guard * NS_PER_MS,
 		.renew = config->renew * NS_PER_MS,
 		.daemon = config->daemon_timeout * NS_PER_MS,
+		.unfit = config->input_timeout / 2 * NS_PER_MS,
 		.settle = config->settle * NS_PER_MS,
 		.moves = config->moves,
 	};

@@ -136,6 +136,7 @@ static const struct field fields[] = {
 	TIME("guard", guard, 10, 5000, 100, "10ms to 5s"),
 	TIME("renew", renew, 20, 1000, 100, "20ms to 1s"),
 	TIME("daemon_timeout", daemon_timeout, 50, 5000, 250, "50ms to 5s"),
+	TIME("input_timeout", input_timeout, 300, 60000, 1000, "300ms to 60s"),
 	TIME("settle", settle, 1000, 3600000, 30000, "1s to 3600s"),
 	NUMBER("moves", moves, 1, 1000, 10),
 	OTHER("etcd.endpoints", store.endpoints, parse_endpoint),

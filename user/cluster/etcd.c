@@ -15,8 +15,8 @@
 /* PREFIX/shards/LEASE/NUMBER. */
 #define KEY_SIZE (ETCD_PREFIX_SIZE + CLUSTER_NAME_SIZE + 32)
 
-/* A node's record with the names of all leases. */
-#define VALUE_SIZE 8192
+/* A node's record with the names of all leases, and of the shards that it cannot relay. */
+#define VALUE_SIZE 16384
 
 /* What etcd answers, by its gRPC codes: no or a wrong password; a token that is missing or is too
  * old. */
@@ -99,6 +99,27 @@ static json_t *delete (json_t *key)
 	return json_pack("{s:{s:o}}", "request_delete_range", "key", key);
 }
 
+/* The names of the shards that this host cannot relay now; true: too many. */
+static json_t *unfit_json(const struct node_record *record, const struct protocol *protocol)
+{
+	json_t *list = json_array();
+	struct shard_status shard;
+
+	for (unsigned int i = 0; i < protocol_shards(protocol); i++) {
+		char text[CLUSTER_NAME_SIZE + 16];
+
+		if (record->nr_unfit > CLUSTER_UNFIT || protocol_fit(protocol, i))
+			continue;
+		protocol_shard_name(protocol, i, &shard);
+		snprintf(text, sizeof(text), "%s/%u", shard.lease->name, shard.number);
+		json_add(&list, json_string(text));
+	}
+	if (record->nr_unfit <= CLUSTER_UNFIT)
+		return list;
+	json_decref(list);
+	return json_true();
+}
+
 static json_t *node_value(const struct node_record *record, const struct protocol *protocol)
 {
 	json_t *leases = json_array();
@@ -113,9 +134,10 @@ static json_t *node_value(const struct node_record *record, const struct protoco
 	}
 	snprintf(instance, sizeof(instance), "%016llx", (unsigned long long)record->instance);
 	snprintf(host, sizeof(host), "%016llx", (unsigned long long)record->host);
-	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:o}", "instance", instance, "host", host,
+	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:o, s:o}", "instance", instance, "host", host,
 			 "serial", (json_int_t)record->serial, "weight", (int)record->weight,
-			 "draining", record->draining, "leases", leases);
+			 "draining", record->draining, "leases", leases, "unfit",
+			 unfit_json(record, protocol));
 }
 
 static json_t *shard_value(const struct shard_record *record)
@@ -256,19 +278,42 @@ static bool read_hex(const json_t *object, const char *key, uint64_t *number)
 	return true;
 }
 
+/* NAME/NUMBER. */
+static bool read_pair(const char *text, char name[CLUSTER_NAME_SIZE], unsigned long *number)
+{
+	const char *slash = text ? strchr(text, '/') : NULL;
+	char *end;
+
+	if (!slash || (size_t)(slash - text) >= CLUSTER_NAME_SIZE || slash[1] < '0' ||
+	    slash[1] > '9')
+		return false;
+	snprintf(name, CLUSTER_NAME_SIZE, "%.*s", (int)(slash - text), text);
+	*number = strtoul(slash + 1, &end, 10);
+	return etcd_name_valid(name) && !*end && *number <= CLUSTER_LEASE_SHARDS;
+}
+
+/* A list of them, or true. */
+static bool read_unfit(const json_t *unfit, struct node_record *record)
+{
+	char name[CLUSTER_NAME_SIZE];
+	unsigned long number;
+
+	if (json_is_true(unfit) || json_array_size(unfit) > CLUSTER_UNFIT)
+		record->nr_unfit = CLUSTER_UNFIT + 1;
+	for (size_t i = 0; i < json_array_size(unfit) && record->nr_unfit <= CLUSTER_UNFIT; i++) {
+		if (!read_pair(json_string_value(json_array_get(unfit, i)), name, &number))
+			return false;
+		record->unfit[record->nr_unfit++] = shard_hash(name, (unsigned int)number);
+	}
+	return true;
+}
+
 static bool read_lease(const char *text, uint64_t *hash)
 {
 	char name[CLUSTER_NAME_SIZE];
-	const char *slash = text ? strchr(text, '/') : NULL;
 	unsigned long shards;
-	char *end;
 
-	if (!slash || (size_t)(slash - text) >= sizeof(name))
-		return false;
-	snprintf(name, sizeof(name), "%.*s", (int)(slash - text), text);
-	shards = strtoul(slash + 1, &end, 10);
-	if (!etcd_name_valid(name) || *end || slash[1] < '1' || slash[1] > '9' ||
-	    shards > CLUSTER_LEASE_SHARDS)
+	if (!read_pair(text, name, &shards) || !shards)
 		return false;
 	*hash = lease_hash(name, (unsigned int)shards);
 	return true;
@@ -292,7 +337,7 @@ static bool read_node(const json_t *value, struct node_record *record)
 				&record->leases[record->nr_leases++]))
 			return false;
 	}
-	return true;
+	return read_unfit(json_object_get(value, "unfit"), record);
 }
 
 static bool read_shard(const json_t *value, struct shard_record *record)

@@ -21,8 +21,11 @@
 /* Pause between attempts to connect. */
 #define CONNECT_NS (50 * NS_PER_MS)
 
-/* How often the leases of the rules are read. */
-#define LIST_NS NS_PER_SECOND
+/* How often the leases of the rules are read, with their counters: that costs the daemon a look at
+ * every rule, so it is less often where there are many. */
+#define LIST_NS	     (NS_PER_SECOND / 4)
+#define LIST_MANY_NS NS_PER_SECOND
+#define LIST_MANY    1000 /* rules */
 
 enum request { REQUEST_NONE, REQUEST_LIST, REQUEST_SET };
 
@@ -40,7 +43,17 @@ struct local {
 	bool listed;
 	bool answers;
 	char reason[160];
-	/* The leases of the pages so far. */
+	/* What arrived at each shard when it was last read. */
+	struct input {
+		uint64_t received, at;
+	} inputs[CLUSTER_SHARDS];
+	/* The pages so far: */
+	struct reading {
+		uint64_t received;
+		bool down;
+	} readings[CLUSTER_SHARDS];
+	unsigned int nr_readings;
+	json_int_t rules;
 	struct lease_name leases[CLUSTER_LEASES];
 	unsigned int nr_leases, offset;
 	/* Whether the daemon may have a deadline of this shard, so that it has to be ended. */
@@ -138,8 +151,10 @@ static void ask(struct local *local, uint64_t now, enum request request, const c
 
 static void ask_list(struct local *local, uint64_t now)
 {
-	if (!local->offset)
-		local->nr_leases = 0;
+	if (!local->offset) {
+		local->nr_leases = local->nr_readings = 0;
+		local->rules = 0;
+	}
 	ask(local, now, REQUEST_LIST, "lease.list",
 	    json_pack("{s:i, s:i}", "offset", (int)local->offset, "limit", 500));
 }
@@ -186,7 +201,14 @@ static void add_lease(struct local *local, const json_t *item)
 					     "underscores"));
 		return;
 	}
-	/* One item is a shard; those of a lease are together. */
+	/* One item is a shard; those of a lease are together and in their order. A daemon that does
+	 * not count what arrives has nothing to say about it. */
+	if (local->nr_readings < CLUSTER_SHARDS && json_object_get(item, "received_packets"))
+		local->readings[local->nr_readings++] = (struct reading){
+			.received = (uint64_t)json_integer_value(
+				json_object_get(item, "received_packets")),
+			.down = json_integer_value(json_object_get(item, "outputs_down")) > 0};
+	local->rules += json_integer_value(json_object_get(item, "rules"));
 	if ((last && strcmp(last->name, name) == 0) || local->nr_leases == CLUSTER_LEASES)
 		return;
 	last = &local->leases[local->nr_leases++];
@@ -205,6 +227,23 @@ static void take_leases(struct local *local)
 				  local->config->leases[i].hold);
 }
 
+/* Which shards this host can relay now. */
+static void take_inputs(struct local *local, uint64_t now)
+{
+	unsigned int shards = protocol_shards(local->protocol);
+
+	for (unsigned int i = 0; i < shards && shards == local->nr_readings; i++) {
+		const struct reading *reading = &local->readings[i];
+		struct input *input = &local->inputs[i];
+
+		if (!input->at || reading->received != input->received)
+			*input = (struct input){reading->received, now};
+		protocol_set_fit(local->protocol, i,
+				 !reading->down && now - input->at < local->config->input_timeout *
+									     NS_PER_MS);
+	}
+}
+
 static void read_list(struct local *local, uint64_t now, const json_t *result)
 {
 	const json_t *items = json_object_get(result, "leases");
@@ -217,9 +256,10 @@ static void read_list(struct local *local, uint64_t now, const json_t *result)
 	if (count && local->offset < total && local->offset < CLUSTER_SHARDS)
 		return; /* the next page */
 	take_leases(local);
+	take_inputs(local, now);
 	local->offset = 0;
 	local->listed = true;
-	local->list_at = now + LIST_NS;
+	local->list_at = now + (local->rules > LIST_MANY ? LIST_MANY_NS : LIST_NS);
 }
 
 static void read_set(struct local *local)

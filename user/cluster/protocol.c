@@ -29,7 +29,7 @@ struct protocol {
 	uint64_t confirmed; /* the moment before the last transaction that succeeded */
 	uint64_t serial;
 	uint64_t unknown_at; /* when an answer was last missing */
-	uint64_t renew_at, decide_at, look_at, moves_at;
+	uint64_t renew_at, decide_at, look_at, moves_at, unfit_at;
 	unsigned int stranger_renewals; /* of a key of our name by another process */
 	int64_t stranger_mod;
 	bool busy; /* a transaction is under way: */
@@ -117,6 +117,15 @@ void protocol_see_all(struct protocol *protocol, uint64_t now, int64_t revision)
 void protocol_set_daemon(struct protocol *protocol, bool answers)
 {
 	protocol->daemon = answers;
+}
+
+void protocol_set_fit(struct protocol *protocol, unsigned int shard, bool fit)
+{
+	if (protocol->view.shards[shard].unfit == !fit)
+		return;
+	protocol->view.shards[shard].unfit = !fit;
+	protocol->view.shards[shard].unfit_since = 0;
+	protocol->renew_at = 0; /* the others learn it from our record */
 }
 
 void protocol_muted(struct protocol *protocol, unsigned int shard)
@@ -221,6 +230,10 @@ static bool start(struct protocol *protocol, uint64_t now, enum txn_kind kind, i
 	};
 	for (unsigned int i = 0; i < protocol->view.nr_leases; i++)
 		txn->own.leases[i] = protocol->view.leases[i].hash;
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
+		if (protocol->view.shards[i].unfit && txn->own.nr_unfit++ < CLUSTER_UNFIT)
+			txn->own.unfit[txn->own.nr_unfit - 1] = protocol->view.shards[i].name;
+	}
 	protocol->sent = now;
 	protocol->busy = true;
 	return true;
@@ -354,6 +367,38 @@ static bool pass(struct protocol *protocol, uint64_t now)
 	return true;
 }
 
+static void start_move(struct protocol *protocol, struct view_shard *shard, unsigned int to,
+		       const char *why)
+{
+	snprintf(shard->move_to, CLUSTER_NAME_SIZE, "%s", protocol->view.nodes[to].name);
+	shard->move_pins = false;
+	shard->why = why;
+	protocol->hurry = true;
+}
+
+/* A shard that another node can relay and we cannot. Not at once: what has ended here may just be
+ * ending there as well. And not often: inputs that come and go must not move shards to and fro. */
+static void plan_unfit(struct protocol *protocol, uint64_t now)
+{
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
+		struct view_shard *shard = &protocol->view.shards[i];
+		unsigned int best = NO_NODE;
+
+		if (shard->unfit && is_ours(protocol, shard) && !*shard->move_to)
+			best = view_ranked(&protocol->view, shard, 0);
+		if (best == NO_NODE || !view_fit(&protocol->view, shard, best)) {
+			shard->unfit_since = 0;
+			continue;
+		}
+		if (!shard->unfit_since)
+			shard->unfit_since = now;
+		if (now - shard->unfit_since < protocol->settings.unfit || now < protocol->unfit_at)
+			continue;
+		start_move(protocol, shard, best, "it cannot relay it");
+		protocol->unfit_at = now + PROTOCOL_UNFIT_NS;
+	}
+}
+
 /* Choose shards that other nodes should have, a few a second: after the members have stayed the
  * same for long enough; when we drain, at once. */
 static void plan_moves(struct protocol *protocol, uint64_t now, unsigned int own)
@@ -372,12 +417,11 @@ static void plan_moves(struct protocol *protocol, uint64_t now, unsigned int own
 		    (shard->record.pinned && !protocol->drain))
 			continue;
 		best = view_ranked(&protocol->view, shard, 0);
-		if (best == NO_NODE || best == own)
+		/* See plan_unfit(). */
+		if (best == NO_NODE || best == own ||
+		    (shard->unfit && view_fit(&protocol->view, shard, best) && !protocol->drain))
 			continue;
-		snprintf(shard->move_to, CLUSTER_NAME_SIZE, "%s", protocol->view.nodes[best].name);
-		shard->move_pins = false;
-		shard->why = protocol->drain ? "drained" : "rebalanced";
-		protocol->hurry = true;
+		start_move(protocol, shard, best, protocol->drain ? "drained" : "rebalanced");
 		moves--;
 	}
 	if (moves < settings->moves)
@@ -414,6 +458,7 @@ static bool decide(struct protocol *protocol, uint64_t now)
 		return false;
 	protocol->view.look = false;
 	protocol->look_at = now + protocol->settings.renew;
+	plan_unfit(protocol, now);
 	plan_moves(protocol, now, own);
 	return claim(protocol, now, own);
 }
@@ -593,6 +638,11 @@ void protocol_shard_name(const struct protocol *protocol, unsigned int index,
 
 	*status = (struct shard_status){.lease = &protocol->view.leases[shard->lease].name,
 					.number = shard->number};
+}
+
+bool protocol_fit(const struct protocol *protocol, unsigned int index)
+{
+	return !protocol->view.shards[index].unfit;
 }
 
 const char *protocol_why(const struct protocol *protocol, unsigned int index)

@@ -45,6 +45,7 @@ struct protocol_settings {
 	unsigned int weight;
 	uint64_t deadline, guard, renew;
 	uint64_t daemon;    /* the longest deadline that the daemon gets, and time to answer */
+	uint64_t unfit;	    /* how long another node must be able to relay what we cannot */
 	uint64_t settle;    /* how long a node is a member before it gets shards of others */
 	unsigned int moves; /* shards that are passed on in a second */
 };
@@ -137,6 +138,11 @@ void protocol_see_all(struct protocol *protocol, uint64_t now, int64_t revision)
 /* Whether the daemon answers. If not, the node leaves until it does. */
 void protocol_set_daemon(struct protocol *protocol, bool answers);
 
+/* Whether this host can relay the shard now: its input arrives, its outputs are up. One that
+ * cannot, while another one can, passes it on, at most one shard every PROTOCOL_UNFIT_NS. */
+#define PROTOCOL_UNFIT_NS 10000000000ULL
+void protocol_set_fit(struct protocol *protocol, unsigned int shard, bool fit);
+
 /* The daemon has confirmed that this shard is muted. */
 void protocol_muted(struct protocol *protocol, unsigned int shard);
 
@@ -195,6 +201,8 @@ struct shard_status {
 
 void protocol_shard(const struct protocol *protocol, unsigned int shard,
 		    struct shard_status *status);
+
+bool protocol_fit(const struct protocol *protocol, unsigned int shard);
 
 /* Why the shard has come to us, or left us, in a few words; constant text. */
 const char *protocol_why(const struct protocol *protocol, unsigned int shard);

@@ -25,6 +25,7 @@
 #define CLUSTER_LEASES	     64
 #define CLUSTER_SHARDS	     4096 /* of all leases */
 #define CLUSTER_LEASE_SHARDS 1024 /* of one lease */
+#define CLUSTER_UNFIT	     64	  /* shards that are listed as unfit; with more, all are unfit */
 #define CLUSTER_WEIGHT	     16	  /* the highest: rendezvous hashing costs one hash for each unit */
 
 /* A lease that rules of the daemon name. */
@@ -41,6 +42,10 @@ struct node_record {
 	bool draining; /* gets no shard */
 	unsigned int nr_leases;
 	uint64_t leases[CLUSTER_LEASES]; /* lease_hash() of each lease that its rules name */
+	/* shard_hash() of shards that it cannot relay now: no input arrives, or an output is down.
+	 */
+	unsigned int nr_unfit; /* above CLUSTER_UNFIT: all shards are */
+	uint64_t unfit[CLUSTER_UNFIT];
 };
 
 struct shard_record {

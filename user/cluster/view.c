@@ -74,6 +74,7 @@ static void enter_lease(struct view *next, const struct view *view, const struct
 		*shard = known ? *known : (struct view_shard){.number = i};
 		shard->lease = next->nr_leases;
 		shard->hash = lease->hash;
+		shard->name = shard_hash(name->name, i);
 	}
 	next->nr_leases++;
 }
@@ -173,6 +174,10 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 		node->since = view->changed = now;
 		node->live = view->look = true;
 	}
+	/* Inputs that come and go count as well for how long all has been stable. */
+	if (record->nr_unfit != node->record.nr_unfit ||
+	    memcmp(record->unfit, node->record.unfit, sizeof(record->unfit)) != 0)
+		view->changed = now;
 	node->term = term;
 	node->mod = mod;
 	node->seen = now;
@@ -237,20 +242,40 @@ unsigned int view_holder(const struct view *view, const struct view_shard *shard
 	return node != NO_NODE && view->nodes[node].term == shard->record.term ? node : NO_NODE;
 }
 
-static bool may_hold(const struct view_node *node, uint64_t lease)
+static bool may_hold(const struct view_node *node, const struct view_shard *shard)
 {
 	if (!node->live || node->record.draining)
 		return false;
 	for (unsigned int i = 0; i < node->record.nr_leases; i++) {
-		if (node->record.leases[i] == lease)
+		if (node->record.leases[i] == shard->hash)
 			return true;
 	}
 	return false;
 }
 
+static bool is_fit(const struct view_node *node, const struct view_shard *shard)
+{
+	if (node->record.nr_unfit > CLUSTER_UNFIT)
+		return false;
+	for (unsigned int i = 0; i < node->record.nr_unfit; i++) {
+		if (node->record.unfit[i] == shard->name)
+			return false;
+	}
+	return true;
+}
+
+/* The highest bit is that it can relay the shard. */
 static uint64_t score(const struct view_node *node, const struct view_shard *shard)
 {
-	return rendezvous_score(node->hash, node->record.weight, shard->hash, shard->number);
+	uint64_t ticket =
+		rendezvous_score(node->hash, node->record.weight, shard->hash, shard->number);
+
+	return (uint64_t)is_fit(node, shard) << 63 | ticket >> 1;
+}
+
+bool view_fit(const struct view *view, const struct view_shard *shard, unsigned int node)
+{
+	return is_fit(&view->nodes[node], shard);
 }
 
 /* A selection by rank: the nodes are few, and ranks beyond 2 are rare. */
@@ -266,7 +291,7 @@ unsigned int view_ranked(const struct view *view, const struct view_shard *shard
 		for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
 			uint64_t ticket;
 
-			if (!may_hold(&view->nodes[i], shard->hash))
+			if (!may_hold(&view->nodes[i], shard))
 				continue;
 			ticket = score(&view->nodes[i], shard);
 			if (ticket < below && ticket >= high) {
@@ -284,10 +309,10 @@ unsigned int view_rank(const struct view *view, const struct view_shard *shard, 
 	uint64_t own = score(&view->nodes[node], shard);
 	unsigned int rank = 0;
 
-	if (!may_hold(&view->nodes[node], shard->hash))
+	if (!may_hold(&view->nodes[node], shard))
 		return NO_NODE;
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
-		if (may_hold(&view->nodes[i], shard->hash) && score(&view->nodes[i], shard) > own)
+		if (may_hold(&view->nodes[i], shard) && score(&view->nodes[i], shard) > own)
 			rank++;
 	}
 	return rank;

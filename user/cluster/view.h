@@ -30,10 +30,13 @@ struct view_node {
 struct view_shard {
 	unsigned int lease, number;
 	uint64_t hash; /* of the lease */
+	uint64_t name; /* shard_hash() */
 	int64_t mod;   /* of the key; 0: there is none */
 	struct shard_record record;
-	bool listed;	     /* reported since view_reading() */
-	uint64_t free_since; /* when it was first found without a holder; 0: it has one */
+	bool listed;	      /* reported since view_reading() */
+	bool unfit;	      /* we cannot relay it now, */
+	uint64_t unfit_since; /* and another node has been able to since then; 0: none */
+	uint64_t free_since;  /* when it was first found without a holder; 0: it has one */
 	const char *why; /* we claimed it or pass it on, constant text; NULL: another node did */
 	uint64_t sent_until;		 /* the latest deadline that the daemon may have */
 	bool move_pins;			 /* and to stay there */
@@ -81,10 +84,13 @@ unsigned int view_holder(const struct view *view, const struct view_shard *shard
 
 /*
  * The index of the live node with this rank (0: first) for the shard, or NO_NODE. Nodes that drain
- * or do not have the lease are left out.
+ * or do not have the lease are left out; those that cannot relay the shard now come last.
  */
 unsigned int view_ranked(const struct view *view, const struct view_shard *shard,
 			 unsigned int rank);
+
+/* Whether the node says that it can relay the shard now. */
+bool view_fit(const struct view *view, const struct view_shard *shard, unsigned int node);
 
 /* The rank of the live node for the shard, or NO_NODE. */
 unsigned int view_rank(const struct view *view, const struct view_shard *shard, unsigned int node);
