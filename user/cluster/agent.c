@@ -229,6 +229,8 @@ static void step(struct agent *agent)
 	agent->now = clock_ns();
 	store_run(agent->store, agent->now);
 	local_run(agent->local, agent->now);
+	if (protocol_wants_reading(agent->protocol))
+		store_read_again(agent->store);
 	/* The moment from which the deadline counts must not be later than the sending. */
 	agent->now = clock_ns();
 	if (protocol_request(agent->protocol, agent->now, &txn))

@@ -18,7 +18,8 @@
 struct protocol {
 	struct protocol_settings settings;
 	struct view view;
-	bool read;   /* all keys were reported once */
+	bool read; /* all keys were reported, for the leases that we have */
+	bool wants_reading;
 	bool daemon; /* answers */
 	bool drain;
 	bool leaving; /* for good */
@@ -70,10 +71,14 @@ static bool is_ours(const struct protocol *protocol, const struct view_shard *sh
 int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
 			unsigned int count)
 {
-	int err = view_set_leases(&protocol->view, leases, count);
+	int changed = view_set_leases(&protocol->view, leases, count);
 
+	if (changed <= 0)
+		return changed;
 	protocol->renew_at = 0; /* the others learn it from our record */
-	return err;
+	protocol->read = false;
+	protocol->wants_reading = true;
+	return 0;
 }
 
 void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold)
@@ -193,6 +198,14 @@ uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t 
 	if (until > shard->sent_until)
 		shard->sent_until = until;
 	return until;
+}
+
+bool protocol_wants_reading(struct protocol *protocol)
+{
+	bool wants = protocol->wants_reading;
+
+	protocol->wants_reading = false;
+	return wants;
 }
 
 bool protocol_hurries(struct protocol *protocol)
@@ -450,7 +463,7 @@ static bool decide(struct protocol *protocol, uint64_t now)
 {
 	unsigned int own = view_find(&protocol->view, protocol->settings.node);
 
-	if (own == NO_NODE || now < protocol->decide_at)
+	if (own == NO_NODE || !protocol->read || now < protocol->decide_at)
 		return false;
 	if (bury(protocol, now, own) || pass(protocol, now))
 		return true;

@@ -114,8 +114,9 @@ void protocol_free(struct protocol *protocol); /* accepts NULL */
 
 /* ---- what the rest of the program reports ---- */
 
-/* The leases that the daemon's rules name. Shards of others are forgotten. 0; -E2BIG: more than
- * record.h allows; -ENOMEM. Then nothing has changed. */
+/* The leases that the daemon's rules name. Shards of others are forgotten, so if they change all
+ * keys have to be reported again, and nothing is claimed until then. 0; -E2BIG: more than record.h
+ * allows; -ENOMEM. Then nothing has changed. */
 int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
 			unsigned int count);
 
@@ -174,6 +175,9 @@ uint64_t protocol_until(struct protocol *protocol, unsigned int shard, uint64_t 
 
 /* Whether a shard has become ours, or has to be muted, since the last call. */
 bool protocol_hurries(struct protocol *protocol);
+
+/* Whether all keys have to be reported again; true once. */
+bool protocol_wants_reading(struct protocol *protocol);
 
 /* ---- how it stands ---- */
 

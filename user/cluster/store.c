@@ -317,6 +317,12 @@ static void check_watch(struct store *store)
 		watch_off(store, "out of memory");
 }
 
+void store_read_again(struct store *store)
+{
+	store->watching = WATCH_OFF;
+	store->watch_at = 0;
+}
+
 /* ---- the whole ---- */
 
 int store_open(struct store **out, const struct store_settings *settings,

@@ -58,6 +58,9 @@ void store_send(struct store *store, char *body);
 void store_wait(struct store *store, struct curl_waitfd *fds, unsigned int count,
 		unsigned int milliseconds);
 
+/* Read all keys again, and watch from there on. */
+void store_read_again(struct store *store);
+
 /* Do what can be done without waiting. `now` is CLOCK_MONOTONIC in ns. */
 void store_run(struct store *store, uint64_t now);
 

@@ -102,7 +102,7 @@ int view_set_leases(struct view *view, const struct lease_name *leases, unsigned
 	free(view->shards);
 	*view = *next;
 	free(next);
-	return 0;
+	return 1;
 }
 
 struct view_shard *view_see_shard(struct view *view, const char *lease, unsigned int number,

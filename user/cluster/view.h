@@ -61,7 +61,7 @@ struct view {
 
 void view_free(struct view *view);
 
-/* As the functions of protocol.h. */
+/* As the functions of protocol.h; view_set_leases() returns 1 if anything has changed. */
 int view_set_leases(struct view *view, const struct lease_name *leases, unsigned int count);
 void view_see_node(struct view *view, uint64_t now, const char *name, int64_t term, int64_t mod,
 		   const struct node_record *record);
