@@ -280,7 +280,8 @@ def ctl_after_the_end():
 
 
 TOTALS = {"steered_packets", "received_packets", "submitted_packets", "sent_packets", "sent_bytes",
-          "send_errors", "rate_limited_packets", "withheld_packets", "dropped_packets", "buffer_exhausted_packets"}
+          "send_errors", "rate_limited_packets", "withheld_packets", "unwanted_packets",
+          "dropped_packets", "buffer_exhausted_packets"}
 RULE_KEYS = {"name": str, "in": str, "state": str, "path": str, "received_packets": int, "received_bytes": int,
              "rate_pps": int, "rate_bps": int, "outputs": list}
 OUTPUT_KEYS = {"to": str, "submitted_packets": int, "sent_packets": int, "sent_bytes": int,
@@ -289,7 +290,7 @@ INTERFACE_KEYS = {"name": str, "state": str, "mode": str, "zero_copy": bool, "qu
                   "verdicts": dict, "redirected": dict, "vlans": list, "missing_packets": int}
 QUEUE_KEYS = {"queue": int, "rx_dropped": int, "rx_ring_full": int, "fill_ring_empty": int}
 VERDICTS = {"steered", "forwarded", "no_rule", "no_socket", "inactive_member", "too_large", "not_ip",
-            "not_udp", "vlan", "fragment", "ip_options", "malformed"}
+            "not_udp", "vlan", "fragment", "ip_options", "malformed", "standby"}
 
 
 def has_keys(thing, keys, what):

@@ -39,6 +39,8 @@ def pass_one(star, daemon, group=("239.1.1.1", 5000), to=("239.1.1.1", 5000)):
     was sent, TTL."""
     with contextlib.closing(receiver(star.receiver, to[1], to[0], "10.2.0.2")) as sink, \
             contextlib.closing(sender(star.source, SOURCE)) as sock:
+        if daemon:
+            wait_until(lambda: any(rule["state"] == "active" for rule in daemon.stats()["rules"]), "a rule is active")
         sock.sendto(b"imported", group)
         if daemon:
             daemon.settle(steered=1)

@@ -8,18 +8,14 @@ import fcntl
 import os
 import struct
 
-from harness import (ROOT, Daemon, Namespace, Sink, Skip, Star, backlog_empty, check, check_clean, equal,
+from harness import (Daemon, Namespace, Sink, Skip, Star, backlog_empty, check, check_clean, equal,
                      generate, know, main, need, receive, receiver, run, sender, silent, start, test, veth, wait_until)
 from ipv6 import Star6
-from netns import in_order, work_directory
+from netns import in_order
+from routers import FRR, frr, path, routed_interfaces
 
 IN, OUT = "239.1.1.1", "239.2.2.2"
 RULE = f"tv in {IN}:5000@in0 out {OUT}:6000@out0"
-
-
-def path(name):
-    """The path of a file in the work directory."""
-    return os.path.join(work_directory(), name)
 
 
 # ---- a switch ----------------------------------------------------------------------------------
@@ -223,32 +219,6 @@ def expect(sock, text, earlier, what):
     equal(seen, text, what)
 
 
-FRR = next((directory for directory in ("/usr/lib/frr", f"{ROOT}/build/unpacked/usr/lib/frr")
-            if os.path.exists(f"{directory}/pimd")), None)
-
-
-def frr(namespace, program, config, socket=None):
-    """Start one of FRR's programs, which expect the group of its package with root as a member."""
-    group = path("group")
-    with open("/etc/group", encoding="utf-8") as old, open(group, "w", encoding="utf-8") as new:
-        new.write("".join(line for line in old if not line.startswith("frrvty:")) +
-                  "frrvty:x:64000:root\n")
-    with open(path(f"{program}.conf"), "w", encoding="ascii") as file:
-        file.write(config)
-    library = os.path.join(os.path.dirname(FRR), f"{os.uname().machine}-linux-gnu", "frr")
-    process = start(namespace, "unshare", "--mount", "sh", "-c",
-                    'mount --bind "$0" /etc/group && exec "$@"', group, "env",
-                    f"LD_LIBRARY_PATH={library}", f"{FRR}/{program}", "-u", "root", "-g", "root",
-                    "-f", path(f"{program}.conf"), "-i", path(f"{program}.pid"), "-z",
-                    path("zserv.api"), "--vty_socket", work_directory(), "-P", "0", "--log", "stdout",
-                    name=program)
-    if socket:
-        wait_until(lambda: os.path.exists(path(socket)) or process.returncode is not None,
-                   f"{program} has its socket")
-    check(process.returncode is None, f"{program} ended:\n{process.log()}")
-    return process
-
-
 @test
 def beside_pimd():
     """The same beside FRR's pimd, which routes the groups that receivers join with IGMP"""
@@ -263,11 +233,6 @@ def beside_pimd():
     # that arrived before its interfaces the kernel does not ask it again for 10 s.
     wait_until(lambda: routed_interfaces(star.relay) >= {"in0", "out0"}, "pimd has both interfaces")
     beside_routing(star)
-
-
-def routed_interfaces(namespace):
-    """The interfaces between which the kernel routes multicast."""
-    return {line.split()[1] for line in namespace.read("/proc/net/ip_mr_vif").splitlines()[1:]}
 
 
 # ---- tunnels -------------------------------------------------------------------------------------

@@ -45,14 +45,15 @@ static const struct {
 	{RULES "filters: []\n",
 	 {{2, 1, "filters",
 	   "expected one of rules, interfaces, defaults, relay, egress, workers, statistics, "
-	   "control, logging, "
+	   "control, logging, demand, "
 	   "events, security"}}},
 	{RULES "rules: [in 1.1.1.3:1@a out 1.1.1.2:1]\n", {{2, 1, "rules", "duplicate key"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  to: []\n  dest: []\n",
 	 {{2, 3, "in:", "no `out:` here, expected a list of outputs"},
 	  {3, 3, "to", "a key of an output, expected it below `out:`"},
 	  {4, 3, "dest",
-	   "unknown key, expected one of name, in, source, path, lease, enabled, may_loop, out"}}},
+	   "unknown key, expected one of name, in, source, path, lease, enabled, may_loop, on, "
+	   "out"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},
 	  {2, 3, "{}", "no `out:` here"}}},

@@ -192,24 +192,27 @@ static const struct import_case igmpproxy[] = {
 		 "        whitelist 239.1.1.1/32\n"
 		 "phyint eth1 downstream ratelimit 0 threshold 1\n"
 		 "phyint eth2 disabled\n",
-	 .rules = {"in 239.1.1.1:any@eth0 source 10.9.0.0/16 out 239.1.1.1@eth1" ROUTED},
-	 .comments = {"quickleave: a rule stays joined", "does not follow the joins of receivers",
+	 .rules = {"in 239.1.1.1:any@eth0 source 10.9.0.0/16 on demand out 239.1.1.1@eth1" ROUTED
+		   " when joined"},
+	 .comments = {"quickleave: add `demand: { leave: fast, linger: 1ms }`",
 		      "sources in the networks of eth0 itself"},
-	 .lost = 2},
+	 .lost = 1},
 	/* Words on any lines; any source; two downstream interfaces; a whitelist of one of them. */
 	{.text = "phyint\neth0 upstream altnet 0.0.0.0/0 phyint eth1 downstream\n"
 		 "whitelist 239.1.1.2/31 phyint eth2 downstream whitelist 239.1.1.3/32 # end",
-	 .rules = {"in 239.1.1.2:any@eth0 out 239.1.1.2@eth1" ROUTED,
-		   "in 239.1.1.3:any@eth0 out 239.1.1.3@eth1" ROUTED " out 239.1.1.3@eth2" ROUTED},
+	 .rules = {"in 239.1.1.2:any@eth0 on demand out 239.1.1.2@eth1" ROUTED " when joined",
+		   "in 239.1.1.3:any@eth0 on demand out 239.1.1.3@eth1" ROUTED
+		   " when joined out 239.1.1.3@eth2" ROUTED " when joined"},
 	 .lost = 1},
 	/* What the upstream does not ask for. */
 	{.text = "phyint eth0 upstream whitelist 239.1.1.1/32\n"
 		 "phyint eth1 downstream whitelist 239.1.1.1/32 whitelist 239.1.1.9/32\n",
-	 .rules = {"in 239.1.1.1:any@eth0 out 239.1.1.1@eth1" ROUTED},
+	 .rules = {"in 239.1.1.1:any@eth0 on demand out 239.1.1.1@eth1" ROUTED " when joined"},
 	 .comments = {"any source is accepted"}},
 	/* No group is named: what would have to be written. */
 	{.text = "phyint eth0 upstream\nphyint eth1 downstream altnet 10.0.0.0/8\n",
-	 .comments = {"no whitelist names a group", "  - in GROUP:any@eth0 out GROUP@DOWNSTREAM",
+	 .comments = {"no whitelist names a group",
+		      "  - in GROUP:any@eth0 on demand out GROUP@DOWNSTREAM when joined",
 		      "altnet 10.0.0.0/8: not needed"},
 	 .lost = 1},
 	{.text = "phyint eth1 downstream whitelist 239.1.1.1",

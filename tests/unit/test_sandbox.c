@@ -44,9 +44,14 @@ static long try_unix_socket(void)
 	return socket(AF_UNIX, SOCK_STREAM, 0);
 }
 
-static long try_raw_socket(void)
+static long try_packet_socket(void)
 {
-	return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	return socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+static long try_other_socket(void)
+{
+	return socket(AF_BLUETOOTH, SOCK_RAW | SOCK_CLOEXEC, 0);
 }
 
 static long try_open(void)
@@ -271,7 +276,8 @@ static const struct {
 	{"listen", try_listen, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"socket", try_socket, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"socket(AF_UNIX)", try_unix_socket, {MAY, MAY_NOT, MAY_NOT, MAY}, false},
-	{"socket(AF_PACKET)", try_raw_socket, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"socket(AF_PACKET)", try_packet_socket, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, false},
+	{"socket(AF_BLUETOOTH)", try_other_socket, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"open", try_open, {MAY, MAY_NOT, MAY_NOT, MAY_NOT}, true},
 	{"execve", try_execute, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, false},
 	{"fork", try_fork, {MAY_NOT, MAY_NOT, MAY_NOT, MAY_NOT}, true},

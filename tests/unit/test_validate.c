@@ -48,6 +48,13 @@ static const struct {
 	 {{1, 37, "10.1.1.1:1@a", "the output is the rule's own input"}}},
 	{{"a in 239.1.1.1:1@a may_loop out 239.1.1.1:1@a out 1.1.1.1:1 burst 1s"},
 	 {{1, 51, "1.1.1.1:1", "a burst without a limit, expected `rate` or `pps` beside it"}}},
+	/* on demand */
+	{{"a in 239.1.1.1:1@a out 1.1.1.1:1 when joined"},
+	 {{1, 24, "1.1.1.1:1", "`when joined` to an address that nobody can join, expected"}}},
+	{{"a in 239.1.1.1:1@a on demand out 239.1.1.2:1@b when joined out 239.1.1.3:1@b"},
+	 {{1, 64, "239.1.1.3:1@b", "`on demand`, and an output that is always wanted, expected"}}},
+	{{"a in 1.1.1.1:1@a on demand out 239.1.1.2:1@b when joined"},
+	 {{1, 6, "1.1.1.1:1@a", "`on demand` with an input that is not joined, expected"}}},
 	/* outputs */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1 ttl 1 out 1.1.1.1:1 ttl 2"},
 	 {{1, 44, "1.1.1.1:1", "duplicate output"}}},

@@ -257,6 +257,15 @@ static void test_each_setting(void **state)
 	EXPECT_SEEN(workers.rx_ring, 64);
 	EXPECT_SEEN(workers.nr_cpus, 1);
 	EXPECT_SEEN(workers.watchdog, 0);
+	EXPECT_SEEN(demand.querier, false);
+	EXPECT_SEEN(demand.linger, 500);
+	EXPECT_SEEN(demand.leave, DEMAND_LEAVE_TRACKED);
+	EXPECT_SEEN(demand.query_interval, 60000);
+	EXPECT_SEEN(demand.response_time, 1000);
+	EXPECT_SEEN(demand.last_member_interval, 200);
+	EXPECT_SEEN(demand.robustness, 3);
+	EXPECT_SEEN(demand.max_groups, 100);
+	EXPECT_SEEN(demand.max_members, 1000);
 	EXPECT_SEEN(control.group[0], 'a');
 	EXPECT_SEEN(control.admin_group[0], 'a');
 	EXPECT_SEEN(control.save_changes, true);

@@ -14,7 +14,8 @@ _Static_assert(sizeof(struct log_config) == 40, "logging");
 _Static_assert(sizeof(struct events_config) == 8, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
 _Static_assert(sizeof(struct default_config) == 80, "defaults");
-_Static_assert(sizeof(struct config) == 608, "config");
+_Static_assert(sizeof(struct demand_config) == 36, "demand");
+_Static_assert(sizeof(struct config) == 648, "config");
 
 #define CONFIGS 3000
 
@@ -132,6 +133,21 @@ static void pick_protocol(struct rule *rule, enum rule_path relay_path)
 		relay_path == RULE_PATH_KERNEL && pick(2) ? RULE_PATH_DEFAULT : RULE_PATH_KERNEL;
 }
 
+/* Whether an input may be on demand depends on all outputs. */
+static void pick_demand(struct rule *rule)
+{
+	bool all = addr_is_multicast(&rule->group);
+
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		struct rule_output *output = &rule->outputs[i];
+
+		if (addr_is_multicast(&output->to) && pick(2))
+			output->when = OUTPUT_WHEN_JOINED;
+		all &= output->when == OUTPUT_WHEN_JOINED;
+	}
+	rule->on_demand = all && pick(2);
+}
+
 static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int number)
 {
 	size_t used;
@@ -162,6 +178,7 @@ static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int
 	assert_non_null(rule->outputs);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++)
 		rule->outputs[i] = pick_output(rule, i);
+	pick_demand(rule);
 	/* One output that keeps the port; two could be duplicates. */
 	if (pick(3) == 0)
 		rule->outputs[pick(rule->nr_outputs)].port = RULE_PORT_KEPT;
@@ -240,6 +257,19 @@ static void pick_ifaces(struct config *config)
 	}
 }
 
+static void pick_demand_config(struct demand_config *demand)
+{
+	demand->querier = pick(2);
+	demand->linger = pick_or(10000, 1, 86400000);
+	demand->leave = (enum demand_leave)pick(DEMAND_LEAVE_FAST + 1);
+	demand->query_interval = pick_or(125000, 1000, 31743001);
+	demand->response_time = pick_or(10000, 100, 24901);
+	demand->last_member_interval = pick_or(1000, 100, 24901);
+	demand->robustness = pick_or(2, 1, 7);
+	demand->max_groups = pick_or(16384, 1, 65536);
+	demand->max_members = pick_or(400000, 1, 4194304);
+}
+
 static void random_config(struct config *config)
 {
 	unsigned int count = pick(4);
@@ -263,6 +293,7 @@ static void random_config(struct config *config)
 	pick_group(config->control.admin_group);
 	config->control.save_changes = pick(2);
 	pick_logging(&config->logging);
+	pick_demand_config(&config->demand);
 	config->events.silent_after = pick_or(3, 1, 86400);
 	config->events.unheld_after = pick_or(0, 1, 86400);
 	config->stats_interval = pick_or(600, 0, 86401);

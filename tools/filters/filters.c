@@ -247,8 +247,9 @@ static const int coverage[] = {
 #endif
 };
 
-/* Socket families: control and log, outputs and memberships, netlink, AF_XDP. */
-static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
+/* Socket families: control and log, outputs and memberships, netlink, receivers' reports, AF_XDP.
+ */
+static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_XDP};
 
 /* What libbpf does for us: create our programs and their maps, with types and constants, or open
  * pinned ones; link a program to an interface or a tracepoint. No access to others' objects by id,

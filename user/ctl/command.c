@@ -139,8 +139,9 @@ static const struct command worker_verbs[] = {
 
 static const struct command group_verbs[] = {
 	{.name = "list", .alias = "show", .usage = "group list",
-	 .help = "show the multicast groups that are joined",
-	 .method = "group.list", .list = "groups", .show = show_groups},
+	 .help = "show the multicast groups that are joined, and what receivers of outputs with\n"
+		 "      `when joined` want",
+	 .run = verb_group_list},
 	{},
 };
 

@@ -83,6 +83,7 @@ VERB(verb_iface_detach);
 VERB(verb_explain);
 VERB(verb_lease_set);
 VERB(verb_lease_release);
+VERB(verb_group_list);
 VERB(verb_log_set);
 VERB(verb_ping);
 VERB(verb_metrics);

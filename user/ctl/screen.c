@@ -53,6 +53,7 @@ enum colour screen_state_colour(const char *state)
 		{"rollback-failed", COLOUR_BAD},
 		{"disabled", COLOUR_DIM},
 		{"never", COLOUR_DIM},
+		{"idle", COLOUR_DIM},
 	};
 
 	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {

@@ -22,6 +22,7 @@ enum kind {
 	MILLISECONDS, /* of nanoseconds; "-": 0 */
 	COPY,	      /* a boolean: zero copy? */
 	SOURCE,	      /* null: any */
+	LIST,	      /* an array of texts */
 	ENGINE,	      /* of "io_uring:FLAG,FLAG…" the part before the colon */
 	INPUT,	      /* of a rule */
 	COUNTS,	      /* the counts in an object that are not 0 */
@@ -89,6 +90,26 @@ static const char *queue_name(const json_t *object, char text[SHOW_TEXT_SIZE])
 	return text;
 }
 
+/* The texts, as many as there is room for. */
+static const char *list_texts(const json_t *list, char text[SHOW_TEXT_SIZE])
+{
+	const json_t *item;
+	size_t used = 0, i;
+
+	strcpy(text, "-");
+	json_array_foreach(list, i, item)
+	{
+		const char *one = json_is_string(item) ? json_string_value(item) : "";
+
+		if (used + strlen(one) + 6 > SHOW_TEXT_SIZE) {
+			strcpy(text + used, ",...");
+			break;
+		}
+		used += (size_t)sprintf(text + used, "%s%s", i ? "," : "", one);
+	}
+	return text;
+}
+
 /* The text of a cell: in `text`, or part of the JSON. */
 static const char *cell(const struct column *column, const struct row *row,
 			char text[SHOW_TEXT_SIZE])
@@ -114,6 +135,8 @@ static const char *cell(const struct column *column, const struct row *row,
 			return "-";
 		snprintf(text, SHOW_TEXT_SIZE, "%lld ms", number / 1000000);
 		return text;
+	case LIST:
+		return list_texts(value, text);
 	case COPY:
 		if (strcmp(show_text(object, "state"), "failed") == 0)
 			return "-";
@@ -508,7 +531,23 @@ void show_groups(const struct screen *screen, const json_t *answer)
 		{},
 	};
 
+	static const struct column wanted[] = {
+		{"WANTED", "group", TEXT, 0},
+		{"ON", "interface", TEXT, 0},
+		{"BY", "host", SOURCE, 0},
+		{"MODE", "mode", TEXT, 0},
+		{"SOURCES", "sources", LIST, 0},
+		{"VERSION", "version", TEXT, 0},
+		{">SINCE", "since_seconds", SECONDS, 0},
+		{">SEEN", "seen_seconds", SECONDS, 0},
+		{">LEFT", "remaining_seconds", SECONDS, 0},
+		{},
+	};
+	const json_t *receivers = json_object_get(answer, "receivers");
+
 	show_table(screen, columns, json_object_get(answer, "groups"), NULL);
+	if (json_array_size(receivers))
+		show_table(screen, wanted, receivers, NULL);
 }
 
 void show_cluster(const struct screen *screen, const json_t *answer)

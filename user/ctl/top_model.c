@@ -65,13 +65,16 @@ long long top_model_sum(const json_t *list, const char *key)
 	return (long long)total;
 }
 
-/* What is dropped as standby is no loss: another host sends it. */
+/* What is dropped as standby is no loss, because another host sends it; nor is what nobody wants.
+ */
 long long top_model_lost(const json_t *output)
 {
+	const json_t *drops = json_object_get(output, "drops");
+
 	return (long long)((unsigned long long)show_number(output, "send_errors") +
 			   (unsigned long long)show_number(output, "dropped_packets") -
-			   (unsigned long long)show_number(json_object_get(output, "drops"),
-							   "standby"));
+			   (unsigned long long)show_number(drops, "standby") -
+			   (unsigned long long)show_number(drops, "not_joined"));
 }
 
 static long long lost_by_all(const json_t *outputs)

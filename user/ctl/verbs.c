@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Verbs that are one call of the daemon: iface, metrics, log, ping. */
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/exit_codes.h"
@@ -66,6 +67,35 @@ int verb_metrics(struct ctl *ctl, const struct command *command, char **words, i
 	free(text);
 	json_decref(version);
 	json_decref(stats);
+	return code;
+}
+
+/* What receivers want on the outputs' side, if anybody does. */
+static int add_receivers(struct ctl *ctl, json_t *groups)
+{
+	json_t *receivers = NULL;
+	int code = 0;
+
+	if (show_number(groups, "receivers_total"))
+		code = ctl_fetch(ctl, "receiver.list", "receivers", &receivers);
+	if (!code && receivers &&
+	    (json_object_set(groups, "receivers", json_object_get(receivers, "receivers")) ||
+	     json_object_set(groups, "interfaces", json_object_get(receivers, "interfaces"))))
+		code = ctl_no_answer(ctl, -ENOMEM);
+	json_decref(receivers);
+	return code;
+}
+
+int verb_group_list(struct ctl *ctl, const struct command *command, char **words, int count)
+{
+	json_t *groups = NULL;
+	int code = ctl_fetch(ctl, "group.list", "groups", &groups);
+
+	if (!code)
+		code = add_receivers(ctl, groups);
+	if (!code)
+		code = ctl_show(ctl, groups, show_groups);
+	json_decref(groups);
 	return code;
 }
 

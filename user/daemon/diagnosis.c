@@ -533,6 +533,27 @@ static json_t *sort(json_t *findings)
 	return sorted;
 }
 
+/* Outputs that nobody wants now. */
+static void examine_demand(struct diagnosis *diagnosis)
+{
+	const struct rule *rule = diagnosis->inspected->rule;
+	char group[ADDR_TEXT_SIZE];
+
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		const struct output_counts *counts = &diagnosis->stats->books->outputs[i];
+
+		if (!counts->unwanted)
+			continue;
+		next(diagnosis, "xmcastctl group list");
+		find(diagnosis, HINT, "not_joined",
+		     "no receiver on %s has joined %s, so nothing is sent there (`when joined`)%s",
+		     rule->outputs[i].iface, addr_format(&rule->outputs[i].to, group),
+		     rule->on_demand && !diagnosis->inspected->joined
+			     ? ", and the input is not joined (`on demand`)"
+			     : "");
+	}
+}
+
 json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stats *stats)
 {
 	struct diagnosis diagnosis = {.inspected = inspected,
@@ -562,6 +583,7 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 		     "this host does not hold lease %s, shard %u: the holder sends, or nobody does",
 		     rule->lease, rule_shard(rule));
 	}
+	examine_demand(&diagnosis);
 	examine_firewall(&diagnosis);
 	if (diagnosis.counts->path_reason)
 		find(&diagnosis, HINT, "not_kernel_path", "%s", diagnosis.counts->path_reason);

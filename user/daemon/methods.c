@@ -19,6 +19,7 @@
 #include "daemon/methods_config.h"
 #include "daemon/methods_explain.h"
 #include "daemon/methods_leases.h"
+#include "daemon/methods_receivers.h"
 #include "daemon/methods_rules.h"
 #include "daemon/statistics.h"
 #include "links/link.h"
@@ -98,6 +99,7 @@ static void method_stats_show(void *context, const json_t *params, struct contro
 	json_put(&reply->result, "events", event_counts_json(&daemon->event_counts));
 	json_put(&reply->result, "process", process_json());
 	json_put(&reply->result, "leases", method_lease_counts(daemon));
+	json_put(&reply->result, "receivers", receivers_stats_json(daemon->relay));
 	stats_free(stats);
 }
 
@@ -251,7 +253,8 @@ static void method_group_list(void *context, const json_t *params, struct contro
 		json_add(&list, membership_json(&entries[page.offset + i]));
 	free(entries);
 	if (total >= 0)
-		reply->result = json_pack("{s:i, s:o, s:O}", "total", total, "generation",
+		reply->result = json_pack("{s:i, s:i, s:o, s:O}", "total", total, "receivers_total",
+					  receivers_total(daemon->relay), "generation",
 					  number(relay_generation(daemon->relay)), "groups", list);
 	json_decref(list);
 }
@@ -373,6 +376,7 @@ const struct control_method daemon_methods[] = {
 	{"iface.show", CONTROL_READ, name_keys, method_iface_show},
 	{"worker.list", CONTROL_READ, NULL, method_worker_list},
 	{"group.list", CONTROL_READ, page_keys, method_group_list},
+	{"receiver.list", CONTROL_READ, page_keys, method_receiver_list},
 	{"explain.rule", CONTROL_READ, name_keys, method_explain_rule},
 	{"explain.packet", CONTROL_READ, packet_keys, method_explain_packet},
 	{"lease.set", CONTROL_CHANGE, lease_keys, method_lease_set},

@@ -189,7 +189,7 @@ static void count_withheld(struct egress_counters *sums, struct output_shard *to
 			   enum withheld reason, unsigned int count)
 {
 	counter_add(&to->withheld[reason], count);
-	counter_add(&sums->withheld, count);
+	counter_add(reason == WITHHELD_NOT_JOINED ? &sums->unwanted : &sums->withheld, count);
 }
 
 /* ---- leases ---- */

@@ -64,6 +64,7 @@ struct egress_counters {
 	counter_t send_errors;
 	counter_t rate_limited;
 	counter_t withheld;
+	counter_t unwanted;
 };
 
 struct egress {

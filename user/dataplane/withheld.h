@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Why datagrams of an output are withheld: the kernel would accept them, report success, and drop
- * them afterwards, so they are not handed to it. The main thread finds out (relay/reach.h), the
- * egress threads count. Of single packets the egress threads find out (send_request.h).
+ * Why datagrams of an output are withheld: nobody wants them, or the kernel would accept them,
+ * report success, and drop them afterwards, so they are not handed to it. The main thread finds out
+ * (relay/reach.h), the egress threads count. Of single packets the egress threads find out
+ * (send_request.h).
  */
 #ifndef XMCAST_DATAPLANE_WITHHELD_H
 #define XMCAST_DATAPLANE_WITHHELD_H
@@ -14,13 +15,15 @@ enum withheld {
 	WITHHELD_NO_SOURCE,   /* no address to send from: of this host, or of the packet */
 	WITHHELD_TTL_EXPIRED, /* the TTL that the packet would have is 0 */
 	WITHHELD_STANDBY,     /* the rule's lease is not held (xmcast/abi.h) */
+	WITHHELD_NOT_JOINED,  /* no receiver has joined, and the output says `when joined` */
 	WITHHELD_REASONS,
 };
 
 /* Their names in the object `drops`; a contract. */
 #define WITHHELD_NAMES                                                                             \
 	{                                                                                          \
-		"", "no_carrier", "unreachable", "no_source", "ttl_expired", "standby"             \
+		"", "no_carrier", "unreachable", "no_source", "ttl_expired", "standby",            \
+			"not_joined"                                                               \
 	}
 
 #endif

@@ -667,6 +667,7 @@ void worker_state_add(struct worker_state *sum, const struct worker_state *state
 	sum->submitted += state->submitted;
 	sum->rate_limited += state->rate_limited;
 	sum->withheld += state->withheld;
+	sum->unwanted += state->unwanted;
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		sum->drops[i] += state->drops[i];
 	sum->received += state->received;
@@ -696,6 +697,7 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	state->submitted = counter_read(&out->submitted);
 	state->rate_limited = counter_read(&out->rate_limited);
 	state->withheld = counter_read(&out->withheld);
+	state->unwanted = counter_read(&out->unwanted);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		state->drops[i] = counter_read(&in->drops[i]);
 	state->received = counter_read(&in->received);

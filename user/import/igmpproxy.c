@@ -166,10 +166,10 @@ static bool read_global(struct proxy *proxy)
 		bool lost;
 		const char *text;
 	} globals[] = {
-		{"quickleave", false, true,
-		 "a rule stays joined while it is enabled, and does not follow the joins of "
-		 "receivers"},
-		{"hashtablesize", true, false, "not needed: joins of receivers do not matter"},
+		{"quickleave", false, false,
+		 "add `demand: { leave: fast, linger: 1ms }` to this file for the same"},
+		{"hashtablesize", true, false,
+		 "not needed: receivers are told apart by themselves"},
 		{"defaultdown", false, true,
 		 "an output names its interface: add one for each interface without a phyint"},
 		{"rescanvif", false, false, "not needed: rules wait for their interfaces"},
@@ -226,6 +226,7 @@ static void add_rule(const struct proxy *proxy, unsigned int upstream, const cha
 			READING_WORD(proxy->phyints[upstream].name));
 	if (network && !word_is(network, "0.0.0.0/0"))
 		text_add_format(&text, " source %.*s", READING_WORD(*network));
+	text_add(&text, " on demand");
 	text_add(&text, outputs);
 	sheet_rule(proxy->sheet, text.failed ? NULL : text.bytes);
 	text_free(&text);
@@ -242,7 +243,7 @@ static void add_group(const struct proxy *proxy, unsigned int upstream, unsigned
 	group_range_format(range, index, group);
 	for (unsigned int i = 0; i < proxy->nr_phyints; i++) {
 		if (proxy->phyints[i].role == ROLE_DOWNSTREAM && allows(proxy, i, range, index))
-			text_add_format(&outputs, " out %s@%.*s", group,
+			text_add_format(&outputs, " out %s@%.*s when joined", group,
 					READING_WORD(proxy->phyints[i].name));
 	}
 	if (outputs.length && allows(proxy, upstream, range, index)) {
@@ -269,8 +270,8 @@ static void describe(const struct proxy *proxy, const struct phyint *upstream)
 	if (!proxy->nr_whitelists)
 		sheet_lost(proxy->sheet,
 			   "no whitelist names a group, and a rule needs one: for each group that "
-			   "receivers join, add\n  - in GROUP:any@%.*s out "
-			   "GROUP@DOWNSTREAM",
+			   "receivers join, add\n  - in GROUP:any@%.*s on demand out "
+			   "GROUP@DOWNSTREAM when joined",
 			   READING_WORD(upstream->name));
 }
 

@@ -50,6 +50,7 @@ static const struct place worker_places[] = {
 	PLACE(worker_state, send_errors),
 	PLACE(worker_state, rate_limited),
 	PLACE(worker_state, withheld),
+	PLACE(worker_state, unwanted),
 	PLACE(worker_state, received),
 	PLACE(worker_state, wakeups),
 	PLACE(worker_state, sleeps),
@@ -71,17 +72,12 @@ static const struct place tally_places[] = {
 };
 
 static const struct place total_places[] = {
-	PLACE(total_counts, steered),
-	PLACE(total_counts, received),
-	PLACE(total_counts, submitted),
-	PLACE(total_counts, sent),
-	PLACE(total_counts, sent_bytes),
-	PLACE(total_counts, send_errors),
-	PLACE(total_counts, rate_limited),
-	PLACE(total_counts, withheld),
-	PLACE(total_counts, dropped),
-	PLACE(total_counts, buffer_exhausted),
-	{},
+	PLACE(total_counts, steered),	       PLACE(total_counts, received),
+	PLACE(total_counts, submitted),	       PLACE(total_counts, sent),
+	PLACE(total_counts, sent_bytes),       PLACE(total_counts, send_errors),
+	PLACE(total_counts, rate_limited),     PLACE(total_counts, withheld),
+	PLACE(total_counts, unwanted),	       PLACE(total_counts, dropped),
+	PLACE(total_counts, buffer_exhausted), {},
 };
 
 /* Counters in an array: the name of each. */

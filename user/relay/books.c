@@ -81,7 +81,8 @@ static void read_route(const struct route *route, enum rule_path wanted, uint64_
 			: counts->reason ? "pending"
 			: leases_mute(route->arrival->intake->kernel.leases, route->rule, now_ns)
 				? "standby"
-				: "active";
+			: path_is_idle(path) ? "idle"
+					     : "active";
 	counts->path = wanted == RULE_PATH_KERNEL ? "kernel" : "user";
 	if (route->arrival)
 		read_arrival(route->arrival, counts);

@@ -39,6 +39,7 @@ void totals_add_worker(struct total_counts *totals, const struct worker_state *s
 	totals->send_errors += state->send_errors;
 	totals->rate_limited += state->rate_limited;
 	totals->withheld += state->withheld;
+	totals->unwanted += state->unwanted;
 	totals->received += state->received;
 	totals->dropped += kernel_drops(state);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)

@@ -24,6 +24,7 @@
 struct output_counts {
 	const struct rule_output *rule;
 	const char *reason; /* why nothing can leave by it now, or NULL */
+	bool unwanted;	    /* `when joined`: no receiver has joined */
 	uint64_t submitted; /* datagrams handed to the kernel; = sent + all errors if none is in
 			       flight */
 	uint64_t sent;
@@ -44,7 +45,7 @@ struct rule_counts {
 	uint64_t id;
 	uint64_t since_ns; /* CLOCK_MONOTONIC: when it was defined, with counters at 0 */
 	const struct rule *rule;
-	const char *state;	 /* "active", "standby", "pending" or "disabled" */
+	const char *state;	 /* "active", "standby", "idle", "pending" or "disabled" */
 	const char *reason;	 /* why it is pending, or NULL */
 	const char *path;	 /* which path carries its packets: "user" or "kernel" */
 	const char *path_reason; /* why not the kernel path, or what that waits for, or NULL */
@@ -130,6 +131,7 @@ struct total_counts {
 	uint64_t send_errors;
 	uint64_t rate_limited;	   /* datagrams above the limit of an output, not submitted */
 	uint64_t withheld;	   /* datagrams that could not have left, not submitted */
+	uint64_t unwanted;	   /* datagrams that no receiver has joined, not submitted */
 	uint64_t dropped;	   /* steered, but dropped by the kernel or by an ingress thread */
 	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
 };

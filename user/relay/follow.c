@@ -42,6 +42,7 @@ struct follow {
 	struct passes passes;
 	uint64_t icmp_ns;    /* when ICMP was last read */
 	uint64_t devices_ns; /* when the counters of devices were last read */
+	uint64_t linger_ns;  /* when the next input `on demand` is left, or NEVER_NS */
 };
 
 /* ---- what is announced ---- */
@@ -478,6 +479,49 @@ static void read_devices(struct follow *follow)
 	output_devices_read(&relay->devices, redirects_netlink(relay->redirects));
 }
 
+/* ---- demand ---- */
+
+/* Listen on the interfaces of outputs that are sent only when joined. */
+static void listen_to_receivers(struct follow *follow)
+{
+	struct demand *demand = follow->relay->demand;
+
+	demand_configure(demand, &follow->relay->config.demand);
+	demand_begin(demand);
+	for (unsigned int i = 0; i < follow->outputs.count; i++) {
+		const struct output_interface *interface = &follow->outputs.list[i];
+
+		if (interface->demand && interface->known)
+			demand_use(demand, interface->name, interface->link.ifindex);
+	}
+	demand_end(demand);
+}
+
+/* Send where somebody listens, and join what is sent. `changed`: what is wanted may have. */
+static void follow_demand(struct follow *follow, bool changed)
+{
+	struct relay *relay = follow->relay;
+	uint64_t linger_ns = relay->config.demand.linger * (uint64_t)NS_PER_MS;
+	uint64_t now_ns = clock_ns();
+	bool looked = false;
+
+	follow->linger_ns = NEVER_NS;
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		struct route *route = relay->routes[i];
+		uint64_t next_ns;
+
+		if (changed && route->path && path_has_new_demand(route->path)) {
+			if (!looked)
+				redirects_look(relay->redirects);
+			looked = true;
+			path_update(route->path, relay->redirects);
+		}
+		next_ns = route_follow_demand(route, relay->membership, linger_ns, now_ns);
+		if (next_ns < follow->linger_ns)
+			follow->linger_ns = next_ns;
+	}
+}
+
 /* ---- looking ---- */
 
 /* Start a round through the outputs of all rules, or do its next turn. */
@@ -545,8 +589,10 @@ static void look(struct follow *follow, bool asked)
 	}
 	if (at_outputs && !look_at_outputs(follow))
 		schedule->changed = true;
-	if (at_outputs || opened)
+	if (at_outputs || opened) {
 		apply_outputs(follow, opened);
+		listen_to_receivers(follow);
+	}
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		if (intake_describe(relay->intakes[i]))
 			passes_expect(&follow->passes);
@@ -567,6 +613,11 @@ static void arm_timer(struct follow *follow)
 	uint64_t next = schedule_next(&follow->schedule, clock_ns(), follow->intakes_ns);
 	struct itimerspec when = {};
 
+	if (next > demand_next_ns(follow->relay->demand))
+		next = demand_next_ns(follow->relay->demand);
+	if (next > follow->linger_ns)
+		next = follow->linger_ns;
+
 	/* A time of 0 would disarm the timer. */
 	when.it_value.tv_sec = (time_t)(next / NS_PER_SECOND);
 	when.it_value.tv_nsec = (long)(next % NS_PER_SECOND) + (next == 0);
@@ -577,13 +628,17 @@ void follow_run(struct follow *follow)
 {
 	uint64_t expirations;
 	unsigned int due;
+	bool changed;
 
 	if (read(follow->timer_fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 		log_debug("follow-timer-failed", LOG_ERROR(-errno));
 	read_watch(follow);
 	due = schedule_due(&follow->schedule, clock_ns(), follow->intakes_ns);
+	changed = demand_run(follow->relay->demand);
 	if (due & DUE_LOOK)
 		look(follow, false);
+	if (changed || due & DUE_LOOK || clock_ns() >= follow->linger_ns)
+		follow_demand(follow, changed);
 	if (due & DUE_ROUND)
 		refresh_outputs(follow);
 	if (due & DUE_PASS)
@@ -632,7 +687,7 @@ int follow_open(struct follow **out, struct relay *relay)
 	if (!follow)
 		return -ENOMEM;
 	follow->relay = relay;
-	follow->intakes_ns = NEVER_NS;
+	follow->intakes_ns = follow->linger_ns = NEVER_NS;
 	schedule_expect(&follow->schedule);
 	follow->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	err = follow->timer_fd < 0 ? -errno : add_fd(follow, follow->timer_fd);

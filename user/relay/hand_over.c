@@ -164,6 +164,24 @@ static json_t *describe_memberships(struct hand_over *offer, const struct member
 	return array;
 }
 
+static void describe_wanted_group(void *context, int ifindex, const struct xmc_addr *group)
+{
+	json_t **array = context;
+	char text[ADDR_TEXT_SIZE];
+
+	json_add(array,
+		 json_pack("{s:s, s:i}", "group", addr_format(group, text), "ifindex", ifindex));
+}
+
+/* What receivers want: they would have to be asked first otherwise. */
+static json_t *describe_wanted(const struct demand *demand)
+{
+	json_t *array = json_array();
+
+	receivers_visit_groups(demand_receivers(demand), describe_wanted_group, &array);
+	return array;
+}
+
 /* What the successor has to switch on again at its end. */
 static json_t *describe_offloads(const struct offloads *offloads)
 {
@@ -194,14 +212,15 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 		json_add(&rules, describe_route(offer, relay->routes[i]));
 	manifest = json_pack(
 		"{s:i, s:s, s:i, s:o, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, "
-		"s:o}",
+		"s:o, s:o}",
 		"format", HAND_OVER_FORMAT, "version", xmc_version, "abi", XMC_ABI_VERSION,
 		"reasons", describe_reasons(), "started_ns", (json_int_t)relay->started_ns,
 		"next_id", (json_int_t)relay->next_id, "generation", (json_int_t)relay->generation,
 		"config", config ? config : "", "interfaces", interfaces, "redirects",
 		describe_redirects(offer, relay->redirects), "rules", rules, "memberships",
 		describe_memberships(offer, relay->membership), "offloads",
-		describe_offloads(relay->offloads), "leases", leases_describe(relay->leases));
+		describe_offloads(relay->offloads), "leases", leases_describe(relay->leases),
+		"wanted", describe_wanted(relay->demand));
 	if (relay->paused_ns)
 		json_put(&manifest, "paused_ns", json_integer((json_int_t)relay->paused_ns));
 	free(config);

@@ -51,6 +51,8 @@ struct inheritance {
 	struct lookup by_name;
 	struct membership_held *memberships;
 	json_t *leases; /* as the manifest has them; NULL: it has none */
+	unsigned int nr_wanted;
+	struct membership_entry *wanted;
 	unsigned int nr_offloads;
 	struct inherited_offload *offloads;
 	uint64_t paused_ns; /* when it has paused; if it was killed, when we have noticed */
@@ -302,6 +304,27 @@ static void read_memberships(struct inheritance *inheritance, struct reading *re
 	}
 }
 
+/* An older version has none. */
+static void read_wanted(struct inheritance *inheritance, struct reading *reading,
+			const json_t *manifest)
+{
+	const json_t *list = json_object_get(manifest, "wanted");
+	const json_t *value;
+	size_t i;
+
+	inheritance->wanted =
+		new_array(reading, json_array_size(list), sizeof(*inheritance->wanted));
+	if (!inheritance->wanted)
+		return;
+	json_array_foreach(list, i, value)
+	{
+		struct membership_entry *entry = &inheritance->wanted[inheritance->nr_wanted++];
+
+		read_address(reading, value, "group", false, &entry->group);
+		entry->ifindex = (int)read_number(reading, value, "ifindex", 1, INT32_MAX);
+	}
+}
+
 static void read_redirects(struct inheritance *inheritance, struct reading *reading,
 			   const json_t *manifest)
 {
@@ -426,6 +449,8 @@ static int read_manifest(struct inheritance *inheritance, const json_t *manifest
 	if (!reading.err)
 		read_memberships(inheritance, &reading, manifest);
 	if (!reading.err)
+		read_wanted(inheritance, &reading, manifest);
+	if (!reading.err)
 		read_offloads(inheritance, &reading, manifest);
 	inheritance->leases = json_incref(json_object_get(manifest, "leases"));
 	if (reading.err)
@@ -471,6 +496,7 @@ void inheritance_free(struct inheritance *inheritance)
 	free(inheritance->sockets);
 	free(inheritance->rules);
 	free(inheritance->memberships);
+	free(inheritance->wanted);
 	free(inheritance->offloads);
 	json_decref(inheritance->leases);
 	free(inheritance);
@@ -653,4 +679,11 @@ const struct membership_held *inheritance_memberships(const struct inheritance *
 {
 	*count = inheritance ? inheritance->nr_memberships : 0;
 	return *count ? inheritance->memberships : NULL;
+}
+
+const struct membership_entry *inheritance_wanted(const struct inheritance *inheritance,
+						  unsigned int *count)
+{
+	*count = inheritance ? inheritance->nr_wanted : 0;
+	return inheritance ? inheritance->wanted : NULL;
 }

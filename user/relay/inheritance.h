@@ -130,4 +130,8 @@ const json_t *inheritance_leases(const struct inheritance *inheritance);
 const struct membership_held *inheritance_memberships(const struct inheritance *inheritance,
 						      unsigned int *count);
 
+/* The groups that receivers wanted on interfaces of outputs, and their *count. */
+const struct membership_entry *inheritance_wanted(const struct inheritance *inheritance,
+						  unsigned int *count);
+
 #endif

@@ -210,6 +210,12 @@ static void examine_output(const struct kernel_side *side, const struct rule *ru
 		examine_neighbour(side, output, finding);
 	if (!*finding->reason)
 		examine_port(output, socket, finding);
+	/* What stands in the way of packets that nobody wants matters only if it is lasting. */
+	if (!finding->lasting && !demand_wants(side->demand, rule, output)) {
+		wait_for(finding, 0, "%s", "");
+		finding->withheld = WITHHELD_NOT_JOINED;
+		return;
+	}
 	if (*finding->reason)
 		return;
 	finding->out.ifindex = finding->hop.ifindex;

@@ -10,6 +10,7 @@
 
 #include "dataplane/stream.h"
 #include "links/next_hop.h"
+#include "relay/demand.h"
 #include "relay/redirects.h"
 #include "steering/forward.h"
 #include "steering/steer.h"
@@ -22,6 +23,7 @@ struct kernel_side {
 	struct redirects *redirects; /* of the relay */
 	struct total_counts *totals; /* of the relay, see intake_new() */
 	struct leases *leases;	     /* of the relay */
+	const struct demand *demand; /* of the relay */
 	struct steer *steer;	     /* NULL: the intake is not open */
 	int ifindex;
 	unsigned int mtu;

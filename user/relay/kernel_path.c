@@ -244,6 +244,7 @@ static void add_totals(struct kernel_path *kernel, const struct total_counts *no
 	totals->sent_bytes += now->sent_bytes - before->sent_bytes;
 	totals->send_errors += now->send_errors - before->send_errors;
 	totals->withheld += now->withheld - before->withheld;
+	totals->unwanted += now->unwanted - before->unwanted;
 	*before = *now;
 }
 
@@ -286,7 +287,10 @@ static void read_counters(struct kernel_path *kernel, bool at_rest, struct rule_
 		totals.sent += sent[i].sent;
 		totals.sent_bytes += sent[i].sent_bytes;
 		totals.send_errors += refused + large;
-		totals.withheld += output->unusable - refused + sent[i].ttl_expired + rule.standby;
+		totals.unwanted += output->withheld[WITHHELD_NOT_JOINED];
+		totals.withheld += output->unusable - refused -
+				   output->withheld[WITHHELD_NOT_JOINED] + sent[i].ttl_expired +
+				   rule.standby;
 	}
 	kernel->last_read = rule;
 	if (settled || at_rest) {
@@ -673,16 +677,21 @@ bool kernel_path_is_used(const struct kernel_path *kernel)
 const char *kernel_path_reason(const struct kernel_path *kernel)
 {
 	unsigned int count = kernel ? kernel->rule->nr_outputs : 0;
+	const char *reason = NULL;
 
 	if (!kernel_path_is_used(kernel))
 		return NULL;
 	/* Not in a line-up: the intake has a reason. */
 	if (kernel->places[0].value.target == KEY_NONE)
 		return text_or_null(kernel->reason);
-	/* One output that works is enough. */
+	/* Of those that are wanted, one output that works is enough. */
 	for (unsigned int i = 0; i < count; i++) {
+		if (kernel->outputs[i].error == -WITHHELD_NOT_JOINED)
+			continue;
 		if (!*kernel->outputs[i].reason)
 			return NULL;
+		if (!reason)
+			reason = kernel->outputs[i].reason;
 	}
-	return count ? kernel->outputs[0].reason : NULL;
+	return reason;
 }

@@ -56,6 +56,18 @@ static const char **sorted_names(const struct config *config, unsigned int *coun
 	return names;
 }
 
+static void note_demand(const struct outputs *outputs, const struct config *config)
+{
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		for (unsigned int j = 0; j < config->rules[i].nr_outputs; j++) {
+			const struct rule_output *output = &config->rules[i].outputs[j];
+
+			if (output->when == OUTPUT_WHEN_JOINED)
+				find(outputs, output->iface)->demand = true;
+		}
+	}
+}
+
 int outputs_collect(struct outputs *outputs, const struct config *config)
 {
 	unsigned int count, different = 0;
@@ -77,12 +89,14 @@ int outputs_collect(struct outputs *outputs, const struct config *config)
 			*interface = *before;
 		snprintf(interface->name, sizeof(interface->name), "%s", names[next.count]);
 		interface->changed = true;
+		interface->demand = false;
 	}
 	free(names);
 	if (!next.list)
 		return -ENOMEM;
 	outputs_free(outputs);
 	*outputs = next;
+	note_demand(outputs, config);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct output_interface {
 	bool news;		/* the last outputs_query() has changed `reason` */
 	const char *reason;	/* why nothing can leave by it: "is down"; constant, or NULL */
 	enum withheld withheld; /* whether the kernel would hide that */
+	bool demand;		/* some of these outputs say `when joined` */
 	bool no_source;		/* this host has no IPv4 address to send from by it */
 };
 

@@ -32,8 +32,21 @@ static void apply_output(struct path *path, unsigned int i)
 	const struct output_reach *known = &path->reaches[i];
 	const char *reason = *known->reach.reason ? known->reach.reason : NULL;
 
+	/* What stands in the way of packets that nobody wants does not matter. */
+	if (path->unwanted[i]) {
+		path->stream->outputs[i].reason = NULL;
+		stream_withhold(path->stream, i, WITHHELD_NOT_JOINED);
+		return;
+	}
 	path->stream->outputs[i].reason = *known->reason ? known->reason : reason;
 	stream_withhold(path->stream, i, known->withheld ? known->withheld : known->reach.withheld);
+}
+
+static void examine_demand(struct path *path)
+{
+	for (unsigned int i = 0; i < path->rule->nr_outputs; i++)
+		path->unwanted[i] =
+			!demand_wants(path->demand, path->rule, &path->rule->outputs[i]);
 }
 
 static void examine_outputs(struct path *path, struct redirects *redirects)
@@ -57,8 +70,10 @@ int path_open(struct path **out, const struct path_request *request, char reason
 		return explain_failure(reason, err, &failure);
 	path->references = 1;
 	path->rule = request->rule;
-	err = 0;
-	if (!request->rule->protocol)
+	path->demand = request->demand;
+	path->unwanted = calloc(request->rule->nr_outputs, sizeof(*path->unwanted));
+	err = path->unwanted ? 0 : -ENOMEM;
+	if (!err && !request->rule->protocol)
 		err = stream_open(&path->stream, request->rule, request->nr_queues, request->egress,
 				  before, &failure);
 	if (!err && path->stream) {
@@ -76,6 +91,7 @@ int path_open(struct path **out, const struct path_request *request, char reason
 		path_put(path);
 		return explain_failure(reason, err, &failure);
 	}
+	examine_demand(path);
 	examine_outputs(path, request->redirects);
 	*out = path;
 	return 0;
@@ -94,6 +110,7 @@ void path_put(struct path *path)
 	kernel_path_free(path->kernel);
 	stream_put(path->stream);
 	free(path->reaches);
+	free(path->unwanted);
 	free(path);
 }
 
@@ -137,10 +154,32 @@ void path_refresh(struct path *path, unsigned int i)
 
 void path_update(struct path *path, struct redirects *redirects)
 {
+	examine_demand(path);
 	kernel_path_update(path->kernel);
 	/* It carries what the kernel path does not. */
 	if (!kernel_path_is_used(path->kernel))
 		examine_outputs(path, redirects);
+}
+
+bool path_has_new_demand(const struct path *path)
+{
+	for (unsigned int i = 0; i < path->rule->nr_outputs; i++) {
+		const struct rule_output *output = &path->rule->outputs[i];
+
+		if (output->when == OUTPUT_WHEN_JOINED &&
+		    path->unwanted[i] == demand_wants(path->demand, path->rule, output))
+			return true;
+	}
+	return false;
+}
+
+bool path_is_idle(const struct path *path)
+{
+	for (unsigned int i = 0; i < path->rule->nr_outputs; i++) {
+		if (!path->unwanted[i])
+			return false;
+	}
+	return true;
 }
 
 bool path_concerns(const struct path *path, const struct neighbour *neighbour)
@@ -206,15 +245,20 @@ void path_count_icmp(struct path *path, const struct icmp_error *error)
 const char *path_reason(const struct path *path)
 {
 	const struct stream *stream = path->stream;
+	const char *reason = NULL;
 
 	if (kernel_path_is_used(path->kernel))
 		return kernel_path_reason(path->kernel);
-	/* One output that works is enough. */
+	/* Of those that are wanted, one output that works is enough. */
 	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
+		if (path->unwanted[i])
+			continue;
 		if (!stream->outputs[i].reason)
 			return NULL;
+		if (!reason)
+			reason = stream->outputs[i].reason;
 	}
-	return stream->nr_outputs ? stream->outputs[0].reason : NULL;
+	return reason;
 }
 
 static unsigned int least(unsigned int so_far, unsigned int value, bool first)
@@ -268,5 +312,7 @@ void path_read(const struct path *path, struct rule_counts *counts, struct outpu
 		read_stream(path->stream, counts, outputs);
 	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++)
 		memcpy(outputs[i].icmp, path->reaches[i].icmp, sizeof(outputs[i].icmp));
+	for (unsigned int i = 0; i < path->rule->nr_outputs; i++)
+		outputs[i].unwanted = path->unwanted[i];
 	kernel_path_read(path->kernel, counts, outputs);
 }

@@ -17,6 +17,7 @@
 #define XMCAST_RELAY_PATH_H
 
 #include "relay/counts.h"
+#include "relay/demand.h"
 #include "links/icmp_parse.h"
 #include "relay/kernel_path.h"
 #include "relay/reach.h"
@@ -39,6 +40,8 @@ struct path {
 	struct stream *stream;
 	struct output_reach *reaches; /* of the stream's outputs; NULL: no stream */
 	struct kernel_path *kernel;   /* NULL: user path only */
+	const struct demand *demand;  /* of the relay */
+	bool *unwanted; /* of each output: nobody wants it, as of the last examination */
 };
 
 /* What a path is opened with. */
@@ -49,6 +52,7 @@ struct path_request {
 	const struct egress_config *egress;
 	struct redirects *redirects; /* of the relay */
 	const struct leases *leases; /* likewise; NULL: no rule has one */
+	const struct demand *demand; /* of the relay */
 	/* Outputs to the same destinations keep the sockets of this one. NULL: there is none. */
 	const struct path *replaced;
 	/* Likewise, of another process (inheritance.h). NULL: there is none. */
@@ -84,6 +88,12 @@ int path_follow(struct path *path, unsigned int i, int ifindex, const char *reas
 
 /* Something may have changed: examine again how its packets leave. */
 void path_update(struct path *path, struct redirects *redirects);
+
+/* Is an output wanted now that was not, or the other way round? Then call path_update(). */
+bool path_has_new_demand(const struct path *path);
+
+/* Is no output wanted, as of the last update? */
+bool path_is_idle(const struct path *path);
 
 /* Does this change of a neighbour concern it? Then call path_update(). */
 bool path_concerns(const struct path *path, const struct neighbour *neighbour);

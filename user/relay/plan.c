@@ -124,6 +124,7 @@ static struct intake *find_intake(struct plan *plan, const char *name, int ifind
 		return NULL;
 	intake->offloads = plan->relay->offloads;
 	intake->kernel.leases = plan->relay->leases;
+	intake->kernel.demand = plan->relay->demand;
 	intake->plan.fresh = true;
 	plan->intakes[plan->nr_intakes++] = intake;
 	return intake;

@@ -42,6 +42,18 @@ static int open_membership(struct relay *relay)
 	return err;
 }
 
+static int open_demand(struct relay *relay)
+{
+	const struct membership_entry *list;
+	unsigned int count;
+	int err = demand_open(&relay->demand, relay->epoll_fd, redirects_netlink(relay->redirects));
+
+	list = inheritance_wanted(relay->inheritance, &count);
+	for (unsigned int i = 0; !err && i < count; i++)
+		demand_assume(relay->demand, list[i].ifindex, &list[i].group);
+	return err;
+}
+
 static int open_offloads(struct relay *relay, int notes_fd)
 {
 	const struct inherited_offload *list;
@@ -89,6 +101,8 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 		redirects_adopt(relay->redirects, inheritance_transmits(inheritance));
 	if (!err)
 		err = icmp_open(&relay->icmp);
+	if (!err)
+		err = open_demand(relay);
 	if (!err)
 		err = open_offloads(relay, notes_fd);
 	if (!err)
@@ -246,6 +260,7 @@ void relay_close(struct relay *relay)
 		free(relay->arrivals[i]);
 	redirects_close(relay->redirects);
 	icmp_close(relay->icmp);
+	demand_close(relay->demand);
 	output_devices_free(&relay->devices);
 	/* A predecessor that has not been replaced still needs them. */
 	if (relay->inheritance && relay->offloads)
@@ -417,4 +432,9 @@ struct leases *relay_leases(const struct relay *relay)
 int relay_memberships(const struct relay *relay, struct membership_entry **list)
 {
 	return membership_list(relay->membership, list);
+}
+
+const struct demand *relay_demand(const struct relay *relay)
+{
+	return relay->demand;
 }

@@ -88,6 +88,7 @@
 #include "rules/config.h"
 #include "steering/pins.h"
 
+struct demand;
 struct inheritance;
 struct leases;
 struct relay;
@@ -242,5 +243,8 @@ int relay_output_headers(struct relay *relay, const char *rule, unsigned int out
 
 /* The joined groups, as membership_list() returns them. */
 int relay_memberships(const struct relay *relay, struct membership_entry **list);
+
+/* What receivers want. */
+const struct demand *relay_demand(const struct relay *relay);
 
 #endif

@@ -31,6 +31,7 @@ static int open_path(struct route *route, const struct config *config, char reas
 		.egress = &config->egress,
 		.redirects = route->arrival->intake->kernel.redirects,
 		.leases = route->arrival->intake->kernel.leases,
+		.demand = route->arrival->intake->kernel.demand,
 		.replaced = before,
 		.inherited = route->plan.inherited,
 	};
@@ -86,9 +87,8 @@ static int join(struct route *route, struct membership *membership, char reason[
 		       strerror(-err), limit ? ": raise " : "", limit ? limit : "");
 }
 
-void route_refuse(struct route *route, struct membership *membership, const char *reason)
+static void set_reason(struct route *route, const char *reason)
 {
-	route_close(route, membership);
 	if (route->reason && strcmp(route->reason, reason) == 0)
 		return;
 	free(route->reason);
@@ -96,18 +96,25 @@ void route_refuse(struct route *route, struct membership *membership, const char
 	route->reported = false;
 }
 
+void route_refuse(struct route *route, struct membership *membership, const char *reason)
+{
+	route_close(route, membership);
+	set_reason(route, reason);
+}
+
 int route_open(struct route *route, const struct config *config, struct membership *membership)
 {
 	char reason[REASON_SIZE];
 	int err = open_path(route, config, reason);
 
-	if (!err)
+	if (!err && (!route->rule->on_demand || !path_is_idle(route->path)))
 		err = join(route, membership, reason);
 	if (err) {
 		route_refuse(route, membership, reason);
 	} else {
 		free(route->reason);
 		route->reason = NULL;
+		route->unjoined = false;
 	}
 	return err;
 }
@@ -119,6 +126,35 @@ void route_report(struct route *route, int err)
 	route->reported = true;
 	log_error("rule-pending", LOG_NAME("rule", route->rule->name), LOG_ERROR(err),
 		  LOG_TEXT("reason", route->reason ? route->reason : ""));
+}
+
+uint64_t route_follow_demand(struct route *route, struct membership *membership, uint64_t linger_ns,
+			     uint64_t now_ns)
+{
+	char reason[REASON_SIZE];
+	int err;
+
+	if (!route->rule->on_demand || !route->path || !intake_is_open(route->arrival->intake))
+		return UINT64_MAX;
+	if (!path_is_idle(route->path)) {
+		route->idle_ns = 0;
+		err = route->joined ? 0 : join(route, membership, reason);
+		route->unjoined = err;
+		if (err) {
+			set_reason(route, reason);
+			route_report(route, err);
+		}
+		return UINT64_MAX;
+	}
+	route->unjoined = false;
+	if (!route->joined)
+		return UINT64_MAX;
+	if (!route->idle_ns)
+		route->idle_ns = now_ns;
+	if (now_ns - route->idle_ns < linger_ns)
+		return route->idle_ns + linger_ns;
+	route_leave(route, membership);
+	return UINT64_MAX;
 }
 
 void route_leave(struct route *route, struct membership *membership)
@@ -168,7 +204,7 @@ const char *route_reason(const struct route *route)
 	reason = intake_reason(route->arrival->intake);
 	if (reason)
 		return reason;
-	if (!route->path)
+	if (!route->path || route->unjoined)
 		return route->reason ? route->reason : "no memory for the reason";
 	return path_reason(route->path);
 }

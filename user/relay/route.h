@@ -8,6 +8,7 @@
  *     pending    its arrival's intake is not relaying; or it has no path, and `reason` says why; or
  *                nothing can leave by any of its outputs
  *     standby    it would be active, but its lease is not held
+ *     idle       no output is wanted (demand.h); `on demand` its group may be left
  *     active     otherwise: it has a path, and has joined its group if that is multicast
  *
  * Main thread.
@@ -31,7 +32,9 @@ struct route {
 	/* Counted by another process, whether or not it has a path here; NULL: nothing. Reference.
 	 */
 	struct carried *carried;
-	int joined; /* index of the interface that has joined the group; 0: none */
+	int joined;	  /* index of the interface that has joined the group; 0: none */
+	uint64_t idle_ns; /* `on demand`: since when no output is wanted; 0: one is */
+	bool unjoined; /* `on demand`: an output is wanted, but joining has failed; see `reason` */
 
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
@@ -72,6 +75,11 @@ void route_refuse(struct route *route, struct membership *membership, const char
 
 /* Log that it is pending and why, unless this reason has been logged before. */
 void route_report(struct route *route, int err);
+
+/* `on demand`: join while an output is wanted, and leave when none has been for this long. Returns
+ * when to call it again although nothing has changed; UINT64_MAX: not at all. */
+uint64_t route_follow_demand(struct route *route, struct membership *membership, uint64_t linger_ns,
+			     uint64_t now_ns);
 
 /* Leave the group; the path stays. For when its intake goes down. */
 void route_leave(struct route *route, struct membership *membership);

@@ -8,6 +8,7 @@
 #include "relay/output_devices.h"
 #include "relay/route.h"
 
+struct demand;
 struct follow;
 struct icmp;
 struct inheritance;
@@ -22,6 +23,7 @@ struct relay {
 	struct intake **intakes; /* one for each interface that these names mean */
 	struct membership *membership;
 	struct redirects *redirects;
+	struct demand *demand;
 	struct icmp *icmp;
 	struct output_devices devices;
 	struct offloads *offloads;

@@ -84,6 +84,23 @@ struct control_config {
 	bool save_changes;		   /* save each change to the configuration file */
 };
 
+/* How a leave ends what a receiver wanted (membership/receivers.h). */
+enum demand_leave { DEMAND_LEAVE_QUERY, DEMAND_LEAVE_TRACKED, DEMAND_LEAVE_FAST };
+
+/* `demand:` of the file: outputs with `when joined`, and the receivers on their interfaces. Times
+ * are in ms. */
+struct demand_config {
+	bool querier;	     /* send queries where nobody else does */
+	unsigned int linger; /* from the last receiver until an input `on demand` is left */
+	enum demand_leave leave;
+	unsigned int query_interval;
+	unsigned int response_time; /* in which hosts answer a query of all groups */
+	unsigned int last_member_interval;
+	unsigned int robustness;
+	unsigned int max_groups;
+	unsigned int max_members;
+};
+
 /* `events:` of the file. */
 struct events_config {
 	unsigned int silent_after; /* seconds without a packet until a rule counts as silent */
@@ -115,6 +132,7 @@ struct config {
 	struct control_config control;
 	struct log_config logging; /* base/log.h */
 	struct events_config events;
+	struct demand_config demand;
 	struct security_config security;
 	unsigned int stats_interval; /* seconds between statistics lines in the log; 0: none */
 };

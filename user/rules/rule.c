@@ -38,7 +38,7 @@ bool word_is_keyword(const struct word *word)
 	bool found = word_is(word, "out");
 
 	for (size_t i = RULE_INPUT; i < RULE_FIELDS; i++)
-		found |= word_is(word, rule_fields[i].name);
+		found |= i != RULE_ON && word_is(word, rule_fields[i].name);
 	for (size_t i = OUTPUT_FIRST_OPTION; i < OUTPUT_FIELDS; i++)
 		found |= word_is(word, output_fields[i].name);
 	return found;
@@ -392,6 +392,9 @@ static const struct choice gso_off[] = {{"off", 1}, {0}};
 /* tc(8)'s units of a rate: powers of 1000. */
 static const struct choice rate_units[] = {
 	{"bit", 1}, {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {0}};
+static const struct choice whens[] = {{"joined", OUTPUT_WHEN_JOINED}, {0}};
+static const struct choice ons[] = {{"demand", true}, {0}};
+static const struct choice always[] = {{"always", 0}, {0}};
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
 /* The IANA registry. Of two names for one value the first is written. */
 const struct choice output_dscps[] = {
@@ -440,6 +443,10 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 	{"may_loop", FIELD_SWITCH, RULE(may_loop), .choices = yes_no, .unset = "no",
 	 .help = "yes: what the rule sends may become its input again, directly or through other "
 		 "rules. Such loops are refused otherwise."},
+	{"on", FIELD_CHOICE, RULE(on_demand), .choices = ons, .also = always,
+	 .expected = "demand or always", .form = "demand|always", .unset = "always",
+	 .help = "demand: the group of the input is joined only while an output is wanted. All "
+		 "outputs need when: joined."},
 	{0},
 };
 
@@ -477,6 +484,11 @@ const struct field output_fields[OUTPUT_FIELDS + 1] = {
 	 .choices = time_units, .expected = "a time from 1ms to 10s, in ms or s", .form = "N(ms|s)",
 	 .unset = "100ms", .example = "100ms",
 	 .help = "What the limits allow in this time may leave at once."},
+	{"when", FIELD_CHOICE, OUTPUT(when), .choices = whens, .also = always,
+	 .expected = "joined or always", .form = "joined|always", .unset = "always",
+	 .example = "joined",
+	 .help = "joined: datagrams leave only while a receiver on the interface has joined the "
+		 "group, as IGMP and MLD reports say."},
 	{0},
 };
 

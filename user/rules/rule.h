@@ -58,6 +58,12 @@ enum rule_path {
 #define LEASE_NAME_SIZE	 64
 #define LEASE_SHARDS_MAX 1024
 
+/* When datagrams leave by an output. */
+enum output_when {
+	OUTPUT_ALWAYS,
+	OUTPUT_WHEN_JOINED, /* while a receiver on its interface has joined the destination */
+};
+
 struct range;
 
 /* One destination of a rule. */
@@ -72,6 +78,7 @@ struct rule_output {
 	uint8_t dscp;	/* 0..63, or RULE_DSCP_KEPT */
 	uint16_t ttl;	/* 1..255, or RULE_TTL_*; by default 1 to a group, 64 otherwise */
 	uint8_t gso;	/* most datagrams in one send; 0: as the egress section says */
+	uint8_t when;	/* enum output_when */
 	/* Datagrams beyond these limits are dropped and counted. Bits are those of whole IP
 	 * packets, without the link's own headers. */
 	uint64_t rate_bps;	 /* RATE_BPS_MIN..RATE_BPS_MAX; 0: no limit */
@@ -105,6 +112,7 @@ struct rule {
 	uint16_t file;		     /* of conf.d, by struct config; 0: the configuration file */
 	bool disabled;		     /* defined, but not relaying */
 	bool may_loop;		     /* what it sends may come back to it: see feedback.h */
+	bool on_demand;		     /* the input is joined only while an output is wanted */
 	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;
@@ -124,14 +132,16 @@ struct rule {
 #define RULE_PATH	    3
 #define RULE_LEASE	    4
 #define RULE_FIRST_OPTION   2
-#define RULE_FIELDS	    7
+#define RULE_ON		    7
+#define RULE_FIELDS	    8
 
 #define OUTPUT_TO	    0
 #define OUTPUT_FIRST_OPTION 1
 #define OUTPUT_FROM	    1
 #define OUTPUT_TTL	    2
 #define OUTPUT_DSCP	    3
-#define OUTPUT_FIELDS	    8
+#define OUTPUT_WHEN	    8
+#define OUTPUT_FIELDS	    9
 
 /* Also of settings. */
 extern const struct choice rule_paths[], output_ttls[], output_dscps[];
@@ -150,7 +160,8 @@ const char *rule_field_key(const struct field *field);
 const char *rule_field_format(const struct field *field, const void *object,
 			      const struct rule_output *usual, char text[FIELD_TEXT_SIZE]);
 
-/* in, out, and every option: what begins a clause and so cannot be a NAME. */
+/* in, out, and every option: what begins a clause and so cannot be a NAME. Not the `on` of `on
+ * demand`, which is a value of other options. */
 bool word_is_keyword(const struct word *word);
 
 /* Printable ASCII without space, quotes and backslash. */

@@ -33,6 +33,12 @@ static const struct choice log_formats[] = {{"text", false}, {"json", true}, {0}
 static const struct choice gso_words[] = {{"on", GSO_MAX_SEGMENTS}, {"off", 1}, {0}};
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {0}};
 static const struct choice never[] = {{"never", 0}, {0}};
+static const struct choice auto_off[] = {{"auto", true}, {"off", false}, {0}};
+static const struct choice demand_leaves[] = {{"query", DEMAND_LEAVE_QUERY},
+					      {"tracked", DEMAND_LEAVE_TRACKED},
+					      {"fast", DEMAND_LEAVE_FAST},
+					      {0}};
+static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
 static const struct choice on_off[] = {{"on", true}, {"off", false}, {0}};
 
 /* ---- options of outputs as settings ---- */
@@ -211,6 +217,49 @@ const struct field setting_list[] = {
 	{"logging.format", FIELD_CHOICE, CONFIG(logging.json), .live = true, .choices = log_formats,
 	 .what = "log format", .help = "The form of a line of the log."},
 
+	{"demand.querier", FIELD_CHOICE, CONFIG(demand.querier), .live = true, .choices = auto_off,
+	 .value = true, .what = "querier",
+	 .help = "auto: xmcastd asks for receivers on interfaces of outputs with `when joined` "
+		 "where no other querier is heard. off: it only listens."},
+	/* Longer than a receiver needs to change to another channel and back. */
+	{"demand.linger", FIELD_UNITS, CONFIG(demand.linger), .live = true, .min = 1,
+	 .max = 86400000, .value = 10000, .choices = time_units, .what = "time",
+	 .expected = "a time from 1ms to 86400s, in ms or s", .form = "N(ms|s)",
+	 .help = "How long an input `on demand` stays joined when no output is wanted any more."},
+	/* What RFC 3376 and RFC 3810 ask for. */
+	{"demand.leave", FIELD_CHOICE, CONFIG(demand.leave), .live = true, .choices = demand_leaves,
+	 .value = DEMAND_LEAVE_QUERY,
+	 .help = "What happens when a receiver leaves. query: others are asked first, within "
+		 "last_member_interval times robustness. tracked: the stream ends at once if no "
+		 "other receiver is known, unless some speak IGMPv1, IGMPv2 or MLDv1, which "
+		 "receivers hide behind each other. fast: it also ends at once for these: for "
+		 "links with one receiver."},
+	/* The defaults of RFC 3376, section 8, and RFC 3810, section 9. */
+	{"demand.query_interval", FIELD_UNITS, CONFIG(demand.query_interval), .live = true,
+	 .min = 1000, .max = 31744000, .value = 125000, .choices = time_units, .what = "time",
+	 .expected = "a time from 1s to 31744s, in ms or s", .form = "N(ms|s)",
+	 .help = "From one query of all groups to the next."},
+	{"demand.response_time", FIELD_UNITS, CONFIG(demand.response_time), .live = true,
+	 .min = 100, .max = 25000, .value = 10000, .choices = time_units, .what = "time",
+	 .expected = "a time from 100ms to 25s, in ms or s", .form = "N(ms|s)",
+	 .help = "Receivers answer such a query within this time."},
+	{"demand.last_member_interval", FIELD_UNITS, CONFIG(demand.last_member_interval),
+	 .live = true, .min = 100, .max = 25000, .value = 1000, .choices = time_units,
+	 .what = "time", .expected = "a time from 100ms to 25s, in ms or s", .form = "N(ms|s)",
+	 .help = "From one query of a group that was left to the next."},
+	{"demand.robustness", FIELD_NUMBER, CONFIG(demand.robustness), .live = true, .min = 1,
+	 .max = 7, .value = 2, .what = "number",
+	 .help = "How often queries are sent before a receiver counts as gone, because messages "
+		 "are lost."},
+	/* 2,000 receivers of 100 groups each, and as much again: about 50 MiB. */
+	{"demand.max_groups", FIELD_NUMBER, CONFIG(demand.max_groups), .live = true, .min = 1,
+	 .max = 65536, .value = 16384, .what = "number of groups",
+	 .help = "The most groups, each counted once for each interface, whose receivers are "
+		 "known. What is above is not wanted, and counted."},
+	{"demand.max_members", FIELD_NUMBER, CONFIG(demand.max_members), .live = true, .min = 1,
+	 .max = 4194304, .value = 400000, .what = "number of members",
+	 .help = "The most receivers, each counted once for each of its groups."},
+
 	{"events.silent_after", FIELD_NUMBER, CONFIG(events.silent_after), .live = true, .min = 1,
 	 .max = 86400, .value = 3, .what = "number of seconds",
 	 .help = "Seconds without a packet after which a rule counts as silent."},
@@ -253,6 +302,7 @@ const struct setting_section setting_sections[] = {
 	{"control", "Who may use the control socket. Root and the daemon's own user may do "
 		    "everything."},
 	{"logging", "What is logged, and where."},
+	{"demand", "Outputs with `when joined`, and how their receivers are found."},
 	{"events", "Events that clients may watch."},
 	{"security", "What the daemon gives up."},
 	{0},

@@ -60,6 +60,9 @@ static void check_input(const struct subject *subject)
 			   "another address family than the input, expected %s",
 			   ipv4 ? "IPv4" : "IPv6");
 	}
+	if (rule->on_demand && !addr_is_multicast(&rule->group))
+		input_error(subject, "`on demand` with an input that is not joined, expected a "
+				     "multicast group");
 	if (stays_on_host(&rule->group))
 		input_error(subject, "a group of interface-local scope is on no wire, expected "
 				     "ff02: or wider");
@@ -151,6 +154,21 @@ static void check_from(const struct subject *subject, unsigned int index)
 			     "expected `from ADDR`");
 }
 
+/* Receivers join groups. An input cannot be left while an output may need it. */
+static void check_demand(const struct subject *subject, unsigned int index)
+{
+	const struct rule_output *output = &subject->rule->outputs[index];
+
+	if (output->when == OUTPUT_WHEN_JOINED && !addr_is_multicast(&output->to))
+		output_error(subject, index,
+			     "`when joined` to an address that nobody can join, expected a "
+			     "multicast group");
+	else if (subject->rule->on_demand && output->when != OUTPUT_WHEN_JOINED)
+		output_error(subject, index,
+			     "`on demand`, and an output that is always wanted, expected `when "
+			     "joined` in each output");
+}
+
 static void check_output(const struct subject *subject, unsigned int index)
 {
 	const struct rule *rule = subject->rule;
@@ -174,6 +192,7 @@ static void check_output(const struct subject *subject, unsigned int index)
 			     "address, port or interface, or `may_loop` in the rule");
 	if (rule_is_kernel_only(rule))
 		check_kernel_output(subject, index);
+	check_demand(subject, index);
 	if (output->burst_ms && !output_is_limited(output) && !rule->protocol)
 		output_error(subject, index,
 			     "a burst without a limit, expected `rate` or `pps` beside it");

@@ -19,7 +19,7 @@ json_t *event_json(const struct log_record *record);
  * are counted from 0 on, because rates would miss the first event of a counter that starts at 1. */
 #define EVENT_NAMES                                                                                \
 	"flowing", "silent", "dropping", "dropping-ended", "icmp-errors", "icmp-errors-ended",     \
-		"active", "pending", "path-changed", "rules-changed", "device-dropping",           \
+		"active", "idle", "pending", "path-changed", "rules-changed", "device-dropping",   \
 		"device-dropping-ended", "interface-dropping", "interface-dropping-ended",         \
 		"interface-impaired", "interface-recovered", "interface-ready",                    \
 		"interface-failed", "buffer-exhausted", "buffer-exhausted-ended", "reloaded",      \

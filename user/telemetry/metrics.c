@@ -365,8 +365,8 @@ struct metrics *metrics_new(enum metrics_format format)
 	metrics->samples = calloc(metric_count, sizeof(*metrics->samples));
 	metrics->seen = json_object();
 	/* These states are always there. */
-	metrics->states = json_pack("{s:i, s:i, s:i, s:i}", "active", 0, "standby", 0, "pending", 0,
-				    "disabled", 0);
+	metrics->states = json_pack("{s:i, s:i, s:i, s:i, s:i}", "active", 0, "standby", 0, "idle",
+				    0, "pending", 0, "disabled", 0);
 	if (metrics->samples && metrics->seen && metrics->states)
 		return metrics;
 	metrics_free(metrics);
@@ -396,6 +396,7 @@ void metrics_add_machine(struct metrics *metrics, const json_t *stats)
 	add_object(metrics, LEVEL_TOTALS, json_object_get(stats, "totals"));
 	add_object(metrics, LEVEL_CONFIG, json_object_get(stats, "config"));
 	add_object(metrics, LEVEL_LEASES, json_object_get(stats, "leases"));
+	add_object(metrics, LEVEL_RECEIVERS, json_object_get(stats, "receivers"));
 	json_array_foreach(json_object_get(stats, "interfaces"), i, item)
 		add_interface(metrics, item);
 	json_array_foreach(json_object_get(stats, "output_interfaces"), i, item)

@@ -61,6 +61,20 @@ const struct metric metric_table[] = {
 	      "Shards of leases that this host does not hold."),
 	GAUGE(LEASES, NUMBER, "unheld_shards", "xmcast_lease_unheld_shards", NULL, NULL, 0,
 	      "Shards of leases without a known holder for longer than events.unheld_after."),
+	GAUGE(RECEIVERS, NUMBER, "groups", "xmcast_receiver_groups", NULL, NULL, 0,
+	      "Pairs of output interface and group that receivers want."),
+	GAUGE(RECEIVERS, NUMBER, "members", "xmcast_receiver_members", NULL, NULL, 0,
+	      "Receivers, each counted once for each of its groups."),
+	COUNTER(RECEIVERS, "messages", "xmcast_receiver_messages", NULL, NULL,
+		"IGMP and MLD messages read on interfaces of outputs with `when joined`."),
+	COUNTERS(RECEIVERS, "bad_messages", "xmcast_receiver_bad_messages", NULL, "reason",
+		 "Packets there that were not used; forwarded: not sent by a host of the link."),
+	COUNTER(RECEIVERS, "lost_messages", "xmcast_receiver_lost_messages", NULL, NULL,
+		"Messages that the kernel dropped because they were not read fast enough."),
+	COUNTER(RECEIVERS, "refused_reports", "xmcast_receiver_refused_reports", NULL, NULL,
+		"Reports above demand.max_groups or demand.max_members."),
+	COUNTER(RECEIVERS, "sent_queries", "xmcast_receiver_sent_queries", NULL, NULL,
+		"Queries sent."),
 
 	{LEVEL_RULES, KIND_NUMBER, TYPE_GAUGE, NULL, "xmcast_rules", NULL, NULL, 0,
 	 "Rules by state."},
@@ -82,6 +96,8 @@ const struct metric metric_table[] = {
 		"Datagrams over the limit of their output, which were not sent."),
 	COUNTER(TOTALS, "withheld_packets", "xmcast_withheld_packets", "packets", NULL,
 		"Datagrams that were not sent because they could not have left."),
+	COUNTER(TOTALS, "unwanted_packets", "xmcast_unwanted_packets", "packets", NULL,
+		"Datagrams that were not sent because no receiver has joined."),
 	COUNTER(TOTALS, "dropped_packets", "xmcast_dropped_packets", "packets", NULL,
 		"Steered packets that reached no output."),
 	COUNTER(TOTALS, "buffer_exhausted_packets", "xmcast_buffer_exhausted_packets", "packets",
@@ -93,7 +109,7 @@ const struct metric metric_table[] = {
 	GAUGE(RULE, BOOLEAN, "path_fallback", "xmcast_rule_path_fallback", NULL, NULL, 0,
 	      "Whether the user path carries the rule although it may use the kernel path."),
 	GAUGE(RULE, TEXT_IS, "state", "xmcast_rule_active", NULL, "active", 0,
-	      "Whether the rule is active: 0 if it is pending, standby or disabled."),
+	      "Whether the rule is active: 0 if it is idle, pending, standby or disabled."),
 	GAUGE(RULE, TEXT_IS, "flow", "xmcast_rule_flowing", NULL, "flowing", 0,
 	      "Whether a packet of the rule has arrived within the last events.silent_after "
 	      "seconds."),
@@ -125,7 +141,9 @@ const struct metric metric_table[] = {
 		 "Datagrams of the output that were not handed to the kernel; rate_limited: over "
 		 "its limit; not_copied: the kernel path made no copy of the packet for it; "
 		 "no_carrier, unreachable, no_source: it could not have left; ttl_expired: its "
-		 "TTL would have been 0; standby: the lease of the rule was not held."),
+		 "TTL would have been 0; standby: the lease of the rule was not held; not_joined: no receiver has joined."),
+	GAUGE(OUTPUT, BOOLEAN, "wanted", "xmcast_output_wanted", NULL, NULL, 0,
+	      "Whether a receiver has joined the group of an output with `when joined`."),
 	COUNTERS(OUTPUT, "icmp_errors", "xmcast_output_icmp_errors", NULL, "error",
 		 "ICMP errors about datagrams of the output, which others have sent or forged; "
 		 "refused: no program receives on the port."),

@@ -5,9 +5,10 @@
 
 /* The object that has the key, and the labels of its metrics. */
 enum metric_level {
-	LEVEL_TOP,    /* none */
-	LEVEL_TOTALS, /* none */
-	LEVEL_CONFIG,
+	LEVEL_TOP,	 /* none */
+	LEVEL_TOTALS,	 /* none */
+	LEVEL_CONFIG,	 /* none */
+	LEVEL_RECEIVERS, /* none */
 	LEVEL_LEASES,	 /* none */
 	LEVEL_RULES,	 /* state: the number of rules in it, which is counted */
 	LEVEL_RULE,	 /* rule, interface */

@@ -77,7 +77,7 @@ struct meter {
 	enum carrier carrier; /* as it was reported */
 	uint32_t sweep;	      /* the last one that has seen the rule */
 	uint16_t nr_outputs;
-	bool pending; /* as it was reported */
+	bool pending, idle; /* as it was reported */
 	struct output_meter outputs[];
 };
 
@@ -408,7 +408,8 @@ static uint64_t loss(const struct output_counts *counts, unsigned int reason)
 		return counts->rate_limited;
 	case LOSS_NOT_COPIED:
 		return counts->not_copied;
-	case LOSS_WITHHELD + WITHHELD_STANDBY: /* another host sends them */
+	case LOSS_WITHHELD + WITHHELD_STANDBY:	  /* another host sends them */
+	case LOSS_WITHHELD + WITHHELD_NOT_JOINED: /* nobody wants them */
 		return 0;
 	default:
 		return reason < SEND_ERRORS ? counts->errors[reason]
@@ -542,17 +543,23 @@ static void sample_rule(struct sampler *sampler, struct meter *meter, const stru
 			const struct rule_counts *counts, unsigned int silent_after)
 {
 	bool pending = strcmp(counts->state, "pending") == 0;
+	bool idle = strcmp(counts->state, "idle") == 0;
 	uint64_t now_ns = books->taken_ns;
 	enum flow flow;
 
-	if (pending != meter->pending)
-		emit_rule(sampler, pending ? "pending" : "active", pending, counts, counts->reason);
+	if (pending != meter->pending || idle != meter->idle)
+		emit_rule(sampler,
+			  pending ? "pending"
+			  : idle  ? "idle"
+				  : "active",
+			  pending, counts, counts->reason);
 	meter->pending = pending;
+	meter->idle = idle;
 	sample_path(sampler, meter, counts);
 	rates_sample(&meter->rates, now_ns, counts->received, counts->received_bytes);
 	flow = flow_of(&meter->rates, now_ns, silent_after, counts->received);
 	/* It is "never" again only if its counters started from 0 again, which is no event. */
-	if (flow != meter->flow && flow != FLOW_NEVER)
+	if (flow != meter->flow && flow != FLOW_NEVER && !(idle && flow == FLOW_SILENT))
 		emit_rule(sampler, flow_name(flow), flow == FLOW_SILENT, counts, NULL);
 	meter->flow = flow;
 	for (unsigned int i = 0; i < meter->nr_outputs; i++)

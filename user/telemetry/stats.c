@@ -45,6 +45,6 @@ void stats_log(const struct books *books, const char *event)
 		 LOG_UINT("received", t.received), LOG_UINT("submitted", t.submitted),
 		 LOG_UINT("sent", t.sent), LOG_UINT("sent_bytes", t.sent_bytes),
 		 LOG_UINT("send_errors", t.send_errors), LOG_UINT("rate_limited", t.rate_limited),
-		 LOG_UINT("withheld", t.withheld), LOG_UINT("dropped", t.dropped),
-		 LOG_UINT("exhausted", t.buffer_exhausted));
+		 LOG_UINT("withheld", t.withheld), LOG_UINT("unwanted", t.unwanted),
+		 LOG_UINT("dropped", t.dropped), LOG_UINT("exhausted", t.buffer_exhausted));
 }

@@ -17,13 +17,14 @@ static json_t *totals_json(const struct books *books)
 	struct total_counts t;
 
 	books_sum(books, &t);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "steered_packets",
-			 number(t.steered), "received_packets", number(t.received),
-			 "submitted_packets", number(t.submitted), "sent_packets", number(t.sent),
-			 "sent_bytes", number(t.sent_bytes), "send_errors", number(t.send_errors),
-			 "rate_limited_packets", number(t.rate_limited), "withheld_packets",
-			 number(t.withheld), "dropped_packets", number(t.dropped),
-			 "buffer_exhausted_packets", number(t.buffer_exhausted));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "steered_packets", number(t.steered), "received_packets",
+			 number(t.received), "submitted_packets", number(t.submitted),
+			 "sent_packets", number(t.sent), "sent_bytes", number(t.sent_bytes),
+			 "send_errors", number(t.send_errors), "rate_limited_packets",
+			 number(t.rate_limited), "withheld_packets", number(t.withheld),
+			 "unwanted_packets", number(t.unwanted), "dropped_packets",
+			 number(t.dropped), "buffer_exhausted_packets", number(t.buffer_exhausted));
 }
 
 static void add_rates(json_t **object, const struct stats_rates *rates)
@@ -112,6 +113,8 @@ static json_t *output_json(const struct output_counts *output, const struct stat
 		number(output->gso_refused), "gso_segments", number(output->gso_segments),
 		"gso_max_bytes", number(output->gso_max_size));
 	add_rates(&object, rates);
+	if (output->rule->when == OUTPUT_WHEN_JOINED)
+		json_put(&object, "wanted", json_boolean(!output->unwanted));
 	if (output->reason)
 		json_put(&object, "reason", json_text_string(output->reason));
 	return object;

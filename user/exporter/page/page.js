@@ -33,8 +33,9 @@ const model = {
 };
 
 const sum = (counts) => Object.values(counts || {}).reduce((total, n) => total + n, 0);
-// What is dropped as standby is no loss: another host sends it.
-const lostByOutput = (output) => output.send_errors + output.dropped_packets - (output.drops.standby || 0);
+// What is dropped as standby is no loss, because another host sends it; nor is what nobody wants.
+const lostByOutput = (output) =>
+	output.send_errors + output.dropped_packets - (output.drops.standby || 0) - (output.drops.not_joined || 0);
 
 // How bad: 3 pending, 2 packets are being lost, 1 silent or an output cannot send, 0 fine.
 function severity(rule) {
@@ -275,6 +276,7 @@ const filters = {
 	active: (rule) => rule.data.state === "active",
 	pending: (rule) => rule.data.state === "pending",
 	standby: (rule) => rule.data.state === "standby",
+	idle: (rule) => rule.data.state === "idle",
 	disabled: (rule) => rule.data.state === "disabled",
 	silent: (rule) => rule.data.state === "active" && rule.data.flow !== "flowing",
 	losing: (rule) => rule.losing,

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "membership/receivers.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One host in one group. The host comes first, for compare_members(). */
+struct member {
+	struct receiver_host host;
+	struct member *next, *before;
+	unsigned int version;
+	uint64_t since_ns, seen_ns;
+	struct host_filter filter;
+};
+
+struct key {
+	struct xmc_addr group;
+	int ifindex;
+};
+
+/* A group on one interface. The key comes first, for compare_groups(). */
+struct group {
+	struct key key;
+	struct group *next, *before;
+	void *tree; /* tsearch(3), of struct member */
+	unsigned int nr_members;
+	struct member *members;
+	uint64_t due_ns; /* nothing ends before */
+	/* Hosts of these versions of IGMP have reported: others may suppress their reports. */
+	uint64_t v1_until_ns, v2_until_ns;
+};
+
+struct receivers {
+	void *tree; /* of struct group */
+	struct group *groups;
+	unsigned int nr_groups, nr_members;
+	uint64_t due_ns;
+	uint64_t changes;
+};
+
+_Static_assert(sizeof(struct key) == sizeof(struct xmc_addr) + sizeof(int), "no padding");
+_Static_assert(sizeof(struct receiver_host) == 24, "no padding");
+
+static int compare_groups(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct key));
+}
+
+static int compare_members(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct receiver_host));
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- the lists ---- */
+
+static struct group *find_group(const struct receivers *receivers, int ifindex,
+				const struct xmc_addr *group)
+{
+	const struct key key = {*group, ifindex};
+	struct group **found = tfind(&key, &receivers->tree, compare_groups);
+
+	return found ? *found : NULL;
+}
+
+static struct group *add_group(struct receivers *receivers, int ifindex,
+			       const struct xmc_addr *address)
+{
+	struct group *group = calloc(1, sizeof(*group));
+
+	if (!group)
+		return NULL;
+	group->key = (struct key){*address, ifindex};
+	group->due_ns = UINT64_MAX;
+	if (!tsearch(group, &receivers->tree, compare_groups)) {
+		free(group);
+		return NULL;
+	}
+	group->next = receivers->groups;
+	if (group->next)
+		group->next->before = group;
+	receivers->groups = group;
+	receivers->nr_groups++;
+	return group;
+}
+
+static void remove_member(struct receivers *receivers, struct group *group, struct member *member)
+{
+	tdelete(member, &group->tree, compare_members);
+	if (member->next)
+		member->next->before = member->before;
+	if (member->before)
+		member->before->next = member->next;
+	else
+		group->members = member->next;
+	host_filter_free(&member->filter);
+	free(member);
+	group->nr_members--;
+	receivers->nr_members--;
+	receivers->changes++;
+}
+
+static void remove_group(struct receivers *receivers, struct group *group)
+{
+	while (group->members)
+		remove_member(receivers, group, group->members);
+	tdelete(group, &receivers->tree, compare_groups);
+	if (group->next)
+		group->next->before = group->before;
+	if (group->before)
+		group->before->next = group->next;
+	else
+		receivers->groups = group->next;
+	free(group);
+	receivers->nr_groups--;
+	receivers->changes++;
+}
+
+static struct member *find_member(const struct group *group, const struct receiver_host *host)
+{
+	struct member **found = tfind(host, &group->tree, compare_members);
+
+	return found ? *found : NULL;
+}
+
+static struct member *add_member(struct receivers *receivers, struct group *group,
+				 const struct receiver_host *host, uint64_t now_ns)
+{
+	struct member *member = calloc(1, sizeof(*member));
+
+	if (!member)
+		return NULL;
+	member->host = *host;
+	member->since_ns = now_ns;
+	if (!tsearch(member, &group->tree, compare_members)) {
+		free(member);
+		return NULL;
+	}
+	member->next = group->members;
+	if (member->next)
+		member->next->before = member;
+	group->members = member;
+	group->nr_members++;
+	receivers->nr_members++;
+	receivers->changes++;
+	return member;
+}
+
+/* ---- reports ---- */
+
+/* Remove what has ended of a member, or the member. */
+static void settle_member(struct receivers *receivers, struct group *group, struct member *member,
+			  uint64_t now_ns)
+{
+	bool empty;
+
+	receivers->changes += host_filter_tidy(&member->filter, now_ns, &empty);
+	if (empty)
+		remove_member(receivers, group, member);
+	else
+		group->due_ns = least(group->due_ns, host_filter_due_ns(&member->filter));
+}
+
+/* Remove what has ended in a group, and note when the next will. The group may be freed. */
+static void tidy_group(struct receivers *receivers, struct group *group, uint64_t now_ns)
+{
+	struct member *next;
+
+	group->due_ns = UINT64_MAX;
+	for (struct member *member = group->members; member; member = next) {
+		next = member->next;
+		settle_member(receivers, group, member, now_ns);
+	}
+	if (!group->members)
+		remove_group(receivers, group);
+	else
+		receivers->due_ns = least(receivers->due_ns, group->due_ns);
+}
+
+/* As tidy_group() if only this member has changed: a group may have thousands. */
+static void settle(struct receivers *receivers, struct group *group, struct member *member,
+		   uint64_t now_ns)
+{
+	settle_member(receivers, group, member, now_ns);
+	if (!group->members)
+		remove_group(receivers, group);
+	else
+		receivers->due_ns = least(receivers->due_ns, group->due_ns);
+}
+
+static bool has_left(const struct group_record *record)
+{
+	return record->kind == RECORD_BLOCK || record->kind == RECORD_TO_INCLUDE;
+}
+
+static void note_version(struct group *group, unsigned int version, uint64_t until_ns)
+{
+	if (version == 1)
+		group->v1_until_ns = until_ns;
+	else if (version == 2)
+		group->v2_until_ns = until_ns;
+}
+
+/* The hosts that suppress reports: one may have answered for others, which have to answer now. */
+static void shorten_old(struct group *group, uint64_t until_ns)
+{
+	for (struct member *member = group->members; member; member = member->next) {
+		if (member->version >= 3)
+			continue;
+		host_filter_shorten(&member->filter, until_ns);
+		group->due_ns = least(group->due_ns, until_ns);
+	}
+}
+
+/* Do others of the group suppress their reports, so that this leave may be one of several hosts? */
+static bool is_for_many(const struct group *group, const struct group_record *record,
+			uint64_t now_ns)
+{
+	return group->v2_until_ns > now_ns && record->kind == RECORD_TO_INCLUDE;
+}
+
+static bool ends_at_once(const struct receivers_rules *rules, bool for_many)
+{
+	return rules->leave == LEAVE_FAST || (rules->leave == LEAVE_TRACKED && !for_many);
+}
+
+/* Hosts of IGMPv1 suppress reports, and do not answer for a group alone. And if nobody asks, those
+ * that a leaving host has hidden would never be heard. */
+static bool leave_is_ignored(const struct receivers_rules *rules, const struct group *group,
+			     const struct group_record *record, uint64_t now_ns)
+{
+	bool for_many = is_for_many(group, record, now_ns);
+
+	return group->v1_until_ns > now_ns ||
+	       (for_many && !rules->asked && !ends_at_once(rules, for_many));
+}
+
+/* A host has left a group, or some sources of it. It may not be known (NULL), and still be the one
+ * that has answered for others. */
+static enum receivers_result leave(struct receivers *receivers, const struct receivers_rules *rules,
+				   struct group *group, struct member *member,
+				   const struct group_record *record, uint64_t now_ns)
+{
+	bool for_many = is_for_many(group, record, now_ns);
+	bool at_once = ends_at_once(rules, for_many);
+	uint64_t until_ns = at_once ? now_ns : now_ns + rules->last_member_ns;
+
+	if (member && record->kind == RECORD_BLOCK) {
+		receivers->changes +=
+			host_filter_block(&member->filter, &record->sources, until_ns, now_ns);
+	} else if (member) {
+		host_filter_shorten(&member->filter, until_ns);
+		receivers->changes += host_filter_allow(&member->filter, &record->sources,
+							now_ns + rules->membership_ns, now_ns);
+	}
+	if (for_many) {
+		shorten_old(group, until_ns);
+		tidy_group(receivers, group, now_ns);
+	} else if (member) {
+		settle(receivers, group, member, now_ns);
+	}
+	return at_once || !(member || for_many) ? RECEIVERS_DONE : RECEIVERS_ASK;
+}
+
+/* The host's entry, or a new one. NULL: a limit. */
+static struct member *take_member(struct receivers *receivers, const struct receivers_rules *rules,
+				  int ifindex, const struct receiver_host *host,
+				  const struct xmc_addr *address, struct group **group,
+				  uint64_t now_ns)
+{
+	struct member *member = *group ? find_member(*group, host) : NULL;
+
+	if (member)
+		return member;
+	if (receivers->nr_members >= rules->most_members ||
+	    (!*group && receivers->nr_groups >= rules->most_groups))
+		return NULL;
+	if (!*group)
+		*group = add_group(receivers, ifindex, address);
+	member = *group ? add_member(receivers, *group, host, now_ns) : NULL;
+	if (*group && !(*group)->members)
+		remove_group(receivers, *group);
+	return member;
+}
+
+enum receivers_result receivers_report(struct receivers *receivers,
+				       const struct receivers_rules *rules, int ifindex,
+				       const struct receiver_host *host, unsigned int version,
+				       const struct group_record *record, uint64_t now_ns)
+{
+	struct group *group = find_group(receivers, ifindex, &record->group);
+	uint64_t until_ns = now_ns + rules->membership_ns;
+	struct member *member = group ? find_member(group, host) : NULL;
+	bool names_nothing = !record->sources.count && record->kind != RECORD_IS_EXCLUDE &&
+			     record->kind != RECORD_TO_EXCLUDE;
+
+	if (group && has_left(record) && leave_is_ignored(rules, group, record, now_ns))
+		return RECEIVERS_DONE;
+	if (!member && (names_nothing || record->kind == RECORD_BLOCK))
+		return group && has_left(record)
+			       ? leave(receivers, rules, group, NULL, record, now_ns)
+			       : RECEIVERS_DONE;
+	member = take_member(receivers, rules, ifindex, host, &record->group, &group, now_ns);
+	if (!member)
+		return RECEIVERS_FULL;
+	member->version = version;
+	member->seen_ns = now_ns;
+	if (has_left(record))
+		return leave(receivers, rules, group, member, record, now_ns);
+	note_version(group, version, until_ns);
+	if (record->kind == RECORD_IS_EXCLUDE || record->kind == RECORD_TO_EXCLUDE)
+		receivers->changes +=
+			host_filter_exclude(&member->filter, &record->sources, until_ns);
+	else
+		receivers->changes +=
+			host_filter_allow(&member->filter, &record->sources, until_ns, now_ns);
+	settle(receivers, group, member, now_ns);
+	return RECEIVERS_DONE;
+}
+
+void receivers_asked(struct receivers *receivers, int ifindex, const struct xmc_addr *address,
+		     uint64_t until_ns, uint64_t now_ns)
+{
+	struct group *group = find_group(receivers, ifindex, address);
+
+	/* Hosts of IGMPv1 do not answer for a group alone. */
+	if (!group || group->v1_until_ns > now_ns)
+		return;
+	for (struct member *member = group->members; member; member = member->next)
+		host_filter_shorten(&member->filter, until_ns);
+	group->due_ns = least(group->due_ns, until_ns);
+	receivers->due_ns = least(receivers->due_ns, until_ns);
+}
+
+/* ---- the rest ---- */
+
+int receivers_new(struct receivers **out)
+{
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	(*out)->due_ns = UINT64_MAX;
+	return 0;
+}
+
+void receivers_free(struct receivers *receivers)
+{
+	if (!receivers)
+		return;
+	while (receivers->groups)
+		remove_group(receivers, receivers->groups);
+	free(receivers);
+}
+
+void receivers_forget(struct receivers *receivers, int ifindex)
+{
+	struct group *next;
+
+	for (struct group *group = receivers->groups; group; group = next) {
+		next = group->next;
+		if (group->key.ifindex == ifindex)
+			remove_group(receivers, group);
+	}
+}
+
+uint64_t receivers_next_ns(const struct receivers *receivers)
+{
+	return receivers->due_ns;
+}
+
+void receivers_expire(struct receivers *receivers, uint64_t now_ns)
+{
+	struct group *next;
+
+	if (receivers->due_ns > now_ns)
+		return;
+	receivers->due_ns = UINT64_MAX;
+	for (struct group *group = receivers->groups; group; group = next) {
+		next = group->next;
+		if (group->due_ns <= now_ns)
+			tidy_group(receivers, group, now_ns);
+		else
+			receivers->due_ns = least(receivers->due_ns, group->due_ns);
+	}
+}
+
+uint64_t receivers_changes(const struct receivers *receivers)
+{
+	return receivers->changes;
+}
+
+bool receivers_want(const struct receivers *receivers, int ifindex, const struct xmc_addr *address,
+		    const struct xmc_addr *source, uint64_t now_ns)
+{
+	const struct group *group = find_group(receivers, ifindex, address);
+
+	/* Who wants nothing is no member. */
+	if (!group || !source)
+		return group;
+	for (const struct member *member = group->members; member; member = member->next) {
+		if (host_filter_wants(&member->filter, source, now_ns))
+			return true;
+	}
+	return false;
+}
+
+unsigned int receivers_groups(const struct receivers *receivers)
+{
+	return receivers->nr_groups;
+}
+
+unsigned int receivers_members(const struct receivers *receivers)
+{
+	return receivers->nr_members;
+}
+
+/* ---- listing ---- */
+
+static void describe(const struct group *group, const struct member *member, uint64_t now_ns,
+		     struct receiver *receiver)
+{
+	*receiver = (struct receiver){
+		.ifindex = group->key.ifindex,
+		.group = group->key.group,
+		.host = member->host,
+		.version = member->version,
+		.since_ns = member->since_ns,
+		.seen_ns = member->seen_ns,
+		.until_ns = member->filter.exclude_until_ns,
+		.excludes = host_filter_excludes(&member->filter, now_ns),
+	};
+	for (unsigned int i = 0; i < member->filter.nr_sources; i++) {
+		const struct host_source *source = &member->filter.sources[i];
+
+		if (source->until_ns > receiver->until_ns)
+			receiver->until_ns = source->until_ns;
+		if (receiver->excludes == !source->until_ns)
+			receiver->sources[receiver->nr_sources++] = source->address;
+	}
+}
+
+void receivers_visit(const struct receivers *receivers, size_t first, size_t most,
+		     receivers_visitor *visitor, void *context, uint64_t now_ns)
+{
+	struct receiver receiver;
+
+	for (const struct group *group = receivers->groups; group && most; group = group->next) {
+		if (first >= group->nr_members) {
+			first -= group->nr_members;
+			continue;
+		}
+		for (const struct member *member = group->members; member && most;
+		     member = member->next) {
+			if (first) {
+				first--;
+				continue;
+			}
+			describe(group, member, now_ns, &receiver);
+			visitor(context, &receiver);
+			most--;
+		}
+	}
+}
+
+void receivers_visit_groups(const struct receivers *receivers, receivers_group_visitor *visitor,
+			    void *context)
+{
+	for (const struct group *group = receivers->groups; group; group = group->next)
+		visitor(context, group->key.ifindex, &group->key.group);
+}
