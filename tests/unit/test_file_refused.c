@@ -52,7 +52,8 @@ static const struct {
 	 {{2, 3, "in:", "no `out:` here, expected a list of outputs"},
 	  {3, 3, "to", "a key of an output, expected it below `out:`"},
 	  {4, 3, "dest",
-	   "unknown key, expected one of name, in, source, path, lease, enabled, may_loop, on, "
+	   "unknown key, expected one of name, in, source, path, lease, sequence, enabled, "
+	   "may_loop, on, "
 	   "out"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},

@@ -430,9 +430,11 @@ static const struct bad {
 	{"disabled " IN "out 1.1.1.1:1", {{1, 1, "disabled", "no input before it"}}},
 	{IN "x y out 1.1.1.1:1",
 	 {{1, 18, "x",
-	   "expected `source`, `path`, `lease`, `disabled`, `may_loop`, `on` or `out`"}}},
+	   "expected `source`, `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on` or "
+	   "`out`"}}},
 	{IN "source 1.1.1.1 x out 1.1.1.1:1",
-	 {{1, 33, "x", "expected `path`, `lease`, `disabled`, `may_loop`, `on` or `out`"}}},
+	 {{1, 33, "x",
+	   "expected `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on` or `out`"}}},
 	{IN "out 1.1.1.1:1 TTL 5", {{1, 32, "TTL", "unexpected word, did you mean ttl?"}}},
 	{IN "out 1.1.1.1:1 hops 5",
 	 {{1, 32, "hops",

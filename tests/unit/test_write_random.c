@@ -3,7 +3,7 @@
 #include "config_text.h"
 
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
-_Static_assert(sizeof(struct rule) == 280, "rule");
+_Static_assert(sizeof(struct rule) == 288, "rule");
 _Static_assert(sizeof(struct rule_output) == 80, "output");
 _Static_assert(sizeof(struct iface_config) == 296, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
@@ -171,6 +171,10 @@ static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int
 	if (!pick(3)) {
 		rule->lease_shards = (uint16_t)(1 + pick(3));
 		snprintf(rule->lease, sizeof(rule->lease), "lease-%u.a", rule->lease_shards);
+	}
+	if (!rule->protocol && (rule->path == RULE_PATH_USER || rule->path == RULE_PATH_AUTO)) {
+		rule->sequence_offset = (uint16_t)pick(SEQUENCE_OFFSET_MAX + 1);
+		rule->sequence_bits = pick(2) ? 16 : 32;
 	}
 	rule->may_loop = pick(4) == 0;
 	rule->nr_outputs = 1 + pick(5);

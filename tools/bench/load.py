@@ -20,6 +20,7 @@ class Load:
     devices: int = 1  # output devices, over which the copies are spread evenly
     rules: int = 1  # at least one for each flow; the others match no packet
     families: str = "4"  # "4", "6"; "46": input IPv4, output IPv6; "64": the reverse
+    lease: bool = False  # the rules have a lease, which is held
     vlan: int = 0  # id of the packets' 802.1Q tag; 0: untagged
     rate: int = 0  # packets/s of all flows together; 0: flat out
     seconds: float = 1.5
@@ -50,11 +51,12 @@ class Case:
         headers = f" {load.headers.replace(' ', '-')}" if load.headers else ""
         families = f" ipv{load.families}" if load.families != "4" else ""
         vlan = f" vlan={load.vlan}" if load.vlan else ""
+        lease = " lease" if load.lease else ""
         chain = f" relays={self.relays}" if self.relays > 1 else ""
         devices = f" devices={load.devices}" if load.devices > 1 else ""
         return (f"{self.peer} {self.sink} {load.sizes}B{by} flows={load.flows} "
                 f"fanout={load.fanout} rules={load.rules} {rate}{families}{vlan}{flow_by}{headers}"
-                f"{devices}{chain}")
+                f"{devices}{lease}{chain}")
 
     def describe(self):
         """All fields, for results.json."""

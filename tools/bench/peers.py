@@ -56,6 +56,8 @@ class Xmcastd:
             for number, relay in enumerate(bed.relays):
                 running.add(relay, number, self._config(case, number), cpus)
             self._check_engine(running)
+            if case.load.lease:
+                running.hold()
         except BaseException:
             running.kill()
             raise
@@ -101,6 +103,11 @@ class RunningXmcastd:
     def pids(self):
         """All daemons."""
         return [process.pid for _, process, _ in self._daemons]
+
+    def hold(self):
+        """Give all daemons the lease of their rules."""
+        for relay, _, path in self._daemons:
+            relay.run(self._ctl, "--socket", path, "lease", "set", "bench", "for", "1h")
 
     def log(self):
         """The logs of all daemons."""
@@ -191,18 +198,20 @@ def _rules(load, group, next_group):
         else:
             copies = [(_copy_group(copy, load), OUT_PORT + flow, OUT_IFACES[copy % load.devices])
                       for copy in range(load.fanout)]
-            yield _rule(f"flow{flow}", group, PORT + flow, copies, load.headers)
+            yield _rule(f"flow{flow}", group, PORT + flow, copies, load.headers, load.lease)
     for other in range(load.rules - load.flows):
         high, low = divmod(other, 100)
         yield _rule(f"other{other}", f"239.3.{high // 250}.{high % 250 + 1}", PORT + low,
                     [(f"239.4.{high // 250}.{high % 250 + 1}", OUT_PORT + low, OUT_IFACE)])
 
 
-def _rule(name, group, port, outputs, headers=""):
+def _rule(name, group, port, outputs, headers="", lease=False):
+    # pylint: disable=too-many-arguments,too-many-positional-arguments
     words = headers.split()
     options = {"ttl": 8, **dict(zip(words[::2], words[1::2]))}
     text = ", ".join(f"{name}: {value}" for name, value in options.items())
-    lines = [f"  - name: {name}\n    in: '{group}:{port}@{IN_IFACE}'\n    out:\n"]
+    held = "    lease: bench\n" if lease else ""
+    lines = [f"  - name: {name}\n    in: '{group}:{port}@{IN_IFACE}'\n{held}    out:\n"]
     for to, to_port, device in outputs:
         lines.append(f"      - {{ to: '{to}:{to_port}@{device}', {text} }}\n")
     return "".join(lines)

@@ -27,6 +27,7 @@ FLOWS_CHANGING = Load(flows=50, rules=50, sizes=MIXED)
 CHANGING = Load(sizes="64-1400")
 FLOWS_1000 = Load(flows=1000, rules=1000)
 RULES_10000 = Load(rules=10_000)
+LEASE = Load(lease=True)
 TWO_COPIES, FOUR_COPIES = Load(fanout=2, devices=2), Load(fanout=4, devices=2)
 TAGGED = Load(vlan=100)
 MILLION = Load(rate=1_000_000)
@@ -59,6 +60,8 @@ def core(extra):
         *(Case(GSO, load) for load in SOURCES),
         *(Case(GSO, load) for load in IPV6),
         Case(GSO, RULES_10000),
+        Case(GSO, LEASE),
+        Case(KERNEL_PATH, LEASE, sink="xdp"),
         Case(GSO, MILLION_LONG),
         *(Case(peer, MILLION) for peer in (PLAIN, KERNEL_TUNED)),
         *(Case(peer, Load(seconds=2), search=True) for peer in (PLAIN, GSO)),

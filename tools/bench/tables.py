@@ -13,6 +13,7 @@ VLAN_OVER_UNTAGGED = 0.95
 OVER_REDIRECT, PATH_OVER_KERNEL, PATH_OVER_USER, PATH_OVER_SOCAT = 0.9, 6, 1.5, 20
 CHANGING_OVER_USER, CHANGING_OVER_CONSTANT, COPIES_OVER_ONE, PATH_RULES_COST = 6, 0.9, 0.8, 1.05
 HEADERS_OVER_NONE, KEEP_OVER_NONE, SOURCES_OVER_NONE = 0.97, 0.9, 0.5
+LEASE_OVER_NONE = 0.98
 PATH_MEDIAN_OVER_KERNEL, PATH_P999_OVER_KERNEL, OVER_BEFORE = 0.6, 1, 0.97
 
 MIB = 1 << 20
@@ -123,14 +124,14 @@ LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "rel
 
 
 # Fields that older results do not have; all others that they miss were 1.
-MISSING = {"vlan": 0, "flow_by": "", "headers": ""}
+MISSING = {"vlan": 0, "flow_by": "", "headers": "", "lease": False}
 
 
 def flat(case, **fields):
     """Is it the standard case (flat out, 1400 B, one flow, copy and rule) except for `fields`?"""
     usual = {"sizes": "1400", "flows": 1, "fanout": 1, "devices": 1, "rules": 1, "rate": 0,
              "relays": 1, "search": False, "sink": "skb", "size_by": "", "families": "4",
-             "flow_by": "", "headers": "", "vlan": 0, **fields}
+             "flow_by": "", "headers": "", "vlan": 0, "lease": False, **fields}
     return all(case.get(name, MISSING.get(name, 1)) == value
                for name, value in usual.items() if value is not None)
 
@@ -169,7 +170,7 @@ class View:
 
 
 FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "devices", "rules", "rate",
-          "relays", "search", "families", "flow_by", "headers", "vlan")
+          "relays", "search", "families", "flow_by", "headers", "vlan", "lease")
 
 
 def case_fields(case):
@@ -251,6 +252,9 @@ VIEWS = (
          label=lambda case: f"{case['headers'] or 'none'}"
          + (f", {case['flows']} sources" if case["flow_by"] else ""),
          bases=(_against("without", headers=""),)),
+    View("Rules with a lease, flat out", "",
+         select=lambda case: case.get("lease"), label=lambda case: _sink(case),
+         bases=(_against("without", lease=False),)),
     View("IPv6, flat out", "",
          select=lambda case: case["families"] != "4",
          label=lambda case: f"in by IPv{case['families'][0]}, out by IPv{case['families'][-1]}, "
@@ -365,6 +369,14 @@ def _headers(results):
             for case in cases]
 
 
+def _leases(results):
+    """The rows of rules with a lease, each over the same rule without."""
+    return [[f"rule with a lease, {case['peer']}: of the rate without",
+             *_least(results.ratio(case, find(results, **{**case_fields(case), "lease": False}),
+                                   "delivered_pps"), LEASE_OVER_NONE, factor)]
+            for case in results.cases if case.get("lease")]
+
+
 def figures(results):
     """The table of the main figures and their targets."""
     gso, one = find(results, peer="gso"), "delivered_pps"
@@ -409,6 +421,7 @@ def figures(results):
          *_most(results.spread(gso, "resident_bytes"), RESIDENT_MIB * MIB,
                 lambda value: f"{value / MIB:.1f}", " MiB")],
         *_headers(results),
+        *_leases(results),
         *_kernel_path(results),
     ]
     before = find(results, peer="before")

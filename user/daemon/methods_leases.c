@@ -14,8 +14,8 @@
 
 /* What a change is made of: in the request itself, or in each item of "leases". */
 static const char expected[] =
-	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"from\", \"epoch\" and "
-	"\"elsewhere\" as needed, all numbers from 0 on";
+	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"from\", \"epoch\", "
+	"\"elsewhere\", \"from_seq\" or \"until_seq\" as needed, all numbers from 0 on";
 
 static bool read_number(const json_t *object, const char *key, json_int_t most, bool needed,
 			json_int_t *number)
@@ -28,9 +28,39 @@ static bool read_number(const json_t *object, const char *key, json_int_t most, 
 	return json_is_integer(value) && *number >= 0 && *number <= most;
 }
 
+/* "from_seq" or "until_seq": {RULE: NUMBER, …}. */
+static bool read_cuts(const json_t *object, const char *key, enum cut_side side,
+		      struct lease_change *change)
+{
+	json_t *numbers = json_object_get(object, key);
+	struct lease_cut *cuts;
+	const char *rule;
+	json_t *number;
+
+	if (!numbers)
+		return true;
+	if (change->nr_cuts || !json_object_size(numbers))
+		return false;
+	cuts = calloc(json_object_size(numbers), sizeof(*cuts));
+	if (!cuts)
+		return false;
+	change->cuts = cuts;
+	change->side = side;
+	json_object_foreach(numbers, rule, number)
+	{
+		json_int_t value = json_integer_value(number);
+
+		if (!json_is_integer(number) || value < 0 || value > UINT32_MAX)
+			return false;
+		cuts[change->nr_cuts++] = (struct lease_cut){rule, (uint32_t)value};
+	}
+	return true;
+}
+
 static bool read_change(const json_t *object, struct lease_change *change)
 {
-	static const char *const optional[] = {"shard", "from", "epoch", "elsewhere"};
+	static const char *const optional[] = {"shard",	    "from",	"epoch",
+					       "elsewhere", "from_seq", "until_seq"};
 	json_int_t shard = -1, from = 0, until = 0, epoch = -1, elsewhere = 0;
 	size_t keys = 2;
 
@@ -39,7 +69,9 @@ static bool read_change(const json_t *object, struct lease_change *change)
 	    !read_number(object, "from", INT64_MAX, false, &from) ||
 	    !read_number(object, "until", INT64_MAX, true, &until) ||
 	    !read_number(object, "epoch", INT64_MAX, false, &epoch) ||
-	    !read_number(object, "elsewhere", INT64_MAX, false, &elsewhere))
+	    !read_number(object, "elsewhere", INT64_MAX, false, &elsewhere) ||
+	    !read_cuts(object, "from_seq", CUT_FROM, change) ||
+	    !read_cuts(object, "until_seq", CUT_UNTIL, change))
 		return false;
 	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
 		keys += json_object_get(object, optional[i]) != NULL;
@@ -51,11 +83,11 @@ static bool read_change(const json_t *object, struct lease_change *change)
 	return json_object_size(object) == keys;
 }
 
-static void set(const struct daemon *daemon, const struct lease_change *changes, size_t count,
+static void set(const struct daemon *daemon, struct lease_change *changes, size_t count,
 		struct control_reply *reply)
 {
 	char reason[REASON_SIZE];
-	int err = leases_change(relay_leases(daemon->relay), changes, (unsigned int)count, reason);
+	int err = relay_set_leases(daemon->relay, changes, (unsigned int)count, reason);
 
 	if (err)
 		control_fail(reply, err == -ENOENT ? CONTROL_NOT_FOUND : CONTROL_REFUSED,
@@ -95,6 +127,8 @@ void method_lease_set(void *context, const json_t *params, struct control_reply 
 	}
 	set(context, changes, count, reply);
 out:
+	for (size_t i = 0; i < count; i++)
+		free((void *)changes[i].cuts);
 	free(changes);
 }
 

@@ -531,6 +531,21 @@ static void begin_datagram(struct egress_loop *loop, const struct frame_entry *e
 		take_pieces(loop, datagram);
 }
 
+/* Does another host send this datagram, because the stream moves at a number? */
+static bool is_cut(const struct stream *stream, const struct datagram *datagram, uint64_t now_ns)
+{
+	const struct rule *rule = &stream->rule;
+	uint32_t number = 0;
+	bool has_number;
+
+	if (cut_side(&stream->cut) == CUT_NONE)
+		return false;
+	has_number = sequence_read(datagram->payloads[0].iov_base,
+				   (uint32_t)datagram->payloads[0].iov_len, rule->sequence_offset,
+				   rule->sequence_bits, &number);
+	return cut_withholds(&stream->cut, has_number, number, rule->sequence_bits, now_ns);
+}
+
 /* Send a datagram to every output of its stream. */
 static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 {
@@ -547,7 +562,8 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 		return 0;
 	}
 	if (stream->lease)
-		muted = !lease_allows(stream->lease, recent_ns(loop));
+		muted = !lease_allows(stream->lease, recent_ns(loop)) ||
+			is_cut(stream, &datagram, loop->now_ns);
 	/* Counted before the first send, which may complete before the last is prepared. */
 	loop->references[entry->frame] = (uint16_t)stream->nr_outputs;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {

@@ -18,6 +18,17 @@
  * to stay in the first-level cache and to let egress start early. */
 #define BURST 64
 
+/* `end`: of the packet's first frame. */
+static void note_sequence(struct stream_shard *shard, const struct rule *rule,
+			  const uint8_t *payload, const uint8_t *end)
+{
+	uint32_t number;
+
+	if (payload < end && sequence_read(payload, (uint32_t)(end - payload),
+					   rule->sequence_offset, rule->sequence_bits, &number))
+		atomic_store_explicit(&shard->sequence, number, memory_order_relaxed);
+}
+
 /* Find the stream of a received packet, of `length` bytes in all its frames, and count. */
 static void classify(struct ingress *ingress, const struct xsk_frame *frame, uint32_t length,
 		     struct frame_entry *entry)
@@ -44,6 +55,10 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame, uin
 		entry->stamp = stamp_now();
 	counter_add(&shard->received, 1);
 	counter_add(&shard->received_bytes, dgram.payload_length);
+	if (entry->stream->rule.sequence_bits)
+		note_sequence(shard, &entry->stream->rule,
+			      data + dgram.udp_offset + sizeof(struct xmc_udp),
+			      data + frame->length);
 }
 
 static void push(struct ingress *ingress, const struct frame_entry *entry)

@@ -21,6 +21,7 @@
 
 #include "base/counter.h"
 #include "base/histogram.h"
+#include "dataplane/cut.h"
 #include "dataplane/lease.h"
 #include "dataplane/gso.h"
 #include "dataplane/rate_limit.h"
@@ -83,7 +84,8 @@ struct output {
 /* The shard of a stream: what one ingress thread counts. */
 struct stream_shard {
 	alignas(CACHE_LINE) counter_t received;
-	counter_t received_bytes; /* UDP payload */
+	counter_t received_bytes;  /* UDP payload */
+	_Atomic uint32_t sequence; /* the last number, if the rule has one */
 };
 
 struct stream {
@@ -96,6 +98,7 @@ struct stream {
 	 * one packet in STAMP_EVERY. Written by the egress thread. */
 	struct histogram *latency;
 	const struct xmc_lease *lease; /* see stream_set_lease(); NULL: none */
+	struct cut cut;		       /* of a rule with a sequence number */
 	unsigned int references;
 	uint32_t serial; /* of no other stream */
 };

@@ -55,7 +55,9 @@ struct rule_counts {
 	const char *vlan_reason; /* why it is received by itself, or NULL */
 	uint64_t received;
 	uint64_t received_bytes; /* UDP payload */
-	uint64_t standby; /* of the received: dropped by the XDP program, the lease was not held */
+	uint64_t standby;  /* of the received: dropped by the XDP program, the lease was not held */
+	bool has_sequence; /* of the last datagram, if the rule has one: */
+	uint32_t sequence;
 	/* Live counters, one histogram for each shard. They are summed up where they are needed,
 	 * because few readers need them. */
 	const struct histogram *latency;

@@ -444,17 +444,24 @@ static void carry_out(struct leases *leases, const struct lease_change *change, 
 	}
 }
 
+int leases_check(const struct leases *leases, const struct lease_change *changes,
+		 unsigned int count, char reason[REASON_SIZE])
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < count; i++)
+		err = check(leases, &changes[i], reason);
+	return err;
+}
+
 int leases_change(struct leases *leases, const struct lease_change *changes, unsigned int count,
 		  char reason[REASON_SIZE])
 {
 	uint64_t now_ns = clock_ns();
+	int err = leases_check(leases, changes, count, reason);
 
-	for (unsigned int i = 0; i < count; i++) {
-		int err = check(leases, &changes[i], reason);
-
-		if (err)
-			return err;
-	}
+	if (err)
+		return err;
 	for (unsigned int i = 0; i < count; i++)
 		carry_out(leases, &changes[i], now_ns);
 	for (unsigned int i = 0; i < leases->nr_leases; i++)
@@ -492,6 +499,14 @@ void leases_list(const struct leases *leases, uint64_t now_ns, lease_handler *ha
 			handle(context, &state);
 		}
 	}
+}
+
+uint64_t leases_epoch(const struct leases *leases, const struct rule *rule)
+{
+	const struct lease *lease =
+		rule->lease_shards ? find(leases, rule->lease, rule->lease_shards) : NULL;
+
+	return lease ? lease->state[rule_shard(rule)].epoch : 0;
 }
 
 bool leases_mute(const struct leases *leases, const struct rule *rule, uint64_t now_ns)

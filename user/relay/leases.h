@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include <xmcast/abi.h>
+#include "dataplane/cut.h"
 #include "relay/reason.h"
 #include "rules/config.h"
 
@@ -54,6 +55,12 @@ void leases_remove_reader(struct leases *leases, const struct xmc_lease *map);
 
 /* ---- for the administrator ---- */
 
+/* The number at which the stream of a rule changes hosts. */
+struct lease_cut {
+	const char *rule;
+	uint32_t number;
+};
+
 /* A change of a shard. */
 struct lease_change {
 	const char *name;
@@ -62,6 +69,11 @@ struct lease_change {
 	uint64_t epoch;		    /* LEASE_SAME_EPOCH: the last one of each shard */
 	/* Another host holds it until then, as far as is known; 0: unknown. */
 	uint64_t elsewhere_ns;
+	/* At a datagram of each stream instead of at `from_ns`, which then is the latest moment; or
+	 * instead of at `until_ns`, likewise. For relay_set_leases(). */
+	enum cut_side side;
+	unsigned int nr_cuts; /* 0: none */
+	const struct lease_cut *cuts;
 };
 
 #define LEASE_SAME_EPOCH UINT64_MAX
@@ -73,6 +85,10 @@ struct lease_change {
  */
 int leases_change(struct leases *leases, const struct lease_change *changes, unsigned int count,
 		  char reason[REASON_SIZE]);
+
+/* Would leases_change() refuse them? */
+int leases_check(const struct leases *leases, const struct lease_change *changes,
+		 unsigned int count, char reason[REASON_SIZE]);
 
 /* End a shard, or all of them (`shard` -1), whatever the epoch. 0 or -ENOENT. */
 int leases_release(struct leases *leases, const char *name, int shard, char reason[REASON_SIZE]);
@@ -109,6 +125,9 @@ json_t *leases_describe(const struct leases *leases);
 /* Take over what the leases that are here were in another process. `held`: also whether they are
  * held, not only their epochs. What does not fit is ignored. */
 void leases_adopt(struct leases *leases, const json_t *list, bool held);
+
+/* The last epoch of the rule's shard; 0: none, or it has no lease. */
+uint64_t leases_epoch(const struct leases *leases, const struct rule *rule);
 
 /* Does the rule have a lease that is not held now? */
 bool leases_mute(const struct leases *leases, const struct rule *rule, uint64_t now_ns);

@@ -296,12 +296,23 @@ static void read_output(const struct stream *stream, unsigned int i, struct outp
 static void read_stream(const struct stream *stream, struct rule_counts *counts,
 			struct output_counts *outputs)
 {
+	uint64_t most = 0;
+
 	for (unsigned int i = 0; i < stream->nr_outputs; i++)
 		read_output(stream, i, &outputs[i]);
 	counts->latency = stream->latency;
 	counts->nr_latency = stream->nr_shards;
 	for (unsigned int i = 0; i < stream->nr_shards; i++) {
-		counts->received += counter_read(&stream->shards[i].received);
+		uint64_t received = counter_read(&stream->shards[i].received);
+
+		/* A stream arrives on one RX queue, unless its sender changes. */
+		if (stream->rule.sequence_bits && received > most) {
+			counts->has_sequence = true;
+			counts->sequence = atomic_load_explicit(&stream->shards[i].sequence,
+								memory_order_relaxed);
+			most = received;
+		}
+		counts->received += received;
 		counts->received_bytes += counter_read(&stream->shards[i].received_bytes);
 	}
 }

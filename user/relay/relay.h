@@ -90,6 +90,7 @@
 
 struct demand;
 struct inheritance;
+struct lease_change;
 struct leases;
 struct relay;
 
@@ -205,6 +206,16 @@ bool relay_attachment(const struct relay *relay, const char *iface,
 
 /* The leases that rules name (leases.h). */
 struct leases *relay_leases(const struct relay *relay);
+
+/*
+ * Change leases as leases_change(), and, for changes at a sequence number, how the streams are cut;
+ * all or nothing. A change with cuts needs one for every rule of its shard, because the others
+ * would be sent by both hosts. A shard that is set while it is not held, or with another epoch,
+ * forgets its cuts. `changes` is written to. -EINVAL: a rule has no number, or is not in the shard;
+ * others as leases_change().
+ */
+int relay_set_leases(struct relay *relay, struct lease_change *changes, unsigned int count,
+		     char reason[REASON_SIZE]);
 
 /* ---- capture (dataplane/capture.h) ---- */
 

@@ -304,6 +304,43 @@ static void format_lease(const void *object, char *text)
 		strcpy(text, rule->lease);
 }
 
+/* rtp or OFFSET:BITS. */
+static bool parse_sequence(const struct word *word, void *object, struct errors *errors)
+{
+	struct rule *rule = object;
+	const char *colon = memchr(word->text, ':', word->length);
+	size_t length = colon ? (size_t)(colon - word->text) : 0;
+	struct word first = word_part(word, 0, length);
+	struct word last = word_part(word, colon ? length + 1 : 0, word->length);
+	unsigned int offset = SEQUENCE_RTP_OFFSET;
+	bool wide = word_is(&last, "32");
+
+	if (!word_is_any_case(word, "rtp")) {
+		if (!colon || (!wide && !word_is(&last, "16"))) {
+			word_error(
+				errors, word,
+				"not a sequence number, expected rtp, or OFFSET:16 or OFFSET:32");
+			return false;
+		}
+		if (!word_parse_number(&first, "offset", 0, SEQUENCE_OFFSET_MAX, &offset, errors))
+			return false;
+	}
+	rule->sequence_offset = (uint16_t)offset;
+	rule->sequence_bits = wide ? 32 : 16;
+	return true;
+}
+
+static void format_sequence(const void *object, char *text)
+{
+	const struct rule *rule = object;
+
+	if (rule->sequence_offset == SEQUENCE_RTP_OFFSET &&
+	    rule->sequence_bits == SEQUENCE_RTP_BITS)
+		strcpy(text, "rtp");
+	else if (rule->sequence_bits)
+		sprintf(text, "%u:%u", rule->sequence_offset, rule->sequence_bits);
+}
+
 unsigned int rule_shard(const struct rule *rule)
 {
 	uint32_t hash = 0x811c9dc5;
@@ -414,7 +451,8 @@ const struct choice rule_paths[] = {
 #define RULE(field)   FIELD(struct rule, field)
 #define OUTPUT(field) FIELD(struct rule_output, field)
 
-/* In the order of RULE_NAME, RULE_INPUT, RULE_SOURCE, RULE_PATH, RULE_LEASE. */
+/* In the order of RULE_NAME, RULE_INPUT, RULE_SOURCE, RULE_PATH, RULE_LEASE,
+ * RULE_SEQUENCE. */
 const struct field rule_fields[RULE_FIELDS + 1] = {
 	{"name", FIELD_OTHER, RULE(name), .parse = parse_name, .format = format_name,
 	 .expected = "a rule name"},
@@ -438,6 +476,13 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 	 .help = "The rule sends only while this host holds the lease (docs/leases.md). A lease "
 		 "with shards can be held in parts: each rule belongs to one of 1 to 1024 shards, "
 		 "by a hash of its name."},
+	{"sequence", FIELD_OTHER, FIELDS(struct rule, sequence_offset, sequence_bits),
+	 .parse = parse_sequence, .format = format_sequence,
+	 .expected = "rtp, or OFFSET:16 or OFFSET:32", .form = "rtp|OFFSET:BITS", .unset = "none",
+	 .example = "rtp",
+	 .help = "Datagrams have a sequence number, at which the lease can pass to another host "
+		 "without loss: that of RTP, or one of 16 or 32 bits behind OFFSET bytes of "
+		 "payload, in network order. Such a rule is on the user path."},
 	{"disabled", FIELD_SWITCH, RULE(disabled), .key = "enabled", .choices = yes_no,
 	 .unset = "yes", .help = "no: the rule is defined, but does not relay."},
 	{"may_loop", FIELD_SWITCH, RULE(may_loop), .choices = yes_no, .unset = "no",

@@ -58,6 +58,11 @@ enum rule_path {
 #define LEASE_NAME_SIZE	 64
 #define LEASE_SHARDS_MAX 1024
 
+/* Bytes in front of a sequence number, at most; where RTP has its own (RFC 3550, section 5.1). */
+#define SEQUENCE_OFFSET_MAX 1024
+#define SEQUENCE_RTP_OFFSET 2
+#define SEQUENCE_RTP_BITS   16
+
 /* When datagrams leave by an output. */
 enum output_when {
 	OUTPUT_ALWAYS,
@@ -109,10 +114,14 @@ struct rule {
 	uint8_t path;		     /* enum rule_path as written: see rule_path() in config.h */
 	char lease[LEASE_NAME_SIZE]; /* without which nothing is sent; empty: none is needed */
 	uint16_t lease_shards;	     /* 1..LEASE_SHARDS_MAX; 0: no lease */
-	uint16_t file;		     /* of conf.d, by struct config; 0: the configuration file */
-	bool disabled;		     /* defined, but not relaying */
-	bool may_loop;		     /* what it sends may come back to it: see feedback.h */
-	bool on_demand;		     /* the input is joined only while an output is wanted */
+	/* Where its datagrams have a sequence number, for moves of the lease: bytes into the
+	 * payload, and its bits, 16 or 32; 0: they have none. */
+	uint16_t sequence_offset;
+	uint8_t sequence_bits;
+	uint16_t file;		 /* of conf.d, by struct config; 0: the configuration file */
+	bool disabled;		 /* defined, but not relaying */
+	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
+	bool on_demand;		 /* the input is joined only while an output is wanted */
 	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;
@@ -131,9 +140,10 @@ struct rule {
 #define RULE_SOURCE	    2
 #define RULE_PATH	    3
 #define RULE_LEASE	    4
+#define RULE_SEQUENCE	    5
 #define RULE_FIRST_OPTION   2
-#define RULE_ON		    7
-#define RULE_FIELDS	    8
+#define RULE_ON		    8
+#define RULE_FIELDS	    9
 
 #define OUTPUT_TO	    0
 #define OUTPUT_FIRST_OPTION 1
@@ -187,7 +197,7 @@ void rule_derive_name(struct rule *rule);
 /*
  * The shard of its lease that the rule belongs to: 0..lease_shards - 1. The same on every host and
  * in every version: FNV-1a of 32 bits (draft-eastlake-fnv) over the bytes of the rule's name,
- * without the NUL, and then `hash * shards >> 32`. "cam1" has hash 0x13ad8b2d.
+ * without the NUL, and then `hash * shards >> 32`. "cam1" has hash 0x6aeed327.
  */
 unsigned int rule_shard(const struct rule *rule);
 

@@ -112,6 +112,10 @@ static void check_kernel_output(const struct subject *subject, unsigned int inde
 		output_error(subject, index,
 			     "the kernel path has no limits, expected no `rate` and no `pps`, or "
 			     "`path user`");
+	if (!index && rule->sequence_bits)
+		output_error(subject, index,
+			     "the kernel path does not read sequence numbers, expected no "
+			     "`sequence`, or `path user`");
 	if (index == XMC_MAX_COPIES)
 		output_error(subject, index,
 			     "too many outputs for the kernel path, expected at most 64");

@@ -173,6 +173,10 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 			 json_pack("{s:s, s:i, s:i}", "name", rule->rule->lease, "shards",
 				   rule->rule->lease_shards, "shard", (int)rule_shard(rule->rule)));
 	}
+	if (rule->has_sequence)
+		json_put(&object, "sequence",
+			 json_pack("{s:I, s:i}", "last", (json_int_t)rule->sequence, "bits",
+				   rule->rule->sequence_bits));
 	if (rule->reason)
 		json_put(&object, "reason", json_text_string(rule->reason));
 	if (rule->path_reason)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A cut hands a stream over between two hosts at one of its datagrams: the old host sends those
+ * before the number, the new one the others. Both hold the lease meanwhile and compare alike, so
+ * each datagram is sent by exactly one of them, whatever their clocks say.
+ *
+ * Numbers are compared as serial numbers (RFC 1982): of 16 bits, the 32,768 in front of the cut are
+ * before it. A datagram that is too short for a number is not before it, on either host.
+ *
+ * The main thread sets it, the egress threads read it.
+ */
+#ifndef XMCAST_DATAPLANE_CUT_H
+#define XMCAST_DATAPLANE_CUT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum cut_side {
+	CUT_NONE,
+	CUT_FROM,  /* the numbers before it are another host's, until `from_ns` */
+	CUT_UNTIL, /* it and those behind it are */
+};
+
+struct cut {
+	_Atomic uint64_t word;	  /* the side in the upper half, the number in the lower */
+	_Atomic uint64_t from_ns; /* CUT_FROM: CLOCK_MONOTONIC; all are ours from then on */
+};
+
+static inline void cut_set(struct cut *cut, enum cut_side side, uint32_t number, uint64_t from_ns)
+{
+	atomic_store(&cut->word, 0);
+	atomic_store(&cut->from_ns, from_ns);
+	atomic_store(&cut->word, (uint64_t)side << 32 | number);
+}
+
+static inline enum cut_side cut_side(const struct cut *cut)
+{
+	return (enum cut_side)(atomic_load_explicit(&cut->word, memory_order_acquire) >> 32);
+}
+
+/* Read the number of a datagram, in network order. False: it is too short. */
+static inline bool sequence_read(const uint8_t *payload, uint32_t length, unsigned int offset,
+				 unsigned int bits, uint32_t *number)
+{
+	if (length < offset + bits / 8)
+		return false;
+	*number = 0;
+	for (unsigned int i = 0; i < bits / 8; i++)
+		*number = *number << 8 | payload[offset + i];
+	return true;
+}
+
+/* Is a datagram another host's? `has_number`: it has this number, of so many bits. */
+static inline bool cut_withholds(const struct cut *cut, bool has_number, uint32_t number,
+				 unsigned int bits, uint64_t now_ns)
+{
+	uint64_t word = atomic_load_explicit(&cut->word, memory_order_acquire);
+	bool before = has_number && (int32_t)((number - (uint32_t)word) << (32 - bits)) < 0;
+
+	switch (word >> 32) {
+	case CUT_FROM:
+		return before && now_ns < atomic_load_explicit(&cut->from_ns, memory_order_relaxed);
+	case CUT_UNTIL:
+		return !before;
+	default:
+		return false;
+	}
+}
+
+#endif
