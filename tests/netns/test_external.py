@@ -19,7 +19,7 @@ from harness import (Daemon, Skip, Star, check, diagnose, equal, interface_of, m
 from traffic import Traffic
 
 RULE = "a in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
-MAPS = ("about", "device_sets", "members", "outputs", "passed", "rules", "shapes", "sockets", "tallies", "verdicts")
+MAPS = ("about", "device_sets", "leases", "members", "outputs", "passed", "rules", "shapes", "sockets", "tallies", "verdicts")
 
 
 @contextlib.contextmanager
