@@ -299,6 +299,13 @@ int take_over_relay(struct daemon *daemon)
 		return relay_open_after(&daemon->relay, &daemon->config, NULL, control.lock_fd);
 	err = relay_open_after(&daemon->relay, inheritance_config(take->inheritance),
 			       take->inheritance, control.lock_fd);
+	if (!err)
+		err = inheritance_commit(take->inheritance);
+	if (err && daemon->relay) {
+		relay_stop(daemon->relay);
+		relay_close(daemon->relay);
+		daemon->relay = NULL;
+	}
 	if (err)
 		return err;
 	control_server_set_owner(daemon->control, true);

@@ -21,10 +21,10 @@
  *        │ relay_freeze()         ── manifest, descriptors ──▶  prepares everything: programs,
  *     OFFERED   relays; nothing of it changes                   maps, sockets; touches no ring
  *        │ relay_pause()          ◀── "pause" ────────────────  its threads wait
- *     PAUSED    threads have ended, each frame is   ── "paused" ──▶ lets them run: it relays what
- *        │      in a ring; packets wait in the RX       the program of this process steers
+ *     PAUSED    threads have ended, each frame is   ── "paused" ──▶ lets them run, replaces the
+ *        │      in a ring; packets wait in the RX       program: it relays
  *        │      rings
- *        │ relay_release()        ◀── "commit" ───────────────  replaces the program
+ *        │ relay_release()        ◀── "commit" ───────────────  it cannot fail any more
  *     RELEASED  counts what its program has still   ── counters ──▶ adds them to its own, and
  *               counted, closes, exits 0                        serves the control socket
  *

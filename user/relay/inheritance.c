@@ -584,13 +584,16 @@ int inheritance_pause(struct inheritance *inheritance)
 	return err;
 }
 
+void inheritance_note_relaying(struct inheritance *inheritance)
+{
+	if (inheritance)
+		inheritance->relaying_ns = clock_ns();
+}
+
 int inheritance_commit(struct inheritance *inheritance)
 {
 	int err = 0;
 
-	if (!inheritance)
-		return 0;
-	inheritance->relaying_ns = clock_ns();
 	if (inheritance->commit)
 		err = inheritance->commit(inheritance->context);
 	if (!err)

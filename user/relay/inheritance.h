@@ -39,8 +39,7 @@ struct stream;
  * as long as the inheritance. `pause`: called once when everything is prepared; returns 0 when no
  * thread of the predecessor runs any more, or -errno: then nothing is adopted and
  * relay_open_after() fails. NULL: it has ended. `commit`: called
- * once when the threads run: the predecessor ends. 0 or -errno: it goes on, and relay_open_after()
- * fails.
+ * by inheritance_commit(): the predecessor ends. 0 or -errno: it goes on.
  *
  * 0; -EPROTO: another format, or not a manifest: `reason` says why; -ENOMEM.
  */
@@ -85,7 +84,11 @@ bool inheritance_can_return(const struct inheritance *inheritance);
 /* Pause the predecessor, unless it is paused. 0 or -errno. */
 int inheritance_pause(struct inheritance *inheritance);
 
-/* The threads read the rings again: there is no way back. 0 or -errno. */
+/* The threads read the rings again. */
+void inheritance_note_relaying(struct inheritance *inheritance);
+
+/* After relay_open_after(), whose programs are in place: the predecessor ends, and what it does at
+ * its end disturbs nothing any more. 0 or -errno: it goes on. */
 int inheritance_commit(struct inheritance *inheritance);
 
 /* For how long nobody read the rings, in ns; if the predecessor was killed, since

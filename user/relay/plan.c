@@ -702,10 +702,7 @@ static int run(struct plan *plan, struct intake *raised)
 		err = open_all(plan);
 	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
 		err = stage_intake(plan, plan->intakes[i]);
-	/* Before the programs are replaced: if a successor is killed before it commits, only the
-	 * predecessor's programs have counted what was steered. */
-	if (!err)
-		err = inheritance_commit(plan->relay->inheritance);
+	inheritance_note_relaying(plan->relay->inheritance);
 	if (!err)
 		err = switch_over(plan);
 	if (!err)
