@@ -202,7 +202,9 @@ void method_capture_start(void *context, const json_t *params, struct control_re
 	}
 	if (!find_target(&options, daemon->relay, of)) {
 		control_fail(reply, CONTROL_NOT_FOUND,
-			     "no rule %.100s, and no rule with an input on such an interface", of);
+			     "no rule has the name or the input interface %.100s; of an output, "
+			     "capture the rule",
+			     of);
 		return;
 	}
 	err = capture_new(&service->capture, &options);

@@ -66,8 +66,8 @@ int confirmation_write(const struct daemon *daemon, const char *config, const ch
 	if (!err || err == -ENOMEM)
 		return err;
 	return failed(path, err,
-		      err == -ENOENT ? "cannot be written: create the directory, where the daemon "
-				       "keeps over a restart what is not confirmed"
+		      err == -ENOENT ? "its directory does not exist: create it. The daemon keeps "
+				       "the unconfirmed configuration there over a restart"
 				     : config_save_reason(err),
 		      reason);
 }

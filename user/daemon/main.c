@@ -186,7 +186,9 @@ static struct failure control_failure(int err)
 {
 	switch (err) {
 	case -EADDRINUSE:
-		return (struct failure){EXIT_REFUSED, "another xmcastd answers there"};
+		return (struct failure){EXIT_REFUSED,
+					"another xmcastd answers there: change it with "
+					"xmcastctl, or use another --socket"};
 	case -ESRCH:
 		return (struct failure){EXIT_CONFIG, "no such group"};
 	case -ENOTSOCK:

@@ -114,6 +114,18 @@ static int usage(const char *what, const char *word)
 	return EXIT_USAGE;
 }
 
+/* A word that is no option: mostly a rule without --rule, or one without quotes. */
+static int unexpected(const char *word, bool behind_rule)
+{
+	if (!behind_rule && !strchr(word, ' '))
+		return usage("unexpected argument", word);
+	fprintf(stderr,
+		"xmcastd: unexpected argument: %s; write each rule in quotes behind --rule: "
+		"--rule \"in GROUP:PORT@IFACE out DEST:PORT\"\n",
+		word);
+	return EXIT_USAGE;
+}
+
 int options_parse(struct options *options, int argc, char **argv)
 {
 	const char *environment = getenv("XMCAST_SOCKET");
@@ -136,7 +148,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		switch (option) {
 		case -1:
 			if (optind < argc)
-				return usage("unexpected argument", argv[optind]);
+				return unexpected(argv[optind], options->nr_rules);
 			if (!options->config && !options->nr_rules)
 				options->config = DEFAULT_CONFIG;
 			return 0;

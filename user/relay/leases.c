@@ -299,10 +299,12 @@ static struct lease *require(const struct leases *leases, const char *name, int 
 	struct lease *lease = find_used(leases, name);
 
 	if (!lease) {
-		explain(reason, -ENOENT, "no rule has a lease %.63s", name);
+		explain(reason, -ENOENT,
+			"no rule has a lease %.63s: `xmcastctl lease list` shows those that exist",
+			name);
 	} else if (shard >= (int)lease->shards) {
-		explain(reason, -ENOENT, "lease %.63s has no shard %d: it has %u, from 0 on", name,
-			shard, lease->shards);
+		explain(reason, -ENOENT, "lease %.63s has no shard %d: its shards are 0 to %u",
+			name, shard, lease->shards - 1);
 		lease = NULL;
 	}
 	return lease;
