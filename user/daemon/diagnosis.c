@@ -92,6 +92,13 @@ static bool is_silent(const struct diagnosis *diagnosis)
 	return diagnosis->stats->rules->flow != FLOW_FLOWING;
 }
 
+/* The input is left until an output is wanted: that nothing arrives is no finding then. */
+static bool is_left(const struct diagnosis *diagnosis)
+{
+	return diagnosis->inspected->rule->on_demand && !diagnosis->inspected->joined &&
+	       strcmp(diagnosis->counts->state, "idle") == 0;
+}
+
 /* " from 10.9.9.9 (20 packets, the last 3 s ago)" */
 static const char *describe(const struct diagnosis *diagnosis, const struct passed_packets *passed,
 			    char text[120])
@@ -278,7 +285,7 @@ static void examine_input(struct diagnosis *diagnosis)
 		return;
 	for (unsigned int i = 0; i < inspected->nr_passed; i++)
 		examine_passed(diagnosis, &inspected->passed[i]);
-	if (is_silent(diagnosis))
+	if (is_silent(diagnosis) && !is_left(diagnosis))
 		examine_silence(diagnosis);
 	examine_losses(diagnosis);
 }
