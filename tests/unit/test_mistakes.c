@@ -173,6 +173,9 @@ static const char *const changes[][2] = {
 	{"add in 239.1.1.9:5000@eth0 out 10.0.0.1:6000,10.0.0.2:6000",
 	 "x:1:28: '10.0.0.1:6000,10.0.0.2:6000': a list, expected one address and one port: write "
 	 "an output for each\n"},
+	{"add c{1..4} in 239.1.1.9:{5000-5003}@eth0" OUT,
+	 "x:1:12: '239.1.1.9:{5000-5003}@eth0': not a range, expected {FIRST..LAST}, such as "
+	 "{1..50}\n"},
 	/* words between them */
 	{"add in 239.1.1.9:5000@eth0 -> 10.0.0.1:6000",
 	 "x:1:24: '->': no arrow in a rule, expected `in GROUP:PORT@IFACE` and `out "
@@ -184,6 +187,9 @@ static const char *const changes[][2] = {
 	 "x:1:24: 'outs': unexpected word, did you mean out?\n"},
 	{"add in 239.1.1.9:5000@eth0" OUT " tll 8",
 	 "x:1:42: 'tll': unexpected word, did you mean ttl?\n"},
+	{"add in 239.1.1.9:5000@eth0 vlan 100" OUT,
+	 "x:1:24: 'vlan': unexpected word, expected the VLAN's own interface in the input, such as "
+	 "@eth0.100\n"},
 	{"add in 239.1.1.9:5000@eth0" OUT " ttl=8",
 	 "x:1:42: 'ttl=8': expected a space behind `ttl`\n"},
 	{"add in 239.1.1.9:5000@eth0" OUT " ttl kep",

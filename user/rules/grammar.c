@@ -190,6 +190,11 @@ static void report_stray(struct parser *parser)
 	if (is_arrow(word))
 		word_error(parser->errors, word,
 			   "no arrow in a rule, expected " FORM_IN " and " FORM_OUT);
+	else if (word_is(word, "vlan"))
+		word_error(
+			parser->errors, word,
+			"unexpected word, expected the VLAN's own interface in the input, such as "
+			"@eth0.100");
 	else if (glued)
 		word_error(parser->errors, word, "expected a space behind `%.*s`", (int)glued,
 			   word->text);

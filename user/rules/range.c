@@ -115,6 +115,7 @@ struct survey {
 	unsigned int count;
 	struct word first; /* word with a range */
 	struct word name;  /* length 0: none */
+	struct word input; /* length 0: none */
 	bool name_has_range, input_has_range, failed;
 };
 
@@ -158,6 +159,10 @@ static void check_survey(struct survey *survey, struct errors *errors)
 		word_error(errors, &survey->name,
 			   "one name for %u rules, expected a range in it, such as cam{1..%u}",
 			   survey->count, survey->count);
+	else if (!survey->input_has_range && survey->input.length &&
+		 memchr(survey->input.text, '{', survey->input.length))
+		word_error(errors, &survey->input,
+			   "not a range, expected {FIRST..LAST}, such as {1..50}");
 	else if (!survey->input_has_range)
 		word_error(errors, &survey->first,
 			   "a range without one in the input, expected `out` for each output of "
@@ -182,6 +187,8 @@ unsigned int range_count(const char *text, size_t length, const struct position 
 			survey.name = before;
 			survey.name_has_range = word_has_range(&before);
 		}
+		if (i && word_is(&before, "in"))
+			survey.input = word;
 		if (has_range && i && (word_is(&before, "in") || word_is(&before, "source")))
 			survey.input_has_range = true;
 		survey_word(&survey, &word, errors);
