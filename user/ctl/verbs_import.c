@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/exit_codes.h"
 #include "base/text.h"
@@ -44,6 +45,8 @@ static int parse(const struct command *command, char **words, int count,
 	}
 	if (!count)
 		return ctl_usage(command->usage, "too few arguments");
+	if (!is_text && count > 1 && strcmp(words[1], "-o") == 0)
+		return ctl_usage(command->usage, "\"-o\" behind the file, expected it before");
 	if (!is_text && count > 1)
 		return ctl_usage(command->usage, "unexpected argument \"%s\"", words[1]);
 	if (!is_text)
@@ -150,6 +153,14 @@ static void report(const char *file, const struct sheet_count *count)
 	fputc('\n', stderr);
 }
 
+static bool is_same_file(const char *output, const char *input)
+{
+	struct stat a, b;
+
+	return output && input && !stat(output, &a) && !stat(input, &b) && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
 static int write_file(const char *path, const char *text, size_t length)
 {
 	int err = config_save_file(path, text, length, MODE_IF_NEW);
@@ -208,6 +219,13 @@ VERB(verb_import)
 
 	if (code)
 		return code;
+	if (is_same_file(arguments.output, arguments.file)) {
+		screen_print_to(stderr,
+				"xmcastctl: %s would overwrite what is imported: write another "
+				"file with -o\n",
+				arguments.output);
+		return EXIT_REFUSED;
+	}
 	source.file = arguments.file ? arguments.file : peer->name;
 	if (arguments.file && strcmp(arguments.file, "-") == 0)
 		source.file = "stdin";

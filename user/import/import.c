@@ -14,8 +14,8 @@ const struct import_peer import_peers[] = {
 	{"smcroute", false, ROUTED_HEADING, ROUTED_DEFAULTS, smcroute_read},
 	{"igmpproxy", false,
 	 ROUTED_HEADING
-	 "igmpproxy forwards a group while a host behind an interface has joined it; a rule\n"
-	 "forwards while it is enabled.\n",
+	 "igmpproxy forwards a group while a host behind an interface has joined it. So do rules\n"
+	 "`on demand` with outputs `when joined`.\n",
 	 ROUTED_DEFAULTS, igmpproxy_read},
 	{"mcr", false, OWN_NAME, NULL, mcr_read},
 	{"socat", true, OWN_NAME, NULL, socat_read},
