@@ -167,7 +167,7 @@ static const struct command lease_verbs[] = {
 	 .method = "lease.list", .list = "leases", .show = show_leases},
 	{.name = "set", .usage = "lease set NAME[/SHARD] for DURATION",
 	 .help = "hold a lease, or one shard of it, for 500ms, 10s, 5m, 1h, from now on",
-	 .arguments = ARGUMENTS_LEASE, .least = 3, .most = 3,
+	 .arguments = ARGUMENTS_LEASE, .least = 2, .most = 3,
 	 .run = verb_lease_set, .method = "lease.set", .show = show_nothing},
 	{.name = "release", .usage = "lease release NAME[/SHARD]",
 	 .help = "end a lease, or one shard of it, now",
@@ -220,7 +220,7 @@ const struct command ctl_objects[] = {
 	 .help = "show live rates of rules and outputs; -b: as plain text",
 	 .arguments = ARGUMENTS_OPTIONS, .most = -1, .run = verb_top},
 	{.name = "capture", .topic = "packets of a rule, before and after",
-	 .usage = "capture RULE|IFACE [-w FILE] [-c N] [-s BYTES] [--rate N] [FILTER]",
+	 .usage = "capture NAME|IFACE [-w FILE] [-c N] [-s BYTES] [--rate N] [FILTER]",
 	 .help = "print packets of a rule, or of all rules with an input on IFACE, as they come\n"
 		 "      and as they are sent, until interrupted; -w: as pcapng, \"-\": to stdout;\n"
 		 "      -c: until N were written; -s: bytes of each that are kept; --rate: received\n"
@@ -279,6 +279,19 @@ static const struct {
 	{"mroute", "did you mean `rule`?"},
 };
 
+/* The same for verbs. */
+static const struct {
+	const char *object, *word, *verb;
+} foreign_verbs[] = {
+	{"rule", "start", "enable"},	  {"rule", "stop", "disable"},
+	{"rule", "on", "enable"},	  {"rule", "off", "disable"},
+	{"rule", "change", "set"},	  {"rule", "edit", "set"},
+	{"config", "load", "apply"},	  {"config", "commit", "confirm"},
+	{"config", "cancel", "rollback"}, {"config", "abort", "rollback"},
+	{"config", "undo", "rollback"},	  {"lease", "take", "set"},
+	{"lease", "drop", "release"},	  {"lease", "del", "release"},
+};
+
 /* A verb without its object: write with which objects it is one. */
 static bool suggest_object_of(const char *word)
 {
@@ -317,11 +330,18 @@ static bool suggest_object(const char *word)
 	return near.name;
 }
 
-static bool suggest_verb(const struct command *verbs, const char *word)
+static bool suggest_verb(const struct command *verbs, const char *object, const char *word)
 {
 	struct near near = {.word = word, .length = strlen(word)};
 	char question[NEAR_TEXT_SIZE];
 
+	for (size_t i = 0; i < sizeof(foreign_verbs) / sizeof(foreign_verbs[0]); i++) {
+		if (strcmp(object, foreign_verbs[i].object) == 0 &&
+		    strcmp(word, foreign_verbs[i].word) == 0) {
+			fprintf(stderr, ", did you mean %s?", foreign_verbs[i].verb);
+			return true;
+		}
+	}
 	for (; verbs->name; verbs++)
 		near_offer(&near, verbs->name, strlen(verbs->name));
 	fputs(near_question(&near, question), stderr);
@@ -335,7 +355,7 @@ static int unknown(const struct command *list, const char *object, const char *w
 	screen_print_to(stderr, "xmcastctl: %s %s \"%s\"%s%s", candidates ? "ambiguous" : "unknown",
 			object ? "verb" : "object", word, object ? " of " : "",
 			object ? object : "");
-	if (!candidates && (object ? suggest_verb(list, word) : suggest_object(word))) {
+	if (!candidates && (object ? suggest_verb(list, object, word) : suggest_object(word))) {
 		fputc('\n', stderr);
 		return EXIT_USAGE;
 	}

@@ -35,6 +35,11 @@ static void print_hint(const struct ctl *ctl, int err)
 			ctl->peer, ctl->peer);
 		return;
 	}
+	if (*ctl->options.instance && (err == -ENOENT || err == -ECONNREFUSED)) {
+		fputs("xmcastctl: is this instance running? See \"systemctl status 'xmcastd@*'\"\n",
+		      ctl->errors);
+		return;
+	}
 	if (err == -ENOENT || err == -ECONNREFUSED) {
 		fputs("xmcastctl: is xmcastd running? See \"systemctl status xmcastd\". If it has "
 		      "another socket,\n"

@@ -170,6 +170,12 @@ static bool parse_time(const char *text, unsigned int *seconds)
 	return number <= CONTROL_CONFIRM_MOST;
 }
 
+static int bad_time(const struct command *command, const char *word)
+{
+	return ctl_usage(command->usage,
+			 "--confirm: \"%s\": expected a time from 1s to 24h, such as 10m", word);
+}
+
 /* FILE and perhaps --confirm TIME, in any order. 0 or an exit code. */
 static int parse_apply(const struct command *command, char **words, int count, const char **path,
 		       unsigned int *seconds)
@@ -177,13 +183,13 @@ static int parse_apply(const struct command *command, char **words, int count, c
 	*path = NULL;
 	*seconds = 0;
 	for (int i = 0; i < count; i++) {
-		if (strcmp(words[i], "--confirm") == 0 || strcmp(words[i], "-confirm") == 0) {
+		if (strncmp(words[i], "--confirm=", 10) == 0) {
+			if (!parse_time(words[i] + 10, seconds))
+				return bad_time(command, words[i] + 10);
+		} else if (strcmp(words[i], "--confirm") == 0 ||
+			   strcmp(words[i], "-confirm") == 0) {
 			if (++i == count || !parse_time(words[i], seconds))
-				return ctl_usage(
-					command->usage,
-					"--confirm: \"%s\": expected a time from 1s to 24h, "
-					"such as 10m",
-					i < count ? words[i] : "");
+				return bad_time(command, i < count ? words[i] : "");
 		} else if (*path || words[i][0] == '-') {
 			return ctl_usage(command->usage, "unexpected argument \"%s\"", words[i]);
 		} else {

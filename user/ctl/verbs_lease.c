@@ -69,6 +69,8 @@ int verb_lease_set(struct ctl *ctl, const struct command *command, char **words,
 	if (strcmp(words[1], "for") != 0)
 		return ctl_usage(command->usage, "unexpected argument \"%s\", expected `for`",
 				 words[1]);
+	if (count < 3)
+		return ctl_usage(command->usage, "no duration after `for`");
 	if (!parse_duration(words[2], &seconds))
 		return ctl_usage(command->usage,
 				 "\"%s\" is not a duration, expected a number with ms, s, m or h, "

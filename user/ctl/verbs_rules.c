@@ -64,6 +64,11 @@ static bool is_pattern(const char *word)
 	return strpbrk(word, "*?") != NULL;
 }
 
+static void no_match(const char *pattern)
+{
+	screen_print_to(stderr, "xmcastctl: no rule matches \"%s\"\n", pattern);
+}
+
 /* Append the names of the rules that match. 0, or an exit code after printing the reason. */
 static int append_matches(json_t *names, const json_t *rules, const char *pattern)
 {
@@ -81,7 +86,7 @@ static int append_matches(json_t *names, const json_t *rules, const char *patter
 	}
 	if (json_array_size(names) > before)
 		return 0;
-	screen_print_to(stderr, "xmcastctl: no rule matches \"%s\"\n", pattern);
+	no_match(pattern);
 	return EXIT_REFUSED;
 }
 
@@ -190,6 +195,9 @@ int verb_rule_list(struct ctl *ctl, const struct command *command, char **words,
 		code = ctl_no_memory();
 	if (!code)
 		code = ctl_show(ctl, answer, show_rules);
+	if (!code && count && !ctl->options.json &&
+	    !json_array_size(json_object_get(answer, "rules")))
+		no_match(words[0]);
 	json_decref(answer);
 	return code;
 }
@@ -348,7 +356,10 @@ int verb_rule_rename(struct ctl *ctl, const struct command *command, char **word
 	int code;
 
 	if (!is_word(words[1]))
-		return ctl_usage(command->usage, "\"%s\" cannot stand here", words[1]);
+		return ctl_usage(command->usage,
+				 "\"%s\" is not a rule name, expected a word without spaces that "
+				 "is no keyword of a rule",
+				 words[1]);
 	code = fetch_rule(ctl, command, words[0], &text);
 	if (!text)
 		return code;
@@ -449,14 +460,23 @@ static int apply(const struct command *command, char **rule, const char *option,
 	setting.of_rule = setting.field;
 	if (!setting.field)
 		setting.field = field_find(output_options, option);
+	if (!setting.field && strcmp(option, "enabled") == 0)
+		return ctl_usage(command->usage, "\"enabled\" is not an option, expected "
+						 "`rule enable NAME` or `rule disable NAME`");
 	if (!setting.field)
 		return ctl_usage(command->usage, "\"%s\" is not an option of a rule or an output",
 				 option);
 	if (!is_word(setting.value))
-		return ctl_usage(command->usage, "\"%s\" cannot stand here", setting.value);
+		return ctl_usage(command->usage,
+				 "\"%s\" is not a value, expected a word without spaces that is no "
+				 "keyword of a rule",
+				 setting.value);
 	if (!edit(*rule, &setting, &text)) {
 		text_free(&text);
-		return ctl_usage(command->usage, "the rule has no output \"%s\"", setting.to);
+		return ctl_usage(command->usage,
+				 "the rule has no output \"%s\", expected one as "
+				 "`rule show` writes it",
+				 setting.to);
 	}
 	if (text.failed)
 		return ctl_no_memory();
