@@ -104,7 +104,7 @@ static int read_line(struct batch *batch, struct line *line)
 	if (!word)
 		return 0;
 	if (!object || strcmp(object->name, "rule") != 0) {
-		refuse(line, word, "unknown, expected rule");
+		refuse(line, word, "unknown, expected a line such as `rule del cam1`");
 		return 0;
 	}
 	word = next_word(line);

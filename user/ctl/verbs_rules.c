@@ -38,6 +38,22 @@ static bool matches(const char *pattern, const char *name)
 	return match;
 }
 
+/* The same for all names of a range, "cam{1..50}". */
+static bool matches_range(const char *pattern, const char *name)
+{
+	struct word word = {.text = pattern, .length = strlen(pattern)};
+	unsigned int count = word_range_count(&word);
+	char room[RANGE_WORD_SIZE];
+
+	for (unsigned int i = 0; count > 1 && i < count; i++) {
+		struct word one = word_of_range(&word, i, room);
+
+		if (one.length == strlen(name) && memcmp(one.text, name, one.length) == 0)
+			return true;
+	}
+	return matches(pattern, name);
+}
+
 /* Keep the rules whose names match. Nonzero: no memory. */
 static int filter(json_t *answer, const char *pattern)
 {
@@ -51,7 +67,7 @@ static int filter(json_t *answer, const char *pattern)
 	{
 		const char *name = json_string_value(json_object_get(rule, "name"));
 
-		if (name && matches(pattern, name))
+		if (name && matches_range(pattern, name))
 			err |= json_array_append(kept, rule);
 	}
 	err |= json_object_set_new(answer, "total",

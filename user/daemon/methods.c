@@ -320,11 +320,13 @@ static void method_log_set(void *context, const json_t *params, struct control_r
 	level = find_level(level_name);
 	if (facility > LOG_FACILITIES) {
 		control_fail(reply, RPC_INVALID_PARAMS,
-			     "facility: expected daemon, rules, steering, ingress, egress, "
-			     "membership, links, control or all");
+			     "facility: \"%.32s\", expected daemon, rules, steering, ingress, "
+			     "egress, membership, links, control or all",
+			     facility_name);
 	} else if (level == LOG_LEVELS) {
 		control_fail(reply, RPC_INVALID_PARAMS,
-			     "level: expected error, warning, info or debug");
+			     "level: \"%.32s\", expected error, warning, info or debug",
+			     level_name);
 	} else {
 		log_set_level(facility, level);
 		relay_set_log_level(((struct daemon *)context)->relay, facility, level);
