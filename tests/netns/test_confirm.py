@@ -82,7 +82,7 @@ def confirmed():
     left = status(daemon)["rollback_in_seconds"]
     check(0 < left <= 600, f"{left} seconds left")
     for words in (("rule", "add", ADDED), ("rule", "del", "new"), ("config", "reload"), ("config", "save"),
-                  ("config", "apply", new)):
+                  ("config", "save", daemon.config), ("config", "apply", new)):
         check(f"{new} waits to be confirmed" in refused(daemon, *words), str(words))
     daemon.process.send_signal(signal.SIGHUP)
     daemon.process.wait_line("reload-refused.*waits to be confirmed")

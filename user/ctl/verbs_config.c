@@ -370,6 +370,24 @@ int verb_config_show(struct ctl *ctl, const struct command *command, char **word
 /* What everybody may ask the daemon is nothing to hide. */
 #define MODE_IF_NEW 0644
 
+/* What is not confirmed must not reach the file that a restart reads after a rollback. */
+static int refuse_unconfirmed(struct ctl *ctl, const char *path)
+{
+	json_t *status;
+	int code = ctl_call(ctl, "config.status", NULL, &status);
+
+	if (!code && json_object_get(status, "unconfirmed") && is_daemons_own(status, path)) {
+		screen_print_to(stderr,
+				"xmcastctl: %s is the daemon's own file, and %s waits to be "
+				"confirmed: run `xmcastctl config confirm` or `config rollback` "
+				"first\n",
+				path, show_text(status, "unconfirmed"));
+		code = EXIT_REFUSED;
+	}
+	json_decref(status);
+	return code;
+}
+
 /* With a file, the client writes it, with the rights of its user; otherwise the daemon writes its
  * own file. */
 int verb_config_save(struct ctl *ctl, const struct command *command, char **words, int count)
@@ -393,7 +411,9 @@ int verb_config_save(struct ctl *ctl, const struct command *command, char **word
 			words[0]);
 		return EXIT_REFUSED;
 	}
-	code = fetch_text(ctl, &text, &generation);
+	code = refuse_unconfirmed(ctl, words[0]);
+	if (!code)
+		code = fetch_text(ctl, &text, &generation);
 	if (code)
 		return code;
 	length = text.length;
