@@ -504,7 +504,8 @@ def bad_captures():
 
 def live(star, *rules, more="", code=EXIT_REFUSED):
     """Check these rules against the relay's namespace: what is found, by cause."""
-    path = write_file("live.yaml", "rules:\n" + "".join(f"  - '{rule}'\n" for rule in rules) + more)
+    listed = "".join(f"\n  - '{rule}'" for rule in rules) or " []"
+    path = write_file("live.yaml", f"rules:{listed}\n{more}")
     done = star.relay.run(program("xmcastctl"), "-j", "check", "--live", path, check=False)
     equal(done.returncode, code, f"exit code\n{done.stdout}{done.stderr}")
     text = star.relay.run(program("xmcastctl"), "config", "check", path, "--live", check=False)
@@ -544,6 +545,9 @@ def check_live():
     check("input_down" in live(star, f"a in {GROUP}:5000@in0 {OUTPUTS}"), "the input is down")
     equal(live(star, f"a in {GROUP}:5000@gone0 disabled {OUTPUTS}", code=EXIT_DONE).keys() & {"input_missing"}, set(),
           "a disabled rule")
+    for setting, name in (("security", "user"), ("control", "group"), ("control", "admin_group")):
+        text = live(star, more=f"{setting}: {{ {name}: nobody-here }}\n")["account"]["text"]
+        check(f"{setting}.{name}: " in text and "nobody-here" in text, text)
     path = write_file("bad.yaml", "rules: [ nonsense ]\n")
     done = star.relay.run(program("xmcastctl"), "check", "--live", path, check=False)
     equal((done.returncode, "bad.yaml:1:" in done.stderr), (EXIT_REFUSED, True), done.stderr)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/account.h"
 #include "relay/examine.h"
 #include "relay/intake.h"
 #include "relay/merging.h"
@@ -334,6 +335,33 @@ static void check_capabilities(struct surveyor *surveyor)
 	}
 }
 
+/* The users and groups of the file. Their names are unknown where the file is only written. */
+static void check_accounts(struct surveyor *surveyor)
+{
+	const struct config *config = surveyor->config;
+	const struct {
+		const char *setting, *name;
+		bool user;
+	} accounts[] = {{"security.user", config->security.user, true},
+			{"security.group", config->security.group, false},
+			{"control.group", config->control.group, false},
+			{"control.admin_group", config->control.admin_group, false}};
+
+	for (size_t i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++) {
+		const char *name = accounts[i].name;
+		uid_t user;
+		gid_t group;
+
+		if (!*name || (accounts[i].user ? account_find_user(name, &user, &group)
+						: account_find_group(name, &group)) != -ESRCH)
+			continue;
+		next(surveyor, accounts[i].user ? "useradd --system %s" : "groupadd --system %s",
+		     name);
+		find(surveyor, true, "account", "%s: there is no %s %s", accounts[i].setting,
+		     accounts[i].user ? "user" : "group", name);
+	}
+}
+
 int survey(const struct config *config, survey_handler *handle, void *context)
 {
 	struct surveyor surveyor = {.config = config, .handle = handle, .context = context};
@@ -347,6 +375,7 @@ int survey(const struct config *config, survey_handler *handle, void *context)
 	snprintf(surveyor.about, sizeof(surveyor.about), "host");
 	check_limits(&surveyor);
 	check_capabilities(&surveyor);
+	check_accounts(&surveyor);
 	redirects_close(surveyor.redirects);
 	return 0;
 }
