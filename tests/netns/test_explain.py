@@ -426,6 +426,60 @@ def disabled_rule():
     equal((done.returncode, "nonsense: no rule of this name" in done.stderr), (EXIT_REFUSED, True), done.stderr)
 
 
+@test
+def more_specific_rule():
+    """A more specific rule gets the packets: it is named, and the sender is not blamed"""
+    star = Star()
+    daemon = Daemon(star.relay, f"a in {GROUP}:5000@in0 {OUTPUTS}", f"b in {GROUP}:5000@in0 source 10.9.0.0/16 {OUTPUTS}",
+                    f"c in {GROUP}:any@in0 source 10.8.0.0/16 {OUTPUTS}",
+                    f"d in {GROUP}:5001@in0 source 10.8.0.0/16 {OUTPUTS}")
+    send(star)
+    the_cause(daemon, "more_specific", "the more specific rule b (in 239.1.1.1:5000@in0 source 10.9.0.0/16)")
+    the_cause(daemon, "more_specific", "the more specific rule a (in 239.1.1.1:5000@in0) matches", rule="c")
+    the_cause(daemon, "no_sender", "has ever arrived", rule="d")
+
+
+@test
+def almost_silent():
+    """Packets to another group, and malformed ones; the rule that sends says where to look next"""
+    star = Star()
+    daemon = relaying(star)
+    send(star, group="239.1.1.11")
+    send(star, group="239.1.1.12", port=5001)
+    packet = bytearray(frame(ip(SOURCE, GROUP, UDP, udp(SOURCE, GROUP, (7000, 5000), b"x")), mac_of_group(GROUP)))
+    packet[24] ^= 1
+    packet_socket(star.source, "s0").send(bytes(packet))
+    wait_until(lambda: {"other_group", "malformed"} <= set(findings(daemon)[1]), "both are found")
+    found = findings(daemon)[1]
+    check("another group, 239.1.1.11, arrive on in0 for the same port, from 10.9.9.9 (1 packet" in
+          found["other_group"]["text"], found)
+    check("1 packets on in0 were malformed" in found["malformed"]["text"], found)
+    check("sent" not in found, found)
+    all_is_well(daemon, star)
+    wait_until(lambda: "sent" in findings(daemon)[1], "it sends")
+    equal(findings(daemon)[1]["sent"]["next"], "tcpdump -eni any dst host 239.2.2.2  # on the receiver", "next")
+
+
+@test
+def idle_and_pending():
+    """Rules that do not receive now: no sender is missing, and a packet that they would get names them"""
+    star = Star()
+    daemon = Daemon(star.relay, f"a in {GROUP}:5000@in0 on demand out 239.2.2.2:6000@out0 when joined",
+                    f"b in 239.1.1.2:5000@in0 path kernel {OUTPUTS}", f"c in 239.1.1.3:5000@in1 disabled {OUTPUTS}",
+                    f"d in 239.1.1.4:5000@in7 {OUTPUTS}")
+    wait_until(lambda: "not_joined" in findings(daemon)[1], "nobody has joined")
+    equal(findings(daemon)[0], [], "problems")
+    check("nothing leaves by it: no receiver has joined" in
+          daemon.ctl("explain", f"{SOURCE}>{GROUP}:5000@in0").stdout, "the packet is not sent")
+    star.relay.ip("link set out0 down")
+    wait_until(lambda: findings(daemon, "b")[0][:1] == ["output_down"], "the output is the problem")
+    check("no_sender" not in findings(daemon, "b")[0], findings(daemon, "b"))
+    check("d is for such packets, but does not get this one: see `xmcastctl explain d`" in
+          daemon.ctl("explain", f"{SOURCE}>239.1.1.4:5000@in7").stdout, "the rule is named")
+    done = daemon.ctl("explain", f"{SOURCE}>239.1.1.3:5000@in1", check=False)
+    check("all rules with an input on interface in1 are disabled" in done.stderr, done.stderr)
+
+
 # ---- captures ----------------------------------------------------------------------------------
 
 def pcap(name, frames, order="<", captured=None):

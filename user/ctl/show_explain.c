@@ -151,6 +151,13 @@ static void show_differences(const struct screen *screen, const json_t *near)
 			     show_text(near, "name"));
 		return;
 	}
+	if (!json_array_size(differs)) {
+		screen_print(screen,
+			     LABEL "%s is for such packets, but does not get this one: see "
+				   "`xmcastctl explain %s`\n",
+			     "", show_text(near, "name"), show_text(near, "name"));
+		return;
+	}
 	screen_print(screen, LABEL "%s would match but for: ", "", show_text(near, "name"));
 	json_array_foreach(differs, i, name)
 		screen_print(screen, "%s%s", i ? ", " : "", json_string_value(name) ?: "-");
@@ -237,6 +244,8 @@ static void show_tcpdump(const struct screen *screen, const json_t *answer)
 			     "does not show it on %s, because XDP takes it first; shows what is "
 			     "sent on the output interfaces\n",
 			     show_text(answer, "device"));
+	else if (is(verdict, "action", "drop"))
+		screen_print(screen, "shows it nowhere on this host: XDP drops it first\n");
 	else
 		screen_print(
 			screen,

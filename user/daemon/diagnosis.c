@@ -64,6 +64,22 @@ static uint64_t seconds_since(const struct diagnosis *diagnosis, uint64_t ns)
 	return ns < now_ns ? (now_ns - ns) / NS_PER_SECOND : 0;
 }
 
+/* `about`: of this input, rule or output; NULL: of any. */
+static bool has_problem(const json_t *findings, const char *about)
+{
+	const json_t *finding;
+	size_t i;
+
+	json_array_foreach(findings, i, finding)
+	{
+		if (strcmp(json_string_value(json_object_get(finding, "severity")), PROBLEM) == 0 &&
+		    (!about ||
+		     strcmp(json_string_value(json_object_get(finding, "about")), about) == 0))
+			return true;
+	}
+	return false;
+}
+
 /* ---- the input ---- */
 
 static void examine_interface(struct diagnosis *diagnosis)
@@ -90,13 +106,6 @@ static void examine_interface(struct diagnosis *diagnosis)
 static bool is_silent(const struct diagnosis *diagnosis)
 {
 	return diagnosis->stats->rules->flow != FLOW_FLOWING;
-}
-
-/* The input is left until an output is wanted: that nothing arrives is no finding then. */
-static bool is_left(const struct diagnosis *diagnosis)
-{
-	return diagnosis->inspected->rule->on_demand && !diagnosis->inspected->joined &&
-	       strcmp(diagnosis->counts->state, "idle") == 0;
 }
 
 /* " from 10.9.9.9 (20 packets, the last 3 s ago)" */
@@ -210,6 +219,37 @@ static void examine_querier(struct diagnosis *diagnosis)
 	}
 }
 
+/* Somebody sends to its port and another group. */
+static void examine_other_group(struct diagnosis *diagnosis)
+{
+	struct passed_packets passed = {.note = diagnosis->inspected->other_group};
+	char group[ADDR_TEXT_SIZE], text[120];
+
+	if (!passed.note.packets)
+		return;
+	next(diagnosis, "xmcastctl rule show %s", diagnosis->inspected->rule->name);
+	find(diagnosis, HINT, "other_group",
+	     "packets to another group, %s, arrive on %s for the same port, %s, and no rule "
+	     "matches them",
+	     addr_format(&passed.note.destination, group), diagnosis->inspected->iface,
+	     describe(diagnosis, &passed, text));
+}
+
+/* Another rule gets its packets. */
+static void examine_winner(struct diagnosis *diagnosis)
+{
+	const struct rule *winner = diagnosis->inspected->winner;
+	char in[ENDPOINT_TEXT_SIZE], source[SOURCE_TEXT_SIZE] = "";
+	bool any = addr_is_any(&winner->source);
+
+	next(diagnosis, "xmcastctl explain %s", winner->name);
+	find(diagnosis, PROBLEM, "more_specific",
+	     "no packet arrives for this rule alone: what the more specific rule %s (in %s%s%s) "
+	     "matches as well goes to that rule only",
+	     winner->name, input_format(winner, in), any ? "" : " source ",
+	     any ? "" : source_format(winner, source));
+}
+
 static void examine_silence(struct diagnosis *diagnosis)
 {
 	const struct inspected_rule *inspected = diagnosis->inspected;
@@ -217,7 +257,9 @@ static void examine_silence(struct diagnosis *diagnosis)
 	char group[ADDR_TEXT_SIZE];
 
 	addr_format(&inspected->rule->group, group);
-	if (!inspected->nr_passed) {
+	if (!inspected->nr_passed && inspected->winner) {
+		examine_winner(diagnosis);
+	} else if (!inspected->nr_passed) {
 		next(diagnosis, "tcpdump -eni %s", inspected->iface);
 		if (diagnosis->counts->received && last != STATS_NEVER)
 			find(diagnosis, PROBLEM, "no_sender",
@@ -227,10 +269,13 @@ static void examine_silence(struct diagnosis *diagnosis)
 			     group, inspected->iface, (unsigned long long)last);
 		else
 			find(diagnosis, PROBLEM, "no_sender",
-			     "no packet to %s has ever arrived on %s: nobody sends, or the network "
-			     "does not bring the packets here",
+			     "no packet to %s has ever arrived on %s: nobody sends, the network "
+			     "does "
+			     "not bring the packets here, or they arrive on another interface",
 			     group, inspected->iface);
 	}
+	if (!inspected->nr_passed)
+		examine_other_group(diagnosis);
 	examine_querier(diagnosis);
 }
 
@@ -267,10 +312,28 @@ static void examine_losses(struct diagnosis *diagnosis)
 		     "%llu packets of the rules of %s were left to the network stack (%s)",
 		     (unsigned long long)counts->verdicts[reason], iface, names[reason]);
 	}
+	if (counts->verdicts[XMC_MALFORMED]) {
+		next(diagnosis, "tcpdump -vvni %s", iface);
+		find(diagnosis, HINT, "malformed",
+		     "%llu packets on %s were malformed (lengths, or the IPv4 header checksum), "
+		     "whatever their group, and were left to the network stack",
+		     (unsigned long long)counts->verdicts[XMC_MALFORMED], iface);
+	}
 	if (counts->hint) {
 		next(diagnosis, "xmcastctl iface show %s", iface);
 		find(diagnosis, HINT, "interface", "%s", counts->hint);
 	}
+}
+
+/* False: its silence says nothing. On the kernel path the XDP program may not know a pending rule,
+ * and a rule on demand leaves its group while no output is wanted. */
+static bool expects_packets(const struct diagnosis *diagnosis)
+{
+	const struct rule_counts *counts = diagnosis->counts;
+
+	if (counts->reason && strcmp(counts->path, "kernel") == 0)
+		return false;
+	return strcmp(counts->state, "idle") != 0 || diagnosis->inspected->joined;
 }
 
 static void examine_input(struct diagnosis *diagnosis)
@@ -285,7 +348,7 @@ static void examine_input(struct diagnosis *diagnosis)
 		return;
 	for (unsigned int i = 0; i < inspected->nr_passed; i++)
 		examine_passed(diagnosis, &inspected->passed[i]);
-	if (is_silent(diagnosis) && !is_left(diagnosis))
+	if (is_silent(diagnosis) && expects_packets(diagnosis))
 		examine_silence(diagnosis);
 	examine_losses(diagnosis);
 }
@@ -365,7 +428,7 @@ static void examine_errors(struct diagnosis *diagnosis, const struct output_coun
 	if (counts->withheld[WITHHELD_TTL_EXPIRED])
 		find(diagnosis, HINT, "ttl_used_up",
 		     "%llu datagrams were not sent, because their TTL would have become 0 (`ttl "
-		     "dec`)",
+		     "dec`): raise the sender's TTL, or write `ttl 8`",
 		     (unsigned long long)counts->withheld[WITHHELD_TTL_EXPIRED]);
 }
 
@@ -454,6 +517,27 @@ static void examine_device(struct diagnosis *diagnosis, const struct inspected_o
 	}
 }
 
+/* It sends: what does not arrive is lost behind this host. */
+static void examine_sent(struct diagnosis *diagnosis, const struct output_counts *counts)
+{
+	const struct rule_output *output = counts->rule;
+	char to[ADDR_TEXT_SIZE];
+
+	if (!counts->sent || is_silent(diagnosis) ||
+	    strcmp(diagnosis->counts->state, "active") != 0 || counts->unwanted ||
+	    has_problem(diagnosis->findings, diagnosis->about))
+		return;
+	addr_format(&output->to, to);
+	if (addr_is_multicast(&output->to))
+		next(diagnosis, "tcpdump -eni any dst host %s  # on the receiver", to);
+	else
+		next(diagnosis, "tcpdump -eni any udp  # on %s", to);
+	find(diagnosis, HINT, "sent",
+	     "%llu datagrams were sent so far: if they do not arrive, look behind this host "
+	     "(docs/nothing-arrives.md, 6 and 7)",
+	     (unsigned long long)counts->sent);
+}
+
 static void examine_output(struct diagnosis *diagnosis, unsigned int i)
 {
 	const struct output_counts *counts = &diagnosis->stats->books->outputs[i];
@@ -469,6 +553,7 @@ static void examine_output(struct diagnosis *diagnosis, unsigned int i)
 	examine_errors(diagnosis, counts, to);
 	examine_reports(diagnosis, counts);
 	examine_device(diagnosis, to);
+	examine_sent(diagnosis, counts);
 	if (addr_is_multicast(&output->to) && output->ttl == 1)
 		find(diagnosis, HINT, "ttl_1",
 		     "TTL 1: no router forwards it; `ttl N` gives it more");
@@ -504,19 +589,6 @@ static void examine_firewall(struct diagnosis *diagnosis)
 
 /* ---- all of it ---- */
 
-static bool has_problem(const json_t *findings)
-{
-	const json_t *finding;
-	size_t i;
-
-	json_array_foreach(findings, i, finding)
-	{
-		if (strcmp(json_string_value(json_object_get(finding, "severity")), PROBLEM) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Problems before hints. */
 static json_t *sort(json_t *findings)
 {
@@ -544,17 +616,24 @@ static json_t *sort(json_t *findings)
 static void examine_demand(struct diagnosis *diagnosis)
 {
 	const struct rule *rule = diagnosis->inspected->rule;
-	char group[ADDR_TEXT_SIZE];
+	char group[ADDR_TEXT_SIZE], source[ADDR_TEXT_SIZE];
 
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		const struct output_counts *counts = &diagnosis->stats->books->outputs[i];
+
+		/* What a receiver wants of another source counts only without `from keep`. */
+		bool by_source = rule->outputs[i].from_kept && !addr_is_any(&rule->source) &&
+				 !rule->source_host_bits;
 
 		if (!counts->unwanted)
 			continue;
 		next(diagnosis, "xmcastctl group list");
 		find(diagnosis, HINT, "not_joined",
-		     "no receiver on %s has joined %s, so nothing is sent there (`when joined`)%s",
+		     "no receiver on %s has joined %s%s%s, so nothing is sent there (`when "
+		     "joined`)%s",
 		     rule->outputs[i].iface, addr_format(&rule->outputs[i].to, group),
+		     by_source ? " for the source " : "",
+		     by_source ? addr_format(&rule->source, source) : "",
 		     rule->on_demand && !diagnosis->inspected->joined
 			     ? ", and the input is not joined (`on demand`)"
 			     : "");
@@ -575,6 +654,8 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 		find(&diagnosis, PROBLEM, "disabled", "the rule is disabled");
 		return diagnosis.findings;
 	}
+	snprintf(diagnosis.about, sizeof(diagnosis.about), "rule");
+	examine_demand(&diagnosis);
 	/* It is pending because of its outputs: they come first. */
 	if (diagnosis.counts->reason && !inspected->reason)
 		examine_outputs(&diagnosis);
@@ -582,7 +663,7 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 	if (!diagnosis.counts->reason || inspected->reason)
 		examine_outputs(&diagnosis);
 	snprintf(diagnosis.about, sizeof(diagnosis.about), "rule");
-	if (diagnosis.counts->reason && !has_problem(diagnosis.findings))
+	if (diagnosis.counts->reason && !has_problem(diagnosis.findings, NULL))
 		find(&diagnosis, PROBLEM, "pending", "%s", diagnosis.counts->reason);
 	if (strcmp(diagnosis.counts->state, "standby") == 0) {
 		next(&diagnosis, "xmcastctl lease list");
@@ -590,7 +671,6 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 		     "this host does not hold lease %s, shard %u: the holder sends, or nobody does",
 		     rule->lease, rule_shard(rule));
 	}
-	examine_demand(&diagnosis);
 	examine_firewall(&diagnosis);
 	if (diagnosis.counts->path_reason)
 		find(&diagnosis, HINT, "not_kernel_path", "%s", diagnosis.counts->path_reason);

@@ -164,6 +164,9 @@ static json_t *output_json(const struct inspected_output *to, const struct outpu
 		json_put(&object, "error", json_string(strerror(-to->hop.error)));
 	if (counts->reason)
 		json_put(&object, "reason", json_text_string(counts->reason));
+	else if (counts->unwanted)
+		json_put(&object, "reason",
+			 json_string("no receiver has joined its group (`when joined`)"));
 	return object;
 }
 

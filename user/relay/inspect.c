@@ -113,6 +113,29 @@ static unsigned int compare(const struct route *route, const struct intake *inta
 	return differs ? differs : NEAR_SPECIFIC;
 }
 
+/* Whether packets that both rules match are relayed by `other`. */
+static bool is_more_specific(const struct route *other, const struct route *route)
+{
+	const struct arrival *arrival = route->arrival;
+	struct xmc_datagram dgram = {.destination = route->rule->group,
+				     .protocol = route->rule->protocol,
+				     .tags = arrival->tags};
+	struct xmc_rule_key mine, its;
+
+	if (other == route || !other->arrival || other->rule->protocol != dgram.protocol ||
+	    !addr_equal(&other->rule->group, &dgram.destination))
+		return false;
+	rule_key(route->rule, &mine);
+	rule_key(other->rule, &its);
+	if (xmc_shape_of(&its) >= xmc_shape_of(&mine))
+		return false;
+	/* A packet that both match, if there is one. */
+	dgram.source = its.host_bits < mine.host_bits ? its.source : mine.source;
+	dgram.port = its.port ? its.port : mine.port;
+	return compare(route, arrival->intake, &dgram) == NEAR_SPECIFIC &&
+	       compare(other, arrival->intake, &dgram) == NEAR_SPECIFIC;
+}
+
 /* The rules with the packet's destination and protocol, but `found`. */
 static void find_near(const struct relay *relay, const struct intake *intake,
 		      const struct rule *found, struct inspected_packet *packet)
@@ -124,8 +147,12 @@ static void find_near(const struct relay *relay, const struct intake *intake,
 		    route->rule->protocol != packet->dgram.protocol ||
 		    !addr_equal(&route->rule->group, &packet->dgram.destination))
 			continue;
-		packet->near[packet->nr_near++] =
+		packet->near[packet->nr_near] =
 			(struct near_rule){route->rule, compare(route, intake, &packet->dgram)};
+		/* More specific than it is only a rule that was found. */
+		if (!found)
+			packet->near[packet->nr_near].differs &= ~(unsigned int)NEAR_SPECIFIC;
+		packet->nr_near++;
 		if (packet->nr_near == NEAR_RULES)
 			return;
 	}
@@ -234,6 +261,16 @@ static int try(struct intake *intake, const uint8_t *frame, struct inspected_pac
 	return 0;
 }
 
+/* Whether there are rules for the interface, of which none relays. */
+static bool is_disabled(const struct relay *relay, const char *iface)
+{
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+		if (strcmp(relay->routes[i]->rule->iface, iface) == 0)
+			return relay->routes[i]->rule->disabled;
+	}
+	return false;
+}
+
 int relay_inspect_packet(struct relay *relay, const char *iface, const void *frame, size_t length,
 			 struct inspected_packet *packet, char reason[REASON_SIZE])
 {
@@ -243,6 +280,11 @@ int relay_inspect_packet(struct relay *relay, const char *iface, const void *fra
 	int err = 0;
 
 	*packet = (struct inspected_packet){.verdict.reason = XMC_REASONS};
+	if (!arrival && is_disabled(relay, iface))
+		return explain(reason, -ENODEV,
+			       "all rules with an input on interface %.100s are disabled: xmcast "
+			       "does not look at its packets",
+			       iface);
 	if (!arrival)
 		return explain(reason, -ENODEV,
 			       "no rule has an input on interface %.100s: xmcast does not look at "
@@ -357,6 +399,20 @@ static unsigned int note_differs(const struct xmc_passed *note, const struct rea
 	return differs & ~(NEAR_SPECIFIC | (note->port ? 0U : NEAR_PORT));
 }
 
+/* The most frequent packets that no rule matches and that differ in the group: somebody may have
+ * mistyped it. */
+static void note_other_group(const struct xmc_passed *note, const struct reading *reading)
+{
+	struct inspected_rule *inspected = reading->inspected;
+	const struct rule *rule = inspected->rule;
+
+	if (reading->intake == reading->route->arrival->intake && note->reason == XMC_NO_RULE &&
+	    note->tags == inspected->tags && note->port && ntohs(note->port) == rule->port &&
+	    addr_is_multicast(&note->destination) && addr_is_multicast(&rule->group) &&
+	    note->packets > inspected->other_group.packets)
+		inspected->other_group = *note;
+}
+
 static void read_note(void *context, const struct xmc_passed *note)
 {
 	const struct reading *reading = context;
@@ -367,10 +423,12 @@ static void read_note(void *context, const struct xmc_passed *note)
 	if (is_query(note))
 		note_query(note, reading);
 	/* What came before the rule was there says nothing about it. */
-	if (note->protocol != inspected->rule->protocol ||
-	    !addr_equal(&note->destination, &inspected->rule->group) ||
-	    note->last_ns < reading->route->since_ns)
+	if (note->protocol != inspected->rule->protocol || note->last_ns < reading->route->since_ns)
 		return;
+	if (!addr_equal(&note->destination, &inspected->rule->group)) {
+		note_other_group(note, reading);
+		return;
+	}
 	differs = note_differs(note, reading);
 	if (!differs && note->reason != XMC_FRAGMENT && note->reason != XMC_IP_OPTIONS)
 		return;
@@ -424,6 +482,10 @@ int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected
 	inspected->reason = intake_reason(arrival->intake);
 	inspected->tags = arrival->tags;
 	inspected->joined = route->joined != 0;
+	for (unsigned int i = 0; i < relay->config.nr_rules && !inspected->winner; i++) {
+		if (is_more_specific(relay->routes[i], route))
+			inspected->winner = relay->routes[i]->rule;
+	}
 	/* As it is now: it may have changed since it was looked at last. */
 	if (link_query(arrival->name, &inspected->input))
 		inspected->input = (struct link){};

@@ -90,13 +90,15 @@ struct inspected_rule {
 	struct link input;  /* the interface that the rule names; ifindex 0: it does not exist */
 	uint32_t tags;	    /* that its packets have where they are received */
 	bool joined;	    /* the kernel is a member of the group for it */
-	bool querier_seen;  /* a multicast router has asked who is a member: the last one, */
+	const struct rule *winner; /* a more specific rule that gets some of its packets, or NULL */
+	bool querier_seen;	   /* a multicast router has asked who is a member: the last one, */
 	struct xmc_addr querier;
 	uint64_t querier_ns; /* and when (CLOCK_MONOTONIC) */
 	uint64_t now_ns;
 	struct firewall firewall; /* all zero if it could not be queried */
 	unsigned int nr_passed;	  /* the most frequent first */
 	struct passed_packets passed[PASSED_PACKETS];
+	struct xmc_passed other_group; /* to its port and another group; no packets: none */
 	struct inspected_output *outputs;
 };
 
