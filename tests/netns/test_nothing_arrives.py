@@ -10,8 +10,8 @@ import re
 import socket
 import sys
 
-from harness import (ROOT, Daemon, Namespace, Star, check, equal, generate, main, receive, receiver, run,
-                     sender, silent, test, veth, wait_until)
+from harness import (ROOT, Daemon, Namespace, Star, check, equal, generate, group_mac, main, packet_socket, receive,
+                     receiver, run, sender, silent, test, udp_frame, veth, wait_until)
 
 sys.path.insert(0, os.path.join(ROOT, "tools", "demo"))
 # pylint: disable=wrong-import-position
@@ -149,6 +149,37 @@ def explained():
     says("xmcastctl capture cam1")
     check("but for: source" in daemon.ctl("explain", "10.1.9.9", "to", f"{GROUP}:5000@in0").stdout,
           "the word that does not match")
+
+
+@test
+def not_sent():
+    """States in which nothing is sent: standby, idle, disabled; malformed packets; a more specific rule"""
+    star = Star()
+    daemon = Daemon(star.relay, f"{RULE} when joined", f"cam2 in 239.1.1.2:5000@in0 lease tv out {OUT}:6000@out0",
+                    f"cam3 in 239.1.1.3:5000@in0 disabled out {OUT}:6000@out0",
+                    f"cam4 in 239.1.1.4:5000@in0 out {OUT}:6000@out0",
+                    f"cam5 in 239.1.1.4:5000@in0 source 10.1.0.1 out {OUT}:6000@out0")
+    for state, rule in (("idle", "cam1"), ("standby", "cam2"), ("disabled", "cam3")):
+        says(f"| `{state}` |")
+        shows(daemon, "xmcastctl rule list", f"{rule} .*{state}")
+    says("`xmcastctl group list`", "`xmcastctl lease list`", "`xmcastctl rule enable cam1`", "`malformed`")
+    packet_socket(star.source, "s0").send(udp_frame(group_mac(GROUP), "10.1.0.1", GROUP, 5000, b"x", ip_checksum=1))
+    shows(daemon, "xmcastctl stats show", r"\bmalformed 1\b")
+    says("more specific source gets them")
+    check("rule      cam5" in daemon.ctl("explain", "10.1.0.1", "to", "239.1.1.4:5000@in0").stdout, "cam5 gets them")
+
+
+@test
+def wrong_mac():
+    """A wrong permanent neighbour: SENT rises, explain shows the address, and it is not the receiver's"""
+    star = Star()
+    star.relay.ip("neigh replace 10.2.0.9 lladdr 02:00:00:00:00:99 dev out0 nud permanent")
+    daemon = Daemon(star.relay, f"cam1 in {GROUP}:5000@in0 out 10.2.0.9:6000")
+    send(star)
+    shows(daemon, "xmcastctl rule show cam1", "10.2.0.9:6000 .* 10 +1000 ")
+    shows(daemon, "xmcastctl explain cam1", "to 02:00:00:00:00:99", "next: tcpdump -eni any udp  # on 10.2.0.9")
+    shows(daemon, "ip neigh show to 10.0.0.100", "02:00:00:00:00:99 PERMANENT")
+    says("`PERMANENT`", "`ip neigh del 10.0.0.100 dev eth1`")
 
 
 @test
