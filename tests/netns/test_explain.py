@@ -480,6 +480,21 @@ def idle_and_pending():
     check("all rules with an input on interface in1 are disabled" in done.stderr, done.stderr)
 
 
+@test
+def bridge_port():
+    """The input is a bridge, and another rule's input its port: what passes the port arrives at the bridge"""
+    star = Star()
+    star.relay.ip("address flush dev in0")
+    star.relay.ip("link add br0 type bridge mcast_snooping 0")
+    star.relay.ip("link set in0 master br0")
+    star.relay.ip("address add 10.1.0.2/24 dev br0")
+    star.relay.ip("link set br0 up")
+    daemon = Daemon(star.relay, f"a in {GROUP}:5000@br0 {OUTPUTS}", f"b in 239.1.1.2:5000@in0 {OUTPUTS}")
+    wait_until(lambda: "forwarding" in star.relay.run("bridge", "link", "show", "dev", "in0").stdout, "it forwards")
+    all_is_well(daemon, star)
+    check("is a port of the bridge br0" in findings(daemon, "b")[1]["interface"]["text"], "a hint for the other rule")
+
+
 # ---- captures ----------------------------------------------------------------------------------
 
 def pcap(name, frames, order="<", captured=None):

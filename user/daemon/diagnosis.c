@@ -346,8 +346,12 @@ static void examine_input(struct diagnosis *diagnosis)
 	/* Nothing can arrive: it makes no sense to look for it. */
 	if (json_array_size(diagnosis->findings) > before)
 		return;
-	for (unsigned int i = 0; i < inspected->nr_passed; i++)
+	for (unsigned int i = 0; i < inspected->nr_passed; i++) {
+		/* What passes a port of the bridge arrives at the bridge as well. */
+		if (inspected->passed[i].at_bridge_port && !is_silent(diagnosis))
+			continue;
 		examine_passed(diagnosis, &inspected->passed[i]);
+	}
 	if (is_silent(diagnosis) && expects_packets(diagnosis))
 		examine_silence(diagnosis);
 	examine_losses(diagnosis);

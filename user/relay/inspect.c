@@ -416,6 +416,7 @@ static void note_other_group(const struct xmc_passed *note, const struct reading
 static void read_note(void *context, const struct xmc_passed *note)
 {
 	const struct reading *reading = context;
+	const struct intake *input = reading->route->arrival->intake;
 	struct inspected_rule *inspected = reading->inspected;
 	struct passed_packets *known;
 	unsigned int differs;
@@ -443,6 +444,9 @@ static void read_note(void *context, const struct xmc_passed *note)
 		known->note.last_ns = note->last_ns;
 	known->iface = reading->intake->name;
 	known->differs = differs;
+	known->at_bridge_port = reading->intake != input &&
+				strcmp(input->link.kind, LINK_KIND_BRIDGE) == 0 &&
+				below_has(&input->below, reading->intake->ifindex);
 }
 
 static int compare_passed(const void *a, const void *b)

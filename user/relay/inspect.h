@@ -78,6 +78,7 @@ struct passed_packets {
 	struct xmc_passed note; /* of all CPUs */
 	const char *iface;	/* where they arrive */
 	unsigned int differs;	/* NEAR_…; 0: only in what the note's reason says */
+	bool at_bridge_port; /* the rule's input is the bridge: they should arrive there as well */
 };
 
 /* How many kinds of them are kept. */
