@@ -443,14 +443,14 @@ def refused():
                               ("k -x", EXIT_USAGE, "unknown option"), ("k -c 0", EXIT_USAGE, "number of packets"),
                               ("k -s 10", EXIT_USAGE, "128 to 65535"), ("k --rate 0", EXIT_USAGE, "a second"),
                               ("k src nobody", EXIT_USAGE, '"nobody": expected an address'),
-                              ("k port", EXIT_USAGE, "a port"), ("x", EXIT_REFUSED, "no rule x"),
-                              ("out0", EXIT_REFUSED, "no rule out0"),
+                              ("k port", EXIT_USAGE, "a port"), ("x", EXIT_REFUSED, "input interface x;"),
+                              ("out0", EXIT_REFUSED, "input interface out0;"),
                               ("k -w /nowhere/x", EXIT_REFUSED, "cannot write /nowhere/x: No such file")):
         done = daemon.ctl("capture", *words.split(), check=False)
         equal(done.returncode, code, words)
         check(text in done.stderr, f"{words}: {done.stderr}")
     old = write_file("old.pcapng", "an older capture")
-    for rule, owner, text in (("x", 0, "no rule x"), ("k", 65534, "the file of another user")):
+    for rule, owner, text in (("x", 0, "input interface x;"), ("k", 65534, "the file of another user")):
         os.chown(old, owner, -1)
         done = daemon.ctl("capture", rule, "-w", old, check=False)
         equal(done.returncode, EXIT_REFUSED, text)
