@@ -145,7 +145,7 @@ static void test_last_members(void **state)
 	assert_false(next());
 	now_ns += 10 * S;
 	assert_false(next());
-	/* So many at once: all groups are asked. */
+	/* Too many at once to ask for each: all groups are asked. */
 	for (unsigned int i = 0; i <= QUERIER_QUESTIONS; i++) {
 		group.b[14] = (uint8_t)i;
 		querier_ask(&querier, &rules, &group, now_ns);

@@ -89,7 +89,7 @@ static int parse_option(struct capture_run *run, const struct command *command, 
 static int parse_words(struct capture_run *run, const struct command *command, char **words,
 		       int count)
 {
-	struct capture_filter_error error;
+	struct capture_filter_error error = {};
 
 	if (count < 1)
 		return ctl_usage(command->usage, "too few arguments");

@@ -151,7 +151,7 @@ bool capture_filter_parse(struct capture_filter *filter, char *const *words, int
 	while (all.left) {
 		if (filter->count == CAPTURE_CONDITIONS)
 			return fail(&all, "no more than 16 conditions");
-		if (filter->count && all.left && strcmp(*all.next, "or") == 0)
+		if (filter->count && strcmp(*all.next, "or") == 0)
 			return fail(&all, "`and`: a packet must match all conditions");
 		if (filter->count)
 			take(&all, "and");

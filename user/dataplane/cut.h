@@ -51,7 +51,7 @@ static inline bool sequence_read(const uint8_t *payload, uint32_t length, unsign
 	return true;
 }
 
-/* Is a datagram another host's? `has_number`: it has this number, of so many bits. */
+/* Is a datagram another host's? `has_number`: it has this number, of `bits` bits. */
 static inline bool cut_withholds(const struct cut *cut, bool has_number, uint32_t number,
 				 unsigned int bits, uint64_t now_ns)
 {

@@ -21,7 +21,7 @@ struct group_socket;
 struct group_socket_counts {
 	uint64_t messages;		 /* queries and reports */
 	uint64_t defects[GROUP_DEFECTS]; /* other packets, by what is wrong with them */
-	uint64_t lost;			 /* dropped by the kernel, for want of room */
+	uint64_t lost;			 /* dropped by the kernel, whose buffer was full */
 };
 
 /* 0 or -errno. Its descriptors are added to the epoll set. */
