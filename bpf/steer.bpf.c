@@ -262,6 +262,13 @@ static __always_inline int to_socket(struct xdp_md *ctx, const struct xmc_about 
 	return to_user(ctx, mine, length);
 }
 
+/* Without a socket the daemon has ended: the stack gets its packets. Only the daemon's own link
+ * ends with it; then a socket is missing only while a successor opens its own. */
+static __always_inline bool daemon_has_ended(__u32 slot, const struct xmc_about *mine)
+{
+	return slot >= XMC_SOCKET_SLOTS || (!mine->own && !bpf_map_lookup_elem(&sockets, &slot));
+}
+
 static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram *dgram,
 				   const struct xmc_rule *rule, const struct xmc_about *mine,
 				   __u32 length)
@@ -284,9 +291,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 	 * attached. */
 	if (skb && rule->kind == XMC_TO_DEVICES)
 		return to_user(ctx, mine, length);
-	/* Without a socket the daemon has ended: the stack gets the packet. Only the daemon's own
-	 * link ends with it; then a socket is missing only while a successor opens its own. */
-	if (slot >= XMC_SOCKET_SLOTS || (!mine->own && !bpf_map_lookup_elem(&sockets, &slot)))
+	if (daemon_has_ended(slot, mine))
 		return pass_without_socket(slot);
 	/* A packet without a source (DHCP) has none that an output could keep. The user path counts
 	 * that. */
@@ -315,15 +320,14 @@ static __always_inline int forward(struct xdp_md *ctx, const struct xmc_datagram
 
 /* ---- both paths ---- */
 
-/* The rule's lease is not held. Without a socket the daemon has ended: the stack gets the packet.
- */
+/* The rule's lease is not held. */
 static __always_inline int drop_standby(struct xdp_md *ctx, const struct xmc_datagram *dgram,
 					const struct xmc_rule *rule, const struct xmc_about *mine)
 {
 	__u32 slot = socket_slot(ctx, mine);
 	struct xmc_tally *tally;
 
-	if (!bpf_map_lookup_elem(&sockets, &slot))
+	if (daemon_has_ended(slot, mine))
 		return pass_without_socket(slot);
 	/* Before the rule counts it, as in forward(). */
 	count(XMC_STANDBY, 0);

@@ -82,14 +82,15 @@ static bool parse_user(const struct word *word, void *object, struct errors *err
 static bool parse_endpoint(const struct word *word, void *object, struct errors *errors)
 {
 	struct store_settings *store = &((struct cluster_config *)object)->store;
-	char *endpoint = store->endpoints[store->nr_endpoints];
 	const char *host;
+	char *endpoint;
 
 	if (store->nr_endpoints == STORE_ENDPOINTS) {
 		word_error(errors, word, "too many endpoints, expected at most %d",
 			   STORE_ENDPOINTS);
 		return false;
 	}
+	endpoint = store->endpoints[store->nr_endpoints];
 	if (!parse_text(word, endpoint, sizeof(store->endpoints[0]),
 			"http://HOST:PORT or https://HOST:PORT", errors))
 		return false;

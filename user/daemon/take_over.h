@@ -3,8 +3,8 @@
  * Taking the place of a running daemon (`--take-over`): the other side of daemon/hand_over.h.
  *
  *     take_over_open()      connect to its control socket, ask for its descriptors
- *     take_over_relay()     relay_open_after(): prepare, have it pause, relay
- *                           then commit: it ends, and hands over its counters
+ *     take_over_relay()     relay_open_after(): prepare, have it pause, relay; then have it end and add
+ *                           its counters
  *     take_over_settle()    close what is not needed; change to the configuration that this process
  *                           has read
  *

@@ -14,7 +14,7 @@ static struct connection *oldest(struct connections *connections, enum connectio
 	for (unsigned int i = 0; i < CONNECTIONS_MAX; i++) {
 		struct connection *connection = &connections->list[i];
 
-		if (connection->state == state && connection != but &&
+		if (connection != but && connection->state == state &&
 		    (!found || connection->deadline_ms < found->deadline_ms))
 			found = connection;
 	}

@@ -38,8 +38,8 @@ struct stream;
  * `fds` are the descriptors that the manifest numbers; they stay the caller's, and must stay open
  * as long as the inheritance. `pause`: called once when everything is prepared; returns 0 when no
  * thread of the predecessor runs any more, or -errno: then nothing is adopted and
- * relay_open_after() fails. NULL: it has ended. `commit`: called
- * by inheritance_commit(): the predecessor ends. 0 or -errno: it goes on.
+ * relay_open_after() fails. NULL: it has ended. `commit`: called by inheritance_commit(), so that
+ * the predecessor ends. 0 or -errno: it goes on.
  *
  * 0; -EPROTO: another format, or not a manifest: `reason` says why; -ENOMEM.
  */
