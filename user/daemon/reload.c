@@ -135,7 +135,7 @@ static void emit_refusal(const struct errors *errors, const char *reason)
 
 /* ---- reload ---- */
 
-static void log_errors(const struct errors *errors)
+void daemon_log_errors(const struct errors *errors)
 {
 	for (unsigned int i = 0; i < errors->kept; i++) {
 		const struct input_error *error = &errors->list[i];
@@ -187,16 +187,10 @@ static int keep_settings(const struct relay *relay, struct config *next)
 }
 
 /* List the settings that differ and need a restart. */
-static int list_restart(const struct config *running, const struct config *next,
-			struct reload_result *result)
+static void list_restart(const struct config_diff *diff, struct reload_result *result)
 {
-	struct config_diff diff;
-	int err = config_diff(running, next, &diff);
-
-	if (err)
-		return err;
-	for (unsigned int i = 0; i < diff.nr_settings; i++) {
-		const struct setting_change *setting = &diff.settings[i];
+	for (unsigned int i = 0; i < diff->nr_settings; i++) {
+		const struct setting_change *setting = &diff->settings[i];
 
 		if (setting->live || result->nr_restart == RESTART_MAX)
 			continue;
@@ -205,18 +199,21 @@ static int list_restart(const struct config *running, const struct config *next,
 		log_warning("setting-needs-restart", LOG_NAME("setting", setting->name),
 			    LOG_TEXT("running", setting->before), LOG_TEXT("file", setting->after));
 	}
-	config_diff_free(&diff);
-	return 0;
 }
 
 int daemon_apply(struct daemon *daemon, struct config *next, struct reload_result *result)
 {
-	int err = list_restart(relay_config(daemon->relay), next, result);
+	struct config_diff diff;
+	int err = config_diff(relay_config(daemon->relay), next, &diff);
 
-	if (!err)
-		err = keep_settings(daemon->relay, next);
+	if (err)
+		return err;
+	err = keep_settings(daemon->relay, next);
 	if (!err)
 		err = relay_apply(daemon->relay, next, &result->change, result->reason);
+	if (!err)
+		list_restart(&diff, result);
+	config_diff_free(&diff);
 	if (err == -EIO)
 		daemon->broken = true;
 	if (err)
@@ -252,7 +249,7 @@ int daemon_reload(struct daemon *daemon, struct reload_result *result, struct er
 	 * running. */
 	service_ready(daemon);
 	if (err) {
-		log_errors(errors);
+		daemon_log_errors(errors);
 		if (!*result->reason)
 			snprintf(result->reason, sizeof(result->reason), "%s", strerror(-err));
 		emit_refusal(errors,

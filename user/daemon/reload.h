@@ -34,6 +34,9 @@ int daemon_parse_config(const struct options *options, const char *text, const c
  */
 int daemon_reload(struct daemon *daemon, struct reload_result *result, struct errors *errors);
 
+/* Log each error with its place. */
+void daemon_log_errors(const struct errors *errors);
+
 /*
  * Apply changes of rules, all or none. 0; -EINVAL: not valid (errors appended, with `label` as
  * their file); other -errno: for the reason in `reason`. With control.save_changes the file is then
