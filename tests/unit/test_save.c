@@ -124,6 +124,9 @@ static void test_replace(void **state)
 	expect_content("file", NEW);
 	assert_int_equal(status_of("file").st_mode, S_IFREG | 0604);
 	assert_int_not_equal(status_of("file").st_ino, before);
+	assert_int_equal(config_save_private_file("file", NEW, strlen(NEW)), 0);
+	expect_content("file", NEW);
+	assert_int_equal(status_of("file").st_mode, S_IFREG | 0600);
 	/* shorter than before */
 	assert_int_equal(config_save_file("./file", "x", 1, CONFIG_MODE_IF_NEW), 0);
 	expect_content("file", "x");

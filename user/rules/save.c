@@ -159,7 +159,8 @@ static int replace_file(int directory, const char *name, const struct stat *old,
 	return err;
 }
 
-int config_save_file(const char *path, const char *text, size_t length, mode_t mode_if_new)
+static int save_file(const char *path, const char *text, size_t length, mode_t mode,
+		     bool keep_rights)
 {
 	const char *name;
 	int directory = open_directory(path, &name);
@@ -170,9 +171,20 @@ int config_save_file(const char *path, const char *text, size_t length, mode_t m
 		return directory;
 	err = examine(directory, name, &old);
 	if (err >= 0)
-		err = replace_file(directory, name, err ? &old : NULL, mode_if_new, text, length);
+		err = replace_file(directory, name, err && keep_rights ? &old : NULL, mode, text,
+				   length);
 	close(directory);
 	return err;
+}
+
+int config_save_file(const char *path, const char *text, size_t length, mode_t mode_if_new)
+{
+	return save_file(path, text, length, mode_if_new, true);
+}
+
+int config_save_private_file(const char *path, const char *text, size_t length)
+{
+	return save_file(path, text, length, 0600, false);
 }
 
 int config_remove_file(const char *path)

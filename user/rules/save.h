@@ -28,6 +28,9 @@
  */
 int config_save_file(const char *path, const char *text, size_t length, mode_t mode_if_new);
 
+/* The same, but the file is ours and has mode 0600, whatever the old one had. */
+int config_save_private_file(const char *path, const char *text, size_t length);
+
 /* Remove a file, so that it does not come back after a crash. 0 or -errno; -ENOENT: there is none.
  */
 int config_remove_file(const char *path);
