@@ -6,6 +6,8 @@ restart, a take-over and kill -9."""
 import glob
 import json
 import os
+import re
+import resource
 import signal
 
 from control import Client, Refused
@@ -24,6 +26,11 @@ def state():
     os.mkdir(path)
     os.environ["STATE_DIRECTORY"] = path
     return path
+
+
+def state_file(directory, daemon):
+    """The path of the state file."""
+    return os.path.join(directory, "unconfirmed-" + daemon.socket.lstrip("/").replace("/", "-"))
 
 
 def again(star, before, *arguments, **more):
@@ -173,11 +180,115 @@ def at_the_start():
     damaged("it was not confirmed in time", lambda: set_state(directory, until=1))
     damaged("it was not confirmed in time", lambda: set_state(directory, until=-2 ** 63, seconds=2 ** 62))
     damaged("it is no longer valid", lambda: set_state(directory, config="rules:\n- nonsense\n"))
+    check(daemon.process.find_line("config-error.*line=2.*nonsense"), "the place of the error")
     damaged("it cannot be read", lambda: set_state(directory, config=7))
     damaged("it is damaged", lambda: replace(b"{"))
     damaged("it is damaged", lambda: replace(b""))
     damaged("unsafe", lambda: os.chmod(set_state(directory), 0o666))
     damaged("Permission denied", lambda: os.chown(set_state(directory), 65534, 65534))
+
+
+@test
+def kills_the_daemon():
+    """What three processes have ended with is rolled back, also if the store has it; an orderly end is not counted"""
+    star, directory, manager = Star(), state(), Manager(work_directory())
+
+    def store():
+        return {"prefix": manager.prefix(), "fds": manager.fds()}
+
+    daemon = Daemon(star.relay, config=OLD, arguments=("--store",), **store())
+    daemon.ctl("config", "apply", write_file("new.yaml", NEW), "--confirm", "1h")
+    for end in (Daemon.kill, Daemon.stop, Daemon.kill, Daemon.kill):
+        end(daemon)
+        daemon = again(star, daemon, "--store", **store())
+        equal(names(daemon), ["new"], "rules")
+    daemon.kill()
+    daemon = again(star, daemon, "--store", **store())
+    check("xmcastd ended 3 times with it" in rolled_back(daemon), "the reason")
+    check(daemon.process.find_line("store-not-used"), "it runs what the store has")
+    equal((names(daemon), os.listdir(directory)), (["old"], []), "rules and state files")
+    # Without a store.
+    daemon.ctl("config", "apply", write_file("new.yaml", NEW), "--confirm", "1h")
+    for expected in (["new"], ["new"], ["old"]):
+        daemon.kill()
+        manager.forget()
+        daemon = again(star, daemon)
+        equal(names(daemon), expected, "rules")
+
+
+@test
+def during_a_take_over():
+    """Neither confirmed nor rolled back while a successor, which has read its own file, takes over"""
+    star, directory = Star(), state()
+    daemon = Daemon(star.relay, config=OLD)
+    daemon.ctl("config", "apply", write_file("new.yaml", NEW), "--confirm", "1h")
+    with Client(daemon.socket) as successor:
+        successor.call("daemon.hand_over")
+        for _ in range(2):
+            for verb in ("confirm", "rollback"):
+                check("another xmcastd is taking over: try again" in refused(daemon, "config", verb), verb)
+            successor.send(b"o")
+            daemon.process.wait_line("hand-over-offered")
+        equal(os.listdir(directory), [os.path.basename(state_file(directory, daemon))], "state files")
+    daemon.process.wait_line("hand-over-failed")
+    equal(names(daemon), ["new"], "rules")
+    daemon.ctl("config", "confirm")
+    equal(os.listdir(directory), [], "state files")
+
+
+@test
+def trust():
+    """What the next process would not trust is refused at once; what cannot be removed is not applied again"""
+    star, directory = Star(), state()
+    daemon = Daemon(star.relay, config=OLD)
+    new = write_file("new.yaml", NEW)
+    for unsafe, safe in ((lambda: os.chown(directory, 65534, 0), lambda: os.chown(directory, 0, 0)),
+                         (lambda: os.chmod(directory, 0o777), lambda: os.chmod(directory, 0o755))):
+        unsafe()
+        reason = refused(daemon, "config", "apply", new, "--confirm", "1h")
+        check(f"{directory}: unsafe" in reason and "STATE_DIRECTORY" in reason, reason)
+        equal((names(daemon), os.listdir(directory)), (["old"], []), "rules and state files")
+        safe()
+    path = state_file(directory, daemon)
+    with open(path, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o666)
+        os.fchown(file.fileno(), 65534, 65534)
+    daemon.ctl("config", "apply", new, "--confirm", "1h")
+    status_of_file = os.stat(path)
+    equal((status_of_file.st_mode & 0o7777, status_of_file.st_uid), (0o600, 0), "mode and owner")
+    os.chmod(directory, 0o555)
+    check("Permission denied; nothing was changed" in refused(daemon, "config", "confirm"), "confirmed")
+    daemon.ctl("config", "rollback")
+    check("Permission denied" in daemon.process.wait_line("rollback-file-stays.*")[0], "the event")
+    daemon.kill()
+    daemon = again(star, daemon)
+    check("Permission denied" in rolled_back(daemon), "the reason")
+    equal(names(daemon), ["old"], "rules")
+
+
+@test
+def failed_rollback():
+    """A rollback that fails is tried again every second, which the answer says and the log does not repeat"""
+    star, directory = Star(), state()
+    first = Daemon(star.relay, config=OLD)
+    first.ctl("config", "apply", write_file("new.yaml", NEW), "--confirm", "1h")
+    write_file(first.config, f"{OLD}workers: {{ frames: 8192 }}\n")
+    daemon = again(star, first, "--take-over")
+    limits = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    with Client(daemon.socket) as client:
+        client.call("config.status")
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        for _ in range(2):
+            try:
+                client.call("config.rollback")
+                check(False, "rolled back without descriptors")
+            except Refused as error:
+                check("the rollback is tried again every second" in error.message, error.message)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, limits)
+    check("an earlier attempt failed" in rolled_back(daemon), "the reason")
+    equal((names(daemon), os.listdir(directory)), (["old"], []), "rules and state files")
+    for event in ("rollback-failed", "rollback-file-stays", "setting-needs-restart.*workers.frames.*file=.8192"):
+        equal(len([line for line in daemon.process.lines if re.search(event, line)]), 1, event)
 
 
 @test
@@ -216,7 +327,7 @@ def bad_input():
     check("is the daemon's own file" in refused(daemon, "config", "apply", daemon.config, "--confirm", "1h"), "own")
     with Client(daemon.socket) as client:
         for params in ({}, {"text": NEW}, {"text": "", "source": "x"}, {"text": NEW, "source": ""},
-                       {"text": NEW, "source": "x", "confirm_seconds": -1},
+                       {"text": NEW, "source": "x" * 4096}, {"text": NEW, "source": "x", "confirm_seconds": -1},
                        {"text": NEW, "source": "x", "confirm_seconds": 86401},
                        {"text": "rules: 7", "source": "x"}):
             try:

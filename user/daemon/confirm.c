@@ -17,6 +17,9 @@
 /* Instead of a user: the daemon itself. */
 #define NO_CLIENT UINT_MAX
 
+/* Processes that may end, one after the other, without having been asked to. */
+#define STARTS_MOST 3
+
 /* ---- applying ---- */
 
 static void emit_applied(const struct daemon *daemon, const char *source, unsigned int seconds,
@@ -30,6 +33,29 @@ static void emit_applied(const struct daemon *daemon, const char *source, unsign
 		  LOG_UINT("replaced", result->change.replaced),
 		  result->nr_restart ? LOG_UINT("needs_restart", result->nr_restart) : LOG_NONE,
 		  uid == NO_CLIENT ? LOG_NONE : LOG_UINT("uid", uid));
+}
+
+/* Write what the next process needs. */
+static int write_request(const struct daemon *daemon, const struct confirm_request *request,
+			 char reason[REASON_SIZE])
+{
+	json_t *state = json_pack("{s:I, s:i, s:i, s:s, s:s}", "until",
+				  (json_int_t)time(NULL) + (json_int_t)request->seconds, "seconds",
+				  (int)request->seconds, "starts", 1, "source", request->source,
+				  "config", request->text);
+	int err = confirmation_write(daemon, state, reason);
+
+	json_decref(state);
+	return err;
+}
+
+/* A failure is logged once while a rollback is tried again. */
+static void remove_file(const struct daemon *daemon)
+{
+	char reason[REASON_SIZE];
+
+	if (confirmation_remove(daemon, reason) && !daemon->confirmation.failed)
+		log_warning("rollback-file-stays", LOG_TEXT("reason", reason));
 }
 
 static int apply_text(struct daemon *daemon, const struct confirm_request *request,
@@ -49,12 +75,11 @@ static int apply_text(struct daemon *daemon, const struct confirm_request *reque
 		err = source ? config_copy(&before, relay_config(daemon->relay)) : -ENOMEM;
 	}
 	if (!err && request->seconds)
-		err = confirmation_write(daemon, request->text, request->source, request->seconds,
-					 result->reason);
+		err = write_request(daemon, request, result->reason);
 	if (!err) {
 		err = daemon_apply(daemon, &next, result);
 		if (err && request->seconds)
-			confirmation_remove(daemon, (char[REASON_SIZE]){});
+			remove_file(daemon);
 	}
 	if (!err && request->seconds) {
 		confirmation_await(daemon, source, &before, request->seconds);
@@ -87,13 +112,23 @@ int confirm_apply(struct daemon *daemon, const struct confirm_request *request,
 
 /* ---- the outcome ---- */
 
-int confirm_accept(struct daemon *daemon, unsigned int uid)
+/* A successor has read its own file already, and will read the one of the state directory. */
+static bool is_taken_over(const struct daemon *daemon, char reason[REASON_SIZE])
 {
-	char reason[REASON_SIZE];
+	if (daemon->successor.state == SUCCESSOR_NONE)
+		return false;
+	snprintf(reason, REASON_SIZE, "another xmcastd is taking over: try again");
+	return true;
+}
+
+int confirm_accept(struct daemon *daemon, unsigned int uid, char reason[REASON_SIZE])
+{
 	int err;
 
 	if (!daemon->confirmation.awaited)
 		return -ENOENT;
+	if (is_taken_over(daemon, reason))
+		return -EBUSY;
 	err = confirmation_remove(daemon, reason);
 	if (err)
 		return err;
@@ -111,11 +146,7 @@ static int roll_back(struct daemon *daemon, const char *reason, unsigned int uid
 	struct config before;
 	int err;
 
-	memset(result, 0, sizeof(*result));
-	/* What cannot be removed is over at the next start: its time is. */
-	if (confirmation_remove(daemon, result->reason) && !confirmation->failed)
-		log_warning("rollback-file-stays", LOG_TEXT("reason", result->reason));
-	*result->reason = '\0';
+	remove_file(daemon);
 	err = config_copy(&before, &confirmation->before);
 	if (!err) {
 		err = daemon_apply(daemon, &before, result);
@@ -146,20 +177,27 @@ static int roll_back(struct daemon *daemon, const char *reason, unsigned int uid
 
 int confirm_roll_back(struct daemon *daemon, unsigned int uid, struct reload_result *result)
 {
+	memset(result, 0, sizeof(*result));
 	if (!daemon->confirmation.awaited)
 		return -ENOENT;
+	if (is_taken_over(daemon, result->reason))
+		return -EBUSY;
 	return roll_back(daemon, "a client asked for it", uid, result);
 }
 
 int confirm_second(struct daemon *daemon)
 {
-	struct reload_result result;
+	struct reload_result result = {};
 
 	if (!daemon->confirmation.awaited || daemon->successor.state >= SUCCESSOR_OFFERED ||
 	    clock_read_ns(CLOCK_BOOTTIME) < daemon->confirmation.deadline_ns)
 		return 0;
-	return roll_back(daemon, "it was not confirmed in time", NO_CLIENT, &result) == -EIO ? -EIO
-											     : 0;
+	return roll_back(daemon,
+			 daemon->confirmation.failed ? "an earlier attempt failed"
+						     : "it was not confirmed in time",
+			 NO_CLIENT, &result) == -EIO
+		       ? -EIO
+		       : 0;
 }
 
 /* ---- after a start ---- */
@@ -176,6 +214,73 @@ static uint64_t left_of(const json_t *state)
 		       : 0;
 }
 
+static json_int_t starts_of(const json_t *state)
+{
+	json_int_t starts = json_integer_value(json_object_get(state, "starts"));
+
+	return starts < 0 ? 0 : starts;
+}
+
+static int set_starts(const struct daemon *daemon, json_t *state, json_int_t starts)
+{
+	char reason[REASON_SIZE];
+
+	return json_object_set_new(state, "starts", json_integer(starts))
+		       ? -ENOMEM
+		       : confirmation_write(daemon, state, reason);
+}
+
+bool confirm_count_start(const struct daemon *daemon)
+{
+	char reason[REASON_SIZE];
+	json_t *state = NULL;
+	json_int_t starts;
+
+	if (confirmation_read(daemon, &state, reason))
+		return false;
+	starts = starts_of(state);
+	if (starts <= STARTS_MOST)
+		set_starts(daemon, state, ++starts);
+	json_decref(state);
+	return starts > STARTS_MOST;
+}
+
+void confirm_end_in_order(const struct daemon *daemon)
+{
+	char reason[REASON_SIZE];
+	json_t *state = NULL;
+
+	/* Should this fail, the end counts as one that was not in order. */
+	if (daemon->confirmation.awaited && !confirmation_read(daemon, &state, reason))
+		set_starts(daemon, state, 0);
+	json_decref(state);
+}
+
+/* Whether it may be applied again. Otherwise the reason. */
+static bool may_resume(const struct daemon *daemon, const json_t *state, char reason[REASON_SIZE])
+{
+	int err;
+
+	if (!json_is_string(json_object_get(state, "source")) ||
+	    !json_is_string(json_object_get(state, "config"))) {
+		snprintf(reason, REASON_SIZE, "it cannot be read");
+		return false;
+	}
+	if (!left_of(state)) {
+		snprintf(reason, REASON_SIZE, "it was not confirmed in time");
+		return false;
+	}
+	if (starts_of(state) > STARTS_MOST) {
+		snprintf(reason, REASON_SIZE, "xmcastd ended %d times with it", STARTS_MOST);
+		return false;
+	}
+	/* What cannot be written could not be removed either: it may have been rolled back. */
+	err = confirmation_write(daemon, state, reason);
+	if (err && !*reason)
+		snprintf(reason, REASON_SIZE, "%s", strerror(-err));
+	return !err;
+}
+
 /* 0, or the reason why it is not applied again: -EIO: the relay must end. */
 static int resume(struct daemon *daemon, const json_t *state, struct config *own,
 		  char reason[REASON_SIZE])
@@ -189,11 +294,8 @@ static int resume(struct daemon *daemon, const json_t *state, struct config *own
 	char *name;
 	int err;
 
-	if (!source || !text || !left) {
-		snprintf(reason, REASON_SIZE, "%s",
-			 source && text ? "it was not confirmed in time" : "it cannot be read");
+	if (!may_resume(daemon, state, reason))
 		return -EINVAL;
-	}
 	name = strdup(source);
 	err = name ? daemon_parse_config(&daemon->options, text, source, &next, &errors) : -ENOMEM;
 	if (!err) {
@@ -206,6 +308,7 @@ static int resume(struct daemon *daemon, const json_t *state, struct config *own
 		 errors.count	  ? "it is no longer valid"
 		 : *result.reason ? result.reason
 				  : strerror(-err));
+	daemon_log_errors(&errors);
 	errors_free(&errors);
 	if (err) {
 		free(name);
@@ -231,8 +334,7 @@ int confirm_resume(struct daemon *daemon, struct config *own)
 	if (err && err != -EIO) {
 		log_event(LOG_LEVEL_WARNING, "config-rolled-back",
 			  LOG_TEXT("source", source ? source : ""), LOG_TEXT("reason", reason));
-		if (confirmation_remove(daemon, reason))
-			log_warning("rollback-file-stays", LOG_TEXT("reason", reason));
+		remove_file(daemon);
 		err = -ENOENT;
 	}
 	json_decref(state);

@@ -11,8 +11,11 @@
  *                                   what ran before is then what its own file says
  *     nothing is left of the time   the file of the state directory is removed, and the daemon's
  *     at a start                    own file holds
+ *     three processes have ended    likewise: the configuration may be why. An orderly end, and a
+ *     with it, not in order         take-over, are not counted
  *     rule.*, config.reload,        refused: confirm it first, or roll it back
  *     config.save, config.apply
+ *     while a successor takes over  config.confirm and config.rollback are refused
  *
  * The file is removed before the configuration is confirmed or rolled back. So if the daemon is
  * killed in between, the next one runs its own file, which is what a rollback wants, and what any
@@ -43,12 +46,24 @@ struct confirm_request {
 int confirm_apply(struct daemon *daemon, const struct confirm_request *request,
 		  struct reload_result *result, struct errors *errors);
 
-/* Keep what was applied. 0; -ENOENT: nothing is to be confirmed; -errno: the file in the state
- * directory cannot be removed. */
-int confirm_accept(struct daemon *daemon, unsigned int uid);
+/* Keep what was applied. 0; -ENOENT: nothing is to be confirmed; with a reason: -EBUSY: a successor
+ * is taking over; other -errno: the file in the state directory cannot be removed. */
+int confirm_accept(struct daemon *daemon, unsigned int uid, char reason[REASON_SIZE]);
 
-/* Return at once to what ran before. As confirm_apply(); -ENOENT: nothing is to be confirmed. */
+/* Return at once to what ran before. 0; -ENOENT: nothing is to be confirmed; -EBUSY: a successor is
+ * taking over; other -errno: it is tried again every second (confirmation.failed). The last two
+ * with result->reason. */
 int confirm_roll_back(struct daemon *daemon, unsigned int uid, struct reload_result *result);
+
+/*
+ * Before the relay is opened, unless a running process is taken over: count the start in the file.
+ * Whether it is one too many: confirm_resume() will roll back, so do not go on with what the last
+ * process has left.
+ */
+bool confirm_count_start(const struct daemon *daemon);
+
+/* The process ends in order: its start does not count, nor do those before it. */
+void confirm_end_in_order(const struct daemon *daemon);
 
 /*
  * A process has started and relays. Apply what is to be confirmed; then *own, the configuration

@@ -20,8 +20,8 @@
 /* Where systemd has no StateDirectory= for the daemon. */
 #define STATE_DIRECTORY "/var/lib/xmcast"
 
-/* Of an escaped text each byte may be six. */
-#define STATE_MOST (6 * (size_t)YAML_BYTES_MAX + PATH_MAX)
+/* Of an escaped text each byte may be six; and the rest of the file. */
+#define STATE_MOST (6 * ((size_t)YAML_BYTES_MAX + PATH_MAX) + 1024)
 
 /* ---- the file ---- */
 
@@ -48,21 +48,38 @@ static int failed(const char *path, int err, const char *text, char reason[REASO
 	return err;
 }
 
-int confirmation_write(const struct daemon *daemon, const char *config, const char *source,
-		       unsigned int seconds, char reason[REASON_SIZE])
+/* Whether the next process would trust the file: its directory is checked as confirmation_read()
+ * checks it. */
+static int check_directory(const char *path, char reason[REASON_SIZE])
 {
-	json_t *state = json_pack("{s:I, s:i, s:s, s:s}", "until",
-				  (json_int_t)time(NULL) + (json_int_t)seconds, "seconds",
-				  (int)seconds, "source", source, "config", config);
+	struct trust trust;
+	int fd = trust_open_directory_ours(path, &trust);
+
+	if (fd == -EACCES && trust.refused)
+		snprintf(reason, REASON_SIZE,
+			 "%.80s: %.100s, or set STATE_DIRECTORY to another directory", trust.where,
+			 trust.text);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int confirmation_write(const struct daemon *daemon, const json_t *state, char reason[REASON_SIZE])
+{
 	size_t length = 0;
 	char *text = state ? json_text_line(state, &length) : NULL;
 	char path[PATH_MAX];
 	int err = text ? state_path(daemon, path) : -ENOMEM;
 
-	json_decref(state);
+	*reason = '\0';
 	if (!err)
-		err = config_save_file(path, text, length, 0600);
+		err = check_directory(path, reason);
+	if (!err)
+		err = config_save_private_file(path, text, length);
 	free(text);
+	if (*reason)
+		return err;
 	if (!err || err == -ENOMEM)
 		return err;
 	return failed(path, err,

@@ -25,12 +25,13 @@ bool confirmation_blocks(const struct daemon *daemon, char reason[REASON_SIZE]);
 unsigned int confirmation_seconds_left(const struct daemon *daemon);
 
 /*
- * The file: {"until": Unix time, "seconds", "source", "config": YAML}. Only root and the daemon's
- * user may be able to change it. 0 or -errno with a reason that names the file, except for -ENOMEM.
- * Reading: -ENOENT, if there is none. Removing what is not there is no error.
+ * The file: {"until": Unix time, "seconds", "starts", "source", "config": YAML}. `starts` is the
+ * number of processes that have applied it and have not ended in order. Only root and the daemon's
+ * user may be able to change it, which is checked when it is written, too. 0 or -errno with a
+ * reason that names the file, except for -ENOMEM. Writing: `state` may be NULL: -ENOMEM. Reading:
+ * -ENOENT, if there is none. Removing what is not there is no error.
  */
-int confirmation_write(const struct daemon *daemon, const char *config, const char *source,
-		       unsigned int seconds, char reason[REASON_SIZE]);
+int confirmation_write(const struct daemon *daemon, const json_t *state, char reason[REASON_SIZE]);
 int confirmation_read(const struct daemon *daemon, json_t **state, char reason[REASON_SIZE]);
 int confirmation_remove(const struct daemon *daemon, char reason[REASON_SIZE]);
 

@@ -469,6 +469,8 @@ static int serve(struct daemon *daemon)
 		code = EXIT_INTERNAL;
 	capture_end(daemon, "the daemon ends");
 	watchdog_leave(daemon);
+	if (!code && !handed_over)
+		confirm_end_in_order(daemon);
 	if (handed_over)
 		hand_over_finish(daemon);
 	statistics_log(daemon, "final-statistics");

@@ -2,6 +2,7 @@
 #include "daemon/methods_config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +145,11 @@ void method_config_apply(void *context, const json_t *params, struct control_rep
 	if (!request.source || !control_param_unsigned(params, "confirm_seconds", 0,
 						       CONTROL_CONFIRM_MOST, &seconds, reply))
 		return;
+	if (strlen(request.source) >= PATH_MAX) {
+		control_fail(reply, RPC_INVALID_PARAMS, "source: expected at most %d bytes",
+			     PATH_MAX - 1);
+		return;
+	}
 	request.seconds = (unsigned int)seconds;
 	errors = calloc(1, sizeof(*errors));
 	if (!errors)
@@ -179,14 +185,14 @@ static bool is_in_file(const struct daemon *daemon)
 void method_config_confirm(void *context, const json_t *params, struct control_reply *reply)
 {
 	struct daemon *daemon = context;
-	int err = confirm_accept(daemon, reply->uid);
+	char reason[REASON_SIZE];
+	int err = confirm_accept(daemon, reply->uid, reason);
 
 	if (err == -ENOENT)
 		nothing_to_confirm(reply);
 	else if (err)
-		control_fail(reply, CONTROL_FAILED,
-			     "the change cannot be removed from the state directory: %s",
-			     strerror(-err));
+		control_fail(reply, err == -EBUSY ? CONTROL_REFUSED : CONTROL_FAILED,
+			     "%s; nothing was changed", reason);
 	else
 		reply->result = json_pack("{s:b, s:o*}", "saved", is_in_file(daemon), "file",
 					  json_text_string(daemon->options.config));
@@ -200,6 +206,9 @@ void method_config_rollback(void *context, const json_t *params, struct control_
 
 	if (err == -ENOENT)
 		nothing_to_confirm(reply);
+	else if (err && daemon->confirmation.failed)
+		control_fail(reply, CONTROL_FAILED, "%s; the rollback is tried again every second",
+			     result.reason);
 	else
 		answer(daemon, err, &result, NULL, reply);
 }

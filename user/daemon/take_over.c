@@ -295,6 +295,13 @@ int take_over_relay(struct daemon *daemon)
 
 	/* The control socket's lock is a file that outlives a killed daemon and is ours alone. */
 	control_server_describe(daemon->control, &control);
+	if ((!take || take->fd < 0) && confirm_count_start(daemon) && take) {
+		log_warning("store-not-used",
+			    LOG_TEXT("reason", "its configuration is rolled back"));
+		take_over_close(daemon);
+		store_clear(daemon->store);
+		take = NULL;
+	}
 	if (!take)
 		return relay_open_after(&daemon->relay, &daemon->config, NULL, control.lock_fd);
 	err = relay_open_after(&daemon->relay, inheritance_config(take->inheritance),
