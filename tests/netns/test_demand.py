@@ -399,13 +399,14 @@ def proxies():
 
 @test
 def bad_messages():
-    """What is truncated, has a wrong checksum or was forwarded is counted by reason, and changes nothing"""
+    """What is damaged, was forwarded or sent to one host is counted by reason, and changes nothing"""
     star = Star()
     daemon = start(star, RULE)
     good = frame4(report3((TO_EXCLUDE, OUT, []), (ALLOW, OUT, ["10.1.0.1"])), "10.2.0.9")
+    to_one = bytes.fromhex(star.relay.mac("out0").replace(":", "")) + good[6:]
     frames = [good[:-1] + bytes([good[-1] ^ 1]), frame4(report2(OUT), "10.2.0.9", ttl=2), good[:14 + 30],
               frame4(report2("10.0.0.1"), "10.2.0.9"), frame4(report2(OUT), "239.1.1.1"),
-              frame4(b"\x13\0\0\0\0\0\0\0", "10.2.0.9")]
+              frame4(b"\x13\0\0\0\0\0\0\0", "10.2.0.9"), frame4(report2(OUT), "10.2.0.9", to="10.2.0.1"), to_one]
     frames += [good[:14] + os.urandom(60) for _ in range(200)]
     frames += [good[:14 + 24] + os.urandom(40) for _ in range(200)]
     send_frames(star.receiver, "r0", frames)

@@ -199,6 +199,7 @@ static void test_damaged(void **state)
 		assert_int_not_equal(group_message_parse(packet, i, &message), GROUP_MESSAGE_OK);
 	assert_int_equal(with(31, 3, false), GROUP_MESSAGE_CHECKSUM);
 	assert_int_equal(with(8, 2, true), GROUP_MESSAGE_FORWARDED);
+	assert_int_equal(with(16, 10, true), GROUP_MESSAGE_FORWARDED); /* to one host */
 	assert_int_equal(with(9, 17, true), GROUP_MESSAGE_OTHER);
 	assert_int_equal(with(6, 0x20, true), GROUP_MESSAGE_MALFORMED);
 	assert_int_equal(with(12, 239, true), GROUP_MESSAGE_MALFORMED);
@@ -218,6 +219,7 @@ static void test_damaged(void **state)
 	assert_int_equal(with(71, 3, false), GROUP_MESSAGE_CHECKSUM);
 	assert_int_equal(with(7, 2, true), GROUP_MESSAGE_FORWARDED);
 	assert_int_equal(with(8, 0x20, true), GROUP_MESSAGE_FORWARDED);
+	assert_int_equal(with(24, 0xfe, true), GROUP_MESSAGE_FORWARDED); /* to one host */
 	assert_int_equal(with(6, 58, true), GROUP_MESSAGE_OTHER);
 	assert_int_equal(with(40, 17, true), GROUP_MESSAGE_OTHER);
 	assert_int_equal(with(42, 1, true), GROUP_MESSAGE_MALFORMED); /* no router alert */

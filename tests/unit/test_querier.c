@@ -125,6 +125,57 @@ static void test_listens(void **state)
 	assert_true(querier_heard(&querier, &off, &message, now_ns));
 }
 
+/* One query of any host neither silences this one for hours nor ends reports early. */
+static void test_bounded(void **state)
+{
+	struct group_message message = {.ipv4 = true,
+					.query = true,
+					.version = 3,
+					.source = address("10.2.0.1"),
+					.response_ms = 31744 * 100,
+					.robustness = 7,
+					.interval = 31744};
+
+	start("10.2.0.5");
+	assert_true(querier_heard(&querier, &rules, &message, now_ns));
+	assert_int_equal(querier.other_until_ns, now_ns + 1500 * S);
+	message.response_ms = 100;
+	message.robustness = message.interval = 1;
+	assert_false(querier_heard(&querier, &rules, &message, now_ns));
+	assert_int_equal(querier.other_member_ns, 260 * S);
+}
+
+/* Which queries of a group end what hosts want, and when. */
+static void test_ends(void **state)
+{
+	struct group_message message = {.ipv4 = true,
+					.query = true,
+					.version = 3,
+					.source = address("10.2.0.1"),
+					.group = address("239.2.2.2"),
+					.response_ms = 2000,
+					.robustness = 3};
+
+	start("10.2.0.5");
+	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), 0);
+	assert_true(hear("10.2.0.1", 2, 125));
+	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), now_ns + 6 * S);
+	/* A host that has heard nothing of it would have no time to answer. */
+	message.response_ms = 100;
+	message.robustness = 1;
+	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), now_ns + 2 * S);
+	message.suppressed = true;
+	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), 0);
+	message.suppressed = false;
+	message.source = address("10.2.0.2");
+	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), 0);
+	message.source = address("0.0.0.0");
+	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), 0);
+	message.source = address("10.2.0.1");
+	message.group = (struct xmc_addr){.b = {0}};
+	assert_int_equal(querier_ends_ns(&querier, &rules, &message, now_ns), 0);
+}
+
 static void test_last_members(void **state)
 {
 	struct xmc_addr group = address("239.2.2.2"), other = address("239.2.2.3");
@@ -234,6 +285,7 @@ int main(void)
 		cmocka_unit_test(test_start),	cmocka_unit_test(test_election),
 		cmocka_unit_test(test_listens), cmocka_unit_test(test_last_members),
 		cmocka_unit_test(test_packets), cmocka_unit_test(test_no_address),
+		cmocka_unit_test(test_bounded), cmocka_unit_test(test_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,7 +261,8 @@ static enum group_defect parse_ipv4(struct bytes bytes, struct group_message *me
 	first = message->source.b[12];
 	if (first >= 224 || first == 127)
 		return GROUP_MESSAGE_MALFORMED;
-	return header[8] == 1 ? parse_igmp(&bytes, message) : GROUP_MESSAGE_FORWARDED;
+	return header[8] == 1 && (header[16] & 0xf0) == 0xe0 ? parse_igmp(&bytes, message)
+							     : GROUP_MESSAGE_FORWARDED;
 }
 
 /* Skip the hop-by-hop options. False: there is no router alert for MLD among them. */
@@ -334,7 +335,8 @@ static enum group_defect parse_ipv6(struct bytes bytes, struct group_message *me
 	if (sum(pseudo, &bytes) != 0xffff)
 		return GROUP_MESSAGE_CHECKSUM;
 	defect = parse_mld(&bytes, message);
-	if (!defect && (header[7] != 1 || !addr_is_link_local(&message->source)))
+	if (!defect &&
+	    (header[7] != 1 || header[24] != 0xff || !addr_is_link_local(&message->source)))
 		return GROUP_MESSAGE_FORWARDED;
 	return defect;
 }

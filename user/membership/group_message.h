@@ -69,8 +69,10 @@ enum group_defect {
 	GROUP_MESSAGE_OTHER,	 /* nothing: it is none of these messages */
 	GROUP_MESSAGE_MALFORMED, /* truncated, or contradictory */
 	GROUP_MESSAGE_CHECKSUM,
-	GROUP_MESSAGE_FORWARDED, /* its TTL is not 1, or it has no address of the link as source:
-				    it may come from anywhere */
+	GROUP_MESSAGE_FORWARDED, /* not between the hosts of a link: its TTL is not 1, its source is
+				    not link-local (IPv6), or it was sent to one host, so that
+				    receivers do not hear it. An IPv4 packet that passes may still
+				    come from elsewhere, with a TTL that was 1 on arrival. */
 	GROUP_DEFECTS,
 };
 

@@ -153,6 +153,9 @@ static bool read_one(struct group_socket *sock, unsigned int family, group_socke
 		return true;
 	if ((size_t)length <= sizeof(packet))
 		defect = group_message_parse(packet, (size_t)length, &message);
+	/* With the group's address, but to our MAC address alone: receivers do not hear it. */
+	if (!defect && from.sll_pkttype == PACKET_HOST)
+		defect = GROUP_MESSAGE_FORWARDED;
 	if (defect) {
 		sock->counts.defects[defect]++;
 		return true;

@@ -12,6 +12,11 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t greatest(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* ---- election ---- */
 
 void querier_start(struct querier *querier, bool ipv4, const struct querier_rules *rules,
@@ -55,20 +60,24 @@ static bool has_no_address(const struct group_message *query)
 	return query->ipv4 && memcmp(&query->source.b[12], none, sizeof(none)) == 0;
 }
 
-/* The other querier present interval, by its own values if it says them (RFC 3376, section 8.5). */
+/* The other querier present interval, by its own values if it says them (RFC 3376, section 8.5),
+ * within limits: it can claim an interval of 9 hours, and any host can send a query. */
 static void note_times(struct querier *querier, const struct querier_rules *rules,
 		       const struct group_message *query, uint64_t now_ns)
 {
 	uint64_t robustness = query->robustness ? query->robustness : rules->robustness;
 	uint64_t interval_ns =
 		query->interval ? query->interval * (uint64_t)NS_PER_SECOND : rules->interval_ns;
+	uint64_t own_ns = rules->robustness * rules->interval_ns, longest_ns = 4 * own_ns;
 	uint64_t response_ns = rules->response_ns;
 
 	/* That of a query of one group says nothing about the others. */
 	if (addr_is_any(&query->group))
-		response_ns = query->response_ms * (uint64_t)NS_PER_MS;
-	querier->other_until_ns = now_ns + robustness * interval_ns + response_ns / 2;
-	querier->other_member_ns = robustness * interval_ns + response_ns;
+		response_ns = least(query->response_ms * (uint64_t)NS_PER_MS, longest_ns);
+	querier->other_until_ns =
+		now_ns + least(robustness * interval_ns, longest_ns) + response_ns / 2;
+	querier->other_member_ns =
+		greatest(robustness * interval_ns + response_ns, own_ns + rules->response_ns);
 }
 
 bool querier_heard(struct querier *querier, const struct querier_rules *rules,
@@ -88,6 +97,18 @@ bool querier_heard(struct querier *querier, const struct querier_rules *rules,
 	querier->nr_questions = 0;
 	note_times(querier, rules, query, now_ns);
 	return !same;
+}
+
+uint64_t querier_ends_ns(const struct querier *querier, const struct querier_rules *rules,
+			 const struct group_message *query, uint64_t now_ns)
+{
+	uint64_t robustness = query->robustness ? query->robustness : rules->robustness;
+
+	if (addr_is_any(&query->group) || query->asked.count || query->suppressed ||
+	    !other_is_there(querier, now_ns) || !addr_equal(&querier->other, &query->source))
+		return 0;
+	return now_ns + greatest(robustness * query->response_ms * NS_PER_MS,
+				 rules->robustness * rules->last_member_ns);
 }
 
 /* ---- questions ---- */

@@ -293,21 +293,17 @@ static void on_query(const struct reading *reading, const struct group_message *
 {
 	struct demand_interface *interface = reading->interface;
 	struct querier *querier = &interface->queriers[message->ipv4 ? IPV4 : IPV6];
-	const struct demand_config *config = &reading->demand->config;
-	const struct querier_rules rules = querier_rules_of(config);
-	unsigned int robustness = message->robustness ? message->robustness : config->robustness;
+	const struct querier_rules rules = querier_rules_of(&reading->demand->config);
 	char text[ADDR_TEXT_SIZE];
+	uint64_t ends_ns;
 
 	if (querier_heard(querier, &rules, message, reading->now_ns))
 		log_info("querier-heard", LOG_IFACE(interface->name),
 			 LOG_NAME("querier", addr_format(&message->source, text)));
-	/* What this host asks does not concern those that it tracks. */
-	if (addr_is_any(&message->group) || message->asked.count || message->suppressed ||
-	    querier_is_asking(querier, &rules, reading->now_ns))
-		return;
-	receivers_asked(reading->demand->receivers, interface->ifindex, &message->group,
-			reading->now_ns + robustness * (uint64_t)message->response_ms * NS_PER_MS,
-			reading->now_ns);
+	ends_ns = querier_ends_ns(querier, &rules, message, reading->now_ns);
+	if (ends_ns)
+		receivers_asked(reading->demand->receivers, interface->ifindex, &message->group,
+				ends_ns, reading->now_ns);
 }
 
 static void on_message(void *context, const struct group_message *message,
