@@ -151,8 +151,10 @@ static void test_queries(void **state)
 	assert_int_equal(message.robustness, 2);
 	assert_int_equal(message.interval, 125);
 	assert_int_equal(message.asked.count, 1);
-	/* Exponents: RFC 3376, section 4.1.1. */
+	/* Exponents: RFC 3376, section 4.1.1. IGMPv2 has none. */
 	bytes[1] = 0xff;
+	assert_int_equal(igmp(bytes, 8), GROUP_MESSAGE_OK);
+	assert_int_equal(message.response_ms, 25500);
 	bytes[9] = 0x80;
 	assert_int_equal(igmp(bytes, 16), GROUP_MESSAGE_OK);
 	assert_int_equal(message.response_ms, 31744 * 100);

@@ -147,6 +147,8 @@ static enum group_defect parse_igmp_query(const struct bytes *bytes, struct grou
 	if (defect)
 		return defect;
 	if (bytes->length == IGMP_SIZE) {
+		/* Only that of IGMPv3 has an exponent. */
+		message->response_ms = bytes->data[1] * 100U;
 		message->version = bytes->data[1] ? 2 : 1;
 		if (message->version == 1)
 			message->response_ms = IGMP_V1_RESPONSE_MS;
