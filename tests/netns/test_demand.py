@@ -20,6 +20,7 @@ from ipv6 import Star6, groups6, index, receiver6, sender6
 from kernel_rules import V4, star_for, wait_rule
 from restarts import take_over
 from routers import FRR, frr, path, routed_interfaces
+from wire import UDP, frame, ip, mac_of_group, udp
 
 IN, OUT = "239.1.1.1", "239.2.2.2"
 RULE = f"tv in {IN}:5000@in0 on demand out {OUT}:6000@out0 when joined"
@@ -140,6 +141,26 @@ def outputs():
         wait_until(lambda name=name: [not_joined(daemon, n, name) for n in (0, 1)] == [2, 1], f"{name}: not joined")
         equal([output["sent_packets"] for output in rule(daemon, name)["outputs"]], [0, 1], f"{name}: sent")
     check_books(daemon.settle())
+    daemon.stop()
+
+
+@test
+def kernel_and_user():
+    """On the kernel path what receivers want counts for packets that take the user path, too"""
+    star = star_for(V4)
+    daemon = start(star, f"k in {IN}:5000@in0 path kernel out {OUT}:6000@out0 when joined")
+    # Of packets without a source the user path checks whether an output keeps it.
+    packet = ip("0.0.0.0", IN, UDP, udp("0.0.0.0", IN, (40000, 5000), b"by user space"))
+    frames = [frame(packet, mac_of_group(IN))]
+    wait_rule(daemon, "k", path="kernel", state="idle")
+    with receiver(star.receivers[0], 6000, OUT, "10.2.0.2") as sock:
+        wait_rule(daemon, "k", path="kernel")
+        send_frames(star.source, "s0", frames)
+        equal(receive(sock)[0], b"by user space", "payload")
+    wait_rule(daemon, "k", path="kernel", state="idle")
+    send_frames(star.source, "s0", frames)
+    wait_until(lambda: not_joined(daemon, name="k") == 1, "counted")
+    equal(daemon.stats()["interfaces"][0]["verdicts"]["steered"], 2, "packets on the user path")
     daemon.stop()
 
 

@@ -42,6 +42,14 @@ static void apply_output(struct path *path, unsigned int i)
 	stream_withhold(path->stream, i, known->withheld ? known->withheld : known->reach.withheld);
 }
 
+/* What receivers want counts on both paths: packets that the XDP program cannot rewrite, with
+ * unfinished checksums or in several buffers, take the user path all the same. */
+static void apply_outputs(struct path *path)
+{
+	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++)
+		apply_output(path, i);
+}
+
 static void examine_demand(struct path *path)
 {
 	for (unsigned int i = 0; i < path->rule->nr_outputs; i++)
@@ -51,10 +59,9 @@ static void examine_demand(struct path *path)
 
 static void examine_outputs(struct path *path, struct redirects *redirects)
 {
-	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++) {
+	for (unsigned int i = 0; path->stream && i < path->stream->nr_outputs; i++)
 		reach_update(&path->reaches[i].reach, redirects, &path->stream->outputs[i].rule);
-		apply_output(path, i);
-	}
+	apply_outputs(path);
 }
 
 int path_open(struct path **out, const struct path_request *request, char reason[REASON_SIZE])
@@ -159,6 +166,8 @@ void path_update(struct path *path, struct redirects *redirects)
 	/* It carries what the kernel path does not. */
 	if (!kernel_path_is_used(path->kernel))
 		examine_outputs(path, redirects);
+	else
+		apply_outputs(path);
 }
 
 bool path_has_new_demand(const struct path *path)
