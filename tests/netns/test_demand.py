@@ -165,6 +165,18 @@ def kernel_and_user():
 
 
 @test
+def missing_output():
+    """Of an output interface that does not exist the reason is shown; once it does, receivers decide"""
+    star = Star()
+    daemon = Daemon(star.relay, config=f"rules: ['{RULE.replace('out0', 'out9')}']\n{QUICK}")
+    wait_state(daemon, "pending")
+    check("out9 does not exist" in rule(daemon)["reason"], rule(daemon))
+    star.relay.ip("link set out0 name out9")
+    wait_state(daemon, "idle")
+    daemon.stop()
+
+
+@test
 def sources():
     """`from keep` of a rule with a source: INCLUDE and EXCLUDE of that source count"""
     star = Star()

@@ -433,10 +433,11 @@ bool demand_wants(const struct demand *demand, const struct rule *rule,
 	if (output->when != OUTPUT_WHEN_JOINED || !demand)
 		return true;
 	interface = find_sorted(demand, output->iface);
-	if (interface && interface->failed)
-		return true;
 	/* A rule may ask before it is known on which interfaces to listen. */
 	ifindex = interface ? interface->ifindex : (int)if_nametoindex(output->iface);
+	/* Wanted, so that the output shows the reason: the interface does not exist. */
+	if (!ifindex || (interface && interface->failed))
+		return true;
 	return receivers_want(demand->receivers, ifindex, &output->to, source_of(rule, output),
 			      clock_ns());
 }
