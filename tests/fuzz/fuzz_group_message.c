@@ -42,8 +42,9 @@ static void check_table(const struct receivers *receivers, uint64_t now_ns)
 {
 	struct check check = {receivers, now_ns, 0};
 
-	must(receivers_groups(receivers) <= GROUPS && receivers_members(receivers) <= MEMBERS);
-	receivers_visit(receivers, 0, MEMBERS + 1, check_receiver, &check, now_ns);
+	must(receivers_groups(receivers) <= GROUPS &&
+	     receivers_members(receivers) < MEMBERS + GROUPS);
+	receivers_visit(receivers, 0, MEMBERS + GROUPS, check_receiver, &check, now_ns);
 	must(check.count == receivers_members(receivers));
 }
 

@@ -242,6 +242,12 @@ static void test_limits(void **state)
 	assert_int_equal(report(99, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_FULL);
 	assert_int_equal(report(1, 3, RECORD_IS_EXCLUDE, ""), RECEIVERS_DONE);
 	assert_int_equal(receivers_members(table), 20);
+	/* The first member of a group is always counted, the second one is not. */
+	group.b[15] = 77;
+	assert_int_equal(report(1, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_DONE);
+	assert_true(wanted());
+	assert_int_equal(report(2, 3, RECORD_TO_EXCLUDE, ""), RECEIVERS_FULL);
+	assert_int_equal(receivers_members(table), 21);
 	receivers_forget(table, 1);
 	for (uint8_t i = 0; i < 10; i++) {
 		group.b[15] = i;

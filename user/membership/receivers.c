@@ -268,7 +268,8 @@ static enum receivers_result leave(struct receivers *receivers, const struct rec
 	return at_once || !(member || for_many) ? RECEIVERS_DONE : RECEIVERS_ASK;
 }
 
-/* The host's entry, or a new one. NULL: a limit. */
+/* The host's entry, or a new one. NULL: a limit. The first member of a group is not counted against
+ * that of members, so that many members of other groups do not keep a stream from everybody. */
 static struct member *take_member(struct receivers *receivers, const struct receivers_rules *rules,
 				  int ifindex, const struct receiver_host *host,
 				  const struct xmc_addr *address, struct group **group,
@@ -278,8 +279,8 @@ static struct member *take_member(struct receivers *receivers, const struct rece
 
 	if (member)
 		return member;
-	if (receivers->nr_members >= rules->most_members ||
-	    (!*group && receivers->nr_groups >= rules->most_groups))
+	if (*group ? receivers->nr_members >= rules->most_members
+		   : receivers->nr_groups >= rules->most_groups)
 		return NULL;
 	if (!*group)
 		*group = add_group(receivers, ifindex, address);

@@ -40,7 +40,8 @@ enum receivers_leave {
 
 struct receivers_rules {
 	unsigned int most_groups;  /* pairs of interface and group */
-	unsigned int most_members; /* triples of interface, group and host */
+	unsigned int most_members; /* triples of interface, group and host; besides the first host
+				      of each group */
 	uint64_t membership_ns;	   /* how long a report holds */
 	uint64_t last_member_ns;   /* the last member query time */
 	enum receivers_leave leave;
