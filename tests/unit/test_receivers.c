@@ -160,6 +160,33 @@ static void test_suppressed(void **state)
 	assert_int_equal(report(3, 2, RECORD_TO_INCLUDE, ""), RECEIVERS_DONE);
 }
 
+/* RFC 2236, section 7: leaves during the last member query time do not start it again. */
+static void test_leaving(void **state)
+{
+	report(1, 2, RECORD_IS_EXCLUDE, "");
+	report(2, 2, RECORD_IS_EXCLUDE, "");
+	assert_int_equal(report(3, 2, RECORD_TO_INCLUDE, ""), RECEIVERS_ASK);
+	pass(1);
+	report(1, 2, RECORD_IS_EXCLUDE, ""); /* the answer: it stays */
+	for (uint8_t i = 3; i < 100; i++)
+		assert_int_equal(report(i, 3, RECORD_TO_INCLUDE, ""), RECEIVERS_DONE);
+	pass(LAST_S - 1);
+	assert_int_equal(receivers_members(table), 1);
+	pass(LAST_S);
+	assert_true(wanted());
+	/* One that is known ends at its own time, and the others are asked. */
+	report(2, 2, RECORD_IS_EXCLUDE, "");
+	assert_int_equal(report(3, 2, RECORD_TO_INCLUDE, ""), RECEIVERS_ASK);
+	pass(1);
+	report(1, 2, RECORD_IS_EXCLUDE, "");
+	assert_int_equal(report(1, 2, RECORD_TO_INCLUDE, ""), RECEIVERS_ASK);
+	pass(LAST_S - 1);
+	assert_int_equal(receivers_members(table), 1);
+	assert_true(wanted());
+	pass(1);
+	assert_false(wanted());
+}
+
 /* RFC 3376, section 7.3.2: with a host of IGMPv1 there are no leaves. */
 static void test_v1(void **state)
 {
@@ -322,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leave, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tracked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_suppressed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_leaving, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_v1, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_include, set_up, tear_down),

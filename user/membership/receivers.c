@@ -30,6 +30,7 @@ struct group {
 	uint64_t due_ns; /* nothing ends before */
 	/* Hosts of these versions of IGMP have reported: others may suppress their reports. */
 	uint64_t v1_until_ns, v2_until_ns;
+	uint64_t leaving_until_ns; /* those that suppress reports have to answer until then */
 };
 
 struct receivers {
@@ -208,14 +209,20 @@ static void note_version(struct group *group, unsigned int version, uint64_t unt
 }
 
 /* The hosts that suppress reports: one may have answered for others, which have to answer now. */
-static void shorten_old(struct group *group, uint64_t until_ns)
+static void shorten_old(struct receivers *receivers, struct group *group, uint64_t until_ns,
+			uint64_t now_ns)
 {
+	/* None is left, if all end at once. */
+	if (until_ns <= now_ns)
+		group->v2_until_ns = 0;
+	group->leaving_until_ns = until_ns;
 	for (struct member *member = group->members; member; member = member->next) {
 		if (member->version >= 3)
 			continue;
 		host_filter_shorten(&member->filter, until_ns);
 		group->due_ns = least(group->due_ns, until_ns);
 	}
+	tidy_group(receivers, group, now_ns);
 }
 
 /* Do others of the group suppress their reports, so that this leave may be one of several hosts? */
@@ -250,6 +257,9 @@ static enum receivers_result leave(struct receivers *receivers, const struct rec
 	bool for_many = is_for_many(group, record, now_ns);
 	bool at_once = ends_at_once(rules, for_many);
 	uint64_t until_ns = at_once ? now_ns : now_ns + rules->last_member_ns;
+	/* As RFC 2236, section 7: further leaves do not start it again. Each looks at all members,
+	 * and one packet can have hundreds. */
+	bool starts = for_many && group->leaving_until_ns <= now_ns;
 
 	if (member && record->kind == RECORD_BLOCK) {
 		receivers->changes +=
@@ -259,13 +269,11 @@ static enum receivers_result leave(struct receivers *receivers, const struct rec
 		receivers->changes += host_filter_allow(&member->filter, &record->sources,
 							now_ns + rules->membership_ns, now_ns);
 	}
-	if (for_many) {
-		shorten_old(group, until_ns);
-		tidy_group(receivers, group, now_ns);
-	} else if (member) {
+	if (starts)
+		shorten_old(receivers, group, until_ns, now_ns);
+	else if (member)
 		settle(receivers, group, member, now_ns);
-	}
-	return at_once || !(member || for_many) ? RECEIVERS_DONE : RECEIVERS_ASK;
+	return at_once || !(member || starts) ? RECEIVERS_DONE : RECEIVERS_ASK;
 }
 
 /* The host's entry, or a new one. NULL: a limit. The first member of a group is not counted against
