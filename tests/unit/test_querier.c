@@ -204,11 +204,58 @@ static void test_last_members(void **state)
 	assert_int_equal(querier.nr_questions, QUERIER_QUESTIONS);
 	assert_true(next());
 	assert_true(addr_is_any(&query.group));
+	assert_int_equal(query.response_ns, 1 * S);
 	/* Nothing is asked once another router asks. */
 	assert_true(hear("10.2.0.1", 2, 125));
 	assert_false(next());
 	querier_ask(&querier, &rules, &group, now_ns);
 	assert_int_equal(querier.nr_questions, 0);
+}
+
+/* All queries about all groups that are due. */
+static unsigned int count_general(void)
+{
+	unsigned int count = 0;
+
+	while (next()) {
+		if (!addr_is_any(&query.group))
+			continue;
+		assert_int_equal(query.response_ns, 1 * S);
+		count++;
+	}
+	return count;
+}
+
+/* More groups are left than are asked about one by one: those that are still wanted have to be
+ * reported in the same time, and a flood of leaves is no flood of queries. */
+static void test_many_leave(void **state)
+{
+	struct xmc_addr group = address("239.2.2.2");
+
+	start("10.2.0.5");
+	assert_true(next());
+	for (unsigned int i = 0; i < 300; i++) {
+		group.b[13] = (uint8_t)(i >> 8);
+		group.b[14] = (uint8_t)i;
+		querier_ask(&querier, &rules, &group, now_ns);
+	}
+	assert_int_equal(count_general(), 1);
+	assert_int_equal(querier_due_ns(&querier, &rules), now_ns + 1 * S);
+	now_ns += 1 * S;
+	assert_int_equal(count_general(), 1);
+	now_ns += 1 * S;
+	assert_int_equal(count_general(), 0);
+	/* In each turn of 10 ms: at most one such query a second. */
+	for (unsigned int i = 0, total = 0; i < 1000; i++) {
+		for (unsigned int j = 0; j < 200; j++) {
+			group.b[13] = (uint8_t)i;
+			group.b[14] = (uint8_t)j;
+			querier_ask(&querier, &rules, &group, now_ns);
+		}
+		total += count_general();
+		assert_in_range(total, i / 100, i / 100 + 1);
+		now_ns += S / 100;
+	}
 }
 
 /* The first query is not lost while the interface has no link-local address yet. */
@@ -282,10 +329,11 @@ static void test_packets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_start),	cmocka_unit_test(test_election),
-		cmocka_unit_test(test_listens), cmocka_unit_test(test_last_members),
-		cmocka_unit_test(test_packets), cmocka_unit_test(test_no_address),
-		cmocka_unit_test(test_bounded), cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_start),	   cmocka_unit_test(test_election),
+		cmocka_unit_test(test_listens),	   cmocka_unit_test(test_last_members),
+		cmocka_unit_test(test_packets),	   cmocka_unit_test(test_no_address),
+		cmocka_unit_test(test_bounded),	   cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_many_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ bool querier_heard(struct querier *querier, const struct querier_rules *rules,
 	if (was_there && !same && !is_lower(&query->source, &querier->other))
 		return false;
 	querier->other = query->source;
-	querier->nr_questions = 0;
+	querier->nr_questions = querier->everything.left = 0;
 	note_times(querier, rules, query, now_ns);
 	return !same;
 }
@@ -113,6 +113,20 @@ uint64_t querier_ends_ns(const struct querier *querier, const struct querier_rul
 
 /* ---- questions ---- */
 
+/* What hosts want of groups that were left ends soon: all groups are asked with the times of a
+ * question about one. No sooner after the last such query than those follow each other, however
+ * many groups are left. */
+static void ask_everything(struct querier *querier, const struct querier_rules *rules,
+			   uint64_t now_ns)
+{
+	struct question *question = &querier->everything;
+
+	if (question->left)
+		return;
+	question->left = rules->robustness;
+	question->due_ns = greatest(question->due_ns, now_ns);
+}
+
 void querier_ask(struct querier *querier, const struct querier_rules *rules,
 		 const struct xmc_addr *group, uint64_t now_ns)
 {
@@ -123,7 +137,7 @@ void querier_ask(struct querier *querier, const struct querier_rules *rules,
 			return;
 	}
 	if (querier->nr_questions == QUERIER_QUESTIONS) {
-		querier->due_ns = least(querier->due_ns, now_ns);
+		ask_everything(querier, rules, now_ns);
 		return;
 	}
 	querier->questions[querier->nr_questions++] =
@@ -136,6 +150,8 @@ uint64_t querier_due_ns(const struct querier *querier, const struct querier_rule
 
 	if (!can_ask(querier, rules))
 		return UINT64_MAX;
+	if (querier->everything.left)
+		due_ns = least(due_ns, querier->everything.due_ns);
 	for (unsigned int i = 0; i < querier->nr_questions; i++)
 		due_ns = least(due_ns, querier->questions[i].due_ns);
 	return due_ns > querier->other_until_ns ? due_ns : querier->other_until_ns;
@@ -153,20 +169,31 @@ static void fill(const struct querier *querier, const struct querier_rules *rule
 	};
 }
 
-/* About a group that was left. */
+static bool ask_question(struct querier *querier, const struct querier_rules *rules,
+			 struct question *question, uint64_t now_ns, struct group_query *query)
+{
+	if (!question->left || question->due_ns > now_ns)
+		return false;
+	fill(querier, rules, rules->last_member_ns, query);
+	query->group = question->group;
+	question->due_ns = now_ns + rules->last_member_ns;
+	question->left--;
+	querier->sent++;
+	return true;
+}
+
+/* About groups that were left. */
 static bool next_question(struct querier *querier, const struct querier_rules *rules,
 			  uint64_t now_ns, struct group_query *query)
 {
+	if (ask_question(querier, rules, &querier->everything, now_ns, query))
+		return true;
 	for (unsigned int i = 0; i < querier->nr_questions; i++) {
 		struct question *question = &querier->questions[i];
 
-		if (question->due_ns > now_ns)
+		if (!ask_question(querier, rules, question, now_ns, query))
 			continue;
-		fill(querier, rules, rules->last_member_ns, query);
-		query->group = question->group;
-		question->due_ns = now_ns + rules->last_member_ns;
-		querier->sent++;
-		if (--question->left == 0)
+		if (!question->left)
 			*question = querier->questions[--querier->nr_questions];
 		return true;
 	}

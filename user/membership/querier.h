@@ -20,8 +20,8 @@
 #include "base/clock.h"
 #include "membership/group_message.h"
 
-/* Groups that are asked about at the same time. When more are left at once, all groups are asked
- * instead. */
+/* Groups that are asked about at the same time. When more are left at once, all groups are asked as
+ * well, with the same times. */
 #define QUERIER_QUESTIONS 64
 
 struct querier_rules {
@@ -49,7 +49,8 @@ struct querier {
 	uint64_t due_ns;	  /* of the next general query */
 	unsigned int nr_questions;
 	struct question questions[QUERIER_QUESTIONS];
-	uint64_t sent; /* queries */
+	struct question everything; /* all groups, in a hurry */
+	uint64_t sent;		    /* queries */
 };
 
 void querier_start(struct querier *querier, bool ipv4, const struct querier_rules *rules,
