@@ -342,6 +342,21 @@ def handed_over():
 
 
 @test
+def handed_over_unasked():
+    """Where the relay does not ask, what was wanted stays wanted until another querier has had time to ask"""
+    star = Star()
+    settings = "demand: {querier: off, robustness: 2, query_interval: 100s, response_time: 10s}\n"
+    with receiver(star.receiver, 6000, OUT, "10.2.0.2"):
+        daemon = start(star, RULE, settings=settings)
+        send_frames(star.receiver, "r0", [frame4(report2(OUT), "10.2.0.9", to=OUT)])
+        wait_state(daemon, "active")
+        second = take_over(daemon, config=f"rules: ['{RULE}']\n{settings}")
+        left = listed(second)[OUT, None]["remaining_seconds"]
+        check(5 < left <= 210, f"wanted for {left} s")
+        second.stop()
+
+
+@test
 def beside_pimd():
     """Where FRR's pimd asks, with a lower address, the relay only listens"""
     if not FRR:

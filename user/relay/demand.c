@@ -15,8 +15,8 @@
 /* How long the messages of one turn may keep the main thread busy. */
 #define TURN_NS (10 * NS_PER_MS)
 
-/* How long groups that a predecessor had are wanted: the first query is to be answered within a
- * second. */
+/* How long groups that a predecessor had are wanted if this host asks: the first query is to be
+ * answered within a second. */
 #define ASSUMED_NS (5 * NS_PER_SECOND)
 
 /* What ends is looked for this often at most. */
@@ -232,6 +232,12 @@ struct reading {
 	uint64_t now_ns;
 };
 
+static uint64_t membership_ns_of(const struct demand_config *config)
+{
+	return (config->robustness * (uint64_t)config->query_interval + config->response_time) *
+	       NS_PER_MS;
+}
+
 /* `querier`: of the interface and family of a report. */
 static struct receivers_rules rules_of(const struct demand_config *config,
 				       const struct querier *querier, uint64_t now_ns)
@@ -240,9 +246,7 @@ static struct receivers_rules rules_of(const struct demand_config *config,
 	struct receivers_rules rules = {
 		.most_groups = config->max_groups,
 		.most_members = config->max_members,
-		.membership_ns = (config->robustness * (uint64_t)config->query_interval +
-				  config->response_time) *
-				 NS_PER_MS,
+		.membership_ns = membership_ns_of(config),
 		.last_member_ns =
 			config->robustness * (uint64_t)config->last_member_interval * NS_PER_MS,
 		.leave = (enum receivers_leave)config->leave,
@@ -478,13 +482,14 @@ const struct receivers *demand_receivers(const struct demand *demand)
 	return demand->receivers;
 }
 
-/* As a report of a host that does not exist. It is there before the settings are. */
+/* As a report of a host that does not exist. */
 void demand_assume(struct demand *demand, int ifindex, const struct xmc_addr *group)
 {
+	const struct demand_config *config = &demand->config;
 	const struct receivers_rules rules = {
 		.most_groups = UINT32_MAX,
 		.most_members = UINT32_MAX,
-		.membership_ns = ASSUMED_NS,
+		.membership_ns = config->querier ? ASSUMED_NS : membership_ns_of(config),
 	};
 	const struct group_record record = {.kind = RECORD_IS_EXCLUDE, .group = *group};
 	const struct receiver_host host = {.address = {.b = {0}}};

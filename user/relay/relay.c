@@ -42,12 +42,14 @@ static int open_membership(struct relay *relay)
 	return err;
 }
 
-static int open_demand(struct relay *relay)
+static int open_demand(struct relay *relay, const struct config *config)
 {
 	const struct membership_entry *list;
 	unsigned int count;
 	int err = demand_open(&relay->demand, relay->epoll_fd, redirects_netlink(relay->redirects));
 
+	if (!err)
+		demand_configure(relay->demand, &config->demand);
 	list = inheritance_wanted(relay->inheritance, &count);
 	for (unsigned int i = 0; !err && i < count; i++)
 		demand_assume(relay->demand, list[i].ifindex, &list[i].group);
@@ -102,7 +104,7 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	if (!err)
 		err = icmp_open(&relay->icmp);
 	if (!err)
-		err = open_demand(relay);
+		err = open_demand(relay, config);
 	if (!err)
 		err = open_offloads(relay, notes_fd);
 	if (!err)
