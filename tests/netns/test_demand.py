@@ -430,6 +430,21 @@ def storm():
 
 
 @test
+def full():
+    """Reports of groups that no output sends fill the table: a receiver of one that an output sends is still found"""
+    star = Star()
+    daemon = start(star, RULE, settings="demand: {leave: fast, max_groups: 1, max_members: 1}\n")
+    names = ("239.9.9.8", "239.9.9.9")
+    send_frames(star.receiver, "r0", [frame4(report2(name), "10.2.0.9", to=name) for name in names])
+    wait_until(lambda: daemon.stats()["receivers"]["refused_reports"] == 1, "the table is full")
+    with receiver(star.receiver, 6000, OUT, "10.2.0.2"):
+        wait_state(daemon, "active")
+        equal(set(listed(daemon)), {(names[0], "10.2.0.9"), (OUT, "10.2.0.2")}, "receivers")
+    wait_state(daemon, "idle")
+    daemon.stop()
+
+
+@test
 def proxies():
     """Proxies without an address are told apart by their MAC addresses"""
     star = Star()

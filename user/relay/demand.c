@@ -40,6 +40,7 @@ struct demand {
 	struct netlink *netlink;
 	struct demand_config config;
 	struct receivers *receivers;
+	struct group_set sent; /* by outputs with `when joined` */
 	unsigned int count;
 	struct demand_interface *list;
 	unsigned int next; /* where the next turn begins */
@@ -73,6 +74,7 @@ void demand_close(struct demand *demand)
 	for (unsigned int i = 0; i < demand->count; i++)
 		group_socket_close(demand->list[i].socket);
 	receivers_free(demand->receivers);
+	group_set_free(&demand->sent);
 	free(demand->list);
 	free(demand);
 }
@@ -118,6 +120,7 @@ static struct demand_interface *find_listening(const struct demand *demand, int 
 
 void demand_begin(struct demand *demand)
 {
+	group_set_clear(&demand->sent);
 	for (unsigned int i = 0; i < demand->count; i++)
 		demand->list[i].used = false;
 }
@@ -151,6 +154,12 @@ void demand_use(struct demand *demand, const char *name, int ifindex)
 	stop_listening(demand, interface);
 	interface->ifindex = ifindex;
 	interface->failed = 0;
+}
+
+void demand_use_group(struct demand *demand, int ifindex, const struct xmc_addr *group)
+{
+	/* Without memory the limits apply to it. */
+	(void)group_set_add(&demand->sent, ifindex, group);
 }
 
 static struct querier_rules querier_rules_of(const struct demand_config *config)
@@ -210,6 +219,7 @@ void demand_end(struct demand *demand)
 {
 	unsigned int left = 0;
 
+	group_set_sort(&demand->sent);
 	for (unsigned int i = 0; i < demand->count; i++) {
 		if (!demand->list[i].used)
 			stop_listening(demand, &demand->list[i]);
@@ -271,6 +281,26 @@ static void note_full(struct demand *demand, struct demand_interface *interface)
 		    LOG_TEXT("hint", "raise demand.max_groups or demand.max_members"));
 }
 
+/* How many groups outputs send is bounded by the configuration, so that they are known although
+ * reports of other groups have filled the table. */
+static enum receivers_result take_record(const struct reading *reading,
+					 const struct receivers_rules *rules,
+					 const struct receiver_host *host, unsigned int version,
+					 const struct group_record *record)
+{
+	struct demand *demand = reading->demand;
+	int ifindex = reading->interface->ifindex;
+	struct receivers_rules sent = *rules;
+	enum receivers_result result = receivers_report(demand->receivers, rules, ifindex, host,
+							version, record, reading->now_ns);
+
+	if (result != RECEIVERS_FULL || !group_set_has(&demand->sent, ifindex, &record->group))
+		return result;
+	sent.most_groups = UINT32_MAX;
+	return receivers_report(demand->receivers, &sent, ifindex, host, version, record,
+				reading->now_ns);
+}
+
 static void on_reports(const struct reading *reading, const struct group_message *message,
 		       const struct receiver_host *host)
 {
@@ -282,9 +312,8 @@ static void on_reports(const struct reading *reading, const struct group_message
 	struct group_record record;
 
 	while (group_message_next(&records, &record)) {
-		enum receivers_result result = receivers_report(
-			demand->receivers, &rules, reading->interface->ifindex, host,
-			message->version + !message->ipv4, &record, reading->now_ns);
+		enum receivers_result result = take_record(
+			reading, &rules, host, message->version + !message->ipv4, &record);
 
 		if (result == RECEIVERS_FULL)
 			note_full(demand, reading->interface);

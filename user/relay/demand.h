@@ -9,6 +9,7 @@
 #ifndef XMCAST_RELAY_DEMAND_H
 #define XMCAST_RELAY_DEMAND_H
 
+#include "membership/group_set.h"
 #include "membership/group_socket.h"
 #include "membership/querier.h"
 #include "membership/receivers.h"
@@ -29,6 +30,8 @@ void demand_configure(struct demand *demand, const struct demand_config *config)
  * does not exist. */
 void demand_begin(struct demand *demand);
 void demand_use(struct demand *demand, const char *name, int ifindex);
+/* An output sends this group there: it is known even above `max_groups`. Also between them. */
+void demand_use_group(struct demand *demand, int ifindex, const struct xmc_addr *group);
 void demand_end(struct demand *demand);
 
 /* Take what receivers have reported, for a bounded time. True: what is wanted may have changed

@@ -481,6 +481,22 @@ static void read_devices(struct follow *follow)
 
 /* ---- demand ---- */
 
+/* The groups that these outputs of a rule send. */
+static void use_groups(struct follow *follow, const struct rule *rule)
+{
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		const struct rule_output *output = &rule->outputs[i];
+		const struct output_interface *interface;
+
+		if (output->when != OUTPUT_WHEN_JOINED)
+			continue;
+		interface = outputs_find(&follow->outputs, output->iface);
+		if (interface && interface->link.ifindex)
+			demand_use_group(follow->relay->demand, interface->link.ifindex,
+					 &output->to);
+	}
+}
+
 /* Listen on the interfaces of outputs that are sent only when joined. */
 static void listen_to_receivers(struct follow *follow)
 {
@@ -494,6 +510,8 @@ static void listen_to_receivers(struct follow *follow)
 		if (interface->demand && interface->known)
 			demand_use(demand, interface->name, interface->link.ifindex);
 	}
+	for (unsigned int i = 0; i < follow->relay->config.nr_rules; i++)
+		use_groups(follow, &follow->relay->config.rules[i]);
 	demand_end(demand);
 }
 

@@ -27,6 +27,11 @@ static struct output_interface *find(const struct outputs *outputs, const char *
 	return bsearch(&key, outputs->list, outputs->count, sizeof(key), compare);
 }
 
+const struct output_interface *outputs_find(const struct outputs *outputs, const char *name)
+{
+	return find(outputs, name);
+}
+
 static int compare_texts(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -38,6 +38,9 @@ const char *output_interface_explain(const struct output_interface *interface,
 int outputs_collect(struct outputs *outputs, const struct config *config);
 void outputs_free(struct outputs *outputs);
 
+/* By the name that a rule uses; NULL: no output has it. */
+const struct output_interface *outputs_find(const struct outputs *outputs, const char *name);
+
 /* Is the announced link one of them, by any of its names or by its index? If it has another MTU
  * than in the last query it has changed, even if the next query finds it as it was: what outputs
  * have learned about batches in the meantime does not hold any more. */
