@@ -45,11 +45,11 @@ static inline void set_group_checksum(uint8_t *packet, size_t length)
 	packet[sum_at + 1] = (uint8_t)sum;
 }
 
-/* An IPv4 packet with router alert from 10.2.0.`host`. Returns its length. */
+/* An IPv4 packet with router alert from 10.2.0.`host` to all hosts. Returns its length. */
 static inline size_t igmp_packet(uint8_t *packet, uint8_t host, const void *message, size_t length)
 {
-	static const uint8_t header[24] = {0x46, 0xc0, 0, 0, 0,	  0, 0, 0,  1,	  2, 0, 0,
-					   10,	 2,    0, 0, 224, 0, 0, 22, 0x94, 4, 0, 0};
+	static const uint8_t header[24] = {0x46, 0xc0, 0, 0, 0,	  0, 0, 0, 1,	 2, 0, 0,
+					   10,	 2,    0, 0, 224, 0, 0, 1, 0x94, 4, 0, 0};
 	size_t total = sizeof(header) + length;
 
 	memcpy(packet, header, sizeof(header));
@@ -61,13 +61,12 @@ static inline size_t igmp_packet(uint8_t *packet, uint8_t host, const void *mess
 	return total;
 }
 
-/* An IPv6 packet with router alert from fe80::`host` to ff02::16. */
+/* An IPv6 packet with router alert from fe80::`host` to all hosts. */
 static inline size_t mld_packet(uint8_t *packet, uint8_t host, const void *message, size_t length)
 {
-	static const uint8_t header[48] = {0x60, 0,    0, 0,	0,  0, 0, 1, 0xfe, 0x80, 0, 0,
-					   0,	 0,    0, 0,	0,  0, 0, 0, 0,	   0,	 0, 0,
-					   0xff, 0x02, 0, 0,	0,  0, 0, 0, 0,	   0,	 0, 0,
-					   0,	 0,    0, 0x16, 58, 0, 5, 2, 0,	   0,	 1, 0};
+	static const uint8_t header[48] = {0x60, 0, 0, 0, 0, 0, 0, 1, 0xfe, 0x80, 0, 0, 0, 0, 0, 0,
+					   0,	 0, 0, 0, 0, 0, 0, 0, 0xff, 0x02, 0, 0, 0, 0, 0, 0,
+					   0,	 0, 0, 0, 0, 0, 0, 1, 58,   0,	  5, 2, 0, 0, 1, 0};
 	size_t payload = 8 + length;
 
 	memcpy(packet, header, sizeof(header));

@@ -234,6 +234,22 @@ static void test_damaged(void **state)
 	assert_int_equal(with(48, 131, true), GROUP_MESSAGE_MALFORMED);
 }
 
+/* A query that is sent to another group reaches no host that wants the one that it asks about. */
+static void test_query_to(void **state)
+{
+	static const uint8_t igmp_query[8] = {0x11, 100, 0, 0, 239, 2, 2, 2};
+	static const uint8_t mld_query[24] = {130, [8] = 0xff, 0x3e, [23] = 5};
+
+	assert_int_equal(igmp(igmp_query, sizeof(igmp_query)), GROUP_MESSAGE_OK);
+	assert_int_equal(with(19, 2, true), GROUP_MESSAGE_FORWARDED);
+	memcpy(packet + 16, igmp_query + 4, 4);
+	assert_int_equal(with(0, 0x46, true), GROUP_MESSAGE_OK);
+	assert_int_equal(mld(mld_query, sizeof(mld_query)), GROUP_MESSAGE_OK);
+	assert_int_equal(with(39, 2, true), GROUP_MESSAGE_FORWARDED);
+	memcpy(packet + 24, mld_query + 8, 16);
+	assert_int_equal(with(0, 0x60, true), GROUP_MESSAGE_OK);
+}
+
 /* A report whose number of records or sources is too large counts for nothing. */
 static void test_too_many(void **state)
 {
@@ -263,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_records),	    cmocka_unit_test(test_mld2),
 		cmocka_unit_test(test_queries),	    cmocka_unit_test(test_mld2_query),
 		cmocka_unit_test(test_damaged),	    cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_query_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

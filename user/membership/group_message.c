@@ -242,9 +242,25 @@ static enum group_defect parse_igmp(const struct bytes *bytes, struct group_mess
 	}
 }
 
+/* Do the hosts of the link receive it? Queries are sent to all hosts, or to the group that they ask
+ * about; reports to groups of all kinds, by version. */
+static bool is_heard(const struct group_message *message, const struct xmc_addr *to)
+{
+	static const struct xmc_addr all_hosts[] = {
+		[false] = {.b = {0xff, 2, [15] = 1}},
+		[true] = {.b = {[10] = 0xff, 0xff, 224, 0, 0, 1}},
+	};
+
+	if (!message->query)
+		return addr_is_multicast(to);
+	return addr_equal(to, &all_hosts[message->ipv4]) || addr_equal(to, &message->group);
+}
+
 static enum group_defect parse_ipv4(struct bytes bytes, struct group_message *message)
 {
 	const uint8_t *header = bytes.data;
+	enum group_defect defect;
+	struct xmc_addr to;
 	size_t total;
 	uint32_t first;
 
@@ -263,8 +279,11 @@ static enum group_defect parse_ipv4(struct bytes bytes, struct group_message *me
 	first = message->source.b[12];
 	if (first >= 224 || first == 127)
 		return GROUP_MESSAGE_MALFORMED;
-	return header[8] == 1 && (header[16] & 0xf0) == 0xe0 ? parse_igmp(&bytes, message)
-							     : GROUP_MESSAGE_FORWARDED;
+	if (header[8] != 1)
+		return GROUP_MESSAGE_FORWARDED;
+	defect = parse_igmp(&bytes, message);
+	to = read_address(header + 16, true);
+	return !defect && !is_heard(message, &to) ? GROUP_MESSAGE_FORWARDED : defect;
 }
 
 /* Skip the hop-by-hop options. False: there is no router alert for MLD among them. */
@@ -314,6 +333,7 @@ static enum group_defect parse_ipv6(struct bytes bytes, struct group_message *me
 	const uint8_t *header = bytes.data;
 	enum group_defect defect;
 	struct bytes addresses;
+	struct xmc_addr to;
 	uint32_t pseudo;
 	size_t payload;
 
@@ -337,8 +357,9 @@ static enum group_defect parse_ipv6(struct bytes bytes, struct group_message *me
 	if (sum(pseudo, &bytes) != 0xffff)
 		return GROUP_MESSAGE_CHECKSUM;
 	defect = parse_mld(&bytes, message);
+	to = read_address(header + 24, false);
 	if (!defect &&
-	    (header[7] != 1 || header[24] != 0xff || !addr_is_link_local(&message->source)))
+	    (header[7] != 1 || !is_heard(message, &to) || !addr_is_link_local(&message->source)))
 		return GROUP_MESSAGE_FORWARDED;
 	return defect;
 }

@@ -70,9 +70,10 @@ enum group_defect {
 	GROUP_MESSAGE_MALFORMED, /* truncated, or contradictory */
 	GROUP_MESSAGE_CHECKSUM,
 	GROUP_MESSAGE_FORWARDED, /* not between the hosts of a link: its TTL is not 1, its source is
-				    not link-local (IPv6), or it was sent to one host, so that
-				    receivers do not hear it. An IPv4 packet that passes may still
-				    come from elsewhere, with a TTL that was 1 on arrival. */
+				    not link-local (IPv6), or it was sent to one host or, as a
+				    query, to another group, so that receivers do not hear it. An
+				    IPv4 packet that passes may still come from elsewhere, with a
+				    TTL that was 1 on arrival. */
 	GROUP_DEFECTS,
 };
 
