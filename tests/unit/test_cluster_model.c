@@ -139,7 +139,7 @@ static void start_agent(struct world *world, unsigned int i, bool same_host)
 	strcpy(settings.node, names[i]);
 	node->protocol = protocol_new(&settings);
 	assert_non_null(node->protocol);
-	assert_int_equal(protocol_set_leases(node->protocol, &lease, 1), 0);
+	assert_true(protocol_set_leases(node->protocol, &lease, 1) >= 0);
 	node->number = 0;
 	node->read = node->asked = false;
 }

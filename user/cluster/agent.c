@@ -63,11 +63,14 @@ static int random_number(uint64_t *number)
 
 /* ---- what the store reports ---- */
 
+/* With the time of receipt: a record that seems older than it is may be declared dead too early, if
+ * this process was stopped between the beginning of step() and the receipt. */
+
 static void on_answer(void *context, const struct answer *answer)
 {
 	struct agent *agent = context;
 
-	protocol_answer(agent->protocol, agent->now, answer);
+	protocol_answer(agent->protocol, clock_ns(), answer);
 }
 
 static void on_reading(void *context)
@@ -85,7 +88,7 @@ static void on_key(void *context, const struct etcd_key *key)
 		protocol_see_shard(agent->protocol, key->lease, key->number, key->mod,
 				   key->deleted ? NULL : &key->shard_record);
 	else
-		protocol_see_node(agent->protocol, agent->now, key->node, key->create, key->mod,
+		protocol_see_node(agent->protocol, clock_ns(), key->node, key->create, key->mod,
 				  key->deleted ? NULL : &key->node_record);
 }
 
@@ -93,7 +96,7 @@ static void on_all(void *context, int64_t revision)
 {
 	struct agent *agent = context;
 
-	protocol_see_all(agent->protocol, agent->now, revision);
+	protocol_see_all(agent->protocol, clock_ns(), revision);
 }
 
 /* ---- the log ---- */
@@ -226,9 +229,9 @@ static void step(struct agent *agent)
 {
 	struct txn txn;
 
-	agent->now = clock_ns();
-	store_run(agent->store, agent->now);
-	local_run(agent->local, agent->now);
+	store_run(agent->store, clock_ns());
+	/* Not before what was just received. */
+	local_run(agent->local, clock_ns());
 	if (protocol_wants_reading(agent->protocol))
 		store_read_again(agent->store);
 	/* The moment from which the deadline counts must not be later than the sending. */

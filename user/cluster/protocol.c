@@ -180,7 +180,7 @@ static bool is_held_without_store(const struct protocol *protocol, const struct 
 {
 	return protocol->view.leases[shard->lease].hold &&
 	       protocol->unknown_at > protocol->confirmed &&
-	       now - protocol->unknown_at < protocol->settings.deadline;
+	       view_elapsed(now, protocol->unknown_at) < protocol->settings.deadline;
 }
 
 uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t now, int64_t *epoch)
@@ -264,12 +264,12 @@ static bool replace_stranger(struct protocol *protocol, uint64_t now, const stru
 		protocol->stranger_renewals++;
 	}
 	if (ours || (node->record.host == settings->host &&
-		     now - node->seen > QUIET_PERIODS * settings->renew)) {
+		     view_elapsed(now, node->seen) > QUIET_PERIODS * settings->renew)) {
 		start(protocol, now, TXN_ADOPT, node->mod);
 		protocol->txn.other_mod = node->term;
 		return true;
 	}
-	if (now - node->seen > settings->deadline + settings->guard)
+	if (view_elapsed(now, node->seen) > settings->deadline + settings->guard)
 		return start(protocol, now, TXN_CLEAR, node->mod);
 	return false;
 }
@@ -292,7 +292,7 @@ static bool bury(struct protocol *protocol, uint64_t now, unsigned int own)
 
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
 		const struct view_node *node = &protocol->view.nodes[i];
-		uint64_t silent = now - node->seen;
+		uint64_t silent = view_elapsed(now, node->seen);
 
 		if (!*node->name || i == own || silent <= patience ||
 		    silent <= patience +
@@ -335,8 +335,8 @@ static bool claim(struct protocol *protocol, uint64_t now, unsigned int own)
 		if (!shard->free_since)
 			shard->free_since = now;
 		rank = view_rank(&protocol->view, shard, own);
-		if (rank == NO_NODE ||
-		    now - shard->free_since < rank * RANK_PERIODS * protocol->settings.renew)
+		if (rank == NO_NODE || view_elapsed(now, shard->free_since) <
+					       rank * RANK_PERIODS * protocol->settings.renew)
 			continue;
 		if (!found++)
 			start(protocol, now, TXN_CLAIM, protocol->mod);
@@ -405,7 +405,8 @@ static void plan_unfit(struct protocol *protocol, uint64_t now)
 		}
 		if (!shard->unfit_since)
 			shard->unfit_since = now;
-		if (now - shard->unfit_since < protocol->settings.unfit || now < protocol->unfit_at)
+		if (view_elapsed(now, shard->unfit_since) < protocol->settings.unfit ||
+		    now < protocol->unfit_at)
 			continue;
 		start_move(protocol, shard, best, "it cannot relay it");
 		protocol->unfit_at = now + PROTOCOL_UNFIT_NS;
@@ -420,7 +421,7 @@ static void plan_moves(struct protocol *protocol, uint64_t now, unsigned int own
 	unsigned int moves = settings->moves;
 
 	if (now < protocol->moves_at ||
-	    (!protocol->drain && now - protocol->view.changed < settings->settle))
+	    (!protocol->drain && view_elapsed(now, protocol->view.changed) < settings->settle))
 		return;
 	for (unsigned int i = 0; i < protocol->view.nr_shards && moves; i++) {
 		struct view_shard *shard = &protocol->view.shards[i];
@@ -560,7 +561,8 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 static void done(struct protocol *protocol, uint64_t now, const struct answer *answer)
 {
 	/* After an interruption that muted us, the others have to renew their keys as well. */
-	if (protocol->confirmed && now - protocol->confirmed > protocol->settings.deadline)
+	if (protocol->confirmed &&
+	    view_elapsed(now, protocol->confirmed) > protocol->settings.deadline)
 		view_forgive(&protocol->view, now);
 	protocol->unresolved = false;
 	protocol->confirmed = protocol->sent;
@@ -710,7 +712,7 @@ bool protocol_node(const struct protocol *protocol, unsigned int index, uint64_t
 		.weight = node->record.weight,
 		.live = node->live,
 		.draining = node->record.draining,
-		.silent = now - node->seen,
+		.silent = view_elapsed(now, node->seen),
 	};
 	for (unsigned int i = 0; i < view->nr_shards; i++)
 		status->shards += view_holder(view, &view->shards[i]) == index;

@@ -215,7 +215,7 @@ void view_refresh(struct view *view, uint64_t now)
 {
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
 		struct view_node *node = &view->nodes[i];
-		bool live = *node->name && now - node->seen <= view->patience;
+		bool live = *node->name && view_elapsed(now, node->seen) <= view->patience;
 
 		if (live != node->live) {
 			view->changed = now;

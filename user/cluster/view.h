@@ -59,6 +59,14 @@ struct view {
 	struct view_shard *shards;
 };
 
+/* Times of different callers may be a moment out of order; a negative time would be a very long
+ * one.
+ */
+static inline uint64_t view_elapsed(uint64_t now, uint64_t since)
+{
+	return now > since ? now - since : 0;
+}
+
 void view_free(struct view *view);
 
 /* As the functions of protocol.h; view_set_leases() returns 1 if anything has changed. */

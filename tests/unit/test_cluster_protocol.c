@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Single steps of the lease protocol of xmcast-cluster. All schedules are in
+ * test_cluster_model.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cluster/protocol.h"
+#include "cluster/rendezvous.h"
+
+#define MS   1000000ULL
+#define TIME (1000000 * MS) /* when everything begins */
+
+static const struct lease_name radio = {"radio", 1};
+
+static struct protocol *new_protocol(void)
+{
+	static const struct protocol_settings settings = {.node = "a",
+							  .instance = 1,
+							  .host = 7,
+							  .weight = 1,
+							  .deadline = 600 * MS,
+							  .guard = 100 * MS,
+							  .renew = 100 * MS,
+							  .daemon = 250 * MS,
+							  .settle = 1000 * MS,
+							  .moves = 1};
+	struct protocol *protocol = protocol_new(&settings);
+
+	assert_non_null(protocol);
+	assert_true(protocol_set_leases(protocol, &radio, 1) >= 0);
+	protocol_set_daemon(protocol, true);
+	return protocol;
+}
+
+static struct node_record record_of(uint64_t instance)
+{
+	return (struct node_record){.instance = instance,
+				    .host = 7,
+				    .serial = 1,
+				    .weight = 1,
+				    .nr_leases = 1,
+				    .leases = {lease_hash(radio.name, radio.shards)}};
+}
+
+/* It wants this transaction, which succeeds. */
+static void expect_txn(struct protocol *protocol, uint64_t now, enum txn_kind kind,
+		       int64_t revision)
+{
+	const struct answer done = {.kind = ANSWER_DONE, .revision = revision};
+	struct txn txn;
+
+	assert_true(protocol_request(protocol, now, &txn));
+	assert_int_equal(txn.kind, kind);
+	protocol_answer(protocol, now, &done);
+}
+
+static struct protocol *new_member(void)
+{
+	struct protocol *protocol = new_protocol();
+
+	protocol_reading(protocol);
+	protocol_see_all(protocol, TIME, 1);
+	expect_txn(protocol, TIME, TXN_JOIN, 2);
+	return protocol;
+}
+
+/* A node whose renewal is received just after the time was read is alive, not silent for ages. */
+static void a_renewal_from_the_future(void **state)
+{
+	struct protocol *protocol = new_member();
+	const struct node_record other = record_of(2);
+	struct node_status status;
+	struct txn txn;
+
+	protocol_see_node(protocol, TIME + 20 * MS, "b", 5, 5, &other);
+	while (protocol_request(protocol, TIME + 10 * MS, &txn)) {
+		const struct answer done = {.kind = ANSWER_DONE, .revision = 6};
+
+		assert_int_not_equal(txn.kind, TXN_BURY);
+		protocol_answer(protocol, TIME + 10 * MS, &done);
+	}
+	assert_true(protocol_node(protocol, 1, TIME + 10 * MS, &status));
+	assert_string_equal(status.name, "b");
+	assert_true(status.live);
+	assert_int_equal(status.silent, 0);
+	protocol_free(protocol);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_renewal_from_the_future),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
