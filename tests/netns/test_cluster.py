@@ -25,6 +25,7 @@ class Leases(fake_daemon.FakeDaemon):
 
     def __init__(self, name):
         self.until, self.epochs = {}, {}
+        self.others, self.muted = [], 0  # names of further leases; shards that were ended before their time
         self.hangs = threading.Event()
         super().__init__(os.path.join(work_directory(), f"{name}.sock"),
                          {"ping": self.answered({}), "lease.list": self.list, "lease.set": self.set})
@@ -39,16 +40,22 @@ class Leases(fake_daemon.FakeDaemon):
 
     def list(self, _params):
         """lease.list"""
-        return {"total": SHARDS, "leases": [{"name": "radio", "shards": SHARDS, "shard": i}
-                                            for i in EVERY]}
+        leases = [{"name": name, "shards": 1, "shard": 0} for name in self.others]
+        leases += [{"name": "radio", "shards": SHARDS, "shard": i} for i in EVERY]
+        return {"total": len(leases), "leases": leases}
 
     def set(self, params):
-        """lease.set, which refuses older epochs as the daemon does."""
+        """lease.set, which refuses unknown leases and older epochs as the daemon does."""
         self.answered(None)(params)
         for lease in params["leases"]:
+            if lease["name"] not in ("radio", *self.others):
+                return fake_daemon.Refusal(-32004, "no such lease")
+        leases = [lease for lease in params["leases"] if lease["name"] == "radio"]
+        for lease in leases:
             if lease["epoch"] < self.epochs.get(lease["shard"], 0):
                 return fake_daemon.Refusal(-32001, "older epoch")
-        for lease in params["leases"]:
+        for lease in leases:
+            self.muted += not lease["until"] and self.until.get(lease["shard"], 0) > time.monotonic_ns()
             self.until[lease["shard"]] = lease["until"]
             self.epochs[lease["shard"]] = lease["epoch"]
         return {}
@@ -193,6 +200,33 @@ def moves():
     bed.wait_shared()
     check("systemctl status xmcast-cluster" in
           run(program("xmcastctl"), "--socket", "/nowhere", "cluster", "status", check=False).stderr, "hint")
+
+
+@test
+def daemon_reloads():
+    """A lease that a reload removes, and a restart of the daemon, end no other lease"""
+    bed = Bed(count=1)
+    host = bed.relays[0]
+
+    def named(lease):
+        """Does the last lease.set have this lease?"""
+        sets = [params for method, params in host.daemon.requests if method == "lease.set"]
+        return any(item["name"] == lease and item["until"]
+                   for params in sets[-1:] for item in params["leases"])
+
+    # In front of the other lease, so that the numbers of its shards are other ones then.
+    host.daemon.others = ["tv"]
+    wait_until(lambda: named("tv"), "it holds both")
+    host.daemon.others = []
+    wait_until(lambda: not named("tv") and bed.all_held(), "it goes on with one")
+    check(not host.agent.process.find_line("daemon-lost"), "not lost")
+    equal(host.daemon.muted, 0, "shards that were ended by the reload")
+    before = host.daemon
+    before.stop()
+    host.daemon = Leases(host.name)
+    host.daemon.until, host.daemon.epochs = before.until, before.epochs
+    wait_until(lambda: named("radio") and bed.all_held(), "it goes on")
+    equal(host.daemon.muted, 0, "shards that were ended by the restart")
 
 
 @test

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "control/client.h"
 #include "control/lines.h"
+#include "control/method.h"
 
 /* Pause between attempts to connect. */
 #define CONNECT_NS (50 * NS_PER_MS)
@@ -40,7 +41,9 @@ struct local {
 	enum request request; /* that is waited for */
 	int id;
 	uint64_t asked, connect_at, set_at, list_at;
-	bool listed;
+	bool listed;   /* since it was connected, and its leases are still those */
+	bool set_last; /* the last request was REQUEST_SET */
+	bool refused;  /* the last REQUEST_SET */
 	bool answers;
 	char reason[160];
 	/* What arrived at each shard when it was last read. */
@@ -56,8 +59,6 @@ struct local {
 	json_int_t rules;
 	struct lease_name leases[CLUSTER_LEASES];
 	unsigned int nr_leases, offset;
-	/* Whether the daemon may have a deadline of this shard, so that it has to be ended. */
-	bool set[CLUSTER_SHARDS];
 	bool ending[CLUSTER_SHARDS]; /* the request that is waited for ends it */
 };
 
@@ -76,6 +77,12 @@ struct local *local_new(const char *path, const struct cluster_config *config,
 	return local;
 }
 
+static void list_again(struct local *local)
+{
+	local->listed = false;
+	local->offset = 0;
+}
+
 static void disconnect(struct local *local)
 {
 	if (local->fd >= 0)
@@ -85,7 +92,7 @@ static void disconnect(struct local *local)
 	free(local->out);
 	local->out = NULL;
 	local->request = REQUEST_NONE;
-	local->listed = false;
+	list_again(local);
 }
 
 void local_free(struct local *local)
@@ -144,6 +151,7 @@ static void ask(struct local *local, uint64_t now, enum request request, const c
 	local->out_sent = 0;
 	json_decref(json);
 	local->request = request;
+	local->set_last = request == REQUEST_SET;
 	local->asked = now;
 	if (!local->out)
 		lose(local, now, "out of memory");
@@ -168,10 +176,9 @@ static void ask_set(struct local *local, uint64_t now)
 		int64_t epoch;
 		uint64_t until = protocol_until(local->protocol, i, now, &epoch);
 
-		local->ending[i] = !until && local->set[i];
-		if (!until && !local->set[i])
+		local->ending[i] = !until && protocol_is_set(local->protocol, i);
+		if (!until && !local->ending[i])
 			continue;
-		local->set[i] = true;
 		protocol_shard_name(local->protocol, i, &status);
 		json_add(&list, json_pack("{s:s, s:i, s:i, s:I, s:I}", "name", status.lease->name,
 					  "shard", (int)status.number, "from", 0, "until",
@@ -267,9 +274,17 @@ static void read_set(struct local *local)
 	for (unsigned int i = 0; i < protocol_shards(local->protocol); i++) {
 		if (!local->ending[i])
 			continue;
-		local->set[i] = local->ending[i] = false;
+		local->ending[i] = false;
 		protocol_muted(local->protocol, i);
 	}
+}
+
+/* After a restart the daemon may have kept our deadlines, and until the protocol knows that it
+ * answers, all of them would be ended. If it has refused deadlines, it has to accept some first. */
+static void come_back(struct local *local, uint64_t now)
+{
+	set_answers(local, true, "");
+	local->set_at = now;
 }
 
 static void read_answer(struct local *local, uint64_t now, const char *line, size_t length)
@@ -288,13 +303,26 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 	}
 	local->request = REQUEST_NONE;
 	if (kind == 1) {
+		json_int_t code = json_integer_value(json_object_get(body, "code"));
+
+		if (request == REQUEST_SET && code == CONTROL_NOT_FOUND) {
+			/* A reload has removed a lease; the other ones go on. Not at once, in case
+			 * that the list still has it. */
+			list_again(local);
+			local->set_at = now + LOCAL_SET_NS / 5;
+			goto out;
+		}
+		local->refused = request == REQUEST_SET;
 		/* What was set stays as it is, and ends by itself. */
 		snprintf(reason, sizeof(reason), "it refuses: %s", message ? message : "no reason");
 		lose(local, now, reason);
 		local->connect_at = now + NS_PER_SECOND;
 	} else if (request == REQUEST_LIST) {
 		read_list(local, now, body);
+		if (local->listed && !local->answers && !local->refused)
+			come_back(local, now);
 	} else {
+		local->refused = false;
 		read_set(local);
 		set_answers(local, true, "");
 	}
@@ -341,10 +369,14 @@ static void receive(struct local *local, uint64_t now)
 
 static void ask_next(struct local *local, uint64_t now)
 {
-	if (!local->listed || local->offset || (now >= local->list_at && now < local->set_at))
-		ask_list(local, now);
-	else if (now >= local->set_at)
+	bool list = !local->listed || local->offset || now >= local->list_at;
+
+	/* Deadlines do not wait for a list of many pages, nor the list for a slow daemon's
+	 * deadlines. */
+	if (local->listed && now >= local->set_at && !(list && local->set_last))
 		ask_set(local, now);
+	else if (list)
+		ask_list(local, now);
 }
 
 void local_run(struct local *local, uint64_t now)

@@ -200,6 +200,11 @@ uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t 
 	return until;
 }
 
+bool protocol_is_set(const struct protocol *protocol, unsigned int shard)
+{
+	return protocol->view.shards[shard].sent_until;
+}
+
 bool protocol_wants_reading(struct protocol *protocol)
 {
 	bool wants = protocol->wants_reading;

@@ -173,6 +173,9 @@ uint64_t protocol_next(const struct protocol *protocol, uint64_t now);
 uint64_t protocol_until(struct protocol *protocol, unsigned int shard, uint64_t now,
 			int64_t *epoch);
 
+/* Whether the daemon may have a deadline of the shard, so that it has to be ended. */
+bool protocol_is_set(const struct protocol *protocol, unsigned int shard);
+
 /* Whether a shard has become ours, or has to be muted, since the last call. */
 bool protocol_hurries(struct protocol *protocol);
 

@@ -38,7 +38,7 @@ struct view_shard {
 	uint64_t unfit_since; /* and another node has been able to since then; 0: none */
 	uint64_t free_since;  /* when it was first found without a holder; 0: it has one */
 	const char *why; /* we claimed it or pass it on, constant text; NULL: another node did */
-	uint64_t sent_until;		 /* the latest deadline that the daemon may have */
+	uint64_t sent_until;		 /* the latest deadline that the daemon may have; 0: none */
 	bool move_pins;			 /* and to stay there */
 	char move_to[CLUSTER_NAME_SIZE]; /* it is to be passed on to this node; empty: it is not */
 };
