@@ -303,11 +303,15 @@ def cut_refused():
         for name, numbers, code in (("tv", {"cam1": 7}, -32001), ("tv", {"cam1": 7, "cam2": 1 << 16}, -32001),
                                     ("tv", {"cam1": 7, "cam2": 8, "cam3": 9}, -32001), ("solo", {"cam3": 7}, -32001),
                                     ("tv", {"cam1": -1, "cam2": 8}, -32602), ("tv", {}, -32602), ("tv", 7, -32602)):
-            equal(client.code("lease.set", name=name, until=until, from_seq=numbers), code, f"code of {numbers}")
+            equal(client.code("lease.set", **{"from": until}, name=name, until=2 * until, from_seq=numbers), code,
+                  f"code of {numbers}")
+        for begin in ({}, {"from": 0}, {"from": now()}):
+            equal(client.code("lease.set", **begin, name="tv", until=until, from_seq={"cam1": 1, "cam2": 1}), -32001,
+                  f"code with {begin} as the latest moment")
         equal(client.code("lease.set", name="tv", until=until, from_seq={"cam1": 1, "cam2": 1},
                           until_seq={"cam1": 1, "cam2": 1}), -32602, "both sides")
         equal(state(daemon)[0], "standby", "nothing has changed")
-        client.call("lease.set", name="tv", until=until, from_seq={"cam1": 1, "cam2": 1})
+        client.call("lease.set", **{"from": until}, name="tv", until=2 * until, from_seq={"cam1": 1, "cam2": 1})
         equal(daemon.stats()["rules"][0]["state"], "active", "held")
 
 

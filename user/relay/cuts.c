@@ -29,6 +29,12 @@ static int check(const struct relay *relay, const struct lease_change *change,
 {
 	unsigned int found = 0;
 
+	/* Numbers are compared only until then. */
+	if (change->side == CUT_FROM && change->from_ns <= clock_ns())
+		return explain(reason, -EINVAL,
+			       "lease %.63s: `from_seq` needs `from`, the latest moment, in the "
+			       "future: both hosts would send",
+			       change->name);
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct rule *rule = &relay->config.rules[i];
 		const struct lease_cut *cut;
