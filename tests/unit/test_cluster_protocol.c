@@ -91,10 +91,54 @@ static void a_renewal_from_the_future(void **state)
 	protocol_free(protocol);
 }
 
+/* A process that has adopted the key of its predecessor, which held the shard at this term. */
+static struct protocol *new_successor(uint64_t now)
+{
+	struct protocol *protocol = new_protocol();
+	const struct node_record before = record_of(99);
+	const struct shard_record held = {.node = "a", .term = 5};
+
+	protocol_reading(protocol);
+	protocol_see_node(protocol, TIME, "a", 5, 8, &before);
+	protocol_see_shard(protocol, radio.name, 0, 6, &held);
+	protocol_see_all(protocol, TIME, 8);
+	expect_txn(protocol, now, TXN_ADOPT, 9);
+	assert_true(protocol_is_ours(protocol, 0));
+	return protocol;
+}
+
+/* The daemon may have deadlines of the predecessor, so the node does not leave before they have
+ * passed, or the shard is muted. */
+static void deadlines_of_a_predecessor(void **state)
+{
+	const uint64_t now = TIME + 400 * MS, passed = now + 600 * MS;
+	int64_t epoch;
+	struct txn txn;
+
+	for (unsigned int muted = 0; muted < 2; muted++) {
+		struct protocol *protocol = new_successor(now);
+
+		assert_true(protocol_is_set(protocol, 0));
+		protocol_leave(protocol);
+		assert_int_equal(protocol_until(protocol, 0, now, &epoch), 0);
+		assert_int_equal(epoch, 9);
+		assert_false(protocol_request(protocol, now, &txn));
+		if (muted)
+			protocol_muted(protocol, 0);
+		else
+			assert_false(protocol_request(protocol, passed - 1, &txn));
+		expect_txn(protocol, muted ? now : passed, TXN_LEAVE, 10);
+		assert_false(protocol_request(protocol, passed, &txn));
+		assert_int_equal(protocol_state(protocol), PROTOCOL_LEFT);
+		protocol_free(protocol);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_renewal_from_the_future),
+		cmocka_unit_test(deadlines_of_a_predecessor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -537,25 +537,33 @@ static void become_absent(struct protocol *protocol)
 	stop_moves(&protocol->view);
 }
 
+/* Another process was this node. The daemon may have any deadline that it has set: every shard has
+ * to be ended, or these deadlines to pass, before it is passed on. */
+static void inherit(struct protocol *protocol, uint64_t now, int64_t term, int64_t revision)
+{
+	protocol->term = term;
+	protocol->first = revision;
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++)
+		protocol->view.shards[i].sent_until = now + protocol->settings.deadline;
+}
+
 /* A transaction was made, and what it wrote has this revision. */
 static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn, int64_t revision)
 {
 	struct view *view = &protocol->view;
-	int64_t term = txn->kind == TXN_JOIN	? revision
-		       : txn->kind == TXN_ADOPT ? txn->other_mod
-						: protocol->term;
 
 	if (txn->kind == TXN_CLEAR || txn->kind == TXN_LEAVE) {
 		view_see_node(view, now, protocol->settings.node, 0, revision, NULL);
 		become_absent(protocol);
 		return;
 	}
-	if (txn->kind == TXN_JOIN || txn->kind == TXN_ADOPT)
-		protocol->first = revision;
-	protocol->term = term;
+	if (txn->kind == TXN_JOIN)
+		protocol->first = protocol->term = revision;
+	else if (txn->kind == TXN_ADOPT)
+		inherit(protocol, now, txn->other_mod, revision);
 	protocol->mod = revision;
 	protocol->state = PROTOCOL_MEMBER;
-	view_see_node(view, now, protocol->settings.node, term, revision, &txn->own);
+	view_see_node(view, now, protocol->settings.node, protocol->term, revision, &txn->own);
 	for (unsigned int i = 0; i < txn->nr_shards; i++)
 		view_see_shard(view, txn->shards[i].lease, txn->shards[i].number, revision,
 			       &txn->shards[i].becomes);
@@ -605,7 +613,7 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 	if (protocol->unresolved && lost->own.serial == answer->own.serial)
 		apply(protocol, now, lost, answer->mod);
 	else if (!protocol->term)
-		protocol->first = protocol->term = answer->create;
+		inherit(protocol, now, answer->create, answer->mod);
 	protocol->unresolved = false;
 	protocol->state = PROTOCOL_MEMBER;
 	protocol->mod = answer->mod;
