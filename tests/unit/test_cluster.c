@@ -87,6 +87,7 @@ static void reads_configuration(void **state)
 	assert_int_equal(config.deadline, 1000);
 	assert_int_equal(config.guard, 100);
 	assert_int_equal(config.renew, 100);
+	assert_int_equal(config.gap, 15);
 	assert_int_equal(config.daemon_timeout, 250);
 	assert_int_equal(config.settle, 30000);
 	assert_int_equal(config.store.nr_endpoints, 2);
@@ -113,7 +114,11 @@ static void refuses_configuration(void **state)
 					  {5, 32, "user", "user and password_file belong together"},
 					  {5, 41, "key", "certificate and key belong together"},
 					  {}});
-	expect_config("node: a\ndeadline: 10s\nguard: 10ms\netcd: { endpoints: http://a:1 }\n",
+	expect_config("node: a\nguard: 19ms\ngap: 9ms\netcd: { endpoints: http://a:1 }\n",
+		      (struct expected[]){{2, 8, "19ms", "a time from 20ms to 5s"},
+					  {3, 6, "9ms", "a time from 10ms to 1s"},
+					  {}});
+	expect_config("node: a\ndeadline: 10s\nguard: 20ms\netcd: { endpoints: http://a:1 }\n",
 		      (struct expected[]){{3, 1, "guard", "expected at least 200ms"}, {}});
 	expect_config("node: a\n",
 		      (struct expected[]){{1, 1, "etcd.endpoints", "no endpoint"}, {}});

@@ -327,7 +327,7 @@ static void watch(struct world *world, unsigned int i)
 static void ask_daemon(struct world *world, unsigned int i)
 {
 	struct node *node = &world->nodes[i];
-	uint64_t now = clock_of(world, i);
+	uint64_t now = clock_of(world, i), from;
 
 	if (active(world, DAEMON_LEAVES, i)) {
 		node->asked = false;
@@ -342,7 +342,8 @@ static void ask_daemon(struct world *world, unsigned int i)
 	node->asked = true;
 	node->asked_at = now;
 	for (unsigned int s = 0; s < SHARDS; s++)
-		node->asks_until[s] = protocol_until(node->protocol, s, now, &node->asks_epoch[s]);
+		node->asks_until[s] =
+			protocol_until(node->protocol, s, now, &from, &node->asks_epoch[s]);
 }
 
 static void run_daemon(struct world *world, unsigned int i)

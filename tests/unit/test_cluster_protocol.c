@@ -26,6 +26,7 @@ static struct protocol *new_protocol(void)
 							  .deadline = 600 * MS,
 							  .guard = 100 * MS,
 							  .renew = 100 * MS,
+							  .gap = 15 * MS,
 							  .daemon = 250 * MS,
 							  .settle = 1000 * MS,
 							  .moves = 1};
@@ -112,6 +113,7 @@ static struct protocol *new_successor(uint64_t now)
 static void deadlines_of_a_predecessor(void **state)
 {
 	const uint64_t now = TIME + 400 * MS, passed = now + 600 * MS;
+	uint64_t from;
 	int64_t epoch;
 	struct txn txn;
 
@@ -120,7 +122,7 @@ static void deadlines_of_a_predecessor(void **state)
 
 		assert_true(protocol_is_set(protocol, 0));
 		protocol_leave(protocol);
-		assert_int_equal(protocol_until(protocol, 0, now, &epoch), 0);
+		assert_int_equal(protocol_until(protocol, 0, now, &from, &epoch), 0);
 		assert_int_equal(epoch, 9);
 		assert_false(protocol_request(protocol, now, &txn));
 		if (muted)
@@ -134,11 +136,34 @@ static void deadlines_of_a_predecessor(void **state)
 	}
 }
 
+/* A new holder begins when the old one has sent what was on its way; a new process at once. */
+static void a_gap_before_sending(void **state)
+{
+	struct protocol *protocol = new_member();
+	const struct node_record other = record_of(2);
+	const struct shard_record passed = {.node = "a", .term = 2};
+	uint64_t from, again;
+	int64_t epoch;
+
+	protocol_see_node(protocol, TIME, "b", 1, 3, &other);
+	protocol_see_shard(protocol, radio.name, 0, 4, &passed);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME + 7, &from, &epoch), 0);
+	assert_int_equal(from, TIME + 7 + 15 * MS);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME + 50 * MS, &again, &epoch), 0);
+	assert_int_equal(again, from);
+	protocol_free(protocol);
+	protocol = new_successor(TIME + 400 * MS);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME + 400 * MS, &from, &epoch), 0);
+	assert_int_equal(from, 0);
+	protocol_free(protocol);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_renewal_from_the_future),
 		cmocka_unit_test(deadlines_of_a_predecessor),
+		cmocka_unit_test(a_gap_before_sending),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ struct cluster_config {
 	char node[CLUSTER_NAME_SIZE];
 	unsigned int weight, moves;
 	/* Milliseconds. */
-	unsigned int deadline, guard, renew, daemon_timeout, input_timeout, settle;
+	unsigned int deadline, guard, renew, gap, daemon_timeout, input_timeout, settle;
 	struct store_settings store;
 	char password_file[4096];
 	unsigned int nr_leases;

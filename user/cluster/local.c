@@ -174,15 +174,15 @@ static void ask_set(struct local *local, uint64_t now)
 
 	for (unsigned int i = 0; i < protocol_shards(local->protocol); i++) {
 		int64_t epoch;
-		uint64_t until = protocol_until(local->protocol, i, now, &epoch);
+		uint64_t from, until = protocol_until(local->protocol, i, now, &from, &epoch);
 
 		local->ending[i] = !until && protocol_is_set(local->protocol, i);
 		if (!until && !local->ending[i])
 			continue;
 		protocol_shard_name(local->protocol, i, &status);
-		json_add(&list, json_pack("{s:s, s:i, s:i, s:I, s:I}", "name", status.lease->name,
-					  "shard", (int)status.number, "from", 0, "until",
-					  (json_int_t)until, "epoch", (json_int_t)epoch));
+		json_add(&list, json_pack("{s:s, s:i, s:I, s:I, s:I}", "name", status.lease->name,
+					  "shard", (int)status.number, "from", (json_int_t)from,
+					  "until", (json_int_t)until, "epoch", (json_int_t)epoch));
 	}
 	local->set_at = now + LOCAL_SET_NS;
 	if (list && !json_array_size(list)) {

@@ -183,11 +183,13 @@ static bool is_held_without_store(const struct protocol *protocol, const struct 
 	       view_elapsed(now, protocol->unknown_at) < protocol->settings.deadline;
 }
 
-uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t now, int64_t *epoch)
+uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t now, uint64_t *from,
+			int64_t *epoch)
 {
 	struct view_shard *shard = &protocol->view.shards[index];
 	uint64_t until = now + protocol->settings.daemon;
 
+	*from = 0;
 	*epoch = shard->mod > protocol->first ? shard->mod : protocol->first;
 	if (!is_ours(protocol, shard) || *shard->move_to || is_ending(protocol))
 		return 0;
@@ -197,6 +199,11 @@ uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t 
 		return 0;
 	if (until > shard->sent_until)
 		shard->sent_until = until;
+	if (shard->from_mod != shard->mod) {
+		shard->from_mod = shard->mod;
+		shard->from = now + protocol->settings.gap;
+	}
+	*from = shard->from;
 	return until;
 }
 
@@ -543,8 +550,12 @@ static void inherit(struct protocol *protocol, uint64_t now, int64_t term, int64
 {
 	protocol->term = term;
 	protocol->first = revision;
-	for (unsigned int i = 0; i < protocol->view.nr_shards; i++)
-		protocol->view.shards[i].sent_until = now + protocol->settings.deadline;
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
+		struct view_shard *shard = &protocol->view.shards[i];
+
+		shard->sent_until = now + protocol->settings.deadline;
+		shard->from_mod = shard->mod; /* it goes on */
+	}
 }
 
 /* A transaction was made, and what it wrote has this revision. */

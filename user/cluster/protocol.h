@@ -15,7 +15,8 @@
  *   3. A shard is held by a term of a node (record.h). It is taken only if that term has ended,
  *      compared in the same transaction, or if the holder passes it on.
  *   4. A holder passes a shard on, or leaves, only when its daemon has confirmed that the shard is
- *      muted, or when every deadline that the daemon may have has passed.
+ *      muted, or when every deadline that the daemon may have has passed. What has arrived there
+ *      by then is still sent (XMC_LEASE_DRAIN_NS), so the new holder begins `gap` later.
  *
  * Every transaction renews the node's key as well, and only one is under way. If its answer is
  * lost, the next one shows by the key's serial which was made: an older one that arrives late fails
@@ -44,6 +45,7 @@ struct protocol_settings {
 	uint64_t instance, host; /* see struct node_record */
 	unsigned int weight;
 	uint64_t deadline, guard, renew;
+	uint64_t gap;	    /* how long a shard that was passed to us may be on its way out there */
 	uint64_t daemon;    /* the longest deadline that the daemon gets, and time to answer */
 	uint64_t unfit;	    /* how long another node must be able to relay what we cannot */
 	uint64_t settle;    /* how long a node is a member before it gets shards of others */
@@ -167,10 +169,11 @@ void protocol_answer(struct protocol *protocol, uint64_t now, const struct answe
 uint64_t protocol_next(const struct protocol *protocol, uint64_t now);
 
 /*
- * The deadline to set in the daemon for the shard, and its fencing token (greater for every holder
- * and every process); 0: it is to be muted. Counts as set from then on.
+ * The deadline to set in the daemon for the shard, the moment from which it may send, and its
+ * fencing token (greater for every holder and every process); 0: it is to be muted. Counts as set
+ * from then on.
  */
-uint64_t protocol_until(struct protocol *protocol, unsigned int shard, uint64_t now,
+uint64_t protocol_until(struct protocol *protocol, unsigned int shard, uint64_t now, uint64_t *from,
 			int64_t *epoch);
 
 /* Whether the daemon may have a deadline of the shard, so that it has to be ended. */

@@ -33,6 +33,8 @@ struct view_shard {
 	uint64_t name; /* shard_hash() */
 	int64_t mod;   /* of the key; 0: there is none */
 	struct shard_record record;
+	uint64_t from;	      /* when we may send it at the earliest, */
+	int64_t from_mod;     /* since its key has this mod_revision; see protocol_until() */
 	bool listed;	      /* reported since view_reading() */
 	bool unfit;	      /* we cannot relay it now, */
 	uint64_t unfit_since; /* and another node has been able to since then; 0: none */
