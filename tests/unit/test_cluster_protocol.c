@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Single steps of the lease protocol of xmcast-cluster. All schedules are in
  * test_cluster_model.c. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -158,12 +159,38 @@ static void a_gap_before_sending(void **state)
 	protocol_free(protocol);
 }
 
+/* A shard is moved only to a node that would be given it: not to one that drains, or whose rules do
+ * not have the lease. */
+static void moves_to_possible_holders(void **state)
+{
+	struct protocol *protocol = new_member();
+	struct node_record other = record_of(2);
+	const struct shard_record ours = {.node = "a", .term = 2};
+
+	protocol_see_shard(protocol, radio.name, 0, 4, &ours);
+	assert_int_equal(protocol_move(protocol, 0, "b"), -ENOENT);
+	other.draining = true;
+	protocol_see_node(protocol, TIME, "b", 5, 5, &other);
+	assert_int_equal(protocol_move(protocol, 0, "b"), -ENOENT);
+	other.draining = false;
+	other.nr_leases = 0;
+	protocol_see_node(protocol, TIME, "b", 5, 6, &other);
+	assert_int_equal(protocol_move(protocol, 0, "b"), -ENOENT);
+	other.nr_leases = 1;
+	protocol_see_node(protocol, TIME, "b", 5, 7, &other);
+	assert_int_equal(protocol_move(protocol, 0, "b"), 0);
+	expect_txn(protocol, TIME, TXN_PASS, 8);
+	assert_false(protocol_is_ours(protocol, 0));
+	protocol_free(protocol);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_renewal_from_the_future),
 		cmocka_unit_test(deadlines_of_a_predecessor),
 		cmocka_unit_test(a_gap_before_sending),
+		cmocka_unit_test(moves_to_possible_holders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -373,8 +373,8 @@ static bool pass(struct protocol *protocol, uint64_t now)
 		if (!*shard->move_to || !is_ours(protocol, shard))
 			continue;
 		node = view_find(&protocol->view, shard->move_to);
-		if (node == NO_NODE || !protocol->view.nodes[node].live) {
-			*shard->move_to = '\0'; /* it has gone: we go on */
+		if (node == NO_NODE || view_rank(&protocol->view, shard, node) == NO_NODE) {
+			*shard->move_to = '\0'; /* it does not accept it any more: we go on */
 			continue;
 		}
 		if (shard->sent_until > now || (to != NO_NODE && node != to))
@@ -461,7 +461,7 @@ int protocol_move(struct protocol *protocol, unsigned int index, const char *nod
 
 	if (!is_ours(protocol, shard))
 		return -ESRCH;
-	if (to == NO_NODE || !protocol->view.nodes[to].live)
+	if (to == NO_NODE || view_rank(&protocol->view, shard, to) == NO_NODE)
 		return -ENOENT;
 	shard->move_pins = view_ranked(&protocol->view, shard, 0) != to;
 	shard->why = "moved by hand";

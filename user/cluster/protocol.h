@@ -152,7 +152,8 @@ void protocol_muted(struct protocol *protocol, unsigned int shard);
 /* From now on get no shards, and pass all on; or end that. */
 void protocol_drain(struct protocol *protocol, bool drain);
 
-/* Pass the shard on to this node, if it is ours. 0; -ENOENT: no such member; -ESRCH: not ours. */
+/* Pass the shard on to this node, if it is ours. 0; -ENOENT: no such member, or it drains, or does
+ * not have the lease; -ESRCH: not ours. */
 int protocol_move(struct protocol *protocol, unsigned int shard, const char *node);
 
 /* Leave for good: mute everything, then delete the node's key. */

@@ -125,7 +125,9 @@ static void method_move(void *context, const json_t *params, struct control_repl
 				     shard.owner ? shard.owner : "(none)", lease, number);
 			break;
 		default:
-			control_fail(reply, CONTROL_NOT_FOUND, "no live node %s", node);
+			control_fail(reply, CONTROL_NOT_FOUND,
+				     "no live node %s that has the lease %s and does not drain",
+				     node, lease);
 		}
 		return;
 	}
