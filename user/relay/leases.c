@@ -120,12 +120,18 @@ static void open_guard(struct leases *leases)
 		return;
 	leases->guard_tried = true;
 	err = guard_open(&leases->guard, &step);
-	if (!err)
+	if (!err) {
+		step = "memory";
 		err = leases_add_reader(leases, guard_leases(leases->guard));
-	if (err)
+	}
+	if (err) {
+		/* Attached with an empty map, it would drop everything. */
+		guard_close(leases->guard);
+		leases->guard = NULL;
 		log_warning("lease-unguarded", LOG_NAME("step", step), LOG_ERROR(err),
 			    LOG_TEXT("hint", "the kernel does not check leases behind the egress "
 					     "threads: mount cgroup2"));
+	}
 }
 
 int leases_guard(const struct leases *leases)
