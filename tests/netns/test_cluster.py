@@ -5,6 +5,7 @@
 The daemons here are stand-ins that accept deadlines and obey them; the real ones, with packets on the wire,
 are in test_failover.py. Whenever the deadlines are looked at, no shard may be held twice."""
 
+import base64
 import os
 import re
 import signal
@@ -219,6 +220,8 @@ def daemon_reloads():
     wait_until(lambda: named("tv"), "it holds both")
     host.daemon.others = []
     wait_until(lambda: not named("tv") and bed.all_held(), "it goes on with one")
+    key = {"key": base64.b64encode(b"/xmcast/shards/tv/0").decode()}
+    wait_until(lambda: "kvs" not in host.etcd.ask("/v3/kv/range", key), "other nodes can claim it")
     check(not host.agent.process.find_line("daemon-lost"), "not lost")
     equal(host.daemon.muted, 0, "shards that were ended by the reload")
     before = host.daemon

@@ -184,6 +184,54 @@ static void moves_to_possible_holders(void **state)
 	protocol_free(protocol);
 }
 
+/* A lease that our rules name no more is free for other nodes; the others stay ours. */
+static void releases_a_lease_that_is_gone(void **state)
+{
+	static const struct lease_name both[] = {{"radio", 1}, {"tv", 1}};
+	struct protocol *protocol = new_member();
+	const struct shard_record ours = {.node = "a", .term = 2};
+	const struct answer unknown = {.kind = ANSWER_UNKNOWN};
+	struct txn txn;
+
+	assert_int_equal(protocol_set_leases(protocol, both, 2), 0);
+	protocol_reading(protocol);
+	protocol_see_shard(protocol, "radio", 0, 3, &ours);
+	protocol_see_shard(protocol, "tv", 0, 4, &ours);
+	protocol_see_all(protocol, TIME, 4);
+	assert_int_equal(protocol_set_leases(protocol, both, 1), 0);
+	assert_true(protocol_is_ours(protocol, 0));
+	/* It is back before its key was deleted. */
+	assert_int_equal(protocol_set_leases(protocol, both, 2), 0);
+	protocol_reading(protocol);
+	protocol_see_shard(protocol, "tv", 0, 4, &ours);
+	protocol_see_shard(protocol, "radio", 0, 3, &ours);
+	protocol_see_all(protocol, TIME, 4);
+	assert_true(protocol_is_ours(protocol, 1));
+	expect_txn(protocol, TIME, TXN_RENEW, 5);
+	assert_false(protocol_request(protocol, TIME, &txn));
+	/* It is gone. While its key may be deleted, it cannot come back. */
+	assert_int_equal(protocol_set_leases(protocol, both, 1), 0);
+	protocol_reading(protocol);
+	protocol_see_shard(protocol, "radio", 0, 3, &ours);
+	protocol_see_all(protocol, TIME, 5);
+	expect_txn(protocol, TIME, TXN_RENEW, 6);
+	assert_true(protocol_request(protocol, TIME, &txn));
+	assert_int_equal(txn.kind, TXN_RELEASE);
+	assert_int_equal(txn.nr_shards, 1);
+	assert_string_equal(txn.shards[0].lease, "tv");
+	assert_int_equal(txn.shards[0].mod, 4);
+	assert_int_equal(protocol_set_leases(protocol, both, 2), -EAGAIN);
+	protocol_answer(protocol, TIME, &unknown);
+	assert_int_equal(protocol_set_leases(protocol, both, 2), -EAGAIN);
+	expect_txn(protocol, TIME + 50 * MS, TXN_RENEW, 7);
+	expect_txn(protocol, TIME + 50 * MS, TXN_RELEASE, 8);
+	assert_false(protocol_request(protocol, TIME + 50 * MS, &txn));
+	assert_true(protocol_is_ours(protocol, 0));
+	assert_int_equal(protocol_set_leases(protocol, both, 2), 0);
+	assert_false(protocol_is_ours(protocol, 1));
+	protocol_free(protocol);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +239,7 @@ int main(void)
 		cmocka_unit_test(deadlines_of_a_predecessor),
 		cmocka_unit_test(a_gap_before_sending),
 		cmocka_unit_test(moves_to_possible_holders),
+		cmocka_unit_test(releases_a_lease_that_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,7 +178,9 @@ char *etcd_txn_body(const char *prefix, const struct txn *txn, const char *node,
 		if (*shard->ended_node)
 			json_add(&compare, compare_create(node_key(prefix, shard->ended_node),
 							  "NOT_EQUAL", shard->ended_term));
-		json_add(&success, put(shard_key(prefix, shard), shard_value(&shard->becomes)));
+		json_add(&success, txn->kind == TXN_RELEASE ? delete (shard_key(prefix, shard))
+							    : put(shard_key(prefix, shard),
+								  shard_value(&shard->becomes)));
 	}
 	return body_of(json_pack("{s:o, s:o, s:[{s:{s:o}}]}", "compare", compare, "success",
 				 success, "failure", "request_range", "key",

@@ -227,7 +227,8 @@ static void take_leases(struct local *local)
 {
 	int err = protocol_set_leases(local->protocol, local->leases, local->nr_leases);
 
-	if (err)
+	/* -EAGAIN: with the next list. */
+	if (err && err != -EAGAIN)
 		log_error("leases-refused", LOG_ERROR(err));
 	for (unsigned int i = 0; i < local->config->nr_leases; i++)
 		protocol_set_hold(local->protocol, local->config->leases[i].name,

@@ -33,6 +33,10 @@ struct protocol {
 	uint64_t renew_at, decide_at, look_at, moves_at, unfit_at;
 	unsigned int stranger_renewals; /* of a key of our name by another process */
 	int64_t stranger_mod;
+	/* Shards of our term whose leases our rules name no more: their keys are deleted, so that
+	 * other nodes can claim them. */
+	struct txn_shard *dropped;
+	unsigned int nr_dropped;
 	bool busy; /* a transaction is under way: */
 	struct txn txn;
 	uint64_t sent; /* when it was made */
@@ -57,6 +61,8 @@ void protocol_free(struct protocol *protocol)
 {
 	if (protocol)
 		view_free(&protocol->view);
+	if (protocol)
+		free(protocol->dropped);
 	free(protocol);
 }
 
@@ -68,11 +74,63 @@ static bool is_ours(const struct protocol *protocol, const struct view_shard *sh
 	       strcmp(shard->record.node, protocol->settings.node) == 0;
 }
 
+static struct txn_shard describe(const struct protocol *protocol, const struct view_shard *shard)
+{
+	struct txn_shard entry = {.number = shard->number, .mod = shard->mod};
+
+	memcpy(entry.lease, protocol->view.leases[shard->lease].name.name, CLUSTER_NAME_SIZE);
+	return entry;
+}
+
+/* Note all of our shards as dropped. */
+static int drop_all(struct protocol *protocol)
+{
+	struct txn_shard *list =
+		realloc(protocol->dropped,
+			(protocol->nr_dropped + protocol->view.nr_shards + 1UL) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	protocol->dropped = list;
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
+		if (is_ours(protocol, &protocol->view.shards[i]))
+			list[protocol->nr_dropped++] =
+				describe(protocol, &protocol->view.shards[i]);
+	}
+	return 0;
+}
+
+/* Except those that we have, and the first ones. */
+static void keep_dropped(struct protocol *protocol, unsigned int first)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = first; i < protocol->nr_dropped; i++) {
+		const struct txn_shard *shard = &protocol->dropped[i];
+
+		if (!view_shard(&protocol->view, shard->lease, shard->number))
+			protocol->dropped[left++] = *shard;
+	}
+	protocol->nr_dropped = left;
+}
+
+/* A transaction that is under way, or was perhaps made, gives or takes shards. */
+static bool shards_change(const struct protocol *protocol)
+{
+	return (protocol->busy && protocol->txn.nr_shards) ||
+	       (protocol->unresolved && protocol->lost.nr_shards);
+}
+
 int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
 			unsigned int count)
 {
-	int changed = view_set_leases(&protocol->view, leases, count);
+	int changed = view_same_leases(&protocol->view, leases, count) ? 0
+		      : shards_change(protocol)			       ? -EAGAIN
+								       : drop_all(protocol);
 
+	if (!changed)
+		changed = view_set_leases(&protocol->view, leases, count);
+	keep_dropped(protocol, 0);
 	if (changed <= 0)
 		return changed;
 	protocol->renew_at = 0; /* the others learn it from our record */
@@ -319,13 +377,12 @@ static bool bury(struct protocol *protocol, uint64_t now, unsigned int own)
 }
 
 static struct txn_shard *add_shard(struct protocol *protocol, const struct view_shard *shard,
-				   const char *to, int64_t term)
+				   const char to[CLUSTER_NAME_SIZE], int64_t term)
 {
 	struct txn_shard *entry = &protocol->txn.shards[protocol->txn.nr_shards++];
 
-	*entry = (struct txn_shard){.number = shard->number, .mod = shard->mod};
-	memcpy(entry->lease, protocol->view.leases[shard->lease].name.name, CLUSTER_NAME_SIZE);
-	snprintf(entry->becomes.node, CLUSTER_NAME_SIZE, "%s", to);
+	*entry = describe(protocol, shard);
+	memcpy(entry->becomes.node, to, CLUSTER_NAME_SIZE);
 	entry->becomes.term = term;
 	return entry;
 }
@@ -358,6 +415,19 @@ static bool claim(struct protocol *protocol, uint64_t now, unsigned int own)
 		entry->ended_term = shard->record.term;
 	}
 	return found;
+}
+
+static bool release(struct protocol *protocol, uint64_t now)
+{
+	struct txn *txn = &protocol->txn;
+	unsigned int count = protocol->nr_dropped;
+
+	if (!count)
+		return false;
+	start(protocol, now, TXN_RELEASE, protocol->mod);
+	txn->nr_shards = count < TXN_SHARDS ? count : TXN_SHARDS;
+	memcpy(txn->shards, protocol->dropped, txn->nr_shards * sizeof(*txn->shards));
+	return true;
 }
 
 /* Pass on what is muted, to the node of the first one that is found. */
@@ -478,7 +548,7 @@ static bool decide(struct protocol *protocol, uint64_t now)
 
 	if (own == NO_NODE || !protocol->read || now < protocol->decide_at)
 		return false;
-	if (bury(protocol, now, own) || pass(protocol, now))
+	if (bury(protocol, now, own) || pass(protocol, now) || release(protocol, now))
 		return true;
 	if (!protocol->view.look && now < protocol->look_at)
 		return false;
@@ -538,6 +608,7 @@ static void stop_moves(struct view *view)
 static void become_absent(struct protocol *protocol)
 {
 	protocol->term = protocol->mod = 0;
+	protocol->nr_dropped = 0;
 	protocol->unresolved = false;
 	protocol->state = PROTOCOL_ABSENT;
 	protocol->hurry = true;
@@ -575,6 +646,8 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 	protocol->mod = revision;
 	protocol->state = PROTOCOL_MEMBER;
 	view_see_node(view, now, protocol->settings.node, protocol->term, revision, &txn->own);
+	if (txn->kind == TXN_RELEASE)
+		keep_dropped(protocol, txn->nr_shards);
 	for (unsigned int i = 0; i < txn->nr_shards; i++)
 		view_see_shard(view, txn->shards[i].lease, txn->shards[i].number, revision,
 			       &txn->shards[i].becomes);
@@ -618,6 +691,8 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 		protocol->renew_at = now;
 		if (protocol->txn.kind == TXN_PASS)
 			stop_moves(&protocol->view);
+		else if (protocol->txn.kind == TXN_RELEASE)
+			keep_dropped(protocol, protocol->txn.nr_shards);
 		return;
 	}
 	/* One of ours was made whose answer was lost. */

@@ -22,7 +22,7 @@
  * lost, the next one shows by the key's serial which was made: an older one that arrives late fails
  * at its comparison.
  *
- *     absent ──JOIN──▶ member ──RENEW, BURY, CLAIM, PASS──▶ member ──LEAVE──▶ absent
+ *     absent ──JOIN──▶ member ──RENEW, BURY, CLAIM, PASS, RELEASE──▶ member ──LEAVE──▶ absent
  *        │ a key of our name:                    │ our key has gone: declared dead
  *        ├ same host, quiet: ADOPT ▶ member      └▶ absent: everything is muted
  *        └ quiet for D + G: CLEAR ▶ absent
@@ -60,6 +60,7 @@ enum txn_kind {
 	TXN_BURY,
 	TXN_CLAIM,
 	TXN_PASS,
+	TXN_RELEASE,
 	TXN_LEAVE
 };
 
@@ -82,6 +83,7 @@ struct txn_shard {
  *   BURY                 write `own`, delete the key of `other`, which must have `other_mod`
  *   CLAIM                write `own` and the shards
  *   PASS                 the same, and the key of `other` must have create_revision `other_mod`
+ *   RELEASE              write `own`, delete the keys of the shards
  *
  * Otherwise nothing but read our node's key.
  */
@@ -116,9 +118,10 @@ void protocol_free(struct protocol *protocol); /* accepts NULL */
 
 /* ---- what the rest of the program reports ---- */
 
-/* The leases that the daemon's rules name. Shards of others are forgotten, so if they change all
- * keys have to be reported again, and nothing is claimed until then. 0; -E2BIG: more than record.h
- * allows; -ENOMEM. Then nothing has changed. */
+/* The leases that the daemon's rules name, which has muted those that it names no more. Shards of
+ * others are forgotten, and ours among them released for other nodes, so if they change all keys
+ * have to be reported again, and nothing is claimed until then. 0; -EAGAIN: a transaction about
+ * shards is under way; -E2BIG: more than record.h allows; -ENOMEM. Then nothing has changed. */
 int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
 			unsigned int count);
 

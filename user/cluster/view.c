@@ -17,8 +17,7 @@ void view_free(struct view *view)
 
 /* ---- shards ---- */
 
-static struct view_shard *find_shard(const struct view *view, const char *lease,
-				     unsigned int number)
+struct view_shard *view_shard(const struct view *view, const char *lease, unsigned int number)
 {
 	unsigned int first = 0;
 
@@ -32,8 +31,7 @@ static struct view_shard *find_shard(const struct view *view, const char *lease,
 	return NULL;
 }
 
-static bool same_leases(const struct view *view, const struct lease_name *leases,
-			unsigned int count)
+bool view_same_leases(const struct view *view, const struct lease_name *leases, unsigned int count)
 {
 	if (count != view->nr_leases)
 		return false;
@@ -68,7 +66,7 @@ static void enter_lease(struct view *next, const struct view *view, const struct
 			lease->hold = view->leases[i].hold;
 	}
 	for (unsigned int i = 0; i < name->shards; i++) {
-		const struct view_shard *known = find_shard(view, name->name, i);
+		const struct view_shard *known = view_shard(view, name->name, i);
 		struct view_shard *shard = &next->shards[next->nr_shards++];
 
 		*shard = known ? *known : (struct view_shard){.number = i};
@@ -85,7 +83,7 @@ int view_set_leases(struct view *view, const struct lease_name *leases, unsigned
 	unsigned int shards;
 	int err = count_shards(leases, count, &shards);
 
-	if (err || same_leases(view, leases, count))
+	if (err || view_same_leases(view, leases, count))
 		return err;
 	next = malloc(sizeof(*next));
 	if (!next)
@@ -108,7 +106,7 @@ int view_set_leases(struct view *view, const struct lease_name *leases, unsigned
 struct view_shard *view_see_shard(struct view *view, const char *lease, unsigned int number,
 				  int64_t mod, const struct shard_record *record)
 {
-	struct view_shard *shard = find_shard(view, lease, number);
+	struct view_shard *shard = view_shard(view, lease, number);
 
 	if (!shard)
 		return NULL;

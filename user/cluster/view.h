@@ -72,9 +72,13 @@ static inline uint64_t view_elapsed(uint64_t now, uint64_t since)
 void view_free(struct view *view);
 
 /* As the functions of protocol.h; view_set_leases() returns 1 if anything has changed. */
+bool view_same_leases(const struct view *view, const struct lease_name *leases, unsigned int count);
 int view_set_leases(struct view *view, const struct lease_name *leases, unsigned int count);
 void view_see_node(struct view *view, uint64_t now, const char *name, int64_t term, int64_t mod,
 		   const struct node_record *record);
+/* NULL: there is no such shard. */
+struct view_shard *view_shard(const struct view *view, const char *lease, unsigned int number);
+
 /* NULL: nothing has changed. */
 struct view_shard *view_see_shard(struct view *view, const char *lease, unsigned int number,
 				  int64_t mod, const struct shard_record *record);
