@@ -321,7 +321,7 @@ def not_native():
     output = site.output()
     daemon = site.start(RULE)
     equal(bond_of(daemon)["mode"], "skb", "mode")
-    check(daemon.process.find_line("native-xdp-refused"), "no line says so")
+    daemon.process.wait_line("native-xdp-refused")
     relays(site, daemon, output, 25)
 
 

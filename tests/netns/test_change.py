@@ -469,7 +469,7 @@ def reload_refused():
     before = footprint(daemon, control)
     rewrite(daemon, FILE.replace("5000@in0", "0@in0", 1) + "egress: { gso: 99 }\n")
     reload_by_signal(daemon, r"reload-refused errors=2")
-    check(daemon.process.find_line(r"config-error file=\S+ line=3 column=19 "), daemon.process.log())
+    daemon.process.wait_line(r"config-error file=\S+ line=3 column=19 ")
     error = refused(control, "config.reload")
     equal(error.code, -32001, "code")
     equal([(e["line"], e["word"]) for e in error.data["errors"]], [(3, "0"), (8, "99")],

@@ -157,7 +157,7 @@ def store_loss_held():
     """on_store_loss: hold goes on without etcd, and says so at the start"""
     bed = Bed(more="settle: 1s\nleases: { radio: { on_store_loss: hold } }\n")
     for host in bed.relays:
-        check(host.agent.process.find_line(r"lease-holds lease=radio"), "a warning")
+        host.agent.process.wait_line(r"lease-holds lease=radio")
     for host in bed.hosts:
         host.etcd.process.kill()
     before = [host.agent.status()["store"]["failures"] for host in bed.relays]
@@ -244,7 +244,7 @@ def one_agent_each():
     again.socket += ".2"
     again.start(wait=False)
     equal(again.process.wait(), EXIT_REFUSED, "the same node")
-    check(again.process.find_line("node-taken"), again.process.log())
+    again.process.wait_line("node-taken")
     check(bed.all_held(), "nothing has changed")
     bad = write_file("bad.yaml", "node: a b\ndeadline: 1s\nrenew: 900ms\netcd: { endpoint: x }\nleases: { tv: x }\n")
     done = run(program("xmcast-cluster"), "-t", "-c", bad, check=False)

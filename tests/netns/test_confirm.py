@@ -96,7 +96,7 @@ def confirmed():
     equal(names(daemon), ["new"], "rules")
     done = daemon.ctl("config", "confirm").stdout
     check(done.startswith("confirmed\n") and daemon.config in done, done)
-    check(daemon.process.find_line(f"config-confirmed.*uid={os.getuid()}"), "the event")
+    daemon.process.wait_line(f"config-confirmed.*uid={os.getuid()}")
     equal(os.listdir(directory), [], "state files")
     check("unconfirmed" not in status(daemon), "still unconfirmed")
     for verb in ("confirm", "rollback"):
@@ -180,7 +180,7 @@ def at_the_start():
     damaged("it was not confirmed in time", lambda: set_state(directory, until=1))
     damaged("it was not confirmed in time", lambda: set_state(directory, until=-2 ** 63, seconds=2 ** 62))
     damaged("it is no longer valid", lambda: set_state(directory, config="rules:\n- nonsense\n"))
-    check(daemon.process.find_line("config-error.*line=2.*nonsense"), "the place of the error")
+    daemon.process.wait_line("config-error.*line=2.*nonsense")
     damaged("it cannot be read", lambda: set_state(directory, config=7))
     damaged("it is damaged", lambda: replace(b"{"))
     damaged("it is damaged", lambda: replace(b""))
@@ -205,7 +205,7 @@ def kills_the_daemon():
     daemon.kill()
     daemon = again(star, daemon, "--store", **store())
     check("xmcastd ended 3 times with it" in rolled_back(daemon), "the reason")
-    check(daemon.process.find_line("store-not-used"), "it runs what the store has")
+    daemon.process.wait_line("store-not-used")
     equal((names(daemon), os.listdir(directory)), (["old"], []), "rules and state files")
     # Without a store.
     daemon.ctl("config", "apply", write_file("new.yaml", NEW), "--confirm", "1h")

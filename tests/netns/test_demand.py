@@ -253,7 +253,7 @@ def found_at_start():
     with receiver(star.receiver, 6000, OUT, "10.2.0.2"):
         daemon = start(star, RULE)
         wait_state(daemon, "active")
-        check(daemon.process.find_line("querier-started iface=out0 family=ipv4"), daemon.process.log())
+        daemon.process.wait_line("querier-started iface=out0 family=ipv4")
         daemon.stop()
         daemon = Daemon(star.relay, config=f"rules: ['{RULE}']\ndemand: {{querier: off}}\n")
         daemon.process.wait_line("receivers-heard")

@@ -118,7 +118,7 @@ def used_and_left():
         program = program_of(star)
         for attach in ("auto", "external"):
             daemon = start(star, place, attach)
-            check(daemon.process.find_line("interface-ready .* attach=external"), "not external")
+            daemon.process.wait_line("interface-ready .* attach=external")
             relays(daemon, star, attach.encode(), output)
             equal(len(place.dump("rules")), 1, "rules in the map")
             daemon.settle()
@@ -186,7 +186,7 @@ def absent():
     output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
     with bpffs() as place:
         daemon = start(star, place, "auto")
-        check(daemon.process.find_line("interface-ready .* attach=own"), "not own")
+        daemon.process.wait_line("interface-ready .* attach=own")
         daemon.stop()
         daemon = reopens(start(star, place, "external"))
         wait_reason(daemon, "no XDP program is attached to in0.*xdp-loader")
@@ -277,7 +277,7 @@ def two_daemons():
         provoke(star, b"one", output)
         second = Daemon(star.relay, config=config(place, "external"), ready=False)
         equal(second.process.wait(), 2, "exit code of the second")
-        check(second.process.find_line("another xmcastd uses them"), second.process.log())
+        second.process.wait_line("another xmcastd uses them")
         relays(daemon, star, b"still", output)
 
 

@@ -102,7 +102,7 @@ def old_kernel():
         check(outcome.passed, "no packet came while there was no socket")
         equal(outcome.messages, [], "IGMP and MLD messages")
         log = outcome.daemon.process
-        check(log.find_line("socket-not-taken-over"), "it is logged")
+        log.wait_line("socket-not-taken-over")
         check(not log.find_line("interface-failed"), "the interface has failed")
         netns.clean_up()
 
@@ -158,7 +158,7 @@ def other_abi():
                          between=change_abi, counted=not kernel)
         equal((outcome.lost, outcome.doubled, outcome.reordered), (0, 0, 0), "lost, doubled, reordered")
         equal(outcome.messages, [], "IGMP and MLD messages")
-        check(outcome.daemon.process.find_line("not-taken-over .*ABI version 0"), "it was logged")
+        outcome.daemon.process.wait_line("not-taken-over .*ABI version 0")
         diagnose(outcome.text())
         netns.clean_up()
 

@@ -150,7 +150,7 @@ def failing_join():
     equal(rule_of(stats, "host")["state"], "active", "state of host")
     for word in ("239.1.1.1", "in0", "raise sysctl net.ipv4.igmp_max_memberships"):
         check(word in rule_of(stats, "cam1")["reason"], rule_of(stats, "cam1")["reason"])
-    check(daemon.process.find_line(r"rule=cam1.*239\.1\.1\.1.*in0"), daemon.process.log())
+    daemon.process.wait_line(r"rule=cam1.*239\.1\.1\.1.*in0")
 
 
 main()

@@ -218,7 +218,7 @@ def told_at_the_start():
                                                   "control: { save_changes: yes }\n"))))
     daemon.socket = os.path.join(directory, "socket")
     for event in ("config-unreadable", "config-unwritable"):
-        check(daemon.process.find_line(rf"warn\s+{event} "), daemon.process.log())
+        daemon.process.wait_line(rf"warn\s+{event} ")
     equal(os.stat(directory).st_uid, 65534, "owner of the directory that it made")
     equal(daemon.ctl("config", "reload", check=False).returncode, 2, "exit code of the reload")
     relays(star)

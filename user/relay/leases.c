@@ -444,6 +444,8 @@ static void carry_out(struct leases *leases, const struct lease_change *change, 
 	struct lease *lease = find_used(leases, change->name);
 	unsigned int i, end;
 
+	if (!lease)
+		return; /* leases_check() has found it */
 	for (i = first_shard(change->shard, lease, &end); i < end; i++) {
 		if (change->epoch != LEASE_SAME_EPOCH)
 			lease->state[i].epoch = change->epoch;
