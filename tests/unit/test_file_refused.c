@@ -53,7 +53,7 @@ static const struct {
 	  {3, 3, "to", "a key of an output, expected it below `out:`"},
 	  {4, 3, "dest",
 	   "unknown key, expected one of name, in, source, path, lease, sequence, enabled, "
-	   "may_loop, on, "
+	   "may_loop, on, watch, clock, "
 	   "out"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},

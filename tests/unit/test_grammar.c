@@ -238,6 +238,12 @@ static const struct bad {
 	  {1, 46, "left", "not a valid when, expected joined or always"}}},
 	{"in 239.1.1.1:1@a out 239.1.1.2:1@b on demand when joined",
 	 {{1, 36, "on", "on after an output, expected it before the first `out`"}}},
+	/* Names that rules could have before these were options. */
+	{"watch in 239.1.1.1:1@a watch rtp+mold64 clock 0 out 239.1.1.2:1@b",
+	 {{1, 30, "rtp+mold64", "not a valid watch, expected rtp, ts, rtp+ts, mold64 or no"},
+	  {1, 47, "0", "expected a number from 1 to 1000000000"}}},
+	{"clock in 239.1.1.1:1@a watch clock out 239.1.1.2:1@b",
+	 {{1, 30, "clock", "not a valid watch"}}},
 	{"in 239.1.1.1@a out 1.1.1.1",
 	 {{1, 4, "239.1.1.1",
 	   "no port, expected GROUP:PORT@IFACE, or `any` for every port of a group"}}},
@@ -430,11 +436,13 @@ static const struct bad {
 	{"disabled " IN "out 1.1.1.1:1", {{1, 1, "disabled", "no input before it"}}},
 	{IN "x y out 1.1.1.1:1",
 	 {{1, 18, "x",
-	   "expected `source`, `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on` or "
-	   "`out`"}}},
+	   "expected `source`, `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on`, "
+	   "`watch`, `clock` or `out`"}}},
 	{IN "source 1.1.1.1 x out 1.1.1.1:1",
 	 {{1, 33, "x",
-	   "expected `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on` or `out`"}}},
+	   "expected `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on`, `watch`, `clock` "
+	   "or "
+	   "`out`"}}},
 	{IN "out 1.1.1.1:1 TTL 5", {{1, 32, "TTL", "unexpected word, did you mean ttl?"}}},
 	{IN "out 1.1.1.1:1 hops 5",
 	 {{1, 32, "hops",

@@ -176,6 +176,13 @@ static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int
 		rule->sequence_offset = (uint16_t)pick(SEQUENCE_OFFSET_MAX + 1);
 		rule->sequence_bits = pick(2) ? 16 : 32;
 	}
+	if (!rule->protocol && (rule->path == RULE_PATH_USER || rule->path == RULE_PATH_AUTO)) {
+		static const uint8_t watches[] = {0, WATCH_RTP, WATCH_TS, WATCH_RTP | WATCH_TS,
+						  WATCH_MOLD64};
+
+		rule->watch = watches[pick(5)];
+		rule->watch_clock = rule->watch & WATCH_RTP && pick(2) ? 1 + pick(90000) : 0;
+	}
 	rule->may_loop = pick(4) == 0;
 	rule->nr_outputs = 1 + pick(5);
 	rule->outputs = calloc(rule->nr_outputs, sizeof(*rule->outputs));

@@ -231,6 +231,8 @@ const char *kernel_examine_rule(const struct kernel_side *side, const struct rul
 		return why;
 	if (rule->sequence_bits)
 		return "moves at a sequence number need the user path";
+	if (rule->watch)
+		return "`watch` reads payload, which needs the user path";
 	if (rule->nr_outputs > XMC_MAX_COPIES)
 		return "more than 64 outputs need the user path";
 	if (side->skb && rule->nr_outputs > 1)

@@ -55,11 +55,6 @@ static bool at_end(const struct parser *parser)
 	return parser->word.length == 0;
 }
 
-static bool begins_clause(const struct word *word)
-{
-	return word_is_keyword(word) || word_is(word, rule_fields[RULE_ON].name);
-}
-
 /* Take the word behind a keyword. If that is a keyword again, the operand is missing. */
 static bool take_operand(struct parser *parser, const struct word *keyword, const char *expected,
 			 struct word *operand)
@@ -213,7 +208,7 @@ static void skip_stray(struct parser *parser)
 {
 	report_stray(parser);
 	parser->complained = true;
-	while (!at_end(parser) && !begins_clause(&parser->word))
+	while (!at_end(parser) && !word_begins_clause(&parser->word))
 		next_word(parser);
 }
 
@@ -221,7 +216,7 @@ static int parse_clause(struct parser *parser)
 {
 	struct word keyword = parser->word;
 
-	if (!begins_clause(&keyword)) {
+	if (!word_begins_clause(&keyword)) {
 		skip_stray(parser);
 		return 0;
 	}

@@ -37,10 +37,19 @@ bool word_is_keyword(const struct word *word)
 	/* The word of an input is its key in the file. */
 	bool found = word_is(word, "out");
 
-	for (size_t i = RULE_INPUT; i < RULE_FIELDS; i++)
-		found |= i != RULE_ON && word_is(word, rule_fields[i].name);
+	for (size_t i = RULE_INPUT; i < RULE_ON; i++)
+		found |= word_is(word, rule_fields[i].name);
 	for (size_t i = OUTPUT_FIRST_OPTION; i < OUTPUT_FIELDS; i++)
 		found |= word_is(word, output_fields[i].name);
+	return found;
+}
+
+bool word_begins_clause(const struct word *word)
+{
+	bool found = word_is_keyword(word);
+
+	for (size_t i = RULE_ON; i < RULE_FIELDS; i++)
+		found |= word_is(word, rule_fields[i].name);
 	return found;
 }
 
@@ -431,6 +440,12 @@ static const struct choice rate_units[] = {
 	{"bit", 1}, {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {0}};
 static const struct choice whens[] = {{"joined", OUTPUT_WHEN_JOINED}, {0}};
 static const struct choice ons[] = {{"demand", true}, {0}};
+static const struct choice watches[] = {{"rtp", WATCH_RTP},
+					{"ts", WATCH_TS},
+					{"rtp+ts", WATCH_RTP | WATCH_TS},
+					{"mold64", WATCH_MOLD64},
+					{0}};
+static const struct choice also_watches[] = {{"ts+rtp", WATCH_RTP | WATCH_TS}, {"no", 0}, {0}};
 static const struct choice always[] = {{"always", 0}, {0}};
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
 /* The IANA registry. Of two names for one value the first is written. */
@@ -492,6 +507,16 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 	 .expected = "demand or always", .form = "demand|always", .unset = "always",
 	 .help = "demand: the group of the input is joined only while an output is wanted. All "
 		 "outputs need when: joined."},
+	{"watch", FIELD_CHOICE, RULE(watch), .choices = watches, .also = also_watches,
+	 .expected = "rtp, ts, rtp+ts, mold64 or no", .form = "rtp|ts|rtp+ts|mold64|no",
+	 .unset = "no", .example = "rtp",
+	 .help = "What the datagrams carry, so that the health of the stream on arrival is known: "
+		 "loss, reordering and jitter of RTP, continuity of MPEG-TS, also in RTP, gaps of "
+		 "MoldUDP64. See docs/stream-health.md. Such a rule is on the user path."},
+	{"clock", FIELD_NUMBER, RULE(watch_clock), .min = 1, .max = WATCH_CLOCK_MAX,
+	 .unset = "as the payload type says", .example = "90000",
+	 .help = "Clock rate of RTP timestamps in Hz, for the jitter of payload types without a "
+		 "fixed one. Needs watch: rtp."},
 	{0},
 };
 

@@ -63,6 +63,14 @@ enum rule_path {
 #define SEQUENCE_RTP_OFFSET 2
 #define SEQUENCE_RTP_BITS   16
 
+/* What the payload of a rule is, for `watch` (dataplane/health.h): bits. */
+#define WATCH_RTP    1
+#define WATCH_TS     2
+#define WATCH_MOLD64 4
+
+/* The highest clock rate of RTP timestamps, in Hz. */
+#define WATCH_CLOCK_MAX 1000000000U
+
 /* When datagrams leave by an output. */
 enum output_when {
 	OUTPUT_ALWAYS,
@@ -122,6 +130,8 @@ struct rule {
 	bool disabled;		 /* defined, but not relaying */
 	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
 	bool on_demand;		 /* the input is joined only while an output is wanted */
+	uint8_t watch;		 /* WATCH_* bits; 0: the payload is not looked at */
+	uint32_t watch_clock;	 /* of RTP, in Hz; 0: as its payload type says */
 	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;
@@ -143,7 +153,9 @@ struct rule {
 #define RULE_SEQUENCE	    5
 #define RULE_FIRST_OPTION   2
 #define RULE_ON		    8
-#define RULE_FIELDS	    9
+#define RULE_WATCH	    9
+#define RULE_CLOCK	    10
+#define RULE_FIELDS	    11
 
 #define OUTPUT_TO	    0
 #define OUTPUT_FIRST_OPTION 1
@@ -170,9 +182,12 @@ const char *rule_field_key(const struct field *field);
 const char *rule_field_format(const struct field *field, const void *object,
 			      const struct rule_output *usual, char text[FIELD_TEXT_SIZE]);
 
-/* in, out, and every option: what begins a clause and so cannot be a NAME. Not the `on` of `on
- * demand`, which is a value of other options. */
+/* in, out, and every option up to RULE_ON: what begins a clause and so cannot be a NAME. Options
+ * behind them are newer than rules that may have their names. */
 bool word_is_keyword(const struct word *word);
+
+/* The same, and the newer options of a rule. */
+bool word_begins_clause(const struct word *word);
 
 /* Printable ASCII without space, quotes and backslash. */
 bool name_byte_is_valid(char byte);

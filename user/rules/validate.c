@@ -85,6 +85,17 @@ static void check_protocol(const struct subject *subject)
 		   rule->protocol);
 }
 
+static void check_watch(const struct subject *subject)
+{
+	const struct rule *rule = subject->rule;
+
+	if (rule->watch && rule->protocol)
+		input_error(subject, "`watch` looks at UDP payload, which an IP protocol of its "
+				     "own does not have, expected no `watch`");
+	if (rule->watch_clock && !(rule->watch & WATCH_RTP))
+		input_error(subject, "`clock` is that of RTP, expected `watch rtp` beside it");
+}
+
 _Static_assert(XMC_MAX_COPIES == 64, "the number in the message and in the reference");
 
 /* What the kernel path cannot do whatever the network is like. Rules that get this path from
@@ -116,6 +127,10 @@ static void check_kernel_output(const struct subject *subject, unsigned int inde
 		output_error(subject, index,
 			     "the kernel path does not read sequence numbers, expected no "
 			     "`sequence`, or `path user`");
+	if (!index && rule->watch && !rule->protocol)
+		output_error(subject, index,
+			     "the kernel path does not read payload, expected no `watch`, or `path "
+			     "user`");
 	if (index == XMC_MAX_COPIES)
 		output_error(subject, index,
 			     "too many outputs for the kernel path, expected at most 64");
@@ -224,6 +239,7 @@ void rule_validate(const struct config *config, const struct rule *rule,
 
 	check_input(&subject);
 	check_protocol(&subject);
+	check_watch(&subject);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		const struct rule_output *output = &rule->outputs[i];
 

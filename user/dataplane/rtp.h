@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The header of RTP packets (RFC 3550, section 5.1). Pure; the bytes may be anything.
+ */
+#ifndef XMCAST_DATAPLANE_RTP_H
+#define XMCAST_DATAPLANE_RTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The fixed part. */
+#define RTP_HEADER_SIZE 12
+
+struct rtp_header {
+	uint32_t timestamp;
+	uint32_t ssrc;
+	uint16_t sequence;
+	uint16_t size; /* bytes in front of the payload: with CSRC list and extension */
+	uint8_t type;  /* 0..127 */
+	bool marker;
+};
+
+static inline uint16_t rtp_read16(const uint8_t *data)
+{
+	return (uint16_t)(data[0] << 8 | data[1]);
+}
+
+static inline uint32_t rtp_read32(const uint8_t *data)
+{
+	return (uint32_t)rtp_read16(data) << 16 | rtp_read16(data + 2);
+}
+
+/* Read the header of a packet of which `length` bytes can be read. False: it is not RTP version 2,
+ * it is RTCP on the same port (RFC 5761, section 4), or its header is longer than that. */
+static inline bool rtp_parse(const uint8_t *data, uint32_t length, struct rtp_header *header)
+{
+	uint32_t size = RTP_HEADER_SIZE;
+
+	if (length < size || data[0] >> 6 != 2 || (data[1] >= 192 && data[1] <= 223))
+		return false;
+	size += 4u * (data[0] & 0xf);
+	if (data[0] & 0x10) {
+		if (length < size + 4)
+			return false;
+		size += 4 + 4u * rtp_read16(data + size + 2);
+	}
+	if (length < size || size > UINT16_MAX)
+		return false;
+	header->type = data[1] & 0x7f;
+	header->marker = data[1] >> 7;
+	header->sequence = rtp_read16(data + 2);
+	header->timestamp = rtp_read32(data + 4);
+	header->ssrc = rtp_read32(data + 8);
+	header->size = (uint16_t)size;
+	return true;
+}
+
+#endif
