@@ -452,7 +452,7 @@ install: all
 	sed -e 's|^Description=.*|& %i|; s|\(XMCAST_CONFIG=.*/\)xmcast\.yaml|\1%i.yaml XMCAST_SOCKET=/run/xmcast-%i/xmcast.sock|' \
 		-e 's|^RuntimeDirectory=.*|&-%i|; s|^StateDirectory=.*|&/%i|; s|/var/lib/xmcast/xmcast|/var/lib/xmcast/%i/%i|' \
 		"$(DESTDIR)$(unitdir)/xmcastd.service" > "$(DESTDIR)$(unitdir)/xmcastd@.service"
-	install -m 644 packaging/sysusers.d/xmcast.conf "$(DESTDIR)$(libdir)/sysusers.d/"
+	install -m 644 packaging/sysusers.d/*.conf "$(DESTDIR)$(libdir)/sysusers.d/"
 	install -m 644 packaging/tmpfiles.d/xmcast.conf "$(DESTDIR)$(libdir)/tmpfiles.d/"
 
 # Removes what `install` would put there, and directories of ours that are empty then. It installs into an

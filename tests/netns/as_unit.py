@@ -3,9 +3,9 @@
 """Run a command with what a systemd unit file gives its service: user, groups, capabilities, limits,
 read-only file systems, system calls, address families. Where systemd is not at hand to do it.
 
-    as_unit.py UNIT UID[:GID] WRITABLE COMMAND…
+    as_unit.py UNIT UID[:GID,…] WRITABLE COMMAND…
 
-Root. UID, also as group, stands for User= and Group= or DynamicUser=, GID for SupplementaryGroups=,
+Root. UID, also as group, stands for User= and Group= or DynamicUser=, the GIDs for SupplementaryGroups=,
 WRITABLE for RuntimeDirectory=, ReadWritePaths= and PrivateTmp=. What is not read here, and not applied:
 PrivateDevices, PrivateIPC, ProtectHome, ProtectHostname, ProtectClock (but for their system calls), RestrictSUIDSGID,
 LockPersonality. Debian's own python, because the last step is made by the unit's user.
@@ -75,12 +75,13 @@ def set_read_only(path, on):
 
 def set_mounts(unit, writable):
     """ProtectSystem=strict, ProtectKernelTunables=, ProtectControlGroups=, ProcSubset=pid."""
-    assert unit["ProtectSystem"] == ["strict"] and unit["ProcSubset"] == ["pid"]
+    assert unit["ProtectSystem"] == ["strict"]
+    subset = "" if unit.get("ProcSubset") is None else f",subset={unit['ProcSubset'][0]}"
     must(libc.unshare(CLONE_NEWNS), "unshare")
     must(libc.mount(None, b"/", None, MS_REC | MS_SLAVE, None), "mount /")
     must(libc.mount(writable.encode(), writable.encode(), None, MS_BIND, None), "bind")
     must(libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                    b"hidepid=invisible,subset=pid"), "mount /proc")
+                    f"hidepid=invisible{subset}".encode()), "mount /proc")
     set_read_only("/", True)
     set_read_only(writable, False)
 
@@ -88,6 +89,7 @@ def set_mounts(unit, writable):
 def become_user(unit, user, command):
     """User=, Group=, SupplementaryGroups=, the capabilities, NoNewPrivileges=; runs the command then."""
     uid, _, group = user.partition(":")
+    assert len(group.split(",")) == len(unit.get("SupplementaryGroups", [""])[0].split() or [""])
     assert bool(group) == ("SupplementaryGroups" in unit)
     ambient = [name.lower().replace("cap_", "+") for name in unit["AmbientCapabilities"][-1].split()]
     bounding = [name.lower().replace("cap_", "+")

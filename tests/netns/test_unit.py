@@ -44,19 +44,23 @@ def installed():
     root = f"{directory}/destdir"
     for unit in sorted(os.listdir(UNITS)):
         _check_unit(root, prefix, unit)
-    # On a system of its own, both files do what they are for.
+    # On a system of its own, these files do what they are for.
     os.makedirs(f"{directory}/empty/etc")
-    for tool, kind in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles", "tmpfiles.d")):
-        with open(f"{root}{prefix}/lib/{kind}/xmcast.conf", "rb") as file:
-            copy = write_file(f"root/{kind}.conf", file.read())
+    for tool, kind, names in (("systemd-sysusers", "sysusers.d", ["xmcast.conf", "xmcast-cluster.conf"]),
+                              ("systemd-tmpfiles", "tmpfiles.d", ["xmcast.conf"])):
         os.makedirs(f"{directory}/empty/usr/lib/{kind}")
-        os.replace(copy, f"{directory}/empty/usr/lib/{kind}/xmcast.conf")
-        run(tool, f"--root={directory}/empty", *(["--create"] if kind == "tmpfiles.d" else []),
-            "xmcast.conf")
-    with open(f"{directory}/empty/etc/passwd", encoding="utf-8") as file:
-        user = re.search(r"^xmcast:[^:]*:(\d+):", file.read(), re.M)
-    check(user, "no user")
-    equal(os.stat(f"{directory}/empty/var/lib/xmcast").st_uid, int(user[1]), "owner of /var/lib/xmcast")
+        for name in names:
+            with open(f"{root}{prefix}/lib/{kind}/{name}", "rb") as file:
+                write_file(f"root/empty/usr/lib/{kind}/{name}", file.read())
+        run(tool, f"--root={directory}/empty", *(["--create"] if kind == "tmpfiles.d" else []), *names)
+    numbers = {}
+    for name in ("passwd", "group"):
+        with open(f"{directory}/empty/etc/{name}", encoding="utf-8") as file:
+            numbers[name] = dict(re.findall(r"^(xmcast[\w-]*):[^:]*:(\d+):", file.read(), re.M))
+    equal(sorted(numbers["passwd"]), ["xmcast", "xmcast-cluster"], "users")
+    equal(sorted(numbers["group"]), ["xmcast", "xmcast-admin", "xmcast-cluster"], "groups")
+    equal(os.stat(f"{directory}/empty/var/lib/xmcast").st_uid, int(numbers["passwd"]["xmcast"]),
+          "owner of /var/lib/xmcast")
 
 
 def _check_unit(root, prefix, name):

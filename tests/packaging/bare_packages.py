@@ -58,6 +58,9 @@ def check_installed(root, which):
     owners = root.run("stat -c '%U:%G %a %n' /etc/xmcast /etc/xmcast/xmcast.yaml /var/lib/xmcast").stdout
     equal(owners, "root:root 755 /etc/xmcast\nroot:root 644 /etc/xmcast/xmcast.yaml\n"
           "xmcast:xmcast 755 /var/lib/xmcast\n", "owners")
+    if "xmcast-cluster" in names:
+        check(root.run("id -nG xmcast-cluster").stdout.split() == ["xmcast-cluster"], "groups of xmcast-cluster")
+        root.run("getent group xmcast-admin")
     conffiles = root.run("dpkg-query -W -f='${Conffiles}' " + " ".join(names)).stdout
     equal(re.findall(r"^ (\S+)", conffiles, re.M),
           ["/etc/xmcast/xmcast.yaml", "/etc/xmcast/xmcast.yaml.example"], "conffiles")

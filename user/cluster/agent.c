@@ -159,7 +159,9 @@ int agent_open(struct agent **out, const struct cluster_config *config,
 		.moves = config->moves,
 	};
 	const struct store_listener listener = {agent, on_answer, on_reading, on_key, on_all};
-	const struct control_options control = {.path = options->socket, .group = options->group};
+	const struct control_options control = {.path = options->socket,
+						.group = options->group,
+						.admin_group = options->admin_group};
 	int err;
 
 	if (!agent)

@@ -17,8 +17,10 @@
 struct agent_options {
 	const char *daemon_socket;
 	const char *socket; /* its own */
-	const char *group;  /* of that: who may read; NULL: our own group */
-	int signal_fd;	    /* readable: leave, and end */
+	/* Of that: who may read, and who may move shards. NULL: our own group; nobody but root and
+	 * our own user. */
+	const char *group, *admin_group;
+	int signal_fd; /* readable: leave, and end */
 };
 
 struct agent;

@@ -37,7 +37,7 @@ struct options {
 static void print_help(void)
 {
 	puts("usage: xmcast-cluster [-c FILE] [-t] [--daemon PATH] [--socket PATH]\n"
-	     "                      [--group GROUP] [-V] [-h]\n"
+	     "                      [--group GROUP] [--admin-group GROUP] [-V] [-h]\n"
 	     "\n"
 	     "Agree with the xmcast-cluster of other hosts, by etcd, on which of them relays\n"
 	     "each stream whose rule has a lease, and set these leases in the local xmcastd.\n"
@@ -50,6 +50,9 @@ static void print_help(void)
 	     "  -s, --socket PATH  where to listen for xmcastctl cluster (default\n"
 	     "                     " CONTROL_CLUSTER_PATH ")\n"
 	     "  -g, --group GROUP  who may connect there (default: the group that it runs as)\n"
+	     "  -a, --admin-group GROUP\n"
+	     "                     who of these may move and drain (default: only root and the\n"
+	     "                     user that it runs as)\n"
 	     "  -V, --version      versions\n"
 	     "  -h, --help         this text\n"
 	     "\n"
@@ -75,10 +78,15 @@ static int usage(const char *word, const char *what)
 static int parse(struct options *options, int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
-		{"daemon", required_argument, NULL, 'd'}, {"socket", required_argument, NULL, 's'},
-		{"group", required_argument, NULL, 'g'},  {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},	  {},
+		{"config", required_argument, NULL, 'c'},
+		{"test", no_argument, NULL, 't'},
+		{"daemon", required_argument, NULL, 'd'},
+		{"socket", required_argument, NULL, 's'},
+		{"group", required_argument, NULL, 'g'},
+		{"admin-group", required_argument, NULL, 'a'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{},
 	};
 	const char *environment = getenv("XMCAST_SOCKET");
 	const char *word;
@@ -94,7 +102,7 @@ static int parse(struct options *options, int argc, char **argv)
 	for (;;) {
 		/* '+' keeps the order, so this is the word that is parsed next. */
 		word = argv[optind];
-		option = getopt_long(argc, argv, "+:c:td:s:g:Vh", long_options, NULL);
+		option = getopt_long(argc, argv, "+:c:td:s:g:a:Vh", long_options, NULL);
 		if (option == -1)
 			break;
 		switch (option) {
@@ -112,6 +120,9 @@ static int parse(struct options *options, int argc, char **argv)
 			break;
 		case 'g':
 			options->agent.group = optarg;
+			break;
+		case 'a':
+			options->agent.admin_group = optarg;
 			break;
 		case 'V':
 			print_version();
