@@ -10,12 +10,11 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define LOG_FACILITY LOG_FACILITY_DAEMON
@@ -23,10 +22,11 @@
 #include "base/log.h"
 #include "base/log_stderr.h"
 #include "base/notify.h"
+#include "base/signals.h"
 #include "base/streams.h"
 #include "base/version.h"
 #include "cluster/agent.h"
-#include "control/server.h"
+#include "control/paths.h"
 
 struct options {
 	const char *config;
@@ -88,14 +88,12 @@ static int parse(struct options *options, int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{},
 	};
-	const char *environment = getenv("XMCAST_SOCKET");
 	const char *word;
 	int option;
 
 	*options = (struct options){
 		.config = CLUSTER_DEFAULT_CONFIG,
-		.agent.daemon_socket =
-			environment && *environment ? environment : CONTROL_DEFAULT_PATH,
+		.agent.daemon_socket = control_default_path(),
 		.agent.socket = CONTROL_CLUSTER_PATH,
 	};
 	opterr = 0;
@@ -139,21 +137,6 @@ static int parse(struct options *options, int argc, char **argv)
 	return optind < argc ? usage(argv[optind], "unexpected argument") : -1;
 }
 
-/* SIGTERM and SIGINT become readable. */
-static int open_signals(void)
-{
-	sigset_t signals;
-	int fd;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 static void log_holds(const struct cluster_config *config)
 {
 	for (unsigned int i = 0; i < config->nr_leases; i++) {
@@ -173,7 +156,7 @@ static int run(const struct cluster_config *config, struct options *options)
 	int err;
 
 	notify_open(&notify); /* a failure has been logged, and nothing depends on it */
-	options->agent.signal_fd = err = open_signals();
+	options->agent.signal_fd = err = signals_open(0);
 	if (err >= 0)
 		err = agent_open(&agent, config, &options->agent);
 	if (err) {

@@ -44,18 +44,6 @@ static int connect_to(int fd, const char *path)
 	return 0;
 }
 
-int control_instance_path(const char *name, char path[CONTROL_PATH_SIZE])
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789:-_.\\@";
-	int length;
-
-	if (!*name || name[strspn(name, allowed)])
-		return -EINVAL;
-	length = snprintf(path, CONTROL_PATH_SIZE, CONTROL_INSTANCE_PATH, name);
-	return length < CONTROL_PATH_SIZE ? 0 : -EINVAL;
-}
-
 int control_client_open(struct control_client **out, const char *path)
 {
 	struct control_client *client = calloc(1, sizeof(*client));

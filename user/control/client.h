@@ -22,17 +22,6 @@
  * does not hang its user for ever. */
 #define CONTROL_TIMEOUT_MS 10000
 
-/* Bytes of a socket's path, NUL included, as in struct sockaddr_un. */
-#define CONTROL_PATH_SIZE 108
-
-/* The socket of the daemon that the unit xmcastd@NAME runs. -EINVAL: NAME is no name of an instance
- * (systemd.unit(5)), or too long. */
-int control_instance_path(const char *name, char path[CONTROL_PATH_SIZE]);
-
-/* Where the sockets of instances are, for glob(3) and for printf(3). */
-#define CONTROL_INSTANCES     "/run/xmcast-*/xmcast.sock"
-#define CONTROL_INSTANCE_PATH "/run/xmcast-%s/xmcast.sock"
-
 struct control_client;
 
 /* 0; -ENOENT, -ECONNREFUSED: no daemon listens at this path; -EACCES: no right to connect; -errno.

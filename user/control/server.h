@@ -24,12 +24,6 @@
 
 #include "control/method.h"
 
-/* Where the daemon listens by default. */
-#define CONTROL_DEFAULT_PATH "/run/xmcast/xmcast.sock"
-
-/* Where xmcast-cluster does. */
-#define CONTROL_CLUSTER_PATH "/run/xmcast-cluster/cluster.sock"
-
 /* Clients at once: the administrators, scripts and exporters of one host. */
 #define CONTROL_CLIENTS 64
 

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/server.h"
-
 /* Options without a letter of their own. */
 enum { OPTION_BRIEF = 256, OPTION_SOCKET };
 
@@ -117,12 +115,11 @@ static int next_option(int argc, char **argv)
 struct ctl_options_result ctl_options_parse(struct ctl_options *options, int argc, char **argv,
 					    bool anywhere)
 {
-	const char *socket = getenv("XMCAST_SOCKET");
 	struct option table[NR_KNOWN + 1] = {0};
 	struct ctl_options_result result = {0};
 
 	*options = (struct ctl_options){
-		.socket = socket && *socket ? socket : CONTROL_DEFAULT_PATH,
+		.socket = control_default_path(),
 		.colour = automatic(),
 	};
 	for (size_t i = 0; i < NR_KNOWN; i++)

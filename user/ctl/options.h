@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "control/client.h"
+#include "control/paths.h"
 
 enum colour_when { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 

@@ -5,19 +5,17 @@
 #include <string.h>
 
 #include "base/exit_codes.h"
-#include "control/server.h"
+#include "control/paths.h"
 #include "ctl/command.h"
 #include "ctl/show.h"
 
 /* The socket of the daemon, unless --socket names one, is not the one to ask. */
 static void ask_cluster(struct ctl *ctl)
 {
-	const char *environment = getenv("XMCAST_SOCKET");
 	const char *own = getenv("XMCAST_CLUSTER_SOCKET");
 
 	ctl->peer = "xmcast-cluster";
-	if (ctl->options.socket == environment ||
-	    strcmp(ctl->options.socket, CONTROL_DEFAULT_PATH) == 0)
+	if (strcmp(ctl->options.socket, control_default_path()) == 0)
 		ctl->options.socket = own && *own ? own : CONTROL_CLUSTER_PATH;
 }
 

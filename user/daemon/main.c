@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/log_stderr.h"
 #include "base/sandbox.h"
+#include "base/signals.h"
 #include "base/streams.h"
 #include "base/version.h"
 #include "daemon/capture.h"
@@ -35,7 +36,7 @@
 #include "daemon/reload.h"
 #include "daemon/rights.h"
 #include "daemon/service.h"
-#include "daemon/signals.h"
+#include "daemon/second_signal.h"
 #include "daemon/statistics.h"
 #include "daemon/take_over.h"
 #include "daemon/watchdog.h"
@@ -157,7 +158,7 @@ static struct failure open_epoll(struct daemon *daemon)
 
 static struct failure open_signals(struct daemon *daemon)
 {
-	daemon->signal_fd = signals_open();
+	daemon->signal_fd = signals_open(SIGHUP);
 	return failure(daemon->signal_fd < 0 ? daemon->signal_fd
 					     : watch(daemon, daemon->signal_fd, SOURCE_SIGNAL));
 }
@@ -381,6 +382,7 @@ static void on_signal(struct daemon *daemon)
 	if (number == SIGHUP) {
 		reload(daemon);
 	} else if (number) {
+		second_signal_note_first(number);
 		daemon->stopping = true;
 		service_stopping(daemon);
 		log_event(LOG_LEVEL_INFO, "stopping", LOG_INT("signal", number));
@@ -456,7 +458,7 @@ static int serve(struct daemon *daemon)
 	}
 	watchdog_leave(daemon);
 	service_stopping(daemon);
-	signals_arm_second();
+	second_signal_arm();
 	handed_over = hand_over_release(daemon);
 	/* What is left for the next process must not wait for the end of a capture. */
 	if (daemon->store)

@@ -13,7 +13,7 @@
 #include <xmcast/abi.h>
 #include "base/version.h"
 #include "base/exit_codes.h"
-#include "control/server.h"
+#include "control/paths.h"
 #include "daemon/rights.h"
 #include "rules/grammar.h"
 #include "rules/settings.h"
@@ -128,10 +128,9 @@ static int unexpected(const char *word, bool behind_rule)
 
 int options_parse(struct options *options, int argc, char **argv)
 {
-	const char *environment = getenv("XMCAST_SOCKET");
 
 	memset(options, 0, sizeof(*options));
-	options->socket = environment && *environment ? environment : CONTROL_DEFAULT_PATH;
+	options->socket = control_default_path();
 	/* At most one rule per argument. */
 	options->rules = calloc((size_t)argc, sizeof(*options->rules));
 	if (!options->rules) {

@@ -14,14 +14,12 @@
 #include <jansson.h>
 #include <microhttpd.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,11 +29,12 @@
 #include "base/log_stderr.h"
 #include "base/notify.h"
 #include "base/sandbox.h"
+#include "base/signals.h"
 #include "base/streams.h"
 #include "base/trust.h"
 #include "base/version.h"
 #include "control/client.h"
-#include "control/server.h"
+#include "control/paths.h"
 #include "exporter/connections.h"
 #include "exporter/credentials.h"
 #include "exporter/http.h"
@@ -138,13 +137,11 @@ static int parse(struct options *options, int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{},
 	};
-	const char *environment = getenv("XMCAST_SOCKET");
 	const char *wrong;
 	const char *word;
 	int option;
 
-	*options = (struct options){.socket = environment && *environment ? environment
-									  : CONTROL_DEFAULT_PATH};
+	*options = (struct options){.socket = control_default_path()};
 	listen_parse(LISTEN_DEFAULT, &options->listen);
 	opterr = 0;
 	for (;;) {
@@ -283,21 +280,6 @@ static void free_secrets(struct secrets *secrets)
 
 /* ---- running ---- */
 
-/* SIGTERM and SIGINT become readable. */
-static int open_signals(void)
-{
-	sigset_t signals;
-	int fd;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 /* Until a signal arrives. */
 static int run(struct http *http, int signal_fd)
 {
@@ -348,7 +330,7 @@ static int serve(const struct options *options)
 		return EXIT_REFUSED;
 	}
 	notify_open(&notify); /* a failure has been logged, and nothing depends on it */
-	signal_fd = err = open_signals();
+	signal_fd = err = signals_open(0);
 	if (err < 0)
 		goto out;
 	err = listen_open(&listening, &options->listen);

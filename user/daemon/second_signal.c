@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/signals.h"
+#include "daemon/second_signal.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,43 +17,17 @@ static struct {
 	uint64_t ns;
 } first;
 
-static void note_first(int number)
+void second_signal_note_first(int number)
 {
 	first.ns = clock_ns();
 	first.number = number;
-}
-
-int signals_open(void)
-{
-	sigset_t signals;
-	int fd;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}
-
-int signals_read(int fd)
-{
-	struct signalfd_siginfo info;
-
-	if (read(fd, &info, sizeof(info)) != sizeof(info))
-		return 0;
-	if (info.ssi_signo != SIGHUP)
-		note_first((int)info.ssi_signo);
-	return (int)info.ssi_signo;
 }
 
 static void on_second(int signal)
 {
 	/* The daemon ends for another reason, and keeps the exit code of that. */
 	if (!first.number) {
-		note_first(signal);
+		second_signal_note_first(signal);
 		return;
 	}
 	if (signal == first.number && clock_ns() - first.ns < SAME_SIGNAL_NS)
@@ -63,7 +35,7 @@ static void on_second(int signal)
 	_exit(128 + signal);
 }
 
-void signals_arm_second(void)
+void second_signal_arm(void)
 {
 	struct sigaction action = {.sa_handler = on_second, .sa_flags = SA_RESTART};
 	sigset_t signals;
