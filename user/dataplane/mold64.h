@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The header of the downstream packets of MoldUDP64 1.0. Pure; the bytes may be anything.
+ * The downstream packets of MoldUDP64 1.0. Pure; the bytes may be anything.
+ *
+ *     session 10 bytes │ sequence number 8 │ message count 2 │ messages: length 2, data │ …
  */
 #ifndef XMCAST_DATAPLANE_MOLD64_H
 #define XMCAST_DATAPLANE_MOLD64_H
@@ -41,6 +43,55 @@ static inline bool mold64_parse(const uint8_t *data, uint32_t length, struct mol
 	header->sequence = sequence;
 	header->count = (uint16_t)(data[18] << 8 | data[19]);
 	return sequence <= UINT64_MAX - header->count;
+}
+
+/* Where the message behind the first `count` ones begins, or where the last of them ends. 0: the
+ * packet ends before. The packet has a whole header. */
+static inline uint32_t mold64_skip(const uint8_t *data, uint32_t length, unsigned int count)
+{
+	uint32_t offset = MOLD64_HEADER_SIZE;
+
+	for (; count; count--) {
+		if (length - offset < 2)
+			return 0;
+		offset += 2 + ((uint32_t)data[offset] << 8 | data[offset + 1]);
+		if (offset > length)
+			return 0;
+	}
+	return offset;
+}
+
+/* As mold64_parse(), of a whole packet. False also if it has fewer messages than it says. */
+static inline bool mold64_parse_whole(const uint8_t *data, uint32_t length,
+				      struct mold64_header *header)
+{
+	return mold64_parse(data, length, header) &&
+	       mold64_skip(data, length, mold64_messages(header)) != 0;
+}
+
+static inline void mold64_write(uint8_t *data, const struct mold64_header *header)
+{
+	memcpy(data, header->session, MOLD64_SESSION_SIZE);
+	for (unsigned int i = 0; i < 8; i++)
+		data[MOLD64_SESSION_SIZE + i] = (uint8_t)(header->sequence >> (56 - 8 * i));
+	data[18] = (uint8_t)(header->count >> 8);
+	data[19] = (uint8_t)header->count;
+}
+
+/*
+ * Cut the first `count` messages out of a packet that mold64_parse_whole() has accepted, with more
+ * messages than these: what is left begins at the returned offset, with a header of its own. Writes
+ * over what is cut out.
+ */
+static inline uint32_t mold64_cut(uint8_t *data, uint32_t length, struct mold64_header *header,
+				  unsigned int count)
+{
+	uint32_t begin = mold64_skip(data, length, count) - MOLD64_HEADER_SIZE;
+
+	header->sequence += count;
+	header->count = (uint16_t)(header->count - count);
+	mold64_write(data + begin, header);
+	return begin;
 }
 
 #endif
