@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "telemetry/device_meters.h"
+#include "telemetry/event_quota.h"
 #include "telemetry/sampler.h"
 
 #define RULES	     250
@@ -227,7 +229,7 @@ static void test_rate_limited(void **state)
 	output->rate_limited = 5;
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=rate_limited:5\n");
 	output->rate_limited += 5;
-	for (unsigned int i = 0; i < SAMPLER_QUIET; i++)
+	for (unsigned int i = 0; i < METER_QUIET; i++)
 		pass(bench, "");
 	pass(bench, "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n");
 	output->rate_limited += 7;
@@ -260,7 +262,7 @@ static void test_icmp(void **state)
 	output->withheld[WITHHELD_UNREACHABLE] = 1;
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=unreachable:1\n");
 	for (unsigned int i = 2; i < SAMPLER_ICMP_QUIET; i++)
-		pass(bench, i == 1 + SAMPLER_QUIET
+		pass(bench, i == 1 + METER_QUIET
 				    ? "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n"
 				    : "");
 	pass(bench, "icmp-errors-ended rule=r0 output=239.2.2.2:6000@eth1\n");
@@ -277,7 +279,7 @@ static void test_not_copied(void **state)
 	output->not_copied = 5;
 	output->errors[send_error_slot(EMSGSIZE)] = 1;
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EMSGSIZE:1,not_copied:5\n");
-	for (unsigned int i = 1; i < SAMPLER_QUIET; i++)
+	for (unsigned int i = 1; i < METER_QUIET; i++)
 		pass(bench, "");
 	pass(bench, "dropping-ended rule=r0 output=239.2.2.2:6000@eth1\n");
 }
@@ -290,7 +292,7 @@ static void test_many_errors(void **state)
 
 	output->errors[0] = UINT32_MAX - 1ULL;
 	pass(bench, NULL);
-	for (unsigned int i = 0; i < SAMPLER_QUIET; i++)
+	for (unsigned int i = 0; i < METER_QUIET; i++)
 		pass(bench, NULL);
 	output->errors[0] += 10;
 	pass(bench, "dropping rule=r0 output=239.2.2.2:6000@eth1 errors=EAGAIN:10\n");
@@ -307,7 +309,7 @@ static void test_replaced(void **state)
 	receive(bench, 0, 1000);
 	sent[0].errors[send_error_slot(EAGAIN)] = 50;
 	pass(bench, NULL);
-	for (unsigned int i = 0; i < SAMPLER_QUIET; i++)
+	for (unsigned int i = 0; i < METER_QUIET; i++)
 		pass(bench, NULL);
 	rule->received = rule->received_bytes = 0;
 	for (unsigned int i = 0; i < OUTPUTS; i++)
@@ -497,10 +499,10 @@ static void test_parts(void **state)
 	take_part(bench, 0, 60);
 	assert_int_equal(bench->count, 60);
 	take_part(bench, 60, 200);
-	assert_int_equal(bench->count, SAMPLER_EVENTS);
+	assert_int_equal(bench->count, EVENT_QUOTA);
 	bench->books->workers[0].state.kernel.fill_ring_empty = 10;
 	take_part(bench, 200, RULES);
-	assert_int_equal(bench->count, SAMPLER_EVENTS + 1);
+	assert_int_equal(bench->count, EVENT_QUOTA + 1);
 	assert_non_null(strstr(bench->events, "flowing rule=r99\nevents-suppressed count=151\n"));
 	for (unsigned int i = 0; i < RULES; i++)
 		assert_int_equal(read_rule(bench, i)->second.pps, 1);
@@ -536,7 +538,7 @@ static void test_bounded(void **state)
 	for (unsigned int i = 0; i < RULES; i++)
 		receive(bench, i, 1);
 	pass(bench, NULL);
-	assert_int_equal(bench->count, SAMPLER_EVENTS + 1);
+	assert_int_equal(bench->count, EVENT_QUOTA + 1);
 	assert_non_null(strstr(bench->events, "flowing rule=r99\nevents-suppressed count=150\n"));
 	for (unsigned int i = 0; i < RULES; i++)
 		receive(bench, i, 1);

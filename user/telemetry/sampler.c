@@ -2,13 +2,13 @@
 #include "telemetry/sampler.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "telemetry/device_meters.h"
 
 /* Samples may come this much early by a timer's jitter: silence is not a second longer for that. */
 #define JITTER_NS (NS_PER_SECOND / 20)
@@ -41,7 +41,7 @@ struct trouble_events {
 static const struct trouble_events dropping_events = {
 	"dropping",
 	"dropping-ended",
-	SAMPLER_QUIET,
+	METER_QUIET,
 };
 
 /* A host reports one in many packets, a second apart or more. */
@@ -81,72 +81,30 @@ struct meter {
 	struct output_meter outputs[];
 };
 
-/* What is remembered of an interface. */
-struct interface_meter {
-	char name[IF_NAMESIZE];
-	uint64_t exhausted; /* packets lost because no frame was free, so far */
-	unsigned int quiet; /* samples without another one */
-	bool exhausting;
-};
-
-/* What is remembered of a device to which packets of an interface are redirected. */
-struct device_meter {
-	char interface[IF_NAMESIZE];
-	char device[IF_NAMESIZE];
-	uint64_t drops[XMC_DEVICE_DROPS];
-	unsigned int quiet; /* samples without another drop */
-	bool dropping;
-};
-
-/* What is remembered of a device by which outputs send. */
-struct output_device_meter {
-	char name[IF_NAMESIZE];
-	uint64_t drops[DEVICE_DROPS];
-	unsigned int quiet; /* samples without another drop */
-	bool dropping;
-};
-
 struct sampler {
-	unsigned int emitted; /* in this sweep */
-	uint64_t suppressed;
+	struct event_quota quota;
 	uint32_t sweep;
 	uint64_t generation; /* of the configuration when this sweep began */
 	unsigned int nr_meters;
 	unsigned int room;
 	struct meter **meters; /* sorted by id */
-	unsigned int nr_interfaces;
-	struct interface_meter *interfaces;
-	unsigned int nr_devices;
-	struct device_meter *devices;
-	unsigned int nr_output_devices;
-	struct output_device_meter *output_devices;
+	struct device_meters devices;
 };
 
 /* ---- events ---- */
-
-/* Whether this sweep may have another event. */
-static bool may_emit(struct sampler *sampler)
-{
-	if (sampler->emitted == SAMPLER_EVENTS) {
-		sampler->suppressed++;
-		return false;
-	}
-	sampler->emitted++;
-	return true;
-}
 
 /* `bad`: an administrator would look into it. */
 static void emit_rule(struct sampler *sampler, const char *name, bool bad,
 		      const struct rule_counts *counts, const char *reason)
 {
-	if (may_emit(sampler))
+	if (event_quota_take(&sampler->quota))
 		log_write_event(LOG_FACILITY_RULES, bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, name,
 				LOG_NAME("rule", counts->rule->name), LOG_TEXT("reason", reason));
 }
 
 static void emit_path(struct sampler *sampler, bool bad, const struct rule_counts *counts)
 {
-	if (may_emit(sampler))
+	if (event_quota_take(&sampler->quota))
 		log_write_event(LOG_FACILITY_RULES, bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 				"path-changed", LOG_NAME("rule", counts->rule->name),
 				LOG_TEXT("path", counts->path),
@@ -158,44 +116,11 @@ static void emit_output(struct sampler *sampler, const struct trouble_events *ev
 			const struct output_name *name, const struct log_count *errors,
 			unsigned int nr_errors)
 {
-	if (may_emit(sampler))
+	if (event_quota_take(&sampler->quota))
 		log_write_event(LOG_FACILITY_EGRESS, nr_errors ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 				nr_errors ? events->begun : events->ended,
 				LOG_NAME("rule", name->rule), LOG_NAME("output", name->output),
 				nr_errors ? LOG_COUNTS("errors", errors, nr_errors) : LOG_NONE);
-}
-
-/* No packets: it has frames again. */
-static void emit_interface(struct sampler *sampler, const char *iface, uint64_t packets)
-{
-	if (may_emit(sampler))
-		log_write_event(LOG_FACILITY_INGRESS, packets ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-				packets ? "buffer-exhausted" : "buffer-exhausted-ended",
-				LOG_NAME("interface", iface),
-				packets ? LOG_UINT("packets", packets) : LOG_NONE);
-}
-
-/* No drops: it drops nothing any more. */
-static void emit_device(struct sampler *sampler, const struct device_meter *meter,
-			const struct log_count *drops, unsigned int nr_drops)
-{
-	if (may_emit(sampler))
-		log_write_event(
-			LOG_FACILITY_STEERING, nr_drops ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-			nr_drops ? "device-dropping" : "device-dropping-ended",
-			LOG_NAME("interface", meter->interface), LOG_NAME("device", meter->device),
-			nr_drops ? LOG_COUNTS("drops", drops, nr_drops) : LOG_NONE);
-}
-
-/* No drops: it drops nothing any more. */
-static void emit_output_device(struct sampler *sampler, const char *name,
-			       const struct log_count *drops, unsigned int nr_drops)
-{
-	if (may_emit(sampler))
-		log_write_event(LOG_FACILITY_EGRESS, nr_drops ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-				nr_drops ? "interface-dropping" : "interface-dropping-ended",
-				LOG_NAME("interface", name),
-				nr_drops ? LOG_COUNTS("drops", drops, nr_drops) : LOG_NONE);
 }
 
 /* ---- meters ---- */
@@ -307,96 +232,6 @@ static void end_missing_rules(struct sampler *sampler)
 			end_rule(sampler, sampler->meters[i]);
 	}
 	sampler->nr_meters = left;
-}
-
-static struct interface_meter *find_interface(struct interface_meter *list, unsigned int count,
-					      const char *name)
-{
-	for (unsigned int i = 0; i < count; i++) {
-		if (strcmp(list[i].name, name) == 0)
-			return &list[i];
-	}
-	return NULL;
-}
-
-/* Make the meters those of the interfaces that exist now, by name. 0 or -ENOMEM. */
-static int match_interfaces(struct sampler *sampler, const struct books *books)
-{
-	unsigned int count = books->nr_interfaces;
-	struct interface_meter *next = calloc(count + 1UL, sizeof(*next));
-
-	if (!next)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < count; i++) {
-		const char *name = books->interfaces[i].name;
-		const struct interface_meter *before =
-			find_interface(sampler->interfaces, sampler->nr_interfaces, name);
-
-		if (before)
-			next[i] = *before;
-		snprintf(next[i].name, sizeof(next[i].name), "%s", name);
-	}
-	for (unsigned int i = 0; i < sampler->nr_interfaces; i++) {
-		const struct interface_meter *before = &sampler->interfaces[i];
-
-		if (before->exhausting && !find_interface(next, count, before->name))
-			emit_interface(sampler, before->name, 0);
-	}
-	free(sampler->interfaces);
-	sampler->interfaces = next;
-	sampler->nr_interfaces = count;
-	return 0;
-}
-
-static struct device_meter *find_device(struct device_meter *list, unsigned int count,
-					const char *interface, const char *device)
-{
-	for (unsigned int i = 0; i < count; i++) {
-		if (strcmp(list[i].device, device) == 0 &&
-		    strcmp(list[i].interface, interface) == 0)
-			return &list[i];
-	}
-	return NULL;
-}
-
-/* Make the meters those of the devices to which packets are redirected now, in the order of the
- * books. 0 or -ENOMEM. */
-static int match_devices(struct sampler *sampler, const struct books *books)
-{
-	struct device_meter *next;
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < books->nr_interfaces; i++)
-		count += books->interfaces[i].nr_redirects;
-	next = calloc(count + 1UL, sizeof(*next));
-	if (!next)
-		return -ENOMEM;
-	count = 0;
-	for (unsigned int i = 0; i < books->nr_interfaces; i++) {
-		const struct interface_counts *iface = &books->interfaces[i];
-
-		for (unsigned int j = 0; j < iface->nr_redirects; j++, count++) {
-			const char *device = iface->redirects[j].device;
-			const struct device_meter *before = find_device(
-				sampler->devices, sampler->nr_devices, iface->name, device);
-
-			if (before)
-				next[count] = *before;
-			snprintf(next[count].interface, IF_NAMESIZE, "%s", iface->name);
-			snprintf(next[count].device, IF_NAMESIZE, "%s", device);
-		}
-	}
-	for (unsigned int i = 0; i < sampler->nr_devices; i++) {
-		const struct device_meter *before = &sampler->devices[i];
-
-		if (before->dropping &&
-		    !find_device(next, count, before->interface, before->device))
-			emit_device(sampler, before, NULL, 0);
-	}
-	free(sampler->devices);
-	sampler->devices = next;
-	sampler->nr_devices = count;
-	return 0;
 }
 
 /* ---- samples ---- */
@@ -567,160 +402,11 @@ static void sample_rule(struct sampler *sampler, struct meter *meter, const stru
 			      &books->outputs[counts->first_output + i]);
 }
 
-static void sample_interface(struct sampler *sampler, struct interface_meter *meter,
-			     const struct books *books, const struct interface_counts *counts)
-{
-	uint64_t exhausted = 0;
-	uint64_t grown;
-
-	for (unsigned int i = 0; i < counts->nr_workers; i++)
-		exhausted += books->workers[counts->first_worker + i].state.kernel.fill_ring_empty;
-	/* Less than before: it was opened again, with new sockets that count from 0. */
-	grown = exhausted < meter->exhausted ? exhausted : exhausted - meter->exhausted;
-	meter->exhausted = exhausted;
-	if (grown) {
-		if (!meter->exhausting)
-			emit_interface(sampler, counts->name, grown);
-		meter->exhausting = true;
-		meter->quiet = 0;
-	} else if (meter->exhausting && ++meter->quiet >= SAMPLER_QUIET) {
-		emit_interface(sampler, counts->name, 0);
-		meter->exhausting = false;
-	}
-}
-
-/* The drops since the last sample, by name. Returns how many names there are. */
-static unsigned int new_drops(struct device_meter *meter, const struct redirect_counts *counts,
-			      struct log_count numbers[XMC_DEVICE_DROPS])
-{
-	static const char *const names[] = XMC_DEVICE_DROP_NAMES;
-	unsigned int count = 0;
-
-	for (unsigned int i = 0; i < XMC_DEVICE_DROPS; i++) {
-		uint64_t now = counts->dropped[i];
-		/* Less than before: it is counted from 0 again. */
-		uint64_t grown = now < meter->drops[i] ? now : now - meter->drops[i];
-
-		meter->drops[i] = now;
-		if (grown)
-			numbers[count++] = (struct log_count){names[i], grown};
-	}
-	return count;
-}
-
-static void sample_device(struct sampler *sampler, struct device_meter *meter,
-			  const struct redirect_counts *counts)
-{
-	struct log_count drops[XMC_DEVICE_DROPS];
-	unsigned int nr_drops = new_drops(meter, counts, drops);
-
-	if (nr_drops) {
-		if (!meter->dropping)
-			emit_device(sampler, meter, drops, nr_drops);
-		meter->dropping = true;
-		meter->quiet = 0;
-	} else if (meter->dropping && ++meter->quiet >= SAMPLER_QUIET) {
-		emit_device(sampler, meter, NULL, 0);
-		meter->dropping = false;
-	}
-}
-
-static int sample_devices(struct sampler *sampler, const struct books *books)
-{
-	struct device_meter *meter;
-	int err = match_devices(sampler, books);
-
-	if (err)
-		return err;
-	meter = sampler->devices;
-	for (unsigned int i = 0; i < books->nr_interfaces; i++) {
-		for (unsigned int j = 0; j < books->interfaces[i].nr_redirects; j++)
-			sample_device(sampler, meter++, &books->interfaces[i].redirects[j]);
-	}
-	return 0;
-}
-
-static struct output_device_meter *find_output_device(struct output_device_meter *list,
-						      unsigned int count, const char *name)
-{
-	for (unsigned int i = 0; i < count; i++) {
-		if (strcmp(list[i].name, name) == 0)
-			return &list[i];
-	}
-	return NULL;
-}
-
-/* As match_devices(). */
-static int match_output_devices(struct sampler *sampler, const struct books *books)
-{
-	unsigned int count = books->nr_devices;
-	struct output_device_meter *next = calloc(count + 1UL, sizeof(*next));
-
-	if (!next)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < count; i++) {
-		const char *name = books->devices[i].name;
-		const struct output_device_meter *before = find_output_device(
-			sampler->output_devices, sampler->nr_output_devices, name);
-
-		if (before)
-			next[i] = *before;
-		snprintf(next[i].name, sizeof(next[i].name), "%s", name);
-	}
-	for (unsigned int i = 0; i < sampler->nr_output_devices; i++) {
-		const struct output_device_meter *before = &sampler->output_devices[i];
-
-		if (before->dropping && !find_output_device(next, count, before->name))
-			emit_output_device(sampler, before->name, NULL, 0);
-	}
-	free(sampler->output_devices);
-	sampler->output_devices = next;
-	sampler->nr_output_devices = count;
-	return 0;
-}
-
-static void sample_output_device(struct sampler *sampler, struct output_device_meter *meter,
-				 const struct device_counts *counts)
-{
-	static const char *const names[] = DEVICE_DROP_NAMES;
-	struct log_count drops[DEVICE_DROPS];
-	unsigned int nr_drops = 0;
-
-	for (unsigned int i = 0; i < DEVICE_DROPS; i++) {
-		uint64_t before = meter->drops[i], now = counts->drops[i];
-		/* Less than before: it is counted from 0 again. */
-		uint64_t grown = now < before ? now : now - before;
-
-		meter->drops[i] = now;
-		if (grown)
-			drops[nr_drops++] = (struct log_count){names[i], grown};
-	}
-	if (nr_drops) {
-		if (!meter->dropping)
-			emit_output_device(sampler, meter->name, drops, nr_drops);
-		meter->dropping = true;
-		meter->quiet = 0;
-	} else if (meter->dropping && ++meter->quiet >= SAMPLER_QUIET) {
-		emit_output_device(sampler, meter->name, NULL, 0);
-		meter->dropping = false;
-	}
-}
-
-static int sample_output_devices(struct sampler *sampler, const struct books *books)
-{
-	int err = match_output_devices(sampler, books);
-
-	for (unsigned int i = 0; !err && i < books->nr_devices; i++)
-		sample_output_device(sampler, &sampler->output_devices[i], &books->devices[i]);
-	return err;
-}
-
 static void begin_sweep(struct sampler *sampler, const struct books *books)
 {
 	sampler->sweep++;
 	sampler->generation = books->generation;
-	sampler->emitted = 0;
-	sampler->suppressed = 0;
+	sampler->quota = (struct event_quota){0};
 }
 
 static int end_sweep(struct sampler *sampler, const struct books *books)
@@ -730,16 +416,10 @@ static int end_sweep(struct sampler *sampler, const struct books *books)
 	/* Where rules were added or removed meanwhile, others may have moved out of its way. */
 	if (sampler->generation == books->generation)
 		end_missing_rules(sampler);
-	err = match_interfaces(sampler, books);
-	for (unsigned int i = 0; !err && i < books->nr_interfaces; i++)
-		sample_interface(sampler, &sampler->interfaces[i], books, &books->interfaces[i]);
-	if (!err)
-		err = sample_devices(sampler, books);
-	if (!err)
-		err = sample_output_devices(sampler, books);
-	if (sampler->suppressed)
+	err = device_meters_sample(&sampler->devices, books, &sampler->quota);
+	if (sampler->quota.suppressed)
 		log_write_event(LOG_FACILITY_DAEMON, LOG_LEVEL_WARNING, "events-suppressed",
-				LOG_UINT("count", sampler->suppressed));
+				LOG_UINT("count", sampler->quota.suppressed));
 	return err;
 }
 
@@ -836,8 +516,6 @@ void sampler_free(struct sampler *sampler)
 	for (unsigned int i = 0; i < sampler->nr_meters; i++)
 		meter_free(sampler->meters[i]);
 	free(sampler->meters);
-	free(sampler->interfaces);
-	free(sampler->devices);
-	free(sampler->output_devices);
+	device_meters_free(&sampler->devices);
 	free(sampler);
 }

@@ -19,14 +19,7 @@
 
 #include "telemetry/stats.h"
 
-/* Events of one sweep; the number of further ones is reported in one `events-suppressed`. An
- * interface that fails may silence ten thousand rules at once, and nobody reads as many events. */
-#define SAMPLER_EVENTS 100
-
-/* Sweeps without a new drop after which dropping has ended. */
-#define SAMPLER_QUIET 3
-
-/* The same of ICMP errors about an output. */
+/* As METER_QUIET, of ICMP errors about an output. */
 #define SAMPLER_ICMP_QUIET 10
 
 struct sampler;
