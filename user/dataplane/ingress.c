@@ -29,6 +29,34 @@ static void note_sequence(struct stream_shard *shard, const struct rule *rule,
 		atomic_store_explicit(&shard->sequence, number, memory_order_relaxed);
 }
 
+/* One reading of the clock is enough for what one look at the RX ring has found. */
+static uint64_t pass_ns(struct ingress *ingress)
+{
+	if (!ingress->pass_ns)
+		ingress->pass_ns = clock_ns();
+	return ingress->pass_ns;
+}
+
+/* `end`: of the packet's first frame. */
+static void look(struct ingress *ingress, const struct stream *stream,
+		 const struct xmc_datagram *dgram, const uint8_t *udp, const uint8_t *end)
+{
+	const struct xmc_udp *header = (const struct xmc_udp *)udp;
+	const uint8_t *payload = udp + sizeof(*header);
+	uint32_t readable = payload < end ? (uint32_t)(end - payload) : 0;
+	struct health_datagram datagram = {
+		.source = &dgram->source,
+		.source_port = header->source,
+		.port = header->destination,
+		.payload = payload,
+		.readable = readable < dgram->payload_length ? readable : dgram->payload_length,
+		.length = dgram->payload_length,
+		.now_ns = pass_ns(ingress),
+	};
+
+	health_look(stream->health, ingress->shard, &datagram);
+}
+
 /* Find the stream of a received packet, of `length` bytes in all its frames, and count. */
 static void classify(struct ingress *ingress, const struct xsk_frame *frame, uint32_t length,
 		     struct frame_entry *entry)
@@ -59,6 +87,8 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame, uin
 		note_sequence(shard, &entry->stream->rule,
 			      data + dgram.udp_offset + sizeof(struct xmc_udp),
 			      data + frame->length);
+	if (entry->stream->health)
+		look(ingress, entry->stream, &dgram, data + dgram.udp_offset, data + frame->length);
 }
 
 static void push(struct ingress *ingress, const struct frame_entry *entry)
@@ -227,6 +257,7 @@ static unsigned int receive(struct ingress *ingress)
 	if (!count)
 		return 0;
 	counter_add(&ingress->counters.received, count_packets(frames, count));
+	ingress->pass_ns = 0;
 	if (ingress->tap)
 		capture_packets(ingress, frames, count);
 	for (unsigned int i = 0; i < count; i++) {

@@ -69,6 +69,7 @@ struct ingress {
 	const struct ruleset *ruleset;
 	struct capture_tap *tap; /* NULL: nothing is captured */
 	struct log_limit wakeup_limit;
+	uint64_t pass_ns; /* the time of this look at the RX ring; 0: not read yet */
 	/* A packet in several frames, of which the last has not been received yet. */
 	struct xsk_frame pieces[XSK_MAX_PIECES];
 	unsigned int nr_pieces;

@@ -90,6 +90,7 @@ static void close_stream(struct stream *stream)
 	free(stream->outputs);
 	free(stream->shards);
 	free(stream->latency);
+	health_free(stream->health);
 	free(stream);
 }
 
@@ -129,6 +130,10 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 	if (!stream->outputs || !stream->shards || !stream->latency)
 		goto fail;
 	memset(stream->shards, 0, nr_shards * sizeof(*stream->shards));
+	if (rule->watch)
+		stream->health = health_new(rule, nr_shards);
+	if (rule->watch && !stream->health)
+		goto fail;
 	/* Counted one by one, so that a failure closes only those that are open. */
 	while (stream->nr_outputs < rule->nr_outputs) {
 		unsigned int i = stream->nr_outputs++;

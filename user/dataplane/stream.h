@@ -24,6 +24,7 @@
 #include "dataplane/cut.h"
 #include "dataplane/lease.h"
 #include "dataplane/gso.h"
+#include "dataplane/health.h"
 #include "dataplane/rate_limit.h"
 #include "dataplane/send_error.h"
 #include "dataplane/withheld.h"
@@ -94,6 +95,7 @@ struct stream {
 	unsigned int nr_outputs;
 	struct output *outputs;
 	struct stream_shard *shards;
+	struct health *health; /* of a rule with `watch`; otherwise NULL */
 	/* One per shard: from reception to the completion of each send, refused ones included, of
 	 * one packet in STAMP_EVERY. Written by the egress thread. */
 	struct histogram *latency;

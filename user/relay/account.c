@@ -141,6 +141,18 @@ static json_t *write_latency(const struct rule_counts *counts)
 			 (json_int_t)sum.sum_ns, "buckets", buckets);
 }
 
+static json_t *write_health(const struct health_counts *health)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < HEALTH_FIGURES; i++) {
+		char name[HEALTH_NAME_SIZE];
+
+		put_number(&object, health_name((enum health_figure)i, name), health->figures[i]);
+	}
+	return object;
+}
+
 static json_t *write_output(const struct output_counts *counts)
 {
 	json_t *object = write_places(counts, output_places);
@@ -177,6 +189,8 @@ static json_t *write_rule(const struct books *books, const struct rule_counts *c
 		json_add(&outputs, write_output(&books->outputs[counts->first_output + i]));
 	json_put(&object, "name", json_string(counts->rule->name));
 	json_put(&object, "latency", write_latency(counts));
+	if (counts->rule->watch)
+		json_put(&object, "watch", write_health(&counts->health));
 	json_put(&object, "outputs", outputs);
 	return object;
 }
@@ -296,6 +310,15 @@ static void read_latency(const json_t *object, struct histogram *latency)
 			    (uint64_t)json_integer_value(json_array_get(buckets, i)));
 }
 
+static void read_health(const json_t *object, struct health_counts *health)
+{
+	for (unsigned int i = 0; i < HEALTH_FIGURES; i++) {
+		char name[HEALTH_NAME_SIZE];
+
+		health->figures[i] = get_number(object, health_name((enum health_figure)i, name));
+	}
+}
+
 /* What is in a slot now, less what was in it. */
 static void read_growth(const struct forwards *forwards, const int *tally_fds, uint32_t slot,
 			const json_t *then, struct xmc_tally *growth)
@@ -359,6 +382,7 @@ static int carry_rule(struct route *route, const json_t *object,
 	route->carried = carried;
 	read_places(object, &carried->rule, rule_places);
 	read_latency(json_object_get(object, "latency"), &carried->latency);
+	read_health(json_object_get(object, "watch"), &carried->rule.health);
 	for (unsigned int i = 0; i < count; i++) {
 		const json_t *output = json_array_get(outputs, i);
 

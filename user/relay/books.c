@@ -63,6 +63,8 @@ static void add_carried(const struct route *route, struct rule_counts *counts,
 	counts->received += carried->rule.received;
 	counts->received_bytes += carried->rule.received_bytes;
 	counts->standby += carried->rule.standby;
+	for (unsigned int i = 0; i < HEALTH_FIGURES; i++)
+		counts->health.figures[i] += carried->rule.health.figures[i];
 	counts->carried_latency = &carried->latency;
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
 		output_counts_add(&outputs[i], &carried->outputs[i]);

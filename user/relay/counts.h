@@ -54,7 +54,9 @@ struct rule_counts {
 		tags; /* with these tags (struct xmc_rule_key); NULL and 0: no VLAN, or by itself */
 	const char *vlan_reason; /* why it is received by itself, or NULL */
 	uint64_t received;
-	uint64_t received_bytes; /* UDP payload */
+	uint64_t received_bytes;	  /* UDP payload */
+	struct health_counts health;	  /* of a rule with `watch` */
+	const struct health *live_health; /* with its sources, or NULL */
 	uint64_t standby;  /* of the received: dropped by the XDP program, the lease was not held */
 	bool has_sequence; /* of the last datagram, if the rule has one: */
 	uint32_t sequence;

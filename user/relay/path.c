@@ -309,6 +309,8 @@ static void read_stream(const struct stream *stream, struct rule_counts *counts,
 
 	for (unsigned int i = 0; i < stream->nr_outputs; i++)
 		read_output(stream, i, &outputs[i]);
+	health_read(stream->health, &counts->health);
+	counts->live_health = stream->health;
 	counts->latency = stream->latency;
 	counts->nr_latency = stream->nr_shards;
 	for (unsigned int i = 0; i < stream->nr_shards; i++) {

@@ -4,6 +4,7 @@
 
 #include "base/json_build.h"
 #include "base/json_text.h"
+#include "telemetry/health_json.h"
 #include "telemetry/stats.h"
 
 /* Counters stay far below 2^63, the largest integer of jansson. */
@@ -177,6 +178,8 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 		json_put(&object, "sequence",
 			 json_pack("{s:I, s:i}", "last", (json_int_t)rule->sequence, "bits",
 				   rule->rule->sequence_bits));
+	if (rule->rule->watch)
+		json_put(&object, "watch", health_json(rule, stats->books->taken_ns));
 	if (rule->reason)
 		json_put(&object, "reason", json_text_string(rule->reason));
 	if (rule->path_reason)

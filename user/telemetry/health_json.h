@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The health of a rule's stream (dataplane/health.h) as JSON: `watch` of a rule in `stats show`.
+ * Keys and their meaning are a contract, never renamed. Main thread. */
+#ifndef XMCAST_TELEMETRY_HEALTH_JSON_H
+#define XMCAST_TELEMETRY_HEALTH_JSON_H
+
+#include <jansson.h>
+
+#include "relay/counts.h"
+
+/* Sources of RTP that are listed. */
+#define HEALTH_JSON_SOURCES 8
+
+/* `now_ns`: when the counters were read. The caller's reference; NULL: no memory. */
+json_t *health_json(const struct rule_counts *counts, uint64_t now_ns);
+
+#endif
