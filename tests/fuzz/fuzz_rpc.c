@@ -135,7 +135,7 @@ static bool is_notification(const char *line, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct rpc rpc = {methods, NULL, CONTROL_READ, 0};
+	const struct rpc rpc = {methods, NULL, CONTROL_READ, 0, 0};
 	struct rpc_answer answer;
 
 	calls = 0;

@@ -170,7 +170,7 @@ class Relays:
 
     RULE = "a in 239.1.1.1:5000@in0 lease radio out 239.2.2.2:6000@out0"
 
-    def __init__(self, count=3, more="settle: 3600s\n"):
+    def __init__(self, count=3, more="settle: 3600s\n", events="{}"):
         self.hosts = hosts()
         self.inside, self.outside = Switch("in"), Switch("out")
         self.source, self.receiver = Namespace("source"), Namespace("receiver")
@@ -180,7 +180,7 @@ class Relays:
         for host in self.relays:
             self.inside.plug(host.namespace, "in0", host.port, f"10.1.0.{host.number}/24")
             self.outside.plug(host.namespace, "out0", host.port, f"10.2.0.{host.number}/24")
-            host.daemon = Daemon(host.namespace, self.RULE)
+            host.daemon = Daemon(host.namespace, config=f"rules: [ {self.RULE} ]\nevents: {events}\n")
             host.agent = Agent(host, host.daemon.socket, more=more)
         wait_until(self.owner, "a host holds the lease")
 

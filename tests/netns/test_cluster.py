@@ -51,7 +51,7 @@ class Leases(fake_daemon.FakeDaemon):
         for lease in params["leases"]:
             if lease["name"] not in ("radio", *self.others):
                 return fake_daemon.Refusal(-32004, "no such lease")
-        leases = [lease for lease in params["leases"] if lease["name"] == "radio"]
+        leases = [lease for lease in params["leases"] if lease["name"] == "radio" and "until" in lease]
         for lease in leases:
             if lease["epoch"] < self.epochs.get(lease["shard"], 0):
                 return fake_daemon.Refusal(-32001, "older epoch")
@@ -212,7 +212,7 @@ def daemon_reloads():
     def named(lease):
         """Does the last lease.set have this lease?"""
         sets = [params for method, params in host.daemon.requests if method == "lease.set"]
-        return any(item["name"] == lease and item["until"]
+        return any(item["name"] == lease and item.get("until")
                    for params in sets[-1:] for item in params["leases"])
 
     # In front of the other lease, so that the numbers of its shards are other ones then.

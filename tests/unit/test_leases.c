@@ -71,6 +71,32 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* Where else it is held changes nothing here. */
+static void test_elsewhere(void **state)
+{
+	uint64_t now = clock_ns();
+	const struct lease_change set = {"radio", -1, .until_ns = now + HOUR, .epoch = 7};
+	const struct lease_change keep = {"radio", -1, .epoch = LEASE_SAME_EPOCH,
+					  .elsewhere_ns = now + HOUR, .keep = true};
+	const struct lease_change end = {"radio", -1, .epoch = LEASE_SAME_EPOCH};
+	const struct lease_change tell[] = {end, keep};
+
+	assert_int_equal(leases_change(leases, &set, 1, reason), 0);
+	assert_int_equal(leases_change(leases, &keep, 1, reason), 0);
+	assert_false(leases_mute(leases, &rules[2], now));
+	assert_int_equal(leases_epoch(leases, &rules[2]), 7);
+	/* The last of several about one shard counts. */
+	assert_int_equal(leases_change(leases, tell, 2, reason), 0);
+	now = clock_ns();
+	assert_true(leases_mute(leases, &rules[2], now));
+	leases_look(leases, now, 1);
+	leases_look(leases, now + 10 * NS_PER_SECOND, 1);
+	/* The other lease is held by nobody. */
+	assert_int_equal(leases_unheld(leases), 4);
+	leases_look(leases, now + HOUR + 10 * NS_PER_SECOND, 1);
+	assert_int_equal(leases_unheld(leases), 5);
+}
+
 /* Fixed for ever: all hosts of all versions must agree. */
 static void test_shards(void **state)
 {
@@ -232,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shards),
+		cmocka_unit_test_setup_teardown(test_elsewhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_slots, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_readers, set_up, tear_down),

@@ -473,7 +473,7 @@ static char *answer(int *err)
 		"{\"jsonrpc\":\"2.0\",\"id\":\"seven\",\"method\":\"echo\",\"params\":"
 		"{\"a\":[1,2,{\"x\":\"a text that is long enough to need memory of its own\"}],"
 		"\"b\":{\"c\":null,\"d\":1.5}}}";
-	const struct rpc rpc = {methods, NULL, CONTROL_READ, 0};
+	const struct rpc rpc = {methods, NULL, CONTROL_READ, 0, 0};
 	struct rpc_answer reply = {0};
 
 	*err = rpc_run(&rpc, request, strlen(request), &reply);

@@ -66,7 +66,7 @@ static bool monitors; /* after the last answer */
 static json_t *answer_bytes(const char *line, size_t length)
 {
 	char *copy = malloc(length + 1); /* exactly this size, for AddressSanitizer */
-	const struct rpc rpc = {methods, (void *)"context", may, 0};
+	const struct rpc rpc = {methods, (void *)"context", may, 0, 0};
 	struct rpc_answer reply;
 	json_t *answer;
 

@@ -276,5 +276,12 @@ int agent_run(struct agent *agent)
 					   "each host needs its own `node` and one agent"));
 			return EXIT_REFUSED;
 		}
+		if (local_taken(agent->local)) {
+			log_error("daemon-taken", LOG_TEXT("socket", agent->options.daemon_socket),
+				  LOG_TEXT("hint",
+					   "another xmcast-cluster serves this xmcastd, under "
+					   "another name or by another path; stop one of them"));
+			return EXIT_REFUSED;
+		}
 	}
 }

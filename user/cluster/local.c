@@ -15,6 +15,7 @@
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "cluster/role.h"
 #include "control/client.h"
 #include "control/lines.h"
 #include "control/method.h"
@@ -28,7 +29,7 @@
 #define LIST_MANY_NS NS_PER_SECOND
 #define LIST_MANY    1000 /* rules */
 
-enum request { REQUEST_NONE, REQUEST_LIST, REQUEST_SET };
+enum request { REQUEST_NONE, REQUEST_HELLO, REQUEST_LIST, REQUEST_SET };
 
 struct local {
 	const char *path;
@@ -40,7 +41,10 @@ struct local {
 	size_t out_length, out_sent;
 	enum request request; /* that is waited for */
 	int id;
-	uint64_t asked, connect_at, set_at, list_at;
+	uint64_t asked, connect_at, set_at, list_at, roles_at;
+	bool welcome;  /* since it was connected: it accepts our deadlines, and nobody else's */
+	bool taken;    /* it never was, because of another agent */
+	bool known;    /* it was once */
 	bool listed;   /* since it was connected, and its leases are still those */
 	bool set_last; /* the last request was REQUEST_SET */
 	bool refused;  /* the last REQUEST_SET */
@@ -92,6 +96,7 @@ static void disconnect(struct local *local)
 	free(local->out);
 	local->out = NULL;
 	local->request = REQUEST_NONE;
+	local->welcome = false;
 	list_again(local);
 }
 
@@ -167,6 +172,12 @@ static void ask_list(struct local *local, uint64_t now)
 	    json_pack("{s:i, s:i}", "offset", (int)local->offset, "limit", 500));
 }
 
+/* Takes the list. */
+static void ask_leases(struct local *local, uint64_t now, enum request request, json_t *list)
+{
+	ask(local, now, request, "lease.set", json_pack("{s:o, s:b}", "leases", list, "sole", 1));
+}
+
 static void ask_set(struct local *local, uint64_t now)
 {
 	json_t *list = json_array();
@@ -185,13 +196,12 @@ static void ask_set(struct local *local, uint64_t now)
 					  "until", (json_int_t)until, "epoch", (json_int_t)epoch));
 	}
 	local->set_at = now + LOCAL_SET_NS;
-	if (list && !json_array_size(list)) {
-		/* Nothing to set; but whether it answers. */
-		json_decref(list);
-		ask(local, now, REQUEST_SET, "ping", json_object());
-		return;
+	if (now >= local->roles_at) {
+		role_add(&list, local->protocol);
+		local->roles_at = now + ROLE_NS;
 	}
-	ask(local, now, REQUEST_SET, "lease.set", json_pack("{s:o}", "leases", list));
+	/* Also an empty list, which shows that it answers. */
+	ask_leases(local, now, REQUEST_SET, list);
 }
 
 /* ---- answers ---- */
@@ -314,10 +324,13 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 			goto out;
 		}
 		local->refused = request == REQUEST_SET;
+		local->taken = code == CONTROL_TAKEN && !local->known;
 		/* What was set stays as it is, and ends by itself. */
 		snprintf(reason, sizeof(reason), "it refuses: %s", message ? message : "no reason");
 		lose(local, now, reason);
 		local->connect_at = now + NS_PER_SECOND;
+	} else if (request == REQUEST_HELLO) {
+		local->welcome = local->known = true;
 	} else if (request == REQUEST_LIST) {
 		read_list(local, now, body);
 		if (local->listed && !local->answers && !local->refused)
@@ -374,7 +387,9 @@ static void ask_next(struct local *local, uint64_t now)
 
 	/* Deadlines do not wait for a list of many pages, nor the list for a slow daemon's
 	 * deadlines. */
-	if (local->listed && now >= local->set_at && !(list && local->set_last))
+	if (!local->welcome)
+		ask_leases(local, now, REQUEST_HELLO, json_array());
+	else if (local->listed && now >= local->set_at && !(list && local->set_last))
 		ask_set(local, now);
 	else if (list)
 		ask_list(local, now);
@@ -417,6 +432,11 @@ uint64_t local_next(const struct local *local)
 void local_hurry(struct local *local)
 {
 	local->set_at = 0;
+}
+
+bool local_taken(const struct local *local)
+{
+	return local->taken;
 }
 
 bool local_answers(const struct local *local, const char **reason)

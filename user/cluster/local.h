@@ -4,6 +4,9 @@
  * the deadlines of our shards (lease.set, every LOCAL_SET_NS and whenever one has changed). It
  * reads from and reports to the protocol.
  *
+ * The first request of a connection, lease.set with "sole" and no lease, shows that we have the
+ * right and that no other agent serves this daemon, by whatever path.
+ *
  * One request at a time. A deadline is never later than the daemon's time to answer after it was
  * sent, so a daemon that has not answered in that time has muted itself, whatever it still reads
  * later.
@@ -41,6 +44,9 @@ uint64_t local_next(const struct local *local);
 
 /* A deadline has changed: set it at once. */
 void local_hurry(struct local *local);
+
+/* Another agent sets the deadlines of the daemon, and has since before we connected first. */
+bool local_taken(const struct local *local);
 
 /* Whether the daemon answers; if not, why. */
 bool local_answers(const struct local *local, const char **reason);

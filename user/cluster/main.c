@@ -56,8 +56,9 @@ static void print_help(void)
 	     "  -V, --version      versions\n"
 	     "  -h, --help         this text\n"
 	     "\n"
-	     "exit codes: 0 ended by SIGTERM or SIGINT, 1 usage, 2 another one is this node or\n"
-	     "            listens at the socket, 70 out of memory or descriptors, 78 bad\n"
+	     "exit codes: 0 ended by SIGTERM or SIGINT, 1 usage, 2 another one is this node,\n"
+	     "            serves this daemon or listens at the socket, 70 out of memory or "
+	     "descriptors, 78 bad\n"
 	     "            configuration");
 }
 

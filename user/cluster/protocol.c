@@ -730,6 +730,11 @@ enum protocol_state protocol_state(const struct protocol *protocol)
 	return protocol->state;
 }
 
+const struct view *protocol_view(const struct protocol *protocol)
+{
+	return &protocol->view;
+}
+
 bool protocol_name_taken(const struct protocol *protocol)
 {
 	return !protocol->term && protocol->stranger_renewals > QUIET_PERIODS;

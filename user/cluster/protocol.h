@@ -111,6 +111,7 @@ struct answer {
 };
 
 struct protocol;
+struct view;
 
 /* NULL: no memory. `settings` is copied. */
 struct protocol *protocol_new(const struct protocol_settings *settings);
@@ -241,6 +242,9 @@ bool protocol_node(const struct protocol *protocol, unsigned int index, uint64_t
 
 /* The leases that were set, in their order; NULL: that was the last. */
 const struct lease_name *protocol_lease(const struct protocol *protocol, unsigned int index);
+
+/* What is known of the store: view.h. */
+const struct view *protocol_view(const struct protocol *protocol);
 
 /* Until when the store allows us to send; 0: no member. */
 uint64_t protocol_deadline(const struct protocol *protocol);

@@ -21,6 +21,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Error codes: those of JSON-RPC 2.0, then our own (docs/control-protocol.md). */
 enum {
@@ -33,15 +34,17 @@ enum {
 	CONTROL_FAILED = -32002,
 	CONTROL_FORBIDDEN = -32003,
 	CONTROL_NOT_FOUND = -32004,
+	CONTROL_TAKEN = -32005,
 };
 
 /* What a client may do, and what a method needs. CONTROL_OWN: only root and the daemon's user. */
 enum control_access { CONTROL_READ, CONTROL_CHANGE, CONTROL_OWN };
 
-/* The outcome of a method; starts zeroed, but for `uid`. A method sets `result`, or calls
- * control_fail(). Neither means that there was no memory. */
+/* The outcome of a method; starts zeroed, but for `uid` and `client`. A method sets `result`, or
+ * calls control_fail(). Neither means that there was no memory. */
 struct control_reply {
 	unsigned int uid; /* the user who asks, for the log */
+	uint64_t client;  /* its connection, for control_server_has() */
 	json_t *result;	  /* a new reference, handed over */
 	int code;
 	char message[256]; /* of the error: one line, for people */

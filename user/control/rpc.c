@@ -162,7 +162,7 @@ static bool is_request(const json_t *request)
 
 static int answer_request(const struct rpc *rpc, const json_t *request, struct rpc_answer *answer)
 {
-	struct control_reply reply = {.uid = rpc->uid};
+	struct control_reply reply = {.uid = rpc->uid, .client = rpc->client};
 	json_t *id = json_object_get(request, "id");
 	json_t *json;
 

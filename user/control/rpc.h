@@ -21,6 +21,7 @@ struct rpc {
 	void *context;			      /* passed to the methods */
 	enum control_access access;	      /* of the client */
 	unsigned int uid;		      /* likewise */
+	uint64_t client;		      /* see struct control_reply */
 };
 
 struct rpc_answer {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,8 @@ struct control_server {
 	void *context;
 	struct log_limit refused_limit;
 	struct log_limit dropped_limit;
-	uint64_t turns; /* taken by all sessions */
+	uint64_t turns;	   /* taken by all sessions */
+	uint64_t accepted; /* sessions so far */
 	unsigned int count;
 	struct session *sessions[CONTROL_CLIENTS];
 };
@@ -70,6 +72,7 @@ static int add_session(struct control_server *server, int fd, enum control_acces
 
 	if (!session)
 		return -ENOMEM;
+	session->number = ++server->accepted;
 	session->credit = CONTROL_BURST;
 	session->owner = peer_is_owner(fd, &session->uid);
 	session->watched = event.events;
@@ -255,7 +258,8 @@ static int give_answer(struct session *session, struct rpc_answer *answer, uint6
 static int answer_line(struct control_server *server, struct session *session, uint64_t now)
 {
 	const struct rpc rpc = {server->methods, server->context,
-				session->owner ? CONTROL_OWN : session->access, session->uid};
+				session->owner ? CONTROL_OWN : session->access, session->uid,
+				session->number};
 	struct rpc_answer answer = {0};
 	const char *line;
 	size_t length;
@@ -463,6 +467,19 @@ void control_server_close(struct control_server *server)
 	if (server->epoll_fd >= 0)
 		close(server->epoll_fd);
 	free(server);
+}
+
+bool control_server_has(const struct control_server *server, uint64_t client)
+{
+	for (unsigned int i = 0; server && i < server->count; i++) {
+		struct pollfd poll_fd = {.fd = server->sessions[i]->fd};
+
+		/* The client may have been killed a moment ago: what it has sent before is read
+		 * first, but the kernel knows already. */
+		if (server->sessions[i]->number == client)
+			return poll(&poll_fd, 1, 0) == 0;
+	}
+	return false;
 }
 
 void control_server_describe(const struct control_server *server, struct control_adoption *as)

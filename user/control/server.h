@@ -84,6 +84,10 @@ void control_server_tick(struct control_server *server, uint64_t now_ns);
  */
 int control_server_set_admins(struct control_server *server, const char *group);
 
+/* Whether the connection of this number (struct control_reply) is open at both ends. Accepts a NULL
+ * server. */
+bool control_server_has(const struct control_server *server, uint64_t client);
+
 /* Queue an event for all clients that monitor. `event` stays the caller's. Takes a NULL server, for
  * events before the server is open and after it is closed. */
 void control_server_publish(struct control_server *server, const json_t *event);

@@ -28,6 +28,7 @@
 
 struct session {
 	int fd;
+	uint64_t number; /* of the connection, from 1 on */
 	enum control_access access;
 	bool owner;	     /* root or the daemon's user */
 	uid_t uid;	     /* the user, as it connected */

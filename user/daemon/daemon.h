@@ -91,6 +91,7 @@ struct daemon {
 	unsigned int next_sample; /* the rule where it continues */
 	struct event_counts event_counts;
 	struct control_server *control;
+	uint64_t lease_client; /* of lease.set with "sole"; 0: none */
 	struct service service;
 	struct successor successor;
 	struct capture_service capture;

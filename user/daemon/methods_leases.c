@@ -15,7 +15,9 @@
 /* What a change is made of: in the request itself, or in each item of "leases". */
 static const char expected[] =
 	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"from\", \"epoch\", "
-	"\"elsewhere\", \"from_seq\" or \"until_seq\" as needed, all numbers from 0 on";
+	"\"elsewhere\", \"from_seq\" or \"until_seq\" as needed, or {\"name\": NAME, "
+	"\"elsewhere\": "
+	"NANOSECONDS} with \"shard\", all numbers from 0 on";
 
 static bool read_number(const json_t *object, const char *key, json_int_t most, bool needed,
 			json_int_t *number)
@@ -59,21 +61,25 @@ static bool read_cuts(const json_t *object, const char *key, enum cut_side side,
 
 static bool read_change(const json_t *object, struct lease_change *change)
 {
-	static const char *const optional[] = {"shard",	    "from",	"epoch",
-					       "elsewhere", "from_seq", "until_seq"};
+	static const char *const optional[] = {"elsewhere", "shard",	"from",
+					       "epoch",	    "from_seq", "until_seq"};
 	json_int_t shard = -1, from = 0, until = 0, epoch = -1, elsewhere = 0;
-	size_t keys = 2;
+	size_t keys, known;
 
+	/* Without "until" only the first two have a meaning. */
+	change->keep = !json_object_get(object, "until");
+	keys = change->keep ? 1 : 2;
+	known = change->keep ? 2 : sizeof(optional) / sizeof(optional[0]);
 	change->name = json_string_value(json_object_get(object, "name"));
 	if (!change->name || !read_number(object, "shard", LEASE_SHARDS_MAX - 1, false, &shard) ||
 	    !read_number(object, "from", INT64_MAX, false, &from) ||
-	    !read_number(object, "until", INT64_MAX, true, &until) ||
+	    !read_number(object, "until", INT64_MAX, false, &until) ||
 	    !read_number(object, "epoch", INT64_MAX, false, &epoch) ||
-	    !read_number(object, "elsewhere", INT64_MAX, false, &elsewhere) ||
+	    !read_number(object, "elsewhere", INT64_MAX, change->keep, &elsewhere) ||
 	    !read_cuts(object, "from_seq", CUT_FROM, change) ||
 	    !read_cuts(object, "until_seq", CUT_UNTIL, change))
 		return false;
-	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
+	for (size_t i = 0; i < known; i++)
 		keys += json_object_get(object, optional[i]) != NULL;
 	change->shard = (int)shard;
 	change->from_ns = (uint64_t)from;
@@ -96,14 +102,42 @@ static void set(const struct daemon *daemon, struct lease_change *changes, size_
 		reply->result = json_pack("{s:I}", "set", (json_int_t)count);
 }
 
+/* With "sole": true a client becomes the only one that may say so, until it disconnects: two
+ * programs that hand out leases would end each other's. False: refused. */
+static bool become_sole(struct daemon *daemon, const json_t *sole, struct control_reply *reply)
+{
+	if (!sole)
+		return true;
+	if (!json_is_true(sole)) {
+		control_fail(reply, RPC_INVALID_PARAMS, "sole: expected true, beside leases");
+		return false;
+	}
+	if (daemon->lease_client != reply->client &&
+	    control_server_has(daemon->control, daemon->lease_client)) {
+		control_fail(reply, CONTROL_TAKEN,
+			     "another program hands out the leases of this daemon");
+		return false;
+	}
+	daemon->lease_client = reply->client;
+	return true;
+}
+
 void method_lease_set(void *context, const json_t *params, struct control_reply *reply)
 {
 	const json_t *list = json_object_get(params, "leases");
+	const json_t *sole = json_object_get(params, "sole");
 	struct lease_change *changes;
 	size_t count = 1;
 
-	if (list && json_object_size(params) != 1) {
-		control_fail(reply, RPC_INVALID_PARAMS, "leases: expected no other key beside it");
+	if (list && json_object_size(params) != 1 + (sole != NULL)) {
+		control_fail(reply, RPC_INVALID_PARAMS,
+			     "leases: expected no other key than \"sole\" beside it");
+		return;
+	}
+	if (!become_sole(context, sole, reply))
+		return;
+	if (sole && json_is_array(list) && !json_array_size(list)) {
+		reply->result = json_pack("{s:i}", "set", 0);
 		return;
 	}
 	if (list) {

@@ -113,7 +113,7 @@ static void settle_all(struct relay *relay, struct lease_change *changes, unsign
 		if (!stream || cut_side(&stream->cut) == CUT_NONE)
 			continue;
 		for (unsigned int j = 0; j < count; j++) {
-			if (!changes[j].nr_cuts && is_in(rule, &changes[j]))
+			if (!changes[j].nr_cuts && !changes[j].keep && is_in(rule, &changes[j]))
 				settle(relay, stream, rule, &changes[j], now_ns);
 		}
 		relay->cuts |= cut_side(&stream->cut) != CUT_NONE;

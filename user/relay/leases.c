@@ -447,9 +447,11 @@ static void carry_out(struct leases *leases, const struct lease_change *change, 
 	if (!lease)
 		return; /* leases_check() has found it */
 	for (i = first_shard(change->shard, lease, &end); i < end; i++) {
+		lease->state[i].elsewhere_ns = change->elsewhere_ns;
+		if (change->keep)
+			continue;
 		if (change->epoch != LEASE_SAME_EPOCH)
 			lease->state[i].epoch = change->epoch;
-		lease->state[i].elsewhere_ns = change->elsewhere_ns;
 		apply(leases, lease->first + i, change->from_ns, change->until_ns, now_ns);
 	}
 }

@@ -69,6 +69,7 @@ struct lease_change {
 	uint64_t epoch;		    /* LEASE_SAME_EPOCH: the last one of each shard */
 	/* Another host holds it until then, as far as is known; 0: unknown. */
 	uint64_t elsewhere_ns;
+	bool keep; /* its times and epoch: nothing but `elsewhere_ns` changes */
 	/* At a datagram of each stream instead of at `from_ns`, which then is the latest moment; or
 	 * instead of at `until_ns`, likewise. For relay_set_leases(). */
 	enum cut_side side;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cluster/role.h"
+
+#include "base/json_build.h"
+#include "cluster/view.h"
+
+uint64_t role_elsewhere(const struct protocol *protocol, unsigned int shard)
+{
+	const struct view *view = protocol_view(protocol);
+	unsigned int holder = view_holder(view, &view->shards[shard]);
+
+	if (protocol_is_ours(protocol, shard) || holder == NO_NODE || !view->nodes[holder].live)
+		return 0;
+	/* Longer than it holds the shard without another renewal, by the time to the next report.
+	 */
+	return view->nodes[holder].seen + view->patience + ROLE_NS;
+}
+
+void role_add(json_t **list, const struct protocol *protocol)
+{
+	struct shard_status shard;
+
+	for (unsigned int i = 0; i < protocol_shards(protocol); i++) {
+		uint64_t elsewhere = role_elsewhere(protocol, i);
+
+		if (!elsewhere)
+			continue;
+		protocol_shard_name(protocol, i, &shard);
+		json_add(list, json_pack("{s:s, s:i, s:I}", "name", shard.lease->name, "shard",
+					 (int)shard.number, "elsewhere", (json_int_t)elsewhere));
+	}
+}
