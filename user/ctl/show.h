@@ -55,6 +55,7 @@ void show_workers(const struct screen *screen, const json_t *answer);
 void show_groups(const struct screen *screen, const json_t *answer);
 void show_cluster(const struct screen *screen, const json_t *answer);
 void show_leases(const struct screen *screen, const json_t *answer);
+void show_output_devices(const struct screen *screen, const json_t *devices);
 void show_stats(const struct screen *screen, const json_t *answer);
 
 #endif
