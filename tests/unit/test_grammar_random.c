@@ -72,6 +72,14 @@ static void random_source(uint32_t *seed, bool ipv4, struct rule *rule)
 		rule->source.b[0] = 0x20;
 }
 
+/* A prefix of groups, which keeps the bits that make it one. */
+static void random_groups(uint32_t *seed, bool ipv4, struct rule *rule)
+{
+	rule->group_host_bits = (uint8_t)random_below(seed, ipv4 ? 29 : 121);
+	for (unsigned int bit = 0; bit < rule->group_host_bits; bit++)
+		rule->group.b[15 - bit / 8] &= (uint8_t) ~(1U << bit % 8);
+}
+
 static struct rule random_rule(uint32_t *seed)
 {
 	bool ipv4 = random_below(seed, 2);
@@ -86,6 +94,8 @@ static struct rule random_rule(uint32_t *seed)
 		rule.protocol = (uint8_t)(146 + random_below(seed, 109));
 	else if (!addr_is_multicast(&rule.group) || random_below(seed, 2))
 		rule.port = (uint16_t)(1 + random_below(seed, 65535));
+	if (addr_is_multicast(&rule.group) && !rule.protocol && random_below(seed, 2))
+		random_groups(seed, ipv4, &rule);
 	random_iface(seed, rule.iface);
 	if (random_below(seed, 2))
 		random_name(seed, rule.name);
@@ -98,6 +108,9 @@ static struct rule random_rule(uint32_t *seed)
 		bool multicast = random_below(seed, 2);
 
 		random_address(seed, ipv4, multicast, &output->to);
+		output->same = multicast && random_below(seed, 2);
+		if (output->same)
+			output->to = rule.group;
 		if (random_below(seed, 4))
 			output->port = (uint16_t)(1 + random_below(seed, 65535));
 		output->ttl = random_below(seed, 2)

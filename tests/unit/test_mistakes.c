@@ -150,8 +150,17 @@ static void test_accepted(void **state)
 static const char *const changes[][2] = {
 	/* addresses */
 	{"add in 239.1.0.0/16:5000@eth0" OUT,
-	 "x:1:4: '239.1.0.0/16': one address per rule and output, prefixes are not supported "
-	 "here: a range such as 239.1.1.{1..50} is a rule for each address\n"},
+	 "x:1:31: '10.0.0.1:6000': one destination for a prefix of groups, expected "
+	 "same[:PORT]@IFACE\n"},
+	{"add in 239.1.1.8:5000@eth0 out same@eth1 when joined",
+	 "x:1:28: 'same@eth1': `same` is for a prefix of groups in the input, expected "
+	 "DEST[:PORT][@IFACE]\n"},
+	{"add in 239.1.0.0/16:5000@eth0 out same@eth1",
+	 "x:1:31: 'same@eth1': a prefix of groups, which are relayed as they are wanted, expected "
+	 "`when joined` in each output\n"},
+	{"add in 239.1.0.0/16:5000@eth0 lease tv out same@eth1 when joined",
+	 "x:1:4: '239.1.0.0/16:5000@eth0': `lease`, `sequence` and `watch` are not for a prefix "
+	 "of groups, expected a rule for each group, such as 239.1.1.{1..50}\n"},
 	{"add in camera.example:5000@eth0" OUT,
 	 "x:1:4: 'camera.example': not an address: host names are not resolved, expected an IPv4 "
 	 "address or an IPv6 address in brackets\n"},

@@ -55,6 +55,32 @@ static const struct {
 	 {{1, 64, "239.1.1.3:1@b", "`on demand`, and an output that is always wanted, expected"}}},
 	{{"a in 1.1.1.1:1@a on demand out 239.1.1.2:1@b when joined"},
 	 {{1, 6, "1.1.1.1:1@a", "`on demand` with an input that is not joined, expected"}}},
+	/* prefixes of groups: what goes around, by both, by one of them, and the own input */
+	{{"a in 239.1.0.0/16:any@a out same@b when joined",
+	  "b in 239.0.0.0/8:any@b out same@a when joined"},
+	 {{2, 28, "same@a", "rules that feed themselves: a -> b -> a"}}},
+	{{"a in 239.1.0.0/16:any@a out same@b when joined",
+	  "b in 239.1.2.3:6@b out 239.2.9.9:6@a out 239.1.9.9:7@a"},
+	 {{2, 42, "239.1.9.9:7@a", "rules that feed themselves: a -> b -> a"}}},
+	{{"b in 239.1.2.3:6@b out 239.1.9.9:7@a", "c in 239.1.2.3:6@c out 1.1.1.1",
+	  "a in 239.1.0.0/16:7@a out same@c when joined out same:6@b when joined"},
+	 {{3, 50, "same:6@b", "rules that feed themselves: b -> a -> b"}}},
+	{{"a in [ff3e::]/32:any@a out same@a when joined"},
+	 {{1, 28, "same@a", "the output is the rule's own input"}}},
+	{{"a in 239.1.0.0/16:any@a out same@b when joined",
+	  "b in 239.1.0.0/16:any@a out same@c when joined",
+	  "c in 239.1.0.0/17:any@a out same@c when joined out same@c when joined"},
+	 {{2, 6, "239.1.0.0/16:any@a", "duplicate input: rule a (line 1)"},
+	  {3, 52, "same@c", "duplicate output"}}},
+	{{"a in 239.1.0.0/16:any@a out same@b",
+	  "b in 239.2.0.0/16:any@a out 239.2.1.1@b when joined out same@b when joined",
+	  "c in 239.3.0.0/16:any@a sequence rtp out same@b when joined",
+	  "c0123456789012345678901234567890123456789012345678901234567890123 in "
+	  "239.4.0.0/16:any@a out same@b when joined"},
+	 {{1, 29, "same@b", "expected `when joined` in each output"},
+	  {2, 29, "239.2.1.1@b", "one destination for a prefix of groups, expected same"},
+	  {3, 6, "239.3.0.0/16:any@a", "`lease`, `sequence` and `watch` are not for a prefix"},
+	  {4, 70, "239.4.0.0/16:any@a", "a name of more than 64 bytes"}}},
 	/* outputs */
 	{{"a in 239.1.1.1:1@a out 1.1.1.1:1 ttl 1 out 1.1.1.1:1 ttl 2"},
 	 {{1, 44, "1.1.1.1:1", "duplicate output"}}},
@@ -207,6 +233,9 @@ static const char *const good[] = {
 	"s in 239.1.1.3/47@a path kernel out 239.1.1.2@b from keep out 1.1.1.1 from 1.1.1.2",
 	"t in 255.255.255.255:1@a out 255.255.255.255:1@b out 10.1.1.255:1",
 	"u in 10.1.1.255:1@a out 255.255.255.255:2@b from keep",
+	"z1 in 239.4.0.0/16:any@a out same@b when joined",
+	"z2 in 239.4.0.0/16:5@b out same:6@c when joined from keep",
+	"z3 in 239.4.2.3:any@b out 239.5.2.3@a",
 };
 
 static void test_good(void **state)

@@ -3,7 +3,7 @@
 #include "config_text.h"
 
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
-_Static_assert(sizeof(struct rule) == 288, "rule");
+_Static_assert(sizeof(struct rule) == 296, "rule");
 _Static_assert(sizeof(struct rule_output) == 80, "output");
 _Static_assert(sizeof(struct iface_config) == 296, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
@@ -148,6 +148,28 @@ static void pick_demand(struct rule *rule)
 	rule->on_demand = all && pick(2);
 }
 
+/* A prefix of groups in place of a group, if the rule may have one. */
+static void pick_prefix(struct rule *rule)
+{
+	if (!addr_is_multicast(&rule->group) || rule->protocol || rule->lease_shards ||
+	    rule->sequence_bits || rule->watch)
+		return;
+	rule->group_host_bits = 8;
+	rule->group.b[15] = 0;
+	rule->may_loop = true;
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		struct rule_output *output = &rule->outputs[i];
+
+		if (!*output->iface)
+			pick_iface(output->iface);
+		output->same = true;
+		output->to = rule->group;
+		output->when = OUTPUT_WHEN_JOINED;
+		if (addr_is_loopback(&output->from))
+			output->from = pick_addr(false);
+	}
+}
+
 static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int number)
 {
 	size_t used;
@@ -190,6 +212,8 @@ static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int
 	for (unsigned int i = 0; i < rule->nr_outputs; i++)
 		rule->outputs[i] = pick_output(rule, i);
 	pick_demand(rule);
+	if (pick(4) == 0)
+		pick_prefix(rule);
 	/* One output that keeps the port; two could be duplicates. */
 	if (pick(3) == 0)
 		rule->outputs[pick(rule->nr_outputs)].port = RULE_PORT_KEPT;

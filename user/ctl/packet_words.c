@@ -62,8 +62,9 @@ static void parse_source(struct reader *reader, struct packet_words *packet)
 {
 	static const struct endpoint_form form = {
 		.text = "SOURCE[:PORT]", .every_port = "no port", .no_port = true};
-	struct word word = next_word(reader), protocol;
+	struct word word = next_word(reader);
 	char text[ADDR_TEXT_SIZE], iface[IF_NAMESIZE];
+	struct endpoint_rest rest;
 
 	if (!expect(reader, &word, word.length,
 		    "the source of the packet, SOURCE > GROUP:PORT@IFACE"))
@@ -75,8 +76,8 @@ static void parse_source(struct reader *reader, struct packet_words *packet)
 		if (addr_parse(text, &packet->source))
 			return;
 	}
-	if (!word_parse_endpoint(&word, &form, &packet->source, &packet->source_port, &protocol,
-				 iface, reader->errors))
+	if (!word_parse_endpoint(&word, &form, &packet->source, &packet->source_port, &rest, iface,
+				 reader->errors))
 		reader->failures++;
 	else
 		expect(reader, &word, !*iface, "no interface at the source");
@@ -86,13 +87,15 @@ static void parse_destination(struct reader *reader, struct packet_words *packet
 {
 	static const struct endpoint_form form = {
 		.text = "GROUP:PORT@IFACE", .every_port = "a port", .protocol = true};
-	struct word word = next_word(reader), protocol;
+	struct word word = next_word(reader);
+	struct endpoint_rest rest;
 
 	if (!expect(reader, &word, word.length, "where the packet goes, GROUP:PORT@IFACE"))
 		return;
-	if (!word_parse_endpoint(&word, &form, &packet->destination, &packet->port, &protocol,
+	if (!word_parse_endpoint(&word, &form, &packet->destination, &packet->port, &rest,
 				 packet->iface, reader->errors) ||
-	    (protocol.text && !protocol_parse(&protocol, &packet->protocol, reader->errors))) {
+	    (rest.protocol.text &&
+	     !protocol_parse(&rest.protocol, &packet->protocol, reader->errors))) {
 		reader->failures++;
 		return;
 	}

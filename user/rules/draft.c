@@ -76,8 +76,11 @@ int rule_add_output(struct rule *rule, struct rule_positions *where,
 void rule_complete(struct rule *rule, const struct rule_positions *where,
 		   const struct default_config *defaults)
 {
-	for (unsigned int i = 0; i < rule->nr_outputs; i++)
+	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
+		if (rule->outputs[i].same)
+			rule->outputs[i].to = rule->group;
 		output_complete(&rule->outputs[i], where->outputs[i].given, defaults);
+	}
 	if (!where->named)
 		rule_derive_name(rule);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/lookup.h"
+#include "rules/prefix.h"
 
 /*
  * The graph: rules, and between them the places where packets are sent and taken in. A place is an
@@ -15,6 +16,10 @@
  * address, what is sent to every port to places that have all ports. So each rule enters four
  * places, and has two edges for each output; a place has one for each of its rules, however many
  * share an input.
+ *
+ * Prefixes have no place. Behind these edges a rule has one for each of its outputs and each rule
+ * with a prefix, or, if it has a prefix itself, each rule: most of them lead nowhere, and there are
+ * few prefixes (RULE_PREFIXES_MAX).
  *
  * Depth-first search without recursion. A node that is reached while it is on the path closes a
  * cycle (Tarjan 1972: such an edge exists if and only if there is a cycle).
@@ -45,7 +50,9 @@ struct place {
 /* A node on the path, and its next edge. */
 struct node {
 	uint32_t id;
-	uint32_t cursor; /* of a rule: two for each output; of a place: an entry of it, or NONE */
+	/* Of a rule: two for each output, then those of prefixes; of a place: an entry of it, or
+	 * NONE. */
+	uint64_t cursor;
 };
 
 struct feedback {
@@ -59,6 +66,8 @@ struct feedback {
 	struct node *path;
 	uint32_t depth;
 	struct lookup *lookup; /* finds the first entry of each place */
+	uint32_t nr_prefixes;
+	uint32_t *prefixes; /* rules with a prefix */
 };
 
 /* Names of a cycle that an error shows: from its beginning, and its last. */
@@ -108,7 +117,8 @@ static int graph_init(struct feedback *graph)
 	graph->next = calloc(entries + 1, sizeof(*graph->next));
 	graph->seen = calloc(entries + graph->count + 1, sizeof(*graph->seen));
 	graph->path = calloc(entries + graph->count + 1, sizeof(*graph->path));
-	if (!graph->places || !graph->next || !graph->seen || !graph->path)
+	graph->prefixes = calloc(graph->count + 1UL, sizeof(*graph->prefixes));
+	if (!graph->places || !graph->next || !graph->seen || !graph->path || !graph->prefixes)
 		return -ENOMEM;
 	return lookup_init(graph->lookup, entries, graph->places, sizeof(*graph->places),
 			   sizeof(*graph->places));
@@ -121,6 +131,7 @@ static void graph_free(struct feedback *graph)
 	free(graph->next);
 	free(graph->seen);
 	free(graph->path);
+	free(graph->prefixes);
 }
 
 /* ---- reports ---- */
@@ -159,6 +170,23 @@ static char *format_cycle(const struct feedback *graph, uint32_t from)
 	return NULL;
 }
 
+/* The rules into which the outputs of a rule may send beside those that places name. */
+static uint32_t count_overlaps(const struct feedback *graph, const struct rule *rule)
+{
+	return rule->group_host_bits ? graph->count : graph->nr_prefixes;
+}
+
+/* The output of an edge of a rule. */
+static unsigned int output_of(const struct feedback *graph, const struct node *node,
+			      uint64_t cursor)
+{
+	const struct rule *rule = &graph->rules[node->id];
+	uint64_t named = 2UL * rule->nr_outputs;
+
+	return (unsigned int)(cursor < named ? cursor / 2
+					     : (cursor - named) / count_overlaps(graph, rule));
+}
+
 /* Append an error about a cycle at a rule of the path: at the output that the path follows, or
  * where the rule was enabled. False: the rule was accepted earlier, and nobody has touched it. */
 static bool report_at(struct feedback *graph, const struct node *node, const char *cycle)
@@ -166,7 +194,7 @@ static bool report_at(struct feedback *graph, const struct node *node, const cha
 	const struct rule *rule = &graph->rules[node->id];
 	const struct rule_positions *where = &graph->draft->rules_at[node->id];
 	/* The cursor is behind the edge. */
-	unsigned int output = (node->cursor - 1) / 2;
+	unsigned int output = output_of(graph, node, node->cursor - 1);
 	const struct position *at = &where->enabled;
 	char text[ENDPOINT_TEXT_SIZE];
 	const char *word = rule->name;
@@ -211,7 +239,7 @@ static int report(struct feedback *graph, uint32_t from)
 /* ---- search ---- */
 
 /* Go on to a node, unless it was seen; if it is on the path, it closes a cycle. */
-static int visit(struct feedback *graph, uint32_t id, uint32_t cursor)
+static int visit(struct feedback *graph, uint32_t id, uint64_t cursor)
 {
 	if (graph->seen[id] == DONE)
 		return 0;
@@ -243,15 +271,49 @@ static int follow_output(struct feedback *graph, struct node *node)
 	return entry == LOOKUP_NONE ? 0 : visit(graph, graph->count + entry, entry);
 }
 
+/* Does what an output of one rule sends reach the input of another one, by a prefix of either? */
+static bool overlaps(const struct rule *from, const struct rule_output *output,
+		     const struct rule *to)
+{
+	uint8_t sent = output->same ? from->group_host_bits : 0;
+	uint16_t port = rule_output_port(from, output);
+
+	return from != to && takes_part(to) && (sent || to->group_host_bits) &&
+	       from->protocol == to->protocol && strcmp(output->iface, to->iface) == 0 &&
+	       (port == RULE_PORT_KEPT || to->port == RULE_PORT_ANY || port == to->port) &&
+	       (sent > to->group_host_bits
+			? prefix_has(&output->to, sent, &to->group)
+			: prefix_has(&to->group, to->group_host_bits, &output->to));
+}
+
+static int follow_overlap(struct feedback *graph, struct node *node)
+{
+	const struct rule *rule = &graph->rules[node->id];
+	uint32_t count = count_overlaps(graph, rule);
+	uint64_t edge = node->cursor++ - 2UL * rule->nr_outputs;
+	uint32_t index = (uint32_t)(edge % count);
+
+	if (!rule->group_host_bits)
+		index = graph->prefixes[index];
+	return overlaps(rule, &rule->outputs[edge / count], &graph->rules[index])
+		       ? visit(graph, index, 0)
+		       : 0;
+}
+
 /* One step from the end of the path. */
 static int step(struct feedback *graph)
 {
 	struct node *node = &graph->path[graph->depth - 1];
-	uint32_t entry = node->cursor;
+	uint32_t entry = (uint32_t)node->cursor;
 
 	if (node->id < graph->count) {
-		if (node->cursor < 2 * graph->rules[node->id].nr_outputs)
+		const struct rule *rule = &graph->rules[node->id];
+		uint64_t named = 2UL * rule->nr_outputs;
+
+		if (node->cursor < named)
 			return follow_output(graph, node);
+		if (node->cursor < named + (uint64_t)rule->nr_outputs * count_overlaps(graph, rule))
+			return follow_overlap(graph, node);
 	} else if (entry != NONE) {
 		node->cursor = graph->next[entry];
 		return visit(graph, entry % graph->count, 0);
@@ -274,7 +336,11 @@ int feedback_check(const struct draft *draft, struct errors *errors)
 	int err = graph_init(&graph);
 
 	for (uint32_t i = 0; i < graph.count && !err; i++) {
-		for (unsigned int kind = 0; kind < KINDS && takes_part(&graph.rules[i]); kind++)
+		if (!takes_part(&graph.rules[i]))
+			continue;
+		if (graph.rules[i].group_host_bits)
+			graph.prefixes[graph.nr_prefixes++] = i;
+		for (unsigned int kind = 0; kind < KINDS && !graph.rules[i].group_host_bits; kind++)
 			enter(&graph, kind, i);
 	}
 	for (uint32_t i = 0; i < graph.count && !err; i++) {

@@ -10,6 +10,7 @@
 
 #include <xmcast/packet.h>
 
+#include "rules/prefix.h"
 #include "rules/protocol.h"
 #include "rules/range.h"
 
@@ -19,11 +20,15 @@
 /* ---- names and endpoints ---- */
 
 static const struct endpoint_form input_form = {
-	"GROUP:PORT@IFACE", "`any` for every port of a group",
-	": write a rule for each, or a range such as {1..50}", .any_port = true, .protocol = true};
-static const struct endpoint_form output_form = {"DEST[:PORT][@IFACE]",
-						 "no port at all to keep each datagram's",
-						 ": write an output for each", .no_port = true};
+	"GROUP:PORT@IFACE",
+	"`any` for every port of a group",
+	": write a rule for each, or a range such as {1..50}",
+	.any_port = true,
+	.protocol = true,
+	.prefix = true};
+static const struct endpoint_form output_form = {
+	"DEST[:PORT][@IFACE]", "no port at all to keep each datagram's",
+	": write an output for each", .no_port = true, .same = true};
 static const struct endpoint_form from_form = {"ADDR[:PORT]", "no port at all for a free one", "",
 					       .no_port = true};
 
@@ -90,16 +95,33 @@ static void format_name(const void *object, char *text)
 		strcpy(text, rule->name);
 }
 
+/* The "/BITS" of a prefix, all of whose addresses are groups. */
+static bool parse_groups(const struct word *word, const struct word *bits, struct rule *rule,
+			 struct errors *errors)
+{
+	struct word prefix = word_part(word, 0, (size_t)(bits->text + bits->length - word->text));
+
+	if (!addr_is_multicast(&rule->group)) {
+		word_error(errors, &prefix, "a prefix of hosts, expected one of multicast groups");
+		return false;
+	}
+	return prefix_parse(&prefix, bits, addr_is_ipv4(&rule->group) ? 4 : 8, &rule->group,
+			    &rule->group_host_bits, errors);
+}
+
 static bool parse_input(const struct word *word, void *object, struct errors *errors)
 {
 	struct rule *rule = object;
-	struct word protocol;
-	bool valid = word_parse_endpoint(word, &input_form, &rule->group, &rule->port, &protocol,
+	struct endpoint_rest rest;
+	bool valid = word_parse_endpoint(word, &input_form, &rule->group, &rule->port, &rest,
 					 rule->iface, errors);
 
 	rule->protocol = 0;
-	if (protocol.text)
-		valid = protocol_parse(&protocol, &rule->protocol, errors) && valid;
+	rule->group_host_bits = 0;
+	if (rest.protocol.text)
+		valid = protocol_parse(&rest.protocol, &rule->protocol, errors) && valid;
+	if (valid && rest.bits.text)
+		valid = parse_groups(word, &rest.bits, rule, errors);
 	if (!valid)
 		return false;
 	if (!*rule->iface) {
@@ -127,11 +149,16 @@ static bool parse_input(const struct word *word, void *object, struct errors *er
 static bool parse_to(const struct word *word, void *object, struct errors *errors)
 {
 	struct rule_output *output = object;
-	struct word protocol;
+	struct endpoint_rest rest;
 
-	if (!word_parse_endpoint(word, &output_form, &output->to, &output->port, &protocol,
+	if (!word_parse_endpoint(word, &output_form, &output->to, &output->port, &rest,
 				 output->iface, errors))
 		return false;
+	output->same = rest.same;
+	if (output->same && !*output->iface) {
+		word_error(errors, word, "no interface, expected same[:PORT]@IFACE");
+		return false;
+	}
 	if (addr_is_multicast(&output->to) && !*output->iface) {
 		word_error(errors, word,
 			   "no interface, expected DEST[:PORT]@IFACE because DEST is multicast");
@@ -148,23 +175,29 @@ static bool parse_to(const struct word *word, void *object, struct errors *error
 
 const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE])
 {
-	char host[ENDPOINT_TEXT_SIZE];
+	char host[PREFIX_TEXT_SIZE];
 
-	if (rule->port != RULE_PORT_ANY)
-		return endpoint_format(&rule->group, rule->port, rule->iface, text);
-	/* "[ADDR]" has 47 bytes at most. */
-	endpoint_format(&rule->group, 0, NULL, host);
+	/* "[ADDR]/128" has 51 bytes at most. */
+	prefix_format(&rule->group, rule->group_host_bits, true, host);
 	if (rule->protocol)
-		snprintf(text, ENDPOINT_TEXT_SIZE, "%.47s/%u@%.15s", host, rule->protocol,
+		snprintf(text, ENDPOINT_TEXT_SIZE, "%.51s/%u@%.15s", host, rule->protocol,
 			 rule->iface);
+	else if (rule->port != RULE_PORT_ANY)
+		snprintf(text, ENDPOINT_TEXT_SIZE, "%.51s:%u@%.15s", host, rule->port, rule->iface);
 	else
-		snprintf(text, ENDPOINT_TEXT_SIZE, "%.47s:any@%.15s", host, rule->iface);
+		snprintf(text, ENDPOINT_TEXT_SIZE, "%.51s:any@%.15s", host, rule->iface);
 	return text;
 }
 
 const char *output_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE])
 {
-	return endpoint_format(&output->to, output->port, output->iface, text);
+	if (!output->same)
+		return endpoint_format(&output->to, output->port, output->iface, text);
+	if (output->port)
+		snprintf(text, ENDPOINT_TEXT_SIZE, "same:%u@%.15s", output->port, output->iface);
+	else
+		snprintf(text, ENDPOINT_TEXT_SIZE, "same@%.15s", output->iface);
+	return text;
 }
 
 static void format_input(const void *object, char *text)
@@ -179,24 +212,9 @@ static void format_to(const void *object, char *text)
 
 /* ---- options of a rule ---- */
 
-/* "10.9.0.0/16"; IPv6 in brackets if asked for. */
-static const char *format_source(const struct rule *rule, bool bracketed,
-				 char text[SOURCE_TEXT_SIZE])
-{
-	unsigned int width = addr_is_ipv4(&rule->source) ? 32 : 128;
-	const char *form = bracketed && width == 128 ? "[%.45s]" : "%.45s";
-	char plain[ADDR_TEXT_SIZE];
-	int length = snprintf(text, SOURCE_TEXT_SIZE, form, addr_format(&rule->source, plain));
-
-	if (rule->source_host_bits)
-		snprintf(text + length, SOURCE_TEXT_SIZE - (size_t)length, "/%u",
-			 width - rule->source_host_bits);
-	return text;
-}
-
 const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE])
 {
-	return format_source(rule, false, text);
+	return prefix_format(&rule->source, rule->source_host_bits, false, text);
 }
 
 static void format_source_option(const void *object, char *text)
@@ -204,34 +222,7 @@ static void format_source_option(const void *object, char *text)
 	const struct rule *rule = object;
 
 	if (!addr_is_any(&rule->source))
-		format_source(rule, true, text);
-}
-
-/* The "/BITS" of a prefix. If bits behind it are set, a host or another prefix was meant. */
-static bool parse_prefix(const struct word *word, const struct word *bits_word, struct rule *rule,
-			 struct errors *errors)
-{
-	unsigned int width = addr_is_ipv4(&rule->source) ? 32 : 128;
-	struct rule right = *rule;
-	char text[SOURCE_TEXT_SIZE];
-	struct xmc_addr mask;
-	unsigned int bits;
-
-	if (word_is(bits_word, "0")) {
-		word_error(errors, bits_word,
-			   "a prefix of every source, expected no `source` at all");
-		return false;
-	}
-	if (!word_parse_number(bits_word, "prefix length", 1, width, &bits, errors))
-		return false;
-	rule->source_host_bits = right.source_host_bits = (uint8_t)(width - bits);
-	xmc_mask_from_host_bits(&mask, rule->source_host_bits);
-	xmc_addr_mask(&right.source, &rule->source, &mask);
-	if (addr_equal(&right.source, &rule->source))
-		return true;
-	word_error(errors, word, "host bits are set; did you mean %s?",
-		   source_format(&right, text));
-	return false;
+		prefix_format(&rule->source, rule->source_host_bits, true, text);
 }
 
 static bool may_be_source(const struct xmc_addr *addr, const struct word *word,
@@ -261,7 +252,12 @@ static bool parse_source(const struct word *word, void *object, struct errors *e
 		return false;
 	if (!may_be_source(&rule->source, word, errors))
 		return false;
-	return !slash || parse_prefix(word, &bits, rule, errors);
+	if (slash && word_is(&bits, "0")) {
+		word_error(errors, &bits, "a prefix of every source, expected no `source` at all");
+		return false;
+	}
+	return !slash ||
+	       prefix_parse(word, &bits, 1, &rule->source, &rule->source_host_bits, errors);
 }
 
 static bool is_lease_byte(char byte, bool first)
@@ -373,7 +369,7 @@ static bool parse_from(const struct word *word, void *object, struct errors *err
 {
 	struct rule_output *output = object;
 	char iface[IF_NAMESIZE];
-	struct word protocol;
+	struct endpoint_rest rest;
 
 	output->from_kept = word_is_any_case(word, KEEP);
 	if (output->from_kept)
@@ -383,8 +379,8 @@ static bool parse_from(const struct word *word, void *object, struct errors *err
 		output->from_port = 0;
 		return true;
 	}
-	if (!word_parse_endpoint(word, &from_form, &output->from, &output->from_port, &protocol,
-				 iface, errors))
+	if (!word_parse_endpoint(word, &from_form, &output->from, &output->from_port, &rest, iface,
+				 errors))
 		return false;
 	if (*iface) {
 		word_error(errors, word,
@@ -632,14 +628,14 @@ static bool options_equal(const struct field *options, const void *a, const void
 bool rule_equal(const struct rule *a, const struct rule *b)
 {
 	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->group, &b->group) &&
-		     a->port == b->port && a->protocol == b->protocol &&
-		     strcmp(a->iface, b->iface) == 0 && a->nr_outputs == b->nr_outputs &&
-		     options_equal(rule_options, a, b);
+		     a->group_host_bits == b->group_host_bits && a->port == b->port &&
+		     a->protocol == b->protocol && strcmp(a->iface, b->iface) == 0 &&
+		     a->nr_outputs == b->nr_outputs && options_equal(rule_options, a, b);
 
 	for (unsigned int i = 0; equal && i < a->nr_outputs; i++) {
 		const struct rule_output *x = &a->outputs[i], *y = &b->outputs[i];
 
-		equal = addr_equal(&x->to, &y->to) && x->port == y->port &&
+		equal = addr_equal(&x->to, &y->to) && x->same == y->same && x->port == y->port &&
 			strcmp(x->iface, y->iface) == 0 && options_equal(output_options, x, y);
 	}
 	return equal;
@@ -651,7 +647,7 @@ void rule_derive_name(struct rule *rule)
 	char input[ENDPOINT_TEXT_SIZE];
 
 	if (!addr_is_any(&rule->source))
-		format_source(rule, true, source);
+		prefix_format(&rule->source, rule->source_host_bits, true, source);
 	input_format(rule, input);
 	/* "[ADDR]/128" has 45 bytes at most. */
 	snprintf(rule->name, sizeof(rule->name), "%.45s%s%s", source, *source ? ">" : "", input);

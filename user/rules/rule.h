@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "rules/field.h"
+#include "rules/prefix.h"
 #include "rules/words.h"
 
 /* Longest rule name, with its NUL. A derived name ("SOURCE>GROUP:PORT@IFACE") always fits. */
@@ -77,6 +78,11 @@ enum output_when {
 	OUTPUT_WHEN_JOINED, /* while a receiver on its interface has joined the destination */
 };
 
+/* Rules with a prefix in one configuration: each group that receivers want is compared with all of
+ * them. And the longest name of one, because the names of its groups begin with it. */
+#define RULE_PREFIXES_MAX    256
+#define RULE_PREFIX_NAME_MAX 64
+
 struct range;
 
 /* One destination of a rule. */
@@ -88,10 +94,11 @@ struct rule_output {
 	uint16_t from_port;
 	struct xmc_addr from;
 	bool from_kept; /* source address and UDP port of each packet; the two above are 0 */
-	uint8_t dscp;	/* 0..63, or RULE_DSCP_KEPT */
-	uint16_t ttl;	/* 1..255, or RULE_TTL_*; by default 1 to a group, 64 otherwise */
-	uint8_t gso;	/* most datagrams in one send; 0: as the egress section says */
-	uint8_t when;	/* enum output_when */
+	bool same;    /* of a prefix: `to` is that of the rule, and each datagram keeps its group */
+	uint8_t dscp; /* 0..63, or RULE_DSCP_KEPT */
+	uint16_t ttl; /* 1..255, or RULE_TTL_*; by default 1 to a group, 64 otherwise */
+	uint8_t gso;  /* most datagrams in one send; 0: as the egress section says */
+	uint8_t when; /* enum output_when */
 	/* Datagrams beyond these limits are dropped and counted. Bits are those of whole IP
 	 * packets, without the link's own headers. */
 	uint64_t rate_bps;	 /* RATE_BPS_MIN..RATE_BPS_MAX; 0: no limit */
@@ -118,6 +125,9 @@ struct rule {
 	struct xmc_addr group;
 	uint16_t port;	  /* host order, or RULE_PORT_ANY (of a group only) */
 	uint8_t protocol; /* 0: UDP; otherwise an IP protocol, and there are no ports */
+	/* The lowest bits of `group` that are 0 and match anything: of a prefix, whose groups are
+	 * relayed one by one as they are wanted (relay/branches.h). 0: one address. */
+	uint8_t group_host_bits;
 	char iface[IF_NAMESIZE];
 	uint8_t path;		     /* enum rule_path as written: see rule_path() in config.h */
 	char lease[LEASE_NAME_SIZE]; /* without which nothing is sent; empty: none is needed */
@@ -227,17 +237,17 @@ void rule_key(const struct rule *rule, struct xmc_rule_key *key);
 
 /* "10.9.9.9", "10.9.0.0/16", "2001:db8::/32": the source of a rule that has one, as the file and
  * JSON have it. Returns `text`. */
-#define SOURCE_TEXT_SIZE (ADDR_TEXT_SIZE + 4)
+#define SOURCE_TEXT_SIZE PREFIX_TEXT_SIZE
 const char *source_format(const struct rule *rule, char text[SOURCE_TEXT_SIZE]);
 
 /* The port to which the output sends: RULE_PORT_KEPT only of a rule whose input has any port. */
 uint16_t rule_output_port(const struct rule *rule, const struct rule_output *output);
 
-/* "239.1.1.1:5000@eth0", "[ff3e::1]:any@eth0", "239.1.1.1/50@eth0": the rule's input as the grammar
- * has it. A protocol is a number, which means the same on every host. Returns `text`. */
+/* "239.1.1.1:5000@eth0", "[ff3e::]/32:any@eth0", "239.1.1.1/50@eth0": the rule's input as the
+ * grammar has it. A protocol is a number, which means the same on every host. Returns `text`. */
 const char *input_format(const struct rule *rule, char text[ENDPOINT_TEXT_SIZE]);
 
-/* The same of an output: "10.0.0.1:6000", "239.2.2.2@eth1". */
+/* The same of an output: "10.0.0.1:6000", "239.2.2.2@eth1", "same@eth1". */
 const char *output_format(const struct rule_output *output, char text[ENDPOINT_TEXT_SIZE]);
 
 /* Whether the rule's input matches what the output sends, or a part of it, regardless of other

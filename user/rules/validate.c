@@ -46,6 +46,22 @@ static bool stays_on_host(const struct xmc_addr *addr)
 	return addr->b[0] == 0xff && (addr->b[1] & 0xf) <= 1;
 }
 
+/* The groups of a prefix are relayed one by one, by rules that the relay makes. */
+static void check_prefix(const struct subject *subject)
+{
+	const struct rule *rule = subject->rule;
+
+	if (rule->lease_shards || rule->sequence_bits || rule->watch)
+		input_error(subject,
+			    "`lease`, `sequence` and `watch` are not for a prefix of groups, "
+			    "expected a rule for each group, such as 239.1.1.{1..50}");
+	if (strlen(rule->name) > RULE_PREFIX_NAME_MAX)
+		input_error(subject, "a prefix of groups in a rule with a name of more than 64 "
+				     "bytes, expected a shorter name");
+}
+
+_Static_assert(RULE_PREFIX_NAME_MAX == 64, "the number in the message");
+
 /* The user path carries only the payload, so the families of input and outputs may differ there; a
  * packet has one family, so those of input and source may not. */
 static void check_input(const struct subject *subject)
@@ -63,6 +79,8 @@ static void check_input(const struct subject *subject)
 	if (rule->on_demand && !addr_is_multicast(&rule->group))
 		input_error(subject, "`on demand` with an input that is not joined, expected a "
 				     "multicast group");
+	if (rule->group_host_bits)
+		check_prefix(subject);
 	if (stays_on_host(&rule->group))
 		input_error(subject, "a group of interface-local scope is on no wire, expected "
 				     "ff02: or wider");
@@ -81,7 +99,8 @@ static void check_protocol(const struct subject *subject)
 	field_format(&rule_fields[field], rule, text);
 	errors_add(subject->errors, &subject->where->at[field], text, strlen(text),
 		   "/%u is an IP protocol, which the kernel path alone carries, expected `path "
-		   "kernel` in the rule, or none there and `relay: { path: kernel }`",
+		   "kernel` in the rule, or none there and `relay: { path: kernel }`; a prefix of "
+		   "groups has a port or `any`, as in GROUP/BITS:any",
 		   rule->protocol);
 }
 
@@ -178,7 +197,18 @@ static void check_demand(const struct subject *subject, unsigned int index)
 {
 	const struct rule_output *output = &subject->rule->outputs[index];
 
-	if (output->when == OUTPUT_WHEN_JOINED && !addr_is_multicast(&output->to))
+	if (output->same && !subject->rule->group_host_bits)
+		output_error(subject, index,
+			     "`same` is for a prefix of groups in the input, expected "
+			     "DEST[:PORT][@IFACE]");
+	else if (subject->rule->group_host_bits && !output->same)
+		output_error(subject, index,
+			     "one destination for a prefix of groups, expected same[:PORT]@IFACE");
+	else if (subject->rule->group_host_bits && output->when != OUTPUT_WHEN_JOINED)
+		output_error(subject, index,
+			     "a prefix of groups, which are relayed as they are wanted, expected "
+			     "`when joined` in each output");
+	else if (output->when == OUTPUT_WHEN_JOINED && !addr_is_multicast(&output->to))
 		output_error(subject, index,
 			     "`when joined` to an address that nobody can join, expected a "
 			     "multicast group");
@@ -269,6 +299,7 @@ struct input {
 	uint32_t family;
 	uint32_t shape;
 	struct xmc_rule_key key;
+	uint32_t group_host_bits;
 };
 
 struct check {
@@ -278,7 +309,8 @@ struct check {
 	struct input *inputs; /* of each rule */
 	unsigned int *shapes; /* by the first rule of an interface and family: shapes there */
 	struct lookup by_name, by_input, by_family, by_shape, by_lease;
-	unsigned int shards; /* of all leases so far */
+	unsigned int shards;   /* of all leases so far */
+	unsigned int prefixes; /* of groups, likewise */
 };
 
 static int check_init(struct check *check)
@@ -301,6 +333,7 @@ static int check_init(struct check *check)
 		input->family = (uint32_t)addr_family(&rule->group);
 		rule_key(rule, &input->key);
 		input->shape = xmc_shape_of(&input->key);
+		input->group_host_bits = rule->group_host_bits;
 	}
 	err = lookup_init(&check->by_name, count, config->rules, sizeof(*config->rules), 0);
 	if (!err)
@@ -399,6 +432,20 @@ static void check_lease(struct check *check, uint32_t index)
 			   position_line(&at[before].at[RULE_LEASE], where, line));
 }
 
+static void check_prefixes(struct check *check, uint32_t index)
+{
+	const struct rule *rule = &check->draft->config.rules[index];
+	const struct position *at = &check->draft->rules_at[index].at[RULE_INPUT];
+	char text[ENDPOINT_TEXT_SIZE];
+
+	check->prefixes += rule->group_host_bits != 0;
+	if (!rule->group_host_bits || check->prefixes <= RULE_PREFIXES_MAX || !at->line)
+		return;
+	input_format(rule, text);
+	errors_add(check->errors, at, text, strlen(text),
+		   "too many prefixes of groups, expected at most %d", RULE_PREFIXES_MAX);
+}
+
 /* A packet is looked up once for each shape of its interface and family, hence a limit. */
 static void check_shape(struct check *check, uint32_t index)
 {
@@ -450,6 +497,7 @@ static int check_rules(const struct draft *draft, struct errors *errors)
 				      errors);
 		check_duplicates(&check, index);
 		check_lease(&check, index);
+		check_prefixes(&check, index);
 	}
 	for (uint32_t i = 0; i < config->nr_rules; i++)
 		check_shape(&check, check.order[i]);

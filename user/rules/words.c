@@ -230,13 +230,34 @@ struct endpoint {
 	struct word address;
 	struct word port;     /* text NULL: not given */
 	struct word protocol; /* likewise */
+	struct word bits;     /* likewise */
 	bool bracketed;
 };
+
+/* Cut the "/BITS" of a prefix off an address that a port follows at `end`: without one, what
+ * follows a slash is a protocol. Returns where the address ends. */
+static size_t split_bits(const struct word *head, size_t from, size_t end,
+			 const struct endpoint_form *form, struct endpoint *parts)
+{
+	const char *slash =
+		form->prefix && from < end ? memchr(head->text + from, '/', end - from) : NULL;
+	size_t split = slash ? (size_t)(slash - head->text) : end;
+
+	if (slash)
+		parts->bits = word_part(head, split + 1, end);
+	return split;
+}
 
 /* The port or the protocol is what follows `split`, if there is anything. */
 static bool split_port(const struct word *head, size_t split, const struct endpoint_form *form,
 		       struct endpoint *parts, struct errors *errors)
 {
+	const char *colon = memchr(head->text + split, ':', head->length - split);
+
+	if (colon && head->text[split] == '/' && form->prefix) {
+		split_bits(head, split, (size_t)(colon - head->text), form, parts);
+		split = (size_t)(colon - head->text);
+	}
 	if (split < head->length && head->text[split] == ':') {
 		parts->port = word_part(head, split + 1, head->length);
 		return true;
@@ -279,7 +300,8 @@ static bool split_host(const struct word *head, const struct endpoint_form *form
 			   form->text);
 		return false;
 	}
-	parts->address = word_part(head, 0, split);
+	parts->address =
+		word_part(head, 0, colon ? split_bits(head, 0, split, form, parts) : split);
 	return split_port(head, split, form, parts, errors);
 }
 
@@ -337,7 +359,7 @@ static bool parse_port(const struct endpoint *parts, const struct endpoint_form 
 
 /* All parts are parsed, even after an error in one, so that all errors are reported. */
 bool word_parse_endpoint(const struct word *word, const struct endpoint_form *form,
-			 struct xmc_addr *addr, uint16_t *port, struct word *protocol,
+			 struct xmc_addr *addr, uint16_t *port, struct endpoint_rest *rest,
 			 char iface[IF_NAMESIZE], struct errors *errors)
 {
 	/* Neither address nor port has an '@', but an interface name may. */
@@ -348,15 +370,20 @@ bool word_parse_endpoint(const struct word *word, const struct endpoint_form *fo
 	bool valid;
 
 	memset(iface, 0, IF_NAMESIZE);
-	*protocol = parts.protocol;
+	memset(rest, 0, sizeof(*rest));
 	if (is_foreign(word, &head, form, errors))
 		return false;
 	valid = split_host(&head, form, &parts, errors);
 	if (valid) {
-		valid = word_parse_address(&parts.address, parts.bracketed, addr, errors);
+		rest->same = form->same && word_is_any_case(&parts.address, "same");
+		if (rest->same)
+			memset(addr, 0, sizeof(*addr));
+		else
+			valid = word_parse_address(&parts.address, parts.bracketed, addr, errors);
 		valid = parse_port(&parts, form, port, errors) && valid;
 	}
-	*protocol = parts.protocol;
+	rest->protocol = parts.protocol;
+	rest->bits = parts.bits;
 	if (at) {
 		struct word name = word_part(word, end + 1, word->length);
 

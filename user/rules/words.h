@@ -80,12 +80,22 @@ struct endpoint_form {
 	bool any_port;		/* PORT may be `any` */
 	bool no_port;		/* :PORT may be missing */
 	bool protocol;		/* /PROTO may stand instead of :PORT */
+	bool prefix;		/* /BITS may follow ADDR, if :PORT follows that */
+	bool same;		/* `same` may stand instead of ADDR */
 };
 
-/* ADDR[:PORT][@IFACE] or ADDR/PROTO[@IFACE], IPv6 in brackets. Port 0: `any`, or none; iface empty:
- * none. *protocol is the word PROTO, for protocol.h; its text is NULL if there is none. */
+/* What word_parse_endpoint() leaves to its caller. The text of a word is NULL if it is not there.
+ */
+struct endpoint_rest {
+	struct word protocol; /* PROTO, for protocol.h */
+	struct word bits;     /* BITS, for prefix.h */
+	bool same;	      /* instead of an address, which is all zero then */
+};
+
+/* ADDR[/BITS][:PORT][@IFACE] or ADDR/PROTO[@IFACE], IPv6 in brackets. Port 0: `any`, or none;
+ * iface empty: none. */
 bool word_parse_endpoint(const struct word *word, const struct endpoint_form *form,
-			 struct xmc_addr *addr, uint16_t *port, struct word *protocol,
+			 struct xmc_addr *addr, uint16_t *port, struct endpoint_rest *rest,
 			 char iface[IF_NAMESIZE], struct errors *errors);
 
 #endif
