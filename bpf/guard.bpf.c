@@ -14,7 +14,7 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include <xmcast/abi.h>
+#include <xmcast/lease.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -44,7 +44,6 @@ int xmcast_guard(struct __sk_buff *skb)
 	struct bpf_sock *socket = (struct bpf_sock *)(long)skb->sk;
 	const __u32 *slot = NULL;
 	const struct xmc_lease *lease;
-	__u64 until_ns, from_ns, now_ns;
 
 	if (socket)
 		socket = bpf_sk_fullsock(socket);
@@ -55,8 +54,5 @@ int xmcast_guard(struct __sk_buff *skb)
 	lease = bpf_map_lookup_elem(&leases, slot);
 	if (!lease)
 		return DROP;
-	until_ns = *(const volatile __u64 *)&lease->until_ns;
-	from_ns = *(const volatile __u64 *)&lease->from_ns;
-	now_ns = bpf_ktime_get_ns();
-	return from_ns <= now_ns && now_ns < until_ns + XMC_LEASE_DRAIN_NS ? PASS : DROP;
+	return xmc_lease_holds(lease, bpf_ktime_get_ns(), XMC_LEASE_DRAIN_NS) ? PASS : DROP;
 }

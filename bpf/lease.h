@@ -4,19 +4,25 @@
  *
  * The clock is read once per slot and tick of the kernel's timer, not for each packet: a slot that
  * is found held for XMC_CALM_NS longer is noted in `calm` with the number of this tick and with
- * what the daemon has written, so that a change ends the note at once. The note outlives its tick
- * only while the CPU that counts the ticks does not run. Linux then has them counted by another CPU
- * after five ticks (tick_sched_do_timer(), Linux 5.18), which are less than XMC_CALM_NS at 100 Hz
- * as well.
+ * what the daemon has written, so that a change ends the note at once.
+ *
+ * The note outlives its tick only while the CPU that counts the ticks does not run. If that is one
+ * virtual CPU of several, Linux has the ticks counted by another one after five of them
+ * (tick_sched_do_timer(), Linux 5.18), which are less than XMC_CALM_NS at 100 Hz as well. If all
+ * were stopped, no time was left for that, and packets pass after the deadline until the first CPU
+ * handles its timer's interrupt. That is pending when the machine continues and comes before those
+ * of devices; but other CPUs may pass packets for as long as the host takes to run that one, at
+ * most five ticks. Only a clock that is read for each packet would prevent that. (On the user path
+ * the egress thread and the guard read it.)
  */
-#ifndef XMCAST_LEASE_H
-#define XMCAST_LEASE_H
+#ifndef XMCAST_BPF_LEASE_H
+#define XMCAST_BPF_LEASE_H
 
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
 
-#include <xmcast/abi.h>
+#include <xmcast/lease.h>
 
 #include "pinned.h"
 
@@ -31,24 +37,31 @@ struct {
 	PINNED;
 } leases SEC(".maps");
 
-/* Until first: it is 0 while the daemon changes `from_ns`. */
+static __always_inline __u64 note_of(const struct xmc_lease_times *times, __u64 tick)
+{
+	return (times->until_ns + tick) ^ times->serial * 0xd6e8feb86659fd93ULL;
+}
+
 static __always_inline bool lease_is_held(__u32 slot)
 {
 	struct xmc_lease *lease = bpf_map_lookup_elem(&leases, &slot);
-	__u64 until_ns, from_ns, note, now_ns;
+	struct xmc_lease_times times;
+	__u64 tick, now_ns;
 
 	if (!lease)
 		return false;
-	until_ns = *(volatile __u64 *)&lease->until_ns;
-	from_ns = *(volatile __u64 *)&lease->from_ns;
-	note = (until_ns + bpf_jiffies64() * 0x9e3779b97f4a7c15ULL) ^ from_ns;
-	if (*(volatile __u64 *)&lease->calm == note)
+	tick = bpf_jiffies64() * 0x9e3779b97f4a7c15ULL;
+	times.serial = XMC_LEASE_LOAD(&lease->serial);
+	times.until_ns = XMC_LEASE_LOAD(&lease->until_ns);
+	if (XMC_LEASE_LOAD(&lease->calm) == note_of(&times, tick))
 		return true;
-	now_ns = bpf_ktime_get_ns();
-	if (now_ns < from_ns || now_ns >= until_ns)
+	if (!xmc_lease_read(lease, &times))
 		return false;
-	if (until_ns - now_ns > XMC_CALM_NS)
-		lease->calm = note;
+	now_ns = bpf_ktime_get_ns();
+	if (now_ns < times.from_ns || now_ns >= times.until_ns)
+		return false;
+	if (times.until_ns - now_ns > XMC_CALM_NS && !(times.serial & 1))
+		lease->calm = note_of(&times, tick);
 	return true;
 }
 

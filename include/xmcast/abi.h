@@ -182,7 +182,7 @@ struct xmc_copy {
  * whatever is later (the daemon was stopped) is dropped by the egress thread or, if that has
  * checked before it was stopped, in the kernel (bpf/guard.bpf.c).
  *
- * Written while packets are looked up: `until_ns` is 0 while `from_ns` changes.
+ * Written while packets are looked up: see xmcast/lease.h.
  */
 struct xmc_lease {
 	__u64 from_ns;	/* CLOCK_MONOTONIC */
@@ -190,7 +190,9 @@ struct xmc_lease {
 	/* The XDP programs' own, see bpf/lease.h: reading the clock costs 20 to 35 ns, a tenth of
 	 * what a packet costs on the kernel path. */
 	__u64 calm;
-	__u64 apart[5];
+	__u64 serial; /* odd while the times change, otherwise different after each change but a
+			 later until_ns */
+	__u64 apart[4];
 };
 
 /* Shards of all leases of one daemon. */

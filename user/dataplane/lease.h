@@ -7,15 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <xmcast/abi.h>
+#include <xmcast/lease.h>
 
 /* May a datagram that the XDP program has let pass still leave now? See struct xmc_lease. */
 static inline bool lease_allows(const struct xmc_lease *lease, uint64_t now_ns)
 {
-	uint64_t until_ns = __atomic_load_n(&lease->until_ns, __ATOMIC_ACQUIRE);
-	uint64_t from_ns = __atomic_load_n(&lease->from_ns, __ATOMIC_RELAXED);
-
-	return from_ns <= now_ns && now_ns < until_ns + XMC_LEASE_DRAIN_NS;
+	return xmc_lease_holds(lease, now_ns, XMC_LEASE_DRAIN_NS);
 }
 
 #endif

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include <xmcast/lease.h>
+
 #define SIZE (XMC_LEASE_SLOTS * sizeof(struct xmc_lease))
 
 int leases_map(int map_fd, struct xmc_lease **leases)
@@ -25,9 +27,5 @@ void leases_unmap(struct xmc_lease *leases)
 
 void lease_write(struct xmc_lease *lease, __u64 from_ns, __u64 until_ns)
 {
-	if (lease->from_ns != from_ns) {
-		__atomic_store_n(&lease->until_ns, 0, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&lease->from_ns, from_ns, __ATOMIC_SEQ_CST);
-	}
-	__atomic_store_n(&lease->until_ns, until_ns, __ATOMIC_SEQ_CST);
+	xmc_lease_write(lease, from_ns, until_ns);
 }

@@ -10,7 +10,7 @@
 int leases_map(int map_fd, struct xmc_lease **leases);
 void leases_unmap(struct xmc_lease *leases); /* accepts NULL */
 
-/* Write a slot so that no reader sees it held by half of this and half of what was there before. */
+/* See xmc_lease_write(). */
 void lease_write(struct xmc_lease *lease, __u64 from_ns, __u64 until_ns);
 
 #endif
