@@ -163,21 +163,6 @@ static void return_frames(struct egress_loop *loop)
 			      memory_order_relaxed);
 }
 
-/* `count` datagrams have completed: `result` as from sendmsg(2), or -errno. */
-static void account(struct egress_counters *sums, struct output_shard *to, unsigned int count,
-		    int result)
-{
-	if (result >= 0) {
-		counter_add(&to->sent, count);
-		counter_add(&to->sent_bytes, (uint64_t)result);
-		counter_add(&sums->sent, count);
-		counter_add(&sums->sent_bytes, (uint64_t)result);
-	} else {
-		counter_add(&to->errors[send_error_slot(-result)], count);
-		counter_add(&sums->send_errors, count);
-	}
-}
-
 static void count_submitted(struct egress_counters *sums, struct output_shard *to,
 			    unsigned int count)
 {
@@ -200,6 +185,29 @@ static bool is_muted(const struct output_shard *to)
 	return to->lease && !lease_allows(to->lease, clock_ns());
 }
 
+/* `count` datagrams have completed: `result` as from sendmsg(2), or -errno. Those of a rule with a
+ * lease are submitted as far as the kernel's own check has let them pass. */
+static void account(struct egress_counters *sums, struct output_shard *to, unsigned int count,
+		    int result)
+{
+	/* EPERM is also what a packet filter answers. */
+	if (result == -EPERM && is_muted(to)) {
+		count_withheld(sums, to, WITHHELD_STANDBY, count);
+		return;
+	}
+	if (to->lease)
+		count_submitted(sums, to, count);
+	if (result >= 0) {
+		counter_add(&to->sent, count);
+		counter_add(&to->sent_bytes, (uint64_t)result);
+		counter_add(&sums->sent, count);
+		counter_add(&sums->sent_bytes, (uint64_t)result);
+	} else {
+		counter_add(&to->errors[send_error_slot(-result)], count);
+		counter_add(&sums->send_errors, count);
+	}
+}
+
 /* Send the datagrams of a refused batch one by one. Returns how many the kernel accepted. */
 static unsigned int send_singly(struct egress_counters *sums, struct send_request *request)
 {
@@ -209,6 +217,10 @@ static unsigned int send_singly(struct egress_counters *sums, struct send_reques
 		struct msghdr message = send_request_single(request, i);
 		ssize_t n;
 
+		if (is_muted(request->to)) {
+			count_withheld(sums, request->to, WITHHELD_STANDBY, request->count - i);
+			break;
+		}
 		do {
 			n = sendmsg(request->send.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 		} while (n < 0 && errno == EINTR);
@@ -249,16 +261,6 @@ static void on_sent(void *context, struct send *send, int result)
 
 	if (request->raw && result >= 0)
 		result -= (int)sizeof(request->header);
-	/* EPERM is also what a packet filter answers. */
-	if (result == -EPERM && is_muted(to)) {
-		count_withheld(counters, to, WITHHELD_STANDBY, request->count);
-		gso_end(&to->gso, request->count);
-		end_request(loop, request);
-		loop->in_flight--;
-		return;
-	}
-	if (to->lease)
-		count_submitted(counters, to, request->count);
 	if (request->count > 1 && result < 0 && gso_is_refusal(-result)) {
 		counter_add(&to->gso_refused, 1);
 		/* If no single datagram is accepted either, the refusal was not about the batch. */
@@ -266,7 +268,7 @@ static void on_sent(void *context, struct send *send, int result)
 			gso_refused(&to->gso, request->segment_size, -result, clock_ns());
 	} else {
 		account(counters, to, request->count, result);
-		if (result < 0)
+		if (result < 0 && !(result == -EPERM && is_muted(to)))
 			log_send_failed(loop, request, result);
 		else if (request->count > 1)
 			gso_accepted(&to->gso, request->segment_size);
@@ -370,9 +372,7 @@ static int send_open_request(struct egress_loop *loop, struct send_request *requ
 	gso_begin(&to->gso, request->count, request->segment_size);
 	loop->in_flight++;
 	counter_add(&loop->egress->counters.sends, 1);
-	/* Those of a rule with a lease when it is known whether the kernel's own check lets them
-	 * pass: on_sent(). */
-	if (!to->lease)
+	if (!to->lease) /* otherwise account() */
 		count_submitted(&loop->egress->counters, to, request->count);
 	if (gso_is_trial(&to->gso, request->count, request->segment_size) ||
 	    loop->engine->prepared >= SUBMIT_AT)
