@@ -6,7 +6,7 @@
  *
  * `serial` is odd during a change that is more than a later `until_ns`, and different after it.
  * While it is odd, either `from_ns` changes, and then `until_ns` is 0, or `until_ns` becomes
- * earlier. So whoever reads the same serial before and after both times, and `from_ns` before
+ * earlier. So a reader of the same serial before and after both times, and of `from_ns` before
  * `until_ns`, has times that belong together; and as long as the serial is the same even number, a
  * time that has been read stays a lower bound of `until_ns`. A renewal is one store.
  *
