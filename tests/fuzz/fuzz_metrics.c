@@ -83,6 +83,7 @@ static void render(const json_t *json, enum metrics_format format)
 	metrics_add_version(metrics, json);
 	metrics_add_machine(metrics, json);
 	metrics_add_process(metrics, json);
+	metrics_add_cluster(metrics, json);
 	metrics_add_rules(metrics, json);
 	text = metrics_text(metrics, &length);
 	must(text != NULL);

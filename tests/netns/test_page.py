@@ -38,6 +38,7 @@ def endpoints():
     daemon, _ = started(star.relay, *RULES)
     for path, kind in (("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css"),
                        ("/api/stats", "application/json"), ("/api/events", "application/json"),
+                       ("/api/cluster", "application/json"),
                        ("/metrics", "text/plain"), ("/-/healthy", "text/plain"), ("/-/ready", "text/plain"),
                        ("/nothing", "text/plain")):
         status, headers, body = ask(star.relay, path)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "exporter/cluster.h"
 #include "exporter/connections.h"
 #include "exporter/credentials.h"
 #include "exporter/events.h"
@@ -31,7 +32,14 @@
 #define PLAIN_TYPE "text/plain; charset=utf-8"
 #define JSON_TYPE  "application/json; charset=utf-8"
 
-enum answer_kind { ANSWER_PLAIN, ANSWER_OPENMETRICS, ANSWER_STATS, ANSWER_READY, ANSWERS };
+enum answer_kind {
+	ANSWER_PLAIN,
+	ANSWER_OPENMETRICS,
+	ANSWER_STATS,
+	ANSWER_READY,
+	ANSWER_CLUSTER,
+	ANSWERS
+};
 
 /* An answer that the daemon was needed for. */
 struct answer {
@@ -152,17 +160,21 @@ static void forget(struct answer *answer)
 
 static int scrape(struct http *http, enum answer_kind kind, char **text, size_t *length)
 {
-	const char *socket = http->options.socket;
+	const char *socket = http->options.socket, *cluster = http->options.cluster;
 	int signal_fd = http->options.signal_fd;
 	uint64_t closed = http->closed_clients;
 
 	switch (kind) {
 	case ANSWER_PLAIN:
-		return scrape_metrics(socket, signal_fd, METRICS_PLAIN, closed, text, length);
+		return scrape_metrics(socket, cluster, signal_fd, METRICS_PLAIN, closed, text,
+				      length);
 	case ANSWER_OPENMETRICS:
-		return scrape_metrics(socket, signal_fd, METRICS_OPENMETRICS, closed, text, length);
+		return scrape_metrics(socket, cluster, signal_fd, METRICS_OPENMETRICS, closed, text,
+				      length);
 	case ANSWER_STATS:
 		return scrape_stats(socket, signal_fd, text, length);
+	case ANSWER_CLUSTER:
+		return cluster_text(cluster, signal_fd, text, length);
 	default:
 		return scrape_ready(socket, signal_fd, text, length);
 	}
@@ -173,7 +185,7 @@ static int scrape(struct http *http, enum answer_kind kind, char **text, size_t 
 static void make_text(struct http *http, enum answer_kind kind)
 {
 	static const char *const types[ANSWERS] = {METRICS_PLAIN_TYPE, METRICS_OPENMETRICS_TYPE,
-						   JSON_TYPE, PLAIN_TYPE};
+						   JSON_TYPE, PLAIN_TYPE, JSON_TYPE};
 	struct answer *made = &http->answers[kind];
 	const char *type = types[kind];
 	int64_t began = now_ms();
@@ -182,8 +194,10 @@ static void make_text(struct http *http, enum answer_kind kind)
 	size_t length = 0;
 	int err = scrape(http, kind, &text, &length);
 
-	note_reachable(http, err == -EIO ? 0 : err);
-	if (!err)
+	/* The answer about the cluster says nothing about the daemon. */
+	if (kind != ANSWER_CLUSTER)
+		note_reachable(http, err == -EIO ? 0 : err);
+	if (!err && kind != ANSWER_CLUSTER)
 		events_connect(http->events, http->options.socket, http->options.signal_fd);
 	made->status = MHD_HTTP_OK;
 	if (err) {
@@ -305,6 +319,8 @@ static enum MHD_Result answer_url(struct http *http, struct MHD_Connection *conn
 		return answer_metrics(http, connection);
 	if (strcmp(url, "/api/stats") == 0)
 		return answer_cached(http, connection, ANSWER_STATS);
+	if (strcmp(url, "/api/cluster") == 0)
+		return answer_cached(http, connection, ANSWER_CLUSTER);
 	if (strcmp(url, "/api/events") == 0)
 		return answer_events(http, connection);
 	if (strcmp(url, "/-/ready") == 0)
@@ -312,8 +328,8 @@ static enum MHD_Result answer_url(struct http *http, struct MHD_Connection *conn
 	if (strcmp(url, "/-/healthy") == 0)
 		return answer_text(connection, MHD_HTTP_OK, "xmcast-exporter runs.\n", NULL, NULL);
 	return answer_text(connection, MHD_HTTP_NOT_FOUND,
-			   "Not found: try /, /metrics, /api/stats, /api/events, /-/healthy or "
-			   "/-/ready\n",
+			   "Not found: try /, /metrics, /api/stats, /api/events, /api/cluster, "
+			   "/-/healthy or /-/ready\n",
 			   NULL, NULL);
 }
 

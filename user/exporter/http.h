@@ -25,10 +25,11 @@ struct http;
 
 /* All of it stays the caller's, and must outlive the server. */
 struct http_options {
-	int listen_fd;	    /* a listening socket of any family */
-	bool local;	    /* it has a loopback address: accept only requests for such a host */
-	const char *socket; /* the daemon's control socket */
-	int signal_fd;	    /* a wait for the daemon ends as soon as this is readable */
+	int listen_fd;	     /* a listening socket of any family */
+	bool local;	     /* it has a loopback address: accept only requests for such a host */
+	const char *socket;  /* the daemon's control socket */
+	const char *cluster; /* that of xmcast-cluster, which need not run */
+	int signal_fd;	     /* a wait for the daemon ends as soon as this is readable */
 	const char *certificate; /* PEM texts: serve TLS; NULL: plain */
 	const char *key;
 	const struct credentials *credentials; /* NULL: everybody may ask */

@@ -48,6 +48,7 @@ struct options {
 	const char *socket;
 	char instance[CONTROL_PATH_SIZE]; /* what `socket` points to after -I */
 	struct listen_address listen;
+	const char *cluster;	 /* the socket of xmcast-cluster */
 	const char *certificate; /* files; NULL: none */
 	const char *key;
 	const char *credentials;
@@ -68,6 +69,7 @@ static void print_help(void)
 	puts("usage: xmcast-exporter [--socket PATH|--instance NAME]\n"
 	     "                       [--listen ADDR:PORT|unix:PATH] [--unconfined] [-V] [-h]\n"
 	     "                       [--tls-cert FILE --tls-key FILE] [--credentials FILE]\n"
+	     "                       [--cluster PATH]\n"
 	     "\n"
 	     "Serve a status page of a running xmcastd over HTTP, and its metrics at /metrics.\n"
 	     "Needs no privileges but to connect to the control socket, and refuses to run as\n"
@@ -85,6 +87,9 @@ static void print_help(void)
 	     "                     serve HTTPS with this certificate and its chain, in PEM\n"
 	     "      --credentials FILE\n"
 	     "                     who may ask: lines \"user NAME PASSWORD\" or \"token TOKEN\"\n"
+	     "      --cluster PATH the socket of xmcast-cluster, which need not run (default\n"
+	     "                     $XMCAST_CLUSTER_SOCKET, otherwise\n"
+	     "                     " CONTROL_CLUSTER_PATH ")\n"
 	     "      --unconfined   do not install the seccomp filter\n"
 	     "  -V, --version      versions\n"
 	     "  -h, --help         this text\n"
@@ -133,15 +138,19 @@ static int parse(struct options *options, int argc, char **argv)
 		{"tls-key", required_argument, NULL, 'k'},
 		{"credentials", required_argument, NULL, 'p'},
 		{"unconfined", no_argument, NULL, 'u'},
+		{"cluster", required_argument, NULL, 'C'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{},
 	};
+	const char *cluster = getenv("XMCAST_CLUSTER_SOCKET");
 	const char *wrong;
 	const char *word;
 	int option;
 
-	*options = (struct options){.socket = control_default_path()};
+	*options =
+		(struct options){.socket = control_default_path(),
+				 .cluster = cluster && *cluster ? cluster : CONTROL_CLUSTER_PATH};
 	listen_parse(LISTEN_DEFAULT, &options->listen);
 	opterr = 0;
 	for (;;) {
@@ -172,6 +181,9 @@ static int parse(struct options *options, int argc, char **argv)
 			break;
 		case 'p':
 			options->credentials = optarg;
+			break;
+		case 'C':
+			options->cluster = optarg;
 			break;
 		case 'u':
 			options->unconfined = true;
@@ -306,6 +318,7 @@ static int open_http(struct http **http, const struct options *options,
 		.listen_fd = listen_fd,
 		.local = !options->listen.path && listen_is_local(&options->listen),
 		.socket = options->socket,
+		.cluster = options->cluster,
 		.signal_fd = signal_fd,
 		.certificate = secrets->certificate,
 		.key = secrets->key,

@@ -10,6 +10,7 @@
 #include "base/json_text.h"
 #include "base/text.h"
 #include "control/client.h"
+#include "exporter/cluster.h"
 
 /* Rules per page of `stats.show`. */
 #define PAGE 500
@@ -115,8 +116,16 @@ static void add_metrics(struct reader *reader, json_t *page, bool first, bool la
 	reader->complete = reader->complete || last;
 }
 
-int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format,
-		   uint64_t closed_clients, char **text, size_t *length)
+static void add_cluster(struct metrics *metrics, const char *socket, int signal_fd)
+{
+	json_t *status = cluster_read(socket, signal_fd);
+
+	metrics_add_cluster(metrics, status);
+	json_decref(status);
+}
+
+int scrape_metrics(const char *socket, const char *cluster, int signal_fd,
+		   enum metrics_format format, uint64_t closed_clients, char **text, size_t *length)
 {
 	struct reader reader = {.metrics = metrics_new(format), .add = add_metrics};
 	struct control_client *client = NULL;
@@ -133,6 +142,7 @@ int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format
 		err = read_pages(client, &reader);
 	}
 	if (!err) {
+		add_cluster(reader.metrics, cluster, signal_fd);
 		*text = metrics_text(reader.metrics, length);
 		err = *text ? 0 : -ENOMEM;
 	}

@@ -23,9 +23,11 @@
  * which so gets the reason. */
 #define SCRAPE_ANSWER_MS 5000
 
-/* The metrics, with the number of clients that the exporter has closed. */
-int scrape_metrics(const char *socket, int signal_fd, enum metrics_format format,
-		   uint64_t closed_clients, char **text, size_t *length);
+/* The metrics, with the number of clients that the exporter has closed, and those of the cluster
+ * (cluster.h), whose socket is `cluster`. */
+int scrape_metrics(const char *socket, const char *cluster, int signal_fd,
+		   enum metrics_format format, uint64_t closed_clients, char **text,
+		   size_t *length);
 
 /* What `xmcastctl -j stats show` prints: the answer of stats.show with all rules. If rules change
  * all the time while it is read, one may be missing or be there twice. */

@@ -386,6 +386,21 @@ void metrics_free(struct metrics *metrics)
 	free(metrics);
 }
 
+/* Each item of a list, by the label that one of its keys gives. */
+static void add_list(struct metrics *metrics, enum metric_level level, const json_t *list,
+		     const char *label, const char *key)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		text_cut(&metrics->labels, 0);
+		if (label_from(metrics, label, item, key))
+			add_object(metrics, level, item);
+	}
+}
+
 void metrics_add_machine(struct metrics *metrics, const json_t *stats)
 {
 	const json_t *item;
@@ -399,12 +414,8 @@ void metrics_add_machine(struct metrics *metrics, const json_t *stats)
 	add_object(metrics, LEVEL_RECEIVERS, json_object_get(stats, "receivers"));
 	json_array_foreach(json_object_get(stats, "interfaces"), i, item)
 		add_interface(metrics, item);
-	json_array_foreach(json_object_get(stats, "output_interfaces"), i, item)
-	{
-		text_cut(&metrics->labels, 0);
-		if (label_from(metrics, "interface", item, "name"))
-			add_object(metrics, LEVEL_DEVICE, item);
-	}
+	add_list(metrics, LEVEL_DEVICE, json_object_get(stats, "output_interfaces"), "interface",
+		 "name");
 	json_array_foreach(json_object_get(stats, "workers"), i, item)
 	{
 		text_cut(&metrics->labels, 0);
@@ -428,6 +439,16 @@ void metrics_add_version(struct metrics *metrics, const json_t *version)
 {
 	text_cut(&metrics->labels, 0);
 	add_object(metrics, LEVEL_VERSION, version);
+}
+
+void metrics_add_cluster(struct metrics *metrics, const json_t *status)
+{
+	text_cut(&metrics->labels, 0);
+	add_object(metrics, LEVEL_CLUSTER, status);
+	add_object(metrics, LEVEL_CLUSTER_DAEMON, json_object_get(status, "daemon"));
+	add_object(metrics, LEVEL_CLUSTER_STORE, json_object_get(status, "store"));
+	add_list(metrics, LEVEL_CLUSTER_NODE, json_object_get(status, "nodes"), "node", "name");
+	add_list(metrics, LEVEL_CLUSTER_LEASE, json_object_get(status, "leases"), "lease", "lease");
 }
 
 void metrics_add_process(struct metrics *metrics, const json_t *stats)

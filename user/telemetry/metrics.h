@@ -42,6 +42,10 @@ void metrics_add_rules(struct metrics *metrics, const json_t *stats);
 /* Add an answer to `version`, in which xmcast-exporter has its own counters as well. */
 void metrics_add_version(struct metrics *metrics, const json_t *version);
 
+/* Add an answer to `cluster.status` of xmcast-cluster, to which xmcast-exporter adds "up" and
+ * "leases" (exporter/cluster.h): once. */
+void metrics_add_cluster(struct metrics *metrics, const json_t *status);
+
 /* Add process_* of an answer to `stats.show`: once. Only for a text that is scraped by itself:
  * node_exporter, which includes the texts of others, has metrics of these names about itself. */
 void metrics_add_process(struct metrics *metrics, const json_t *stats);

@@ -20,6 +20,12 @@ enum metric_level {
 	LEVEL_WORKER,	 /* interface, queue */
 	LEVEL_PROCESS,	 /* none */
 	LEVEL_VERSION,	 /* none; an answer to `version` */
+	/* An answer to `cluster.status`: */
+	LEVEL_CLUSTER,	      /* none */
+	LEVEL_CLUSTER_DAEMON, /* none */
+	LEVEL_CLUSTER_STORE,  /* none */
+	LEVEL_CLUSTER_NODE,   /* node */
+	LEVEL_CLUSTER_LEASE,  /* lease */
 };
 
 enum metric_kind {

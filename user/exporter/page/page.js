@@ -506,6 +506,71 @@ function showInterfaces() {
 		});
 }
 
+// ---- cluster ----
+
+const SHARDS_SHOWN = 100;
+
+function clusterState(cluster) {
+	const texts = [`This is ${cluster.node}: ${cluster.state}`,
+		`may send for ${number(cluster.deadline_ms)} ms without another renewal`];
+
+	if (!cluster.daemon.answers)
+		texts.push(`xmcastd does not answer: ${cluster.daemon.reason}`);
+	if (!cluster.store.reachable)
+		texts.push(`etcd does not answer: ${cluster.store.error}`);
+	return `${texts.join("; ")}.`;
+}
+
+// Shards without a holder first, then those that move.
+function chosenShards(cluster) {
+	const order = { free: 0, moving: 1, held: 2 };
+
+	return [...cluster.shards].sort((a, b) => order[a.state] - order[b.state]).slice(0, SHARDS_SHOWN);
+}
+
+// {}: there is no xmcast-cluster on this host.
+function showCluster(cluster) {
+	setHidden(byId("cluster"), !("up" in cluster));
+	setText(byId("cluster-state"), cluster.up ? clusterState(cluster) : "xmcast-cluster does not answer.");
+	setClass(byId("cluster-state"), cluster.up && cluster.state === "member" && cluster.daemon.answers &&
+		cluster.store.reachable ? "" : "bad-text");
+	fill(byId("nodes"), cluster.nodes || [], () => {
+		const row = makeCells(element("tr"), ["", "", "number", "number", "number"]);
+
+		row.children[1].append(element("span", "badge"));
+		return row;
+	}, (row, node) => {
+		const [name, state, weight, shards, silent] = row.children;
+
+		setText(name, node.name);
+		setText(state.firstChild, node.state);
+		setClass(state.firstChild, `badge ${{ active: "good", draining: "warn" }[node.state] || "bad"}`);
+		setText(weight, number(node.weight));
+		setText(shards, number(node.shards));
+		setText(silent, `${number(node.silent_ms)} ms`);
+	});
+	fill(byId("shards"), cluster.up ? chosenShards(cluster) : [], () => {
+		const row = makeCells(element("tr"), ["", "number", "", "", "", ""]);
+
+		row.children[2].append(element("span", "badge"));
+		return row;
+	}, (row, shard) => {
+		const [lease, index, state, owner, standby, move] = row.children;
+
+		setText(lease, shard.lease);
+		setText(index, number(shard.shard));
+		setText(state.firstChild, shard.state);
+		setClass(state.firstChild, `badge ${{ held: "good", moving: "warn" }[shard.state] || "bad"}`);
+		setText(owner, shard.owner || "\u2013");
+		setText(standby, shard.standby || "\u2013");
+		setText(move, shard.last_move || "");
+	});
+	const left = cluster.up ? cluster.total - Math.min(cluster.shards.length, SHARDS_SHOWN) : 0;
+
+	setHidden(byId("more-shards"), left <= 0);
+	setText(byId("more-shards"), `${number(left)} more shards: xmcastctl cluster status`);
+}
+
 // ---- events ----
 
 const badEvents = new Set(["lease-expired", "lease-unheld", "pending", "dropping", "icmp-errors", "interface-failed", "interface-impaired",
@@ -606,6 +671,7 @@ async function cycle() {
 
 	await ask("api/stats").then(update).then(showAll).catch(note);
 	await askEvents().catch(note);
+	await ask("api/cluster").then(showCluster).catch(note);
 	showState(reason);
 	const wait = Math.max(PERIOD_MS, 9 * (performance.now() - began));
 
