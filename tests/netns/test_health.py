@@ -3,11 +3,13 @@
 """The health of streams that a rule watches: what was lost, doubled and reordered before it arrived is counted
 exactly, whatever the payload is."""
 
+import os
 import random
 import struct
 import time
 
-from harness import Daemon, Star, equal, main, rule_of, sender, test, wait_until
+from harness import (EXIT_REFUSED, Daemon, Star, check, equal, main, need, receive, receiver, rule_of, run, sender,
+                     test, wait_until, work_directory)
 
 RULE = "cam1 in 239.1.1.1:5000@in0 watch {} out 239.2.2.2:6000@out0"
 GROUP = ("239.1.1.1", 5000)
@@ -89,6 +91,190 @@ def rtp_loss():
     equal([source["ssrc"] for source in counts["sources"]], ["0x00001234"], "sources")
     equal({key: counts["sources"][0][key] for key in expected}, expected, "counts of the source")
     daemon.settle()
+
+
+def film(*options):
+    """Some seconds of a transport stream, made by ffmpeg."""
+    need("ffmpeg")
+    path = os.path.join(work_directory(), "film.ts")
+    run("ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=25",
+        "-f", "lavfi", "-i", "sine=frequency=440", "-t", "6", "-c:v", "mpeg2video", "-b:v", "1M", "-c:a", "mp2",
+        *options, "-f", "mpegts", path)
+    with open(path, "rb") as file:
+        data = file.read()
+    equal(len(data) % 188, 0, "bytes behind the last packet")
+    return [data[i:i + 7 * 188] for i in range(0, len(data), 7 * 188)]
+
+
+def judge_ts(datagrams):
+    """Packets, null packets, and those whose continuity counter is not the next one: slow and simple."""
+    counts, last = {"ts_packets": 0, "null_ts_packets": 0, "continuity_errors": 0}, {}
+    for datagram in datagrams:
+        for i in range(0, len(datagram), 188):
+            packet = datagram[i:i + 188]
+            pid, counter = struct.unpack("!H", packet[1:3])[0] & 0x1fff, packet[3] & 15
+            counts["ts_packets"] += 1
+            if pid == 0x1fff:
+                counts["null_ts_packets"] += 1
+                continue
+            announced = packet[3] & 0x20 and packet[4] and packet[5] & 0x80
+            expected = (last.get(pid, 0) + bool(packet[3] & 0x10)) % 16
+            # ffmpeg repeats no packets.
+            counts["continuity_errors"] += pid in last and not announced and counter != expected
+            last[pid] = counter
+    return counts
+
+
+def check_ts(counts, datagrams):
+    """It has counted what is to be counted, and nothing that is not there."""
+    expected = judge_ts(datagrams)
+    equal({key: counts[key] for key in expected}, expected, "counts")
+    for key in ("invalid_packets", "sync_byte_errors", "sync_losses", "transport_errors", "scrambled_ts_packets"):
+        equal(counts[key], 0, key)
+    return expected
+
+
+@test
+def ts_loss():
+    """A film as MPEG-TS, whole and with seeded loss: continuity errors and null packets are exact"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE.format("ts"))
+    datagrams = film("-muxrate", "2M")
+    sock = sender(star.source, "10.1.0.1")
+    send(sock, datagrams)
+    expected = check_ts(health(daemon, len(datagrams))["ts"], datagrams)
+    equal(expected["continuity_errors"], 0, "errors of the whole film")
+    check(expected["null_ts_packets"] > 100, "null packets")
+    dice = random.Random(2)
+    damaged = [datagram for datagram in datagrams if dice.random() > 0.05]
+    send(sock, damaged)
+    expected = check_ts(health(daemon, len(datagrams) + len(damaged))["ts"], datagrams + damaged)
+    check(expected["continuity_errors"] > 10, "errors of the damaged film")
+    daemon.settle()
+
+
+def check_in_rtp(watched):
+    """The film in RTP, with seeded loss. Returns the counts and the number of lost packets."""
+    star = Star()
+    daemon = Daemon(star.relay, RULE.format(watched))
+    datagrams = film()
+    dice = random.Random(3)
+    left = [i for i in range(len(datagrams)) if dice.random() > 0.03]
+    left += range(len(datagrams), len(datagrams) + WINDOW)
+    lost = len(datagrams) + WINDOW - len(left)
+    datagrams += datagrams[-1:] * WINDOW
+    send(sender(star.source, "10.1.0.1"), [rtp(i, payload=datagrams[i]) for i in left])
+    counts = health(daemon, len(left))
+    expected = check_ts(counts["ts"], [datagrams[i] for i in left])
+    check(expected["continuity_errors"] > 10, "errors")
+    daemon.settle()
+    return counts, lost
+
+
+@test
+def ts_in_rtp():
+    """The film in RTP, by a rule that watches both"""
+    counts, lost = check_in_rtp("rtp+ts")
+    equal(counts["rtp"]["lost_packets"], lost, "lost")
+    equal(counts["rtp"]["sources"][0]["clock"], 90000, "clock of payload type 33")
+    check(counts["rtp"]["jitter_ns"] is not None, "jitter")
+
+
+@test
+def ts_alone_in_rtp():
+    """The film in RTP, by a rule that watches TS alone"""
+    counts, _ = check_in_rtp("ts")
+    check("rtp" not in counts, "RTP is not watched")
+
+
+def mold64(first, count, session=b"TEST000001"):
+    """A MoldUDP64 packet with so many messages of a byte each."""
+    return session + struct.pack("!QH", first, count) + b"\0\1x" * (0 if count == 0xffff else count)
+
+
+@test
+def mold64_gaps():
+    """MoldUDP64 with lost, doubled and overtaken packets, heartbeats and two sessions"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE.format("mold64"))
+    dice = random.Random(4)
+    packets, number = [], 1
+    for _ in range(1000):
+        count = dice.randrange(1, 8)
+        packets.append((number, count))
+        number += count
+    lost = packets[100:103] + packets[500:501] + packets[800:820]
+    left = [packet for packet in packets if packet not in lost]
+    left[300], left[302] = left[302], left[300]
+    # The heartbeat announces the lost end of the first session, and the session itself that nothing more comes.
+    left += [left[400], left[401]]
+    datagrams = [mold64(*packet) for packet in left] + [mold64(number + 4, 0), mold64(number + 4, 0xffff)]
+    datagrams += [mold64(1, 3, b"TEST000002"), mold64(4, 1, b"TEST000002"), b"short"]
+    send(sender(star.source, "10.1.0.1"), datagrams)
+    counts = health(daemon, len(datagrams))["mold64"]
+    equal(counts, {
+        "received_packets": len(datagrams) - 1, "invalid_packets": 1, "heartbeats": 1, "ends_of_session": 1,
+        "received_messages": sum(count for _, count in left) + 4,
+        "lost_messages": sum(count for _, count in lost) + 4,
+        "reordered_messages": sum(count for _, count in left[301:303]),
+        "duplicate_messages": left[400][1] + left[401][1],
+        "session_changes": 1, "restarts": 0}, "counts")
+    daemon.settle()
+
+
+@test
+def hostile():
+    """Short and random payload, and ever new SSRCs: all of it is relayed, and memory does not grow"""
+    star = Star()
+    daemon = Daemon(star.relay, *(f"{RULE.format(watched)} ttl 3".replace("cam1", f"cam{i}").replace(
+        "239.1.1.1", f"239.1.1.{i}").replace("239.2.2.2", f"239.2.2.{i}")
+        for i, watched in enumerate(("rtp+ts", "ts", "mold64"), 1)))
+    dice = random.Random(5)
+    datagrams = [dice.randbytes(dice.randrange(60)) for _ in range(300)]
+    datagrams += [b"\x47" + dice.randbytes(187) for _ in range(300)]
+    datagrams += [rtp(dice.randrange(65536), ssrc=dice.randrange(2 ** 32)) for _ in range(1000)]
+    datagrams += [mold64(dice.randrange(2 ** 63), 1, dice.randbytes(10)) for _ in range(300)]
+    dice.shuffle(datagrams)
+    sock = sender(star.source, "10.1.0.1")
+    memory = []
+    for i in range(1, 4):
+        output = receiver(star.receiver, 6000, f"239.2.2.{i}", "10.2.0.2")
+        for part in range(0, len(datagrams), 200):
+            for number, datagram in enumerate(datagrams[part:part + 200]):
+                sock.sendto(datagram, (f"239.1.1.{i}", 5000))
+                if number % BURST == BURST - 1:
+                    time.sleep(0.004)
+            for datagram in datagrams[part:part + 200]:
+                equal(receive(output)[0], datagram, "payload")
+        output.close()
+        with open(f"/proc/{daemon.process.pid}/statm", encoding="ascii") as file:
+            memory.append(int(file.read().split()[1]) * 4096)
+    stats = daemon.settle(3 * len(datagrams))
+    counts = rule_of(stats, "cam1")["watch"]
+    check(len(counts["rtp"]["sources"]) <= 8, "sources that are listed")
+    equal(counts["rtp"]["received_packets"] + counts["rtp"]["invalid_packets"] + counts["unwatched_packets"],
+          len(datagrams), "datagrams that are accounted for")
+    check(counts["unwatched_packets"] > 500, f"sources without a place: {counts}")
+    check(memory[2] - memory[0] < 1 << 20, f"memory grows: {memory}")
+
+
+@test
+def paths():
+    """The kernel path does not read payload: `path auto` falls back with a reason, `path kernel` is refused"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE.format("rtp path auto"), config="relay: { path: kernel }\nrules: []\n")
+    rule = rule_of(daemon.stats(), "cam1")
+    equal((rule["state"], rule["path"]), ("active", "user"), "state and path")
+    check("watch" in rule["path_reason"], rule["path_reason"])
+    text = RULE.format("rtp").replace("239.1.1.1", "239.1.1.2")
+    refused = daemon.ctl("rule", "add", text.replace("cam1", "cam2").replace(" out ", " path kernel out "), check=False)
+    equal(refused.returncode, EXIT_REFUSED, "exit code")
+    check("does not read payload" in refused.stderr, refused.stderr)
+    # The path that relay.path gives is no error of the rule, which waits for another one.
+    daemon.ctl("rule", "add", text.replace("cam1", "cam2"))
+    rule = rule_of(daemon.stats(), "cam2")
+    equal(rule["state"], "pending", "state")
+    check("watch" in rule["reason"], rule["reason"])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/counter.h"
+#include "dataplane/health_mold64.h"
 #include "dataplane/health_rtp.h"
+#include "dataplane/health_ts.h"
 #include "dataplane/rtp.h"
 
 const struct health_info health_figures[HEALTH_FIGURES] = {
@@ -18,8 +20,30 @@ const struct health_info health_figures[HEALTH_FIGURES] = {
 	[HEALTH_RTP_REORDERED] = {WATCH_RTP, false, "reordered_packets"},
 	[HEALTH_RTP_DUPLICATE] = {WATCH_RTP, false, "duplicate_packets"},
 	[HEALTH_RTP_LATE] = {WATCH_RTP, false, "late_packets"},
-	[HEALTH_RTP_RESTARTS] = {WATCH_RTP, true, "restarts"},
+	[HEALTH_RTP_RESTARTS] = {WATCH_RTP, false, "restarts"},
 	[HEALTH_RTP_SOURCES] = {WATCH_RTP, false, "source_changes"},
+	[HEALTH_TS_INVALID] = {WATCH_TS, false, "invalid_packets"},
+	[HEALTH_TS_FIRST + TS_PACKETS] = {WATCH_TS, false, "ts_packets"},
+	[HEALTH_TS_FIRST + TS_SYNC_BYTE] = {WATCH_TS, true, "sync_byte_errors"},
+	[HEALTH_TS_FIRST + TS_SYNC_LOSS] = {WATCH_TS, true, "sync_losses"},
+	[HEALTH_TS_FIRST + TS_CONTINUITY] = {WATCH_TS, true, "continuity_errors"},
+	[HEALTH_TS_FIRST + TS_TRANSPORT] = {WATCH_TS, true, "transport_errors"},
+	[HEALTH_TS_FIRST + TS_PAT] = {WATCH_TS, true, "pat_errors"},
+	[HEALTH_TS_FIRST + TS_PMT] = {WATCH_TS, true, "pmt_errors"},
+	[HEALTH_TS_FIRST + TS_PCR_GAP] = {WATCH_TS, false, "pcr_gaps"},
+	[HEALTH_TS_FIRST + TS_PCR_DISCONTINUITY] = {WATCH_TS, false, "pcr_discontinuities"},
+	[HEALTH_TS_FIRST + TS_NULL] = {WATCH_TS, false, "null_ts_packets"},
+	[HEALTH_TS_FIRST + TS_SCRAMBLED] = {WATCH_TS, false, "scrambled_ts_packets"},
+	[HEALTH_MOLD64_PACKETS] = {WATCH_MOLD64, false, "received_packets"},
+	[HEALTH_MOLD64_INVALID] = {WATCH_MOLD64, false, "invalid_packets"},
+	[HEALTH_MOLD64_HEARTBEATS] = {WATCH_MOLD64, false, "heartbeats"},
+	[HEALTH_MOLD64_ENDS] = {WATCH_MOLD64, false, "ends_of_session"},
+	[HEALTH_MOLD64_MESSAGES] = {WATCH_MOLD64, false, "received_messages"},
+	[HEALTH_MOLD64_LOST] = {WATCH_MOLD64, true, "lost_messages"},
+	[HEALTH_MOLD64_REORDERED] = {WATCH_MOLD64, false, "reordered_messages"},
+	[HEALTH_MOLD64_DUPLICATE] = {WATCH_MOLD64, false, "duplicate_messages"},
+	[HEALTH_MOLD64_SESSIONS] = {WATCH_MOLD64, false, "session_changes"},
+	[HEALTH_MOLD64_RESTARTS] = {WATCH_MOLD64, false, "restarts"},
 };
 
 const char *const health_kinds[HEALTH_KINDS] = {"rtp", "ts", "mold64"};
@@ -63,11 +87,24 @@ struct rtp_flow {
 	counter_t late;
 };
 
-/* Of one shard. */
+struct ts_flow {
+	struct flow flow;
+	struct ts_track track;
+};
+
+struct mold64_flow {
+	struct flow flow;
+	struct mold64_track track;
+};
+
+/* Of one shard: for each kind the flows, NULL if it is not watched, and where that of the last
+ * datagram is. */
 struct health_shard {
 	alignas(CACHE_LINE) counter_t figures[HEALTH_FIGURES];
-	unsigned int rtp_last; /* the flow of the last datagram */
-	struct rtp_flow rtp[HEALTH_FLOWS_RTP];
+	unsigned int rtp_last, ts_last, mold64_last;
+	struct rtp_flow *rtp;
+	struct ts_flow *ts;
+	struct mold64_flow *mold64;
 };
 
 struct health {
@@ -77,28 +114,50 @@ struct health {
 	struct health_shard *shards;
 };
 
+/* Large tables come from the kernel as pages that need no memory before their first use. */
+static bool open_shard(struct health_shard *shard, uint8_t watch)
+{
+	if (watch & WATCH_RTP)
+		shard->rtp = calloc(HEALTH_FLOWS_RTP, sizeof(*shard->rtp));
+	if (watch & WATCH_TS)
+		shard->ts = calloc(HEALTH_FLOWS_TS, sizeof(*shard->ts));
+	if (watch & WATCH_MOLD64)
+		shard->mold64 = calloc(HEALTH_FLOWS_MOLD64, sizeof(*shard->mold64));
+	return (shard->rtp || !(watch & WATCH_RTP)) && (shard->ts || !(watch & WATCH_TS)) &&
+	       (shard->mold64 || !(watch & WATCH_MOLD64));
+}
+
 struct health *health_new(const struct rule *rule, unsigned int nr_shards)
 {
 	struct health *health = calloc(1, sizeof(*health));
+	bool opened;
 
 	if (!health)
 		return NULL;
 	health->watch = rule->watch;
 	health->clock = rule->watch_clock;
-	health->nr_shards = nr_shards;
 	health->shards = aligned_alloc(CACHE_LINE, nr_shards * sizeof(*health->shards));
-	if (!health->shards) {
-		free(health);
-		return NULL;
-	}
-	memset(health->shards, 0, nr_shards * sizeof(*health->shards));
-	return health;
+	opened = health->shards != NULL;
+	if (opened)
+		memset(health->shards, 0, nr_shards * sizeof(*health->shards));
+	/* Counted one by one, so that a failure frees only those that are there. */
+	while (opened && health->nr_shards < nr_shards)
+		opened = open_shard(&health->shards[health->nr_shards++], health->watch);
+	if (opened)
+		return health;
+	health_free(health);
+	return NULL;
 }
 
 void health_free(struct health *health)
 {
 	if (!health)
 		return;
+	for (unsigned int i = 0; i < health->nr_shards; i++) {
+		free(health->shards[i].rtp);
+		free(health->shards[i].ts);
+		free(health->shards[i].mold64);
+	}
 	free(health->shards);
 	free(health);
 }
@@ -224,16 +283,104 @@ static void look_rtp(const struct health *health, struct health_shard *shard, st
 	atomic_store_explicit(&flow->jitter, flow->track.jitter, memory_order_relaxed);
 }
 
+/* The transport stream packets of a datagram: behind an RTP header, or all of it. Returns the
+ * number of bytes. */
+static uint32_t find_ts(const struct health_datagram *datagram, const struct rtp_header *rtp,
+			const uint8_t **packets)
+{
+	uint32_t size = rtp ? rtp->size : 0;
+	uint32_t length = datagram->readable - size;
+
+	*packets = datagram->payload + size;
+	/* What RTP pads with, its length last. */
+	if (rtp && datagram->payload[0] & 0x20 && length) {
+		uint8_t padding = datagram->payload[datagram->readable - 1];
+
+		length = padding <= length ? length - padding : 0;
+	}
+	return length;
+}
+
+static void look_ts(struct health_shard *shard, const struct flow_key *key,
+		    const struct health_datagram *datagram, const struct rtp_header *rtp)
+{
+	struct ts_counts counts = {};
+	const uint8_t *packets;
+	uint32_t length = find_ts(datagram, rtp, &packets);
+	struct ts_flow *flow;
+	bool fresh;
+
+	if (datagram->readable == datagram->length && (!length || length % TS_PACKET_SIZE)) {
+		count(shard, HEALTH_TS_INVALID, 1);
+		return;
+	}
+	flow = find_flow(shard->ts, sizeof(*shard->ts), HEALTH_FLOWS_TS, &shard->ts_last, key,
+			 datagram->now_ns, &fresh);
+	if (!flow) {
+		count(shard, HEALTH_UNWATCHED, 1);
+		return;
+	}
+	if (fresh)
+		memset(&flow->track, 0, sizeof(flow->track));
+	/* It continues in another frame. */
+	if (datagram->readable != datagram->length) {
+		ts_skip(&flow->track);
+		count(shard, HEALTH_UNWATCHED, 1);
+		return;
+	}
+	ts_track(&flow->track, packets, length / TS_PACKET_SIZE, datagram->now_ns, &counts);
+	for (unsigned int i = 0; i < TS_FIGURES; i++)
+		count(shard, HEALTH_TS_FIRST + i, counts.figures[i]);
+}
+
+static void look_mold64(struct health_shard *shard, const struct flow_key *key,
+			const struct health_datagram *datagram)
+{
+	struct mold64_header header;
+	struct mold64_step step;
+	struct mold64_flow *flow;
+	bool fresh;
+
+	/* Each message has two bytes of length. */
+	if (!mold64_parse(datagram->payload, datagram->readable, &header) ||
+	    datagram->length < MOLD64_HEADER_SIZE + 2u * mold64_messages(&header)) {
+		count(shard, HEALTH_MOLD64_INVALID, 1);
+		return;
+	}
+	flow = find_flow(shard->mold64, sizeof(*shard->mold64), HEALTH_FLOWS_MOLD64,
+			 &shard->mold64_last, key, datagram->now_ns, &fresh);
+	if (!flow) {
+		count(shard, HEALTH_UNWATCHED, 1);
+		return;
+	}
+	if (fresh) {
+		count(shard, HEALTH_MOLD64_LOST, mold64_missing(&flow->track));
+		memset(&flow->track, 0, sizeof(flow->track));
+	}
+	step = mold64_track(&flow->track, &header, datagram->now_ns);
+	count(shard, HEALTH_MOLD64_PACKETS, 1);
+	count(shard, HEALTH_MOLD64_HEARTBEATS, header.count == 0);
+	count(shard, HEALTH_MOLD64_ENDS, header.count == MOLD64_END);
+	count(shard, HEALTH_MOLD64_MESSAGES, mold64_messages(&header));
+	count(shard, HEALTH_MOLD64_LOST, step.lost);
+	count(shard, HEALTH_MOLD64_REORDERED, step.reordered);
+	count(shard, HEALTH_MOLD64_DUPLICATE, step.duplicates);
+	count(shard, HEALTH_MOLD64_SESSIONS, step.session_changed);
+	count(shard, HEALTH_MOLD64_RESTARTS, step.restarted);
+}
+
 void health_look(struct health *health, unsigned int index, const struct health_datagram *datagram)
 {
 	struct health_shard *shard = &health->shards[index];
-	struct flow_key key = {
+	const struct flow_key key = {
 		.source = *datagram->source,
 		.source_port = datagram->source_port,
 		.port = datagram->port,
 	};
 	struct rtp_header header;
-	bool is_rtp = rtp_parse(datagram->payload, datagram->readable, &header);
+	/* A transport stream begins with 0x47, which no RTP does. */
+	bool is_rtp = health->watch & (WATCH_RTP | WATCH_TS) &&
+		      rtp_parse(datagram->payload, datagram->readable, &header);
 
 	if (health->watch & WATCH_RTP) {
 		if (is_rtp)
@@ -241,6 +388,10 @@ void health_look(struct health *health, unsigned int index, const struct health_
 		else
 			count(shard, HEALTH_RTP_INVALID, 1);
 	}
+	if (health->watch & WATCH_TS)
+		look_ts(shard, &key, datagram, is_rtp ? &header : NULL);
+	if (health->watch & WATCH_MOLD64)
+		look_mold64(shard, &key, datagram);
 }
 
 /* ---- main thread ---- */
@@ -275,8 +426,10 @@ unsigned int health_sources(const struct health *health, uint64_t now_ns,
 	unsigned int found = 0;
 
 	for (unsigned int i = 0; health && i < health->nr_shards; i++) {
-		for (unsigned int j = 0; j < HEALTH_FLOWS_RTP && found < most; j++) {
-			const struct rtp_flow *flow = &health->shards[i].rtp[j];
+		const struct rtp_flow *flows = health->shards[i].rtp;
+
+		for (unsigned int j = 0; flows && j < HEALTH_FLOWS_RTP && found < most; j++) {
+			const struct rtp_flow *flow = &flows[j];
 
 			if (flow_last(&flow->flow))
 				read_source(flow, now_ns, &sources[found++]);

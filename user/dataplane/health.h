@@ -27,10 +27,13 @@
 
 #include <xmcast/abi.h>
 #include "base/clock.h"
+#include "dataplane/health_ts.h"
 #include "rules/rule.h"
 
-#define HEALTH_FLOWS_RTP 8
-#define HEALTH_QUIET_NS	 NS_PER_SECOND
+#define HEALTH_FLOWS_RTP    8
+#define HEALTH_FLOWS_TS	    4 /* of 10 KiB each */
+#define HEALTH_FLOWS_MOLD64 4
+#define HEALTH_QUIET_NS	    NS_PER_SECOND
 
 /* A source whose last packet is older says nothing about now. */
 #define HEALTH_STALE_NS (10 * NS_PER_SECOND)
@@ -47,6 +50,21 @@ enum health_figure {
 	HEALTH_RTP_LATE,
 	HEALTH_RTP_RESTARTS,
 	HEALTH_RTP_SOURCES,
+
+	HEALTH_TS_INVALID, /* datagrams */
+	HEALTH_TS_FIRST,   /* TS_FIGURES of them: health_ts.h */
+	HEALTH_TS_LAST = HEALTH_TS_FIRST + TS_FIGURES - 1,
+
+	HEALTH_MOLD64_PACKETS,
+	HEALTH_MOLD64_INVALID,
+	HEALTH_MOLD64_HEARTBEATS,
+	HEALTH_MOLD64_ENDS,
+	HEALTH_MOLD64_MESSAGES,
+	HEALTH_MOLD64_LOST,
+	HEALTH_MOLD64_REORDERED,
+	HEALTH_MOLD64_DUPLICATE,
+	HEALTH_MOLD64_SESSIONS,
+	HEALTH_MOLD64_RESTARTS,
 
 	HEALTH_FIGURES,
 };
