@@ -4,7 +4,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
@@ -14,37 +13,31 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "steer.skel.h"
-#include "steer_user.skel.h"
 #include "steering/claim.h"
 #include "steering/forward.h"
 #include "steering/grace.h"
 #include "steering/leases.h"
 #include "steering/pins.h"
+#include "steering/xdp_program.h"
 #include "steering/shapes.h"
 
 /* Notes of one system call. */
 #define PASSED_AT_ONCE 128
 
 struct steer {
-	/* Our program, for both paths or for the user path. Both NULL: an external one. */
-	struct steer_bpf *full;
-	struct steer_user_bpf *user;
-	struct pins pins; /* the maps of the program; -1: it has not that one */
+	struct xdp_program program; /* nothing loaded: an external one is used */
+	struct pins pins;	    /* the maps of the program; -1: it has not that one */
 	struct shapes shapes;
 	struct grace grace;
 	struct forwards *forwards;
 	struct xmc_lease *leases; /* of the map; NULL: no rule can have a lease */
 	struct trial *trial;	  /* NULL: nobody has asked yet */
 	int trial_refused;	  /* why the kernel refused it, or 0 */
-	bool frags;		  /* the program accepts packets in several buffers */
-	const char *no_forwards;  /* why no rule can take the kernel path; NULL: all can */
 	/* What the external program had counted before; less what other processes have counted. */
 	uint64_t before[XMC_REASONS];
 	bool external;		 /* steer_open_pinned() has taken the maps over */
 	int link_fd;		 /* -1: not attached, and no link to adopt */
 	bool shared;		 /* the link is another process's as well */
-	bool shared_maps;	 /* so are outputs and tallies */
 	int adopted_verdicts_fd; /* -1: none */
 	uint64_t adopted_counts[XMC_REASONS];
 	uint64_t steered; /* see steer_steered_before() */
@@ -53,35 +46,15 @@ struct steer {
 	uint64_t *per_cpu; /* scratch for reading one verdict */
 };
 
-/* The program of ours that was loaded. NULL: the program is external. */
-static const struct bpf_program *own_program(const struct steer *steer)
-{
-	if (steer->full)
-		return steer->full->progs.xmcast_steer;
-	return steer->user ? steer->user->progs.xmcast_steer_user : NULL;
-}
-
 uint32_t steer_program_id(const struct steer *steer)
 {
 	struct bpf_prog_info info = {};
 	__u32 size = sizeof(info);
 
-	if (!own_program(steer) ||
-	    bpf_obj_get_info_by_fd(bpf_program__fd(own_program(steer)), &info, &size))
+	if (!xdp_program_bpf(&steer->program) ||
+	    bpf_obj_get_info_by_fd(bpf_program__fd(xdp_program_bpf(&steer->program)), &info, &size))
 		return 0;
 	return info.id;
-}
-
-static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
-{
-	char line[512];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_debug("libbpf", LOG_TEXT("message", line));
-	return 0;
 }
 
 /* Everything but the maps. steer_close() also if it fails. */
@@ -89,7 +62,6 @@ static int steer_new(struct steer **out)
 {
 	struct steer *steer = calloc(1, sizeof(*steer));
 
-	libbpf_set_print(log_libbpf);
 	if (!steer)
 		return -ENOMEM;
 	steer->link_fd = steer->claim_fd = steer->adopted_verdicts_fd = -1;
@@ -103,108 +75,6 @@ static int steer_new(struct steer **out)
 	return steer->per_cpu ? grace_open(&steer->grace) : -ENOMEM;
 }
 
-/* The tracepoints, by which transmits.c counts what devices drop, need it. So does the program of
- * the kernel path: without it, the verifier refuses packet pointers with a variable offset. */
-static const char *missing_right(void)
-{
-	capng_get_caps_process();
-	return capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON) ||
-			       capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN)
-		       ? NULL
-		       : "CAP_PERFMON is missing";
-}
-
-static void take_maps(struct steer *steer, const struct bpf_object *object)
-{
-	for (enum pin pin = 0; pin < NR_PINS; pin++) {
-		int fd = bpf_object__find_map_fd_by_name(object, pin_names[pin]);
-
-		steer->pins.fds[pin] = fd < 0 ? -1 : fd;
-	}
-	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
-}
-
-static int accept_frags(struct bpf_program *program)
-{
-	return bpf_program__set_flags(program, bpf_program__flags(program) | BPF_F_XDP_HAS_FRAGS);
-}
-
-static int load_user(struct steer *steer, bool frags)
-{
-	int err;
-
-	steer->user = steer_user_bpf__open();
-	if (!steer->user)
-		return -errno;
-	err = frags ? accept_frags(steer->user->progs.xmcast_steer_user) : 0;
-	if (!err)
-		err = steer_user_bpf__load(steer->user);
-	if (err)
-		return err;
-	take_maps(steer, steer->user->obj);
-	return 0;
-}
-
-/* `from`: use its maps of the kernel path; NULL: new ones. */
-static int load_full(struct steer *steer, bool frags, const struct steer_adoption *from,
-		     bool can_capture)
-{
-	int err;
-
-	steer->full = steer_bpf__open();
-	if (!steer->full)
-		return -errno;
-	steer->full->rodata->frags = frags;
-	steer->full->rodata->can_capture = can_capture;
-	err = frags ? accept_frags(steer->full->progs.xmcast_steer) : 0;
-	if (!err && from)
-		err = bpf_map__reuse_fd(steer->full->maps.outputs, from->outputs_fd);
-	if (!err && from)
-		err = bpf_map__reuse_fd(steer->full->maps.tallies, from->tallies_fd);
-	if (!err)
-		err = steer_bpf__load(steer->full);
-	if (err) {
-		steer_bpf__destroy(steer->full);
-		steer->full = NULL;
-		return err;
-	}
-	steer->shared_maps = from != NULL;
-	take_maps(steer, steer->full->obj);
-	if (can_capture) {
-		steer->pins.captures_fd = bpf_map__fd(steer->full->maps.captures);
-		steer->pins.capture_tallies_fd = bpf_map__fd(steer->full->maps.capture_tallies);
-	}
-	return 0;
-}
-
-/* Maps of another version do not fit. Then a few packets that are on their way when the program is
- * replaced may get the wrong headers or be dropped, and only if they have several outputs. */
-static int load_both_paths(struct steer *steer, bool frags, const struct steer_adoption *from,
-			   bool can_capture)
-{
-	int err = from && from->outputs_fd >= 0 ? load_full(steer, frags, from, can_capture)
-						: -ENOENT;
-
-	return err ? load_full(steer, frags, NULL, can_capture) : 0;
-}
-
-/* The verifiers of some kernels refuse the program with captures, which takes them about as long as
- * to accept it: it is tried once. */
-static int load_with_captures(struct steer *steer, bool frags, const struct steer_adoption *from)
-{
-	static bool refused;
-	int err = refused ? -E2BIG : load_both_paths(steer, frags, from, true);
-
-	if (!err || err == -ENOMEM)
-		return err;
-	err = load_both_paths(steer, frags, from, false);
-	if (!err && !refused)
-		log_info("no-kernel-captures", LOG_TEXT("reason", "the kernel's verifier refuses "
-								  "the XDP program with captures"));
-	refused |= !err;
-	return err;
-}
-
 /* The program for the user path only has none. */
 static int map_leases(struct steer *steer)
 {
@@ -215,18 +85,15 @@ static int map_leases(struct steer *steer)
 
 static int load_own(struct steer *steer, bool frags, const struct steer_adoption *from)
 {
-	int err;
+	const struct xdp_program_maps maps = {from ? from->outputs_fd : -1,
+					      from ? from->tallies_fd : -1};
+	int err = xdp_program_load(&steer->program, frags, from ? &maps : NULL, &steer->pins);
 
-	steer->frags = frags;
-	steer->no_forwards = missing_right();
-	err = steer->no_forwards ? load_user(steer, frags) : load_with_captures(steer, frags, from);
-	if (err && err != -ENOMEM && !steer->no_forwards) {
-		steer->no_forwards = "the kernel refuses the XDP program: xmcastd -d shows more";
-		err = load_user(steer, frags);
-	}
+	steer->shapes.map_fd = steer->pins.fds[PIN_SHAPES];
 	if (!err)
 		err = map_leases(steer);
-	return err ? err : forwards_open(&steer->forwards, &steer->pins, steer->shared_maps);
+	return err ? err
+		   : forwards_open(&steer->forwards, &steer->pins, steer->program.shared_maps);
 }
 
 bool steer_is_attached(const struct steer_adoption *as, int ifindex)
@@ -308,7 +175,7 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 				 : strerror(-steer->claim_fd));
 		return steer->claim_fd;
 	}
-	steer->external = steer->frags = true;
+	steer->external = steer->program.frags = true;
 	err = pins_empty(&steer->pins);
 	if (!err)
 		err = grace_wait(&steer->grace);
@@ -325,7 +192,7 @@ static int take_over(struct steer *steer, char text[PINS_TEXT_SIZE])
 		return err;
 	}
 	memcpy(steer->before, counted, sizeof(counted));
-	steer->no_forwards = missing_right();
+	steer->program.no_forwards = xdp_program_missing_right();
 	return 0;
 }
 
@@ -377,10 +244,9 @@ void steer_close(struct steer *steer)
 	trial_close(steer->trial);
 	forwards_close(steer->forwards);
 	leases_unmap(steer->leases);
-	if (!own_program(steer))
+	if (!xdp_program_bpf(&steer->program))
 		pins_close(&steer->pins);
-	steer_bpf__destroy(steer->full);
-	steer_user_bpf__destroy(steer->user);
+	xdp_program_unload(&steer->program);
 	if (steer->claim_fd >= 0)
 		close(steer->claim_fd);
 	if (steer->adopted_verdicts_fd >= 0)
@@ -431,18 +297,13 @@ int steer_set_own(struct steer *steer, bool own)
 
 bool steer_can_forward(const struct steer *steer, const char **why)
 {
-	*why = steer->no_forwards;
+	*why = steer->program.no_forwards;
 	return !*why;
 }
 
 bool steer_describe_tap(const struct steer *steer, struct tap_maps *maps)
 {
-	if (!steer->full || steer->pins.captures_fd < 0)
-		return false;
-	maps->order = &steer->full->bss->capture_order;
-	maps->captures_fd = bpf_map__fd(steer->full->maps.captures);
-	maps->tallies_fd = bpf_map__fd(steer->full->maps.capture_tallies);
-	return true;
+	return steer->pins.captures_fd >= 0 && xdp_program_describe_tap(&steer->program, maps);
 }
 
 struct xmc_lease *steer_leases(struct steer *steer)
@@ -553,7 +414,8 @@ static int attach_mode(struct steer *steer, int ifindex, enum iface_mode mode)
 
 	if (fd)
 		return fd;
-	fd = bpf_link_create(bpf_program__fd(own_program(steer)), ifindex, BPF_XDP, &opts);
+	fd = bpf_link_create(bpf_program__fd(xdp_program_bpf(&steer->program)), ifindex, BPF_XDP,
+			     &opts);
 	if (fd < 0)
 		return fd;
 	steer->link_fd = fd;
@@ -602,7 +464,8 @@ bool steer_describe(const struct steer *steer, struct steer_adoption *as)
 
 int steer_replace(struct steer *steer)
 {
-	int err = bpf_link_update(steer->link_fd, bpf_program__fd(own_program(steer)), NULL);
+	int err = bpf_link_update(steer->link_fd, bpf_program__fd(xdp_program_bpf(&steer->program)),
+				  NULL);
 
 	if (!err)
 		claim_program(steer);
@@ -632,9 +495,9 @@ void steer_settle(struct steer *steer)
 {
 	uint64_t counted[XMC_REASONS];
 
-	if (steer->shared_maps)
+	if (steer->program.shared_maps)
 		forwards_drop_shared(steer->forwards);
-	steer->shared_maps = false;
+	steer->program.shared_maps = false;
 	if (steer->adopted_verdicts_fd < 0)
 		return;
 	if (!wait_for_packets(steer) &&
@@ -698,8 +561,8 @@ int steer_try(struct steer *steer, int ifindex, unsigned int queue, const void *
 	      size_t length, struct trial_verdict *verdict)
 {
 	const struct trial_kind kind = {
-		.full = steer->external ? !steer->no_forwards : steer->full != NULL,
-		.frags = steer->frags,
+		.full = steer->external ? !steer->program.no_forwards : steer->program.full != NULL,
+		.frags = steer->program.frags,
 		.pinned = steer->external,
 	};
 	int err = steer->trial ? 0 : steer->trial_refused;

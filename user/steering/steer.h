@@ -21,6 +21,7 @@
 #include "rules/config.h"
 #include "steering/pins.h"
 #include "steering/trial.h"
+#include "steering/xdp_program.h"
 
 /* Name of the program in the kernel. The one for the user path only begins with the same name. */
 #define STEER_PROGRAM_NAME "xmcast_steer"
@@ -113,12 +114,6 @@ int steer_set_own(struct steer *steer, bool own);
 bool steer_can_forward(const struct steer *steer, const char **why);
 
 /* For steering/tap.h: where the program captures packets. False: it does not. */
-struct tap_maps {
-	struct xmc_capture_order *order;
-	int captures_fd;
-	int tallies_fd;
-};
-
 bool steer_describe_tap(const struct steer *steer, struct tap_maps *maps);
 
 /* The leases of its rules, by slot (steering/leases.h); NULL: no rule can have one, because rules
