@@ -574,6 +574,8 @@ def _check_totals(stats):
     withheld = ("no_carrier", "unreachable", "no_source", "ttl_expired", "standby")
     equal(totals["withheld_packets"], sum(o["drops"][key] for o in outputs for key in withheld),
           "total withheld_packets")
+    equal(totals["inactive_side_packets"], sum(o["drops"]["inactive_side"] for o in outputs),
+          "total inactive_side_packets")
     equal(totals["unwanted_packets"], sum(o["drops"]["not_joined"] for o in outputs), "total unwanted_packets")
     equal(totals["dropped_packets"], sum(map(queue_drops, queues)) + discarded, "total drops")
     equal(totals["buffer_exhausted_packets"], sum(q["fill_ring_empty"] for q in queues),

@@ -280,7 +280,7 @@ def ctl_after_the_end():
 
 
 TOTALS = {"steered_packets", "received_packets", "submitted_packets", "sent_packets", "sent_bytes",
-          "send_errors", "rate_limited_packets", "withheld_packets", "unwanted_packets",
+          "send_errors", "rate_limited_packets", "withheld_packets", "unwanted_packets", "inactive_side_packets",
           "dropped_packets", "buffer_exhausted_packets"}
 RULE_KEYS = {"name": str, "in": str, "state": str, "path": str, "received_packets": int, "received_bytes": int,
              "rate_pps": int, "rate_bps": int, "outputs": list}

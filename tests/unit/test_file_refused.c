@@ -25,10 +25,10 @@ static const struct {
 	{"rules: { a: b }\n", {{1, 8, "{", "wrong type, expected a list of rules"}}},
 	{"rules:\n- - 1\n", {{2, 3, "-", "wrong type, expected a rule"}}},
 	{"rules:\n-\n", {{2, 2, "", "an empty rule"}}},
-	{"rules:\n- { in: [1], out: x, name: {} }\n",
-	 {{2, 9, "[1],", "wrong type, expected GROUP:PORT@IFACE"},
-	  {2, 19, "x", "host names are not resolved"},
-	  {2, 28, "{}", "wrong type, expected a rule name"}}},
+	{"rules:\n- { in: {}, out: x, name: {} }\n",
+	 {{2, 9, "{},", "wrong type, expected GROUP:PORT@IFACE"},
+	  {2, 18, "x", "host names are not resolved"},
+	  {2, 27, "{}", "wrong type, expected a rule name"}}},
 	{"rules:\n- in: 1.1.1.1:1@a\n  out:\n  - [x]\n  - ttl: [1]\n",
 	 {{4, 5, "[x]", "wrong type, expected a mapping with `to`"},
 	  {5, 5, "ttl:", "no `to:` here, expected DEST[:PORT][@IFACE]"},
@@ -53,7 +53,7 @@ static const struct {
 	  {3, 3, "to", "a key of an output, expected it below `out:`"},
 	  {4, 3, "dest",
 	   "unknown key, expected one of name, in, source, path, lease, sequence, enabled, "
-	   "may_loop, on, watch, clock, "
+	   "may_loop, on, watch, clock, select, hold, return, below, merge, skew, order, "
 	   "out"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},

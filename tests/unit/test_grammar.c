@@ -447,19 +447,19 @@ static const struct bad {
 	{IN "source 1.1.1.1 source 1.1.1.1 out 1.1.1.1:1",
 	 {{1, 33, "source", "given twice, expected it once"}}},
 	{IN "out 1.1.1.1:1 source 1.1.1.1", {{1, 32, "source", "source after an output"}}},
-	{IN IN "out 1.1.1.1:1", {{1, 18, "in", "a second input"}}},
+	{IN IN "out 1.1.1.1:1", {{1, 21, "239.1.1.1:1@a", "a further input without a label"}}},
 	{IN "disabled disabled out 1.1.1.1:1", {{1, 27, "disabled", "given twice"}}},
 	{IN "out 1.1.1.1:1 disabled", {{1, 32, "disabled", "disabled after an output"}}},
 	{"disabled " IN "out 1.1.1.1:1", {{1, 1, "disabled", "no input before it"}}},
 	{IN "x y out 1.1.1.1:1",
 	 {{1, 18, "x",
 	   "expected `source`, `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on`, "
-	   "`watch`, `clock` or `out`"}}},
+	   "`watch`, `clock`, `select`, `hold`, `return`, `below`, `merge`, `skew`, `order` or "
+	   "`out`"}}},
 	{IN "source 1.1.1.1 x out 1.1.1.1:1",
 	 {{1, 33, "x",
-	   "expected `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on`, `watch`, `clock` "
-	   "or "
-	   "`out`"}}},
+	   "expected `path`, `lease`, `sequence`, `disabled`, `may_loop`, `on`, `watch`, `clock`, "
+	   "`select`, `hold`, `return`, `below`, `merge`, `skew`, `order` or `out`"}}},
 	{IN "out 1.1.1.1:1 TTL 5", {{1, 32, "TTL", "unexpected word, did you mean ttl?"}}},
 	{IN "out 1.1.1.1:1 hops 5",
 	 {{1, 32, "hops",

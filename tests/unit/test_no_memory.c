@@ -354,8 +354,8 @@ static struct stats *make_stats(void)
 					       .reason = "interface eth0 does not exist",
 					       .path = "user",
 					       .path_reason = "eth1 is a VLAN device",
-					       .latency = &latency,
-					       .nr_latency = 1};
+					       .latency = {&latency},
+					       .nr_latency = {1}};
 	books->interfaces[0] = (struct interface_counts){
 		.name = "eth0", .state = "pending", .reason = "it is down", .nr_workers = 1};
 	books->workers[0].iface = "eth0";

@@ -90,6 +90,7 @@ static struct stats *make(void)
 		state->rate_limited = 10 * i;
 		state->withheld = 6000 * i;
 		state->unwanted = 7000 * i;
+		state->inactive_side = 8000 * i;
 		state->received = 10 + i;
 		state->drops[INGRESS_INVALID] = 100 * (i + 1);
 		state->drops[INGRESS_NO_RULE] = 1000 * (i + 1);
@@ -195,7 +196,7 @@ static void test_totals(void **state)
 	assert_int_equal(at(json, "uptime_seconds"), 42);
 	expect_keys(totals, "steered_packets received_packets submitted_packets sent_packets "
 			    "sent_bytes send_errors rate_limited_packets withheld_packets "
-			    "unwanted_packets dropped_packets "
+			    "unwanted_packets inactive_side_packets dropped_packets "
 			    "buffer_exhausted_packets");
 	assert_int_equal(at(totals, "steered_packets"), 9006);
 	assert_int_equal(at(totals, "received_packets"), 33 + 6006);
@@ -206,6 +207,7 @@ static void test_totals(void **state)
 	assert_int_equal(at(totals, "rate_limited_packets"), 30);
 	assert_int_equal(at(totals, "withheld_packets"), 18000);
 	assert_int_equal(at(totals, "unwanted_packets"), 21000);
+	assert_int_equal(at(totals, "inactive_side_packets"), 24000);
 	assert_int_equal(at(totals, "dropped_packets"), 6636);
 	assert_int_equal(at(totals, "buffer_exhausted_packets"), 9);
 	json_decref(json);
@@ -266,7 +268,7 @@ static void test_rules(void **state)
 	assert_int_equal(at(output, "dropped_packets"), 10 + 7 + 6000);
 	expect_keys(json_object_get(output, "drops"),
 		    "rate_limited not_copied no_carrier unreachable no_source ttl_expired "
-		    "standby not_joined");
+		    "standby not_joined inactive_side");
 	assert_int_equal(at(json_object_get(output, "drops"), "no_carrier"), 1000);
 	assert_int_equal(at(json_object_get(output, "drops"), "unreachable"), 2000);
 	assert_int_equal(at(json_object_get(output, "drops"), "no_source"), 3000);
@@ -303,8 +305,8 @@ static void test_latency(void **state)
 	json_t *json;
 
 	assert_non_null(queues);
-	stats->books->rules[0].latency = queues;
-	stats->books->rules[0].nr_latency = 2;
+	stats->books->rules[0].latency[0] = queues;
+	stats->books->rules[0].nr_latency[0] = 2;
 	for (unsigned int i = 0; i < 99; i++)
 		histogram_add(&queues[i % 2], 1500);
 	histogram_add(&queues[1], 5000);
@@ -539,15 +541,15 @@ static void test_nothing(void **state)
 	json_t *json = stats_json(stats);
 	char *text = json_dumps(json, JSON_COMPACT);
 
-	assert_string_equal(
-		text, "{\"uptime_seconds\":0,\"generation\":0,\"total\":0,\"totals\":{"
-		      "\"steered_packets\":0,"
-		      "\"received_packets\":0,\"submitted_packets\":0,"
-		      "\"sent_packets\":0,\"sent_bytes\":0,\"send_errors\":0,"
-		      "\"rate_limited_packets\":0,\"withheld_packets\":0,\"unwanted_packets\":0,"
-		      "\"dropped_packets\":0,\"buffer_exhausted_packets\":0},"
-		      "\"rules\":[],\"interfaces\":[],"
-		      "\"output_interfaces\":[],\"workers\":[]}");
+	assert_string_equal(text, "{\"uptime_seconds\":0,\"generation\":0,\"total\":0,\"totals\":{"
+				  "\"steered_packets\":0,"
+				  "\"received_packets\":0,\"submitted_packets\":0,"
+				  "\"sent_packets\":0,\"sent_bytes\":0,\"send_errors\":0,"
+				  "\"rate_limited_packets\":0,\"withheld_packets\":0,\"unwanted_"
+				  "packets\":0,\"inactive_side_packets\":0,"
+				  "\"dropped_packets\":0,\"buffer_exhausted_packets\":0},"
+				  "\"rules\":[],\"interfaces\":[],"
+				  "\"output_interfaces\":[],\"workers\":[]}");
 	free(text);
 	json_decref(json);
 	stats_free(stats);

@@ -3,7 +3,7 @@
 #include "config_text.h"
 
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
-_Static_assert(sizeof(struct rule) == 296, "rule");
+_Static_assert(sizeof(struct rule) == 328, "rule");
 _Static_assert(sizeof(struct rule_output) == 80, "output");
 _Static_assert(sizeof(struct iface_config) == 296, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
@@ -152,7 +152,7 @@ static void pick_demand(struct rule *rule)
 static void pick_prefix(struct rule *rule)
 {
 	if (!addr_is_multicast(&rule->group) || rule->protocol || rule->lease_shards ||
-	    rule->sequence_bits || rule->watch)
+	    rule->sequence_bits || rule->watch || rule->nr_sides)
 		return;
 	rule->group_host_bits = 8;
 	rule->group.b[15] = 0;
@@ -168,6 +168,43 @@ static void pick_prefix(struct rule *rule)
 		if (addr_is_loopback(&output->from))
 			output->from = pick_addr(false);
 	}
+}
+
+/* Further inputs on interfaces of their own. */
+static void pick_sides(struct rule *rule)
+{
+	struct rule_side *sides = calloc(RULE_SIDES_MAX, sizeof(*sides));
+	static const unsigned int bits[] = {16, 32, 64};
+
+	assert_non_null(sides);
+	rule->sides = sides;
+	rule->nr_sides = (uint8_t)(2 + pick(RULE_SIDES_MAX - 1));
+	for (unsigned int i = 0; i < rule->nr_sides; i++) {
+		snprintf(sides[i].label, SIDE_LABEL_SIZE, "%c%u_-", 'A' + (int)pick(26), i);
+		sides[i].group = rule->group;
+		sides[i].port = rule->port;
+		memcpy(sides[i].iface, rule->iface, IF_NAMESIZE);
+		if (i)
+			snprintf(sides[i].iface, IF_NAMESIZE, "side%u", i);
+		if (!i || pick(2)) {
+			sides[i].source = rule->source;
+			sides[i].source_host_bits = rule->source_host_bits;
+		}
+	}
+	if (pick(2)) {
+		rule->select = SELECT_FIRST;
+		rule->hold_ms = pick_or(0, 1, HOLD_MS_MAX);
+		rule->return_ms = pick(3) ? pick_or(0, 1, RETURN_MS_MAX) : RETURN_NEVER;
+		rule->below_pps = pick_or(0, 1, RATE_PPS_MAX);
+		return;
+	}
+	rule->merge = (uint8_t)(MERGE_RTP + pick(3));
+	if (rule->merge == MERGE_FIELD) {
+		rule->merge_offset = (uint16_t)pick(MERGE_OFFSET_MAX + 1);
+		rule->merge_bits = (uint8_t)bits[pick(3)];
+	}
+	rule->skew_ms = (uint16_t)pick_or(0, SKEW_MS_MIN, SKEW_MS_MAX - SKEW_MS_MIN + 1);
+	rule->unordered = pick(2);
 }
 
 static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int number)
@@ -204,6 +241,10 @@ static void pick_rule(struct rule *rule, enum rule_path relay_path, unsigned int
 
 		rule->watch = watches[pick(5)];
 		rule->watch_clock = rule->watch & WATCH_RTP && pick(2) ? 1 + pick(90000) : 0;
+	}
+	if (!rule->protocol && rule->path != RULE_PATH_KERNEL && pick(3) == 0) {
+		rule->sequence_offset = rule->sequence_bits = 0;
+		pick_sides(rule);
 	}
 	rule->may_loop = pick(4) == 0;
 	rule->nr_outputs = 1 + pick(5);

@@ -96,11 +96,12 @@ static void put_line(const char *line, const char *comment)
 	put_comment(column < COMMENT ? column : 0, comment);
 }
 
-static void yaml_options(const struct field *options, const char *indent)
+/* The options from the first to the one in front of `end`. */
+static void yaml_options(const struct field *options, const struct field *end, const char *indent)
 {
 	char line[256], about[ABOUT_SIZE];
 
-	for (; options->name; options++) {
+	for (; options < end; options++) {
 		snprintf(line, sizeof(line), "%s%s: %s", indent, rule_field_key(options),
 			 options->example ? options->example : options->unset);
 		describe(options, about);
@@ -118,15 +119,27 @@ static void yaml_rules(void)
 		 "GROUP/PROTO@IFACE is an IP protocol other than UDP, by its number or its name in "
 		 "/etc/protocols, such as 239.1.1.1/esp@eth0: it needs the kernel path, and its "
 		 "outputs have no port. IPv6 needs quotes in YAML: \"[ff3e::1]:5000@eth0\".");
-	yaml_options(rule_options, "    ");
+	yaml_options(rule_options, &rule_fields[RULE_SELECT], "    ");
 	put_line("    out:", "1 to 256 outputs, each in one of these forms:");
 	put_line("      - to: 239.2.2.2:6000@eth1", "DEST[:PORT][@IFACE]. A group, 255.255.255.255 "
 						    "and a link-local address need an interface.");
-	yaml_options(output_options, "        ");
+	yaml_options(output_options, &output_fields[OUTPUT_FIELDS], "        ");
 	put_line("      - 10.0.0.100:6000",
 		 "Short for { to: ... }. IPv4 or IPv6, whatever the input is.");
 	put_line("      - 239.2.2.4@eth1",
 		 "Without a port: each datagram keeps its destination port.");
+	put_line("  - name: cam3", "");
+	put_line("    in:",
+		 "Several inputs of one stream, 2 to 4, each with a label of its own. On "
+		 "one line: in A:239.1.1.3:5000@eth0 in B:239.1.2.3:5000@eth2 source "
+		 "10.9.8.8.");
+	put_line("      - A:239.1.1.3:5000@eth0", "Short for { in: ... }.");
+	put_line("      - in: B:239.1.2.3:5000@eth2", "");
+	put_line("        source: 10.9.8.8", "As above, of this input alone.");
+	yaml_options(&rule_fields[RULE_SELECT], &rule_fields[RULE_MERGE], "    ");
+	put_line("    # Instead of select:", "");
+	yaml_options(&rule_fields[RULE_MERGE], &rule_fields[RULE_FIELDS], "    # ");
+	put_line("    out: 239.2.2.5:6000@eth1", "");
 	put_line("  # A rule may also be one line, as on the command line:", "");
 	put_line("  - cam2 in 239.1.1.2:5000@eth0 out 239.2.2.3:6000@eth1 ttl 8", "");
 }

@@ -174,7 +174,10 @@ static void count_withheld(struct egress_counters *sums, struct output_shard *to
 			   enum withheld reason, unsigned int count)
 {
 	counter_add(&to->withheld[reason], count);
-	counter_add(reason == WITHHELD_NOT_JOINED ? &sums->unwanted : &sums->withheld, count);
+	counter_add(reason == WITHHELD_NOT_JOINED      ? &sums->unwanted
+		    : reason == WITHHELD_INACTIVE_SIDE ? &sums->inactive_side
+						       : &sums->withheld,
+		    count);
 }
 
 /* ---- leases ---- */
@@ -248,6 +251,8 @@ static void end_request(struct egress_loop *loop, struct send_request *request)
 		source_ports_give_back(request->to->output->ports, request->slot);
 	for (unsigned int i = 0; i < request->count; i++)
 		release_frame(loop, request->frames[i]);
+	if (request->to->side)
+		selection_done(request->to->side, request->count);
 	request->next = loop->free_requests;
 	loop->free_requests = request;
 }
@@ -546,13 +551,33 @@ static bool is_cut(const struct stream *stream, const struct datagram *datagram,
 	return cut_withholds(&stream->cut, has_number, number, rule->sequence_bits, now_ns);
 }
 
+/* Why a datagram is sent to no output of its stream, or WITHHELD_NOTHING: then selection_done() has
+ * to be called for each output. */
+static enum withheld judge(struct egress_loop *loop, const struct stream *stream,
+			   const struct datagram *datagram)
+{
+	enum withheld result = WITHHELD_NOTHING;
+
+	/* The lease first: a selection is told of what would be sent only. */
+	if (stream->lease && (!lease_allows(stream->lease, recent_ns(loop)) ||
+			      is_cut(stream, datagram, loop->now_ns)))
+		result = WITHHELD_STANDBY;
+	if (stream->selection && !selection_admit(stream->selection, stream->rule.side,
+						  stream->nr_outputs, recent_ns(loop)))
+		return result ? result : WITHHELD_INACTIVE_SIDE;
+	if (stream->selection && result)
+		selection_done(&stream->selection->sides[stream->rule.side], stream->nr_outputs);
+	return result;
+}
+
 /* Send a datagram to every output of its stream. */
 static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 {
 	struct egress *egress = loop->egress;
 	struct stream *stream = entry->stream;
 	struct datagram datagram;
-	bool muted = false;
+	unsigned int ended = 0; /* outputs without a send */
+	enum withheld all;
 	int err = 0;
 
 	begin_datagram(loop, entry, &datagram);
@@ -561,9 +586,7 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 		release_frame(loop, entry->frame);
 		return 0;
 	}
-	if (stream->lease)
-		muted = !lease_allows(stream->lease, recent_ns(loop)) ||
-			is_cut(stream, &datagram, loop->now_ns);
+	all = judge(loop, stream, &datagram);
 	/* Counted before the first send, which may complete before the last is prepared. */
 	loop->references[entry->frame] = (uint16_t)stream->nr_outputs;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
@@ -571,22 +594,26 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 		enum withheld withhold = atomic_load_explicit(&to->withhold, memory_order_relaxed);
 		struct send_key key;
 
-		if (muted)
-			withhold = WITHHELD_STANDBY;
+		if (all)
+			withhold = all;
 		if (!withhold)
 			withhold = send_key_make(&key, to, entry, datagram.frame);
 		if (withhold) {
 			count_withheld(&egress->counters, to, withhold, 1);
 			release_frame(loop, entry->frame);
+			ended++;
 		} else if (to->limit &&
 			   !rate_limit_allows(to->limit, entry->length, recent_ns(loop))) {
 			counter_add(&to->rate_limited, 1);
 			counter_add(&egress->counters.rate_limited, 1);
 			release_frame(loop, entry->frame);
+			ended++;
 		} else {
 			err = send_datagram(loop, to, &datagram, &key);
 		}
 	}
+	if (ended && !all && stream->selection)
+		selection_done(&stream->selection->sides[stream->rule.side], ended);
 	return err;
 }
 

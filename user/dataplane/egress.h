@@ -33,6 +33,9 @@
  * is taken from the queue, in front of its send, and when the kernel's own check has refused the
  * send.
  *
+ * Selections (selection.h): a datagram of an input that is not selected ends here, as
+ * `inactive_side`, when it is taken from the queue.
+ *
  * Withheld: what the kernel would accept and then drop, what has no source, and what has no TTL
  * left (withheld.h), is counted and ends here, too.
  */
@@ -65,6 +68,7 @@ struct egress_counters {
 	counter_t rate_limited;
 	counter_t withheld;
 	counter_t unwanted;
+	counter_t inactive_side;
 };
 
 struct egress {

@@ -91,6 +91,7 @@ static void close_stream(struct stream *stream)
 	free(stream->shards);
 	free(stream->latency);
 	health_free(stream->health);
+	selection_put(stream->selection);
 	free(stream);
 }
 
@@ -119,6 +120,8 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
 		return -ENOMEM;
 	stream->rule = *rule;
 	stream->rule.outputs = NULL;
+	stream->rule.sides = NULL;
+	stream->rule.nr_sides = 0;
 	stream->nr_shards = nr_shards;
 	stream->references = 1;
 	stream->serial = ++serials;
@@ -165,6 +168,8 @@ int stream_adopt(struct stream **out, const struct rule *rule, const int *fds)
 	stream->references = 1;
 	stream->rule = *rule;
 	stream->rule.outputs = NULL;
+	stream->rule.sides = NULL;
+	stream->rule.nr_sides = 0;
 	stream->outputs = calloc(rule->nr_outputs, sizeof(*stream->outputs));
 	if (!stream->outputs)
 		err = -ENOMEM;
@@ -193,6 +198,15 @@ void stream_set_lease(struct stream *stream, const struct xmc_lease *lease, uint
 		output_socket_guard(stream->outputs[i].socket, guard, slot);
 		for (unsigned int j = 0; j < stream->nr_shards; j++)
 			stream->outputs[i].shards[j].lease = lease;
+	}
+}
+
+void stream_set_selection(struct stream *stream, struct selection *selection)
+{
+	stream->selection = selection_hold(selection);
+	for (unsigned int i = 0; i < stream->nr_outputs; i++) {
+		for (unsigned int j = 0; j < stream->nr_shards; j++)
+			stream->outputs[i].shards[j].side = &selection->sides[stream->rule.side];
 	}
 }
 

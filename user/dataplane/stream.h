@@ -26,6 +26,7 @@
 #include "dataplane/gso.h"
 #include "dataplane/health.h"
 #include "dataplane/rate_limit.h"
+#include "dataplane/selection.h"
 #include "dataplane/send_error.h"
 #include "dataplane/withheld.h"
 #include "rules/config.h"
@@ -57,6 +58,7 @@ struct output_shard {
 	_Atomic uint8_t withhold;
 	const struct output *output;
 	const struct xmc_lease *lease; /* the stream's */
+	struct selection_side *side;   /* the stream's; NULL: it has no selection */
 	struct gso gso;
 	struct histogram *latency; /* the stream's, of this shard */
 
@@ -90,7 +92,7 @@ struct stream_shard {
 };
 
 struct stream {
-	struct rule rule; /* its outputs are copied below; rule.outputs is NULL */
+	struct rule rule; /* its outputs are copied below; rule.outputs and rule.sides are NULL */
 	unsigned int nr_shards;
 	unsigned int nr_outputs;
 	struct output *outputs;
@@ -101,6 +103,7 @@ struct stream {
 	struct histogram *latency;
 	const struct xmc_lease *lease; /* see stream_set_lease(); NULL: none */
 	struct cut cut;		       /* of a rule with a sequence number */
+	struct selection *selection;   /* of a rule with `select`; NULL: none. One reference */
 	unsigned int references;
 	uint32_t serial; /* of no other stream */
 };
@@ -128,6 +131,9 @@ int stream_open(struct stream **out, const struct rule *rule, unsigned int nr_sh
  */
 void stream_set_lease(struct stream *stream, const struct xmc_lease *lease, uint32_t slot,
 		      int guard);
+
+/* The stream is that of one side of a rule with `select`: rule.side. Before any thread uses it. */
+void stream_set_selection(struct stream *stream, struct selection *selection);
 
 /* Withhold the datagrams of output i from now on, for this reason, or send them. Those that are
  * being gathered still leave. */

@@ -9,13 +9,14 @@
 #define XMCAST_DATAPLANE_WITHHELD_H
 
 enum withheld {
-	WITHHELD_NOTHING,     /* they are sent */
-	WITHHELD_NO_CARRIER,  /* the output interface is up, but has no carrier */
-	WITHHELD_UNREACHABLE, /* the next hop does not answer ARP or neighbour discovery */
-	WITHHELD_NO_SOURCE,   /* no address to send from: of this host, or of the packet */
-	WITHHELD_TTL_EXPIRED, /* the TTL that the packet would have is 0 */
-	WITHHELD_STANDBY,     /* the rule's lease is not held (xmcast/abi.h) */
-	WITHHELD_NOT_JOINED,  /* no receiver has joined, and the output says `when joined` */
+	WITHHELD_NOTHING,	/* they are sent */
+	WITHHELD_NO_CARRIER,	/* the output interface is up, but has no carrier */
+	WITHHELD_UNREACHABLE,	/* the next hop does not answer ARP or neighbour discovery */
+	WITHHELD_NO_SOURCE,	/* no address to send from: of this host, or of the packet */
+	WITHHELD_TTL_EXPIRED,	/* the TTL that the packet would have is 0 */
+	WITHHELD_STANDBY,	/* the rule's lease is not held (xmcast/abi.h) */
+	WITHHELD_NOT_JOINED,	/* no receiver has joined, and the output says `when joined` */
+	WITHHELD_INACTIVE_SIDE, /* another input of the rule is selected (selection.h) */
 	WITHHELD_REASONS,
 };
 
@@ -23,7 +24,7 @@ enum withheld {
 #define WITHHELD_NAMES                                                                             \
 	{                                                                                          \
 		"", "no_carrier", "unreachable", "no_source", "ttl_expired", "standby",            \
-			"not_joined"                                                               \
+			"not_joined", "inactive_side"                                              \
 	}
 
 #endif

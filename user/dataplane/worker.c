@@ -668,6 +668,7 @@ void worker_state_add(struct worker_state *sum, const struct worker_state *state
 	sum->rate_limited += state->rate_limited;
 	sum->withheld += state->withheld;
 	sum->unwanted += state->unwanted;
+	sum->inactive_side += state->inactive_side;
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		sum->drops[i] += state->drops[i];
 	sum->received += state->received;
@@ -698,6 +699,7 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	state->rate_limited = counter_read(&out->rate_limited);
 	state->withheld = counter_read(&out->withheld);
 	state->unwanted = counter_read(&out->unwanted);
+	state->inactive_side = counter_read(&out->inactive_side);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
 		state->drops[i] = counter_read(&in->drops[i]);
 	state->received = counter_read(&in->received);

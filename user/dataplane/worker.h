@@ -80,10 +80,11 @@ struct worker_state {
 	uint64_t sent;
 	uint64_t sent_bytes; /* UDP payload */
 	uint64_t send_errors;
-	uint64_t rate_limited; /* datagrams not submitted: above the limit of their output */
-	uint64_t withheld;     /* not submitted: they could not have left (withheld.h) */
-	uint64_t unwanted;     /* not submitted: no receiver has joined */
-	uint64_t waiting;      /* frames in the RX ring; read before `received` */
+	uint64_t rate_limited;	/* datagrams not submitted: above the limit of their output */
+	uint64_t withheld;	/* not submitted: they could not have left (withheld.h) */
+	uint64_t unwanted;	/* not submitted: no receiver has joined */
+	uint64_t inactive_side; /* not submitted: another input of the rule is selected */
+	uint64_t waiting;	/* frames in the RX ring; read before `received` */
 	uint64_t received;
 	uint64_t drops[INGRESS_DROPS];
 	uint64_t wakeups; /* eventfd writes, ingress to egress */

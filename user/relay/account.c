@@ -51,6 +51,7 @@ static const struct place worker_places[] = {
 	PLACE(worker_state, rate_limited),
 	PLACE(worker_state, withheld),
 	PLACE(worker_state, unwanted),
+	PLACE(worker_state, inactive_side),
 	PLACE(worker_state, received),
 	PLACE(worker_state, wakeups),
 	PLACE(worker_state, sleeps),
@@ -72,12 +73,19 @@ static const struct place tally_places[] = {
 };
 
 static const struct place total_places[] = {
-	PLACE(total_counts, steered),	       PLACE(total_counts, received),
-	PLACE(total_counts, submitted),	       PLACE(total_counts, sent),
-	PLACE(total_counts, sent_bytes),       PLACE(total_counts, send_errors),
-	PLACE(total_counts, rate_limited),     PLACE(total_counts, withheld),
-	PLACE(total_counts, unwanted),	       PLACE(total_counts, dropped),
-	PLACE(total_counts, buffer_exhausted), {},
+	PLACE(total_counts, steered),
+	PLACE(total_counts, received),
+	PLACE(total_counts, submitted),
+	PLACE(total_counts, sent),
+	PLACE(total_counts, sent_bytes),
+	PLACE(total_counts, send_errors),
+	PLACE(total_counts, rate_limited),
+	PLACE(total_counts, withheld),
+	PLACE(total_counts, unwanted),
+	PLACE(total_counts, inactive_side),
+	PLACE(total_counts, dropped),
+	PLACE(total_counts, buffer_exhausted),
+	{},
 };
 
 /* Counters in an array: the name of each. */
@@ -131,10 +139,7 @@ static json_t *write_latency(const struct rule_counts *counts)
 	struct histogram_counts sum = {};
 	json_t *buckets = json_array();
 
-	for (unsigned int i = 0; i < counts->nr_latency; i++)
-		histogram_sum(&counts->latency[i], &sum);
-	if (counts->carried_latency)
-		histogram_sum(counts->carried_latency, &sum);
+	rule_latency(counts, &sum);
 	for (unsigned int i = 0; sum.samples && i < HISTOGRAM_BUCKETS; i++)
 		json_add(&buckets, json_integer((json_int_t)sum.buckets[i]));
 	return json_pack("{s:I, s:I, s:o}", "max", (json_int_t)sum.max_ns, "sum",

@@ -40,6 +40,7 @@ void books_free(struct books *books)
 	}
 	free(books->rules);
 	free(books->outputs);
+	free(books->sides);
 	free(books->interfaces);
 	free(books->workers);
 	free(books->devices);
@@ -78,13 +79,13 @@ static void read_route(const struct route *route, enum rule_path wanted, uint64_
 	counts->id = route->id;
 	counts->since_ns = route->since_ns;
 	counts->rule = route->rule;
-	counts->reason = route_reason(route);
+	counts->reason = siblings_reason(route);
 	counts->state = !route->arrival	 ? "disabled"
 			: counts->reason ? "pending"
 			: leases_mute(route->arrival->intake->kernel.leases, route->rule, now_ns)
 				? "standby"
-			: path_is_idle(path) ? "idle"
-					     : "active";
+			: siblings_are_idle(route) ? "idle"
+						   : "active";
 	counts->path = wanted == RULE_PATH_KERNEL ? "kernel" : "user";
 	if (route->arrival)
 		read_arrival(route->arrival, counts);
@@ -92,6 +93,8 @@ static void read_route(const struct route *route, enum rule_path wanted, uint64_
 		outputs[i].rule = &route->rule->outputs[i];
 	if (path)
 		path_read(path, counts, outputs);
+	if (counts->sides)
+		siblings_read(route, now_ns, counts, outputs);
 	if (route->carried)
 		add_carried(route, counts, outputs);
 }
@@ -171,25 +174,36 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 	unsigned int count = most < all - begin ? (unsigned int)most : all - begin;
 	struct route *const *routes = relay->routes + begin;
 	unsigned int outputs = 0;
+	unsigned int sides = 0;
 	unsigned int workers = 0;
 	struct books *books;
 
-	for (unsigned int i = 0; i < count; i++)
+	for (unsigned int i = 0; i < count; i++) {
 		outputs += routes[i]->rule->nr_outputs;
+		sides += routes[i]->rule->nr_sides;
+	}
 	for (unsigned int i = 0; i < relay->nr_intakes; i++)
 		workers += count_workers(relay->intakes[i]);
 	books = books_new(count, outputs, relay->nr_intakes, workers);
 	if (!books)
 		return NULL;
+	books->sides = calloc(sides + 1UL, sizeof(*books->sides));
+	if (!books->sides) {
+		books_free(books);
+		return NULL;
+	}
 	books->all_rules = all;
 	books->first_rule = begin;
 	books->generation = relay->generation;
 	books->taken_ns = clock_ns();
 	books->uptime_seconds = (books->taken_ns - relay->started_ns) / NS_PER_SECOND;
 	/* Rules before interfaces: from the last stage of a packet to the first. */
-	outputs = 0;
+	outputs = sides = 0;
 	for (unsigned int i = 0; i < count; i++) {
 		books->rules[i].first_output = outputs;
+		if (routes[i]->rule->nr_sides)
+			books->rules[i].sides = &books->sides[sides];
+		sides += routes[i]->rule->nr_sides;
 		read_route(routes[i], rule_path(&relay->config, routes[i]->rule), books->taken_ns,
 			   &books->rules[i], &books->outputs[outputs]);
 		outputs += routes[i]->rule->nr_outputs;

@@ -42,6 +42,7 @@ struct books {
 	unsigned int nr_rules;
 	struct rule_counts *rules;     /* in the order of the configuration */
 	struct output_counts *outputs; /* these rules' outputs in one array */
+	struct side_counts *sides;     /* the sides of those with several inputs, likewise */
 	unsigned int nr_interfaces;
 	struct interface_counts *interfaces;
 	unsigned int nr_workers;

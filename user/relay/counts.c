@@ -7,6 +7,16 @@ uint64_t kernel_drops(const struct worker_state *state)
 	return state->kernel.rx_dropped + state->kernel.rx_ring_full;
 }
 
+void rule_latency(const struct rule_counts *rule, struct histogram_counts *sum)
+{
+	for (unsigned int i = 0; i < RULE_SIDES_MAX; i++) {
+		for (unsigned int j = 0; j < rule->nr_latency[i]; j++)
+			histogram_sum(&rule->latency[i][j], sum);
+	}
+	if (rule->carried_latency)
+		histogram_sum(rule->carried_latency, sum);
+}
+
 void output_counts_add(struct output_counts *sum, const struct output_counts *counts)
 {
 	sum->submitted += counts->submitted;
@@ -40,6 +50,7 @@ void totals_add_worker(struct total_counts *totals, const struct worker_state *s
 	totals->rate_limited += state->rate_limited;
 	totals->withheld += state->withheld;
 	totals->unwanted += state->unwanted;
+	totals->inactive_side += state->inactive_side;
 	totals->received += state->received;
 	totals->dropped += kernel_drops(state);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)

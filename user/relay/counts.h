@@ -39,6 +39,18 @@ struct output_counts {
 	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
 };
 
+/* One of several inputs of a rule. Of a rule with `select`, what is not relayed counts as
+ * `inactive_side` for each output. */
+struct side_counts {
+	const char *state;  /* "selected", "ready", "silent", "pending" or "disabled" */
+	const char *reason; /* why it is pending, or NULL */
+	bool selected;
+	uint64_t received;
+	uint64_t received_bytes;
+	uint64_t used; /* of the received: relayed, whatever has become of them at the outputs */
+	uint64_t inactive; /* of the received: another side was selected */
+};
+
 struct rule_counts {
 	/* Of the rule as it is defined now: greater than that of every rule before it. A rule that
 	 * is replaced, or removed and added again, gets another one, and new counters. */
@@ -62,9 +74,11 @@ struct rule_counts {
 	uint32_t sequence;
 	/* Live counters, one histogram for each shard. They are summed up where they are needed,
 	 * because few readers need them. */
-	const struct histogram *latency;
-	unsigned int nr_latency;
+	const struct histogram *latency[RULE_SIDES_MAX];
+	unsigned int nr_latency[RULE_SIDES_MAX];
 	const struct histogram *carried_latency; /* of another process, or NULL */
+	struct side_counts *sides; /* of several inputs, owned by the books; NULL: it has one */
+	uint64_t switches;	   /* `select`: how often another side was selected */
 	unsigned int first_output; /* its outputs, in the rule's order, among the books' outputs */
 };
 
@@ -136,9 +150,13 @@ struct total_counts {
 	uint64_t rate_limited;	   /* datagrams above the limit of an output, not submitted */
 	uint64_t withheld;	   /* datagrams that could not have left, not submitted */
 	uint64_t unwanted;	   /* datagrams that no receiver has joined, not submitted */
+	uint64_t inactive_side;	   /* datagrams of inputs that are not selected, not submitted */
 	uint64_t dropped;	   /* steered, but dropped by the kernel or by an ingress thread */
 	uint64_t buffer_exhausted; /* of these: because no UMEM frame was free */
 };
+
+/* Add up the latency of a rule. */
+void rule_latency(const struct rule_counts *rule, struct histogram_counts *sum);
 
 /* Add the counters of one to another. */
 void output_counts_add(struct output_counts *sum, const struct output_counts *counts);

@@ -58,7 +58,7 @@ static bool concerns(const struct arrival *arrival, const struct link *link)
 /* VLANs have joined on interfaces of their own. */
 static bool has_joined_ipv6(const struct relay *relay, const struct intake *intake)
 {
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		const struct route *route = relay->routes[i];
 
 		if (route->joined && route->arrival->intake == intake && !route->arrival->tags &&
@@ -237,7 +237,7 @@ static void give_up(struct relay *relay, struct intake *intake, const struct lin
 
 	if (intake_stop(intake))
 		relay->broken = true;
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		struct route *route = relay->routes[i];
 
 		if (route->arrival && route->arrival->intake == intake)
@@ -428,7 +428,7 @@ static void apply_outputs(struct follow *follow, bool every)
 
 	if (!every && !outputs_have_changed(&follow->outputs))
 		return;
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		const struct route *route = relay->routes[i];
 
 		if (route->path)
@@ -443,7 +443,7 @@ static void on_icmp(void *context, const struct icmp_error *error)
 {
 	const struct relay *relay = context;
 
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		if (relay->routes[i]->path)
 			path_count_icmp(relay->routes[i]->path, error);
 	}
@@ -470,7 +470,7 @@ static void read_devices(struct follow *follow)
 	for (unsigned int i = 0; i < follow->outputs.count; i++)
 		output_devices_use(&relay->devices, follow->outputs.list[i].link.ifindex,
 				   follow->outputs.list[i].name);
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		const struct path *path = relay->routes[i]->path;
 
 		for (unsigned int j = 0; path && path->reaches && j < path->rule->nr_outputs; j++)
@@ -524,7 +524,7 @@ static void follow_demand(struct follow *follow, bool changed)
 	bool looked = false;
 
 	follow->linger_ns = NEVER_NS;
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		struct route *route = relay->routes[i];
 		uint64_t next_ns;
 
@@ -556,7 +556,7 @@ static void refresh_outputs(struct follow *follow)
 		follow->next_rule = 0;
 		passes_expect(&follow->passes);
 	}
-	for (; left && follow->next_rule < relay->config.nr_rules; follow->next_rule++) {
+	for (; left && follow->next_rule < relay->nr_routes; follow->next_rule++) {
 		struct path *path = relay->routes[follow->next_rule]->path;
 
 		for (unsigned int i = 0; path && i < path->rule->nr_outputs; i++) {
@@ -564,7 +564,7 @@ static void refresh_outputs(struct follow *follow)
 			left -= left > 0;
 		}
 	}
-	schedule->in_round = follow->next_rule < relay->config.nr_rules;
+	schedule->in_round = follow->next_rule < relay->nr_routes;
 }
 
 static void retry_rules(struct follow *follow, uint64_t now_ns)
@@ -576,7 +576,7 @@ static void retry_rules(struct follow *follow, uint64_t now_ns)
 
 static bool has_waiting(const struct relay *relay)
 {
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		if (route_is_waiting(relay->routes[i]))
 			return true;
 	}

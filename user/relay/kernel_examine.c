@@ -229,6 +229,8 @@ const char *kernel_examine_rule(const struct kernel_side *side, const struct rul
 
 	if (!steer_can_forward(side->steer, &why))
 		return why;
+	if (rule->nr_sides)
+		return "several inputs need the user path";
 	if (rule->sequence_bits)
 		return "moves at a sequence number need the user path";
 	if (rule->watch)

@@ -33,7 +33,7 @@ void passes_on_neighbour(struct passes *passes, const struct neighbour *neighbou
 	const struct relay *relay = passes->relay;
 	bool looked = false;
 
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		struct path *path = relay->routes[i]->path;
 
 		if (!path || !path_concerns(path, neighbour))
@@ -68,9 +68,9 @@ void passes_prepare(struct passes *passes)
 	bool hosts = false;
 
 	passes->has_kernel = passes->has_from = passes->has_unnamed = false;
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		const struct path *path = relay->routes[i]->path;
-		const struct rule *rule = &relay->config.rules[i];
+		const struct rule *rule = relay->routes[i]->rule;
 
 		passes->has_kernel |= rule_path(&relay->config, rule) != RULE_PATH_USER;
 		for (unsigned int j = 0; j < rule->nr_outputs; j++) {
@@ -89,7 +89,7 @@ static void do_turn(struct passes *passes, uint64_t for_ns)
 	uint64_t now_ns = clock_ns(), until_ns = now_ns + for_ns;
 
 	redirects_look(relay->redirects);
-	while (passes->next_path < relay->config.nr_rules) {
+	while (passes->next_path < relay->nr_routes) {
 		struct path *path = relay->routes[passes->next_path++]->path;
 
 		if (!path)

@@ -94,6 +94,8 @@ int path_open(struct path **out, const struct path_request *request, char reason
 	if (!err && path->stream && lease)
 		stream_set_lease(path->stream, leases_slot(request->leases, lease), lease,
 				 leases_guard(request->leases));
+	if (!err && path->stream && request->selection)
+		stream_set_selection(path->stream, request->selection);
 	if (err) {
 		path_put(path);
 		return explain_failure(reason, err, &failure);
@@ -311,8 +313,8 @@ static void read_stream(const struct stream *stream, struct rule_counts *counts,
 		read_output(stream, i, &outputs[i]);
 	health_read(stream->health, &counts->health);
 	counts->live_health = stream->health;
-	counts->latency = stream->latency;
-	counts->nr_latency = stream->nr_shards;
+	counts->latency[0] = stream->latency;
+	counts->nr_latency[0] = stream->nr_shards;
 	for (unsigned int i = 0; i < stream->nr_shards; i++) {
 		uint64_t received = counter_read(&stream->shards[i].received);
 

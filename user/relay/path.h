@@ -57,6 +57,7 @@ struct path_request {
 	const struct path *replaced;
 	/* Likewise, of another process (inheritance.h). NULL: there is none. */
 	const struct stream *inherited;
+	struct selection *selection; /* of a side of a rule with `select`; NULL: none */
 };
 
 /*

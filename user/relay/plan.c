@@ -27,7 +27,9 @@ struct plan {
 	struct relay *relay;
 	enum plan_kind kind;
 	struct config *next;
-	struct route **routes; /* of `next`: kept and fresh ones */
+	/* Of `next`: kept and fresh ones, in the order of those of the relay (state.h). */
+	struct route **routes;
+	unsigned int nr_routes;
 	/* Those of the relay, followed by fresh ones. */
 	unsigned int nr_arrivals;
 	struct arrival **arrivals;
@@ -179,16 +181,42 @@ static struct arrival *find_arrival(struct plan *plan, const char *name,
 	return arrival;
 }
 
-/* Make a route for the i-th rule of `next`. `before`: the route of that name that it replaces, or
- * NULL. */
-static int renew(struct plan *plan, unsigned int i, struct route *before, bool same_rule)
+/* Where a route is to be made: for a side of the i-th rule of `next`, at `place` of the routes. */
+struct spot {
+	unsigned int rule, side, place;
+};
+
+/* Routes of several sides have these in common. */
+static int share_siblings(struct plan *plan, const struct spot *spot, struct route *route,
+			  const struct route *before, bool same_rule)
 {
-	struct route *route = route_new(&plan->next->rules[i], plan->relay->next_id++);
+	const struct rule *rule = &plan->next->rules[spot->rule];
+
+	if (!rule->nr_sides)
+		return 0;
+	if (same_rule) {
+		route->siblings = siblings_hold(before->siblings);
+	} else if (spot->side) {
+		route->plan.first = plan->routes[spot->rule];
+		route->siblings = siblings_hold(route->plan.first->siblings);
+	} else {
+		route->siblings = siblings_new(rule, before ? before->siblings : NULL);
+	}
+	return route->siblings ? 0 : -ENOMEM;
+}
+
+/* Make a route. `before`: the route of that name, and of that side, that it replaces, or NULL. */
+static int renew(struct plan *plan, const struct spot *spot, struct route *before, bool same_rule)
+{
+	struct route *route =
+		route_new(&plan->next->rules[spot->rule], spot->side, plan->relay->next_id++);
 
 	if (!route)
 		return -ENOMEM;
-	plan->routes[i] = route;
+	plan->routes[spot->place] = route;
 	route->plan.fresh = true;
+	if (share_siblings(plan, spot, route, before, same_rule))
+		return -ENOMEM;
 	route->plan.replaced = before;
 	inheritance_rule(plan->relay->inheritance, route->rule->name, &route->id, &route->since_ns);
 	route->plan.inherited = inheritance_stream(plan->relay->inheritance, route->rule->name);
@@ -217,14 +245,45 @@ static bool is_same(const struct plan *plan, const struct rule *before, const st
 	       rule_path(&plan->relay->config, before) == rule_path(plan->next, rule);
 }
 
+/* The route of this side of the rule whose first route this is, or NULL. */
+static struct route *side_of(struct route *first, unsigned int side)
+{
+	if (!first || !side)
+		return first;
+	return first->siblings && side < first->siblings->count ? first->siblings->routes[side]
+								: NULL;
+}
+
+/* Keep or renew the routes of a rule. *place: of its next further side. */
+static int match_rule(struct plan *plan, unsigned int i, struct route *before, bool same,
+		      unsigned int *place)
+{
+	const struct rule *rule = &plan->next->rules[i];
+	int err = 0;
+
+	for (unsigned int side = 0; side < rule_inputs(rule) && !err; side++) {
+		struct spot spot = {i, side, side ? (*place)++ : i};
+		struct route *old = side_of(before, side);
+
+		if (same && !(old->arrival && old->arrival->stale)) {
+			old->plan.kept = true;
+			plan->routes[spot.place] = old;
+		} else {
+			err = renew(plan, &spot, old, same);
+		}
+	}
+	return err;
+}
+
 static int match(struct plan *plan)
 {
 	const struct relay *relay = plan->relay;
 	bool follow = plan->kind == FOLLOW;
 	struct lookup names = {0};
+	unsigned int place = plan->next->nr_rules;
 	int err = follow ? 0 : index_routes(&names, &relay->config);
 
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+	for (unsigned int i = 0; i < relay->nr_routes; i++)
 		memset(&relay->routes[i]->plan, 0, sizeof(relay->routes[i]->plan));
 	plan->change.removed = relay->config.nr_rules;
 	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
@@ -235,15 +294,10 @@ static int match(struct plan *plan)
 		plan->change.added += !before;
 		plan->change.removed -= before != NULL;
 		plan->change.replaced += before && !same;
-		if (same && !(before->arrival && before->arrival->stale)) {
-			before->plan.kept = true;
-			plan->routes[i] = before;
-		} else {
-			err = renew(plan, i, before, same);
-		}
+		err = match_rule(plan, i, before, same, &place);
 	}
 	lookup_free(&names);
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		const struct route *route = relay->routes[i];
 
 		if (!route->plan.kept && route->path)
@@ -273,7 +327,7 @@ static int bring_up(struct plan *plan, struct intake *intake, enum intake_state 
 		return 0;
 	/* The plan continues without this intake, whose rules are pending. */
 	intake->plan.raised = false;
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
+	for (unsigned int i = 0; i < plan->nr_routes; i++) {
 		struct route *route = plan->routes[i];
 
 		if (route->arrival && route->arrival->intake == intake)
@@ -336,7 +390,7 @@ static int refuse_duplicates(struct plan *plan, struct intake *intake)
 
 	if (keys && routes)
 		err = lookup_init(&lookup, intake->plan.users, keys, sizeof(*keys), sizeof(*keys));
-	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
+	for (unsigned int i = 0; !err && i < plan->nr_routes; i++) {
 		struct route *route = plan->routes[i];
 		uint32_t first;
 
@@ -366,7 +420,7 @@ static int count_users(struct plan *plan)
 {
 	int err = 0;
 
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
+	for (unsigned int i = 0; i < plan->nr_routes; i++) {
 		struct arrival *arrival = plan->routes[i]->arrival;
 
 		if (!arrival)
@@ -410,7 +464,7 @@ static int open_routes(struct plan *plan)
 
 	for (unsigned int i = 0; i < RESERVED; i++)
 		reserved[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
+	for (unsigned int i = 0; !err && i < plan->nr_routes; i++) {
 		struct route *route = plan->routes[i];
 		const struct intake *intake = route->arrival ? route->arrival->intake : NULL;
 
@@ -445,7 +499,7 @@ static struct tagged_path *collect_paths(const struct plan *plan, const struct i
 	struct tagged_path *paths = calloc(intake->plan.users + 1UL, sizeof(*paths));
 
 	*count = 0;
-	for (unsigned int i = 0; paths && i < plan->next->nr_rules; i++) {
+	for (unsigned int i = 0; paths && i < plan->nr_routes; i++) {
 		const struct route *route = plan->routes[i];
 
 		if (route->arrival && route->arrival->intake == intake && route->path)
@@ -563,23 +617,50 @@ static bool is_pending(const struct route *route)
 				  kernel_path_reason(route->path->kernel));
 }
 
+/* From now on these are the routes of the rule. */
+static void install_siblings(struct route *route)
+{
+	struct siblings *siblings = route->siblings;
+
+	if (!siblings)
+		return;
+	siblings->routes[route->side] = route;
+	if (siblings->selection && !route->side)
+		selection_configure(siblings->selection, route->rule);
+}
+
+static void install_routes(struct plan *plan)
+{
+	unsigned int place = plan->next->nr_rules;
+
+	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
+		const struct rule *rule = &plan->next->rules[i];
+		bool pending = false, fresh = false;
+
+		for (unsigned int side = 0; side < rule_inputs(rule); side++) {
+			struct route *route = plan->routes[side ? place++ : i];
+
+			route_set_rule(route, rule);
+			install_siblings(route);
+			route->plan.replaced = NULL;
+			route->plan.first = NULL;
+			fresh |= route->plan.fresh;
+			pending |= is_pending(route);
+		}
+		plan->change.pending += fresh && pending;
+	}
+}
+
 static void install(struct plan *plan)
 {
 	struct relay *relay = plan->relay;
 
-	for (unsigned int i = 0; i < plan->next->nr_rules; i++) {
-		struct route *route = plan->routes[i];
-
-		route->rule = &plan->next->rules[i];
-		if (route->path)
-			path_set_rule(route->path, route->rule);
-		route->plan.replaced = NULL;
-		plan->change.pending += route->plan.fresh && is_pending(route);
-	}
+	install_routes(plan);
 	free(relay->routes);
 	free(relay->arrivals);
 	free(relay->intakes);
 	relay->routes = plan->routes;
+	relay->nr_routes = plan->nr_routes;
 	relay->arrivals = plan->arrivals;
 	relay->nr_arrivals = plan->nr_arrivals;
 	relay->intakes = plan->intakes;
@@ -605,7 +686,7 @@ static void commit(struct plan *plan)
 		if (!plan->intakes[i]->plan.users && intake_stop(plan->intakes[i]))
 			relay->broken = true;
 	}
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		if (!relay->routes[i]->plan.kept)
 			route_free(relay->routes[i], relay->membership);
 	}
@@ -643,7 +724,7 @@ static void revert_route(const struct plan *plan, struct route *route)
 
 static void revert(struct plan *plan)
 {
-	for (unsigned int i = 0; plan->routes && i < plan->next->nr_rules; i++) {
+	for (unsigned int i = 0; plan->routes && i < plan->nr_routes; i++) {
 		if (plan->routes[i])
 			revert_route(plan, plan->routes[i]);
 	}
@@ -660,12 +741,15 @@ static void revert(struct plan *plan)
 static int prepare(struct plan *plan)
 {
 	struct relay *relay = plan->relay;
-	unsigned int rules = plan->next->nr_rules;
+	size_t routes = 0;
 
-	/* At most one more arrival and intake for each rule. */
-	plan->routes = calloc(rules + 1UL, sizeof(*plan->routes));
-	plan->arrivals = calloc(relay->nr_arrivals + rules + 1UL, sizeof(*plan->arrivals));
-	plan->intakes = calloc(relay->nr_intakes + rules + 1UL, sizeof(*plan->intakes));
+	for (unsigned int i = 0; i < plan->next->nr_rules; i++)
+		routes += rule_inputs(&plan->next->rules[i]);
+	/* At most one more arrival and intake for each route. */
+	plan->nr_routes = (unsigned int)routes;
+	plan->routes = calloc(routes + 1, sizeof(*plan->routes));
+	plan->arrivals = calloc(relay->nr_arrivals + routes + 1, sizeof(*plan->arrivals));
+	plan->intakes = calloc(relay->nr_intakes + routes + 1, sizeof(*plan->intakes));
 	if (!plan->routes || !plan->arrivals || !plan->intakes)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++) {

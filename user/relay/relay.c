@@ -228,6 +228,8 @@ void relay_check_workers(struct relay *relay)
 	}
 	if (!relay->frozen)
 		follow_capture(relay);
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+		siblings_report(relay->routes[i], now_ns);
 	leases_look(relay->leases, now_ns, relay->config.events.unheld_after);
 	output_sockets_age();
 }
@@ -254,7 +256,7 @@ void relay_close(struct relay *relay)
 		intake_free(relay->intakes[i]);
 	/* Closing the sockets that hold memberships is much quicker than leaving one by one. */
 	membership_close(relay->membership);
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		relay->routes[i]->joined = 0;
 		route_free(relay->routes[i], NULL);
 	}
@@ -335,7 +337,7 @@ struct relay_summary relay_summary(const struct relay *relay)
 
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
 		const struct route *route = relay->routes[i];
-		bool pending = route_reason(route) != NULL;
+		bool pending = siblings_reason(route) != NULL;
 
 		sum.pending += pending;
 		sum.active += route->arrival && !pending;

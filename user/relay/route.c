@@ -9,16 +9,44 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-struct route *route_new(const struct rule *rule, uint64_t id)
+struct route *route_new(const struct rule *rule, unsigned int side, uint64_t id)
 {
 	struct route *route = calloc(1, sizeof(*route));
 
 	if (!route)
 		return NULL;
-	route->rule = rule;
+	route->view = rule->nr_sides ? calloc(1, sizeof(*route->view)) : NULL;
+	if (rule->nr_sides && !route->view) {
+		free(route);
+		return NULL;
+	}
+	route->side = side;
 	route->id = id;
 	route->since_ns = clock_ns();
+	route_set_rule(route, rule);
 	return route;
+}
+
+void route_set_rule(struct route *route, const struct rule *rule)
+{
+	route->rule = rule->nr_sides ? rule_of_side(rule, route->side, route->view) : rule;
+	if (route->path)
+		path_set_rule(route->path, route->rule);
+}
+
+/* Whose sockets a new path shares: those of its rule as it was, of another side, or of a
+ * predecessor. */
+static const struct path *find_replaced(const struct route *route, const struct path *before)
+{
+	const struct path *path = before;
+
+	if (!path && route->plan.first)
+		path = route->plan.first->path;
+	if (!path)
+		path = siblings_path(route->siblings);
+	if (!path && route->plan.replaced)
+		path = route->plan.replaced->path;
+	return path;
 }
 
 static int open_path(struct route *route, const struct config *config, char reason[REASON_SIZE])
@@ -32,13 +60,12 @@ static int open_path(struct route *route, const struct config *config, char reas
 		.redirects = route->arrival->intake->kernel.redirects,
 		.leases = route->arrival->intake->kernel.leases,
 		.demand = route->arrival->intake->kernel.demand,
-		.replaced = before,
+		.replaced = find_replaced(route, before),
 		.inherited = route->plan.inherited,
+		.selection = route->siblings ? route->siblings->selection : NULL,
 	};
 	int err;
 
-	if (!before && route->plan.replaced)
-		request.replaced = route->plan.replaced->path;
 	if (before && path_fits(before, request.nr_queues))
 		return 0;
 	route->path = NULL;
@@ -178,6 +205,8 @@ void route_free(struct route *route, struct membership *membership)
 		return;
 	route_close(route, membership);
 	carried_put(route->carried);
+	siblings_put(route->siblings);
+	free(route->view);
 	free(route->reason);
 	free(route);
 }

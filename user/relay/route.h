@@ -2,7 +2,8 @@
 /* clang-format off */
 /*
  * A route is ONE running rule: where its packets arrive, the path that carries them, its
- * membership, and why it is not active.
+ * membership, and why it is not active. A rule with several inputs has a route for each
+ * (below).
  *
  *     disabled   no arrival
  *     pending    its arrival's intake is not relaying; or it has no path, and `reason` says why; or
@@ -19,12 +20,17 @@
 
 #include "membership/membership.h"
 #include "relay/arrival.h"
+#include "dataplane/selection.h"
+#include "relay/counts.h"
 
 struct route {
-	uint64_t id;	   /* see rule_counts */
-	uint64_t since_ns; /* likewise */
-	const struct rule *rule;
-	struct arrival *arrival; /* NULL: disabled */
+	uint64_t id;		   /* see rule_counts */
+	uint64_t since_ns;	   /* likewise */
+	const struct rule *rule;   /* of a rule with several inputs: `view` */
+	unsigned int side;	   /* of these: which one */
+	struct rule *view;	   /* the rule as this side sees it (rules/sides.h), or NULL */
+	struct siblings *siblings; /* reference; NULL: the rule has one input */
+	struct arrival *arrival;   /* NULL: disabled */
 	struct path *path; /* NULL: disabled or pending. Kept while the intake is down, with its
 			      counters and sockets */
 	char *reason;	   /* why it has no path although its intake is open */
@@ -39,6 +45,7 @@ struct route {
 	/* Notes of the plan that is being carried out (plan.c). */
 	struct {
 		struct route *replaced; /* the route of the same name that it replaces, or NULL */
+		struct route *first;	/* of a further side: the route of the first one */
 		const struct stream *inherited; /* what a predecessor has left of it, or NULL */
 		bool fresh;			/* the plan made it */
 		bool kept;			/* it was there before the plan, and stays */
@@ -59,8 +66,12 @@ struct carried {
 struct carried *carried_hold(struct carried *carried);
 void carried_put(struct carried *carried);
 
-/* A new route, not open. NULL: no memory. The rule must outlive it. */
-struct route *route_new(const struct rule *rule, uint64_t id);
+/* A new route of a rule, or of one of its sides, not open. NULL: no memory. The rule must outlive
+ * it. */
+struct route *route_new(const struct rule *rule, unsigned int side, uint64_t id);
+
+/* The configuration was replaced by another one, in which the rule is the same. */
+void route_set_rule(struct route *route, const struct rule *rule);
 
 /*
  * Open a path and join the group; the intake must be open, `config` is that of the rule. A path
@@ -98,5 +109,53 @@ static inline bool route_is_waiting(const struct route *route)
 
 /* Why it is pending, or NULL: it is active, or disabled. Valid until something changes. */
 const char *route_reason(const struct route *route);
+
+/*
+ * ---- siblings (siblings.c) ----
+ *
+ * The routes of a rule with several inputs, one for each side, and what they share: the selection
+ * of a rule with `select`, and the sockets of the outputs, by which every side sends. Each side has
+ * an arrival, a path and a membership of its own, so that it comes and goes by itself.
+ */
+
+struct siblings {
+	unsigned int references;
+	unsigned int count;
+	struct route *routes[RULE_SIDES_MAX]; /* those that run; NULL while the first plan runs */
+	struct selection *selection;	      /* NULL: the rule merges its inputs */
+	/* As last logged. */
+	uint32_t changes;
+	bool flows[RULE_SIDES_MAX];
+};
+
+/* For the routes of a rule with several inputs. `before`: those of the rule that it replaces, or
+ * NULL: their selection goes on, if the number of sides is the same. One reference. NULL: no
+ * memory. */
+struct siblings *siblings_new(const struct rule *rule, const struct siblings *before);
+
+/* Accept NULL. siblings_hold() returns its argument. */
+struct siblings *siblings_hold(struct siblings *siblings);
+void siblings_put(struct siblings *siblings);
+
+/* ---- of a rule, given the route of its first side; or of a rule with one input ---- */
+
+/* Why the rule is pending: NULL if one of its sides is not. See route_reason(). */
+const char *siblings_reason(const struct route *first);
+
+/* Is no output wanted, as far as any side knows? The rule is not pending. */
+bool siblings_are_idle(const struct route *first);
+
+/* The state of each side goes to counts->sides, and the counters of the further ones are added to
+ * those of the first, which were read before. */
+void siblings_read(const struct route *first, uint64_t now_ns, struct rule_counts *counts,
+		   struct output_counts *outputs);
+
+/* Log which sides were lost, are back, and were selected since the last call. */
+void siblings_report(const struct route *first, uint64_t now_ns);
+
+/* ---- */
+
+/* The path of a side that has one, for its sockets, or NULL. */
+const struct path *siblings_path(const struct siblings *siblings);
 
 #endif

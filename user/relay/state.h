@@ -15,8 +15,11 @@ struct inheritance;
 struct leases;
 
 struct relay {
-	struct config config;  /* what runs; its rules are those of the routes */
-	struct route **routes; /* one for each rule, in the same order */
+	struct config config; /* what runs; its rules are those of the routes */
+	/* One for each rule, in the same order; behind them those of further sides of rules with
+	 * several inputs, which are no rules of their own. */
+	struct route **routes;
+	unsigned int nr_routes;
 	unsigned int nr_arrivals;
 	struct arrival **arrivals; /* one for each interface name in the rules' inputs */
 	unsigned int nr_intakes;

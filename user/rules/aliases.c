@@ -54,7 +54,7 @@ static size_t count_names(const struct config *config)
 	size_t count = config->nr_rules + config->nr_ifaces;
 
 	for (unsigned int i = 0; i < config->nr_rules; i++)
-		count += config->rules[i].nr_outputs;
+		count += config->rules[i].nr_outputs + config->rules[i].nr_sides;
 	return count;
 }
 
@@ -64,6 +64,8 @@ static void collect(struct names *names, const struct config *config)
 		const struct rule *rule = &config->rules[i];
 
 		add(names, rule->iface);
+		for (unsigned int j = 0; j < rule->nr_sides; j++)
+			add(names, rule->sides[j].iface);
 		for (unsigned int j = 0; j < rule->nr_outputs; j++)
 			add(names, rule->outputs[j].iface);
 	}
@@ -96,6 +98,8 @@ int aliases_unify(struct config *copy, const struct config *config)
 		struct rule *rule = &copy->rules[i];
 
 		replace(&names, rule->iface);
+		for (unsigned int j = 0; j < rule->nr_sides; j++)
+			replace(&names, rule->sides[j].iface);
 		for (unsigned int j = 0; j < rule->nr_outputs; j++)
 			replace(&names, rule->outputs[j].iface);
 	}

@@ -25,12 +25,13 @@ void report_same_input(const struct placed_rule *rule, const struct placed_rule 
 		       struct errors *errors)
 {
 	char text[ENDPOINT_TEXT_SIZE], line[LINE_TEXT_SIZE];
+	const struct position *at = &rule->where->at[RULE_INPUT];
 
+	if (rule->rule->nr_sides)
+		at = &rule->where->sides[rule->rule->side];
 	input_format(rule->rule, text);
-	errors_add(
-		errors, &rule->where->at[RULE_INPUT], text, strlen(text),
-		"duplicate input: rule %s%s already has it", before->rule->name,
-		position_line(&before->where->at[RULE_INPUT], &rule->where->at[RULE_INPUT], line));
+	errors_add(errors, at, text, strlen(text), "duplicate input: rule %s%s already has it",
+		   before->rule->name, position_line(&before->where->at[RULE_INPUT], at, line));
 }
 
 void report_same_name(const struct placed_rule *rule, const struct placed_rule *before,

@@ -24,7 +24,8 @@ struct rule_positions {
 	/* Of the values, or of the words of flags. The rule's own place is that of its name, even
 	 * if it has none; line 0: accepted. */
 	struct position at[RULE_FIELDS];
-	struct output_place *outputs; /* one per output */
+	struct position sides[RULE_SIDES_MAX]; /* of each of several inputs */
+	struct output_place *outputs;	       /* one per output */
 	struct position enabled; /* where an accepted rule has been enabled; line 0: it was not */
 };
 

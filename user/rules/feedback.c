@@ -14,8 +14,8 @@
  * address, an IP protocol, a port (0: the rules of any port, or a protocol without) and an
  * interface. What is sent without an interface goes to places that have all interfaces of an
  * address, what is sent to every port to places that have all ports. So each rule enters four
- * places, and has two edges for each output; a place has one for each of its rules, however many
- * share an input.
+ * places with each of its inputs, and has two edges for each output; a place has one for each of
+ * its rules, however many share an input.
  *
  * Prefixes have no place. Behind these edges a rule has one for each of its outputs and each rule
  * with a prefix, or, if it has a prefix itself, each rule: most of them lead nowhere, and there are
@@ -24,8 +24,9 @@
  * Depth-first search without recursion. A node that is reached while it is on the path closes a
  * cycle (Tarjan 1972: such an edge exists if and only if there is a cycle).
  *
- * Nodes are numbers: of N rules, rule i is node i; what it enters as a place of kind k is node
- * N + k * N + i, and the place itself is the node of the rule that entered it first.
+ * Nodes are numbers: of N rules with M inputs, rule i is node i; what input j enters as a place of
+ * kind k is node N + k * M + j, and the place itself is the node of the input that entered it
+ * first.
  */
 
 /* Kinds of places: these, or both, or neither. */
@@ -58,9 +59,11 @@ struct node {
 struct feedback {
 	const struct draft *draft;
 	const struct rule *rules;
-	uint32_t count; /* of rules */
+	uint32_t count;	 /* of rules */
+	uint32_t inputs; /* of all rules */
+	uint32_t *owner; /* by input: its rule */
 	struct errors *errors;
-	struct place *places; /* by entry: k * N + i */
+	struct place *places; /* by entry: k * M + j */
 	uint32_t *next;	      /* by entry: the next one of the same place */
 	uint32_t *seen;	      /* by node: UNSEEN, depth on the path + 1, or DONE */
 	struct node *path;
@@ -93,14 +96,15 @@ static void fill_place(struct place *place, unsigned int kind, const struct xmc_
 		memcpy(place->iface, iface, sizeof(place->iface));
 }
 
-/* Enter a rule into a place. Its list begins with the first entry, which never changes. */
-static void enter(struct feedback *graph, unsigned int kind, uint32_t index)
+/* Enter an input of a rule into a place. Its list begins with the first entry, which never changes.
+ */
+static void enter(struct feedback *graph, unsigned int kind, uint32_t input,
+		  const struct rule *view)
 {
-	const struct rule *rule = &graph->rules[index];
-	uint32_t entry = kind * graph->count + index, first;
+	uint32_t entry = kind * graph->inputs + input, first;
 
-	fill_place(&graph->places[entry], kind, &rule->group, rule->port, rule->protocol,
-		   rule->iface);
+	fill_place(&graph->places[entry], kind, &view->group, view->port, view->protocol,
+		   view->iface);
 	first = lookup_add(graph->lookup, entry);
 	graph->next[entry] = NONE;
 	if (first == LOOKUP_NONE)
@@ -109,16 +113,38 @@ static void enter(struct feedback *graph, unsigned int kind, uint32_t index)
 	graph->next[first] = entry;
 }
 
+static void enter_rule(struct feedback *graph, uint32_t index, uint32_t *input)
+{
+	const struct rule *rule = &graph->rules[index];
+
+	for (unsigned int i = 0; i < rule_inputs(rule); i++, (*input)++) {
+		struct rule view;
+
+		graph->owner[*input] = index;
+		rule_of_side(rule, i, &view);
+		if (takes_part(rule) && rule->group_host_bits)
+			graph->prefixes[graph->nr_prefixes++] = index;
+		for (unsigned int kind = 0;
+		     kind < KINDS && takes_part(rule) && !rule->group_host_bits; kind++)
+			enter(graph, kind, *input, &view);
+	}
+}
+
 static int graph_init(struct feedback *graph)
 {
-	size_t entries = (size_t)KINDS * graph->count;
+	size_t entries;
 
+	for (uint32_t i = 0; i < graph->count; i++)
+		graph->inputs += rule_inputs(&graph->rules[i]);
+	entries = (size_t)KINDS * graph->inputs;
+	graph->owner = calloc(graph->inputs + 1UL, sizeof(*graph->owner));
 	graph->places = calloc(entries + 1, sizeof(*graph->places));
 	graph->next = calloc(entries + 1, sizeof(*graph->next));
 	graph->seen = calloc(entries + graph->count + 1, sizeof(*graph->seen));
 	graph->path = calloc(entries + graph->count + 1, sizeof(*graph->path));
 	graph->prefixes = calloc(graph->count + 1UL, sizeof(*graph->prefixes));
-	if (!graph->places || !graph->next || !graph->seen || !graph->path || !graph->prefixes)
+	if (!graph->places || !graph->next || !graph->seen || !graph->path || !graph->prefixes ||
+	    !graph->owner)
 		return -ENOMEM;
 	return lookup_init(graph->lookup, entries, graph->places, sizeof(*graph->places),
 			   sizeof(*graph->places));
@@ -132,6 +158,7 @@ static void graph_free(struct feedback *graph)
 	free(graph->seen);
 	free(graph->path);
 	free(graph->prefixes);
+	free(graph->owner);
 }
 
 /* ---- reports ---- */
@@ -273,13 +300,17 @@ static int follow_output(struct feedback *graph, struct node *node)
 
 /* Does what an output of one rule sends reach the input of another one, by a prefix of either? */
 static bool overlaps(const struct rule *from, const struct rule_output *output,
-		     const struct rule *to)
+		     const struct rule *to, unsigned int side)
 {
 	uint8_t sent = output->same ? from->group_host_bits : 0;
 	uint16_t port = rule_output_port(from, output);
+	struct rule view;
 
-	return from != to && takes_part(to) && (sent || to->group_host_bits) &&
-	       from->protocol == to->protocol && strcmp(output->iface, to->iface) == 0 &&
+	if (from == to)
+		return false;
+	to = rule_of_side(to, side, &view);
+	return takes_part(to) && (sent || to->group_host_bits) && from->protocol == to->protocol &&
+	       strcmp(output->iface, to->iface) == 0 &&
 	       (port == RULE_PORT_KEPT || to->port == RULE_PORT_ANY || port == to->port) &&
 	       (sent > to->group_host_bits
 			? prefix_has(&output->to, sent, &to->group)
@@ -295,9 +326,11 @@ static int follow_overlap(struct feedback *graph, struct node *node)
 
 	if (!rule->group_host_bits)
 		index = graph->prefixes[index];
-	return overlaps(rule, &rule->outputs[edge / count], &graph->rules[index])
-		       ? visit(graph, index, 0)
-		       : 0;
+	for (unsigned int side = 0; side < rule_inputs(&graph->rules[index]); side++) {
+		if (overlaps(rule, &rule->outputs[edge / count], &graph->rules[index], side))
+			return visit(graph, index, 0);
+	}
+	return 0;
 }
 
 /* One step from the end of the path. */
@@ -316,7 +349,7 @@ static int step(struct feedback *graph)
 			return follow_overlap(graph, node);
 	} else if (entry != NONE) {
 		node->cursor = graph->next[entry];
-		return visit(graph, entry % graph->count, 0);
+		return visit(graph, graph->owner[entry % graph->inputs], 0);
 	}
 	graph->seen[node->id] = DONE;
 	graph->depth--;
@@ -334,15 +367,10 @@ int feedback_check(const struct draft *draft, struct errors *errors)
 		.errors = errors,
 	};
 	int err = graph_init(&graph);
+	uint32_t input = 0;
 
-	for (uint32_t i = 0; i < graph.count && !err; i++) {
-		if (!takes_part(&graph.rules[i]))
-			continue;
-		if (graph.rules[i].group_host_bits)
-			graph.prefixes[graph.nr_prefixes++] = i;
-		for (unsigned int kind = 0; kind < KINDS && !graph.rules[i].group_host_bits; kind++)
-			enter(&graph, kind, i);
-	}
+	for (uint32_t i = 0; i < graph.count && !err; i++)
+		enter_rule(&graph, i, &input);
 	for (uint32_t i = 0; i < graph.count && !err; i++) {
 		if (takes_part(&graph.rules[i]))
 			err = visit(&graph, i, 0);

@@ -7,6 +7,7 @@
 
 #include "base/near.h"
 #include "rules/range.h"
+#include "rules/sides.h"
 
 #define FORM_IN	 "`in GROUP:PORT@IFACE`"
 #define FORM_OUT "`out DEST[:PORT][@IFACE]`"
@@ -78,18 +79,26 @@ static void require_in(struct parser *parser, const struct word *word)
 	parser->complained = true;
 }
 
-static void parse_in(struct parser *parser, const struct word *keyword)
+/* The first one, or one of several. `source` behind it belongs to it. */
+static int parse_in(struct parser *parser, const struct word *keyword)
 {
-	bool repeated = parser->seen_in;
-	struct word operand;
+	bool first = !parser->seen_in;
+	struct word operand, input;
+	int err;
 
 	parser->seen_in = true;
-	if (repeated)
-		word_error(parser->errors, keyword, "a second input, expected " FORM_OUT);
-	if (!take_operand(parser, keyword, "GROUP:PORT@IFACE", &operand) || repeated)
-		return;
-	parser->where->at[RULE_INPUT] = operand.at;
-	field_parse(&rule_fields[RULE_INPUT], &operand, parser->rule, parser->errors);
+	parser->seen &= ~(1u << RULE_SOURCE);
+	if (!take_operand(parser, keyword, "GROUP:PORT@IFACE", &operand))
+		return 0;
+	if (parser->seen_out && !first) {
+		word_error(parser->errors, keyword,
+			   "an input after an output, expected it before the first `out`");
+		return 0;
+	}
+	err = rule_begin_side(parser->rule, parser->where, first, &operand, &input, parser->errors);
+	if (!err)
+		field_parse(&rule_fields[RULE_INPUT], &input, parser->rule, parser->errors);
+	return err == -ENOMEM ? err : 0;
 }
 
 static int parse_out(struct parser *parser, const struct word *keyword)
@@ -222,8 +231,8 @@ static int parse_clause(struct parser *parser)
 	}
 	next_word(parser);
 	if (word_is(&keyword, "in"))
-		parse_in(parser, &keyword);
-	else if (word_is(&keyword, "out"))
+		return parse_in(parser, &keyword);
+	if (word_is(&keyword, "out"))
 		return parse_out(parser, &keyword);
 	for (size_t i = RULE_FIRST_OPTION; i < RULE_FIELDS; i++) {
 		if (word_is(&keyword, rule_fields[i].name))
@@ -257,6 +266,7 @@ static int parse_rule(struct parser *parser)
 	}
 	while (!at_end(parser) && !err)
 		err = parse_clause(parser);
+	rule_end_sides(rule);
 	if (err || parser->complained)
 		return err;
 	if (!parser->seen_in)
@@ -289,7 +299,8 @@ static size_t print_options(const struct field *options, const char *indent, siz
 
 void grammar_print(FILE *stream, const char *indent)
 {
-	int used = fprintf(stream, "%s[NAME] in GROUP(:PORT|:any|/PROTO)@IFACE", indent);
+	int used = fprintf(stream, "%s[NAME] in [LABEL:]GROUP(:PORT|:any|/PROTO)@IFACE [in ...]",
+			   indent);
 
 	print_options(rule_options, indent, (size_t)used, stream);
 	used = fprintf(stream, "\n%s  out DEST[:PORT][@IFACE]", indent) - 1;

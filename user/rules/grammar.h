@@ -5,6 +5,8 @@
  *     [NAME] in GROUP(:PORT|:any|/PROTO)@IFACE [OPTION ...]
  *         out DEST[:PORT][@IFACE] [OPTION ...] [out ...]
  *
+ * Several inputs, each with a label (sides.h), stand behind each other: `in A:… in B:…`.
+ *
  * "{1..50}" in a word makes several rules of one (range.h): grammar_parse_rule() gives the first.
  * Words are separated by spaces, tabs or line ends. The options, of the rule and of each output,
  * are those of the tables in rule.h, in any order. Pure; any thread. What can only be checked with

@@ -444,6 +444,10 @@ static const struct choice watches[] = {{"rtp", WATCH_RTP},
 static const struct choice also_watches[] = {{"ts+rtp", WATCH_RTP | WATCH_TS}, {"no", 0}, {0}};
 static const struct choice always[] = {{"always", 0}, {0}};
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
+static const struct choice pps_units[] = {{"pps", 1}, {"kpps", 1000}, {0}};
+static const struct choice selects[] = {{"first", SELECT_FIRST}, {0}};
+static const struct choice order_off[] = {{"off", true}, {0}};
+static const struct choice order_on[] = {{"on", false}, {0}};
 /* The IANA registry. Of two names for one value the first is written. */
 const struct choice output_dscps[] = {
 	{"default", 0}, {"cs0", 0},   {"cs1", 8},   {"cs2", 16},  {"cs3", 24},	{"cs4", 32},
@@ -513,6 +517,39 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 	 .unset = "as the payload type says", .example = "90000",
 	 .help = "Clock rate of RTP timestamps in Hz, for the jitter of payload types without a "
 		 "fixed one. Needs watch: rtp."},
+	{"select", FIELD_CHOICE, RULE(select), .choices = selects, .expected = "first",
+	 .form = "first", .unset = "none", .example = "first",
+	 .help = "How one stream is made of several inputs (docs/several-inputs.md): first relays "
+		 "the first of them, in the order of the rule, that flows."},
+	{"hold", FIELD_UNITS, RULE(hold_ms), .min = 1, .max = HOLD_MS_MAX, .choices = time_units,
+	 .expected = "a time from 1ms to 60s, in ms or s", .form = "N(ms|s)", .unset = "100ms",
+	 .example = "100ms",
+	 .help = "select: how long an input is silent until the next one is relayed."},
+	{"return", FIELD_OTHER, RULE(return_ms), .parse = return_parse, .format = return_format,
+	 .expected = "a time from 1ms to 3600s, in ms or s, or never", .form = "N(ms|s)|never",
+	 .unset = "10s", .example = "10s",
+	 .help = "select: how long an earlier input has to flow until it is relayed again; never: "
+		 "only when the others are silent."},
+	{"below", FIELD_UNITS, RULE(below_pps), .min = 1, .max = RATE_PPS_MAX, .choices = pps_units,
+	 .expected = "a rate from 1pps to 999999kpps, in pps or kpps", .form = "N(pps|kpps)",
+	 .unset = "only silence counts", .example = "500pps",
+	 .help = "select: an input with fewer packets per second, over the time of hold, counts as "
+		 "silent."},
+	{"merge", FIELD_OTHER, FIELDS(struct rule, merge, merge_offset), .parse = merge_parse,
+	 .format = merge_format, .expected = "rtp, mold64, or OFFSET:16, OFFSET:32 or OFFSET:64",
+	 .form = "rtp|mold64|OFFSET:BITS", .unset = "none", .example = "rtp",
+	 .help = "How one stream is made of several inputs (docs/several-inputs.md): every "
+		 "datagram "
+		 "leaves once, from whichever input has it first, by the sequence number of RTP, "
+		 "the messages of MoldUDP64, or a number of 16, 32 or 64 bits behind OFFSET bytes "
+		 "of payload, in network order."},
+	{"skew", FIELD_UNITS, RULE(skew_ms), .min = SKEW_MS_MIN, .max = SKEW_MS_MAX,
+	 .choices = time_units, .expected = "a time from 10ms to 500ms, in ms", .form = "Nms",
+	 .unset = "50ms", .example = "50ms",
+	 .help = "merge: how far one input may lag behind another."},
+	{"order", FIELD_CHOICE, RULE(unordered), .choices = order_off, .also = order_on,
+	 .expected = "on or off", .form = "on|off", .unset = "on",
+	 .help = "merge: off: what follows a gap leaves at once, and what fills it later."},
 	{0},
 };
 
@@ -601,6 +638,7 @@ void output_complete(struct rule_output *output, unsigned int given,
 void rule_free(struct rule *rule)
 {
 	free(rule->outputs);
+	free(rule->sides);
 	range_put(rule->range);
 	memset(rule, 0, sizeof(*rule));
 }
@@ -609,11 +647,16 @@ int rule_copy(struct rule *copy, const struct rule *rule)
 {
 	*copy = *rule;
 	copy->outputs = calloc(rule->nr_outputs ? rule->nr_outputs : 1, sizeof(*copy->outputs));
-	if (!copy->outputs) {
+	copy->sides = rule->nr_sides ? calloc(rule->nr_sides, sizeof(*copy->sides)) : NULL;
+	if (!copy->outputs || (rule->nr_sides && !copy->sides)) {
+		free(copy->outputs);
+		free(copy->sides);
 		memset(copy, 0, sizeof(*copy));
 		return -ENOMEM;
 	}
 	memcpy(copy->outputs, rule->outputs, rule->nr_outputs * sizeof(*copy->outputs));
+	if (rule->nr_sides)
+		memcpy(copy->sides, rule->sides, rule->nr_sides * sizeof(*copy->sides));
 	range_hold(copy->range);
 	return 0;
 }
@@ -630,7 +673,8 @@ bool rule_equal(const struct rule *a, const struct rule *b)
 	bool equal = strcmp(a->name, b->name) == 0 && addr_equal(&a->group, &b->group) &&
 		     a->group_host_bits == b->group_host_bits && a->port == b->port &&
 		     a->protocol == b->protocol && strcmp(a->iface, b->iface) == 0 &&
-		     a->nr_outputs == b->nr_outputs && options_equal(rule_options, a, b);
+		     a->nr_outputs == b->nr_outputs && options_equal(rule_options, a, b) &&
+		     rule_sides_equal(a, b);
 
 	for (unsigned int i = 0; equal && i < a->nr_outputs; i++) {
 		const struct rule_output *x = &a->outputs[i], *y = &b->outputs[i];
@@ -680,10 +724,17 @@ uint16_t rule_output_port(const struct rule *rule, const struct rule_output *out
 
 bool rule_output_is_input(const struct rule *rule, const struct rule_output *output)
 {
-	uint16_t port = rule_output_port(rule, output);
+	for (unsigned int i = 0; i < rule_inputs(rule); i++) {
+		struct rule view;
+		uint16_t port;
 
-	return (rule->port == RULE_PORT_ANY || port == rule->port) &&
-	       addr_equal(&output->to, &rule->group) && strcmp(output->iface, rule->iface) == 0;
+		rule_of_side(rule, i, &view);
+		port = rule_output_port(&view, output);
+		if ((view.port == RULE_PORT_ANY || port == view.port) &&
+		    addr_equal(&output->to, &view.group) && strcmp(output->iface, view.iface) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool rule_is_kernel_only(const struct rule *rule)
@@ -694,44 +745,4 @@ bool rule_is_kernel_only(const struct rule *rule)
 bool output_is_limited(const struct rule_output *output)
 {
 	return output->rate_bps || output->rate_pps;
-}
-
-static void put_options(const struct field *options, const void *object,
-			const struct rule_output *usual, FILE *stream)
-{
-	char text[FIELD_TEXT_SIZE];
-
-	for (; options->name; options++) {
-		if (!*rule_field_format(options, object, usual, text))
-			continue;
-		fprintf(stream, " %s", options->name);
-		if (options->type != FIELD_SWITCH)
-			fprintf(stream, " %s", text);
-	}
-}
-
-char *rule_format(const struct rule *rule, const struct default_config *defaults)
-{
-	char endpoint[ENDPOINT_TEXT_SIZE];
-	char *text = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&text, &size);
-	bool failed;
-
-	if (!stream)
-		return NULL;
-	fprintf(stream, "%s in %s", rule->name, input_format(rule, endpoint));
-	put_options(rule_options, rule, NULL, stream);
-	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
-		struct rule_output usual = {.to = rule->outputs[i].to};
-
-		output_complete(&usual, 0, defaults);
-		fprintf(stream, " out %s", output_format(&rule->outputs[i], endpoint));
-		put_options(output_options, &rule->outputs[i], &usual, stream);
-	}
-	failed = ferror(stream);
-	if (fclose(stream) == 0 && !failed)
-		return text;
-	free(text);
-	return NULL;
 }

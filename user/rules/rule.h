@@ -83,6 +83,48 @@ enum output_when {
 #define RULE_PREFIXES_MAX    256
 #define RULE_PREFIX_NAME_MAX 64
 
+/* Inputs of a rule with several (sides.h); longest label of one, with its NUL. */
+#define RULE_SIDES_MAX	4
+#define SIDE_LABEL_SIZE 17
+
+/* How one stream is made of several inputs. */
+enum rule_select {
+	SELECT_NONE,
+	SELECT_FIRST, /* the first input, in the order of the rule, that flows */
+};
+
+enum rule_merge {
+	MERGE_NONE,
+	MERGE_RTP,    /* by sequence number and SSRC (RFC 3550) */
+	MERGE_MOLD64, /* by message (MoldUDP64) */
+	MERGE_FIELD,  /* by the number behind `merge_offset` bytes, of `merge_bits` bits */
+};
+
+#define MERGE_OFFSET_MAX 1024
+
+/* Milliseconds. `hold`: of silence after which the next input is selected; `return`: of good
+ * behaviour after which an earlier one is selected again; `skew`: that one input may lag. */
+#define HOLD_MS_DEFAULT	  100U
+#define HOLD_MS_MAX	  60000U
+#define RETURN_MS_DEFAULT 10000U
+#define RETURN_MS_MAX	  3600000U
+#define RETURN_NEVER	  UINT32_MAX
+#define SKEW_MS_DEFAULT	  50U
+#define SKEW_MS_MIN	  10U
+#define SKEW_MS_MAX	  500U
+
+/* One of several inputs. */
+struct rule_side {
+	char label[SIDE_LABEL_SIZE];
+	uint8_t source_host_bits; /* these as in struct rule */
+	uint8_t protocol;
+	uint8_t group_host_bits;
+	uint16_t port;
+	struct xmc_addr source;
+	struct xmc_addr group;
+	char iface[IF_NAMESIZE];
+};
+
 struct range;
 
 /* One destination of a rule. */
@@ -113,7 +155,7 @@ struct default_config {
 		output; /* from, from_port, from_kept, ttl (0: by the address) and dscp */
 };
 
-/* One input and its outputs. */
+/* One input, or several (sides.h), and the outputs. */
 struct rule {
 	char name[RULE_NAME_SIZE];
 	struct xmc_addr source; /* all zero: any source */
@@ -142,6 +184,18 @@ struct rule {
 	bool on_demand;		 /* the input is joined only while an output is wanted */
 	uint8_t watch;		 /* WATCH_* bits; 0: the payload is not looked at */
 	uint32_t watch_clock;	 /* of RTP, in Hz; 0: as its payload type says */
+	uint8_t merge;		 /* enum rule_merge; no padding between these three */
+	uint8_t merge_bits;	 /* MERGE_FIELD: 16, 32 or 64 */
+	uint16_t merge_offset;	 /* MERGE_FIELD */
+	uint8_t select;		 /* enum rule_select */
+	bool unordered;		 /* `merge` does not wait for what is missing */
+	uint16_t skew_ms;	 /* SKEW_MS_MIN..MAX; 0: the default. These as in sides.h */
+	uint32_t hold_ms;	 /* 1..HOLD_MS_MAX; 0: the default */
+	uint32_t return_ms;	 /* 1..RETURN_MS_MAX, or RETURN_NEVER; 0: the default */
+	uint32_t below_pps;	 /* a slower input counts as silent; 0: at any rate it flows */
+	uint8_t side;		 /* of a view (rule_of_side()): which one */
+	uint8_t nr_sides;	 /* 2..RULE_SIDES_MAX; 0: one input */
+	struct rule_side *sides; /* all of them, the first one included; NULL: one input */
 	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;
@@ -165,7 +219,14 @@ struct rule {
 #define RULE_ON		    8
 #define RULE_WATCH	    9
 #define RULE_CLOCK	    10
-#define RULE_FIELDS	    11
+#define RULE_SELECT	    11
+#define RULE_HOLD	    12
+#define RULE_RETURN	    13
+#define RULE_BELOW	    14
+#define RULE_MERGE	    15
+#define RULE_SKEW	    16
+#define RULE_ORDER	    17
+#define RULE_FIELDS	    18
 
 #define OUTPUT_TO	    0
 #define OUTPUT_FIRST_OPTION 1
@@ -253,6 +314,50 @@ const char *output_format(const struct rule_output *output, char text[ENDPOINT_T
 /* Whether the rule's input matches what the output sends, or a part of it, regardless of other
  * rules. */
 bool rule_output_is_input(const struct rule *rule, const struct rule_output *output);
+
+/*
+ * ---- several inputs (rule_sides.c) ----
+ *
+ * One stream that comes several times. The input of struct rule (group, port, source, interface) is
+ * that of its first side; `sides` has all of them. What looks at one input at a time looks at the
+ * view of each side.
+ */
+
+/* "LABEL:GROUP:PORT@IFACE", with its NUL. */
+#define SIDE_TEXT_SIZE (SIDE_LABEL_SIZE + ENDPOINT_TEXT_SIZE)
+
+/* A rule has one input or up to RULE_SIDES_MAX. */
+static inline unsigned int rule_inputs(const struct rule *rule)
+{
+	return rule->nr_sides ? rule->nr_sides : 1;
+}
+
+/* The rule as one of its sides sees it: with the input of this side. It borrows everything that the
+ * rule owns. Of a rule with one input it is the rule. Returns `view`. */
+const struct rule *rule_of_side(const struct rule *rule, unsigned int side, struct rule *view);
+
+/* "A:239.1.1.1:5000@eth0": the input of a side, with its label. Returns `text`. */
+const char *side_format(const struct rule *rule, unsigned int side, char text[SIDE_TEXT_SIZE]);
+
+/* Whether both have the same sides in the same order. */
+bool rule_sides_equal(const struct rule *a, const struct rule *b);
+
+/* Where a packet of this view of the rule would have been received: the label, or NULL of a rule
+ * with one input. */
+const char *rule_side_label(const struct rule *view);
+
+/* Of the table of fields. */
+bool merge_parse(const struct word *word, void *object, struct errors *errors);
+void merge_format(const void *object, char *text);
+bool return_parse(const struct word *word, void *object, struct errors *errors);
+void return_format(const void *object, char *text);
+
+/* What a rule does not say gets its default: milliseconds. RETURN_NEVER stays. */
+uint32_t rule_hold_ms(const struct rule *rule);
+uint32_t rule_return_ms(const struct rule *rule);
+uint32_t rule_skew_ms(const struct rule *rule);
+
+/* ---- */
 
 /* Whether the kernel path alone can carry the rule, or the rule asks for it: what the kernel path
  * cannot do is an error of such a rule. */

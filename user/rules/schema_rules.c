@@ -8,6 +8,7 @@
 #include "rules/load.h"
 #include "rules/schema.h"
 #include "rules/range.h"
+#include "rules/sides.h"
 #include "rules/yaml_problem.h"
 
 /* The words of a mapping, to be put together as a line of the grammar. */
@@ -58,6 +59,7 @@ static void line_add_output(struct line *line, struct text *outputs, const struc
 
 static void read_outputs(struct load *load, const struct yaml_value *value,
 			 struct rule_object *rule);
+static void read_inputs(struct load *load, const struct yaml_value *list, struct rule_object *rule);
 
 static bool has_key(const struct field *fields, const struct word *key)
 {
@@ -107,6 +109,8 @@ static unsigned int read_mapping(struct load *load, const struct yaml_value *map
 		value = yaml_read(load->reader);
 		if (i == out) {
 			read_outputs(load, &value, rule);
+		} else if (rule && i == RULE_INPUT && value.kind == YAML_LIST) {
+			read_inputs(load, &value, rule);
 		} else if (load_expect_kind(load, &value, SCALAR,
 					    field_expected(&fields[i], expected))) {
 			struct word first = word_of_range(&value.word, 0, room);
@@ -131,6 +135,86 @@ static unsigned int read_mapping(struct load *load, const struct yaml_value *map
 	if (rule)
 		rule->where.named = seen & 1u << RULE_NAME;
 	return seen;
+}
+
+/* The fields of one of several inputs. */
+static const struct field *const input_fields[] = {&rule_fields[RULE_INPUT],
+						   &rule_fields[RULE_SOURCE]};
+
+/* Begin an input, or continue it with its source. */
+static void read_input_word(struct load *load, const struct yaml_value *value, bool of_source,
+			    bool first, struct rule_object *object)
+{
+	const struct field *field = input_fields[of_source];
+	char room[RANGE_WORD_SIZE], expected[FIELD_TEXT_SIZE];
+	struct word word, input;
+	int err = 0;
+
+	if (!load_expect_kind(load, value, SCALAR, field_expected(field, expected)))
+		return;
+	word = input = word_of_range(&value->word, 0, room);
+	if (!of_source)
+		err = rule_begin_side(&object->rule, &object->where, first, &word, &input,
+				      load->errors);
+	if (err == -ENOMEM)
+		yaml_fail(load->reader, err);
+	if (!err)
+		field_parse(field, &input, &object->rule, load->errors);
+	object->line.has_range |= word_has_range(&value->word);
+	text_add_format(&object->line.main, " %s ", field->name);
+	text_add_bytes(&object->line.main, value->word.text, value->word.length);
+}
+
+/* A mapping with `in`, and perhaps `source`, which may stand first. */
+static void read_input(struct load *load, const struct yaml_value *item, bool first,
+		       struct rule_object *rule)
+{
+	struct yaml_value key, value;
+	bool seen[2] = {false};
+
+	while (load_next_key(load, &key)) {
+		bool of_source = word_is(&key.word, input_fields[1]->name);
+
+		if (!of_source && !word_is(&key.word, input_fields[0]->name)) {
+			load_unknown_key(load, &key.word, "in, source", NULL);
+			continue;
+		}
+		if (seen[of_source])
+			word_error(load->errors, &key.word, "duplicate key, expected it once");
+		else if (of_source && !seen[0])
+			word_error(load->errors, &key.word,
+				   "`source` before `in`, expected it behind the input that it "
+				   "belongs to");
+		value = yaml_read(load->reader);
+		if (seen[of_source] || (of_source && !seen[0]))
+			yaml_skip(load->reader, &value);
+		else
+			read_input_word(load, &value, of_source, first, rule);
+		seen[of_source] = true;
+	}
+	if (!seen[0] && !yaml_error(load->reader))
+		word_error(load->errors, &item->word,
+			   "no `in:` here, expected LABEL:GROUP:PORT@IFACE");
+}
+
+/* Several inputs. */
+static void read_inputs(struct load *load, const struct yaml_value *list, struct rule_object *rule)
+{
+	struct yaml_value item;
+	unsigned int items = 0;
+
+	for (; (item = yaml_read(load->reader)).kind != YAML_END; items++) {
+		if (!load_expect_kind(load, &item, SCALAR | MAPPING,
+				      "a mapping with `in`, or LABEL:GROUP:PORT@IFACE"))
+			continue;
+		if (item.kind == YAML_SCALAR)
+			read_input_word(load, &item, false, !items, rule);
+		else
+			read_input(load, &item, !items, rule);
+	}
+	if (!items && !yaml_error(load->reader))
+		word_error(load->errors, &list->word, "no inputs, expected at least one");
+	rule_end_sides(&rule->rule);
 }
 
 static bool has_space(const struct word *word)

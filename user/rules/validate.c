@@ -11,6 +11,7 @@
 #include "base/lookup.h"
 #include "rules/aliases.h"
 #include "rules/feedback.h"
+#include "rules/sides.h"
 
 /* ---- one rule by itself ---- */
 
@@ -22,12 +23,23 @@ struct subject {
 	struct errors *errors;
 };
 
-static void input_error(const struct subject *subject, const char *message)
+/* Where the input that a view of a rule has stands. */
+static const struct position *input_at(const struct rule *view, const struct rule_positions *where)
+{
+	return view->nr_sides ? &where->sides[view->side] : &where->at[RULE_INPUT];
+}
+
+static const struct position *source_at(const struct rule *view, const struct rule_positions *where)
+{
+	return view->nr_sides ? &where->sides[view->side] : &where->at[RULE_SOURCE];
+}
+
+static void input_error(const struct subject *subject, const struct rule *view, const char *message)
 {
 	char text[ENDPOINT_TEXT_SIZE];
 
-	input_format(subject->rule, text);
-	errors_add(subject->errors, &subject->where->at[RULE_INPUT], text, strlen(text), "%s",
+	input_format(view, text);
+	errors_add(subject->errors, input_at(view, subject->where), text, strlen(text), "%s",
 		   message);
 }
 
@@ -52,38 +64,40 @@ static void check_prefix(const struct subject *subject)
 	const struct rule *rule = subject->rule;
 
 	if (rule->lease_shards || rule->sequence_bits || rule->watch)
-		input_error(subject,
+		input_error(subject, rule,
 			    "`lease`, `sequence` and `watch` are not for a prefix of groups, "
 			    "expected a rule for each group, such as 239.1.1.{1..50}");
 	if (strlen(rule->name) > RULE_PREFIX_NAME_MAX)
-		input_error(subject, "a prefix of groups in a rule with a name of more than 64 "
-				     "bytes, expected a shorter name");
+		input_error(subject, rule,
+			    "a prefix of groups in a rule with a name of more than 64 "
+			    "bytes, expected a shorter name");
 }
 
 _Static_assert(RULE_PREFIX_NAME_MAX == 64, "the number in the message");
 
 /* The user path carries only the payload, so the families of input and outputs may differ there; a
  * packet has one family, so those of input and source may not. */
-static void check_input(const struct subject *subject)
+static void check_input(const struct subject *subject, const struct rule *rule)
 {
-	const struct rule *rule = subject->rule;
 	bool ipv4 = addr_is_ipv4(&rule->group);
 	char text[SOURCE_TEXT_SIZE];
 
 	if (!addr_is_any(&rule->source) && addr_is_ipv4(&rule->source) != ipv4) {
 		source_format(rule, text);
-		errors_add(subject->errors, &subject->where->at[RULE_SOURCE], text, strlen(text),
+		errors_add(subject->errors, source_at(rule, subject->where), text, strlen(text),
 			   "another address family than the input, expected %s",
 			   ipv4 ? "IPv4" : "IPv6");
 	}
 	if (rule->on_demand && !addr_is_multicast(&rule->group))
-		input_error(subject, "`on demand` with an input that is not joined, expected a "
-				     "multicast group");
+		input_error(subject, rule,
+			    "`on demand` with an input that is not joined, expected a "
+			    "multicast group");
 	if (rule->group_host_bits)
 		check_prefix(subject);
 	if (stays_on_host(&rule->group))
-		input_error(subject, "a group of interface-local scope is on no wire, expected "
-				     "ff02: or wider");
+		input_error(subject, rule,
+			    "a group of interface-local scope is on no wire, expected "
+			    "ff02: or wider");
 }
 
 /* The user path carries UDP alone. `auto` has nothing to choose from then, and the kernel path is
@@ -109,10 +123,12 @@ static void check_watch(const struct subject *subject)
 	const struct rule *rule = subject->rule;
 
 	if (rule->watch && rule->protocol)
-		input_error(subject, "`watch` looks at UDP payload, which an IP protocol of its "
-				     "own does not have, expected no `watch`");
+		input_error(subject, rule,
+			    "`watch` looks at UDP payload, which an IP protocol of its "
+			    "own does not have, expected no `watch`");
 	if (rule->watch_clock && !(rule->watch & WATCH_RTP))
-		input_error(subject, "`clock` is that of RTP, expected `watch rtp` beside it");
+		input_error(subject, rule,
+			    "`clock` is that of RTP, expected `watch rtp` beside it");
 }
 
 _Static_assert(XMC_MAX_COPIES == 64, "the number in the message and in the reference");
@@ -267,7 +283,12 @@ void rule_validate(const struct config *config, const struct rule *rule,
 	struct subject subject = {config, rule, where, errors};
 	char message[64];
 
-	check_input(&subject);
+	for (unsigned int i = 0; i < rule_inputs(rule); i++) {
+		struct rule view;
+
+		check_input(&subject, rule_of_side(rule, i, &view));
+	}
+	rule_check_sides(rule, where, errors);
 	check_protocol(&subject);
 	check_watch(&subject);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
@@ -306,50 +327,74 @@ struct check {
 	const struct draft *draft;
 	struct errors *errors;
 	uint32_t *order;      /* indexes of the rules, in the order in which they are checked */
-	struct input *inputs; /* of each rule */
-	unsigned int *shapes; /* by the first rule of an interface and family: shapes there */
+	uint32_t *first;      /* of each rule: its first input */
+	uint32_t *owner;      /* of each input: its rule */
+	struct input *inputs; /* of all rules, those of a rule one behind the other */
+	unsigned int *shapes; /* by the first input of an interface and family: shapes there */
 	struct lookup by_name, by_input, by_family, by_shape, by_lease;
 	unsigned int shards;   /* of all leases so far */
 	unsigned int prefixes; /* of groups, likewise */
 };
 
-static int check_init(struct check *check)
+static void add_input(struct check *check, uint32_t owner, const struct rule *view, uint32_t index)
+{
+	struct input *input = &check->inputs[index];
+
+	check->owner[index] = owner;
+	memcpy(input->iface, view->iface, sizeof(input->iface));
+	input->family = (uint32_t)addr_family(&view->group);
+	rule_key(view, &input->key);
+	input->shape = xmc_shape_of(&input->key);
+	input->group_host_bits = view->group_host_bits;
+}
+
+static int init_lookups(struct check *check, size_t inputs)
 {
 	const struct config *config = &check->draft->config;
 	size_t count = config->nr_rules;
-	int err;
+	int err = lookup_init(&check->by_name, count, config->rules, sizeof(*config->rules), 0);
 
-	check->order = calloc(count + 1, sizeof(*check->order));
-	check->inputs = calloc(count + 1, sizeof(*check->inputs));
-	check->shapes = calloc(count + 1, sizeof(*check->shapes));
-	if (!check->order || !check->inputs || !check->shapes)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct rule *rule = &config->rules[i];
-		struct input *input = &check->inputs[i];
-
-		check->order[i] = i;
-		memcpy(input->iface, rule->iface, sizeof(input->iface));
-		input->family = (uint32_t)addr_family(&rule->group);
-		rule_key(rule, &input->key);
-		input->shape = xmc_shape_of(&input->key);
-		input->group_host_bits = rule->group_host_bits;
-	}
-	err = lookup_init(&check->by_name, count, config->rules, sizeof(*config->rules), 0);
 	if (!err)
-		err = lookup_init(&check->by_input, count, check->inputs, sizeof(struct input),
+		err = lookup_init(&check->by_input, inputs, check->inputs, sizeof(struct input),
 				  sizeof(struct input));
 	if (!err)
-		err = lookup_init(&check->by_family, count, check->inputs, sizeof(struct input),
+		err = lookup_init(&check->by_family, inputs, check->inputs, sizeof(struct input),
 				  offsetof(struct input, shape));
 	if (!err)
 		err = lookup_init(&check->by_lease, count,
 				  (const char *)config->rules + offsetof(struct rule, lease),
 				  sizeof(*config->rules), LEASE_NAME_SIZE);
 	if (!err)
-		err = lookup_init(&check->by_shape, count, check->inputs, sizeof(struct input),
+		err = lookup_init(&check->by_shape, inputs, check->inputs, sizeof(struct input),
 				  offsetof(struct input, key));
 	return err;
+}
+
+static int check_init(struct check *check)
+{
+	const struct config *config = &check->draft->config;
+	size_t count = config->nr_rules, inputs = 0;
+	uint32_t next = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		inputs += rule_inputs(&config->rules[i]);
+	check->order = calloc(count + 1, sizeof(*check->order));
+	check->first = calloc(count + 1, sizeof(*check->first));
+	check->owner = calloc(inputs + 1, sizeof(*check->owner));
+	check->inputs = calloc(inputs + 1, sizeof(*check->inputs));
+	check->shapes = calloc(inputs + 1, sizeof(*check->shapes));
+	if (!check->order || !check->first || !check->owner || !check->inputs || !check->shapes)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		check->order[i] = i;
+		check->first[i] = next;
+		for (unsigned int j = 0; j < rule_inputs(&config->rules[i]); j++) {
+			struct rule view;
+
+			add_input(check, i, rule_of_side(&config->rules[i], j, &view), next++);
+		}
+	}
+	return init_lookups(check, inputs);
 }
 
 static void check_free(struct check *check)
@@ -360,6 +405,8 @@ static void check_free(struct check *check)
 	lookup_free(&check->by_shape);
 	lookup_free(&check->by_lease);
 	free(check->order);
+	free(check->first);
+	free(check->owner);
 	free(check->inputs);
 	free(check->shapes);
 }
@@ -383,22 +430,44 @@ static int compare_places(const void *a, const void *b, void *context)
 	return i < j ? -1 : i > j;
 }
 
+/* Report an input that another rule has. `index`: of the input. Returns whether there is one. */
+static bool check_same_input(struct check *check, uint32_t index)
+{
+	const struct draft *draft = check->draft;
+	uint32_t before = lookup_add(&check->by_input, index), owner = check->owner[index];
+	struct rule_positions *where = &draft->rules_at[owner];
+	struct placed_rule rule = {NULL, where}, other = {NULL, NULL};
+	struct rule view, other_view;
+
+	/* An input that a rule has twice is reported by rule_check_sides(). */
+	if (before == LOOKUP_NONE || check->owner[before] == owner)
+		return false;
+	if (!where->at[RULE_NAME].line || where->input_reported)
+		return true;
+	rule.rule = rule_of_side(&draft->config.rules[owner], index - check->first[owner], &view);
+	owner = check->owner[before];
+	other.rule = rule_of_side(&draft->config.rules[owner], before - check->first[owner],
+				  &other_view);
+	other.where = &draft->rules_at[owner];
+	report_same_input(&rule, &other, check->errors);
+	return true;
+}
+
 static void check_duplicates(struct check *check, uint32_t index)
 {
 	const struct rule *rules = check->draft->config.rules;
 	struct rule_positions *at = check->draft->rules_at;
 	const struct placed_rule rule = {&rules[index], &at[index]};
 	uint32_t by_name = lookup_add(&check->by_name, index);
-	uint32_t by_input = lookup_add(&check->by_input, index);
+	bool same_input = false;
 
+	for (unsigned int i = 0; i < rule_inputs(rule.rule); i++)
+		same_input |= check_same_input(check, check->first[index] + i);
 	if (!rule.where->at[RULE_NAME].line)
 		return;
-	if (by_input != LOOKUP_NONE && !rule.where->input_reported)
-		report_same_input(&rule, &(struct placed_rule){&rules[by_input], &at[by_input]},
-				  check->errors);
 	/* A derived name is duplicate because the input is: say so once. */
 	if (by_name != LOOKUP_NONE && !rule.where->name_reported &&
-	    (rule.where->named || by_input == LOOKUP_NONE))
+	    (rule.where->named || !same_input))
 		report_same_name(&rule, &(struct placed_rule){&rules[by_name], &at[by_name]},
 				 check->errors);
 }
@@ -449,11 +518,12 @@ static void check_prefixes(struct check *check, uint32_t index)
 /* A packet is looked up once for each shape of its interface and family, hence a limit. */
 static void check_shape(struct check *check, uint32_t index)
 {
-	const struct rule *rule = &check->draft->config.rules[index];
-	const struct rule_positions *where = &check->draft->rules_at[index];
-	bool any = addr_is_any(&rule->source);
+	uint32_t owner = check->owner[index];
+	const struct rule_positions *where = &check->draft->rules_at[owner];
 	char text[ENDPOINT_TEXT_SIZE];
+	struct rule view;
 	uint32_t first;
+	bool any;
 
 	if (lookup_add(&check->by_shape, index) != LOOKUP_NONE)
 		return;
@@ -461,15 +531,17 @@ static void check_shape(struct check *check, uint32_t index)
 	if (check->shapes[first == LOOKUP_NONE ? index : first]++ < XMC_MAX_SHAPES ||
 	    !where->at[RULE_NAME].line)
 		return;
+	rule_of_side(&check->draft->config.rules[owner], index - check->first[owner], &view);
+	any = addr_is_any(&view.source);
 	if (any)
-		input_format(rule, text);
+		input_format(&view, text);
 	else
-		source_format(rule, text);
-	errors_add(check->errors, any ? &where->at[RULE_INPUT] : &where->at[RULE_SOURCE], text,
+		source_format(&view, text);
+	errors_add(check->errors, any ? input_at(&view, where) : source_at(&view, where), text,
 		   strlen(text),
 		   "too many lengths of sources on %s, expected at most %d for %s: prefixes, hosts "
 		   "and any source each count, with ports and with any port or an IP protocol",
-		   rule->iface, XMC_MAX_SHAPES, addr_is_ipv4(&rule->group) ? "IPv4" : "IPv6");
+		   view.iface, XMC_MAX_SHAPES, addr_is_ipv4(&view.group) ? "IPv4" : "IPv6");
 }
 
 static int check_rules(const struct draft *draft, struct errors *errors)
@@ -499,8 +571,12 @@ static int check_rules(const struct draft *draft, struct errors *errors)
 		check_lease(&check, index);
 		check_prefixes(&check, index);
 	}
-	for (uint32_t i = 0; i < config->nr_rules; i++)
-		check_shape(&check, check.order[i]);
+	for (uint32_t i = 0; i < config->nr_rules; i++) {
+		uint32_t index = check.order[i];
+
+		for (unsigned int j = 0; j < rule_inputs(&config->rules[index]); j++)
+			check_shape(&check, check.first[index] + j);
+	}
 out:
 	check_free(&check);
 	return err;

@@ -106,18 +106,20 @@ static void put_text(const char *text, FILE *stream)
 
 /* --- rules --- */
 
-/* A line for each field that is not the default, the first one as an item of a list. */
-static void put_fields(const struct field *fields, const void *object,
-		       const struct rule_output *usual, unsigned int indent, FILE *stream)
+/* A line for each field that is not the default. `item`: in front of the first one; the others are
+ * indented as far. */
+static void put_options(const struct field *fields, const void *object,
+			const struct rule_output *usual, unsigned int indent, const char *item,
+			FILE *stream)
 {
-	const char *item = "- ";
+	const char *further = *item ? "  " : "";
 	char text[FIELD_TEXT_SIZE];
 
 	for (; fields->name; fields++) {
 		if (!*rule_field_format(fields, object, usual, text))
 			continue;
 		fprintf(stream, "%*s%s%s: ", (int)indent, "", item, rule_field_key(fields));
-		item = "  ";
+		item = further;
 		if (field_is_text(fields))
 			put_text(text, stream);
 		else
@@ -127,9 +129,53 @@ static void put_fields(const struct field *fields, const void *object,
 	}
 }
 
+/* The same as an item of a list. */
+static void put_fields(const struct field *fields, const void *object,
+		       const struct rule_output *usual, unsigned int indent, FILE *stream)
+{
+	put_options(fields, object, usual, indent, "- ", stream);
+}
+
+/* Several inputs, each with its source. */
+static void put_sides(const struct rule *rule, FILE *stream)
+{
+	char text[SIDE_TEXT_SIZE];
+
+	fputs("    in:\n", stream);
+	for (unsigned int i = 0; i < rule->nr_sides; i++) {
+		struct rule view;
+		bool source = !addr_is_any(&rule->sides[i].source);
+
+		fputs(source ? "      - in: " : "      - ", stream);
+		put_text(side_format(rule, i, text), stream);
+		fputc('\n', stream);
+		if (!source)
+			continue;
+		fputs("        source: ", stream);
+		put_text(rule_field_format(&rule_fields[RULE_SOURCE], rule_of_side(rule, i, &view),
+					   NULL, (char[FIELD_TEXT_SIZE]){""}),
+			 stream);
+		fputc('\n', stream);
+	}
+}
+
+static void put_rule_fields(const struct rule *rule, FILE *stream)
+{
+	if (!rule->nr_sides) {
+		put_fields(rule_fields, rule, NULL, 2, stream);
+		return;
+	}
+	/* Without a name of its own it has the one that it would get. */
+	fputs("  - name: ", stream);
+	put_text(rule->name, stream);
+	fputc('\n', stream);
+	put_sides(rule, stream);
+	put_options(&rule_fields[RULE_PATH], rule, NULL, 4, "", stream);
+}
+
 void config_write_rule(const struct rule *rule, const struct default_config *defaults, FILE *stream)
 {
-	put_fields(rule_fields, rule, NULL, 2, stream);
+	put_rule_fields(rule, stream);
 	fputs("    out:\n", stream);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		struct rule_output usual = {.to = rule->outputs[i].to};

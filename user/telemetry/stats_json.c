@@ -18,14 +18,15 @@ static json_t *totals_json(const struct books *books)
 	struct total_counts t;
 
 	books_sum(books, &t);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "steered_packets", number(t.steered), "received_packets",
 			 number(t.received), "submitted_packets", number(t.submitted),
 			 "sent_packets", number(t.sent), "sent_bytes", number(t.sent_bytes),
 			 "send_errors", number(t.send_errors), "rate_limited_packets",
 			 number(t.rate_limited), "withheld_packets", number(t.withheld),
-			 "unwanted_packets", number(t.unwanted), "dropped_packets",
-			 number(t.dropped), "buffer_exhausted_packets", number(t.buffer_exhausted));
+			 "unwanted_packets", number(t.unwanted), "inactive_side_packets",
+			 number(t.inactive_side), "dropped_packets", number(t.dropped),
+			 "buffer_exhausted_packets", number(t.buffer_exhausted));
 }
 
 static void add_rates(json_t **object, const struct stats_rates *rates)
@@ -48,10 +49,7 @@ static json_t *latency_json(const struct rule_counts *rule)
 	struct histogram_counts counts = {0};
 	json_t *buckets;
 
-	for (unsigned int i = 0; i < rule->nr_latency; i++)
-		histogram_sum(&rule->latency[i], &counts);
-	if (rule->carried_latency)
-		histogram_sum(rule->carried_latency, &counts);
+	rule_latency(rule, &counts);
 	if (!counts.samples)
 		return json_null();
 	buckets = json_array();
@@ -145,6 +143,43 @@ static json_t *vlan_json(const struct rule_counts *rule)
 				 : NULL;
 }
 
+static json_t *side_json(const struct rule *rule, unsigned int i, const struct side_counts *side)
+{
+	char in[ENDPOINT_TEXT_SIZE], source[SOURCE_TEXT_SIZE];
+	struct rule view;
+	json_t *object;
+
+	rule_of_side(rule, i, &view);
+	object = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "name", rule->sides[i].label,
+			   "in", input_format(&view, in), "state", side->state, "selected",
+			   side->selected, "received_packets", number(side->received),
+			   "received_bytes", number(side->received_bytes), "used_packets",
+			   number(side->used), "inactive_packets", number(side->inactive));
+	if (!addr_is_any(&view.source))
+		json_put(&object, "source", json_string(source_format(&view, source)));
+	if (side->reason)
+		json_put(&object, "reason", json_text_string(side->reason));
+	return object;
+}
+
+/* The sides of a rule with several inputs. */
+static void add_sides(json_t **object, const struct rule_counts *rule)
+{
+	char text[FIELD_TEXT_SIZE];
+	json_t *sides = json_array();
+
+	for (unsigned int i = 0; i < rule->rule->nr_sides; i++)
+		json_add(&sides, side_json(rule->rule, i, &rule->sides[i]));
+	json_put(object, "sides", sides);
+	if (rule->rule->select) {
+		json_put(object, "select", json_string("first"));
+		json_put(object, "switches", number(rule->switches));
+	} else {
+		json_put(object, "merge",
+			 json_string(field_format(&rule_fields[RULE_MERGE], rule->rule, text)));
+	}
+}
+
 json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 {
 	const struct rule_counts *rule = &stats->books->rules[index];
@@ -180,6 +215,8 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 				   rule->rule->sequence_bits));
 	if (rule->rule->watch)
 		json_put(&object, "watch", health_json(rule, stats->books->taken_ns));
+	if (rule->sides)
+		add_sides(&object, rule);
 	if (rule->reason)
 		json_put(&object, "reason", json_text_string(rule->reason));
 	if (rule->path_reason)

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The part of route.h about rules with several inputs. */
+#define LOG_FACILITY LOG_FACILITY_RULES
+#include "relay/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+struct siblings *siblings_new(const struct rule *rule, const struct siblings *before)
+{
+	struct siblings *siblings = calloc(1, sizeof(*siblings));
+
+	if (!siblings)
+		return NULL;
+	siblings->references = 1;
+	siblings->count = rule->nr_sides;
+	if (!rule->select)
+		return siblings;
+	if (before && before->selection && before->count == rule->nr_sides)
+		siblings->selection = selection_hold(before->selection);
+	else
+		siblings->selection = selection_new(rule, clock_ns());
+	if (siblings->selection)
+		return siblings;
+	free(siblings);
+	return NULL;
+}
+
+struct siblings *siblings_hold(struct siblings *siblings)
+{
+	if (siblings)
+		siblings->references++;
+	return siblings;
+}
+
+void siblings_put(struct siblings *siblings)
+{
+	if (!siblings || --siblings->references)
+		return;
+	selection_put(siblings->selection);
+	free(siblings);
+}
+
+const struct path *siblings_path(const struct siblings *siblings)
+{
+	for (unsigned int i = 0; siblings && i < siblings->count; i++) {
+		const struct route *route = siblings->routes[i];
+
+		if (route && route->path)
+			return route->path;
+	}
+	return NULL;
+}
+
+/* The routes of a rule: itself if it has one input. */
+static unsigned int list_routes(const struct route *first, const struct route **list)
+{
+	const struct siblings *siblings = first->siblings;
+
+	if (!siblings) {
+		list[0] = first;
+		return 1;
+	}
+	for (unsigned int i = 0; i < siblings->count; i++)
+		list[i] = siblings->routes[i];
+	return siblings->count;
+}
+
+const char *siblings_reason(const struct route *first)
+{
+	const struct route *list[RULE_SIDES_MAX];
+	unsigned int count = list_routes(first, list);
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (!route_reason(list[i]))
+			return NULL;
+	}
+	return route_reason(first);
+}
+
+bool siblings_are_idle(const struct route *first)
+{
+	const struct route *list[RULE_SIDES_MAX];
+	unsigned int count = list_routes(first, list);
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (list[i]->path && !path_is_idle(list[i]->path))
+			return false;
+	}
+	return true;
+}
+
+/* ---- counters ---- */
+
+static void describe_side(const struct route *route, uint64_t now_ns, struct side_counts *side)
+{
+	const struct selection *selection = route->siblings->selection;
+	bool flows = selection && selection_flows(selection, route->side, now_ns);
+
+	side->reason = route->arrival ? route_reason(route) : NULL;
+	side->selected = selection && selection_side(selection) == route->side;
+	side->state = !route->arrival  ? "disabled"
+		      : side->reason   ? "pending"
+		      : !flows	       ? "silent"
+		      : side->selected ? "selected"
+				       : "ready";
+}
+
+/* Of one output: what happens to all datagrams of a side counts for each of them. */
+static void count_side(const struct rule_counts *rule, const struct output_counts *output,
+		       struct side_counts *side)
+{
+	uint64_t unused = rule->standby + output->withheld[WITHHELD_STANDBY];
+
+	side->received = rule->received;
+	side->received_bytes = rule->received_bytes;
+	side->inactive = output->withheld[WITHHELD_INACTIVE_SIDE];
+	unused += side->inactive;
+	/* What is counted last was read first. */
+	side->used = rule->received > unused ? rule->received - unused : 0;
+}
+
+/* Of the ports that all sides share, each one has counted all reports. */
+static void add_output(struct output_counts *sum, struct output_counts *counts)
+{
+	for (unsigned int i = 0; i < ICMP_KINDS; i++) {
+		if (counts->icmp[i] > sum->icmp[i])
+			sum->icmp[i] = counts->icmp[i];
+		counts->icmp[i] = 0;
+	}
+	output_counts_add(sum, counts);
+	sum->unwanted &= counts->unwanted;
+	if (!sum->gso_segments)
+		sum->gso_segments = counts->gso_segments;
+	if (!sum->gso_max_size)
+		sum->gso_max_size = counts->gso_max_size;
+}
+
+static void add_side(const struct route *route, struct rule_counts *counts,
+		     struct output_counts *outputs, struct output_counts *own)
+{
+	struct rule_counts side = {.rule = route->rule};
+
+	memset(own, 0, route->rule->nr_outputs * sizeof(*own));
+	path_read(route->path, &side, own);
+	count_side(&side, own, &counts->sides[route->side]);
+	counts->received += side.received;
+	counts->received_bytes += side.received_bytes;
+	counts->standby += side.standby;
+	counts->latency[route->side] = side.latency[0];
+	counts->nr_latency[route->side] = side.nr_latency[0];
+	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
+		add_output(&outputs[i], &own[i]);
+}
+
+void siblings_read(const struct route *first, uint64_t now_ns, struct rule_counts *counts,
+		   struct output_counts *outputs)
+{
+	const struct siblings *siblings = first->siblings;
+	struct output_counts *own = calloc(first->rule->nr_outputs, sizeof(*own));
+	struct selection_change change;
+
+	count_side(counts, outputs, &counts->sides[0]);
+	for (unsigned int i = 0; i < siblings->count; i++) {
+		const struct route *route = siblings->routes[i];
+
+		describe_side(route, now_ns, &counts->sides[i]);
+		/* Without memory less is shown. */
+		if (i && route->path && own)
+			add_side(route, counts, outputs, own);
+	}
+	if (siblings->selection) {
+		selection_read(siblings->selection, &change);
+		counts->switches = change.changes;
+	}
+	free(own);
+}
+
+/* ---- events ---- */
+
+static void report_side(const struct route *route, uint64_t now_ns)
+{
+	struct siblings *siblings = route->siblings;
+	bool flows = selection_flows(siblings->selection, route->side, now_ns);
+
+	if (flows == siblings->flows[route->side])
+		return;
+	siblings->flows[route->side] = flows;
+	if (flows)
+		log_info("side-back", LOG_NAME("rule", route->rule->name),
+			 LOG_NAME("side", rule_side_label(route->rule)));
+	else
+		log_warning("side-lost", LOG_NAME("rule", route->rule->name),
+			    LOG_NAME("side", rule_side_label(route->rule)));
+}
+
+void siblings_report(const struct route *first, uint64_t now_ns)
+{
+	static const char *const causes[] = SELECTION_CAUSE_NAMES;
+	struct siblings *siblings = first->siblings;
+	const struct rule *rule = first->rule;
+	struct selection_change change;
+
+	if (!siblings || !siblings->selection)
+		return;
+	for (unsigned int i = 0; i < siblings->count; i++) {
+		if (siblings->routes[i]->arrival)
+			report_side(siblings->routes[i], now_ns);
+	}
+	selection_read(siblings->selection, &change);
+	if (change.changes == siblings->changes)
+		return;
+	log_info("side-selected", LOG_NAME("rule", rule->name),
+		 LOG_NAME("side", rule->sides[change.to].label),
+		 LOG_NAME("before", rule->sides[change.from].label),
+		 LOG_NAME("cause", causes[change.cause]),
+		 LOG_UINT("switches", change.changes - siblings->changes));
+	siblings->changes = change.changes;
+}
