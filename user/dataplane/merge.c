@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataplane/merge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/merge_window.h"
+
+/* Streams that were replaced: a sender may restart several times within `skew`. */
+#define FORMERS 4
+
+struct former {
+	uint64_t sender[2];
+	uint64_t end; /* on the wire */
+	uint64_t until_ns;
+};
+
+struct candidate {
+	struct merge_item *first; /* in the order of arrival; NULL: there is none */
+	struct merge_item *last;
+	unsigned int count;
+	unsigned int evidence; /* different numbers since the last contradiction */
+	unsigned int sides;    /* likewise: bits */
+	bool weak;	       /* it may only be old */
+	bool contradicted;
+};
+
+struct merge {
+	struct merge_window window;
+
+	bool running;
+	uint64_t sender[2];
+	uint64_t first; /* the number on the wire of MERGE_FIRST_POSITION */
+
+	uint64_t mark; /* to be closed at mark_ns + skew */
+	uint64_t mark_ns;
+	uint64_t floor; /* what is before it is no lagging side's */
+	uint64_t next_floor;
+	uint64_t floor_ns;
+	uint64_t last_new_ns; /* when a number arrived that had not left */
+
+	struct candidate candidate;
+	struct former formers[FORMERS];
+	unsigned int replaced; /* how many streams were */
+};
+
+/* The number on the wire of the end of the window. */
+static uint64_t end_number(const struct merge *merge)
+{
+	return merge->first + (merge->window.end - MERGE_FIRST_POSITION);
+}
+
+static void drop_candidates(struct merge *merge, enum merge_verdict verdict)
+{
+	struct merge_item *item = merge->candidate.first;
+
+	merge->candidate.first = NULL;
+	while (item) {
+		struct merge_item *following = item->following;
+
+		merge_window_decide(&merge->window, item, verdict);
+		item = following;
+	}
+}
+
+/* ---- which stream a datagram belongs to ---- */
+
+/* How far a number on the wire is ahead of `base`, or behind it. */
+static int64_t distance(const struct merge *merge, uint64_t number, uint64_t base)
+{
+	uint16_t near = (uint16_t)(number - base);
+
+	switch (merge->window.options.bits) {
+	case 16:
+		return near < MERGE_AHEAD_16 ? near : (int64_t)near - 65536;
+	case 32:
+		return (int32_t)(number - base);
+	default:
+		return (int64_t)(number - base);
+	}
+}
+
+/* How far apart two numbers are. */
+static uint64_t apart(const struct merge *merge, uint64_t a, uint64_t b)
+{
+	int64_t far = merge->window.options.bits == 16 ? (int16_t)(a - b) : distance(merge, a, b);
+
+	return far < 0 ? -(uint64_t)far : (uint64_t)far;
+}
+
+static bool same_sender(const uint64_t a[2], const uint64_t b[2])
+{
+	return a[0] == b[0] && a[1] == b[1];
+}
+
+enum belonging {
+	BELONGS,      /* to the stream that runs */
+	BELONGED,     /* to a stream that was replaced */
+	NEW,	      /* to none */
+	NEW_OR_STALE, /* it is behind, but nothing new arrives any more */
+};
+
+/* Does it belong to a stream that was replaced? If senders do not differ, the nearer numbers
+ * decide. */
+static bool belonged(const struct merge *merge, const struct merge_item *item, bool same)
+{
+	uint64_t number = item->datagram.first;
+
+	for (unsigned int i = 0; i < FORMERS; i++) {
+		const struct former *former = &merge->formers[i];
+		uint64_t far = apart(merge, number, former->end);
+
+		if (item->arrived_ns < former->until_ns &&
+		    same_sender(item->datagram.sender, former->sender) && far < MERGE_AHEAD &&
+		    (!same || far < apart(merge, number, end_number(merge))))
+			return true;
+	}
+	return false;
+}
+
+/* Whose it is. Sets its position. */
+static enum belonging belonging(const struct merge *merge, struct merge_item *item)
+{
+	const struct merge_window *window = &merge->window;
+	const struct merge_datagram *datagram = &item->datagram;
+	int64_t far = distance(merge, datagram->first, end_number(merge));
+	int64_t last = far + (datagram->count ? datagram->count - 1 : 0);
+	bool same = same_sender(datagram->sender, merge->sender);
+
+	item->position = window->end + (uint64_t)far;
+	if (belonged(merge, item, same))
+		return BELONGED;
+	if (!same || far >= (int64_t)MERGE_AHEAD || last < -(int64_t)(window->end - merge->floor))
+		return NEW;
+	if (last < 0 &&
+	    item->arrived_ns - merge->last_new_ns > MERGE_STALE * window->options.skew_ns)
+		return NEW_OR_STALE;
+	return BELONGS;
+}
+
+/* ---- restarts ---- */
+
+/* Begin with this number. */
+static void begin(struct merge *merge, const struct merge_datagram *datagram, uint64_t now_ns)
+{
+	merge_window_begin(&merge->window);
+	memcpy(merge->sender, datagram->sender, sizeof(merge->sender));
+	merge->first = datagram->first;
+	merge->mark = merge->next_floor = MERGE_FIRST_POSITION;
+	/* What arrives just behind the first datagram may be older. */
+	merge->floor = MERGE_FIRST_POSITION - MERGE_MOST_NUMBERS;
+	merge->mark_ns = merge->floor_ns = merge->last_new_ns = now_ns;
+	merge->running = true;
+}
+
+/* The candidate with the lowest number. */
+static const struct merge_datagram *lowest(const struct merge *merge)
+{
+	const struct merge_item *least = merge->candidate.first;
+
+	for (const struct merge_item *item = least; item; item = item->following) {
+		if (distance(merge, item->datagram.first, least->datagram.first) < 0)
+			least = item;
+	}
+	return &least->datagram;
+}
+
+/* What is held of the old stream leaves, and the candidates become the stream. Which numbers a side
+ * lacks of those that are not closed is not known. */
+static void switch_over(struct merge *merge, uint64_t now_ns)
+{
+	struct merge_window *window = &merge->window;
+	struct merge_item *item = merge->candidate.first;
+	struct former *former = &merge->formers[merge->replaced++ % FORMERS];
+
+	merge_window_give_up(window, window->end);
+	merge_window_close(window, window->end, false);
+	memcpy(former->sender, merge->sender, sizeof(merge->sender));
+	former->end = end_number(merge);
+	former->until_ns = now_ns + 2 * window->options.skew_ns;
+	begin(merge, lowest(merge), now_ns);
+	merge->candidate.first = NULL;
+	counter_add(&window->counters.restarts, 1);
+	while (item) {
+		struct merge_item *following = item->following;
+
+		item->position = window->end +
+				 (uint64_t)distance(merge, item->datagram.first, end_number(merge));
+		merge_window_accept(window, item);
+		item = following;
+	}
+}
+
+/* Does it continue the candidates? */
+static bool joins_candidates(const struct merge *merge, const struct merge_item *item)
+{
+	const struct merge_datagram *last = &merge->candidate.last->datagram;
+
+	return merge->candidate.count < merge->window.options.most_held &&
+	       same_sender(item->datagram.sender, last->sender) &&
+	       apart(merge, item->datagram.first, last->first) < MERGE_AHEAD;
+}
+
+/* Has nothing new of the old stream arrived since the first candidate? */
+static bool is_over(const struct merge *merge)
+{
+	return merge->last_new_ns <= merge->candidate.first->arrived_ns;
+}
+
+static void propose(struct merge *merge, struct merge_item *item, bool weak)
+{
+	struct candidate *candidate = &merge->candidate;
+	bool another = true;
+
+	if (candidate->first && !joins_candidates(merge, item))
+		drop_candidates(merge, MERGE_FOREIGN);
+	item->following = NULL;
+	if (candidate->first) {
+		another = item->datagram.first != candidate->last->datagram.first;
+		candidate->last->following = item;
+	} else {
+		*candidate = (struct candidate){.first = item, .weak = weak};
+	}
+	candidate->last = item;
+	candidate->count++;
+	candidate->evidence += another;
+	candidate->sides |= 1U << item->side;
+	if ((candidate->evidence >= MERGE_CONFIRMED && is_over(merge)) ||
+	    (candidate->sides & (candidate->sides - 1)))
+		switch_over(merge, item->arrived_ns);
+}
+
+/* The side continues the stream as it was. */
+static void contradict(struct merge *merge, unsigned int side)
+{
+	struct candidate *candidate = &merge->candidate;
+
+	if (!candidate->first || !(candidate->sides & 1U << side))
+		return;
+	candidate->contradicted = true;
+	candidate->sides = 0;
+	candidate->evidence = 0;
+}
+
+/* The candidates have waited long enough. */
+static void settle_candidates(struct merge *merge, uint64_t now_ns)
+{
+	if (merge->candidate.weak)
+		drop_candidates(merge, MERGE_LATE);
+	else if (merge->candidate.contradicted || !is_over(merge))
+		drop_candidates(merge, MERGE_FOREIGN);
+	else
+		switch_over(merge, now_ns);
+}
+
+/* ---- time ---- */
+
+/* What was seen one `skew` ago is closed, and where the stream stood MERGE_STALE ones ago is its
+ * floor. */
+static void move_marks(struct merge *merge, uint64_t now_ns)
+{
+	struct merge_window *window = &merge->window;
+	uint64_t skew_ns = window->options.skew_ns;
+
+	if (now_ns - merge->mark_ns >= skew_ns) {
+		merge_window_close(window, merge->mark, true);
+		merge->mark = window->end;
+		merge->mark_ns = now_ns;
+	}
+	/* While nothing new arrives, it stays where it is. */
+	if (now_ns - merge->floor_ns >= MERGE_STALE * skew_ns &&
+	    merge->last_new_ns > merge->floor_ns) {
+		merge->floor = merge->next_floor;
+		merge->next_floor = window->end;
+		merge->floor_ns = now_ns;
+	}
+}
+
+void merge_advance(struct merge *merge, uint64_t now_ns)
+{
+	struct merge_window *window = &merge->window;
+	uint64_t skew_ns = window->options.skew_ns;
+
+	if (!merge->running)
+		return;
+	/* First, because candidates may be held further. */
+	if (merge->candidate.first && merge->candidate.first->arrived_ns + skew_ns <= now_ns)
+		settle_candidates(merge, now_ns);
+	while (window->oldest && window->oldest->arrived_ns + skew_ns <= now_ns)
+		merge_window_give_up(window, window->oldest->position);
+	move_marks(merge, now_ns);
+}
+
+uint64_t merge_deadline(const struct merge *merge)
+{
+	const struct merge_item *oldest = merge->window.oldest;
+	const struct merge_item *candidate = merge->candidate.first;
+
+	if (!oldest || (candidate && candidate->arrived_ns < oldest->arrived_ns))
+		oldest = candidate;
+	return oldest ? oldest->arrived_ns + merge->window.options.skew_ns : UINT64_MAX;
+}
+
+/* ---- datagrams ---- */
+
+void merge_offer(struct merge *merge, struct merge_item *item, unsigned int side,
+		 const struct merge_datagram *datagram, uint64_t now_ns)
+{
+	merge_advance(merge, now_ns);
+	counter_add(&merge->window.counters.sides[side].received, 1);
+	*item = (struct merge_item){
+		.side = side,
+		.kept = datagram->count,
+		.arrived_ns = now_ns,
+		.datagram = *datagram,
+	};
+	if (!merge->running)
+		begin(merge, datagram, now_ns);
+	switch (belonging(merge, item)) {
+	case BELONGS:
+		if (merge_window_accept(&merge->window, item)) {
+			merge->last_new_ns = now_ns;
+			contradict(merge, side);
+		}
+		break;
+	case BELONGED:
+		merge_window_decide(&merge->window, item, MERGE_LATE);
+		break;
+	case NEW:
+		propose(merge, item, false);
+		break;
+	case NEW_OR_STALE:
+		propose(merge, item, true);
+		break;
+	}
+}
+
+struct merge_item *merge_take(struct merge *merge)
+{
+	struct merge_window *window = &merge->window;
+	struct merge_item *item = window->decided;
+
+	if (!item)
+		return NULL;
+	window->decided = item->following;
+	if (!window->decided)
+		window->decided_end = &window->decided;
+	return item;
+}
+
+void merge_give_up(struct merge *merge)
+{
+	merge_window_give_up_first(&merge->window);
+}
+
+void merge_flush(struct merge *merge)
+{
+	if (!merge->running)
+		return;
+	if (merge->candidate.first)
+		settle_candidates(merge, merge->candidate.last->arrived_ns);
+	merge_window_give_up(&merge->window, merge->window.end);
+}
+
+const struct merge_counters *merge_counters(const struct merge *merge)
+{
+	return &merge->window.counters;
+}
+
+/* ---- life ---- */
+
+int merge_new(struct merge **out, const struct merge_options *options)
+{
+	struct merge *merge = calloc(1, sizeof(*merge));
+
+	if (!merge)
+		return -ENOMEM;
+	if (merge_window_init(&merge->window, options)) {
+		free(merge);
+		return -ENOMEM;
+	}
+	*out = merge;
+	return 0;
+}
+
+void merge_free(struct merge *merge)
+{
+	if (!merge)
+		return;
+	merge_window_destroy(&merge->window);
+	free(merge);
+}

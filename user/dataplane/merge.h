@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
+/*
+ * Merging: a stream that arrives by several sides leaves once, from whichever side had each
+ * datagram first (SMPTE ST 2022-7; arbitration of MoldUDP64 feeds). This is the decision alone: no
+ * I/O, no clock, no bytes of datagrams.
+ *
+ *     merge_offer()      a datagram has arrived: its side, who sends it, its numbers
+ *     merge_advance()    the time: what has waited for `skew` leaves
+ *     merge_take()       what has been decided, in the order in which it leaves; to be called until
+ *                        it returns NULL after each of the others
+ *     merge_deadline()   when to call merge_advance()
+ *
+ * A datagram has `count` numbers from `first` on: one, or the messages of a MoldUDP64 packet. A
+ * datagram without a number is a heartbeat, and `first` is the next number. Each number leaves once.
+ * Of a packet whose first messages have left, the others leave (merge_item.cut, .kept).
+ *
+ * Ordered (the default): numbers leave in order. What follows a gap is held until the gap is filled,
+ * or until the first of it has waited for `skew`; then the gap is given up, and what arrives of it
+ * later is late. Not ordered: each datagram leaves at once if one of its numbers has not left; the
+ * numbers between the first and the last of those leave with it.
+ *
+ *          closed            next            end
+ *     ───────┼────────────────┼───────────────┼────────▶ numbers
+ *      late  │  left, or given up; remembered │ held, with gaps     (ordered)
+ *
+ * A number is closed, and counted where it is missing, between one and two times `skew` after a
+ * number behind it was seen. A side that lags by more than that is late with everything.
+ *
+ * Restarts: a datagram of another sender (SSRC, session), or one whose number is too far ahead or
+ * behind, is a candidate. It is held, and the stream continues with the candidates
+ *
+ *     - as soon as two sides have some; or, if nothing new of the old stream has arrived since,
+ *     - as soon as there are MERGE_CONFIRMED with different numbers, or after `skew`.
+ *
+ * Otherwise they are foreign after `skew`. A side that continues the old stream behind its
+ * candidates takes its word back. What is held of the old stream leaves before the new one, and
+ * what arrives of the old one within two times `skew` afterwards is late.
+ *
+ * Memory: for each number between `closed` and `end` 16 bytes, at most MERGE_MOST_NUMBERS of them;
+ * of held datagrams the caller's.
+ *
+ * One thread; the counters may be read by any thread.
+ */
+/* clang-format on */
+#ifndef XMCAST_DATAPLANE_MERGE_H
+#define XMCAST_DATAPLANE_MERGE_H
+
+#include "dataplane/merge_item.h"
+
+struct merge;
+
+/* 0 or -ENOMEM. */
+int merge_new(struct merge **out, const struct merge_options *options);
+
+/* Nothing is held: merge_flush(). Accepts NULL. */
+void merge_free(struct merge *merge);
+
+/* The time never goes back. */
+void merge_offer(struct merge *merge, struct merge_item *item, unsigned int side,
+		 const struct merge_datagram *datagram, uint64_t now_ns);
+void merge_advance(struct merge *merge, uint64_t now_ns);
+
+/* Give up all gaps: what is held leaves, in order. Candidates are foreign. */
+void merge_flush(struct merge *merge);
+
+/* Give up the first gap, because memory is short. */
+void merge_give_up(struct merge *merge);
+
+/* The next datagram that has been decided, or NULL. */
+struct merge_item *merge_take(struct merge *merge);
+
+/* When to call merge_advance(); UINT64_MAX: nothing waits. */
+uint64_t merge_deadline(const struct merge *merge);
+
+const struct merge_counters *merge_counters(const struct merge *merge);
+
+#endif
