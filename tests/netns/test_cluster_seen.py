@@ -5,11 +5,13 @@
 import json
 import os
 import re
+import socket
 
 from browser import Browser
 from cluster import Agent, Relays
-from harness import (EXIT_REFUSED, ROOT, Exporter, check, equal, main, program, run, test, wait_until,
-                     work_directory)
+from harness import (EXIT_REFUSED, ROOT, Daemon, Exporter, Star, check, equal, main, program, run, test, wait_until,
+                     work_directory, write_file)
+from traffic import Traffic
 from web import PORT, ask, get_json
 
 
@@ -117,6 +119,72 @@ def page():
                      "it shows that there is no answer")
         equal(texts("#nodes tr"), [], "nodes of an agent that is gone")
     server.stop()
+
+
+@test
+def double_source():
+    """Another host that sends to the output's group: seen by the owner, and by a standby that hears both; it ends"""
+    bed = Relays(2)
+    owner = bed.owner()
+    other = next(host for host in bed.relays if host is not owner)
+    traffic = Traffic(bed.source, "10.1.0.9", "239.1.1.1", 5000, 200)
+    # Three looks, in which the standby hears the owner, and the owner nobody: no alarm.
+    before = other.daemon.stats()["uptime_seconds"]
+    wait_until(lambda: other.daemon.stats()["uptime_seconds"] > before + 3, "three looks")
+    for host in bed.relays:
+        equal(host.daemon.stats()["leases"]["double_sources"], 0, f"found by {host.name}")
+    rival = Traffic(bed.receiver, "10.2.0.9", "239.2.2.2", 6000, 200)
+    owner.daemon.process.wait_line(r"double-source rule=a output=239.2.2.2:6000@out0 lease=radio shard=0 "
+                                   'source="this host" other=10.2.0.9')
+    line = other.daemon.process.wait_line(r"double-source rule=a .* source=(\S+) other=(\S+)")
+    check(set(line.groups()) <= {f"10.2.0.{owner.number}", "10.2.0.9"}, line[0])
+    for host in bed.relays:
+        check(host.daemon.stats()["leases"]["double_sources"], f"counted by {host.name}")
+    rival.stop()
+    for host in bed.relays:
+        host.daemon.process.wait_line("double-source-ended rule=a")
+    traffic.stop()
+
+
+@test
+def double_source_ipv6():
+    """The same on IPv6, for a lease that was set by hand; a port that is not the output's is no other source"""
+    star = Star()
+    for namespace, device, address in ((star.relay, "out0", "fd00::1"), (star.receiver, "r0", "fd00::2")):
+        namespace.sysctl(f"net/ipv6/conf/{device}/disable_ipv6", 0)
+        namespace.ip(f"address add {address}/64 dev {device} nodad")
+    daemon = Daemon(star.relay, "six in [ff3e::1]:5000@in0 lease tv out [ff3e::2]:6000@out0")
+    daemon.ctl("lease", "set", "tv", "for", "1h")
+    with star.receiver.entered():
+        rival = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        rival.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex("r0"))
+
+    def sent(port, condition):
+        rival.sendto(b"x", ("ff3e::2", port))
+        return condition()
+
+    before = daemon.stats()["uptime_seconds"]
+    wait_until(lambda: sent(6001, lambda: daemon.stats()["uptime_seconds"] > before + 3), "three looks")
+    equal(daemon.stats()["leases"]["double_sources"], 0, "found at another port")
+    wait_until(lambda: sent(6000, lambda: daemon.process.find_line("double-source ")), "it is found")
+    check(re.search(r"other=\"?(fd00::2|fe80::)", daemon.process.log()), daemon.process.log())
+
+
+@test
+def double_source_off():
+    """events: { double_source: off } joins nothing on the output, and on again it does"""
+    bed = Relays(1, events="{ double_source: off }")
+    host = bed.relays[0]
+
+    def joined():
+        return "239.2.2.2" in host.namespace.run("ip", "maddr", "show", "dev", "out0").stdout
+
+    before = host.daemon.stats()["uptime_seconds"]
+    wait_until(lambda: host.daemon.stats()["uptime_seconds"] > before + 2, "two looks")
+    check(not joined(), "joined although it is off")
+    write_file(os.path.basename(host.daemon.config), f"rules: [ {bed.RULE} ]\n")
+    host.daemon.ctl("config", "reload")
+    wait_until(joined, "it is joined")
 
 
 main()

@@ -11,7 +11,7 @@ _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 272, "workers");
 _Static_assert(sizeof(struct control_config) == 67, "control");
 _Static_assert(sizeof(struct log_config) == 40, "logging");
-_Static_assert(sizeof(struct events_config) == 8, "events");
+_Static_assert(sizeof(struct events_config) == 12, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
 _Static_assert(sizeof(struct default_config) == 80, "defaults");
 _Static_assert(sizeof(struct demand_config) == 36, "demand");
@@ -372,6 +372,7 @@ static void random_config(struct config *config)
 	pick_demand_config(&config->demand);
 	config->events.silent_after = pick_or(3, 1, 86400);
 	config->events.unheld_after = pick_or(0, 1, 86400);
+	config->events.double_source = pick(2);
 	config->stats_interval = pick_or(600, 0, 86401);
 	pick_group(config->security.user);
 	if (config->security.user[0])

@@ -296,6 +296,7 @@ json_t *method_lease_counts(const struct daemon *daemon)
 	struct counts counts = {};
 
 	leases_list(leases, clock_ns(), count_shard, &counts);
-	return json_pack("{s:i, s:i, s:i}", "held_shards", counts.held, "standby_shards",
-			 counts.all - counts.held, "unheld_shards", (int)leases_unheld(leases));
+	return json_pack("{s:i, s:i, s:i, s:I}", "held_shards", counts.held, "standby_shards",
+			 counts.all - counts.held, "unheld_shards", (int)leases_unheld(leases),
+			 "double_sources", (json_int_t)relay_double_sources(daemon->relay));
 }

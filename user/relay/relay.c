@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "dataplane/output_socket.h"
 #include "links/icmp.h"
+#include "relay/double_source.h"
 #include "relay/follow.h"
 #include "relay/inheritance.h"
 #include "relay/leases.h"
@@ -231,6 +232,8 @@ void relay_check_workers(struct relay *relay)
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
 		siblings_report(relay->routes[i], now_ns);
 	leases_look(relay->leases, now_ns, relay->config.events.unheld_after);
+	if (!relay->frozen)
+		double_source_look(&relay->double_source, relay, now_ns);
 	output_sockets_age();
 }
 
@@ -270,6 +273,7 @@ void relay_close(struct relay *relay)
 	if (relay->inheritance && relay->offloads)
 		offloads_forget(relay->offloads);
 	offloads_close(relay->offloads);
+	double_source_close(relay->double_source);
 	leases_close(relay->leases);
 	free(relay->routes);
 	free(relay->arrivals);
@@ -431,6 +435,11 @@ bool relay_attachment(const struct relay *relay, const char *iface,
 struct leases *relay_leases(const struct relay *relay)
 {
 	return relay->leases;
+}
+
+uint64_t relay_double_sources(const struct relay *relay)
+{
+	return double_source_count(relay->double_source);
 }
 
 int relay_memberships(const struct relay *relay, struct membership_entry **list)

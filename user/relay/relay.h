@@ -30,7 +30,8 @@
  *     outputs    the interfaces that outputs name
  *     schedule   when to look at the network, when to try again
  *     books      a snapshot of all counters
- *     leases     which shards of leases are held, and until when
+ *     leases     which shards of leases are held, and until when; double_source: whether other
+ *                hosts send what this one holds
  *     capture    copies of packets for an administrator: of which intake, and with which headers
  *     state      the struct that plan, follow, books and relay share; counts: plain numbers;
  *                reason: why something does not run, in one sentence
@@ -206,6 +207,9 @@ bool relay_attachment(const struct relay *relay, const char *iface,
 
 /* The leases that rules name (leases.h). */
 struct leases *relay_leases(const struct relay *relay);
+
+/* See double_source_count(). */
+uint64_t relay_double_sources(const struct relay *relay);
 
 /*
  * Change leases as leases_change(), and, for changes at a sequence number, how the streams are cut;

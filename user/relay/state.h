@@ -12,6 +12,7 @@ struct demand;
 struct follow;
 struct icmp;
 struct inheritance;
+struct double_source;
 struct leases;
 
 struct relay {
@@ -31,7 +32,8 @@ struct relay {
 	struct output_devices devices;
 	struct offloads *offloads;
 	struct leases *leases;
-	bool cuts;		     /* a stream may have one (dataplane/cut.h) */
+	struct double_source *double_source; /* NULL until the first look */
+	bool cuts;			     /* a stream may have one (dataplane/cut.h) */
 	struct total_counts retired; /* counters of intakes that were closed, and what kernel paths
 					had sent when they were last read */
 	uint64_t generation;	     /* grows by one with every change of the configuration */

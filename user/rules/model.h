@@ -106,6 +106,7 @@ struct events_config {
 	unsigned int silent_after; /* seconds without a packet until a rule counts as silent */
 	unsigned int
 		unheld_after; /* seconds until a lease without a holder is reported; 0: never */
+	bool double_source;   /* listen for other hosts that send to the groups of leases */
 };
 
 /* `security:` of the file: what the daemon gives up (daemon/rights.h, base/sandbox.h). */

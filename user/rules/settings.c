@@ -269,6 +269,10 @@ const struct field setting_list[] = {
 	 .max = 86400, .choices = never, .what = "number of seconds",
 	 .help = "Seconds without a holder after which a lease is reported as unheld: neither this "
 		 "host nor, as far as the daemon was told, another one holds it."},
+	{"events.double_source", FIELD_SWITCH, CONFIG(events.double_source), .live = true,
+	 .choices = on_off, .value = true,
+	 .help = "Join the groups of outputs whose rule has a lease, some at a time, and report "
+		 "other hosts that send to them although this host holds the lease."},
 	{"events.hook", FIELD_RETIRED,
 	 .help = "xmcastd runs no programs: use `xmcastctl monitor --exec PROGRAM`, or the unit "
 		 "xmcast-monitor@.service"},

@@ -26,7 +26,8 @@ json_t *event_json(const struct log_record *record);
 		"reload-refused", "events-suppressed", "stopping", "worker-stuck",                 \
 		"packets-missing", "packets-missing-ended", "taken-over", "handed-over",           \
 		"hand-over-failed", "config-applied", "config-confirmed", "config-rolled-back",    \
-		"rollback-failed", "lease-held", "lease-standby", "lease-expired", "lease-unheld"
+		"rollback-failed", "lease-held", "lease-standby", "lease-expired", "lease-unheld", \
+		"double-source", "double-source-ended"
 
 #define EVENT_NAME_COUNT (sizeof((const char *const[]){EVENT_NAMES}) / sizeof(const char *))
 

@@ -61,6 +61,9 @@ const struct metric metric_table[] = {
 	      "Shards of leases that this host does not hold."),
 	GAUGE(LEASES, NUMBER, "unheld_shards", "xmcast_lease_unheld_shards", NULL, NULL, 0,
 	      "Shards of leases without a known holder for longer than events.unheld_after."),
+	COUNTER(LEASES, "double_sources", "xmcast_lease_double_sources", NULL, NULL,
+		"Seconds in which another host sent to the group of an output whose lease this host "
+		"held, or two others by turns; for each output that was looked at."),
 	GAUGE(RECEIVERS, NUMBER, "groups", "xmcast_receiver_groups", NULL, NULL, 0,
 	      "Pairs of output interface and group that receivers want."),
 	GAUGE(RECEIVERS, NUMBER, "members", "xmcast_receiver_members", NULL, NULL, 0,

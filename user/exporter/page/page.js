@@ -573,7 +573,7 @@ function showCluster(cluster) {
 
 // ---- events ----
 
-const badEvents = new Set(["lease-expired", "lease-unheld", "pending", "dropping", "icmp-errors", "interface-failed", "interface-impaired",
+const badEvents = new Set(["double-source", "lease-expired", "lease-unheld", "pending", "dropping", "icmp-errors", "interface-failed", "interface-impaired",
 	"device-dropping", "interface-dropping", "buffer-exhausted", "packets-missing", "reload-refused",
 	"worker-stuck", "hand-over-failed", "rollback-failed", "events-lost", "events-suppressed"]);
 const warnEvents = new Set(["silent", "path-changed", "stopping", "config-rolled-back"]);
