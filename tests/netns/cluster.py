@@ -93,6 +93,12 @@ class Etcd:
         answer = self.ask("/v3/maintenance/status", {})
         return bool(answer) and answer.get("leader") == answer["header"]["member_id"]
 
+    def value(self, key):
+        """The value of a key, which is JSON; None: there is none."""
+        answer = self.ask("/v3/kv/range", {"key": base64.b64encode(key.encode()).decode()})
+        values = (answer or {}).get("kvs")
+        return json.loads(base64.b64decode(values[0]["value"])) if values else None
+
     def ready(self):
         """Does it answer with a quorum?"""
         return self.ask("/v3/kv/range", {"key": base64.b64encode(b"x").decode()})
@@ -170,7 +176,7 @@ class Relays:
 
     RULE = "a in 239.1.1.1:5000@in0 lease radio out 239.2.2.2:6000@out0"
 
-    def __init__(self, count=3, more="settle: 3600s\n", events="{}"):
+    def __init__(self, count=3, more="settle: 3600s\n", events="{}", rule=RULE):
         self.hosts = hosts()
         self.inside, self.outside = Switch("in"), Switch("out")
         self.source, self.receiver = Namespace("source"), Namespace("receiver")
@@ -180,7 +186,7 @@ class Relays:
         for host in self.relays:
             self.inside.plug(host.namespace, "in0", host.port, f"10.1.0.{host.number}/24")
             self.outside.plug(host.namespace, "out0", host.port, f"10.2.0.{host.number}/24")
-            host.daemon = Daemon(host.namespace, config=f"rules: [ {self.RULE} ]\nevents: {events}\n")
+            host.daemon = Daemon(host.namespace, config=f"rules: [ {rule} ]\nevents: {events}\n")
             host.agent = Agent(host, host.daemon.socket, more=more)
         wait_until(self.owner, "a host holds the lease")
 
@@ -225,6 +231,10 @@ class Stream:
             self.packets += 1
             self.doubled += number in self._seen
             self._seen.add(number)
+
+    def missing(self):
+        """How many numbers between the first and the last one have not come."""
+        return max(self._seen) - min(self._seen) + 1 - len(self._seen)
 
     def wait_more(self, packets=100):
         """Wait until it flows."""

@@ -5,9 +5,11 @@
  * to two faults are run, and then random ones with more: agents and daemons that stop, are killed
  * and come back, requests, answers and events of the watch that are lost or late, nodes that are
  * cut off, a store that is down. In no schedule do two daemons send the same shard, and at its end
- * every shard is sent.
+ * every shard is sent. Shards are also moved, by hand, by draining and by themselves: shard 0 at a
+ * datagram (one arrives in every tick), shard 1 at a moment.
  *
- * The same without a guard has to fail, otherwise this test would show nothing.
+ * The same without a guard has to fail, and with moves whose order is wrong; otherwise this test
+ * would show nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +30,8 @@
 #define DEADLINE 600
 #define GUARD	 100
 #define TIMEOUT	 150 /* of a request */
-#define NODES	 2
+#define LATER	 400 /* after its deadline a move at a datagram may end */
+#define NODES	 3   /* at most */
 #define SHARDS	 2
 #define MESSAGES 64
 #define EVENTS	 1024
@@ -45,6 +48,8 @@ enum fault_kind {
 	ANSWERS_LATE,
 	WATCH_LATE,
 	CUT_OFF,
+	MOVED,	 /* by hand, to the next node */
+	DRAINED, /* for `ticks` */
 	STORE_DOWN,
 	KINDS,
 };
@@ -62,6 +67,13 @@ struct message {
 	struct answer answer;
 };
 
+/* What is wrong with this world. */
+enum mutation {
+	NO_MUTATION,
+	NO_LEFT,   /* the new holder does not learn how long the former one may send */
+	EARLY_END, /* an end counts as set before the daemon has confirmed it */
+};
+
 /* What the watch reports. */
 struct event {
 	bool is_shard, gone;
@@ -71,23 +83,33 @@ struct event {
 	struct shard_record shard;
 };
 
+/* What a daemon knows of a shard, or is asked for. */
+struct deadline {
+	uint64_t from, until;
+	int64_t epoch;
+	unsigned int end_at, begin_at; /* datagrams; 0: none */
+};
+
 struct node {
 	struct protocol *protocol;
 	unsigned int instance, host, number; /* of the request that is waited for; 0: none */
 	uint64_t number_sent;		     /* when, by its clock */
 	unsigned int seen;		     /* events */
 	bool read;			     /* all keys */
-	uint64_t until[SHARDS];		     /* what the daemon obeys */
-	int64_t epoch[SHARDS];
+	struct deadline obeys[SHARDS];	     /* the daemon */
 	/* The request to the daemon: */
-	bool asked;
-	uint64_t asked_at, asks_until[SHARDS];
-	int64_t asks_epoch[SHARDS];
+	bool asked, draining;
+	uint64_t asked_at;
+	struct deadline asks[SHARDS];
+	bool ends[SHARDS];	 /* it is protocol_end_asked() */
+	bool later[SHARDS];	 /* it is protocol_wants_later() */
+	bool left_alone[SHARDS]; /* nothing is asked for */
 };
 
 struct world {
-	unsigned int tick, requests;
+	unsigned int tick, requests, nr_nodes;
 	uint64_t guard;
+	enum mutation mutation;
 	unsigned int rate[NODES]; /* of its clock, in thousandths */
 	struct node nodes[NODES];
 	int64_t revision;
@@ -101,6 +123,21 @@ struct world {
 
 static const char *const names[] = {"a", "b", "c"};
 static const struct lease_name lease = {"radio", SHARDS};
+
+/* The numbers of datagrams as texts, which outlive every transaction that has them. */
+static const char *number_text(unsigned int number)
+{
+	static char texts[1024][12];
+
+	assert_true(number < 1024);
+	snprintf(texts[number], sizeof(texts[0]), "%u", number);
+	return texts[number];
+}
+
+static unsigned int number_of(const char *text)
+{
+	return text ? (unsigned int)strtoul(text, NULL, 10) : 0;
+}
 
 static const struct fault *active(const struct world *world, enum fault_kind kind,
 				  unsigned int node)
@@ -128,6 +165,7 @@ static void start_agent(struct world *world, unsigned int i, bool same_host)
 		.weight = 1,
 		.deadline = DEADLINE * MS,
 		.guard = world->guard,
+		.gap = 15 * MS,
 		.renew = 100 * MS,
 		.daemon = 250 * MS,
 		.settle = 1000 * MS,
@@ -141,7 +179,7 @@ static void start_agent(struct world *world, unsigned int i, bool same_host)
 	assert_non_null(node->protocol);
 	assert_true(protocol_set_leases(node->protocol, &lease, 1) >= 0);
 	node->number = 0;
-	node->read = node->asked = false;
+	node->read = node->asked = node->draining = false;
 }
 
 static void end_agent(struct node *node)
@@ -226,6 +264,8 @@ static void commit(struct world *world, struct message *message)
 						     .index = txn->shards[i].number,
 						     .mod = world->revision,
 						     .shard = txn->shards[i].becomes};
+		if (world->mutation == NO_LEFT)
+			world->keys[number].shard.left = 0;
 		publish(world, number);
 	}
 }
@@ -257,6 +297,11 @@ static void send_request(struct world *world, unsigned int i, const struct txn *
 					      .number = ++world->requests,
 					      .txn = *txn,
 					      .arrives = world->tick};
+	for (unsigned int s = 0; s < txn->nr_shards; s++) {
+		const char **cut = &world->messages[j].txn.shards[s].becomes.cut;
+
+		*cut = *cut ? number_text(number_of(*cut)) : NULL;
+	}
 	world->nodes[i].number = world->requests;
 	world->nodes[i].number_sent = clock_of(world, i);
 	if (late)
@@ -296,7 +341,8 @@ static void report(struct world *world, unsigned int i, const struct event *even
 	struct protocol *protocol = world->nodes[i].protocol;
 
 	if (event->is_shard)
-		protocol_see_shard(protocol, lease.name, event->index, event->mod, &event->shard);
+		protocol_see_shard(protocol, clock_of(world, i), lease.name, event->index,
+				   event->mod, &event->shard);
 	else
 		protocol_see_node(protocol, clock_of(world, i), names[event->index], event->create,
 				  event->mod, event->gone ? NULL : &event->node);
@@ -323,11 +369,46 @@ static void watch(struct world *world, unsigned int i)
 		report(world, i, &world->events[node->seen++]);
 }
 
+/* What the agent asks the daemon for. */
+static void ask_deadlines(struct world *world, unsigned int i)
+{
+	struct node *node = &world->nodes[i];
+	uint64_t now = clock_of(world, i), latest;
+	struct protocol_end end;
+
+	for (unsigned int s = 0; s < SHARDS; s++) {
+		struct deadline *asks = &node->asks[s];
+
+		*asks = (struct deadline){0};
+		node->later[s] = protocol_wants_later(node->protocol, s, now, &end);
+		if (node->later[s]) {
+			*asks = (struct deadline){end.from, end.until, end.epoch,
+						  number_of(end.cut), 0};
+			protocol_end_asked(node->protocol, s, end.until);
+			node->ends[s] = node->left_alone[s] = false;
+			continue;
+		}
+		node->left_alone[s] = protocol_ends(node->protocol, s, now);
+		if (node->left_alone[s])
+			continue;
+		asks->until = protocol_until(node->protocol, s, now, &asks->from, &asks->epoch);
+		asks->begin_at = number_of(protocol_cut(node->protocol, s, now));
+		node->ends[s] = protocol_wants_end(node->protocol, s, now, &latest);
+		if (!node->ends[s])
+			continue;
+		asks->end_at = s ? 0 : world->tick + 30;
+		asks->until = s && now + 75 * MS < latest ? now + 75 * MS : latest;
+		protocol_end_asked(node->protocol, s, asks->until);
+		if (world->mutation == EARLY_END)
+			protocol_end_set(node->protocol, s, now, asks->until, 0, NULL);
+	}
+}
+
 /* One request at a time, and the daemon obeys what was asked last. */
 static void ask_daemon(struct world *world, unsigned int i)
 {
 	struct node *node = &world->nodes[i];
-	uint64_t now = clock_of(world, i), from;
+	uint64_t now = clock_of(world, i);
 
 	if (active(world, DAEMON_LEAVES, i)) {
 		node->asked = false;
@@ -341,26 +422,73 @@ static void ask_daemon(struct world *world, unsigned int i)
 	protocol_set_daemon(node->protocol, true);
 	node->asked = true;
 	node->asked_at = now;
-	for (unsigned int s = 0; s < SHARDS; s++)
-		node->asks_until[s] =
-			protocol_until(node->protocol, s, now, &from, &node->asks_epoch[s]);
+	ask_deadlines(world, i);
+}
+
+/* See docs/leases.md: another epoch, or a shard that had ended, forgets the numbers. */
+static void obey(struct world *world, unsigned int i, unsigned int s)
+{
+	struct node *node = &world->nodes[i];
+	struct deadline *obeys = &node->obeys[s];
+	struct deadline asks = node->asks[s];
+	bool keeps = asks.epoch == obeys->epoch && obeys->until > clock_of(world, i);
+
+	if (!asks.end_at && !asks.begin_at && keeps) {
+		asks.end_at = obeys->end_at;
+		asks.begin_at = obeys->begin_at;
+	}
+	*obeys = asks;
 }
 
 static void run_daemon(struct world *world, unsigned int i)
 {
 	struct node *node = &world->nodes[i];
+	bool hears = node->protocol && !active(world, AGENT_STOPS, i);
 
 	if (!node->asked || active(world, DAEMON_STOPS, i))
 		return;
 	node->asked = false;
 	for (unsigned int s = 0; s < SHARDS; s++) {
-		if (node->asks_epoch[s] < node->epoch[s])
+		const struct deadline *asks = &node->asks[s];
+
+		if (node->left_alone[s] || asks->epoch < node->obeys[s].epoch)
 			continue;
-		node->until[s] = node->asks_until[s];
-		node->epoch[s] = node->asks_epoch[s];
-		if (node->protocol && !active(world, AGENT_STOPS, i) && !node->until[s])
+		obey(world, i, s);
+		if (hears && !asks->until)
 			protocol_muted(node->protocol, s);
+		if (hears && asks->begin_at)
+			protocol_cut_set(node->protocol, s);
+		if (hears && node->later[s])
+			protocol_later_set(node->protocol, s, true);
+		if (hears && node->ends[s])
+			protocol_end_set(node->protocol, s, clock_of(world, i), asks->until,
+					 asks->until + LATER * MS,
+					 asks->end_at ? number_text(asks->end_at) : NULL);
 	}
+}
+
+static bool is_held(const struct node *node)
+{
+	bool held = false;
+
+	for (unsigned int s = 0; s < SHARDS; s++)
+		held |= node->obeys[s].until != 0;
+	return held;
+}
+
+/* What an administrator does. */
+static void administer(struct world *world, unsigned int i)
+{
+	struct node *node = &world->nodes[i];
+	const struct fault *moved = active(world, MOVED, i);
+	bool drains = active(world, DRAINED, i);
+
+	for (unsigned int s = 0; moved && moved->start == world->tick && s < SHARDS; s++)
+		protocol_move(node->protocol, clock_of(world, i), s,
+			      names[(i + 1) % world->nr_nodes]);
+	if (drains != node->draining)
+		protocol_drain(node->protocol, drains);
+	node->draining = drains;
 }
 
 static void run_node(struct world *world, unsigned int i)
@@ -368,17 +496,18 @@ static void run_node(struct world *world, unsigned int i)
 	struct node *node = &world->nodes[i];
 	struct txn txn;
 
-	if (active(world, HOST_DIES, i))
-		memset(node->until, 0, sizeof(node->until));
+	for (unsigned int s = 0; active(world, HOST_DIES, i) && s < SHARDS; s++)
+		node->obeys[s].until = 0;
+	node->asked &= !active(world, HOST_DIES, i);
 	if (active(world, AGENT_KILLED, i) || active(world, HOST_DIES, i)) {
 		end_agent(node);
 		return;
 	}
 	if (!node->protocol)
-		start_agent(world, i,
-			    memcmp(node->until, (uint64_t[SHARDS]){0}, sizeof(node->until)));
+		start_agent(world, i, is_held(node));
 	if (active(world, AGENT_STOPS, i))
 		return;
+	administer(world, i);
 	/* A request may be made, answered and followed by the next one within one tick. */
 	for (unsigned int round = 0; round < 3; round++) {
 		receive_answers(world, i);
@@ -394,8 +523,15 @@ static unsigned int senders(const struct world *world, unsigned int shard)
 {
 	unsigned int count = 0;
 
-	for (unsigned int i = 0; i < NODES; i++)
-		count += clock_of(world, i) < world->nodes[i].until[shard];
+	for (unsigned int i = 0; i < world->nr_nodes; i++) {
+		const struct deadline *obeys = &world->nodes[i].obeys[shard];
+		uint64_t now = clock_of(world, i);
+		bool begun =
+			now >= obeys->from || (obeys->begin_at && world->tick >= obeys->begin_at);
+
+		count += begun && now < obeys->until &&
+			 !(obeys->end_at && world->tick >= obeys->end_at);
+	}
 	return count;
 }
 
@@ -404,7 +540,7 @@ static bool step(struct world *world)
 {
 	bool fine = true;
 
-	for (unsigned int i = 0; i < NODES; i++) {
+	for (unsigned int i = 0; i < world->nr_nodes; i++) {
 		run_node(world, i);
 		run_daemon(world, i);
 	}
@@ -423,6 +559,7 @@ static bool step(struct world *world)
 
 struct result {
 	bool doubled, silent;
+	unsigned int lost; /* datagrams of shard 0 */
 };
 
 static void free_world(struct world *world)
@@ -432,12 +569,21 @@ static void free_world(struct world *world)
 	free(world);
 }
 
-static struct world *new_world(uint64_t guard, const unsigned int rates[NODES])
+/* How a schedule is run. */
+struct conditions {
+	unsigned int nodes;
+	uint64_t guard;
+	enum mutation mutation;
+};
+
+static struct world *new_world(const struct conditions *conditions, const unsigned int rates[NODES])
 {
 	struct world *world = calloc(1, sizeof(*world));
 
 	assert_non_null(world);
-	world->guard = guard * MS;
+	world->nr_nodes = conditions->nodes;
+	world->guard = conditions->guard * MS;
+	world->mutation = conditions->mutation;
 	memcpy(world->rate, rates, sizeof(world->rate));
 	return world;
 }
@@ -447,7 +593,7 @@ static bool verbose;
 static void print_world(const struct world *world)
 {
 	print_message("tick %u, revision %ld\n", world->tick, (long)world->revision);
-	for (unsigned int i = 0; i < NODES; i++) {
+	for (unsigned int i = 0; i < world->nr_nodes; i++) {
 		const struct node *node = &world->nodes[i];
 		uint64_t now = clock_of(world, i);
 
@@ -460,14 +606,15 @@ static void print_world(const struct world *world)
 		for (unsigned int s = 0; s < SHARDS; s++)
 			print_message("    shard %u: term %ld, %ld ms, epoch %ld\n", s,
 				      (long)world->keys[NODES + s].shard.term,
-				      (long)(node->until[s] - now) / 1000000, (long)node->epoch[s]);
+				      (long)(node->obeys[s].until - now) / 1000000,
+				      (long)node->obeys[s].epoch);
 	}
 }
 
-static struct result run(uint64_t guard, const unsigned int rates[NODES],
+static struct result run(const struct conditions *conditions, const unsigned int rates[NODES],
 			 const struct fault *faults, unsigned int nr_faults)
 {
-	struct world *world = new_world(guard, rates);
+	struct world *world = new_world(conditions, rates);
 	struct result result = {0};
 	unsigned int end = WARM, sent[SHARDS] = {0};
 
@@ -481,6 +628,7 @@ static struct result run(uint64_t guard, const unsigned int rates[NODES],
 		result.doubled = !step(world);
 		for (unsigned int s = 0; s < SHARDS; s++)
 			sent[s] = senders(world, s) ? world->tick : sent[s];
+		result.lost += world->tick > WARM && sent[0] != world->tick;
 	}
 	/* A shard that is just passed on is not sent for a tick or two. */
 	for (unsigned int s = 0; s < SHARDS; s++)
@@ -491,15 +639,15 @@ static struct result run(uint64_t guard, const unsigned int rates[NODES],
 	return result;
 }
 
-static const char *const kinds[] = {"agent stops",  "agent killed",  "daemon stops",
-				    "host dies",    "requests lost", "requests late",
-				    "answers lost", "answers late",  "watch late",
-				    "cut off",	    "store down"};
+static const char *const kinds[] = {
+	"agent stops",	 "agent killed",  "daemon stops", "daemon leaves", "host dies",
+	"requests lost", "requests late", "answers lost", "answers late",  "watch late",
+	"cut off",	 "moved",	  "drained",	  "store down"};
 
 static void print_schedule(const char *what, const unsigned int rates[NODES],
 			   const struct fault *faults, unsigned int count)
 {
-	print_message("%s: clocks %u %u\n", what, rates[0], rates[1]);
+	print_message("%s: clocks %u %u %u\n", what, rates[0], rates[1], rates[2]);
 	for (unsigned int i = 0; i < count; i++)
 		print_message("  node %s: %s, ticks %u to %u\n", names[faults[i].node],
 			      kinds[faults[i].kind], faults[i].start,
@@ -507,9 +655,9 @@ static void print_schedule(const char *what, const unsigned int rates[NODES],
 }
 
 /* Each clock may be faster than the other by the share of the guard. */
-static const unsigned int rates_within[][NODES] = {{1000, 1000},
-						   {1000, 1000 + 1000 * GUARD / DEADLINE},
-						   {1000 + 1000 * GUARD / DEADLINE, 1000}};
+#define FASTER (1000 + 1000 * GUARD / DEADLINE)
+static const unsigned int rates_within[][NODES] = {
+	{1000, 1000, 1000}, {1000, FASTER, 1000}, {FASTER, 1000, FASTER}};
 
 #define NR_RATES (sizeof(rates_within) / sizeof(rates_within[0]))
 
@@ -518,79 +666,103 @@ struct tally {
 	unsigned int runs, doubled;
 };
 
-static void try_schedule(uint64_t guard, const unsigned int rates[NODES],
+static const struct conditions two = {.nodes = 2, .guard = GUARD};
+static const struct conditions three = {.nodes = 3, .guard = GUARD};
+
+static bool is_sound(const struct conditions *conditions)
+{
+	return conditions->guard && conditions->mutation == NO_MUTATION;
+}
+
+static void try_schedule(const struct conditions *conditions, const unsigned int rates[NODES],
 			 const struct fault *faults, unsigned int count, struct tally *tally)
 {
-	struct result result = run(guard, rates, faults, count);
+	struct result result = run(conditions, rates, faults, count);
 
 	tally->runs++;
 	tally->doubled += result.doubled;
-	if (guard && (result.doubled || result.silent)) {
+	if (is_sound(conditions) && (result.doubled || result.silent)) {
 		print_schedule(result.doubled ? "two send" : "nobody sends", rates, faults, count);
 		verbose = true;
-		run(guard, rates, faults, count);
+		run(conditions, rates, faults, count);
+		verbose = false;
 		fail();
 	}
 }
 
-/* A fault of each kind on each node. */
-#define FAULTS ((KINDS - 1) * NODES + 1)
-
-static struct fault nth_fault(unsigned int i, unsigned int start, unsigned int ticks)
+/* A fault of each kind on each node; the store is one. */
+static unsigned int nr_faults(const struct conditions *conditions)
 {
-	return (struct fault){i / NODES, i % NODES, start, ticks};
+	return (KINDS - 1) * conditions->nodes + 1;
+}
+
+static struct fault nth_fault(const struct conditions *conditions, unsigned int i,
+			      unsigned int start, unsigned int ticks)
+{
+	return (struct fault){i / conditions->nodes, i % conditions->nodes, start, ticks};
 }
 
 /* Lengths in ticks: an answer that is as late as it may be; a renewal or two are missed, but not
  * the deadline; the deadline is missed. */
 static const unsigned int lengths[] = {5, 12, 34};
 
-/* One fault, at every tick. Without a guard until two nodes send. */
-static void explore_one(uint64_t guard, struct tally *tally)
+/* One fault, at every tick. In a world that is wrong until two nodes send. */
+static void explore_one(const struct conditions *conditions, struct tally *tally)
 {
-	for (unsigned int i = 0; i < FAULTS * FIRST * 3 && (guard || !tally->doubled); i++) {
-		struct fault fault = nth_fault(i % FAULTS, WARM + i / FAULTS % FIRST,
-					       lengths[i / FAULTS / FIRST]);
+	const unsigned int faults = nr_faults(conditions);
 
-		try_schedule(guard, rates_within[i % NR_RATES], &fault, 1, tally);
+	for (unsigned int i = 0; i < faults * FIRST * 3; i++) {
+		struct fault fault = nth_fault(conditions, i % faults, WARM + i / faults % FIRST,
+					       lengths[i / faults / FIRST]);
+
+		if (!is_sound(conditions) && tally->doubled)
+			return;
+		try_schedule(conditions, rates_within[i % NR_RATES], &fault, 1, tally);
 	}
 }
 
 /* Two faults: the second one begins with the first one, within it, and just before, at and after
  * its end. The first one begins between two renewals, or when a shard is just passed on. */
-static void explore_two(uint64_t guard, struct tally *tally)
+static void explore_two(const struct conditions *conditions, struct tally *tally)
 {
 	static const unsigned int starts[] = {25, 45};
+	const unsigned int all = nr_faults(conditions);
 
-	for (unsigned int i = 0; i < 2 * FAULTS * 2 && (guard || !tally->doubled); i++) {
+	for (unsigned int i = 0; i < 2 * all * 2; i++) {
 		unsigned int ticks = lengths[i % 2 * 2];
 		unsigned int offsets[] = {0, 2, ticks - 1, ticks, ticks + 2};
 
-		for (unsigned int j = 0; j < FAULTS * 5; j++) {
-			unsigned int start = starts[i / 2 / FAULTS];
+		for (unsigned int j = 0; j < all * 5; j++) {
+			unsigned int start = starts[i / 2 / all];
 			const struct fault faults[] = {
-				nth_fault(i / 2 % FAULTS, start, ticks),
-				nth_fault(j / 5, start + offsets[j % 5], lengths[(i + j) % 2 * 2])};
+				nth_fault(conditions, i / 2 % all, start, ticks),
+				nth_fault(conditions, j / 5, start + offsets[j % 5],
+					  lengths[(i + j) % 2 * 2])};
 
-			try_schedule(guard, rates_within[(i + j) % NR_RATES], faults, 2, tally);
+			if (!is_sound(conditions) && tally->doubled)
+				return;
+			try_schedule(conditions, rates_within[(i + j) % NR_RATES], faults, 2,
+				     tally);
 		}
 	}
 }
 
 /* Schedules of up to six faults, by a seed. */
-static void wander(uint64_t guard, unsigned int seed, unsigned int runs, struct tally *tally)
+static void wander(const struct conditions *conditions, unsigned int seed, unsigned int runs,
+		   struct tally *tally)
 {
 	srand(seed);
-	while (runs--) {
+	while (runs-- && (is_sound(conditions) || !tally->doubled)) {
 		unsigned int count = 3 + (unsigned int)rand() % 4;
 		struct fault faults[6];
 
 		for (unsigned int i = 0; i < count; i++)
-			faults[i] = nth_fault((unsigned int)rand() % FAULTS,
-					      WARM + (unsigned int)rand() % (2 * FIRST),
-					      1 + (unsigned int)rand() % FIRST);
-		try_schedule(guard, rates_within[(unsigned int)rand() % NR_RATES], faults, count,
-			     tally);
+			faults[i] =
+				nth_fault(conditions, (unsigned int)rand() % nr_faults(conditions),
+					  WARM + (unsigned int)rand() % (2 * FIRST),
+					  1 + (unsigned int)rand() % FIRST);
+		try_schedule(conditions, rates_within[(unsigned int)rand() % NR_RATES], faults,
+			     count, tally);
 	}
 }
 
@@ -598,21 +770,51 @@ static void no_two_nodes_send_one_shard(void **state)
 {
 	struct tally tally = {0};
 
-	explore_one(GUARD, &tally);
-	explore_two(GUARD, &tally);
-	wander(GUARD, 1, 1000, &tally);
+	explore_one(&two, &tally);
+	explore_two(&two, &tally);
+	wander(&two, 1, 1000, &tally);
+	wander(&three, 2, 4000, &tally);
 	print_message("%u schedules\n", tally.runs);
 }
 
 /* Otherwise the simulation would see nothing. */
-static void without_a_guard_two_nodes_do(void **state)
+static void check_finds(const char *what, struct conditions conditions)
 {
 	struct tally tally = {0};
 
-	explore_one(0, &tally);
-	explore_two(0, &tally);
-	print_message("two nodes send in schedule %u\n", tally.runs);
+	explore_one(&conditions, &tally);
+	explore_two(&conditions, &tally);
+	wander(&conditions, 3, 20000, &tally);
+	print_message("%s: two nodes send in schedule %u\n", what, tally.runs);
 	assert_true(tally.doubled > 0);
+}
+
+static void without_a_guard_two_nodes_do(void **state)
+{
+	check_finds("no guard", (struct conditions){.nodes = 2});
+}
+
+static void moves_in_a_wrong_order_are_found(void **state)
+{
+	check_finds("no time left",
+		    (struct conditions){.nodes = 2, .guard = GUARD, .mutation = NO_LEFT});
+	check_finds("an end that is not confirmed",
+		    (struct conditions){.nodes = 2, .guard = GUARD, .mutation = EARLY_END});
+}
+
+/* All nodes and the store run, one is drained or moves its shards away. */
+static void a_move_at_a_datagram_loses_none(void **state)
+{
+	for (unsigned int i = 0; i < 2 * NODES * FIRST; i++) {
+		const struct fault fault = {i % 2 ? MOVED : DRAINED, i / 2 % NODES,
+					    WARM + i / 2 / NODES, 40};
+		struct result result = run(&three, rates_within[i % NR_RATES], &fault, 1);
+
+		if (result.lost || result.doubled)
+			print_schedule("lost", rates_within[i % NR_RATES], &fault, 1);
+		assert_false(result.doubled);
+		assert_int_equal(result.lost, 0);
+	}
 }
 
 int main(void)
@@ -620,6 +822,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_two_nodes_send_one_shard),
 		cmocka_unit_test(without_a_guard_two_nodes_do),
+		cmocka_unit_test(moves_in_a_wrong_order_are_found),
+		cmocka_unit_test(a_move_at_a_datagram_loses_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,7 @@ static struct protocol *new_successor(uint64_t now)
 
 	protocol_reading(protocol);
 	protocol_see_node(protocol, TIME, "a", 5, 8, &before);
-	protocol_see_shard(protocol, radio.name, 0, 6, &held);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 6, &held);
 	protocol_see_all(protocol, TIME, 8);
 	expect_txn(protocol, now, TXN_ADOPT, 9);
 	assert_true(protocol_is_ours(protocol, 0));
@@ -147,7 +147,7 @@ static void a_gap_before_sending(void **state)
 	int64_t epoch;
 
 	protocol_see_node(protocol, TIME, "b", 1, 3, &other);
-	protocol_see_shard(protocol, radio.name, 0, 4, &passed);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 4, &passed);
 	assert_int_not_equal(protocol_until(protocol, 0, TIME + 7, &from, &epoch), 0);
 	assert_int_equal(from, TIME + 7 + 15 * MS);
 	assert_int_not_equal(protocol_until(protocol, 0, TIME + 50 * MS, &again, &epoch), 0);
@@ -167,18 +167,18 @@ static void moves_to_possible_holders(void **state)
 	struct node_record other = record_of(2);
 	const struct shard_record ours = {.node = "a", .term = 2};
 
-	protocol_see_shard(protocol, radio.name, 0, 4, &ours);
-	assert_int_equal(protocol_move(protocol, 0, "b"), -ENOENT);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 4, &ours);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), -ENOENT);
 	other.draining = true;
 	protocol_see_node(protocol, TIME, "b", 5, 5, &other);
-	assert_int_equal(protocol_move(protocol, 0, "b"), -ENOENT);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), -ENOENT);
 	other.draining = false;
 	other.nr_leases = 0;
 	protocol_see_node(protocol, TIME, "b", 5, 6, &other);
-	assert_int_equal(protocol_move(protocol, 0, "b"), -ENOENT);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), -ENOENT);
 	other.nr_leases = 1;
 	protocol_see_node(protocol, TIME, "b", 5, 7, &other);
-	assert_int_equal(protocol_move(protocol, 0, "b"), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
 	expect_txn(protocol, TIME, TXN_PASS, 8);
 	assert_false(protocol_is_ours(protocol, 0));
 	protocol_free(protocol);
@@ -195,16 +195,16 @@ static void releases_a_lease_that_is_gone(void **state)
 
 	assert_int_equal(protocol_set_leases(protocol, both, 2), 0);
 	protocol_reading(protocol);
-	protocol_see_shard(protocol, "radio", 0, 3, &ours);
-	protocol_see_shard(protocol, "tv", 0, 4, &ours);
+	protocol_see_shard(protocol, TIME, "radio", 0, 3, &ours);
+	protocol_see_shard(protocol, TIME, "tv", 0, 4, &ours);
 	protocol_see_all(protocol, TIME, 4);
 	assert_int_equal(protocol_set_leases(protocol, both, 1), 0);
 	assert_true(protocol_is_ours(protocol, 0));
 	/* It is back before its key was deleted. */
 	assert_int_equal(protocol_set_leases(protocol, both, 2), 0);
 	protocol_reading(protocol);
-	protocol_see_shard(protocol, "tv", 0, 4, &ours);
-	protocol_see_shard(protocol, "radio", 0, 3, &ours);
+	protocol_see_shard(protocol, TIME, "tv", 0, 4, &ours);
+	protocol_see_shard(protocol, TIME, "radio", 0, 3, &ours);
 	protocol_see_all(protocol, TIME, 4);
 	assert_true(protocol_is_ours(protocol, 1));
 	expect_txn(protocol, TIME, TXN_RENEW, 5);
@@ -212,7 +212,7 @@ static void releases_a_lease_that_is_gone(void **state)
 	/* It is gone. While its key may be deleted, it cannot come back. */
 	assert_int_equal(protocol_set_leases(protocol, both, 1), 0);
 	protocol_reading(protocol);
-	protocol_see_shard(protocol, "radio", 0, 3, &ours);
+	protocol_see_shard(protocol, TIME, "radio", 0, 3, &ours);
 	protocol_see_all(protocol, TIME, 5);
 	expect_txn(protocol, TIME, TXN_RENEW, 6);
 	assert_true(protocol_request(protocol, TIME, &txn));

@@ -85,7 +85,7 @@ static void on_key(void *context, const struct etcd_key *key)
 	struct agent *agent = context;
 
 	if (key->is_shard)
-		protocol_see_shard(agent->protocol, key->lease, key->number, key->mod,
+		protocol_see_shard(agent->protocol, clock_ns(), key->lease, key->number, key->mod,
 				   key->deleted ? NULL : &key->shard_record);
 	else
 		protocol_see_node(agent->protocol, clock_ns(), key->node, key->create, key->mod,

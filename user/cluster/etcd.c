@@ -142,8 +142,14 @@ static json_t *node_value(const struct node_record *record, const struct protoco
 
 static json_t *shard_value(const struct shard_record *record)
 {
-	return json_pack("{s:s, s:I, s:b}", "node", record->node, "term", (json_int_t)record->term,
-			 "pinned", record->pinned);
+	json_t *value = json_pack("{s:s, s:I, s:b}", "node", record->node, "term",
+				  (json_int_t)record->term, "pinned", record->pinned);
+
+	if (record->left)
+		json_put(&value, "left_us", json_integer((json_int_t)(record->left / 1000 + 1)));
+	if (record->cut)
+		json_put(&value, "cut", json_loads(record->cut, JSON_REJECT_DUPLICATES, NULL));
+	return value;
 }
 
 static char *body_of(json_t *json)
@@ -342,16 +348,42 @@ static bool read_node(const json_t *value, struct node_record *record)
 	return read_unfit(json_object_get(value, "unfit"), record);
 }
 
-static bool read_shard(const json_t *value, struct shard_record *record)
+/* {RULE: NUMBER, …}, whose names only the daemon can know. NULL in the record: there is none. */
+static bool read_cut(const json_t *cut, struct shard_record *record, char text[CLUSTER_CUT_SIZE])
+{
+	json_t *number;
+	const char *rule;
+	size_t length;
+
+	if (!cut)
+		return true;
+	json_object_foreach((json_t *)cut, rule, number)
+	{
+		if (!json_is_integer(number) || json_integer_value(number) < 0 ||
+		    json_integer_value(number) > UINT32_MAX)
+			return false;
+	}
+	length = json_dumpb(cut, text, CLUSTER_CUT_SIZE - 1, JSON_COMPACT);
+	if (!json_object_size(cut) || length >= CLUSTER_CUT_SIZE - 1)
+		return false;
+	text[length] = '\0';
+	record->cut = text;
+	return true;
+}
+
+static bool read_shard(const json_t *value, struct shard_record *record, char cut[CLUSTER_CUT_SIZE])
 {
 	const char *node = json_string_value(json_object_get(value, "node"));
+	int64_t left = number_of(value, "left_us");
 
 	*record = (struct shard_record){.term = number_of(value, "term"),
 					.pinned = json_is_true(json_object_get(value, "pinned"))};
-	if (!node || !etcd_name_valid(node) || record->term < 1)
+	if (!node || !etcd_name_valid(node) || record->term < 1 || left < 0 ||
+	    left > (int64_t)(CLUSTER_LEFT_NS / 1000))
 		return false;
+	record->left = (uint64_t)left * 1000;
 	snprintf(record->node, sizeof(record->node), "%s", node);
-	return true;
+	return read_cut(json_object_get(value, "cut"), record, cut);
 }
 
 static bool read_key(const char *text, const char *prefix, struct etcd_key *key)
@@ -403,7 +435,7 @@ static bool read_kv(const json_t *kv, bool deleted, const char *prefix, struct e
 	if (length < 0 || key->create < 1 ||
 	    json_text_read(&json, text, (size_t)length, JSON_REJECT_DUPLICATES, NULL))
 		return false;
-	fine = key->is_shard ? read_shard(json, &key->shard_record)
+	fine = key->is_shard ? read_shard(json, &key->shard_record, key->cut)
 			     : read_node(json, &key->node_record);
 	json_decref(json);
 	return fine;

@@ -4,7 +4,8 @@
  * /v3/kv/range, /v3/watch, /v3/auth/authenticate), and how records are written in keys and values:
  *
  *     PREFIX/nodes/NAME            {"instance","host","serial","weight","draining","leases":["tv/16"],"unfit":["tv/3"]}
- *     PREFIX/shards/LEASE/NUMBER   {"node","term","pinned"}
+ *     PREFIX/shards/LEASE/NUMBER   {"node","term","pinned"}, and while it is passed on
+ *                                  {"left_us","cut":{RULE:NUMBER,…}}
  *
  * Everything that comes from etcd is checked; it may be written by anybody who may write there.
  * Pure; any thread. Bodies are malloc()ed texts, NULL: no memory.
@@ -35,6 +36,7 @@ struct etcd_key {
 	char lease[CLUSTER_NAME_SIZE];
 	unsigned int number;
 	struct shard_record shard_record;
+	char cut[CLUSTER_CUT_SIZE]; /* what shard_record.cut is, if it is not NULL */
 };
 
 typedef void etcd_key_function(void *context, const struct etcd_key *key);

@@ -15,6 +15,7 @@
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "cluster/handover.h"
 #include "cluster/role.h"
 #include "control/client.h"
 #include "control/lines.h"
@@ -29,7 +30,7 @@
 #define LIST_MANY_NS NS_PER_SECOND
 #define LIST_MANY    1000 /* rules */
 
-enum request { REQUEST_NONE, REQUEST_HELLO, REQUEST_LIST, REQUEST_SET };
+enum request { REQUEST_NONE, REQUEST_HELLO, REQUEST_LIST, REQUEST_SET, REQUEST_HANDOVER };
 
 struct local {
 	const char *path;
@@ -63,6 +64,7 @@ struct local {
 	json_int_t rules;
 	struct lease_name leases[CLUSTER_LEASES];
 	unsigned int nr_leases, offset;
+	struct handover handover;
 	bool ending[CLUSTER_SHARDS]; /* the request that is waited for ends it */
 };
 
@@ -97,6 +99,7 @@ static void disconnect(struct local *local)
 	local->out = NULL;
 	local->request = REQUEST_NONE;
 	local->welcome = false;
+	handover_reset(&local->handover);
 	list_again(local);
 }
 
@@ -185,8 +188,12 @@ static void ask_set(struct local *local, uint64_t now)
 
 	for (unsigned int i = 0; i < protocol_shards(local->protocol); i++) {
 		int64_t epoch;
-		uint64_t from, until = protocol_until(local->protocol, i, now, &from, &epoch);
+		uint64_t from, until;
 
+		local->ending[i] = false;
+		if (protocol_ends(local->protocol, i, now))
+			continue;
+		until = protocol_until(local->protocol, i, now, &from, &epoch);
 		local->ending[i] = !until && protocol_is_set(local->protocol, i);
 		if (!until && !local->ending[i])
 			continue;
@@ -202,6 +209,16 @@ static void ask_set(struct local *local, uint64_t now)
 	}
 	/* Also an empty list, which shows that it answers. */
 	ask_leases(local, now, REQUEST_SET, list);
+}
+
+static bool ask_handover(struct local *local, uint64_t now)
+{
+	json_t *params = NULL;
+	const char *method = handover_request(&local->handover, local->protocol, now, &params);
+
+	if (method)
+		ask(local, now, REQUEST_HANDOVER, method, params);
+	return method;
 }
 
 /* ---- answers ---- */
@@ -313,6 +330,10 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 		goto out;
 	}
 	local->request = REQUEST_NONE;
+	if (request == REQUEST_HANDOVER) {
+		handover_answer(&local->handover, local->protocol, now, kind ? NULL : body);
+		goto out;
+	}
 	if (kind == 1) {
 		json_int_t code = json_integer_value(json_object_get(body, "code"));
 
@@ -391,6 +412,8 @@ static void ask_next(struct local *local, uint64_t now)
 		ask_leases(local, now, REQUEST_HELLO, json_array());
 	else if (local->listed && now >= local->set_at && !(list && local->set_last))
 		ask_set(local, now);
+	else if (local->listed && ask_handover(local, now))
+		return;
 	else if (list)
 		ask_list(local, now);
 }
@@ -426,7 +449,10 @@ uint64_t local_next(const struct local *local)
 		return local->connect_at;
 	if (local->request != REQUEST_NONE)
 		return local->asked + local->config->daemon_timeout * NS_PER_MS;
-	return local->listed ? local->set_at : 0;
+	if (!local->listed)
+		return 0;
+	return handover_next(&local->handover) < local->set_at ? handover_next(&local->handover)
+							       : local->set_at;
 }
 
 void local_hurry(struct local *local)

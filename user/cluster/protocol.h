@@ -14,9 +14,19 @@
  *      than the other by more than the share G/D. The time of day plays no role.
  *   3. A shard is held by a term of a node (record.h). It is taken only if that term has ended,
  *      compared in the same transaction, or if the holder passes it on.
- *   4. A holder passes a shard on, or leaves, only when its daemon has confirmed that the shard is
- *      muted, or when every deadline that the daemon may have has passed. What has arrived there
- *      by then is still sent (XMC_LEASE_DRAIN_NS), so the new holder begins `gap` later.
+ *   4. A holder that leaves, or cannot relay a shard, passes it on only when its daemon has
+ *      confirmed that the shard is muted, or when every deadline that the daemon may have has
+ *      passed.
+ *   5. Otherwise it is passed on while it is sent. Its daemon has confirmed that it ends at a
+ *      moment, which is not after the deadline of 1 and which no renewal moves, or before it at a
+ *      datagram of each stream. The record has how long that is from now (`left`), and the numbers
+ *      of the datagrams, which may come later than that moment: once the record is written, the
+ *      end is set to a moment that fits the `left` in it. Whoever holds the shard after that begins not before `left` after it has
+ *      *seen* the record, longer by the share G/D; or at the same datagrams. So both know the
+ *      order, whatever their clocks say.
+ *
+ * The new holder begins `gap` later than that, because a packet does not arrive at both hosts at
+ * the same time.
  *
  * Every transaction renews the node's key as well, and only one is under way. If its answer is
  * lost, the next one shows by the key's serial which was made: an older one that arrives late fails
@@ -135,8 +145,8 @@ void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold);
  */
 void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name, int64_t create,
 		       int64_t mod, const struct node_record *record);
-void protocol_see_shard(struct protocol *protocol, const char *lease, unsigned int number,
-			int64_t mod, const struct shard_record *record);
+void protocol_see_shard(struct protocol *protocol, uint64_t now, const char *lease,
+			unsigned int number, int64_t mod, const struct shard_record *record);
 
 /* A reading of all keys: begin; all have been reported as of this revision, others do not exist. */
 void protocol_reading(struct protocol *protocol);
@@ -157,8 +167,8 @@ void protocol_muted(struct protocol *protocol, unsigned int shard);
 void protocol_drain(struct protocol *protocol, bool drain);
 
 /* Pass the shard on to this node, if it is ours. 0; -ENOENT: no such member, or it drains, or does
- * not have the lease; -ESRCH: not ours. */
-int protocol_move(struct protocol *protocol, unsigned int shard, const char *node);
+ * not have the lease; -ESRCH: not ours; -EBUSY: it is just being passed on. */
+int protocol_move(struct protocol *protocol, uint64_t now, unsigned int shard, const char *node);
 
 /* Leave for good: mute everything, then delete the node's key. */
 void protocol_leave(struct protocol *protocol);
@@ -181,10 +191,46 @@ uint64_t protocol_next(const struct protocol *protocol, uint64_t now);
 uint64_t protocol_until(struct protocol *protocol, unsigned int shard, uint64_t now, uint64_t *from,
 			int64_t *epoch);
 
+/* The shard ends in the daemon by itself, and has not ended: leave it alone. A daemon that was
+ * started again meanwhile does not know the numbers, so nothing may be set again. */
+bool protocol_ends(const struct protocol *protocol, unsigned int shard, uint64_t now);
+
 /* Whether the daemon may have a deadline of the shard, so that it has to be ended. */
 bool protocol_is_set(const struct protocol *protocol, unsigned int shard);
 
-/* Whether a shard has become ours, or has to be muted, since the last call. */
+/*
+ * The shard is to be passed on, and the daemon sends it. Ask the daemon to end it at a moment until
+ * *latest, or before that at a datagram of each stream; with the epoch of protocol_until(), and
+ * report: protocol_end_asked() before that, protocol_end_set() when it has confirmed. `cut`: as in
+ * struct shard_record, copied. `later`: with numbers, until when it may take them to come (at most
+ * PROTOCOL_LATER_NS from now).
+ */
+#define PROTOCOL_LATER_NS 1500000000ULL
+bool protocol_wants_end(const struct protocol *protocol, unsigned int shard, uint64_t now,
+			uint64_t *latest);
+void protocol_end_asked(struct protocol *protocol, unsigned int shard, uint64_t until);
+void protocol_end_set(struct protocol *protocol, unsigned int shard, uint64_t now, uint64_t until,
+		      uint64_t later, const char *cut);
+
+/* It was passed on with numbers, so it may end later in the daemon, as was said by `later`. Ask for
+ * that, after protocol_end_asked(), and report: protocol_later_set(). */
+struct protocol_end {
+	uint64_t from, until;
+	int64_t epoch;
+	const char *cut; /* valid until the next report */
+};
+
+bool protocol_wants_later(const struct protocol *protocol, unsigned int shard, uint64_t now,
+			  struct protocol_end *end);
+void protocol_later_set(struct protocol *protocol, unsigned int shard, bool accepted);
+
+/* The numbers from which we send a shard that we have received, while it begins; NULL: none, or
+ * protocol_cut_set() was called. Beside them the daemon has to have what protocol_until() returns.
+ * Valid until the next report. */
+const char *protocol_cut(const struct protocol *protocol, unsigned int shard, uint64_t now);
+void protocol_cut_set(struct protocol *protocol, unsigned int shard);
+
+/* Whether a shard has become ours, or has to be muted or passed on, since the last call. */
 bool protocol_hurries(struct protocol *protocol);
 
 /* Whether all keys have to be reported again; true once. */

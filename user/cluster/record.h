@@ -52,6 +52,17 @@ struct shard_record {
 	char node[CLUSTER_NAME_SIZE]; /* the holder's name; empty: no holder yet */
 	int64_t term;
 	bool pinned; /* it was moved there by hand, so it stays there */
+	/* Its former holder, which has passed it on, may send it for this many ns after this was
+	 * sent to the store; the holder has cleared it when that is over. */
+	uint64_t left;
+	/* JSON, {RULE: NUMBER, …}: the holder sends from these datagrams on, the former one those
+	 * before. NULL: the streams have no numbers. Valid as long as what it is handed over with.
+	 */
+	const char *cut;
 };
+
+/* The longest time and text of these. */
+#define CLUSTER_LEFT_NS	 11000000000ULL
+#define CLUSTER_CUT_SIZE 12288
 
 #endif

@@ -13,7 +13,7 @@ uint64_t role_elsewhere(const struct protocol *protocol, unsigned int shard)
 		return 0;
 	/* Longer than it holds the shard without another renewal, by the time to the next report.
 	 */
-	return view->nodes[holder].seen + view->patience + ROLE_NS;
+	return view->nodes[holder].seen + view->deadline + view->guard + ROLE_NS;
 }
 
 void role_add(json_t **list, const struct protocol *protocol)

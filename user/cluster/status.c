@@ -116,13 +116,17 @@ static void method_move(void *context, const json_t *params, struct control_repl
 		protocol_shard(status->protocol, i, &shard);
 		if (strcmp(shard.lease->name, lease) != 0 || shard.number != number)
 			continue;
-		switch (protocol_move(status->protocol, i, node)) {
+		switch (protocol_move(status->protocol, clock_ns(), i, node)) {
 		case 0:
 			reply->result = json_object();
 			break;
 		case -ESRCH:
 			control_fail(reply, CONTROL_REFUSED, "node %s holds %s/%zu: ask it there",
 				     shard.owner ? shard.owner : "(none)", lease, number);
+			break;
+		case -EBUSY:
+			control_fail(reply, CONTROL_REFUSED, "%s/%zu is just being passed on",
+				     lease, number);
 			break;
 		default:
 			control_fail(reply, CONTROL_NOT_FOUND,

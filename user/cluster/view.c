@@ -10,6 +10,8 @@
 
 void view_free(struct view *view)
 {
+	for (unsigned int i = 0; i < view->nr_shards; i++)
+		free(view->shards[i].cut);
 	free(view->shards);
 	view->shards = NULL;
 	view->nr_shards = 0;
@@ -77,6 +79,17 @@ static void enter_lease(struct view *next, const struct view *view, const struct
 	next->nr_leases++;
 }
 
+/* What the shards have that are not in `next`. */
+static void free_others(const struct view *view, const struct view *next)
+{
+	for (unsigned int i = 0; i < view->nr_shards; i++) {
+		struct view_shard *shard = &view->shards[i];
+
+		if (!view_shard(next, view->leases[shard->lease].name.name, shard->number))
+			free(shard->cut);
+	}
+}
+
 int view_set_leases(struct view *view, const struct lease_name *leases, unsigned int count)
 {
 	struct view *next;
@@ -97,15 +110,43 @@ int view_set_leases(struct view *view, const struct lease_name *leases, unsigned
 	}
 	for (unsigned int i = 0; i < count; i++)
 		enter_lease(next, view, &leases[i]);
+	free_others(view, next);
 	free(view->shards);
 	*view = *next;
 	free(next);
 	return 1;
 }
 
-struct view_shard *view_see_shard(struct view *view, const char *lease, unsigned int number,
-				  int64_t mod, const struct shard_record *record)
+/* Its holder has changed, or what is known of the last change. */
+static void keep_record(struct view *view, uint64_t now, struct view_shard *shard, int64_t mod,
+			const struct shard_record *record)
 {
+	bool same = record->term == shard->record.term && *record->node &&
+		    strcmp(record->node, shard->record.node) == 0;
+	char *cut;
+	uint64_t quiet = now + record->left + record->left * view->guard / view->deadline;
+
+	/* Its holder goes on. */
+	if (same && shard->from_mod == shard->mod)
+		shard->from_mod = mod;
+	shard->mod = mod;
+	cut = record->cut ? strdup(record->cut) : NULL; /* it may be the same */
+	free(shard->cut);
+	shard->cut = cut;
+	shard->cut_set = false;
+	shard->record = *record;
+	shard->record.cut = NULL;
+	/* Of an end here, only others know no better. */
+	if (record->left && quiet > shard->quiet && shard->ends <= now &&
+	    shard->ends_later <= now && shard->old_end <= now)
+		shard->quiet = quiet;
+}
+
+struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *lease,
+				  unsigned int number, int64_t mod,
+				  const struct shard_record *record)
+{
+	static const struct shard_record none;
 	struct view_shard *shard = view_shard(view, lease, number);
 
 	if (!shard)
@@ -114,8 +155,7 @@ struct view_shard *view_see_shard(struct view *view, const char *lease, unsigned
 	if (mod <= shard->mod)
 		return NULL;
 	view->look = true;
-	shard->mod = record ? mod : 0;
-	shard->record = record ? *record : (struct shard_record){0};
+	keep_record(view, now, shard, record ? mod : 0, record ? record : &none);
 	*shard->move_to = '\0';
 	return shard;
 }
@@ -202,8 +242,9 @@ void view_see_all(struct view *view, uint64_t now, int64_t revision)
 		struct view_shard *shard = &view->shards[i];
 
 		if (!shard->listed && shard->mod <= revision) {
-			shard->mod = 0;
-			shard->record = (struct shard_record){0};
+			static const struct shard_record none;
+
+			keep_record(view, now, shard, 0, &none);
 		}
 	}
 	view->look = true;
@@ -213,7 +254,8 @@ void view_refresh(struct view *view, uint64_t now)
 {
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
 		struct view_node *node = &view->nodes[i];
-		bool live = *node->name && view_elapsed(now, node->seen) <= view->patience;
+		bool live = *node->name &&
+			    view_elapsed(now, node->seen) <= view->deadline + view->guard;
 
 		if (live != node->live) {
 			view->changed = now;

@@ -22,7 +22,7 @@ struct view_node {
 	uint64_t since;		      /* when the term was first seen */
 	uint64_t seen;		      /* when the mod_revision was first seen */
 	uint64_t hash;
-	bool live;   /* renewed within `patience` */
+	bool live;   /* renewed within `deadline` and `guard` */
 	bool listed; /* reported since view_reading() */
 	struct node_record record;
 };
@@ -42,7 +42,23 @@ struct view_shard {
 	const char *why; /* we claimed it or pass it on, constant text; NULL: another node did */
 	uint64_t sent_until;		 /* the latest deadline that the daemon may have; 0: none */
 	bool move_pins;			 /* and to stay there */
-	char move_to[CLUSTER_NAME_SIZE]; /* it is to be passed on to this node; empty: it is not */
+	char move_to[CLUSTER_NAME_SIZE]; /* it is to be passed on to this node; empty: it is not, */
+	uint64_t move_since;		 /* since then; */
+	bool move_mutes;		 /* muted before that, instead of ended while it is sent */
+	uint64_t ends; /* what we have set as its end in the daemon; 0: it goes on */
+	/* What it is to be once the shard is passed on, with this epoch: its numbers come before.
+	 */
+	uint64_t ends_later;
+	/* It came back to us meanwhile. The daemon may still obey that end until then. */
+	uint64_t old_end;
+	int64_t ends_epoch;
+	int64_t epoch; /* the least one that the daemon accepts as another one; 0: any */
+	/* Another node, which has passed it on, may send it until then. */
+	uint64_t quiet;
+	/* The numbers at which it ends or begins, from the record or ours (ends); malloc()ed,
+	 * NULL: none. */
+	char *cut;
+	bool cut_set; /* the daemon has been told */
 };
 
 struct view_lease {
@@ -52,9 +68,9 @@ struct view_lease {
 };
 
 struct view {
-	uint64_t patience; /* how long a member may be silent */
-	uint64_t changed;  /* when a node last came or went */
-	bool look;	   /* something has changed that decisions are made from */
+	uint64_t deadline, guard; /* a member may be silent for both */
+	uint64_t changed;	  /* when a node last came or went */
+	bool look;		  /* something has changed that decisions are made from */
 	struct view_node nodes[CLUSTER_NODES];
 	struct view_lease leases[CLUSTER_LEASES];
 	unsigned int nr_leases, nr_shards;
@@ -80,8 +96,9 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 struct view_shard *view_shard(const struct view *view, const char *lease, unsigned int number);
 
 /* NULL: nothing has changed. */
-struct view_shard *view_see_shard(struct view *view, const char *lease, unsigned int number,
-				  int64_t mod, const struct shard_record *record);
+struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *lease,
+				  unsigned int number, int64_t mod,
+				  const struct shard_record *record);
 void view_reading(struct view *view);
 void view_see_all(struct view *view, uint64_t now, int64_t revision);
 

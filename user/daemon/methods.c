@@ -384,6 +384,7 @@ const struct control_method daemon_methods[] = {
 	{"explain.packet", CONTROL_READ, packet_keys, method_explain_packet},
 	{"lease.set", CONTROL_CHANGE, lease_keys, method_lease_set},
 	{"lease.list", CONTROL_READ, page_keys, method_lease_list},
+	{"lease.sequence", CONTROL_READ, shard_keys, method_lease_sequence},
 	{"lease.release", CONTROL_CHANGE, shard_keys, method_lease_release},
 	{"log.show", CONTROL_READ, NULL, method_log_show},
 	{"log.set", CONTROL_CHANGE, log_keys, method_log_set},

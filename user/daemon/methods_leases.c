@@ -276,6 +276,59 @@ void method_lease_list(void *context, const json_t *params, struct control_reply
 	free(shards);
 }
 
+/* ---- lease.sequence ---- */
+
+static bool is_in(const struct rule *rule, const char *name, size_t shard)
+{
+	return !rule->disabled && rule->lease_shards && strcmp(rule->lease, name) == 0 &&
+	       rule_shard(rule) == shard;
+}
+
+static json_t *sequence_json(const struct rule_counts *counts)
+{
+	json_t *object = json_pack("{s:i}", "bits", (int)counts->rule->sequence_bits);
+
+	if (counts->has_sequence && counts->received)
+		json_put(&object, "last", json_integer((json_int_t)counts->sequence));
+	return object;
+}
+
+void method_lease_sequence(void *context, const json_t *params, struct control_reply *reply)
+{
+	const struct daemon *daemon = context;
+	const char *name = control_param_string(params, "name", reply);
+	struct books *books;
+	json_t *rules;
+	size_t shard = 0;
+
+	if (!name ||
+	    !control_param_unsigned(params, "shard", 0, LEASE_SHARDS_MAX - 1, &shard, reply))
+		return;
+	books = relay_books(daemon->relay, 0, SIZE_MAX);
+	rules = json_object();
+	for (unsigned int i = 0; books && i < books->nr_rules; i++) {
+		const struct rule_counts *counts = &books->rules[i];
+
+		if (!is_in(counts->rule, name, shard))
+			continue;
+		if (!counts->rule->sequence_bits) {
+			control_fail(reply, CONTROL_REFUSED,
+				     "rule %.127s has no `sequence`: its lease can move at a "
+				     "moment only",
+				     counts->rule->name);
+			break;
+		}
+		json_put(&rules, counts->rule->name, sequence_json(counts));
+	}
+	if (books && !reply->code && !json_object_size(rules))
+		control_fail(reply, CONTROL_NOT_FOUND, "no rule is in the shard %zu of a lease %s",
+			     shard, name);
+	if (books && !reply->code)
+		reply->result = json_pack("{s:O}", "rules", rules);
+	json_decref(rules);
+	books_free(books);
+}
+
 /* ---- counts ---- */
 
 struct counts {

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Shards that are passed on. See protocol.h, 4 and 5. */
+#include "cluster/protocol_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Shards are ended one after the other. One that has not been after this time is muted first. */
+#define PATIENCE_NS 10000000000ULL
+
+/* ---- which ---- */
+
+static void start(struct protocol *protocol, uint64_t now, struct view_shard *shard,
+		  unsigned int to, const char *why)
+{
+	snprintf(shard->move_to, CLUSTER_NAME_SIZE, "%s", protocol->view.nodes[to].name);
+	shard->move_pins = shard->move_mutes = false;
+	shard->move_since = now;
+	shard->why = why;
+	protocol->hurry = true;
+}
+
+/* A shard that another node can relay and we cannot. Not at once: what has ended here may just be
+ * ending there as well. And not often: inputs that come and go must not move shards to and fro. */
+static void plan_unfit(struct protocol *protocol, uint64_t now)
+{
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
+		struct view_shard *shard = &protocol->view.shards[i];
+		unsigned int best = NO_NODE;
+
+		if (shard->unfit && is_ours(protocol, shard) && !*shard->move_to)
+			best = view_ranked(&protocol->view, shard, 0);
+		if (best == NO_NODE || !view_fit(&protocol->view, shard, best)) {
+			shard->unfit_since = 0;
+			continue;
+		}
+		if (!shard->unfit_since)
+			shard->unfit_since = now;
+		if (view_elapsed(now, shard->unfit_since) < protocol->settings.unfit ||
+		    now < protocol->unfit_at)
+			continue;
+		start(protocol, now, shard, best, "it cannot relay it");
+		shard->move_mutes = true;
+		protocol->unfit_at = now + PROTOCOL_UNFIT_NS;
+	}
+}
+
+/* After the members have stayed the same for long enough; when we drain, at once. */
+static void plan_better(struct protocol *protocol, uint64_t now, unsigned int own)
+{
+	const struct protocol_settings *settings = &protocol->settings;
+	unsigned int moves = settings->moves;
+
+	if (now < protocol->moves_at ||
+	    (!protocol->drain && view_elapsed(now, protocol->view.changed) < settings->settle))
+		return;
+	for (unsigned int i = 0; i < protocol->view.nr_shards && moves; i++) {
+		struct view_shard *shard = &protocol->view.shards[i];
+		unsigned int best;
+
+		if (!is_ours(protocol, shard) || *shard->move_to ||
+		    (shard->record.pinned && !protocol->drain))
+			continue;
+		best = view_ranked(&protocol->view, shard, 0);
+		/* See plan_unfit(). */
+		if (best == NO_NODE || best == own ||
+		    (shard->unfit && view_fit(&protocol->view, shard, best) && !protocol->drain))
+			continue;
+		start(protocol, now, shard, best, protocol->drain ? "drained" : "rebalanced");
+		moves--;
+	}
+	if (moves < settings->moves)
+		protocol->moves_at = now + 1000000000ULL;
+}
+
+void move_plan(struct protocol *protocol, uint64_t now, unsigned int own)
+{
+	plan_unfit(protocol, now);
+	plan_better(protocol, now, own);
+}
+
+int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node)
+{
+	struct view_shard *shard = &protocol->view.shards[index];
+	unsigned int to = view_find(&protocol->view, node);
+
+	if (!is_ours(protocol, shard))
+		return -ESRCH;
+	if (to == NO_NODE || view_rank(&protocol->view, shard, to) == NO_NODE)
+		return -ENOENT;
+	if (*shard->move_to)
+		return -EBUSY;
+	if (strcmp(node, protocol->settings.node) != 0)
+		start(protocol, now, shard, to, "moved by hand");
+	shard->move_pins = view_ranked(&protocol->view, shard, 0) != to;
+	return 0;
+}
+
+/* ---- the end here ---- */
+
+bool protocol_wants_end(const struct protocol *protocol, unsigned int index, uint64_t now,
+			uint64_t *latest)
+{
+	const struct view_shard *shard = &protocol->view.shards[index];
+
+	*latest = protocol_deadline(protocol);
+	return *shard->move_to && !shard->move_mutes && !move_has_end(shard) &&
+	       is_ours(protocol, shard) && !protocol_is_ending(protocol) &&
+	       shard->sent_until > now && shard->from_mod == shard->mod && shard->from <= now &&
+	       shard->old_end <= now && *latest > now;
+}
+
+void protocol_end_asked(struct protocol *protocol, unsigned int index, uint64_t until)
+{
+	struct view_shard *shard = &protocol->view.shards[index];
+
+	if (until > shard->sent_until)
+		shard->sent_until = until;
+}
+
+/* Go on with a shard that was not passed on. Its numbers must not end it: the daemon forgets them
+ * with another epoch. (The next change of the key has at least this one.) */
+static void go_on(const struct protocol *protocol, struct view_shard *shard)
+{
+	int64_t epoch = protocol_epoch(protocol, shard);
+
+	/* What was to be later is not set before it is passed on. */
+	shard->ends = shard->ends_later = 0;
+	shard->epoch = epoch + 1;
+}
+
+void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t now, uint64_t until,
+		      uint64_t later, const char *cut)
+{
+	struct view_shard *shard = &protocol->view.shards[index];
+	uint64_t latest;
+
+	if (!protocol_wants_end(protocol, index, now, &latest)) {
+		go_on(protocol, shard);
+		return;
+	}
+	shard->ends_epoch = protocol_epoch(protocol, shard);
+	shard->ends = shard->sent_until = until;
+	shard->ends_later = cut ? later : 0;
+	free(shard->cut);
+	shard->cut = cut ? strdup(cut) : NULL;
+}
+
+bool protocol_wants_later(const struct protocol *protocol, unsigned int index, uint64_t now,
+			  struct protocol_end *end)
+{
+	const struct view_shard *shard = &protocol->view.shards[index];
+
+	*end = (struct protocol_end){.from = shard->from,
+				     .until = shard->ends_later,
+				     .epoch = shard->ends_epoch,
+				     .cut = shard->cut};
+	/* Only a record of ours says `left` while it ends here, so it was passed on. */
+	return shard->ends > now && shard->ends_later > shard->ends && shard->record.left &&
+	       shard->cut && strcmp(shard->record.node, protocol->settings.node) != 0;
+}
+
+void protocol_later_set(struct protocol *protocol, unsigned int index, bool accepted)
+{
+	struct view_shard *shard = &protocol->view.shards[index];
+
+	if (accepted)
+		shard->ends = shard->ends_later;
+	shard->ends_later = 0;
+}
+
+void move_stop_all(struct protocol *protocol)
+{
+	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
+		struct view_shard *shard = &protocol->view.shards[i];
+
+		if (*shard->move_to && move_has_end(shard))
+			go_on(protocol, shard);
+		*shard->move_to = '\0';
+	}
+}
+
+/* Whether the daemon sends it no longer, or is going to end it without us. What is muted stays
+ * muted until it is passed on. */
+static bool may_pass(const struct protocol *protocol, struct view_shard *shard, uint64_t now)
+{
+	if (move_has_end(shard))
+		return true;
+	/* It has to come to us first: its former holder ends it only once. */
+	if (shard->quiet > now || shard->old_end > now)
+		return false;
+	if (view_elapsed(now, shard->move_since) > PATIENCE_NS)
+		shard->move_mutes = true;
+	if (shard->sent_until > now)
+		return false;
+	shard->move_mutes = true;
+	return true;
+}
+
+void move_resume(struct view_shard *shard)
+{
+	if (shard->ends > shard->old_end)
+		shard->old_end = shard->ends;
+	if (shard->ends_later > shard->old_end)
+		shard->old_end = shard->ends_later;
+	shard->ends = shard->ends_later = 0;
+}
+
+uint64_t move_left(const struct view_shard *shard, uint64_t now)
+{
+	uint64_t until = shard->ends > shard->quiet ? shard->ends : shard->quiet;
+
+	if (shard->ends_later > until)
+		until = shard->ends_later;
+	if (shard->old_end > until)
+		until = shard->old_end;
+	return until > now ? until - now : 0;
+}
+
+bool move_pass(struct protocol *protocol, uint64_t now)
+{
+	struct txn *txn = &protocol->txn;
+	unsigned int to = NO_NODE, found = 0;
+
+	for (unsigned int i = 0; i < protocol->view.nr_shards && found < TXN_SHARDS; i++) {
+		struct view_shard *shard = &protocol->view.shards[i];
+		struct shard_record *becomes;
+		unsigned int node;
+
+		if (!*shard->move_to || !is_ours(protocol, shard))
+			continue;
+		node = view_find(&protocol->view, shard->move_to);
+		if (node == NO_NODE || view_rank(&protocol->view, shard, node) == NO_NODE) {
+			*shard->move_to = '\0'; /* it does not accept it any more: we go on */
+			if (move_has_end(shard))
+				go_on(protocol, shard);
+			continue;
+		}
+		if ((to != NO_NODE && node != to) || !may_pass(protocol, shard, now))
+			continue;
+		to = node;
+		if (!found++)
+			protocol_start(protocol, now, TXN_PASS, protocol->mod);
+		becomes = &protocol_add(protocol, shard, shard->move_to,
+					protocol->view.nodes[node].term)
+				   ->becomes;
+		becomes->pinned = shard->move_pins;
+		becomes->left = move_left(shard, now);
+		becomes->cut = becomes->left ? shard->cut : NULL;
+	}
+	if (!found)
+		return false;
+	snprintf(txn->other, CLUSTER_NAME_SIZE, "%s", protocol->view.nodes[to].name);
+	txn->other_mod = protocol->view.nodes[to].term;
+	return true;
+}
+
+/* ---- the beginning there ---- */
+
+const char *protocol_cut(const struct protocol *protocol, unsigned int index, uint64_t now)
+{
+	const struct view_shard *shard = &protocol->view.shards[index];
+
+	return is_ours(protocol, shard) && !shard->ends && !shard->cut_set &&
+			       shard->from_mod == shard->mod && shard->from > now
+		       ? shard->cut
+		       : NULL;
+}
+
+void protocol_cut_set(struct protocol *protocol, unsigned int index)
+{
+	protocol->view.shards[index].cut_set = true;
+}
+
+bool move_is_over(const struct protocol *protocol, const struct view_shard *shard, uint64_t now)
+{
+	return is_ours(protocol, shard) && shard->record.left && !shard->ends &&
+	       shard->from_mod == shard->mod && shard->from <= now && shard->old_end <= now;
+}

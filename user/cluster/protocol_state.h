@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the parts of the protocol share:
+ *
+ *     protocol.c         reports, deadlines, the transactions and what has become of them
+ *     decision.c         what to do next, from the view
+ *     move.c             shards that are passed on
+ *     protocol_status.c  how it stands
+ *
+ * Not for other units: protocol.h is the contract.
+ */
+#ifndef XMCAST_CLUSTER_PROTOCOL_STATE_H
+#define XMCAST_CLUSTER_PROTOCOL_STATE_H
+
+#include "cluster/protocol.h"
+#include "cluster/view.h"
+
+#include <string.h>
+
+/* A key of our name on our host that nobody renewed for this many periods is of a process that has
+ * ended: a new one goes on in its place, before the shards are muted. */
+#define QUIET_PERIODS 3
+
+struct protocol {
+	struct protocol_settings settings;
+	struct view view;
+	bool read; /* all keys were reported, for the leases that we have */
+	bool wants_reading;
+	bool daemon; /* answers */
+	bool drain;
+	bool leaving; /* for good */
+	bool hurry;   /* see protocol_hurries() */
+	enum protocol_state state;
+	int64_t term, mod;  /* of our key; 0: we are no member */
+	int64_t first;	    /* the revision at which this process wrote it first */
+	uint64_t confirmed; /* the moment before the last transaction that succeeded */
+	uint64_t serial;
+	uint64_t unknown_at; /* when an answer was last missing */
+	uint64_t renew_at, decide_at, look_at, moves_at, unfit_at;
+	unsigned int stranger_renewals; /* of a key of our name by another process */
+	int64_t stranger_mod;
+	/* Shards of our term whose leases our rules name no more: their keys are deleted, so that
+	 * other nodes can claim them; not before nobody else may send them any more. */
+	struct txn_shard *dropped;
+	unsigned int nr_dropped;
+	uint64_t drop_at;
+	bool busy; /* a transaction is under way: */
+	struct txn txn;
+	uint64_t sent; /* when it was made */
+	/* The last one other than RENEW whose answer was lost, until a later one shows whether it
+	 * was made. */
+	bool unresolved;
+	struct txn lost;
+};
+
+static inline bool is_ours(const struct protocol *protocol, const struct view_shard *shard)
+{
+	return protocol->term && shard->record.term == protocol->term &&
+	       strcmp(shard->record.node, protocol->settings.node) == 0;
+}
+
+/* ---- protocol.c ---- */
+
+/* The epoch of the shard in the daemon. */
+int64_t protocol_epoch(const struct protocol *protocol, const struct view_shard *shard);
+
+/* Whether nothing may be sent any more: the node leaves, or may have left. */
+bool protocol_is_ending(const struct protocol *protocol);
+
+/* Make the transaction that protocol_request() returns. True. */
+bool protocol_start(struct protocol *protocol, uint64_t now, enum txn_kind kind, int64_t mod);
+
+/* The shard's key, as it is. */
+struct txn_shard protocol_describe(const struct protocol *protocol, const struct view_shard *shard);
+
+/* Add a shard to the transaction, which becomes this node's. */
+struct txn_shard *protocol_add(struct protocol *protocol, const struct view_shard *shard,
+			       const char to[CLUSTER_NAME_SIZE], int64_t term);
+
+/* ---- decision.c ---- */
+
+/* What can be decided from the view. True: protocol_start() was called. */
+bool protocol_decide(struct protocol *protocol, uint64_t now);
+
+/* ---- move.c ---- */
+
+/* Whether the end of this stay of the shard is set in the daemon. */
+static inline bool move_has_end(const struct view_shard *shard)
+{
+	return shard->ends && shard->from_mod == shard->mod;
+}
+
+/* Choose shards that other nodes should have: those that we cannot relay; a few a second of others.
+ */
+void move_plan(struct protocol *protocol, uint64_t now, unsigned int own);
+
+/* Pass on what is muted, or whose end is set, to the node of the first one that is found. True:
+ * protocol_start() was called. */
+bool move_pass(struct protocol *protocol, uint64_t now);
+
+/* The shard is ours, whether or not an end was set. */
+void move_resume(struct view_shard *shard);
+
+/* How long others, or we, may send the shard whoever gets it now. */
+uint64_t move_left(const struct view_shard *shard, uint64_t now);
+
+/* They were not passed on, and are not going to be. */
+void move_stop_all(struct protocol *protocol);
+
+/* The shard was received while its former holder still sends it. That is over: its key needs to say
+ * so no longer. */
+bool move_is_over(const struct protocol *protocol, const struct view_shard *shard, uint64_t now);
+
+#endif

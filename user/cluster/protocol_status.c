@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cluster/protocol_state.h"
+
+#include <string.h>
+
+/* ---- how it stands ---- */
+
+enum protocol_state protocol_state(const struct protocol *protocol)
+{
+	return protocol->state;
+}
+
+const struct view *protocol_view(const struct protocol *protocol)
+{
+	return &protocol->view;
+}
+
+bool protocol_name_taken(const struct protocol *protocol)
+{
+	return !protocol->term && protocol->stranger_renewals > QUIET_PERIODS;
+}
+
+unsigned int protocol_shards(const struct protocol *protocol)
+{
+	return protocol->view.nr_shards;
+}
+
+const struct lease_name *protocol_lease(const struct protocol *protocol, unsigned int index)
+{
+	return index < protocol->view.nr_leases ? &protocol->view.leases[index].name : NULL;
+}
+
+void protocol_shard_name(const struct protocol *protocol, unsigned int index,
+			 struct shard_status *status)
+{
+	const struct view_shard *shard = &protocol->view.shards[index];
+
+	*status = (struct shard_status){.lease = &protocol->view.leases[shard->lease].name,
+					.number = shard->number};
+}
+
+bool protocol_fit(const struct protocol *protocol, unsigned int index)
+{
+	return !protocol->view.shards[index].unfit;
+}
+
+const char *protocol_why(const struct protocol *protocol, unsigned int index)
+{
+	const struct view_shard *shard = &protocol->view.shards[index];
+
+	if (!protocol->term)
+		return protocol_is_ending(protocol) ? "the node left"
+						    : "the node was declared dead";
+	return shard->why ? shard->why : "passed on by its holder";
+}
+
+bool protocol_is_ours(const struct protocol *protocol, unsigned int index)
+{
+	return is_ours(protocol, &protocol->view.shards[index]);
+}
+
+static const char *name_of(const struct view *view, unsigned int node)
+{
+	return node == NO_NODE ? NULL : view->nodes[node].name;
+}
+
+void protocol_shard(const struct protocol *protocol, unsigned int index,
+		    struct shard_status *status)
+{
+	const struct view *view = &protocol->view;
+	const struct view_shard *shard = &view->shards[index];
+	unsigned int holder = view_holder(view, shard);
+	unsigned int next = view_ranked(view, shard, 0);
+
+	if (next != NO_NODE && next == holder)
+		next = view_ranked(view, shard, 1);
+	*status = (struct shard_status){
+		.lease = &view->leases[shard->lease].name,
+		.number = shard->number,
+		.owner = name_of(view, holder),
+		.standby = name_of(view, next),
+		.ours = is_ours(protocol, shard),
+		.moving = *shard->move_to,
+	};
+}
+
+bool protocol_node(const struct protocol *protocol, unsigned int index, uint64_t now,
+		   struct node_status *status)
+{
+	const struct view *view = &protocol->view;
+	const struct view_node *node = &view->nodes[index];
+
+	if (!*node->name)
+		return false;
+	*status = (struct node_status){
+		.name = node->name,
+		.weight = node->record.weight,
+		.live = node->live,
+		.draining = node->record.draining,
+		.silent = view_elapsed(now, node->seen),
+	};
+	for (unsigned int i = 0; i < view->nr_shards; i++)
+		status->shards += view_holder(view, &view->shards[i]) == index;
+	return true;
+}
