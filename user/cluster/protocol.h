@@ -21,9 +21,9 @@
  *      moment, which is not after the deadline of 1 and which no renewal moves, or before it at a
  *      datagram of each stream. The record has how long that is from now (`left`), and the numbers
  *      of the datagrams, which may come later than that moment: once the record is written, the
- *      end is set to a moment that fits the `left` in it. Whoever holds the shard after that begins not before `left` after it has
- *      *seen* the record, longer by the share G/D; or at the same datagrams. So both know the
- *      order, whatever their clocks say.
+ *      end is set to a moment that fits the `left` in it. Any later holder of the shard begins not
+ *      before `left` after it has *seen* the record, longer by the share G/D; or at the same
+ *      datagrams. So both know the order, whatever their clocks say.
  *
  * The new holder begins `gap` later than that, because a packet does not arrive at both hosts at
  * the same time.

@@ -2,7 +2,7 @@
 /*
  * What the parts of the protocol share:
  *
- *     protocol.c         reports, deadlines, the transactions and what has become of them
+ *     protocol_state.c   reports, deadlines, the transactions and what has become of them
  *     decision.c         what to do next, from the view
  *     move.c             shards that are passed on
  *     protocol_status.c  how it stands
@@ -59,7 +59,7 @@ static inline bool is_ours(const struct protocol *protocol, const struct view_sh
 	       strcmp(shard->record.node, protocol->settings.node) == 0;
 }
 
-/* ---- protocol.c ---- */
+/* ---- protocol_state.c ---- */
 
 /* The epoch of the shard in the daemon. */
 int64_t protocol_epoch(const struct protocol *protocol, const struct view_shard *shard);
@@ -101,7 +101,7 @@ bool move_pass(struct protocol *protocol, uint64_t now);
 /* The shard is ours, whether or not an end was set. */
 void move_resume(struct view_shard *shard);
 
-/* How long others, or we, may send the shard whoever gets it now. */
+/* How long this node and former holders may still send the shard, if it changes hands now. */
 uint64_t move_left(const struct view_shard *shard, uint64_t now);
 
 /* They were not passed on, and are not going to be. */
