@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Methods of the control socket: lease.set, lease.list, lease.sequence, lease.release. Main thread. */
+/* Methods of the control socket: lease.set, lease.list, lease.sequence, lease.release. Main thread.
+ */
 #ifndef XMCAST_DAEMON_METHODS_LEASES_H
 #define XMCAST_DAEMON_METHODS_LEASES_H
 
