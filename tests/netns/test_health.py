@@ -5,11 +5,13 @@ exactly, whatever the payload is."""
 
 import os
 import random
+import signal
 import struct
 import time
 
 from harness import (EXIT_REFUSED, Daemon, Star, check, equal, main, need, receive, receiver, rule_of, run, sender,
                      test, wait_until, work_directory)
+from restarts import take_over
 
 RULE = "cam1 in 239.1.1.1:5000@in0 watch {} out 239.2.2.2:6000@out0"
 GROUP = ("239.1.1.1", 5000)
@@ -275,6 +277,116 @@ def paths():
     rule = rule_of(daemon.stats(), "cam2")
     equal(rule["state"], "pending", "state")
     check("watch" in rule["reason"], rule["reason"])
+
+
+def broken(daemon):
+    """Where the stream is broken, as the daemon sees it."""
+    watch = rule_of(daemon.stats(), "cam1")["watch"]
+    return watch["broken_on_arrival"], watch["broken_here"]
+
+
+class Camera:
+    """An RTP stream that can have gaps."""
+
+    def __init__(self, star):
+        self.socket = sender(star.source, "10.1.0.1")
+        self.number = 0
+        self.sent = 0
+
+    def send(self, count, lost=0):
+        """Send so many packets, behind a gap of `lost`."""
+        self.number += lost
+        send(self.socket, [rtp(self.number + i) for i in range(count)])
+        self.number += count
+        self.sent += count
+
+
+def wait_flowing(daemon):
+    """Wait until the daemon has sampled the stream."""
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["flow"] == "flowing", "the stream flows")
+
+
+@test
+def broken_on_arrival():
+    """A gap in front of the relay: broken on arrival, not here; ten quiet seconds later it is whole"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE.format("rtp"))
+    camera = Camera(star)
+    camera.send(10)
+    wait_flowing(daemon)
+    equal(broken(daemon), (False, False), "broken")
+    camera.send(WINDOW, lost=5)
+    daemon.process.wait_line(r"stream-broken rule=cam1 where=arrival errors=.*rtp_lost_packets.*5")
+    equal(broken(daemon), (True, False), "broken")
+    daemon.process.wait_line(r"stream-whole rule=cam1 where=arrival")
+    equal(broken(daemon), (False, False), "broken")
+    # Once for each time that it begins, however many gaps there are.
+    equal(len([line for line in daemon.process.lines if "stream-broken" in line]), 1, "events")
+    health(daemon, camera.sent)
+    daemon.settle()
+
+
+@test
+def broken_at_an_output():
+    """An output drops what is over its limit: broken here, and whole on arrival"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE.format("rtp") + " pps 20 burst 100ms")
+    camera = Camera(star)
+    camera.send(200)
+    daemon.process.wait_line(r"stream-broken rule=cam1 where=here errors=.*output_drops")
+    equal(broken(daemon), (False, True), "broken")
+    equal(health(daemon, camera.sent)["errors"], 0, "errors on arrival")
+    daemon.settle()
+
+
+@test
+def broken_at_reception():
+    """The relay is stopped until its frames are used up: broken here, not on arrival, and the books close"""
+    star = Star()
+    daemon = Daemon(star.relay, RULE.format("rtp"), config="workers: { frames: 64 }\nrules: []\n")
+    camera = Camera(star)
+    camera.send(10)
+    wait_flowing(daemon)
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        camera.send(300)
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+    camera.send(2 * WINDOW)
+    daemon.process.wait_line(r"stream-broken rule=cam1 where=here errors=.*interface_drops")
+    equal(broken(daemon), (False, True), "broken")
+    stats = daemon.settle(camera.sent)
+    lost = camera.sent - rule_of(stats, "cam1")["received_packets"]
+    check(lost > 100, f"{lost} packets found no frame")
+    equal(rule_of(stats, "cam1")["watch"]["rtp"]["lost_packets"], lost, "lost, as the relay has counted them")
+
+
+@test
+def survives():
+    """The counters survive a change of other rules and a take-over, which cause no loss"""
+    star = Star()
+    config = f"rules: [{RULE.format('rtp')}]\n"
+    daemon = Daemon(star.relay, config=config)
+    camera = Camera(star)
+    camera.send(100)
+    camera.send(100, lost=7)
+    equal(health(daemon, camera.sent)["rtp"]["lost_packets"], 7, "lost")
+    daemon.ctl("rule", "add", "other in 239.1.1.9:5000@in0 watch ts out 239.2.2.9:6000@out0")
+    camera.send(100)
+    counts = health(daemon, camera.sent)["rtp"]
+    equal((counts["received_packets"], counts["lost_packets"]), (300, 7), "packets and lost")
+    daemon.settle()
+    daemon.process.wait_line(r"stream-broken.*errors=rtp_lost_packets:7")
+    successor = take_over(daemon, config=config)
+    camera.send(100)
+    counts = health(successor, camera.sent)["rtp"]
+    equal((counts["received_packets"], counts["lost_packets"]), (400, 7), "packets and lost")
+    camera.send(100, lost=3)
+    equal(health(successor, camera.sent)["rtp"]["lost_packets"], 10, "lost again")
+    # The predecessor has reported the first gap.
+    line = successor.process.wait_line(r"stream-broken.*errors=rtp_lost_packets:(\d+)")
+    equal(line[1], "3", "reported by the successor")
+    successor.settle()
 
 
 if __name__ == "__main__":

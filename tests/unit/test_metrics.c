@@ -204,7 +204,7 @@ static void test_names(void **state)
 		assert_true(strncmp(metric->name, "xmcast_", 7) == 0 ||
 			    (metric->level == LEVEL_PROCESS &&
 			     strncmp(metric->name, "process_", 8) == 0));
-		assert_int_equal(strspn(metric->name, "abcdefghijklmnopqrstuvwxyz_"),
+		assert_int_equal(strspn(metric->name, "abcdefghijklmnopqrstuvwxyz0123456789_"),
 				 strlen(metric->name));
 		assert_string_not_equal(end, "_total");
 		assert_string_not_equal(end, "_info");

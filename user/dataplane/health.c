@@ -396,6 +396,12 @@ void health_look(struct health *health, unsigned int index, const struct health_
 
 /* ---- main thread ---- */
 
+void health_add(struct health_counts *sum, const struct health_counts *counts)
+{
+	for (unsigned int i = 0; i < HEALTH_FIGURES; i++)
+		sum->figures[i] += counts->figures[i];
+}
+
 void health_read(const struct health *health, struct health_counts *sum)
 {
 	for (unsigned int i = 0; health && i < health->nr_shards; i++) {

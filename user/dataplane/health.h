@@ -112,6 +112,8 @@ void health_look(struct health *health, unsigned int shard, const struct health_
 
 /* ---- main thread ---- */
 
+void health_add(struct health_counts *sum, const struct health_counts *counts);
+
 /* Add the figures of all shards. Accepts NULL. */
 void health_read(const struct health *health, struct health_counts *sum);
 

@@ -49,6 +49,7 @@ void books_free(struct books *books)
 
 static void read_arrival(const struct arrival *arrival, struct rule_counts *counts)
 {
+	counts->interface = arrival->intake->name;
 	counts->tags = arrival->tags;
 	if (arrival->tags)
 		counts->vlan_base = arrival->intake->name;
@@ -64,8 +65,8 @@ static void add_carried(const struct route *route, struct rule_counts *counts,
 	counts->received += carried->rule.received;
 	counts->received_bytes += carried->rule.received_bytes;
 	counts->standby += carried->rule.standby;
-	for (unsigned int i = 0; i < HEALTH_FIGURES; i++)
-		counts->health.figures[i] += carried->rule.health.figures[i];
+	counts->carried_health = &carried->rule.health;
+	health_add(&counts->health, &carried->rule.health);
 	counts->carried_latency = &carried->latency;
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
 		output_counts_add(&outputs[i], &carried->outputs[i]);

@@ -61,14 +61,17 @@ struct rule_counts {
 	const char *reason;	 /* why it is pending, or NULL */
 	const char *path;	 /* which path carries its packets: "user" or "kernel" */
 	const char *path_reason; /* why not the kernel path, or what that waits for, or NULL */
+	const char *interface;	 /* as interfaces are listed: where its packets are received; NULL:
+				    disabled */
 	const char *vlan_base;	 /* the interface at which the packets of a VLAN are received, */
 	uint32_t
 		tags; /* with these tags (struct xmc_rule_key); NULL and 0: no VLAN, or by itself */
 	const char *vlan_reason; /* why it is received by itself, or NULL */
 	uint64_t received;
-	uint64_t received_bytes;	  /* UDP payload */
-	struct health_counts health;	  /* of a rule with `watch` */
-	const struct health *live_health; /* with its sources, or NULL */
+	uint64_t received_bytes;		    /* UDP payload */
+	struct health_counts health;		    /* of a rule with `watch` */
+	const struct health *live_health;	    /* with its sources, or NULL */
+	const struct health_counts *carried_health; /* of these, by another process, or NULL */
 	uint64_t standby;  /* of the received: dropped by the XDP program, the lease was not held */
 	bool has_sequence; /* of the last datagram, if the rule has one: */
 	uint32_t sequence;

@@ -150,6 +150,7 @@ static void add_side(const struct route *route, struct rule_counts *counts,
 	counts->received += side.received;
 	counts->received_bytes += side.received_bytes;
 	counts->standby += side.standby;
+	health_add(&counts->health, &side.health);
 	counts->latency[route->side] = side.latency[0];
 	counts->nr_latency[route->side] = side.nr_latency[0];
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)

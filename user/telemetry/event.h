@@ -27,7 +27,7 @@ json_t *event_json(const struct log_record *record);
 		"packets-missing", "packets-missing-ended", "taken-over", "handed-over",           \
 		"hand-over-failed", "config-applied", "config-confirmed", "config-rolled-back",    \
 		"rollback-failed", "lease-held", "lease-standby", "lease-expired", "lease-unheld", \
-		"double-source", "double-source-ended"
+		"double-source", "double-source-ended", "stream-broken", "stream-whole"
 
 #define EVENT_NAME_COUNT (sizeof((const char *const[]){EVENT_NAMES}) / sizeof(const char *))
 

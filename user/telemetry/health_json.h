@@ -7,11 +7,14 @@
 #include <jansson.h>
 
 #include "relay/counts.h"
+#include "telemetry/stream_meter.h"
 
 /* Sources of RTP that are listed. */
 #define HEALTH_JSON_SOURCES 8
 
-/* `now_ns`: when the counters were read. The caller's reference; NULL: no memory. */
-json_t *health_json(const struct rule_counts *counts, uint64_t now_ns);
+/* `broken`: where it is broken now. `now_ns`: when the counters were read. The caller's reference;
+ * NULL: no memory. */
+json_t *health_json(const struct rule_counts *counts, const bool broken[STREAM_WHERES],
+		    uint64_t now_ns);
 
 #endif

@@ -324,6 +324,14 @@ static void count_state(struct metrics *metrics, const json_t *rule)
 		metrics->labels.failed = true;
 }
 
+static void add_watch(struct metrics *metrics, const json_t *watch)
+{
+	add_object(metrics, LEVEL_WATCH, watch);
+	add_object(metrics, LEVEL_WATCH_RTP, json_object_get(watch, "rtp"));
+	add_object(metrics, LEVEL_WATCH_TS, json_object_get(watch, "ts"));
+	add_object(metrics, LEVEL_WATCH_MOLD64, json_object_get(watch, "mold64"));
+}
+
 static void add_rule(struct metrics *metrics, const json_t *rule)
 {
 	const char *in = json_string_value(json_object_get(rule, "in"));
@@ -345,6 +353,7 @@ static void add_rule(struct metrics *metrics, const json_t *rule)
 		add_label(&metrics->labels, "interface", interface + 1);
 	add_object(metrics, LEVEL_RULE, rule);
 	text_cut(&metrics->labels, length);
+	add_watch(metrics, json_object_get(rule, "watch"));
 	json_array_foreach(outputs, i, output)
 	{
 		if (label_from(metrics, "output", output, "to"))

@@ -5,21 +5,25 @@
 
 /* The object that has the key, and the labels of its metrics. */
 enum metric_level {
-	LEVEL_TOP,	 /* none */
-	LEVEL_TOTALS,	 /* none */
-	LEVEL_CONFIG,	 /* none */
-	LEVEL_RECEIVERS, /* none */
-	LEVEL_LEASES,	 /* none */
-	LEVEL_RULES,	 /* state: the number of rules in it, which is counted */
-	LEVEL_RULE,	 /* rule, interface */
-	LEVEL_OUTPUT,	 /* rule, output */
-	LEVEL_INTERFACE, /* interface */
-	LEVEL_REDIRECT,	 /* interface, device */
-	LEVEL_DEVICE,	 /* interface: one by which outputs send */
-	LEVEL_QUEUE,	 /* interface, queue */
-	LEVEL_WORKER,	 /* interface, queue */
-	LEVEL_PROCESS,	 /* none */
-	LEVEL_VERSION,	 /* none; an answer to `version` */
+	LEVEL_TOP,	    /* none */
+	LEVEL_TOTALS,	    /* none */
+	LEVEL_CONFIG,	    /* none */
+	LEVEL_RECEIVERS,    /* none */
+	LEVEL_LEASES,	    /* none */
+	LEVEL_RULES,	    /* state: the number of rules in it, which is counted */
+	LEVEL_RULE,	    /* rule, interface */
+	LEVEL_WATCH,	    /* rule; only of rules with `watch`, as the next three */
+	LEVEL_WATCH_RTP,    /* rule */
+	LEVEL_WATCH_TS,	    /* rule */
+	LEVEL_WATCH_MOLD64, /* rule */
+	LEVEL_OUTPUT,	    /* rule, output */
+	LEVEL_INTERFACE,    /* interface */
+	LEVEL_REDIRECT,	    /* interface, device */
+	LEVEL_DEVICE,	    /* interface: one by which outputs send */
+	LEVEL_QUEUE,	    /* interface, queue */
+	LEVEL_WORKER,	    /* interface, queue */
+	LEVEL_PROCESS,	    /* none */
+	LEVEL_VERSION,	    /* none; an answer to `version` */
 	/* An answer to `cluster.status`: */
 	LEVEL_CLUSTER,	      /* none */
 	LEVEL_CLUSTER_DAEMON, /* none */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "telemetry/device_meters.h"
+#include "telemetry/stream_meter.h"
 
 /* Samples may come this much early by a timer's jitter: silence is not a second longer for that. */
 #define JITTER_NS (NS_PER_SECOND / 20)
@@ -77,7 +78,8 @@ struct meter {
 	enum carrier carrier; /* as it was reported */
 	uint32_t sweep;	      /* the last one that has seen the rule */
 	uint16_t nr_outputs;
-	bool pending, idle; /* as it was reported */
+	bool pending, idle;	     /* as it was reported */
+	struct stream_meter *stream; /* of a rule with `watch`; otherwise NULL */
 	struct output_meter outputs[];
 };
 
@@ -132,6 +134,9 @@ static struct meter *meter_new(const struct rule_counts *counts)
 
 	if (!meter)
 		return NULL;
+	/* Without memory, what breaks the stream is counted, and not reported. */
+	if (counts->rule->watch)
+		meter->stream = stream_meter_new(counts);
 	meter->id = counts->id;
 	meter->nr_outputs = (uint16_t)nr_outputs;
 	rates_start(&meter->rates, counts->since_ns);
@@ -146,6 +151,8 @@ static void meter_free(struct meter *meter)
 		free(meter->outputs[i].dropping.output);
 		free(meter->outputs[i].reported.output);
 	}
+	if (meter)
+		stream_meter_free(meter->stream);
 	free(meter);
 }
 
@@ -217,6 +224,7 @@ static void end_rule(struct sampler *sampler, struct meter *meter)
 		end_trouble(sampler, &dropping_events, &meter->outputs[i].dropping);
 		end_trouble(sampler, &icmp_events, &meter->outputs[i].reported);
 	}
+	stream_meter_end(meter->stream, &sampler->quota);
 	meter_free(meter);
 }
 
@@ -337,17 +345,22 @@ static void sample_trouble(struct sampler *sampler, const struct trouble_events 
 	}
 }
 
-static void sample_output(struct sampler *sampler, struct output_meter *meter, uint64_t now_ns,
-			  const char *rule, const struct output_counts *counts)
+/* Returns how many datagrams the output has lost since the last sample. */
+static uint64_t sample_output(struct sampler *sampler, struct output_meter *meter, uint64_t now_ns,
+			      const char *rule, const struct output_counts *counts)
 {
 	struct log_count losses[LOSSES], reports[ICMP_KINDS];
 	unsigned int nr_losses = new_losses(meter, counts, losses);
 	unsigned int nr_reports = new_reports(meter, counts, reports);
+	uint64_t lost = 0;
 
 	rates_sample(&meter->rates, now_ns, counts->sent, counts->sent_bytes);
 	sample_trouble(sampler, &dropping_events, &meter->dropping, rule, counts, losses,
 		       nr_losses);
 	sample_trouble(sampler, &icmp_events, &meter->reported, rule, counts, reports, nr_reports);
+	for (unsigned int i = 0; i < nr_losses; i++)
+		lost += losses[i].count;
+	return lost;
 }
 
 static enum flow flow_of(const struct rates *rates, uint64_t now_ns, unsigned int silent_after,
@@ -380,6 +393,7 @@ static void sample_rule(struct sampler *sampler, struct meter *meter, const stru
 	bool pending = strcmp(counts->state, "pending") == 0;
 	bool idle = strcmp(counts->state, "idle") == 0;
 	uint64_t now_ns = books->taken_ns;
+	uint64_t lost = 0;
 	enum flow flow;
 
 	if (pending != meter->pending || idle != meter->idle)
@@ -398,8 +412,10 @@ static void sample_rule(struct sampler *sampler, struct meter *meter, const stru
 		emit_rule(sampler, flow_name(flow), flow == FLOW_SILENT, counts, NULL);
 	meter->flow = flow;
 	for (unsigned int i = 0; i < meter->nr_outputs; i++)
-		sample_output(sampler, &meter->outputs[i], now_ns, counts->rule->name,
-			      &books->outputs[counts->first_output + i]);
+		lost += sample_output(sampler, &meter->outputs[i], now_ns, counts->rule->name,
+				      &books->outputs[counts->first_output + i]);
+	if (meter->stream)
+		stream_meter_sample(meter->stream, books, counts, lost, &sampler->quota);
 }
 
 static void begin_sweep(struct sampler *sampler, const struct books *books)
@@ -482,6 +498,9 @@ void sampler_fill(const struct sampler *sampler, struct stats *stats, unsigned i
 		next = place + 1;
 		read_rates(meter ? &meter->rates : &none, books->taken_ns, silent_after,
 			   counts->received, &stats->rules[i]);
+		for (unsigned int j = 0; meter && j < STREAM_WHERES; j++)
+			stats->rules[i].broken[j] =
+				stream_meter_broken(meter->stream, (enum stream_where)j);
 		for (unsigned int j = 0; j < counts->rule->nr_outputs; j++) {
 			unsigned int k = counts->first_output + j;
 

@@ -11,6 +11,7 @@
 
 #include "relay/books.h"
 #include "telemetry/rates.h"
+#include "telemetry/stream_meter.h"
 
 /* There was no packet yet. */
 #define STATS_NEVER UINT64_MAX
@@ -23,6 +24,7 @@ struct stats_rates {
 	struct rate peak;
 	uint64_t last_packet_seconds; /* since the last packet, or STATS_NEVER */
 	uint64_t last_packet_time;    /* its time, Unix seconds */
+	bool broken[STREAM_WHERES];   /* of a rule with `watch` */
 };
 
 struct stats {

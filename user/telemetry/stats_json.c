@@ -214,7 +214,8 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 			 json_pack("{s:I, s:i}", "last", (json_int_t)rule->sequence, "bits",
 				   rule->rule->sequence_bits));
 	if (rule->rule->watch)
-		json_put(&object, "watch", health_json(rule, stats->books->taken_ns));
+		json_put(&object, "watch",
+			 health_json(rule, rates->broken, stats->books->taken_ns));
 	if (rule->sides)
 		add_sides(&object, rule);
 	if (rule->reason)

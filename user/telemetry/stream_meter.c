@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "telemetry/stream_meter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "dataplane/health.h"
+
+/* The figures, what outputs have lost, and what the interface has lost. */
+#define NEWS_COUNT (HEALTH_FIGURES + 2)
+
+struct place {
+	bool broken;	    /* as it was reported */
+	unsigned int quiet; /* samples without anything new */
+};
+
+struct stream_meter {
+	char rule[RULE_NAME_SIZE];
+	uint64_t figures[HEALTH_FIGURES];
+	uint64_t dropped; /* by the interface, so far */
+	bool started;	  /* `dropped` is known */
+	/* By the interface in the last samples, the newest first. */
+	uint64_t recent[STREAM_RECENT];
+	struct place places[STREAM_WHERES];
+};
+
+/* What of a sample breaks the stream, by name. */
+struct news {
+	unsigned int count;
+	struct log_count numbers[NEWS_COUNT];
+	char names[NEWS_COUNT][HEALTH_NAME_SIZE];
+};
+
+struct stream_meter *stream_meter_new(const struct rule_counts *counts)
+{
+	struct stream_meter *meter = calloc(1, sizeof(*meter));
+
+	if (!meter)
+		return NULL;
+	memcpy(meter->rule, counts->rule->name, sizeof(meter->rule));
+	if (counts->carried_health)
+		memcpy(meter->figures, counts->carried_health->figures, sizeof(meter->figures));
+	return meter;
+}
+
+void stream_meter_free(struct stream_meter *meter)
+{
+	free(meter);
+}
+
+static void add_news(struct news *news, const char *name, uint64_t number)
+{
+	unsigned int i = news->count;
+
+	if (!number)
+		return;
+	snprintf(news->names[i], sizeof(news->names[i]), "%s", name);
+	news->numbers[i] = (struct log_count){news->names[i], number};
+	news->count++;
+}
+
+/* No news: it is whole. */
+static void emit(const struct stream_meter *meter, enum stream_where where, const struct news *news,
+		 struct event_quota *quota)
+{
+	static const char *const names[] = STREAM_WHERE_NAMES;
+
+	if (event_quota_take(quota))
+		log_write_event(LOG_FACILITY_RULES, news ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+				news ? "stream-broken" : "stream-whole",
+				LOG_NAME("rule", meter->rule), LOG_NAME("where", names[where]),
+				news ? LOG_COUNTS("errors", news->numbers, news->count) : LOG_NONE);
+}
+
+static void sample_place(struct stream_meter *meter, enum stream_where where,
+			 const struct news *news, struct event_quota *quota)
+{
+	struct place *place = &meter->places[where];
+
+	if (news->count) {
+		if (!place->broken)
+			emit(meter, where, news, quota);
+		place->broken = true;
+		place->quiet = 0;
+	} else if (place->broken && ++place->quiet >= STREAM_QUIET) {
+		emit(meter, where, NULL, quota);
+		place->broken = false;
+	}
+}
+
+/* What the figures say is missing; *packets: how many packets that are, as far as it is known. */
+static void find_missing(struct stream_meter *meter, const struct rule_counts *counts,
+			 struct news *news, uint64_t *packets)
+{
+	*packets = 0;
+	for (unsigned int i = 0; i < HEALTH_FIGURES; i++) {
+		uint64_t now = counts->health.figures[i], before = meter->figures[i];
+		/* Less than before: the path is a new one. */
+		uint64_t grown = now < before ? now : now - before;
+		char name[HEALTH_NAME_SIZE];
+
+		meter->figures[i] = now;
+		if (!health_figures[i].broken)
+			continue;
+		add_news(news, health_name((enum health_figure)i, name), grown);
+		if (i == HEALTH_RTP_LOST)
+			*packets = grown;
+	}
+}
+
+/* What the interface has lost of all steered packets: in the kernel, in the workers, or nobody
+ * knows where. */
+static uint64_t read_dropped(const struct books *books, const struct rule_counts *counts)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < books->nr_interfaces && counts->interface; i++) {
+		const struct interface_counts *iface = &books->interfaces[i];
+
+		if (strcmp(iface->name, counts->interface) != 0)
+			continue;
+		sum += iface->missing;
+		for (unsigned int j = 0; j < iface->nr_workers; j++)
+			sum += kernel_drops(&books->workers[iface->first_worker + j].state);
+	}
+	return sum;
+}
+
+/* Returns what the interface has lost in the last samples. */
+static uint64_t sample_dropped(struct stream_meter *meter, const struct books *books,
+			       const struct rule_counts *counts)
+{
+	uint64_t now = read_dropped(books, counts), sum = 0;
+	/* At the beginning all of it is recent. */
+	uint64_t before = meter->started			   ? meter->dropped
+			  : books->uptime_seconds <= STREAM_RECENT ? 0
+								   : now;
+
+	memmove(&meter->recent[1], &meter->recent[0],
+		sizeof(meter->recent) - sizeof(meter->recent[0]));
+	/* Less than before: the interface was opened again. */
+	meter->recent[0] = now < before ? now : now - before;
+	meter->dropped = now;
+	meter->started = true;
+	for (unsigned int i = 0; i < STREAM_RECENT; i++)
+		sum += meter->recent[i];
+	return sum;
+}
+
+void stream_meter_sample(struct stream_meter *meter, const struct books *books,
+			 const struct rule_counts *counts, uint64_t lost, struct event_quota *quota)
+{
+	struct news arrival = {}, here = {};
+	uint64_t packets, dropped = sample_dropped(meter, books, counts);
+
+	find_missing(meter, counts, &arrival, &packets);
+	if (arrival.count && dropped && packets <= dropped) {
+		here = arrival;
+		/* The copy has its own names. */
+		for (unsigned int i = 0; i < here.count; i++)
+			here.numbers[i].name = here.names[i];
+		arrival.count = 0;
+		add_news(&here, "interface_drops", dropped);
+	}
+	add_news(&here, "output_drops", lost);
+	sample_place(meter, STREAM_ON_ARRIVAL, &arrival, quota);
+	sample_place(meter, STREAM_HERE, &here, quota);
+}
+
+void stream_meter_end(struct stream_meter *meter, struct event_quota *quota)
+{
+	for (unsigned int i = 0; meter && i < STREAM_WHERES; i++) {
+		if (meter->places[i].broken)
+			emit(meter, (enum stream_where)i, NULL, quota);
+	}
+}
+
+bool stream_meter_broken(const struct stream_meter *meter, enum stream_where where)
+{
+	return meter && meter->places[where].broken;
+}
