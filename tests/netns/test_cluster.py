@@ -22,7 +22,7 @@ EVERY = list(range(SHARDS))
 
 
 class Leases(fake_daemon.FakeDaemon):
-    """A daemon with a lease of some shards and nothing else."""
+    """A fake daemon whose rules have a lease of several shards."""
 
     def __init__(self, name):
         self.until, self.epochs = {}, {}

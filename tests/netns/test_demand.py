@@ -446,7 +446,7 @@ def full():
 
 @test
 def proxies():
-    """Proxies without an address are told apart by their MAC addresses"""
+    """Proxies without an address count as several hosts, by their MAC addresses"""
     star = Star()
     daemon = start(star, RULE, settings="demand: {leave: tracked, linger: 100ms}\n")
     send_frames(star.receiver, "r0", [frame4(report3((TO_EXCLUDE, OUT, [])), "0.0.0.0", number) for number in (1, 2)])

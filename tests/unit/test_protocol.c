@@ -192,7 +192,7 @@ static void test_missing_file(void **state)
 	rule_free(&again);
 }
 
-/* Rules of one group are told apart by protocol. */
+/* Rules of one group differ by protocol. */
 static void test_keys(void **state)
 {
 	struct rule esp = parse_rule("in 239.1.1.1/50@eth0 out 239.2.2.2@eth1");

@@ -40,7 +40,8 @@ static bool parse_node(const struct word *word, void *object, struct errors *err
 	return parse_name(word, ((struct cluster_config *)object)->node, errors);
 }
 
-/* Copies printable ASCII. False: too long, or something else, which is reported. */
+/* Copy a word of printable ASCII. False: it is too long, or has other characters; the error is
+ * added to the list. */
 static bool parse_text(const struct word *word, char *text, size_t size, const char *expected,
 		       struct errors *errors)
 {

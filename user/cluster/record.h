@@ -2,7 +2,7 @@
 /*
  * What the cluster keeps in the store: a record for each node and one for each shard.
  *
- *     PREFIX/nodes/NAME            struct node_record, written anew with every renewal
+ *     PREFIX/nodes/NAME            struct node_record, rewritten with every renewal
  *     PREFIX/shards/LEASE/NUMBER   struct shard_record, written when its holder changes
  *
  * A node's key is created when the node joins and deleted when it leaves or is declared dead. Its

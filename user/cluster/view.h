@@ -105,7 +105,7 @@ void view_see_all(struct view *view, uint64_t now, int64_t revision);
 /* Find out who is alive. */
 void view_refresh(struct view *view, uint64_t now);
 
-/* Begin to wait for everybody anew. */
+/* Every node counts as just seen, so that none is silent because this one could not look. */
 void view_forgive(struct view *view, uint64_t now);
 
 unsigned int view_find(const struct view *view, const char *name);

@@ -168,8 +168,7 @@ static bool read_global(struct proxy *proxy)
 	} globals[] = {
 		{"quickleave", false, false,
 		 "add `demand: { leave: fast, linger: 1ms }` to this file for the same"},
-		{"hashtablesize", true, false,
-		 "not needed: receivers are told apart by themselves"},
+		{"hashtablesize", true, false, "not needed: each receiver is tracked by itself"},
 		{"defaultdown", false, true,
 		 "an output names its interface: add one for each interface without a phyint"},
 		{"rescanvif", false, false, "not needed: rules wait for their interfaces"},

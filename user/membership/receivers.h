@@ -24,7 +24,7 @@
 
 struct receivers;
 
-/* A host as it is told apart: proxies without an address have a MAC address. No padding. */
+/* What identifies a host: proxies without an address differ by their MAC address. No padding. */
 struct receiver_host {
 	struct xmc_addr address;
 	uint8_t mac[6];
