@@ -144,6 +144,7 @@ static void test_guard(void **state)
 	/* The namespace is the test's own. */
 	assert_int_equal(system("ip link set lo up"), 0);
 	assert_int_equal(guard_open(&guard, &step), 0);
+	assert_int_equal(guard_attach(guard, &step), 0);
 	entry = &guard_leases(guard)[SLOT];
 	assert_int_equal(try_send(guarded), 0);
 	assert_int_equal(bpf_map_update_elem(guard_sockets(guard), &guarded, &lease, BPF_ANY), 0);

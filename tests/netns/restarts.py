@@ -2,15 +2,18 @@
 """Restarts while a stream passes: of a running daemon (--take-over), and by a service manager that keeps the
 descriptors (--store). For the tests, and for the long form, tests/soak/restarts.py."""
 
+import array
 import contextlib
 import dataclasses
 import json
 import os
 import signal
 import socket
+import struct
 
 from harness import (BUILD, Daemon, Sink, check, equal, program, queue_drops, start, wait_until,
                      work_directory)
+from control import Client
 from manager import Manager
 
 RULE = "cam1 in 239.1.1.1:5000@in0 out 239.2.2.2:6000@out0"
@@ -77,6 +80,57 @@ def take_over(daemon, *rules, arguments=(), **options):
     successor.socket = daemon.socket
     equal(daemon.process.wait(), 0, "exit code of the predecessor")
     return successor
+
+
+class Successor:
+    """A process that asks for the place of a daemon, and does what the test wants."""
+
+    def __init__(self, daemon):
+        self.client = Client(daemon.socket)
+        self.client.call("daemon.hand_over")
+
+    def send(self, command):
+        """A command of daemon/hand_over.h."""
+        self.client.send(command)
+
+    def offer(self):
+        """Ask for the descriptors. Returns the manifest; the descriptors are closed."""
+        self.send(b"o")
+        return self._bundle()
+
+    def _bundle(self):
+        header, fds = self._receive(24)
+        _, length, count = struct.unpack("QQQ", header)
+        text = os.pread(fds[0], length, 0)
+        received = 0
+        while received < count:
+            _, more = self._receive(8)
+            fds += more
+            received += len(more)
+        for fd in fds:
+            os.close(fd)
+        return json.loads(text)
+
+    def pause(self):
+        """Have the daemon pause. Returns what it holds."""
+        self.send(b"p")
+        equal(self.client.socket.recv(1), b"P", "answer to the pause")
+        return self._bundle()
+
+    def _receive(self, size):
+        data, ancillary, _, _ = self.client.socket.recvmsg(size, socket.CMSG_SPACE(1024))
+        equal(len(data), size, "bytes of a message")
+        return data, [fd for _, _, part in ancillary for fd in array.array("i", part)]
+
+    def end(self):
+        """It ends, however."""
+        self.client.close()
+
+
+def resumed(daemon, count):
+    """Wait until a daemon has noticed that its successor has ended, for the `count`-th time."""
+    wait_until(lambda: len([line for line in daemon.process.lines if "hand-over-failed" in line])
+               == count, "the hand-over has failed")
 
 
 def stored_daemon(star, manager, *rules, socket_path=None, **options):

@@ -11,7 +11,6 @@ import os
 import re
 import signal
 import socket
-import struct
 import threading
 import time
 
@@ -21,7 +20,7 @@ from harness import (Daemon, Sink, Star, check, check_clean, diagnose, equal, ma
 from control import Client, Refused
 from ipv6 import Star6
 from manager import Manager
-from restarts import RULE, Load, Stream, Wire, planned, stored, stored_daemon, take_over
+from restarts import RULE, Load, Stream, Successor, Wire, planned, resumed, stored, stored_daemon, take_over
 
 RATE = 10000
 LOAD = Load(times=10, rate=RATE)
@@ -161,53 +160,6 @@ def other_abi():
         outcome.daemon.process.wait_line("not-taken-over .*ABI version 0")
         diagnose(outcome.text())
         netns.clean_up()
-
-
-class Successor:
-    """A process that asks for the place of a daemon, and does what the test wants."""
-
-    def __init__(self, daemon):
-        self.client = Client(daemon.socket)
-        self.client.call("daemon.hand_over")
-
-    def send(self, command):
-        """A command of daemon/hand_over.h."""
-        self.client.send(command)
-
-    def offer(self):
-        """Ask for the descriptors. Returns the manifest; the descriptors are closed."""
-        self.send(b"o")
-        header, fds = self._receive(24)
-        _, length, count = struct.unpack("QQQ", header)
-        text = os.pread(fds[0], length, 0)
-        received = 0
-        while received < count:
-            _, more = self._receive(8)
-            fds += more
-            received += len(more)
-        for fd in fds:
-            os.close(fd)
-        return json.loads(text)
-
-    def pause(self):
-        """Have the daemon pause."""
-        self.send(b"p")
-        equal(self.client.socket.recv(1), b"P", "answer to the pause")
-
-    def _receive(self, size):
-        data, ancillary, _, _ = self.client.socket.recvmsg(size, socket.CMSG_SPACE(1024))
-        equal(len(data), size, "bytes of a message")
-        return data, [fd for _, _, part in ancillary for fd in array.array("i", part)]
-
-    def end(self):
-        """It ends, however."""
-        self.client.close()
-
-
-def resumed(daemon, count):
-    """Wait until a daemon has noticed that its successor has ended, for the `count`-th time."""
-    wait_until(lambda: len([line for line in daemon.process.lines if "hand-over-failed" in line])
-               == count, "the hand-over has failed")
 
 
 @test

@@ -5,81 +5,15 @@ whatever stops them."""
 
 import json
 import signal
-import struct
-import time
 
-from harness import (EXIT_REFUSED, EXIT_USAGE, Daemon, Namespace, Star, backlog_empty, check, equal, interface_of, main, receiver, rule_of,
-                     sender, test, veth, wait_until)
+from harness import (EXIT_REFUSED, EXIT_USAGE, Daemon, Star, check, equal, interface_of, main, receiver, rule_of, test,
+                     wait_until)
 from control import Client
+from lease_bed import FOREVER, SECOND, Numbers, Pair, hold, now, received, release, settled, state
 from restarts import take_over
 
 RULE = "cam1 in 239.1.1.1:5000@in0 lease tv out 239.2.2.2:6000@out0"
 KERNEL_RULE = RULE.replace(" out ", " path kernel out ", 1)
-GROUP = ("239.1.1.1", 5000)
-SECOND = 10 ** 9
-FOREVER = 3600 * SECOND
-
-
-def now():
-    """CLOCK_MONOTONIC, the clock of leases."""
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-
-
-def hold(daemon, duration=FOREVER, **more):
-    """Give the daemon the lease for this time."""
-    with Client(daemon.socket) as client:
-        return client.call("lease.set", **({"name": "tv", "until": now() + duration} | more))
-
-
-def release(daemon):
-    """Take it away."""
-    with Client(daemon.socket) as client:
-        client.call("lease.release", name="tv")
-
-
-def state(daemon):
-    """The state of the rule, and of its shard."""
-    with Client(daemon.socket) as client:
-        shards = [entry["state"] for entry in client.call("lease.list")["leases"] if entry["name"] == "tv"]
-    equal(len(shards), 1, "shards")
-    return rule_of(daemon.stats(), "cam1")["state"], shards[0]
-
-
-class Numbers:
-    """Numbered datagrams to the relays."""
-
-    def __init__(self, namespace, address):
-        self.socket = sender(namespace, address)
-        self.sent = 0
-        self.first = 0  # the number of the first one
-
-    def send(self, count):
-        """Send so many. Returns their numbers."""
-        numbers = range(self.first + self.sent, self.first + self.sent + count)
-        for number in numbers:
-            self.socket.sendto(struct.pack("!I", number), GROUP)
-            if number % 16 == 15:
-                time.sleep(0.002)  # the ring of a veth has 256 entries
-        self.sent += count
-        return list(numbers)
-
-
-def received(sock):
-    """The numbers that have arrived."""
-    wait_until(backlog_empty, "the receiver has taken in what was sent to it")
-    numbers = []
-    sock.setblocking(False)
-    try:
-        while True:
-            numbers.append(struct.unpack("!I", sock.recv(64)[:4])[0])
-    except BlockingIOError:
-        return numbers
-
-
-def settled(daemon, packets):
-    """Wait until the daemon has received so many packets and is at rest. Returns the rule's counters."""
-    daemon.settle(packets)
-    return rule_of(daemon.stats(), "cam1")
 
 
 def check_one(rule):
@@ -125,42 +59,6 @@ def one_user():
 def one_kernel():
     """The same on the kernel path"""
     check_one(KERNEL_RULE)
-
-
-class Pair:
-    """Two relays between one source and one receiver, all behind a switch.
-
-        source s0 10.1.0.1 ─┬─ in0 relay a out0 ─┬─ r0 10.2.0.9 receiver
-                            └─ in0 relay b out0 ─┘
-    """
-
-    def __init__(self, rule):
-        self.switch = Namespace("switch")
-        for bridge in ("inside", "outside"):
-            self.switch.ip(f"link add {bridge} up type bridge mcast_snooping 0")
-        self.source, self.receiver = Namespace("source"), Namespace("receiver")
-        self.plug(self.source, "s0", "inside", "10.1.0.1/24")
-        self.plug(self.receiver, "r0", "outside", "10.2.0.9/24")
-        self.relays = [Namespace(name) for name in ("a", "b")]
-        for i, relay in enumerate(self.relays, 1):
-            self.plug(relay, "in0", "inside", f"10.1.0.{10 + i}/24")
-            self.plug(relay, "out0", "outside", f"10.2.0.{i}/24")
-        self.rule = rule
-        self.daemons = [Daemon(relay, rule) for relay in self.relays]
-        self.output = receiver(self.receiver, 6000, "239.2.2.2", "10.2.0.9")
-        self.numbers = Numbers(self.source, "10.1.0.1")
-
-    def plug(self, namespace, device, bridge, address):
-        """Connect a device of a namespace to a bridge of the switch."""
-        port = f"{namespace.name.rsplit('-', 1)[-1]}-{device}"
-        veth(namespace, device, self.switch, port, near_addr=address)
-        self.switch.ip(f"link set {port} master {bridge} up")
-        namespace.run("ethtool", "-K", device, "gro", "on")
-        self.switch.run("ethtool", "-K", port, "gro", "on")
-
-    def settle(self):
-        """Both have received everything."""
-        return [settled(daemon, self.numbers.sent) for daemon in self.daemons]
 
 
 def check_pair(rule):
@@ -246,6 +144,35 @@ def stopped_user():
 def stopped_kernel():
     """The same on the kernel path, which goes on until the deadline"""
     check_stopped(KERNEL_RULE)
+
+
+@test
+def regained():
+    """What was in the rings when a lease ended is not sent when it is held again: it would be late"""
+    star = Star()
+    star.receiver.run("ethtool", "-K", "r0", "gro", "on")
+    daemon = Daemon(star.relay, RULE)
+    output = receiver(star.receiver, 6000, "239.2.2.2", "10.2.0.2")
+    numbers = Numbers(star.source, "10.1.0.1")
+    for begin in (0, SECOND // 100):  # at once, and at a moment that may pass while the rings are read
+        end = now() + SECOND // 2
+        hold(daemon, until=end)
+        with Client(daemon.socket) as client:
+            client.call("lease.list")
+            daemon.process.send_signal(signal.SIGSTOP)
+            numbers.send(2000)
+            wait_past(end + 2 * 10 ** 7)
+            # The first thing that the daemon does, while its threads find full rings.
+            client.send(json.dumps({"jsonrpc": "2.0", "id": 7, "method": "lease.set", "params": {
+                "name": "tv", "from": now() + begin if begin else 0, "until": now() + FOREVER}}).encode() + b"\n")
+            daemon.process.send_signal(signal.SIGCONT)
+            equal(client.line().get("result"), {"set": 1}, "answer")
+        wait_until(lambda: state(daemon)[0] == "active", "held again")
+        received(output)  # what was sent before the end
+        expected = numbers.send(50)
+        counts = settled(daemon, numbers.sent)
+        equal(received(output), expected, "sent after the lease was regained")
+        check(counts["outputs"][0]["drops"]["standby"] > 0, "the others are counted")
 
 
 def check_cut(rule, bits, first):
@@ -371,6 +298,11 @@ def control():
             equal(client.code("lease.set", **bad), code, f"code of {bad}")
         equal(client.code("lease.release", name="none"), -32004, "release of nothing")
         equal(states(), before, "nothing has changed")
+        line = {"jsonrpc": "2.0", "id": 99, "method": "lease.set",
+                "params": {"leases": [dict(lease, epoch=6 if lease["shard"] in (3, 5) else 7) for lease in many]}}
+        equal(client.ask(json.dumps(line))["error"]["data"],
+              {"stale": [{"name": "tv", "shard": shard, "epoch": 7} for shard in (3, 5)]}, "which shards have lost")
+        check(not any(entry["moving"] for entry in client.call("lease.list", limit=500)["leases"]), "none moves")
         client.call("lease.set", name="tv", shard=3, until=0, epoch=8)
         equal(states()["tv", 3][:2], ("standby", 8), "ended with a higher epoch")
         client.call("lease.release", name="tv")

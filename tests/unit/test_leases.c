@@ -22,6 +22,11 @@ int guard_open(struct guard **out, const char **step)
 	return -EPERM;
 }
 
+int guard_attach(struct guard *guard, const char **step)
+{
+	return -EPERM;
+}
+
 void guard_close(struct guard *guard)
 {
 }
@@ -158,6 +163,14 @@ static int change(const char *name, int shard, uint64_t until_ns, uint64_t epoch
 	return leases_change(leases, changes, 2, reason);
 }
 
+/* Whatever the epoch. */
+static int end(const char *name, int shard)
+{
+	const struct lease_change ended = {.name = name, .shard = shard, .epoch = LEASE_SAME_EPOCH};
+
+	return leases_change(leases, &ended, 1, reason);
+}
+
 static void test_changes(void **state)
 {
 	uint64_t now_ns = clock_ns();
@@ -178,7 +191,7 @@ static void test_changes(void **state)
 	assert_true(slot->until_ns >= now_ns && slot->until_ns <= clock_ns());
 	assert_int_equal(change("tv", -1, now_ns + HOUR, LEASE_SAME_EPOCH), 0);
 	assert_int_equal(leases_epoch(leases, &rules[0]), 5);
-	assert_int_equal(leases_release(leases, "tv", -1, reason), 0);
+	assert_int_equal(end("tv", -1), 0);
 	assert_true(leases_mute(leases, &rules[0], clock_ns()));
 }
 
@@ -196,7 +209,7 @@ static void test_readers(void **state)
 	change("tv", -1, clock_ns() + HOUR, 1);
 	leases_remove_reader(leases, maps[0]);
 	assert_int_equal(maps[0][slot].until_ns, maps[1][slot].until_ns);
-	leases_release(leases, "radio", 0, reason);
+	end("radio", 0);
 	assert_true(maps[0][slot].until_ns > maps[1][slot].until_ns);
 	leases_remove_reader(leases, maps[1]);
 	free(maps[0]);
@@ -225,6 +238,82 @@ static void test_next_process(void **state)
 	json_decref(list);
 }
 
+static enum cut_side side_of(unsigned int rule)
+{
+	uint64_t latest_ns;
+
+	return leases_move(leases, &rules[rule], clock_ns(), &latest_ns);
+}
+
+/* A move lasts until its latest moment, the end of the shard, or another epoch; renewals and the
+ * next process keep it, also after the process was killed. */
+static void test_moves(void **state)
+{
+	uint64_t now_ns = clock_ns();
+	struct lease_change move = {.name = "radio",
+				    .from_ns = now_ns + HOUR,
+				    .until_ns = now_ns + 2 * HOUR,
+				    .epoch = 3,
+				    .side = CUT_FROM,
+				    .nr_cuts = 1};
+	struct lease_change renewal = move, *const both[] = {&move, &renewal};
+	const struct xmc_lease *slot;
+	json_t *list;
+
+	renewal.nr_cuts = 0;
+	assert_int_equal(leases_change(leases, &move, 1, reason), 0);
+	assert_int_equal(side_of(2), CUT_FROM);
+	assert_int_equal(side_of(0), CUT_NONE);
+	/* Both hosts hold it at once: the numbers decide. */
+	assert_false(leases_mute(leases, &rules[2], clock_ns()));
+	assert_int_equal(leases_change(leases, &renewal, 1, reason), 0);
+	assert_int_equal(side_of(2), CUT_FROM);
+	assert_false(leases_mute(leases, &rules[2], clock_ns()));
+	list = leases_describe(leases);
+	leases_close(leases);
+	set_up(state);
+	leases_adopt(leases, list, false);
+	json_decref(list);
+	assert_int_equal(side_of(2), CUT_FROM);
+	assert_true(leases_mute(leases, &rules[2], clock_ns()));
+	assert_int_equal(leases_change(leases, &renewal, 1, reason), 0);
+	assert_int_equal(side_of(2), CUT_FROM);
+	slot = leases_slot(leases, leases_find(leases, &rules[2]));
+	assert_int_equal(slot->from_ns, 0);
+	/* Repeated when it is over. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(leases_had_move(leases, both[i], now_ns + HOUR), i == 0);
+	assert_false(leases_had_move(leases, &move, now_ns));
+	for (int i = 0; i < 2; i++) {
+		struct lease_change ends = {.name = "radio",
+					    .until_ns = i ? now_ns + HOUR : 0,
+					    .epoch = i ? 4 : LEASE_SAME_EPOCH};
+
+		assert_int_equal(leases_change(leases, &move, 1, reason), 0);
+		assert_true(leases_ends_move(leases, &rules[2], &ends, now_ns));
+		assert_int_equal(leases_change(leases, &ends, 1, reason), 0);
+		assert_int_equal(side_of(2), CUT_NONE);
+	}
+}
+
+/* What begins while it is not held has to wait for what is under way. */
+static void test_prepare(void **state)
+{
+	struct lease_change later = {.name = "radio",
+				     .from_ns = clock_ns() + HOUR,
+				     .until_ns = clock_ns() + 2 * HOUR,
+				     .epoch = LEASE_SAME_EPOCH};
+	struct lease_change begins = later;
+
+	begins.from_ns = 0;
+	assert_true(leases_prepare(leases, &begins, 1));
+	assert_int_equal(leases_change(leases, &begins, 1, reason), 0);
+	assert_false(leases_prepare(leases, &begins, 1));
+	assert_false(leases_mute(leases, &rules[2], clock_ns()));
+	assert_true(leases_prepare(leases, &later, 1));
+	assert_true(leases_mute(leases, &rules[2], clock_ns()));
+}
+
 /* For each number, exactly one of two hosts sends it, wherever the numbers wrap. */
 static void test_cuts(void **state)
 {
@@ -245,6 +334,9 @@ static void test_cuts(void **state)
 		assert_true(cut_withholds(&old, false, 0, 16, 50));
 		assert_false(cut_withholds(&new, false, 0, 16, 50));
 	}
+	cut_set(&new, CUT_ALL, 0, 100);
+	assert_true(cut_withholds(&new, true, 5, 16, 99));
+	assert_false(cut_withholds(&new, true, 5, 16, 100));
 	cut_set(&new, CUT_FROM, 0, 100);
 	assert_true(cut_withholds(&new, true, 0xffffffff, 32, 50));
 	assert_false(cut_withholds(&new, true, 0x7fffffff, 32, 50));
@@ -263,6 +355,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_readers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_next_process, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_moves, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_prepare, set_up, tear_down),
 		cmocka_unit_test(test_cuts),
 	};
 

@@ -344,6 +344,11 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 			local->set_at = now + LOCAL_SET_NS / 5;
 			goto out;
 		}
+		/* Another process takes its place within milliseconds, at the same socket. */
+		if (request == REQUEST_SET && code == CONTROL_FAILED) {
+			lose(local, now, "another one takes its place");
+			goto out;
+		}
 		local->refused = request == REQUEST_SET;
 		local->taken = code == CONTROL_TAKEN && !local->known;
 		/* What was set stays as it is, and ends by itself. */

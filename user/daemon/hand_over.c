@@ -141,6 +141,19 @@ static int send_offer(struct daemon *daemon)
 	return err;
 }
 
+/* Send an object as a bundle without descriptors. Drops the reference; NULL: no memory. */
+static int send_text(const struct daemon *daemon, json_t *object)
+{
+	size_t length;
+	char *text = object ? json_text_line(object, &length) : NULL;
+	int err =
+		text ? bundle_send(daemon->successor.fd, text, length, NULL, 0, SEND_MS) : -ENOMEM;
+
+	free(text);
+	json_decref(object);
+	return err;
+}
+
 static int pause_relay(struct daemon *daemon)
 {
 	const char answer = HAND_OVER_PAUSED;
@@ -149,8 +162,9 @@ static int pause_relay(struct daemon *daemon)
 	if (err)
 		return err;
 	daemon->successor.state = SUCCESSOR_PAUSED;
-	return send(daemon->successor.fd, &answer, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? 0
-											: -EPIPE;
+	if (send(daemon->successor.fd, &answer, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+		return -EPIPE;
+	return send_text(daemon, relay_describe_leases(daemon->relay));
 }
 
 static int obey(struct daemon *daemon, char command)
@@ -208,14 +222,8 @@ bool hand_over_release(struct daemon *daemon)
 
 void hand_over_finish(struct daemon *daemon)
 {
-	json_t *account = describe_account(daemon);
-	size_t length;
-	char *text = account ? json_text_line(account, &length) : NULL;
-	int err =
-		text ? bundle_send(daemon->successor.fd, text, length, NULL, 0, SEND_MS) : -ENOMEM;
+	int err = send_text(daemon, describe_account(daemon));
 
 	if (err)
 		log_warning("counters-not-handed-over", LOG_ERROR(err));
-	free(text);
-	json_decref(account);
 }

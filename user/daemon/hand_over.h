@@ -10,6 +10,7 @@
  *                                 ◀──  a bundle: manifest and descriptors
  *     HAND_OVER_PAUSE             ──▶  relay_pause()
  *                                 ◀──  HAND_OVER_PAUSED
+ *                                 ◀──  a bundle: relay_describe_leases()
  *     HAND_OVER_COMMIT            ──▶  the main loop ends
  *                                 ◀──  a bundle: the final counters
  *

@@ -89,17 +89,38 @@ static bool read_change(const json_t *object, struct lease_change *change)
 	return json_object_size(object) == keys;
 }
 
+static void fail(struct control_reply *reply, int err, const char *reason)
+{
+	control_fail(reply,
+		     err == -ENOENT  ? CONTROL_NOT_FOUND
+		     : err == -EBUSY ? CONTROL_FAILED
+				     : CONTROL_REFUSED,
+		     "%s; nothing was changed", reason);
+}
+
+static void add_stale(void *context, const struct lease_state *state)
+{
+	json_add(context, json_pack("{s:s, s:i, s:I}", "name", state->name, "shard",
+				    (int)state->shard, "epoch", (json_int_t)state->epoch));
+}
+
 static void set(const struct daemon *daemon, struct lease_change *changes, size_t count,
 		struct control_reply *reply)
 {
+	json_t *stale = json_array();
 	char reason[REASON_SIZE];
 	int err = relay_set_leases(daemon->relay, changes, (unsigned int)count, reason);
 
 	if (err)
-		control_fail(reply, err == -ENOENT ? CONTROL_NOT_FOUND : CONTROL_REFUSED,
-			     "%s; nothing was changed", reason);
+		fail(reply, err, reason);
 	else
 		reply->result = json_pack("{s:I}", "set", (json_int_t)count);
+	if (err == -ESTALE) {
+		leases_list_stale(relay_leases(daemon->relay), changes, (unsigned int)count,
+				  add_stale, &stale);
+		reply->data = json_pack("{s:O}", "stale", stale);
+	}
+	json_decref(stale);
 }
 
 /* With "sole": true a client becomes the only one that may say so, until it disconnects: two
@@ -174,83 +195,61 @@ void method_lease_release(void *context, const json_t *params, struct control_re
 	const struct daemon *daemon = context;
 	char reason[REASON_SIZE];
 	size_t shard = SIZE_MAX;
+	int err;
 
 	if (!name ||
 	    !control_param_unsigned(params, "shard", 0, LEASE_SHARDS_MAX - 1, &shard, reply))
 		return;
-	if (leases_release(relay_leases(daemon->relay), name, shard == SIZE_MAX ? -1 : (int)shard,
-			   reason))
-		control_fail(reply, CONTROL_NOT_FOUND, "%s", reason);
+	err = relay_release_lease(daemon->relay, name, shard == SIZE_MAX ? -1 : (int)shard, reason);
+	if (err)
+		fail(reply, err, reason);
 	else
 		reply->result = json_object();
 }
 
 /* ---- lease.list ---- */
 
-/* What is known of the rules of each shard, by its slot. */
-struct of_shard {
-	uint64_t received;
-	unsigned int outputs_down;
-};
-
-/* The page that is being filled. */
+/* The page that is being filled; what is known of a shard is at its slot. */
 struct listing {
 	json_t *list;
 	uint64_t now_ns;
 	struct control_page page;
 	size_t index;
-	const struct of_shard *shards;
+	bool *wanted;
+	struct lease_load *loads;
 };
+
+static bool is_on_page(struct listing *listing)
+{
+	size_t i = listing->index++;
+
+	return i >= listing->page.offset && i - listing->page.offset < listing->page.limit;
+}
+
+static void want_shard(void *context, const struct lease_state *state)
+{
+	struct listing *listing = context;
+
+	listing->wanted[state->slot] = is_on_page(listing);
+}
 
 static void list_shard(void *context, const struct lease_state *state)
 {
 	struct listing *listing = context;
-	const struct of_shard *shard = &listing->shards[state->slot];
-	size_t i = listing->index++;
+	const struct lease_load *load = &listing->loads[state->slot];
 	uint64_t remaining_ns = state->held ? state->until_ns - listing->now_ns : 0;
 
-	if (i < listing->page.offset || i - listing->page.offset >= listing->page.limit)
+	if (!is_on_page(listing))
 		return;
 	json_add(&listing->list,
-		 json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:i}", "name",
+		 json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:b, s:i, s:I, s:i}", "name",
 			   state->name, "shards", (int)state->shards, "shard", (int)state->shard,
 			   "state", state->held ? "held" : "standby", "from",
 			   (json_int_t)state->from_ns, "until", (json_int_t)state->until_ns,
 			   "remaining_ns", (json_int_t)remaining_ns, "epoch",
-			   (json_int_t)state->epoch, "rules", (int)state->rules, "received_packets",
-			   (json_int_t)shard->received, "outputs_down", (int)shard->outputs_down));
-}
-
-/* A rule is down if it is pending, or if something keeps packets from one of its outputs. */
-static bool is_down(const struct books *books, const struct rule_counts *counts)
-{
-	bool down = counts->reason;
-
-	for (unsigned int i = 0; i < counts->rule->nr_outputs; i++)
-		down |= books->outputs[counts->first_output + i].reason != NULL;
-	return down;
-}
-
-/* NULL: no memory. */
-static struct of_shard *count_shards(const struct daemon *daemon)
-{
-	const struct leases *leases = relay_leases(daemon->relay);
-	struct books *books = relay_books(daemon->relay, 0, SIZE_MAX);
-	struct of_shard *shards = calloc(XMC_LEASE_SLOTS, sizeof(*shards));
-
-	for (unsigned int i = 0; books && shards && i < books->nr_rules; i++) {
-		const struct rule_counts *counts = &books->rules[i];
-		struct of_shard *shard = &shards[leases_find(leases, counts->rule)];
-
-		shard->received += counts->received;
-		shard->outputs_down += !counts->rule->disabled && is_down(books, counts);
-	}
-	if (!books) {
-		free(shards);
-		shards = NULL;
-	}
-	books_free(books);
-	return shards;
+			   (json_int_t)state->epoch, "moving", state->moving != CUT_NONE, "rules",
+			   (int)state->rules, "received_packets", (json_int_t)load->received,
+			   "outputs_down", (int)load->outputs_down));
 }
 
 void method_lease_list(void *context, const json_t *params, struct control_reply *reply)
@@ -258,14 +257,17 @@ void method_lease_list(void *context, const json_t *params, struct control_reply
 	const struct daemon *daemon = context;
 	const struct leases *leases = relay_leases(daemon->relay);
 	struct listing listing = {.now_ns = clock_ns()};
-	struct of_shard *shards;
 
 	if (!control_param_page(params, &listing.page, reply))
 		return;
-	shards = count_shards(daemon);
-	if (!shards)
-		return;
-	listing.shards = shards;
+	listing.wanted = calloc(XMC_LEASE_SLOTS, sizeof(*listing.wanted));
+	listing.loads = calloc(XMC_LEASE_SLOTS, sizeof(*listing.loads));
+	if (!listing.wanted || !listing.loads)
+		goto out;
+	leases_list(leases, listing.now_ns, want_shard, &listing);
+	if (relay_read_lease_loads(daemon->relay, listing.wanted, listing.loads))
+		goto out;
+	listing.index = 0;
 	listing.list = json_array();
 	leases_list(leases, listing.now_ns, list_shard, &listing);
 	reply->result =
@@ -273,7 +275,9 @@ void method_lease_list(void *context, const json_t *params, struct control_reply
 			  "generation", (json_int_t)relay_generation(daemon->relay), "guarded",
 			  leases_guard(leases) >= 0, "unheld", (int)leases_unheld(leases), "now",
 			  (json_int_t)listing.now_ns, "leases", listing.list);
-	free(shards);
+out:
+	free(listing.wanted);
+	free(listing.loads);
 }
 
 /* ---- lease.sequence ---- */

@@ -125,11 +125,29 @@ static int ask_for_pause(const struct take_over *take)
 											   : -EPIPE;
 }
 
+/* A bundle without descriptors. */
+static int receive_text(const struct take_over *take, int timeout_ms, json_t **object)
+{
+	struct bundle bundle;
+	int err = bundle_receive(&bundle, take->fd, false, timeout_ms);
+
+	if (!err) {
+		err = json_text_read(object, bundle.text, bundle.length, 0, NULL);
+		bundle_free(&bundle);
+	}
+	return err;
+}
+
 static int pause_predecessor(void *context)
 {
 	struct take_over *take = context;
+	json_t *leases = NULL;
 	int err = ask_for_pause(take);
 
+	if (!err)
+		err = receive_text(take, PAUSE_MS, &leases);
+	if (!err)
+		inheritance_set_leases(take->inheritance, leases);
 	return err ? go_on_without(take, err) : 0;
 }
 
@@ -259,19 +277,11 @@ const struct control_adoption *take_over_control(const struct daemon *daemon)
  */
 static int get_account(const struct take_over *take, json_t **account)
 {
-	struct bundle bundle;
-	int err;
-
 	if (take->fd < 0) {
 		*account = json_incref(json_object_get(take->manifest, "account"));
 		return *account ? 0 : -ENODATA;
 	}
-	err = bundle_receive(&bundle, take->fd, false, ACCOUNT_MS);
-	if (!err) {
-		err = json_text_read(account, bundle.text, bundle.length, 0, NULL);
-		bundle_free(&bundle);
-	}
-	return err;
+	return receive_text(take, ACCOUNT_MS, account);
 }
 
 /* Without its counters the relay goes on all the same. Drops the reference. */

@@ -20,23 +20,45 @@ enum cut_side {
 	CUT_NONE,
 	CUT_FROM,  /* the numbers before it are another host's, until `from_ns` */
 	CUT_UNTIL, /* it and those behind it are */
+	CUT_ALL,   /* the number is not known: all are another host's, until `from_ns` */
 };
 
 struct cut {
-	_Atomic uint64_t word;	  /* the side in the upper half, the number in the lower */
-	_Atomic uint64_t from_ns; /* CUT_FROM: CLOCK_MONOTONIC; all are ours from then on */
+	_Atomic uint64_t word; /* the side in the upper half, the number in the lower */
+	_Atomic uint64_t
+		from_ns; /* CLOCK_MONOTONIC; but for CUT_UNTIL, all are ours from then on */
 };
 
+/* Half of it withholds too much rather than too little. */
 static inline void cut_set(struct cut *cut, enum cut_side side, uint32_t number, uint64_t from_ns)
 {
-	atomic_store(&cut->word, 0);
-	atomic_store(&cut->from_ns, from_ns);
+	atomic_store(&cut->from_ns, UINT64_MAX);
 	atomic_store(&cut->word, (uint64_t)side << 32 | number);
+	atomic_store(&cut->from_ns, from_ns);
+}
+
+static inline bool cut_is(const struct cut *cut, enum cut_side side, uint32_t number,
+			  uint64_t from_ns)
+{
+	return atomic_load(&cut->word) == ((uint64_t)side << 32 | number) &&
+	       atomic_load(&cut->from_ns) == from_ns;
+}
+
+static inline void cut_copy(struct cut *cut, const struct cut *from)
+{
+	uint64_t word = atomic_load(&from->word);
+
+	cut_set(cut, (enum cut_side)(word >> 32), (uint32_t)word, atomic_load(&from->from_ns));
 }
 
 static inline enum cut_side cut_side(const struct cut *cut)
 {
 	return (enum cut_side)(atomic_load_explicit(&cut->word, memory_order_acquire) >> 32);
+}
+
+static inline uint32_t cut_number(const struct cut *cut)
+{
+	return (uint32_t)atomic_load_explicit(&cut->word, memory_order_relaxed);
 }
 
 /* Read the number of a datagram, in network order. False: it is too short. */
@@ -63,6 +85,8 @@ static inline bool cut_withholds(const struct cut *cut, bool has_number, uint32_
 		return before && now_ns < atomic_load_explicit(&cut->from_ns, memory_order_relaxed);
 	case CUT_UNTIL:
 		return !before;
+	case CUT_ALL:
+		return now_ns < atomic_load_explicit(&cut->from_ns, memory_order_relaxed);
 	default:
 		return false;
 	}

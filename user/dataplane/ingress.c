@@ -275,6 +275,18 @@ static unsigned int receive(struct ingress *ingress)
 	return count;
 }
 
+/* Receive what is in the RX ring now, and not what follows. */
+static void receive_waiting(struct ingress *ingress)
+{
+	uint32_t left = xsk_waiting(ingress->xsk);
+	unsigned int count = 1;
+
+	while (left && count) {
+		count = receive(ingress);
+		left -= count < left ? count : left;
+	}
+}
+
 /* Use the next ruleset, if there is one, and mark in the queue where it begins. */
 static void change_ruleset(struct ingress *ingress)
 {
@@ -282,6 +294,8 @@ static void change_ruleset(struct ingress *ingress)
 
 	if (!atomic_load_explicit(&ingress->next, memory_order_acquire))
 		return;
+	if (atomic_load_explicit(&ingress->flush, memory_order_relaxed))
+		receive_waiting(ingress);
 	marker.generation = atomic_load_explicit(&ingress->next_generation, memory_order_relaxed);
 	ingress->ruleset = atomic_exchange_explicit(&ingress->next, NULL, memory_order_acq_rel);
 	ingress->tap = atomic_load(&ingress->next_tap);

@@ -63,6 +63,7 @@ struct ingress {
 	/* Written before `next`; atomic, because the first marker is not waited for. */
 	_Atomic(struct capture_tap *) next_tap;
 	atomic_bool stop;
+	atomic_bool flush; /* before the next ruleset is used: receive what has arrived */
 	atomic_bool leave; /* with `stop`: end at once, and leave the RX ring to a successor */
 
 	/* The thread's own. */

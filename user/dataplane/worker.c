@@ -490,6 +490,16 @@ int worker_update(struct worker *worker, const struct ruleset *ruleset)
 	return wait_acknowledged(worker);
 }
 
+int worker_flush(struct worker *worker)
+{
+	int err;
+
+	atomic_store(&worker->ingress.flush, true);
+	err = worker_update(worker, worker->ruleset);
+	atomic_store(&worker->ingress.flush, false);
+	return err;
+}
+
 int worker_capture(struct worker *worker, struct capture *capture)
 {
 	struct capture_tap *before = worker->tap;

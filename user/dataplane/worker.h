@@ -124,6 +124,9 @@ int worker_start(struct worker *worker, const struct ruleset *ruleset);
  */
 int worker_update(struct worker *worker, const struct ruleset *ruleset);
 
+/* Wait until what is in the RX ring now has been sent, or dropped. Returns as worker_update(). */
+int worker_flush(struct worker *worker);
+
 /*
  * Capture the worker's packets from now on; NULL: capture none. Waits as worker_update(), and then
  * nothing uses the capture before. 0; -ENOMEM: all is as before; -errno: a thread has failed or is

@@ -270,9 +270,9 @@ json_t *relay_account(const struct relay *relay)
 	}
 	for (unsigned int i = 0; i < books->nr_interfaces; i++)
 		json_add(&interfaces, write_interface(relay, books, i));
-	account = json_pack("{s:o, s:o, s:o, s:o}", "retired",
-			    write_places(&books->retired, total_places), "rules", rules,
-			    "interfaces", interfaces, "leases", leases_describe(relay->leases));
+	account =
+		json_pack("{s:o, s:o, s:o}", "retired", write_places(&books->retired, total_places),
+			  "rules", rules, "interfaces", interfaces);
 	books_free(books);
 	return account;
 }
@@ -515,6 +515,5 @@ int relay_carry(struct relay *relay, const json_t *account, const struct inherit
 	for (unsigned int j = 0; j < relay->nr_intakes; j++)
 		ledger_reset(&relay->intakes[j]->ledger);
 	totals_add(&relay->retired, json_object_get(account, "retired"));
-	leases_adopt(relay->leases, json_object_get(account, "leases"), true);
 	return err;
 }

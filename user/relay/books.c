@@ -72,8 +72,8 @@ static void add_carried(const struct route *route, struct rule_counts *counts,
 		output_counts_add(&outputs[i], &carried->outputs[i]);
 }
 
-static void read_route(const struct route *route, enum rule_path wanted, uint64_t now_ns,
-		       struct rule_counts *counts, struct output_counts *outputs)
+void books_read_rule(const struct route *route, enum rule_path wanted, uint64_t now_ns,
+		     struct rule_counts *counts, struct output_counts *outputs)
 {
 	const struct path *path = route->path;
 
@@ -205,8 +205,8 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 		if (routes[i]->rule->nr_sides)
 			books->rules[i].sides = &books->sides[sides];
 		sides += routes[i]->rule->nr_sides;
-		read_route(routes[i], rule_path(&relay->config, routes[i]->rule), books->taken_ns,
-			   &books->rules[i], &books->outputs[outputs]);
+		books_read_rule(routes[i], rule_path(&relay->config, routes[i]->rule),
+				books->taken_ns, &books->rules[i], &books->outputs[outputs]);
 		outputs += routes[i]->rule->nr_outputs;
 	}
 	books->retired = relay->retired;

@@ -29,6 +29,7 @@
 #include "relay/counts.h"
 
 struct relay;
+struct route;
 
 struct books {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC: when they were read */
@@ -58,6 +59,11 @@ void books_free(struct books *books); /* accepts NULL */
 
 /* The totals of all interfaces and workers, also of those that are gone: never less than before. */
 void books_sum(const struct books *books, struct total_counts *totals);
+
+/* The counters of one rule now; both are all zero before. `wanted`: the rule's path (rule_path()).
+ */
+void books_read_rule(const struct route *route, enum rule_path wanted, uint64_t now_ns,
+		     struct rule_counts *counts, struct output_counts *outputs);
 
 /* The counters now of up to `most` rules from the `first` on, and of everything else. NULL: no
  * memory. */

@@ -14,7 +14,7 @@
 #include "dataplane/stream.h"
 #include "relay/follow.h"
 #include "relay/inheritance.h"
-#include "relay/leases.h"
+#include "relay/lease_moves.h"
 #include "relay/state.h"
 #include "rules/write.h"
 
@@ -201,6 +201,7 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 	json_t *rules = json_array();
 	size_t length;
 	char *config = config_write(&relay->config, &length);
+	json_t *leases = relay_describe_leases(relay);
 	json_t *manifest;
 
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
@@ -211,20 +212,28 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
 		json_add(&rules, describe_route(offer, relay->routes[i]));
 	manifest = json_pack(
-		"{s:i, s:s, s:i, s:o, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o}",
-		"format", HAND_OVER_FORMAT, "version", xmc_version, "abi", XMC_ABI_VERSION,
-		"reasons", describe_reasons(), "started_ns", (json_int_t)relay->started_ns,
-		"next_id", (json_int_t)relay->next_id, "generation", (json_int_t)relay->generation,
-		"config", config ? config : "", "interfaces", interfaces, "redirects",
+		"{s:i, s:s, s:i, s:o, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
+		HAND_OVER_FORMAT, "version", xmc_version, "abi", XMC_ABI_VERSION, "reasons",
+		describe_reasons(), "started_ns", (json_int_t)relay->started_ns, "next_id",
+		(json_int_t)relay->next_id, "generation", (json_int_t)relay->generation, "config",
+		config ? config : "", "interfaces", interfaces, "redirects",
 		describe_redirects(offer, relay->redirects), "rules", rules, "memberships",
 		describe_memberships(offer, relay->membership), "offloads",
-		describe_offloads(relay->offloads), "leases", leases_describe(relay->leases),
-		"wanted", describe_wanted(relay->demand));
+		describe_offloads(relay->offloads), "wanted", describe_wanted(relay->demand));
+	if (json_object_update(manifest, leases)) {
+		json_decref(manifest);
+		manifest = NULL;
+	}
+	json_decref(leases);
 	if (relay->paused_ns)
 		json_put(&manifest, "paused_ns", json_integer((json_int_t)relay->paused_ns));
 	free(config);
 	return config ? manifest : NULL;
+}
+
+json_t *relay_describe_leases(const struct relay *relay)
+{
+	return lease_moves_describe(relay);
 }
 
 /* ---- states ---- */

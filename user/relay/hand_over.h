@@ -19,9 +19,10 @@
  *     this process                                  the successor
  *     SERVING   relays                              reads its configuration, connects
  *        │ relay_freeze()         ── manifest, descriptors ──▶  prepares everything: programs,
- *     OFFERED   relays; nothing of it changes                   maps, sockets; touches no ring
+ *     OFFERED   relays; nothing of it changes but               maps, sockets; touches no ring
+ *        │      leases
  *        │ relay_pause()          ◀── "pause" ────────────────  its threads wait
- *     PAUSED    threads have ended, each frame is   ── "paused" ──▶ lets them run, replaces the
+ *     PAUSED    threads have ended, each frame is   ── "paused", leases ──▶ lets them run, replaces the
  *        │      in a ring; packets wait in the RX       program: it relays
  *        │      rings
  *        │ relay_release()        ◀── "commit" ───────────────  it cannot fail any more
@@ -64,6 +65,10 @@ void hand_over_free(struct hand_over *offer);
 
 /* Describe all that runs. 0 or -ENOMEM. Free *offer in any case. */
 int relay_describe(const struct relay *relay, struct hand_over *offer);
+
+/* What is held, and which streams are moving between hosts: a part of the manifest, which changes
+ * until relay_pause(). NULL: no memory. */
+json_t *relay_describe_leases(const struct relay *relay);
 
 /* A number that changes whenever relay_describe() may describe something else. */
 uint64_t relay_changes(const struct relay *relay);

@@ -50,7 +50,7 @@ struct inheritance {
 	struct inherited_rule *rules;
 	struct lookup by_name;
 	struct membership_held *memberships;
-	json_t *leases; /* as the manifest has them; NULL: it has none */
+	json_t *leases; /* relay_describe_leases(), in the manifest or later */
 	unsigned int nr_wanted;
 	struct membership_entry *wanted;
 	unsigned int nr_offloads;
@@ -452,7 +452,7 @@ static int read_manifest(struct inheritance *inheritance, const json_t *manifest
 		read_wanted(inheritance, &reading, manifest);
 	if (!reading.err)
 		read_offloads(inheritance, &reading, manifest);
-	inheritance->leases = json_incref(json_object_get(manifest, "leases"));
+	inheritance->leases = json_incref((json_t *)manifest);
 	if (reading.err)
 		explain(reason, reading.err, "its manifest cannot be used: %s",
 			strerror(-reading.err));
@@ -668,6 +668,12 @@ bool inheritance_rule(const struct inheritance *inheritance, const char *name, u
 const json_t *inheritance_leases(const struct inheritance *inheritance)
 {
 	return inheritance ? inheritance->leases : NULL;
+}
+
+void inheritance_set_leases(struct inheritance *inheritance, json_t *leases)
+{
+	json_decref(inheritance->leases);
+	inheritance->leases = leases;
 }
 
 const struct inherited_offload *inheritance_offloads(const struct inheritance *inheritance,

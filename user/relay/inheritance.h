@@ -126,8 +126,10 @@ struct inherited_offload {
 const struct inherited_offload *inheritance_offloads(const struct inheritance *inheritance,
 						     unsigned int *count);
 
-/* Its leases, for leases_adopt(). NULL: none. */
+/* Its leases, for lease_moves_adopt(). NULL: none. They are final when it has paused:
+ * inheritance_pause() may replace them by inheritance_set_leases(), which takes the reference. */
 const json_t *inheritance_leases(const struct inheritance *inheritance);
+void inheritance_set_leases(struct inheritance *inheritance, json_t *leases);
 
 /* All memberships. */
 const struct membership_held *inheritance_memberships(const struct inheritance *inheritance,

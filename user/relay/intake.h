@@ -127,6 +127,7 @@ struct intake {
 	bool adopted;		   /* it takes the place of a predecessor's program */
 	struct offloads *offloads; /* of the relay; the intake is a user of it */
 	bool released;		   /* for a successor, its sockets are closed */
+	bool flush;		   /* note of relay_set_leases() */
 	bool on_members;	   /* the ports are members of a bond */
 	unsigned int nr_ports;
 	struct intake_port ports[XMC_MAX_MEMBERS];

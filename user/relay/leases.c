@@ -3,298 +3,11 @@
 #include "relay/leases.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/json_build.h"
 #include "base/log.h"
-#include "steering/guard.h"
-#include "steering/leases.h"
-
-/* What is known of a shard besides its slot. */
-struct shard {
-	uint64_t epoch;
-	uint64_t elsewhere_ns; /* see struct lease_change */
-	uint64_t seen_ns;      /* when somebody was last known to hold it */
-	unsigned int rules;
-	bool held;   /* as it was reported */
-	bool unheld; /* likewise */
-};
-
-struct lease {
-	char name[LEASE_NAME_SIZE];
-	unsigned int shards;
-	uint16_t first; /* slot of shard 0 */
-	bool used;	/* by the configuration */
-	struct shard state[];
-};
-
-struct leases {
-	struct xmc_lease *slots; /* what the egress threads read */
-	unsigned int nr_readers;
-	struct xmc_lease **readers; /* further maps, written like the slots */
-	struct guard *guard;	    /* NULL: no rule has had a lease yet, or there is none */
-	bool guard_tried;
-	bool taken[XMC_LEASE_SLOTS];
-	/* Sorted by name and number of shards. */
-	unsigned int nr_leases;
-	struct lease **list;
-};
-
-int leases_open(struct leases **out)
-{
-	struct leases *leases = calloc(1, sizeof(*leases));
-	size_t size = XMC_LEASE_SLOTS * sizeof(*leases->slots);
-
-	if (!leases)
-		return -ENOMEM;
-	leases->taken[0] = true;
-	leases->slots = aligned_alloc(sizeof(*leases->slots), size);
-	if (!leases->slots) {
-		free(leases);
-		return -ENOMEM;
-	}
-	memset(leases->slots, 0, size);
-	*out = leases;
-	return 0;
-}
-
-void leases_close(struct leases *leases)
-{
-	if (!leases)
-		return;
-	guard_close(leases->guard);
-	for (unsigned int i = 0; i < leases->nr_leases; i++)
-		free(leases->list[i]);
-	free(leases->list);
-	free(leases->readers);
-	free(leases->slots);
-	free(leases);
-}
-
-/* ---- readers ---- */
-
-int leases_add_reader(struct leases *leases, struct xmc_lease *map)
-{
-	struct xmc_lease **readers;
-
-	if (!map)
-		return 0;
-	readers = realloc(leases->readers, (leases->nr_readers + 1UL) * sizeof(*readers));
-	if (!readers)
-		return -ENOMEM;
-	leases->readers = readers;
-	leases->readers[leases->nr_readers++] = map;
-	for (unsigned int i = 0; i < XMC_LEASE_SLOTS; i++)
-		lease_write(&map[i], leases->slots[i].from_ns, leases->slots[i].until_ns);
-	return 0;
-}
-
-void leases_remove_reader(struct leases *leases, const struct xmc_lease *map)
-{
-	unsigned int left = 0;
-
-	for (unsigned int i = 0; i < leases->nr_readers; i++) {
-		if (leases->readers[i] != map)
-			leases->readers[left++] = leases->readers[i];
-	}
-	leases->nr_readers = left;
-}
-
-static void write_slot(struct leases *leases, unsigned int slot, uint64_t from_ns,
-		       uint64_t until_ns)
-{
-	lease_write(&leases->slots[slot], from_ns, until_ns);
-	for (unsigned int i = 0; i < leases->nr_readers; i++)
-		lease_write(&leases->readers[i][slot], from_ns, until_ns);
-}
-
-/* Without it, the other two checks go on. */
-static void open_guard(struct leases *leases)
-{
-	const char *step;
-	int err;
-
-	if (leases->guard_tried)
-		return;
-	leases->guard_tried = true;
-	err = guard_open(&leases->guard, &step);
-	if (!err) {
-		step = "memory";
-		err = leases_add_reader(leases, guard_leases(leases->guard));
-	}
-	if (err) {
-		/* Attached with an empty map, it would drop everything. */
-		guard_close(leases->guard);
-		leases->guard = NULL;
-		log_warning("lease-unguarded", LOG_NAME("step", step), LOG_ERROR(err),
-			    LOG_TEXT("hint", "the kernel does not check leases behind the egress "
-					     "threads: mount cgroup2"));
-	}
-}
-
-int leases_guard(const struct leases *leases)
-{
-	return guard_sockets(leases->guard);
-}
-
-/* ---- leases ---- */
-
-static int compare(const char *name, unsigned int shards, const struct lease *lease)
-{
-	int order = strcmp(name, lease->name);
-
-	return order ? order : (shards > lease->shards) - (shards < lease->shards);
-}
-
-/* The place of a lease in the list, or where it would be. With 0 shards: of the first of that
- * name. */
-static unsigned int place_of(const struct leases *leases, const char *name, unsigned int shards)
-{
-	unsigned int low = 0, high = leases->nr_leases;
-
-	while (low < high) {
-		unsigned int middle = (low + high) / 2;
-
-		if (compare(name, shards, leases->list[middle]) > 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static struct lease *find(const struct leases *leases, const char *name, unsigned int shards)
-{
-	unsigned int place = place_of(leases, name, shards);
-	struct lease *lease = place < leases->nr_leases ? leases->list[place] : NULL;
-
-	return lease && compare(name, shards, lease) == 0 ? lease : NULL;
-}
-
-/* The lease of this name that the configuration names: with a number of shards that its rules agree
- * on. */
-static struct lease *find_used(const struct leases *leases, const char *name)
-{
-	for (unsigned int i = place_of(leases, name, 0);
-	     i < leases->nr_leases && strcmp(leases->list[i]->name, name) == 0; i++) {
-		if (leases->list[i]->used)
-			return leases->list[i];
-	}
-	return NULL;
-}
-
-/* Consecutive free slots; 0: there are none. */
-static uint16_t take_slots(struct leases *leases, unsigned int count)
-{
-	unsigned int free_slots = 0;
-
-	for (unsigned int i = 0; i < XMC_LEASE_SLOTS; i++) {
-		free_slots = leases->taken[i] ? 0 : free_slots + 1;
-		if (free_slots < count)
-			continue;
-		memset(&leases->taken[i + 1 - count], true, count);
-		return (uint16_t)(i + 1 - count);
-	}
-	return 0;
-}
-
-static int add(struct leases *leases, const struct rule *rule)
-{
-	unsigned int shards = rule->lease_shards;
-	unsigned int place = place_of(leases, rule->lease, shards);
-	struct lease **list =
-		realloc(leases->list, (leases->nr_leases + 1UL) * sizeof(*leases->list));
-	struct lease *lease;
-
-	if (!list)
-		return -ENOMEM;
-	leases->list = list;
-	lease = calloc(1, sizeof(*lease) + shards * sizeof(lease->state[0]));
-	if (!lease)
-		return -ENOMEM;
-	memcpy(lease->name, rule->lease, sizeof(lease->name));
-	lease->shards = shards;
-	lease->first = take_slots(leases, shards);
-	for (unsigned int i = 0; i < shards; i++)
-		lease->state[i].seen_ns = clock_ns();
-	if (!lease->first) {
-		free(lease);
-		return -ENOSPC;
-	}
-	memmove(&list[place + 1], &list[place], (leases->nr_leases - place) * sizeof(*list));
-	list[place] = lease;
-	leases->nr_leases++;
-	return 0;
-}
-
-int leases_add(struct leases *leases, const struct config *config)
-{
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < config->nr_rules; i++) {
-		const struct rule *rule = &config->rules[i];
-
-		if (!rule->lease_shards)
-			continue;
-		open_guard(leases);
-		if (!find(leases, rule->lease, rule->lease_shards))
-			err = add(leases, rule);
-	}
-	return err;
-}
-
-static void drop(struct leases *leases, struct lease *lease)
-{
-	for (unsigned int i = 0; i < lease->shards; i++)
-		write_slot(leases, lease->first + i, 0, 0);
-	memset(&leases->taken[lease->first], false, lease->shards);
-	free(lease);
-}
-
-void leases_trim(struct leases *leases, const struct config *config)
-{
-	unsigned int left = 0;
-
-	for (unsigned int i = 0; i < leases->nr_leases; i++) {
-		struct lease *lease = leases->list[i];
-
-		lease->used = false;
-		for (unsigned int j = 0; j < lease->shards; j++)
-			lease->state[j].rules = 0;
-	}
-	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		const struct rule *rule = &config->rules[i];
-		struct lease *lease =
-			rule->lease_shards ? find(leases, rule->lease, rule->lease_shards) : NULL;
-
-		if (!lease)
-			continue;
-		lease->used = true;
-		lease->state[rule_shard(rule)].rules++;
-	}
-	for (unsigned int i = 0; i < leases->nr_leases; i++) {
-		if (leases->list[i]->used)
-			leases->list[left++] = leases->list[i];
-		else
-			drop(leases, leases->list[i]);
-	}
-	leases->nr_leases = left;
-}
-
-uint16_t leases_find(const struct leases *leases, const struct rule *rule)
-{
-	const struct lease *lease =
-		leases && rule->lease_shards ? find(leases, rule->lease, rule->lease_shards) : NULL;
-
-	return lease ? (uint16_t)(lease->first + rule_shard(rule)) : 0;
-}
-
-const struct xmc_lease *leases_slot(const struct leases *leases, uint16_t slot)
-{
-	return &leases->slots[slot];
-}
+#include "relay/lease_table.h"
 
 /* ---- changes ---- */
 
@@ -302,7 +15,7 @@ const struct xmc_lease *leases_slot(const struct leases *leases, uint16_t slot)
 static struct lease *require(const struct leases *leases, const char *name, int shard,
 			     char reason[REASON_SIZE])
 {
-	struct lease *lease = find_used(leases, name);
+	struct lease *lease = lease_find_used(leases, name);
 
 	if (!lease) {
 		explain(reason, -ENOENT,
@@ -334,7 +47,7 @@ static void apply(struct leases *leases, unsigned int slot, uint64_t from_ns, ui
 		until_ns = before->until_ns < now_ns ? before->until_ns : now_ns;
 	if (from_ns <= now_ns && before->from_ns <= now_ns)
 		from_ns = before->from_ns;
-	write_slot(leases, slot, from_ns, until_ns);
+	lease_write_slot(leases, slot, from_ns, until_ns);
 }
 
 /* ---- events ---- */
@@ -439,21 +152,76 @@ static int check(const struct leases *leases, const struct lease_change *change,
 	return 0;
 }
 
+static bool ends_move(const struct shard *shard, const struct lease_change *change, uint64_t now_ns)
+{
+	return shard->side == CUT_NONE || shard->latest_ns <= now_ns ||
+	       change->until_ns <= now_ns ||
+	       (change->epoch != LEASE_SAME_EPOCH && change->epoch != shard->epoch);
+}
+
+static void change_shard(struct leases *leases, struct shard *shard, unsigned int slot,
+			 const struct lease_change *change, uint64_t now_ns)
+{
+	uint64_t from_ns = change->from_ns;
+
+	shard->elsewhere_ns = change->elsewhere_ns;
+	if (change->keep)
+		return;
+	if (change->nr_cuts) {
+		shard->side = change->side;
+		shard->latest_ns = change->side == CUT_FROM ? from_ns : change->until_ns;
+	} else if (ends_move(shard, change, now_ns)) {
+		shard->side = CUT_NONE;
+	}
+	/* Until the latest moment, numbers decide. */
+	if (shard->side == CUT_FROM && from_ns == shard->latest_ns)
+		from_ns = 0;
+	if (change->epoch != LEASE_SAME_EPOCH) {
+		leases->changed |= shard->epoch != change->epoch;
+		shard->epoch = change->epoch;
+	}
+	apply(leases, slot, from_ns, change->until_ns, now_ns);
+}
+
 static void carry_out(struct leases *leases, const struct lease_change *change, uint64_t now_ns)
 {
-	struct lease *lease = find_used(leases, change->name);
+	struct lease *lease = lease_find_used(leases, change->name);
 	unsigned int i, end;
 
 	if (!lease)
 		return; /* leases_check() has found it */
+	for (i = first_shard(change->shard, lease, &end); i < end; i++)
+		change_shard(leases, &lease->state[i], lease->first + i, change, now_ns);
+}
+
+static bool prepare(struct leases *leases, const struct lease_change *change, uint64_t now_ns)
+{
+	const struct lease *lease = lease_find_used(leases, change->name);
+	bool later = change->from_ns > now_ns && change->side != CUT_FROM;
+	bool begins = false;
+	unsigned int i, end;
+
 	for (i = first_shard(change->shard, lease, &end); i < end; i++) {
-		lease->state[i].elsewhere_ns = change->elsewhere_ns;
-		if (change->keep)
-			continue;
-		if (change->epoch != LEASE_SAME_EPOCH)
-			lease->state[i].epoch = change->epoch;
-		apply(leases, lease->first + i, change->from_ns, change->until_ns, now_ns);
+		const struct xmc_lease *slot = &leases->slots[lease->first + i];
+		bool held = is_held(slot, now_ns);
+
+		if (held && later)
+			lease_write_slot(leases, lease->first + i, slot->from_ns, now_ns);
+		begins |= change->until_ns > now_ns && (!held || later);
 	}
+	return begins;
+}
+
+bool leases_prepare(struct leases *leases, const struct lease_change *changes, unsigned int count)
+{
+	uint64_t now_ns = clock_ns();
+	bool begins = false;
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (!changes[i].keep)
+			begins |= prepare(leases, &changes[i], now_ns);
+	}
+	return begins;
 }
 
 int leases_check(const struct leases *leases, const struct lease_change *changes,
@@ -481,44 +249,108 @@ int leases_change(struct leases *leases, const struct lease_change *changes, uns
 	return 0;
 }
 
-int leases_release(struct leases *leases, const char *name, int shard, char reason[REASON_SIZE])
+static enum cut_side move_of(const struct shard *shard, uint64_t now_ns)
 {
-	const struct lease_change change = {
-		.name = name, .shard = shard, .epoch = LEASE_SAME_EPOCH};
+	return now_ns < shard->latest_ns ? shard->side : CUT_NONE;
+}
 
-	return leases_change(leases, &change, 1, reason);
+static void show(const struct leases *leases, const struct lease *lease, unsigned int i,
+		 uint64_t now_ns, lease_handler *handle, void *context)
+{
+	const struct xmc_lease *slot = &leases->slots[lease->first + i];
+	const struct lease_state state = {
+		.name = lease->name,
+		.shards = lease->shards,
+		.shard = i,
+		.from_ns = slot->from_ns,
+		.until_ns = slot->until_ns,
+		.epoch = lease->state[i].epoch,
+		.held = is_held(slot, now_ns),
+		.rules = lease->state[i].rules,
+		.slot = (uint16_t)(lease->first + i),
+		.moving = move_of(&lease->state[i], now_ns),
+	};
+
+	handle(context, &state);
 }
 
 void leases_list(const struct leases *leases, uint64_t now_ns, lease_handler *handle, void *context)
 {
 	for (unsigned int i = 0; i < leases->nr_leases; i++) {
-		const struct lease *lease = leases->list[i];
+		for (unsigned int j = 0; j < leases->list[i]->shards; j++)
+			show(leases, leases->list[i], j, now_ns, handle, context);
+	}
+}
 
-		for (unsigned int j = 0; j < lease->shards; j++) {
-			const struct xmc_lease *slot = &leases->slots[lease->first + j];
-			struct lease_state state = {
-				.name = lease->name,
-				.shards = lease->shards,
-				.shard = j,
-				.from_ns = slot->from_ns,
-				.until_ns = slot->until_ns,
-				.epoch = lease->state[j].epoch,
-				.held = is_held(slot, now_ns),
-				.rules = lease->state[j].rules,
-				.slot = (uint16_t)(lease->first + j),
-			};
+void leases_list_stale(const struct leases *leases, const struct lease_change *changes,
+		       unsigned int count, lease_handler *handle, void *context)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		const struct lease *lease = lease_find_used(leases, changes[i].name);
+		unsigned int j = 0, end = 0;
 
-			handle(context, &state);
+		if (lease && changes[i].shard < (int)lease->shards)
+			j = first_shard(changes[i].shard, lease, &end);
+		for (; j < end; j++) {
+			if (changes[i].epoch < lease->state[j].epoch)
+				show(leases, lease, j, clock_ns(), handle, context);
 		}
 	}
 }
 
+/* NULL: the rule has no lease. */
+static const struct shard *shard_of(const struct leases *leases, const struct rule *rule)
+{
+	const struct lease *lease = leases && rule->lease_shards
+					    ? lease_find(leases, rule->lease, rule->lease_shards)
+					    : NULL;
+
+	return lease ? &lease->state[rule_shard(rule)] : NULL;
+}
+
 uint64_t leases_epoch(const struct leases *leases, const struct rule *rule)
 {
-	const struct lease *lease =
-		rule->lease_shards ? find(leases, rule->lease, rule->lease_shards) : NULL;
+	const struct shard *shard = shard_of(leases, rule);
 
-	return lease ? lease->state[rule_shard(rule)].epoch : 0;
+	return shard ? shard->epoch : 0;
+}
+
+enum cut_side leases_move(const struct leases *leases, const struct rule *rule, uint64_t now_ns,
+			  uint64_t *latest_ns)
+{
+	const struct shard *shard = shard_of(leases, rule);
+
+	*latest_ns = shard ? shard->latest_ns : 0;
+	return shard ? move_of(shard, now_ns) : CUT_NONE;
+}
+
+bool leases_ends_move(const struct leases *leases, const struct rule *rule,
+		      const struct lease_change *change, uint64_t now_ns)
+{
+	const struct shard *shard = shard_of(leases, rule);
+
+	return !shard || ends_move(shard, change, now_ns);
+}
+
+bool leases_had_move(const struct leases *leases, const struct lease_change *change,
+		     uint64_t now_ns)
+{
+	const struct lease *lease = lease_find_used(leases, change->name);
+	bool had = lease && change->nr_cuts && change->side == CUT_FROM && change->from_ns &&
+		   change->from_ns <= now_ns;
+	unsigned int i, end;
+
+	for (i = had ? first_shard(change->shard, lease, &end) : 0; had && i < end; i++)
+		had = lease->state[i].latest_ns == change->from_ns;
+	return had;
+}
+
+bool leases_changed(struct leases *leases)
+{
+	bool changed = leases->changed;
+
+	leases->changed = false;
+	return changed;
 }
 
 bool leases_mute(const struct leases *leases, const struct rule *rule, uint64_t now_ns)
@@ -530,6 +362,17 @@ bool leases_mute(const struct leases *leases, const struct rule *rule, uint64_t 
 
 /* ---- from one process to the next ---- */
 
+static json_t *describe_shard(const struct lease *lease, unsigned int i,
+			      const struct xmc_lease *slot)
+{
+	const struct shard *shard = &lease->state[i];
+
+	return json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:i, s:I}", "name", lease->name, "shards",
+			 (int)lease->shards, "shard", (int)i, "from", (json_int_t)slot->from_ns,
+			 "until", (json_int_t)slot->until_ns, "epoch", (json_int_t)shard->epoch,
+			 "side", (int)shard->side, "latest", (json_int_t)shard->latest_ns);
+}
+
 json_t *leases_describe(const struct leases *leases)
 {
 	json_t *list = json_array();
@@ -540,14 +383,8 @@ json_t *leases_describe(const struct leases *leases)
 		for (unsigned int j = 0; j < lease->shards; j++) {
 			const struct xmc_lease *slot = &leases->slots[lease->first + j];
 
-			if (!slot->until_ns && !lease->state[j].epoch)
-				continue;
-			json_add(&list,
-				 json_pack("{s:s, s:i, s:i, s:I, s:I, s:I}", "name", lease->name,
-					   "shards", (int)lease->shards, "shard", (int)j, "from",
-					   (json_int_t)slot->from_ns, "until",
-					   (json_int_t)slot->until_ns, "epoch",
-					   (json_int_t)lease->state[j].epoch));
+			if (slot->until_ns || lease->state[j].epoch)
+				json_add(&list, describe_shard(lease, j, slot));
 		}
 	}
 	return list;
@@ -569,18 +406,24 @@ void leases_adopt(struct leases *leases, const json_t *list, bool held)
 	json_array_foreach(list, i, object)
 	{
 		const char *name = json_string_value(json_object_get(object, "name"));
-		uint64_t shards = get_number(object, "shards"), shard = get_number(object, "shard");
-		struct lease *lease = name && shards <= LEASE_SHARDS_MAX && shard < shards
-					      ? find(leases, name, (unsigned int)shards)
+		uint64_t shards = get_number(object, "shards"),
+			 number = get_number(object, "shard");
+		uint64_t side = get_number(object, "side");
+		struct lease *lease = name && shards <= LEASE_SHARDS_MAX && number < shards
+					      ? lease_find(leases, name, (unsigned int)shards)
 					      : NULL;
+		struct shard *shard = lease ? &lease->state[number] : NULL;
 
-		if (!lease)
+		if (!shard)
 			continue;
-		lease->state[shard].epoch = get_number(object, "epoch");
+		shard->epoch = get_number(object, "epoch");
+		shard->side =
+			side == CUT_FROM || side == CUT_UNTIL ? (enum cut_side)side : CUT_NONE;
+		shard->latest_ns = get_number(object, "latest");
 		if (held)
-			write_slot(leases, lease->first + (unsigned int)shard,
-				   get_number(object, "from"), get_number(object, "until"));
+			lease_write_slot(leases, lease->first + (unsigned int)number,
+					 get_number(object, "from"), get_number(object, "until"));
 		/* The predecessor has reported it. */
-		lease->state[shard].held = is_held(&leases->slots[lease->first + shard], now_ns);
+		shard->held = is_held(&leases->slots[lease->first + number], now_ns);
 	}
 }

@@ -22,36 +22,9 @@
 
 #include <xmcast/abi.h>
 #include "dataplane/cut.h"
+#include "relay/lease_table.h"
 #include "relay/reason.h"
 #include "rules/config.h"
-
-struct leases;
-
-/* 0 or -ENOMEM. */
-int leases_open(struct leases **out);
-void leases_close(struct leases *leases); /* accepts NULL */
-
-/* ---- for the rules ---- */
-
-/* Give the leases of a configuration slots. 0; -ENOSPC: too many shards, also with those of the
- * configuration that it replaces; -ENOMEM. */
-int leases_add(struct leases *leases, const struct config *config);
-
-/* Forget those that the configuration does not name. No packet reads their slots any more. */
-void leases_trim(struct leases *leases, const struct config *config);
-
-/* The slot of the rule's shard; 0: it has no lease, or `leases` is NULL. */
-uint16_t leases_find(const struct leases *leases, const struct rule *rule);
-
-/* What the egress threads read. Valid as long as `leases`. */
-const struct xmc_lease *leases_slot(const struct leases *leases, uint16_t slot);
-
-/* See stream_set_lease(). */
-int leases_guard(const struct leases *leases);
-
-/* Keep a map of leases (steering/leases.h) up to date. NULL is ignored. 0 or -ENOMEM. */
-int leases_add_reader(struct leases *leases, struct xmc_lease *map);
-void leases_remove_reader(struct leases *leases, const struct xmc_lease *map);
 
 /* ---- for the administrator ---- */
 
@@ -70,14 +43,21 @@ struct lease_change {
 	/* Another host holds it until then, as far as is known; 0: unknown. */
 	uint64_t elsewhere_ns;
 	bool keep; /* its times and epoch: nothing but `elsewhere_ns` changes */
-	/* At a datagram of each stream instead of at `from_ns`, which then is the latest moment; or
-	 * instead of at `until_ns`, likewise. For relay_set_leases(). */
+	/* At a datagram of each stream instead of at `from_ns`, which then is the latest moment:
+	 * the shard is held at once. Or instead of at `until_ns`, likewise. */
 	enum cut_side side;
 	unsigned int nr_cuts; /* 0: none */
 	const struct lease_cut *cuts;
 };
 
 #define LEASE_SAME_EPOCH UINT64_MAX
+
+/*
+ * Before leases_change(): shards that are held now, but not from the moment of the change on, end.
+ * True: one begins that is not held now. What waits in the RX rings has come while it was held
+ * before, and must have left before the change, or it would leave late.
+ */
+bool leases_prepare(struct leases *leases, const struct lease_change *changes, unsigned int count);
 
 /*
  * Change them all, or none. Until the past: the shard ends now. A shard's epoch never decreases:
@@ -91,9 +71,6 @@ int leases_change(struct leases *leases, const struct lease_change *changes, uns
 int leases_check(const struct leases *leases, const struct lease_change *changes,
 		 unsigned int count, char reason[REASON_SIZE]);
 
-/* End a shard, or all of them (`shard` -1), whatever the epoch. 0 or -ENOENT. */
-int leases_release(struct leases *leases, const char *name, int shard, char reason[REASON_SIZE]);
-
 /* A shard, as it is now. */
 struct lease_state {
 	const char *name;
@@ -103,12 +80,17 @@ struct lease_state {
 	bool held;	    /* now */
 	unsigned int rules; /* that are in it, disabled ones included */
 	uint16_t slot;
+	enum cut_side moving; /* see leases_move() */
 };
 
 /* Call `handle` for each shard of each lease, in a fixed order. */
 typedef void lease_handler(void *context, const struct lease_state *state);
 void leases_list(const struct leases *leases, uint64_t now_ns, lease_handler *handle,
 		 void *context);
+
+/* Call it for each shard that makes leases_change() answer -ESTALE. */
+void leases_list_stale(const struct leases *leases, const struct lease_change *changes,
+		       unsigned int count, lease_handler *handle, void *context);
 
 /* Once a second: report shards that have ended or begun by themselves, and, after `unheld_after`
  * seconds (0: never), those that neither this host nor another one holds. */
@@ -117,7 +99,27 @@ void leases_look(struct leases *leases, uint64_t now_ns, unsigned int unheld_aft
 /* Shards that leases_look() has reported as unheld. */
 unsigned int leases_unheld(const struct leases *leases);
 
+/* ---- moves at a datagram of each stream ---- */
+
+/*
+ * Is the rule's shard passing to another host, or from one? `latest_ns`: until then. A move ends
+ * at this moment, with the shard, or with another epoch.
+ */
+enum cut_side leases_move(const struct leases *leases, const struct rule *rule, uint64_t now_ns,
+			  uint64_t *latest_ns);
+
+/* Does this change of the rule's shard end its move, if there is one? */
+bool leases_ends_move(const struct leases *leases, const struct rule *rule,
+		      const struct lease_change *change, uint64_t now_ns);
+
+/* Do its shards begin at the numbers of a move whose latest moment has passed? */
+bool leases_had_move(const struct leases *leases, const struct lease_change *change,
+		     uint64_t now_ns);
+
 /* ---- from one process to the next ---- */
+
+/* Have epochs changed since it was called last? */
+bool leases_changed(struct leases *leases);
 
 /* What a successor needs: a list. The caller's reference; NULL: no memory. Times of CLOCK_MONOTONIC
  * do not outlive a reboot, and neither does what they are handed over with. */

@@ -8,6 +8,7 @@
 
 #include "dataplane/output_socket.h"
 #include "dataplane/stream.h"
+#include "relay/cuts.h"
 #include "relay/leases.h"
 
 static int explain_failure(char reason[REASON_SIZE], int err, const struct stream_failure *failure)
@@ -99,6 +100,11 @@ int path_open(struct path **out, const struct path_request *request, char reason
 	if (err) {
 		path_put(path);
 		return explain_failure(reason, err, &failure);
+	}
+	err = cut_carry(request->leases, request->rule, path->stream, before, reason);
+	if (err) {
+		path_put(path);
+		return err;
 	}
 	examine_demand(path);
 	examine_outputs(path, request->redirects);

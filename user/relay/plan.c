@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/lookup.h"
 #include "relay/inheritance.h"
+#include "relay/lease_moves.h"
 #include "relay/leases.h"
 #include "rules/config.h"
 
@@ -53,7 +54,7 @@ static bool is_fatal(int err)
 static bool is_network(int err)
 {
 	static const int errors[] = {ENODEV, ENXIO,    ENETDOWN, ENETUNREACH, EADDRNOTAVAIL,
-				     EEXIST, EMSGSIZE, E2BIG,	 EOPNOTSUPP};
+				     EEXIST, EMSGSIZE, E2BIG,	 EOPNOTSUPP,  EAGAIN};
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		if (err == -errors[i])
@@ -784,6 +785,8 @@ static int run(struct plan *plan, struct intake *raised)
 	/* What had to wait for that. */
 	if (!err && plan->relay->inheritance)
 		err = open_all(plan);
+	if (!err)
+		lease_moves_adopt(plan->relay, plan->routes, plan->nr_routes);
 	for (unsigned int i = 0; !err && i < plan->nr_intakes; i++)
 		err = stage_intake(plan, plan->intakes[i]);
 	inheritance_note_relaying(plan->relay->inheritance);

@@ -69,17 +69,14 @@ static int open_offloads(struct relay *relay, int notes_fd)
 	return err;
 }
 
-/* Of a predecessor that was killed it is not known what it has held in the end. */
+/* What a predecessor holds is known when it has paused: lease_moves_adopt(). */
 static int open_leases(struct relay *relay, const struct config *config)
 {
 	int err = leases_open(&relay->leases);
 
-	if (!err)
-		err = leases_add(relay->leases, config);
-	if (!err)
-		leases_adopt(relay->leases, inheritance_leases(relay->inheritance),
-			     !inheritance_has_forgotten(relay->inheritance));
-	return err;
+	if (!err && inheritance_is_running(relay->inheritance))
+		leases_wait(relay->leases);
+	return err ? err : leases_add(relay->leases, config);
 }
 
 int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance,
@@ -137,6 +134,7 @@ static void forget_received(struct intake *intake)
 	for (unsigned int i = 0; i < intake->nr_workers; i++)
 		before += worker_taken_before(intake->workers[i]);
 	steer_set_carried(intake->steer, XMC_FORWARDED, 0);
+	steer_set_carried(intake->steer, XMC_STANDBY, 0);
 	steer_set_carried(intake->steer, XMC_STEERED,
 			  (uint32_t)steer_steered_before(intake->steer) - before);
 }
@@ -231,6 +229,7 @@ void relay_check_workers(struct relay *relay)
 		follow_capture(relay);
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
 		siblings_report(relay->routes[i], now_ns);
+	relay->changes += leases_changed(relay->leases);
 	leases_look(relay->leases, now_ns, relay->config.events.unheld_after);
 	if (!relay->frozen)
 		double_source_look(&relay->double_source, relay, now_ns);

@@ -211,15 +211,28 @@ struct leases *relay_leases(const struct relay *relay);
 /* See double_source_count(). */
 uint64_t relay_double_sources(const struct relay *relay);
 
+/* Of the rules of a shard. */
+struct lease_load {
+	uint64_t received;	   /* packets, also while it is not held */
+	unsigned int outputs_down; /* rules that are pending, or have an output that cannot send */
+};
+
+/* Of the shards with a slot that is wanted; both arrays are of XMC_LEASE_SLOTS, and the loads are 0
+ * before. Lasts longer with more rules in these shards. 0 or -ENOMEM. */
+int relay_read_lease_loads(const struct relay *relay, const bool *wanted, struct lease_load *loads);
+
 /*
  * Change leases as leases_change(), and, for changes at a sequence number, how the streams are cut;
  * all or nothing. A change with cuts needs one for every rule of its shard, because the others
- * would be sent by both hosts. A shard that is set while it is not held, or with another epoch,
- * forgets its cuts. `changes` is written to. -EINVAL: a rule has no number, or is not in the shard;
- * others as leases_change().
+ * would be sent by both hosts. Waits as worker_flush(), if a shard begins. -EINVAL: a rule has no
+ * number, or is not in the shard; -EBUSY: a successor is taking over, ask it; -EIO: a worker has
+ * failed; others as leases_change().
  */
 int relay_set_leases(struct relay *relay, struct lease_change *changes, unsigned int count,
 		     char reason[REASON_SIZE]);
+
+/* End a shard, or all of them (`shard` -1), whatever the epoch. 0, -EBUSY, -EIO or -ENOENT. */
+int relay_release_lease(struct relay *relay, const char *name, int shard, char reason[REASON_SIZE]);
 
 /* ---- capture (dataplane/capture.h) ---- */
 

@@ -38,19 +38,21 @@ static int open_root(void)
 	return fd;
 }
 
-static int attach(struct guard *guard, const char **step)
+static int load(struct guard *guard, const char **step)
 {
-	int cgroup;
-	int err;
-
 	*step = "program";
 	guard->program = guard_bpf__open_and_load();
 	if (!guard->program)
 		return -errno;
 	*step = "memory";
-	err = leases_map(bpf_map__fd(guard->program->maps.leases), &guard->leases);
-	if (err)
-		return err;
+	return leases_map(bpf_map__fd(guard->program->maps.leases), &guard->leases);
+}
+
+int guard_attach(struct guard *guard, const char **step)
+{
+	int cgroup;
+	int err;
+
 	*step = "cgroup2";
 	cgroup = open_root();
 	if (cgroup < 0)
@@ -70,7 +72,7 @@ int guard_open(struct guard **out, const char **step)
 	*step = "memory";
 	if (!guard)
 		return -ENOMEM;
-	err = attach(guard, step);
+	err = load(guard, step);
 	if (err)
 		guard_close(guard);
 	else

@@ -14,6 +14,9 @@ struct guard;
 
 /* 0, or -errno, and *step is what has failed, constant text. */
 int guard_open(struct guard **out, const char **step);
+
+/* From now on sends are checked. Returns as guard_open(). */
+int guard_attach(struct guard *guard, const char **step);
 void guard_close(struct guard *guard); /* accepts NULL */
 
 /* The leases that it reads: XMC_LEASE_SLOTS of them. */
