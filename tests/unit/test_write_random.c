@@ -3,7 +3,7 @@
 #include "config_text.h"
 
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
-_Static_assert(sizeof(struct rule) == 328, "rule");
+_Static_assert(sizeof(struct rule) == 336, "rule");
 _Static_assert(sizeof(struct rule_output) == 80, "output");
 _Static_assert(sizeof(struct iface_config) == 296, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
@@ -14,8 +14,8 @@ _Static_assert(sizeof(struct log_config) == 40, "logging");
 _Static_assert(sizeof(struct events_config) == 12, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
 _Static_assert(sizeof(struct default_config) == 80, "defaults");
-_Static_assert(sizeof(struct demand_config) == 36, "demand");
-_Static_assert(sizeof(struct config) == 648, "config");
+_Static_assert(sizeof(struct demand_config) == 40, "demand");
+_Static_assert(sizeof(struct config) == 656, "config");
 
 #define CONFIGS 3000
 

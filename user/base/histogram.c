@@ -54,6 +54,17 @@ void histogram_sum(const struct histogram *histogram, struct histogram_counts *c
 	}
 }
 
+void histogram_merge(struct histogram *into, const struct histogram *from)
+{
+	uint64_t max = counter_read(&from->max_ns);
+
+	if (max > counter_read(&into->max_ns))
+		atomic_store_explicit(&into->max_ns, max, memory_order_relaxed);
+	counter_add(&into->sum_ns, counter_read(&from->sum_ns));
+	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++)
+		counter_add(&into->buckets[i], counter_read(&from->buckets[i]));
+}
+
 uint64_t histogram_quantile(const struct histogram_counts *counts, unsigned int per_mille)
 {
 	double rank = (double)counts->samples * per_mille / 1000;

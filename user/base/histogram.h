@@ -90,6 +90,9 @@ uint64_t histogram_upper(unsigned int bucket);
 /* Add a histogram to *counts, which starts all zero. Any thread. */
 void histogram_sum(const struct histogram *histogram, struct histogram_counts *counts);
 
+/* Add all values of another one. The owning thread only. */
+void histogram_merge(struct histogram *into, const struct histogram *from);
+
 /* The quantile in ns: `per_mille` of the samples are not above it. Interpolated within its bucket,
  * and at most the maximum. 0 if there is no sample. */
 uint64_t histogram_quantile(const struct histogram_counts *counts, unsigned int per_mille);

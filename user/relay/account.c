@@ -502,7 +502,7 @@ int relay_carry(struct relay *relay, const json_t *account, const struct inherit
 	size_t i;
 
 	if (!json_is_array(rules) || !json_is_array(interfaces) ||
-	    json_array_size(rules) != relay->config.nr_rules)
+	    json_array_size(rules) != relay->asked.nr_rules)
 		return -EPROTO;
 	name_errors();
 	json_array_foreach(rules, i, value)

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "relay/branches.h"
 #include "relay/leases.h"
 #include "relay/state.h"
 
@@ -44,6 +46,7 @@ void books_free(struct books *books)
 	free(books->interfaces);
 	free(books->workers);
 	free(books->devices);
+	free(books->sums);
 	free(books);
 }
 
@@ -85,8 +88,8 @@ void books_read_rule(const struct route *route, enum rule_path wanted, uint64_t 
 			: counts->reason ? "pending"
 			: leases_mute(route->arrival->intake->kernel.leases, route->rule, now_ns)
 				? "standby"
-			: siblings_are_idle(route) ? "idle"
-						   : "active";
+			: route_is_stem(route) || siblings_are_idle(route) ? "idle"
+									   : "active";
 	counts->path = wanted == RULE_PATH_KERNEL ? "kernel" : "user";
 	if (route->arrival)
 		read_arrival(route->arrival, counts);
@@ -168,6 +171,92 @@ static int read_devices(const struct output_devices *devices, struct books *book
 	return 0;
 }
 
+/* ---- rules with branches ---- */
+
+/* The state of a stem is that of its branches: one that relays is enough. */
+static void add_state(struct rule_counts *stem, const struct rule_counts *branch)
+{
+	bool active = strcmp(stem->state, "active") == 0;
+
+	if (strcmp(branch->state, "active") == 0 || (!active && branch->reason)) {
+		stem->state = branch->state;
+		stem->reason = branch->reason;
+	}
+	stem->path = branch->path;
+	if (!stem->path_reason)
+		stem->path_reason = branch->path_reason;
+}
+
+static void add_outputs(struct output_counts *sum, const struct output_counts *outputs,
+			unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		output_counts_add(&sum[i], &outputs[i]);
+		sum[i].unwanted &= outputs[i].unwanted;
+		if (!sum[i].reason)
+			sum[i].reason = outputs[i].reason;
+		sum[i].gso_segments = outputs[i].gso_segments;
+		sum[i].gso_max_size = outputs[i].gso_max_size;
+	}
+}
+
+static void add_branch(const struct relay *relay, const struct route *route, struct books *books,
+		       struct rule_counts *stem)
+{
+	static struct output_counts outputs[XMC_MAX_OUTPUTS];
+	struct histogram *latency = (struct histogram *)stem->carried_latency;
+	unsigned int count = route->rule->nr_outputs;
+	struct rule_counts counts = {0};
+
+	memset(outputs, 0, count * sizeof(outputs[0]));
+	books_read_rule(route, rule_path(&relay->config, route->rule), books->taken_ns, &counts,
+			outputs);
+	add_state(stem, &counts);
+	add_outputs(&books->outputs[stem->first_output], outputs, count);
+	rule_counts_add(stem, &counts);
+	stem->groups++;
+	for (unsigned int i = 0; i < counts.nr_latency[0]; i++)
+		histogram_merge(latency, &counts.latency[0][i]);
+}
+
+/* What was counted by branches that are gone is there already (route_retire()). */
+static void begin_stem(const struct relay *relay, struct books *books, struct rule_counts *counts)
+{
+	struct histogram *sum = &books->sums[books->nr_sums++];
+
+	if (counts->carried_latency)
+		histogram_merge(sum, counts->carried_latency);
+	counts->carried_latency = sum;
+	counts->refused_groups = branches_refused(relay->branches, counts->rule);
+	for (unsigned int i = 0; i < counts->rule->nr_outputs; i++)
+		books->outputs[counts->first_output + i].unwanted = true;
+}
+
+/* Add the branches to those of the books' rules that have any. 0 or -ENOMEM. */
+static int read_branches(const struct relay *relay, struct books *books)
+{
+	unsigned int stems = 0;
+
+	for (unsigned int i = 0; i < books->nr_rules; i++)
+		stems += books->rules[i].rule->group_host_bits != 0;
+	if (!stems)
+		return 0;
+	books->sums = calloc(stems, sizeof(*books->sums));
+	if (!books->sums)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < books->nr_rules; i++) {
+		if (books->rules[i].rule->group_host_bits)
+			begin_stem(relay, books, &books->rules[i]);
+	}
+	for (unsigned int i = relay->asked.nr_rules; i < relay->config.nr_rules; i++) {
+		unsigned int stem = relay->routes[i]->rule->stem - 1 - books->first_rule;
+
+		if (stem < books->nr_rules)
+			add_branch(relay, relay->routes[i], books, &books->rules[stem]);
+	}
+	return 0;
+}
+
 struct books *books_read(const struct relay *relay, size_t first, size_t most)
 {
 	unsigned int all = relay->config.nr_rules;
@@ -193,7 +282,7 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 		books_free(books);
 		return NULL;
 	}
-	books->all_rules = all;
+	books->all_rules = relay->asked.nr_rules;
 	books->first_rule = begin;
 	books->generation = relay->generation;
 	books->taken_ns = clock_ns();
@@ -208,6 +297,10 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 		books_read_rule(routes[i], rule_path(&relay->config, routes[i]->rule),
 				books->taken_ns, &books->rules[i], &books->outputs[outputs]);
 		outputs += routes[i]->rule->nr_outputs;
+	}
+	if (read_branches(relay, books)) {
+		books_free(books);
+		return NULL;
 	}
 	books->retired = relay->retired;
 	if (read_devices(&relay->devices, books)) {

@@ -38,7 +38,10 @@ struct books {
 	/* Of interfaces that are gone, and what rules on the kernel path had sent when each of them
 	 * was last read. */
 	struct total_counts retired;
-	unsigned int all_rules;	 /* number of rules of the configuration */
+	unsigned int all_rules; /* number of rules of the configuration */
+	/* Latencies of rules with branches (branches.h). */
+	unsigned int nr_sums;
+	struct histogram *sums;
 	unsigned int first_rule; /* index of rules[0] among them */
 	unsigned int nr_rules;
 	struct rule_counts *rules;     /* in the order of the configuration */
@@ -65,8 +68,8 @@ void books_sum(const struct books *books, struct total_counts *totals);
 void books_read_rule(const struct route *route, enum rule_path wanted, uint64_t now_ns,
 		     struct rule_counts *counts, struct output_counts *outputs);
 
-/* The counters now of up to `most` rules from the `first` on, and of everything else. NULL: no
- * memory. */
+/* The counters now of up to `most` rules from the `first` on, and of everything else; branches are
+ * behind the rules of the configuration. NULL: no memory. */
 struct books *books_read(const struct relay *relay, size_t first, size_t most);
 
 #endif

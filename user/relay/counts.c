@@ -17,6 +17,13 @@ void rule_latency(const struct rule_counts *rule, struct histogram_counts *sum)
 		histogram_sum(rule->carried_latency, sum);
 }
 
+void rule_counts_add(struct rule_counts *sum, const struct rule_counts *counts)
+{
+	sum->received += counts->received;
+	sum->received_bytes += counts->received_bytes;
+	sum->standby += counts->standby;
+}
+
 void output_counts_add(struct output_counts *sum, const struct output_counts *counts)
 {
 	sum->submitted += counts->submitted;

@@ -66,7 +66,9 @@ struct rule_counts {
 	const char *vlan_base;	 /* the interface at which the packets of a VLAN are received, */
 	uint32_t
 		tags; /* with these tags (struct xmc_rule_key); NULL and 0: no VLAN, or by itself */
-	const char *vlan_reason; /* why it is received by itself, or NULL */
+	const char *vlan_reason;     /* why it is received by itself, or NULL */
+	unsigned int groups;	     /* of a prefix: that are relayed */
+	unsigned int refused_groups; /* that are wanted as well, but above a limit */
 	uint64_t received;
 	uint64_t received_bytes;		    /* UDP payload */
 	struct health_counts health;		    /* of a rule with `watch` */
@@ -161,7 +163,8 @@ struct total_counts {
 /* Add up the latency of a rule. */
 void rule_latency(const struct rule_counts *rule, struct histogram_counts *sum);
 
-/* Add the counters of one to another. */
+/* Add the counters of one to another; not latencies. */
+void rule_counts_add(struct rule_counts *sum, const struct rule_counts *counts);
 void output_counts_add(struct output_counts *sum, const struct output_counts *counts);
 
 /* What a change of the configuration did to the rules. */

@@ -457,6 +457,14 @@ static const struct xmc_addr *source_of(const struct rule *rule, const struct ru
 		       : NULL;
 }
 
+int demand_ifindex(const struct demand *demand, const char *name)
+{
+	const struct demand_interface *interface = find_sorted(demand, name);
+
+	/* A rule may ask before it is known on which interfaces to listen. */
+	return interface ? interface->ifindex : (int)if_nametoindex(name);
+}
+
 bool demand_wants(const struct demand *demand, const struct rule *rule,
 		  const struct rule_output *output)
 {
@@ -466,8 +474,7 @@ bool demand_wants(const struct demand *demand, const struct rule *rule,
 	if (output->when != OUTPUT_WHEN_JOINED || !demand)
 		return true;
 	interface = find_sorted(demand, output->iface);
-	/* A rule may ask before it is known on which interfaces to listen. */
-	ifindex = interface ? interface->ifindex : (int)if_nametoindex(output->iface);
+	ifindex = demand_ifindex(demand, output->iface);
 	/* Wanted, so that the output shows the reason: the interface does not exist. */
 	if (!ifindex || (interface && interface->failed))
 		return true;

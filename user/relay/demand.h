@@ -41,6 +41,9 @@ bool demand_run(struct demand *demand);
 /* When demand_run() is due although nothing has arrived. */
 uint64_t demand_next_ns(const struct demand *demand);
 
+/* The index of an interface that outputs name; 0: it does not exist. */
+int demand_ifindex(const struct demand *demand, const char *name);
+
 /* Is the output wanted now? Always, if it is without `when joined`. NULL: nothing is known, and
  * everything is wanted. */
 bool demand_wants(const struct demand *demand, const struct rule *rule,

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "links/icmp.h"
 #include "links/watch.h"
+#include "relay/follow_demand.h"
 #include "relay/outputs.h"
 #include "relay/passes.h"
 #include "relay/plan.h"
@@ -42,7 +43,7 @@ struct follow {
 	struct passes passes;
 	uint64_t icmp_ns;    /* when ICMP was last read */
 	uint64_t devices_ns; /* when the counters of devices were last read */
-	uint64_t linger_ns;  /* when the next input `on demand` is left, or NEVER_NS */
+	uint64_t linger_ns;  /* when follow_demand() is due, or NEVER_NS */
 };
 
 /* ---- what is announced ---- */
@@ -479,67 +480,6 @@ static void read_devices(struct follow *follow)
 	output_devices_read(&relay->devices, redirects_netlink(relay->redirects));
 }
 
-/* ---- demand ---- */
-
-/* The groups that these outputs of a rule send. */
-static void use_groups(struct follow *follow, const struct rule *rule)
-{
-	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
-		const struct rule_output *output = &rule->outputs[i];
-		const struct output_interface *interface;
-
-		if (output->when != OUTPUT_WHEN_JOINED)
-			continue;
-		interface = outputs_find(&follow->outputs, output->iface);
-		if (interface && interface->link.ifindex)
-			demand_use_group(follow->relay->demand, interface->link.ifindex,
-					 &output->to);
-	}
-}
-
-/* Listen on the interfaces of outputs that are sent only when joined. */
-static void listen_to_receivers(struct follow *follow)
-{
-	struct demand *demand = follow->relay->demand;
-
-	demand_configure(demand, &follow->relay->config.demand);
-	demand_begin(demand);
-	for (unsigned int i = 0; i < follow->outputs.count; i++) {
-		const struct output_interface *interface = &follow->outputs.list[i];
-
-		if (interface->demand && interface->known)
-			demand_use(demand, interface->name, interface->link.ifindex);
-	}
-	for (unsigned int i = 0; i < follow->relay->config.nr_rules; i++)
-		use_groups(follow, &follow->relay->config.rules[i]);
-	demand_end(demand);
-}
-
-/* Send where somebody listens, and join what is sent. `changed`: what is wanted may have. */
-static void follow_demand(struct follow *follow, bool changed)
-{
-	struct relay *relay = follow->relay;
-	uint64_t linger_ns = relay->config.demand.linger * (uint64_t)NS_PER_MS;
-	uint64_t now_ns = clock_ns();
-	bool looked = false;
-
-	follow->linger_ns = NEVER_NS;
-	for (unsigned int i = 0; i < relay->nr_routes; i++) {
-		struct route *route = relay->routes[i];
-		uint64_t next_ns;
-
-		if (changed && route->path && path_has_new_demand(route->path)) {
-			if (!looked)
-				redirects_look(relay->redirects);
-			looked = true;
-			path_update(route->path, relay->redirects);
-		}
-		next_ns = route_follow_demand(route, relay->membership, linger_ns, now_ns);
-		if (next_ns < follow->linger_ns)
-			follow->linger_ns = next_ns;
-	}
-}
-
 /* ---- looking ---- */
 
 /* Start a round through the outputs of all rules, or do its next turn. */
@@ -609,7 +549,7 @@ static void look(struct follow *follow, bool asked)
 		schedule->changed = true;
 	if (at_outputs || opened) {
 		apply_outputs(follow, opened);
-		listen_to_receivers(follow);
+		follow_demand_listen(relay, &follow->outputs);
 	}
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		if (intake_describe(relay->intakes[i]))
@@ -656,7 +596,7 @@ void follow_run(struct follow *follow)
 	if (due & DUE_LOOK)
 		look(follow, false);
 	if (changed || due & DUE_LOOK || clock_ns() >= follow->linger_ns)
-		follow_demand(follow, changed);
+		follow->linger_ns = follow_demand(follow->relay, &follow->outputs, changed);
 	if (due & DUE_ROUND)
 		refresh_outputs(follow);
 	if (due & DUE_PASS)

@@ -200,7 +200,7 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 	json_t *interfaces = json_array();
 	json_t *rules = json_array();
 	size_t length;
-	char *config = config_write(&relay->config, &length);
+	char *config = config_write(&relay->asked, &length);
 	json_t *leases = relay_describe_leases(relay);
 	json_t *manifest;
 
@@ -209,7 +209,7 @@ static json_t *describe(const struct relay *relay, struct hand_over *offer)
 		    relay->intakes[i]->state == INTAKE_IMPAIRED)
 			json_add(&interfaces, describe_intake(offer, relay->intakes[i]));
 	}
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+	for (unsigned int i = 0; i < relay->asked.nr_rules; i++)
 		json_add(&rules, describe_route(offer, relay->routes[i]));
 	manifest = json_pack(
 		"{s:i, s:s, s:i, s:o, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "format",

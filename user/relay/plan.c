@@ -22,12 +22,14 @@ enum plan_kind {
 	START,	/* a missing right or another xmcastd makes the plan fail; a shortage does not */
 	CHANGE, /* a shortage of this process makes the plan fail as well */
 	FOLLOW, /* for the configuration that runs already: no such error makes the plan fail */
+	BRANCH, /* likewise, but with other branches */
 };
 
 struct plan {
 	struct relay *relay;
 	enum plan_kind kind;
 	struct config *next;
+	unsigned int branches; /* the last rules of `next` */
 	/* Of `next`: kept and fresh ones, in the order of those of the relay (state.h). */
 	struct route **routes;
 	unsigned int nr_routes;
@@ -70,7 +72,7 @@ static bool is_failure(const struct plan *plan, int err, bool runs)
 	/* What cannot be adopted is busy as long as the predecessor has it. */
 	if (err == -EBUSY && plan->relay->inheritance)
 		return false;
-	if (!err || plan->kind == FOLLOW)
+	if (!err || plan->kind == FOLLOW || plan->kind == BRANCH)
 		return false;
 	runs = runs && inheritance_can_return(plan->relay->inheritance);
 	return is_fatal(err) || ((plan->kind == CHANGE || runs) && !is_network(err));
@@ -286,15 +288,17 @@ static int match(struct plan *plan)
 
 	for (unsigned int i = 0; i < relay->nr_routes; i++)
 		memset(&relay->routes[i]->plan, 0, sizeof(relay->routes[i]->plan));
-	plan->change.removed = relay->config.nr_rules;
+	plan->change.removed = relay->asked.nr_rules;
 	for (unsigned int i = 0; !err && i < plan->next->nr_rules; i++) {
 		struct route *before = find_route(plan, &names, i);
 		bool same =
 			before && (follow || is_same(plan, before->rule, &plan->next->rules[i]));
 
-		plan->change.added += !before;
-		plan->change.removed -= before != NULL;
-		plan->change.replaced += before && !same;
+		if (!plan->next->rules[i].stem) {
+			plan->change.added += !before;
+			plan->change.removed -= before != NULL;
+			plan->change.replaced += before && !same;
+		}
 		err = match_rule(plan, i, before, same, &place);
 	}
 	lookup_free(&names);
@@ -395,7 +399,7 @@ static int refuse_duplicates(struct plan *plan, struct intake *intake)
 		struct route *route = plan->routes[i];
 		uint32_t first;
 
-		if (!route->arrival || route->arrival->intake != intake)
+		if (!route->arrival || route->arrival->intake != intake || route_is_stem(route))
 			continue;
 		rule_key(route->rule, &keys[count]);
 		keys[count].tags = route->arrival->tags;
@@ -470,7 +474,7 @@ static int open_routes(struct plan *plan)
 		const struct intake *intake = route->arrival ? route->arrival->intake : NULL;
 
 		if (!intake || !intake_is_open(intake) || route->plan.shadowed ||
-		    route->plan.opened)
+		    route->plan.opened || route_is_stem(route))
 			continue;
 		if (route->plan.fresh || intake->plan.raised ||
 		    (plan->kind == FOLLOW && !route->path))
@@ -614,8 +618,10 @@ static void settle_intakes(struct plan *plan)
 
 static bool is_pending(const struct route *route)
 {
-	return route->arrival && (!route->path || !intake_is_open(route->arrival->intake) ||
-				  kernel_path_reason(route->path->kernel));
+	if (!route->arrival || (route_is_stem(route) && intake_is_open(route->arrival->intake)))
+		return false;
+	return !route->path || !intake_is_open(route->arrival->intake) ||
+	       kernel_path_reason(route->path->kernel);
 }
 
 /* From now on these are the routes of the rule. */
@@ -642,19 +648,21 @@ static void install_routes(struct plan *plan)
 			struct route *route = plan->routes[side ? place++ : i];
 
 			route_set_rule(route, rule);
+			route->stem = rule->stem ? plan->routes[rule->stem - 1] : NULL;
 			install_siblings(route);
 			route->plan.replaced = NULL;
 			route->plan.first = NULL;
 			fresh |= route->plan.fresh;
 			pending |= is_pending(route);
 		}
-		plan->change.pending += fresh && pending;
+		plan->change.pending += fresh && pending && !rule->stem;
 	}
 }
 
 static void install(struct plan *plan)
 {
 	struct relay *relay = plan->relay;
+	struct config next;
 
 	install_routes(plan);
 	free(relay->routes);
@@ -671,10 +679,14 @@ static void install(struct plan *plan)
 	plan->intakes = NULL;
 	if (plan->kind == FOLLOW)
 		return;
-	if (!relay->generation || !config_equal(&relay->config, plan->next))
+	next = *plan->next;
+	next.nr_rules -= plan->branches;
+	if (!relay->generation || (plan->kind != BRANCH && !config_equal(&relay->asked, &next)))
 		relay->generation++;
 	config_free(&relay->config);
 	relay->config = *plan->next;
+	relay->nr_branches = plan->branches;
+	relay_note_config(relay);
 	config_init(plan->next);
 }
 
@@ -686,6 +698,10 @@ static void commit(struct plan *plan)
 		intake_commit(plan->intakes[i]);
 		if (!plan->intakes[i]->plan.users && intake_stop(plan->intakes[i]))
 			relay->broken = true;
+	}
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
+		if (!relay->routes[i]->plan.kept)
+			route_retire(relay->routes[i]);
 	}
 	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		if (!relay->routes[i]->plan.kept)
@@ -809,18 +825,30 @@ static int run(struct plan *plan, struct intake *raised)
 	return err == -EIO ? -EREMOTEIO : err;
 }
 
-int plan_start(struct relay *relay, struct config *config)
+/* Why it fails is logged elsewhere. */
+static int change(struct relay *relay, enum plan_kind kind, struct config *config,
+		  unsigned int branches)
 {
 	char reason[REASON_SIZE];
-	struct plan plan = {.relay = relay, .kind = START, .next = config, .reason = reason};
+	struct plan plan = {relay, kind, config, branches, .reason = reason};
 
 	return run(&plan, NULL);
 }
 
-int plan_change(struct relay *relay, struct config *config, struct relay_change *change,
-		char reason[REASON_SIZE])
+int plan_start(struct relay *relay, struct config *config, unsigned int branches)
 {
-	struct plan plan = {.relay = relay, .kind = CHANGE, .next = config, .reason = reason};
+	return change(relay, START, config, branches);
+}
+
+int plan_branches(struct relay *relay, struct config *config, unsigned int branches)
+{
+	return change(relay, BRANCH, config, branches);
+}
+
+int plan_change(struct relay *relay, struct config *config, unsigned int branches,
+		struct relay_change *change, char reason[REASON_SIZE])
+{
+	struct plan plan = {relay, CHANGE, config, branches, .reason = reason};
 	int err;
 
 	*reason = '\0';

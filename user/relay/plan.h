@@ -27,9 +27,13 @@
 #include "relay/state.h"
 
 /* See relay_open() and relay_apply() in relay.h. */
-int plan_start(struct relay *relay, struct config *config);
-int plan_change(struct relay *relay, struct config *config, struct relay_change *change,
-		char reason[REASON_SIZE]);
+/* The last `branches` rules of the configuration are branches (branches.h). */
+int plan_start(struct relay *relay, struct config *config, unsigned int branches);
+int plan_change(struct relay *relay, struct config *config, unsigned int branches,
+		struct relay_change *change, char reason[REASON_SIZE]);
+
+/* The running configuration with other branches: what cannot run is pending. */
+int plan_branches(struct relay *relay, struct config *config, unsigned int branches);
 
 /* Try to bring up a FAILED intake with its rules. Its state shows whether that succeeded. Rules
  * that cannot be opened are pending. */

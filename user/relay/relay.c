@@ -11,6 +11,7 @@
 #include "dataplane/output_socket.h"
 #include "links/icmp.h"
 #include "relay/double_source.h"
+#include "relay/branches.h"
 #include "relay/follow.h"
 #include "relay/inheritance.h"
 #include "relay/leases.h"
@@ -79,6 +80,17 @@ static int open_leases(struct relay *relay, const struct config *config)
 	return err ? err : leases_add(relay->leases, config);
 }
 
+/* With the groups that receivers of a predecessor wanted. */
+static int start(struct relay *relay, struct config *config)
+{
+	int count = branches_append(relay->branches, relay, config);
+	int err = count < 0 ? count : plan_start(relay, config, (unsigned int)count);
+
+	if (err && count > 0)
+		branches_cut(config, (unsigned int)count);
+	return err;
+}
+
 int relay_open_after(struct relay **out, struct config *config, struct inheritance *inheritance,
 		     int notes_fd)
 {
@@ -88,6 +100,7 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	if (!relay)
 		return -ENOMEM;
 	config_init(&relay->config);
+	relay_note_config(relay);
 	relay->inheritance = inheritance;
 	relay->started_ns = inheritance_started_ns(inheritance, clock_ns());
 	relay->next_id = inheritance_next_id(inheritance);
@@ -111,7 +124,9 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 	if (!err)
 		err = follow_open(&relay->follow, relay);
 	if (!err)
-		err = plan_start(relay, config);
+		err = branches_new(&relay->branches);
+	if (!err)
+		err = start(relay, config);
 	if (err) {
 		relay_close(relay);
 		return err;
@@ -143,7 +158,7 @@ static void forget_received(struct intake *intake)
 static void begin_counting(struct relay *relay)
 {
 	relay->started_ns = inheritance_started_ns(relay->inheritance, relay->started_ns);
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->asked.nr_rules; i++) {
 		struct route *route = relay->routes[i];
 
 		inheritance_rule(relay->inheritance, route->rule->name, &route->id,
@@ -267,6 +282,7 @@ void relay_close(struct relay *relay)
 	redirects_close(relay->redirects);
 	icmp_close(relay->icmp);
 	demand_close(relay->demand);
+	branches_free(relay->branches);
 	output_devices_free(&relay->devices);
 	/* A predecessor that has not been replaced still needs them. */
 	if (relay->inheritance && relay->offloads)
@@ -288,12 +304,17 @@ void relay_close(struct relay *relay)
 int relay_apply(struct relay *relay, struct config *config, struct relay_change *change,
 		char reason[REASON_SIZE])
 {
-	int err;
+	int count, err;
 
 	if (relay->frozen)
 		return explain(reason, -EBUSY, "another xmcastd is taking over: try again");
 	follow_sync(relay->follow);
-	err = plan_change(relay, config, change, reason);
+	count = branches_append(relay->branches, relay, config);
+	if (count < 0)
+		return explain(reason, count, "%s", strerror(-count));
+	err = plan_change(relay, config, (unsigned int)count, change, reason);
+	if (err)
+		branches_cut(config, (unsigned int)count);
 	follow_rules_changed(relay->follow);
 	follow_capture(relay);
 	return err;
@@ -312,6 +333,7 @@ void relay_set_log_level(struct relay *relay, enum log_facility facility, enum l
 		if (facility == LOG_FACILITIES || (int)facility == i)
 			relay->config.logging.levels[i] = level;
 	}
+	relay_note_config(relay);
 	/* The written configuration differs now. */
 	relay->generation++;
 }
@@ -320,7 +342,7 @@ void relay_set_log_level(struct relay *relay, enum log_facility facility, enum l
 
 const struct config *relay_config(const struct relay *relay)
 {
-	return &relay->config;
+	return &relay->asked;
 }
 
 void relay_config_saved(struct relay *relay)
@@ -338,7 +360,7 @@ struct relay_summary relay_summary(const struct relay *relay)
 {
 	struct relay_summary sum = {0};
 
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->asked.nr_rules; i++) {
 		const struct route *route = relay->routes[i];
 		bool pending = siblings_reason(route) != NULL;
 
@@ -354,7 +376,12 @@ struct relay_summary relay_summary(const struct relay *relay)
 
 struct books *relay_books(const struct relay *relay, size_t first, size_t most)
 {
-	return books_read(relay, first, most);
+	size_t all = relay->asked.nr_rules;
+
+	/* Those of branches are in the books of their stems. */
+	if (first > all)
+		first = all;
+	return books_read(relay, first, most < all - first ? most : all - first);
 }
 
 int relay_ping(const struct relay *relay)
@@ -402,7 +429,7 @@ unsigned int relay_rules(const struct relay *relay, const char *iface)
 	const struct intake *intake = find_intake(relay, iface);
 	unsigned int count = 0;
 
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->asked.nr_rules; i++) {
 		const struct route *route = relay->routes[i];
 		const struct arrival *arrival = route->arrival;
 

@@ -199,6 +199,40 @@ void route_close(struct route *route, struct membership *membership)
 	route->path = NULL;
 }
 
+static struct carried *carried_new(unsigned int outputs)
+{
+	struct carried *carried =
+		calloc(1, sizeof(*carried) + outputs * sizeof(carried->outputs[0]));
+
+	if (carried)
+		carried->references = 1;
+	return carried;
+}
+
+/* Without memory the counters are lost. */
+void route_retire(struct route *route)
+{
+	struct route *stem = route->stem;
+	unsigned int count = route->rule->nr_outputs;
+	struct output_counts *outputs;
+	struct rule_counts counts = {0};
+
+	if (!stem || !stem->plan.kept || !route->path)
+		return;
+	if (!stem->carried)
+		stem->carried = carried_new(count);
+	outputs = calloc(count, sizeof(*outputs));
+	if (stem->carried && outputs) {
+		path_read(route->path, &counts, outputs);
+		rule_counts_add(&stem->carried->rule, &counts);
+		for (unsigned int i = 0; i < count; i++)
+			output_counts_add(&stem->carried->outputs[i], &outputs[i]);
+		for (unsigned int i = 0; i < counts.nr_latency[0]; i++)
+			histogram_merge(&stem->carried->latency, &counts.latency[0][i]);
+	}
+	free(outputs);
+}
+
 void route_free(struct route *route, struct membership *membership)
 {
 	if (!route)
@@ -233,6 +267,8 @@ const char *route_reason(const struct route *route)
 	reason = intake_reason(route->arrival->intake);
 	if (reason)
 		return reason;
+	if (route_is_stem(route))
+		return NULL;
 	if (!route->path || route->unjoined)
 		return route->reason ? route->reason : "no memory for the reason";
 	return path_reason(route->path);

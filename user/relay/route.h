@@ -6,6 +6,7 @@
  * (below).
  *
  *     disabled   no arrival
+ *     (a stem)   has no path, and the state of its branches (books.h)
  *     pending    its arrival's intake is not relaying; or it has no path, and `reason` says why; or
  *                nothing can leave by any of its outputs
  *     standby    it would be active, but its lease is not held
@@ -30,7 +31,9 @@ struct route {
 	unsigned int side;	   /* of these: which one */
 	struct rule *view;	   /* the rule as this side sees it (rules/sides.h), or NULL */
 	struct siblings *siblings; /* reference; NULL: the rule has one input */
-	struct arrival *arrival;   /* NULL: disabled */
+	/* Of a branch (branches.h): the route of its stem. A stem has no path; NULL: no branch. */
+	struct route *stem;
+	struct arrival *arrival; /* NULL: disabled */
 	struct path *path; /* NULL: disabled or pending. Kept while the intake is down, with its
 			      counters and sockets */
 	char *reason;	   /* why it has no path although its intake is open */
@@ -98,13 +101,24 @@ void route_leave(struct route *route, struct membership *membership);
 /* Leave the group, drop the path. */
 void route_close(struct route *route, struct membership *membership);
 
+/* It is about to be freed: if it is a branch, its stem, unless that is new, keeps its counters. No
+ * thread uses its path any more. */
+void route_retire(struct route *route);
+
 /* Close and free it. Accepts NULL. */
 void route_free(struct route *route, struct membership *membership);
+
+/* Do its branches carry its packets? */
+static inline bool route_is_stem(const struct route *route)
+{
+	return route->rule->group_host_bits;
+}
 
 /* Is it pending for a reason of its own, not for that of its intake? */
 static inline bool route_is_waiting(const struct route *route)
 {
-	return route->arrival && !route->path && intake_is_open(route->arrival->intake);
+	return route->arrival && !route->path && !route_is_stem(route) &&
+	       intake_is_open(route->arrival->intake);
 }
 
 /* Why it is pending, or NULL: it is active, or disabled. Valid until something changes. */

@@ -8,6 +8,7 @@
 #include "relay/output_devices.h"
 #include "relay/route.h"
 
+struct branches;
 struct demand;
 struct follow;
 struct icmp;
@@ -16,7 +17,9 @@ struct double_source;
 struct leases;
 
 struct relay {
-	struct config config; /* what runs; its rules are those of the routes */
+	struct config config;	  /* what runs; its rules are those of the routes */
+	struct config asked;	  /* the same without branches; borrows all of it */
+	unsigned int nr_branches; /* the last rules: made by the relay (branches.h) */
 	/* One for each rule, in the same order; behind them those of further sides of rules with
 	 * several inputs, which are no rules of their own. */
 	struct route **routes;
@@ -28,6 +31,7 @@ struct relay {
 	struct membership *membership;
 	struct redirects *redirects;
 	struct demand *demand;
+	struct branches *branches;
 	struct icmp *icmp;
 	struct output_devices devices;
 	struct offloads *offloads;
@@ -50,5 +54,12 @@ struct relay {
 	int epoll_fd;		 /* readable when relay_run() has something to do */
 	struct follow *follow;	 /* NULL while the relay starts */
 };
+
+/* The configuration has changed. */
+static inline void relay_note_config(struct relay *relay)
+{
+	relay->asked = relay->config;
+	relay->asked.nr_rules -= relay->nr_branches;
+}
 
 #endif

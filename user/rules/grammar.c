@@ -299,11 +299,12 @@ static size_t print_options(const struct field *options, const char *indent, siz
 
 void grammar_print(FILE *stream, const char *indent)
 {
-	int used = fprintf(stream, "%s[NAME] in [LABEL:]GROUP(:PORT|:any|/PROTO)@IFACE [in ...]",
-			   indent);
+	int used = fprintf(
+		stream, "%s[NAME] in [LABEL:]GROUP([/BITS]:PORT|[/BITS]:any|/PROTO)@IFACE [in ...]",
+		indent);
 
 	print_options(rule_options, indent, (size_t)used, stream);
-	used = fprintf(stream, "\n%s  out DEST[:PORT][@IFACE]", indent) - 1;
+	used = fprintf(stream, "\n%s  out (DEST|same)[:PORT][@IFACE]", indent) - 1;
 	used = (int)print_options(output_options, indent, (size_t)used, stream);
 	if (used + strlen(" [out ...]") > 80)
 		fprintf(stream, "\n%s   ", indent);

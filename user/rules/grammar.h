@@ -2,7 +2,7 @@
 /*
  * The one-line rule grammar:
  *
- *     [NAME] in GROUP(:PORT|:any|/PROTO)@IFACE [OPTION ...]
+ *     [NAME] in GROUP([/BITS]:PORT|[/BITS]:any|/PROTO)@IFACE [OPTION ...]
  *         out DEST[:PORT][@IFACE] [OPTION ...] [out ...]
  *
  * Several inputs, each with a label (sides.h), stand behind each other: `in A:… in B:…`.

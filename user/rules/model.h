@@ -99,6 +99,7 @@ struct demand_config {
 	unsigned int robustness;
 	unsigned int max_groups;
 	unsigned int max_members;
+	unsigned int max_streams; /* groups of a prefix that are relayed */
 };
 
 /* `events:` of the file. */

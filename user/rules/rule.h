@@ -79,9 +79,8 @@ enum output_when {
 };
 
 /* Rules with a prefix in one configuration: each group that receivers want is compared with all of
- * them. And the longest name of one, because the names of its groups begin with it. */
-#define RULE_PREFIXES_MAX    256
-#define RULE_PREFIX_NAME_MAX 64
+ * them. */
+#define RULE_PREFIXES_MAX 256
 
 /* Inputs of a rule with several (sides.h); longest label of one, with its NUL. */
 #define RULE_SIDES_MAX	4
@@ -196,6 +195,8 @@ struct rule {
 	uint8_t side;		 /* of a view (rule_of_side()): which one */
 	uint8_t nr_sides;	 /* 2..RULE_SIDES_MAX; 0: one input */
 	struct rule_side *sides; /* all of them, the first one included; NULL: one input */
+	uint32_t stem; /* made by the relay of the rule with this index + 1 (relay/branches.h);
+			  0: of the configuration */
 	struct range *range;	 /* one reference: it is one of these (range.h); NULL: of none */
 	unsigned int nr_outputs; /* 1..XMC_MAX_OUTPUTS */
 	struct rule_output *outputs;

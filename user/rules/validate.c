@@ -67,13 +67,10 @@ static void check_prefix(const struct subject *subject)
 		input_error(subject, rule,
 			    "`lease`, `sequence` and `watch` are not for a prefix of groups, "
 			    "expected a rule for each group, such as 239.1.1.{1..50}");
-	if (strlen(rule->name) > RULE_PREFIX_NAME_MAX)
+	if (rule->nr_sides)
 		input_error(subject, rule,
-			    "a prefix of groups in a rule with a name of more than 64 "
-			    "bytes, expected a shorter name");
+			    "a prefix of groups in a rule with several inputs, expected one input");
 }
-
-_Static_assert(RULE_PREFIX_NAME_MAX == 64, "the number in the message");
 
 /* The user path carries only the payload, so the families of input and outputs may differ there; a
  * packet has one family, so those of input and source may not. */

@@ -156,6 +156,10 @@ const struct metric metric_table[] = {
 	GAUGE(RULE, NUMBER, "last_packet_timestamp_seconds",
 	      "xmcast_rule_last_packet_timestamp_seconds", "seconds", NULL, 0,
 	      "Unix time of the last packet of the rule."),
+	GAUGE(RULE, NUMBER, "groups", "xmcast_rule_groups", NULL, NULL, 0,
+	      "Groups of a prefix that the rule relays, because receivers want them."),
+	GAUGE(RULE, NUMBER, "refused_groups", "xmcast_rule_refused_groups", NULL, NULL, 0,
+	      "Groups of a prefix that receivers want, above a limit: not relayed."),
 	{LEVEL_RULE, KIND_HISTOGRAM, TYPE_HISTOGRAM, "latency", "xmcast_rule_latency_seconds",
 	 "seconds", NULL, 0,
 	 "Time from reception to the completed send, of a sample of the rule's packets on the "

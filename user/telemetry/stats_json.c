@@ -209,6 +209,10 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 			 json_pack("{s:s, s:i, s:i}", "name", rule->rule->lease, "shards",
 				   rule->rule->lease_shards, "shard", (int)rule_shard(rule->rule)));
 	}
+	if (rule->rule->group_host_bits) {
+		json_put(&object, "groups", json_integer(rule->groups));
+		json_put(&object, "refused_groups", json_integer(rule->refused_groups));
+	}
 	if (rule->has_sequence)
 		json_put(&object, "sequence",
 			 json_pack("{s:I, s:i}", "last", (json_int_t)rule->sequence, "bits",

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define LOG_FACILITY LOG_FACILITY_RULES
+#include "relay/branches.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xmcast/packet.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/lookup.h"
+#include "membership/receivers.h"
+#include "relay/demand.h"
+#include "relay/plan.h"
+#include "rules/config.h"
+#include "rules/range.h"
+
+/* New branches of one change, so that it stays short: a branch takes some tenths of a millisecond.
+ */
+#define BRANCHES_AT_ONCE 64
+
+/* The time between two changes, as a multiple of what the first one took. */
+#define PAUSE_FACTOR 3
+
+/* After a change that failed. */
+#define RETRY_NS NS_PER_SECOND
+
+#define NEVER_NS UINT64_MAX
+
+/* Names of branches: the stem's, a space, which no other name has, and what the branch is for. Of a
+ * longer name the beginning, and a hash. */
+#define STEM_NAME_MAX 40
+
+struct branches {
+	bool pending;	   /* something was put off until due_ns */
+	uint64_t due_ns;   /* when the next change may begin */
+	unsigned int full; /* stems at their limit, as was logged */
+	/* Of each stem that has any: groups that are wanted and not relayed. */
+	unsigned int nr_refused;
+	struct refused {
+		char name[RULE_NAME_SIZE];
+		unsigned int groups;
+	} refused[RULE_PREFIXES_MAX];
+};
+
+/* A branch that somebody wants. No padding. */
+struct wanted {
+	uint32_t stem; /* by struct branching */
+	struct xmc_addr group;
+	struct xmc_addr source; /* all zero: that of the stem */
+};
+
+struct stem {
+	const struct rule *rule;
+	uint32_t index;	       /* of the rule */
+	int *ifindexes;	       /* of its outputs; 0: not known */
+	unsigned int branches; /* so far */
+	unsigned int refused;
+};
+
+/* A rule that takes groups from a stem, because it is more specific. */
+struct claim {
+	uint32_t stem;
+	const struct rule *rule;
+};
+
+/* What the branches of a configuration shall be. */
+struct branching {
+	const struct config *config;
+	unsigned int nr_stems, nr_claims;
+	struct stem *stems;
+	struct claim *claims;
+	size_t count, room;
+	struct wanted *wanted;
+	bool no_memory;
+	/* The branches: those that stay, then new ones. */
+	size_t nr_chosen, nr_new;
+	struct wanted *chosen;
+	bool deferred; /* some have to wait for the next change */
+};
+
+_Static_assert(sizeof(struct wanted) == 4 + 2 * sizeof(struct xmc_addr), "no padding");
+
+int branches_new(struct branches **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+void branches_free(struct branches *branches)
+{
+	free(branches);
+}
+
+uint64_t branches_next_ns(const struct branches *branches)
+{
+	return branches->pending ? branches->due_ns : NEVER_NS;
+}
+
+unsigned int branches_refused(const struct branches *branches, const struct rule *stem)
+{
+	for (unsigned int i = 0; i < branches->nr_refused; i++) {
+		if (strcmp(branches->refused[i].name, stem->name) == 0)
+			return branches->refused[i].groups;
+	}
+	return 0;
+}
+
+/* ---- stems ---- */
+
+static bool is_stem(const struct rule *rule)
+{
+	return rule->group_host_bits && !rule->disabled;
+}
+
+/* Does the rule match every packet of a source (host_bits as rule_host_bits()) that another one
+ * matches? */
+static bool covers_source(const struct rule *rule, const struct xmc_addr *source, uint8_t host_bits)
+{
+	uint8_t bits = rule_host_bits(rule);
+	struct xmc_addr mask, masked;
+
+	xmc_mask_from_host_bits(&mask, bits);
+	xmc_addr_mask(&masked, source, &mask);
+	return bits >= host_bits && addr_equal(&masked, &rule->source);
+}
+
+/* May the rule take a group from the stem? */
+static bool may_claim(const struct rule *rule, const struct rule *stem)
+{
+	return rule != stem && !rule->disabled && !rule->protocol && rule->port == stem->port &&
+	       rule->group_host_bits < stem->group_host_bits &&
+	       prefix_has(&stem->group, stem->group_host_bits, &rule->group) &&
+	       strcmp(rule->iface, stem->iface) == 0;
+}
+
+static bool is_claimed(const struct branching *branching, uint32_t stem,
+		       const struct xmc_addr *group)
+{
+	const struct rule *rule = branching->stems[stem].rule;
+
+	for (unsigned int i = 0; i < branching->nr_claims; i++) {
+		const struct claim *claim = &branching->claims[i];
+
+		if (claim->stem == stem &&
+		    prefix_has(&claim->rule->group, claim->rule->group_host_bits, group) &&
+		    covers_source(claim->rule, &rule->source, rule_host_bits(rule)))
+			return true;
+	}
+	return false;
+}
+
+static int add_stem(struct branching *branching, const struct demand *demand, uint32_t index)
+{
+	struct stem *stem = &branching->stems[branching->nr_stems];
+
+	*stem = (struct stem){.rule = &branching->config->rules[index], .index = index};
+	stem->ifindexes = calloc(stem->rule->nr_outputs, sizeof(*stem->ifindexes));
+	if (!stem->ifindexes)
+		return -ENOMEM;
+	branching->nr_stems++;
+	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++)
+		stem->ifindexes[i] = demand_ifindex(demand, stem->rule->outputs[i].iface);
+	return 0;
+}
+
+static int add_claims(struct branching *branching, uint32_t stem)
+{
+	const struct config *config = branching->config;
+
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		struct claim *claims;
+
+		if (!may_claim(&config->rules[i], branching->stems[stem].rule))
+			continue;
+		claims = realloc(branching->claims, (branching->nr_claims + 1UL) * sizeof(*claims));
+		if (!claims)
+			return -ENOMEM;
+		branching->claims = claims;
+		claims[branching->nr_claims++] = (struct claim){stem, &config->rules[i]};
+	}
+	return 0;
+}
+
+static int find_stems(struct branching *branching, const struct demand *demand)
+{
+	const struct config *config = branching->config;
+	int err = 0;
+
+	branching->stems = calloc(RULE_PREFIXES_MAX, sizeof(*branching->stems));
+	if (!branching->stems)
+		return -ENOMEM;
+	for (unsigned int i = 0; !err && i < config->nr_rules; i++) {
+		if (is_stem(&config->rules[i]) && branching->nr_stems < RULE_PREFIXES_MAX)
+			err = add_stem(branching, demand, i);
+	}
+	for (uint32_t i = 0; !err && i < branching->nr_stems; i++)
+		err = add_claims(branching, i);
+	return err;
+}
+
+static void branching_free(struct branching *branching)
+{
+	for (unsigned int i = 0; i < branching->nr_stems; i++)
+		free(branching->stems[i].ifindexes);
+	free(branching->stems);
+	free(branching->claims);
+	free(branching->wanted);
+	free(branching->chosen);
+}
+
+/* ---- what is wanted ---- */
+
+static void add_wanted(struct branching *branching, uint32_t stem, const struct xmc_addr *group)
+{
+	struct wanted *list = branching->wanted;
+
+	if (branching->count == branching->room) {
+		size_t room = branching->room ? 2 * branching->room : 64;
+
+		list = reallocarray(list, room, sizeof(*list));
+		if (!list) {
+			branching->no_memory = true;
+			return;
+		}
+		branching->wanted = list;
+		branching->room = room;
+	}
+	list[branching->count++] = (struct wanted){.stem = stem, .group = *group};
+}
+
+static bool has_output(const struct stem *stem, int ifindex)
+{
+	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
+		if (stem->ifindexes[i] == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static void note_group(void *context, int ifindex, const struct xmc_addr *group)
+{
+	struct branching *branching = context;
+
+	for (uint32_t i = 0; i < branching->nr_stems; i++) {
+		const struct rule *rule = branching->stems[i].rule;
+
+		if (prefix_has(&rule->group, rule->group_host_bits, group) &&
+		    has_output(&branching->stems[i], ifindex) && !is_claimed(branching, i, group))
+			add_wanted(branching, i, group);
+	}
+}
+
+static int compare_wanted(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct wanted));
+}
+
+/* Sorted, each once: a group may be wanted on several interfaces. */
+static void sort_wanted(struct branching *branching)
+{
+	size_t left = 0;
+
+	if (branching->count)
+		qsort(branching->wanted, branching->count, sizeof(struct wanted), compare_wanted);
+	for (size_t i = 0; i < branching->count; i++) {
+		if (!left || compare_wanted(&branching->wanted[left - 1], &branching->wanted[i]))
+			branching->wanted[left++] = branching->wanted[i];
+	}
+	branching->count = left;
+}
+
+/* ---- which of them there shall be ---- */
+
+/* The stem of a running branch in the configuration, which may be another one. */
+static uint32_t find_stem(const struct branching *branching, const struct route *stem)
+{
+	for (uint32_t i = 0; stem && i < branching->nr_stems; i++) {
+		if (strcmp(branching->stems[i].rule->name, stem->rule->name) == 0)
+			return i;
+	}
+	return LOOKUP_NONE;
+}
+
+static void choose(struct branching *branching, const struct wanted *wanted)
+{
+	branching->chosen[branching->nr_chosen++] = *wanted;
+	branching->stems[wanted->stem].branches++;
+}
+
+/* A branch that runs stays while it is wanted, and while its group is joined. */
+static void keep(struct branching *branching, const struct route *route, bool *kept)
+{
+	struct wanted wanted = {.stem = find_stem(branching, route->stem),
+				.group = route->rule->group};
+	const struct wanted *found;
+
+	if (wanted.stem == LOOKUP_NONE)
+		return;
+	found = branching->count ? bsearch(&wanted, branching->wanted, branching->count,
+					   sizeof(wanted), compare_wanted)
+				 : NULL;
+	if (found)
+		kept[found - branching->wanted] = true;
+	if (found || (route->joined && !is_claimed(branching, wanted.stem, &wanted.group)))
+		choose(branching, &wanted);
+}
+
+static void choose_new(struct branching *branching, const struct wanted *wanted)
+{
+	const struct config *config = branching->config;
+	struct stem *stem = &branching->stems[wanted->stem];
+
+	if (stem->branches >= config->demand.max_streams ||
+	    config->nr_rules + branching->nr_chosen >= XMC_MAX_RULES) {
+		stem->refused++;
+	} else if (branching->nr_new >= BRANCHES_AT_ONCE) {
+		branching->deferred = true;
+	} else {
+		branching->nr_new++;
+		choose(branching, wanted);
+	}
+}
+
+/* 0 or -ENOMEM; the caller frees the branching in both cases. */
+static int select_branches(struct branching *branching, const struct relay *relay)
+{
+	unsigned int running = relay->nr_branches;
+	unsigned int first = relay->config.nr_rules - running;
+	int err = find_stems(branching, relay->demand);
+	bool *kept;
+
+	if (err || !branching->nr_stems)
+		return err;
+	receivers_visit_groups(demand_receivers(relay->demand), note_group, branching);
+	if (branching->no_memory)
+		return -ENOMEM;
+	sort_wanted(branching);
+	kept = calloc(branching->count + 1, sizeof(*kept));
+	branching->chosen = calloc(branching->count + running + 1, sizeof(*branching->chosen));
+	if (!kept || !branching->chosen) {
+		free(kept);
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < running; i++)
+		keep(branching, relay->routes[first + i], kept);
+	for (size_t i = 0; i < branching->count; i++) {
+		if (!kept[i])
+			choose_new(branching, &branching->wanted[i]);
+	}
+	free(kept);
+	return 0;
+}
+
+/* ---- making them ---- */
+
+static void set_name(struct rule *branch, const char *stem, const struct xmc_addr *group)
+{
+	char text[ADDR_TEXT_SIZE], begin[STEM_NAME_MAX + 1];
+	size_t length = strlen(stem);
+
+	addr_format(group, text);
+	snprintf(begin, sizeof(begin), "%.*s", STEM_NAME_MAX, stem);
+	if (length <= STEM_NAME_MAX)
+		snprintf(branch->name, sizeof(branch->name), "%s %s", begin, text);
+	else
+		snprintf(branch->name, sizeof(branch->name), "%s~%08x %s", begin,
+			 lookup_hash(stem, length), text);
+}
+
+static int make_branch(const struct stem *stem, const struct wanted *wanted, struct rule *branch)
+{
+	int err = rule_copy(branch, stem->rule);
+
+	if (err)
+		return err;
+	range_put(branch->range);
+	branch->range = NULL;
+	branch->stem = stem->index + 1;
+	branch->group = wanted->group;
+	branch->group_host_bits = 0;
+	branch->on_demand = true;
+	for (unsigned int i = 0; i < branch->nr_outputs; i++) {
+		branch->outputs[i].to = wanted->group;
+		branch->outputs[i].same = false;
+	}
+	set_name(branch, stem->rule->name, &wanted->group);
+	return 0;
+}
+
+void branches_cut(struct config *config, unsigned int count)
+{
+	while (count--)
+		rule_free(&config->rules[--config->nr_rules]);
+}
+
+/* Their number, or -ENOMEM. */
+static int append(const struct branching *branching, struct config *next)
+{
+	size_t count = branching->nr_chosen, rules = next->nr_rules + count;
+	struct rule *list;
+	int err = 0;
+
+	if (!count)
+		return 0;
+	list = reallocarray(next->rules, rules, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	next->rules = list;
+	for (size_t i = 0; !err && i < count; i++) {
+		struct stem stem = branching->stems[branching->chosen[i].stem];
+
+		stem.rule = &list[stem.index];
+		err = make_branch(&stem, &branching->chosen[i], &list[next->nr_rules]);
+		if (err)
+			branches_cut(next, (unsigned int)i);
+		else
+			next->nr_rules++;
+	}
+	return err ? err : (int)count;
+}
+
+/* ---- limits ---- */
+
+static void note_limits(struct branches *branches, const struct branching *branching)
+{
+	unsigned int full = 0;
+
+	branches->nr_refused = 0;
+	for (unsigned int i = 0; i < branching->nr_stems; i++) {
+		const struct stem *stem = &branching->stems[i];
+		struct refused *refused;
+
+		if (!stem->refused)
+			continue;
+		if (!branches->full && !full++)
+			log_warning("groups-full", LOG_NAME("rule", stem->rule->name),
+				    LOG_UINT("groups", stem->branches),
+				    LOG_TEXT("hint", "raise demand.max_streams"));
+		refused = &branches->refused[branches->nr_refused++];
+		memcpy(refused->name, stem->rule->name, sizeof(refused->name));
+		refused->groups = stem->refused;
+	}
+	branches->full = branches->nr_refused;
+}
+
+/* ---- changes ---- */
+
+int branches_append(struct branches *branches, const struct relay *relay, struct config *next)
+{
+	struct branching branching = {.config = next};
+	int result = select_branches(&branching, relay);
+
+	if (!result) {
+		branches->pending |= branching.deferred;
+		note_limits(branches, &branching);
+		result = append(&branching, next);
+	}
+	branching_free(&branching);
+	return result;
+}
+
+/* Are these the branches that run? Then they have the same order as well. */
+static bool is_running(const struct branching *branching, const struct relay *relay)
+{
+	return branching->nr_chosen == relay->nr_branches && !branching->nr_new;
+}
+
+static int change(const struct branching *branching, struct relay *relay)
+{
+	struct config next;
+	int err = config_copy(&next, &relay->asked);
+	int count = err ? err : append(branching, &next);
+
+	if (err)
+		return err;
+	err = count < 0 ? count : plan_branches(relay, &next, (unsigned int)count);
+	config_free(&next);
+	return err;
+}
+
+/* A branch that is not wanted any more has left its group. */
+static bool has_ended(const struct relay *relay)
+{
+	for (unsigned int i = relay->config.nr_rules - relay->nr_branches;
+	     i < relay->config.nr_rules; i++) {
+		const struct route *route = relay->routes[i];
+
+		if (!route->joined && route->path && path_is_idle(route->path))
+			return true;
+	}
+	return false;
+}
+
+bool branches_follow(struct branches *branches, struct relay *relay, bool changed)
+{
+	struct branching branching = {.config = &relay->asked};
+	uint64_t start_ns = clock_ns();
+	bool fresh = false;
+	int err;
+
+	branches->pending |= changed || has_ended(relay);
+	/* The rules of a predecessor do not change before it has ended. */
+	if (!branches->pending || start_ns < branches->due_ns || relay->inheritance)
+		return false;
+	branches->pending = false;
+	err = select_branches(&branching, relay);
+	if (!err) {
+		note_limits(branches, &branching);
+		branches->pending = branching.deferred;
+		if (!is_running(&branching, relay)) {
+			err = change(&branching, relay);
+			fresh = !err;
+		}
+	}
+	branching_free(&branching);
+	branches->due_ns = clock_ns() + PAUSE_FACTOR * (clock_ns() - start_ns);
+	if (err) {
+		log_warning("groups-unchanged", LOG_ERROR(err));
+		branches->pending = true;
+		branches->due_ns = clock_ns() + RETRY_NS;
+	}
+	return fresh;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "relay/follow_demand.h"
+
+#include "base/clock.h"
+#include "relay/branches.h"
+
+/* The groups that these outputs of a rule send. */
+static void use_groups(struct demand *demand, const struct outputs *outputs,
+		       const struct rule *rule)
+{
+	/* Those of a prefix are known by its branches. */
+	for (unsigned int i = 0; i < rule->nr_outputs && !rule->group_host_bits; i++) {
+		const struct rule_output *output = &rule->outputs[i];
+		const struct output_interface *interface;
+
+		if (output->when != OUTPUT_WHEN_JOINED)
+			continue;
+		interface = outputs_find(outputs, output->iface);
+		if (interface && interface->link.ifindex)
+			demand_use_group(demand, interface->link.ifindex, &output->to);
+	}
+}
+
+void follow_demand_listen(struct relay *relay, const struct outputs *outputs)
+{
+	struct demand *demand = relay->demand;
+
+	demand_configure(demand, &relay->config.demand);
+	demand_begin(demand);
+	for (unsigned int i = 0; i < outputs->count; i++) {
+		const struct output_interface *interface = &outputs->list[i];
+
+		if (interface->demand && interface->known)
+			demand_use(demand, interface->name, interface->link.ifindex);
+	}
+	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
+		use_groups(demand, outputs, &relay->config.rules[i]);
+	demand_end(demand);
+}
+
+/* The outputs of new branches do not wait for the next look. */
+static void follow_branches(struct relay *relay, const struct outputs *outputs, bool changed)
+{
+	if (!branches_follow(relay->branches, relay, changed))
+		return;
+	for (unsigned int i = relay->asked.nr_rules; i < relay->config.nr_rules; i++) {
+		struct route *route = relay->routes[i];
+
+		if (route->plan.fresh && route->path)
+			outputs_apply(outputs, route->path, route->rule, true);
+	}
+}
+
+uint64_t follow_demand(struct relay *relay, const struct outputs *outputs, bool changed)
+{
+	uint64_t linger_ns = relay->config.demand.linger * (uint64_t)NS_PER_MS;
+	uint64_t now_ns = clock_ns();
+	uint64_t due_ns = UINT64_MAX;
+	bool looked = false;
+
+	follow_branches(relay, outputs, changed);
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
+		struct route *route = relay->routes[i];
+		uint64_t next_ns;
+
+		if (changed && route->path && path_has_new_demand(route->path)) {
+			if (!looked)
+				redirects_look(relay->redirects);
+			looked = true;
+			path_update(route->path, relay->redirects);
+		}
+		next_ns = route_follow_demand(route, relay->membership, linger_ns, now_ns);
+		if (next_ns < due_ns)
+			due_ns = next_ns;
+	}
+	/* What has just ended can be removed. */
+	follow_branches(relay, outputs, false);
+	if (branches_next_ns(relay->branches) < due_ns)
+		due_ns = branches_next_ns(relay->branches);
+	return due_ns;
+}
