@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rules with several inputs and `select first`: the first input that flows is relayed, never two at once."""
 
-from harness import (Daemon, Star, check_books, equal, main, receive, receiver, rule_of, sender, silent, test,
-                     wait_until)
+import contextlib
+import time
+
+from harness import (PATIENCE, Daemon, Star, check, check_books, equal, main, receive, receiver, rule_of, sender,
+                     silent, test, wait_until, work_directory)
 from ipv4 import groups
+from manager import Manager
+from restarts import stored_daemon, take_over
 
 A, B, OUT = "239.1.1.1", "239.1.1.2", "239.2.2.2"
 
@@ -82,6 +87,251 @@ def main_and_backup():
     equal(rule["outputs"][0]["drops"]["inactive_side"], 1, "dropped")
     equal(rule["switches"], 1, "switches")
     sides.finish()
+
+
+def runs(payloads):
+    """The sides of what was received, one letter for each time that they change."""
+    letters = [payload[:1].decode() for payload in payloads]
+    return "".join(letter for i, letter in enumerate(letters) if not i or letters[i - 1] != letter)
+
+
+class Pump:
+    """Sends numbered datagrams by both sides until something has happened, and notes what arrives."""
+
+    def __init__(self, sides):
+        self.sides, self.number, self.received = sides, 0, []
+        self.sides.sock.setblocking(False)
+
+    def _read(self):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.received.append(self.sides.sock.recv(2048))
+
+    def until(self, sides, condition, what):
+        """Send by these sides until condition() holds. Not for ever."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            check(time.monotonic() < end, f"not in time: {what}")
+            for _ in range(20):
+                for side in sides:
+                    self.sides.send(side, b"%c%d" % (65 + side, self.number))
+                self.number += 1
+                time.sleep(0.001)
+            self._read()
+
+    def finish(self):
+        """All that was relayed was received, in order, and of one side after the other."""
+        self.sides.wait_received()
+        self.sides.daemon.settle()
+        rule = self.sides.rule()
+        used = sum(side["used_packets"] for side in rule["sides"])
+        end = time.monotonic() + PATIENCE
+        while len(self.received) < used and time.monotonic() < end:
+            self._read()
+        equal(len(self.received), used, "received")
+        equal(rule["outputs"][0]["sent_packets"], used, "sent")
+        for side in (b"A", b"B"):
+            numbers = [int(p[1:]) for p in self.received if p[:1] == side]
+            check(all(a < b for a, b in zip(numbers, numbers[1:])), f"{side} in order, none twice")
+        # The first one that is relayed may be that of a side that was not selected at the beginning.
+        check(len(runs(self.received)) <= rule["switches"] + 1,
+              f"{rule['switches']} switches, but {runs(self.received)}: something old was sent")
+        return rule
+
+
+@test
+def there_and_back():
+    """While both flow, the first one stops and comes back: one side after the other leaves, nothing old, nothing twice"""
+    sides = Sides("hold 200ms return 500ms")
+    pump = Pump(sides)
+    pump.until((0, 1), lambda: sides.side(1)["inactive_packets"] > 100, "both flow")
+    pump.until((1,), lambda: sides.side(1)["used_packets"] > 100, "B is relayed")
+    pump.until((0, 1), lambda: sides.side(0)["selected"], "A is back")
+    pump.until((0, 1), lambda: pump.received[-1][:1] == b"A", "A is relayed")
+    rule = pump.finish()
+    check("ABA" in runs(pump.received), runs(pump.received))
+    for side in rule["sides"]:
+        equal(side["used_packets"] + side["inactive_packets"], side["received_packets"], f"all of {side['name']}")
+    sides.daemon.process.wait_line("side-selected rule=cam1 side=A before=B cause=returned")
+    sides.daemon.process.wait_line("side-back rule=cam1 side=A")
+    check_books(sides.daemon.stats())
+    sides.daemon.stop()
+
+
+@test
+def never():
+    """`return never`: the first one is relayed again only once the second one is silent"""
+    sides = Sides("hold 2s return never")
+    pump = Pump(sides)
+    pump.until((1,), lambda: sides.side(1)["selected"], "B is relayed")
+    used = sides.side(0)["used_packets"]
+    pump.until((0, 1), lambda: sides.side(0)["received_packets"] > 1000, "A flows")
+    equal(sides.side(0)["used_packets"], used, "A is not relayed")
+    sides.wait_state(1, "silent")
+    pump.until((0,), lambda: sides.side(0)["used_packets"] > 100, "A is relayed")
+    pump.finish()
+    sides.daemon.stop()
+
+
+@test
+def one_interface():
+    """Both sides come in by one interface"""
+    star = Star()
+    daemon = Daemon(star.relay, f"cam1 in A:{A}:5000@in0 in B:{B}:5001@in0 select first hold 200ms out {OUT}:6000@out0")
+    source, sock = sender(star.source, "10.1.0.1"), receiver(star.receiver, 6000, OUT, "10.2.0.2")
+    source.sendto(b"a", (A, 5000))
+    equal(receive(sock)[0], b"a", "of A")
+    equal(groups(star.relay, "in0"), {A, B}, "groups")
+    source.sendto(b"b", (B, 5001))
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["sides"][1]["inactive_packets"] == 1, "B is not relayed")
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["sides"][0]["state"] == "silent", "A is silent")
+    source.sendto(b"B", (B, 5001))
+    equal(receive(sock)[0], b"B", "of B")
+    daemon.settle()
+    check_books(daemon.stats())
+    daemon.stop()
+
+
+@test
+def one_missing():
+    """A side whose interface does not exist is pending, the other one is relayed; it joins in when it exists"""
+    star = Star(sources=2)
+    star.relay.ip("link set in0 name away")
+    daemon = Daemon(star.relay, cam("hold 100ms"))
+    sources = [sender(star.sources[0], "10.1.0.1"), sender(star.sources[1], "10.1.1.1")]
+    sock = receiver(star.receiver, 6000, OUT, "10.2.0.2")
+    rule = rule_of(daemon.stats(), "cam1")
+    equal([side["state"] for side in rule["sides"]], ["pending", "silent"], "states of the sides")
+    check("in0 does not exist" in rule["sides"][0]["reason"], rule["sides"][0]["reason"])
+    equal(rule["state"], "active", "state of the rule")
+
+    def relayed():
+        sources[1].sendto(b"b", (B, 5000))
+        return rule_of(daemon.stats(), "cam1")["sides"][1]["used_packets"] > 0
+    wait_until(relayed, "B is relayed")
+    equal(receive(sock)[0], b"b", "of B")
+    port = sock.getsockname()[1]
+    star.relay.ip("link set away down")
+    star.relay.ip("link set away name in0")
+    star.relay.ip("link set in0 up")
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["sides"][0]["state"] != "pending", "A is there")
+    wait_until(lambda: groups(star.relay, "in0") == {A}, "A is joined")
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["sides"][1]["state"] == "silent", "B is silent")
+    # Another process may have sent from its own port; both sides send from one.
+    ports = {receive_from(sources[0], (A, 5000), sock), receive_from(sources[1], (B, 5000), sock, daemon)}
+    equal(len(ports), 1, f"source ports of both sides, received on {port}")
+    check_books(daemon.stats(), totals=False)
+    equal(daemon.process.stop(), 0, "exit code")
+
+
+def receive_from(source, to, sock, daemon=None):
+    """Send one datagram, after the other side has become silent. Returns the port from which it is sent."""
+    if daemon:
+        wait_until(lambda: rule_of(daemon.stats(), "cam1")["sides"][0]["state"] == "silent", "A is silent")
+    source.sendto(b"x", to)
+    while True:
+        payload, address, _, _ = receive(sock)
+        if payload == b"x":
+            return address[1]
+
+
+@test
+def changes():
+    """A reload and a replaced rule keep the selected side; it follows the new options"""
+    sides = Sides("hold 200ms return never")
+    sides.wait_state(0, "silent")
+    sides.send(1, b"b1")
+    sides.expect(b"b1")
+    sides.daemon.ctl("rule", "replace", cam("hold 10s return 3600s") + " ttl 9")
+    check(sides.side(1)["selected"], "B is still selected")
+    equal(sides.side(1)["received_packets"], 0, "new counters")
+    sides.sent = [0, 0]
+    sides.send(1, b"b2")
+    sides.expect(b"b2")
+    sides.send(0, b"a1")  # neither silent for 10 s nor good for an hour
+    sides.wait_received()
+    equal(sides.side(0)["inactive_packets"], 1, "A is not relayed")
+    listed = sides.daemon.ctl("-j", "rule", "list").stdout
+    check("hold 10s return 3600s" in sides.daemon.ctl("config", "show").stdout or listed, listed)
+    sides.daemon.settle()
+    sides.daemon.stop()
+
+
+@test
+def taken_over():
+    """A successor relays the side that was selected, and has the counters of both"""
+    sides = Sides("hold 300ms return never")
+    sides.wait_state(0, "silent")
+    sides.send(1, b"b1")
+    sides.expect(b"b1")
+    sides.send(0, b"a1")
+    sides.wait_received()
+    before = sides.rule()
+    sides.daemon = take_over(sides.daemon, cam("hold 300ms return never"))
+    after = sides.rule()
+    for key in ("received_packets", "used_packets", "inactive_packets", "selected"):
+        equal([s[key] for s in after["sides"]], [s[key] for s in before["sides"]], key)
+    equal(after["switches"], before["switches"], "switches")
+    sides.send(1, b"b2")
+    sides.expect(b"b2")
+    sides.finish()
+
+
+@test
+def killed():
+    """kill -9, with a holder of the descriptors: the next process goes on with the side that was selected"""
+    star = Star(sources=2)
+    manager = Manager(work_directory())
+    config = f"rules:\n- {cam('hold 300ms return never')}\n"
+    daemon = stored_daemon(star, manager, config=config)
+    sources = [sender(star.sources[0], "10.1.0.1"), sender(star.sources[1], "10.1.1.1")]
+    sock = receiver(star.receiver, 6000, OUT, "10.2.0.2")
+    wait_until(lambda: rule_of(daemon.stats(), "cam1")["sides"][0]["state"] == "silent", "A is silent")
+    sources[1].sendto(b"b1", (B, 5000))
+    equal(receive(sock)[0], b"b1", "of B")
+    daemon.process.wait_line("side-selected")
+    daemon.stats()
+    daemon.stats()  # in a later turn of the main loop, which stores behind each
+    path = daemon.socket
+    daemon.kill()
+    sources[1].sendto(b"b2", (B, 5000))
+    daemon = stored_daemon(star, manager, config=config, socket_path=path)
+    equal(receive(sock)[0], b"b2", "sent while nobody ran")
+    check(rule_of(daemon.stats(), "cam1")["sides"][1]["selected"], "B is selected")
+    daemon.stop()
+
+
+@test
+def with_others():
+    """A lease, `when joined` and a rate limit beside several inputs: each counts its own drops, and the books close"""
+    star = Star(sources=2)
+    rule = (f"cam1 in A:{A}:5000@in0 in B:{B}:5000@in1 select first hold 60s lease tv "
+            f"out {OUT}:6000@out0 when joined out 10.2.0.2:7000 pps 1 burst 1ms")
+    daemon = Daemon(star.relay, config=f"rules:\n- {rule}\ndemand: {{leave: fast}}\n")
+    daemon.process.wait_line("receivers-heard")
+    sources = [sender(star.sources[0], "10.1.0.1"), sender(star.sources[1], "10.1.1.1")]
+    unicast = receiver(star.receiver, 7000)
+
+    def side(number):
+        return rule_of(daemon.stats(), "cam1")["sides"][number]
+    sources[0].sendto(b"standby", (A, 5000))
+    wait_until(lambda: side(0)["received_packets"] == 1, "received without the lease")
+    equal(side(0)["used_packets"], 0, "not relayed without the lease")
+    daemon.ctl("lease", "set", "tv", "for", "60s")
+    for number in range(3):
+        sources[0].sendto(b"%d" % number, (A, 5000))
+    sources[1].sendto(b"b", (B, 5000))
+    wait_until(lambda: side(0)["received_packets"] == 4 and side(1)["received_packets"] == 1, "received")
+    daemon.settle()
+    equal(receive(unicast)[0], b"0", "the first one that the limit allows")
+    outputs = rule_of(daemon.stats(), "cam1")["outputs"]
+    equal([o["drops"]["inactive_side"] for o in outputs], [1, 1], "of B")
+    equal([o["drops"]["standby"] for o in outputs], [1, 1], "without the lease")
+    equal(outputs[0]["drops"]["not_joined"], 3, "nobody has joined")
+    check(outputs[1]["drops"]["rate_limited"] >= 1, "over the limit")
+    equal([side(0)["used_packets"], side(1)["used_packets"]], [3, 0], "used")
+    check_books(daemon.stats())
+    daemon.stop()
 
 
 if __name__ == "__main__":

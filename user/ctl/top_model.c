@@ -65,8 +65,8 @@ long long top_model_sum(const json_t *list, const char *key)
 	return (long long)total;
 }
 
-/* What is dropped as standby is no loss, because another host sends it; nor is what nobody wants.
- */
+/* What is dropped as standby is no loss, because another host sends it; nor is what nobody wants,
+ * or what another input of the rule has. */
 long long top_model_lost(const json_t *output)
 {
 	const json_t *drops = json_object_get(output, "drops");
@@ -74,7 +74,8 @@ long long top_model_lost(const json_t *output)
 	return (long long)((unsigned long long)show_number(output, "send_errors") +
 			   (unsigned long long)show_number(output, "dropped_packets") -
 			   (unsigned long long)show_number(drops, "standby") -
-			   (unsigned long long)show_number(drops, "not_joined"));
+			   (unsigned long long)show_number(drops, "not_joined") -
+			   (unsigned long long)show_number(drops, "inactive_side"));
 }
 
 static long long lost_by_all(const json_t *outputs)

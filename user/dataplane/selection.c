@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-struct selection *selection_new(const struct rule *rule, uint64_t now_ns)
+struct selection *selection_new(const struct rule *rule, unsigned int selected, uint64_t now_ns)
 {
 	struct selection *selection = aligned_alloc(CACHE_LINE, sizeof(*selection));
 
@@ -16,12 +16,13 @@ struct selection *selection_new(const struct rule *rule, uint64_t now_ns)
 	selection->references = 1;
 	selection->count = rule->nr_sides;
 	selection_configure(selection, rule);
-	/* So that a further side waits for `hold` at first, too. */
-	for (unsigned int i = 0; i < selection->count; i++) {
-		atomic_init(&selection->sides[i].last_ns, i ? 0 : now_ns);
+	if (selected >= selection->count)
+		selected = 0;
+	/* So that the others wait for `hold` at first, too. */
+	atomic_init(&selection->sides[selected].last_ns, now_ns);
+	for (unsigned int i = 0; i < selection->count; i++)
 		atomic_init(&selection->sides[i].good_ns, now_ns);
-	}
-	atomic_init(&selection->word, SELECTION_SETTLED);
+	atomic_init(&selection->word, SELECTION_SETTLED | selected);
 	return selection;
 }
 
@@ -46,12 +47,6 @@ void selection_put(struct selection *selection)
 {
 	if (selection && !--selection->references)
 		free(selection);
-}
-
-void selection_restore(struct selection *selection, unsigned int side)
-{
-	if (side < selection->count)
-		atomic_store(&selection->word, SELECTION_SETTLED | side);
 }
 
 /* Times of different threads: the later one may have been read first. */

@@ -71,9 +71,9 @@ struct selection {
 	struct selection_side sides[RULE_SIDES_MAX];
 };
 
-/* A selection for the sides of this rule, the first one selected. One reference. NULL: no memory.
+/* A selection for the sides of this rule, beginning with this side. One reference. NULL: no memory.
  */
-struct selection *selection_new(const struct rule *rule, uint64_t now_ns);
+struct selection *selection_new(const struct rule *rule, unsigned int selected, uint64_t now_ns);
 
 /* Follow the options of the rule, whose number of sides is the same. */
 void selection_configure(struct selection *selection, const struct rule *rule);
@@ -91,9 +91,6 @@ static inline void selection_done(struct selection_side *side, unsigned int outp
 {
 	atomic_fetch_sub_explicit(&side->unsent, outputs, memory_order_release);
 }
-
-/* Select a side, as a predecessor of this process had it, before any thread uses it. */
-void selection_restore(struct selection *selection, unsigned int side);
 
 static inline unsigned int selection_side(const struct selection *selection)
 {

@@ -30,6 +30,15 @@ static const struct place rule_places[] = {
 	PLACE(rule_counts, received),
 	PLACE(rule_counts, received_bytes),
 	PLACE(rule_counts, standby),
+	PLACE(rule_counts, switches),
+	{},
+};
+
+static const struct place side_places[] = {
+	PLACE(side_counts, received),
+	PLACE(side_counts, received_bytes),
+	PLACE(side_counts, used),
+	PLACE(side_counts, inactive),
 	{},
 };
 
@@ -185,6 +194,15 @@ static json_t *write_forward(const struct route *route)
 			 write_places(&rule, tally_places), "outputs", list);
 }
 
+static json_t *write_sides(const struct rule_counts *counts)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < counts->rule->nr_sides; i++)
+		json_add(&list, write_places(&counts->sides[i], side_places));
+	return list;
+}
+
 static json_t *write_rule(const struct books *books, const struct rule_counts *counts)
 {
 	json_t *object = write_places(counts, rule_places);
@@ -194,6 +212,8 @@ static json_t *write_rule(const struct books *books, const struct rule_counts *c
 		json_add(&outputs, write_output(&books->outputs[counts->first_output + i]));
 	json_put(&object, "name", json_string(counts->rule->name));
 	json_put(&object, "latency", write_latency(counts));
+	if (counts->sides)
+		json_put(&object, "sides", write_sides(counts));
 	if (counts->rule->watch)
 		json_put(&object, "watch", write_health(&counts->health));
 	json_put(&object, "outputs", outputs);
@@ -386,6 +406,9 @@ static int carry_rule(struct route *route, const json_t *object,
 	carried_put(route->carried);
 	route->carried = carried;
 	read_places(object, &carried->rule, rule_places);
+	for (unsigned int i = 0; i < route->rule->nr_sides; i++)
+		read_places(json_array_get(json_object_get(object, "sides"), i), &carried->sides[i],
+			    side_places);
 	read_latency(json_object_get(object, "latency"), &carried->latency);
 	read_health(json_object_get(object, "watch"), &carried->rule.health);
 	for (unsigned int i = 0; i < count; i++) {

@@ -70,6 +70,7 @@ static void add_carried(const struct route *route, struct rule_counts *counts,
 	counts->standby += carried->rule.standby;
 	counts->carried_health = &carried->rule.health;
 	health_add(&counts->health, &carried->rule.health);
+	counts->switches += carried->rule.switches;
 	counts->carried_latency = &carried->latency;
 	for (unsigned int i = 0; i < route->rule->nr_outputs; i++)
 		output_counts_add(&outputs[i], &carried->outputs[i]);

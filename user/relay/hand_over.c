@@ -108,16 +108,23 @@ static json_t *describe_reasons(void)
 	return list;
 }
 
+/* Of a rule with several inputs, all send by the same sockets. */
 static json_t *describe_route(struct hand_over *offer, const struct route *route)
 {
-	const struct stream *stream = route->path ? route->path->stream : NULL;
+	const struct path *path = route->path ? route->path : siblings_path(route->siblings);
+	const struct stream *stream = path ? path->stream : NULL;
 	json_t *sockets = json_array();
+	json_t *object;
 
 	for (unsigned int i = 0; stream && i < stream->nr_outputs; i++)
 		json_add(&sockets, json_integer(hand_over_add(offer, stream->outputs[i].fd)));
-	return json_pack("{s:s, s:I, s:I, s:o}", "name", route->rule->name, "id",
-			 (json_int_t)route->id, "since_ns", (json_int_t)route->since_ns, "sockets",
-			 sockets);
+	object = json_pack("{s:s, s:I, s:I, s:o}", "name", route->rule->name, "id",
+			   (json_int_t)route->id, "since_ns", (json_int_t)route->since_ns,
+			   "sockets", sockets);
+	if (route->siblings && route->siblings->selection)
+		json_put(&object, "selected",
+			 json_integer(selection_side(route->siblings->selection)));
+	return object;
 }
 
 static json_t *describe_redirects(struct hand_over *offer, const struct redirects *redirects)

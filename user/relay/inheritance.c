@@ -30,6 +30,7 @@ struct inherited_rule {
 	char name[RULE_NAME_SIZE];
 	uint64_t id;
 	uint64_t since_ns;
+	unsigned int selected; /* of several inputs: which one */
 	struct stream *stream; /* NULL: it had none, or a socket is unsuitable */
 };
 
@@ -244,6 +245,9 @@ static void read_rule(struct inheritance *inheritance, struct reading *reading,
 	read_string(reading, object, "name", into->name, sizeof(into->name));
 	into->id = (uint64_t)read_number(reading, object, "id", 0, INT64_MAX);
 	into->since_ns = (uint64_t)read_number(reading, object, "since_ns", 0, INT64_MAX);
+	if (json_object_get(object, "selected"))
+		into->selected = (unsigned int)read_number(reading, object, "selected", 0,
+							   RULE_SIDES_MAX - 1);
 	if (reading->err || strcmp(into->name, rule->name) != 0)
 		return;
 	lookup_add(&inheritance->by_name, inheritance->nr_rules++);
@@ -651,6 +655,13 @@ const struct stream *inheritance_stream(const struct inheritance *inheritance, c
 	const struct inherited_rule *rule = find_rule(inheritance, name);
 
 	return rule ? rule->stream : NULL;
+}
+
+unsigned int inheritance_selected(const struct inheritance *inheritance, const char *name)
+{
+	const struct inherited_rule *rule = find_rule(inheritance, name);
+
+	return rule ? rule->selected : 0;
 }
 
 bool inheritance_rule(const struct inheritance *inheritance, const char *name, uint64_t *id,

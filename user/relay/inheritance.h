@@ -111,6 +111,9 @@ bool inheritance_blocks(const struct inheritance *inheritance, int ifindex);
 /* The sockets of a rule's outputs, for `before` of stream_open(); borrowed. NULL: none. */
 const struct stream *inheritance_stream(const struct inheritance *inheritance, const char *name);
 
+/* Which of several inputs of a rule was selected; 0: the first one, or it is not known. */
+unsigned int inheritance_selected(const struct inheritance *inheritance, const char *name);
+
 /* When the rule was defined, and its id. False: it was not there. */
 bool inheritance_rule(const struct inheritance *inheritance, const char *name, uint64_t *id,
 		      uint64_t *since_ns);

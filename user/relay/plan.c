@@ -203,7 +203,9 @@ static int share_siblings(struct plan *plan, const struct spot *spot, struct rou
 		route->plan.first = plan->routes[spot->rule];
 		route->siblings = siblings_hold(route->plan.first->siblings);
 	} else {
-		route->siblings = siblings_new(rule, before ? before->siblings : NULL);
+		route->siblings =
+			siblings_new(rule, before ? before->siblings : NULL,
+				     inheritance_selected(plan->relay->inheritance, rule->name));
 	}
 	return route->siblings ? 0 : -ENOMEM;
 }

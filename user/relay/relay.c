@@ -243,7 +243,7 @@ void relay_check_workers(struct relay *relay)
 	if (!relay->frozen)
 		follow_capture(relay);
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
-		siblings_report(relay->routes[i], now_ns);
+		relay->changes += siblings_report(relay->routes[i], now_ns);
 	relay->changes += leases_changed(relay->leases);
 	leases_look(relay->leases, now_ns, relay->config.events.unheld_after);
 	if (!relay->frozen)

@@ -62,7 +62,8 @@ struct carried {
 	unsigned int references;
 	struct rule_counts rule;
 	struct histogram latency;
-	struct output_counts outputs[]; /* one for each of the rule */
+	struct side_counts sides[RULE_SIDES_MAX]; /* of a rule with several inputs */
+	struct output_counts outputs[];		  /* one for each of the rule */
 };
 
 /* Accept NULL. carried_hold() returns its argument. */
@@ -143,9 +144,10 @@ struct siblings {
 };
 
 /* For the routes of a rule with several inputs. `before`: those of the rule that it replaces, or
- * NULL: their selection goes on, if the number of sides is the same. One reference. NULL: no
- * memory. */
-struct siblings *siblings_new(const struct rule *rule, const struct siblings *before);
+ * NULL: their selection goes on, if the number of sides is the same. `selected`: the side that a
+ * new selection begins with. One reference. NULL: no memory. */
+struct siblings *siblings_new(const struct rule *rule, const struct siblings *before,
+			      unsigned int selected);
 
 /* Accept NULL. siblings_hold() returns its argument. */
 struct siblings *siblings_hold(struct siblings *siblings);
@@ -164,8 +166,9 @@ bool siblings_are_idle(const struct route *first);
 void siblings_read(const struct route *first, uint64_t now_ns, struct rule_counts *counts,
 		   struct output_counts *outputs);
 
-/* Log which sides were lost, are back, and were selected since the last call. */
-void siblings_report(const struct route *first, uint64_t now_ns);
+/* Log which sides were lost, are back, and were selected since the last call. True: another side is
+ * selected. */
+bool siblings_report(const struct route *first, uint64_t now_ns);
 
 /* ---- */
 

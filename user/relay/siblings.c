@@ -9,7 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-struct siblings *siblings_new(const struct rule *rule, const struct siblings *before)
+struct siblings *siblings_new(const struct rule *rule, const struct siblings *before,
+			      unsigned int selected)
 {
 	struct siblings *siblings = calloc(1, sizeof(*siblings));
 
@@ -22,7 +23,7 @@ struct siblings *siblings_new(const struct rule *rule, const struct siblings *be
 	if (before && before->selection && before->count == rule->nr_sides)
 		siblings->selection = selection_hold(before->selection);
 	else
-		siblings->selection = selection_new(rule, clock_ns());
+		siblings->selection = selection_new(rule, selected, clock_ns());
 	if (siblings->selection)
 		return siblings;
 	free(siblings);
@@ -113,7 +114,7 @@ static void describe_side(const struct route *route, uint64_t now_ns, struct sid
 static void count_side(const struct rule_counts *rule, const struct output_counts *output,
 		       struct side_counts *side)
 {
-	uint64_t unused = rule->standby + output->withheld[WITHHELD_STANDBY];
+	uint64_t unused = output->withheld[WITHHELD_STANDBY];
 
 	side->received = rule->received;
 	side->received_bytes = rule->received_bytes;
@@ -157,6 +158,14 @@ static void add_side(const struct route *route, struct rule_counts *counts,
 		add_output(&outputs[i], &own[i]);
 }
 
+static void add_carried(struct side_counts *side, const struct side_counts *carried)
+{
+	side->received += carried->received;
+	side->received_bytes += carried->received_bytes;
+	side->used += carried->used;
+	side->inactive += carried->inactive;
+}
+
 void siblings_read(const struct route *first, uint64_t now_ns, struct rule_counts *counts,
 		   struct output_counts *outputs)
 {
@@ -177,6 +186,8 @@ void siblings_read(const struct route *first, uint64_t now_ns, struct rule_count
 		selection_read(siblings->selection, &change);
 		counts->switches = change.changes;
 	}
+	for (unsigned int i = 0; first->carried && i < siblings->count; i++)
+		add_carried(&counts->sides[i], &first->carried->sides[i]);
 	free(own);
 }
 
@@ -198,7 +209,7 @@ static void report_side(const struct route *route, uint64_t now_ns)
 			    LOG_NAME("side", rule_side_label(route->rule)));
 }
 
-void siblings_report(const struct route *first, uint64_t now_ns)
+bool siblings_report(const struct route *first, uint64_t now_ns)
 {
 	static const char *const causes[] = SELECTION_CAUSE_NAMES;
 	struct siblings *siblings = first->siblings;
@@ -206,18 +217,19 @@ void siblings_report(const struct route *first, uint64_t now_ns)
 	struct selection_change change;
 
 	if (!siblings || !siblings->selection)
-		return;
+		return false;
 	for (unsigned int i = 0; i < siblings->count; i++) {
 		if (siblings->routes[i]->arrival)
 			report_side(siblings->routes[i], now_ns);
 	}
 	selection_read(siblings->selection, &change);
 	if (change.changes == siblings->changes)
-		return;
+		return false;
 	log_info("side-selected", LOG_NAME("rule", rule->name),
 		 LOG_NAME("side", rule->sides[change.to].label),
 		 LOG_NAME("before", rule->sides[change.from].label),
 		 LOG_NAME("cause", causes[change.cause]),
 		 LOG_UINT("switches", change.changes - siblings->changes));
 	siblings->changes = change.changes;
+	return true;
 }

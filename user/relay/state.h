@@ -43,7 +43,8 @@ struct relay {
 	uint64_t generation;	     /* grows by one with every change of the configuration */
 	uint64_t next_id;	     /* of the next route */
 	uint64_t started_ns;
-	uint64_t changes;   /* of routes and intakes: plans, and intakes given up */
+	uint64_t changes;   /* of what a successor needs to know: plans, intakes given up, inputs
+			       selected */
 	bool frozen;	    /* offered to a successor: nothing changes (hand_over.h) */
 	uint64_t paused_ns; /* since when no thread runs; 0: they run */
 	struct inheritance

@@ -251,8 +251,9 @@ static uint64_t loss(const struct output_counts *counts, unsigned int reason)
 		return counts->rate_limited;
 	case LOSS_NOT_COPIED:
 		return counts->not_copied;
-	case LOSS_WITHHELD + WITHHELD_STANDBY:	  /* another host sends them */
-	case LOSS_WITHHELD + WITHHELD_NOT_JOINED: /* nobody wants them */
+	case LOSS_WITHHELD + WITHHELD_STANDBY:	     /* another host sends them */
+	case LOSS_WITHHELD + WITHHELD_NOT_JOINED:    /* nobody wants them */
+	case LOSS_WITHHELD + WITHHELD_INACTIVE_SIDE: /* another input has them */
 		return 0;
 	default:
 		return reason < SEND_ERRORS ? counts->errors[reason]

@@ -33,9 +33,11 @@ const model = {
 };
 
 const sum = (counts) => Object.values(counts || {}).reduce((total, n) => total + n, 0);
-// What is dropped as standby is no loss, because another host sends it; nor is what nobody wants.
+// What is dropped as standby is no loss, because another host sends it; nor is what nobody wants, or what another
+// input of the rule has.
 const lostByOutput = (output) =>
-	output.send_errors + output.dropped_packets - (output.drops.standby || 0) - (output.drops.not_joined || 0);
+	output.send_errors + output.dropped_packets - (output.drops.standby || 0) - (output.drops.not_joined || 0) -
+	(output.drops.inactive_side || 0);
 
 // How bad: 3 pending, 2 packets are being lost, 1 silent or an output cannot send, 0 fine.
 function severity(rule) {
