@@ -11,12 +11,13 @@ import base64
 import json
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
 import urllib.request
 
-from harness import (EXIT_DONE, Daemon, Namespace, Skip, equal, program, receiver, start, wait_until,
+from harness import (EXIT_DONE, ROOT, Daemon, Namespace, Skip, equal, program, receiver, start, wait_until,
                      work_directory, write_file)
 
 CONTROL_TIMEOUT = 10
@@ -55,12 +56,21 @@ class Switch:
         self.namespace.ip(f"link set {port} master br0")
 
 
+# A certificate for 10.9.0.1 to 10.9.0.3 and for clients, its key and who has signed it.
+TLS = {name: os.path.join(ROOT, "tests", "netns", "tls", f"etcd-{name}.pem") for name in ("ca", "cert", "key")}
+
+
 class Etcd:
     """A member of etcd, with the timers that docs/two-hosts.md recommends."""
 
-    def __init__(self, namespace, number, members):
+    def __init__(self, namespace, number, members, tls=False):
+        """`tls`: clients have to show a certificate."""
         self.namespace, self.number, self.address = namespace, number, f"10.9.0.{number}"
-        self.url = f"http://{self.address}:2379"
+        self.url = f"{'https' if tls else 'http'}://{self.address}:2379"
+        self.tls = None
+        if tls:
+            self.tls = ssl.create_default_context(cafile=TLS["ca"])
+            self.tls.load_cert_chain(TLS["cert"], TLS["key"])
         directory = os.path.join(work_directory(), f"etcd{number}")
         peers = ",".join(f"m{i}=http://10.9.0.{i}:2380" for i in members)
         self.command = [
@@ -72,6 +82,9 @@ class Etcd:
             "--pre-vote", "--auto-compaction-mode", "revision", "--auto-compaction-retention", "1000",
             # The disk of a machine that runs tests is slow, and its content worth nothing.
             "--unsafe-no-fsync"]
+        if tls:
+            self.command += ["--cert-file", TLS["cert"], "--key-file", TLS["key"], "--trusted-ca-file", TLS["ca"],
+                             "--client-cert-auth"]
         self.process = None
         self.start()
 
@@ -83,7 +96,8 @@ class Etcd:
         """A request to its gateway; None: no answer."""
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), method="POST")
         try:
-            with self.namespace.entered(), urllib.request.urlopen(request, timeout=2) as answer:
+            with self.namespace.entered(), \
+                    urllib.request.urlopen(request, timeout=2, context=self.tls) as answer:
                 return json.load(answer)
         except (OSError, ValueError):
             return None
@@ -107,13 +121,15 @@ class Etcd:
 class Agent:
     """An xmcast-cluster."""
 
-    def __init__(self, host, daemon_socket, name=None, more=""):
+    def __init__(self, host, daemon_socket, name=None, more="", etcd=""):
+        """`more`: of the file; `etcd`: further keys of etcd."""
         self.host, self.name = host, name or host.name
         self.socket = os.path.join(work_directory(), f"{self.name}.cluster.sock")
         self.daemon_socket = daemon_socket
-        endpoints = ", ".join(f"http://10.9.0.{i}:2379" for i in (host.number, *host.others))
+        scheme = "https" if "ca:" in etcd else "http"
+        endpoints = ", ".join(f"{scheme}://10.9.0.{i}:2379" for i in (host.number, *host.others))
         self.config = write_file(f"{self.name}.cluster.yaml",
-                                 f"node: {self.name}\netcd: {{ endpoints: [{endpoints}] }}\n{more}")
+                                 f"node: {self.name}\netcd: {{ endpoints: [{endpoints}]{etcd} }}\n{more}")
         self.process = None
         self.start()
 
@@ -158,13 +174,13 @@ def call(path, line, timeout=CONTROL_TIMEOUT):
 class Host:
     """A host with a member of etcd."""
 
-    def __init__(self, switch, number, members=(1, 2, 3)):
+    def __init__(self, switch, number, members=(1, 2, 3), tls=False):
         self.switch, self.number = switch, number
         self.name, self.port = "abcdef"[number - 1], f"p{number}"
         self.others = [i for i in members if i != number]
         self.namespace = Namespace(f"host{number}")
         switch.plug(self.namespace, "m0", self.port, f"10.9.0.{number}/24")
-        self.etcd = Etcd(self.namespace, number, members) if number in members else None
+        self.etcd = Etcd(self.namespace, number, members, tls) if number in members else None
         self.agent = self.daemon = None
 
 
@@ -248,10 +264,10 @@ class Stream:
         self._socket.close()
 
 
-def hosts(count=3):
+def hosts(count=3, tls=False):
     """That many hosts, whose etcd is ready."""
     switch = Switch()
-    made = [Host(switch, i + 1) for i in range(count)]
+    made = [Host(switch, i + 1, tls=tls) for i in range(count)]
     for host in made[:3]:
         wait_until(host.etcd.ready, f"etcd {host.number} answers")
     return made

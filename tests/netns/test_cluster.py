@@ -13,7 +13,7 @@ import threading
 import time
 
 import fake_daemon
-from cluster import Agent, hosts
+from cluster import TLS, Agent, hosts
 from harness import (EXIT_CONFIG, EXIT_REFUSED, EXIT_UNREACHABLE, check, diagnose, equal, main, program, run,
                      test, wait_until, work_directory, write_file)
 
@@ -70,11 +70,12 @@ class Leases(fake_daemon.FakeDaemon):
 class Bed:
     """Three hosts with etcd; two of them, or more, with a daemon and an agent."""
 
-    def __init__(self, count=2, more="settle: 1s\n"):
-        self.hosts = hosts()
+    def __init__(self, count=2, more="settle: 1s\n", etcd="", made=None):
+        """`made`: hosts, instead of new ones; `etcd`: further keys of etcd."""
+        self.hosts = made or hosts()
         for host in self.hosts[:count]:
             host.daemon = Leases(host.name)
-            host.agent = Agent(host, host.daemon.path, more=more)
+            host.agent = Agent(host, host.daemon.path, more=more, etcd=etcd)
         self.relays = self.hosts[:count]
         self.wait_shared()
 
@@ -230,6 +231,57 @@ def daemon_reloads():
     host.daemon.until, host.daemon.epochs = before.until, before.epochs
     wait_until(lambda: named("radio") and bed.all_held(), "it goes on")
     equal(host.daemon.muted, 0, "shards that were ended by the restart")
+
+
+@test
+def encrypted_with_a_user():
+    """TLS with certificates of clients, a user whose role has the prefix only; a wrong password, no certificate"""
+    made = hosts(tls=True)
+
+    def ask(method, **body):
+        check(made[0].etcd.ask(f"/v3/auth/{method}", body) is not None, f"etcd: {method} {body}")
+
+    def key(text):
+        return base64.b64encode(text.encode()).decode()
+
+    ask("user/add", name="root", password="root's own password")
+    ask("role/add", name="root")
+    ask("user/grant", user="root", role="root")
+    ask("role/add", name="relays")
+    ask("role/grant", name="relays", perm={"permType": "READWRITE", "key": key("/studio/"),
+                                                 "range_end": key("/studio0")})
+    ask("user/add", name="relay", password="secret of the relays")
+    ask("user/grant", user="relay", role="relays")
+    ask("enable")
+    password = write_file("password", "secret of the relays\n")
+    os.chmod(password, 0o600)
+    files = f", ca: {TLS['ca']}, prefix: /studio, user: relay, password_file: {password}"
+    certificate = f", certificate: {TLS['cert']}, key: {TLS['key']}"
+    bed = Bed(made=made, etcd=files + certificate)
+    check(made[0].etcd.ask("/v3/kv/range", {"key": key("/studio/nodes/a")}) is None, "anybody can read it")
+    first, second = bed.relays
+    first.agent.process.send_signal(signal.SIGSTOP)
+    bed.wait_outage("agent SIGSTOP", 0)
+    first.agent.process.send_signal(signal.SIGCONT)
+    bed.wait_shared()
+    second.agent.stop()
+    wait_until(lambda: bed.held() == [EVERY, []], "one has all")
+    # Who has no certificate or a wrong password never becomes a member, and says why.
+    wrong = write_file("wrong", "something else\n")
+    os.chmod(wrong, 0o600)
+    for more, reason in ((files, "receiving data|certificate|SSL|TLS|alert"),
+                         (files.replace(password, wrong) + certificate, "authentication failed")):
+        refused = Agent(second, second.daemon.path, name="refused", etcd=more)
+        wait_until(lambda agent=refused, words=reason: (seen := agent.status()) and
+                   re.search(words, seen["store"]["error"]), f"the error {reason!r}")
+        equal((refused.status()["state"], second.daemon.held()), ("absent", []), f"without the right: {more}")
+        refused.process.send_signal(signal.SIGTERM)
+        refused.process.wait()
+    plain = write_file("plain.yaml", "etcd: { endpoints: http://10.9.0.1:2379, user: relay, "
+                       f"password_file: {password} }}\n")
+    done = run(program("xmcast-cluster"), "-t", "-c", plain, check=False)
+    equal(done.returncode, EXIT_CONFIG, "a password without encryption")
+    check("without encryption" in done.stderr, done.stderr)
 
 
 @test

@@ -67,6 +67,16 @@ static void expect_config(const char *text, const struct expected *expected)
 	expect_errors(&errors, expected, text);
 }
 
+static void accept_config(const char *text)
+{
+	static struct cluster_config config;
+	static struct errors errors;
+
+	memset(&errors, 0, sizeof(errors));
+	assert_int_equal(cluster_config_parse(text, "file", &config, &errors), 0);
+	errors_free(&errors);
+}
+
 static void reads_configuration(void **state)
 {
 	static struct cluster_config config;
@@ -120,6 +130,15 @@ static void refuses_configuration(void **state)
 					  {}});
 	expect_config("node: a\ndeadline: 10s\nguard: 20ms\netcd: { endpoints: http://a:1 }\n",
 		      (struct expected[]){{3, 1, "guard", "expected at least 200ms"}, {}});
+	expect_config(
+		"node: a\n"
+		"etcd: { endpoints: [https://a:1, http://b:1], user: x, password_file: /p }\n",
+		(struct expected[]){{2, 47, "user", "sent without encryption"}, {}});
+	accept_config(
+		"node: a\n"
+		"etcd: { endpoints: http://b:1, plain_password: allow, user: x, password_file: "
+		"/p }\n");
+	accept_config("node: a\netcd: { endpoints: https://b:1, user: x, password_file: /p }\n");
 	expect_config("node: a\n",
 		      (struct expected[]){{1, 1, "etcd.endpoints", "no endpoint"}, {}});
 	expect_config("node: a\nnode: b\nnods: c\netcd: { endpoints: http://a:1 }\n",

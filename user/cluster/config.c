@@ -14,6 +14,7 @@
 #define CONFIG(member) FIELD(struct cluster_config, member)
 
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
+static const struct choice plain_passwords[] = {{"refuse", false}, {"allow", true}, {0}};
 static const struct choice store_losses[] = {{"mute", false}, {"hold", true}, {0}};
 
 /* ---- values that are no numbers ---- */
@@ -150,6 +151,7 @@ static const struct field fields[] = {
 	PATH("etcd.key", store.key),
 	OTHER("etcd.user", store.user, parse_user),
 	PATH("etcd.password_file", password_file),
+	{"etcd.plain_password", FIELD_CHOICE, CONFIG(plain_password), .choices = plain_passwords},
 	{0},
 };
 
@@ -300,6 +302,16 @@ static void complain(struct load *load, const struct places *places, const char 
 	}
 }
 
+/* Everybody on the way could read it, and write to etcd. */
+static bool sends_plain_password(const struct cluster_config *config)
+{
+	bool plain = false;
+
+	for (unsigned int i = 0; i < config->store.nr_endpoints; i++)
+		plain = plain || strncmp(config->store.endpoints[i], "https://", 8) != 0;
+	return plain && *config->store.user && *config->password_file && !config->plain_password;
+}
+
 static void check(struct load *load, const struct places *places, const char *file,
 		  const struct cluster_config *config)
 {
@@ -331,6 +343,11 @@ static void check(struct load *load, const struct places *places, const char *fi
 	if (!*store->user != !*config->password_file)
 		complain(load, places, file, *store->user ? "etcd.user" : "etcd.password_file",
 			 "user and password_file belong together", 0);
+	if (sends_plain_password(config))
+		complain(load, places, file, "etcd.user",
+			 "its password would be sent without encryption, expected https:// "
+			 "endpoints, or `plain_password: allow`",
+			 0);
 }
 
 static void set_defaults(struct cluster_config *config)

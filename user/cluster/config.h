@@ -33,6 +33,7 @@ struct cluster_config {
 	unsigned int deadline, guard, renew, gap, daemon_timeout, input_timeout, settle;
 	struct store_settings store;
 	char password_file[4096];
+	bool plain_password; /* it may be sent without encryption */
 	unsigned int nr_leases;
 	struct lease_options leases[CLUSTER_LEASES];
 };

@@ -292,14 +292,15 @@ static void end_watch(struct store *store, CURLcode code)
 		follow(store, code);
 		return;
 	}
+	snprintf(words, sizeof(words), "%s",
+		 code == CURLE_OK ? "the watch has ended" : curl_easy_strerror(code));
 	if (store->watching == WATCH_LOGIN && code == CURLE_OK &&
 	    !etcd_read_login(text->bytes, text->length, store->token, words)) {
 		start_watch(store);
 		return;
 	}
 	if (store->watching != WATCH_OFF)
-		watch_off(store,
-			  code == CURLE_OK ? "the watch has ended" : curl_easy_strerror(code));
+		watch_off(store, words);
 	next_endpoint(&store->watch);
 	call_end(&store->watch);
 }
