@@ -4,11 +4,14 @@
 
 import contextlib
 
-from harness import (Daemon, Star, check, check_books, equal, main, receive, receiver, rule_of, sender, silent,
-                     test, wait_until)
+from control import Client
+from group_messages import TO_EXCLUDE, TO_INCLUDE, frame4, report3, send_frames
+from harness import (Daemon, Star, check, check_books, equal, main, receive, receiver, rule_of, sender, test,
+                     wait_until)
 from ipv4 import groups
 from ipv6 import Star6, groups6, receiver6, sender6
 from kernel_rules import V4, star_for
+from restarts import take_over
 
 QUICK = "demand: {linger: 100ms, leave: fast}\n"
 RULE = "tv in 239.1.0.0/16:any@in0 out same@out0 when joined"
@@ -27,6 +30,11 @@ def rule(daemon, name="tv"):
     return rule_of(daemon.stats(), name)
 
 
+def known(daemon):
+    """The receivers that the daemon knows."""
+    return Client(daemon.socket).call("receiver.list", limit=500)["receivers"]
+
+
 def wait_groups(daemon, count, name="tv"):
     """Wait until the rule relays this number of groups."""
     wait_until(lambda: rule(daemon, name)["groups"] == count, f"rule {name} relays {count} groups")
@@ -40,6 +48,8 @@ def one_by_one():
     source = sender(star.source, "10.1.0.1")
     equal(rule(daemon)["state"], "idle", "state without receivers")
     equal(groups(star.relay, "in0"), set(), "groups on in0 without receivers")
+    told = daemon.ctl("explain", "tv", check=False).stdout
+    check("no receiver on out0 has joined a group of 239.1.0.0/16" in told, told)
     with receiver(star.receiver, 6000, "239.1.5.5", "10.2.0.2") as first:
         wait_groups(daemon, 1)
         equal(groups(star.relay, "in0"), {"239.1.5.5"}, "groups on in0")
@@ -62,6 +72,160 @@ def one_by_one():
     equal((counted["state"], counted["received_packets"], counted["outputs"][0]["sent_packets"]), ("idle", 3, 3),
           "counters in the end")
     check_books(daemon.settle())
+    daemon.stop()
+
+
+@test
+def both_paths():
+    """A prefix on the kernel path and one on the user path: what leaves has its source, and a TTL one less"""
+    star = star_for(V4, receivers=2)
+    options = "from keep ttl dec when joined"
+    daemon = start(star, *(f"{name} in 239.{i}.0.0/16:any@in0 path {name} out same@out0 {options} "
+                           f"out same:7000@out1 {options}" for i, name in ((1, "user"), (2, "kernel"))))
+    source = sender(star.source, "10.1.0.1", ttl=9)
+    for i, name in ((1, "user"), (2, "kernel")):
+        group = f"239.{i}.77.5"
+        with receiver(star.receivers[1], 7000, group, "10.2.1.2") as sock:
+            wait_groups(daemon, 1, name)
+            wait_until(lambda name=name: rule(daemon, name)["state"] == "active", f"{name} is active")
+            equal(rule(daemon, name)["path"], name, "path")
+            daemon.thread_inputs()
+            source.sendto(b"one", (group, 5000))
+            payload, address, ttl, _ = receive(sock)
+            equal((payload, address[0], ttl), (b"one", "10.1.0.1", 8), "payload, source and TTL")
+            equal([output["wanted"] for output in rule(daemon, name)["outputs"]], [False, True], "wanted")
+        wait_groups(daemon, 0, name)
+        equal([output["sent_packets"] for output in rule(daemon, name)["outputs"]], [0, 1], f"{name}: sent")
+        equal([output["drops"]["not_joined"] for output in rule(daemon, name)["outputs"]], [1, 0], f"{name}: dropped")
+    check_books(daemon.settle())
+    daemon.stop()
+
+
+@test
+def ipv6():
+    """The same with MLD"""
+    star = Star6()
+    daemon = start(star, "tv in [ff3e:0:5::]/48:any@in0 out same@out0 when joined")
+    source = sender6(star.source, "s0")
+    with contextlib.closing(receiver6(star.receiver, 6000, "ff3e:0:5::77", "r0")) as sock:
+        wait_groups(daemon, 1)
+        check("ff3e:0:5::77" in groups6(star.relay, "in0"), "the group is joined")
+        source.sendto(b"wanted", ("ff3e:0:5::77", 6000))
+        equal(sock.recv(100), b"wanted", "payload")
+        with contextlib.closing(receiver6(star.receiver, 6000, "ff3e:0:6::77", "r0")):
+            wait_until(lambda: any(item["group"] == "ff3e:0:6::77" for item in known(daemon)), "it is heard")
+            equal(rule(daemon)["groups"], 1, "groups of the prefix")
+    wait_groups(daemon, 0)
+    daemon.stop()
+
+
+@test
+def more_specific():
+    """Groups of a longer prefix and of a rule for one group are theirs, on the same interface and port only"""
+    star = Star()
+    daemon = start(star, RULE, "narrow in 239.1.7.0/24:any@in0 out same:7000@out0 when joined",
+                   "one in 239.1.7.7:any@in0 out 239.9.9.9@out0", "other in 239.1.5.5:5000@in0 out 239.9.9.8@out0")
+    for group, name in (("239.1.5.5", "tv"), ("239.1.7.1", "narrow")):
+        with receiver(star.receiver, 6000, group, "10.2.0.2"):
+            wait_groups(daemon, 1, name)
+            equal(sum(item.get("groups", 0) for item in daemon.stats()["rules"]), 1, f"groups for {group}")
+        wait_groups(daemon, 0, name)
+    with receiver(star.receiver, 6000, "239.1.7.7", "10.2.0.2"):
+        wait_until(lambda: any(item["group"] == "239.1.7.7" for item in known(daemon)), "it is heard")
+        with receiver(star.receiver, 6000, "239.1.5.6", "10.2.0.2"):
+            wait_groups(daemon, 1)
+        equal(rule(daemon, "narrow")["groups"], 0, "groups of the longer prefix")
+    # Once the rules for one group and for the longer prefix are gone, the shorter one has their groups.
+    with receiver(star.receiver, 6000, "239.1.7.7", "10.2.0.2") as sock:
+        daemon.ctl("rule", "del", "one")
+        wait_groups(daemon, 1, "narrow")
+        daemon.ctl("rule", "del", "narrow")
+        wait_groups(daemon, 1)
+        sender(star.source, "10.1.0.1").sendto(b"tv", ("239.1.7.7", 6000))
+        equal(receive(sock)[0], b"tv", "payload")
+    daemon.stop()
+
+
+@test
+def changed():
+    """While a group is relayed other rules change, and its own: the configuration shows the prefix alone"""
+    star = Star()
+    daemon = start(star, RULE)
+    source = sender(star.source, "10.1.0.1")
+    with receiver(star.receiver, 6000, "239.1.5.5", "10.2.0.2") as sock:
+        wait_groups(daemon, 1)
+        source.sendto(b"one", ("239.1.5.5", 6000))
+        equal(receive(sock)[0], b"one", "payload")
+        told = daemon.ctl("rule", "add", "x", "in", "239.5.5.5:5000@in0", "out", "10.2.0.2:5000").stdout
+        check("1 rule" in told or "added" in told, told)
+        equal((rule(daemon)["groups"], rule(daemon)["received_packets"]), (1, 1), "groups and counter")
+        equal([item["name"] for item in Client(daemon.socket).call("rule.list")["rules"]], ["tv", "x"], "rules")
+        check("239.1.5.5" not in daemon.ctl("config", "show").stdout, "the configuration")
+        equal(daemon.stats()["total"], 2, "rules in the statistics")
+        told = daemon.ctl("explain", "tv", check=False).stdout
+        check("239.1.0.0/16:any" in told, told)
+        daemon.ctl("rule", "set", "tv", "ttl", "5")
+        wait_groups(daemon, 1)
+        source.sendto(b"two", ("239.1.5.5", 6000))
+        equal(receive(sock)[0], b"two", "payload")
+        daemon.ctl("rule", "disable", "tv")
+        equal((rule(daemon)["state"], rule(daemon)["groups"]), ("disabled", 0), "disabled")
+        wait_until(lambda: not groups(star.relay, "in0") - {"239.5.5.5"}, "the group is left")
+        daemon.ctl("rule", "enable", "tv")
+        wait_groups(daemon, 1)
+        daemon.ctl("rule", "del", "tv")
+        wait_until(lambda: groups(star.relay, "in0") == {"239.5.5.5"}, "the group is left")
+    daemon.stop()
+
+
+@test
+def handed_over():
+    """After a restart that hands over, a group that was relayed stays so: no datagram is missing"""
+    star = Star()
+    with receiver(star.receiver, 6000, "239.1.5.5", "10.2.0.2") as sock:
+        daemon = start(star, RULE)
+        wait_groups(daemon, 1)
+        source = sender(star.source, "10.1.0.1")
+        source.sendto(b"before", ("239.1.5.5", 6000))
+        equal(receive(sock)[0], b"before", "payload")
+        second = take_over(daemon, config=f"rules: ['{RULE}']\n{QUICK}")
+        source.sendto(b"after", ("239.1.5.5", 6000))
+        equal(receive(sock)[0], b"after", "payload")
+        equal((rule(second)["groups"], rule(second)["received_packets"]), (1, 2), "groups and counter")
+        second.stop()
+
+
+@test
+def flood():
+    """Reports of a thousand groups: as many as the limit are relayed, what was relayed stays, other rules go on"""
+    star = Star()
+    daemon = start(star, RULE, "other in 239.5.5.5:5000@in0 on demand out 239.6.6.6:6000@out0 when joined",
+                   "second in 239.2.0.0/16:any@in0 out same@out0 when joined",
+                   settings="demand: {linger: 100ms, leave: tracked, max_streams: 40}\n")
+    source = sender(star.source, "10.1.0.1")
+    names = [f"239.1.{i // 250}.{i % 250 + 1}" for i in range(1000)]
+
+    def reports(kind):
+        return [frame4(report3(*((kind, name, []) for name in names[i:i + 100])), "10.2.0.9", 9)
+                for i in range(0, 1000, 100)]
+
+    with receiver(star.receiver, 6000, "239.1.200.200", "10.2.0.2") as sock:
+        wait_groups(daemon, 1)
+        send_frames(star.receiver, "r0", reports(TO_EXCLUDE))
+        wait_groups(daemon, 40)
+        wait_until(lambda: rule(daemon)["refused_groups"] == 961, "those above the limit")
+        source.sendto(b"still", ("239.1.200.200", 6000))
+        equal(receive(sock)[0], b"still", "payload")
+        told = daemon.ctl("explain", "tv", check=False).stdout
+        check("961 groups that receivers want are above the limit" in told, told)
+        with receiver(star.receiver, 6000, "239.6.6.6", "10.2.0.2"), \
+                receiver(star.receiver, 6000, "239.2.1.1", "10.2.0.2"):
+            wait_until(lambda: rule(daemon, "other")["state"] == "active", "another rule is active")
+            wait_groups(daemon, 1, "second")
+        equal(len([line for line in daemon.process.lines if "groups-full" in line]), 1, "warnings")
+        send_frames(star.receiver, "r0", reports(TO_INCLUDE))
+        wait_groups(daemon, 1)
+        equal(rule(daemon)["refused_groups"], 0, "refused in the end")
     daemon.stop()
 
 

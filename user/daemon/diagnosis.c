@@ -33,8 +33,16 @@ static void examine_firewall(struct diagnosis *diagnosis)
 static void examine_demand(struct diagnosis *diagnosis)
 {
 	const struct rule *rule = diagnosis->inspected->rule;
-	char group[ADDR_TEXT_SIZE], source[ADDR_TEXT_SIZE];
+	char group[PREFIX_TEXT_SIZE], source[ADDR_TEXT_SIZE];
+	unsigned int refused = diagnosis->counts->refused_groups;
 
+	if (refused) {
+		findings_next(diagnosis, "xmcastctl group list");
+		findings_add(diagnosis, PROBLEM, "groups_full",
+			     "%u groups that receivers want are above the limit "
+			     "(demand.max_streams), and not relayed",
+			     refused);
+	}
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		const struct output_counts *counts = &diagnosis->stats->books->outputs[i];
 
@@ -45,15 +53,17 @@ static void examine_demand(struct diagnosis *diagnosis)
 		if (!counts->unwanted)
 			continue;
 		findings_next(diagnosis, "xmcastctl group list");
-		findings_add(diagnosis, HINT, "not_joined",
-			     "no receiver on %s has joined %s%s%s, so nothing is sent there (`when "
-			     "joined`)%s",
-			     rule->outputs[i].iface, addr_format(&rule->outputs[i].to, group),
-			     by_source ? " for the source " : "",
-			     by_source ? addr_format(&rule->source, source) : "",
-			     rule->on_demand && !diagnosis->inspected->joined
-				     ? ", and the input is not joined (`on demand`)"
-				     : "");
+		findings_add(
+			diagnosis, HINT, "not_joined",
+			"no receiver on %s has joined %s%s%s%s, so nothing is sent there (`when "
+			"joined`)%s",
+			rule->outputs[i].iface, rule->group_host_bits ? "a group of " : "",
+			prefix_format(&rule->outputs[i].to, rule->group_host_bits, false, group),
+			by_source ? " for the source " : "",
+			by_source ? addr_format(&rule->source, source) : "",
+			rule->on_demand && !diagnosis->inspected->joined
+				? ", and the input is not joined (`on demand`)"
+				: "");
 	}
 }
 

@@ -179,15 +179,17 @@ static void examine_device(struct diagnosis *diagnosis, const struct inspected_o
 static void examine_sent(struct diagnosis *diagnosis, const struct output_counts *counts)
 {
 	const struct rule_output *output = counts->rule;
-	char to[ADDR_TEXT_SIZE];
+	uint8_t host_bits = output->same ? diagnosis->inspected->rule->group_host_bits : 0;
+	char to[PREFIX_TEXT_SIZE];
 
 	if (!counts->sent || findings_is_silent(diagnosis) ||
 	    strcmp(diagnosis->counts->state, "active") != 0 || counts->unwanted ||
 	    findings_have_problem(diagnosis->findings, diagnosis->about))
 		return;
-	addr_format(&output->to, to);
+	prefix_format(&output->to, host_bits, false, to);
 	if (addr_is_multicast(&output->to))
-		findings_next(diagnosis, "tcpdump -eni any dst host %s  # on the receiver", to);
+		findings_next(diagnosis, "tcpdump -eni any dst %s %s  # on the receiver",
+			      host_bits ? "net" : "host", to);
 	else
 		findings_next(diagnosis, "tcpdump -eni any udp  # on %s", to);
 	findings_add(

@@ -486,6 +486,8 @@ int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected
 	inspected->reason = intake_reason(arrival->intake);
 	inspected->tags = arrival->tags;
 	inspected->joined = route->joined != 0;
+	for (unsigned int i = relay->asked.nr_rules; i < relay->config.nr_rules; i++)
+		inspected->joined |= relay->routes[i]->stem == route && relay->routes[i]->joined;
 	for (unsigned int i = 0; i < relay->config.nr_rules && !inspected->winner; i++) {
 		if (is_more_specific(relay->routes[i], route))
 			inspected->winner = relay->routes[i]->rule;
