@@ -71,13 +71,14 @@ def smcroute():
 
 @test
 def igmpproxy():
-    """igmpproxy.conf: a group of its whitelist, from a network that it accepts"""
+    """igmpproxy.conf: any group of its whitelist, from a network that it accepts"""
     star = Star()
     config = write_file("igmpproxy.conf", "quickleave\nphyint in0 upstream ratelimit 0 threshold 1\n"
                         "    altnet 10.1.0.0/24\n    whitelist 239.1.1.0/30\n"
                         "phyint out0 downstream ratelimit 0 threshold 1\n")
     daemon = run_imported(star, "igmpproxy", config)
-    equal(len(daemon.stats()["rules"]), 4, "rules")
+    (rule,) = daemon.stats()["rules"]
+    equal((rule["in"], rule["groups"]), ("239.1.1.0/30:any@in0", 0), "the rule")
     equal(pass_one(star, daemon), (SOURCE, True, 7), "source, port kept, TTL")
 
 

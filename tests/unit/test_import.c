@@ -200,7 +200,7 @@ static const struct import_case igmpproxy[] = {
 	/* Words on any lines; any source; two downstream interfaces; a whitelist of one of them. */
 	{.text = "phyint\neth0 upstream altnet 0.0.0.0/0 phyint eth1 downstream\n"
 		 "whitelist 239.1.1.2/31 phyint eth2 downstream whitelist 239.1.1.3/32 # end",
-	 .rules = {"in 239.1.1.2:any@eth0 on demand out 239.1.1.2@eth1" ROUTED " when joined",
+	 .rules = {"in 239.1.1.2/31:any@eth0 on demand out same@eth1" ROUTED " when joined",
 		   "in 239.1.1.3:any@eth0 on demand out 239.1.1.3@eth1" ROUTED
 		   " when joined out 239.1.1.3@eth2" ROUTED " when joined"},
 	 .lost = 1},
@@ -209,11 +209,21 @@ static const struct import_case igmpproxy[] = {
 		 "phyint eth1 downstream whitelist 239.1.1.1/32 whitelist 239.1.1.9/32\n",
 	 .rules = {"in 239.1.1.1:any@eth0 on demand out 239.1.1.1@eth1" ROUTED " when joined"},
 	 .comments = {"any source is accepted"}},
-	/* No group is named: what would have to be written. */
-	{.text = "phyint eth0 upstream\nphyint eth1 downstream altnet 10.0.0.0/8\n",
-	 .comments = {"no whitelist names a group",
-		      "  - in GROUP:any@eth0 on demand out GROUP@DOWNSTREAM when joined",
-		      "altnet 10.0.0.0/8: not needed"},
+	/* No group is named: all of them, on one of two interfaces. */
+	{.text = "phyint eth0 upstream\nphyint eth1 downstream altnet 10.0.0.0/8\n"
+		 "phyint eth2 downstream whitelist 239.1.7.9/16 whitelist 239.1.0.0/16",
+	 .rules = {"in 224.0.0.0/4:any@eth0 on demand out same@eth1" ROUTED " when joined",
+		   "in 239.1.0.0/16:any@eth0 on demand out same@eth1" ROUTED
+		   " when joined out same@eth2" ROUTED " when joined"},
+	 .comments = {"altnet 10.0.0.0/8: not needed", "any source is accepted"}},
+	/* Wider than what the upstream asks for, and narrower. */
+	{.text = "phyint eth0 upstream altnet 10.1.0.0/16 altnet 10.2.0.0/16 whitelist "
+		 "239.1.0.0/16\n"
+		 "phyint eth1 downstream whitelist 239.0.0.0/8\n",
+	 .rules = {"in 239.1.0.0/16:any@eth0 source 10.1.0.0/16 on demand out same@eth1" ROUTED
+		   " when joined",
+		   "in 239.1.0.0/16:any@eth0 source 10.2.0.0/16 on demand out same@eth1" ROUTED
+		   " when joined"},
 	 .lost = 1},
 	{.text = "phyint eth1 downstream whitelist 239.1.1.1",
 	 .comments = {"no upstream interface"},
@@ -222,10 +232,9 @@ static const struct import_case igmpproxy[] = {
 		 "user nobody chroot /var/empty defaultdown rescanvif hashtablesize 5\n"
 		 "colour red phyint",
 	 .comments = {"ratelimit 100: Linux never applied it", "threshold 5: outputs have no",
-		      "239.0.0.0/8: a rule has one group", "user: set `security",
-		      "defaultdown: an output names", "rescanvif: not needed", "colour: unknown",
-		      "nothing behind phyint"},
-	 .lost = 4},
+		      "user: set `security", "defaultdown: an output names",
+		      "rescanvif: not needed", "colour: unknown", "nothing behind phyint"},
+	 .lost = 3},
 };
 
 static void igmpproxy_files(void **state)

@@ -6,20 +6,24 @@
  *     phyint IFNAME upstream|downstream|disabled [ratelimit N] [threshold TTL]
  *         [altnet NETWORK]... [whitelist GROUP[/LEN]]...
  *
- * The groups of igmpproxy are those that its hosts join. Those of a rule are written down, so that
- * only the whitelists can become rules.
+ * The groups of igmpproxy are those that its hosts join, within the whitelists: each entry of these
+ * becomes a rule for a group or for a prefix of groups.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+
+#include <xmcast/packet.h>
 
 #include "import/import.h"
 #include "import/reading.h"
 #include "import/routed.h"
+#include "rules/prefix.h"
 
 /* The kernel has 32 virtual interfaces for IPv4. */
 #define PHYINTS_MAX 32
 
-/* Of all interfaces together: every group is compared with every range. */
+/* Of all interfaces together: every range is compared with every other one. */
 #define NETWORKS_MAX 64
 #define RANGES_MAX   256
 
@@ -100,7 +104,7 @@ static void whitelist(struct proxy *proxy, struct phyint *phyint)
 	phyint->whitelist = true;
 	if (proxy->nr_whitelists == RANGES_MAX) {
 		sheet_lost(proxy->sheet, "more than %u whitelist entries", RANGES_MAX);
-	} else if (group_range_parse(&proxy->word, &list->range, proxy->sheet)) {
+	} else if (group_prefix_parse(&proxy->word, &list->range, proxy->sheet)) {
 		list->phyint = (unsigned int)(phyint - proxy->phyints);
 		list->line = proxy->word.at.line;
 		proxy->nr_whitelists++;
@@ -191,37 +195,42 @@ static bool read_global(struct proxy *proxy)
 
 /* ---- rules ---- */
 
-/* Whether the interface's whitelist, if it has one, allows the index-th group of the range. */
-static bool allows(const struct proxy *proxy, unsigned int phyint, const struct group_range *range,
-		   unsigned int index)
+/* Whether the interface's whitelist, if it has one, allows all groups of the range. */
+static bool allows(const struct proxy *proxy, unsigned int phyint, const struct group_range *range)
 {
 	if (!proxy->phyints[phyint].whitelist)
 		return true;
 	for (unsigned int i = 0; i < proxy->nr_whitelists; i++) {
-		if (proxy->whitelists[i].phyint == phyint &&
-		    group_range_has(&proxy->whitelists[i].range, range, index))
+		const struct group_range *list = &proxy->whitelists[i].range;
+
+		if (proxy->whitelists[i].phyint == phyint && list->host_bits >= range->host_bits &&
+		    group_range_has(list, range, 0))
 			return true;
 	}
 	return false;
 }
 
-/* Whether an earlier whitelist has the group, which then has its rules. */
-static bool is_done(const struct proxy *proxy, unsigned int list, unsigned int index)
+/* Whether an earlier whitelist has the same groups, which then have their rules. */
+static bool is_done(const struct proxy *proxy, unsigned int list)
 {
+	const struct group_range *range = &proxy->whitelists[list].range;
+
 	for (unsigned int i = 0; i < list; i++) {
-		if (group_range_has(&proxy->whitelists[i].range, &proxy->whitelists[list].range,
-				    index))
+		const struct group_range *other = &proxy->whitelists[i].range;
+
+		if (other->host_bits == range->host_bits &&
+		    addr_equal(&other->first, &range->first))
 			return true;
 	}
 	return false;
 }
 
-static void add_rule(const struct proxy *proxy, unsigned int upstream, const char *group,
+static void add_rule(const struct proxy *proxy, unsigned int upstream, const char *groups,
 		     const struct word *network, const char *outputs)
 {
 	struct text text = {0};
 
-	text_add_format(&text, "in %s:any@%.*s", group,
+	text_add_format(&text, "in %s:any@%.*s", groups,
 			READING_WORD(proxy->phyints[upstream].name));
 	if (network && !word_is(network, "0.0.0.0/0"))
 		text_add_format(&text, " source %.*s", READING_WORD(*network));
@@ -231,27 +240,41 @@ static void add_rule(const struct proxy *proxy, unsigned int upstream, const cha
 	text_free(&text);
 }
 
-/* The rules of one group: for each network from which it may come. */
-static void add_group(const struct proxy *proxy, unsigned int upstream, unsigned int list,
-		      unsigned int index)
+/* The rules of one group or of a prefix: for each network from which it may come. A longer prefix
+ * takes its groups from a shorter one, so each has all outputs that allow it. */
+static void add_groups(const struct proxy *proxy, unsigned int upstream,
+		       const struct group_range *range)
 {
-	const struct group_range *range = &proxy->whitelists[list].range;
-	char group[ENDPOINT_TEXT_SIZE];
+	char groups[PREFIX_TEXT_SIZE];
 	struct text outputs = {0};
 
-	group_range_format(range, index, group);
+	prefix_format(&range->first, (uint8_t)range->host_bits, true, groups);
 	for (unsigned int i = 0; i < proxy->nr_phyints; i++) {
-		if (proxy->phyints[i].role == ROLE_DOWNSTREAM && allows(proxy, i, range, index))
-			text_add_format(&outputs, " out %s@%.*s when joined", group,
+		if (proxy->phyints[i].role == ROLE_DOWNSTREAM && allows(proxy, i, range))
+			text_add_format(&outputs, " out %s@%.*s when joined",
+					range->host_bits ? "same" : groups,
 					READING_WORD(proxy->phyints[i].name));
 	}
-	if (outputs.length && allows(proxy, upstream, range, index)) {
+	if (outputs.length && allows(proxy, upstream, range)) {
 		for (unsigned int i = 0; i < proxy->nr_networks; i++)
-			add_rule(proxy, upstream, group, &proxy->networks[i], outputs.bytes);
+			add_rule(proxy, upstream, groups, &proxy->networks[i], outputs.bytes);
 		if (!proxy->nr_networks)
-			add_rule(proxy, upstream, group, NULL, outputs.bytes);
+			add_rule(proxy, upstream, groups, NULL, outputs.bytes);
 	}
 	text_free(&outputs);
+}
+
+/* Without a whitelist an interface accepts every group. */
+static void add_all_groups(const struct proxy *proxy, unsigned int upstream)
+{
+	struct group_range all = {.host_bits = 28};
+	bool any = false;
+
+	xmc_addr_from_ipv4(&all.first, htonl(INADDR_UNSPEC_GROUP));
+	for (unsigned int i = 0; i < proxy->nr_phyints; i++)
+		any |= proxy->phyints[i].role == ROLE_DOWNSTREAM && !proxy->phyints[i].whitelist;
+	if (any && !proxy->phyints[upstream].whitelist)
+		add_groups(proxy, upstream, &all);
 }
 
 /* What holds for all rules of this upstream interface. */
@@ -266,12 +289,6 @@ static void describe(const struct proxy *proxy, const struct phyint *upstream)
 		sheet_note(proxy->sheet,
 			   "any source is accepted; igmpproxy accepts the networks of %.*s",
 			   READING_WORD(upstream->name));
-	if (!proxy->nr_whitelists)
-		sheet_lost(proxy->sheet,
-			   "no whitelist names a group, and a rule needs one: for each group that "
-			   "receivers join, add\n  - in GROUP:any@%.*s on demand out "
-			   "GROUP@DOWNSTREAM when joined",
-			   READING_WORD(upstream->name));
 }
 
 static void add_rules(const struct proxy *proxy)
@@ -282,22 +299,17 @@ static void add_rules(const struct proxy *proxy)
 		upstream++;
 	if (!proxy->nr_phyints)
 		return;
-	sheet_heading(proxy->sheet, "the groups of the whitelists");
+	sheet_heading(proxy->sheet, "the groups that are forwarded");
 	if (upstream == proxy->nr_phyints) {
 		sheet_lost(proxy->sheet, "no upstream interface, expected one");
 		return;
 	}
 	describe(proxy, &proxy->phyints[upstream]);
+	add_all_groups(proxy, upstream);
 	for (unsigned int i = 0; i < proxy->nr_whitelists; i++) {
-		const struct whitelist *list = &proxy->whitelists[i];
-
-		sheet_return(proxy->sheet, list->line);
-		for (unsigned int j = 0; j < group_range_count(&list->range); j++) {
-			if (sheet_is_full(proxy->sheet))
-				break;
-			if (!is_done(proxy, i, j))
-				add_group(proxy, upstream, i, j);
-		}
+		sheet_return(proxy->sheet, proxy->whitelists[i].line);
+		if (!is_done(proxy, i))
+			add_groups(proxy, upstream, &proxy->whitelists[i].range);
 	}
 }
 

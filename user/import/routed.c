@@ -52,14 +52,20 @@ static bool parse(const struct word *word, struct group_range *range, struct err
 	return !slash || parse_bits(&bits, range, errors);
 }
 
-bool group_range_parse(const struct word *word, struct group_range *range, struct sheet *sheet)
+bool group_prefix_parse(const struct word *word, struct group_range *range, struct sheet *sheet)
 {
 	struct errors errors = {0};
+	bool good = parse(word, range, &errors);
 
-	if (!parse(word, range, &errors)) {
+	if (!good)
 		sheet_errors(sheet, &errors);
+	return good;
+}
+
+bool group_range_parse(const struct word *word, struct group_range *range, struct sheet *sheet)
+{
+	if (!group_prefix_parse(word, range, sheet))
 		return false;
-	}
 	if (range->host_bits <= 8)
 		return true;
 	sheet_lost(sheet,

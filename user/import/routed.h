@@ -29,7 +29,10 @@ struct group_range {
 	unsigned int host_bits; /* 0: one group */
 };
 
-/* GROUP or GROUP/BITS. False: it is wrong, or more than ROUTED_RANGE_MAX groups: the sheet says so.
+/* GROUP or GROUP/BITS of any length. False: it is wrong, and the sheet says so. */
+bool group_prefix_parse(const struct word *word, struct group_range *range, struct sheet *sheet);
+
+/* Likewise. False: it is wrong, or more than ROUTED_RANGE_MAX groups: the sheet says so.
  */
 bool group_range_parse(const struct word *word, struct group_range *range, struct sheet *sheet);
 
