@@ -24,7 +24,7 @@ class Failover:
     @contextlib.contextmanager
     def fault(self, what):
         """Within it the owner is made to fail; another one takes over, and nothing is doubled."""
-        owner = self.relays.owner()
+        owner = wait_until(self.relays.owner, "a host holds the lease")
         self.stream.gap = 0
         yield owner
         wait_until(lambda: self.relays.owner() not in (None, owner), f"{what}: another owner")
@@ -35,6 +35,8 @@ class Failover:
     def recover(self):
         """Wait until all three are members again. Nothing is doubled meanwhile."""
         wait_until(lambda: self.relays.members() == 3, "three members again")
+        # A member of etcd that has just come back is no help if another one goes.
+        wait_until(lambda: all(host.etcd.ready() for host in self.relays.hosts), "all of etcd answers")
         self.stream.wait_more()
         equal(self.stream.doubled, 0, "packets that came twice")
 

@@ -91,6 +91,7 @@ bool protocol_decide(struct protocol *protocol, uint64_t now)
 
 	if (own == NO_NODE || !protocol->read || now < protocol->decide_at)
 		return false;
+	move_plan_unfit(protocol, now);
 	if (bury(protocol, now, own) || move_pass(protocol, now) || release(protocol, now))
 		return true;
 	if (!protocol->view.look && now < protocol->look_at)

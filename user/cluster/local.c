@@ -26,9 +26,11 @@
 
 /* How often the leases of the rules are read, with their counters: that costs the daemon a look at
  * every rule, so it is less often where there are many. */
-#define LIST_NS	     (NS_PER_SECOND / 4)
-#define LIST_MANY_NS NS_PER_SECOND
-#define LIST_MANY    1000 /* rules */
+static const struct {
+	json_int_t rules; /* up to these */
+	uint64_t ns;
+} list_pauses[] = {
+	{200, NS_PER_SECOND / 20}, {1000, NS_PER_SECOND / 4}, {INT64_MAX, NS_PER_SECOND}};
 
 enum request { REQUEST_NONE, REQUEST_HELLO, REQUEST_LIST, REQUEST_SET, REQUEST_HANDOVER };
 
@@ -53,7 +55,10 @@ struct local {
 	char reason[160];
 	/* What arrived at each shard when it was last read. */
 	struct input {
-		uint64_t received, at;
+		bool known;
+		uint64_t received, at; /* when it last changed; 0: never */
+		uint64_t last;	       /* the last pause between changes */
+		uint64_t pause;	       /* the longest that was made twice, and is not long ago */
 	} inputs[CLUSTER_SHARDS];
 	/* The pages so far: */
 	struct reading {
@@ -262,6 +267,38 @@ static void take_leases(struct local *local)
 				  local->config->leases[i].hold);
 }
 
+static void note_input(struct input *input, uint64_t received, uint64_t now)
+{
+	uint64_t pause = input->at ? now - input->at : 0;
+	uint64_t twice = pause < input->last ? pause : input->last;
+
+	if (!input->known) {
+		*input = (struct input){.known = true, .received = received};
+		return;
+	}
+	if (received == input->received)
+		return;
+	/* A pause is forgotten after some dozens of changes. */
+	input->pause -= input->pause / 32;
+	if (twice > input->pause)
+		input->pause = twice;
+	input->last = pause;
+	input->received = received;
+	input->at = now;
+}
+
+/* Half of the time; for the other half the protocol looks whether another node receives it. A slow
+ * stream is not silent in the pauses that it always makes. */
+static bool is_silent(const struct local *local, const struct input *input, uint64_t now)
+{
+	uint64_t silent = now - input->at;
+
+	/* Nothing has arrived since this program looks: another node may not know better. */
+	if (!input->at)
+		return true;
+	return silent >= local->config->input_timeout * NS_PER_MS / 2 && silent >= 2 * input->pause;
+}
+
 /* Which shards this host can relay now. */
 static void take_inputs(struct local *local, uint64_t now)
 {
@@ -269,14 +306,20 @@ static void take_inputs(struct local *local, uint64_t now)
 
 	for (unsigned int i = 0; i < shards && shards == local->nr_readings; i++) {
 		const struct reading *reading = &local->readings[i];
-		struct input *input = &local->inputs[i];
 
-		if (!input->at || reading->received != input->received)
-			*input = (struct input){reading->received, now};
+		note_input(&local->inputs[i], reading->received, now);
 		protocol_set_fit(local->protocol, i,
-				 !reading->down && now - input->at < local->config->input_timeout *
-									     NS_PER_MS);
+				 !reading->down && !is_silent(local, &local->inputs[i], now));
 	}
+}
+
+static void set_list_time(struct local *local, uint64_t now)
+{
+	unsigned int i = 0;
+
+	while (local->rules > list_pauses[i].rules)
+		i++;
+	local->list_at = now + list_pauses[i].ns;
 }
 
 static void read_list(struct local *local, uint64_t now, const json_t *result)
@@ -294,7 +337,7 @@ static void read_list(struct local *local, uint64_t now, const json_t *result)
 	take_inputs(local, now);
 	local->offset = 0;
 	local->listed = true;
-	local->list_at = now + (local->rules > LIST_MANY ? LIST_MANY_NS : LIST_NS);
+	set_list_time(local, now);
 }
 
 static void read_set(struct local *local)

@@ -24,7 +24,7 @@ static void start(struct protocol *protocol, uint64_t now, struct view_shard *sh
 
 /* A shard that another node can relay and we cannot. Not at once: what has ended here may just be
  * ending there as well. And not often: inputs that come and go must not move shards to and fro. */
-static void plan_unfit(struct protocol *protocol, uint64_t now)
+void move_plan_unfit(struct protocol *protocol, uint64_t now)
 {
 	for (unsigned int i = 0; i < protocol->view.nr_shards; i++) {
 		struct view_shard *shard = &protocol->view.shards[i];
@@ -47,8 +47,7 @@ static void plan_unfit(struct protocol *protocol, uint64_t now)
 	}
 }
 
-/* After the members have stayed the same for long enough; when we drain, at once. */
-static void plan_better(struct protocol *protocol, uint64_t now, unsigned int own)
+void move_plan(struct protocol *protocol, uint64_t now, unsigned int own)
 {
 	const struct protocol_settings *settings = &protocol->settings;
 	unsigned int moves = settings->moves;
@@ -64,7 +63,7 @@ static void plan_better(struct protocol *protocol, uint64_t now, unsigned int ow
 		    (shard->record.pinned && !protocol->drain))
 			continue;
 		best = view_ranked(&protocol->view, shard, 0);
-		/* See plan_unfit(). */
+		/* See move_plan_unfit(). */
 		if (best == NO_NODE || best == own ||
 		    (shard->unfit && view_fit(&protocol->view, shard, best) && !protocol->drain))
 			continue;
@@ -73,12 +72,6 @@ static void plan_better(struct protocol *protocol, uint64_t now, unsigned int ow
 	}
 	if (moves < settings->moves)
 		protocol->moves_at = now + 1000000000ULL;
-}
-
-void move_plan(struct protocol *protocol, uint64_t now, unsigned int own)
-{
-	plan_unfit(protocol, now);
-	plan_better(protocol, now, own);
 }
 
 int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node)

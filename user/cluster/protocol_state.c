@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* After an interruption of the store each node tries to renew its key this often per period, and
+ * its watch needs some time as well. */
+#define FORGIVEN_PERIODS 3
+
 struct protocol *protocol_new(const struct protocol_settings *settings)
 {
 	struct protocol *protocol = calloc(1, sizeof(*protocol));
@@ -460,10 +464,11 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 
 static void done(struct protocol *protocol, uint64_t now, const struct answer *answer)
 {
-	/* After an interruption that muted us, the others have to renew their keys as well. */
+	/* After an interruption that muted us, the others have to renew their keys as well. Those
+	 * that are gone since its beginning do not: nobody waits for them much longer. */
 	if (protocol->confirmed &&
 	    view_elapsed(now, protocol->confirmed) > protocol->settings.deadline)
-		view_forgive(&protocol->view, now);
+		view_forgive(&protocol->view, now, FORGIVEN_PERIODS * protocol->settings.renew);
 	protocol->unresolved = false;
 	protocol->confirmed = protocol->sent;
 	protocol->renew_at = protocol->sent + protocol->settings.renew;
@@ -490,7 +495,7 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 	}
 	if (answer->mod == protocol->mod) {
 		/* Another part has failed: somebody was faster, which the watch will show. */
-		protocol->decide_at = now + protocol->settings.renew;
+		protocol->decide_at = now + protocol->settings.renew / 4;
 		protocol->renew_at = now;
 		if (protocol->txn.kind == TXN_PASS)
 			move_stop_all(protocol);

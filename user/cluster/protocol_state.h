@@ -90,8 +90,11 @@ static inline bool move_has_end(const struct view_shard *shard)
 	return shard->ends && shard->from_mod == shard->mod;
 }
 
-/* Choose shards that other nodes should have: those that we cannot relay; a few a second of others.
- */
+/* Choose shards that other nodes can relay and we cannot. */
+void move_plan_unfit(struct protocol *protocol, uint64_t now);
+
+/* Choose shards that other nodes should have, a few a second: after the members have stayed the
+ * same for long enough; when we drain, at once. */
 void move_plan(struct protocol *protocol, uint64_t now, unsigned int own);
 
 /* Pass on what is muted, or whose end is set, to the node of the first one that is found. True:

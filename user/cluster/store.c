@@ -12,6 +12,9 @@
 /* A watch that cannot begin tries again after this time, at the next endpoint. */
 #define WATCH_RETRY (200 * NS_PER_MS)
 
+/* An endpoint that could not be connected to is left out for this time, unless all were. */
+#define SHUN (2 * NS_PER_SECOND)
+
 /* What one request is doing. */
 struct call {
 	CURL *easy;
@@ -30,7 +33,8 @@ struct store {
 	struct store_listener listener;
 	CURLM *multi;
 	struct call txn, watch;
-	bool login;  /* what `txn` does */
+	uint64_t shunned[STORE_ENDPOINTS]; /* until then */
+	bool login;			   /* what `txn` does */
 	bool failed; /* the transaction could not even be sent: to be reported by store_run() */
 	enum watch_state watching;
 	uint64_t watch_at; /* when to begin it */
@@ -133,9 +137,27 @@ static bool call_start(struct call *call, const char *path, char *body, long mil
 	return call->busy;
 }
 
+/* A host that is gone does not refuse a connection, it says nothing. */
+static void shun(struct store *store, const struct call *call, CURLcode code)
+{
+	curl_off_t connected = 0;
+
+	curl_easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &connected);
+	if (code == CURLE_COULDNT_CONNECT || (code == CURLE_OPERATION_TIMEDOUT && !connected))
+		store->shunned[call->endpoint] = store->now + SHUN;
+}
+
 static void next_endpoint(struct call *call)
 {
-	call->endpoint = (call->endpoint + 1) % call->store->settings.nr_endpoints;
+	const struct store *store = call->store;
+	unsigned int count = store->settings.nr_endpoints, i = 1;
+
+	while (i < count && store->shunned[(call->endpoint + i) % count] > store->now)
+		i++;
+	/* The last one that is tried is itself. */
+	if (i == count && store->shunned[call->endpoint] > store->now)
+		i = 1;
+	call->endpoint = (call->endpoint + i) % count;
 }
 
 static void note_error(struct store *store, const struct call *call, const char *words)
@@ -190,6 +212,7 @@ static void end_txn(struct store *store, CURLcode code)
 	if (err) {
 		note_error(store, &store->txn, words);
 		store->status.failures++;
+		shun(store, &store->txn, code);
 		next_endpoint(&store->txn);
 	} else if (store->watching == WATCH_ON) {
 		*store->error = '\0';
@@ -288,6 +311,7 @@ static void end_watch(struct store *store, CURLcode code)
 	char words[ETCD_WORDS_SIZE];
 	const struct text *text = &store->watch.answer;
 
+	shun(store, &store->watch, code);
 	if (store->watching == WATCH_READING) {
 		follow(store, code);
 		return;

@@ -265,11 +265,15 @@ void view_refresh(struct view *view, uint64_t now)
 	}
 }
 
-void view_forgive(struct view *view, uint64_t now)
+void view_forgive(struct view *view, uint64_t now, uint64_t time)
 {
+	uint64_t patience = view->deadline + view->guard;
+
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
-		if (*view->nodes[i].name)
-			view->nodes[i].seen = now;
+		struct view_node *node = &view->nodes[i];
+
+		if (*node->name && node->seen + patience < now + time)
+			node->seen = now + time - patience;
 	}
 }
 

@@ -105,8 +105,8 @@ void view_see_all(struct view *view, uint64_t now, int64_t revision);
 /* Find out who is alive. */
 void view_refresh(struct view *view, uint64_t now);
 
-/* Every node counts as just seen, so that none is silent because this one could not look. */
-void view_forgive(struct view *view, uint64_t now);
+/* Wait for every node at least this time more. */
+void view_forgive(struct view *view, uint64_t now, uint64_t time);
 
 unsigned int view_find(const struct view *view, const char *name);
 
