@@ -3,8 +3,10 @@
 """The health of streams that a rule watches: what was lost, doubled and reordered before it arrived is counted
 exactly, whatever the payload is."""
 
+import json
 import os
 import random
+import re
 import signal
 import struct
 import time
@@ -306,6 +308,21 @@ def wait_flowing(daemon):
     wait_until(lambda: rule_of(daemon.stats(), "cam1")["flow"] == "flowing", "the stream flows")
 
 
+def check_faces(daemon):
+    """People see that the stream is broken on arrival, wherever they look."""
+    text = r"broken on arrival: rtp 74 packets, lost_packets 5, jitter"
+    for command in (("rule", "show", "cam1"), ("top", "-b", "-n", "1")):
+        shown = daemon.ctl(*command).stdout
+        check(re.search(text, shown), f"{command}: {shown}")
+    findings = json.loads(daemon.ctl("-j", "explain", "cam1", check=False).stdout)
+    check('"broken_on_arrival"' in json.dumps(findings) and "rtp_lost_packets 5" in json.dumps(findings), findings)
+    metrics = daemon.ctl("metrics").stdout
+    for line in ('xmcast_watch_broken_on_arrival{rule="cam1"} 1', 'xmcast_watch_broken_here{rule="cam1"} 0',
+                 'xmcast_watch_rtp_lost_packets_total{rule="cam1"} 5',
+                 'xmcast_watch_breaks_total{rule="cam1",where="arrival"} 1'):
+        check(line in metrics, f"{line} in {metrics}")
+
+
 @test
 def broken_on_arrival():
     """A gap in front of the relay: broken on arrival, not here; ten quiet seconds later it is whole"""
@@ -318,11 +335,12 @@ def broken_on_arrival():
     camera.send(WINDOW, lost=5)
     daemon.process.wait_line(r"stream-broken rule=cam1 where=arrival errors=.*rtp_lost_packets.*5")
     equal(broken(daemon), (True, False), "broken")
+    check_faces(daemon)
     daemon.process.wait_line(r"stream-whole rule=cam1 where=arrival")
     equal(broken(daemon), (False, False), "broken")
     # Once for each time that it begins, however many gaps there are.
     equal(len([line for line in daemon.process.lines if "stream-broken" in line]), 1, "events")
-    health(daemon, camera.sent)
+    equal(health(daemon, camera.sent)["breaks"], {"arrival": 1, "here": 0}, "breaks")
     daemon.settle()
 
 

@@ -48,6 +48,7 @@ enum colour screen_state_colour(const char *state)
 		{"failed", COLOUR_BAD},
 		{"interface-failed", COLOUR_BAD},
 		{"dropping", COLOUR_BAD},
+		{"stream-broken", COLOUR_BAD},
 		{"buffer-exhausted", COLOUR_BAD},
 		{"reload-refused", COLOUR_BAD},
 		{"rollback-failed", COLOUR_BAD},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Answers about rules, and all counters. */
 #include "ctl/columns.h"
+#include "ctl/show_watch.h"
 
 /* ---- rules ---- */
 
@@ -96,7 +97,7 @@ void show_rule(const struct screen *screen, const json_t *answer)
 		{},
 	};
 	const json_t *last = json_object_get(answer, "last_packet_seconds");
-	char in[SHOW_TEXT_SIZE];
+	char in[SHOW_TEXT_SIZE], stream[SHOW_TEXT_SIZE];
 	char ago[UNITS_SIZE];
 
 	screen_print(screen, "%s: in %s", show_text(answer, "name"), columns_input(answer, in));
@@ -116,6 +117,8 @@ void show_rule(const struct screen *screen, const json_t *answer)
 		     show_number(answer, "received_bytes"));
 	show_rates(screen, answer);
 	show_latency(screen, answer);
+	if (*show_watch(answer, stream))
+		screen_print(screen, "  stream    %s\n", stream);
 	screen_print(screen, "  rule      %s\n\n", show_text(answer, "rule"));
 	columns_show(screen, columns, json_object_get(answer, "outputs"), NULL);
 }

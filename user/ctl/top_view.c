@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "ctl/show.h"
+#include "ctl/show_watch.h"
 #include "ctl/top_header.h"
 
 /* With fewer rows only the title is above the rules. */
@@ -40,7 +41,8 @@ static void draw_help(struct top_frame *frame)
 		"? h            these keys; again: back to the rules",
 		"n p b d x      sort by name, packets, bits, drops, exhausted buffers;",
 		"               again: in reverse",
-		"Enter          show or hide the outputs of the rule, and its reasons",
+		"Enter          show or hide the outputs of the rule, its reasons, and the",
+		"               health of its stream, if the rule watches it",
 		"/              search for names: Enter ends the search, Esc shows all rules",
 		"Up Down PgUp PgDn Home End",
 		"q              quit",
@@ -79,6 +81,8 @@ static const char *why(const json_t *rule, char text[SHOW_TEXT_SIZE])
 		if (json_object_get(output, "reason") || top_model_lost(output))
 			return show_losses(output, text);
 	}
+	if (!reason && show_watch_is_broken(rule))
+		return show_watch(rule, text);
 	return reason ? show_text(rule, "reason") : "";
 }
 
@@ -215,6 +219,7 @@ static void draw_rule(const struct top_model *model, struct top_frame *frame,
 	const json_t *reason = json_object_get(row->rule, "reason");
 	const char *state = show_text(row->rule, "state");
 	bool expanded = json_object_get(model->expanded, row->name) != NULL;
+	bool broken = show_watch_is_broken(row->rule);
 	char text[7][UNITS_SIZE], losses[SHOW_TEXT_SIZE];
 	struct cells cells = {
 		.prefix = expanded ? "- " : "+ ",
@@ -238,8 +243,8 @@ static void draw_rule(const struct top_model *model, struct top_frame *frame,
 	if (strcmp(state, "active") == 0)
 		state = show_text(row->rule, "flow");
 	cells.state = state;
-	add_row(frame, layout, row->drops_per_second ? COLOUR_BAD : screen_state_colour(state),
-		&cells);
+	add_row(frame, layout,
+		row->drops_per_second || broken ? COLOUR_BAD : screen_state_colour(state), &cells);
 	if (!expanded)
 		return;
 	top_frame_add(frame, COLOUR_DIM, "    in %s, path %s%s%s%s%s%s", show_text(row->rule, "in"),
@@ -247,6 +252,8 @@ static void draw_rule(const struct top_model *model, struct top_frame *frame,
 		      path_reason ? show_text(row->rule, "path_reason") : "",
 		      path_reason ? ")" : "", reason ? ": " : "",
 		      reason ? show_text(row->rule, "reason") : "");
+	if (*show_watch(row->rule, losses))
+		top_frame_add(frame, broken ? COLOUR_BAD : COLOUR_DIM, "    stream: %s", losses);
 	for (size_t i = 0; i < json_array_size(outputs); i++)
 		draw_output(frame, layout, json_array_get(outputs, i));
 }

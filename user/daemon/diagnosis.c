@@ -100,6 +100,7 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 			     rule->lease, rule_shard(rule));
 	}
 	examine_firewall(&diagnosis);
+	diagnosis_stream(&diagnosis);
 	if (diagnosis.counts->path_reason)
 		findings_add(&diagnosis, HINT, "not_kernel_path", "%s",
 			     diagnosis.counts->path_reason);

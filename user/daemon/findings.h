@@ -46,5 +46,6 @@ uint64_t findings_seconds_since(const struct diagnosis *diagnosis, uint64_t ns);
 /* Set what the next findings are about, and look. */
 void diagnosis_input(struct diagnosis *diagnosis);
 void diagnosis_outputs(struct diagnosis *diagnosis);
+void diagnosis_stream(struct diagnosis *diagnosis);
 
 #endif

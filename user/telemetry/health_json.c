@@ -62,17 +62,22 @@ static json_t *figures_json(const struct rule_counts *counts, uint8_t watch)
 	return object;
 }
 
-json_t *health_json(const struct rule_counts *counts, const bool broken[STREAM_WHERES],
-		    uint64_t now_ns)
+json_t *health_json(const struct rule_counts *counts,
+		    const struct stream_state stream[STREAM_WHERES], uint64_t now_ns)
 {
+	static const char *const names[] = STREAM_WHERE_NAMES;
 	json_t *object = figures_json(counts, 0);
 	uint64_t errors = 0;
 
 	for (unsigned int i = 0; i < HEALTH_FIGURES; i++)
 		errors += health_figures[i].broken ? counts->health.figures[i] : 0;
 	json_put(&object, "errors", number(errors));
-	json_put(&object, "broken_on_arrival", json_boolean(broken[STREAM_ON_ARRIVAL]));
-	json_put(&object, "broken_here", json_boolean(broken[STREAM_HERE]));
+	json_put(&object, "broken_on_arrival", json_boolean(stream[STREAM_ON_ARRIVAL].broken));
+	json_put(&object, "broken_here", json_boolean(stream[STREAM_HERE].broken));
+	json_put(&object, "breaks",
+		 json_pack("{s:o, s:o}", names[STREAM_ON_ARRIVAL],
+			   number(stream[STREAM_ON_ARRIVAL].breaks), names[STREAM_HERE],
+			   number(stream[STREAM_HERE].breaks)));
 
 	for (unsigned int i = 0; i < HEALTH_KINDS; i++) {
 		uint8_t watch = (uint8_t)(1 << i);

@@ -12,9 +12,9 @@
 /* Sources of RTP that are listed. */
 #define HEALTH_JSON_SOURCES 8
 
-/* `broken`: where it is broken now. `now_ns`: when the counters were read. The caller's reference;
+/* `stream`: where it is broken. `now_ns`: when the counters were read. The caller's reference;
  * NULL: no memory. */
-json_t *health_json(const struct rule_counts *counts, const bool broken[STREAM_WHERES],
-		    uint64_t now_ns);
+json_t *health_json(const struct rule_counts *counts,
+		    const struct stream_state stream[STREAM_WHERES], uint64_t now_ns);
 
 #endif

@@ -170,6 +170,9 @@ const struct metric metric_table[] = {
 	      "seconds."),
 	GAUGE(WATCH, BOOLEAN, "broken_here", "xmcast_watch_broken_here", NULL, NULL, 0,
 	      "Whether this host has lost datagrams of the stream, in the last 10 seconds."),
+	COUNTERS(WATCH, "breaks", "xmcast_watch_breaks", NULL, "where",
+		 "How often the stream has become broken, on arrival or here; whole in between is 10 "
+		 "seconds without more."),
 	COUNTER(WATCH, "errors", "xmcast_watch_errors", NULL, NULL,
 		"What breaks the stream, on arrival: lost packets and messages, errors of the "
 		"transport stream."),

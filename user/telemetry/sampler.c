@@ -500,8 +500,8 @@ void sampler_fill(const struct sampler *sampler, struct stats *stats, unsigned i
 		read_rates(meter ? &meter->rates : &none, books->taken_ns, silent_after,
 			   counts->received, &stats->rules[i]);
 		for (unsigned int j = 0; meter && j < STREAM_WHERES; j++)
-			stats->rules[i].broken[j] =
-				stream_meter_broken(meter->stream, (enum stream_where)j);
+			stats->rules[i].stream[j] =
+				stream_meter_state(meter->stream, (enum stream_where)j);
 		for (unsigned int j = 0; j < counts->rule->nr_outputs; j++) {
 			unsigned int k = counts->first_output + j;
 

@@ -22,9 +22,9 @@ struct stats_rates {
 	struct rate second; /* over the last second */
 	struct rate window; /* over the last ten */
 	struct rate peak;
-	uint64_t last_packet_seconds; /* since the last packet, or STATS_NEVER */
-	uint64_t last_packet_time;    /* its time, Unix seconds */
-	bool broken[STREAM_WHERES];   /* of a rule with `watch` */
+	uint64_t last_packet_seconds;		   /* since the last packet, or STATS_NEVER */
+	uint64_t last_packet_time;		   /* its time, Unix seconds */
+	struct stream_state stream[STREAM_WHERES]; /* of a rule with `watch` */
 };
 
 struct stats {

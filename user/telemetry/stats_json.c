@@ -219,7 +219,7 @@ json_t *stats_rule_json(const struct stats *stats, unsigned int index)
 				   rule->rule->sequence_bits));
 	if (rule->rule->watch)
 		json_put(&object, "watch",
-			 health_json(rule, rates->broken, stats->books->taken_ns));
+			 health_json(rule, rates->stream, stats->books->taken_ns));
 	if (rule->sides)
 		add_sides(&object, rule);
 	if (rule->reason)

@@ -12,7 +12,7 @@
 #define NEWS_COUNT (HEALTH_FIGURES + 2)
 
 struct place {
-	bool broken;	    /* as it was reported */
+	struct stream_state state;
 	unsigned int quiet; /* samples without anything new */
 };
 
@@ -80,13 +80,14 @@ static void sample_place(struct stream_meter *meter, enum stream_where where,
 	struct place *place = &meter->places[where];
 
 	if (news->count) {
-		if (!place->broken)
+		if (!place->state.broken)
 			emit(meter, where, news, quota);
-		place->broken = true;
+		place->state.breaks += !place->state.broken;
+		place->state.broken = true;
 		place->quiet = 0;
-	} else if (place->broken && ++place->quiet >= STREAM_QUIET) {
+	} else if (place->state.broken && ++place->quiet >= STREAM_QUIET) {
 		emit(meter, where, NULL, quota);
-		place->broken = false;
+		place->state.broken = false;
 	}
 }
 
@@ -172,12 +173,12 @@ void stream_meter_sample(struct stream_meter *meter, const struct books *books,
 void stream_meter_end(struct stream_meter *meter, struct event_quota *quota)
 {
 	for (unsigned int i = 0; meter && i < STREAM_WHERES; i++) {
-		if (meter->places[i].broken)
+		if (meter->places[i].state.broken)
 			emit(meter, (enum stream_where)i, NULL, quota);
 	}
 }
 
-bool stream_meter_broken(const struct stream_meter *meter, enum stream_where where)
+struct stream_state stream_meter_state(const struct stream_meter *meter, enum stream_where where)
 {
-	return meter && meter->places[where].broken;
+	return meter ? meter->places[where].state : (struct stream_state){};
 }

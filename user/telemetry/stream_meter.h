@@ -48,7 +48,13 @@ void stream_meter_end(struct stream_meter *meter, struct event_quota *quota);
 
 void stream_meter_free(struct stream_meter *meter); /* accepts NULL */
 
-/* Is it broken now? Accepts NULL. */
-bool stream_meter_broken(const struct stream_meter *meter, enum stream_where where);
+/* What is known about a place. */
+struct stream_state {
+	bool broken;	 /* now */
+	uint64_t breaks; /* how often that has begun */
+};
+
+/* Accepts NULL. */
+struct stream_state stream_meter_state(const struct stream_meter *meter, enum stream_where where);
 
 #endif

@@ -39,13 +39,35 @@ const lostByOutput = (output) =>
 	output.send_errors + output.dropped_packets - (output.drops.standby || 0) - (output.drops.not_joined || 0) -
 	(output.drops.inactive_side || 0);
 
+// Where the stream of a rule with `watch` is broken; "": nowhere.
+function brokenText(data) {
+	const watch = data.watch || {};
+	const places = [watch.broken_on_arrival && "on arrival", watch.broken_here && "here"].filter(Boolean);
+
+	return places.length ? `broken ${places.join(" and ")}` : "";
+}
+
+// What is said of the stream: "rtp: 5 lost_packets, 2 reordered_packets, jitter 1.2 ms".
+function watchText(data) {
+	const kinds = Object.entries(data.watch || {})
+		.filter(([, figures]) => figures !== null && figures.invalid_packets !== undefined);
+
+	return kinds.map(([kind, figures]) => {
+		const counts = Object.fromEntries(Object.entries(figures).filter(([key, value]) =>
+			typeof value === "number" && key !== "jitter_ns"));
+		const jitter = typeof figures.jitter_ns === "number" ? `, jitter ${time(figures.jitter_ns)}` : "";
+
+		return `${kind}: ${reasons(counts) || "nothing yet"}${jitter}`;
+	}).join("; ");
+}
+
 // How bad: 3 pending, 2 packets are being lost, 1 silent or an output cannot send, 0 fine.
 function severity(rule) {
 	if (rule.data.state === "pending")
 		return 3;
 	if (rule.data.state !== "active")
 		return 0;
-	if (rule.losing)
+	if (rule.losing || brokenText(rule.data))
 		return 2;
 	return rule.data.flow === "silent" || rule.data.outputs.some((output) => output.reason) ? 1 : 0;
 }
@@ -326,10 +348,12 @@ function showRule(row, rule) {
 	const data = rule.data;
 	const expanded = model.expanded.has(rule.name);
 	const kinds = ["", "warn", "bad", "bad"];
+	const where = brokenText(data);
 	const flow = data.state !== "active" ? data.state : rule.losing ? "losing packets" :
+		where ? where :
 		data.flow === "never" ? "no packet yet" : data.flow;
 	const badge = data.state === "pending" ? "bad" : data.state !== "active" ? "" :
-		rule.losing ? "bad" : data.flow === "flowing" ? "good" : "warn";
+		rule.losing || where ? "bad" : data.flow === "flowing" ? "good" : "warn";
 	const broken = data.outputs.filter((output) => output.reason)
 		.map((output) => `${output.to}: ${output.reason}`);
 
@@ -340,7 +364,7 @@ function showRule(row, rule) {
 	setText(state.children[0], flow);
 	setClass(state.children[0], `badge ${badge}`);
 	setText(state.children[1], data.reason || broken.join("; ") ||
-		(rule.losing ? lossReasons(data.outputs) : ""));
+		(rule.losing ? lossReasons(data.outputs) : where ? watchText(data) : ""));
 	setText(input.firstChild, data.source ? `${data.in} from ${data.source}` : data.in);
 	setText(pps, number(data.rate_pps));
 	setText(bps, bits(data.rate_bps));
@@ -381,6 +405,8 @@ function showDetail(row, rule) {
 	if (data.latency)
 		texts.push(`Latency: 50 % within ${time(data.latency.p50_ns)}, 90 % ${time(data.latency.p90_ns)}, ` +
 			`99 % ${time(data.latency.p99_ns)}, most ${time(data.latency.max_ns)}.`);
+	if (data.watch)
+		texts.push(`Stream${brokenText(data) ? `, ${brokenText(data)}` : ""}: ${watchText(data)}.`);
 	if (data.path_reason)
 		texts.push(`Path ${data.path}: ${data.path_reason}.`);
 	texts.push(`Highest rate: ${number(data.peak_pps)} packets/s.`);
@@ -575,7 +601,7 @@ function showCluster(cluster) {
 
 // ---- events ----
 
-const badEvents = new Set(["double-source", "lease-expired", "lease-unheld", "pending", "dropping", "icmp-errors", "interface-failed", "interface-impaired",
+const badEvents = new Set(["double-source", "stream-broken", "lease-expired", "lease-unheld", "pending", "dropping", "icmp-errors", "interface-failed", "interface-impaired",
 	"device-dropping", "interface-dropping", "buffer-exhausted", "packets-missing", "reload-refused",
 	"worker-stuck", "hand-over-failed", "rollback-failed", "events-lost", "events-suppressed"]);
 const warnEvents = new Set(["silent", "path-changed", "stopping", "config-rolled-back"]);
