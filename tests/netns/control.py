@@ -4,8 +4,9 @@
 import json
 import os
 import socket
+import time
 
-from harness import PATIENCE
+from harness import PATIENCE, wait_until
 
 
 class Refused(Exception):
@@ -101,3 +102,19 @@ class Client:
         except Refused as refused:
             return refused.code
         return None
+
+
+def open_descriptors(pid):
+    """The descriptors that the daemon keeps: those of clients that have gone are closed a little later."""
+    def listing():
+        return frozenset(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+
+    def settled():
+        before = listing()
+        for _ in range(5):
+            time.sleep(0.02)
+            if listing() != before:
+                return None
+        return before
+
+    return wait_until(settled, "the daemon's descriptors stay the same")

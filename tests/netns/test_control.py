@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 
-from control import Client
+from control import Client, open_descriptors
 from harness import (EXIT_CONFIG, EXIT_REFUSED, Daemon, Namespace, Passage, Sink, Star, check,
                      check_clean, equal, generate, interface_of, lossless, main, program, run, test,
                      wait_until, work_directory, write_file)
@@ -414,7 +414,7 @@ def never_read():
 def limit_descriptors(daemon, free=8):
     """Leave the daemon this number of free descriptors, fewer than it serves clients. Returns it."""
     pid = daemon.process.pid
-    opened = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    opened = open_descriptors(pid)
     unused = [number for number in range(len(opened) + free) if number not in opened]
     limit = unused[free - 1] + 1
     run("prlimit", f"--pid={pid}", f"--nofile={limit}:{limit}")

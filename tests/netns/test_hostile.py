@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 
-from control import Client
+from control import Client, open_descriptors
 from harness import (PATIENCE, Daemon, Star, check, checksum, equal, group_mac, interface_of, main,
                      packet_socket, receive, receiver, silent, test, udp_frame, wait_until)
 
@@ -390,7 +390,7 @@ def random_clients():
     dice = random.Random(int(os.environ.get("XMCAST_SEED", "5")))
     attack = Attack()
     pid, left = attack.daemon.process.pid, collections.deque()
-    descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+    descriptors = len(open_descriptors(pid))
     for number in range(1000):
         client = visit(dice, attack.daemon.socket)
         if client:
@@ -405,7 +405,7 @@ def random_clients():
         client.close()
     rules = {rule["name"] for rule in attack.finish()["rules"]}
     equal(rules, {"lies", "good"}, "rules")
-    wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= descriptors, "no descriptor is left")
+    wait_until(lambda: len(open_descriptors(pid)) <= descriptors, "no descriptor is left")
 
 
 @test
@@ -413,18 +413,18 @@ def passed_descriptors():
     """Requests that carry descriptors are answered, and the daemon keeps none of them"""
     attack = Attack()
     pid = attack.daemon.process.pid
-    descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+    descriptors = len(open_descriptors(pid))
     with Client(attack.daemon.socket) as client, open(os.devnull, "rb") as file:
         equal(client.call("ping")["alive"], True, "alive")
-        before = len(os.listdir(f"/proc/{pid}/fd"))
+        before = len(open_descriptors(pid))
         for number in range(20):
             request = json.dumps({"jsonrpc": "2.0", "id": f"fd{number}", "method": "ping"})
             socket.send_fds(client.socket, [request.encode() + b"\n"], [file.fileno()] * 250)
             equal(client.line()["id"], f"fd{number}", "id of the answer")
-        equal(len(os.listdir(f"/proc/{pid}/fd")), before, "descriptors of the daemon")
+        equal(len(open_descriptors(pid)), before, "descriptors of the daemon")
         attack.neighbour()
     attack.finish()
-    wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= descriptors, "no descriptor is left")
+    wait_until(lambda: len(open_descriptors(pid)) <= descriptors, "no descriptor is left")
 
 
 NETLINK_AS_USER = """\
