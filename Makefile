@@ -250,6 +250,8 @@ $(UNIT_TESTS) $(BPF_TESTS) $(REPLAYS): | $(COV_OBJS)
 
 # Counts what is read of the relay.
 $(B)/tests/unit/test_statistics: XLDFLAGS += -Wl,--wrap=relay_books
+# Has leases without a relay.
+$(B)/tests/fuzz/replay_lease_set $(B)/tests/fuzz/fuzz_lease_set: XLDFLAGS += -Wl,--wrap=relay_leases,--wrap=relay_set_leases
 
 # Libraries that tests preload: a clock that jumps, a kernel that is too old to hand AF_XDP sockets over.
 PRELOADED := $(B)/tests/netns/jumping_clock.so $(B)/tests/netns/one_mapping.so

@@ -98,8 +98,13 @@ static void fail(struct control_reply *reply, int err, const char *reason)
 		     "%s; nothing was changed", reason);
 }
 
+/* Shards that a refusal names: all of one lease. */
+#define STALE_MOST LEASE_SHARDS_MAX
+
 static void add_stale(void *context, const struct lease_state *state)
 {
+	if (json_array_size(*(json_t **)context) == STALE_MOST)
+		return;
 	json_add(context, json_pack("{s:s, s:i, s:I}", "name", state->name, "shard",
 				    (int)state->shard, "epoch", (json_int_t)state->epoch));
 }
