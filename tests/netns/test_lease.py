@@ -366,6 +366,25 @@ def refused():
         equal(daemon.stats()["rules"][0]["state"], "active", "a rule without a lease")
 
 
+@test
+def grouped():
+    """Rules of the file have the lease of their group, also after a change and when the file is saved"""
+    star = Star()
+    daemon = Daemon(star.relay, config="rules:\n"
+                    "- { name: cam1, group: tv, in: '239.1.1.1:5000@in0', out: '239.2.2.2:6000@out0' }\n"
+                    "- { name: cam2, group: tv, in: '239.1.1.2:5000@in0', out: '239.2.2.2:6001@out0' }\n"
+                    "groups: { tv: { lease: tv } }\n")
+    equal([rule["state"] for rule in daemon.stats()["rules"]], ["standby"] * 2, "states without the lease")
+    hold(daemon)
+    equal([rule["state"] for rule in daemon.stats()["rules"]], ["active"] * 2, "states with it")
+    daemon.ctl("rule", "replace", *"cam1 in 239.1.1.1:5000@in0 lease tv out 239.2.2.2:6000@out0 ttl 8".split())
+    daemon.ctl("rule", "replace", *"cam2 in 239.1.1.2:5000@in0 out 239.2.2.2:6001@out0".split())
+    shown = daemon.ctl("config", "show").stdout
+    equal((shown.count("    group: tv\n"), shown.count("lease: tv\n")), (1, 1), f"group and lease in {shown}")
+    release(daemon)
+    equal([rule["state"] for rule in daemon.stats()["rules"]], ["standby", "active"], "states without it")
+
+
 def check_taken_over(rule):
     """A successor knows what is held, until when, and the epoch; counters go on."""
     star = Star()

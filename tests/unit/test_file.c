@@ -310,7 +310,7 @@ static void test_reference(void **state)
 	config_init(&defaults);
 	assert_int_equal(config_load_file("docs/xmcast.yaml", &config, &errors), 0);
 	expect_no_errors(&errors, "docs/xmcast.yaml");
-	assert_int_equal(config.nr_rules, 3);
+	assert_int_equal(config.nr_rules, 4);
 	assert_int_equal(config.nr_ifaces, 1);
 	assert_int_equal(config_diff(&defaults, &config, &diff), 0);
 	for (unsigned int i = 0; i < diff.nr_settings; i++)

@@ -44,7 +44,8 @@ static const struct {
 	{RULES "rule: []\n", {{2, 1, "rule", "unknown key, did you mean rules?"}}},
 	{RULES "filters: []\n",
 	 {{2, 1, "filters",
-	   "expected one of rules, interfaces, defaults, relay, egress, workers, statistics, "
+	   "expected one of rules, groups, interfaces, defaults, relay, egress, workers, "
+	   "statistics, "
 	   "control, logging, demand, "
 	   "events, security"}}},
 	{RULES "rules: [in 1.1.1.3:1@a out 1.1.1.2:1]\n", {{2, 1, "rules", "duplicate key"}}},
@@ -54,7 +55,7 @@ static const struct {
 	  {4, 3, "dest",
 	   "unknown key, expected one of name, in, source, path, lease, sequence, enabled, "
 	   "may_loop, on, watch, clock, select, hold, return, below, merge, skew, order, "
-	   "out"}}},
+	   "group, out"}}},
 	{"rules:\n- {}\n",
 	 {{2, 3, "{}", "no `in:` here, expected GROUP:PORT@IFACE"},
 	  {2, 3, "{}", "no `out:` here"}}},
@@ -64,7 +65,7 @@ static const struct {
 	 {{3, 27, "tll", "unknown key, did you mean ttl?"}}},
 	{RULES "egress: { GSO: on }\n", {{2, 11, "GSO", "did you mean gso?"}}},
 	{RULES "egress.gso: 1\nlogging: { levels.rules: info }\n",
-	 {{2, 1, "egress.gso", "unknown key, expected one of rules, interfaces"},
+	 {{2, 1, "egress.gso", "unknown key, expected one of rules, groups, interfaces"},
 	  {3, 12, "levels.rules", "unknown key, expected one of level, levels, to, format"}}},
 	{RULES "logging: { levels: {}, levels: {} }\n",
 	 {{2, 24, "levels", "duplicate key, expected it once"}}},

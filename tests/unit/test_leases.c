@@ -151,6 +151,7 @@ static void test_slots(void **state)
 	for (unsigned int i = 0; i < 3; i++)
 		set_rule(i, "x", (const char *[]){"l1", "l2", "l3"}[i], 4000);
 	assert_int_equal(leases_add(leases, &config), -ENOSPC);
+	leases_close(leases);
 	set_up(state);
 }
 

@@ -125,6 +125,30 @@ static void test_order(void **state)
 	config_free(&config);
 }
 
+/* A group may be in another file than its rules, and each is saved in its own. */
+static void test_groups(void **state)
+{
+	static const char *const expected[] = {"groups:\n  tv:\n    lease: tv/4\n",
+					       "    group: tv\n"};
+	struct config config;
+
+	put("xmcast.yaml", "rules: []\ngroups: { tv: { lease: tv/4 } }\n");
+	put("conf.d/1.yaml", "rules: [{ group: tv, in: 239.1.1.1:5000@eth0, out: 10.0.0.1 }]\n");
+	config = load("xmcast.yaml");
+	assert_int_equal(config.nr_rules, 1);
+	assert_string_equal(config.rules[0].lease, "tv");
+	assert_int_equal(config.rules[0].lease_shards, 4);
+	for (unsigned int i = 0; i < 2; i++) {
+		size_t length;
+		char *text = config_write_file(&config, i, &length);
+
+		assert_non_null(strstr(text, expected[i]));
+		assert_null(strstr(text, expected[!i]));
+		free(text);
+	}
+	config_free(&config);
+}
+
 /* Everything is said, with the file where it is. */
 static void test_bad(void **state)
 {
@@ -138,7 +162,7 @@ static void test_bad(void **state)
 	expect_refused(
 		"xmcast.yaml", -EINVAL,
 		"conf.d/2.yaml:1:1: 'logging': a setting, expected it in xmcast.yaml: a file of "
-		"conf.d has `rules` and `interfaces`\n"
+		"conf.d has `rules`, `groups` and `interfaces`\n"
 		"conf.d/3.yaml:2:1: '': a tab, expected spaces: YAML is not indented with tabs\n"
 		"conf.d/4.yaml:1:13: '239.1.1.5:1@eth0': no output after it, expected `out "
 		"DEST[:PORT][@IFACE]`\n"
@@ -250,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_groups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_trust, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),

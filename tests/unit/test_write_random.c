@@ -15,7 +15,7 @@ _Static_assert(sizeof(struct events_config) == 12, "events");
 _Static_assert(sizeof(struct security_config) == 67, "security");
 _Static_assert(sizeof(struct default_config) == 80, "defaults");
 _Static_assert(sizeof(struct demand_config) == 40, "demand");
-_Static_assert(sizeof(struct config) == 656, "config");
+_Static_assert(sizeof(struct config) == 672, "config");
 
 #define CONFIGS 3000
 
@@ -346,6 +346,28 @@ static void pick_demand_config(struct demand_config *demand)
 	demand->max_members = pick_or(400000, 1, 4194304);
 }
 
+/* Some rules with a lease have it from a group. */
+static void pick_groups(struct config *config)
+{
+	config->groups = calloc(config->nr_rules + 1UL, sizeof(*config->groups));
+	assert_non_null(config->groups);
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		struct rule *rule = &config->rules[i];
+		struct rule_group group = {.lease_shards = rule->lease_shards};
+
+		if (!rule->lease_shards || pick(2))
+			continue;
+		snprintf(group.name, sizeof(group.name), "%s", rule->lease);
+		memcpy(group.lease, rule->lease, sizeof(group.lease));
+		while (rule->group_number < config->nr_groups &&
+		       strcmp(config->groups[rule->group_number].name, group.name) != 0)
+			rule->group_number++;
+		if (rule->group_number == config->nr_groups)
+			config->groups[config->nr_groups++] = group;
+		rule->group_number++;
+	}
+}
+
 static void random_config(struct config *config)
 {
 	unsigned int count = pick(4);
@@ -359,6 +381,7 @@ static void random_config(struct config *config)
 	assert_non_null(config->rules);
 	for (; config->nr_rules < count; config->nr_rules++)
 		pick_rule(&config->rules[config->nr_rules], config->relay.path, config->nr_rules);
+	pick_groups(config);
 	pick_ifaces(config);
 	config->egress.engine = (enum egress_engine)pick(ENGINE_SENDMMSG + 1);
 	config->egress.gso = pick_or(GSO_MAX_SEGMENTS, 1, GSO_MAX_SEGMENTS);

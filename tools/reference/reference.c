@@ -142,6 +142,14 @@ static void yaml_rules(void)
 	put_line("    out: 239.2.2.5:6000@eth1", "");
 	put_line("  # A rule may also be one line, as on the command line:", "");
 	put_line("  - cam2 in 239.1.1.2:5000@eth0 out 239.2.2.3:6000@eth1 ttl 8", "");
+	put_line("  - name: cam4", "");
+	put_line("    group: tv", "The rule has the lease of this group, see groups.");
+	put_line("    in: 239.1.1.4:5000@eth0", "");
+	put_line("    out: 239.2.2.6:6000@eth1", "");
+	printf("\n");
+	put_line("groups:", "What the rules of a group have in common. Not for rules in one line.");
+	put_line("  tv:", "");
+	put_line("    lease: tv/16", "As of a rule, and instead of it.");
 }
 
 static void yaml_setting(const struct field *setting, const char *indent)

@@ -7,6 +7,7 @@
 
 #include "base/lookup.h"
 #include "rules/grammar.h"
+#include "rules/groups.h"
 #include "rules/range.h"
 #include "rules/validate.h"
 
@@ -157,6 +158,8 @@ static int replace(struct change *change, const struct parsed *parsed)
 	found = find_rule(change, rule.name);
 	if (found) {
 		rule.file = found->file;
+		if (rule_group_fits(&change->draft.config, found->group_number, &rule))
+			rule.group_number = found->group_number;
 		drop(change, found);
 		*positions_of(change, found) = where;
 		*found = rule;

@@ -8,6 +8,7 @@
 
 #include "base/lookup.h"
 #include "base/near.h"
+#include "rules/groups.h"
 #include "rules/settings.h"
 
 void config_init(struct config *config)
@@ -23,6 +24,7 @@ void config_free(struct config *config)
 	for (unsigned int i = 0; i < config->nr_parts; i++)
 		free(config->parts[i].path);
 	free(config->rules);
+	free(config->groups);
 	free(config->ifaces);
 	free(config->parts);
 	config_init(config);
@@ -47,8 +49,12 @@ static int copy_arrays(struct config *copy, const struct config *config)
 {
 	copy->ifaces = calloc(config->nr_ifaces + 1UL, sizeof(*copy->ifaces));
 	copy->rules = calloc(config->nr_rules + 1UL, sizeof(*copy->rules));
-	if (!copy->ifaces || !copy->rules || copy_parts(copy, config))
+	copy->groups = calloc(config->nr_groups + 1UL, sizeof(*copy->groups));
+	if (!copy->ifaces || !copy->rules || !copy->groups || copy_parts(copy, config))
 		return -ENOMEM;
+	copy->nr_groups = config->nr_groups;
+	for (unsigned int i = 0; i < config->nr_groups; i++)
+		copy->groups[i] = config->groups[i];
 	copy->nr_ifaces = config->nr_ifaces;
 	for (unsigned int i = 0; i < config->nr_ifaces; i++)
 		copy->ifaces[i] = config->ifaces[i];
@@ -67,8 +73,9 @@ int config_copy(struct config *copy, const struct config *config)
 	int err;
 
 	*copy = *config;
-	copy->nr_rules = copy->nr_ifaces = copy->nr_parts = 0;
+	copy->nr_rules = copy->nr_groups = copy->nr_ifaces = copy->nr_parts = 0;
 	copy->rules = NULL;
+	copy->groups = NULL;
 	copy->ifaces = NULL;
 	copy->parts = NULL;
 	err = copy_arrays(copy, config);
@@ -99,6 +106,11 @@ int config_keep_files(struct config *next, const struct config *running)
 		const struct iface_config *iface = config_iface(running, next->ifaces[i].name);
 
 		next->ifaces[i].file = iface ? iface->file : 0;
+	}
+	for (unsigned int i = 0; i < next->nr_groups; i++) {
+		const struct rule_group *group = rule_group_find(running, next->groups[i].name);
+
+		next->groups[i].file = group ? group->file : 0;
 	}
 	err = copy_parts(next, running);
 	for (unsigned int i = 0; i < next->nr_parts; i++)

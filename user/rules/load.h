@@ -10,13 +10,21 @@
 
 struct config_source;
 
+/* Where a group is defined, or named first. */
+struct group_place {
+	struct position at;
+	bool defined;
+};
+
 struct load {
 	struct yaml_reader *reader;
 	struct draft draft;
 	struct errors *errors;
 	const struct config_source *sources;
-	unsigned int count;  /* of them */
-	unsigned int source; /* the one that is read */
+	unsigned int count;	    /* of them */
+	unsigned int source;	    /* the one that is read */
+	struct group_place *groups; /* parallel to those of the draft */
+	unsigned int group_number;  /* of the rule that is read, as struct rule has it */
 };
 
 /* Kinds of values. */
@@ -42,6 +50,17 @@ void load_list_name(char names[FIELD_TEXT_SIZE], const char *name, size_t length
  * NULL. */
 void load_unknown_key(struct load *load, const struct word *key, const char *names,
 		      const char *elsewhere);
+
+/* ---- groups of rules (schema_groups.c) ---- */
+
+/* Read the value of `groups`. */
+void load_groups(struct load *load, const struct yaml_value *mapping);
+
+/* The number of the group that a rule names; 0: none, with an error. */
+unsigned int load_group_of_rule(struct load *load, const struct word *word);
+
+/* All files have been read: their rules get what their groups say. */
+void load_end_groups(struct load *load);
 
 /* Read the value of `rules`. */
 void load_rules(struct load *load, const struct yaml_value *list);

@@ -119,10 +119,22 @@ struct security_config {
 	bool sandbox; /* restrict threads to the system calls that they need */
 };
 
+/* What rules of the file have in common (rules/groups.h). */
+struct rule_group {
+	char name[RULE_NAME_SIZE];
+	char lease[LEASE_NAME_SIZE];
+	uint16_t lease_shards;
+	uint16_t file; /* as of rules */
+};
+
+#define RULE_GROUPS_MAX 1024
+
 /* All that a file or a command line says. */
 struct config {
 	unsigned int nr_rules;
 	struct rule *rules; /* in the order in which they were given */
+	unsigned int nr_groups;
+	struct rule_group *groups; /* rules name them by index + 1 */
 	unsigned int nr_ifaces;
 	struct iface_config *ifaces;
 	unsigned int nr_parts;

@@ -178,6 +178,7 @@ struct rule {
 	uint16_t sequence_offset;
 	uint8_t sequence_bits;
 	uint16_t file;		 /* of conf.d, by struct config; 0: the configuration file */
+	uint16_t group_number;	 /* of struct config: its lease is the group's; 0: none */
 	bool disabled;		 /* defined, but not relaying */
 	bool may_loop;		 /* what it sends may come back to it: see feedback.h */
 	bool on_demand;		 /* the input is joined only while an output is wanted */

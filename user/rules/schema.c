@@ -185,8 +185,10 @@ static void read_section(struct load *load, const char *section, const struct ya
 	struct yaml_value key, value;
 	uint64_t keys = 0;
 
-	if (!*section)
+	if (!*section) {
 		load_list_name(names, "rules", SIZE_MAX);
+		load_list_name(names, "groups", SIZE_MAX);
+	}
 	list_keys(section, names);
 	snprintf(expected, sizeof(expected), "a mapping with %s", *section ? names : "`rules:`");
 	if (yaml_is_null(mapping) || !load_expect_kind(load, mapping, MAPPING, expected))
@@ -195,10 +197,11 @@ static void read_section(struct load *load, const char *section, const struct ya
 		const struct field *setting = find_key(section, &key.word);
 		/* Each has its bit: a section within this one that of its first setting, `rules`
 		 * that behind the last setting. */
-		uint64_t bit = 1ULL << (setting - setting_list);
+		bool groups = !setting->name && !*section && word_is(&key.word, "groups");
+		uint64_t bit = groups ? 1ULL << 63 : 1ULL << (setting - setting_list);
 		char name[64];
 
-		if (!setting->name && (*section || !word_is(&key.word, "rules"))) {
+		if (!setting->name && !groups && (*section || !word_is(&key.word, "rules"))) {
 			load_unknown_key(load, &key.word, names, NULL);
 			continue;
 		}
@@ -207,7 +210,8 @@ static void read_section(struct load *load, const char *section, const struct ya
 		keys |= bit;
 		if (part && !*section && setting->name && !setting_of_iface(setting)) {
 			word_error(load->errors, &key.word,
-				   "a setting, expected it in %s: a file of conf.d has `rules` and "
+				   "a setting, expected it in %s: a file of conf.d has `rules`, "
+				   "`groups` and "
 				   "`interfaces`",
 				   load->sources[0].file);
 			skip_value(load);
@@ -222,7 +226,9 @@ static void read_section(struct load *load, const char *section, const struct ya
 		snprintf(name, sizeof(name), "%s%s%.*s", section, *section ? "." : "",
 			 (int)key.word.length, key.word.text);
 		value = yaml_read(load->reader);
-		if (!setting->name) {
+		if (groups) {
+			load_groups(load, &value);
+		} else if (!setting->name) {
 			no_rules = false;
 			load_rules(load, &value);
 		} else if (strcmp(name, SETTING_IFACES) == 0) {
@@ -302,6 +308,7 @@ int config_parse_sources(const struct config_source *sources, unsigned int count
 	draft_init(&load.draft);
 	for (; load.source < count && !err; load.source++)
 		err = load_source(&load);
+	load_end_groups(&load);
 	/* The defaults may stand behind the rules. */
 	for (unsigned int i = 0; i < draft->nr_rules; i++)
 		rule_complete(&draft->rules[i], &load.draft.rules_at[i], &draft->defaults);

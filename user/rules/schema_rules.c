@@ -80,6 +80,15 @@ static const char *key_elsewhere(const struct word *key, bool of_rule)
 	return NULL;
 }
 
+/* The group gives the rule its lease. */
+static void read_group_name(struct load *load, const struct yaml_value *value, struct position *at)
+{
+	if (!load_expect_kind(load, value, SCALAR, "the name of a group"))
+		return;
+	*at = value->word.at;
+	load->group_number = load_group_of_rule(load, &value->word);
+}
+
 /* Read a mapping whose keys are these fields of the object. Their places go to `at`. The mapping of
  * a rule has the list of its outputs as well; `rule` is NULL for an output. The words are added to
  * the line. Returns a bit for each field that was there. */
@@ -94,11 +103,15 @@ static unsigned int read_mapping(struct load *load, const struct yaml_value *map
 
 	for (out = 0; fields[out].name; out++)
 		load_list_name(names, rule_field_key(&fields[out]), SIZE_MAX);
-	if (rule)
+	if (rule) {
+		load_list_name(names, "group", SIZE_MAX);
 		load_list_name(names, "out", SIZE_MAX);
+	}
 	while (load_next_key(load, &key)) {
 		for (i = 0; i < out && !word_is(&key.word, rule_field_key(&fields[i])); i++)
 			;
+		if (i == out && rule && word_is(&key.word, "group"))
+			i = out + 1;
 		if (i == out && !(rule && word_is(&key.word, "out"))) {
 			load_unknown_key(load, &key.word, names, key_elsewhere(&key.word, rule));
 			continue;
@@ -107,7 +120,9 @@ static unsigned int read_mapping(struct load *load, const struct yaml_value *map
 			word_error(load->errors, &key.word, "duplicate key, expected it once");
 		seen |= 1u << i;
 		value = yaml_read(load->reader);
-		if (i == out) {
+		if (i > out) {
+			read_group_name(load, &value, &at[RULE_LEASE]);
+		} else if (i == out) {
 			read_outputs(load, &value, rule);
 		} else if (rule && i == RULE_INPUT && value.kind == YAML_LIST) {
 			read_inputs(load, &value, rule);
@@ -129,6 +144,10 @@ static unsigned int read_mapping(struct load *load, const struct yaml_value *map
 			word_error(load->errors, &mapping->word, "no `%s:` here, expected %s",
 				   fields[i].name, fields[i].expected);
 	}
+	if (rule && seen & 1u << RULE_LEASE && seen & 2u << out)
+		word_error(
+			load->errors, &mapping->word,
+			"both `group:` and `lease:`, expected one of them: the group has a lease");
 	if (rule && !(seen & 1u << out))
 		word_error(load->errors, &mapping->word,
 			   "no `out:` here, expected a list of outputs");
@@ -286,7 +305,9 @@ static int take_rule(struct load *load, struct rule *rule, struct rule_positions
 
 	/* One rule too many is kept, for the error about it. */
 	if (load->errors->count == before && load->draft.config.nr_rules <= XMC_MAX_RULES) {
-		rule->range = range_hold(range);
+		/* A line of the grammar, as which a range is saved, names no group. */
+		rule->range = load->group_number ? NULL : range_hold(range);
+		rule->group_number = (uint16_t)load->group_number;
 		rule->file = (uint16_t)load->source;
 		err = draft_add_rule(&load->draft, rule, where);
 	}
@@ -374,6 +395,7 @@ static void read_rule(struct load *load, const struct yaml_value *item)
 	unsigned int glued = yaml_glued_key(item->word.text, item->word.text + item->word.length);
 	int err = 0;
 
+	load->group_number = 0;
 	if (item->kind == YAML_SCALAR && glued && !has_space(&item->word)) {
 		word_error(load->errors, &item->word, GLUED, (int)glued, item->word.text);
 	} else if (item->kind == YAML_SCALAR) {

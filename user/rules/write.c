@@ -9,6 +9,7 @@
 
 #include "base/unicode.h"
 #include "rules/grammar.h"
+#include "rules/groups.h"
 #include "rules/range.h"
 #include "rules/settings.h"
 #include "rules/yaml_reader.h"
@@ -173,9 +174,22 @@ static void put_rule_fields(const struct rule *rule, FILE *stream)
 	put_options(&rule_fields[RULE_PATH], rule, NULL, 4, "", stream);
 }
 
-void config_write_rule(const struct rule *rule, const struct default_config *defaults, FILE *stream)
+/* `group`: whose lease the rule has; NULL: it has its own, if any. */
+static void put_rule(const struct rule *rule, const struct rule_group *group,
+		     const struct default_config *defaults, FILE *stream)
 {
-	put_rule_fields(rule, stream);
+	struct rule shown = *rule;
+
+	if (group) {
+		*shown.lease = '\0';
+		shown.lease_shards = 0;
+	}
+	put_rule_fields(&shown, stream);
+	if (group) {
+		fputs("    group: ", stream);
+		put_text(group->name, stream);
+		fputc('\n', stream);
+	}
 	fputs("    out:\n", stream);
 	for (unsigned int i = 0; i < rule->nr_outputs; i++) {
 		struct rule_output usual = {.to = rule->outputs[i].to};
@@ -183,6 +197,11 @@ void config_write_rule(const struct rule *rule, const struct default_config *def
 		output_complete(&usual, 0, defaults);
 		put_fields(output_fields, &rule->outputs[i], &usual, 6, stream);
 	}
+}
+
+void config_write_rule(const struct rule *rule, const struct default_config *defaults, FILE *stream)
+{
+	put_rule(rule, NULL, defaults, stream);
 }
 
 /* Whether the rules from `first` on are those of its range, all of them and unchanged. 1, 0, or
@@ -219,13 +238,15 @@ static int range_is_whole(const struct config *config, unsigned int first)
 static unsigned int put_rules(const struct config *config, unsigned int first, FILE *stream)
 {
 	const struct rule *rule = &config->rules[first];
-
+	const struct rule_group *group = rule_group_fits(config, rule->group_number, rule)
+						 ? &config->groups[rule->group_number - 1]
+						 : NULL;
 	int whole = range_is_whole(config, first);
 
 	if (whole < 0)
 		return 0;
 	if (!whole) {
-		config_write_rule(rule, &config->defaults, stream);
+		put_rule(rule, group, &config->defaults, stream);
 		return 1;
 	}
 	fputs("  - ", stream);
@@ -324,6 +345,27 @@ static bool put_all_rules(const struct config *config, unsigned int file, FILE *
 	return true;
 }
 
+static void put_groups(const struct config *config, unsigned int file, FILE *stream)
+{
+	bool none = true;
+
+	for (unsigned int i = 0; i < config->nr_groups; i++) {
+		const struct rule_group *group = &config->groups[i];
+		struct rule has = {.lease_shards = group->lease_shards};
+		char text[FIELD_TEXT_SIZE];
+
+		if (file != EVERY && group->file != file)
+			continue;
+		memcpy(has.lease, group->lease, sizeof(has.lease));
+		fputs(none ? "\ngroups:\n  " : "  ", stream);
+		put_text(group->name, stream);
+		fputs(":\n    lease: ", stream);
+		put_text(rule_field_format(&rule_fields[RULE_LEASE], &has, NULL, text), stream);
+		fputc('\n', stream);
+		none = false;
+	}
+}
+
 /* False: no memory. */
 static bool put_config(const struct config *config, unsigned int file, FILE *stream)
 {
@@ -333,6 +375,7 @@ static bool put_config(const struct config *config, unsigned int file, FILE *str
 
 	if (!put_all_rules(config, file, stream))
 		return false;
+	put_groups(config, file, stream);
 	setting_defaults(&usual, true);
 	for (unsigned int i = 0; i < config->nr_ifaces; i++) {
 		if (file != EVERY && config->ifaces[i].file != file)
