@@ -233,7 +233,7 @@ VM_TESTS := $(if $(SAN)$(DEBUG),,tests/vm/test_debian tests/vm/test_boot)
 # of it while rules change. With fewer packets, because it is ten times slower.
 SAN_THREAD := $(filter thread,$(SAN))
 UNIT_THREAD_TESTS := $(patsubst %,$(B)/tests/unit/test_%,frame_queue dataplane egress egress_batch \
-	egress_late egress_order stream ruleset log)
+	egress_late egress_order stream ruleset log counter)
 NETNS_THREAD_TESTS := $(patsubst %,tests/netns/test_%.py,relay change engine lifecycle)
 TESTS = $(if $(SAN_THREAD),$(UNIT_THREAD_TESTS) $(NETNS_THREAD_TESTS),\
 	$(UNIT_TESTS) $(UNIT_SCRIPTS) $(THREAD_TESTS) $(BPF_TESTS) $(REPLAYS) $(NETNS_TESTS) \

@@ -1,70 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The log: one line for each event, cut if too long, limited in rate, written without waiting; and
- * counters with one writer. */
+/* The log: one line for each event, cut if too long, written without waiting, in any thread. */
 #define LOG_FACILITY LOG_FACILITY_DAEMON
-#include "stamps.h"
 #include "watchdog.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <termios.h>
 
 #include <jansson.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
-#include "base/counter.h"
-#include "base/log.h"
-#include "base/log_datagram.h"
-#include "base/log_journal.h"
-#include "base/log_limiter.h"
 #include "base/clock.h"
-#include "base/log_stderr.h"
-#include "base/log_syslog.h"
-
-#define MANY 200000
-
-static int real_stderr = -1;
-static int reader = -1;
-
-static void redirect(int fd)
-{
-	assert_true(dup2(fd, STDERR_FILENO) >= 0);
-	close(fd);
-	log_stderr_open();
-}
-
-/* Log into a pipe instead of the terminal. Its writers would wait, as in a pipe that a shell makes.
- */
-static void capture(void)
-{
-	int fds[2];
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
-	real_stderr = dup(STDERR_FILENO);
-	redirect(fds[1]);
-	reader = fds[0];
-}
-
-/* What was written since capture(), without time stamps; must hold `size` bytes. */
-static size_t release(char *text, size_t size)
-{
-	ssize_t n = read(reader, text, size - 1);
-	size_t length = n > 0 ? (size_t)n : 0;
-
-	text[length] = '\0';
-	length = without_stamps(text);
-	redirect(real_stderr);
-	close(reader);
-	return length;
-}
+#include "base/log.h"
+#include "log_capture.h"
 
 static void test_lines(void **state)
 {
@@ -280,142 +229,6 @@ static void test_stopped_terminal(void **state)
 	watchdog_stop();
 }
 
-/* One line a second; the next line has the number of those held back. */
-static void test_allowed(void **state)
-{
-	struct log_limit limit = {0};
-	char text[4096];
-
-	capture();
-	assert_true(log_allowed(&limit, "kept-back"));
-	log_info("kept-back", LOG_INT("number", 1));
-	limit.next += 1000000000000ULL; /* far from the end of the second */
-	for (int i = 0; i < 5; i++)
-		assert_false(log_allowed(&limit, "kept-back"));
-	limit.next = 1; /* the second has passed */
-	assert_true(log_allowed(&limit, "kept-back"));
-	log_info("kept-back", LOG_INT("number", 2));
-	limit.next = 1;
-	assert_true(log_allowed(&limit, "kept-back"));
-	log_info("kept-back", LOG_INT("number", 3));
-	release(text, sizeof(text));
-	assert_string_equal(text, "info  kept-back number=1\n"
-				  "info  kept-back number=2 suppressed=5\n"
-				  "info  kept-back number=3\n");
-}
-
-/* ---- limits ---- */
-
-#define SECOND 1000000000ULL
-
-static unsigned int pass_many(struct log_limiter *limiter, const char *event, unsigned int n,
-			      uint64_t now, uint64_t *suppressed)
-{
-	unsigned int passed = 0;
-
-	for (unsigned int i = 0; i < n; i++) {
-		uint64_t count = 0;
-
-		passed += log_limiter_pass(limiter, event, now, &count);
-		*suppressed += count;
-	}
-	return passed;
-}
-
-static void test_limiter(void **state)
-{
-	static struct log_limiter limiter;
-	uint64_t now = 5 * SECOND;
-	uint64_t suppressed = 0;
-
-	assert_int_equal(pass_many(&limiter, "a", 1000, now, &suppressed), 100);
-	assert_int_equal(suppressed, 0);
-	/* Another event has a limit of its own, also if the one name is the beginning of the other.
-	 */
-	assert_int_equal(pass_many(&limiter, "ab", 1000, now, &suppressed), 100);
-	assert_int_equal(suppressed, 0);
-	/* 10 a second; the first one has the number of those held back. */
-	assert_int_equal(pass_many(&limiter, "a", 1000, now + SECOND, &suppressed), 10);
-	assert_int_equal(suppressed, 900);
-	suppressed = 0;
-	assert_int_equal(pass_many(&limiter, "a", 1000, now + 3 * SECOND, &suppressed), 20);
-	assert_int_equal(suppressed, 990);
-	/* Never more than a burst, after any time. */
-	assert_int_equal(pass_many(&limiter, "a", 1000, now + 3600 * SECOND, &suppressed), 100);
-	log_limiter_add(&limiter, "c", 7);
-	assert_int_equal(log_limiter_take(&limiter, "c"), 7);
-	assert_int_equal(log_limiter_take(&limiter, "c"), 0);
-}
-
-/* More names than the table can hold, and names longer than it keeps, are limited as well. */
-static void test_limiter_full(void **state)
-{
-	static struct log_limiter limiter;
-	char longer[2 * LOG_LIMITER_NAME] = {0};
-	uint64_t suppressed = 0;
-	char name[20];
-
-	memset(longer, 'x', sizeof(longer) - 1);
-	assert_int_equal(pass_many(&limiter, longer, 150, SECOND, &suppressed), 100);
-	longer[LOG_LIMITER_NAME] = 'y';
-	assert_int_equal(pass_many(&limiter, longer, 1, SECOND, &suppressed), 0);
-	assert_int_equal(pass_many(&limiter, "", 150, SECOND, &suppressed), 100);
-	log_limiter_take(&limiter, "");
-	for (int i = 0; i < LOG_LIMITER_EVENTS - 1; i++) {
-		snprintf(name, sizeof(name), "event-%d", i);
-		assert_int_equal(pass_many(&limiter, name, 1, SECOND, &suppressed), 1);
-	}
-	/* All further names share one limit, with the empty name. */
-	assert_int_equal(pass_many(&limiter, "one-more", 5, SECOND, &suppressed), 0);
-	assert_int_equal(pass_many(&limiter, "and-another", 5, 2 * SECOND, &suppressed), 5);
-	assert_int_equal(suppressed, 5);
-	assert_int_equal(pass_many(&limiter, "event-7", 200, SECOND, &suppressed), 99);
-}
-
-/* Of a storm of one event, some records are written, at any level. */
-static void test_storm(void **state)
-{
-	static char text[1 << 20];
-	unsigned int lines = 0;
-
-	capture();
-	fcntl(reader, F_SETPIPE_SZ, 1 << 20);
-	for (int i = 0; i < 5000; i++)
-		log_warning("storm", LOG_INT("number", i));
-	for (int i = 0; i < 200; i++)
-		log_info("statistics", LOG_INT("number", i)); /* never limited */
-	release(text, sizeof(text));
-	for (char *at = text; (at = strstr(at, "storm ")); at++)
-		lines++;
-	/* 100, and 10 for each second that the loop took. */
-	assert_in_range(lines, 100, 2000);
-	assert_non_null(strstr(text, "statistics number=199\n"));
-}
-
-/* Errors are held back only when the start is over. The last of these tests: there is no way back.
- */
-static void test_storm_of_errors(void **state)
-{
-	static char text[1 << 20];
-	unsigned int before = 0;
-	unsigned int after = 0;
-
-	capture();
-	fcntl(reader, F_SETPIPE_SZ, 1 << 20);
-	for (int i = 0; i < 5000; i++)
-		log_error("before", LOG_INT("number", i));
-	log_running();
-	for (int i = 0; i < 5000; i++)
-		log_error("after", LOG_INT("number", i));
-	release(text, sizeof(text));
-	for (char *at = text; (at = strstr(at, "before ")); at++)
-		before++;
-	for (char *at = text; (at = strstr(at, "after ")); at++)
-		after++;
-	assert_int_equal(before, 5000);
-	assert_in_range(after, 100, 2000);
-}
-
 /* ---- the watcher ---- */
 
 struct seen {
@@ -470,204 +283,7 @@ static void test_watcher(void **state)
 	assert_non_null(strstr(text, "info  last\n"));
 }
 
-/* ---- where to ---- */
-
-static void test_json_lines(void **state)
-{
-	struct log_config config = log_config_default;
-	struct log_config current;
-	char text[4096];
-	json_t *json;
-
-	config.json = true;
-	config.levels[LOG_FACILITY_EGRESS] = LOG_LEVEL_DEBUG;
-	log_configure(&config);
-	log_current(&current);
-	capture();
-	log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_DEBUG, "event", LOG_NAME("rule", "7"),
-		  LOG_INT("n", 7));
-	release(text, sizeof(text));
-	log_configure(&log_config_default);
-	assert_true(current.json);
-	assert_int_equal(current.target, LOG_TARGET_AUTO);
-	assert_int_equal(current.levels[LOG_FACILITY_EGRESS], LOG_LEVEL_DEBUG);
-	assert_int_equal(current.levels[LOG_FACILITY_DAEMON], LOG_LEVEL_INFO);
-	json = json_loads(text, 0, NULL);
-	assert_non_null(json);
-	assert_string_equal(json_string_value(json_object_get(json, "facility")), "egress");
-	assert_string_equal(json_string_value(json_object_get(json, "level")), "debug");
-	assert_string_equal(json_string_value(json_object_get(json, "event")), "event");
-	assert_string_equal(json_string_value(json_object_get(json, "rule")), "7");
-	assert_int_equal(json_integer_value(json_object_get(json, "n")), 7);
-	json_decref(json);
-}
-
-/* <N> only if JOURNAL_STREAM names the current stderr, and the target is AUTO. */
-static void test_journal(void **state)
-{
-	struct log_config config = log_config_default;
-	struct stat status;
-	char stream[64];
-	char text[4096];
-
-	capture();
-	assert_int_equal(fstat(STDERR_FILENO, &status), 0);
-	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
-		 (unsigned long long)status.st_ino);
-	setenv("JOURNAL_STREAM", stream, 1);
-	log_configure(&config);
-	log_error("one");
-	log_warning("two");
-	log_info("three");
-	config.target = LOG_TARGET_STDERR;
-	log_configure(&config);
-	log_info("four");
-	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
-		 (unsigned long long)status.st_ino + 1);
-	setenv("JOURNAL_STREAM", stream, 1);
-	log_configure(&log_config_default);
-	log_info("five");
-	setenv("JOURNAL_STREAM", "nonsense", 1);
-	log_configure(&log_config_default);
-	log_info("six");
-	unsetenv("JOURNAL_STREAM");
-	log_configure(&log_config_default);
-	release(text, sizeof(text));
-	assert_string_equal(text, "<3>one\n<4>two\n<6>three\ninfo  four\ninfo  five\ninfo  six\n");
-}
-
-/* A syslog daemon that is missing, slow or restarted: no caller waits. */
-static void test_datagrams(void **state)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	char directory[] = "/tmp/xmc-syslog-XXXXXX";
-	struct log_datagram syslog = {.path = address.sun_path, .fd = -1};
-	char prefix[LOG_SYSLOG_PREFIX_SIZE];
-	char text[256];
-	int server;
-	int err = 0;
-	int sent;
-
-	watchdog_start(__func__);
-	assert_non_null(mkdtemp(directory));
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/log", directory);
-	assert_int_equal(log_datagram_send(&syslog, "line", 4, SECOND), -ENOENT);
-	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
-	/* Connecting is tried once a second. */
-	assert_int_not_equal(log_datagram_send(&syslog, "line", 4, SECOND + 1), 0);
-	assert_int_equal(log_datagram_send(&syslog, "line", 4, 2 * SECOND), 0);
-	assert_int_equal(recv(server, text, sizeof(text), 0), 4);
-	assert_memory_equal(text, "line", 4);
-	for (sent = 0; sent < 1000000 && !err; sent++)
-		err = log_datagram_send(&syslog, "line", 4, 2 * SECOND);
-	assert_int_equal(err, -EAGAIN);
-	assert_true(sent > 1);
-	assert_int_equal(recv(server, text, sizeof(text), 0), 4);
-	assert_int_equal(log_datagram_send(&syslog, "line", 4, 2 * SECOND), 0);
-	close(server);
-	unlink(address.sun_path);
-	assert_int_not_equal(log_datagram_send(&syslog, "line", 4, 3 * SECOND), 0);
-	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(log_datagram_send(&syslog, "again", 5, 4 * SECOND), 0);
-	assert_int_equal(recv(server, text, sizeof(text), 0), 5);
-	log_datagram_close(&syslog);
-	close(server);
-	unlink(address.sun_path);
-	rmdir(directory);
-	log_syslog_prefix(LOG_LEVEL_ERROR, prefix);
-	assert_int_equal(strncmp(prefix, "<27>", 4), 0);
-	snprintf(text, sizeof(text), " xmcastd[%d]: ", (int)getpid());
-	assert_string_equal(prefix + 4 + strlen("Nov 22 15:04:05"), text);
-	watchdog_stop();
-}
-
-/* The value of a field of an entry, which must have it once; NULL: none. */
-static const char *journal_value(const char *entry, size_t length, const char *name, size_t *size)
-{
-	const char *value = NULL;
-
-	for (size_t at = 0; at < length;) {
-		const char *end = memchr(entry + at, '\n', length - at);
-		size_t name_length = end ? (size_t)(end - entry) - at : 0;
-		uint64_t bytes;
-
-		assert_non_null(end);
-		memcpy(&bytes, end + 1, sizeof(bytes));
-		bytes = le64toh(bytes);
-		assert_true(at + name_length + 9 + bytes < length);
-		if (name_length == strlen(name) && memcmp(entry + at, name, name_length) == 0) {
-			assert_null(value);
-			value = end + 9;
-			*size = bytes;
-		}
-		at += name_length + 9 + bytes;
-		assert_int_equal(entry[at++], '\n');
-	}
-	return value;
-}
-
-/* Every key becomes a field, whatever bytes its value has; one that does not fit is left out. */
-static void test_journal_entry(void **state)
-{
-	static char large[LOG_JOURNAL_SIZE];
-	static char entry[LOG_JOURNAL_SIZE];
-	const struct log_count counts[] = {{"ENOBUFS", 12}, {"EAGAIN", 3}};
-	const struct log_field fields[] = {
-		LOG_NAME("rule", "cam1\nPRIORITY=0"),
-		LOG_IFACE("eth0"),
-		LOG_UINT("owed_ms", 7),
-		LOG_ERROR(-ENODEV),
-		LOG_COUNTS("errors", counts, 2),
-		LOG_TEXT("reason", NULL),
-		LOG_TEXT("large", large),
-		LOG_TEXT("hint", "\xff"),
-	};
-	const struct log_record record = {
-		.facility = LOG_FACILITY_RULES,
-		.level = LOG_LEVEL_WARNING,
-		.event = "dropping",
-		.fields = fields,
-		.nr_fields = sizeof(fields) / sizeof(fields[0]),
-		.suppressed = 5,
-	};
-	static const struct {
-		const char *name;
-		const char *value; /* NULL: no such field */
-	} expected[] = {
-		{"MESSAGE", "the line"},
-		{"PRIORITY", "4"},
-		{"SYSLOG_IDENTIFIER", "test_log"},
-		{"XMCAST_EVENT", "dropping"},
-		{"XMCAST_FACILITY", "rules"},
-		{"XMCAST_RULE", "cam1\nPRIORITY=0"},
-		{"XMCAST_INTERFACE", "eth0"},
-		{"XMCAST_OWED_MS", "7"},
-		{"XMCAST_ERROR", "No such device"},
-		{"XMCAST_ERRORS", "ENOBUFS:12,EAGAIN:3"},
-		{"XMCAST_HINT", "\xff"},
-		{"XMCAST_SUPPRESSED", "5"},
-		{"XMCAST_REASON", NULL},
-		{"XMCAST_LARGE", NULL},
-	};
-	size_t length;
-
-	memset(large, 'x', sizeof(large) - 1);
-	length = log_journal_entry(&record, "the line, newline", strlen("the line"), entry);
-	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-		size_t size = 0;
-		const char *value = journal_value(entry, length, expected[i].name, &size);
-
-		if (!expected[i].value) {
-			assert_null(value);
-			continue;
-		}
-		assert_non_null(value);
-		assert_int_equal(size, strlen(expected[i].value));
-		assert_memory_equal(value, expected[i].value, size);
-	}
-}
+/* ---- configured while others write ---- */
 
 /* How often the log has been configured, -1: enough. The writers keep pace, so that their lines do
  * not fill the pipe in the first form. */
@@ -733,37 +349,6 @@ static void test_configure_meanwhile(void **state)
 	watchdog_stop();
 }
 
-static counter_t counter;
-
-static void *count(void *arg)
-{
-	for (int i = 0; i < MANY; i++)
-		counter_add(&counter, 3);
-	return NULL;
-}
-
-/* Readers see a counter grow, never torn and never decreasing. */
-static void test_counter(void **state)
-{
-	const uint64_t start = UINT32_MAX - MANY; /* it exceeds 32 bits on the way */
-	uint64_t last = start;
-	pthread_t thread;
-
-	watchdog_start(__func__);
-	counter_add(&counter, start);
-	assert_int_equal(pthread_create(&thread, NULL, count, NULL), 0);
-	while (last != start + 3ULL * MANY) {
-		uint64_t now = counter_read(&counter);
-
-		if (now < last || (now - start) % 3)
-			fail_msg("from %llu to %llu", (unsigned long long)last,
-				 (unsigned long long)now);
-		last = now;
-	}
-	pthread_join(thread, NULL);
-	watchdog_stop();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -773,21 +358,11 @@ int main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_errno_is_kept),
 		cmocka_unit_test(test_full_pipe),
-		cmocka_unit_test(test_allowed),
-		cmocka_unit_test(test_limiter),
-		cmocka_unit_test(test_limiter_full),
 		cmocka_unit_test(test_watcher),
 		cmocka_unit_test(test_flags_are_kept),
 		cmocka_unit_test(test_pipe_of_others),
 		cmocka_unit_test(test_stopped_terminal),
-		cmocka_unit_test(test_json_lines),
-		cmocka_unit_test(test_journal),
-		cmocka_unit_test(test_datagrams),
-		cmocka_unit_test(test_journal_entry),
 		cmocka_unit_test(test_configure_meanwhile),
-		cmocka_unit_test(test_storm),
-		cmocka_unit_test(test_storm_of_errors),
-		cmocka_unit_test(test_counter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
