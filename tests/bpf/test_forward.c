@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Forwards as a whole: copies through real devices, changes while packets flow, what devices do
- * with packets, and what is refused. */
+/* Forwards as a whole: copies through real devices, changes while packets flow, and what is
+ * refused. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <net/if.h>
@@ -13,71 +12,11 @@
 
 #include <bpf/bpf.h>
 
-#include <xmcast/packet.h>
-
-#include "forward_env.h"
+#include "dataplane/xsk.h"
+#include "forward_case.h"
 #include "require.h"
 #include "rewritten.h"
-#include "dataplane/xsk.h"
 #include "steering/transmits.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-#define SOURCE	     "10.9.9.9"
-#define GROUP	     "239.1.1.1"
-#define SOURCE6	     "2001:db8::9"
-#define GROUP6	     "ff3e::1"
-#define PORT	     5000
-
-static enum iface_mode attached;
-
-static void attach(enum iface_mode mode)
-{
-	assert_int_equal(steer_attach(forward_env.steer, forward_env.in, mode, &attached), 0);
-}
-
-/* With its socket, which detaching does not remove. */
-static void detach(void)
-{
-	steer_detach(forward_env.steer);
-}
-
-static void set(const char *command)
-{
-	assert_int_equal(system(command), 0);
-}
-
-/* The identification depends on the CPU on which the packet was processed. */
-static uint16_t id_of(const struct packet *packet)
-{
-	return packet->bytes[14] / 16 == 4 ? packet_get16(packet, 18) : 0;
-}
-
-static void expect_frame(unsigned int device, const struct packet *sent,
-			 const struct xmc_output *header)
-{
-	struct packet packet, wanted = *sent;
-
-	if (!forward_env_receive(1 + device, &packet, false))
-		fail_msg("no frame has come out of device %u", device);
-	rewrite_expected(&wanted, header, id_of(&packet));
-	if (packet.length == wanted.length &&
-	    memcmp(packet.bytes, wanted.bytes, packet.length) == 0)
-		return;
-	packet_dump(&packet);
-	packet_dump(&wanted);
-	fail_msg("another frame than expected (second) has come out of device %u", device);
-}
-
-static void expect_nothing(unsigned int device)
-{
-	struct packet packet;
-
-	if (!forward_env_receive(1 + device, &packet, true))
-		return;
-	packet_dump(&packet);
-	fail_msg("an unexpected frame has come out of device %u", device);
-}
 
 /* Every frame that leaves, byte by byte: one packet after the other, with each kind of checksum. */
 static void check_copies(const char *source, const char *group,
@@ -117,21 +56,6 @@ static void check_copies(const char *source, const char *group,
 		assert_int_equal(tally.sent_bytes, bytes);
 	}
 	forward_env_remove(&key, forward);
-}
-
-/* One output to a group and port of its own on each device, mixed, `count` of them. */
-static void make_outputs(struct forward_output *outputs, unsigned int count, bool ipv6)
-{
-	for (unsigned int i = 0; i < count; i++) {
-		char destination[40];
-
-		snprintf(destination, sizeof(destination), ipv6 ? "ff3e::2:%x" : "239.2.2.%u",
-			 i + 1);
-		outputs[i] = forward_env_output(i * 2 / 3 % 2, ipv6 ? "2001:db8:1::1" : "192.0.2.1",
-						destination, i % 4 ? (uint16_t)(6000 + i) : 0);
-		outputs[i].header.ttl = (uint8_t)(i + 1);
-		outputs[i].header.mac_to[5] = (uint8_t)i;
-	}
 }
 
 static void test_copies(void **state)
@@ -466,162 +390,6 @@ static void test_many_rules(void **state)
 	assert_int_equal(steer_wait(forward_env.steer), 0);
 }
 
-/* ---- what devices do ---- */
-
-/* Wait until the device has dealt with so many packets; then the counts are as expected. */
-static void expect_counts(struct transmits *transmits, int from, int to, uint64_t sent,
-			  enum xmc_device_drop drop, uint64_t dropped)
-{
-	struct xmc_device_counts counts;
-
-	for (unsigned int i = 0; i < 1000; i++) {
-		uint64_t all;
-
-		assert_int_equal(transmits_read(transmits, from, to, &counts), 0);
-		all = counts.sent;
-		for (unsigned int j = 0; j < XMC_DEVICE_DROPS; j++)
-			all += counts.dropped[j];
-		if (all >= sent + dropped)
-			break;
-		usleep(10000);
-	}
-	assert_int_equal(counts.sent, sent);
-	for (unsigned int j = 0; j < XMC_DEVICE_DROPS; j++)
-		assert_int_equal(counts.dropped[j], j == drop ? dropped : 0);
-}
-
-static void check_transmits(enum iface_mode mode)
-{
-	const struct xmc_rule_key key = packet_flow(NULL, GROUP, PORT);
-	struct forward_output output;
-	struct transmits *transmits;
-	struct forward *forward;
-	struct packet packet;
-	int out = forward_env.out[0];
-	bool skb = mode == IFACE_MODE_SKB;
-
-	attach(mode);
-	make_outputs(&output, 1, false);
-	forward = forward_env_add(&key, &output, 1);
-	packet_build_text(&packet, SOURCE, GROUP, PORT, 60);
-	assert_int_equal(transmits_open(&transmits, NULL), 0);
-	forward_env_send(&packet); /* not watched yet */
-	expect_frame(0, &packet, &output.header);
-	assert_int_equal(transmits_watch(transmits, forward_env.in, out, skb), 0);
-	assert_int_equal(transmits_watch(transmits, forward_env.in, out, skb), 0);
-	for (unsigned int i = 0; i < 20; i++) {
-		forward_env_send(&packet);
-		expect_frame(0, &packet, &output.header);
-	}
-	expect_counts(transmits, forward_env.in, out, 20, XMC_DEVICE_OTHER, 0);
-	/* The device refuses: there is no link. */
-	set("ip link set out0 down");
-	for (unsigned int i = 0; i < 5; i++)
-		forward_env_send(&packet);
-	expect_counts(transmits, forward_env.in, out, 20, XMC_DEVICE_ENETDOWN, 5);
-	set("ip link set out0 up");
-	transmits_unwatch(transmits, forward_env.in, out);
-	forward_env_send(&packet);
-	expect_frame(0, &packet, &output.header);
-	expect_counts(transmits, forward_env.in, out, 21, XMC_DEVICE_ENETDOWN, 5);
-	transmits_unwatch(transmits, forward_env.in, out);
-	transmits_unwatch(transmits, forward_env.in, out);
-	assert_int_equal(
-		transmits_read(transmits, forward_env.in, out, &(struct xmc_device_counts){}),
-		-ENOENT);
-	transmits_close(transmits);
-	transmits_close(NULL);
-	detach();
-	forward_env_remove(&key, forward);
-}
-
-static void test_transmits(void **state)
-{
-	forward_env_need();
-	check_transmits(IFACE_MODE_NATIVE);
-}
-
-/* Packets of the members of a bond count as the bond's, as long as they are members. */
-static void test_transmits_of_bond(void **state)
-{
-	const struct xmc_rule_key key = packet_flow(NULL, GROUP, PORT);
-	const int bond = 1 << 20;
-	struct forward_output output;
-	struct transmits *transmits;
-	struct forward *forward;
-	struct packet packet;
-	int out = forward_env.out[0];
-
-	forward_env_need();
-	attach(IFACE_MODE_NATIVE);
-	make_outputs(&output, 1, false);
-	forward = forward_env_add(&key, &output, 1);
-	packet_build_text(&packet, SOURCE, GROUP, PORT, 60);
-	assert_int_equal(transmits_open(&transmits, NULL), 0);
-	assert_int_equal(transmits_watch(transmits, bond, out, false), 0);
-	for (int member = 0; member < 3; member++) {
-		int from = member == 1 ? bond : forward_env.in;
-
-		assert_int_equal(
-			transmits_set_bond(transmits, forward_env.in, from == bond ? bond : 0), 0);
-		assert_int_equal(transmits_watch(transmits, from, out, false), 0);
-		for (unsigned int i = 0; i < 10; i++) {
-			forward_env_send(&packet);
-			expect_frame(0, &packet, &output.header);
-		}
-		expect_counts(transmits, from, out, 10, XMC_DEVICE_OTHER, 0);
-		transmits_unwatch(transmits, from, out);
-	}
-	expect_counts(transmits, bond, out, 10, XMC_DEVICE_OTHER, 0);
-	transmits_close(transmits);
-	detach();
-	forward_env_remove(&key, forward);
-}
-
-static void test_transmits_in_skb_mode(void **state)
-{
-	forward_env_need();
-	check_transmits(IFACE_MODE_SKB);
-	assert_int_equal(steer_set_mode(forward_env.steer, IFACE_MODE_NATIVE), 0);
-}
-
-/* A veth whose other end can take no redirected packets. */
-static void test_refusing_device(void **state)
-{
-	const struct xmc_rule_key key = packet_flow(NULL, GROUP, PORT);
-	struct xmc_device_counts counts = {};
-	struct forward_output output;
-	struct transmits *transmits;
-	struct forward *forward;
-	struct packet packet;
-	uint64_t refused = 0;
-
-	forward_env_need();
-	attach(IFACE_MODE_NATIVE);
-	make_outputs(&output, 1, false);
-	forward = forward_env_add(&key, &output, 1);
-	assert_int_equal(transmits_open(&transmits, NULL), 0);
-	assert_int_equal(transmits_watch(transmits, forward_env.in, forward_env.out[0], false), 0);
-	set("ethtool -K far1 gro off");
-	packet_build_text(&packet, SOURCE, GROUP, PORT, 60);
-	for (unsigned int i = 0; i < 7; i++)
-		forward_env_send(&packet);
-	for (unsigned int i = 0; i < 1000 && refused < 7; i++) {
-		assert_int_equal(
-			transmits_read(transmits, forward_env.in, forward_env.out[0], &counts), 0);
-		/* Since Linux 6.3 the kernel knows beforehand. */
-		refused = counts.dropped[XMC_DEVICE_ENXIO] + counts.dropped[XMC_DEVICE_EOPNOTSUPP];
-		usleep(10000);
-	}
-	assert_int_equal(refused, 7);
-	assert_int_equal(counts.sent, 0);
-	expect_nothing(0);
-	set("ethtool -K far1 gro on");
-	transmits_close(transmits);
-	detach();
-	forward_env_remove(&key, forward);
-}
-
 /* ---- without CAP_PERFMON ---- */
 
 static void drop_perfmon(void)
@@ -690,10 +458,6 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_device_made_again),
 		cmocka_unit_test(test_many_rules),
-		cmocka_unit_test(test_transmits),
-		cmocka_unit_test(test_transmits_of_bond),
-		cmocka_unit_test(test_transmits_in_skb_mode),
-		cmocka_unit_test(test_refusing_device),
 		cmocka_unit_test(test_without_perfmon),
 	};
 
