@@ -10,6 +10,7 @@
 #include <xmcast/packet.h>
 
 #include "base/addr.h"
+#include "base/bytes.h"
 
 /* An ICMP error begins with type, code, checksum and four more bytes. */
 #define ICMP_SIZE	8
@@ -19,31 +20,12 @@
 #define PORTS_SIZE	4
 #define FRAGMENT_OFFSET 0x1fff
 
-struct bytes {
-	const uint8_t *data;
-	size_t length;
-};
-
-static bool skip(struct bytes *bytes, size_t count)
-{
-	if (bytes->length < count)
-		return false;
-	bytes->data += count;
-	bytes->length -= count;
-	return true;
-}
-
-static uint16_t read16(const uint8_t *data)
-{
-	return (uint16_t)(data[0] << 8 | data[1]);
-}
-
 static bool read_ports(const struct bytes *bytes, struct icmp_error *error)
 {
 	if (bytes->length < PORTS_SIZE)
 		return false;
-	error->source_port = read16(bytes->data);
-	error->destination_port = read16(bytes->data + 2);
+	error->source_port = bytes_read16(bytes->data);
+	error->destination_port = bytes_read16(bytes->data + 2);
 	return true;
 }
 
@@ -55,12 +37,12 @@ static bool read_ipv4(struct bytes *bytes, unsigned int protocol, struct xmc_add
 	uint32_t ipv4[2];
 
 	if (bytes->length < IPV4_SIZE || header[0] >> 4 != 4 || (header[0] & 0xf) < 5 ||
-	    header[9] != protocol || (read16(header + 6) & FRAGMENT_OFFSET))
+	    header[9] != protocol || (bytes_read16(header + 6) & FRAGMENT_OFFSET))
 		return false;
 	memcpy(&ipv4[0], header + 12, sizeof(ipv4));
 	xmc_addr_from_ipv4(source, ipv4[0]);
 	xmc_addr_from_ipv4(destination, ipv4[1]);
-	return skip(bytes, 4UL * (header[0] & 0xf));
+	return bytes_skip(bytes, 4UL * (header[0] & 0xf));
 }
 
 static bool kind_of_ipv4(uint8_t type, uint8_t code, enum icmp_kind *kind)
@@ -100,7 +82,7 @@ int icmp_parse_ipv4(const void *packet, size_t length, struct icmp_error *error)
 	if (!read_ipv4(&bytes, IPPROTO_ICMP, &from, &to) || bytes.length < ICMP_SIZE ||
 	    !kind_of_ipv4(bytes.data[0], bytes.data[1], &error->kind))
 		return 0;
-	skip(&bytes, ICMP_SIZE);
+	bytes_skip(&bytes, ICMP_SIZE);
 	return read_ipv4(&bytes, IPPROTO_UDP, &error->source, &error->destination) &&
 	       addr_equal(&error->source, &to) && read_ports(&bytes, error);
 }
@@ -144,14 +126,14 @@ static bool read_ipv6(struct bytes *bytes, struct icmp_error *error)
 	const uint8_t *header = bytes->data;
 	uint8_t next;
 
-	if (!skip(bytes, IPV6_SIZE) || header[0] >> 4 != 6)
+	if (!bytes_skip(bytes, IPV6_SIZE) || header[0] >> 4 != 6)
 		return false;
 	next = header[6];
 	memcpy(error->source.b, header + 8, sizeof(error->source.b));
 	memcpy(error->destination.b, header + 24, sizeof(error->destination.b));
 	header = bytes->data;
 	if (next == IPPROTO_FRAGMENT) {
-		if (!skip(bytes, FRAGMENT_SIZE) || read16(header + 2) >> 3)
+		if (!bytes_skip(bytes, FRAGMENT_SIZE) || bytes_read16(header + 2) >> 3)
 			return false;
 		next = header[0];
 	}
@@ -166,7 +148,7 @@ int icmp_parse_ipv6(const void *message, size_t length, const struct xmc_addr *t
 	memset(error, 0, sizeof(*error));
 	if (bytes.length < ICMP_SIZE || !kind_of_ipv6(bytes.data[0], bytes.data[1], &error->kind))
 		return 0;
-	skip(&bytes, ICMP_SIZE);
+	bytes_skip(&bytes, ICMP_SIZE);
 	/* The form in which IPv4 addresses are kept is on no wire. */
 	return read_ipv6(&bytes, error) && !addr_is_ipv4(&error->destination) &&
 	       addr_equal(&error->source, to) && read_ports(&bytes, error);

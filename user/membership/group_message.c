@@ -6,6 +6,8 @@
 
 #include <xmcast/packet.h>
 
+#include "base/bytes.h"
+
 #define IPV4_SIZE      20
 #define IPV6_SIZE      40
 
@@ -36,25 +38,6 @@
 
 /* RFC 3376, section 8.3: hosts of IGMPv1 answer within 10 s. */
 #define IGMP_V1_RESPONSE_MS 10000
-
-struct bytes {
-	const uint8_t *data;
-	size_t length;
-};
-
-static bool skip(struct bytes *bytes, size_t count)
-{
-	if (bytes->length < count)
-		return false;
-	bytes->data += count;
-	bytes->length -= count;
-	return true;
-}
-
-static unsigned int read16(const uint8_t *data)
-{
-	return (unsigned int)data[0] << 8 | data[1];
-}
 
 static unsigned int width(bool ipv4)
 {
@@ -90,7 +73,7 @@ struct xmc_addr group_source(const struct group_sources *sources, unsigned int i
 static uint32_t sum(uint32_t sum, const struct bytes *bytes)
 {
 	for (size_t i = 0; i + 1 < bytes->length; i += 2)
-		sum += read16(bytes->data + i);
+		sum += bytes_read16(bytes->data + i);
 	if (bytes->length & 1)
 		sum += (uint32_t)bytes->data[bytes->length - 1] << 8;
 	while (sum >> 16)
@@ -118,8 +101,8 @@ static enum group_defect parse_sources(struct bytes bytes, struct group_message 
 	message->robustness = flags & 7;
 	message->interval = decode(bytes.data[1], 4);
 	message->asked =
-		(struct group_sources){bytes.data + 4, read16(bytes.data + 2), message->ipv4};
-	skip(&bytes, 4);
+		(struct group_sources){bytes.data + 4, bytes_read16(bytes.data + 2), message->ipv4};
+	bytes_skip(&bytes, 4);
 	return bytes.length < (size_t)message->asked.count * width(message->ipv4)
 		       ? GROUP_MESSAGE_MALFORMED
 		       : GROUP_MESSAGE_OK;
@@ -167,8 +150,8 @@ static enum group_defect parse_mld_query(const struct bytes *bytes, struct group
 	enum group_defect defect = parse_asked(bytes->data + 8, message);
 
 	message->version = bytes->length == MLD_SIZE ? 1 : 2;
-	message->response_ms = message->version == 1 ? read16(bytes->data + 4)
-						     : decode(read16(bytes->data + 4), 12);
+	message->response_ms = message->version == 1 ? bytes_read16(bytes->data + 4)
+						     : decode(bytes_read16(bytes->data + 4), 12);
 	if (defect || message->version == 1)
 		return defect;
 	if (bytes->length < MLD_QUERY_SIZE)
@@ -197,7 +180,7 @@ static size_t record_size(const uint8_t *data, size_t length, bool ipv4)
 
 	if (length < size)
 		return 0;
-	size += (size_t)read16(data + 2) * width(ipv4) + 4UL * data[1];
+	size += (size_t)bytes_read16(data + 2) * width(ipv4) + 4UL * data[1];
 	return size <= length ? size : 0;
 }
 
@@ -207,8 +190,8 @@ static enum group_defect take_records(const struct bytes *bytes, struct group_me
 	struct bytes rest = *bytes;
 
 	message->version = message->ipv4 ? 3 : 2;
-	message->left = read16(bytes->data + 6);
-	skip(&rest, RECORDS_HEAD_SIZE);
+	message->left = bytes_read16(bytes->data + 6);
+	bytes_skip(&rest, RECORDS_HEAD_SIZE);
 	message->next = rest.data;
 	message->end = rest.data + rest.length;
 	for (unsigned int i = 0; i < message->left; i++) {
@@ -216,7 +199,7 @@ static enum group_defect take_records(const struct bytes *bytes, struct group_me
 
 		if (!size)
 			return GROUP_MESSAGE_MALFORMED;
-		skip(&rest, size);
+		bytes_skip(&rest, size);
 	}
 	return GROUP_MESSAGE_OK;
 }
@@ -266,15 +249,15 @@ static enum group_defect parse_ipv4(struct bytes bytes, struct group_message *me
 
 	if (bytes.length < IPV4_SIZE)
 		return GROUP_MESSAGE_MALFORMED;
-	total = read16(header + 2);
+	total = bytes_read16(header + 2);
 	if (header[9] != IPPROTO_IGMP)
 		return GROUP_MESSAGE_OTHER;
 	/* A fragment: there is none of a message with TTL 1 that fits the link. */
-	if (total > bytes.length || read16(header + 6) & 0x3fff)
+	if (total > bytes.length || bytes_read16(header + 6) & 0x3fff)
 		return GROUP_MESSAGE_MALFORMED;
 	bytes.length = total;
 	message->source = read_address(header + 12, true);
-	if (!skip(&bytes, 4UL * (header[0] & 0xf)) || (header[0] & 0xf) < 5)
+	if (!bytes_skip(&bytes, 4UL * (header[0] & 0xf)) || (header[0] & 0xf) < 5)
 		return GROUP_MESSAGE_MALFORMED;
 	first = message->source.b[12];
 	if (first >= 224 || first == 127)
@@ -307,10 +290,10 @@ static bool skip_options(struct bytes *bytes)
 		if (at + 2 > size || at + 2 + option[1] > size)
 			return false;
 		found |= option[0] == OPTION_ROUTER_ALERT && option[1] == 2 &&
-			 read16(option + 2) == 0;
+			 bytes_read16(option + 2) == 0;
 		at += 2UL + option[1];
 	}
-	return skip(bytes, size) && found;
+	return bytes_skip(bytes, size) && found;
 }
 
 static enum group_defect parse_mld(const struct bytes *bytes, struct group_message *message)
@@ -342,8 +325,8 @@ static enum group_defect parse_ipv6(struct bytes bytes, struct group_message *me
 	/* Every message has hop-by-hop options. */
 	if (header[6] != IPPROTO_HOPOPTS)
 		return GROUP_MESSAGE_OTHER;
-	payload = read16(header + 4);
-	skip(&bytes, IPV6_SIZE);
+	payload = bytes_read16(header + 4);
+	bytes_skip(&bytes, IPV6_SIZE);
 	if (payload > bytes.length || payload < 8)
 		return GROUP_MESSAGE_MALFORMED;
 	if (bytes.data[0] != IPPROTO_ICMPV6)
@@ -409,7 +392,7 @@ bool group_message_next(struct group_message *message, struct group_record *reco
 		record->kind = data[0];
 		record->group = read_address(data + RECORD_HEAD_SIZE, ipv4);
 		record->sources = (struct group_sources){data + RECORD_HEAD_SIZE + width(ipv4),
-							 read16(data + 2), ipv4};
+							 bytes_read16(data + 2), ipv4};
 		if (data[0] >= RECORD_IS_INCLUDE && data[0] <= RECORD_BLOCK &&
 		    is_group(&record->group, ipv4))
 			return true;
