@@ -57,6 +57,19 @@ static inline void expect_errors(struct errors *errors, const struct expected *e
 	errors_free(errors);
 }
 
+/* What is printed about the errors, which stay; free() it. */
+static inline char *printed_errors(const struct errors *errors)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	assert_non_null(stream);
+	errors_print(errors, stream);
+	fclose(stream);
+	return text;
+}
+
 /* Assert that nothing was found wrong. */
 static inline void expect_no_errors(struct errors *errors, const char *input)
 {

@@ -2,16 +2,9 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "base/addr.h"
 #include "expect.h"
 
-static struct xmc_addr parse(const char *text)
-{
-	struct xmc_addr addr;
-
-	assert_true(addr_parse(text, &addr));
-	return addr;
-}
+#include "address.h"
 
 static void test_parse_and_format(void **state)
 {
@@ -20,7 +13,7 @@ static void test_parse_and_format(void **state)
 	char text[ADDR_TEXT_SIZE];
 
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
-		struct xmc_addr addr = parse(same[i]);
+		struct xmc_addr addr = address(same[i]);
 
 		assert_string_equal(addr_format(&addr, text), same[i]);
 	}
@@ -28,11 +21,11 @@ static void test_parse_and_format(void **state)
 
 static void test_layout(void **state)
 {
-	struct xmc_addr addr = parse("1.2.3.4");
+	struct xmc_addr addr = address("1.2.3.4");
 	static const uint8_t mapped[16] = {[10] = 0xff, 0xff, 1, 2, 3, 4};
 
 	assert_memory_equal(addr.b, mapped, 16);
-	addr = parse("ff02::1");
+	addr = address("ff02::1");
 	assert_int_equal(addr.b[0], 0xff);
 	assert_int_equal(addr.b[15], 1);
 }
@@ -57,32 +50,32 @@ static void test_classes(void **state)
 	struct xmc_addr any = {0}, addr;
 
 	assert_true(addr_is_any(&any));
-	addr = parse("0.0.0.0");
+	addr = address("0.0.0.0");
 	assert_false(addr_is_any(&addr));
-	addr = parse("::");
+	addr = address("::");
 	assert_true(addr_is_any(&addr));
 
-	addr = parse("223.255.255.255");
+	addr = address("223.255.255.255");
 	assert_false(addr_is_multicast(&addr));
-	addr = parse("224.0.0.0");
+	addr = address("224.0.0.0");
 	assert_true(addr_is_multicast(&addr));
 	assert_true(addr_is_ipv4(&addr));
 	assert_int_equal(addr_family(&addr), AF_INET);
-	addr = parse("239.255.255.255");
+	addr = address("239.255.255.255");
 	assert_true(addr_is_multicast(&addr));
-	addr = parse("240.0.0.0");
+	addr = address("240.0.0.0");
 	assert_false(addr_is_multicast(&addr));
-	addr = parse("ff3e::1");
+	addr = address("ff3e::1");
 	assert_true(addr_is_multicast(&addr));
 	assert_false(addr_is_ipv4(&addr));
 	assert_int_equal(addr_family(&addr), AF_INET6);
-	addr = parse("fe80::1");
+	addr = address("fe80::1");
 	assert_false(addr_is_multicast(&addr));
 }
 
 static void test_equal(void **state)
 {
-	struct xmc_addr a = parse("1.2.3.4"), b = parse("1.2.3.4"), c = parse("1.2.3.5");
+	struct xmc_addr a = address("1.2.3.4"), b = address("1.2.3.4"), c = address("1.2.3.5");
 
 	assert_true(addr_equal(&a, &b));
 	assert_false(addr_equal(&a, &c));
@@ -90,8 +83,8 @@ static void test_equal(void **state)
 
 static void test_endpoint(void **state)
 {
-	struct xmc_addr ipv4 = parse("239.1.1.1"), ipv6 = parse("ff3e::1");
-	struct xmc_addr longest = parse("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	struct xmc_addr ipv4 = address("239.1.1.1"), ipv6 = address("ff3e::1");
+	struct xmc_addr longest = address("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 	char text[ENDPOINT_TEXT_SIZE];
 
 	assert_string_equal(endpoint_format(&ipv4, 5000, NULL, text), "239.1.1.1:5000");
@@ -107,7 +100,7 @@ static void test_endpoint(void **state)
 
 static void test_sockaddr(void **state)
 {
-	struct xmc_addr ipv4 = parse("10.1.2.3"), ipv6 = parse("2001:db8::7");
+	struct xmc_addr ipv4 = address("10.1.2.3"), ipv6 = address("2001:db8::7");
 	struct sockaddr_storage storage;
 	const struct sockaddr_in *in = (const struct sockaddr_in *)&storage;
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&storage;

@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "expect.h"
 
-static char *print(const struct errors *errors)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&text, &size);
-
-	assert_non_null(stream);
-	errors_print(errors, stream);
-	fclose(stream);
-	return text;
-}
-
 static void assert_printed(struct errors *errors, const char *expected)
 {
-	char *text = print(errors);
+	char *text = printed_errors(errors);
 
 	assert_string_equal(text, expected);
 	free(text);
@@ -76,7 +64,7 @@ static void test_too_many(void **state)
 		errors_add(&errors, &at, "w", 1, "error %d", i);
 	assert_int_equal(errors.count, ERRORS_MAX + 5);
 	assert_int_equal(errors.kept, ERRORS_MAX);
-	text = print(&errors);
+	text = printed_errors(&errors);
 	assert_non_null(strstr(text, "f:1:1: 'w': error 0\n"));
 	assert_non_null(strstr(text, "'w': error 99\nand 5 more errors\n"));
 	free(text);

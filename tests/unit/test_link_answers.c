@@ -12,7 +12,7 @@
 
 #include "watchdog.h"
 
-#include "base/addr.h"
+#include "address.h"
 #include "links/features_parse.h"
 #include "links/message.h"
 #include "links/next_hop_parse.h"
@@ -33,14 +33,6 @@ static struct nlmsghdr *begin(uint16_t type)
 	message->nlmsg_seq = request.nlmsg_seq;
 	message->nlmsg_pid = request.nlmsg_pid;
 	return message;
-}
-
-static struct xmc_addr address(const char *text)
-{
-	struct xmc_addr result;
-
-	assert_true(addr_parse(text, &result));
-	return result;
 }
 
 static void put_address(struct nlmsghdr *message, uint16_t type, const char *text)

@@ -8,7 +8,7 @@
 #include "watchdog.h"
 #include "link_bed.h"
 
-#include "base/addr.h"
+#include "address.h"
 #include "base/sandbox.h"
 #include "links/features.h"
 #include "links/link.h"
@@ -22,14 +22,6 @@ static struct netlink *netlink;
 /* Beyond what the kernel needs to resolve a neighbour, or to give up (3 s). */
 #define WAIT_ATTEMPTS 600
 #define WAIT_MS	      50
-
-static struct xmc_addr address(const char *text)
-{
-	struct xmc_addr result;
-
-	assert_true(addr_parse(text, &result));
-	return result;
-}
 
 static struct next_hop find(const char *to, const char *oif)
 {

@@ -7,13 +7,8 @@
 
 static void expect_printed(const struct errors *errors, const char *input, const char *expected)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&text, &size);
+	char *text = printed_errors(errors);
 
-	assert_non_null(stream);
-	errors_print(errors, stream);
-	fclose(stream);
 	if (strcmp(text, expected) != 0)
 		fail_msg("<%s>\nis refused with:\n%sexpected:\n%s", input, text, expected);
 	free(text);

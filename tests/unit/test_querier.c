@@ -3,6 +3,7 @@
  */
 #include "watchdog.h"
 
+#include "address.h"
 #include "membership/querier.h"
 
 #define S NS_PER_SECOND
@@ -15,14 +16,6 @@ static const struct querier_rules rules = {.asks = true,
 static struct querier querier;
 static uint64_t now_ns;
 static struct group_query query;
-
-static struct xmc_addr address(const char *text)
-{
-	struct xmc_addr addr;
-
-	assert_true(addr_parse(text, &addr));
-	return addr;
-}
 
 static void start(const char *own)
 {

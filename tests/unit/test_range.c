@@ -162,14 +162,11 @@ static void test_bad(void **state)
 		const struct rule_operation operation = {RULE_ADD, bad[i][0]};
 		struct errors errors = {0};
 		struct config result;
-		char *text = NULL;
-		size_t size;
-		FILE *stream = open_memstream(&text, &size);
+		char *text;
 
 		if (config_change(&config, &operation, 1, "x", &result, &errors) != -EINVAL)
 			fail_msg("<%s> is accepted", bad[i][0]);
-		errors_print(&errors, stream);
-		fclose(stream);
+		text = printed_errors(&errors);
 		assert_string_equal(text, bad[i][1]);
 		errors_free(&errors);
 		free(text);

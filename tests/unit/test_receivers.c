@@ -2,6 +2,7 @@
 /* The table of receivers: joins, leaves, sources, versions that suppress reports, limits, time. */
 #include "watchdog.h"
 
+#include "address.h"
 #include "membership/receivers.h"
 
 #define S	 NS_PER_SECOND
@@ -12,14 +13,6 @@ static struct receivers *table;
 static struct receivers_rules rules;
 static uint64_t now_ns;
 static struct xmc_addr group;
-
-static struct xmc_addr address(const char *text)
-{
-	struct xmc_addr addr;
-
-	assert_true(addr_parse(text, &addr));
-	return addr;
-}
 
 static int set_up(void **state)
 {

@@ -7,6 +7,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "address.h"
 #include "dataplane/send_request.h"
 #include "dataplane/source_ports.h"
 
@@ -17,14 +18,6 @@ struct packet {
 	uint8_t frame[256];
 	struct frame_entry entry;
 };
-
-static struct xmc_addr address(const char *text)
-{
-	struct xmc_addr addr;
-
-	assert_true(addr_parse(text, &addr));
-	return addr;
-}
 
 static struct packet make_packet(const char *source, uint8_t ttl, uint8_t tos)
 {
