@@ -55,7 +55,7 @@ struct capture_run {
 	uint64_t written;
 	uint64_t filtered; /* not wanted */
 	uint64_t unplaced; /* no memory for its place */
-	bool full;	   /* as many as wanted are written */
+	bool full;	   /* the number of packets that was asked for is written */
 	int code;
 };
 
@@ -329,7 +329,7 @@ static bool take_records(struct capture_run *run, bool last)
 			break;
 	}
 	errno = 0;
-	/* For who waits for packets; but only when there are no more. */
+	/* Readers of the file wait for packets; flush only when no more are queued. */
 	if (taken < TURN && !ferror(stream))
 		fflush(stream);
 	if (!ferror(stream))

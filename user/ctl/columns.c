@@ -43,7 +43,7 @@ static const char *queue_name(const json_t *object, char text[SHOW_TEXT_SIZE])
 	return text;
 }
 
-/* The texts, as many as there is room for. */
+/* The texts with commas in between; "..." stands for those that do not fit the buffer. */
 static const char *list_texts(const json_t *list, char text[SHOW_TEXT_SIZE])
 {
 	const json_t *item;

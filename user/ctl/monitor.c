@@ -39,7 +39,7 @@ static int print_events(struct ctl *ctl)
 			return EXIT_DONE;
 		if (err)
 			return ctl_no_answer(ctl, err);
-		/* Flushed line by line, for who waits for events. */
+		/* ctl_show() flushes each line, because readers wait for events. */
 		code = ctl_show(ctl, event, show_event);
 		json_decref(event);
 		if (code)

@@ -109,7 +109,7 @@ static int ask(struct top *top, json_t **stats)
 	return code;
 }
 
-/* A daemon that has gone ends top; one that refuses may answer the next time. */
+/* top ends with the daemon. A request that the daemon refuses is repeated the next time. */
 static int sample(struct top *top)
 {
 	json_t *stats = NULL;
@@ -224,7 +224,7 @@ static int run_screen(struct top *top)
 	top_model_message(top->model, "waiting for xmcastd");
 	draw(top);
 	while (true) {
-		/* Whatever comes without a request means that it has gone. */
+		/* The daemon sends nothing without a request: input means that it has ended. */
 		if (hung_up || clock_now() >= next) {
 			if (top->frames && shown++ == top->frames)
 				return EXIT_DONE;

@@ -43,7 +43,7 @@ struct top_model {
 	char *selected; /* name of the rule under the cursor, or NULL */
 	struct top_row *rows;
 	size_t count;
-	size_t page; /* lines of the list in the last frame, set by who draws it */
+	size_t page; /* lines of the list in the last frame, set when it is drawn */
 };
 
 enum top_key {

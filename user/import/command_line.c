@@ -81,7 +81,7 @@ static void add_quoted(struct splitting *splitting, char quote)
 {
 	struct command_line *line = splitting->line;
 
-	/* '' is a word as well. */
+	/* Quotes make a word even if there is nothing in between: ''. */
 	add(splitting, '\0');
 	while (true) {
 		char byte;
@@ -108,7 +108,7 @@ static void redirect(struct splitting *splitting)
 	struct command_line *line = splitting->line;
 	size_t start = splitting->inside ? splitting->starts[splitting->count - 1] : 0;
 
-	/* The number of a descriptor is no argument. */
+	/* The digits before the redirection are a descriptor, not an argument. */
 	if (splitting->inside && !line->bytes.failed &&
 	    strspn(line->bytes.bytes + start, "0123456789") == line->bytes.length - start) {
 		text_cut(&line->bytes, start);

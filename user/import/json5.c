@@ -33,7 +33,7 @@ static bool looking_at(const struct json5 *json5, const char *text)
 	return left(json5) >= strlen(text) && memcmp(json5->next, text, strlen(text)) == 0;
 }
 
-/* Always NULL, for callers that have no value then. */
+/* Always NULL: a caller returns it as the value that it could not read. */
 static json_t *fail(struct json5 *json5, const char *message)
 {
 	size_t length = left(json5) ? 1 : 0;
@@ -84,7 +84,7 @@ static bool skip_blanks(struct json5 *json5)
 	return true;
 }
 
-/* Take one byte of punctuation. False: there is another. */
+/* Consume this byte of punctuation. False: the next byte is another one. */
 static bool take(struct json5 *json5, char byte)
 {
 	if (!left(json5) || *json5->next != byte)
@@ -139,7 +139,7 @@ static bool add_code(struct json5 *json5, struct text *text, unsigned int digits
 	return true;
 }
 
-/* What follows a backslash. */
+/* The characters that a backslash begins. */
 static bool add_escaped(struct json5 *json5, struct text *text)
 {
 	static const char letters[] = "bfnrtv";
@@ -156,7 +156,7 @@ static bool add_escaped(struct json5 *json5, struct text *text)
 	advance(json5, byte == '\r' && looking_at(json5, "\r\n") ? 2 : 1);
 	if (byte == 'x' || byte == 'u')
 		return add_code(json5, text, byte == 'x' ? 2 : 4);
-	/* A line that is continued. */
+	/* A backslash before the end of a line continues the string on the next line. */
 	if (byte != '\n' && byte != '\r')
 		text_add_bytes(text, letter ? &values[letter - letters] : &byte, 1);
 	return true;

@@ -34,7 +34,7 @@ static void show_line(struct mcr *mcr, const json_t *object)
 	sheet_line(mcr->sheet, mcr->line.at.line, mcr->line.text, mcr->line.length);
 }
 
-/* A member that is a string; NULL: there is none, or something else. */
+/* A member that is a string; NULL: the member is missing, or is no string. */
 static const char *member(const json_t *object, const char *name)
 {
 	return json_string_value(json_object_get(object, name));
@@ -76,7 +76,7 @@ static void add_name(struct mcr *mcr, const char *name, struct text *text)
 	text_add(text, " ");
 }
 
-/* GROUP:PORT@INTERFACE, or what there is of it. */
+/* GROUP:PORT@INTERFACE, without the parts that are missing. */
 static void add_endpoint(const json_t *place, bool esp, struct text *text)
 {
 	const char *group = member(place, "group");
@@ -102,7 +102,7 @@ static void add_output(const struct mcr *mcr, const json_t *output, bool esp, st
 	add_endpoint(output, esp, text);
 	if (!ttl)
 		ttl = mcr->ttl;
-	/* MCR sets that of groups alone. */
+	/* MCR sets the TTL of multicast outputs only. */
 	if (ttl && group && addr_parse(group, &to) && addr_is_multicast(&to))
 		text_add_format(text, " ttl %.*s", VALUE_MAX, ttl);
 	report_others(mcr->sheet, output, "group port interface ttl");
@@ -118,7 +118,7 @@ static bool has_blanks(const char *text)
 	return false;
 }
 
-/* Whether all that becomes a word of the rule is one. */
+/* Whether every value that becomes a word of the rule is a single word. */
 static bool values_are_words(struct sheet *sheet, const json_t *place)
 {
 	const char *name;

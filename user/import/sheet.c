@@ -130,7 +130,7 @@ void sheet_rule(struct sheet *sheet, const char *text)
 	if (!text) {
 		sheet->failed = true;
 	} else if (strchr(text, '{')) {
-		/* None of the peers has ranges as ours: this is another program's word. */
+		/* No peer has our syntax for ranges, so the braces are not meant as one. */
 		if (!sheet->full)
 			sheet_lost(sheet, "'{' is not expanded, in the rule: %.200s", text);
 		sheet->full = true;

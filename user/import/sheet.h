@@ -37,10 +37,10 @@ void sheet_heading(struct sheet *sheet, const char *title);
 /* Notes and rules that follow belong to this line, which has been there before. */
 void sheet_return(struct sheet *sheet, unsigned int number);
 
-/* What the line says and the rules do not do, and why. */
+/* Note what the line configures and the rules cannot do, with the reason. */
 void sheet_lost(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* What the rules do in another way, or without being told. */
+/* Note what the rules do differently, or do although the line does not ask for it. */
 void sheet_note(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* One rule in our grammar, valid or not: sheet_write() finds out. NULL: there was no memory for it.

@@ -359,7 +359,7 @@ static void add_rules(const struct socat *socat, struct address *in, const struc
 	struct xmc_addr addr;
 
 	read_bind(in, bind, &bound_port);
-	/* What is also sent to is no port to receive on. */
+	/* A port that the command also sends to is not one that it receives on. */
 	port = in->kind == KIND_RECEIVES ? in->port : bound_port;
 	add_output(socat, out, &rule);
 	for (unsigned int i = 0; i < in->nr_memberships; i++)

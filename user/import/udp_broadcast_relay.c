@@ -13,7 +13,7 @@
 
 #include "import/command_line.h"
 
-/* As many as these programs have. */
+/* The limit of these programs. */
 #define IFACES_MAX 16
 
 struct broadcast {

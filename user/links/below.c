@@ -49,7 +49,7 @@ static int add_lower(struct below *below, int root, const struct link *link)
 	return 0;
 }
 
-/* 0, also if it is gone meanwhile. */
+/* 0, also if the interface has been removed meanwhile. */
 static int query_index(int ifindex, struct link *link)
 {
 	char name[IF_NAMESIZE];

@@ -70,7 +70,7 @@ static void query_channels(int fd, struct link *link)
 		link->rx_queues = 1;
 }
 
-/* What netlink does not tell. 0 or -errno. */
+/* What netlink does not report. 0 or -errno. */
 static int query_rest(struct link *link)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

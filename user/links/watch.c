@@ -54,7 +54,7 @@ static int open_socket(struct link_watch *watch, int protocol, struct mnl_socket
 	if (!*out)
 		return -errno;
 	fd = mnl_socket_get_fd(*out);
-	/* It works with a smaller buffer as well. */
+	/* Not fatal: with a smaller buffer, overruns are more frequent, and are reported. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (mnl_socket_bind(*out, 0, MNL_SOCKET_AUTOPID) < 0 ||

@@ -68,7 +68,8 @@ int membership_describe(const struct membership *membership, struct membership_h
 int membership_adopt(struct membership *membership, const struct membership_held *list,
 		     unsigned int count);
 
-/* The other process has ended: leave what nobody has joined or what was left since. */
+/* The other process has ended: leave the adopted groups that this process has not joined, or has
+ * left since. */
 void membership_settle(struct membership *membership);
 
 #endif
