@@ -28,19 +28,8 @@ static struct stats_rates make_rates(unsigned int base)
 	};
 }
 
-static struct stats *make(void)
+static void make_outputs(struct books *books)
 {
-	struct books *books = books_new(2, 3, 2, 3);
-	struct stats *stats;
-
-	assert_non_null(books);
-	assert_true(addr_parse("239.2.2.2", &outputs[0].to));
-	assert_true(addr_parse("10.0.0.100", &outputs[1].to));
-	assert_true(addr_parse("10.0.0.101", &outputs[2].to));
-	assert_true(addr_parse("239.1.1.1", &rules[0].group));
-	assert_true(addr_parse("10.9.9.9", &rules[0].source));
-	assert_true(addr_parse("239.1.1.2", &rules[1].group));
-	books->uptime_seconds = 42;
 	for (unsigned int i = 0; i < 3; i++) {
 		struct output_counts *output = &books->outputs[i];
 
@@ -60,6 +49,10 @@ static struct stats *make(void)
 		output->gso_segments = 64;
 		output->gso_max_size = 65535;
 	}
+}
+
+static void make_rules(struct books *books)
+{
 	for (unsigned int i = 0; i < 2; i++) {
 		books->rules[i].rule = &rules[i];
 		books->rules[i].state = i ? "pending" : "active";
@@ -69,6 +62,12 @@ static struct stats *make(void)
 		books->rules[i].received = 50 + i;
 		books->rules[i].received_bytes = 5000 + i;
 		books->rules[i].first_output = 2 * i;
+	}
+}
+
+static void make_interfaces(struct books *books)
+{
+	for (unsigned int i = 0; i < 2; i++) {
 		books->interfaces[i].name = rules[i].iface;
 		books->interfaces[i].state = i ? "pending" : "active";
 		books->interfaces[i].mode = i ? NULL : "native";
@@ -78,6 +77,21 @@ static struct stats *make(void)
 		for (unsigned int j = 0; j < XMC_REASONS; j++)
 			books->interfaces[i].verdicts[j] = 1000 * (i + 1) + j;
 	}
+	books->interfaces[0].nr_redirects = 2;
+	books->interfaces[0].redirects = calloc(2, sizeof(struct redirect_counts));
+	assert_non_null(books->interfaces[0].redirects);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct redirect_counts *redirect = &books->interfaces[0].redirects[i];
+
+		redirect->device = i ? "bad\xff" : "eth1";
+		redirect->sent = 70 + i;
+		redirect->dropped[XMC_DEVICE_RING_FULL] = 20 * i;
+		redirect->dropped[XMC_DEVICE_OTHER] = 3 * i;
+	}
+}
+
+static void make_workers(struct books *books)
+{
 	for (unsigned int i = 0; i < 3; i++) {
 		struct worker_state *state = &books->workers[i].state;
 
@@ -99,17 +113,25 @@ static struct stats *make(void)
 		state->kernel = (struct xsk_drops){
 			.rx_dropped = 5, .rx_ring_full = 7, .fill_ring_empty = 3};
 	}
-	books->interfaces[0].nr_redirects = 2;
-	books->interfaces[0].redirects = calloc(2, sizeof(struct redirect_counts));
-	assert_non_null(books->interfaces[0].redirects);
-	for (unsigned int i = 0; i < 2; i++) {
-		struct redirect_counts *redirect = &books->interfaces[0].redirects[i];
+}
 
-		redirect->device = i ? "bad\xff" : "eth1";
-		redirect->sent = 70 + i;
-		redirect->dropped[XMC_DEVICE_RING_FULL] = 20 * i;
-		redirect->dropped[XMC_DEVICE_OTHER] = 3 * i;
-	}
+static struct stats *make(void)
+{
+	struct books *books = books_new(2, 3, 2, 3);
+	struct stats *stats;
+
+	assert_non_null(books);
+	assert_true(addr_parse("239.2.2.2", &outputs[0].to));
+	assert_true(addr_parse("10.0.0.100", &outputs[1].to));
+	assert_true(addr_parse("10.0.0.101", &outputs[2].to));
+	assert_true(addr_parse("239.1.1.1", &rules[0].group));
+	assert_true(addr_parse("10.9.9.9", &rules[0].source));
+	assert_true(addr_parse("239.1.1.2", &rules[1].group));
+	books->uptime_seconds = 42;
+	make_outputs(books);
+	make_rules(books);
+	make_interfaces(books);
+	make_workers(books);
 	stats = stats_new(books);
 	assert_non_null(stats);
 	for (unsigned int i = 0; i < 3; i++)
