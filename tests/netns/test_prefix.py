@@ -3,13 +3,15 @@
 """Prefixes of groups: each group is relayed while a receiver has joined it, as a rule of its own would."""
 
 import contextlib
+import socket
+import struct
 
 from control import Client
 from group_messages import TO_EXCLUDE, TO_INCLUDE, frame4, report3, send_frames
 from harness import (Daemon, Star, check, check_books, equal, main, receive, receiver, rule_of, sender, test,
                      wait_until)
 from ipv4 import groups
-from ipv6 import Star6, groups6, receiver6, sender6
+from ipv6 import Star6, groups6, index, receiver6, sender6
 from kernel_rules import V4, star_for
 from restarts import take_over
 
@@ -175,6 +177,70 @@ def changed():
         wait_groups(daemon, 1)
         daemon.ctl("rule", "del", "tv")
         wait_until(lambda: groups(star.relay, "in0") == {"239.5.5.5"}, "the group is left")
+    daemon.stop()
+
+
+def option(sock, interface, name, *addresses):
+    """Join or leave a group, for a source if there are two addresses (RFC 3678)."""
+    number = {"MCAST_JOIN_SOURCE_GROUP": 46, "MCAST_LEAVE_SOURCE_GROUP": 47, "MCAST_BLOCK_SOURCE": 43,
+              "MCAST_JOIN_GROUP": 42, "MCAST_LEAVE_GROUP": 45}[name]
+    packed = (struct.pack("=HH4s120x", socket.AF_INET, 0, socket.inet_aton(address)) for address in addresses)
+    sock.setsockopt(socket.IPPROTO_IP, number, struct.pack("=i4x", interface) + b"".join(packed))
+
+
+@test
+def by_source():
+    """With `from keep`, on both paths, (S,G) is joined for named sources, (*,G) only while others are wanted"""
+    star = star_for(V4)
+    daemon = start(star, *(f"{name} in 239.{i}.0.0/16:any@in0 path {name} out same@out0 from keep when joined"
+                           for i, name in ((1, "user"), (2, "kernel"))))
+    star.source.ip("address add 10.1.0.9/24 dev s0")
+    wanted, other = (sender(star.source, address) for address in ("10.1.0.1", "10.1.0.9"))
+    interface = index(star.receivers[0], "r0")
+    client = Client(daemon.socket)
+
+    def joined(group):
+        return {item["source"] for item in client.call("group.list")["groups"] if item["group"] == group}
+
+    for i, name in ((1, "user"), (2, "kernel")):
+        group = f"239.{i}.5.5"
+        with receiver(star.receivers[0], 6000) as sock:
+
+            def arrives(expected, group=group, sock=sock, name=name):
+                """Both sources send; the wanted one's second datagram comes last."""
+                wait_until(lambda: rule(daemon, name)["state"] == "active", f"{name} is active")
+                daemon.thread_inputs()
+                received = rule(daemon, name)["received_packets"]
+                for payload in expected:
+                    (other if payload == b"other" else wanted).sendto(payload, (group, 6000))
+                if b"other" not in expected:
+                    other.sendto(b"not wanted", (group, 6000))
+                    wanted.sendto(b"last", (group, 6000))
+                    expected = [*expected, b"last"]
+                for payload in expected:
+                    equal(receive(sock)[0], payload, f"{name}: payload")
+                check(rule(daemon, name)["received_packets"] >= received, "counted")
+
+            option(sock, interface, "MCAST_JOIN_SOURCE_GROUP", group, "10.1.0.1")
+            wait_groups(daemon, 1, name)
+            equal(joined(group), {"10.1.0.1"}, "joined for")
+            arrives([b"one"])
+            option(sock, interface, "MCAST_LEAVE_SOURCE_GROUP", group, "10.1.0.1")
+            option(sock, interface, "MCAST_JOIN_GROUP", group)
+            wait_until(lambda: joined(group) == {None}, "joined for any source")
+            arrives([b"two", b"other"])
+            option(sock, interface, "MCAST_BLOCK_SOURCE", group, "10.1.0.9")
+            wait_groups(daemon, 2, name)
+            arrives([b"three"])
+            option(sock, interface, "MCAST_LEAVE_GROUP", group)
+            # A host that joins again at once does not report that it has left.
+            wait_until(lambda: not [item for item in known(daemon) if item["group"] == group], "it has left")
+            option(sock, interface, "MCAST_JOIN_SOURCE_GROUP", group, "10.1.0.1")
+            wait_until(lambda: joined(group) == {"10.1.0.1"}, "joined for one source again")
+            arrives([b"four"])
+        wait_groups(daemon, 0, name)
+        wait_until(lambda: not joined(group), "nothing is joined")
+    check_books(daemon.settle())
     daemon.stop()
 
 

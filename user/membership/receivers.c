@@ -419,6 +419,52 @@ bool receivers_want(const struct receivers *receivers, int ifindex, const struct
 	return false;
 }
 
+bool receivers_want_others(const struct receivers *receivers, int ifindex,
+			   const struct xmc_addr *address, uint64_t now_ns)
+{
+	const struct group *group = find_group(receivers, ifindex, address);
+
+	for (const struct member *member = group ? group->members : NULL; member;
+	     member = member->next) {
+		if (host_filter_excludes(&member->filter, now_ns))
+			return true;
+	}
+	return false;
+}
+
+static void add_source(struct receivers_sources *sources, const struct xmc_addr *source)
+{
+	for (unsigned int i = 0; i < sources->count; i++) {
+		if (addr_equal(&sources->list[i], source))
+			return;
+	}
+	if (sources->count == RECEIVERS_SOURCES)
+		sources->more = true;
+	else
+		sources->list[sources->count++] = *source;
+}
+
+void receivers_add_sources(const struct receivers *receivers, int ifindex,
+			   const struct xmc_addr *address, uint64_t now_ns,
+			   struct receivers_sources *sources)
+{
+	const struct group *group = find_group(receivers, ifindex, address);
+
+	for (const struct member *member = group ? group->members : NULL; member;
+	     member = member->next) {
+		bool excludes = host_filter_excludes(&member->filter, now_ns);
+
+		sources->others |= excludes;
+		for (unsigned int i = 0; i < member->filter.nr_sources && !sources->more; i++) {
+			const struct host_source *source = &member->filter.sources[i];
+
+			/* Of one that excludes: those that it does not want. */
+			if (excludes ? !source->until_ns : source->until_ns > now_ns)
+				add_source(sources, &source->address);
+		}
+	}
+}
+
 unsigned int receivers_groups(const struct receivers *receivers)
 {
 	return receivers->nr_groups;

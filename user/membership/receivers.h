@@ -82,6 +82,25 @@ uint64_t receivers_changes(const struct receivers *receivers);
 bool receivers_want(const struct receivers *receivers, int ifindex, const struct xmc_addr *group,
 		    const struct xmc_addr *source, uint64_t now_ns);
 
+/* Does anybody want all sources of the group but some? */
+bool receivers_want_others(const struct receivers *receivers, int ifindex,
+			   const struct xmc_addr *group, uint64_t now_ns);
+
+/* Sources that receivers of one group name. */
+#define RECEIVERS_SOURCES 32
+
+struct receivers_sources {
+	bool others; /* somebody wants all but some */
+	bool more;   /* than there is room for */
+	unsigned int count;
+	struct xmc_addr list[RECEIVERS_SOURCES];
+};
+
+/* Add those of the group on this interface; *sources starts all zero. */
+void receivers_add_sources(const struct receivers *receivers, int ifindex,
+			   const struct xmc_addr *group, uint64_t now_ns,
+			   struct receivers_sources *sources);
+
 unsigned int receivers_groups(const struct receivers *receivers);
 unsigned int receivers_members(const struct receivers *receivers);
 

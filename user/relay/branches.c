@@ -32,7 +32,7 @@
 
 /* Names of branches: the stem's, a space, which no other name has, and what the branch is for. Of a
  * longer name the beginning, and a hash. */
-#define STEM_NAME_MAX 40
+#define STEM_NAME_MAX 32
 
 struct branches {
 	bool pending;	   /* something was put off until due_ns */
@@ -53,10 +53,17 @@ struct wanted {
 	struct xmc_addr source; /* all zero: that of the stem */
 };
 
+/* One that there shall be, in an order in which the branches of a group are neighbours. */
+struct chosen {
+	struct wanted what;
+	bool others; /* branches of its group have sources of their own */
+};
+
 struct stem {
 	const struct rule *rule;
 	uint32_t index;	       /* of the rule */
 	int *ifindexes;	       /* of its outputs; 0: not known */
+	bool by_source;	       /* its outputs keep the source, and receivers choose by it */
 	unsigned int branches; /* so far */
 	unsigned int refused;
 };
@@ -70,6 +77,8 @@ struct claim {
 /* What the branches of a configuration shall be. */
 struct branching {
 	const struct config *config;
+	const struct receivers *receivers;
+	uint64_t now_ns;
 	unsigned int nr_stems, nr_claims;
 	struct stem *stems;
 	struct claim *claims;
@@ -78,7 +87,7 @@ struct branching {
 	bool no_memory;
 	/* The branches: those that stay, then new ones. */
 	size_t nr_chosen, nr_new;
-	struct wanted *chosen;
+	struct chosen *chosen;
 	bool deferred; /* some have to wait for the next change */
 };
 
@@ -137,17 +146,19 @@ static bool may_claim(const struct rule *rule, const struct rule *stem)
 	       strcmp(rule->iface, stem->iface) == 0;
 }
 
-static bool is_claimed(const struct branching *branching, uint32_t stem,
-		       const struct xmc_addr *group)
+static bool is_claimed(const struct branching *branching, const struct wanted *wanted)
 {
-	const struct rule *rule = branching->stems[stem].rule;
+	const struct rule *rule = branching->stems[wanted->stem].rule;
+	bool named = !addr_is_any(&wanted->source);
+	const struct xmc_addr *source = named ? &wanted->source : &rule->source;
+	uint8_t host_bits = named ? 0 : rule_host_bits(rule);
 
 	for (unsigned int i = 0; i < branching->nr_claims; i++) {
 		const struct claim *claim = &branching->claims[i];
 
-		if (claim->stem == stem &&
-		    prefix_has(&claim->rule->group, claim->rule->group_host_bits, group) &&
-		    covers_source(claim->rule, &rule->source, rule_host_bits(rule)))
+		if (claim->stem == wanted->stem &&
+		    prefix_has(&claim->rule->group, claim->rule->group_host_bits, &wanted->group) &&
+		    covers_source(claim->rule, source, host_bits))
 			return true;
 	}
 	return false;
@@ -162,8 +173,12 @@ static int add_stem(struct branching *branching, const struct demand *demand, ui
 	if (!stem->ifindexes)
 		return -ENOMEM;
 	branching->nr_stems++;
-	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++)
+	/* A stem with one source has no other. */
+	stem->by_source = rule_host_bits(stem->rule) != 0;
+	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
 		stem->ifindexes[i] = demand_ifindex(demand, stem->rule->outputs[i].iface);
+		stem->by_source &= stem->rule->outputs[i].from_kept;
+	}
 	return 0;
 }
 
@@ -214,10 +229,12 @@ static void branching_free(struct branching *branching)
 
 /* ---- what is wanted ---- */
 
-static void add_wanted(struct branching *branching, uint32_t stem, const struct xmc_addr *group)
+static void add_wanted(struct branching *branching, const struct wanted *wanted)
 {
 	struct wanted *list = branching->wanted;
 
+	if (is_claimed(branching, wanted))
+		return;
 	if (branching->count == branching->room) {
 		size_t room = branching->room ? 2 * branching->room : 64;
 
@@ -229,7 +246,26 @@ static void add_wanted(struct branching *branching, uint32_t stem, const struct 
 		branching->wanted = list;
 		branching->room = room;
 	}
-	list[branching->count++] = (struct wanted){.stem = stem, .group = *group};
+	list[branching->count++] = *wanted;
+}
+
+/* A group that receivers on some interfaces of the stem want: all of it, or by source. */
+static void add_group(struct branching *branching, uint32_t index, const struct xmc_addr *group)
+{
+	const struct stem *stem = &branching->stems[index];
+	struct wanted wanted = {.stem = index, .group = *group};
+	struct receivers_sources sources = {0};
+
+	for (unsigned int i = 0; stem->by_source && i < stem->rule->nr_outputs; i++)
+		receivers_add_sources(branching->receivers, stem->ifindexes[i], group,
+				      branching->now_ns, &sources);
+	if (!sources.count || sources.more || sources.others)
+		add_wanted(branching, &wanted);
+	for (unsigned int i = 0; i < sources.count && !sources.more; i++) {
+		wanted.source = sources.list[i];
+		if (covers_source(stem->rule, &wanted.source, 0))
+			add_wanted(branching, &wanted);
+	}
 }
 
 static bool has_output(const struct stem *stem, int ifindex)
@@ -260,8 +296,8 @@ static void note_group(void *context, int ifindex, const struct xmc_addr *group)
 		const struct rule *rule = branching->stems[i].rule;
 
 		if (prefix_has(&rule->group, rule->group_host_bits, group) &&
-		    has_output(&branching->stems[i], ifindex) && !is_claimed(branching, i, group))
-			add_wanted(branching, i, group);
+		    has_output(&branching->stems[i], ifindex))
+			add_group(branching, i, group);
 	}
 }
 
@@ -296,27 +332,38 @@ static uint32_t find_stem(const struct branching *branching, const struct route 
 	return LOOKUP_NONE;
 }
 
+static const struct wanted *find_wanted(const struct branching *branching,
+					const struct wanted *wanted)
+{
+	return branching->count ? bsearch(wanted, branching->wanted, branching->count,
+					  sizeof(*wanted), compare_wanted)
+				: NULL;
+}
+
 static void choose(struct branching *branching, const struct wanted *wanted)
 {
-	branching->chosen[branching->nr_chosen++] = *wanted;
+	branching->chosen[branching->nr_chosen++].what = *wanted;
 	branching->stems[wanted->stem].branches++;
 }
 
-/* A branch that runs stays while it is wanted, and while its group is joined. */
+/* A branch that runs stays while it is wanted, and while its group is joined; that of a source only
+ * until that of its group takes its packets. */
 static void keep(struct branching *branching, const struct route *route, bool *kept)
 {
 	struct wanted wanted = {.stem = find_stem(branching, route->stem),
 				.group = route->rule->group};
+	struct wanted whole = wanted;
 	const struct wanted *found;
 
 	if (wanted.stem == LOOKUP_NONE)
 		return;
-	found = branching->count ? bsearch(&wanted, branching->wanted, branching->count,
-					   sizeof(wanted), compare_wanted)
-				 : NULL;
+	if (branching->stems[wanted.stem].by_source && !rule_host_bits(route->rule))
+		wanted.source = route->rule->source;
+	found = find_wanted(branching, &wanted);
 	if (found)
 		kept[found - branching->wanted] = true;
-	if (found || (route->joined && !is_claimed(branching, wanted.stem, &wanted.group)))
+	if (found || (route->joined && !is_claimed(branching, &wanted) &&
+		      (addr_is_any(&wanted.source) || !find_wanted(branching, &whole))))
 		choose(branching, &wanted);
 }
 
@@ -336,6 +383,33 @@ static void choose_new(struct branching *branching, const struct wanted *wanted)
 	}
 }
 
+/* Find the branches of groups of which sources have branches of their own. 0 or -ENOMEM. */
+static int find_others(struct branching *branching)
+{
+	size_t count = branching->nr_chosen;
+	struct wanted *sorted = calloc(count + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = branching->chosen[i].what;
+	qsort(sorted, count, sizeof(*sorted), compare_wanted);
+	for (size_t i = 0; i < count; i++) {
+		struct chosen *chosen = &branching->chosen[i];
+		const struct wanted *next;
+
+		if (!addr_is_any(&chosen->what.source))
+			continue;
+		next = (const struct wanted *)bsearch(&chosen->what, sorted, count, sizeof(*sorted),
+						      compare_wanted) +
+		       1;
+		chosen->others = next < sorted + count && next->stem == chosen->what.stem &&
+				 addr_equal(&next->group, &chosen->what.group);
+	}
+	free(sorted);
+	return 0;
+}
+
 /* 0 or -ENOMEM; the caller frees the branching in both cases. */
 static int select_branches(struct branching *branching, const struct relay *relay)
 {
@@ -346,7 +420,9 @@ static int select_branches(struct branching *branching, const struct relay *rela
 
 	if (err || !branching->nr_stems)
 		return err;
-	receivers_visit_groups(demand_receivers(relay->demand), note_group, branching);
+	branching->receivers = demand_receivers(relay->demand);
+	branching->now_ns = clock_ns();
+	receivers_visit_groups(branching->receivers, note_group, branching);
 	if (branching->no_memory)
 		return -ENOMEM;
 	sort_wanted(branching);
@@ -363,27 +439,32 @@ static int select_branches(struct branching *branching, const struct relay *rela
 			choose_new(branching, &branching->wanted[i]);
 	}
 	free(kept);
-	return 0;
+	return find_others(branching);
 }
 
 /* ---- making them ---- */
 
-static void set_name(struct rule *branch, const char *stem, const struct xmc_addr *group)
+static void set_name(struct rule *branch, const char *stem, const struct wanted *wanted)
 {
-	char text[ADDR_TEXT_SIZE], begin[STEM_NAME_MAX + 1];
+	char group[ADDR_TEXT_SIZE], source[ADDR_TEXT_SIZE] = "";
+	char begin[STEM_NAME_MAX + sizeof("~00000000")];
 	size_t length = strlen(stem);
 
-	addr_format(group, text);
+	addr_format(&wanted->group, group);
+	if (!addr_is_any(&wanted->source))
+		addr_format(&wanted->source, source);
 	snprintf(begin, sizeof(begin), "%.*s", STEM_NAME_MAX, stem);
-	if (length <= STEM_NAME_MAX)
-		snprintf(branch->name, sizeof(branch->name), "%s %s", begin, text);
-	else
-		snprintf(branch->name, sizeof(branch->name), "%s~%08x %s", begin,
-			 lookup_hash(stem, length), text);
+	if (length > STEM_NAME_MAX)
+		snprintf(begin + STEM_NAME_MAX, sizeof(begin) - STEM_NAME_MAX, "~%08x",
+			 lookup_hash(stem, length));
+	/* An address has 39 bytes at most. */
+	snprintf(branch->name, sizeof(branch->name), "%s %.39s%s%.39s", begin, source,
+		 *source ? ">" : "", group);
 }
 
-static int make_branch(const struct stem *stem, const struct wanted *wanted, struct rule *branch)
+static int make_branch(const struct stem *stem, const struct chosen *chosen, struct rule *branch)
 {
+	const struct wanted *wanted = &chosen->what;
 	int err = rule_copy(branch, stem->rule);
 
 	if (err)
@@ -394,11 +475,16 @@ static int make_branch(const struct stem *stem, const struct wanted *wanted, str
 	branch->group = wanted->group;
 	branch->group_host_bits = 0;
 	branch->on_demand = true;
+	branch->others = chosen->others;
+	if (!addr_is_any(&wanted->source)) {
+		branch->source = wanted->source;
+		branch->source_host_bits = 0;
+	}
 	for (unsigned int i = 0; i < branch->nr_outputs; i++) {
 		branch->outputs[i].to = wanted->group;
 		branch->outputs[i].same = false;
 	}
-	set_name(branch, stem->rule->name, &wanted->group);
+	set_name(branch, stem->rule->name, wanted);
 	return 0;
 }
 
@@ -422,7 +508,7 @@ static int append(const struct branching *branching, struct config *next)
 		return -ENOMEM;
 	next->rules = list;
 	for (size_t i = 0; !err && i < count; i++) {
-		struct stem stem = branching->stems[branching->chosen[i].stem];
+		struct stem stem = branching->stems[branching->chosen[i].what.stem];
 
 		stem.rule = &list[stem.index];
 		err = make_branch(&stem, &branching->chosen[i], &list[next->nr_rules]);
@@ -477,7 +563,15 @@ int branches_append(struct branches *branches, const struct relay *relay, struct
 /* Are these the branches that run? Then they have the same order as well. */
 static bool is_running(const struct branching *branching, const struct relay *relay)
 {
-	return branching->nr_chosen == relay->nr_branches && !branching->nr_new;
+	unsigned int first = relay->asked.nr_rules;
+
+	if (branching->nr_chosen != relay->nr_branches || branching->nr_new)
+		return false;
+	for (unsigned int i = 0; i < relay->nr_branches; i++) {
+		if (relay->config.rules[first + i].others != branching->chosen[i].others)
+			return false;
+	}
+	return true;
 }
 
 static int change(const struct branching *branching, struct relay *relay)

@@ -16,6 +16,12 @@
  *     follow_demand ─▶ branches_follow()   receivers want other groups than before
  *     relay_apply() ─▶ branches_append()   another configuration gets the branches that it needs
  *
+ * If all outputs keep the source, what receivers say about sources counts: a source that one of them
+ * names, because it wants it alone or does not want it, has a branch of its own, which joins for
+ * that source and has its packets by its more specific key. Then the branch of the group has the
+ * others, and is there only while somebody wants any of them; without such receivers no (*,G) is
+ * joined. Of a group with more than RECEIVERS_SOURCES names there is one branch for all.
+ *
  * A more specific rule of the configuration takes its groups from a stem, as it would take its
  * packets: a rule for the group, or a longer prefix, on the same interface and port.
  *

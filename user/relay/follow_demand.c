@@ -38,27 +38,28 @@ void follow_demand_listen(struct relay *relay, const struct outputs *outputs)
 	demand_end(demand);
 }
 
-/* The outputs of new branches do not wait for the next look. */
-static void follow_branches(struct relay *relay, const struct outputs *outputs, bool changed)
+/* The outputs of new branches do not wait for the next look. True: there are other branches, and
+ * what some of them send may have changed. */
+static bool follow_branches(struct relay *relay, const struct outputs *outputs, bool changed)
 {
 	if (!branches_follow(relay->branches, relay, changed))
-		return;
+		return false;
 	for (unsigned int i = relay->asked.nr_rules; i < relay->config.nr_rules; i++) {
 		struct route *route = relay->routes[i];
 
 		if (route->plan.fresh && route->path)
 			outputs_apply(outputs, route->path, route->rule, true);
 	}
+	return true;
 }
 
-uint64_t follow_demand(struct relay *relay, const struct outputs *outputs, bool changed)
+static uint64_t follow_routes(struct relay *relay, bool changed)
 {
 	uint64_t linger_ns = relay->config.demand.linger * (uint64_t)NS_PER_MS;
 	uint64_t now_ns = clock_ns();
 	uint64_t due_ns = UINT64_MAX;
 	bool looked = false;
 
-	follow_branches(relay, outputs, changed);
 	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		struct route *route = relay->routes[i];
 		uint64_t next_ns;
@@ -73,8 +74,18 @@ uint64_t follow_demand(struct relay *relay, const struct outputs *outputs, bool 
 		if (next_ns < due_ns)
 			due_ns = next_ns;
 	}
+	return due_ns;
+}
+
+uint64_t follow_demand(struct relay *relay, const struct outputs *outputs, bool changed)
+{
+	uint64_t due_ns;
+
+	changed |= follow_branches(relay, outputs, changed);
+	due_ns = follow_routes(relay, changed);
 	/* What has just ended can be removed. */
-	follow_branches(relay, outputs, false);
+	if (follow_branches(relay, outputs, false))
+		due_ns = follow_routes(relay, true);
 	if (branches_next_ns(relay->branches) < due_ns)
 		due_ns = branches_next_ns(relay->branches);
 	return due_ns;
