@@ -403,6 +403,30 @@ def before_igmpproxy():
 
 
 @test
+def of_one_interface():
+    """Settings of an interface come before the others; an older querier is reported; totals keep what has gone"""
+    star = Star()
+    settings = ("demand: {querier: auto, leave: query, last_member_interval: 25s, linger: 100ms}\n"
+                "interfaces: {out0: {querier: off, leave: fast}}\n")
+    daemon = start(star, RULE, settings=settings)
+    send_frames(star.receiver, "r0", [frame4(b"\x11\x64" + bytes(6), "10.2.0.200", to="224.0.0.1"),
+                                      frame4(report2(OUT), "10.2.0.9", to=OUT)])
+    daemon.process.wait_line("querier-older iface=out0 querier=10.2.0.200 version=2")
+    wait_state(daemon, "active")
+    # At once, although the last member query time is 50 s.
+    send_frames(star.receiver, "r0", [frame4(report2(OUT, 0x17), "10.2.0.9", to="224.0.0.2")])
+    wait_state(daemon, "idle")
+    (interface,) = Client(daemon.socket).call("receiver.list")["interfaces"]
+    equal((interface["asking"]["ipv4"], interface["sent_queries"]), (False, 0), "queries")
+    messages = daemon.stats()["receivers"]["messages"]
+    check(messages >= 3, f"{messages} messages")
+    star.relay.ip("link set out0 name out9")
+    wait_until(lambda: not Client(daemon.socket).call("receiver.list")["interfaces"], "it is not listened to")
+    check(daemon.stats()["receivers"]["messages"] >= messages, "messages in the end")
+    daemon.stop()
+
+
+@test
 def storm():
     """2,000 hosts join 100 groups each, report again and leave; a limit is counted and said once"""
     star = Star()

@@ -335,9 +335,58 @@ static void test_listed(void **state)
 	assert_int_equal(pages.count, 4);
 }
 
+/* Sources count against the limit of members: four as one. What is there can be said again. */
+static void test_limit_of_sources(void **state)
+{
+	rules.most_members = 6;
+	assert_int_equal(report(1, 3, RECORD_ALLOW, "abcdefghijkl"), RECEIVERS_DONE);
+	/* 1 member and 12 sources are 4. */
+	assert_int_equal(report(2, 3, RECORD_ALLOW, "abcdefgh"), RECEIVERS_DONE);
+	/* 2 members and 20 sources are 7. */
+	assert_int_equal(report(3, 3, RECORD_ALLOW, "a"), RECEIVERS_FULL);
+	assert_int_equal(report(3, 3, RECORD_IS_EXCLUDE, ""), RECEIVERS_DONE);
+	assert_int_equal(report(1, 3, RECORD_IS_INCLUDE, "abcdefghijkl"), RECEIVERS_DONE);
+	assert_int_equal(report(1, 3, RECORD_ALLOW, "abcdefghijklm"), RECEIVERS_FULL);
+	assert_false(wanted_from('m') && !wanted_from('z'));
+	/* Blocking makes room, and members that leave do. */
+	rules.leave = LEAVE_FAST;
+	assert_int_equal(report(1, 3, RECORD_TO_INCLUDE, ""), RECEIVERS_DONE);
+	assert_int_equal(report(4, 3, RECORD_ALLOW, "a"), RECEIVERS_DONE);
+	assert_int_equal(receivers_members(table), 3);
+	pass(2 * MEMBER_S);
+	assert_int_equal(report(5, 3, RECORD_ALLOW, "abcdefghijklmnopqrstuvwxyz"), RECEIVERS_DONE);
+}
+
+/* What receivers of two interfaces say about sources. */
+static void test_named_sources(void **state)
+{
+	struct receivers_sources sources = {0};
+	char many[RECEIVERS_SOURCES + 2] = "";
+
+	report(1, 3, RECORD_ALLOW, "ab");
+	report(2, 3, RECORD_ALLOW, "bc");
+	receivers_add_sources(table, 1, &group, now_ns, &sources);
+	assert_int_equal(sources.count, 3);
+	assert_false(sources.others || sources.more);
+	assert_false(receivers_want_others(table, 1, &group, now_ns));
+	report(3, 3, RECORD_TO_EXCLUDE, "d");
+	receivers_add_sources(table, 1, &group, now_ns, &sources);
+	receivers_add_sources(table, 2, &group, now_ns, &sources);
+	assert_int_equal(sources.count, 4);
+	assert_true(sources.others && !sources.more);
+	assert_true(receivers_want_others(table, 1, &group, now_ns));
+	for (unsigned int i = 0; i <= RECEIVERS_SOURCES; i++)
+		many[i] = (char)('A' + i);
+	report(4, 3, RECORD_ALLOW, many);
+	receivers_add_sources(table, 1, &group, now_ns, &sources);
+	assert_true(sources.more);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_limit_of_sources, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_named_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_join_and_expire, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leave, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tracked, set_up, tear_down),

@@ -5,7 +5,7 @@
 /* If one of these fails, a setting was added or removed: adapt random_config() below. */
 _Static_assert(sizeof(struct rule) == 336, "rule");
 _Static_assert(sizeof(struct rule_output) == 80, "output");
-_Static_assert(sizeof(struct iface_config) == 296, "interfaces");
+_Static_assert(sizeof(struct iface_config) == 304, "interfaces");
 _Static_assert(sizeof(struct relay_config) == 4, "relay");
 _Static_assert(sizeof(struct egress_config) == 16, "egress");
 _Static_assert(sizeof(struct worker_config) == 272, "workers");
@@ -323,6 +323,8 @@ static void pick_ifaces(struct config *config)
 			.lost_program = (enum lost_program)pick(LOST_PROGRAM_LEAVE + 1),
 			.attach = (enum iface_attach)pick(IFACE_ATTACH_EXTERNAL + 1),
 			.offloads = (enum iface_offloads)pick(OFFLOADS_MANAGE + 1),
+			.querier = (enum iface_querier)pick(IFACE_QUERIER_OFF + 1),
+			.leave = (enum iface_leave)pick(IFACE_LEAVE_FAST + 1),
 		};
 
 		pick_iface(iface.name);

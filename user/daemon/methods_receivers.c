@@ -130,7 +130,8 @@ json_t *receivers_stats_json(const struct relay *relay)
 	int count = demand_read_counts(demand, &interfaces);
 	json_t *bad = json_object();
 
-	for (int i = 0; i < count; i++) {
+	/* With what interfaces have counted that are gone. */
+	for (int i = 0; i <= count; i++) {
 		messages += interfaces[i].messages.messages;
 		lost += interfaces[i].messages.lost;
 		refused += interfaces[i].refused;

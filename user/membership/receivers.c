@@ -13,6 +13,7 @@ struct member {
 	unsigned int version;
 	uint64_t since_ns, seen_ns;
 	struct host_filter filter;
+	unsigned int counted; /* sources of it in nr_sources */
 };
 
 struct key {
@@ -37,6 +38,7 @@ struct receivers {
 	void *tree; /* of struct group */
 	struct group *groups;
 	unsigned int nr_groups, nr_members;
+	uint64_t nr_sources; /* of all members */
 	uint64_t due_ns;
 	uint64_t changes;
 };
@@ -101,6 +103,7 @@ static void remove_member(struct receivers *receivers, struct group *group, stru
 	else
 		group->members = member->next;
 	host_filter_free(&member->filter);
+	receivers->nr_sources -= member->counted;
 	free(member);
 	group->nr_members--;
 	receivers->nr_members--;
@@ -162,6 +165,9 @@ static void settle_member(struct receivers *receivers, struct group *group, stru
 	bool empty;
 
 	receivers->changes += host_filter_tidy(&member->filter, now_ns, &empty);
+	receivers->nr_sources += member->filter.nr_sources;
+	receivers->nr_sources -= member->counted;
+	member->counted = member->filter.nr_sources;
 	if (empty)
 		remove_member(receivers, group, member);
 	else
@@ -276,6 +282,18 @@ static enum receivers_result leave(struct receivers *receivers, const struct rec
 	return at_once || !(member || starts) ? RECEIVERS_DONE : RECEIVERS_ASK;
 }
 
+/* Would its sources be above the limit of members? Those that a host names again are there. */
+static bool has_no_room(const struct receivers *receivers, const struct receivers_rules *rules,
+			const struct member *member, const struct group_record *record)
+{
+	unsigned int more = record->sources.count;
+
+	if (record->kind == RECORD_BLOCK || (member && more <= member->filter.nr_sources))
+		return false;
+	return more && receivers->nr_members + receivers->nr_sources / RECEIVERS_PER_MEMBER >=
+			       rules->most_members;
+}
+
 /* The host's entry, or a new one. NULL: a limit. The first member of a group is not counted against
  * that of members, so that many members of other groups do not keep a stream from everybody. */
 static struct member *take_member(struct receivers *receivers, const struct receivers_rules *rules,
@@ -315,6 +333,8 @@ enum receivers_result receivers_report(struct receivers *receivers,
 		return group && has_left(record)
 			       ? leave(receivers, rules, group, NULL, record, now_ns)
 			       : RECEIVERS_DONE;
+	if (has_no_room(receivers, rules, member, record))
+		return RECEIVERS_FULL;
 	member = take_member(receivers, rules, ifindex, host, &record->group, &group, now_ns);
 	if (!member)
 		return RECEIVERS_FULL;

@@ -31,6 +31,8 @@ struct receiver_host {
 	uint8_t zero[2];
 };
 
+#define RECEIVERS_PER_MEMBER 4
+
 /* How a leave ends what the host wanted. */
 enum receivers_leave {
 	LEAVE_QUERIED, /* after the last member query time */
@@ -39,11 +41,12 @@ enum receivers_leave {
 };
 
 struct receivers_rules {
-	unsigned int most_groups;  /* pairs of interface and group */
-	unsigned int most_members; /* triples of interface, group and host; besides the first host
-				      of each group */
-	uint64_t membership_ns;	   /* how long a report holds */
-	uint64_t last_member_ns;   /* the last member query time */
+	unsigned int most_groups; /* pairs of interface and group */
+	/* Triples of interface, group and host; besides the first host of each group. Sources that
+	 * hosts name count as well, RECEIVERS_PER_MEMBER as one: they take as much memory. */
+	unsigned int most_members;
+	uint64_t membership_ns;	 /* how long a report holds */
+	uint64_t last_member_ns; /* the last member query time */
 	enum receivers_leave leave;
 	bool asked; /* a querier asks when somebody has left */
 };

@@ -31,6 +31,8 @@ struct demand_interface {
 	int failed; /* the last error that was logged */
 	struct querier queriers[FAMILIES];
 	bool asking[FAMILIES];
+	bool older[FAMILIES]; /* a querier of an older version was reported */
+	struct demand_config config;
 	struct group_socket *socket; /* NULL: of another name of this interface, or it failed */
 	uint64_t refused;
 };
@@ -45,9 +47,10 @@ struct demand {
 	struct demand_interface *list;
 	unsigned int next; /* where the next turn begins */
 	uint64_t expired_ns;
-	uint64_t changes; /* of the receivers, as last seen */
-	bool moved;	  /* interfaces have changed */
-	bool full;	  /* a limit has been logged */
+	uint64_t changes;	   /* of the receivers, as last seen */
+	bool moved;		   /* interfaces have changed */
+	struct demand_counts gone; /* of interfaces that are not listened to any more */
+	bool full;		   /* a limit has been logged */
 };
 
 int demand_open(struct demand **out, int epoll_fd, struct netlink *netlink)
@@ -125,17 +128,48 @@ void demand_begin(struct demand *demand)
 		demand->list[i].used = false;
 }
 
+/* Totals never go backwards. */
+static void retire_counts(struct demand *demand, const struct demand_interface *interface)
+{
+	struct demand_counts *gone = &demand->gone;
+	struct group_socket_counts counts;
+
+	group_socket_read_counts(interface->socket, &counts);
+	gone->messages.messages += counts.messages;
+	gone->messages.lost += counts.lost;
+	for (unsigned int i = 0; i < GROUP_DEFECTS; i++)
+		gone->messages.defects[i] += counts.defects[i];
+	gone->refused += interface->refused;
+	for (unsigned int i = 0; i < FAMILIES; i++)
+		gone->queries += interface->queriers[i].sent;
+}
+
 static void stop_listening(struct demand *demand, struct demand_interface *interface)
 {
 	if (!interface->socket)
 		return;
+	retire_counts(demand, interface);
 	group_socket_close(interface->socket);
 	interface->socket = NULL;
 	receivers_forget(demand->receivers, interface->ifindex);
 	demand->moved = true;
 }
 
-void demand_use(struct demand *demand, const char *name, int ifindex)
+/* The settings of an interface: those of its section come before those of `demand`. */
+static struct demand_config config_of(const struct demand *demand,
+				      const struct iface_config *section)
+{
+	struct demand_config config = demand->config;
+
+	if (section && section->querier != IFACE_QUERIER_DEFAULT)
+		config.querier = section->querier == IFACE_QUERIER_AUTO;
+	if (section && section->leave != IFACE_LEAVE_DEFAULT)
+		config.leave = (enum demand_leave)(section->leave - 1);
+	return config;
+}
+
+void demand_use(struct demand *demand, const char *name, int ifindex,
+		const struct iface_config *section)
 {
 	struct demand_interface *interface = find_name(demand, name), *list;
 
@@ -149,6 +183,7 @@ void demand_use(struct demand *demand, const char *name, int ifindex)
 		snprintf(interface->name, sizeof(interface->name), "%s", name);
 	}
 	interface->used = true;
+	interface->config = config_of(demand, section);
 	if (interface->ifindex == ifindex)
 		return;
 	stop_listening(demand, interface);
@@ -193,7 +228,7 @@ static void find_addresses(const struct demand *demand, struct demand_interface 
 
 static void start_listening(struct demand *demand, struct demand_interface *interface)
 {
-	const struct querier_rules rules = querier_rules_of(&demand->config);
+	const struct querier_rules rules = querier_rules_of(&interface->config);
 	int err;
 
 	if (interface->socket)
@@ -306,8 +341,9 @@ static void on_reports(const struct reading *reading, const struct group_message
 {
 	struct demand *demand = reading->demand;
 	struct querier *querier = &reading->interface->queriers[message->ipv4 ? IPV4 : IPV6];
-	const struct receivers_rules rules = rules_of(&demand->config, querier, reading->now_ns);
-	const struct querier_rules asking = querier_rules_of(&demand->config);
+	const struct demand_config *config = &reading->interface->config;
+	const struct receivers_rules rules = rules_of(config, querier, reading->now_ns);
+	const struct querier_rules asking = querier_rules_of(config);
 	struct group_message records = *message;
 	struct group_record record;
 
@@ -322,13 +358,32 @@ static void on_reports(const struct reading *reading, const struct group_message
 	}
 }
 
+/* RFC 3376, section 7.3.1, and RFC 3810, section 8.3.1: all routers of a link have to be set to the
+ * same version, because hosts then speak the lower one, which has no sources. */
+static void note_version(struct demand_interface *interface, const struct group_message *message)
+{
+	unsigned int newest = message->ipv4 ? 3 : 2;
+	char text[ADDR_TEXT_SIZE];
+
+	if (message->version >= newest || interface->older[message->ipv4 ? IPV4 : IPV6])
+		return;
+	interface->older[message->ipv4 ? IPV4 : IPV6] = true;
+	log_warning("querier-older", LOG_IFACE(interface->name),
+		    LOG_NAME("querier", addr_format(&message->source, text)),
+		    LOG_UINT("version", message->version),
+		    LOG_TEXT("hint", "receivers speak this version as well while it asks: set "
+				     "that router to IGMPv3 or MLDv2"));
+}
+
 static void on_query(const struct reading *reading, const struct group_message *message)
 {
 	struct demand_interface *interface = reading->interface;
 	struct querier *querier = &interface->queriers[message->ipv4 ? IPV4 : IPV6];
-	const struct querier_rules rules = querier_rules_of(&reading->demand->config);
+	const struct querier_rules rules = querier_rules_of(&interface->config);
 	char text[ADDR_TEXT_SIZE];
 	uint64_t ends_ns;
+
+	note_version(interface, message);
 
 	if (querier_heard(querier, &rules, message, reading->now_ns))
 		log_info("querier-heard", LOG_IFACE(interface->name),
@@ -399,11 +454,11 @@ static void ask(const struct demand_interface *interface, struct querier *querie
 
 static void ask_everywhere(struct demand *demand)
 {
-	const struct querier_rules rules = querier_rules_of(&demand->config);
 	uint64_t now_ns = clock_ns();
 
 	for (unsigned int i = 0; i < demand->count * FAMILIES; i++) {
 		struct demand_interface *interface = &demand->list[i / FAMILIES];
+		const struct querier_rules rules = querier_rules_of(&interface->config);
 		struct querier *querier = &interface->queriers[i % FAMILIES];
 		bool asking = querier_is_asking(querier, &rules, now_ns);
 
@@ -432,13 +487,13 @@ bool demand_run(struct demand *demand)
 
 uint64_t demand_next_ns(const struct demand *demand)
 {
-	const struct querier_rules rules = querier_rules_of(&demand->config);
 	uint64_t next_ns = receivers_next_ns(demand->receivers);
 
 	if (next_ns < demand->expired_ns + EXPIRE_NS)
 		next_ns = demand->expired_ns + EXPIRE_NS;
 	for (unsigned int i = 0; i < demand->count * FAMILIES; i++) {
 		const struct demand_interface *interface = &demand->list[i / FAMILIES];
+		const struct querier_rules rules = querier_rules_of(&interface->config);
 		uint64_t due_ns = querier_due_ns(&interface->queriers[i % FAMILIES], &rules);
 
 		if (interface->socket && due_ns < next_ns)
@@ -487,7 +542,6 @@ bool demand_wants(const struct demand *demand, const struct rule *rule,
 int demand_read_counts(const struct demand *demand, struct demand_counts **list)
 {
 	struct demand_counts *counts = calloc(demand->count + 1UL, sizeof(*counts));
-	const struct querier_rules rules = querier_rules_of(&demand->config);
 	uint64_t now_ns = clock_ns();
 	int count = 0;
 
@@ -495,6 +549,7 @@ int demand_read_counts(const struct demand *demand, struct demand_counts **list)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < demand->count; i++) {
 		const struct demand_interface *interface = &demand->list[i];
+		const struct querier_rules rules = querier_rules_of(&interface->config);
 
 		if (!interface->socket)
 			continue;
@@ -511,6 +566,7 @@ int demand_read_counts(const struct demand *demand, struct demand_counts **list)
 		}
 		group_socket_read_counts(interface->socket, &counts[count++].messages);
 	}
+	counts[count] = demand->gone;
 	*list = counts;
 	return count;
 }

@@ -27,9 +27,10 @@ void demand_close(struct demand *demand); /* accepts NULL */
 void demand_configure(struct demand *demand, const struct demand_config *config);
 
 /* Listen on these interfaces from now on: name all of them between begin and end. `ifindex` 0: it
- * does not exist. */
+ * does not exist. `section`: what the configuration says about it; NULL: nothing. */
 void demand_begin(struct demand *demand);
-void demand_use(struct demand *demand, const char *name, int ifindex);
+void demand_use(struct demand *demand, const char *name, int ifindex,
+		const struct iface_config *section);
 /* An output sends this group there: it is known even above `max_groups`. Also between them. */
 void demand_use_group(struct demand *demand, int ifindex, const struct xmc_addr *group);
 void demand_end(struct demand *demand);
@@ -62,7 +63,8 @@ struct demand_counts {
 	uint64_t refused;	    /* reports above a limit */
 };
 
-/* *list is freed by the caller. Their number, or -ENOMEM. */
+/* *list is freed by the caller. Their number, or -ENOMEM. Behind them is one more, with the sums of
+ * interfaces that are not listened to any more. */
 int demand_read_counts(const struct demand *demand, struct demand_counts **list);
 
 /* Its table, for reading. */

@@ -31,7 +31,8 @@ void follow_demand_listen(struct relay *relay, const struct outputs *outputs)
 		const struct output_interface *interface = &outputs->list[i];
 
 		if (interface->demand && interface->known)
-			demand_use(demand, interface->name, interface->link.ifindex);
+			demand_use(demand, interface->name, interface->link.ifindex,
+				   config_iface(&relay->config, interface->name));
 	}
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
 		use_groups(demand, outputs, &relay->config.rules[i]);

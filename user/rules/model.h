@@ -22,6 +22,15 @@ enum iface_attach { IFACE_ATTACH_AUTO, IFACE_ATTACH_OWN, IFACE_ATTACH_EXTERNAL }
  * (links/ethtool_features.h). */
 enum iface_offloads { OFFLOADS_REPORT, OFFLOADS_MANAGE };
 
+/* What `demand.querier` and `demand.leave` say, unless the interface has something else. */
+enum iface_querier { IFACE_QUERIER_DEFAULT, IFACE_QUERIER_AUTO, IFACE_QUERIER_OFF };
+enum iface_leave {
+	IFACE_LEAVE_DEFAULT,
+	IFACE_LEAVE_QUERY, /* these as enum demand_leave, and one */
+	IFACE_LEAVE_TRACKED,
+	IFACE_LEAVE_FAST,
+};
+
 /* Path of a directory with pinned maps, with its NUL. A file name still fits behind it in PATH_MAX
  * bytes. */
 #define PINS_PATH_SIZE 256
@@ -35,6 +44,8 @@ struct iface_config {
 	enum iface_attach attach;
 	char pins[PINS_PATH_SIZE]; /* absolute; empty: /sys/fs/bpf/xmcast/NAME */
 	enum iface_offloads offloads;
+	enum iface_querier querier;
+	enum iface_leave leave;
 	uint16_t file; /* as of a rule */
 };
 

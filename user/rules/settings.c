@@ -38,6 +38,15 @@ static const struct choice demand_leaves[] = {{"query", DEMAND_LEAVE_QUERY},
 					      {"tracked", DEMAND_LEAVE_TRACKED},
 					      {"fast", DEMAND_LEAVE_FAST},
 					      {0}};
+static const struct choice iface_queriers[] = {{"default", IFACE_QUERIER_DEFAULT},
+					       {"auto", IFACE_QUERIER_AUTO},
+					       {"off", IFACE_QUERIER_OFF},
+					       {0}};
+static const struct choice iface_leaves[] = {{"default", IFACE_LEAVE_DEFAULT},
+					     {"query", IFACE_LEAVE_QUERY},
+					     {"tracked", IFACE_LEAVE_TRACKED},
+					     {"fast", IFACE_LEAVE_FAST},
+					     {0}};
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
 static const struct choice on_off[] = {{"on", true}, {"off", false}, {0}};
 
@@ -121,6 +130,14 @@ const struct field setting_list[] = {
 		 "that are merged. report: the rules are pending, and the reason has the ethtool "
 		 "command. manage: xmcastd switches them off while it runs, and on again at the "
 		 "end."},
+
+	{"interfaces.querier", FIELD_CHOICE, IFACE(querier), .live = true,
+	 .choices = iface_queriers, .value = IFACE_QUERIER_DEFAULT,
+	 .help = "Of an interface of outputs with `when joined`: demand.querier, or something else "
+		 "on this interface."},
+	{"interfaces.leave", FIELD_CHOICE, IFACE(leave), .live = true, .choices = iface_leaves,
+	 .value = IFACE_LEAVE_DEFAULT,
+	 .help = "Likewise: demand.leave, or something else on this interface."},
 
 	{"defaults.from", FIELD_OTHER, CONFIG(defaults), .live = true, .parse = parse_default_from,
 	 .format = format_default_from, .what = "source", .expected = "ADDR[:PORT], keep or auto",
