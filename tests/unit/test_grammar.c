@@ -47,6 +47,19 @@ static const char *const good[][2] = {
 	 "out [2001:db8::2]:1"},
 	{"in 239.1.1.1:5000@a\"b'c\\d out 10.0.0.1:1",
 	 "239.1.1.1:5000@a_b_c_d in 239.1.1.1:5000@a\"b'c\\d out 10.0.0.1:1"},
+	/* several inputs; names that rules could have before their words were options */
+	{"hold in A:239.1.1.1:1@a source 1.1.1.1 in b-2_:239.1.1.2:1@b select first hold 1500ms "
+	 "return "
+	 "never below 2000pps out 10.0.0.1:1",
+	 "hold in A:239.1.1.1:1@a source 1.1.1.1 in b-2_:239.1.1.2:1@b select first hold 1500ms "
+	 "return never below 2kpps out 10.0.0.1:1"},
+	{"in A:239.1.1.1:1@a in B:239.1.1.2:1@b merge MOLD64 order on skew 50ms return 10s out "
+	 "10.0.0.1:1",
+	 "239.1.1.1:1@a in A:239.1.1.1:1@a in B:239.1.1.2:1@b return 10s merge mold64 skew 50ms "
+	 "out "
+	 "10.0.0.1:1"},
+	{"n in A:239.1.1.1:1@a in B:239.1.1.1:1@b merge 12:64 skew 500ms order off out 10.0.0.1:1",
+	 "n in A:239.1.1.1:1@a in B:239.1.1.1:1@b merge 12:64 skew 500ms order off out 10.0.0.1:1"},
 	/* disabled rules */
 	{"n in 239.1.1.1:1@a disabled out 10.0.0.1:1",
 	 "n in 239.1.1.1:1@a disabled out 10.0.0.1:1"},
@@ -244,6 +257,36 @@ static const struct bad {
 	  {1, 47, "0", "expected a number from 1 to 1000000000"}}},
 	{"clock in 239.1.1.1:1@a watch clock out 239.1.1.2:1@b",
 	 {{1, 30, "clock", "not a valid watch"}}},
+	/* several inputs */
+	{"in A:239.1.1.1:1@a in A:239.1.1.2:1@a select first out 1.1.1.1:1",
+	 {{1, 23, "A", "a label that another input of the rule has"}}},
+	{"in 1A:239.1.1.1:1@a out 1.1.1.1:1", {{1, 4, "1A:239.1.1.1:1", "more than one colon"}}},
+	{"in abcdefghijklmnopq:239.1.1.1:1@a out 1.1.1.1:1",
+	 {{1, 4, "abcdefghijklmnopq", "not a label of an input, expected 1 to 16 letters"}}},
+	{"in a.b:239.1.1.1:1@a out 1.1.1.1:1", {{1, 4, "a.b", "not a label of an input"}}},
+	{"in A:239.1.1.1:1@a in A2:host:1@a select first out 1.1.1.1:1",
+	 {{1, 23, "A2:host:1@a", "a further input without a label"}}},
+	{"in A:239.1.1.1:1@a in [ff3e::1]:1@a select first out 1.1.1.1:1",
+	 {{1, 23, "[ff3e::1]:1@a", "a further input without a label"}}},
+	{"in 239.1.1.1:1@a in B:239.1.1.2:1@a select first out 1.1.1.1:1",
+	 {{1, 21, "B:239.1.1.2:1@a", "but the first one has no label"}}},
+	{"in A:1.1.1.1:1@a in B:1.1.1.2:1@a in C:1.1.1.3:1@a in D:1.1.1.4:1@a in E:1.1.1.5:1@a "
+	 "out 1.1.1.1:2",
+	 {{1, 72, "E:1.1.1.5:1@a", "too many inputs, expected at most 4"}}},
+	{"in A:239.1.1.1:1@a source 1.1.1.1 source 1.1.1.2 in B:239.1.1.2:1@a source 1.1.1.1 out "
+	 "1.1.1.1:1",
+	 {{1, 35, "source", "given twice"}}},
+	{"in A:239.1.1.1:1@a out 1.1.1.1:1 in B:239.1.1.2:1@a",
+	 {{1, 34, "in", "an input after an output"}}},
+	{"in A:239.1.1.1:1@a select last hold 0ms return 5 out 1.1.1.1:1",
+	 {{1, 27, "last", "not a valid select, expected first"},
+	  {1, 37, "0ms", "not a valid hold"},
+	  {1, 48, "5", "not a valid return"}}},
+	{"in A:239.1.1.1:1@a below 5 merge 3:8 skew 501ms order no out 1.1.1.1:1",
+	 {{1, 26, "5", "not a valid below"},
+	  {1, 34, "3:8", "not a way to merge"},
+	  {1, 43, "501ms", "not a valid skew"},
+	  {1, 55, "no", "not a valid order"}}},
 	{"in 239.1.1.1@a out 1.1.1.1",
 	 {{1, 4, "239.1.1.1",
 	   "no port, expected GROUP:PORT@IFACE, or `any` for every port of a group"}}},

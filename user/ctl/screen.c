@@ -35,6 +35,7 @@ enum colour screen_state_colour(const char *state)
 		enum colour colour;
 	} colours[] = {
 		{"held", COLOUR_GOOD},
+		{"selected", COLOUR_GOOD},
 		{"active", COLOUR_GOOD},
 		{"flowing", COLOUR_GOOD},
 		{"interface-ready", COLOUR_GOOD},

@@ -80,6 +80,26 @@ static void show_vlan(const struct screen *screen, const json_t *rule)
 			     show_text(vlan, "interface"), show_text(vlan, "tags"));
 }
 
+/* The inputs of a rule with several; nothing if it has one. */
+static void show_sides(const struct screen *screen, const json_t *rule)
+{
+	static const struct column columns[] = {
+		{"SIDE", "name", CELL_TEXT, 0},
+		{"STATE", "state", CELL_TEXT, COLUMN_PAINTED},
+		{"IN", "in", CELL_TEXT, 0},
+		{">RECEIVED", "received_packets", CELL_NUMBER, 0},
+		{">USED", "used_packets", CELL_NUMBER, 0},
+		{"!REASON", "reason", CELL_TEXT, 0},
+		{},
+	};
+	const json_t *sides = json_object_get(rule, "sides");
+
+	if (!sides)
+		return;
+	columns_show(screen, columns, sides, NULL);
+	putc('\n', screen->stream);
+}
+
 void show_rule(const struct screen *screen, const json_t *answer)
 {
 	static const struct column columns[] = {
@@ -120,6 +140,7 @@ void show_rule(const struct screen *screen, const json_t *answer)
 	if (*show_watch(answer, stream))
 		screen_print(screen, "  stream    %s\n", stream);
 	screen_print(screen, "  rule      %s\n\n", show_text(answer, "rule"));
+	show_sides(screen, answer);
 	columns_show(screen, columns, json_object_get(answer, "outputs"), NULL);
 }
 

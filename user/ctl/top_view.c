@@ -211,6 +211,19 @@ static void draw_output(struct top_frame *frame, const struct layout *layout, co
 		top_frame_add(frame, COLOUR_BAD, "      %s", show_losses(output, losses));
 }
 
+/* A line for each of several inputs; nothing if the rule has one. */
+static void draw_sides(struct top_frame *frame, const json_t *sides)
+{
+	const json_t *side;
+	size_t i;
+
+	json_array_foreach(sides, i, side) top_frame_add(
+		frame, screen_state_colour(show_text(side, "state")),
+		"    side %s %s: in %s, %lld of %lld packets relayed", show_text(side, "name"),
+		show_text(side, "state"), show_text(side, "in"), show_number(side, "used_packets"),
+		show_number(side, "received_packets"));
+}
+
 static void draw_rule(const struct top_model *model, struct top_frame *frame,
 		      const struct layout *layout, const struct top_row *row)
 {
@@ -254,6 +267,7 @@ static void draw_rule(const struct top_model *model, struct top_frame *frame,
 		      reason ? show_text(row->rule, "reason") : "");
 	if (*show_watch(row->rule, losses))
 		top_frame_add(frame, broken ? COLOUR_BAD : COLOUR_DIM, "    stream: %s", losses);
+	draw_sides(frame, json_object_get(row->rule, "sides"));
 	for (size_t i = 0; i < json_array_size(outputs); i++)
 		draw_output(frame, layout, json_array_get(outputs, i));
 }

@@ -140,7 +140,7 @@ static bool is_more_specific(const struct route *other, const struct route *rout
 static void find_near(const struct relay *relay, const struct intake *intake,
 		      const struct rule *found, struct inspected_packet *packet)
 {
-	for (unsigned int i = 0; packet->described && i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; packet->described && i < relay->nr_routes; i++) {
 		const struct route *route = relay->routes[i];
 
 		if (!route->arrival || route->rule == found ||
@@ -216,18 +216,31 @@ static struct inspected_output *inspect_outputs(const struct relay *relay,
 
 /* ---- a packet ---- */
 
+/* The index of the rule that has this route. */
+static unsigned int rule_index(const struct relay *relay, unsigned int i)
+{
+	const struct route *first = relay->routes[i];
+
+	if (i < relay->config.nr_rules)
+		return i;
+	for (i = 0; i + 1 < relay->config.nr_rules; i++) {
+		if (relay->routes[i] == first->siblings->routes[0])
+			break;
+	}
+	return i;
+}
+
 static int find_rule(const struct relay *relay, const struct intake *intake,
 		     struct inspected_packet *packet)
 {
 	const struct rule *found = NULL;
 	int err = 0;
 
-	for (unsigned int i = 0; packet->verdict.found && !found && i < relay->config.nr_rules;
-	     i++) {
+	for (unsigned int i = 0; packet->verdict.found && !found && i < relay->nr_routes; i++) {
 		if (!has_key(relay->routes[i], intake, &packet->verdict.key))
 			continue;
 		found = relay->routes[i]->rule;
-		packet->books = books_read(relay, i, 1);
+		packet->books = books_read(relay, rule_index(relay, i), 1);
 		packet->outputs = inspect_outputs(relay, relay->routes[i]);
 		err = packet->books && packet->outputs ? 0 : -ENOMEM;
 	}
@@ -264,7 +277,7 @@ static int try(struct intake *intake, const uint8_t *frame, struct inspected_pac
 /* Whether there are rules for the interface, of which none relays. */
 static bool is_disabled(const struct relay *relay, const char *iface)
 {
-	for (unsigned int i = 0; i < relay->config.nr_rules; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes; i++) {
 		if (strcmp(relay->routes[i]->rule->iface, iface) == 0)
 			return relay->routes[i]->rule->disabled;
 	}
@@ -488,7 +501,7 @@ int relay_inspect_rule(struct relay *relay, unsigned int index, struct inspected
 	inspected->joined = route->joined != 0;
 	for (unsigned int i = relay->asked.nr_rules; i < relay->config.nr_rules; i++)
 		inspected->joined |= relay->routes[i]->stem == route && relay->routes[i]->joined;
-	for (unsigned int i = 0; i < relay->config.nr_rules && !inspected->winner; i++) {
+	for (unsigned int i = 0; i < relay->nr_routes && !inspected->winner; i++) {
 		if (is_more_specific(relay->routes[i], route))
 			inspected->winner = relay->routes[i]->rule;
 	}

@@ -424,6 +424,16 @@ static const struct intake *find_intake(const struct relay *relay, const char *n
 	return NULL;
 }
 
+/* Does the input of the route name the intake? A disabled rule has no arrival of its own. */
+static bool names(const struct relay *relay, const struct route *route, const struct intake *intake)
+{
+	const struct arrival *arrival = route->arrival;
+
+	if (!arrival)
+		arrival = arrival_find(relay->arrivals, relay->nr_arrivals, route->rule->iface);
+	return arrival && arrival->intake == intake;
+}
+
 unsigned int relay_rules(const struct relay *relay, const char *iface)
 {
 	const struct intake *intake = find_intake(relay, iface);
@@ -431,13 +441,11 @@ unsigned int relay_rules(const struct relay *relay, const char *iface)
 
 	for (unsigned int i = 0; i < relay->asked.nr_rules; i++) {
 		const struct route *route = relay->routes[i];
-		const struct arrival *arrival = route->arrival;
+		bool found = names(relay, route, intake);
 
-		/* A disabled rule has no arrival of its own. */
-		if (!arrival)
-			arrival = arrival_find(relay->arrivals, relay->nr_arrivals,
-					       route->rule->iface);
-		count += arrival && arrival->intake == intake;
+		for (unsigned int j = 1; !found && j < rule_inputs(route->rule); j++)
+			found = names(relay, route->siblings->routes[j], intake);
+		count += found;
 	}
 	return count;
 }

@@ -299,10 +299,11 @@ static size_t print_options(const struct field *options, const char *indent, siz
 
 void grammar_print(FILE *stream, const char *indent)
 {
-	int used = fprintf(
-		stream, "%s[NAME] in [LABEL:]GROUP([/BITS]:PORT|[/BITS]:any|/PROTO)@IFACE [in ...]",
-		indent);
+	int used;
 
+	fprintf(stream, "%s[NAME] in GROUP([/BITS]:PORT|[/BITS]:any|/PROTO)@IFACE", indent);
+
+	used = fprintf(stream, "\n%s    [in LABEL:GROUP:PORT@IFACE ...]", indent) - 1;
 	print_options(rule_options, indent, (size_t)used, stream);
 	used = fprintf(stream, "\n%s  out (DEST|same)[:PORT][@IFACE]", indent) - 1;
 	used = (int)print_options(output_options, indent, (size_t)used, stream);

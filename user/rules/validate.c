@@ -67,9 +67,6 @@ static void check_prefix(const struct subject *subject)
 		input_error(subject, rule,
 			    "`lease`, `sequence` and `watch` are not for a prefix of groups, "
 			    "expected a rule for each group, such as 239.1.1.{1..50}");
-	if (rule->nr_sides)
-		input_error(subject, rule,
-			    "a prefix of groups in a rule with several inputs, expected one input");
 }
 
 /* The user path carries only the payload, so the families of input and outputs may differ there; a

@@ -337,7 +337,7 @@ static void add_rule(struct metrics *metrics, const json_t *rule)
 	const char *in = json_string_value(json_object_get(rule, "in"));
 	const char *interface = in ? strchr(in, '@') : NULL;
 	const json_t *outputs = json_object_get(rule, "outputs");
-	const json_t *output;
+	const json_t *side, *output;
 	size_t length;
 	size_t i;
 
@@ -354,6 +354,12 @@ static void add_rule(struct metrics *metrics, const json_t *rule)
 	add_object(metrics, LEVEL_RULE, rule);
 	text_cut(&metrics->labels, length);
 	add_watch(metrics, json_object_get(rule, "watch"));
+	json_array_foreach(json_object_get(rule, "sides"), i, side)
+	{
+		if (label_from(metrics, "side", side, "name"))
+			add_object(metrics, LEVEL_SIDE, side);
+		text_cut(&metrics->labels, length);
+	}
 	json_array_foreach(outputs, i, output)
 	{
 		if (label_from(metrics, "output", output, "to"))

@@ -134,6 +134,8 @@ const struct metric metric_table[] = {
 		"Datagrams that were not sent because they could not have left."),
 	COUNTER(TOTALS, "unwanted_packets", "xmcast_unwanted_packets", "packets", NULL,
 		"Datagrams that were not sent because no receiver has joined."),
+	COUNTER(TOTALS, "inactive_side_packets", "xmcast_inactive_side_packets", "packets", NULL,
+		"Datagrams of inputs that are not selected, once for each output."),
 	COUNTER(TOTALS, "dropped_packets", "xmcast_dropped_packets", "packets", NULL,
 		"Steered packets that reached no output."),
 	COUNTER(TOTALS, "buffer_exhausted_packets", "xmcast_buffer_exhausted_packets", "packets",
@@ -243,6 +245,22 @@ const struct metric metric_table[] = {
 	COUNTER(WATCH_MOLD64, "restarts", "xmcast_watch_mold64_restarts", NULL, NULL,
 		"Sessions whose numbers have started again."),
 
+	COUNTER(RULE, "switches", "xmcast_rule_switches", NULL, NULL,
+		"How often another input of a rule with `select` was selected."),
+
+	COUNTER(SIDE, "received_packets", "xmcast_side_received_packets", "packets", NULL,
+		"Packets received for one of several inputs of a rule."),
+	COUNTER(SIDE, "received_bytes", "xmcast_side_received_bytes", "bytes", NULL,
+		"UDP payload received for one of several inputs of a rule."),
+	COUNTER(SIDE, "used_packets", "xmcast_side_used_packets", "packets", NULL,
+		"Packets of one of several inputs that were relayed."),
+	COUNTER(SIDE, "inactive_packets", "xmcast_side_inactive_packets", "packets", NULL,
+		"Packets of one of several inputs that came while another one was selected."),
+	GAUGE(SIDE, BOOLEAN, "selected", "xmcast_side_selected", NULL, NULL, 0,
+	      "Whether this one of several inputs is selected."),
+	GAUGE(SIDE, TEXT_IS, "state", "xmcast_side_silent", NULL, "silent", 0,
+	      "Whether this one of several inputs is silent."),
+
 	COUNTER(OUTPUT, "submitted_packets", "xmcast_output_submitted_packets", "packets", NULL,
 		"Datagrams of the output handed to the kernel."),
 	COUNTER(OUTPUT, "sent_packets", "xmcast_output_sent_packets", "packets", NULL,
@@ -259,7 +277,8 @@ const struct metric metric_table[] = {
 		 "Datagrams of the output that were not handed to the kernel; rate_limited: over "
 		 "its limit; not_copied: the kernel path made no copy of the packet for it; "
 		 "no_carrier, unreachable, no_source: it could not have left; ttl_expired: its "
-		 "TTL would have been 0; standby: the lease of the rule was not held; not_joined: no receiver has joined."),
+		 "TTL would have been 0; standby: the lease of the rule was not held; not_joined: no receiver has joined; "
+		 "inactive_side: another input of the rule was selected."),
 	GAUGE(OUTPUT, BOOLEAN, "wanted", "xmcast_output_wanted", NULL, NULL, 0,
 	      "Whether a receiver has joined the group of an output with `when joined`."),
 	COUNTERS(OUTPUT, "icmp_errors", "xmcast_output_icmp_errors", NULL, "error",

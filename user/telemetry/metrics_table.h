@@ -16,6 +16,7 @@ enum metric_level {
 	LEVEL_WATCH_RTP,    /* rule */
 	LEVEL_WATCH_TS,	    /* rule */
 	LEVEL_WATCH_MOLD64, /* rule */
+	LEVEL_SIDE,	    /* rule, side; only of rules with several inputs */
 	LEVEL_OUTPUT,	    /* rule, output */
 	LEVEL_INTERFACE,    /* interface */
 	LEVEL_REDIRECT,	    /* interface, device */
