@@ -144,8 +144,9 @@ def there_and_back():
     """While both flow, the first one stops and comes back: one side after the other leaves, nothing old, nothing twice"""
     sides = Sides("hold 200ms return 500ms")
     pump = Pump(sides)
-    pump.until((0, 1), lambda: sides.side(1)["inactive_packets"] > 100, "both flow")
-    pump.until((1,), lambda: sides.side(1)["used_packets"] > 100, "B is relayed")
+    pump.until((0, 1), lambda: sides.side(0)["selected"] and sides.side(1)["inactive_packets"] > 100, "A is relayed")
+    used = sides.side(1)["used_packets"]
+    pump.until((1,), lambda: sides.side(1)["used_packets"] > used + 100, "B is relayed")
     pump.until((0, 1), lambda: sides.side(0)["selected"], "A is back")
     pump.until((0, 1), lambda: pump.received[-1][:1] == b"A", "A is relayed")
     rule = pump.finish()
