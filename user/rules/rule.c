@@ -446,6 +446,7 @@ static const struct choice always[] = {{"always", 0}, {0}};
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
 static const struct choice pps_units[] = {{"pps", 1}, {"kpps", 1000}, {0}};
 static const struct choice selects[] = {{"first", SELECT_FIRST}, {0}};
+static const struct choice select_none[] = {{"none", SELECT_NONE}, {0}};
 static const struct choice order_off[] = {{"off", true}, {0}};
 static const struct choice order_on[] = {{"on", false}, {0}};
 /* The IANA registry. Of two names for one value the first is written. */
@@ -517,8 +518,8 @@ const struct field rule_fields[RULE_FIELDS + 1] = {
 	 .unset = "as the payload type says", .example = "90000",
 	 .help = "Clock rate of RTP timestamps in Hz, for the jitter of payload types without a "
 		 "fixed one. Needs watch: rtp."},
-	{"select", FIELD_CHOICE, RULE(select), .choices = selects, .expected = "first",
-	 .form = "first", .unset = "none", .example = "first",
+	{"select", FIELD_CHOICE, RULE(select), .choices = selects, .also = select_none,
+	 .expected = "first or none", .form = "first|none", .unset = "none", .example = "first",
 	 .help = "How one stream is made of several inputs (docs/several-inputs.md): first relays "
 		 "the first of them, in the order of the rule, that flows."},
 	{"hold", FIELD_UNITS, RULE(hold_ms), .min = 1, .max = HOLD_MS_MAX, .choices = time_units,
