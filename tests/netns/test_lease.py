@@ -327,9 +327,13 @@ def by_hand():
                 if params["event"] == name:
                     return params["lease"], params["shard"], params["shards"]
 
-        equal(event("lease-unheld"), ("tv", 0, 2), "shards without a holder")
         daemon.ctl("lease", "set", "tv", "for", "1h")
         equal(event("lease-held"), ("tv", 0, 2), "held")
+        daemon.ctl("lease", "release", "tv")
+        equal(event("lease-standby"), ("tv", 0, 2), "released")
+        equal(event("lease-unheld"), ("tv", 0, 2), "shards without a holder")
+        daemon.ctl("lease", "set", "tv", "for", "1h")
+        equal(event("lease-held"), ("tv", 0, 2), "held again")
         daemon.ctl("lease", "set", "tv/1", "for", "100ms")
         equal(event("lease-expired"), ("tv", 1, 1), "expired")
         listed = daemon.ctl("lease", "list").stdout.split()

@@ -13,7 +13,7 @@ from harness import Daemon, Star, check, equal, main, receiver, rule_of, test, w
 from control import Client
 from lease_bed import FOREVER, SECOND, Numbers, Pair, hold, now, received, release, settled, state
 from manager import Manager
-from restarts import Successor, resumed, stored_daemon, take_over
+from restarts import Load, Successor, resumed, stored_daemon, take_over
 
 RULE = "cam1 in 239.1.1.1:5000@in0 lease tv out 239.2.2.2:6000@out0"
 NUMBERED = RULE.replace(" out ", " sequence 0:32 out ", 1)
@@ -209,18 +209,15 @@ def cut_taken_over():
           "sent by each")
 
 
-@test
-def cut_killed():
-    """kill -9 during a move at a number: the process that goes on with what the service manager has knows the number,
-    whoever renews the lease"""
-    directory = work_directory()
-    managers, daemons = {}, {}
+def check_cut_killed(old_kernel):
+    """kill -9 of both relays during a move; the leases are renewed without numbers."""
+    directory, prefix = work_directory(), Load(times=1, rate=1, old_kernel=old_kernel).prefix()
+    managers, places = {}, {}
 
     def start(relay, rule):
         managers[relay.name] = Manager(directory)
-        place = type("Place", (), {"relay": relay})
-        daemons[relay.name] = place
-        return stored_daemon(place, managers[relay.name], rule)
+        places[relay.name] = type("Place", (), {"relay": relay})
+        return stored_daemon(places[relay.name], managers[relay.name], rule, prefix=prefix)
 
     move = Move(start)
     move.go_on(30)
@@ -229,7 +226,8 @@ def cut_killed():
         daemon = move.pair.daemons[i]
         daemon.ctl("-j", "lease", "list")  # its loop has stored what was set before
         daemon.kill()
-        daemon = stored_daemon(daemons[relay.name], managers[relay.name], NUMBERED, socket_path=daemon.socket)
+        daemon = stored_daemon(places[relay.name], managers[relay.name], NUMBERED, socket_path=daemon.socket,
+                               prefix=prefix)
         move.pair.daemons[i] = daemon
         equal(state(daemon)[1], "standby", "until somebody renews it")
     hold(move.pair.daemons[0], until=move.latest)
@@ -238,6 +236,19 @@ def cut_killed():
     move.check()
     equal([rule_of(daemon.stats(), "cam1")["outputs"][0]["sent_packets"] for daemon in move.pair.daemons], [40, 40],
           "sent by each")
+
+
+@test
+def cut_killed():
+    """kill -9 during a move at a number: the process that goes on with what the service manager has knows the number,
+    whoever renews the lease"""
+    check_cut_killed(False)
+
+
+@test
+def cut_killed_old():
+    """The same before Linux 6.4, where the sockets are opened again"""
+    check_cut_killed(True)
 
 
 if __name__ == "__main__":

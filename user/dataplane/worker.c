@@ -732,6 +732,11 @@ uint32_t worker_taken_meanwhile(const struct worker *worker)
 	return xsk_taken_meanwhile(worker->xsk);
 }
 
+bool worker_is_adopted(const struct worker *worker)
+{
+	return worker->adopted;
+}
+
 uint32_t worker_taken_before(const struct worker *worker)
 {
 	return worker->adopted ? xsk_taken_before(worker->xsk) : 0;

@@ -207,6 +207,9 @@ void worker_read(const struct worker *worker, struct worker_state *state);
 /* See xsk_taken_meanwhile(). */
 uint32_t worker_taken_meanwhile(const struct worker *worker);
 
+/* Does it go on with the socket of another process? */
+bool worker_is_adopted(const struct worker *worker);
+
 /* See xsk_taken_before(); 0 if the socket was not adopted. */
 uint32_t worker_taken_before(const struct worker *worker);
 

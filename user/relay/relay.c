@@ -145,13 +145,17 @@ int relay_open_after(struct relay **out, struct config *config, struct inheritan
 static void forget_received(struct intake *intake)
 {
 	uint32_t before = 0;
+	bool adopted = false;
 
-	for (unsigned int i = 0; i < intake->nr_workers; i++)
+	for (unsigned int i = 0; i < intake->nr_workers; i++) {
 		before += worker_taken_before(intake->workers[i]);
+		adopted |= worker_is_adopted(intake->workers[i]);
+	}
 	steer_set_carried(intake->steer, XMC_FORWARDED, 0);
 	steer_set_carried(intake->steer, XMC_STANDBY, 0);
+	/* With other sockets, what waited is lost as well. */
 	steer_set_carried(intake->steer, XMC_STEERED,
-			  (uint32_t)steer_steered_before(intake->steer) - before);
+			  adopted ? (uint32_t)steer_steered_before(intake->steer) - before : 0);
 }
 
 /* It may have been killed after it had offered them. */
