@@ -146,7 +146,7 @@ static json_t *shard_value(const struct shard_record *record)
 				  (json_int_t)record->term, "pinned", record->pinned);
 
 	if (record->left)
-		json_put(&value, "left_us", json_integer((json_int_t)(record->left / 1000 + 1)));
+		json_put(&value, "left_us", json_integer((json_int_t)(record->left / 1000) + 1));
 	if (record->cut)
 		json_put(&value, "cut", json_loads(record->cut, JSON_REJECT_DUPLICATES, NULL));
 	return value;

@@ -168,7 +168,7 @@ void protocol_drain(struct protocol *protocol, bool drain);
 
 /* Pass the shard on to this node, if it is ours. 0; -ENOENT: no such member, or it drains, or does
  * not have the lease; -ESRCH: not ours; -EBUSY: it is just being passed on. */
-int protocol_move(struct protocol *protocol, uint64_t now, unsigned int shard, const char *node);
+int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node);
 
 /* Leave for good: mute everything, then delete the node's key. */
 void protocol_leave(struct protocol *protocol);
@@ -188,7 +188,7 @@ uint64_t protocol_next(const struct protocol *protocol, uint64_t now);
  * fencing token (greater for every holder and every process); 0: it is to be muted. Counts as set
  * from then on.
  */
-uint64_t protocol_until(struct protocol *protocol, unsigned int shard, uint64_t now, uint64_t *from,
+uint64_t protocol_until(struct protocol *protocol, unsigned int index, uint64_t now, uint64_t *from,
 			int64_t *epoch);
 
 /* The shard ends in the daemon by itself, and has not ended: leave it alone. A daemon that was
@@ -208,8 +208,8 @@ bool protocol_is_set(const struct protocol *protocol, unsigned int shard);
 #define PROTOCOL_LATER_NS 1500000000ULL
 bool protocol_wants_end(const struct protocol *protocol, unsigned int shard, uint64_t now,
 			uint64_t *latest);
-void protocol_end_asked(struct protocol *protocol, unsigned int shard, uint64_t until);
-void protocol_end_set(struct protocol *protocol, unsigned int shard, uint64_t now, uint64_t until,
+void protocol_end_asked(struct protocol *protocol, unsigned int index, uint64_t until);
+void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t now, uint64_t until,
 		      uint64_t later, const char *cut);
 
 /* It was passed on with numbers, so it may end later in the daemon, as was said by `later`. Ask for
@@ -222,13 +222,13 @@ struct protocol_end {
 
 bool protocol_wants_later(const struct protocol *protocol, unsigned int shard, uint64_t now,
 			  struct protocol_end *end);
-void protocol_later_set(struct protocol *protocol, unsigned int shard, bool accepted);
+void protocol_later_set(struct protocol *protocol, unsigned int index, bool accepted);
 
 /* The numbers from which we send a shard that we have received, while it begins; NULL: none, or
  * protocol_cut_set() was called. Beside them the daemon has to have what protocol_until() returns.
  * Valid until the next report. */
-const char *protocol_cut(const struct protocol *protocol, unsigned int shard, uint64_t now);
-void protocol_cut_set(struct protocol *protocol, unsigned int shard);
+const char *protocol_cut(const struct protocol *protocol, unsigned int index, uint64_t now);
+void protocol_cut_set(struct protocol *protocol, unsigned int index);
 
 /* Whether a shard has become ours, or has to be muted or passed on, since the last call. */
 bool protocol_hurries(struct protocol *protocol);
@@ -260,18 +260,18 @@ struct shard_status {
 	bool ours, moving;
 };
 
-void protocol_shard(const struct protocol *protocol, unsigned int shard,
+void protocol_shard(const struct protocol *protocol, unsigned int index,
 		    struct shard_status *status);
 
 bool protocol_fit(const struct protocol *protocol, unsigned int shard);
 
 /* Why the shard has come to us, or left us, in a few words; constant text. */
-const char *protocol_why(const struct protocol *protocol, unsigned int shard);
+const char *protocol_why(const struct protocol *protocol, unsigned int index);
 
 bool protocol_is_ours(const struct protocol *protocol, unsigned int shard);
 
 /* Only the lease and number, which cost nothing. */
-void protocol_shard_name(const struct protocol *protocol, unsigned int shard,
+void protocol_shard_name(const struct protocol *protocol, unsigned int index,
 			 struct shard_status *status);
 
 struct node_status {

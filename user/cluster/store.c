@@ -152,6 +152,8 @@ static void next_endpoint(struct call *call)
 	const struct store *store = call->store;
 	unsigned int count = store->settings.nr_endpoints, i = 1;
 
+	if (count < 2)
+		return; /* there is no other one */
 	while (i < count && store->shunned[(call->endpoint + i) % count] > store->now)
 		i++;
 	/* The last one that is tried is itself. */
