@@ -4,6 +4,7 @@
 #define XMCAST_TESTS_CONFIG_TEXT_H
 
 #include "expect.h"
+#include "rules/change.h"
 #include "rules/config.h"
 #include "rules/grammar.h"
 #include "rules/schema.h"
@@ -61,6 +62,20 @@ static inline void expect_same(const struct config *config)
 		fail_msg("not the same after:\n%s", text);
 	config_free(&again);
 	free(text);
+}
+
+/* Change a rule, which must be possible. */
+static inline void apply(struct config *config, enum rule_verb verb, const char *text)
+{
+	const struct rule_operation operation = {verb, text};
+	struct errors errors = {0};
+	struct config result;
+
+	if (config_change(config, &operation, 1, "x", &result, &errors))
+		errors_print(&errors, stderr);
+	expect_no_errors(&errors, text);
+	config_free(config);
+	*config = result;
 }
 
 #endif

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "config_text.h"
-#include "rules/change.h"
 #include "rules/groups.h"
 
 #define OUT " out 239.2.2.2:6000@eth1"
@@ -57,28 +56,16 @@ static void test_rules(void **state)
 	config_free(&again);
 }
 
-static void change(struct config *config, enum rule_verb verb, const char *operand)
-{
-	const struct rule_operation operation = {verb, operand};
-	struct errors errors = {0};
-	struct config result;
-
-	assert_int_equal(config_change(config, &operation, 1, "text", &result, &errors), 0);
-	expect_no_errors(&errors, operand);
-	config_free(config);
-	*config = result;
-}
-
 /* A rule that is replaced stays in its group only with the group's lease. */
 static void test_changes(void **state)
 {
 	struct config config = parse(text);
 
-	change(&config, RULE_REPLACE, "a in 239.1.1.1:5000@eth0 lease tv/4" OUT " ttl 8");
+	apply(&config, RULE_REPLACE, "a in 239.1.1.1:5000@eth0 lease tv/4" OUT " ttl 8");
 	assert_int_equal(config.rules[0].group_number, 1);
-	change(&config, RULE_REPLACE, "b1 in 239.1.2.1:5000@eth0 lease other" OUT);
+	apply(&config, RULE_REPLACE, "b1 in 239.1.2.1:5000@eth0 lease other" OUT);
 	assert_int_equal(config.rules[1].group_number, 0);
-	change(&config, RULE_DISABLE, "b2");
+	apply(&config, RULE_DISABLE, "b2");
 	assert_int_equal(config.rules[2].group_number, 1);
 	expect_same(&config);
 	config_free(&config);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "config_text.h"
-#include "rules/change.h"
 #include "rules/file.h"
 
 static char directory[] = "/tmp/xmc-parts-XXXXXX";
@@ -216,19 +215,6 @@ static void test_kinds(void **state)
 	put("conf.d", "");
 	expect_refused("xmcast.yaml", -ENOTDIR,
 		       "conf.d: cannot be opened: Not a directory, expected a readable file\n");
-}
-
-static void apply(struct config *config, enum rule_verb verb, const char *text)
-{
-	const struct rule_operation operation = {verb, text};
-	struct errors errors = {0};
-	struct config result;
-
-	if (config_change(config, &operation, 1, "x", &result, &errors))
-		errors_print(&errors, stderr);
-	expect_no_errors(&errors, text);
-	config_free(config);
-	*config = result;
 }
 
 static void write_part(const struct config *config, unsigned int file, const char *name)

@@ -81,19 +81,6 @@ static void test_forms(void **state)
 	config_free(&config);
 }
 
-static void apply(struct config *config, enum rule_verb verb, const char *text)
-{
-	const struct rule_operation operation = {verb, text};
-	struct errors errors = {0};
-	struct config result;
-
-	if (config_change(config, &operation, 1, "x", &result, &errors))
-		errors_print(&errors, stderr);
-	expect_no_errors(&errors, text);
-	config_free(config);
-	*config = result;
-}
-
 static bool is_written_as_range(const struct config *config)
 {
 	size_t length;
