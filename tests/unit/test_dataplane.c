@@ -280,7 +280,7 @@ static void test_stopped_driver(void **state)
 /* ---- rulesets ---- */
 
 /* Two flows arrive all the time, in a thread of their own. */
-struct feed {
+struct feeder {
 	struct xsk *xsk;
 	uint32_t window;	/* packets of flow 0 that may be in transit */
 	_Atomic uint32_t seen;	/* of flow 0, by the sink */
@@ -290,7 +290,7 @@ struct feed {
 
 static void *feed_flows(void *arg)
 {
-	struct feed *feed = arg;
+	struct feeder *feed = arg;
 	uint32_t random = 3;
 	uint32_t number = 0;
 
@@ -309,7 +309,7 @@ static void *feed_flows(void *arg)
 }
 
 /* Receive what has arrived of flow 0. */
-static void drain(struct feed *feed, struct sink *sink)
+static void drain(struct feeder *feed, struct sink *sink)
 {
 	while (!sink_is_empty(sink)) {
 		sink_expect(sink, 1);
@@ -325,7 +325,7 @@ static void drain(struct feed *feed, struct sink *sink)
 static void test_change_rules(void **state)
 {
 	struct worker *worker = open_worker(state);
-	static struct feed feed; /* its thread may outlive a failed test */
+	static struct feeder feed; /* its thread may outlive a failed test */
 	struct ruleset *ruleset;
 	struct worker_state end;
 	struct stream *streams[2];
@@ -432,7 +432,7 @@ static void test_captures(void **state)
 {
 	const struct capture_options options = {.rate = 5000, .snap = CAPTURE_SNAP_LEAST};
 	struct worker *worker = open_worker(state);
-	static struct feed feed; /* its thread may outlive a failed test */
+	static struct feeder feed; /* its thread may outlive a failed test */
 	struct capture *capture;
 	struct ruleset *ruleset;
 	struct stream *stream;

@@ -98,7 +98,7 @@ static void late_send(struct engine *engine, struct send *send)
 	late.pending[(late.first + late.count++) % ENGINE_SENDS] = (struct send_request *)send;
 }
 
-static int late_enter(struct engine *engine, bool wait)
+static int late_enter(struct engine *engine, bool wait, uint64_t until_ns)
 {
 	uint64_t acknowledged = atomic_load(&late.egress->acknowledged);
 	unsigned int finish = next_random(&late.random) % 20;

@@ -48,7 +48,7 @@ static void rig_send(struct engine *engine, struct send *send)
 	rig.pending = send;
 }
 
-static int rig_enter(struct engine *engine, bool wait)
+static int rig_enter(struct engine *engine, bool wait, uint64_t until_ns)
 {
 	struct send *send = rig.pending;
 

@@ -165,7 +165,7 @@ static void report_some(unsigned int count)
 	}
 }
 
-static int fake_enter(struct engine *engine, bool wait)
+static int fake_enter(struct engine *engine, bool wait, uint64_t until_ns)
 {
 	unsigned int first = rig->reported;
 

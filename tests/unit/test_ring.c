@@ -89,10 +89,10 @@ static int child(void)
 	if (send(stream[0], &ping, sizeof(ping), 0) != sizeof(ping))
 		return 2;
 	while (!heard) {
-		if (uring_enter(&uring->engine, true))
+		if (uring_enter(&uring->engine, true, UINT64_MAX))
 			return 3;
 	}
-	if (eventfd_write(wakeup, 1) || uring_enter(&uring->engine, true))
+	if (eventfd_write(wakeup, 1) || uring_enter(&uring->engine, true, UINT64_MAX))
 		return 4;
 	if (answer(uring, IORING_OP_NOP, 0))
 		return 5;

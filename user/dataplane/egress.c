@@ -157,7 +157,10 @@ static void release_frame(struct egress_loop *loop, uint32_t frame)
 
 static void return_frames(struct egress_loop *loop)
 {
-	xsk_return(loop->egress->xsk, loop->returned, loop->nr_returned);
+	if (loop->egress->merger)
+		merger_return(loop->egress->merger, loop->returned, loop->nr_returned);
+	else
+		xsk_return(loop->egress->xsk, loop->returned, loop->nr_returned);
 	loop->nr_returned = 0;
 	atomic_store_explicit(&loop->egress->counters.in_flight, loop->frames_in_flight,
 			      memory_order_relaxed);
@@ -306,7 +309,9 @@ static int push(struct egress_loop *loop, bool wait)
 		counter_add(&counters->submits, 1);
 	if (wait)
 		counter_add(&counters->sleeps, 1);
-	err = engine_enter(loop->engine, wait);
+	err = engine_enter(loop->engine, wait,
+			   loop->egress->merger ? merger_deadline(loop->egress->merger)
+						: UINT64_MAX);
 	counter_add(&counters->beats, 1);
 	return_frames(loop);
 	atomic_store_explicit(&counters->cq_overflows, engine_overflows(loop->engine),
@@ -523,14 +528,17 @@ static void take_pieces(struct egress_loop *loop, struct datagram *datagram)
 static void begin_datagram(struct egress_loop *loop, const struct frame_entry *entry,
 			   struct datagram *datagram)
 {
-	uint8_t *frame = xsk_frame(loop->egress->xsk, entry->frame);
+	const struct egress *egress = loop->egress;
+	uint8_t *frame = egress->merger ? merger_frame(egress->merger, entry->frame)
+					: xsk_frame(egress->xsk, entry->frame);
 
 	datagram->entry = entry;
 	datagram->frame = frame;
 	datagram->pieces = 1;
 	datagram->payloads[0].iov_base = frame + entry->udp + sizeof(struct xmc_udp);
 	datagram->payloads[0].iov_len = entry->length;
-	xsk_hand_over(loop->egress->xsk, entry->frame, OWNER_QUEUE, OWNER_EGRESS);
+	if (!egress->merger)
+		xsk_hand_over(egress->xsk, entry->frame, OWNER_QUEUE, OWNER_EGRESS);
 	loop->frames_in_flight++;
 	if (loop->next_piece)
 		take_pieces(loop, datagram);
@@ -590,7 +598,9 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 	/* Counted before the first send, which may complete before the last is prepared. */
 	loop->references[entry->frame] = (uint16_t)stream->nr_outputs;
 	for (unsigned int i = 0; !err && i < stream->nr_outputs; i++) {
-		struct output_shard *to = &stream->outputs[i].shards[egress->shard];
+		struct output_shard *to =
+			&stream->outputs[i]
+				 .shards[egress->merger ? stream->nr_shards - 1 : egress->shard];
 		enum withheld withhold = atomic_load_explicit(&to->withhold, memory_order_relaxed);
 		struct send_key key;
 
@@ -619,6 +629,17 @@ static int send_entry(struct egress_loop *loop, const struct frame_entry *entry)
 
 /* ---- the loop ---- */
 
+static bool take_entry(const struct egress *egress, struct frame_entry *entry)
+{
+	return egress->merger ? merger_take(egress->merger, entry)
+			      : frame_queue_take(egress->queue, entry);
+}
+
+static bool is_empty(const struct egress *egress)
+{
+	return egress->merger ? merger_empty(egress->merger) : frame_queue_empty(egress->queue);
+}
+
 /* Take what is queued and prepare its sends; stop at a marker. Returns entries taken or -errno. */
 static int take_entries(struct egress_loop *loop)
 {
@@ -627,8 +648,7 @@ static int take_entries(struct egress_loop *loop)
 	int err = 0;
 
 	loop->clock_uses = 0;
-	while (!err && taken < PASS && !loop->marker_waits &&
-	       frame_queue_take(loop->egress->queue, &entry)) {
+	while (!err && taken < PASS && !loop->marker_waits && take_entry(loop->egress, &entry)) {
 		taken++;
 		if (entry.kind == FRAME_MARKER) {
 			loop->marker_waits = true;
@@ -664,7 +684,8 @@ static bool may_sleep(struct egress_loop *loop, struct spin *spin)
 		return true; /* for sends in flight; the queue may hold more */
 	if (spin_again(spin))
 		return false;
-	return frame_queue_sleep(loop->egress->queue);
+	return loop->egress->merger ? merger_sleep(loop->egress->merger)
+				    : frame_queue_sleep(loop->egress->queue);
 }
 
 int egress_loop_run(struct egress_loop *loop)
@@ -685,12 +706,15 @@ int egress_loop_run(struct egress_loop *loop)
 		if (taken)
 			spin_reset(&spin, egress->wakeup);
 		/* Ingress ended before the command stream was closed, so empty stays empty. */
-		else if (loop->shutdown && !loop->in_flight && frame_queue_empty(egress->queue))
+		else if (loop->shutdown && !loop->in_flight && is_empty(egress))
 			return 0;
 		if (loop->marker_waits && !loop->in_flight)
 			continue;
 		err = push(loop, !taken && may_sleep(loop, &spin));
-		frame_queue_awake(egress->queue);
+		if (egress->merger)
+			merger_awake(egress->merger);
+		else
+			frame_queue_awake(egress->queue);
 		if (err)
 			return err;
 	}
@@ -725,7 +749,8 @@ static int open_engine(struct egress_loop *loop)
 
 int egress_loop_open(struct egress_loop **out, struct egress *egress)
 {
-	unsigned int frames = xsk_frames(egress->xsk);
+	unsigned int frames = egress->merger ? MERGER_SLOTS : xsk_frames(egress->xsk);
+	bool pieces = !egress->merger && xsk_has_pieces(egress->xsk);
 	struct egress_loop *loop;
 	int err = -ENOMEM;
 
@@ -736,10 +761,10 @@ int egress_loop_open(struct egress_loop **out, struct egress *egress)
 	loop->references = calloc(frames, sizeof(*loop->references));
 	loop->returned = calloc(frames, sizeof(*loop->returned));
 	loop->requests = calloc(ENGINE_SENDS, sizeof(*loop->requests));
-	if (xsk_has_pieces(egress->xsk))
+	if (pieces)
 		loop->next_piece = calloc(frames, sizeof(*loop->next_piece));
 	if (!loop->references || !loop->returned || !loop->requests ||
-	    (xsk_has_pieces(egress->xsk) && !loop->next_piece))
+	    (pieces && !loop->next_piece))
 		goto fail;
 	for (unsigned int i = 0; i < ENGINE_SENDS; i++) {
 		loop->requests[i].next = loop->free_requests;

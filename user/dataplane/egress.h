@@ -47,6 +47,7 @@
 #include "base/counter.h"
 #include "dataplane/engine.h"
 #include "dataplane/frame_queue.h"
+#include "dataplane/merger.h"
 #include "dataplane/stream.h"
 #include "dataplane/xsk.h"
 #include "rules/config.h"
@@ -75,7 +76,8 @@ struct egress {
 	/* Set before the thread starts. */
 	struct xsk *xsk;
 	struct frame_queue *queue;
-	unsigned int shard; /* of streams and outputs: the one that is ours */
+	struct merger *merger; /* of its thread: instead of both; NULL: a worker's */
+	unsigned int shard;    /* of streams and outputs: the one that is ours */
 	enum egress_engine engine;
 	enum egress_wakeup wakeup;
 	int wakeup_fd;	/* eventfd, written by ingress */

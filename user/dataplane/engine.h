@@ -48,7 +48,7 @@ struct engine_ops {
 		    int command_fd);
 	void (*close)(struct engine *engine);
 	void (*send)(struct engine *engine, struct send *send);
-	int (*enter)(struct engine *engine, bool wait);
+	int (*enter)(struct engine *engine, bool wait, uint64_t until_ns);
 	unsigned int (*overflows)(const struct engine *engine);
 };
 
@@ -89,13 +89,13 @@ static inline void engine_send(struct engine *engine, struct send *send)
 
 /*
  * Hand over what is prepared and report what has happened; with `wait`, return only once there is
- * something to report, or a wake-up. 0, or -errno if the engine cannot continue; temporary errors
- * (EINTR, EAGAIN, EBUSY) are 0.
+ * something to report, or a wake-up, or it is `until_ns` (CLOCK_MONOTONIC; UINT64_MAX: never). 0,
+ * or -errno if the engine cannot continue; temporary errors (EINTR, EAGAIN, EBUSY) are 0.
  */
-static inline int engine_enter(struct engine *engine, bool wait)
+static inline int engine_enter(struct engine *engine, bool wait, uint64_t until_ns)
 {
 	engine->prepared = 0;
-	return engine->ops->enter(engine, wait);
+	return engine->ops->enter(engine, wait, until_ns);
 }
 
 /* Completions that did not fit the ring, since open: always 0, or the rings are too small. */

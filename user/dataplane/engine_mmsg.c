@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define LOG_FACILITY LOG_FACILITY_EGRESS
+#include "base/clock.h"
 #include "base/log.h"
 #include "dataplane/engine.h"
 
@@ -79,7 +80,17 @@ static void read_command(struct mmsg *mmsg)
 	}
 }
 
-static int mmsg_enter(struct engine *engine, bool wait)
+/* For poll(2); rounded up, so that it does not return early again and again. */
+static int timeout_ms(uint64_t until_ns)
+{
+	uint64_t now_ns = clock_ns();
+
+	if (until_ns == UINT64_MAX)
+		return -1;
+	return until_ns > now_ns ? (int)((until_ns - now_ns) / NS_PER_MS) + 1 : 0;
+}
+
+static int mmsg_enter(struct engine *engine, bool wait, uint64_t until_ns)
 {
 	struct mmsg *mmsg = (struct mmsg *)engine;
 	struct pollfd fds[] = {
@@ -92,7 +103,7 @@ static int mmsg_enter(struct engine *engine, bool wait)
 
 	send_all(mmsg);
 	/* Completed sends are something to report. */
-	if (poll(fds, 2, wait && !sent ? -1 : 0) <= 0)
+	if (poll(fds, 2, wait && !sent ? timeout_ms(until_ns) : 0) <= 0)
 		return 0;
 	if ((fds[0].revents & POLLIN) && read(mmsg->wakeup_fd, &count, sizeof(count)) < 0 &&
 	    errno != EAGAIN)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define LOG_FACILITY LOG_FACILITY_EGRESS
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "dataplane/engine.h"
@@ -153,14 +154,29 @@ static void uring_send(struct engine *engine, struct send *send)
 	io_uring_sqe_set_data(sqe, send);
 }
 
-static int uring_enter(struct engine *engine, bool wait)
+/* Submit, and wait for a completion until then. */
+static int wait_until(struct uring *uring, uint64_t until_ns)
+{
+	uint64_t now_ns = clock_ns();
+	uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+	struct __kernel_timespec left = {
+		.tv_sec = (long long)(left_ns / NS_PER_SECOND),
+		.tv_nsec = (long long)(left_ns % NS_PER_SECOND),
+	};
+	struct io_uring_cqe *cqe;
+
+	if (until_ns == UINT64_MAX)
+		return io_uring_submit_and_wait(&uring->ring, 1);
+	return io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &left, NULL);
+}
+
+static int uring_enter(struct engine *engine, bool wait, uint64_t until_ns)
 {
 	struct uring *uring = (struct uring *)engine;
-	int n = wait ? io_uring_submit_and_wait(&uring->ring, 1)
-		     : io_uring_submit_and_get_events(&uring->ring);
+	int n = wait ? wait_until(uring, until_ns) : io_uring_submit_and_get_events(&uring->ring);
 
 	reap(uring);
-	return n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY ? 0 : n;
+	return n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY || n == -ETIME ? 0 : n;
 }
 
 static unsigned int uring_overflows(const struct engine *engine)

@@ -91,6 +91,33 @@ static void classify(struct ingress *ingress, const struct xsk_frame *frame, uin
 		look(ingress, entry->stream, &dgram, data + dgram.udp_offset, data + frame->length);
 }
 
+/* Copy a datagram that is merged; its frames are only returned. */
+static void divert(struct ingress *ingress, struct frame_entry *entry,
+		   const struct xsk_frame *frames, unsigned int count)
+{
+	struct stream *stream = entry->stream;
+	struct iovec parts[XSK_MAX_PIECES];
+
+	if (!stream || !stream->merged)
+		return;
+	for (unsigned int i = 0; i < count; i++) {
+		parts[i].iov_base = xsk_frame(ingress->xsk, frames[i].index) + frames[i].offset;
+		parts[i].iov_len = frames[i].length;
+	}
+	if (!ingress->feed || !feed_push(ingress->feed, entry, stream->merged,
+					 xsk_frame(ingress->xsk, frames[0].index), parts, count)) {
+		/* No egress thread counts in this shard of a stream that is merged. */
+		for (unsigned int i = 0; i < stream->nr_outputs; i++)
+			counter_add(&stream->outputs[i]
+					     .shards[ingress->shard]
+					     .withheld[WITHHELD_MERGE_FULL],
+				    1);
+		if (ingress->feed)
+			counter_add(&ingress->feed->full, stream->nr_outputs);
+	}
+	entry->stream = NULL;
+}
+
 static void push(struct ingress *ingress, const struct frame_entry *entry)
 {
 	xsk_hand_over(ingress->xsk, entry->frame, OWNER_INGRESS, OWNER_QUEUE);
@@ -103,6 +130,9 @@ static void publish(struct ingress *ingress)
 {
 	int err;
 
+	err = ingress->feed ? feed_publish(ingress->feed) : 0;
+	if (err && log_allowed(&ingress->wakeup_limit, "ingress-wakeup-failed"))
+		log_error("ingress-wakeup-failed", LOG_ERROR(err));
 	frame_queue_publish(ingress->queue);
 	if (!frame_queue_must_wake(ingress->queue))
 		return;
@@ -205,6 +235,7 @@ static void end_packet(struct ingress *ingress)
 		counter_add(&ingress->counters.drops[INGRESS_TOO_LARGE], 1);
 	else
 		classify(ingress, &ingress->pieces[0], sum_lengths(ingress), &entry);
+	divert(ingress, &entry, ingress->pieces, ingress->nr_pieces);
 	push_pieces(ingress, &entry);
 }
 
@@ -269,6 +300,7 @@ static unsigned int receive(struct ingress *ingress)
 			continue;
 		}
 		classify(ingress, &frames[i], frames[i].length, &entry);
+		divert(ingress, &entry, &frames[i], 1);
 		push(ingress, &entry);
 	}
 	publish(ingress);
@@ -299,6 +331,7 @@ static void change_ruleset(struct ingress *ingress)
 	marker.generation = atomic_load_explicit(&ingress->next_generation, memory_order_relaxed);
 	ingress->ruleset = atomic_exchange_explicit(&ingress->next, NULL, memory_order_acq_rel);
 	ingress->tap = atomic_load(&ingress->next_tap);
+	ingress->feed = atomic_load(&ingress->next_feed);
 	frame_queue_push(ingress->queue, &marker);
 	publish(ingress);
 }

@@ -8,6 +8,9 @@
  * that sleeps. Frames without a stream are queued as well, because only the egress thread returns
  * frames.
  *
+ * Datagrams of rules that merge their inputs are copied into a feed (merger.h), and their frames
+ * are queued without a stream.
+ *
  * Between two looks at the RX ring it replaces its ruleset if the main thread has left another one
  * in `next`, and pushes a marker: frames behind it were matched with the new ruleset (worker.h).
  */
@@ -20,6 +23,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "dataplane/capture.h"
+#include "dataplane/feed.h"
 #include "dataplane/frame_queue.h"
 #include "dataplane/ruleset.h"
 #include "dataplane/xsk.h"
@@ -62,6 +66,7 @@ struct ingress {
 	_Atomic uint64_t next_generation;
 	/* Written before `next`; atomic, because the first marker is not waited for. */
 	_Atomic(struct capture_tap *) next_tap;
+	_Atomic(struct feed *) next_feed; /* likewise */
 	atomic_bool stop;
 	atomic_bool flush; /* before the next ruleset is used: receive what has arrived */
 	atomic_bool leave; /* with `stop`: end at once, and leave the RX ring to a successor */
@@ -69,6 +74,7 @@ struct ingress {
 	/* The thread's own. */
 	const struct ruleset *ruleset;
 	struct capture_tap *tap; /* NULL: nothing is captured */
+	struct feed *feed;	 /* for datagrams that are merged; NULL: there are none */
 	struct log_limit wakeup_limit;
 	uint64_t pass_ns; /* the time of this look at the RX ring; 0: not read yet */
 	/* A packet in several frames, of which the last has not been received yet. */

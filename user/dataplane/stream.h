@@ -91,6 +91,8 @@ struct stream_shard {
 	_Atomic uint32_t sequence; /* the last number, if the rule has one */
 };
 
+struct merged;
+
 struct stream {
 	struct rule rule; /* its outputs are copied below; rule.outputs and rule.sides are NULL */
 	unsigned int nr_shards;
@@ -104,6 +106,9 @@ struct stream {
 	const struct xmc_lease *lease; /* see stream_set_lease(); NULL: none */
 	struct cut cut;		       /* of a rule with a sequence number */
 	struct selection *selection;   /* of a rule with `select`; NULL: none. One reference */
+	/* Of a rule that merges its sides (merger.h): the last shard is the merger's. */
+	struct merged *merged;		      /* NULL: it does not */
+	void (*leave)(struct stream *stream); /* called before it is closed; NULL: nothing */
 	unsigned int references;
 	uint32_t serial; /* of no other stream */
 };

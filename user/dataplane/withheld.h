@@ -17,6 +17,12 @@ enum withheld {
 	WITHHELD_STANDBY,	/* the rule's lease is not held (xmcast/abi.h) */
 	WITHHELD_NOT_JOINED,	/* no receiver has joined, and the output says `when joined` */
 	WITHHELD_INACTIVE_SIDE, /* another input of the rule is selected (selection.h) */
+	/* Of a rule that merges its inputs (merge.h): */
+	WITHHELD_DUPLICATE,  /* it has left already, from this or another side */
+	WITHHELD_LATE,	     /* it was given up before it arrived, or is too old to know */
+	WITHHELD_FOREIGN,    /* of another sender, which did not take over */
+	WITHHELD_NO_NUMBER,  /* it has no number that can be read */
+	WITHHELD_MERGE_FULL, /* no memory for it was free */
 	WITHHELD_REASONS,
 };
 
@@ -24,7 +30,8 @@ enum withheld {
 #define WITHHELD_NAMES                                                                             \
 	{                                                                                          \
 		"", "no_carrier", "unreachable", "no_source", "ttl_expired", "standby",            \
-			"not_joined", "inactive_side"                                              \
+			"not_joined", "inactive_side", "duplicate", "late", "foreign",             \
+			"no_number", "merge_full"                                                  \
 	}
 
 #endif

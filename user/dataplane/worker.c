@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/wakeup.h"
+#include "dataplane/merger.h"
 #include "dataplane/watch.h"
 
 /* Markers that may be in the queue beside the frames: worker_update() waits for its own. */
@@ -65,6 +66,8 @@ struct worker {
 	uint64_t generation;
 	const struct ruleset *ruleset; /* in use */
 	struct capture_tap *tap;       /* likewise; NULL: none */
+	struct feed *feed;	       /* to the merger; NULL: nothing is merged */
+	unsigned int mtu;
 
 	uint64_t stuck_after_ns; /* a thread that is overdue for this long is stuck; 0: never */
 	struct heartbeat ingress_heartbeat;
@@ -183,6 +186,7 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		return -ENOMEM;
 	memset(worker, 0, sizeof(*worker));
 	worker->rx_queue = options->queue;
+	worker->mtu = options->mtu;
 	worker->ingress_cpu = pick_cpu(&options->sizes, 2 * options->index);
 	worker->egress_cpu = pick_cpu(&options->sizes, 2 * options->index + 1);
 	worker->stuck_after_ns = options->sizes.watchdog * NS_PER_SECOND;
@@ -219,6 +223,7 @@ void worker_close(struct worker *worker)
 		return;
 	xsk_close(worker->xsk);
 	capture_tap_free(worker->tap);
+	merger_remove_feed(merger_get(), worker->feed);
 	frame_queue_destroy(&worker->queue);
 	close_fd(worker->ingress.egress_wakeup_fd);
 	close_fd(worker->ingress.control_fd);
@@ -305,8 +310,21 @@ int worker_prepare(struct worker *worker)
 	return worker->ingress_result;
 }
 
+/* Once there is a rule that merges its inputs. Without a feed its datagrams are counted drops. */
+static void provide_feed(struct worker *worker)
+{
+	struct merger *merger = merger_get();
+
+	if (worker->feed || !merger || !merger_runs(merger))
+		return;
+	worker->feed = merger_add_feed(merger, worker->mtu);
+	atomic_store(&worker->ingress.next_feed, worker->feed);
+}
+
 void worker_go(struct worker *worker, const struct ruleset *ruleset)
 {
+	provide_feed(worker);
+	worker->ingress.feed = worker->feed;
 	worker->ruleset = worker->ingress.ruleset = ruleset;
 	worker->ingress.tap = NULL;
 	/* By a marker in front of all packets both threads get the tap. */
@@ -476,6 +494,7 @@ int worker_update(struct worker *worker, const struct ruleset *ruleset)
 	int err = 0;
 
 	worker->ruleset = ruleset;
+	provide_feed(worker);
 	if (!worker->relays) {
 		worker->ingress.ruleset = ruleset;
 		return 0;
@@ -554,6 +573,8 @@ int worker_stop(struct worker *worker)
 			  &worker->ingress_heartbeat))
 			return -EIO;
 		worker->ingress_runs = false;
+		if (worker->feed)
+			merger_settle(merger_get(), NULL, worker->feed);
 	}
 	if (worker->egress_runs) {
 		/* Everything is in the queue now: the end of the stream orders a shut-down. */

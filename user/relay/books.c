@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "dataplane/merger_thread.h"
 #include "relay/branches.h"
 #include "relay/leases.h"
 #include "relay/state.h"
@@ -260,6 +261,7 @@ static int read_branches(const struct relay *relay, struct books *books)
 
 struct books *books_read(const struct relay *relay, size_t first, size_t most)
 {
+	struct worker_state merged;
 	unsigned int all = relay->config.nr_rules;
 	unsigned int begin = first < all ? (unsigned int)first : all;
 	unsigned int count = most < all - begin ? (unsigned int)most : all - begin;
@@ -304,6 +306,9 @@ struct books *books_read(const struct relay *relay, size_t first, size_t most)
 		return NULL;
 	}
 	books->retired = relay->retired;
+	/* No interface has the merger's counters. */
+	merger_read(&merged);
+	totals_add_worker(&books->retired, &merged);
 	if (read_devices(&relay->devices, books)) {
 		books_free(books);
 		return NULL;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/output_socket.h"
+#include "dataplane/merger.h"
 #include "dataplane/stream.h"
 #include "relay/cuts.h"
 #include "relay/leases.h"
@@ -65,6 +66,12 @@ static void examine_outputs(struct path *path, struct redirects *redirects)
 	apply_outputs(path);
 }
 
+/* One for each worker, and one for the merger. */
+static unsigned int count_shards(const struct path_request *request)
+{
+	return request->nr_queues + (request->merged != NULL);
+}
+
 int path_open(struct path **out, const struct path_request *request, char reason[REASON_SIZE])
 {
 	const struct stream *before =
@@ -82,8 +89,8 @@ int path_open(struct path **out, const struct path_request *request, char reason
 	path->unwanted = calloc(request->rule->nr_outputs, sizeof(*path->unwanted));
 	err = path->unwanted ? 0 : -ENOMEM;
 	if (!err && !request->rule->protocol)
-		err = stream_open(&path->stream, request->rule, request->nr_queues, request->egress,
-				  before, &failure);
+		err = stream_open(&path->stream, request->rule, count_shards(request),
+				  request->egress, before, &failure);
 	if (!err && path->stream) {
 		path->reaches = calloc(request->rule->nr_outputs, sizeof(*path->reaches));
 		err = path->reaches ? 0 : -ENOMEM;
@@ -97,6 +104,8 @@ int path_open(struct path **out, const struct path_request *request, char reason
 				 leases_guard(request->leases));
 	if (!err && path->stream && request->selection)
 		stream_set_selection(path->stream, request->selection);
+	if (!err && path->stream && request->merged)
+		merged_join(request->merged, path->stream);
 	if (err) {
 		path_put(path);
 		return explain_failure(reason, err, &failure);
@@ -137,7 +146,8 @@ void path_set_rule(struct path *path, const struct rule *rule)
 
 bool path_fits(const struct path *path, unsigned int nr_queues)
 {
-	return !path->stream || path->stream->nr_shards == nr_queues;
+	return !path->stream ||
+	       path->stream->nr_shards == nr_queues + (path->stream->merged != NULL);
 }
 
 int path_follow(struct path *path, unsigned int i, int ifindex, const char *reason,

@@ -58,6 +58,7 @@ struct path_request {
 	/* Likewise, of another process (inheritance.h). NULL: there is none. */
 	const struct stream *inherited;
 	struct selection *selection; /* of a side of a rule with `select`; NULL: none */
+	struct merged *merged;	     /* of a side of a rule with `merge`; NULL: none */
 };
 
 /*

@@ -205,7 +205,8 @@ static int share_siblings(struct plan *plan, const struct spot *spot, struct rou
 	} else {
 		route->siblings =
 			siblings_new(rule, before ? before->siblings : NULL,
-				     inheritance_selected(plan->relay->inheritance, rule->name));
+				     inheritance_selected(plan->relay->inheritance, rule->name),
+				     &plan->next->egress);
 	}
 	return route->siblings ? 0 : -ENOMEM;
 }

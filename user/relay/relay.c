@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "dataplane/merger_thread.h"
 #include "dataplane/output_socket.h"
 #include "links/icmp.h"
 #include "relay/double_source.h"
@@ -200,7 +201,7 @@ int relay_fd(const struct relay *relay)
 
 static bool has_failed(const struct relay *relay)
 {
-	if (relay->broken)
+	if (relay->broken || merger_failed())
 		return true;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
@@ -281,6 +282,7 @@ void relay_close(struct relay *relay)
 		relay->routes[i]->joined = 0;
 		route_free(relay->routes[i], NULL);
 	}
+	merger_stop();
 	for (unsigned int i = 0; i < relay->nr_arrivals; i++)
 		free(relay->arrivals[i]);
 	redirects_close(relay->redirects);

@@ -63,6 +63,7 @@ static int open_path(struct route *route, const struct config *config, char reas
 		.replaced = find_replaced(route, before),
 		.inherited = route->plan.inherited,
 		.selection = route->siblings ? route->siblings->selection : NULL,
+		.merged = route->siblings ? route->siblings->merged : NULL,
 	};
 	int err;
 

@@ -138,16 +138,17 @@ struct siblings {
 	unsigned int count;
 	struct route *routes[RULE_SIDES_MAX]; /* those that run; NULL while the first plan runs */
 	struct selection *selection;	      /* NULL: the rule merges its inputs */
+	struct merged *merged;		      /* NULL: it selects one */
 	/* As last logged. */
 	uint32_t changes;
 	bool flows[RULE_SIDES_MAX];
 };
 
 /* For the routes of a rule with several inputs. `before`: those of the rule that it replaces, or
- * NULL: their selection goes on, if the number of sides is the same. `selected`: the side that a
- * new selection begins with. One reference. NULL: no memory. */
+ * NULL: their selection or merging goes on, if it fits. `selected`: the side that a new selection
+ * begins with. One reference. NULL: no memory, or the merger's thread could not be started. */
 struct siblings *siblings_new(const struct rule *rule, const struct siblings *before,
-			      unsigned int selected);
+			      unsigned int selected, const struct egress_config *egress);
 
 /* Accept NULL. siblings_hold() returns its argument. */
 struct siblings *siblings_hold(struct siblings *siblings);

@@ -8,9 +8,28 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "dataplane/merger_thread.h"
+
+/* What decides which datagrams leave. */
+static bool share(struct siblings *siblings, const struct rule *rule, const struct siblings *before,
+		  unsigned int selected, const struct egress_config *egress)
+{
+	if (rule->select) {
+		if (before && before->selection && before->count == rule->nr_sides)
+			siblings->selection = selection_hold(before->selection);
+		else
+			siblings->selection = selection_new(rule, selected, clock_ns());
+		return siblings->selection;
+	}
+	if (before && before->merged && merged_fits(before->merged, rule))
+		siblings->merged = merged_hold(before->merged);
+	else if (!merger_start(egress))
+		siblings->merged = merged_new(merger_get(), rule);
+	return siblings->merged;
+}
 
 struct siblings *siblings_new(const struct rule *rule, const struct siblings *before,
-			      unsigned int selected)
+			      unsigned int selected, const struct egress_config *egress)
 {
 	struct siblings *siblings = calloc(1, sizeof(*siblings));
 
@@ -18,13 +37,7 @@ struct siblings *siblings_new(const struct rule *rule, const struct siblings *be
 		return NULL;
 	siblings->references = 1;
 	siblings->count = rule->nr_sides;
-	if (!rule->select)
-		return siblings;
-	if (before && before->selection && before->count == rule->nr_sides)
-		siblings->selection = selection_hold(before->selection);
-	else
-		siblings->selection = selection_new(rule, selected, clock_ns());
-	if (siblings->selection)
+	if (share(siblings, rule, before, selected, egress))
 		return siblings;
 	free(siblings);
 	return NULL;
@@ -42,6 +55,7 @@ void siblings_put(struct siblings *siblings)
 	if (!siblings || --siblings->references)
 		return;
 	selection_put(siblings->selection);
+	merged_put(siblings->merged);
 	free(siblings);
 }
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A rule that merges its sides, as the merger (merger.h) and the streams of the sides know it.
+ */
+#ifndef XMCAST_DATAPLANE_MERGED_H
+#define XMCAST_DATAPLANE_MERGED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "dataplane/merge.h"
+#include "rules/rule.h"
+
+struct merger;
+struct stream;
+
+struct merged {
+	struct merger *merger;
+	unsigned int references; /* the main thread's */
+	struct rule_merging {
+		enum rule_merge by;
+		unsigned int offset;
+		unsigned int bits;
+		bool unordered;
+		uint32_t skew_ms;
+		unsigned int nr_sides;
+	} as; /* of the rule */
+	struct merge *merge;
+
+	/* The newest stream of each side; NULL: it has none. Written by the main thread. */
+	_Atomic(struct stream *) streams[MERGE_MOST_SIDES];
+
+	/* The merger's thread. */
+	struct stream *out; /* by which datagrams leave, or NULL */
+	struct merged *next_waiting;
+	bool waits; /* in the list of those that hold something */
+};
+
+/* The numbers of a datagram. False: it has none that can be read. */
+bool merged_read(const struct merged *merged, const uint8_t *payload, uint32_t length,
+		 struct merge_datagram *datagram);
+
+/*
+ * Leave only those messages in a MoldUDP64 packet that the merge has decided about. Returns where
+ * its first byte is now, and changes *length.
+ */
+uint32_t merged_cut(uint8_t *payload, uint32_t *length, const struct merge_item *item);
+
+#endif

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataplane/merger.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <xmcast/packet.h>
+
+#include "base/clock.h"
+#include "base/wakeup.h"
+
+/* Datagrams of one feed before those of the next one: enough to form batches, and few compared with
+ * what a side may lag. */
+#define TURN 64
+
+/* Taken slots of a feed from which on gaps are given up. */
+#define MANY_TAKEN (FEED_SLOTS / 4 * 3)
+
+/* How often the main thread looks whether the merger's thread has settled. */
+#define SETTLE_MS 1000
+
+struct merger {
+	struct merger_thread_side thread;
+	bool runs;
+
+	/* What is to be settled: written by the main thread, before `wanted`. */
+	_Atomic(struct feed *) feeds[MERGER_FEEDS];
+	_Atomic uint64_t wanted;
+	struct merged *settle_merged;
+	struct feed *settle_feed;
+	uint64_t generation;
+
+	/* The thread's own. */
+	uint64_t now_ns;
+	uint64_t settling; /* the generation of `wanted` that it works on, or has settled */
+	bool settled;
+	struct merged *draining; /* it may have decided something */
+	struct merged *waiting;	 /* those that hold something: a list */
+	uint64_t earliest_ns;	 /* no deadline of these is earlier */
+	unsigned int turn;	 /* the feed whose turn it is */
+	unsigned int taken;	 /* in this turn */
+};
+
+/* ---- feeds and slots ---- */
+
+static struct feed *feed_at(const struct merger *merger, unsigned int i)
+{
+	return atomic_load_explicit(&merger->feeds[i], memory_order_acquire);
+}
+
+static struct slot *slot_at(const struct merger *merger, uint32_t index)
+{
+	return feed_slot(feed_at(merger, index / FEED_SLOTS), index % FEED_SLOTS);
+}
+
+uint8_t *merger_frame(const struct merger *merger, uint32_t index)
+{
+	return slot_at(merger, index)->data;
+}
+
+void merger_return(struct merger *merger, const uint32_t *slots, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		feed_return(feed_at(merger, slots[i] / FEED_SLOTS), slots[i] % FEED_SLOTS);
+}
+
+/* ---- deadlines ---- */
+
+static void note_deadline(struct merger *merger, struct merged *merged)
+{
+	uint64_t deadline_ns = merge_deadline(merged->merge);
+
+	if (deadline_ns == UINT64_MAX)
+		return;
+	if (deadline_ns < merger->earliest_ns)
+		merger->earliest_ns = deadline_ns;
+	if (merged->waits)
+		return;
+	merged->waits = true;
+	merged->next_waiting = merger->waiting;
+	merger->waiting = merged;
+}
+
+/* Let the time of one that is due advance. False: none is. */
+static bool expire(struct merger *merger)
+{
+	struct merged **link = &merger->waiting;
+
+	if (merger->now_ns < merger->earliest_ns)
+		return false;
+	merger->earliest_ns = UINT64_MAX;
+	while (*link) {
+		struct merged *merged = *link;
+		uint64_t deadline_ns = merge_deadline(merged->merge);
+
+		if (deadline_ns == UINT64_MAX) {
+			merged->waits = false;
+			*link = merged->next_waiting;
+			continue;
+		}
+		if (deadline_ns <= merger->now_ns) {
+			merge_advance(merged->merge, merger->now_ns);
+			merger->draining = merged;
+			merger->earliest_ns = merger->now_ns;
+			return true;
+		}
+		if (deadline_ns < merger->earliest_ns)
+			merger->earliest_ns = deadline_ns;
+		link = &merged->next_waiting;
+	}
+	return false;
+}
+
+/* It will not be used any more, and holds nothing. */
+static void forget(struct merger *merger, struct merged *gone)
+{
+	struct merged **link = &merger->waiting;
+
+	while (*link && *link != gone)
+		link = &(*link)->next_waiting;
+	if (*link)
+		*link = gone->next_waiting;
+	gone->waits = false;
+	gone->out = NULL;
+}
+
+uint64_t merger_deadline(const struct merger *merger)
+{
+	return merger->waiting ? merger->earliest_ns : UINT64_MAX;
+}
+
+/* ---- what has been decided ---- */
+
+/* A datagram is not sent. */
+static void drop(struct merger *merger, struct slot *slot, enum withheld reason)
+{
+	const struct stream *stream = slot->stream;
+
+	for (unsigned int i = 0; i < stream->nr_outputs; i++)
+		counter_add(&stream->outputs[i].shards[stream->nr_shards - 1].withheld[reason], 1);
+	counter_add(reason == WITHHELD_NO_NUMBER ? merger->thread.withheld : merger->thread.unused,
+		    stream->nr_outputs);
+	feed_return(feed_at(merger, slot->index / FEED_SLOTS), slot->index % FEED_SLOTS);
+}
+
+/* The stream by which the rule's datagrams leave. It stays the same until it is closed, so that
+ * there are no requests of two streams at the same time. */
+static struct stream *choose_stream(struct merged *merged, struct stream *otherwise)
+{
+	for (unsigned int i = 0; !merged->out && i < merged->as.nr_sides; i++)
+		merged->out = atomic_load_explicit(&merged->streams[i], memory_order_acquire);
+	return merged->out ? merged->out : otherwise;
+}
+
+static void describe(struct slot *slot, struct frame_entry *entry)
+{
+	uint8_t *payload = slot->data + slot->udp + sizeof(struct xmc_udp);
+	uint32_t length = slot->length;
+	uint32_t begin = merged_cut(payload, &length, &slot->item);
+
+	/* The UDP header stays directly in front of the payload. */
+	if (begin) {
+		memmove(slot->data + slot->udp + begin, slot->data + slot->udp,
+			sizeof(struct xmc_udp));
+		slot->udp = (uint16_t)(slot->udp + begin);
+	}
+	*entry = (struct frame_entry){
+		.kind = FRAME_DATA,
+		.stream = choose_stream(slot->merged, slot->stream),
+		.frame = slot->index,
+		.udp = slot->udp,
+		.length = (uint16_t)length,
+		.stamp = slot->stamp,
+	};
+}
+
+/* The next datagram to send of the one that may have decided something. */
+static bool drain(struct merger *merger, struct frame_entry *entry)
+{
+	static const enum withheld reasons[] = {
+		[MERGE_DUPLICATE] = WITHHELD_DUPLICATE,
+		[MERGE_LATE] = WITHHELD_LATE,
+		[MERGE_FOREIGN] = WITHHELD_FOREIGN,
+	};
+	struct merged *merged = merger->draining;
+	struct merge_item *item;
+
+	while (merged && (item = merge_take(merged->merge))) {
+		struct slot *slot = (struct slot *)item;
+
+		slot->undecided = false;
+		if (item->verdict == MERGE_SEND) {
+			describe(slot, entry);
+			return true;
+		}
+		drop(merger, slot, reasons[item->verdict]);
+	}
+	if (merged)
+		note_deadline(merger, merged);
+	merger->draining = NULL;
+	return false;
+}
+
+/* ---- what arrives ---- */
+
+static void offer(struct merger *merger, struct feed *feed, struct slot *slot)
+{
+	struct merged *merged = slot->merged;
+	struct merge_datagram datagram;
+
+	feed->taken++;
+	if (!merged_read(merged, slot->data + slot->udp + sizeof(struct xmc_udp), slot->length,
+			 &datagram)) {
+		drop(merger, slot, WITHHELD_NO_NUMBER);
+		return;
+	}
+	slot->undecided = true;
+	merge_offer(merged->merge, &slot->item, slot->stream->rule.side, &datagram, merger->now_ns);
+	if (feed->taken > MANY_TAKEN)
+		merge_give_up(merged->merge);
+	merger->draining = merged;
+}
+
+/* Take a datagram from the feeds, in turn. False: they are empty. */
+static bool take_next(struct merger *merger)
+{
+	struct frame_entry entry;
+
+	for (unsigned int i = 0; i <= MERGER_FEEDS; i++) {
+		struct feed *feed = feed_at(merger, merger->turn);
+
+		if (feed && merger->taken < TURN && frame_queue_take(&feed->queue, &entry)) {
+			if (!merger->taken++)
+				merger->now_ns = clock_ns();
+			offer(merger, feed, feed_slot(feed, entry.frame));
+			return true;
+		}
+		merger->turn = (merger->turn + 1) % MERGER_FEEDS;
+		merger->taken = 0;
+	}
+	merger->now_ns = clock_ns();
+	return false;
+}
+
+/* ---- settling ---- */
+
+/* Note how far each feed was filled when the main thread asked. */
+static void begin_settling(struct merger *merger, uint64_t wanted)
+{
+	merger->settling = wanted;
+	merger->settled = false;
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		struct feed *feed = feed_at(merger, i);
+
+		if (feed)
+			feed->settle_at = atomic_load(&feed->queue.head);
+	}
+}
+
+static bool reached(const struct merger *merger)
+{
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		const struct feed *feed = feed_at(merger, i);
+
+		if (feed && (int32_t)(atomic_load(&feed->queue.tail) - feed->settle_at) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* A rule of which the feed still has a datagram that waits, or NULL. */
+static struct merged *find_undecided(const struct feed *feed)
+{
+	for (uint32_t i = 0; feed->taken && i < FEED_SLOTS; i++) {
+		const struct slot *slot = feed_slot(feed, i);
+
+		if (slot->undecided)
+			return slot->merged;
+	}
+	return NULL;
+}
+
+/* True: something was flushed, or *entry is the marker: all is settled once nothing is in flight.
+ */
+static bool settle(struct merger *merger, struct frame_entry *entry, bool *marked)
+{
+	uint64_t wanted = atomic_load_explicit(&merger->wanted, memory_order_acquire);
+	struct merged *merged = NULL;
+
+	if (wanted != merger->settling)
+		begin_settling(merger, wanted);
+	if (merger->settled || !reached(merger))
+		return false;
+	if (merger->settle_feed)
+		merged = find_undecided(merger->settle_feed);
+	if (!merged && merger->settle_merged) {
+		merged = merger->settle_merged;
+		merger->settle_merged = NULL;
+		merge_flush(merged->merge);
+		merger->draining = merged;
+		forget(merger, merged);
+		return true;
+	}
+	if (merged) {
+		merge_flush(merged->merge);
+		merger->draining = merged;
+		return true;
+	}
+	merger->settled = true;
+	*entry = (struct frame_entry){.kind = FRAME_MARKER, .generation = wanted};
+	*marked = true;
+	return true;
+}
+
+bool merger_take(struct merger *merger, struct frame_entry *entry)
+{
+	bool marked = false;
+
+	for (;;) {
+		if (drain(merger, entry))
+			return true;
+		if (expire(merger))
+			continue;
+		if (settle(merger, entry, &marked)) {
+			if (marked)
+				return true;
+			continue;
+		}
+		if (!take_next(merger) && !expire(merger))
+			return false;
+	}
+}
+
+bool merger_empty(const struct merger *merger)
+{
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		const struct feed *feed = feed_at(merger, i);
+
+		if (feed && !frame_queue_empty(&feed->queue))
+			return false;
+	}
+	return true;
+}
+
+bool merger_sleep(struct merger *merger)
+{
+	bool sleeps = true;
+
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		struct feed *feed = feed_at(merger, i);
+
+		if (feed && !frame_queue_sleep(&feed->queue))
+			sleeps = false;
+	}
+	return sleeps && atomic_load(&merger->wanted) == merger->settling;
+}
+
+void merger_awake(struct merger *merger)
+{
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		struct feed *feed = feed_at(merger, i);
+
+		if (feed)
+			frame_queue_awake(&feed->queue);
+	}
+}
+
+/* ---- the main thread ---- */
+
+struct merger *merger_get(void)
+{
+	static struct merger *merger;
+
+	if (!merger)
+		merger = calloc(1, sizeof(*merger));
+	if (merger && !merger->runs)
+		merger->earliest_ns = UINT64_MAX;
+	return merger;
+}
+
+bool merger_runs(const struct merger *merger)
+{
+	return merger->runs;
+}
+
+void merger_attach(struct merger *merger, const struct merger_thread_side *thread)
+{
+	merger->runs = thread;
+	if (!thread)
+		return;
+	merger->thread = *thread;
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		struct feed *feed = feed_at(merger, i);
+
+		if (feed)
+			feed->wakeup_fd = thread->wakeup_fd;
+	}
+}
+
+void merger_settle(struct merger *merger, struct merged *merged, struct feed *feed)
+{
+	struct pollfd fd = {.fd = merger->thread.notify_fd, .events = POLLIN};
+	uint64_t count;
+
+	if (!merger->runs)
+		return;
+	merger->settle_merged = merged;
+	merger->settle_feed = feed;
+	atomic_store(&merger->wanted, ++merger->generation);
+	wakeup_send(merger->thread.wakeup_fd);
+	while (atomic_load(merger->thread.acknowledged) != merger->generation &&
+	       !atomic_load(merger->thread.failed)) {
+		if (poll(&fd, 1, SETTLE_MS) > 0 && read(fd.fd, &count, sizeof(count)) < 0)
+			continue;
+	}
+}
+
+struct feed *merger_add_feed(struct merger *merger, unsigned int mtu)
+{
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		struct feed *feed;
+
+		if (feed_at(merger, i))
+			continue;
+		feed = feed_new(i, mtu);
+		if (feed && merger->runs)
+			feed->wakeup_fd = merger->thread.wakeup_fd;
+		atomic_store(&merger->feeds[i], feed);
+		return feed;
+	}
+	return NULL;
+}
+
+void merger_remove_feed(struct merger *merger, struct feed *feed)
+{
+	if (!feed)
+		return;
+	merger_settle(merger, NULL, feed);
+	atomic_store(&merger->feeds[feed->number], NULL);
+	/* The thread may be looking at it right now. */
+	merger_settle(merger, NULL, NULL);
+	feed_free(feed);
+}
+
+uint64_t merger_full(const struct merger *merger)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		const struct feed *feed = feed_at(merger, i);
+
+		sum += feed ? counter_read(&feed->full) : 0;
+	}
+	return sum;
+}
+
+/* ---- rules that merge ---- */
+
+static struct rule_merging describe_rule(const struct rule *rule)
+{
+	return (struct rule_merging){
+		.by = (enum rule_merge)rule->merge,
+		.offset = rule->merge_offset,
+		.bits = rule->merge == MERGE_RTP      ? 16
+			: rule->merge == MERGE_MOLD64 ? 64
+						      : rule->merge_bits,
+		.unordered = rule->unordered,
+		.skew_ms = rule_skew_ms(rule),
+		.nr_sides = rule->nr_sides,
+	};
+}
+
+struct merged *merged_new(struct merger *merger, const struct rule *rule)
+{
+	struct merged *merged = calloc(1, sizeof(*merged));
+	struct merge_options options;
+
+	if (!merged)
+		return NULL;
+	merged->merger = merger;
+	merged->references = 1;
+	merged->as = describe_rule(rule);
+	options = (struct merge_options){
+		.nr_sides = rule->nr_sides,
+		.bits = merged->as.bits,
+		.ordered = !rule->unordered,
+		.skew_ns = merged->as.skew_ms * NS_PER_MS,
+		.most_held = MANY_TAKEN,
+	};
+	if (!merge_new(&merged->merge, &options))
+		return merged;
+	free(merged);
+	return NULL;
+}
+
+struct merged *merged_hold(struct merged *merged)
+{
+	if (merged)
+		merged->references++;
+	return merged;
+}
+
+void merged_put(struct merged *merged)
+{
+	if (!merged || --merged->references)
+		return;
+	merger_settle(merged->merger, merged, NULL);
+	merge_free(merged->merge);
+	free(merged);
+}
+
+bool merged_fits(const struct merged *merged, const struct rule *rule)
+{
+	const struct rule_merging as = describe_rule(rule);
+
+	return merged->as.by == as.by && merged->as.offset == as.offset &&
+	       merged->as.bits == as.bits && merged->as.unordered == as.unordered &&
+	       merged->as.skew_ms == as.skew_ms && merged->as.nr_sides == as.nr_sides;
+}
+
+/* The stream is about to be closed. */
+static void leave(struct stream *stream)
+{
+	struct merged *merged = stream->merged;
+	struct stream *self = stream;
+
+	atomic_compare_exchange_strong(&merged->streams[stream->rule.side], &self, NULL);
+	merger_settle(merged->merger, merged, NULL);
+	merged_put(merged);
+}
+
+void merged_join(struct merged *merged, struct stream *stream)
+{
+	stream->merged = merged_hold(merged);
+	stream->leave = leave;
+	atomic_store(&merged->streams[stream->rule.side], stream);
+}
+
+const struct merge_counters *merged_counters(const struct merged *merged)
+{
+	return merge_counters(merged->merge);
+}

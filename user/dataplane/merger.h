@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
+/*
+ * The merger carries the datagrams of all rules with `merge` from the workers of their sides to the
+ * outputs. One thread decides (merge.h) and sends, because two threads that send by themselves
+ * would reorder.
+ *
+ *     ingress thread of a side ──copy──▶ feed ──┐
+ *     ingress thread of a side ──copy──▶ feed ──┴─▶ merger_take(): merge.h ─▶ egress loop ─▶ sockets
+ *                                         ▲                                        │
+ *                                         └─────────── slots that are done ────────┘
+ *
+ * A feed belongs to one worker: slots for datagrams, a frame queue with the filled ones, and a ring
+ * of the free ones back. A datagram is copied with its headers, and its frame returns to the fill
+ * ring at once, so what is held behind a gap starves no other rule. A feed without a free slot is a
+ * counted drop. If most of the slots of a feed are taken, gaps are given up early.
+ *
+ * The thread runs the same loop as the egress thread of a worker (egress.h), which takes what the
+ * merge has decided instead of a frame queue, and sleeps until the deadline of a gap if there is
+ * one. It is started with the first rule that merges. Datagrams that are not sent are counted for
+ * the outputs of the stream by which they came; the others leave by one of the rule's streams,
+ * whichever side they came from, so that batches form.
+ *
+ * The main thread creates and frees everything; before it frees what the thread may use, it waits
+ * until the thread has sent what it has (merger_settle()).
+ */
+/* clang-format on */
+#ifndef XMCAST_DATAPLANE_MERGER_H
+#define XMCAST_DATAPLANE_MERGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/feed.h"
+#include "dataplane/merged.h"
+#include "dataplane/stream.h"
+
+#define MERGER_FEEDS 64
+#define MERGER_SLOTS (MERGER_FEEDS * FEED_SLOTS)
+
+struct merger;
+
+/* ---- the merger; main thread ---- */
+
+/* The one of this process; NULL: no memory. */
+struct merger *merger_get(void);
+
+/* What its thread is. */
+struct merger_thread_side {
+	int wakeup_fd; /* the eventfd that it waits for */
+	int notify_fd; /* the eventfd that it writes when it has acknowledged a marker */
+	const _Atomic uint64_t *acknowledged; /* the last marker */
+	const atomic_bool *failed;	      /* it has ended by itself */
+	/* Its sums of what was not sent because other sides had it, or because it has no number. */
+	counter_t *unused;
+	counter_t *withheld;
+};
+
+/* The thread is about to run; or it has ended (NULL). */
+void merger_attach(struct merger *merger, const struct merger_thread_side *thread);
+bool merger_runs(const struct merger *merger);
+
+/* Wait until everything in the feeds has been decided, what this rule or this feed (NULL: none)
+ * holds has left, and nothing is in flight. Accepts a merger that does not run. */
+void merger_settle(struct merger *merger, struct merged *merged, struct feed *feed);
+
+/* ---- a rule that merges; main thread ---- */
+
+/* One reference. NULL: no memory. */
+struct merged *merged_new(struct merger *merger, const struct rule *rule);
+struct merged *merged_hold(struct merged *merged);
+void merged_put(struct merged *merged); /* accepts NULL */
+
+/* Is this what the rule asks for, so that it can go on with it? */
+bool merged_fits(const struct merged *merged, const struct rule *rule);
+
+/* The stream is that of a side, until it is closed. Before any thread uses the stream. */
+void merged_join(struct merged *merged, struct stream *stream);
+
+/* Any thread. */
+const struct merge_counters *merged_counters(const struct merged *merged);
+
+/* ---- feeds ---- */
+
+/* Main thread. A feed for datagrams of an interface with this MTU. NULL: no memory, or there are
+ * too many. */
+struct feed *merger_add_feed(struct merger *merger, unsigned int mtu);
+
+/* The ingress thread has ended. Accepts NULL. */
+void merger_remove_feed(struct merger *merger, struct feed *feed);
+
+/* Datagrams that found no free slot, times the outputs of their streams. */
+uint64_t merger_full(const struct merger *merger);
+
+/* ---- the merger's thread, in place of a frame queue and a UMEM ---- */
+
+bool merger_take(struct merger *merger, struct frame_entry *entry);
+uint8_t *merger_frame(const struct merger *merger, uint32_t slot);
+void merger_return(struct merger *merger, const uint32_t *slots, unsigned int count);
+bool merger_empty(const struct merger *merger);
+bool merger_sleep(struct merger *merger); /* as frame_queue_sleep() */
+void merger_awake(struct merger *merger);
+
+/* When merger_take() has something to decide although nothing arrives; UINT64_MAX: never. */
+uint64_t merger_deadline(const struct merger *merger);
+
+#endif
