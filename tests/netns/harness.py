@@ -544,7 +544,8 @@ def _check_rule(rule):
               f"{rule['name']}: submitted to {output['to']}")
         equal(output["sent_packets"] + errors, output["submitted_packets"],
               f"{rule['name']}: sent to {output['to']}, and errors")
-        if not errors and not drops:
+        # Of a MoldUDP64 packet only the messages that have not left are sent.
+        if not errors and not drops and rule.get("merge") != "mold64":
             equal(output["sent_bytes"], rule["received_bytes"],
                   f"{rule['name']}: bytes sent to {output['to']}")
     equal(rule["received_packets"] * len(rule["outputs"]),

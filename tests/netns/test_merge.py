@@ -79,5 +79,153 @@ def rtp_once():
     merge.finish(duplicate=12)
 
 
+@test
+def by_one_interface():
+    """Both sides arrive by one interface"""
+    merge = Merge("rtp", interfaces=("in0", "in0"))
+    packets = [rtp(i, b"%d" % i) for i in range(200)]
+    for i, packet in enumerate(packets):
+        if i % 3:
+            merge.send(0, packet)
+        merge.send(1, packet)
+    merge.expect(*packets)
+    merge.finish(duplicate=133)
+
+
+@test
+def gap_is_given_up():
+    """What neither side has is missing once `skew` is over; what comes later is late"""
+    merge = Merge("rtp skew 10ms")
+    merge.send(0, rtp(1), rtp(3), rtp(4))
+    merge.expect(rtp(1), rtp(3), rtp(4))
+    merge.send(1, rtp(2))
+    wait_until(lambda: merge.drops() == {"late": 1}, "one is late")
+    wait_until(lambda: merge.send(0, rtp(merge.sent[0] + 2)) or merge.rule()["missing_numbers"] == 1, "one is missing")
+    for sequence in range(5, merge.sent[0] + 2):
+        merge.expect(rtp(sequence))
+    merge.finish(late=1)
+
+
+@test
+def unordered():
+    """With `order off` nothing waits for what is missing"""
+    merge = Merge("rtp skew 500ms order off")
+    merge.send(0, rtp(1), rtp(3))
+    merge.expect(rtp(1), rtp(3))
+    merge.send(1, rtp(2), rtp(3))
+    merge.expect(rtp(2))
+    merge.finish(duplicate=1)
+
+
+@test
+def sender_restarts():
+    """A new SSRC on both sides is the same stream; what is no RTP is counted"""
+    merge = Merge("rtp skew 500ms")
+    merge.send(0, rtp(100), rtp(101))
+    merge.expect(rtp(100), rtp(101))
+    merge.send(0, rtp(7, ssrc=1), b"no RTP")
+    merge.wait_received()
+    merge.send(1, rtp(7, ssrc=1), rtp(8, ssrc=1))
+    merge.expect(rtp(7, ssrc=1), rtp(8, ssrc=1))
+    equal(merge.rule()["restarts"], 1, "restarts")
+    merge.finish(duplicate=1, no_number=1)
+
+
+@test
+def mold64_by_message():
+    """Messages leave once, although the packets of the sides begin at others"""
+    merge = Merge("mold64 skew 500ms")
+    merge.send(0, mold(1, b"a", b"b"))
+    merge.expect(mold(1, b"a", b"b"))
+    merge.send(1, mold(2, b"b", b"c", b"dd"))
+    merge.expect(mold(3, b"c", b"dd"))
+    merge.send(0, mold(7, b"g"))
+    merge.wait_received()
+    merge.send(1, mold(4, b"dd", b"e", b"f"))
+    merge.expect(mold(5, b"e", b"f"), mold(7, b"g"))
+    merge.send(0, mold(8))
+    merge.expect(mold(8))
+    merge.finish()
+
+
+@test
+def plain_field():
+    """A number of 32 bits behind four bytes"""
+    merge = Merge("4:32")
+    packets = [b"head" + struct.pack(">I", 0xfffffff0 + i & 0xffffffff) + b"x" * i for i in range(40)]
+    merge.send(0, *packets[:30])
+    merge.send(1, *packets)
+    merge.expect(*packets)
+    merge.finish(duplicate=30)
+
+
+@test
+def lossy_sides():
+    """Random losses of a fifth on each side, a side that stops and returns: byte for byte what any side had"""
+    merge = Merge("rtp skew 500ms")
+    choice = random.Random(7)
+    packets = [rtp(65000 + i, choice.randbytes(choice.randrange(1400))) for i in range(1200)]
+    expected = []
+    for i, packet in enumerate(packets):
+        sides = [side for side in (0, 1) if choice.random() > 0.2 and not (side == 1 and 400 < i < 800)]
+        if not i or i == len(packets) - 1:
+            sides = [0, 1]
+        for side in choice.sample(sides, len(sides)):
+            merge.send(side, packet)
+        if sides:
+            expected.append(packet)
+        if i % 50 == 49:
+            time.sleep(0.002)  # so that a slow machine does not overflow sockets
+    # Without reordering on a side, the only gaps are those that both have: given up after `skew`.
+    merge.expect(*expected)
+    merge.wait_received()
+    rule = merge.rule()
+    equal([side["used_packets"] + side["duplicate_packets"] + side["late_packets"] for side in rule["sides"]],
+          merge.sent, "books of the sides")
+    equal(sum(side["used_packets"] for side in rule["sides"]), len(expected), "used")
+    merge.finish(duplicate=sum(merge.sent) - len(expected))
+
+
+@test
+def side_is_lost():
+    """Events when a side stops and returns, and its state"""
+    merge = Merge("rtp")
+    number = iter(range(1, 60000))
+
+    def both():
+        packet = rtp(next(number))
+        merge.send(0, packet)
+        merge.send(1, packet)
+
+    def state(side):
+        return merge.rule()["sides"][side]["state"]
+
+    wait_until(lambda: both() or (state(0), state(1)) == ("flowing", "flowing"), "both sides flow")
+    wait_until(lambda: merge.send(0, rtp(next(number))) or state(1) == "silent", "the second side is silent")
+    merge.daemon.process.wait_line("side-lost rule=cam1 side=B")
+    wait_until(lambda: both() or state(1) == "flowing", "the second side is back")
+    merge.wait_received()
+    merge.daemon.settle()
+    check_books(merge.daemon.stats())
+    merge.daemon.stop()
+
+
+@test
+def rules_change():
+    """A rule that is replaced goes on with the next number, and a removed one leaves nothing behind"""
+    merge = Merge("rtp skew 500ms")
+    merge.send(0, rtp(1))
+    merge.expect(rtp(1))
+    merge.daemon.ctl("rule", "set", "cam1", "ttl", "9")
+    merge.send(1, rtp(1), rtp(2))
+    merge.expect(rtp(2))
+    merge.send(0, rtp(4))
+    merge.wait_received()
+    merge.daemon.ctl("rule", "delete", "cam1")
+    merge.expect(rtp(4))
+    assert silent(merge.sock), "a datagram that was not expected"
+    merge.daemon.stop()
+
+
 if __name__ == "__main__":
     main()

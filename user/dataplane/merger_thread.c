@@ -40,7 +40,7 @@ static void *run(void *arg)
 		err = egress_loop_run(loop);
 	egress_loop_close(loop);
 	if (err && !self.result) {
-		log_error("egress-failed", LOG_NAME("thread", "merge"), LOG_ERROR(err));
+		log_error("merger-failed", LOG_ERROR(err));
 		atomic_store(&self.failed, true);
 		wakeup_send(self.egress.notify_fd);
 	}

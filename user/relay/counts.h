@@ -39,16 +39,38 @@ struct output_counts {
 	uint64_t gso_refused;	   /* batches that the kernel refused; they were sent singly */
 };
 
+/* What a rule that merges its inputs has counted of one of them (dataplane/merge.h). */
+struct merged_side {
+	uint64_t used;
+	uint64_t duplicate;
+	uint64_t late;
+	uint64_t foreign;
+	uint64_t missing; /* numbers */
+	uint64_t lag_ns;
+	uint64_t most_lag_ns;
+};
+
+/* And of all together. */
+struct merged_counts {
+	uint64_t missing; /* numbers that were given up */
+	uint64_t restarts;
+	uint64_t forced;
+	uint64_t held;	 /* datagrams now */
+	uint64_t memory; /* bytes now */
+};
+
 /* One of several inputs of a rule. Of a rule with `select`, what is not relayed counts as
  * `inactive_side` for each output. */
 struct side_counts {
-	const char *state;  /* "selected", "ready", "silent", "pending" or "disabled" */
+	const char *state;  /* "selected", "ready", "silent", "pending" or "disabled"; `merge`:
+			     "flowing"  instead of the first two */
 	const char *reason; /* why it is pending, or NULL */
 	bool selected;
 	uint64_t received;
 	uint64_t received_bytes;
 	uint64_t used; /* of the received: relayed, whatever has become of them at the outputs */
 	uint64_t inactive; /* of the received: another side was selected */
+	struct merged_side merged;
 };
 
 struct rule_counts {
@@ -83,6 +105,7 @@ struct rule_counts {
 	unsigned int nr_latency[RULE_SIDES_MAX];
 	const struct histogram *carried_latency; /* of another process, or NULL */
 	struct side_counts *sides; /* of several inputs, owned by the books; NULL: it has one */
+	struct merged_counts merged;
 	uint64_t switches;	   /* `select`: how often another side was selected */
 	unsigned int first_output; /* its outputs, in the rule's order, among the books' outputs */
 };

@@ -142,6 +142,7 @@ struct siblings {
 	/* As last logged. */
 	uint32_t changes;
 	bool flows[RULE_SIDES_MAX];
+	uint64_t received[RULE_SIDES_MAX]; /* by a rule that merges */
 };
 
 /* For the routes of a rule with several inputs. `before`: those of the rule that it replaces, or

@@ -113,7 +113,8 @@ bool siblings_are_idle(const struct route *first)
 static void describe_side(const struct route *route, uint64_t now_ns, struct side_counts *side)
 {
 	const struct selection *selection = route->siblings->selection;
-	bool flows = selection && selection_flows(selection, route->side, now_ns);
+	bool flows = selection ? selection_flows(selection, route->side, now_ns)
+			       : route->siblings->flows[route->side];
 
 	side->reason = route->arrival ? route_reason(route) : NULL;
 	side->selected = selection && selection_side(selection) == route->side;
@@ -121,7 +122,36 @@ static void describe_side(const struct route *route, uint64_t now_ns, struct sid
 		      : side->reason   ? "pending"
 		      : !flows	       ? "silent"
 		      : side->selected ? "selected"
-				       : "ready";
+		      : selection      ? "ready"
+				       : "flowing";
+}
+
+/* Of a rule that merges: what leaves is counted by numbers, not by outputs. */
+static void read_merged(const struct siblings *siblings, struct rule_counts *counts)
+{
+	const struct merge_counters *now = merged_counters(siblings->merged);
+
+	for (unsigned int i = 0; i < siblings->count; i++) {
+		const struct merge_side *side = &now->sides[i];
+
+		counts->sides[i].used = counter_read(&side->used);
+		counts->sides[i].merged = (struct merged_side){
+			.used = counter_read(&side->used),
+			.duplicate = counter_read(&side->duplicate),
+			.late = counter_read(&side->late),
+			.foreign = counter_read(&side->foreign),
+			.missing = counter_read(&side->missing),
+			.lag_ns = counter_read(&side->lag_ns),
+			.most_lag_ns = counter_read(&side->most_lag_ns),
+		};
+	}
+	counts->merged = (struct merged_counts){
+		.missing = counter_read(&now->missing),
+		.restarts = counter_read(&now->restarts),
+		.forced = counter_read(&now->forced),
+		.held = counter_read(&now->held),
+		.memory = counter_read(&now->memory),
+	};
 }
 
 /* Of one output: what happens to all datagrams of a side counts for each of them. */
@@ -196,6 +226,8 @@ void siblings_read(const struct route *first, uint64_t now_ns, struct rule_count
 		if (i && route->path && own)
 			add_side(route, counts, outputs, own);
 	}
+	if (siblings->merged)
+		read_merged(siblings, counts);
 	if (siblings->selection) {
 		selection_read(siblings->selection, &change);
 		counts->switches = change.changes;
@@ -207,10 +239,21 @@ void siblings_read(const struct route *first, uint64_t now_ns, struct rule_count
 
 /* ---- events ---- */
 
+/* Has the merger received a datagram of the side since it was asked last, about a second ago? */
+static bool has_received(struct siblings *siblings, unsigned int side)
+{
+	uint64_t received = counter_read(&merged_counters(siblings->merged)->sides[side].received);
+	bool more = received != siblings->received[side];
+
+	siblings->received[side] = received;
+	return more;
+}
+
 static void report_side(const struct route *route, uint64_t now_ns)
 {
 	struct siblings *siblings = route->siblings;
-	bool flows = selection_flows(siblings->selection, route->side, now_ns);
+	bool flows = siblings->selection ? selection_flows(siblings->selection, route->side, now_ns)
+					 : has_received(siblings, route->side);
 
 	if (flows == siblings->flows[route->side])
 		return;
@@ -230,12 +273,14 @@ bool siblings_report(const struct route *first, uint64_t now_ns)
 	const struct rule *rule = first->rule;
 	struct selection_change change;
 
-	if (!siblings || !siblings->selection)
+	if (!siblings)
 		return false;
 	for (unsigned int i = 0; i < siblings->count; i++) {
 		if (siblings->routes[i]->arrival)
 			report_side(siblings->routes[i], now_ns);
 	}
+	if (!siblings->selection)
+		return false;
 	selection_read(siblings->selection, &change);
 	if (change.changes == siblings->changes)
 		return false;

@@ -143,6 +143,31 @@ static json_t *vlan_json(const struct rule_counts *rule)
 				 : NULL;
 }
 
+static json_t *seconds(uint64_t ns)
+{
+	return json_real((double)ns / NS_PER_SECOND);
+}
+
+/* Of a rule that merges its inputs. */
+static void add_merged_side(json_t **object, const struct merged_side *side)
+{
+	json_put(object, "duplicate_packets", number(side->duplicate));
+	json_put(object, "late_packets", number(side->late));
+	json_put(object, "foreign_packets", number(side->foreign));
+	json_put(object, "missing_numbers", number(side->missing));
+	json_put(object, "lag_seconds", seconds(side->lag_ns));
+	json_put(object, "max_lag_seconds", seconds(side->most_lag_ns));
+}
+
+static void add_merged(json_t **object, const struct merged_counts *merged)
+{
+	json_put(object, "missing_numbers", number(merged->missing));
+	json_put(object, "restarts", number(merged->restarts));
+	json_put(object, "forced_gaps", number(merged->forced));
+	json_put(object, "held_packets", number(merged->held));
+	json_put(object, "merge_bytes", number(merged->memory));
+}
+
 static json_t *side_json(const struct rule *rule, unsigned int i, const struct side_counts *side)
 {
 	char in[ENDPOINT_TEXT_SIZE], source[SOURCE_TEXT_SIZE];
@@ -157,6 +182,8 @@ static json_t *side_json(const struct rule *rule, unsigned int i, const struct s
 			   number(side->used), "inactive_packets", number(side->inactive));
 	if (!addr_is_any(&view.source))
 		json_put(&object, "source", json_string(source_format(&view, source)));
+	if (rule->merge)
+		add_merged_side(&object, &side->merged);
 	if (side->reason)
 		json_put(&object, "reason", json_text_string(side->reason));
 	return object;
@@ -177,6 +204,7 @@ static void add_sides(json_t **object, const struct rule_counts *rule)
 	} else {
 		json_put(object, "merge",
 			 json_string(field_format(&rule_fields[RULE_MERGE], rule->rule, text)));
+		add_merged(object, &rule->merged);
 	}
 }
 
