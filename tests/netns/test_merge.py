@@ -220,7 +220,7 @@ def rules_change():
     merge.send(1, rtp(1), rtp(2))
     merge.expect(rtp(2))
     merge.send(0, rtp(4))
-    merge.wait_received()
+    wait_until(lambda: merge.rule()["held_packets"] == 1, "one is held")
     merge.daemon.ctl("rule", "delete", "cam1")
     merge.expect(rtp(4))
     assert silent(merge.sock), "a datagram that was not expected"

@@ -254,6 +254,9 @@ static uint64_t loss(const struct output_counts *counts, unsigned int reason)
 	case LOSS_WITHHELD + WITHHELD_STANDBY:	     /* another host sends them */
 	case LOSS_WITHHELD + WITHHELD_NOT_JOINED:    /* nobody wants them */
 	case LOSS_WITHHELD + WITHHELD_INACTIVE_SIDE: /* another input has them */
+	case LOSS_WITHHELD + WITHHELD_DUPLICATE:     /* likewise */
+	case LOSS_WITHHELD + WITHHELD_LATE:
+	case LOSS_WITHHELD + WITHHELD_FOREIGN:
 		return 0;
 	default:
 		return reason < SEND_ERRORS ? counts->errors[reason]
