@@ -69,13 +69,15 @@ long long top_model_sum(const json_t *list, const char *key)
  * or what another input of the rule has. */
 long long top_model_lost(const json_t *output)
 {
+	static const char *const unused[] = {"standby",	  "not_joined", "inactive_side",
+					     "duplicate", "late",	"foreign"};
 	const json_t *drops = json_object_get(output, "drops");
+	unsigned long long lost = (unsigned long long)show_number(output, "send_errors") +
+				  (unsigned long long)show_number(output, "dropped_packets");
 
-	return (long long)((unsigned long long)show_number(output, "send_errors") +
-			   (unsigned long long)show_number(output, "dropped_packets") -
-			   (unsigned long long)show_number(drops, "standby") -
-			   (unsigned long long)show_number(drops, "not_joined") -
-			   (unsigned long long)show_number(drops, "inactive_side"));
+	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++)
+		lost -= (unsigned long long)show_number(drops, unused[i]);
+	return (long long)lost;
 }
 
 static long long lost_by_all(const json_t *outputs)

@@ -36,8 +36,9 @@ const sum = (counts) => Object.values(counts || {}).reduce((total, n) => total +
 // What is dropped as standby is no loss, because another host sends it; nor is what nobody wants, or what another
 // input of the rule has.
 const lostByOutput = (output) =>
-	output.send_errors + output.dropped_packets - (output.drops.standby || 0) - (output.drops.not_joined || 0) -
-	(output.drops.inactive_side || 0);
+	output.send_errors + output.dropped_packets -
+	["standby", "not_joined", "inactive_side", "duplicate", "late", "foreign"]
+		.reduce((total, reason) => total + (output.drops[reason] || 0), 0);
 
 // Where the stream of a rule with `watch` is broken; "": nowhere.
 function brokenText(data) {
