@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rules that merge their inputs: each datagram leaves once, in order, from whichever side had it first."""
 
+import os
 import random
 import struct
 import time
 
-from harness import (Daemon, Star, check_books, equal, main, receive, receiver, rule_of, sender, silent, test,
-                     wait_until)
+from harness import (Daemon, Star, check_books, equal, main, need, receive, receiver, rule_of, run, sender, silent, test,
+                     wait_until, work_directory)
+from restarts import take_over
 
 A, B, OUT = "239.1.1.1", "239.1.1.2", "239.2.2.2"
 
@@ -26,10 +28,11 @@ def mold(sequence, *messages, session=b"session  1"):
 class Merge:
     """A relay of one rule with two sides, a sender for each, and a receiver."""
 
-    def __init__(self, how, interfaces=("in0", "in1"), out=f"{OUT}:6000@out0", **options_of_daemon):
+    def __init__(self, how, interfaces=("in0", "in1"), **options_of_daemon):
         self.star = Star(sources=2)
-        self.daemon = Daemon(self.star.relay, f"cam1 in A:{A}:5000@{interfaces[0]} in B:{B}:5000@{interfaces[1]} "
-                                              f"merge {how} out {out}", **options_of_daemon)
+        self.text = (f"cam1 in A:{A}:5000@{interfaces[0]} in B:{B}:5000@{interfaces[1]} merge {how} out "
+                     f"{OUT}:6000@out0")
+        self.daemon = Daemon(self.star.relay, self.text, **options_of_daemon)
         sources = [int(name[2:]) for name in interfaces]
         self.sources = [sender(self.star.sources[i], f"10.1.{i}.1") for i in sources]
         self.sock = receiver(self.star.receiver, 6000, OUT, "10.2.0.2")
@@ -225,6 +228,52 @@ def rules_change():
     merge.expect(rtp(4))
     assert silent(merge.sock), "a datagram that was not expected"
     merge.daemon.stop()
+
+
+@test
+def taken_over():
+    """What is held leaves before a successor takes over; it goes on with what arrives, and has the counters of both"""
+    merge = Merge("rtp skew 500ms")
+    merge.send(0, rtp(1))
+    merge.send(1, rtp(1))
+    merge.expect(rtp(1))
+    merge.send(0, rtp(3))
+    merge.wait_received()
+    before = merge.rule()
+    merge.daemon = take_over(merge.daemon, merge.text)
+    merge.expect(rtp(3))
+    equal([side["received_packets"] for side in merge.rule()["sides"]],
+          [side["received_packets"] for side in before["sides"]], "received")
+    merge.send(1, rtp(4))
+    merge.send(0, rtp(4), rtp(5))
+    merge.expect(rtp(4), rtp(5))
+    merge.finish(duplicate=2)
+
+
+@test
+def film_over_two_lossy_ways():
+    """A film as RTP, of which each side loses a tenth at random, arrives whole: ffmpeg decodes it without an error"""
+    need("ffmpeg")
+    film, copy = (os.path.join(work_directory(), name) for name in ("film.ts", "copy.ts"))
+    run("ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=25",
+        "-t", "4", "-c:v", "mpeg2video", "-b:v", "1M", "-f", "mpegts", film)
+    with open(film, "rb") as file:
+        data = file.read()
+    merge = Merge("rtp skew 500ms")
+    choice = random.Random(3)
+    packets = [rtp(64000 + i, data[at:at + 7 * 188]) for i, at in enumerate(range(0, len(data), 7 * 188))]
+    received = b""
+    for packet in packets:
+        # Of both sides together no packet is lost.
+        lost = choice.choice([None] * 8 + [0, 1])
+        for side in {0, 1} - {lost}:
+            merge.send(side, packet)
+        received += receive(merge.sock)[0][12:]
+    equal(received, data, "the film")
+    with open(copy, "wb") as file:
+        file.write(received)
+    equal(run("ffmpeg", "-nostdin", "-v", "error", "-i", copy, "-f", "null", "-").stderr, "", "errors of ffmpeg")
+    merge.finish(duplicate=sum(merge.sent) - len(packets))
 
 
 if __name__ == "__main__":
