@@ -193,6 +193,16 @@ static void write_header(const struct rule *rule, const struct rule_output *outp
 		header->tos = (uint8_t)(output->dscp << 2);
 }
 
+/* Before packets go to a device it is arranged that they are counted there, which takes up to 100
+ * ms: not only when the first receiver has joined. If it fails, it is tried again and reported
+ * then.
+ */
+static void prepare(const struct kernel_side *side, const struct finding *finding)
+{
+	if (!*finding->reason)
+		redirects_watch(side->redirects, side->ifindex, finding->hop.ifindex, side->skb);
+}
+
 static void examine_output(const struct kernel_side *side, const struct rule *rule,
 			   const struct rule_output *output, struct output_socket *socket,
 			   struct finding *finding)
@@ -212,6 +222,7 @@ static void examine_output(const struct kernel_side *side, const struct rule *ru
 		examine_port(output, socket, finding);
 	/* What stands in the way of packets that nobody wants matters only if it is lasting. */
 	if (!finding->lasting && !demand_wants(side->demand, rule, output)) {
+		prepare(side, finding);
 		wait_for(finding, 0, "%s", "");
 		finding->withheld = WITHHELD_NOT_JOINED;
 		return;

@@ -13,6 +13,10 @@
 #define DEVICES_NS    (400 * NS_PER_MS)
 #define NEIGHBOURS_NS NS_PER_SECOND
 
+/* How often entries of the XDP maps are made free again. That waits for a grace period, up to 100
+ * ms on a busy host, in which a receiver that joins has to wait as well. */
+#define TIDY_NS (5 * NS_PER_SECOND)
+
 void passes_expect(struct passes *passes)
 {
 	if (passes->schedule->in_pass && passes->full && passes->next_path) {
@@ -123,7 +127,10 @@ static void look_after_paths(struct passes *passes, uint64_t now_ns)
 	if (passes->neighbours_unseen)
 		passes_expect(passes);
 	passes->schedule->in_pass |= passes->has_hosts;
-	for (unsigned int i = 0; passes->has_kernel && i < relay->nr_intakes; i++)
+	if (!passes->has_kernel || now_ns - passes->tidied_ns < TIDY_NS)
+		return;
+	passes->tidied_ns = now_ns;
+	for (unsigned int i = 0; i < relay->nr_intakes; i++)
 		kernel_side_tidy(&relay->intakes[i]->kernel);
 }
 
