@@ -25,6 +25,10 @@
 /* The time between two changes, as a multiple of what the first one took. */
 #define PAUSE_FACTOR 3
 
+/* How often branches that have ended are removed, apart from other changes: on the kernel path that
+ * waits for a grace period, up to 100 ms on a busy host. */
+#define REMOVAL_NS NS_PER_SECOND
+
 /* After a change that failed. */
 #define RETRY_NS NS_PER_SECOND
 
@@ -35,9 +39,11 @@
 #define STEM_NAME_MAX 32
 
 struct branches {
-	bool pending;	   /* something was put off until due_ns */
-	uint64_t due_ns;   /* when the next change may begin */
-	unsigned int full; /* stems at their limit, as was logged */
+	bool pending;	     /* something was put off until due_ns */
+	uint64_t due_ns;     /* when the next change may begin */
+	uint64_t removal_ns; /* when branches that have ended may be removed */
+	bool ended;	     /* there are some */
+	unsigned int full;   /* stems at their limit, as was logged */
 	/* Of each stem that has any: groups that are wanted and not relayed. */
 	unsigned int nr_refused;
 	struct refused {
@@ -89,6 +95,8 @@ struct branching {
 	size_t nr_chosen, nr_new;
 	struct chosen *chosen;
 	bool deferred; /* some have to wait for the next change */
+	bool keeps_ended;
+	bool ended; /* some have ended */
 };
 
 _Static_assert(sizeof(struct wanted) == 4 + 2 * sizeof(struct xmc_addr), "no padding");
@@ -106,7 +114,9 @@ void branches_free(struct branches *branches)
 
 uint64_t branches_next_ns(const struct branches *branches)
 {
-	return branches->pending ? branches->due_ns : NEVER_NS;
+	if (branches->pending || !branches->ended)
+		return branches->pending ? branches->due_ns : NEVER_NS;
+	return branches->removal_ns > branches->due_ns ? branches->removal_ns : branches->due_ns;
 }
 
 unsigned int branches_refused(const struct branches *branches, const struct rule *stem)
@@ -354,6 +364,7 @@ static void keep(struct branching *branching, const struct route *route, bool *k
 				.group = route->rule->group};
 	struct wanted whole = wanted;
 	const struct wanted *found;
+	bool stays;
 
 	if (wanted.stem == LOOKUP_NONE)
 		return;
@@ -362,8 +373,10 @@ static void keep(struct branching *branching, const struct route *route, bool *k
 	found = find_wanted(branching, &wanted);
 	if (found)
 		kept[found - branching->wanted] = true;
-	if (found || (route->joined && !is_claimed(branching, &wanted) &&
-		      (addr_is_any(&wanted.source) || !find_wanted(branching, &whole))))
+	stays = found || (route->joined && !is_claimed(branching, &wanted) &&
+			  (addr_is_any(&wanted.source) || !find_wanted(branching, &whole)));
+	branching->ended |= !stays;
+	if (stays || branching->keeps_ended)
 		choose(branching, &wanted);
 }
 
@@ -600,33 +613,47 @@ static bool has_ended(const struct relay *relay)
 	return false;
 }
 
-bool branches_follow(struct branches *branches, struct relay *relay, bool changed)
+/* Select and change, if anything differs. 1: it was changed, 0 or -errno. */
+static int follow(struct branches *branches, struct relay *relay, bool removes)
 {
-	struct branching branching = {.config = &relay->asked};
-	uint64_t start_ns = clock_ns();
-	bool fresh = false;
-	int err;
+	struct branching branching = {.config = &relay->asked, .keeps_ended = !removes};
+	int err = select_branches(&branching, relay);
+	bool differs = !err && !is_running(&branching, relay);
 
-	branches->pending |= changed || has_ended(relay);
-	/* The rules of a predecessor do not change before it has ended. */
-	if (!branches->pending || start_ns < branches->due_ns || relay->inheritance)
-		return false;
-	branches->pending = false;
-	err = select_branches(&branching, relay);
 	if (!err) {
 		note_limits(branches, &branching);
 		branches->pending = branching.deferred;
-		if (!is_running(&branching, relay)) {
-			err = change(&branching, relay);
-			fresh = !err;
-		}
+		branches->ended = branching.ended && !removes;
 	}
+	if (differs)
+		err = change(&branching, relay);
 	branching_free(&branching);
-	branches->due_ns = clock_ns() + PAUSE_FACTOR * (clock_ns() - start_ns);
-	if (err) {
-		log_warning("groups-unchanged", LOG_ERROR(err));
+	return err ? err : differs;
+}
+
+bool branches_follow(struct branches *branches, struct relay *relay, bool changed)
+{
+	uint64_t start_ns = clock_ns();
+	bool removes;
+	int result;
+
+	branches->pending |= changed;
+	branches->ended |= has_ended(relay);
+	removes = !branches->pending && branches->ended && start_ns >= branches->removal_ns;
+	/* The rules of a predecessor do not change before it has ended. */
+	if ((!branches->pending && !removes) || start_ns < branches->due_ns || relay->inheritance)
+		return false;
+	result = follow(branches, relay, removes);
+	/* A removal waits, and is rare: what somebody wants then does not wait for it once more. */
+	branches->due_ns = clock_ns();
+	if (!removes)
+		branches->due_ns += PAUSE_FACTOR * (branches->due_ns - start_ns);
+	if (removes)
+		branches->removal_ns = branches->due_ns + REMOVAL_NS;
+	if (result < 0) {
+		log_warning("groups-unchanged", LOG_ERROR(result));
 		branches->pending = true;
 		branches->due_ns = clock_ns() + RETRY_NS;
 	}
-	return fresh;
+	return result > 0;
 }
