@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "relay/branching.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xmcast/packet.h>
+
+#include "base/clock.h"
+#include "base/lookup.h"
+#include "membership/receivers.h"
+#include "relay/demand.h"
+#include "rules/config.h"
+#include "rules/range.h"
+
+/* New branches of one change, so that it stays short: a branch takes some tenths of a millisecond.
+ */
+#define BRANCHES_AT_ONCE 64
+
+/* Names of branches: the stem's, a space, which no other name has, and what the branch is for. Of a
+ * longer name the beginning, and a hash. */
+#define STEM_NAME_MAX 32
+
+_Static_assert(sizeof(struct wanted) == 4 + 2 * sizeof(struct xmc_addr), "no padding");
+
+/* ---- stems ---- */
+
+static bool is_stem(const struct rule *rule)
+{
+	return rule->group_host_bits && !rule->disabled;
+}
+
+/* Does the rule match every packet of a source (host_bits as rule_host_bits()) that another one
+ * matches? */
+static bool covers_source(const struct rule *rule, const struct xmc_addr *source, uint8_t host_bits)
+{
+	uint8_t bits = rule_host_bits(rule);
+	struct xmc_addr mask, masked;
+
+	xmc_mask_from_host_bits(&mask, bits);
+	xmc_addr_mask(&masked, source, &mask);
+	return bits >= host_bits && addr_equal(&masked, &rule->source);
+}
+
+/* May the rule take a group from the stem? */
+static bool may_claim(const struct rule *rule, const struct rule *stem)
+{
+	return rule != stem && !rule->disabled && !rule->protocol && rule->port == stem->port &&
+	       rule->group_host_bits < stem->group_host_bits &&
+	       prefix_has(&stem->group, stem->group_host_bits, &rule->group) &&
+	       strcmp(rule->iface, stem->iface) == 0;
+}
+
+static bool is_claimed(const struct branching *branching, const struct wanted *wanted)
+{
+	const struct rule *rule = branching->stems[wanted->stem].rule;
+	bool named = !addr_is_any(&wanted->source);
+	const struct xmc_addr *source = named ? &wanted->source : &rule->source;
+	uint8_t host_bits = named ? 0 : rule_host_bits(rule);
+
+	for (unsigned int i = 0; i < branching->nr_claims; i++) {
+		const struct claim *claim = &branching->claims[i];
+
+		if (claim->stem == wanted->stem &&
+		    prefix_has(&claim->rule->group, claim->rule->group_host_bits, &wanted->group) &&
+		    covers_source(claim->rule, source, host_bits))
+			return true;
+	}
+	return false;
+}
+
+static int add_stem(struct branching *branching, const struct demand *demand, uint32_t index)
+{
+	struct stem *stem = &branching->stems[branching->nr_stems];
+
+	*stem = (struct stem){.rule = &branching->config->rules[index], .index = index};
+	stem->ifindexes = calloc(stem->rule->nr_outputs, sizeof(*stem->ifindexes));
+	if (!stem->ifindexes)
+		return -ENOMEM;
+	branching->nr_stems++;
+	/* A stem with one source has no other. */
+	stem->by_source = rule_host_bits(stem->rule) != 0;
+	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
+		stem->ifindexes[i] = demand_ifindex(demand, stem->rule->outputs[i].iface);
+		stem->by_source &= stem->rule->outputs[i].from_kept;
+	}
+	return 0;
+}
+
+static int add_claims(struct branching *branching, uint32_t stem)
+{
+	const struct config *config = branching->config;
+
+	for (unsigned int i = 0; i < config->nr_rules; i++) {
+		struct claim *claims;
+
+		if (!may_claim(&config->rules[i], branching->stems[stem].rule))
+			continue;
+		claims = realloc(branching->claims, (branching->nr_claims + 1UL) * sizeof(*claims));
+		if (!claims)
+			return -ENOMEM;
+		branching->claims = claims;
+		claims[branching->nr_claims++] = (struct claim){stem, &config->rules[i]};
+	}
+	return 0;
+}
+
+static int find_stems(struct branching *branching, const struct demand *demand)
+{
+	const struct config *config = branching->config;
+	int err = 0;
+
+	branching->stems = calloc(RULE_PREFIXES_MAX, sizeof(*branching->stems));
+	if (!branching->stems)
+		return -ENOMEM;
+	for (unsigned int i = 0; !err && i < config->nr_rules; i++) {
+		if (is_stem(&config->rules[i]) && branching->nr_stems < RULE_PREFIXES_MAX)
+			err = add_stem(branching, demand, i);
+	}
+	for (uint32_t i = 0; !err && i < branching->nr_stems; i++)
+		err = add_claims(branching, i);
+	return err;
+}
+
+void branching_free(struct branching *branching)
+{
+	for (unsigned int i = 0; i < branching->nr_stems; i++)
+		free(branching->stems[i].ifindexes);
+	free(branching->stems);
+	free(branching->claims);
+	free(branching->wanted);
+	free(branching->chosen);
+}
+
+/* ---- what is wanted ---- */
+
+static void add_wanted(struct branching *branching, const struct wanted *wanted)
+{
+	struct wanted *list = branching->wanted;
+
+	if (is_claimed(branching, wanted))
+		return;
+	if (branching->count == branching->room) {
+		size_t room = branching->room ? 2 * branching->room : 64;
+
+		list = reallocarray(list, room, sizeof(*list));
+		if (!list) {
+			branching->no_memory = true;
+			return;
+		}
+		branching->wanted = list;
+		branching->room = room;
+	}
+	list[branching->count++] = *wanted;
+}
+
+/* A group that receivers on some interfaces of the stem want: all of it, or by source. */
+static void add_group(struct branching *branching, uint32_t index, const struct xmc_addr *group)
+{
+	const struct stem *stem = &branching->stems[index];
+	struct wanted wanted = {.stem = index, .group = *group};
+	struct receivers_sources sources = {0};
+
+	for (unsigned int i = 0; stem->by_source && i < stem->rule->nr_outputs; i++)
+		receivers_add_sources(branching->receivers, stem->ifindexes[i], group,
+				      branching->now_ns, &sources);
+	if (!sources.count || sources.more || sources.others)
+		add_wanted(branching, &wanted);
+	for (unsigned int i = 0; i < sources.count && !sources.more; i++) {
+		wanted.source = sources.list[i];
+		if (covers_source(stem->rule, &wanted.source, 0))
+			add_wanted(branching, &wanted);
+	}
+}
+
+static bool has_output(const struct stem *stem, int ifindex)
+{
+	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
+		if (stem->ifindexes[i] == ifindex)
+			return true;
+	}
+	return false;
+}
+
+/* Of the link alone: routers forward none of these (RFC 5771, section 4; RFC 4291, section 2.7). */
+static bool is_link_local_group(const struct xmc_addr *group)
+{
+	if (addr_is_ipv4(group))
+		return group->b[12] == 224 && !group->b[13] && !group->b[14];
+	return (group->b[1] & 0xf) <= 2;
+}
+
+static void note_group(void *context, int ifindex, const struct xmc_addr *group)
+{
+	struct branching *branching = context;
+
+	if (is_link_local_group(group))
+		return;
+
+	for (uint32_t i = 0; i < branching->nr_stems; i++) {
+		const struct rule *rule = branching->stems[i].rule;
+
+		if (prefix_has(&rule->group, rule->group_host_bits, group) &&
+		    has_output(&branching->stems[i], ifindex))
+			add_group(branching, i, group);
+	}
+}
+
+static int compare_wanted(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct wanted));
+}
+
+/* Sorted, each once: a group may be wanted on several interfaces. */
+static void sort_wanted(struct branching *branching)
+{
+	size_t left = 0;
+
+	if (branching->count)
+		qsort(branching->wanted, branching->count, sizeof(struct wanted), compare_wanted);
+	for (size_t i = 0; i < branching->count; i++) {
+		if (!left || compare_wanted(&branching->wanted[left - 1], &branching->wanted[i]))
+			branching->wanted[left++] = branching->wanted[i];
+	}
+	branching->count = left;
+}
+
+/* ---- which of them there shall be ---- */
+
+/* The stem of a running branch in the configuration, which may be another one. */
+static uint32_t find_stem(const struct branching *branching, const struct route *stem)
+{
+	for (uint32_t i = 0; stem && i < branching->nr_stems; i++) {
+		if (strcmp(branching->stems[i].rule->name, stem->rule->name) == 0)
+			return i;
+	}
+	return LOOKUP_NONE;
+}
+
+static const struct wanted *find_wanted(const struct branching *branching,
+					const struct wanted *wanted)
+{
+	return branching->count ? bsearch(wanted, branching->wanted, branching->count,
+					  sizeof(*wanted), compare_wanted)
+				: NULL;
+}
+
+static void choose(struct branching *branching, const struct wanted *wanted)
+{
+	branching->chosen[branching->nr_chosen++].what = *wanted;
+	branching->stems[wanted->stem].branches++;
+}
+
+/* A branch that runs stays while it is wanted, and while its group is joined; that of a source only
+ * until that of its group takes its packets. */
+static void keep(struct branching *branching, const struct route *route, bool *kept)
+{
+	struct wanted wanted = {.stem = find_stem(branching, route->stem),
+				.group = route->rule->group};
+	struct wanted whole = wanted;
+	const struct wanted *found;
+	bool stays;
+
+	if (wanted.stem == LOOKUP_NONE)
+		return;
+	if (branching->stems[wanted.stem].by_source && !rule_host_bits(route->rule))
+		wanted.source = route->rule->source;
+	found = find_wanted(branching, &wanted);
+	if (found)
+		kept[found - branching->wanted] = true;
+	stays = found || (route->joined && !is_claimed(branching, &wanted) &&
+			  (addr_is_any(&wanted.source) || !find_wanted(branching, &whole)));
+	branching->ended |= !stays;
+	if (stays || branching->keeps_ended)
+		choose(branching, &wanted);
+}
+
+static void choose_new(struct branching *branching, const struct wanted *wanted)
+{
+	const struct config *config = branching->config;
+	struct stem *stem = &branching->stems[wanted->stem];
+
+	if (stem->branches >= config->demand.max_streams ||
+	    config->nr_rules + branching->nr_chosen >= XMC_MAX_RULES) {
+		stem->refused++;
+	} else if (branching->nr_new >= BRANCHES_AT_ONCE) {
+		branching->deferred = true;
+	} else {
+		branching->nr_new++;
+		choose(branching, wanted);
+	}
+}
+
+/* Find the branches of groups of which sources have branches of their own. 0 or -ENOMEM. */
+static int find_others(struct branching *branching)
+{
+	size_t count = branching->nr_chosen;
+	struct wanted *sorted = calloc(count + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = branching->chosen[i].what;
+	qsort(sorted, count, sizeof(*sorted), compare_wanted);
+	for (size_t i = 0; i < count; i++) {
+		struct chosen *chosen = &branching->chosen[i];
+		const struct wanted *next;
+
+		if (!addr_is_any(&chosen->what.source))
+			continue;
+		next = (const struct wanted *)bsearch(&chosen->what, sorted, count, sizeof(*sorted),
+						      compare_wanted) +
+		       1;
+		chosen->others = next < sorted + count && next->stem == chosen->what.stem &&
+				 addr_equal(&next->group, &chosen->what.group);
+	}
+	free(sorted);
+	return 0;
+}
+
+/* 0 or -ENOMEM; the caller frees the branching in both cases. */
+int branching_select(struct branching *branching, const struct relay *relay)
+{
+	unsigned int running = relay->nr_branches;
+	unsigned int first = relay->config.nr_rules - running;
+	int err = find_stems(branching, relay->demand);
+	bool *kept;
+
+	if (err || !branching->nr_stems)
+		return err;
+	branching->receivers = demand_receivers(relay->demand);
+	branching->now_ns = clock_ns();
+	receivers_visit_groups(branching->receivers, note_group, branching);
+	if (branching->no_memory)
+		return -ENOMEM;
+	sort_wanted(branching);
+	kept = calloc(branching->count + 1, sizeof(*kept));
+	branching->chosen = calloc(branching->count + running + 1, sizeof(*branching->chosen));
+	if (!kept || !branching->chosen) {
+		free(kept);
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < running; i++)
+		keep(branching, relay->routes[first + i], kept);
+	for (size_t i = 0; i < branching->count; i++) {
+		if (!kept[i])
+			choose_new(branching, &branching->wanted[i]);
+	}
+	free(kept);
+	return find_others(branching);
+}
+
+/* ---- making them ---- */
+
+static void set_name(struct rule *branch, const char *stem, const struct wanted *wanted)
+{
+	char group[ADDR_TEXT_SIZE], source[ADDR_TEXT_SIZE] = "";
+	char begin[STEM_NAME_MAX + sizeof("~00000000")];
+	size_t length = strlen(stem);
+
+	addr_format(&wanted->group, group);
+	if (!addr_is_any(&wanted->source))
+		addr_format(&wanted->source, source);
+	snprintf(begin, sizeof(begin), "%.*s", STEM_NAME_MAX, stem);
+	if (length > STEM_NAME_MAX)
+		snprintf(begin + STEM_NAME_MAX, sizeof(begin) - STEM_NAME_MAX, "~%08x",
+			 lookup_hash(stem, length));
+	/* An address has 39 bytes at most. */
+	snprintf(branch->name, sizeof(branch->name), "%s %.39s%s%.39s", begin, source,
+		 *source ? ">" : "", group);
+}
+
+static int make_branch(const struct stem *stem, const struct chosen *chosen, struct rule *branch)
+{
+	const struct wanted *wanted = &chosen->what;
+	int err = rule_copy(branch, stem->rule);
+
+	if (err)
+		return err;
+	range_put(branch->range);
+	branch->range = NULL;
+	branch->stem = stem->index + 1;
+	branch->group = wanted->group;
+	branch->group_host_bits = 0;
+	branch->on_demand = true;
+	branch->others = chosen->others;
+	if (!addr_is_any(&wanted->source)) {
+		branch->source = wanted->source;
+		branch->source_host_bits = 0;
+	}
+	for (unsigned int i = 0; i < branch->nr_outputs; i++) {
+		branch->outputs[i].to = wanted->group;
+		branch->outputs[i].same = false;
+	}
+	set_name(branch, stem->rule->name, wanted);
+	return 0;
+}
+
+static void cut(struct config *config, size_t count)
+{
+	while (count--)
+		rule_free(&config->rules[--config->nr_rules]);
+}
+
+int branching_append(const struct branching *branching, struct config *next)
+{
+	size_t count = branching->nr_chosen, rules = next->nr_rules + count;
+	struct rule *list;
+	int err = 0;
+
+	if (!count)
+		return 0;
+	list = reallocarray(next->rules, rules, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	next->rules = list;
+	for (size_t i = 0; !err && i < count; i++) {
+		struct stem stem = branching->stems[branching->chosen[i].what.stem];
+
+		stem.rule = &list[stem.index];
+		err = make_branch(&stem, &branching->chosen[i], &list[next->nr_rules]);
+		if (err)
+			cut(next, i);
+		else
+			next->nr_rules++;
+	}
+	return err ? err : (int)count;
+}
