@@ -262,6 +262,27 @@ def handed_over():
 
 
 @test
+def full():
+    """A flood of groups of one prefix fills the table of receivers: those of another prefix are found all the same"""
+    star = Star()
+    daemon = start(star, "all in 239.1.0.0/16:any@in0 out same@out0 when joined",
+                   "few in 239.2.0.0/16:any@in0 out same@out0 when joined",
+                   settings="demand: {linger: 100ms, leave: fast, max_groups: 50, max_streams: 40}\n")
+    names = [f"239.1.7.{i}" for i in range(100)]
+    send_frames(star.receiver, "r0", [frame4(report3(*((TO_EXCLUDE, name, []) for name in names)), "10.2.0.9", 9)])
+    wait_groups(daemon, 40, "all")
+    wait_until(lambda: daemon.stats()["receivers"]["refused_reports"] >= 10, "the table is full")
+    with receiver(star.receiver, 6000, "239.2.1.1", "10.2.0.2") as sock:
+        wait_groups(daemon, 1, "few")
+        sender(star.source, "10.1.0.1").sendto(b"few", ("239.2.1.1", 6000))
+        equal(receive(sock)[0], b"few", "payload")
+    send_frames(star.receiver, "r0", [frame4(report3((TO_EXCLUDE, "239.1.8.8", [])), "10.2.0.9", 9)])
+    wait_groups(daemon, 0, "few")
+    equal(rule(daemon, "all")["groups"], 40, "groups of the flooded one")
+    daemon.stop()
+
+
+@test
 def flood():
     """Reports of a thousand groups: as many as the limit are relayed, what was relayed stays, other rules go on"""
     star = Star()

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "relay/branching.h"
+#include "relay/demand.h"
 #include "relay/plan.h"
 #include "rules/config.h"
 
@@ -89,6 +90,34 @@ static void note_limits(struct branches *branches, const struct branching *branc
 	branches->full = branches->nr_refused;
 }
 
+/* A stem at its limit has no room, so that a flood of its groups ends there. */
+static void note_room(const struct branching *branching, struct demand *demand)
+{
+	unsigned int most = branching->config->demand.max_streams, count = 0;
+	struct prefix_room *list;
+
+	for (unsigned int i = 0; i < branching->nr_stems; i++)
+		count += branching->stems[i].rule->nr_outputs;
+	list = calloc(count + 1UL, sizeof(*list));
+	count = 0;
+	for (unsigned int i = 0; list && i < branching->nr_stems; i++) {
+		const struct stem *stem = &branching->stems[i];
+
+		for (unsigned int j = 0; j < stem->rule->nr_outputs; j++)
+			list[count++] = (struct prefix_room){
+				.ifindex = stem->ifindexes[j],
+				.prefix = stem->rule->group,
+				.host_bits = stem->rule->group_host_bits,
+				.room = stem->refused || stem->branches >= most
+						? 0
+						: most - stem->branches,
+			};
+	}
+	if (list)
+		prefix_rooms_set(demand_rooms(demand), list, count);
+	free(list);
+}
+
 /* ---- changes ---- */
 
 void branches_cut(struct config *config, unsigned int count)
@@ -160,6 +189,7 @@ static int follow(struct branches *branches, struct relay *relay, bool removes)
 
 	if (!err) {
 		note_limits(branches, &branching);
+		note_room(&branching, relay->demand);
 		branches->pending = branching.deferred;
 		branches->ended = branching.ended && !removes;
 	}

@@ -43,6 +43,7 @@ struct demand {
 	struct demand_config config;
 	struct receivers *receivers;
 	struct group_set sent; /* by outputs with `when joined` */
+	struct prefix_rooms rooms;
 	unsigned int count;
 	struct demand_interface *list;
 	unsigned int next; /* where the next turn begins */
@@ -78,6 +79,7 @@ void demand_close(struct demand *demand)
 		group_socket_close(demand->list[i].socket);
 	receivers_free(demand->receivers);
 	group_set_free(&demand->sent);
+	prefix_rooms_free(&demand->rooms);
 	free(demand->list);
 	free(demand);
 }
@@ -329,7 +331,9 @@ static enum receivers_result take_record(const struct reading *reading,
 	enum receivers_result result = receivers_report(demand->receivers, rules, ifindex, host,
 							version, record, reading->now_ns);
 
-	if (result != RECEIVERS_FULL || !group_set_has(&demand->sent, ifindex, &record->group))
+	if (result != RECEIVERS_FULL ||
+	    (!group_set_has(&demand->sent, ifindex, &record->group) &&
+	     !prefix_rooms_take(&demand->rooms, ifindex, &record->group)))
 		return result;
 	sent.most_groups = UINT32_MAX;
 	return receivers_report(demand->receivers, &sent, ifindex, host, version, record,
@@ -500,6 +504,11 @@ uint64_t demand_next_ns(const struct demand *demand)
 			next_ns = due_ns;
 	}
 	return next_ns;
+}
+
+struct prefix_rooms *demand_rooms(struct demand *demand)
+{
+	return &demand->rooms;
 }
 
 /* ---- answers ---- */

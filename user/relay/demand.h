@@ -11,6 +11,7 @@
 
 #include "membership/group_set.h"
 #include "membership/group_socket.h"
+#include "membership/prefix_room.h"
 #include "membership/querier.h"
 #include "membership/receivers.h"
 #include "rules/config.h"
@@ -34,6 +35,10 @@ void demand_use(struct demand *demand, const char *name, int ifindex,
 /* An output sends this group there: it is known even above `max_groups`. Also between them. */
 void demand_use_group(struct demand *demand, int ifindex, const struct xmc_addr *group);
 void demand_end(struct demand *demand);
+
+/* New groups that prefixes may still have relayed: as many are known even above `max_groups`, so
+ * that reports of other groups do not keep them out. */
+struct prefix_rooms *demand_rooms(struct demand *demand);
 
 /* Take what receivers have reported, for a bounded time. True: what is wanted may have changed
  * since the last call. */

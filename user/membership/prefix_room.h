@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Prefixes of groups, each on one interface, and how many new groups of each may be taken in. Main
+ * thread.
+ */
+#ifndef XMCAST_MEMBERSHIP_PREFIX_ROOM_H
+#define XMCAST_MEMBERSHIP_PREFIX_ROOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+struct prefix_room {
+	int ifindex;
+	struct xmc_addr prefix;
+	uint8_t host_bits;
+	unsigned int room;
+};
+
+/* All zero: empty. */
+struct prefix_rooms {
+	unsigned int count;
+	struct prefix_room *list;
+};
+
+void prefix_rooms_free(struct prefix_rooms *rooms);
+
+/* Replace all of them by a copy of this list. Without memory it is empty then. */
+void prefix_rooms_set(struct prefix_rooms *rooms, const struct prefix_room *list,
+		      unsigned int count);
+
+/* Take room for a group. False: no prefix of it has any. */
+bool prefix_rooms_take(struct prefix_rooms *rooms, int ifindex, const struct xmc_addr *group);
+
+#endif
