@@ -25,7 +25,7 @@ class Leases(fake_daemon.FakeDaemon):
     """A fake daemon whose rules have a lease of several shards."""
 
     def __init__(self, name):
-        self.until, self.epochs = {}, {}
+        self.begin, self.until, self.epochs = {}, {}, {}
         self.others, self.muted = [], 0  # names of further leases; shards that were ended before their time
         self.hangs = threading.Event()
         super().__init__(os.path.join(work_directory(), f"{name}.sock"),
@@ -48,23 +48,25 @@ class Leases(fake_daemon.FakeDaemon):
     def set(self, params):
         """lease.set, which refuses unknown leases and older epochs as the daemon does."""
         self.answered(None)(params)
-        for lease in params["leases"]:
+        params = params.get("leases", [params])
+        for lease in params:
             if lease["name"] not in ("radio", *self.others):
                 return fake_daemon.Refusal(-32004, "no such lease")
-        leases = [lease for lease in params["leases"] if lease["name"] == "radio" and "until" in lease]
+        leases = [lease for lease in params if lease["name"] == "radio" and "until" in lease]
         for lease in leases:
             if lease["epoch"] < self.epochs.get(lease["shard"], 0):
                 return fake_daemon.Refusal(-32001, "older epoch")
         for lease in leases:
             self.muted += not lease["until"] and self.until.get(lease["shard"], 0) > time.monotonic_ns()
             self.until[lease["shard"]] = lease["until"]
+            self.begin[lease["shard"]] = lease.get("from", 0)
             self.epochs[lease["shard"]] = lease["epoch"]
         return {}
 
     def held(self):
         """The shards that it would send now."""
         now = time.monotonic_ns()
-        return [shard for shard, until in sorted(self.until.items()) if until > now]
+        return [shard for shard, until in sorted(self.until.items()) if self.begin.get(shard, 0) <= now < until]
 
 
 class Bed:

@@ -8,7 +8,7 @@ import re
 import socket
 
 from browser import Browser
-from cluster import Agent, Relays
+from cluster import Agent, Relays, Stream
 from harness import (EXIT_REFUSED, ROOT, Daemon, Exporter, Star, check, equal, main, program, run, test, wait_until,
                      work_directory, write_file)
 from traffic import Traffic
@@ -119,6 +119,47 @@ def page():
                      "it shows that there is no answer")
         equal(texts("#nodes tr"), [], "nodes of an agent that is gone")
     server.stop()
+
+
+@test
+def cold_hosts():
+    """standbys: 1: the third host leaves the input, joins it when it becomes the standby, or its agent has died"""
+    bed = Relays(3, more="settle: 3600s\nstandbys: 1\n", events="{ double_source: off }")
+    wait_until(lambda: bed.members() == 3, "three members")
+    # A host that receives nothing is no standby, so without packets all hosts wait for them.
+    traffic = Traffic(bed.source, "10.1.0.9", "239.1.1.1", 5000, 500)
+
+    def joined():
+        return [host for host in bed.relays
+                if "239.1.1.1" in host.namespace.run("ip", "maddr", "show", "dev", "in0").stdout]
+
+    def standby():
+        return next(host for host in bed.relays if host.name == bed.owner().agent.status()["shards"][0]["standby"])
+
+    wait_until(lambda: len(joined()) == 2, "one host has left the input")
+    owner, next_one = bed.owner(), standby()
+    equal({host.name for host in joined()}, {owner.name, next_one.name}, "owner and standby")
+    cold = next(host for host in bed.relays if host not in (owner, next_one))
+    stream = Stream(bed.receiver)
+    stream.wait_more()
+    # An agent that is gone leaves no host cold, and one that returns makes it cold again.
+    cold.agent.process.kill()
+    wait_until(lambda: len(joined()) == 3, "joined without an agent")
+    cold.agent.start()
+    wait_until(lambda: len(joined()) == 2, "cold again")
+    owner.daemon.kill()
+    owner.agent.process.kill()
+    bed.relays.remove(owner)
+    wait_until(lambda: bed.owner() is next_one, "the standby goes on")
+    wait_until(lambda: len(joined()) == 2, "the third one is the standby now")
+    # It really can relay: by hand, and back.
+    stream.wait_more()
+    run(program("xmcastctl"), "--socket", next_one.agent.socket, "cluster", "move", "radio/0", cold.name)
+    wait_until(lambda: bed.owner() is cold, "moved")
+    stream.wait_more()
+    equal(stream.doubled, 0, "packets that came twice")
+    traffic.stop()
+    stream.stop()
 
 
 @test

@@ -102,6 +102,29 @@ static void test_elsewhere(void **state)
 	assert_int_equal(leases_unheld(leases), 5);
 }
 
+/* A shard is cold as long as another host holds it, and never while this one does. */
+static void test_cold(void **state)
+{
+	uint64_t now = clock_ns();
+	struct lease_change cold = {
+		"radio",      -1,	   .epoch = LEASE_SAME_EPOCH, .elsewhere_ns = now + HOUR,
+		.keep = true, .cold = true};
+	const struct lease_change set = {"radio", -1, .until_ns = now + HOUR, .epoch = 7};
+
+	assert_false(leases_cold(leases, &rules[2], now));
+	assert_int_equal(leases_change(leases, &cold, 1, reason), 0);
+	assert_true(leases_cold_changed(leases));
+	assert_false(leases_cold_changed(leases));
+	assert_true(leases_cold(leases, &rules[2], now));
+	assert_false(leases_cold(leases, &rules[0], now));
+	assert_false(leases_cold(leases, &rules[2], now + HOUR));
+	assert_int_equal(leases_change(leases, &set, 1, reason), 0);
+	assert_true(leases_cold_changed(leases));
+	assert_false(leases_cold(leases, &rules[2], clock_ns()));
+	assert_int_equal(leases_change(leases, &cold, 1, reason), 0);
+	assert_false(leases_cold(leases, &rules[2], clock_ns()));
+}
+
 /* Fixed for ever: all hosts of all versions must agree. */
 static void test_shards(void **state)
 {
@@ -352,6 +375,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shards),
 		cmocka_unit_test_setup_teardown(test_elsewhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_cold, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_slots, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_readers, set_up, tear_down),

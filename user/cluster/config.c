@@ -144,6 +144,7 @@ static const struct field fields[] = {
 	TIME("input_timeout", input_timeout, 200, 60000, 300, "200ms to 60s"),
 	TIME("settle", settle, 1000, 3600000, 30000, "1s to 3600s"),
 	NUMBER("moves", moves, 1, 1000, 10),
+	NUMBER("standbys", standbys, 1, CLUSTER_NODES, CLUSTER_NODES),
 	OTHER("etcd.endpoints", store.endpoints, parse_endpoint),
 	OTHER("etcd.prefix", store.prefix, parse_prefix),
 	PATH("etcd.ca", store.ca),

@@ -29,6 +29,7 @@ struct lease_options {
 struct cluster_config {
 	char node[CLUSTER_NAME_SIZE];
 	unsigned int weight, moves;
+	unsigned int standbys; /* other nodes join no inputs of a shard */
 	/* Milliseconds. */
 	unsigned int deadline, guard, renew, gap, daemon_timeout, input_timeout, settle;
 	struct store_settings store;

@@ -209,7 +209,7 @@ static void ask_set(struct local *local, uint64_t now)
 	}
 	local->set_at = now + LOCAL_SET_NS;
 	if (now >= local->roles_at) {
-		role_add(&list, local->protocol);
+		role_add(&list, local->protocol, local->config);
 		local->roles_at = now + ROLE_NS;
 	}
 	/* Also an empty list, which shows that it answers. */
@@ -307,7 +307,12 @@ static void take_inputs(struct local *local, uint64_t now)
 	for (unsigned int i = 0; i < shards && shards == local->nr_readings; i++) {
 		const struct reading *reading = &local->readings[i];
 
-		note_input(&local->inputs[i], reading->received, now);
+		/* What is not joined cannot arrive, and gets its time once it is joined. */
+		if (role_is_cold(local->protocol, local->config, i))
+			local->inputs[i] = (struct input){
+				.known = true, .received = reading->received, .at = now};
+		else
+			note_input(&local->inputs[i], reading->received, now);
 		protocol_set_fit(local->protocol, i,
 				 !reading->down && !is_silent(local, &local->inputs[i], now));
 	}

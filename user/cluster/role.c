@@ -16,7 +16,19 @@ uint64_t role_elsewhere(const struct protocol *protocol, unsigned int shard)
 	return view->nodes[holder].seen + view->deadline + view->guard + ROLE_NS;
 }
 
-void role_add(json_t **list, const struct protocol *protocol)
+bool role_is_cold(const struct protocol *protocol, const struct cluster_config *config,
+		  unsigned int shard)
+{
+	const struct view *view = protocol_view(protocol);
+	unsigned int node = view_find(view, config->node);
+
+	/* The first of those before it is the owner, or will be. */
+	return config->standbys < CLUSTER_NODES && node != NO_NODE &&
+	       role_elsewhere(protocol, shard) &&
+	       view_is_behind(view, &view->shards[shard], node, 1 + config->standbys);
+}
+
+void role_add(json_t **list, const struct protocol *protocol, const struct cluster_config *config)
 {
 	struct shard_status shard;
 
@@ -26,7 +38,8 @@ void role_add(json_t **list, const struct protocol *protocol)
 		if (!elsewhere)
 			continue;
 		protocol_shard_name(protocol, i, &shard);
-		json_add(list, json_pack("{s:s, s:i, s:I}", "name", shard.lease->name, "shard",
-					 (int)shard.number, "elsewhere", (json_int_t)elsewhere));
+		json_add(list, json_pack("{s:s, s:i, s:I, s:b}", "name", shard.lease->name, "shard",
+					 (int)shard.number, "elsewhere", (json_int_t)elsewhere,
+					 "cold", role_is_cold(protocol, config, i)));
 	}
 }

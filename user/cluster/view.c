@@ -362,6 +362,26 @@ unsigned int view_rank(const struct view *view, const struct view_shard *shard, 
 	return rank;
 }
 
+static uint64_t ticket_of(const struct view_node *node, const struct view_shard *shard)
+{
+	return rendezvous_score(node->hash, node->record.weight, shard->hash, shard->number);
+}
+
+bool view_is_behind(const struct view *view, const struct view_shard *shard, unsigned int node,
+		    unsigned int most)
+{
+	uint64_t own = ticket_of(&view->nodes[node], shard);
+	unsigned int before = 0;
+
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++) {
+		const struct view_node *other = &view->nodes[i];
+
+		before += may_hold(other, shard) && is_fit(other, shard) &&
+			  ticket_of(other, shard) > own;
+	}
+	return before >= most;
+}
+
 unsigned int view_bury_rank(const struct view *view, unsigned int dead, unsigned int node)
 {
 	uint64_t own = rendezvous_score(view->nodes[node].hash, 1, view->nodes[dead].hash, 0);

@@ -126,6 +126,12 @@ bool view_fit(const struct view *view, const struct view_shard *shard, unsigned 
 /* The rank of the live node for the shard, or NO_NODE. */
 unsigned int view_rank(const struct view *view, const struct view_shard *shard, unsigned int node);
 
+/* Whether at least `most` other live nodes that can relay the shard come before this one, by their
+ * tickets alone. A node that has just joined or whose inputs are not joined counts as one that can:
+ * it says so. */
+bool view_is_behind(const struct view *view, const struct view_shard *shard, unsigned int node,
+		    unsigned int most);
+
 /* The rank of a live node among those that may declare `dead` dead. */
 unsigned int view_bury_rank(const struct view *view, unsigned int dead, unsigned int node);
 

@@ -17,7 +17,7 @@ static const char expected[] =
 	"{\"name\": NAME, \"until\": NANOSECONDS} with \"shard\", \"from\", \"epoch\", "
 	"\"elsewhere\", \"from_seq\" or \"until_seq\" as needed, or {\"name\": NAME, "
 	"\"elsewhere\": "
-	"NANOSECONDS} with \"shard\", all numbers from 0 on";
+	"NANOSECONDS} with \"shard\" or \"cold\", all numbers from 0 on";
 
 static bool read_number(const json_t *object, const char *key, json_int_t most, bool needed,
 			json_int_t *number)
@@ -61,15 +61,15 @@ static bool read_cuts(const json_t *object, const char *key, enum cut_side side,
 
 static bool read_change(const json_t *object, struct lease_change *change)
 {
-	static const char *const optional[] = {"elsewhere", "shard",	"from",
+	static const char *const optional[] = {"elsewhere", "shard",	"cold",	    "from",
 					       "epoch",	    "from_seq", "until_seq"};
 	json_int_t shard = -1, from = 0, until = 0, epoch = -1, elsewhere = 0;
 	size_t keys, known;
 
-	/* Without "until" only the first two have a meaning. */
+	/* Without "until" only the first three have a meaning. */
 	change->keep = !json_object_get(object, "until");
 	keys = change->keep ? 1 : 2;
-	known = change->keep ? 2 : sizeof(optional) / sizeof(optional[0]);
+	known = change->keep ? 3 : sizeof(optional) / sizeof(optional[0]);
 	change->name = json_string_value(json_object_get(object, "name"));
 	if (!change->name || !read_number(object, "shard", LEASE_SHARDS_MAX - 1, false, &shard) ||
 	    !read_number(object, "from", INT64_MAX, false, &from) ||
@@ -86,6 +86,10 @@ static bool read_change(const json_t *object, struct lease_change *change)
 	change->until_ns = (uint64_t)until;
 	change->epoch = epoch < 0 ? LEASE_SAME_EPOCH : (uint64_t)epoch;
 	change->elsewhere_ns = (uint64_t)elsewhere;
+	change->cold = json_is_true(json_object_get(object, "cold"));
+	if (json_object_get(object, "cold") &&
+	    (!change->keep || !json_is_boolean(json_object_get(object, "cold"))))
+		return false;
 	return json_object_size(object) == keys;
 }
 

@@ -582,6 +582,12 @@ static void arm_timer(struct follow *follow)
 	timerfd_settime(follow->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+void follow_join(struct follow *follow)
+{
+	follow->linger_ns = follow_demand(follow->relay, &follow->outputs, false);
+	arm_timer(follow);
+}
+
 void follow_run(struct follow *follow)
 {
 	uint64_t expirations;

@@ -47,6 +47,9 @@ void follow_sync(struct follow *follow);
 /* The rules have changed: look at everything soon. */
 void follow_rules_changed(struct follow *follow);
 
+/* Shards have become cold, or are it no more (leases_cold()): leave or join their inputs. */
+void follow_join(struct follow *follow);
+
 /* An administrator asks: try everything now, however often it has failed. */
 void follow_retry(struct follow *follow);
 

@@ -23,6 +23,7 @@ struct shard {
 	unsigned int rules;
 	bool held;   /* as it was reported */
 	bool unheld; /* likewise */
+	bool cold;   /* see struct lease_change */
 };
 
 struct lease {
@@ -41,6 +42,7 @@ struct leases {
 	bool guard_tried;
 	bool waits;   /* leases_wait() */
 	bool changed; /* leases_changed() */
+	bool cold_changed;
 	bool taken[XMC_LEASE_SLOTS];
 	/* Sorted by name and number of shards. */
 	unsigned int nr_leases;

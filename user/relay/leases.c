@@ -165,6 +165,8 @@ static void change_shard(struct leases *leases, struct shard *shard, unsigned in
 	uint64_t from_ns = change->from_ns;
 
 	shard->elsewhere_ns = change->elsewhere_ns;
+	leases->cold_changed |= shard->cold != change->cold;
+	shard->cold = change->cold;
 	if (change->keep)
 		return;
 	if (change->nr_cuts) {
@@ -313,6 +315,22 @@ uint64_t leases_epoch(const struct leases *leases, const struct rule *rule)
 	const struct shard *shard = shard_of(leases, rule);
 
 	return shard ? shard->epoch : 0;
+}
+
+bool leases_cold(const struct leases *leases, const struct rule *rule, uint64_t now_ns)
+{
+	const struct shard *shard = leases ? shard_of(leases, rule) : NULL;
+
+	return shard && shard->cold && now_ns < shard->elsewhere_ns &&
+	       leases_mute(leases, rule, now_ns);
+}
+
+bool leases_cold_changed(struct leases *leases)
+{
+	bool changed = leases->cold_changed;
+
+	leases->cold_changed = false;
+	return changed;
 }
 
 enum cut_side leases_move(const struct leases *leases, const struct rule *rule, uint64_t now_ns,

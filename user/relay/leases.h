@@ -42,7 +42,8 @@ struct lease_change {
 	uint64_t epoch;		    /* LEASE_SAME_EPOCH: the last one of each shard */
 	/* Another host holds it until then, as far as is known; 0: unknown. */
 	uint64_t elsewhere_ns;
-	bool keep; /* its times and epoch: nothing but `elsewhere_ns` changes */
+	bool keep; /* its times and epoch: nothing but `elsewhere_ns` and `cold` changes */
+	bool cold; /* until `elsewhere_ns` its inputs need not be joined here, unless it is held */
 	/* At a datagram of each stream instead of at `from_ns`, which then is the latest moment:
 	 * the shard is held at once. Or instead of at `until_ns`, likewise. */
 	enum cut_side side;
@@ -66,6 +67,12 @@ bool leases_prepare(struct leases *leases, const struct lease_change *changes, u
  */
 int leases_change(struct leases *leases, const struct lease_change *changes, unsigned int count,
 		  char reason[REASON_SIZE]);
+
+/* Is the shard of the rule cold (struct lease_change)? Takes NULL leases: no. */
+bool leases_cold(const struct leases *leases, const struct rule *rule, uint64_t now_ns);
+
+/* Whether a shard has become cold, or is it no more, since the last call. */
+bool leases_cold_changed(struct leases *leases);
 
 /* Would leases_change() refuse them? */
 int leases_check(const struct leases *leases, const struct lease_change *changes,

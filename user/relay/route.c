@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "relay/leases.h"
 
 struct route *route_new(const struct rule *rule, unsigned int side, uint64_t id)
 {
@@ -130,12 +131,19 @@ void route_refuse(struct route *route, struct membership *membership, const char
 	set_reason(route, reason);
 }
 
+/* Nobody needs the input here: no receiver, or another host is the standby of its shard. */
+static bool is_unwanted(const struct route *route, uint64_t now_ns)
+{
+	return (route->rule->on_demand && path_is_idle(route->path)) ||
+	       leases_cold(route->arrival->intake->kernel.leases, route->rule, now_ns);
+}
+
 int route_open(struct route *route, const struct config *config, struct membership *membership)
 {
 	char reason[REASON_SIZE];
 	int err = open_path(route, config, reason);
 
-	if (!err && (!route->rule->on_demand || !path_is_idle(route->path)))
+	if (!err && !is_unwanted(route, clock_ns()))
 		err = join(route, membership, reason);
 	if (err) {
 		route_refuse(route, membership, reason);
@@ -162,9 +170,10 @@ uint64_t route_follow_demand(struct route *route, struct membership *membership,
 	char reason[REASON_SIZE];
 	int err;
 
-	if (!route->rule->on_demand || !route->path || !intake_is_open(route->arrival->intake))
+	if ((!route->rule->on_demand && !route->rule->lease_shards) || !route->path ||
+	    !intake_is_open(route->arrival->intake))
 		return UINT64_MAX;
-	if (!path_is_idle(route->path)) {
+	if (!is_unwanted(route, now_ns)) {
 		route->idle_ns = 0;
 		err = route->joined ? 0 : join(route, membership, reason);
 		route->unjoined = err;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/follow.h"
 #include "relay/leases.h"
 #include "relay/relay.h"
 #include "relay/state.h"
@@ -158,7 +159,10 @@ int relay_set_leases(struct relay *relay, struct lease_change *changes, unsigned
 		if (changes[i].nr_cuts)
 			apply(relay, &changes[i]);
 	}
-	return leases_change(relay->leases, changes, count, reason);
+	err = leases_change(relay->leases, changes, count, reason);
+	if (leases_cold_changed(relay->leases) && relay->follow)
+		follow_join(relay->follow);
+	return err;
 }
 
 int relay_release_lease(struct relay *relay, const char *name, int shard, char reason[REASON_SIZE])
