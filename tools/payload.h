@@ -20,7 +20,9 @@
 #include <xmcast/abi.h>
 #include <xmcast/packet.h>
 
-#define PROBE_MAGIC    0x786d6370U /* "xmcp" */
+/* The upper half of `magic`; the lower one is that of `sequence`. So a probe is an RTP packet of
+ * payload type 33, whose timestamp is `run`, for rules that watch RTP. */
+#define PROBE_MAGIC    0x8021U
 
 #define PROBE_SIZE_MIN 32
 /* The part of a 4 KiB page that XDP live frames leave for the payload, rounded down. */
@@ -69,6 +71,12 @@ static __always_inline __u16 probe_sum(const struct probe *probe)
 	sum += (probe->sequence & 0xffffffff) + (probe->sequence >> 32);
 	sum += (probe->sent_ns & 0xffffffff) + (probe->sent_ns >> 32);
 	return probe_fold(sum);
+}
+
+/* The magic of the probe with this number. */
+static __always_inline __be32 probe_magic(__u64 sequence)
+{
+	return XMC_BE32(PROBE_MAGIC << 16 | (sequence & 0xffff));
 }
 
 /* Set `check`, all other fields being set. */

@@ -198,19 +198,20 @@ def _rules(load, group, next_group):
         else:
             copies = [(_copy_group(copy, load), OUT_PORT + flow, OUT_IFACES[copy % load.devices])
                       for copy in range(load.fanout)]
-            yield _rule(f"flow{flow}", group, PORT + flow, copies, load.headers, load.lease)
+            yield _rule(f"flow{flow}", group, PORT + flow, copies, load.headers, load.lease, load.watch)
     for other in range(load.rules - load.flows):
         high, low = divmod(other, 100)
         yield _rule(f"other{other}", f"239.3.{high // 250}.{high % 250 + 1}", PORT + low,
                     [(f"239.4.{high // 250}.{high % 250 + 1}", OUT_PORT + low, OUT_IFACE)])
 
 
-def _rule(name, group, port, outputs, headers="", lease=False):
+def _rule(name, group, port, outputs, headers="", lease=False, watch=""):
     # pylint: disable=too-many-arguments,too-many-positional-arguments
     words = headers.split()
     options = {"ttl": 8, **dict(zip(words[::2], words[1::2]))}
     text = ", ".join(f"{name}: {value}" for name, value in options.items())
     held = "    lease: bench\n" if lease else ""
+    held += f"    watch: {watch}\n" if watch else ""
     lines = [f"  - name: {name}\n    in: '{group}:{port}@{IN_IFACE}'\n{held}    out:\n"]
     for to, to_port, device in outputs:
         lines.append(f"      - {{ to: '{to}:{to_port}@{device}', {text} }}\n")

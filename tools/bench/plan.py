@@ -28,6 +28,7 @@ CHANGING = Load(sizes="64-1400")
 FLOWS_1000 = Load(flows=1000, rules=1000)
 RULES_10000 = Load(rules=10_000)
 LEASE = Load(lease=True)
+WATCH = Load(watch="rtp")
 TWO_COPIES, FOUR_COPIES = Load(fanout=2, devices=2), Load(fanout=4, devices=2)
 TAGGED = Load(vlan=100)
 MILLION = Load(rate=1_000_000)
@@ -62,6 +63,7 @@ def core(extra):
         Case(GSO, RULES_10000),
         Case(GSO, LEASE),
         Case(KERNEL_PATH, LEASE, sink="xdp"),
+        *(Case(peer, WATCH) for peer in (PLAIN, GSO)),
         Case(GSO, MILLION_LONG),
         *(Case(peer, MILLION) for peer in (PLAIN, KERNEL_TUNED)),
         *(Case(peer, Load(seconds=2), search=True) for peer in (PLAIN, GSO)),

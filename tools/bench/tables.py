@@ -14,6 +14,7 @@ OVER_REDIRECT, PATH_OVER_KERNEL, PATH_OVER_USER, PATH_OVER_SOCAT = 0.9, 6, 1.5, 
 CHANGING_OVER_USER, CHANGING_OVER_CONSTANT, COPIES_OVER_ONE, PATH_RULES_COST = 6, 0.9, 0.8, 1.05
 HEADERS_OVER_NONE, KEEP_OVER_NONE, SOURCES_OVER_NONE = 0.97, 0.9, 0.5
 LEASE_OVER_NONE = 0.98
+WATCH_OVER_NONE = 0.95
 PATH_MEDIAN_OVER_KERNEL, PATH_P999_OVER_KERNEL, OVER_BEFORE = 0.6, 1, 0.97
 
 MIB = 1 << 20
@@ -124,14 +125,14 @@ LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "rel
 
 
 # Fields that older results do not have; all others that they miss were 1.
-MISSING = {"vlan": 0, "flow_by": "", "headers": "", "lease": False}
+MISSING = {"vlan": 0, "flow_by": "", "headers": "", "lease": False, "watch": ""}
 
 
 def flat(case, **fields):
     """Is it the standard case (flat out, 1400 B, one flow, copy and rule) except for `fields`?"""
     usual = {"sizes": "1400", "flows": 1, "fanout": 1, "devices": 1, "rules": 1, "rate": 0,
              "relays": 1, "search": False, "sink": "skb", "size_by": "", "families": "4",
-             "flow_by": "", "headers": "", "vlan": 0, "lease": False, **fields}
+             "flow_by": "", "headers": "", "vlan": 0, "lease": False, "watch": "", **fields}
     return all(case.get(name, MISSING.get(name, 1)) == value
                for name, value in usual.items() if value is not None)
 
@@ -170,7 +171,7 @@ class View:
 
 
 FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "devices", "rules", "rate",
-          "relays", "search", "families", "flow_by", "headers", "vlan", "lease")
+          "relays", "search", "families", "flow_by", "headers", "vlan", "lease", "watch")
 
 
 def case_fields(case):
@@ -255,6 +256,10 @@ VIEWS = (
     View("Rules with a lease, flat out", "",
          select=lambda case: case.get("lease"), label=lambda case: _sink(case),
          bases=(_against("without", lease=False),)),
+    View("Rules that watch their stream, flat out", "",
+         select=lambda case: case.get("watch"), label=lambda case: f"watch {case['watch']}, {_sink(case)}",
+         bases=(_against("without", watch=""),
+                ("relay ns × without", "relay_ns", {"watch": ""}))),
     View("IPv6, flat out", "",
          select=lambda case: case["families"] != "4",
          label=lambda case: f"in by IPv{case['families'][0]}, out by IPv{case['families'][-1]}, "
@@ -377,6 +382,14 @@ def _leases(results):
             for case in results.cases if case.get("lease")]
 
 
+def _watches(results):
+    """The rows of rules that watch their stream, each over the same rule without."""
+    return [[f"rule with `watch {case['watch']}`, {case['peer']}: of the rate without",
+             *_least(results.ratio(case, find(results, **{**case_fields(case), "watch": ""}),
+                                   "delivered_pps"), WATCH_OVER_NONE, factor)]
+            for case in results.cases if case.get("watch")]
+
+
 def figures(results):
     """The table of the main figures and their targets."""
     gso, one = find(results, peer="gso"), "delivered_pps"
@@ -422,6 +435,7 @@ def figures(results):
                 lambda value: f"{value / MIB:.1f}", " MiB")],
         *_headers(results),
         *_leases(results),
+        *_watches(results),
         *_kernel_path(results),
     ]
     before = find(results, peer="before")

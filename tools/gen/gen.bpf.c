@@ -202,7 +202,7 @@ static __always_inline bool write_headers(struct xdp_md *ctx, const struct gen_f
 		*(__u32 *)(data + headers / 8 * 8) = flow->header[headers / 8];
 	*(__u16 *)(data + headers - 2) = 0;
 
-	probe->magic = XMC_BE32(PROBE_MAGIC);
+	probe->magic = probe_magic(flow->sequence);
 	probe->run = XMC_BE32(config.run);
 	probe->sequence = PROBE_BE64(flow->sequence);
 	probe->sent_ns = PROBE_BE64(now);

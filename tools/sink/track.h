@@ -122,7 +122,7 @@ static __always_inline int filter_match(const volatile struct sink_filter *filte
 static __always_inline enum probe_state probe_read(const struct probe *probe, __u32 length,
 						   struct arrival *arrival)
 {
-	if (probe->magic != XMC_BE32(PROBE_MAGIC))
+	if (probe->magic != probe_magic(PROBE_BE64(probe->sequence)))
 		return PROBE_NONE;
 	/* No generator counts that far, and JSON integers are signed. */
 	if (probe_sum(probe) != 0xffff || PROBE_BE64(probe->sequence) >> 63)
