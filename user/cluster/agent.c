@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOG_FACILITY LOG_FACILITY_DAEMON
@@ -31,6 +32,7 @@ struct agent {
 	uint64_t give_up_at; /* 0: not leaving */
 	enum protocol_state state;
 	bool reachable;
+	bool wrong_clock;
 	bool ours[CLUSTER_SHARDS];
 };
 
@@ -66,6 +68,18 @@ static int random_number(uint64_t *number)
 /* With the time of receipt: a record that seems older than it is may be declared dead too early, if
  * this process was stopped between the beginning of step() and the receipt. */
 
+/* The time of this moment, for the protocol. */
+static uint64_t take_time(struct agent *agent)
+{
+	struct timespec real;
+	uint64_t now = clock_ns();
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	protocol_set_real(agent->protocol, (int64_t)real.tv_sec * (int64_t)NS_PER_SECOND +
+						   real.tv_nsec - (int64_t)now);
+	return now;
+}
+
 static void on_answer(void *context, const struct answer *answer)
 {
 	struct agent *agent = context;
@@ -83,12 +97,13 @@ static void on_reading(void *context)
 static void on_key(void *context, const struct etcd_key *key)
 {
 	struct agent *agent = context;
+	uint64_t now = take_time(agent);
 
 	if (key->is_shard)
-		protocol_see_shard(agent->protocol, clock_ns(), key->lease, key->number, key->mod,
+		protocol_see_shard(agent->protocol, now, key->lease, key->number, key->mod,
 				   key->deleted ? NULL : &key->shard_record);
 	else
-		protocol_see_node(agent->protocol, clock_ns(), key->node, key->create, key->mod,
+		protocol_see_node(agent->protocol, now, key->node, key->create, key->mod,
 				  key->deleted ? NULL : &key->node_record);
 }
 
@@ -126,6 +141,7 @@ static void log_state(struct agent *agent)
 {
 	enum protocol_state state = protocol_state(agent->protocol);
 	struct store_status store;
+	const char *wrong;
 
 	if (state != agent->state && state == PROTOCOL_MEMBER)
 		log_info("cluster-joined", LOG_NAME("node", agent->config->node));
@@ -138,6 +154,12 @@ static void log_state(struct agent *agent)
 	else if (!store.reachable && agent->reachable)
 		log_warning("store-unreachable", LOG_TEXT("reason", store.error));
 	agent->reachable = store.reachable;
+	wrong = protocol_wrong_clock(agent->protocol);
+	if (wrong && !agent->wrong_clock)
+		log_warning("clock-error", LOG_NAME("node", wrong),
+			    LOG_TEXT("hint", "its time of day is ahead by more than `clock_error`: "
+					     "moves at a moment do not use it"));
+	agent->wrong_clock = wrong;
 }
 
 /* ---- opening ---- */
@@ -156,6 +178,7 @@ int agent_open(struct agent **out, const struct cluster_config *config,
 		.daemon = config->daemon_timeout * NS_PER_MS,
 		.unfit = config->input_timeout / 2 * NS_PER_MS,
 		.settle = config->settle * NS_PER_MS,
+		.clock_error = config->clock_error * 1000ULL,
 		.moves = config->moves,
 	};
 	const struct store_listener listener = {agent, on_answer, on_reading, on_key, on_all};
@@ -238,7 +261,7 @@ static void step(struct agent *agent)
 	if (protocol_wants_reading(agent->protocol))
 		store_read_again(agent->store);
 	/* The moment from which the deadline counts must not be later than the sending. */
-	agent->now = clock_ns();
+	agent->now = take_time(agent);
 	if (protocol_request(agent->protocol, agent->now, &txn))
 		store_send(agent->store, etcd_txn_body(agent->config->store.prefix, &txn,
 						       agent->config->node, agent->protocol));

@@ -15,6 +15,7 @@
 
 static const struct choice time_units[] = {{"ms", 1}, {"s", 1000}, {0}};
 static const struct choice plain_passwords[] = {{"refuse", false}, {"allow", true}, {0}};
+static const struct choice short_units[] = {{"us", 1}, {"ms", 1000}, {0}};
 static const struct choice store_losses[] = {{"mute", false}, {"hold", true}, {0}};
 
 /* ---- values that are no numbers ---- */
@@ -143,6 +144,8 @@ static const struct field fields[] = {
 	TIME("daemon_timeout", daemon_timeout, 50, 5000, 250, "50ms to 5s"),
 	TIME("input_timeout", input_timeout, 200, 60000, 300, "200ms to 60s"),
 	TIME("settle", settle, 1000, 3600000, 30000, "1s to 3600s"),
+	{"clock_error", FIELD_UNITS, CONFIG(clock_error), .min = 1, .max = 10000,
+	 .choices = short_units, .expected = "a time from 1us to 10ms"},
 	NUMBER("moves", moves, 1, 1000, 10),
 	NUMBER("standbys", standbys, 1, CLUSTER_NODES, CLUSTER_NODES),
 	OTHER("etcd.endpoints", store.endpoints, parse_endpoint),

@@ -32,6 +32,7 @@ struct cluster_config {
 	unsigned int standbys; /* other nodes join no inputs of a shard */
 	/* Milliseconds. */
 	unsigned int deadline, guard, renew, gap, daemon_timeout, input_timeout, settle;
+	unsigned int clock_error; /* microseconds; 0: unknown */
 	struct store_settings store;
 	char password_file[4096];
 	bool plain_password; /* it may be sent without encryption */

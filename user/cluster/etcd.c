@@ -122,7 +122,7 @@ static json_t *unfit_json(const struct node_record *record, const struct protoco
 
 static json_t *node_value(const struct node_record *record, const struct protocol *protocol)
 {
-	json_t *leases = json_array();
+	json_t *leases = json_array(), *value;
 	const struct lease_name *lease;
 	char instance[32], host[32];
 
@@ -134,10 +134,13 @@ static json_t *node_value(const struct node_record *record, const struct protoco
 	}
 	snprintf(instance, sizeof(instance), "%016llx", (unsigned long long)record->instance);
 	snprintf(host, sizeof(host), "%016llx", (unsigned long long)record->host);
-	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:o, s:o}", "instance", instance, "host", host,
-			 "serial", (json_int_t)record->serial, "weight", (int)record->weight,
-			 "draining", record->draining, "leases", leases, "unfit",
-			 unfit_json(record, protocol));
+	value = json_pack("{s:s, s:s, s:I, s:i, s:b, s:o, s:o}", "instance", instance, "host", host,
+			  "serial", (json_int_t)record->serial, "weight", (int)record->weight,
+			  "draining", record->draining, "leases", leases, "unfit",
+			  unfit_json(record, protocol));
+	if (record->real)
+		json_put(&value, "real", json_integer((json_int_t)record->real));
+	return value;
 }
 
 static json_t *shard_value(const struct shard_record *record)
@@ -147,6 +150,8 @@ static json_t *shard_value(const struct shard_record *record)
 
 	if (record->left)
 		json_put(&value, "left_us", json_integer((json_int_t)(record->left / 1000) + 1));
+	if (record->until_real)
+		json_put(&value, "until_real", json_integer((json_int_t)record->until_real));
 	if (record->cut)
 		json_put(&value, "cut", json_loads(record->cut, JSON_REJECT_DUPLICATES, NULL));
 	return value;
@@ -340,6 +345,9 @@ static bool read_node(const json_t *value, struct node_record *record)
 	    !read_hex(value, "instance", &record->instance))
 		return false;
 	record->weight = (unsigned int)weight;
+	record->real = (uint64_t)json_integer_value(json_object_get(value, "real"));
+	if (record->real > INT64_MAX / 2)
+		return false;
 	for (size_t i = 0; i < json_array_size(leases); i++) {
 		if (!read_lease(json_string_value(json_array_get(leases, i)),
 				&record->leases[record->nr_leases++]))
@@ -382,6 +390,9 @@ static bool read_shard(const json_t *value, struct shard_record *record, char cu
 	    left > (int64_t)(CLUSTER_LEFT_NS / 1000))
 		return false;
 	record->left = (uint64_t)left * 1000;
+	record->until_real = (uint64_t)json_integer_value(json_object_get(value, "until_real"));
+	if (record->until_real > INT64_MAX / 2)
+		return false;
 	snprintf(record->node, sizeof(record->node), "%s", node);
 	return read_cut(json_object_get(value, "cut"), record, cut);
 }

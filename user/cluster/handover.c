@@ -168,7 +168,7 @@ static const char *ask_end(struct handover *handover, struct protocol *protocol,
 {
 	struct protocol_end end = {0};
 	unsigned int index;
-	uint64_t latest;
+	uint64_t latest, moment;
 	char *cut;
 
 	if (!find(handover, protocol, &index) ||
@@ -177,8 +177,8 @@ static const char *ask_end(struct handover *handover, struct protocol *protocol,
 		handover_reset(handover);
 		return NULL;
 	}
-	end.until = handover->cut || latest < now + HANDOVER_MOMENT_NS ? latest
-								       : now + HANDOVER_MOMENT_NS;
+	moment = now + protocol_lead(protocol, index);
+	end.until = handover->cut || latest < moment ? latest : moment;
 	handover->until = end.until;
 	handover->step = HANDOVER_END;
 	protocol_end_asked(protocol, index, end.until);

@@ -25,9 +25,6 @@
 /* The shortest time in which a number can be agreed on. */
 #define HANDOVER_LEAST_NS 250000000ULL
 
-/* How far ahead an end at a moment is: as long as it takes to tell the new holder. */
-#define HANDOVER_MOMENT_NS 10000000ULL
-
 enum handover_step {
 	HANDOVER_IDLE,
 	HANDOVER_FIRST,	 /* the first reading is asked for */

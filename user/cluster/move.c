@@ -10,6 +10,11 @@
 /* Shards are ended one after the other. One that has not been after this time is muted first. */
 #define PATIENCE_NS 10000000000ULL
 
+/* How far ahead an end at a moment is. The longer, the less exactly it is known to the new holder,
+ * unless it is told by the time of day. */
+#define LEAD_NS	     10000000ULL
+#define LEAD_REAL_NS 250000000ULL
+
 /* ---- which ---- */
 
 static void start(struct protocol *protocol, uint64_t now, struct view_shard *shard,
@@ -103,6 +108,19 @@ bool protocol_wants_end(const struct protocol *protocol, unsigned int index, uin
 	       is_ours(protocol, shard) && !protocol_is_ending(protocol) &&
 	       shard->sent_until > now && shard->from_mod == shard->mod && shard->from <= now &&
 	       shard->old_end <= now && *latest > now;
+}
+
+/* Whether the node to which it moves can be told a moment by the time of day. */
+static bool has_time(const struct protocol *protocol, const struct view_shard *shard)
+{
+	unsigned int node = view_find(&protocol->view, shard->move_to);
+
+	return node != NO_NODE && view_agrees(&protocol->view, &protocol->view.nodes[node]);
+}
+
+uint64_t protocol_lead(const struct protocol *protocol, unsigned int index)
+{
+	return has_time(protocol, &protocol->view.shards[index]) ? LEAD_REAL_NS : LEAD_NS;
 }
 
 void protocol_end_asked(struct protocol *protocol, unsigned int index, uint64_t until)
@@ -242,6 +260,8 @@ bool move_pass(struct protocol *protocol, uint64_t now)
 		becomes->pinned = shard->move_pins;
 		becomes->left = move_left(shard, now);
 		becomes->cut = becomes->left ? shard->cut : NULL;
+		if (becomes->left && !becomes->cut && has_time(protocol, shard))
+			becomes->until_real = now + becomes->left + (uint64_t)protocol->view.real;
 	}
 	if (!found)
 		return false;

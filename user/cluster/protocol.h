@@ -25,6 +25,11 @@
  *      before `left` after it has *seen* the record, longer by the share G/D; or at the same
  *      datagrams. So both know the order, whatever their clocks say.
  *
+ *   6. Where the time of day of all hosts is synchronised up to `clock_error`, an end at a moment is
+ *      also said by it, and the new holder begins `clock_error` after that. Each renewal has its
+ *      sender's time: a node that is ahead of it, more than that and the message have taken, is
+ *      not told the moment that way.
+ *
  * The new holder begins `gap` later than that, because a packet does not arrive at both hosts at
  * the same time.
  *
@@ -55,11 +60,12 @@ struct protocol_settings {
 	uint64_t instance, host; /* see struct node_record */
 	unsigned int weight;
 	uint64_t deadline, guard, renew;
-	uint64_t gap;	    /* how long a shard that was passed to us may be on its way out there */
-	uint64_t daemon;    /* the longest deadline that the daemon gets, and time to answer */
-	uint64_t unfit;	    /* how long another node must be able to relay what we cannot */
-	uint64_t settle;    /* how long a node is a member before it gets shards of others */
-	unsigned int moves; /* shards that are passed on in a second */
+	uint64_t gap;	 /* how long a shard that was passed to us may be on its way out there */
+	uint64_t daemon; /* the longest deadline that the daemon gets, and time to answer */
+	uint64_t unfit;	 /* how long another node must be able to relay what we cannot */
+	uint64_t settle; /* how long a node is a member before it gets shards of others */
+	uint64_t clock_error; /* of the hosts' time of day among each other; 0: unknown */
+	unsigned int moves;   /* shards that are passed on in a second */
 };
 
 enum txn_kind {
@@ -135,6 +141,12 @@ void protocol_free(struct protocol *protocol); /* accepts NULL */
  * shards is under way; -E2BIG: more than record.h allows; -ENOMEM. Then nothing has changed. */
 int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
 			unsigned int count);
+
+/* CLOCK_REALTIME is CLOCK_MONOTONIC and this. Before every report and request. */
+void protocol_set_real(struct protocol *protocol, int64_t offset);
+
+/* Whether a node's time of day contradicts `clock_error`: NULL, or its name. */
+const char *protocol_wrong_clock(const struct protocol *protocol);
 
 /* Leases whose shards go on while the store is unreachable (on_store_loss: hold). */
 void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold);
@@ -223,6 +235,9 @@ struct protocol_end {
 bool protocol_wants_later(const struct protocol *protocol, unsigned int shard, uint64_t now,
 			  struct protocol_end *end);
 void protocol_later_set(struct protocol *protocol, unsigned int index, bool accepted);
+
+/* How far ahead a move of this shard at a moment should be. */
+uint64_t protocol_lead(const struct protocol *protocol, unsigned int shard);
 
 /* The numbers from which we send a shard that we have received, while it begins; NULL: none, or
  * protocol_cut_set() was called. Beside them the daemon has to have what protocol_until() returns.

@@ -19,6 +19,7 @@ struct protocol *protocol_new(const struct protocol_settings *settings)
 	protocol->settings = *settings;
 	protocol->view.deadline = settings->deadline;
 	protocol->view.guard = settings->guard;
+	protocol->view.clock_error = settings->clock_error;
 	return protocol;
 }
 
@@ -100,6 +101,11 @@ int protocol_set_leases(struct protocol *protocol, const struct lease_name *leas
 	protocol->read = false;
 	protocol->wants_reading = true;
 	return 0;
+}
+
+void protocol_set_real(struct protocol *protocol, int64_t offset)
+{
+	protocol->view.real = offset;
 }
 
 void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold)
@@ -223,6 +229,8 @@ static bool is_wanted(const struct protocol *protocol, const struct view_shard *
 static uint64_t begin_of(const struct protocol *protocol, const struct view_shard *shard,
 			 uint64_t now)
 {
+	if (shard->exact)
+		return shard->exact;
 	return (shard->quiet > now ? shard->quiet : now) + protocol->settings.gap;
 }
 
@@ -305,6 +313,7 @@ bool protocol_start(struct protocol *protocol, uint64_t now, enum txn_kind kind,
 		.serial = ++protocol->serial,
 		.weight = protocol->settings.weight,
 		.draining = protocol->drain,
+		.real = protocol->settings.clock_error ? now + (uint64_t)protocol->view.real : 0,
 		.nr_leases = protocol->view.nr_leases,
 	};
 	for (unsigned int i = 0; i < protocol->view.nr_leases; i++)

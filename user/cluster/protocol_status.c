@@ -15,6 +15,18 @@ const struct view *protocol_view(const struct protocol *protocol)
 	return &protocol->view;
 }
 
+const char *protocol_wrong_clock(const struct protocol *protocol)
+{
+	for (unsigned int i = 0; i < CLUSTER_NODES && protocol->settings.clock_error; i++) {
+		const struct view_node *node = &protocol->view.nodes[i];
+
+		if (*node->name && node->nr_delays >= VIEW_DELAYS &&
+		    !view_agrees(&protocol->view, node))
+			return node->name;
+	}
+	return NULL;
+}
+
 bool protocol_name_taken(const struct protocol *protocol)
 {
 	return !protocol->term && protocol->stranger_renewals > QUIET_PERIODS;

@@ -40,6 +40,7 @@ struct node_record {
 	uint64_t serial;   /* of the transaction that wrote it; unique for an instance */
 	unsigned int weight;
 	bool draining; /* gets no shard */
+	uint64_t real; /* CLOCK_REALTIME before the transaction, ns; 0: not said */
 	unsigned int nr_leases;
 	uint64_t leases[CLUSTER_LEASES]; /* lease_hash() of each lease that its rules name */
 	/* shard_hash() of shards that it cannot relay now: no input arrives, or an output is down.
@@ -59,6 +60,9 @@ struct shard_record {
 	 * before. NULL: the streams have no numbers. Valid as long as what it is handed over with.
 	 */
 	const char *cut;
+	/* Where the hosts' time of day is synchronised, and there are no numbers: when that is
+	 * (CLOCK_REALTIME, ns); 0: not said. */
+	uint64_t until_real;
 };
 
 /* The longest time and text of these. */

@@ -117,6 +117,24 @@ int view_set_leases(struct view *view, const struct lease_name *leases, unsigned
 	return 1;
 }
 
+/* A message that has taken longer than this, as the time of day says, was not sent then. */
+#define LONGEST_DELAY_NS 100000000LL
+
+/* When the former holder has ended, by the time of day; 0: that cannot be trusted. */
+static uint64_t exact_end(const struct view *view, uint64_t now, const struct shard_record *record,
+			  uint64_t quiet)
+{
+	int64_t end = (int64_t)record->until_real - view->real;
+	int64_t delay = (int64_t)(now + record->left) - end;
+
+	if (!view->clock_error || !record->until_real || end < 0)
+		return 0;
+	if (delay < -(int64_t)view->clock_error || delay > LONGEST_DELAY_NS ||
+	    (uint64_t)end + view->clock_error > quiet)
+		return 0;
+	return (uint64_t)end + view->clock_error;
+}
+
 /* Its holder has changed, or what is known of the last change. */
 static void keep_record(struct view *view, uint64_t now, struct view_shard *shard, int64_t mod,
 			const struct shard_record *record)
@@ -136,6 +154,7 @@ static void keep_record(struct view *view, uint64_t now, struct view_shard *shar
 	shard->cut_set = false;
 	shard->record = *record;
 	shard->record.cut = NULL;
+	shard->exact = exact_end(view, now, record, quiet);
 	/* Of an end here, only others know no better. */
 	if (record->left && quiet > shard->quiet && shard->ends <= now &&
 	    shard->ends_later <= now && shard->old_end <= now)
@@ -208,6 +227,9 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 		forget(view, now, node);
 		return;
 	}
+	if (record->real)
+		node->delays[node->nr_delays++ % VIEW_DELAYS] =
+			(int64_t)now + view->real - (int64_t)record->real;
 	if (term != node->term) {
 		node->since = view->changed = now;
 		node->live = view->look = true;
@@ -220,6 +242,15 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 	node->mod = mod;
 	node->seen = now;
 	node->record = *record;
+}
+
+bool view_agrees(const struct view *view, const struct view_node *node)
+{
+	bool agrees = view->clock_error && node->nr_delays >= VIEW_DELAYS;
+
+	for (unsigned int i = 0; i < VIEW_DELAYS; i++)
+		agrees = agrees && node->delays[i] >= -(int64_t)view->clock_error;
+	return agrees;
 }
 
 void view_reading(struct view *view)

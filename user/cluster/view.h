@@ -16,6 +16,9 @@
 /* Not the index of a node. */
 #define NO_NODE CLUSTER_NODES
 
+/* Renewals of a node from which it is judged whether its time of day agrees with ours. */
+#define VIEW_DELAYS 16
+
 struct view_node {
 	char name[CLUSTER_NAME_SIZE]; /* empty: a free place */
 	int64_t term, mod;	      /* the key's create_revision and mod_revision */
@@ -24,6 +27,9 @@ struct view_node {
 	uint64_t hash;
 	bool live;   /* renewed within `deadline` and `guard` */
 	bool listed; /* reported since view_reading() */
+	/* How long after its `real` the last renewals were seen, in a ring. */
+	int64_t delays[VIEW_DELAYS];
+	unsigned int nr_delays;
 	struct node_record record;
 };
 
@@ -53,8 +59,9 @@ struct view_shard {
 	uint64_t old_end;
 	int64_t ends_epoch;
 	int64_t epoch; /* the least one that the daemon accepts as another one; 0: any */
-	/* Another node, which has passed it on, may send it until then. */
+	/* Another node, which has passed it on, may send it until then, */
 	uint64_t quiet;
+	uint64_t exact; /* or until just before then, as the time of day says; 0: not said */
 	/* The numbers at which it ends or begins, from the record or ours (ends); malloc()ed,
 	 * NULL: none. */
 	char *cut;
@@ -68,6 +75,8 @@ struct view_lease {
 };
 
 struct view {
+	int64_t real;		  /* CLOCK_REALTIME is CLOCK_MONOTONIC and this */
+	uint64_t clock_error;	  /* by which it may differ between nodes; 0: unknown */
 	uint64_t deadline, guard; /* a member may be silent for both */
 	uint64_t changed;	  /* when a node last came or went */
 	bool look;		  /* something has changed that decisions are made from */
@@ -107,6 +116,11 @@ void view_refresh(struct view *view, uint64_t now);
 
 /* Wait for every node at least this time more. */
 void view_forgive(struct view *view, uint64_t now, uint64_t time);
+
+/* Whether the node's time of day may be as near to ours as `clock_error` says. What is seen was
+ * sent before: its time must not be ahead of that. (If ours is ahead of its time, it finds that.)
+ */
+bool view_agrees(const struct view *view, const struct view_node *node);
 
 unsigned int view_find(const struct view *view, const char *name);
 
