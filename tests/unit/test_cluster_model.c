@@ -48,8 +48,9 @@ enum fault_kind {
 	ANSWERS_LATE,
 	WATCH_LATE,
 	CUT_OFF,
-	MOVED,	 /* by hand, to the next node */
-	DRAINED, /* for `ticks` */
+	KEYS_DELETED, /* all of them, by somebody else */
+	MOVED,	      /* by hand, to the next node */
+	DRAINED,      /* for `ticks` */
 	STORE_DOWN,
 	KINDS,
 };
@@ -222,7 +223,8 @@ static void publish(struct world *world, unsigned int key)
 	assert_true(world->nr_events < EVENTS);
 	world->events[world->nr_events++] = world->keys[key];
 	if (world->keys[key].gone)
-		world->keys[key] = (struct event){.index = world->keys[key].index};
+		world->keys[key] = (struct event){.index = world->keys[key].index,
+						  .is_shard = world->keys[key].is_shard};
 }
 
 static void write_node(struct world *world, unsigned int i, const struct node_record *record)
@@ -250,6 +252,7 @@ static void commit(struct world *world, struct message *message)
 		answer->create = world->keys[own].create;
 		answer->mod = world->keys[own].mod;
 		answer->own = world->keys[own].node;
+		answer->revision = world->revision;
 		return;
 	}
 	world->revision++;
@@ -267,6 +270,18 @@ static void commit(struct world *world, struct message *message)
 		if (world->mutation == NO_LEFT)
 			world->keys[number].shard.left = 0;
 		publish(world, number);
+	}
+}
+
+static void delete_keys(struct world *world)
+{
+	world->revision++;
+	for (unsigned int i = 0; i < NODES + SHARDS; i++) {
+		if (!world->keys[i].mod)
+			continue;
+		world->keys[i].gone = true;
+		world->keys[i].mod = world->revision;
+		publish(world, i);
 	}
 }
 
@@ -342,7 +357,7 @@ static void report(struct world *world, unsigned int i, const struct event *even
 
 	if (event->is_shard)
 		protocol_see_shard(protocol, clock_of(world, i), lease.name, event->index,
-				   event->mod, &event->shard);
+				   event->mod, event->gone ? NULL : &event->shard);
 	else
 		protocol_see_node(protocol, clock_of(world, i), names[event->index], event->create,
 				  event->mod, event->gone ? NULL : &event->node);
@@ -541,6 +556,12 @@ static bool step(struct world *world)
 	bool fine = true;
 
 	for (unsigned int i = 0; i < world->nr_nodes; i++) {
+		const struct fault *deleted = active(world, KEYS_DELETED, i);
+
+		if (deleted && deleted->start == world->tick)
+			delete_keys(world);
+	}
+	for (unsigned int i = 0; i < world->nr_nodes; i++) {
 		run_node(world, i);
 		run_daemon(world, i);
 	}
@@ -553,7 +574,7 @@ static bool step(struct world *world)
 
 /* ---- schedules ---- */
 
-#define WARM  20 /* ticks until both have joined, and shards have been claimed */
+#define WARM  40 /* ticks until both have joined, and shards have been claimed */
 #define FIRST 40 /* ticks in which faults begin */
 #define TAIL  56 /* ticks after the last fault in which all must have come back */
 
@@ -642,7 +663,7 @@ static struct result run(const struct conditions *conditions, const unsigned int
 static const char *const kinds[] = {
 	"agent stops",	 "agent killed",  "daemon stops", "daemon leaves", "host dies",
 	"requests lost", "requests late", "answers lost", "answers late",  "watch late",
-	"cut off",	 "moved",	  "drained",	  "store down"};
+	"cut off",	 "keys deleted",  "moved",	  "drained",	   "store down"};
 
 static void print_schedule(const char *what, const unsigned int rates[NODES],
 			   const struct fault *faults, unsigned int count)
@@ -725,7 +746,7 @@ static void explore_one(const struct conditions *conditions, struct tally *tally
  * its end. The first one begins between two renewals, or when a shard is just passed on. */
 static void explore_two(const struct conditions *conditions, struct tally *tally)
 {
-	static const unsigned int starts[] = {25, 45};
+	static const unsigned int starts[] = {45, 65};
 	const unsigned int all = nr_faults(conditions);
 
 	for (unsigned int i = 0; i < 2 * all * 2; i++) {

@@ -38,6 +38,9 @@ static bool is_free(struct protocol *protocol, uint64_t now, struct view_shard *
 		shard->free_since = 0;
 		return false;
 	}
+	if (!shard->mod && view_elapsed(now, protocol->joined) <
+				   protocol->settings.deadline + protocol->settings.guard)
+		return false;
 	if (!shard->free_since)
 		shard->free_since = now;
 	rank = view_rank(&protocol->view, shard, own);

@@ -363,6 +363,28 @@ static void come_back(struct local *local, uint64_t now)
 	local->set_at = now;
 }
 
+/* A daemon that has known another store refuses our epochs, and says which it has. */
+static bool learn_epochs(struct local *local, const json_t *error)
+{
+	const json_t *stale = json_object_get(json_object_get(error, "data"), "stale");
+	struct shard_status shard;
+
+	for (size_t i = 0; i < json_array_size(stale); i++) {
+		const json_t *item = json_array_get(stale, i);
+		const char *name = json_string_value(json_object_get(item, "name"));
+
+		for (unsigned int j = 0; name && j < protocol_shards(local->protocol); j++) {
+			protocol_shard_name(local->protocol, j, &shard);
+			if (strcmp(shard.lease->name, name) == 0 &&
+			    json_integer_value(json_object_get(item, "shard")) == shard.number)
+				protocol_set_epoch(
+					local->protocol, j,
+					json_integer_value(json_object_get(item, "epoch")));
+		}
+	}
+	return json_array_size(stale);
+}
+
 static void read_answer(struct local *local, uint64_t now, const char *line, size_t length)
 {
 	json_t *body = NULL;
@@ -389,6 +411,10 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 			/* A reload has removed a lease; the other ones go on. Not at once, in case
 			 * that the list still has it. */
 			list_again(local);
+			local->set_at = now + LOCAL_SET_NS / 5;
+			goto out;
+		}
+		if (request == REQUEST_SET && learn_epochs(local, body)) {
 			local->set_at = now + LOCAL_SET_NS / 5;
 			goto out;
 		}

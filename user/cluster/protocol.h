@@ -30,6 +30,10 @@
  *      sender's time: a node that is ahead of it, more than that and the message have taken, is
  *      not told the moment that way.
  *
+ *   7. If a shard's key vanishes, or all that is in the store is replaced by something older, the
+ *      holder may not know it yet: others claim it D + G after they have noticed; so does a process
+ *      that has just joined and finds no key.
+ *
  * The new holder begins `gap` later than that, because a packet does not arrive at both hosts at
  * the same time.
  *
@@ -121,7 +125,7 @@ enum answer_kind {
 
 struct answer {
 	enum answer_kind kind;
-	int64_t revision;	/* DONE: of what it wrote */
+	int64_t revision;	/* DONE: of what it wrote; REFUSED: of the store */
 	int64_t create, mod;	/* REFUSED: of our node's key; 0: there is none */
 	struct node_record own; /* REFUSED: what it has */
 };
@@ -171,6 +175,9 @@ void protocol_set_daemon(struct protocol *protocol, bool answers);
  * cannot, while another one can, passes it on, at most one shard every PROTOCOL_UNFIT_NS. */
 #define PROTOCOL_UNFIT_NS 10000000000ULL
 void protocol_set_fit(struct protocol *protocol, unsigned int shard, bool fit);
+
+/* The daemon has this epoch of the shard, and accepts no lower one: it is of another store. */
+void protocol_set_epoch(struct protocol *protocol, unsigned int shard, int64_t epoch);
 
 /* The daemon has confirmed that this shard is muted. */
 void protocol_muted(struct protocol *protocol, unsigned int shard);

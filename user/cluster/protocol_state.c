@@ -160,6 +160,12 @@ void protocol_set_fit(struct protocol *protocol, unsigned int shard, bool fit)
 	protocol->renew_at = 0; /* the others learn it from our record */
 }
 
+void protocol_set_epoch(struct protocol *protocol, unsigned int shard, int64_t epoch)
+{
+	if (epoch >= protocol->view.shards[shard].epoch && epoch < INT64_MAX / 2)
+		protocol->view.shards[shard].epoch = epoch + 1;
+}
+
 void protocol_muted(struct protocol *protocol, unsigned int shard)
 {
 	protocol->view.shards[shard].sent_until = 0;
@@ -449,9 +455,10 @@ static void apply(struct protocol *protocol, uint64_t now, const struct txn *txn
 		become_absent(protocol);
 		return;
 	}
-	if (txn->kind == TXN_JOIN)
+	if (txn->kind == TXN_JOIN) {
 		protocol->first = protocol->term = revision;
-	else if (txn->kind == TXN_ADOPT)
+		protocol->joined = now;
+	} else if (txn->kind == TXN_ADOPT)
 		inherit(protocol, now, txn->other_mod, revision);
 	protocol->mod = revision;
 	protocol->state = PROTOCOL_MEMBER;
@@ -523,9 +530,28 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 	protocol->renew_at = now;
 }
 
+/* The store has a revision. Revisions only grow, unless its data were replaced by older ones: then
+ * what is known of it is wrong. True: they were. */
+static bool is_another_store(struct protocol *protocol, uint64_t now, int64_t revision)
+{
+	bool another = revision < protocol->revision;
+
+	protocol->revision = revision;
+	if (!another)
+		return false;
+	become_absent(protocol);
+	view_forget(&protocol->view, now);
+	protocol->read = false;
+	protocol->wants_reading = true;
+	protocol->renew_at = now + protocol->settings.renew;
+	return true;
+}
+
 void protocol_answer(struct protocol *protocol, uint64_t now, const struct answer *answer)
 {
 	protocol->busy = false;
+	if (answer->revision && is_another_store(protocol, now, answer->revision))
+		return;
 	if (answer->kind == ANSWER_DONE) {
 		done(protocol, now, answer);
 	} else if (answer->kind == ANSWER_REFUSED) {

@@ -161,6 +161,15 @@ static void keep_record(struct view *view, uint64_t now, struct view_shard *shar
 		shard->quiet = quiet;
 }
 
+/* Its key has vanished. Perhaps its holder does not know yet that somebody has deleted it. */
+static void wait_for_holder(const struct view *view, uint64_t now, struct view_shard *shard)
+{
+	uint64_t end = now + view->deadline + view->guard;
+
+	if (shard->mod && end > shard->quiet)
+		shard->quiet = end;
+}
+
 struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *lease,
 				  unsigned int number, int64_t mod,
 				  const struct shard_record *record)
@@ -174,6 +183,8 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 	if (mod <= shard->mod)
 		return NULL;
 	view->look = true;
+	if (!record)
+		wait_for_holder(view, now, shard);
 	keep_record(view, now, shard, record ? mod : 0, record ? record : &none);
 	*shard->move_to = '\0';
 	return shard;
@@ -253,6 +264,22 @@ bool view_agrees(const struct view *view, const struct view_node *node)
 	return agrees;
 }
 
+void view_forget(struct view *view, uint64_t now)
+{
+	static const struct shard_record none;
+
+	for (unsigned int i = 0; i < CLUSTER_NODES; i++)
+		view->nodes[i] = (struct view_node){0};
+	for (unsigned int i = 0; i < view->nr_shards; i++) {
+		struct view_shard *shard = &view->shards[i];
+
+		shard->quiet = now + view->deadline + view->guard;
+		keep_record(view, now, shard, 0, &none);
+		*shard->move_to = '\0';
+	}
+	view->changed = now;
+}
+
 void view_reading(struct view *view)
 {
 	for (unsigned int i = 0; i < CLUSTER_NODES; i++)
@@ -275,6 +302,7 @@ void view_see_all(struct view *view, uint64_t now, int64_t revision)
 		if (!shard->listed && shard->mod <= revision) {
 			static const struct shard_record none;
 
+			wait_for_holder(view, now, shard);
 			keep_record(view, now, shard, 0, &none);
 		}
 	}

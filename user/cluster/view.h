@@ -109,6 +109,10 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 				  unsigned int number, int64_t mod,
 				  const struct shard_record *record);
 void view_reading(struct view *view);
+
+/* The store was replaced by another one: nothing is known. Each shard may have a holder that does
+ * not know it, and is not claimed before that has stopped. */
+void view_forget(struct view *view, uint64_t now);
 void view_see_all(struct view *view, uint64_t now, int64_t revision);
 
 /* Find out who is alive. */
