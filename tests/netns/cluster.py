@@ -71,10 +71,10 @@ class Etcd:
         if tls:
             self.tls = ssl.create_default_context(cafile=TLS["ca"])
             self.tls.load_cert_chain(TLS["cert"], TLS["key"])
-        directory = os.path.join(work_directory(), f"etcd{number}")
+        self.directory = os.path.join(work_directory(), f"etcd{number}")
         peers = ",".join(f"m{i}=http://10.9.0.{i}:2380" for i in members)
         self.command = [
-            etcd_program(), "--name", f"m{number}", "--data-dir", directory,
+            etcd_program(), "--name", f"m{number}", "--data-dir", self.directory,
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
             "--listen-peer-urls", f"http://{self.address}:2380",
             "--initial-advertise-peer-urls", f"http://{self.address}:2380",

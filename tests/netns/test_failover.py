@@ -3,7 +3,9 @@
 """Three real relays with one stream, three members of etcd: whatever fails, the stream goes on from another
 host, and no packet leaves twice. Outages are printed: what they are depends on the machine."""
 
+import base64
 import contextlib
+import shutil
 import signal
 
 from cluster import Relays, Stream
@@ -107,6 +109,28 @@ def hosts_and_cables():
         diagnose(f"etcd of the host {'leads' if owner.etcd.leads() else 'follows'}")
         for process in (owner.etcd.process, owner.daemon.process, owner.agent.process):
             process.kill()
+    bed.end()
+
+
+@test
+def etcd_replaced():
+    """All keys are deleted; all members begin anew without data: the hosts join again, and nothing is doubled"""
+    bed = Failover()
+    etcds = [host.etcd for host in bed.relays.hosts]
+    prefix = {"key": base64.b64encode(b"/xmcast/").decode(), "range_end": base64.b64encode(b"/xmcast0").decode()}
+    etcds[0].ask("/v3/kv/deleterange", prefix)
+    wait_until(lambda: etcds[0].value("/xmcast/shards/radio/0"), "somebody claims the lease again")
+    bed.recover()
+    # Revisions begin at 1 again, and the daemons know epochs of higher ones.
+    for etcd in etcds:
+        etcd.process.kill()
+    for etcd in etcds:
+        shutil.rmtree(etcd.directory)
+        etcd.start()
+    for etcd in etcds:
+        wait_until(etcd.ready, "etcd is there again")
+    wait_until(lambda: etcds[0].value("/xmcast/shards/radio/0"), "somebody claims the lease in the new one")
+    bed.recover()
     bed.end()
 
 
