@@ -10,6 +10,7 @@
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "base/base64.h"
+#include "cluster/ask.h"
 #include "cluster/rendezvous.h"
 
 /* PREFIX/shards/LEASE/NUMBER. */
@@ -138,6 +139,8 @@ static json_t *node_value(const struct node_record *record, const struct protoco
 			  "serial", (json_int_t)record->serial, "weight", (int)record->weight,
 			  "draining", record->draining, "leases", leases, "unfit",
 			  unfit_json(record, protocol));
+	if (record->ask.what)
+		json_put(&value, "ask", ask_json(&record->ask));
 	if (record->real)
 		json_put(&value, "real", json_integer((json_int_t)record->real));
 	return value;
@@ -346,7 +349,7 @@ static bool read_node(const json_t *value, struct node_record *record)
 		return false;
 	record->weight = (unsigned int)weight;
 	record->real = (uint64_t)json_integer_value(json_object_get(value, "real"));
-	if (record->real > INT64_MAX / 2)
+	if (record->real > INT64_MAX / 2 || !ask_read(json_object_get(value, "ask"), &record->ask))
 		return false;
 	for (size_t i = 0; i < json_array_size(leases); i++) {
 		if (!read_lease(json_string_value(json_array_get(leases, i)),

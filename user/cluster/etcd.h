@@ -3,7 +3,7 @@
  * The words of etcd: requests and answers of its v3 JSON gateway (etcd 3.4: /v3/kv/txn,
  * /v3/kv/range, /v3/watch, /v3/auth/authenticate), and how records are written in keys and values:
  *
- *     PREFIX/nodes/NAME            {"instance","host","serial","weight","draining","leases":["tv/16"],"unfit":["tv/3"],"real"}
+ *     PREFIX/nodes/NAME            {"instance","host","serial","weight","draining","leases":["tv/16"],"unfit":["tv/3"],"real","ask"}
  *     PREFIX/shards/LEASE/NUMBER   {"node","term","pinned"}, and while it is passed on
  *                                  {"left_us","cut":{RULE:NUMBER,…},"until_real"}
  *

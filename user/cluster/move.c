@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Shards that are passed on. See protocol.h, 4 and 5. */
+#include "cluster/ask.h"
 #include "cluster/protocol_state.h"
 
 #include <errno.h>
@@ -94,6 +95,35 @@ int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, c
 		start(protocol, now, shard, to, "moved by hand");
 	shard->move_pins = view_ranked(&protocol->view, shard, 0) != to;
 	return 0;
+}
+
+int protocol_ask(struct protocol *protocol, uint64_t now, const struct node_ask *ask)
+{
+	const struct view *view = &protocol->view;
+	unsigned int node = view_find(view, ask->node);
+	const struct view_shard *shard = view_shard(view, ask->lease, ask->shard);
+
+	if (node == NO_NODE || !view->nodes[node].live)
+		return -ENOENT;
+	if (ask->what == ASK_MOVE && (!shard || view_holder(view, shard) == NO_NODE ||
+				      view_rank(view, shard, node) == NO_NODE))
+		return -ENOENT;
+	protocol->ask = *ask;
+	protocol->ask.id = ++protocol->serial;
+	protocol->ask_until = now + ASK_NS;
+	protocol->renew_at = 0;
+	return 0;
+}
+
+const char *protocol_other(const struct protocol *protocol, unsigned int index)
+{
+	const struct view *view = &protocol->view;
+	const struct view_shard *shard = &view->shards[index];
+	unsigned int node = view_ranked(view, shard, 0);
+
+	if (node != NO_NODE && node == view_holder(view, shard))
+		node = view_ranked(view, shard, 1);
+	return node == NO_NODE ? NULL : view->nodes[node].name;
 }
 
 /* ---- the end here ---- */

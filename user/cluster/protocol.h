@@ -189,6 +189,13 @@ void protocol_drain(struct protocol *protocol, bool drain);
  * not have the lease; -ESRCH: not ours; -EBUSY: it is just being passed on. */
 int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node);
 
+/* Ask another node: what protocol_move() or protocol_drain() would do there. -ENOENT: no live node
+ * holds the shard, or may get it; or there is no such node. `ask->id` is chosen. */
+int protocol_ask(struct protocol *protocol, uint64_t now, const struct node_ask *ask);
+
+/* The node to which a shard goes if none is named; NULL: there is none. */
+const char *protocol_other(const struct protocol *protocol, unsigned int shard);
+
 /* Leave for good: mute everything, then delete the node's key. */
 void protocol_leave(struct protocol *protocol);
 

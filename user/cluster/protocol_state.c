@@ -116,9 +116,31 @@ void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold)
 	}
 }
 
+/* Another node asks: once for each of its requests. */
+static void obey(struct protocol *protocol, uint64_t now, const struct node_ask *ask)
+{
+	bool for_us = strcmp(ask->node, protocol->settings.node) == 0;
+	const struct view_shard *shard = view_shard(&protocol->view, ask->lease, ask->shard);
+
+	if (ask->what == ASK_MOVE && shard)
+		protocol_move(protocol, now, (unsigned int)(shard - protocol->view.shards),
+			      ask->node);
+	else if (ask->what != ASK_MOVE && for_us)
+		protocol_drain(protocol, ask->what == ASK_DRAIN);
+}
+
 void protocol_see_node(struct protocol *protocol, uint64_t now, const char *name, int64_t create,
 		       int64_t mod, const struct node_record *record)
 {
+	unsigned int node = view_find(&protocol->view, name);
+	const struct node_record *known =
+		node == NO_NODE ? NULL : &protocol->view.nodes[node].record;
+	bool asks =
+		record && record->ask.what && strcmp(name, protocol->settings.node) != 0 &&
+		(!known || known->ask.id != record->ask.id || known->instance != record->instance);
+
+	if (asks)
+		obey(protocol, now, &record->ask);
 	view_see_node(&protocol->view, now, name, create, mod, record);
 }
 
@@ -319,6 +341,7 @@ bool protocol_start(struct protocol *protocol, uint64_t now, enum txn_kind kind,
 		.serial = ++protocol->serial,
 		.weight = protocol->settings.weight,
 		.draining = protocol->drain,
+		.ask = now < protocol->ask_until ? protocol->ask : (struct node_ask){0},
 		.real = protocol->settings.clock_error ? now + (uint64_t)protocol->view.real : 0,
 		.nr_leases = protocol->view.nr_leases,
 	};

@@ -35,6 +35,8 @@ struct protocol {
 	int64_t first;	    /* the revision at which this process wrote it first */
 	uint64_t confirmed; /* the moment before the last transaction that succeeded */
 	uint64_t serial;
+	struct node_ask ask; /* of ours, until then: */
+	uint64_t ask_until;
 	int64_t revision;    /* of the last answer of the store */
 	uint64_t joined;     /* when this process became a member */
 	uint64_t unknown_at; /* when an answer was last missing */

@@ -34,12 +34,24 @@ struct lease_name {
 	unsigned int shards;
 };
 
+/* What a node is asked for by another one (ask.h). */
+enum ask_what { ASK_NONE, ASK_MOVE, ASK_DRAIN, ASK_UNDRAIN };
+
+struct node_ask {
+	enum ask_what what;
+	uint64_t id; /* another one for each request of a process */
+	char lease[CLUSTER_NAME_SIZE];
+	unsigned int shard;
+	char node[CLUSTER_NAME_SIZE]; /* where it is to move; or which one is to drain */
+};
+
 struct node_record {
 	uint64_t instance; /* a random number of the process */
 	uint64_t host;	   /* a number of the daemon's host since its boot */
 	uint64_t serial;   /* of the transaction that wrote it; unique for an instance */
 	unsigned int weight;
 	bool draining; /* gets no shard */
+	struct node_ask ask;
 	uint64_t real; /* CLOCK_REALTIME before the transaction, ns; 0: not said */
 	unsigned int nr_leases;
 	uint64_t leases[CLUSTER_LEASES]; /* lease_hash() of each lease that its rules name */

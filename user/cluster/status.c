@@ -101,59 +101,88 @@ static void method_status(void *context, const json_t *params, struct control_re
 
 /* ---- cluster.move, cluster.drain ---- */
 
+/* The index of a shard; CLUSTER_SHARDS: there is none. */
+static unsigned int find_shard(const struct status *status, const char *lease, size_t number)
+{
+	struct shard_status shard;
+
+	for (unsigned int i = 0; i < protocol_shards(status->protocol); i++) {
+		protocol_shard_name(status->protocol, i, &shard);
+		if (strcmp(shard.lease->name, lease) == 0 && shard.number == number)
+			return i;
+	}
+	return CLUSTER_SHARDS;
+}
+
+/* An optional string. */
+static const char *param_node(const json_t *params, const char *standard)
+{
+	const char *node = json_string_value(json_object_get(params, "node"));
+
+	return node ? node : standard;
+}
+
 static void method_move(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct status *status = context;
-	const char *lease = control_param_string(params, "lease", reply);
-	const char *node = lease ? control_param_string(params, "node", reply) : NULL;
-	struct shard_status shard;
+	const char *lease = control_param_string(params, "lease", reply), *node;
+	struct node_ask ask = {.what = ASK_MOVE};
+	unsigned int index;
 	size_t number = 0;
+	int err;
 
-	if (!node ||
+	if (!lease ||
 	    !control_param_unsigned(params, "shard", 0, CLUSTER_LEASE_SHARDS - 1, &number, reply))
 		return;
-	for (unsigned int i = 0; i < protocol_shards(status->protocol); i++) {
-		protocol_shard(status->protocol, i, &shard);
-		if (strcmp(shard.lease->name, lease) != 0 || shard.number != number)
-			continue;
-		switch (protocol_move(status->protocol, clock_ns(), i, node)) {
-		case 0:
-			reply->result = json_object();
-			break;
-		case -ESRCH:
-			control_fail(reply, CONTROL_REFUSED, "node %s holds %s/%zu: ask it there",
-				     shard.owner ? shard.owner : "(none)", lease, number);
-			break;
-		case -EBUSY:
-			control_fail(reply, CONTROL_REFUSED, "%s/%zu is just being passed on",
-				     lease, number);
-			break;
-		default:
-			control_fail(reply, CONTROL_NOT_FOUND,
-				     "no live node %s that has the lease %s and does not drain",
-				     node, lease);
-		}
+	index = find_shard(status, lease, number);
+	if (index == CLUSTER_SHARDS) {
+		control_fail(reply, CONTROL_NOT_FOUND, "no shard %zu of a lease %s", number, lease);
 		return;
 	}
-	control_fail(reply, CONTROL_NOT_FOUND, "no shard %zu of a lease %s", number, lease);
+	node = param_node(params, protocol_other(status->protocol, index));
+	err = node ? protocol_move(status->protocol, clock_ns(), index, node) : -ENOENT;
+	if (err == -ESRCH) {
+		ask.shard = (unsigned int)number;
+		snprintf(ask.lease, sizeof(ask.lease), "%s", lease);
+		snprintf(ask.node, sizeof(ask.node), "%s", node);
+		err = protocol_ask(status->protocol, clock_ns(), &ask);
+	}
+	if (!err)
+		reply->result = json_object();
+	else if (err == -EBUSY)
+		control_fail(reply, CONTROL_REFUSED, "%s/%zu is just being passed on", lease,
+			     number);
+	else
+		control_fail(reply, CONTROL_NOT_FOUND,
+			     "no live node %s that has the lease %s and does not drain, or nobody "
+			     "holds it",
+			     node ? node : "but this one", lease);
 }
 
 static void method_drain(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct status *status = context;
 	const json_t *drain = json_object_get(params, "drain");
+	const char *node = param_node(params, status->config->node);
+	struct node_ask ask = {.what = json_is_true(drain) ? ASK_DRAIN : ASK_UNDRAIN};
 
 	if (!json_is_boolean(drain)) {
 		control_fail(reply, RPC_INVALID_PARAMS, "drain: expected true or false");
 		return;
 	}
-	protocol_drain(status->protocol, json_is_true(drain));
+	snprintf(ask.node, sizeof(ask.node), "%s", node);
+	if (strcmp(node, status->config->node) == 0) {
+		protocol_drain(status->protocol, json_is_true(drain));
+	} else if (protocol_ask(status->protocol, clock_ns(), &ask)) {
+		control_fail(reply, CONTROL_NOT_FOUND, "no live node %s", node);
+		return;
+	}
 	reply->result = json_object();
 }
 
 static const char *const page_keys[] = {"offset", "limit", NULL};
 static const char *const move_keys[] = {"lease", "shard", "node", NULL};
-static const char *const drain_keys[] = {"drain", NULL};
+static const char *const drain_keys[] = {"drain", "node", NULL};
 
 const struct control_method status_methods[] = {
 	{"cluster.status", CONTROL_READ, page_keys, method_status},

@@ -41,17 +41,17 @@ static json_t *parse_shard(const char *word, const char *node)
 
 	if (slash && (!ctl_parse_number(slash + 1, 0, 1023, &number) || number != (int)number))
 		return NULL;
-	return json_pack("{s:s%, s:i, s:s}", "lease", word, length, "shard", (int)number, "node",
+	return json_pack("{s:s%, s:i, s:s*}", "lease", word, length, "shard", (int)number, "node",
 			 node);
 }
 
 int verb_cluster_move(struct ctl *ctl, const struct command *command, char **words, int count)
 {
-	json_t *params = parse_shard(words[0], words[1]);
+	json_t *params = parse_shard(words[0], count > 1 ? words[1] : NULL);
 
 	if (!params)
-		return ctl_usage(command->usage, "\"%s\" is no shard, expected LEASE/NUMBER",
-				 words[0]);
+		return ctl_usage(command->usage,
+				 "\"%s\" is no shard, expected LEASE or LEASE/NUMBER", words[0]);
 	ask_cluster(ctl);
 	return ctl_call_and_show(ctl, command->method, params, show_nothing);
 }
@@ -61,6 +61,8 @@ int verb_cluster_drain(struct ctl *ctl, const struct command *command, char **wo
 	bool drain = strcmp(command->name, "drain") == 0;
 
 	ask_cluster(ctl);
-	return ctl_call_and_show(ctl, command->method, json_pack("{s:b}", "drain", drain),
-				 show_nothing);
+	return ctl_call_and_show(
+		ctl, command->method,
+		json_pack("{s:b, s:s*}", "drain", drain, "node", count ? words[0] : NULL),
+		show_nothing);
 }
