@@ -8,6 +8,7 @@ etcd is down or cut off at a time, so that there is always somebody who could de
 "nothing" is the longest time without a packet since the last fault."""
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -18,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "netns"))
 
 # pylint: disable=wrong-import-position
-from cluster import Relays, Stream, wait_until  # noqa: E402
+from cluster import Relays, Stream, call, wait_until  # noqa: E402
 from harness import netns  # noqa: E402
 from traffic import Traffic  # noqa: E402
 
@@ -52,9 +53,10 @@ class Faults:
         """A random fault. Returns its name, or None: it would be one too many."""
         host = self.random.choice(self.bed.relays)
         name = self.random.choice(("agent stopped", "agent killed", "agent ended", "relay stopped",
-                                   "host stopped", "cut off", "etcd killed", "etcd stopped"))
+                                   "host stopped", "cut off", "etcd killed", "etcd stopped", "lease moved"))
         agent, relay, store = (host.name, "agent"), (host.name, "relay"), "store"
-        needs = {"agent": [agent], "relay": [relay], "host": [agent, relay], "cut": [store], "etcd": [store]}
+        needs = {"agent": [agent], "relay": [relay], "host": [agent, relay], "cut": [store], "etcd": [store],
+                 "lease": []}
         if self.busy(*needs[name.split()[0]]):
             return None
         getattr(self, name.replace(" ", "_"))(host, agent, relay)
@@ -97,6 +99,11 @@ class Faults:
         host.etcd.process.kill()
         self.add("store", host.etcd.start)
 
+    def lease_moved(self, host, _agent, _relay):
+        """A planned move, if the agent of this host can ask for one. It may fail."""
+        call(host.agent.socket, json.dumps({"jsonrpc": "2.0", "id": 1, "method": "cluster.move",
+                                            "params": {"lease": "radio"}}), 0.2)
+
     def etcd_stopped(self, host, _agent, _relay):
         """SIGSTOP, SIGCONT"""
         self._stop(host.etcd.process, "store")
@@ -104,7 +111,7 @@ class Faults:
 
 def soak(seed, count, rate):
     """Returns the number of packets that came twice."""
-    bed = Relays(more="settle: 5s\n")
+    bed = Relays(more="settle: 5s\n", rule=Relays.RULE.replace(" out ", " sequence 6:16 out ", 1))
     wait_until(lambda: bed.members() == 3, "three members")
     traffic = Traffic(bed.source, "10.1.0.9", "239.1.1.1", 5000, rate)
     stream = Stream(bed.receiver)

@@ -209,13 +209,18 @@ const char *handover_request(struct handover *handover, struct protocol *protoco
 
 /* ---- answers ---- */
 
-static void choose(struct handover *handover, uint64_t now, const json_t *rules)
+static void choose(struct handover *handover, uint64_t now, json_t *rules)
 {
 	handover->left = PROTOCOL_LATER_NS;
 	handover->cut =
 		handover_choose(handover->rules, rules, now - handover->at, &handover->left);
-	handover->step = HANDOVER_READY;
 	handover->at = now;
+	handover->step = HANDOVER_READY;
+	if (handover->cut || !rules || ++handover->readings >= HANDOVER_READINGS)
+		return;
+	json_decref(handover->rules);
+	handover->rules = json_incref(rules);
+	handover->step = HANDOVER_PAUSE;
 }
 
 static void end_answered(struct handover *handover, struct protocol *protocol, uint64_t now,

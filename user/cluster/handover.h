@@ -22,6 +22,9 @@
 /* Between the two readings. */
 #define HANDOVER_MEASURE_NS 50000000ULL
 
+/* A sender that was late hurries for a moment: so often it is read until it moves at a moment. */
+#define HANDOVER_READINGS 10
+
 /* The shortest time in which a number can be agreed on. */
 #define HANDOVER_LEAST_NS 250000000ULL
 
@@ -42,8 +45,9 @@ struct handover {
 	char lease[CLUSTER_NAME_SIZE];
 	unsigned int number;
 	uint64_t at, until, left;
-	json_t *rules; /* of the first reading */
-	json_t *cut;   /* {RULE: NUMBER, …}; NULL: at a moment */
+	json_t *rules; /* of the last reading */
+	unsigned int readings;
+	json_t *cut; /* {RULE: NUMBER, …}; NULL: at a moment */
 };
 
 /* Forget what is being done: the daemon is not connected any more. */

@@ -205,11 +205,17 @@ static bool prepare(struct leases *leases, const struct lease_change *change, ui
 
 	for (i = first_shard(change->shard, lease, &end); i < end; i++) {
 		const struct xmc_lease *slot = &leases->slots[lease->first + i];
+		const struct shard *shard = &lease->state[i];
 		bool held = is_held(slot, now_ns);
+		/* A renewal of a shard that numbers begin does not end it until the latest moment.
+		 */
+		bool ends =
+			later && (shard->side != CUT_FROM || change->from_ns != shard->latest_ns ||
+				  ends_move(shard, change, now_ns));
 
-		if (held && later)
+		if (held && ends)
 			lease_write_slot(leases, lease->first + i, slot->from_ns, now_ns);
-		begins |= change->until_ns > now_ns && (!held || later);
+		begins |= change->until_ns > now_ns && (!held || ends);
 	}
 	return begins;
 }
