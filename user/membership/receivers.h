@@ -68,7 +68,7 @@ enum receivers_result receivers_report(struct receivers *receivers,
 				       const struct group_record *record, uint64_t now_ns);
 
 /* A querier asks who wants the group: who does not answer does not. */
-void receivers_asked(struct receivers *receivers, int ifindex, const struct xmc_addr *group,
+void receivers_asked(struct receivers *receivers, int ifindex, const struct xmc_addr *address,
 		     uint64_t until_ns, uint64_t now_ns);
 
 /* Forget all of an interface. */
