@@ -335,5 +335,20 @@ def with_others():
     daemon.stop()
 
 
+@test
+def paths():
+    """With `relay.path` auto the rule is on the user path, with kernel it is pending; both say why, and explain does"""
+    star = Star(sources=2)
+    for path, state in (("auto", "active"), ("kernel", "pending")):
+        daemon = Daemon(star.relay, config=f"rules:\n- {cam()}\nrelay: {{path: {path}}}\n")
+        rule = rule_of(daemon.stats(), "cam1")
+        equal((rule["state"], rule["path_reason"]), (state, "several inputs need the user path"), path)
+        told = daemon.ctl("explain", "cam1", check=False).stdout
+        check(f"nothing comes by the input B:{B}:5000@in1" in told, told)
+        shown = daemon.ctl("rule", "show", "cam1").stdout
+        check(f"B     {'silent ' if path == 'auto' else 'pending'}" in shown, shown)
+        daemon.stop()
+
+
 if __name__ == "__main__":
     main()

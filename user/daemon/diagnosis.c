@@ -30,6 +30,24 @@ static void examine_firewall(struct diagnosis *diagnosis)
 }
 
 /* Outputs that nobody wants now. */
+/* Several inputs: that of the others is looked at by name only. */
+static void examine_sides(struct diagnosis *diagnosis)
+{
+	const struct rule_counts *counts = diagnosis->counts;
+
+	for (unsigned int i = 0; i < counts->rule->nr_sides; i++) {
+		const struct side_counts *side = &counts->sides[i];
+		char in[SIDE_TEXT_SIZE];
+
+		if (strcmp(side->state, "silent") != 0 && !side->reason)
+			continue;
+		findings_next(diagnosis, "tcpdump -eni %s", counts->rule->sides[i].iface);
+		findings_add(diagnosis, HINT, "side_silent", "nothing comes by the input %s%s%s",
+			     side_format(counts->rule, i, in), side->reason ? ": " : "",
+			     side->reason ? side->reason : "");
+	}
+}
+
 static void examine_demand(struct diagnosis *diagnosis)
 {
 	const struct rule *rule = diagnosis->inspected->rule;
@@ -83,6 +101,7 @@ json_t *diagnosis_json(const struct inspected_rule *inspected, const struct stat
 	}
 	snprintf(diagnosis.about, sizeof(diagnosis.about), "rule");
 	examine_demand(&diagnosis);
+	examine_sides(&diagnosis);
 	/* It is pending because of its outputs: they come first. */
 	if (diagnosis.counts->reason && !inspected->reason)
 		diagnosis_outputs(&diagnosis);

@@ -408,6 +408,8 @@ function showDetail(row, rule) {
 			`99 % ${time(data.latency.p99_ns)}, most ${time(data.latency.max_ns)}.`);
 	if (data.watch)
 		texts.push(`Stream${brokenText(data) ? `, ${brokenText(data)}` : ""}: ${watchText(data)}.`);
+	if (data.sides)
+		texts.push(`Inputs: ${data.sides.map((side) => `${side.name} ${side.state} (${side.in})`).join(", ")}.`);
 	if (data.path_reason)
 		texts.push(`Path ${data.path}: ${data.path_reason}.`);
 	texts.push(`Highest rate: ${number(data.peak_pps)} packets/s.`);
