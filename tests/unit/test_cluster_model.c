@@ -576,7 +576,7 @@ static bool step(struct world *world)
 
 #define WARM  40 /* ticks until both have joined, and shards have been claimed */
 #define FIRST 40 /* ticks in which faults begin */
-#define TAIL  56 /* ticks after the last fault in which all must have come back */
+#define TAIL  96 /* ticks after the last fault in which all must have come back */
 
 struct result {
 	bool doubled, silent;

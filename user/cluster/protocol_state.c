@@ -259,6 +259,10 @@ static uint64_t begin_of(const struct protocol *protocol, const struct view_shar
 {
 	if (shard->exact)
 		return shard->exact;
+	/* With numbers it does not matter, unless they do not come in time. Then packets that wait
+	 * here for a busy worker, and that the former holder has sent, must be out by then. */
+	if (shard->cut && shard->quiet > now)
+		return shard->quiet + protocol->settings.gap + protocol->settings.deadline;
 	return (shard->quiet > now ? shard->quiet : now) + protocol->settings.gap;
 }
 
