@@ -10,6 +10,7 @@ which are connected by a bridge for management.
 import base64
 import json
 import os
+import shutil
 import socket
 import ssl
 import struct
@@ -72,6 +73,7 @@ class Etcd:
             self.tls = ssl.create_default_context(cafile=TLS["ca"])
             self.tls.load_cert_chain(TLS["cert"], TLS["key"])
         self.directory = os.path.join(work_directory(), f"etcd{number}")
+        shutil.rmtree(self.directory, ignore_errors=True)  # what a test before has stored, its users included
         peers = ",".join(f"m{i}=http://10.9.0.{i}:2380" for i in members)
         self.command = [
             etcd_program(), "--name", f"m{number}", "--data-dir", self.directory,
