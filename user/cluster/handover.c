@@ -78,6 +78,7 @@ json_t *handover_choose(const json_t *first, const json_t *second, uint64_t betw
 void handover_reset(struct handover *handover)
 {
 	json_decref(handover->rules);
+	json_decref(handover->earlier);
 	json_decref(handover->cut);
 	*handover = (struct handover){0};
 }
@@ -209,17 +210,56 @@ const char *handover_request(struct handover *handover, struct protocol *protoco
 
 /* ---- answers ---- */
 
+/* What the reading before `rules` would have been at the slower of two paces: a sender that was
+ * late hurries for a moment, and its numbers would be too far ahead. But not much slower than both
+ * together, because it may have paused in one of them. */
+static json_t *slower(const json_t *first, const json_t *second, const json_t *third)
+{
+	json_t *before = json_object();
+	json_t *rule;
+	const char *name;
+
+	json_object_foreach((json_t *)third, name, rule)
+	{
+		const json_t *middle = json_object_get(second, name);
+		json_int_t bits = json_integer_value(json_object_get(rule, "bits"));
+		uint64_t a, b, count;
+
+		if (!middle || (bits != 16 && bits != 32))
+			continue;
+		a = passed(json_object_get(first, name), middle);
+		b = passed(middle, rule);
+		count = a < b ? a : b;
+		if (a != UINT64_MAX && b != UINT64_MAX && (a + b) / 8 > count)
+			count = (a + b) / 8;
+		if (count == UINT64_MAX)
+			continue;
+		json_put(&before, name,
+			 json_pack("{s:I, s:I}", "bits", bits, "last",
+				   (json_int_t)((last_of(rule) - count) & ((1ULL << bits) - 1))));
+	}
+	return before;
+}
+
 static void choose(struct handover *handover, uint64_t now, json_t *rules)
 {
+	uint64_t between = now - handover->at;
+	json_t *before = slower(handover->earlier, handover->rules, rules);
+
 	handover->left = PROTOCOL_LATER_NS;
-	handover->cut =
-		handover_choose(handover->rules, rules, now - handover->at, &handover->left);
+	if (handover->earlier)
+		handover->cut = handover_choose(
+			before, rules, between > handover->between ? between : handover->between,
+			&handover->left);
+	json_decref(before);
 	handover->at = now;
 	handover->step = HANDOVER_READY;
 	if (handover->cut || !rules || ++handover->readings >= HANDOVER_READINGS)
 		return;
-	json_decref(handover->rules);
+	json_decref(handover->earlier);
+	handover->earlier = handover->rules;
 	handover->rules = json_incref(rules);
+	handover->between = between;
 	handover->step = HANDOVER_PAUSE;
 }
 

@@ -22,7 +22,7 @@
 /* Between the two readings. */
 #define HANDOVER_MEASURE_NS 50000000ULL
 
-/* A sender that was late hurries for a moment: so often it is read until it moves at a moment. */
+/* So often it is read until it moves at a moment. */
 #define HANDOVER_READINGS 10
 
 /* The shortest time in which a number can be agreed on. */
@@ -45,7 +45,8 @@ struct handover {
 	char lease[CLUSTER_NAME_SIZE];
 	unsigned int number;
 	uint64_t at, until, left;
-	json_t *rules; /* of the last reading */
+	json_t *rules, *earlier; /* of the last reading, and of the one before */
+	uint64_t between;	 /* them */
 	unsigned int readings;
 	json_t *cut; /* {RULE: NUMBER, …}; NULL: at a moment */
 };
