@@ -27,6 +27,7 @@
  *     plan       a change of routes and intakes, all or nothing; only a plan changes rules and
  *                brings intakes up
  *     plan_match the first step of a plan: which routes stay, which are new, where they arrive
+ *     plan_commit the last step: it holds, or everything is as it was before
  *     follow     watches the network: gives intakes up, has them brought up, moves outputs
  *     outputs    the interfaces that outputs name
  *     schedule   when to look at the network, when to try again
