@@ -7,8 +7,8 @@ import random
 import struct
 import time
 
-from harness import (Daemon, Star, check_books, equal, main, need, receive, receiver, rule_of, run, sender, silent, test,
-                     wait_until, work_directory)
+from harness import (Daemon, Sink, Star, check_books, check_clean, equal, generate, main, need, receive, receiver,
+                     rule_of, run, sender, silent, test, wait_until, work_directory)
 from restarts import take_over
 
 A, B, OUT = "239.1.1.1", "239.1.1.2", "239.2.2.2"
@@ -93,6 +93,25 @@ def by_one_interface():
         merge.send(1, packet)
     merge.expect(*packets)
     merge.finish(duplicate=133)
+
+
+@test
+def generated():
+    """What xmcast-gen sends to two inputs in step leaves as one flow, each packet once, in order and intact"""
+    star = Star()
+    daemon = Daemon(star.relay, f"cam1 in A:{A}:5000@in0 in B:{A}:5001@in0 merge rtp skew 500ms out {OUT}:6000@out0")
+    sink = Sink(star.receiver, "r0")
+    # Numbers of 16 bits start again on the way.
+    sent = generate(star.sources[0], "s0", "--flows", "2", "--sides", "2", "--first-seq", "65000", "--count",
+                    "2000", "--rate", "2000")
+    equal([(flow["flow"], flow["sent"], flow["last_seq"]) for flow in sent["flows"]], [(0, 1000, 65999)], "flows")
+    daemon.settle(2000)
+    rule = rule_of(daemon.stats(), "cam1")
+    check_clean(sink.stop(), sent, missing=1000)
+    equal(sum(side["used_packets"] for side in rule["sides"]), 1000, "used packets")
+    equal(rule["outputs"][0]["drops"]["duplicate"], 1000, "duplicate")
+    check_books(daemon.stats())
+    daemon.stop()
 
 
 @test

@@ -109,7 +109,8 @@ class Bed:
         """Run the generator until it ends. Returns its report."""
         source, group = (SOURCE6, GROUP6) if load.families[0] == "6" else (SOURCE, GROUP)
         command = [program("xmcast-gen"), "s0", "-j", "--source", source, "--group", group,
-                   "--port", PORT, "--size", load.sizes, "--flows", load.flows, *options]
+                   "--port", PORT, "--size", load.sizes, "--flows", load.flows * load.sides,
+                   "--sides", load.sides, *options]
         if load.vlan:
             command += ["--vlan", load.vlan]
         if load.size_by:
@@ -125,7 +126,7 @@ class Bed:
         """Send a few packets of every flow through a new relay and wait until they have left it."""
         self._sent = 0
         # At least one packet of every flow: kernel routing, for example, resolves each flow separately.
-        count = max(WARM_UP_PACKETS, load.flows)
+        count = max(WARM_UP_PACKETS, load.flows * load.sides)
         self.generate(load, "--count", count, "--rate", WARM_UP_RATE)
         self.settle(relay)
 

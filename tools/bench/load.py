@@ -21,10 +21,16 @@ class Load:
     rules: int = 1  # at least one for each flow; the others match no packet
     families: str = "4"  # "4", "6"; "46": input IPv4, output IPv6; "64": the reverse
     lease: bool = False  # the rules have a lease, which is held
+    merge: str = ""  # "rtp": each flow arrives by two inputs of its rule, which merges them
     watch: str = ""  # what the rules watch: "rtp", as which the generator's packets pass
     vlan: int = 0  # id of the packets' 802.1Q tag; 0: untagged
     rate: int = 0  # packets/s of all flows together; 0: flat out
     seconds: float = 1.5
+
+    @property
+    def sides(self):
+        """How often each datagram is sent to the relay."""
+        return 2 if self.merge else 1
 
     @property
     def timeout(self):
@@ -53,12 +59,13 @@ class Case:
         families = f" ipv{load.families}" if load.families != "4" else ""
         vlan = f" vlan={load.vlan}" if load.vlan else ""
         lease = " lease" if load.lease else ""
+        merge = f" merge={load.merge}" if load.merge else ""
         watch = f" watch={load.watch}" if load.watch else ""
         chain = f" relays={self.relays}" if self.relays > 1 else ""
         devices = f" devices={load.devices}" if load.devices > 1 else ""
         return (f"{self.peer} {self.sink} {load.sizes}B{by} flows={load.flows} "
                 f"fanout={load.fanout} rules={load.rules} {rate}{families}{vlan}{flow_by}{headers}"
-                f"{devices}{lease}{watch}{chain}")
+                f"{devices}{lease}{merge}{watch}{chain}")
 
     def describe(self):
         """All fields, for results.json."""

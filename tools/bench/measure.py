@@ -154,6 +154,9 @@ def relay_once(bed, case, relay):
         figures["relay_ns"] = figures["relay_cpu_ns"] / delivered
     if after:
         figures.update(_books(before, after))
+        if relay.pids:
+            arrived = after["received_packets"] - before["received_packets"]
+            figures["received_ns"] = figures["relay_cpu_ns"] / max(arrived, 1)
         if case.relays == 1:
             figures.update(_ingress(before, after, sent))
     return figures
@@ -161,7 +164,7 @@ def relay_once(bed, case, relay):
 
 def _delivery(load, sent, report):
     """The figures from the reports of generator and sink."""
-    expected = max(sent["sent_packets"] * load.fanout, 1)
+    expected = max(sent["sent_packets"] // load.sides * load.fanout, 1)
     return {
         "offered_pps": sent["rate_pps"],
         "sent_packets": sent["sent_packets"],

@@ -21,6 +21,7 @@ import time
 import netns
 from bed import (BUILD, GROUP, GROUP6, IN_IFACE, OUT_GROUP, OUT_GROUP6, OUT_IFACE, OUT_IFACES,
                  OUT_PORT, PORT, SOURCE, Skip, pinned, program)
+from load import Load
 
 ADAPTERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "adapters")
 SKIPPED = 77  # exit code of an adapter that does not support the case
@@ -198,21 +199,33 @@ def _rules(load, group, next_group):
         else:
             copies = [(_copy_group(copy, load), OUT_PORT + flow, OUT_IFACES[copy % load.devices])
                       for copy in range(load.fanout)]
-            yield _rule(f"flow{flow}", group, PORT + flow, copies, load.headers, load.lease, load.watch)
+            yield _rule(f"flow{flow}", group, PORT + flow * load.sides, copies, load)
     for other in range(load.rules - load.flows):
         high, low = divmod(other, 100)
         yield _rule(f"other{other}", f"239.3.{high // 250}.{high % 250 + 1}", PORT + low,
                     [(f"239.4.{high // 250}.{high % 250 + 1}", OUT_PORT + low, OUT_IFACE)])
 
 
-def _rule(name, group, port, outputs, headers="", lease=False, watch=""):
-    # pylint: disable=too-many-arguments,too-many-positional-arguments
-    words = headers.split()
+# With 16 bits, rate x skew must stay below 49,152 (docs/merge.md).
+MERGE_SKEW = "10ms"
+
+
+def _inputs(group, port, load):
+    """The input, or those that are merged: successive ports, which the generator serves in turn."""
+    if not load.merge:
+        return f"    in: '{group}:{port}@{IN_IFACE}'\n"
+    sides = ", ".join(f"'{chr(ord('A') + side)}:{group}:{port + side}@{IN_IFACE}'"
+                      for side in range(load.sides))
+    return f"    in: [{sides}]\n    merge: {load.merge}\n    skew: {MERGE_SKEW}\n"
+
+
+def _rule(name, group, port, outputs, load=Load()):
+    words = load.headers.split()
     options = {"ttl": 8, **dict(zip(words[::2], words[1::2]))}
     text = ", ".join(f"{name}: {value}" for name, value in options.items())
-    held = "    lease: bench\n" if lease else ""
-    held += f"    watch: {watch}\n" if watch else ""
-    lines = [f"  - name: {name}\n    in: '{group}:{port}@{IN_IFACE}'\n{held}    out:\n"]
+    held = "    lease: bench\n" if load.lease else ""
+    watched = f"    watch: {load.watch}\n" if load.watch else ""
+    lines = [f"  - name: {name}\n{_inputs(group, port, load)}{held}{watched}    out:\n"]
     for to, to_port, device in outputs:
         lines.append(f"      - {{ to: '{to}:{to_port}@{device}', {text} }}\n")
     return "".join(lines)

@@ -112,6 +112,8 @@ COLUMNS = {
     "send errors": ("send_errors", middle, share),
     "relay ns": ("relay_ns", middle, whole),
     "machine ns": ("machine_ns", middle, whole),
+    "relay ns in": ("received_ns", middle, whole),
+    "memory MiB": ("resident_bytes", middle, lambda value: f"{value / MIB:.1f}"),
     "lossless/s": ("lossless_pps", with_range, rate),
     "p50 µs": ("latency_ns.p50", with_range, microseconds),
     "p90 µs": ("latency_ns.p90", middle, microseconds),
@@ -121,18 +123,22 @@ COLUMNS = {
 }
 THROUGHPUT = ("delivered/s", "received/s", "lost", "exhausted", "ring full", "send errors",
               "relay ns", "machine ns")
+MERGED = ("received/s", "delivered/s", "lost", "exhausted", "ring full", "relay ns in",
+          "p50 µs", "p99 µs", "memory MiB")
 LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "relay ns")
 
 
 # Fields that older results do not have; all others that they miss were 1.
-MISSING = {"vlan": 0, "flow_by": "", "headers": "", "lease": False, "watch": ""}
+MISSING = {"vlan": 0, "flow_by": "", "headers": "", "lease": False, "merge": "",
+           "watch": ""}
 
 
 def flat(case, **fields):
     """Is it the standard case (flat out, 1400 B, one flow, copy and rule) except for `fields`?"""
     usual = {"sizes": "1400", "flows": 1, "fanout": 1, "devices": 1, "rules": 1, "rate": 0,
              "relays": 1, "search": False, "sink": "skb", "size_by": "", "families": "4",
-             "flow_by": "", "headers": "", "vlan": 0, "lease": False, "watch": "", **fields}
+             "flow_by": "", "headers": "", "vlan": 0, "lease": False, "merge": "", "watch": "",
+             **fields}
     return all(case.get(name, MISSING.get(name, 1)) == value
                for name, value in usual.items() if value is not None)
 
@@ -171,7 +177,8 @@ class View:
 
 
 FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "devices", "rules", "rate",
-          "relays", "search", "families", "flow_by", "headers", "vlan", "lease", "watch")
+          "relays", "search", "families", "flow_by", "headers", "vlan", "lease", "merge",
+          "watch")
 
 
 def case_fields(case):
@@ -238,7 +245,7 @@ VIEWS = (
                 _against("smcroute", "lossless_pps", peer="smcroute"))),
     View("Many interleaved flows, flat out", "Each flow has a rule and an output of its own.",
          select=lambda case: case["flows"] > 1 and case["rules"] == case["flows"]
-         and not case["search"], label=_streams,
+         and not case["search"] and not case.get("merge"), label=_streams,
          bases=(_against("its one flow of 1400 B", **ONE_FLOW),
                 _against("plain", peer="plain"))),
     View("Fan-out, flat out", "Delivered and CPU time are per copy.",
@@ -256,6 +263,15 @@ VIEWS = (
     View("Rules with a lease, flat out", "",
          select=lambda case: case.get("lease"), label=lambda case: _sink(case),
          bases=(_against("without", lease=False),)),
+    View("Rules that merge two inputs",
+         "Both inputs on one interface, in turn packet by packet: half of what is received is "
+         "delivered. \"relay ns in\" is CPU time of a received packet.",
+         select=lambda case: case.get("merge"), columns=MERGED,
+         label=lambda case: f"merge {case['merge']}, {case['rules']:,} "
+         f"rule{'s' if case['rules'] > 1 else ''}, "
+         + (f"{rate(case['rate'])} packets/s" if case["rate"] else "flat out"),
+         bases=(("received × without", "received_pps", {"merge": ""}),
+                ("relay ns in × without", "received_ns", {"merge": ""}))),
     View("Rules that watch their stream, flat out", "",
          select=lambda case: case.get("watch"), label=lambda case: f"watch {case['watch']}, {_sink(case)}",
          bases=(_against("without", watch=""),
@@ -273,7 +289,8 @@ VIEWS = (
          bases=(_against("its one rule", flows=1, rules=1),
                 ("relay ns × its one rule", "relay_ns", {"flows": 1, "rules": 1}))),
     View("Latency, generator to sink, 1400 B", "skb sink.",
-         select=lambda case: case["rate"] in (1000, 100_000, 500_000) and case["relays"] == 1,
+         select=lambda case: case["rate"] in (1000, 100_000, 500_000) and case["relays"] == 1
+         and not case.get("merge"),
          columns=LATENCY, label=lambda case: f"{rate(case['rate'])} packets/s"),
     View("Chain of relays", "All on the same CPUs.",
          select=lambda case: case["relays"] > 1,

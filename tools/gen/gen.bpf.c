@@ -271,7 +271,7 @@ SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
 	struct gen_flow *flow;
-	__u32 number, size;
+	__u32 number, stream, size;
 	__u64 now;
 
 	now = may_send();
@@ -281,8 +281,9 @@ int generate(struct xdp_md *ctx)
 	flow = bpf_map_lookup_elem(&flows, &number);
 	if (!flow)
 		return XDP_ABORTED;
-	size = next_size(flow->sequence, number);
-	if (!write(ctx, flow, number, size, now))
+	stream = number / config.sides;
+	size = next_size(flow->sequence, stream);
+	if (!write(ctx, flow, stream, size, now))
 		return XDP_ABORTED;
 
 	pending[pending_head % PENDING].flow = number;

@@ -38,21 +38,36 @@ static struct summary summarise(const struct source *source, const struct option
 	return sum;
 }
 
+/* The flow with these payloads that lost the fewest packets. */
+static const struct gen_flow *best_side(const struct source *source, uint32_t number,
+					uint32_t sides)
+{
+	const struct gen_flow *best = source_flow(source, number);
+
+	for (uint32_t i = 1; i < sides; i++) {
+		const struct gen_flow *flow = source_flow(source, number + i);
+
+		if (flow->queued - flow->dropped > best->queued - best->dropped)
+			best = flow;
+	}
+	return best;
+}
+
 static json_t *flow_json(const struct source *source, const struct options *options,
 			 uint32_t number)
 {
-	const struct gen_flow *flow = source_flow(source, number);
+	const struct gen_flow *flow = best_side(source, number, options->sides);
 	char text[ADDR_TEXT_SIZE];
 	struct xmc_addr group;
 	uint16_t port;
 	json_t *json;
 
 	frame_destination(options, number, &group, &port);
-	json = json_pack("{s:I, s:s, s:i, s:I, s:I, s:I}", "flow", (json_int_t)number, "group",
-			 addr_format(&group, text), "port", port, "sent",
-			 (json_int_t)(flow->queued - flow->dropped), "sent_bytes",
-			 (json_int_t)(flow->queued_bytes - flow->dropped_bytes), "dropped",
-			 (json_int_t)flow->dropped);
+	json = json_pack("{s:I, s:s, s:i, s:I, s:I, s:I}", "flow",
+			 (json_int_t)(number / options->sides), "group", addr_format(&group, text),
+			 "port", port, "sent", (json_int_t)(flow->queued - flow->dropped),
+			 "sent_bytes", (json_int_t)(flow->queued_bytes - flow->dropped_bytes),
+			 "dropped", (json_int_t)flow->dropped);
 	if (flow->queued) {
 		json_object_set_new(json, "first_seq", json_integer(options->first_sequence));
 		json_object_set_new(json, "last_seq", json_integer(flow->sequence - 1));
@@ -67,7 +82,7 @@ static void print_json(const struct source *source, const struct options *option
 	json_t *flows = json_array();
 	json_t *json;
 
-	for (uint32_t i = 0; i < options->flows; i++)
+	for (uint32_t i = 0; i < options->flows; i += options->sides)
 		json_array_append_new(flows, flow_json(source, options, i));
 	json = json_pack(
 		"{s:I, s:s, s:o, s:o, s:I, s:I, s:o, s:f, s:f, s:I, s:I, s:o}", "run",

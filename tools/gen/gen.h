@@ -26,6 +26,7 @@ struct gen_config {
 	__u32 run;
 	__u32 ifindex;
 	__u32 flows;
+	__u32 sides;	/* successive flows that carry the same stream: it leaves as one flow */
 	__u32 burst;	/* packets of one flow in a row */
 	__u32 batch;	/* frames in one round of the kernel's test loop: the last one flushes */
 	__u32 headers;	/* bytes of them: GEN_HEADER_*, with a tag or without */

@@ -25,6 +25,9 @@ static const char usage_text[] =
 	"  --flow-by WHAT      successive flows differ by port, group or both, or by source: "
 	"its\n"
 	"                      address and port (port)\n"
+	"  --sides N           each N successive flows have the same payloads, number and sizes: "
+	"the\n"
+	"                      inputs of a rule that merges (1)\n"
 	"  --burst N           packets of one flow in a row before the next flow (1)\n"
 	"  --rate PPS          over all flows, evenly paced (flat out)\n"
 	"  --count N           stop after N packets over all flows\n"
@@ -50,6 +53,7 @@ enum {
 	OPT_SIZE_BY,
 	OPT_FLOWS,
 	OPT_FLOW_BY,
+	OPT_SIDES,
 	OPT_BURST,
 	OPT_RATE,
 	OPT_COUNT,
@@ -70,6 +74,7 @@ static const struct option table[] = {
 	{"size-by", required_argument, NULL, OPT_SIZE_BY},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"flow-by", required_argument, NULL, OPT_FLOW_BY},
+	{"sides", required_argument, NULL, OPT_SIDES},
 	{"burst", required_argument, NULL, OPT_BURST},
 	{"rate", required_argument, NULL, OPT_RATE},
 	{"count", required_argument, NULL, OPT_COUNT},
@@ -213,6 +218,10 @@ static bool take_amount(int option, char *text, struct options *options)
 		ok = args_take_number("flows", text, 1, GEN_MAX_FLOWS, &value);
 		options->flows = value;
 		break;
+	case OPT_SIDES:
+		ok = args_take_number("sides", text, 1, GEN_MAX_FLOWS, &value);
+		options->sides = value;
+		break;
 	case OPT_BURST:
 		ok = args_take_number("burst", text, 1, 1000000, &value);
 		options->burst = value;
@@ -237,6 +246,9 @@ static bool consistent(struct options *options)
 		addr_parse(ipv4 ? "10.9.9.9" : "2001:db8::9", &options->source);
 	if (addr_is_ipv4(&options->source) != ipv4)
 		return args_refuse("--source and --group must have the same address family");
+	if (options->flows % options->sides)
+		return args_refuse("--flows %u is no multiple of --sides %u", options->flows,
+				   options->sides);
 	if (options->size_by_flow && options->size_span)
 		return args_refuse("--size MIN-MAX and --size-by flow exclude each other");
 	if (!addr_is_multicast(&options->group) && !options->has_mac)
@@ -268,6 +280,7 @@ static void set_defaults(struct options *options)
 		.sizes = {1400},
 		.sizes_count = 1,
 		.flows = 1,
+		.sides = 1,
 		.burst = 1,
 		.by_port = true,
 		.ttl = 16,

@@ -23,6 +23,7 @@ struct options {
 	uint64_t duration_ns; /* 0: no limit */
 	uint64_t rate_pps;    /* 0: flat out */
 	uint32_t flows, burst;
+	uint32_t sides;			   /* successive flows carry the same payloads */
 	bool by_port, by_group, by_source; /* what differs between flows */
 	uint8_t ttl, dscp;
 	uint16_t vlan; /* 0: untagged */

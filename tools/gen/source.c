@@ -145,6 +145,7 @@ static void configure(struct source *source, const struct options *options, uint
 	config->duration_ns = options->duration_ns;
 	config->ifindex = ifindex;
 	config->flows = options->flows;
+	config->sides = options->sides;
 	config->burst = options->burst;
 	config->headers = (addr_is_ipv4(&options->group) ? GEN_HEADER_IPV4 : GEN_HEADER_IPV6) +
 			  (options->vlan ? GEN_TAG : 0);
