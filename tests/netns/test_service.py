@@ -189,8 +189,9 @@ def ends_stuck(daemon, thread, tid):
     equal(daemon.process.wait(), EXIT_INTERNAL, f"exit code; log:\n{daemon.process.log()}\n")
     line = daemon.process.find_line(r"^error\s+worker-stuck .*")
     check(line, f"not logged:\n{daemon.process.log()}")
-    for words in (f"thread={thread}/in0 ", "interface=in0 ", "queue=0 ", "owed_ms=", "cpu_ms=",
-                  "queued_frames=", "in_flight_frames=", "kernel_frames="):
+    of_worker = () if thread == "merge" else ("interface=in0 ", "queue=0 ", "kernel_frames=")
+    for words in (f"thread={thread}{'/in0' if of_worker else ''} ", "owed_ms=", "cpu_ms=", "queued_frames=",
+                  "in_flight_frames=", *of_worker):
         check(words in line[0], f"{words} is not in: {line[0]}")
     check(int(re.search(r"owed_ms=(\d+)", line[0])[1]) >= 2000, line[0])
     check(daemon.process.find_line(r"final-statistics"), "no final statistics")
@@ -242,6 +243,20 @@ def stuck_while_changing():
     tid = seize(thread_of(daemon, "out0/in0"))
     daemon.process.send_signal(signal.SIGTERM)
     ends_stuck(daemon, "out0", tid)
+
+
+@test
+def stuck_merger():
+    """The thread of the rules that merge: detected while idle, and while a rule is deleted"""
+    star = Star()
+    rules = "in A:239.1.1.1:5000@in0 in B:239.1.1.2:5000@in0 merge rtp out 239.2.2.2:6000@out0"
+    for change in (False, True):
+        daemon = Daemon(star.relay, config=config_with(2).replace(RULE, rules))
+        tid = seize(thread_of(daemon, "merge"))
+        if change:
+            daemon.ctl("rule", "del", "cam1", check=False)
+        ends_stuck(daemon, "merge", tid)
+        check("xdp" not in star.relay.ip("link show in0"), "the XDP program is still attached")
 
 
 @test

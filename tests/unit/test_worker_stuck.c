@@ -71,7 +71,7 @@ static void test_stuck(void **state)
 {
 	struct ruleset *ruleset;
 	struct ruleset *next;
-	struct worker_stuck stuck;
+	struct stuck_thread stuck;
 	struct worker_state counters;
 	struct worker *worker;
 	unsigned int threads_without_ingress;

@@ -9,13 +9,14 @@
 #include "base/exit_codes.h"
 #include "daemon/service.h"
 #include "daemon/statistics.h"
+#include "dataplane/merger_thread.h"
 
 /* Logging takes milliseconds; this is for a thread that got stuck while it held the log. */
 #define LOG_SECONDS 3
 
 bool watchdog_tripped(void)
 {
-	return worker_find_stuck() != NULL;
+	return worker_find_stuck() || merger_stuck();
 }
 
 static void leave_now(int signal)
@@ -25,7 +26,7 @@ static void leave_now(int signal)
 
 static void log_stuck(const struct worker *worker)
 {
-	struct worker_stuck stuck;
+	struct stuck_thread stuck;
 	struct worker_state state;
 
 	worker_describe_stuck(worker, &stuck);
@@ -40,16 +41,34 @@ static void log_stuck(const struct worker *worker)
 		  LOG_UINT("kernel_frames", state.kernel_frames));
 }
 
+/* It serves all interfaces, and its frames are its own. */
+static void log_stuck_merger(void)
+{
+	struct stuck_thread stuck;
+	struct worker_state state;
+
+	merger_describe_stuck(&stuck);
+	merger_read(&state);
+	log_event(LOG_LEVEL_ERROR, "worker-stuck", LOG_NAME("thread", stuck.thread),
+		  LOG_UINT("owed_ms", stuck.overdue_ns / NS_PER_MS),
+		  LOG_UINT("cpu_ms", stuck.cpu_ns / NS_PER_MS),
+		  LOG_UINT("queued_frames", state.queued),
+		  LOG_UINT("in_flight_frames", state.in_flight));
+}
+
 void watchdog_leave(struct daemon *daemon)
 {
 	const struct worker *worker = worker_find_stuck();
 
-	if (!worker)
+	if (!watchdog_tripped())
 		return;
 	signal(SIGALRM, leave_now);
 	alarm(LOG_SECONDS);
 	service_stopping(daemon);
-	log_stuck(worker);
+	if (worker)
+		log_stuck(worker);
+	else
+		log_stuck_merger();
 	statistics_log(daemon, "final-statistics");
 	_exit(EXIT_INTERNAL);
 }

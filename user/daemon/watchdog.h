@@ -9,7 +9,8 @@
 
 #include "daemon/daemon.h"
 
-/* Whether a stuck thread has been found (worker_check()): then call watchdog_leave(). */
+/* Whether a stuck thread has been found (worker_check(), merger_check()): then call
+ * watchdog_leave(). */
 bool watchdog_tripped(void);
 
 /*

@@ -25,6 +25,7 @@
 struct merger {
 	struct merger_thread_side thread;
 	bool runs;
+	bool is_stuck;
 
 	/* What is to be settled: written by the main thread, before `wanted`. */
 	_Atomic(struct feed *) feeds[MERGER_FEEDS];
@@ -400,22 +401,32 @@ void merger_attach(struct merger *merger, const struct merger_thread_side *threa
 	}
 }
 
-void merger_settle(struct merger *merger, struct merged *merged, struct feed *feed)
+bool merger_settle(struct merger *merger, struct merged *merged, struct feed *feed)
 {
 	struct pollfd fd = {.fd = merger->thread.notify_fd, .events = POLLIN};
+	unsigned int looks = 0;
 	uint64_t count;
 
-	if (!merger->runs)
-		return;
+	if (!merger->runs || atomic_load(merger->thread.failed))
+		return true;
+	if (merger->is_stuck)
+		return false;
 	merger->settle_merged = merged;
 	merger->settle_feed = feed;
 	atomic_store(&merger->wanted, ++merger->generation);
 	wakeup_send(merger->thread.wakeup_fd);
 	while (atomic_load(merger->thread.acknowledged) != merger->generation &&
 	       !atomic_load(merger->thread.failed)) {
-		if (poll(&fd, 1, SETTLE_MS) > 0 && read(fd.fd, &count, sizeof(count)) < 0)
+		int n = poll(&fd, 1, SETTLE_MS);
+
+		if (n > 0 && read(fd.fd, &count, sizeof(count)) < 0)
 			continue;
+		if (n == 0 && !merger->thread.check(++looks)) {
+			merger->is_stuck = true;
+			return false;
+		}
 	}
+	return true;
 }
 
 struct feed *merger_add_feed(struct merger *merger, unsigned int mtu)
@@ -438,11 +449,24 @@ void merger_remove_feed(struct merger *merger, struct feed *feed)
 {
 	if (!feed)
 		return;
-	merger_settle(merger, NULL, feed);
+	if (!merger_settle(merger, NULL, feed))
+		return;
 	atomic_store(&merger->feeds[feed->number], NULL);
 	/* The thread may be looking at it right now. */
-	merger_settle(merger, NULL, NULL);
-	feed_free(feed);
+	if (merger_settle(merger, NULL, NULL))
+		feed_free(feed);
+}
+
+uint32_t merger_queued(const struct merger *merger)
+{
+	uint32_t sum = 0;
+
+	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
+		const struct feed *feed = feed_at(merger, i);
+
+		sum += feed ? frame_queue_length(&feed->queue) : 0;
+	}
+	return sum;
 }
 
 uint64_t merger_full(const struct merger *merger)
@@ -507,7 +531,8 @@ void merged_put(struct merged *merged)
 {
 	if (!merged || --merged->references)
 		return;
-	merger_settle(merged->merger, merged, NULL);
+	if (!merger_settle(merged->merger, merged, NULL))
+		return;
 	merge_free(merged->merge);
 	free(merged);
 }
@@ -522,14 +547,16 @@ bool merged_fits(const struct merged *merged, const struct rule *rule)
 }
 
 /* The stream is about to be closed. */
-static void leave(struct stream *stream)
+static bool leave(struct stream *stream)
 {
 	struct merged *merged = stream->merged;
 	struct stream *self = stream;
 
 	atomic_compare_exchange_strong(&merged->streams[stream->rule.side], &self, NULL);
-	merger_settle(merged->merger, merged, NULL);
+	if (!merger_settle(merged->merger, merged, NULL))
+		return false;
 	merged_put(merged);
+	return true;
 }
 
 void merged_join(struct merged *merged, struct stream *stream)

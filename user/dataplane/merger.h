@@ -22,7 +22,8 @@
  * whichever side they came from, so that batches form.
  *
  * The main thread creates and frees everything; before it frees what the thread may use, it waits
- * until the thread has sent what it has (merger_settle()).
+ * until the thread has sent what it has (merger_settle()). The thread has a heartbeat as those of
+ * workers have; if it is stuck, what it may use is left behind until the process ends.
  */
 /* clang-format on */
 #ifndef XMCAST_DATAPLANE_MERGER_H
@@ -51,6 +52,9 @@ struct merger_thread_side {
 	int notify_fd; /* the eventfd that it writes when it has acknowledged a marker */
 	const _Atomic uint64_t *acknowledged; /* the last marker */
 	const atomic_bool *failed;	      /* it has ended by itself */
+	/* Look at its heartbeat; called about once a second while the main thread waits for it.
+	 * `looks`: how often in this wait. False: it is stuck, and may use all that it has. */
+	bool (*check)(unsigned int looks);
 	/* Its sums of what was not sent because other sides had it, or because it has no number. */
 	counter_t *unused;
 	counter_t *withheld;
@@ -61,15 +65,16 @@ void merger_attach(struct merger *merger, const struct merger_thread_side *threa
 bool merger_runs(const struct merger *merger);
 
 /* Wait until everything in the feeds has been decided, what this rule or this feed (NULL: none)
- * holds has left, and nothing is in flight. Accepts a merger that does not run. */
-void merger_settle(struct merger *merger, struct merged *merged, struct feed *feed);
+ * holds has left, and nothing is in flight. Accepts a merger that does not run. False: the thread
+ * is stuck, so nothing that it may still use must be freed, and the process can only end. */
+bool merger_settle(struct merger *merger, struct merged *merged, struct feed *feed);
 
 /* ---- a rule that merges; main thread ---- */
 
 /* One reference. NULL: no memory. */
 struct merged *merged_new(struct merger *merger, const struct rule *rule);
 struct merged *merged_hold(struct merged *merged);
-void merged_put(struct merged *merged); /* accepts NULL */
+void merged_put(struct merged *merged); /* accepts NULL; see merger_settle() */
 
 /* Is this what the rule asks for, so that it can go on with it? */
 bool merged_fits(const struct merged *merged, const struct rule *rule);
@@ -86,8 +91,11 @@ const struct merge_counters *merged_counters(const struct merged *merged);
  * too many. */
 struct feed *merger_add_feed(struct merger *merger, unsigned int mtu);
 
-/* The ingress thread has ended. Accepts NULL. */
+/* The ingress thread has ended. Accepts NULL. Frees nothing if the merger's thread is stuck. */
 void merger_remove_feed(struct merger *merger, struct feed *feed);
+
+/* Datagrams in the queues of the feeds; main thread. */
+uint32_t merger_queued(const struct merger *merger);
 
 /* Datagrams that found no free slot, times the outputs of their streams. */
 uint64_t merger_full(const struct merger *merger);

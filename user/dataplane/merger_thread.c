@@ -12,10 +12,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/wakeup.h"
 #include "dataplane/egress.h"
+#include "dataplane/heartbeat.h"
+
+/* A wait of the main thread ends after this many times `workers.watchdog`, although the heartbeat
+ * moves: what all feeds can hold has been sent by then, so the thread will never settle. */
+#define MOST_PERIODS 10
 
 static struct {
 	struct egress egress;
@@ -25,6 +31,8 @@ static struct {
 	int result;
 	bool runs;
 	atomic_bool failed;
+	unsigned int watchdog; /* seconds */
+	struct heartbeat heartbeat;
 } self = {.command_fd = -1};
 
 static void *run(void *arg)
@@ -96,7 +104,42 @@ static int create_thread(void)
 	return self.result;
 }
 
-int merger_start(const struct egress_config *config)
+/* ---- heartbeat ---- */
+
+void merger_check(uint64_t now_ns)
+{
+	if (self.runs && heartbeat_look(&self.heartbeat, self.thread, &self.egress.counters.beats,
+					self.watchdog * NS_PER_SECOND, now_ns))
+		heartbeat_ping(self.command_fd);
+}
+
+/* See merger_thread_side.check. */
+static bool check(unsigned int looks)
+{
+	merger_check(clock_ns());
+	if (self.watchdog && looks >= MOST_PERIODS * self.watchdog)
+		self.heartbeat.stuck = true;
+	return !self.heartbeat.stuck;
+}
+
+uint64_t merger_overdue_ns(void)
+{
+	return self.runs ? watch_overdue_ns(&self.heartbeat.watch) : 0;
+}
+
+bool merger_stuck(void)
+{
+	return self.heartbeat.stuck;
+}
+
+void merger_describe_stuck(struct stuck_thread *stuck)
+{
+	heartbeat_describe(&self.heartbeat, self.thread, "merge", stuck);
+}
+
+/* ---- start and stop ---- */
+
+int merger_start(const struct egress_config *config, unsigned int watchdog)
 {
 	struct merger_thread_side side;
 	int err;
@@ -109,6 +152,8 @@ int merger_start(const struct egress_config *config)
 	self.egress.merger = merger_get();
 	self.egress.engine = config->engine;
 	self.egress.wakeup = config->wakeup;
+	self.watchdog = watchdog;
+	memset(&self.heartbeat, 0, sizeof(self.heartbeat));
 	sem_init(&self.ready, 0, 0);
 	err = open_channels();
 	side = (struct merger_thread_side){
@@ -116,6 +161,7 @@ int merger_start(const struct egress_config *config)
 		.notify_fd = self.egress.notify_fd,
 		.acknowledged = &self.egress.acknowledged,
 		.failed = &self.failed,
+		.check = check,
 		.unused = &self.egress.counters.inactive_side,
 		.withheld = &self.egress.counters.withheld,
 	};
@@ -136,7 +182,8 @@ void merger_stop(void)
 {
 	if (!self.runs)
 		return;
-	merger_settle(merger_get(), NULL, NULL);
+	if (!merger_settle(merger_get(), NULL, NULL))
+		return;
 	close(self.command_fd);
 	self.command_fd = -1;
 	pthread_join(self.thread, NULL);
@@ -147,7 +194,7 @@ void merger_stop(void)
 
 bool merger_failed(void)
 {
-	return atomic_load(&self.failed);
+	return atomic_load(&self.failed) || self.heartbeat.stuck;
 }
 
 void merger_read(struct worker_state *state)
@@ -165,4 +212,6 @@ void merger_read(struct worker_state *state)
 	state->withheld = counter_read(&out->withheld) + merger_full(merger_get());
 	state->unwanted = counter_read(&out->unwanted);
 	state->inactive_side = counter_read(&out->inactive_side);
+	state->in_flight = counter_read(&out->in_flight);
+	state->queued = merger_queued(merger_get());
 }

@@ -81,8 +81,8 @@ static int open_output(struct output *output, const struct stream *stream,
 
 static void close_stream(struct stream *stream)
 {
-	if (stream->leave)
-		stream->leave(stream);
+	if (stream->leave && !stream->leave(stream))
+		return;
 	for (unsigned int i = 0; stream->outputs && i < stream->nr_outputs; i++) {
 		output_socket_put(stream->outputs[i].socket);
 		free(stream->outputs[i].shards);

@@ -107,8 +107,9 @@ struct stream {
 	struct cut cut;		       /* of a rule with a sequence number */
 	struct selection *selection;   /* of a rule with `select`; NULL: none. One reference */
 	/* Of a rule that merges its sides (merger.h): the last shard is the merger's. */
-	struct merged *merged;		      /* NULL: it does not */
-	void (*leave)(struct stream *stream); /* called before it is closed; NULL: nothing */
+	struct merged *merged; /* NULL: it does not */
+	/* Called before it is closed; NULL: nothing. False: a thread that is stuck may use it. */
+	bool (*leave)(struct stream *stream);
 	unsigned int references;
 	uint32_t serial; /* of no other stream */
 };

@@ -20,21 +20,14 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/wakeup.h"
+#include "dataplane/heartbeat.h"
 #include "dataplane/merger.h"
-#include "dataplane/watch.h"
 
 /* Markers that may be in the queue beside the frames: worker_update() waits for its own. */
 #define MARKERS 1
 
 /* Interval at which the main thread looks at the heartbeats while it waits for a worker. */
 #define CHECK_MS 1000
-
-/* The heartbeat of one of the two threads. */
-struct heartbeat {
-	struct watch watch;
-	uint64_t woken_cpu_ns; /* CPU time that the thread had used when it was woken */
-	bool stuck;
-};
 
 struct worker {
 	struct ingress ingress;
@@ -357,42 +350,14 @@ static void wake_ingress(struct worker *worker)
 
 /* ---- heartbeats ---- */
 
-static void ping_egress(struct worker *worker)
-{
-	const struct egress_command ping = {.kind = EGRESS_PING};
-
-	/* Once the stream is closed, its end has woken the thread already. */
-	if (worker->command_fd >= 0 &&
-	    send(worker->command_fd, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_write(LOG_FACILITY_EGRESS, LOG_LEVEL_ERROR, "egress-notify-failed",
-			  LOG_ERROR(-errno));
-}
-
-/* CPU time that a thread has used; 0 if it is unavailable. */
-static uint64_t cpu_ns(pthread_t thread)
-{
-	struct timespec used;
-	clockid_t clock;
-
-	if (pthread_getcpuclockid(thread, &clock) || clock_gettime(clock, &used))
-		return 0;
-	return (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec;
-}
-
 /* True: wake the thread. */
 static bool look(const struct worker *worker, struct heartbeat *heartbeat, pthread_t thread,
 		 const counter_t *beats, uint64_t now_ns)
 {
-	bool wake = watch_look(&heartbeat->watch, counter_read(beats), now_ns);
+	bool wake = heartbeat_look(heartbeat, thread, beats, worker->stuck_after_ns, now_ns);
 
-	if (wake)
-		heartbeat->woken_cpu_ns = cpu_ns(thread);
-	if (worker->stuck_after_ns &&
-	    watch_overdue_ns(&heartbeat->watch) >= worker->stuck_after_ns) {
-		heartbeat->stuck = true;
-		if (!first_stuck)
-			first_stuck = worker;
-	}
+	if (heartbeat->stuck && !first_stuck)
+		first_stuck = worker;
 	return wake;
 }
 
@@ -405,7 +370,7 @@ void worker_check(struct worker *worker, uint64_t now_ns)
 		wake_ingress(worker);
 	if (worker->egress_runs && look(worker, &worker->egress_heartbeat, worker->egress_thread,
 					&worker->egress.counters.beats, now_ns))
-		ping_egress(worker);
+		heartbeat_ping(worker->command_fd);
 }
 
 uint64_t worker_overdue_ns(const struct worker *worker)
@@ -423,17 +388,14 @@ const struct worker *worker_find_stuck(void)
 	return first_stuck;
 }
 
-void worker_describe_stuck(const struct worker *worker, struct worker_stuck *stuck)
+void worker_describe_stuck(const struct worker *worker, struct stuck_thread *stuck)
 {
 	bool ingress = worker->ingress_heartbeat.stuck;
 	const struct heartbeat *heartbeat =
 		ingress ? &worker->ingress_heartbeat : &worker->egress_heartbeat;
 	pthread_t thread = ingress ? worker->ingress_thread : worker->egress_thread;
 
-	if (pthread_getname_np(thread, stuck->thread, sizeof(stuck->thread)))
-		snprintf(stuck->thread, sizeof(stuck->thread), "%s", ingress ? "in" : "out");
-	stuck->overdue_ns = watch_overdue_ns(&heartbeat->watch);
-	stuck->cpu_ns = cpu_ns(thread) - heartbeat->woken_cpu_ns;
+	heartbeat_describe(heartbeat, thread, ingress ? "in" : "out", stuck);
 }
 
 /* Wait for a notification of the egress thread, and look at the heartbeats meanwhile. 0, or -EIO: a

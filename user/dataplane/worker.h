@@ -53,6 +53,7 @@
 
 #include "dataplane/capture.h"
 #include "dataplane/egress.h"
+#include "dataplane/heartbeat.h"
 #include "dataplane/ingress.h"
 #include "dataplane/ruleset.h"
 #include "dataplane/xsk.h"
@@ -141,17 +142,10 @@ void worker_check(struct worker *worker, uint64_t now_ns);
 /* For how long a heartbeat has been overdue, when worker_check() last looked; 0: none is. */
 uint64_t worker_overdue_ns(const struct worker *worker);
 
-/* A thread that is stuck. */
-struct worker_stuck {
-	char thread[16];     /* its name in the kernel */
-	uint64_t overdue_ns; /* since it was woken */
-	uint64_t cpu_ns; /* CPU time used since then: much in an endless loop, little in a wait */
-};
-
 /* The worker of the first thread that was found stuck, or NULL. worker_stop() fails for such a
  * worker, and worker_close() does not free its memory. */
 const struct worker *worker_find_stuck(void);
-void worker_describe_stuck(const struct worker *worker, struct worker_stuck *stuck);
+void worker_describe_stuck(const struct worker *worker, struct stuck_thread *stuck);
 
 /*
  * End both threads in order; no packet that reached the RX ring is left behind. 0; -EIO and a log

@@ -121,10 +121,9 @@ static int share_siblings(struct plan *plan, const struct spot *spot, struct rou
 		route->plan.first = plan->routes[spot->rule];
 		route->siblings = siblings_hold(route->plan.first->siblings);
 	} else {
-		route->siblings =
-			siblings_new(rule, before ? before->siblings : NULL,
-				     inheritance_selected(plan->relay->inheritance, rule->name),
-				     &plan->next->egress);
+		route->siblings = siblings_new(
+			rule, before ? before->siblings : NULL,
+			inheritance_selected(plan->relay->inheritance, rule->name), plan->next);
 	}
 	return route->siblings ? 0 : -ENOMEM;
 }

@@ -245,6 +245,7 @@ void relay_check_workers(struct relay *relay)
 		if (!relay->frozen)
 			intake_audit(relay->intakes[i]);
 	}
+	merger_check(now_ns);
 	if (!relay->frozen)
 		follow_capture(relay);
 	for (unsigned int i = 0; i < relay->config.nr_rules; i++)
@@ -394,6 +395,8 @@ int relay_ping(const struct relay *relay)
 {
 	int count = 0;
 
+	if (merger_failed() || merger_overdue_ns() > ALIVE_NS)
+		return -EIO;
 	for (unsigned int i = 0; i < relay->nr_intakes; i++) {
 		for (unsigned int j = 0; j < relay->intakes[i]->nr_workers; j++) {
 			const struct worker *worker = relay->intakes[i]->workers[j];

@@ -149,7 +149,7 @@ struct siblings {
  * NULL: their selection or merging goes on, if it fits. `selected`: the side that a new selection
  * begins with. One reference. NULL: no memory, or the merger's thread could not be started. */
 struct siblings *siblings_new(const struct rule *rule, const struct siblings *before,
-			      unsigned int selected, const struct egress_config *egress);
+			      unsigned int selected, const struct config *config);
 
 /* Accept NULL. siblings_hold() returns its argument. */
 struct siblings *siblings_hold(struct siblings *siblings);

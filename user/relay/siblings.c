@@ -12,7 +12,7 @@
 
 /* What decides which datagrams leave. */
 static bool share(struct siblings *siblings, const struct rule *rule, const struct siblings *before,
-		  unsigned int selected, const struct egress_config *egress)
+		  unsigned int selected, const struct config *config)
 {
 	if (rule->select) {
 		if (before && before->selection && before->count == rule->nr_sides)
@@ -23,13 +23,13 @@ static bool share(struct siblings *siblings, const struct rule *rule, const stru
 	}
 	if (before && before->merged && merged_fits(before->merged, rule))
 		siblings->merged = merged_hold(before->merged);
-	else if (!merger_start(egress))
+	else if (!merger_start(&config->egress, config->workers.watchdog))
 		siblings->merged = merged_new(merger_get(), rule);
 	return siblings->merged;
 }
 
 struct siblings *siblings_new(const struct rule *rule, const struct siblings *before,
-			      unsigned int selected, const struct egress_config *egress)
+			      unsigned int selected, const struct config *config)
 {
 	struct siblings *siblings = calloc(1, sizeof(*siblings));
 
@@ -37,7 +37,7 @@ struct siblings *siblings_new(const struct rule *rule, const struct siblings *be
 		return NULL;
 	siblings->references = 1;
 	siblings->count = rule->nr_sides;
-	if (share(siblings, rule, before, selected, egress))
+	if (share(siblings, rule, before, selected, config))
 		return siblings;
 	free(siblings);
 	return NULL;
