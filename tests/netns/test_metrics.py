@@ -82,6 +82,34 @@ def numbers():
     _every_metric_is_documented(seen)
 
 
+@test
+def merged():
+    """What a rule that merges did with the packets of each input is in the metrics, all of it documented"""
+    star = Star()
+    daemon, _ = started(star.relay, "cam1 in A:239.1.1.1:5000@in0 in B:239.1.1.1:5001@in0 merge rtp out "
+                        "239.2.2.2:6000@out0")
+    generate(star.source, "s0", "--flows", "2", "--sides", "2", "--rate", "2000", "--count", "1000")
+    rule = rule_of(daemon.settle(steered=1000), "cam1")
+    equal(sum(side["used_packets"] for side in rule["sides"]), 500, "used packets")
+    wait_until(lambda: samples(metrics(star.relay))["xmcast_received_packets_total"] == 1000,
+               "metrics of 1000 packets")
+    seen = samples(metrics(star.relay))
+    for side in rule["sides"]:
+        labels = f'rule="cam1",side="{side["name"]}"'
+        for key in ("received_packets", "used_packets", "duplicate_packets", "late_packets", "foreign_packets",
+                    "missing_numbers"):
+            equal(seen[f"xmcast_side_{key}_total{{{labels}}}"], side[key], f"{key} of {labels}")
+    labels = 'rule="cam1",interface="in0"'
+    for key in ("missing_numbers", "restarts", "forced_gaps"):
+        name = "merge_restarts" if key == "restarts" else key
+        equal(seen[f"xmcast_rule_{name}_total{{{labels}}}"], rule[key], key)
+    equal(seen[f"xmcast_rule_merge_bytes{{{labels}}}"], rule["merge_bytes"], "memory")
+    labels = f'rule="cam1",output="{rule["outputs"][0]["to"]}",reason="duplicate"'
+    equal(seen[f"xmcast_output_drops_total{{{labels}}}"], 500, labels)
+    _every_metric_is_documented(seen)
+    daemon.stop()
+
+
 def _process(daemon, seen):
     """process_* are about the daemon."""
     pid = daemon.process.pid

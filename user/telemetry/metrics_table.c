@@ -135,7 +135,8 @@ const struct metric metric_table[] = {
 	COUNTER(TOTALS, "unwanted_packets", "xmcast_unwanted_packets", "packets", NULL,
 		"Datagrams that were not sent because no receiver has joined."),
 	COUNTER(TOTALS, "inactive_side_packets", "xmcast_inactive_side_packets", "packets", NULL,
-		"Datagrams of inputs that are not selected, once for each output."),
+		"Datagrams of inputs that are not selected, and those that a rule with `merge` did not "
+		"need, once for each output."),
 	COUNTER(TOTALS, "dropped_packets", "xmcast_dropped_packets", "packets", NULL,
 		"Steered packets that reached no output."),
 	COUNTER(TOTALS, "buffer_exhausted_packets", "xmcast_buffer_exhausted_packets", "packets",
@@ -247,6 +248,16 @@ const struct metric metric_table[] = {
 
 	COUNTER(RULE, "switches", "xmcast_rule_switches", NULL, NULL,
 		"How often another input of a rule with `select` was selected."),
+	COUNTER(RULE, "missing_numbers", "xmcast_rule_missing_numbers", "numbers", NULL,
+		"Numbers that no input of a rule with `merge` had in time."),
+	COUNTER(RULE, "restarts", "xmcast_rule_merge_restarts", NULL, NULL,
+		"How often a rule with `merge` has accepted another sender."),
+	COUNTER(RULE, "forced_gaps", "xmcast_rule_forced_gaps", NULL, NULL,
+		"Gaps that a rule with `merge` gave up early, because memory was short."),
+	GAUGE(RULE, NUMBER, "held_packets", "xmcast_rule_held_packets", "packets", NULL, 0,
+	      "Packets that a rule with `merge` holds behind a gap."),
+	GAUGE(RULE, NUMBER, "merge_bytes", "xmcast_rule_merge_bytes", "bytes", NULL, 0,
+	      "Memory in which a rule with `merge` remembers numbers."),
 
 	COUNTER(SIDE, "received_packets", "xmcast_side_received_packets", "packets", NULL,
 		"Packets received for one of several inputs of a rule."),
@@ -256,6 +267,15 @@ const struct metric metric_table[] = {
 		"Packets of one of several inputs that were relayed."),
 	COUNTER(SIDE, "inactive_packets", "xmcast_side_inactive_packets", "packets", NULL,
 		"Packets of one of several inputs that came while another one was selected."),
+	COUNTER(SIDE, "duplicate_packets", "xmcast_side_duplicate_packets", "packets", NULL,
+		"Packets of an input of a rule with `merge` that had left already."),
+	COUNTER(SIDE, "late_packets", "xmcast_side_late_packets", "packets", NULL,
+		"Packets of an input of a rule with `merge` that had been given up before, or were too "
+		"old to know."),
+	COUNTER(SIDE, "foreign_packets", "xmcast_side_foreign_packets", "packets", NULL,
+		"Packets of an input of a rule with `merge` by another sender, which did not take over."),
+	COUNTER(SIDE, "missing_numbers", "xmcast_side_missing_numbers", "numbers", NULL,
+		"Numbers that left, but did not arrive by this input of a rule with `merge` in time."),
 	GAUGE(SIDE, BOOLEAN, "selected", "xmcast_side_selected", NULL, NULL, 0,
 	      "Whether this one of several inputs is selected."),
 	GAUGE(SIDE, TEXT_IS, "state", "xmcast_side_silent", NULL, "silent", 0,
@@ -278,7 +298,9 @@ const struct metric metric_table[] = {
 		 "its limit; not_copied: the kernel path made no copy of the packet for it; "
 		 "no_carrier, unreachable, no_source: it could not have left; ttl_expired: its "
 		 "TTL would have been 0; standby: the lease of the rule was not held; not_joined: no receiver has joined; "
-		 "inactive_side: another input of the rule was selected."),
+		 "inactive_side: another input of the rule was selected; of a rule with `merge`, "
+		 "duplicate: it had left already, late: it had been given up before, foreign: of "
+		 "another sender, no_number: its number cannot be read, merge_full: no memory was free."),
 	GAUGE(OUTPUT, BOOLEAN, "wanted", "xmcast_output_wanted", NULL, NULL, 0,
 	      "Whether a receiver has joined the group of an output with `when joined`."),
 	COUNTERS(OUTPUT, "icmp_errors", "xmcast_output_icmp_errors", NULL, "error",
