@@ -4,6 +4,7 @@
     source  s0 ──── in0  relay 0  out0 ──── in0  relay 1  out0 ──── … ──── r0  sink
       10.1.0.1    10.1.0.2   10.2.0.1    10.2.0.2                10.N.0.2
 
+A second cable, s1 ──── in1, leads from the source to relay 0, for rules with two inputs.
 One relay, but for the chain. The last one has a second cable to the sink, out1 ──── r1. Every cable is
 a veth; the source's address is one that the relay can route back to, so that kernel routing takes part
 on equal terms.
@@ -24,6 +25,7 @@ import netns  # noqa: E402
 BUILD = os.path.join(ROOT, os.environ.get("XMCAST_BUILD", "build"))
 
 IN_IFACE, OUT_IFACE, OUT_IFACES = "in0", "out0", ("out0", "out1")
+IN_IFACES = ("in0", "in1")
 OUT_SOURCE = "10.2.0.1"  # the first relay's address on out0
 SOURCE, SOURCE6 = "10.1.0.1", "fd01::1"
 GROUP, GROUP6, PORT = "239.1.1.1", "ff3e::1:1", 5000
@@ -77,7 +79,9 @@ class Bed:
                    near_addr=f"10.{far}.0.1/24", far_addr=f"10.{far}.0.2/24")
         # A veth accepts redirected packets, such as the generator's, only if it has an XDP program or
         # GRO.
-        for namespace, device in [*far_ends, (self.sink, "r1")]:
+        netns.veth(self.source, "s1", self.relays[0], IN_IFACES[1], near_addr="10.251.0.1/24",
+                   far_addr="10.251.0.2/24")
+        for namespace, device in [*far_ends, (self.sink, "r1"), (self.relays[0], IN_IFACES[1])]:
             namespace.run("ethtool", "-K", device, "gro", "on")
         for relay in self.relays:
             self._add_ipv6(relay)
@@ -111,6 +115,8 @@ class Bed:
         command = [program("xmcast-gen"), "s0", "-j", "--source", source, "--group", group,
                    "--port", PORT, "--size", load.sizes, "--flows", load.flows * load.sides,
                    "--sides", load.sides, *options]
+        if load.ways > 1:
+            command += ["--also", "s1"]
         if load.vlan:
             command += ["--vlan", load.vlan]
         if load.size_by:

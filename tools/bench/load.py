@@ -22,6 +22,7 @@ class Load:
     families: str = "4"  # "4", "6"; "46": input IPv4, output IPv6; "64": the reverse
     lease: bool = False  # the rules have a lease, which is held
     merge: str = ""  # "rtp": each flow arrives by two inputs of its rule, which merges them
+    ways: int = 1  # interfaces by which the two inputs arrive
     watch: str = ""  # what the rules watch: "rtp", as which the generator's packets pass
     vlan: int = 0  # id of the packets' 802.1Q tag; 0: untagged
     rate: int = 0  # packets/s of all flows together; 0: flat out
@@ -60,12 +61,13 @@ class Case:
         vlan = f" vlan={load.vlan}" if load.vlan else ""
         lease = " lease" if load.lease else ""
         merge = f" merge={load.merge}" if load.merge else ""
+        ways = f" ways={load.ways}" if load.ways > 1 else ""
         watch = f" watch={load.watch}" if load.watch else ""
         chain = f" relays={self.relays}" if self.relays > 1 else ""
         devices = f" devices={load.devices}" if load.devices > 1 else ""
         return (f"{self.peer} {self.sink} {load.sizes}B{by} flows={load.flows} "
                 f"fanout={load.fanout} rules={load.rules} {rate}{families}{vlan}{flow_by}{headers}"
-                f"{devices}{lease}{merge}{watch}{chain}")
+                f"{devices}{lease}{merge}{ways}{watch}{chain}")
 
     def describe(self):
         """All fields, for results.json."""

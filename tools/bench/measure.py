@@ -185,6 +185,8 @@ def _books(before, after):
     return {
         "exhausted": empty / steered,
         "ring_full": full / steered,
+        # By a rule that merges: mostly no slot was free, because its thread was behind.
+        "withheld": moved["withheld_packets"] / steered,
         "other_drops": (moved["dropped_packets"] - full - empty) / steered,
         "send_errors": moved["send_errors"] / max(moved["submitted_packets"], 1),
     }

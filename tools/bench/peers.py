@@ -19,8 +19,8 @@ import signal
 import time
 
 import netns
-from bed import (BUILD, GROUP, GROUP6, IN_IFACE, OUT_GROUP, OUT_GROUP6, OUT_IFACE, OUT_IFACES,
-                 OUT_PORT, PORT, SOURCE, Skip, pinned, program)
+from bed import (BUILD, GROUP, GROUP6, IN_IFACE, IN_IFACES, OUT_GROUP, OUT_GROUP6, OUT_IFACE,
+                 OUT_IFACES, OUT_PORT, PORT, SOURCE, Skip, pinned, program)
 from load import Load
 
 ADAPTERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "adapters")
@@ -32,7 +32,7 @@ READY_SECONDS = 60
 
 # Counters that only grow: the figures are their differences over the run.
 TOTALS = ("steered_packets", "received_packets", "submitted_packets", "sent_packets",
-          "send_errors", "dropped_packets", "buffer_exhausted_packets")
+          "send_errors", "dropped_packets", "buffer_exhausted_packets", "withheld_packets")
 
 
 # ---- xmcastd -------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def _inputs(group, port, load):
     """The input, or those that are merged: successive ports, which the generator serves in turn."""
     if not load.merge:
         return f"    in: '{group}:{port}@{IN_IFACE}'\n"
-    sides = ", ".join(f"'{chr(ord('A') + side)}:{group}:{port + side}@{IN_IFACE}'"
+    sides = ", ".join(f"'{chr(ord('A') + side)}:{group}:{port + side}@{IN_IFACES[side % load.ways]}'"
                       for side in range(load.sides))
     return f"    in: [{sides}]\n    merge: {load.merge}\n    skew: {MERGE_SKEW}\n"
 

@@ -28,10 +28,11 @@ CHANGING = Load(sizes="64-1400")
 FLOWS_1000 = Load(flows=1000, rules=1000)
 RULES_10000 = Load(rules=10_000)
 LEASE = Load(lease=True)
-MERGE, WATCH = Load(merge="rtp"), Load(watch="rtp")
+MERGE = [Load(merge="rtp", ways=ways) for ways in (1, 2)]
+WATCH = Load(watch="rtp")
 # Below what overflows. Its base is the latency case of the same rate.
-MERGE_PACED = Load(rate=100_000, seconds=1, merge="rtp")
-MERGE_1000 = Load(flows=1000, rules=1000, merge="rtp")
+MERGE_PACED = Load(rate=100_000, seconds=1, merge="rtp", ways=2)
+MERGE_1000 = Load(flows=1000, rules=1000, merge="rtp", ways=2)
 TWO_COPIES, FOUR_COPIES = Load(fanout=2, devices=2), Load(fanout=4, devices=2)
 TAGGED = Load(vlan=100)
 MILLION = Load(rate=1_000_000)
@@ -67,7 +68,7 @@ def core(extra):
         Case(GSO, LEASE),
         Case(KERNEL_PATH, LEASE, sink="xdp"),
         *(Case(peer, WATCH) for peer in (PLAIN, GSO)),
-        *(Case(GSO, load) for load in (MERGE, MERGE_PACED, FLOWS_1000, MERGE_1000)),
+        *(Case(GSO, load) for load in (*MERGE, MERGE_PACED, FLOWS_1000, MERGE_1000)),
         Case(GSO, MILLION_LONG),
         *(Case(peer, MILLION) for peer in (PLAIN, KERNEL_TUNED)),
         *(Case(peer, Load(seconds=2), search=True) for peer in (PLAIN, GSO)),

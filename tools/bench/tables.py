@@ -109,6 +109,7 @@ COLUMNS = {
     "lost": ("lost", middle, share),
     "exhausted": ("exhausted", middle, share),
     "ring full": ("ring_full", middle, share),
+    "withheld": ("withheld", middle, share),
     "send errors": ("send_errors", middle, share),
     "relay ns": ("relay_ns", middle, whole),
     "machine ns": ("machine_ns", middle, whole),
@@ -123,8 +124,8 @@ COLUMNS = {
 }
 THROUGHPUT = ("delivered/s", "received/s", "lost", "exhausted", "ring full", "send errors",
               "relay ns", "machine ns")
-MERGED = ("received/s", "delivered/s", "lost", "exhausted", "ring full", "relay ns in",
-          "p50 µs", "p99 µs", "memory MiB")
+MERGED = ("received/s", "delivered/s", "lost", "exhausted", "ring full", "withheld",
+          "relay ns in", "p50 µs", "p99 µs", "memory MiB")
 LATENCY = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs", "lost", "relay ns")
 
 
@@ -137,7 +138,7 @@ def flat(case, **fields):
     """Is it the standard case (flat out, 1400 B, one flow, copy and rule) except for `fields`?"""
     usual = {"sizes": "1400", "flows": 1, "fanout": 1, "devices": 1, "rules": 1, "rate": 0,
              "relays": 1, "search": False, "sink": "skb", "size_by": "", "families": "4",
-             "flow_by": "", "headers": "", "vlan": 0, "lease": False, "merge": "", "watch": "",
+             "flow_by": "", "headers": "", "vlan": 0, "lease": False, "merge": "", "ways": 1, "watch": "",
              **fields}
     return all(case.get(name, MISSING.get(name, 1)) == value
                for name, value in usual.items() if value is not None)
@@ -178,7 +179,7 @@ class View:
 
 FIELDS = ("peer", "sink", "sizes", "size_by", "flows", "fanout", "devices", "rules", "rate",
           "relays", "search", "families", "flow_by", "headers", "vlan", "lease", "merge",
-          "watch")
+          "ways", "watch")
 
 
 def case_fields(case):
@@ -264,14 +265,15 @@ VIEWS = (
          select=lambda case: case.get("lease"), label=lambda case: _sink(case),
          bases=(_against("without", lease=False),)),
     View("Rules that merge two inputs",
-         "Both inputs on one interface, in turn packet by packet: half of what is received is "
-         "delivered. \"relay ns in\" is CPU time of a received packet.",
+         "The two inputs in turn, packet by packet: half of what is received is delivered. "
+         "\"relay ns in\" is CPU time of a received packet.",
          select=lambda case: case.get("merge"), columns=MERGED,
-         label=lambda case: f"merge {case['merge']}, {case['rules']:,} "
+         label=lambda case: f"merge {case['merge']} on {case['ways']} interface"
+         f"{'s' if case['ways'] > 1 else ''}, {case['rules']:,} "
          f"rule{'s' if case['rules'] > 1 else ''}, "
          + (f"{rate(case['rate'])} packets/s" if case["rate"] else "flat out"),
-         bases=(("received × without", "received_pps", {"merge": ""}),
-                ("relay ns in × without", "received_ns", {"merge": ""}))),
+         bases=(("received × without", "received_pps", {"merge": "", "ways": 1}),
+                ("relay ns in × without", "received_ns", {"merge": "", "ways": 1}))),
     View("Rules that watch their stream, flat out", "",
          select=lambda case: case.get("watch"), label=lambda case: f"watch {case['watch']}, {_sink(case)}",
          bases=(_against("without", watch=""),

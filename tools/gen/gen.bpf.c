@@ -52,8 +52,9 @@ __u32 skip; /* the rest of this batch: its first frame was not due yet */
 struct {
 	__u32 flow;
 	__u32 size;
-} pending[PENDING];
-__u32 pending_head, pending_tail;
+} pending[2][PENDING]; /* by interface, as the bulks */
+__u32 pending_head[2], pending_tail[2];
+__u32 last_way; /* the interface of the frame that was written last */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -271,7 +272,7 @@ SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
 	struct gen_flow *flow;
-	__u32 number, stream, size;
+	__u32 number, stream, size, way;
 	__u64 now;
 
 	now = may_send();
@@ -286,15 +287,16 @@ int generate(struct xdp_md *ctx)
 	if (!write(ctx, flow, stream, size, now))
 		return XDP_ABORTED;
 
-	pending[pending_head % PENDING].flow = number;
-	pending[pending_head % PENDING].size = size;
-	pending_head++;
+	way = last_way = config.ifindex[0] == config.ifindex[1] ? 0 : number & 1;
+	pending[way][pending_head[way] % PENDING].flow = number;
+	pending[way][pending_head[way] % PENDING].size = size;
+	pending_head[way]++;
 	flow->sequence++;
 	flow->queued++;
 	flow->queued_bytes += size;
 	state.packets++;
 	state.last_ns = now;
-	return bpf_redirect(config.ifindex, 0);
+	return bpf_redirect(config.ifindex[way], 0);
 }
 
 /* Is this event about a frame of ours? Live frames come "from" the loopback device; frames of
@@ -310,14 +312,14 @@ static __always_inline bool ours(const struct net_device *from)
 	return task.tgid == pid;
 }
 
-static __always_inline void charge_drop(__u32 index, int error)
+static __always_inline void charge_drop(__u32 way, __u32 index, int error)
 {
-	__u32 number = pending[index % PENDING].flow;
+	__u32 number = pending[way & 1][index % PENDING].flow;
 	struct gen_flow *flow = bpf_map_lookup_elem(&flows, &number);
 
 	if (flow) {
 		flow->dropped++;
-		flow->dropped_bytes += pending[index % PENDING].size;
+		flow->dropped_bytes += pending[way & 1][index % PENDING].size;
 	}
 	if (error)
 		state.error = error;
@@ -327,17 +329,19 @@ static __always_inline void charge_drop(__u32 index, int error)
 SEC("tp_btf/xdp_devmap_xmit")
 int count_transmitted(__u64 *ctx)
 {
-	__u32 sent = ctx[2], drops = ctx[3];
+	const struct net_device *to = (const struct net_device *)ctx[1];
+	__u32 sent = ctx[2], drops = ctx[3], way;
 	int error = ctx[4];
 
 	if (!ours((const struct net_device *)ctx[0]))
 		return 0;
+	way = (__u32)to->ifindex != config.ifindex[0];
 	for (__u32 i = 0; i < PENDING; i++) {
 		if (i >= drops)
 			break;
-		charge_drop(pending_tail + sent + i, error);
+		charge_drop(way, pending_tail[way & 1] + sent + i, error);
 	}
-	pending_tail += sent + drops;
+	pending_tail[way & 1] += sent + drops;
 	state.devices_took += sent;
 	return 0;
 }
@@ -348,7 +352,7 @@ int count_refused(__u64 *ctx)
 {
 	if (!ours((const struct net_device *)ctx[0]))
 		return 0;
-	pending_head--;
-	charge_drop(pending_head, ctx[3]);
+	pending_head[last_way & 1]--;
+	charge_drop(last_way, pending_head[last_way & 1], ctx[3]);
 	return 0;
 }

@@ -24,7 +24,7 @@ struct gen_config {
 	__u64 limit;	   /* packets in all; ~0: no limit */
 	__u64 duration_ns; /* 0: no limit */
 	__u32 run;
-	__u32 ifindex;
+	__u32 ifindex[2]; /* by which even and odd flows leave */
 	__u32 flows;
 	__u32 sides;	/* successive flows that carry the same stream: it leaves as one flow */
 	__u32 burst;	/* packets of one flow in a row */

@@ -28,6 +28,7 @@ static const char usage_text[] =
 	"  --sides N           each N successive flows have the same payloads, number and sizes: "
 	"the\n"
 	"                      inputs of a rule that merges (1)\n"
+	"  --also IFACE        odd flows (1, 3, 5) leave by this interface\n"
 	"  --burst N           packets of one flow in a row before the next flow (1)\n"
 	"  --rate PPS          over all flows, evenly paced (flat out)\n"
 	"  --count N           stop after N packets over all flows\n"
@@ -54,6 +55,7 @@ enum {
 	OPT_FLOWS,
 	OPT_FLOW_BY,
 	OPT_SIDES,
+	OPT_ALSO,
 	OPT_BURST,
 	OPT_RATE,
 	OPT_COUNT,
@@ -75,6 +77,7 @@ static const struct option table[] = {
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"flow-by", required_argument, NULL, OPT_FLOW_BY},
 	{"sides", required_argument, NULL, OPT_SIDES},
+	{"also", required_argument, NULL, OPT_ALSO},
 	{"burst", required_argument, NULL, OPT_BURST},
 	{"rate", required_argument, NULL, OPT_RATE},
 	{"count", required_argument, NULL, OPT_COUNT},
@@ -167,6 +170,11 @@ static bool take_header(int option, char *text, struct options *options)
 		return address("group", text, &options->group);
 	case OPT_SOURCE:
 		return address("source", text, &options->source);
+	case OPT_ALSO:
+		if (strlen(text) >= IFNAMSIZ || !*text)
+			return args_refuse("--also: \"%s\" is not an interface name", text);
+		strcpy(options->also, text);
+		break;
 	case OPT_MAC:
 		options->has_mac = true;
 		return mac(text, options->destination_mac);

@@ -10,6 +10,7 @@
 
 struct options {
 	char interface[IFNAMSIZ];
+	char also[IFNAMSIZ]; /* by which odd flows leave; empty: the same */
 	struct xmc_addr group, source;
 	uint16_t port, source_port; /* host order */
 	uint8_t destination_mac[6];

@@ -135,7 +135,8 @@ static uint64_t packets_asked(const struct options *options)
 	return limit;
 }
 
-static void configure(struct source *source, const struct options *options, uint32_t ifindex)
+static void configure(struct source *source, const struct options *options,
+		      const uint32_t ifindex[2])
 {
 	struct gen_config *config = &source->bpf->bss->config;
 	uint64_t in_tick = options->rate_pps * BATCH_TICK_NS / 1000000000;
@@ -143,7 +144,8 @@ static void configure(struct source *source, const struct options *options, uint
 	config->rate_pps = options->rate_pps;
 	config->limit = packets_asked(options);
 	config->duration_ns = options->duration_ns;
-	config->ifindex = ifindex;
+	config->ifindex[0] = ifindex[0];
+	config->ifindex[1] = ifindex[1];
 	config->flows = options->flows;
 	config->sides = options->sides;
 	config->burst = options->burst;
@@ -183,7 +185,7 @@ static int configure_tracing(struct source *source)
 	return 0;
 }
 
-static int map_flows(struct source *source, const struct options *options, const uint8_t mac[6])
+static int map_flows(struct source *source, const struct options *options, uint8_t mac[2][6])
 {
 	int fd = bpf_map__fd(source->bpf->maps.flows);
 	void *memory;
@@ -195,7 +197,7 @@ static int map_flows(struct source *source, const struct options *options, const
 		return -errno;
 	source->flows = memory;
 	for (uint32_t i = 0; i < options->flows; i++)
-		frame_template(options, mac, i, &source->flows[i]);
+		frame_template(options, mac[i % 2], i, &source->flows[i]);
 	return 0;
 }
 
@@ -211,8 +213,9 @@ static void watch_signals(struct source *source)
 struct source *source_open(const struct options *options, int *status)
 {
 	struct source *source = calloc(1, sizeof(*source));
-	uint32_t ifindex = 0;
-	uint8_t mac[6] = {};
+	const char *also = *options->also ? options->also : options->interface;
+	uint32_t ifindex[2] = {};
+	uint8_t mac[2][6] = {};
 	int err;
 
 	if (!source) {
@@ -220,7 +223,8 @@ struct source *source_open(const struct options *options, int *status)
 		return NULL;
 	}
 	libbpf_set_print(quiet);
-	if (find_interface(options->interface, &ifindex, mac, status))
+	if (find_interface(options->interface, &ifindex[0], mac[0], status) ||
+	    find_interface(also, &ifindex[1], mac[1], status))
 		goto out;
 	source->bpf = load(options, true);
 	source->knows_drops = source->bpf != NULL;
