@@ -281,17 +281,130 @@ static void test_counter_restarts_early(void **state)
 
 static void test_far_ahead(void **state)
 {
+	uint64_t far = 1010 + MERGE_AHEAD - 3;
+
 	begin(64, true);
 	run(0, 1000, 1010, MS);
-	offer(0, 0, 1010 + MERGE_AHEAD - 1, 1);
-	pass(SKEW);
-	expect(1010 + MERGE_AHEAD - 1, MERGE_SEND);
+	/* A loss of this many on all sides: held as behind any gap. */
+	for (uint64_t i = far; i < far + MERGE_CONFIRMED; i++) {
+		expect_nothing();
+		offer(0, 0, i, 1);
+	}
+	pass(SKEW - 1);
+	expect_nothing();
+	pass(1);
+	for (uint64_t i = far; i < far + MERGE_CONFIRMED; i++)
+		expect(i, MERGE_SEND);
 	assert_int_equal(counter_read(&merge_counters(merge)->restarts), 0);
+	pass(SKEW);
+	pass(SKEW);
+	assert_int_equal(counter_read(&merge_counters(merge)->missing), far - 1010);
 	offer(0, 0, 1ULL << 40, 1);
 	offer(1, 0, 1ULL << 40, 1);
 	expect(1ULL << 40, MERGE_SEND);
 	expect(1ULL << 40, MERGE_DUPLICATE);
 	assert_int_equal(counter_read(&merge_counters(merge)->restarts), 1);
+}
+
+/* One number far ahead alone, damaged or forged: the stream stays where it is. */
+static void check_far_alone(unsigned int bits, bool ordered, uint32_t count)
+{
+	begin(bits, ordered);
+	run(7, 100, 110, MS);
+	offer(0, 7, 110 + 15000, count);
+	expect_nothing();
+	run(7, 110, 150, MS);
+	pass(SKEW);
+	expect(110 + 15000, MERGE_FOREIGN);
+	/* Also while nothing else arrives. */
+	offer(1, 7, 15200, count);
+	pass(SKEW);
+	expect(15200, MERGE_FOREIGN);
+	run(7, 150, 200, MS);
+	pass(2 * SKEW);
+	pass(2 * SKEW);
+	assert_int_equal(counter_read(&merge_counters(merge)->missing), 0);
+	assert_int_equal(counter_read(&merge_counters(merge)->sides[0].late), 0);
+	merge_free(merge);
+	merge = NULL;
+}
+
+static void test_far_alone(void **state)
+{
+	check_far_alone(16, true, 1);
+	check_far_alone(16, false, 1);
+	check_far_alone(64, true, 1);
+	check_far_alone(64, true, 0);
+	check_far_alone(64, false, 1);
+	check_far_alone(64, false, 0);
+}
+
+/* A slow stream by one side after a large loss. */
+static void test_slow_jump(void **state)
+{
+	begin(32, true);
+	run(0, 1000, 1010, MS);
+	for (uint64_t i = 5000; i < 5000 + MERGE_CONFIRMED - 1; i++) {
+		offer(1, 0, i, 1);
+		pass(NS_PER_SECOND);
+		expect(i, MERGE_FOREIGN);
+	}
+	offer(1, 0, 5002, 1);
+	pass(SKEW);
+	expect(5002, MERGE_SEND);
+}
+
+/* A fast stream of which one side, which is ahead, begins later. */
+static void test_lead(void **state)
+{
+	begin(32, true);
+	for (uint64_t i = 0; i < 12000; i++) {
+		offer(0, 0, i, 1);
+		expect(i, MERGE_SEND);
+		now_ns += 10000;
+	}
+	offer(1, 0, 14000, 1);
+	offer(0, 0, 12000, 1);
+	expect(12000, MERGE_SEND);
+	pass(SKEW);
+	expect(14000, MERGE_SEND);
+}
+
+/* A few foreign datagrams between others that have the same time. */
+static void test_foreign_in_a_batch(void **state)
+{
+	begin(16, true);
+	run(7, 100, 110, MS);
+	for (uint64_t i = 0; i < MERGE_CONFIRMED; i++) {
+		offer(1, 8, 40000 + i, 1);
+		offer(0, 7, 110 + i, 1);
+		expect(110 + i, MERGE_SEND);
+	}
+	/* By two sides, of which one has only copies of what has left. */
+	offer(1, 7, 110, 1);
+	expect(110, MERGE_DUPLICATE);
+	offer(0, 8, 40000, 1);
+	offer(0, 7, 113, 1);
+	expect(113, MERGE_SEND);
+	expect_nothing();
+	pass(SKEW);
+	for (uint64_t i = 0; i < MERGE_CONFIRMED; i++)
+		expect(40000 + i, MERGE_FOREIGN);
+	expect(40000, MERGE_FOREIGN);
+	assert_int_equal(counter_read(&merge_counters(merge)->restarts), 0);
+}
+
+/* Numbers at both ends of what can be said; for the undefined behaviour sanitizer. */
+static void test_numbers_overflow(void **state)
+{
+	begin(64, true);
+	offer(0, 0, 1, 1);
+	expect(1, MERGE_SEND);
+	offer(0, 0, (1ULL << 63) + 1, 65535);
+	offer(0, 0, (1ULL << 63) - 2, 65535);
+	pass(SKEW);
+	assert_non_null(merge_take(merge));
+	assert_non_null(merge_take(merge));
 }
 
 /* ---- limits ---- */
@@ -306,7 +419,7 @@ static void test_memory_is_bounded(void **state)
 	counters = merge_counters(merge);
 	for (unsigned int i = 0; i < 20; i++) {
 		offer(0, 0, number, 65535);
-		number += 65535 + MERGE_AHEAD - 1;
+		number += 65535 + MERGE_JUMP - 1;
 		assert_true(counter_read(&counters->memory) <= MERGE_MOST_NUMBERS * 16);
 	}
 	assert_true(counter_read(&counters->forced) > 0);
@@ -314,12 +427,12 @@ static void test_memory_is_bounded(void **state)
 	number = 1;
 	for (unsigned int i = 0; i < 20; i++) {
 		expect(number, MERGE_SEND);
-		number += 65535 + MERGE_AHEAD - 1;
+		number += 65535 + MERGE_JUMP - 1;
 	}
 	expect_nothing();
 	pass(SKEW);
 	pass(SKEW);
-	assert_int_equal(counter_read(&counters->missing), 19 * (uint64_t)(MERGE_AHEAD - 1));
+	assert_int_equal(counter_read(&counters->missing), 19 * (uint64_t)(MERGE_JUMP - 1));
 }
 
 static void test_memory_is_short(void **state)
@@ -381,6 +494,11 @@ int main(void)
 		CASE(test_counter_restarts),
 		CASE(test_counter_restarts_early),
 		CASE(test_far_ahead),
+		CASE(test_far_alone),
+		CASE(test_slow_jump),
+		CASE(test_lead),
+		CASE(test_foreign_in_a_batch),
+		CASE(test_numbers_overflow),
 		CASE(test_memory_is_bounded),
 		CASE(test_memory_is_short),
 		CASE(test_fast_wraps),

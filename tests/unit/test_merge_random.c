@@ -2,8 +2,9 @@
 /*
  * Merging against a slow and simple reference: random schedules of two or three sides with losses
  * of up to 30 % each, delays and jitter up to the limit and beyond, duplicates, sides that stop, a
- * pause of all of them, other boundaries of packets on each side, and senders that restart. What
- * leaves must be the same, datagram by datagram and number by number, and the counters must add up.
+ * pause of all of them, other boundaries of packets on each side, times that datagrams share,
+ * numbers that are damaged, and senders that restart. What leaves must be the same, datagram by
+ * datagram and number by number, and the counters must add up.
  *
  * XMCAST_SCHEDULES: their number; XMCAST_SEED: the first one.
  */
@@ -32,6 +33,7 @@ struct event {
 	unsigned int sender;
 	uint64_t first; /* without wraps; different senders' numbers are far apart */
 	uint32_t count;
+	bool damaged; /* its number is far ahead */
 };
 
 struct schedule {
@@ -40,6 +42,7 @@ struct schedule {
 	bool says_sender; /* or a restart shows in the numbers only */
 	bool in_time;	  /* no side lags by more than the skew */
 	unsigned int senders;
+	unsigned int grain_ns; /* times are multiples of it, as those of a batch are the same */
 	unsigned int count;
 	struct event events[MOST_EVENTS];
 };
@@ -105,6 +108,7 @@ static void add_event(struct schedule *schedule, const struct way *way, struct e
 	event.at_ns = sent_ns + way->delay_ns;
 	if (way->jitter_ns >= 1000)
 		event.at_ns += draw((uint32_t)(way->jitter_ns / 1000)) * 1000ULL;
+	event.at_ns += schedule->grain_ns - event.at_ns % schedule->grain_ns;
 	event.id = schedule->count;
 	schedule->events[schedule->count++] = event;
 }
@@ -143,6 +147,27 @@ static void draw_options(struct schedule *schedule)
 	options->most_held = draw_percent(15) ? MERGE_CONFIRMED + draw(4) : 100000;
 	schedule->says_sender = options->bits == 16 || draw_percent(50);
 	schedule->senders = draw_percent(70) ? 1 : 2 + draw(2);
+	schedule->grain_ns = draw_percent(40) ? MS / 2 : 1;
+}
+
+/* Datagrams whose number is damaged, behind the first one. They are too few to be a jump. */
+static void damage(struct schedule *schedule)
+{
+	unsigned int undamaged = schedule->count;
+
+	if (schedule->senders > 1 || !undamaged || draw_percent(50))
+		return;
+	for (unsigned int i = 1 + draw(MERGE_CONFIRMED - 1); i && schedule->count < MOST_EVENTS;
+	     i--) {
+		struct event event = schedule->events[draw(undamaged)];
+
+		event.first += MERGE_JUMP + 100 + draw(14000);
+		event.side = 0;
+		event.damaged = true;
+		event.id = schedule->count;
+		schedule->events[schedule->count++] = event;
+	}
+	qsort(schedule->events, schedule->count, sizeof(struct event), by_time);
 }
 
 static void make_schedule(struct schedule *schedule, uint64_t seed)
@@ -185,6 +210,10 @@ static void make_schedule(struct schedule *schedule, uint64_t seed)
 				  sent_ns, messages);
 	}
 	qsort(schedule->events, schedule->count, sizeof(struct event), by_time);
+	damage(schedule);
+	/* The merge's items are in this order. */
+	for (unsigned int i = 0; i < schedule->count; i++)
+		schedule->events[i].id = i;
 }
 
 /* ---- what leaves ---- */
@@ -224,12 +253,16 @@ struct reference {
 	unsigned int sender;
 	uint64_t late_until_ns[8]; /* by sender: replaced, and late until then */
 	uint64_t next;		   /* ordered: all numbers before it are decided */
-	uint64_t new_ns;
 	struct list waiting;
 	struct list candidates;
 	bool contradicted;
-	uint64_t counted_ns; /* candidates before this do not count */
-	unsigned int counted_from;
+	bool overtaken;
+	unsigned int counted_from; /* candidates before this do not count */
+	/* What the merge remembers. */
+	uint64_t end;
+	uint64_t mark;
+	uint64_t mark_ns;
+	uint64_t closed;
 };
 
 static void list_remove(struct list *list, unsigned int i)
@@ -353,12 +386,31 @@ static bool reference_accept(struct reference *reference, const struct event *ev
 	return true;
 }
 
+/* Is nothing known of it any more, or was it given up? Asked of one that was not new. */
+static bool is_late(const struct reference *reference, const struct event *event)
+{
+	uint64_t last = event->first + event->count - 1;
+
+	return last < reference->next || !reference->schedule->options.ordered
+		       ? last < reference->closed || !has_left(reference, last)
+		       : false;
+}
+
+static void reference_remember(struct reference *reference, uint64_t now_ns)
+{
+	if (!reference->runs || now_ns - reference->mark_ns < reference->schedule->options.skew_ns)
+		return;
+	reference->closed = reference->mark;
+	reference->mark = reference->end;
+	reference->mark_ns = now_ns;
+}
+
 static void reference_begin(struct reference *reference, const struct event *event)
 {
 	reference->runs = true;
 	reference->sender = event->sender;
-	reference->next = event->first;
-	reference->new_ns = event->at_ns;
+	reference->next = reference->end = reference->mark = reference->closed = event->first;
+	reference->mark_ns = event->at_ns;
 }
 
 static void drop_all(struct reference *reference, struct list *list)
@@ -390,13 +442,13 @@ static void reference_switch(struct reference *reference, uint64_t now_ns)
 		now_ns + 2 * reference->schedule->options.skew_ns;
 	lowest.at_ns = now_ns;
 	reference_begin(reference, &lowest);
-	for (unsigned int i = 0; i < candidates.count; i++)
-		reference_accept(reference, &candidates.events[i]);
-}
+	for (unsigned int i = 0; i < candidates.count; i++) {
+		const struct event *event = &candidates.events[i];
 
-static bool is_over(const struct reference *reference)
-{
-	return reference->new_ns <= reference->candidates.events[0].at_ns;
+		if (event->first + event->count > reference->end)
+			reference->end = event->first + event->count;
+		reference_accept(reference, event);
+	}
 }
 
 static void reference_propose(struct reference *reference, const struct event *event)
@@ -409,7 +461,7 @@ static void reference_propose(struct reference *reference, const struct event *e
 				  candidates->count >= reference->schedule->options.most_held))
 		drop_all(reference, candidates);
 	if (!candidates->count) {
-		reference->contradicted = false;
+		reference->contradicted = reference->overtaken = false;
 		reference->counted_from = 0;
 	}
 	candidates->events[candidates->count++] = *event;
@@ -417,7 +469,7 @@ static void reference_propose(struct reference *reference, const struct event *e
 		sides |= 1U << candidates->events[i].side;
 		numbers += !i || candidates->events[i].first != candidates->events[i - 1].first;
 	}
-	if ((sides & (sides - 1)) || (numbers >= MERGE_CONFIRMED && is_over(reference)))
+	if ((sides & (sides - 1)) || (numbers >= MERGE_CONFIRMED && !reference->overtaken))
 		reference_switch(reference, event->at_ns);
 }
 
@@ -436,7 +488,7 @@ static void reference_contradict(struct reference *reference, unsigned int side)
 
 static void reference_settle(struct reference *reference, uint64_t now_ns)
 {
-	if (reference->contradicted || !is_over(reference))
+	if (reference->contradicted || reference->overtaken)
 		drop_all(reference, &reference->candidates);
 	else
 		reference_switch(reference, now_ns);
@@ -469,7 +521,21 @@ static void reference_wait(struct reference *reference, uint64_t until_ns)
 		if (due_ns == UINT64_MAX || due_ns + skew_ns > until_ns)
 			return;
 		reference_time(reference, due_ns + skew_ns);
+		reference_remember(reference, due_ns + skew_ns);
 	}
+}
+
+/* A datagram of the stream that runs. */
+static void reference_go_on(struct reference *reference, const struct event *event)
+{
+	bool is_new;
+
+	if (event->first + event->count > reference->end)
+		reference->end = event->first + event->count;
+	is_new = reference_accept(reference, event);
+	reference->overtaken |= is_new;
+	if (is_new || !is_late(reference, event))
+		reference_contradict(reference, event->side);
 }
 
 static void run_reference(const struct schedule *schedule, struct output *output)
@@ -488,14 +554,14 @@ static void run_reference(const struct schedule *schedule, struct output *output
 		reference_wait(&reference, event->at_ns);
 		if (!reference.runs)
 			reference_begin(&reference, event);
-		if (event->sender != reference.sender &&
-		    event->at_ns < reference.late_until_ns[event->sender]) {
+		reference_remember(&reference, event->at_ns);
+		if (event->damaged || (event->sender != reference.sender &&
+				       event->at_ns < reference.late_until_ns[event->sender])) {
 			drop(&reference, event);
 		} else if (event->sender != reference.sender) {
 			reference_propose(&reference, event);
-		} else if (reference_accept(&reference, event)) {
-			reference.new_ns = event->at_ns;
-			reference_contradict(&reference, event->side);
+		} else {
+			reference_go_on(&reference, event);
 		}
 	}
 	reference_wait(&reference, UINT64_MAX);

@@ -23,7 +23,9 @@ struct candidate {
 	unsigned int evidence; /* different numbers since the last contradiction */
 	unsigned int sides;    /* likewise: bits */
 	bool weak;	       /* it may only be old */
+	bool jump;	       /* of the stream that runs, but far ahead */
 	bool contradicted;
+	bool overtaken; /* something new of the stream that runs has arrived behind the first one */
 };
 
 struct merge {
@@ -41,6 +43,11 @@ struct merge {
 	uint64_t last_new_ns; /* when a number arrived that had not left */
 
 	struct candidate candidate;
+	/* Jumps that were too few within `skew`, of a stream that may be slow. */
+	struct {
+		uint64_t number; /* on the wire: of the last one */
+		unsigned int evidence;
+	} suspect;
 	struct former formers[FORMERS];
 	unsigned int replaced; /* how many streams were */
 };
@@ -97,6 +104,7 @@ static bool same_sender(const uint64_t a[2], const uint64_t b[2])
 enum belonging {
 	BELONGS,      /* to the stream that runs */
 	BELONGED,     /* to a stream that was replaced */
+	JUMP,	      /* to the stream that runs, unless it is damaged or forged: it is far ahead */
 	NEW,	      /* to none */
 	NEW_OR_STALE, /* it is behind, but nothing new arrives any more */
 };
@@ -119,13 +127,22 @@ static bool belonged(const struct merge *merge, const struct merge_item *item, b
 	return false;
 }
 
+/* How far ahead a number needs no confirmation. What the stream moved within `skew` is how far the
+ * first side may be ahead of one that lags. */
+static int64_t reach(const struct merge *merge)
+{
+	int64_t moved = (int64_t)(merge->mark - merge->window.closed);
+
+	return moved > MERGE_JUMP ? moved : MERGE_JUMP;
+}
+
 /* Whose it is. Sets its position. */
 static enum belonging belonging(const struct merge *merge, struct merge_item *item)
 {
 	const struct merge_window *window = &merge->window;
 	const struct merge_datagram *datagram = &item->datagram;
 	int64_t far = distance(merge, datagram->first, end_number(merge));
-	int64_t last = far + (datagram->count ? datagram->count - 1 : 0);
+	int64_t last = (int64_t)((uint64_t)far + (datagram->count ? datagram->count - 1 : 0));
 	bool same = same_sender(datagram->sender, merge->sender);
 
 	item->position = window->end + (uint64_t)far;
@@ -136,7 +153,7 @@ static enum belonging belonging(const struct merge *merge, struct merge_item *it
 	if (last < 0 &&
 	    item->arrived_ns - merge->last_new_ns > MERGE_STALE * window->options.skew_ns)
 		return NEW_OR_STALE;
-	return BELONGS;
+	return far < reach(merge) ? BELONGS : JUMP;
 }
 
 /* ---- restarts ---- */
@@ -151,6 +168,7 @@ static void begin(struct merge *merge, const struct merge_datagram *datagram, ui
 	/* What arrives just behind the first datagram may be older. */
 	merge->floor = MERGE_FIRST_POSITION - MERGE_MOST_NUMBERS;
 	merge->mark_ns = merge->floor_ns = merge->last_new_ns = now_ns;
+	merge->suspect.evidence = 0;
 	merge->running = true;
 }
 
@@ -192,42 +210,80 @@ static void switch_over(struct merge *merge, uint64_t now_ns)
 	}
 }
 
+/* The stream has jumped: the candidates belong to it. */
+static void jump(struct merge *merge, uint64_t now_ns)
+{
+	struct merge_window *window = &merge->window;
+	struct merge_item *item = merge->candidate.first;
+
+	merge->candidate.first = NULL;
+	merge->suspect.evidence = 0;
+	while (item) {
+		struct merge_item *following = item->following;
+
+		item->position = window->end +
+				 (uint64_t)distance(merge, item->datagram.first, end_number(merge));
+		if (merge_window_accept(window, item))
+			merge->last_new_ns = now_ns;
+		item = following;
+	}
+}
+
 /* Does it continue the candidates? */
-static bool joins_candidates(const struct merge *merge, const struct merge_item *item)
+static bool joins_candidates(const struct merge *merge, const struct merge_item *item,
+			     enum belonging as)
 {
-	const struct merge_datagram *last = &merge->candidate.last->datagram;
+	const struct candidate *candidate = &merge->candidate;
+	const struct merge_datagram *last = &candidate->last->datagram;
 
-	return merge->candidate.count < merge->window.options.most_held &&
+	return candidate->count < merge->window.options.most_held &&
+	       candidate->jump == (as == JUMP) &&
 	       same_sender(item->datagram.sender, last->sender) &&
-	       apart(merge, item->datagram.first, last->first) < MERGE_AHEAD;
+	       apart(merge, item->datagram.first, last->first) <
+		       (candidate->jump ? MERGE_JUMP : MERGE_AHEAD);
 }
 
-/* Has nothing new of the old stream arrived since the first candidate? */
-static bool is_over(const struct merge *merge)
+/* The first candidate. False: its number is no evidence. */
+static bool begin_candidates(struct merge *merge, struct merge_item *item, enum belonging as)
 {
-	return merge->last_new_ns <= merge->candidate.first->arrived_ns;
+	uint64_t number = item->datagram.first;
+
+	merge->candidate = (struct candidate){
+		.first = item,
+		.weak = as == NEW_OR_STALE,
+		.jump = as == JUMP,
+	};
+	if (as != JUMP || !merge->suspect.evidence ||
+	    apart(merge, number, merge->suspect.number) >= MERGE_JUMP)
+		return true;
+	merge->candidate.evidence = merge->suspect.evidence;
+	return number != merge->suspect.number;
 }
 
-static void propose(struct merge *merge, struct merge_item *item, bool weak)
+static void propose(struct merge *merge, struct merge_item *item, enum belonging as)
 {
 	struct candidate *candidate = &merge->candidate;
-	bool another = true;
+	bool another;
 
-	if (candidate->first && !joins_candidates(merge, item))
+	if (candidate->first && !joins_candidates(merge, item, as))
 		drop_candidates(merge, MERGE_FOREIGN);
 	item->following = NULL;
 	if (candidate->first) {
 		another = item->datagram.first != candidate->last->datagram.first;
 		candidate->last->following = item;
 	} else {
-		*candidate = (struct candidate){.first = item, .weak = weak};
+		another = begin_candidates(merge, item, as);
 	}
 	candidate->last = item;
 	candidate->count++;
 	candidate->evidence += another;
 	candidate->sides |= 1U << item->side;
-	if ((candidate->evidence >= MERGE_CONFIRMED && is_over(merge)) ||
-	    (candidate->sides & (candidate->sides - 1)))
+	if ((candidate->evidence < MERGE_CONFIRMED || candidate->overtaken) &&
+	    !(candidate->sides & (candidate->sides - 1)))
+		return;
+	if (candidate->jump)
+		jump(merge, item->arrived_ns);
+	else
 		switch_over(merge, item->arrived_ns);
 }
 
@@ -243,13 +299,23 @@ static void contradict(struct merge *merge, unsigned int side)
 	candidate->evidence = 0;
 }
 
+/* Too few to follow a jump, but they count for those that come next. */
+static void suspect(struct merge *merge)
+{
+	merge->suspect.number = merge->candidate.last->datagram.first;
+	merge->suspect.evidence = merge->candidate.evidence;
+	drop_candidates(merge, MERGE_FOREIGN);
+}
+
 /* The candidates have waited long enough. */
 static void settle_candidates(struct merge *merge, uint64_t now_ns)
 {
 	if (merge->candidate.weak)
 		drop_candidates(merge, MERGE_LATE);
-	else if (merge->candidate.contradicted || !is_over(merge))
+	else if (merge->candidate.contradicted || merge->candidate.overtaken)
 		drop_candidates(merge, MERGE_FOREIGN);
+	else if (merge->candidate.jump)
+		suspect(merge);
 	else
 		switch_over(merge, now_ns);
 }
@@ -304,9 +370,24 @@ uint64_t merge_deadline(const struct merge *merge)
 
 /* ---- datagrams ---- */
 
+/* One of the stream that runs. */
+static void go_on(struct merge *merge, struct merge_item *item)
+{
+	if (merge_window_accept(&merge->window, item)) {
+		merge->last_new_ns = item->arrived_ns;
+		merge->candidate.overtaken = true;
+		merge->suspect.evidence = 0;
+	}
+	/* What is late may also be the beginning of another stream. */
+	if (item->verdict != MERGE_LATE)
+		contradict(merge, item->side);
+}
+
 void merge_offer(struct merge *merge, struct merge_item *item, unsigned int side,
 		 const struct merge_datagram *datagram, uint64_t now_ns)
 {
+	enum belonging as;
+
 	merge_advance(merge, now_ns);
 	counter_add(&merge->window.counters.sides[side].received, 1);
 	*item = (struct merge_item){
@@ -317,23 +398,13 @@ void merge_offer(struct merge *merge, struct merge_item *item, unsigned int side
 	};
 	if (!merge->running)
 		begin(merge, datagram, now_ns);
-	switch (belonging(merge, item)) {
-	case BELONGS:
-		if (merge_window_accept(&merge->window, item)) {
-			merge->last_new_ns = now_ns;
-			contradict(merge, side);
-		}
-		break;
-	case BELONGED:
+	as = belonging(merge, item);
+	if (as == BELONGS)
+		go_on(merge, item);
+	else if (as == BELONGED)
 		merge_window_decide(&merge->window, item, MERGE_LATE);
-		break;
-	case NEW:
-		propose(merge, item, false);
-		break;
-	case NEW_OR_STALE:
-		propose(merge, item, true);
-		break;
-	}
+	else
+		propose(merge, item, as);
 }
 
 struct merge_item *merge_take(struct merge *merge)

@@ -34,7 +34,9 @@
  *     - as soon as there are MERGE_CONFIRMED with different numbers, or after `skew`.
  *
  * Otherwise they are foreign after `skew`. A side that continues the old stream behind its
- * candidates takes its word back. What is held of the old stream leaves before the new one, and
+ * candidates takes its word back. A jump of the stream by MERGE_JUMP numbers, and by more than it
+ * moved within `skew`, has candidates as well, which become a part of it; but `skew` alone does not
+ * confirm them. What is held of the old stream leaves before the new one, and
  * what arrives of the old one within two times `skew` afterwards is late.
  *
  * Memory: for each number between `closed` and `end` 16 bytes, at most MERGE_MOST_NUMBERS of them;

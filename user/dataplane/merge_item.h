@@ -19,6 +19,10 @@
 #define MERGE_AHEAD	   (1U << 15)
 #define MERGE_AHEAD_16	   (1U << 14)
 
+/* From how far ahead on a number has to be confirmed, so that a damaged or forged one does not make
+ * the real ones late. */
+#define MERGE_JUMP 1024
+
 /* Candidates that confirm a restart. */
 #define MERGE_CONFIRMED 3
 
