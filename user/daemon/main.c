@@ -344,7 +344,9 @@ static int on_second(struct daemon *daemon)
 	if (read(daemon->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return 0;
 	statistics_begin_sample(daemon);
-	relay_check_workers(daemon->relay);
+	err = relay_check_workers(daemon->relay);
+	if (err)
+		return err;
 	control_server_tick(daemon->control, clock_ns());
 	service_second(daemon);
 	hand_over_second(daemon);

@@ -234,7 +234,7 @@ static void follow_capture(struct relay *relay)
 		relay->broken = true;
 }
 
-void relay_check_workers(struct relay *relay)
+int relay_check_workers(struct relay *relay)
 {
 	uint64_t now_ns = clock_ns();
 
@@ -255,6 +255,8 @@ void relay_check_workers(struct relay *relay)
 	if (!relay->frozen)
 		double_source_look(&relay->double_source, relay, now_ns);
 	output_sockets_age();
+	/* The merger's thread has no descriptor that relay_run() would be called for. */
+	return has_failed(relay) ? -EIO : 0;
 }
 
 int relay_stop(struct relay *relay)

@@ -127,8 +127,8 @@ int relay_fd(const struct relay *relay);
 int relay_run(struct relay *relay);
 
 /* See whether the workers make progress (worker_check()), and whether what is steered arrives
- * (intake_audit()); call once a second. */
-void relay_check_workers(struct relay *relay);
+ * (intake_audit()); call once a second. 0; -EIO: as relay_run(). */
+int relay_check_workers(struct relay *relay);
 
 /*
  * Stop steering, relay what has arrived, end the workers, count every frame. 0; -EIO: a worker had
