@@ -241,6 +241,9 @@ def rules_change():
     merge.daemon.ctl("rule", "set", "cam1", "ttl", "9")
     merge.send(1, rtp(1), rtp(2))
     merge.expect(rtp(2))
+    # The merging goes on, and the rule's counters begin again.
+    wait_until(lambda: [(side["received_packets"], side["used_packets"], side["duplicate_packets"])
+                        for side in merge.rule()["sides"]] == [(0, 0, 0), (2, 1, 1)], "what was counted since then")
     merge.send(0, rtp(4))
     wait_until(lambda: merge.rule()["held_packets"] == 1, "one is held")
     merge.daemon.ctl("rule", "delete", "cam1")

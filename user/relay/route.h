@@ -143,6 +143,9 @@ struct siblings {
 	uint32_t changes;
 	bool flows[RULE_SIDES_MAX];
 	uint64_t received[RULE_SIDES_MAX]; /* by a rule that merges */
+	/* What a merging that goes on had counted before the rule's counters began. */
+	struct merged_side sides_before[RULE_SIDES_MAX];
+	struct merged_counts merged_before;
 };
 
 /* For the routes of a rule with several inputs. `before`: those of the rule that it replaces, or

@@ -10,6 +10,47 @@
 #include "base/log.h"
 #include "dataplane/merger_thread.h"
 
+/* ---- what a merging has counted ---- */
+
+static struct merged_side read_merged_side(const struct merged *merged, unsigned int i)
+{
+	const struct merge_side *side = &merged_counters(merged)->sides[i];
+
+	return (struct merged_side){
+		.used = counter_read(&side->used),
+		.duplicate = counter_read(&side->duplicate),
+		.late = counter_read(&side->late),
+		.foreign = counter_read(&side->foreign),
+		.missing = counter_read(&side->missing),
+		.lag_ns = counter_read(&side->lag_ns),
+		.most_lag_ns = counter_read(&side->most_lag_ns),
+	};
+}
+
+static struct merged_counts read_merged_counts(const struct merged *merged)
+{
+	const struct merge_counters *now = merged_counters(merged);
+
+	return (struct merged_counts){
+		.missing = counter_read(&now->missing),
+		.restarts = counter_read(&now->restarts),
+		.forced = counter_read(&now->forced),
+		.held = counter_read(&now->held),
+		.memory = counter_read(&now->memory),
+	};
+}
+
+/* The rule's counters begin now, those of the merging go on. */
+static void go_on(struct siblings *siblings, struct merged *merged)
+{
+	siblings->merged = merged_hold(merged);
+	for (unsigned int i = 0; i < siblings->count; i++)
+		siblings->sides_before[i] = read_merged_side(merged, i);
+	siblings->merged_before = read_merged_counts(merged);
+}
+
+/* ---- life ---- */
+
 /* What decides which datagrams leave. */
 static bool share(struct siblings *siblings, const struct rule *rule, const struct siblings *before,
 		  unsigned int selected, const struct config *config)
@@ -22,7 +63,7 @@ static bool share(struct siblings *siblings, const struct rule *rule, const stru
 		return siblings->selection;
 	}
 	if (before && before->merged && merged_fits(before->merged, rule))
-		siblings->merged = merged_hold(before->merged);
+		go_on(siblings, before->merged);
 	else if (!merger_start(&config->egress, config->workers.watchdog))
 		siblings->merged = merged_new(merger_get(), rule);
 	return siblings->merged;
@@ -129,29 +170,22 @@ static void describe_side(const struct route *route, uint64_t now_ns, struct sid
 /* Of a rule that merges: what leaves is counted by numbers, not by outputs. */
 static void read_merged(const struct siblings *siblings, struct rule_counts *counts)
 {
-	const struct merge_counters *now = merged_counters(siblings->merged);
-
 	for (unsigned int i = 0; i < siblings->count; i++) {
-		const struct merge_side *side = &now->sides[i];
+		const struct merged_side *before = &siblings->sides_before[i];
+		struct merged_side *side = &counts->sides[i].merged;
 
-		counts->sides[i].used = counter_read(&side->used);
-		counts->sides[i].merged = (struct merged_side){
-			.used = counter_read(&side->used),
-			.duplicate = counter_read(&side->duplicate),
-			.late = counter_read(&side->late),
-			.foreign = counter_read(&side->foreign),
-			.missing = counter_read(&side->missing),
-			.lag_ns = counter_read(&side->lag_ns),
-			.most_lag_ns = counter_read(&side->most_lag_ns),
-		};
+		*side = read_merged_side(siblings->merged, i);
+		side->used -= before->used;
+		side->duplicate -= before->duplicate;
+		side->late -= before->late;
+		side->foreign -= before->foreign;
+		side->missing -= before->missing;
+		counts->sides[i].used = side->used;
 	}
-	counts->merged = (struct merged_counts){
-		.missing = counter_read(&now->missing),
-		.restarts = counter_read(&now->restarts),
-		.forced = counter_read(&now->forced),
-		.held = counter_read(&now->held),
-		.memory = counter_read(&now->memory),
-	};
+	counts->merged = read_merged_counts(siblings->merged);
+	counts->merged.missing -= siblings->merged_before.missing;
+	counts->merged.restarts -= siblings->merged_before.restarts;
+	counts->merged.forced -= siblings->merged_before.forced;
 }
 
 /* Of one output: what happens to all datagrams of a side counts for each of them. */
