@@ -9,9 +9,6 @@
 
 #include "base/wakeup.h"
 
-/* What is not in the MTU: none of it is copied, but a frame may be longer than the MTU says. */
-#define SLACK 64
-
 /* Untouched pages cost nothing. */
 static void *map(size_t size)
 {
@@ -21,7 +18,7 @@ static void *map(size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-struct feed *feed_new(unsigned int number, unsigned int mtu)
+struct feed *feed_new(unsigned int number, uint32_t capacity)
 {
 	struct feed *feed = aligned_alloc(CACHE_LINE, sizeof(*feed));
 
@@ -30,7 +27,7 @@ struct feed *feed_new(unsigned int number, unsigned int mtu)
 	memset(feed, 0, sizeof(*feed));
 	feed->number = number;
 	feed->wakeup_fd = -1;
-	feed->capacity = mtu + SLACK;
+	feed->capacity = capacity;
 	feed->slot_size = (sizeof(struct slot) + feed->capacity + 63) / 64 * 64;
 	feed->memory = map(FEED_SLOTS * feed->slot_size);
 	feed->free = calloc(FEED_SLOTS, sizeof(*feed->free));

@@ -45,8 +45,7 @@ struct feed {
 	/* The ingress thread's. */
 	uint32_t *free;
 	unsigned int nr_free;
-	bool pushed;	/* since the last publish */
-	counter_t full; /* datagrams that found no slot, times the outputs of their streams */
+	bool pushed; /* since the last publish */
 
 	/* The merger's thread. */
 	alignas(CACHE_LINE) _Atomic uint32_t returned; /* slots pushed into the ring, so far */
@@ -58,7 +57,7 @@ struct feed {
 };
 
 /* NULL: no memory. */
-struct feed *feed_new(unsigned int number, unsigned int mtu);
+struct feed *feed_new(unsigned int number, uint32_t capacity);
 void feed_free(struct feed *feed);
 
 static inline struct slot *feed_slot(const struct feed *feed, uint32_t i)

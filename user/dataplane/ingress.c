@@ -112,8 +112,7 @@ static void divert(struct ingress *ingress, struct frame_entry *entry,
 					     .shards[ingress->shard]
 					     .withheld[WITHHELD_MERGE_FULL],
 				    1);
-		if (ingress->feed)
-			counter_add(&ingress->feed->full, stream->nr_outputs);
+		counter_add(&ingress->counters.merge_full, stream->nr_outputs);
 	}
 	entry->stream = NULL;
 }

@@ -375,8 +375,12 @@ struct merger *merger_get(void)
 {
 	static struct merger *merger;
 
-	if (!merger)
+	if (!merger) {
 		merger = calloc(1, sizeof(*merger));
+		/* Nothing is wanted yet: the thread must not look at what is to be settled. */
+		if (merger)
+			merger->settled = true;
+	}
 	if (merger && !merger->runs)
 		merger->earliest_ns = UINT64_MAX;
 	return merger;
@@ -429,14 +433,14 @@ bool merger_settle(struct merger *merger, struct merged *merged, struct feed *fe
 	return true;
 }
 
-struct feed *merger_add_feed(struct merger *merger, unsigned int mtu)
+struct feed *merger_add_feed(struct merger *merger, uint32_t capacity)
 {
 	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
 		struct feed *feed;
 
 		if (feed_at(merger, i))
 			continue;
-		feed = feed_new(i, mtu);
+		feed = feed_new(i, capacity);
 		if (feed && merger->runs)
 			feed->wakeup_fd = merger->thread.wakeup_fd;
 		atomic_store(&merger->feeds[i], feed);
@@ -465,18 +469,6 @@ uint32_t merger_queued(const struct merger *merger)
 		const struct feed *feed = feed_at(merger, i);
 
 		sum += feed ? frame_queue_length(&feed->queue) : 0;
-	}
-	return sum;
-}
-
-uint64_t merger_full(const struct merger *merger)
-{
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < MERGER_FEEDS; i++) {
-		const struct feed *feed = feed_at(merger, i);
-
-		sum += feed ? counter_read(&feed->full) : 0;
 	}
 	return sum;
 }
@@ -546,13 +538,20 @@ bool merged_fits(const struct merged *merged, const struct rule *rule)
 	       merged->as.skew_ms == as.skew_ms && merged->as.nr_sides == as.nr_sides;
 }
 
-/* The stream is about to be closed. */
+/* The stream is about to be closed. It is the side's newest one and replaced by the one before it,
+ * which may live on because a change was rolled back; or a newer one must not fall back to it. */
 static bool leave(struct stream *stream)
 {
 	struct merged *merged = stream->merged;
-	struct stream *self = stream;
+	_Atomic(struct stream *) *newest = &merged->streams[stream->rule.side];
+	struct stream *newer = atomic_load(newest);
 
-	atomic_compare_exchange_strong(&merged->streams[stream->rule.side], &self, NULL);
+	if (newer == stream)
+		atomic_store(newest, stream->merged_before);
+	for (; newer; newer = newer->merged_before) {
+		if (newer->merged_before == stream)
+			newer->merged_before = stream->merged_before;
+	}
 	if (!merger_settle(merged->merger, merged, NULL))
 		return false;
 	merged_put(merged);
@@ -563,6 +562,7 @@ void merged_join(struct merged *merged, struct stream *stream)
 {
 	stream->merged = merged_hold(merged);
 	stream->leave = leave;
+	stream->merged_before = atomic_load(&merged->streams[stream->rule.side]);
 	atomic_store(&merged->streams[stream->rule.side], stream);
 }
 

@@ -87,18 +87,15 @@ const struct merge_counters *merged_counters(const struct merged *merged);
 
 /* ---- feeds ---- */
 
-/* Main thread. A feed for datagrams of an interface with this MTU. NULL: no memory, or there are
- * too many. */
-struct feed *merger_add_feed(struct merger *merger, unsigned int mtu);
+/* Main thread. A feed for datagrams of up to this many bytes, with headers. NULL: no memory, or
+ * there are too many. */
+struct feed *merger_add_feed(struct merger *merger, uint32_t capacity);
 
 /* The ingress thread has ended. Accepts NULL. Frees nothing if the merger's thread is stuck. */
 void merger_remove_feed(struct merger *merger, struct feed *feed);
 
 /* Datagrams in the queues of the feeds; main thread. */
 uint32_t merger_queued(const struct merger *merger);
-
-/* Datagrams that found no free slot, times the outputs of their streams. */
-uint64_t merger_full(const struct merger *merger);
 
 /* ---- the merger's thread, in place of a frame queue and a UMEM ---- */
 

@@ -209,7 +209,7 @@ void merger_read(struct worker_state *state)
 	state->send_errors = counter_read(&out->send_errors);
 	state->submitted = counter_read(&out->submitted);
 	state->rate_limited = counter_read(&out->rate_limited);
-	state->withheld = counter_read(&out->withheld) + merger_full(merger_get());
+	state->withheld = counter_read(&out->withheld);
 	state->unwanted = counter_read(&out->unwanted);
 	state->inactive_side = counter_read(&out->inactive_side);
 	state->in_flight = counter_read(&out->in_flight);

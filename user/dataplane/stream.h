@@ -108,6 +108,8 @@ struct stream {
 	struct selection *selection;   /* of a rule with `select`; NULL: none. One reference */
 	/* Of a rule that merges its sides (merger.h): the last shard is the merger's. */
 	struct merged *merged; /* NULL: it does not */
+	struct stream
+		*merged_before; /* that of the side when it joined, while that lives, or NULL */
 	/* Called before it is closed; NULL: nothing. False: a thread that is stuck may use it. */
 	bool (*leave)(struct stream *stream);
 	unsigned int references;

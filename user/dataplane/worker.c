@@ -60,7 +60,6 @@ struct worker {
 	const struct ruleset *ruleset; /* in use */
 	struct capture_tap *tap;       /* likewise; NULL: none */
 	struct feed *feed;	       /* to the merger; NULL: nothing is merged */
-	unsigned int mtu;
 
 	uint64_t stuck_after_ns; /* a thread that is overdue for this long is stuck; 0: never */
 	struct heartbeat ingress_heartbeat;
@@ -179,7 +178,6 @@ int worker_open(struct worker **out, const struct worker_options *options)
 		return -ENOMEM;
 	memset(worker, 0, sizeof(*worker));
 	worker->rx_queue = options->queue;
-	worker->mtu = options->mtu;
 	worker->ingress_cpu = pick_cpu(&options->sizes, 2 * options->index);
 	worker->egress_cpu = pick_cpu(&options->sizes, 2 * options->index + 1);
 	worker->stuck_after_ns = options->sizes.watchdog * NS_PER_SECOND;
@@ -303,14 +301,15 @@ int worker_prepare(struct worker *worker)
 	return worker->ingress_result;
 }
 
-/* Once there is a rule that merges its inputs. Without a feed its datagrams are counted drops. */
+/* Once there is a rule that merges its inputs. Without a feed its datagrams are counted drops. Its
+ * slots hold all that the socket can receive, because the MTU may grow while it is open. */
 static void provide_feed(struct worker *worker)
 {
 	struct merger *merger = merger_get();
 
 	if (worker->feed || !merger || !merger_runs(merger))
 		return;
-	worker->feed = merger_add_feed(merger, worker->mtu);
+	worker->feed = merger_add_feed(merger, xsk_capacity(worker->xsk));
 	atomic_store(&worker->ingress.next_feed, worker->feed);
 }
 
@@ -690,7 +689,7 @@ void worker_read(const struct worker *worker, struct worker_state *state)
 	state->send_errors = counter_read(&out->send_errors);
 	state->submitted = counter_read(&out->submitted);
 	state->rate_limited = counter_read(&out->rate_limited);
-	state->withheld = counter_read(&out->withheld);
+	state->withheld = counter_read(&out->withheld) + counter_read(&in->merge_full);
 	state->unwanted = counter_read(&out->unwanted);
 	state->inactive_side = counter_read(&out->inactive_side);
 	for (unsigned int i = 0; i < INGRESS_DROPS; i++)
