@@ -78,6 +78,14 @@ static const struct {
 	 {{1, 29, "same@b", "expected `when joined` in each output"},
 	  {2, 29, "239.2.1.1@b", "one destination for a prefix of groups, expected same"},
 	  {3, 6, "239.3.0.0/16:any@a", "`lease`, `sequence` and `watch` are not for a prefix"}}},
+	/* Groups of the link alone are none that a prefix relays; one that has others as well is.
+	 */
+	{{"a in [ff00::]/15:any@a out same@b when joined",
+	  "b in [ff12::]/16:any@a out same@b when joined",
+	  "c in 224.0.0.128/25:any@a out same@b when joined"},
+	 {{1, 6, "[ff00::]/15:any@a", "groups of the link, of which a prefix relays none"},
+	  {2, 6, "[ff12::]/16:any@a", "groups of the link, of which a prefix relays none"},
+	  {3, 6, "224.0.0.128/25:any@a", "groups of the link, of which a prefix relays none"}}},
 	/* several inputs */
 	{{"a in A:239.1.1.1:1@a in B:239.1.1.2:1@b out 1.1.1.1:1"},
 	 {{1, 25, "B:239.1.1.2:1@b", "several inputs, but not how one stream is made of them"}}},
@@ -272,6 +280,9 @@ static const char *const good[] = {
 	"z1 in 239.4.0.0/16:any@a out same@b when joined",
 	"z2 in 239.4.0.0/16:5@b out same:6@c when joined from keep",
 	"z3 in 239.4.2.3:any@b out 239.5.2.3@a",
+	"z4 in [ff00::]/8:any@y out same@z when joined",
+	"z5 in [ff02::]/15:any@y out same@z when joined",
+	"z6 in 224.0.0.0/23:any@y out same@z when joined",
 };
 
 static void test_good(void **state)

@@ -184,19 +184,11 @@ static bool has_output(const struct stem *stem, int ifindex)
 	return false;
 }
 
-/* Of the link alone: routers forward none of these (RFC 5771, section 4; RFC 4291, section 2.7). */
-static bool is_link_local_group(const struct xmc_addr *group)
-{
-	if (addr_is_ipv4(group))
-		return group->b[12] == 224 && !group->b[13] && !group->b[14];
-	return (group->b[1] & 0xf) <= 2;
-}
-
 static void note_group(void *context, int ifindex, const struct xmc_addr *group)
 {
 	struct branching *branching = context;
 
-	if (is_link_local_group(group))
+	if (prefix_is_link_local(group, 0))
 		return;
 
 	for (uint32_t i = 0; i < branching->nr_stems; i++) {

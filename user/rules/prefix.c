@@ -39,6 +39,17 @@ bool prefix_parse(const struct word *word, const struct word *bits_word, unsigne
 	return false;
 }
 
+bool prefix_is_link_local(const struct xmc_addr *prefix, uint8_t host_bits)
+{
+	struct xmc_addr mask;
+
+	if (addr_is_ipv4(prefix))
+		return host_bits <= 8 && prefix->b[12] == 224 && !prefix->b[13] && !prefix->b[14];
+	/* The widest scope of the prefix. */
+	xmc_mask_from_host_bits(&mask, host_bits);
+	return prefix->b[0] == 0xff && ((prefix->b[1] | ~mask.b[1]) & 0xf) <= 2;
+}
+
 bool prefix_has(const struct xmc_addr *prefix, uint8_t host_bits, const struct xmc_addr *addr)
 {
 	struct xmc_addr mask, masked;

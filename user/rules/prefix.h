@@ -26,4 +26,8 @@ const char *prefix_format(const struct xmc_addr *addr, uint8_t host_bits, bool b
 /* Is the address one of the prefix? */
 bool prefix_has(const struct xmc_addr *prefix, uint8_t host_bits, const struct xmc_addr *addr);
 
+/* Are all of its groups of the link alone, so that routers forward none of them (RFC 5771, section
+ * 4; RFC 4291, section 2.7)? */
+bool prefix_is_link_local(const struct xmc_addr *prefix, uint8_t host_bits);
+
 #endif

@@ -11,6 +11,7 @@
 #include "base/lookup.h"
 #include "rules/aliases.h"
 #include "rules/feedback.h"
+#include "rules/prefix.h"
 #include "rules/sides.h"
 
 /* ---- one rule by itself ---- */
@@ -67,6 +68,10 @@ static void check_prefix(const struct subject *subject)
 		input_error(subject, rule,
 			    "`lease`, `sequence` and `watch` are not for a prefix of groups, "
 			    "expected a rule for each group, such as 239.1.1.{1..50}");
+	if (prefix_is_link_local(&rule->group, rule->group_host_bits))
+		input_error(subject, rule,
+			    "groups of the link, of which a prefix relays none, expected wider or "
+			    "other ones, such as 239.1.0.0/16 or [ff3e::]/32");
 }
 
 /* The user path carries only the payload, so the families of input and outputs may differ there; a
@@ -88,7 +93,7 @@ static void check_input(const struct subject *subject, const struct rule *rule)
 			    "multicast group");
 	if (rule->group_host_bits)
 		check_prefix(subject);
-	if (stays_on_host(&rule->group))
+	else if (stays_on_host(&rule->group))
 		input_error(subject, rule,
 			    "a group of interface-local scope is on no wire, expected "
 			    "ff02: or wider");
@@ -233,7 +238,8 @@ static void check_output(const struct subject *subject, unsigned int index)
 	const struct rule *rule = subject->rule;
 	const struct rule_output *output = &rule->outputs[index];
 
-	if (stays_on_host(&output->to))
+	/* `same` has the groups of the input. */
+	if (!output->same && stays_on_host(&output->to))
 		output_error(subject, index,
 			     "a group of interface-local scope leaves no host, expected ff02: or "
 			     "wider");
