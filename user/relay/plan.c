@@ -206,7 +206,8 @@ static int open_route(struct plan *plan, struct route *route)
 
 	route->plan.opened = true;
 	route->arrival->intake->plan.changes |= !err;
-	if (is_failure(plan, err, route->plan.inherited))
+	/* What receivers want must not make an administrator's change fail. */
+	if (!route->rule->stem && is_failure(plan, err, route->plan.inherited))
 		return fail(plan, err, route->rule->name, route->reason);
 	if (err)
 		route_report(route, err);
