@@ -247,7 +247,9 @@ static void start_listening(struct demand *demand, struct demand_interface *inte
 		log_info("receivers-heard", LOG_IFACE(interface->name));
 	} else if (err != interface->failed)
 		log_warning("receivers-unheard", LOG_IFACE(interface->name), LOG_ERROR(err),
-			    LOG_TEXT("hint", "its outputs send as if they were always wanted"));
+			    LOG_TEXT("hint",
+				     "its outputs send as if they were always wanted, those "
+				     "of prefixes nothing"));
 	demand->moved |= err != interface->failed || !err;
 	interface->failed = err;
 }
