@@ -156,6 +156,16 @@ static void add_wanted(struct branching *branching, const struct wanted *wanted)
 	list[branching->count++] = *wanted;
 }
 
+/* Any host can name what is none: that is joined for nobody. */
+static bool is_source(const struct stem *stem, const struct xmc_addr *source)
+{
+	bool ipv4 = addr_is_ipv4(source);
+
+	return !addr_is_any(source) && !addr_is_multicast(source) && !addr_is_broadcast(source) &&
+	       ipv4 == addr_is_ipv4(&stem->rule->group) && !(ipv4 && !source->b[12]) &&
+	       covers_source(stem->rule, source, 0);
+}
+
 /* A group that receivers on some interfaces of the stem want: all of it, or by source. */
 static void add_group(struct branching *branching, uint32_t index, const struct xmc_addr *group)
 {
@@ -170,7 +180,7 @@ static void add_group(struct branching *branching, uint32_t index, const struct 
 		add_wanted(branching, &wanted);
 	for (unsigned int i = 0; i < sources.count && !sources.more; i++) {
 		wanted.source = sources.list[i];
-		if (covers_source(stem->rule, &wanted.source, 0))
+		if (is_source(stem, &wanted.source))
 			add_wanted(branching, &wanted);
 	}
 }
