@@ -10,11 +10,13 @@
 #include "rules/change.h"
 #include "rules/config.h"
 
+#define BRANCHES_MAX 100
 #define S	     NS_PER_SECOND
 
 static struct receivers *table;
 static struct relay relay;
 static struct config config;
+static struct route stems[4], routes[BRANCHES_MAX], *all[BRANCHES_MAX + 4];
 
 /* What the relay knows of its interfaces: there is one, eth1. */
 const struct receivers *demand_receivers(const struct demand *demand)
@@ -40,7 +42,9 @@ static void add_rules(const char *const *rules, unsigned int count)
 static int set_up(void **state)
 {
 	memset(&relay, 0, sizeof(relay));
+	memset(routes, 0, sizeof(routes));
 	config_init(&config);
+	relay.routes = all;
 	return receivers_new(&table);
 }
 
@@ -101,6 +105,26 @@ static void expect_branches(const char *expected)
 	forget_branches(&branching);
 }
 
+/* Let the branches run that there shall be. */
+static void run_branches(struct branching *branching)
+{
+	unsigned int first = relay.asked.nr_rules;
+
+	select_branches(branching);
+	relay.asked.rules = config.rules;
+	relay.config = config;
+	relay.nr_branches = config.nr_rules - first;
+	assert_true(relay.nr_branches <= BRANCHES_MAX);
+	for (unsigned int i = 0; i < config.nr_rules; i++) {
+		struct route *route = i < first ? &stems[i] : &routes[i - first];
+
+		route->rule = &config.rules[i];
+		route->joined = i >= first;
+		route->stem = i < first ? NULL : &stems[config.rules[i].stem - 1];
+		all[i] = route;
+	}
+}
+
 /* Any host can name what is no source. */
 static void test_sources_that_are_none(void **state)
 {
@@ -117,10 +141,83 @@ static void test_sources_that_are_none(void **state)
 	expect_branches("a 10.1.0.1>239.1.1.1;b fd00::1>ff3e::1;");
 }
 
+/* What is more specific takes its groups, of many rules as well. */
+static void test_claims(void **state)
+{
+	static char texts[200][80];
+	const char *rules[202] = {"a in 239.1.0.0/16:any@eth0 out same@eth1 when joined",
+				  "b in 239.1.9.0/24:any@eth0 out same@eth1 when joined"};
+
+	for (unsigned int i = 0; i < 200; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "r%u in 239.1.%u.%u:any@eth0 out 10.9.9.9", i,
+			 199 - i, i % 7 + 1);
+		rules[2 + i] = texts[i];
+	}
+	/* A rule for one source takes only that of the group. */
+	snprintf(texts[0], sizeof(texts[0]),
+		 "r0 in 239.1.199.1:any@eth0 source 10.1.0.1 out 10.9.9.9");
+	add_rules(rules, 202);
+	for (unsigned int i = 0; i < 200; i++) {
+		char group[20];
+
+		snprintf(group, sizeof(group), "239.1.%u.%u", 199 - i, i % 7 + 1);
+		report(1, group, RECORD_TO_EXCLUDE, NULL, 0);
+	}
+	report(1, "239.1.50.77", RECORD_TO_EXCLUDE, NULL, 0);
+	report(1, "239.1.9.77", RECORD_TO_EXCLUDE, NULL, 0);
+	report(2, "239.1.9.77", RECORD_TO_EXCLUDE, NULL, 0);
+	expect_branches("a 239.1.50.77;a 239.1.199.1;b 239.1.9.77;");
+}
+
+/* More names than can have branches: those that run stay while somebody names them, and the group's
+ * sends to whoever wants anything of it. */
+static void test_more_sources(void **state)
+{
+	static const char *const rules[] = {
+		"a in 239.1.0.0/16:any@eth0 out same@eth1 from keep when joined"};
+	static const uint8_t one[] = {10, 1, 0, 1}, two[] = {10, 1, 0, 2};
+	uint8_t many[4 * (RECEIVERS_SOURCES + 1)];
+	struct branching branching;
+
+	for (uint8_t i = 0; i <= RECEIVERS_SOURCES; i++)
+		memcpy(many + 4 * (size_t)i, (uint8_t[]){10, 9, 0, i}, 4);
+	add_rules(rules, 1);
+	report(1, "239.1.1.1", RECORD_IS_INCLUDE, one, 1);
+	report(2, "239.1.1.1", RECORD_IS_INCLUDE, two, 1);
+	run_branches(&branching);
+	assert_int_equal(relay.nr_branches, 2);
+	report(3, "239.1.1.1", RECORD_IS_INCLUDE, many, RECEIVERS_SOURCES + 1);
+	{
+		struct branching next = {.config = &relay.asked};
+
+		assert_int_equal(branching_select(&next, &relay), 0);
+		assert_int_equal(next.nr_chosen, 3);
+		assert_false(next.ended);
+		assert_true(addr_is_any(&next.chosen[2].what.source));
+		assert_false(next.chosen[2].others);
+		branching_free(&next);
+	}
+	/* One that nobody names any more ends: the group's has its packets. */
+	report(2, "239.1.1.1", RECORD_BLOCK, two, 1);
+	report(1, "239.1.1.1", RECORD_TO_EXCLUDE, NULL, 0);
+	{
+		struct branching next = {.config = &relay.asked};
+
+		assert_int_equal(branching_select(&next, &relay), 0);
+		assert_int_equal(next.nr_chosen, 1);
+		assert_true(next.ended);
+		branching_free(&next);
+	}
+	relay.nr_branches = 0;
+	forget_branches(&branching);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sources_that_are_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_claims, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_more_sources, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

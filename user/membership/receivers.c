@@ -452,6 +452,32 @@ bool receivers_want_others(const struct receivers *receivers, int ifindex,
 	return false;
 }
 
+/* Of one that excludes: those that it does not want. */
+static bool is_named(const struct host_source *source, bool excludes, uint64_t now_ns)
+{
+	return excludes ? !source->until_ns : source->until_ns > now_ns;
+}
+
+bool receivers_name(const struct receivers *receivers, int ifindex, const struct xmc_addr *address,
+		    const struct xmc_addr *named, uint64_t now_ns)
+{
+	const struct group *group = find_group(receivers, ifindex, address);
+
+	for (const struct member *member = group ? group->members : NULL; member;
+	     member = member->next) {
+		bool excludes = host_filter_excludes(&member->filter, now_ns);
+
+		for (unsigned int i = 0; i < member->filter.nr_sources; i++) {
+			const struct host_source *source = &member->filter.sources[i];
+
+			if (addr_equal(&source->address, named) &&
+			    is_named(source, excludes, now_ns))
+				return true;
+		}
+	}
+	return false;
+}
+
 static void add_source(struct receivers_sources *sources, const struct xmc_addr *source)
 {
 	for (unsigned int i = 0; i < sources->count; i++) {
@@ -478,8 +504,7 @@ void receivers_add_sources(const struct receivers *receivers, int ifindex,
 		for (unsigned int i = 0; i < member->filter.nr_sources && !sources->more; i++) {
 			const struct host_source *source = &member->filter.sources[i];
 
-			/* Of one that excludes: those that it does not want. */
-			if (excludes ? !source->until_ns : source->until_ns > now_ns)
+			if (is_named(source, excludes, now_ns))
 				add_source(sources, &source->address);
 		}
 	}

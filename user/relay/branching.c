@@ -166,16 +166,36 @@ static bool is_source(const struct stem *stem, const struct xmc_addr *source)
 	       covers_source(stem->rule, source, 0);
 }
 
+static void find_sources(const struct branching *branching, const struct stem *stem,
+			 const struct xmc_addr *group, struct receivers_sources *sources)
+{
+	*sources = (struct receivers_sources){.count = 0};
+	for (unsigned int i = 0; stem->by_source && i < stem->rule->nr_outputs; i++)
+		receivers_add_sources(branching->receivers, stem->ifindexes[i], group,
+				      branching->now_ns, sources);
+}
+
+/* Does a receiver name the source? */
+static bool is_named(const struct branching *branching, const struct wanted *wanted)
+{
+	const struct stem *stem = &branching->stems[wanted->stem];
+
+	for (unsigned int i = 0; i < stem->rule->nr_outputs; i++) {
+		if (receivers_name(branching->receivers, stem->ifindexes[i], &wanted->group,
+				   &wanted->source, branching->now_ns))
+			return true;
+	}
+	return false;
+}
+
 /* A group that receivers on some interfaces of the stem want: all of it, or by source. */
 static void add_group(struct branching *branching, uint32_t index, const struct xmc_addr *group)
 {
 	const struct stem *stem = &branching->stems[index];
 	struct wanted wanted = {.stem = index, .group = *group};
-	struct receivers_sources sources = {0};
+	struct receivers_sources sources;
 
-	for (unsigned int i = 0; stem->by_source && i < stem->rule->nr_outputs; i++)
-		receivers_add_sources(branching->receivers, stem->ifindexes[i], group,
-				      branching->now_ns, &sources);
+	find_sources(branching, stem, group, &sources);
 	if (!sources.count || sources.more || sources.others)
 		add_wanted(branching, &wanted);
 	for (unsigned int i = 0; i < sources.count && !sources.more; i++) {
@@ -256,7 +276,9 @@ static void choose(struct branching *branching, const struct wanted *wanted)
 }
 
 /* A branch that runs stays while it is wanted, and while its group is joined; that of a source only
- * until that of its group takes its packets. */
+ * until that of its group takes its packets. While it is named it stays also if there are too many
+ * names: otherwise one report with many could end the streams of all, because upstream routers join
+ * the groups of SSM for sources alone. */
 static void keep(struct branching *branching, const struct route *route, bool *kept)
 {
 	struct wanted wanted = {.stem = find_stem(branching, route->stem),
@@ -273,7 +295,8 @@ static void keep(struct branching *branching, const struct route *route, bool *k
 	if (found)
 		kept[found - branching->wanted] = true;
 	stays = found || (route->joined && !is_claimed(branching, &wanted) &&
-			  (addr_is_any(&wanted.source) || !find_wanted(branching, &whole)));
+			  (addr_is_any(&wanted.source) || !find_wanted(branching, &whole) ||
+			   is_named(branching, &wanted)));
 	branching->ended |= !stays;
 	if (stays || branching->keeps_ended)
 		choose(branching, &wanted);
@@ -293,6 +316,15 @@ static void choose_new(struct branching *branching, const struct wanted *wanted)
 		branching->nr_new++;
 		choose(branching, wanted);
 	}
+}
+
+/* Are there names without branches, so that the group's has to serve these as well? */
+static bool has_more_sources(const struct branching *branching, const struct wanted *whole)
+{
+	struct receivers_sources sources;
+
+	find_sources(branching, &branching->stems[whole->stem], &whole->group, &sources);
+	return sources.more;
 }
 
 /* Find the branches of groups of which sources have branches of their own. 0 or -ENOMEM. */
@@ -316,7 +348,8 @@ static int find_others(struct branching *branching)
 						      compare_wanted) +
 		       1;
 		chosen->others = next < sorted + count && next->stem == chosen->what.stem &&
-				 addr_equal(&next->group, &chosen->what.group);
+				 addr_equal(&next->group, &chosen->what.group) &&
+				 !has_more_sources(branching, &chosen->what);
 	}
 	free(sorted);
 	return 0;

@@ -19,7 +19,7 @@ struct wanted {
 /* One that there shall be, in an order in which the branches of a group are neighbours. */
 struct chosen {
 	struct wanted what;
-	bool others; /* branches of its group have sources of their own */
+	bool others; /* branches of its group have sources of their own, all that are named */
 };
 
 struct stem {
