@@ -279,6 +279,28 @@ def full():
     send_frames(star.receiver, "r0", [frame4(report3((TO_EXCLUDE, "239.1.8.8", [])), "10.2.0.9", 9)])
     wait_groups(daemon, 0, "few")
     equal(rule(daemon, "all")["groups"], 40, "groups of the flooded one")
+    # A prefix that is new while the table is full has room as well.
+    daemon.ctl("rule", "add", "new in 239.3.0.0/16:any@in0 out same@out0 when joined")
+    with receiver(star.receiver, 6000, "239.3.1.1", "10.2.0.2"):
+        wait_groups(daemon, 1, "new")
+    daemon.stop()
+
+
+@test
+def nested():
+    """A flood of groups of a longer prefix, whose groups are not those of the shorter one, ends at a limit"""
+    star = Star()
+    daemon = start(star, RULE, "narrow in 239.1.7.0/24:any@in0 out same@out0 when joined",
+                   settings="demand: {linger: 100ms, leave: fast, max_groups: 20, max_streams: 10}\n")
+    for first in range(0, 240, 8):
+        names = [f"239.1.7.{first + i}" for i in range(8)]
+        send_frames(star.receiver, "r0", [frame4(report3(*((TO_EXCLUDE, name, []) for name in names)), "10.2.0.9", 9)])
+        sent = first + 8
+        wait_until(lambda sent=sent: len(known(daemon)) + daemon.stats()["receivers"]["refused_reports"] >= sent,
+                   "the reports are read")
+    wait_groups(daemon, 10, "narrow")
+    check(len(known(daemon)) <= 40, f"{len(known(daemon))} groups are known, expected 20 and 10 of each prefix")
+    equal(rule(daemon)["groups"], 0, "groups of the shorter prefix")
     daemon.stop()
 
 

@@ -23,6 +23,14 @@ void prefix_rooms_set(struct prefix_rooms *rooms, const struct prefix_room *list
 	rooms->count = count;
 }
 
+unsigned int prefix_rooms_most(const struct prefix_rooms *rooms, unsigned int most,
+			       unsigned int each)
+{
+	uint64_t all = most + (uint64_t)rooms->count * each;
+
+	return all < UINT32_MAX ? (unsigned int)all : UINT32_MAX;
+}
+
 bool prefix_rooms_take(struct prefix_rooms *rooms, int ifindex, const struct xmc_addr *group)
 {
 	for (unsigned int i = 0; i < rooms->count; i++) {

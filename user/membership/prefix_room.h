@@ -30,6 +30,11 @@ void prefix_rooms_free(struct prefix_rooms *rooms);
 void prefix_rooms_set(struct prefix_rooms *rooms, const struct prefix_room *list,
 		      unsigned int count);
 
+/* How many groups there may be at most: `most` besides these, and of each prefix `each`. Groups
+ * that take room of a prefix may be those of a longer one, so that its room alone is no limit. */
+unsigned int prefix_rooms_most(const struct prefix_rooms *rooms, unsigned int most,
+			       unsigned int each);
+
 /* Take room for a group. False: no prefix of it has any. */
 bool prefix_rooms_take(struct prefix_rooms *rooms, int ifindex, const struct xmc_addr *group);
 

@@ -132,7 +132,8 @@ int branches_append(struct branches *branches, const struct relay *relay, struct
 	int result = branching_select(&branching, relay);
 
 	if (!result) {
-		branches->pending |= branching.deferred;
+		/* The room of prefixes is noted by the change that follows. */
+		branches->pending = true;
 		note_limits(branches, &branching);
 		result = branching_append(&branching, next);
 	}

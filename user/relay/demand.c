@@ -333,11 +333,15 @@ static enum receivers_result take_record(const struct reading *reading,
 	enum receivers_result result = receivers_report(demand->receivers, rules, ifindex, host,
 							version, record, reading->now_ns);
 
-	if (result != RECEIVERS_FULL ||
-	    (!group_set_has(&demand->sent, ifindex, &record->group) &&
-	     !prefix_rooms_take(&demand->rooms, ifindex, &record->group)))
+	if (result != RECEIVERS_FULL)
 		return result;
-	sent.most_groups = UINT32_MAX;
+	if (group_set_has(&demand->sent, ifindex, &record->group))
+		sent.most_groups = UINT32_MAX;
+	else if (prefix_rooms_take(&demand->rooms, ifindex, &record->group))
+		sent.most_groups = prefix_rooms_most(&demand->rooms, rules->most_groups,
+						     demand->config.max_streams);
+	else
+		return result;
 	return receivers_report(demand->receivers, &sent, ifindex, host, version, record,
 				reading->now_ns);
 }
