@@ -247,6 +247,28 @@ def last_member():
 
 
 @test
+def forged_leave():
+    """A host in whose name another one leaves is asked, also where streams end at once, and has its stream again"""
+    star = Star()
+    daemon = start(star, RULE, settings="demand: {leave: fast, last_member_interval: 200ms, query_interval: 600s}\n")
+    daemon.process.wait_line("querier-started iface=out0 family=ipv4")
+
+    def queries():
+        return daemon.stats()["receivers"]["sent_queries"]
+
+    with receiver(star.receiver, 6000, OUT, "10.2.0.2"):
+        wait_state(daemon, "active")
+        before = queries()
+        leave = frame4(report3((TO_INCLUDE, OUT, [])), "10.2.0.2")
+        send_frames(star.receiver, "r0", [leave[:6] + bytes.fromhex(star.receiver.mac("r0").replace(":", "")) +
+                                          leave[12:]])
+        wait_until(lambda: queries() > before, "it is asked")
+        wait_until(lambda: (OUT, "10.2.0.2") in listed(daemon), "it is known again")
+        wait_state(daemon, "active")
+    daemon.stop()
+
+
+@test
 def found_at_start():
     """A receiver that joined before the relay started is found by its first query"""
     star = Star()

@@ -261,11 +261,11 @@ static enum receivers_result leave(struct receivers *receivers, const struct rec
 				   const struct group_record *record, uint64_t now_ns)
 {
 	bool for_many = is_for_many(group, record, now_ns);
-	bool at_once = ends_at_once(rules, for_many);
-	uint64_t until_ns = at_once ? now_ns : now_ns + rules->last_member_ns;
+	uint64_t until_ns = ends_at_once(rules, for_many) ? now_ns : now_ns + rules->last_member_ns;
 	/* As RFC 2236, section 7: further leaves do not start it again. Each looks at all members,
 	 * and one packet can have hundreds. */
 	bool starts = for_many && group->leaving_until_ns <= now_ns;
+	bool asks = member || starts;
 
 	if (member && record->kind == RECORD_BLOCK) {
 		receivers->changes +=
@@ -279,7 +279,9 @@ static enum receivers_result leave(struct receivers *receivers, const struct rec
 		shorten_old(receivers, group, until_ns, now_ns);
 	else if (member)
 		settle(receivers, group, member, now_ns);
-	return at_once || !(member || starts) ? RECEIVERS_DONE : RECEIVERS_ASK;
+	/* Also if it ends at once: any host can say that another one has left, whose answer then
+	 * brings the stream back. */
+	return asks ? RECEIVERS_ASK : RECEIVERS_DONE;
 }
 
 /* Would its sources be above the limit of members? Those that a host names again are there. */
