@@ -59,8 +59,10 @@ static int tear_down(void **state)
 static void report(uint8_t number, const char *group, enum group_record_kind kind,
 		   const uint8_t *sources, unsigned int count)
 {
-	static const struct receivers_rules rules = {
-		.most_groups = 1000, .most_members = 1000, .membership_ns = 1000 * S, .leave = LEAVE_TRACKED};
+	static const struct receivers_rules rules = {.most_groups = 1000,
+						     .most_members = 1000,
+						     .membership_ns = 1000 * S,
+						     .leave = LEAVE_TRACKED};
 	struct receiver_host host = {.mac = {number}};
 	struct xmc_addr to = address(group);
 	struct group_record record = {kind, to, {sources, count, addr_is_ipv4(&to)}};
@@ -132,8 +134,8 @@ static void test_sources_that_are_none(void **state)
 		"a in 239.1.0.0/16:any@eth0 out same@eth1 from keep when joined",
 		"b in [ff3e::]/32:any@eth0 out same@eth1 from keep when joined"};
 	static const uint8_t ipv4[] = {0, 0, 0, 0, 239, 1, 1, 1, 255, 255, 255, 255, 10, 1, 0, 1};
-	static const uint8_t ipv6[4 * 16] = {
-		[16] = 0xff, 0x3e, [31] = 1, [42] = 0xff, 0xff, 10, 1, 0, 1, [48] = 0xfd, [63] = 1};
+	static const uint8_t ipv6[4 * 16] = {[16] = 0xff, 0x3e, [31] = 1, [42] = 0xff, 0xff,	10,
+					     1,		  0,	1,	  [48] = 0xfd, [63] = 1};
 
 	add_rules(rules, 2);
 	report(1, "239.1.1.1", RECORD_IS_INCLUDE, ipv4, 4);

@@ -53,19 +53,39 @@ static bool may_claim(const struct rule *rule, const struct rule *stem)
 	       strcmp(rule->iface, stem->iface) == 0;
 }
 
+/* The first claim of this group, or where it would be. */
+static unsigned int find_claim(const struct stem *stem, const struct xmc_addr *group)
+{
+	unsigned int low = 0, high = stem->nr_groups;
+
+	while (low < high) {
+		unsigned int middle = low + (high - low) / 2;
+
+		if (memcmp(&stem->claims[middle]->group, group, sizeof(*group)) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static bool is_claimed(const struct branching *branching, const struct wanted *wanted)
 {
-	const struct rule *rule = branching->stems[wanted->stem].rule;
+	const struct stem *stem = &branching->stems[wanted->stem];
 	bool named = !addr_is_any(&wanted->source);
-	const struct xmc_addr *source = named ? &wanted->source : &rule->source;
-	uint8_t host_bits = named ? 0 : rule_host_bits(rule);
+	const struct xmc_addr *source = named ? &wanted->source : &stem->rule->source;
+	uint8_t host_bits = named ? 0 : rule_host_bits(stem->rule);
 
-	for (unsigned int i = 0; i < branching->nr_claims; i++) {
-		const struct claim *claim = &branching->claims[i];
+	for (unsigned int i = find_claim(stem, &wanted->group);
+	     i < stem->nr_groups && addr_equal(&stem->claims[i]->group, &wanted->group); i++) {
+		if (covers_source(stem->claims[i], source, host_bits))
+			return true;
+	}
+	for (unsigned int i = stem->nr_groups; i < stem->nr_claims; i++) {
+		const struct rule *rule = stem->claims[i];
 
-		if (claim->stem == wanted->stem &&
-		    prefix_has(&claim->rule->group, claim->rule->group_host_bits, &wanted->group) &&
-		    covers_source(claim->rule, source, host_bits))
+		if (prefix_has(&rule->group, rule->group_host_bits, &wanted->group) &&
+		    covers_source(rule, source, host_bits))
 			return true;
 	}
 	return false;
@@ -89,21 +109,28 @@ static int add_stem(struct branching *branching, const struct demand *demand, ui
 	return 0;
 }
 
-static int add_claims(struct branching *branching, uint32_t stem)
+static int compare_claims(const void *a, const void *b)
 {
-	const struct config *config = branching->config;
+	const struct rule *const *first = a, *const *second = b;
 
-	for (unsigned int i = 0; i < config->nr_rules; i++) {
-		struct claim *claims;
+	return memcmp(&(*first)->group, &(*second)->group, sizeof((*first)->group));
+}
 
-		if (!may_claim(&config->rules[i], branching->stems[stem].rule))
+static int add_claims(const struct config *config, struct stem *stem)
+{
+	stem->claims = calloc(config->nr_rules + 1UL, sizeof(*stem->claims));
+	if (!stem->claims)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < 2 * config->nr_rules; i++) {
+		const struct rule *rule = &config->rules[i % config->nr_rules];
+		bool prefixes = i >= config->nr_rules;
+
+		if (!rule->group_host_bits == prefixes || !may_claim(rule, stem->rule))
 			continue;
-		claims = realloc(branching->claims, (branching->nr_claims + 1UL) * sizeof(*claims));
-		if (!claims)
-			return -ENOMEM;
-		branching->claims = claims;
-		claims[branching->nr_claims++] = (struct claim){stem, &config->rules[i]};
+		stem->claims[stem->nr_claims++] = rule;
+		stem->nr_groups += !prefixes;
 	}
+	qsort(stem->claims, stem->nr_groups, sizeof(*stem->claims), compare_claims);
 	return 0;
 }
 
@@ -120,16 +147,17 @@ static int find_stems(struct branching *branching, const struct demand *demand)
 			err = add_stem(branching, demand, i);
 	}
 	for (uint32_t i = 0; !err && i < branching->nr_stems; i++)
-		err = add_claims(branching, i);
+		err = add_claims(config, &branching->stems[i]);
 	return err;
 }
 
 void branching_free(struct branching *branching)
 {
-	for (unsigned int i = 0; i < branching->nr_stems; i++)
+	for (unsigned int i = 0; i < branching->nr_stems; i++) {
 		free(branching->stems[i].ifindexes);
+		free(branching->stems[i].claims);
+	}
 	free(branching->stems);
-	free(branching->claims);
 	free(branching->wanted);
 	free(branching->chosen);
 }
@@ -140,8 +168,6 @@ static void add_wanted(struct branching *branching, const struct wanted *wanted)
 {
 	struct wanted *list = branching->wanted;
 
-	if (is_claimed(branching, wanted))
-		return;
 	if (branching->count == branching->room) {
 		size_t room = branching->room ? 2 * branching->room : 64;
 
@@ -235,16 +261,22 @@ static int compare_wanted(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct wanted));
 }
 
-/* Sorted, each once: a group may be wanted on several interfaces. */
+/* Sorted, each once: a group may be wanted on several interfaces. Without what other rules take. */
 static void sort_wanted(struct branching *branching)
 {
+	struct wanted last;
 	size_t left = 0;
 
 	if (branching->count)
 		qsort(branching->wanted, branching->count, sizeof(struct wanted), compare_wanted);
 	for (size_t i = 0; i < branching->count; i++) {
-		if (!left || compare_wanted(&branching->wanted[left - 1], &branching->wanted[i]))
-			branching->wanted[left++] = branching->wanted[i];
+		const struct wanted *wanted = &branching->wanted[i];
+
+		if (i && !compare_wanted(&last, wanted))
+			continue;
+		last = *wanted;
+		if (!is_claimed(branching, wanted))
+			branching->wanted[left++] = last;
 	}
 	branching->count = left;
 }

@@ -29,12 +29,10 @@ struct stem {
 	bool by_source;	       /* its outputs keep the source, and receivers choose by it */
 	unsigned int branches; /* so far */
 	unsigned int refused;
-};
-
-/* A rule that takes groups from a stem, because it is more specific. */
-struct claim {
-	uint32_t stem;
-	const struct rule *rule;
+	/* Rules that take groups from it, because they are more specific: those of one group,
+	 * sorted by it, then prefixes. */
+	unsigned int nr_groups, nr_claims;
+	const struct rule **claims;
 };
 
 /* What the branches of a configuration shall be. */
@@ -42,9 +40,8 @@ struct branching {
 	const struct config *config;
 	const struct receivers *receivers;
 	uint64_t now_ns;
-	unsigned int nr_stems, nr_claims;
+	unsigned int nr_stems;
 	struct stem *stems;
-	struct claim *claims;
 	size_t count, room;
 	struct wanted *wanted;
 	bool no_memory;
