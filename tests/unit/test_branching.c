@@ -172,7 +172,7 @@ static void test_claims(void **state)
 }
 
 /* More names than can have branches: those that run stay while somebody names them, and the group's
- * sends to whoever wants anything of it. */
+ * sends to all that want anything of it. */
 static void test_more_sources(void **state)
 {
 	static const char *const rules[] = {
