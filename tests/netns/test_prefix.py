@@ -3,6 +3,8 @@
 """Prefixes of groups: each group is relayed while a receiver has joined it, as a rule of its own would."""
 
 import contextlib
+import os
+import resource
 import socket
 import struct
 
@@ -283,6 +285,25 @@ def full():
     daemon.ctl("rule", "add", "new in 239.3.0.0/16:any@in0 out same@out0 when joined")
     with receiver(star.receiver, 6000, "239.3.1.1", "10.2.0.2"):
         wait_groups(daemon, 1, "new")
+    daemon.stop()
+
+
+@test
+def shortage():
+    """Descriptors are short for the groups of a prefix: its rule can be changed all the same"""
+    star = Star()
+    daemon = start(star, RULE)
+    names = [f"239.1.7.{i}" for i in range(100)]
+    send_frames(star.receiver, "r0", [frame4(report3(*((TO_EXCLUDE, name, []) for name in names)), "10.2.0.9", 9)])
+    wait_groups(daemon, 100)
+    wait_until(lambda: rule(daemon)["state"] == "active", "it is active")
+    limits = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    few = len(os.listdir(f"/proc/{daemon.process.pid}/fd")) + 110
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (few, limits[1]))
+    daemon.ctl("rule", "set", "tv", "ttl", "5")
+    daemon.process.wait_line("rules-changed generation=2")
+    check(any("rule-pending" in line for line in daemon.process.lines), "descriptors were short")
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, limits)
     daemon.stop()
 
 
