@@ -9,7 +9,7 @@ import socket
 import struct
 
 from control import Client
-from group_messages import TO_EXCLUDE, TO_INCLUDE, frame4, report3, send_frames
+from group_messages import ALLOW, TO_EXCLUDE, TO_INCLUDE, frame4, report3, send_frames
 from harness import (Daemon, Star, check, check_books, equal, main, receive, receiver, rule_of, sender, test,
                      wait_until)
 from ipv4 import groups
@@ -242,6 +242,43 @@ def by_source():
             arrives([b"four"])
         wait_groups(daemon, 0, name)
         wait_until(lambda: not joined(group), "nothing is joined")
+    check_books(daemon.settle())
+    daemon.stop()
+
+
+@test
+def too_many_sources():
+    """One report names 33 sources: (S,G) that is joined stays, and those without a join of their own are sent as well"""
+    star = star_for(V4)
+    daemon = start(star, *(f"{name} in 239.{i}.0.0/16:any@in0 path {name} out same@out0 from keep when joined"
+                           for i, name in ((1, "user"), (2, "kernel"))))
+    star.source.ip("address add 10.1.0.9/24 dev s0")
+    one, last = (sender(star.source, address) for address in ("10.1.0.1", "10.1.0.9"))
+    interface = index(star.receivers[0], "r0")
+    client = Client(daemon.socket)
+
+    def joined(group):
+        return {item["source"] for item in client.call("group.list")["groups"] if item["group"] == group}
+
+    for i, name in ((1, "user"), (2, "kernel")):
+        group = f"239.{i}.5.5"
+        with receiver(star.receivers[0], 6000) as sock:
+            option(sock, interface, "MCAST_JOIN_SOURCE_GROUP", group, "10.1.0.1")
+            wait_until(lambda group=group: joined(group) == {"10.1.0.1"}, "joined for one source")
+            names = [f"10.9.0.{number}" for number in range(1, 33)] + ["10.1.0.9"]
+            send_frames(star.receivers[0], "r0", [frame4(report3((ALLOW, group, names)), "10.2.0.9", 9)])
+            wait_until(lambda group=group: None in joined(group), "joined for any source as well")
+            # When a group of its own has come and gone, what had ended before has gone as well.
+            with receiver(star.receivers[0], 6000, f"239.{i}.6.6", "10.2.0.2"):
+                wait_groups(daemon, 3, name)
+            wait_groups(daemon, 2, name)
+            equal(joined(group), {None, "10.1.0.1"}, "joined for")
+            wait_until(lambda name=name: rule(daemon, name)["state"] == "active", f"{name} is active")
+            daemon.thread_inputs()
+            last.sendto(b"last", (group, 6000))
+            one.sendto(b"one", (group, 6000))
+            equal(receive(sock)[0], b"one", "payload")
+            wait_until(lambda name=name: rule(daemon, name)["outputs"][0]["sent_packets"] == 2, "both are sent, once")
     check_books(daemon.settle())
     daemon.stop()
 
