@@ -248,7 +248,7 @@ def by_source():
 
 @test
 def too_many_sources():
-    """One report names 33 sources: (S,G) that is joined stays, and those without a join of their own are sent as well"""
+    """One report names 33 sources: what is joined by (S,G) stays so, and the others are sent as well"""
     star = star_for(V4)
     daemon = start(star, *(f"{name} in 239.{i}.0.0/16:any@in0 path {name} out same@out0 from keep when joined"
                            for i, name in ((1, "user"), (2, "kernel"))))
