@@ -59,6 +59,10 @@ static bool read_cuts(const json_t *object, const char *key, enum cut_side side,
 	return true;
 }
 
+/* Higher ones are left for holders after this one: xmcast-cluster goes on from the highest epoch
+ * that a daemon has, and a daemon accepts no lower one. */
+#define EPOCH_MAX (INT64_MAX / 4)
+
 static bool read_change(const json_t *object, struct lease_change *change)
 {
 	static const char *const optional[] = {"elsewhere", "shard",	"cold",	    "from",
@@ -74,7 +78,7 @@ static bool read_change(const json_t *object, struct lease_change *change)
 	if (!change->name || !read_number(object, "shard", LEASE_SHARDS_MAX - 1, false, &shard) ||
 	    !read_number(object, "from", INT64_MAX, false, &from) ||
 	    !read_number(object, "until", INT64_MAX, false, &until) ||
-	    !read_number(object, "epoch", INT64_MAX, false, &epoch) ||
+	    !read_number(object, "epoch", EPOCH_MAX, false, &epoch) ||
 	    !read_number(object, "elsewhere", INT64_MAX, change->keep, &elsewhere) ||
 	    !read_cuts(object, "from_seq", CUT_FROM, change) ||
 	    !read_cuts(object, "until_seq", CUT_UNTIL, change))
