@@ -144,9 +144,10 @@ static int pause_predecessor(void *context)
 	json_t *leases = NULL;
 	int err = ask_for_pause(take);
 
-	if (!err)
+	/* A predecessor of an older version, which knows no numbers, describes its leases once. */
+	if (!err && json_object_get(take->manifest, "numbers"))
 		err = receive_text(take, PAUSE_MS, &leases);
-	if (!err)
+	if (!err && leases)
 		inheritance_set_leases(take->inheritance, leases);
 	return err ? go_on_without(take, err) : 0;
 }
