@@ -391,6 +391,7 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 	int kind = control_client_parse(line, length, local->id, &body);
 	const char *message = json_string_value(json_object_get(body, "message"));
 	enum request request = local->request;
+	json_int_t code;
 	char reason[160];
 
 	if (kind == 2)
@@ -400,13 +401,18 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 		goto out;
 	}
 	local->request = REQUEST_NONE;
+	code = kind == 1 ? json_integer_value(json_object_get(body, "code")) : 0;
+	/* Another process takes its place within milliseconds, at the same socket. It refuses no
+	 * numbers: they are read again there. */
+	if (code == CONTROL_FAILED && (request == REQUEST_SET || request == REQUEST_HANDOVER)) {
+		lose(local, now, "another one takes its place");
+		goto out;
+	}
 	if (request == REQUEST_HANDOVER) {
 		handover_answer(&local->handover, local->protocol, now, kind ? NULL : body);
 		goto out;
 	}
 	if (kind == 1) {
-		json_int_t code = json_integer_value(json_object_get(body, "code"));
-
 		if (request == REQUEST_SET && code == CONTROL_NOT_FOUND) {
 			/* A reload has removed a lease; the other ones go on. Not at once, in case
 			 * that the list still has it. */
@@ -416,11 +422,6 @@ static void read_answer(struct local *local, uint64_t now, const char *line, siz
 		}
 		if (request == REQUEST_SET && learn_epochs(local, body)) {
 			local->set_at = now + LOCAL_SET_NS / 5;
-			goto out;
-		}
-		/* Another process takes its place within milliseconds, at the same socket. */
-		if (request == REQUEST_SET && code == CONTROL_FAILED) {
-			lose(local, now, "another one takes its place");
 			goto out;
 		}
 		local->refused = request == REQUEST_SET;
