@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void must_be_node(const struct node_record *record)
 {
-	must(record->weight >= 1 && record->weight <= CLUSTER_WEIGHT);
+	/* Without a weight its value could not be read. */
+	must(record->weight <= CLUSTER_WEIGHT && (record->weight || !record->instance));
 	must(record->nr_leases <= CLUSTER_LEASES);
 }
 
@@ -34,7 +35,8 @@ static void must_be_key(void *context, const struct etcd_key *key)
 		return;
 	must(key->create > 0);
 	if (key->is_shard)
-		must(etcd_name_valid(key->shard_record.node) && key->shard_record.term > 0);
+		must(!*key->shard_record.node ||
+		     (etcd_name_valid(key->shard_record.node) && key->shard_record.term > 0));
 	else
 		must_be_node(&key->node_record);
 }

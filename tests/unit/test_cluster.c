@@ -200,6 +200,57 @@ static void keys_are_read(void **state)
 	assert_string_equal(key.shard_record.node, "a");
 }
 
+/* Reads one key with this value. Returns how many were strange. */
+static unsigned int read_one(const char *name, const char *value, struct etcd_key *key)
+{
+	char encoded_key[128], encoded[512], text[1024], words[ETCD_WORDS_SIZE];
+	unsigned int strange = 0;
+	int64_t revision;
+
+	*key = (struct etcd_key){0};
+	base64_encode(name, strlen(name), encoded_key);
+	base64_encode(value, strlen(value), encoded);
+	snprintf(text, sizeof(text),
+		 "{\"header\":{\"revision\":\"20\"},\"kvs\":[{\"key\":\"%s\",\"create_revision\":"
+		 "\"3\",\"mod_revision\":\"7\",\"value\":\"%s\"}]}",
+		 encoded_key, encoded);
+	assert_int_equal(etcd_read_range(text, strlen(text), "/xmcast", &revision, remember, key,
+					 &strange, words),
+			 0);
+	return strange;
+}
+
+/* Their mod_revisions are known, so that they do not stop every transaction that compares them. */
+static void unreadable_records_are_empty(void **state)
+{
+	static struct etcd_key key;
+
+	assert_int_equal(read_one("/xmcast/shards/tv/3", "garbage", &key), 1);
+	assert_true(key.is_shard && key.mod == 7 && !*key.shard_record.node);
+	assert_int_equal(read_one("/xmcast/shards/tv/3",
+				  "{\"node\":\"a\",\"term\":2,\"cut\":{\"x\":-1}}", &key),
+			 1);
+	assert_true(key.is_shard && key.mod == 7 && !*key.shard_record.node);
+	assert_int_equal(read_one("/xmcast/nodes/b", "{\"weight\":1}", &key), 1);
+	assert_string_equal(key.node, "b");
+	assert_true(!key.is_shard && key.mod == 7 && key.create == 3 && !key.node_record.weight);
+	/* A request of a later version. */
+	assert_int_equal(read_one("/xmcast/nodes/b",
+				  "{\"instance\":\"0000000000000001\",\"host\":"
+				  "\"0000000000000002\",\"serial\":3,\"weight\":4,\"leases\":[],"
+				  "\"ask\":{\"what\":\"dance\",\"id\":5}}",
+				  &key),
+			 0);
+	assert_int_equal(key.node_record.weight, 4);
+	assert_int_equal(key.node_record.ask.what, ASK_NONE);
+	assert_int_equal(key.node_record.ask.id, 0);
+	/* The longest deadline and guard. */
+	assert_int_equal(read_one("/xmcast/shards/tv/3",
+				  "{\"node\":\"a\",\"term\":2,\"left_us\":15000000}", &key),
+			 0);
+	assert_int_equal(key.shard_record.left, 15000000000ULL);
+}
+
 static void errors_of_etcd(void **state)
 {
 	static const char no_user[] = "{\"error\":\"etcdserver: user name is empty\",\"code\":3}";
@@ -218,9 +269,13 @@ static void errors_of_etcd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shards_follow_weights), cmocka_unit_test(only_its_own_move),
-		cmocka_unit_test(reads_configuration),	 cmocka_unit_test(refuses_configuration),
-		cmocka_unit_test(base64_of_all_lengths), cmocka_unit_test(keys_are_read),
+		cmocka_unit_test(shards_follow_weights),
+		cmocka_unit_test(only_its_own_move),
+		cmocka_unit_test(reads_configuration),
+		cmocka_unit_test(refuses_configuration),
+		cmocka_unit_test(base64_of_all_lengths),
+		cmocka_unit_test(keys_are_read),
+		cmocka_unit_test(unreadable_records_are_empty),
 		cmocka_unit_test(errors_of_etcd),
 	};
 

@@ -232,6 +232,113 @@ static void releases_a_lease_that_is_gone(void **state)
 	protocol_free(protocol);
 }
 
+/* A shard's key that cannot be read is nobody's: it is claimed, and sent after its holder, which
+ * may not know that yet, has stopped. */
+static void claims_an_unreadable_shard(void **state)
+{
+	struct protocol *protocol = new_member();
+	const struct node_record other = record_of(2);
+	const struct shard_record held = {.node = "b", .term = 3}, unreadable = {0};
+	const struct answer done = {.kind = ANSWER_DONE, .revision = 6};
+	uint64_t from;
+	int64_t epoch;
+	struct txn txn;
+
+	protocol_see_node(protocol, TIME, "b", 3, 3, &other);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 4, &held);
+	assert_false(protocol_request(protocol, TIME, &txn));
+	protocol_see_node(protocol, TIME, "b", 3, 5, NULL);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 5, &unreadable);
+	assert_true(protocol_request(protocol, TIME, &txn));
+	assert_int_equal(txn.kind, TXN_CLAIM);
+	assert_int_equal(txn.shards[0].mod, 5);
+	assert_int_equal(txn.shards[0].becomes.left, 700 * MS);
+	protocol_answer(protocol, TIME, &done);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_true(from >= TIME + 715 * MS);
+	protocol_free(protocol);
+}
+
+/* A node whose record cannot be read is declared dead with the mod_revision of that. */
+static void buries_an_unreadable_node(void **state)
+{
+	struct protocol *protocol = new_member();
+	const struct node_record other = record_of(2), unreadable = {0};
+	struct txn txn = {0};
+
+	protocol_see_node(protocol, TIME, "b", 3, 3, &other);
+	protocol_see_node(protocol, TIME, "b", 3, 4, &unreadable);
+	for (unsigned int i = 0; i < 100 && txn.kind != TXN_BURY; i++) {
+		const struct answer done = {.kind = ANSWER_DONE, .revision = 5 + i};
+		uint64_t now = TIME + i * 50 * MS;
+
+		if (protocol_request(protocol, now, &txn) && txn.kind != TXN_BURY)
+			protocol_answer(protocol, now, &done);
+	}
+	assert_int_equal(txn.kind, TXN_BURY);
+	assert_int_equal(txn.other_mod, 4);
+	protocol_free(protocol);
+}
+
+/* Our own key has something that cannot be read. No other process goes on as this node: it is
+ * muted, and joins again when the key has been cleared. */
+static void our_key_is_overwritten(void **state)
+{
+	struct protocol *protocol = new_member();
+	const struct answer garbage = {
+		.kind = ANSWER_REFUSED, .revision = 3, .create = 2, .mod = 3};
+	const uint64_t later = TIME + 900 * MS;
+	struct txn txn;
+
+	assert_true(protocol_request(protocol, TIME + 100 * MS, &txn));
+	protocol_answer(protocol, TIME + 100 * MS, &garbage);
+	assert_int_equal(protocol_state(protocol), PROTOCOL_ABSENT);
+	assert_int_equal(protocol_deadline(protocol), 0);
+	expect_txn(protocol, later, TXN_CLEAR, 4);
+	expect_txn(protocol, later + 200 * MS, TXN_JOIN, 5);
+	assert_int_equal(protocol_state(protocol), PROTOCOL_MEMBER);
+	protocol_free(protocol);
+}
+
+/* The shard was passed on and has come back, and only the second is seen: the other host may send
+ * it for what is left. */
+static void comes_back_unseen(void **state)
+{
+	struct protocol *protocol = new_member();
+	const struct shard_record held = {.node = "a", .term = 2};
+	const struct shard_record back = {.node = "a", .term = 2, .left = 60 * MS};
+	uint64_t from;
+	int64_t epoch;
+
+	protocol_see_shard(protocol, TIME, radio.name, 0, 3, &held);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	protocol_see_shard(protocol, TIME + 100 * MS, radio.name, 0, 7, &back);
+	assert_int_not_equal(protocol_until(protocol, 0, TIME + 100 * MS, &from, &epoch), 0);
+	/* Longer by the share of the guard. */
+	assert_int_equal(from, TIME + 100 * MS + 70 * MS + 15 * MS);
+	protocol_free(protocol);
+}
+
+/* Data of a backup, whose revision is higher than any before: our key is an older one. */
+static void restored_with_a_higher_revision(void **state)
+{
+	struct protocol *protocol = new_member();
+	struct answer older = {.kind = ANSWER_REFUSED,
+			       .revision = 1000000,
+			       .create = 2,
+			       .mod = 2,
+			       .own = record_of(1)};
+	struct txn txn;
+
+	(void)protocol_wants_reading(protocol);
+	expect_txn(protocol, TIME + 100 * MS, TXN_RENEW, 5);
+	assert_true(protocol_request(protocol, TIME + 200 * MS, &txn));
+	protocol_answer(protocol, TIME + 200 * MS, &older);
+	assert_int_equal(protocol_state(protocol), PROTOCOL_ABSENT);
+	assert_true(protocol_wants_reading(protocol));
+	protocol_free(protocol);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +347,11 @@ int main(void)
 		cmocka_unit_test(a_gap_before_sending),
 		cmocka_unit_test(moves_to_possible_holders),
 		cmocka_unit_test(releases_a_lease_that_is_gone),
+		cmocka_unit_test(claims_an_unreadable_shard),
+		cmocka_unit_test(buries_an_unreadable_node),
+		cmocka_unit_test(our_key_is_overwritten),
+		cmocka_unit_test(comes_back_unseen),
+		cmocka_unit_test(restored_with_a_higher_revision),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

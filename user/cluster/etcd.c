@@ -349,8 +349,11 @@ static bool read_node(const json_t *value, struct node_record *record)
 		return false;
 	record->weight = (unsigned int)weight;
 	record->real = (uint64_t)json_integer_value(json_object_get(value, "real"));
-	if (record->real > INT64_MAX / 2 || !ask_read(json_object_get(value, "ask"), &record->ask))
+	if (record->real > INT64_MAX / 2)
 		return false;
+	/* A request that this version does not know must not make its node unknown. */
+	if (!ask_read(json_object_get(value, "ask"), &record->ask))
+		record->ask = (struct node_ask){0};
 	for (size_t i = 0; i < json_array_size(leases); i++) {
 		if (!read_lease(json_string_value(json_array_get(leases, i)),
 				&record->leases[record->nr_leases++]))
@@ -426,33 +429,46 @@ static bool read_key(const char *text, const char *prefix, struct etcd_key *key)
 	       key->number < CLUSTER_LEASE_SHARDS;
 }
 
-/* A KeyValue of etcd. */
-static bool read_kv(const json_t *kv, bool deleted, const char *prefix, struct etcd_key *key)
+/* False: the value is not a record as we write it. */
+static bool read_value(const char *value, struct etcd_key *key)
 {
-	const char *name = json_string_value(json_object_get(kv, "key"));
-	const char *value = json_string_value(json_object_get(kv, "value"));
 	char text[VALUE_SIZE + 1];
 	json_t *json = NULL;
-	ssize_t length;
+	ssize_t length = value ? base64_decode(value, text, sizeof(text)) : -1;
 	bool fine;
+
+	if (length < 0 || json_text_read(&json, text, (size_t)length, JSON_REJECT_DUPLICATES, NULL))
+		return false;
+	fine = key->is_shard ? read_shard(json, &key->shard_record, key->cut)
+			     : read_node(json, &key->node_record);
+	json_decref(json);
+	return fine;
+}
+
+/* A KeyValue of etcd. False: it is not one of our keys. If only its value cannot be read, its
+ * record is empty, so that its mod_revision is known: a transaction can replace or delete it. */
+static bool read_kv(const json_t *kv, bool deleted, const char *prefix, struct etcd_key *key,
+		    unsigned int *strange)
+{
+	const char *name = json_string_value(json_object_get(kv, "key"));
+	char text[VALUE_SIZE + 1];
+	ssize_t length;
 
 	*key = (struct etcd_key){.deleted = deleted,
 				 .create = number_of(kv, "create_revision"),
 				 .mod = number_of(kv, "mod_revision")};
 	length = name ? base64_decode(name, text, sizeof(text)) : -1;
 	if (length < 0 || strlen(text) != (size_t)length || !read_key(text, prefix, key) ||
-	    key->mod < 1)
+	    key->mod < 1 || (!deleted && key->create < 1)) {
+		++*strange;
 		return false;
-	if (deleted)
-		return true;
-	length = value ? base64_decode(value, text, sizeof(text)) : -1;
-	if (length < 0 || key->create < 1 ||
-	    json_text_read(&json, text, (size_t)length, JSON_REJECT_DUPLICATES, NULL))
-		return false;
-	fine = key->is_shard ? read_shard(json, &key->shard_record, key->cut)
-			     : read_node(json, &key->node_record);
-	json_decref(json);
-	return fine;
+	}
+	if (!deleted && !read_value(json_string_value(json_object_get(kv, "value")), key)) {
+		++*strange;
+		key->shard_record = (struct shard_record){0};
+		key->node_record = (struct node_record){0};
+	}
+	return true;
 }
 
 /* The key in the answer to the reading that follows a comparison that failed. Its name is ours,
@@ -525,10 +541,8 @@ int etcd_read_range(const char *text, size_t length, const char *prefix, int64_t
 	if (*revision < 1 || (kvs && !json_is_array(kvs)))
 		err = complain(words, "not an answer to a reading");
 	for (size_t i = 0; i < json_array_size(kvs) && !err; i++) {
-		if (read_kv(json_array_get(kvs, i), false, prefix, &key))
+		if (read_kv(json_array_get(kvs, i), false, prefix, &key, strange))
 			each(context, &key);
-		else
-			++*strange;
 	}
 	json_decref(json);
 	return err;
@@ -555,10 +569,8 @@ int etcd_read_watch(const char *text, size_t length, const char *prefix, etcd_ke
 		const char *type = json_string_value(json_object_get(event, "type"));
 
 		if (read_kv(json_object_get(event, "kv"), type && strcmp(type, "DELETE") == 0,
-			    prefix, &key))
+			    prefix, &key, strange))
 			each(context, &key);
-		else
-			++*strange;
 	}
 	json_decref(json);
 	return err;

@@ -58,7 +58,8 @@ char *etcd_login_body(const char *user, const char *password);
 int etcd_read_txn(const char *text, size_t length, struct answer *answer,
 		  char words[ETCD_WORDS_SIZE]);
 
-/* Calls `each` for every key that is one of ours; others are counted in *strange. */
+/* Calls `each` for every key that is one of ours; others are counted in *strange. So are those of
+ * ours whose values cannot be read, which have an empty record: `node`, or weight and instance. */
 int etcd_read_range(const char *text, size_t length, const char *prefix, int64_t *revision,
 		    etcd_key_function *each, void *context, unsigned int *strange,
 		    char words[ETCD_WORDS_SIZE]);

@@ -528,7 +528,8 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 		view_see_node(&protocol->view, now, protocol->settings.node, answer->create,
 			      answer->mod ? answer->mod : INT64_MAX,
 			      answer->mod ? &answer->own : NULL);
-		if (answer->mod && protocol->term)
+		/* A key that cannot be read is no other process: it is quiet, and cleared. */
+		if (answer->mod && protocol->term && answer->own.instance)
 			protocol->state = PROTOCOL_REPLACED;
 		if (protocol->state != PROTOCOL_REPLACED)
 			become_absent(protocol);
@@ -559,11 +560,14 @@ static void refused(struct protocol *protocol, uint64_t now, const struct answer
 
 /* The store has a revision. Revisions only grow, unless its data were replaced by older ones: then
  * what is known of it is wrong. True: they were. */
-static bool is_another_store(struct protocol *protocol, uint64_t now, int64_t revision)
+static bool is_another_store(struct protocol *protocol, uint64_t now, const struct answer *answer)
 {
-	bool another = revision < protocol->revision;
+	/* A restored store may go on with a higher revision, but has an older state of our key. */
+	bool another =
+		answer->revision < protocol->revision ||
+		(answer->kind == ANSWER_REFUSED && answer->mod && answer->mod < protocol->mod);
 
-	protocol->revision = revision;
+	protocol->revision = answer->revision;
 	if (!another)
 		return false;
 	become_absent(protocol);
@@ -577,7 +581,7 @@ static bool is_another_store(struct protocol *protocol, uint64_t now, int64_t re
 void protocol_answer(struct protocol *protocol, uint64_t now, const struct answer *answer)
 {
 	protocol->busy = false;
-	if (answer->revision && is_another_store(protocol, now, answer->revision))
+	if (answer->revision && is_another_store(protocol, now, answer))
 		return;
 	if (answer->kind == ANSWER_DONE) {
 		done(protocol, now, answer);

@@ -78,7 +78,7 @@ struct shard_record {
 };
 
 /* The longest time and text of these. */
-#define CLUSTER_LEFT_NS	 11000000000ULL
+#define CLUSTER_LEFT_NS	 33000000000ULL
 #define CLUSTER_CUT_SIZE 12288
 
 #endif

@@ -144,8 +144,8 @@ static void keep_record(struct view *view, uint64_t now, struct view_shard *shar
 	char *cut;
 	uint64_t quiet = now + record->left + record->left * view->guard / view->deadline;
 
-	/* Its holder goes on. */
-	if (same && shard->from_mod == shard->mod)
+	/* Its holder goes on. With `left` it was another node's meanwhile, which was not seen. */
+	if (same && !record->left && shard->from_mod == shard->mod)
 		shard->from_mod = mod;
 	shard->mod = mod;
 	cut = record->cut ? strdup(record->cut) : NULL; /* it may be the same */
@@ -161,12 +161,12 @@ static void keep_record(struct view *view, uint64_t now, struct view_shard *shar
 		shard->quiet = quiet;
 }
 
-/* Its key has vanished. Perhaps its holder does not know yet that somebody has deleted it. */
+/* Its key has vanished or cannot be read. Perhaps its holder does not know that yet. */
 static void wait_for_holder(const struct view *view, uint64_t now, struct view_shard *shard)
 {
 	uint64_t end = now + view->deadline + view->guard;
 
-	if (shard->mod && end > shard->quiet)
+	if (end > shard->quiet)
 		shard->quiet = end;
 }
 
@@ -183,7 +183,7 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 	if (mod <= shard->mod)
 		return NULL;
 	view->look = true;
-	if (!record)
+	if (record ? !*record->node : shard->mod != 0)
 		wait_for_holder(view, now, shard);
 	keep_record(view, now, shard, record ? mod : 0, record ? record : &none);
 	*shard->move_to = '\0';
@@ -273,7 +273,7 @@ void view_forget(struct view *view, uint64_t now)
 	for (unsigned int i = 0; i < view->nr_shards; i++) {
 		struct view_shard *shard = &view->shards[i];
 
-		shard->quiet = now + view->deadline + view->guard;
+		wait_for_holder(view, now, shard);
 		keep_record(view, now, shard, 0, &none);
 		*shard->move_to = '\0';
 	}
@@ -302,7 +302,8 @@ void view_see_all(struct view *view, uint64_t now, int64_t revision)
 		if (!shard->listed && shard->mod <= revision) {
 			static const struct shard_record none;
 
-			wait_for_holder(view, now, shard);
+			if (shard->mod)
+				wait_for_holder(view, now, shard);
 			keep_record(view, now, shard, 0, &none);
 		}
 	}
