@@ -12,6 +12,7 @@
 
 #include "cluster/protocol.h"
 #include "cluster/rendezvous.h"
+#include "cluster/view.h"
 
 #define MS   1000000ULL
 #define TIME (1000000 * MS) /* when everything begins */
@@ -339,6 +340,170 @@ static void restored_with_a_higher_revision(void **state)
 	protocol_free(protocol);
 }
 
+/* Ours and that of another node, and the shard is moved to it. */
+static struct protocol *new_holder(const struct shard_record *held)
+{
+	struct protocol *protocol = new_member();
+	const struct node_record other = record_of(2);
+
+	protocol_see_node(protocol, TIME, "b", 3, 3, &other);
+	protocol_see_shard(protocol, TIME, radio.name, 0, 4, held);
+	return protocol;
+}
+
+/* The daemon has refused the numbers, so it withholds nothing, and begins after the other's end. */
+static void begins_without_the_numbers(void **state)
+{
+	const struct shard_record passed = {
+		.node = "a", .term = 2, .left = 300 * MS, .cut = "{\"r\":1}"};
+	struct protocol *protocol = new_holder(&passed);
+	uint64_t from, quiet = TIME + 350 * MS;
+	int64_t epoch;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_int_equal(from, quiet + protocol_withheld(protocol));
+	assert_string_equal(protocol_cut(protocol, 0, TIME), "{\"r\":1}");
+	protocol_cut_refused(protocol, 0, TIME + 10 * MS);
+	assert_null(protocol_cut(protocol, 0, TIME + 10 * MS));
+	assert_int_not_equal(protocol_until(protocol, 0, TIME + 10 * MS, &from, &epoch), 0);
+	assert_int_equal(from, quiet + 15 * MS);
+	protocol_free(protocol);
+}
+
+/* A move that is asked for while the last one is still in the shard's key. */
+static void moves_again_soon(void **state)
+{
+	const struct shard_record passed = {.node = "a", .term = 2, .left = 60 * MS};
+	const struct shard_record over = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&passed);
+	struct shard_status status;
+	uint64_t from;
+	int64_t epoch;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	protocol_see_shard(protocol, TIME + 100 * MS, radio.name, 0, 6, &over);
+	protocol_shard(protocol, 0, &status);
+	assert_true(status.ours && status.moving);
+	protocol_free(protocol);
+}
+
+/* The key has changed between the request for an end and its answer: the daemon has that end with
+ * an older epoch than the one that a later request would have. */
+static void an_end_of_an_older_key(void **state)
+{
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct protocol *protocol = new_holder(&held);
+	uint64_t from, latest, now = TIME + 20 * MS;
+	int64_t epoch, again;
+
+	assert_int_not_equal(protocol_until(protocol, 0, TIME, &from, &epoch), 0);
+	assert_int_equal(protocol_move(protocol, TIME, 0, "b"), 0);
+	assert_true(protocol_wants_end(protocol, 0, now, &latest));
+	protocol_end_asked(protocol, 0, latest);
+	protocol_see_shard(protocol, now, radio.name, 0, 6, &held);
+	protocol_end_set(protocol, 0, now, latest, 0, NULL);
+	assert_false(protocol_ends(protocol, 0, now));
+	assert_true(protocol_wants_end(protocol, 0, now, &latest));
+	assert_int_not_equal(protocol_until(protocol, 0, now, &from, &again), 0);
+	assert_true(again > 6);
+	protocol_free(protocol);
+}
+
+/* A request that no other node can have read is not overwritten. */
+static void one_request_after_the_other(void **state)
+{
+	const struct shard_record held = {.node = "b", .term = 3};
+	struct protocol *protocol = new_holder(&held);
+	const struct node_ask ask = {.what = ASK_DRAIN, .node = "b"};
+
+	assert_int_equal(protocol_ask(protocol, TIME, &ask), 0);
+	assert_int_equal(protocol_ask(protocol, TIME, &ask), -EBUSY);
+	expect_txn(protocol, TIME, TXN_RENEW, 5);
+	assert_int_equal(protocol_ask(protocol, TIME, &ask), 0);
+	protocol_free(protocol);
+}
+
+/* Shards wait for each other: the last of many is not muted because it has waited for long. */
+static void a_long_queue_is_not_muted(void **state)
+{
+	static const struct lease_name two = {"radio", 2};
+	const struct shard_record held = {.node = "a", .term = 2};
+	struct node_record other = record_of(2);
+	const uint64_t late = TIME + 10500 * MS;
+	struct protocol *protocol = new_member();
+	uint64_t from, latest, now;
+	int64_t epoch, revision = 10;
+
+	other.leases[0] = lease_hash("radio", 2);
+	assert_int_equal(protocol_set_leases(protocol, &two, 1), 0);
+	protocol_reading(protocol);
+	protocol_see_node(protocol, TIME, "a", 2, 2, NULL);
+	protocol_see_node(protocol, TIME, "b", 3, 3, &other);
+	for (unsigned int i = 0; i < 2; i++)
+		protocol_see_shard(protocol, TIME, "radio", i, 4 + i, &held);
+	protocol_see_all(protocol, TIME, 9);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_not_equal(protocol_until(protocol, i, TIME, &from, &epoch), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(protocol_move(protocol, TIME, i, "b"), 0);
+	for (now = TIME; now < late; now += 100 * MS) {
+		const struct answer done = {.kind = ANSWER_DONE, .revision = revision++};
+		struct txn txn;
+
+		other.serial++;
+		protocol_see_node(protocol, now, "b", 3, revision++, &other);
+		while (protocol_request(protocol, now, &txn))
+			protocol_answer(protocol, now, &done);
+		for (unsigned int i = 0; i < 2; i++)
+			(void)protocol_until(protocol, i, now, &from, &epoch);
+		/* The first one, late. */
+		if (now == TIME + 8000 * MS && protocol_wants_end(protocol, 0, now, &latest)) {
+			protocol_end_asked(protocol, 0, now + 10 * MS);
+			protocol_end_set(protocol, 0, now, now + 10 * MS, 0, NULL);
+		}
+	}
+	assert_false(protocol_is_ours(protocol, 0));
+	assert_true(protocol_is_ours(protocol, 1));
+	assert_true(protocol_wants_end(protocol, 1, now - 100 * MS, &latest));
+	protocol_free(protocol);
+}
+
+/* After a step of our time of day the others' renewals are counted anew, and no moment is believed,
+ * in either direction. */
+static void our_clock_steps(void **state)
+{
+	const int64_t step = 1000 * (int64_t)MS, real = 50000 * (int64_t)MS;
+	static struct view view = {.clock_error = 1 * MS, .deadline = 600 * MS, .guard = 100 * MS};
+	struct node_record other = record_of(2);
+	struct shard_record passed = {.node = "a", .term = 2, .left = 200 * MS};
+	struct view_shard *shard;
+
+	assert_int_equal(view_set_leases(&view, &radio, 1), 1);
+	view_set_real(&view, TIME, real);
+	for (unsigned int i = 0; i < VIEW_DELAYS; i++) {
+		other.real = TIME + i * 100 * MS + (uint64_t)real;
+		view_see_node(&view, TIME + i * 100 * MS, "b", 3, 3 + i, &other);
+	}
+	view_set_real(&view, TIME + 2000 * MS, real + (int64_t)MS / 2);
+	assert_true(view_agrees(&view, &view.nodes[0]));
+	passed.until_real = TIME + 2200 * MS + (uint64_t)real;
+	shard = view_see_shard(&view, TIME + 2000 * MS, "radio", 0, 30, &passed);
+	assert_non_null(shard);
+	assert_int_not_equal(shard->exact, 0);
+	for (int direction = -1; direction <= 1; direction += 2) {
+		uint64_t now = TIME + (direction < 0 ? 3000 : 20000) * MS;
+
+		view_set_real(&view, now, view.real + direction * step);
+		assert_false(view_agrees(&view, &view.nodes[0]));
+		passed.until_real = now + 200 * MS + (uint64_t)view.real;
+		shard = view_see_shard(&view, now, "radio", 0, 40 + direction, &passed);
+		assert_non_null(shard);
+		assert_int_equal(shard->exact, 0);
+	}
+	view_free(&view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +517,12 @@ int main(void)
 		cmocka_unit_test(our_key_is_overwritten),
 		cmocka_unit_test(comes_back_unseen),
 		cmocka_unit_test(restored_with_a_higher_revision),
+		cmocka_unit_test(begins_without_the_numbers),
+		cmocka_unit_test(moves_again_soon),
+		cmocka_unit_test(an_end_of_an_older_key),
+		cmocka_unit_test(one_request_after_the_other),
+		cmocka_unit_test(a_long_queue_is_not_muted),
+		cmocka_unit_test(our_clock_steps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,15 +68,25 @@ static int random_number(uint64_t *number)
 /* With the time of receipt: a record that seems older than it is may be declared dead too early, if
  * this process was stopped between the beginning of step() and the receipt. */
 
+/* Two readings of clocks that are further apart were interrupted, and would look like a step. */
+#define CLOCK_READING_NS 10000
+
 /* The time of this moment, for the protocol. */
 static uint64_t take_time(struct agent *agent)
 {
 	struct timespec real;
-	uint64_t now = clock_ns();
+	uint64_t now, after = clock_ns();
+	unsigned int tries = 0;
 
-	clock_gettime(CLOCK_REALTIME, &real);
-	protocol_set_real(agent->protocol, (int64_t)real.tv_sec * (int64_t)NS_PER_SECOND +
-						   real.tv_nsec - (int64_t)now);
+	do {
+		now = after;
+		clock_gettime(CLOCK_REALTIME, &real);
+		after = clock_ns();
+	} while (after - now > CLOCK_READING_NS && ++tries < 3);
+	if (after - now <= CLOCK_READING_NS)
+		protocol_set_real(agent->protocol, now,
+				  (int64_t)real.tv_sec * (int64_t)NS_PER_SECOND + real.tv_nsec -
+					  (int64_t)now);
 	return now;
 }
 

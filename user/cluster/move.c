@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Shards are ended one after the other. One that has not been after this time is muted first. */
+/* Shards are ended one after the other. If none has been for this time, the next one is muted
+ * first: a queue that moves may be long. */
 #define PATIENCE_NS 10000000000ULL
 
 /* How far ahead an end at a moment is. The longer, the less exactly it is known to the new holder,
@@ -97,6 +98,14 @@ int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, c
 	return 0;
 }
 
+/* Whether others can have read what we ask for. */
+static bool was_carried(const struct protocol *protocol)
+{
+	unsigned int own = view_find(&protocol->view, protocol->settings.node);
+
+	return own != NO_NODE && protocol->view.nodes[own].record.ask.id == protocol->ask.id;
+}
+
 int protocol_ask(struct protocol *protocol, uint64_t now, const struct node_ask *ask)
 {
 	const struct view *view = &protocol->view;
@@ -108,6 +117,8 @@ int protocol_ask(struct protocol *protocol, uint64_t now, const struct node_ask 
 	if (ask->what == ASK_MOVE && (!shard || view_holder(view, shard) == NO_NODE ||
 				      view_rank(view, shard, node) == NO_NODE))
 		return -ENOENT;
+	if (now < protocol->ask_until && !was_carried(protocol))
+		return -EBUSY;
 	protocol->ask = *ask;
 	protocol->ask.id = ++protocol->serial;
 	protocol->ask_until = now + ASK_NS;
@@ -159,6 +170,7 @@ void protocol_end_asked(struct protocol *protocol, unsigned int index, uint64_t 
 
 	if (until > shard->sent_until)
 		shard->sent_until = until;
+	shard->asked_mod = shard->mod;
 }
 
 /* Go on with a shard that was not passed on. Its numbers must not end it: the daemon forgets them
@@ -178,7 +190,8 @@ void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t no
 	struct view_shard *shard = &protocol->view.shards[index];
 	uint64_t latest;
 
-	if (!protocol_wants_end(protocol, index, now, &latest)) {
+	/* If its key has changed meanwhile, the daemon has the end with an older epoch. */
+	if (!protocol_wants_end(protocol, index, now, &latest) || shard->asked_mod != shard->mod) {
 		go_on(protocol, shard);
 		return;
 	}
@@ -187,6 +200,7 @@ void protocol_end_set(struct protocol *protocol, unsigned int index, uint64_t no
 	shard->ends_later = cut ? later : 0;
 	free(shard->cut);
 	shard->cut = cut ? strdup(cut) : NULL;
+	protocol->moved_at = now;
 }
 
 bool protocol_wants_later(const struct protocol *protocol, unsigned int index, uint64_t now,
@@ -232,7 +246,8 @@ static bool may_pass(const struct protocol *protocol, struct view_shard *shard, 
 	/* It has to come to us first: its former holder ends it only once. */
 	if (shard->quiet > now || shard->old_end > now)
 		return false;
-	if (view_elapsed(now, shard->move_since) > PATIENCE_NS)
+	if (view_elapsed(now, shard->move_since) > PATIENCE_NS &&
+	    view_elapsed(now, protocol->moved_at) > PATIENCE_NS)
 		shard->move_mutes = true;
 	if (shard->sent_until > now)
 		return false;
@@ -315,6 +330,21 @@ const char *protocol_cut(const struct protocol *protocol, unsigned int index, ui
 void protocol_cut_set(struct protocol *protocol, unsigned int index)
 {
 	protocol->view.shards[index].cut_set = true;
+}
+
+uint64_t protocol_withheld(const struct protocol *protocol)
+{
+	return protocol->settings.gap + protocol->settings.deadline;
+}
+
+void protocol_cut_refused(struct protocol *protocol, unsigned int index, uint64_t now)
+{
+	struct view_shard *shard = &protocol->view.shards[index];
+	uint64_t from = (shard->quiet > now ? shard->quiet : now) + protocol->settings.gap;
+
+	shard->cut_set = true;
+	if (shard->from_mod == shard->mod && shard->from > from)
+		shard->from = from;
 }
 
 bool move_is_over(const struct protocol *protocol, const struct view_shard *shard, uint64_t now)

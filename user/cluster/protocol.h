@@ -146,8 +146,10 @@ void protocol_free(struct protocol *protocol); /* accepts NULL */
 int protocol_set_leases(struct protocol *protocol, const struct lease_name *leases,
 			unsigned int count);
 
-/* CLOCK_REALTIME is CLOCK_MONOTONIC and this. Before every report and request. */
-void protocol_set_real(struct protocol *protocol, int64_t offset);
+/* CLOCK_REALTIME is CLOCK_MONOTONIC and this. Before every report and request. If it steps by more
+ * than `clock_error`, it says no moment for some seconds, and until the other nodes have renewed
+ * their keys often enough to be compared again. */
+void protocol_set_real(struct protocol *protocol, uint64_t now, int64_t offset);
 
 /* Whether a node's time of day contradicts `clock_error`: NULL, or its name. */
 const char *protocol_wrong_clock(const struct protocol *protocol);
@@ -190,7 +192,8 @@ void protocol_drain(struct protocol *protocol, bool drain);
 int protocol_move(struct protocol *protocol, uint64_t now, unsigned int index, const char *node);
 
 /* Ask another node: what protocol_move() or protocol_drain() would do there. -ENOENT: no live node
- * holds the shard, or may get it; or there is no such node. `ask->id` is chosen. */
+ * holds the shard, or may get it; or there is no such node; -EBUSY: no transaction has carried the
+ * request before this one yet. `ask->id` is chosen. */
 int protocol_ask(struct protocol *protocol, uint64_t now, const struct node_ask *ask);
 
 /* The node to which a shard goes if none is named; NULL: there is none. */
@@ -258,6 +261,14 @@ uint64_t protocol_lead(const struct protocol *protocol, unsigned int shard);
  * Valid until the next report. */
 const char *protocol_cut(const struct protocol *protocol, unsigned int index, uint64_t now);
 void protocol_cut_set(struct protocol *protocol, unsigned int index);
+
+/* The daemon has refused the numbers, so it withholds nothing: it begins once the former holder has
+ * ended. */
+void protocol_cut_refused(struct protocol *protocol, unsigned int index, uint64_t now);
+
+/* How long after the end of a shard that was passed on with numbers the new holder sends all of it
+ * (if its settings are ours). Until then it withholds what comes before the numbers. */
+uint64_t protocol_withheld(const struct protocol *protocol);
 
 /* Whether a shard has become ours, or has to be muted or passed on, since the last call. */
 bool protocol_hurries(struct protocol *protocol);

@@ -103,9 +103,9 @@ int protocol_set_leases(struct protocol *protocol, const struct lease_name *leas
 	return 0;
 }
 
-void protocol_set_real(struct protocol *protocol, int64_t offset)
+void protocol_set_real(struct protocol *protocol, uint64_t now, int64_t offset)
 {
-	protocol->view.real = offset;
+	view_set_real(&protocol->view, now, offset);
 }
 
 void protocol_set_hold(struct protocol *protocol, const char *lease, bool hold)
@@ -262,7 +262,7 @@ static uint64_t begin_of(const struct protocol *protocol, const struct view_shar
 	/* With numbers it does not matter, unless they do not come in time. Then packets that wait
 	 * here for a busy worker, and that the former holder has sent, must be out by then. */
 	if (shard->cut && shard->quiet > now)
-		return shard->quiet + protocol->settings.gap + protocol->settings.deadline;
+		return shard->quiet + protocol_withheld(protocol);
 	return (shard->quiet > now ? shard->quiet : now) + protocol->settings.gap;
 }
 

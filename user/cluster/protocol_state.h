@@ -41,6 +41,7 @@ struct protocol {
 	uint64_t joined;     /* when this process became a member */
 	uint64_t unknown_at; /* when an answer was last missing */
 	uint64_t renew_at, decide_at, look_at, moves_at, unfit_at;
+	uint64_t moved_at;		/* when the end of a shard was last set in the daemon */
 	unsigned int stranger_renewals; /* of a key of our name by another process */
 	int64_t stranger_mod;
 	/* Shards of our term whose leases our rules name no more: their keys are deleted, so that

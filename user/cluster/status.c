@@ -122,6 +122,9 @@ static const char *param_node(const json_t *params, const char *standard)
 	return node ? node : standard;
 }
 
+/* A node's record has one request for other nodes. */
+#define ASK_BUSY "the request before this one has not been sent to the other nodes yet, try again"
+
 static void method_move(void *context, const json_t *params, struct control_reply *reply)
 {
 	const struct status *status = context;
@@ -146,6 +149,10 @@ static void method_move(void *context, const json_t *params, struct control_repl
 		snprintf(ask.lease, sizeof(ask.lease), "%s", lease);
 		snprintf(ask.node, sizeof(ask.node), "%s", node);
 		err = protocol_ask(status->protocol, clock_ns(), &ask);
+		if (err == -EBUSY) {
+			control_fail(reply, CONTROL_REFUSED, ASK_BUSY);
+			return;
+		}
 	}
 	if (!err)
 		reply->result = json_object();
@@ -173,9 +180,15 @@ static void method_drain(void *context, const json_t *params, struct control_rep
 	snprintf(ask.node, sizeof(ask.node), "%s", node);
 	if (strcmp(node, status->config->node) == 0) {
 		protocol_drain(status->protocol, json_is_true(drain));
-	} else if (protocol_ask(status->protocol, clock_ns(), &ask)) {
-		control_fail(reply, CONTROL_NOT_FOUND, "no live node %s", node);
-		return;
+	} else {
+		int err = protocol_ask(status->protocol, clock_ns(), &ask);
+
+		if (err == -EBUSY)
+			control_fail(reply, CONTROL_REFUSED, ASK_BUSY);
+		else if (err)
+			control_fail(reply, CONTROL_NOT_FOUND, "no live node %s", node);
+		if (err)
+			return;
 	}
 	reply->result = json_object();
 }

@@ -127,7 +127,7 @@ static uint64_t exact_end(const struct view *view, uint64_t now, const struct sh
 	int64_t end = (int64_t)record->until_real - view->real;
 	int64_t delay = (int64_t)(now + record->left) - end;
 
-	if (!view->clock_error || !record->until_real || end < 0)
+	if (!view->clock_error || !record->until_real || end < 0 || now < view->real_from)
 		return 0;
 	if (delay < -(int64_t)view->clock_error || delay > LONGEST_DELAY_NS ||
 	    (uint64_t)end + view->clock_error > quiet)
@@ -176,6 +176,7 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 {
 	static const struct shard_record none;
 	struct view_shard *shard = view_shard(view, lease, number);
+	bool stays;
 
 	if (!shard)
 		return NULL;
@@ -185,8 +186,12 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 	view->look = true;
 	if (record ? !*record->node : shard->mod != 0)
 		wait_for_holder(view, now, shard);
+	/* A move that waits goes on if only its holder has written the record anew. */
+	stays = record && !record->left && record->term == shard->record.term &&
+		strcmp(record->node, shard->record.node) == 0 && !shard->ends;
 	keep_record(view, now, shard, record ? mod : 0, record ? record : &none);
-	*shard->move_to = '\0';
+	if (!stays)
+		*shard->move_to = '\0';
 	return shard;
 }
 
@@ -253,6 +258,19 @@ void view_see_node(struct view *view, uint64_t now, const char *name, int64_t te
 	node->mod = mod;
 	node->seen = now;
 	node->record = *record;
+}
+
+/* What the nodes' delays say, and moments that were agreed on, is of the time before the step. */
+void view_set_real(struct view *view, uint64_t now, int64_t offset)
+{
+	uint64_t step = (uint64_t)(offset > view->real ? offset - view->real : view->real - offset);
+
+	if (view->clock_error && view->real && step > view->clock_error) {
+		view->real_from = now + VIEW_STEP_NS;
+		for (unsigned int i = 0; i < CLUSTER_NODES; i++)
+			view->nodes[i].nr_delays = 0;
+	}
+	view->real = offset;
 }
 
 bool view_agrees(const struct view *view, const struct view_node *node)

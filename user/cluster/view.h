@@ -19,6 +19,10 @@
 /* Renewals of a node from which it is judged whether its time of day agrees with ours. */
 #define VIEW_DELAYS 16
 
+/* The time of day is not used for this long after it has stepped: whatever steps it may do so
+ * again, and the other hosts learn it. */
+#define VIEW_STEP_NS 5000000000ULL
+
 struct view_node {
 	char name[CLUSTER_NAME_SIZE]; /* empty: a free place */
 	int64_t term, mod;	      /* the key's create_revision and mod_revision */
@@ -58,7 +62,8 @@ struct view_shard {
 	/* It came back to us meanwhile. The daemon may still obey that end until then. */
 	uint64_t old_end;
 	int64_t ends_epoch;
-	int64_t epoch; /* the least one that the daemon accepts as another one; 0: any */
+	int64_t asked_mod; /* of the key, when the daemon was last asked for an end */
+	int64_t epoch;	   /* the least one that the daemon accepts as another one; 0: any */
 	/* Another node, which has passed it on, may send it until then, */
 	uint64_t quiet;
 	uint64_t exact; /* or until just before then, as the time of day says; 0: not said */
@@ -75,7 +80,8 @@ struct view_lease {
 };
 
 struct view {
-	int64_t real;		  /* CLOCK_REALTIME is CLOCK_MONOTONIC and this */
+	int64_t real;		  /* CLOCK_REALTIME is CLOCK_MONOTONIC and this, */
+	uint64_t real_from;	  /* which is used from then on, as it has stepped */
 	uint64_t clock_error;	  /* by which it may differ between nodes; 0: unknown */
 	uint64_t deadline, guard; /* a member may be silent for both */
 	uint64_t changed;	  /* when a node last came or went */
@@ -114,6 +120,9 @@ void view_reading(struct view *view);
  * not know it, and is not claimed before that has stopped. */
 void view_forget(struct view *view, uint64_t now);
 void view_see_all(struct view *view, uint64_t now, int64_t revision);
+
+/* See protocol_set_real(). */
+void view_set_real(struct view *view, uint64_t now, int64_t offset);
 
 /* Find out who is alive. */
 void view_refresh(struct view *view, uint64_t now);
