@@ -68,6 +68,39 @@ static void fast_streams_have_less_time(void **state)
 			 0);
 }
 
+/* 50 ms between the readings, 715 ms in which the new host withholds. 0: not possible. */
+static uint64_t limited(const char *first, const char *second)
+{
+	json_t *before = rules_of(first), *after = rules_of(second);
+	uint64_t left = 1500 * MS;
+	bool possible = handover_limit(before, after, 50 * MS, 715 * MS, &left);
+
+	json_decref(before);
+	json_decref(after);
+	return possible ? left : 0;
+}
+
+/* Half of the numbers do not pass while the new host tells by them what came before. */
+static void the_new_host_can_tell_them(void **state)
+{
+	const char *first = "{\"a\": {\"bits\": 16, \"last\": 65000}}";
+
+	/* 2,000 a second, 10,000, 20,000 and 50,000. */
+	assert_int_equal(limited(first, "{\"a\": {\"bits\": 16, \"last\": 65100}}"), 1500 * MS);
+	assert_int_equal(limited(first, "{\"a\": {\"bits\": 16, \"last\": 65500}}"),
+			 (32768 * MS / 10 - 715 * MS) / 2);
+	assert_int_equal(limited(first, "{\"a\": {\"bits\": 16, \"last\": 464}}"),
+			 (32768 * MS / 20 - 715 * MS) / 2);
+	assert_int_equal(limited(first, "{\"a\": {\"bits\": 16, \"last\": 1964}}"), 0);
+	/* 32 bits do not wrap; one that is silent; readings that are nothing. */
+	assert_int_equal(limited("{\"a\": {\"bits\": 32, \"last\": 5}}",
+				 "{\"a\": {\"bits\": 32, \"last\": 50005}}"),
+			 1500 * MS);
+	assert_int_equal(limited(first, first), 1500 * MS);
+	assert_int_equal(limited("{}", first), 0);
+	assert_int_equal(limited("{\"a\": {}}", "{\"a\": {\"bits\": 99}}"), 0);
+}
+
 /* A rule that is new, and a reading that is nothing. */
 static void readings_that_differ(void **state)
 {
@@ -84,6 +117,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_ahead),
 		cmocka_unit_test(fast_streams_have_less_time),
+		cmocka_unit_test(the_new_host_can_tell_them),
 		cmocka_unit_test(readings_that_differ),
 	};
 

@@ -50,6 +50,33 @@ static bool limit(const json_t *first, const json_t *second, uint64_t between, u
 	return *left >= HANDOVER_LEAST_NS;
 }
 
+bool handover_limit(const json_t *first, const json_t *second, uint64_t between, uint64_t wait,
+		    uint64_t *left)
+{
+	json_t *rule;
+	const char *name;
+
+	json_object_foreach((json_t *)second, name, rule)
+	{
+		const json_t *before = json_object_get(first, name);
+		json_int_t bits = json_integer_value(json_object_get(rule, "bits"));
+		uint64_t count, half;
+
+		if (!before || (bits != 16 && bits != 32) || between > 1000000000ULL)
+			return false;
+		count = passed(before, rule);
+		if (!count)
+			continue;
+		/* Half of 2^32 times a second is below 2^61. */
+		half = (1ULL << bits) / 2 * between / count;
+		if (count == UINT64_MAX || half <= wait)
+			return false;
+		if ((half - wait) / 2 < *left)
+			*left = (half - wait) / 2;
+	}
+	return true;
+}
+
 json_t *handover_choose(const json_t *first, const json_t *second, uint64_t between, uint64_t *left)
 {
 	json_t *cut, *rule;
@@ -163,7 +190,7 @@ static const char *find_work(struct handover *handover, struct protocol *protoco
 	return method;
 }
 
-/* At the numbers: as late as possible, so that they come before. At a moment: soon. */
+/* At the numbers: as late as was reckoned with, so that they come before. At a moment: soon. */
 static const char *ask_end(struct handover *handover, struct protocol *protocol, uint64_t now,
 			   json_t **params)
 {
@@ -178,8 +205,9 @@ static const char *ask_end(struct handover *handover, struct protocol *protocol,
 		handover_reset(handover);
 		return NULL;
 	}
-	moment = now + protocol_lead(protocol, index);
-	end.until = handover->cut || latest < moment ? latest : moment;
+	moment = handover->cut ? handover->at + handover->left
+			       : now + protocol_lead(protocol, index);
+	end.until = latest < moment ? latest : moment;
 	handover->until = end.until;
 	handover->step = HANDOVER_END;
 	protocol_end_asked(protocol, index, end.until);
@@ -210,10 +238,22 @@ const char *handover_request(struct handover *handover, struct protocol *protoco
 
 /* ---- answers ---- */
 
-/* What the reading before `rules` would have been at the slower of two paces: a sender that was
- * late hurries for a moment, and its numbers would be too far ahead. But not much slower than both
+/* How many numbers count as passed, of two readings. At the slower pace: a sender that was late
+ * hurries for a moment, and its numbers would be too far ahead. But not much slower than both
  * together, because it may have paused in one of them. */
-static json_t *slower(const json_t *first, const json_t *second, const json_t *third)
+static uint64_t count_of(uint64_t a, uint64_t b, bool fast)
+{
+	uint64_t count = a < b ? a : b;
+
+	if (a == UINT64_MAX || b == UINT64_MAX)
+		return count;
+	if (fast)
+		return a > b ? a : b;
+	return (a + b) / 8 > count ? (a + b) / 8 : count;
+}
+
+/* What the reading before the third one would have been at the slower or faster of two paces. */
+static json_t *paced(const json_t *first, const json_t *second, const json_t *third, bool fast)
 {
 	json_t *before = json_object();
 	json_t *rule;
@@ -223,15 +263,12 @@ static json_t *slower(const json_t *first, const json_t *second, const json_t *t
 	{
 		const json_t *middle = json_object_get(second, name);
 		json_int_t bits = json_integer_value(json_object_get(rule, "bits"));
-		uint64_t a, b, count;
+		uint64_t count;
 
 		if (!middle || (bits != 16 && bits != 32))
 			continue;
-		a = passed(json_object_get(first, name), middle);
-		b = passed(middle, rule);
-		count = a < b ? a : b;
-		if (a != UINT64_MAX && b != UINT64_MAX && (a + b) / 8 > count)
-			count = (a + b) / 8;
+		count = count_of(passed(json_object_get(first, name), middle), passed(middle, rule),
+				 fast);
 		if (count == UINT64_MAX)
 			continue;
 		json_put(&before, name,
@@ -241,17 +278,30 @@ static json_t *slower(const json_t *first, const json_t *second, const json_t *t
 	return before;
 }
 
-static void choose(struct handover *handover, uint64_t now, json_t *rules)
+/* From three readings, the last one of which is `rules`. */
+static void choose_cut(struct handover *handover, const struct protocol *protocol, uint64_t between,
+		       const json_t *rules)
+{
+	uint64_t longer = between > handover->between ? between : handover->between;
+	uint64_t shorter = between < handover->between ? between : handover->between;
+	json_t *slow = paced(handover->earlier, handover->rules, rules, false);
+	json_t *fast = paced(handover->earlier, handover->rules, rules, true);
+
+	if (handover_limit(fast, rules, shorter, protocol_withheld(protocol) + HANDOVER_WAY_NS,
+			   &handover->left))
+		handover->cut = handover_choose(slow, rules, longer, &handover->left);
+	json_decref(slow);
+	json_decref(fast);
+}
+
+static void choose(struct handover *handover, const struct protocol *protocol, uint64_t now,
+		   json_t *rules)
 {
 	uint64_t between = now - handover->at;
-	json_t *before = slower(handover->earlier, handover->rules, rules);
 
 	handover->left = PROTOCOL_LATER_NS;
 	if (handover->earlier)
-		handover->cut = handover_choose(
-			before, rules, between > handover->between ? between : handover->between,
-			&handover->left);
-	json_decref(before);
+		choose_cut(handover, protocol, between, rules);
 	handover->at = now;
 	handover->step = HANDOVER_READY;
 	if (handover->cut || !rules || ++handover->readings >= HANDOVER_READINGS)
@@ -298,7 +348,7 @@ void handover_answer(struct handover *handover, struct protocol *protocol, uint6
 		handover->step = rules ? HANDOVER_PAUSE : HANDOVER_READY;
 		return;
 	case HANDOVER_SECOND:
-		choose(handover, now, rules);
+		choose(handover, protocol, now, rules);
 		return;
 	case HANDOVER_END:
 		end_answered(handover, protocol, now, !result);
@@ -310,8 +360,10 @@ void handover_answer(struct handover *handover, struct protocol *protocol, uint6
 		return;
 	case HANDOVER_BEGIN:
 		/* Refused: the rules differ, or it is too late. It begins at the moment. */
-		if (find(handover, protocol, &index))
+		if (find(handover, protocol, &index) && result)
 			protocol_cut_set(protocol, index);
+		else if (find(handover, protocol, &index))
+			protocol_cut_refused(protocol, index, now);
 		handover_reset(handover);
 		return;
 	default:

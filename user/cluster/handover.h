@@ -16,6 +16,7 @@
 #define XMCAST_CLUSTER_HANDOVER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "cluster/protocol.h"
 
@@ -65,6 +66,17 @@ void handover_answer(struct handover *handover, struct protocol *protocol, uint6
 /* When handover_request() has something without an answer or a change of the protocol; UINT64_MAX:
  * never. */
 uint64_t handover_next(const struct handover *handover);
+
+/* The way of a shard's record through the store to the new host, at most. */
+#define HANDOVER_WAY_NS 100000000ULL
+
+/*
+ * The new host withholds what comes before the numbers until `wait` after the end, *left after the
+ * second reading. Half of all numbers must not pass in this time, or those after it look as if they
+ * came before. Reduces *left; false: not possible.
+ */
+bool handover_limit(const json_t *first, const json_t *second, uint64_t between, uint64_t wait,
+		    uint64_t *left);
 
 /*
  * The numbers at which streams change hosts, from two readings (the `rules` of lease.sequence) that
