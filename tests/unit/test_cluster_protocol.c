@@ -504,6 +504,24 @@ static void our_clock_steps(void **state)
 	view_free(&view);
 }
 
+/* A store that was replaced does not end the wait for a former holder that sends for longer. */
+static void forgetting_shortens_no_wait(void **state)
+{
+	static struct view view = {.deadline = 600 * MS, .guard = 100 * MS};
+	const struct shard_record passed = {.node = "a", .term = 2, .left = 6000 * MS};
+	struct view_shard *shard;
+
+	assert_int_equal(view_set_leases(&view, &radio, 1), 1);
+	shard = view_see_shard(&view, TIME, "radio", 0, 3, &passed);
+	assert_non_null(shard);
+	assert_int_equal(shard->quiet, TIME + 7000 * MS);
+	view_forget(&view, TIME + 100 * MS);
+	assert_int_equal(shard->quiet, TIME + 7000 * MS);
+	view_forget(&view, TIME + 6900 * MS);
+	assert_int_equal(shard->quiet, TIME + 7600 * MS);
+	view_free(&view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +541,7 @@ int main(void)
 		cmocka_unit_test(one_request_after_the_other),
 		cmocka_unit_test(a_long_queue_is_not_muted),
 		cmocka_unit_test(our_clock_steps),
+		cmocka_unit_test(forgetting_shortens_no_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
