@@ -293,6 +293,7 @@ def control():
                           ({"leases": many + [{"name": "tv"}]}, -32602),
                           ({"name": "none", "until": until}, -32004),
                           ({"name": "tv", "until": until, "shard": 16}, -32004),
+                          ({"name": "tv", "until": until, "shard": 3, "epoch": 1 << 61}, -32602),
                           ({"name": "tv", "until": until, "shard": 3, "epoch": 6}, -32001),
                           ({"leases": many[:3] + [dict(many[3], epoch=6)]}, -32001)):
             equal(client.code("lease.set", **bad), code, f"code of {bad}")
