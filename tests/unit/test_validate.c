@@ -272,8 +272,8 @@ static const char *const good[] = {
 	"o in 239.1.1.5:1@a path kernel out 1.1.1.1:1 gso 5 out 239.1.1.6:7@b out 239.1.1.6@b",
 	"p in 239.1.1.6:1@a path auto out 1.1.1.1:1 rate 1mbit out [ff3e::2]:1@b",
 	"q in 239.1.1.7:1@a path user out 1.1.1.1:1 rate 1mbit out [ff3e::2]:1@b",
-	"r in 239.1.1.8:1@a out 1.1.1.1:1 from 1.1.1.2:5 out 1.1.1.3:1 from 1.1.1.2:5 out "
-	"1.1.1.4:1 from keep out [ff3e::2]:1@b from [fe80::1]:5 ttl dec dscp keep",
+	("r in 239.1.1.8:1@a out 1.1.1.1:1 from 1.1.1.2:5 out 1.1.1.3:1 from 1.1.1.2:5 out "
+	 "1.1.1.4:1 from keep out [ff3e::2]:1@b from [fe80::1]:5 ttl dec dscp keep"),
 	"s in 239.1.1.3/47@a path kernel out 239.1.1.2@b from keep out 1.1.1.1 from 1.1.1.2",
 	"t in 255.255.255.255:1@a out 255.255.255.255:1@b out 10.1.1.255:1",
 	"u in 10.1.1.255:1@a out 255.255.255.255:2@b from keep",
