@@ -130,7 +130,7 @@ def _run(number, function, unusable):
         _stop_daemons()
         _check_sanitizers()
     except Skip as skip:
-        _discard()
+        discard()
         key = f"{os.path.splitext(os.path.basename(sys.argv[0]))[0]}/{function.__name__}"
         forbidden = os.environ.get("XMCAST_REQUIRE") == "1" and not _may_skip(key)
         print(f"not ok {name}" if forbidden else f"ok {name} # SKIP {skip}", flush=True)
@@ -140,9 +140,9 @@ def _run(number, function, unusable):
     except Exception as error:  # pylint: disable=broad-except
         print(f"not ok {name}", flush=True)
         _explain(function, error)
-        _discard()
+        discard()
         return False
-    _discard()
+    discard()
     print(f"ok {name}", flush=True)
     return True
 
@@ -180,7 +180,7 @@ def sanitizer_report(process):
                  not (not_ours and not_ours.search(line))), None)
 
 
-def _discard():
+def discard():
     netns.clean_up()
     _daemons.clear()
     _started.clear()

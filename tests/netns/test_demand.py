@@ -10,6 +10,7 @@ import socket
 import struct
 
 from control import Client
+from demanded import QUICK, rule, start
 from group_messages import (ALLOW, IS_EXCLUDE, TO_EXCLUDE, TO_INCLUDE, frame4, query3, report2, report3,
                             send_frames)
 from harness import (Daemon, Namespace, Star, check, check_books, equal, main, need, receive, receiver, rule_of,
@@ -24,20 +25,6 @@ from wire import UDP, frame, ip, mac_of_group, udp
 
 IN, OUT = "239.1.1.1", "239.2.2.2"
 RULE = f"tv in {IN}:5000@in0 on demand out {OUT}:6000@out0 when joined"
-QUICK = "demand: {linger: 100ms, leave: fast}\n"
-
-
-def start(star, *rules, settings=QUICK):
-    """A daemon that hears receivers."""
-    texts = "".join(f"- '{rule}'\n" for rule in rules)
-    daemon = Daemon(star.relay, config=f"rules:\n{texts}{settings}")
-    daemon.process.wait_line("receivers-heard")
-    return daemon
-
-
-def rule(daemon, name="tv"):
-    """A rule of the statistics."""
-    return rule_of(daemon.stats(), name)
 
 
 def wait_state(daemon, wanted, name="tv"):

@@ -114,7 +114,7 @@ def hosts_and_cables():
 
 @test
 def etcd_replaced():
-    """All keys are deleted; all members begin anew without data: the hosts join again, and nothing is doubled"""
+    """All keys are deleted; all members restart without data: the hosts join again, and nothing is doubled"""
     bed = Failover()
     etcds = [host.etcd for host in bed.relays.hosts]
     prefix = {"key": base64.b64encode(b"/xmcast/").decode(), "range_end": base64.b64encode(b"/xmcast0").decode()}

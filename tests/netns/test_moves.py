@@ -7,7 +7,7 @@ import json
 import time
 
 from cluster import Relays, Stream, call
-from harness import backlog_empty, check, diagnose, equal, main, program, rule_of, run, test, wait_until
+from harness import backlog_empty, check, diagnose, discard, equal, main, program, rule_of, run, test, wait_until
 from traffic import Traffic
 
 MOVES = 20
@@ -82,21 +82,27 @@ class Moves:
         return min(received) - sent
 
 
-@test
-def at_a_number():
-    """20 moves of a stream with sequence numbers: 0 lost, 0 doubled"""
+def move_at_numbers():
+    """20 moves. Has etcd answered in time? Otherwise the new host may learn numbers after they have come, about 0.7 s."""
     bed = Moves(NUMBERED, 2000)
     for _ in range(MOVES):
         bed.move()
     lost = bed.end()
     equal(bed.stream.doubled, 0, "packets that came twice")
-    # The new host must learn the numbers before they come, in about 0.7 s: on a busy machine etcd may not answer in time.
-    if bed.store_answered():
-        check(lost <= 0, f"{lost} packets that no relay has sent")
-    else:
-        diagnose(f"etcd did not answer in time, and {lost} packets were lost")
     for host in bed.relays.relays:
         check(not host.agent.process.find_line("daemon-lost|leases-refused"), "nothing was refused")
+    if bed.store_answered():
+        check(lost <= 0, f"{lost} packets that no relay has sent")
+        return True
+    diagnose(f"etcd did not answer in time, {lost} packets were lost: once more")
+    discard()
+    return False
+
+
+@test
+def at_a_number():
+    """20 moves of a stream with sequence numbers: 0 lost, 0 doubled"""
+    check(any(move_at_numbers() for _ in range(3)), "etcd answered in time")
 
 
 @test

@@ -9,6 +9,7 @@ import socket
 import struct
 
 from control import Client
+from demanded import QUICK, rule, start
 from group_messages import ALLOW, TO_EXCLUDE, TO_INCLUDE, frame4, report3, send_frames
 from harness import (Daemon, Star, check, check_books, equal, main, receive, receiver, rule_of, sender, test,
                      wait_until)
@@ -17,21 +18,7 @@ from ipv6 import Star6, groups6, index, receiver6, sender6
 from kernel_rules import V4, star_for
 from restarts import take_over
 
-QUICK = "demand: {linger: 100ms, leave: fast}\n"
 RULE = "tv in 239.1.0.0/16:any@in0 out same@out0 when joined"
-
-
-def start(star, *rules, settings=QUICK):
-    """A daemon that hears receivers."""
-    texts = "".join(f"- '{rule}'\n" for rule in rules)
-    daemon = Daemon(star.relay, config=f"rules:\n{texts}{settings}")
-    daemon.process.wait_line("receivers-heard")
-    return daemon
-
-
-def rule(daemon, name="tv"):
-    """A rule of the statistics."""
-    return rule_of(daemon.stats(), name)
 
 
 def known(daemon):
@@ -190,19 +177,27 @@ def option(sock, interface, name, *addresses):
     sock.setsockopt(socket.IPPROTO_IP, number, struct.pack("=i4x", interface) + b"".join(packed))
 
 
-@test
-def by_source():
-    """With `from keep`, on both paths, (S,G) is joined for named sources, (*,G) only while others are wanted"""
+def sources_bed():
+    """A rule with a prefix for each path, which follows sources, and two addresses of the source; and a function that
+    returns the sources for which a group is joined."""
     star = star_for(V4)
     daemon = start(star, *(f"{name} in 239.{i}.0.0/16:any@in0 path {name} out same@out0 from keep when joined"
                            for i, name in ((1, "user"), (2, "kernel"))))
     star.source.ip("address add 10.1.0.9/24 dev s0")
-    wanted, other = (sender(star.source, address) for address in ("10.1.0.1", "10.1.0.9"))
-    interface = index(star.receivers[0], "r0")
     client = Client(daemon.socket)
 
     def joined(group):
         return {item["source"] for item in client.call("group.list")["groups"] if item["group"] == group}
+
+    return star, daemon, joined
+
+
+@test
+def by_source():
+    """With `from keep`, on both paths, (S,G) is joined for named sources, (*,G) only while others are wanted"""
+    star, daemon, joined = sources_bed()
+    wanted, other = (sender(star.source, address) for address in ("10.1.0.1", "10.1.0.9"))
+    interface = index(star.receivers[0], "r0")
 
     for i, name in ((1, "user"), (2, "kernel")):
         group = f"239.{i}.5.5"
@@ -249,16 +244,9 @@ def by_source():
 @test
 def too_many_sources():
     """One report names 33 sources: what is joined by (S,G) stays so, and the others are sent as well"""
-    star = star_for(V4)
-    daemon = start(star, *(f"{name} in 239.{i}.0.0/16:any@in0 path {name} out same@out0 from keep when joined"
-                           for i, name in ((1, "user"), (2, "kernel"))))
-    star.source.ip("address add 10.1.0.9/24 dev s0")
+    star, daemon, joined = sources_bed()
     one, last = (sender(star.source, address) for address in ("10.1.0.1", "10.1.0.9"))
     interface = index(star.receivers[0], "r0")
-    client = Client(daemon.socket)
-
-    def joined(group):
-        return {item["source"] for item in client.call("group.list")["groups"] if item["group"] == group}
 
     for i, name in ((1, "user"), (2, "kernel")):
         group = f"239.{i}.5.5"

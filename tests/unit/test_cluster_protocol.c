@@ -469,8 +469,8 @@ static void a_long_queue_is_not_muted(void **state)
 	protocol_free(protocol);
 }
 
-/* After a step of our time of day the others' renewals are counted anew, and no moment is believed,
- * in either direction. */
+/* After a step of our time of day the count of the others' renewals restarts, and no moment is
+ * believed, in either direction. */
 static void our_clock_steps(void **state)
 {
 	const int64_t step = 1000 * (int64_t)MS, real = 50000 * (int64_t)MS;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What is counted about a transport stream: a stream of the test's own, with one fault after the
- * other, each of which is counted once and as nothing else. */
+ * other. Each is counted once, and in one counter only. */
 #include "watchdog.h"
 
 #include <string.h>

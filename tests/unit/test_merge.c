@@ -215,7 +215,7 @@ static void test_stray_datagram(void **state)
 	run(7, 110, 140, MS);
 	pass(SKEW);
 	expect(40000, MERGE_FOREIGN);
-	/* Also by a side that has nothing else. */
+	/* Also by a side whose datagrams are all late. */
 	offer(1, 8, 40001, 1);
 	for (uint64_t i = 140; i < 200; i++) {
 		offer(0, 7, i, 1);

@@ -13,7 +13,7 @@
 #define PATIENCE_NS 10000000000ULL
 
 /* How far ahead an end at a moment is. The longer, the less exactly it is known to the new holder,
- * unless it is told by the time of day. */
+ * unless the moment is a time of day. */
 #define LEAD_NS	     10000000ULL
 #define LEAD_REAL_NS 250000000ULL
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the daemon is told of shards that this node does not hold: until when another one does, so
- * that it does not report them as unheld; and which of them are cold, because there are enough
- * standbys, so that it leaves their inputs.
+ * What the agent reports to the daemon about shards that this node does not hold: until when
+ * another one does, so that it does not report them as unheld; and which of them are cold, because
+ * there are enough standbys, so that it leaves their inputs.
  *
  * One thread.
  */

@@ -186,7 +186,7 @@ struct view_shard *view_see_shard(struct view *view, uint64_t now, const char *l
 	view->look = true;
 	if (record ? !*record->node : shard->mod != 0)
 		wait_for_holder(view, now, shard);
-	/* A move that waits goes on if only its holder has written the record anew. */
+	/* A move that waits goes on if the same holder has renewed the record. */
 	stays = record && !record->left && record->term == shard->record.term &&
 		strcmp(record->node, shard->record.node) == 0 && !shard->ends;
 	keep_record(view, now, shard, record ? mod : 0, record ? record : &none);

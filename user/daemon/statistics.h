@@ -5,8 +5,8 @@
 
 #include "daemon/daemon.h"
 
-/* The counters of up to `most` rules from the `first` on and of everything else, with the rates of
- * the last samples. The caller frees it before anything changes. NULL: no memory. */
+/* The counters of up to `most` rules from the `first` on and of all that is no rule, with the rates
+ * of the last samples. The caller frees it before anything changes. NULL: no memory. */
 struct stats *statistics_now(const struct daemon *daemon, size_t first, size_t most);
 
 /* Begin to take a sample of all counters, unless one is being taken; call once a second. While

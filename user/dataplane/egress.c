@@ -566,7 +566,7 @@ static enum withheld judge(struct egress_loop *loop, const struct stream *stream
 {
 	enum withheld result = WITHHELD_NOTHING;
 
-	/* The lease first: a selection is told of what would be sent only. */
+	/* The lease first: a selection must not count datagrams that are not sent. */
 	if (stream->lease && (!lease_allows(stream->lease, recent_ns(loop)) ||
 			      is_cut(stream, datagram, loop->now_ns)))
 		result = WITHHELD_STANDBY;

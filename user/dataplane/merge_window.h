@@ -3,7 +3,7 @@
  * The numbers of a stream that is merged (merge.h): which have left, by which sides they have
  * arrived, and which datagrams are held. Numbers on the wire are positions here, which never wrap.
  *
- * Part of the merge, for nobody else.
+ * Part of the merge (merge.h), which alone uses it.
  */
 #ifndef XMCAST_DATAPLANE_MERGE_WINDOW_H
 #define XMCAST_DATAPLANE_MERGE_WINDOW_H

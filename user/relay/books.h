@@ -68,8 +68,8 @@ void books_sum(const struct books *books, struct total_counts *totals);
 void books_read_rule(const struct route *route, enum rule_path wanted, uint64_t now_ns,
 		     struct rule_counts *counts, struct output_counts *outputs);
 
-/* The counters now of up to `most` rules from the `first` on, and of everything else; branches are
- * behind the rules of the configuration. NULL: no memory. */
+/* The counters now of up to `most` rules from the `first` on, and of all that is no rule; branches
+ * are behind the rules of the configuration. NULL: no memory. */
 struct books *books_read(const struct relay *relay, size_t first, size_t most);
 
 #endif

@@ -180,7 +180,7 @@ struct relay_summary {
 
 struct relay_summary relay_summary(const struct relay *relay);
 
-/* The counters now (books.h) of up to `most` rules from the `first` on, and of everything else.
+/* The counters now (books.h) of up to `most` rules from the `first` on, and of all that is no rule.
  * NULL: no memory. The caller frees them before the relay changes or is closed. */
 struct books *relay_books(const struct relay *relay, size_t first, size_t most);
 
