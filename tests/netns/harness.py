@@ -189,9 +189,12 @@ def discard():
 # ---- the programs ----------------------------------------------------------------------------
 
 def start(namespace, *command, name=None, fds=()):
-    """Start a background process; its log is printed if the test fails."""
+    """Start a background process; its log is printed if the test fails. A generator is ready: a signal
+    that came earlier would end it without its report."""
     process = namespace.start(*command, name=name, fds=fds)
     _started.append(process)
+    if program("xmcast-gen") in command:
+        process.wait_line("^ready$")
     return process
 
 

@@ -169,6 +169,7 @@ def successor_ends():
     daemon = Daemon(star.relay, RULE)
     sink = Sink(star.receiver, "r0", "--port", "6000", "--group", "239.2.2.2")
     stream = Stream(star.source, LOAD)
+    daemon.wait_steered(1)
     Successor(daemon).end()
     for number, step in enumerate((lambda s: s.offer(), lambda s: (s.offer(), s.pause())) * 2, 1):
         successor = Successor(daemon)

@@ -9,6 +9,7 @@
 static const char usage_text[] =
 	"Usage: xmcast-gen IFACE [options]\n"
 	"Send probe packets out of IFACE (XDP live frames) and report what was really sent.\n"
+	"Prints \"ready\" on stderr once SIGINT and SIGTERM end it with its report.\n"
 	"\n"
 	"  --group ADDR        destination, IPv4 or IPv6 (default 239.1.1.1)\n"
 	"  --port N            destination port (5000)\n"

@@ -245,6 +245,7 @@ struct source *source_open(const struct options *options, int *status)
 		goto out;
 	}
 	watch_signals(source);
+	fputs("ready\n", stderr);
 	return source;
 out:
 	source_close(source);
