@@ -2,12 +2,12 @@
 /* Which side of a rule with `select first` is relayed: by example, and as properties of random
  * schedules. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -278,10 +278,11 @@ static void test_random(void **state)
 
 /* ---- threads ---- */
 
-#define ROUNDS 200000
+#define CHANGES 100 /* after which the threads end */
 
 struct race {
 	struct selection *selection;
+	_Atomic uint64_t now_ns;
 	_Atomic int sending[2];
 	_Atomic unsigned int both; /* times that both sides were sending */
 	_Atomic unsigned int sent[2];
@@ -293,6 +294,36 @@ struct racer {
 	uint32_t seed;
 };
 
+/* A time that passes with every step of a thread, however fast the threads are and whatever the
+ * clocks of their CPUs show. */
+static uint64_t tick(struct race *race)
+{
+	return atomic_fetch_add(&race->now_ns, NS_PER_US) + NS_PER_US;
+}
+
+/* Does the thread pause here? For up to 4 ms, four times the time that the other side waits, and
+ * never for the same time, so that both threads do not pause in step. */
+static bool pauses(struct racer *racer)
+{
+	uint64_t until_ns;
+
+	racer->seed = racer->seed * 1664525 + 1013904223;
+	if (racer->seed >> 22)
+		return false;
+	until_ns = atomic_load(&racer->race->now_ns) + racer->seed;
+	while (tick(racer->race) < until_ns)
+		sched_yield();
+	return true;
+}
+
+static bool is_over(const struct race *race)
+{
+	struct selection_change change;
+
+	selection_read(race->selection, &change);
+	return change.changes >= CHANGES;
+}
+
 /* Datagrams of one side, with pauses in all places. */
 static void *race(void *context)
 {
@@ -300,18 +331,14 @@ static void *race(void *context)
 	struct race *race = racer->race;
 	struct selection_side *side = &race->selection->sides[racer->side];
 
-	for (unsigned int i = 0; i < ROUNDS; i++) {
-		racer->seed = racer->seed * 1664525 + 1013904223;
-		if (racer->seed >> 22 == 0)
-			nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-		if (!selection_admit(race->selection, racer->side, 1, clock_ns()))
+	while (!pauses(racer) || !is_over(race)) {
+		if (!selection_admit(race->selection, racer->side, 1, tick(race)))
 			continue;
 		atomic_fetch_add(&race->sending[racer->side], 1);
 		if (atomic_load(&race->sending[!racer->side]))
 			atomic_fetch_add(&race->both, 1);
 		atomic_fetch_add(&race->sent[racer->side], 1);
-		if (racer->seed >> 22 == 1)
-			nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+		pauses(racer);
 		atomic_fetch_sub(&race->sending[racer->side], 1);
 		selection_done(side, 1);
 	}
@@ -321,7 +348,7 @@ static void *race(void *context)
 /* Two threads whose sides take over from each other all the time never send at once. */
 static void test_threads(void **state)
 {
-	struct race both = {.selection = make(2, 1, 1, 0)};
+	struct race both = {.selection = make(2, 1, 1, 0), .now_ns = START};
 	struct racer racers[2] = {{&both, 0, 1}, {&both, 1, 2}};
 	struct selection_change change;
 	pthread_t threads[2];
@@ -332,7 +359,8 @@ static void test_threads(void **state)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	selection_read(both.selection, &change);
 	print_message("%u changes; sent %u and %u\n", change.changes, both.sent[0], both.sent[1]);
-	assert_true(change.changes > 1);
+	assert_true(change.changes >= CHANGES);
+	assert_true(both.sent[0] > CHANGES && both.sent[1] > CHANGES);
 	assert_int_equal(both.both, 0);
 	selection_put(both.selection);
 }
