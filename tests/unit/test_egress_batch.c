@@ -6,7 +6,7 @@
 #include <netinet/udp.h>
 #include <arpa/inet.h>
 
-#include "dataplane/egress.c" /* whose requests are nobody else's business */
+#include "dataplane/outbox.c" /* whose requests are nobody else's business */
 
 static uint8_t payload[65536];
 
@@ -21,14 +21,14 @@ static void begin(struct rig *rig, in_port_t port)
 {
 	const struct send_key key = {.port = port};
 
-	begin_request(&rig->request, &rig->queue, &key);
+	send_request_begin(&rig->request, &rig->queue, &key);
 }
 
 static bool accepts(const struct rig *rig, uint32_t length, in_port_t port)
 {
 	const struct send_key key = {.port = port};
 
-	return request_accepts(&rig->request, length, &key);
+	return send_request_accepts(&rig->request, length, &key);
 }
 
 /* An output that gathers up to `gso` datagrams, without a socket. */
@@ -52,7 +52,8 @@ static void add(struct rig *rig, unsigned int count, uint32_t length, bool full)
 {
 	while (count--) {
 		assert_true(accepts(rig, length, 0));
-		assert_int_equal(add_datagram(&rig->request, 7, payload, length), full && !count);
+		assert_int_equal(send_request_add(&rig->request, 7, payload, length),
+				 full && !count);
 	}
 }
 
@@ -61,7 +62,7 @@ static void start(struct rig *rig, unsigned int count, uint32_t length)
 {
 	begin(rig, 0);
 	while (count--)
-		add_datagram(&rig->request, 7, payload, length);
+		send_request_add(&rig->request, 7, payload, length);
 	send_request_write(&rig->request);
 }
 
@@ -158,17 +159,17 @@ static void test_ports(void **state)
 		begin(rig, htons(5000));
 		assert_false(accepts(rig, 1000, htons(5001)));
 		assert_true(accepts(rig, 1000, htons(5000)));
-		assert_false(add_datagram(&rig->request, 7, payload, 1000));
+		assert_false(send_request_add(&rig->request, 7, payload, 1000));
 		assert_true(accepts(rig, 1000, htons(5000)));
 		assert_false(accepts(rig, 1000, htons(5001)));
-		assert_false(add_datagram(&rig->request, 8, payload, 1000));
+		assert_false(send_request_add(&rig->request, 8, payload, 1000));
 		send_request_write(&rig->request);
 		assert_int_equal(addr_to_sockaddr(&addr, 5000, &wanted), message->msg_namelen);
 		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
 		assert_int_equal(wanted.ss_family, cases[i].family);
 		/* The next request; the output's own address is unchanged. */
 		begin(rig, htons(65535));
-		add_datagram(&rig->request, 7, payload, 1000);
+		send_request_add(&rig->request, 7, payload, 1000);
 		send_request_write(&rig->request);
 		addr_to_sockaddr(&addr, 65535, &wanted);
 		assert_memory_equal(message->msg_name, &wanted, message->msg_namelen);
@@ -247,9 +248,9 @@ static void test_batch_message(void **state)
 	struct cmsghdr *cmsg;
 	uint16_t segment;
 
-	add_datagram(&rig->request, 1, payload, 1400);
-	add_datagram(&rig->request, 2, payload + 2000, 1400);
-	add_datagram(&rig->request, 3, payload + 4000, 70);
+	send_request_add(&rig->request, 1, payload, 1400);
+	send_request_add(&rig->request, 2, payload + 2000, 1400);
+	send_request_add(&rig->request, 3, payload + 4000, 70);
 	send_request_write(&rig->request);
 	assert_int_equal(message->msg_iovlen, 3);
 	for (unsigned int i = 0; i < 3; i++) {
@@ -293,8 +294,8 @@ static void test_key(void **state)
 		assert_int_equal(send_key_make(&other, &own, &entry, frame), WITHHELD_NOTHING);
 		assert_int_equal(key.port, htons(5000));
 		assert_int_equal(other.port, 0);
-		assert_false(same_key(&key, &other));
-		assert_true(same_key(&key, &key));
+		assert_false(send_key_equal(&key, &other));
+		assert_true(send_key_equal(&key, &key));
 	}
 }
 
@@ -360,8 +361,8 @@ static void gather(struct rig *rig, unsigned int count, uint32_t stride, uint32_
 		payload[i] = (uint8_t)(i * 31 + i / 256);
 	begin(rig, 0);
 	for (unsigned int i = 0; i < count; i++)
-		add_datagram(&rig->request, i, payload + (size_t)i * stride,
-			     i + 1 == count ? last : length);
+		send_request_add(&rig->request, i, payload + (size_t)i * stride,
+				 i + 1 == count ? last : length);
 	send_request_write(&rig->request);
 }
 

@@ -4,7 +4,7 @@
 
 #include <arpa/inet.h>
 
-#include "dataplane/egress.c" /* whose open requests are nobody else's business */
+#include "dataplane/outbox.h"
 
 #define MOST 60 /* sends, fewer than SUBMIT_AT: nothing is submitted */
 
@@ -12,8 +12,8 @@ static uint8_t payload[100];
 
 struct rig {
 	struct engine engine;
-	struct egress egress;
-	struct egress_loop loop;
+	struct egress_counters counters;
+	struct outbox outbox;
 	struct output output;
 	struct output_shard shard;
 	struct send_request requests[MOST];
@@ -37,11 +37,11 @@ static int open_rig(void **state)
 	assert_non_null(rig);
 	memset(rig, 0, sizeof(*rig));
 	rig->engine.ops = &recorder;
-	rig->loop.egress = &rig->egress;
-	rig->loop.engine = &rig->engine;
+	rig->outbox.counters = &rig->counters;
+	rig->outbox.engine = &rig->engine;
 	for (unsigned int i = 0; i < MOST; i++) {
-		rig->requests[i].next = rig->loop.free_requests;
-		rig->loop.free_requests = &rig->requests[i];
+		rig->requests[i].next = rig->outbox.free_requests;
+		rig->outbox.free_requests = &rig->requests[i];
 	}
 	assert_true(addr_parse("10.2.0.2", &rig->output.rule.to));
 	rig->output.rule.from_kept = true;
@@ -72,7 +72,7 @@ static void add(struct send_key key, uint32_t frame)
 	const struct datagram datagram = {
 		.entry = &entry, .pieces = 1, .payloads = {{payload, sizeof(payload)}}};
 
-	assert_int_equal(send_datagram(&rig->loop, &rig->shard, &datagram, &key), 0);
+	assert_int_equal(outbox_add(&rig->outbox, &rig->shard, &datagram, &key), 0);
 }
 
 static void expect_send(unsigned int i, struct send_key key, unsigned int count, uint32_t frame,
@@ -94,7 +94,7 @@ static void test_take_turns(void **state)
 	for (uint32_t i = 0; i < 50 * 30; i++)
 		add(key_of(i % 50, 0), i);
 	assert_int_equal(rig->sent, 0);
-	assert_int_equal(send_open_requests(&rig->loop), 0);
+	assert_int_equal(outbox_flush(&rig->outbox), 0);
 	assert_int_equal(rig->sent, 50);
 	for (unsigned int i = 0; i < 50; i++) {
 		unsigned int source = ntohl(rig->sends[i]->key.source.w[3]) - 0x0a090000;
@@ -103,7 +103,7 @@ static void test_take_turns(void **state)
 		seen[source] = true;
 		expect_send(i, key_of(source, 0), 30, source, 50);
 	}
-	assert_null(rig->loop.open);
+	assert_null(rig->outbox.open);
 	for (unsigned int i = 0; i < OPEN_BUCKETS; i++)
 		assert_null(rig->buckets[i]);
 }
@@ -115,7 +115,7 @@ static void test_full(void **state)
 	assert_int_equal(rig->sent, 2);
 	expect_send(0, key_of(0, 0), 64, 0, 2);
 	expect_send(1, key_of(1, 0), 64, 1, 2);
-	assert_int_equal(send_open_requests(&rig->loop), 0);
+	assert_int_equal(outbox_flush(&rig->outbox), 0);
 	assert_int_equal(rig->sent, 4);
 }
 
@@ -127,7 +127,7 @@ static void test_order_of_a_source(void **state)
 	assert_int_equal(rig->sent, 2);
 	expect_send(0, key_of(0, 5), 2, 0, 2);
 	expect_send(1, key_of(0, 6), 2, 4, 2);
-	assert_int_equal(send_open_requests(&rig->loop), 0);
+	assert_int_equal(outbox_flush(&rig->outbox), 0);
 	assert_int_equal(rig->sent, 4);
 	for (unsigned int i = 2; i < 4; i++) {
 		if (rig->sends[i]->key.ttl == 9)
@@ -147,7 +147,7 @@ static void test_one_flow(void **state)
 
 		add(key, i);
 	}
-	assert_int_equal(send_open_requests(&rig->loop), 0);
+	assert_int_equal(outbox_flush(&rig->outbox), 0);
 	assert_int_equal(rig->sent, 4);
 	for (unsigned int i = 0; i < 4; i++)
 		expect_send(i, (struct send_key){.ttl = (uint8_t)(1 + i)}, 3, 3 * i, 1);

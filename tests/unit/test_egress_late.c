@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 
-#include "dataplane/egress.c" /* whose requests the engine looks into */
+#include "dataplane/egress.h"
 #include "dataplane/stamp.h"
 #include "lab.c"
 

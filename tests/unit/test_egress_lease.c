@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 
-#include "dataplane/egress.c"
+#include "dataplane/egress.h"
 #include "lab.c"
 
 #define FRAMES 64

@@ -16,7 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "dataplane/egress.c" /* whose requests the engine looks into */
+#include "dataplane/egress.h"
 #include "lab.c"
 
 #define FRAMES	2048

@@ -2,7 +2,7 @@
 /*
  * The egress thread's work: frame queue to UDP sockets, and frames back to the fill ring.
  *
- *     frame queue ─▶ request per output ─▶ engine (engine.h) ─▶ completion ─▶ fill ring (xsk.h)
+ *     frame queue ─▶ outbox (outbox.h) ─▶ completion ─▶ fill ring (xsk.h)
  *
  * The thread creates and owns an engine, which waits for any event with one call: frames queued, a
  * send completed, a command, the end of the command stream. Nothing blocks on one kind of event,
@@ -14,24 +14,15 @@
  * thread through ingress and the queue, as a marker (worker.h). The thread answers a marker with
  * `acknowledged` and a write to `notify_fd`, and everything else by incrementing `beats`.
  *
- * Batches: what the queue holds for one output leaves with one send, if GSO is on (gso.h) and the
- * headers are the same (send_request.h); nothing waits for more to come. An output of `from keep`
- * gathers for each source by itself.
- *
- * Order: the datagrams of a stream leave on each output in the order of their arrival; with `from
- * keep`, those of one source do. Entries are taken in order, the sends of one output are submitted
- * in order, and MSG_DONTWAIT keeps the kernel from parking one of them. The datagrams of a refused
- * batch are sent one by one when its completion reports the refusal, so until then nothing is
- * handed over that could be accepted (gso_must_wait()). One case remains: the route changes between
- * two sends of one submission, within tens of microseconds, so that the kernel refuses a batch and
- * accepts the datagrams behind it.
+ * The sends are those of an outbox (outbox.h), which gathers batches and keeps the order: datagrams
+ * are added in the order of their arrival, and flushed at the end of a pass; nothing waits for more
+ * to come.
  *
  * Limits: a datagram over the limit of its output (rate_limit.h) is counted and ends here. An
  * output without a limit costs one comparison.
  *
- * Leases (lease.h): a datagram of a rule whose lease is not held ends here, as `standby`: when it
- * is taken from the queue, in front of its send, and when the kernel's own check has refused the
- * send.
+ * Leases (lease.h): a datagram of a rule whose lease is not held ends here, as `standby`, when it
+ * is taken from the queue; the outbox checks again.
  *
  * Selections (selection.h): a datagram of an input that is not selected ends here, as
  * `inactive_side`, when it is taken from the queue.
@@ -44,33 +35,7 @@
 
 #include <stdatomic.h>
 
-#include "base/counter.h"
-#include "dataplane/engine.h"
-#include "dataplane/frame_queue.h"
-#include "dataplane/merger.h"
-#include "dataplane/stream.h"
-#include "dataplane/xsk.h"
-#include "rules/config.h"
-
-struct egress_counters {
-	counter_t sleeps;	/* calls of the engine that waited */
-	counter_t submits;	/* calls of the engine that handed over sends */
-	counter_t sends;	/* requests sent: several datagrams each, with GSO */
-	counter_t cq_overflows; /* completions that did not fit the ring; always 0 */
-	counter_t in_flight;	/* frames with unfinished sends: a gauge */
-	counter_t beats;	/* calls of the engine: the thread makes progress (watch.h) */
-
-	/* Sums of the same counters of all output shards, also of those that are gone, so that
-	 * totals need no walk over all rules. */
-	counter_t submitted;
-	counter_t sent;
-	counter_t sent_bytes;
-	counter_t send_errors;
-	counter_t rate_limited;
-	counter_t withheld;
-	counter_t unwanted;
-	counter_t inactive_side;
-};
+#include "dataplane/outbox.h"
 
 struct egress {
 	/* Set before the thread starts. */

@@ -17,6 +17,7 @@
 
 #include <netinet/in.h>
 #include <stdalign.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include <xmcast/packet.h>
@@ -25,6 +26,9 @@
 #include "dataplane/frame_queue.h"
 #include "dataplane/stream.h"
 #include "dataplane/withheld.h"
+
+/* UDP payload that fits an IPv4 packet; also the most that one GSO send may carry. */
+#define SEND_MAX_BYTES 65507
 
 /* No socket of a source port. */
 #define NO_SLOT (-1)
@@ -41,6 +45,11 @@ struct send_key {
 };
 
 _Static_assert(sizeof(struct send_key) == 24, "no padding");
+
+static inline bool send_key_equal(const struct send_key *a, const struct send_key *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
 
 #define SEND_CONTROL_SIZE                                                                          \
 	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)) +                    \
@@ -96,6 +105,50 @@ static inline enum withheld send_key_make(struct send_key *key, const struct out
 static inline in_port_t send_source_port(const struct output *output, const struct send_key *key)
 {
 	return output->rule.from_kept ? key->source_port : htons(output->rule.from_port);
+}
+
+/* Without a datagram. */
+static inline void send_request_begin(struct send_request *request, struct output_shard *to,
+				      const struct send_key *key)
+{
+	request->to = to;
+	request->key = *key;
+	request->slot = NO_SLOT;
+	request->raw = false;
+	request->count = 0;
+	request->pieces = 0;
+	request->bytes = 0;
+	request->segment_size = 0;
+	request->stamp = 0;
+}
+
+/* May this datagram join the request? The limits may have become tighter since it was begun. */
+static inline bool send_request_accepts(const struct send_request *request, uint32_t length,
+					const struct send_key *key)
+{
+	if (!send_key_equal(&request->key, key))
+		return false;
+	return !request->count ||
+	       (!request->raw && length > 0 && length <= request->segment_size &&
+		request->bytes + length <= SEND_MAX_BYTES &&
+		gso_has_room(&request->to->gso, request->count, request->segment_size));
+}
+
+/* Append a datagram. True: the request is full. */
+static inline bool send_request_add(struct send_request *request, uint32_t frame, void *payload,
+				    uint32_t length)
+{
+	unsigned int i = request->count++;
+
+	if (!i)
+		request->segment_size = length;
+	request->frames[i] = frame;
+	request->payloads[i].iov_base = payload;
+	request->payloads[i].iov_len = length;
+	request->bytes += length;
+	/* A shorter datagram must be the last; an empty one would vanish in a batch. */
+	return length < request->segment_size || !length || request->raw ||
+	       !gso_has_room(&request->to->gso, request->count, request->segment_size);
 }
 
 /* The source address with which the request's datagrams leave; all zero: the kernel chooses. */
