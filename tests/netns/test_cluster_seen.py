@@ -188,6 +188,34 @@ def double_source():
 
 
 @test
+def kept_sources():
+    """from keep: two senders of a stream are no two hosts, nor is a host whose packets wait when another takes over"""
+    bed = Relays(3, rule=Relays.RULE + " from keep")
+    bed.source.ip("address add 10.1.0.8/24 dev s0")
+    # More than one look reads.
+    traffic = [Traffic(bed.source, address, "239.1.1.1", 5000, 1000) for address in ("10.1.0.8", "10.1.0.9")]
+
+    def looks(host, count=4):
+        before = host.daemon.stats()["uptime_seconds"]
+        wait_until(lambda: host.daemon.stats()["uptime_seconds"] >= before + count, f"{host.name}: looks")
+
+    owner = bed.owner()
+    looks(owner)
+    owner.agent.process.kill()
+    wait_until(lambda: bed.owner() not in (None, owner), "another host takes over")
+    looks(owner)
+    for host in bed.relays:
+        equal(host.daemon.stats()["leases"]["double_sources"], 0, f"found by {host.name}")
+    # Two hosts do send now: both see it, and the third one.
+    owner.daemon.ctl("lease", "set", "radio", "for", "1h")
+    for host in bed.relays:
+        line = host.daemon.process.wait_line(r"double-source rule=a .* source=(\S+|\S+ \S+) other=(\S+)")
+        check(re.search(r" other=([0-9a-f]{2}:){5}[0-9a-f]{2}", line[0]), line[0])
+    for each in traffic:
+        each.stop()
+
+
+@test
 def double_source_ipv6():
     """The same on IPv6, for a lease that was set by hand; a port that is not the output's is no other source"""
     star = Star()

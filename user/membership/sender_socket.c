@@ -25,8 +25,14 @@
 #define IPV4_HEADER	 20
 #define IPV6_HEADER	 40
 
+/* Nine for each group of IPv6, and the refusal. */
+#define FILTER_LENGTH (9 * SENDER_GROUPS + 1)
+
 struct sender_socket {
 	int fd;
+	bool deaf; /* it has no filter that accepts anything */
+	unsigned short filter_length;
+	struct sock_filter filter[FILTER_LENGTH];
 };
 
 /* ---- packets ---- */
@@ -85,20 +91,33 @@ static unsigned int add_group(struct sock_filter *filter, unsigned int offset,
 	return length;
 }
 
-static int set_filter(int fd, const struct xmc_addr *groups, unsigned int count)
+static void make_filter(struct sender_socket *sock, const struct xmc_addr *groups,
+			unsigned int count)
 {
-	struct sock_filter filter[9 * SENDER_GROUPS + 1];
-	struct sock_fprog program = {.filter = filter};
+	unsigned int length = 0;
 
 	for (unsigned int i = 0; i < count; i++) {
 		bool is_ipv4 = addr_is_ipv4(&groups[i]);
 
-		program.len += add_group(filter + program.len,
-					 is_ipv4 ? IPV4_DESTINATION : IPV6_DESTINATION,
-					 &groups[i].b[is_ipv4 ? 12 : 0], is_ipv4 ? 1 : 4);
+		length += add_group(sock->filter + length,
+				    is_ipv4 ? IPV4_DESTINATION : IPV6_DESTINATION,
+				    &groups[i].b[is_ipv4 ? 12 : 0], is_ipv4 ? 1 : 4);
 	}
-	filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ? -errno : 0;
+	sock->filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	sock->filter_length = (unsigned short)length;
+}
+
+/* `deaf`: only the refusal at its end. */
+static int attach_filter(struct sender_socket *sock, bool deaf)
+{
+	unsigned short skipped = deaf ? sock->filter_length - 1 : 0;
+	struct sock_fprog program = {.len = sock->filter_length - skipped,
+				     .filter = sock->filter + skipped};
+
+	if (setsockopt(sock->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+		return -errno;
+	sock->deaf = deaf;
+	return 0;
 }
 
 /* ---- the socket ---- */
@@ -120,7 +139,8 @@ int sender_socket_open(struct sender_socket **out, int ifindex, const struct xmc
 		return -ENOMEM;
 	/* Without a protocol it receives nothing before it is bound. */
 	sock->fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	err = sock->fd < 0 ? -errno : set_filter(sock->fd, groups, count);
+	make_filter(sock, groups, count);
+	err = sock->fd < 0 ? -errno : attach_filter(sock, false);
 	if (!err)
 		setsockopt(sock->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (!err && bind(sock->fd, (const struct sockaddr *)&at, sizeof(at)))
@@ -139,24 +159,45 @@ void sender_socket_close(struct sender_socket *sock)
 	free(sock);
 }
 
+/* While it is deaf nothing is added, so that this ends. */
+static void discard_rest(struct sender_socket *sock)
+{
+	if (attach_filter(sock, true))
+		return;
+	while (recv(sock->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == EINTR)
+		continue;
+}
+
+/* False: nothing is left, or the interface has gone. */
+static bool read_packet(struct sender_socket *sock, sender_handler *handle, void *context)
+{
+	struct sockaddr_ll from = {};
+	socklen_t size = sizeof(from);
+	unsigned char packet[SNAP];
+	struct sender sender = {};
+	struct xmc_addr group;
+	uint16_t port;
+	ssize_t length = recvfrom(sock->fd, packet, sizeof(packet), MSG_DONTWAIT,
+				  (struct sockaddr *)&from, &size);
+
+	if (length < 0)
+		return errno == EINTR;
+	if (from.sll_pkttype == PACKET_OUTGOING ||
+	    !sender_parse(packet, (size_t)length, &sender.address, &group, &port))
+		return true;
+	memcpy(sender.mac, from.sll_addr, sizeof(sender.mac));
+	handle(context, &sender, &group, port);
+	return true;
+}
+
 void sender_socket_read(struct sender_socket *sock, sender_handler *handle, void *context)
 {
-	for (unsigned int i = 0; i < SENDER_PACKETS; i++) {
-		struct sockaddr_ll from = {};
-		socklen_t size = sizeof(from);
-		unsigned char packet[SNAP];
-		struct sender sender = {};
-		struct xmc_addr group;
-		uint16_t port;
-		ssize_t length = recvfrom(sock->fd, packet, sizeof(packet), MSG_DONTWAIT,
-					  (struct sockaddr *)&from, &size);
+	unsigned int count = 0;
 
-		if (length < 0 && errno != EINTR)
-			return; /* nothing is left, or the interface has gone */
-		if (length < 0 || from.sll_pkttype == PACKET_OUTGOING ||
-		    !sender_parse(packet, (size_t)length, &sender.address, &group, &port))
-			continue;
-		memcpy(sender.mac, from.sll_addr, sizeof(sender.mac));
-		handle(context, &sender, &group, port);
-	}
+	while (count < SENDER_PACKETS && read_packet(sock, handle, context))
+		count++;
+	if (count == SENDER_PACKETS)
+		discard_rest(sock);
+	if (sock->deaf)
+		attach_filter(sock, false);
 }

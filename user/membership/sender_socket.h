@@ -38,8 +38,9 @@ struct sender {
 typedef void sender_handler(void *context, const struct sender *sender,
 			    const struct xmc_addr *group, uint16_t port);
 
-/* Report what has arrived, in its order: UDP datagrams, of fragmented ones the first fragment.
- * Never blocks. */
+/* Report what has arrived since the last call, in its order: UDP datagrams, of fragmented ones the
+ * first fragment. Never blocks. What is beyond SENDER_PACKETS is discarded: the next call would
+ * take it for something that has arrived after this one. */
 void sender_socket_read(struct sender_socket *sock, sender_handler *handle, void *context);
 
 /* What of a packet, from its IP header on, sender_socket_read() reports. False: nothing. Pure. */

@@ -2,12 +2,13 @@
 #include "relay/double_source.h"
 
 #include <errno.h>
-#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOG_FACILITY LOG_FACILITY_RULES
 #include "base/log.h"
+#include "links/link.h"
 #include "links/next_hop.h"
 #include "membership/membership.h"
 #include "membership/sender_socket.h"
@@ -22,13 +23,14 @@ struct watched {
 	const struct rule *rule;
 	const struct rule_output *output;
 	uint16_t slot;	    /* 0: no lease */
+	bool suspected;	    /* as standby: two hosts sent by turns in the look before */
 	bool doubled;	    /* reported */
 	unsigned int quiet; /* looks since then without another source */
 };
 
 /* Who sent to a watched output's group during this look. */
 struct heard {
-	bool held;	     /* when it began */
+	bool held, moving;   /* when it began */
 	uint64_t epoch;	     /* likewise */
 	unsigned int turns;  /* of senders: 1: one, 2: another one, 3: the first or a third again */
 	struct sender first; /* the first one, */
@@ -41,7 +43,7 @@ struct double_source {
 	unsigned int count, next; /* where the next look begins */
 	struct membership *membership;
 	struct sender_socket *sock; /* NULL: no look is under way, */
-	int ifindex;		    /* otherwise on this interface */
+	struct link link;	    /* otherwise on this interface */
 	unsigned int first, nr_heard;
 	struct heard heard[SENDER_GROUPS];
 	struct xmc_addr joined[SENDER_GROUPS];
@@ -75,9 +77,11 @@ static unsigned int gather(const struct relay *relay, struct watched *list)
 			if (!addr_is_multicast(&rule->outputs[j].to))
 				continue;
 			if (list)
-				list[count] =
-					(struct watched){rule, &rule->outputs[j],
-							 leases_find(relay->leases, rule), 0, 0};
+				list[count] = (struct watched){
+					.rule = rule,
+					.output = &rule->outputs[j],
+					.slot = leases_find(relay->leases, rule),
+				};
 			count++;
 		}
 	}
@@ -111,7 +115,7 @@ static void end_look(struct double_source *state)
 	const struct xmc_addr any = {};
 
 	for (unsigned int i = 0; i < state->nr_heard && state->sock; i++)
-		membership_leave(state->membership, &state->joined[i], &any, state->ifindex);
+		membership_leave(state->membership, &state->joined[i], &any, state->link.ifindex);
 	sender_socket_close(state->sock);
 	state->sock = NULL;
 	state->nr_heard = 0;
@@ -140,6 +144,32 @@ static bool is_held(const struct relay *relay, const struct watched *watched, ui
 	return !leases_mute(relay->leases, watched->rule, now_ns);
 }
 
+static bool is_moving(const struct relay *relay, const struct watched *watched, uint64_t now_ns)
+{
+	uint64_t latest_ns;
+
+	return leases_move(relay->leases, watched->rule, now_ns, &latest_ns) != CUT_NONE;
+}
+
+/* With `from keep` the addresses are those of the stream's own sources. */
+static bool same_host(const struct rule_output *output, const struct sender *a,
+		      const struct sender *b)
+{
+	return memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
+	       (output->from_kept || addr_equal(&a->address, &b->address));
+}
+
+/* A loop in the network may bring back what we have sent. */
+static bool is_ours(const struct double_source *state, const struct sender *sender)
+{
+	static const uint8_t none[MAC_LENGTH];
+
+	if (memcmp(sender->mac, none, MAC_LENGTH) != 0 &&
+	    memcmp(sender->mac, state->link.mac, MAC_LENGTH) == 0)
+		return true;
+	return own_address_find(state->netlink, &sender->address, state->link.ifindex) == 0;
+}
+
 static void on_packet(void *context, const struct sender *sender, const struct xmc_addr *group,
 		      uint16_t port)
 {
@@ -152,10 +182,8 @@ static void on_packet(void *context, const struct sender *sender, const struct x
 		if (!addr_equal(&output->to, group) ||
 		    (output->port != RULE_PORT_KEPT && output->port != port))
 			continue;
-		if (heard->turns && memcmp(&heard->last, sender, sizeof(*sender)) == 0)
-			return;
-		/* A loop in the network may bring back what we have sent. */
-		if (own_address_find(state->netlink, &sender->address, state->ifindex) == 0)
+		if ((heard->turns && same_host(output, &heard->last, sender)) ||
+		    is_ours(state, sender))
 			return;
 		if (!heard->turns)
 			heard->first = *sender;
@@ -165,6 +193,18 @@ static void on_packet(void *context, const struct sender *sender, const struct x
 	}
 }
 
+static void format_sender(const struct rule_output *output, const struct sender *sender,
+			  char text[ADDR_TEXT_SIZE])
+{
+	const unsigned char *mac = sender->mac;
+
+	if (output->from_kept)
+		snprintf(text, ADDR_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
+			 mac[2], mac[3], mac[4], mac[5]);
+	else
+		addr_format(&sender->address, text);
+}
+
 static void report(const struct watched *watched, const struct heard *heard, bool held)
 {
 	char to[ENDPOINT_TEXT_SIZE], source[ADDR_TEXT_SIZE], other[ADDR_TEXT_SIZE];
@@ -172,8 +212,8 @@ static void report(const struct watched *watched, const struct heard *heard, boo
 
 	endpoint_format(&output->to, output->port == RULE_PORT_KEPT ? 0 : output->port,
 			output->iface, to);
-	addr_format(&heard->first.address, source);
-	addr_format(&heard->last.address, other);
+	format_sender(output, &heard->first, source);
+	format_sender(output, &heard->last, other);
 	log_event(LOG_LEVEL_WARNING, "double-source", LOG_NAME("rule", watched->rule->name),
 		  LOG_NAME("output", to), LOG_NAME("lease", watched->rule->lease),
 		  LOG_UINT("shard", rule_shard(watched->rule)),
@@ -197,7 +237,13 @@ static void judge(struct double_source *state, struct watched *watched, const st
 {
 	/* What begins or ends in between is a move, of which both sides are heard. */
 	bool doubled = heard->turns >= (held ? 1 : 3);
+	bool suspected = watched->suspected;
 
+	/* In a move between two others, the last packets of one may come behind the first ones of
+	 * the other: but not in each look. */
+	watched->suspected = doubled && !held;
+	if (watched->suspected && !suspected)
+		return;
 	if (doubled) {
 		state->found++;
 		watched->quiet = 0;
@@ -219,7 +265,7 @@ static void judge_all(struct double_source *state, const struct relay *relay, ui
 		bool held = is_held(relay, watched, now_ns);
 
 		/* During a move at a sequence number both hosts hold it. */
-		if (!relay->cuts && held == heard->held &&
+		if (!heard->moving && !is_moving(relay, watched, now_ns) && held == heard->held &&
 		    leases_epoch(relay->leases, watched->rule) == heard->epoch)
 			judge(state, watched, heard, held);
 	}
@@ -243,13 +289,12 @@ static unsigned int choose(const struct double_source *state, unsigned int first
 static void begin_socket(struct double_source *state)
 {
 	const struct xmc_addr any = {};
-	int err = -ENODEV;
+	int err = link_query(state->list[state->first].output->iface, &state->link);
 
-	state->ifindex = (int)if_nametoindex(state->list[state->first].output->iface);
 	for (unsigned int i = 0; i < state->nr_heard; i++)
 		state->joined[i] = state->list[state->first + i].output->to;
-	if (state->ifindex)
-		err = sender_socket_open(&state->sock, state->ifindex, state->joined,
+	if (state->link.ifindex)
+		err = sender_socket_open(&state->sock, state->link.ifindex, state->joined,
 					 state->nr_heard);
 	if (err) {
 		state->nr_heard = 0;
@@ -257,7 +302,7 @@ static void begin_socket(struct double_source *state)
 	}
 	/* Where one cannot be joined, its packets may arrive all the same. */
 	for (unsigned int i = 0; i < state->nr_heard; i++)
-		membership_join(state->membership, &state->joined[i], &any, state->ifindex);
+		membership_join(state->membership, &state->joined[i], &any, state->link.ifindex);
 }
 
 static void begin_look(struct double_source *state, const struct relay *relay, uint64_t now_ns)
@@ -278,6 +323,7 @@ static void begin_look(struct double_source *state, const struct relay *relay, u
 
 		state->heard[i] = (struct heard){
 			.held = is_held(relay, watched, now_ns),
+			.moving = is_moving(relay, watched, now_ns),
 			.epoch = leases_epoch(relay->leases, watched->rule),
 		};
 	}

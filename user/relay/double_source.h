@@ -4,13 +4,18 @@
  * interface, what other hosts send to its group is sampled:
  *
  *     this host holds the shard    a datagram of another host is one source too many
- *     it is standby                two other hosts by turns: one, the other, and the first again.
- *                                  (One and then the other is a move.)
+ *     it is standby                two other hosts by turns: one, the other, and the first again,
+ *                                  in two looks in a row. (One and then the other is a move, in
+ *                                  which the packets of both may mix once.)
+ *
+ * Hosts are told apart by address and MAC address, those of an output with `from keep` by the MAC
+ * address alone. During a move at a sequence number, which both hosts send, nothing is judged.
  *
  * Bounded, whatever is sent and however many outputs there are: once a second, SENDER_GROUPS of
  * them on one interface, by one packet socket (membership/sender_socket.h) and with memberships
- * that are left again. So a doubled stream among 32,000 is found within a quarter of an hour, and
- * one among 32 within two seconds. The threads that carry packets do nothing for it.
+ * that are left again. So its holder finds a doubled stream among 32,000 within a quarter of an
+ * hour, and one among 32 within two seconds; a standby needs another look. The threads that carry
+ * packets do nothing for it.
  *
  * Not watched: single hosts and broadcasts; outputs with `when joined`, for which our membership
  * would be a receiver; groups that several rules send to on purpose.
